@@ -1,0 +1,89 @@
+/* lora-ft: fine-tune a pretrained transformer with LoRA adapters that start from any block of singular components,
+ * and measure what was learned and what was forgotten.
+ *
+ * This is the whole public API: a status and error type, a configuration, and one function a verb. Every verb takes
+ * a configuration that was made for it and a stream for its results; progress and messages go to stderr.
+ */
+#ifndef LORA_FT_H
+#define LORA_FT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* name, exit code of the program, text */
+#define LF_STATUS_LIST(X)                                       \
+    X(LF_OK, 0, "done")                                         \
+    X(LF_EFAIL, 1, "failed")                                    \
+    X(LF_ENOMEM, 1, "out of memory")                            \
+    X(LF_EIO, 1, "input or output failed")                      \
+    X(LF_EUSAGE, 2, "bad usage or configuration")               \
+    X(LF_EDATA, 3, "bad data or model file")                    \
+    X(LF_ENOTFOUND, 3, "no such file or folder")                \
+    X(LF_ESHAPE, 3, "shapes do not fit")                        \
+    X(LF_EUNSUPPORTED, 3, "not supported")                      \
+    X(LF_ENUMERIC, 1, "a numerical method failed")              \
+    X(LF_EDIVERGED, 4, "training diverged")                     \
+    X(LF_EINTERRUPTED, 130, "interrupted")
+
+typedef enum lf_status {
+#define LF_STATUS_ENUM(name, code, text) name,
+    LF_STATUS_LIST(LF_STATUS_ENUM)
+#undef LF_STATUS_ENUM
+} lf_status;
+
+/* One line: the file, the key or tensor, what was expected, what was found, what to try. Filled by whoever fails
+ * first; callers pass it up unchanged. */
+typedef struct lf_err {
+    lf_status status;
+    char message[1024];
+} lf_err;
+
+const char *lf_status_text(lf_status status);
+int lf_status_exit_code(lf_status status);
+const char *lf_version(void); /* "0.1.0" */
+
+/* ---- configuration ---------------------------------------------------------------------------------------------
+ * A set of typed values, made for one verb from the table of keys (`lora-ft VERB --help` prints it). Later calls
+ * win over earlier ones. Dashes and underscores are the same in names. */
+typedef struct lf_config lf_config;
+
+/* LF_EUSAGE if there is no such verb. The caller frees *out. */
+lf_status lf_config_new(lf_config **out, const char *verb, lf_err *err);
+void lf_config_free(lf_config *cfg);
+/* A JSON object with comments. Unknown key, wrong type or range: LF_EUSAGE naming file, key and the nearest key. */
+lf_status lf_config_load(lf_config *cfg, const char *path, lf_err *err);
+/* One key from text, as on the command line. Lists are comma separated or JSON. */
+lf_status lf_config_set(lf_config *cfg, const char *key, const char *text, lf_err *err);
+/* argv after the verb: [FILE.json] [--config FILE] [--key value | --key=value | key=value | --flag]...
+ * Files are loaded first, flags win. Sets *help when --help is among them. */
+lf_status lf_config_parse_args(lf_config *cfg, int argc, char **argv, bool *help, lf_err *err);
+/* Cross-key checks and required keys. Call once after the last set. */
+lf_status lf_config_finish(lf_config *cfg, lf_err *err);
+/* Help text of one verb (all keys, types, defaults, ranges) or, verb NULL, the Markdown of docs/config.md. */
+void lf_config_help(FILE *out, const char *verb);
+void lf_config_print(const lf_config *cfg, FILE *out); /* the resolved configuration as JSON */
+
+/* ---- verbs -----------------------------------------------------------------------------------------------------
+ * Each returns LF_OK or fills err. Results go to `out`: a table, or exactly one JSON object when the key `json` is
+ * true. Ctrl-C (see lf_interrupt) makes a training run save a checkpoint and return LF_EINTERRUPTED. */
+lf_status lf_train(const lf_config *cfg, FILE *out, lf_err *err);
+lf_status lf_eval(const lf_config *cfg, FILE *out, lf_err *err);
+lf_status lf_predict(const lf_config *cfg, FILE *out, lf_err *err);
+lf_status lf_merge(const lf_config *cfg, FILE *out, lf_err *err);
+lf_status lf_bench(const lf_config *cfg, FILE *out, lf_err *err);
+lf_status lf_inspect(const lf_config *cfg, FILE *out, lf_err *err);
+lf_status lf_report(const lf_config *cfg, FILE *out, lf_err *err);
+
+/* Async-signal-safe: ask the running verb to stop at the next step. */
+void lf_interrupt(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

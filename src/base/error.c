@@ -1,0 +1,42 @@
+#include "base/error.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <string.h>
+
+const char *lf_status_text(lf_status status) {
+    switch (status) {
+#define CASE(name, code, text) \
+    case name: return text;
+        LF_STATUS_LIST(CASE)
+#undef CASE
+    }
+    return "unknown status";
+}
+
+int lf_status_exit_code(lf_status status) {
+    switch (status) {
+#define CASE(name, code, text) \
+    case name: return code;
+        LF_STATUS_LIST(CASE)
+#undef CASE
+    }
+    return 1;
+}
+
+lf_status lf_fail(lf_err *err, lf_status status, const char *format, ...) {
+    if (!err) return status;
+    if (err->status != LF_OK) return err->status;
+    err->status = status;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(err->message, sizeof err->message, format, args);
+    va_end(args);
+    return status;
+}
+
+lf_status lf_fail_errno(lf_err *err, const char *doing, const char *path) {
+    const int e = errno;
+    const lf_status status = e == ENOENT || e == ENOTDIR ? LF_ENOTFOUND : e == ENOMEM ? LF_ENOMEM : LF_EIO;
+    return lf_fail(err, status, "%s: cannot %s: %s", path, doing, strerror(e));
+}

@@ -1,0 +1,38 @@
+/* Files: read whole, written whole or not at all. */
+#ifndef LF_BASE_FILE_H
+#define LF_BASE_FILE_H
+
+#include <stddef.h>
+#include <stdio.h>
+
+#include "base/error.h"
+
+/* The file's bytes plus a NUL; freed by lf_free. LF_EDATA above 2 GiB. */
+lf_status lf_file_read(char **out, size_t *size, const char *path, lf_err *err);
+
+/* A file that appears under its name only when it is whole: written to a temporary name in the same folder, synced,
+ * renamed. lf_atomic_abort (or a crash) leaves the old file, if any, as it was. */
+typedef struct lf_atomic_file {
+    FILE *f;
+    char *path, *temporary;
+} lf_atomic_file;
+lf_status lf_atomic_open(lf_atomic_file *a, const char *path, lf_err *err);
+lf_status lf_atomic_commit(lf_atomic_file *a, lf_err *err); /* closes; on failure the temporary file is removed */
+void lf_atomic_abort(lf_atomic_file *a);                    /* closes and removes; safe after commit */
+lf_status lf_file_write(const char *path, const void *data, size_t size, lf_err *err); /* all of the above at once */
+
+/* Folders likewise: fill `temporary`, then commit renames it over `path` (an existing folder is moved aside first and
+ * removed after). */
+lf_status lf_mkdir_p(const char *path, lf_err *err);
+lf_status lf_remove_tree(const char *path, lf_err *err); /* no error when it is not there */
+lf_status lf_replace_dir(const char *temporary, const char *path, lf_err *err);
+
+bool lf_is_dir(const char *path);
+bool lf_is_file(const char *path);
+char *lf_path_join(const char *a, const char *b); /* freed by lf_free */
+const char *lf_path_base(const char *path);       /* what follows the last '/' */
+
+/* Names in a folder, without . and .., sorted by bytes; NULL-terminated array in one block, freed by lf_free. */
+lf_status lf_list_dir(char ***out, size_t *count, const char *path, lf_err *err);
+
+#endif

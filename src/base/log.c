@@ -1,0 +1,98 @@
+#define _POSIX_C_SOURCE 200809L
+#include "base/log.h"
+
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+static lf_log_level level = LF_LOG_INFO;
+static volatile sig_atomic_t interrupted;
+static bool bar_shown; /* a progress bar stands on the current terminal line */
+
+void lf_log_set_level(lf_log_level l) { level = l; }
+void lf_interrupt(void) { interrupted = 1; }
+bool lf_interrupted(void) { return interrupted != 0; }
+void lf_interrupt_reset(void) { interrupted = 0; }
+
+static void line(const char *prefix, const char *format, va_list args) {
+    if (bar_shown) fputs("\r\033[K", stderr);
+    bar_shown = false;
+    fputs(prefix, stderr);
+    vfprintf(stderr, format, args);
+    fputc('\n', stderr);
+}
+
+void lf_info(const char *format, ...) {
+    if (level < LF_LOG_INFO) return;
+    va_list args;
+    va_start(args, format);
+    line("", format, args);
+    va_end(args);
+}
+
+void lf_warn(const char *format, ...) {
+    if (level < LF_LOG_WARN) return;
+    va_list args;
+    va_start(args, format);
+    line("warning: ", format, args);
+    va_end(args);
+}
+
+double lf_now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+int64_t lf_peak_rss_bytes(void) {
+    struct rusage u;
+    getrusage(RUSAGE_SELF, &u);
+    return (int64_t)u.ru_maxrss * 1024;
+}
+
+void lf_progress_begin(lf_progress *p, const char *what, int64_t total) {
+    memset(p, 0, sizeof *p);
+    snprintf(p->what, sizeof p->what, "%s", what);
+    p->total = total;
+    p->started = lf_now();
+    p->last = p->started;
+    p->terminal = isatty(STDERR_FILENO) == 1;
+}
+
+static void duration(char *buf, size_t size, double seconds) {
+    const long s = seconds < 0 ? 0 : (long)(seconds + 0.5);
+    if (s >= 3600) snprintf(buf, size, "%ld:%02ld:%02ld", s / 3600, s / 60 % 60, s % 60);
+    else snprintf(buf, size, "%ld:%02ld", s / 60, s % 60);
+}
+
+void lf_progress_update(lf_progress *p, int64_t done, const char *detail) {
+    if (level < LF_LOG_INFO) return;
+    const double now = lf_now();
+    if (now - p->last < (p->terminal ? 0.1 : 10.0)) return;
+    p->last = now;
+    char eta[32] = "?";
+    if (done > 0) duration(eta, sizeof eta, (now - p->started) / (double)done * (double)(p->total - done));
+    const double share = p->total > 0 ? (double)done / (double)p->total : 0;
+    if (!p->terminal) {
+        fprintf(stderr, "%s %lld/%lld (%.0f%%)  %s  ETA %s\n", p->what, (long long)done, (long long)p->total, 100 * share,
+                detail, eta);
+        return;
+    }
+    char bar[25];
+    const int filled = (int)(share * 24 + 0.5);
+    for (int i = 0; i < 24; i++) bar[i] = i < filled ? '#' : '.';
+    bar[24] = 0;
+    fprintf(stderr, "\r\033[K%s [%s] %lld/%lld  %s  ETA %s", p->what, bar, (long long)done, (long long)p->total, detail, eta);
+    fflush(stderr);
+    bar_shown = true;
+}
+
+void lf_progress_end(lf_progress *p, const char *summary) {
+    if (bar_shown) fputs("\r\033[K", stderr);
+    bar_shown = false;
+    if (level >= LF_LOG_INFO && summary[0]) fprintf(stderr, "%s: %s\n", p->what, summary);
+}

@@ -1,0 +1,35 @@
+/* Messages and progress: all on stderr, stdout is for results. */
+#ifndef LF_BASE_LOG_H
+#define LF_BASE_LOG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+typedef enum lf_log_level { LF_LOG_QUIET, LF_LOG_WARN, LF_LOG_INFO } lf_log_level;
+
+void lf_log_set_level(lf_log_level level);              /* default LF_LOG_INFO */
+void lf_info(const char *format, ...) LF_PRINTF(1, 2);  /* one line; the newline is added */
+void lf_warn(const char *format, ...) LF_PRINTF(1, 2);  /* one line, "warning: " in front */
+
+double lf_now(void);                          /* seconds of a monotonic clock */
+int64_t lf_peak_rss_bytes(void);              /* of this process */
+bool lf_interrupted(void);                    /* lf_interrupt() was called */
+void lf_interrupt_reset(void);
+
+/* A progress line: redrawn in place on a terminal, else one plain line at most every ten seconds and at the end.
+ * `what` and the text of each update are copied. Not thread safe. */
+typedef struct lf_progress {
+    char what[64];
+    int64_t total;
+    double started, last;
+    bool terminal;
+} lf_progress;
+
+void lf_progress_begin(lf_progress *p, const char *what, int64_t total);
+/* done of total; `detail` ("loss 0.31  acc 0.92  140 images/s") may be "". The ETA is added. */
+void lf_progress_update(lf_progress *p, int64_t done, const char *detail);
+void lf_progress_end(lf_progress *p, const char *summary); /* leaves the summary as a plain line, "" for none */
+
+#endif

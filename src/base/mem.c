@@ -1,0 +1,74 @@
+#include "base/mem.h"
+
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static atomic_uint_fast64_t calls;
+static atomic_int_fast64_t live;
+static atomic_int_fast64_t fail_after = -1;
+
+uint64_t lf_alloc_calls(void) { return atomic_load(&calls); }
+int64_t lf_alloc_live(void) { return atomic_load(&live); }
+void lf_alloc_fail_after(int64_t n) { atomic_store(&fail_after, n); }
+
+static bool refuse(void) {
+    atomic_fetch_add(&calls, 1);
+    int_fast64_t left = atomic_load(&fail_after);
+    if (left < 0) return false;
+    if (left == 0) return true;
+    atomic_fetch_sub(&fail_after, 1);
+    return false;
+}
+
+static void *counted(void *p) {
+    if (p) atomic_fetch_add(&live, 1);
+    return p;
+}
+
+void *lf_malloc(size_t size) { return refuse() ? NULL : counted(malloc(size ? size : 1)); }
+
+void *lf_calloc(size_t count, size_t size) {
+    return refuse() ? NULL : counted(calloc(count ? count : 1, size ? size : 1));
+}
+
+void *lf_realloc(void *p, size_t size) {
+    if (refuse()) return NULL;
+    void *q = realloc(p, size ? size : 1);
+    return p ? q : counted(q);
+}
+
+char *lf_strdup(const char *s) {
+    const size_t n = strlen(s) + 1;
+    char *p = lf_malloc(n);
+    return p ? memcpy(p, s, n) : NULL;
+}
+
+char *lf_format(const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    const int n = vsnprintf(NULL, 0, format, args);
+    va_end(args);
+    if (n < 0) return NULL;
+    char *p = lf_malloc((size_t)n + 1);
+    if (!p) return NULL;
+    va_start(args, format);
+    vsnprintf(p, (size_t)n + 1, format, args);
+    va_end(args);
+    return p;
+}
+
+void lf_free(void *p) {
+    if (p) atomic_fetch_sub(&live, 1);
+    free(p);
+}
+
+void *lf_aligned_alloc(size_t size) {
+    if (refuse() || size > SIZE_MAX - LF_ALIGN) return NULL;
+    const size_t rounded = (size + LF_ALIGN - 1) / LF_ALIGN * LF_ALIGN;
+    return counted(aligned_alloc(LF_ALIGN, rounded ? rounded : LF_ALIGN));
+}
+
+void lf_aligned_free(void *p) { lf_free(p); }

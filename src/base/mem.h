@@ -1,0 +1,33 @@
+/* The one door to the heap. It counts, so that tests can require that nothing leaks and that a warm training step
+ * makes no call, and it can be told to fail, so that tests walk every out-of-memory path. */
+#ifndef LF_BASE_MEM_H
+#define LF_BASE_MEM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define LF_ALIGN 64 /* one cache line, one AVX-512 register */
+
+/* size 0 gives a valid pointer. NULL on failure. Freed by lf_free, which accepts NULL. Thread safe. */
+void *lf_malloc(size_t size);
+void *lf_calloc(size_t count, size_t size); /* overflow of count * size: NULL */
+void *lf_realloc(void *p, size_t size);
+char *lf_strdup(const char *s);
+char *lf_format(const char *format, ...) __attribute__((format(printf, 1, 2))); /* sprintf into a new string */
+void lf_free(void *p);
+
+/* Aligned to LF_ALIGN, not cleared. Freed by lf_aligned_free. */
+void *lf_aligned_alloc(size_t size);
+void lf_aligned_free(void *p);
+
+/* *out = a * b (or a + b); true on overflow. */
+static inline bool lf_mul_overflow(uint64_t a, uint64_t b, uint64_t *out) { return __builtin_mul_overflow(a, b, out); }
+static inline bool lf_add_overflow(uint64_t a, uint64_t b, uint64_t *out) { return __builtin_add_overflow(a, b, out); }
+
+/* For tests. */
+uint64_t lf_alloc_calls(void);         /* calls of malloc, calloc, realloc and aligned_alloc so far */
+int64_t lf_alloc_live(void);           /* blocks not yet freed */
+void lf_alloc_fail_after(int64_t n);   /* the n-th next allocation (0 = the next) and all later ones fail; -1: never */
+
+#endif
