@@ -1,0 +1,43 @@
+/* The ops, as a model's builder calls them. B batch, T tokens, C channels. */
+#ifndef LF_GRAPH_OPS_H
+#define LF_GRAPH_OPS_H
+
+#include "graph/graph.h"
+
+/* A LoRA adapter in delta form (docs/architecture.md): what is trained is A [r,in] and B [out,r]; A0, B0 are where they
+ * started, so that y = x W^T + scaling * ( (x A^T)(B-B0)^T + (x (A-A0)^T) B0^T ). A0 = B0 = NULL: B started at zero, and
+ * the term is scaling * (x A^T) B^T. Dropout acts on the x of this term alone. */
+typedef struct lf_lora {
+    int64_t r;
+    double scaling, dropout;
+    lf_tensor A, B;
+    const void *A0, *B0; /* numbers of the backend's dtype */
+} lf_lora;
+
+/* y [.., out] = x [.., in] W^T + bias + LoRA. Exactly one of weight (trained) and frozen; bias, lora may be NULL. */
+lf_tensor *lf_linear(lf_graph *g, lf_tensor *x, const lf_frozen *frozen, lf_tensor *weight, lf_tensor *bias, lf_lora *lora);
+lf_tensor *lf_layernorm(lf_graph *g, lf_tensor *x, lf_tensor *w, lf_tensor *b, double epsilon);
+lf_tensor *lf_gelu(lf_graph *g, lf_tensor *x, bool tanh_form);
+lf_tensor *lf_add(lf_graph *g, lf_tensor *a, lf_tensor *b);
+lf_tensor *lf_dropout(lf_graph *g, lf_tensor *x, double p); /* x itself when p = 0 or not training */
+
+typedef struct lf_attention_opts {
+    int64_t heads, kv_heads;
+    double scale; /* 0: 1/sqrt(head size) */
+    bool causal;
+    double dropout;
+} lf_attention_opts;
+/* q [B,T,heads*D], k, v [B,T,kv_heads*D] -> [B,T,heads*D] */
+lf_tensor *lf_attention(lf_graph *g, lf_tensor *q, lf_tensor *k, lf_tensor *v, const lf_attention_opts *opts);
+
+/* pixels [B,channels,H,W] (floats, whatever the backend) -> [B, N, channels*P*P]; no gradient for pixels. */
+lf_tensor *lf_patchify(lf_graph *g, const float *pixels, int64_t B, int64_t channels, int64_t H, int64_t W, int64_t P);
+/* patches [B,N,C], cls [1,1,C], pos [1,N+1,C] -> [B,N+1,C] */
+lf_tensor *lf_embed_tokens(lf_graph *g, lf_tensor *patches, lf_tensor *cls, lf_tensor *pos);
+lf_tensor *lf_select_token(lf_graph *g, lf_tensor *x, int64_t t); /* [B,T,C] -> [B,C] */
+
+/* logits [rows,V], labels [rows] (borrowed until backward; < 0 is ignored) -> [1]: the sum over rows divided by
+ * `normalizer` (the number of targets in the whole accumulated batch), with label smoothing as torch's. */
+lf_tensor *lf_cross_entropy(lf_graph *g, lf_tensor *logits, const int32_t *labels, double normalizer, double smoothing);
+
+#endif

@@ -1,0 +1,132 @@
+/* The work of a training step, as one table of functions a backend. A buffer is opaque to everyone left of this folder:
+ * its numbers have the backend's dtype unless a comment says otherwise. The plain reference (kernels_ref.inc.c, built
+ * for double and for float) is the definition; faster ones are checked against it. Threads and intrinsics live here only.
+ *
+ * A kernel allocates nothing and cannot fail. Sizes are int64_t. Reductions run in an order that depends on the sizes
+ * and the number of threads alone, so that results are the same bytes every time.
+ * `add`: the result is added to what is there (gradients), else it overwrites.
+ */
+#ifndef LF_KERNELS_KERNELS_H
+#define LF_KERNELS_KERNELS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/dtype.h"
+#include "base/error.h"
+#include "base/rng.h"
+
+/* A weight [out, in] that never changes, in the layout that its backend wants for x W^T and dy W. */
+typedef struct lf_frozen {
+    int64_t out, in;
+    void *data;
+} lf_frozen;
+
+/* softmax(scale * q k^T) v a head; q, o: [B, T, H * D] with row stride ldq / ldo; k, v: [B, T, Hkv * D], row stride ldkv.
+ * H is a multiple of Hkv (grouped-query attention). Dropout acts on the normalised probabilities; the number of entry
+ * (b, h, i, j) is ((b * H + h) * T + i) * T + j. */
+typedef struct lf_attention_dims {
+    int64_t B, T, H, Hkv, D;
+    int64_t ldq, ldkv, ldo;
+    double scale;
+    bool causal;
+    double dropout; /* 0: none */
+    lf_rng_key key;
+} lf_attention_dims;
+
+typedef struct lf_adamw_step {
+    double learning_rate, beta1, beta2, epsilon, weight_decay;
+    double correction1, correction2; /* 1 - beta^t */
+    double gradient_scale;           /* clipping: the gradient is multiplied by this first */
+} lf_adamw_step;
+
+typedef struct lf_kernels {
+    const char *name; /* "ref", "sse2", "avx2", "avx512" */
+    lf_dtype dtype;   /* of the buffers */
+
+    /* C [M,N] = alpha op(A) op(B) + beta C; row-major, op(A) [M,K], op(B) [K,N]; beta 0 does not read C. */
+    void (*gemm)(bool transpose_a, bool transpose_b, int64_t M, int64_t N, int64_t K, double alpha, const void *A,
+                 int64_t lda, const void *B, int64_t ldb, double beta, void *C, int64_t ldc);
+
+    /* Frozen weights. size: bytes that w->data needs; prepare converts W [out,in] floats into it. */
+    int64_t (*frozen_size)(int64_t out, int64_t in);
+    void (*frozen_prepare)(lf_frozen *w, const float *W);
+    void (*frozen_restore)(const lf_frozen *w, float *W);                      /* back to floats [out,in] */
+    void (*frozen_forward)(const lf_frozen *w, void *y, const void *x, int64_t rows);            /* y = x W^T */
+    void (*frozen_backward)(const lf_frozen *w, void *dx, const void *dy, int64_t rows, bool add); /* dx = dy W */
+
+    void (*fill)(void *y, double value, int64_t n);
+    void (*from_f32)(void *y, const float *x, int64_t n);
+    void (*to_f32)(float *y, const void *x, int64_t n);
+    void (*add)(void *y, const void *a, const void *b, int64_t n);             /* y = a + b; y may be a or b */
+    void (*axpy)(void *y, double alpha, const void *x, int64_t n);             /* y += alpha x */
+    void (*sub)(void *y, const void *a, const void *b, int64_t n);             /* y = a - b */
+    void (*bias)(void *y, const void *b, int64_t rows, int64_t C);             /* y[row,:] += b */
+    void (*column_sums)(void *db, const void *dy, int64_t rows, int64_t C);    /* db += sum over rows */
+
+    /* mean and rstd [rows] are written; w, b [C]. */
+    void (*layernorm)(void *y, void *mean, void *rstd, const void *x, const void *w, const void *b, int64_t rows,
+                      int64_t C, double epsilon);
+    /* dx (NULL: not wanted) is overwritten or added to; dw, db (NULL: not wanted) are added to. */
+    void (*layernorm_backward)(void *dx, bool add, void *dw, void *db, const void *dy, const void *x, const void *mean,
+                               const void *rstd, const void *w, int64_t rows, int64_t C);
+
+    /* exact: x Phi(x) by erf; tanh: 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))). */
+    void (*gelu)(void *y, const void *x, int64_t n, bool tanh_form);
+    void (*gelu_backward)(void *dx, bool add, const void *dy, const void *x, int64_t n, bool tanh_form);
+
+    /* y = x * keep / (1 - p); entry i is kept if lf_rng_u32(key, i) >= p * 2^32. y may be x. Its own backward. */
+    void (*dropout)(void *y, bool add, const void *x, int64_t n, double p, lf_rng_key key);
+
+    /* lse [B, H, T]: log-sum-exp of the scaled scores, kept for backward. scratch: attention_scratch bytes. */
+    int64_t (*attention_scratch)(const lf_attention_dims *d);
+    void (*attention)(void *o, void *lse, const void *q, const void *k, const void *v, const lf_attention_dims *d,
+                      void *scratch);
+    /* dq, dk, dv have the strides of q, k, v and are overwritten. */
+    void (*attention_backward)(void *dq, void *dk, void *dv, const void *dout, const void *o, const void *lse,
+                               const void *q, const void *k, const void *v, const lf_attention_dims *d, void *scratch);
+
+    /* pixels [B, channels, H, W] floats -> patches [B, (H/P)*(W/P), channels*P*P], rows first, channel slowest in a patch. */
+    void (*patchify)(void *patches, const float *pixels, int64_t B, int64_t channels, int64_t H, int64_t W, int64_t P);
+
+    /* x [B, N+1, C]: x[b,0] = cls + pos[0]; x[b,1+i] = patches[b,i] + pos[1+i]. */
+    void (*embed_tokens)(void *x, const void *patches, const void *cls, const void *pos, int64_t B, int64_t N, int64_t C);
+    /* dpatches overwritten; dcls, dpos added to. Each may be NULL. */
+    void (*embed_tokens_backward)(void *dpatches, void *dcls, void *dpos, const void *dx, int64_t B, int64_t N, int64_t C);
+
+    /* y [B, C] = x [B, T, C] at token t; backward zeroes the other tokens unless add. */
+    void (*select_token)(void *y, const void *x, int64_t B, int64_t T, int64_t C, int64_t t);
+    void (*select_token_backward)(void *dx, bool add, const void *dy, int64_t B, int64_t T, int64_t C, int64_t t);
+
+    /* Mean over rows is the caller's: returns the sum over rows of
+     *   (1-e) * -log p[label] + e * mean_v -log p[v],  e = label smoothing; rows with label < 0 count nothing.
+     * lse [rows] is written. */
+    double (*cross_entropy)(void *lse, const void *logits, const int32_t *labels, int64_t rows, int64_t V, double smoothing);
+    void (*cross_entropy_backward)(void *dlogits, bool add, double dloss, const void *lse, const void *logits,
+                                   const int32_t *labels, int64_t rows, int64_t V, double smoothing);
+
+    /* Sum of squares; NaN or Inf if x holds any. */
+    double (*sum_squares)(const void *x, int64_t n);
+    /* p, m, v, g: n numbers each. Decoupled weight decay (Loshchilov and Hutter 2019), as torch.optim.AdamW. */
+    void (*adamw)(void *p, void *m, void *v, const void *g, int64_t n, const lf_adamw_step *step);
+    /* buf = momentum * buf + g + weight_decay * p (first: buf = ...); p -= lr * buf, as torch.optim.SGD. */
+    void (*sgd)(void *p, void *buf, const void *g, int64_t n, double lr, double momentum, double weight_decay,
+                double gradient_scale, bool first);
+} lf_kernels;
+
+extern const lf_kernels lf_kernels_ref_f64, lf_kernels_ref_f32;
+
+/* The fastest fp32 backend that this processor runs. The environment variable LF_KERNELS (ref, sse2, avx2, avx512) forces
+ * one: LF_EUNSUPPORTED if the processor lacks it, LF_EUSAGE if there is no such name. */
+lf_status lf_kernels_select(const lf_kernels **out, lf_err *err);
+/* All fp32 backends that this processor runs; returns their number. For tests. */
+int lf_kernels_available(const lf_kernels *out[], int max);
+
+/* Threads of all kernels and BLAS calls: 0 = OMP_NUM_THREADS, else the number of cores. Returns the number set. */
+int lf_threads_set(int threads);
+int lf_threads(void);
+
+/* Runs work(context, i) for i = 0 .. n-1 on all threads, in any order (for decompositions). */
+void lf_parallel_for(int64_t n, void (*work)(void *context, int64_t i), void *context);
+
+#endif
