@@ -1,0 +1,83 @@
+/* Which kernels run here, and on how many threads. */
+#define _POSIX_C_SOURCE 200809L
+#include <cblas.h>
+#include <omp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernels/kernels.h"
+
+static bool always(void) { return true; }
+
+/* Fastest first. */
+static const struct {
+    const lf_kernels *kernels;
+    bool (*runs_here)(void);
+} backends[] = {
+    {&lf_kernels_ref_f32, always},
+};
+
+enum { N_BACKENDS = (int)(sizeof backends / sizeof *backends) };
+
+static void backend_names(char *out, size_t size) {
+    out[0] = '\0';
+    for (int i = 0; i < N_BACKENDS; i++) {
+        const size_t used = strlen(out);
+        snprintf(out + used, size - used, "%s%s", i ? ", " : "", backends[i].kernels->name);
+    }
+}
+
+static lf_status select_named(const lf_kernels **out, const char *name, lf_err *err) {
+    char names[128];
+    backend_names(names, sizeof names);
+    for (int i = 0; i < N_BACKENDS; i++) {
+        if (strcmp(backends[i].kernels->name, name) != 0) continue;
+        if (!backends[i].runs_here())
+            return lf_fail(err, LF_EUNSUPPORTED, "environment variable LF_KERNELS: this processor cannot run '%s'; unset "
+                           "it to use the fastest that it runs", name);
+        *out = backends[i].kernels;
+        return LF_OK;
+    }
+    return lf_fail(err, LF_EUSAGE, "environment variable LF_KERNELS: expected one of %s, got '%s'; unset it to use the "
+                   "fastest that this processor runs", names, name);
+}
+
+lf_status lf_kernels_select(const lf_kernels **out, lf_err *err) {
+    const char *name = getenv("LF_KERNELS");
+    if (name && *name) return select_named(out, name, err);
+    lf_kernels_available(out, 1);
+    return LF_OK;
+}
+
+int lf_kernels_available(const lf_kernels *out[], int max) {
+    int n = 0;
+    for (int i = 0; i < N_BACKENDS && n < max; i++)
+        if (backends[i].runs_here()) out[n++] = backends[i].kernels;
+    return n;
+}
+
+static int n_threads; /* 0: not yet set */
+
+static int default_threads(void) {
+    const char *text = getenv("OMP_NUM_THREADS");
+    const long n = text ? strtol(text, NULL, 10) : 0; /* a list ("4,2") is for nested regions; its head is ours */
+    const int most = omp_get_thread_limit();
+    if (n <= 0) return omp_get_num_procs();
+    return n < most ? (int)n : most;
+}
+
+int lf_threads_set(int threads) {
+    n_threads = threads > 0 ? threads : default_threads();
+    omp_set_dynamic(0); /* else the runtime may give fewer, and sums would depend on the machine's load */
+    omp_set_num_threads(n_threads);
+    openblas_set_num_threads(n_threads);
+    return n_threads;
+}
+
+int lf_threads(void) { return n_threads ? n_threads : lf_threads_set(0); }
+
+void lf_parallel_for(int64_t n, void (*work)(void *context, int64_t i), void *context) {
+#pragma omp parallel for schedule(dynamic, 1) num_threads(lf_threads())
+    for (int64_t i = 0; i < n; i++) work(context, i);
+}
