@@ -19,7 +19,8 @@ lf_tensor *lf_linear(lf_graph *g, lf_tensor *x, const lf_frozen *frozen, lf_tens
 lf_tensor *lf_layernorm(lf_graph *g, lf_tensor *x, lf_tensor *w, lf_tensor *b, double epsilon);
 lf_tensor *lf_gelu(lf_graph *g, lf_tensor *x, bool tanh_form);
 lf_tensor *lf_add(lf_graph *g, lf_tensor *a, lf_tensor *b);
-lf_tensor *lf_dropout(lf_graph *g, lf_tensor *x, double p); /* x itself when p = 0 or not training */
+/* x itself when p = 0 or not training; takes x over: the caller says lf_done for what is returned only. */
+lf_tensor *lf_dropout(lf_graph *g, lf_tensor *x, double p);
 
 typedef struct lf_attention_opts {
     int64_t heads, kv_heads;

@@ -1,0 +1,71 @@
+/* Pretrained models from Hugging Face directories. A family (ViT, ...) is one file and one line in families.def; it reads
+ * config.json, fills the table of modules, and builds the forward pass. */
+#ifndef LF_MODEL_MODEL_H
+#define LF_MODEL_MODEL_H
+
+#include <cjson/cJSON.h>
+
+#include "io/safetensors.h"
+#include "nn/nn.h"
+
+typedef struct lf_family lf_family;
+
+typedef struct lf_model {
+    const lf_family *family;
+    char *path;              /* the directory; of a new model: its config file */
+    cJSON *config;           /* config.json as it was read */
+    char hash[33];           /* of the base weights; "" for a new model */
+    lf_nn nn;
+    void *impl;              /* the family's own, in nn.arena */
+    int64_t hidden_size;
+    int64_t channels, image_h, image_w; /* of pictures */
+    lf_module *head;         /* the head in use: the file's own, or a new one */
+    lf_module *base_head;    /* the file's own head, always frozen; NULL if the file has none (ViTModel) */
+    int64_t num_labels, base_num_labels;
+    const char **id2label, **base_id2label; /* in nn.arena */
+} lf_model;
+
+/* What a model sees. */
+typedef struct lf_model_input {
+    int64_t B;
+    const float *pixels; /* [B, channels, image_h, image_w] */
+} lf_model_input;
+
+struct lf_family {
+    const char *model_type;
+    /* Checks config.json, sets the model's sizes and fills nn with modules and parameters (no data yet); sets `head`. */
+    lf_status (*declare)(lf_model *m, lf_err *err);
+    /* The tensor in `st` for a parameter, trying the other spellings of its name; NULL if absent. */
+    const lf_st_tensor *(*find)(const lf_model *m, const lf_safetensors *st, const lf_param *p);
+    /* Random start for training from nothing: fills p's floats. */
+    void (*init_param)(const lf_model *m, const lf_param *p, uint64_t seed, int64_t index, float *out);
+    /* Features [B, hidden_size] that go into the head. */
+    lf_tensor *(*features)(lf_model *m, lf_graph *g, const lf_model_input *in);
+};
+
+/* Which weights can be trained; the rest is packed as frozen. The head of a `lora` run is made by lf_model_new_head. */
+typedef enum lf_trains { LF_TRAINS_NOTHING, LF_TRAINS_ALL } lf_trains;
+
+/* LF_EDATA/LF_ESHAPE/LF_EUNSUPPORTED naming file, key or tensor. A tensor that the file lacks or has too many of is an
+ * error, except a missing head (ViTModel) and tensors that the family lists as unused (pooler). */
+lf_status lf_model_open(lf_model **out, const char *path, const lf_kernels *k, lf_trains trains, lf_err *err);
+/* A new model from a config.json, random weights by seed (all trained). */
+lf_status lf_model_new(lf_model **out, const char *config_path, const lf_kernels *k, uint64_t seed, lf_err *err);
+void lf_model_free(lf_model *m);
+
+/* Replaces the head by a new trained one: normal(0, initializer_range) weights by seed, zero bias. class names are copied.
+ * May be called once; base_head stays. */
+lf_status lf_model_new_head(lf_model *m, int64_t num_labels, const char *const *class_names, uint64_t seed, lf_err *err);
+/* Makes the file's own head trained (reuse_head), keeping a frozen copy as base_head. */
+lf_status lf_model_train_head(lf_model *m, lf_err *err);
+
+lf_tensor *lf_model_features(lf_model *m, lf_graph *g, const lf_model_input *in); /* [B, hidden_size] */
+lf_tensor *lf_model_logits(lf_model *m, lf_graph *g, lf_module *head, lf_tensor *features); /* head: m->head or m->base_head */
+
+/* Writes config.json (with num_labels, id2label, label2id of the head in use) and model.safetensors of the weights held now;
+ * merged adapters: `merge` is called with each linear weight [out,in] before it is written (may be NULL).
+ * dtype: LF_F32, LF_BF16, LF_F16; LF_N_DTYPES: as each tensor is in the source (fp32 for a new model). Streamed. */
+typedef lf_status (*lf_merge_fn)(void *context, const lf_module *m, float *W, lf_err *err);
+lf_status lf_model_write(lf_model *m, const char *dir, lf_dtype dtype, lf_merge_fn merge, void *context, lf_err *err);
+
+#endif

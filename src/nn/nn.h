@@ -1,0 +1,77 @@
+/* The table of a model's modules and parameters: the one view that families fill, adapters attach to, optimisers walk and
+ * writers save. Weights are seen as [out, in] whatever the file's orientation. */
+#ifndef LF_NN_NN_H
+#define LF_NN_NN_H
+
+#include "graph/ops.h"
+
+typedef enum lf_module_kind {
+    LF_MODULE_LINEAR, /* may carry a LoRA adapter */
+    LF_MODULE_CONV,   /* a patch embedding: a product for us, but not a LoRA target */
+    LF_MODULE_NORM,
+    LF_MODULE_OTHER   /* a container, an activation: only its name matters (target matching sees all names) */
+} lf_module_kind;
+
+/* A tensor of the model. tensor.data (floats in the backend's dtype) is NULL while a frozen product holds the weight. */
+typedef struct lf_param {
+    const char *name;      /* module path of transformers 5 + ".weight": "vit.layers.0.attention.q_proj.weight" */
+    const char *file_name; /* as written by transformers: "vit.encoder.layer.0.attention.attention.query.weight" */
+    lf_tensor tensor;      /* trained when tensor.grad is there */
+    bool decays;           /* weight decay applies when trained (not to biases, norms, embeddings) */
+} lf_param;
+
+typedef struct lf_module {
+    const char *name;   /* "vit.layers.0.attention.q_proj" */
+    const char *alias;  /* "vit.encoder.layer.0.attention.attention.query"; may equal name */
+    lf_module_kind kind;
+    int64_t out, in;    /* linear and conv */
+    lf_param *weight, *bias; /* NULL: none */
+    lf_frozen frozen;   /* data NULL when the weight is trained */
+    lf_lora *lora;      /* NULL: none; owned by the adapter */
+    bool is_head;
+} lf_module;
+
+typedef struct lf_nn {
+    const lf_kernels *k;
+    lf_arena *arena;    /* everything below lives here, for as long as the model */
+    lf_module **modules;
+    lf_param **params;
+    int64_t n_modules, n_params;
+    bool lora_on;       /* false: the untouched base, in the same memory */
+} lf_nn;
+
+/* Something that an optimiser steps. tensor->data and ->grad are floats. */
+typedef struct lf_trainable {
+    const char *name; /* "vit.layers.0.attention.q_proj.lora_A", "classifier.weight" */
+    lf_tensor *tensor;
+    bool decays, is_head;
+} lf_trainable;
+
+lf_status lf_nn_init(lf_nn *nn, const lf_kernels *k, lf_err *err);
+void lf_nn_free(lf_nn *nn);
+
+/* Names are copied. NULL on out of memory. */
+lf_module *lf_nn_module(lf_nn *nn, lf_module_kind kind, int64_t out, int64_t in, const char *name, const char *alias);
+/* Adds "<module>.<leaf>" ("weight", "bias"); the file's name is "<file_prefix>.<leaf>". */
+lf_param *lf_nn_param(lf_nn *nn, const char *module, const char *file_prefix, const char *leaf, int ndim, const int64_t *shape,
+                      bool decays);
+lf_module *lf_nn_find(const lf_nn *nn, const char *name); /* by name or alias; NULL */
+
+/* Gives a parameter floats of its own, in the arena (not cleared of earlier values). */
+lf_status lf_nn_hold(lf_nn *nn, lf_param *p, lf_err *err);
+/* Puts W [out,in] floats into the module's frozen product. */
+lf_status lf_nn_freeze(lf_nn *nn, lf_module *m, const float *W, lf_err *err);
+/* Makes a parameter that holds its floats trainable: gives it a gradient, cleared. */
+lf_status lf_nn_train(lf_nn *nn, lf_param *p, lf_err *err);
+/* W [out,in] of a linear module as floats, whether frozen or held. */
+void lf_nn_weight(const lf_nn *nn, const lf_module *m, float *W);
+
+/* All that is trained: trained parameters and adapters in table order, A before B. *out is in the arena. */
+lf_status lf_nn_trainables(lf_nn *nn, lf_trainable **out, int64_t *count, lf_err *err);
+int64_t lf_nn_count(const lf_nn *nn, bool trained_only); /* numbers in parameters (and adapters) */
+
+/* Layers, as builders call them. */
+lf_tensor *lf_nn_linear(lf_graph *g, const lf_nn *nn, lf_module *m, lf_tensor *x);
+lf_tensor *lf_nn_layernorm(lf_graph *g, lf_module *m, lf_tensor *x, double epsilon);
+
+#endif
