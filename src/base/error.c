@@ -24,6 +24,12 @@ int lf_status_exit_code(lf_status status) {
     return 1;
 }
 
+/* A name out of a hostile file must not break the line, nor reach the terminal as a command. */
+static void one_plain_line(char *s) {
+    for (; *s; s++)
+        if ((unsigned char)*s < 0x20 || *s == 0x7f) *s = '?';
+}
+
 lf_status lf_fail(lf_err *err, lf_status status, const char *format, ...) {
     if (!err) return status;
     if (err->status != LF_OK) return err->status;
@@ -32,6 +38,7 @@ lf_status lf_fail(lf_err *err, lf_status status, const char *format, ...) {
     va_start(args, format);
     vsnprintf(err->message, sizeof err->message, format, args);
     va_end(args);
+    one_plain_line(err->message);
     return status;
 }
 

@@ -1,19 +1,28 @@
 /* JSON over cJSON, with what cJSON leaves to its caller: comments, duplicate keys, the place of an error, and
- * typed access that names the file and the key. Stands in base because both config and io read JSON. */
+ * typed access that names the file and the key. Stands in base because both config and io read JSON.
+ *
+ * All of cJSON allocates through lf_malloc and lf_free (set before main), so cJSON_Create* and cJSON_Delete anywhere in
+ * the program are counted by lf_alloc_live and made to fail by lf_alloc_fail_after like the rest. */
 #ifndef LF_BASE_JSON_H
 #define LF_BASE_JSON_H
 
 #include <cjson/cJSON.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/error.h"
 
 /* Parses `size` bytes of `text` (need not end in NUL). `name` is named in errors (file or key). Comments of both
- * kinds are allowed. A duplicate key, trailing text or invalid JSON is LF_EDATA with the line. Caller: cJSON_Delete. */
+ * kinds are allowed. A duplicate key, trailing text, text that is not UTF-8, \u0000 in a string or invalid JSON is
+ * LF_EDATA with the line. Caller: cJSON_Delete. */
 lf_status lf_json_parse(cJSON **out, const char *text, size_t size, const char *name, lf_err *err);
 lf_status lf_json_read(cJSON **out, const char *path, lf_err *err); /* the whole file */
 
-/* Member `key` of object `o`. Absent or null: *out = fallback. Wrong type or not an exact integer: LF_EDATA. */
+/* cJSON keeps numbers as doubles. True, and *out set, if `item` is a number that is an exact integer of at most 2^53
+ * in size; use this, never valueint, for list elements. */
+bool lf_json_exact_i64(const cJSON *item, int64_t *out);
+
+/* Member `key` of object `o`. Absent or null: *out = fallback. Wrong type, not an exact integer, not finite: LF_EDATA. */
 lf_status lf_json_get_i64(const cJSON *o, const char *key, int64_t fallback, int64_t *out, const char *name, lf_err *err);
 lf_status lf_json_get_f64(const cJSON *o, const char *key, double fallback, double *out, const char *name, lf_err *err);
 lf_status lf_json_get_bool(const cJSON *o, const char *key, bool fallback, bool *out, const char *name, lf_err *err);
@@ -21,7 +30,8 @@ lf_status lf_json_get_bool(const cJSON *o, const char *key, bool fallback, bool 
 lf_status lf_json_get_str(const cJSON *o, const char *key, const char *fallback, const char **out, const char *name, lf_err *err);
 
 /* Printed with two spaces of indent, keys sorted if asked, a newline at the end; freed by lf_free. Numbers print
- * with 17 significant digits where needed, so they read back to the same double. NaN and infinity print as null. */
+ * with 17 significant digits where needed, so they read back to the same double. NaN and infinity print as null.
+ * NULL when out of memory. */
 char *lf_json_print(const cJSON *json, bool sort_keys);
 char *lf_json_print_line(const cJSON *json); /* one line, no newline */
 

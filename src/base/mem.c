@@ -17,10 +17,9 @@ void lf_alloc_fail_after(int64_t n) { atomic_store(&fail_after, n); }
 static bool refuse(void) {
     atomic_fetch_add(&calls, 1);
     int_fast64_t left = atomic_load(&fail_after);
-    if (left < 0) return false;
-    if (left == 0) return true;
-    atomic_fetch_sub(&fail_after, 1);
-    return false;
+    while (left > 0) /* two threads must not both take the last one: below 0 means "never" */
+        if (atomic_compare_exchange_weak(&fail_after, &left, left - 1)) return false;
+    return left == 0;
 }
 
 static void *counted(void *p) {

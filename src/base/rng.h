@@ -16,12 +16,13 @@ typedef enum lf_rng_purpose {
     LF_RNG_SPLIT,          /* train_val_split */
     LF_RNG_AUGMENT,        /* epoch, example */
     LF_RNG_DROPOUT,        /* step, op number, element */
-    LF_RNG_TEST
+    LF_RNG_TEST,
+    LF_RNG_LETTERS         /* lf-letters: split and class, picture */
 } lf_rng_purpose;
 
 typedef struct lf_rng_key { uint32_t k[2]; } lf_rng_key;
 
-/* Keys differ in at least one bit for different (seed, purpose, stream). */
+/* Keys differ for (seed, purpose, stream) that differ in one of the three; else they are the same by chance only (2^-64). */
 lf_rng_key lf_rng_make(uint64_t seed, lf_rng_purpose purpose, uint64_t stream);
 
 /* Four independent 32-bit numbers of counter (hi, lo). */

@@ -1,0 +1,292 @@
+#define _XOPEN_SOURCE 700
+#include "base/file.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+
+/* ---- reading ---- */
+
+static const size_t read_limit = (size_t)2 << 30;
+
+/* Reads to the end of the file, whatever its size was said to be: a pipe has none, and files grow. */
+static lf_status read_all(char **out, size_t *size, int fd, size_t expected, const char *path, lf_err *err) {
+    size_t n = 0, capacity = expected + 1;
+    char *s = lf_malloc(capacity);
+    while (s) {
+        if (n == capacity) {
+            char *grown = lf_realloc(s, capacity *= 2);
+            if (!grown) break;
+            s = grown;
+        }
+        const ssize_t got = read(fd, s + n, capacity - n);
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) {
+            const lf_status rc = lf_fail_errno(err, "read", path);
+            lf_free(s);
+            return rc;
+        }
+        if (got == 0) {
+            s[n] = 0;
+            *out = s;
+            *size = n;
+            return LF_OK;
+        }
+        n += (size_t)got;
+        if (n > read_limit) {
+            lf_free(s);
+            return lf_fail(err, LF_EDATA, "%s: more than 2 GiB; is this the right file?", path);
+        }
+    }
+    lf_free(s);
+    return lf_fail(err, LF_ENOMEM, "%s: out of memory for %zu bytes", path, capacity);
+}
+
+lf_status lf_file_read(char **out, size_t *size, const char *path, lf_err *err) {
+    struct stat st;
+    *out = NULL;
+    *size = 0;
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return lf_fail_errno(err, "open", path);
+    lf_status rc = LF_OK;
+    if (fstat(fd, &st) != 0) rc = lf_fail_errno(err, "read", path);
+    else if (st.st_size > (off_t)read_limit)
+        rc = lf_fail(err, LF_EDATA, "%s: %lld bytes; expected at most 2 GiB", path, (long long)st.st_size);
+    else rc = read_all(out, size, fd, (size_t)st.st_size, path, err);
+    close(fd);
+    return rc;
+}
+
+/* ---- whole or not at all ---- */
+
+/* A name beside `path` that no other process or thread takes. */
+static char *name_beside(const char *path, const char *what) {
+    static atomic_uint counter;
+    size_t n = strlen(path);
+    while (n > 1 && path[n - 1] == '/') n--;
+    return lf_format("%.*s.%s-%ld-%u", (int)n, path, what, (long)getpid(), atomic_fetch_add(&counter, 1));
+}
+
+/* A rename is on the disk when its folder is. File systems that cannot sync a folder say so; that is no failure. */
+static void sync_parent(const char *path) {
+    const size_t folder = (size_t)(lf_path_base(path) - path);
+    char *parent = folder ? lf_format("%.*s", (int)folder, path) : lf_strdup(".");
+    const int fd = parent ? open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    lf_free(parent);
+    if (fd < 0) return;
+    (void)fsync(fd);
+    close(fd);
+}
+
+static void forget(lf_atomic_file *a) {
+    lf_free(a->path);
+    lf_free(a->temporary);
+    *a = (lf_atomic_file){0};
+}
+
+lf_status lf_atomic_open(lf_atomic_file *a, const char *path, lf_err *err) {
+    int fd = -1;
+    *a = (lf_atomic_file){.path = lf_strdup(path)};
+    do { /* a name may be left of a process that crashed */
+        lf_free(a->temporary);
+        a->temporary = name_beside(path, "tmp");
+        if (!a->path || !a->temporary) {
+            forget(a);
+            return lf_fail(err, LF_ENOMEM, "%s: out of memory", path);
+        }
+        fd = open(a->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    } while (fd < 0 && errno == EEXIST);
+    if (fd >= 0 && (a->f = fdopen(fd, "wb")) != NULL) return LF_OK;
+    const lf_status rc = lf_fail_errno(err, "create", path);
+    if (fd >= 0) {
+        close(fd);
+        unlink(a->temporary);
+    }
+    forget(a);
+    return rc;
+}
+
+void lf_atomic_abort(lf_atomic_file *a) {
+    if (!a->f) return;
+    fclose(a->f);
+    unlink(a->temporary);
+    forget(a);
+}
+
+lf_status lf_atomic_commit(lf_atomic_file *a, lf_err *err) {
+    errno = 0;
+    const bool failed_before = ferror(a->f) != 0;
+    if (fflush(a->f) != 0 || failed_before || fsync(fileno(a->f)) != 0) {
+        if (errno == 0) errno = EIO; /* the write that failed was earlier, and its errno is gone */
+        const lf_status rc = lf_fail_errno(err, "write", a->path);
+        lf_atomic_abort(a);
+        return rc;
+    }
+    lf_status rc = LF_OK;
+    if (fclose(a->f) != 0) rc = lf_fail_errno(err, "write", a->path);
+    else if (rename(a->temporary, a->path) != 0) rc = lf_fail_errno(err, "replace", a->path);
+    if (rc == LF_OK) sync_parent(a->path);
+    else unlink(a->temporary);
+    forget(a);
+    return rc;
+}
+
+lf_status lf_file_write(const char *path, const void *data, size_t size, lf_err *err) {
+    lf_atomic_file a;
+    lf_status rc = lf_atomic_open(&a, path, err);
+    if (rc) return rc;
+    if (size > 0 && fwrite(data, 1, size, a.f) != size) {
+        rc = lf_fail_errno(err, "write", path);
+        lf_atomic_abort(&a);
+        return rc;
+    }
+    return lf_atomic_commit(&a, err);
+}
+
+/* ---- folders ---- */
+
+static lf_status make_dir(const char *path, lf_err *err) {
+    if (mkdir(path, 0777) == 0 || (errno == EEXIST && lf_is_dir(path))) return LF_OK;
+    return lf_fail_errno(err, "make folder", path);
+}
+
+lf_status lf_mkdir_p(const char *path, lf_err *err) {
+    if (lf_is_dir(path)) return LF_OK;
+    char *part = lf_strdup(path);
+    if (!part) return lf_fail(err, LF_ENOMEM, "%s: out of memory", path);
+    lf_status rc = LF_OK;
+    for (char *s = part + 1; part[0] && *s && rc == LF_OK; s++) {
+        if (*s != '/' || s[-1] == '/') continue;
+        *s = 0;
+        rc = make_dir(part, err);
+        *s = '/';
+    }
+    if (rc == LF_OK) rc = make_dir(path, err);
+    lf_free(part);
+    return rc;
+}
+
+static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *where) {
+    (void)st, (void)type, (void)where;
+    return remove(path);
+}
+
+lf_status lf_remove_tree(const char *path, lf_err *err) {
+    /* FTW_PHYS: a link is removed, what it points to is not */
+    if (nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS) == 0 || errno == ENOENT) return LF_OK;
+    return lf_fail_errno(err, "remove", path);
+}
+
+lf_status lf_replace_dir(const char *temporary, const char *path, lf_err *err) {
+    if (rename(temporary, path) == 0) { /* there was none, or an empty one */
+        sync_parent(path);
+        return LF_OK;
+    }
+    if (errno != ENOTEMPTY && errno != EEXIST) return lf_fail_errno(err, "replace", path);
+    char *aside = name_beside(path, "old");
+    if (!aside) return lf_fail(err, LF_ENOMEM, "%s: out of memory", path);
+    lf_status rc = LF_OK;
+    if (rename(path, aside) != 0) {
+        rc = lf_fail_errno(err, "move aside", path);
+    } else if (rename(temporary, path) != 0) {
+        rc = lf_fail_errno(err, "replace", path);
+        (void)rename(aside, path);
+    } else {
+        sync_parent(path);
+        rc = lf_remove_tree(aside, err);
+    }
+    lf_free(aside);
+    return rc;
+}
+
+static int by_bytes(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
+
+/* The names one after the other, each with its NUL. */
+static lf_status read_names(char **out, size_t *size, size_t *count, DIR *dir, const char *path, lf_err *err) {
+    char *names = NULL;
+    size_t capacity = 0;
+    *size = *count = 0;
+    for (;;) {
+        errno = 0;
+        const struct dirent *e = readdir(dir);
+        if (!e && errno) {
+            const lf_status rc = lf_fail_errno(err, "list", path);
+            lf_free(names);
+            return rc;
+        }
+        if (!e) break;
+        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0) continue;
+        const size_t n = strlen(e->d_name) + 1;
+        if (capacity - *size < n) {
+            capacity = 2 * capacity + 4096;
+            char *grown = lf_realloc(names, capacity);
+            if (!grown) {
+                lf_free(names);
+                return lf_fail(err, LF_ENOMEM, "%s: out of memory for its list of files", path);
+            }
+            names = grown;
+        }
+        memcpy(names + *size, e->d_name, n);
+        *size += n;
+        ++*count;
+    }
+    *out = names;
+    return LF_OK;
+}
+
+lf_status lf_list_dir(char ***out, size_t *count, const char *path, lf_err *err) {
+    char *names = NULL;
+    size_t size = 0, n = 0;
+    *out = NULL;
+    *count = 0;
+    DIR *dir = opendir(path);
+    if (!dir) return lf_fail_errno(err, "list", path);
+    lf_status rc = read_names(&names, &size, &n, dir, path, err);
+    closedir(dir);
+    if (rc) return rc;
+    char **list = lf_malloc((n + 1) * sizeof *list + size);
+    if (!list) {
+        rc = lf_fail(err, LF_ENOMEM, "%s: out of memory for its list of files", path);
+        goto out;
+    }
+    char *copy = (char *)(list + n + 1);
+    if (size > 0) memcpy(copy, names, size);
+    for (size_t i = 0; i < n; i++, copy += strlen(copy) + 1) list[i] = copy;
+    list[n] = NULL;
+    qsort(list, n, sizeof *list, by_bytes);
+    *out = list;
+    *count = n;
+out:
+    lf_free(names);
+    return rc;
+}
+
+/* ---- names ---- */
+
+bool lf_is_dir(const char *path) {
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+bool lf_is_file(const char *path) {
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+char *lf_path_join(const char *a, const char *b) {
+    const size_t n = strlen(a);
+    return lf_format("%s%s%s", a, n == 0 || a[n - 1] == '/' ? "" : "/", b);
+}
+
+const char *lf_path_base(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}

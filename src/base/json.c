@@ -1,0 +1,436 @@
+#include "base/json.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+
+/* ---- memory ---- */
+
+static _Thread_local bool exhausted; /* cJSON says NULL for bad text and for no memory alike: this tells which */
+
+static void *json_malloc(size_t size) {
+    void *p = lf_malloc(size);
+    if (!p) exhausted = true;
+    return p;
+}
+
+/* Before main: no block may be taken with one allocator's count and given back with the other's. */
+__attribute__((constructor)) static void install_hooks(void) {
+    cJSON_Hooks hooks = {json_malloc, lf_free};
+    cJSON_InitHooks(&hooks);
+}
+
+/* ---- checks before cJSON sees the text ----
+ * cJSON takes control characters for blanks, bad hex digits in \uXXXX for NUL, and 01 for a number, and does not look
+ * at UTF-8. So one pass over the text refuses those, and blanks the comments (newlines stay, for the line numbers). */
+
+typedef struct scan {
+    char *s; /* NUL-terminated copy of the text */
+    size_t size;
+    const char *name;
+    lf_err *err;
+} scan;
+
+static lf_status bad_text(const scan *t, size_t at, const char *what) {
+    size_t line = 1, column = 1;
+    for (size_t i = 0; i < at && i < t->size; i++) {
+        column = t->s[i] == '\n' ? 1 : column + 1;
+        line += t->s[i] == '\n';
+    }
+    return lf_fail(t->err, LF_EDATA, "%s: line %zu, column %zu: %s", t->name, line, column, what);
+}
+
+/* Bytes of the UTF-8 character at s, 0 if it is none. s is NUL-terminated, and NUL continues no character. */
+static size_t utf8_size(const unsigned char *s) {
+    const size_t n = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : s[0] < 0xf5 ? 4 : 0;
+    for (size_t i = 1; i < n; i++)
+        if ((s[i] & 0xc0) != 0x80) return 0;
+    const bool too_long = (s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xf0 && s[1] < 0x90);
+    const bool no_character = (s[0] == 0xed && s[1] >= 0xa0) || (s[0] == 0xf4 && s[1] >= 0x90);
+    return too_long || no_character ? 0 : n;
+}
+
+static bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+/* *at is a quote; moves it behind the closing one. */
+static lf_status scan_string(const scan *t, size_t *at) {
+    const size_t begin = *at;
+    for (size_t i = begin + 1; i < t->size;) {
+        const char *s = t->s + i;
+        if (*s == '"') {
+            *at = i + 1;
+            return LF_OK;
+        }
+        if (*s == '\n') return bad_text(t, begin, "the string that begins here is not closed on its line");
+        if ((unsigned char)*s < 0x20) return bad_text(t, i, "control character in a string; write it as \\uXXXX");
+        if (*s == '\\' && s[1] == 'u') {
+            const size_t hex = strspn(s + 2, "0123456789abcdefABCDEF");
+            if (hex < 4) return bad_text(t, i, "\\u is not followed by four hexadecimal digits");
+            if (memcmp(s + 2, "0000", 4) == 0) return bad_text(t, i, "\\u0000 in a string is not supported");
+            i += 6;
+        } else if (*s == '\\') {
+            i += 2; /* which letters may follow is cJSON's to check */
+        } else {
+            const size_t n = utf8_size((const unsigned char *)s);
+            if (n == 0) return bad_text(t, i, "not UTF-8; save the file as UTF-8");
+            i += n;
+        }
+    }
+    return bad_text(t, begin, "the string that begins here is not closed");
+}
+
+static lf_status scan_number(const scan *t, size_t *at) {
+    const char *const begin = t->s + *at, *s = begin;
+    if (*s == '-') s++;
+    bool good = is_digit(*s);
+    if (*s == '0') s++;
+    else while (is_digit(*s)) s++;
+    if (*s == '.') {
+        good = good && is_digit(*++s);
+        while (is_digit(*s)) s++;
+    }
+    if (*s == 'e' || *s == 'E') {
+        s++;
+        if (*s == '+' || *s == '-') s++;
+        good = good && is_digit(*s);
+        while (is_digit(*s)) s++;
+    }
+    if (!good || (*s && strchr("0123456789+-.eE", *s))) return bad_text(t, *at, "not a number as JSON writes it");
+    if (s - begin > 63) return bad_text(t, *at, "a number of more than 63 characters"); /* cJSON's buffer */
+    *at = (size_t)(s - t->s);
+    return LF_OK;
+}
+
+/* *at is the slash; blanks the comment and moves *at behind it. */
+static lf_status blank_comment(const scan *t, size_t *at) {
+    char *const begin = t->s + *at, *end;
+    if (begin[1] == '/') {
+        end = begin + strcspn(begin, "\n");
+    } else {
+        end = strstr(begin + 2, "*/");
+        if (!end) return bad_text(t, *at, "the comment that begins here is not closed");
+        end += 2;
+    }
+    for (char *s = begin; s < end; s++)
+        if (*s != '\n') *s = ' ';
+    *at = (size_t)(end - t->s);
+    return LF_OK;
+}
+
+static lf_status check_text(const scan *t) {
+    int depth = 0;
+    lf_status rc = LF_OK;
+    for (size_t i = 0; i < t->size && rc == LF_OK;) {
+        const char c = t->s[i];
+        if (c == '"') {
+            rc = scan_string(t, &i);
+        } else if (c == '-' || is_digit(c)) {
+            rc = scan_number(t, &i);
+        } else if (c == '/' && (t->s[i + 1] == '/' || t->s[i + 1] == '*')) {
+            rc = blank_comment(t, &i);
+        } else if ((unsigned char)c < 0x20 && c != '\n' && c != '\r' && c != '\t') {
+            rc = bad_text(t, i, "control character; is this a text file?");
+        } else {
+            if (c == '[' || c == '{') depth++;
+            if (c == ']' || c == '}') depth--;
+            if (depth > CJSON_NESTING_LIMIT) rc = bad_text(t, i, "nested too deep");
+            i++;
+        }
+    }
+    return rc;
+}
+
+/* ---- duplicate keys ----
+ * Keys are numbered in the order of the text, so that the place of one is found when it is needed. */
+
+typedef struct numbered_key {
+    const char *key;
+    size_t number;
+} numbered_key;
+
+static int by_key_then_number(const void *a, const void *b) {
+    const numbered_key *x = a, *y = b;
+    const int c = strcmp(x->key, y->key);
+    return c ? c : (x->number > y->number) - (x->number < y->number);
+}
+
+static lf_status duplicate_key(const scan *t, const numbered_key *k) {
+    size_t seen = 0, at = 0;
+    for (size_t i = 0; i < t->size;) {
+        if (t->s[i] != '"') {
+            i++;
+            continue;
+        }
+        at = i;
+        if (scan_string(t, &i) != LF_OK) break; /* cannot be: the text was parsed */
+        if (t->s[i + strspn(t->s + i, " \t\r\n")] == ':' && seen++ == k->number) break;
+    }
+    char what[256];
+    snprintf(what, sizeof what, "key '%.100s' is there twice; delete one", k->key);
+    return bad_text(t, at, what);
+}
+
+static lf_status check_keys(const scan *t, const cJSON *node, size_t *counter) {
+    numbered_key few[16], *keys = few;
+    lf_status rc = LF_OK;
+    const cJSON *child;
+    size_t n = 0;
+    if (cJSON_IsObject(node)) {
+        cJSON_ArrayForEach(child, node) n++;
+        if (n > sizeof few / sizeof *few && !(keys = lf_malloc(n * sizeof *keys)))
+            return lf_fail(t->err, LF_ENOMEM, "%s: out of memory for %zu keys", t->name, n);
+        n = 0;
+    }
+    cJSON_ArrayForEach(child, node) {
+        if (cJSON_IsObject(node)) keys[n++] = (numbered_key){child->string, (*counter)++};
+        if (child->child && (rc = check_keys(t, child, counter)) != LF_OK) goto out;
+    }
+    qsort(keys, n, sizeof *keys, by_key_then_number);
+    for (size_t i = 1; i < n && rc == LF_OK; i++)
+        if (strcmp(keys[i - 1].key, keys[i].key) == 0) rc = duplicate_key(t, &keys[i]);
+out:
+    if (keys != few) lf_free(keys);
+    return rc;
+}
+
+/* ---- reading ---- */
+
+static lf_status parse_checked(cJSON **out, const scan *t) {
+    const char *end = NULL;
+    exhausted = false;
+    *out = cJSON_ParseWithLengthOpts(t->s, t->size + 1, &end, true);
+    if (*out) return LF_OK;
+    if (exhausted) return lf_fail(t->err, LF_ENOMEM, "%s: out of memory for JSON of %zu bytes", t->name, t->size);
+    if (t->s[strspn(t->s, " \t\r\n")] == 0) return lf_fail(t->err, LF_EDATA, "%s: empty; expected JSON", t->name);
+    const size_t at = end ? (size_t)(end - t->s) : 0;
+    return bad_text(t, at, "invalid JSON; is a comma, quote or bracket missing or one too many?");
+}
+
+lf_status lf_json_parse(cJSON **out, const char *text, size_t size, const char *name, lf_err *err) {
+    scan t = {.size = size, .name = name, .err = err};
+    cJSON *json = NULL;
+    size_t counter = 0;
+    lf_status rc;
+    *out = NULL;
+    if (!(t.s = size < SIZE_MAX ? lf_malloc(size + 1) : NULL))
+        return lf_fail(err, LF_ENOMEM, "%s: out of memory for JSON of %zu bytes", name, size);
+    if (size > 0) memcpy(t.s, text, size);
+    t.s[size] = 0;
+    if ((rc = check_text(&t)) || (rc = parse_checked(&json, &t)) || (rc = check_keys(&t, json, &counter))) goto out;
+    *out = json;
+    json = NULL;
+out:
+    cJSON_Delete(json);
+    lf_free(t.s);
+    return rc;
+}
+
+lf_status lf_json_read(cJSON **out, const char *path, lf_err *err) {
+    char *text = NULL;
+    size_t size = 0;
+    *out = NULL;
+    lf_status rc = lf_file_read(&text, &size, path, err);
+    if (rc == LF_OK) rc = lf_json_parse(out, text, size, path, err);
+    lf_free(text);
+    return rc;
+}
+
+/* ---- typed members ---- */
+
+static lf_status wrong_type(const cJSON *item, const char *key, const char *expected, const char *name, lf_err *err) {
+    char found[64] = "nothing";
+    if (cJSON_IsString(item)) snprintf(found, sizeof found, "\"%.50s\"", item->valuestring);
+    else if (cJSON_IsNumber(item)) snprintf(found, sizeof found, "%.17g", item->valuedouble);
+    else if (cJSON_IsBool(item)) snprintf(found, sizeof found, "%s", cJSON_IsTrue(item) ? "true" : "false");
+    else if (cJSON_IsObject(item)) snprintf(found, sizeof found, "an object");
+    else if (cJSON_IsArray(item)) snprintf(found, sizeof found, "a list");
+    return lf_fail(err, LF_EDATA, "%s: key '%.100s': expected %s, found %s", name, key, expected, found);
+}
+
+/* *out = NULL if absent or null. */
+static lf_status member(const cJSON **out, const cJSON *o, const char *key, const char *name, lf_err *err) {
+    *out = NULL;
+    if (o && !cJSON_IsObject(o)) return lf_fail(err, LF_EDATA, "%s: expected an object with key '%s'", name, key);
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(o, key);
+    if (!cJSON_IsNull(item)) *out = item;
+    return LF_OK;
+}
+
+bool lf_json_exact_i64(const cJSON *item, int64_t *out) {
+    if (!cJSON_IsNumber(item) || !(fabs(item->valuedouble) <= 0x1p53)) return false;
+    const int64_t i = (int64_t)item->valuedouble;
+    if ((double)i != item->valuedouble) return false;
+    *out = i;
+    return true;
+}
+
+lf_status lf_json_get_i64(const cJSON *o, const char *key, int64_t fallback, int64_t *out, const char *name, lf_err *err) {
+    const cJSON *item;
+    const lf_status rc = member(&item, o, key, name, err);
+    *out = fallback;
+    if (rc || !item) return rc;
+    return lf_json_exact_i64(item, out) ? LF_OK : wrong_type(item, key, "an integer of at most 2^53", name, err);
+}
+
+lf_status lf_json_get_f64(const cJSON *o, const char *key, double fallback, double *out, const char *name, lf_err *err) {
+    const cJSON *item;
+    const lf_status rc = member(&item, o, key, name, err);
+    *out = fallback;
+    if (rc || !item) return rc;
+    if (!cJSON_IsNumber(item) || !isfinite(item->valuedouble)) return wrong_type(item, key, "a finite number", name, err);
+    *out = item->valuedouble;
+    return LF_OK;
+}
+
+lf_status lf_json_get_bool(const cJSON *o, const char *key, bool fallback, bool *out, const char *name, lf_err *err) {
+    const cJSON *item;
+    const lf_status rc = member(&item, o, key, name, err);
+    *out = fallback;
+    if (rc || !item) return rc;
+    if (!cJSON_IsBool(item)) return wrong_type(item, key, "true or false", name, err);
+    *out = cJSON_IsTrue(item);
+    return LF_OK;
+}
+
+lf_status lf_json_get_str(const cJSON *o, const char *key, const char *fallback, const char **out, const char *name,
+                          lf_err *err) {
+    const cJSON *item;
+    const lf_status rc = member(&item, o, key, name, err);
+    *out = fallback;
+    if (rc || !item) return rc;
+    if (!cJSON_IsString(item)) return wrong_type(item, key, "a string", name, err);
+    *out = item->valuestring;
+    return LF_OK;
+}
+
+/* ---- printing ----
+ * Not cJSON's printer: it takes two doubles that differ in the last bit for the same number, and sorts no keys. */
+
+typedef struct printer {
+    char *s;
+    size_t size, capacity;
+    bool failed, sort_keys, lines;
+    int depth;
+} printer;
+
+static void put(printer *p, const char *s, size_t n) {
+    if (p->failed) return;
+    if (p->capacity - p->size <= n) {
+        const size_t capacity = 2 * (p->size + n) + 64;
+        char *grown = lf_realloc(p->s, capacity);
+        if (!grown) {
+            p->failed = true;
+            return;
+        }
+        p->s = grown;
+        p->capacity = capacity;
+    }
+    memcpy(p->s + p->size, s, n);
+    p->size += n;
+    p->s[p->size] = 0;
+}
+
+static void put_text(printer *p, const char *s) { put(p, s, strlen(s)); }
+
+static void put_newline(printer *p) {
+    if (!p->lines) return;
+    put_text(p, "\n");
+    for (int i = 0; i < p->depth; i++) put_text(p, "  ");
+}
+
+static void put_string(printer *p, const char *s) {
+    static const char *const letters = "\b\f\n\r\t\"\\", *const escapes[] = {"\\b", "\\f", "\\n", "\\r", "\\t", "\\\"", "\\\\"};
+    put_text(p, "\"");
+    while (*s) {
+        size_t plain = 0;
+        while ((unsigned char)s[plain] >= 0x20 && s[plain] != '"' && s[plain] != '\\') plain++;
+        put(p, s, plain);
+        s += plain;
+        if (!*s) break;
+        const char *known = strchr(letters, *s);
+        char code[8];
+        snprintf(code, sizeof code, "\\u%04x", (unsigned)(unsigned char)*s);
+        put_text(p, known ? escapes[known - letters] : code);
+        s++;
+    }
+    put_text(p, "\"");
+}
+
+static void put_number(printer *p, double d) {
+    char text[40];
+    if (!isfinite(d)) {
+        put_text(p, "null");
+        return;
+    }
+    if (fabs(d) <= 0x1p53 && d == floor(d)) {
+        snprintf(text, sizeof text, "%.0f", d);
+    } else {
+        for (int digits = 15; digits <= 17; digits++) {
+            snprintf(text, sizeof text, "%.*g", digits, d);
+            if (strtod(text, NULL) == d) break;
+        }
+    }
+    put_text(p, text);
+}
+
+static int by_name(const void *a, const void *b) {
+    return strcmp((*(const cJSON *const *)a)->string, (*(const cJSON *const *)b)->string);
+}
+
+static void put_value(printer *p, const cJSON *v);
+
+static void put_children(printer *p, const cJSON *parent) {
+    const size_t n = (size_t)cJSON_GetArraySize(parent);
+    const cJSON **children = lf_malloc(n * sizeof *children), *child;
+    size_t i = 0;
+    if (!children) {
+        p->failed = true;
+        return;
+    }
+    cJSON_ArrayForEach(child, parent) children[i++] = child;
+    const bool object = cJSON_IsObject(parent);
+    if (object && p->sort_keys) qsort(children, n, sizeof(const cJSON *), by_name);
+    put_text(p, object ? "{" : "[");
+    p->depth++;
+    for (i = 0; i < n && !p->failed; i++) {
+        if (i > 0) put_text(p, p->lines ? "," : ", ");
+        put_newline(p);
+        if (object) {
+            put_string(p, children[i]->string);
+            put_text(p, ": ");
+        }
+        put_value(p, children[i]);
+    }
+    p->depth--;
+    if (n > 0) put_newline(p);
+    put_text(p, object ? "}" : "]");
+    lf_free(children);
+}
+
+static void put_value(printer *p, const cJSON *v) {
+    if (cJSON_IsObject(v) || cJSON_IsArray(v)) put_children(p, v);
+    else if (cJSON_IsString(v)) put_string(p, v->valuestring);
+    else if (cJSON_IsNumber(v)) put_number(p, v->valuedouble);
+    else if (cJSON_IsRaw(v)) put_text(p, v->valuestring);
+    else put_text(p, cJSON_IsTrue(v) ? "true" : cJSON_IsFalse(v) ? "false" : "null");
+}
+
+static char *print(printer p, const cJSON *json) {
+    put_value(&p, json);
+    if (p.lines) put_text(&p, "\n");
+    if (p.failed) {
+        lf_free(p.s);
+        return NULL;
+    }
+    return p.s;
+}
+
+char *lf_json_print(const cJSON *json, bool sort_keys) {
+    return print((printer){.sort_keys = sort_keys, .lines = true}, json);
+}
+
+char *lf_json_print_line(const cJSON *json) { return print((printer){.lines = false}, json); }

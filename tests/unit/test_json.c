@@ -1,0 +1,262 @@
+/* JSON: what is accepted, what is refused and where, typed members, printing, and every failing allocation. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/rng.h"
+
+static cJSON *parse(const char *text) {
+    lf_err err = {0};
+    cJSON *json = NULL;
+    if (lf_json_parse(&json, text, strlen(text), "t.json", &err)) fail_msg("%s", err.message);
+    return json;
+}
+
+static void refused(const char *text, size_t size, const char *where, const char *why) {
+    lf_err err = {0};
+    cJSON *json = (cJSON *)(uintptr_t)1;
+    const lf_status rc = lf_json_parse(&json, text, size, "t.json", &err);
+    if (rc != LF_EDATA || !strstr(err.message, where) || !strstr(err.message, why) || strchr(err.message, '\n'))
+        fail_msg("%.*s: status %d, message '%s'; expected '%s' and '%s'", (int)size, text, rc, err.message, where, why);
+    assert_null(json);
+    assert_int_equal(lf_alloc_live(), 0);
+}
+
+static void test_comments(void **state) {
+    (void)state;
+    cJSON *json = parse("// head\n{ /* one\n\"a\": 9, */ \"a\": \"x // no /* comment */\", // tail\n\"b\": 2 /**/ }//end");
+    assert_string_equal(cJSON_GetObjectItemCaseSensitive(json, "a")->valuestring, "x // no /* comment */");
+    assert_true(cJSON_GetObjectItemCaseSensitive(json, "b")->valuedouble == 2);
+    cJSON_Delete(json);
+    json = parse("\xef\xbb\xbf{\"\\\"//\": \"\\\\\"}"); /* byte order mark; escaped quote, escaped backslash before a quote */
+    assert_string_equal(json->child->string, "\"//");
+    assert_string_equal(json->child->valuestring, "\\");
+    cJSON_Delete(json);
+}
+
+static void test_refused(void **state) {
+    (void)state;
+    static const struct { const char *text, *where, *why; } cases[] = {
+        {"", "t.json", "empty"},
+        {" // nothing\n", "t.json", "empty"},
+        {"{\n\"a\": 1,\n\"b\" 2\n}", "line 3", "invalid JSON"},
+        {"{\"a\": 1,}", "line 1", "invalid JSON"},
+        {"[1 2]", "line 1", "invalid JSON"},
+        {"{} {}", "line 1, column 4", "invalid JSON"},
+        {"{}\n\nx", "line 3", "invalid JSON"},
+        {"[1", "line 1", "invalid JSON"},
+        {"[/* 1]", "line 1, column 2", "not closed"},
+        {"[\n\"abc", "line 2, column 1", "not closed"},
+        {"[\n\"abc\n\"]", "line 2, column 1", "not closed"},
+        {"[\"a\\", "line 1, column 2", "not closed"},
+        {"[\"\t\"]", "line 1", "control character"},
+        {"[\"\\u0000\"]", "line 1", "\\u0000"},
+        {"{\"a\\u0000b\": 1}", "line 1", "\\u0000"},
+        {"[\"\\u12G4\"]", "line 1", "hexadecimal"},
+        {"[\"\\x\"]", "line 1", "invalid JSON"},
+        {"[\"\\ud800\"]", "line 1", "invalid JSON"},
+        {"[\"\xff\"]", "line 1", "UTF-8"},
+        {"[\"\xc0\xaf\"]", "line 1", "UTF-8"},
+        {"[\"\xe0\x80\xaf\"]", "line 1", "UTF-8"},
+        {"[\"\xed\xa0\x80\"]", "line 1", "UTF-8"},
+        {"[\"\xf4\x90\x80\x80\"]", "line 1", "UTF-8"},
+        {"[\"\xe2\x82", "line 1", "UTF-8"},
+        {"[01]", "line 1", "number"},
+        {"[1.]", "line 1", "number"},
+        {"[-]", "line 1", "number"},
+        {"[1e]", "line 1", "number"},
+        {"[--1]", "line 1", "number"},
+        {"[1.2.3]", "line 1", "number"},
+        {"[.5]", "line 1", "invalid JSON"},
+        {"[NaN]", "line 1", "invalid JSON"},
+        {"[0x10]", "line 1", "invalid JSON"},
+        {"[1000000000000000000000000000000000000000000000000000000000000000000000]", "line 1", "63 characters"},
+        {"{\n\"a\": 1,\n\"b\": {\"a\": 1},\n\"a\": 2}", "line 4, column 1", "key 'a' is there twice"},
+        {"[{}, {\"x\": [{\n\"k\": \"k\", \"q\":1,\n \"\\u006b\": 2}]}]", "line 3, column 2", "key 'k' is there twice"},
+        {"{\"a\\n\": 1, \"a\\n\": 1}", "line 1", "there twice"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        refused(cases[i].text, strlen(cases[i].text), cases[i].where, cases[i].why);
+    refused("[1,\0 2]", 7, "line 1, column 4", "control character");
+    refused("[\"a\0b\"]", 7, "line 1", "control character");
+    refused("/* \0 */ 1", 9, "line 1", "not closed");
+}
+
+/* Many keys take the heap, few the stack: both find the pair, wherever it stands. */
+static void test_many_keys(void **state) {
+    (void)state;
+    static char text[20000];
+    for (int n = 2; n <= 1000; n = n < 40 ? n + 1 : n + 480)
+        for (int twice = 0; twice <= 1; twice++) {
+            size_t at = (size_t)snprintf(text, sizeof text, "{");
+            for (int i = 0; i < n; i++)
+                at += (size_t)snprintf(text + at, sizeof text - at, "%s\n\"key%d\": %d", i ? "," : "",
+                                       twice && i == n - 1 ? n / 2 - 1 : (i * 7919) % 100003, i);
+            if (twice) at = (size_t)snprintf(text + at, sizeof text - at, ",\n\"key0\": 1}") + at;
+            else at += (size_t)snprintf(text + at, sizeof text - at, "}");
+            if (twice) refused(text, at, "line", "there twice");
+            else cJSON_Delete(parse(text));
+        }
+}
+
+static void test_depth(void **state) {
+    (void)state;
+    static char text[2400];
+    for (int n = CJSON_NESTING_LIMIT - 2; n <= CJSON_NESTING_LIMIT + 2; n++) {
+        memset(text, '[', (size_t)n);
+        memset(text + n, ']', (size_t)n);
+        lf_err err = {0};
+        cJSON *json = NULL;
+        const lf_status rc = lf_json_parse(&json, text, (size_t)(2 * n), "t.json", &err);
+        assert_int_equal(rc, n <= CJSON_NESTING_LIMIT ? LF_OK : LF_EDATA);
+        if (rc) assert_non_null(strstr(err.message, "nested too deep"));
+        cJSON_Delete(json);
+    }
+}
+
+static void test_members(void **state) {
+    (void)state;
+    cJSON *o = parse("{\"i\": 9007199254740992, \"big\": 9007199254740994, \"f\": 1.5, \"inf\": 1e999, \"s\": \"x\","
+                     "\"t\": true, \"z\": null, \"n\": -3, \"o\": {}, \"l\": []}");
+    int64_t i = 0;
+    double d = 0;
+    bool b = false;
+    const char *s = NULL;
+    lf_err err = {0};
+    assert_int_equal(lf_json_get_i64(o, "i", 0, &i, "t", &err), LF_OK);
+    assert_true(i == INT64_C(1) << 53);
+    assert_int_equal(lf_json_get_i64(o, "n", 0, &i, "t", &err), LF_OK);
+    assert_true(i == -3);
+    assert_int_equal(lf_json_get_i64(o, "absent", 7, &i, "t", &err), LF_OK);
+    assert_true(i == 7);
+    assert_int_equal(lf_json_get_i64(o, "z", 8, &i, "t", &err), LF_OK);
+    assert_true(i == 8);
+    assert_int_equal(lf_json_get_i64(NULL, "z", 9, &i, "t", &err), LF_OK);
+    assert_true(i == 9);
+    assert_int_equal(lf_json_get_f64(o, "f", 0, &d, "t", &err), LF_OK);
+    assert_true(d == 1.5);
+    assert_int_equal(lf_json_get_bool(o, "t", false, &b, "t", &err), LF_OK);
+    assert_true(b);
+    assert_int_equal(lf_json_get_str(o, "s", "y", &s, "t", &err), LF_OK);
+    assert_string_equal(s, "x");
+    assert_int_equal(lf_json_get_str(o, "S", "y", &s, "t", &err), LF_OK); /* case matters */
+    assert_string_equal(s, "y");
+
+    static const struct { const char *key, *found; } not_integers[] = {
+        {"big", "9007199254740994"}, {"f", "1.5"}, {"inf", "inf"}, {"s", "\"x\""}, {"t", "true"}, {"o", "an object"}, {"l", "a list"}};
+    for (size_t k = 0; k < sizeof not_integers / sizeof *not_integers; k++) {
+        err = (lf_err){0};
+        assert_int_equal(lf_json_get_i64(o, not_integers[k].key, 5, &i, "t.json", &err), LF_EDATA);
+        assert_non_null(strstr(err.message, "t.json"));
+        assert_non_null(strstr(err.message, not_integers[k].key));
+        assert_non_null(strstr(err.message, not_integers[k].found));
+        assert_true(i == 5);
+    }
+    assert_int_equal(lf_json_get_f64(o, "inf", 0, &d, "t", NULL), LF_EDATA);
+    assert_int_equal(lf_json_get_f64(o, "s", 0, &d, "t", NULL), LF_EDATA);
+    assert_int_equal(lf_json_get_bool(o, "i", 0, &b, "t", NULL), LF_EDATA);
+    assert_int_equal(lf_json_get_str(o, "i", 0, &s, "t", NULL), LF_EDATA);
+    assert_int_equal(lf_json_get_i64(cJSON_GetObjectItemCaseSensitive(o, "l"), "i", 0, &i, "t", NULL), LF_EDATA);
+    cJSON_Delete(o);
+}
+
+static void test_print(void **state) {
+    (void)state;
+    cJSON *json = parse("{\"b\": [1, 2.5, -0.0, []], \"a\": {\"x\": \"\\u0001\\n\\\"\\\\\xc3\xa9\", \"e\": {}}, \"c\": [true, null]}");
+    char *s = lf_json_print(json, true);
+    assert_string_equal(s, "{\n  \"a\": {\n    \"e\": {},\n    \"x\": \"\\u0001\\n\\\"\\\\\xc3\xa9\"\n  },\n"
+                           "  \"b\": [\n    1,\n    2.5,\n    -0,\n    []\n  ],\n  \"c\": [\n    true,\n    null\n  ]\n}\n");
+    lf_free(s);
+    s = lf_json_print_line(json);
+    assert_string_equal(s, "{\"b\": [1, 2.5, -0, []], \"a\": {\"x\": \"\\u0001\\n\\\"\\\\\xc3\xa9\", \"e\": {}}, \"c\": [true, null]}");
+    lf_free(s);
+    cJSON_Delete(json);
+    json = cJSON_CreateNumber((double)NAN);
+    s = lf_json_print_line(json);
+    assert_string_equal(s, "null");
+    lf_free(s);
+    cJSON_Delete(json);
+}
+
+static void test_numbers_survive(void **state) {
+    (void)state;
+    const lf_rng_key key = lf_rng_make(1, LF_RNG_TEST, 0);
+    static const double fixed[] = {0.1, 1e-4, 1.0 / 3, 9007199254740992.0, 9007199254740994.0, 1e22, 1e23, 5e-324,
+                                   1.7976931348623157e308, -2147483649.0, 0x1.0000000000001p0, -0.0};
+    for (uint64_t i = 0; i < 20000; i++) {
+        double d;
+        uint32_t w[4];
+        lf_rng_block(key, 0, i, w);
+        memcpy(&d, w, sizeof d);
+        if (i < sizeof fixed / sizeof *fixed) d = fixed[i];
+        if (!isfinite(d)) continue;
+        cJSON *json = cJSON_CreateNumber(d);
+        char *s = lf_json_print_line(json);
+        cJSON *back = parse(s);
+        if (memcmp(&back->valuedouble, &d, sizeof d) != 0) fail_msg("%a printed as %s", d, s);
+        cJSON_Delete(back);
+        lf_free(s);
+        cJSON_Delete(json);
+    }
+}
+
+static void test_failing_allocations(void **state) {
+    (void)state;
+    static const char text[] = "{\"a\": [1, {\"b\": \"c\"}], \"k1\":1,\"k2\":1,\"k3\":1,\"k4\":1,\"k5\":1,\"k6\":1,\"k7\":1,\"k8\":1,"
+                               "\"k9\":1,\"k10\":1,\"k11\":1,\"k12\":1,\"k13\":1,\"k14\":1,\"k15\":1,\"k16\":1,\"k17\":1}";
+    lf_status rc = LF_ENOMEM;
+    int64_t k = 0;
+    for (; rc == LF_ENOMEM && k < 1000; k++) {
+        cJSON *json = NULL;
+        lf_err err = {0};
+        lf_alloc_fail_after(k);
+        rc = lf_json_parse(&json, text, strlen(text), "t.json", &err);
+        lf_alloc_fail_after(-1);
+        assert_int_equal(rc == LF_OK, json != NULL);
+        cJSON_Delete(json);
+        assert_int_equal(lf_alloc_live(), 0);
+    }
+    assert_int_equal(rc, LF_OK);
+    assert_true(k > 20);
+
+    cJSON *json = parse(text);
+    const int64_t live = lf_alloc_live();
+    char *s = NULL;
+    for (k = 0; !s && k < 1000; k++) {
+        lf_alloc_fail_after(k);
+        s = lf_json_print(json, true);
+        lf_alloc_fail_after(-1);
+        assert_int_equal(lf_alloc_live(), live + (s != NULL));
+    }
+    assert_non_null(s);
+    assert_true(k > 2);
+    lf_free(s);
+    cJSON_Delete(json);
+}
+
+static int nothing_leaks(void **state) {
+    (void)state;
+    return lf_alloc_live() == 0 ? 0 : -1;
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_teardown(test_comments, nothing_leaks),
+        cmocka_unit_test_teardown(test_refused, nothing_leaks),
+        cmocka_unit_test_teardown(test_many_keys, nothing_leaks),
+        cmocka_unit_test_teardown(test_depth, nothing_leaks),
+        cmocka_unit_test_teardown(test_members, nothing_leaks),
+        cmocka_unit_test_teardown(test_print, nothing_leaks),
+        cmocka_unit_test_teardown(test_numbers_survive, nothing_leaks),
+        cmocka_unit_test_teardown(test_failing_allocations, nothing_leaks),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
