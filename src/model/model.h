@@ -13,6 +13,8 @@ typedef struct lf_family lf_family;
 typedef struct lf_model {
     const lf_family *family;
     char *path;              /* the directory; of a new model: its config file */
+    char *config_path;
+    lf_safetensors *weights; /* stays open (a mapping costs nothing); NULL for a new model */
     cJSON *config;           /* config.json as it was read */
     char hash[33];           /* of the base weights; "" for a new model */
     lf_nn nn;
@@ -36,19 +38,22 @@ struct lf_family {
     /* Checks config.json, sets the model's sizes and fills nn with modules and parameters (no data yet); sets `head`. */
     lf_status (*declare)(lf_model *m, lf_err *err);
     /* The tensor in `st` for a parameter, trying the other spellings of its name; NULL if absent. */
-    const lf_st_tensor *(*find)(const lf_model *m, const lf_safetensors *st, const lf_param *p);
-    /* Random start for training from nothing: fills p's floats. */
-    void (*init_param)(const lf_model *m, const lf_param *p, uint64_t seed, int64_t index, float *out);
+    const lf_st_tensor *(*find)(const lf_safetensors *st, const lf_param *p);
+    /* May a file hold this tensor although the model does not use it (a pooler)? */
+    bool (*ignores)(const char *name);
+    /* Random start, for training from nothing and for new heads: fills numel floats for p. */
+    void (*init_param)(const lf_model *m, const lf_param *p, lf_rng_key key, float *out);
     /* Features [B, hidden_size] that go into the head. */
     lf_tensor *(*features)(lf_model *m, lf_graph *g, const lf_model_input *in);
 };
 
-/* Which weights can be trained; the rest is packed as frozen. The head of a `lora` run is made by lf_model_new_head. */
-typedef enum lf_trains { LF_TRAINS_NOTHING, LF_TRAINS_ALL } lf_trains;
+/* LF_LOAD_NOTHING: declared and checked only (merge streams from the file). LF_LOAD_FROZEN: linear weights packed. The file's
+ * head is frozen in either case: see lf_model_new_head and lf_model_train_head. */
+typedef enum lf_load { LF_LOAD_NOTHING, LF_LOAD_FROZEN, LF_LOAD_TRAINED } lf_load;
 
 /* LF_EDATA/LF_ESHAPE/LF_EUNSUPPORTED naming file, key or tensor. A tensor that the file lacks or has too many of is an
  * error, except a missing head (ViTModel) and tensors that the family lists as unused (pooler). */
-lf_status lf_model_open(lf_model **out, const char *path, const lf_kernels *k, lf_trains trains, lf_err *err);
+lf_status lf_model_open(lf_model **out, const char *path, const lf_kernels *k, lf_load load, lf_err *err);
 /* A new model from a config.json, random weights by seed (all trained). */
 lf_status lf_model_new(lf_model **out, const char *config_path, const lf_kernels *k, uint64_t seed, lf_err *err);
 void lf_model_free(lf_model *m);
@@ -58,6 +63,9 @@ void lf_model_free(lf_model *m);
 lf_status lf_model_new_head(lf_model *m, int64_t num_labels, const char *const *class_names, uint64_t seed, lf_err *err);
 /* Makes the file's own head trained (reuse_head), keeping a frozen copy as base_head. */
 lf_status lf_model_train_head(lf_model *m, lf_err *err);
+
+/* LF_EDATA if the model has no head to use (`what` wants one). */
+lf_status lf_model_need_head(const lf_model *m, const char *what, lf_err *err);
 
 lf_tensor *lf_model_features(lf_model *m, lf_graph *g, const lf_model_input *in); /* [B, hidden_size] */
 lf_tensor *lf_model_logits(lf_model *m, lf_graph *g, lf_module *head, lf_tensor *features); /* head: m->head or m->base_head */

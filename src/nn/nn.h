@@ -17,6 +17,7 @@ typedef struct lf_param {
     const char *name;      /* module path of transformers 5 + ".weight": "vit.layers.0.attention.q_proj.weight" */
     const char *file_name; /* as written by transformers: "vit.encoder.layer.0.attention.attention.query.weight" */
     lf_tensor tensor;      /* trained when tensor.grad is there */
+    lf_dtype file_dtype;   /* in the file it was read from; LF_F32 for a new one */
     bool decays;           /* weight decay applies when trained (not to biases, norms, embeddings) */
 } lf_param;
 

@@ -22,7 +22,8 @@ static const attributes *attributes_of(const lf_node *n) { return (const void *)
 
 static extents extents_of(const lf_node *n) {
     const attributes *a = attributes_of(n);
-    extents e = {.in = a->frozen ? a->frozen->in : n->in[WEIGHT]->shape[1], .out = a->frozen ? a->frozen->out : n->in[WEIGHT]->shape[0]};
+    extents e = {.out = a->frozen ? a->frozen->out : n->in[WEIGHT]->shape[0]};
+    e.in = a->frozen ? a->frozen->in : n->in[WEIGHT]->numel / e.out; /* a convolution's weight has four dims */
     e.rows = n->in[X]->numel / e.in;
     if (a->lora) {
         e.r = a->lora->r;

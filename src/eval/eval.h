@@ -1,0 +1,74 @@
+/* What a model knows: accuracy on a data set, and what it forgot of its base task. All metrics stream: memory does not grow
+ * with the data set, but for the base model's log-probabilities (N x classes floats) that forgetting compares with. */
+#ifndef LF_EVAL_EVAL_H
+#define LF_EVAL_EVAL_H
+
+#include "config/config.h"
+#include "data/dataset.h"
+#include "model/model.h"
+
+typedef struct lf_eval_opts {
+    int64_t batch_size, workers;
+    bool skip_bad_images;
+    const lf_image_processor *processor;
+    const char *what; /* of the progress line: "evaluate"; "" for none */
+} lf_eval_opts;
+
+typedef struct lf_accuracy {
+    int64_t count, skipped;
+    double accuracy;  /* share of examples whose label has the largest logit; the first of equals */
+    double loss;      /* mean cross-entropy */
+} lf_accuracy;
+
+/* Called with each batch in data-set order: features [B, hidden_size], logits [B, V] (floats), the batch. */
+typedef lf_status (*lf_eval_visit)(void *context, const lf_batch *batch, const float *features, const float *logits, int64_t V,
+                                   lf_err *err);
+
+/* Forward passes (no gradient, no dropout) over all of d with `head`; adapters as nn.lora_on says. visit may be NULL; labels
+ * below 0 (unlabelled) count in `count` only. The graph's steps are used and forgotten. */
+lf_status lf_evaluate(lf_accuracy *out, lf_model *m, lf_graph *g, lf_module *head, const lf_dataset *d, const lf_eval_opts *opts,
+                      lf_eval_visit visit, void *context, lf_err *err);
+
+/* The base task on held-out data, always through the base's own frozen head (PROTOCOL 7.2, "CV-a"). */
+typedef struct lf_base_score {
+    int64_t count;
+    double accuracy, loss; /* of the labels */
+    double ce;             /* E[ -sum_v p_base log p_tuned ] (arXiv 2401.05605) */
+    double kl;             /* ce - entropy of p_base */
+    double knn;            /* weighted k-NN on features, k = 20, votes exp(cos / 0.07), leave-one-out within this data; NAN if off */
+} lf_base_score;
+
+typedef struct lf_forgetting lf_forgetting;
+/* Measures the untouched base (adapters off, base head) and keeps its log-probabilities. d is borrowed. The labels of d must
+ * be the base's: open it with class_names = base_id2label (see lf_open_base_data). LF_EDATA if the model has no head. */
+lf_status lf_forgetting_new(lf_forgetting **out, lf_model *m, lf_graph *g, const lf_dataset *d, const lf_eval_opts *opts,
+                            bool with_knn, lf_err *err);
+void lf_forgetting_free(lf_forgetting *f);
+const lf_base_score *lf_forgetting_before(const lf_forgetting *f);
+/* The model as it is now (adapters on), against what was kept. */
+lf_status lf_forgetting_measure(lf_base_score *out, lf_forgetting *f, lf_model *m, lf_graph *g, const lf_eval_opts *opts, lf_err *err);
+
+/* DESIGN.md section 5: names that are all in the model's label2id map by it; else sorted order with a warning if there are at
+ * most as many as labels; else LF_EDATA. For IDX data the numbers are the labels. `names` are the model's labels. */
+lf_status lf_open_labelled(lf_dataset **out, const lf_dataset_opts *opts, const char *const *names, int64_t n_names, lf_err *err);
+
+/* The preprocessor of a model directory, or ViT's defaults (with a note) if it has no preprocessor_config.json. */
+lf_status lf_processor_for(lf_image_processor *out, const lf_model *m, lf_err *err);
+
+/* One run's results: all_results.json, `eval --json` and the closing table come from this. NAN = not measured. */
+typedef struct lf_results {
+    double eval_accuracy, eval_loss;              /* new task, after */
+    double eval_accuracy_before;                  /* chance or NAN for a new head */
+    double test_accuracy, test_loss;
+    double base_before, base_after, forgetting, retention;
+    lf_base_score before, after;
+    int64_t eval_count, test_count;
+    double init_seconds, train_seconds, items_per_second, peak_rss_mb;
+    int64_t trainable_parameters, steps;
+    int threads;
+} lf_results;
+void lf_results_clear(lf_results *r);             /* all NAN / 0 */
+cJSON *lf_results_to_json(const lf_results *r);   /* keys as DESIGN.md section 5, plus base_ce, base_kl, base_knn_before/after, ... */
+void lf_results_table(const lf_results *r, FILE *out); /* new task before/after, base task before/after, forgetting, retention, time */
+
+#endif

@@ -1,0 +1,214 @@
+/* Opening a model: config.json chooses the family, the family declares modules and parameters, and the weights are read
+ * into frozen products or held floats. */
+#include "model/model.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/mem.h"
+
+#define LF_FAMILY(name) extern const lf_family lf_family_##name;
+#include "model/families.def"
+#undef LF_FAMILY
+
+static const lf_family *const families[] = {
+#define LF_FAMILY(name) &lf_family_##name,
+#include "model/families.def"
+#undef LF_FAMILY
+};
+enum { N_FAMILIES = sizeof families / sizeof families[0] };
+
+void lf_model_free(lf_model *m) {
+    if (!m) return;
+    lf_nn_free(&m->nn);
+    lf_safetensors_close(m->weights);
+    cJSON_Delete(m->config);
+    lf_free(m->path);
+    lf_free(m->config_path);
+    lf_free(m);
+}
+
+static lf_status choose_family(lf_model *m, lf_err *err) {
+    const char *type;
+    lf_status rc = lf_json_get_str(m->config, "model_type", "", &type, m->config_path, err);
+    if (rc) return rc;
+    char known[256] = "";
+    for (int i = 0; i < N_FAMILIES; i++) {
+        if (strcmp(families[i]->model_type, type) == 0) {
+            m->family = families[i];
+            return LF_OK;
+        }
+        const size_t n = strlen(known);
+        snprintf(known + n, sizeof known - n, "%s%s", i ? ", " : "", families[i]->model_type);
+    }
+    return lf_fail(err, LF_EUNSUPPORTED, "%s: key 'model_type': '%s' is not supported; this version knows: %s", m->config_path,
+                   type, known);
+}
+
+/* num_labels as transformers has it: the size of id2label, else num_labels, else 2. */
+static lf_status read_labels(lf_model *m, lf_err *err) {
+    const cJSON *id2label = cJSON_GetObjectItemCaseSensitive(m->config, "id2label");
+    const bool named = cJSON_IsObject(id2label);
+    lf_status rc = lf_json_get_i64(m->config, "num_labels", 2, &m->num_labels, m->config_path, err);
+    if (rc) return rc;
+    if (named) m->num_labels = cJSON_GetArraySize(id2label);
+    if (m->num_labels < 1 || m->num_labels > 10000000)
+        return lf_fail(err, LF_EDATA, "%s: key 'id2label' or 'num_labels': expected 1 to 10000000 labels, found %lld",
+                       m->config_path, (long long)m->num_labels);
+    m->id2label = lf_arena_alloc(m->nn.arena, (size_t)m->num_labels * sizeof *m->id2label);
+    if (!m->id2label) return lf_fail(err, LF_ENOMEM, "%s: out of memory for the labels", m->config_path);
+    for (int64_t i = 0; i < m->num_labels; i++) {
+        char id[24], unnamed[32];
+        snprintf(id, sizeof id, "%lld", (long long)i);
+        snprintf(unnamed, sizeof unnamed, "LABEL_%lld", (long long)i);
+        const cJSON *label = named ? cJSON_GetObjectItemCaseSensitive(id2label, id) : NULL;
+        if (named && !cJSON_IsString(label))
+            return lf_fail(err, LF_EDATA, "%s: key 'id2label': expected names for labels 0 to %lld, found none for %s",
+                           m->config_path, (long long)m->num_labels - 1, id);
+        m->id2label[i] = lf_arena_strdup(m->nn.arena, label ? label->valuestring : unnamed);
+        if (!m->id2label[i]) return lf_fail(err, LF_ENOMEM, "%s: out of memory for the labels", m->config_path);
+    }
+    return LF_OK;
+}
+
+/* `config_path` is taken over. */
+static lf_status declare(lf_model *m, const char *path, char *config_path, const lf_kernels *k, lf_err *err) {
+    lf_status rc = lf_nn_init(&m->nn, k, err);
+    m->config_path = config_path;
+    m->path = lf_strdup(path);
+    if (!rc && (!m->path || !m->config_path)) rc = lf_fail(err, LF_ENOMEM, "%s: out of memory", path);
+    if (rc || (rc = lf_json_read(&m->config, m->config_path, err)) || (rc = choose_family(m, err)) || (rc = read_labels(m, err)))
+        return rc;
+    return m->family->declare(m, err);
+}
+
+static lf_module *holder(const lf_model *m, const lf_param *p) {
+    for (int64_t i = 0; i < m->nn.n_modules; i++)
+        if (m->nn.modules[i]->weight == p || m->nn.modules[i]->bias == p) return m->nn.modules[i];
+    return NULL;
+}
+
+static lf_status check_tensor(const lf_model *m, const lf_st_tensor *t, const lf_param *p, lf_err *err) {
+    char want[64], found[64];
+    bool same = t->ndim == p->tensor.ndim;
+    for (int i = 0; same && i < t->ndim; i++) same = t->shape[i] == p->tensor.shape[i];
+    if (!same)
+        return lf_fail(err, LF_ESHAPE, "%s: tensor '%s': expected shape %s (by %s), found %s; are the two files from one checkpoint?",
+                       t->path, t->name, lf_shape_str(want, sizeof want, p->tensor.ndim, p->tensor.shape), m->config_path,
+                       lf_shape_str(found, sizeof found, t->ndim, t->shape));
+    if (!lf_dtype_is_float(t->dtype))
+        return lf_fail(err, LF_EUNSUPPORTED, "%s: tensor '%s': expected F32, F16 or BF16, found %s (quantised models are not supported)",
+                       t->path, t->name, lf_dtype_name(t->dtype));
+    return LF_OK;
+}
+
+/* One tensor of the file into its place: a frozen product, or floats. `buffer` holds any parameter. */
+static lf_status load_param(lf_model *m, const lf_st_tensor *t, lf_param *p, lf_load load, float *buffer, lf_err *err) {
+    lf_module *module = holder(m, p);
+    const bool trained = load == LF_LOAD_TRAINED && !(module && module->is_head);
+    lf_to_f32(buffer, t->data, t->dtype, t->numel);
+    lf_safetensors_drop_pages(m->weights, t);
+    if (!trained && module && module->weight == p && module->kind != LF_MODULE_NORM)
+        return lf_nn_freeze(&m->nn, module, buffer, err);
+    lf_status rc = lf_nn_hold(&m->nn, p, err);
+    if (rc) return rc;
+    m->nn.k->from_f32(p->tensor.data, buffer, p->tensor.numel);
+    return trained ? lf_nn_train(&m->nn, p, err) : LF_OK;
+}
+
+static int64_t largest_param(const lf_model *m) {
+    int64_t n = 0;
+    for (int64_t i = 0; i < m->nn.n_params; i++)
+        if (m->nn.params[i]->tensor.numel > n) n = m->nn.params[i]->tensor.numel;
+    return n;
+}
+
+static lf_status load_all(lf_model *m, lf_load load, lf_err *err) {
+    float *buffer = load == LF_LOAD_NOTHING ? NULL : lf_aligned_alloc((size_t)largest_param(m) * sizeof *buffer);
+    if (load != LF_LOAD_NOTHING && !buffer) return lf_fail(err, LF_ENOMEM, "%s: out of memory for its largest tensor", m->path);
+    lf_status rc = LF_OK;
+    bool has_head = true;
+    for (int64_t i = 0; i < m->nn.n_params && !rc; i++) {
+        lf_param *p = m->nn.params[i];
+        const lf_st_tensor *t = m->family->find(m->weights, p);
+        const lf_module *module = holder(m, p);
+        if (!t && module && module->is_head) {
+            has_head = false;
+        } else if (!t) {
+            rc = lf_fail(err, LF_EDATA, "%s: tensor '%s' is missing (config.json asks for it); is the download complete?",
+                         lf_safetensors_path(m->weights), p->file_name);
+        } else if (!(rc = check_tensor(m, t, p, err))) {
+            p->file_dtype = t->dtype;
+            if (load != LF_LOAD_NOTHING) rc = load_param(m, t, p, load, buffer, err);
+        }
+    }
+    m->base_head = has_head ? m->head : NULL;
+    m->base_num_labels = has_head ? m->num_labels : 0;
+    m->base_id2label = has_head ? m->id2label : NULL;
+    lf_aligned_free(buffer);
+    return rc;
+}
+
+/* A tensor that nothing asked for means that the model is not what config.json says it is. */
+static lf_status check_all_used(const lf_model *m, lf_err *err) {
+    const int64_t n = lf_safetensors_count(m->weights);
+    for (int64_t i = 0; i < n; i++) {
+        const lf_st_tensor *t = lf_safetensors_at(m->weights, i);
+        bool used = m->family->ignores(t->name);
+        for (int64_t j = 0; j < m->nn.n_params && !used; j++) used = m->family->find(m->weights, m->nn.params[j]) == t;
+        if (!used)
+            return lf_fail(err, LF_EDATA, "%s: tensor '%s' belongs to no part of the model that %s describes (model_type '%s')",
+                           t->path, t->name, m->config_path, m->family->model_type);
+    }
+    return LF_OK;
+}
+
+lf_status lf_model_open(lf_model **out, const char *path, const lf_kernels *k, lf_load load, lf_err *err) {
+    *out = NULL;
+    if (!lf_is_dir(path))
+        return lf_fail(err, LF_ENOTFOUND, "%s: not a folder; expected a Hugging Face model directory (config.json, model.safetensors)", path);
+    lf_model *m = lf_calloc(1, sizeof *m);
+    if (!m) return lf_fail(err, LF_ENOMEM, "%s: out of memory", path);
+    lf_status rc;
+    if (!(rc = declare(m, path, lf_path_join(path, "config.json"), k, err)) &&
+        !(rc = lf_safetensors_open(&m->weights, path, err)) && !(rc = check_all_used(m, err)) && !(rc = load_all(m, load, err)))
+        rc = lf_safetensors_hash(m->weights, m->hash, err);
+    if (rc) {
+        lf_model_free(m);
+        return rc;
+    }
+    *out = m;
+    return LF_OK;
+}
+
+lf_status lf_model_new(lf_model **out, const char *config_path, const lf_kernels *k, uint64_t seed, lf_err *err) {
+    *out = NULL;
+    lf_model *m = lf_calloc(1, sizeof *m);
+    if (!m) return lf_fail(err, LF_ENOMEM, "%s: out of memory", config_path);
+    float *buffer = NULL;
+    lf_status rc = declare(m, config_path, lf_strdup(config_path), k, err);
+    if (!rc && !(buffer = lf_aligned_alloc((size_t)largest_param(m) * sizeof *buffer)))
+        rc = lf_fail(err, LF_ENOMEM, "%s: out of memory for its largest tensor", config_path);
+    for (int64_t i = 0; !rc && i < m->nn.n_params; i++) {
+        lf_param *p = m->nn.params[i];
+        m->family->init_param(m, p, lf_rng_make(seed, LF_RNG_MODEL_INIT, (uint64_t)i), buffer);
+        if ((rc = lf_nn_hold(&m->nn, p, err))) break;
+        k->from_f32(p->tensor.data, buffer, p->tensor.numel);
+        rc = lf_nn_train(&m->nn, p, err);
+    }
+    lf_aligned_free(buffer);
+    if (rc) {
+        lf_model_free(m);
+        return rc;
+    }
+    *out = m;
+    return LF_OK;
+}
+
+lf_tensor *lf_model_features(lf_model *m, lf_graph *g, const lf_model_input *in) { return m->family->features(m, g, in); }
+
+lf_tensor *lf_model_logits(lf_model *m, lf_graph *g, lf_module *head, lf_tensor *features) {
+    return lf_nn_linear(g, &m->nn, head, features);
+}

@@ -1,0 +1,102 @@
+/* Writing a model as transformers reads it, tensor by tensor: what was not loaded or trained streams from the source. */
+#include <stdio.h>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "model/model.h"
+
+static lf_module *weight_of(const lf_model *m, const lf_param *p) {
+    for (int64_t i = 0; i < m->nn.n_modules; i++)
+        if (m->nn.modules[i]->weight == p && m->nn.modules[i]->kind == LF_MODULE_LINEAR) return m->nn.modules[i];
+    return NULL;
+}
+
+/* The values of p now, from memory where they are held, else from the source file. */
+static lf_status values(const lf_model *m, const lf_param *p, float *out, lf_err *err) {
+    const lf_st_tensor *t = m->weights ? m->family->find(m->weights, p) : NULL;
+    if (p->tensor.data) m->nn.k->to_f32(out, p->tensor.data, p->tensor.numel);
+    else if (t) {
+        lf_to_f32(out, t->data, t->dtype, t->numel);
+        lf_safetensors_drop_pages(m->weights, t);
+    } else
+        return lf_fail(err, LF_EDATA, "%s: no values for tensor '%s' (the model has no head, and none was made)", m->path, p->file_name);
+    return LF_OK;
+}
+
+static lf_dtype dtype_for(const lf_param *p, lf_dtype asked) { return asked == LF_N_DTYPES ? p->file_dtype : asked; }
+
+static lf_status write_tensors(const lf_model *m, lf_st_writer *w, lf_dtype dtype, lf_merge_fn merge, void *context, lf_err *err) {
+    int64_t largest = 0;
+    lf_status rc = LF_OK;
+    for (int64_t i = 0; i < m->nn.n_params && !rc; i++) {
+        const lf_param *p = m->nn.params[i];
+        if (p->tensor.numel > largest) largest = p->tensor.numel;
+        rc = lf_st_writer_declare(w, p->file_name, dtype_for(p, dtype), p->tensor.ndim, p->tensor.shape, err);
+    }
+    float *buffer = lf_aligned_alloc((size_t)largest * sizeof *buffer);
+    if (!rc && !buffer) rc = lf_fail(err, LF_ENOMEM, "%s: out of memory for its largest tensor", m->path);
+    for (int64_t i = 0; i < m->nn.n_params && !rc; i++) {
+        const lf_param *p = m->nn.params[i];
+        const lf_module *module = weight_of(m, p);
+        if ((rc = values(m, p, buffer, err)) || (merge && module && (rc = merge(context, module, buffer, err)))) break;
+        rc = lf_st_writer_write_f32(w, buffer, p->tensor.numel, err);
+    }
+    lf_aligned_free(buffer);
+    return rc;
+}
+
+static bool put_labels(const lf_model *m, cJSON *config) {
+    cJSON *id2label = cJSON_CreateObject(), *label2id = cJSON_CreateObject();
+    bool ok = id2label && label2id;
+    for (int64_t i = 0; ok && i < m->num_labels; i++) {
+        char id[24];
+        snprintf(id, sizeof id, "%lld", (long long)i);
+        ok = cJSON_AddStringToObject(id2label, id, m->id2label[i]) && cJSON_AddNumberToObject(label2id, m->id2label[i], (double)i);
+    }
+    cJSON_DeleteItemFromObjectCaseSensitive(config, "num_labels"); /* the size of id2label says it */
+    cJSON_DeleteItemFromObjectCaseSensitive(config, "id2label");
+    cJSON_DeleteItemFromObjectCaseSensitive(config, "label2id");
+    cJSON_AddItemToObject(config, "id2label", id2label);
+    cJSON_AddItemToObject(config, "label2id", label2id);
+    return ok;
+}
+
+static const char *torch_name(lf_dtype t) { return t == LF_BF16 ? "bfloat16" : t == LF_F16 ? "float16" : "float32"; }
+
+/* The dtype goes under both names: "dtype" for transformers 5, "torch_dtype" for 4. */
+static lf_status write_config(const lf_model *m, const char *dir, lf_dtype dtype, lf_err *err) {
+    cJSON *config = cJSON_Duplicate(m->config, true);
+    const char *name = torch_name(dtype_for(m->nn.params[0], dtype));
+    cJSON_DeleteItemFromObjectCaseSensitive(config, "dtype");
+    cJSON_DeleteItemFromObjectCaseSensitive(config, "torch_dtype");
+    const bool ok = config && put_labels(m, config) && cJSON_AddStringToObject(config, "dtype", name) &&
+                    cJSON_AddStringToObject(config, "torch_dtype", name);
+    char *text = ok ? lf_json_print(config, true) : NULL, *path = lf_path_join(dir, "config.json");
+    lf_status rc = LF_OK;
+    if (!text || !path) rc = lf_fail(err, LF_ENOMEM, "%s: out of memory for config.json", dir);
+    else {
+        size_t n = 0;
+        while (text[n]) n++;
+        rc = lf_file_write(path, text, n, err);
+    }
+    lf_free(path);
+    lf_free(text);
+    cJSON_Delete(config);
+    return rc;
+}
+
+lf_status lf_model_write(lf_model *m, const char *dir, lf_dtype dtype, lf_merge_fn merge, void *context, lf_err *err) {
+    lf_status rc = lf_mkdir_p(dir, err);
+    if (rc) return rc;
+    char *path = lf_path_join(dir, "model.safetensors");
+    lf_st_writer *w = NULL;
+    if (!path) rc = lf_fail(err, LF_ENOMEM, "%s: out of memory", dir);
+    if (!rc && !(rc = lf_st_writer_new(&w, path, err)) && !(rc = write_tensors(m, w, dtype, merge, context, err))) {
+        rc = lf_st_writer_commit(w, err);
+        w = NULL;
+    }
+    lf_st_writer_abort(w);
+    lf_free(path);
+    return rc ? rc : write_config(m, dir, dtype, err);
+}

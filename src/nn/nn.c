@@ -1,0 +1,149 @@
+#include "nn/nn.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { MAX_NAME = 256 };
+
+lf_status lf_nn_init(lf_nn *nn, const lf_kernels *k, lf_err *err) {
+    *nn = (lf_nn){.k = k, .arena = lf_arena_new(), .lora_on = true};
+    return nn->arena ? LF_OK : lf_fail(err, LF_ENOMEM, "out of memory for a model's table");
+}
+
+void lf_nn_free(lf_nn *nn) {
+    lf_arena_free(nn->arena);
+    *nn = (lf_nn){0};
+}
+
+/* Appends to an array in the arena that doubles; the old copies stay until the model is freed. */
+static bool append(lf_arena *arena, void ***array, int64_t *count, void *item) {
+    const int64_t n = *count;
+    if ((n & (n - 1)) == 0) { /* 0, 1, 2, 4, ...: full */
+        void **bigger = lf_arena_alloc(arena, (size_t)(n ? 2 * n : 1) * sizeof *bigger);
+        if (!bigger) return false;
+        if (n) memcpy(bigger, *array, (size_t)n * sizeof *bigger);
+        *array = bigger;
+    }
+    (*array)[(*count)++] = item;
+    return true;
+}
+
+lf_module *lf_nn_module(lf_nn *nn, lf_module_kind kind, int64_t out, int64_t in, const char *name, const char *alias) {
+    lf_module *m = lf_arena_alloc(nn->arena, sizeof *m);
+    if (!m) return NULL;
+    *m = (lf_module){.kind = kind, .out = out, .in = in, .frozen = {.out = out, .in = in},
+                     .name = lf_arena_strdup(nn->arena, name), .alias = lf_arena_strdup(nn->arena, alias)};
+    const bool kept = append(nn->arena, (void ***)&nn->modules, &nn->n_modules, m);
+    return m->name && m->alias && kept ? m : NULL;
+}
+
+lf_param *lf_nn_param(lf_nn *nn, const char *module, const char *file_prefix, const char *leaf, int ndim, const int64_t *shape,
+                      bool decays) {
+    char name[MAX_NAME], file_name[MAX_NAME];
+    const char *dot = leaf[0] ? "." : "";
+    snprintf(name, sizeof name, "%s%s%s", module, dot, leaf);
+    snprintf(file_name, sizeof file_name, "%s%s%s", file_prefix, dot, leaf);
+    lf_param *p = lf_arena_alloc(nn->arena, sizeof *p);
+    if (!p) return NULL;
+    p->name = lf_arena_strdup(nn->arena, name);
+    p->file_name = lf_arena_strdup(nn->arena, file_name);
+    p->file_dtype = LF_F32;
+    p->decays = decays;
+    lf_tensor_init(&p->tensor, ndim, shape, NULL, NULL);
+    const bool kept = append(nn->arena, (void ***)&nn->params, &nn->n_params, p);
+    return p->name && p->file_name && kept ? p : NULL;
+}
+
+lf_module *lf_nn_find(const lf_nn *nn, const char *name) {
+    for (int64_t i = 0; i < nn->n_modules; i++)
+        if (strcmp(nn->modules[i]->name, name) == 0 || strcmp(nn->modules[i]->alias, name) == 0) return nn->modules[i];
+    return NULL;
+}
+
+static void *numbers(lf_nn *nn, int64_t n) { return lf_arena_alloc(nn->arena, (size_t)n * lf_dtype_size(nn->k->dtype)); }
+
+lf_status lf_nn_hold(lf_nn *nn, lf_param *p, lf_err *err) {
+    if (!p->tensor.data) p->tensor.data = numbers(nn, p->tensor.numel);
+    return p->tensor.data ? LF_OK : lf_fail(err, LF_ENOMEM, "%s: out of memory for %lld numbers", p->name, (long long)p->tensor.numel);
+}
+
+lf_status lf_nn_freeze(lf_nn *nn, lf_module *m, const float *W, lf_err *err) {
+    if (!m->frozen.data) m->frozen.data = lf_arena_alloc(nn->arena, (size_t)nn->k->frozen_size(m->out, m->in));
+    if (!m->frozen.data)
+        return lf_fail(err, LF_ENOMEM, "%s: out of memory for a weight of %lld x %lld", m->name, (long long)m->out, (long long)m->in);
+    nn->k->frozen_prepare(&m->frozen, W);
+    return LF_OK;
+}
+
+lf_status lf_nn_train(lf_nn *nn, lf_param *p, lf_err *err) {
+    assert(p->tensor.data);
+    p->tensor.grad = numbers(nn, p->tensor.numel);
+    p->tensor.requires_grad = true;
+    return p->tensor.grad ? LF_OK : lf_fail(err, LF_ENOMEM, "%s: out of memory for its gradient", p->name);
+}
+
+void lf_nn_weight(const lf_nn *nn, const lf_module *m, float *W) {
+    if (m->frozen.data) nn->k->frozen_restore(&m->frozen, W);
+    else nn->k->to_f32(W, m->weight->tensor.data, m->out * m->in);
+}
+
+static lf_module *module_of(const lf_nn *nn, const lf_param *p) {
+    for (int64_t i = 0; i < nn->n_modules; i++)
+        if (nn->modules[i]->weight == p || nn->modules[i]->bias == p) return nn->modules[i];
+    return NULL;
+}
+
+static bool add_trainable(lf_nn *nn, lf_trainable ***list, int64_t *count, lf_trainable t) {
+    lf_trainable *copy = lf_arena_alloc(nn->arena, sizeof *copy);
+    if (!copy || !t.name) return false;
+    *copy = t;
+    return append(nn->arena, (void ***)list, count, copy);
+}
+
+static const char *joined(lf_nn *nn, const char *a, const char *b) {
+    char name[MAX_NAME];
+    snprintf(name, sizeof name, "%s.%s", a, b);
+    return lf_arena_strdup(nn->arena, name);
+}
+
+lf_status lf_nn_trainables(lf_nn *nn, lf_trainable **out, int64_t *count, lf_err *err) {
+    lf_trainable **list = NULL;
+    int64_t n = 0;
+    bool ok = true;
+    for (int64_t i = 0; i < nn->n_params && ok; i++) {
+        lf_param *p = nn->params[i];
+        if (!p->tensor.requires_grad) continue;
+        const lf_module *m = module_of(nn, p);
+        ok = add_trainable(nn, &list, &n, (lf_trainable){p->name, &p->tensor, p->decays, m && m->is_head});
+    }
+    for (int64_t i = 0; i < nn->n_modules && ok; i++) {
+        lf_module *m = nn->modules[i];
+        if (!m->lora) continue;
+        ok = add_trainable(nn, &list, &n, (lf_trainable){joined(nn, m->name, "lora_A"), &m->lora->A, true, false}) &&
+             add_trainable(nn, &list, &n, (lf_trainable){joined(nn, m->name, "lora_B"), &m->lora->B, true, false});
+    }
+    *out = ok ? lf_arena_alloc(nn->arena, (size_t)(n + 1) * sizeof **out) : NULL;
+    if (!*out) return lf_fail(err, LF_ENOMEM, "out of memory for the list of trained tensors");
+    for (int64_t i = 0; i < n; i++) (*out)[i] = *list[i];
+    *count = n;
+    return LF_OK;
+}
+
+int64_t lf_nn_count(const lf_nn *nn, bool trained_only) {
+    int64_t n = 0;
+    for (int64_t i = 0; i < nn->n_params; i++)
+        if (!trained_only || nn->params[i]->tensor.requires_grad) n += nn->params[i]->tensor.numel;
+    for (int64_t i = 0; i < nn->n_modules; i++)
+        if (nn->modules[i]->lora) n += nn->modules[i]->lora->A.numel + nn->modules[i]->lora->B.numel;
+    return n;
+}
+
+lf_tensor *lf_nn_linear(lf_graph *g, const lf_nn *nn, lf_module *m, lf_tensor *x) {
+    return lf_linear(g, x, m->frozen.data ? &m->frozen : NULL, m->frozen.data ? NULL : &m->weight->tensor,
+                     m->bias ? &m->bias->tensor : NULL, nn->lora_on ? m->lora : NULL);
+}
+
+lf_tensor *lf_nn_layernorm(lf_graph *g, lf_module *m, lf_tensor *x, double epsilon) {
+    return lf_layernorm(g, x, &m->weight->tensor, &m->bias->tensor, epsilon);
+}
