@@ -1,0 +1,156 @@
+/* The end of a run: what was trained is written, read back, and the final figures are those of what was written. */
+#include <math.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "train/run.h"
+
+/* What lora_ft.json says beside the contract's facts: nothing that depends on time or place, so that the same run writes
+ * the same bytes. */
+static cJSON *run_facts(const lf_run *run) {
+    static const char *const keys[] = {"method", "init_lora_weights", "init_position", "r", "lora_alpha", "lora_dropout", "learning_rate",
+                                       "per_device_train_batch_size", "gradient_accumulation_steps", "precision"};
+    cJSON *o = cJSON_CreateObject(), *config = lf_cfg_to_json(run->cfg);
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        const cJSON *v = cJSON_GetObjectItemCaseSensitive(config, keys[i]);
+        if (v) cJSON_AddItemToObject(o, keys[i], cJSON_Duplicate(v, true));
+    }
+    cJSON_AddNumberToObject(o, "steps", (double)run->at.step);
+    cJSON_AddStringToObject(o, "kernels", run->k->name);
+    cJSON_AddStringToObject(o, "version", lf_version());
+    cJSON_Delete(config);
+    return o;
+}
+
+lf_status lf_run_adapter_facts(const lf_run *run, lf_adapter_facts *facts, cJSON **extra, lf_err *err) {
+    *extra = run_facts(run);
+    if (!*extra) return lf_fail(err, LF_ENOMEM, "out of memory");
+    *facts = (lf_adapter_facts){.base_path = run->model->path, .base_hash = run->model->hash, .head = run->model->head,
+                                .num_labels = run->model->num_labels, .id2label = run->model->id2label, .seed = lf_cfg_i64(run->cfg, "seed"),
+                                .threads = run->threads, .old_names = strcmp(lf_cfg_str(run->cfg, "peft_names"), "transformers4") == 0,
+                                .run = *extra};
+    return LF_OK;
+}
+
+static lf_status write_processor(const lf_run *run, const char *dir, lf_err *err) {
+    cJSON *o = lf_image_processor_to_json(&run->processor);
+    char *text = o ? lf_json_print(o, true) : NULL, *path = lf_path_join(dir, "preprocessor_config.json");
+    const lf_status rc = text && path ? lf_file_write(path, text, strlen(text), err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", dir);
+    lf_free(path);
+    lf_free(text);
+    cJSON_Delete(o);
+    return rc;
+}
+
+static lf_status write_model(lf_run *run, const char *path, lf_err *err) {
+    static const struct { const char *name; lf_dtype dtype; } dtypes[] = {{"fp32", LF_F32}, {"bf16", LF_BF16}, {"fp16", LF_F16}};
+    lf_dtype dtype = LF_N_DTYPES;
+    const char *name = lf_cfg_str(run->cfg, "save_dtype");
+    for (size_t i = 0; name && i < sizeof dtypes / sizeof dtypes[0]; i++)
+        if (strcmp(dtypes[i].name, name) == 0) dtype = dtypes[i].dtype;
+    char *aside = lf_format("%s.tmp", path);
+    lf_status rc = aside ? lf_remove_tree(aside, err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", path);
+    if (!rc && !(rc = lf_model_write(run->model, aside, dtype, NULL, NULL, err)) && !(rc = write_processor(run, aside, err)))
+        rc = lf_replace_dir(aside, path, err);
+    if (rc && aside) lf_remove_tree(aside, NULL);
+    lf_free(aside);
+    return rc;
+}
+
+static lf_status write_adapter(lf_run *run, const char *path, lf_err *err) {
+    lf_adapter_facts facts;
+    cJSON *extra = NULL;
+    lf_status rc = lf_run_adapter_facts(run, &facts, &extra, err);
+    if (!rc) rc = lf_adapter_save(run->adapter, &run->model->nn, path, &facts, err);
+    cJSON_Delete(extra);
+    return rc;
+}
+
+/* ---- reading back ---- */
+
+typedef struct read_back { lf_model *model; lf_adapter_file *file; lf_adapter *adapter; } read_back;
+
+static void close_read_back(read_back *b) {
+    lf_adapter_close(b->file);
+    lf_adapter_free(b->adapter);
+    lf_model_free(b->model);
+}
+
+static lf_status open_adapter_again(lf_run *run, const char *path, read_back *b, lf_err *err) {
+    const char *const *names;
+    lf_status rc;
+    if ((rc = lf_model_open(&b->model, run->model->path, run->k, LF_LOAD_FROZEN, err)) || (rc = lf_adapter_open(&b->file, path, err))) return rc;
+    const int64_t labels = lf_adapter_file_labels(b->file, &names);
+    if ((rc = lf_model_new_head(b->model, labels, names, 0, err))) return rc;
+    return lf_adapter_apply(&b->adapter, b->file, &b->model->nn, b->model->head, b->model->hash, err);
+}
+
+static lf_status measure(lf_run *run, lf_model *m, lf_err *err) {
+    lf_results *r = &run->results;
+    lf_accuracy a;
+    lf_status rc = LF_OK;
+    if (run->eval && !(rc = lf_evaluate(&a, m, run->g, m->head, run->eval, &run->eval_opts, NULL, NULL, err))) {
+        r->eval_accuracy = a.accuracy;
+        r->eval_loss = a.loss;
+        r->eval_count = a.count;
+    }
+    if (run->test && !rc && !(rc = lf_evaluate(&a, m, run->g, m->head, run->test, &run->eval_opts, NULL, NULL, err))) {
+        r->test_accuracy = a.accuracy;
+        r->test_loss = a.loss;
+        r->test_count = a.count;
+    }
+    if (!run->forgetting || rc) return rc;
+    /* The base's own head may not be in a full model's new file; the one in memory is frozen and the same. */
+    lf_module *own = m->base_head;
+    if (run->method == LF_METHOD_FULL) m->base_head = run->model->base_head;
+    rc = lf_forgetting_measure(&r->after, run->forgetting, m, run->g, &run->eval_opts, err);
+    m->base_head = own;
+    if (rc) return rc;
+    r->before = *lf_forgetting_before(run->forgetting);
+    r->base_before = r->before.accuracy;
+    r->base_after = r->after.accuracy;
+    r->forgetting = r->base_before - r->base_after;
+    r->retention = r->base_after / r->base_before;
+    return LF_OK;
+}
+
+static lf_status write_results(lf_run *run, lf_err *err) {
+    run->results.peak_rss_mb = (double)lf_peak_rss_bytes() / (1024.0 * 1024.0);
+    cJSON *o = lf_results_to_json(&run->results);
+    char *text = o ? lf_json_print(o, false) : NULL, *path = lf_path_join(run->dir, "all_results.json");
+    const lf_status rc = text && path ? lf_file_write(path, text, strlen(text), err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", run->dir);
+    lf_free(path);
+    lf_free(text);
+    cJSON_Delete(o);
+    return rc;
+}
+
+static lf_status restore_best(lf_run *run, lf_err *err) {
+    if (!lf_cfg_bool(run->cfg, "load_best_model_at_end") || run->at.best_step == 0 || run->at.best_step == run->at.step) return LF_OK;
+    char *path = lf_format("%s/checkpoint-%lld", run->dir, (long long)run->at.best_step);
+    const lf_status rc = path ? lf_checkpoint_restore_weights(run, path, err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", run->dir);
+    if (!rc) lf_info("the best checkpoint is that of step %lld (%s %.4f)", (long long)run->at.best_step,
+                     lf_cfg_str(run->cfg, "metric_for_best_model"), run->at.best_metric);
+    lf_free(path);
+    return rc;
+}
+
+lf_status lf_run_finish(lf_run *run, lf_err *err) {
+    const bool full = run->method == LF_METHOD_FULL;
+    read_back b = {0};
+    char *path = lf_path_join(run->dir, full ? "model" : "adapter");
+    lf_status rc = path ? restore_best(run, err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", run->dir);
+    if (!rc) rc = full ? write_model(run, path, err) : write_adapter(run, path, err);
+    if (!rc) rc = full ? lf_model_open(&b.model, path, run->k, LF_LOAD_FROZEN, err) : open_adapter_again(run, path, &b, err);
+    run->results.steps = run->at.step;
+    run->results.train_seconds = run->at.train_seconds;
+    run->results.eval_accuracy_before = run->at.eval_accuracy_before;
+    if (!rc && !(rc = measure(run, b.model, err))) rc = write_results(run, err);
+    close_read_back(&b);
+    if (!rc) lf_info("the %s is %s", full ? "model" : "adapter", path);
+    lf_free(path);
+    return rc;
+}

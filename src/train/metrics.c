@@ -1,0 +1,53 @@
+#include "train/metrics.h"
+
+#include <string.h>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/mem.h"
+
+/* Length of the leading lines whose step is at most `step`; a line that a crash cut in half ends it too. */
+static size_t length_until(const char *text, size_t size, int64_t step, const char *path) {
+    size_t end = 0;
+    while (end < size) {
+        const char *newline = memchr(text + end, '\n', size - end);
+        if (!newline) break;
+        cJSON *row = NULL;
+        int64_t at = 0;
+        const bool good = !lf_json_parse(&row, text + end, (size_t)(newline - text) - end, path, NULL) &&
+                          !lf_json_get_i64(row, "step", 0, &at, path, NULL) && at <= step;
+        cJSON_Delete(row);
+        if (!good) break;
+        end = (size_t)(newline - text) + 1;
+    }
+    return end;
+}
+
+lf_status lf_metrics_open(lf_metrics *m, const char *dir, int64_t keep_until, lf_err *err) {
+    *m = (lf_metrics){.path = lf_path_join(dir, "metrics.jsonl")};
+    if (!m->path) return lf_fail(err, LF_ENOMEM, "%s: out of memory", dir);
+    char *text = NULL;
+    size_t size = 0;
+    lf_status rc = LF_OK;
+    if (keep_until >= 0 && lf_is_file(m->path)) rc = lf_file_read(&text, &size, m->path, err);
+    if (!rc) rc = lf_file_write(m->path, text ? text : "", text ? length_until(text, size, keep_until, m->path) : 0, err);
+    lf_free(text);
+    if (!rc && !(m->f = fopen(m->path, "ab"))) rc = lf_fail_errno(err, "append to", m->path);
+    if (rc) lf_metrics_close(m);
+    return rc;
+}
+
+lf_status lf_metrics_write(lf_metrics *m, cJSON *row, lf_err *err) {
+    char *line = row ? lf_json_print_line(row) : NULL;
+    cJSON_Delete(row);
+    if (!line) return lf_fail(err, LF_ENOMEM, "%s: out of memory", m->path);
+    const bool ok = fprintf(m->f, "%s\n", line) > 0 && fflush(m->f) == 0;
+    lf_free(line);
+    return ok ? LF_OK : lf_fail_errno(err, "write to", m->path);
+}
+
+void lf_metrics_close(lf_metrics *m) {
+    if (m->f) fclose(m->f);
+    lf_free(m->path);
+    *m = (lf_metrics){0};
+}

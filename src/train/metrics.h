@@ -1,0 +1,20 @@
+/* metrics.jsonl: one JSON object a line, in step order; written through at once, cut back on resume. */
+#ifndef LF_TRAIN_METRICS_H
+#define LF_TRAIN_METRICS_H
+
+#include <cjson/cJSON.h>
+
+#include "base/error.h"
+
+typedef struct lf_metrics {
+    FILE *f;
+    char *path;
+} lf_metrics;
+
+/* keep_until: lines with "step" above it are cut off (-1: start an empty file). */
+lf_status lf_metrics_open(lf_metrics *m, const char *dir, int64_t keep_until, lf_err *err);
+/* Takes `row` over, also on failure. */
+lf_status lf_metrics_write(lf_metrics *m, cJSON *row, lf_err *err);
+void lf_metrics_close(lf_metrics *m);
+
+#endif

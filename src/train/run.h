@@ -1,0 +1,66 @@
+/* A training run: everything that lf_train sets up once and the loop, the checkpoints and the closing evaluation share. */
+#ifndef LF_TRAIN_RUN_H
+#define LF_TRAIN_RUN_H
+
+#include "adapter/adapter.h"
+#include "eval/eval.h"
+#include "train/metrics.h"
+#include "train/optimizer.h"
+#include "train/schedule.h"
+
+typedef enum lf_method { LF_METHOD_LORA, LF_METHOD_HEAD, LF_METHOD_FULL } lf_method;
+
+/* What a checkpoint restores beside the tensors. */
+typedef struct lf_progress_state {
+    int64_t step;            /* optimiser steps done */
+    double best_metric;      /* NAN: none yet */
+    int64_t best_step;       /* 0: none yet */
+    int64_t evals_without_gain;
+    int64_t skipped_images;
+    double train_seconds;
+    double eval_accuracy_before;
+} lf_progress_state;
+
+typedef struct lf_run {
+    const lf_config *cfg;
+    const char *dir;                 /* output_dir */
+    lf_method method;
+    int threads;
+    const lf_kernels *k;
+    lf_graph *g;
+    lf_model *model;
+    lf_adapter *adapter;             /* NULL unless method lora */
+    lf_image_processor processor;
+    lf_dataset *train, *eval, *test, *base;   /* NULL: not given */
+    lf_forgetting *forgetting;       /* NULL: no forgetting_data */
+    lf_eval_opts eval_opts;
+    lf_trainable *trainables;
+    int64_t n_trainables;
+    lf_optimizer optimizer;
+    lf_schedule schedule;
+    lf_metrics metrics;
+    int64_t steps_per_epoch, total_steps, batch_size, accumulation;
+    lf_progress_state at;
+    lf_results results;
+} lf_run;
+
+/* run_setup.c: opens model, data, head, adapter and optimiser; measures the untouched base. */
+lf_status lf_run_open(lf_run *run, const lf_config *cfg, lf_err *err);
+void lf_run_close(lf_run *run);
+
+/* checkpoint.c: output_dir/checkpoint-<step>, written aside and renamed. */
+lf_status lf_checkpoint_save(lf_run *run, lf_err *err);
+/* Finds what resume_from_checkpoint means; *path NULL: nothing there, start at the beginning. Freed by lf_free. */
+lf_status lf_checkpoint_find(char **path, const lf_run *run, lf_err *err);
+lf_status lf_checkpoint_restore(lf_run *run, const char *path, lf_err *err);
+/* Only the trained tensors (load_best_model_at_end). */
+lf_status lf_checkpoint_restore_weights(lf_run *run, const char *path, lf_err *err);
+
+/* loop.c: from run->at.step to the end; LF_EINTERRUPTED after writing a checkpoint. */
+lf_status lf_run_loop(lf_run *run, lf_err *err);
+
+/* finish.c: writes the adapter (or model), reads it back, and measures what was written. */
+lf_status lf_run_adapter_facts(const lf_run *run, lf_adapter_facts *facts, cJSON **extra, lf_err *err);
+lf_status lf_run_finish(lf_run *run, lf_err *err);
+
+#endif
