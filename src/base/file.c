@@ -57,10 +57,12 @@ lf_status lf_file_read(char **out, size_t *size, const char *path, lf_err *err) 
     const int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) return lf_fail_errno(err, "open", path);
     lf_status rc = LF_OK;
-    if (fstat(fd, &st) != 0) rc = lf_fail_errno(err, "read", path);
+    if (fstat(fd, &st) != 0)
+        rc = lf_fail_errno(err, "read", path);
     else if (st.st_size > (off_t)read_limit)
         rc = lf_fail(err, LF_EDATA, "%s: %lld bytes; expected at most 2 GiB", path, (long long)st.st_size);
-    else rc = read_all(out, size, fd, (size_t)st.st_size, path, err);
+    else
+        rc = read_all(out, size, fd, (size_t)st.st_size, path, err);
     close(fd);
     return rc;
 }
@@ -131,10 +133,14 @@ lf_status lf_atomic_commit(lf_atomic_file *a, lf_err *err) {
         return rc;
     }
     lf_status rc = LF_OK;
-    if (fclose(a->f) != 0) rc = lf_fail_errno(err, "write", a->path);
-    else if (rename(a->temporary, a->path) != 0) rc = lf_fail_errno(err, "replace", a->path);
-    if (rc == LF_OK) sync_parent(a->path);
-    else unlink(a->temporary);
+    if (fclose(a->f) != 0)
+        rc = lf_fail_errno(err, "write", a->path);
+    else if (rename(a->temporary, a->path) != 0)
+        rc = lf_fail_errno(err, "replace", a->path);
+    if (rc == LF_OK)
+        sync_parent(a->path);
+    else
+        unlink(a->temporary);
     forget(a);
     return rc;
 }

@@ -87,8 +87,10 @@ static lf_status scan_number(const scan *t, size_t *at) {
     const char *const begin = t->s + *at, *s = begin;
     if (*s == '-') s++;
     bool good = is_digit(*s);
-    if (*s == '0') s++;
-    else while (is_digit(*s)) s++;
+    if (*s == '0')
+        s++;
+    else
+        while (is_digit(*s)) s++;
     if (*s == '.') {
         good = good && is_digit(*++s);
         while (is_digit(*s)) s++;
@@ -243,11 +245,16 @@ lf_status lf_json_read(cJSON **out, const char *path, lf_err *err) {
 
 static lf_status wrong_type(const cJSON *item, const char *key, const char *expected, const char *name, lf_err *err) {
     char found[64] = "nothing";
-    if (cJSON_IsString(item)) snprintf(found, sizeof found, "\"%.50s\"", item->valuestring);
-    else if (cJSON_IsNumber(item)) snprintf(found, sizeof found, "%.17g", item->valuedouble);
-    else if (cJSON_IsBool(item)) snprintf(found, sizeof found, "%s", cJSON_IsTrue(item) ? "true" : "false");
-    else if (cJSON_IsObject(item)) snprintf(found, sizeof found, "an object");
-    else if (cJSON_IsArray(item)) snprintf(found, sizeof found, "a list");
+    if (cJSON_IsString(item))
+        snprintf(found, sizeof found, "\"%.50s\"", item->valuestring);
+    else if (cJSON_IsNumber(item))
+        snprintf(found, sizeof found, "%.17g", item->valuedouble);
+    else if (cJSON_IsBool(item))
+        snprintf(found, sizeof found, "%s", cJSON_IsTrue(item) ? "true" : "false");
+    else if (cJSON_IsObject(item))
+        snprintf(found, sizeof found, "an object");
+    else if (cJSON_IsArray(item))
+        snprintf(found, sizeof found, "a list");
     return lf_fail(err, LF_EDATA, "%s: key '%.100s': expected %s, found %s", name, key, expected, found);
 }
 
@@ -268,7 +275,8 @@ bool lf_json_exact_i64(const cJSON *item, int64_t *out) {
     return true;
 }
 
-lf_status lf_json_get_i64(const cJSON *o, const char *key, int64_t fallback, int64_t *out, const char *name, lf_err *err) {
+lf_status lf_json_get_i64(const cJSON *o, const char *key, int64_t fallback, int64_t *out, const char *name,
+                          lf_err *err) {
     const cJSON *item;
     const lf_status rc = member(&item, o, key, name, err);
     *out = fallback;
@@ -276,12 +284,14 @@ lf_status lf_json_get_i64(const cJSON *o, const char *key, int64_t fallback, int
     return lf_json_exact_i64(item, out) ? LF_OK : wrong_type(item, key, "an integer of at most 2^53", name, err);
 }
 
-lf_status lf_json_get_f64(const cJSON *o, const char *key, double fallback, double *out, const char *name, lf_err *err) {
+lf_status lf_json_get_f64(const cJSON *o, const char *key, double fallback, double *out, const char *name,
+                          lf_err *err) {
     const cJSON *item;
     const lf_status rc = member(&item, o, key, name, err);
     *out = fallback;
     if (rc || !item) return rc;
-    if (!cJSON_IsNumber(item) || !isfinite(item->valuedouble)) return wrong_type(item, key, "a finite number", name, err);
+    if (!cJSON_IsNumber(item) || !isfinite(item->valuedouble))
+        return wrong_type(item, key, "a finite number", name, err);
     *out = item->valuedouble;
     return LF_OK;
 }
@@ -343,7 +353,8 @@ static void put_newline(printer *p) {
 }
 
 static void put_string(printer *p, const char *s) {
-    static const char *const letters = "\b\f\n\r\t\"\\", *const escapes[] = {"\\b", "\\f", "\\n", "\\r", "\\t", "\\\"", "\\\\"};
+    static const char *const letters = "\b\f\n\r\t\"\\", *const escapes[] = {"\\b", "\\f",  "\\n", "\\r",
+                                                                             "\\t", "\\\"", "\\\\"};
     put_text(p, "\"");
     while (*s) {
         size_t plain = 0;
@@ -412,11 +423,16 @@ static void put_children(printer *p, const cJSON *parent) {
 }
 
 static void put_value(printer *p, const cJSON *v) {
-    if (cJSON_IsObject(v) || cJSON_IsArray(v)) put_children(p, v);
-    else if (cJSON_IsString(v)) put_string(p, v->valuestring);
-    else if (cJSON_IsNumber(v)) put_number(p, v->valuedouble);
-    else if (cJSON_IsRaw(v)) put_text(p, v->valuestring);
-    else put_text(p, cJSON_IsTrue(v) ? "true" : cJSON_IsFalse(v) ? "false" : "null");
+    if (cJSON_IsObject(v) || cJSON_IsArray(v))
+        put_children(p, v);
+    else if (cJSON_IsString(v))
+        put_string(p, v->valuestring);
+    else if (cJSON_IsNumber(v))
+        put_number(p, v->valuedouble);
+    else if (cJSON_IsRaw(v))
+        put_text(p, v->valuestring);
+    else
+        put_text(p, cJSON_IsTrue(v) ? "true" : cJSON_IsFalse(v) ? "false" : "null");
 }
 
 static char *print(printer p, const cJSON *json) {

@@ -22,12 +22,15 @@ lf_status lf_json_read(cJSON **out, const char *path, lf_err *err); /* the whole
  * in size; use this, never valueint, for list elements. */
 bool lf_json_exact_i64(const cJSON *item, int64_t *out);
 
-/* Member `key` of object `o`. Absent or null: *out = fallback. Wrong type, not an exact integer, not finite: LF_EDATA. */
-lf_status lf_json_get_i64(const cJSON *o, const char *key, int64_t fallback, int64_t *out, const char *name, lf_err *err);
+/* Member `key` of object `o`. Absent or null: *out = fallback. Wrong type, not an exact integer, not finite: LF_EDATA.
+ */
+lf_status lf_json_get_i64(const cJSON *o, const char *key, int64_t fallback, int64_t *out, const char *name,
+                          lf_err *err);
 lf_status lf_json_get_f64(const cJSON *o, const char *key, double fallback, double *out, const char *name, lf_err *err);
 lf_status lf_json_get_bool(const cJSON *o, const char *key, bool fallback, bool *out, const char *name, lf_err *err);
 /* *out borrows from o. */
-lf_status lf_json_get_str(const cJSON *o, const char *key, const char *fallback, const char **out, const char *name, lf_err *err);
+lf_status lf_json_get_str(const cJSON *o, const char *key, const char *fallback, const char **out, const char *name,
+                          lf_err *err);
 
 /* Printed with two spaces of indent, keys sorted if asked, a newline at the end; freed by lf_free. Numbers print
  * with 17 significant digits where needed, so they read back to the same double. NaN and infinity print as null.

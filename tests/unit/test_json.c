@@ -32,11 +32,13 @@ static void refused(const char *text, size_t size, const char *where, const char
 
 static void test_comments(void **state) {
     (void)state;
-    cJSON *json = parse("// head\n{ /* one\n\"a\": 9, */ \"a\": \"x // no /* comment */\", // tail\n\"b\": 2 /**/ }//end");
+    cJSON *json =
+        parse("// head\n{ /* one\n\"a\": 9, */ \"a\": \"x // no /* comment */\", // tail\n\"b\": 2 /**/ }//end");
     assert_string_equal(cJSON_GetObjectItemCaseSensitive(json, "a")->valuestring, "x // no /* comment */");
     assert_true(cJSON_GetObjectItemCaseSensitive(json, "b")->valuedouble == 2);
     cJSON_Delete(json);
-    json = parse("\xef\xbb\xbf{\"\\\"//\": \"\\\\\"}"); /* byte order mark; escaped quote, escaped backslash before a quote */
+    json = parse(
+        "\xef\xbb\xbf{\"\\\"//\": \"\\\\\"}"); /* byte order mark; escaped quote, escaped backslash before a quote */
     assert_string_equal(json->child->string, "\"//");
     assert_string_equal(json->child->valuestring, "\\");
     cJSON_Delete(json);
@@ -44,7 +46,9 @@ static void test_comments(void **state) {
 
 static void test_refused(void **state) {
     (void)state;
-    static const struct { const char *text, *where, *why; } cases[] = {
+    static const struct {
+        const char *text, *where, *why;
+    } cases[] = {
         {"", "t.json", "empty"},
         {" // nothing\n", "t.json", "empty"},
         {"{\n\"a\": 1,\n\"b\" 2\n}", "line 3", "invalid JSON"},
@@ -100,10 +104,14 @@ static void test_many_keys(void **state) {
             for (int i = 0; i < n; i++)
                 at += (size_t)snprintf(text + at, sizeof text - at, "%s\n\"key%d\": %d", i ? "," : "",
                                        twice && i == n - 1 ? n / 2 - 1 : (i * 7919) % 100003, i);
-            if (twice) at = (size_t)snprintf(text + at, sizeof text - at, ",\n\"key0\": 1}") + at;
-            else at += (size_t)snprintf(text + at, sizeof text - at, "}");
-            if (twice) refused(text, at, "line", "there twice");
-            else cJSON_Delete(parse(text));
+            if (twice)
+                at = (size_t)snprintf(text + at, sizeof text - at, ",\n\"key0\": 1}") + at;
+            else
+                at += (size_t)snprintf(text + at, sizeof text - at, "}");
+            if (twice)
+                refused(text, at, "line", "there twice");
+            else
+                cJSON_Delete(parse(text));
         }
 }
 
@@ -150,8 +158,10 @@ static void test_members(void **state) {
     assert_int_equal(lf_json_get_str(o, "S", "y", &s, "t", &err), LF_OK); /* case matters */
     assert_string_equal(s, "y");
 
-    static const struct { const char *key, *found; } not_integers[] = {
-        {"big", "9007199254740994"}, {"f", "1.5"}, {"inf", "inf"}, {"s", "\"x\""}, {"t", "true"}, {"o", "an object"}, {"l", "a list"}};
+    static const struct {
+        const char *key, *found;
+    } not_integers[] = {{"big", "9007199254740994"}, {"f", "1.5"},   {"inf", "inf"}, {"s", "\"x\""}, {"t", "true"},
+                        {"o", "an object"},          {"l", "a list"}};
     for (size_t k = 0; k < sizeof not_integers / sizeof *not_integers; k++) {
         err = (lf_err){0};
         assert_int_equal(lf_json_get_i64(o, not_integers[k].key, 5, &i, "t.json", &err), LF_EDATA);
@@ -170,13 +180,16 @@ static void test_members(void **state) {
 
 static void test_print(void **state) {
     (void)state;
-    cJSON *json = parse("{\"b\": [1, 2.5, -0.0, []], \"a\": {\"x\": \"\\u0001\\n\\\"\\\\\xc3\xa9\", \"e\": {}}, \"c\": [true, null]}");
+    cJSON *json = parse(
+        "{\"b\": [1, 2.5, -0.0, []], \"a\": {\"x\": \"\\u0001\\n\\\"\\\\\xc3\xa9\", \"e\": {}}, \"c\": [true, null]}");
     char *s = lf_json_print(json, true);
-    assert_string_equal(s, "{\n  \"a\": {\n    \"e\": {},\n    \"x\": \"\\u0001\\n\\\"\\\\\xc3\xa9\"\n  },\n"
-                           "  \"b\": [\n    1,\n    2.5,\n    -0,\n    []\n  ],\n  \"c\": [\n    true,\n    null\n  ]\n}\n");
+    assert_string_equal(
+        s, "{\n  \"a\": {\n    \"e\": {},\n    \"x\": \"\\u0001\\n\\\"\\\\\xc3\xa9\"\n  },\n"
+           "  \"b\": [\n    1,\n    2.5,\n    -0,\n    []\n  ],\n  \"c\": [\n    true,\n    null\n  ]\n}\n");
     lf_free(s);
     s = lf_json_print_line(json);
-    assert_string_equal(s, "{\"b\": [1, 2.5, -0, []], \"a\": {\"x\": \"\\u0001\\n\\\"\\\\\xc3\xa9\", \"e\": {}}, \"c\": [true, null]}");
+    assert_string_equal(
+        s, "{\"b\": [1, 2.5, -0, []], \"a\": {\"x\": \"\\u0001\\n\\\"\\\\\xc3\xa9\", \"e\": {}}, \"c\": [true, null]}");
     lf_free(s);
     cJSON_Delete(json);
     json = cJSON_CreateNumber((double)NAN);
@@ -189,8 +202,18 @@ static void test_print(void **state) {
 static void test_numbers_survive(void **state) {
     (void)state;
     const lf_rng_key key = lf_rng_make(1, LF_RNG_TEST, 0);
-    static const double fixed[] = {0.1, 1e-4, 1.0 / 3, 9007199254740992.0, 9007199254740994.0, 1e22, 1e23, 5e-324,
-                                   1.7976931348623157e308, -2147483649.0, 0x1.0000000000001p0, -0.0};
+    static const double fixed[] = {0.1,
+                                   1e-4,
+                                   1.0 / 3,
+                                   9007199254740992.0,
+                                   9007199254740994.0,
+                                   1e22,
+                                   1e23,
+                                   5e-324,
+                                   1.7976931348623157e308,
+                                   -2147483649.0,
+                                   0x1.0000000000001p0,
+                                   -0.0};
     for (uint64_t i = 0; i < 20000; i++) {
         double d;
         uint32_t w[4];
@@ -210,8 +233,9 @@ static void test_numbers_survive(void **state) {
 
 static void test_failing_allocations(void **state) {
     (void)state;
-    static const char text[] = "{\"a\": [1, {\"b\": \"c\"}], \"k1\":1,\"k2\":1,\"k3\":1,\"k4\":1,\"k5\":1,\"k6\":1,\"k7\":1,\"k8\":1,"
-                               "\"k9\":1,\"k10\":1,\"k11\":1,\"k12\":1,\"k13\":1,\"k14\":1,\"k15\":1,\"k16\":1,\"k17\":1}";
+    static const char text[] =
+        "{\"a\": [1, {\"b\": \"c\"}], \"k1\":1,\"k2\":1,\"k3\":1,\"k4\":1,\"k5\":1,\"k6\":1,\"k7\":1,\"k8\":1,"
+        "\"k9\":1,\"k10\":1,\"k11\":1,\"k12\":1,\"k13\":1,\"k14\":1,\"k15\":1,\"k16\":1,\"k17\":1}";
     lf_status rc = LF_ENOMEM;
     int64_t k = 0;
     for (; rc == LF_ENOMEM && k < 1000; k++) {
