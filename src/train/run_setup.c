@@ -39,7 +39,8 @@ static lf_status check_output_dir(const lf_run *run, lf_err *err) {
 
 /* Only what a run itself writes is removed: overwrite_output_dir must not delete a user's other files. */
 static lf_status clear_output_dir(const lf_run *run, lf_err *err) {
-    static const char *const ours[] = {"adapter", "model", "config.json", "metrics.jsonl", "all_results.json", "report.html"};
+    static const char *const ours[] = {"adapter", "model", "config.json", "metrics.jsonl", "all_results.json", "report.html", "curves.csv",
+                                       "curves.gp", "curves.svg"};
     char **names;
     size_t count;
     lf_status rc = lf_list_dir(&names, &count, run->dir, err);
