@@ -1,23 +1,16 @@
 #!/bin/bash
 # Makes the letters task: train, val and test pictures from font families that no other split has.
 #   scripts/make-letters.sh OUTDIR [SEED] [further options of lf-letters]
-#   scripts/make-letters.sh --packages      the Debian packages with the fonts, one a line
 # LF_LETTERS names the program (default build/lf-letters), FONT_ROOT where the fonts are (default /usr/share/fonts).
 # Installs nothing. Exit codes: 2 usage, 3 fonts missing, else lf-letters'.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-table=$here/packages-fonts.txt
+table=$here/letters-fonts.txt
 program=${LF_LETTERS:-$here/../build/lf-letters}
 root=${FONT_ROOT:-/usr/share/fonts}
 
-packages() { awk '!/^#/ && NF { print $2 }' "$table" | sort -u; }
-
-if [ "${1:-}" = --packages ]; then
-    packages
-    exit 0
-fi
 if [ $# -lt 1 ] || [ "${1#-}" != "$1" ]; then
-    sed -n '2,6s/^# \{0,1\}//p' "$0" >&2
+    sed -n '2,5s/^# \{0,1\}//p' "$0" >&2
     exit 2
 fi
 out=$1

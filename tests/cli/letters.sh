@@ -70,6 +70,12 @@ same "$tmp/a" "$tmp/c" || fail "a list, or fonts in another folder, give other b
 expect 0 "" --out "$tmp/d" --seed 7 --size 40 --case lower "${train_only[@]}" "${use[@]}"
 [ "$(header "$tmp/d/train/B/0000.png")" = 00000028000000280800 ] || fail "--size 40: $(header "$tmp/d/train/B/0000.png")"
 
+# The list for apt-get is that of the table, and no package serves two splits.
+scripts=$(cd "$(dirname "$0")/../../scripts" && pwd)
+table() { awk '!/^#/ && NF { print '"$1"' }' "$scripts/letters-fonts.txt" | sort -u; }
+[ "$(table '$2')" = "$(sort "$scripts/packages-fonts.txt")" ] || fail "packages-fonts.txt is not the second column of letters-fonts.txt"
+[ "$(table '$1, $2' | wc -l)" = "$(table '$2' | wc -l)" ] || fail "a package of letters-fonts.txt serves two splits"
+
 # Splits share no font; what we did not make stays.
 expect 2 "is the same font as" --out "$tmp/e" "${use[@]}" --test-fonts "$tmp/moved/$(basename "${fonts[0]}")"
 mkdir "$tmp/mine" && touch "$tmp/mine/thesis.tex"
