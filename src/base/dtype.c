@@ -66,7 +66,7 @@ void lf_to_f32(float *dst, const void *src, lf_dtype src_type, int64_t n) {
     const unsigned char *p = src;
     assert(lf_dtype_is_float(src_type));
     if (src_type == LF_F32) {
-        memcpy(dst, src, (size_t)n * sizeof *dst);
+        if (n > 0) memcpy(dst, src, (size_t)n * sizeof *dst); /* an empty tensor may have no address */
     } else if (src_type == LF_F64) {
         for (int64_t i = 0; i < n; i++) {
             double d;
@@ -86,7 +86,7 @@ void lf_from_f32(void *dst, lf_dtype dst_type, const float *src, int64_t n) {
     unsigned char *p = dst;
     assert(lf_dtype_is_float(dst_type));
     if (dst_type == LF_F32) {
-        memcpy(dst, src, (size_t)n * sizeof *src);
+        if (n > 0) memcpy(dst, src, (size_t)n * sizeof *src);
     } else if (dst_type == LF_F64) {
         for (int64_t i = 0; i < n; i++) {
             const double d = (double)src[i];

@@ -19,11 +19,13 @@ bool lf_interrupted(void) { return interrupted != 0; }
 void lf_interrupt_reset(void) { interrupted = 0; }
 
 static void line(const char *prefix, const char *format, va_list args) {
+    flockfile(stderr); /* the lines of worker threads do not mix */
     if (bar_shown) fputs("\r\033[K", stderr);
     bar_shown = false;
     fputs(prefix, stderr);
     vfprintf(stderr, format, args);
     fputc('\n', stderr);
+    funlockfile(stderr);
 }
 
 void lf_info(const char *format, ...) {

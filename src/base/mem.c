@@ -30,7 +30,9 @@ static void *counted(void *p) {
 void *lf_malloc(size_t size) { return refuse() ? NULL : counted(malloc(size ? size : 1)); }
 
 void *lf_calloc(size_t count, size_t size) {
-    return refuse() ? NULL : counted(calloc(count ? count : 1, size ? size : 1));
+    uint64_t bytes; /* checked here: sanitizers end the program where calloc would say NULL */
+    if (refuse() || lf_mul_overflow(count, size, &bytes)) return NULL;
+    return counted(calloc(count ? count : 1, size ? size : 1));
 }
 
 void *lf_realloc(void *p, size_t size) {

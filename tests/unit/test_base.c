@@ -1,0 +1,515 @@
+/* base: random numbers against the published vectors, number formats exhaustively, memory, errors, messages. */
+#define _POSIX_C_SOURCE 200809L
+#include <errno.h>
+#include <math.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/dtype.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/pool.h"
+#include "base/rng.h"
+
+/* ---- random numbers ---- */
+
+/* Random123's kat_vectors, philox4x32 with 10 rounds. */
+static void test_philox_known_answers(void **state) {
+    (void)state;
+    static const struct {
+        uint64_t hi, lo;
+        uint32_t key[2], out[4];
+    } kat[] = {
+        {0, 0, {0, 0}, {0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}},
+        {UINT64_MAX, UINT64_MAX, {UINT32_MAX, UINT32_MAX}, {0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}},
+        {0x0370734413198a2e,
+         0x85a308d3243f6a88,
+         {0xa4093822, 0x299f31d0},
+         {0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}},
+    };
+    for (size_t i = 0; i < sizeof kat / sizeof *kat; i++) {
+        uint32_t out[4];
+        lf_rng_block((lf_rng_key){{kat[i].key[0], kat[i].key[1]}}, kat[i].hi, kat[i].lo, out);
+        assert_memory_equal(out, kat[i].out, sizeof out);
+    }
+}
+
+static int by_value(const void *a, const void *b) {
+    const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+static void test_rng_keys(void **state) {
+    (void)state;
+    enum { N = 20 * 10 * 200 };
+    static uint64_t keys[N];
+    size_t n = 0;
+    for (uint64_t seed = 0; seed < 20; seed++)
+        for (int purpose = LF_RNG_HEAD_INIT; purpose <= LF_RNG_TEST; purpose++)
+            for (uint64_t stream = 0; stream < 200; stream++) {
+                const lf_rng_key k = lf_rng_make(seed, (lf_rng_purpose)purpose, stream);
+                keys[n++] = (uint64_t)k.k[1] << 32 | k.k[0];
+            }
+    assert_int_equal(n, N);
+    qsort(keys, n, sizeof *keys, by_value);
+    for (size_t i = 1; i < n; i++) assert_true(keys[i - 1] != keys[i]);
+}
+
+static void test_rng_numbers(void **state) {
+    (void)state;
+    enum { N = 200000, SIDES = 7 };
+    const lf_rng_key key = lf_rng_make(1, LF_RNG_TEST, 2);
+    double sum = 0, squares = 0, normal[5] = {0};
+    int64_t faces[SIDES] = {0};
+    for (uint64_t i = 0; i < N; i++) {
+        const double u = lf_rng_uniform(key, i), z = lf_rng_normal(key, i);
+        const uint64_t face = lf_rng_below(key, i, SIDES);
+        assert_true(u >= 0 && u < 1 && isfinite(z) && face < SIDES);
+        sum += u;
+        squares += u * u;
+        for (int p = 1; p <= 4; p++) normal[p] += pow(z, p);
+        faces[face]++;
+        uint32_t w[4];
+        lf_rng_block(key, 0, i / 4, w);
+        assert_int_equal(lf_rng_u32(key, i), w[i % 4]);
+    }
+    /* five standard errors each: the numbers are fixed, so this either always holds or never */
+    assert_true(fabs(sum / N - 0.5) < 5 * sqrt(1.0 / 12 / N));
+    assert_true(fabs(squares / N - 1.0 / 3) < 5 * sqrt(4.0 / 45 / N));
+    assert_true(fabs(normal[1] / N) < 5 * sqrt(1.0 / N));
+    assert_true(fabs(normal[2] / N - 1) < 5 * sqrt(2.0 / N));
+    assert_true(fabs(normal[3] / N) < 5 * sqrt(15.0 / N));
+    assert_true(fabs(normal[4] / N - 3) < 5 * sqrt(96.0 / N));
+    for (int f = 0; f < SIDES; f++)
+        assert_true(fabs((double)faces[f] - (double)N / SIDES) < 5 * sqrt((double)N / SIDES));
+    assert_int_equal(lf_rng_below(key, 3, 1), 0);
+}
+
+static void test_rng_permutation(void **state) {
+    (void)state;
+    enum { N = 1000 };
+    int64_t p[N], fixed_points = 0;
+    bool seen[N] = {false};
+    lf_rng_permutation(lf_rng_make(7, LF_RNG_TEST, 0), p, N);
+    for (int i = 0; i < N; i++) {
+        assert_true(p[i] >= 0 && p[i] < N && !seen[p[i]]);
+        seen[p[i]] = true;
+        fixed_points += p[i] == i;
+    }
+    assert_true(fixed_points < 10); /* one is expected */
+    int counts[6] = {0};            /* of the orders of three */
+    for (uint64_t stream = 0; stream < 6000; stream++) {
+        lf_rng_permutation(lf_rng_make(7, LF_RNG_TEST, stream), p, 3);
+        counts[p[0] * 2 + (p[1] > p[2])]++;
+    }
+    for (int i = 0; i < 6; i++) assert_in_range(counts[i], 850, 1150);
+    p[0] = 5;
+    lf_rng_permutation(lf_rng_make(7, LF_RNG_TEST, 0), p, 0);
+    assert_int_equal(p[0], 5);
+    lf_rng_permutation(lf_rng_make(7, LF_RNG_TEST, 0), p, 1);
+    assert_int_equal(p[0], 0);
+}
+
+/* ---- number formats ---- */
+
+typedef struct half_format {
+    float (*widen)(uint16_t);
+    uint16_t (*narrow)(float);
+    int exponent_bits, mantissa_bits;
+} half_format;
+
+static const half_format half_formats[] = {
+    {lf_f16_to_f32, lf_f32_to_f16, 5, 10},
+    {lf_bf16_to_f32, lf_f32_to_bf16, 8, 7},
+};
+
+/* The value of the bits by the definition of the format, in double. */
+static double value_of(const half_format *f, unsigned h) {
+    const int exponent = (int)(h >> f->mantissa_bits) & ((1 << f->exponent_bits) - 1),
+              bias = (1 << (f->exponent_bits - 1)) - 1;
+    const unsigned mantissa = h & ((1u << f->mantissa_bits) - 1);
+    const double magnitude = exponent ? ldexp(1.0 + ldexp(mantissa, -f->mantissa_bits), exponent - bias)
+                                      : ldexp(mantissa, 1 - bias - f->mantissa_bits);
+    return h & 0x8000u ? -magnitude : magnitude;
+}
+
+static uint32_t bits_of(float f) {
+    uint32_t u;
+    memcpy(&u, &f, sizeof u);
+    return u;
+}
+
+static void test_halves_widen(void **state) {
+    (void)state;
+    for (size_t k = 0; k < 2; k++) {
+        const half_format *f = &half_formats[k];
+        const unsigned infinity = ((1u << f->exponent_bits) - 1) << f->mantissa_bits;
+        for (unsigned h = 0; h < 0x10000; h++) {
+            const float x = f->widen((uint16_t)h);
+            assert_int_equal(signbit(x) != 0, h >> 15);
+            if ((h & 0x7fff) > infinity) {
+                assert_true(isnan(x));
+                assert_true(isnan(f->widen(f->narrow(x))));
+                continue;
+            }
+            if ((h & 0x7fff) == infinity)
+                assert_true(isinf(x));
+            else
+                assert_true((double)x == value_of(f, h));
+            assert_int_equal(f->narrow(x), h);
+        }
+    }
+}
+
+/* Between each two neighbours: exactly the middle goes to the even one, a bit to either side to the nearer. */
+static void test_halves_round(void **state) {
+    (void)state;
+    for (size_t k = 0; k < 2; k++) {
+        const half_format *f = &half_formats[k];
+        const unsigned infinity = ((1u << f->exponent_bits) - 1) << f->mantissa_bits;
+        for (unsigned h = 0; h < infinity; h++) {
+            const double low = value_of(f, h), high = value_of(f, h + 1); /* past the largest: as if there were more */
+            const float middle = (float)((low + high) / 2);
+            if (isinf(middle)) continue; /* bf16's largest is within half a step of float's */
+            assert_true((double)middle == (low + high) / 2);
+            const unsigned even = h & 1 ? h + 1 : h;
+            for (unsigned sign = 0; sign <= 0x8000; sign += 0x8000) {
+                const float s = sign ? -1.0f : 1.0f;
+                assert_int_equal(f->narrow(s * middle), sign | even);
+                assert_int_equal(f->narrow(s * nextafterf(middle, 0)), sign | h);
+                assert_int_equal(f->narrow(s * nextafterf(middle, INFINITY)), sign | (h + 1));
+            }
+        }
+        assert_int_equal(f->narrow(INFINITY), infinity);
+        assert_int_equal(f->narrow(3.4028235e38f), infinity);
+        assert_int_equal(f->narrow(1e-45f), 0);
+        /* a NaN whose mantissa bits are all below the format's must not become infinity */
+        float nan;
+        memcpy(&nan, &(uint32_t){0x7f800001}, sizeof nan);
+        assert_true(isnan(f->widen(f->narrow(nan))));
+    }
+}
+
+static void test_dtype_arrays(void **state) {
+    (void)state;
+    static const lf_dtype types[] = {LF_F64, LF_F32, LF_F16, LF_BF16};
+    const float numbers[5] = {0, -1.5f, 3, 0.0078125f, 256};
+    unsigned char bytes[5 * 8 + 1];
+    float back[5];
+    for (size_t k = 0; k < 4; k++) {
+        lf_from_f32(bytes + 1, types[k], numbers, 5); /* unaligned */
+        lf_to_f32(back, bytes + 1, types[k], 5);
+        assert_memory_equal(back, numbers, sizeof numbers);
+        lf_to_f32(back, NULL, types[k], 0);
+        lf_from_f32(NULL, types[k], NULL, 0);
+    }
+    const double tenth = 0.1;
+    lf_to_f32(back, &tenth, LF_F64, 1);
+    assert_int_equal(bits_of(back[0]), bits_of(0.1f));
+}
+
+static void test_dtype_table(void **state) {
+    (void)state;
+    lf_dtype t = LF_F64;
+    for (int i = 0; i < LF_N_DTYPES; i++) {
+        assert_true(lf_dtype_parse(lf_dtype_name((lf_dtype)i), &t));
+        assert_int_equal(t, i);
+        assert_int_equal(lf_dtype_is_float(t), strchr(lf_dtype_name(t), 'F') != NULL);
+        const char *digits = strpbrk(lf_dtype_name(t), "0123456789");
+        assert_int_equal(lf_dtype_size(t), digits ? atoi(digits) / 8 : 1);
+    }
+    assert_false(lf_dtype_parse("f32", &t));
+    assert_false(lf_dtype_parse("", &t));
+    assert_false(lf_dtype_parse("F8_E4M3", &t));
+}
+
+/* ---- memory ---- */
+
+static void test_mem(void **state) {
+    (void)state;
+    const uint64_t calls = lf_alloc_calls();
+    char *p = lf_malloc(0), *q = lf_strdup("abc"), *r = lf_format("%s-%d", q, 7);
+    int *zeros = lf_calloc(10, sizeof *zeros);
+    double *aligned = lf_aligned_alloc(1), *empty = lf_aligned_alloc(0);
+    assert_int_equal(lf_alloc_live(), 6);
+    assert_int_equal(lf_alloc_calls() - calls, 6);
+    assert_non_null(p);
+    assert_string_equal(r, "abc-7");
+    for (int i = 0; i < 10; i++) assert_int_equal(zeros[i], 0);
+    assert_int_equal((uintptr_t)aligned % LF_ALIGN, 0);
+    assert_int_equal((uintptr_t)empty % LF_ALIGN, 0);
+    q = lf_realloc(q, 1000);
+    assert_string_equal(q, "abc");
+    char *fresh = lf_realloc(NULL, 5);
+    assert_int_equal(lf_alloc_live(), 7);
+    assert_null(lf_calloc(SIZE_MAX / 2, 4));
+    assert_null(lf_aligned_alloc(SIZE_MAX));
+    assert_int_equal(lf_alloc_live(), 7);
+    lf_free(NULL);
+    lf_aligned_free(NULL);
+    lf_free(p);
+    lf_free(q);
+    lf_free(r);
+    lf_free(zeros);
+    lf_free(fresh);
+    lf_aligned_free(aligned);
+    lf_aligned_free(empty);
+    assert_int_equal(lf_alloc_live(), 0);
+}
+
+static void test_mem_failing(void **state) {
+    (void)state;
+    lf_alloc_fail_after(2);
+    char *a = lf_strdup("a"), *b = lf_malloc(1);
+    assert_non_null(a);
+    assert_non_null(b);
+    assert_null(lf_malloc(1));
+    assert_null(lf_calloc(1, 1));
+    assert_null(lf_strdup("c"));
+    assert_null(lf_format("c"));
+    assert_null(lf_aligned_alloc(1));
+    assert_null(lf_realloc(a, 100));
+    assert_string_equal(a, "a"); /* the old block is still there */
+    lf_alloc_fail_after(-1);
+    lf_free(a);
+    lf_free(b);
+    uint64_t n;
+    assert_true(lf_mul_overflow(UINT64_C(1) << 32, UINT64_C(1) << 32, &n));
+    assert_false(lf_mul_overflow(UINT64_C(1) << 32, (UINT64_C(1) << 32) - 1, &n));
+    assert_true(lf_add_overflow(UINT64_MAX, 1, &n));
+}
+
+enum { THREADS = 4, EACH = 20000 };
+static void *take_many(void *count) {
+    for (int i = 0; i < EACH; i++) {
+        void *p = lf_malloc(8);
+        if (p) ++*(int *)count;
+        lf_free(p);
+    }
+    return NULL;
+}
+
+/* Of all threads' allocations together, exactly as many succeed as were allowed. */
+static void test_mem_threads(void **state) {
+    (void)state;
+    pthread_t threads[THREADS];
+    int counts[THREADS] = {0}, sum = 0;
+    lf_alloc_fail_after(THREADS * EACH / 2);
+    for (int i = 0; i < THREADS; i++) assert_int_equal(pthread_create(&threads[i], NULL, take_many, &counts[i]), 0);
+    for (int i = 0; i < THREADS; i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+        sum += counts[i];
+    }
+    lf_alloc_fail_after(-1);
+    assert_int_equal(sum, THREADS * EACH / 2);
+}
+
+static void test_pool(void **state) {
+    (void)state;
+    static const size_t sizes[] = {0, 1, 64, 65, 1000, 1024, 1025, 5000, 100000, 3000000};
+    enum { N = sizeof sizes / sizeof *sizes };
+    unsigned char *blocks[N];
+    lf_pool *p = lf_pool_new();
+    uint64_t calls = 0;
+    int64_t held = 0;
+    assert_int_equal(lf_pool_bytes(p), 0);
+    for (int round = 0; round < 3; round++) {
+        for (int i = 0; i < N; i++) {
+            blocks[i] = lf_pool_take(p, sizes[i]);
+            assert_int_equal((uintptr_t)blocks[i] % LF_ALIGN, 0);
+            memset(blocks[i], i, sizes[i]);
+        }
+        for (int i = 0; i < N; i++) /* no two overlap */
+            for (size_t b = 0; b < sizes[i]; b += 63) assert_int_equal(blocks[i][b], i);
+        if (round > 0) {
+            assert_int_equal(lf_alloc_calls(), calls); /* a warm round takes nothing from the heap */
+            assert_int_equal(lf_pool_bytes(p), held);
+        }
+        calls = lf_alloc_calls();
+        held = lf_pool_bytes(p);
+        if (round == 1)
+            lf_pool_reset(p);
+        else
+            for (int i = N - 1; i >= 0; i--) lf_pool_give(p, blocks[i]);
+    }
+    assert_true(held >= 3109000 && held < 4000000);
+    void *a = lf_pool_take(p, 1000);
+    lf_pool_give(p, a);
+    assert_ptr_equal(lf_pool_take(p, 1000), a); /* the block that is warm in the cache comes back first */
+    lf_pool_give(p, NULL);
+    assert_null(lf_pool_take(p, SIZE_MAX));
+    lf_alloc_fail_after(0);
+    assert_null(lf_pool_take(p, 77777));
+    assert_null(lf_pool_new());
+    lf_alloc_fail_after(-1);
+    lf_pool_free(p); /* with a block in use */
+    lf_pool_free(NULL);
+}
+
+static void test_arena(void **state) {
+    (void)state;
+    static const size_t sizes[] = {1, 63, 64, 65, 0, 500000, 600000, 3000000, 8};
+    enum { N = sizeof sizes / sizeof *sizes };
+    unsigned char *blocks[N];
+    lf_arena *a = lf_arena_new();
+    for (int i = 0; i < N; i++) {
+        blocks[i] = lf_arena_alloc(a, sizes[i]);
+        assert_int_equal((uintptr_t)blocks[i] % LF_ALIGN, 0);
+        for (size_t b = 0; b < sizes[i]; b++)
+            if (blocks[i][b] != 0) fail_msg("block %d is not cleared", i);
+        memset(blocks[i], i + 1, sizes[i]);
+    }
+    for (int i = 0; i < N; i++)
+        for (size_t b = 0; b < sizes[i]; b++)
+            if (blocks[i][b] != i + 1) fail_msg("block %d was written over", i);
+    assert_string_equal(lf_arena_strdup(a, "vit"), "vit");
+    const uint64_t calls = lf_alloc_calls();
+    for (int i = 0; i < 100; i++) assert_non_null(lf_arena_alloc(a, 100));
+    assert_true(lf_alloc_calls() - calls <= 1);
+    assert_null(lf_arena_alloc(a, SIZE_MAX));
+    lf_alloc_fail_after(0);
+    assert_null(lf_arena_alloc(a, 2 << 20));
+    assert_null(lf_arena_new());
+    lf_alloc_fail_after(-1);
+    lf_arena_free(a);
+    lf_arena_free(NULL);
+}
+
+/* ---- errors and messages ---- */
+
+static void test_errors(void **state) {
+    (void)state;
+    lf_err err = {0};
+    assert_int_equal(lf_fail(NULL, LF_EDATA, "x"), LF_EDATA);
+    assert_int_equal(lf_fail(&err, LF_EDATA, "%s: line %d", "a\nb\x1b[31m\x7f", 3), LF_EDATA);
+    assert_string_equal(err.message, "a?b?[31m?: line 3");
+    assert_int_equal(lf_fail(&err, LF_EIO, "later"), LF_EDATA); /* the first failure stays */
+    assert_string_equal(err.message, "a?b?[31m?: line 3");
+
+    char longer[2000];
+    memset(longer, 'x', sizeof longer - 1);
+    longer[sizeof longer - 1] = 0;
+    err = (lf_err){0};
+    assert_int_equal(lf_fail(&err, LF_EFAIL, "%s", longer), LF_EFAIL);
+    assert_int_equal(strlen(err.message), sizeof err.message - 1);
+
+    static const struct {
+        int number;
+        lf_status status;
+    } numbers[] = {
+        {ENOENT, LF_ENOTFOUND}, {ENOTDIR, LF_ENOTFOUND}, {ENOMEM, LF_ENOMEM}, {EACCES, LF_EIO}, {ENOSPC, LF_EIO}};
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        err = (lf_err){0};
+        errno = numbers[i].number;
+        assert_int_equal(lf_fail_errno(&err, "open", "f.bin"), numbers[i].status);
+        assert_non_null(strstr(err.message, "f.bin: cannot open: "));
+        assert_non_null(strstr(err.message, strerror(numbers[i].number)));
+    }
+#define CHECK(name, code, text)                                                                                        \
+    assert_int_equal(lf_status_exit_code(name), code);                                                                 \
+    assert_string_equal(lf_status_text(name), text);
+    LF_STATUS_LIST(CHECK)
+    assert_int_equal(lf_status_exit_code((lf_status)99), 1);
+    assert_string_equal(lf_status_text((lf_status)99), "unknown status");
+}
+
+/* What `say` writes to stderr. */
+static void captured(char *out, size_t size, void (*say)(void)) {
+    FILE *f = tmpfile();
+    const int stderr_copy = dup(STDERR_FILENO);
+    assert_non_null(f);
+    fflush(stderr);
+    assert_true(stderr_copy >= 0 && dup2(fileno(f), STDERR_FILENO) >= 0);
+    say();
+    fflush(stderr);
+    assert_true(dup2(stderr_copy, STDERR_FILENO) >= 0);
+    close(stderr_copy);
+    rewind(f);
+    out[fread(out, 1, size - 1, f)] = 0;
+    fclose(f);
+}
+
+static void say_things(void) {
+    lf_info("loss %.1f", 0.5);
+    lf_warn("two are %s", "missing");
+}
+
+static void show_progress(void) {
+    lf_progress p;
+    lf_progress_begin(&p, "train", 10);
+    lf_progress_update(&p, 1, "too early for a plain line");
+    p.last -= 11;
+    p.started -= 20;
+    lf_progress_update(&p, 5, "loss 0.3");
+    lf_progress_end(&p, "10 steps");
+    lf_progress_end(&p, "");
+}
+
+static void test_messages(void **state) {
+    (void)state;
+    char text[500];
+    captured(text, sizeof text, say_things);
+    assert_string_equal(text, "loss 0.5\nwarning: two are missing\n");
+    lf_log_set_level(LF_LOG_WARN);
+    captured(text, sizeof text, say_things);
+    assert_string_equal(text, "warning: two are missing\n");
+    captured(text, sizeof text, show_progress);
+    assert_string_equal(text, "");
+    lf_log_set_level(LF_LOG_QUIET);
+    captured(text, sizeof text, say_things);
+    assert_string_equal(text, "");
+    lf_log_set_level(LF_LOG_INFO);
+    captured(text, sizeof text, show_progress);
+    assert_string_equal(text, "train 5/10 (50%)  loss 0.3  ETA 0:20\ntrain: 10 steps\n");
+}
+
+static void test_clock_and_interrupt(void **state) {
+    (void)state;
+    const double t = lf_now();
+    assert_true(lf_now() >= t);
+    assert_true(lf_peak_rss_bytes() > 1 << 20);
+    assert_false(lf_interrupted());
+    lf_interrupt();
+    assert_true(lf_interrupted());
+    lf_interrupt_reset();
+    assert_false(lf_interrupted());
+}
+
+static int nothing_leaks(void **state) {
+    (void)state;
+    lf_alloc_fail_after(-1);
+    return lf_alloc_live() == 0 ? 0 : -1;
+}
+
+int main(void) {
+#define TEST(f) cmocka_unit_test_teardown(f, nothing_leaks)
+    const struct CMUnitTest tests[] = {
+        TEST(test_philox_known_answers),
+        TEST(test_rng_keys),
+        TEST(test_rng_numbers),
+        TEST(test_rng_permutation),
+        TEST(test_halves_widen),
+        TEST(test_halves_round),
+        TEST(test_dtype_arrays),
+        TEST(test_dtype_table),
+        TEST(test_mem),
+        TEST(test_mem_failing),
+        TEST(test_mem_threads),
+        TEST(test_pool),
+        TEST(test_arena),
+        TEST(test_errors),
+        TEST(test_messages),
+        TEST(test_clock_and_interrupt),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

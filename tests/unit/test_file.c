@@ -1,0 +1,393 @@
+/* Files and folders: whole or not at all, and nothing left behind; gzip told from plain, and never trusted. */
+#define _XOPEN_SOURCE 700
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include <cmocka.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "io/gzip.h"
+
+static char folder[64];
+
+/* One of a few buffers, so that two paths fit into one call. */
+static const char *in_folder(const char *name) {
+    static char paths[4][160];
+    static unsigned next;
+    char *path = paths[next++ % 4];
+    snprintf(path, sizeof paths[0], "%s/%s", folder, name);
+    return path;
+}
+
+static void put_text(const char *name, const char *text) {
+    assert_int_equal(lf_file_write(in_folder(name), text, strlen(text), NULL), LF_OK);
+}
+
+static void holds(const char *name, const char *text) {
+    char *s = NULL;
+    size_t size = 0;
+    lf_err err = {0};
+    if (lf_file_read(&s, &size, in_folder(name), &err)) fail_msg("%s", err.message);
+    assert_int_equal(size, strlen(text));
+    assert_string_equal(s, text);
+    lf_free(s);
+}
+
+/* Of all names in the folder, separated by blanks. */
+static void folder_holds(const char *expected) {
+    char **names = NULL, text[500] = "";
+    size_t n = 0;
+    assert_int_equal(lf_list_dir(&names, &n, folder, NULL), LF_OK);
+    assert_null(names[n]);
+    for (size_t i = 0; i < n; i++) {
+        if (i) strcat(text, " ");
+        strcat(text, names[i]);
+    }
+    lf_free(names);
+    assert_string_equal(text, expected);
+}
+
+static int make_folder(void **state) {
+    (void)state;
+    snprintf(folder, sizeof folder, "/tmp/lf-file-XXXXXX");
+    return mkdtemp(folder) ? 0 : -1;
+}
+
+static int remove_folder(void **state) {
+    (void)state;
+    lf_alloc_fail_after(-1);
+    return lf_remove_tree(folder, NULL) == LF_OK && lf_alloc_live() == 0 ? 0 : -1;
+}
+
+static void test_read(void **state) {
+    (void)state;
+    char *s = (char *)(uintptr_t)1;
+    size_t size = 1;
+    lf_err err = {0};
+    put_text("empty", "");
+    holds("empty", "");
+    put_text("text", "a\nb");
+    holds("text", "a\nb");
+    assert_int_equal(lf_file_read(&s, &size, in_folder("none"), &err), LF_ENOTFOUND);
+    assert_non_null(strstr(err.message, "none: cannot open: "));
+    assert_null(s);
+    err = (lf_err){0};
+    assert_int_equal(lf_file_read(&s, &size, folder, &err), LF_EIO);
+    assert_non_null(strstr(err.message, "cannot read: "));
+    /* larger than 2 GiB, on the disk nothing but a hole */
+    assert_int_equal(truncate(in_folder("text"), ((off_t)2 << 30) + 1), 0);
+    err = (lf_err){0};
+    assert_int_equal(lf_file_read(&s, &size, in_folder("text"), &err), LF_EDATA);
+    assert_non_null(strstr(err.message, "2 GiB"));
+    /* a file that says 0 bytes and has some */
+    assert_int_equal(lf_file_read(&s, &size, "/proc/self/status", NULL), LF_OK);
+    assert_true(size > 100 && strlen(s) == size);
+    lf_free(s);
+}
+
+static void test_atomic(void **state) {
+    (void)state;
+    lf_atomic_file a;
+    lf_err err = {0};
+    put_text("f", "old");
+    assert_int_equal(lf_atomic_open(&a, in_folder("f"), NULL), LF_OK);
+    fputs("new", a.f);
+    fflush(a.f);
+    holds("f", "old");
+    lf_atomic_abort(&a);
+    lf_atomic_abort(&a);
+    holds("f", "old");
+    folder_holds("f");
+
+    assert_int_equal(lf_atomic_open(&a, in_folder("f"), NULL), LF_OK);
+    fputs("new", a.f);
+    assert_int_equal(lf_atomic_commit(&a, NULL), LF_OK);
+    lf_atomic_abort(&a); /* safe after commit */
+    holds("f", "new");
+    folder_holds("f");
+
+    assert_int_equal(lf_atomic_open(&a, in_folder("no/f"), &err), LF_ENOTFOUND);
+    assert_non_null(strstr(err.message, "no/f: cannot create: "));
+    lf_atomic_abort(&a);
+    assert_int_equal(lf_mkdir_p(in_folder("dir/sub"), NULL), LF_OK);
+    assert_int_equal(lf_file_write(in_folder("dir"), "x", 1, NULL), LF_EIO); /* a folder is in the way */
+    folder_holds("dir f");
+
+    const mode_t mask = umask(027);
+    put_text("mode", "");
+    umask(mask);
+    struct stat st;
+    assert_int_equal(stat(in_folder("mode"), &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0640); /* as any program's files, not as mkstemp's */
+}
+
+static void test_full_disk(void **state) {
+    (void)state;
+    struct rlimit old;
+    lf_atomic_file a;
+    lf_err err = {0};
+    static const char text[10000] = "text";
+    put_text("f", "old");
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+    assert_true(signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
+    const struct rlimit small = {100, old.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    const lf_status large = lf_file_write(in_folder("f"), text, sizeof text, &err);
+    const lf_status buffered =
+        lf_file_write(in_folder("f"), text, 200, NULL); /* seen only when the buffer is written */
+    const lf_status opened = lf_atomic_open(&a, in_folder("f"), NULL);
+    for (int i = 0; i < 10000; i++) putc('x', a.f); /* nobody looks at the result */
+    const lf_status ignored = lf_atomic_commit(&a, NULL);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+    assert_int_equal(large, LF_EIO);
+    assert_int_equal(buffered, LF_EIO);
+    assert_int_equal(opened, LF_OK);
+    assert_int_equal(ignored, LF_EIO);
+    assert_non_null(strstr(err.message, "/f: cannot write: "));
+    holds("f", "old");
+    folder_holds("f");
+}
+
+static void test_folders(void **state) {
+    (void)state;
+    lf_err err = {0};
+    assert_int_equal(lf_mkdir_p(in_folder("a/b//c/"), NULL), LF_OK);
+    assert_int_equal(lf_mkdir_p(in_folder("a/b/c"), NULL), LF_OK); /* it is there */
+    assert_true(lf_is_dir(in_folder("a/b/c")));
+    assert_false(lf_is_file(in_folder("a/b/c")));
+    assert_int_equal(lf_mkdir_p(folder, NULL), LF_OK);
+    assert_int_equal(lf_mkdir_p("", NULL), LF_ENOTFOUND);
+    put_text("a/b/file", "x");
+    assert_true(lf_is_file(in_folder("a/b/file")));
+    assert_false(lf_is_dir(in_folder("a/b/file")));
+    assert_true(lf_mkdir_p(in_folder("a/b/file"), &err) != LF_OK);
+    assert_non_null(strstr(err.message, "a/b/file"));
+    assert_true(lf_mkdir_p(in_folder("a/b/file/d"), NULL) != LF_OK);
+
+    put_text("keep", "x");
+    assert_int_equal(symlink(in_folder("keep"), in_folder("a/link")), 0);
+    assert_int_equal(symlink(folder, in_folder("a/loop")), 0);
+    assert_int_equal(lf_remove_tree(in_folder("a"), NULL), LF_OK); /* links go, what they point to stays */
+    folder_holds("keep");
+    assert_int_equal(lf_remove_tree(in_folder("a"), NULL), LF_OK); /* it is gone */
+    assert_int_equal(lf_remove_tree(in_folder("keep"), NULL), LF_OK);
+    folder_holds("");
+    char **names = NULL;
+    size_t n = 9;
+    assert_int_equal(lf_list_dir(&names, &n, in_folder("a"), NULL), LF_ENOTFOUND);
+    assert_null(names);
+    assert_int_equal(n, 0);
+}
+
+static void test_replace_dir(void **state) {
+    (void)state;
+    lf_err err = {0};
+    assert_int_equal(lf_mkdir_p(in_folder("new"), NULL), LF_OK);
+    put_text("new/f", "1");
+    assert_int_equal(lf_replace_dir(in_folder("new"), in_folder("run"), NULL), LF_OK); /* there was none */
+    holds("run/f", "1");
+    folder_holds("run");
+
+    assert_int_equal(lf_mkdir_p(in_folder("new"), NULL), LF_OK);
+    put_text("new/g", "2");
+    assert_int_equal(lf_replace_dir(in_folder("new"), in_folder("run/"), NULL), LF_OK);
+    holds("run/g", "2");
+    assert_false(lf_is_file(in_folder("run/f"))); /* replaced, not merged */
+    folder_holds("run");
+
+    assert_true(lf_replace_dir(in_folder("none"), in_folder("run"), &err) != LF_OK);
+    assert_non_null(strstr(err.message, "run"));
+    holds("run/g", "2"); /* the old one is still in place */
+    assert_int_equal(lf_mkdir_p(in_folder("new"), NULL), LF_OK);
+    put_text("file", "x");
+    assert_true(lf_replace_dir(in_folder("new"), in_folder("file"), NULL) != LF_OK);
+    holds("file", "x");
+    folder_holds("file new run");
+}
+
+static void test_list(void **state) {
+    (void)state;
+    char name[32];
+    put_text("b", "");
+    put_text("B", "");
+    put_text(".a", "");
+    put_text("\xc3\xa9", "");
+    folder_holds(".a B b \xc3\xa9");
+    for (int i = 0; i < 700; i++) { /* the list grows more than once */
+        snprintf(name, sizeof name, "image_%06d.png", (i * 37) % 700);
+        put_text(name, "");
+    }
+    char **names = NULL;
+    size_t n = 0;
+    assert_int_equal(lf_list_dir(&names, &n, folder, NULL), LF_OK);
+    assert_int_equal(n, 704);
+    for (size_t i = 1; i < n; i++) assert_true(strcmp(names[i - 1], names[i]) < 0);
+    lf_free(names);
+}
+
+static void test_names(void **state) {
+    (void)state;
+    static const struct {
+        const char *a, *b, *joined;
+    } joins[] = {{"a", "b", "a/b"}, {"a/", "b", "a/b"}, {"", "b", "b"}, {"/", "b", "/b"}};
+    for (size_t i = 0; i < sizeof joins / sizeof *joins; i++) {
+        char *s = lf_path_join(joins[i].a, joins[i].b);
+        assert_string_equal(s, joins[i].joined);
+        lf_free(s);
+    }
+    assert_string_equal(lf_path_base("a/b.c"), "b.c");
+    assert_string_equal(lf_path_base("b.c"), "b.c");
+    assert_string_equal(lf_path_base("a/"), "");
+}
+
+/* ---- gzip ---- */
+
+static size_t compressed(unsigned char *out, size_t room, const unsigned char *data, size_t size) {
+    z_stream z = {0};
+    assert_int_equal(deflateInit2(&z, 9, Z_DEFLATED, 16 + MAX_WBITS, 8, Z_DEFAULT_STRATEGY), Z_OK);
+    z.next_in = (z_const Bytef *)data;
+    z.avail_in = (uInt)size;
+    z.next_out = out;
+    z.avail_out = (uInt)room;
+    assert_int_equal(deflate(&z, Z_FINISH), Z_STREAM_END);
+    const size_t n = z.total_out;
+    deflateEnd(&z);
+    return n;
+}
+
+enum { PLAIN = 60000, ROOM = 70000 };
+static unsigned char plain[PLAIN], packed[ROOM];
+
+/* Half noise, half a pattern. */
+static size_t fill_and_compress(void) {
+    uint32_t x = 1;
+    for (int i = 0; i < PLAIN; i++) {
+        x = x * 1664525u + 1013904223u;
+        plain[i] = (unsigned char)(i < PLAIN / 2 ? x >> 24 : (uint32_t)i / 100);
+    }
+    return compressed(packed, ROOM, plain, PLAIN);
+}
+
+static lf_status read_back(const void *bytes, size_t size, size_t limit, size_t expected, lf_err *err) {
+    unsigned char *out = NULL;
+    size_t n = 0;
+    const char *path = in_folder("f");
+    assert_int_equal(lf_file_write(path, bytes, size, NULL), LF_OK);
+    const lf_status rc = lf_read_maybe_gzip(&out, &n, path, limit, err);
+    if (rc == LF_OK) {
+        assert_int_equal(n, expected);
+        for (size_t at = 0; at < n; at += PLAIN) assert_memory_equal(out + at, plain, n - at < PLAIN ? n - at : PLAIN);
+    } else {
+        assert_null(out);
+        if (err) assert_non_null(strstr(err->message, path));
+    }
+    lf_free(out);
+    return rc;
+}
+
+static void test_gzip(void **state) {
+    (void)state;
+    const size_t n = fill_and_compress();
+    lf_err err = {0};
+    assert_int_equal(read_back(packed, n, SIZE_MAX, PLAIN, NULL), LF_OK);
+    assert_int_equal(read_back(packed, n, PLAIN, PLAIN, NULL), LF_OK); /* exactly the limit */
+    assert_int_equal(read_back(packed, n, PLAIN - 1, 0, &err), LF_EDATA);
+    assert_non_null(strstr(err.message, "more than the 59999 bytes"));
+    assert_int_equal(read_back(packed, n, 0, 0, NULL), LF_EDATA);
+    assert_int_equal(read_back(plain, PLAIN, PLAIN, PLAIN, NULL), LF_OK);
+    err = (lf_err){0};
+    assert_int_equal(read_back(plain, PLAIN, PLAIN - 1, 0, &err), LF_EDATA);
+    assert_non_null(strstr(err.message, "at most 59999"));
+    assert_int_equal(read_back("", 0, 0, 0, NULL), LF_OK);
+    assert_int_equal(lf_read_maybe_gzip(&(unsigned char *){NULL}, &(size_t){0}, in_folder("none"), 1, NULL),
+                     LF_ENOTFOUND);
+
+    static unsigned char twice[2 * ROOM]; /* two members are one file */
+    memcpy(twice, packed, n);
+    memcpy(twice + n, packed, n);
+    assert_int_equal(read_back(twice, 2 * n, SIZE_MAX, 2 * PLAIN, NULL), LF_OK);
+    assert_int_equal(read_back(twice, 2 * n, 2 * PLAIN, 2 * PLAIN, NULL), LF_OK);
+    assert_int_equal(read_back(twice, 2 * n, 2 * PLAIN - 1, 0, NULL), LF_EDATA);
+    memcpy(twice + n, "garbage after the stream", 24);
+    assert_int_equal(read_back(twice, n + 24, SIZE_MAX, 0, NULL), LF_EDATA);
+    const size_t empty = compressed(twice, ROOM, plain, 0);
+    assert_int_equal(read_back(twice, empty, 0, 0, NULL), LF_OK);
+}
+
+static void test_gzip_damaged(void **state) {
+    (void)state;
+    const size_t n = fill_and_compress();
+    for (size_t cut = 2; cut < n; cut += cut < 40 || cut > n - 40 ? 1 : 997) {
+        lf_err err = {0};
+        assert_int_equal(read_back(packed, cut, SIZE_MAX, 0, &err), LF_EDATA);
+        assert_non_null(strstr(err.message, "download complete"));
+    }
+    for (size_t at = 20; at<n; at += at> n - 9 ? 1 : 1999) { /* the checksum sees what the decoder does not */
+        packed[at] ^= 0x10;
+        assert_int_equal(read_back(packed, n, SIZE_MAX, 0, &(lf_err){0}), LF_EDATA);
+        packed[at] ^= 0x10;
+    }
+}
+
+/* ---- failing allocations ---- */
+
+static lf_status use_everything(lf_err *err) {
+    lf_status rc;
+    char *text = NULL, **names = NULL;
+    unsigned char *bytes = NULL;
+    size_t n = 0;
+    if ((rc = lf_mkdir_p(in_folder("x/y"), err)) || (rc = lf_file_write(in_folder("x/y/f"), "abc", 3, err)) ||
+        (rc = lf_file_read(&text, &n, "/proc/self/status", err)) ||
+        (rc = lf_list_dir(&names, &n, in_folder("x/y"), err)) || (rc = lf_mkdir_p(in_folder("z/z"), err)) ||
+        (rc = lf_replace_dir(in_folder("x"), in_folder("z"), err)))
+        goto out;
+    rc = lf_read_maybe_gzip(&bytes, &n, in_folder("packed"), SIZE_MAX, err);
+out:
+    lf_free(text);
+    lf_free(names);
+    lf_free(bytes);
+    return rc;
+}
+
+static void test_failing_allocations(void **state) {
+    (void)state;
+    lf_status rc = LF_ENOMEM;
+    int64_t k = 0;
+    const size_t n = fill_and_compress();
+    assert_int_equal(lf_file_write(in_folder("packed"), packed, n, NULL), LF_OK);
+    for (; rc == LF_ENOMEM && k < 1000; k++) {
+        lf_err err = {0};
+        lf_alloc_fail_after(k);
+        rc = use_everything(&err);
+        lf_alloc_fail_after(-1);
+        assert_int_equal(rc == LF_OK, err.message[0] == 0);
+        assert_int_equal(lf_alloc_live(), 0);
+    }
+    assert_int_equal(rc, LF_OK);
+    assert_true(k > 10);
+    holds("z/y/f", "abc");
+    folder_holds("packed z");
+}
+
+int main(void) {
+#define TEST(f) cmocka_unit_test_setup_teardown(f, make_folder, remove_folder)
+    const struct CMUnitTest tests[] = {
+        TEST(test_read),         TEST(test_atomic),
+        TEST(test_full_disk),    TEST(test_folders),
+        TEST(test_replace_dir),  TEST(test_list),
+        TEST(test_names),        TEST(test_gzip),
+        TEST(test_gzip_damaged), TEST(test_failing_allocations),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
