@@ -1,6 +1,9 @@
 /* Singular value decompositions, in double precision inside, of float weights.
  * All matrices are row-major. n = min(out, in). Functions are thread safe and single-threaded inside (the caller
- * decomposes many weights in parallel); workspace is taken from the heap. */
+ * decomposes many weights in parallel), so that the same W gives the same bytes from anywhere; workspace is taken from
+ * the heap. LF_ENUMERIC if W has NaN or Inf or LAPACK does not converge, LF_ENOMEM, LF_EUNSUPPORTED for sizes beyond
+ * LAPACK's integers; `name` (of the weight) is in the error. Signs are fixed: the entry of largest magnitude in each
+ * column of V is positive. */
 #ifndef LF_LINALG_SVD_H
 #define LF_LINALG_SVD_H
 
@@ -9,35 +12,36 @@
 
 #include "base/error.h"
 
-/* Called from inside OpenMP parallel regions OpenBLAS is single-threaded by itself. */
-
 /* All singular values, descending, into sigma [n], and if U and V are not NULL the vectors U [out, n], V [in, n]
- * (columns), by LAPACK dgesdd. LF_ENUMERIC if W has NaN or Inf or LAPACK does not converge; `name` is in the error. */
-lf_status lf_svd_full(const float *W, int64_t out, int64_t in, double *sigma, double *U, double *V, const char *name, lf_err *err);
+ * (columns), by LAPACK dgesdd. */
+lf_status lf_svd_full(const float *W, int64_t out, int64_t in, double *sigma, double *U, double *V, const char *name,
+                      lf_err *err);
 
 /* All singular values only: sigma [n], descending (used for energy positions, spectra and slice_eqmag). */
 lf_status lf_svd_values(const float *W, int64_t out, int64_t in, double *sigma, const char *name, lf_err *err);
 
 typedef struct lf_svd_block_info {
-    double sigma_max;   /* sigma[0] of the whole matrix */
-    double residual;    /* |W^T U - V diag(sigma)|_F / sigma_max */
-    double orthogonality; /* max |U^T U - I| */
-    bool fell_back;     /* the full decomposition was used */
-    int64_t n_dead;     /* components of the block with sigma < 1e-7 * sigma_max */
+    double sigma_max;     /* sigma[0] of the whole matrix */
+    double residual;      /* max(|W^T U - V diag(sigma)|_F, |W V - U diag(sigma)|_F) / sigma_max */
+    double orthogonality; /* max |U^T U - I|, |V^T V - I| */
+    bool fell_back;       /* the full decomposition was used */
+    int64_t n_dead;       /* components of the block with sigma <= 1e-7 * sigma_max (all, if W = 0) */
 } lf_svd_block_info;
 
 /* The block of singular triplets s .. s+r-1 (0-based, descending): U [out, r], sigma [r], V [in, r].
- * Method (docs/architecture.md): Gram matrix of the smaller side in double, eigenvectors by index range (dsyevr), then
- * Y = W V, thin dgesdd of Y = U Sigma Z^T, V <- V Z. Accepted if |W^T U - V Sigma|_F <= 1e-6 sigma_1,
- * |U^T U - I|_max <= 1e-10 and the number of singular values above the block, counted by inertia, is s (clusters at the
- * border allowed); else lf_svd_full. Signs are fixed: the entry of largest magnitude in each column of V is positive.
- * For dead components (sigma < 1e-7 sigma_1) U and V are still orthonormal. LF_EVALUE never: s + r <= n is asserted. */
-lf_status lf_svd_block(const float *W, int64_t out, int64_t in, int64_t s, int64_t r, double *U, double *sigma, double *V,
-                       lf_svd_block_info *info, const char *name, lf_err *err);
+ * Method (docs/architecture.md): Gram matrix of the smaller side in double, eigenvectors by index range (dsytrd,
+ * dstemr, dormtr: dsyevr in its parts), then Y = W V, thin dgesdd of Y = U Sigma Z^T, V <- V Z. Accepted if the
+ * residual is at most 1e-6 of the block's last sigma, orthogonality is at most 1e-10, and the inertia of the Gram
+ * matrix says that components s and s+r-1 are what is claimed, up to clusters of relative width 2e-6; else lf_svd_full.
+ * So a block below about 3e-5 sigma_max takes the time of the full decomposition. Within a cluster that reaches over
+ * the block's border any choice of orthonormal vectors is right. For dead components U and V are still orthonormal.
+ * `info` may be NULL. 1 <= r, 0 <= s, s + r <= n is asserted. */
+lf_status lf_svd_block(const float *W, int64_t out, int64_t in, int64_t s, int64_t r, double *U, double *sigma,
+                       double *V, lf_svd_block_info *info, const char *name, lf_err *err);
 
 /* The first r triplets by a randomized range finder with `niter` power iterations, QR between them, oversampling
  * min(10, n - r), seeded (Halko, Martinsson, Tropp 2011, algorithms 4.4 and 5.1). */
-lf_status lf_svd_randomized(const float *W, int64_t out, int64_t in, int64_t r, int niter, uint64_t seed, uint64_t stream,
-                            double *U, double *sigma, double *V, const char *name, lf_err *err);
+lf_status lf_svd_randomized(const float *W, int64_t out, int64_t in, int64_t r, int niter, uint64_t seed,
+                            uint64_t stream, double *U, double *sigma, double *V, const char *name, lf_err *err);
 
 #endif

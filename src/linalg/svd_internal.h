@@ -1,0 +1,41 @@
+/* What the three decompositions share. Inside a decomposition all matrices are column-major, as LAPACK wants them:
+ * W [out, in] in row-major memory is W^T [in, out] in column-major memory, so W itself is never transposed. */
+#ifndef LF_LINALG_SVD_INTERNAL_H
+#define LF_LINALG_SVD_INTERNAL_H
+
+#include <lapacke.h>
+
+#include "base/pool.h"
+#include "linalg/svd.h"
+
+/* A weight in double, with all the memory of its decomposition. */
+typedef struct lf_svd_weight {
+    const char *name;
+    lapack_int out, in, n; /* n = min(out, in) */
+    double *Wt;            /* column-major [in, out] */
+    lf_arena *arena;
+    int blas_threads; /* what the calling thread had before */
+} lf_svd_weight;
+
+/* Converts W and, until lf_svd_end, keeps BLAS at one thread in the calling thread. LF_ENUMERIC at the first NaN or
+ * Inf. lf_svd_end must be called in any case. */
+lf_status lf_svd_begin(lf_svd_weight *w, const float *W, int64_t out, int64_t in, const char *name, lf_err *err);
+void lf_svd_end(lf_svd_weight *w);
+
+/* Cleared memory that lives until lf_svd_end; NULL when out of memory. */
+double *lf_svd_doubles(lf_svd_weight *w, int64_t rows, int64_t columns);
+lapack_int *lf_svd_ints(lf_svd_weight *w, int64_t count);
+lf_status lf_svd_out_of_memory(const lf_svd_weight *w, lf_err *err);
+
+/* M [rows, columns] = L diag(sigma) R^T, k = min(rows, columns): sigma [k], L [rows, k], Rt [k, columns]. L and Rt both
+ * NULL: values only. M is destroyed. */
+lf_status lf_svd_dgesdd(lf_svd_weight *w, double *M, lapack_int rows, lapack_int columns, double *sigma, double *L,
+                        double *Rt, lf_err *err);
+
+/* Row-major [rows, columns] from column-major. */
+void lf_svd_to_row_major(double *dst, const double *src, int64_t rows, int64_t columns);
+
+/* U [out, r] and V [in, r], row-major: the entry of largest magnitude in each column of V becomes positive. */
+void lf_svd_fix_signs(double *U, int64_t out, double *V, int64_t in, int64_t r);
+
+#endif
