@@ -1,0 +1,379 @@
+/* The program as a user runs it: train, resume, eval, merge, and every mistake of the contract with its exit code. */
+#define _POSIX_C_SOURCE 200809L
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/rng.h"
+#include "io/safetensors.h"
+
+static char root[] = "/tmp/lora-ft-test-XXXXXX";
+static char output[1 << 16]; /* stderr and stdout of the last command */
+
+static char *text(const char *format, ...) __attribute__((format(printf, 1, 2)));
+static char *text(const char *format, ...) { /* a few at a time */
+    static char buffers[8][1024];
+    static int next;
+    char *b = buffers[next++ % 8];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(b, sizeof buffers[0], format, args);
+    va_end(args);
+    return b;
+}
+
+/* Runs "lora-ft <arguments>" in the test's folder; $M is the model. */
+static int run(const char *format, ...) __attribute__((format(printf, 1, 2)));
+static int run(const char *format, ...) {
+    char arguments[4096], command[6000];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(arguments, sizeof arguments, format, args);
+    va_end(args);
+    snprintf(command, sizeof command, "cd %s && M=%s/golden/vit-base && %s/lora-ft %s 2>&1", root, LF_TEST_DIR, LF_BUILD_DIR, arguments);
+    FILE *f = popen(command, "r");
+    assert_non_null(f);
+    const size_t n = fread(output, 1, sizeof output - 1, f);
+    output[n] = 0;
+    const int status = pclose(f);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static void must(int code, int want) {
+    if (code != want) fail_msg("exit code %d, expected %d; it said:\n%s", code, want, output);
+}
+
+/* ---- data: classes that differ in colour and stripes, as PPM pictures ---- */
+
+static void write_picture(const char *path, int which, uint64_t stream) {
+    const lf_rng_key key = lf_rng_make(7, LF_RNG_TEST, stream);
+    FILE *f = fopen(path, "wb");
+    assert_non_null(f);
+    fputs("P6\n16 16\n255\n", f);
+    for (int i = 0; i < 16 * 16 * 3; i++) {
+        const int x = i / 3 % 16, y = i / 48, c = i % 3;
+        const int base = c == which % 3 ? 170 : 60, stripe = (which & 1 ? x : y) % (which + 2) == 0 ? 60 : 0;
+        fputc(base + stripe + (int)lf_rng_below(key, (uint64_t)i, 24), f);
+    }
+    fclose(f);
+}
+
+static void write_folder(const char *name, const char *const *classes, int n_classes, int each, uint64_t stream) {
+    for (int c = 0; c < n_classes; c++) {
+        lf_err err = {0};
+        assert_int_equal(lf_mkdir_p(text("%s/%s/%s", root, name, classes[c]), &err), LF_OK);
+        for (int i = 0; i < each; i++) write_picture(text("%s/%s/%s/%02d.ppm", root, name, classes[c], i), c, stream++);
+    }
+}
+
+static int setup(void **state) {
+    (void)state;
+    static const char *const letters[] = {"apple", "bee", "cat"};
+    static const char *const own[] = {"LABEL_0", "LABEL_1", "LABEL_2", "LABEL_3", "LABEL_4"};
+    if (!mkdtemp(root)) return 1;
+    write_folder("data/train", letters, 3, 11, 0);
+    write_folder("data/val", letters, 3, 5, 1000);
+    write_folder("data/test", letters, 3, 4, 2000);
+    write_folder("base", own, 5, 4, 3000);
+    return 0;
+}
+
+static int teardown(void **state) {
+    (void)state;
+    lf_err err = {0};
+    return lf_remove_tree(root, &err) != LF_OK;
+}
+
+/* ---- looking at results ---- */
+
+static char *contents(const char *path, size_t *size) {
+    char *bytes;
+    lf_err err = {0};
+    if (lf_file_read(&bytes, size, text("%s/%s", root, path), &err)) fail_msg("%s", err.message);
+    return bytes;
+}
+
+static void same_files(const char *a, const char *b) {
+    size_t na, nb;
+    char *x = contents(a, &na), *y = contents(b, &nb);
+    const int same = na == nb && memcmp(x, y, na) == 0;
+    lf_free(x);
+    lf_free(y);
+    if (!same) fail_msg("%s and %s differ", a, b);
+}
+
+static double result(const char *dir, const char *key) {
+    cJSON *o;
+    lf_err err = {0};
+    if (lf_json_read(&o, text("%s/%s/all_results.json", root, dir), &err)) fail_msg("%s", err.message);
+    const cJSON *v = cJSON_GetObjectItemCaseSensitive(o, key);
+    if (!cJSON_IsNumber(v)) fail_msg("%s has no number '%s'", dir, key);
+    const double d = v->valuedouble;
+    cJSON_Delete(o);
+    return d;
+}
+
+/* The n-th "loss" of metrics.jsonl. */
+static double logged_loss(const char *dir, int n) {
+    size_t size;
+    char *lines = contents(text("%s/metrics.jsonl", dir), &size), *at = lines;
+    double loss = NAN;
+    for (int i = 0; at && i <= n; i++) {
+        at = strstr(at, "\"loss\":");
+        if (at) loss = strtod(at += 7, NULL);
+    }
+    lf_free(lines);
+    assert_non_null(at);
+    return loss;
+}
+
+#define TRAIN "train --model $M --train_data data --threads 2 "
+#define NOISY "--lora_dropout 0.2 --augmentation random_resized_crop_flip --init_lora_weights intermediate --r 4 " \
+              "--per_device_train_batch_size 4 --gradient_accumulation_steps 2 --max_steps 12 --learning_rate 5e-3 "
+
+/* ---- training ---- */
+
+static void test_run_has_all_its_files(void **state) {
+    (void)state;
+    must(run(TRAIN "--test_data data --forgetting_data base --init_lora_weights intermediate --r 4 --num_train_epochs 8 --learning_rate 1e-2 "
+                   "--per_device_train_batch_size 8 --output_dir full"), 0);
+    static const char *const files[] = {"config.json", "metrics.jsonl", "all_results.json", "adapter/adapter_config.json",
+                                        "adapter/adapter_model.safetensors", "adapter/lora_ft.json", "adapter/README.md",
+                                        "report.html", "curves.csv", "checkpoint-40/adapter/adapter_model.safetensors"};
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
+        if (!lf_is_file(text("%s/full/%s", root, files[i]))) fail_msg("full/%s is missing", files[i]);
+    static const char *const keys[] = {"eval_accuracy", "base_before", "base_after", "forgetting", "retention", "init_seconds", "train_seconds",
+                                       "items_per_second", "peak_rss_mb", "trainable_parameters", "threads", "test_accuracy"};
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) assert_true(isfinite(result("full", keys[i])));
+    assert_true(result("full", "eval_accuracy") > 0.8); /* three plain classes */
+    assert_true(fabs(result("full", "forgetting") - (result("full", "base_before") - result("full", "base_after"))) < 1e-12);
+    /* eval of the written adapter says the same */
+    must(run("eval --model $M --adapter full/adapter --data data/val --forgetting_data base --json 2>/dev/null > eval.json"), 0);
+    cJSON *o;
+    lf_err err = {0};
+    assert_int_equal(lf_json_read(&o, text("%s/eval.json", root), &err), LF_OK);
+    assert_true(cJSON_GetObjectItem(o, "eval_accuracy")->valuedouble == result("full", "eval_accuracy"));
+    assert_true(cJSON_GetObjectItem(o, "base_before")->valuedouble == result("full", "base_before"));
+    assert_true(cJSON_GetObjectItem(o, "base_after")->valuedouble == result("full", "base_after"));
+    cJSON_Delete(o);
+}
+
+static void test_same_bytes_twice(void **state) {
+    (void)state;
+    must(run(TRAIN NOISY "--output_dir twice1"), 0);
+    must(run(TRAIN NOISY "--output_dir twice2"), 0);
+    same_files("twice1/adapter/adapter_model.safetensors", "twice2/adapter/adapter_model.safetensors");
+    same_files("twice1/adapter/lora_ft.json", "twice2/adapter/lora_ft.json");
+    must(run(TRAIN NOISY "--seed 1 --output_dir twice3"), 0);
+    size_t n, m;
+    char *a = contents("twice1/adapter/adapter_model.safetensors", &n), *b = contents("twice3/adapter/adapter_model.safetensors", &m);
+    assert_true(n == m && memcmp(a, b, n) != 0); /* the seed matters, so equality above says something */
+    lf_free(a);
+    lf_free(b);
+}
+
+/* Steps 5 an epoch: the checkpoint of step 7 stands in the middle of the second one. */
+static void test_resumed_equals_straight(void **state) {
+    (void)state;
+    must(run(TRAIN NOISY "--save_strategy steps --save_steps 7 --logging_steps 1 --output_dir straight"), 0);
+    assert_int_equal(system(text("cd %s && mkdir cut && cp -r straight/checkpoint-7 straight/metrics.jsonl cut/", root)), 0);
+    must(run(TRAIN NOISY "--save_strategy steps --save_steps 7 --logging_steps 1 --output_dir cut --resume_from_checkpoint true"), 0);
+    assert_non_null(strstr(output, "step 7 of 12"));
+    same_files("straight/adapter/adapter_model.safetensors", "cut/adapter/adapter_model.safetensors");
+    same_files("straight/checkpoint-12/state.safetensors", "cut/checkpoint-12/state.safetensors");
+    same_files("straight/metrics.jsonl", "cut/metrics.jsonl");
+    /* on a finished run nothing changes */
+    must(run(TRAIN NOISY "--save_strategy steps --save_steps 7 --logging_steps 1 --output_dir cut --resume_from_checkpoint true"), 0);
+    same_files("straight/adapter/adapter_model.safetensors", "cut/adapter/adapter_model.safetensors");
+    /* another thread count is refused */
+    assert_int_equal(system(text("cd %s && rm cut/all_results.json", root)), 0);
+    must(run("train --model $M --train_data data --threads 1 " NOISY "--output_dir cut --resume_from_checkpoint cut/checkpoint-7"), 2);
+    assert_non_null(strstr(output, "threads"));
+}
+
+static void test_resume_without_checkpoint_starts_over(void **state) {
+    (void)state;
+    must(run(TRAIN "--max_steps 2 --output_dir fresh --resume_from_checkpoint true"), 0);
+    assert_non_null(strstr(output, "starting at the beginning"));
+}
+
+/* Ctrl-C: exit 130, a whole checkpoint, and the resumed run ends as the straight one. */
+static void test_interrupt(void **state) {
+    (void)state;
+    const char *const arguments = TRAIN NOISY "--max_steps 400 --save_strategy no --eval_strategy no --logging_steps 1 ";
+    must(run("%s --output_dir long", arguments), 0);
+    const pid_t pid = fork();
+    if (pid == 0) {
+        if (chdir(root)) _exit(99);
+        execl("/bin/sh", "sh", "-c", text("M=%s/golden/vit-base; exec %s/lora-ft %s --output_dir stopped 2>stopped.log", LF_TEST_DIR, LF_BUILD_DIR, arguments), (char *)NULL);
+        _exit(99);
+    }
+    for (int i = 0; i < 3000 && access(text("%s/stopped/metrics.jsonl", root), F_OK); i++) nanosleep(&(struct timespec){0, 1000000}, NULL);
+    nanosleep(&(struct timespec){0, 50000000}, NULL);
+    kill(pid, SIGINT);
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    if (WEXITSTATUS(status) == 0) return; /* a machine so fast that it was through: nothing was interrupted */
+    assert_int_equal(WEXITSTATUS(status), 130);
+    must(run("%s --output_dir stopped --resume_from_checkpoint true", arguments), 0);
+    same_files("long/adapter/adapter_model.safetensors", "stopped/adapter/adapter_model.safetensors");
+}
+
+static void test_accumulation_equals_the_big_batch(void **state) {
+    (void)state;
+    must(run(TRAIN "--init_lora_weights pissa --max_steps 6 --logging_steps 1 --per_device_train_batch_size 8 --learning_rate 1e-3 --output_dir big"), 0);
+    must(run(TRAIN "--init_lora_weights pissa --max_steps 6 --logging_steps 1 --per_device_train_batch_size 2 --gradient_accumulation_steps 4 "
+                   "--learning_rate 1e-3 --output_dir small"), 0);
+    for (int i = 0; i < 6; i++) /* step 5 is the last window of the first epoch: one example of 33 */
+        if (!(fabs(logged_loss("big", i) - logged_loss("small", i)) <= 1e-4 * logged_loss("big", i)))
+            fail_msg("step %d: loss %g with one batch of 8, %g with four of 2", i + 1, logged_loss("big", i), logged_loss("small", i));
+}
+
+static void test_merged_equals_adapter(void **state) {
+    (void)state;
+    must(run(TRAIN "--init_lora_weights milora --max_steps 6 --learning_rate 5e-3 --output_dir tomerge"), 0);
+    must(run("merge --model $M --adapter tomerge/adapter -o merged"), 0);
+    must(run("eval --model $M --adapter tomerge/adapter --data data/val --save-logits a.safetensors"), 0);
+    must(run("eval --model merged --data data/val --save-logits b.safetensors"), 0);
+    lf_safetensors *a, *b;
+    lf_err err = {0};
+    assert_int_equal(lf_safetensors_open(&a, text("%s/a.safetensors", root), &err), LF_OK);
+    assert_int_equal(lf_safetensors_open(&b, text("%s/b.safetensors", root), &err), LF_OK);
+    const lf_st_tensor *x = lf_safetensors_find(a, "logits"), *y = lf_safetensors_find(b, "logits");
+    assert_true(x && y && x->ndim == 2 && x->shape[0] == 15 && x->shape[1] == 3 && y->numel == x->numel);
+    const float *p = x->data, *q = y->data;
+    for (int64_t i = 0; i < x->numel; i++) assert_true(fabsf(p[i] - q[i]) <= 1e-4f);
+    lf_safetensors_close(a);
+    lf_safetensors_close(b);
+    must(run("merge --model $M --adapter tomerge/adapter -o merged"), 2); /* not over somebody's model */
+}
+
+static void test_other_methods(void **state) {
+    (void)state;
+    must(run(TRAIN "--method head --forgetting_data base --max_steps 6 --learning_rate 1e-2 --output_dir head"), 0);
+    assert_true(result("head", "forgetting") == 0.0); /* the base is not touched */
+    must(run("eval --model $M --adapter head/adapter --data data/val"), 0);
+    must(run(TRAIN "--method full --forgetting_data base --max_steps 6 --learning_rate 1e-3 --optim sgd --output_dir all"), 0);
+    must(run("eval --model all/model --data data/val"), 0);
+    must(run(TRAIN "--max_steps 4 --eval_strategy steps --eval_steps 1 --save_strategy steps --save_steps 1 --load_best_model_at_end "
+                   "--save_total_limit 1 --output_dir best"), 0);
+    must(run(TRAIN "--max_steps 40 --learning_rate 0 --eval_strategy steps --eval_steps 1 --early_stopping_patience 2 --output_dir early"), 0);
+    assert_true(result("early", "steps") == 3.0);
+    must(run("predict --model $M --adapter full/adapter --data data/val/apple 2>/dev/null"), 0);
+    int lines = 0;
+    for (const char *c = output; *c; c++) lines += *c == '\n';
+    assert_int_equal(lines, 5);
+}
+
+static void test_skipped_pictures_are_counted(void **state) {
+    (void)state;
+    assert_int_equal(system(text("cd %s && cp -r data bad && echo 'not a picture' > bad/train/bee/99.jpg", root)), 0);
+    must(run("train --model $M --train_data bad --max_steps 20 --output_dir skips"), 3);
+    assert_non_null(strstr(output, "99.jpg"));
+    must(run("train --model $M --train_data bad --max_steps 20 --output_dir skips2 --skip_bad_images"), 0);
+    assert_non_null(strstr(output, "could not be read"));
+}
+
+/* ---- mistakes ---- */
+
+static void prepare_broken_models(void) {
+    static const char script[] =
+        "cd %s && M=%s/golden/vit-base && for b in trunc huge shape nofile; do cp -r $M $b; done && "
+        "head -c 3000 $M/model.safetensors > trunc/model.safetensors && "
+        "printf '\\000\\000\\000\\000\\000\\000\\000\\100' > huge/model.safetensors && tail -c +9 $M/model.safetensors >> huge/model.safetensors && "
+        "sed -i 's/\"intermediate_size\": 48/\"intermediate_size\": 47/' shape/config.json && rm nofile/model.safetensors && "
+        "cp -r data emptyclass && mkdir emptyclass/train/dog && cp -r data notjpg && for i in 0 1 2 3; do echo text > notjpg/train/cat/x$i.jpg; done && "
+        "echo '{\"model\": \"m\", \"learning_rat\": 1}' > misspelt.json && echo '{\"model\": ' > broken.json";
+    char command[2048];
+    snprintf(command, sizeof command, script, root, LF_TEST_DIR);
+    assert_int_equal(system(command), 0);
+}
+
+static void test_mistakes(void **state) {
+    (void)state;
+    prepare_broken_models();
+    static const struct { const char *arguments; int code; const char *says; } mistakes[] = {
+        {"train --config misspelt.json --train_data data --output_dir O", 2, "learning_rate"},
+        {"train --config broken.json", 3, "broken.json"},
+        {TRAIN "--learning_rte 1 --output_dir O", 2, "learning_rate"},
+        {TRAIN "--r 0 --output_dir O", 2, "'r'"},
+        {TRAIN "--lora_dropout 1.5 --output_dir O", 2, "lora_dropout"},
+        {TRAIN "--init_position 2 --init_lora_weights intermediate --output_dir O", 2, "init_position"},
+        {TRAIN "--init_lora_weights intermediate --init_position index:31 --output_dir O", 2, "init_position"},
+        {TRAIN "--r 33 --init_lora_weights pissa --output_dir O", 2, "r"},
+        {TRAIN "--target_modules nothing --output_dir O", 2, "nothing"},
+        {TRAIN "--target_modules projection --output_dir O", 2, "projection"},
+        {TRAIN "--precision bf16 --output_dir O", 2, "bf16"},
+        {TRAIN "--use_dora true --output_dir O", 2, "use_dora"},
+        {"train --model nowhere --train_data data --output_dir O", 3, "nowhere"},
+        {"train --model $M --train_data nowhere --output_dir O", 3, "nowhere"},
+        {"train --model trunc --train_data data --output_dir O", 3, "trunc/model.safetensors"},
+        {"train --model huge --train_data data --output_dir O", 3, "huge/model.safetensors"},
+        {"train --model shape --train_data data --output_dir O", 3, "fc1"},
+        {"train --model nofile --train_data data --output_dir O", 3, "nofile"},
+        {"train --model $M --train_data emptyclass --output_dir O", 3, "dog"},
+        {"train --model $M --train_data notjpg --max_steps 50 --output_dir O", 3, ".jpg"},
+        {"eval --model $M --adapter data --data data/val", 3, "adapter_config.json"},
+        {"eval --model $M --data data/val --forgetting_data nowhere", 3, "nowhere"},
+        {"eval --model $M", 2, "data"},
+        {"merge --model trunc -o O", 3, "trunc"},
+        {"generate --prompt x", 2, "generate"},
+        {"frobnicate", 2, "frobnicate"},
+    };
+    for (size_t i = 0; i < sizeof mistakes / sizeof mistakes[0]; i++) {
+        const int code = run("%s", mistakes[i].arguments);
+        if (code != mistakes[i].code || !strstr(output, mistakes[i].says))
+            fail_msg("lora-ft %s\nexit code %d, expected %d, with '%s' in what it says:\n%s", mistakes[i].arguments, code, mistakes[i].code,
+                     mistakes[i].says, output);
+        const size_t n = strlen(output); /* the last line is the error, and the error is one line */
+        const char *last = output + (n ? n - 1 : 0);
+        while (last > output && last[-1] != '\n') last--;
+        if (strncmp(last, "lora-ft", 7) != 0) fail_msg("lora-ft %s: the last line should be the error:\n%s", mistakes[i].arguments, output);
+        if (lf_is_file(text("%s/O/adapter/adapter_model.safetensors", root)) || lf_is_dir(text("%s/O/adapter.tmp", root)))
+            fail_msg("lora-ft %s left output behind", mistakes[i].arguments);
+        assert_int_equal(system(text("rm -rf %s/O", root)), 0);
+    }
+}
+
+static void test_not_over_a_used_folder(void **state) {
+    (void)state;
+    must(run(TRAIN "--max_steps 1 --output_dir used"), 0);
+    must(run(TRAIN "--max_steps 1 --output_dir used"), 2);
+    assert_non_null(strstr(output, "overwrite_output_dir"));
+    must(run(TRAIN "--max_steps 1 --output_dir used --overwrite_output_dir"), 0);
+}
+
+static void test_divergence(void **state) {
+    (void)state;
+    must(run(TRAIN "--optim sgd --learning_rate 1000 --max_grad_norm 0 --max_steps 200 --output_dir diverged"), 4);
+    assert_non_null(strstr(output, "step "));
+    assert_false(lf_is_file(text("%s/diverged/adapter/adapter_model.safetensors", root)));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_run_has_all_its_files), cmocka_unit_test(test_same_bytes_twice), cmocka_unit_test(test_resumed_equals_straight),
+        cmocka_unit_test(test_resume_without_checkpoint_starts_over), cmocka_unit_test(test_interrupt),
+        cmocka_unit_test(test_accumulation_equals_the_big_batch), cmocka_unit_test(test_merged_equals_adapter),
+        cmocka_unit_test(test_other_methods), cmocka_unit_test(test_skipped_pictures_are_counted), cmocka_unit_test(test_mistakes),
+        cmocka_unit_test(test_not_over_a_used_folder), cmocka_unit_test(test_divergence)};
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
