@@ -5,11 +5,22 @@
  *   name     snake_case, Hugging Face's or PEFT's own name where there is one
  *   TYPE     BOOL, I64, F64, STR, LIST (strings), JSON (any value: the reader checks it), PATH
  *   default  text as on the command line; NULL = not set
- *   min,max  numbers, inclusive, for I64 and F64; 0,0 = no bounds
- *   choices  "a|b|c" or NULL
- *   aliases  "x|y" or NULL
- *   verbs    LF_V_TRAIN | LF_V_EVAL ...: which verbs know the key
+ *   min,max  numbers, inclusive, for I64 and F64; 0,0 = no bounds, max LF_NO_MAX = none above
+ *   choices  "a|b|c" or NULL. "x=a": x is read as a. "x!why": x is known but refused, with that reason.
+ *            "a_N": a whole number from 1 to 999 stands for N.
+ *   aliases  "x|y" or NULL; an alias may be the name of another verb's key. One letter: also -x.
+ *   verbs    TRAIN | EVAL ...: which verbs know the key (LF_V_train, ... are the same bits for other code)
  *   help     one sentence
+ *
+ * What readers of JSON keys find, whatever way the user wrote it:
+ *   train_data, eval_data, test_data, forgetting_data, data   a string, or an object with a string "path"
+ *   target_modules, exclude_modules    an array of suffixes, or a string: "all-linear" or a regular expression
+ *   layers_to_transform                an array of whole numbers >= 0
+ *   layers_pattern                     an array of strings
+ *   rank_pattern, alpha_pattern        an object of positive numbers (of whole numbers up to 4096, for ranks)
+ *   init_lora_weights                  true or a string
+ *   init_position                      a number in [0,1], {"index": s} with whole s >= 0, {"energy": e} with 0 < e <= 1
+ *   resume_from_checkpoint             true, false or a string
  */
 #ifndef LF_CONFIG_CONFIG_H
 #define LF_CONFIG_CONFIG_H
@@ -18,25 +29,28 @@
 
 #include "base/error.h"
 
+#define LF_NO_MAX 9007199254740991.0 /* 2^53 - 1: whole numbers up to here are exact in JSON */
+
 /* Verb name, bit, one-line summary. The CLI's table of verbs follows the same names. */
-#define LF_VERB_LIST(X)                                                                                              \
-    X(train, 0, "fine-tune a model and measure what it learned and what it forgot")                                  \
-    X(eval, 1, "accuracy of a model or adapter on a data set, and forgetting on another")                            \
-    X(predict, 2, "classify inputs without labels")                                                                  \
-    X(merge, 3, "write the model with an adapter merged into its weights")                                           \
-    X(bench, 4, "measure training and inference speed, initialisation time and memory")                              \
-    X(inspect, 5, "show what is in a model or adapter")                                                              \
+#define LF_VERB_LIST(X)                                                                                                \
+    X(train, 0, "fine-tune a model and measure what it learned and what it forgot")                                    \
+    X(eval, 1, "accuracy of a model or adapter on a data set, and forgetting on another")                              \
+    X(predict, 2, "classify inputs without labels")                                                                    \
+    X(merge, 3, "write the model with an adapter merged into its weights")                                             \
+    X(bench, 4, "measure training and inference speed, initialisation time and memory")                                \
+    X(inspect, 5, "show what is in a model or adapter")                                                                \
     X(report, 6, "draw the curves of a run")
 
 enum {
 #define LF_VERB_BIT(name, bit, help) LF_V_##name = 1 << bit,
     LF_VERB_LIST(LF_VERB_BIT)
 #undef LF_VERB_BIT
-    LF_V_ALL = 0xffff
+        LF_V_ALL = 0xffff
 };
 
-/* Typed access. A key that is not in the table, or of another type, is our own mistake: asserted. Strings and JSON
- * values are borrowed from cfg. */
+/* Typed access. A key that is not in the table, or of another type, is our own mistake and aborts, in every build. A
+ * key that is not set reads as false, 0, NULL or an empty list; one that the verb does not know reads as its default.
+ * Strings and JSON values are borrowed from cfg. */
 bool lf_cfg_bool(const lf_config *cfg, const char *key);
 int64_t lf_cfg_i64(const lf_config *cfg, const char *key);
 double lf_cfg_f64(const lf_config *cfg, const char *key);
@@ -44,8 +58,8 @@ const char *lf_cfg_str(const lf_config *cfg, const char *key);    /* STR, PATH; 
 const cJSON *lf_cfg_json(const lf_config *cfg, const char *key);  /* JSON; NULL if not set */
 int64_t lf_cfg_list_count(const lf_config *cfg, const char *key); /* LIST */
 const char *lf_cfg_list_at(const lf_config *cfg, const char *key, int64_t i);
-bool lf_cfg_is_set(const lf_config *cfg, const char *key);        /* given by the user, or has a default */
-bool lf_cfg_is_given(const lf_config *cfg, const char *key);      /* given by the user (file or flag) */
+bool lf_cfg_is_set(const lf_config *cfg, const char *key);   /* given by the user, or has a default */
+bool lf_cfg_is_given(const lf_config *cfg, const char *key); /* given by the user (file or flag) */
 const char *lf_cfg_verb(const lf_config *cfg);
 /* The resolved configuration as a JSON object; the caller deletes it. */
 cJSON *lf_cfg_to_json(const lf_config *cfg);

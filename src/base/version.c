@@ -1,0 +1,3 @@
+#include "lora_ft.h"
+
+const char *lf_version(void) { return LF_VERSION; }

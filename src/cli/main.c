@@ -1,0 +1,152 @@
+/* The program: a table of verbs over the library, nothing else. */
+#define _POSIX_C_SOURCE 200809L
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lora_ft.h"
+
+enum { EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130 };
+
+typedef struct verb {
+    const char *name;
+    const char *aliases[2];
+    lf_status (*run)(const lf_config *cfg, FILE *out, lf_err *err);
+} verb;
+
+static const verb verbs[] = {
+    {"train", {NULL}, lf_train},     {"eval", {"evaluate"}, lf_eval},
+    {"predict", {NULL}, lf_predict}, {"merge", {"fuse", "export"}, lf_merge},
+    {"bench", {NULL}, lf_bench},     {"inspect", {NULL}, lf_inspect},
+    {"report", {NULL}, lf_report},
+};
+enum { N_VERBS = sizeof verbs / sizeof *verbs };
+
+static const char *const later_verbs[] = {"sweep", "spectrum", "convert", "verify", "generate"};
+
+static const verb *find_verb(const char *name) {
+    for (int i = 0; i < N_VERBS; i++) {
+        if (strcmp(name, verbs[i].name) == 0) return &verbs[i];
+        for (int j = 0; j < 2; j++)
+            if (verbs[i].aliases[j] && strcmp(name, verbs[i].aliases[j]) == 0) return &verbs[i];
+    }
+    return NULL;
+}
+
+static void print_usage(FILE *out) {
+    fputs("lora-ft: fine-tune a pretrained transformer from any block of singular components, and measure what it "
+          "forgot\n\n"
+          "Usage: lora-ft VERB [FILE.json] [--config FILE] [--key value | --key=value | key=value | --flag]...\n\n",
+          out);
+    for (int i = 0; i < N_VERBS; i++) fprintf(out, "  %-10s %s\n", verbs[i].name, lf_verb_summary(verbs[i].name));
+    fputs("  version    print the version\n"
+          "  help       this text; help VERB: the keys of a verb; help --markdown: all keys as Markdown\n\n"
+          "lora-ft VERB --help lists the keys of a verb.\n",
+          out);
+}
+
+static int unknown_verb(const char *name) {
+    for (size_t i = 0; i < sizeof later_verbs / sizeof *later_verbs; i++) {
+        if (strcmp(name, later_verbs[i]) != 0) continue;
+        fprintf(stderr, "lora-ft %s: not in this version (%s)\n", name, lf_version());
+        return EXIT_USAGE;
+    }
+    fprintf(stderr, "lora-ft: there is no verb '%.64s'; expected one of", name);
+    for (int i = 0; i < N_VERBS; i++) fprintf(stderr, " %s,", verbs[i].name);
+    fputs(" version, help\n", stderr);
+    return EXIT_USAGE;
+}
+
+/* ---- Ctrl-C -------------------------------------------------------------------------------------------------- */
+
+static volatile sig_atomic_t signals_seen;
+
+static void on_signal(int number) {
+    (void)number;
+    if (signals_seen++) _exit(EXIT_INTERRUPTED);
+    lf_interrupt();
+}
+
+static void catch_signals(void) {
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+/* ---- running ------------------------------------------------------------------------------------------------- */
+
+/* Results that did not reach their reader are a failure: a full disk shows only here. */
+static int finish_output(int code) {
+    if (fflush(stdout) == 0 && !ferror(stdout)) return code;
+    fprintf(stderr, "lora-ft: cannot write to standard output: %s\n", strerror(errno));
+    return code ? code : EXIT_FAILED;
+}
+
+/* Takes --print-config out of argv. */
+static bool take_print_config(int *argc, char **argv) {
+    int kept = 0;
+    for (int i = 0; i < *argc; i++)
+        if (strcmp(argv[i], "--print-config") != 0 && strcmp(argv[i], "--print_config") != 0) argv[kept++] = argv[i];
+    const bool found = kept < *argc;
+    *argc = kept;
+    return found;
+}
+
+static int run_verb(const verb *v, int argc, char **argv) {
+    lf_config *cfg = NULL;
+    lf_err err = {0};
+    bool help = false;
+    const bool print_config = take_print_config(&argc, argv);
+    lf_status rc;
+    if ((rc = lf_config_new(&cfg, v->name, &err)) || (rc = lf_config_parse_args(cfg, argc, argv, &help, &err)))
+        goto out;
+    if (help) {
+        lf_config_help(stdout, v->name);
+        goto out;
+    }
+    if ((rc = lf_config_finish(cfg, &err))) goto out;
+    if (print_config) {
+        lf_config_print(cfg, stdout);
+        goto out;
+    }
+    catch_signals();
+    rc = v->run(cfg, stdout, &err);
+out:
+    lf_config_free(cfg);
+    if (rc) fprintf(stderr, "lora-ft %s: %s\n", v->name, err.message[0] ? err.message : lf_status_text(rc));
+    return finish_output(lf_status_exit_code(rc));
+}
+
+static int run_help(int argc, char **argv) {
+    if (argc > 0 && strcmp(argv[0], "--markdown") == 0) {
+        lf_config_help(stdout, NULL);
+    } else if (argc > 0) {
+        const verb *v = find_verb(argv[0]);
+        if (!v) return unknown_verb(argv[0]);
+        lf_config_help(stdout, v->name);
+    } else {
+        print_usage(stdout);
+    }
+    return finish_output(0);
+}
+
+static bool is_one_of(const char *text, const char *a, const char *b, const char *c) {
+    return strcmp(text, a) == 0 || strcmp(text, b) == 0 || strcmp(text, c) == 0;
+}
+
+int main(int argc, char **argv) {
+    if (argc < 2) {
+        print_usage(stderr);
+        return EXIT_USAGE;
+    }
+    if (is_one_of(argv[1], "help", "--help", "-h")) return run_help(argc - 2, argv + 2);
+    if (is_one_of(argv[1], "version", "--version", "-V")) {
+        printf("lora-ft %s\n", lf_version());
+        return finish_output(0);
+    }
+    const verb *v = find_verb(argv[1]);
+    return v ? run_verb(v, argc - 2, argv + 2) : unknown_verb(argv[1]);
+}

@@ -1,0 +1,233 @@
+/* A configuration: for each key of the table one JSON value of the key's type, and where it came from. */
+#include "config/config.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "base/mem.h"
+#include "config/config_internal.h"
+
+/* ---- messages ------------------------------------------------------------------------------------------------ */
+
+static lf_status place_fail(const lf_place *place, const char *format, va_list args) {
+    char text[768];
+    vsnprintf(text, sizeof text, format, args);
+    if (place->source)
+        return lf_fail(place->err, LF_EUSAGE, "key '%.64s' (in %.512s): %s", place->key, place->source, text);
+    return lf_fail(place->err, LF_EUSAGE, "key '%.64s' (on the command line): %s", place->key, text);
+}
+
+lf_status lf_place_fail(const lf_place *place, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    const lf_status rc = place_fail(place, format, args);
+    va_end(args);
+    return rc;
+}
+
+lf_status lf_unknown_key(const lf_config *cfg, const char *name, const char *source, lf_err *err) {
+    const lf_place place = {name, source, err};
+    const lf_key *elsewhere = lf_key_find(name, LF_V_ALL);
+    if (elsewhere) {
+        char verbs[128] = "";
+        for (size_t i = 0; i < lf_n_verbs; i++) {
+            if (!(elsewhere->verbs & lf_verbs[i].bit)) continue;
+            const size_t used = strlen(verbs);
+            snprintf(verbs + used, sizeof verbs - used, "%s'%s'", used ? ", " : "", lf_verbs[i].name);
+        }
+        return lf_place_fail(&place, "not a key of '%s', only of %s", cfg->verb->name, verbs);
+    }
+    lf_text nearest;
+    if (lf_key_suggest(&nearest, name, cfg->verb->bit))
+        return lf_place_fail(&place, "unknown; did you mean '%.*s'?", nearest.length, nearest.start);
+    return lf_place_fail(&place, "unknown; 'lora-ft %s --help' lists the keys", cfg->verb->name);
+}
+
+/* ---- life ---------------------------------------------------------------------------------------------------- */
+
+static lf_status set_defaults(lf_config *cfg, lf_err *err) {
+    for (size_t i = 0; i < lf_n_keys; i++) {
+        const lf_key *key = &lf_keys[i];
+        if (!key->fallback) continue;
+        const lf_place place = {key->name, "the table of defaults", err};
+        lf_status rc = lf_value_from_text(&cfg->values[i].json, key, key->fallback, &place);
+        if (!rc) rc = lf_value_check(&cfg->values[i].json, key, &place);
+        if (rc) return rc;
+    }
+    return LF_OK;
+}
+
+lf_status lf_config_new(lf_config **out, const char *verb, lf_err *err) {
+    *out = NULL;
+    const lf_verb *v = lf_verb_find(verb);
+    if (!v) return lf_fail(err, LF_EUSAGE, "there is no verb '%.64s'", verb);
+    lf_config *cfg = lf_calloc(1, sizeof *cfg);
+    if (!cfg) return lf_fail(err, LF_ENOMEM, "out of memory for a configuration");
+    lf_status rc = LF_OK;
+    cfg->verb = v;
+    cfg->values = lf_calloc(lf_n_keys, sizeof *cfg->values);
+    cfg->arena = lf_arena_new();
+    if (!cfg->values || !cfg->arena) {
+        rc = lf_fail(err, LF_ENOMEM, "out of memory for a configuration");
+        goto out;
+    }
+    if ((rc = set_defaults(cfg, err))) goto out;
+    *out = cfg;
+    cfg = NULL;
+out:
+    lf_config_free(cfg);
+    return rc;
+}
+
+void lf_config_free(lf_config *cfg) {
+    if (!cfg) return;
+    for (size_t i = 0; cfg->values && i < lf_n_keys; i++) cJSON_Delete(cfg->values[i].json);
+    lf_free(cfg->values);
+    lf_arena_free(cfg->arena);
+    lf_free(cfg);
+}
+
+/* ---- setting ------------------------------------------------------------------------------------------------- */
+
+lf_status lf_config_store(lf_config *cfg, const lf_key *key, cJSON *json, const char *source, lf_err *err) {
+    const lf_place place = {key->name, source, err};
+    const lf_status rc = lf_value_check(&json, key, &place);
+    if (rc) {
+        cJSON_Delete(json);
+        return rc;
+    }
+    lf_value *value = &cfg->values[key - lf_keys];
+    cJSON_Delete(value->json);
+    *value = (lf_value){json, source, true};
+    return LF_OK;
+}
+
+lf_status lf_config_set(lf_config *cfg, const char *name, const char *text, lf_err *err) {
+    const lf_key *key = lf_key_find(name, cfg->verb->bit);
+    if (!key) return lf_unknown_key(cfg, name, NULL, err);
+    const lf_place place = {key->name, NULL, err};
+    cJSON *json = NULL;
+    const lf_status rc = lf_value_from_text(&json, key, text, &place);
+    if (rc) return rc;
+    return lf_config_store(cfg, key, json, NULL, err);
+}
+
+static lf_status load_member(lf_config *cfg, const cJSON *member, const char *source, lf_err *err) {
+    const lf_key *key = lf_key_find(member->string, cfg->verb->bit);
+    if (!key) return lf_unknown_key(cfg, member->string, source, err);
+    if (cJSON_IsNull(member)) return LF_OK;            /* as Hugging Face's configs say "not set" */
+    if (cfg->values[key - lf_keys].source == source) { /* the pointer is this file's alone */
+        const lf_place place = {key->name, source, err};
+        return lf_place_fail(&place, "given twice, once as '%.64s'; delete one", member->string);
+    }
+    cJSON *json = cJSON_Duplicate(member, true);
+    if (!json) return lf_fail(err, LF_ENOMEM, "%s: out of memory", source);
+    return lf_config_store(cfg, key, json, source, err);
+}
+
+lf_status lf_config_load(lf_config *cfg, const char *path, lf_err *err) {
+    cJSON *json = NULL;
+    const cJSON *member;
+    lf_err inner = {0};
+    lf_status rc = lf_json_read(&json, path, &inner);
+    if (rc) { /* a missing or broken configuration is bad usage, not bad data */
+        const bool usage = rc == LF_EDATA || rc == LF_ENOTFOUND;
+        return lf_fail(err, usage ? LF_EUSAGE : rc, "%s", inner.message);
+    }
+    const char *source = lf_arena_strdup(cfg->arena, path);
+    if (!source) {
+        rc = lf_fail(err, LF_ENOMEM, "%s: out of memory", path);
+        goto out;
+    }
+    if (!cJSON_IsObject(json)) {
+        rc = lf_fail(err, LF_EUSAGE, "%s: expected a JSON object, { \"key\": value, ... }", path);
+        goto out;
+    }
+    cJSON_ArrayForEach(member, json) {
+        if ((rc = load_member(cfg, member, source, err))) goto out;
+    }
+out:
+    cJSON_Delete(json);
+    return rc;
+}
+
+/* ---- reading ------------------------------------------------------------------------------------------------- */
+
+static const lf_value *value_of(const lf_config *cfg, const char *name, unsigned types) {
+    for (size_t i = 0; i < lf_n_keys; i++)
+        if (strcmp(lf_keys[i].name, name) == 0 && (types >> lf_keys[i].type & 1u)) return &cfg->values[i];
+    fprintf(stderr, "lora-ft: bug: key '%s' is not in any keys.def, or not of the type that it is read as\n", name);
+    abort();
+}
+
+enum { ANY_TYPE = ~0u };
+
+bool lf_cfg_bool(const lf_config *cfg, const char *key) {
+    return cJSON_IsTrue(value_of(cfg, key, 1u << LF_KEY_BOOL)->json);
+}
+
+int64_t lf_cfg_i64(const lf_config *cfg, const char *key) {
+    const cJSON *json = value_of(cfg, key, 1u << LF_KEY_I64)->json;
+    return json ? (int64_t)json->valuedouble : 0;
+}
+
+double lf_cfg_f64(const lf_config *cfg, const char *key) {
+    const cJSON *json = value_of(cfg, key, 1u << LF_KEY_F64)->json;
+    return json ? json->valuedouble : 0;
+}
+
+const char *lf_cfg_str(const lf_config *cfg, const char *key) {
+    const cJSON *json = value_of(cfg, key, 1u << LF_KEY_STR | 1u << LF_KEY_PATH)->json;
+    return json ? json->valuestring : NULL;
+}
+
+const cJSON *lf_cfg_json(const lf_config *cfg, const char *key) { return value_of(cfg, key, 1u << LF_KEY_JSON)->json; }
+
+int64_t lf_cfg_list_count(const lf_config *cfg, const char *key) {
+    return cJSON_GetArraySize(value_of(cfg, key, 1u << LF_KEY_LIST)->json);
+}
+
+const char *lf_cfg_list_at(const lf_config *cfg, const char *key, int64_t i) {
+    const cJSON *item = cJSON_GetArrayItem(value_of(cfg, key, 1u << LF_KEY_LIST)->json, (int)i);
+    return item ? item->valuestring : NULL;
+}
+
+bool lf_cfg_is_set(const lf_config *cfg, const char *key) { return value_of(cfg, key, ANY_TYPE)->json != NULL; }
+bool lf_cfg_is_given(const lf_config *cfg, const char *key) { return value_of(cfg, key, ANY_TYPE)->given; }
+const char *lf_cfg_verb(const lf_config *cfg) { return cfg->verb->name; }
+
+cJSON *lf_cfg_to_json(const lf_config *cfg) {
+    cJSON *json = cJSON_CreateObject();
+    for (size_t i = 0; json && i < lf_n_keys; i++) {
+        if (!(lf_keys[i].verbs & cfg->verb->bit) || !cfg->values[i].json) continue;
+        cJSON *copy = cJSON_Duplicate(cfg->values[i].json, true);
+        if (copy && cJSON_AddItemToObject(json, lf_keys[i].name, copy)) continue;
+        cJSON_Delete(copy);
+        cJSON_Delete(json);
+        return NULL;
+    }
+    return json;
+}
+
+lf_status lf_cfg_fail(const lf_config *cfg, const char *key, lf_err *err, const char *format, ...) {
+    const lf_value *value = value_of(cfg, key, ANY_TYPE);
+    char text[768];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    if (!value->given)
+        return lf_fail(err, LF_EUSAGE, "key '%s' (%s): %s", key, value->json ? "default" : "not set", text);
+    const lf_place place = {key, value->source, err};
+    return lf_place_fail(&place, "%s", text);
+}
+
+void lf_config_print(const lf_config *cfg, FILE *out) {
+    cJSON *json = lf_cfg_to_json(cfg);
+    char *text = json ? lf_json_print(json, false) : NULL;
+    fputs(text ? text : "null\n", out); /* null: out of memory */
+    lf_free(text);
+    cJSON_Delete(json);
+}

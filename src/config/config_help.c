@@ -1,0 +1,151 @@
+/* --help and docs/config.md, both from the table of keys. */
+#include <string.h>
+
+#include "config/config_internal.h"
+
+static const char *folder_title(const char *folder) {
+    static const char *const titles[][2] = {
+        {"model", "Model"},    {"data", "Data"},       {"adapter", "Adapter"},
+        {"train", "Training"}, {"eval", "Evaluation"}, {"tools", "Tools"},
+    };
+    for (size_t i = 0; i < sizeof titles / sizeof *titles; i++)
+        if (strcmp(titles[i][0], folder) == 0) return titles[i][1];
+    return folder;
+}
+
+/* ---- help of a verb ------------------------------------------------------------------------------------------ */
+
+enum { HELP_INDENT = 8, HELP_WIDTH = 100 };
+
+/* Words of `text`, wrapped and indented. */
+static void print_wrapped(FILE *out, const char *text) {
+    int column = 0;
+    while (*text) {
+        const int n = (int)strcspn(text, " ");
+        if (column == 0 || column + 1 + n > HELP_WIDTH)
+            column = fprintf(out, "%s%*s%.*s", column ? "\n" : "", HELP_INDENT, "", n, text) - (column ? 1 : 0);
+        else
+            column += fprintf(out, " %.*s", n, text);
+        text += n;
+        text += strspn(text, " ");
+    }
+    fputc('\n', out);
+}
+
+static void range_text(const lf_key *key, char *out, size_t size) {
+    out[0] = '\0';
+    if (key->choices)
+        lf_choices_text(key->choices, out, size);
+    else if (key->min == 0 && key->max == 0)
+        return;
+    else if (key->max >= LF_NO_MAX)
+        snprintf(out, size, "%.9g or more", key->min);
+    else
+        snprintf(out, size, "%.9g to %.9g", key->min, key->max);
+}
+
+static void print_key(FILE *out, const lf_key *key) {
+    char range[512];
+    range_text(key, range, sizeof range);
+    fprintf(out, "  --%s %s\n", key->name, lf_key_type_shown[key->type]);
+    print_wrapped(out, key->help);
+    fprintf(out, "%*s%s%s", HELP_INDENT, "", key->fallback ? "default " : "no default",
+            key->fallback ? key->fallback : "");
+    if (*range) fprintf(out, "; %s", range);
+    const char *aliases = key->aliases, *before = "; also ";
+    for (lf_text alias; lf_next_item(&aliases, &alias); before = ", ")
+        fprintf(out, "%s%s%.*s", before, alias.length > 1 ? "--" : "-", alias.length, alias.start);
+    fputc('\n', out);
+}
+
+static void verb_help(FILE *out, const lf_verb *verb) {
+    fprintf(
+        out,
+        "lora-ft %s: %s\n\n"
+        "Usage: lora-ft %s [%sFILE.json] [--config FILE] [--key value | --key=value | key=value | --flag | "
+        "--no-flag]...\n\n"
+        "A config file is a JSON object of the keys below; // and /* */ comments are allowed. Flags win over files.\n"
+        "Dashes and underscores are the same in names. --print-config shows the resolved configuration and stops.\n",
+        verb->name, verb->summary, verb->name, verb->bit == LF_V_report ? "RUN] [" : "");
+    const char *folder = "";
+    for (size_t i = 0; i < lf_n_keys; i++) {
+        if (!(lf_keys[i].verbs & verb->bit)) continue;
+        if (strcmp(folder, lf_keys[i].folder) != 0) fprintf(out, "\n%s\n", folder_title(lf_keys[i].folder));
+        folder = lf_keys[i].folder;
+        print_key(out, &lf_keys[i]);
+    }
+}
+
+/* ---- docs/config.md ------------------------------------------------------------------------------------------ */
+
+/* A bar would end the cell, angle brackets would be HTML. */
+static void print_cell(FILE *out, const char *text) {
+    for (; *text; text++) {
+        if (*text == '|')
+            fputs("\\|", out);
+        else if (*text == '<')
+            fputs("&lt;", out);
+        else
+            fputc(*text, out);
+    }
+}
+
+static void markdown_row(FILE *out, const lf_key *key) {
+    char range[512];
+    range_text(key, range, sizeof range);
+    fprintf(out, "| `%s` | %s | ", key->name, lf_key_type_shown[key->type]);
+    if (key->fallback) fprintf(out, "`%s`", key->fallback);
+    fputs(" | ", out);
+    print_cell(out, range);
+    fputs(" | ", out);
+    const char *aliases = key->aliases;
+    lf_text alias;
+    for (bool first = true; lf_next_item(&aliases, &alias); first = false)
+        fprintf(out, "%s`%s%.*s`", first ? "" : ", ", alias.length > 1 ? "" : "-", alias.length, alias.start);
+    fputs(" | ", out);
+    if (key->verbs == LF_V_ALL) {
+        fputs("all", out);
+    } else {
+        for (size_t i = 0, n = 0; i < lf_n_verbs; i++)
+            if (key->verbs & lf_verbs[i].bit) fprintf(out, "%s%s", n++ ? ", " : "", lf_verbs[i].name);
+    }
+    fputs(" | ", out);
+    print_cell(out, key->help);
+    fputs(" |\n", out);
+}
+
+static void markdown(FILE *out) {
+    fputs(
+        "# Configuration\n\n"
+        "Made by `lora-ft help --markdown > docs/config.md` from the `keys.def` files; do not edit by hand.\n\n"
+        "`lora-ft VERB [FILE.json] [--config FILE] [--key value | --key=value | key=value | --flag | --no-flag]...`\n\n"
+        "A config file is a JSON object of these keys; `//` and `/* */` comments are allowed, and `null` means not "
+        "set. "
+        "Files are read first, flags win. Dashes and underscores are the same in names. An unknown key, a wrong type "
+        "or a "
+        "value out of range ends the program with exit code 2 and a line that names the key. "
+        "`--print-config` shows the resolved configuration and stops.\n\n"
+        "Types: BOOL `true` or `false`; INT a whole number (`1e3` is one); NUMBER a decimal number; TEXT; PATH; "
+        "LIST `a,b` or `[\"a\", \"b\"]`; VALUE any of the forms that the text names, lists and objects as JSON.\n\n"
+        "| verb | |\n| --- | --- |\n",
+        out);
+    for (size_t i = 0; i < lf_n_verbs; i++) fprintf(out, "| `%s` | %s |\n", lf_verbs[i].name, lf_verbs[i].summary);
+    const char *folder = "";
+    for (size_t i = 0; i < lf_n_keys; i++) {
+        if (strcmp(folder, lf_keys[i].folder) != 0)
+            fprintf(out,
+                    "\n## %s\n\n| key | type | default | range or choices | also | verbs | meaning |\n"
+                    "| --- | --- | --- | --- | --- | --- | --- |\n",
+                    folder_title(lf_keys[i].folder));
+        folder = lf_keys[i].folder;
+        markdown_row(out, &lf_keys[i]);
+    }
+}
+
+void lf_config_help(FILE *out, const char *verb) {
+    const lf_verb *v = verb ? lf_verb_find(verb) : NULL;
+    if (v)
+        verb_help(out, v);
+    else if (!verb)
+        markdown(out);
+}

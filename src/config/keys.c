@@ -1,0 +1,116 @@
+/* The one table of keys, and finding names in it. A new folder's keys are one #include. */
+#include <string.h>
+
+#include "config/config_internal.h"
+
+enum {
+    TRAIN = LF_V_train,
+    EVAL = LF_V_eval,
+    PREDICT = LF_V_predict,
+    MERGE = LF_V_merge,
+    BENCH = LF_V_bench,
+    INSPECT = LF_V_inspect,
+    REPORT = LF_V_report
+};
+
+#define LF_KEY(name, type, fallback, min, max, choices, aliases, verbs, help)                                          \
+    {#name, LF_KEY_##type, fallback, min, max, choices, aliases, verbs, help, FOLDER},
+
+const lf_key lf_keys[] = {
+#define FOLDER "model"
+#include "model/keys.def"
+#undef FOLDER
+#define FOLDER "data"
+#include "data/keys.def"
+#undef FOLDER
+#define FOLDER "adapter"
+#include "adapter/keys.def"
+#undef FOLDER
+#define FOLDER "train"
+#include "train/keys.def"
+#undef FOLDER
+#define FOLDER "eval"
+#include "eval/keys.def"
+#undef FOLDER
+#define FOLDER "tools"
+#include "tools/keys.def"
+#undef FOLDER
+};
+const size_t lf_n_keys = sizeof lf_keys / sizeof *lf_keys;
+
+const lf_verb lf_verbs[] = {
+#define VERB(name, bit, summary) {#name, LF_V_##name, summary},
+    LF_VERB_LIST(VERB)
+#undef VERB
+};
+const size_t lf_n_verbs = sizeof lf_verbs / sizeof *lf_verbs;
+
+const char *const lf_key_type_expects[] = {
+#define EXPECTS(type, expects, shown) expects,
+    LF_KEY_TYPE_LIST(EXPECTS)
+#undef EXPECTS
+};
+const char *const lf_key_type_shown[] = {
+#define SHOWN(type, expects, shown) shown,
+    LF_KEY_TYPE_LIST(SHOWN)
+#undef SHOWN
+};
+
+const lf_verb *lf_verb_find(const char *name) {
+    for (size_t i = 0; i < lf_n_verbs; i++)
+        if (strcmp(lf_verbs[i].name, name) == 0) return &lf_verbs[i];
+    return NULL;
+}
+
+const char *lf_verb_summary(const char *verb) {
+    const lf_verb *v = lf_verb_find(verb);
+    return v ? v->summary : NULL;
+}
+
+bool lf_text_equal(lf_text text, const char *s) {
+    return strlen(s) == (size_t)text.length && memcmp(text.start, s, (size_t)text.length) == 0;
+}
+
+bool lf_next_item(const char **list, lf_text *item) {
+    if (!*list || !**list) return false;
+    item->start = *list;
+    item->length = (int)strcspn(*list, "|");
+    *list += item->length + ((*list)[item->length] == '|');
+    return true;
+}
+
+static lf_text text_part(const char *begin, const char *end) { return (lf_text){begin, (int)(end - begin)}; }
+
+bool lf_next_choice(const char **choices, lf_choice *choice) {
+    lf_text item;
+    if (!lf_next_item(choices, &item)) return false;
+    const char *end = item.start + item.length, *mark = item.start;
+    while (mark < end && *mark != '=' && *mark != '!') mark++;
+    choice->given = text_part(item.start, mark);
+    choice->value = mark < end && *mark == '=' ? text_part(mark + 1, end) : choice->given;
+    choice->reason = mark < end && *mark == '!' ? text_part(mark + 1, end) : text_part(end, end);
+    return true;
+}
+
+/* Dashes in what was typed are underscores. */
+static bool same_name(const char *typed, lf_text name) {
+    int i = 0;
+    for (; i < name.length && typed[i]; i++)
+        if ((typed[i] == '-' ? '_' : typed[i]) != name.start[i]) return false;
+    return i == name.length && typed[i] == '\0';
+}
+
+const lf_key *lf_key_find(const char *name, unsigned verbs) {
+    for (size_t i = 0; i < lf_n_keys; i++) { /* names first: an alias may be the name of another verb's key */
+        const lf_text whole = {lf_keys[i].name, (int)strlen(lf_keys[i].name)};
+        if ((lf_keys[i].verbs & verbs) && same_name(name, whole)) return &lf_keys[i];
+    }
+    for (size_t i = 0; i < lf_n_keys; i++) {
+        if (!(lf_keys[i].verbs & verbs)) continue;
+        const char *aliases = lf_keys[i].aliases;
+        lf_text alias;
+        while (lf_next_item(&aliases, &alias))
+            if (same_name(name, alias)) return &lf_keys[i];
+    }
+    return NULL;
+}
