@@ -162,7 +162,7 @@ static const lf_value *value_of(const lf_config *cfg, const char *name, unsigned
     abort();
 }
 
-enum { ANY_TYPE = ~0u };
+static const unsigned ANY_TYPE = ~0u;
 
 bool lf_cfg_bool(const lf_config *cfg, const char *key) {
     return cJSON_IsTrue(value_of(cfg, key, 1u << LF_KEY_BOOL)->json);
