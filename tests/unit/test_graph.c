@@ -1,0 +1,191 @@
+/* The tape: no heap call in a warm step, memory that does not grow, failures that stick, gradients that stop where nothing is
+ * trained; and optimisers and schedules against torch's formulas worked by hand. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <math.h>
+#include <string.h>
+
+#include "adapter/adapter.h"
+#include "base/mem.h"
+#include "model/model.h"
+#include "train/optimizer.h"
+#include "train/schedule.h"
+
+#define OK(call)                                                          \
+    do {                                                                  \
+        lf_err err = {0};                                                 \
+        if (call) fail_msg("%s:%d: %s", __FILE__, __LINE__, err.message); \
+    } while (0)
+
+static lf_config *config(const char *const *pairs, size_t n) {
+    lf_config *cfg;
+    OK(lf_config_new(&cfg, "train", &err));
+    OK(lf_config_set(cfg, "model", "m", &err));
+    OK(lf_config_set(cfg, "train_data", "d", &err));
+    OK(lf_config_set(cfg, "output_dir", "o", &err));
+    for (size_t i = 0; i < n; i += 2) OK(lf_config_set(cfg, pairs[i], pairs[i + 1], &err));
+    OK(lf_config_finish(cfg, &err));
+    return cfg;
+}
+
+static void test_warm_step_calls_no_heap(void **state) {
+    (void)state;
+    static const char *const keys[] = {"init_lora_weights", "intermediate", "r", "4", "lora_dropout", "0.1"};
+    static const char *const names[] = {"a", "b", "c"};
+    static const int32_t labels[] = {0, 1, 2, 0, 1, 2, 1};
+    static float pixels[7 * 3 * 16 * 16];
+    lf_config *cfg = config(keys, 6);
+    const lf_kernels *k;
+    lf_model *m;
+    lf_adapter *a;
+    lf_adapter_opts opts;
+    lf_trainable *list;
+    lf_optimizer o;
+    int64_t count;
+    OK(lf_kernels_select(&k, &err));
+    OK(lf_model_open(&m, LF_TEST_DIR "/golden/vit-base", k, LF_LOAD_FROZEN, &err));
+    OK(lf_model_new_head(m, 3, names, 1, &err));
+    OK(lf_adapter_opts_read(&opts, cfg, &err));
+    OK(lf_adapter_new(&a, &m->nn, &opts, &err));
+    OK(lf_nn_trainables(&m->nn, &list, &count, &err));
+    OK(lf_optimizer_init(&o, k, list, count, cfg, &err));
+    lf_graph *g = lf_graph_new(k, 1);
+    uint64_t calls = 0;
+    int64_t bytes = 0;
+    for (uint64_t step = 0; step < 8; step++) {
+        const int64_t B = step % 2 ? 4 : 7; /* the last batch of an epoch is smaller */
+        if (step == 4) {
+            calls = lf_alloc_calls();
+            bytes = lf_graph_bytes(g);
+        }
+        lf_optimizer_clear_gradients(&o);
+        lf_graph_begin(g, true, true, step);
+        lf_tensor *x = lf_model_features(m, g, &(lf_model_input){B, pixels});
+        lf_tensor *loss = lf_cross_entropy(g, lf_model_logits(m, g, m->head, x), labels, 1, 0);
+        OK(lf_graph_backward(g, loss, 1, &err));
+        lf_optimizer_step(&o, 1, 1.0 / (double)B);
+    }
+    assert_true(calls > 0 && lf_alloc_calls() == calls);
+    assert_true(bytes > 0 && lf_graph_bytes(g) == bytes);
+    lf_graph_free(g);
+    lf_optimizer_free(&o);
+    lf_adapter_free(a);
+    lf_model_free(m);
+    lf_config_free(cfg);
+    assert_int_equal(lf_alloc_live(), 0);
+}
+
+static void test_failure_sticks(void **state) {
+    (void)state;
+    double x[6] = {0}, y[4] = {0}, grad[6];
+    lf_tensor a, b;
+    lf_tensor_init(&a, 2, (int64_t[]){2, 3}, x, grad);
+    lf_tensor_init(&b, 2, (int64_t[]){2, 2}, y, NULL);
+    lf_graph *g = lf_graph_new(&lf_kernels_ref_f64, 1);
+    lf_graph_begin(g, true, true, 0);
+    lf_tensor *bad = lf_add(g, &a, &b);
+    assert_null(bad);
+    assert_null(lf_gelu(g, bad, false));
+    lf_err err = {0};
+    assert_int_equal(lf_graph_status(g, &err), LF_ESHAPE);
+    assert_non_null(strstr(err.message, "add"));
+    lf_graph_begin(g, true, true, 1); /* a new step starts clean */
+    assert_non_null(lf_add(g, &a, &a));
+    assert_int_equal(lf_graph_status(g, NULL), LF_OK);
+    lf_graph_free(g);
+}
+
+static void test_out_of_memory_is_an_error(void **state) {
+    (void)state;
+    static double x[1000];
+    static double grad[1000];
+    lf_tensor a;
+    lf_tensor_init(&a, 1, (int64_t[]){1000}, x, grad);
+    lf_status rc = LF_ENOMEM;
+    int64_t n = 0;
+    for (; rc == LF_ENOMEM; n++) {
+        lf_alloc_fail_after(n);
+        lf_graph *g = lf_graph_new(&lf_kernels_ref_f64, 1);
+        if (g) {
+            lf_graph_begin(g, true, true, 0);
+            lf_tensor *y = lf_gelu(g, lf_add(g, &a, &a), false);
+            rc = lf_graph_status(g, NULL);
+            assert_true((rc == LF_OK) == (y != NULL));
+        }
+        lf_graph_free(g);
+        assert_int_equal(lf_alloc_live(), 0);
+    }
+    lf_alloc_fail_after(-1);
+    assert_true(n > 4); /* several allocations did fail */
+}
+
+static void test_nothing_trained_nothing_taped(void **state) {
+    (void)state;
+    double x[4] = {1, 2, 3, 4};
+    lf_tensor a;
+    lf_tensor_init(&a, 1, (int64_t[]){4}, x, NULL);
+    lf_graph *g = lf_graph_new(&lf_kernels_ref_f64, 1);
+    lf_graph_begin(g, true, true, 0);
+    const lf_tensor *y = lf_gelu(g, &a, false);
+    assert_false(y->requires_grad);
+    assert_null(y->producer);
+    lf_graph_free(g);
+}
+
+/* Two numbers, two steps, worked from torch.optim.AdamW's definition in double. */
+static void test_adamw_by_hand(void **state) {
+    (void)state;
+    static const char *const keys[] = {"learning_rate", "0.1", "weight_decay", "0.5", "head_learning_rate", "0.2"};
+    lf_config *cfg = config(keys, 6);
+    float p[2][1] = {{1}, {1}}, grad[2][1] = {{0.5f}, {-2}};
+    lf_tensor t[2];
+    lf_trainable list[2] = {{"a", &t[0], true, false}, {"b", &t[1], false, true}};
+    for (int i = 0; i < 2; i++) lf_tensor_init(&t[i], 1, (int64_t[]){1}, p[i], grad[i]);
+    lf_optimizer o;
+    OK(lf_optimizer_init(&o, &lf_kernels_ref_f32, list, 2, cfg, &err));
+    assert_true(fabs(lf_optimizer_gradient_norm(&o, 2) - 2 * sqrt(4.25)) < 1e-6);
+    double want[2] = {1, 1}, m[2] = {0}, v[2] = {0};
+    for (int step = 1; step <= 2; step++) {
+        lf_optimizer_step(&o, 0.5, 1);
+        for (int i = 0; i < 2; i++) {
+            const double g = (double)grad[i][0], lr = 0.5 * (i ? 0.2 : 0.1), decay = i ? 0 : 0.5;
+            want[i] *= 1 - lr * decay;
+            m[i] = 0.9 * m[i] + 0.1 * g;
+            v[i] = 0.999 * v[i] + 0.001 * g * g;
+            want[i] -= lr * (m[i] / (1 - pow(0.9, step))) / (sqrt(v[i] / (1 - pow(0.999, step))) + 1e-8);
+            assert_true(fabs((double)p[i][0] - want[i]) < 1e-6);
+        }
+    }
+    lf_optimizer_free(&o);
+    lf_config_free(cfg);
+}
+
+static void test_schedules(void **state) {
+    (void)state;
+    static const struct { const char *name, *warmup; int64_t step; double want; } rows[] = {
+        {"linear", "0", 0, 1},      {"linear", "0", 50, 0.5},    {"linear", "10", 0, 0},        {"linear", "10", 5, 0.5},
+        {"linear", "10", 10, 1},    {"linear", "10", 55, 0.5},   {"linear", "0.1", 5, 0.5},     {"linear", "0", 100, 0},
+        {"cosine", "0", 50, 0.5},   {"cosine", "20", 20, 1},     {"cosine", "20", 60, 0.5},     {"cosine", "0", 25, 0.85355339},
+        {"constant", "0", 99, 1},   {"constant_with_warmup", "10", 5, 0.5}, {"constant_with_warmup", "10", 80, 1},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const char *const keys[] = {"lr_scheduler_type", rows[i].name, "warmup_steps", rows[i].warmup};
+        lf_config *cfg = config(keys, 4);
+        lf_schedule s;
+        OK(lf_schedule_read(&s, cfg, 100, &err));
+        const double f = lf_schedule_factor(&s, rows[i].step);
+        if (!(fabs(f - rows[i].want) < 1e-7)) fail_msg("%s, warmup %s, step %d: %g, expected %g", rows[i].name, rows[i].warmup, (int)rows[i].step, f, rows[i].want);
+        lf_config_free(cfg);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_warm_step_calls_no_heap), cmocka_unit_test(test_failure_sticks), cmocka_unit_test(test_out_of_memory_is_an_error),
+        cmocka_unit_test(test_nothing_trained_nothing_taped), cmocka_unit_test(test_adamw_by_hand), cmocka_unit_test(test_schedules)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
