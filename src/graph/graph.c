@@ -201,6 +201,7 @@ static void node_backward(lf_graph *g, lf_node *node) {
 lf_status lf_graph_walk_back(lf_graph *g, lf_tensor *t, lf_err *err);
 lf_status lf_graph_walk_back(lf_graph *g, lf_tensor *t, lf_err *err) {
     assert(t->grad && g->with_grad);
+    (void)t;
     for (lf_node *node = g->last; node && !g->failure.status; node = node->previous) node_backward(g, node);
     g->last = NULL;
     return lf_graph_status(g, err);
