@@ -1,0 +1,102 @@
+/* Bytes to pixels by stb_image, whose one implementation in the program stands here. Its heap use goes through
+ * lf_malloc, so that it is counted and can be made to fail like ours. */
+#include <limits.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "data/image_internal.h"
+
+/* stb_image does not say everywhere that it was memory which it lacked. */
+static _Thread_local bool starved;
+
+static void *watched(void *p) {
+    if (!p) starved = true;
+    return p;
+}
+
+#define STBI_MALLOC(size)     watched(lf_malloc(size))
+#define STBI_REALLOC(p, size) watched(lf_realloc(p, size))
+#define STBI_FREE(p)          lf_free(p)
+#define STBI_ONLY_JPEG
+#define STBI_ONLY_PNG
+#define STBI_ONLY_BMP
+#define STBI_ONLY_GIF
+#define STBI_ONLY_PNM
+#define STBI_ONLY_TGA
+#define STBI_NO_STDIO
+#define STB_IMAGE_STATIC
+#define STB_IMAGE_IMPLEMENTATION
+#if defined(__clang__) || defined(__GNUC__)
+#pragma GCC diagnostic ignored "-Wunused-function" /* a static implementation has parts that nobody calls */
+#endif
+#include <stb/stb_image.h>
+
+#define TRY "set skip_bad_images to leave such files out"
+
+lf_status lf_image_new(lf_image *out, int w, int h, int channels, lf_err *err) {
+    if (w < 1 || h < 1 || (int64_t)w * h > LF_IMAGE_MAX_PIXELS)
+        return lf_fail(err, LF_EDATA, "a picture of %d x %d pixels: expected 1 to %d pixels", w, h,
+                       LF_IMAGE_MAX_PIXELS);
+    unsigned char *pixels = lf_malloc(lf_image_bytes(w, h, channels));
+    if (!pixels) return lf_fail(err, LF_ENOMEM, "out of memory for a picture of %d x %d pixels", w, h);
+    *out = (lf_image){.width = w, .height = h, .channels = channels, .pixels = pixels};
+    return LF_OK;
+}
+
+void lf_image_free(lf_image *img) {
+    if (!img) return;
+    lf_free(img->pixels);
+    *img = (lf_image){0};
+}
+
+static lf_status not_decoded(const char *name, const char *reason, lf_err *err) {
+    if (starved) return lf_fail(err, LF_ENOMEM, "%s: out of memory to decode it", name);
+    return lf_fail(err, LF_EDATA, "%s: not a picture that can be decoded: %s; " TRY, name, reason ? reason : "damaged");
+}
+
+lf_status lf_image_decode(lf_image *out, const unsigned char *bytes, size_t size, const char *name, lf_err *err) {
+    *out = (lf_image){0};
+    starved = false;
+    const char *reason = lf_image_refuse(bytes, size, name);
+    if (!reason && size > INT_MAX) reason = "the file is larger than 2 GiB";
+    if (reason) return not_decoded(name, reason, err);
+    int w = 0, h = 0, in_file = 0;
+    if (!stbi_info_from_memory(bytes, (int)size, &w, &h, &in_file))
+        return not_decoded(name, stbi_failure_reason(), err);
+    if (w < 1 || h < 1 || (int64_t)w * h > LF_IMAGE_MAX_PIXELS)
+        return lf_fail(err, LF_EDATA, "%s: %d x %d pixels: expected 1 to %d pixels (a decompression bomb?); " TRY, name,
+                       w, h, LF_IMAGE_MAX_PIXELS);
+    const int channels = in_file >= 3 ? 3 : 1; /* alpha is dropped, not blended: PIL's convert("RGB") */
+    unsigned char *pixels = stbi_load_from_memory(bytes, (int)size, &w, &h, &in_file, channels);
+    if (!pixels) return not_decoded(name, stbi_failure_reason(), err);
+    *out = (lf_image){.width = w, .height = h, .channels = channels, .pixels = pixels};
+    return LF_OK;
+}
+
+lf_status lf_image_load(lf_image *out, const char *path, lf_err *err) {
+    *out = (lf_image){0};
+    char *bytes = NULL;
+    size_t size = 0;
+    lf_status rc = lf_file_read(&bytes, &size, path, err);
+    if (!rc) rc = lf_image_decode(out, (const unsigned char *)bytes, size, path, err);
+    lf_free(bytes);
+    return rc;
+}
+
+lf_status lf_image_convert(lf_image *out, const lf_image *in, int channels, lf_err *err) {
+    *out = (lf_image){0};
+    const lf_status rc = lf_image_new(out, in->width, in->height, channels, err);
+    if (rc) return rc;
+    const size_t n = lf_image_bytes(in->width, in->height, 1);
+    const unsigned char *p = in->pixels;
+    unsigned char *q = out->pixels;
+    if (in->channels == channels)
+        memcpy(q, p, n * (size_t)channels);
+    else if (channels == 1)
+        for (size_t i = 0; i < n; i++, p += 3) /* 0.299, 0.587, 0.114 in 1/65536; they add up to 65536 */
+            q[i] = (unsigned char)((p[0] * 19595u + p[1] * 38470u + p[2] * 7471u + 32768u) >> 16);
+    else
+        for (size_t i = 0; i < n; i++, q += 3) q[0] = q[1] = q[2] = p[i];
+    return LF_OK;
+}

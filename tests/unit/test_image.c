@@ -1,0 +1,218 @@
+/* Pictures from bytes: what PIL reads we read, and what is damaged is refused by name. */
+#define _POSIX_C_SOURCE 200809L
+#include "data_fixture.h"
+
+#include "data/image_internal.h"
+
+static int largest_difference(const lf_image *a, const lf_image *b) {
+    int most = 0;
+    for (size_t i = 0; i < lf_image_bytes(a->width, a->height, a->channels); i++) {
+        const int d = abs(a->pixels[i] - b->pixels[i]);
+        if (d > most) most = d;
+    }
+    return most;
+}
+
+/* JPEG: the standard leaves the inverse transform's rounding to the decoder, and with it the colours' upsampling. */
+static const struct {
+    const char *name;
+    int tolerance;
+} files[] = {{"png", 0},         {"png_alpha", 0}, {"png_grey", 0}, {"png_grey_alpha", 0},
+             {"png_palette", 0}, {"bmp", 0},       {"gif", 0},      {"ppm", 0},
+             {"pgm", 0},         {"tga", 0},       {"jpeg", 4},     {"jpeg_progressive_420", 64},
+             {"jpeg_grey", 2}};
+
+static const lf_st_tensor *file_bytes(size_t i) {
+    char name[64];
+    snprintf(name, sizeof name, "file.%s", files[i].name);
+    return golden_get(name);
+}
+
+static const char *file_name(size_t i) { return !strcmp(files[i].name, "tga") ? "a.tga" : "a.jpg"; }
+
+static void test_formats_decode_as_pil(void **state) {
+    (void)state;
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        lf_err err = {0};
+        lf_image got;
+        char name[64];
+        const lf_st_tensor *t = file_bytes(i);
+        assert_ok(lf_image_decode(&got, t->data, t->size, file_name(i), &err), err);
+        snprintf(name, sizeof name, "pixels.%s", files[i].name);
+        lf_image want = golden_image(name);
+        assert_int_equal(got.width, want.width);
+        assert_int_equal(got.height, want.height);
+        assert_int_equal(got.channels, want.channels);
+        if (largest_difference(&got, &want) > files[i].tolerance)
+            fail_msg("%s: differs by %d levels", files[i].name, largest_difference(&got, &want));
+        lf_image_free(&got);
+        lf_image_free(&want);
+    }
+}
+
+static void test_truncated_files_are_refused(void **state) {
+    (void)state;
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        const lf_st_tensor *t = file_bytes(i);
+        const size_t cuts[] = {t->size / 2, t->size * 3 / 4, 30, 10, 3, 1};
+        for (size_t c = 0; c < sizeof cuts / sizeof *cuts; c++) {
+            lf_err err = {0};
+            lf_image got;
+            unsigned char *part = lf_malloc(cuts[c]); /* exactly as long, so that reading on is seen by a sanitizer */
+            memcpy(part, t->data, cuts[c]);
+            const lf_status rc = lf_image_decode(&got, part, cuts[c], file_name(i), &err);
+            lf_free(part);
+            if (!rc) fail_msg("%s cut to %zu of %zu bytes is taken for whole", files[i].name, cuts[c], t->size);
+            assert_says(rc, LF_EDATA, err, file_name(i));
+            assert_null(got.pixels);
+        }
+    }
+}
+
+/* Nothing is promised about the pixels of a damaged file, but no damage may crash or leak. */
+static void test_damaged_files_do_not_crash(void **state) {
+    (void)state;
+    const int64_t live = lf_alloc_live();
+    const lf_rng_key key = lf_rng_make(7, LF_RNG_TEST, 0);
+    uint64_t draw = 0;
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        const lf_st_tensor *t = file_bytes(i);
+        unsigned char *bytes = lf_malloc(t->size);
+        for (int round = 0; round < 300; round++) {
+            memcpy(bytes, t->data, t->size);
+            const uint64_t hits = 1 + lf_rng_below(key, draw++, 6);
+            for (uint64_t h = 0; h < hits; h++) {
+                const uint64_t at = lf_rng_below(key, draw++, round & 1 ? 64 : t->size);
+                bytes[at] = (unsigned char)lf_rng_below(key, draw++, 256);
+            }
+            lf_image got = {0};
+            lf_err err = {0};
+            const lf_status rc = lf_image_decode(&got, bytes, t->size, file_name(i), &err);
+            assert_true(rc == LF_OK || rc == LF_EDATA || rc == LF_ENOMEM);
+            lf_image_free(&got);
+        }
+        lf_free(bytes);
+    }
+    assert_int_equal(lf_alloc_live(), live);
+}
+
+static void refuse(const char *bytes, size_t size, const char *name, const char *reason) {
+    lf_err err = {0};
+    lf_image img;
+    const lf_status rc = lf_image_decode(&img, (const unsigned char *)bytes, size, name, &err);
+    assert_null(img.pixels);
+    assert_says(rc, LF_EDATA, err, reason);
+}
+
+static void test_reasons(void **state) {
+    (void)state;
+    refuse("Hello, I am a text file.\n", 25, "cats/a.jpg", "cats/a.jpg: not a picture that can be decoded");
+    refuse("Hello, I am a text file.\n", 25, "a.jpg", "set skip_bad_images to leave such files out");
+    refuse("", 0, "a.png", "the file is empty");
+    refuse("P5 4 4 65535\n0123456789abcdef0123456789abcdef", 45, "a.pgm", "largest value is not 255");
+    refuse("P5 # a comment\n 2 2\n255\nabc", 27, "a.pgm", "not all there");
+    refuse("P6 16777215 16777215 255\n", 25, "a.ppm", "not all there");
+    refuse("\xff\xd8\xff\xe0\x00\x10", 6, "a.jpg", "no end marker");
+    refuse("\xff\xd8\xff\xe0\x00\x02\xff\xd9", 8, "a.jpg", "no picture in it");
+    refuse("\xff\xd8\xff\xc4\x00\x13\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xd9", 25,
+           "a.jpg", "Huffman table is damaged");
+}
+
+static void test_bomb_is_refused(void **state) {
+    (void)state;
+    const lf_st_tensor *t =
+        file_bytes(5); /* a BMP of 24 bits, here turned into one of 0 bits a pixel: rows need no bytes */
+    assert_string_equal(files[5].name, "bmp");
+    unsigned char *bytes = lf_malloc(t->size);
+    memcpy(bytes, t->data, t->size);
+    const uint32_t side = 16000;
+    memcpy(bytes + 18, &side, 4);
+    memcpy(bytes + 22, &side, 4);
+    refuse((const char *)bytes, t->size, "a.bmp", "not all there");
+    lf_free(bytes);
+    lf_image img = {0};
+    lf_err err = {0};
+    assert_says(lf_image_new(&img, 20000, 20000, 3, &err), LF_EDATA, err, "20000 x 20000");
+    assert_null(img.pixels);
+}
+
+/* A PNG that is nothing but a header, written here with its right checksum. */
+static void test_png_bomb_is_refused(void **state) {
+    (void)state;
+    static const unsigned char bomb[] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n', 0,    0, 0,    13,
+                                         'I',  'H', 'D', 'R', 0,    0,    0x40, 0,    0,    0, 0x40, 0,
+                                         8,    2,   0,   0,   0,    0x26, 0xaa, 0x87, 0xd3, 0, 0,    0,
+                                         0,    'I', 'E', 'N', 'D',  0xae, 0x42, 0x60, 0x82};
+    refuse((const char *)bomb, sizeof bomb, "a.png", "decompression bomb");
+}
+
+static void test_one_flipped_bit_in_a_png_is_seen(void **state) {
+    (void)state;
+    const lf_st_tensor *t = file_bytes(0);
+    unsigned char *bytes = lf_malloc(t->size);
+    memcpy(bytes, t->data, t->size);
+    bytes[t->size / 2] ^= 1;
+    refuse((const char *)bytes, t->size, "a.png", "fails its checksum");
+    lf_free(bytes);
+}
+
+static void test_luma_is_pils(void **state) {
+    (void)state;
+    lf_err err = {0};
+    lf_image rgb = golden_image("src.rgb"), want = golden_image("rgb_as_grey"), got, back;
+    assert_ok(lf_image_convert(&got, &rgb, 1, &err), err);
+    assert_int_equal(largest_difference(&got, &want), 0);
+    assert_ok(lf_image_convert(&back, &got, 3, &err), err);
+    for (size_t i = 0; i < lf_image_bytes(rgb.width, rgb.height, 3); i++)
+        assert_int_equal(back.pixels[i], got.pixels[i / 3]);
+    lf_image_free(&rgb);
+    lf_image_free(&want);
+    lf_image_free(&got);
+    lf_image_free(&back);
+}
+
+static void test_out_of_memory(void **state) {
+    (void)state;
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        const lf_st_tensor *t = file_bytes(i);
+        const int64_t live = lf_alloc_live();
+        lf_status rc = LF_ENOMEM;
+        for (int64_t k = 0; rc; k++) {
+            lf_err err = {0};
+            lf_image img;
+            lf_alloc_fail_after(k);
+            rc = lf_image_decode(&img, t->data, t->size, file_name(i), &err);
+            lf_alloc_fail_after(-1);
+            if (rc)
+                assert_int_equal(rc, LF_ENOMEM);
+            else
+                assert_true(k > 0);
+            lf_image_free(&img);
+            assert_int_equal(lf_alloc_live(), live);
+        }
+    }
+}
+
+static void test_load_names_the_file(void **state) {
+    (void)state;
+    lf_err err = {0};
+    lf_image img;
+    assert_says(lf_image_load(&img, "/no/such/picture.png", &err), LF_ENOTFOUND, err, "/no/such/picture.png");
+    assert_null(img.pixels);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_formats_decode_as_pil),
+        cmocka_unit_test(test_truncated_files_are_refused),
+        cmocka_unit_test(test_damaged_files_do_not_crash),
+        cmocka_unit_test(test_reasons),
+        cmocka_unit_test(test_bomb_is_refused),
+        cmocka_unit_test(test_png_bomb_is_refused),
+        cmocka_unit_test(test_one_flipped_bit_in_a_png_is_seen),
+        cmocka_unit_test(test_luma_is_pils),
+        cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(test_load_names_the_file),
+    };
+    return cmocka_run_group_tests(tests, golden_open, golden_close);
+}
