@@ -9,13 +9,17 @@
 #include "nn/nn.h"
 
 /* `init_position`: where in the spectrum the block of r components starts. */
+typedef enum lf_position_kind { LF_POSITION_FRACTION, LF_POSITION_INDEX, LF_POSITION_ENERGY } lf_position_kind;
 typedef struct lf_position {
-    enum { LF_POSITION_FRACTION, LF_POSITION_INDEX, LF_POSITION_ENERGY } kind;
+    lf_position_kind kind;
     double value;
 } lf_position;
 
-/* First component s of a block of r among n, as DESIGN.md section 4. sigma [n] is read for energy only (may be NULL else). */
-lf_status lf_position_start(lf_position p, int64_t n, int64_t r, const double *sigma, int64_t *s, lf_err *err);
+/* First component *s of a block of r among n: floor(fraction * (n - r)); the index; or, for an energy e, the block
+ * around the first component by which the share e of the sum of sigma^2 is reached. sigma [n] is read for energy only
+ * (may be NULL else). An index beyond n - r: LF_EUSAGE naming `name` and the largest start. */
+lf_status lf_position_start(lf_position p, int64_t n, int64_t r, const double *sigma, const char *name, int64_t *s,
+                            lf_err *err);
 
 /* Everything that decides an adapter's shape and start. Borrows from the configuration. */
 typedef struct lf_adapter_opts {
@@ -23,53 +27,56 @@ typedef struct lf_adapter_opts {
     double lora_alpha, lora_dropout;
     bool use_rslora;
     const cJSON *target_modules, *exclude_modules, *layers_to_transform, *layers_pattern, *rank_pattern, *alpha_pattern;
-    const char *init;          /* "kaiming", "gaussian", "pissa", "pissa_niter_4", ... */
+    const char *init; /* "kaiming", "gaussian", "pissa", "pissa_niter_4", ... */
     lf_position position;
     uint64_t seed;
-    bool strict_targets;       /* uneven cover over layers is an error instead of a warning */
+    bool strict_targets; /* uneven cover over layers is an error instead of a warning */
 } lf_adapter_opts;
 lf_status lf_adapter_opts_read(lf_adapter_opts *o, const lf_config *cfg, lf_err *err);
 
 /* One line in init.def, one file in init_<family>.c: fills A0 [r,in], B0 [out,r] as PEFT would hold them at step 0.
  * `residual`: the function subtracts scaling * B0 A0 (delta form); false: B0 must be zero. */
 typedef struct lf_init_input {
-    const char *name;          /* of the module, for errors */
-    const float *W;            /* [out, in] */
+    const char *name; /* of the module, for errors */
+    const float *W;   /* [out, in]; NULL if the start is not residual */
     int64_t out, in, r;
     double scaling;
     lf_position position;
-    const char *init;          /* the whole value, for its suffix */
-    uint64_t seed, stream;     /* stream: number of the module in the table */
+    const char *init;      /* the whole value, for its suffix */
+    uint64_t seed, stream; /* stream: number of the module in the table */
 } lf_init_input;
 typedef struct lf_init_report {
-    int64_t start;             /* first component of the block; -1: none */
-    int64_t n_dead;            /* components below 1e-7 sigma_1, which never learn */
+    int64_t start;  /* first component of the block; -1: none */
+    int64_t n_dead; /* components below 1e-7 sigma_1, which never learn */
     double sigma_first, sigma_last, sigma_max;
     bool fell_back;
 } lf_init_report;
 typedef struct lf_init {
     const char *name, *help;
-    bool prefix;               /* pissa_niter_N */
+    bool prefix; /* pissa_niter_N */
     bool residual;
+    bool positioned; /* reads init_position */
     lf_status (*fill)(const lf_init_input *in, float *A, float *B, lf_init_report *report, lf_err *err);
 } lf_init;
 const lf_init *lf_init_find(const char *name); /* NULL if there is none */
 
 /* Which modules the patterns select, by PEFT's rules over names and aliases; never the head. */
 typedef struct lf_match {
-    lf_module **modules;       /* in table order; freed by lf_match_free */
-    int64_t *r;                /* rank of each, by rank_pattern */
+    lf_module **modules; /* in table order; freed by lf_match_free */
+    int64_t *r;          /* rank of each, by rank_pattern */
     double *alpha;
     int64_t count;
-    char *coverage;            /* the coverage table as text: each pattern, how many modules; trainable parameters and share */
+    char *coverage; /* the coverage table as text: each pattern, how many modules; trainable parameters and share */
 } lf_match;
-lf_status lf_match_modules(lf_match *out, const lf_nn *nn, const lf_adapter_opts *o, lf_err *err); /* LF_EUSAGE: nothing matches */
+lf_status lf_match_modules(lf_match *out, const lf_nn *nn, const lf_adapter_opts *o,
+                           lf_err *err); /* LF_EUSAGE: nothing matches */
 void lf_match_free(lf_match *m);
 
 typedef struct lf_adapter lf_adapter;
 
-/* Attaches a LoRA to every selected module of nn (in nn.arena) and starts it; decompositions run in parallel with progress.
- * The table's lora_on becomes true. *out is freed by lf_adapter_free (detaches nothing; free before the model). */
+/* Attaches a LoRA to every selected module of nn (in nn.arena) and starts it; decompositions run in parallel with
+ * progress. Adapters that nn had are taken off. The table's lora_on becomes true. *out is freed by lf_adapter_free
+ * (detaches nothing; free before the model). */
 lf_status lf_adapter_new(lf_adapter **out, lf_nn *nn, const lf_adapter_opts *o, lf_err *err);
 void lf_adapter_free(lf_adapter *a);
 double lf_adapter_init_seconds(const lf_adapter *a);
@@ -82,18 +89,21 @@ lf_module *lf_adapter_module(const lf_adapter *a, int64_t i);
 /* What stands beside the weights in an adapter's folder. */
 typedef struct lf_adapter_facts {
     const char *base_path, *base_hash;
-    const lf_module *head;        /* saved under modules_to_save; NULL: none */
+    const lf_module *head; /* saved under modules_to_save; NULL: none */
     int64_t num_labels;
     const char **id2label;
     int64_t seed;
     int threads;
-    bool old_names;               /* peft_names: "transformers4" */
-    const cJSON *run;             /* more facts for lora_ft.json (init, position, config); may be NULL */
+    bool old_names;         /* peft_names: "transformers4" */
+    const char *auto_class; /* of transformers, for README.md; NULL: AutoModelForImageClassification */
+    const cJSON *run;       /* more facts for lora_ft.json (init, position, config); may be NULL */
 } lf_adapter_facts;
-/* Writes dir (aside, then renamed): adapter_config.json, adapter_model.safetensors (the plain LoRA on the untouched base,
- * rank 2r in delta form), lora_ft.json, README.md. `a` may be NULL: head only (method head writes modules_to_save and no
- * LoRA tensor: then only the head and lora_ft.json are written, as adapter_model.safetensors that lora-ft itself reads). */
-lf_status lf_adapter_save(const lf_adapter *a, const lf_nn *nn, const char *dir, const lf_adapter_facts *facts, lf_err *err);
+/* Writes dir (aside, then renamed): adapter_config.json, adapter_model.safetensors (the plain LoRA on the untouched
+ * base, rank 2r in delta form), lora_ft.json, README.md. `a` may be NULL: head only (method head writes modules_to_save
+ * and no LoRA tensor: then only the head and lora_ft.json are written, as adapter_model.safetensors that lora-ft itself
+ * reads). */
+lf_status lf_adapter_save(const lf_adapter *a, const lf_nn *nn, const char *dir, const lf_adapter_facts *facts,
+                          lf_err *err);
 
 /* An adapter folder, ours or PEFT's, opened and checked but not yet applied. */
 typedef struct lf_adapter_file lf_adapter_file;
@@ -101,9 +111,11 @@ lf_status lf_adapter_open(lf_adapter_file **out, const char *dir, lf_err *err);
 void lf_adapter_close(lf_adapter_file *f);
 /* Labels of the saved head: 0 if the adapter holds none; names NULL if lora_ft.json does not say. */
 int64_t lf_adapter_file_labels(const lf_adapter_file *f, const char *const **names);
-/* Attaches plain LoRAs to nn and copies the saved head into `head` (must have the right shape, held floats).
- * A tensor that fits no module, or a module that lacks its tensors: LF_EDATA naming it; a base hash that differs: warning. */
-lf_status lf_adapter_apply(lf_adapter **out, const lf_adapter_file *f, lf_nn *nn, lf_module *head, const char *base_hash, lf_err *err);
+/* Attaches plain LoRAs to nn (those that it had are taken off), without gradients, and copies the saved head into
+ * `head` (must have the right shape, held floats; NULL: the saved head is left out). A tensor that fits no module, or a
+ * module that lacks its tensors: LF_EDATA naming it; a base hash that differs: warning. */
+lf_status lf_adapter_apply(lf_adapter **out, const lf_adapter_file *f, lf_nn *nn, lf_module *head,
+                           const char *base_hash, lf_err *err);
 
 /* W += scaling * (B A) (delta form included) in double, rounded once; for merge. Signature of lf_merge_fn's work. */
 lf_status lf_adapter_merge(const lf_nn *nn, const lf_module *m, float *W, lf_err *err);

@@ -1,0 +1,240 @@
+/* Attaching adapters to modules and starting them, many weights at a time. */
+#include <assert.h>
+#include <math.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "adapter/adapter_internal.h"
+#include "adapter/targets.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+double lf_lora_scaling(double alpha, int64_t r, bool use_rslora) {
+    return use_rslora ? alpha / sqrt((double)r) : alpha / (double)r;
+}
+
+/* ---- attaching ---- */
+
+static bool factor(lf_nn *nn, lf_tensor *t, int64_t rows, int64_t columns, bool trained, const void **start,
+                   bool residual) {
+    const size_t size = (size_t)(rows * columns) * sizeof(float);
+    void *data = lf_arena_alloc(nn->arena, size), *grad = trained ? lf_arena_alloc(nn->arena, size) : NULL;
+    lf_tensor_init(t, 2, (int64_t[]){rows, columns}, data, grad);
+    t->requires_grad = trained;
+    *start = residual ? lf_arena_alloc(nn->arena, size) : NULL;
+    return data && (grad || !trained) && (*start || !residual);
+}
+
+lf_status lf_lora_attach(lf_nn *nn, lf_module *m, int64_t r, double scaling, double dropout, bool trained,
+                         bool residual, lf_err *err) {
+    assert(nn->k->dtype == LF_F32);
+    lf_lora *l = lf_arena_alloc(nn->arena, sizeof *l);
+    if (!l) goto no_memory;
+    *l = (lf_lora){.r = r, .scaling = scaling, .dropout = dropout};
+    if (!factor(nn, &l->A, r, m->in, trained, &l->A0, residual) ||
+        !factor(nn, &l->B, m->out, r, trained, &l->B0, residual))
+        goto no_memory;
+    m->lora = l;
+    return LF_OK;
+no_memory:
+    return lf_fail(err, LF_ENOMEM, "%s: out of memory for an adapter of rank %lld", m->name, (long long)r);
+}
+
+void lf_lora_detach_all(lf_nn *nn) {
+    for (int64_t i = 0; i < nn->n_modules; i++) nn->modules[i]->lora = NULL;
+}
+
+static cJSON *copy_of(const cJSON *object) {
+    return lf_json_given(object) && object->child ? cJSON_Duplicate(object, true) : NULL;
+}
+
+lf_status lf_adapter_keep_patterns(lf_adapter *a, const cJSON *rank_pattern, const cJSON *alpha_pattern, lf_err *err) {
+    a->rank_pattern = copy_of(rank_pattern);
+    a->alpha_pattern = copy_of(alpha_pattern);
+    const bool lost = (lf_json_given(rank_pattern) && rank_pattern->child && !a->rank_pattern) ||
+                      (lf_json_given(alpha_pattern) && alpha_pattern->child && !a->alpha_pattern);
+    return lost ? lf_fail(err, LF_ENOMEM, "out of memory for rank_pattern and alpha_pattern") : LF_OK;
+}
+
+static lf_status attach_all(lf_adapter *a, lf_err *err) {
+    lf_lora_detach_all(a->nn);
+    for (int64_t i = 0; i < a->match.count; i++) {
+        const lf_match *m = &a->match;
+        const double scaling = lf_lora_scaling(m->alpha[i], m->r[i], a->use_rslora);
+        const lf_status rc =
+            lf_lora_attach(a->nn, m->modules[i], m->r[i], scaling, a->lora_dropout, true, a->residual, err);
+        if (rc) return rc;
+    }
+    return LF_OK;
+}
+
+/* ---- starting ---- */
+
+typedef struct start {
+    const lf_adapter *a;
+    const lf_adapter_opts *o;
+    const lf_init *init;
+    int64_t *streams; /* number of each selected module in the table */
+    lf_init_report *reports;
+    lf_err *errors;
+    atomic_bool failed;
+    atomic_int_fast64_t done;
+    atomic_flag drawing; /* held by the thread that updates the progress line; others do not wait for it */
+    lf_progress progress;
+} start;
+
+static lf_status start_module(start *s, int64_t i, lf_err *err) {
+    const lf_match *match = &s->a->match;
+    const lf_module *m = match->modules[i];
+    lf_lora *l = m->lora;
+    float *W = NULL;
+    if (s->init->residual) {
+        W = lf_aligned_alloc((size_t)(m->out * m->in) * sizeof *W);
+        if (!W) return lf_fail(err, LF_ENOMEM, "%s: out of memory for its weight", m->name);
+        lf_nn_weight(s->a->nn, m, W);
+    }
+    const lf_init_input in = {.name = m->name,
+                              .W = W,
+                              .out = m->out,
+                              .in = m->in,
+                              .r = l->r,
+                              .scaling = l->scaling,
+                              .position = s->o->position,
+                              .init = s->o->init,
+                              .seed = s->o->seed,
+                              .stream = (uint64_t)s->streams[i]};
+    const lf_status rc = s->init->fill(&in, l->A.data, l->B.data, &s->reports[i], err);
+    lf_aligned_free(W);
+    if (rc || !s->init->residual) return rc;
+    memcpy((void *)l->A0, l->A.data, (size_t)l->A.numel * sizeof(float)); /* ours until now, then constant */
+    memcpy((void *)l->B0, l->B.data, (size_t)l->B.numel * sizeof(float));
+    return LF_OK;
+}
+
+static void start_one(void *context, int64_t i) {
+    start *s = context;
+    if (atomic_load(&s->failed) || lf_interrupted()) return;
+    if (start_module(s, i, &s->errors[i])) atomic_store(&s->failed, true);
+    const int64_t done = (int64_t)atomic_fetch_add(&s->done, 1) + 1;
+    if (atomic_flag_test_and_set(&s->drawing)) return;
+    lf_progress_update(&s->progress, done, s->a->match.modules[i]->name);
+    atomic_flag_clear(&s->drawing);
+}
+
+static lf_status first_error(const start *s, lf_err *err) {
+    for (int64_t i = 0; i < s->a->match.count; i++)
+        if (s->errors[i].status) return lf_fail(err, s->errors[i].status, "%s", s->errors[i].message);
+    if (lf_interrupted()) return lf_fail(err, LF_EINTERRUPTED, "interrupted while the adapters were started");
+    return LF_OK;
+}
+
+static void warn_of_dead(const start *s) {
+    int64_t n_dead = 0, n_components = 0, first = -1;
+    for (int64_t i = 0; i < s->a->match.count; i++) {
+        n_components += s->a->match.r[i];
+        n_dead += s->reports[i].n_dead;
+        if (s->reports[i].n_dead && first < 0) first = i;
+    }
+    if (first < 0) return;
+    lf_warn("%lld of %lld components of the start have a singular value below 1e-7 of the largest: they start at zero "
+            "and never "
+            "learn (first in %s: %lld of %lld); try a smaller init_position or a smaller r",
+            (long long)n_dead, (long long)n_components, s->a->match.modules[first]->name,
+            (long long)s->reports[first].n_dead, (long long)s->a->match.r[first]);
+}
+
+static lf_status run(start *s, lf_err *err) {
+    const lf_nn *nn = s->a->nn;
+    const int64_t n = s->a->match.count;
+    for (int64_t i = 0, j = 0; i < nn->n_modules && j < n; i++)
+        if (nn->modules[i] == s->a->match.modules[j]) s->streams[j++] = i;
+    char what[64];
+    snprintf(what, sizeof what, "starting adapters (%.32s)", s->o->init);
+    lf_progress_begin(&s->progress, what, n);
+    lf_parallel_for(n, start_one, s);
+    const lf_status rc = first_error(s, err);
+    lf_progress_end(&s->progress, "");
+    return rc;
+}
+
+static lf_status start_all(lf_adapter *a, const lf_adapter_opts *o, const lf_init *init, lf_err *err) {
+    const double began = lf_now();
+    const size_t n = (size_t)a->match.count;
+    start s = {.a = a,
+               .o = o,
+               .init = init,
+               .streams = lf_calloc(n, sizeof *s.streams),
+               .reports = lf_calloc(n, sizeof *s.reports),
+               .errors = lf_calloc(n, sizeof *s.errors),
+               .drawing = ATOMIC_FLAG_INIT};
+    const lf_status rc = s.streams && s.reports && s.errors
+                             ? run(&s, err)
+                             : lf_fail(err, LF_ENOMEM, "out of memory for the adapters' start");
+    if (!rc) {
+        a->init_seconds = lf_now() - began;
+        warn_of_dead(&s);
+        lf_info("%lld adapters started from %s in %.2f s", (long long)n, o->init, a->init_seconds);
+    }
+    lf_free(s.streams);
+    lf_free(s.reports);
+    lf_free(s.errors);
+    return rc;
+}
+
+/* What would fail in the middle of the work is found before it. */
+static lf_status check_start(const lf_adapter *a, const lf_adapter_opts *o, const lf_init *init, lf_err *err) {
+    if (init->residual && o->use_rslora && (a->rank_pattern || a->alpha_pattern))
+        return lf_fail(err, LF_EUSAGE,
+                       "use_rslora: with init_lora_weights %s it cannot be combined with rank_pattern or alpha_pattern "
+                       "(PEFT refuses "
+                       "it too); leave out one of them, and set lora_alpha accordingly",
+                       o->init);
+    for (int64_t i = 0; init->positioned && o->position.kind == LF_POSITION_INDEX && i < a->match.count; i++) {
+        const lf_module *m = a->match.modules[i];
+        const int64_t n = m->out < m->in ? m->out : m->in;
+        int64_t s;
+        if (a->match.r[i] > n) continue; /* init_slice.c says it */
+        const lf_status rc = lf_position_start(o->position, n, a->match.r[i], NULL, m->name, &s, err);
+        if (rc) return rc;
+    }
+    return LF_OK;
+}
+
+lf_status lf_adapter_new(lf_adapter **out, lf_nn *nn, const lf_adapter_opts *o, lf_err *err) {
+    lf_status rc;
+    *out = NULL;
+    const lf_init *init = lf_init_find(o->init);
+    if (!init) return lf_fail(err, LF_EUSAGE, "init_lora_weights: there is no start named '%s'", o->init);
+    lf_adapter *a = lf_calloc(1, sizeof *a);
+    if (!a) return lf_fail(err, LF_ENOMEM, "out of memory for the adapters");
+    *a = (lf_adapter){.nn = nn,
+                      .r = o->r,
+                      .lora_alpha = o->lora_alpha,
+                      .lora_dropout = o->lora_dropout,
+                      .use_rslora = o->use_rslora,
+                      .residual = init->residual};
+    if ((rc = lf_match_modules(&a->match, nn, o, err)) ||
+        (rc = lf_adapter_keep_patterns(a, o->rank_pattern, o->alpha_pattern, err)) ||
+        (rc = check_start(a, o, init, err)) || (rc = attach_all(a, err)) || (rc = start_all(a, o, init, err)))
+        goto out;
+    nn->lora_on = true;
+    *out = a;
+    a = NULL;
+out:
+    if (rc) lf_lora_detach_all(nn);
+    lf_adapter_free(a);
+    return rc;
+}
+
+void lf_adapter_free(lf_adapter *a) {
+    if (!a) return;
+    lf_match_free(&a->match);
+    cJSON_Delete(a->rank_pattern);
+    cJSON_Delete(a->alpha_pattern);
+    lf_free(a);
+}
+
+double lf_adapter_init_seconds(const lf_adapter *a) { return a->init_seconds; }
+const char *lf_adapter_coverage(const lf_adapter *a) { return a->match.coverage; }
+int64_t lf_adapter_count(const lf_adapter *a) { return a->match.count; }
+lf_module *lf_adapter_module(const lf_adapter *a, int64_t i) { return a->match.modules[i]; }

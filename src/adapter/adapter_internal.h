@@ -1,0 +1,36 @@
+/* What the files of this folder share. */
+#ifndef LF_ADAPTER_INTERNAL_H
+#define LF_ADAPTER_INTERNAL_H
+
+#include "adapter/adapter.h"
+
+struct lf_adapter {
+    lf_nn *nn;
+    lf_match match;
+    int64_t r; /* PEFT's defaults, for modules that no pattern names */
+    double lora_alpha, lora_dropout;
+    bool use_rslora;
+    bool residual;                       /* A0 and B0 are there */
+    cJSON *rank_pattern, *alpha_pattern; /* as the user wrote them; NULL: none */
+    double init_seconds;
+};
+
+double lf_lora_scaling(double alpha, int64_t r, bool use_rslora);
+
+/* Hangs an lf_lora of zeros on the module, all of it in nn.arena. `trained`: with gradients. `residual`: with A0 and
+ * B0. */
+lf_status lf_lora_attach(lf_nn *nn, lf_module *m, int64_t r, double scaling, double dropout, bool trained,
+                         bool residual, lf_err *err);
+
+/* Takes all adapters off nn's modules: a half-started one must not be computed with. */
+void lf_lora_detach_all(lf_nn *nn);
+
+/* Copies of the patterns; an object that is not given or empty becomes NULL. */
+lf_status lf_adapter_keep_patterns(lf_adapter *a, const cJSON *rank_pattern, const cJSON *alpha_pattern, lf_err *err);
+
+#define LF_PEFT_PREFIX   "base_model.model."
+#define LF_PEFT_CONFIG   "adapter_config.json"
+#define LF_PEFT_WEIGHTS  "adapter_model.safetensors"
+#define LF_ADAPTER_FACTS "lora_ft.json"
+
+#endif

@@ -1,0 +1,177 @@
+/* Starts from r singular components of the weight: A0 = sqrt(sigma / scaling) V^T, B0 = U sqrt(sigma / scaling), so
+ * that scaling * B0 A0 is the block. The strategies differ in which components they take, and by which decomposition.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "adapter/adapter.h"
+#include "base/mem.h"
+#include "linalg/svd.h"
+
+static const double DEAD = 1e-7; /* times sigma_1: below, a component is the rounding of fp32 weights */
+
+/* U [out, r], V [in, r], sigma [r], in one block of memory. */
+typedef struct slice {
+    double *U, *V, *sigma;
+    lf_init_report report;
+} slice;
+
+typedef lf_status (*choose_fn)(const lf_init_input *in, slice *s, lf_err *err);
+
+static int64_t smaller_side(const lf_init_input *in) { return in->out < in->in ? in->out : in->in; }
+
+static lf_status no_memory(const lf_init_input *in, lf_err *err) {
+    return lf_fail(err, LF_ENOMEM, "%s: out of memory for the decomposition of a weight of %lld x %lld", in->name,
+                   (long long)in->out, (long long)in->in);
+}
+
+static void fill_factors(const lf_init_input *in, const slice *s, float *A, float *B) {
+    for (int64_t k = 0; k < in->r; k++) {
+        const double sigma = s->sigma[k] > DEAD * s->report.sigma_max ? s->sigma[k] : 0,
+                     root = sqrt(sigma / in->scaling);
+        for (int64_t j = 0; j < in->in; j++) A[k * in->in + j] = (float)(root * s->V[j * in->r + k]);
+        for (int64_t i = 0; i < in->out; i++) B[i * in->r + k] = (float)(root * s->U[i * in->r + k]);
+    }
+}
+
+/* The one path from a choice of components to A0, B0. */
+static lf_status start_from(choose_fn choose, const lf_init_input *in, float *A, float *B, lf_init_report *report,
+                            lf_err *err) {
+    const int64_t n = smaller_side(in);
+    if (in->r > n)
+        return lf_fail(
+            err, LF_EUSAGE,
+            "%s: init_lora_weights %s: r = %lld, but a weight of %lld x %lld has only %lld components; give it a "
+            "smaller r by rank_pattern, or leave it out by exclude_modules",
+            in->name, in->init, (long long)in->r, (long long)in->out, (long long)in->in, (long long)n);
+    double *memory = lf_calloc((size_t)((in->out + in->in + 1) * in->r), sizeof *memory);
+    if (!memory) return no_memory(in, err);
+    slice s = {.U = memory, .V = memory + in->out * in->r, .sigma = memory + (in->out + in->in) * in->r};
+    const lf_status rc = choose(in, &s, err);
+    if (!rc) {
+        s.report.sigma_first = s.sigma[0];
+        s.report.sigma_last = s.sigma[in->r - 1];
+        for (int64_t k = 0; k < in->r; k++) s.report.n_dead += !(s.sigma[k] > DEAD * s.report.sigma_max);
+        fill_factors(in, &s, A, B);
+        *report = s.report;
+    }
+    lf_free(memory);
+    return rc;
+}
+
+/* ---- a block of neighbours ---- */
+
+static lf_status block_at(const lf_init_input *in, int64_t start, slice *s, lf_err *err) {
+    lf_svd_block_info info;
+    const lf_status rc = lf_svd_block(in->W, in->out, in->in, start, in->r, s->U, s->sigma, s->V, &info, in->name, err);
+    if (rc) return rc;
+    s->report.start = start;
+    s->report.sigma_max = info.sigma_max;
+    s->report.fell_back = info.fell_back;
+    return LF_OK;
+}
+
+static lf_status choose_first(const lf_init_input *in, slice *s, lf_err *err) { return block_at(in, 0, s, err); }
+static lf_status choose_last(const lf_init_input *in, slice *s, lf_err *err) {
+    return block_at(in, smaller_side(in) - in->r, s, err);
+}
+
+/* sigma [n] is needed for an energy, and by slice_eqmag for their mean; NULL otherwise. */
+static lf_status block_at_position(const lf_init_input *in, const double *sigma, slice *s, lf_err *err) {
+    int64_t start;
+    const lf_status rc = lf_position_start(in->position, smaller_side(in), in->r, sigma, in->name, &start, err);
+    return rc ? rc : block_at(in, start, s, err);
+}
+
+static lf_status choose_at_position(const lf_init_input *in, slice *s, lf_err *err) {
+    if (in->position.kind != LF_POSITION_ENERGY) return block_at_position(in, NULL, s, err);
+    double *sigma = lf_malloc((size_t)smaller_side(in) * sizeof *sigma);
+    if (!sigma) return no_memory(in, err);
+    lf_status rc = lf_svd_values(in->W, in->out, in->in, sigma, in->name, err);
+    if (!rc) rc = block_at_position(in, sigma, s, err);
+    lf_free(sigma);
+    return rc;
+}
+
+/* The same directions with every sigma replaced by the mean of all n: magnitude no longer depends on the position. U
+ * and V are orthonormal even where sigma is dead, so no direction is lost. */
+static lf_status choose_equal_magnitude(const lf_init_input *in, slice *s, lf_err *err) {
+    const int64_t n = smaller_side(in);
+    double *sigma = lf_malloc((size_t)n * sizeof *sigma), mean = 0;
+    if (!sigma) return no_memory(in, err);
+    lf_status rc = lf_svd_values(in->W, in->out, in->in, sigma, in->name, err);
+    if (!rc) rc = block_at_position(in, sigma, s, err);
+    if (!rc) {
+        for (int64_t i = 0; i < n; i++) mean += sigma[i] / (double)n;
+        for (int64_t k = 0; k < in->r; k++) s->sigma[k] = mean;
+    }
+    lf_free(sigma);
+    return rc;
+}
+
+/* ---- others ---- */
+
+static int by_value(const void *a, const void *b) {
+    const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+static void gather(const lf_init_input *in, const int64_t *chosen, const double *U, const double *sigma,
+                   const double *V, slice *s) {
+    const int64_t n = smaller_side(in), r = in->r;
+    for (int64_t k = 0; k < r; k++) {
+        s->sigma[k] = sigma[chosen[k]];
+        for (int64_t i = 0; i < in->out; i++) s->U[i * r + k] = U[i * n + chosen[k]];
+        for (int64_t j = 0; j < in->in; j++) s->V[j * r + k] = V[j * n + chosen[k]];
+    }
+}
+
+/* r of the n components, drawn by seed without replacement, in descending order of sigma. */
+static lf_status choose_random(const lf_init_input *in, slice *s, lf_err *err) {
+    const int64_t n = smaller_side(in);
+    int64_t *order = lf_malloc((size_t)n * sizeof *order);
+    double *memory = lf_calloc((size_t)((in->out + in->in + 1) * n), sizeof *memory);
+    lf_status rc = LF_OK;
+    if (!order || !memory) {
+        rc = no_memory(in, err);
+        goto out;
+    }
+    double *U = memory, *V = memory + in->out * n, *sigma = memory + (in->out + in->in) * n;
+    if ((rc = lf_svd_full(in->W, in->out, in->in, sigma, U, V, in->name, err))) goto out;
+    lf_rng_permutation(lf_rng_make(in->seed, LF_RNG_SLICE, in->stream), order, n);
+    qsort(order, (size_t)in->r, sizeof *order, by_value);
+    gather(in, order, U, sigma, V, s);
+    s->report.start = -1;
+    s->report.sigma_max = sigma[0];
+out:
+    lf_free(order);
+    lf_free(memory);
+    return rc;
+}
+
+static lf_status choose_randomized(const lf_init_input *in, slice *s, lf_err *err) {
+    const int niter = atoi(in->init + strlen("pissa_niter_"));
+    const lf_status rc = lf_svd_randomized(in->W, in->out, in->in, in->r, niter, in->seed, in->stream, s->U, s->sigma,
+                                           s->V, in->name, err);
+    s->report.sigma_max = rc ? 0 : s->sigma[0];
+    return rc;
+}
+
+/* ---- the table's entries ---- */
+
+#define LF_SLICE(id, label, chooser, text, is_prefix, has_position)                                                    \
+    static lf_status id(const lf_init_input *in, float *A, float *B, lf_init_report *report, lf_err *err) {            \
+        return start_from(chooser, in, A, B, report, err);                                                             \
+    }                                                                                                                  \
+    const lf_init lf_init_##id = {                                                                                     \
+        .name = label, .help = text, .prefix = is_prefix, .residual = true, .positioned = has_position, .fill = id};
+
+LF_SLICE(pissa, "pissa", choose_first, "the first r components", false, false)
+LF_SLICE(pissa_niter, "pissa_niter_", choose_randomized,
+         "the first r components, by a randomized method of N iterations", true, false)
+LF_SLICE(milora, "milora", choose_last, "the last r components", false, false)
+LF_SLICE(intermediate, "intermediate", choose_at_position, "the r components at init_position", false, true)
+LF_SLICE(slice_random, "slice_random", choose_random, "r components drawn at random", false, false)
+LF_SLICE(slice_eqmag, "slice_eqmag", choose_equal_magnitude,
+         "the r directions at init_position, all with the mean singular value", false, true)

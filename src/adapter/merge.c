@@ -1,0 +1,30 @@
+#include "adapter/adapter.h"
+#include "base/mem.h"
+
+/* row += b * a, or b * (a - a0), in double */
+static void add_row(double *row, double b, const float *a, const float *a0, int64_t n) {
+    if (b == 0) return;
+    if (a0)
+        for (int64_t j = 0; j < n; j++) row[j] += b * ((double)a[j] - (double)a0[j]);
+    else
+        for (int64_t j = 0; j < n; j++) row[j] += b * (double)a[j];
+}
+
+lf_status lf_adapter_merge(const lf_nn *nn, const lf_module *m, float *W, lf_err *err) {
+    const lf_lora *l = m->lora;
+    if (!l || !nn->lora_on) return LF_OK;
+    const float *A = l->A.data, *B = l->B.data, *A0 = l->A0, *B0 = l->B0;
+    double *row = lf_malloc((size_t)m->in * sizeof *row);
+    if (!row) return lf_fail(err, LF_ENOMEM, "%s: out of memory for merging its adapter", m->name);
+    for (int64_t o = 0; o < m->out; o++) {
+        for (int64_t j = 0; j < m->in; j++) row[j] = 0;
+        for (int64_t k = 0; k < l->r; k++) {
+            const int64_t at = o * l->r + k;
+            add_row(row, (double)B[at] - (B0 ? (double)B0[at] : 0), A + k * m->in, NULL, m->in);
+            if (B0) add_row(row, (double)B0[at], A + k * m->in, A0 + k * m->in, m->in);
+        }
+        for (int64_t j = 0; j < m->in; j++) W[o * m->in + j] = (float)((double)W[o * m->in + j] + l->scaling * row[j]);
+    }
+    lf_free(row);
+    return LF_OK;
+}

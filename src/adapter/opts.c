@@ -1,0 +1,52 @@
+#include <string.h>
+
+#include "adapter/adapter.h"
+
+static lf_status read_init(lf_adapter_opts *o, const lf_config *cfg, lf_err *err) {
+    const cJSON *init = lf_cfg_json(cfg, "init_lora_weights");
+    o->init = cJSON_IsString(init) && strcmp(init->valuestring, "true") ? init->valuestring : "kaiming";
+    if (lf_init_find(o->init)) return LF_OK;
+    return lf_cfg_fail(cfg, "init_lora_weights", err, "there is no start named '%s'", o->init);
+}
+
+static lf_status read_position(lf_adapter_opts *o, const lf_config *cfg, lf_err *err) {
+    static const struct {
+        const char *member;
+        lf_position_kind kind;
+    } forms[] = {{"index", LF_POSITION_INDEX}, {"energy", LF_POSITION_ENERGY}};
+    const cJSON *position = lf_cfg_json(cfg, "init_position");
+    if (lf_cfg_is_given(cfg, "init_position") && !lf_init_find(o->init)->positioned)
+        return lf_cfg_fail(
+            cfg, "init_position", err,
+            "is read by init_lora_weights intermediate and slice_eqmag, not by %s; leave out one of the two", o->init);
+    if (cJSON_IsNumber(position)) {
+        o->position = (lf_position){LF_POSITION_FRACTION, position->valuedouble};
+        return LF_OK;
+    }
+    for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
+        const cJSON *value = cJSON_GetObjectItemCaseSensitive(position, forms[i].member);
+        if (!cJSON_IsNumber(value)) continue;
+        o->position = (lf_position){forms[i].kind, value->valuedouble};
+        return LF_OK;
+    }
+    return lf_cfg_fail(cfg, "init_position", err, "expected a fraction from 0 to 1, {\"index\": s} or {\"energy\": e}");
+}
+
+lf_status lf_adapter_opts_read(lf_adapter_opts *o, const lf_config *cfg, lf_err *err) {
+    *o = (lf_adapter_opts){
+        .r = lf_cfg_i64(cfg, "r"),
+        .lora_alpha = lf_cfg_f64(cfg, "lora_alpha"),
+        .lora_dropout = lf_cfg_f64(cfg, "lora_dropout"),
+        .use_rslora = lf_cfg_bool(cfg, "use_rslora"),
+        .target_modules = lf_cfg_json(cfg, "target_modules"),
+        .exclude_modules = lf_cfg_json(cfg, "exclude_modules"),
+        .layers_to_transform = lf_cfg_json(cfg, "layers_to_transform"),
+        .layers_pattern = lf_cfg_json(cfg, "layers_pattern"),
+        .rank_pattern = lf_cfg_json(cfg, "rank_pattern"),
+        .alpha_pattern = lf_cfg_json(cfg, "alpha_pattern"),
+        .seed = (uint64_t)lf_cfg_i64(cfg, "seed"),
+        .strict_targets = lf_cfg_bool(cfg, "strict_targets"),
+    };
+    const lf_status rc = read_init(o, cfg, err);
+    return rc ? rc : read_position(o, cfg, err);
+}

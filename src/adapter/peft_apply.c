@@ -1,0 +1,207 @@
+/* Putting an opened adapter into a model: every tensor finds its module, every module that is meant finds its tensors.
+ */
+#include <string.h>
+
+#include "adapter/peft_file.h"
+#include "adapter/targets.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+typedef struct applying {
+    const lf_adapter_file *f;
+    lf_nn *nn;
+    lf_adapter *a;
+    bool old_names; /* the file spells modules as transformers 4 did */
+} applying;
+
+static lf_status no_memory(const applying *p, lf_err *err) {
+    return lf_fail(err, LF_ENOMEM, "%s: out of memory for applying the adapter", p->f->dir);
+}
+
+/* ---- which module ---- */
+
+static lf_status check_fit(const applying *p, const lf_peft_entry *e, const lf_module *m, lf_err *err) {
+    if (m->kind != LF_MODULE_LINEAR)
+        return lf_fail(err, LF_EUNSUPPORTED, "%s: module '%s' is not a linear layer: it cannot carry an adapter",
+                       p->f->weights_path, e->module);
+    if (e->A->shape[1] != m->in || e->B->shape[0] != m->out) {
+        char A[64], B[64];
+        return lf_fail(err, LF_ESHAPE,
+                       "%s: module '%s': expected lora_A [%lld, %lld] and lora_B [%lld, %lld] for this base model, "
+                       "found %s and %s; "
+                       "was the adapter made for another model?",
+                       p->f->weights_path, e->module, (long long)e->r, (long long)m->in, (long long)m->out,
+                       (long long)e->r, lf_shape_str(A, sizeof A, 2, e->A->shape),
+                       lf_shape_str(B, sizeof B, 2, e->B->shape));
+    }
+    return LF_OK;
+}
+
+static void put(const lf_nn *nn, lf_tensor *to, const lf_st_tensor *from, float *buffer) {
+    lf_to_f32(buffer, from->data, from->dtype, from->numel);
+    nn->k->from_f32(to->data, buffer, from->numel);
+}
+
+static lf_status apply_entry(applying *p, lf_module *m, const lf_peft_entry *e, lf_err *err) {
+    lf_match *match = &p->a->match;
+    const double scaling = lf_lora_scaling(e->alpha, e->r, p->a->use_rslora);
+    lf_status rc = check_fit(p, e, m, err);
+    if (rc || (rc = lf_lora_attach(p->nn, m, e->r, scaling, p->a->lora_dropout, false, false, err))) return rc;
+    match->modules[match->count] = m;
+    match->r[match->count] = e->r;
+    match->alpha[match->count++] = e->alpha;
+    const int64_t n = e->A->numel > e->B->numel ? e->A->numel : e->B->numel;
+    float *buffer = lf_malloc((size_t)n * sizeof *buffer);
+    if (!buffer) return no_memory(p, err);
+    put(p->nn, &m->lora->A, e->A, buffer);
+    put(p->nn, &m->lora->B, e->B, buffer);
+    lf_free(buffer);
+    return LF_OK;
+}
+
+static const lf_peft_entry *entry_of(const lf_adapter_file *f, const char *module) {
+    for (int64_t i = 0; i < f->n_entries; i++)
+        if (strcmp(f->entries[i].module, module) == 0) return &f->entries[i];
+    return NULL;
+}
+
+static lf_status apply_all(applying *p, lf_err *err) {
+    const lf_adapter_file *f = p->f;
+    lf_lora_detach_all(p->nn);
+    for (int64_t i = 0; i < f->n_entries; i++)
+        if (!lf_nn_find(p->nn, f->entries[i].module))
+            return lf_fail(err, LF_EDATA,
+                           "%s: the base model has no module '%s'; was the adapter made for another model?",
+                           f->weights_path, f->entries[i].module);
+    for (int64_t i = 0; i < p->nn->n_modules; i++) {
+        lf_module *m = p->nn->modules[i];
+        const lf_peft_entry *e = entry_of(f, m->name), *old = strcmp(m->name, m->alias) ? entry_of(f, m->alias) : NULL;
+        if (e && old)
+            return lf_fail(err, LF_EDATA, "%s: '%s' and '%s' are two names of one module", f->weights_path, e->module,
+                           old->module);
+        if (!e && !old) continue;
+        p->old_names = old != NULL;
+        const lf_status rc = apply_entry(p, m, e ? e : old, err);
+        if (rc) return rc;
+    }
+    return LF_OK;
+}
+
+/* ---- do target_modules and tensors say the same ---- */
+
+static lf_status check_module(const applying *p, const lf_targets *t, const lf_module *m, bool *hits, lf_err *err) {
+    const char *name = p->old_names ? m->alias : m->name;
+    bool excluded, hit = false;
+    memset(hits, 0, (size_t)lf_targets_count(t) * sizeof *hits);
+    const lf_status rc = lf_targets_look(t, name, hits, &excluded, err);
+    if (rc) return rc;
+    for (int64_t k = 0; k < lf_targets_count(t); k++) hit |= hits[k];
+    hit = hit && !(p->f->head && strcmp(p->f->head, name) == 0); /* saved whole */
+    if (hit && lf_targets_all_linear(t)) hit = m->kind == LF_MODULE_LINEAR && !m->is_head;
+    if (hit && !m->lora)
+        return lf_fail(err, LF_EDATA,
+                       "%s: tensor '" LF_PEFT_PREFIX
+                       "%s.lora_A.weight' is missing, but target_modules in " LF_PEFT_CONFIG
+                       " names this module; is the file complete?",
+                       p->f->weights_path, name);
+    if (!hit && m->lora && !(m->is_head && lf_targets_all_linear(t)))
+        return lf_fail(err, LF_EDATA,
+                       "%s: module '%s' has tensors, but target_modules in " LF_PEFT_CONFIG
+                       " does not name it; are the two files of one adapter?",
+                       p->f->weights_path, name);
+    return LF_OK;
+}
+
+static lf_status check_targets(const applying *p, lf_err *err) {
+    const lf_peft_config *c = &p->f->config;
+    if (p->f->head_only || !c->target_modules) return LF_OK;
+    lf_targets *t = NULL;
+    bool *hits = NULL;
+    char *source = lf_format("%s: ", p->f->config_path);
+    const lf_target_rules rules = {c->target_modules, c->exclude_modules, c->layers_to_transform, c->layers_pattern,
+                                   source};
+    lf_status rc = source ? lf_targets_new(&t, &rules, err) : no_memory(p, err);
+    if (rc) goto out;
+    hits = lf_calloc((size_t)lf_targets_count(t), sizeof *hits);
+    if (!hits) rc = no_memory(p, err);
+    for (int64_t i = 0; !rc && i < p->nn->n_modules; i++) rc = check_module(p, t, p->nn->modules[i], hits, err);
+out:
+    if (rc == LF_EUSAGE) { /* a pattern that is wrong in a file is bad data */
+        rc = LF_EDATA;
+        if (err) err->status = rc;
+    }
+    lf_free(hits);
+    lf_targets_free(t);
+    lf_free(source);
+    return rc;
+}
+
+/* ---- the head ---- */
+
+static lf_status apply_head(const applying *p, lf_module *head, lf_err *err) {
+    const lf_adapter_file *f = p->f;
+    if (!f->head || !head) return LF_OK;
+    if (strcmp(f->head, head->name) && strcmp(f->head, head->alias))
+        return lf_fail(err, LF_EUNSUPPORTED, "%s: modules_to_save '%s': only the head ('%s') can be saved whole",
+                       f->config_path, f->head, head->name);
+    if (f->head_weight->shape[0] != head->out || f->head_weight->shape[1] != head->in || !f->head_bias != !head->bias) {
+        char found[64];
+        return lf_fail(err, LF_ESHAPE,
+                       "%s: tensor '%s': expected [%lld, %lld]%s for this model's head, found %s%s; was the adapter "
+                       "made for another model?",
+                       f->weights_path, f->head_weight->name, (long long)head->out, (long long)head->in,
+                       head->bias ? " with a bias" : " without a bias",
+                       lf_shape_str(found, sizeof found, 2, f->head_weight->shape),
+                       f->head_bias ? " with one" : " without");
+    }
+    float *buffer = lf_malloc((size_t)f->head_weight->numel * sizeof *buffer);
+    if (!buffer) return no_memory(p, err);
+    put(p->nn, &head->weight->tensor, f->head_weight, buffer);
+    if (head->bias) put(p->nn, &head->bias->tensor, f->head_bias, buffer);
+    lf_free(buffer);
+    return LF_OK;
+}
+
+static void compare_base(const lf_adapter_file *f, const char *base_hash) {
+    const cJSON *hash = cJSON_GetObjectItemCaseSensitive(f->facts, "base_hash");
+    if (!cJSON_IsString(hash) || !hash->valuestring[0] || !base_hash || !base_hash[0]) return;
+    if (strcmp(hash->valuestring, base_hash))
+        lf_warn("%s: the adapter was trained on a base model with other weights (hash %s, this one %s): results will "
+                "differ",
+                f->dir, hash->valuestring, base_hash);
+}
+
+static lf_status make_room(applying *p, lf_err *err) {
+    const lf_peft_config *c = &p->f->config;
+    const size_t n = (size_t)p->f->n_entries;
+    lf_adapter *a = p->a = lf_calloc(1, sizeof *a);
+    if (!a) return no_memory(p, err);
+    *a = (lf_adapter){.nn = p->nn,
+                      .r = c->r,
+                      .lora_alpha = c->lora_alpha,
+                      .lora_dropout = c->lora_dropout,
+                      .use_rslora = c->use_rslora};
+    a->match.modules = lf_calloc(n, sizeof *a->match.modules);
+    a->match.r = lf_calloc(n, sizeof *a->match.r);
+    a->match.alpha = lf_calloc(n, sizeof *a->match.alpha);
+    a->match.coverage = lf_format("  %lld modules with adapters, from %s", (long long)n, p->f->dir);
+    if (!a->match.modules || !a->match.r || !a->match.alpha || !a->match.coverage) return no_memory(p, err);
+    return lf_adapter_keep_patterns(a, c->rank_pattern, c->alpha_pattern, err);
+}
+
+lf_status lf_adapter_apply(lf_adapter **out, const lf_adapter_file *f, lf_nn *nn, lf_module *head,
+                           const char *base_hash, lf_err *err) {
+    applying p = {.f = f, .nn = nn};
+    *out = NULL;
+    lf_status rc = make_room(&p, err);
+    if (rc || (rc = apply_all(&p, err)) || (rc = check_targets(&p, err)) || (rc = apply_head(&p, head, err))) goto out;
+    compare_base(f, base_hash);
+    nn->lora_on = true;
+    *out = p.a;
+    p.a = NULL;
+out:
+    if (rc) lf_lora_detach_all(nn);
+    lf_adapter_free(p.a);
+    return rc;
+}

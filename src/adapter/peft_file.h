@@ -1,0 +1,30 @@
+/* An adapter folder that was opened: which tensors it holds, checked. Inside of the folder. */
+#ifndef LF_ADAPTER_PEFT_FILE_H
+#define LF_ADAPTER_PEFT_FILE_H
+
+#include "adapter/adapter_internal.h"
+#include "adapter/peft_config.h"
+
+/* A module's two tensors. */
+typedef struct lf_peft_entry {
+    const char *module; /* as the file spells it */
+    const lf_st_tensor *A, *B;
+    int64_t r;
+    double alpha;
+} lf_peft_entry;
+
+struct lf_adapter_file {
+    char *dir, *config_path, *weights_path;
+    bool head_only; /* no LoRA, no adapter_config.json */
+    lf_peft_config config;
+    cJSON *facts; /* lora_ft.json; NULL: not ours */
+    lf_safetensors *st;
+    lf_arena *arena; /* of the names below */
+    lf_peft_entry *entries;
+    int64_t n_entries;
+    const char *head; /* module that was saved whole; NULL: none */
+    const lf_st_tensor *head_weight, *head_bias;
+    const char **labels; /* [rows of head_weight]; NULL: lora_ft.json does not say */
+};
+
+#endif

@@ -1,0 +1,310 @@
+/* Opening an adapter folder: nothing in it is trusted, and every tensor in it must have a use. */
+#include <math.h>
+#include <string.h>
+
+#include "adapter/peft_file.h"
+#include "adapter/targets.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "base/mem.h"
+
+static lf_status no_memory(const lf_adapter_file *f, lf_err *err) {
+    return lf_fail(err, LF_ENOMEM, "%s: out of memory for reading the adapter", f->dir);
+}
+
+/* ---- which files ---- */
+
+static bool has_file(const lf_adapter_file *f, const char *name) {
+    char *path = lf_path_join(f->dir, name);
+    const bool is = path && lf_is_file(path);
+    lf_free(path);
+    return is;
+}
+
+static lf_status read_facts(lf_adapter_file *f, lf_err *err) {
+    if (!has_file(f, LF_ADAPTER_FACTS)) return LF_OK;
+    char *path = lf_path_join(f->dir, LF_ADAPTER_FACTS);
+    const char *kind;
+    lf_status rc = path ? lf_json_read(&f->facts, path, err) : no_memory(f, err);
+    if (!rc) rc = lf_json_get_str(f->facts, "kind", "lora", &kind, path, err);
+    if (!rc) f->head_only = strcmp(kind, "head") == 0;
+    lf_free(path);
+    return rc;
+}
+
+static lf_status check_files(lf_adapter_file *f, lf_err *err) {
+    if (!lf_is_dir(f->dir))
+        return lf_fail(err, LF_ENOTFOUND,
+                       "%s: no such adapter folder (expected one with " LF_PEFT_CONFIG " and " LF_PEFT_WEIGHTS ")",
+                       f->dir);
+    if (!f->head_only && !lf_is_file(f->config_path))
+        return lf_fail(err, LF_ENOTFOUND,
+                       "%s: there is no " LF_PEFT_CONFIG " in it; is this the folder of a PEFT adapter?", f->dir);
+    if (lf_is_file(f->weights_path)) return LF_OK;
+    if (has_file(f, "adapter_model.bin"))
+        return lf_fail(err, LF_EUNSUPPORTED,
+                       "%s/adapter_model.bin: pickle files can run code and are not read; load the adapter in PEFT "
+                       "and write it again with save_pretrained(..., safe_serialization=True)",
+                       f->dir);
+    return lf_fail(err, LF_ENOTFOUND, "%s: no such file; is the download complete?", f->weights_path);
+}
+
+/* ---- which tensor is what ---- */
+
+static lf_status check_numbers(const lf_st_tensor *t, int ndim, lf_err *err) {
+    enum { CHUNK = 4096 };
+    float x[CHUNK];
+    char shape[64];
+    if (!lf_dtype_is_float(t->dtype))
+        return lf_fail(err, LF_EUNSUPPORTED, "%s: tensor '%s': expected F32, F16 or BF16, found %s", t->path, t->name,
+                       lf_dtype_name(t->dtype));
+    if (t->ndim != ndim || t->numel < 1)
+        return lf_fail(err, LF_ESHAPE, "%s: tensor '%s': expected %d dimensions, found shape %s%s", t->path, t->name,
+                       ndim, lf_shape_str(shape, sizeof shape, t->ndim, t->shape),
+                       t->ndim == 4 ? "; adapters on convolutions are not supported" : "");
+    for (int64_t i = 0; i < t->numel; i += CHUNK) {
+        const int64_t n = t->numel - i < CHUNK ? t->numel - i : CHUNK;
+        lf_to_f32(x, (const char *)t->data + (size_t)i * lf_dtype_size(t->dtype), t->dtype, n);
+        for (int64_t k = 0; k < n; k++)
+            if (!isfinite(x[k]))
+                return lf_fail(err, LF_EDATA,
+                               "%s: tensor '%s': number %lld is %g; the adapter comes from a run that diverged, or the "
+                               "file is damaged",
+                               t->path, t->name, (long long)(i + k), (double)x[k]);
+    }
+    return LF_OK;
+}
+
+/* The part of a name before `suffix`, copied; NULL with *ends false if it has another end. */
+static const char *stem(lf_adapter_file *f, const char *name, const char *suffix, bool *ends) {
+    const size_t n = strlen(name), k = strlen(suffix);
+    *ends = n > k && strcmp(name + n - k, suffix) == 0;
+    if (!*ends) return NULL;
+    char *copy = lf_arena_strdup(f->arena, name);
+    if (copy) copy[n - k] = 0;
+    return copy;
+}
+
+static lf_peft_entry *entry_of(lf_adapter_file *f, const char *module) {
+    for (int64_t i = 0; i < f->n_entries; i++)
+        if (strcmp(f->entries[i].module, module) == 0) return &f->entries[i];
+    lf_peft_entry *e = &f->entries[f->n_entries++]; /* there is room for one a tensor */
+    e->module = module;
+    return e;
+}
+
+static const char *saved_module(const lf_adapter_file *f, const char *module) {
+    const cJSON *item;
+    if (f->head_only) return module;
+    cJSON_ArrayForEach(item, f->config.modules_to_save) if (cJSON_IsString(item) &&
+                                                            lf_name_ends(module, item->valuestring)) return module;
+    return NULL;
+}
+
+static lf_status take_saved(lf_adapter_file *f, const lf_st_tensor *t, const char *module, bool is_bias, lf_err *err) {
+    if (!saved_module(f, module))
+        return lf_fail(err, LF_EDATA,
+                       "%s: tensor '%s' belongs neither to a LoRA nor to modules_to_save in " LF_PEFT_CONFIG
+                       "; is the folder put together from two adapters?",
+                       t->path, t->name);
+    if (f->head && strcmp(f->head, module))
+        return lf_fail(err, LF_EUNSUPPORTED,
+                       "%s: tensors of '%s' and of '%s': only the head can be saved whole (modules_to_save)", t->path,
+                       f->head, module);
+    f->head = module;
+    *(is_bias ? &f->head_bias : &f->head_weight) = t;
+    return check_numbers(t, is_bias ? 1 : 2, err);
+}
+
+static const struct {
+    const char *suffix;
+    enum { IS_A, IS_B, IS_WEIGHT, IS_BIAS } what;
+} endings[] = {{".lora_A.weight", IS_A}, {".lora_B.weight", IS_B}, {".weight", IS_WEIGHT}, {".bias", IS_BIAS}};
+
+static const struct {
+    const char *part, *what;
+} foreign[] = {{".lora_embedding_", "adapters on embeddings are"},
+               {".lora_magnitude_vector", "DoRA is"},
+               {".lora_B.bias", "a bias in lora_B is"},
+               {".base_layer.", "trained weights under an adapter are"},
+               {".token_adapter.", "trained tokens are"}};
+
+static lf_status take_tensor(lf_adapter_file *f, const lf_st_tensor *t, lf_err *err) {
+    for (size_t i = 0; i < sizeof foreign / sizeof foreign[0]; i++)
+        if (strstr(t->name, foreign[i].part))
+            return lf_fail(err, LF_EUNSUPPORTED, "%s: tensor '%s': %s not supported", t->path, t->name,
+                           foreign[i].what);
+    const size_t prefix = strlen(LF_PEFT_PREFIX);
+    if (strncmp(t->name, LF_PEFT_PREFIX, prefix))
+        return lf_fail(err, LF_EDATA,
+                       "%s: tensor '%s': expected a name that begins with '" LF_PEFT_PREFIX "', as PEFT writes them",
+                       t->path, t->name);
+    for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
+        bool ends;
+        const char *module = stem(f, t->name + prefix, endings[i].suffix, &ends);
+        if (!ends) continue;
+        if (!module) return no_memory(f, err);
+        if (endings[i].what == IS_WEIGHT || endings[i].what == IS_BIAS)
+            return take_saved(f, t, module, endings[i].what == IS_BIAS, err);
+        lf_peft_entry *e = entry_of(f, module);
+        *(endings[i].what == IS_A ? &e->A : &e->B) = t;
+        return check_numbers(t, 2, err);
+    }
+    return lf_fail(err, LF_EDATA,
+                   "%s: tensor '%s' is neither lora_A.weight nor lora_B.weight nor of a module in modules_to_save",
+                   t->path, t->name);
+}
+
+static lf_status sort_tensors(lf_adapter_file *f, lf_err *err) {
+    const int64_t n = lf_safetensors_count(f->st);
+    lf_status rc = LF_OK;
+    f->arena = lf_arena_new();
+    f->entries = f->arena ? lf_arena_alloc(f->arena, (size_t)(n + 1) * sizeof *f->entries) : NULL;
+    if (!f->entries) return no_memory(f, err);
+    for (int64_t i = 0; !rc && i < n; i++) rc = take_tensor(f, lf_safetensors_at(f->st, i), err);
+    return rc;
+}
+
+/* ---- do they fit each other ---- */
+
+static lf_status check_pair(const lf_adapter_file *f, const lf_peft_entry *e, lf_err *err) {
+    if (!e->A || !e->B)
+        return lf_fail(err, LF_EDATA,
+                       "%s: tensor '" LF_PEFT_PREFIX
+                       "%s.lora_%s.weight' is missing, but lora_%s of this module is there; is the file complete?",
+                       f->weights_path, e->module, e->A ? "B" : "A", e->A ? "A" : "B");
+    if (e->A->shape[0] != e->r || e->B->shape[1] != e->r) {
+        char A[64], B[64];
+        return lf_fail(err, LF_ESHAPE,
+                       "%s: module '%s': expected rank %lld by " LF_PEFT_CONFIG
+                       ", found lora_A %s and lora_B %s; are the two files of one adapter?",
+                       f->weights_path, e->module, (long long)e->r, lf_shape_str(A, sizeof A, 2, e->A->shape),
+                       lf_shape_str(B, sizeof B, 2, e->B->shape));
+    }
+    return LF_OK;
+}
+
+static lf_status check_entries(lf_adapter_file *f, lf_err *err) {
+    lf_patterns *ranks = NULL, *alphas = NULL;
+    char *source = lf_format("%s: ", f->config_path);
+    lf_status rc = source ? LF_OK : no_memory(f, err);
+    if (rc || (rc = lf_patterns_new(&ranks, f->config.rank_pattern, source, "rank_pattern", err)) ||
+        (rc = lf_patterns_new(&alphas, f->config.alpha_pattern, source, "alpha_pattern", err)))
+        goto out;
+    for (int64_t i = 0; !rc && i < f->n_entries; i++) {
+        lf_peft_entry *e = &f->entries[i];
+        double r = (double)f->config.r;
+        int64_t index;
+        e->alpha = f->config.lora_alpha;
+        if ((rc = lf_patterns_find(ranks, e->module, NULL, &r, &index, err)) ||
+            (rc = lf_patterns_find(alphas, e->module, NULL, &e->alpha, &index, err)))
+            break;
+        e->r = (int64_t)r;
+        rc = check_pair(f, e, err);
+    }
+out:
+    lf_patterns_free(ranks);
+    lf_patterns_free(alphas);
+    lf_free(source);
+    return rc;
+}
+
+static lf_status check_head(const lf_adapter_file *f, lf_err *err) {
+    if (!f->head && f->config.modules_to_save && f->config.modules_to_save->child)
+        return lf_fail(
+            err, LF_EDATA,
+            "%s: no tensor of modules_to_save in " LF_PEFT_CONFIG " is there (first: '%s'); is the file complete?",
+            f->weights_path,
+            cJSON_IsString(f->config.modules_to_save->child) ? f->config.modules_to_save->child->valuestring : "?");
+    if (!f->head && f->head_only) return lf_fail(err, LF_EDATA, "%s: holds no head", f->weights_path);
+    if (!f->head) return LF_OK;
+    if (!f->head_weight)
+        return lf_fail(err, LF_EDATA, "%s: tensor '" LF_PEFT_PREFIX "%s.weight' is missing; is the file complete?",
+                       f->weights_path, f->head);
+    if (f->head_bias && f->head_bias->shape[0] != f->head_weight->shape[0])
+        return lf_fail(err, LF_ESHAPE,
+                       "%s: tensor '%s': expected %lld numbers, one for each row of the head's weight, found %lld",
+                       f->weights_path, f->head_bias->name, (long long)f->head_weight->shape[0],
+                       (long long)f->head_bias->shape[0]);
+    return LF_OK;
+}
+
+static lf_status read_labels(lf_adapter_file *f, lf_err *err) {
+    const cJSON *names = cJSON_GetObjectItemCaseSensitive(f->facts, "id2label");
+    if (!f->head || !cJSON_IsObject(names)) return LF_OK;
+    const int64_t n = f->head_weight->shape[0];
+    if (cJSON_GetArraySize(names) != n)
+        return lf_fail(err, LF_EDATA,
+                       "%s/" LF_ADAPTER_FACTS
+                       ": key 'id2label': expected %lld names, one for each row of the head, found %d",
+                       f->dir, (long long)n, cJSON_GetArraySize(names));
+    const char **labels = lf_arena_alloc(f->arena, (size_t)n * sizeof *labels);
+    if (!labels) return no_memory(f, err);
+    for (int64_t i = 0; i < n; i++) {
+        char id[24];
+        snprintf(id, sizeof id, "%lld", (long long)i);
+        const cJSON *name = cJSON_GetObjectItemCaseSensitive(names, id);
+        if (!cJSON_IsString(name))
+            return lf_fail(err, LF_EDATA, "%s/" LF_ADAPTER_FACTS ": key 'id2label': no name for label %s", f->dir, id);
+        labels[i] = name->valuestring;
+    }
+    f->labels = labels;
+    return LF_OK;
+}
+
+static lf_status check_contents(lf_adapter_file *f, lf_err *err) {
+    if (f->n_entries == 0 && !f->head_only)
+        return lf_fail(err, LF_EDATA, "%s: holds no lora_A.weight and lora_B.weight; is the file complete?",
+                       f->weights_path);
+    if (f->n_entries && f->head_only)
+        return lf_fail(err, LF_EDATA, "%s: holds LoRA tensors, but " LF_ADAPTER_FACTS " says that there is only a head",
+                       f->weights_path);
+    lf_status rc = check_entries(f, err);
+    if (rc == LF_EUSAGE) { /* a pattern that is wrong in a file is bad data */
+        rc = LF_EDATA;
+        if (err) err->status = rc;
+    }
+    if (!rc) rc = check_head(f, err);
+    return rc ? rc : read_labels(f, err);
+}
+
+lf_status lf_adapter_open(lf_adapter_file **out, const char *dir, lf_err *err) {
+    lf_status rc;
+    *out = NULL;
+    lf_adapter_file *f = lf_calloc(1, sizeof *f);
+    if (!f) return lf_fail(err, LF_ENOMEM, "%s: out of memory for reading the adapter", dir);
+    f->dir = lf_strdup(dir);
+    f->config_path = lf_path_join(dir, LF_PEFT_CONFIG);
+    f->weights_path = lf_path_join(dir, LF_PEFT_WEIGHTS);
+    if (!f->dir || !f->config_path || !f->weights_path) {
+        rc = lf_fail(err, LF_ENOMEM, "%s: out of memory for reading the adapter", dir);
+        goto out;
+    }
+    if ((rc = read_facts(f, err)) || (rc = check_files(f, err)) ||
+        (rc = f->head_only ? LF_OK : lf_peft_config_read(&f->config, f->config_path, err)) ||
+        (rc = lf_safetensors_open(&f->st, f->weights_path, err)) || (rc = sort_tensors(f, err)) ||
+        (rc = check_contents(f, err)))
+        goto out;
+    *out = f;
+    f = NULL;
+out:
+    lf_adapter_close(f);
+    return rc;
+}
+
+void lf_adapter_close(lf_adapter_file *f) {
+    if (!f) return;
+    lf_safetensors_close(f->st);
+    lf_peft_config_clear(&f->config);
+    cJSON_Delete(f->facts);
+    lf_arena_free(f->arena);
+    lf_free(f->dir);
+    lf_free(f->config_path);
+    lf_free(f->weights_path);
+    lf_free(f);
+}
+
+int64_t lf_adapter_file_labels(const lf_adapter_file *f, const char *const **names) {
+    *names = f->labels;
+    return f->head ? f->head_weight->shape[0] : 0;
+}

@@ -1,0 +1,10 @@
+/* The text beside an adapter that tells how PEFT loads it. */
+#ifndef LF_ADAPTER_PEFT_README_H
+#define LF_ADAPTER_PEFT_README_H
+
+#include "adapter/adapter.h"
+
+char *lf_peft_readme(const lf_adapter *a,
+                     const lf_adapter_facts *facts); /* NULL when out of memory; freed by lf_free */
+
+#endif

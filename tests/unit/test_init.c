@@ -1,0 +1,467 @@
+/* Where adapters start: positions, and A0, B0 of every strategy against the decomposition of the whole matrix. */
+#include <math.h>
+#include <stdlib.h>
+
+#include "linalg/svd.h"
+#include "unit/adapter_fixture.h"
+
+/* ---- positions ---- */
+
+static void test_positions(void **state) {
+    (void)state;
+    static const double sigma[] = {3, 2, 2, 1, 1, 1, 0.5, 0}; /* squares 9 4 4 1 1 1 0.25 0: 20.25 */
+    static const struct {
+        lf_position p;
+        int64_t n, r, s;
+    } cases[] = {
+        {{LF_POSITION_FRACTION, 0}, 8, 3, 0},   {{LF_POSITION_FRACTION, 1}, 8, 3, 5},
+        {{LF_POSITION_FRACTION, 0.5}, 8, 3, 2}, {{LF_POSITION_FRACTION, 0.99}, 8, 3, 4},
+        {{LF_POSITION_FRACTION, 0.5}, 8, 8, 0}, {{LF_POSITION_INDEX, 0}, 8, 3, 0},
+        {{LF_POSITION_INDEX, 5}, 8, 3, 5},      {{LF_POSITION_ENERGY, 0.01}, 8, 1, 0},
+        {{LF_POSITION_ENERGY, 0.5}, 8, 1, 1}, /* 9 < 10.125 <= 13: k = 2, s = 1 */
+        {{LF_POSITION_ENERGY, 0.5}, 8, 2, 0}, /* 2 - 1 - 1 */
+        {{LF_POSITION_ENERGY, 0.9}, 8, 3, 3}, /* 18 < 18.225 <= 19: k = 5, s = 5 - 1 - 1 */
+        {{LF_POSITION_ENERGY, 1}, 8, 1, 6},   /* all of it is reached at k = 7 */
+        {{LF_POSITION_ENERGY, 1}, 8, 4, 4},     {{LF_POSITION_ENERGY, 0.3}, 8, 6, 0}, /* clamped on both sides */
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        int64_t s = -1;
+        CHECK_OK(lf_position_start(cases[i].p, cases[i].n, cases[i].r, sigma, "m", &s, &err_));
+        if (s != cases[i].s) fail_msg("case %zu: expected %lld, got %lld", i, (long long)cases[i].s, (long long)s);
+    }
+    int64_t s;
+    CHECK_FAILS(LF_EUSAGE,
+                lf_position_start((lf_position){LF_POSITION_INDEX, 6}, 8, 3, NULL, "layers.2.fc1", &s, &err_),
+                "layers.2.fc1", "index 6", "5 at");
+}
+
+/* ---- matrices with a chosen spectrum ---- */
+
+typedef struct matrix {
+    int64_t out, in, n;
+    float *W;
+    double *sigma, *U, *V; /* of W as it is in fp32, by lf_svd_full */
+} matrix;
+
+/* Orthonormal columns [rows, n] by Gram-Schmidt, twice. */
+static double *orthonormal(int64_t rows, int64_t n, uint64_t stream) {
+    double *Q = lf_malloc((size_t)(rows * n) * sizeof *Q);
+    for (int64_t i = 0; i < rows * n; i++) Q[i] = (double)fixture_random(stream, i);
+    for (int64_t k = 0; k < n; k++) {
+        for (int pass = 0; pass < 2; pass++)
+            for (int64_t j = 0; j < k; j++) {
+                double dot = 0;
+                for (int64_t i = 0; i < rows; i++) dot += Q[i * n + j] * Q[i * n + k];
+                for (int64_t i = 0; i < rows; i++) Q[i * n + k] -= dot * Q[i * n + j];
+            }
+        double norm = 0;
+        for (int64_t i = 0; i < rows; i++) norm += Q[i * n + k] * Q[i * n + k];
+        for (int64_t i = 0; i < rows; i++) Q[i * n + k] /= sqrt(norm);
+    }
+    return Q;
+}
+
+typedef double (*spectrum_fn)(int64_t i, int64_t n);
+static double falling(int64_t i, int64_t n) { return 2.0 - (double)i / (double)n; }
+static double graded(int64_t i, int64_t n) { return pow(10, -6.0 * (double)i / (double)(n - 1)); } /* condition 1e6 */
+static double deficient(int64_t i, int64_t n) { return i < n / 2 ? falling(i, n) : 0; }
+static double clustered(int64_t i, int64_t n) {
+    (void)n;
+    return 5.0 - (double)(i / 4);
+} /* fours of equal values */
+static double zero(int64_t i, int64_t n) {
+    (void)i, (void)n;
+    return 0;
+}
+
+static matrix make(int64_t out, int64_t in, spectrum_fn spectrum) {
+    matrix m = {.out = out, .in = in, .n = out < in ? out : in};
+    double *U = orthonormal(out, m.n, 1), *V = orthonormal(in, m.n, 2);
+    m.W = lf_malloc((size_t)(out * in) * sizeof *m.W);
+    for (int64_t i = 0; i < out; i++)
+        for (int64_t j = 0; j < in; j++) {
+            double w = 0;
+            for (int64_t k = 0; k < m.n; k++) w += U[i * m.n + k] * spectrum(k, m.n) * V[j * m.n + k];
+            m.W[i * in + j] = (float)w;
+        }
+    lf_free(U);
+    lf_free(V);
+    m.sigma = lf_malloc((size_t)m.n * sizeof *m.sigma);
+    m.U = lf_malloc((size_t)(out * m.n) * sizeof *m.U);
+    m.V = lf_malloc((size_t)(in * m.n) * sizeof *m.V);
+    CHECK_OK(lf_svd_full(m.W, out, in, m.sigma, m.U, m.V, "test", &err_));
+    return m;
+}
+
+static void drop(matrix *m) {
+    lf_free(m->W);
+    lf_free(m->sigma);
+    lf_free(m->U);
+    lf_free(m->V);
+}
+
+/* ---- starts ---- */
+
+typedef struct started {
+    int64_t r;
+    float *A, *B;
+    double *product; /* scaling * B A, [out, in] */
+    lf_init_report report;
+} started;
+
+static const double SCALING = 1.7;
+
+static lf_init_input input_of(const matrix *m, const char *init, lf_position p, int64_t r) {
+    return (lf_init_input){.name = "layers.0.fc1",
+                           .W = m->W,
+                           .out = m->out,
+                           .in = m->in,
+                           .r = r,
+                           .scaling = SCALING,
+                           .position = p,
+                           .init = init,
+                           .seed = 3,
+                           .stream = 5};
+}
+
+static started start(const lf_init_input *in) {
+    started s = {.r = in->r,
+                 .A = lf_malloc((size_t)(in->r * in->in) * sizeof(float)),
+                 .B = lf_malloc((size_t)(in->out * in->r) * sizeof(float)),
+                 .product = lf_calloc((size_t)(in->out * in->in), sizeof(double))};
+    CHECK_OK(lf_init_find(in->init)->fill(in, s.A, s.B, &s.report, &err_));
+    for (int64_t o = 0; o < in->out; o++)
+        for (int64_t k = 0; k < in->r; k++)
+            for (int64_t j = 0; j < in->in; j++)
+                s.product[o * in->in + j] += in->scaling * (double)s.B[o * in->r + k] * (double)s.A[k * in->in + j];
+    return s;
+}
+
+static void end(started *s) {
+    lf_free(s->A);
+    lf_free(s->B);
+    lf_free(s->product);
+}
+
+/* |scaling B0 A0 - U_s Sigma_s V_s^T|_F / |block|_F over components s .. s+r-1 */
+static double distance(const matrix *m, const started *x, int64_t s) {
+    double error = 0, norm = 0;
+    for (int64_t i = 0; i < m->out; i++)
+        for (int64_t j = 0; j < m->in; j++) {
+            double block = 0;
+            for (int64_t k = s; k < s + x->r; k++) block += m->U[i * m->n + k] * m->sigma[k] * m->V[j * m->n + k];
+            error += pow(x->product[i * m->in + j] - block, 2);
+            norm += block * block;
+        }
+    return sqrt(error / norm);
+}
+
+static void test_blocks(void **state) {
+    (void)state;
+    static const struct {
+        int64_t out, in;
+        spectrum_fn spectrum;
+    } shapes[] = {{30, 18, falling}, {18, 30, falling}, {24, 24, falling},  {30, 18, graded},
+                  {24, 24, graded},  {20, 33, graded},  {32, 20, clustered}};
+    static const struct {
+        const char *init;
+        lf_position p;
+    } starts[] = {{"pissa", {LF_POSITION_FRACTION, 0.5}},      {"milora", {LF_POSITION_FRACTION, 0.5}},
+                  {"intermediate", {LF_POSITION_FRACTION, 0}}, {"intermediate", {LF_POSITION_FRACTION, 0.5}},
+                  {"intermediate", {LF_POSITION_FRACTION, 1}}, {"intermediate", {LF_POSITION_INDEX, 4}},
+                  {"intermediate", {LF_POSITION_ENERGY, 0.7}}};
+    const int64_t r = 4;
+    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
+        matrix m = make(shapes[i].out, shapes[i].in, shapes[i].spectrum);
+        for (size_t k = 0; k < sizeof starts / sizeof starts[0]; k++) {
+            int64_t s;
+            if (k < 2)
+                s = k == 0 ? 0 : m.n - r; /* PiSSA is the first block, MiLoRA the last, whatever the position */
+            else
+                CHECK_OK(lf_position_start(starts[k].p, m.n, r, m.sigma, "m", &s, &err_));
+            if (shapes[i].spectrum == clustered && s % 4)
+                continue; /* which of a cluster's are taken is not determined */
+            const lf_init_input in = input_of(&m, starts[k].init, starts[k].p, r);
+            started x = start(&in);
+            assert_int_equal(x.report.start, s);
+            assert_int_equal(x.report.n_dead, 0);
+            if (!(distance(&m, &x, s) <= 1e-4))
+                fail_msg("shape %zu, start %zu: distance %g", i, k, distance(&m, &x, s));
+            assert_true(fabs(x.report.sigma_first / m.sigma[s] - 1) < 1e-6 &&
+                        fabs(x.report.sigma_max / m.sigma[0] - 1) < 1e-6);
+            end(&x);
+        }
+        drop(&m);
+    }
+}
+
+/* A border through a cluster: any choice in it is right if taking it away leaves the rest of the spectrum. */
+static void test_cut_cluster(void **state) {
+    (void)state;
+    matrix m = make(32, 20, clustered);
+    const lf_init_input in = input_of(&m, "intermediate", (lf_position){LF_POSITION_INDEX, 6}, 4);
+    started x = start(&in);
+    float *rest = lf_malloc((size_t)(m.out * m.in) * sizeof *rest);
+    double sigma[20];
+    for (int64_t i = 0; i < m.out * m.in; i++) rest[i] = (float)((double)m.W[i] - x.product[i]);
+    CHECK_OK(lf_svd_values(rest, m.out, m.in, sigma, "rest", &err_));
+    for (int64_t k = 0; k < m.n; k++) {
+        const double expected = k < 6 ? m.sigma[k] : k < m.n - 4 ? m.sigma[k + 4] : 0;
+        if (fabs(sigma[k] - expected) > 1e-5)
+            fail_msg("component %lld: expected %g, got %g", (long long)k, expected, sigma[k]);
+    }
+    lf_free(rest);
+    end(&x);
+    drop(&m);
+}
+
+static bool same_bytes(const started *a, const started *b, const matrix *m) {
+    return memcmp(a->A, b->A, (size_t)(a->r * m->in) * sizeof(float)) == 0 &&
+           memcmp(a->B, b->B, (size_t)(m->out * a->r) * sizeof(float)) == 0;
+}
+
+static void test_ends_are_intermediate(void **state) {
+    (void)state;
+    matrix m = make(28, 20, falling);
+    for (int last = 0; last < 2; last++) {
+        const lf_init_input in = input_of(&m, last ? "milora" : "pissa", (lf_position){0}, 5),
+                            at = input_of(&m, "intermediate", (lf_position){LF_POSITION_FRACTION, last}, 5);
+        started x = start(&in), y = start(&at);
+        assert_true(same_bytes(&x, &y, &m));
+        end(&x);
+        end(&y);
+    }
+    drop(&m);
+}
+
+static void test_dead_components(void **state) {
+    (void)state;
+    matrix m = make(30, 16, deficient); /* rank 8 */
+    const lf_init_input last = input_of(&m, "milora", (lf_position){0}, 4),
+                        across = input_of(&m, "intermediate", (lf_position){LF_POSITION_INDEX, 6}, 4);
+    started x = start(&last), y = start(&across);
+    assert_int_equal(x.report.n_dead, 4);
+    for (int64_t i = 0; i < 4 * m.in; i++) assert_true(x.A[i] == 0);
+    for (int64_t i = 0; i < 4 * m.out; i++) assert_true(x.B[i] == 0);
+    assert_int_equal(y.report.n_dead, 2);
+    assert_true(distance(&m, &y, 6) <= 1e-4);
+    end(&x);
+    end(&y);
+    drop(&m);
+    m = make(12, 9, zero);
+    const lf_init_input in = input_of(&m, "slice_eqmag", (lf_position){LF_POSITION_FRACTION, 0.5}, 3);
+    x = start(&in);
+    assert_int_equal(x.report.n_dead, 3);
+    for (int64_t i = 0; i < 3 * m.in; i++) assert_true(x.A[i] == 0);
+    end(&x);
+    drop(&m);
+}
+
+static void test_equal_magnitude(void **state) {
+    (void)state;
+    static const spectrum_fn spectra[] = {falling, graded, deficient};
+    for (int i = 0; i < 3; i++)
+        for (int position = 0; position <= 2; position++) {
+            matrix m = make(26, 18, spectra[i]);
+            const lf_init_input in =
+                input_of(&m, "slice_eqmag", (lf_position){LF_POSITION_FRACTION, position / 2.0}, 4);
+            started x = start(&in);
+            double mean = 0, sigma[18];
+            for (int64_t k = 0; k < m.n; k++) mean += m.sigma[k] / (double)m.n;
+            float *product = lf_malloc((size_t)(m.out * m.in) * sizeof *product);
+            for (int64_t k = 0; k < m.out * m.in; k++) product[k] = (float)x.product[k];
+            CHECK_OK(lf_svd_values(product, m.out, m.in, sigma, "product", &err_));
+            assert_int_equal(x.report.n_dead, 0); /* also where sigma is dead: the directions are completed */
+            for (int64_t k = 0; k < m.n; k++)
+                if (fabs(sigma[k] - (k < 4 ? mean : 0)) > 1e-5 * mean)
+                    fail_msg("spectrum %d, position %d, component %lld: %g, mean %g", i, position, (long long)k,
+                             sigma[k], mean);
+            lf_free(product);
+            end(&x);
+            drop(&m);
+        }
+}
+
+/* Which component row k of A stands for: |A_k|^2 = sigma / scaling. */
+static int64_t component_of(const matrix *m, const started *x, int64_t k) {
+    double sigma = 0;
+    for (int64_t j = 0; j < m->in; j++) sigma += SCALING * (double)x->A[k * m->in + j] * (double)x->A[k * m->in + j];
+    for (int64_t i = 0; i < m->n; i++)
+        if (fabs(sigma - m->sigma[i]) < 1e-5) return i;
+    fail_msg("row %lld: %g is no singular value", (long long)k, sigma);
+    return -1;
+}
+
+static void test_random_components(void **state) {
+    (void)state;
+    matrix m = make(34, 30, falling);
+    lf_init_input in = input_of(&m, "slice_random", (lf_position){0}, 6);
+    int64_t drawn[30] = {0};
+    for (in.stream = 0; in.stream < 20; in.stream++) {
+        started x = start(&in), again = start(&in);
+        assert_true(same_bytes(&x, &again, &m)); /* seeded */
+        int64_t previous = -1;
+        for (int64_t k = 0; k < 6; k++) {
+            const int64_t c = component_of(&m, &x, k);
+            if (c <= previous)
+                fail_msg("component %lld after %lld: not sorted, or drawn twice", (long long)c, (long long)previous);
+            drawn[previous = c]++;
+        }
+        end(&x);
+        end(&again);
+    }
+    int distinct = 0;
+    for (int i = 0; i < 30; i++) distinct += drawn[i] > 0;
+    assert_true(distinct > 20); /* other modules draw others */
+    started x = start(&in);
+    in.seed++;
+    started y = start(&in);
+    assert_false(same_bytes(&x, &y, &m));
+    end(&x);
+    end(&y);
+    in.r = 30; /* all: the whole matrix */
+    x = start(&in);
+    assert_true(distance(&m, &x, 0) < 1e-4);
+    end(&x);
+    drop(&m);
+}
+
+static void test_randomized(void **state) {
+    (void)state;
+    matrix m = make(60, 45, graded);
+    const lf_init_input in = input_of(&m, "pissa_niter_4", (lf_position){0}, 6);
+    started x = start(&in), y = start(&in);
+    assert_true(distance(&m, &x, 0) < 1e-4);
+    assert_true(same_bytes(&x, &y, &m));
+    end(&x);
+    end(&y);
+    drop(&m);
+}
+
+static void test_plain(void **state) {
+    (void)state;
+    const int64_t in_size = 500, r = 8;
+    for (int i = 0; i < 2; i++) {
+        lf_init_input in = {.name = "m",
+                            .out = 6,
+                            .in = in_size,
+                            .r = r,
+                            .scaling = 1,
+                            .init = i ? "gaussian" : "kaiming",
+                            .seed = 1,
+                            .stream = 2};
+        float A[8 * 500], B[6 * 8], other[8 * 500];
+        lf_init_report report;
+        CHECK_OK(lf_init_find(in.init)->fill(&in, A, B, &report, &err_));
+        assert_int_equal(report.start, -1);
+        double squares = 0, mean = 0, largest = 0;
+        for (int64_t k = 0; k < r * in_size; k++) {
+            squares += (double)A[k] * (double)A[k];
+            mean += (double)A[k];
+            largest = fmax(largest, fabs((double)A[k]));
+        }
+        for (int k = 0; k < 48; k++) assert_true(B[k] == 0);
+        const double deviation = sqrt(squares / 4000), bound = 1 / sqrt(500.0),
+                     expected = i ? 1.0 / 8 : bound / sqrt(3);
+        assert_true(fabs(deviation / expected - 1) < 0.05 && fabs(mean / 4000) < 0.05 * expected);
+        assert_true(i ? largest > 3 * expected : largest <= bound && largest > 0.99 * bound);
+        in.stream++;
+        CHECK_OK(lf_init_find(in.init)->fill(&in, other, B, &report, &err_));
+        assert_memory_not_equal(A, other, sizeof A);
+    }
+}
+
+static void test_names(void **state) {
+    (void)state;
+    static const char *const none[] = {
+        "",      "Pissa", "pissa_niter_", "pissa_niter_x", "pissa_niter_0", "pissa_niter_4x", "pissa_niter_1000",
+        "slice", "true"};
+    for (size_t i = 0; i < sizeof none / sizeof none[0]; i++) assert_null(lf_init_find(none[i]));
+    assert_string_equal(lf_init_find("pissa_niter_16")->name, "pissa_niter_");
+    assert_false(lf_init_find("kaiming")->residual);
+    assert_true(lf_init_find("milora")->residual);
+}
+
+static void test_refusals(void **state) {
+    (void)state;
+    matrix m = make(12, 9, falling);
+    float A[1000], B[1000];
+    lf_init_report report;
+    lf_init_input in = input_of(&m, "pissa", (lf_position){0}, 10);
+    CHECK_FAILS(LF_EUSAGE, lf_init_find(in.init)->fill(&in, A, B, &report, &err_), "layers.0.fc1", "r = 10",
+                "9 components", "rank_pattern");
+    in = input_of(&m, "intermediate", (lf_position){LF_POSITION_INDEX, 7}, 3);
+    CHECK_FAILS(LF_EUSAGE, lf_init_find(in.init)->fill(&in, A, B, &report, &err_), "layers.0.fc1", "index 7",
+                "6 at the latest");
+    m.W[17] = NAN;
+    static const char *const inits[] = {"pissa", "pissa_niter_2", "milora", "slice_random", "slice_eqmag"};
+    for (int i = 0; i < 5; i++) {
+        in = input_of(&m, inits[i], (lf_position){0}, 3);
+        CHECK_FAILS(LF_ENUMERIC, lf_init_find(in.init)->fill(&in, A, B, &report, &err_), "layers.0.fc1");
+    }
+    drop(&m);
+}
+
+/* scaling * B0 A0 as PEFT's pissa_init has it (scripts/make-golden-pissa.py). */
+static void test_golden_pissa(void **state) {
+    (void)state;
+    static const char *const names[] = {"tall", "wide", "square"};
+    lf_safetensors *st;
+    CHECK_OK(lf_safetensors_open(&st, LF_TEST_DIR "/golden/pissa.safetensors", &err_));
+    for (int i = 0; i < 3; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "%s.W", names[i]);
+        const lf_st_tensor *W = lf_safetensors_find(st, name);
+        snprintf(name, sizeof name, "%s.product", names[i]);
+        const lf_st_tensor *product = lf_safetensors_find(st, name);
+        snprintf(name, sizeof name, "%s.r_alpha", names[i]);
+        const lf_st_tensor *r_alpha = lf_safetensors_find(st, name);
+        assert_true(W && product && r_alpha);
+        float numbers[2], *weight = lf_malloc((size_t)W->numel * sizeof *weight),
+                          *expected = lf_malloc((size_t)W->numel * sizeof *expected);
+        lf_to_f32(numbers, r_alpha->data, r_alpha->dtype, 2);
+        lf_to_f32(weight, W->data, W->dtype, W->numel);
+        lf_to_f32(expected, product->data, product->dtype, W->numel);
+        const lf_init_input in = {.name = names[i],
+                                  .W = weight,
+                                  .out = W->shape[0],
+                                  .in = W->shape[1],
+                                  .r = (int64_t)numbers[0],
+                                  .scaling = (double)numbers[1] / (double)numbers[0],
+                                  .init = "pissa"};
+        started x = start(&in);
+        double error = 0, norm = 0;
+        for (int64_t k = 0; k < W->numel; k++) {
+            error += pow(x.product[k] - (double)expected[k], 2);
+            norm += pow((double)expected[k], 2);
+        }
+        if (!(sqrt(error / norm) <= 1e-4)) fail_msg("%s: distance %g", names[i], sqrt(error / norm));
+        end(&x);
+        lf_free(weight);
+        lf_free(expected);
+    }
+    lf_safetensors_close(st);
+}
+
+static int teardown(void **state) {
+    (void)state;
+    return lf_alloc_live() != 0;
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_positions),
+        cmocka_unit_test(test_blocks),
+        cmocka_unit_test(test_cut_cluster),
+        cmocka_unit_test(test_ends_are_intermediate),
+        cmocka_unit_test(test_dead_components),
+        cmocka_unit_test(test_equal_magnitude),
+        cmocka_unit_test(test_random_components),
+        cmocka_unit_test(test_randomized),
+        cmocka_unit_test(test_plain),
+        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_golden_pissa),
+    };
+    return cmocka_run_group_tests(tests, NULL, teardown);
+}
