@@ -65,7 +65,8 @@ typedef struct lf_loader lf_loader;
 lf_status lf_loader_new(lf_loader **out, const lf_dataset *d, const lf_loader_opts *opts, lf_err *err);
 void lf_loader_free(lf_loader *l); /* stops the threads */
 /* The next batch in order, valid until the next call; *out = NULL at the end. Batches do not depend on the number of
- * workers. A failure is returned in the place of the batch it belongs to, and by every call from then on. All buffers are allocated in lf_loader_new; decoding itself may use the heap. */
+ * workers. A failure is returned in the place of the batch it belongs to, and by every call from then on. All buffers
+ * are allocated in lf_loader_new; decoding itself may use the heap. */
 lf_status lf_loader_next(lf_loader *l, const lf_batch **out, lf_err *err);
 int64_t lf_loader_batches_per_epoch(const lf_loader *l);
 int64_t lf_loader_skipped(const lf_loader *l);
