@@ -1,5 +1,5 @@
 /* What a model knows: accuracy on a data set, and what it forgot of its base task. All metrics stream: memory does not grow
- * with the data set, but for the base model's log-probabilities (N x classes floats) that forgetting compares with. */
+ * with the data set, but for the base model's logits (N x classes floats) that forgetting compares with. */
 #ifndef LF_EVAL_EVAL_H
 #define LF_EVAL_EVAL_H
 
@@ -11,7 +11,9 @@ typedef struct lf_eval_opts {
     int64_t batch_size, workers;
     bool skip_bad_images;
     const lf_image_processor *processor;
-    const char *what; /* of the progress line: "evaluate"; "" for none */
+    const char *what;     /* of the progress line: "evaluate"; "" for none */
+    int64_t knn_samples;  /* most features that the nearest neighbours are searched in; 0: 2000 */
+    bool interruptible;   /* stop with LF_EINTERRUPTED after lf_interrupt; training lets an evaluation end first */
 } lf_eval_opts;
 
 typedef struct lf_accuracy {
@@ -25,7 +27,9 @@ typedef lf_status (*lf_eval_visit)(void *context, const lf_batch *batch, const f
                                    lf_err *err);
 
 /* Forward passes (no gradient, no dropout) over all of d with `head`; adapters as nn.lora_on says. visit may be NULL; labels
- * below 0 (unlabelled) count in `count` only. The graph's steps are used and forgotten. */
+ * below 0 (unlabelled) count in `count` only; without any label accuracy and loss are NAN. The graph's steps are used and
+ * forgotten. LF_EDATA for a head without weights or a label that it lacks; LF_EDIVERGED, naming the example, for logits
+ * that are not finite. */
 lf_status lf_evaluate(lf_accuracy *out, lf_model *m, lf_graph *g, lf_module *head, const lf_dataset *d, const lf_eval_opts *opts,
                       lf_eval_visit visit, void *context, lf_err *err);
 
@@ -35,12 +39,13 @@ typedef struct lf_base_score {
     double accuracy, loss; /* of the labels */
     double ce;             /* E[ -sum_v p_base log p_tuned ] (arXiv 2401.05605) */
     double kl;             /* ce - entropy of p_base */
-    double knn;            /* weighted k-NN on features, k = 20, votes exp(cos / 0.07), leave-one-out within this data; NAN if off */
+    double knn;            /* weighted k-NN on features, k = 20, votes exp(cos / 0.07), leave-one-out; NAN if off */
+    int64_t knn_count;     /* examples that it was done on: at most knn_samples, evenly spread over the data set */
 } lf_base_score;
 
 typedef struct lf_forgetting lf_forgetting;
-/* Measures the untouched base (adapters off, base head) and keeps its log-probabilities. d is borrowed. The labels of d must
- * be the base's: open it with class_names = base_id2label (see lf_open_base_data). LF_EDATA if the model has no head. */
+/* Measures the untouched base (adapters off, base head) and keeps its logits. d is borrowed. The labels of d must
+ * be the base's: open it with lf_open_labelled over base_id2label. LF_EDATA if the model has no head. */
 lf_status lf_forgetting_new(lf_forgetting **out, lf_model *m, lf_graph *g, const lf_dataset *d, const lf_eval_opts *opts,
                             bool with_knn, lf_err *err);
 void lf_forgetting_free(lf_forgetting *f);
