@@ -1,0 +1,200 @@
+/* The verb `bench`: how fast and how large a training step (or inference) is, with random pictures and labels, so that
+ * config.json and weights are all it needs. The calls of a step are those of a training run. */
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "tools/common.h"
+
+enum { NEW_LABELS = 100 }; /* of the head that a model without one gets */
+enum { STREAM_PIXELS, STREAM_LABELS };
+
+typedef struct bench {
+    const lf_config *cfg;
+    int threads;
+    bool inference;
+    int64_t batch, steps, warmup;
+    const lf_kernels *k;
+    lf_model *m;
+    lf_adapter *adapter;
+    lf_graph *g;
+    float *pixels;
+    int32_t *labels;
+    lf_trainable *trained;
+    int64_t n_trained, numbers; /* numbers: trained */
+    float *moments;             /* AdamW's two, one after the other */
+    double *seconds;            /* of the timed steps, sorted at the end */
+} bench;
+
+static lf_status make_head(bench *b, lf_err *err) {
+    if (b->m->base_head) return lf_model_train_head(b->m, err);
+    char text[NEW_LABELS][16];
+    const char *names[NEW_LABELS];
+    for (int i = 0; i < NEW_LABELS; i++) {
+        snprintf(text[i], sizeof text[i], "LABEL_%d", i);
+        names[i] = text[i];
+    }
+    return lf_model_new_head(b->m, NEW_LABELS, names, (uint64_t)lf_cfg_i64(b->cfg, "seed"), err);
+}
+
+static lf_status attach_adapter(bench *b, lf_err *err) {
+    lf_adapter_opts o;
+    lf_status rc;
+    if ((rc = lf_adapter_opts_read(&o, b->cfg, err)) || (rc = lf_adapter_new(&b->adapter, &b->m->nn, &o, err)) ||
+        (rc = lf_nn_trainables(&b->m->nn, &b->trained, &b->n_trained, err)))
+        return rc;
+    for (int64_t i = 0; i < b->n_trained; i++) b->numbers += b->trained[i].tensor->numel;
+    return LF_OK;
+}
+
+static lf_status make_batch(bench *b, lf_err *err) {
+    const lf_model *m = b->m;
+    const uint64_t seed = (uint64_t)lf_cfg_i64(b->cfg, "seed");
+    const lf_rng_key pixels = lf_rng_make(seed, LF_RNG_TEST, STREAM_PIXELS), labels = lf_rng_make(seed, LF_RNG_TEST, STREAM_LABELS);
+    const int64_t n = b->batch * m->channels * m->image_h * m->image_w;
+    b->pixels = lf_aligned_alloc((size_t)n * sizeof *b->pixels);
+    b->labels = lf_calloc((size_t)b->batch, sizeof *b->labels);
+    b->seconds = lf_calloc((size_t)b->steps, sizeof *b->seconds);
+    if (!b->inference) b->moments = lf_aligned_alloc(2 * (size_t)b->numbers * sizeof *b->moments);
+    if (!b->pixels || !b->labels || !b->seconds || (!b->inference && !b->moments))
+        return lf_fail(err, LF_ENOMEM, "out of memory for a batch of %" PRId64 "; try a smaller one", b->batch);
+    if (b->moments) memset(b->moments, 0, 2 * (size_t)b->numbers * sizeof *b->moments);
+    for (int64_t i = 0; i < n; i++) b->pixels[i] = (float)lf_rng_normal(pixels, (uint64_t)i);
+    for (int64_t i = 0; i < b->batch; i++) b->labels[i] = (int32_t)lf_rng_below(labels, (uint64_t)i, (uint64_t)m->num_labels);
+    return LF_OK;
+}
+
+static lf_status set_up(bench *b, lf_err *err) {
+    lf_status rc;
+    if (lf_cfg_i64(b->cfg, "seq") > 0)
+        return lf_cfg_fail(b->cfg, "seq", err, "is for language models; pictures have no length, leave it out");
+    if ((rc = lf_kernels_select(&b->k, err)) ||
+        (rc = lf_model_open(&b->m, lf_cfg_str(b->cfg, "model"), b->k, LF_LOAD_FROZEN, err)) || (rc = make_head(b, err)) ||
+        (rc = attach_adapter(b, err)) || (rc = make_batch(b, err)))
+        return rc;
+    b->g = lf_graph_new(b->k, (uint64_t)lf_cfg_i64(b->cfg, "seed"));
+    return b->g ? LF_OK : lf_fail(err, LF_ENOMEM, "out of memory");
+}
+
+/* ---- one step ---- */
+
+static void clear_gradients(const bench *b) {
+    for (int64_t i = 0; i < b->n_trained; i++) b->k->fill(b->trained[i].tensor->grad, 0, b->trained[i].tensor->numel);
+}
+
+static void adamw(const bench *b, int64_t step) {
+    const lf_adamw_step a = {.learning_rate = 1e-4, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .gradient_scale = 1,
+                             .correction1 = 1 - pow(0.9, (double)(step + 1)), .correction2 = 1 - pow(0.999, (double)(step + 1))};
+    float *m = b->moments, *v = b->moments + b->numbers;
+    for (int64_t i = 0; i < b->n_trained; i++) {
+        const lf_tensor *t = b->trained[i].tensor;
+        b->k->adamw(t->data, m, v, t->grad, t->numel, &a);
+        m += t->numel;
+        v += t->numel;
+    }
+}
+
+static lf_status one_step(const bench *b, int64_t step, lf_err *err) {
+    lf_graph *g = b->g;
+    const lf_model_input in = {b->batch, b->pixels};
+    lf_graph_begin(g, !b->inference, !b->inference, (uint64_t)step);
+    if (!b->inference) clear_gradients(b);
+    lf_tensor *features = lf_model_features(b->m, g, &in);
+    lf_tensor *logits = lf_model_logits(b->m, g, b->m->head, features);
+    lf_done(g, features);
+    if (b->inference) return lf_graph_status(g, err);
+    lf_tensor *loss = lf_cross_entropy(g, logits, b->labels, (double)b->batch, 0);
+    lf_status rc = lf_graph_status(g, err);
+    if (rc || (rc = lf_graph_backward(g, loss, 1, err))) return rc;
+    adamw(b, step);
+    return LF_OK;
+}
+
+static int by_size(const void *x, const void *y) {
+    const double a = *(const double *)x, b = *(const double *)y;
+    return (a > b) - (a < b);
+}
+
+static lf_status time_steps(bench *b, lf_err *err) {
+    const int64_t total = b->warmup + b->steps;
+    lf_progress bar;
+    lf_progress_begin(&bar, b->inference ? "bench, inference" : "bench, training", total);
+    lf_status rc = LF_OK;
+    for (int64_t i = 0; i < total && !rc; i++) {
+        const double began = lf_now();
+        rc = one_step(b, i, err);
+        if (i >= b->warmup) b->seconds[i - b->warmup] = lf_now() - began;
+        lf_progress_update(&bar, i + 1, "");
+        if (!rc && lf_interrupted() && i + 1 < total)
+            rc = lf_fail(err, LF_EINTERRUPTED, "interrupted after step %lld of %lld", (long long)i + 1, (long long)total);
+    }
+    lf_progress_end(&bar, "");
+    qsort(b->seconds, (size_t)b->steps, sizeof *b->seconds, by_size);
+    return rc;
+}
+
+/* ---- results ---- */
+
+static double median(const double *sorted, int64_t n) { return (sorted[(n - 1) / 2] + sorted[n / 2]) / 2; }
+
+static lf_status print_results(const bench *b, FILE *out, lf_err *err) {
+    const double step = median(b->seconds, b->steps), init = lf_adapter_init_seconds(b->adapter);
+    const struct { const char *name, *format, *unit; double value; } numbers[] = {
+        {"items_per_second", "%.2f", "", (double)b->batch / step},
+        {"step_seconds", "%.4f", " (median)", step},
+        {"step_seconds_min", "%.4f", "", b->seconds[0]},
+        {"step_seconds_max", "%.4f", "", b->seconds[b->steps - 1]},
+        {"init_seconds", "%.3f", "", init},
+        {"peak_rss_mb", "%.0f", "", lf_peak_rss_mb()},
+        {"trainable_parameters", "%.0f", "", (double)b->numbers},
+        {"batch", "%.0f", "", (double)b->batch},
+        {"steps", "%.0f", "", (double)b->steps},
+        {"warmup", "%.0f", "", (double)b->warmup},
+        {"r", "%.0f", "", (double)lf_cfg_i64(b->cfg, "r")},
+        {"threads", "%.0f", "", (double)b->threads},
+    };
+    const struct { const char *name, *value; } words[] = {
+        {"mode", b->inference ? "inference" : "training"}, {"model", lf_cfg_str(b->cfg, "model")},
+        {"precision", lf_cfg_str(b->cfg, "precision")}, {"kernels", b->k->name}};
+    const bool json = lf_cfg_bool(b->cfg, "json");
+    cJSON *o = json ? cJSON_CreateObject() : NULL;
+    bool ok = true;
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers && ok; i++) {
+        if (json) {
+            ok = lf_put_number(o, numbers[i].name, numbers[i].value);
+            continue;
+        }
+        char text[32];
+        snprintf(text, sizeof text, numbers[i].format, numbers[i].value);
+        fprintf(out, "%-22s %12s%s\n", numbers[i].name, text, numbers[i].unit);
+    }
+    for (size_t i = 0; i < sizeof words / sizeof *words && ok; i++) {
+        if (json) ok = lf_put_string(o, words[i].name, words[i].value);
+        else fprintf(out, "%-22s %12s\n", words[i].name, words[i].value);
+    }
+    const cJSON *start = lf_cfg_json(b->cfg, "init_lora_weights");
+    if (json && ok) ok = lf_put(o, "init_lora_weights", cJSON_Duplicate(start, true));
+    if (!json) return LF_OK;
+    if (ok) return lf_print_json(out, o, err);
+    cJSON_Delete(o);
+    return lf_fail(err, LF_ENOMEM, "out of memory for the results");
+}
+
+lf_status lf_bench(const lf_config *cfg, FILE *out, lf_err *err) {
+    bench b = {.cfg = cfg, .threads = lf_threads_set((int)lf_cfg_i64(cfg, "threads")), .inference = lf_cfg_bool(cfg, "eval"),
+               .batch = lf_cfg_i64(cfg, "batch"), .steps = lf_cfg_i64(cfg, "steps"), .warmup = lf_cfg_i64(cfg, "warmup")};
+    lf_status rc;
+    if (!(rc = set_up(&b, err)) && !(rc = time_steps(&b, err))) rc = print_results(&b, out, err);
+    lf_graph_free(b.g);
+    lf_adapter_free(b.adapter);
+    lf_model_free(b.m);
+    lf_aligned_free(b.pixels);
+    lf_aligned_free(b.moments);
+    lf_free(b.labels);
+    lf_free(b.seconds);
+    return rc;
+}

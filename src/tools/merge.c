@@ -1,0 +1,161 @@
+/* The verb `merge`: the model with an adapter in its weights, as a Hugging Face directory. Weights stream from file to
+ * file one at a time, and the folder appears whole or not at all. */
+#define _XOPEN_SOURCE 700
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "tools/common.h"
+
+/* ---- where to ---- */
+
+/* Is `inner` the folder `outer` or below it, through whatever links? Both exist. */
+static bool is_within(const char *inner, const char *outer) {
+    char *a = realpath(inner, NULL), *b = realpath(outer, NULL);
+    const size_t n = b ? strlen(b) : 0;
+    const bool yes = a && b && strncmp(a, b, n) == 0 && (a[n] == 0 || a[n] == '/' || n == 1);
+    free(a); /* realpath's, not ours */
+    free(b);
+    return yes;
+}
+
+static bool holds(const char *dir, const char *name) {
+    char *path = lf_path_join(dir, name);
+    const bool yes = path && lf_is_file(path);
+    lf_free(path);
+    return yes;
+}
+
+/* The output folder is replaced as a whole, so it must be new, empty, or a model; never the inputs. */
+static lf_status check_output(const lf_config *cfg, const char *dir, lf_err *err) {
+    static const char *const inputs[] = {"model", "adapter"};
+    if (lf_is_file(dir)) return lf_cfg_fail(cfg, "output_dir", err, "'%s' is a file, expected a folder", dir);
+    if (!lf_is_dir(dir)) return LF_OK;
+    for (size_t i = 0; i < sizeof inputs / sizeof *inputs; i++) {
+        const char *input = lf_cfg_str(cfg, inputs[i]);
+        if (input && is_within(input, dir))
+            return lf_cfg_fail(cfg, "output_dir", err, "'%s' holds the %s '%s', which is read; choose another", dir, inputs[i],
+                               input);
+    }
+    char **names;
+    size_t count;
+    const lf_status rc = lf_list_dir(&names, &count, dir, err);
+    if (rc) return rc;
+    lf_free(names);
+    if (count == 0) return LF_OK;
+    if (!lf_cfg_bool(cfg, "overwrite_output_dir"))
+        return lf_cfg_fail(cfg, "output_dir", err, "'%s' is not empty; choose another, or set overwrite_output_dir", dir);
+    if (holds(dir, "config.json") && holds(dir, "model.safetensors")) return LF_OK;
+    return lf_cfg_fail(cfg, "output_dir", err, "'%s' would be replaced, but is not a model (config.json, model.safetensors)",
+                       dir);
+}
+
+/* Beside the output, for the rename. */
+static char *path_aside(const char *dir) {
+    size_t n = strlen(dir);
+    while (n > 1 && dir[n - 1] == '/') n--;
+    return lf_format("%.*s.tmp-%ld", (int)n, dir, (long)getpid());
+}
+
+/* ---- what ---- */
+
+typedef struct merging {
+    const lf_nn *nn;
+    float *before; /* of one weight */
+    int64_t room, modules;
+    double largest; /* |delta| */
+    const char *where;
+} merging;
+
+static lf_status merge_one(void *context, const lf_module *m, float *W, lf_err *err) {
+    merging *me = context;
+    const int64_t n = m->out * m->in;
+    if (!m->lora) return LF_OK;
+    if (n > me->room) {
+        lf_aligned_free(me->before);
+        me->before = lf_aligned_alloc((size_t)n * sizeof *me->before);
+        me->room = me->before ? n : 0;
+        if (!me->before) return lf_fail(err, LF_ENOMEM, "%s: out of memory for merging its adapter", m->name);
+    }
+    memcpy(me->before, W, (size_t)n * sizeof *W);
+    const lf_status rc = lf_adapter_merge(me->nn, m, W, err);
+    if (rc) return rc;
+    me->modules++;
+    for (int64_t i = 0; i < n; i++) {
+        const double delta = fabs((double)W[i] - (double)me->before[i]);
+        if (!isfinite(delta)) return lf_fail(err, LF_EDATA, "%s: the merged weight is not finite", m->name);
+        if (delta <= me->largest && me->where) continue;
+        me->largest = delta;
+        me->where = m->name;
+    }
+    return LF_OK;
+}
+
+static lf_dtype asked_dtype(const lf_config *cfg) {
+    static const struct { const char *name; lf_dtype dtype; } dtypes[] = {
+        {"fp32", LF_F32}, {"bf16", LF_BF16}, {"fp16", LF_F16}};
+    const char *name = lf_cfg_str(cfg, "save_dtype");
+    for (size_t i = 0; name && i < sizeof dtypes / sizeof *dtypes; i++)
+        if (strcmp(dtypes[i].name, name) == 0) return dtypes[i].dtype;
+    return LF_N_DTYPES; /* as the model has them */
+}
+
+static lf_status copy_processor(const char *from_dir, const char *to_dir, lf_err *err) {
+    static const char name[] = "preprocessor_config.json";
+    if (!holds(from_dir, name)) return LF_OK;
+    char *from = lf_path_join(from_dir, name), *to = lf_path_join(to_dir, name), *text = NULL;
+    size_t size;
+    lf_status rc = from && to ? lf_file_read(&text, &size, from, err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", to_dir);
+    if (!rc) rc = lf_file_write(to, text, size, err);
+    lf_free(text);
+    lf_free(to);
+    lf_free(from);
+    return rc;
+}
+
+static lf_status write_model(lf_opened *o, const lf_config *cfg, const char *dir, merging *me, lf_err *err) {
+    char *aside = path_aside(dir);
+    lf_status rc = aside ? LF_OK : lf_fail(err, LF_ENOMEM, "%s: out of memory", dir);
+    if (!rc && !(rc = lf_model_write(o->model, aside, asked_dtype(cfg), merge_one, me, err)) &&
+        !(rc = copy_processor(o->model->path, aside, err)))
+        rc = lf_replace_dir(aside, dir, err);
+    if (rc && aside) lf_remove_tree(aside, NULL);
+    lf_free(aside);
+    return rc;
+}
+
+static lf_status print_merged(const merging *me, const lf_config *cfg, const char *dir, FILE *out, lf_err *err) {
+    if (!lf_cfg_bool(cfg, "json")) {
+        if (me->modules)
+            fprintf(out, "%s: %lld weights changed, most by %.3g (%s)\n", dir, (long long)me->modules, me->largest, me->where);
+        else
+            fprintf(out, "%s: no weight changed but the head's; the adapter holds no LoRA\n", dir);
+        return LF_OK;
+    }
+    cJSON *o = cJSON_CreateObject();
+    if (lf_put_string(o, "output_dir", dir) && lf_put_number(o, "merged_modules", (double)me->modules) &&
+        lf_put_number(o, "max_abs_delta", me->largest) && lf_put_string(o, "max_abs_delta_module", me->where))
+        return lf_print_json(out, o, err);
+    cJSON_Delete(o);
+    return lf_fail(err, LF_ENOMEM, "out of memory for the results");
+}
+
+lf_status lf_merge(const lf_config *cfg, FILE *out, lf_err *err) {
+    const char *dir = lf_cfg_str(cfg, "output_dir");
+    if (!dir) return lf_fail(err, LF_EUSAGE, "key 'output_dir' is required; write --output_dir DIR");
+    lf_opened o = {0};
+    merging me = {0};
+    lf_status rc;
+    if (!(rc = check_output(cfg, dir, err)) && !(rc = lf_opened_open(&o, cfg, LF_LOAD_NOTHING, err))) {
+        me.nn = &o.model->nn;
+        if (!(rc = write_model(&o, cfg, dir, &me, err))) rc = print_merged(&me, cfg, dir, out, err);
+    }
+    lf_aligned_free(me.before);
+    lf_opened_close(&o);
+    return rc;
+}

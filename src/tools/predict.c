@@ -1,0 +1,193 @@
+/* The verb `predict`: pictures without labels to classes and probabilities. All are kept (a few numbers a picture) and
+ * written at the end, so that there is a whole result or none. */
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "eval/eval_internal.h"
+#include "tools/common.h"
+
+typedef struct guess {
+    int32_t label;
+    float probability;
+} guess;
+
+typedef struct predictions {
+    const lf_dataset *d;
+    const char **names;
+    int64_t top_k, count, skipped;
+    int64_t *indices; /* [count] into d */
+    guess *guesses;   /* [count, top_k], most probable first */
+} predictions;
+
+/* The top_k largest, the first of equals before the others. */
+static void choose(guess *top, int64_t top_k, const float *logits, int64_t V) {
+    const double lse = lf_log_sum_exp(logits, V);
+    int64_t n = 0;
+    for (int32_t v = 0; v < V; v++) {
+        if (n == top_k && !(logits[v] > logits[top[n - 1].label])) continue;
+        int64_t at = n < top_k ? n++ : n - 1;
+        for (; at > 0 && logits[v] > logits[top[at - 1].label]; at--) top[at] = top[at - 1];
+        top[at].label = v;
+    }
+    for (int64_t i = 0; i < n; i++) top[i].probability = (float)exp((double)logits[top[i].label] - lse);
+}
+
+static lf_status visit(void *context, const lf_batch *b, const float *features, const float *logits, int64_t V,
+                       lf_err *err) {
+    (void)features;
+    (void)err;
+    predictions *p = context;
+    for (int64_t i = 0; i < b->B; i++, p->count++) {
+        p->indices[p->count] = b->indices[i];
+        choose(p->guesses + p->count * p->top_k, p->top_k, logits + i * V, V);
+    }
+    return LF_OK;
+}
+
+/* ---- writing ---- */
+
+enum { NAME = 4352 }; /* PATH_MAX and an index */
+
+static cJSON *to_json(const predictions *p, int64_t i) {
+    char name[NAME];
+    const guess *top = p->guesses + i * p->top_k;
+    cJSON *o = cJSON_CreateObject(), *list = p->top_k > 1 ? cJSON_CreateArray() : NULL;
+    bool ok = lf_put_string(o, "file", lf_dataset_example_name(p->d, p->indices[i], name, sizeof name)) &&
+              lf_put_string(o, "label", p->names[top->label]) &&
+              lf_put_number(o, "probability", (double)top->probability) && (list || p->top_k == 1);
+    for (int64_t k = 0; ok && list && k < p->top_k; k++) {
+        cJSON *one = cJSON_CreateObject();
+        ok = lf_put_string(one, "label", p->names[top[k].label]) &&
+             lf_put_number(one, "probability", (double)top[k].probability);
+        if (!cJSON_AddItemToArray(list, one)) {
+            cJSON_Delete(one);
+            ok = false;
+        }
+    }
+    if (list && !lf_put(o, "top_k", list)) ok = false;
+    if (ok) return o;
+    cJSON_Delete(o);
+    return NULL;
+}
+
+static lf_status write_jsonl(const predictions *p, FILE *f, lf_err *err) {
+    lf_status rc = LF_OK;
+    for (int64_t i = 0; i < p->count && !rc; i++) rc = lf_print_json(f, to_json(p, i), err);
+    return rc;
+}
+
+/* RFC 4180: quoted where there is a comma, a quote or a line break. */
+static void csv_text(FILE *f, const char *s) {
+    if (!strpbrk(s, ",\"\r\n")) {
+        fputs(s, f);
+        return;
+    }
+    fputc('"', f);
+    for (; *s; s++) {
+        if (*s == '"') fputc('"', f);
+        fputc(*s, f);
+    }
+    fputc('"', f);
+}
+
+static lf_status write_csv(const predictions *p, FILE *f, lf_err *err) {
+    (void)err;
+    char name[NAME];
+    fputs("file,label,probability", f);
+    for (int64_t k = 1; k < p->top_k; k++) fprintf(f, ",label_%" PRId64 ",probability_%" PRId64, k + 1, k + 1);
+    fputc('\n', f);
+    for (int64_t i = 0; i < p->count; i++) {
+        csv_text(f, lf_dataset_example_name(p->d, p->indices[i], name, sizeof name));
+        for (int64_t k = 0; k < p->top_k; k++) {
+            const guess *g = &p->guesses[i * p->top_k + k];
+            fputc(',', f);
+            csv_text(f, p->names[g->label]);
+            fprintf(f, ",%.6g", (double)g->probability);
+        }
+        fputc('\n', f);
+    }
+    return LF_OK;
+}
+
+static lf_status write_lines(const predictions *p, const char *format, FILE *f, lf_err *err) {
+    return strcmp(format, "csv") == 0 ? write_csv(p, f, err) : write_jsonl(p, f, err);
+}
+
+static lf_status write_file(const predictions *p, const char *format, const char *path, lf_err *err) {
+    lf_atomic_file file;
+    lf_status rc = lf_atomic_open(&file, path, err);
+    if (rc) return rc;
+    if (!(rc = write_lines(p, format, file.f, err))) return lf_atomic_commit(&file, err);
+    lf_atomic_abort(&file);
+    return rc;
+}
+
+/* With `json`: one object, that holds the predictions or names the file that does. */
+static lf_status print_object(const predictions *p, const char *path, FILE *out, lf_err *err) {
+    cJSON *o = cJSON_CreateObject(), *list = path ? NULL : cJSON_CreateArray();
+    bool ok = lf_put_number(o, "count", (double)p->count) && lf_put_number(o, "skipped", (double)p->skipped);
+    if (path) ok = ok && lf_put_string(o, "output_file", path);
+    for (int64_t i = 0; list && ok && i < p->count; i++) {
+        cJSON *one = to_json(p, i);
+        if (!(ok = one && cJSON_AddItemToArray(list, one))) cJSON_Delete(one);
+    }
+    if (!path && !lf_put(o, "predictions", list)) ok = false;
+    if (ok) return lf_print_json(out, o, err);
+    cJSON_Delete(o);
+    return lf_fail(err, LF_ENOMEM, "out of memory for the predictions");
+}
+
+static lf_status deliver(const predictions *p, const lf_config *cfg, FILE *out, lf_err *err) {
+    const char *const path = lf_cfg_str(cfg, "output_file"), *const format = lf_cfg_str(cfg, "output");
+    if (path) {
+        const lf_status rc = write_file(p, format, path, err);
+        if (rc) return rc;
+        lf_info("%lld predictions are in %s", (long long)p->count, path);
+    }
+    if (lf_cfg_bool(cfg, "json")) return print_object(p, path, out, err);
+    return path ? LF_OK : write_lines(p, format, out, err);
+}
+
+/* ---- the verb ---- */
+
+static lf_status allocate(predictions *p, lf_err *err) {
+    const size_t n = (size_t)lf_dataset_count(p->d);
+    uint64_t all;
+    p->indices = lf_calloc(n, sizeof *p->indices);
+    p->guesses = lf_mul_overflow(n, (uint64_t)p->top_k, &all) ? NULL : lf_calloc((size_t)all, sizeof *p->guesses);
+    return p->indices && p->guesses ? LF_OK : lf_fail(err, LF_ENOMEM, "out of memory for %zu predictions", n);
+}
+
+lf_status lf_predict(const lf_config *cfg, FILE *out, lf_err *err) {
+    const lf_dataset_opts data = {.spec = lf_cfg_json(cfg, "data"), .key = "data", .unlabelled = true,
+                                  .max_samples = lf_cfg_i64(cfg, "max_samples")};
+    if (!data.spec) return lf_fail(err, LF_EUSAGE, "key 'data' is required; write --data PATH");
+    lf_opened o = {0};
+    lf_dataset *d = NULL;
+    predictions p = {.top_k = lf_cfg_i64(cfg, "top_k")};
+    lf_image_processor processor;
+    const lf_eval_opts opts = lf_eval_opts_read(cfg, &processor, "predict");
+    lf_module *head;
+    lf_accuracy a;
+    lf_status rc;
+    if ((rc = lf_opened_open(&o, cfg, LF_LOAD_FROZEN, err)) || (rc = lf_processor_for(&processor, o.model, err)) ||
+        (rc = lf_opened_head(&o, cfg, "predict", &head, &p.names, err)) || (rc = lf_dataset_open(&d, &data, err)))
+        goto out;
+    p.d = d;
+    if (p.top_k > head->out) p.top_k = head->out;
+    if ((rc = allocate(&p, err)) || (rc = lf_evaluate(&a, o.model, o.g, head, d, &opts, visit, &p, err))) goto out;
+    p.skipped = a.skipped;
+    if (a.skipped) lf_warn("%lld pictures could not be read and were left out", (long long)a.skipped);
+    rc = deliver(&p, cfg, out, err);
+out:
+    lf_free(p.indices);
+    lf_free(p.guesses);
+    lf_dataset_free(d);
+    lf_opened_close(&o);
+    return rc;
+}
