@@ -1,0 +1,103 @@
+#!/usr/bin/env python3
+"""Checks by transformers and PEFT what lora-ft wrote. Needs torch, transformers, peft; the tests do not run it.
+
+usage: check-with-peft.py LORA_FT MODEL ADAPTER DATA
+  LORA_FT  the program        MODEL    a base model's folder
+  ADAPTER  a trained adapter  DATA     an image folder (class per subfolder) to compare logits on (all of it)
+
+1. The adapter loads in PEFT without a word about missing or unexpected keys, and gives lora-ft's logits.
+2. The same with the head of another size than the base's.
+3. The model that `lora-ft merge` writes loads in transformers, and gives the same logits.
+Differences are max |a - b| over max |b|; the limit is 1e-4. Pictures are prepared by transformers' PIL processor.
+"""
+import contextlib, io, json, logging, os, subprocess, sys, tempfile, warnings
+import numpy, torch
+from PIL import Image
+from peft import PeftModel
+from safetensors.torch import load_file
+from transformers import ViTForImageClassification
+from transformers.utils import logging as hf_logging
+try:
+    from transformers import ViTImageProcessorPil as Processor
+except ImportError:
+    from transformers import ViTImageProcessor as Processor
+
+
+def said_by(call):
+    """Whatever is logged, warned or printed while call() runs."""
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    loggers = [logging.getLogger(), logging.getLogger("transformers"), logging.getLogger("peft")]
+    for logger in loggers:
+        logger.addHandler(handler)
+    with warnings.catch_warnings(record=True) as caught, contextlib.redirect_stderr(stream), contextlib.redirect_stdout(stream):
+        warnings.simplefilter("always")
+        result = call()
+    for logger in loggers:
+        logger.removeHandler(handler)
+    return result, stream.getvalue() + "".join(str(w.message) + "\n" for w in caught)
+
+
+def pictures(data):
+    for folder in sorted(os.listdir(data)):
+        for name in sorted(os.listdir(os.path.join(data, folder))):
+            yield os.path.join(data, folder, name)
+
+
+def logits_by_transformers(model, data, channels):
+    source = sys.argv[2] if os.path.exists(os.path.join(sys.argv[2], "preprocessor_config.json")) else None
+    size = model.config.image_size
+    size = size if isinstance(size, (list, tuple)) else [size, size]
+    processor = Processor.from_pretrained(source) if source else Processor(size=dict(height=size[0], width=size[1]))
+    rows = []
+    with torch.no_grad():
+        for path in pictures(data):
+            image = Image.open(path).convert("RGB" if channels == 3 else "L")
+            if channels == 1:
+                array = numpy.asarray(image)[:, :, None]
+                pixels = processor(array, return_tensors="pt", input_data_format="channels_last")["pixel_values"]
+            else:
+                pixels = processor(image, return_tensors="pt")["pixel_values"]
+            rows.append(model(pixel_values=pixels).logits)
+    return torch.cat(rows)
+
+
+def logits_by_us(*arguments):
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "logits.safetensors")
+        subprocess.run([sys.argv[1], "eval", *arguments, "--head", "auto", "--save-logits", path], check=True, stdout=subprocess.DEVNULL,
+                       stderr=subprocess.DEVNULL)
+        return load_file(path)["logits"]
+
+
+def compare(what, a, b):
+    difference = (a - b).abs().max().item() / b.abs().max().item()
+    print(f"{what}: {tuple(b.shape)} logits, difference {difference:.2e}", "ok" if difference <= 1e-4 else "TOO MUCH")
+    return difference <= 1e-4
+
+
+def main():
+    program, path, adapter, data = sys.argv[1:5]
+    hf_logging.set_verbosity_warning()
+    config = json.load(open(os.path.join(path, "config.json")))
+    head = load_file(os.path.join(adapter, "adapter_model.safetensors"))["base_model.model.classifier.weight"]
+    options = dict(num_labels=head.shape[0], ignore_mismatched_sizes=True, dtype=torch.float32)
+    base = ViTForImageClassification.from_pretrained(path, **options)
+    model, said = said_by(lambda: PeftModel.from_pretrained(base, adapter).eval())
+    print("PEFT said:", repr(said.strip()))
+    ok = not any(word in said.lower() for word in ("missing", "unexpected", "not initialized"))
+    channels = config.get("num_channels", 3)
+    ours = logits_by_us("--model", path, "--adapter", adapter, "--data", data)
+    ok &= compare("adapter in PEFT", logits_by_transformers(model, data, channels), ours)
+    with tempfile.TemporaryDirectory() as folder:
+        merged = os.path.join(folder, "merged")
+        subprocess.run([program, "merge", "--model", path, "--adapter", adapter, "-o", merged], check=True, stdout=subprocess.DEVNULL)
+        again, said = said_by(lambda: ViTForImageClassification.from_pretrained(merged, dtype=torch.float32).eval())
+        print("transformers said:", repr(said.strip()[:300]))
+        ok &= not any(word in said.lower() for word in ("missing", "unexpected", "newly initialized", "mismatch"))
+        ok &= compare("merged in transformers", logits_by_transformers(again, data, channels), ours)
+    print("all good" if ok else "FAILED")
+    sys.exit(0 if ok else 1)
+
+
+main()
