@@ -213,7 +213,8 @@ static lf_status check_head(const lf_adapter_file *f, lf_err *err) {
     if (!f->head && f->config.modules_to_save && f->config.modules_to_save->child)
         return lf_fail(
             err, LF_EDATA,
-            "%s: no tensor of modules_to_save in " LF_PEFT_CONFIG " is there (first: '%s'); is the file complete?",
+            "%s: no tensor of modules_to_save in " LF_PEFT_CONFIG " is there (first: '%s'); is the file complete? "
+            "(PEFT leaves it out when it converts an adapter by path_initial_model_for_weight_conversion)",
             f->weights_path,
             cJSON_IsString(f->config.modules_to_save->child) ? f->config.modules_to_save->child->valuestring : "?");
     if (!f->head && f->head_only) return lf_fail(err, LF_EDATA, "%s: holds no head", f->weights_path);

@@ -23,13 +23,14 @@ static void add_python(lf_text *t, const lf_adapter_facts *f, const char *base) 
     if (!f->head) {
         lf_text_add(t, "base = %s.from_pretrained(BASE)\n", loader);
     } else if (f->id2label) {
-        lf_text_add(t,
-                    "labels = json.load(open(ADAPTER + \"/" LF_ADAPTER_FACTS "\"))[\"id2label\"]\n"
-                    "id2label = {int(i): name for i, name in labels.items()}\n"
-                    "base = %s.from_pretrained(\n"
-                    "    BASE, num_labels=%lld, id2label=id2label,\n"
-                    "    label2id={name: i for i, name in id2label.items()}, ignore_mismatched_sizes=True)\n",
-                    loader, (long long)f->num_labels);
+        lf_text_add(
+            t,
+            "with open(ADAPTER + \"/" LF_ADAPTER_FACTS "\") as f:\n"
+            "    id2label = {int(i): name for i, name in json.load(f)[\"id2label\"].items()}  # num_labels=%lld\n"
+            "base = %s.from_pretrained(\n"
+            "    BASE, id2label=id2label, label2id={name: i for i, name in id2label.items()},\n"
+            "    ignore_mismatched_sizes=True)\n",
+            (long long)f->num_labels, loader);
     } else {
         lf_text_add(t, "base = %s.from_pretrained(BASE, num_labels=%lld, ignore_mismatched_sizes=True)\n", loader,
                     (long long)f->num_labels);

@@ -1,5 +1,6 @@
 #include "adapter/targets.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -274,6 +275,7 @@ lf_status lf_patterns_new(lf_patterns **out, const cJSON *object, const char *so
     *out = NULL;
     if (lf_json_given(object) && !cJSON_IsObject(object))
         return wrong_type(source, key, "an object from name patterns to numbers", err);
+    const bool ranks = strcmp(key, "rank_pattern") == 0;
     const size_t n = lf_json_given(object) ? (size_t)cJSON_GetArraySize(object) : 0;
     lf_patterns *p = lf_calloc(1, sizeof *p);
     if (!p) return no_memory(source, key, err);
@@ -286,8 +288,10 @@ lf_status lf_patterns_new(lf_patterns **out, const cJSON *object, const char *so
     }
     const cJSON *item;
     for (item = n ? object->child : NULL; item; item = item->next) {
-        if (!cJSON_IsNumber(item) || !(item->valuedouble > 0)) {
-            rc = wrong_type(source, key, "numbers above 0", err);
+        int64_t whole;
+        const bool fits = cJSON_IsNumber(item) && item->valuedouble > 0 && isfinite(item->valuedouble);
+        if (!fits || (ranks && !lf_json_exact_i64(item, &whole))) {
+            rc = wrong_type(source, key, ranks ? "whole numbers above 0" : "numbers above 0", err);
             goto out;
         }
         if ((rc = lf_regex_new(&p->regex[p->count], "(?:.*\\.)?(?:", item->string, ")", p->source, err))) goto out;

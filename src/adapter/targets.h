@@ -33,7 +33,7 @@ int64_t lf_targets_layers(const lf_targets *t);
 int64_t lf_targets_layer(const lf_targets *t, int64_t i);
 bool lf_targets_wants_layer(const lf_targets *t, int64_t layer); /* true when none were given */
 
-/* rank_pattern and alpha_pattern: an object from patterns to positive numbers. */
+/* rank_pattern and alpha_pattern (the key): an object from patterns to positive numbers, whole ones for ranks. */
 typedef struct lf_patterns lf_patterns;
 lf_status lf_patterns_new(lf_patterns **out, const cJSON *object, const char *source, const char *key, lf_err *err);
 void lf_patterns_free(lf_patterns *p);

@@ -148,6 +148,9 @@ static void test_ranks(void **state) {
     REFUSES(((rules){.target = "['fc1']", .alphas = "{'query': 2}", .strict = true}), "alpha_pattern",
             "query"); /* not selected */
     REFUSES(((rules){.target = "['fc1']", .ranks = "{'fc1': 'x'}"}), "rank_pattern");
+    REFUSES(((rules){.target = "['fc1']", .ranks = "{'fc1': 2.5}"}), "rank_pattern", "whole");
+    REFUSES(((rules){.target = "['fc1']", .ranks = "{'fc1': 1e300}"}), "rank_pattern", "whole");
+    REFUSES(((rules){.target = "['fc1']", .alphas = "{'fc1': 0}"}), "alpha_pattern", "above 0");
     REFUSES(((rules){.target = "['fc1']", .ranks = "{'(': 2}"}), "rank_pattern", "regular expression");
 }
 
