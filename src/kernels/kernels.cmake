@@ -1,0 +1,15 @@
+# The fast kernels are plain C loops that the compiler turns into vectors, once for each instruction set. Here, and
+# nowhere else, it may fuse multiply and add and forget about floating-point traps; NaN and infinity keep their meaning
+# and sums keep their order (but for the reductions that a loop declares).
+set(LF_FAST_FLAGS -O3 -ffp-contract=fast -fno-math-errno -fno-trapping-math -fno-signed-zeros)
+set(LF_AVX2_FLAGS -mavx2 -mfma)
+set(LF_AVX512_FLAGS -mavx512f -mavx512dq -mavx512bw -mavx512vl -mfma -mprefer-vector-width=512)
+
+set_source_files_properties(src/kernels/kernels_baseline.c PROPERTIES COMPILE_OPTIONS "${LF_FAST_FLAGS}")
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
+  set_source_files_properties(src/kernels/kernels_avx2.c PROPERTIES COMPILE_OPTIONS "${LF_FAST_FLAGS};${LF_AVX2_FLAGS}")
+  set_source_files_properties(src/kernels/kernels_avx512.c PROPERTIES
+                              COMPILE_OPTIONS "${LF_FAST_FLAGS};${LF_AVX512_FLAGS}")
+else()
+  set_source_files_properties(src/kernels/kernels_avx2.c src/kernels/kernels_avx512.c PROPERTIES HEADER_FILE_ONLY TRUE)
+endif()

@@ -170,8 +170,8 @@ static void gelu(void *y_, const void *x_, int64_t n, bool tanh_form) {
     real *y = y_;
     for (int64_t i = 0; i < n; i++) {
         const double x = ((const real *)x_)[i];
-        const double t = tanh_form ? tanh(sqrt_2_over_pi * (x + gelu_cubic * x * x * x)) : erf(sqrt_half * x);
-        y[i] = (real)(0.5 * x * (1 + t));
+        y[i] = (real)(0.5 * x * (tanh_form ? 1 + tanh(sqrt_2_over_pi * (x + gelu_cubic * x * x * x))
+                                           : erfc(-sqrt_half * x))); /* 1 + erf, without its cancellation */
     }
 }
 
@@ -185,7 +185,7 @@ static void gelu_backward(void *dx_, bool add, const void *dy_, const void *x_, 
             const double t = tanh(sqrt_2_over_pi * (x + gelu_cubic * x * x * x));
             slope = 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * sqrt_2_over_pi * (1 + 3 * gelu_cubic * x * x);
         } else {
-            slope = 0.5 * (1 + erf(sqrt_half * x)) + x * one_over_sqrt_2pi * exp(-0.5 * x * x);
+            slope = 0.5 * erfc(-sqrt_half * x) + x * one_over_sqrt_2pi * exp(-0.5 * x * x);
         }
         store(&dx[i], add, dy[i] * slope);
     }

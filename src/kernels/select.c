@@ -6,15 +6,29 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernels/kernels.h"
+#include "kernels/fast.h"
 
 static bool always(void) { return true; }
+
+#if defined(__x86_64__)
+static bool has_avx2(void) { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
+
+static bool has_avx512(void) {
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512vl") && has_avx2();
+}
+#endif
 
 /* Fastest first. */
 static const struct {
     const lf_kernels *kernels;
     bool (*runs_here)(void);
 } backends[] = {
+#if defined(__x86_64__)
+    {&lf_kernels_avx512, has_avx512},
+    {&lf_kernels_avx2, has_avx2},
+#endif
+    {&lf_kernels_baseline, always},
     {&lf_kernels_ref_f32, always},
 };
 

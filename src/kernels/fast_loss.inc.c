@@ -1,0 +1,92 @@
+/* Softmax rows and cross-entropy. */
+
+/* The largest number; NaN is passed over (the exponentials carry it). */
+static float row_max(const float *x, int64_t n) {
+    enum { LANES = 32 };
+    float lane[LANES], max = -INFINITY;
+    int64_t i = 0;
+    for (int l = 0; l < LANES; l++) lane[l] = -INFINITY;
+    for (; i + LANES <= n; i += LANES)
+        SIMD
+        for (int l = 0; l < LANES; l++) lane[l] = x[i + l] > lane[l] ? x[i + l] : lane[l];
+    for (; i < n; i++) max = x[i] > max ? x[i] : max;
+    for (int l = 0; l < LANES; l++) max = lane[l] > max ? lane[l] : max;
+    return max;
+}
+
+/* x = e^(x - max); returns the sum */
+static float row_exp(float *x, float max, int64_t n) {
+    float sum = 0;
+    LF_PRAGMA(omp simd reduction(+ : sum))
+    for (int64_t i = 0; i < n; i++) {
+        x[i] = fast_exp(x[i] - max);
+        sum += x[i];
+    }
+    return sum;
+}
+
+static float row_logsumexp(const float *x, int64_t n) {
+    const float max = row_max(x, n);
+    float sum = 0;
+    LF_PRAGMA(omp simd reduction(+ : sum))
+    for (int64_t i = 0; i < n; i++) sum += fast_exp(x[i] - max);
+    return max + logf(sum);
+}
+
+static double row_sum(const float *x, int64_t n) {
+    double sum = 0;
+    LF_PRAGMA(omp simd reduction(+ : sum))
+    for (int64_t i = 0; i < n; i++) sum += (double)x[i];
+    return sum;
+}
+
+static double cross_entropy_row(float *lse, const float *x, int32_t label, int64_t V, double smoothing) {
+    *lse = row_logsumexp(x, V);
+    if (label < 0) return 0;
+    assert(label < V);
+    const double loss = (1 - smoothing) * ((double)*lse - (double)x[label]);
+    return smoothing > 0 ? loss + smoothing * ((double)*lse - row_sum(x, V) / (double)V) : loss;
+}
+
+static double cross_entropy(void *lse_, const void *logits_, const int32_t *labels, int64_t rows, int64_t V,
+                            double smoothing) {
+    float *lse = lse_;
+    const float *logits = logits_;
+    double part[PIECES], loss = 0;
+    PARALLEL(rows * V)
+    for (int64_t piece = 0; piece < PIECES; piece++) {
+        double sum = 0;
+        for (int64_t row = piece_begin(rows, piece); row < piece_begin(rows, piece + 1); row++)
+            sum += cross_entropy_row(lse + row, logits + row * V, labels[row], V, smoothing);
+        part[piece] = sum;
+    }
+    for (int piece = 0; piece < PIECES; piece++) loss += part[piece];
+    return loss;
+}
+
+static void cross_entropy_backward_row(float *restrict dx, bool add, float dloss, float lse, const float *restrict x,
+                                       int32_t label, int64_t V, float smoothing) {
+    const float rest = smoothing / (float)V;
+    if (add) {
+        SIMD
+        for (int64_t v = 0; v < V; v++) dx[v] += dloss * (fast_exp(x[v] - lse) - rest);
+    } else {
+        SIMD
+        for (int64_t v = 0; v < V; v++) dx[v] = dloss * (fast_exp(x[v] - lse) - rest);
+    }
+    dx[label] -= dloss * (1 - smoothing);
+}
+
+static void cross_entropy_backward(void *dlogits_, bool add, double dloss, const void *lse_, const void *logits_,
+                                   const int32_t *labels, int64_t rows, int64_t V, double smoothing) {
+    float *dlogits = dlogits_;
+    const float *lse = lse_, *logits = logits_;
+    PARALLEL(rows * V)
+    for (int64_t row = 0; row < rows; row++) {
+        if (labels[row] >= 0)
+            cross_entropy_backward_row(dlogits + row * V, add, (float)dloss, lse[row], logits + row * V, labels[row], V,
+                                       (float)smoothing);
+        else if (!add)
+            fill(dlogits + row * V, 0, V);
+    }
+}

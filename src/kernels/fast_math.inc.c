@@ -1,0 +1,78 @@
+/* Functions of one number without branches or calls, so that loops over them become vectors. Coefficients are fitted by
+ * fit_math.py. NaN gives NaN. */
+
+typedef union float_bits {
+    float value;
+    int32_t bits;
+} float_bits;
+
+enum { SIGN = INT32_MIN, MAGNITUDE = INT32_MAX, INFINITE = 0x7f800000, QUIET_NAN = 0x7fc00000 };
+
+/* y, or NaN where x is NaN. This and the next by bits: of comparisons of floats gcc makes branches around whole
+ * expressions, and branches around a conversion to int are not vectorised. */
+static inline float nan_if_nan(float y, float x) {
+    const float_bits u = {.value = x}, v = {.value = y};
+    const float_bits z = {.bits = v.bits | ((u.bits & MAGNITUDE) > INFINITE ? QUIET_NAN : 0)};
+    return z.value;
+}
+
+/* x held within -limit .. limit; NaN becomes a limit. Bits order as magnitudes do. */
+static inline float clamp(float x, float limit) {
+    const float_bits u = {.value = x}, most = {.value = limit};
+    const int32_t magnitude = u.bits & MAGNITUDE;
+    const float_bits y = {.bits = (magnitude < most.bits ? magnitude : most.bits) | (u.bits & SIGN)};
+    return y.value;
+}
+
+static inline int32_t round_to_int(float x) { /* halves away from zero */
+    const float_bits u = {.value = x}, half = {.value = 0.5f};
+    const float_bits signed_half = {.bits = half.bits | (u.bits & SIGN)};
+    return (int32_t)(x + signed_half.value);
+}
+
+static inline float power_of_two(int32_t n) { /* -126 <= n <= 127 */
+    const float_bits u = {.bits = (n + 127) * (1 << 23)};
+    return u.value;
+}
+
+/* e^x to 2e-7 relative; 0 below -104, infinity above 88.73. x = n ln 2 + r; 2^n in two factors, because -150 .. 150 is
+ * more than one number can hold. */
+static inline float fast_exp(float x) {
+    const float c = clamp(x, 104.0f);
+    const int32_t n = round_to_int(c * 0x1.715476p+0f); /* 1 / ln 2 */
+    const float high = c - (float)n * 0x1.62e4p-1f;     /* ln 2 in two parts; this product is exact */
+    const float r = high - (float)n * 0x1.7f7d1cp-20f;
+    float q = 0x1.6a244cp-10f;
+    q = q * r + 0x1.1239d4p-7f;
+    q = q * r + 0x1.5558f2p-5f;
+    q = q * r + 0x1.555492p-3f;
+    q = q * r + 0x1.fffffcp-2f;
+    const int32_t half = n >> 1;
+    const float y = (1 + (r + r * r * q)) * power_of_two(half) * power_of_two(n - half);
+    return nan_if_nan(y, x);
+}
+
+/* Phi and phi of the normal distribution; both to 1e-6 relative in the tails too, where 1 + erf(x) would cancel:
+ * Phi(-|x|) = e^(-x^2 / 2) z p(z), z = 1 / (1 + 0.35 |x|). */
+typedef struct normal_values {
+    float cdf, density;
+} normal_values;
+
+static inline normal_values normal_distribution(float x) {
+    const float e = fast_exp(-0.5f * x * x);
+    const float z = 1 / (1 + 0.35f * fabsf(x));
+    float p = -0x1.ddb938p-6f;
+    p = p * z + 0x1.26f9cap-3f;
+    p = p * z - 0x1.05fac4p-2f;
+    p = p * z + 0x1.4649a6p-3f;
+    p = p * z - 0x1.7c50f8p-6f;
+    p = p * z + 0x1.b057f4p-4f;
+    p = p * z + 0x1.eac9b2p-4f;
+    p = p * z + 0x1.1e70c4p-3f;
+    p = p * z + 0x1.1df1c6p-3f;
+    const float tail = e * (p * z);
+    return (normal_values){x < 0 ? tail : 1 - tail, 0x1.988454p-2f * e};
+}
+
+/* 1 / (1 + e^-x) = (1 + tanh(x / 2)) / 2 */
+static inline float sigmoid(float x) { return 1 / (1 + fast_exp(-x)); }

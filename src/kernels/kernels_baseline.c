@@ -1,0 +1,8 @@
+/* The fast kernels for every processor of this architecture. */
+#if defined(__x86_64__)
+#define FAST_NAME "sse2"
+#else
+#define FAST_NAME "generic"
+#endif
+#define FAST_TABLE lf_kernels_baseline
+#include "kernels/kernels_fast.inc.c"

@@ -1,0 +1,475 @@
+/* Every kernel of every backend that runs here against the reference in double, from one table: same inputs, then all
+ * buffers are compared, also those that must not change. Each case is run twice (same bytes), may not allocate, and
+ * carries NaN from an input to an output. */
+#define _POSIX_C_SOURCE 200809L
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/mem.h"
+#include "base/rng.h"
+#include "kernels/kernels.h"
+
+enum { BUFFERS = 9, DIMS = 6, SOURCE = 1 << 17, MAX_ROWS = 512, SHAPES = 8 };
+
+static float source[SOURCE]; /* what kernels that read plain floats are given */
+static int32_t labels[MAX_ROWS];
+static const lf_rng_key key = {{0x12345678, 0x9abcdef0}};
+
+/* One case's buffers, in the backend's own numbers. */
+typedef struct context {
+    const lf_kernels *k;
+    void *b[BUFFERS];
+    int64_t n[BUFFERS];
+    void *scratch;
+    const int64_t *s; /* the shape */
+    unsigned variant;
+} context;
+
+typedef struct kernel_case {
+    const char *name;
+    void (*sizes)(const int64_t *s, int64_t *n); /* numbers in each buffer */
+    void (*run)(context *c);
+    int64_t shapes[SHAPES][DIMS]; /* ends with a first number 0 */
+    unsigned variants;            /* `run` reads the bits of context.variant */
+    unsigned positive;            /* bit i: buffer i is filled with 0.1 + |normal| */
+    int nan_in, nan_out;          /* NaN in buffer nan_in must show in nan_out; nan_out -1: not asked */
+    double tolerance;             /* of the largest number of a buffer (at least 1) */
+} kernel_case;
+
+static void put(context *c, int buffer, double value) {
+    if (c->k->dtype == LF_F64) *(double *)c->b[buffer] = value;
+    else *(float *)c->b[buffer] = (float)value;
+}
+
+static double get(const lf_kernels *k, const void *b, int64_t i) {
+    return k->dtype == LF_F64 ? ((const double *)b)[i] : (double)((const float *)b)[i];
+}
+
+/* ---- the kernels ------------------------------------------------------------------------------------------------- */
+
+static void gemm_sizes(const int64_t *s, int64_t *n) { /* M, N, K; every matrix has rows of up to 3 more */
+    n[0] = (s[0] + 3) * (s[2] + 3);
+    n[1] = (s[1] + 3) * (s[2] + 3);
+    n[2] = s[0] * (s[1] + 3);
+}
+
+static void gemm_run(context *c) {
+    const bool ta = c->variant & 1, tb = c->variant & 2, beta = c->variant & 4;
+    const int64_t M = c->s[0], N = c->s[1], K = c->s[2];
+    c->k->gemm(ta, tb, M, N, K, 0.75, c->b[0], (ta ? M : K) + 1, c->b[1], (tb ? K : N) + 2, beta ? 0.5 : 0, c->b[2], N + 3);
+}
+
+static void frozen_sizes(const int64_t *s, int64_t *n) { /* rows, out, in */
+    n[0] = s[0] * s[2];
+    n[1] = n[2] = s[0] * s[1];
+    n[3] = s[0] * s[2];
+    n[4] = s[1] * s[2];
+}
+
+static void frozen_run(context *c) {
+    lf_frozen w = {.out = c->s[1], .in = c->s[2], .data = c->scratch};
+    c->k->frozen_prepare(&w, source);
+    c->k->frozen_forward(&w, c->b[1], c->b[0], c->s[0]);
+    c->k->frozen_backward(&w, c->b[3], c->b[2], c->s[0], c->variant & 1);
+    if (c->k->dtype == LF_F64) { /* restore gives floats */
+        for (int64_t i = 0; i < w.out * w.in; i++) ((double *)c->b[4])[i] = (double)source[i];
+    } else {
+        c->k->frozen_restore(&w, c->b[4]);
+    }
+}
+
+static void three_vectors(const int64_t *s, int64_t *n) { n[0] = n[1] = n[2] = s[0]; }
+
+static void fill_run(context *c) { c->k->fill(c->b[0], 0.25, c->s[0]); }
+static void add_run(context *c) { c->k->add(c->b[c->variant], c->b[0], c->b[1], c->s[0]); } /* variants 0, 1: in place */
+static void sub_run(context *c) { c->k->sub(c->b[2], c->b[0], c->b[1], c->s[0]); }
+static void axpy_run(context *c) { c->k->axpy(c->b[2], -0.3, c->b[0], c->s[0]); }
+static void from_f32_run(context *c) { c->k->from_f32(c->b[0], source, c->s[0]); }
+
+static void gelu_run(context *c) { c->k->gelu(c->b[2], c->b[0], c->s[0], c->variant & 1); }
+static void gelu_backward_run(context *c) {
+    c->k->gelu_backward(c->b[2], c->variant & 2, c->b[1], c->b[0], c->s[0], c->variant & 1);
+}
+
+static void dropout_run(context *c) {
+    static const double p[] = {0.1, 0, 1, 0.999};
+    c->k->dropout(c->b[c->variant & 2 ? 0 : 2], c->variant & 1, c->b[0], c->s[0], p[c->variant >> 2], key);
+}
+
+static void sum_squares_run(context *c) { put(c, 1, c->k->sum_squares(c->b[0], c->s[0])); }
+
+static void adamw_sizes(const int64_t *s, int64_t *n) { n[0] = n[1] = n[2] = n[3] = s[0]; }
+static void adamw_run(context *c) {
+    const lf_adamw_step step = {.learning_rate = 0.01, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .weight_decay = 0.1,
+                                .correction1 = 0.19, .correction2 = 0.001999, .gradient_scale = 0.7};
+    c->k->adamw(c->b[0], c->b[1], c->b[2], c->b[3], c->s[0], &step);
+}
+static void sgd_run(context *c) {
+    c->k->sgd(c->b[0], c->b[1], c->b[2], c->s[0], 0.1, 0.9, 0.01, 0.7, c->variant & 1);
+}
+
+static void rows_sizes(const int64_t *s, int64_t *n) { /* rows, C: matrices 0, 1, 2; rows 3, 4; columns 5, 6, 7, 8 */
+    n[0] = n[1] = n[2] = s[0] * s[1];
+    n[3] = n[4] = s[0];
+    n[5] = n[6] = n[7] = n[8] = s[1];
+}
+
+static void bias_run(context *c) { c->k->bias(c->b[0], c->b[5], c->s[0], c->s[1]); }
+static void column_sums_run(context *c) { c->k->column_sums(c->b[5], c->b[0], c->s[0], c->s[1]); }
+static void layernorm_run(context *c) {
+    c->k->layernorm(c->b[1], c->b[3], c->b[4], c->b[0], c->b[5], c->b[6], c->s[0], c->s[1], 1e-5);
+}
+static void layernorm_backward_run(context *c) { /* bit 0: add; bits 1, 2, 3: dx, dw, db not wanted */
+    const unsigned v = c->variant;
+    c->k->layernorm_backward(v & 2 ? NULL : c->b[2], v & 1, v & 4 ? NULL : c->b[7], v & 8 ? NULL : c->b[8], c->b[1],
+                             c->b[0], c->b[3], c->b[4], c->b[5], c->s[0], c->s[1]);
+}
+
+static void cross_entropy_run(context *c) { /* bit 0: add; bit 1: smoothing */
+    const double smoothing = c->variant & 2 ? 0.1 : 0;
+    for (int64_t row = 0; row < c->s[0]; row++) labels[row] = row % 3 == 2 ? -1 : (int32_t)(row * 7 % c->s[1]);
+    put(c, 5, c->k->cross_entropy(c->b[3], c->b[0], labels, c->s[0], c->s[1], smoothing));
+    c->k->cross_entropy_backward(c->b[1], c->variant & 1, 0.3, c->b[3], c->b[0], labels, c->s[0], c->s[1], smoothing);
+}
+
+static lf_attention_dims attention_dims(const context *c) { /* bit 0: causal; bit 1: dropout */
+    const int64_t *s = c->s;
+    return (lf_attention_dims){.B = s[0], .T = s[1], .H = s[2], .Hkv = s[3], .D = s[4],
+                               .ldq = s[2] * s[4] + 5, .ldkv = s[3] * s[4] + 3, .ldo = s[2] * s[4] + 1,
+                               .scale = 1 / sqrt((double)s[4]), .causal = c->variant & 1,
+                               .dropout = c->variant & 2 ? 0.2 : 0, .key = key};
+}
+
+static void attention_sizes(const int64_t *s, int64_t *n) { /* q, k, v, o, lse, do, dq, dk, dv */
+    const int64_t tokens = s[0] * s[1];
+    n[0] = n[6] = tokens * (s[2] * s[4] + 5);
+    n[1] = n[2] = n[7] = n[8] = tokens * (s[3] * s[4] + 3);
+    n[3] = n[5] = tokens * (s[2] * s[4] + 1);
+    n[4] = tokens * s[2];
+}
+
+static void attention_run(context *c) {
+    const lf_attention_dims d = attention_dims(c);
+    void **b = c->b;
+    c->k->attention(b[3], b[4], b[0], b[1], b[2], &d, c->scratch);
+    c->k->attention_backward(b[6], b[7], b[8], b[5], b[3], b[4], b[0], b[1], b[2], &d, c->scratch);
+}
+
+static void patchify_sizes(const int64_t *s, int64_t *n) { n[0] = s[0] * s[1] * s[2] * s[3]; }
+static void patchify_run(context *c) {
+    const int64_t *s = c->s; /* B, channels, H, W, P */
+    c->k->patchify(c->b[0], source, s[0], s[1], s[2], s[3], s[4]);
+}
+
+static void embed_sizes(const int64_t *s, int64_t *n) { /* x, patches, cls, pos, dpatches, dcls, dpos of B, N, C */
+    n[0] = s[0] * (s[1] + 1) * s[2];
+    n[1] = n[4] = s[0] * s[1] * s[2];
+    n[2] = n[5] = s[2];
+    n[3] = n[6] = (s[1] + 1) * s[2];
+}
+static void embed_run(context *c) { c->k->embed_tokens(c->b[0], c->b[1], c->b[2], c->b[3], c->s[0], c->s[1], c->s[2]); }
+static void embed_backward_run(context *c) { /* bits 0, 1, 2: not wanted */
+    c->k->embed_tokens_backward(c->variant & 1 ? NULL : c->b[4], c->variant & 2 ? NULL : c->b[5],
+                                c->variant & 4 ? NULL : c->b[6], c->b[0], c->s[0], c->s[1], c->s[2]);
+}
+
+static void token_sizes(const int64_t *s, int64_t *n) { /* B, T, C, t */
+    n[0] = s[0] * s[1] * s[2];
+    n[1] = s[0] * s[2];
+}
+static void select_run(context *c) { c->k->select_token(c->b[1], c->b[0], c->s[0], c->s[1], c->s[2], c->s[3]); }
+static void select_backward_run(context *c) {
+    c->k->select_token_backward(c->b[0], c->variant & 1, c->b[1], c->s[0], c->s[1], c->s[2], c->s[3]);
+}
+
+/* Tolerances: 1e-6 for a few roundings of 6e-8; 1e-5 for sums of some hundred products, whose rounding grows like the
+ * root of their number; 5e-5 for attention's gradients, three such sums one after the other. 40000 and 300 x 200 are
+ * above what runs on one thread. */
+#define VECTORS {{1}, {7}, {64}, {1000}, {1025}, {40000}}
+#define ROWS    {{1, 1}, {1, 17}, {3, 1}, {5, 33}, {130, 64}, {300, 200}, {40, 1030}}
+static const kernel_case cases[] = {
+    {"gemm", gemm_sizes, gemm_run, {{1, 1, 1}, {3, 5, 7}, {33, 17, 65}, {300, 16, 250}, {16, 300, 250}, {300, 260, 20}}, 8, 0, 0, 2, 1e-5},
+    {"frozen", frozen_sizes, frozen_run, {{1, 1, 1}, {5, 7, 3}, {300, 33, 130}}, 2, 0, 0, 1, 1e-5},
+    {"fill", three_vectors, fill_run, VECTORS, 1, 0, 0, -1, 0},
+    {"add", three_vectors, add_run, VECTORS, 3, 0, 0, -1, 1e-6},
+    {"sub", three_vectors, sub_run, VECTORS, 1, 0, 0, 2, 1e-6},
+    {"axpy", three_vectors, axpy_run, VECTORS, 1, 0, 0, 2, 1e-6},
+    {"from_f32", three_vectors, from_f32_run, VECTORS, 1, 0, 0, -1, 0},
+    {"gelu", three_vectors, gelu_run, VECTORS, 2, 0, 0, 2, 1e-6},
+    {"gelu_backward", three_vectors, gelu_backward_run, VECTORS, 4, 0, 0, 2, 1e-6},
+    {"dropout", three_vectors, dropout_run, VECTORS, 2, 0, 0, 2, 1e-6},
+    {"dropout p 0, 1, near 1", three_vectors, dropout_run, {{1000}}, 16, 0, 0, -1, 1e-6},
+    {"sum_squares", three_vectors, sum_squares_run, VECTORS, 1, 0, 0, 1, 1e-6},
+    {"adamw", adamw_sizes, adamw_run, VECTORS, 1, 1 << 2, 3, 0, 1e-6},
+    {"sgd", three_vectors, sgd_run, VECTORS, 2, 0, 2, 0, 1e-6},
+    {"bias", rows_sizes, bias_run, ROWS, 1, 0, 5, 0, 1e-6},
+    {"column_sums", rows_sizes, column_sums_run, ROWS, 1, 0, 0, 5, 1e-5},
+    {"layernorm", rows_sizes, layernorm_run, ROWS, 1, 0, 0, 1, 1e-5},
+    {"layernorm_backward", rows_sizes, layernorm_backward_run, ROWS, 16, 1 << 4, 0, -1, 1e-5},
+    {"cross_entropy", rows_sizes, cross_entropy_run, ROWS, 4, 0, 0, 3, 1e-5},
+    {"attention", attention_sizes, attention_run,
+     {{2, 1, 1, 1, 1}, {1, 5, 2, 1, 7}, {2, 17, 4, 2, 8}, {1, 197, 3, 3, 64}, {1, 300, 2, 1, 80}, {2, 33, 6, 2, 1}, {1, 600, 1, 1, 3}},
+     4, 0, 0, 3, 5e-5},
+    {"patchify", patchify_sizes, patchify_run, {{1, 1, 1, 1, 1}, {2, 3, 8, 12, 4}, {2, 3, 96, 64, 16}}, 1, 0, 0, -1, 0},
+    {"embed_tokens", embed_sizes, embed_run, {{1, 1, 1}, {3, 4, 5}, {6, 50, 130}}, 1, 0, 3, 0, 1e-6},
+    {"embed_tokens_backward", embed_sizes, embed_backward_run, {{1, 1, 1}, {3, 4, 5}, {6, 50, 130}}, 8, 0, 0, -1, 1e-6},
+    {"select_token", token_sizes, select_run, {{1, 1, 1, 0}, {3, 4, 5, 2}, {6, 50, 130, 0}}, 1, 0, 0, -1, 0},
+    {"select_token_backward", token_sizes, select_backward_run, {{1, 1, 1, 0}, {3, 4, 5, 2}, {6, 50, 130, 0}}, 2, 0, 0, -1, 1e-6},
+};
+enum { N_CASES = (int)(sizeof cases / sizeof *cases) };
+
+/* ---- the table's machine ------------------------------------------------------------------------------------------ */
+
+static void *must(void *p) {
+    assert_non_null(p);
+    return p;
+}
+
+static int64_t scratch_bytes(const kernel_case *kc, const context *c) {
+    if (kc->run == attention_run) {
+        const lf_attention_dims d = attention_dims(c);
+        return c->k->attention_scratch(&d);
+    }
+    return kc->run == frozen_run ? c->k->frozen_size(c->s[1], c->s[2]) : 1;
+}
+
+static double start_value(const kernel_case *kc, int buffer, int64_t i) {
+    const double x = (double)(float)lf_rng_normal(lf_rng_make(7, LF_RNG_TEST, (uint64_t)buffer), (uint64_t)i);
+    return kc->positive >> buffer & 1 ? (double)(float)(0.1 + fabs(x)) : x;
+}
+
+static context context_new(const kernel_case *kc, const lf_kernels *k, const int64_t *s, unsigned variant, bool with_nan) {
+    context c = {.k = k, .s = s, .variant = variant};
+    const size_t size = lf_dtype_size(k->dtype);
+    kc->sizes(s, c.n);
+    for (int b = 0; b < BUFFERS; b++) {
+        c.b[b] = must(lf_aligned_alloc((size_t)(c.n[b] + 1) * size));
+        for (int64_t i = 0; i < c.n[b]; i++) {
+            const double x = with_nan && b == kc->nan_in && i == 0 ? NAN : start_value(kc, b, i);
+            if (k->dtype == LF_F64) ((double *)c.b[b])[i] = x;
+            else ((float *)c.b[b])[i] = (float)x;
+        }
+    }
+    c.scratch = must(lf_aligned_alloc((size_t)scratch_bytes(kc, &c)));
+    return c;
+}
+
+static void context_free(context *c) {
+    for (int b = 0; b < BUFFERS; b++) lf_aligned_free(c->b[b]);
+    lf_aligned_free(c->scratch);
+}
+
+static void run_counted(const kernel_case *kc, context *c) {
+    const uint64_t calls = lf_alloc_calls();
+    kc->run(c);
+    if (lf_alloc_calls() != calls) fail_msg("%s/%s allocates", c->k->name, kc->name);
+}
+
+static void compare(const kernel_case *kc, const context *want, const context *got, int shape) {
+    for (int b = 0; b < BUFFERS; b++) {
+        double largest = 1;
+        for (int64_t i = 0; i < want->n[b]; i++) largest = fmax(largest, fabs(get(want->k, want->b[b], i)));
+        for (int64_t i = 0; i < want->n[b]; i++) {
+            const double x = get(want->k, want->b[b], i), y = get(got->k, got->b[b], i);
+            if (!(fabs(x - y) <= kc->tolerance * largest) && !(isnan(x) && isnan(y)))
+                fail_msg("%s/%s shape %d variant %u: buffer %d [%lld]: expected %.9g, got %.9g (tolerance %.2g)",
+                         got->k->name, kc->name, shape, got->variant, b, (long long)i, x, y, kc->tolerance * largest);
+        }
+    }
+}
+
+static void check_same_bytes(const kernel_case *kc, const context *a, const context *b) {
+    for (int i = 0; i < BUFFERS; i++)
+        if (memcmp(a->b[i], b->b[i], (size_t)a->n[i] * lf_dtype_size(a->k->dtype)) != 0)
+            fail_msg("%s/%s: two runs differ in buffer %d", a->k->name, kc->name, i);
+}
+
+static void check_nan_travels(const kernel_case *kc, const lf_kernels *k, const int64_t *s, unsigned variant) {
+    context c = context_new(kc, k, s, variant, true);
+    int64_t n = 0;
+    kc->run(&c);
+    for (int64_t i = 0; i < c.n[kc->nan_out]; i++) n += isnan(get(k, c.b[kc->nan_out], i)) != 0;
+    if (n == 0) fail_msg("%s/%s variant %u: NaN in buffer %d is lost", k->name, kc->name, variant, kc->nan_in);
+    context_free(&c);
+}
+
+static void check_case(const kernel_case *kc, const lf_kernels *k, int shape, unsigned variant) {
+    const int64_t *s = kc->shapes[shape];
+    context want = context_new(kc, &lf_kernels_ref_f64, s, variant, false);
+    context got = context_new(kc, k, s, variant, false), again = context_new(kc, k, s, variant, false);
+    run_counted(kc, &want);
+    run_counted(kc, &got);
+    run_counted(kc, &again);
+    compare(kc, &want, &got, shape);
+    check_same_bytes(kc, &got, &again);
+    if (kc->nan_out >= 0) check_nan_travels(kc, k, s, variant);
+    context_free(&again);
+    context_free(&got);
+    context_free(&want);
+}
+
+static void test_against_reference(void **state) {
+    (void)state;
+    const lf_kernels *k[8];
+    const int n = lf_kernels_available(k, 8);
+    assert_true(n >= 2);
+    for (int i = 0; i < n; i++)
+        for (int j = 0; j < N_CASES; j++)
+            for (int shape = 0; shape < SHAPES && cases[j].shapes[shape][0] > 0; shape++)
+                for (unsigned v = 0; v < cases[j].variants; v++) check_case(&cases[j], k[i], shape, v);
+}
+
+/* ---- what the table does not say ----------------------------------------------------------------------------------- */
+
+static void test_to_f32(void **state) {
+    (void)state;
+    const lf_kernels *k[8];
+    const int n = lf_kernels_available(k, 8);
+    static float y[1000];
+    static double d[1000];
+    for (int i = 0; i < n; i++) {
+        memset(y, 0, sizeof y);
+        k[i]->to_f32(y, source, 1000);
+        assert_memory_equal(y, source, sizeof y);
+    }
+    lf_kernels_ref_f64.from_f32(d, source, 1000);
+    memset(y, 0, sizeof y);
+    lf_kernels_ref_f64.to_f32(y, d, 1000);
+    assert_memory_equal(y, source, sizeof y);
+}
+
+/* Relative to each value, over where e^x ends: x^2/2 is rounded to 6e-8 of itself, so the tail at -13 has 84 times that. */
+static void test_gelu_everywhere(void **state) {
+    (void)state;
+    enum { N = 26001 };
+    static float x[N], y[N], slope[N], one[N];
+    static double xd[N], yd[N], sd[N], od[N];
+    const lf_kernels *k[8];
+    const int n = lf_kernels_available(k, 8);
+    for (int i = 0; i < N; i++) {
+        x[i] = -13.0f + (float)i * 1e-3f;
+        xd[i] = (double)x[i];
+        one[i] = 1;
+        od[i] = 1;
+    }
+    for (int i = 0; i < n; i++)
+        for (int form = 0; form < 2; form++) {
+            k[i]->gelu(y, x, N, form);
+            k[i]->gelu_backward(slope, false, one, x, N, form);
+            lf_kernels_ref_f64.gelu(yd, xd, N, form);
+            lf_kernels_ref_f64.gelu_backward(sd, false, od, xd, N, form);
+            for (int j = 0; j < N; j++) {
+                /* the reference of the tanh form cancels far below zero: its 1 + tanh is a multiple of 1e-16 */
+                const double tolerance = 1e-5 * fabs(yd[j]) + (form ? 1e-14 : 1e-37);
+                if (!(fabs((double)y[j] - yd[j]) <= tolerance))
+                    fail_msg("%s gelu(%g): expected %.9g, got %.9g", k[i]->name, xd[j], yd[j], (double)y[j]);
+                if (!(fabs((double)slope[j] - sd[j]) <= 1e-6))
+                    fail_msg("%s gelu'(%g): expected %.9g, got %.9g", k[i]->name, xd[j], sd[j], (double)slope[j]);
+            }
+        }
+}
+
+static void test_extremes(void **state) {
+    (void)state;
+    static const float x[] = {0, 1e-30f, -1e-30f, 20, -20, 100, -100, 1e20f, -1e20f, 3e38f, -3e38f, INFINITY};
+    enum { N = (int)(sizeof x / sizeof *x) };
+    const lf_kernels *k[8];
+    const int n = lf_kernels_available(k, 8);
+    float y[N], one[N];
+    for (int i = 0; i < N; i++) one[i] = 1;
+    for (int i = 0; i < n; i++)
+        for (int form = 0; form < 2; form++) {
+            k[i]->gelu(y, x, N, form);
+            for (int j = 3; j < N; j++) assert_true(y[j] == (x[j] > 0 ? x[j] : 0));
+            assert_true(y[0] == 0 && fabsf(y[1] - 0.5e-30f) < 1e-36f && fabsf(y[2] + 0.5e-30f) < 1e-36f);
+            k[i]->gelu_backward(y, false, one, x, N - 1, form);
+            for (int j = 3; j < N - 1; j++) assert_true(fabsf(y[j] - (x[j] > 0 ? 1.0f : 0.0f)) < 1e-6f);
+        }
+}
+
+/* Scores of any size: softmax takes the largest out first. */
+static void test_softmax_of_large_scores(void **state) {
+    (void)state;
+    const float logits[] = {1e30f, -1e30f, 200, -200, 88, 90};
+    const int32_t label[] = {0, 1, 1};
+    const lf_kernels *k[8];
+    const int n = lf_kernels_available(k, 8);
+    float lse[3], d[6];
+    for (int i = 0; i < n; i++) {
+        const double loss = k[i]->cross_entropy(lse, logits, label, 3, 2, 0);
+        assert_true(fabs(loss - 400 - 0.126928) < 1e-4);
+        k[i]->cross_entropy_backward(d, false, 1, lse, logits, label, 3, 2, 0);
+        assert_true(d[0] == 0 && d[1] == 0 && d[2] == 1 && d[3] == -1 && fabsf(d[4] - 0.119203f) < 1e-5f);
+    }
+}
+
+static void test_select(void **state) {
+    (void)state;
+    const lf_kernels *k = NULL, *all[8];
+    lf_err err = {0};
+    unsetenv("LF_KERNELS");
+    assert_int_equal(lf_kernels_available(all, 8) >= 2, 1);
+    assert_int_equal(lf_kernels_select(&k, &err), LF_OK);
+    assert_ptr_equal(k, all[0]);
+    setenv("LF_KERNELS", "ref", 1);
+    assert_int_equal(lf_kernels_select(&k, &err), LF_OK);
+    assert_ptr_equal(k, &lf_kernels_ref_f32);
+    setenv("LF_KERNELS", "mmx", 1);
+    assert_int_equal(lf_kernels_select(&k, &err), LF_EUSAGE);
+    assert_non_null(strstr(err.message, "mmx"));
+    assert_non_null(strstr(err.message, "ref"));
+    unsetenv("LF_KERNELS");
+}
+
+static void count(void *seen, int64_t i) { ((int *)seen)[i]++; }
+
+static void test_threads(void **state) {
+    (void)state;
+    int seen[100] = {0};
+    setenv("OMP_NUM_THREADS", "3,1", 1);
+    assert_int_equal(lf_threads_set(0), 3);
+    assert_int_equal(lf_threads(), 3);
+    assert_int_equal(lf_threads_set(2), 2);
+    lf_parallel_for(100, count, seen);
+    for (int i = 0; i < 100; i++) assert_int_equal(seen[i], 1);
+}
+
+/* Column sums and whatever else is cut into fixed pieces does not depend on the threads at all. */
+static void test_sums_whatever_the_threads(void **state) {
+    (void)state;
+    const lf_kernels *k;
+    float one[200] = {0}, four[200] = {0};
+    assert_int_equal(lf_kernels_select(&k, NULL), LF_OK);
+    lf_threads_set(1);
+    const double a = k->sum_squares(source, SOURCE);
+    k->column_sums(one, source, SOURCE / 200, 200);
+    lf_threads_set(4);
+    const double b = k->sum_squares(source, SOURCE);
+    k->column_sums(four, source, SOURCE / 200, 200);
+    lf_threads_set(2);
+    assert_memory_equal(&a, &b, sizeof a);
+    assert_memory_equal(one, four, sizeof one);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_select),
+        cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_against_reference),
+        cmocka_unit_test(test_to_f32),
+        cmocka_unit_test(test_gelu_everywhere),
+        cmocka_unit_test(test_extremes),
+        cmocka_unit_test(test_softmax_of_large_scores),
+        cmocka_unit_test(test_sums_whatever_the_threads),
+    };
+    for (int64_t i = 0; i < SOURCE; i++)
+        source[i] = (float)lf_rng_normal(lf_rng_make(11, LF_RNG_TEST, 0), (uint64_t)i);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
