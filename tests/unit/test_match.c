@@ -228,6 +228,43 @@ static void test_out_of_memory(void **state) {
     for (int i = 0; i < 6; i++) cJSON_Delete(json[i]);
 }
 
+/* The configuration's words become options. */
+static void test_options(void **state) {
+    (void)state;
+    static const struct {
+        const char *init, *position, *name;
+        lf_position expected;
+    } given[] = {
+        {NULL, NULL, "kaiming", {LF_POSITION_FRACTION, 0.5}},
+        {"true", NULL, "kaiming", {LF_POSITION_FRACTION, 0.5}},
+        {"intermediate", "0.25", "intermediate", {LF_POSITION_FRACTION, 0.25}},
+        {"slice_eqmag", "index:7", "slice_eqmag", {LF_POSITION_INDEX, 7}},
+        {"intermediate", "{\"energy\": 0.9}", "intermediate", {LF_POSITION_ENERGY, 0.9}},
+        {"pissa_niter_4", NULL, "pissa_niter_4", {LF_POSITION_FRACTION, 0.5}},
+    };
+    for (size_t i = 0; i < sizeof given / sizeof given[0]; i++) {
+        lf_config *cfg;
+        lf_adapter_opts o;
+        CHECK_OK(lf_config_new(&cfg, "train", &err_));
+        if (given[i].init) CHECK_OK(lf_config_set(cfg, "init_lora_weights", given[i].init, &err_));
+        if (given[i].position) CHECK_OK(lf_config_set(cfg, "init_position", given[i].position, &err_));
+        CHECK_OK(lf_config_set(cfg, "r", "12", &err_));
+        CHECK_OK(lf_config_set(cfg, "target_modules", "q_proj,fc1", &err_));
+        CHECK_OK(lf_adapter_opts_read(&o, cfg, &err_));
+        assert_string_equal(o.init, given[i].name);
+        assert_true(o.position.kind == given[i].expected.kind && o.position.value == given[i].expected.value);
+        assert_true(o.r == 12 && o.lora_alpha == 8 && cJSON_GetArraySize(o.target_modules) == 2);
+        lf_config_free(cfg);
+    }
+    lf_config *cfg;
+    lf_adapter_opts o;
+    CHECK_OK(lf_config_new(&cfg, "train", &err_));
+    CHECK_OK(lf_config_set(cfg, "init_lora_weights", "milora", &err_));
+    CHECK_OK(lf_config_set(cfg, "init_position", "0.25", &err_));
+    CHECK_FAILS(LF_EUSAGE, lf_adapter_opts_read(&o, cfg, &err_), "init_position", "milora");
+    lf_config_free(cfg);
+}
+
 static int setup(void **state) {
     (void)state;
     lf_log_set_level(LF_LOG_QUIET);
@@ -253,6 +290,7 @@ int main(void) {
         cmocka_unit_test(test_unevenness),
         cmocka_unit_test(test_coverage),
         cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(test_options),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
