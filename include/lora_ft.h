@@ -80,6 +80,7 @@ lf_status lf_predict(const lf_config *cfg, FILE *out, lf_err *err);
 lf_status lf_merge(const lf_config *cfg, FILE *out, lf_err *err);
 lf_status lf_bench(const lf_config *cfg, FILE *out, lf_err *err);
 lf_status lf_inspect(const lf_config *cfg, FILE *out, lf_err *err);
+/* Also takes the configuration of a finished lf_train: the run is then its output_dir. */
 lf_status lf_report(const lf_config *cfg, FILE *out, lf_err *err);
 
 /* Async-signal-safe: ask the running verb to stop at the next step. */

@@ -16,8 +16,14 @@ typedef struct verb {
     lf_status (*run)(const lf_config *cfg, FILE *out, lf_err *err);
 } verb;
 
+/* A run ends with its picture and page. */
+static lf_status train_and_report(const lf_config *cfg, FILE *out, lf_err *err) {
+    const lf_status rc = lf_train(cfg, out, err);
+    return rc ? rc : lf_report(cfg, out, err);
+}
+
 static const verb verbs[] = {
-    {"train", {NULL}, lf_train},     {"eval", {"evaluate"}, lf_eval},
+    {"train", {NULL}, train_and_report}, {"eval", {"evaluate"}, lf_eval},
     {"predict", {NULL}, lf_predict}, {"merge", {"fuse", "export"}, lf_merge},
     {"bench", {NULL}, lf_bench},     {"inspect", {NULL}, lf_inspect},
     {"report", {NULL}, lf_report},

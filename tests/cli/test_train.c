@@ -47,7 +47,7 @@ static int run(const char *format, ...) {
     va_start(args, format);
     vsnprintf(arguments, sizeof arguments, format, args);
     va_end(args);
-    snprintf(command, sizeof command, "cd %s && M=%s/golden/vit-base && %s/lora-ft %s 2>&1", root, LF_TEST_DIR, LF_BUILD_DIR, arguments);
+    snprintf(command, sizeof command, "{ cd %s && M=%s/golden/vit-base && %s/lora-ft %s; } 2>&1", root, LF_TEST_DIR, LF_BUILD_DIR, arguments);
     FILE *f = popen(command, "r");
     assert_non_null(f);
     const size_t n = fread(output, 1, sizeof output - 1, f);
@@ -327,14 +327,14 @@ static void test_mistakes(void **state) {
         {"train --model $M --train_data nowhere --output_dir O", 3, "nowhere"},
         {"train --model trunc --train_data data --output_dir O", 3, "trunc/model.safetensors"},
         {"train --model huge --train_data data --output_dir O", 3, "huge/model.safetensors"},
-        {"train --model shape --train_data data --output_dir O", 3, "fc1"},
+        {"train --model shape --train_data data --output_dir O", 3, "intermediate.dense.weight"},
         {"train --model nofile --train_data data --output_dir O", 3, "nofile"},
         {"train --model $M --train_data emptyclass --output_dir O", 3, "dog"},
         {"train --model $M --train_data notjpg --max_steps 50 --output_dir O", 3, ".jpg"},
         {"eval --model $M --adapter data --data data/val", 3, "adapter_config.json"},
         {"eval --model $M --data data/val --forgetting_data nowhere", 3, "nowhere"},
         {"eval --model $M", 2, "data"},
-        {"merge --model trunc -o O", 3, "trunc"},
+        {"merge --model trunc --adapter full/adapter -o O", 3, "trunc"},
         {"generate --prompt x", 2, "generate"},
         {"frobnicate", 2, "frobnicate"},
     };
@@ -363,7 +363,7 @@ static void test_not_over_a_used_folder(void **state) {
 
 static void test_divergence(void **state) {
     (void)state;
-    must(run(TRAIN "--optim sgd --learning_rate 1000 --max_grad_norm 0 --max_steps 200 --output_dir diverged"), 4);
+    must(run(TRAIN "--method full --optim sgd --learning_rate 1000 --max_grad_norm 0 --max_steps 200 --output_dir diverged"), 4);
     assert_non_null(strstr(output, "step "));
     assert_false(lf_is_file(text("%s/diverged/adapter/adapter_model.safetensors", root)));
 }

@@ -1,0 +1,435 @@
+/* The verbs eval, predict, merge, bench and inspect through the public API, on the golden ViT and PEFT's adapter for it. */
+#define _POSIX_C_SOURCE 200809L
+#include "../unit/data_fixture.h"
+
+#include <math.h>
+
+#include "eval/eval_internal.h"
+#include "lora_ft.h"
+
+enum { LABELS = 5, ADAPTER_LABELS = 7, SIDE = 16, PICTURES = 11 };
+#define GOLDEN LF_TEST_DIR "/golden/vit-base"
+
+typedef lf_status verb(const lf_config *cfg, FILE *out, lf_err *err);
+
+static char printed[1 << 16]; /* by the last verb */
+static lf_err said;           /* by the last verb that failed */
+
+/* Runs a verb over arguments separated by one space; "@x" is the scratch folder's x. */
+static lf_status run(verb *v, const char *name, const char *format, ...) __attribute__((format(printf, 3, 4)));
+static lf_status run(verb *v, const char *name, const char *format, ...) {
+    char line[4096], expanded[8192], *argv[64];
+    int argc = 0;
+    size_t n = 0;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    for (const char *c = line; *c; c++) {
+        if (*c == '@') n += (size_t)snprintf(expanded + n, sizeof expanded - n, "%s/", scratch);
+        else expanded[n++] = *c;
+    }
+    expanded[n] = 0;
+    for (char *save, *word = strtok_r(expanded, " ", &save); word; word = strtok_r(NULL, " ", &save)) argv[argc++] = word;
+    said = (lf_err){0};
+    memset(printed, 0, sizeof printed);
+    lf_config *cfg = NULL;
+    bool help = false;
+    FILE *out = tmpfile();
+    assert_non_null(out);
+    lf_status rc;
+    if (!(rc = lf_config_new(&cfg, name, &said)) && !(rc = lf_config_parse_args(cfg, argc, argv, &help, &said)) &&
+        !(rc = lf_config_finish(cfg, &said)))
+        rc = v(cfg, out, &said);
+    lf_config_free(cfg);
+    rewind(out);
+    assert_true(fread(printed, 1, sizeof printed - 1, out) < sizeof printed - 1);
+    fclose(out);
+    assert_int_equal(rc, said.status);
+    return rc;
+}
+
+#define RUN(v, ...) assert_ok(run(lf_##v, #v, __VA_ARGS__), said)
+#define FAILS(v, status, text, ...)                                                                                    \
+    do {                                                                                                               \
+        assert_int_equal(run(lf_##v, #v, __VA_ARGS__), status);                                                        \
+        assert_string_equal(printed, "");                                                                              \
+        assert_says(said.status, status, said, text);                                                                  \
+    } while (0)
+
+/* The one object that was printed. */
+static cJSON *object(void) {
+    cJSON *o;
+    lf_err err = {0};
+    assert_ok(lf_json_parse(&o, printed, strlen(printed), "stdout", &err), err);
+    assert_true(cJSON_IsObject(o));
+    return o;
+}
+
+static const cJSON *member(const cJSON *o, const char *key) {
+    const cJSON *v = cJSON_GetObjectItemCaseSensitive(o, key);
+    if (!v) fail_msg("no key '%s'", key);
+    return v;
+}
+static double number(const cJSON *o, const char *key) {
+    if (!cJSON_IsNumber(member(o, key))) fail_msg("'%s' is no number", key);
+    return member(o, key)->valuedouble;
+}
+
+static lf_safetensors *open_logits(const char *name, int64_t rows, int64_t columns) {
+    lf_err err = {0};
+    lf_safetensors *st;
+    assert_ok(lf_safetensors_open(&st, in_scratch(name), &err), err);
+    assert_int_equal(lf_safetensors_count(st), 1);
+    const lf_st_tensor *t = lf_safetensors_at(st, 0);
+    assert_string_equal(t->name, "logits");
+    assert_true(t->ndim == 2 && t->shape[0] == rows && t->shape[1] == columns && t->dtype == LF_F32);
+    return st;
+}
+
+static void same_logits(const char *a, const char *b, int64_t columns, double tolerance) {
+    lf_safetensors *x = open_logits(a, PICTURES, columns), *y = open_logits(b, PICTURES, columns);
+    const float *p = lf_safetensors_at(x, 0)->data, *q = lf_safetensors_at(y, 0)->data;
+    double worst = 0, most = 0;
+    for (int64_t i = 0; i < PICTURES * columns; i++) {
+        worst = fmax(worst, fabs((double)p[i] - (double)q[i]));
+        most = fmax(most, fabs((double)q[i]));
+    }
+    if (!(worst <= tolerance * most)) fail_msg("%s and %s differ by %g, of %g", a, b, worst, most);
+    lf_safetensors_close(x);
+    lf_safetensors_close(y);
+}
+
+/* Nothing unfinished lies about. */
+static void no_leftovers(void) {
+    char **names;
+    size_t n;
+    lf_err err = {0};
+    assert_ok(lf_list_dir(&names, &n, scratch, &err), err);
+    for (size_t i = 0; i < n; i++)
+        if (strstr(names[i], "tmp")) fail_msg("%s is left", names[i]);
+    lf_free(names);
+}
+
+/* ---- pictures and models ---- */
+
+static void put_noise(const char *name, uint64_t stream) {
+    unsigned char bytes[13 + SIDE * SIDE] = "P5 16 16 255\n";
+    const lf_rng_key key = lf_rng_make(11, LF_RNG_TEST, stream);
+    for (int j = 0; j < SIDE * SIDE; j++) bytes[13 + j] = (unsigned char)lf_rng_u32(key, (uint64_t)j);
+    put_bytes(name, bytes, sizeof bytes);
+}
+
+static void copy(const char *from, const char *to) {
+    char *bytes;
+    size_t size;
+    lf_err err = {0};
+    assert_ok(lf_file_read(&bytes, &size, from, &err), err);
+    put_bytes(to, bytes, size);
+    lf_free(bytes);
+}
+
+/* The golden model without its head, as a ViTModel would be saved. */
+static void put_headless(void) {
+    lf_err err = {0};
+    lf_safetensors *st;
+    lf_st_writer *w;
+    copy(GOLDEN "/config.json", "headless/config.json");
+    assert_ok(lf_safetensors_open(&st, GOLDEN "/model.safetensors", &err), err);
+    assert_ok(lf_st_writer_new(&w, in_scratch("headless/model.safetensors"), &err), err);
+    for (int pass = 0; pass < 2; pass++)
+        for (int64_t i = 0; i < lf_safetensors_count(st); i++) {
+            const lf_st_tensor *t = lf_safetensors_at(st, i);
+            if (strncmp(t->name, "classifier", 10) == 0) continue;
+            if (pass) assert_ok(lf_st_writer_write(w, t->data, t->size, &err), err);
+            else assert_ok(lf_st_writer_declare(w, t->name, t->dtype, t->ndim, t->shape, &err), err);
+        }
+    assert_ok(lf_st_writer_commit(w, &err), err);
+    lf_safetensors_close(st);
+}
+
+static int set_up(void **state) {
+    static const char processor[] = "{\"image_processor_type\": \"ViTImageProcessor\", \"size\": {\"height\": 16, \"width\": 16}, "
+                                    "\"resample\": 2, \"image_mean\": [0.4, 0.4, 0.4], \"image_std\": [0.3, 0.3, 0.3]}";
+    if (scratch_make(state)) return -1;
+    copy(GOLDEN "/config.json", "model/config.json");
+    copy(GOLDEN "/model.safetensors", "model/model.safetensors");
+    put_bytes("model/preprocessor_config.json", processor, sizeof processor - 1);
+    copy(GOLDEN "/peft_adapter/adapter_config.json", "adapter/adapter_config.json");
+    copy(GOLDEN "/peft_adapter/adapter_model.safetensors", "adapter/adapter_model.safetensors");
+    put_headless();
+    for (int i = 0; i < PICTURES; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "base/LABEL_%d/%02d.pgm", i % LABELS, i);
+        put_noise(name, (uint64_t)i);
+    }
+    return 0;
+}
+
+/* ---- eval ---- */
+
+static void eval_of_the_model(void **state) {
+    (void)state;
+    RUN(eval, "--model @model --data @base --forgetting_data @base --save-logits @own.safetensors --json");
+    cJSON *o = object();
+    lf_safetensors *st = open_logits("own.safetensors", PICTURES, LABELS);
+    const float *logits = lf_safetensors_at(st, 0)->data;
+    int correct = 0, at = 0;
+    for (int label = 0; label < LABELS; label++) /* class folder by class folder */
+        for (int i = label; i < PICTURES; i += LABELS, at++) correct += lf_argmax(logits + at * LABELS, LABELS) == label;
+    lf_safetensors_close(st);
+    assert_true(fabs(number(o, "eval_accuracy") - (double)correct / PICTURES) < 1e-12);
+    assert_true(number(o, "eval_samples") == PICTURES);
+    assert_true(number(o, "base_before") == number(o, "eval_accuracy"));
+    assert_true(number(o, "base_after") == number(o, "base_before"));
+    assert_true(number(o, "forgetting") == 0);
+    assert_true(number(o, "base_kl") == 0);
+    assert_true(number(o, "base_ce") > 0);
+    assert_true(number(o, "base_knn_samples") == PICTURES);
+    assert_true(number(o, "threads") >= 1);
+    assert_true(cJSON_IsNull(member(o, "train_seconds")));
+    cJSON_Delete(o);
+    RUN(eval, "--model @model --data @base --max_samples 4 --save-logits @few.safetensors");
+    assert_non_null(strstr(printed, "4 examples"));
+    lf_safetensors_close(open_logits("few.safetensors", 4, LABELS));
+}
+
+static void eval_of_an_adapter(void **state) {
+    (void)state;
+    RUN(eval, "--model @model --adapter @adapter --data @base --save-logits @adapter.safetensors --forgetting_data @base --json");
+    cJSON *o = object();
+    assert_true(fabs(number(o, "base_kl")) > 1e-4);
+    assert_true(number(o, "forgetting") == number(o, "base_before") - number(o, "base_after"));
+    const double after = number(o, "base_after"), loss = number(o, "base_loss_after");
+    cJSON_Delete(o);
+    lf_safetensors_close(open_logits("adapter.safetensors", PICTURES, ADAPTER_LABELS));
+    RUN(eval, "--model @model --adapter @adapter --head base --data @base --forgetting_knn false --json");
+    o = object();
+    assert_true(number(o, "eval_accuracy") == after); /* the base's head on tuned features, by two ways */
+    assert_true(fabs(number(o, "eval_loss") - loss) < 1e-12);
+    cJSON_Delete(o);
+}
+
+static void eval_says_what_is_wrong(void **state) {
+    (void)state;
+    FAILS(eval, LF_EUSAGE, "data", "--model @model");
+    FAILS(eval, LF_EUSAGE, "save_logits", "--model @model --forgetting_data @base --save-logits @x.safetensors");
+    FAILS(eval, LF_ENOTFOUND, "nowhere", "--model @nowhere --data @base");
+    FAILS(eval, LF_ENOTFOUND, "nowhere", "--model @model --data @nowhere");
+    FAILS(eval, LF_EDATA, "no classification head", "--model @headless --data @base");
+    FAILS(eval, LF_EUSAGE, "no base task", "--model @headless --adapter @adapter --forgetting_data @base");
+    RUN(eval, "--model @headless --adapter @adapter --data @base"); /* the adapter brings one */
+    FAILS(eval, LF_ENOTFOUND, "no-folder", "--model @model --data @base --save-logits @no-folder/x.safetensors");
+    for (int i = 0; i < LABELS + 1; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "many/class%d/a.pgm", i);
+        put_noise(name, 1);
+    }
+    FAILS(eval, LF_EDATA, "5 classes", "--model @model --data @many");
+    no_leftovers();
+}
+
+/* ---- merge ---- */
+
+static void merge_gives_the_adapter_s_logits(void **state) {
+    (void)state;
+    RUN(merge, "--model @model --adapter @adapter -o @out/merged/");
+    assert_non_null(strstr(printed, "weights changed"));
+    RUN(eval, "--model @model --adapter @adapter --data @base --save-logits @adapter.safetensors");
+    RUN(eval, "--model @out/merged --data @base --save-logits @merged.safetensors");
+    same_logits("merged.safetensors", "adapter.safetensors", ADAPTER_LABELS, 1e-5);
+    char **names;
+    size_t n;
+    lf_err err = {0};
+    assert_ok(lf_list_dir(&names, &n, in_scratch("out"), &err), err);
+    assert_int_equal(n, 1); /* nothing aside */
+    lf_free(names);
+    assert_true(lf_is_file(in_scratch("out/merged/preprocessor_config.json")));
+
+    RUN(merge, "--model @model --adapter @adapter -o @out/bf16 --save_dtype bf16 --json");
+    cJSON *o = object();
+    assert_true(number(o, "max_abs_delta") > 0);
+    assert_true(number(o, "merged_modules") == 12);
+    cJSON_Delete(o);
+    RUN(inspect, "--model @out/bf16 --json");
+    o = object();
+    assert_string_equal(member(member(member(o, "model"), "modules")->child, "dtype")->valuestring, "BF16");
+    cJSON_Delete(o);
+    RUN(eval, "--model @out/bf16 --data @base --save-logits @bf16.safetensors");
+    same_logits("bf16.safetensors", "adapter.safetensors", ADAPTER_LABELS, 0.1);
+}
+
+static void merge_spares_what_is_there(void **state) {
+    (void)state;
+    put_bytes("full/notes.txt", "mine", 4);
+    FAILS(merge, LF_EUSAGE, "not empty", "--model @model --adapter @adapter -o @full");
+    FAILS(merge, LF_EUSAGE, "is not a model", "--model @model --adapter @adapter -o @full --overwrite_output_dir");
+    FAILS(merge, LF_EUSAGE, "is a file", "--model @model --adapter @adapter -o @full/notes.txt");
+    FAILS(merge, LF_EUSAGE, "which is read", "--model @model --adapter @adapter -o @model --overwrite_output_dir");
+    FAILS(merge, LF_EUSAGE, "which is read", "--model @model --adapter @adapter -o @ --overwrite_output_dir");
+    assert_true(lf_is_file(in_scratch("full/notes.txt")));
+    RUN(merge, "--model @model --adapter @adapter -o @again");
+    FAILS(merge, LF_EUSAGE, "not empty", "--model @model --adapter @adapter -o @again");
+    RUN(merge, "--model @model --adapter @adapter -o @again --overwrite_output_dir");
+    FAILS(merge, LF_ENOTFOUND, "nowhere", "--model @model --adapter @nowhere -o @never");
+    assert_false(lf_is_dir(in_scratch("never")));
+    no_leftovers();
+}
+
+/* A folder that fails half way leaves nothing: here by memory, at every point. */
+static void merge_leaves_nothing_half_written(void **state) {
+    (void)state;
+    lf_status rc = LF_ENOMEM;
+    int64_t failures = 0;
+    for (int64_t n = 0; rc; n += 7) {
+        lf_config *cfg = NULL;
+        lf_err err = {0};
+        assert_ok(lf_config_new(&cfg, "merge", &err), err);
+        assert_ok(lf_config_set(cfg, "model", in_scratch("model"), &err), err);
+        assert_ok(lf_config_set(cfg, "adapter", in_scratch("adapter"), &err), err);
+        assert_ok(lf_config_set(cfg, "output_dir", in_scratch("short"), &err), err);
+        const int64_t live = lf_alloc_live();
+        FILE *out = tmpfile();
+        assert_non_null(out);
+        lf_alloc_fail_after(n);
+        rc = lf_merge(cfg, out, &err);
+        lf_alloc_fail_after(-1);
+        fclose(out);
+        assert_int_equal(lf_alloc_live(), live);
+        if (rc && rc != LF_ENOMEM) fail_msg("%s", err.message);
+        no_leftovers();
+        if (rc) lf_remove_tree(in_scratch("short"), NULL); /* printing may have failed after the work was done */
+        failures += rc != LF_OK;
+        lf_config_free(cfg);
+    }
+    assert_true(failures > 10);
+}
+
+/* ---- predict ---- */
+
+static int lines(const char *s) {
+    int n = 0;
+    for (; *s; s++) n += *s == '\n';
+    return n;
+}
+
+static void predict_as_jsonl(void **state) {
+    (void)state;
+    RUN(predict, "--model @model --data @base --top_k 1000");
+    assert_int_equal(lines(printed), PICTURES);
+    *strchr(printed, '\n') = 0;
+    cJSON *o = object();
+    assert_non_null(strstr(member(o, "file")->valuestring, "base/LABEL_0/00.pgm"));
+    double sum = 0, last = 1;
+    const cJSON *top;
+    assert_int_equal(cJSON_GetArraySize(member(o, "top_k")), LABELS);
+    assert_string_equal(member(o, "label")->valuestring, member(member(o, "top_k")->child, "label")->valuestring);
+    cJSON_ArrayForEach(top, member(o, "top_k")) {
+        assert_true(number(top, "probability") <= last);
+        sum += last = number(top, "probability");
+    }
+    assert_true(fabs(sum - 1) < 1e-6);
+    cJSON_Delete(o);
+    RUN(predict, "--model @model --adapter @adapter --data @base/LABEL_2/02.pgm --json");
+    o = object();
+    assert_true(number(o, "count") == 1);
+    assert_null(cJSON_GetObjectItemCaseSensitive(member(o, "predictions")->child, "top_k"));
+    cJSON_Delete(o);
+}
+
+static void predict_as_csv(void **state) {
+    (void)state;
+    put_noise("odd/a,\"b\".pgm", 1);
+    RUN(predict, "--model @model --data @odd --output csv --top_k 2");
+    assert_int_equal(strncmp(printed, "file,label,probability,label_2,probability_2\n\"", 46), 0);
+    assert_non_null(strstr(printed, "/a,\"\"b\"\".pgm\",LABEL_"));
+    assert_int_equal(lines(printed), 2);
+}
+
+static void predictions_are_whole_or_not_there(void **state) {
+    (void)state;
+    put_noise("some/a.pgm", 1);
+    put_bytes("some/b.jpg", "not a picture", 13);
+    put_bytes("old.jsonl", "old", 3);
+    FAILS(predict, LF_EDATA, "b.jpg", "--model @model --data @some -o @old.jsonl");
+    FAILS(predict, LF_EDATA, "b.jpg", "--model @model --data @some");
+    char *text;
+    size_t size;
+    lf_err err = {0};
+    assert_ok(lf_file_read(&text, &size, in_scratch("old.jsonl"), &err), err);
+    assert_string_equal(text, "old");
+    lf_free(text);
+    RUN(predict, "--model @model --data @some -o @old.jsonl --skip_bad_images --json");
+    cJSON *o = object();
+    assert_true(number(o, "count") == 1 && number(o, "skipped") == 1);
+    cJSON_Delete(o);
+    assert_ok(lf_file_read(&text, &size, in_scratch("old.jsonl"), &err), err);
+    assert_int_equal(lines(text), 1);
+    lf_free(text);
+    FAILS(predict, LF_EDATA, "no classification head", "--model @headless --data @some");
+    no_leftovers();
+}
+
+/* ---- bench and inspect ---- */
+
+static void bench_needs_only_config_and_weights(void **state) {
+    (void)state;
+    RUN(bench, "--model @headless --batch 3 --steps 3 --warmup 1 --r 2 --json");
+    cJSON *o = object();
+    assert_true(number(o, "step_seconds_min") <= number(o, "step_seconds"));
+    assert_true(number(o, "step_seconds") <= number(o, "step_seconds_max"));
+    assert_true(fabs(number(o, "items_per_second") * number(o, "step_seconds") - 3) < 1e-9);
+    /* r (in + out) for q, k, v, o [32,32], fc1 [48,32], fc2 [32,48] in two layers, and a head of 100 */
+    assert_true(number(o, "trainable_parameters") == 2 * 2 * (4 * 64 + 2 * 80) + 100 * 33);
+    assert_true(number(o, "init_seconds") >= 0 && number(o, "peak_rss_mb") > 0 && number(o, "threads") >= 1);
+    cJSON_Delete(o);
+    RUN(bench, "--model @model --batch 2 --steps 2 --warmup 0 --r 2 --init intermediate --eval");
+    assert_non_null(strstr(printed, "inference"));
+    char count[32]; /* its own head of 5 */
+    snprintf(count, sizeof count, "%d\n", 2 * 2 * (4 * 64 + 2 * 80) + LABELS * 33);
+    assert_non_null(strstr(printed, count));
+    FAILS(bench, LF_EUSAGE, "seq", "--model @model --seq 128");
+    FAILS(bench, LF_EUSAGE, "nothing-like-it", "--model @model --target_modules nothing-like-it");
+}
+
+static void inspect_shows_what_is_there(void **state) {
+    (void)state;
+    RUN(inspect, "--model @model --adapter @adapter --json");
+    cJSON *o = object();
+    const cJSON *model = member(o, "model"), *module;
+    int with_lora = 0, heads = 0;
+    assert_string_equal(member(model, "model_type")->valuestring, "vit");
+    assert_int_equal(strlen(member(model, "hash")->valuestring), 32);
+    assert_true(number(model, "num_labels") == ADAPTER_LABELS);
+    cJSON_ArrayForEach(module, member(model, "modules")) {
+        with_lora += cJSON_GetObjectItemCaseSensitive(module, "r") != NULL;
+        heads += cJSON_GetObjectItemCaseSensitive(module, "head") != NULL;
+    }
+    assert_int_equal(with_lora, 12);
+    assert_int_equal(heads, 1);
+    assert_true(number(member(member(o, "adapter"), "adapter_config"), "lora_alpha") == 6);
+    cJSON_Delete(o);
+    RUN(inspect, "--adapter @adapter");
+    assert_non_null(strstr(printed, "target_modules"));
+    RUN(inspect, "--model @headless");
+    assert_non_null(strstr(printed, "vit.layers.1.mlp.fc2"));
+    FAILS(inspect, LF_EUSAGE, "model", "--json");
+    FAILS(inspect, LF_ENOTFOUND, "nowhere", "--adapter @nowhere");
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(eval_of_the_model),
+        cmocka_unit_test(eval_of_an_adapter),
+        cmocka_unit_test(eval_says_what_is_wrong),
+        cmocka_unit_test(merge_gives_the_adapter_s_logits),
+        cmocka_unit_test(merge_spares_what_is_there),
+        cmocka_unit_test(merge_leaves_nothing_half_written),
+        cmocka_unit_test(predict_as_jsonl),
+        cmocka_unit_test(predict_as_csv),
+        cmocka_unit_test(predictions_are_whole_or_not_there),
+        cmocka_unit_test(bench_needs_only_config_and_weights),
+        cmocka_unit_test(inspect_shows_what_is_there),
+    };
+    return cmocka_run_group_tests(tests, set_up, scratch_remove);
+}
