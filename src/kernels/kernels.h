@@ -41,7 +41,7 @@ typedef struct lf_adamw_step {
 } lf_adamw_step;
 
 typedef struct lf_kernels {
-    const char *name; /* "ref", "sse2", "avx2", "avx512" */
+    const char *name; /* "ref", "sse2", "avx2", "avx512"; "generic" on other processors */
     lf_dtype dtype;   /* of the buffers */
 
     /* C [M,N] = alpha op(A) op(B) + beta C; row-major, op(A) [M,K], op(B) [K,N]; beta 0 does not read C. */
