@@ -88,7 +88,10 @@ static lf_status write_state(lf_run *run, const char *dir, lf_err *err) {
 }
 
 /* What must be the same for a resumed run to be the same run. */
-static const char *const fixed_keys[] = {"seed", "method", "optim", "lr_scheduler_type", "init_lora_weights", "target_modules", "augmentation"};
+static const char *const fixed_keys[] = {
+    "seed", "method", "optim", "lr_scheduler_type", "augmentation", "train_val_split", "reuse_head", "r", "lora_alpha", "lora_dropout",
+    "use_rslora", "init_lora_weights", "init_position", "target_modules", "exclude_modules", "layers_to_transform", "layers_pattern",
+    "rank_pattern", "alpha_pattern"};
 enum { N_FIXED = sizeof fixed_keys / sizeof fixed_keys[0] };
 
 static cJSON *state_json(const lf_run *run) {
@@ -100,7 +103,11 @@ static cJSON *state_json(const lf_run *run) {
     if (isfinite(at->best_metric)) cJSON_AddNumberToObject(o, "best_metric", at->best_metric);
     cJSON_AddNumberToObject(o, "best_global_step", (double)at->best_step);
     cJSON_AddNumberToObject(o, "evaluations_without_gain", (double)at->evals_without_gain);
+    cJSON_AddNumberToObject(o, "optimizer_steps", (double)run->optimizer.steps);
     cJSON_AddNumberToObject(o, "skipped_images", (double)at->skipped_images);
+    cJSON_AddNumberToObject(o, "loss_since_log", at->since_log.loss);
+    cJSON_AddNumberToObject(o, "targets_since_log", (double)at->since_log.targets);
+    cJSON_AddNumberToObject(o, "correct_since_log", (double)at->since_log.correct);
     cJSON_AddNumberToObject(o, "train_seconds", at->train_seconds);
     if (isfinite(at->eval_accuracy_before)) cJSON_AddNumberToObject(o, "eval_accuracy_before", at->eval_accuracy_before);
     cJSON_AddNumberToObject(fixed, "threads", run->threads);
@@ -108,6 +115,7 @@ static cJSON *state_json(const lf_run *run) {
     cJSON_AddNumberToObject(fixed, "batch_size", (double)run->batch_size);
     cJSON_AddNumberToObject(fixed, "gradient_accumulation_steps", (double)run->accumulation);
     cJSON_AddStringToObject(fixed, "kernels", run->k->name);
+    cJSON_AddStringToObject(fixed, "base_hash", run->model->hash);
     for (int i = 0; i < N_FIXED; i++) {
         const cJSON *v = cJSON_GetObjectItemCaseSensitive(config, fixed_keys[i]);
         cJSON_AddItemToObject(fixed, fixed_keys[i], v ? cJSON_Duplicate(v, true) : cJSON_CreateNull());
@@ -191,6 +199,15 @@ lf_status lf_checkpoint_save(lf_run *run, lf_err *err) {
 
 /* ---- reading ---- */
 
+/* Folders get their names when they are whole; one that lost a file since was being removed. */
+static bool is_whole(const char *dir, const char *name) {
+    char *json = lf_format("%s/%s/%s", dir, name, STATE_JSON), *state = lf_format("%s/%s/%s", dir, name, STATE_FILE);
+    const bool whole = json && state && lf_is_file(json) && lf_is_file(state);
+    lf_free(state);
+    lf_free(json);
+    return whole;
+}
+
 lf_status lf_checkpoint_find(char **path, const lf_run *run, lf_err *err) {
     *path = NULL;
     const cJSON *from = lf_cfg_json(run->cfg, "resume_from_checkpoint");
@@ -208,9 +225,7 @@ lf_status lf_checkpoint_find(char **path, const lf_run *run, lf_err *err) {
     lf_status rc = lf_list_dir(&names, &count, run->dir, err);
     int64_t newest = -1;
     for (size_t i = 0; i < count && !rc; i++) {
-        char *state = lf_format("%s/%s/%s", run->dir, names[i], STATE_JSON); /* renamed into place last: it is whole */
-        if (state && step_of(names[i]) > newest && lf_is_file(state)) newest = step_of(names[i]);
-        lf_free(state);
+        if (step_of(names[i]) > newest && is_whole(run->dir, names[i])) newest = step_of(names[i]);
     }
     lf_free(names);
     if (!rc && newest >= 0 && !(*path = lf_format("%s/checkpoint-%lld", run->dir, (long long)newest)))
@@ -230,6 +245,7 @@ static lf_status read_entry(void *file, const entry *e, lf_err *err) {
 
 static lf_status check_same_run(const lf_run *run, const cJSON *saved, const char *path, lf_err *err) {
     cJSON *now = state_json(run);
+    if (!now) return lf_fail(err, LF_ENOMEM, "%s: out of memory", path);
     const cJSON *was = cJSON_GetObjectItemCaseSensitive(saved, "run"), *is;
     lf_status rc = LF_OK;
     cJSON_ArrayForEach(is, cJSON_GetObjectItemCaseSensitive(now, "run")) {
@@ -256,15 +272,33 @@ static lf_status read_counters(lf_run *run, const cJSON *saved, const char *path
         (rc = lf_json_get_f64(saved, "best_metric", NAN, &at->best_metric, path, err)) ||
         (rc = lf_json_get_i64(saved, "best_global_step", 0, &at->best_step, path, err)) ||
         (rc = lf_json_get_i64(saved, "evaluations_without_gain", 0, &at->evals_without_gain, path, err)) ||
+        (rc = lf_json_get_i64(saved, "optimizer_steps", -1, &run->optimizer.steps, path, err)) ||
         (rc = lf_json_get_i64(saved, "skipped_images", 0, &at->skipped_images, path, err)) ||
+        (rc = lf_json_get_f64(saved, "loss_since_log", 0, &at->since_log.loss, path, err)) ||
+        (rc = lf_json_get_i64(saved, "targets_since_log", 0, &at->since_log.targets, path, err)) ||
+        (rc = lf_json_get_i64(saved, "correct_since_log", 0, &at->since_log.correct, path, err)) ||
         (rc = lf_json_get_f64(saved, "train_seconds", 0, &at->train_seconds, path, err)) ||
         (rc = lf_json_get_f64(saved, "eval_accuracy_before", NAN, &at->eval_accuracy_before, path, err)))
         return rc;
     if (at->step < 0 || at->step > run->total_steps)
         return lf_fail(err, LF_EDATA, "%s: key 'global_step': expected 0 to %lld (the steps of this configuration), found %lld", path,
                        (long long)run->total_steps, (long long)at->step);
-    run->optimizer.steps = at->step;
+    if (run->optimizer.steps < 0 || run->optimizer.steps > at->step)
+        return lf_fail(err, LF_EDATA, "%s: key 'optimizer_steps': expected 0 to %lld, found %lld", path, (long long)at->step,
+                       (long long)run->optimizer.steps);
     return LF_OK;
+}
+
+/* The best checkpoint lies beside the resumed one, but not where a run goes on in another folder. */
+static void forget_best_elsewhere(lf_run *run) {
+    char *name = lf_format("checkpoint-%lld", (long long)run->at.best_step);
+    const bool here = name && is_whole(run->dir, name);
+    lf_free(name);
+    if (here || run->at.best_step == 0 || !lf_cfg_bool(run->cfg, "load_best_model_at_end")) return;
+    lf_warn("%s/checkpoint-%lld, the best so far, is not there: the best is looked for from step %lld on", run->dir,
+            (long long)run->at.best_step, (long long)run->at.step);
+    run->at.best_step = 0;
+    run->at.best_metric = NAN;
 }
 
 static lf_status with_state(lf_run *run, const char *dir, lf_status (*each)(lf_run *, visit_fn, void *, lf_err *), lf_err *err) {
@@ -285,6 +319,7 @@ lf_status lf_checkpoint_restore(lf_run *run, const char *dir, lf_err *err) {
     lf_status rc = path ? lf_json_read(&saved, path, err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", dir);
     if (!rc && !(rc = check_same_run(run, saved, path, err)) && !(rc = read_counters(run, saved, path, err)))
         rc = with_state(run, dir, each_tensor, err);
+    if (!rc) forget_best_elsewhere(run);
     cJSON_Delete(saved);
     lf_free(path);
     return rc;

@@ -7,15 +7,12 @@
 #include "base/log.h"
 #include "train/run.h"
 
-typedef struct window { double loss; int64_t targets, correct; } window; /* sums over micro-batches */
-
 typedef struct loop {
     lf_run *run;
     lf_loader *loader;
-    int64_t epoch;          /* of the last batch */
-    window since_log;
+    const lf_batch *early;  /* served already, but of a later window; else NULL */
     double grad_norm, started, seconds_before, eval_seconds;
-    int64_t images;
+    int64_t images, skipped_before;
 } loop;
 
 static int64_t count_correct(const float *logits, const lf_batch *b, int64_t V) {
@@ -48,7 +45,7 @@ static lf_status name_the_culprit(const lf_run *run, double value, lf_err *err) 
     return diverged(run, "the loss", value, err);
 }
 
-static lf_status micro_batch(loop *l, const lf_batch *b, int64_t micro, window *w, lf_err *err) {
+static lf_status micro_batch(loop *l, const lf_batch *b, int64_t micro, lf_window *w, lf_err *err) {
     lf_run *run = l->run;
     lf_graph *g = run->g;
     const lf_model_input in = {b->B, b->pixels};
@@ -68,7 +65,7 @@ static lf_status micro_batch(loop *l, const lf_batch *b, int64_t micro, window *
     return lf_graph_backward(g, loss, 1, err);
 }
 
-static lf_status optimiser_step(loop *l, const window *w, lf_err *err) {
+static lf_status optimiser_step(loop *l, const lf_window *w, lf_err *err) {
     lf_run *run = l->run;
     const double mean = 1 / (double)w->targets, max_norm = lf_cfg_f64(run->cfg, "max_grad_norm");
     l->grad_norm = lf_optimizer_gradient_norm(&run->optimizer, mean);
@@ -78,24 +75,37 @@ static lf_status optimiser_step(loop *l, const window *w, lf_err *err) {
     return LF_OK;
 }
 
-/* One optimiser step: the next window of micro-batches, which never crosses the end of an epoch. */
+/* The micro-batches of the step's window, which never crosses the end of an epoch. The step alone says which batches they
+ * are: one of bad pictures only is not served, and must not shift those that follow. */
+static lf_status run_window(loop *l, lf_window *w, lf_err *err) {
+    lf_run *run = l->run;
+    const int64_t epoch = run->at.step / run->steps_per_epoch, first = run->at.step % run->steps_per_epoch * run->accumulation;
+    int64_t last = lf_loader_batches_per_epoch(l->loader) - 1;
+    if (last > first + run->accumulation - 1) last = first + run->accumulation - 1;
+    for (int64_t number = first; number <= last; number++) {
+        lf_status rc;
+        if (!l->early && (rc = lf_loader_next(l->loader, &l->early, err))) return rc;
+        const lf_batch *b = l->early;
+        if (b->epoch != epoch || b->number > last) return LF_OK;
+        number = b->number;
+        l->early = NULL;
+        if ((rc = micro_batch(l, b, number - first, w, err))) return rc;
+    }
+    return LF_OK;
+}
+
+/* One step of the optimiser, or none after a window of bad pictures only: there is nothing to learn. */
 static lf_status train_step(loop *l, lf_err *err) {
     lf_run *run = l->run;
-    window w = {0};
+    lf_window w = {0}, *sum = &run->at.since_log;
     lf_optimizer_clear_gradients(&run->optimizer);
-    for (int64_t micro = 0; micro < run->accumulation; micro++) {
-        const lf_batch *b;
-        lf_status rc = lf_loader_next(l->loader, &b, err);
-        if (rc) return rc;
-        l->epoch = b->epoch;
-        if (b->B > 0 && (rc = micro_batch(l, b, micro, &w, err))) return rc;
-        if (b->number == lf_loader_batches_per_epoch(l->loader) - 1) break;
-    }
-    l->since_log.loss += w.loss;
-    l->since_log.targets += w.targets;
-    l->since_log.correct += w.correct;
+    lf_status rc = run_window(l, &w, err);
+    if (rc) return rc;
+    sum->loss += w.loss;
+    sum->targets += w.targets;
+    sum->correct += w.correct;
     l->images += w.targets;
-    const lf_status rc = w.targets ? optimiser_step(l, &w, err) : LF_OK; /* a window of bad pictures only: nothing to learn */
+    if (w.targets) rc = optimiser_step(l, &w, err);
     if (!rc) run->at.step++;
     return rc;
 }
@@ -106,7 +116,7 @@ static double seconds(const loop *l) { return l->seconds_before + lf_now() - l->
 
 static lf_status log_step(loop *l, lf_err *err) {
     lf_run *run = l->run;
-    const window *w = &l->since_log;
+    const lf_window *w = &run->at.since_log;
     cJSON *row = cJSON_CreateObject();
     cJSON_AddNumberToObject(row, "step", (double)run->at.step);
     cJSON_AddNumberToObject(row, "epoch", (double)run->at.step / (double)run->steps_per_epoch);
@@ -114,7 +124,7 @@ static lf_status log_step(loop *l, lf_err *err) {
     cJSON_AddNumberToObject(row, "train_accuracy", (double)w->correct / (double)w->targets);
     cJSON_AddNumberToObject(row, "learning_rate", run->optimizer.learning_rate * lf_schedule_factor(&run->schedule, run->at.step - 1));
     cJSON_AddNumberToObject(row, "grad_norm", l->grad_norm);
-    l->since_log = (window){0};
+    run->at.since_log = (lf_window){0};
     return lf_metrics_write(&run->metrics, row, err);
 }
 
@@ -143,13 +153,14 @@ static lf_status evaluate(loop *l, lf_err *err) {
     lf_accuracy a = {.accuracy = NAN};
     lf_base_score base = {.accuracy = NAN};
     lf_status rc = LF_OK;
-    if (run->eval && !(rc = lf_evaluate(&a, run->model, run->g, run->model->head, run->eval, &run->eval_opts, NULL, NULL, err))) {
+    lf_err cause = {0};
+    if (run->eval && !(rc = lf_evaluate(&a, run->model, run->g, run->model->head, run->eval, &run->eval_opts, NULL, NULL, &cause))) {
         cJSON_AddNumberToObject(row, "eval_accuracy", a.accuracy);
         cJSON_AddNumberToObject(row, "eval_loss", a.loss);
         if (run->at.step == 0) run->at.eval_accuracy_before = a.accuracy;
         else note_best(run, &a);
     }
-    if (run->forgetting && !rc && !(rc = lf_forgetting_measure(&base, run->forgetting, run->model, run->g, &run->eval_opts, err))) {
+    if (run->forgetting && !rc && !(rc = lf_forgetting_measure(&base, run->forgetting, run->model, run->g, &run->eval_opts, &cause))) {
         cJSON_AddNumberToObject(row, "base_accuracy", base.accuracy);
         cJSON_AddNumberToObject(row, "base_loss", base.loss);
         cJSON_AddNumberToObject(row, "base_ce", base.ce);
@@ -158,7 +169,7 @@ static lf_status evaluate(loop *l, lf_err *err) {
     }
     if (rc) {
         cJSON_Delete(row);
-        return rc;
+        return lf_fail(err, rc, "step %lld: %s", (long long)run->at.step, cause.message);
     }
     char text[160] = "";
     if (run->eval) snprintf(text, sizeof text, "accuracy %.4f  loss %.4f  ", a.accuracy, a.loss);
@@ -180,27 +191,39 @@ static int64_t eval_every(const lf_run *run) {
 
 static lf_status save(loop *l, lf_err *err) {
     l->run->at.train_seconds = seconds(l);
-    l->run->at.skipped_images = lf_loader_skipped(l->loader);
+    l->run->at.skipped_images = l->skipped_before + lf_loader_skipped(l->loader);
     return lf_checkpoint_save(l->run, err);
+}
+
+/* A run that was stopped early stays so when it is resumed. */
+static bool out_of_patience(const lf_run *run) {
+    const int64_t patience = lf_cfg_i64(run->cfg, "early_stopping_patience");
+    return patience > 0 && run->at.evals_without_gain >= patience;
+}
+
+/* The best step needs a checkpoint of its own where the run is to end with it. */
+static bool save_is_due(const lf_run *run, bool stop) {
+    const bool keeps = strcmp(lf_cfg_str(run->cfg, "save_strategy"), "no") != 0;
+    return (stop && keeps) || is_due(run, "save_strategy", lf_cfg_i64(run->cfg, "save_steps")) ||
+           (lf_cfg_bool(run->cfg, "load_best_model_at_end") && run->at.best_step == run->at.step);
 }
 
 static lf_status after_step(loop *l, bool *stop, lf_err *err) {
     lf_run *run = l->run;
     const bool last = run->at.step == run->total_steps;
-    const int64_t patience = lf_cfg_i64(run->cfg, "early_stopping_patience"), step = run->at.step;
+    const int64_t step = run->at.step;
     lf_status rc = LF_OK;
-    if (l->since_log.targets && (step % lf_cfg_i64(run->cfg, "logging_steps") == 0 || last || (step == 1 && lf_cfg_bool(run->cfg, "logging_first_step"))))
+    if (run->at.since_log.targets && (step % lf_cfg_i64(run->cfg, "logging_steps") == 0 || last || (step == 1 && lf_cfg_bool(run->cfg, "logging_first_step"))))
         rc = log_step(l, err);
     if (!rc && (is_due(run, "eval_strategy", eval_every(run)) || last) && (run->eval || run->forgetting)) rc = evaluate(l, err);
-    *stop = last || (patience > 0 && run->at.evals_without_gain >= patience);
-    if (!rc && *stop && !last) lf_info("step %lld: stopped early, %lld evaluations without a better metric", (long long)step, (long long)patience);
-    const bool keeps = strcmp(lf_cfg_str(run->cfg, "save_strategy"), "no") != 0;
-    if (!rc && (is_due(run, "save_strategy", lf_cfg_i64(run->cfg, "save_steps")) || (*stop && keeps))) rc = save(l, err);
-    if (!rc && lf_interrupted() && !*stop) {
-        if (!(rc = save(l, err)))
-            rc = lf_fail(err, LF_EINTERRUPTED, "interrupted after step %lld; %s/checkpoint-%lld is written, go on with --resume_from_checkpoint true",
-                         (long long)step, run->dir, (long long)step);
-    }
+    *stop = last || out_of_patience(run);
+    if (!rc && *stop && !last)
+        lf_info("step %lld: stopped early, %lld evaluations without a better metric", (long long)step, (long long)run->at.evals_without_gain);
+    const bool interrupted = lf_interrupted() && !*stop;
+    if (!rc && (interrupted || save_is_due(run, *stop))) rc = save(l, err);
+    if (!rc && interrupted)
+        rc = lf_fail(err, LF_EINTERRUPTED, "interrupted after step %lld; %s/checkpoint-%lld is written, go on with --resume_from_checkpoint true",
+                     (long long)step, run->dir, (long long)step);
     return rc;
 }
 
@@ -217,19 +240,20 @@ static lf_status open_loader(loop *l, lf_err *err) {
 }
 
 lf_status lf_run_loop(lf_run *run, lf_err *err) {
-    loop l = {.run = run, .started = lf_now(), .seconds_before = run->at.train_seconds};
+    loop l = {.run = run, .started = lf_now(), .seconds_before = run->at.train_seconds, .skipped_before = run->at.skipped_images};
     lf_status rc = open_loader(&l, err);
     if (!rc && run->at.step == 0 && (run->eval || run->forgetting)) rc = evaluate(&l, err);
     lf_progress bar;
     lf_progress_begin(&bar, "train", run->total_steps);
-    bool stop = run->at.step >= run->total_steps;
+    bool stop = run->at.step >= run->total_steps || out_of_patience(run);
     while (!rc && !stop) {
         if ((rc = train_step(&l, err))) break;
         char detail[128];
         const double busy = lf_now() - l.started - l.eval_seconds;
+        const lf_window *sum = &run->at.since_log;
         snprintf(detail, sizeof detail, "epoch %.2f  loss %.4f  acc %.3f  %.1f images/s", (double)run->at.step / (double)run->steps_per_epoch,
-                 l.since_log.targets ? l.since_log.loss / (double)l.since_log.targets : 0,
-                 l.since_log.targets ? (double)l.since_log.correct / (double)l.since_log.targets : 0, (double)l.images / busy);
+                 sum->targets ? sum->loss / (double)sum->targets : 0, sum->targets ? (double)sum->correct / (double)sum->targets : 0,
+                 (double)l.images / busy);
         lf_progress_update(&bar, run->at.step, detail);
         rc = after_step(&l, &stop, err);
     }
@@ -237,7 +261,7 @@ lf_status lf_run_loop(lf_run *run, lf_err *err) {
     char summary[128] = "";
     if (!rc) snprintf(summary, sizeof summary, "%lld steps, %.1f s, %.1f images/s", (long long)run->at.step, busy, (double)l.images / busy);
     lf_progress_end(&bar, summary);
-    if (l.loader && lf_loader_skipped(l.loader)) run->at.skipped_images = lf_loader_skipped(l.loader);
+    if (l.loader) run->at.skipped_images = l.skipped_before + lf_loader_skipped(l.loader);
     if (run->at.skipped_images) lf_warn("%lld pictures could not be read and were left out", (long long)run->at.skipped_images);
     run->at.train_seconds = seconds(&l);
     run->results.items_per_second = l.images ? (double)l.images / busy : NAN;

@@ -10,9 +10,13 @@
 
 typedef enum lf_method { LF_METHOD_LORA, LF_METHOD_HEAD, LF_METHOD_FULL } lf_method;
 
+/* Sums over micro-batches: of one step's, or of those since the last line of metrics.jsonl. */
+typedef struct lf_window { double loss; int64_t targets, correct; } lf_window;
+
 /* What a checkpoint restores beside the tensors. */
 typedef struct lf_progress_state {
-    int64_t step;            /* optimiser steps done */
+    int64_t step;            /* steps done: windows of `accumulation` micro-batches */
+    lf_window since_log;
     double best_metric;      /* NAN: none yet */
     int64_t best_step;       /* 0: none yet */
     int64_t evals_without_gain;
