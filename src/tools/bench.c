@@ -32,7 +32,7 @@ typedef struct bench {
 
 static lf_status make_head(bench *b, lf_err *err) {
     if (b->m->base_head) return lf_model_train_head(b->m, err);
-    char text[NEW_LABELS][16];
+    char text[NEW_LABELS][24];
     const char *names[NEW_LABELS];
     for (int i = 0; i < NEW_LABELS; i++) {
         snprintf(text[i], sizeof text[i], "LABEL_%d", i);
