@@ -77,7 +77,7 @@ double lf_gradcheck(const lf_op_case *c, uint64_t seed, lf_err *err) {
             const double d = fabs(a - n);
             difference = isfinite(d) ? fmax(difference, d) : INFINITY;
         }
-        worst = fmax(worst, difference / scale);
+        worst = isfinite(difference) ? fmax(worst, difference / scale) : INFINITY;
     }
     if (k.g && lf_graph_status(k.g, err)) worst = INFINITY;
     for (int i = 0; i < c->n_in; i++) {

@@ -3,6 +3,7 @@
 #include "model/model.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
@@ -47,6 +48,31 @@ static lf_status choose_family(lf_model *m, lf_err *err) {
                    type, known);
 }
 
+/* As many distinct numbers as there are labels, each in range: every label gets its name. */
+static lf_status read_names(lf_model *m, const cJSON *id2label, lf_err *err) {
+    const cJSON *label;
+    cJSON_ArrayForEach(label, id2label) {
+        char *end;
+        const long long i = strtoll(label->string, &end, 10);
+        if (*end || end == label->string || i < 0 || i >= m->num_labels || m->id2label[i] || !cJSON_IsString(label))
+            return lf_fail(err, LF_EDATA, "%s: key 'id2label': expected a name for each of 0 to %lld, found the key '%s'%s", m->config_path,
+                           (long long)m->num_labels - 1, label->string, cJSON_IsString(label) ? "" : " without one");
+        m->id2label[i] = lf_arena_strdup(m->nn.arena, label->valuestring);
+        if (!m->id2label[i]) return lf_fail(err, LF_ENOMEM, "%s: out of memory for the labels", m->config_path);
+    }
+    return LF_OK;
+}
+
+static lf_status make_names(lf_model *m, lf_err *err) {
+    for (int64_t i = 0; i < m->num_labels; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "LABEL_%lld", (long long)i);
+        m->id2label[i] = lf_arena_strdup(m->nn.arena, name);
+        if (!m->id2label[i]) return lf_fail(err, LF_ENOMEM, "%s: out of memory for the labels", m->config_path);
+    }
+    return LF_OK;
+}
+
 /* num_labels as transformers has it: the size of id2label, else num_labels, else 2. */
 static lf_status read_labels(lf_model *m, lf_err *err) {
     const cJSON *id2label = cJSON_GetObjectItemCaseSensitive(m->config, "id2label");
@@ -59,18 +85,7 @@ static lf_status read_labels(lf_model *m, lf_err *err) {
                        m->config_path, (long long)m->num_labels);
     m->id2label = lf_arena_alloc(m->nn.arena, (size_t)m->num_labels * sizeof *m->id2label);
     if (!m->id2label) return lf_fail(err, LF_ENOMEM, "%s: out of memory for the labels", m->config_path);
-    for (int64_t i = 0; i < m->num_labels; i++) {
-        char id[24], unnamed[32];
-        snprintf(id, sizeof id, "%lld", (long long)i);
-        snprintf(unnamed, sizeof unnamed, "LABEL_%lld", (long long)i);
-        const cJSON *label = named ? cJSON_GetObjectItemCaseSensitive(id2label, id) : NULL;
-        if (named && !cJSON_IsString(label))
-            return lf_fail(err, LF_EDATA, "%s: key 'id2label': expected names for labels 0 to %lld, found none for %s",
-                           m->config_path, (long long)m->num_labels - 1, id);
-        m->id2label[i] = lf_arena_strdup(m->nn.arena, label ? label->valuestring : unnamed);
-        if (!m->id2label[i]) return lf_fail(err, LF_ENOMEM, "%s: out of memory for the labels", m->config_path);
-    }
-    return LF_OK;
+    return named ? read_names(m, id2label, err) : make_names(m, err);
 }
 
 /* `config_path` is taken over. */
@@ -125,18 +140,23 @@ static int64_t largest_param(const lf_model *m) {
     return n;
 }
 
+/* A file has its head whole or (ViTModel) not at all. */
+static bool has_head(const lf_model *m) {
+    const lf_module *h = m->head;
+    return m->family->find(m->weights, h->weight) || (h->bias && m->family->find(m->weights, h->bias));
+}
+
 static lf_status load_all(lf_model *m, lf_load load, lf_err *err) {
     float *buffer = load == LF_LOAD_NOTHING ? NULL : lf_aligned_alloc((size_t)largest_param(m) * sizeof *buffer);
     if (load != LF_LOAD_NOTHING && !buffer) return lf_fail(err, LF_ENOMEM, "%s: out of memory for its largest tensor", m->path);
     lf_status rc = LF_OK;
-    bool has_head = true;
+    const bool head = has_head(m);
     for (int64_t i = 0; i < m->nn.n_params && !rc; i++) {
         lf_param *p = m->nn.params[i];
         const lf_st_tensor *t = m->family->find(m->weights, p);
         const lf_module *module = holder(m, p);
-        if (!t && module && module->is_head) {
-            has_head = false;
-        } else if (!t) {
+        if (!t && !head && module && module->is_head) continue;
+        if (!t) {
             rc = lf_fail(err, LF_EDATA, "%s: tensor '%s' is missing (config.json asks for it); is the download complete?",
                          lf_safetensors_path(m->weights), p->file_name);
         } else if (!(rc = check_tensor(m, t, p, err))) {
@@ -144,9 +164,9 @@ static lf_status load_all(lf_model *m, lf_load load, lf_err *err) {
             if (load != LF_LOAD_NOTHING) rc = load_param(m, t, p, load, buffer, err);
         }
     }
-    m->base_head = has_head ? m->head : NULL;
-    m->base_num_labels = has_head ? m->num_labels : 0;
-    m->base_id2label = has_head ? m->id2label : NULL;
+    m->base_head = head ? m->head : NULL;
+    m->base_num_labels = head ? m->num_labels : 0;
+    m->base_id2label = head ? m->id2label : NULL;
     lf_aligned_free(buffer);
     return rc;
 }

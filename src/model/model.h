@@ -58,7 +58,7 @@ lf_status lf_model_open(lf_model **out, const char *path, const lf_kernels *k, l
 lf_status lf_model_new(lf_model **out, const char *config_path, const lf_kernels *k, uint64_t seed, lf_err *err);
 void lf_model_free(lf_model *m);
 
-/* Replaces the head by a new trained one: normal(0, initializer_range) weights by seed, zero bias. class names are copied.
+/* Replaces the head by a new trained one: weights as the family starts them (init_param), by seed, zero bias. class names are copied.
  * May be called once; base_head stays. */
 lf_status lf_model_new_head(lf_model *m, int64_t num_labels, const char *const *class_names, uint64_t seed, lf_err *err);
 /* Makes the file's own head trained (reuse_head), keeping a frozen copy as base_head. */

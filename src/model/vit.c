@@ -42,11 +42,9 @@ static lf_status read_activation(lf_model *m, vit *v, lf_err *err) {
 static lf_status read_size(const lf_model *m, const char *key, int64_t fallback, int64_t size[2], lf_err *err) {
     const cJSON *value = cJSON_GetObjectItemCaseSensitive(m->config, key);
     if (cJSON_IsArray(value)) {
-        const cJSON *h = cJSON_GetArrayItem(value, 0), *w = cJSON_GetArrayItem(value, 1);
-        if (cJSON_GetArraySize(value) != 2 || !cJSON_IsNumber(h) || !cJSON_IsNumber(w))
-            return lf_fail(err, LF_EDATA, "%s: key '%s': expected a number or [height, width]", m->config_path, key);
-        size[0] = h->valueint;
-        size[1] = w->valueint;
+        if (cJSON_GetArraySize(value) != 2 || !lf_json_exact_i64(cJSON_GetArrayItem(value, 0), &size[0]) ||
+            !lf_json_exact_i64(cJSON_GetArrayItem(value, 1), &size[1]))
+            return lf_fail(err, LF_EDATA, "%s: key '%s': expected a whole number or [height, width]", m->config_path, key);
     } else {
         const lf_status rc = lf_json_get_i64(m->config, key, fallback, &size[0], m->config_path, err);
         if (rc) return rc;
@@ -205,8 +203,7 @@ static bool vit_ignores(const char *name) {
     return false;
 }
 
-/* As transformers starts a ViT: weights and embeddings normal(0, initializer_range), truncated at two standard deviations;
- * norms one; biases zero. */
+/* Weights and embeddings normal(0, initializer_range), cut off at two standard deviations; norms one; biases zero. */
 static void vit_init_param(const lf_model *m, const lf_param *p, lf_rng_key key, float *out) {
     const vit *v = m->impl;
     const bool weight = p->tensor.ndim > 1, norm_weight = !weight && strstr(p->name, ".weight");

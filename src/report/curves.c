@@ -25,19 +25,16 @@ static const struct { const char *column, *title, *style; bool right; } curves[]
 };
 enum { N_CURVES = sizeof curves / sizeof curves[0] };
 
-/* metrics.jsonl as an array of its rows. */
+/* metrics.jsonl as an array of its rows. What follows the last newline was cut off by a crash. */
 static lf_status read_metrics(cJSON **out, const char *path, lf_err *err) {
     char *text = NULL;
     size_t size = 0;
     lf_status rc = lf_file_read(&text, &size, path, err);
     cJSON *rows = cJSON_CreateArray();
     if (!rc && !rows) rc = lf_fail(err, LF_ENOMEM, "%s: out of memory", path);
-    for (size_t at = 0; at < size && !rc;) {
-        const char *end = memchr(text + at, '\n', size - at);
-        const size_t n = end ? (size_t)(end - text) - at : size - at;
+    for (const char *at = text, *end; !rc && at && (end = memchr(at, '\n', size - (size_t)(at - text))); at = end + 1) {
         cJSON *row = NULL;
-        if (n && !(rc = lf_json_parse(&row, text + at, n, path, err))) cJSON_AddItemToArray(rows, row);
-        at += n + 1;
+        if (end > at && !(rc = lf_json_parse(&row, at, (size_t)(end - at), path, err))) cJSON_AddItemToArray(rows, row);
     }
     if (!rc && cJSON_GetArraySize(rows) == 0) rc = lf_fail(err, LF_EDATA, "%s: expected a line for each logged step, found none", path);
     lf_free(text);
@@ -111,11 +108,11 @@ static lf_status write_script(const cJSON *rows, const char *path, bool *any, lf
     return rc;
 }
 
-/* Runs gnuplot on curves.gp in the run's folder; its own complaints go to stderr. */
+/* Runs gnuplot on curves.gp in the run's folder; whatever it says goes to stderr: stdout is for results. */
 static bool run_gnuplot(const char *dir) {
     const pid_t pid = fork();
     if (pid == 0) {
-        if (chdir(dir) == 0) execlp("gnuplot", "gnuplot", "curves.gp", (char *)NULL);
+        if (chdir(dir) == 0 && dup2(STDERR_FILENO, STDOUT_FILENO) >= 0) execlp("gnuplot", "gnuplot", "curves.gp", (char *)NULL);
         _exit(127);
     }
     int status = -1;
@@ -125,15 +122,18 @@ static bool run_gnuplot(const char *dir) {
 
 lf_status lf_report_curves(const char *run, bool *drawn, lf_err *err) {
     char *metrics = lf_path_join(run, "metrics.jsonl"), *csv = lf_path_join(run, "curves.csv"), *script = lf_path_join(run, "curves.gp");
+    char *picture = lf_path_join(run, "curves.svg"); /* an older one is no picture of these numbers */
     cJSON *rows = NULL;
     bool any = false;
     *drawn = false;
-    lf_status rc = metrics && csv && script ? LF_OK : lf_fail(err, LF_ENOMEM, "%s: out of memory", run);
-    if (!rc && !(rc = read_metrics(&rows, metrics, err)) && !(rc = write_csv(rows, csv, err)) && !(rc = write_script(rows, script, &any, err)) && any) {
+    lf_status rc = metrics && csv && script && picture ? LF_OK : lf_fail(err, LF_ENOMEM, "%s: out of memory", run);
+    if (!rc && !(rc = read_metrics(&rows, metrics, err)) && !(rc = write_csv(rows, csv, err)) && !(rc = write_script(rows, script, &any, err)) &&
+        !(rc = lf_remove_tree(picture, err)) && any) {
         *drawn = run_gnuplot(run);
         if (!*drawn) lf_warn("no picture: gnuplot did not run; install it (Debian: gnuplot-nox), then: lora-ft report %s", run);
     }
     cJSON_Delete(rows);
+    lf_free(picture);
     lf_free(script);
     lf_free(csv);
     lf_free(metrics);
