@@ -1,6 +1,5 @@
 /* Writing a model as transformers reads it, tensor by tensor: what was not loaded or trained streams from the source. */
 #include <stdio.h>
-#include <string.h>
 
 #include "base/file.h"
 #include "base/json.h"
@@ -47,27 +46,23 @@ static lf_status write_tensors(const lf_model *m, lf_st_writer *w, lf_dtype dtyp
     return rc;
 }
 
-/* Two labels may have one name (ImageNet has two cranes); as in transformers the last is found by it. */
-static bool put_number(cJSON *label2id, const char *label, int64_t i) {
-    cJSON *there = cJSON_GetObjectItemCaseSensitive(label2id, label);
-    if (there) cJSON_SetNumberValue(there, (double)i);
-    return there || cJSON_AddNumberToObject(label2id, label, (double)i);
-}
-
 static bool put_labels(const lf_model *m, cJSON *config) {
     cJSON *id2label = cJSON_CreateObject(), *label2id = cJSON_CreateObject();
     bool ok = id2label && label2id;
     for (int64_t i = 0; ok && i < m->num_labels; i++) {
         char id[24];
         snprintf(id, sizeof id, "%lld", (long long)i);
-        ok = cJSON_AddStringToObject(id2label, id, m->id2label[i]) && put_number(label2id, m->id2label[i], i);
+        cJSON_DeleteItemFromObjectCaseSensitive(label2id, m->id2label[i]); /* of equal names (ImageNet's "crane") the last */
+        ok = cJSON_AddStringToObject(id2label, id, m->id2label[i]) && cJSON_AddNumberToObject(label2id, m->id2label[i], (double)i);
     }
     cJSON_DeleteItemFromObjectCaseSensitive(config, "num_labels"); /* the size of id2label says it */
     cJSON_DeleteItemFromObjectCaseSensitive(config, "id2label");
     cJSON_DeleteItemFromObjectCaseSensitive(config, "label2id");
-    cJSON_AddItemToObject(config, "id2label", id2label);
-    cJSON_AddItemToObject(config, "label2id", label2id);
-    return ok;
+    const bool kept = cJSON_AddItemToObject(config, "id2label", id2label);
+    const bool kept_too = cJSON_AddItemToObject(config, "label2id", label2id);
+    if (!kept) cJSON_Delete(id2label);
+    if (!kept_too) cJSON_Delete(label2id);
+    return ok && kept && kept_too;
 }
 
 static const char *torch_name(lf_dtype t) { return t == LF_BF16 ? "bfloat16" : t == LF_F16 ? "float16" : "float32"; }
@@ -84,7 +79,9 @@ static lf_status write_config(const lf_model *m, const char *dir, lf_dtype dtype
     lf_status rc = LF_OK;
     if (!text || !path) rc = lf_fail(err, LF_ENOMEM, "%s: out of memory for config.json", dir);
     else {
-        rc = lf_file_write(path, text, strlen(text), err);
+        size_t n = 0;
+        while (text[n]) n++;
+        rc = lf_file_write(path, text, n, err);
     }
     lf_free(path);
     lf_free(text);

@@ -276,6 +276,65 @@ static void merge_spares_what_is_there(void **state) {
     no_leftovers();
 }
 
+/* A folder that fails half way leaves nothing: here by memory, at every point. */
+static void merge_leaves_nothing_half_written(void **state) {
+    (void)state;
+    lf_status rc = LF_ENOMEM;
+    int64_t failures = 0;
+    for (int64_t n = 0; rc; n += 7) {
+        lf_config *cfg = NULL;
+        lf_err err = {0};
+        assert_ok(lf_config_new(&cfg, "merge", &err), err);
+        assert_ok(lf_config_set(cfg, "model", in_scratch("model"), &err), err);
+        assert_ok(lf_config_set(cfg, "adapter", in_scratch("adapter"), &err), err);
+        assert_ok(lf_config_set(cfg, "output_dir", in_scratch("short"), &err), err);
+        const int64_t live = lf_alloc_live();
+        FILE *out = tmpfile();
+        assert_non_null(out);
+        lf_alloc_fail_after(n);
+        rc = lf_merge(cfg, out, &err);
+        lf_alloc_fail_after(-1);
+        fclose(out);
+        assert_int_equal(lf_alloc_live(), live);
+        if (rc && rc != LF_ENOMEM) fail_msg("%s", err.message);
+        no_leftovers();
+        if (rc) lf_remove_tree(in_scratch("short"), NULL); /* printing may have failed after the work was done */
+        failures += rc != LF_OK;
+        lf_config_free(cfg);
+    }
+    assert_true(failures > 10);
+}
+
+/* Two labels of one name (ImageNet's cranes) must not become a file that we cannot read. */
+static void merge_of_labels_with_one_name(void **state) {
+    (void)state;
+    char *text;
+    size_t size;
+    lf_err err = {0};
+    assert_ok(lf_file_read(&text, &size, in_scratch("headless/config.json"), &err), err);
+    char *label = strstr(text, "LABEL_3"); /* the first stands in id2label */
+    assert_non_null(label);
+    label[6] = '1';
+    put_bytes("cranes/config.json", text, size);
+    lf_free(text);
+    copy(GOLDEN "/model.safetensors", "cranes/model.safetensors");
+    put_bytes("lora/adapter_config.json", "{\"peft_type\": \"LORA\", \"r\": 1, \"target_modules\": [\"q_proj\"]}", 59);
+    lf_st_writer *w;
+    assert_ok(lf_st_writer_new(&w, in_scratch("lora/adapter_model.safetensors"), &err), err);
+    const float numbers[32] = {1, 2, 3};
+    for (int pass = 0; pass < 2; pass++)
+        for (int i = 0; i < 4; i++) {
+            char name[128];
+            snprintf(name, sizeof name, "base_model.model.vit.layers.%d.attention.q_proj.lora_%c.weight", i / 2, i % 2 ? 'B' : 'A');
+            const int64_t shape[2] = {i % 2 ? 32 : 1, i % 2 ? 1 : 32};
+            if (pass) assert_ok(lf_st_writer_write_f32(w, numbers, 32, &err), err);
+            else assert_ok(lf_st_writer_declare(w, name, LF_F32, 2, shape, &err), err);
+        }
+    assert_ok(lf_st_writer_commit(w, &err), err);
+    RUN(merge, "--model @cranes --adapter @lora -o @merged-cranes");
+    RUN(inspect, "--model @merged-cranes");
+}
+
 /* ---- predict ---- */
 
 static int lines(const char *s) {
@@ -395,6 +454,8 @@ int main(void) {
         cmocka_unit_test(eval_says_what_is_wrong),
         cmocka_unit_test(merge_gives_the_adapter_s_logits),
         cmocka_unit_test(merge_spares_what_is_there),
+        cmocka_unit_test(merge_leaves_nothing_half_written),
+        cmocka_unit_test(merge_of_labels_with_one_name),
         cmocka_unit_test(predict_as_jsonl),
         cmocka_unit_test(predict_as_csv),
         cmocka_unit_test(predictions_are_whole_or_not_there),
