@@ -1,7 +1,10 @@
 /* Setting a run up: folder, model, data, head, the untouched base's score, adapter, optimiser. In that order, because the
  * base must be measured before anything is trained, and every mistake in the configuration should show before the long
  * parts begin. */
+#define _XOPEN_SOURCE 700
+#include <limits.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
@@ -23,12 +26,49 @@ static bool resumes(const lf_run *run) {
     return resume && !cJSON_IsFalse(resume);
 }
 
+/* What a run writes into its folder, and what overwrite_output_dir removes: a user's other files are left alone. */
+static bool is_ours(const char *name, size_t n) {
+    static const char *const ours[] = {"adapter", "model", "config.json", "metrics.jsonl", "all_results.json", "report.html", "curves.csv",
+                                       "curves.gp", "curves.svg"};
+    static const char checkpoint[] = "checkpoint-";
+    for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++)
+        if (strlen(ours[i]) == n && memcmp(ours[i], name, n) == 0) return true;
+    return n >= sizeof checkpoint - 1 && memcmp(name, checkpoint, sizeof checkpoint - 1) == 0;
+}
+
+/* Refuses an input that the run would delete or write over. Links are followed first. */
+static lf_status check_input_is_safe(const lf_run *run, const char *key, const char *path, const char *dir, lf_err *err) {
+    char input[PATH_MAX];
+    const size_t n = strlen(dir);
+    if (!path || !realpath(path, input) || strncmp(input, dir, n) != 0) return LF_OK;
+    if (!input[n]) return lf_cfg_fail(run->cfg, "output_dir", err, "'%s' is the folder of '%s'; choose another", run->dir, key);
+    if (input[n] != '/' || !is_ours(input + n + 1, strcspn(input + n + 1, "/"))) return LF_OK;
+    return lf_cfg_fail(run->cfg, "output_dir", err, "the run would write over its own '%s' ('%s'); choose another folder", key, path);
+}
+
+static lf_status check_inputs_are_safe(const lf_run *run, lf_err *err) {
+    static const char *const models[] = {"model", "init_model"};
+    static const char *const data[] = {"train_data", "eval_data", "test_data", "forgetting_data"};
+    char dir[PATH_MAX];
+    if (!realpath(run->dir, dir)) return LF_OK; /* not there yet, so nothing is in it */
+    lf_status rc = LF_OK;
+    for (size_t i = 0; i < sizeof models / sizeof models[0] && !rc; i++)
+        rc = check_input_is_safe(run, models[i], lf_cfg_str(run->cfg, models[i]), dir, err);
+    for (size_t i = 0; i < sizeof data / sizeof data[0] && !rc; i++) {
+        const cJSON *spec = lf_cfg_json(run->cfg, data[i]);
+        if (cJSON_IsObject(spec)) spec = cJSON_GetObjectItemCaseSensitive(spec, "path");
+        rc = check_input_is_safe(run, data[i], cJSON_GetStringValue(spec), dir, err);
+    }
+    return rc;
+}
+
 static lf_status check_output_dir(const lf_run *run, lf_err *err) {
     if (lf_is_file(run->dir)) return lf_cfg_fail(run->cfg, "output_dir", err, "'%s' is a file, expected a folder", run->dir);
-    if (!lf_is_dir(run->dir) || resumes(run)) return LF_OK;
+    lf_status rc = check_inputs_are_safe(run, err);
+    if (rc || !lf_is_dir(run->dir) || resumes(run)) return rc;
     char **names;
     size_t count;
-    lf_status rc = lf_list_dir(&names, &count, run->dir, err);
+    rc = lf_list_dir(&names, &count, run->dir, err);
     lf_free(names);
     if (rc || count == 0) return rc;
     if (!lf_cfg_bool(run->cfg, "overwrite_output_dir"))
@@ -37,19 +77,14 @@ static lf_status check_output_dir(const lf_run *run, lf_err *err) {
     return LF_OK;
 }
 
-/* Only what a run itself writes is removed: overwrite_output_dir must not delete a user's other files. */
 static lf_status clear_output_dir(const lf_run *run, lf_err *err) {
-    static const char *const ours[] = {"adapter", "model", "config.json", "metrics.jsonl", "all_results.json", "report.html", "curves.csv",
-                                       "curves.gp", "curves.svg"};
     char **names;
     size_t count;
     lf_status rc = lf_list_dir(&names, &count, run->dir, err);
     for (size_t i = 0; i < count && !rc; i++) {
-        bool remove = strncmp(names[i], "checkpoint-", 11) == 0;
-        for (size_t j = 0; j < sizeof ours / sizeof ours[0]; j++) remove = remove || strcmp(names[i], ours[j]) == 0;
+        if (!is_ours(names[i], strlen(names[i]))) continue;
         char *path = lf_path_join(run->dir, names[i]);
-        if (!path) rc = lf_fail(err, LF_ENOMEM, "%s: out of memory", run->dir);
-        else if (remove) rc = lf_remove_tree(path, err);
+        rc = path ? lf_remove_tree(path, err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", run->dir);
         lf_free(path);
     }
     lf_free(names);
@@ -81,9 +116,13 @@ static lf_status open_eval(lf_run *run, const char **names, int64_t n, lf_err *e
     return lf_dataset_has_split(o.spec, "val") ? lf_open_labelled(&run->eval, &o, names, n, err) : LF_OK;
 }
 
+/* The test data: test_data, else test/ beside train/. */
 static lf_status open_test(lf_run *run, const char **names, int64_t n, lf_err *err) {
     lf_dataset_opts o = data_opts(run, "test_data", "test", NULL);
-    return o.spec ? lf_open_labelled(&run->test, &o, names, n, err) : LF_OK;
+    if (o.spec) return lf_open_labelled(&run->test, &o, names, n, err);
+    o.spec = lf_cfg_json(run->cfg, "train_data");
+    o.key = "train_data";
+    return lf_dataset_has_split(o.spec, "test") ? lf_open_labelled(&run->test, &o, names, n, err) : LF_OK;
 }
 
 static lf_status open_data(lf_run *run, lf_err *err) {
@@ -102,6 +141,14 @@ static lf_status open_data(lf_run *run, lf_err *err) {
         return lf_cfg_fail(run->cfg, "forgetting_data", err, "the model has no head of its own, so there is no base task to forget");
     o = data_opts(run, "forgetting_data", "test", "max_forgetting_samples");
     return lf_open_labelled(&run->base, &o, run->model->base_id2label, run->model->base_num_labels, err);
+}
+
+/* What waits for a better metric would wait for ever without data to measure it on. */
+static lf_status check_eval_data(const lf_run *run, lf_err *err) {
+    const char *key = lf_cfg_bool(run->cfg, "load_best_model_at_end") ? "load_best_model_at_end"
+                      : lf_cfg_i64(run->cfg, "early_stopping_patience") > 0 ? "early_stopping_patience" : NULL;
+    if (run->eval || !key) return LF_OK;
+    return lf_cfg_fail(run->cfg, key, err, "needs evaluation data: set eval_data or train_val_split (there is no val/ beside train/)");
 }
 
 static void say_data(const lf_run *run) {
@@ -174,7 +221,7 @@ lf_status lf_run_open(lf_run *run, const lf_config *cfg, lf_err *err) {
     lf_status rc;
     if ((rc = check_output_dir(run, err)) || (rc = lf_kernels_select(&run->k, err)) || (rc = open_model(run, err)) ||
         (rc = check_modules_to_save(run, err)) || (rc = lf_processor_for(&run->processor, run->model, err)) || (rc = open_data(run, err)) ||
-        (rc = plan_steps(run, err)))
+        (rc = check_eval_data(run, err)) || (rc = plan_steps(run, err)))
         return rc;
     say_data(run);
     if (!(run->g = lf_graph_new(run->k, (uint64_t)lf_cfg_i64(cfg, "seed")))) return lf_fail(err, LF_ENOMEM, "out of memory");

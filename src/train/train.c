@@ -7,6 +7,8 @@
 #include "base/mem.h"
 #include "train/run.h"
 
+static const char RESULTS[] = "all_results.json";
+
 static lf_status write_config(const lf_run *run, lf_err *err) {
     cJSON *o = lf_cfg_to_json(run->cfg);
     char *text = o ? lf_json_print(o, false) : NULL, *path = lf_path_join(run->dir, "config.json");
@@ -17,12 +19,8 @@ static lf_status write_config(const lf_run *run, lf_err *err) {
     return rc;
 }
 
-static lf_status print_results(const lf_run *run, FILE *out, lf_err *err) {
-    if (!lf_cfg_bool(run->cfg, "json")) {
-        lf_results_table(&run->results, out);
-        return LF_OK;
-    }
-    cJSON *o = lf_results_to_json(&run->results);
+/* One line; `o` is taken over and may be NULL. */
+static lf_status print_object(cJSON *o, FILE *out, lf_err *err) {
     char *text = o ? lf_json_print_line(o) : NULL;
     if (text) fprintf(out, "%s\n", text);
     lf_free(text);
@@ -30,14 +28,45 @@ static lf_status print_results(const lf_run *run, FILE *out, lf_err *err) {
     return text ? LF_OK : lf_fail(err, LF_ENOMEM, "out of memory");
 }
 
+static lf_status print_results(const lf_run *run, FILE *out, lf_err *err) {
+    if (!lf_cfg_bool(run->cfg, "json")) {
+        lf_results_table(&run->results, out);
+        return LF_OK;
+    }
+    return print_object(lf_results_to_json(&run->results), out, err);
+}
+
+/* What dry_run has to say; to stdout only as JSON. */
+static lf_status print_plan(const lf_run *run, FILE *out, lf_err *err) {
+    lf_info("%lld steps of %lld examples, %lld steps an epoch; nothing was trained (dry_run)", (long long)run->total_steps,
+            (long long)(run->batch_size * run->accumulation), (long long)run->steps_per_epoch);
+    if (!lf_cfg_bool(run->cfg, "json")) return LF_OK;
+    cJSON *o = cJSON_CreateObject();
+    cJSON_AddNumberToObject(o, "total_steps", (double)run->total_steps);
+    cJSON_AddNumberToObject(o, "steps_per_epoch", (double)run->steps_per_epoch);
+    cJSON_AddNumberToObject(o, "train_examples", (double)lf_dataset_count(run->train));
+    cJSON_AddNumberToObject(o, "trainable_parameters", (double)run->results.trainable_parameters);
+    return print_object(o, out, err);
+}
+
 /* A run that is finished already is left as it is: resuming it costs nothing and changes nothing. */
-static bool is_finished(const lf_config *cfg) {
-    const cJSON *resume = lf_cfg_json(cfg, "resume_from_checkpoint");
-    char *path = lf_path_join(lf_cfg_str(cfg, "output_dir"), "all_results.json");
-    const bool finished = path && cJSON_IsTrue(resume) && lf_is_file(path);
-    if (finished) lf_info("%s is there: the run is finished, nothing to resume", path);
+static lf_status leave_finished(bool *finished, const lf_config *cfg, FILE *out, lf_err *err) {
+    char *path = lf_path_join(lf_cfg_str(cfg, "output_dir"), RESULTS);
+    lf_status rc = path ? LF_OK : lf_fail(err, LF_ENOMEM, "out of memory");
+    *finished = path && cJSON_IsTrue(lf_cfg_json(cfg, "resume_from_checkpoint")) && lf_is_file(path);
+    if (*finished) lf_info("%s is there: the run is finished, nothing to resume", path);
+    cJSON *results = NULL;
+    if (*finished && lf_cfg_bool(cfg, "json") && !(rc = lf_json_read(&results, path, err))) rc = print_object(results, out, err);
     lf_free(path);
-    return finished;
+    return rc;
+}
+
+/* A run that goes on has no results yet: those of an earlier end would make it look finished. */
+static lf_status remove_results(const lf_run *run, lf_err *err) {
+    char *path = lf_path_join(run->dir, RESULTS);
+    const lf_status rc = path ? lf_remove_tree(path, err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", run->dir);
+    lf_free(path);
+    return rc;
 }
 
 static lf_status start_or_resume(lf_run *run, lf_err *err) {
@@ -55,16 +84,15 @@ static lf_status start_or_resume(lf_run *run, lf_err *err) {
 }
 
 lf_status lf_train(const lf_config *cfg, FILE *out, lf_err *err) {
-    if (is_finished(cfg)) return LF_OK;
+    bool finished;
+    lf_status rc = leave_finished(&finished, cfg, out, err);
+    if (rc || finished) return rc;
     lf_run run;
-    lf_status rc = lf_run_open(&run, cfg, err);
-    if (!rc && lf_cfg_bool(cfg, "dry_run")) {
-        lf_info("%lld steps of %lld examples, %lld steps an epoch; nothing was trained (dry_run)", (long long)run.total_steps,
-                (long long)(run.batch_size * run.accumulation), (long long)run.steps_per_epoch);
-    } else if (!rc && !(rc = start_or_resume(&run, err)) && !(rc = write_config(&run, err)) && !(rc = lf_run_loop(&run, err)) &&
-               !(rc = lf_run_finish(&run, err))) {
+    if (!(rc = lf_run_open(&run, cfg, err)) && lf_cfg_bool(cfg, "dry_run"))
+        rc = print_plan(&run, out, err);
+    else if (!rc && !(rc = start_or_resume(&run, err)) && !(rc = remove_results(&run, err)) && !(rc = write_config(&run, err)) &&
+             !(rc = lf_run_loop(&run, err)) && !(rc = lf_run_finish(&run, err)))
         rc = print_results(&run, out, err);
-    }
     lf_run_close(&run);
     return rc;
 }
