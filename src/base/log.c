@@ -77,7 +77,7 @@ void lf_progress_update(lf_progress *p, int64_t done, const char *detail) {
     if (now - p->last < (p->terminal ? 0.1 : 10.0)) return;
     p->last = now;
     char eta[32] = "?";
-    if (done > 0) duration(eta, sizeof eta, (now - p->started) / (double)done * (double)(p->total - done));
+    if (done > p->first) duration(eta, sizeof eta, (now - p->started) / (double)(done - p->first) * (double)(p->total - done));
     const double share = p->total > 0 ? (double)done / (double)p->total : 0;
     if (!p->terminal) {
         fprintf(stderr, "%s %lld/%lld (%.0f%%)  %s  ETA %s\n", p->what, (long long)done, (long long)p->total, 100 * share,

@@ -23,6 +23,7 @@ void lf_interrupt_reset(void);
 typedef struct lf_progress {
     char what[64];
     int64_t total;
+    int64_t first; /* done before the start (a resumed run): set after begin, so that the ETA does not count it */
     double started, last;
     bool terminal;
 } lf_progress;

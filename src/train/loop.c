@@ -245,6 +245,7 @@ lf_status lf_run_loop(lf_run *run, lf_err *err) {
     if (!rc && run->at.step == 0 && (run->eval || run->forgetting)) rc = evaluate(&l, err);
     lf_progress bar;
     lf_progress_begin(&bar, "train", run->total_steps);
+    bar.first = run->at.step;
     bool stop = run->at.step >= run->total_steps || out_of_patience(run);
     while (!rc && !stop) {
         if ((rc = train_step(&l, err))) break;
