@@ -92,11 +92,10 @@ static const char *const fixed_keys[] = {
     "seed", "method", "optim", "lr_scheduler_type", "augmentation", "train_val_split", "reuse_head", "r", "lora_alpha", "lora_dropout",
     "use_rslora", "init_lora_weights", "init_position", "target_modules", "exclude_modules", "layers_to_transform", "layers_pattern",
     "rank_pattern", "alpha_pattern"};
-enum { N_FIXED = sizeof fixed_keys / sizeof fixed_keys[0] };
 
 static cJSON *state_json(const lf_run *run) {
     const lf_progress_state *at = &run->at;
-    cJSON *o = cJSON_CreateObject(), *config = lf_cfg_to_json(run->cfg), *fixed = cJSON_AddObjectToObject(o, "run");
+    cJSON *o = cJSON_CreateObject(), *fixed = cJSON_AddObjectToObject(o, "run");
     cJSON_AddNumberToObject(o, "global_step", (double)at->step);
     cJSON_AddNumberToObject(o, "max_steps", (double)run->total_steps);
     cJSON_AddNumberToObject(o, "epoch", (double)at->step / (double)run->steps_per_epoch);
@@ -116,12 +115,9 @@ static cJSON *state_json(const lf_run *run) {
     cJSON_AddNumberToObject(fixed, "gradient_accumulation_steps", (double)run->accumulation);
     cJSON_AddStringToObject(fixed, "kernels", run->k->name);
     cJSON_AddStringToObject(fixed, "base_hash", run->model->hash);
-    for (int i = 0; i < N_FIXED; i++) {
-        const cJSON *v = cJSON_GetObjectItemCaseSensitive(config, fixed_keys[i]);
-        cJSON_AddItemToObject(fixed, fixed_keys[i], v ? cJSON_Duplicate(v, true) : cJSON_CreateNull());
-    }
-    cJSON_Delete(config);
-    return o;
+    if (lf_run_add_keys(fixed, run, fixed_keys, sizeof fixed_keys / sizeof fixed_keys[0])) return o;
+    cJSON_Delete(o);
+    return NULL;
 }
 
 static lf_status write_state_json(const lf_run *run, const char *dir, lf_err *err) {

@@ -8,21 +8,30 @@
 #include "base/mem.h"
 #include "train/run.h"
 
+bool lf_run_add_keys(cJSON *o, const lf_run *run, const char *const *keys, size_t n) {
+    cJSON *config = lf_cfg_to_json(run->cfg);
+    bool ok = config;
+    for (size_t i = 0; i < n && ok; i++) {
+        const cJSON *value = cJSON_GetObjectItemCaseSensitive(config, keys[i]);
+        cJSON *copy = value ? cJSON_Duplicate(value, true) : cJSON_CreateNull();
+        ok = cJSON_AddItemToObject(o, keys[i], copy);
+        if (!ok) cJSON_Delete(copy);
+    }
+    cJSON_Delete(config);
+    return ok;
+}
+
 /* What lora_ft.json says beside the contract's facts: nothing that depends on time or place, so that the same run writes
  * the same bytes. */
 static cJSON *run_facts(const lf_run *run) {
     static const char *const keys[] = {"method", "init_lora_weights", "init_position", "r", "lora_alpha", "lora_dropout", "learning_rate",
                                        "per_device_train_batch_size", "gradient_accumulation_steps", "precision"};
-    cJSON *o = cJSON_CreateObject(), *config = lf_cfg_to_json(run->cfg);
-    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
-        const cJSON *v = cJSON_GetObjectItemCaseSensitive(config, keys[i]);
-        if (v) cJSON_AddItemToObject(o, keys[i], cJSON_Duplicate(v, true));
-    }
-    cJSON_AddNumberToObject(o, "steps", (double)run->at.step);
-    cJSON_AddStringToObject(o, "kernels", run->k->name);
-    cJSON_AddStringToObject(o, "version", lf_version());
-    cJSON_Delete(config);
-    return o;
+    cJSON *o = cJSON_CreateObject();
+    if (lf_run_add_keys(o, run, keys, sizeof keys / sizeof keys[0]) && cJSON_AddNumberToObject(o, "steps", (double)run->at.step) &&
+        cJSON_AddStringToObject(o, "kernels", run->k->name) && cJSON_AddStringToObject(o, "version", lf_version()))
+        return o;
+    cJSON_Delete(o);
+    return NULL;
 }
 
 lf_status lf_run_adapter_facts(const lf_run *run, lf_adapter_facts *facts, cJSON **extra, lf_err *err) {

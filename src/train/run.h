@@ -64,6 +64,8 @@ lf_status lf_checkpoint_restore_weights(lf_run *run, const char *path, lf_err *e
 lf_status lf_run_loop(lf_run *run, lf_err *err);
 
 /* finish.c: writes the adapter (or model), reads it back, and measures what was written. */
+/* Adds copies of these keys' values to `o`, null where one is not set. False when out of memory. */
+bool lf_run_add_keys(cJSON *o, const lf_run *run, const char *const *keys, size_t n);
 lf_status lf_run_adapter_facts(const lf_run *run, lf_adapter_facts *facts, cJSON **extra, lf_err *err);
 lf_status lf_run_finish(lf_run *run, lf_err *err);
 

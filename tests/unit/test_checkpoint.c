@@ -1,0 +1,357 @@
+/* What a run leaves behind and goes on from: checkpoints, the log that is cut back, the learning rate's course. */
+#define _POSIX_C_SOURCE 200809L
+#include <math.h>
+
+#include "data_fixture.h"
+#include "train/run.h"
+
+/* ---- a run over a tiny model; `keys` is "key value key value ..." beside the usual ones ---- */
+
+static void set(lf_config *cfg, const char *key, const char *value) {
+    lf_err err = {0};
+    assert_ok(lf_config_set(cfg, key, value, &err), err);
+}
+
+static lf_config *config(const char *const *keys) {
+    lf_err err = {0};
+    lf_config *cfg;
+    assert_ok(lf_config_new(&cfg, "train", &err), err);
+    set(cfg, "model", LF_TEST_DIR "/golden/vit-base");
+    set(cfg, "train_data", in_scratch("data"));
+    set(cfg, "output_dir", in_scratch("run"));
+    set(cfg, "init_lora_weights", "pissa");
+    set(cfg, "r", "2");
+    set(cfg, "threads", "1");
+    set(cfg, "max_steps", "20");
+    for (; keys && keys[0]; keys += 2) set(cfg, keys[0], keys[1]);
+    assert_ok(lf_config_finish(cfg, &err), err);
+    return cfg;
+}
+
+static lf_config *open_run(lf_run *run, const char *const *keys) {
+    lf_config *cfg = config(keys);
+    lf_err err = {0};
+    assert_ok(lf_run_open(run, cfg, &err), err);
+    return cfg;
+}
+
+static void close_run(lf_run *run, lf_config *cfg) {
+    lf_run_close(run);
+    lf_config_free(cfg);
+}
+
+static const char *const again[] = {"resume_from_checkpoint", "true", NULL};
+
+static int make_data(void **state) {
+    if (scratch_make(state)) return -1;
+    for (int i = 0; i < 6; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "data/%s/%d.pgm", i % 2 ? "dark" : "light", i);
+        put_picture(name, 16, 16, (unsigned char)(i % 2 ? 20 + i : 220 - i));
+    }
+    return 0;
+}
+
+static int clean_run(void **state) {
+    (void)state;
+    lf_alloc_fail_after(-1);
+    return lf_remove_tree(in_scratch("run"), NULL) ? -1 : 0;
+}
+
+static bool is_there(const char *name) { return lf_is_dir(in_scratch(name)); }
+
+/* ---- save and restore ---- */
+
+/* Gives all that a checkpoint holds values of its own. */
+static void stir(lf_run *run, float offset) {
+    for (int64_t i = 0; i < run->n_trainables; i++)
+        for (int64_t j = 0; j < run->trainables[i].tensor->numel; j++) ((float *)run->trainables[i].tensor->data)[j] += offset + (float)i;
+    for (int m = 0; m < run->optimizer.n_moments; m++)
+        for (int64_t j = 0; j < run->optimizer.numbers; j++) run->optimizer.moments[m][j] = offset * (float)(j % 97) + (float)m;
+    run->optimizer.steps = 4;
+    run->at = (lf_progress_state){.step = 5, .since_log = {0.1 + 0.2, 7, 3}, .best_metric = 1.0 / 3, .best_step = 2, .evals_without_gain = 1,
+                                  .skipped_images = 9, .train_seconds = 12.5, .eval_accuracy_before = 0.25};
+}
+
+static void assert_same_run(const lf_run *a, const lf_run *b) {
+    assert_int_equal(a->n_trainables, b->n_trainables);
+    for (int64_t i = 0; i < a->n_trainables; i++)
+        assert_memory_equal(a->trainables[i].tensor->data, b->trainables[i].tensor->data, (size_t)a->trainables[i].tensor->numel * sizeof(float));
+    for (int m = 0; m < 2; m++) assert_memory_equal(a->optimizer.moments[m], b->optimizer.moments[m], (size_t)a->optimizer.numbers * sizeof(float));
+    for (int64_t i = 0; i < lf_adapter_count(a->adapter); i++) {
+        const lf_lora *x = lf_adapter_module(a->adapter, i)->lora, *y = lf_adapter_module(b->adapter, i)->lora;
+        assert_memory_equal(x->A0, y->A0, (size_t)x->A.numel * sizeof(float));
+        assert_memory_equal(x->B0, y->B0, (size_t)x->B.numel * sizeof(float));
+    }
+    assert_int_equal(a->optimizer.steps, b->optimizer.steps);
+    const lf_progress_state *p = &a->at, *q = &b->at;
+    assert_true(p->step == q->step && p->best_step == q->best_step && p->evals_without_gain == q->evals_without_gain);
+    assert_true(p->skipped_images == q->skipped_images && p->since_log.targets == q->since_log.targets && p->since_log.correct == q->since_log.correct);
+    assert_true(p->since_log.loss == q->since_log.loss && p->best_metric == q->best_metric);
+    assert_true(p->train_seconds == q->train_seconds && p->eval_accuracy_before == q->eval_accuracy_before);
+}
+
+static void test_restored_is_what_was_saved(void **state) {
+    (void)state;
+    lf_run a, b;
+    lf_err err = {0};
+    lf_config *ca = open_run(&a, NULL);
+    stir(&a, 0.37f);
+    assert_ok(lf_checkpoint_save(&a, &err), err);
+    lf_config *cb = open_run(&b, again);
+    char *path;
+    assert_ok(lf_checkpoint_find(&path, &b, &err), err);
+    assert_string_equal(path, in_scratch("run/checkpoint-5"));
+    assert_ok(lf_checkpoint_restore(&b, path, &err), err);
+    assert_same_run(&a, &b);
+    stir(&b, -2);
+    b.at = a.at;
+    assert_ok(lf_checkpoint_restore_weights(&b, path, &err), err);
+    assert_memory_equal(a.trainables[0].tensor->data, b.trainables[0].tensor->data, (size_t)a.trainables[0].tensor->numel * sizeof(float));
+    assert_true(b.optimizer.moments[0][1] != a.optimizer.moments[0][1]); /* the weights alone */
+    lf_free(path);
+    close_run(&b, cb);
+    close_run(&a, ca);
+}
+
+static void test_another_run_is_refused(void **state) {
+    (void)state;
+    static const struct { const char *keys[7]; lf_status status; const char *says; } others[] = {
+        {{"resume_from_checkpoint", "true", "lora_alpha", "32", NULL}, LF_EUSAGE, "lora_alpha"},
+        {{"resume_from_checkpoint", "true", "seed", "1", NULL}, LF_EUSAGE, "seed"},
+        {{"resume_from_checkpoint", "true", "batch_size", "3", NULL}, LF_EUSAGE, "batch_size"},
+        {{"resume_from_checkpoint", "true", "model", LF_TEST_DIR "/golden/vit-long", NULL}, LF_EUSAGE, "base_hash"},
+        {{"resume_from_checkpoint", "true", "threads", "2", NULL}, LF_EUSAGE, "force_resume"},
+        {{"resume_from_checkpoint", "true", "threads", "2", "force_resume", "true", NULL}, LF_OK, ""},
+        {{"resume_from_checkpoint", "true", "max_steps", "4", NULL}, LF_EDATA, "global_step"},
+        {{"resume_from_checkpoint", "true", "max_steps", "50", NULL}, LF_OK, ""}, /* going on for longer is one's right */
+    };
+    lf_run a;
+    lf_err err = {0};
+    lf_config *ca = open_run(&a, NULL);
+    stir(&a, 1);
+    a.at.step = a.total_steps = 5;
+    assert_ok(lf_checkpoint_save(&a, &err), err);
+    close_run(&a, ca);
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        const char *keys[9] = {"max_steps", "9"};
+        for (int j = 0; j < 7 && others[i].keys[j]; j++) keys[2 + j] = others[i].keys[j];
+        lf_run b;
+        lf_config *cb = open_run(&b, keys);
+        const lf_status rc = lf_checkpoint_restore(&b, in_scratch("run/checkpoint-5"), &err);
+        assert_says(rc, others[i].status, err, others[i].says);
+        close_run(&b, cb);
+    }
+}
+
+static void test_damaged_checkpoints_are_refused(void **state) {
+    (void)state;
+    static const struct { const char *file, *bytes, *says; } damage[] = {
+        {"run/checkpoint-5/state.safetensors", "half of a f", "state.safetensors"},
+        {"run/checkpoint-5/trainer_state.json", "{\"run\": {", "trainer_state.json"},
+        {"run/checkpoint-5/trainer_state.json", "{}", "trainer_state.json"},
+        {"run/checkpoint-5/trainer_state.json", "[1]", "trainer_state.json"},
+    };
+    lf_run a;
+    lf_err err = {0};
+    lf_config *ca = open_run(&a, NULL);
+    for (size_t i = 0; i < sizeof damage / sizeof damage[0]; i++) {
+        stir(&a, 1);
+        assert_ok(lf_checkpoint_save(&a, &err), err);
+        put_bytes(damage[i].file, damage[i].bytes, strlen(damage[i].bytes));
+        const lf_status rc = lf_checkpoint_restore(&a, in_scratch("run/checkpoint-5"), &err);
+        assert_int_not_equal(rc, LF_OK);
+        assert_says(rc, rc, err, damage[i].says);
+    }
+    close_run(&a, ca);
+}
+
+/* Out of memory anywhere in saving: nothing leaks, no half of a checkpoint stays, and the one before is whole. */
+static void test_a_failed_save_loses_nothing(void **state) {
+    (void)state;
+    lf_run a, b;
+    lf_err err = {0};
+    static const char *const one[] = {"save_total_limit", "1", NULL};
+    lf_config *ca = open_run(&a, one);
+    stir(&a, 0.5f);
+    assert_ok(lf_checkpoint_save(&a, &err), err);
+    a.at.step = 6;
+    lf_status rc = LF_ENOMEM;
+    for (int64_t n = 0; rc; n++) {
+        const int64_t live = lf_alloc_live();
+        lf_alloc_fail_after(n);
+        rc = lf_checkpoint_save(&a, &err);
+        lf_alloc_fail_after(-1);
+        assert_int_equal(lf_alloc_live(), live);
+        assert_false(is_there("run/checkpoint-6.tmp"));
+        if (!rc) break;
+        assert_says(rc, LF_ENOMEM, err, "memory");
+        assert_true(is_there("run/checkpoint-5") || is_there("run/checkpoint-6"));
+    }
+    assert_true(is_there("run/checkpoint-6") && !is_there("run/checkpoint-5"));
+    lf_config *cb = open_run(&b, again);
+    assert_ok(lf_checkpoint_restore(&b, in_scratch("run/checkpoint-6"), &err), err);
+    assert_same_run(&a, &b);
+    close_run(&b, cb);
+    close_run(&a, ca);
+}
+
+static void test_the_newest_and_the_best_are_kept(void **state) {
+    (void)state;
+    static const char *const two[] = {"save_total_limit", "2", NULL};
+    lf_run a;
+    lf_err err = {0};
+    lf_config *ca = open_run(&a, two);
+    put_bytes("run/checkpoint-notes/mine.txt", "x", 1);
+    for (a.at.step = 1; a.at.step <= 12; a.at.step++) {
+        if (a.at.step == 2) a.at.best_step = 2;
+        assert_ok(lf_checkpoint_save(&a, &err), err);
+    }
+    char **names;
+    size_t count;
+    assert_ok(lf_list_dir(&names, &count, in_scratch("run"), &err), err);
+    assert_int_equal(count, 3);
+    assert_string_equal(names[0], "checkpoint-12");
+    assert_string_equal(names[1], "checkpoint-2");
+    assert_string_equal(names[2], "checkpoint-notes");
+    lf_free(names);
+    close_run(&a, ca);
+}
+
+/* ---- which checkpoint ---- */
+
+static char *find(const char *from, lf_status expected, const char *says) {
+    const char *const keys[] = {"resume_from_checkpoint", from, NULL};
+    lf_config *cfg = config(keys);
+    const lf_run run = {.cfg = cfg, .dir = lf_cfg_str(cfg, "output_dir")};
+    lf_err err = {0};
+    char *path;
+    const lf_status rc = lf_checkpoint_find(&path, &run, &err);
+    assert_says(rc, expected, err, says);
+    lf_config_free(cfg);
+    return path;
+}
+
+static void put_checkpoint(const char *name) {
+    char file[128];
+    snprintf(file, sizeof file, "run/%s/trainer_state.json", name);
+    put_bytes(file, "{}", 2);
+    snprintf(file, sizeof file, "run/%s/state.safetensors", name);
+    put_bytes(file, "x", 1);
+}
+
+static void test_find_takes_the_newest_whole_one(void **state) {
+    (void)state;
+    assert_null(find("true", LF_OK, "")); /* no folder at all */
+    put_bytes("run/metrics.jsonl", "", 0);
+    put_bytes("run/checkpoint-300/trainer_state.json", "{}", 2); /* lost its tensors: its removal was cut short */
+    put_bytes("run/checkpoint-400/state.safetensors", "x", 1);
+    put_checkpoint("checkpoint-200.tmp");
+    put_checkpoint("checkpoint-150.old-1-1");
+    put_checkpoint("checkpoint-");
+    put_checkpoint("checkpoint--7");
+    assert_null(find("true", LF_OK, ""));
+    put_checkpoint("checkpoint-9");
+    put_checkpoint("checkpoint-20"); /* by number, not by name */
+    char *path = find("true", LF_OK, "");
+    assert_string_equal(path, in_scratch("run/checkpoint-20"));
+    lf_free(path);
+    assert_null(find("false", LF_OK, ""));
+    path = find(in_scratch("run/checkpoint-9"), LF_OK, "");
+    assert_string_equal(path, in_scratch("run/checkpoint-9"));
+    lf_free(path);
+    assert_null(find(in_scratch("run/checkpoint-8"), LF_EUSAGE, "checkpoint-8"));
+}
+
+/* ---- metrics.jsonl ---- */
+
+static void assert_log(const char *wanted) {
+    lf_err err = {0};
+    char *text;
+    size_t size;
+    assert_ok(lf_file_read(&text, &size, in_scratch("run/metrics.jsonl"), &err), err);
+    assert_string_equal(text, wanted);
+    lf_free(text);
+}
+
+#define ROW_0 "{\"step\": 0, \"eval_accuracy\": 0.1}\n"
+#define ROW_5 "{\"step\": 5, \"loss\": 2}\n"
+#define ROW_10 "{\"step\": 10, \"loss\": 1}\n"
+
+static void test_the_log_is_cut_back(void **state) {
+    (void)state;
+    static const struct { const char *before; int64_t keep; const char *after; } cases[] = {
+        {ROW_0 ROW_5 ROW_10, 10, ROW_0 ROW_5 ROW_10},
+        {ROW_0 ROW_5 ROW_5 ROW_10, 7, ROW_0 ROW_5 ROW_5}, /* a line of the loss and one of the evaluation */
+        {ROW_0 ROW_5 ROW_10, 4, ROW_0},
+        {ROW_0 ROW_5 ROW_10, -1, ""},
+        {ROW_0 ROW_5 "{\"step\": 6, \"lo", 10, ROW_0 ROW_5},       /* a crash in the middle of a line */
+        {ROW_0 "{\"step\": 5, \"lo\n" ROW_10, 10, ROW_0},
+        {"", 10, ""},
+        {"{\"step\": 1}", 10, ""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        lf_err err = {0};
+        put_bytes("run/metrics.jsonl", cases[i].before, strlen(cases[i].before));
+        lf_metrics m;
+        assert_ok(lf_metrics_open(&m, in_scratch("run"), cases[i].keep, &err), err);
+        assert_log(cases[i].after);
+        cJSON *row = cJSON_CreateObject();
+        cJSON_AddNumberToObject(row, "step", 11);
+        assert_ok(lf_metrics_write(&m, row, &err), err);
+        char wanted[256]; /* written through at once */
+        snprintf(wanted, sizeof wanted, "%s{\"step\": 11}\n", cases[i].after);
+        assert_log(wanted);
+        lf_metrics_close(&m);
+    }
+}
+
+static void test_a_full_disk_is_an_error(void **state) {
+    (void)state;
+    lf_err err = {0};
+    lf_metrics m = {.f = fopen("/dev/full", "ab"), .path = lf_strdup("/dev/full")};
+    assert_non_null(m.f);
+    assert_says(lf_metrics_write(&m, cJSON_CreateObject(), &err), LF_EIO, err, "/dev/full");
+    lf_metrics_close(&m);
+}
+
+/* ---- schedules: transformers 5's factors for 10 steps ---- */
+
+static void test_schedules(void **state) {
+    (void)state;
+    static const struct { const char *name, *warmup; double at[11]; } cases[] = {
+        {"linear", "0", {1, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0}},
+        {"linear", "4", {0, 0.25, 0.5, 0.75, 1, 5 / 6.0, 4 / 6.0, 3 / 6.0, 2 / 6.0, 1 / 6.0, 0}},
+        {"linear", "0.35", {0, 0.25, 0.5, 0.75, 1, 5 / 6.0, 4 / 6.0, 3 / 6.0, 2 / 6.0, 1 / 6.0, 0}}, /* rounded up */
+        {"cosine", "2", {0, 0.5, 1, 0.9619397662556434, 0.8535533905932737, 0.6913417161825449, 0.5, 0.3086582838174552, 0.1464466094067263,
+                         0.038060233744356645, 0}},
+        {"constant", "4", {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}},
+        {"constant_with_warmup", "4", {0, 0.25, 0.5, 0.75, 1, 1, 1, 1, 1, 1, 1}},
+        {"linear", "20", {0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5}},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const char *const keys[] = {"lr_scheduler_type", cases[i].name, "warmup_steps", cases[i].warmup, NULL};
+        lf_config *cfg = config(keys);
+        lf_schedule s;
+        lf_err err = {0};
+        assert_ok(lf_schedule_read(&s, cfg, 10, &err), err);
+        for (int64_t step = 0; step <= 10; step++)
+            if (!(fabs(lf_schedule_factor(&s, step) - cases[i].at[step]) < 1e-12))
+                fail_msg("%s, warmup %s, step %lld: %.17g, expected %.17g", cases[i].name, cases[i].warmup, (long long)step,
+                         lf_schedule_factor(&s, step), cases[i].at[step]);
+        lf_config_free(cfg);
+    }
+}
+
+#define IN_A_CLEAN_RUN(test) cmocka_unit_test_setup_teardown(test, clean_run, clean_run)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        IN_A_CLEAN_RUN(test_restored_is_what_was_saved),      IN_A_CLEAN_RUN(test_another_run_is_refused),
+        IN_A_CLEAN_RUN(test_damaged_checkpoints_are_refused), IN_A_CLEAN_RUN(test_a_failed_save_loses_nothing),
+        IN_A_CLEAN_RUN(test_the_newest_and_the_best_are_kept), IN_A_CLEAN_RUN(test_find_takes_the_newest_whole_one),
+        IN_A_CLEAN_RUN(test_the_log_is_cut_back),             IN_A_CLEAN_RUN(test_a_full_disk_is_an_error),
+        IN_A_CLEAN_RUN(test_schedules),
+    };
+    return cmocka_run_group_tests(tests, make_data, scratch_remove);
+}
