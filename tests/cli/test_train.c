@@ -292,7 +292,45 @@ static void test_skipped_pictures_are_counted(void **state) {
     assert_non_null(strstr(output, "could not be read"));
 }
 
+/* Batches of one: each bad picture is a step without anything to learn, and the steps after it stay where they were. */
+static void test_resumed_equals_straight_with_bad_pictures(void **state) {
+    (void)state;
+    static const char arguments[] = "train --model $M --train_data gaps --skip_bad_images --threads 2 --r 4 --per_device_train_batch_size 1 "
+                                    "--gradient_accumulation_steps 2 --max_steps 40 --save_strategy steps --save_steps 25 --logging_steps 7 ";
+    assert_int_equal(system(text("cd %s && cp -r data gaps && for i in 1 2 3; do echo text > gaps/train/bee/9$i.jpg; done", root)), 0);
+    must(run("%s --output_dir gaps1", arguments), 0);
+    assert_int_equal(system(text("cd %s && mkdir gaps2 && cp -r gaps1/checkpoint-25 gaps1/metrics.jsonl gaps2/", root)), 0);
+    must(run("%s --output_dir gaps2 --resume_from_checkpoint true", arguments), 0);
+    same_files("gaps1/adapter/adapter_model.safetensors", "gaps2/adapter/adapter_model.safetensors");
+    same_files("gaps1/metrics.jsonl", "gaps2/metrics.jsonl");
+}
+
+/* The best step lies between two checkpoints of save_steps; a run that was stopped early stays so. */
+static void test_the_best_step_has_a_checkpoint(void **state) {
+    (void)state;
+    static const char arguments[] = TRAIN "--max_steps 40 --learning_rate 0 --eval_strategy steps --eval_steps 1 --save_strategy steps --save_steps 8 "
+                                          "--load_best_model_at_end --early_stopping_patience 3 ";
+    must(run("%s --output_dir between", arguments), 0);
+    assert_non_null(strstr(output, "the best checkpoint is that of step 1 "));
+    assert_int_equal(system(text("cd %s && rm between/all_results.json", root)), 0);
+    must(run("%s --output_dir between --resume_from_checkpoint true", arguments), 0);
+    assert_true(result("between", "steps") == 4.0);
+}
+
 /* ---- mistakes ---- */
+
+static void test_never_over_its_own_input(void **state) {
+    (void)state;
+    assert_int_equal(system(text("cd %s && mkdir -p own/checkpoint-1 && cp -r %s/golden/vit-base own/model && cp -r data own/checkpoint-1/data "
+                                 "&& ln -s own/model link", root, LF_TEST_DIR)), 0);
+    static const char *const inputs[] = {"--model own/model --train_data data", "--model link --train_data data", "--model $M --train_data own/checkpoint-1/data",
+                                         "--model $M --train_data data --forgetting_data own"};
+    for (size_t i = 0; i < sizeof inputs / sizeof inputs[0]; i++) {
+        must(run("train %s --max_steps 1 --overwrite_output_dir --output_dir own", inputs[i]), 2);
+        assert_non_null(strstr(output, "output_dir"));
+    }
+    assert_true(lf_is_file(text("%s/own/model/config.json", root)) && lf_is_dir(text("%s/own/checkpoint-1/data/train", root)));
+}
 
 static void prepare_broken_models(void) {
     static const char script[] =
@@ -374,6 +412,8 @@ int main(void) {
         cmocka_unit_test(test_resume_without_checkpoint_starts_over), cmocka_unit_test(test_interrupt),
         cmocka_unit_test(test_accumulation_equals_the_big_batch), cmocka_unit_test(test_merged_equals_adapter),
         cmocka_unit_test(test_other_methods), cmocka_unit_test(test_skipped_pictures_are_counted), cmocka_unit_test(test_mistakes),
+        cmocka_unit_test(test_resumed_equals_straight_with_bad_pictures), cmocka_unit_test(test_the_best_step_has_a_checkpoint),
+        cmocka_unit_test(test_never_over_its_own_input),
         cmocka_unit_test(test_not_over_a_used_folder), cmocka_unit_test(test_divergence)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }
