@@ -22,7 +22,7 @@ import pathlib
 import numpy as np
 import PIL
 import transformers
-from PIL import Image
+from PIL import Image, features
 from safetensors.numpy import save_file
 from transformers import CLIPImageProcessorPil, DeiTImageProcessorPil, ViTImageProcessorPil
 
@@ -93,10 +93,19 @@ def encoded(sources, out):
     rgb, grey = to_pil(sources["rgb"]), to_pil(sources["grey"])
     with_alpha = rgb.copy()
     with_alpha.putalpha(grey.resize(rgb.size))
+    inks = Image.merge("CMYK", [*rgb.split(), grey.resize(rgb.size)])
     kinds = {
         "jpeg": (rgb, "RGB", dict(format="JPEG", quality=95, subsampling=0)),
+        "jpeg_420": (rgb, "RGB", dict(format="JPEG", quality=75, subsampling=2)),
+        "jpeg_422": (rgb, "RGB", dict(format="JPEG", quality=85, subsampling=1)),
+        "jpeg_tall_420": (to_pil(sources["tall"]), "RGB", dict(format="JPEG", quality=90, subsampling=2)),
+        "jpeg_one_pixel": (rgb.crop((9, 9, 10, 10)), "RGB", dict(format="JPEG", subsampling=2)),
         "jpeg_progressive_420": (rgb, "RGB", dict(format="JPEG", quality=95, progressive=True)),
+        "jpeg_progressive_422": (rgb, "RGB", dict(format="JPEG", quality=60, subsampling=1, progressive=True)),
         "jpeg_grey": (grey, "L", dict(format="JPEG", quality=95)),
+        "jpeg_restarts": (rgb, "RGB", dict(format="JPEG", quality=75, subsampling=2, restart_marker_blocks=2)),
+        "jpeg_unconverted_rgb": (rgb, "RGB", dict(format="JPEG", quality=75, keep_rgb=True)),
+        "jpeg_cmyk": (inks, "RGB", dict(format="JPEG", quality=75)),
         "png": (rgb, "RGB", dict(format="PNG")),
         "png_alpha": (with_alpha, "RGB", dict(format="PNG")),
         "png_grey": (grey, "L", dict(format="PNG")),
@@ -121,7 +130,7 @@ def main():
     out = {f"src.{name}": array for name, array in sources.items()}
     out["boxes"] = np.array(BOXES, np.float64)
     out["rgb_as_grey"] = to_array(to_pil(sources["rgb"]).convert("L"))
-    facts = {"pillow": PIL.__version__, "transformers": transformers.__version__, "numpy": np.__version__, "processors": []}
+    facts = {"pillow": PIL.__version__, "transformers": transformers.__version__, "numpy": np.__version__, "processors": [], "libjpeg_turbo": features.version("libjpeg_turbo")}
     resizes(sources, out)
     processed(sources, out, facts)
     encoded(sources, out)

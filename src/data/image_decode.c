@@ -1,5 +1,5 @@
-/* Bytes to pixels by stb_image, whose one implementation in the program stands here. Its heap use goes through
- * lf_malloc, so that it is counted and can be made to fail like ours. */
+/* Bytes to pixels: JPEG by image_jpeg.c, all else by stb_image, whose one implementation in the program stands here.
+ * Its heap use goes through lf_malloc, so that it is counted and can be made to fail like ours. */
 #include <limits.h>
 #include <string.h>
 
@@ -18,7 +18,6 @@ static void *watched(void *p) {
 #define STBI_MALLOC(size)     watched(lf_malloc(size))
 #define STBI_REALLOC(p, size) watched(lf_realloc(p, size))
 #define STBI_FREE(p)          lf_free(p)
-#define STBI_ONLY_JPEG
 #define STBI_ONLY_PNG
 #define STBI_ONLY_BMP
 #define STBI_ONLY_GIF
@@ -50,28 +49,52 @@ void lf_image_free(lf_image *img) {
     *img = (lf_image){0};
 }
 
-static lf_status not_decoded(const char *name, const char *reason, lf_err *err) {
-    if (starved) return lf_fail(err, LF_ENOMEM, "%s: out of memory to decode it", name);
-    return lf_fail(err, LF_EDATA, "%s: not a picture that can be decoded: %s; " TRY, name, reason ? reason : "damaged");
+lf_status lf_image_check_size(int w, int h, const char *name, lf_err *err) {
+    if (w >= 1 && h >= 1 && (int64_t)w * h <= LF_IMAGE_MAX_PIXELS) return LF_OK;
+    return lf_fail(err, LF_EDATA, "%s: %d x %d pixels: expected 1 to %d pixels (a decompression bomb?); " TRY, name, w,
+                   h, LF_IMAGE_MAX_PIXELS);
 }
 
-lf_status lf_image_decode(lf_image *out, const unsigned char *bytes, size_t size, const char *name, lf_err *err) {
-    *out = (lf_image){0};
+lf_status lf_image_not_decoded(const char *name, const char *reason, lf_err *err) {
+    return lf_fail(err, LF_EDATA, "%s: not a picture that can be decoded: %s; " TRY, name, reason);
+}
+
+static lf_status stb_failed(const char *name, lf_err *err) {
+    if (starved) return lf_fail(err, LF_ENOMEM, "%s: out of memory to decode it", name);
+    const char *reason = stbi_failure_reason();
+    return lf_image_not_decoded(name, reason ? reason : "damaged", err);
+}
+
+static lf_status decode_by_stb(lf_image *out, const unsigned char *bytes, size_t size, const char *name, lf_err *err) {
     starved = false;
     const char *reason = lf_image_refuse(bytes, size, name);
     if (!reason && size > INT_MAX) reason = "the file is larger than 2 GiB";
-    if (reason) return not_decoded(name, reason, err);
+    if (reason) return lf_image_not_decoded(name, reason, err);
     int w = 0, h = 0, in_file = 0;
-    if (!stbi_info_from_memory(bytes, (int)size, &w, &h, &in_file))
-        return not_decoded(name, stbi_failure_reason(), err);
-    if (w < 1 || h < 1 || (int64_t)w * h > LF_IMAGE_MAX_PIXELS)
-        return lf_fail(err, LF_EDATA, "%s: %d x %d pixels: expected 1 to %d pixels (a decompression bomb?); " TRY, name,
-                       w, h, LF_IMAGE_MAX_PIXELS);
+    if (!stbi_info_from_memory(bytes, (int)size, &w, &h, &in_file)) return stb_failed(name, err);
+    const lf_status rc = lf_image_check_size(w, h, name, err);
+    if (rc) return rc;
     const int channels = in_file >= 3 ? 3 : 1; /* alpha is dropped, not blended: PIL's convert("RGB") */
     unsigned char *pixels = stbi_load_from_memory(bytes, (int)size, &w, &h, &in_file, channels);
-    if (!pixels) return not_decoded(name, stbi_failure_reason(), err);
+    if (!pixels) return stb_failed(name, err);
     *out = (lf_image){.width = w, .height = h, .channels = channels, .pixels = pixels};
     return LF_OK;
+}
+
+static const struct decoder {
+    const char *signature;
+    size_t signature_size;
+    lf_status (*decode)(lf_image *out, const unsigned char *bytes, size_t size, const char *name, lf_err *err);
+} decoders[] = {
+    {"\xff\xd8\xff", 3, lf_image_decode_jpeg},
+    {"", 0, decode_by_stb}, /* any other; lf_image_refuse says whether it can be */
+};
+
+lf_status lf_image_decode(lf_image *out, const unsigned char *bytes, size_t size, const char *name, lf_err *err) {
+    *out = (lf_image){0};
+    const struct decoder *d = decoders;
+    while (size < d->signature_size || memcmp(bytes, d->signature, d->signature_size) != 0) d++;
+    return d->decode(out, bytes, size, name, err);
 }
 
 lf_status lf_image_load(lf_image *out, const char *path, lf_err *err) {

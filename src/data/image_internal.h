@@ -15,8 +15,15 @@ lf_status lf_image_new(lf_image *out, int w, int h, int channels, lf_err *err);
 /* To 1 channel (ITU-R 601 luma in 16-bit fixed point, as PIL's "L") or 3. */
 lf_status lf_image_convert(lf_image *out, const lf_image *in, int channels, lf_err *err);
 
-/* NULL if the bytes are a picture in a known container that is whole, else the reason why not. A decoder fills what a
- * truncated file lacks with grey or black without a word, so this is asked before. */
+/* The same check of what a file claims, and the error for one that cannot be decoded. */
+lf_status lf_image_check_size(int w, int h, const char *name, lf_err *err);
+lf_status lf_image_not_decoded(const char *name, const char *reason, lf_err *err);
+
+/* lf_image_decode for bytes that begin like a JPEG. */
+lf_status lf_image_decode_jpeg(lf_image *out, const unsigned char *bytes, size_t size, const char *name, lf_err *err);
+
+/* For what stb_image decodes: NULL if the bytes are a picture in a known container that is whole, else the reason why
+ * not. stb_image fills what a truncated file lacks with black without a word, so this is asked before. */
 const char *lf_image_refuse(const unsigned char *bytes, size_t size, const char *name);
 
 bool lf_image_has_extension(const char *name); /* jpg jpeg png bmp gif ppm pgm tga, any case */

@@ -1,4 +1,4 @@
-/* Is this file a picture, and is all of it there? Only containers, no pixels: see lf_image_refuse. */
+/* Is this file a picture, and is all of it there? Only containers, no pixels, and no JPEG: see lf_image_refuse. */
 #include <stdint.h>
 #include <string.h>
 #include <strings.h>
@@ -12,59 +12,6 @@ static uint32_t big_endian(const unsigned char *p) {
 
 static uint32_t little_endian(const unsigned char *p) {
     return (uint32_t)p[3] << 24 | (uint32_t)p[2] << 16 | (uint32_t)p[1] << 8 | p[0];
-}
-
-/* The tables of a DHT segment: 16 counts of codes by length, then as many values. stb_image 2.27 writes past its own
- * tables if the counts are more than there can be values, or more than codes of that length. */
-static bool huffman_tables_fit(const unsigned char *p, size_t size) {
-    while (size > 0) {
-        if (size < 17) return false;
-        size_t values = 0;
-        uint32_t left = 1; /* codes of this length that are still free */
-        for (int length = 1; length <= 16; length++) {
-            left *= 2;
-            if (p[length] > left) return false;
-            left -= p[length];
-            values += p[length];
-        }
-        if (values > 256 || values > size - 17) return false;
-        p += 17 + values;
-        size -= 17 + values;
-    }
-    return true;
-}
-
-/* Marker by marker: outside scans by the segments' lengths, inside them to the next marker that is not part of the
- * data. The end marker has to come. */
-static const char *refuse_jpeg(const unsigned char *b, size_t size) {
-    enum {
-        STUFFED = 0x00,
-        HUFFMAN = 0xc4,
-        RESTART_0 = 0xd0,
-        RESTART_7 = 0xd7,
-        END_OF_IMAGE = 0xd9,
-        START_OF_SCAN = 0xda
-    };
-    bool in_scan = false;
-    for (size_t at = 2; at + 1 < size;) {
-        if (b[at] != 0xff || b[at + 1] == 0xff) {
-            at++;
-            continue;
-        }
-        const int marker = b[at + 1];
-        at += 2;
-        if (marker == END_OF_IMAGE) return in_scan ? NULL : "the JPEG has no picture in it";
-        if (marker == STUFFED || (marker >= RESTART_0 && marker <= RESTART_7)) {
-            if (!in_scan) return "a JPEG marker is damaged";
-            continue;
-        }
-        const size_t length = size - at >= 2 ? (size_t)b[at] << 8 | b[at + 1] : 0;
-        if (length < 2 || length > size - at) break;
-        if (marker == HUFFMAN && !huffman_tables_fit(b + at + 2, length - 2)) return "a JPEG Huffman table is damaged";
-        in_scan = in_scan || marker == START_OF_SCAN;
-        at += length;
-    }
-    return "the JPEG data have no end marker; is the file whole?";
 }
 
 static const char *refuse_png(const unsigned char *b, size_t size) {
@@ -154,7 +101,6 @@ static const struct container {
     size_t magic_size;
     const char *(*refuse)(const unsigned char *bytes, size_t size);
 } containers[] = {
-    {"\xff\xd8\xff", 3, refuse_jpeg},
     {"\x89PNG\r\n\x1a\n", 8, refuse_png},
     {"BM", 2, refuse_bmp},
     {"GIF87a", 6, refuse_gif},
