@@ -13,9 +13,10 @@ typedef struct lf_image {
     unsigned char *pixels;       /* [height, width, channels]; freed by lf_image_free */
 } lf_image;
 
-/* JPEG (EXIF orientation is not applied, as PIL), PNG, BMP, GIF's first frame, PNM, TGA ... by stb_image; 16-bit is
- * reduced to 8, alpha is dropped as PIL's convert("RGB") does. LF_EDATA naming the file if the bytes are no such picture;
- * a picture of more than 178,956,970 pixels is refused (a decompression bomb). */
+/* JPEG by libjpeg-turbo (EXIF orientation is not applied, as PIL; inks become RGB); PNG, BMP, GIF's first frame, PNM, TGA
+ * by stb_image: 16-bit is reduced to 8, alpha is dropped as PIL's convert("RGB") does. LF_EDATA naming the file if the
+ * bytes are no such picture, or not all of one; a picture of more than 178,956,970 pixels is refused (a decompression
+ * bomb). */
 lf_status lf_image_decode(lf_image *out, const unsigned char *bytes, size_t size, const char *name, lf_err *err);
 lf_status lf_image_load(lf_image *out, const char *path, lf_err *err);
 void lf_image_free(lf_image *img);
@@ -38,9 +39,11 @@ typedef struct lf_image_processor {
     int channels;                      /* of the model: grey pictures become RGB for 3, RGB becomes grey (L) for 1 */
 } lf_image_processor;
 
-/* The values a ViTImageProcessor has by itself: resize to image_size, bilinear, 1/255, mean = std = 0.5. */
-void lf_image_processor_default(lf_image_processor *p, int image_size, int channels);
-lf_status lf_image_processor_read(lf_image_processor *p, const cJSON *json, int image_size, int channels, const char *path, lf_err *err);
+/* The values a ViTImageProcessor has by itself: resize to the model's image_size, bilinear, 1/255, mean = std = 0.5. */
+void lf_image_processor_default(lf_image_processor *p, int image_h, int image_w, int channels);
+/* LF_ESHAPE if what it makes is not image_h x image_w. */
+lf_status lf_image_processor_read(lf_image_processor *p, const cJSON *json, int image_h, int image_w, int channels,
+                                  const char *path, lf_err *err);
 cJSON *lf_image_processor_to_json(const lf_image_processor *p); /* as transformers reads it; caller deletes */
 
 /* `augmentation`: what is done in training in the place of resize and crop. */

@@ -159,7 +159,7 @@ static lf_status start_from_family(lf_image_processor *p, const cJSON *json, con
     return LF_OK;
 }
 
-static lf_status check(const lf_image_processor *p, int image_size, const char *path, lf_err *err) {
+static lf_status check(const lf_image_processor *p, int image_h, int image_w, const char *path, lf_err *err) {
     if (p->do_resize && p->shortest_edge && !p->do_center_crop)
         return lf_fail(
             err, LF_EUNSUPPORTED,
@@ -172,33 +172,33 @@ static lf_status check(const lf_image_processor *p, int image_size, const char *
         if (p->do_normalize && p->std[c] == 0) return lf_fail(err, LF_EDATA, "%s: 'image_std' holds a 0", path);
     int h, w;
     lf_image_processor_out_size(p, &h, &w);
-    if (h != image_size || w != image_size)
+    if (h != image_h || w != image_w)
         return lf_fail(
             err, LF_ESHAPE,
             "%s: makes pictures of %d x %d pixels, expected %d x %d (image_size in the model's config.json); are "
             "the two files from one model?",
-            path, w, h, image_size, image_size);
+            path, w, h, image_w, image_h);
     return LF_OK;
 }
 
-void lf_image_processor_default(lf_image_processor *p, int image_size, int channels) {
+void lf_image_processor_default(lf_image_processor *p, int image_h, int image_w, int channels) {
     *p = (lf_image_processor){.do_resize = true,
                               .do_rescale = true,
                               .do_normalize = true,
-                              .size_h = image_size,
-                              .size_w = image_size,
+                              .size_h = image_h,
+                              .size_w = image_w,
                               .resample = LF_BILINEAR,
                               .rescale_factor = 1.0 / 255,
                               .channels = channels};
     for (int c = 0; c < 4; c++) p->mean[c] = p->std[c] = 0.5;
 }
 
-lf_status lf_image_processor_read(lf_image_processor *p, const cJSON *json, int image_size, int channels,
+lf_status lf_image_processor_read(lf_image_processor *p, const cJSON *json, int image_h, int image_w, int channels,
                                   const char *path, lf_err *err) {
     if (channels != 1 && channels != 3)
         return lf_fail(err, LF_EUNSUPPORTED, "%s: the model has num_channels %d; pictures have 1 or 3", path, channels);
     if (!cJSON_IsObject(json)) return lf_fail(err, LF_EDATA, "%s: expected a JSON object", path);
-    lf_image_processor_default(p, image_size, channels);
+    lf_image_processor_default(p, image_h, image_w, channels);
     const struct family *family;
     bool to_square = true;
     int resample = 0;
@@ -218,10 +218,11 @@ lf_status lf_image_processor_read(lf_image_processor *p, const cJSON *json, int 
         return rc;
     p->resample = (lf_resample)resample;
     if (!p->do_resize) { /* then pictures have to come in the right size */
-        p->size_h = p->size_w = image_size;
+        p->size_h = image_h;
+        p->size_w = image_w;
         p->shortest_edge = 0;
     }
-    return check(p, image_size, path, err);
+    return check(p, image_h, image_w, path, err);
 }
 
 void lf_image_processor_out_size(const lf_image_processor *p, int *h, int *w) {

@@ -73,13 +73,12 @@ static lf_status read_processor(lf_image_processor *p, const lf_model *m, const 
     if (!lf_is_file(path)) {
         lf_info("%s: not there; pictures are resized to %lld x %lld, bilinear, mean and std 0.5", path,
                 (long long)m->image_w, (long long)m->image_h);
-        lf_image_processor_default(p, (int)m->image_h, (int)m->channels);
-        p->size_w = (int)m->image_w;
+        lf_image_processor_default(p, (int)m->image_h, (int)m->image_w, (int)m->channels);
         return LF_OK;
     }
     cJSON *json = NULL;
     lf_status rc = lf_json_read(&json, path, err);
-    if (!rc) rc = lf_image_processor_read(p, json, (int)m->image_h, (int)m->channels, path, err);
+    if (!rc) rc = lf_image_processor_read(p, json, (int)m->image_h, (int)m->image_w, (int)m->channels, path, err);
     cJSON_Delete(json);
     return rc;
 }

@@ -43,7 +43,7 @@ static int teardown(void **state) {
 
 static lf_image_processor raw(void) {
     lf_image_processor p;
-    lf_image_processor_default(&p, SIDE, 1);
+    lf_image_processor_default(&p, SIDE, SIDE, 1);
     p.do_rescale = p.do_normalize = false;
     return p;
 }
