@@ -146,9 +146,10 @@ lf_tensor *lf_graph_apply(lf_graph *g, const lf_op *op, int n_in, lf_tensor *con
         return out;
     }
     out->producer = node;
-    out->needed = (op->needs & LF_NEEDS_OUTPUT) != 0;
+    node->needs = op->needs_of ? op->needs_of(node) : op->needs;
+    out->needed = (node->needs & LF_NEEDS_OUTPUT) != 0;
     for (int i = 0; i < n_in; i++)
-        if (in[i] && (op->cheap || (op->needs & LF_NEEDS(i)))) in[i]->needed = true;
+        if (in[i] && (op->cheap || (node->needs & LF_NEEDS(i)))) in[i]->needed = true;
     node->previous = g->last;
     g->last = node;
     return out;
@@ -187,8 +188,8 @@ static void node_backward(lf_graph *g, lf_node *node) {
     lf_tensor *out = node->out;
     if (out->grad) { /* else: the value was not used for the loss */
         for (int i = 0; i < node->n_in; i++)
-            if (node->in[i] && (node->op->needs & LF_NEEDS(i))) make_again(g, node->in[i]);
-        if (node->op->needs & LF_NEEDS_OUTPUT) make_again(g, out);
+            if (node->in[i] && (node->needs & LF_NEEDS(i))) make_again(g, node->in[i]);
+        if (node->needs & LF_NEEDS_OUTPUT) make_again(g, out);
         if (!g->failure.status) node->op->backward(g, node);
     }
     lf_pool_give(g->pool, out->grad);

@@ -40,6 +40,7 @@ enum { LF_NEEDS_OUTPUT = 1 << 16 };
 typedef struct lf_op {
     const char *name;
     unsigned needs; /* what backward reads: LF_NEEDS(i) the value of input i, LF_NEEDS_OUTPUT its own output */
+    unsigned (*needs_of)(const lf_node *node); /* NULL: `needs`; else what this very node's backward reads */
     bool cheap;     /* its output may be given back after the forward pass and computed again */
     /* Checks the inputs, sets node->out's ndim and shape. LF_ESHAPE with the op's name and the shapes. */
     lf_status (*shape)(lf_node *node, lf_err *err);
@@ -56,6 +57,7 @@ struct lf_node {
     lf_tensor *out;
     void *saved[LF_MAX_SAVED];    /* blocks of the step's pool that forward keeps for backward */
     lf_rng_key key;               /* of this op in this step, for dropout */
+    unsigned needs; /* as lf_op says for this node */
     lf_node *previous;
     _Alignas(16) unsigned char attributes[192]; /* the op's own parameters, copied in */
 };

@@ -136,6 +136,26 @@ static void test_nothing_trained_nothing_taped(void **state) {
     lf_graph_free(g);
 }
 
+/* Behind a frozen weight without an adapter, backward needs no x: the builder's lf_done gives it back. */
+static void test_frozen_linear_keeps_no_input(void **state) {
+    (void)state;
+    double x[6] = {1, 2, 3, 4, 5, 6}, grad[6] = {0}, W[4] = {1, 2, 3, 4}, w_grad[4] = {0};
+    lf_tensor a, weight;
+    lf_tensor_init(&a, 2, (int64_t[]){3, 2}, x, grad);
+    lf_tensor_init(&weight, 2, (int64_t[]){2, 2}, W, w_grad);
+    const lf_frozen frozen = {.out = 2, .in = 2, .data = W};
+    lf_graph *g = lf_graph_new(&lf_kernels_ref_f64, 1);
+    for (int trained = 0; trained < 2; trained++) {
+        lf_graph_begin(g, true, true, 0);
+        lf_tensor *h = lf_add(g, &a, &a);
+        lf_tensor *y = lf_linear(g, h, trained ? NULL : &frozen, trained ? &weight : NULL, NULL, NULL);
+        lf_done(g, h);
+        assert_non_null(y);
+        assert_true((h->data != NULL) == (trained == 1));
+    }
+    lf_graph_free(g);
+}
+
 /* Two numbers, two steps, worked from torch.optim.AdamW's definition in double. */
 static void test_adamw_by_hand(void **state) {
     (void)state;
@@ -186,6 +206,6 @@ static void test_schedules(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_warm_step_calls_no_heap), cmocka_unit_test(test_failure_sticks), cmocka_unit_test(test_out_of_memory_is_an_error),
-        cmocka_unit_test(test_nothing_trained_nothing_taped), cmocka_unit_test(test_adamw_by_hand), cmocka_unit_test(test_schedules)};
+        cmocka_unit_test(test_nothing_trained_nothing_taped), cmocka_unit_test(test_frozen_linear_keeps_no_input), cmocka_unit_test(test_adamw_by_hand), cmocka_unit_test(test_schedules)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

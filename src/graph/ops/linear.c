@@ -143,6 +143,11 @@ static void linear_backward(lf_graph *g, lf_node *n) {
     if (a->lora) lora_backward(g, n, &e, dx);
 }
 
+/* Only the gradients of W and A read x: behind a frozen weight without an adapter it need not be kept. */
+static unsigned linear_needs(const lf_node *n) {
+    return lf_wants_grad(n, WEIGHT) || attributes_of(n)->lora ? LF_NEEDS(X) : 0;
+}
+
 /* ---- cases: x, W, bias, A, B, [A0 and B0 as shifted copies] ---- */
 
 /* The reference's frozen weight is W itself, row-major, so a case can borrow its input. */
@@ -193,7 +198,7 @@ static const lf_op_case cases[] = {
     {.name = NULL},
 };
 
-const lf_op lf_op_linear = {.name = "linear", .needs = LF_NEEDS(X), .shape = linear_shape, .forward = linear_forward,
+const lf_op lf_op_linear = {.name = "linear", .needs_of = linear_needs, .shape = linear_shape, .forward = linear_forward,
                             .backward = linear_backward, .cases = cases};
 
 lf_tensor *lf_linear(lf_graph *g, lf_tensor *x, const lf_frozen *frozen, lf_tensor *weight, lf_tensor *bias, lf_lora *lora) {
