@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <limits.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,6 +60,8 @@ lf_status lf_file_read(char **out, size_t *size, const char *path, lf_err *err) 
     lf_status rc = LF_OK;
     if (fstat(fd, &st) != 0)
         rc = lf_fail_errno(err, "read", path);
+    else if (S_ISDIR(st.st_mode))
+        rc = lf_fail(err, LF_EDATA, "%s: is a folder, expected a file", path);
     else if (st.st_size > (off_t)read_limit)
         rc = lf_fail(err, LF_EDATA, "%s: %lld bytes; expected at most 2 GiB", path, (long long)st.st_size);
     else
@@ -68,6 +71,11 @@ lf_status lf_file_read(char **out, size_t *size, const char *path, lf_err *err) 
 }
 
 /* ---- whole or not at all ---- */
+
+/* What is wanted and cannot be written is no file that is missing, whatever the reason: never LF_ENOTFOUND. */
+static lf_status fail_to(lf_err *err, const char *doing, const char *path) {
+    return lf_fail(err, LF_EIO, "%s: cannot %s: %s", path, doing, strerror(errno));
+}
 
 /* A name beside `path` that no other process or thread takes. */
 static char *name_beside(const char *path, const char *what) {
@@ -94,20 +102,30 @@ static void forget(lf_atomic_file *a) {
     *a = (lf_atomic_file){0};
 }
 
-lf_status lf_atomic_open(lf_atomic_file *a, const char *path, lf_err *err) {
+/* Writes into what is there and is no file: a terminal, a pipe, a device. To rename over it would destroy it. */
+static lf_status open_in_place(lf_atomic_file *a, lf_err *err) {
+    const int fd = open(a->path, O_WRONLY | O_CLOEXEC);
+    if (fd >= 0 && (a->f = fdopen(fd, "wb")) != NULL) return LF_OK;
+    const lf_status rc = fail_to(err, "write to", a->path);
+    if (fd >= 0) close(fd);
+    forget(a);
+    return rc;
+}
+
+static lf_status open_beside(lf_atomic_file *a, lf_err *err) {
     int fd = -1;
-    *a = (lf_atomic_file){.path = lf_strdup(path)};
     do { /* a name may be left of a process that crashed */
         lf_free(a->temporary);
-        a->temporary = name_beside(path, "tmp");
-        if (!a->path || !a->temporary) {
+        a->temporary = name_beside(a->path, "tmp");
+        if (!a->temporary) {
+            const lf_status rc = lf_fail(err, LF_ENOMEM, "%s: out of memory", a->path);
             forget(a);
-            return lf_fail(err, LF_ENOMEM, "%s: out of memory", path);
+            return rc;
         }
         fd = open(a->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     } while (fd < 0 && errno == EEXIST);
     if (fd >= 0 && (a->f = fdopen(fd, "wb")) != NULL) return LF_OK;
-    const lf_status rc = lf_fail_errno(err, "create", path);
+    const lf_status rc = fail_to(err, "create", a->path);
     if (fd >= 0) {
         close(fd);
         unlink(a->temporary);
@@ -116,31 +134,50 @@ lf_status lf_atomic_open(lf_atomic_file *a, const char *path, lf_err *err) {
     return rc;
 }
 
+lf_status lf_atomic_open(lf_atomic_file *a, const char *path, lf_err *err) {
+    struct stat st;
+    char target[PATH_MAX]; /* a link stays, what it points to is replaced */
+    const bool link = lstat(path, &st) == 0 && S_ISLNK(st.st_mode) && realpath(path, target);
+    *a = (lf_atomic_file){.path = lf_strdup(link ? target : path)};
+    if (!a->path) return lf_fail(err, LF_ENOMEM, "%s: out of memory", path);
+    /* by the name that was given: behind /dev/stdout there may be a pipe, which has no path */
+    const bool there = stat(path, &st) == 0;
+    if (there && S_ISDIR(st.st_mode)) {
+        errno = EISDIR;
+        const lf_status rc = fail_to(err, "create", path);
+        forget(a);
+        return rc;
+    }
+    return there && !S_ISREG(st.st_mode) ? open_in_place(a, err) : open_beside(a, err);
+}
+
 void lf_atomic_abort(lf_atomic_file *a) {
     if (!a->f) return;
     fclose(a->f);
-    unlink(a->temporary);
+    if (a->temporary) unlink(a->temporary);
     forget(a);
 }
 
 lf_status lf_atomic_commit(lf_atomic_file *a, lf_err *err) {
     errno = 0;
     const bool failed_before = ferror(a->f) != 0;
-    if (fflush(a->f) != 0 || failed_before || fsync(fileno(a->f)) != 0) {
+    if (fflush(a->f) != 0 || failed_before || (a->temporary && fsync(fileno(a->f)) != 0)) {
         if (errno == 0) errno = EIO; /* the write that failed was earlier, and its errno is gone */
-        const lf_status rc = lf_fail_errno(err, "write", a->path);
+        const lf_status rc = fail_to(err, "write", a->path);
         lf_atomic_abort(a);
         return rc;
     }
     lf_status rc = LF_OK;
     if (fclose(a->f) != 0)
-        rc = lf_fail_errno(err, "write", a->path);
-    else if (rename(a->temporary, a->path) != 0)
-        rc = lf_fail_errno(err, "replace", a->path);
-    if (rc == LF_OK)
-        sync_parent(a->path);
-    else
-        unlink(a->temporary);
+        rc = fail_to(err, "write", a->path);
+    else if (a->temporary && rename(a->temporary, a->path) != 0)
+        rc = fail_to(err, "replace", a->path);
+    if (a->temporary) {
+        if (rc == LF_OK)
+            sync_parent(a->path);
+        else
+            unlink(a->temporary);
+    }
     forget(a);
     return rc;
 }
@@ -150,7 +187,7 @@ lf_status lf_file_write(const char *path, const void *data, size_t size, lf_err 
     lf_status rc = lf_atomic_open(&a, path, err);
     if (rc) return rc;
     if (size > 0 && fwrite(data, 1, size, a.f) != size) {
-        rc = lf_fail_errno(err, "write", path);
+        rc = fail_to(err, "write", path);
         lf_atomic_abort(&a);
         return rc;
     }
@@ -161,7 +198,7 @@ lf_status lf_file_write(const char *path, const void *data, size_t size, lf_err 
 
 static lf_status make_dir(const char *path, lf_err *err) {
     if (mkdir(path, 0777) == 0 || (errno == EEXIST && lf_is_dir(path))) return LF_OK;
-    return lf_fail_errno(err, "make folder", path);
+    return fail_to(err, "make folder", path);
 }
 
 lf_status lf_mkdir_p(const char *path, lf_err *err) {

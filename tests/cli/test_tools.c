@@ -219,7 +219,7 @@ static void eval_says_what_is_wrong(void **state) {
     FAILS(eval, LF_EDATA, "no classification head", "--model @headless --data @base");
     FAILS(eval, LF_EUSAGE, "no base task", "--model @headless --adapter @adapter --forgetting_data @base");
     RUN(eval, "--model @headless --adapter @adapter --data @base"); /* the adapter brings one */
-    FAILS(eval, LF_ENOTFOUND, "no-folder", "--model @model --data @base --save-logits @no-folder/x.safetensors");
+    FAILS(eval, LF_EIO, "no-folder", "--model @model --data @base --save-logits @no-folder/x.safetensors");
     for (int i = 0; i < LABELS + 1; i++) {
         char name[64];
         snprintf(name, sizeof name, "many/class%d/a.pgm", i);

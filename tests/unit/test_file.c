@@ -1,5 +1,6 @@
 /* Files and folders: whole or not at all, and nothing left behind; gzip told from plain, and never trusted. */
 #define _XOPEN_SOURCE 700
+#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -83,8 +84,8 @@ static void test_read(void **state) {
     assert_non_null(strstr(err.message, "none: cannot open: "));
     assert_null(s);
     err = (lf_err){0};
-    assert_int_equal(lf_file_read(&s, &size, folder, &err), LF_EIO);
-    assert_non_null(strstr(err.message, "cannot read: "));
+    assert_int_equal(lf_file_read(&s, &size, folder, &err), LF_EDATA);
+    assert_non_null(strstr(err.message, "is a folder, expected a file"));
     /* larger than 2 GiB, on the disk nothing but a hole */
     assert_int_equal(truncate(in_folder("text"), ((off_t)2 << 30) + 1), 0);
     err = (lf_err){0};
@@ -117,7 +118,7 @@ static void test_atomic(void **state) {
     holds("f", "new");
     folder_holds("f");
 
-    assert_int_equal(lf_atomic_open(&a, in_folder("no/f"), &err), LF_ENOTFOUND);
+    assert_int_equal(lf_atomic_open(&a, in_folder("no/f"), &err), LF_EIO);
     assert_non_null(strstr(err.message, "no/f: cannot create: "));
     lf_atomic_abort(&a);
     assert_int_equal(lf_mkdir_p(in_folder("dir/sub"), NULL), LF_OK);
@@ -130,6 +131,35 @@ static void test_atomic(void **state) {
     struct stat st;
     assert_int_equal(stat(in_folder("mode"), &st), 0);
     assert_int_equal(st.st_mode & 0777, 0640); /* as any program's files, not as mkstemp's */
+}
+
+/* What is no file must still be there afterwards, whoever runs this. */
+static void test_written_in_place(void **state) {
+    (void)state;
+    struct stat st;
+    lf_err err = {0};
+    assert_int_equal(mkfifo(in_folder("pipe"), 0600), 0);
+    const int reader = open(in_folder("pipe"), O_RDONLY | O_NONBLOCK);
+    assert_true(reader >= 0);
+    put_text("pipe", "text");
+    char text[8] = "";
+    assert_int_equal(read(reader, text, sizeof text), 4);
+    assert_string_equal(text, "text");
+    close(reader);
+    assert_true(stat(in_folder("pipe"), &st) == 0 && S_ISFIFO(st.st_mode));
+    if (access("/dev/full", W_OK) == 0) {
+        assert_int_equal(symlink("/dev/full", in_folder("full")), 0);
+        assert_int_equal(lf_file_write(in_folder("full"), "x", 1, &err), LF_EIO);
+        assert_non_null(strstr(err.message, "/dev/full: cannot write: "));
+        assert_true(stat("/dev/full", &st) == 0 && S_ISCHR(st.st_mode));
+        unlink(in_folder("full"));
+    }
+    put_text("f", "old");
+    assert_int_equal(symlink("f", in_folder("link")), 0);
+    put_text("link", "new");
+    holds("f", "new");
+    assert_true(lstat(in_folder("link"), &st) == 0 && S_ISLNK(st.st_mode));
+    folder_holds("f link pipe");
 }
 
 static void test_full_disk(void **state) {
@@ -167,7 +197,7 @@ static void test_folders(void **state) {
     assert_true(lf_is_dir(in_folder("a/b/c")));
     assert_false(lf_is_file(in_folder("a/b/c")));
     assert_int_equal(lf_mkdir_p(folder, NULL), LF_OK);
-    assert_int_equal(lf_mkdir_p("", NULL), LF_ENOTFOUND);
+    assert_int_equal(lf_mkdir_p("", NULL), LF_EIO);
     put_text("a/b/file", "x");
     assert_true(lf_is_file(in_folder("a/b/file")));
     assert_false(lf_is_dir(in_folder("a/b/file")));
@@ -384,10 +414,11 @@ int main(void) {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, make_folder, remove_folder)
     const struct CMUnitTest tests[] = {
         TEST(test_read),         TEST(test_atomic),
-        TEST(test_full_disk),    TEST(test_folders),
-        TEST(test_replace_dir),  TEST(test_list),
-        TEST(test_names),        TEST(test_gzip),
-        TEST(test_gzip_damaged), TEST(test_failing_allocations),
+        TEST(test_written_in_place), TEST(test_full_disk),
+        TEST(test_folders),      TEST(test_replace_dir),
+        TEST(test_list),         TEST(test_names),
+        TEST(test_gzip),         TEST(test_gzip_damaged),
+        TEST(test_failing_allocations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
