@@ -224,8 +224,8 @@ static lf_status open_labelled(walk *w, const lf_data_request *r, lf_err *err) {
     lf_status rc = list_folder(&l, s->path, err);
     if (rc) return rc;
     if (!l.n)
-        rc = lf_fail(err, LF_EDATA, "%s: %s: %s, but no class folders; expected " LAYOUT, r->key, s->path,
-                     l.pictures ? "there are pictures" : "no pictures");
+        rc = lf_fail(err, LF_EDATA, "%s: %s: %s no class folders; expected " LAYOUT, r->key, s->path,
+                     l.pictures ? "there are pictures, but" : "no pictures and");
     else if (l.pictures)
         lf_warn("%s: %zu pictures beside the class folders belong to no class and are left out", s->path, l.pictures);
     if (!rc) rc = name_classes(s, r, &l, err);

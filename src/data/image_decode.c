@@ -2,6 +2,7 @@
  * Its heap use goes through lf_malloc, so that it is counted and can be made to fail like ours. */
 #include <limits.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/file.h"
 #include "base/mem.h"
@@ -99,6 +100,8 @@ lf_status lf_image_decode(lf_image *out, const unsigned char *bytes, size_t size
 
 lf_status lf_image_load(lf_image *out, const char *path, lf_err *err) {
     *out = (lf_image){0};
+    struct stat st; /* opening a pipe would wait for ever */
+    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) return lf_image_not_decoded(path, "it is not a file", err);
     char *bytes = NULL;
     size_t size = 0;
     lf_status rc = lf_file_read(&bytes, &size, path, err);

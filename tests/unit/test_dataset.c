@@ -140,7 +140,7 @@ static void test_folders_that_are_refused(void **state) {
     put_bytes("hollow/empty/readme.txt", "x", 1);
     refuse("\"%s/hollow\"", none, LF_EDATA, "hollow/empty: the class folder is empty");
     put_bytes("nothing/readme.txt", "x", 1);
-    refuse("\"%s/nothing\"", none, LF_EDATA, "no pictures, but no class folders");
+    refuse("\"%s/nothing\"", none, LF_EDATA, "no pictures and no class folders");
     refuse("\"%s/nowhere\"", none, LF_ENOTFOUND, "nowhere: no such file or folder");
     refuse("\"%s/flat/a.pgm\"", none, LF_EDATA, "not a data set that is known by its look; expected IDX files");
     refuse("{\"path\": \"%s/flat/a.pgm\", \"format\": \"image_folder\"}", none, LF_EDATA,
@@ -164,6 +164,11 @@ static void test_text_named_jpg(void **state) {
     const lf_status rc = lf_dataset_image(d, 0, &img, &err);
     assert_says(rc, LF_EDATA, err, "liar/a/photo.jpg: not a picture that can be decoded");
     lf_dataset_free(d);
+    char path[300]; /* opened, a pipe would wait for its writer */
+    snprintf(path, sizeof path, "%s/liar/a/pipe.jpg", scratch);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    err = (lf_err){0};
+    assert_says(lf_image_load(&img, path, &err), LF_EDATA, err, "liar/a/pipe.jpg: not a picture that can be decoded: it is not a file");
 }
 
 static void test_links(void **state) {

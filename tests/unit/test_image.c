@@ -2,6 +2,8 @@
 #define _POSIX_C_SOURCE 200809L
 #include "data_fixture.h"
 
+#include <zlib.h>
+
 #include "data/image_internal.h"
 
 static int largest_difference(const lf_image *a, const lf_image *b) {
@@ -228,6 +230,13 @@ static void test_png_bomb_is_refused(void **state) {
                                          8,    2,   0,   0,   0,    0x26, 0xaa, 0x87, 0xd3, 0, 0,    0,
                                          0,    'I', 'E', 'N', 'D',  0xae, 0x42, 0x60, 0x82};
     refuse((const char *)bomb, sizeof bomb, "a.png", "decompression bomb");
+    unsigned char larger[sizeof bomb]; /* more than stb_image would look at */
+    memcpy(larger, bomb, sizeof bomb);
+    larger[16] = larger[20] = 0x40;
+    const uLong sum = crc32(0, larger + 12, 17);
+    for (int i = 0; i < 4; i++) larger[29 + i] = (unsigned char)(sum >> (24 - 8 * i));
+    refuse((const char *)larger, sizeof larger, "a.png", "the PNG size is out of range");
+    refuse((const char *)bomb, 20, "a.png", "the PNG header is cut short");
 }
 
 static void test_one_flipped_bit_in_a_png_is_seen(void **state) {
