@@ -1,7 +1,7 @@
 /* Singular value decompositions, in double precision inside, of float weights.
  * All matrices are row-major. n = min(out, in). Functions are thread safe and single-threaded inside (the caller
  * decomposes many weights in parallel), so that the same W gives the same bytes from anywhere; workspace is taken from
- * the heap. LF_ENUMERIC if W has NaN or Inf or LAPACK does not converge, LF_ENOMEM, LF_EUNSUPPORTED for sizes beyond
+ * the heap. LF_EDATA if W has NaN or Inf, LF_ENUMERIC if LAPACK does not converge, LF_ENOMEM, LF_EUNSUPPORTED for sizes beyond
  * LAPACK's integers; `name` (of the weight) is in the error. Signs are fixed: the entry of largest magnitude in each
  * column of V is positive. */
 #ifndef LF_LINALG_SVD_H

@@ -12,7 +12,7 @@ static lf_status find_not_finite(const lf_svd_weight *w, const float *W, lf_err 
     for (int64_t i = 0; i < w->out; i++)
         for (int64_t j = 0; j < w->in; j++)
             if (!isfinite(W[i * w->in + j]))
-                return lf_fail(err, LF_ENUMERIC,
+                return lf_fail(err, LF_EDATA,
                                "%s: entry [%" PRId64 ", %" PRId64
                                "] of the weight is %g, expected finite numbers; is the "
                                "model file damaged, or its training diverged?",

@@ -17,7 +17,7 @@ typedef struct lf_svd_weight {
     int blas_threads; /* what the calling thread had before */
 } lf_svd_weight;
 
-/* Converts W and, until lf_svd_end, keeps BLAS at one thread in the calling thread. LF_ENUMERIC at the first NaN or
+/* Converts W and, until lf_svd_end, keeps BLAS at one thread in the calling thread. LF_EDATA at the first NaN or
  * Inf. lf_svd_end must be called in any case. */
 lf_status lf_svd_begin(lf_svd_weight *w, const float *W, int64_t out, int64_t in, const char *name, lf_err *err);
 void lf_svd_end(lf_svd_weight *w);

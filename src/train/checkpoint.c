@@ -277,8 +277,8 @@ static lf_status read_counters(lf_run *run, const cJSON *saved, const char *path
         (rc = lf_json_get_f64(saved, "eval_accuracy_before", NAN, &at->eval_accuracy_before, path, err)))
         return rc;
     if (at->step < 0 || at->step > run->total_steps)
-        return lf_fail(err, LF_EDATA, "%s: key 'global_step': expected 0 to %lld (the steps of this configuration), found %lld", path,
-                       (long long)run->total_steps, (long long)at->step);
+        return lf_fail(err, LF_EDATA, "%s: key 'global_step': expected 0 to %lld (the steps of this configuration), found %lld; raise max_steps or num_train_epochs, "
+                       "or start again with another output_dir", path, (long long)run->total_steps, (long long)at->step);
     if (run->optimizer.steps < 0 || run->optimizer.steps > at->step)
         return lf_fail(err, LF_EDATA, "%s: key 'optimizer_steps': expected 0 to %lld, found %lld", path, (long long)at->step,
                        (long long)run->optimizer.steps);

@@ -27,6 +27,9 @@ static int64_t count_correct(const float *logits, const lf_batch *b, int64_t V) 
 }
 
 static lf_status diverged(const lf_run *run, const char *tensor, double value, lf_err *err) {
+    if (run->at.step == 0)
+        return lf_fail(err, LF_EDIVERGED, "step 1: %s is %g before any weight was changed; are the weights of the model finite, and small enough for fp32?",
+                       tensor, value);
     return lf_fail(err, LF_EDIVERGED, "step %lld: %s is %g; try a lower learning_rate (now %g), warmup_steps, or a smaller max_grad_norm",
                    (long long)run->at.step + 1, tensor, value, run->optimizer.learning_rate * lf_schedule_factor(&run->schedule, run->at.step));
 }

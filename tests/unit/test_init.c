@@ -397,7 +397,7 @@ static void test_refusals(void **state) {
     static const char *const inits[] = {"pissa", "pissa_niter_2", "milora", "slice_random", "slice_eqmag"};
     for (int i = 0; i < 5; i++) {
         in = input_of(&m, inits[i], (lf_position){0}, 3);
-        CHECK_FAILS(LF_ENUMERIC, lf_init_find(in.init)->fill(&in, A, B, &report, &err_), "layers.0.fc1");
+        CHECK_FAILS(LF_EDATA, lf_init_find(in.init)->fill(&in, A, B, &report, &err_), "layers.0.fc1");
     }
     drop(&m);
 }

@@ -572,8 +572,8 @@ static void not_a_number_names_weight_and_place(void **state) {
             float *W = matrix_of(OUT, IN, graded_1e6, 1);
             lf_err err = {0};
             W[23 * IN + 15] = bad[k];
-            assert_int_equal(all_ways[i](W, U, sigma, V, &err), LF_ENUMERIC);
-            assert_int_equal(err.status, LF_ENUMERIC);
+            assert_int_equal(all_ways[i](W, U, sigma, V, &err), LF_EDATA);
+            assert_int_equal(err.status, LF_EDATA);
             assert_non_null(strstr(err.message, NAME));
             assert_non_null(strstr(err.message, "[23, 15]"));
             assert_null(strchr(err.message, '\n'));
