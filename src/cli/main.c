@@ -1,6 +1,7 @@
 /* The program: a table of verbs over the library, nothing else. */
 #define _POSIX_C_SOURCE 200809L
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -101,6 +102,14 @@ static bool take_print_config(int *argc, char **argv) {
     return found;
 }
 
+/* Where a standard stream is closed, the next file that is opened takes its number, and what is said to the user would
+ * be written into that file. A closed stdout still fails: it is opened for reading. */
+static void reserve_standard_streams(void) {
+    static const int modes[] = {O_RDONLY, O_RDONLY, O_WRONLY};
+    for (int fd = 0; fd < 3; fd++)
+        if (fcntl(fd, F_GETFD) < 0) (void)!open("/dev/null", modes[fd]);
+}
+
 static int run_verb(const verb *v, int argc, char **argv) {
     lf_config *cfg = NULL;
     lf_err err = {0};
@@ -143,16 +152,24 @@ static bool is_one_of(const char *text, const char *a, const char *b, const char
     return strcmp(text, a) == 0 || strcmp(text, b) == 0 || strcmp(text, c) == 0;
 }
 
+static int run_version(int argc, char **argv) {
+    const bool json = argc == 1 && is_one_of(argv[0], "--json", "json=true", "--json=true");
+    if (argc > (json ? 1 : 0)) {
+        fprintf(stderr, "lora-ft version: unexpected '%.64s'; it takes nothing but --json\n", argv[0]);
+        return EXIT_USAGE;
+    }
+    printf(json ? "{\"version\": \"%s\"}\n" : "lora-ft %s\n", lf_version());
+    return finish_output(0);
+}
+
 int main(int argc, char **argv) {
+    reserve_standard_streams();
     if (argc < 2) {
         print_usage(stderr);
         return EXIT_USAGE;
     }
     if (is_one_of(argv[1], "help", "--help", "-h")) return run_help(argc - 2, argv + 2);
-    if (is_one_of(argv[1], "version", "--version", "-V")) {
-        printf("lora-ft %s\n", lf_version());
-        return finish_output(0);
-    }
+    if (is_one_of(argv[1], "version", "--version", "-V")) return run_version(argc - 2, argv + 2);
     const verb *v = find_verb(argv[1]);
     return v ? run_verb(v, argc - 2, argv + 2) : unknown_verb(argv[1]);
 }

@@ -131,6 +131,11 @@ static void test_help_and_version(void **state) {
     char version[64];
     snprintf(version, sizeof version, "lora-ft %s\n", lf_version());
     assert_string_equal(o->out, version);
+    o = run("version --json");
+    assert_int_equal(o->code, 0);
+    snprintf(version, sizeof version, "{\"version\": \"%s\"}\n", lf_version());
+    assert_string_equal(o->out, version);
+    assert_bad_usage("version now", "lora-ft version: unexpected 'now'");
     o = run("");
     assert_int_equal(o->code, 2);
     assert_non_null(strstr(o->err, "Usage: lora-ft VERB"));

@@ -332,7 +332,20 @@ static void test_never_over_its_own_input(void **state) {
     assert_true(lf_is_file(text("%s/own/model/config.json", root)) && lf_is_dir(text("%s/own/checkpoint-1/data/train", root)));
 }
 
+/* A model of nothing but NaN. */
+static void write_nan_model(void) {
+    assert_int_equal(system(text("cp -r %s/golden/vit-base %s/nan", LF_TEST_DIR, root)), 0);
+    size_t size;
+    uint64_t header;
+    char *bytes = contents("nan/model.safetensors", &size);
+    memcpy(&header, bytes, sizeof header);
+    memset(bytes + 8 + header, 0xff, size - 8 - header);
+    assert_int_equal(lf_file_write(text("%s/nan/model.safetensors", root), bytes, size, NULL), LF_OK);
+    lf_free(bytes);
+}
+
 static void prepare_broken_models(void) {
+    write_nan_model();
     static const char script[] =
         "cd %s && M=%s/golden/vit-base && for b in trunc huge shape nofile; do cp -r $M $b; done && "
         "head -c 3000 $M/model.safetensors > trunc/model.safetensors && "
@@ -367,6 +380,8 @@ static void test_mistakes(void **state) {
         {"train --model huge --train_data data --output_dir O", 3, "huge/model.safetensors"},
         {"train --model shape --train_data data --output_dir O", 3, "intermediate.dense.weight"},
         {"train --model nofile --train_data data --output_dir O", 3, "nofile"},
+        {"train --model nan --train_data data --init_lora_weights pissa --output_dir O", 3, "expected finite numbers"},
+        {"train --model nan --train_data base --output_dir O", 4, "before any weight was changed"},
         {"train --model $M --train_data emptyclass --output_dir O", 3, "dog"},
         {"train --model $M --train_data notjpg --max_steps 50 --output_dir O", 3, ".jpg"},
         {"eval --model $M --adapter data --data data/val", 3, "adapter_config.json"},
@@ -399,6 +414,18 @@ static void test_not_over_a_used_folder(void **state) {
     must(run(TRAIN "--max_steps 1 --output_dir used --overwrite_output_dir"), 0);
 }
 
+/* The log must not take the number of a stream that the caller closed, and with it what is said there. */
+static void test_closed_streams(void **state) {
+    (void)state;
+    must(run(TRAIN "--eval_data data/val --max_steps 2 --logging_steps 1 --output_dir quiet 2>&-"), 0);
+    must(run(TRAIN "--eval_data data/val --max_steps 2 --logging_steps 1 --output_dir closed <&- >&- 2>&-"), 1);
+    same_files("quiet/metrics.jsonl", "closed/metrics.jsonl");
+    size_t size;
+    char *log = contents("quiet/metrics.jsonl", &size);
+    for (const char *line = log; *line; line = strchr(line, '\n') + 1) assert_int_equal(*line, '{');
+    lf_free(log);
+}
+
 static void test_divergence(void **state) {
     (void)state;
     must(run(TRAIN "--method full --optim sgd --learning_rate 1000 --max_grad_norm 0 --max_steps 200 --output_dir diverged"), 4);
@@ -414,6 +441,6 @@ int main(void) {
         cmocka_unit_test(test_other_methods), cmocka_unit_test(test_skipped_pictures_are_counted), cmocka_unit_test(test_mistakes),
         cmocka_unit_test(test_resumed_equals_straight_with_bad_pictures), cmocka_unit_test(test_the_best_step_has_a_checkpoint),
         cmocka_unit_test(test_never_over_its_own_input),
-        cmocka_unit_test(test_not_over_a_used_folder), cmocka_unit_test(test_divergence)};
+        cmocka_unit_test(test_not_over_a_used_folder), cmocka_unit_test(test_closed_streams), cmocka_unit_test(test_divergence)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }
