@@ -123,7 +123,8 @@ static void time_line(FILE *out, const lf_results *r) {
 }
 
 void lf_results_table(const lf_results *r, FILE *out) {
-    fprintf(out, "%-26s %10s %10s\n", "", "before", "after");
+    if (isfinite(r->eval_accuracy) || isfinite(r->test_accuracy) || isfinite(r->base_after))
+        fprintf(out, "%-26s %10s %10s\n", "", "before", "after");
     row(out, "new task", r->eval_accuracy_before, r->eval_accuracy, r->eval_count);
     row(out, "new task, test", NAN, r->test_accuracy, r->test_count);
     row(out, "base task", r->base_before, r->base_after, r->after.count);

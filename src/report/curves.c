@@ -1,6 +1,7 @@
 /* The picture of a run: accuracy on the new task and on the base task over steps. */
 #define _POSIX_C_SOURCE 200809L
 #include <errno.h>
+#include <math.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -17,11 +18,11 @@ static const char *const columns[] = {"step", "epoch", "loss", "train_accuracy",
 enum { N_COLUMNS = sizeof columns / sizeof columns[0] };
 
 /* One curve of the picture; drawn when the run has the column. The colours differ in lightness too, for print. */
-static const struct { const char *column, *title, *style; bool right; } curves[] = {
-    {"eval_accuracy", "new task", "linespoints pt 7 ps 0.5 lw 2.5 lc rgb '#1f6fb2'", false},
-    {"base_accuracy", "base task, its own head", "linespoints pt 7 ps 0.5 lw 2.5 lc rgb '#d1571b'", false},
-    {"base_knn", "base task, nearest neighbours", "lines lw 1.5 dt 2 lc rgb '#d1571b'", false},
-    {"loss", "training loss (right)", "lines lw 1.2 lc rgb '#8a8a8a'", true},
+static const struct { const char *column, *title, *style, *alone /* a single point has no line */; bool right; } curves[] = {
+    {"eval_accuracy", "new task", "linespoints pt 7 ps 0.5 lw 2.5 lc rgb '#1f6fb2'", "points pt 7 ps 0.5 lc rgb '#1f6fb2'", false},
+    {"base_accuracy", "base task, its own head", "linespoints pt 7 ps 0.5 lw 2.5 lc rgb '#d1571b'", "points pt 7 ps 0.5 lc rgb '#d1571b'", false},
+    {"base_knn", "base task, nearest neighbours", "lines lw 1.5 dt 2 lc rgb '#d1571b'", "points pt 6 ps 0.5 lc rgb '#d1571b'", false},
+    {"loss", "training loss (right)", "lines lw 1.2 lc rgb '#8a8a8a'", "points pt 7 ps 0.5 lc rgb '#8a8a8a'", true},
 };
 enum { N_CURVES = sizeof curves / sizeof curves[0] };
 
@@ -80,6 +81,16 @@ static int write_points(FILE *f, const cJSON *rows, const char *column) {
     return n;
 }
 
+static double last_step(const cJSON *rows) {
+    double last = 0;
+    const cJSON *row;
+    cJSON_ArrayForEach(row, rows) {
+        const cJSON *x = cJSON_GetObjectItemCaseSensitive(row, "step");
+        if (cJSON_IsNumber(x) && x->valuedouble > last) last = x->valuedouble;
+    }
+    return last;
+}
+
 static lf_status write_script(const cJSON *rows, const char *path, bool *any, lf_err *err) {
     lf_atomic_file a;
     lf_status rc = lf_atomic_open(&a, path, err);
@@ -89,6 +100,7 @@ static lf_status write_script(const cJSON *rows, const char *path, bool *any, lf
           "set output 'curves.svg'\n"
           "set xlabel 'step'\nset ylabel 'accuracy'\nset yrange [0:1]\nset ytics nomirror 0.1\nset grid ytics lc rgb '#dddddd'\n"
           "set key below\nset border 3\nset xtics nomirror\n", a.f);
+    fprintf(a.f, "set xrange [0:%.9g]\n", fmax(1, last_step(rows)));
     int points[N_CURVES];
     bool right = false;
     *any = false;
@@ -101,7 +113,7 @@ static lf_status write_script(const cJSON *rows, const char *path, bool *any, lf
     for (int i = 0, drawn = 0; i < N_CURVES; i++)
         if (points[i])
             fprintf(a.f, "%s$%s using 1:2%s with %s title '%s'", drawn++ ? ", \\\n     " : "plot ", curves[i].column,
-                    curves[i].right ? " axes x1y2" : "", curves[i].style, curves[i].title);
+                    curves[i].right ? " axes x1y2" : "", points[i] == 1 ? curves[i].alone : curves[i].style, curves[i].title);
     fputc('\n', a.f);
     rc = lf_atomic_commit(&a, err);
     lf_atomic_abort(&a);

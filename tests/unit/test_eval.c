@@ -441,7 +441,7 @@ static char *table_of(const lf_results *r) {
     assert_non_null(f);
     lf_results_table(r, f);
     rewind(f);
-    assert_true(fread(text, 1, sizeof text - 1, f) > 0);
+    assert_true(fread(text, 1, sizeof text, f) < sizeof text); /* nothing, where nothing was measured */
     fclose(f);
     return text;
 }
