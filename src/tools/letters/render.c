@@ -9,13 +9,13 @@
 enum { FONT, CASE, ANGLE, SHEAR, ASPECT, EXTENT, SHIFT_X, SHIFT_Y, WEIGHT, BRIGHTNESS, NOISE };
 
 /* Half-widths and ranges of the variation. */
-static const double max_half_tangent = 0.1051;             /* tan(12 degrees / 2) */
-static const double max_shear = 0.2;                       /* horizontal, per unit of height */
-static const double min_aspect = 0.85, max_aspect = 1.18;  /* width is multiplied by it */
-static const double min_extent = 0.60, max_extent = 0.92;  /* longer side of the letter, of the picture's */
-static const double max_shift = 0.12;                      /* of the picture's side; never over the border */
+static const double max_half_tangent = 0.0524;             /* tan(6 degrees / 2) */
+static const double max_shear = 0.1;                       /* horizontal, per unit of height */
+static const double min_aspect = 0.92, max_aspect = 1.09;  /* width is multiplied by it */
+static const double min_extent = 0.72, max_extent = 0.92;  /* longer side of the letter, of the picture's */
+static const double max_shift = 0.06;                      /* of the picture's side; never over the border */
 static const double min_weight = 0.35, max_weight = 0.70;  /* grey of a half-covered pixel: thin or heavy strokes */
-static const double min_brightness = 0.60, max_brightness = 1.0;
+static const double min_brightness = 0.75, max_brightness = 1.0;
 static const double max_noise = 8.0;                       /* standard deviation in grey levels of 255 */
 
 /* stb_truetype rasterizes 16-bit coordinates: the letter is laid out with its longer side this long. */
