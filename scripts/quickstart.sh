@@ -11,5 +11,6 @@ cmake -S . -B build -G Ninja -DCMAKE_BUILD_TYPE=Release -DBUILD_TESTING=OFF >bui
 cmake --build build >build.log 2>&1 || { cat build.log >&2; exit 1; }
 rm -f build.log
 
-[ -d runs/letters ] || scripts/make-letters.sh runs/letters
+# 300, 30 and 60 pictures of each letter; the val and test fonts are of families that train does not have
+[ -d runs/letters ] || scripts/make-letters.sh runs/letters 1 --train-per-class 300 --val-per-class 30 --test-per-class 60
 build/lora-ft train --config configs/quickstart.json
