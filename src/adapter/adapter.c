@@ -88,10 +88,14 @@ static lf_status start_module(start *s, int64_t i, lf_err *err) {
     const lf_module *m = match->modules[i];
     lf_lora *l = m->lora;
     float *W = NULL;
+    lf_status rc;
     if (s->init->residual) {
         W = lf_aligned_alloc((size_t)(m->out * m->in) * sizeof *W);
         if (!W) return lf_fail(err, LF_ENOMEM, "%s: out of memory for its weight", m->name);
-        lf_nn_weight(s->a->nn, m, W);
+        if ((rc = lf_nn_weight(s->a->nn, m, W, err))) {
+            lf_aligned_free(W);
+            return rc;
+        }
     }
     const lf_init_input in = {.name = m->name,
                               .W = W,
@@ -103,7 +107,7 @@ static lf_status start_module(start *s, int64_t i, lf_err *err) {
                               .init = s->o->init,
                               .seed = s->o->seed,
                               .stream = (uint64_t)s->streams[i]};
-    const lf_status rc = s->init->fill(&in, l->A.data, l->B.data, &s->reports[i], err);
+    rc = s->init->fill(&in, l->A.data, l->B.data, &s->reports[i], err);
     lf_aligned_free(W);
     if (rc || !s->init->residual) return rc;
     memcpy((void *)l->A0, l->A.data, (size_t)l->A.numel * sizeof(float)); /* ours until now, then constant */

@@ -262,8 +262,8 @@ static lf_status write_head(const writing *w, lf_st_writer *st, lf_err *err) {
     float *memory = lf_malloc((size_t)(head->out * (head->in + 1)) * sizeof *memory),
           *bias = memory ? memory + head->out * head->in : NULL;
     if (!memory) return no_memory(w, err);
-    lf_nn_weight(w->nn, head, memory);
-    lf_status rc = lf_st_writer_write_f32(st, memory, head->out * head->in, err);
+    lf_status rc = lf_nn_weight(w->nn, head, memory, err);
+    if (!rc) rc = lf_st_writer_write_f32(st, memory, head->out * head->in, err);
     if (!rc && head->bias) {
         w->nn->k->to_f32(bias, head->bias->tensor.data, head->out);
         rc = lf_st_writer_write_f32(st, bias, head->out, err);

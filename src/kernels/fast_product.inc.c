@@ -35,16 +35,31 @@ static void gemm(bool transpose_a, bool transpose_b, int64_t M, int64_t N, int64
 
 static int64_t frozen_size(int64_t out, int64_t in) { return out * in * (int64_t)sizeof(float); }
 
-static void frozen_prepare(lf_frozen *w, const float *W) {
+static bool frozen_prepare(lf_frozen *w, const float *W) {
     memcpy(w->data, W, (size_t)frozen_size(w->out, w->in));
+    return true;
 }
 
-static void frozen_restore(const lf_frozen *w, float *W) { memcpy(W, w->data, (size_t)frozen_size(w->out, w->in)); }
+static bool frozen_restore(const lf_frozen *w, float *W) {
+    memcpy(W, w->data, (size_t)frozen_size(w->out, w->in));
+    return true;
+}
 
-static void frozen_forward(const lf_frozen *w, void *y, const void *x, int64_t rows) {
+static int64_t frozen_scratch(const lf_frozen *w, int64_t rows, bool backward) {
+    (void)w;
+    (void)rows;
+    (void)backward;
+    return 0;
+}
+
+static bool frozen_forward(const lf_frozen *w, void *y, const void *x, int64_t rows, void *scratch) {
+    (void)scratch;
     gemm(false, true, rows, w->out, w->in, 1, x, w->in, w->data, w->in, 0, y, w->out);
+    return true;
 }
 
-static void frozen_backward(const lf_frozen *w, void *dx, const void *dy, int64_t rows, bool add) {
+static bool frozen_backward(const lf_frozen *w, void *dx, const void *dy, int64_t rows, bool add, void *scratch) {
+    (void)scratch;
     gemm(false, false, rows, w->in, w->out, 1, dy, w->out, w->data, w->in, add, dx, w->in);
+    return true;
 }

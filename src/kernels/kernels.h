@@ -3,7 +3,9 @@
  * for double and for float) is the definition; faster ones are checked against it. Threads and intrinsics live here only.
  *
  * A kernel allocates nothing and cannot fail. Sizes are int64_t. Reductions run in an order that depends on the sizes
- * and the number of threads alone, so that results are the same bytes every time.
+ * and the number of threads alone, so that results are the same bytes every time. The frozen products of bf16 are the one
+ * exception: they are oneDNN's, which makes (and allocates) a primitive for a shape and number of rows that it has not
+ * seen yet, so they can fail. A warm step finds all of them made, and its scratch memory is the caller's.
  * `add`: the result is added to what is there (gradients), else it overwrites.
  */
 #ifndef LF_KERNELS_KERNELS_H
@@ -41,19 +43,23 @@ typedef struct lf_adamw_step {
 } lf_adamw_step;
 
 typedef struct lf_kernels {
-    const char *name; /* "ref", "sse2", "avx2", "avx512"; "generic" on other processors */
+    const char *name; /* "ref", "sse2", "avx2", "avx512"; "generic" on other processors; with "+bf16" or "+bf16ref" behind */
+    const char *precision; /* of frozen weights and their products: "fp32", "bf16" */
     lf_dtype dtype;   /* of the buffers */
 
     /* C [M,N] = alpha op(A) op(B) + beta C; row-major, op(A) [M,K], op(B) [K,N]; beta 0 does not read C. */
     void (*gemm)(bool transpose_a, bool transpose_b, int64_t M, int64_t N, int64_t K, double alpha, const void *A,
                  int64_t lda, const void *B, int64_t ldb, double beta, void *C, int64_t ldc);
 
-    /* Frozen weights. size: bytes that w->data needs; prepare converts W [out,in] floats into it. */
+    /* Frozen weights. size: bytes that w->data needs; prepare converts W [out,in] floats into it. A product needs
+     * frozen_scratch bytes for its direction and rows. Failure (bf16 by oneDNN only): -1 or false. */
+    bool frozen_exact; /* restore gives the very numbers that prepare was given */
     int64_t (*frozen_size)(int64_t out, int64_t in);
-    void (*frozen_prepare)(lf_frozen *w, const float *W);
-    void (*frozen_restore)(const lf_frozen *w, float *W);                      /* back to floats [out,in] */
-    void (*frozen_forward)(const lf_frozen *w, void *y, const void *x, int64_t rows);            /* y = x W^T */
-    void (*frozen_backward)(const lf_frozen *w, void *dx, const void *dy, int64_t rows, bool add); /* dx = dy W */
+    bool (*frozen_prepare)(lf_frozen *w, const float *W);
+    bool (*frozen_restore)(const lf_frozen *w, float *W);                      /* back to floats [out,in] */
+    int64_t (*frozen_scratch)(const lf_frozen *w, int64_t rows, bool backward);
+    bool (*frozen_forward)(const lf_frozen *w, void *y, const void *x, int64_t rows, void *scratch); /* y = x W^T */
+    bool (*frozen_backward)(const lf_frozen *w, void *dx, const void *dy, int64_t rows, bool add, void *scratch); /* dx = dy W */
 
     void (*fill)(void *y, double value, int64_t n);
     void (*from_f32)(void *y, const float *x, int64_t n);
@@ -116,9 +122,11 @@ typedef struct lf_kernels {
 
 extern const lf_kernels lf_kernels_ref_f64, lf_kernels_ref_f32;
 
-/* The fastest fp32 backend that this processor runs. The environment variable LF_KERNELS (ref, sse2, avx2, avx512) forces
- * one: LF_EUNSUPPORTED if the processor lacks it, LF_EUSAGE if there is no such name. */
-lf_status lf_kernels_select(const lf_kernels **out, lf_err *err);
+/* The fastest backend that this processor runs. The environment variable LF_KERNELS (ref, sse2, avx2, avx512) forces one:
+ * LF_EUNSUPPORTED if the processor lacks it, LF_EUSAGE if there is no such name. `precision`: "fp32"; "bf16", with frozen
+ * weights and their products in bf16: by oneDNN where it finds AVX512_BF16 or AMX (DNNL_MAX_CPU_ISA limits it), else, and
+ * with LF_KERNELS=ref, by plain loops that are right but slow, with a warning; "auto": bf16 where it is native, else fp32. */
+lf_status lf_kernels_select(const lf_kernels **out, const char *precision, lf_err *err);
 /* All fp32 backends that this processor runs; returns their number. For tests. */
 int lf_kernels_available(const lf_kernels *out[], int max);
 

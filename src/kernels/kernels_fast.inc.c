@@ -59,11 +59,14 @@ static void store_product(float *y, bool add, const float *a, const float *restr
 
 const lf_kernels FAST_TABLE = {
     .name = FAST_NAME,
+    .precision = "fp32",
     .dtype = LF_F32,
+    .frozen_exact = true,
     .gemm = gemm,
     .frozen_size = frozen_size,
     .frozen_prepare = frozen_prepare,
     .frozen_restore = frozen_restore,
+    .frozen_scratch = frozen_scratch,
     .frozen_forward = frozen_forward,
     .frozen_backward = frozen_backward,
     .fill = fill,

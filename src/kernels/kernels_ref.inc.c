@@ -30,22 +30,35 @@ static void gemm(bool transpose_a, bool transpose_b, int64_t M, int64_t N, int64
 
 static int64_t frozen_size(int64_t out, int64_t in) { return out * in * (int64_t)sizeof(real); }
 
-static void frozen_prepare(lf_frozen *w, const float *W) {
+static bool frozen_prepare(lf_frozen *w, const float *W) {
     real *data = w->data;
     for (int64_t i = 0; i < w->out * w->in; i++) data[i] = (real)W[i];
+    return true;
 }
 
-static void frozen_restore(const lf_frozen *w, float *W) {
+static bool frozen_restore(const lf_frozen *w, float *W) {
     const real *data = w->data;
     for (int64_t i = 0; i < w->out * w->in; i++) W[i] = (float)data[i];
+    return true;
 }
 
-static void frozen_forward(const lf_frozen *w, void *y, const void *x, int64_t rows) {
+static int64_t frozen_scratch(const lf_frozen *w, int64_t rows, bool backward) {
+    (void)w;
+    (void)rows;
+    (void)backward;
+    return 0;
+}
+
+static bool frozen_forward(const lf_frozen *w, void *y, const void *x, int64_t rows, void *scratch) {
+    (void)scratch;
     gemm(false, true, rows, w->out, w->in, 1, x, w->in, w->data, w->in, 0, y, w->out);
+    return true;
 }
 
-static void frozen_backward(const lf_frozen *w, void *dx, const void *dy, int64_t rows, bool add) {
+static bool frozen_backward(const lf_frozen *w, void *dx, const void *dy, int64_t rows, bool add, void *scratch) {
+    (void)scratch;
     gemm(false, false, rows, w->in, w->out, 1, dy, w->out, w->data, w->in, add, dx, w->in);
+    return true;
 }
 
 /* ---- elementwise and sums --------------------------------------------------------------------------------------- */
@@ -405,11 +418,14 @@ static void sgd(void *p_, void *buf_, const void *g_, int64_t n, double lr, doub
 
 const lf_kernels REF_TABLE = {
     .name = "ref",
+    .precision = "fp32", /* or better */
     .dtype = REF_DTYPE,
+    .frozen_exact = true,
     .gemm = gemm,
     .frozen_size = frozen_size,
     .frozen_prepare = frozen_prepare,
     .frozen_restore = frozen_restore,
+    .frozen_scratch = frozen_scratch,
     .frozen_forward = frozen_forward,
     .frozen_backward = frozen_backward,
     .fill = fill,

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
+#include "kernels/bf16.h"
 #include "kernels/fast.h"
 
 static bool always(void) { return true; }
@@ -42,7 +44,7 @@ static void backend_names(char *out, size_t size) {
     }
 }
 
-static lf_status select_named(const lf_kernels **out, const char *name, lf_err *err) {
+static lf_status select_named(int *out, const char *name, lf_err *err) {
     char names[128];
     backend_names(names, sizeof names);
     for (int i = 0; i < N_BACKENDS; i++) {
@@ -50,17 +52,48 @@ static lf_status select_named(const lf_kernels **out, const char *name, lf_err *
         if (!backends[i].runs_here())
             return lf_fail(err, LF_EUNSUPPORTED, "environment variable LF_KERNELS: this processor cannot run '%s'; unset "
                            "it to use the fastest that it runs", name);
-        *out = backends[i].kernels;
+        *out = i;
         return LF_OK;
     }
     return lf_fail(err, LF_EUSAGE, "environment variable LF_KERNELS: expected one of %s, got '%s'; unset it to use the "
                    "fastest that this processor runs", names, name);
 }
 
-lf_status lf_kernels_select(const lf_kernels **out, lf_err *err) {
+static lf_status select_fp32(int *out, lf_err *err) {
     const char *name = getenv("LF_KERNELS");
     if (name && *name) return select_named(out, name, err);
-    lf_kernels_available(out, 1);
+    for (*out = 0; !backends[*out].runs_here();) ++*out;
+    return LF_OK;
+}
+
+/* The fp32 table with frozen products in bf16. Made where it is kept: one for each fp32 table, native or not. */
+static const lf_kernels *with_bf16(int fp32, bool native) {
+    static struct { lf_kernels table; char name[24]; } made[N_BACKENDS][2];
+    lf_kernels *table = &made[fp32][native].table;
+    char *name = made[fp32][native].name;
+    *table = *backends[fp32].kernels;
+    snprintf(name, sizeof made[fp32][native].name, "%s+%s", backends[fp32].kernels->name, native ? "bf16" : "bf16ref");
+    table->name = name;
+    if (native) lf_bf16_onednn(table);
+    else lf_bf16_reference(table);
+    return table;
+}
+
+lf_status lf_kernels_select(const lf_kernels **out, const char *precision, lf_err *err) {
+    const bool automatic = strcmp(precision, "auto") == 0;
+    int fp32 = 0;
+    const lf_status rc = select_fp32(&fp32, err);
+    if (rc) return rc;
+    *out = backends[fp32].kernels;
+    if (strcmp(precision, "fp32") == 0) return LF_OK;
+    if (!automatic && strcmp(precision, "bf16") != 0)
+        return lf_fail(err, LF_EUSAGE, "precision: expected fp32, bf16 or auto, got '%s'", precision);
+    const bool native = lf_bf16_native() && *out != &lf_kernels_ref_f32;
+    if (automatic && !native) return LF_OK;
+    if (!native)
+        lf_warn("precision bf16: products run in plain loops, which is slow, because oneDNN finds no AVX512_BF16 or AMX "
+                "(or LF_KERNELS=ref asks for them); fp32 or auto is faster here");
+    *out = with_bf16(fp32, native);
     return LF_OK;
 }
 

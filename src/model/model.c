@@ -185,6 +185,15 @@ static lf_status check_all_used(const lf_model *m, lf_err *err) {
     return LF_OK;
 }
 
+static bool read_original(const void *context, const lf_module *module, float *W) {
+    const lf_model *m = context;
+    const lf_st_tensor *t = m->family->find(m->weights, module->weight);
+    if (!t) return false;
+    lf_to_f32(W, t->data, t->dtype, t->numel);
+    lf_safetensors_drop_pages(m->weights, t);
+    return true;
+}
+
 lf_status lf_model_open(lf_model **out, const char *path, const lf_kernels *k, lf_load load, lf_err *err) {
     *out = NULL;
     if (!lf_is_dir(path))
@@ -199,6 +208,8 @@ lf_status lf_model_open(lf_model **out, const char *path, const lf_kernels *k, l
         lf_model_free(m);
         return rc;
     }
+    m->nn.original = read_original;
+    m->nn.original_context = m;
     *out = m;
     return LF_OK;
 }

@@ -70,9 +70,9 @@ lf_status lf_model_train_head(lf_model *m, lf_err *err) {
     if (rc || (old->weight->tensor.grad) || (rc = make_trained_head(m, old->out, err))) return rc;
     float *W = lf_aligned_alloc((size_t)(old->out * old->in) * sizeof *W);
     if (!W) return lf_fail(err, LF_ENOMEM, "%s: out of memory", old->name);
-    lf_nn_weight(&m->nn, old, W);
-    m->nn.k->from_f32(m->head->weight->tensor.data, W, old->out * old->in);
+    rc = lf_nn_weight(&m->nn, old, W, err);
+    if (!rc) m->nn.k->from_f32(m->head->weight->tensor.data, W, old->out * old->in);
     memcpy(m->head->bias->tensor.data, old->bias->tensor.data, (size_t)old->out * lf_dtype_size(m->nn.k->dtype));
     lf_aligned_free(W);
-    return LF_OK;
+    return rc;
 }

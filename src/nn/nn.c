@@ -69,11 +69,11 @@ lf_status lf_nn_hold(lf_nn *nn, lf_param *p, lf_err *err) {
 }
 
 lf_status lf_nn_freeze(lf_nn *nn, lf_module *m, const float *W, lf_err *err) {
-    if (!m->frozen.data) m->frozen.data = lf_arena_alloc(nn->arena, (size_t)nn->k->frozen_size(m->out, m->in));
-    if (!m->frozen.data)
-        return lf_fail(err, LF_ENOMEM, "%s: out of memory for a weight of %lld x %lld", m->name, (long long)m->out, (long long)m->in);
-    nn->k->frozen_prepare(&m->frozen, W);
-    return LF_OK;
+    const int64_t size = m->frozen.data ? 0 : nn->k->frozen_size(m->out, m->in);
+    if (size > 0) m->frozen.data = lf_arena_alloc(nn->arena, (size_t)size);
+    if (m->frozen.data && nn->k->frozen_prepare(&m->frozen, W)) return LF_OK;
+    return lf_fail(err, LF_ENOMEM, "%s: out of memory for a weight of %lld x %lld in %s", m->name, (long long)m->out, (long long)m->in,
+                   nn->k->precision);
 }
 
 lf_status lf_nn_train(lf_nn *nn, lf_param *p, lf_err *err) {
@@ -83,9 +83,12 @@ lf_status lf_nn_train(lf_nn *nn, lf_param *p, lf_err *err) {
     return p->tensor.grad ? LF_OK : lf_fail(err, LF_ENOMEM, "%s: out of memory for its gradient", p->name);
 }
 
-void lf_nn_weight(const lf_nn *nn, const lf_module *m, float *W) {
-    if (m->frozen.data) nn->k->frozen_restore(&m->frozen, W);
-    else nn->k->to_f32(W, m->weight->tensor.data, m->out * m->in);
+lf_status lf_nn_weight(const lf_nn *nn, const lf_module *m, float *W, lf_err *err) {
+    if (!m->frozen.data) nn->k->to_f32(W, m->weight->tensor.data, m->out * m->in);
+    else if (!nn->k->frozen_exact && nn->original && nn->original(nn->original_context, m, W)) return LF_OK;
+    else if (!nn->k->frozen_restore(&m->frozen, W))
+        return lf_fail(err, LF_ENOMEM, "%s: out of memory to unpack its weight", m->name);
+    return LF_OK;
 }
 
 static lf_module *module_of(const lf_nn *nn, const lf_param *p) {

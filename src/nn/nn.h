@@ -32,8 +32,14 @@ typedef struct lf_module {
     bool is_head;
 } lf_module;
 
+/* Reads the weight of a linear module as the model's file has it, W [out,in]; false if the file has none. May be called by
+ * several threads at a time. */
+typedef bool (*lf_nn_original)(const void *context, const lf_module *m, float *W);
+
 typedef struct lf_nn {
     const lf_kernels *k;
+    lf_nn_original original; /* NULL: none. For frozen products that round (bf16) */
+    const void *original_context;
     lf_arena *arena;    /* everything below lives here, for as long as the model */
     lf_module **modules;
     lf_param **params;
@@ -64,8 +70,9 @@ lf_status lf_nn_hold(lf_nn *nn, lf_param *p, lf_err *err);
 lf_status lf_nn_freeze(lf_nn *nn, lf_module *m, const float *W, lf_err *err);
 /* Makes a parameter that holds its floats trainable: gives it a gradient, cleared. */
 lf_status lf_nn_train(lf_nn *nn, lf_param *p, lf_err *err);
-/* W [out,in] of a linear module as floats, whether frozen or held. */
-void lf_nn_weight(const lf_nn *nn, const lf_module *m, float *W);
+/* W [out,in] of a linear module as floats, whether frozen or held: the original numbers, also where the frozen product has
+ * rounded ones, as long as `original` has them. */
+lf_status lf_nn_weight(const lf_nn *nn, const lf_module *m, float *W, lf_err *err);
 
 /* All that is trained: trained parameters and adapters in table order, A before B. *out is in the arena. */
 lf_status lf_nn_trainables(lf_nn *nn, lf_trainable **out, int64_t *count, lf_err *err);

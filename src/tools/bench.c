@@ -72,7 +72,7 @@ static lf_status set_up(bench *b, lf_err *err) {
     lf_status rc;
     if (lf_cfg_i64(b->cfg, "seq") > 0)
         return lf_cfg_fail(b->cfg, "seq", err, "is for language models; pictures have no length, leave it out");
-    if ((rc = lf_kernels_select(&b->k, err)) ||
+    if ((rc = lf_kernels_select(&b->k, lf_cfg_str(b->cfg, "precision"), err)) ||
         (rc = lf_model_open(&b->m, lf_cfg_str(b->cfg, "model"), b->k, LF_LOAD_FROZEN, err)) || (rc = make_head(b, err)) ||
         (rc = attach_adapter(b, err)) || (rc = make_batch(b, err)))
         return rc;
@@ -159,7 +159,7 @@ static lf_status print_results(const bench *b, FILE *out, lf_err *err) {
     };
     const struct { const char *name, *value; } words[] = {
         {"mode", b->inference ? "inference" : "training"}, {"model", lf_cfg_str(b->cfg, "model")},
-        {"precision", lf_cfg_str(b->cfg, "precision")}, {"kernels", b->k->name}};
+        {"precision", b->k->precision}, {"kernels", b->k->name}};
     const bool json = lf_cfg_bool(b->cfg, "json");
     cJSON *o = json ? cJSON_CreateObject() : NULL;
     bool ok = true;

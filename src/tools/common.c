@@ -37,8 +37,9 @@ static lf_status apply_adapter(lf_opened *o, const char *dir, lf_err *err) {
 lf_status lf_opened_open(lf_opened *o, const lf_config *cfg, lf_load load, lf_err *err) {
     *o = (lf_opened){.threads = lf_threads_set((int)lf_cfg_i64(cfg, "threads"))};
     const char *adapter = lf_cfg_str(cfg, "adapter");
+    const char *precision = load == LF_LOAD_NOTHING ? "fp32" : lf_cfg_str(cfg, "precision"); /* merge computes nothing */
     lf_status rc;
-    if ((rc = lf_kernels_select(&o->k, err)) || (rc = lf_model_open(&o->model, lf_cfg_str(cfg, "model"), o->k, load, err)) ||
+    if ((rc = lf_kernels_select(&o->k, precision, err)) || (rc = lf_model_open(&o->model, lf_cfg_str(cfg, "model"), o->k, load, err)) ||
         (adapter && (rc = apply_adapter(o, adapter, err))))
         return rc;
     o->g = lf_graph_new(o->k, 0);

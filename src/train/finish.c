@@ -25,10 +25,10 @@ bool lf_run_add_keys(cJSON *o, const lf_run *run, const char *const *keys, size_
  * the same bytes. */
 static cJSON *run_facts(const lf_run *run) {
     static const char *const keys[] = {"method", "init_lora_weights", "init_position", "r", "lora_alpha", "lora_dropout", "learning_rate",
-                                       "per_device_train_batch_size", "gradient_accumulation_steps", "precision"};
+                                       "per_device_train_batch_size", "gradient_accumulation_steps"};
     cJSON *o = cJSON_CreateObject();
     if (lf_run_add_keys(o, run, keys, sizeof keys / sizeof keys[0]) && cJSON_AddNumberToObject(o, "steps", (double)run->at.step) &&
-        cJSON_AddStringToObject(o, "kernels", run->k->name) && cJSON_AddStringToObject(o, "version", lf_version()))
+        cJSON_AddStringToObject(o, "precision", run->k->precision) && cJSON_AddStringToObject(o, "kernels", run->k->name) && cJSON_AddStringToObject(o, "version", lf_version()))
         return o;
     cJSON_Delete(o);
     return NULL;

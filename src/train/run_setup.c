@@ -219,7 +219,7 @@ lf_status lf_run_open(lf_run *run, const lf_config *cfg, lf_err *err) {
     read_method(run);
     run->threads = lf_threads_set((int)lf_cfg_i64(cfg, "threads"));
     lf_status rc;
-    if ((rc = check_output_dir(run, err)) || (rc = lf_kernels_select(&run->k, err)) || (rc = open_model(run, err)) ||
+    if ((rc = check_output_dir(run, err)) || (rc = lf_kernels_select(&run->k, lf_cfg_str(cfg, "precision"), err)) || (rc = open_model(run, err)) ||
         (rc = check_modules_to_save(run, err)) || (rc = lf_processor_for(&run->processor, run->model, err)) || (rc = open_data(run, err)) ||
         (rc = check_eval_data(run, err)) || (rc = plan_steps(run, err)))
         return rc;

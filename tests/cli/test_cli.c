@@ -74,7 +74,7 @@ static void test_bad_usage(void **state) {
     assert_bad_usage("train --train_data d", "lora-ft train: key 'model' or 'init_model' is required");
     assert_bad_usage("evaluate --max_steps 3",
                      "lora-ft eval: key 'max_steps' (on the command line): not a key of 'eval'");
-    assert_bad_usage("bench --precision bf16 --model m", "not in this version");
+    assert_bad_usage("bench --precision fp8 --model m", "expected one of fp32, bf16, auto");
     assert_bad_usage("fuse --model m --adapter a", "lora-ft merge: key 'output_dir' is required");
 }
 

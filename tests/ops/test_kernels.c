@@ -76,8 +76,8 @@ static void frozen_sizes(const int64_t *s, int64_t *n) { /* rows, out, in */
 static void frozen_run(context *c) {
     lf_frozen w = {.out = c->s[1], .in = c->s[2], .data = c->scratch};
     c->k->frozen_prepare(&w, source);
-    c->k->frozen_forward(&w, c->b[1], c->b[0], c->s[0]);
-    c->k->frozen_backward(&w, c->b[3], c->b[2], c->s[0], c->variant & 1);
+    c->k->frozen_forward(&w, c->b[1], c->b[0], c->s[0], NULL);
+    c->k->frozen_backward(&w, c->b[3], c->b[2], c->s[0], c->variant & 1, NULL);
     if (c->k->dtype == LF_F64) { /* restore gives floats */
         for (int64_t i = 0; i < w.out * w.in; i++) ((double *)c->b[4])[i] = (double)source[i];
     } else {
@@ -416,13 +416,13 @@ static void test_select(void **state) {
     lf_err err = {0};
     unsetenv("LF_KERNELS");
     assert_int_equal(lf_kernels_available(all, 8) >= 2, 1);
-    assert_int_equal(lf_kernels_select(&k, &err), LF_OK);
+    assert_int_equal(lf_kernels_select(&k, "fp32", &err), LF_OK);
     assert_ptr_equal(k, all[0]);
     setenv("LF_KERNELS", "ref", 1);
-    assert_int_equal(lf_kernels_select(&k, &err), LF_OK);
+    assert_int_equal(lf_kernels_select(&k, "fp32", &err), LF_OK);
     assert_ptr_equal(k, &lf_kernels_ref_f32);
     setenv("LF_KERNELS", "mmx", 1);
-    assert_int_equal(lf_kernels_select(&k, &err), LF_EUSAGE);
+    assert_int_equal(lf_kernels_select(&k, "fp32", &err), LF_EUSAGE);
     assert_non_null(strstr(err.message, "mmx"));
     assert_non_null(strstr(err.message, "ref"));
     unsetenv("LF_KERNELS");
@@ -446,7 +446,7 @@ static void test_sums_whatever_the_threads(void **state) {
     (void)state;
     const lf_kernels *k;
     float one[200] = {0}, four[200] = {0};
-    assert_int_equal(lf_kernels_select(&k, NULL), LF_OK);
+    assert_int_equal(lf_kernels_select(&k, "fp32", NULL), LF_OK);
     lf_threads_set(1);
     const double a = k->sum_squares(source, SOURCE);
     k->column_sums(one, source, SOURCE / 200, 200);

@@ -177,7 +177,7 @@ static void test_text_lists_and_choices(void **state) {
 
     refuse("train", "optim", "lion", "expected one of adamw, sgd, found 'lion'");
     refuse("train", "overwrite_output_dir", "maybe", "expected true or false, found 'maybe'");
-    refuse("train", "precision", "bf16", "'bf16': not in this version");
+    refuse("train", "precision", "fp8", "expected one of fp32, bf16, auto, found 'fp8'");
     refuse("train", "use_dora", "true", "DoRA is not supported");
     refuse("train", "bias", "all", "not supported");
     refuse("bench", "gradient_checkpointing", "true", "not in this version");

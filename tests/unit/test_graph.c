@@ -46,7 +46,7 @@ static void test_warm_step_calls_no_heap(void **state) {
     lf_trainable *list;
     lf_optimizer o;
     int64_t count;
-    OK(lf_kernels_select(&k, &err));
+    OK(lf_kernels_select(&k, "fp32", &err));
     OK(lf_model_open(&m, LF_TEST_DIR "/golden/vit-base", k, LF_LOAD_FROZEN, &err));
     OK(lf_model_new_head(m, 3, names, 1, &err));
     OK(lf_adapter_opts_read(&opts, cfg, &err));

@@ -321,7 +321,7 @@ static void test_merge(void **state) {
             const lf_module *m = t.nn.modules[k];
             if (m->kind != LF_MODULE_LINEAR) continue;
             float base[FIXTURE_I * FIXTURE_I], W[FIXTURE_I * FIXTURE_I];
-            lf_nn_weight(&t.nn, m, base);
+            CHECK_OK(lf_nn_weight(&t.nn, m, base, &err_));
             memcpy(W, base, sizeof W);
             CHECK_OK(lf_adapter_merge(&t.nn, m, W, &err_));
             if (!m->lora) {

@@ -80,13 +80,26 @@ static void *adapter_input(lf_graph *g, const lf_node *n, const lf_lora *l) {
     return x;
 }
 
+/* The product with the frozen weight, in the direction asked for: y = x W^T, or dx = or += dy W. */
+static void frozen_product(lf_graph *g, const lf_frozen *w, bool backward, void *to, const void *from, int64_t rows, bool add) {
+    const lf_kernels *k = lf_graph_kernels(g);
+    const int64_t bytes = k->frozen_scratch(w, rows, backward);
+    void *scratch = bytes > 0 ? lf_graph_take_bytes(g, bytes) : NULL;
+    if (bytes > 0 && !scratch) return;
+    const bool ok = bytes >= 0 && (backward ? k->frozen_backward(w, to, from, rows, add, scratch) : k->frozen_forward(w, to, from, rows, scratch));
+    if (!ok)
+        lf_graph_fail(g, LF_ENOMEM, "linear: a %s product of %lld rows with a weight of %lld x %lld could not be made; out of memory?",
+                      k->precision, (long long)rows, (long long)w->out, (long long)w->in);
+    lf_graph_give(g, scratch);
+}
+
 static void linear_forward(lf_graph *g, lf_node *n) {
     const lf_kernels *k = lf_graph_kernels(g);
     const attributes *a = attributes_of(n);
     const extents e = extents_of(n);
     const void *x = n->in[X]->data;
     void *y = n->out->data;
-    if (a->frozen) k->frozen_forward(a->frozen, y, x, e.rows);
+    if (a->frozen) frozen_product(g, a->frozen, false, y, x, e.rows, false);
     else k->gemm(false, true, e.rows, e.out, e.in, 1, x, e.in, n->in[WEIGHT]->data, e.in, 0, y, e.out);
     if (a->lora) {
         const factors f = make_factors(g, a->lora, &e);
@@ -134,7 +147,7 @@ static void linear_backward(lf_graph *g, lf_node *n) {
     const void *dy = n->out->grad;
     bool add = false, ignored;
     void *dx = lf_grad_out(g, n, X, &add);
-    if (dx && a->frozen) k->frozen_backward(a->frozen, dx, dy, e.rows, add);
+    if (dx && a->frozen) frozen_product(g, a->frozen, true, dx, dy, e.rows, add);
     if (dx && !a->frozen)
         k->gemm(false, false, e.rows, e.in, e.out, 1, dy, e.out, n->in[WEIGHT]->data, e.in, add ? 1 : 0, dx, e.in);
     void *dW = lf_grad_out(g, n, WEIGHT, &ignored), *db = lf_grad_out(g, n, BIAS, &ignored);
