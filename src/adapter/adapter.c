@@ -19,7 +19,7 @@ static bool factor(lf_nn *nn, lf_tensor *t, int64_t rows, int64_t columns, bool 
                    bool residual) {
     const size_t size = (size_t)(rows * columns) * sizeof(float);
     void *data = lf_arena_alloc(nn->arena, size), *grad = trained ? lf_arena_alloc(nn->arena, size) : NULL;
-    lf_tensor_init(t, 2, (int64_t[]){rows, columns}, data, grad);
+    lf_tensor_init(t, LF_F32, 2, (int64_t[]){rows, columns}, data, grad);
     t->requires_grad = trained;
     *start = residual ? lf_arena_alloc(nn->arena, size) : NULL;
     return data && (grad || !trained) && (*start || !residual);

@@ -93,7 +93,7 @@ static lf_status run(pass *p, lf_loader *loader, const lf_eval_opts *opts, lf_ev
 
 lf_status lf_evaluate(lf_accuracy *out, lf_model *m, lf_graph *g, lf_module *head, const lf_dataset *d,
                       const lf_eval_opts *opts, lf_eval_visit visit, void *context, lf_err *err) {
-    if (!head || !(head->frozen.data || head->weight->tensor.data))
+    if (!head || !(lf_nn_is_frozen(head) || head->weight->tensor.data))
         return lf_fail(err, LF_EDATA, "%s: the model has no classification head; train one, or give an adapter with one",
                        m->path);
     pass p = {.m = m, .g = g, .head = head, .d = d};

@@ -77,7 +77,10 @@ lf_status lf_knn_accuracy(double *out, const lf_kernels *k, const float *feature
     for (int64_t first = 0; first < n; first += block) {
         const int64_t rows = n - first < block ? n - first : block;
         const char *queries = unit + (size_t)(first * dim) * number;
-        k->gemm(false, true, rows, n, dim, 1, queries, dim, unit, dim, 0, product, n);
+        if (!k->wide->gemm(false, true, rows, n, dim, queries, dim, unit, dim, false, product, n)) {
+            rc = lf_fail(err, LF_ENOMEM, "out of memory for the nearest neighbours of %lld features", (long long)n);
+            goto out;
+        }
         k->to_f32(cosines, product, rows * n);
         correct += count_correct(cosines, first, rows, labels, n, votes, n_classes);
     }

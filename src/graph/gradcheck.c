@@ -34,7 +34,7 @@ static lf_status analytic(check *k, lf_err *err) {
     lf_tensor *out = build(k, true);
     if (!out) return lf_graph_status(k->g, err);
     if (!out->requires_grad) return LF_OK;
-    out->grad = lf_graph_take(k->g, out->numel);
+    out->grad = lf_graph_take(k->g, out->dtype, out->numel);
     if (!out->grad) return lf_graph_status(k->g, err);
     for (int64_t i = 0; i < out->numel; i++) ((double *)out->grad)[i] = lf_rng_normal(k->weights, (uint64_t)i);
     return lf_graph_walk_back(k->g, out, err);
@@ -63,7 +63,7 @@ double lf_gradcheck(const lf_op_case *c, uint64_t seed, lf_err *err) {
         if (!data || !grad) worst = INFINITY;
         const lf_rng_key key = lf_rng_make(seed, LF_RNG_TEST, (uint64_t)i);
         for (int64_t j = 0; j < numel && data; j++) data[j] = lf_rng_normal(key, (uint64_t)j);
-        lf_tensor_init(&k.in[i], c->in[i].ndim, c->in[i].shape, data, grad);
+        lf_tensor_init(&k.in[i], LF_F64, c->in[i].ndim, c->in[i].shape, data, grad);
         k.in[i].requires_grad = !c->in[i].constant;
         k.in_p[i] = &k.in[i];
     }

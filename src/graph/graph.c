@@ -50,6 +50,7 @@ lf_status lf_graph_status(const lf_graph *g, lf_err *err) {
 }
 
 const lf_kernels *lf_graph_kernels(const lf_graph *g) { return g->k; }
+const lf_kernels *lf_kernels_for(const lf_graph *g, const lf_tensor *t) { return t->dtype == g->k->act_dtype ? g->k : g->k->wide; }
 bool lf_graph_training(const lf_graph *g) { return g->training; }
 int64_t lf_graph_bytes(const lf_graph *g) { return lf_pool_bytes(g->pool); }
 
@@ -72,14 +73,14 @@ void *lf_graph_take_bytes(lf_graph *g, int64_t bytes) {
     return p;
 }
 
-void *lf_graph_take(lf_graph *g, int64_t numbers) {
-    return lf_graph_take_bytes(g, numbers * (int64_t)lf_dtype_size(g->k->dtype));
+void *lf_graph_take(lf_graph *g, lf_dtype dtype, int64_t numbers) {
+    return lf_graph_take_bytes(g, numbers * (int64_t)lf_dtype_size(dtype));
 }
 
 void lf_graph_give(lf_graph *g, void *block) { lf_pool_give(g->pool, block); }
 
-void *lf_save(lf_graph *g, lf_node *node, int slot, int64_t numbers) {
-    if (!node->saved[slot]) node->saved[slot] = lf_graph_take(g, numbers);
+void *lf_save(lf_graph *g, lf_node *node, int slot, lf_dtype dtype, int64_t numbers) {
+    if (!node->saved[slot]) node->saved[slot] = lf_graph_take(g, dtype, numbers);
     return node->saved[slot];
 }
 
@@ -93,14 +94,14 @@ static void set_shape(lf_tensor *t, int ndim, const int64_t *shape) {
     }
 }
 
-void lf_tensor_init(lf_tensor *t, int ndim, const int64_t *shape, void *data, void *grad) {
-    *t = (lf_tensor){.data = data, .grad = grad, .requires_grad = grad != NULL, .is_leaf = true};
+void lf_tensor_init(lf_tensor *t, lf_dtype dtype, int ndim, const int64_t *shape, void *data, void *grad) {
+    *t = (lf_tensor){.dtype = dtype, .data = data, .grad = grad, .requires_grad = grad != NULL, .is_leaf = true};
     set_shape(t, ndim, shape);
 }
 
 lf_tensor *lf_graph_input(lf_graph *g, int ndim, const int64_t *shape, void *data) {
     lf_tensor *t = lf_graph_take_bytes(g, sizeof *t);
-    if (t) lf_tensor_init(t, ndim, shape, data, NULL);
+    if (t) lf_tensor_init(t, g->k->act_dtype, ndim, shape, data, NULL);
     return t;
 }
 
@@ -129,6 +130,7 @@ lf_tensor *lf_graph_apply(lf_graph *g, const lf_op *op, int n_in, lf_tensor *con
         node->in[i] = in[i];
         if (in[i] && in[i]->requires_grad) out->requires_grad = true;
     }
+    out->dtype = n_in > 0 ? in[0]->dtype : g->k->act_dtype;
     lf_err err = {0};
     const lf_status rc = op->shape(node, &err);
     if (rc) {
@@ -136,7 +138,7 @@ lf_tensor *lf_graph_apply(lf_graph *g, const lf_op *op, int n_in, lf_tensor *con
         return NULL;
     }
     set_shape(out, out->ndim, out->shape);
-    out->data = lf_graph_take(g, out->numel);
+    out->data = lf_graph_take(g, out->dtype, out->numel);
     if (!out->data) return NULL;
     op->forward(g, node);
     if (g->failure.status) return NULL;
@@ -172,7 +174,7 @@ static void make_again(lf_graph *g, lf_tensor *t) {
     assert(t->producer && t->producer->op->cheap);
     for (int i = 0; i < t->producer->n_in; i++)
         if (t->producer->in[i]) make_again(g, t->producer->in[i]);
-    t->data = lf_graph_take(g, t->numel);
+    t->data = lf_graph_take(g, t->dtype, t->numel);
     if (t->data) t->producer->op->forward(g, t->producer);
 }
 
@@ -180,7 +182,7 @@ void *lf_grad_out(lf_graph *g, lf_node *node, int i, bool *add) {
     if (!lf_wants_grad(node, i)) return NULL;
     lf_tensor *t = node->in[i];
     *add = t->grad != NULL;
-    if (!t->grad) t->grad = lf_graph_take(g, t->numel);
+    if (!t->grad) t->grad = lf_graph_take(g, t->dtype, t->numel);
     return t->grad;
 }
 
@@ -212,8 +214,8 @@ lf_status lf_graph_backward(lf_graph *g, lf_tensor *loss, double dloss, lf_err *
     if (g->failure.status) return lf_graph_status(g, err);
     assert(loss && loss->numel == 1);
     if (!loss->requires_grad) return lf_fail(err, LF_EFAIL, "backward: nothing that is trained leads to the loss");
-    loss->grad = lf_graph_take(g, 1);
+    loss->grad = lf_graph_take(g, loss->dtype, 1);
     if (!loss->grad) return lf_graph_status(g, err);
-    g->k->fill(loss->grad, dloss, 1);
+    lf_kernels_for(g, loss)->fill(loss->grad, dloss, 1);
     return lf_graph_walk_back(g, loss, err);
 }

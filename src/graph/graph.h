@@ -13,7 +13,7 @@
 #include "base/pool.h"
 #include "kernels/kernels.h"
 
-enum { LF_TENSOR_DIMS = 4, LF_MAX_INPUTS = 6, LF_MAX_SAVED = 3 };
+enum { LF_TENSOR_DIMS = 4, LF_MAX_INPUTS = 13, LF_MAX_SAVED = 3 };
 
 typedef struct lf_node lf_node;
 typedef struct lf_graph lf_graph;
@@ -22,7 +22,8 @@ typedef struct lf_tensor {
     int ndim;
     int64_t shape[LF_TENSOR_DIMS];
     int64_t numel;
-    void *data; /* numel numbers of the backend's dtype; NULL when given back */
+    lf_dtype dtype; /* of data and grad: the backend's act_dtype or, of parameters and behind lf_to_real, its dtype */
+    void *data;     /* numel numbers; NULL when given back */
     void *grad; /* same; leaves: owned by the leaf's owner, added to by backward; else of the tape */
     bool requires_grad;
     bool is_leaf; /* not made by an op: a parameter or an input */
@@ -42,7 +43,8 @@ typedef struct lf_op {
     unsigned needs; /* what backward reads: LF_NEEDS(i) the value of input i, LF_NEEDS_OUTPUT its own output */
     unsigned (*needs_of)(const lf_node *node); /* NULL: `needs`; else what this very node's backward reads */
     bool cheap;     /* its output may be given back after the forward pass and computed again */
-    /* Checks the inputs, sets node->out's ndim and shape. LF_ESHAPE with the op's name and the shapes. */
+    /* Checks the inputs, sets node->out's ndim and shape. LF_ESHAPE with the op's name and the shapes. out->dtype is that of
+     * the first input (of activations, if there is none) unless it is set here. */
     lf_status (*shape)(lf_node *node, lf_err *err);
     void (*forward)(lf_graph *g, lf_node *node);
     /* Adds to the gradients of the inputs that want one (lf_grad_out); node->out->grad is there. */
@@ -86,13 +88,14 @@ void lf_graph_free(lf_graph *g);
 void lf_graph_begin(lf_graph *g, bool training, bool with_grad, uint64_t step);
 lf_status lf_graph_status(const lf_graph *g, lf_err *err);
 const lf_kernels *lf_graph_kernels(const lf_graph *g);
+const lf_kernels *lf_kernels_for(const lf_graph *g, const lf_tensor *t); /* the table whose activations are of t's dtype */
 bool lf_graph_training(const lf_graph *g);
 int64_t lf_graph_bytes(const lf_graph *g); /* held by the pool */
 
-/* A leaf over memory that outlives the step; not copied. */
+/* A leaf over activations that outlive the step; not copied. */
 lf_tensor *lf_graph_input(lf_graph *g, int ndim, const int64_t *shape, void *data);
 /* A leaf of its owner's: fills t (no graph needed). */
-void lf_tensor_init(lf_tensor *t, int ndim, const int64_t *shape, void *data, void *grad);
+void lf_tensor_init(lf_tensor *t, lf_dtype dtype, int ndim, const int64_t *shape, void *data, void *grad);
 
 /* The builder will not use t again. NULL is accepted. Leaves are left alone. */
 void lf_done(lf_graph *g, lf_tensor *t);
@@ -104,10 +107,11 @@ lf_status lf_graph_backward(lf_graph *g, lf_tensor *loss, double dloss, lf_err *
 /* Runs `op` over inputs (n_in <= LF_MAX_INPUTS; trailing and inner NULLs are absent optional inputs). */
 lf_tensor *lf_graph_apply(lf_graph *g, const lf_op *op, int n_in, lf_tensor *const *in, const void *attributes, size_t size);
 void lf_graph_fail(lf_graph *g, lf_status status, const char *format, ...) LF_PRINTF(3, 4);
-void *lf_graph_take(lf_graph *g, int64_t numbers); /* pool memory for n numbers; on failure sticky and NULL */
+void *lf_graph_take(lf_graph *g, lf_dtype dtype, int64_t numbers); /* pool memory; on failure sticky and NULL */
 void lf_graph_give(lf_graph *g, void *block);
 void *lf_graph_take_bytes(lf_graph *g, int64_t bytes);
-void *lf_save(lf_graph *g, lf_node *node, int slot, int64_t numbers); /* node->saved[slot], taken once, kept for backward */
+/* node->saved[slot], taken once, kept for backward */
+void *lf_save(lf_graph *g, lf_node *node, int slot, lf_dtype dtype, int64_t numbers);
 /* Where to put the gradient of input i: NULL if it wants none. *add: there is something already. */
 void *lf_grad_out(lf_graph *g, lf_node *node, int i, bool *add);
 static inline bool lf_wants_grad(const lf_node *node, int i) { return i < node->n_in && node->in[i] && node->in[i]->requires_grad; }

@@ -11,11 +11,21 @@ typedef struct lf_lora {
     int64_t r;
     double scaling, dropout;
     lf_tensor A, B;
-    const void *A0, *B0; /* numbers of the backend's dtype */
+    const void *A0, *B0; /* as A and B: numbers of the backend's dtype */
 } lf_lora;
 
 /* y [.., out] = x [.., in] W^T + bias + LoRA. Exactly one of weight (trained) and frozen; bias, lora may be NULL. */
 lf_tensor *lf_linear(lf_graph *g, lf_tensor *x, const lf_frozen *frozen, lf_tensor *weight, lf_tensor *bias, lf_lora *lora);
+
+/* Several such layers over one x, as one: y [.., sum of out] holds their results side by side. `frozen` is all weights one
+ * below the other [sum of out, in], or NULL: every part has its (trained) weight. */
+enum { LF_LINEAR_PARTS = 3 };
+typedef struct lf_linear_part {
+    int64_t out;
+    lf_tensor *weight, *bias;
+    lf_lora *lora;
+} lf_linear_part;
+lf_tensor *lf_linear_parts(lf_graph *g, lf_tensor *x, const lf_frozen *frozen, const lf_linear_part *parts, int n);
 lf_tensor *lf_layernorm(lf_graph *g, lf_tensor *x, lf_tensor *w, lf_tensor *b, double epsilon);
 lf_tensor *lf_gelu(lf_graph *g, lf_tensor *x, bool tanh_form);
 lf_tensor *lf_add(lf_graph *g, lf_tensor *a, lf_tensor *b);
@@ -26,16 +36,22 @@ typedef struct lf_attention_opts {
     int64_t heads, kv_heads;
     double scale; /* 0: 1/sqrt(head size) */
     bool causal;
+    int64_t window;       /* as lf_attention_dims */
+    const int32_t *first; /* as lf_attention_dims; borrowed until backward */
     double dropout;
 } lf_attention_opts;
-/* q [B,T,heads*D], k, v [B,T,kv_heads*D] -> [B,T,heads*D] */
-lf_tensor *lf_attention(lf_graph *g, lf_tensor *q, lf_tensor *k, lf_tensor *v, const lf_attention_opts *opts);
+/* qkv [B,T,(heads + 2 kv_heads)*D], side by side -> [B,T,heads*D] */
+lf_tensor *lf_attention(lf_graph *g, lf_tensor *qkv, const lf_attention_opts *opts);
+/* The queries of the last Tq positions only: q [B,Tq,heads*D] (or [B,heads*D], Tq = 1), kv [B,T,2 kv_heads*D] -> as q */
+lf_tensor *lf_attention_of(lf_graph *g, lf_tensor *q, lf_tensor *kv, const lf_attention_opts *opts);
 
 /* pixels [B,channels,H,W] (floats, whatever the backend) -> [B, N, channels*P*P]; no gradient for pixels. */
 lf_tensor *lf_patchify(lf_graph *g, const float *pixels, int64_t B, int64_t channels, int64_t H, int64_t W, int64_t P);
 /* patches [B,N,C], cls [1,1,C], pos [1,N+1,C] -> [B,N+1,C] */
 lf_tensor *lf_embed_tokens(lf_graph *g, lf_tensor *patches, lf_tensor *cls, lf_tensor *pos);
 lf_tensor *lf_select_token(lf_graph *g, lf_tensor *x, int64_t t); /* [B,T,C] -> [B,C] */
+/* In the backend's full precision, for classifiers and losses: x itself where it is already; takes x over, as lf_dropout. */
+lf_tensor *lf_to_real(lf_graph *g, lf_tensor *x);
 
 /* logits [rows,V], labels [rows] (borrowed until backward; < 0 is ignored) -> [1]: the sum over rows divided by
  * `normalizer` (the number of targets in the whole accumulated batch), with label smoothing as torch's. */

@@ -52,8 +52,8 @@ static void dropout_factors(float *restrict factor, const dropout_rule *rule, in
 }
 
 static void dropout(void *y_, bool add, const void *x_, int64_t n, double p, lf_rng_key key) {
-    float *y = y_;
-    const float *x = x_;
+    act *y = y_;
+    const act *x = x_;
     const dropout_rule rule = dropout_rule_make(p, key);
     PARALLEL(n)
     for (int64_t begin = 0; begin < n; begin += CHUNK) {

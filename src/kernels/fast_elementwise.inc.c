@@ -1,10 +1,10 @@
 /* One pass over memory each. */
 
-static void fill(void *y_, double value_, int64_t n) {
-    float *y = y_;
-    const float value = (float)value_;
+static void fill(void *y_, double value, int64_t n) {
+    act *y = y_;
+    const act a = ST((float)value);
     PARALLEL_SIMD(n)
-    for (int64_t i = 0; i < n; i++) y[i] = value;
+    for (int64_t i = 0; i < n; i++) y[i] = a;
 }
 
 static void copy_f32(float *y, const void *x_, int64_t n) {
@@ -15,34 +15,52 @@ static void copy_f32(float *y, const void *x_, int64_t n) {
 
 static void from_f32(void *y, const float *x, int64_t n) { copy_f32(y, x, n); }
 
-static void add_arrays(void *y_, const void *a_, const void *b_, int64_t n) {
-    float *y = y_;
-    const float *a = a_, *b = b_;
-    PARALLEL_SIMD(n)
-    for (int64_t i = 0; i < n; i++) y[i] = a[i] + b[i];
+static void to_act(void *y_, bool add, const void *x_, int64_t n) {
+    act *y = y_;
+    const float *x = x_;
+    if (add) {
+        PARALLEL_SIMD(n)
+        for (int64_t i = 0; i < n; i++) y[i] = ST(LD(y[i]) + x[i]);
+    } else {
+        PARALLEL_SIMD(n)
+        for (int64_t i = 0; i < n; i++) y[i] = ST(x[i]);
+    }
 }
 
-static void sub_arrays(void *y_, const void *a_, const void *b_, int64_t n) {
+static void to_real(void *y_, bool add, const void *x_, int64_t n) {
     float *y = y_;
-    const float *a = a_, *b = b_;
+    const act *x = x_;
+    if (add) {
+        PARALLEL_SIMD(n)
+        for (int64_t i = 0; i < n; i++) y[i] += LD(x[i]);
+    } else {
+        PARALLEL_SIMD(n)
+        for (int64_t i = 0; i < n; i++) y[i] = LD(x[i]);
+    }
+}
+
+static void add_arrays(void *y_, const void *a_, const void *b_, int64_t n) {
+    act *y = y_;
+    const act *a = a_, *b = b_;
     PARALLEL_SIMD(n)
-    for (int64_t i = 0; i < n; i++) y[i] = a[i] - b[i];
+    for (int64_t i = 0; i < n; i++) y[i] = ST(LD(a[i]) + LD(b[i]));
 }
 
 static void axpy(void *y_, double alpha_, const void *x_, int64_t n) {
-    float *y = y_;
-    const float *x = x_, alpha = (float)alpha_;
+    act *y = y_;
+    const act *x = x_;
+    const float alpha = (float)alpha_;
     PARALLEL_SIMD(n)
-    for (int64_t i = 0; i < n; i++) y[i] += alpha * x[i];
+    for (int64_t i = 0; i < n; i++) y[i] = ST(LD(y[i]) + alpha * LD(x[i]));
 }
 
-static void bias(void *y_, const void *b_, int64_t rows, int64_t C) {
-    float *y = y_;
+static void bias(void *y_, int64_t ld, const void *b_, int64_t rows, int64_t C) {
+    act *y = y_;
     const float *b = b_;
     PARALLEL(rows * C)
     for (int64_t row = 0; row < rows; row++)
         SIMD
-        for (int64_t c = 0; c < C; c++) y[row * C + c] += b[c];
+        for (int64_t c = 0; c < C; c++) y[row * ld + c] = ST(LD(y[row * ld + c]) + b[c]);
 }
 
 /* Column sums are cut by columns, so that a sum's order does not depend on the threads and no partial buffers are
@@ -54,14 +72,14 @@ static int64_t columns_per_piece(int64_t C) {
     return width < COLUMNS ? width : COLUMNS;
 }
 
-static void column_sums_piece(float *restrict db, const float *restrict dy, int64_t rows, int64_t stride, int64_t n) {
+static void column_sums_piece(float *restrict db, const act *restrict dy, int64_t rows, int64_t stride, int64_t n) {
     float total[COLUMNS] = {0};
     for (int64_t begin = 0; begin < rows; begin += ROWS) {
         const int64_t end = min64(begin + ROWS, rows);
         float part[COLUMNS] = {0};
         for (int64_t row = begin; row < end; row++)
             SIMD
-            for (int64_t c = 0; c < n; c++) part[c] += dy[row * stride + c];
+            for (int64_t c = 0; c < n; c++) part[c] += LD(dy[row * stride + c]);
         SIMD
         for (int64_t c = 0; c < n; c++) total[c] += part[c];
     }
@@ -69,11 +87,11 @@ static void column_sums_piece(float *restrict db, const float *restrict dy, int6
     for (int64_t c = 0; c < n; c++) db[c] += total[c];
 }
 
-static void column_sums(void *db, const void *dy, int64_t rows, int64_t C) {
+static void column_sums(void *db, const void *dy, int64_t ld, int64_t rows, int64_t C) {
     const int64_t width = columns_per_piece(C);
     PARALLEL(rows * C)
     for (int64_t c = 0; c < C; c += width)
-        column_sums_piece((float *)db + c, (const float *)dy + c, rows, C, min64(width, C - c));
+        column_sums_piece((float *)db + c, (const act *)dy + c, rows, ld, min64(width, C - c));
 }
 
 /* In double: a square of a float neither overflows nor vanishes. A fixed number of pieces makes the sum independent of
@@ -99,41 +117,45 @@ static double sum_squares(const void *x_, int64_t n) {
 static const float gelu_linear = 0x1.988454p+0f, gelu_cubic = 0.044715f;
 
 static void gelu(void *y_, const void *x_, int64_t n, bool tanh_form) {
-    float *y = y_;
-    const float *x = x_;
+    act *y = y_;
+    const act *x = x_;
     if (tanh_form) {
         PARALLEL_SIMD(n)
         for (int64_t i = 0; i < n; i++) {
-            const float t = x[i];
-            y[i] = t * sigmoid(gelu_linear * (t + gelu_cubic * t * t * t));
+            const float t = LD(x[i]);
+            y[i] = ST(t * sigmoid(gelu_linear * (t + gelu_cubic * t * t * t)));
         }
     } else {
         PARALLEL_SIMD(n)
-        for (int64_t i = 0; i < n; i++) y[i] = x[i] * normal_distribution(x[i]).cdf;
+        for (int64_t i = 0; i < n; i++) {
+            const float t = LD(x[i]);
+            y[i] = ST(t * normal_distribution(t).cdf);
+        }
     }
 }
 
-static void gelu_slope(float *restrict slope, const float *restrict x, int64_t n, bool tanh_form) {
+static void gelu_slope(float *restrict slope, const act *restrict x, int64_t n, bool tanh_form) {
     if (tanh_form) {
         SIMD
         for (int64_t i = 0; i < n; i++) { /* beyond 8 the slope is 0 or 1, and e or x^3 could overflow */
-            const float t = clamp(x[i], 8.0f);
+            const float t = clamp(LD(x[i]), 8.0f);
             const float e = fast_exp(-gelu_linear * (t + gelu_cubic * t * t * t)), s = 1 / (1 + e);
             const float value = s + t * s * (e * s) * gelu_linear * (1 + 3 * gelu_cubic * t * t);
-            slope[i] = nan_if_nan(value, x[i]);
+            slope[i] = nan_if_nan(value, LD(x[i]));
         }
     } else {
         SIMD
         for (int64_t i = 0; i < n; i++) {
-            const normal_values v = normal_distribution(x[i]);
-            slope[i] = v.cdf + x[i] * v.density;
+            const float t = LD(x[i]);
+            const normal_values v = normal_distribution(t);
+            slope[i] = v.cdf + t * v.density;
         }
     }
 }
 
 static void gelu_backward(void *dx_, bool add, const void *dy_, const void *x_, int64_t n, bool tanh_form) {
-    float *dx = dx_;
-    const float *dy = dy_, *x = x_;
+    act *dx = dx_;
+    const act *dy = dy_, *x = x_;
     PARALLEL(n)
     for (int64_t begin = 0; begin < n; begin += CHUNK) {
         const int64_t size = min64(CHUNK, n - begin);

@@ -25,33 +25,40 @@ static float row_exp(float *x, float max, int64_t n) {
     return sum;
 }
 
-static float row_logsumexp(const float *x, int64_t n) {
-    const float max = row_max(x, n);
+static float row_max_of(const act *x, int64_t n) {
+    float max = -INFINITY;
+    LF_PRAGMA(omp simd reduction(max : max))
+    for (int64_t i = 0; i < n; i++) max = LD(x[i]) > max ? LD(x[i]) : max;
+    return max;
+}
+
+static float row_logsumexp(const act *x, int64_t n) {
+    const float max = row_max_of(x, n);
     float sum = 0;
     LF_PRAGMA(omp simd reduction(+ : sum))
-    for (int64_t i = 0; i < n; i++) sum += fast_exp(x[i] - max);
+    for (int64_t i = 0; i < n; i++) sum += fast_exp(LD(x[i]) - max);
     return max + logf(sum);
 }
 
-static double row_sum(const float *x, int64_t n) {
+static double row_sum(const act *x, int64_t n) {
     double sum = 0;
     LF_PRAGMA(omp simd reduction(+ : sum))
-    for (int64_t i = 0; i < n; i++) sum += (double)x[i];
+    for (int64_t i = 0; i < n; i++) sum += (double)LD(x[i]);
     return sum;
 }
 
-static double cross_entropy_row(float *lse, const float *x, int32_t label, int64_t V, double smoothing) {
+static double cross_entropy_row(float *lse, const act *x, int32_t label, int64_t V, double smoothing) {
     *lse = row_logsumexp(x, V);
     if (label < 0) return 0;
     assert(label < V);
-    const double loss = (1 - smoothing) * ((double)*lse - (double)x[label]);
+    const double loss = (1 - smoothing) * ((double)*lse - (double)LD(x[label]));
     return smoothing > 0 ? loss + smoothing * ((double)*lse - row_sum(x, V) / (double)V) : loss;
 }
 
 static double cross_entropy(void *lse_, const void *logits_, const int32_t *labels, int64_t rows, int64_t V,
                             double smoothing) {
     float *lse = lse_;
-    const float *logits = logits_;
+    const act *logits = logits_;
     double part[PIECES], loss = 0;
     PARALLEL(rows * V)
     for (int64_t piece = 0; piece < PIECES; piece++) {
@@ -64,23 +71,25 @@ static double cross_entropy(void *lse_, const void *logits_, const int32_t *labe
     return loss;
 }
 
-static void cross_entropy_backward_row(float *restrict dx, bool add, float dloss, float lse, const float *restrict x,
+static void cross_entropy_backward_row(act *restrict dx, bool add, float dloss, float lse, const act *restrict x,
                                        int32_t label, int64_t V, float smoothing) {
     const float rest = smoothing / (float)V;
+    const float before = add ? LD(dx[label]) : 0, p = fast_exp(LD(x[label]) - lse) - rest;
     if (add) {
         SIMD
-        for (int64_t v = 0; v < V; v++) dx[v] += dloss * (fast_exp(x[v] - lse) - rest);
+        for (int64_t v = 0; v < V; v++) dx[v] = ST(LD(dx[v]) + dloss * (fast_exp(LD(x[v]) - lse) - rest));
     } else {
         SIMD
-        for (int64_t v = 0; v < V; v++) dx[v] = dloss * (fast_exp(x[v] - lse) - rest);
+        for (int64_t v = 0; v < V; v++) dx[v] = ST(dloss * (fast_exp(LD(x[v]) - lse) - rest));
     }
-    dx[label] -= dloss * (1 - smoothing);
+    dx[label] = ST(before + dloss * (p - (1 - smoothing)));
 }
 
 static void cross_entropy_backward(void *dlogits_, bool add, double dloss, const void *lse_, const void *logits_,
                                    const int32_t *labels, int64_t rows, int64_t V, double smoothing) {
-    float *dlogits = dlogits_;
-    const float *lse = lse_, *logits = logits_;
+    act *dlogits = dlogits_;
+    const float *lse = lse_;
+    const act *logits = logits_;
     PARALLEL(rows * V)
     for (int64_t row = 0; row < rows; row++) {
         if (labels[row] >= 0)

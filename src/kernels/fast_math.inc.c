@@ -8,6 +8,18 @@ typedef union float_bits {
 
 enum { SIGN = INT32_MIN, MAGNITUDE = INT32_MAX, INFINITE = 0x7f800000, QUIET_NAN = 0x7fc00000 };
 
+static inline float bf16_to_float(uint16_t h) {
+    const float_bits u = {.bits = (int32_t)((uint32_t)h << 16)};
+    return u.value;
+}
+
+/* As lf_f32_to_bf16: to nearest even, NaN stays NaN. */
+static inline uint16_t float_to_bf16(float x) {
+    const float_bits v = {.value = x};
+    const uint32_t u = (uint32_t)v.bits, rounded = (u + 0x7fffu + ((u >> 16) & 1u)) >> 16;
+    return (uint16_t)((u & 0x7fffffffu) > 0x7f800000u ? (u >> 16) | 0x40u : rounded);
+}
+
 /* y, or NaN where x is NaN. This and the next by bits: of comparisons of floats gcc makes branches around whole
  * expressions, and branches around a conversion to int are not vectorised. */
 static inline float nan_if_nan(float y, float x) {

@@ -1,65 +1,87 @@
-/* Products, by BLAS. */
+/* Products, by the libraries (products.h). */
 
-static void sgemm(bool transpose_a, bool transpose_b, int64_t M, int64_t N, int64_t K, float alpha, const float *A,
-                  int64_t lda, const float *B, int64_t ldb, float beta, float *C, int64_t ldc) {
-    assert(M <= INT32_MAX && N <= INT32_MAX && K <= INT32_MAX && lda <= INT32_MAX && ldb <= INT32_MAX && ldc <= INT32_MAX);
-    cblas_sgemm(CblasRowMajor, transpose_a ? CblasTrans : CblasNoTrans, transpose_b ? CblasTrans : CblasNoTrans,
-                (blasint)M, (blasint)N, (blasint)K, alpha, A, (blasint)lda, B, (blasint)ldb, beta, C, (blasint)ldc);
+static bool by_onednn(void) { return FAST_BF16 ? lf_onednn_has_bf16() : FAST_ONEDNN && lf_onednn_has_float(); }
+
+static bool product(lf_product p, const void *A, const void *B, void *C) {
+    p.in_bf16 = FAST_BF16;
+    if (by_onednn()) return lf_onednn_product(&p, A, B, C);
+    if (FAST_BF16) lf_blas_bf16_product(&p, A, B, C);
+    else lf_blas_product(&p, A, B, C);
+    return true;
 }
 
-/* The longer side of C is cut into one piece a thread. OpenBLAS's own threads take a third longer for the thin products
- * of an adapter, and no less for the others; with too short pieces the choice is left to it. */
-static void gemm(bool transpose_a, bool transpose_b, int64_t M, int64_t N, int64_t K, double alpha, const void *A_,
-                 int64_t lda, const void *B_, int64_t ldb, double beta, void *C_, int64_t ldc) {
-    const float *A = A_, *B = B_;
-    float *C = C_;
-    const bool by_rows = M >= N;
-    const int64_t side = by_rows ? M : N, threads = lf_threads();
-    const int64_t pieces = side >= 64 * threads && (double)M * (double)N * (double)K > 1e6 ? threads : 1;
-    if (M == 0 || N == 0) return;
-    if (pieces == 1) {
-        sgemm(transpose_a, transpose_b, M, N, K, (float)alpha, A, lda, B, ldb, (float)beta, C, ldc);
-        return;
-    }
-#pragma omp parallel for schedule(static) num_threads(lf_threads())
-    for (int64_t piece = 0; piece < pieces; piece++) {
-        const int64_t from = side * piece / pieces, n = side * (piece + 1) / pieces - from;
-        if (by_rows)
-            sgemm(transpose_a, transpose_b, n, N, K, (float)alpha, transpose_a ? A + from : A + from * lda, lda, B, ldb,
-                  (float)beta, C + from * ldc, ldc);
-        else
-            sgemm(transpose_a, transpose_b, M, n, K, (float)alpha, A, lda, transpose_b ? B + from * ldb : B + from, ldb,
-                  (float)beta, C + from, ldc);
-    }
+static bool gemm(bool transpose_a, bool transpose_b, int64_t M, int64_t N, int64_t K, const void *A, int64_t lda, const void *B,
+                 int64_t ldb, bool add, void *C, int64_t ldc) {
+    return product((lf_product){.out_bf16 = FAST_BF16, .transpose_a = transpose_a, .transpose_b = transpose_b, .add = add, .M = M,
+                                .N = N, .K = K, .lda = lda, .ldb = ldb, .ldc = ldc}, A, B, C);
 }
 
-static int64_t frozen_size(int64_t out, int64_t in) { return out * in * (int64_t)sizeof(float); }
+static bool gemm_real(bool transpose_a, bool transpose_b, int64_t M, int64_t N, int64_t K, const void *A, int64_t lda,
+                      const void *B, int64_t ldb, bool add, void *C, int64_t ldc) {
+    return product((lf_product){.transpose_a = transpose_a, .transpose_b = transpose_b, .add = add, .M = M, .N = N, .K = K,
+                                .lda = lda, .ldb = ldb, .ldc = ldc}, A, B, C);
+}
+
+/* Packed for oneDNN in bf16 (two copies); else one row-major copy, which all libraries multiply by either way. */
+
+static bool is_packed(void) { return FAST_BF16 && lf_onednn_has_bf16(); }
+
+static int64_t frozen_size(int64_t out, int64_t in) {
+    return is_packed() ? lf_onednn_packed_size(out, in) : out * in * (int64_t)sizeof(act);
+}
 
 static bool frozen_prepare(lf_frozen *w, const float *W) {
-    memcpy(w->data, W, (size_t)frozen_size(w->out, w->in));
+    if (is_packed()) return lf_onednn_pack(w, W);
+    act *to = w->data;
+    for (int64_t i = 0; i < w->out * w->in; i++) to[i] = ST(W[i]);
     return true;
 }
 
 static bool frozen_restore(const lf_frozen *w, float *W) {
-    memcpy(W, w->data, (size_t)frozen_size(w->out, w->in));
+    if (is_packed()) return lf_onednn_unpack(w, W);
+    const act *from = w->data;
+    for (int64_t i = 0; i < w->out * w->in; i++) W[i] = LD(from[i]);
     return true;
 }
 
-static int64_t frozen_scratch(const lf_frozen *w, int64_t rows, bool backward) {
-    (void)w;
-    (void)rows;
-    (void)backward;
-    return 0;
+static bool frozen_forward(const lf_frozen *w, void *y, const void *x, int64_t rows, const void *bias_) {
+    if (is_packed()) return lf_onednn_packed_product(w, false, y, x, rows, bias_, false);
+    return product((lf_product){.out_bf16 = FAST_BF16, .transpose_b = true, .M = rows, .N = w->out, .K = w->in, .lda = w->in,
+                                .ldb = w->in, .ldc = w->out, .bias = bias_}, x, w->data, y);
 }
 
-static bool frozen_forward(const lf_frozen *w, void *y, const void *x, int64_t rows, void *scratch) {
-    (void)scratch;
-    gemm(false, true, rows, w->out, w->in, 1, x, w->in, w->data, w->in, 0, y, w->out);
-    return true;
+static bool frozen_backward(const lf_frozen *w, void *dx, const void *dy, int64_t rows, bool add) {
+    if (is_packed()) return lf_onednn_packed_product(w, true, dx, dy, rows, NULL, add);
+    return gemm(false, false, rows, w->in, w->out, dy, w->out, w->data, w->in, add, dx, w->in);
 }
 
-static bool frozen_backward(const lf_frozen *w, void *dx, const void *dy, int64_t rows, bool add, void *scratch) {
-    (void)scratch;
-    gemm(false, false, rows, w->in, w->out, 1, dy, w->out, w->data, w->in, add, dx, w->in);
-    return true;
+/* to [rows, columns] = scale (X - X0); rows of `to` are `stride` apart. X0 may be NULL. */
+static void scaled_difference(act *to, int64_t stride, const float *X, const float *X0, int64_t rows, int64_t columns, float scale) {
+    for (int64_t i = 0; i < rows; i++)
+        for (int64_t c = 0; c < columns; c++)
+            to[i * stride + c] = ST(scale * (X[i * columns + c] - (X0 ? X0[i * columns + c] : 0)));
+}
+
+static void lora_factors(void *Ahat_, void *Bhat_, const void *A, const void *B, const void *A0, const void *B0, int64_t r,
+                         int64_t in, int64_t out, double scale_a, double scale_b) {
+    act *Ahat = Ahat_, *Bhat = Bhat_;
+    const int64_t R = A0 ? 2 * r : r;
+    scaled_difference(Ahat, in, A, NULL, r, in, (float)scale_a);
+    if (A0) scaled_difference(Ahat + r * in, in, A, A0, r, in, (float)scale_a);
+    scaled_difference(Bhat, R, B, B0, out, r, (float)scale_b);
+    if (B0) scaled_difference(Bhat + r, R, B0, NULL, out, r, (float)scale_b);
+}
+
+/* One thread's product of floats, within parallel regions: alpha op(A) op(B), or added to C. */
+static void sgemm(bool transpose_a, bool transpose_b, int64_t M, int64_t N, int64_t K, float alpha, const float *A,
+                  int64_t lda, const float *B, int64_t ldb, bool add, float *C, int64_t ldc) {
+    const float beta = add ? 1.0f : 0.0f;
+#if FAST_ONEDNN
+    if (lf_onednn_has_float() &&
+        dnnl_sgemm(transpose_a ? 'T' : 'N', transpose_b ? 'T' : 'N', M, N, K, alpha, A, lda, B, ldb, beta, C, ldc) == dnnl_success)
+        return;
+#endif
+    assert(M <= INT32_MAX && N <= INT32_MAX && K <= INT32_MAX && lda <= INT32_MAX && ldb <= INT32_MAX && ldc <= INT32_MAX);
+    cblas_sgemm(CblasRowMajor, transpose_a ? CblasTrans : CblasNoTrans, transpose_b ? CblasTrans : CblasNoTrans,
+                (blasint)M, (blasint)N, (blasint)K, alpha, A, (blasint)lda, B, (blasint)ldb, beta, C, (blasint)ldc);
 }

@@ -5,15 +5,17 @@ set(LF_FAST_FLAGS -O3 -ffp-contract=fast -fno-math-errno -fno-trapping-math -fno
 if(LF_SANITIZE AND CMAKE_C_COMPILER_ID MATCHES Clang)
   list(APPEND LF_FAST_FLAGS -Wno-pass-failed) # its checks of every access leave no loop that can be vectorised
 endif()
-set_source_files_properties(src/kernels/bf16_reference.c src/kernels/bf16_onednn.c PROPERTIES COMPILE_OPTIONS "${LF_FAST_FLAGS}")
+set_source_files_properties(src/kernels/products_blas.c PROPERTIES COMPILE_OPTIONS "${LF_FAST_FLAGS}")
 set(LF_AVX2_FLAGS -mavx2 -mfma)
 set(LF_AVX512_FLAGS -mavx512f -mavx512dq -mavx512bw -mavx512vl -mfma -mprefer-vector-width=512)
 
-set_source_files_properties(src/kernels/kernels_baseline.c PROPERTIES COMPILE_OPTIONS "${LF_FAST_FLAGS}")
+set(LF_BASELINE_SOURCES src/kernels/kernels_baseline.c src/kernels/kernels_baseline_bf16.c)
+set(LF_AVX2_SOURCES src/kernels/kernels_avx2.c src/kernels/kernels_avx2_bf16.c)
+set(LF_AVX512_SOURCES src/kernels/kernels_avx512.c src/kernels/kernels_avx512_bf16.c)
+set_source_files_properties(${LF_BASELINE_SOURCES} PROPERTIES COMPILE_OPTIONS "${LF_FAST_FLAGS}")
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
-  set_source_files_properties(src/kernels/kernels_avx2.c PROPERTIES COMPILE_OPTIONS "${LF_FAST_FLAGS};${LF_AVX2_FLAGS}")
-  set_source_files_properties(src/kernels/kernels_avx512.c PROPERTIES
-                              COMPILE_OPTIONS "${LF_FAST_FLAGS};${LF_AVX512_FLAGS}")
+  set_source_files_properties(${LF_AVX2_SOURCES} PROPERTIES COMPILE_OPTIONS "${LF_FAST_FLAGS};${LF_AVX2_FLAGS}")
+  set_source_files_properties(${LF_AVX512_SOURCES} PROPERTIES COMPILE_OPTIONS "${LF_FAST_FLAGS};${LF_AVX512_FLAGS}")
 else()
-  set_source_files_properties(src/kernels/kernels_avx2.c src/kernels/kernels_avx512.c PROPERTIES HEADER_FILE_ONLY TRUE)
+  set_source_files_properties(${LF_AVX2_SOURCES} ${LF_AVX512_SOURCES} PROPERTIES HEADER_FILE_ONLY TRUE)
 endif()

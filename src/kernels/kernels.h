@@ -1,11 +1,17 @@
-/* The work of a training step, as one table of functions a backend. A buffer is opaque to everyone left of this folder:
- * its numbers have the backend's dtype unless a comment says otherwise. The plain reference (kernels_ref.inc.c, built
- * for double and for float) is the definition; faster ones are checked against it. Threads and intrinsics live here only.
+/* The work of a training step, as one table of functions a backend. A buffer is opaque to everyone left of this folder. The
+ * numbers in it are of one of two types:
+ *   act   activations and their gradients, what lives on the tape: lf_kernels.act_dtype
+ *   real  parameters, their gradients, the optimiser's state and statistics (mean, log-sum-exp): lf_kernels.dtype
+ * They differ in bf16 alone: act is bf16, real is float, and everything is computed in float and rounded once when stored.
+ * Arguments are act unless the comment says real.
  *
- * A kernel allocates nothing and cannot fail. Sizes are int64_t. Reductions run in an order that depends on the sizes
- * and the number of threads alone, so that results are the same bytes every time. The frozen products of bf16 are the one
- * exception: they are oneDNN's, which makes (and allocates) a primitive for a shape and number of rows that it has not
- * seen yet, so they can fail. A warm step finds all of them made, and its scratch memory is the caller's.
+ * The plain reference (kernels_ref.inc.c, built for double, float and bf16) is the definition; faster ones are checked
+ * against it. Threads and intrinsics live here only.
+ *
+ * A kernel allocates nothing. Sizes are int64_t. Reductions run in an order that depends on the sizes and the number of
+ * threads alone, so that results are the same bytes every time. Products may be oneDNN's, which makes (and allocates) a
+ * primitive for a shape that it has not seen yet: they alone can fail, and return false then. A warm step finds all of them
+ * made.
  * `add`: the result is added to what is there (gradients), else it overwrites.
  */
 #ifndef LF_KERNELS_KERNELS_H
@@ -22,17 +28,21 @@
 typedef struct lf_frozen {
     int64_t out, in;
     void *data;
+    lf_dtype act_dtype; /* of what it is multiplied with: its table's */
 } lf_frozen;
 
-/* softmax(scale * q k^T) v a head; q, o: [B, T, H * D] with row stride ldq / ldo; k, v: [B, T, Hkv * D], row stride ldkv.
- * H is a multiple of Hkv (grouped-query attention). Dropout acts on the normalised probabilities; the number of entry
- * (b, h, i, j) is ((b * H + h) * T + i) * T + j. */
+/* softmax(scale * q k^T) v a head; q, o: [B, Tq, H * D] with row stride ldq / ldo; k, v: [B, T, Hkv * D], row stride ldkv.
+ * H is a multiple of Hkv (grouped-query attention). The queries are those of the last Tq of T positions: query i stands at
+ * position T - Tq + i. Dropout acts on the normalised probabilities; the number of entry (b, h, i, j) is
+ * ((b * H + h) * Tq + i) * T + j. */
 typedef struct lf_attention_dims {
-    int64_t B, T, H, Hkv, D;
+    int64_t B, T, Tq, H, Hkv, D;
     int64_t ldq, ldkv, ldo;
     double scale;
     bool causal;
-    double dropout; /* 0: none */
+    int64_t window;       /* causal only: a query sees the last `window` keys, its own included; 0: all */
+    const int32_t *first; /* causal only: [B,Tq], the first key that a query sees (its document's start); NULL: 0 */
+    double dropout;       /* 0: none */
     lf_rng_key key;
 } lf_attention_dims;
 
@@ -42,38 +52,48 @@ typedef struct lf_adamw_step {
     double gradient_scale;           /* clipping: the gradient is multiplied by this first */
 } lf_adamw_step;
 
-typedef struct lf_kernels {
+typedef struct lf_kernels lf_kernels;
+struct lf_kernels {
     const char *name; /* "ref", "sse2", "avx2", "avx512"; "generic" on other processors; with "+bf16" or "+bf16ref" behind */
-    const char *precision; /* of frozen weights and their products: "fp32", "bf16" */
-    lf_dtype dtype;   /* of the buffers */
+    const char *precision;   /* of activations, frozen weights and products: "fp32", "bf16" */
+    lf_dtype dtype, act_dtype; /* real, act */
+    const lf_kernels *wide;  /* the table whose activations are real: itself, but for bf16 (heads and losses) */
 
-    /* C [M,N] = alpha op(A) op(B) + beta C; row-major, op(A) [M,K], op(B) [K,N]; beta 0 does not read C. */
-    void (*gemm)(bool transpose_a, bool transpose_b, int64_t M, int64_t N, int64_t K, double alpha, const void *A,
-                 int64_t lda, const void *B, int64_t ldb, double beta, void *C, int64_t ldc);
+    /* C [M,N] = or += op(A) op(B); row-major, op(A) [M,K], op(B) [K,N]. gemm_real: C is real. */
+    bool (*gemm)(bool transpose_a, bool transpose_b, int64_t M, int64_t N, int64_t K, const void *A, int64_t lda,
+                 const void *B, int64_t ldb, bool add, void *C, int64_t ldc);
+    bool (*gemm_real)(bool transpose_a, bool transpose_b, int64_t M, int64_t N, int64_t K, const void *A, int64_t lda,
+                      const void *B, int64_t ldb, bool add, void *C, int64_t ldc);
 
-    /* Frozen weights. size: bytes that w->data needs; prepare converts W [out,in] floats into it. A product needs
-     * frozen_scratch bytes for its direction and rows. Failure (bf16 by oneDNN only): -1 or false. */
+    /* Frozen weights. size: bytes that w->data needs (-1: failed); prepare converts W [out,in] floats into it. */
     bool frozen_exact; /* restore gives the very numbers that prepare was given */
     int64_t (*frozen_size)(int64_t out, int64_t in);
     bool (*frozen_prepare)(lf_frozen *w, const float *W);
-    bool (*frozen_restore)(const lf_frozen *w, float *W);                      /* back to floats [out,in] */
-    int64_t (*frozen_scratch)(const lf_frozen *w, int64_t rows, bool backward);
-    bool (*frozen_forward)(const lf_frozen *w, void *y, const void *x, int64_t rows, void *scratch); /* y = x W^T */
-    bool (*frozen_backward)(const lf_frozen *w, void *dx, const void *dy, int64_t rows, bool add, void *scratch); /* dx = dy W */
+    bool (*frozen_restore)(const lf_frozen *w, float *W); /* back to floats [out,in] */
+    /* y = x W^T + bias; bias [out] real, may be NULL */
+    bool (*frozen_forward)(const lf_frozen *w, void *y, const void *x, int64_t rows, const void *bias);
+    bool (*frozen_backward)(const lf_frozen *w, void *dx, const void *dy, int64_t rows, bool add); /* dx = dy W */
+
+    /* What an adapter's term multiplies with, from A, A0 [r,in] and B, B0 [out,r], all real: Ahat [R,in] = scale_a [A; A-A0]
+     * and Bhat [out,R] = scale_b [B-B0, B0] with R = 2r; without A0 and B0 (both NULL) the scaled A and B, R = r. */
+    void (*lora_factors)(void *Ahat, void *Bhat, const void *A, const void *B, const void *A0, const void *B0, int64_t r,
+                         int64_t in, int64_t out, double scale_a, double scale_b);
 
     void (*fill)(void *y, double value, int64_t n);
-    void (*from_f32)(void *y, const float *x, int64_t n);
-    void (*to_f32)(float *y, const void *x, int64_t n);
+    void (*from_f32)(void *y, const float *x, int64_t n);                      /* y real */
+    void (*to_f32)(float *y, const void *x, int64_t n);                        /* x real */
+    void (*to_act)(void *y, bool add, const void *x, int64_t n);               /* x real */
+    void (*to_real)(void *y, bool add, const void *x, int64_t n);              /* y real */
     void (*add)(void *y, const void *a, const void *b, int64_t n);             /* y = a + b; y may be a or b */
     void (*axpy)(void *y, double alpha, const void *x, int64_t n);             /* y += alpha x */
-    void (*sub)(void *y, const void *a, const void *b, int64_t n);             /* y = a - b */
-    void (*bias)(void *y, const void *b, int64_t rows, int64_t C);             /* y[row,:] += b */
-    void (*column_sums)(void *db, const void *dy, int64_t rows, int64_t C);    /* db += sum over rows */
+    /* y[row,:] += b, b real; db += sum over rows, db real; rows of y and dy are ld apart */
+    void (*bias)(void *y, int64_t ld, const void *b, int64_t rows, int64_t C);
+    void (*column_sums)(void *db, const void *dy, int64_t ld, int64_t rows, int64_t C);
 
-    /* mean and rstd [rows] are written; w, b [C]. */
+    /* mean and rstd [rows] are written; w, b [C]; all four real. */
     void (*layernorm)(void *y, void *mean, void *rstd, const void *x, const void *w, const void *b, int64_t rows,
                       int64_t C, double epsilon);
-    /* dx (NULL: not wanted) is overwritten or added to; dw, db (NULL: not wanted) are added to. */
+    /* dx (NULL: not wanted) is overwritten or added to; dw, db (NULL: not wanted) are added to, and real. */
     void (*layernorm_backward)(void *dx, bool add, void *dw, void *db, const void *dy, const void *x, const void *mean,
                                const void *rstd, const void *w, int64_t rows, int64_t C);
 
@@ -84,8 +104,8 @@ typedef struct lf_kernels {
     /* y = x * keep / (1 - p); entry i is kept if lf_rng_u32(key, i) >= p * 2^32. y may be x. Its own backward. */
     void (*dropout)(void *y, bool add, const void *x, int64_t n, double p, lf_rng_key key);
 
-    /* lse [B, H, T]: log-sum-exp of the scaled scores, kept for backward. scratch: attention_scratch bytes. */
-    int64_t (*attention_scratch)(const lf_attention_dims *d);
+    /* lse [B, H, Tq] real: log-sum-exp of the scaled scores, kept for backward. scratch: attention_scratch bytes. */
+    int64_t (*attention_scratch)(const lf_attention_dims *d, bool backward);
     void (*attention)(void *o, void *lse, const void *q, const void *k, const void *v, const lf_attention_dims *d,
                       void *scratch);
     /* dq, dk, dv have the strides of q, k, v and are overwritten. */
@@ -95,9 +115,9 @@ typedef struct lf_kernels {
     /* pixels [B, channels, H, W] floats -> patches [B, (H/P)*(W/P), channels*P*P], rows first, channel slowest in a patch. */
     void (*patchify)(void *patches, const float *pixels, int64_t B, int64_t channels, int64_t H, int64_t W, int64_t P);
 
-    /* x [B, N+1, C]: x[b,0] = cls + pos[0]; x[b,1+i] = patches[b,i] + pos[1+i]. */
+    /* x [B, N+1, C]: x[b,0] = cls + pos[0]; x[b,1+i] = patches[b,i] + pos[1+i]. cls, pos real. */
     void (*embed_tokens)(void *x, const void *patches, const void *cls, const void *pos, int64_t B, int64_t N, int64_t C);
-    /* dpatches overwritten; dcls, dpos added to. Each may be NULL. */
+    /* dpatches overwritten; dcls, dpos (real) added to. Each may be NULL. */
     void (*embed_tokens_backward)(void *dpatches, void *dcls, void *dpos, const void *dx, int64_t B, int64_t N, int64_t C);
 
     /* y [B, C] = x [B, T, C] at token t; backward zeroes the other tokens unless add. */
@@ -106,11 +126,12 @@ typedef struct lf_kernels {
 
     /* Mean over rows is the caller's: returns the sum over rows of
      *   (1-e) * -log p[label] + e * mean_v -log p[v],  e = label smoothing; rows with label < 0 count nothing.
-     * lse [rows] is written. */
+     * lse [rows] real is written. */
     double (*cross_entropy)(void *lse, const void *logits, const int32_t *labels, int64_t rows, int64_t V, double smoothing);
     void (*cross_entropy_backward)(void *dlogits, bool add, double dloss, const void *lse, const void *logits,
                                    const int32_t *labels, int64_t rows, int64_t V, double smoothing);
 
+    /* ---- for optimisers: everything real ---- */
     /* Sum of squares; NaN or Inf if x holds any. */
     double (*sum_squares)(const void *x, int64_t n);
     /* p, m, v, g: n numbers each. Decoupled weight decay (Loshchilov and Hutter 2019), as torch.optim.AdamW. */
@@ -118,17 +139,18 @@ typedef struct lf_kernels {
     /* buf = momentum * buf + g + weight_decay * p (first: buf = ...); p -= lr * buf, as torch.optim.SGD. */
     void (*sgd)(void *p, void *buf, const void *g, int64_t n, double lr, double momentum, double weight_decay,
                 double gradient_scale, bool first);
-} lf_kernels;
+};
 
-extern const lf_kernels lf_kernels_ref_f64, lf_kernels_ref_f32;
+extern const lf_kernels lf_kernels_ref_f64, lf_kernels_ref_f32, lf_kernels_ref_bf16;
 
 /* The fastest backend that this processor runs. The environment variable LF_KERNELS (ref, sse2, avx2, avx512) forces one:
- * LF_EUNSUPPORTED if the processor lacks it, LF_EUSAGE if there is no such name. `precision`: "fp32"; "bf16", with frozen
- * weights and their products in bf16: by oneDNN where it finds AVX512_BF16 or AMX (DNNL_MAX_CPU_ISA limits it), else, and
- * with LF_KERNELS=ref, by plain loops that are right but slow, with a warning; "auto": bf16 where it is native, else fp32. */
+ * LF_EUNSUPPORTED if the processor lacks it, LF_EUSAGE if there is no such name. `precision`: "fp32"; "bf16", with
+ * activations, frozen weights and products in bf16: by oneDNN where it finds AVX512_BF16 or AMX (DNNL_MAX_CPU_ISA limits
+ * it), else, and with LF_KERNELS=ref, by way of fp32, which is right but slow, with a warning; "auto": bf16 where it is
+ * native, else fp32. */
 lf_status lf_kernels_select(const lf_kernels **out, const char *precision, lf_err *err);
-/* All fp32 backends that this processor runs; returns their number. For tests. */
-int lf_kernels_available(const lf_kernels *out[], int max);
+/* All backends of a precision ("fp32", "bf16") that this processor runs, fastest first; returns their number. For tests. */
+int lf_kernels_available(const char *precision, const lf_kernels *out[], int max);
 
 /* Threads of all kernels and BLAS calls: 0 = OMP_NUM_THREADS, else the number of cores. Returns the number set. */
 int lf_threads_set(int threads);

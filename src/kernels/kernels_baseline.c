@@ -4,5 +4,8 @@
 #else
 #define FAST_NAME "generic"
 #endif
-#define FAST_TABLE lf_kernels_baseline
+#define FAST_TABLE  lf_kernels_baseline
+#define FAST_WIDE   lf_kernels_baseline
+#define FAST_BF16   0
+#define FAST_ONEDNN 0
 #include "kernels/kernels_fast.inc.c"

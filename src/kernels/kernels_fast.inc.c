@@ -1,16 +1,21 @@
-/* The fast fp32 kernels, over plain C loops that the compiler vectorises for the instruction set it is given, and BLAS.
- * Included once for each set, by files that define
- *   FAST_NAME        its name
- *   FAST_TABLE       the lf_kernels to define
+/* The fast kernels, over plain C loops that the compiler vectorises for the instruction set it is given, and libraries for
+ * products. Included twice for each set, for activations in float and in bf16, by files that define
+ *   FAST_NAME     its name
+ *   FAST_TABLE    the lf_kernels to define
+ *   FAST_WIDE     the same set's table for floats
+ *   FAST_BF16     1: activations in bf16
+ *   FAST_ONEDNN   1: products in float by oneDNN where it has kernels for AVX-512, else by BLAS
  * Everything is static: one set's code can never be linked into another's. */
 #include <assert.h>
 #include <cblas.h>
+#include <dnnl.h>
 #include <math.h>
 #include <omp.h>
 #include <stdint.h>
 #include <string.h>
 
 #include "kernels/fast.h"
+#include "kernels/products.h"
 
 /* Threads cost a few microseconds: less work than this stays on one. The static schedule gives every thread the same
  * part each time. Within a parallel region these loops are sequential. */
@@ -28,18 +33,29 @@ enum { CHUNK = 1024, PIECES = 64 };
 static inline int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t piece_begin(int64_t n, int64_t piece) { return n / PIECES * piece + n % PIECES * piece / PIECES; }
 
+#include "kernels/fast_math.inc.c"
+
+/* An activation to float and back. */
+#if FAST_BF16
+typedef uint16_t act;
+#define LD(a) bf16_to_float(a)
+#define ST(x) float_to_bf16(x)
+#else
+typedef float act;
+#define LD(a) (a)
+#define ST(x) (x)
+#endif
+
 /* y = or += a f; y may be a */
-static void store_product(float *y, bool add, const float *a, const float *restrict f, int64_t n) {
+static void store_product(act *y, bool add, const act *a, const float *restrict f, int64_t n) {
     if (add) {
         SIMD
-        for (int64_t i = 0; i < n; i++) y[i] += a[i] * f[i];
+        for (int64_t i = 0; i < n; i++) y[i] = ST(LD(y[i]) + LD(a[i]) * f[i]);
     } else {
         SIMD
-        for (int64_t i = 0; i < n; i++) y[i] = a[i] * f[i];
+        for (int64_t i = 0; i < n; i++) y[i] = ST(LD(a[i]) * f[i]);
     }
 }
-
-#include "kernels/fast_math.inc.c"
 
 #include "kernels/fast_product.inc.c"
 
@@ -59,22 +75,26 @@ static void store_product(float *y, bool add, const float *a, const float *restr
 
 const lf_kernels FAST_TABLE = {
     .name = FAST_NAME,
-    .precision = "fp32",
+    .precision = FAST_BF16 ? "bf16" : "fp32",
     .dtype = LF_F32,
-    .frozen_exact = true,
+    .act_dtype = FAST_BF16 ? LF_BF16 : LF_F32,
+    .wide = &FAST_WIDE,
+    .frozen_exact = !FAST_BF16,
     .gemm = gemm,
+    .gemm_real = gemm_real,
     .frozen_size = frozen_size,
     .frozen_prepare = frozen_prepare,
     .frozen_restore = frozen_restore,
-    .frozen_scratch = frozen_scratch,
     .frozen_forward = frozen_forward,
     .frozen_backward = frozen_backward,
+    .lora_factors = lora_factors,
     .fill = fill,
     .from_f32 = from_f32,
     .to_f32 = copy_f32,
+    .to_act = to_act,
+    .to_real = to_real,
     .add = add_arrays,
     .axpy = axpy,
-    .sub = sub_arrays,
     .bias = bias,
     .column_sums = column_sums,
     .layernorm = layernorm,

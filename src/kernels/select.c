@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "kernels/bf16.h"
 #include "kernels/fast.h"
+#include "kernels/products.h"
 
 static bool always(void) { return true; }
 
@@ -23,15 +23,15 @@ static bool has_avx512(void) {
 
 /* Fastest first. */
 static const struct {
-    const lf_kernels *kernels;
+    const lf_kernels *fp32, *bf16;
     bool (*runs_here)(void);
 } backends[] = {
 #if defined(__x86_64__)
-    {&lf_kernels_avx512, has_avx512},
-    {&lf_kernels_avx2, has_avx2},
+    {&lf_kernels_avx512, &lf_kernels_avx512_bf16, has_avx512},
+    {&lf_kernels_avx2, &lf_kernels_avx2_bf16, has_avx2},
 #endif
-    {&lf_kernels_baseline, always},
-    {&lf_kernels_ref_f32, always},
+    {&lf_kernels_baseline, &lf_kernels_baseline_bf16, always},
+    {&lf_kernels_ref_f32, &lf_kernels_ref_bf16, always},
 };
 
 enum { N_BACKENDS = (int)(sizeof backends / sizeof *backends) };
@@ -40,7 +40,7 @@ static void backend_names(char *out, size_t size) {
     out[0] = '\0';
     for (int i = 0; i < N_BACKENDS; i++) {
         const size_t used = strlen(out);
-        snprintf(out + used, size - used, "%s%s", i ? ", " : "", backends[i].kernels->name);
+        snprintf(out + used, size - used, "%s%s", i ? ", " : "", backends[i].fp32->name);
     }
 }
 
@@ -48,7 +48,7 @@ static lf_status select_named(int *out, const char *name, lf_err *err) {
     char names[128];
     backend_names(names, sizeof names);
     for (int i = 0; i < N_BACKENDS; i++) {
-        if (strcmp(backends[i].kernels->name, name) != 0) continue;
+        if (strcmp(backends[i].fp32->name, name) != 0) continue;
         if (!backends[i].runs_here())
             return lf_fail(err, LF_EUNSUPPORTED, "environment variable LF_KERNELS: this processor cannot run '%s'; unset "
                            "it to use the fastest that it runs", name);
@@ -59,48 +59,46 @@ static lf_status select_named(int *out, const char *name, lf_err *err) {
                    "fastest that this processor runs", names, name);
 }
 
-static lf_status select_fp32(int *out, lf_err *err) {
+static lf_status select_backend(int *out, lf_err *err) {
     const char *name = getenv("LF_KERNELS");
     if (name && *name) return select_named(out, name, err);
     for (*out = 0; !backends[*out].runs_here();) ++*out;
     return LF_OK;
 }
 
-/* The fp32 table with frozen products in bf16. Made where it is kept: one for each fp32 table, native or not. */
-static const lf_kernels *with_bf16(int fp32, bool native) {
-    static struct { lf_kernels table; char name[24]; } made[N_BACKENDS][2];
-    lf_kernels *table = &made[fp32][native].table;
-    char *name = made[fp32][native].name;
-    *table = *backends[fp32].kernels;
-    snprintf(name, sizeof made[fp32][native].name, "%s+%s", backends[fp32].kernels->name, native ? "bf16" : "bf16ref");
-    table->name = name;
-    if (native) lf_bf16_onednn(table);
-    else lf_bf16_reference(table);
-    return table;
+/* The tables for bf16 carry in their names who multiplies. */
+static const lf_kernels *bf16_table(int i) {
+    static struct { lf_kernels table; char name[24]; } made[N_BACKENDS];
+    if (backends[i].bf16 == &lf_kernels_ref_bf16) return backends[i].bf16;
+    made[i].table = *backends[i].bf16;
+    snprintf(made[i].name, sizeof made[i].name, "%s+%s", backends[i].fp32->name, lf_onednn_has_bf16() ? "bf16" : "bf16ref");
+    made[i].table.name = made[i].name;
+    return &made[i].table;
 }
 
 lf_status lf_kernels_select(const lf_kernels **out, const char *precision, lf_err *err) {
     const bool automatic = strcmp(precision, "auto") == 0;
-    int fp32 = 0;
-    const lf_status rc = select_fp32(&fp32, err);
+    int i = 0;
+    const lf_status rc = select_backend(&i, err);
     if (rc) return rc;
-    *out = backends[fp32].kernels;
+    *out = backends[i].fp32;
     if (strcmp(precision, "fp32") == 0) return LF_OK;
     if (!automatic && strcmp(precision, "bf16") != 0)
         return lf_fail(err, LF_EUSAGE, "precision: expected fp32, bf16 or auto, got '%s'", precision);
-    const bool native = lf_bf16_native() && *out != &lf_kernels_ref_f32;
+    const bool native = lf_onednn_has_bf16() && backends[i].bf16 != &lf_kernels_ref_bf16;
     if (automatic && !native) return LF_OK;
     if (!native)
-        lf_warn("precision bf16: products run in plain loops, which is slow, because oneDNN finds no AVX512_BF16 or AMX "
-                "(or LF_KERNELS=ref asks for them); fp32 or auto is faster here");
-    *out = with_bf16(fp32, native);
+        lf_warn("precision bf16: products go by way of fp32, which is slow, because oneDNN finds no AVX512_BF16 or AMX (or "
+                "LF_KERNELS=ref asks for the reference); fp32 or auto is faster here");
+    *out = bf16_table(i);
     return LF_OK;
 }
 
-int lf_kernels_available(const lf_kernels *out[], int max) {
+int lf_kernels_available(const char *precision, const lf_kernels *out[], int max) {
+    const bool bf16 = strcmp(precision, "bf16") == 0;
     int n = 0;
     for (int i = 0; i < N_BACKENDS && n < max; i++)
-        if (backends[i].runs_here()) out[n++] = backends[i].kernels;
+        if (backends[i].runs_here()) out[n++] = bf16 ? bf16_table(i) : backends[i].fp32;
     return n;
 }
 

@@ -7,8 +7,11 @@
 #include "base/json.h"
 #include "model/model.h"
 
+/* The head sees the class token of the last layer only, so that layer computes nothing else but the keys and values of the
+ * others: its q stands alone, everywhere else q, k and v are multiplied as one. */
 typedef struct block {
     lf_module *norm_before, *norm_after, *q, *k, *v, *o, *fc1, *fc2;
+    lf_group *attention; /* q, k, v; k, v in the last layer */
 } block;
 
 typedef struct vit {
@@ -160,6 +163,11 @@ static bool declare_block(lf_nn *nn, const vit *v, block *b, int64_t layer) {
     return true;
 }
 
+static bool group_attention(lf_nn *nn, block *b, bool last) {
+    lf_module *const parts[] = {b->q, b->k, b->v};
+    return !lf_nn_group(nn, &b->attention, parts + last, 3 - last, NULL);
+}
+
 static lf_status vit_declare(lf_model *m, lf_err *err) {
     lf_nn *nn = &m->nn;
     vit *v = lf_arena_alloc(nn->arena, sizeof *v);
@@ -179,7 +187,7 @@ static lf_status vit_declare(lf_model *m, lf_err *err) {
         v->patches->bias = lf_nn_param(nn, projection, projection, "bias", 1, (int64_t[]){C}, false);
         ok = v->patches->weight && v->patches->bias;
     }
-    for (int64_t i = 0; ok && i < v->n_layers; i++) ok = declare_block(nn, v, &v->blocks[i], i);
+    for (int64_t i = 0; ok && i < v->n_layers; i++) ok = declare_block(nn, v, &v->blocks[i], i) && group_attention(nn, &v->blocks[i], i + 1 == v->n_layers);
     ok = ok && (v->norm = norm(nn, C, "vit.layernorm", "vit.layernorm")) &&
          (m->head = linear(nn, LF_MODULE_LINEAR, m->num_labels, C, true, "classifier", "classifier"));
     if (!ok) return lf_fail(err, LF_ENOMEM, "%s: out of memory for the table of modules", m->path);
@@ -226,13 +234,24 @@ static lf_tensor *residual(lf_graph *g, lf_tensor *x, lf_tensor *branch) {
 
 static lf_tensor *self_attention(const lf_model *m, const vit *v, const block *b, lf_graph *g, lf_tensor *x) {
     lf_tensor *h = lf_nn_layernorm(g, b->norm_before, x, v->epsilon);
-    lf_tensor *q = lf_nn_linear(g, &m->nn, b->q, h), *k = lf_nn_linear(g, &m->nn, b->k, h), *val = lf_nn_linear(g, &m->nn, b->v, h);
+    lf_tensor *qkv = lf_nn_linear_group(g, &m->nn, b->attention, h);
     lf_done(g, h);
-    lf_tensor *a = lf_attention(g, q, k, val,
-                                &(lf_attention_opts){.heads = v->heads, .kv_heads = v->heads, .dropout = v->attention_dropout});
+    lf_tensor *a = lf_attention(g, qkv, &(lf_attention_opts){.heads = v->heads, .kv_heads = v->heads, .dropout = v->attention_dropout});
+    lf_done(g, qkv);
+    lf_tensor *o = lf_nn_linear(g, &m->nn, b->o, a);
+    lf_done(g, a);
+    return lf_dropout(g, o, v->hidden_dropout);
+}
+
+/* As self_attention, for the class token alone: [B,T,C] -> [B,C]. */
+static lf_tensor *class_attention(const lf_model *m, const vit *v, const block *b, lf_graph *g, lf_tensor *x) {
+    lf_tensor *h = lf_nn_layernorm(g, b->norm_before, x, v->epsilon), *cls = lf_select_token(g, h, 0);
+    lf_tensor *kv = lf_nn_linear_group(g, &m->nn, b->attention, h), *q = lf_nn_linear(g, &m->nn, b->q, cls);
+    lf_done(g, h);
+    lf_done(g, cls);
+    lf_tensor *a = lf_attention_of(g, q, kv, &(lf_attention_opts){.heads = v->heads, .kv_heads = v->heads, .dropout = v->attention_dropout});
     lf_done(g, q);
-    lf_done(g, k);
-    lf_done(g, val);
+    lf_done(g, kv);
     lf_tensor *o = lf_nn_linear(g, &m->nn, b->o, a);
     lf_done(g, a);
     return lf_dropout(g, o, v->hidden_dropout);
@@ -257,12 +276,15 @@ static lf_tensor *vit_features(lf_model *m, lf_graph *g, const lf_model_input *i
     lf_tensor *x = lf_embed_tokens(g, patches, &v->cls->tensor, &v->pos->tensor);
     lf_done(g, patches);
     x = lf_dropout(g, x, v->hidden_dropout);
-    for (int64_t i = 0; i < v->n_layers; i++) {
+    for (int64_t i = 0; i + 1 < v->n_layers; i++) {
         x = residual(g, x, self_attention(m, v, &v->blocks[i], g, x));
         x = residual(g, x, mlp(m, v, &v->blocks[i], g, x));
     }
-    lf_tensor *cls = lf_select_token(g, x, 0); /* the norm is a token's own affair: norm only the one that is used */
+    const block *last = &v->blocks[v->n_layers - 1];
+    lf_tensor *cls = lf_select_token(g, x, 0), *attended = class_attention(m, v, last, g, x);
     lf_done(g, x);
+    cls = residual(g, cls, attended);
+    cls = lf_to_real(g, residual(g, cls, mlp(m, v, last, g, cls)));
     lf_tensor *features = lf_nn_layernorm(g, v->norm, cls, v->epsilon);
     lf_done(g, cls);
     return features;

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/mem.h"
+
 enum { MAX_NAME = 256 };
 
 lf_status lf_nn_init(lf_nn *nn, const lf_kernels *k, lf_err *err) {
@@ -12,6 +14,11 @@ lf_status lf_nn_init(lf_nn *nn, const lf_kernels *k, lf_err *err) {
 }
 
 void lf_nn_free(lf_nn *nn) {
+    for (int64_t i = 0; i < nn->n_modules; i++)
+        if (nn->modules[i]->group) {
+            lf_aligned_free(nn->modules[i]->group->staging); /* of a model that was not read to its end */
+            nn->modules[i]->group->staging = NULL;
+        }
     lf_arena_free(nn->arena);
     *nn = (lf_nn){0};
 }
@@ -50,7 +57,7 @@ lf_param *lf_nn_param(lf_nn *nn, const char *module, const char *file_prefix, co
     p->file_name = lf_arena_strdup(nn->arena, file_name);
     p->file_dtype = LF_F32;
     p->decays = decays;
-    lf_tensor_init(&p->tensor, ndim, shape, NULL, NULL);
+    lf_tensor_init(&p->tensor, nn->k->dtype, ndim, shape, NULL, NULL);
     const bool kept = append(nn->arena, (void ***)&nn->params, &nn->n_params, p);
     return p->name && p->file_name && kept ? p : NULL;
 }
@@ -68,12 +75,58 @@ lf_status lf_nn_hold(lf_nn *nn, lf_param *p, lf_err *err) {
     return p->tensor.data ? LF_OK : lf_fail(err, LF_ENOMEM, "%s: out of memory for %lld numbers", p->name, (long long)p->tensor.numel);
 }
 
-lf_status lf_nn_freeze(lf_nn *nn, lf_module *m, const float *W, lf_err *err) {
-    const int64_t size = m->frozen.data ? 0 : nn->k->frozen_size(m->out, m->in);
-    if (size > 0) m->frozen.data = lf_arena_alloc(nn->arena, (size_t)size);
-    if (m->frozen.data && nn->k->frozen_prepare(&m->frozen, W)) return LF_OK;
+static const lf_kernels *kernels_of(const lf_nn *nn, const lf_module *m) { return m->is_head ? nn->k->wide : nn->k; }
+
+static lf_status no_room(const lf_nn *nn, const lf_module *m, lf_err *err) {
     return lf_fail(err, LF_ENOMEM, "%s: out of memory for a weight of %lld x %lld in %s", m->name, (long long)m->out, (long long)m->in,
                    nn->k->precision);
+}
+
+static bool prepare(lf_nn *nn, const lf_kernels *k, lf_frozen *w, const float *W) {
+    const int64_t size = w->data ? 0 : k->frozen_size(w->out, w->in);
+    if (size > 0) w->data = lf_arena_alloc(nn->arena, (size_t)size);
+    w->act_dtype = k->act_dtype;
+    return w->data && k->frozen_prepare(w, W);
+}
+
+static int64_t row_in_group(const lf_module *m) {
+    int64_t row = 0;
+    for (int i = 0; m->group->parts[i] != m; i++) row += m->group->parts[i]->out;
+    return row;
+}
+
+/* Heads are never in a group, so a group's products are the backend's own. */
+static bool freeze_in_group(lf_nn *nn, const lf_module *m, const float *W) {
+    lf_group *group = m->group;
+    if (!group->staging) group->staging = lf_aligned_alloc((size_t)(group->frozen.out * m->in) * sizeof *group->staging);
+    if (!group->staging) return false;
+    memcpy(group->staging + row_in_group(m) * m->in, W, (size_t)(m->out * m->in) * sizeof *W);
+    if (++group->n_frozen < group->n) return true;
+    const bool ok = prepare(nn, nn->k, &group->frozen, group->staging);
+    lf_aligned_free(group->staging);
+    group->staging = NULL;
+    return ok;
+}
+
+lf_status lf_nn_freeze(lf_nn *nn, lf_module *m, const float *W, lf_err *err) {
+    const bool ok = m->group ? freeze_in_group(nn, m, W) : prepare(nn, kernels_of(nn, m), &m->frozen, W);
+    return ok ? LF_OK : no_room(nn, m, err);
+}
+
+bool lf_nn_is_frozen(const lf_module *m) { return m->group ? m->group->frozen.data != NULL : m->frozen.data != NULL; }
+
+lf_status lf_nn_group(lf_nn *nn, lf_group **out, lf_module *const *parts, int n, lf_err *err) {
+    assert(n >= 1 && n <= LF_LINEAR_PARTS);
+    lf_group *group = *out = lf_arena_alloc(nn->arena, sizeof *group);
+    if (!group) return lf_fail(err, LF_ENOMEM, "%s: out of memory for its group", parts[0]->name);
+    *group = (lf_group){.n = n, .frozen.in = parts[0]->in};
+    for (int i = 0; i < n; i++) {
+        assert(parts[i]->in == parts[0]->in && !parts[i]->is_head && !parts[i]->group);
+        group->parts[i] = parts[i];
+        group->frozen.out += parts[i]->out;
+        parts[i]->group = group;
+    }
+    return LF_OK;
 }
 
 lf_status lf_nn_train(lf_nn *nn, lf_param *p, lf_err *err) {
@@ -83,10 +136,20 @@ lf_status lf_nn_train(lf_nn *nn, lf_param *p, lf_err *err) {
     return p->tensor.grad ? LF_OK : lf_fail(err, LF_ENOMEM, "%s: out of memory for its gradient", p->name);
 }
 
+static bool restore_from_group(const lf_nn *nn, const lf_module *m, float *W) {
+    const lf_frozen *all = &m->group->frozen;
+    float *buffer = lf_aligned_alloc((size_t)(all->out * all->in) * sizeof *buffer);
+    const bool ok = buffer && nn->k->frozen_restore(all, buffer);
+    if (ok) memcpy(W, buffer + row_in_group(m) * m->in, (size_t)(m->out * m->in) * sizeof *W);
+    lf_aligned_free(buffer);
+    return ok;
+}
+
 lf_status lf_nn_weight(const lf_nn *nn, const lf_module *m, float *W, lf_err *err) {
-    if (!m->frozen.data) nn->k->to_f32(W, m->weight->tensor.data, m->out * m->in);
-    else if (!nn->k->frozen_exact && nn->original && nn->original(nn->original_context, m, W)) return LF_OK;
-    else if (!nn->k->frozen_restore(&m->frozen, W))
+    const lf_kernels *k = kernels_of(nn, m);
+    if (!lf_nn_is_frozen(m)) k->to_f32(W, m->weight->tensor.data, m->out * m->in);
+    else if (!k->frozen_exact && nn->original && nn->original(nn->original_context, m, W)) return LF_OK;
+    else if (!(m->group ? restore_from_group(nn, m, W) : k->frozen_restore(&m->frozen, W)))
         return lf_fail(err, LF_ENOMEM, "%s: out of memory to unpack its weight", m->name);
     return LF_OK;
 }
@@ -142,7 +205,18 @@ int64_t lf_nn_count(const lf_nn *nn, bool trained_only) {
     return n;
 }
 
+lf_tensor *lf_nn_linear_group(lf_graph *g, const lf_nn *nn, const lf_group *group, lf_tensor *x) {
+    lf_linear_part parts[LF_LINEAR_PARTS];
+    const bool frozen = group->frozen.data != NULL;
+    for (int i = 0; i < group->n; i++) {
+        const lf_module *m = group->parts[i];
+        parts[i] = (lf_linear_part){m->out, frozen ? NULL : &m->weight->tensor, m->bias ? &m->bias->tensor : NULL, nn->lora_on ? m->lora : NULL};
+    }
+    return lf_linear_parts(g, x, frozen ? &group->frozen : NULL, parts, group->n);
+}
+
 lf_tensor *lf_nn_linear(lf_graph *g, const lf_nn *nn, lf_module *m, lf_tensor *x) {
+    assert(!m->group);
     return lf_linear(g, x, m->frozen.data ? &m->frozen : NULL, m->frozen.data ? NULL : &m->weight->tensor,
                      m->bias ? &m->bias->tensor : NULL, nn->lora_on ? m->lora : NULL);
 }

@@ -27,10 +27,19 @@ typedef struct lf_module {
     lf_module_kind kind;
     int64_t out, in;    /* linear and conv */
     lf_param *weight, *bias; /* NULL: none */
-    lf_frozen frozen;   /* data NULL when the weight is trained */
+    lf_frozen frozen;   /* data NULL when the weight is trained, or frozen together with its group's */
+    struct lf_group *group; /* NULL: multiplied on its own */
     lf_lora *lora;      /* NULL: none; owned by the adapter */
-    bool is_head;
+    bool is_head;       /* a classifier: its product is in full precision whatever the backend's */
 } lf_module;
+
+/* Linear modules that always see the same x (q, k, v), multiplied as one. */
+typedef struct lf_group {
+    lf_module *parts[LF_LINEAR_PARTS];
+    int n, n_frozen;  /* how many of the parts' weights are there */
+    lf_frozen frozen; /* all their weights, one below the other; data NULL while the parts are trained */
+    float *staging;   /* the same as floats, until all are there */
+} lf_group;
 
 /* Reads the weight of a linear module as the model's file has it, W [out,in]; false if the file has none. May be called by
  * several threads at a time. */
@@ -62,11 +71,12 @@ lf_module *lf_nn_module(lf_nn *nn, lf_module_kind kind, int64_t out, int64_t in,
 /* Adds "<module>.<leaf>" ("weight", "bias"); the file's name is "<file_prefix>.<leaf>". */
 lf_param *lf_nn_param(lf_nn *nn, const char *module, const char *file_prefix, const char *leaf, int ndim, const int64_t *shape,
                       bool decays);
+lf_status lf_nn_group(lf_nn *nn, lf_group **out, lf_module *const *parts, int n, lf_err *err); /* before any has a weight */
 lf_module *lf_nn_find(const lf_nn *nn, const char *name); /* by name or alias; NULL */
 
 /* Gives a parameter floats of its own, in the arena (not cleared of earlier values). */
 lf_status lf_nn_hold(lf_nn *nn, lf_param *p, lf_err *err);
-/* Puts W [out,in] floats into the module's frozen product. */
+/* Puts W [out,in] floats into the module's frozen product; a group's is made when the last of its parts is there. */
 lf_status lf_nn_freeze(lf_nn *nn, lf_module *m, const float *W, lf_err *err);
 /* Makes a parameter that holds its floats trainable: gives it a gradient, cleared. */
 lf_status lf_nn_train(lf_nn *nn, lf_param *p, lf_err *err);
@@ -78,8 +88,11 @@ lf_status lf_nn_weight(const lf_nn *nn, const lf_module *m, float *W, lf_err *er
 lf_status lf_nn_trainables(lf_nn *nn, lf_trainable **out, int64_t *count, lf_err *err);
 int64_t lf_nn_count(const lf_nn *nn, bool trained_only); /* numbers in parameters (and adapters) */
 
+bool lf_nn_is_frozen(const lf_module *m); /* its weight is in a frozen product */
+
 /* Layers, as builders call them. */
 lf_tensor *lf_nn_linear(lf_graph *g, const lf_nn *nn, lf_module *m, lf_tensor *x);
+lf_tensor *lf_nn_linear_group(lf_graph *g, const lf_nn *nn, const lf_group *group, lf_tensor *x); /* [.., sum of out] */
 lf_tensor *lf_nn_layernorm(lf_graph *g, lf_module *m, lf_tensor *x, double epsilon);
 
 #endif

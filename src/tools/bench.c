@@ -83,7 +83,7 @@ static lf_status set_up(bench *b, lf_err *err) {
 /* ---- one step ---- */
 
 static void clear_gradients(const bench *b) {
-    for (int64_t i = 0; i < b->n_trained; i++) b->k->fill(b->trained[i].tensor->grad, 0, b->trained[i].tensor->numel);
+    for (int64_t i = 0; i < b->n_trained; i++) b->k->wide->fill(b->trained[i].tensor->grad, 0, b->trained[i].tensor->numel);
 }
 
 static void adamw(const bench *b, int64_t step) {

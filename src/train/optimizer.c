@@ -32,7 +32,7 @@ void lf_optimizer_free(lf_optimizer *o) {
 }
 
 void lf_optimizer_clear_gradients(lf_optimizer *o) {
-    for (int64_t i = 0; i < o->count; i++) o->k->fill(o->list[i].tensor->grad, 0, o->list[i].tensor->numel);
+    for (int64_t i = 0; i < o->count; i++) o->k->wide->fill(o->list[i].tensor->grad, 0, o->list[i].tensor->numel);
 }
 
 double lf_optimizer_gradient_norm(const lf_optimizer *o, double scale) {

@@ -88,7 +88,7 @@ static lf_tensor *logits_of(fixture *f, int64_t batch, bool grad) {
 
 static void each_backend(void (*check)(const char *name, const lf_kernels *k)) {
     const lf_kernels *available[8];
-    const int n = lf_kernels_available(available, 8);
+    const int n = lf_kernels_available("fp32", available, 8);
     assert_true(n >= 1);
     for (int i = 0; i < n; i++)
         for (int c = 0; c < N_CASES; c++) check(cases[c], available[i]);

@@ -56,7 +56,7 @@ static void first_of_equals_wins(void **state) {
 
 static double knn(const float *features, const int32_t *labels, int64_t n, int64_t dim, int64_t n_classes) {
     const lf_kernels *all[8];
-    const int backends = lf_kernels_available(all, 8);
+    const int backends = lf_kernels_available("fp32", all, 8);
     lf_err err = {0};
     double accuracy = NAN, other;
     assert_true(backends > 0);

@@ -83,8 +83,8 @@ static void test_failure_sticks(void **state) {
     (void)state;
     double x[6] = {0}, y[4] = {0}, grad[6];
     lf_tensor a, b;
-    lf_tensor_init(&a, 2, (int64_t[]){2, 3}, x, grad);
-    lf_tensor_init(&b, 2, (int64_t[]){2, 2}, y, NULL);
+    lf_tensor_init(&a, LF_F64, 2, (int64_t[]){2, 3}, x, grad);
+    lf_tensor_init(&b, LF_F64, 2, (int64_t[]){2, 2}, y, NULL);
     lf_graph *g = lf_graph_new(&lf_kernels_ref_f64, 1);
     lf_graph_begin(g, true, true, 0);
     lf_tensor *bad = lf_add(g, &a, &b);
@@ -104,7 +104,7 @@ static void test_out_of_memory_is_an_error(void **state) {
     static double x[1000];
     static double grad[1000];
     lf_tensor a;
-    lf_tensor_init(&a, 1, (int64_t[]){1000}, x, grad);
+    lf_tensor_init(&a, LF_F64, 1, (int64_t[]){1000}, x, grad);
     lf_status rc = LF_ENOMEM;
     int64_t n = 0;
     for (; rc == LF_ENOMEM; n++) {
@@ -127,7 +127,7 @@ static void test_nothing_trained_nothing_taped(void **state) {
     (void)state;
     double x[4] = {1, 2, 3, 4};
     lf_tensor a;
-    lf_tensor_init(&a, 1, (int64_t[]){4}, x, NULL);
+    lf_tensor_init(&a, LF_F64, 1, (int64_t[]){4}, x, NULL);
     lf_graph *g = lf_graph_new(&lf_kernels_ref_f64, 1);
     lf_graph_begin(g, true, true, 0);
     const lf_tensor *y = lf_gelu(g, &a, false);
@@ -141,8 +141,8 @@ static void test_frozen_linear_keeps_no_input(void **state) {
     (void)state;
     double x[6] = {1, 2, 3, 4, 5, 6}, grad[6] = {0}, W[4] = {1, 2, 3, 4}, w_grad[4] = {0};
     lf_tensor a, weight;
-    lf_tensor_init(&a, 2, (int64_t[]){3, 2}, x, grad);
-    lf_tensor_init(&weight, 2, (int64_t[]){2, 2}, W, w_grad);
+    lf_tensor_init(&a, LF_F64, 2, (int64_t[]){3, 2}, x, grad);
+    lf_tensor_init(&weight, LF_F64, 2, (int64_t[]){2, 2}, W, w_grad);
     const lf_frozen frozen = {.out = 2, .in = 2, .data = W};
     lf_graph *g = lf_graph_new(&lf_kernels_ref_f64, 1);
     for (int trained = 0; trained < 2; trained++) {
@@ -164,7 +164,7 @@ static void test_adamw_by_hand(void **state) {
     float p[2][1] = {{1}, {1}}, grad[2][1] = {{0.5f}, {-2}};
     lf_tensor t[2];
     lf_trainable list[2] = {{"a", &t[0], true, false}, {"b", &t[1], false, true}};
-    for (int i = 0; i < 2; i++) lf_tensor_init(&t[i], 1, (int64_t[]){1}, p[i], grad[i]);
+    for (int i = 0; i < 2; i++) lf_tensor_init(&t[i], LF_F64, 1, (int64_t[]){1}, p[i], grad[i]);
     lf_optimizer o;
     OK(lf_optimizer_init(&o, &lf_kernels_ref_f32, list, 2, cfg, &err));
     assert_true(fabs(lf_optimizer_gradient_norm(&o, 2) - 2 * sqrt(4.25)) < 1e-6);

@@ -14,12 +14,12 @@ static lf_status add_shape(lf_node *n, lf_err *err) {
 }
 
 static void add_forward(lf_graph *g, lf_node *n) {
-    lf_graph_kernels(g)->add(n->out->data, n->in[0]->data, n->in[1]->data, n->out->numel);
+    lf_kernels_for(g, n->in[0])->add(n->out->data, n->in[0]->data, n->in[1]->data, n->out->numel);
 }
 
 /* dy flows to both sides. The first that has no gradient yet takes the buffer over; only the other one costs a pass. */
 static void add_backward(lf_graph *g, lf_node *n) {
-    const lf_kernels *k = lf_graph_kernels(g);
+    const lf_kernels *k = lf_kernels_for(g, n->in[0]);
     void *dy = n->out->grad;
     int heir = -1;
     for (int i = 0; i < 2 && heir < 0; i++)

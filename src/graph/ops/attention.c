@@ -1,9 +1,13 @@
 /* softmax(scale q k^T) v, a block at a time: no [T,T] matrix is kept, backward makes the probabilities again from the
- * log-sum-exp of each row. */
+ * log-sum-exp of each row. q, k and v stand side by side in one tensor, as a linear layer of three parts leaves them; or q in
+ * one and k, v in another, for fewer queries than keys. */
 #include <math.h>
+#include <string.h>
 
 #include "graph/ops.h"
 
+extern const lf_op lf_op_attention;
+enum { Q, KV }; /* inputs; the same tensor twice when all three stand in it */
 enum { LSE };
 
 static lf_attention_dims dims_of(const lf_node *n) {
@@ -14,83 +18,112 @@ static lf_attention_dims dims_of(const lf_node *n) {
 
 static lf_status attention_shape(lf_node *n, lf_err *err) {
     lf_attention_dims *d = (void *)n->attributes;
-    const lf_tensor *q = n->in[0], *k = n->in[1], *v = n->in[2];
-    const bool fits = q->ndim == 3 && k->ndim == 3 && v->ndim == 3 && q->shape[2] % d->H == 0 && d->H % d->Hkv == 0 &&
-                      k->shape[0] == q->shape[0] && k->shape[1] == q->shape[1] && v->shape[0] == q->shape[0] &&
-                      v->shape[1] == q->shape[1] && k->shape[2] == q->shape[2] / d->H * d->Hkv && v->shape[2] == k->shape[2];
+    const lf_tensor *q = n->in[Q], *kv = n->in[KV];
+    const bool together = q == kv;
+    const int64_t width = q->shape[q->ndim - 1], heads = together ? d->H + 2 * d->Hkv : d->H;
+    d->D = width / heads;
+    d->B = kv->shape[0];
+    d->T = kv->ndim == 3 ? kv->shape[1] : 0;
+    d->Tq = q->ndim == 3 ? q->shape[1] : 1;
+    d->ldq = width;
+    d->ldkv = kv->shape[kv->ndim - 1];
+    d->ldo = d->H * d->D;
+    const bool fits = kv->ndim == 3 && (q->ndim == 3 || (q->ndim == 2 && !together)) && q->shape[0] == d->B && d->Tq <= d->T &&
+                      width == heads * d->D && (together || d->ldkv == 2 * d->Hkv * d->D) && q->dtype == kv->dtype;
     if (!fits)
-        return lf_fail(err, LF_ESHAPE, "attention: q has %lld numbers, k %lld, v %lld, with %lld heads and %lld kv heads",
-                       (long long)q->numel, (long long)k->numel, (long long)v->numel, (long long)d->H, (long long)d->Hkv);
-    d->B = q->shape[0];
-    d->T = q->shape[1];
-    d->D = q->shape[2] / d->H;
-    d->ldq = d->ldo = d->H * d->D;
-    d->ldkv = d->Hkv * d->D;
+        return lf_fail(err, LF_ESHAPE, "attention: q has %lld numbers, rows of %lld, k and v %lld, rows of %lld, with %lld heads and %lld kv heads",
+                       (long long)q->numel, (long long)width, (long long)kv->numel, (long long)d->ldkv, (long long)d->H, (long long)d->Hkv);
     if (!(d->scale > 0)) d->scale = 1 / sqrt((double)d->D);
-    n->out->ndim = 3;
-    for (int i = 0; i < 3; i++) n->out->shape[i] = q->shape[i];
+    n->out->ndim = q->ndim;
+    memcpy(n->out->shape, q->shape, sizeof n->out->shape);
+    n->out->shape[q->ndim - 1] = d->ldo;
     return LF_OK;
 }
 
+/* q, k and v in a tensor's data or gradient. */
+typedef struct places { void *q, *k, *v; } places;
+
+static places places_of(const lf_node *n, const lf_attention_dims *d, void *q, void *kv) {
+    const size_t size = lf_dtype_size(n->in[Q]->dtype), first = n->in[Q] == n->in[KV] ? (size_t)(d->H * d->D) * size : 0;
+    return (places){q, (char *)kv + first, (char *)kv + first + (size_t)(d->Hkv * d->D) * size};
+}
+
 static void attention_forward(lf_graph *g, lf_node *n) {
-    const lf_kernels *k = lf_graph_kernels(g);
+    const lf_kernels *k = lf_kernels_for(g, n->in[Q]);
     const lf_attention_dims d = dims_of(n);
-    void *lse = lf_save(g, n, LSE, d.B * d.H * d.T), *scratch = lf_graph_take_bytes(g, k->attention_scratch(&d));
-    if (scratch) k->attention(n->out->data, lse, n->in[0]->data, n->in[1]->data, n->in[2]->data, &d, scratch);
+    const places p = places_of(n, &d, n->in[Q]->data, n->in[KV]->data);
+    void *lse = lf_save(g, n, LSE, k->dtype, d.B * d.H * d.Tq), *scratch = lf_graph_take_bytes(g, k->attention_scratch(&d, false));
+    if (lse && scratch) k->attention(n->out->data, lse, p.q, p.k, p.v, &d, scratch);
     lf_graph_give(g, scratch);
 }
 
-/* The kernel overwrites all three gradients; where one is not wanted or there is one already, it goes through a block. */
+/* The kernel overwrites all gradients; where there is one already, or none is wanted, it goes through a block. */
 static void attention_backward(lf_graph *g, lf_node *n) {
-    const lf_kernels *k = lf_graph_kernels(g);
+    const lf_kernels *k = lf_kernels_for(g, n->in[Q]);
     const lf_attention_dims d = dims_of(n);
-    void *grad[3], *temporary[3] = {0};
-    for (int i = 0; i < 3; i++) {
+    const int inputs = n->in[Q] == n->in[KV] ? 1 : 2;
+    void *grad[2] = {0}, *block[2] = {0};
+    bool ok = true;
+    for (int i = 0; i < inputs; i++) {
         bool add = false;
         grad[i] = lf_grad_out(g, n, i, &add);
-        if (add || !grad[i]) temporary[i] = lf_graph_take(g, n->in[i]->numel);
-        if (add && temporary[i]) continue;
-        if (!temporary[i]) temporary[i] = grad[i], grad[i] = NULL;
+        if (add || !grad[i]) ok = (block[i] = lf_graph_take(g, n->in[i]->dtype, n->in[i]->numel)) && ok;
     }
-    void *scratch = lf_graph_take_bytes(g, k->attention_scratch(&d));
-    if (scratch)
-        k->attention_backward(temporary[0], temporary[1], temporary[2], n->out->grad, n->out->data, n->saved[LSE],
-                              n->in[0]->data, n->in[1]->data, n->in[2]->data, &d, scratch);
+    void *scratch = lf_graph_take_bytes(g, k->attention_scratch(&d, true));
+    if (ok && scratch) {
+        void *to[2];
+        for (int i = 0; i < 2; i++) to[i] = block[i < inputs ? i : 0] ? block[i < inputs ? i : 0] : grad[i < inputs ? i : 0];
+        const places p = places_of(n, &d, n->in[Q]->data, n->in[KV]->data), dp = places_of(n, &d, to[0], to[1]);
+        k->attention_backward(dp.q, dp.k, dp.v, n->out->grad, n->out->data, n->saved[LSE], p.q, p.k, p.v, &d, scratch);
+        for (int i = 0; i < inputs; i++)
+            if (block[i] && grad[i]) k->axpy(grad[i], 1, block[i], n->in[i]->numel);
+    }
     lf_graph_give(g, scratch);
-    for (int i = 0; i < 3; i++) {
-        if (grad[i] && scratch) k->axpy(grad[i], 1, temporary[i], n->in[i]->numel);
-        if (grad[i] || !lf_wants_grad(n, i)) lf_graph_give(g, temporary[i]);
-    }
+    for (int i = 0; i < inputs; i++) lf_graph_give(g, block[i]);
 }
 
-static lf_tensor *with(lf_graph *g, lf_tensor **in, int64_t H, int64_t Hkv, bool causal, double dropout) {
-    return lf_attention(g, in[0], in[1], in[2], &(lf_attention_opts){.heads = H, .kv_heads = Hkv, .causal = causal, .dropout = dropout});
+static lf_tensor *with(lf_graph *g, lf_tensor *qkv, int64_t H, int64_t Hkv, bool causal, double dropout) {
+    return lf_attention(g, qkv, &(lf_attention_opts){.heads = H, .kv_heads = Hkv, .causal = causal, .dropout = dropout});
 }
-static lf_tensor *build(lf_graph *g, lf_tensor **in) { return with(g, in, 2, 2, false, 0); }
-static lf_tensor *build_causal(lf_graph *g, lf_tensor **in) { return with(g, in, 2, 2, true, 0); }
-static lf_tensor *build_grouped(lf_graph *g, lf_tensor **in) { return with(g, in, 4, 2, true, 0); }
-static lf_tensor *build_dropout(lf_graph *g, lf_tensor **in) { return with(g, in, 2, 2, false, 0.4); }
-static lf_tensor *build_same(lf_graph *g, lf_tensor **in) {
-    return with(g, (lf_tensor *[]){in[0], in[0], in[0]}, 2, 2, false, 0);
+static lf_tensor *build(lf_graph *g, lf_tensor **in) { return with(g, in[0], 2, 2, false, 0); }
+static lf_tensor *build_causal(lf_graph *g, lf_tensor **in) { return with(g, in[0], 2, 2, true, 0); }
+static lf_tensor *build_grouped(lf_graph *g, lf_tensor **in) { return with(g, in[0], 4, 2, true, 0); }
+static lf_tensor *build_dropout(lf_graph *g, lf_tensor **in) { return with(g, in[0], 2, 2, false, 0.4); }
+static lf_tensor *build_twice(lf_graph *g, lf_tensor **in) { return lf_add(g, build(g, in), build_causal(g, in)); }
+static lf_tensor *build_of(lf_graph *g, lf_tensor **in) {
+    return lf_attention_of(g, in[0], in[1], &(lf_attention_opts){.heads = 4, .kv_heads = 2, .causal = in[0]->ndim == 3});
+}
+static lf_tensor *build_window(lf_graph *g, lf_tensor **in) {
+    return lf_attention(g, in[0], &(lf_attention_opts){.heads = 2, .kv_heads = 1, .causal = true, .window = 3});
+}
+static lf_tensor *build_documents(lf_graph *g, lf_tensor **in) { /* two in the first row, three in the second */
+    static const int32_t first[] = {0, 0, 0, 3, 3, 3, 0, 1, 1, 1, 4, 4};
+    return lf_attention(g, in[0], &(lf_attention_opts){.heads = 2, .kv_heads = 1, .causal = true, .first = first});
 }
 
 static const lf_op_case cases[] = {
-    {"two heads", 3, {{3, {2, 5, 6}, false}, {3, {2, 5, 6}, false}, {3, {2, 5, 6}, false}}, build, 1e-6},
-    {"one token", 3, {{3, {2, 1, 4}, false}, {3, {2, 1, 4}, false}, {3, {2, 1, 4}, false}}, build, 1e-6},
-    {"causal", 3, {{3, {1, 6, 4}, false}, {3, {1, 6, 4}, false}, {3, {1, 6, 4}, false}}, build_causal, 1e-6},
-    {"grouped queries", 3, {{3, {1, 5, 8}, false}, {3, {1, 5, 4}, false}, {3, {1, 5, 4}, false}}, build_grouped, 1e-6},
-    {"dropout", 3, {{3, {1, 5, 6}, false}, {3, {1, 5, 6}, false}, {3, {1, 5, 6}, false}}, build_dropout, 1e-6},
-    {"k constant", 3, {{3, {1, 4, 2}, false}, {3, {1, 4, 2}, true}, {3, {1, 4, 2}, false}}, build, 1e-6},
-    {"q = k = v", 1, {{3, {1, 4, 6}, false}}, build_same, 1e-6},
+    {"two heads", 1, {{3, {2, 5, 18}, false}}, build, 1e-6},
+    {"one token", 1, {{3, {2, 1, 12}, false}}, build, 1e-6},
+    {"causal", 1, {{3, {1, 6, 12}, false}}, build_causal, 1e-6},
+    {"grouped queries", 1, {{3, {1, 5, 16}, false}}, build_grouped, 1e-6},
+    {"dropout", 1, {{3, {1, 5, 18}, false}}, build_dropout, 1e-6},
+    {"used twice", 1, {{3, {1, 4, 12}, false}}, build_twice, 1e-6},
+    {"last queries", 2, {{3, {2, 3, 8}, false}, {3, {2, 5, 8}, false}}, build_of, 1e-6},
+    {"one query", 2, {{2, {2, 8}, false}, {3, {2, 5, 8}, false}}, build_of, 1e-6},
+    {"k and v constant", 2, {{3, {2, 3, 8}, false}, {3, {2, 5, 8}, true}}, build_of, 1e-6},
+    {"window", 1, {{3, {1, 7, 8}, false}}, build_window, 1e-6},
+    {"documents", 1, {{3, {2, 6, 8}, false}}, build_documents, 1e-6},
     {.name = NULL},
 };
 
-const lf_op lf_op_attention = {.name = "attention", .needs = LF_NEEDS(0) | LF_NEEDS(1) | LF_NEEDS(2) | LF_NEEDS_OUTPUT,
+const lf_op lf_op_attention = {.name = "attention", .needs = LF_NEEDS(Q) | LF_NEEDS(KV) | LF_NEEDS_OUTPUT,
                                .shape = attention_shape, .forward = attention_forward, .backward = attention_backward,
                                .cases = cases};
 
-lf_tensor *lf_attention(lf_graph *g, lf_tensor *q, lf_tensor *k, lf_tensor *v, const lf_attention_opts *opts) {
+lf_tensor *lf_attention_of(lf_graph *g, lf_tensor *q, lf_tensor *kv, const lf_attention_opts *opts) {
     const lf_attention_dims d = {.H = opts->heads, .Hkv = opts->kv_heads, .scale = opts->scale, .causal = opts->causal,
-                                 .dropout = lf_graph_training(g) ? opts->dropout : 0};
-    return q && k && v ? lf_graph_apply(g, &lf_op_attention, 3, (lf_tensor *[]){q, k, v}, &d, sizeof d) : NULL;
+                                 .window = opts->window, .first = opts->first, .dropout = lf_graph_training(g) ? opts->dropout : 0};
+    return q && kv ? lf_graph_apply(g, &lf_op_attention, 2, (lf_tensor *[]){q, kv}, &d, sizeof d) : NULL;
 }
+
+lf_tensor *lf_attention(lf_graph *g, lf_tensor *qkv, const lf_attention_opts *opts) { return lf_attention_of(g, qkv, qkv, opts); }

@@ -10,6 +10,7 @@ enum { LSE };
 static lf_status cross_entropy_shape(lf_node *n, lf_err *err) {
     const lf_tensor *x = n->in[0];
     const attributes *a = (const void *)n->attributes;
+    if (x->dtype == LF_BF16) return lf_fail(err, LF_ESHAPE, "cross_entropy: logits in bf16; a loss wants them in full precision (lf_to_real)");
     if (x->ndim != 2) return lf_fail(err, LF_ESHAPE, "cross_entropy: logits have %d dims, expected [rows, classes]", x->ndim);
     for (int64_t i = 0; i < x->shape[0]; i++)
         if (a->labels[i] >= x->shape[1])
@@ -23,15 +24,15 @@ static lf_status cross_entropy_shape(lf_node *n, lf_err *err) {
 static void cross_entropy_forward(lf_graph *g, lf_node *n) {
     const lf_tensor *x = n->in[0];
     const attributes *a = (const void *)n->attributes;
-    const lf_kernels *k = lf_graph_kernels(g);
-    void *lse = lf_save(g, n, LSE, x->shape[0]);
+    const lf_kernels *k = lf_kernels_for(g, n->in[0]);
+    void *lse = lf_save(g, n, LSE, k->dtype, x->shape[0]);
     if (lse) k->fill(n->out->data, k->cross_entropy(lse, x->data, a->labels, x->shape[0], x->shape[1], a->smoothing) / a->normalizer, 1);
 }
 
 static void cross_entropy_backward(lf_graph *g, lf_node *n) {
     const lf_tensor *x = n->in[0];
     const attributes *a = (const void *)n->attributes;
-    const lf_kernels *k = lf_graph_kernels(g);
+    const lf_kernels *k = lf_kernels_for(g, n->in[0]);
     bool add;
     void *dx = lf_grad_out(g, n, 0, &add);
     if (!dx) return;

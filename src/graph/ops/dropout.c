@@ -14,14 +14,14 @@ static lf_status dropout_shape(lf_node *n, lf_err *err) {
 
 static void dropout_forward(lf_graph *g, lf_node *n) {
     const attributes *a = (const void *)n->attributes;
-    lf_graph_kernels(g)->dropout(n->out->data, false, n->in[0]->data, n->out->numel, a->p, n->key);
+    lf_kernels_for(g, n->in[0])->dropout(n->out->data, false, n->in[0]->data, n->out->numel, a->p, n->key);
 }
 
 static void dropout_backward(lf_graph *g, lf_node *n) {
     const attributes *a = (const void *)n->attributes;
     bool add;
     void *dx = lf_grad_out(g, n, 0, &add);
-    if (dx) lf_graph_kernels(g)->dropout(dx, add, n->out->grad, n->out->numel, a->p, n->key);
+    if (dx) lf_kernels_for(g, n->in[0])->dropout(dx, add, n->out->grad, n->out->numel, a->p, n->key);
 }
 
 static lf_tensor *build(lf_graph *g, lf_tensor **in) { return lf_dropout(g, in[0], 0.3); }

@@ -15,15 +15,15 @@ static lf_status embed_tokens_shape(lf_node *n, lf_err *err) {
 
 static void embed_tokens_forward(lf_graph *g, lf_node *n) {
     const lf_tensor *x = n->in[0];
-    lf_graph_kernels(g)->embed_tokens(n->out->data, x->data, n->in[1]->data, n->in[2]->data, x->shape[0], x->shape[1], x->shape[2]);
+    lf_kernels_for(g, n->in[0])->embed_tokens(n->out->data, x->data, n->in[1]->data, n->in[2]->data, x->shape[0], x->shape[1], x->shape[2]);
 }
 
 static void embed_tokens_backward(lf_graph *g, lf_node *n) {
-    const lf_kernels *k = lf_graph_kernels(g);
+    const lf_kernels *k = lf_kernels_for(g, n->in[0]);
     const lf_tensor *x = n->in[0];
     bool add = false, ignored;
     void *dx = lf_grad_out(g, n, 0, &add), *dcls = lf_grad_out(g, n, 1, &ignored), *dpos = lf_grad_out(g, n, 2, &ignored);
-    void *target = add ? lf_graph_take(g, x->numel) : dx;
+    void *target = add ? lf_graph_take(g, x->dtype, x->numel) : dx;
     if (add && !target) return;
     k->embed_tokens_backward(target, dcls, dpos, n->out->grad, x->shape[0], x->shape[1], x->shape[2]);
     if (add) {

@@ -11,13 +11,13 @@ static lf_status gelu_shape(lf_node *n, lf_err *err) {
 }
 
 static void gelu_forward(lf_graph *g, lf_node *n) {
-    lf_graph_kernels(g)->gelu(n->out->data, n->in[0]->data, n->out->numel, n->attributes[0] != 0);
+    lf_kernels_for(g, n->in[0])->gelu(n->out->data, n->in[0]->data, n->out->numel, n->attributes[0] != 0);
 }
 
 static void gelu_backward(lf_graph *g, lf_node *n) {
     bool add;
     void *dx = lf_grad_out(g, n, 0, &add);
-    if (dx) lf_graph_kernels(g)->gelu_backward(dx, add, n->out->grad, n->in[0]->data, n->out->numel, n->attributes[0] != 0);
+    if (dx) lf_kernels_for(g, n->in[0])->gelu_backward(dx, add, n->out->grad, n->in[0]->data, n->out->numel, n->attributes[0] != 0);
 }
 
 static lf_tensor *build_erf(lf_graph *g, lf_tensor **in) { return lf_gelu(g, in[0], false); }

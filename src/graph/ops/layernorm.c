@@ -22,16 +22,16 @@ static int64_t rows(const lf_node *n) { return n->in[0]->numel / channels(n); }
 
 static void layernorm_forward(lf_graph *g, lf_node *n) {
     const attributes *a = (const void *)n->attributes;
-    void *mean = lf_save(g, n, MEAN, rows(n)), *rstd = lf_save(g, n, RSTD, rows(n));
+    const lf_kernels *k = lf_kernels_for(g, n->in[0]);
+    void *mean = lf_save(g, n, MEAN, k->dtype, rows(n)), *rstd = lf_save(g, n, RSTD, k->dtype, rows(n));
     if (rstd && mean)
-        lf_graph_kernels(g)->layernorm(n->out->data, mean, rstd, n->in[0]->data, n->in[1]->data, n->in[2]->data, rows(n),
-                                       channels(n), a->epsilon);
+        k->layernorm(n->out->data, mean, rstd, n->in[0]->data, n->in[1]->data, n->in[2]->data, rows(n), channels(n), a->epsilon);
 }
 
 static void layernorm_backward(lf_graph *g, lf_node *n) {
     bool add = false, ignored;
     void *dx = lf_grad_out(g, n, 0, &add), *dw = lf_grad_out(g, n, 1, &ignored), *db = lf_grad_out(g, n, 2, &ignored);
-    lf_graph_kernels(g)->layernorm_backward(dx, add, dw, db, n->out->grad, n->in[0]->data, n->saved[MEAN], n->saved[RSTD],
+    lf_kernels_for(g, n->in[0])->layernorm_backward(dx, add, dw, db, n->out->grad, n->in[0]->data, n->saved[MEAN], n->saved[RSTD],
                                             n->in[1]->data, rows(n), channels(n));
 }
 

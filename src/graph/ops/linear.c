@@ -1,164 +1,295 @@
 /* y = x W^T + bias + LoRA, as one op: frozen weights never get a gradient, and the adapter's term rides on the product.
+ * Layers over the same x (q, k, v; gate, up) are parts of one node: one product with all their weights, one with all their A.
  *
- * In delta form the adapter's term is scaling * u Bhat^T with Ahat = [A; A - A0] [2r,in], Bhat = [B - B0, B0] [out,2r] and
- * u = x Ahat^T. Backward needs v = dy Bhat:
- *   dx += scaling * v Ahat,  dB = scaling * dy^T u1,  dA = scaling * (v1 + v2)^T x,
- * because u1 = x A^T and v1 + v2 = dy B: the gradients of the residual form W - scaling B0 A0 + scaling B A. */
+ * In delta form a part's adapter term is u Bhat^T with Ahat = [A; A - A0] [2r,in], Bhat = [B - B0, B0] [out,2r] and
+ * u = scaling x Ahat^T. Backward needs v = scaling dy Bhat:
+ *   dx += v Ahat,  dB = dy^T u1,  dA = (v1 + v2)^T x,
+ * because u1 = scaling x A^T and v1 + v2 = scaling dy B: the gradients of the residual form W - scaling B0 A0 + scaling B A.
+ * The factors of all parts stand together, Ahat [R,in], R the sum of the parts' ranks, so that u and v are [rows,R]. */
 #include <string.h>
 
 #include "graph/ops.h"
 
+typedef struct part { int64_t out; lf_lora *lora; } part;
 typedef struct attributes {
     const lf_frozen *frozen;
-    lf_lora *lora;
+    int n;
+    part parts[LF_LINEAR_PARTS];
 } attributes;
 extern const lf_op lf_op_linear;
-enum { X, WEIGHT, BIAS, LORA_A, LORA_B };
-enum { U }; /* slot of saved: u [rows, rank of the term] */
+enum { X, WEIGHT, BIAS, LORA_A, LORA_B, PER_PART = 4 }; /* the first part's; each further one's are PER_PART behind */
+enum { U };                                             /* slot of saved: u [rows, R] */
 
-typedef struct extents { int64_t rows, in, out, r, R; } extents; /* R: 2r in delta form, else r */
-
+static int input(int kind, int p) { return kind + PER_PART * p; }
 static const attributes *attributes_of(const lf_node *n) { return (const void *)n->attributes; }
+static int64_t rank_of(const lf_lora *l) { return !l ? 0 : l->A0 ? 2 * l->r : l->r; }
+
+/* Where a part's columns begin: of y and dy, and of u and v. */
+typedef struct extents {
+    int64_t rows, in, out, R;
+    int64_t y[LF_LINEAR_PARTS], u[LF_LINEAR_PARTS];
+} extents;
 
 static extents extents_of(const lf_node *n) {
     const attributes *a = attributes_of(n);
-    extents e = {.out = a->frozen ? a->frozen->out : n->in[WEIGHT]->shape[0]};
-    e.in = a->frozen ? a->frozen->in : n->in[WEIGHT]->numel / e.out; /* a convolution's weight has four dims */
-    e.rows = n->in[X]->numel / e.in;
-    if (a->lora) {
-        e.r = a->lora->r;
-        e.R = a->lora->A0 ? 2 * e.r : e.r;
+    extents e = {0};
+    for (int p = 0; p < a->n; p++) {
+        e.y[p] = e.out;
+        e.u[p] = e.R;
+        e.out += a->parts[p].out;
+        e.R += rank_of(a->parts[p].lora);
     }
+    e.in = a->frozen ? a->frozen->in : n->in[WEIGHT]->numel / a->parts[0].out; /* a convolution's weight has four dims */
+    e.rows = n->in[X]->numel / e.in;
     return e;
 }
 
+static void *at(const lf_node *n, const void *activations, int64_t offset) {
+    return (char *)(uintptr_t)activations + (size_t)offset * lf_dtype_size(n->in[X]->dtype);
+}
+
 static lf_status linear_shape(lf_node *n, lf_err *err) {
+    const attributes *a = attributes_of(n);
     const extents e = extents_of(n);
-    const lf_tensor *x = n->in[X], *bias = n->in[BIAS], *A = n->in[LORA_A], *B = n->in[LORA_B];
+    const lf_tensor *x = n->in[X];
     const int64_t C = x->shape[x->ndim - 1];
-    if (C != e.in || (bias && bias->numel != e.out) || (A && A->numel != e.r * e.in) || (B && B->numel != e.out * e.r))
-        return lf_fail(err, LF_ESHAPE, "linear: x has last dim %lld, weight is [%lld, %lld], bias %lld, r %lld", (long long)C,
-                       (long long)e.out, (long long)e.in, (long long)(bias ? bias->numel : 0), (long long)e.r);
+    bool fits = C == e.in && (!a->frozen || (a->frozen->out == e.out && a->frozen->act_dtype == x->dtype));
+    for (int p = 0; p < a->n && fits; p++) {
+        const lf_tensor *W = n->in[input(WEIGHT, p)], *bias = n->in[input(BIAS, p)], *A = n->in[input(LORA_A, p)], *B = n->in[input(LORA_B, p)];
+        const int64_t out = a->parts[p].out, r = a->parts[p].lora ? a->parts[p].lora->r : 0;
+        fits = (!W || W->numel == out * e.in) && (!bias || bias->numel == out) && (!A || A->numel == r * e.in) && (!B || B->numel == out * r);
+    }
+    if (!fits)
+        return lf_fail(err, LF_ESHAPE, "linear: x has last dim %lld (%s), the weight of %d parts is [%lld, %lld] (%s), or a bias or adapter of another size",
+                       (long long)C, lf_dtype_name(x->dtype), a->n, (long long)e.out, (long long)e.in,
+                       a->frozen ? lf_dtype_name(a->frozen->act_dtype) : "trained");
     n->out->ndim = x->ndim;
     memcpy(n->out->shape, x->shape, sizeof n->out->shape);
     n->out->shape[x->ndim - 1] = e.out;
     return LF_OK;
 }
 
-/* What the adapter's term multiplies with. In delta form both are put together in pool memory (give_factors). */
-typedef struct factors { void *A, *B; bool owned; } factors;
+/* A product could not be made: the library was out of memory. */
+static void check(lf_graph *g, bool ok, const extents *e) {
+    if (!ok)
+        lf_graph_fail(g, LF_ENOMEM, "linear: a %s product of %lld rows with a weight of %lld x %lld could not be made; out of memory?",
+                      lf_graph_kernels(g)->precision, (long long)e->rows, (long long)e->out, (long long)e->in);
+}
 
-static factors make_factors(lf_graph *g, const lf_lora *l, const extents *e) {
-    if (!l->A0) return (factors){l->A.data, l->B.data, false};
-    const lf_kernels *k = lf_graph_kernels(g);
-    const size_t size = lf_dtype_size(k->dtype);
-    factors f = {lf_graph_take(g, e->R * e->in), lf_graph_take(g, e->out * e->R), true};
-    if (!f.A || !f.B) return f;
-    const size_t half = (size_t)(e->r * e->in) * size, row = (size_t)e->r * size;
-    memcpy(f.A, l->A.data, half);
-    k->sub((char *)f.A + half, l->A.data, l->A0, e->r * e->in);
-    for (int64_t o = 0; o < e->out; o++) {
-        char *to = (char *)f.B + (size_t)o * 2 * row;
-        const char *B = (const char *)l->B.data + (size_t)o * row, *B0 = (const char *)l->B0 + (size_t)o * row;
-        k->sub(to, B, B0, e->r);
-        memcpy(to + row, B0, row);
+/* ---- W and bias ---- */
+
+/* A trained weight as activations: itself, or rounded into pool memory (*owned, to be given back). */
+static void *weight_of(lf_graph *g, const lf_node *n, int p, void **owned) {
+    const lf_kernels *k = lf_kernels_for(g, n->in[X]);
+    const lf_tensor *W = n->in[input(WEIGHT, p)];
+    *owned = NULL;
+    if (k->act_dtype == k->dtype) return W->data;
+    if ((*owned = lf_graph_take(g, k->act_dtype, W->numel))) k->to_act(*owned, false, W->data, W->numel);
+    return *owned;
+}
+
+/* The biases of all parts one after the other, in pool memory; zero where a part has none. NULL: there is none at all. */
+static void *biases_of(lf_graph *g, const lf_node *n, const extents *e) {
+    const attributes *a = attributes_of(n);
+    const lf_kernels *k = lf_graph_kernels(g)->wide;
+    bool any = false;
+    for (int p = 0; p < a->n; p++) any = any || n->in[input(BIAS, p)];
+    char *all = any ? lf_graph_take(g, k->dtype, e->out) : NULL;
+    for (int p = 0; p < a->n && all; p++) {
+        const lf_tensor *bias = n->in[input(BIAS, p)];
+        char *to = all + (size_t)e->y[p] * lf_dtype_size(k->dtype);
+        if (bias) memcpy(to, bias->data, (size_t)bias->numel * lf_dtype_size(k->dtype));
+        else k->fill(to, 0, a->parts[p].out);
+    }
+    return all;
+}
+
+static void base_forward(lf_graph *g, lf_node *n, const extents *e) {
+    const lf_kernels *k = lf_kernels_for(g, n->in[X]);
+    const attributes *a = attributes_of(n);
+    void *y = n->out->data;
+    if (a->frozen) {
+        void *bias = biases_of(g, n, e);
+        check(g, k->frozen_forward(a->frozen, y, n->in[X]->data, e->rows, bias), e);
+        lf_graph_give(g, bias);
+        return;
+    }
+    for (int p = 0; p < a->n; p++) {
+        void *owned, *W = weight_of(g, n, p, &owned), *yp = at(n, y, e->y[p]);
+        if (W) check(g, k->gemm(false, true, e->rows, a->parts[p].out, e->in, n->in[X]->data, e->in, W, e->in, false, yp, e->out), e);
+        if (n->in[input(BIAS, p)]) k->bias(yp, e->out, n->in[input(BIAS, p)]->data, e->rows, a->parts[p].out);
+        lf_graph_give(g, owned);
+    }
+}
+
+static void base_backward(lf_graph *g, lf_node *n, const extents *e, void *dx, bool add) {
+    const lf_kernels *k = lf_kernels_for(g, n->in[X]);
+    const attributes *a = attributes_of(n);
+    const void *dy = n->out->grad;
+    bool ignored;
+    if (dx && a->frozen) check(g, k->frozen_backward(a->frozen, dx, dy, e->rows, add), e);
+    for (int p = 0; p < a->n; p++) {
+        const void *dyp = at(n, dy, e->y[p]);
+        const int64_t out = a->parts[p].out;
+        if (dx && !a->frozen) {
+            void *owned, *W = weight_of(g, n, p, &owned);
+            if (W) check(g, k->gemm(false, false, e->rows, e->in, out, dyp, e->out, W, e->in, add || p > 0, dx, e->in), e);
+            lf_graph_give(g, owned);
+        }
+        void *dW = lf_grad_out(g, n, input(WEIGHT, p), &ignored), *db = lf_grad_out(g, n, input(BIAS, p), &ignored);
+        if (dW) check(g, k->gemm_real(true, false, out, e->in, e->rows, dyp, e->out, n->in[X]->data, e->in, true, dW, e->in), e);
+        if (db) k->column_sums(db, dyp, e->out, e->rows, out);
+    }
+}
+
+/* ---- adapters ---- */
+
+/* Ahat [R,in] of all parts, and behind it their Bhat [out,rank], in pool memory. */
+typedef struct factors { void *A, *B[LF_LINEAR_PARTS]; } factors;
+
+static factors make_factors(lf_graph *g, const lf_node *n, const extents *e, bool backward) {
+    const attributes *a = attributes_of(n);
+    const lf_kernels *k = lf_kernels_for(g, n->in[X]);
+    int64_t size = e->R * e->in;
+    for (int p = 0; p < a->n; p++) size += a->parts[p].out * rank_of(a->parts[p].lora);
+    factors f = {.A = lf_graph_take(g, k->act_dtype, size)};
+    if (!f.A) return f;
+    int64_t used = e->R * e->in;
+    for (int p = 0; p < a->n; p++) {
+        const lf_lora *l = a->parts[p].lora;
+        if (!l) continue;
+        f.B[p] = at(n, f.A, used);
+        used += a->parts[p].out * rank_of(l);
+        k->lora_factors(at(n, f.A, e->u[p] * e->in), f.B[p], l->A.data, l->B.data, l->A0, l->B0, l->r, e->in, a->parts[p].out,
+                        backward ? 1 : l->scaling, backward ? l->scaling : 1);
     }
     return f;
 }
 
-static void give_factors(lf_graph *g, factors f) {
-    if (!f.owned) return;
-    lf_graph_give(g, f.A);
-    lf_graph_give(g, f.B);
+/* Parts that see the same x: all, or with dropout, which is each adapter's own, one by one. */
+typedef struct span { int64_t from, R; double dropout; int part; } span;
+
+static int spans_of(span *out, const lf_graph *g, const lf_node *n, const extents *e) {
+    const attributes *a = attributes_of(n);
+    bool drops = false;
+    for (int p = 0; p < a->n; p++) drops = drops || (a->parts[p].lora && a->parts[p].lora->dropout > 0 && lf_graph_training(g));
+    if (!drops) {
+        out[0] = (span){0, e->R, 0, 0};
+        return 1;
+    }
+    int count = 0;
+    for (int p = 0; p < a->n; p++)
+        if (a->parts[p].lora) out[count++] = (span){e->u[p], rank_of(a->parts[p].lora), a->parts[p].lora->dropout, p};
+    return count;
 }
 
-/* The x that the adapter sees: itself, or with dropout in pool memory. */
-static void *adapter_input(lf_graph *g, const lf_node *n, const lf_lora *l) {
-    if (!(l->dropout > 0) || !lf_graph_training(g)) return n->in[X]->data;
-    void *x = lf_graph_take(g, n->in[X]->numel);
-    if (x) lf_graph_kernels(g)->dropout(x, false, n->in[X]->data, n->in[X]->numel, l->dropout, n->key);
+static lf_rng_key key_of(const lf_node *n, const span *s) {
+    lf_rng_key key = n->key;
+    key.k[0] += (uint32_t)s->part * 0x9e3779b9u;
+    return key;
+}
+
+/* The x that a span sees: itself, or with dropout in pool memory. */
+static void *span_input(lf_graph *g, const lf_node *n, const span *s) {
+    if (!(s->dropout > 0)) return n->in[X]->data;
+    void *x = lf_graph_take(g, n->in[X]->dtype, n->in[X]->numel);
+    if (x) lf_kernels_for(g, n->in[X])->dropout(x, false, n->in[X]->data, n->in[X]->numel, s->dropout, key_of(n, s));
     return x;
 }
 
-/* The product with the frozen weight, in the direction asked for: y = x W^T, or dx = or += dy W. */
-static void frozen_product(lf_graph *g, const lf_frozen *w, bool backward, void *to, const void *from, int64_t rows, bool add) {
-    const lf_kernels *k = lf_graph_kernels(g);
-    const int64_t bytes = k->frozen_scratch(w, rows, backward);
-    void *scratch = bytes > 0 ? lf_graph_take_bytes(g, bytes) : NULL;
-    if (bytes > 0 && !scratch) return;
-    const bool ok = bytes >= 0 && (backward ? k->frozen_backward(w, to, from, rows, add, scratch) : k->frozen_forward(w, to, from, rows, scratch));
-    if (!ok)
-        lf_graph_fail(g, LF_ENOMEM, "linear: a %s product of %lld rows with a weight of %lld x %lld could not be made; out of memory?",
-                      k->precision, (long long)rows, (long long)w->out, (long long)w->in);
-    lf_graph_give(g, scratch);
+static void lora_forward(lf_graph *g, lf_node *n, const extents *e) {
+    const lf_kernels *k = lf_kernels_for(g, n->in[X]);
+    const attributes *a = attributes_of(n);
+    const factors f = make_factors(g, n, e, false);
+    void *u = lf_save(g, n, U, k->act_dtype, e->rows * e->R);
+    span spans[LF_LINEAR_PARTS];
+    const int n_spans = f.A && u ? spans_of(spans, g, n, e) : 0;
+    for (int i = 0; i < n_spans; i++) {
+        const span *s = &spans[i];
+        void *xa = span_input(g, n, s);
+        if (xa) check(g, k->gemm(false, true, e->rows, s->R, e->in, xa, e->in, at(n, f.A, s->from * e->in), e->in, false, at(n, u, s->from), e->R), e);
+        if (xa != n->in[X]->data) lf_graph_give(g, xa);
+    }
+    for (int p = 0; p < a->n && n_spans; p++) {
+        const int64_t R = rank_of(a->parts[p].lora);
+        if (R) check(g, k->gemm(false, true, e->rows, a->parts[p].out, R, at(n, u, e->u[p]), e->R, f.B[p], R, true, at(n, n->out->data, e->y[p]), e->out), e);
+    }
+    lf_graph_give(g, f.A);
+}
+
+/* dA of the parts from P = v^T x [R,in]; in delta form the sum of its two halves. */
+static void add_dA(lf_graph *g, lf_node *n, const extents *e, const char *P) {
+    const attributes *a = attributes_of(n);
+    const lf_kernels *wide = lf_graph_kernels(g)->wide;
+    bool ignored;
+    for (int p = 0; p < a->n; p++) {
+        void *dA = a->parts[p].lora ? lf_grad_out(g, n, input(LORA_A, p), &ignored) : NULL;
+        if (!dA) continue;
+        const int64_t r = a->parts[p].lora->r;
+        for (int64_t from = 0; from < rank_of(a->parts[p].lora); from += r)
+            wide->axpy(dA, 1, P + (size_t)((e->u[p] + from) * e->in) * lf_dtype_size(wide->dtype), r * e->in);
+    }
+}
+
+/* v, then its three uses. dx may be NULL; there is something in it already. */
+static void lora_backward(lf_graph *g, lf_node *n, const extents *e, void *dx) {
+    const lf_kernels *k = lf_kernels_for(g, n->in[X]);
+    const attributes *a = attributes_of(n);
+    const void *dy = n->out->grad, *u = n->saved[U];
+    const factors f = make_factors(g, n, e, true);
+    void *v = lf_graph_take(g, k->act_dtype, e->rows * e->R), *P = lf_graph_take(g, k->dtype, e->R * e->in);
+    const bool ok = f.A && v && P;
+    bool ignored;
+    for (int p = 0; p < a->n && ok; p++) {
+        const lf_lora *l = a->parts[p].lora;
+        if (!l) continue;
+        const void *dyp = at(n, dy, e->y[p]);
+        const int64_t out = a->parts[p].out, R = rank_of(l);
+        check(g, k->gemm(false, false, e->rows, R, out, dyp, e->out, f.B[p], R, false, at(n, v, e->u[p]), e->R), e);
+        void *dB = lf_grad_out(g, n, input(LORA_B, p), &ignored);
+        if (dB) check(g, k->gemm_real(true, false, out, l->r, e->rows, dyp, e->out, at(n, u, e->u[p]), e->R, true, dB, l->r), e);
+    }
+    span spans[LF_LINEAR_PARTS];
+    const int n_spans = ok ? spans_of(spans, g, n, e) : 0;
+    for (int i = 0; i < n_spans; i++) {
+        const span *s = &spans[i];
+        const void *vs = at(n, v, s->from), *As = at(n, f.A, s->from * e->in);
+        void *xa = span_input(g, n, s);
+        if (xa)
+            check(g, k->gemm_real(true, false, s->R, e->in, e->rows, vs, e->R, xa, e->in, false,
+                                  (char *)P + (size_t)(s->from * e->in) * lf_dtype_size(k->dtype), e->in), e);
+        if (xa && dx && !(s->dropout > 0)) check(g, k->gemm(false, false, e->rows, e->in, s->R, vs, e->R, As, e->in, true, dx, e->in), e);
+        if (xa && dx && s->dropout > 0) { /* xa has served; through it to dx */
+            check(g, k->gemm(false, false, e->rows, e->in, s->R, vs, e->R, As, e->in, false, xa, e->in), e);
+            k->dropout(dx, true, xa, n->in[X]->numel, s->dropout, key_of(n, s));
+        }
+        if (xa != n->in[X]->data) lf_graph_give(g, xa);
+    }
+    if (ok) add_dA(g, n, e, P);
+    lf_graph_give(g, P);
+    lf_graph_give(g, v);
+    lf_graph_give(g, f.A);
 }
 
 static void linear_forward(lf_graph *g, lf_node *n) {
-    const lf_kernels *k = lf_graph_kernels(g);
-    const attributes *a = attributes_of(n);
     const extents e = extents_of(n);
-    const void *x = n->in[X]->data;
-    void *y = n->out->data;
-    if (a->frozen) frozen_product(g, a->frozen, false, y, x, e.rows, false);
-    else k->gemm(false, true, e.rows, e.out, e.in, 1, x, e.in, n->in[WEIGHT]->data, e.in, 0, y, e.out);
-    if (a->lora) {
-        const factors f = make_factors(g, a->lora, &e);
-        void *u = lf_save(g, n, U, e.rows * e.R), *xa = adapter_input(g, n, a->lora);
-        if (u && xa && f.A && f.B) {
-            k->gemm(false, true, e.rows, e.R, e.in, 1, xa, e.in, f.A, e.in, 0, u, e.R);
-            k->gemm(false, true, e.rows, e.out, e.R, a->lora->scaling, u, e.R, f.B, e.R, 1, y, e.out);
-        }
-        if (xa != x) lf_graph_give(g, xa);
-        give_factors(g, f);
-    }
-    if (n->in[BIAS]) k->bias(y, n->in[BIAS]->data, e.rows, e.out);
-}
-
-/* v = dy Bhat, then its three uses. dx may be NULL; *add as from lf_grad_out for it. */
-static void lora_backward(lf_graph *g, lf_node *n, const extents *e, void *dx) {
-    const lf_kernels *k = lf_graph_kernels(g);
-    const lf_lora *l = attributes_of(n)->lora;
-    const void *dy = n->out->grad, *u = n->saved[U];
-    const bool drops = l->dropout > 0 && lf_graph_training(g);
-    bool ignored;
-    void *dA = lf_grad_out(g, n, LORA_A, &ignored), *dB = lf_grad_out(g, n, LORA_B, &ignored);
-    const factors f = make_factors(g, l, e);
-    void *v = lf_graph_take(g, e->rows * e->R), *xa = adapter_input(g, n, l);
-    void *dxa = dx && drops ? lf_graph_take(g, n->in[X]->numel) : dx;
-    if (v && xa && f.A && f.B && (dxa || !dx)) {
-        k->gemm(false, false, e->rows, e->R, e->out, 1, dy, e->out, f.B, e->R, 0, v, e->R);
-        if (dx) k->gemm(false, false, e->rows, e->in, e->R, l->scaling, v, e->R, f.A, e->in, drops ? 0 : 1, dxa, e->in);
-        if (dx && drops) k->dropout(dx, true, dxa, n->in[X]->numel, l->dropout, n->key);
-        if (dB) k->gemm(true, false, e->out, e->r, e->rows, l->scaling, dy, e->out, u, e->R, 1, dB, e->r);
-        for (int64_t half = 0; dA && half * e->r < e->R; half++) /* (v1 + v2)^T x */
-            k->gemm(true, false, e->r, e->in, e->rows, l->scaling,
-                    (const char *)v + (size_t)(half * e->r) * lf_dtype_size(k->dtype), e->R, xa, e->in, 1, dA, e->in);
-    }
-    if (dxa != dx) lf_graph_give(g, dxa);
-    if (xa != n->in[X]->data) lf_graph_give(g, xa);
-    lf_graph_give(g, v);
-    give_factors(g, f);
+    base_forward(g, n, &e);
+    if (e.R) lora_forward(g, n, &e);
 }
 
 static void linear_backward(lf_graph *g, lf_node *n) {
-    const lf_kernels *k = lf_graph_kernels(g);
-    const attributes *a = attributes_of(n);
     const extents e = extents_of(n);
-    const void *dy = n->out->grad;
-    bool add = false, ignored;
+    bool add = false;
     void *dx = lf_grad_out(g, n, X, &add);
-    if (dx && a->frozen) frozen_product(g, a->frozen, true, dx, dy, e.rows, add);
-    if (dx && !a->frozen)
-        k->gemm(false, false, e.rows, e.in, e.out, 1, dy, e.out, n->in[WEIGHT]->data, e.in, add ? 1 : 0, dx, e.in);
-    void *dW = lf_grad_out(g, n, WEIGHT, &ignored), *db = lf_grad_out(g, n, BIAS, &ignored);
-    if (dW) k->gemm(true, false, e.out, e.in, e.rows, 1, dy, e.out, n->in[X]->data, e.in, 1, dW, e.in);
-    if (db) k->column_sums(db, dy, e.rows, e.out);
-    if (a->lora) lora_backward(g, n, &e, dx);
+    base_backward(g, n, &e, dx, add);
+    if (e.R) lora_backward(g, n, &e, dx);
 }
 
 /* Only the gradients of W and A read x: behind a frozen weight without an adapter it need not be kept. */
 static unsigned linear_needs(const lf_node *n) {
-    return lf_wants_grad(n, WEIGHT) || attributes_of(n)->lora ? LF_NEEDS(X) : 0;
+    bool reads = false;
+    for (int p = 0; p < attributes_of(n)->n; p++) reads = reads || lf_wants_grad(n, input(WEIGHT, p)) || attributes_of(n)->parts[p].lora;
+    return reads ? LF_NEEDS(X) : 0;
 }
 
 /* ---- cases: x, W, bias, A, B, [A0 and B0 as shifted copies] ---- */
@@ -185,7 +316,7 @@ static const lf_frozen *frozen_of(const lf_tensor *W) {
 /* lf_linear takes the adapter's own tensors; a case's are its inputs, so they are put in their place. */
 static lf_tensor *with_lora(lf_graph *g, lf_tensor **in, bool delta, double dropout) {
     lf_lora *l = lora_of(in, 3, delta, dropout);
-    const attributes a = {frozen_of(in[1]), l};
+    const attributes a = {frozen_of(in[1]), 1, {{in[1]->shape[0], l}}};
     return lf_graph_apply(g, &lf_op_linear, 5, (lf_tensor *[]){in[0], NULL, in[2], in[3], in[4]}, &a, sizeof a);
 }
 static lf_tensor *build_trained(lf_graph *g, lf_tensor **in) { return lf_linear(g, in[0], NULL, in[1], in[2], NULL); }
@@ -196,6 +327,26 @@ static lf_tensor *build_frozen(lf_graph *g, lf_tensor **in) { return lf_linear(g
 static lf_tensor *build_lora(lf_graph *g, lf_tensor **in) { return with_lora(g, in, false, 0); }
 static lf_tensor *build_delta(lf_graph *g, lf_tensor **in) { return with_lora(g, in, true, 0); }
 static lf_tensor *build_dropout(lf_graph *g, lf_tensor **in) { return with_lora(g, in, true, 0.4); }
+
+/* Three layers over one x: the second has no adapter and no bias, the third a plain one. W is all their weights. */
+static lf_tensor *build_parts(lf_graph *g, lf_tensor **in) {
+    static lf_lora plain;
+    lf_lora *l = lora_of(in, 3, true, 0);
+    plain = (lf_lora){.r = in[5]->shape[0], .scaling = 0.6, .A = *in[5], .B = *in[6]};
+    const attributes a = {frozen_of(in[1]), 3, {{3, l}, {2, NULL}, {1, &plain}}};
+    return lf_graph_apply(g, &lf_op_linear, 13, (lf_tensor *[]){in[0], NULL, in[2], in[3], in[4], NULL, NULL, NULL, NULL, NULL, in[7], in[5], in[6]}, &a, sizeof a);
+}
+static lf_tensor *build_parts_dropout(lf_graph *g, lf_tensor **in) {
+    static lf_lora plain;
+    lf_lora *l = lora_of(in, 3, true, 0.4);
+    plain = (lf_lora){.r = in[5]->shape[0], .scaling = 0.6, .dropout = 0.3, .A = *in[5], .B = *in[6]};
+    const attributes a = {frozen_of(in[1]), 2, {{3, l}, {3, &plain}}};
+    return lf_graph_apply(g, &lf_op_linear, 9, (lf_tensor *[]){in[0], NULL, in[2], in[3], in[4], NULL, NULL, in[5], in[6]}, &a, sizeof a);
+}
+static lf_tensor *build_parts_trained(lf_graph *g, lf_tensor **in) {
+    const lf_linear_part parts[] = {{3, in[1], in[2], NULL}, {2, in[3], NULL, NULL}};
+    return lf_linear_parts(g, in[0], NULL, parts, 2);
+}
 
 #define X_3D {3, {2, 3, 4}, false}
 #define W_34(constant) {2, {3, 4}, constant}
@@ -208,15 +359,31 @@ static const lf_op_case cases[] = {
     {"lora, delta form", 5, {X_3D, W_34(true), {1, {3}, false}, AB}, build_delta, 1e-8},
     {"lora, delta form, dropout", 5, {X_3D, W_34(true), {1, {3}, true}, AB}, build_dropout, 1e-8},
     {"lora, x constant", 5, {{2, {5, 4}, true}, W_34(true), {1, {3}, true}, AB}, build_delta, 1e-8},
+    {"three parts", 8, {X_3D, {2, {6, 4}, true}, {1, {3}, false}, AB, {2, {1, 4}, false}, {2, {1, 1}, false}, {1, {1}, false}}, build_parts, 1e-8},
+    {"two parts, dropout", 7, {X_3D, {2, {6, 4}, true}, {1, {3}, true}, AB, {2, {1, 4}, false}, {2, {3, 1}, false}}, build_parts_dropout, 1e-8},
+    {"two parts, trained", 4, {X_3D, W_34(false), {1, {3}, false}, {2, {2, 4}, false}}, build_parts_trained, 1e-8},
     {.name = NULL},
 };
 
 const lf_op lf_op_linear = {.name = "linear", .needs_of = linear_needs, .shape = linear_shape, .forward = linear_forward,
                             .backward = linear_backward, .cases = cases};
 
-lf_tensor *lf_linear(lf_graph *g, lf_tensor *x, const lf_frozen *frozen, lf_tensor *weight, lf_tensor *bias, lf_lora *lora) {
+lf_tensor *lf_linear_parts(lf_graph *g, lf_tensor *x, const lf_frozen *frozen, const lf_linear_part *parts, int n) {
+    attributes a = {.frozen = frozen, .n = n};
+    lf_tensor *in[1 + PER_PART * LF_LINEAR_PARTS] = {x};
     if (!x) return NULL;
-    const attributes a = {frozen, lora};
-    lf_tensor *in[] = {x, weight, bias, lora ? &lora->A : NULL, lora ? &lora->B : NULL};
-    return lf_graph_apply(g, &lf_op_linear, 5, in, &a, sizeof a);
+    for (int p = 0; p < n; p++) {
+        lf_lora *lora = parts[p].lora;
+        a.parts[p] = (part){parts[p].out, lora};
+        in[input(WEIGHT, p)] = parts[p].weight;
+        in[input(BIAS, p)] = parts[p].bias;
+        in[input(LORA_A, p)] = lora ? &lora->A : NULL;
+        in[input(LORA_B, p)] = lora ? &lora->B : NULL;
+    }
+    return lf_graph_apply(g, &lf_op_linear, 1 + PER_PART * n, in, &a, sizeof a);
+}
+
+lf_tensor *lf_linear(lf_graph *g, lf_tensor *x, const lf_frozen *frozen, lf_tensor *weight, lf_tensor *bias, lf_lora *lora) {
+    const lf_linear_part only = {frozen ? frozen->out : weight ? weight->shape[0] : 0, weight, bias, lora};
+    return lf_linear_parts(g, x, frozen, &only, 1);
 }

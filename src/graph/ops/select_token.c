@@ -17,7 +17,7 @@ static lf_status select_token_shape(lf_node *n, lf_err *err) {
 static void select_token_forward(lf_graph *g, lf_node *n) {
     const lf_tensor *x = n->in[0];
     const attributes *a = (const void *)n->attributes;
-    lf_graph_kernels(g)->select_token(n->out->data, x->data, x->shape[0], x->shape[1], x->shape[2], a->t);
+    lf_kernels_for(g, n->in[0])->select_token(n->out->data, x->data, x->shape[0], x->shape[1], x->shape[2], a->t);
 }
 
 static void select_token_backward(lf_graph *g, lf_node *n) {
@@ -25,7 +25,7 @@ static void select_token_backward(lf_graph *g, lf_node *n) {
     const attributes *a = (const void *)n->attributes;
     bool add;
     void *dx = lf_grad_out(g, n, 0, &add);
-    if (dx) lf_graph_kernels(g)->select_token_backward(dx, add, n->out->grad, x->shape[0], x->shape[1], x->shape[2], a->t);
+    if (dx) lf_kernels_for(g, n->in[0])->select_token_backward(dx, add, n->out->grad, x->shape[0], x->shape[1], x->shape[2], a->t);
 }
 
 static lf_tensor *build(lf_graph *g, lf_tensor **in) { return lf_select_token(g, in[0], 0); }

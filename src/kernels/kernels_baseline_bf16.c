@@ -1,0 +1,11 @@
+/* The fast kernels for every processor of this architecture, activations in bf16. */
+#if defined(__x86_64__)
+#define FAST_NAME "sse2"
+#else
+#define FAST_NAME "generic"
+#endif
+#define FAST_TABLE  lf_kernels_baseline_bf16
+#define FAST_WIDE   lf_kernels_baseline
+#define FAST_BF16   1
+#define FAST_ONEDNN 0
+#include "kernels/kernels_fast.inc.c"

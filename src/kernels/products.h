@@ -1,0 +1,35 @@
+/* Products by the libraries that do them best: oneDNN (AVX-512, AVX512_BF16, AMX), BLAS for floats elsewhere. One
+ * description serves them all. Called from one thread at a time, outside parallel regions. */
+#ifndef LF_KERNELS_PRODUCTS_H
+#define LF_KERNELS_PRODUCTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "kernels/kernels.h"
+
+/* C [M,N] = op(A) op(B) + bias, or += op(A) op(B); row-major, op(A) [M,K], op(B) [K,N]. Sums are in float. */
+typedef struct lf_product {
+    bool in_bf16, out_bf16; /* of A and B, of C: bf16, else float. Floats in, bf16 out is not needed, so not there */
+    bool transpose_a, transpose_b, add;
+    int64_t M, N, K, lda, ldb, ldc;
+    const float *bias; /* [N], or NULL; not with `add` */
+} lf_product;
+
+/* oneDNN. Primitives are made once for each shape and kept; false if one cannot be made (out of memory). */
+bool lf_onednn_has_float(void); /* its products of floats are written for this processor (AVX-512) */
+bool lf_onednn_has_bf16(void);  /* the processor multiplies bf16, and oneDNN may use it (DNNL_MAX_CPU_ISA) */
+bool lf_onednn_product(const lf_product *p, const void *A, const void *B, void *C);
+
+/* A frozen weight in bf16, packed twice, for x W^T and for dy W, each in the layout that oneDNN asks for. */
+int64_t lf_onednn_packed_size(int64_t out, int64_t in); /* -1: failed */
+bool lf_onednn_pack(lf_frozen *w, const float *W);
+bool lf_onednn_unpack(const lf_frozen *w, float *W);
+/* y [rows,out] = x W^T + bias (float, may be NULL), or backward dx [rows,in] = or += dy W; all but the bias in bf16. */
+bool lf_onednn_packed_product(const lf_frozen *w, bool backward, void *y, const void *x, int64_t rows, const float *bias, bool add);
+
+void lf_blas_product(const lf_product *p, const float *A, const float *B, float *C); /* floats only */
+/* bf16 in, by way of blocks of floats and BLAS: for processors that cannot multiply bf16. Right, and slow. */
+void lf_blas_bf16_product(const lf_product *p, const uint16_t *A, const uint16_t *B, void *C);
+
+#endif
