@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include <string.h>
 
-size_t lf_utf8_size(const char *text, size_t left) {
+size_t lf_utf8_length(const char *text, size_t left) {
     const unsigned char *s = (const unsigned char *)text;
     if (left == 0) return 0;
     const size_t n = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : s[0] < 0xf5 ? 4 : 0;
@@ -23,7 +23,7 @@ size_t lf_utf8_check(const char *s, size_t n) {
         while (n - i >= sizeof eight && (memcpy(&eight, s + i, sizeof eight), !(eight & 0x8080808080808080u)))
             i += sizeof eight; /* most text is ASCII for most of its length */
         if (i == n) break;
-        const size_t size = lf_utf8_size(s + i, n - i);
+        const size_t size = lf_utf8_length(s + i, n - i);
         if (size == 0) return i;
         i += size;
     }

@@ -5,7 +5,7 @@
 #include <stddef.h>
 
 /* Bytes of the character at s, of which n bytes may be read; 0 if there is none or it is cut off. */
-size_t lf_utf8_size(const char *s, size_t n);
+size_t lf_utf8_length(const char *s, size_t n);
 /* Place of the first byte that does not belong to a character; n if all do. */
 size_t lf_utf8_check(const char *s, size_t n);
 

@@ -44,13 +44,17 @@
 
 /* ---- what others provide ------------------------------------------------------------------------------------------ */
 
-/* A tokenizer, called from several threads at once. bos, eos, pad: -1 = none. */
+/* A tokenizer. bos, eos, pad: -1 = none. */
 typedef struct lf_text_encoder {
     /* Appends the ids of text to *out. */
     lf_status (*encode)(void *context, const char *text, size_t n, bool add_special_tokens, lf_ids *out, lf_err *err);
     void *context;
     int32_t bos, eos, pad;
     int64_t vocab_size; /* ids are below it: that of the model */
+    /* A context of its own for each thread that encodes beside others, where encode changes its context. Both NULL: the one
+     * context may be used by several threads at once. */
+    lf_status (*open_thread)(void *context, void **out, lf_err *err);
+    void (*close_thread)(void *thread_context);
 } lf_text_encoder;
 
 typedef struct lf_text_span {
@@ -135,9 +139,12 @@ typedef struct lf_text_coder {
     lf_text_encoder encoder;
     lf_text_encode_opts opts;
     lf_ids before, after;
+    bool owned; /* encoder.context, by lf_text_coder_for_thread */
 } lf_text_coder;
 lf_status lf_text_coder_init(lf_text_coder *c, const lf_text_encoder *encoder, const lf_text_encode_opts *opts,
                              lf_err *err);
+/* The same coder for use beside it in another thread. */
+lf_status lf_text_coder_for_thread(lf_text_coder *out, const lf_text_coder *c, lf_err *err);
 void lf_text_coder_free(lf_text_coder *c);
 
 /* Tokens, each with whether it is to be predicted. */

@@ -59,7 +59,22 @@ out:
     return rc;
 }
 
+lf_status lf_text_coder_for_thread(lf_text_coder *out, const lf_text_coder *c, lf_err *err) {
+    const lf_text_encoder *e = &c->encoder;
+    *out = (lf_text_coder){.encoder = *e, .opts = c->opts};
+    if (!lf_ids_append(&out->before, c->before.ids, c->before.n) || !lf_ids_append(&out->after, c->after.ids, c->after.n)) {
+        lf_text_coder_free(out);
+        return lf_fail(err, LF_ENOMEM, "out of memory for a tokenizer's special tokens");
+    }
+    const lf_status rc = e->open_thread ? e->open_thread(e->context, &out->encoder.context, err) : LF_OK;
+    out->owned = !rc && e->open_thread;
+    if (rc) lf_text_coder_free(out);
+    return rc;
+}
+
 void lf_text_coder_free(lf_text_coder *c) {
+    if (c->owned) c->encoder.close_thread(c->encoder.context);
+    c->owned = false;
     lf_ids_free(&c->before);
     lf_ids_free(&c->after);
 }
@@ -87,10 +102,6 @@ typedef struct document {
 static lf_status border(document *d, size_t at, int64_t *out) {
     const bool special = !d->example->rendered;
     const int64_t after = special ? d->coder->after.n : 0;
-    if (at == d->example->n) { /* what is put behind the text belongs to an answer that goes up to its end */
-        *out = d->whole.n;
-        return LF_OK;
-    }
     const lf_status rc = encode(d->coder, d->example->text, at, special, &d->part, d->err);
     const int64_t n = d->part.n - after < d->whole.n ? d->part.n - after : d->whole.n;
     int64_t same = 0;
@@ -104,9 +115,10 @@ static lf_status mark_answers(document *d, uint8_t *target) {
     const bool everywhere = e->n_answers == 0 || d->coder->opts.loss_on_prompt;
     if (d->whole.n) memset(target, everywhere, (size_t)d->whole.n);
     for (int64_t i = 0; i < e->n_answers && !everywhere; i++) {
-        int64_t begin, end;
-        lf_status rc;
-        if ((rc = border(d, e->answers[i].begin, &begin)) || (rc = border(d, e->answers[i].end, &end))) return rc;
+        int64_t begin, end = d->whole.n; /* what is put behind the text belongs to an answer that goes up to its end */
+        lf_status rc = border(d, e->answers[i].begin, &begin);
+        if (!rc && e->answers[i].end < e->n) rc = border(d, e->answers[i].end, &end);
+        if (rc) return rc;
         if (begin < end) memset(target + begin, 1, (size_t)(end - begin));
     }
     return LF_OK;

@@ -13,6 +13,7 @@ enum { CHUNK = 64 }; /* records */
 
 typedef struct chunk {
     int64_t number;
+    lf_text_coder coder;
     lf_text_tokens tokens;
     int64_t n; /* records */
     int64_t end[CHUNK], cut[CHUNK];
@@ -44,7 +45,7 @@ static lf_status make_records(void *context, void *slot, lf_err *err) {
     c->tokens.n = 0;
     c->n = left < CHUNK ? left : CHUNK;
     for (int64_t i = 0; i < c->n && !rc; i++) {
-        rc = lf_text_dataset_tokens(s->data, first + i, s->coder, &c->tokens, &c->cut[i], err);
+        rc = lf_text_dataset_tokens(s->data, first + i, &c->coder, &c->tokens, &c->cut[i], err);
         c->end[i] = c->tokens.n;
     }
     return rc;
@@ -54,7 +55,7 @@ static lf_status make_piece(void *context, void *slot, lf_err *err) {
     const scanning *s = context;
     chunk *c = slot;
     c->tokens.n = 0;
-    return lf_text_plain_encode(&c->tokens, s->data->store, &s->pieces[c->number], s->coder, err);
+    return lf_text_plain_encode(&c->tokens, s->data->store, &s->pieces[c->number], &c->coder, err);
 }
 
 /* ---- keeping them, in order --------------------------------------------------------------------------------------- */
@@ -144,7 +145,8 @@ lf_status lf_text_scan_run(lf_text_scan *out, const lf_text_dataset *d, const lf
         rc = lf_fail(err, LF_ENOMEM, "%s: out of memory for tokenising", lf_text_dataset_path(d));
         goto out;
     }
-    if ((rc = lf_ahead_new(&ahead, &work, s.slots, sizeof *s.slots, workers, s.n_chunks, err)) ||
+    for (int64_t i = 0; i < s.n_slots && !rc; i++) rc = lf_text_coder_for_thread(&s.slots[i].coder, c, err);
+    if (rc || (rc = lf_ahead_new(&ahead, &work, s.slots, sizeof *s.slots, workers, s.n_chunks, err)) ||
         (rc = collect(&s, ahead, err)))
         goto out;
     if (windowed) rc = draw_windows(out, d, err);
@@ -152,7 +154,10 @@ lf_status lf_text_scan_run(lf_text_scan *out, const lf_text_dataset *d, const lf
     out->seconds = lf_now() - start;
 out:
     lf_ahead_free(ahead);
-    for (int64_t i = 0; s.slots && i < s.n_slots; i++) lf_text_tokens_free(&s.slots[i].tokens);
+    for (int64_t i = 0; s.slots && i < s.n_slots; i++) {
+        lf_text_tokens_free(&s.slots[i].tokens);
+        lf_text_coder_free(&s.slots[i].coder);
+    }
     lf_free(s.slots);
     lf_free(s.pieces);
     if (rc) lf_text_scan_free(out);
