@@ -61,18 +61,21 @@ lf_status lf_ahead_new(lf_ahead **out, const lf_ahead_work *work, void *slots, s
                        int64_t total, lf_err *err) {
     lf_ahead *a = lf_calloc(1, sizeof *a);
     if (!a) return lf_fail(err, LF_ENOMEM, "out of memory for data workers");
-    *a = (lf_ahead){.work = *work, .slots = slots, .slot_size = slot_size, .n_slots = workers + LF_AHEAD_SPARE, .total = total};
+    *a = (lf_ahead){
+        .work = *work, .slots = slots, .slot_size = slot_size, .n_slots = workers + LF_AHEAD_SPARE, .total = total};
     pthread_mutex_init(&a->lock, NULL);
     pthread_cond_init(&a->may_claim, NULL);
     pthread_cond_init(&a->may_take, NULL);
     a->threads = lf_calloc((size_t)workers, sizeof *a->threads);
     a->states = lf_calloc((size_t)a->n_slots, sizeof *a->states);
-    lf_status rc = a->threads && a->states ? LF_OK : lf_fail(err, LF_ENOMEM, "out of memory for %" PRId64 " data workers", workers);
+    lf_status rc = a->threads && a->states
+                       ? LF_OK
+                       : lf_fail(err, LF_ENOMEM, "out of memory for %" PRId64 " data workers", workers);
     while (!rc && a->n_threads < workers) {
         const int failure = pthread_create(&a->threads[a->n_threads], NULL, run, a);
         if (failure)
-            rc = lf_fail(err, LF_EFAIL, "cannot start data worker %" PRId64 " of %" PRId64 ": %s", a->n_threads + 1, workers,
-                         strerror(failure));
+            rc = lf_fail(err, LF_EFAIL, "cannot start data worker %" PRId64 " of %" PRId64 ": %s", a->n_threads + 1,
+                         workers, strerror(failure));
         else
             a->n_threads++;
     }

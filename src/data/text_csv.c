@@ -7,7 +7,8 @@
 #include "base/mem.h"
 #include "data/text_internal.h"
 
-/* ---- fields ------------------------------------------------------------------------------------------------------- */
+/* ---- fields -------------------------------------------------------------------------------------------------------
+ */
 
 typedef struct cursor {
     const char *at, *end;
@@ -54,9 +55,10 @@ static field_end next_field(cursor *c, lf_text_buffer *out) {
 static lf_status bad_field(const lf_text_store *s, const char *begin, field_end end, lf_err *err) {
     return lf_fail(err, LF_EDATA, "%s: line %" PRIu64 ": %s", s->map.path,
                    lf_text_map_line(&s->map, (uint64_t)(begin - s->map.data)),
-                   end == NOT_CLOSED ? "the quoted field that begins here is not closed; is the file whole?"
-                                     : "text behind the closing quote of the field that begins here; inside quotes, write "
-                                       "a quote twice");
+                   end == NOT_CLOSED
+                       ? "the quoted field that begins here is not closed; is the file whole?"
+                       : "text behind the closing quote of the field that begins here; inside quotes, write "
+                         "a quote twice");
 }
 
 static cursor cursor_at(const lf_text_store *s, uint64_t at, char delimiter) {
@@ -67,7 +69,8 @@ static void skip_blank_lines(cursor *c) {
     while (c->at < c->end && (*c->at == '\n' || is_return(c, c->at))) c->at++;
 }
 
-/* ---- columns ------------------------------------------------------------------------------------------------------ */
+/* ---- columns ------------------------------------------------------------------------------------------------------
+ */
 
 enum { MAX_COLUMNS = 4096 }; /* names are compared with one another */
 
@@ -83,7 +86,8 @@ static lf_status add_column(lf_text_store *s, const lf_text_buffer *name, int64_
         return lf_fail(err, LF_EDATA, "%s: line 1: more than %d columns; is it CSV?", s->map.path, MAX_COLUMNS);
     for (int64_t i = 0; i < s->n_names; i++)
         if (!strcmp(s->names[i], name->s))
-            return lf_fail(err, LF_EDATA, "%s: line 1: column '%.100s' is there twice; rename one", s->map.path, name->s);
+            return lf_fail(err, LF_EDATA, "%s: line 1: column '%.100s' is there twice; rename one", s->map.path,
+                           name->s);
     if (!(s->names[s->n_names] = lf_arena_strdup(s->arena, name->s)))
         return lf_fail(err, LF_ENOMEM, "%s: out of memory for its columns", s->map.path);
     s->n_names++;
@@ -109,12 +113,14 @@ static lf_status read_header(lf_text_store *s, cursor *c, lf_err *err) {
         else
             rc = add_column(s, &name, &capacity, err);
     }
-    if (!rc) rc = lf_text_map_check_utf8(&s->map, (uint64_t)(begin - s->map.data), (uint64_t)(c->at - s->map.data), err);
+    if (!rc)
+        rc = lf_text_map_check_utf8(&s->map, (uint64_t)(begin - s->map.data), (uint64_t)(c->at - s->map.data), err);
     lf_free(name.s);
     return rc;
 }
 
-/* ---- the index ---------------------------------------------------------------------------------------------------- */
+/* ---- the index ----------------------------------------------------------------------------------------------------
+ */
 
 static lf_status index_records(lf_text_store *s, char delimiter, lf_err *err) {
     cursor c = cursor_at(s, 0, delimiter);
@@ -132,7 +138,8 @@ static lf_status index_records(lf_text_store *s, char delimiter, lf_err *err) {
     return rc;
 }
 
-/* ---- a record ----------------------------------------------------------------------------------------------------- */
+/* ---- a record -----------------------------------------------------------------------------------------------------
+ */
 
 /* Lists have no form of their own in CSV: choices and messages are written as JSON. */
 static bool holds_list(const char *column, const lf_text_buffer *field) {
@@ -176,8 +183,10 @@ static lf_status read_record(const lf_text_store *s, int64_t i, char delimiter, 
     }
     if (!rc) rc = lf_text_map_check_utf8(&s->map, at, (uint64_t)(c.at - s->map.data), err);
     if (!rc && n != s->n_names)
-        rc = lf_fail(err, LF_EDATA, "%s: line %" PRIu64 ": expected %" PRId64 " fields as the first line has, found %" PRId64
-                     "; is a quote missing?", s->map.path, lf_text_map_line(&s->map, at), s->n_names, n);
+        rc = lf_fail(err, LF_EDATA,
+                     "%s: line %" PRIu64 ": expected %" PRId64 " fields as the first line has, found %" PRId64
+                     "; is a quote missing?",
+                     s->map.path, lf_text_map_line(&s->map, at), s->n_names, n);
     lf_free(field.s);
     if (rc)
         cJSON_Delete(record);
@@ -186,7 +195,8 @@ static lf_status read_record(const lf_text_store *s, int64_t i, char delimiter, 
     return rc;
 }
 
-/* ---- the two formats ---------------------------------------------------------------------------------------------- */
+/* ---- the two formats ----------------------------------------------------------------------------------------------
+ */
 
 static lf_status index_csv(lf_text_store *s, lf_err *err) { return index_records(s, ',', err); }
 static lf_status index_tsv(lf_text_store *s, lf_err *err) { return index_records(s, '\t', err); }

@@ -24,11 +24,12 @@
  * Numbers and true/false are taken as text. prompt_template replaces what stands before the answer: {field} is a field
  * of the record (empty if it is absent but another record may have it, as input), {{ and }} are braces.
  *
- * Tokens. A document is encoded whole, with the special tokens of the tokenizer's post-processor (a chat template's text:
- * without, they are in the text). For training, the EOS token is put behind it unless it ends in one or came from a chat
- * template, whose own end of turn it is; for evaluation it is not. What is longer than max_seq_length is cut at its end
- * and counted; a prompt that leaves no token of its answer is an error. The border between prompt and answer is where the
- * tokens of the text before the border cease to be those of the whole text, so a token across the border is the answer's.
+ * Tokens. A document is encoded whole, with the special tokens of the tokenizer's post-processor (a chat template's
+ * text: without, they are in the text). For training, the EOS token is put behind it unless it ends in one or came from
+ * a chat template, whose own end of turn it is; for evaluation it is not. What is longer than max_seq_length is cut at
+ * its end and counted; a prompt that leaves no token of its answer is an error. The border between prompt and answer is
+ * where the tokens of the text before the border cease to be those of the whole text, so a token across the border is
+ * the answer's.
  *
  * Windows. Plain text is one stream of tokens a file (BOS in front if the post-processor says so), cut into windows of
  * max_seq_length tokens that do not overlap; the rest at the end is a shorter window, or nothing if it is one token.
@@ -42,7 +43,8 @@
 #include "base/error.h"
 #include "text/ids.h"
 
-/* ---- what others provide ------------------------------------------------------------------------------------------ */
+/* ---- what others provide ------------------------------------------------------------------------------------------
+ */
 
 /* A tokenizer. bos, eos, pad: -1 = none. */
 typedef struct lf_text_encoder {
@@ -51,8 +53,8 @@ typedef struct lf_text_encoder {
     void *context;
     int32_t bos, eos, pad;
     int64_t vocab_size; /* ids are below it: that of the model */
-    /* A context of its own for each thread that encodes beside others, where encode changes its context. Both NULL: the one
-     * context may be used by several threads at once. */
+    /* A context of its own for each thread that encodes beside others, where encode changes its context. Both NULL: the
+     * one context may be used by several threads at once. */
     lf_status (*open_thread)(void *context, void **out, lf_err *err);
     void (*close_thread)(void *thread_context);
 } lf_text_encoder;
@@ -67,14 +69,15 @@ typedef struct lf_text_message {
 
 /* A chat template, called from several threads at once. */
 typedef struct lf_text_chat {
-    /* *text (freed by lf_free) is the conversation with all its special tokens; *answers (freed by lf_free) are the parts
-     * that the assistant says, ascending, each with the token that ends its turn. */
+    /* *text (freed by lf_free) is the conversation with all its special tokens; *answers (freed by lf_free) are the
+     * parts that the assistant says, ascending, each with the token that ends its turn. */
     lf_status (*render)(void *context, const lf_text_message *messages, int64_t n, char **text, lf_text_span **answers,
                         int64_t *n_answers, lf_err *err);
     void *context;
 } lf_text_chat;
 
-/* ---- data sets ---------------------------------------------------------------------------------------------------- */
+/* ---- data sets ----------------------------------------------------------------------------------------------------
+ */
 
 typedef struct lf_text_dataset lf_text_dataset;
 
@@ -108,7 +111,8 @@ bool lf_text_dataset_has_split(const cJSON *spec, const char *split);
 lf_status lf_text_dataset_split(lf_text_dataset *d, double fraction, uint64_t seed, lf_text_dataset **held_out,
                                 lf_err *err);
 
-/* ---- one document ------------------------------------------------------------------------------------------------- */
+/* ---- one document -------------------------------------------------------------------------------------------------
+ */
 
 typedef struct lf_text_example {
     char *text; /* the whole document; NUL at text[n] */
@@ -126,7 +130,8 @@ lf_status lf_text_dataset_example(const lf_text_dataset *d, int64_t i, lf_text_e
 lf_status lf_text_example_choose(lf_text_example *e, int64_t k, lf_err *err);
 void lf_text_example_free(lf_text_example *e);
 
-/* ---- tokens ------------------------------------------------------------------------------------------------------- */
+/* ---- tokens -------------------------------------------------------------------------------------------------------
+ */
 
 typedef struct lf_text_encode_opts {
     int64_t max_seq_length; /* >= 2 */
@@ -156,8 +161,8 @@ typedef struct lf_text_tokens {
 bool lf_text_tokens_reserve(lf_text_tokens *t, int64_t more); /* false when out of memory */
 void lf_text_tokens_free(lf_text_tokens *t);
 
-/* Appends the document's tokens; *cut is how many were cut off. `name` is named in errors. An id outside the vocabulary,
- * an answer of which nothing is left: LF_EDATA. */
+/* Appends the document's tokens; *cut is how many were cut off. `name` is named in errors. An id outside the
+ * vocabulary, an answer of which nothing is left: LF_EDATA. */
 lf_status lf_text_encode(lf_text_tokens *out, int64_t *cut, const lf_text_coder *c, const lf_text_example *e,
                          const char *name, lf_err *err);
 /* Record i of a data set, read and encoded; out as it was on failure. Thread safe. Not for windowed data sets. */

@@ -22,8 +22,10 @@ static void permute(int64_t *out, int64_t n, uint64_t seed, int64_t stream) {
 static lf_status take_side(int64_t *pick, int64_t *n, const lf_text_draw *draw, const char *path, lf_err *err) {
     const int64_t all = *n, held = llround(draw->held_share * (double)all);
     if (held == 0 || held == all)
-        return lf_fail(err, LF_EDATA, "%s: a share of %g leaves nothing on one side of %" PRId64 " examples; use another "
-                       "train_val_split", path, draw->held_share, all);
+        return lf_fail(err, LF_EDATA,
+                       "%s: a share of %g leaves nothing on one side of %" PRId64 " examples; use another "
+                       "train_val_split",
+                       path, draw->held_share, all);
     int64_t *order = lf_malloc((size_t)all * sizeof *order), *const from = order + (draw->held ? 0 : held);
     if (!order) return lf_fail(err, LF_ENOMEM, "%s: out of memory for splitting it", path);
     permute(order, all, draw->split_seed, SPLIT_STREAM);

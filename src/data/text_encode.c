@@ -5,7 +5,8 @@
 #include "base/mem.h"
 #include "data/text_internal.h"
 
-/* ---- lists of tokens ---------------------------------------------------------------------------------------------- */
+/* ---- lists of tokens ----------------------------------------------------------------------------------------------
+ */
 
 bool lf_text_tokens_reserve(lf_text_tokens *t, int64_t more) {
     if (t->capacity - t->n >= more) return true;
@@ -25,7 +26,8 @@ void lf_text_tokens_free(lf_text_tokens *t) {
     *t = (lf_text_tokens){0};
 }
 
-/* ---- what the post-processor adds --------------------------------------------------------------------------------- */
+/* ---- what the post-processor adds ---------------------------------------------------------------------------------
+ */
 
 static lf_status encode(const lf_text_coder *c, const char *text, size_t n, bool special, lf_ids *out, lf_err *err) {
     out->n = 0;
@@ -49,7 +51,8 @@ lf_status lf_text_coder_init(lf_text_coder *c, const lf_text_encoder *encoder, c
     while (at + plain.n <= full.n && !equal(full.ids + at, plain.ids, plain.n)) at++;
     const int64_t rest = at + plain.n;
     if (rest > full.n)
-        rc = lf_fail(err, LF_EUNSUPPORTED, "the tokenizer's post-processor changes the tokens that it should only enclose");
+        rc = lf_fail(err, LF_EUNSUPPORTED,
+                     "the tokenizer's post-processor changes the tokens that it should only enclose");
     else if (!lf_ids_append(&c->before, full.ids, at) || !lf_ids_append(&c->after, full.ids + rest, full.n - rest))
         rc = lf_fail(err, LF_ENOMEM, "out of memory for a tokenizer's special tokens");
 out:
@@ -62,7 +65,8 @@ out:
 lf_status lf_text_coder_for_thread(lf_text_coder *out, const lf_text_coder *c, lf_err *err) {
     const lf_text_encoder *e = &c->encoder;
     *out = (lf_text_coder){.encoder = *e, .opts = c->opts};
-    if (!lf_ids_append(&out->before, c->before.ids, c->before.n) || !lf_ids_append(&out->after, c->after.ids, c->after.n)) {
+    if (!lf_ids_append(&out->before, c->before.ids, c->before.n) ||
+        !lf_ids_append(&out->after, c->after.ids, c->after.n)) {
         lf_text_coder_free(out);
         return lf_fail(err, LF_ENOMEM, "out of memory for a tokenizer's special tokens");
     }
@@ -89,7 +93,8 @@ lf_status lf_text_check_ids(const int32_t *ids, int64_t n, const lf_text_coder *
     return LF_OK;
 }
 
-/* ---- a document --------------------------------------------------------------------------------------------------- */
+/* ---- a document ---------------------------------------------------------------------------------------------------
+ */
 
 typedef struct document {
     const lf_text_coder *coder;
@@ -131,11 +136,13 @@ static int64_t count_targets(const uint8_t *target, int64_t n) {
     return count;
 }
 
-static lf_status no_answer_left(const lf_text_coder *c, const uint8_t *target, int64_t n, const char *name, lf_err *err) {
+static lf_status no_answer_left(const lf_text_coder *c, const uint8_t *target, int64_t n, const char *name,
+                                lf_err *err) {
     int64_t prompt = 0;
     while (prompt < n && !target[prompt]) prompt++;
     return lf_fail(err, LF_EDATA,
-                   "%s: the prompt has %" PRId64 " tokens, which leaves nothing of the answer within max_seq_length %" PRId64
+                   "%s: the prompt has %" PRId64
+                   " tokens, which leaves nothing of the answer within max_seq_length %" PRId64
                    "; raise max_seq_length or shorten the prompt",
                    name, prompt, c->opts.max_seq_length);
 }

@@ -7,7 +7,8 @@
 #include "base/pool.h"
 #include "data/text_dataset.h"
 
-/* ---- a file, mapped ----------------------------------------------------------------------------------------------- */
+/* ---- a file, mapped -----------------------------------------------------------------------------------------------
+ */
 
 typedef struct lf_text_map {
     const char *path; /* borrowed */
@@ -22,7 +23,8 @@ uint64_t lf_text_map_line(const lf_text_map *m, uint64_t at); /* number of the l
 /* LF_EDATA with the line if bytes [begin, end) are not UTF-8. */
 lf_status lf_text_map_check_utf8(const lf_text_map *m, uint64_t begin, uint64_t end, lf_err *err);
 
-/* ---- a growing text ----------------------------------------------------------------------------------------------- */
+/* ---- a growing text -----------------------------------------------------------------------------------------------
+ */
 
 typedef struct lf_text_buffer {
     char *s; /* NUL-terminated once something was put */
@@ -31,7 +33,8 @@ typedef struct lf_text_buffer {
 } lf_text_buffer;
 void lf_text_put(lf_text_buffer *b, const char *s, size_t n);
 
-/* ---- records ------------------------------------------------------------------------------------------------------ */
+/* ---- records ------------------------------------------------------------------------------------------------------
+ */
 
 typedef struct lf_text_format lf_text_format;
 typedef struct lf_text_layout lf_text_layout;
@@ -46,7 +49,7 @@ typedef struct lf_text_store {
     lf_text_map map; /* of the records; plain text maps its files when it reads them */
     uint64_t *begin; /* [n] where records begin; plain text: [n] bytes of its files */
     int64_t n, capacity;
-    const char **names;   /* csv: [n_names] columns; plain text: [n] paths */
+    const char **names; /* csv: [n_names] columns; plain text: [n] paths */
     int64_t n_names;
     const char *text_field, *prompt_template; /* NULL if not given */
     lf_text_chat chat;
@@ -66,7 +69,8 @@ const char *lf_text_store_record_name(const lf_text_store *s, int64_t i, char *b
 /* Bytes [begin, end) as an object; errors name the line in the file. */
 lf_status lf_text_parse_object(const lf_text_store *s, uint64_t begin, uint64_t end, cJSON **out, lf_err *err);
 
-/* ---- layouts and templates ---------------------------------------------------------------------------------------- */
+/* ---- layouts and templates ----------------------------------------------------------------------------------------
+ */
 
 /* The layout of this first record; also checks the prompt template's syntax and whether the layout takes one. */
 lf_status lf_text_layout_choose(lf_text_store *s, const cJSON *record, lf_err *err);
@@ -83,7 +87,8 @@ lf_status lf_text_template_render(lf_text_buffer *out, const char *text, const c
 /* Puts a string, number or truth value as text; false if the value is none of those. */
 bool lf_text_put_value(lf_text_buffer *out, const cJSON *value);
 
-/* ---- plain text --------------------------------------------------------------------------------------------------- */
+/* ---- plain text ---------------------------------------------------------------------------------------------------
+ */
 
 typedef struct lf_text_piece {
     int64_t file;
@@ -96,7 +101,8 @@ lf_status lf_text_plain_pieces(lf_text_piece **out, int64_t *n, const lf_text_st
 lf_status lf_text_plain_encode(lf_text_tokens *out, const lf_text_store *s, const lf_text_piece *piece,
                                const lf_text_coder *c, lf_err *err);
 
-/* ---- drawing ------------------------------------------------------------------------------------------------------ */
+/* ---- drawing ------------------------------------------------------------------------------------------------------
+ */
 
 /* Which of n records or windows a data set has: at most max_samples of them, and of those one side of a split. */
 typedef struct lf_text_draw {

@@ -50,7 +50,8 @@ static lf_status index_objects(lf_text_store *s, lf_err *err) {
         if (at >= m->size || m->data[at] != '{') return expected(s, at, "an object, '{'", err);
         const uint64_t end = object_end(m, at);
         if (!end)
-            return lf_fail(err, LF_EDATA, "%s: line %" PRIu64 ": the object that begins here is not closed; is the file whole?",
+            return lf_fail(err, LF_EDATA,
+                           "%s: line %" PRIu64 ": the object that begins here is not closed; is the file whole?",
                            m->path, lf_text_map_line(m, at));
         rc = lf_text_store_add(s, at, err);
         at = skip_blank(m, end);

@@ -37,7 +37,8 @@ lf_status lf_text_parse_object(const lf_text_store *s, uint64_t begin, uint64_t 
         return lf_json_parse_at(out, text, (size_t)(end - begin), path, lf_text_map_line(&s->map, begin), err);
     if (cJSON_IsObject(*out)) return LF_OK;
     rc = lf_fail(err, LF_EDATA, "%s: line %" PRIu64 ": expected an object such as {\"text\": \"...\"}, found %s", path,
-                 lf_text_map_line(&s->map, begin), cJSON_IsArray(*out) ? "a list; is it a .json file?" : "another value");
+                 lf_text_map_line(&s->map, begin),
+                 cJSON_IsArray(*out) ? "a list; is it a .json file?" : "another value");
     cJSON_Delete(*out);
     *out = NULL;
     return rc;

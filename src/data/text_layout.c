@@ -41,7 +41,8 @@ enum { N_LAYOUTS = sizeof layouts / sizeof *layouts };
 
 const char *lf_text_layout_name(const lf_text_layout *l) { return l->name; }
 
-/* ---- fields ------------------------------------------------------------------------------------------------------- */
+/* ---- fields -------------------------------------------------------------------------------------------------------
+ */
 
 /* Takes the first of "a|b|c" into name; false when nothing is left. */
 static bool next_field(const char **list, char name[64]) {
@@ -112,7 +113,8 @@ static lf_status put_field(making *m, const char *name) {
     return fail(m, what, cJSON_IsNull(v) ? "null" : cJSON_IsArray(v) ? "a list" : "an object");
 }
 
-/* ---- choosing ----------------------------------------------------------------------------------------------------- */
+/* ---- choosing -----------------------------------------------------------------------------------------------------
+ */
 
 lf_status lf_text_layout_choose(lf_text_store *s, const cJSON *record, lf_err *err) {
     char name[600], found[256];
@@ -125,20 +127,26 @@ lf_status lf_text_layout_choose(lf_text_store *s, const cJSON *record, lf_err *e
         if (has_all(record, layouts[i].required)) s->layout = &layouts[i];
     list_fields(found, sizeof found, record);
     if (!s->layout)
-        return lf_fail(err, LF_EDATA,
-                       "%s: expected the fields 'text', or 'prompt' and 'completion', or 'question' and 'answer' (and "
-                       "'choices'), or 'instruction' and 'output', or 'messages'; found %s; text_field may name another",
-                       lf_text_store_record_name(s, 0, name, sizeof name), found);
+        return lf_fail(
+            err, LF_EDATA,
+            "%s: expected the fields 'text', or 'prompt' and 'completion', or 'question' and 'answer' (and "
+            "'choices'), or 'instruction' and 'output', or 'messages'; found %s; text_field may name another",
+            lf_text_store_record_name(s, 0, name, sizeof name), found);
     if (s->prompt_template && !s->layout->prompt)
-        return lf_fail(err, LF_EUSAGE, "prompt_template: %s has records of layout '%s', which have no prompt and answer; "
-                       "leave it out", s->path, s->layout->name);
+        return lf_fail(err, LF_EUSAGE,
+                       "prompt_template: %s has records of layout '%s', which have no prompt and answer; "
+                       "leave it out",
+                       s->path, s->layout->name);
     if (s->layout->make == messages && !s->chat.render)
-        return lf_fail(err, LF_EDATA, "%s: messages need a chat template, and the model's tokenizer has none; give one "
-                       "with chat_template", s->path);
+        return lf_fail(err, LF_EDATA,
+                       "%s: messages need a chat template, and the model's tokenizer has none; give one "
+                       "with chat_template",
+                       s->path);
     return LF_OK;
 }
 
-/* ---- making ------------------------------------------------------------------------------------------------------- */
+/* ---- making -------------------------------------------------------------------------------------------------------
+ */
 
 static lf_status put_prompt(making *m) {
     const lf_text_layout *l = m->layout;
@@ -180,7 +188,8 @@ static int64_t answer_index(const lf_text_example *e, const cJSON *answer) {
     if (!s || !*s) return -1;
     for (i = 0; i < e->n_choices; i++)
         if (!strcmp(e->choices[i], s)) return i;
-    if (s[1] == 0 && isalpha((unsigned char)*s)) i = toupper((unsigned char)*s) - 'A';
+    if (s[1] == 0 && isalpha((unsigned char)*s))
+        i = toupper((unsigned char)*s) - 'A';
     else if (strlen(s) < 10 && !s[strspn(s, "0123456789")])
         for (i = 0; *s; s++) i = 10 * i + (*s - '0');
     return i < e->n_choices ? i : -1;
@@ -228,7 +237,8 @@ static lf_status choices(making *m) {
 static bool good_spans(const lf_text_example *e) {
     size_t at = 0;
     for (int64_t i = 0; i < e->n_answers; i++) {
-        if (e->answers[i].begin < at || e->answers[i].end < e->answers[i].begin || e->answers[i].end > e->n) return false;
+        if (e->answers[i].begin < at || e->answers[i].end < e->answers[i].begin || e->answers[i].end > e->n)
+            return false;
         at = e->answers[i].end;
     }
     return true;
@@ -268,7 +278,8 @@ static lf_status messages(making *m) {
     return rc;
 }
 
-/* ---- one example -------------------------------------------------------------------------------------------------- */
+/* ---- one example --------------------------------------------------------------------------------------------------
+ */
 
 lf_status lf_text_layout_example(const lf_text_store *s, int64_t i, const cJSON *record, lf_text_example *out,
                                  lf_err *err) {

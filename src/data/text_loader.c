@@ -44,7 +44,8 @@ struct lf_text_loader {
     lf_err err;
 };
 
-/* ---- which rows --------------------------------------------------------------------------------------------------- */
+/* ---- which rows ---------------------------------------------------------------------------------------------------
+ */
 
 static void assign(void *context, void *item, int64_t number) {
     lf_text_loader *l = context;
@@ -62,11 +63,12 @@ static void assign(void *context, void *item, int64_t number) {
     for (int64_t i = 0; i < s->batch.B; i++) s->rows[i] = o->shuffle ? l->order[begin + i] : begin + i;
 }
 
-/* ---- filling a batch ---------------------------------------------------------------------------------------------- */
+/* ---- filling a batch ----------------------------------------------------------------------------------------------
+ */
 
 static lf_status out_of_memory(const lf_text_loader *l, lf_err *err) {
-    return lf_fail(err, LF_ENOMEM, "out of memory for a batch of %" PRId64 " rows of up to %" PRId64 " tokens", l->opts.batch_size,
-                   l->opts.max_seq_length);
+    return lf_fail(err, LF_ENOMEM, "out of memory for a batch of %" PRId64 " rows of up to %" PRId64 " tokens",
+                   l->opts.batch_size, l->opts.max_seq_length);
 }
 
 static lf_status add_document(const lf_text_loader *l, slot *s, int64_t row, int64_t document, lf_err *err) {
@@ -181,7 +183,8 @@ static lf_status fill(void *context, void *item, lf_err *err) {
     return LF_OK;
 }
 
-/* ---- making and freeing a loader ---------------------------------------------------------------------------------- */
+/* ---- making and freeing a loader ----------------------------------------------------------------------------------
+ */
 
 static lf_status check_opts(const lf_text_loader_opts *o, lf_err *err) {
     if (o->batch_size < 1 || o->workers < 1 || o->first_epoch < 0 || o->first_batch < 0 || o->epochs < 0)
@@ -198,7 +201,8 @@ static lf_status pack(lf_text_loader *l, lf_err *err) {
     lf_status rc = lf_text_pack(&l->packing, l->scan.documents, n, order, l->opts.max_seq_length, err);
     lf_free(order);
     if (!rc && l->packing.n_rows == 0)
-        rc = lf_fail(err, LF_EDATA, "%s: not one of %" PRId64 " documents has a token", lf_text_dataset_path(l->data), n);
+        rc = lf_fail(err, LF_EDATA, "%s: not one of %" PRId64 " documents has a token", lf_text_dataset_path(l->data),
+                     n);
     return rc;
 }
 
@@ -209,7 +213,8 @@ static lf_status plan(lf_text_loader *l, lf_err *err) {
     l->scanned = o->packing || o->scan || lf_text_dataset_windowed(l->data);
     l->n_documents = lf_text_dataset_count(l->data);
     if (l->scanned) {
-        if ((rc = lf_text_scan_run(&l->scan, l->data, &l->coder, o->workers, LF_TOKENS_IN_MEMORY, LF_TEXT_PIECE, err))) return rc;
+        if ((rc = lf_text_scan_run(&l->scan, l->data, &l->coder, o->workers, LF_TOKENS_IN_MEMORY, LF_TEXT_PIECE, err)))
+            return rc;
         l->n_documents = l->stats.scan_documents = l->scan.n;
         l->stats.scan_tokens = l->scan.n_tokens;
         l->stats.scan_seconds = l->scan.seconds;
@@ -287,7 +292,8 @@ void lf_text_loader_free(lf_text_loader *l) {
     lf_free(l);
 }
 
-/* ---- serving ------------------------------------------------------------------------------------------------------ */
+/* ---- serving ------------------------------------------------------------------------------------------------------
+ */
 
 static void count(lf_text_stats *stats, const slot *s) {
     stats->documents += s->batch.n_documents;

@@ -6,23 +6,23 @@
  * document has the same loss in whatever row it stands. What pads a row is a document of its own without targets.
  *
  * Order. Rows are permuted by (seed, epoch) alone, and a batch is the next batch_size of them; nothing depends on the
- * number of workers, and a loader that starts at (first_epoch, first_batch) serves what an uninterrupted one would have.
- * Packing is done once, over the documents in an order that depends on the seed alone (first fit among the open rows,
- * text_pack.c), and whole rows are permuted in each epoch: so every epoch has the same number of batches, and a
+ * number of workers, and a loader that starts at (first_epoch, first_batch) serves what an uninterrupted one would
+ * have. Packing is done once, over the documents in an order that depends on the seed alone (first fit among the open
+ * rows, text_pack.c), and whole rows are permuted in each epoch: so every epoch has the same number of batches, and a
  * resumed run needs nothing but the seed.
  *
  * Tokenising. Unpacked records are tokenised when their batch is made, by the workers. Packing and plain text need to
- * know lengths: lf_text_loader_new then tokenises everything once, by all workers, and keeps the tokens (4 bytes each; in
- * memory up to 256 MiB, beyond that in an unlinked file in $TMPDIR), so nothing is tokenised twice. `scan` asks for the
- * same where it is not needed, so that a bad record is found before the first batch rather than in its place. */
+ * know lengths: lf_text_loader_new then tokenises everything once, by all workers, and keeps the tokens (4 bytes each;
+ * in memory up to 256 MiB, beyond that in an unlinked file in $TMPDIR), so nothing is tokenised twice. `scan` asks for
+ * the same where it is not needed, so that a bad record is found before the first batch rather than in its place. */
 #ifndef LF_DATA_TEXT_LOADER_H
 #define LF_DATA_TEXT_LOADER_H
 
 #include "data/text_dataset.h"
 
 typedef struct lf_text_batch {
-    int64_t B, T;       /* T: the longest row of this batch, rounded up to a multiple of 8 (but not above max_seq_length) */
-    int32_t *ids;       /* [B,T]; padding: the encoder's pad, else eos, else 0 */
+    int64_t B, T; /* T: the longest row of this batch, rounded up to a multiple of 8 (but not above max_seq_length) */
+    int32_t *ids; /* [B,T]; padding: the encoder's pad, else eos, else 0 */
     int32_t *labels;    /* [B,T] the next token, where it is of the same document and to be predicted; else -1 */
     int32_t *positions; /* [B,T] within the document, from 0 */
     int32_t *document;  /* [B,T] first column of the token's document */
@@ -39,8 +39,8 @@ typedef struct lf_text_loader_opts {
     bool training;          /* see lf_text_encode_opts */
     bool loss_on_prompt;
     bool packing, shuffle;
-    bool scan;         /* tokenise everything before the first batch */
-    int64_t workers;   /* >= 1 */
+    bool scan;       /* tokenise everything before the first batch */
+    int64_t workers; /* >= 1 */
     uint64_t seed;
     int64_t first_epoch, first_batch; /* resume position */
     int64_t epochs;                   /* how many to serve from first_epoch on; INT64_MAX = without end */

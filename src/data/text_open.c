@@ -12,7 +12,8 @@
 #include "data/dataset_internal.h"
 #include "data/text_internal.h"
 
-/* ---- formats ------------------------------------------------------------------------------------------------------ */
+/* ---- formats ------------------------------------------------------------------------------------------------------
+ */
 
 #define LF_TEXT_FORMAT(name, extensions, first) extern const lf_text_format lf_text_##name;
 #include "data/text_formats.def"
@@ -69,7 +70,8 @@ static lf_status recognise(const lf_text_format **out, const char *path, const c
                    key, path);
 }
 
-/* ---- files of a split --------------------------------------------------------------------------------------------- */
+/* ---- files of a split ---------------------------------------------------------------------------------------------
+ */
 
 /* *out (lf_free): FOLDER/train.jsonl or the like; NULL if there is none. */
 static lf_status split_file(char **out, const char *folder, const char *split, lf_err *err) {
@@ -100,7 +102,8 @@ bool lf_text_dataset_has_split(const cJSON *spec, const char *split) {
     return file != NULL;
 }
 
-/* ---- what was asked for ------------------------------------------------------------------------------------------- */
+/* ---- what was asked for -------------------------------------------------------------------------------------------
+ */
 
 typedef struct request {
     const char *path, *format, *split, *text_field, *prompt_template, *key;
@@ -144,13 +147,15 @@ static lf_status read_spec(request *r, const lf_text_dataset_opts *opts, lf_err 
     return LF_OK;
 }
 
-/* ---- stores ------------------------------------------------------------------------------------------------------- */
+/* ---- stores -------------------------------------------------------------------------------------------------------
+ */
 
 lf_status lf_text_store_add(lf_text_store *s, uint64_t begin, lf_err *err) {
     if (s->n == s->capacity) {
         const int64_t capacity = s->capacity + s->capacity / 2 + 64;
         uint64_t *grown = lf_realloc(s->begin, (size_t)capacity * sizeof *grown);
-        if (!grown) return lf_fail(err, LF_ENOMEM, "%s: out of memory for an index of %" PRId64 " records", s->path, capacity);
+        if (!grown)
+            return lf_fail(err, LF_ENOMEM, "%s: out of memory for an index of %" PRId64 " records", s->path, capacity);
         s->begin = grown;
         s->capacity = capacity;
     }
@@ -240,7 +245,8 @@ static lf_status open_path(lf_text_store **out, const request *r, const lf_text_
     return rc;
 }
 
-/* ---- data sets ---------------------------------------------------------------------------------------------------- */
+/* ---- data sets ----------------------------------------------------------------------------------------------------
+ */
 
 static lf_status dataset_over(lf_text_dataset **out, lf_text_store *s, const lf_text_draw *draw, lf_err *err) {
     lf_text_dataset *d = lf_calloc(1, sizeof *d);

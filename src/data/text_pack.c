@@ -1,5 +1,5 @@
-/* First fit among a bounded number of open rows: one pass, no sorting, and rows of documents that stand near one another
- * in the order given. Rows are numbered as they are opened. */
+/* First fit among a bounded number of open rows: one pass, no sorting, and rows of documents that stand near one
+ * another in the order given. Rows are numbered as they are opened. */
 #include <inttypes.h>
 
 #include "base/mem.h"
@@ -55,7 +55,8 @@ lf_status lf_text_pack(lf_text_packing *out, const lf_text_kept *documents, int6
         lf_text_packing_free(out);
         return lf_fail(err, LF_ENOMEM, "out of memory for packing %" PRId64 " documents", n);
     }
-    /* begin[row + 2] counts, then begin[row + 1] is where the row's next document goes, and in the end where it ends. */
+    /* begin[row + 2] counts, then begin[row + 1] is where the row's next document goes, and in the end where it ends.
+     */
     for (int64_t k = 0; k < n; k++)
         if (row_of[k] >= 0) out->begin[row_of[k] + 2]++;
     for (int64_t i = 1; i <= r.n + 1; i++) out->begin[i] += out->begin[i - 1];

@@ -9,7 +9,8 @@
 #include "base/mem.h"
 #include "data/text_internal.h"
 
-/* ---- files -------------------------------------------------------------------------------------------------------- */
+/* ---- files --------------------------------------------------------------------------------------------------------
+ */
 
 static bool is_text_name(const char *name) {
     const char *dot = strrchr(name, '.');
@@ -46,21 +47,22 @@ static lf_status index_files(lf_text_store *s, lf_err *err) {
     }
     lf_free(names);
     if (!rc && s->n == 0 && folder && !empty)
-        rc = lf_fail(err, LF_EDATA, "%s: expected .txt files, or a file for each split such as train.jsonl; found neither",
-                     s->path);
+        rc = lf_fail(err, LF_EDATA,
+                     "%s: expected .txt files, or a file for each split such as train.jsonl; found neither", s->path);
     if (!rc && s->n && empty) lf_warn("%s: %" PRId64 " empty files are left out", s->path, empty);
     return rc;
 }
 
 const lf_text_format lf_text_text = {.name = "text", .windowed = true, .index = index_files};
 
-/* ---- pieces ------------------------------------------------------------------------------------------------------- */
+/* ---- pieces -------------------------------------------------------------------------------------------------------
+ */
 
 static bool is_blank(char c) { return memchr(" \t\r\n\v\f", c, 6) != NULL; }
 
-/* The first place from `from` on, or after some way the best so far, where a text may be cut. Best is behind a line feed
- * between two characters that are not blank: no tokenizer that splits text at blanks joins what is on its two sides.
- * Else before a blank, else between any two characters. */
+/* The first place from `from` on, or after some way the best so far, where a text may be cut. Best is behind a line
+ * feed between two characters that are not blank: no tokenizer that splits text at blanks joins what is on its two
+ * sides. Else before a blank, else between any two characters. */
 static uint64_t cut_place(const lf_text_map *m, uint64_t from) {
     enum { FAR = 1 << 20 };
     uint64_t blank = 0, at = from;

@@ -1,5 +1,5 @@
-/* One pass over a data set by all workers. Records go in chunks, plain text in pieces; what a chunk gives is appended in
- * the order of chunks, so the result does not depend on the number of workers. */
+/* One pass over a data set by all workers. Records go in chunks, plain text in pieces; what a chunk gives is appended
+ * in the order of chunks, so the result does not depend on the number of workers. */
 #include <inttypes.h>
 #include <string.h>
 
@@ -30,7 +30,8 @@ typedef struct scanning {
     int64_t n_slots;
 } scanning;
 
-/* ---- making chunks, in any thread --------------------------------------------------------------------------------- */
+/* ---- making chunks, in any thread ---------------------------------------------------------------------------------
+ */
 
 static void assign(void *context, void *slot, int64_t number) {
     (void)context;
@@ -58,7 +59,8 @@ static lf_status make_piece(void *context, void *slot, lf_err *err) {
     return lf_text_plain_encode(&c->tokens, s->data->store, &s->pieces[c->number], &c->coder, err);
 }
 
-/* ---- keeping them, in order --------------------------------------------------------------------------------------- */
+/* ---- keeping them, in order ---------------------------------------------------------------------------------------
+ */
 
 static lf_status add(lf_text_scan *out, int64_t first, int64_t n, int64_t cut, lf_err *err) {
     if (out->n == out->capacity) {
@@ -86,7 +88,8 @@ static lf_status keep_piece(scanning *s, const chunk *c, int64_t first, lf_err *
     lf_status rc = LF_OK;
     if (p->first) s->stream = first;
     if (!p->last) return LF_OK;
-    for (int64_t at = s->stream; end - at > 1 && !rc; at += size) rc = add(s->out, at, end - at < size ? end - at : size, 0, err);
+    for (int64_t at = s->stream; end - at > 1 && !rc; at += size)
+        rc = add(s->out, at, end - at < size ? end - at : size, 0, err);
     return rc;
 }
 
@@ -110,7 +113,8 @@ static lf_status collect(scanning *s, lf_ahead *ahead, lf_err *err) {
     return rc;
 }
 
-/* ---- windows drawn ------------------------------------------------------------------------------------------------ */
+/* ---- windows drawn ------------------------------------------------------------------------------------------------
+ */
 
 static lf_status draw_windows(lf_text_scan *out, const lf_text_dataset *d, lf_err *err) {
     int64_t *pick, n;
@@ -128,7 +132,8 @@ static void count_tokens(lf_text_scan *out) {
     for (int64_t i = 0; i < out->n; i++) out->n_tokens += out->documents[i].n;
 }
 
-/* ---- all of it ---------------------------------------------------------------------------------------------------- */
+/* ---- all of it ----------------------------------------------------------------------------------------------------
+ */
 
 lf_status lf_text_scan_run(lf_text_scan *out, const lf_text_dataset *d, const lf_text_coder *c, int64_t workers,
                            int64_t most_in_memory, uint64_t piece_bytes, lf_err *err) {

@@ -10,7 +10,8 @@
 #include "data/text_tokens.h"
 
 struct lf_token_store {
-    uint32_t *kept; /* the id, and in the highest bit that it is not to be predicted; until there is a file, all of them */
+    uint32_t
+        *kept; /* the id, and in the highest bit that it is not to be predicted; until there is a file, all of them */
     int64_t n, capacity, most;
     int fd; /* -1: none */
 };
@@ -35,10 +36,12 @@ void lf_token_store_free(lf_token_store *s) {
 
 int64_t lf_token_store_count(const lf_token_store *s) { return s->n; }
 
-/* ---- the file ----------------------------------------------------------------------------------------------------- */
+/* ---- the file -----------------------------------------------------------------------------------------------------
+ */
 
 static lf_status file_failed(const char *doing, lf_err *err) {
-    return lf_fail(err, LF_EIO, "cannot %s a temporary file of tokens: %s; is there room in $TMPDIR or /tmp?", doing, strerror(errno));
+    return lf_fail(err, LF_EIO, "cannot %s a temporary file of tokens: %s; is there room in $TMPDIR or /tmp?", doing,
+                   strerror(errno));
 }
 
 static lf_status write_all(int fd, const void *data, size_t size, int64_t at, lf_err *err) {
@@ -80,7 +83,8 @@ static lf_status move_to_file(lf_token_store *s, lf_err *err) {
     return rc;
 }
 
-/* ---- tokens ------------------------------------------------------------------------------------------------------- */
+/* ---- tokens -------------------------------------------------------------------------------------------------------
+ */
 
 static bool reserve(lf_token_store *s, int64_t count) {
     if (s->capacity >= count) return true;

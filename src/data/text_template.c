@@ -37,7 +37,8 @@ bool lf_text_put_value(lf_text_buffer *out, const cJSON *value) {
     return true;
 }
 
-/* ---- parts -------------------------------------------------------------------------------------------------------- */
+/* ---- parts --------------------------------------------------------------------------------------------------------
+ */
 
 typedef struct part {
     const char *s;
@@ -70,7 +71,8 @@ lf_status lf_text_template_check(const char *text, lf_err *err) {
     while (*at)
         if (!next_part(&at, &p))
             return lf_fail(err, LF_EUSAGE,
-                           "prompt_template: character %zu: expected {FIELD}; write {{ or }} for a brace", (size_t)(at - text) + 1);
+                           "prompt_template: character %zu: expected {FIELD}; write {{ or }} for a brace",
+                           (size_t)(at - text) + 1);
     return LF_OK;
 }
 

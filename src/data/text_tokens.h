@@ -41,8 +41,8 @@ typedef struct lf_text_packing {
     int64_t *begin;     /* [n_rows + 1] into documents */
     int64_t n_rows;
 } lf_text_packing;
-/* In the given order (NULL: 0, 1, ...), each document goes into the first open row that has room for it, else into a new
- * one; at most 64 rows are open, and the fullest closes. Documents without tokens are left out. */
+/* In the given order (NULL: 0, 1, ...), each document goes into the first open row that has room for it, else into a
+ * new one; at most 64 rows are open, and the fullest closes. Documents without tokens are left out. */
 lf_status lf_text_pack(lf_text_packing *out, const lf_text_kept *documents, int64_t n, const int64_t *order,
                        int64_t capacity, lf_err *err);
 void lf_text_packing_free(lf_text_packing *p);

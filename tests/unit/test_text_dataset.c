@@ -4,7 +4,8 @@
 
 #include "data/text_internal.h"
 
-/* ---- documents ---------------------------------------------------------------------------------------------------- */
+/* ---- documents ----------------------------------------------------------------------------------------------------
+ */
 
 /* Record i of d is this text, of which `answer` (NULL: nothing marked) is the last answer. */
 static void check_example(const lf_text_dataset *d, int64_t i, const char *text, const char *answer) {
@@ -25,7 +26,8 @@ static void check_example(const lf_text_dataset *d, int64_t i, const char *text,
 }
 
 /* A file of one record. */
-static void check_file(const char *name, const char *content, const char *layout, const char *text, const char *answer) {
+static void check_file(const char *name, const char *content, const char *layout, const char *text,
+                       const char *answer) {
     put_text(name, content);
     lf_text_dataset *d = open_text(name);
     assert_int_equal(lf_text_dataset_count(d), 1);
@@ -37,18 +39,25 @@ static void check_file(const char *name, const char *content, const char *layout
 static void test_layouts(void **state) {
     (void)state;
     check_file("a.jsonl", "{\"text\": \"once\\nupon\", \"x\": 1}", "text", "once\nupon", NULL);
-    check_file("a.jsonl", "{\"prompt\": \"Hello\", \"completion\": \" world\"}", "prompt_completion", "Hello world", " world");
-    check_file("a.jsonl", "{\"instruction\": \"Add.\", \"input\": \"1 2\", \"output\": \"3\"}", "instruction", "Add.\n1 2\n3", "3");
-    check_file("a.jsonl", "{\"instruction\": \"Sing.\", \"input\": \"\", \"output\": \"la\"}", "instruction", "Sing.\nla", "la");
-    check_file("a.jsonl", "{\"instruction\": \"Sing.\", \"input\": null, \"output\": \"la\"}", "instruction", "Sing.\nla", "la");
+    check_file("a.jsonl", "{\"prompt\": \"Hello\", \"completion\": \" world\"}", "prompt_completion", "Hello world",
+               " world");
+    check_file("a.jsonl", "{\"instruction\": \"Add.\", \"input\": \"1 2\", \"output\": \"3\"}", "instruction",
+               "Add.\n1 2\n3", "3");
+    check_file("a.jsonl", "{\"instruction\": \"Sing.\", \"input\": \"\", \"output\": \"la\"}", "instruction",
+               "Sing.\nla", "la");
+    check_file("a.jsonl", "{\"instruction\": \"Sing.\", \"input\": null, \"output\": \"la\"}", "instruction",
+               "Sing.\nla", "la");
     check_file("a.jsonl", "{\"instruction\": \"Sing.\", \"output\": \"la\"}", "instruction", "Sing.\nla", "la");
     check_file("a.jsonl", "{\"question\": \"2+2?\", \"answer\": 4}", "question_answer", "2+2?\n4", "4");
     check_file("a.jsonl", "{\"question\": \"Wet?\", \"answer\": true}", "question_answer", "Wet?\ntrue", "true");
-    check_file("a.jsonl",
-               "{\"messages\": [{\"role\": \"user\", \"content\": \"hi\"}, {\"role\": \"assistant\", \"content\": \"yes\"}]}",
-               "messages", "<user>hi;<assistant>yes;", "yes;");
-    check_file("a.jsonl", "{\"question\": \"Sky?\", \"choices\": [\"red\", \"blue\"], \"answer\": 1}", "choices", "Sky?\nblue", "blue");
-    check_file("a.csv", "question,choices,answer\nSky?,\"[\"\"red\"\", \"\"blue\"\"]\",B\n", "choices", "Sky?\nblue", "blue");
+    check_file(
+        "a.jsonl",
+        "{\"messages\": [{\"role\": \"user\", \"content\": \"hi\"}, {\"role\": \"assistant\", \"content\": \"yes\"}]}",
+        "messages", "<user>hi;<assistant>yes;", "yes;");
+    check_file("a.jsonl", "{\"question\": \"Sky?\", \"choices\": [\"red\", \"blue\"], \"answer\": 1}", "choices",
+               "Sky?\nblue", "blue");
+    check_file("a.csv", "question,choices,answer\nSky?,\"[\"\"red\"\", \"\"blue\"\"]\",B\n", "choices", "Sky?\nblue",
+               "blue");
     check_file("a.tsv", "prompt\tcompletion\na, b\tc\n", "prompt_completion", "a, bc", "c");
     check_file("a.ndjson", "{\"text\": \"x\"}", "text", "x", NULL);
     check_file("a.JSON", "[\n{\"text\": \"x{]\\\"\"}\n]\n", "text", "x{]\"", NULL);
@@ -69,7 +78,8 @@ static void test_answers_of_choices(void **state) {
         char line[256];
         lf_text_example e;
         lf_err err = {0};
-        snprintf(line, sizeof line, "{\"question\": \"?\", \"choices\": %s, \"answer\": %s}", cases[i].choices, cases[i].answer);
+        snprintf(line, sizeof line, "{\"question\": \"?\", \"choices\": %s, \"answer\": %s}", cases[i].choices,
+                 cases[i].answer);
         put_text("c.jsonl", line);
         lf_text_dataset *d = open_text("c.jsonl");
         assert_ok(lf_text_dataset_example(d, 0, &e, &err), err);
@@ -88,7 +98,8 @@ static void test_templates(void **state) {
     (void)state;
     put_text("t.jsonl", "{\"instruction\": \"Do\", \"input\": \"it\", \"output\": \"so\", \"n\": 7}\n"
                         "{\"instruction\": \"Do\", \"output\": \"so\"}\n");
-    lf_text_dataset *d = open_with("t.jsonl", (lf_text_dataset_opts){.prompt_template = "{{{instruction}}}\n\n{input}\n\n"});
+    lf_text_dataset *d =
+        open_with("t.jsonl", (lf_text_dataset_opts){.prompt_template = "{{{instruction}}}\n\n{input}\n\n"});
     check_example(d, 0, "{Do}\n\nit\n\nso", "so");
     check_example(d, 1, "{Do}\n\n\n\nso", "so");
     lf_text_dataset_free(d);
@@ -112,7 +123,8 @@ static void test_templates(void **state) {
                 "line 1: expected the fields 'title', found 'text', 'body'");
 }
 
-/* ---- formats ------------------------------------------------------------------------------------------------------ */
+/* ---- formats ------------------------------------------------------------------------------------------------------
+ */
 
 static void check_texts(const char *name, const char *content, int64_t n, const char *const *texts) {
     put_text(name, content);
@@ -128,8 +140,8 @@ static void test_lines(void **state) {
                 (const char *[]){"a", "\xc3\xa4"});
     check_texts("l.json", "\xef\xbb\xbf [ {\"text\":\n\"a\"},\r\n{\"text\": \"[{\"}]", 2, (const char *[]){"a", "[{"});
     check_texts("l.json", "{\"text\": \"a\"}\n{\"text\": \"b\"} {\"text\": \"c\"}", 3, (const char *[]){"a", "b", "c"});
-    check_texts("l.csv", "\xef\xbb\xbftext,x\r\n\r\n\"a \"\"quoted\"\", b\r\nc\",1\r\n\r\nplain \" quote,2\r\n\"\",3", 3,
-                (const char *[]){"a \"quoted\", b\r\nc", "plain \" quote", ""});
+    check_texts("l.csv", "\xef\xbb\xbftext,x\r\n\r\n\"a \"\"quoted\"\", b\r\nc\",1\r\n\r\nplain \" quote,2\r\n\"\",3",
+                3, (const char *[]){"a \"quoted\", b\r\nc", "plain \" quote", ""});
     check_texts("l.csv", "text\n\"\"\"\"\n\"\"\"\"\"\"\nb\rc\n", 3, (const char *[]){"\"", "\"\"", "b\rc"});
     check_texts("l.tsv", "x\ttext\n1\t\"a\tb\"\n", 1, (const char *[]){"a\tb"});
 }
@@ -145,7 +157,8 @@ static void test_what_is_wrong(void **state) {
         {"e.txt", "", "nothing in it; expected text"},
         {"e.jsonl", "not json", "e.jsonl: line 1, column 1: invalid JSON"},
         {"e.jsonl", "{\"text\": \"a", "line 1, column 10: the string that begins here is not closed"},
-        {"e.jsonl", "[{\"text\": \"a\"}]", "line 1: expected an object such as {\"text\": \"...\"}, found a list; is it a .json file?"},
+        {"e.jsonl", "[{\"text\": \"a\"}]",
+         "line 1: expected an object such as {\"text\": \"...\"}, found a list; is it a .json file?"},
         {"e.jsonl", "{\"body\": 1, \"title\": 2}", "line 1: expected the fields 'text', or"},
         {"e.jsonl", "{\"body\": 1, \"title\": 2}", "found 'body', 'title'"},
         {"e.jsonl", "{\"text\": \"\xff\"}", "line 1, column 11: not UTF-8"},
@@ -181,20 +194,31 @@ static void test_what_is_wrong(void **state) {
         {"r.jsonl", "{\"text\": \"a\"}\n\nnot json\n", "r.jsonl: line 3, column 1: invalid JSON"},
         {"r.jsonl", "{\"text\": \"a\"}\n\n{\"txt\": \"b\"}\n",
          "r.jsonl: line 3: expected the fields 'text' as in the first record, found 'txt'"},
-        {"r.jsonl", "{\"text\": \"a\"}\n\n{\"text\": [1]}\n", "line 3: expected text in the field 'text', found a list"},
+        {"r.jsonl", "{\"text\": \"a\"}\n\n{\"text\": [1]}\n",
+         "line 3: expected text in the field 'text', found a list"},
         {"r.jsonl", "{\"text\": \"a\"}\n\n{\"text\": null}\n", "line 3: expected text in the field 'text', found null"},
         {"r.jsonl", "{\"text\": \"a\"}\n\n{\"text\": \"\xc3\"}\n", "line 3, column 11: not UTF-8"},
         {"r.jsonl", "{\"question\": \"a\", \"answer\": \"b\"}\n\n{\"question\": \"a\"}\n",
          "line 3: expected the fields 'question', 'answer' as in the first record, found 'question'"},
-        {"r.jsonl", "{\"question\": \"a\", \"choices\": [\"x\", \"y\"], \"answer\": 0}\n\n{\"question\": \"a\", \"choices\": [\"x\", \"y\"], \"answer\": 2}\n",
-         "line 3: expected an answer that is a number from 0 to 1, one of the choices, or a letter from A to B, found 2"},
-        {"r.jsonl", "{\"question\": \"a\", \"choices\": [\"x\", \"y\"], \"answer\": 0}\n\n{\"question\": \"a\", \"choices\": [\"x\"], \"answer\": 0}\n",
+        {"r.jsonl",
+         "{\"question\": \"a\", \"choices\": [\"x\", \"y\"], \"answer\": 0}\n\n{\"question\": \"a\", \"choices\": "
+         "[\"x\", \"y\"], \"answer\": 2}\n",
+         "line 3: expected an answer that is a number from 0 to 1, one of the choices, or a letter from A to B, found "
+         "2"},
+        {"r.jsonl",
+         "{\"question\": \"a\", \"choices\": [\"x\", \"y\"], \"answer\": 0}\n\n{\"question\": \"a\", \"choices\": "
+         "[\"x\"], \"answer\": 0}\n",
          "line 3: expected a list of two or more texts in the field 'choices', found one"},
-        {"r.jsonl", "{\"messages\": [{\"role\": \"assistant\", \"content\": \"x\"}]}\n\n{\"messages\": [{\"role\": \"user\", \"content\": \"x\"}]}\n",
+        {"r.jsonl",
+         "{\"messages\": [{\"role\": \"assistant\", \"content\": \"x\"}]}\n\n{\"messages\": [{\"role\": \"user\", "
+         "\"content\": \"x\"}]}\n",
          "line 3: expected a message of role 'assistant', found none"},
-        {"r.jsonl", "{\"messages\": [{\"role\": \"assistant\", \"content\": \"x\"}]}\n\n{\"messages\": [{\"role\": \"user\"}]}\n",
+        {"r.jsonl",
+         "{\"messages\": [{\"role\": \"assistant\", \"content\": \"x\"}]}\n\n{\"messages\": [{\"role\": \"user\"}]}\n",
          "line 3: expected each message to be"},
-        {"r.jsonl", "{\"messages\": [{\"role\": \"assistant\", \"content\": \"x\"}]}\n\n{\"messages\": [{\"role\": \"nobody\", \"content\": \"x\"}]}\n",
+        {"r.jsonl",
+         "{\"messages\": [{\"role\": \"assistant\", \"content\": \"x\"}]}\n\n{\"messages\": [{\"role\": \"nobody\", "
+         "\"content\": \"x\"}]}\n",
          "line 3: the template knows no role 'nobody'"},
         {"r.csv", "text\na\n\xff\n", "r.csv: line 3: byte 0xff is not UTF-8"},
         {"r.csv", "text,x\na,1\nb\n", "r.csv: line 3: expected 2 fields"},
@@ -212,23 +236,26 @@ static void test_what_is_wrong(void **state) {
     }
     const char nul[] = "text\na\0b\n";
     put_bytes("nul.csv", nul, sizeof nul - 1);
-    assert_says(try_open(&d, "nul.csv", (lf_text_dataset_opts){0}, &err), LF_EDATA, err, "line 2: a NUL byte in column 'text'");
+    assert_says(try_open(&d, "nul.csv", (lf_text_dataset_opts){0}, &err), LF_EDATA, err,
+                "line 2: a NUL byte in column 'text'");
 }
 
-/* ---- the spec, folders, drawing ----------------------------------------------------------------------------------- */
+/* ---- the spec, folders, drawing -----------------------------------------------------------------------------------
+ */
 
 static void test_spec(void **state) {
     (void)state;
     put_text("spec.dat", "body\nx\n");
     const struct {
         const char *rest, *says;
-    } cases[] = {{"", "name the format"},
-                 {", \"format\": \"csv\"", "found 'body'"},
-                 {", \"format\": \"csv\", \"text_field\": \"body\"", NULL},
-                 {", \"format\": \"text\"", NULL},
-                 {", \"format\": \"xml\"", "unknown format 'xml'; expected one of 'jsonl', 'json', 'csv', 'tsv', 'text'"},
-                 {", \"format\": 3", "'format': expected a string"},
-                 {", \"fields\": \"\"", "unknown key 'fields'"}};
+    } cases[] = {
+        {"", "name the format"},
+        {", \"format\": \"csv\"", "found 'body'"},
+        {", \"format\": \"csv\", \"text_field\": \"body\"", NULL},
+        {", \"format\": \"text\"", NULL},
+        {", \"format\": \"xml\"", "unknown format 'xml'; expected one of 'jsonl', 'json', 'csv', 'tsv', 'text'"},
+        {", \"format\": 3", "'format': expected a string"},
+        {", \"fields\": \"\"", "unknown key 'fields'"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char text[700];
         lf_err err = {0};
@@ -263,7 +290,8 @@ static void test_folders(void **state) {
     assert_true(lf_text_dataset_has_split(spec, "val"));
     assert_false(lf_text_dataset_has_split(spec, "test"));
     cJSON_Delete(spec);
-    assert_says(try_open(&d, "splits", (lf_text_dataset_opts){.split = "test"}, &err), LF_EDATA, err, "expected .txt files");
+    assert_says(try_open(&d, "splits", (lf_text_dataset_opts){.split = "test"}, &err), LF_EDATA, err,
+                "expected .txt files");
     put_text("books/b.txt", "two");
     put_text("books/a.txt", "one");
     put_text("books/empty.txt", "");
@@ -320,13 +348,14 @@ static void test_drawing(void **state) {
     lf_text_dataset_free(again);
 }
 
-/* ---- tokens ------------------------------------------------------------------------------------------------------- */
+/* ---- tokens -------------------------------------------------------------------------------------------------------
+ */
 
 typedef struct wanted {
     const char *record;
     lf_text_encode_opts opts;
     bool adds_bos, adds_eos;
-    const char *ids; /* letters; ^ is BOS, $ EOS, an upper case letter the lower case one with a space in front */
+    const char *ids;     /* letters; ^ is BOS, $ EOS, an upper case letter the lower case one with a space in front */
     const char *targets; /* x or . */
     int64_t cut;
 } wanted;
@@ -372,12 +401,14 @@ static void test_tokens(void **state) {
         {"{\"prompt\": \"q:\", \"completion\": \"ab\"}", train, true, false, "^q:ab$", "...xxx", 0},
         {"{\"prompt\": \"q:\", \"completion\": \"ab\"}", train, true, true, "^q:ab$", "...xxx", 0},
         {"{\"prompt\": \"q:\", \"completion\": \"ab\"}", all, true, false, "^q:ab$", "xxxxxx", 0},
-        {"{\"prompt\": \"q: \", \"completion\": \"ab\"}", eval, true, false, "^q:Ab", "...xx", 0}, /* across the border */
+        {"{\"prompt\": \"q: \", \"completion\": \"ab\"}", eval, true, false, "^q:Ab", "...xx",
+         0}, /* across the border */
         {"{\"prompt\": \"\", \"completion\": \"ab\"}", eval, false, false, "ab", "xx", 0},
         {"{\"prompt\": \"q:\", \"completion\": \"\"}", train, true, false, "^q:$", "...x", 0},
         {"{\"text\": \"abcdef\"}", {4, true, false}, true, false, "^abc", "xxxx", 4},
         {"{\"prompt\": \"q:\", \"completion\": \"abc\"}", {4, true, false}, true, false, "^q:a", "...x", 3},
-        {"{\"messages\": [{\"role\": \"assistant\", \"content\": \"a\"}, {\"role\": \"u\", \"content\": \"b\"}, {\"role\": \"assistant\", \"content\": \"c\"}]}",
+        {"{\"messages\": [{\"role\": \"assistant\", \"content\": \"a\"}, {\"role\": \"u\", \"content\": \"b\"}, "
+         "{\"role\": \"assistant\", \"content\": \"c\"}]}",
          train, true, false, "<assistant>a;<u>b;<assistant>c;", "...........xx................xx", 0},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) check_tokens(&cases[i]);
@@ -388,7 +419,8 @@ static void test_bad_tokens(void **state) {
     const struct {
         const char *record, *says;
     } cases[] = {
-        {"{\"text\": \"a@\"}", "t.jsonl: line 1: token id 603 is outside the model's vocabulary of 603; is the tokenizer.json"},
+        {"{\"text\": \"a@\"}",
+         "t.jsonl: line 1: token id 603 is outside the model's vocabulary of 603; is the tokenizer.json"},
         {"{\"prompt\": \"a long one\", \"completion\": \"ab\"}",
          "t.jsonl: line 1: the prompt has 9 tokens, which leaves nothing of the answer within max_seq_length 8; raise"},
     };
@@ -412,12 +444,15 @@ static void test_bad_tokens(void **state) {
     lf_text_coder_free(&c);
 }
 
-/* ---- memory ------------------------------------------------------------------------------------------------------- */
+/* ---- memory -------------------------------------------------------------------------------------------------------
+ */
 
 static void test_failing_allocations(void **state) {
     (void)state;
     const char *const files[] = {"m.jsonl", "m.csv", "m.json", "c.jsonl", "books", "chat.jsonl"};
-    put_text("m.jsonl", "{\"instruction\": \"a\", \"input\": 3, \"output\": \"b\"}\n{\"instruction\": \"a\", \"output\": \"b\"}\n");
+    put_text(
+        "m.jsonl",
+        "{\"instruction\": \"a\", \"input\": 3, \"output\": \"b\"}\n{\"instruction\": \"a\", \"output\": \"b\"}\n");
     put_text("m.csv", "question,answer\na,\"b\"\n");
     put_text("m.json", "[{\"text\": \"a\"}]");
     put_text("c.jsonl", "{\"question\": \"a\", \"choices\": [\"x\", \"y\"], \"answer\": \"B\"}\n");
@@ -442,7 +477,8 @@ static void test_failing_allocations(void **state) {
     }
 }
 
-/* ---- data sets as they are in the world --------------------------------------------------------------------------- */
+/* ---- data sets as they are in the world ---------------------------------------------------------------------------
+ */
 
 static void test_shared_data(void **state) {
     (void)state;
@@ -480,12 +516,18 @@ static void test_shared_data(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_layouts),   cmocka_unit_test(test_answers_of_choices),
-        cmocka_unit_test(test_templates), cmocka_unit_test(test_lines),
-        cmocka_unit_test(test_what_is_wrong), cmocka_unit_test(test_spec),
-        cmocka_unit_test(test_folders),   cmocka_unit_test(test_drawing),
-        cmocka_unit_test(test_tokens),    cmocka_unit_test(test_bad_tokens),
-        cmocka_unit_test(test_failing_allocations), cmocka_unit_test(test_shared_data),
+        cmocka_unit_test(test_layouts),
+        cmocka_unit_test(test_answers_of_choices),
+        cmocka_unit_test(test_templates),
+        cmocka_unit_test(test_lines),
+        cmocka_unit_test(test_what_is_wrong),
+        cmocka_unit_test(test_spec),
+        cmocka_unit_test(test_folders),
+        cmocka_unit_test(test_drawing),
+        cmocka_unit_test(test_tokens),
+        cmocka_unit_test(test_bad_tokens),
+        cmocka_unit_test(test_failing_allocations),
+        cmocka_unit_test(test_shared_data),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

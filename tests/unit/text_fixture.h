@@ -37,8 +37,14 @@ static inline lf_status stand_in_open_thread(void *context, void **out, lf_err *
 }
 
 static inline lf_text_encoder encoder_over(stand_in *s) {
-    return (lf_text_encoder){.encode = stand_in_encode, .context = s, .bos = BOS, .eos = EOS, .pad = PAD,
-                             .vocab_size = VOCAB, .open_thread = stand_in_open_thread, .close_thread = lf_free};
+    return (lf_text_encoder){.encode = stand_in_encode,
+                             .context = s,
+                             .bos = BOS,
+                             .eos = EOS,
+                             .pad = PAD,
+                             .vocab_size = VOCAB,
+                             .open_thread = stand_in_open_thread,
+                             .close_thread = lf_free};
 }
 
 /* "<role>content;" for each message, the assistant's content and semicolon being the answers. */
