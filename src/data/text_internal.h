@@ -20,6 +20,9 @@ typedef struct lf_text_map {
 lf_status lf_text_map_open(lf_text_map *m, const char *path, lf_err *err);
 void lf_text_map_close(lf_text_map *m);
 uint64_t lf_text_map_line(const lf_text_map *m, uint64_t at); /* number of the line that byte `at` is in; counts */
+/* Lets go of the pages before byte `end` (they come back when they are read), so that reading a file through does not
+ * look like holding it. */
+void lf_text_map_drop(const lf_text_map *m, uint64_t end);
 /* LF_EDATA with the line if bytes [begin, end) are not UTF-8. */
 lf_status lf_text_map_check_utf8(const lf_text_map *m, uint64_t begin, uint64_t end, lf_err *err);
 
@@ -49,6 +52,7 @@ typedef struct lf_text_store {
     lf_text_map map; /* of the records; plain text maps its files when it reads them */
     uint64_t *begin; /* [n] where records begin; plain text: [n] bytes of its files */
     int64_t n, capacity;
+    uint64_t dropped;   /* pages of the map up to here were let go while the index was made */
     const char **names; /* csv: [n_names] columns; plain text: [n] paths */
     int64_t n_names;
     const char *text_field, *prompt_template; /* NULL if not given */
@@ -56,9 +60,8 @@ typedef struct lf_text_store {
 } lf_text_store;
 
 struct lf_text_format {
-    const char *name, *extensions;
-    char first; /* see text_formats.def */
-    bool windowed;
+    const char *name;
+    bool windowed;                                     /* plain text */
     lf_status (*index)(lf_text_store *s, lf_err *err); /* fills begin and n; windowed: also opens s->path itself */
     lf_status (*record)(const lf_text_store *s, int64_t i, cJSON **out, lf_err *err); /* an object; NULL if windowed */
 };

@@ -1,5 +1,4 @@
 #define _DEFAULT_SOURCE /* madvise */
-#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
@@ -48,6 +47,11 @@ void lf_text_map_close(lf_text_map *m) {
     m->base = NULL;
     m->data = NULL;
     m->size = 0;
+}
+
+void lf_text_map_drop(const lf_text_map *m, uint64_t end) {
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE), size = (size_t)end / page * page;
+    if (m->base && size > 0) madvise(m->base, size, MADV_DONTNEED); /* advice: failing does no harm */
 }
 
 uint64_t lf_text_map_line(const lf_text_map *m, uint64_t at) {

@@ -1,14 +1,11 @@
 /* Opening text: what the spec says, which file is meant, which format it is, which records are drawn. */
 #include <ctype.h>
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
 #include "base/mem.h"
-#include "base/rng.h"
 #include "data/dataset_internal.h"
 #include "data/text_internal.h"
 
@@ -150,6 +147,8 @@ static lf_status read_spec(request *r, const lf_text_dataset_opts *opts, lf_err 
 /* ---- stores -------------------------------------------------------------------------------------------------------
  */
 
+enum { DROP_EVERY = 1 << 26 }; /* bytes */
+
 lf_status lf_text_store_add(lf_text_store *s, uint64_t begin, lf_err *err) {
     if (s->n == s->capacity) {
         const int64_t capacity = s->capacity + s->capacity / 2 + 64;
@@ -160,6 +159,10 @@ lf_status lf_text_store_add(lf_text_store *s, uint64_t begin, lf_err *err) {
         s->capacity = capacity;
     }
     s->begin[s->n++] = begin;
+    if (s->map.base && begin - s->dropped > DROP_EVERY) {
+        lf_text_map_drop(&s->map, begin);
+        s->dropped = begin;
+    }
     return LF_OK;
 }
 

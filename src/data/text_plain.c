@@ -1,5 +1,4 @@
 /* Plain text: a file is one document. The store has no records; begin[] holds the sizes of the files. */
-#include <ctype.h>
 #include <inttypes.h>
 #include <string.h>
 #include <sys/stat.h>
