@@ -1,5 +1,6 @@
 #include "base/json.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/utf8.h"
 
 /* ---- memory ---- */
 
@@ -31,27 +33,19 @@ __attribute__((constructor)) static void install_hooks(void) {
 typedef struct scan {
     char *s; /* NUL-terminated copy of the text */
     size_t size;
+    uint64_t first_line; /* of the text in its file */
     const char *name;
     lf_err *err;
 } scan;
 
 static lf_status bad_text(const scan *t, size_t at, const char *what) {
-    size_t line = 1, column = 1;
+    uint64_t line = t->first_line;
+    size_t column = 1;
     for (size_t i = 0; i < at && i < t->size; i++) {
         column = t->s[i] == '\n' ? 1 : column + 1;
         line += t->s[i] == '\n';
     }
-    return lf_fail(t->err, LF_EDATA, "%s: line %zu, column %zu: %s", t->name, line, column, what);
-}
-
-/* Bytes of the UTF-8 character at s, 0 if it is none. s is NUL-terminated, and NUL continues no character. */
-static size_t utf8_size(const unsigned char *s) {
-    const size_t n = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : s[0] < 0xf5 ? 4 : 0;
-    for (size_t i = 1; i < n; i++)
-        if ((s[i] & 0xc0) != 0x80) return 0;
-    const bool too_long = (s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xf0 && s[1] < 0x90);
-    const bool no_character = (s[0] == 0xed && s[1] >= 0xa0) || (s[0] == 0xf4 && s[1] >= 0x90);
-    return too_long || no_character ? 0 : n;
+    return lf_fail(t->err, LF_EDATA, "%s: line %" PRIu64 ", column %zu: %s", t->name, line, column, what);
 }
 
 static bool is_digit(char c) { return c >= '0' && c <= '9'; }
@@ -75,7 +69,7 @@ static lf_status scan_string(const scan *t, size_t *at) {
         } else if (*s == '\\') {
             i += 2; /* which letters may follow is cJSON's to check */
         } else {
-            const size_t n = utf8_size((const unsigned char *)s);
+            const size_t n = lf_utf8_length(s, t->size - i);
             if (n == 0) return bad_text(t, i, "not UTF-8; save the file as UTF-8");
             i += n;
         }
@@ -212,8 +206,9 @@ static lf_status parse_checked(cJSON **out, const scan *t) {
     return bad_text(t, at, "invalid JSON; is a comma, quote or bracket missing or one too many?");
 }
 
-lf_status lf_json_parse(cJSON **out, const char *text, size_t size, const char *name, lf_err *err) {
-    scan t = {.size = size, .name = name, .err = err};
+lf_status lf_json_parse_at(cJSON **out, const char *text, size_t size, const char *name, uint64_t first_line,
+                           lf_err *err) {
+    scan t = {.size = size, .first_line = first_line, .name = name, .err = err};
     cJSON *json = NULL;
     size_t counter = 0;
     lf_status rc;
@@ -229,6 +224,10 @@ out:
     cJSON_Delete(json);
     lf_free(t.s);
     return rc;
+}
+
+lf_status lf_json_parse(cJSON **out, const char *text, size_t size, const char *name, lf_err *err) {
+    return lf_json_parse_at(out, text, size, name, 1, err);
 }
 
 lf_status lf_json_read(cJSON **out, const char *path, lf_err *err) {

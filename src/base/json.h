@@ -16,6 +16,9 @@
  * kinds are allowed. A duplicate key, trailing text, text that is not UTF-8, \u0000 in a string or invalid JSON is
  * LF_EDATA with the line. Caller: cJSON_Delete. */
 lf_status lf_json_parse(cJSON **out, const char *text, size_t size, const char *name, lf_err *err);
+/* The same for a piece of a file: its text begins in line `first_line`. */
+lf_status lf_json_parse_at(cJSON **out, const char *text, size_t size, const char *name, uint64_t first_line,
+                           lf_err *err);
 lf_status lf_json_read(cJSON **out, const char *path, lf_err *err); /* the whole file */
 
 /* cJSON keeps numbers as doubles. True, and *out set, if `item` is a number that is an exact integer of at most 2^53

@@ -1,23 +1,17 @@
-/* Batches in order from threads that work ahead. A thread claims the next batch whenever one of a few slots is free,
- * so batches are made out of order but claimed and handed out in order; what is in a batch depends on its place alone.
- */
+/* Batches of pictures, made ahead by threads (ahead.h); what is in a batch depends on its place alone. */
 #include <inttypes.h>
-#include <pthread.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "data/ahead.h"
 #include "data/dataset.h"
 
 typedef struct slot {
     lf_batch batch;
-    lf_status status; /* of making it */
-    lf_err err;       /* the failure, or the first picture left out */
+    lf_err left_out_err; /* of the first picture left out */
     int64_t left_out;
-    bool ready;
 } slot;
-
-enum { SPARE_SLOTS = 2 }; /* one in the caller's hands, one waiting for it */
 
 struct lf_loader {
     const lf_dataset *data;
@@ -26,17 +20,10 @@ struct lf_loader {
     int64_t per_epoch, total; /* batches */
     size_t pixels;            /* floats a picture */
 
-    pthread_mutex_t lock; /* guards all below, and the slots between being claimed and ready */
-    pthread_cond_t may_claim, may_take;
-    bool stop;
-    int64_t claimed, taken; /* tickets so far: the number of a batch, counted from where this loader starts */
-    bool in_hand;           /* batch taken - 1 is with the caller */
-    int64_t *order, order_epoch;
-
+    int64_t *order, order_epoch; /* touched in assign alone */
     slot *slots;
     int64_t n_slots;
-    pthread_t *threads;
-    int64_t n_threads;
+    lf_ahead *ahead;
 
     lf_status failed; /* sticky; with err */
     lf_err err;
@@ -49,13 +36,13 @@ static int64_t epoch_of(const lf_loader *l, int64_t ticket) {
 
 static int64_t number_of(const lf_loader *l, int64_t ticket) { return (l->opts.first_batch + ticket) % l->per_epoch; }
 
-static slot *slot_of(lf_loader *l, int64_t ticket) { return &l->slots[ticket % l->n_slots]; }
-
 /* ---- making a batch -------------------------------------------------------------------------------------------------
  */
 
-/* Under the lock, in ticket order: writes which examples belong to the batch. */
-static void assign(lf_loader *l, slot *s, int64_t ticket) {
+/* Which examples belong to the batch. A ticket is the number of a batch, counted from where this loader starts. */
+static void assign(void *context, void *item, int64_t ticket) {
+    lf_loader *l = context;
+    slot *s = item;
     const int64_t epoch = epoch_of(l, ticket), number = number_of(l, ticket), n = lf_dataset_count(l->data);
     if (l->opts.shuffle && epoch != l->order_epoch) {
         lf_rng_permutation(lf_rng_make(l->opts.seed, LF_RNG_SHUFFLE, (uint64_t)epoch), l->order, n);
@@ -68,7 +55,7 @@ static void assign(lf_loader *l, slot *s, int64_t ticket) {
     s->batch.epoch = epoch;
     s->batch.number = number;
     s->left_out = 0;
-    s->err = (lf_err){0};
+    s->left_out_err = (lf_err){0};
 }
 
 static lf_status make_example(const lf_loader *l, float *out, int64_t index, int64_t epoch, lf_err *err) {
@@ -86,22 +73,22 @@ static lf_status make_example(const lf_loader *l, float *out, int64_t index, int
     return rc;
 }
 
-/* Outside the lock: the slot is this thread's. Bad pictures close up; only bad content may be skipped, not a missing
- * file nor a lack of memory. */
-static lf_status fill(const lf_loader *l, slot *s) {
+/* Bad pictures close up; only bad content may be skipped, not a missing file nor a lack of memory. */
+static lf_status fill(void *context, void *item, lf_err *err) {
+    const lf_loader *l = context;
+    slot *s = item;
     lf_batch *b = &s->batch;
     int64_t good = 0;
     for (int64_t i = 0; i < b->B; i++) {
-        lf_err err = {0};
+        lf_err bad = {0};
         const int64_t index = b->indices[i];
-        const lf_status rc = make_example(l, b->pixels + (size_t)good * l->pixels, index, b->epoch, &err);
-        if (rc && s->err.status == LF_OK) s->err = err;
+        const lf_status rc = make_example(l, b->pixels + (size_t)good * l->pixels, index, b->epoch, &bad);
         if (rc == LF_EDATA && l->opts.skip_bad_images) {
-            s->left_out++;
+            if (!s->left_out++) s->left_out_err = bad;
             continue;
         }
         if (rc) {
-            s->err = err;
+            *err = bad;
             return rc;
         }
         b->indices[good] = index;
@@ -109,27 +96,6 @@ static lf_status fill(const lf_loader *l, slot *s) {
     }
     b->B = good;
     return LF_OK;
-}
-
-static void *work(void *arg) {
-    lf_loader *l = arg;
-    pthread_mutex_lock(&l->lock);
-    for (;;) {
-        /* Tickets that are not yet given back hold their slots: those from taken (or the one in hand) on. */
-        while (!l->stop && l->claimed < l->total && l->claimed - (l->taken - l->in_hand) >= l->n_slots)
-            pthread_cond_wait(&l->may_claim, &l->lock);
-        if (l->stop || l->claimed >= l->total) break;
-        slot *s = slot_of(l, l->claimed);
-        assign(l, s, l->claimed++);
-        pthread_mutex_unlock(&l->lock);
-        const lf_status rc = fill(l, s);
-        pthread_mutex_lock(&l->lock);
-        s->status = rc;
-        s->ready = true;
-        pthread_cond_signal(&l->may_take);
-    }
-    pthread_mutex_unlock(&l->lock);
-    return NULL;
 }
 
 /* ---- making and freeing a loader ------------------------------------------------------------------------------------
@@ -166,11 +132,10 @@ static lf_status allocate(lf_loader *l, lf_err *err) {
     int H, W;
     lf_image_processor_out_size(&l->processor, &H, &W);
     l->pixels = (size_t)l->processor.channels * (size_t)H * (size_t)W;
-    l->n_slots = l->opts.workers + SPARE_SLOTS;
+    l->n_slots = l->opts.workers + LF_AHEAD_SPARE;
     l->slots = lf_calloc((size_t)l->n_slots, sizeof *l->slots);
-    l->threads = lf_calloc((size_t)l->opts.workers, sizeof *l->threads);
     if (l->opts.shuffle) l->order = lf_calloc((size_t)lf_dataset_count(l->data), sizeof *l->order);
-    bool ok = l->slots && l->threads && (l->order || !l->opts.shuffle);
+    bool ok = l->slots && (l->order || !l->opts.shuffle);
     for (int64_t i = 0; i < l->n_slots && ok; i++) ok = slot_alloc(&l->slots[i], l->opts.batch_size, l->pixels);
     return ok ? LF_OK
               : lf_fail(err, LF_ENOMEM,
@@ -179,13 +144,8 @@ static lf_status allocate(lf_loader *l, lf_err *err) {
 }
 
 static lf_status start(lf_loader *l, lf_err *err) {
-    for (; l->n_threads < l->opts.workers; l->n_threads++) {
-        const int failure = pthread_create(&l->threads[l->n_threads], NULL, work, l);
-        if (failure)
-            return lf_fail(err, LF_EFAIL, "cannot start data worker %" PRId64 " of %" PRId64 ": %s", l->n_threads + 1,
-                           l->opts.workers, strerror(failure));
-    }
-    return LF_OK;
+    const lf_ahead_work work = {assign, fill, l};
+    return lf_ahead_new(&l->ahead, &work, l->slots, sizeof *l->slots, l->opts.workers, l->total, err);
 }
 
 lf_status lf_loader_new(lf_loader **out, const lf_dataset *d, const lf_loader_opts *opts, lf_err *err) {
@@ -195,9 +155,6 @@ lf_status lf_loader_new(lf_loader **out, const lf_dataset *d, const lf_loader_op
     l->opts = *opts;
     l->processor = *opts->processor;
     l->opts.processor = &l->processor;
-    pthread_mutex_init(&l->lock, NULL);
-    pthread_cond_init(&l->may_claim, NULL);
-    pthread_cond_init(&l->may_take, NULL);
     lf_status rc;
     if ((rc = plan(l, err)) || (rc = allocate(l, err)) || (rc = start(l, err)))
         lf_loader_free(l);
@@ -206,27 +163,15 @@ lf_status lf_loader_new(lf_loader **out, const lf_dataset *d, const lf_loader_op
     return rc;
 }
 
-static void stop_threads(lf_loader *l) {
-    pthread_mutex_lock(&l->lock);
-    l->stop = true;
-    pthread_cond_broadcast(&l->may_claim);
-    pthread_mutex_unlock(&l->lock);
-    for (int64_t i = 0; i < l->n_threads; i++) pthread_join(l->threads[i], NULL);
-}
-
 void lf_loader_free(lf_loader *l) {
     if (!l) return;
-    stop_threads(l);
-    pthread_cond_destroy(&l->may_take);
-    pthread_cond_destroy(&l->may_claim);
-    pthread_mutex_destroy(&l->lock);
+    lf_ahead_free(l->ahead);
     for (int64_t i = 0; l->slots && i < l->n_slots; i++) {
         lf_aligned_free(l->slots[i].batch.pixels);
         lf_free(l->slots[i].batch.labels);
         lf_free(l->slots[i].batch.indices);
     }
     lf_free(l->slots);
-    lf_free(l->threads);
     lf_free(l->order);
     lf_free(l);
 }
@@ -234,29 +179,10 @@ void lf_loader_free(lf_loader *l) {
 /* ---- serving --------------------------------------------------------------------------------------------------------
  */
 
-/* Gives the last batch's slot back and waits for the next; NULL at the end. */
-static slot *take(lf_loader *l) {
-    pthread_mutex_lock(&l->lock);
-    if (l->in_hand) {
-        slot_of(l, l->taken - 1)->ready = false;
-        l->in_hand = false;
-        pthread_cond_signal(&l->may_claim);
-    }
-    slot *s = NULL;
-    if (l->taken < l->total) {
-        s = slot_of(l, l->taken);
-        while (!s->ready) pthread_cond_wait(&l->may_take, &l->lock);
-        l->taken++;
-        l->in_hand = true;
-    }
-    pthread_mutex_unlock(&l->lock);
-    return s;
-}
-
 static void count_skipped(lf_loader *l, const slot *s) {
     enum { WARNINGS = 5 };
     if (s->left_out && l->skipped < WARNINGS)
-        lf_warn("%s (left out%s)", s->err.message, s->left_out > 1 ? ", and more of the same batch" : "");
+        lf_warn("%s (left out%s)", s->left_out_err.message, s->left_out > 1 ? ", and more of the same batch" : "");
     l->skipped += s->left_out;
     if (s->batch.epoch != l->served_epoch) l->served_in_epoch = 0;
     l->served_epoch = s->batch.epoch;
@@ -264,14 +190,10 @@ static void count_skipped(lf_loader *l, const slot *s) {
 }
 
 lf_status lf_loader_next(lf_loader *l, const lf_batch **out, lf_err *err) {
+    void *item = NULL;
     *out = NULL;
-    slot *s;
-    while (!l->failed && (s = take(l))) {
-        if (s->status) {
-            l->failed = s->status;
-            l->err = s->err;
-            break;
-        }
+    while (!l->failed && !(l->failed = lf_ahead_next(l->ahead, &item, &l->err)) && item) {
+        const slot *s = item;
         count_skipped(l, s);
         if (s->batch.B) {
             *out = &s->batch;
@@ -281,7 +203,7 @@ lf_status lf_loader_next(lf_loader *l, const lf_batch **out, lf_err *err) {
         if (last && !l->served_in_epoch)
             l->failed =
                 lf_fail(&l->err, LF_EDATA, "%s: not one picture of epoch %" PRId64 " can be decoded; the first: %.400s",
-                        lf_dataset_path(l->data), s->batch.epoch, s->err.message);
+                        lf_dataset_path(l->data), s->batch.epoch, s->left_out_err.message);
     }
     return l->failed ? lf_fail(err, l->failed, "%s", l->err.message) : LF_OK;
 }

@@ -20,7 +20,8 @@ allow graph kernels base
 allow nn graph kernels base
 allow model nn graph kernels base $beside
 allow adapter nn graph kernels base $beside
-allow data base $beside
+allow text base
+allow data text base $beside
 allow eval model adapter data nn graph kernels base $beside
 allow train eval model adapter data nn graph kernels base $beside
 allow tools train eval model adapter data nn graph kernels base $beside

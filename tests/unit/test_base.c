@@ -20,6 +20,7 @@
 #include "base/mem.h"
 #include "base/pool.h"
 #include "base/rng.h"
+#include "base/utf8.h"
 
 /* ---- random numbers ---- */
 
@@ -491,6 +492,28 @@ static int nothing_leaks(void **state) {
     return lf_alloc_live() == 0 ? 0 : -1;
 }
 
+static void test_utf8(void **state) {
+    (void)state;
+    const struct {
+        const char *text;
+        size_t good; /* bytes before the first that is wrong */
+    } cases[] = {{"", 0},
+                 {"plain, and more than eight", 26},
+                 {"12345678\xc3\xa4", 10},
+                 {"\xf4\x8f\xbf\xbf", 4},
+                 {"\xed\x9f\xbf\xee\x80\x80", 6},
+                 {"a\xc3", 1},       /* cut off */
+                 {"12345678\x80", 8}, /* a continuation without a beginning */
+                 {"\xc0\x80", 0},    /* overlong; so the next two */
+                 {"\xe0\x9f\xbf", 0},
+                 {"\xf0\x8f\xbf\xbf", 0},
+                 {"\xed\xa0\x80", 0},     /* a surrogate */
+                 {"\xf4\x90\x80\x80", 0}, /* above U+10FFFF */
+                 {"\xff", 0}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_int_equal(lf_utf8_check(cases[i].text, strlen(cases[i].text)), cases[i].good);
+}
+
 int main(void) {
 #define TEST(f) cmocka_unit_test_teardown(f, nothing_leaks)
     const struct CMUnitTest tests[] = {
@@ -507,6 +530,7 @@ int main(void) {
         TEST(test_mem_threads),
         TEST(test_pool),
         TEST(test_arena),
+        TEST(test_utf8),
         TEST(test_errors),
         TEST(test_messages),
         TEST(test_clock_and_interrupt),
