@@ -53,6 +53,32 @@ lf_tensor *lf_select_token(lf_graph *g, lf_tensor *x, int64_t t); /* [B,T,C] -> 
 /* In the backend's full precision, for classifiers and losses: x itself where it is already; takes x over, as lf_dropout. */
 lf_tensor *lf_to_real(lf_graph *g, lf_tensor *x);
 
+/* ---- language models ---- */
+
+/* Token ids [B,T] (borrowed until backward) to [B,T,C]: rows of `table` [V,C] (real when trained, of activations when frozen),
+ * plus, if `positions_table` [P,C] is there, its rows for `positions` [B,T] (borrowed). */
+lf_tensor *lf_embed(lf_graph *g, const int32_t *ids, int64_t B, int64_t T, lf_tensor *table, lf_tensor *positions_table,
+                    const int32_t *positions);
+lf_tensor *lf_rmsnorm(lf_graph *g, lf_tensor *x, lf_tensor *w, double epsilon); /* x / sqrt(mean(x^2) + epsilon) * w */
+/* RMS norm of each head of q and of k (Qwen3): qkv as lf_attention takes it, w_q, w_k [D]. v is passed on. */
+lf_tensor *lf_head_norm(lf_graph *g, lf_tensor *qkv, lf_tensor *w_q, lf_tensor *w_k, int64_t heads, int64_t kv_heads, double epsilon);
+/* Rotary position embedding of q and k (Su et al. 2021), halves rotated as transformers does it: cosines, sines [P, D/2] floats
+ * (owned by the model), positions [B,T] (borrowed). v is passed on. */
+lf_tensor *lf_rope(lf_graph *g, lf_tensor *qkv, const float *cosines, const float *sines, const int32_t *positions, int64_t heads,
+                   int64_t kv_heads);
+lf_tensor *lf_silu_mul(lf_graph *g, lf_tensor *gate_up); /* [..,2I] -> [..,I]: silu(first half) * second half */
+
+/* What a pass over the targets found; filled by lf_lm_loss when it runs. */
+typedef struct lf_lm_counts {
+    double nll; /* sum of -log p[label] */
+    int64_t targets, correct;
+} lf_lm_counts;
+/* The loss of a language model: hidden [B,T,C], labels [B*T] (< 0: no target; borrowed until backward) -> [1] = sum of
+ * -log softmax(hidden W^T)[label] / normalizer, real. W [V,C]: `frozen`, or `weight` (trained). The logits are made in real
+ * precision a block of rows at a time and never stand in memory whole; only rows with a target are computed. */
+lf_tensor *lf_lm_loss(lf_graph *g, lf_tensor *hidden, const lf_frozen *frozen, lf_tensor *weight, const int32_t *labels,
+                      double normalizer, double smoothing, lf_lm_counts *counts);
+
 /* logits [rows,V], labels [rows] (borrowed until backward; < 0 is ignored) -> [1]: the sum over rows divided by
  * `normalizer` (the number of targets in the whole accumulated batch), with label smoothing as torch's. */
 lf_tensor *lf_cross_entropy(lf_graph *g, lf_tensor *logits, const int32_t *labels, double normalizer, double smoothing);

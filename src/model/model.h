@@ -27,10 +27,13 @@ typedef struct lf_model {
     const char **id2label, **base_id2label; /* in nn.arena */
 } lf_model;
 
-/* What a model sees. */
+/* What a model sees: pictures, or tokens. */
 typedef struct lf_model_input {
     int64_t B;
     const float *pixels; /* [B, channels, image_h, image_w] */
+    int64_t T;
+    const int32_t *ids, *positions; /* [B, T]; positions within a token's own document */
+    const int32_t *first;           /* [B, T] the first column of a token's own document; NULL: 0, one document a row */
 } lf_model_input;
 
 struct lf_family {
