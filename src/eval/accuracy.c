@@ -34,7 +34,7 @@ typedef struct pass {
 /* Fills p->features and p->logits. */
 static lf_status forward(pass *p, const lf_batch *b, lf_err *err) {
     const lf_kernels *k = lf_graph_kernels(p->g);
-    const lf_model_input in = {b->B, b->pixels};
+    const lf_model_input in = {.B = b->B, .pixels = b->pixels};
     lf_graph_begin(p->g, false, false, 0);
     lf_tensor *features = lf_model_features(p->m, p->g, &in);
     lf_tensor *logits = lf_model_logits(p->m, p->g, p->head, features);

@@ -5,9 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "graph/graph.h"
-
-lf_status lf_graph_walk_back(lf_graph *g, lf_tensor *t, lf_err *err);
+#include "graph/graph_internal.h"
 
 typedef struct check {
     const lf_op_case *c;

@@ -1,20 +1,10 @@
-#include "graph/graph.h"
+#include "graph/graph_internal.h"
 
 #include <assert.h>
 #include <stdarg.h>
 #include <string.h>
 
 #include "base/mem.h"
-
-struct lf_graph {
-    const lf_kernels *k;
-    uint64_t seed;
-    lf_pool *pool;
-    lf_node *last;  /* the tape, newest first */
-    uint64_t step, n_nodes;
-    bool training, with_grad;
-    lf_err failure; /* sticky until the next begin */
-};
 
 lf_graph *lf_graph_new(const lf_kernels *k, uint64_t seed) {
     lf_graph *g = lf_calloc(1, sizeof *g);
@@ -157,7 +147,7 @@ lf_tensor *lf_graph_apply(lf_graph *g, const lf_op *op, int n_in, lf_tensor *con
     return out;
 }
 
-static void give_value(lf_graph *g, lf_tensor *t) {
+void lf_graph_give_value(lf_graph *g, lf_tensor *t) {
     lf_pool_give(g->pool, t->data);
     t->data = NULL;
 }
@@ -166,7 +156,7 @@ void lf_done(lf_graph *g, lf_tensor *t) {
     if (!t || t->is_leaf || t->done) return;
     t->done = true;
     const bool can_be_made_again = t->producer && t->producer->op->cheap;
-    if (!t->needed || can_be_made_again) give_value(g, t);
+    if (!t->needed || can_be_made_again) lf_graph_give_value(g, t);
 }
 
 static void make_again(lf_graph *g, lf_tensor *t) {
@@ -186,6 +176,16 @@ void *lf_grad_out(lf_graph *g, lf_node *node, int i, bool *add) {
     return t->grad;
 }
 
+void *lf_grad_in_place(lf_graph *g, lf_node *node, int i, bool *add) {
+    lf_tensor *t = node->in[i];
+    if (!lf_wants_grad(node, i) || t->grad) return lf_grad_out(g, node, i, add);
+    assert(t->numel == node->out->numel && t->dtype == node->out->dtype);
+    *add = false;
+    t->grad = node->out->grad;
+    node->out->grad = NULL;
+    return t->grad;
+}
+
 static void node_backward(lf_graph *g, lf_node *node) {
     lf_tensor *out = node->out;
     if (out->grad) { /* else: the value was not used for the loss */
@@ -196,12 +196,10 @@ static void node_backward(lf_graph *g, lf_node *node) {
     }
     lf_pool_give(g->pool, out->grad);
     out->grad = NULL;
-    give_value(g, out); /* all who read it come later on the tape, and are through */
+    lf_graph_give_value(g, out); /* all who read it come later on the tape, and are through */
     give_saved(g, node);
 }
 
-/* Walks the tape from its end; `t` has its gradient. Shared with gradcheck. */
-lf_status lf_graph_walk_back(lf_graph *g, lf_tensor *t, lf_err *err);
 lf_status lf_graph_walk_back(lf_graph *g, lf_tensor *t, lf_err *err) {
     assert(t->grad && g->with_grad);
     (void)t;

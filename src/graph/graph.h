@@ -114,6 +114,10 @@ void *lf_graph_take_bytes(lf_graph *g, int64_t bytes);
 void *lf_save(lf_graph *g, lf_node *node, int slot, lf_dtype dtype, int64_t numbers);
 /* Where to put the gradient of input i: NULL if it wants none. *add: there is something already. */
 void *lf_grad_out(lf_graph *g, lf_node *node, int i, bool *add);
+/* The same for ops whose gradient may be written over the one it is made from, number by number: hands node->out->grad over
+ * where input i has none yet and is of its size. Read the output's gradient from node->out->grad or, when that is NULL, from
+ * what is returned. */
+void *lf_grad_in_place(lf_graph *g, lf_node *node, int i, bool *add);
 static inline bool lf_wants_grad(const lf_node *node, int i) { return i < node->n_in && node->in[i] && node->in[i]->requires_grad; }
 bool lf_node_keeps(const lf_graph *g, const lf_node *node); /* a backward pass will visit this node */
 

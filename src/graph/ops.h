@@ -53,6 +53,11 @@ lf_tensor *lf_select_token(lf_graph *g, lf_tensor *x, int64_t t); /* [B,T,C] -> 
 /* In the backend's full precision, for classifiers and losses: x itself where it is already; takes x over, as lf_dropout. */
 lf_tensor *lf_to_real(lf_graph *g, lf_tensor *x);
 
+/* block(context, g, x), of whose values nothing is kept for backward but x: they are made again then. The block may call lf_done
+ * on the x it is given; the caller says lf_done for its own. `context` is borrowed until backward. */
+typedef lf_tensor *(*lf_block_fn)(const void *context, lf_graph *g, lf_tensor *x);
+lf_tensor *lf_checkpoint(lf_graph *g, lf_block_fn block, const void *context, lf_tensor *x);
+
 /* ---- language models ---- */
 
 /* Token ids [B,T] (borrowed until backward) to [B,T,C]: rows of `table` [V,C] (real when trained, of activations when frozen),

@@ -19,6 +19,7 @@ typedef struct lf_model {
     char hash[33];           /* of the base weights; "" for a new model */
     lf_nn nn;
     void *impl;              /* the family's own, in nn.arena */
+    bool gradient_checkpointing; /* a layer's activations are made again in backward; set by the owner */
     int64_t hidden_size;
     int64_t channels, image_h, image_w; /* of pictures */
     lf_module *head;         /* the head in use: the file's own, or a new one */

@@ -12,6 +12,7 @@
 typedef struct block {
     lf_module *norm_before, *norm_after, *q, *k, *v, *o, *fc1, *fc2;
     lf_group *attention; /* q, k, v; k, v in the last layer */
+    const lf_model *model;
 } block;
 
 typedef struct vit {
@@ -142,7 +143,9 @@ static names in_layer(int64_t layer, const char *name, const char *alias) {
     return n;
 }
 
-static bool declare_block(lf_nn *nn, const vit *v, block *b, int64_t layer) {
+static bool declare_block(lf_model *m, const vit *v, block *b, int64_t number) {
+    lf_nn *nn = &m->nn;
+    b->model = m;
     const int64_t C = v->hidden_size, I = v->intermediate_size;
     const struct { lf_module **to; int64_t out, in; bool bias; const char *name, *alias; } parts[] = {
         {&b->norm_before, 0, C, true, "layernorm_before", "layernorm_before"},
@@ -155,7 +158,7 @@ static bool declare_block(lf_nn *nn, const vit *v, block *b, int64_t layer) {
         {&b->fc2, C, I, true, "mlp.fc2", "output.dense"},
     };
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
-        const names n = in_layer(layer, parts[i].name, parts[i].alias);
+        const names n = in_layer(number, parts[i].name, parts[i].alias);
         *parts[i].to = parts[i].out ? linear(nn, LF_MODULE_LINEAR, parts[i].out, parts[i].in, parts[i].bias, n.name, n.alias)
                                     : norm(nn, parts[i].in, n.name, n.alias);
         if (!*parts[i].to) return false;
@@ -187,7 +190,7 @@ static lf_status vit_declare(lf_model *m, lf_err *err) {
         v->patches->bias = lf_nn_param(nn, projection, projection, "bias", 1, (int64_t[]){C}, false);
         ok = v->patches->weight && v->patches->bias;
     }
-    for (int64_t i = 0; ok && i < v->n_layers; i++) ok = declare_block(nn, v, &v->blocks[i], i) && group_attention(nn, &v->blocks[i], i + 1 == v->n_layers);
+    for (int64_t i = 0; ok && i < v->n_layers; i++) ok = declare_block(m, v, &v->blocks[i], i) && group_attention(nn, &v->blocks[i], i + 1 == v->n_layers);
     ok = ok && (v->norm = norm(nn, C, "vit.layernorm", "vit.layernorm")) &&
          (m->head = linear(nn, LF_MODULE_LINEAR, m->num_labels, C, true, "classifier", "classifier"));
     if (!ok) return lf_fail(err, LF_ENOMEM, "%s: out of memory for the table of modules", m->path);
@@ -268,6 +271,13 @@ static lf_tensor *mlp(const lf_model *m, const vit *v, const block *b, lf_graph 
     return lf_dropout(g, down, v->hidden_dropout);
 }
 
+static lf_tensor *layer(const void *block_, lf_graph *g, lf_tensor *x) {
+    const block *b = block_;
+    const vit *v = b->model->impl;
+    x = residual(g, x, self_attention(b->model, v, b, g, x));
+    return residual(g, x, mlp(b->model, v, b, g, x));
+}
+
 static lf_tensor *vit_features(lf_model *m, lf_graph *g, const lf_model_input *in) {
     const vit *v = m->impl;
     lf_tensor *pixels = lf_patchify(g, in->pixels, in->B, m->channels, m->image_h, m->image_w, v->patch);
@@ -277,8 +287,9 @@ static lf_tensor *vit_features(lf_model *m, lf_graph *g, const lf_model_input *i
     lf_done(g, patches);
     x = lf_dropout(g, x, v->hidden_dropout);
     for (int64_t i = 0; i + 1 < v->n_layers; i++) {
-        x = residual(g, x, self_attention(m, v, &v->blocks[i], g, x));
-        x = residual(g, x, mlp(m, v, &v->blocks[i], g, x));
+        lf_tensor *y = m->gradient_checkpointing ? lf_checkpoint(g, layer, &v->blocks[i], x) : layer(&v->blocks[i], g, x);
+        if (m->gradient_checkpointing) lf_done(g, x);
+        x = y;
     }
     const block *last = &v->blocks[v->n_layers - 1];
     lf_tensor *cls = lf_select_token(g, x, 0), *attended = class_attention(m, v, last, g, x);

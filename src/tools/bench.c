@@ -76,6 +76,7 @@ static lf_status set_up(bench *b, lf_err *err) {
         (rc = lf_model_open(&b->m, lf_cfg_str(b->cfg, "model"), b->k, LF_LOAD_FROZEN, err)) || (rc = make_head(b, err)) ||
         (rc = attach_adapter(b, err)) || (rc = make_batch(b, err)))
         return rc;
+    b->m->gradient_checkpointing = lf_cfg_bool(b->cfg, "gradient_checkpointing");
     b->g = lf_graph_new(b->k, (uint64_t)lf_cfg_i64(b->cfg, "seed"));
     return b->g ? LF_OK : lf_fail(err, LF_ENOMEM, "out of memory");
 }
@@ -100,7 +101,7 @@ static void adamw(const bench *b, int64_t step) {
 
 static lf_status one_step(const bench *b, int64_t step, lf_err *err) {
     lf_graph *g = b->g;
-    const lf_model_input in = {b->batch, b->pixels};
+    const lf_model_input in = {.B = b->batch, .pixels = b->pixels};
     lf_graph_begin(g, !b->inference, !b->inference, (uint64_t)step);
     if (!b->inference) clear_gradients(b);
     lf_tensor *features = lf_model_features(b->m, g, &in);

@@ -51,7 +51,7 @@ static lf_status name_the_culprit(const lf_run *run, double value, lf_err *err) 
 static lf_status micro_batch(loop *l, const lf_batch *b, int64_t micro, lf_window *w, lf_err *err) {
     lf_run *run = l->run;
     lf_graph *g = run->g;
-    const lf_model_input in = {b->B, b->pixels};
+    const lf_model_input in = {.B = b->B, .pixels = b->pixels};
     lf_graph_begin(g, true, true, (uint64_t)(run->at.step * run->accumulation + micro));
     lf_tensor *features = lf_model_features(run->model, g, &in);
     lf_tensor *logits = lf_model_logits(run->model, g, run->model->head, features);

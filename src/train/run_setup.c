@@ -223,6 +223,7 @@ lf_status lf_run_open(lf_run *run, const lf_config *cfg, lf_err *err) {
         (rc = check_modules_to_save(run, err)) || (rc = lf_processor_for(&run->processor, run->model, err)) || (rc = open_data(run, err)) ||
         (rc = check_eval_data(run, err)) || (rc = plan_steps(run, err)))
         return rc;
+    run->model->gradient_checkpointing = lf_cfg_bool(cfg, "gradient_checkpointing");
     say_data(run);
     if (!(run->g = lf_graph_new(run->k, (uint64_t)lf_cfg_i64(cfg, "seed")))) return lf_fail(err, LF_ENOMEM, "out of memory");
     run->eval_opts = (lf_eval_opts){.batch_size = lf_cfg_i64(cfg, "per_device_eval_batch_size"), .workers = lf_cfg_i64(cfg, "dataloader_num_workers"),

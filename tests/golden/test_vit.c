@@ -81,7 +81,7 @@ static void check_close(const char *what, const float *a, const float *b, int64_
 }
 
 static lf_tensor *logits_of(fixture *f, int64_t batch, bool grad) {
-    const lf_model_input in = {f->B, batch_pixels(f, batch)};
+    const lf_model_input in = {.B = f->B, .pixels = batch_pixels(f, batch)};
     lf_graph_begin(f->g, grad, grad, 0);
     return lf_model_logits(f->model, f->g, f->model->head, lf_model_features(f->model, f->g, &in));
 }

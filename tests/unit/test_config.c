@@ -180,7 +180,6 @@ static void test_text_lists_and_choices(void **state) {
     refuse("train", "precision", "fp8", "expected one of fp32, bf16, auto, found 'fp8'");
     refuse("train", "use_dora", "true", "DoRA is not supported");
     refuse("train", "bias", "all", "not supported");
-    refuse("bench", "gradient_checkpointing", "true", "not in this version");
     refuse("train", "modules_to_save", "[1]", "expected a list of strings, found '[1]'");
     refuse("train", "modules_to_save", "[\"a\"", "line 1");
     refuse("train", "output_dir", "", "empty");

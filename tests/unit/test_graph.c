@@ -64,7 +64,7 @@ static void test_warm_step_calls_no_heap(void **state) {
         }
         lf_optimizer_clear_gradients(&o);
         lf_graph_begin(g, true, true, step);
-        lf_tensor *x = lf_model_features(m, g, &(lf_model_input){B, pixels});
+        lf_tensor *x = lf_model_features(m, g, &(lf_model_input){.B = B, .pixels = pixels});
         lf_tensor *loss = lf_cross_entropy(g, lf_model_logits(m, g, m->head, x), labels, 1, 0);
         OK(lf_graph_backward(g, loss, 1, &err));
         lf_optimizer_step(&o, 1, 1.0 / (double)B);

@@ -20,8 +20,8 @@ static void dropout_forward(lf_graph *g, lf_node *n) {
 static void dropout_backward(lf_graph *g, lf_node *n) {
     const attributes *a = (const void *)n->attributes;
     bool add;
-    void *dx = lf_grad_out(g, n, 0, &add);
-    if (dx) lf_kernels_for(g, n->in[0])->dropout(dx, add, n->out->grad, n->out->numel, a->p, n->key);
+    void *dx = lf_grad_in_place(g, n, 0, &add);
+    if (dx) lf_kernels_for(g, n->in[0])->dropout(dx, add, n->out->grad ? n->out->grad : dx, n->out->numel, a->p, n->key);
 }
 
 static lf_tensor *build(lf_graph *g, lf_tensor **in) { return lf_dropout(g, in[0], 0.3); }

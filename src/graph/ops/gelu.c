@@ -16,8 +16,8 @@ static void gelu_forward(lf_graph *g, lf_node *n) {
 
 static void gelu_backward(lf_graph *g, lf_node *n) {
     bool add;
-    void *dx = lf_grad_out(g, n, 0, &add);
-    if (dx) lf_kernels_for(g, n->in[0])->gelu_backward(dx, add, n->out->grad, n->in[0]->data, n->out->numel, n->attributes[0] != 0);
+    void *dx = lf_grad_in_place(g, n, 0, &add);
+    if (dx) lf_kernels_for(g, n->in[0])->gelu_backward(dx, add, n->out->grad ? n->out->grad : dx, n->in[0]->data, n->out->numel, n->attributes[0] != 0);
 }
 
 static lf_tensor *build_erf(lf_graph *g, lf_tensor **in) { return lf_gelu(g, in[0], false); }
