@@ -55,21 +55,34 @@ static bool frozen_backward(const lf_frozen *w, void *dx, const void *dy, int64_
     return gemm(false, false, rows, w->in, w->out, dy, w->out, w->data, w->in, add, dx, w->in);
 }
 
-/* to [rows, columns] = scale (X - X0); rows of `to` are `stride` apart. X0 may be NULL. */
-static void scaled_difference(act *to, int64_t stride, const float *X, const float *X0, int64_t rows, int64_t columns, float scale) {
+/* scale (X - X0) [rows,columns] as activations, rows ld apart, and as floats, transposed or not. X0, as_act and as_float may be
+ * NULL. */
+static void scaled_difference(act *as_act, int64_t ld, float *as_float, bool transposed, const float *X, const float *X0,
+                              int64_t rows, int64_t columns, float scale) {
     for (int64_t i = 0; i < rows; i++)
-        for (int64_t c = 0; c < columns; c++)
-            to[i * stride + c] = ST(scale * (X[i * columns + c] - (X0 ? X0[i * columns + c] : 0)));
+        for (int64_t c = 0; c < columns; c++) {
+            const float value = scale * (X[i * columns + c] - (X0 ? X0[i * columns + c] : 0));
+            if (as_act) as_act[i * ld + c] = ST(value);
+            if (as_float) as_float[transposed ? c * rows + i : i * columns + c] = value;
+        }
 }
 
-static void lora_factors(void *Ahat_, void *Bhat_, const void *A, const void *B, const void *A0, const void *B0, int64_t r,
-                         int64_t in, int64_t out, double scale_a, double scale_b) {
-    act *Ahat = Ahat_, *Bhat = Bhat_;
-    const int64_t R = A0 ? 2 * r : r;
-    scaled_difference(Ahat, in, A, NULL, r, in, (float)scale_a);
-    if (A0) scaled_difference(Ahat + r * in, in, A, A0, r, in, (float)scale_a);
-    scaled_difference(Bhat, R, B, B0, out, r, (float)scale_b);
-    if (B0) scaled_difference(Bhat + r, R, B0, NULL, out, r, (float)scale_b);
+static void lora_factors(void *A_act_, void *A_real_, void *B_act_, int64_t ldb, void *B_real_, const void *A, const void *B,
+                         const void *A0, const void *B0, int64_t r, int64_t in, int64_t out, double scale_a, double scale_b) {
+    act *A_act = A_act_, *B_act = B_act_;
+    float *A_real = A_real_, *B_real = B_real_;
+    const float a = (float)scale_a, b = (float)scale_b;
+    scaled_difference(A_act, in, A_real, false, A, NULL, r, in, a);
+    if (A0) scaled_difference(A_act ? A_act + r * in : NULL, in, A_real ? A_real + r * in : NULL, false, A, A0, r, in, a);
+    scaled_difference(B_act, ldb, B_real, true, B, B0, out, r, b);
+    if (B0) scaled_difference(B_act ? B_act + r : NULL, ldb, B_real ? B_real + r * out : NULL, true, B0, NULL, out, r, b);
+}
+
+static void add_transposed(void *y_, const void *x_, int64_t ldx, int64_t rows, int64_t C) {
+    float *y = y_;
+    const float *x = x_;
+    for (int64_t c = 0; c < C; c++)
+        for (int64_t row = 0; row < rows; row++) y[row * C + c] += x[c * ldx + row];
 }
 
 /* One thread's product of floats, within parallel regions: alpha op(A) op(B), or added to C. */

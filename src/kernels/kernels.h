@@ -74,10 +74,18 @@ struct lf_kernels {
     bool (*frozen_forward)(const lf_frozen *w, void *y, const void *x, int64_t rows, const void *bias);
     bool (*frozen_backward)(const lf_frozen *w, void *dx, const void *dy, int64_t rows, bool add); /* dx = dy W */
 
-    /* What an adapter's term multiplies with, from A, A0 [r,in] and B, B0 [out,r], all real: Ahat [R,in] = scale_a [A; A-A0]
-     * and Bhat [out,R] = scale_b [B-B0, B0] with R = 2r; without A0 and B0 (both NULL) the scaled A and B, R = r. */
-    void (*lora_factors)(void *Ahat, void *Bhat, const void *A, const void *B, const void *A0, const void *B0, int64_t r,
-                         int64_t in, int64_t out, double scale_a, double scale_b);
+    /* An adapter's products. From A, A0 [r,in] and B, B0 [out,r], all real, its factors, with R = 2r: Ahat [R,in] =
+     * scale_a [A; A-A0] and Bhat [out,R] = scale_b [B-B0, B0]; without A0 and B0 (both NULL) the scaled A and B, R = r. As activations
+     * A_act [R,in] and B_act [out,R], rows ldb apart; and as real numbers A_real [R,in] and B_real [R,out], Bhat transposed. Any
+     * of the four may be NULL. */
+    void (*lora_factors)(void *A_act, void *A_real, void *B_act, int64_t ldb, void *B_real, const void *A, const void *B,
+                         const void *A0, const void *B0, int64_t r, int64_t in, int64_t out, double scale_a, double scale_b);
+    /* y [rows,C] += u [rows,R] F [R,C]; F real, small R */
+    void (*low_rank_add)(void *y, int64_t ldy, const void *u, int64_t ldu, const void *F, int64_t ldf, int64_t rows, int64_t C, int64_t R);
+    /* S [R,C] = or += u^T z, u [rows,R], z [rows,C]; S real, small R */
+    void (*low_rank_sum)(void *S, int64_t lds, bool add, const void *u, int64_t ldu, const void *z, int64_t ldz, int64_t rows,
+                         int64_t R, int64_t C);
+    void (*add_transposed)(void *y, const void *x, int64_t ldx, int64_t rows, int64_t C); /* y [rows,C] += x^T, x [C,rows]; real */
 
     void (*fill)(void *y, double value, int64_t n);
     void (*from_f32)(void *y, const float *x, int64_t n);                      /* y real */

@@ -4,4 +4,5 @@
 #define FAST_WIDE   lf_kernels_avx512
 #define FAST_BF16   0
 #define FAST_ONEDNN 1
+#define FAST_VECTOR 64
 #include "kernels/kernels_fast.inc.c"

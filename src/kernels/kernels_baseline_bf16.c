@@ -8,4 +8,5 @@
 #define FAST_WIDE   lf_kernels_baseline
 #define FAST_BF16   1
 #define FAST_ONEDNN 0
+#define FAST_VECTOR 16
 #include "kernels/kernels_fast.inc.c"

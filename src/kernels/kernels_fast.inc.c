@@ -4,6 +4,7 @@
  *   FAST_TABLE    the lf_kernels to define
  *   FAST_WIDE     the same set's table for floats
  *   FAST_BF16     1: activations in bf16
+ *   FAST_VECTOR   bytes of its vectors
  *   FAST_ONEDNN   1: products in float by oneDNN where it has kernels for AVX-512, else by BLAS
  * Everything is static: one set's code can never be linked into another's. */
 #include <assert.h>
@@ -59,6 +60,8 @@ static void store_product(act *y, bool add, const act *a, const float *restrict 
 
 #include "kernels/fast_product.inc.c"
 
+#include "kernels/fast_lowrank.inc.c"
+
 #include "kernels/fast_elementwise.inc.c"
 
 #include "kernels/fast_dropout.inc.c"
@@ -88,6 +91,9 @@ const lf_kernels FAST_TABLE = {
     .frozen_forward = frozen_forward,
     .frozen_backward = frozen_backward,
     .lora_factors = lora_factors,
+    .low_rank_add = low_rank_add,
+    .low_rank_sum = low_rank_sum,
+    .add_transposed = add_transposed,
     .fill = fill,
     .from_f32 = from_f32,
     .to_f32 = copy_f32,

@@ -68,20 +68,43 @@ static bool frozen_backward(const lf_frozen *w, void *dx, const void *dy, int64_
     return gemm(false, false, rows, w->in, w->out, dy, w->out, w->data, w->in, add, dx, w->in);
 }
 
-static void lora_factors(void *Ahat_, void *Bhat_, const void *A_, const void *B_, const void *A0_, const void *B0_, int64_t r,
-                         int64_t in, int64_t out, double scale_a, double scale_b) {
-    act *Ahat = Ahat_, *Bhat = Bhat_;
+static void put_factor(void *as_act, void *as_real, int64_t i_act, int64_t i_real, double value) {
+    if (as_act) ((act *)as_act)[i_act] = ST(value);
+    if (as_real) ((real *)as_real)[i_real] = (real)value;
+}
+
+static void lora_factors(void *A_act, void *A_real, void *B_act, int64_t ldb, void *B_real, const void *A_, const void *B_,
+                         const void *A0_, const void *B0_, int64_t r, int64_t in, int64_t out, double scale_a, double scale_b) {
     const real *A = A_, *B = B_, *A0 = A0_, *B0 = B0_;
-    const int64_t R = A0 ? 2 * r : r;
     for (int64_t i = 0; i < r * in; i++) {
-        Ahat[i] = ST(scale_a * A[i]);
-        if (A0) Ahat[r * in + i] = ST(scale_a * (A[i] - A0[i]));
+        put_factor(A_act, A_real, i, i, scale_a * A[i]);
+        if (A0) put_factor(A_act, A_real, r * in + i, r * in + i, scale_a * (A[i] - A0[i]));
     }
     for (int64_t o = 0; o < out; o++)
         for (int64_t i = 0; i < r; i++) {
-            Bhat[o * R + i] = ST(scale_b * (B[o * r + i] - (B0 ? B0[o * r + i] : 0)));
-            if (B0) Bhat[o * R + r + i] = ST(scale_b * B0[o * r + i]);
+            put_factor(B_act, B_real, o * ldb + i, i * out + o, scale_b * (B[o * r + i] - (B0 ? B0[o * r + i] : 0)));
+            if (B0) put_factor(B_act, B_real, o * ldb + r + i, (r + i) * out + o, scale_b * B0[o * r + i]);
         }
+}
+
+static void low_rank_add(void *y, int64_t ldy, const void *u, int64_t ldu, const void *F, int64_t ldf, int64_t rows, int64_t C,
+                         int64_t R) {
+    for (int64_t i = 0; i < rows; i++)
+        for (int64_t c = 0; c < C; c++) {
+            double sum = 0;
+            for (int64_t r = 0; r < R; r++) sum += LD(((const act *)u)[i * ldu + r]) * ((const real *)F)[r * ldf + c];
+            store((act *)y + i * ldy + c, true, sum);
+        }
+}
+
+static void low_rank_sum(void *S, int64_t lds, bool add, const void *u, int64_t ldu, const void *z, int64_t ldz, int64_t rows,
+                         int64_t R, int64_t C) {
+    gemm_real(true, false, R, C, rows, u, ldu, z, ldz, add, S, lds);
+}
+
+static void add_transposed(void *y, const void *x, int64_t ldx, int64_t rows, int64_t C) {
+    for (int64_t row = 0; row < rows; row++)
+        for (int64_t c = 0; c < C; c++) store_real((real *)y + row * C + c, true, (double)((const real *)x)[c * ldx + row]);
 }
 
 /* ---- elementwise and sums --------------------------------------------------------------------------------------- */
@@ -462,6 +485,9 @@ const lf_kernels REF_TABLE = {
     .frozen_forward = frozen_forward,
     .frozen_backward = frozen_backward,
     .lora_factors = lora_factors,
+    .low_rank_add = low_rank_add,
+    .low_rank_sum = low_rank_sum,
+    .add_transposed = add_transposed,
     .fill = fill,
     .from_f32 = from_f32,
     .to_f32 = to_f32,

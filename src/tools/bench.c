@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "kernels/profile.h"
 #include "tools/common.h"
 
 enum { NEW_LABELS = 100 }; /* of the head that a model without one gets */
@@ -72,8 +73,9 @@ static lf_status set_up(bench *b, lf_err *err) {
     lf_status rc;
     if (lf_cfg_i64(b->cfg, "seq") > 0)
         return lf_cfg_fail(b->cfg, "seq", err, "is for language models; pictures have no length, leave it out");
-    if ((rc = lf_kernels_select(&b->k, lf_cfg_str(b->cfg, "precision"), err)) ||
-        (rc = lf_model_open(&b->m, lf_cfg_str(b->cfg, "model"), b->k, LF_LOAD_FROZEN, err)) || (rc = make_head(b, err)) ||
+    if ((rc = lf_kernels_select(&b->k, lf_cfg_str(b->cfg, "precision"), err))) return rc;
+    if (lf_cfg_bool(b->cfg, "profile")) b->k = lf_profile_table(b->k);
+    if ((rc = lf_model_open(&b->m, lf_cfg_str(b->cfg, "model"), b->k, LF_LOAD_FROZEN, err)) || (rc = make_head(b, err)) ||
         (rc = attach_adapter(b, err)) || (rc = make_batch(b, err)))
         return rc;
     b->m->gradient_checkpointing = lf_cfg_bool(b->cfg, "gradient_checkpointing");
@@ -127,6 +129,7 @@ static lf_status time_steps(bench *b, lf_err *err) {
     lf_status rc = LF_OK;
     for (int64_t i = 0; i < total && !rc; i++) {
         const double began = lf_now();
+        if (i == b->warmup) lf_profile_reset();
         rc = one_step(b, i, err);
         if (i >= b->warmup) b->seconds[i - b->warmup] = lf_now() - began;
         lf_progress_update(&bar, i + 1, "");
@@ -141,6 +144,21 @@ static lf_status time_steps(bench *b, lf_err *err) {
 /* ---- results ---- */
 
 static double median(const double *sorted, int64_t n) { return (sorted[(n - 1) / 2] + sorted[n / 2]) / 2; }
+
+/* Seconds of a step in each kind of kernel; what is left is the loop between them. With json into `o`, else as lines. */
+static bool print_profile(const bench *b, FILE *out, cJSON *o) {
+    cJSON *profile = o ? cJSON_AddObjectToObject(o, "profile_seconds") : NULL;
+    double all = 0, counted = 0;
+    for (int64_t i = 0; i < b->steps; i++) all += b->seconds[i] / (double)b->steps;
+    for (int i = 0; i <= LF_PROFILE_KINDS; i++) {
+        const double s = i < LF_PROFILE_KINDS ? lf_profile_seconds((lf_profile_kind)i) / (double)b->steps : all - counted;
+        const char *name = i < LF_PROFILE_KINDS ? lf_profile_names[i] : "between kernels";
+        counted += s;
+        if (o && !(profile && cJSON_AddNumberToObject(profile, name, s))) return false;
+        if (!o) fprintf(out, "  %-20s %12.4f %5.1f %%\n", name, s, 100 * s / all);
+    }
+    return true;
+}
 
 static lf_status print_results(const bench *b, FILE *out, lf_err *err) {
     const double step = median(b->seconds, b->steps), init = lf_adapter_init_seconds(b->adapter);
@@ -179,6 +197,7 @@ static lf_status print_results(const bench *b, FILE *out, lf_err *err) {
     }
     const cJSON *start = lf_cfg_json(b->cfg, "init_lora_weights");
     if (json && ok) ok = lf_put(o, "init_lora_weights", cJSON_Duplicate(start, true));
+    if (ok && lf_cfg_bool(b->cfg, "profile")) ok = print_profile(b, out, o);
     if (!json) return LF_OK;
     if (ok) return lf_print_json(out, o, err);
     cJSON_Delete(o);

@@ -94,16 +94,37 @@ static void frozen_run(context *c) { /* bit 0: add; bit 1: bias */
     for (int64_t i = 0; i < w.out * w.in; i++) put_number(c->b[4], c->k->dtype, i, (double)W[i]);
 }
 
-static void factor_sizes(const int64_t *s, int64_t *n) { /* r, in, out: Ahat, Bhat, A, B, A0, B0 */
-    n[0] = 2 * s[0] * s[1];
-    n[1] = 2 * s[0] * s[2];
-    n[2] = n[4] = s[0] * s[1];
-    n[3] = n[5] = s[0] * s[2];
+static void factor_sizes(const int64_t *s, int64_t *n) { /* r, in, out: the four factors, A, B, A0, B0 */
+    n[0] = n[1] = 2 * s[0] * s[1];
+    n[2] = (2 * s[0] + 3) * s[2];
+    n[3] = 2 * s[0] * s[2];
+    n[4] = n[6] = s[0] * s[1];
+    n[5] = n[7] = s[0] * s[2];
 }
-static void factors_run(context *c) {
-    const bool delta = c->variant & 1;
-    c->k->lora_factors(c->b[0], c->b[1], c->b[2], c->b[3], delta ? c->b[4] : NULL, delta ? c->b[5] : NULL, c->s[0], c->s[1], c->s[2], 1.5, 0.75);
+static void factors_run(context *c) { /* bit 0: delta form; bits 1, 2: without those as activations, as real numbers */
+    const bool delta = c->variant & 1, no_act = c->variant & 2, no_real = c->variant & 4;
+    void **b = c->b;
+    c->k->lora_factors(no_act ? NULL : b[0], no_real ? NULL : b[1], no_act ? NULL : b[2], 2 * c->s[0] + 3, no_real ? NULL : b[3], b[4], b[5],
+                       delta ? b[6] : NULL, delta ? b[7] : NULL, c->s[0], c->s[1], c->s[2], 1.5, 0.75);
 }
+
+static void low_rank_sizes(const int64_t *s, int64_t *n) { /* rows, C, R: y or z, u, F, S */
+    n[0] = s[0] * (s[1] + 3);
+    n[1] = s[0] * (s[2] + 2);
+    n[2] = n[3] = s[2] * (s[1] + 1);
+}
+static void low_rank_add_run(context *c) {
+    c->k->low_rank_add(c->b[0], c->s[1] + 3, c->b[1], c->s[2] + 2, c->b[2], c->s[1] + 1, c->s[0], c->s[1], c->s[2]);
+}
+static void low_rank_sum_run(context *c) {
+    c->k->low_rank_sum(c->b[3], c->s[1] + 1, c->variant, c->b[1], c->s[2] + 2, c->b[0], c->s[1] + 3, c->s[0], c->s[2], c->s[1]);
+}
+
+static void transposed_sizes(const int64_t *s, int64_t *n) { /* rows, C */
+    n[0] = s[0] * s[1];
+    n[1] = (s[0] + 5) * s[1];
+}
+static void add_transposed_run(context *c) { c->k->add_transposed(c->b[0], c->b[1], c->s[0] + 5, c->s[0], c->s[1]); }
 
 static void three_vectors(const int64_t *s, int64_t *n) { n[0] = n[1] = n[2] = s[0]; }
 
@@ -236,7 +257,10 @@ static const kernel_case cases[] = {
     {"frozen", frozen_sizes, frozen_run, {{1, 1, 1}, {5, 7, 3}, {300, 33, 130}}, 4, 0x30, 0, 0, 1, 1e-5},
     {"fill", three_vectors, fill_run, VECTORS, 1, 0, 0, 0, -1, 0},
     {"add", three_vectors, add_run, VECTORS, 3, 0, 0, 0, -1, 1e-6},
-    {"lora_factors", factor_sizes, factors_run, {{1, 1, 1}, {3, 5, 7}, {16, 130, 33}}, 2, 0x3c, 0, 2, 0, 1e-6},
+    {"lora_factors", factor_sizes, factors_run, {{1, 1, 1}, {3, 5, 7}, {16, 130, 33}}, 8, 0xfa, 0, 4, -1, 1e-6},
+    {"low_rank_add", low_rank_sizes, low_rank_add_run, {{1, 1, 1}, {5, 7, 3}, {33, 70, 16}, {130, 200, 24}, {7, 65, 300}}, 1, 0xc, 0, 1, 0, 1e-5},
+    {"low_rank_sum", low_rank_sizes, low_rank_sum_run, {{1, 1, 1}, {5, 7, 3}, {33, 70, 16}, {130, 200, 24}, {300, 65, 9}}, 2, 0xc, 0, 1, 3, 1e-5},
+    {"add_transposed", transposed_sizes, add_transposed_run, {{1, 1}, {5, 33}, {300, 16}}, 1, 0x3, 0, 1, 0, 1e-6},
     {"to_act", three_vectors, to_act_run, VECTORS, 2, 0x2, 0, 1, 0, 1e-6},
     {"to_real", three_vectors, to_real_run, VECTORS, 2, 0x2, 0, 0, 1, 1e-6},
     {"axpy", three_vectors, axpy_run, VECTORS, 1, 0, 0, 0, 2, 1e-6},

@@ -5,7 +5,7 @@
  * u = scaling x Ahat^T. Backward needs v = scaling dy Bhat:
  *   dx += v Ahat,  dB = dy^T u1,  dA = (v1 + v2)^T x,
  * because u1 = scaling x A^T and v1 + v2 = scaling dy B: the gradients of the residual form W - scaling B0 A0 + scaling B A.
- * The factors of all parts stand together, Ahat [R,in], R the sum of the parts' ranks, so that u and v are [rows,R]. */
+ * The factors of all parts stand together (make_factors), R the sum of the parts' ranks, so that u and v are [rows,R]. */
 #include <string.h>
 
 #include "graph/ops.h"
@@ -45,7 +45,7 @@ static extents extents_of(const lf_node *n) {
 }
 
 static void *at(const lf_node *n, const void *activations, int64_t offset) {
-    return (char *)(uintptr_t)activations + (size_t)offset * lf_dtype_size(n->in[X]->dtype);
+    return (void *)((uintptr_t)activations + (uintptr_t)offset * lf_dtype_size(n->in[X]->dtype));
 }
 
 static lf_status linear_shape(lf_node *n, lf_err *err) {
@@ -76,7 +76,27 @@ static void check(lf_graph *g, bool ok, const extents *e) {
                       lf_graph_kernels(g)->precision, (long long)e->rows, (long long)e->out, (long long)e->in);
 }
 
-/* ---- W and bias ---- */
+/* ---- rows in blocks ---- */
+
+/* Everything that is done with a block of rows is done before the next: the adapter's thin products are limited by memory,
+ * and find x, y, dy and dx in the cache where the frozen product left them. */
+enum { BLOCK_BYTES = 8 << 20, ROW_UNIT = 64 };
+
+typedef struct rows { int64_t from, n; } rows;
+
+static int64_t block_rows(const lf_node *n, const extents *e) {
+    const int64_t row = (e->in + e->out) * (int64_t)lf_dtype_size(n->in[X]->dtype), most = BLOCK_BYTES / row < ROW_UNIT ? ROW_UNIT : BLOCK_BYTES / row;
+    const int64_t blocks = (e->rows + most - 1) / most;
+    return blocks < 2 ? e->rows : ((e->rows + blocks - 1) / blocks + ROW_UNIT - 1) / ROW_UNIT * ROW_UNIT;
+}
+
+static bool next_block(rows *b, const extents *e, int64_t size) {
+    b->from += b->n;
+    b->n = e->rows - b->from < size ? e->rows - b->from : size;
+    return b->n > 0;
+}
+
+/* ---- trained W, bias ---- */
 
 /* A trained weight as activations: itself, or rounded into pool memory (*owned, to be given back). */
 static void *weight_of(lf_graph *g, const lf_node *n, int p, void **owned) {
@@ -86,6 +106,32 @@ static void *weight_of(lf_graph *g, const lf_node *n, int p, void **owned) {
     if (k->act_dtype == k->dtype) return W->data;
     if ((*owned = lf_graph_take(g, k->act_dtype, W->numel))) k->to_act(*owned, false, W->data, W->numel);
     return *owned;
+}
+
+static void trained_forward(lf_graph *g, lf_node *n, const extents *e) {
+    const lf_kernels *k = lf_kernels_for(g, n->in[X]);
+    const attributes *a = attributes_of(n);
+    for (int p = 0; p < a->n; p++) {
+        void *owned, *W = weight_of(g, n, p, &owned), *y = at(n, n->out->data, e->y[p]);
+        const int64_t out = a->parts[p].out;
+        if (W) check(g, k->gemm(false, true, e->rows, out, e->in, n->in[X]->data, e->in, W, e->in, false, y, e->out), e);
+        if (n->in[input(BIAS, p)]) k->bias(y, e->out, n->in[input(BIAS, p)]->data, e->rows, out);
+        lf_graph_give(g, owned);
+    }
+}
+
+static void trained_backward(lf_graph *g, lf_node *n, const extents *e, void *dx, bool add) {
+    const lf_kernels *k = lf_kernels_for(g, n->in[X]);
+    const attributes *a = attributes_of(n);
+    bool ignored;
+    for (int p = 0; p < a->n; p++) {
+        const void *dy = at(n, n->out->grad, e->y[p]);
+        const int64_t out = a->parts[p].out;
+        void *owned = NULL, *W = dx ? weight_of(g, n, p, &owned) : NULL, *dW = lf_grad_out(g, n, input(WEIGHT, p), &ignored);
+        if (W) check(g, k->gemm(false, false, e->rows, e->in, out, dy, e->out, W, e->in, add || p > 0, dx, e->in), e);
+        if (dW) check(g, k->gemm_real(true, false, out, e->in, e->rows, dy, e->out, n->in[X]->data, e->in, true, dW, e->in), e);
+        lf_graph_give(g, owned);
+    }
 }
 
 /* The biases of all parts one after the other, in pool memory; zero where a part has none. NULL: there is none at all. */
@@ -104,185 +150,169 @@ static void *biases_of(lf_graph *g, const lf_node *n, const extents *e) {
     return all;
 }
 
-static void base_forward(lf_graph *g, lf_node *n, const extents *e) {
-    const lf_kernels *k = lf_kernels_for(g, n->in[X]);
-    const attributes *a = attributes_of(n);
-    void *y = n->out->data;
-    if (a->frozen) {
-        void *bias = biases_of(g, n, e);
-        check(g, k->frozen_forward(a->frozen, y, n->in[X]->data, e->rows, bias), e);
-        lf_graph_give(g, bias);
-        return;
-    }
-    for (int p = 0; p < a->n; p++) {
-        void *owned, *W = weight_of(g, n, p, &owned), *yp = at(n, y, e->y[p]);
-        if (W) check(g, k->gemm(false, true, e->rows, a->parts[p].out, e->in, n->in[X]->data, e->in, W, e->in, false, yp, e->out), e);
-        if (n->in[input(BIAS, p)]) k->bias(yp, e->out, n->in[input(BIAS, p)]->data, e->rows, a->parts[p].out);
-        lf_graph_give(g, owned);
-    }
-}
-
-static void base_backward(lf_graph *g, lf_node *n, const extents *e, void *dx, bool add) {
-    const lf_kernels *k = lf_kernels_for(g, n->in[X]);
-    const attributes *a = attributes_of(n);
-    const void *dy = n->out->grad;
-    bool ignored;
-    if (dx && a->frozen) check(g, k->frozen_backward(a->frozen, dx, dy, e->rows, add), e);
-    for (int p = 0; p < a->n; p++) {
-        const void *dyp = at(n, dy, e->y[p]);
-        const int64_t out = a->parts[p].out;
-        if (dx && !a->frozen) {
-            void *owned, *W = weight_of(g, n, p, &owned);
-            if (W) check(g, k->gemm(false, false, e->rows, e->in, out, dyp, e->out, W, e->in, add || p > 0, dx, e->in), e);
-            lf_graph_give(g, owned);
-        }
-        void *dW = lf_grad_out(g, n, input(WEIGHT, p), &ignored), *db = lf_grad_out(g, n, input(BIAS, p), &ignored);
-        if (dW) check(g, k->gemm_real(true, false, out, e->in, e->rows, dyp, e->out, n->in[X]->data, e->in, true, dW, e->in), e);
-        if (db) k->column_sums(db, dyp, e->out, e->rows, out);
-    }
-}
-
 /* ---- adapters ---- */
 
-/* Ahat [R,in] of all parts, and behind it their Bhat [out,rank], in pool memory. */
-typedef struct factors { void *A, *B[LF_LINEAR_PARTS]; } factors;
+/* What the adapters multiply with. As activations: Ahat [R,in] of all parts one below the other, and Bhat [out,R], in which a
+ * part's stands in its own rows and columns and all else is zero, so that x Ahat^T and dy Bhat are one product each, of rows without
+ * gaps, which is what the library is fast at. In real numbers, for the other way: Ahat [R,in], and each part's Bhat^T. */
+typedef struct factors { void *A_act, *B_act, *A_real, *B_real[LF_LINEAR_PARTS], *all; } factors;
 
 static factors make_factors(lf_graph *g, const lf_node *n, const extents *e, bool backward) {
     const attributes *a = attributes_of(n);
     const lf_kernels *k = lf_kernels_for(g, n->in[X]);
-    int64_t size = e->R * e->in;
-    for (int p = 0; p < a->n; p++) size += a->parts[p].out * rank_of(a->parts[p].lora);
-    factors f = {.A = lf_graph_take(g, k->act_dtype, size)};
-    if (!f.A) return f;
-    int64_t used = e->R * e->in;
+    const int64_t A_size = e->R * e->in, B_size = e->out * e->R;
+    factors f = {.A_act = lf_graph_take(g, k->act_dtype, A_size), .B_act = lf_graph_take(g, k->act_dtype, B_size),
+                 .all = lf_graph_take(g, k->dtype, A_size + B_size)};
+    if (!f.A_act || !f.B_act || !f.all) return f;
+    f.A_real = f.all;
+    char *B_real = (char *)f.all + (size_t)A_size * lf_dtype_size(k->dtype);
+    if (a->n > 1) k->fill(f.B_act, 0, B_size);
     for (int p = 0; p < a->n; p++) {
         const lf_lora *l = a->parts[p].lora;
         if (!l) continue;
-        f.B[p] = at(n, f.A, used);
-        used += a->parts[p].out * rank_of(l);
-        k->lora_factors(at(n, f.A, e->u[p] * e->in), f.B[p], l->A.data, l->B.data, l->A0, l->B0, l->r, e->in, a->parts[p].out,
-                        backward ? 1 : l->scaling, backward ? l->scaling : 1);
+        f.B_real[p] = B_real;
+        B_real += (size_t)(rank_of(l) * a->parts[p].out) * lf_dtype_size(k->dtype);
+        k->lora_factors(at(n, f.A_act, e->u[p] * e->in), (char *)f.A_real + (size_t)(e->u[p] * e->in) * lf_dtype_size(k->dtype),
+                        at(n, f.B_act, e->y[p] * e->R + e->u[p]), e->R, f.B_real[p], l->A.data, l->B.data, l->A0, l->B0, l->r, e->in,
+                        a->parts[p].out, backward ? 1 : l->scaling, backward ? l->scaling : 1);
     }
     return f;
 }
 
-/* Parts that see the same x: all, or with dropout, which is each adapter's own, one by one. */
-typedef struct span { int64_t from, R; double dropout; int part; } span;
-
-static int spans_of(span *out, const lf_graph *g, const lf_node *n, const extents *e) {
-    const attributes *a = attributes_of(n);
-    bool drops = false;
-    for (int p = 0; p < a->n; p++) drops = drops || (a->parts[p].lora && a->parts[p].lora->dropout > 0 && lf_graph_training(g));
-    if (!drops) {
-        out[0] = (span){0, e->R, 0, 0};
-        return 1;
-    }
-    int count = 0;
-    for (int p = 0; p < a->n; p++)
-        if (a->parts[p].lora) out[count++] = (span){e->u[p], rank_of(a->parts[p].lora), a->parts[p].lora->dropout, p};
-    return count;
+static void give_factors(lf_graph *g, factors f) {
+    lf_graph_give(g, f.A_act);
+    lf_graph_give(g, f.B_act);
+    lf_graph_give(g, f.all);
 }
 
-static lf_rng_key key_of(const lf_node *n, const span *s) {
+static bool drops(const lf_graph *g, const lf_node *n) {
+    const attributes *a = attributes_of(n);
+    bool any = false;
+    for (int p = 0; p < a->n; p++) any = any || (a->parts[p].lora && a->parts[p].lora->dropout > 0 && lf_graph_training(g));
+    return any;
+}
+
+/* With dropout, each part's adapter sees an x of its own: part p's, in pool memory. */
+static lf_rng_key key_of(const lf_node *n, int p) {
     lf_rng_key key = n->key;
-    key.k[0] += (uint32_t)s->part * 0x9e3779b9u;
+    key.k[0] += (uint32_t)p * 0x9e3779b9u;
     return key;
 }
 
-/* The x that a span sees: itself, or with dropout in pool memory. */
-static void *span_input(lf_graph *g, const lf_node *n, const span *s) {
-    if (!(s->dropout > 0)) return n->in[X]->data;
-    void *x = lf_graph_take(g, n->in[X]->dtype, n->in[X]->numel);
-    if (x) lf_kernels_for(g, n->in[X])->dropout(x, false, n->in[X]->data, n->in[X]->numel, s->dropout, key_of(n, s));
-    return x;
+static void *dropped_input(lf_graph *g, const lf_node *n, int p) {
+    const lf_tensor *x = n->in[X];
+    void *xa = lf_graph_take(g, x->dtype, x->numel);
+    if (xa) lf_kernels_for(g, x)->dropout(xa, false, x->data, x->numel, attributes_of(n)->parts[p].lora->dropout, key_of(n, p));
+    return xa;
 }
 
-static void lora_forward(lf_graph *g, lf_node *n, const extents *e) {
+static void dropped_forward(lf_graph *g, lf_node *n, const extents *e, factors f, void *u) {
     const lf_kernels *k = lf_kernels_for(g, n->in[X]);
     const attributes *a = attributes_of(n);
-    const factors f = make_factors(g, n, e, false);
-    void *u = lf_save(g, n, U, k->act_dtype, e->rows * e->R);
-    span spans[LF_LINEAR_PARTS];
-    const int n_spans = f.A && u ? spans_of(spans, g, n, e) : 0;
-    for (int i = 0; i < n_spans; i++) {
-        const span *s = &spans[i];
-        void *xa = span_input(g, n, s);
-        if (xa) check(g, k->gemm(false, true, e->rows, s->R, e->in, xa, e->in, at(n, f.A, s->from * e->in), e->in, false, at(n, u, s->from), e->R), e);
-        if (xa != n->in[X]->data) lf_graph_give(g, xa);
+    for (int p = 0; p < a->n; p++) {
+        if (!a->parts[p].lora) continue;
+        void *xa = dropped_input(g, n, p);
+        if (xa) check(g, k->gemm(false, true, e->rows, rank_of(a->parts[p].lora), e->in, xa, e->in, at(n, f.A_act, e->u[p] * e->in), e->in, false, at(n, u, e->u[p]), e->R), e);
+        lf_graph_give(g, xa);
     }
-    for (int p = 0; p < a->n && n_spans; p++) {
-        const int64_t R = rank_of(a->parts[p].lora);
-        if (R) check(g, k->gemm(false, true, e->rows, a->parts[p].out, R, at(n, u, e->u[p]), e->R, f.B[p], R, true, at(n, n->out->data, e->y[p]), e->out), e);
-    }
-    lf_graph_give(g, f.A);
 }
 
-/* dA of the parts from P = v^T x [R,in]; in delta form the sum of its two halves. */
-static void add_dA(lf_graph *g, lf_node *n, const extents *e, const char *P) {
+/* P = v^T x and dx += v Ahat, part by part. */
+static void dropped_backward(lf_graph *g, lf_node *n, const extents *e, factors f, const void *v, char *P, void *dx) {
+    const lf_kernels *k = lf_kernels_for(g, n->in[X]);
+    const attributes *a = attributes_of(n);
+    for (int p = 0; p < a->n; p++) {
+        const lf_lora *l = a->parts[p].lora;
+        void *xa = l ? dropped_input(g, n, p) : NULL;
+        if (!xa) continue;
+        const void *vp = at(n, v, e->u[p]);
+        check(g, k->gemm_real(true, false, rank_of(l), e->in, e->rows, vp, e->R, xa, e->in, false, P + (size_t)(e->u[p] * e->in) * lf_dtype_size(k->dtype), e->in), e);
+        if (dx) { /* xa has served; through it to dx */
+            check(g, k->gemm(false, false, e->rows, e->in, rank_of(l), vp, e->R, at(n, f.A_act, e->u[p] * e->in), e->in, false, xa, e->in), e);
+            k->dropout(dx, true, xa, n->in[X]->numel, l->dropout, key_of(n, p));
+        }
+        lf_graph_give(g, xa);
+    }
+}
+
+/* From P = v^T x [R,in] to the parts' dA (in delta form the sum of its two halves), from D = u^T dy [R,out] to their dB. */
+static void add_to_factors(lf_graph *g, lf_node *n, const extents *e, const char *P, const char *D) {
     const attributes *a = attributes_of(n);
     const lf_kernels *wide = lf_graph_kernels(g)->wide;
+    const size_t size = lf_dtype_size(wide->dtype);
     bool ignored;
     for (int p = 0; p < a->n; p++) {
-        void *dA = a->parts[p].lora ? lf_grad_out(g, n, input(LORA_A, p), &ignored) : NULL;
-        if (!dA) continue;
-        const int64_t r = a->parts[p].lora->r;
-        for (int64_t from = 0; from < rank_of(a->parts[p].lora); from += r)
-            wide->axpy(dA, 1, P + (size_t)((e->u[p] + from) * e->in) * lf_dtype_size(wide->dtype), r * e->in);
+        const lf_lora *l = a->parts[p].lora;
+        void *dA = l ? lf_grad_out(g, n, input(LORA_A, p), &ignored) : NULL, *dB = l ? lf_grad_out(g, n, input(LORA_B, p), &ignored) : NULL;
+        for (int64_t from = 0; dA && from < rank_of(l); from += l->r) wide->axpy(dA, 1, P + (size_t)((e->u[p] + from) * e->in) * size, l->r * e->in);
+        if (dB) wide->add_transposed(dB, D + (size_t)(e->u[p] * e->out + e->y[p]) * size, e->out, a->parts[p].out, l->r);
     }
 }
 
-/* v, then its three uses. dx may be NULL; there is something in it already. */
-static void lora_backward(lf_graph *g, lf_node *n, const extents *e, void *dx) {
-    const lf_kernels *k = lf_kernels_for(g, n->in[X]);
-    const attributes *a = attributes_of(n);
-    const void *dy = n->out->grad, *u = n->saved[U];
-    const factors f = make_factors(g, n, e, true);
-    void *v = lf_graph_take(g, k->act_dtype, e->rows * e->R), *P = lf_graph_take(g, k->dtype, e->R * e->in);
-    const bool ok = f.A && v && P;
-    bool ignored;
-    for (int p = 0; p < a->n && ok; p++) {
-        const lf_lora *l = a->parts[p].lora;
-        if (!l) continue;
-        const void *dyp = at(n, dy, e->y[p]);
-        const int64_t out = a->parts[p].out, R = rank_of(l);
-        check(g, k->gemm(false, false, e->rows, R, out, dyp, e->out, f.B[p], R, false, at(n, v, e->u[p]), e->R), e);
-        void *dB = lf_grad_out(g, n, input(LORA_B, p), &ignored);
-        if (dB) check(g, k->gemm_real(true, false, out, l->r, e->rows, dyp, e->out, at(n, u, e->u[p]), e->R, true, dB, l->r), e);
-    }
-    span spans[LF_LINEAR_PARTS];
-    const int n_spans = ok ? spans_of(spans, g, n, e) : 0;
-    for (int i = 0; i < n_spans; i++) {
-        const span *s = &spans[i];
-        const void *vs = at(n, v, s->from), *As = at(n, f.A, s->from * e->in);
-        void *xa = span_input(g, n, s);
-        if (xa)
-            check(g, k->gemm_real(true, false, s->R, e->in, e->rows, vs, e->R, xa, e->in, false,
-                                  (char *)P + (size_t)(s->from * e->in) * lf_dtype_size(k->dtype), e->in), e);
-        if (xa && dx && !(s->dropout > 0)) check(g, k->gemm(false, false, e->rows, e->in, s->R, vs, e->R, As, e->in, true, dx, e->in), e);
-        if (xa && dx && s->dropout > 0) { /* xa has served; through it to dx */
-            check(g, k->gemm(false, false, e->rows, e->in, s->R, vs, e->R, As, e->in, false, xa, e->in), e);
-            k->dropout(dx, true, xa, n->in[X]->numel, s->dropout, key_of(n, s));
-        }
-        if (xa != n->in[X]->data) lf_graph_give(g, xa);
-    }
-    if (ok) add_dA(g, n, e, P);
-    lf_graph_give(g, P);
-    lf_graph_give(g, v);
-    lf_graph_give(g, f.A);
-}
+/* ---- both ---- */
 
 static void linear_forward(lf_graph *g, lf_node *n) {
+    const lf_kernels *k = lf_kernels_for(g, n->in[X]);
+    const attributes *a = attributes_of(n);
     const extents e = extents_of(n);
-    base_forward(g, n, &e);
-    if (e.R) lora_forward(g, n, &e);
+    const bool dropping = e.R && drops(g, n);
+    const factors f = e.R ? make_factors(g, n, &e, false) : (factors){0};
+    void *u = e.R ? lf_save(g, n, U, k->act_dtype, e.rows * e.R) : NULL, *bias = a->frozen ? biases_of(g, n, &e) : NULL;
+    const bool adapted = f.all && f.A_act && f.B_act && u;
+    if (dropping && adapted) dropped_forward(g, n, &e, f, u);
+    if (!a->frozen) trained_forward(g, n, &e);
+    const int64_t size = e.R ? block_rows(n, &e) : e.rows;
+    for (rows b = {0}; next_block(&b, &e, size);) {
+        const void *x = at(n, n->in[X]->data, b.from * e.in);
+        void *y = at(n, n->out->data, b.from * e.out), *ub = at(n, u, b.from * e.R);
+        if (a->frozen) check(g, k->frozen_forward(a->frozen, y, x, b.n, bias), &e);
+        if (!adapted) continue;
+        if (!dropping) check(g, k->gemm(false, true, b.n, e.R, e.in, x, e.in, f.A_act, e.in, false, ub, e.R), &e);
+        for (int p = 0; p < a->n; p++)
+            if (a->parts[p].lora)
+                k->low_rank_add(at(n, y, e.y[p]), e.out, at(n, ub, e.u[p]), e.R, f.B_real[p], a->parts[p].out, b.n, a->parts[p].out, rank_of(a->parts[p].lora));
+    }
+    lf_graph_give(g, bias);
+    give_factors(g, f);
 }
 
 static void linear_backward(lf_graph *g, lf_node *n) {
+    const lf_kernels *k = lf_kernels_for(g, n->in[X]);
+    const attributes *a = attributes_of(n);
     const extents e = extents_of(n);
-    bool add = false;
+    bool add = false, ignored;
     void *dx = lf_grad_out(g, n, X, &add);
-    base_backward(g, n, &e, dx, add);
-    if (e.R) lora_backward(g, n, &e, dx);
+    const bool dropping = e.R && drops(g, n);
+    const factors f = e.R ? make_factors(g, n, &e, true) : (factors){0};
+    void *v = e.R ? lf_graph_take(g, k->act_dtype, e.rows * e.R) : NULL;
+    char *P = e.R ? lf_graph_take(g, k->dtype, e.R * e.in) : NULL, *D = e.R ? lf_graph_take(g, k->dtype, e.out * e.R) : NULL;
+    const bool adapted = f.all && f.A_act && f.B_act && v && P && D;
+    if (!a->frozen) trained_backward(g, n, &e, dx, add);
+    const int64_t size = e.R ? block_rows(n, &e) : e.rows;
+    for (rows b = {0}; next_block(&b, &e, size);) {
+        const void *x = at(n, n->in[X]->data, b.from * e.in), *dy = at(n, n->out->grad, b.from * e.out), *ub = at(n, n->saved[U], b.from * e.R);
+        void *dxb = dx ? at(n, dx, b.from * e.in) : NULL, *vb = at(n, v, b.from * e.R);
+        if (dx && a->frozen) check(g, k->frozen_backward(a->frozen, dxb, dy, b.n, add), &e);
+        if (!adapted) continue;
+        check(g, k->gemm(false, false, b.n, e.R, e.out, dy, e.out, f.B_act, e.R, false, vb, e.R), &e);
+        for (int p = 0; p < a->n; p++) /* only the first half of u is wanted for dB */
+            if (a->parts[p].lora)
+                k->low_rank_sum((char *)D + (size_t)(e.u[p] * e.out + e.y[p]) * lf_dtype_size(k->dtype), e.out, b.from > 0, at(n, ub, e.u[p]), e.R,
+                                at(n, dy, e.y[p]), e.out, b.n, a->parts[p].lora->r, a->parts[p].out);
+        if (dropping) continue;
+        k->low_rank_sum(P, e.in, b.from > 0, vb, e.R, x, e.in, b.n, e.R, e.in);
+        if (dx) k->low_rank_add(dxb, e.in, vb, e.R, f.A_real, e.in, b.n, e.in, e.R);
+    }
+    if (dropping && adapted) dropped_backward(g, n, &e, f, v, P, dx);
+    if (adapted) add_to_factors(g, n, &e, P, D);
+    for (int p = 0; p < a->n; p++) {
+        void *db = lf_grad_out(g, n, input(BIAS, p), &ignored);
+        if (db) k->column_sums(db, at(n, n->out->grad, e.y[p]), e.out, e.rows, a->parts[p].out);
+    }
+    lf_graph_give(g, D);
+    lf_graph_give(g, P);
+    lf_graph_give(g, v);
+    give_factors(g, f);
 }
 
 /* Only the gradients of W and A read x: behind a frozen weight without an adapter it need not be kept. */
