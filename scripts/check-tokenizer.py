@@ -1,0 +1,163 @@
+#!/usr/bin/env python3
+"""Compares our tokenizers with Hugging Face `tokenizers`, string by string, and measures their speed.
+
+    check-tokenizer.py [--strings 10000] [--seed 2] [--time FILE] [tokenizer.json ...]
+
+Without files: all tokenizers of make-golden-tokenizer.py. Ids with and without special tokens, the text of the ids, and
+the text of random ids are compared. --time: megabytes a second of both on the text of FILE, one thread. Needs
+tokenizers, and cc with our libraries: src/base and src/text are built into a temporary library."""
+import argparse
+import ctypes
+import pathlib
+import random
+import runpy
+import subprocess
+import sys
+import tempfile
+import time
+
+from tokenizers import Tokenizer
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+GOLDEN = runpy.run_path(str(ROOT / "scripts/make-golden-tokenizer.py"))
+
+
+class Ids(ctypes.Structure):
+    _fields_ = [("ids", ctypes.POINTER(ctypes.c_int32)), ("n", ctypes.c_int64), ("capacity", ctypes.c_int64)]
+
+
+class Err(ctypes.Structure):
+    _fields_ = [("status", ctypes.c_int), ("message", ctypes.c_char * 1024)]
+
+
+def library(folder):
+    sources = [str(p) for d in ("base", "text") for p in sorted((ROOT / "src" / d).glob("*.c"))]
+    out = f"{folder}/liblf_text.so"
+    subprocess.run(["cc", "-std=c17", "-O3", "-g", "-shared", "-fPIC", '-DLF_VERSION="check"', f"-I{ROOT}/src",
+                    f"-I{ROOT}/include", *sources, "-lcjson", "-lxxhash", "-lpcre2-8", "-lutf8proc", "-lm", "-o", out],
+                   check=True)
+    lib = ctypes.CDLL(out)
+    lib.lf_tokenizer_vocab_size.restype = ctypes.c_int64
+    lib.lf_tokenizer_token.restype = ctypes.c_char_p
+    return lib
+
+
+class Ours:
+    def __init__(self, lib, json):
+        self.lib, self.err, self.t = lib, Err(), ctypes.c_void_p()
+        self.check(lib.lf_tokenizer_parse(ctypes.byref(self.t), json, ctypes.c_size_t(len(json)), b"tokenizer.json",
+                                          ctypes.byref(self.err)))
+
+    def check(self, rc):
+        if rc:
+            raise RuntimeError(self.err.message.decode(errors="replace"))
+
+    def encode(self, text, special):
+        ids = Ids()
+        self.check(self.lib.lf_tokenizer_encode(self.t, text, ctypes.c_size_t(len(text)), ctypes.c_bool(special),
+                                                ctypes.byref(ids), ctypes.byref(self.err)))
+        out = ids.ids[: ids.n] if ids.n else []
+        self.lib.lf_ids_free(ctypes.byref(ids))
+        return out
+
+    def decode(self, ids, skip):
+        text, n = ctypes.c_void_p(), ctypes.c_size_t()
+        self.check(self.lib.lf_tokenizer_decode(self.t, (ctypes.c_int32 * len(ids))(*ids), ctypes.c_int64(len(ids)),
+                                                ctypes.c_bool(skip), ctypes.byref(text), ctypes.byref(n),
+                                                ctypes.byref(self.err)))
+        out = ctypes.string_at(text, n.value)
+        self.lib.lf_free(text)
+        return out.decode()
+
+    def stream(self, ids, skip):
+        s, text, n, out = ctypes.c_void_p(), ctypes.c_char_p(), ctypes.c_size_t(), []
+        self.check(self.lib.lf_stream_new(ctypes.byref(s), self.t, ctypes.c_bool(skip), ctypes.byref(self.err)))
+        for i in [*ids, None]:
+            args = (ctypes.byref(text), ctypes.byref(n), ctypes.byref(self.err))
+            self.check(self.lib.lf_stream_end(s, *args) if i is None else self.lib.lf_stream_push(s, ctypes.c_int32(i), *args))
+            out.append(ctypes.string_at(text, n.value).decode())
+        self.lib.lf_stream_free(s)
+        return "".join(out)
+
+
+def compare(name, theirs, ours, strings, seed):
+    r = random.Random(seed)
+    wrong = {"encode": 0, "special": 0, "decode": 0, "random ids": 0, "stream": 0}
+    size = ours.lib.lf_tokenizer_vocab_size(ours.t)
+    known = [i for i in range(size) if ours.lib.lf_tokenizer_token(ours.t, i) is not None]
+
+    def differ(what, text, a, b):
+        wrong[what] += 1
+        if wrong[what] <= 3:
+            print(f"{name}: {what}: {text[:80]!r}\n  theirs {a[:300]}\n  ours   {b[:300]}")
+
+    for s in strings:
+        raw, ids = s.encode(), None
+        for what, special in (("encode", False), ("special", True)):
+            ids = theirs.encode(s, add_special_tokens=special).ids
+            mine = ours.encode(raw, special)
+            if ids != mine:
+                differ(what, s, ids, mine)
+        noise = [r.choice(known) for _ in range(r.randrange(20))]
+        for what, some in (("decode", ids), ("random ids", noise)):
+            for skip in (False, True):
+                a, b = theirs.decode(some, skip_special_tokens=skip), ours.decode(some, skip)
+                if a != b:
+                    differ(what, s, a, b)
+        if ours.stream(ids, True) != ours.decode(ids, True):
+            differ("stream", s, ours.decode(ids, True), ours.stream(ids, True))
+    print(f"{name}: {len(strings)} strings, differences: {wrong}", flush=True)
+    return sum(wrong.values())
+
+
+def measure(name, theirs, ours, text):
+    raw = text.encode()
+    lines = text.splitlines(keepends=True)
+    raw_lines = [s.encode() for s in lines]
+
+    def rate(run):
+        best = 0
+        for _ in range(3):
+            begin = time.process_time()
+            run()
+            best = max(best, len(raw) / 1e6 / (time.process_time() - begin))
+        return best
+
+    ids = Ids()
+
+    def ours_once(parts):
+        for part in parts:
+            ids.n = 0
+            ours.check(ours.lib.lf_tokenizer_encode(ours.t, part, ctypes.c_size_t(len(part)), ctypes.c_bool(False),
+                                                    ctypes.byref(ids), ctypes.byref(ours.err)))
+
+    print(f"{name}: {len(raw) / 1e6:.1f} MB: ours {rate(lambda: ours_once([raw])):.1f} MB/s whole, "
+          f"{rate(lambda: ours_once(raw_lines)):.1f} by line; "
+          f"theirs {rate(lambda: [theirs.encode(s) for s in lines]):.1f} by line", flush=True)
+
+
+def main():
+    p = argparse.ArgumentParser()
+    p.add_argument("files", nargs="*")
+    p.add_argument("--strings", type=int, default=10000)
+    p.add_argument("--seed", type=int, default=2)
+    p.add_argument("--time")
+    args = p.parse_args()
+    wrong = 0
+    with tempfile.TemporaryDirectory() as folder:
+        lib = library(folder)
+        if args.files:
+            some = [(f, pathlib.Path(f).read_bytes()) for f in args.files]
+        else:
+            some = [(make.__name__, make().to_str().encode()) for make in GOLDEN["ZOO"]]
+        strings = GOLDEN["strings"](args.strings, args.seed)
+        for name, json in some:
+            theirs, ours = Tokenizer.from_str(json.decode()), Ours(lib, json)
+            if args.time:
+                measure(name, theirs, ours, pathlib.Path(args.time).read_text())
+            else:
+                wrong += compare(name, theirs, ours, strings, args.seed)
+    sys.exit(wrong > 0)
+
+
+main()
