@@ -52,8 +52,8 @@ static lf_status split_merge(const cJSON *item, int64_t rank, const char *where,
         *right = b->valuestring;
         return LF_OK;
     }
-    return lf_fail(err, LF_EDATA, "%s: key 'merges': merge %" PRId64 ": expected \"left right\" or [left, right]", where,
-                   rank);
+    return lf_fail(err, LF_EDATA, "%s: key 'merges': merge %" PRId64 ": expected \"left right\" or [left, right]",
+                   where, rank);
 }
 
 static lf_status add_merge(lf_bpe *bpe, lf_buffer *key, const cJSON *item, int64_t rank, const char *where,
@@ -94,7 +94,8 @@ static lf_status open_merges(lf_bpe *bpe, const cJSON *merges, const char *where
         return lf_fail(err, LF_ENOMEM, "%s: key 'merges': out of memory for %zu of them", where, n);
     for (size_t i = 0; i < bpe->n_slots; i++) bpe->merges[i].pair = LF_NO_PAIR;
     cJSON_ArrayForEach(item, merges) {
-        if (cJSON_IsString(item) && strncmp(item->valuestring, "#version", 8) == 0) continue; /* merges.txt's first line */
+        if (cJSON_IsString(item) && strncmp(item->valuestring, "#version", 8) == 0)
+            continue; /* merges.txt's first line */
         if ((rc = add_merge(bpe, &key, item, rank++, where, err))) break;
     }
     lf_buffer_free(&key);

@@ -12,7 +12,8 @@ static bool end_piece(lf_tokenizer_work *w, size_t begin) {
     return lf_pieces_put(&w->next, (lf_piece){.begin = begin, .size = w->next.text.n - begin, .id = -1});
 }
 
-typedef lf_status (*token_fn)(const lf_step *s, lf_tokenizer_work *w, size_t i, const char *text, size_t n, lf_err *err);
+typedef lf_status (*token_fn)(const lf_step *s, lf_tokenizer_work *w, size_t i, const char *text, size_t n,
+                              lf_err *err);
 
 /* Each token by itself; `one` appends its new text to next.text. */
 static lf_status each(const lf_step *s, lf_tokenizer_work *w, token_fn one, lf_err *err) {
@@ -215,18 +216,15 @@ static lf_status open_suffix(lf_step *s, const cJSON *json, lf_err *err) {
 }
 static lf_status suffix(const lf_step *s, lf_tokenizer_work *w, size_t i, const char *text, size_t n, lf_err *err) {
     char space[] = " ", none[] = "";
-    const lf_step one = {.pattern = s->pattern, .content = i + 1 == w->now.n ? none : space};
+    const lf_step one = {.where = s->where, .pattern = s->pattern, .content = i + 1 == w->now.n ? none : space};
     return lf_replace(w, &one, text, n, &w->next.text, NULL, err);
 }
 static lf_status apply_suffix(const lf_step *s, lf_tokenizer_work *w, lf_err *err) { return each(s, w, suffix, err); }
 
 static const lf_step_kind kinds[] = {
-    {"ByteLevel", NULL, apply_byte_level},
-    {"Metaspace", open_metaspace, apply_metaspace},
-    {"ByteFallback", NULL, apply_byte_fallback},
-    {"Fuse", NULL, apply_fuse},
-    {"Strip", open_strip, apply_strip},
-    {"Replace", open_replace, apply_replace},
+    {"ByteLevel", NULL, apply_byte_level},       {"Metaspace", open_metaspace, apply_metaspace},
+    {"ByteFallback", NULL, apply_byte_fallback}, {"Fuse", NULL, apply_fuse},
+    {"Strip", open_strip, apply_strip},          {"Replace", open_replace, apply_replace},
     {"BPEDecoder", open_suffix, apply_suffix},
 };
 const lf_family lf_decoders = {"decoder", "decoders", kinds, sizeof kinds / sizeof *kinds};

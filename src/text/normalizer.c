@@ -129,6 +129,7 @@ lf_status lf_replace(lf_tokenizer_work *w, const lf_step *step, const char *s, s
         const bool good = span->hit ? lf_buffer_put(out, step->content, size)
                                     : lf_buffer_put(out, s + span->begin, span->end - span->begin);
         if (!good) return lf_no_memory(err);
+        if (out->n > w->most) return lf_too_long(w, step->where, err);
         /* What replaces one character comes from where it stood; what replaces several, from the last of them. */
         if (i == 0 && head && *head > 0 && span->hit) *head = span->end <= *head ? size : 0;
     }

@@ -7,7 +7,7 @@
 #include "base/mem.h"
 #include "text/utf8.h"
 
-enum { MAX_STEPS = 50000000, JIT_STACK_START = 32 << 10, JIT_STACK_MOST = 16 << 20 };
+enum { MAX_STEPS = 10000000, MAX_HEAP_KIB = 64 << 10, JIT_STACK_START = 32 << 10, JIT_STACK_MOST = 16 << 20 };
 
 struct lf_pattern {
     char *text; /* as the file has it */
@@ -58,10 +58,10 @@ static lf_status compile(lf_pattern *p, lf_err *err) {
         rc = no_memory(p, err);
         goto out;
     }
-    pcre2_set_newline(context, PCRE2_NEWLINE_LF); /* what '.', '^' and '$' mean must not depend on how PCRE2 was built */
-    p->code =
-        pcre2_compile((PCRE2_SPTR)translated.s, translated.n,
-                      PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C, &code, &at, context);
+    pcre2_set_newline(context,
+                      PCRE2_NEWLINE_LF); /* what '.', '^' and '$' mean must not depend on how PCRE2 was built */
+    p->code = pcre2_compile((PCRE2_SPTR)translated.s, translated.n,
+                            PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C, &code, &at, context);
     if (!p->code && code == PCRE2_ERROR_HEAP_FAILED) {
         rc = no_memory(p, err);
     } else if (!p->code) {
@@ -121,6 +121,7 @@ lf_matcher *lf_matcher_new(void) {
         return NULL;
     }
     pcre2_set_match_limit(m->limits, MAX_STEPS);
+    pcre2_set_heap_limit(m->limits, MAX_HEAP_KIB);
     pcre2_jit_stack_assign(m->limits, NULL, m->stack);
     return m;
 }
@@ -178,4 +179,3 @@ lf_status lf_pattern_next(const lf_pattern *p, lf_matcher *m, const char *s, siz
     }
     return LF_OK;
 }
-

@@ -19,12 +19,12 @@ typedef struct translator {
     const char *s; /* what is next */
     lf_buffer *out;
     lf_err *err;
-    bool failed;             /* no memory for out */
+    bool failed; /* no memory for out */
     bool caseless;
-    char last_letter;        /* the caseless letter just before, 0 if none */
-    size_t atom;             /* where in out the last atom begins, that a quantifier repeats */
-    size_t open[MAX_DEPTH];  /* where open groups begin */
-    bool outer[MAX_DEPTH];   /* `caseless` outside of them */
+    char last_letter;       /* the caseless letter just before, 0 if none */
+    size_t atom;            /* where in out the last atom begins, that a quantifier repeats */
+    size_t open[MAX_DEPTH]; /* where open groups begin */
+    bool outer[MAX_DEPTH];  /* `caseless` outside of them */
     int depth;
 } translator;
 
@@ -54,15 +54,18 @@ static void put_late(translator *t, const char *name) {
 /* Word characters, for the inside of a class. The two joiners are none to Oniguruma, and outside of classes six numbers
  * of Latin-1 are. */
 static void put_word(translator *t, bool inside) {
-    for (size_t i = 0; i < lf_n_word_ranges; i++)
-        if (lf_word_ranges[i].first != 0x200c) put_range(t, lf_word_ranges[i].first, lf_word_ranges[i].last);
+    put(t, "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}");
+    put_late(t, "L");
+    put_late(t, "M");
+    put_late(t, "Nd");
     if (!inside) put(t, "\\x{b2}\\x{b3}\\x{b9}\\x{bc}-\\x{be}");
 }
 
 /* \p{name} or \P{name}; s is behind the p. Inside a class only what adds characters can be written. */
 static lf_status property(translator *t, bool negated, bool inside) {
-    static const char *const categories = " L Lu Ll Lt Lm Lo M Mn Mc Me N Nd Nl No P Pc Pd Ps Pe Pi Pf Po S Sm Sc Sk So "
-                                          "Z Zs Zl Zp Cc Cf ";
+    static const char *const categories =
+        " L Lu Ll Lt Lm Lo M Mn Mc Me N Nd Nl No P Pc Pd Ps Pe Pi Pf Po S Sm Sc Sk So "
+        "Z Zs Zl Zp Cc Cf ";
     static const char *const scripts = " Han Hiragana Katakana Hangul Latin Cyrillic Greek Arabic Thai ";
     const char *end = *t->s == '{' ? strchr(t->s, '}') : NULL;
     char name[16] = " ", code[40];
@@ -280,7 +283,8 @@ lf_status lf_pattern_translate(lf_buffer *out, const char *text, const char *whe
         bool no_low, exact;
         if (c == '{') interval(t.s, &end, &no_low, &exact);
         const bool repeats = strchr("*+?", c) || end;
-        const bool behind = (unsigned char)c >= 0x80 && ((unsigned char)c & 0xc0) == 0x80; /* still the same character */
+        const bool behind =
+            (unsigned char)c >= 0x80 && ((unsigned char)c & 0xc0) == 0x80; /* still the same character */
         if (!repeats && !behind && c != ')') t.atom = out->n;
         t.last_letter = 0;
         if (repeats) {

@@ -46,9 +46,9 @@ static lf_status open_template(lf_step *s, const cJSON *json, lf_err *err) {
         if (cJSON_IsObject(special))
             rc = add_special(s, special, json, err);
         else if (cJSON_IsObject(sequence) && !(rc = lf_json_get_str(sequence, "id", "", &id, s->where, err)))
-            rc = strcmp(id, "A") == 0 ? add(s, LF_TEXT_HERE, err)
-                                      : lf_fail(err, LF_EDATA, "%s: key 'single': sequence \"%.20s\"; expected \"A\"",
-                                                s->where, id);
+            rc = strcmp(id, "A") == 0
+                     ? add(s, LF_TEXT_HERE, err)
+                     : lf_fail(err, LF_EDATA, "%s: key 'single': sequence \"%.20s\"; expected \"A\"", s->where, id);
         else if (!rc)
             rc = lf_fail(err, LF_EDATA, "%s: key 'single': expected SpecialToken or Sequence", s->where);
         if (rc) return rc;
@@ -59,7 +59,8 @@ static lf_status open_template(lf_step *s, const cJSON *json, lf_err *err) {
 /* BertProcessing and RobertaProcessing: "cls" and "sep" are [token, id]. */
 static lf_status open_cls_sep(lf_step *s, const cJSON *json, lf_err *err) {
     lf_status rc;
-    const cJSON *cls = cJSON_GetObjectItemCaseSensitive(json, "cls"), *sep = cJSON_GetObjectItemCaseSensitive(json, "sep");
+    const cJSON *cls = cJSON_GetObjectItemCaseSensitive(json, "cls"),
+                *sep = cJSON_GetObjectItemCaseSensitive(json, "sep");
     if ((rc = add_json(s, cJSON_GetArrayItem(cls, 1), "cls", err)) || (rc = add(s, LF_TEXT_HERE, err))) return rc;
     return add_json(s, cJSON_GetArrayItem(sep, 1), "sep", err);
 }

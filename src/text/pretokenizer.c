@@ -46,8 +46,9 @@ static lf_status open_behavior(lf_step *s, const cJSON *json, const char *fallba
         s->behavior = (lf_behavior)i;
         return LF_OK;
     }
-    return lf_fail(err, LF_EDATA, "%s: key 'behavior': expected Removed, Isolated, MergedWithPrevious, MergedWithNext or "
-                                  "Contiguous, found \"%.50s\"",
+    return lf_fail(err, LF_EDATA,
+                   "%s: key 'behavior': expected Removed, Isolated, MergedWithPrevious, MergedWithNext or "
+                   "Contiguous, found \"%.50s\"",
                    s->where, name);
 }
 
@@ -138,7 +139,9 @@ static lf_status open_metaspace(lf_step *s, const cJSON *json, lf_err *err) {
     if (strcmp(scheme, "first") != 0 && strcmp(scheme, "never") != 0 && strcmp(scheme, "always") != 0)
         return lf_fail(err, LF_EDATA, "%s: key 'prepend_scheme': expected first, never or always, found \"%.50s\"",
                        s->where, scheme);
-    s->prepend = !prefix || scheme[0] == 'n' ? LF_PREPEND_NEVER : scheme[0] == 'f' ? LF_PREPEND_FIRST : LF_PREPEND_ALWAYS;
+    s->prepend = !prefix || scheme[0] == 'n' ? LF_PREPEND_NEVER
+                 : scheme[0] == 'f'          ? LF_PREPEND_FIRST
+                                             : LF_PREPEND_ALWAYS;
     return LF_OK;
 }
 

@@ -18,8 +18,11 @@ void lf_steps_free(lf_steps *steps) {
 
 lf_status lf_steps_apply(const lf_steps *steps, lf_tokenizer_work *w, lf_err *err) {
     lf_status rc = LF_OK;
-    for (size_t i = 0; i < steps->n && !rc; i++)
-        if (steps->at[i].kind->apply) rc = steps->at[i].kind->apply(&steps->at[i], w, err);
+    for (size_t i = 0; i < steps->n && !rc; i++) {
+        const lf_step *s = &steps->at[i];
+        if (s->kind->apply) rc = s->kind->apply(s, w, err);
+        if (!rc && (w->now.text.n > w->most || w->ids.n > w->most)) rc = lf_too_long(w, s->where, err);
+    }
     return rc;
 }
 

@@ -42,6 +42,7 @@ lf_status lf_stream_new(lf_stream **out, const lf_tokenizer *t, bool skip_specia
 
 static lf_status decode(lf_stream *s, size_t first, size_t n, lf_buffer *out, lf_err *err) {
     out->n = 0;
+    if (n == 0 || !lf_buffer_reserve(out, 1)) return n == 0 ? LF_OK : lf_no_memory(err);
     return lf_decode_with(s->w, s->ids + first, (int64_t)n, s->skip_special_tokens, out, err);
 }
 
@@ -61,6 +62,7 @@ static lf_status answer(lf_stream *s, const char *text, size_t n, const char **o
 static lf_status show(lf_stream *s, const char **out, size_t *n_out, lf_err *err) {
     const size_t old = s->shown.n;
     lf_status rc;
+    if (s->text.n == 0) return answer(s, "", 0, out, n_out, err);
     if (s->text.n >= old && (old == 0 || memcmp(s->text.s, s->shown.s, old) == 0))
         return answer(s, s->text.s + old, s->text.n - old, out, n_out, err);
     /* Text that was certain has changed after all (bytes that follow a character from bytes can spoil it): go on behind

@@ -7,7 +7,7 @@
 #include "text/tokenizer_internal.h"
 #include "text/utf8.h"
 
-enum { MOST_BYTES = 1 << 30 }; /* of one text: positions are 32 bits wide, and no text doubles more than once */
+enum { MOST_BYTES = 1 << 30 }; /* of one text: positions are 32 bits wide, and byte-level form doubles it */
 
 lf_status lf_no_memory(lf_err *err) { return lf_fail(err, LF_ENOMEM, "out of memory for tokens"); }
 
@@ -42,8 +42,15 @@ bool lf_tokenizer_is_special(const lf_tokenizer *t, int32_t id) {
 lf_status lf_tokenizer_work_new(lf_tokenizer_work **out, const lf_tokenizer *t, lf_err *err) {
     *out = lf_calloc(1, sizeof **out);
     if (!*out) return lf_no_memory(err);
-    (*out)->t = t;
-    return LF_OK;
+    lf_tokenizer_work *w = *out;
+    w->t = t;
+    /* Texts are never NULL, so that pieces of nothing can be pointed at. */
+    if (lf_buffer_reserve(&w->now.text, 1) && lf_buffer_reserve(&w->next.text, 1) &&
+        lf_buffer_reserve(&w->whole.text, 1))
+        return LF_OK;
+    lf_tokenizer_work_free(w);
+    *out = NULL;
+    return lf_no_memory(err);
 }
 
 void lf_tokenizer_work_free(lf_tokenizer_work *w) {
@@ -64,6 +71,15 @@ void lf_tokenizer_work_free(lf_tokenizer_work *w) {
 lf_matcher *lf_work_matcher(lf_tokenizer_work *w) {
     if (!w->matcher) w->matcher = lf_matcher_new();
     return w->matcher;
+}
+
+void lf_work_allow(lf_tokenizer_work *w, size_t n) {
+    const size_t most = n < INT32_MAX / 64 ? 64 * n + (1 << 20) : INT32_MAX;
+    w->most = most < INT32_MAX ? most : INT32_MAX; /* positions in a word are 32 bits wide */
+}
+
+lf_status lf_too_long(const lf_tokenizer_work *w, const char *where, lf_err *err) {
+    return lf_fail(err, LF_EDATA, "%s: makes more than %zu bytes of the text; is it meant to?", where, w->most);
 }
 
 void lf_work_take_text(lf_tokenizer_work *w) { lf_buffer_swap(&w->now.text, &w->next.text); }
@@ -149,6 +165,7 @@ lf_status lf_tokenizer_encode_with(lf_tokenizer_work *w, const char *text, size_
                        (unsigned)(unsigned char)text[bad], bad);
     w->ids.n = 0;
     w->bytes = false;
+    lf_work_allow(w, n);
     if ((rc = find_pieces(w, text, n, err)) || (rc = lf_steps_apply(&w->t->pretokenizers, w, err)) ||
         (rc = encode_pieces(w, err)) ||
         (rc = add_special_tokens ? lf_steps_apply(&w->t->postprocessors, w, err) : LF_OK))
@@ -189,6 +206,7 @@ lf_status lf_decode_with(lf_tokenizer_work *w, const int32_t *ids, int64_t n, bo
         if (skip_special_tokens && (one->flags & LF_TOKEN_SKIPPED)) continue;
         if (!put_token(w, t->vocab.text.s + one->decoded_begin, one->decoded_size)) return lf_no_memory(err);
     }
+    lf_work_allow(w, w->now.text.n);
     const lf_status rc = lf_steps_apply(&t->decoders, w, err);
     if (rc) return rc;
     for (size_t i = 0; i < w->now.n; i++) {

@@ -85,6 +85,7 @@ struct lf_tokenizer_work {
     lf_pieces now, next;  /* what a step reads, what it writes */
     lf_pieces whole;      /* encode: text and pieces before pre-tokenizing */
     size_t head;          /* normalizers: lf_piece.head of now.text */
+    size_t most;          /* bytes that the steps may make of this text; see lf_work_allow */
     bool bytes;           /* the pieces' text stands for its byte-level form */
     lf_span *spans;
     size_t n_spans, spans_capacity;
@@ -98,6 +99,10 @@ struct lf_tokenizer_work {
 
 lf_status lf_no_memory(lf_err *err);
 lf_matcher *lf_work_matcher(lf_tokenizer_work *w); /* made when first needed; NULL: no memory */
+/* Before the steps see a text of n bytes. A file could have every step double it, so there is a bound that no sensible
+ * step comes near (NFKC makes at most 11 bytes of one). */
+void lf_work_allow(lf_tokenizer_work *w, size_t n);
+lf_status lf_too_long(const lf_tokenizer_work *w, const char *where, lf_err *err);
 void lf_work_take_text(lf_tokenizer_work *w);   /* next.text becomes now.text */
 void lf_work_take_pieces(lf_tokenizer_work *w); /* next's pieces become now's, next is emptied */
 

@@ -67,6 +67,7 @@ static lf_status index_token(lf_tokenizer *t, lf_tokenizer_work *w, int32_t numb
     size_t n = strlen(s);
     if (a->normalized && t->normalizers.n > 0) {
         w->now.text.n = 0;
+        lf_work_allow(w, n);
         if (!lf_buffer_put(&w->now.text, s, n)) return lf_no_memory(err);
         const lf_status rc = lf_steps_apply(&t->normalizers, w, err);
         if (rc) return rc;

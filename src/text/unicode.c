@@ -18,18 +18,21 @@ const lf_late_range lf_late_ranges[] = {
 #define LF_LATE(first, last, name)
 const size_t lf_n_late_ranges = sizeof lf_late_ranges / sizeof *lf_late_ranges;
 
+typedef struct char_range {
+    uint32_t first, last;
+} char_range;
+
 #undef LF_WORD
 #define LF_WORD(first, last) {first, last},
-const lf_char_range lf_word_ranges[] = {
+static const char_range word[] = {
 #include "text/unicode.def"
 };
 #undef LF_WORD
 #define LF_WORD(first, last)
-const size_t lf_n_word_ranges = sizeof lf_word_ranges / sizeof *lf_word_ranges;
 
 #undef LF_NUMERIC
 #define LF_NUMERIC(first, last) {first, last},
-static const lf_char_range numeric[] = {
+static const char_range numeric[] = {
 #include "text/unicode.def"
 };
 #undef LF_NUMERIC
@@ -37,7 +40,7 @@ static const lf_char_range numeric[] = {
 
 #undef LF_PUNCTUATION
 #define LF_PUNCTUATION(first, last) {first, last},
-static const lf_char_range punctuation[] = {
+static const char_range punctuation[] = {
 #include "text/unicode.def"
 };
 #undef LF_PUNCTUATION
@@ -45,7 +48,7 @@ static const lf_char_range punctuation[] = {
 
 #undef LF_INERT
 #define LF_INERT(first, last) {first, last},
-static const lf_char_range inert[] = {
+static const char_range inert[] = {
 #include "text/unicode.def"
 };
 #undef LF_INERT
@@ -61,7 +64,7 @@ static const lower_range lower[] = {
 #include "text/unicode.def"
 };
 
-static bool among(uint32_t c, const lf_char_range *ranges, size_t n) {
+static bool among(uint32_t c, const char_range *ranges, size_t n) {
     size_t low = 0, high = n;
     while (low < high) {
         const size_t middle = (low + high) / 2;
@@ -78,7 +81,7 @@ bool lf_char_is_space(uint32_t c) {
            c == 0x2028 || c == 0x2029 || c == 0x202f || c == 0x205f || c == 0x3000;
 }
 
-bool lf_char_is_word(uint32_t c) { return among(c, lf_word_ranges, lf_n_word_ranges); }
+bool lf_char_is_word(uint32_t c) { return among(c, word, sizeof word / sizeof *word); }
 bool lf_char_is_numeric(uint32_t c) { return among(c, numeric, sizeof numeric / sizeof *numeric); }
 bool lf_char_is_punctuation(uint32_t c) { return among(c, punctuation, sizeof punctuation / sizeof *punctuation); }
 bool lf_char_is_inert(uint32_t c) { return among(c, inert, sizeof inert / sizeof *inert); }

@@ -7,19 +7,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-typedef struct lf_char_range {
-    uint32_t first, last;
-} lf_char_range;
-
 bool lf_char_is_space(uint32_t c);       /* White_Space: 25 characters, unchanged since Unicode 6.3 */
 bool lf_char_is_word(uint32_t c);        /* \w of added tokens and of Whitespace */
 bool lf_char_is_numeric(uint32_t c);     /* Digits */
 bool lf_char_is_punctuation(uint32_t c); /* Punctuation */
 bool lf_char_is_inert(uint32_t c);       /* normal forms leave it alone and do not look across it */
 size_t lf_char_lower(uint32_t c, uint32_t out[2]); /* how many characters its lower case has: 1 or 2 */
-
-extern const lf_char_range lf_word_ranges[];
-extern const size_t lf_n_word_ranges;
 
 /* Characters with this category ("Lu", or "L" for all of L) or script ("Han") that PCRE2 may not know yet. */
 typedef struct lf_late_range {
