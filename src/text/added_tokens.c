@@ -67,7 +67,8 @@ static bool word_at(const char *s, size_t n, size_t at) {
 
 static bool put(lf_pieces *out, size_t base, size_t begin, size_t end, size_t head, int32_t id) {
     const size_t left = head > begin ? head - begin : 0, size = end - begin;
-    return lf_pieces_put(out, (lf_piece){base + begin, size, left < size ? left : size, id});
+    const lf_piece piece = {.begin = base + begin, .size = size, .head = left < size ? left : size, .id = id};
+    return lf_pieces_put(out, piece);
 }
 
 bool lf_added_tokens_find(const lf_added_tokens *a, const lf_trie *trie, const char *s, size_t n, size_t base,

@@ -57,6 +57,16 @@ bool lf_pieces_put(lf_pieces *p, lf_piece piece) {
     return true;
 }
 
+lf_piece lf_piece_part(const lf_piece *piece, size_t begin, size_t size) {
+    const size_t head = piece->head > begin ? piece->head - begin : 0;
+    return (lf_piece){.begin = piece->begin + begin,
+                      .size = size,
+                      .head = head < size ? head : size,
+                      .id = -1,
+                      .part = piece->part,
+                      .continues = piece->continues && begin == 0};
+}
+
 void lf_pieces_free(lf_pieces *p) {
     lf_buffer_free(&p->text);
     lf_free(p->at);

@@ -25,6 +25,8 @@ typedef struct lf_piece {
     size_t head;        /* how many of its first bytes come from the first character of the whole text: 0 unless the piece
                            is at the beginning (Metaspace's "first" asks) */
     int32_t id;         /* an added token, which no step changes; -1: text */
+    uint32_t part;      /* how many cuts of the text are before it (lf_tokenizer_encode_cut) */
+    bool continues;     /* begins at a cut, in the middle of text: no space is put in front of it */
 } lf_piece;
 
 typedef struct lf_pieces {
@@ -34,6 +36,8 @@ typedef struct lf_pieces {
 } lf_pieces;
 
 bool lf_pieces_put(lf_pieces *p, lf_piece piece);
+/* The part of a piece that begins `begin` bytes into it. */
+lf_piece lf_piece_part(const lf_piece *piece, size_t begin, size_t size);
 void lf_pieces_free(lf_pieces *p);
 
 #endif

@@ -105,7 +105,7 @@ static lf_status open_prepend(lf_step *s, const cJSON *json, lf_err *err) {
 
 static lf_status apply_prepend(const lf_step *s, lf_tokenizer_work *w, lf_err *err) {
     const size_t n = strlen(s->content);
-    if (w->now.text.n == 0) return LF_OK;
+    if (w->now.text.n == 0 || w->continues) return LF_OK;
     w->next.text.n = 0;
     if (!lf_buffer_put(&w->next.text, s->content, n) || !lf_buffer_put(&w->next.text, w->now.text.s, w->now.text.n))
         return lf_no_memory(err);

@@ -68,6 +68,9 @@ static lf_status open_cls_sep(lf_step *s, const cJSON *json, lf_err *err) {
 static lf_status surround(const lf_step *s, lf_tokenizer_work *w, lf_err *err) {
     lf_ids_buffer *out = &w->next_ids;
     out->n = 0;
+    size_t before = 0;
+    while (before < s->n_pattern_ids && s->pattern_ids[before] != LF_TEXT_HERE) before++;
+    for (size_t i = 0; i < w->n_cuts; i++) w->starts[i] += (int64_t)before;
     for (size_t i = 0; i < s->n_pattern_ids; i++) {
         const bool text = s->pattern_ids[i] == LF_TEXT_HERE;
         const int32_t *ids = text ? w->ids.ids : &s->pattern_ids[i];

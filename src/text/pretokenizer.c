@@ -106,9 +106,7 @@ static lf_status by_kind(const lf_step *s, lf_tokenizer_work *w, const lf_piece 
         size = i < piece->size ? lf_utf8_next(text + i, piece->size - i, &c) : 1;
         const int kind = lf_char_is_space(c) ? 0 : lf_char_is_word(c) ? 1 : 2;
         if (kind != last && last != 0) {
-            const size_t left = piece->head > begin ? piece->head - begin : 0, n = i - begin;
-            if (!lf_pieces_put(&w->next, (lf_piece){piece->begin + begin, n, left < n ? left : n, -1}))
-                return lf_no_memory(err);
+            if (!lf_pieces_put(&w->next, lf_piece_part(piece, begin, i - begin))) return lf_no_memory(err);
         }
         if (kind != last) begin = i;
         last = kind;
@@ -120,6 +118,15 @@ static lf_status apply_whitespace(const lf_step *s, lf_tokenizer_work *w, lf_err
 }
 
 /* ---- steps that write new text ---- */
+
+/* What was written to next.text since `begin` is the new form of `piece`. */
+static bool put_rewritten(lf_tokenizer_work *w, const lf_piece *piece, size_t begin, size_t head) {
+    lf_piece after = *piece;
+    after.begin = begin;
+    after.size = w->next.text.n - begin;
+    after.head = head;
+    return lf_pieces_put(&w->next, after);
+}
 
 /* Metaspace: spaces become a visible character, one is put in front, and words are divided before it. */
 static lf_status open_metaspace(lf_step *s, const cJSON *json, lf_err *err) {
@@ -149,7 +156,7 @@ static bool put_metaspace(const lf_step *s, lf_tokenizer_work *w, const lf_piece
     lf_buffer *out = &w->next.text;
     const char *text = w->now.text.s + piece->begin;
     const size_t n = strlen(s->content), begin = out->n;
-    const bool there = text[0] == ' ' || (piece->size >= n && memcmp(text, s->content, n) == 0);
+    const bool there = piece->continues || text[0] == ' ' || (piece->size >= n && memcmp(text, s->content, n) == 0);
     size_t head = 0;
     if (!there && (s->prepend == LF_PREPEND_ALWAYS || (s->prepend == LF_PREPEND_FIRST && piece->head > 0))) {
         if (!lf_buffer_put(out, s->content, n)) return false;
@@ -163,7 +170,7 @@ static bool put_metaspace(const lf_step *s, lf_tokenizer_work *w, const lf_piece
         if (i == 0 && piece->head > 0) head += end == 0 ? n : piece->head; /* the head is one character */
         i = end + (space != NULL);
     }
-    return lf_pieces_put(&w->next, (lf_piece){begin, out->n - begin, head, -1});
+    return put_rewritten(w, piece, begin, head);
 }
 
 static lf_status rewrite(const lf_step *s, lf_tokenizer_work *w,
@@ -171,7 +178,8 @@ static lf_status rewrite(const lf_step *s, lf_tokenizer_work *w,
     w->next.n = w->next.text.n = 0;
     for (size_t i = 0; i < w->now.n; i++) {
         const lf_piece *piece = &w->now.at[i];
-        const bool good = piece->id >= 0 ? lf_pieces_put(&w->next, (lf_piece){.id = piece->id}) : one(s, w, piece);
+        const bool good = piece->id >= 0 ? lf_pieces_put(&w->next, (lf_piece){.id = piece->id, .part = piece->part})
+                                         : one(s, w, piece);
         if (!good) return lf_no_memory(err);
     }
     lf_work_take_text(w);
@@ -225,12 +233,12 @@ static lf_status open_bytes(lf_step *s, const cJSON *json, lf_err *err) {
 static bool put_space(const lf_step *s, lf_tokenizer_work *w, const lf_piece *piece) {
     lf_buffer *out = &w->next.text;
     const size_t begin = out->n;
-    const bool adds = w->now.text.s[piece->begin] != ' ';
+    const bool adds = !piece->continues && w->now.text.s[piece->begin] != ' ';
     (void)s;
     if (adds && !lf_buffer_put(out, " ", 1)) return false;
     if (!lf_buffer_put(out, w->now.text.s + piece->begin, piece->size)) return false;
     const size_t head = piece->head > 0 ? piece->head + adds : 0;
-    return lf_pieces_put(&w->next, (lf_piece){begin, out->n - begin, head, -1});
+    return put_rewritten(w, piece, begin, head);
 }
 
 static bool put_bytes(const lf_step *s, lf_tokenizer_work *w, const lf_piece *piece) {
@@ -241,7 +249,7 @@ static bool put_bytes(const lf_step *s, lf_tokenizer_work *w, const lf_piece *pi
     if (!lf_bytes_to_chars(out, text, piece->head)) return false;
     const size_t head = out->n - begin;
     if (!lf_bytes_to_chars(out, text + piece->head, piece->size - piece->head)) return false;
-    return lf_pieces_put(&w->next, (lf_piece){begin, out->n - begin, head, -1});
+    return put_rewritten(w, piece, begin, head);
 }
 
 static lf_status apply_byte_level(const lf_step *s, lf_tokenizer_work *w, lf_err *err) {

@@ -45,9 +45,7 @@ lf_status lf_find_char_spans(lf_tokenizer_work *w, bool (*is_hit)(uint32_t), con
 
 static lf_status put(lf_tokenizer_work *w, const lf_piece *piece, size_t begin, size_t end, lf_err *err) {
     if (begin >= end) return LF_OK;
-    const size_t left = piece->head > begin ? piece->head - begin : 0, size = end - begin;
-    const lf_piece part = {piece->begin + begin, size, left < size ? left : size, -1};
-    return lf_pieces_put(&w->next, part) ? LF_OK : lf_no_memory(err);
+    return lf_pieces_put(&w->next, lf_piece_part(piece, begin, end - begin)) ? LF_OK : lf_no_memory(err);
 }
 
 /* Joins spans in place, from the first to the last, as `behavior` says. */

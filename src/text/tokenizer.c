@@ -102,15 +102,39 @@ static lf_status normalize_piece(lf_tokenizer_work *w, const char *s, const lf_p
     const lf_tokenizer *t = w->t;
     w->now.text.n = 0;
     w->head = piece->head;
+    w->continues = piece->continues;
     if (!lf_buffer_put(&w->now.text, s + piece->begin, piece->size)) return lf_no_memory(err);
     const lf_status rc = lf_steps_apply(&t->normalizers, w, err);
     if (rc) return rc;
     const lf_buffer *text = &w->now.text;
-    const size_t base = w->whole.text.n;
+    const size_t base = w->whole.text.n, first = w->whole.n;
     if (!lf_buffer_put(&w->whole.text, text->s, text->n) ||
         !lf_added_tokens_find(&t->added, &t->added.normalized, text->s, text->n, base, w->head, &w->whole))
         return lf_no_memory(err);
+    for (size_t i = first; i < w->whole.n; i++) w->whole.at[i].part = piece->part;
+    if (first < w->whole.n) w->whole.at[first].continues = piece->continues;
     return LF_OK;
+}
+
+/* Divides a piece of the text as it was given at the cuts. *part: how many cuts are before it; moved on. */
+static lf_status cut_piece(lf_tokenizer_work *w, const char *s, const lf_piece *piece, uint32_t *part, lf_err *err) {
+    const size_t end = piece->begin + piece->size;
+    lf_status rc = LF_OK;
+    while (*part < w->n_cuts && w->cuts[*part] <= piece->begin) ++*part;
+    if (piece->id >= 0) {
+        const lf_piece token = {.id = piece->id, .part = *part};
+        return lf_pieces_put(&w->whole, token) ? LF_OK : lf_no_memory(err);
+    }
+    for (size_t begin = piece->begin; begin < end && !rc;) {
+        const size_t next = *part < w->n_cuts && w->cuts[*part] < end ? w->cuts[*part] : end;
+        lf_piece some = lf_piece_part(piece, begin - piece->begin, next - begin);
+        some.part = *part;
+        some.continues = begin > piece->begin;
+        rc = normalize_piece(w, s, &some, err);
+        begin = next;
+        while (begin < end && *part < w->n_cuts && w->cuts[*part] <= begin) ++*part;
+    }
+    return rc;
 }
 
 /* Leaves in w->now the text, normalized, as pieces: added tokens and what lies between them. */
@@ -119,14 +143,10 @@ static lf_status find_pieces(lf_tokenizer_work *w, const char *s, size_t n, lf_e
     const size_t head = n > 0 ? lf_utf8_size(s) : 0;
     lf_status rc = LF_OK;
     lf_pieces plain = {0};
+    uint32_t part = 0;
     w->whole.n = w->whole.text.n = 0;
     if (!lf_added_tokens_find(&t->added, &t->added.plain, s, n, 0, head, &plain)) rc = lf_no_memory(err);
-    for (size_t i = 0; i < plain.n && !rc; i++) {
-        if (plain.at[i].id < 0)
-            rc = normalize_piece(w, s, &plain.at[i], err);
-        else if (!lf_pieces_put(&w->whole, (lf_piece){.id = plain.at[i].id}))
-            rc = lf_no_memory(err);
-    }
+    for (size_t i = 0; i < plain.n && !rc; i++) rc = cut_piece(w, s, &plain.at[i], &part, err);
     lf_pieces_free(&plain);
     const lf_pieces old = w->now;
     w->now = w->whole;
@@ -134,37 +154,57 @@ static lf_status find_pieces(lf_tokenizer_work *w, const char *s, size_t n, lf_e
     return rc;
 }
 
-static lf_status encode_pieces(lf_tokenizer_work *w, lf_err *err) {
+static lf_status encode_piece(lf_tokenizer_work *w, const lf_piece *piece, lf_err *err) {
     lf_ids_buffer *out = &w->ids;
-    for (size_t i = 0; i < w->now.n; i++) {
-        const lf_piece *piece = &w->now.at[i];
-        const char *word = w->now.text.s + piece->begin;
-        uint32_t n = 1;
-        const int32_t *ids = piece->id >= 0 ? &piece->id : lf_word_cache_find(&w->cache, word, piece->size, &n);
-        if (ids) {
-            if (!lf_grow(&out->ids, &out->capacity, out->n + n, sizeof *out->ids)) return lf_no_memory(err);
-            for (uint32_t k = 0; k < n; k++) out->ids[out->n++] = ids[k];
-            continue;
-        }
-        const size_t before = out->n;
-        const lf_status rc = lf_bpe_encode(&w->t->bpe, &w->bpe, word, piece->size, w->bytes, out, err);
-        if (rc) return rc;
-        lf_word_cache_put(&w->cache, word, piece->size, out->ids + before, out->n - before);
+    const char *word = w->now.text.s + piece->begin;
+    uint32_t n = 1;
+    const int32_t *ids = piece->id >= 0 ? &piece->id : lf_word_cache_find(&w->cache, word, piece->size, &n);
+    if (ids) {
+        if (!lf_grow(&out->ids, &out->capacity, out->n + n, sizeof *out->ids)) return lf_no_memory(err);
+        for (uint32_t k = 0; k < n; k++) out->ids[out->n++] = ids[k];
+        return LF_OK;
     }
-    return LF_OK;
+    const size_t before = out->n;
+    const lf_status rc = lf_bpe_encode(&w->t->bpe, &w->bpe, word, piece->size, w->bytes, out, err);
+    if (!rc) lf_word_cache_put(&w->cache, word, piece->size, out->ids + before, out->n - before);
+    return rc;
 }
 
-lf_status lf_tokenizer_encode_with(lf_tokenizer_work *w, const char *text, size_t n, bool add_special_tokens,
-                                   lf_ids *out, lf_err *err) {
-    lf_status rc;
+static lf_status encode_pieces(lf_tokenizer_work *w, lf_err *err) {
+    size_t part = 0;
+    lf_status rc = LF_OK;
+    for (size_t i = 0; i < w->now.n && !rc; i++) {
+        for (; part < w->now.at[i].part; part++) w->starts[part] = (int64_t)w->ids.n;
+        rc = encode_piece(w, &w->now.at[i], err);
+    }
+    for (; part < w->n_cuts; part++) w->starts[part] = (int64_t)w->ids.n;
+    return rc;
+}
+
+static lf_status check_text(const char *text, size_t n, const size_t *cuts, size_t n_cuts, lf_err *err) {
     if (n > MOST_BYTES)
         return lf_fail(err, LF_EDATA, "a text of %zu bytes: expected at most %d at a time; split it", n, MOST_BYTES);
     const size_t bad = lf_utf8_invalid(text, n);
     if (bad < n)
         return lf_fail(err, LF_EDATA, "not UTF-8: byte 0x%02x at offset %zu of the text; save it as UTF-8",
                        (unsigned)(unsigned char)text[bad], bad);
+    for (size_t i = 0; i < n_cuts; i++)
+        if (cuts[i] > n || (i > 0 && cuts[i] < cuts[i - 1]) ||
+            (cuts[i] < n && ((unsigned char)text[cuts[i]] & 0xc0) == 0x80))
+            return lf_fail(err, LF_EDATA, "cut %zu, at byte %zu of %zu, is not between two characters or not in order",
+                           i, cuts[i], n);
+    return LF_OK;
+}
+
+lf_status lf_tokenizer_encode_cut(lf_tokenizer_work *w, const char *text, size_t n, const size_t *cuts, size_t n_cuts,
+                                  bool add_special_tokens, lf_ids *out, int64_t *starts, lf_err *err) {
+    lf_status rc = check_text(text, n, cuts, n_cuts, err);
+    if (rc) return rc;
     w->ids.n = 0;
     w->bytes = false;
+    w->cuts = cuts;
+    w->n_cuts = n_cuts;
+    w->starts = starts;
     lf_work_allow(w, n);
     if ((rc = find_pieces(w, text, n, err)) || (rc = lf_steps_apply(&w->t->pretokenizers, w, err)) ||
         (rc = encode_pieces(w, err)) ||
@@ -174,8 +214,14 @@ lf_status lf_tokenizer_encode_with(lf_tokenizer_work *w, const char *text, size_
     if (!lf_grow(&out->ids, &capacity, (size_t)out->n + w->ids.n, sizeof *out->ids)) return lf_no_memory(err);
     out->capacity = (int64_t)capacity;
     if (w->ids.n > 0) memcpy(out->ids + out->n, w->ids.ids, w->ids.n * sizeof *w->ids.ids);
+    for (size_t i = 0; i < n_cuts; i++) starts[i] += out->n;
     out->n += (int64_t)w->ids.n;
     return LF_OK;
+}
+
+lf_status lf_tokenizer_encode_with(lf_tokenizer_work *w, const char *text, size_t n, bool add_special_tokens,
+                                   lf_ids *out, lf_err *err) {
+    return lf_tokenizer_encode_cut(w, text, n, NULL, 0, add_special_tokens, out, NULL, err);
 }
 
 lf_status lf_tokenizer_encode(lf_tokenizer *t, const char *text, size_t n, bool add_special_tokens, lf_ids *out,

@@ -55,6 +55,14 @@ void lf_tokenizer_work_free(lf_tokenizer_work *w);
 lf_status lf_tokenizer_encode_with(lf_tokenizer_work *w, const char *text, size_t n, bool add_special_tokens,
                                    lf_ids *out, lf_err *err);
 
+/* The same, but no token reaches across a cut, a byte offset between two characters; cuts are in ascending order.
+ * starts[i], of n_cuts elements, is the place in *out of the first id of what follows cut i. The text behind a cut is no
+ * new text: where the tokenizer puts a space before texts, it puts none there. So if the tokens of the whole text end at
+ * the cuts anyway, the ids are those of the whole text. For training on parts of a text, a chat's answers. A cut inside
+ * of an added token counts as behind it. */
+lf_status lf_tokenizer_encode_cut(lf_tokenizer_work *w, const char *text, size_t n, const size_t *cuts, size_t n_cuts,
+                                  bool add_special_tokens, lf_ids *out, int64_t *starts, lf_err *err);
+
 /* The text of ids, with a NUL behind it; freed by lf_free. As `tokenizers` decodes, without transformers'
  * clean_up_tokenization_spaces. Bytes that are no UTF-8 come out as U+FFFD. An id without token is LF_EDATA. */
 lf_status lf_tokenizer_decode(const lf_tokenizer *t, const int32_t *ids, int64_t n, bool skip_special_tokens,

@@ -84,7 +84,11 @@ struct lf_tokenizer_work {
     const lf_tokenizer *t;
     lf_pieces now, next;  /* what a step reads, what it writes */
     lf_pieces whole;      /* encode: text and pieces before pre-tokenizing */
-    size_t head;          /* normalizers: lf_piece.head of now.text */
+    size_t head;          /* normalizers: lf_piece.head of now.text, */
+    bool continues;       /* and lf_piece.continues */
+    const size_t *cuts;   /* lf_tokenizer_encode_cut; NULL and 0 otherwise */
+    size_t n_cuts;
+    int64_t *starts;      /* in ids */
     size_t most;          /* bytes that the steps may make of this text; see lf_work_allow */
     bool bytes;           /* the pieces' text stands for its byte-level form */
     lf_span *spans;

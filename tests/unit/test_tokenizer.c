@@ -221,6 +221,79 @@ static void test_unknown_ids(void **state) {
     lf_tokenizer_free(t);
 }
 
+/* ---- cuts ---- */
+
+/* Byte-level ids stand for bytes, so what is before a cut decodes to the text before it. */
+static void test_cuts(void **state) {
+    (void)state;
+    cJSON *root = read_json(golden_path("strings", ".json.gz"));
+    const cJSON *string;
+    lf_tokenizer *t = open_golden("llama3");
+    lf_tokenizer_work *w;
+    lf_ids ids = {0};
+    uint32_t random = 1;
+    assert_int_equal(lf_tokenizer_work_new(&w, t, NULL), LF_OK);
+    cJSON_ArrayForEach(string, cJSON_GetObjectItemCaseSensitive(root, "strings")) {
+        const char *s = string->valuestring;
+        const size_t n = strlen(s);
+        size_t cuts[4], at = 0;
+        int64_t starts[4];
+        lf_err err = {0};
+        if (strstr(s, "<|")) continue; /* a cut in a token moves */
+        for (int i = 0; i < 4; i++) {
+            random = random * 1664525 + 1013904223;
+            at += (n - at) * (random >> 16 & 255) / 400;
+            while (at < n && ((unsigned char)s[at] & 0xc0) == 0x80) at++;
+            cuts[i] = at;
+        }
+        ids.n = 0;
+        if (lf_tokenizer_encode_cut(w, s, n, cuts, 4, true, &ids, starts, &err)) fail_msg("%s", err.message);
+        for (int i = 0; i < 4; i++) {
+            char *text;
+            size_t n_text;
+            assert_true(starts[i] >= 1 && starts[i] <= ids.n);
+            assert_int_equal(lf_tokenizer_decode(t, ids.ids, starts[i], true, &text, &n_text, NULL), LF_OK);
+            if (n_text != cuts[i] || memcmp(text, s, n_text) != 0)
+                fail_msg("\"%s\": cut at %zu: \"%s\"", s, cuts[i], text);
+            lf_free(text);
+        }
+    }
+    const size_t bad[] = {2, 1, 9}, inside = 1;
+    int64_t starts[3];
+    assert_int_equal(lf_tokenizer_encode_cut(w, "abcdefgh", 8, bad, 2, true, &ids, starts, NULL), LF_EDATA);
+    assert_int_equal(lf_tokenizer_encode_cut(w, "abcdefgh", 8, bad + 2, 1, true, &ids, starts, NULL), LF_EDATA);
+    assert_int_equal(lf_tokenizer_encode_cut(w, "\xc3\xa9", 2, &inside, 1, true, &ids, starts, NULL), LF_EDATA);
+    lf_tokenizer_work_free(w);
+    lf_ids_free(&ids);
+    lf_tokenizer_free(t);
+    cJSON_Delete(root);
+}
+
+/* Where a token ends anyway, a cut changes nothing: no space is put in front of what follows it. */
+static void test_cut_answers(void **state) {
+    (void)state;
+    static const char *const names[] = {"llama2", "metaspace_first", "metaspace_always",
+                                        "gemma",  "prefix_space",    "llama3"};
+    static const char text[] = "[INST] What now? [/INST] There is nothing </s>";
+    for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
+        lf_tokenizer *t = open_golden(names[k]);
+        lf_tokenizer_work *w;
+        lf_ids whole = {0}, cut = {0};
+        const size_t cuts[3] = {0, 24, sizeof text - 1};
+        int64_t starts[3];
+        assert_int_equal(lf_tokenizer_work_new(&w, t, NULL), LF_OK);
+        encodes(t, text, true, &whole);
+        assert_int_equal(lf_tokenizer_encode_cut(w, text, sizeof text - 1, cuts, 3, true, &cut, starts, NULL), LF_OK);
+        if (whole.n != cut.n) fail_msg("%s: %" PRId64 " and %" PRId64 " ids", names[k], whole.n, cut.n);
+        assert_memory_equal(whole.ids, cut.ids, (size_t)cut.n * sizeof *cut.ids);
+        assert_true(starts[0] <= 1 && starts[1] > 10 && starts[1] < starts[2] && starts[2] <= cut.n);
+        lf_ids_free(&whole);
+        lf_ids_free(&cut);
+        lf_tokenizer_work_free(w);
+        lf_tokenizer_free(t);
+    }
+}
+
 /* ---- what is refused ---- */
 
 #define MODEL "\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 0, \"b\": 1, \"ab\": 2}, \"merges\": [\"a b\"]}"
@@ -255,7 +328,7 @@ static void test_refused(void **state) {
         {"{" MODEL ", \"normalizer\": {\"type\": \"Precompiled\"}}", LF_EUNSUPPORTED,
          "normalizer: key 'type': \"Precompiled\""},
         {"{" MODEL ", \"pre_tokenizer\": {\"type\": \"Sequence\", \"pretokenizers\": [{\"type\": \"Digits\"}, "
-                   "{\"type\": \"X\"}]}}",
+         "{\"type\": \"X\"}]}}",
          LF_EUNSUPPORTED, "pre_tokenizer.pretokenizers[1]: key 'type': \"X\""},
         {"{" MODEL ", \"pre_tokenizer\": {\"type\": \"Sequence\"}}", LF_EDATA, "'pretokenizers'"},
         {"{" MODEL ", \"pre_tokenizer\": 3}", LF_EDATA, "pre_tokenizer"},
@@ -561,6 +634,8 @@ int main(void) {
         cmocka_unit_test_teardown(test_nul_and_append, nothing_left),
         cmocka_unit_test_teardown(test_not_utf8, nothing_left),
         cmocka_unit_test_teardown(test_unknown_ids, nothing_left),
+        cmocka_unit_test_teardown(test_cuts, nothing_left),
+        cmocka_unit_test_teardown(test_cut_answers, nothing_left),
         cmocka_unit_test_teardown(test_refused, nothing_left),
         cmocka_unit_test_teardown(test_patterns, nothing_left),
         cmocka_unit_test_teardown(test_names, nothing_left),
