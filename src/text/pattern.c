@@ -126,6 +126,8 @@ lf_matcher *lf_matcher_new(void) {
     return m;
 }
 
+bool lf_pattern_is_literal(const lf_pattern *p) { return !p->code; }
+
 static bool find_literal(const lf_pattern *p, const char *s, size_t n, size_t from, lf_search *at) {
     while (n - from >= p->size) {
         const char *first = memchr(s + from, p->text[0], n - from - p->size + 1);

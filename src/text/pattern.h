@@ -14,6 +14,8 @@ typedef struct lf_matcher lf_matcher; /* what one thread needs to search */
 lf_status lf_pattern_new(lf_pattern **out, const char *text, bool literal, const char *where, lf_err *err);
 void lf_pattern_free(lf_pattern *p);
 
+bool lf_pattern_is_literal(const lf_pattern *p); /* then lf_pattern_next needs no matcher: NULL will do */
+
 lf_matcher *lf_matcher_new(void); /* NULL: no memory */
 void lf_matcher_free(lf_matcher *m);
 

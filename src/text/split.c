@@ -16,7 +16,7 @@ lf_status lf_find_spans(lf_tokenizer_work *w, const lf_pattern *p, const char *s
     bool hit;
     lf_status rc;
     w->n_spans = 0;
-    if (!lf_work_matcher(w)) return lf_no_memory(err);
+    if (!lf_pattern_is_literal(p) && !lf_work_matcher(w)) return lf_no_memory(err);
     while (!(rc = lf_pattern_next(p, w->matcher, s, n, &at, &hit, err)) && hit) {
         if (at.begin > done && !add_span(w, done, at.begin, false)) return lf_no_memory(err);
         if (!add_span(w, at.begin, at.end, true)) return lf_no_memory(err);

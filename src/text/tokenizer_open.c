@@ -1,4 +1,5 @@
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/file.h"
@@ -177,6 +178,25 @@ static lf_status named_token(const lf_tokenizer *t, const cJSON *json, const cha
     return LF_OK;
 }
 
+/* tokenizer_config.json may list added tokens again, by id; transformers adds those that tokenizer.json lacks. */
+static lf_status check_listed(const lf_tokenizer *t, const cJSON *json, const char *path, lf_err *err) {
+    const cJSON *item;
+    cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(json, "added_tokens_decoder")) {
+        const cJSON *content = cJSON_GetObjectItemCaseSensitive(item, "content");
+        char id[16] = "none";
+        if (!item->string || !cJSON_IsString(content))
+            return lf_fail(err, LF_EDATA, "%s: key 'added_tokens_decoder': expected tokens by id", path);
+        const int32_t found = lf_tokenizer_id(t, content->valuestring);
+        if (found >= 0) snprintf(id, sizeof id, "%" PRId32, found);
+        if (strcmp(id, item->string) != 0)
+            return lf_fail(err, LF_EUNSUPPORTED,
+                           "%s: key 'added_tokens_decoder': token \"%.100s\" has id %.20s here, %s in tokenizer.json, "
+                           "which is the one that is read; make the two agree",
+                           path, content->valuestring, item->string, id);
+    }
+    return LF_OK;
+}
+
 /* A file that is not there says nothing. */
 static lf_status read_names(lf_tokenizer *t, const char *dir, const char *name, lf_err *err) {
     cJSON *json = NULL;
@@ -188,6 +208,7 @@ static lf_status read_names(lf_tokenizer *t, const char *dir, const char *name, 
         if (!rc) rc = named_token(t, json, "eos_token", path, &t->eos, err);
         if (!rc) rc = named_token(t, json, "pad_token", path, &t->pad, err);
         if (!rc) rc = named_token(t, json, "unk_token", path, &t->unk, err);
+        if (!rc) rc = check_listed(t, json, path, err);
     }
     cJSON_Delete(json);
     lf_free(path);

@@ -426,6 +426,14 @@ static void test_names(void **state) {
     assert_int_equal(lf_tokenizer_open(&t, folder, &err), LF_EDATA);
     assert_non_null(strstr(err.message, "tokenizer_config.json: key 'pad_token'"));
     assert_null(t);
+    static const char listed[] =
+        "{\"added_tokens_decoder\": {\"1\": {\"content\": \"<s>\"}, \"900\": {\"content\": \"<x>\"}}}";
+    path = lf_path_join(folder, "tokenizer_config.json");
+    assert_int_equal(lf_file_write(path, listed, sizeof listed - 1, NULL), LF_OK);
+    lf_free(path);
+    err = (lf_err){0};
+    assert_int_equal(lf_tokenizer_open(&t, folder, &err), LF_EUNSUPPORTED);
+    assert_non_null(strstr(err.message, "\"<x>\" has id 900 here, none in"));
     assert_int_equal(lf_tokenizer_open(&t, "/nowhere", NULL), LF_ENOTFOUND);
     assert_int_equal(lf_remove_tree(folder, NULL), LF_OK);
 }
