@@ -16,7 +16,9 @@ import sys
 import tempfile
 import time
 
-from tokenizers import Tokenizer
+from tokenizers import AddedToken, Regex, Tokenizer, models
+from tokenizers import normalizers as N
+from tokenizers import pre_tokenizers as P
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 GOLDEN = runpy.run_path(str(ROOT / "scripts/make-golden-tokenizer.py"))
@@ -110,6 +112,46 @@ def compare(name, theirs, ours, strings, seed):
     return sum(wrong.values())
 
 
+CATEGORIES = "L Lu Ll Lt Lm Lo M Mc Me N Nd Nl No P Pc Pd Ps Pe Pi Pf Po S Sm Sc Sk So Z Zs Zl Zp Cc Cf".split()
+SCRIPTS = "Han Hiragana Katakana Hangul Latin Cyrillic Greek Arabic Thai".split()
+PATTERNS = [r"\p{%s}" % name for name in CATEGORIES + SCRIPTS] + [
+    r"\P{L}", r"\p{^N}", r"[^\p{L}\p{M}]", r"[\p{Han}a-c]", r"\w", r"\W", r"[\w]", r"[^\w]", r"\d", r"\D", r"[\d-]", r"\s",
+    r"\S", r"[\s]", r"[^\s]", r"[\S]", r"[^\S]", r"\b.", r".\B", r"(?i:k)", r"(?i:s)", r"(?i:[k-t])", r"^.", r".$", r".",
+    r"(?<=\w)\W", r"(?!\p{L}).", r"\v", r"\x{e9}|\u00ea", r"[\x{3040}-\u30ff]", r"\p{N}{1,3}+a?", r"(?>\p{L}+).",
+    r"[^\r\n\p{L}\p{N}]?+\p{L}++"]
+
+
+def all_characters(lib):
+    """Small tokenizers whose ids show what a step did, with strings that hold every character."""
+    some = []
+    for pattern in PATTERNS:
+        t = Tokenizer(models.BPE({"u": 0}, [], unk_token="u"))
+        t.pre_tokenizer = P.Split(Regex(pattern), "removed")
+        some.append((pattern, t, "{c}"))
+    letters = {c: i for i, c in enumerate(sorted(P.ByteLevel.alphabet()))}
+    for n in (N.NFC(), N.NFD(), N.NFKC(), N.NFKD(), N.Lowercase(), N.Sequence([N.NFKD(), N.Lowercase(), N.NFKC()])):
+        t = Tokenizer(models.BPE(letters, []))
+        t.normalizer, t.pre_tokenizer = n, P.ByteLevel(add_prefix_space=False, use_regex=False)
+        some += [(str(n), t, "{c}"), (str(n), t, "a{c}\u0323{c}\u0301b{c}\u0334{c}")]
+    for p in (P.Digits(True), P.Digits(False), P.Punctuation(), P.Whitespace(), P.WhitespaceSplit()):
+        t = Tokenizer(models.BPE({"a": 0, "b": 1, "ab": 2, "u": 3}, [("a", "b")], unk_token="u", fuse_unk=True))
+        t.pre_tokenizer = p
+        some.append((str(p), t, "ab{c}ab{c}{c}a"))
+    t = Tokenizer(models.BPE({"a": 0, "u": 1}, [], unk_token="u"))
+    t.add_tokens([AddedToken("WW", single_word=True), AddedToken("LL", lstrip=True), AddedToken("RR", rstrip=True)])
+    some.append(("added tokens", t, "a{c}WW{c}a{c}LLa RR{c}a WW{c}"))
+    every, wrong = [chr(c) for c in range(0x110000) if not 0xD800 <= c < 0xE000], 0
+    for name, theirs, form in some:
+        ours, bad = Ours(lib, theirs.to_str().encode()), []
+        for i in range(0, len(every), 64):
+            s = "".join(form.format(c=c) for c in every[i : i + 64])
+            if theirs.encode(s).ids != ours.encode(s.encode(), False):
+                bad.append(hex(ord(every[i])))
+        print(f"{name}: {len(every)} characters, differences near: {bad or 'none'}", flush=True)
+        wrong += len(bad)
+    return wrong
+
+
 def measure(name, theirs, ours, text):
     raw = text.encode()
     lines = text.splitlines(keepends=True)
@@ -139,7 +181,7 @@ def main():
     p.add_argument("files", nargs="*")
     p.add_argument("--strings", type=int, default=10000)
     p.add_argument("--seed", type=int, default=2)
-    p.add_argument("--all-characters", action="store_true", help="strings that hold every character there is")
+    p.add_argument("--all-characters", action="store_true", help="each pattern, normal form and set of characters with every character there is")
     p.add_argument("--time")
     args = p.parse_args()
     wrong = 0
@@ -150,9 +192,7 @@ def main():
                 for name in args.files or zoo]
         strings = GOLDEN["strings"](args.strings, args.seed)
         if args.all_characters:
-            every = [chr(c) for c in range(0x110000) if not 0xD800 <= c < 0xE000]
-            strings = [f"a{c}b {c}\u0323{c}\u0301 1{c}2 <W>{c}Word{c}" for c in every]
-            strings = ["".join(strings[i : i + 16]) for i in range(0, len(strings), 16)]
+            sys.exit(all_characters(lib) > 0)
         for name, json in some:
             theirs, ours = Tokenizer.from_str(json.decode()), Ours(lib, json)
             if args.time:
