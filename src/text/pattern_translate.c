@@ -116,6 +116,7 @@ static lf_status code_point(translator *t, char kind) {
 
 /* s is behind a backslash. */
 static lf_status escape(translator *t, bool inside) {
+    if (!*t->s) return lf_fail(t->err, LF_EDATA, "%s: \"%s\" ends with a backslash", t->where, t->text);
     const char c = *t->s++;
     char copy[3] = {'\\', c, 0};
     switch (c) {
@@ -157,8 +158,7 @@ static lf_status escape(translator *t, bool inside) {
     default: break;
     }
     const bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-    const bool same = c && (strchr("rntfae", c) || (!inside && strchr("AzZ", c)));
-    if (c == 0) return lf_fail(t->err, LF_EDATA, "%s: \"%s\" ends with a backslash", t->where, t->text);
+    const bool same = (strchr("rntfae", c) || (!inside && strchr("AzZ", c)));
     if ((letter && !same) || (unsigned char)c >= 0x80) return unsupported(t, t->s - 2, 2);
     put(t, copy);
     return LF_OK;

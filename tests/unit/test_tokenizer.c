@@ -368,21 +368,35 @@ static void test_refused(void **state) {
     }
 }
 
+/* A "normalizer" that replaces what the pattern matches. */
+static lf_status open_pattern(const char *pattern, lf_err *err) {
+    char json[400];
+    lf_tokenizer *t;
+    snprintf(json, sizeof json,
+             "{" MODEL
+             ", \"normalizer\": {\"type\": \"Replace\", \"pattern\": {\"Regex\": \"%s\"}, \"content\": \"\"}}",
+             pattern);
+    const lf_status rc = lf_tokenizer_parse(&t, json, strlen(json), "t.json", err);
+    lf_tokenizer_free(t);
+    return rc;
+}
+
 static void test_patterns(void **state) {
     (void)state;
     static const char *const unsupported[] = {
         "\\\\h",      "\\\\X",     "(?m:a)", "(?<n>a)", "[a[b]]",    "\\\\p{Foo}", "\\\\p{Cn}", "a{2}?", "[^\\\\W]",
         "[\\\\P{L}]", "(?i:stra)", "(?i:é)", "\\\\1",   "[\\\\w-z]", "[a-\\\\d]",  "\\\\xZ",    "[]a]"};
+    static const char *const wrong[] = {"a\\\\", "[a\\\\",  "[a",       "a)", "(a", "(a\\\\",   "*",
+                                        "[b-a]", "(?<=a+)", "(?i:\\\\", "[^", "[",  "a{1}{\\\\"};
     for (size_t i = 0; i < sizeof unsupported / sizeof *unsupported; i++) {
-        char json[400];
-        lf_tokenizer *t;
         lf_err err = {0};
-        snprintf(json, sizeof json,
-                 "{" MODEL
-                 ", \"normalizer\": {\"type\": \"Replace\", \"pattern\": {\"Regex\": \"%s\"}, \"content\": \"\"}}",
-                 unsupported[i]);
-        const lf_status rc = lf_tokenizer_parse(&t, json, strlen(json), "t.json", &err);
+        const lf_status rc = open_pattern(unsupported[i], &err);
         if (rc != LF_EUNSUPPORTED) fail_msg("%s: status %d, '%s'", unsupported[i], rc, err.message);
+    }
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        lf_err err = {0};
+        const lf_status rc = open_pattern(wrong[i], &err);
+        if (rc != LF_EDATA) fail_msg("%s: status %d, '%s'", wrong[i], rc, err.message);
     }
 }
 
