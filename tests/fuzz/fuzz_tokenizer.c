@@ -1,13 +1,16 @@
-/* Any bytes as a tokenizer.json, and what follows the first NUL as a text: one line of error, or ids that the tokenizer
- * has and text that is UTF-8. */
+/* Any bytes as a tokenizer.json, and what follows the first NUL as a text and as a pattern: one line of error, or ids
+ * that the tokenizer has and text that is UTF-8. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
+#include "text/pattern.h"
 #include "text/tokenizer.h"
 #include "text/utf8.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static const char usual[] = "<s> ab\xc3\xa9 \xe2\x96\x81 a  12.\r\n the\xf0\x9f\xa6\x99 e\xcc\x81\xcc\xa3 <0x41>'s";
 
 static void require(bool holds) {
     if (!holds) abort();
@@ -47,8 +50,30 @@ static void check_text(lf_tokenizer *t, const char *text, size_t n, bool special
     lf_ids_free(&ids);
 }
 
+/* The text as a pattern: whatever it is, matches lie in order within what was searched. */
+static void check_pattern(const char *text, size_t n) {
+    char *pattern = malloc(n + 1);
+    lf_pattern *p = NULL;
+    lf_matcher *m = lf_matcher_new();
+    lf_search at = {0};
+    lf_err err = {0};
+    bool hit = true;
+    require(pattern && m);
+    memcpy(pattern, text, n);
+    pattern[n] = 0;
+    lf_status rc = lf_pattern_new(&p, pattern, false, "fuzz", &err);
+    require((rc == LF_OK) == (p != NULL));
+    for (size_t last = 0; !rc && hit; last = at.end) {
+        rc = lf_pattern_next(p, m, usual, sizeof usual - 1, &at, &hit, &err);
+        require(rc || !hit || (last <= at.end && at.begin <= sizeof usual && at.end <= sizeof usual - 1));
+    }
+    require(rc == LF_OK || rc == LF_EDATA || rc == LF_EUNSUPPORTED);
+    lf_pattern_free(p);
+    lf_matcher_free(m);
+    free(pattern);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    static const char usual[] = "<s> ab\xc3\xa9 \xe2\x96\x81 a  12.\r\n the\xf0\x9f\xa6\x99 e\xcc\x81\xcc\xa3 <0x41>'s";
     const uint8_t *end = size ? memchr(data, 0, size) : NULL;
     const size_t json_size = end ? (size_t)(end - data) : size;
     lf_tokenizer *t = NULL;
@@ -61,6 +86,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         if (end) check_text(t, (const char *)end + 1, size - json_size - 1, false);
     }
     lf_tokenizer_free(t);
+    const char *rest = end ? (const char *)end + 1 : (const char *)data;
+    const size_t n = end ? size - json_size - 1 : 0;
+    if (n > 0 && n < 200 && !memchr(rest, 0, n) && lf_utf8_invalid(rest, n) == n) check_pattern(rest, n);
     require(lf_alloc_live() == 0);
     return 0;
 }
