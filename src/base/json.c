@@ -69,7 +69,8 @@ static lf_status scan_string(const scan *t, size_t *at) {
         } else if (*s == '\\') {
             i += 2; /* which letters may follow is cJSON's to check */
         } else {
-            const size_t n = lf_utf8_length(s, t->size - i);
+            uint32_t ignored;
+            const size_t n = lf_utf8_next(s, t->size - i, &ignored);
             if (n == 0) return bad_text(t, i, "not UTF-8; save the file as UTF-8");
             i += n;
         }

@@ -65,7 +65,7 @@ uint64_t lf_text_map_line(const lf_text_map *m, uint64_t at) {
 }
 
 lf_status lf_text_map_check_utf8(const lf_text_map *m, uint64_t begin, uint64_t end, lf_err *err) {
-    const uint64_t bad = begin + lf_utf8_check(m->data + begin, (size_t)(end - begin));
+    const uint64_t bad = begin + lf_utf8_invalid(m->data + begin, (size_t)(end - begin));
     if (bad == end) return LF_OK;
     return lf_fail(err, LF_EDATA, "%s: line %" PRIu64 ": byte 0x%02x is not UTF-8; save the file as UTF-8", m->path,
                    lf_text_map_line(m, bad), (unsigned)(unsigned char)m->data[bad]);

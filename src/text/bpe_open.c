@@ -1,0 +1,160 @@
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "base/mem.h"
+#include "text/bpe.h"
+#include "text/bytelevel.h"
+
+void lf_bpe_free(lf_bpe *bpe) {
+    lf_free(bpe->merges);
+    lf_free(bpe->prefix);
+    lf_free(bpe->suffix);
+    *bpe = (lf_bpe){0};
+}
+
+static lf_status open_vocab(lf_vocab *v, const cJSON *vocab, const char *where, lf_err *err) {
+    const cJSON *token;
+    if (!cJSON_IsObject(vocab))
+        return lf_fail(err, LF_EDATA, "%s: key 'vocab': expected an object of tokens and ids", where);
+    cJSON_ArrayForEach(token, vocab) {
+        int64_t id;
+        if (!lf_json_exact_i64(token, &id))
+            return lf_fail(err, LF_EDATA, "%s: key 'vocab': token \"%.100s\" has no integer id", where, token->string);
+        const lf_status rc = lf_vocab_add(v, token->string, id, LF_TOKEN_MODEL, where, err);
+        if (rc) return rc;
+    }
+    return LF_OK;
+}
+
+static lf_status part_id(const lf_bpe *bpe, const char *s, size_t n, int64_t rank, const char *where, int32_t *id,
+                         lf_err *err) {
+    *id = lf_vocab_find(bpe->vocab, s, n, LF_TOKEN_MODEL);
+    if (*id >= 0) return LF_OK;
+    return lf_fail(err, LF_EDATA, "%s: key 'merges': merge %" PRId64 ": \"%.*s\" is not in 'vocab'", where, rank,
+                   (int)(n < 100 ? n : 100), s);
+}
+
+/* One merge: "left right" or, in newer files, ["left", "right"]. */
+static lf_status split_merge(const cJSON *item, int64_t rank, const char *where, const char **left, size_t *n_left,
+                             const char **right, lf_err *err) {
+    const cJSON *a = item->child, *b = a ? a->next : NULL;
+    if (cJSON_IsString(item)) {
+        const char *space = strchr(item->valuestring, ' ');
+        *left = item->valuestring;
+        *n_left = space ? (size_t)(space - *left) : 0;
+        *right = space ? space + 1 : NULL;
+        if (space && !strchr(space + 1, ' ')) return LF_OK;
+    } else if (cJSON_IsArray(item) && cJSON_IsString(a) && cJSON_IsString(b) && !b->next) {
+        *left = a->valuestring;
+        *n_left = strlen(a->valuestring);
+        *right = b->valuestring;
+        return LF_OK;
+    }
+    return lf_fail(err, LF_EDATA, "%s: key 'merges': merge %" PRId64 ": expected \"left right\" or [left, right]",
+                   where, rank);
+}
+
+static lf_status add_merge(lf_bpe *bpe, lf_buffer *key, const cJSON *item, int64_t rank, const char *where,
+                           lf_err *err) {
+    const char *left = "", *right = "";
+    size_t n_left = 0;
+    int32_t a, b, merged;
+    lf_status rc = split_merge(item, rank, where, &left, &n_left, &right, err);
+    if (rc || (rc = part_id(bpe, left, n_left, rank, where, &a, err)) ||
+        (rc = part_id(bpe, right, strlen(right), rank, where, &b, err)))
+        return rc;
+    const size_t skip = bpe->prefix ? strlen(bpe->prefix) : 0;
+    if (strlen(right) < skip)
+        return lf_fail(err, LF_EDATA, "%s: key 'merges': merge %" PRId64 ": \"%s\" is shorter than \"%s\"", where, rank,
+                       right, bpe->prefix);
+    key->n = 0;
+    if (!lf_buffer_put(key, left, n_left) || !lf_buffer_put(key, right + skip, strlen(right + skip)))
+        return lf_fail(err, LF_ENOMEM, "%s: out of memory", where);
+    if ((rc = part_id(bpe, key->s, key->n, rank, where, &merged, err))) return rc;
+    const uint64_t pair = (uint64_t)(uint32_t)a << 32 | (uint32_t)b;
+    size_t i = lf_bpe_slot(pair) & (bpe->n_slots - 1);
+    while (bpe->merges[i].pair != LF_NO_PAIR && bpe->merges[i].pair != pair) i = (i + 1) & (bpe->n_slots - 1);
+    bpe->merges[i] = (lf_bpe_merge){pair, (uint32_t)rank, merged}; /* of a merge that is there twice the last counts */
+    return LF_OK;
+}
+
+static lf_status open_merges(lf_bpe *bpe, const cJSON *merges, const char *where, lf_err *err) {
+    const cJSON *item;
+    size_t n = 0;
+    int64_t rank = 0;
+    lf_buffer key = {0};
+    lf_status rc = LF_OK;
+    if (!cJSON_IsArray(merges)) return lf_fail(err, LF_EDATA, "%s: key 'merges': expected a list", where);
+    cJSON_ArrayForEach(item, merges) n++;
+    if (n > UINT32_MAX / 8) return lf_fail(err, LF_EDATA, "%s: key 'merges': %zu of them", where, n);
+    for (bpe->n_slots = 16; bpe->n_slots < 2 * n;) bpe->n_slots *= 2;
+    if (!(bpe->merges = lf_malloc(bpe->n_slots * sizeof *bpe->merges)))
+        return lf_fail(err, LF_ENOMEM, "%s: key 'merges': out of memory for %zu of them", where, n);
+    for (size_t i = 0; i < bpe->n_slots; i++) bpe->merges[i].pair = LF_NO_PAIR;
+    cJSON_ArrayForEach(item, merges) {
+        if (cJSON_IsString(item) && strncmp(item->valuestring, "#version", 8) == 0)
+            continue; /* merges.txt's first line */
+        if ((rc = add_merge(bpe, &key, item, rank++, where, err))) break;
+    }
+    lf_buffer_free(&key);
+    return rc;
+}
+
+/* A string that changes words; "" and null ask for nothing. */
+static lf_status open_affix(char **out, const cJSON *model, const char *key, const char *where, lf_err *err) {
+    const char *text;
+    const lf_status rc = lf_json_get_str(model, key, "", &text, where, err);
+    if (rc || !*text) return rc;
+    *out = lf_strdup(text);
+    return *out ? LF_OK : lf_fail(err, LF_ENOMEM, "%s: out of memory", where);
+}
+
+static void find_bytes(lf_bpe *bpe) {
+    for (int b = 0; b < 256; b++) {
+        char name[8], c[4];
+        snprintf(name, sizeof name, "<0x%02X>", (unsigned)b & 255);
+        bpe->fallback[b] = lf_vocab_find(bpe->vocab, name, 6, LF_TOKEN_MODEL);
+        bpe->mapped[b] = lf_vocab_find(bpe->vocab, c, lf_byte_char((unsigned char)b, c), LF_TOKEN_MODEL);
+    }
+}
+
+lf_status lf_bpe_open(lf_bpe *bpe, lf_vocab *vocab, const cJSON *model, const char *path, lf_err *err) {
+    const char *type, *unk;
+    char *where = lf_format("%s: model", path);
+    lf_status rc;
+    *bpe = (lf_bpe){.vocab = vocab, .unk = -1};
+    if (!where) return lf_fail(err, LF_ENOMEM, "%s: out of memory", path);
+    if (!cJSON_IsObject(model)) {
+        rc = lf_fail(err, LF_EDATA, "%s: key 'model': expected an object", path);
+        goto out;
+    }
+    const cJSON *merges = cJSON_GetObjectItemCaseSensitive(model, "merges");
+    if ((rc = lf_json_get_str(model, "type", merges ? "BPE" : "none", &type, where, err))) goto out;
+    if (strcmp(type, "BPE") != 0) {
+        rc = lf_fail(err, LF_EUNSUPPORTED, "%s: key 'type': expected \"BPE\", found \"%.50s\", which is not supported",
+                     where, type);
+        goto out;
+    }
+    const cJSON *dropout = cJSON_GetObjectItemCaseSensitive(model, "dropout");
+    if (dropout && !cJSON_IsNull(dropout) && !(cJSON_IsNumber(dropout) && dropout->valuedouble == 0)) {
+        rc = lf_fail(err, LF_EUNSUPPORTED, "%s: key 'dropout': random merges are not supported; set it to null", where);
+        goto out;
+    }
+    if ((rc = lf_json_get_bool(model, "fuse_unk", false, &bpe->fuse_unk, where, err)) ||
+        (rc = lf_json_get_bool(model, "byte_fallback", false, &bpe->byte_fallback, where, err)) ||
+        (rc = lf_json_get_bool(model, "ignore_merges", false, &bpe->ignore_merges, where, err)) ||
+        (rc = lf_json_get_str(model, "unk_token", NULL, &unk, where, err)) ||
+        (rc = open_affix(&bpe->prefix, model, "continuing_subword_prefix", where, err)) ||
+        (rc = open_affix(&bpe->suffix, model, "end_of_word_suffix", where, err)) ||
+        (rc = open_vocab(vocab, cJSON_GetObjectItemCaseSensitive(model, "vocab"), where, err)) ||
+        (rc = open_merges(bpe, merges, where, err)))
+        goto out;
+    if (unk && (bpe->unk = lf_vocab_find(vocab, unk, strlen(unk), LF_TOKEN_MODEL)) < 0)
+        rc = lf_fail(err, LF_EDATA, "%s: key 'unk_token': \"%.100s\" is not in 'vocab'", where, unk);
+    find_bytes(bpe);
+out:
+    lf_free(where);
+    return rc;
+}

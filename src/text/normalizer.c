@@ -1,0 +1,200 @@
+#include <string.h>
+#include <utf8proc.h>
+
+#include "base/json.h"
+#include "base/mem.h"
+#include "text/bytelevel.h"
+#include "text/tokenizer_internal.h"
+#include "text/unicode.h"
+#include "base/utf8.h"
+
+/* ---- NFC, NFD, NFKC, NFKD ---- */
+
+static bool is_ascii(const char *s, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if ((unsigned char)s[i] >= 0x80) return false;
+    return true;
+}
+
+static bool normalize_part(lf_tokenizer_work *w, const char *s, size_t n, int options) {
+    lf_buffer *out = &w->next.text;
+    const utf8proc_option_t o = (utf8proc_option_t)(options | UTF8PROC_STABLE);
+    if (is_ascii(s, n)) return lf_buffer_put(out, s, n);
+    const utf8proc_uint8_t *bytes = (const utf8proc_uint8_t *)s;
+    /* The first call says how much room it needs. */
+    utf8proc_ssize_t count = utf8proc_decompose(bytes, (utf8proc_ssize_t)n, NULL, 0, o);
+    if (count < 0) return false;
+    if ((size_t)count > w->code_points_capacity) {
+        lf_free(w->code_points);
+        w->code_points_capacity = 0;
+        if (!(w->code_points = lf_malloc(2 * (size_t)count * sizeof *w->code_points))) return false;
+        w->code_points_capacity = 2 * (size_t)count;
+    }
+    count = utf8proc_decompose(bytes, (utf8proc_ssize_t)n, w->code_points, count, o);
+    if (count > 0) count = utf8proc_normalize_utf32(w->code_points, count, o);
+    for (utf8proc_ssize_t i = 0; i < count; i++)
+        if (!lf_buffer_put_char(out, (uint32_t)w->code_points[i])) return false;
+    return count >= 0;
+}
+
+/* Inert characters neither change nor combine, so the text between two of them can be normalized by itself. */
+static lf_status normal_form(lf_tokenizer_work *w, int options, lf_err *err) {
+    const lf_buffer *text = &w->now.text;
+    w->next.text.n = 0;
+    for (size_t i = 0, done = 0; done < text->n;) {
+        uint32_t c = 0;
+        size_t size = 0;
+        while (i < text->n) {
+            size = lf_utf8_next(text->s + i, text->n - i, &c);
+            if (c >= 0x80 && lf_char_is_inert(c)) break;
+            i += size;
+            size = 0;
+        }
+        if (i > done && !normalize_part(w, text->s + done, i - done, options)) return lf_no_memory(err);
+        if (size > 0 && !lf_buffer_put(&w->next.text, text->s + i, size)) return lf_no_memory(err);
+        i += size;
+        done = i;
+    }
+    if (w->head > 0) w->head = w->next.text.n > 0 ? lf_utf8_size(w->next.text.s) : 0;
+    lf_work_take_text(w);
+    return LF_OK;
+}
+
+static lf_status apply_nfc(const lf_step *s, lf_tokenizer_work *w, lf_err *err) {
+    (void)s;
+    return normal_form(w, UTF8PROC_COMPOSE, err);
+}
+static lf_status apply_nfd(const lf_step *s, lf_tokenizer_work *w, lf_err *err) {
+    (void)s;
+    return normal_form(w, UTF8PROC_DECOMPOSE, err);
+}
+static lf_status apply_nfkc(const lf_step *s, lf_tokenizer_work *w, lf_err *err) {
+    (void)s;
+    return normal_form(w, UTF8PROC_COMPOSE | UTF8PROC_COMPAT, err);
+}
+static lf_status apply_nfkd(const lf_step *s, lf_tokenizer_work *w, lf_err *err) {
+    (void)s;
+    return normal_form(w, UTF8PROC_DECOMPOSE | UTF8PROC_COMPAT, err);
+}
+
+/* ---- Lowercase, character by character (a final sigma is a sigma like others) ---- */
+
+static lf_status apply_lowercase(const lf_step *step, lf_tokenizer_work *w, lf_err *err) {
+    (void)step;
+    const lf_buffer *text = &w->now.text;
+    size_t head = 0;
+    w->next.text.n = 0;
+    for (size_t i = 0; i < text->n;) {
+        uint32_t c, low[2];
+        i += lf_utf8_next(text->s + i, text->n - i, &c);
+        const size_t n = lf_char_lower(c, low);
+        for (size_t k = 0; k < n; k++)
+            if (!lf_buffer_put_char(&w->next.text, low[k])) return lf_no_memory(err);
+        if (i <= w->head) head = w->next.text.n;
+    }
+    w->head = head;
+    lf_work_take_text(w);
+    return LF_OK;
+}
+
+/* ---- Prepend, Replace, Strip ---- */
+
+static lf_status open_prepend(lf_step *s, const cJSON *json, lf_err *err) {
+    return lf_step_string(&s->content, s, json, "prepend", err);
+}
+
+static lf_status apply_prepend(const lf_step *s, lf_tokenizer_work *w, lf_err *err) {
+    const size_t n = strlen(s->content);
+    if (w->now.text.n == 0 || w->continues) return LF_OK;
+    w->next.text.n = 0;
+    if (!lf_buffer_put(&w->next.text, s->content, n) || !lf_buffer_put(&w->next.text, w->now.text.s, w->now.text.n))
+        return lf_no_memory(err);
+    if (w->head > 0) w->head += n;
+    lf_work_take_text(w);
+    return LF_OK;
+}
+
+static lf_status open_replace(lf_step *s, const cJSON *json, lf_err *err) {
+    const lf_status rc = lf_step_pattern(s, json, err);
+    return rc ? rc : lf_step_string(&s->content, s, json, "content", err);
+}
+
+lf_status lf_replace(lf_tokenizer_work *w, const lf_step *step, const char *s, size_t n, lf_buffer *out, size_t *head,
+                     lf_err *err) {
+    const size_t size = strlen(step->content);
+    const lf_status rc = lf_find_spans(w, step->pattern, s, n, err);
+    if (rc) return rc;
+    for (size_t i = 0; i < w->n_spans; i++) {
+        const lf_span *span = &w->spans[i];
+        const bool good = span->hit ? lf_buffer_put(out, step->content, size)
+                                    : lf_buffer_put(out, s + span->begin, span->end - span->begin);
+        if (!good) return lf_no_memory(err);
+        if (out->n > w->most) return lf_too_long(w, step->where, err);
+        /* What replaces one character comes from where it stood; what replaces several, from the last of them. */
+        if (i == 0 && head && *head > 0 && span->hit) *head = span->end <= *head ? size : 0;
+    }
+    return LF_OK;
+}
+
+static lf_status apply_replace(const lf_step *s, lf_tokenizer_work *w, lf_err *err) {
+    w->next.text.n = 0;
+    const lf_status rc = lf_replace(w, s, w->now.text.s, w->now.text.n, &w->next.text, &w->head, err);
+    if (!rc) lf_work_take_text(w);
+    return rc;
+}
+
+static lf_status open_strip(lf_step *s, const cJSON *json, lf_err *err) {
+    const lf_status rc = lf_json_get_bool(json, "strip_left", true, &s->left, s->where, err);
+    return rc ? rc : lf_json_get_bool(json, "strip_right", true, &s->right, s->where, err);
+}
+
+static lf_status apply_strip(const lf_step *s, lf_tokenizer_work *w, lf_err *err) {
+    (void)err;
+    lf_buffer *text = &w->now.text;
+    size_t begin = 0;
+    uint32_t c;
+    while (s->left && begin < text->n) {
+        const size_t size = lf_utf8_next(text->s + begin, text->n - begin, &c);
+        if (!lf_char_is_space(c)) break;
+        begin += size;
+    }
+    while (s->right && text->n > begin) {
+        size_t at = text->n - 1;
+        while (at > begin && ((unsigned char)text->s[at] & 0xc0) == 0x80) at--;
+        (void)lf_utf8_next(text->s + at, text->n - at, &c);
+        if (!lf_char_is_space(c)) break;
+        text->n = at;
+    }
+    text->n -= begin;
+    if (begin > 0) memmove(text->s, text->s + begin, text->n);
+    w->head = w->head > begin ? w->head - begin : 0;
+    return LF_OK;
+}
+
+/* ---- ByteLevel ---- */
+
+static lf_status apply_bytes(const lf_step *s, lf_tokenizer_work *w, lf_err *err) {
+    (void)s;
+    size_t head = 0;
+    w->next.text.n = 0;
+    for (size_t i = 0; i < w->now.text.n; i++) {
+        if (!lf_bytes_to_chars(&w->next.text, w->now.text.s + i, 1)) return lf_no_memory(err);
+        if (i < w->head) head = w->next.text.n;
+    }
+    w->head = head;
+    lf_work_take_text(w);
+    return LF_OK;
+}
+
+static const lf_step_kind kinds[] = {
+    {"NFC", NULL, apply_nfc},
+    {"NFD", NULL, apply_nfd},
+    {"NFKC", NULL, apply_nfkc},
+    {"NFKD", NULL, apply_nfkd},
+    {"Lowercase", NULL, apply_lowercase},
+    {"Prepend", open_prepend, apply_prepend},
+    {"Replace", open_replace, apply_replace},
+    {"Strip", open_strip, apply_strip},
+    {"ByteLevel", NULL, apply_bytes},
+};
+const lf_family lf_normalizers = {"normalizer", "normalizers", kinds, sizeof kinds / sizeof *kinds};

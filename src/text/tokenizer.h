@@ -1,0 +1,77 @@
+/* Text to token ids and back, as Hugging Face `tokenizers` does it from a tokenizer.json.
+ *
+ * Models: BPE, on bytes (GPT-2, Llama 3, Qwen) or on characters with byte fallback (Llama 2, Mistral). A normalizer,
+ * pre-tokenizer, post-processor or decoder that we do not have, and any other model, is LF_EUNSUPPORTED with the file,
+ * the key and the type. The keys "truncation" and "padding" are knowingly not followed: how long an example may be and
+ * how a batch is filled up is the trainer's business.
+ *
+ * Threads: an open tokenizer does not change, except in lf_tokenizer_encode, which uses memory that it keeps in it.
+ * Several threads may share one if each encodes with a work of its own (lf_tokenizer_encode_with); all other calls take
+ * a const tokenizer and need nothing. */
+#ifndef LF_TEXT_TOKENIZER_H
+#define LF_TEXT_TOKENIZER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "text/ids.h"
+
+typedef struct lf_tokenizer lf_tokenizer;
+typedef struct lf_tokenizer_work lf_tokenizer_work;
+
+/* `model_dir` is a model's folder with a tokenizer.json, or the path of such a file. bos, eos, pad and unk are named by
+ * tokenizer_config.json or special_tokens_map.json beside it, if they are there; a name that is no token is LF_EDATA.
+ * (Their add_bos_token and add_eos_token say what the post-processor in tokenizer.json says; it is that one we follow.)
+ * Tokens of its added_tokens_decoder must be in tokenizer.json too. LF_EDATA or LF_EUNSUPPORTED with file and key. The
+ * caller frees *out. */
+lf_status lf_tokenizer_open(lf_tokenizer **out, const char *model_dir, lf_err *err);
+/* The same from the text of a tokenizer.json alone; `name` stands for the file in errors. */
+lf_status lf_tokenizer_parse(lf_tokenizer **out, const char *json, size_t size, const char *name, lf_err *err);
+void lf_tokenizer_free(lf_tokenizer *t);
+
+int64_t lf_tokenizer_vocab_size(const lf_tokenizer *t); /* 1 + the largest id, added tokens included */
+int32_t lf_tokenizer_bos(const lf_tokenizer *t);        /* -1: none; so the next three */
+int32_t lf_tokenizer_eos(const lf_tokenizer *t);
+int32_t lf_tokenizer_pad(const lf_tokenizer *t);
+int32_t lf_tokenizer_unk(const lf_tokenizer *t);
+const char *lf_tokenizer_token(const lf_tokenizer *t, int32_t id); /* as in the file ("\u0120the"); NULL: no token; borrowed */
+int32_t lf_tokenizer_id(const lf_tokenizer *t, const char *token); /* -1: no such token */
+bool lf_tokenizer_is_special(const lf_tokenizer *t, int32_t id);
+
+/* Appends the ids of text[0 .. n) to *out. Added tokens inside the text are found, special ones too: text that users
+ * write can hold them. LF_EDATA with the byte offset if the text is not UTF-8. On failure *out is as it was. */
+lf_status lf_tokenizer_encode(lf_tokenizer *t, const char *text, size_t n, bool add_special_tokens, lf_ids *out,
+                              lf_err *err);
+
+/* What one thread encodes with; the tokenizer must outlive it. Holds a cache of words, some megabytes. */
+lf_status lf_tokenizer_work_new(lf_tokenizer_work **out, const lf_tokenizer *t, lf_err *err);
+void lf_tokenizer_work_free(lf_tokenizer_work *w);
+lf_status lf_tokenizer_encode_with(lf_tokenizer_work *w, const char *text, size_t n, bool add_special_tokens,
+                                   lf_ids *out, lf_err *err);
+
+/* The same, but no token reaches across a cut, a byte offset between two characters; cuts are in ascending order.
+ * starts[i], of n_cuts elements, is the place in *out of the first id of what follows cut i. The text behind a cut is no
+ * new text: where the tokenizer puts a space before texts, it puts none there. So if the tokens of the whole text end at
+ * the cuts anyway, the ids are those of the whole text. For training on parts of a text, a chat's answers. A cut inside
+ * of an added token counts as behind it. */
+lf_status lf_tokenizer_encode_cut(lf_tokenizer_work *w, const char *text, size_t n, const size_t *cuts, size_t n_cuts,
+                                  bool add_special_tokens, lf_ids *out, int64_t *starts, lf_err *err);
+
+/* The text of ids, with a NUL behind it; freed by lf_free. As `tokenizers` decodes, without transformers'
+ * clean_up_tokenization_spaces. Bytes that are no UTF-8 come out as U+FFFD. An id without token is LF_EDATA. */
+lf_status lf_tokenizer_decode(const lf_tokenizer *t, const int32_t *ids, int64_t n, bool skip_special_tokens,
+                              char **out, size_t *n_out, lf_err *err);
+
+/* Decoding while ids come in: each push gives the text that is certain by now, whole characters only. What comes out,
+ * put together, is what lf_tokenizer_decode makes of all ids. One thread at a time. */
+typedef struct lf_stream lf_stream;
+lf_status lf_stream_new(lf_stream **out, const lf_tokenizer *t, bool skip_special_tokens, lf_err *err);
+void lf_stream_free(lf_stream *s);
+/* *text is valid until the next call, has a NUL behind it, and is often empty. */
+lf_status lf_stream_push(lf_stream *s, int32_t id, const char **text, size_t *n, lf_err *err);
+/* What is left: half a character comes out as U+FFFD. The stream is then as new. */
+lf_status lf_stream_end(lf_stream *s, const char **text, size_t *n, lf_err *err);
+
+#endif

@@ -1,0 +1,126 @@
+/* A tokenizer is four lists of steps around a model. Each list is read from one key of tokenizer.json, through one table
+ * of types: a new type is one line there and its functions beside it. */
+#ifndef LF_TEXT_TOKENIZER_INTERNAL_H
+#define LF_TEXT_TOKENIZER_INTERNAL_H
+
+#include <cjson/cJSON.h>
+
+#include "text/added_tokens.h"
+#include "text/bpe.h"
+#include "text/buffer.h"
+#include "text/pattern.h"
+#include "text/tokenizer.h"
+#include "text/vocab.h"
+#include "text/word_cache.h"
+
+typedef struct lf_step lf_step;
+
+typedef struct lf_step_kind {
+    const char *type;
+    /* Reads the step's keys; NULL: it has none that matter here. */
+    lf_status (*open)(lf_step *s, const cJSON *json, lf_err *err);
+    /* Normalizers change w->now.text, pre-tokenizers and decoders w->now, post-processors w->ids. NULL: nothing to do. */
+    lf_status (*apply)(const lf_step *s, lf_tokenizer_work *w, lf_err *err);
+} lf_step_kind;
+
+typedef enum lf_behavior { LF_REMOVED, LF_ISOLATED, LF_MERGED_WITH_PREVIOUS, LF_MERGED_WITH_NEXT, LF_CONTIGUOUS } lf_behavior;
+typedef enum lf_prepend { LF_PREPEND_FIRST, LF_PREPEND_NEVER, LF_PREPEND_ALWAYS } lf_prepend;
+
+struct lf_step {
+    const lf_step_kind *kind;
+    char *where;          /* file and key, for errors */
+    bool last;            /* of its list */
+    lf_pattern *pattern;  /* Split, Replace, ByteLevel */
+    char *content;        /* Replace, Prepend; Metaspace's replacement; Strip's character */
+    lf_behavior behavior; /* Split, Punctuation */
+    lf_prepend prepend;   /* Metaspace; ByteLevel's add_prefix_space */
+    bool invert;          /* Split */
+    bool split;           /* Metaspace; Digits' individual_digits */
+    bool left, right;     /* Strip (normalizer) */
+    int64_t start, stop;  /* Strip (decoder) */
+    int32_t *pattern_ids; /* post-processors: what surrounds the text; LF_TEXT_HERE is the text */
+    size_t n_pattern_ids, pattern_ids_capacity;
+};
+enum { LF_TEXT_HERE = -1 };
+
+typedef struct lf_family {
+    const char *key;      /* "pre_tokenizer" */
+    const char *list_key; /* "pretokenizers", of a Sequence */
+    const lf_step_kind *kinds;
+    size_t n_kinds;
+} lf_family;
+extern const lf_family lf_normalizers, lf_pretokenizers, lf_postprocessors, lf_decoders;
+
+typedef struct lf_steps {
+    lf_step *at;
+    size_t n, capacity;
+} lf_steps;
+
+/* Reads member family->key of `root`; absent or null is no step, a Sequence its members. */
+lf_status lf_steps_open(lf_steps *out, const lf_family *family, const cJSON *root, const char *path, lf_err *err);
+lf_status lf_steps_apply(const lf_steps *steps, lf_tokenizer_work *w, lf_err *err);
+void lf_steps_free(lf_steps *steps);
+
+/* For the `open` functions. A key that must be there as a string. */
+lf_status lf_step_string(char **out, const lf_step *s, const cJSON *json, const char *key, lf_err *err);
+/* "pattern": {"String": ..} or {"Regex": ..} */
+lf_status lf_step_pattern(lf_step *s, const cJSON *json, lf_err *err);
+
+struct lf_tokenizer {
+    lf_vocab vocab;
+    lf_bpe bpe;
+    lf_added_tokens added;
+    lf_steps normalizers, pretokenizers, postprocessors, decoders;
+    int32_t bos, eos, pad, unk;
+    lf_tokenizer_work *work; /* lf_tokenizer_encode's; made when first needed */
+};
+
+typedef struct lf_span {
+    size_t begin, end;
+    bool hit;
+} lf_span;
+
+struct lf_tokenizer_work {
+    const lf_tokenizer *t;
+    lf_pieces now, next;  /* what a step reads, what it writes */
+    lf_pieces whole;      /* encode: text and pieces before pre-tokenizing */
+    size_t head;          /* normalizers: lf_piece.head of now.text, */
+    bool continues;       /* and lf_piece.continues */
+    const size_t *cuts;   /* lf_tokenizer_encode_cut; NULL and 0 otherwise */
+    size_t n_cuts;
+    int64_t *starts;      /* in ids */
+    size_t most;          /* bytes that the steps may make of this text; see lf_work_allow */
+    bool bytes;           /* the pieces' text stands for its byte-level form */
+    lf_span *spans;
+    size_t n_spans, spans_capacity;
+    int32_t *code_points; /* normal forms */
+    size_t code_points_capacity;
+    lf_matcher *matcher;
+    lf_bpe_work bpe;
+    lf_word_cache cache;
+    lf_ids_buffer ids, next_ids;
+};
+
+lf_status lf_no_memory(lf_err *err);
+lf_matcher *lf_work_matcher(lf_tokenizer_work *w); /* made when first needed; NULL: no memory */
+/* Before the steps see a text of n bytes. A file could have every step double it, so there is a bound that no sensible
+ * step comes near (NFKC makes at most 11 bytes of one). */
+void lf_work_allow(lf_tokenizer_work *w, size_t n);
+lf_status lf_too_long(const lf_tokenizer_work *w, const char *where, lf_err *err);
+void lf_work_take_text(lf_tokenizer_work *w);   /* next.text becomes now.text */
+void lf_work_take_pieces(lf_tokenizer_work *w); /* next's pieces become now's, next is emptied */
+
+/* Divides s[0 .. n) into matches and what lies between them: w->spans, which cover it. */
+lf_status lf_find_spans(lf_tokenizer_work *w, const lf_pattern *p, const char *s, size_t n, lf_err *err);
+lf_status lf_find_char_spans(lf_tokenizer_work *w, bool (*is_hit)(uint32_t), const char *s, size_t n, lf_err *err);
+/* Appends to next the pieces that `behavior` makes of the spans of `piece`; empty ones are left out. */
+lf_status lf_split_piece(lf_tokenizer_work *w, const lf_piece *piece, lf_behavior behavior, bool invert, lf_err *err);
+/* Appends to `out` s with all matches replaced. *head as in lf_piece, updated; may be NULL. */
+lf_status lf_replace(lf_tokenizer_work *w, const lf_step *step, const char *s, size_t n, lf_buffer *out, size_t *head,
+                     lf_err *err);
+
+/* Appends the text of ids to *out: lf_tokenizer_decode with memory that can be used again. */
+lf_status lf_decode_with(lf_tokenizer_work *w, const int32_t *ids, int64_t n, bool skip_special_tokens, lf_buffer *out,
+                         lf_err *err);
+
+#endif

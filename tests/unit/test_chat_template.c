@@ -1,0 +1,203 @@
+/* Chat templates against transformers' apply_chat_template (tests/golden/chat.json), which bytes are answers, and what
+ * is refused. */
+#define _XOPEN_SOURCE 700
+#include <inttypes.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "text/chat_template.h"
+
+static const char *text_of(const cJSON *o, const char *key) {
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(o, key);
+    return cJSON_IsString(item) ? item->valuestring : NULL;
+}
+
+static size_t read_messages(const cJSON *json, lf_message *out, size_t most) {
+    const cJSON *m;
+    size_t n = 0;
+    cJSON_ArrayForEach(m, json) {
+        assert_true(n < most);
+        out[n++] = (lf_message){text_of(m, "role"), text_of(m, "content")};
+    }
+    return n;
+}
+
+/* Each answer is what its message says, perhaps without spaces around it, and the token that ends answers. */
+static void check_answers(const lf_prompt *p, const lf_message *messages, size_t n, const char *end) {
+    static const char spaces[] = " \t\n\x1c\xe3\x80";
+    size_t k = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(messages[i].role, "assistant") != 0) continue;
+        assert_true(k < p->n_answers);
+        const lf_answer a = p->answers[k++];
+        const char *said = messages[i].content + strspn(messages[i].content, spaces), *s = p->text + a.begin;
+        size_t size = a.end - a.begin, n_said = strlen(said);
+        assert_true(a.end <= p->n && size >= strlen(end));
+        size -= strlen(end);
+        assert_memory_equal(s + size, end, strlen(end));
+        while (size > 0 && strchr(spaces, s[size - 1])) size--;
+        while (n_said > 0 && strchr(spaces, said[n_said - 1])) n_said--;
+        const size_t lead = size > 0 ? strspn(s, spaces) : 0;
+        assert_int_equal(size - lead, n_said);
+        assert_memory_equal(s + lead, said, n_said);
+    }
+    assert_int_equal(k, p->n_answers);
+}
+
+static void test_golden(void **state) {
+    (void)state;
+    cJSON *root = NULL;
+    const cJSON *one;
+    lf_err err = {0};
+    int count = 0;
+    if (lf_json_read(&root, LF_TEST_DIR "/golden/chat.json", &err)) fail_msg("%s", err.message);
+    cJSON_ArrayForEach(one, cJSON_GetObjectItemCaseSensitive(root, "cases")) {
+        lf_chat_template *c = NULL;
+        lf_prompt p;
+        lf_message messages[16];
+        const size_t n = read_messages(cJSON_GetObjectItemCaseSensitive(one, "messages"), messages, 16);
+        const char *expected = text_of(one, "text"), *format = text_of(one, "format");
+        if (lf_chat_template_parse(&c, text_of(one, "template"), text_of(one, "bos"), text_of(one, "eos"), "t.json",
+                                   &err))
+            fail_msg("%s", err.message);
+        assert_string_equal(lf_chat_template_name(c), format);
+        const lf_status rc =
+            lf_chat_render(c, messages, n, cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(one, "generate")), &p, &err);
+        if (!expected) {
+            assert_int_equal(rc, LF_EDATA);
+            assert_non_null(strstr(err.message, "message "));
+            err = (lf_err){0};
+        } else {
+            if (rc) fail_msg("%s", err.message);
+            if (strcmp(p.text, expected) != 0)
+                fail_msg("case %d, %s:\n%s\ninstead of\n%s", count, format, p.text, expected);
+            assert_int_equal(p.n, strlen(expected));
+            check_answers(&p, messages, n, strcmp(format, "llama3") == 0 ? "<|eot_id|>" : text_of(one, "eos"));
+        }
+        lf_prompt_free(&p);
+        lf_chat_template_free(c);
+        count++;
+    }
+    assert_true(count > 100);
+    cJSON_Delete(root);
+}
+
+static void test_named(void **state) {
+    (void)state;
+    static const lf_message talk[] = {{"user", "Hi"}, {"assistant", "Ho"}};
+    static const struct {
+        const char *name, *text, *answer;
+    } named[] = {
+        {"chatml", "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\nHo<|im_end|>\n", "Ho<|im_end|>"},
+        {"llama2", "<s>[INST] Hi [/INST] Ho </s>", " Ho </s>"},
+        {"llama3",
+         "<|begin_of_text|><|start_header_id|>user<|end_header_id|>\n\nHi<|eot_id|><|start_header_id|>assistant"
+         "<|end_header_id|>\n\nHo<|eot_id|>",
+         "Ho<|eot_id|>"},
+        {"mistral", "<s>[INST] Hi [/INST]Ho</s>", "Ho</s>"},
+        {"plain", "Hi\nHo\n", "Ho"},
+    };
+    for (size_t i = 0; i < sizeof named / sizeof *named; i++) {
+        lf_chat_template *c = NULL;
+        lf_prompt p;
+        assert_int_equal(lf_chat_template_open(&c, named[i].name, NULL, NULL), LF_OK);
+        assert_int_equal(lf_chat_render(c, talk, 2, false, &p, NULL), LF_OK);
+        assert_string_equal(p.text, named[i].text);
+        assert_int_equal(p.n_answers, 1);
+        assert_int_equal(p.answers[0].end - p.answers[0].begin, strlen(named[i].answer));
+        assert_memory_equal(p.text + p.answers[0].begin, named[i].answer, strlen(named[i].answer));
+        lf_prompt_free(&p);
+        lf_chat_template_free(c);
+    }
+}
+
+static void test_refused(void **state) {
+    (void)state;
+    static const struct {
+        const char *jinja, *names;
+    } bad[] = {
+        {"{{ '<start_of_turn>' }}", "<start_of_turn>"},
+        {"{{ '<|im_start|>' }}{{ '<think>' }}", "<think>"},
+        {"{{ '<|start_header_id|>' }}{{ 'Cutting Knowledge Date' }}", "Cutting Knowledge"},
+        {"{{ '[INST] ' }}{{ '[AVAILABLE_TOOLS]' }}", "[AVAILABLE_TOOLS]"},
+        {"", "is not one we know"},
+    };
+    lf_chat_template *c;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        lf_err err = {0};
+        assert_int_equal(lf_chat_template_parse(&c, bad[i].jinja, NULL, NULL, "t.json", &err), LF_EUNSUPPORTED);
+        if (!strstr(err.message, bad[i].names) || strncmp(err.message, "t.json", 6) != 0) fail_msg("%s", err.message);
+        assert_null(c);
+    }
+    lf_err err = {0};
+    assert_int_equal(lf_chat_template_open(&c, "gemma", NULL, &err), LF_EUNSUPPORTED);
+    assert_non_null(strstr(err.message, "gemma"));
+    err = (lf_err){0};
+    assert_int_equal(lf_chat_template_open(&c, NULL, "/nowhere", &err), LF_EUNSUPPORTED);
+    assert_non_null(strstr(err.message, "/nowhere"));
+}
+
+static void put_file(const char *folder, const char *name, const char *text) {
+    char *path = lf_path_join(folder, name);
+    assert_int_equal(lf_file_write(path, text, strlen(text), NULL), LF_OK);
+    lf_free(path);
+}
+
+static void test_files(void **state) {
+    (void)state;
+    char folder[] = "/tmp/lf-chat-XXXXXX";
+    const lf_message hi = {"user", "Hi"};
+    lf_chat_template *c = NULL;
+    lf_prompt p;
+    assert_non_null(mkdtemp(folder));
+    put_file(folder, "tokenizer_config.json",
+             "{\"bos_token\": {\"content\": \"[B]\"}, \"chat_template\": [{\"name\": \"tool_use\", \"template\": "
+             "\"\"}, {\"name\": "
+             "\"default\", \"template\": \"{{ bos_token }}[INST] \"}]}");
+    assert_int_equal(lf_chat_template_open(&c, "auto", folder, NULL), LF_OK);
+    assert_int_equal(lf_chat_render(c, &hi, 1, true, &p, NULL), LF_OK);
+    assert_string_equal(p.text, "[B][INST] Hi [/INST]");
+    lf_prompt_free(&p);
+    lf_chat_template_free(c);
+    put_file(folder, "chat_template.jinja", "<|im_start|>"); /* newer, so it wins */
+    assert_int_equal(lf_chat_template_open(&c, NULL, folder, NULL), LF_OK);
+    assert_string_equal(lf_chat_template_name(c), "chatml");
+    lf_chat_template_free(c);
+    lf_status rc = LF_ENOMEM;
+    for (int64_t k = 0; rc == LF_ENOMEM; k++) {
+        lf_alloc_fail_after(k);
+        rc = lf_chat_template_open(&c, NULL, folder, NULL);
+        if (!rc) rc = lf_chat_render(c, &hi, 1, true, &p, NULL);
+        lf_alloc_fail_after(-1);
+        if (!rc) lf_prompt_free(&p);
+        lf_chat_template_free(c);
+        assert_int_equal(lf_alloc_live(), 0);
+    }
+    assert_int_equal(rc, LF_OK);
+    assert_int_equal(lf_remove_tree(folder, NULL), LF_OK);
+}
+
+static int nothing_left(void **state) {
+    (void)state;
+    return lf_alloc_live() == 0 ? 0 : -1;
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_teardown(test_golden, nothing_left),
+        cmocka_unit_test_teardown(test_named, nothing_left),
+        cmocka_unit_test_teardown(test_refused, nothing_left),
+        cmocka_unit_test_teardown(test_files, nothing_left),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

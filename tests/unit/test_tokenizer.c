@@ -1,0 +1,671 @@
+/* Tokenizers against Hugging Face `tokenizers` (tests/golden/tokenizer), what is refused and how, long words, threads,
+ * and every failing allocation. */
+#define _XOPEN_SOURCE 700
+#include <inttypes.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "io/gzip.h"
+#include "text/tokenizer.h"
+
+static const char *const kinds[] = {
+    "gpt2",  "prefix_space", "llama3",   "qwen", "o200k",          "llama2",    "metaspace_first", "metaspace_always",
+    "gemma", "flags",        "deepseek", "clip", "wordpiece_like", "behaviors", "regexes"};
+enum { N_KINDS = sizeof kinds / sizeof *kinds };
+
+static const char *golden_path(const char *name, const char *suffix) {
+    static char path[512];
+    snprintf(path, sizeof path, "%s/golden/tokenizer/%s%s", LF_TEST_DIR, name, suffix);
+    return path;
+}
+
+static cJSON *read_json(const char *path) {
+    unsigned char *text = NULL;
+    size_t size = 0;
+    cJSON *json = NULL;
+    lf_err err = {0};
+    if (lf_read_maybe_gzip(&text, &size, path, 64 << 20, &err) ||
+        lf_json_parse(&json, (const char *)text, size, path, &err))
+        fail_msg("%s", err.message);
+    lf_free(text);
+    return json;
+}
+
+static lf_tokenizer *open_path(const char *path) {
+    lf_tokenizer *t = NULL;
+    lf_err err = {0};
+    if (lf_tokenizer_open(&t, path, &err)) fail_msg("%s", err.message);
+    return t;
+}
+
+static lf_tokenizer *open_golden(const char *name) { return open_path(golden_path(name, ".json")); }
+
+static void same_ids(const lf_ids *got, const cJSON *expected, const char *name, const char *text) {
+    const cJSON *id;
+    int64_t i = 0;
+    cJSON_ArrayForEach(id, expected) {
+        if (i >= got->n || got->ids[i] != (int32_t)id->valuedouble)
+            fail_msg("%s: \"%.200s\": id %" PRId64 ": expected %.0f, found %d", name, text, i, id->valuedouble,
+                     i < got->n ? got->ids[i] : -1);
+        i++;
+    }
+    if (i != got->n) fail_msg("%s: \"%.200s\": expected %" PRId64 " ids, found %" PRId64, name, text, i, got->n);
+}
+
+/* Member `number` of what differs, or what it differs from. */
+static const cJSON *either(const cJSON *different, int number, const cJSON *otherwise) {
+    char key[16];
+    snprintf(key, sizeof key, "%d", number);
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(different, key);
+    return item ? item : otherwise;
+}
+
+static void encodes(lf_tokenizer *t, const char *s, bool special, lf_ids *ids) {
+    lf_err err = {0};
+    ids->n = 0;
+    if (lf_tokenizer_encode(t, s, strlen(s), special, ids, &err)) fail_msg("%s", err.message);
+}
+
+static void decodes(const lf_tokenizer *t, const lf_ids *ids, bool skip, const char *expected, const char *name) {
+    char *text = NULL;
+    size_t n = 0;
+    lf_err err = {0};
+    if (lf_tokenizer_decode(t, ids->ids, ids->n, skip, &text, &n, &err)) fail_msg("%s", err.message);
+    if (n != strlen(text) || strcmp(text, expected) != 0)
+        fail_msg("%s: expected \"%.300s\", found \"%.300s\"", name, expected, text);
+    lf_free(text);
+}
+
+static void streams(const lf_tokenizer *t, const lf_ids *ids, const char *expected, const char *name) {
+    lf_stream *s = NULL;
+    lf_err err = {0};
+    char *all = calloc(1, strlen(expected) + 1000), *end = all;
+    assert_int_equal(lf_stream_new(&s, t, true, &err), LF_OK);
+    for (int64_t i = 0; i <= ids->n; i++) {
+        const char *text = NULL;
+        size_t n = 0;
+        if (i < ids->n ? lf_stream_push(s, ids->ids[i], &text, &n, &err) : lf_stream_end(s, &text, &n, &err))
+            fail_msg("%s", err.message);
+        assert_true((size_t)(end - all) + n < strlen(expected) + 1000);
+        memcpy(end, text, n);
+        end += n;
+    }
+    if (strcmp(all, expected) != 0) fail_msg("%s: expected \"%.300s\", streamed \"%.300s\"", name, expected, all);
+    free(all);
+    lf_stream_free(s);
+}
+
+static void test_golden(void **state) {
+    (void)state;
+    cJSON *root = read_json(golden_path("strings", ".json.gz"));
+    const cJSON *strings = cJSON_GetObjectItemCaseSensitive(root, "strings");
+    assert_true(cJSON_GetArraySize(strings) >= 500);
+    for (size_t k = 0; k < N_KINDS; k++) {
+        lf_tokenizer *t = open_golden(kinds[k]);
+        cJSON *golden = read_json(golden_path(kinds[k], ".ids.json.gz"));
+        const cJSON *encoded = cJSON_GetObjectItemCaseSensitive(golden, "encoded")->child;
+        const cJSON *decoded = cJSON_GetObjectItemCaseSensitive(golden, "decoded")->child;
+        const cJSON *special = cJSON_GetObjectItemCaseSensitive(golden, "special");
+        const cJSON *skipped = cJSON_GetObjectItemCaseSensitive(golden, "skipped");
+        const cJSON *string;
+        lf_ids ids = {0};
+        int i = 0;
+        cJSON_ArrayForEach(string, strings) {
+            const char *s = string->valuestring, *rest = either(skipped, i, decoded)->valuestring;
+            encodes(t, s, false, &ids);
+            same_ids(&ids, encoded, kinds[k], s);
+            encodes(t, s, true, &ids);
+            same_ids(&ids, either(special, i, encoded), kinds[k], s);
+            decodes(t, &ids, false, decoded->valuestring, kinds[k]);
+            decodes(t, &ids, true, rest, kinds[k]);
+            streams(t, &ids, rest, kinds[k]);
+            encoded = encoded->next;
+            decoded = decoded->next;
+            i++;
+        }
+        lf_ids_free(&ids);
+        cJSON_Delete(golden);
+        lf_tokenizer_free(t);
+    }
+    cJSON_Delete(root);
+}
+
+static void test_tokens(void **state) {
+    (void)state;
+    for (size_t k = 0; k < N_KINDS; k++) {
+        lf_tokenizer *t = open_golden(kinds[k]);
+        const int64_t n = lf_tokenizer_vocab_size(t);
+        assert_true(n > 200);
+        for (int32_t i = 0; i < n; i++)
+            if (lf_tokenizer_token(t, i)) assert_int_equal(lf_tokenizer_id(t, lf_tokenizer_token(t, i)), i);
+        assert_null(lf_tokenizer_token(t, -1));
+        assert_null(lf_tokenizer_token(t, (int32_t)n));
+        assert_int_equal(lf_tokenizer_id(t, "no such token \xf0\x9f\xa6\x99"), -1);
+        lf_tokenizer_free(t);
+    }
+}
+
+/* NUL is a character like others; encode appends. */
+static void test_nul_and_append(void **state) {
+    (void)state;
+    lf_tokenizer *t = open_golden("gpt2");
+    lf_ids ids = {0};
+    char *text = NULL;
+    size_t n = 0;
+    assert_int_equal(lf_tokenizer_encode(t, "a\0\0b", 4, false, &ids, NULL), LF_OK);
+    assert_int_equal(lf_tokenizer_encode(t, " the end", 8, false, &ids, NULL), LF_OK);
+    assert_int_equal(lf_tokenizer_encode(t, NULL, 0, false, &ids, NULL), LF_OK);
+    assert_int_equal(lf_tokenizer_decode(t, ids.ids, ids.n, false, &text, &n, NULL), LF_OK);
+    assert_int_equal(n, 12);
+    assert_memory_equal(text, "a\0\0b the end", 13);
+    lf_free(text);
+    lf_ids_free(&ids);
+    assert_int_equal(lf_tokenizer_decode(t, NULL, 0, false, &text, &n, NULL), LF_OK);
+    assert_string_equal(text, "");
+    lf_free(text);
+    lf_tokenizer_free(t);
+}
+
+static void test_not_utf8(void **state) {
+    (void)state;
+    static const struct {
+        const char *s;
+        size_t n, offset;
+    } bad[] = {{"\xff", 1, 0},       {"abcdefghij\x80", 11, 10},      {"a\xc3", 2, 1},
+               {"\xc0\x80", 2, 0},   {"\xed\xa0\x80", 3, 0},          {"ab\xf4\x90\x80\x80", 6, 2},
+               {"\xe2\x82 x", 4, 0}, {"12345678\xf0\x9f\xa6 ", 12, 8}};
+    lf_tokenizer *t = open_golden("llama2");
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        lf_ids ids = {0};
+        lf_err err = {0};
+        char offset[40];
+        snprintf(offset, sizeof offset, "offset %zu ", bad[i].offset);
+        assert_int_equal(lf_tokenizer_encode(t, bad[i].s, bad[i].n, false, &ids, &err), LF_EDATA);
+        if (!strstr(err.message, offset) || ids.n != 0) fail_msg("'%s' instead of '%s'", err.message, offset);
+    }
+    lf_tokenizer_free(t);
+}
+
+static void test_unknown_ids(void **state) {
+    (void)state;
+    lf_tokenizer *t = open_golden("llama2");
+    lf_stream *s = NULL;
+    const int32_t bad[] = {-1, INT32_MIN, (int32_t)lf_tokenizer_vocab_size(t), INT32_MAX};
+    const char *part;
+    char *text;
+    size_t n;
+    assert_int_equal(lf_stream_new(&s, t, false, NULL), LF_OK);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        const int32_t ids[2] = {1, bad[i]};
+        lf_err err = {0};
+        assert_int_equal(lf_tokenizer_decode(t, ids, 2, false, &text, &n, &err), LF_EDATA);
+        assert_non_null(strstr(err.message, "position 1"));
+        assert_null(text);
+        assert_int_equal(lf_stream_push(s, bad[i], &part, &n, NULL), LF_EDATA);
+    }
+    assert_int_equal(lf_stream_push(s, lf_tokenizer_id(t, "a"), &part, &n, NULL), LF_OK); /* and goes on */
+    assert_string_equal(part, "a");
+    lf_stream_free(s);
+    lf_tokenizer_free(t);
+}
+
+/* ---- cuts ---- */
+
+/* Byte-level ids stand for bytes, so what is before a cut decodes to the text before it. */
+static void test_cuts(void **state) {
+    (void)state;
+    cJSON *root = read_json(golden_path("strings", ".json.gz"));
+    const cJSON *string;
+    lf_tokenizer *t = open_golden("llama3");
+    lf_tokenizer_work *w;
+    lf_ids ids = {0};
+    uint32_t random = 1;
+    assert_int_equal(lf_tokenizer_work_new(&w, t, NULL), LF_OK);
+    cJSON_ArrayForEach(string, cJSON_GetObjectItemCaseSensitive(root, "strings")) {
+        const char *s = string->valuestring;
+        const size_t n = strlen(s);
+        size_t cuts[4], at = 0;
+        int64_t starts[4];
+        lf_err err = {0};
+        if (strstr(s, "<|")) continue; /* a cut in a token moves */
+        for (int i = 0; i < 4; i++) {
+            random = random * 1664525 + 1013904223;
+            at += (n - at) * (random >> 16 & 255) / 400;
+            while (at < n && ((unsigned char)s[at] & 0xc0) == 0x80) at++;
+            cuts[i] = at;
+        }
+        ids.n = 0;
+        if (lf_tokenizer_encode_cut(w, s, n, cuts, 4, true, &ids, starts, &err)) fail_msg("%s", err.message);
+        for (int i = 0; i < 4; i++) {
+            char *text;
+            size_t n_text;
+            assert_true(starts[i] >= 1 && starts[i] <= ids.n);
+            assert_int_equal(lf_tokenizer_decode(t, ids.ids, starts[i], true, &text, &n_text, NULL), LF_OK);
+            if (n_text != cuts[i] || memcmp(text, s, n_text) != 0)
+                fail_msg("\"%s\": cut at %zu: \"%s\"", s, cuts[i], text);
+            lf_free(text);
+        }
+    }
+    const size_t bad[] = {2, 1, 9}, inside = 1;
+    int64_t starts[3];
+    assert_int_equal(lf_tokenizer_encode_cut(w, "abcdefgh", 8, bad, 2, true, &ids, starts, NULL), LF_EDATA);
+    assert_int_equal(lf_tokenizer_encode_cut(w, "abcdefgh", 8, bad + 2, 1, true, &ids, starts, NULL), LF_EDATA);
+    assert_int_equal(lf_tokenizer_encode_cut(w, "\xc3\xa9", 2, &inside, 1, true, &ids, starts, NULL), LF_EDATA);
+    lf_tokenizer_work_free(w);
+    lf_ids_free(&ids);
+    lf_tokenizer_free(t);
+    cJSON_Delete(root);
+}
+
+/* Where a token ends anyway, a cut changes nothing: no space is put in front of what follows it. */
+static void test_cut_answers(void **state) {
+    (void)state;
+    static const char *const names[] = {"llama2", "metaspace_first", "metaspace_always",
+                                        "gemma",  "prefix_space",    "llama3"};
+    static const char text[] = "[INST] What now? [/INST] There is nothing </s>";
+    for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
+        lf_tokenizer *t = open_golden(names[k]);
+        lf_tokenizer_work *w;
+        lf_ids whole = {0}, cut = {0};
+        const size_t cuts[3] = {0, 24, sizeof text - 1};
+        int64_t starts[3];
+        assert_int_equal(lf_tokenizer_work_new(&w, t, NULL), LF_OK);
+        encodes(t, text, true, &whole);
+        assert_int_equal(lf_tokenizer_encode_cut(w, text, sizeof text - 1, cuts, 3, true, &cut, starts, NULL), LF_OK);
+        if (whole.n != cut.n) fail_msg("%s: %" PRId64 " and %" PRId64 " ids", names[k], whole.n, cut.n);
+        assert_memory_equal(whole.ids, cut.ids, (size_t)cut.n * sizeof *cut.ids);
+        assert_true(starts[0] <= 1 && starts[1] > 10 && starts[1] < starts[2] && starts[2] <= cut.n);
+        lf_ids_free(&whole);
+        lf_ids_free(&cut);
+        lf_tokenizer_work_free(w);
+        lf_tokenizer_free(t);
+    }
+}
+
+/* ---- what is refused ---- */
+
+#define MODEL "\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 0, \"b\": 1, \"ab\": 2}, \"merges\": [\"a b\"]}"
+
+static void test_refused(void **state) {
+    (void)state;
+    static const struct {
+        const char *json;
+        lf_status status;
+        const char *names;
+    } bad[] = {
+        {"[]", LF_EDATA, "'model'"},
+        {"{}", LF_EDATA, "'model'"},
+        {"{\"model\": {\"type\": \"Unigram\", \"vocab\": []}}", LF_EUNSUPPORTED, "Unigram"},
+        {"{\"model\": {\"type\": \"WordPiece\", \"vocab\": {}}}", LF_EUNSUPPORTED, "WordPiece"},
+        {"{\"model\": {\"vocab\": {}}}", LF_EUNSUPPORTED, "'type'"},
+        {"{\"model\": {\"type\": \"BPE\", \"vocab\": {}, \"merges\": [], \"dropout\": 0.1}}", LF_EUNSUPPORTED,
+         "dropout"},
+        {"{\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 0, \"b\": 0}, \"merges\": []}}", LF_EDATA, "same id 0"},
+        {"{\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": -1}, \"merges\": []}}", LF_EDATA, "found -1"},
+        {"{\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 1e15}, \"merges\": []}}", LF_EDATA, "1000000000000000"},
+        {"{\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 1.5}, \"merges\": []}}", LF_EDATA,
+         "\"a\" has no integer id"},
+        {"{\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 0}, \"merges\": [\"a c\"]}}", LF_EDATA, "\"c\" is not in"},
+        {"{\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 0}, \"merges\": [\"a a\"]}}", LF_EDATA,
+         "\"aa\" is not in"},
+        {"{\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 0}, \"merges\": [\"aa\"]}}", LF_EDATA, "merge 0"},
+        {"{\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 0}, \"merges\": [[\"a\"]]}}", LF_EDATA, "merge 0"},
+        {"{\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 0}}}", LF_EDATA, "'merges'"},
+        {"{\"model\": {\"type\": \"BPE\", \"vocab\": {}, \"merges\": [], \"unk_token\": \"u\"}}", LF_EDATA,
+         "'unk_token'"},
+        {"{" MODEL ", \"normalizer\": {\"type\": \"Precompiled\"}}", LF_EUNSUPPORTED,
+         "normalizer: key 'type': \"Precompiled\""},
+        {"{" MODEL ", \"pre_tokenizer\": {\"type\": \"Sequence\", \"pretokenizers\": [{\"type\": \"Digits\"}, "
+         "{\"type\": \"X\"}]}}",
+         LF_EUNSUPPORTED, "pre_tokenizer.pretokenizers[1]: key 'type': \"X\""},
+        {"{" MODEL ", \"pre_tokenizer\": {\"type\": \"Sequence\"}}", LF_EDATA, "'pretokenizers'"},
+        {"{" MODEL ", \"pre_tokenizer\": 3}", LF_EDATA, "pre_tokenizer"},
+        {"{" MODEL ", \"decoder\": {\"type\": \"CTC\"}}", LF_EUNSUPPORTED, "CTC"},
+        {"{" MODEL ", \"decoder\": {\"type\": \"Strip\", \"content\": \"ab\"}}", LF_EDATA, "one character"},
+        {"{" MODEL
+         ", \"post_processor\": {\"type\": \"TemplateProcessing\", \"single\": [{\"SpecialToken\": {\"id\": \"s\"}}]}}",
+         LF_EDATA, "special_tokens"},
+        {"{" MODEL ", \"post_processor\": {\"type\": \"BertProcessing\", \"cls\": [\"c\", 7], \"sep\": [\"s\", 1]}}",
+         LF_EDATA, "no token has id 7"},
+        {"{" MODEL
+         ", \"pre_tokenizer\": {\"type\": \"Split\", \"pattern\": {\"Regex\": \"(\"}, \"behavior\": \"Isolated\"}}",
+         LF_EDATA, "pre_tokenizer"},
+        {"{" MODEL
+         ", \"pre_tokenizer\": {\"type\": \"Split\", \"pattern\": {\"Regex\": \"[\\\\p{L}&&[^a]]\"}, \"behavior\": "
+         "\"Isolated\"}}",
+         LF_EUNSUPPORTED, "&& in a class"},
+        {"{" MODEL
+         ", \"pre_tokenizer\": {\"type\": \"Split\", \"pattern\": {\"String\": \" \"}, \"behavior\": \"Gone\"}}",
+         LF_EDATA, "\"Gone\""},
+        {"{" MODEL ", \"pre_tokenizer\": {\"type\": \"Metaspace\", \"replacement\": \"__\"}}", LF_EDATA,
+         "'replacement'"},
+        {"{" MODEL ", \"added_tokens\": [{\"id\": 5, \"content\": \"x\"}]}", LF_EDATA, "its place is 3"},
+        {"{" MODEL ", \"added_tokens\": [{\"id\": 1, \"content\": \"a\"}]}", LF_EDATA, "its place is 0"},
+        {"{" MODEL ", \"added_tokens\": [{\"id\": 3, \"content\": \"\"}]}", LF_EDATA, "'content'"},
+        {"{" MODEL ", \"added_tokens\": {}}", LF_EDATA, "added_tokens"},
+        {"{\"model\": ", LF_EDATA, "line 1"},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        lf_tokenizer *t = (lf_tokenizer *)(uintptr_t)1;
+        lf_err err = {0};
+        const lf_status rc = lf_tokenizer_parse(&t, bad[i].json, strlen(bad[i].json), "t.json", &err);
+        if (rc != bad[i].status || !strstr(err.message, bad[i].names) || strncmp(err.message, "t.json", 6) != 0)
+            fail_msg("%s: status %d, message '%s'; expected '%s'", bad[i].json, rc, err.message, bad[i].names);
+        assert_null(t);
+        assert_int_equal(lf_alloc_live(), 0);
+    }
+}
+
+/* A "normalizer" that replaces what the pattern matches. */
+static lf_status open_pattern(const char *pattern, lf_err *err) {
+    char json[400];
+    lf_tokenizer *t;
+    snprintf(json, sizeof json,
+             "{" MODEL
+             ", \"normalizer\": {\"type\": \"Replace\", \"pattern\": {\"Regex\": \"%s\"}, \"content\": \"\"}}",
+             pattern);
+    const lf_status rc = lf_tokenizer_parse(&t, json, strlen(json), "t.json", err);
+    lf_tokenizer_free(t);
+    return rc;
+}
+
+static void test_patterns(void **state) {
+    (void)state;
+    static const char *const unsupported[] = {
+        "\\\\h",      "\\\\X",     "(?m:a)", "(?<n>a)", "[a[b]]",    "\\\\p{Foo}", "\\\\p{Cn}", "a{2}?", "[^\\\\W]",
+        "[\\\\P{L}]", "(?i:stra)", "(?i:é)", "\\\\1",   "[\\\\w-z]", "[a-\\\\d]",  "\\\\xZ",    "[]a]"};
+    static const char *const wrong[] = {"a\\\\", "[a\\\\",  "[a",       "a)", "(a", "(a\\\\",   "*",
+                                        "[b-a]", "(?<=a+)", "(?i:\\\\", "[^", "[",  "a{1}{\\\\"};
+    for (size_t i = 0; i < sizeof unsupported / sizeof *unsupported; i++) {
+        lf_err err = {0};
+        const lf_status rc = open_pattern(unsupported[i], &err);
+        if (rc != LF_EUNSUPPORTED) fail_msg("%s: status %d, '%s'", unsupported[i], rc, err.message);
+    }
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        lf_err err = {0};
+        const lf_status rc = open_pattern(wrong[i], &err);
+        if (rc != LF_EDATA) fail_msg("%s: status %d, '%s'", wrong[i], rc, err.message);
+    }
+}
+
+/* ---- names ---- */
+
+static void test_names(void **state) {
+    (void)state;
+    char folder[] = "/tmp/lf-tokenizer-XXXXXX", *text = NULL, *path;
+    size_t n = 0;
+    lf_err err = {0};
+    assert_non_null(mkdtemp(folder));
+    assert_int_equal(lf_file_read(&text, &n, golden_path("llama2", ".json"), NULL), LF_OK);
+    static const struct {
+        const char *name, *text;
+    } files[] = {{"special_tokens_map.json", "{\"bos_token\": {\"content\": \"</s>\"}, \"pad_token\": \"<unk>\"}"},
+                 {"tokenizer_config.json",
+                  "{\"bos_token\": \"<s>\", \"eos_token\": {\"content\": \"</s>\"}, \"unk_token\": null}"}};
+    path = lf_path_join(folder, "tokenizer.json");
+    assert_int_equal(lf_file_write(path, text, n, NULL), LF_OK);
+    lf_free(path);
+    lf_free(text);
+    lf_tokenizer *t = open_path(folder);
+    assert_int_equal(lf_tokenizer_bos(t), -1);
+    assert_int_equal(lf_tokenizer_unk(t), 0);
+    lf_tokenizer_free(t);
+    for (size_t i = 0; i < 2; i++) {
+        path = lf_path_join(folder, files[i].name);
+        assert_int_equal(lf_file_write(path, files[i].text, strlen(files[i].text), NULL), LF_OK);
+        lf_free(path);
+    }
+    t = open_path(folder);
+    assert_int_equal(lf_tokenizer_bos(t), 1);
+    assert_int_equal(lf_tokenizer_eos(t), 2);
+    assert_int_equal(lf_tokenizer_pad(t), 0);
+    assert_int_equal(lf_tokenizer_unk(t), 0);
+    assert_true(lf_tokenizer_is_special(t, 1) && !lf_tokenizer_is_special(t, 300));
+    lf_tokenizer_free(t);
+    path = lf_path_join(folder, "tokenizer_config.json");
+    assert_int_equal(lf_file_write(path, "{\"pad_token\": \"[PAD]\"}", 22, NULL), LF_OK);
+    lf_free(path);
+    assert_int_equal(lf_tokenizer_open(&t, folder, &err), LF_EDATA);
+    assert_non_null(strstr(err.message, "tokenizer_config.json: key 'pad_token'"));
+    assert_null(t);
+    static const char listed[] =
+        "{\"added_tokens_decoder\": {\"1\": {\"content\": \"<s>\"}, \"900\": {\"content\": \"<x>\"}}}";
+    path = lf_path_join(folder, "tokenizer_config.json");
+    assert_int_equal(lf_file_write(path, listed, sizeof listed - 1, NULL), LF_OK);
+    lf_free(path);
+    err = (lf_err){0};
+    assert_int_equal(lf_tokenizer_open(&t, folder, &err), LF_EUNSUPPORTED);
+    assert_non_null(strstr(err.message, "\"<x>\" has id 900 here, none in"));
+    assert_int_equal(lf_tokenizer_open(&t, "/nowhere", NULL), LF_ENOTFOUND);
+    assert_int_equal(lf_remove_tree(folder, NULL), LF_OK);
+}
+
+/* ---- a very long word, threads, memory ---- */
+
+static void test_long_word(void **state) {
+    (void)state;
+    enum { N = 1 << 20 };
+    char *text = malloc(N);
+    for (size_t i = 0; i < N; i++) text[i] = "etaoinshrdlu"[i * i % 7919 % 12];
+    for (size_t k = 0; k < N_KINDS; k++) {
+        lf_tokenizer *t = open_golden(kinds[k]);
+        lf_ids ids = {0};
+        const double started = lf_now();
+        assert_int_equal(lf_tokenizer_encode(t, text, N, false, &ids, NULL), LF_OK);
+        if (lf_now() - started > 30) fail_msg("%s: %.0f s for a word of 1 MB", kinds[k], lf_now() - started);
+        assert_true(ids.n > N / 20);
+        lf_ids_free(&ids);
+        lf_tokenizer_free(t);
+    }
+    free(text);
+}
+
+typedef struct job {
+    const lf_tokenizer *t;
+    const cJSON *strings, *encoded;
+    bool same;
+} job;
+
+static void *encode_all(void *argument) {
+    job *j = argument;
+    const cJSON *string, *expected = j->encoded->child;
+    lf_tokenizer_work *w;
+    lf_ids ids = {0};
+    j->same = lf_tokenizer_work_new(&w, j->t, NULL) == LF_OK;
+    cJSON_ArrayForEach(string, j->strings) {
+        const cJSON *id = expected->child;
+        ids.n = 0;
+        if (lf_tokenizer_encode_with(w, string->valuestring, strlen(string->valuestring), false, &ids, NULL))
+            j->same = false;
+        for (int64_t i = 0; i < ids.n; i++, id = id ? id->next : NULL)
+            if (!id || (int32_t)id->valuedouble != ids.ids[i]) j->same = false;
+        expected = expected->next;
+    }
+    lf_ids_free(&ids);
+    lf_tokenizer_work_free(w);
+    return NULL;
+}
+
+static void test_threads(void **state) {
+    (void)state;
+    cJSON *root = read_json(golden_path("strings", ".json.gz")),
+          *golden = read_json(golden_path("flags", ".ids.json.gz"));
+    lf_tokenizer *t = open_golden("flags");
+    pthread_t threads[4];
+    job jobs[4];
+    for (int i = 0; i < 4; i++) {
+        jobs[i] = (job){t, cJSON_GetObjectItemCaseSensitive(root, "strings"),
+                        cJSON_GetObjectItemCaseSensitive(golden, "encoded"), false};
+        assert_int_equal(pthread_create(&threads[i], NULL, encode_all, &jobs[i]), 0);
+    }
+    for (int i = 0; i < 4; i++) pthread_join(threads[i], NULL);
+    for (int i = 0; i < 4; i++) assert_true(jobs[i].same);
+    lf_tokenizer_free(t);
+    cJSON_Delete(root);
+    cJSON_Delete(golden);
+}
+
+/* Everything once, in small. */
+static lf_status use(const char *json, lf_err *err) {
+    static const char text[] = "ab <T> a\xcc\x81"
+                               "bb AB";
+    lf_tokenizer *t = NULL;
+    lf_stream *s = NULL;
+    lf_ids ids = {0};
+    const char *part;
+    char *out = NULL;
+    size_t n;
+    lf_status rc = lf_tokenizer_parse(&t, json, strlen(json), "t.json", err);
+    if (!rc) rc = lf_tokenizer_encode(t, text, sizeof text - 1, true, &ids, err);
+    if (!rc) rc = lf_tokenizer_decode(t, ids.ids, ids.n, false, &out, &n, err);
+    if (!rc) rc = lf_stream_new(&s, t, true, err);
+    for (int64_t i = 0; i < ids.n && !rc; i++) rc = lf_stream_push(s, ids.ids[i], &part, &n, err);
+    if (!rc) rc = lf_stream_end(s, &part, &n, err);
+    lf_stream_free(s);
+    lf_free(out);
+    lf_ids_free(&ids);
+    lf_tokenizer_free(t);
+    return rc;
+}
+
+static void test_no_memory(void **state) {
+    (void)state;
+    static const char *const json =
+        "{\"added_tokens\": [{\"id\": 4, \"content\": \"<T>\", \"special\": true, \"normalized\": true}],"
+        "\"normalizer\": {\"type\": \"Sequence\", \"normalizers\": [{\"type\": \"NFC\"}, {\"type\": \"Lowercase\"}, "
+        "{\"type\": \"Replace\", \"pattern\": {\"Regex\": \"\\\\s+\"}, \"content\": \" \"}, {\"type\": \"Prepend\", "
+        "\"prepend\": \" \"}]},"
+        "\"pre_tokenizer\": {\"type\": \"Sequence\", \"pretokenizers\": [{\"type\": \"Metaspace\", \"replacement\": "
+        "\"b\"},"
+        "{\"type\": \"ByteLevel\"}, {\"type\": \"Digits\"}]},"
+        "\"post_processor\": {\"type\": \"BertProcessing\", \"cls\": [\"a\", 0], \"sep\": [\"b\", 1]},"
+        "\"decoder\": {\"type\": \"Sequence\", \"decoders\": [{\"type\": \"Replace\", \"pattern\": {\"String\": "
+        "\"a\"}, \"content\": "
+        "\"aa\"}, {\"type\": \"ByteFallback\"}, {\"type\": \"ByteLevel\"}, {\"type\": \"Strip\", \"content\": \" \", "
+        "\"start\": 1}]},"
+        "\"model\": {\"type\": \"BPE\", \"unk_token\": \"?\", \"byte_fallback\": true, \"continuing_subword_prefix\": "
+        "\"a\", "
+        "\"vocab\": {\"a\": 0, \"b\": 1, \"ab\": 2, \"?\": 3}, \"merges\": [[\"a\", \"ab\"]]}}";
+    lf_err err = {0};
+    if (use(json, &err)) fail_msg("%s", err.message);
+    lf_status rc = LF_ENOMEM;
+    int64_t k = 0;
+    for (; rc != LF_OK && k < 100000; k++) {
+        err = (lf_err){0};
+        lf_alloc_fail_after(k);
+        rc = use(json, &err);
+        lf_alloc_fail_after(-1);
+        if (rc != LF_OK && rc != LF_ENOMEM) fail_msg("allocation %" PRId64 ": status %d, '%s'", k, rc, err.message);
+        assert_int_equal(lf_alloc_live(), 0);
+    }
+    assert_int_equal(rc, LF_OK);
+    assert_true(k > 50);
+}
+
+/* ---- real tokenizers, where they are ---- */
+
+static const char *shared_path(const char *name) {
+    static char path[1024];
+    const char *root = getenv("LF_SHARED_DATA");
+    snprintf(path, sizeof path, "%s/%s", root ? root : LF_SOURCE_DIR "/../shared/data", name);
+    return path;
+}
+
+static void test_gpt2_vectors(void **state) {
+    (void)state;
+    static const char mark[] = "\n__ggml_vocab_test__\n";
+    char *texts = NULL, *ids = NULL;
+    size_t n, n_ids;
+    if (!lf_is_file(shared_path("tokenizers/gpt2/tokenizer.json"))) {
+        print_message("skipped: no %s\n", shared_path("tokenizers/gpt2/tokenizer.json"));
+        skip();
+    }
+    lf_tokenizer *t = open_path(shared_path("tokenizers/gpt2"));
+    assert_int_equal(lf_tokenizer_vocab_size(t), 50257);
+    assert_int_equal(lf_file_read(&texts, &n, shared_path("tokenizers/vectors/ggml-vocab-gpt-2.gguf.inp"), NULL),
+                     LF_OK);
+    assert_int_equal(lf_file_read(&ids, &n_ids, shared_path("tokenizers/vectors/ggml-vocab-gpt-2.gguf.out"), NULL),
+                     LF_OK);
+    int count = 0;
+    lf_ids got = {0};
+    for (char *s = texts, *line = ids, *next; s; s = next, count++) {
+        if ((next = strstr(s, mark))) {
+            *next = 0;
+            next += sizeof mark - 1;
+        }
+        encodes(t, s, false, &got);
+        char *end = line + strcspn(line, "\n");
+        for (int64_t i = 0; i < got.n; i++) {
+            if (line >= end || strtol(line, &line, 10) != got.ids[i]) fail_msg("text %d, id %" PRId64, count, i);
+        }
+        assert_true(line == end);
+        if (*end) line = end + 1;
+        decodes(t, &got, false, s, "gpt2");
+    }
+    assert_int_equal(count, 47);
+    lf_ids_free(&got);
+    lf_free(texts);
+    lf_free(ids);
+    lf_tokenizer_free(t);
+}
+
+static void test_stories(void **state) {
+    (void)state;
+    if (!lf_is_file(shared_path("models/stories260K/reference.json"))) {
+        print_message("skipped: no %s\n", shared_path("models/stories260K/reference.json"));
+        skip();
+    }
+    cJSON *root = read_json(shared_path("models/stories260K/reference.json"));
+    lf_tokenizer *t = open_path(shared_path("models/stories260K/hf"));
+    const cJSON *text;
+    lf_ids ids = {0};
+    assert_int_equal(lf_tokenizer_bos(t), 1);
+    assert_int_equal(lf_tokenizer_eos(t), 2);
+    cJSON_ArrayForEach(text, cJSON_GetObjectItemCaseSensitive(root, "texts")) {
+        const char *s = cJSON_GetObjectItemCaseSensitive(text, "text")->valuestring;
+        encodes(t, s, true, &ids);
+        same_ids(&ids, cJSON_GetObjectItemCaseSensitive(text, "ids"), "stories260K", s);
+        decodes(t, &ids, true, s, "stories260K");
+    }
+    lf_ids_free(&ids);
+    cJSON_Delete(root);
+    lf_tokenizer_free(t);
+}
+
+static int nothing_left(void **state) {
+    (void)state;
+    return lf_alloc_live() == 0 ? 0 : -1;
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_teardown(test_golden, nothing_left),
+        cmocka_unit_test_teardown(test_tokens, nothing_left),
+        cmocka_unit_test_teardown(test_nul_and_append, nothing_left),
+        cmocka_unit_test_teardown(test_not_utf8, nothing_left),
+        cmocka_unit_test_teardown(test_unknown_ids, nothing_left),
+        cmocka_unit_test_teardown(test_cuts, nothing_left),
+        cmocka_unit_test_teardown(test_cut_answers, nothing_left),
+        cmocka_unit_test_teardown(test_refused, nothing_left),
+        cmocka_unit_test_teardown(test_patterns, nothing_left),
+        cmocka_unit_test_teardown(test_names, nothing_left),
+        cmocka_unit_test_teardown(test_long_word, nothing_left),
+        cmocka_unit_test_teardown(test_threads, nothing_left),
+        cmocka_unit_test_teardown(test_no_memory, nothing_left),
+        cmocka_unit_test_teardown(test_gpt2_vectors, nothing_left),
+        cmocka_unit_test_teardown(test_stories, nothing_left),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
