@@ -68,7 +68,7 @@ static lf_status block_at(const lf_init_input *in, int64_t start, slice *s, lf_e
     if (rc) return rc;
     s->report.start = start;
     s->report.sigma_max = info.sigma_max;
-    s->report.fell_back = info.fell_back;
+    s->report.fell_back = info.way == LF_SVD_FULL;
     return LF_OK;
 }
 

@@ -60,6 +60,8 @@ double *lf_svd_doubles(lf_svd_weight *w, int64_t rows, int64_t columns) {
     return array(w, rows, columns, sizeof(double));
 }
 
+float *lf_svd_floats(lf_svd_weight *w, int64_t rows, int64_t columns) { return array(w, rows, columns, sizeof(float)); }
+
 lapack_int *lf_svd_ints(lf_svd_weight *w, int64_t count) { return array(w, count, 1, sizeof(lapack_int)); }
 
 lf_status lf_svd_out_of_memory(const lf_svd_weight *w, lf_err *err) {
