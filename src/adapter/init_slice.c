@@ -2,6 +2,7 @@
  * that scaling * B0 A0 is the block. The strategies differ in which components they take, and by which decomposition.
  */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -60,16 +61,55 @@ static lf_status start_from(choose_fn choose, const lf_init_input *in, float *A,
     return rc;
 }
 
+/* ---- what is kept on disk ---- */
+
+/* Fills s by `find`, unless the result is there from another run. `what` names the result among those of the weight. */
+static lf_status kept(const lf_init_input *in, const char *what, choose_fn find, slice *s, lf_err *err) {
+    double facts[] = {(double)s->report.start, 0, 0};
+    const lf_stored_part parts[] = {
+        {"U", s->U, in->out, in->r}, {"sigma", s->sigma, 1, in->r}, {"V", s->V, in->in, in->r}, {"facts", facts, 1, 3}};
+    enum { N_PARTS = sizeof parts / sizeof parts[0] };
+    if (lf_decompositions_read(&in->stored, what, parts, N_PARTS)) {
+        s->report.start = (int64_t)facts[0];
+        s->report.sigma_max = facts[1];
+        s->report.fell_back = facts[2] > 0;
+        return LF_OK;
+    }
+    const lf_status rc = find(in, s, err);
+    if (rc) return rc;
+    facts[0] = (double)s->report.start;
+    facts[1] = s->report.sigma_max;
+    facts[2] = s->report.fell_back;
+    lf_decompositions_write(&in->stored, what, parts, N_PARTS);
+    return LF_OK;
+}
+
+/* All singular values, [n]. */
+static lf_status kept_values(const lf_init_input *in, double *sigma, lf_err *err) {
+    const lf_stored_part part = {"sigma", sigma, 1, smaller_side(in)};
+    if (lf_decompositions_read(&in->stored, "values", &part, 1)) return LF_OK;
+    const lf_status rc = lf_svd_values(in->W, in->out, in->in, sigma, in->name, err);
+    if (!rc) lf_decompositions_write(&in->stored, "values", &part, 1);
+    return rc;
+}
+
 /* ---- a block of neighbours ---- */
 
-static lf_status block_at(const lf_init_input *in, int64_t start, slice *s, lf_err *err) {
+static lf_status find_block(const lf_init_input *in, slice *s, lf_err *err) {
     lf_svd_block_info info;
-    const lf_status rc = lf_svd_block(in->W, in->out, in->in, start, in->r, s->U, s->sigma, s->V, &info, in->name, err);
+    const lf_status rc =
+        lf_svd_block(in->W, in->out, in->in, s->report.start, in->r, s->U, s->sigma, s->V, &info, in->name, err);
     if (rc) return rc;
-    s->report.start = start;
     s->report.sigma_max = info.sigma_max;
     s->report.fell_back = info.way == LF_SVD_FULL;
     return LF_OK;
+}
+
+static lf_status block_at(const lf_init_input *in, int64_t start, slice *s, lf_err *err) {
+    char what[80];
+    snprintf(what, sizeof what, "block-r%lld-s%lld", (long long)in->r, (long long)start);
+    s->report.start = start;
+    return kept(in, what, find_block, s, err);
 }
 
 static lf_status choose_first(const lf_init_input *in, slice *s, lf_err *err) { return block_at(in, 0, s, err); }
@@ -88,7 +128,7 @@ static lf_status choose_at_position(const lf_init_input *in, slice *s, lf_err *e
     if (in->position.kind != LF_POSITION_ENERGY) return block_at_position(in, NULL, s, err);
     double *sigma = lf_malloc((size_t)smaller_side(in) * sizeof *sigma);
     if (!sigma) return no_memory(in, err);
-    lf_status rc = lf_svd_values(in->W, in->out, in->in, sigma, in->name, err);
+    lf_status rc = kept_values(in, sigma, err);
     if (!rc) rc = block_at_position(in, sigma, s, err);
     lf_free(sigma);
     return rc;
@@ -100,7 +140,7 @@ static lf_status choose_equal_magnitude(const lf_init_input *in, slice *s, lf_er
     const int64_t n = smaller_side(in);
     double *sigma = lf_malloc((size_t)n * sizeof *sigma), mean = 0;
     if (!sigma) return no_memory(in, err);
-    lf_status rc = lf_svd_values(in->W, in->out, in->in, sigma, in->name, err);
+    lf_status rc = kept_values(in, sigma, err);
     if (!rc) rc = block_at_position(in, sigma, s, err);
     if (!rc) {
         for (int64_t i = 0; i < n; i++) mean += sigma[i] / (double)n;
@@ -128,7 +168,7 @@ static void gather(const lf_init_input *in, const int64_t *chosen, const double 
 }
 
 /* r of the n components, drawn by seed without replacement, in descending order of sigma. */
-static lf_status choose_random(const lf_init_input *in, slice *s, lf_err *err) {
+static lf_status find_random(const lf_init_input *in, slice *s, lf_err *err) {
     const int64_t n = smaller_side(in);
     int64_t *order = lf_malloc((size_t)n * sizeof *order);
     double *memory = lf_calloc((size_t)((in->out + in->in + 1) * n), sizeof *memory);
@@ -150,12 +190,27 @@ out:
     return rc;
 }
 
-static lf_status choose_randomized(const lf_init_input *in, slice *s, lf_err *err) {
-    const int niter = atoi(in->init + strlen("pissa_niter_"));
-    const lf_status rc = lf_svd_randomized(in->W, in->out, in->in, in->r, niter, in->seed, in->stream, s->U, s->sigma,
+static lf_status choose_random(const lf_init_input *in, slice *s, lf_err *err) {
+    char what[80];
+    snprintf(what, sizeof what, "random-r%lld-seed%llu-%llu", (long long)in->r, (unsigned long long)in->seed,
+             (unsigned long long)in->stream);
+    return kept(in, what, find_random, s, err);
+}
+
+static int niter_of(const lf_init_input *in) { return atoi(in->init + strlen("pissa_niter_")); }
+
+static lf_status find_randomized(const lf_init_input *in, slice *s, lf_err *err) {
+    const lf_status rc = lf_svd_randomized(in->W, in->out, in->in, in->r, niter_of(in), in->seed, in->stream, s->U, s->sigma,
                                            s->V, in->name, err);
     s->report.sigma_max = rc ? 0 : s->sigma[0];
     return rc;
+}
+
+static lf_status choose_randomized(const lf_init_input *in, slice *s, lf_err *err) {
+    char what[80];
+    snprintf(what, sizeof what, "niter%d-r%lld-seed%llu-%llu", niter_of(in), (long long)in->r,
+             (unsigned long long)in->seed, (unsigned long long)in->stream);
+    return kept(in, what, find_randomized, s, err);
 }
 
 /* ---- the table's entries ---- */

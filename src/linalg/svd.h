@@ -8,9 +8,14 @@
 #define LF_LINALG_SVD_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/error.h"
+
+/* What the bytes of a result depend on beside its arguments, as text: our version of the methods (raise it in
+ * svd_common.c when a result changes), BLAS, LAPACK and the processor they run for. Not thread safe. */
+void lf_svd_solver(char *text, size_t size);
 
 /* All singular values, descending, into sigma [n], and if U and V are not NULL the vectors U [out, n], V [in, n]
  * (columns), by LAPACK dgesdd. */

@@ -1,11 +1,22 @@
 #include <assert.h>
+#include <cblas.h>
 #include <float.h>
 #include <inttypes.h>
 #include <math.h>
 #include <omp.h>
+#include <stdio.h>
 
 #include "base/mem.h"
 #include "linalg/svd_internal.h"
+
+enum { METHODS_VERSION = 1 };
+
+void lf_svd_solver(char *text, size_t size) {
+    lapack_int major = 0, minor = 0, patch = 0;
+    LAPACKE_ilaver(&major, &minor, &patch);
+    snprintf(text, size, "methods %d, LAPACK %d.%d.%d, %s, %s", METHODS_VERSION, (int)major, (int)minor, (int)patch,
+             openblas_get_config(), openblas_get_corename());
+}
 
 /* The first entry that is NaN or Inf, as an error. */
 static lf_status find_not_finite(const lf_svd_weight *w, const float *W, lf_err *err) {
