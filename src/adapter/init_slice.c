@@ -63,51 +63,68 @@ static lf_status start_from(choose_fn choose, const lf_init_input *in, float *A,
 
 /* ---- what is kept on disk ---- */
 
-/* Fills s by `find`, unless the result is there from another run. `what` names the result among those of the weight. */
-static lf_status kept(const lf_init_input *in, const char *what, choose_fn find, slice *s, lf_err *err) {
-    double facts[] = {(double)s->report.start, 0, 0};
-    const lf_stored_part parts[] = {
-        {"U", s->U, in->out, in->r}, {"sigma", s->sigma, 1, in->r}, {"V", s->V, in->in, in->r}, {"facts", facts, 1, 3}};
-    enum { N_PARTS = sizeof parts / sizeof parts[0] };
-    if (lf_decompositions_read(&in->stored, what, parts, N_PARTS)) {
-        s->report.start = (int64_t)facts[0];
-        s->report.sigma_max = facts[1];
-        s->report.fell_back = facts[2] > 0;
-        return LF_OK;
-    }
-    const lf_status rc = find(in, s, err);
-    if (rc) return rc;
+enum { N_PARTS = 4, N_FACTS = 3 };
+
+static void parts_of(const lf_init_input *in, const slice *s, double *facts, lf_stored_part *parts) {
     facts[0] = (double)s->report.start;
     facts[1] = s->report.sigma_max;
     facts[2] = s->report.fell_back;
-    lf_decompositions_write(&in->stored, what, parts, N_PARTS);
-    return LF_OK;
+    parts[0] = (lf_stored_part){"U", s->U, in->out, in->r};
+    parts[1] = (lf_stored_part){"sigma", s->sigma, 1, in->r};
+    parts[2] = (lf_stored_part){"V", s->V, in->in, in->r};
+    parts[3] = (lf_stored_part){"facts", facts, 1, N_FACTS};
 }
 
-/* All singular values, [n]. */
-static lf_status kept_values(const lf_init_input *in, double *sigma, lf_err *err) {
-    const lf_stored_part part = {"sigma", sigma, 1, smaller_side(in)};
-    if (lf_decompositions_read(&in->stored, "values", &part, 1)) return LF_OK;
-    const lf_status rc = lf_svd_values(in->W, in->out, in->in, sigma, in->name, err);
-    if (!rc) lf_decompositions_write(&in->stored, "values", &part, 1);
+/* `what` names the result among those of the weight. */
+static bool read_kept(const lf_init_input *in, const char *what, slice *s) {
+    double facts[N_FACTS];
+    lf_stored_part parts[N_PARTS];
+    parts_of(in, s, facts, parts);
+    if (!lf_decompositions_read(&in->stored, what, parts, N_PARTS)) return false;
+    s->report.start = (int64_t)facts[0];
+    s->report.sigma_max = facts[1];
+    s->report.fell_back = facts[2] > 0;
+    return true;
+}
+
+static void keep(const lf_init_input *in, const char *what, const slice *s) {
+    double facts[N_FACTS];
+    lf_stored_part parts[N_PARTS];
+    parts_of(in, s, facts, parts);
+    lf_decompositions_write(&in->stored, what, parts, N_PARTS);
+}
+
+/* Fills s by `find`, unless the result is there from another run. */
+static lf_status kept(const lf_init_input *in, const char *what, choose_fn find, slice *s, lf_err *err) {
+    if (read_kept(in, what, s)) return LF_OK;
+    const lf_status rc = find(in, s, err);
+    if (!rc) keep(in, what, s);
     return rc;
 }
 
 /* ---- a block of neighbours ---- */
 
+enum { NAME_SIZE = 80 };
+static void name_block(char *what, const lf_init_input *in, int64_t start) {
+    snprintf(what, NAME_SIZE, "block-r%lld-s%lld", (long long)in->r, (long long)start);
+}
+
+static void report_block(slice *s, const lf_svd_block_info *info) {
+    s->report.sigma_max = info->sigma_max;
+    s->report.fell_back = info->way == LF_SVD_FULL;
+}
+
 static lf_status find_block(const lf_init_input *in, slice *s, lf_err *err) {
     lf_svd_block_info info;
     const lf_status rc =
         lf_svd_block(in->W, in->out, in->in, s->report.start, in->r, s->U, s->sigma, s->V, &info, in->name, err);
-    if (rc) return rc;
-    s->report.sigma_max = info.sigma_max;
-    s->report.fell_back = info.way == LF_SVD_FULL;
-    return LF_OK;
+    if (!rc) report_block(s, &info);
+    return rc;
 }
 
 static lf_status block_at(const lf_init_input *in, int64_t start, slice *s, lf_err *err) {
-    char what[80];
-    snprintf(what, sizeof what, "block-r%lld-s%lld", (long long)in->r, (long long)start);
+    char what[NAME_SIZE];
+    name_block(what, in, start);
     s->report.start = start;
     return kept(in, what, find_block, s, err);
 }
@@ -117,20 +134,38 @@ static lf_status choose_last(const lf_init_input *in, slice *s, lf_err *err) {
     return block_at(in, smaller_side(in) - in->r, s, err);
 }
 
-/* sigma [n] is needed for an energy, and by slice_eqmag for their mean; NULL otherwise. */
-static lf_status block_at_position(const lf_init_input *in, const double *sigma, slice *s, lf_err *err) {
+static lf_status place(const void *context, const double *sigma, int64_t *start, lf_err *err) {
+    const lf_init_input *in = context;
+    return lf_position_start(in->position, smaller_side(in), in->r, sigma, in->name, start, err);
+}
+
+/* The block, and all singular values too, into all [n]. */
+static lf_status block_and_values(const lf_init_input *in, double *all, slice *s, lf_err *err) {
+    const lf_stored_part values = {"sigma", all, 1, smaller_side(in)};
     int64_t start;
-    const lf_status rc = lf_position_start(in->position, smaller_side(in), in->r, sigma, in->name, &start, err);
-    return rc ? rc : block_at(in, start, s, err);
+    lf_status rc;
+    if (lf_decompositions_read(&in->stored, "values", &values, 1))
+        return (rc = place(in, all, &start, err)) ? rc : block_at(in, start, s, err);
+    char what[NAME_SIZE];
+    lf_svd_block_info info;
+    rc = lf_svd_block_placed(in->W, in->out, in->in, place, in, in->r, all, s->U, s->sigma, s->V, &info, in->name, err);
+    if (rc || (rc = place(in, all, &s->report.start, err))) return rc;
+    report_block(s, &info);
+    name_block(what, in, s->report.start);
+    lf_decompositions_write(&in->stored, "values", &values, 1);
+    keep(in, what, s);
+    return LF_OK;
 }
 
 static lf_status choose_at_position(const lf_init_input *in, slice *s, lf_err *err) {
-    if (in->position.kind != LF_POSITION_ENERGY) return block_at_position(in, NULL, s, err);
-    double *sigma = lf_malloc((size_t)smaller_side(in) * sizeof *sigma);
-    if (!sigma) return no_memory(in, err);
-    lf_status rc = kept_values(in, sigma, err);
-    if (!rc) rc = block_at_position(in, sigma, s, err);
-    lf_free(sigma);
+    int64_t start;
+    lf_status rc;
+    if (in->position.kind != LF_POSITION_ENERGY)
+        return (rc = place(in, NULL, &start, err)) ? rc : block_at(in, start, s, err);
+    double *all = lf_malloc((size_t)smaller_side(in) * sizeof *all);
+    if (!all) return no_memory(in, err);
+    rc = block_and_values(in, all, s, err);
+    lf_free(all);
     return rc;
 }
 
@@ -138,15 +173,14 @@ static lf_status choose_at_position(const lf_init_input *in, slice *s, lf_err *e
  * and V are orthonormal even where sigma is dead, so no direction is lost. */
 static lf_status choose_equal_magnitude(const lf_init_input *in, slice *s, lf_err *err) {
     const int64_t n = smaller_side(in);
-    double *sigma = lf_malloc((size_t)n * sizeof *sigma), mean = 0;
-    if (!sigma) return no_memory(in, err);
-    lf_status rc = kept_values(in, sigma, err);
-    if (!rc) rc = block_at_position(in, sigma, s, err);
+    double *all = lf_malloc((size_t)n * sizeof *all), mean = 0;
+    if (!all) return no_memory(in, err);
+    const lf_status rc = block_and_values(in, all, s, err);
     if (!rc) {
-        for (int64_t i = 0; i < n; i++) mean += sigma[i] / (double)n;
+        for (int64_t i = 0; i < n; i++) mean += all[i] / (double)n;
         for (int64_t k = 0; k < in->r; k++) s->sigma[k] = mean;
     }
-    lf_free(sigma);
+    lf_free(all);
     return rc;
 }
 
@@ -191,7 +225,7 @@ out:
 }
 
 static lf_status choose_random(const lf_init_input *in, slice *s, lf_err *err) {
-    char what[80];
+    char what[NAME_SIZE];
     snprintf(what, sizeof what, "random-r%lld-seed%llu-%llu", (long long)in->r, (unsigned long long)in->seed,
              (unsigned long long)in->stream);
     return kept(in, what, find_random, s, err);
@@ -200,14 +234,14 @@ static lf_status choose_random(const lf_init_input *in, slice *s, lf_err *err) {
 static int niter_of(const lf_init_input *in) { return atoi(in->init + strlen("pissa_niter_")); }
 
 static lf_status find_randomized(const lf_init_input *in, slice *s, lf_err *err) {
-    const lf_status rc = lf_svd_randomized(in->W, in->out, in->in, in->r, niter_of(in), in->seed, in->stream, s->U, s->sigma,
-                                           s->V, in->name, err);
+    const lf_status rc = lf_svd_randomized(in->W, in->out, in->in, in->r, niter_of(in), in->seed, in->stream, s->U,
+                                           s->sigma, s->V, in->name, err);
     s->report.sigma_max = rc ? 0 : s->sigma[0];
     return rc;
 }
 
 static lf_status choose_randomized(const lf_init_input *in, slice *s, lf_err *err) {
-    char what[80];
+    char what[NAME_SIZE];
     snprintf(what, sizeof what, "niter%d-r%lld-seed%llu-%llu", niter_of(in), (long long)in->r,
              (unsigned long long)in->seed, (unsigned long long)in->stream);
     return kept(in, what, find_randomized, s, err);

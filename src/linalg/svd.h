@@ -17,12 +17,13 @@
  * svd_common.c when a result changes), BLAS, LAPACK and the processor they run for. Not thread safe. */
 void lf_svd_solver(char *text, size_t size);
 
-/* All singular values, descending, into sigma [n], and if U and V are not NULL the vectors U [out, n], V [in, n]
- * (columns), by LAPACK dgesdd. */
+/* All singular values, descending, into sigma [n], and the vectors U [out, n], V [in, n] (columns), by LAPACK dgesdd.
+ */
 lf_status lf_svd_full(const float *W, int64_t out, int64_t in, double *sigma, double *U, double *V, const char *name,
                       lf_err *err);
 
-/* All singular values only: sigma [n], descending (used for energy positions, spectra and slice_eqmag). */
+/* All singular values only: sigma [n], descending, each to 1e-6 of itself (or to rounding of sigma[0]): from the Gram
+ * matrix where that is enough, else by dgesdd. */
 lf_status lf_svd_values(const float *W, int64_t out, int64_t in, double *sigma, const char *name, lf_err *err);
 
 typedef enum lf_svd_way { LF_SVD_GRAM, LF_SVD_BIDIAGONAL, LF_SVD_FULL } lf_svd_way;
@@ -44,6 +45,13 @@ typedef struct lf_svd_block_info {
  * dead components U and V are still orthonormal. `info` may be NULL. 1 <= r, 0 <= s, s + r <= n is asserted. */
 lf_status lf_svd_block(const float *W, int64_t out, int64_t in, int64_t s, int64_t r, double *U, double *sigma,
                        double *V, lf_svd_block_info *info, const char *name, lf_err *err);
+
+/* Both at once, for less than the sum: sigma_all [n] as lf_svd_values has them, then the block that starts where
+ * `place` says, as lf_svd_block has it (the same bytes). `place` sets *s or fails; it may fail with any status. */
+typedef lf_status (*lf_svd_place_fn)(const void *context, const double *sigma_all, int64_t *s, lf_err *err);
+lf_status lf_svd_block_placed(const float *W, int64_t out, int64_t in, lf_svd_place_fn place, const void *context,
+                              int64_t r, double *sigma_all, double *U, double *sigma, double *V,
+                              lf_svd_block_info *info, const char *name, lf_err *err);
 
 /* The first r triplets by a randomized range finder with `niter` power iterations in float, QR between them, at least
  * 8 columns more than r (if n allows), seeded (Halko, Martinsson, Tropp 2011, algorithms 4.4 and 5.1). */

@@ -109,30 +109,45 @@ static lf_status block_of_full(lf_svd_weight *w, const float *W, lapack_int s, l
     return measure(w, r, U, sigma, V, info, err);
 }
 
-lf_status lf_svd_block(const float *W, int64_t out, int64_t in, int64_t s, int64_t r, double *U, double *sigma,
-                       double *V, lf_svd_block_info *info, const char *name, lf_err *err) {
-    lf_svd_weight w;
+static lf_status block(lf_svd_weight *w, const float *W, int64_t s, int64_t r, double *U, double *sigma, double *V,
+                       lf_svd_block_info *info, lf_err *err) {
+    lf_status rc;
     lf_svd_block_info found = {0};
     bool accepted = false;
-    lf_status rc = lf_svd_begin(&w, W, out, in, name, err);
-    if (rc) goto done;
-    assert(s >= 0 && r >= 1 && s + r <= w.n);
+    assert(s >= 0 && r >= 1 && s + r <= w->n);
     const lapack_int first = (lapack_int)s, count = (lapack_int)r;
-    lf_svd_guess guess = {.Q = lf_svd_doubles(&w, w.n, r)};
-    if (!guess.Q) {
-        rc = lf_svd_out_of_memory(&w, err);
-        goto done;
-    }
+    lf_svd_guess guess = {.Q = lf_svd_doubles(w, w->n, r)};
+    if (!guess.Q) return lf_svd_out_of_memory(w, err);
     for (found.way = LF_SVD_GRAM; !accepted && found.way < LF_SVD_FULL; found.way += !accepted) {
-        if ((rc = methods[found.way](&w, first, count, &guess, err))) goto done;
-        if (guess.found && (rc = test(&w, &guess, first, count, U, sigma, V, &found, &accepted, err))) goto done;
+        if ((rc = methods[found.way](w, first, count, &guess, err))) return rc;
+        if (guess.found && (rc = test(w, &guess, first, count, U, sigma, V, &found, &accepted, err))) return rc;
     }
-    if (!accepted && (rc = block_of_full(&w, W, first, count, U, sigma, V, &found, err))) goto done;
-    lf_svd_fix_signs(U, out, V, in, r);
+    if (!accepted && (rc = block_of_full(w, W, first, count, U, sigma, V, &found, err))) return rc;
+    lf_svd_fix_signs(U, w->out, V, w->in, r);
     if (found.sigma_max > 0) found.residual /= found.sigma_max;
     for (int64_t k = 0; k < r; k++) found.n_dead += !(sigma[k] > LF_SVD_DEAD * found.sigma_max);
     if (info) *info = found;
-done:
+    return LF_OK;
+}
+
+lf_status lf_svd_block(const float *W, int64_t out, int64_t in, int64_t s, int64_t r, double *U, double *sigma,
+                       double *V, lf_svd_block_info *info, const char *name, lf_err *err) {
+    lf_svd_weight w;
+    lf_status rc = lf_svd_begin(&w, W, out, in, name, err);
+    if (!rc) rc = block(&w, W, s, r, U, sigma, V, info, err);
+    lf_svd_end(&w);
+    return rc;
+}
+
+lf_status lf_svd_block_placed(const float *W, int64_t out, int64_t in, lf_svd_place_fn place, const void *context,
+                              int64_t r, double *sigma_all, double *U, double *sigma, double *V,
+                              lf_svd_block_info *info, const char *name, lf_err *err) {
+    lf_svd_weight w;
+    int64_t s;
+    lf_status rc = lf_svd_begin(&w, W, out, in, name, err);
+    if (!rc) rc = lf_svd_all_values(&w, sigma_all, err);
+    if (!rc) rc = place(context, sigma_all, &s, err);
+    if (!rc) rc = block(&w, W, s, r, U, sigma, V, info, err);
     lf_svd_end(&w);
     return rc;
 }

@@ -11,11 +11,19 @@
 
 #define LF_SVD_DEAD 1e-7 /* times sigma_max */
 
+/* The Gram matrix of W's smaller side, reduced to t by dsytrd; its factors are in `reflectors` and `tau`. */
+typedef struct lf_svd_gram {
+    double *reflectors, *tau, *work; /* reflectors NULL: not yet made */
+    lapack_int work_size;
+    lf_tridiagonal t; /* eigenvalues sigma^2 */
+} lf_svd_gram;
+
 /* A weight in double, with all the memory of its decomposition. */
 typedef struct lf_svd_weight {
     const char *name;
     lapack_int out, in, n; /* n = min(out, in) */
     double *Wt;            /* column-major [in, out] */
+    lf_svd_gram gram;
     lf_arena *arena;
     int blas_threads; /* what the calling thread had before */
 } lf_svd_weight;
@@ -41,6 +49,7 @@ typedef struct lf_svd_guess {
     double *P;
     lf_tridiagonal t;
 } lf_svd_guess;
+lf_status lf_svd_reduce_gram(lf_svd_weight *w, lf_err *err); /* fills w->gram, the first time */
 lf_status lf_svd_of_gram(lf_svd_weight *w, lapack_int s, lapack_int r, lf_svd_guess *g, lf_err *err);
 lf_status lf_svd_of_bidiagonal(lf_svd_weight *w, lapack_int s, lapack_int r, lf_svd_guess *g, lf_err *err);
 
@@ -48,6 +57,9 @@ lf_status lf_svd_of_bidiagonal(lf_svd_weight *w, lapack_int s, lapack_int r, lf_
  * NULL: values only. M is destroyed. */
 lf_status lf_svd_dgesdd(lf_svd_weight *w, double *M, lapack_int rows, lapack_int columns, double *sigma, double *L,
                         double *Rt, lf_err *err);
+
+/* All singular values of w, as lf_svd_values says. */
+lf_status lf_svd_all_values(lf_svd_weight *w, double *sigma, lf_err *err);
 
 /* Row-major [rows, columns] from column-major. */
 void lf_svd_to_row_major(double *dst, const double *src, int64_t rows, int64_t columns);

@@ -449,6 +449,67 @@ static void full_agrees_with_reference(void **state) {
     }
 }
 
+/* From the Gram matrix down to where it is accurate, then not. */
+static void values_of_any_condition(void **state) {
+    (void)state;
+    static const struct {
+        int64_t out, in;
+        double low;
+    } cases[] = {{90, 60, 1e-3}, {60, 90, 1e-4}, {70, 70, 4e-5}, {70, 70, 2e-5}, {70, 60, 1e-6}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        float *W = matrix_of(cases[i].out, cases[i].in, harmonic, 1); /* the last component is made smaller below */
+        reference ref = reference_new(W, cases[i].out, cases[i].in);
+        const int64_t n = ref.n;
+        for (int64_t a = 0; a < ref.out; a++)
+            for (int64_t b = 0; b < ref.in; b++)
+                W[a * ref.in + b] -= (float)((ref.sigma[n - 1] - cases[i].low * ref.sigma[0]) * ref.U[a * n + n - 1] *
+                                             ref.Vt[(n - 1) * ref.in + b]);
+        reference_free(&ref);
+        ref = reference_new(W, cases[i].out, cases[i].in);
+        double *sigma = doubles(n);
+        lf_err err = {0};
+        ASSERT_OK(lf_svd_values(W, ref.out, ref.in, sigma, "w", &err));
+        for (int64_t k = 0; k < n; k++) ASSERT_LE(fabs(sigma[k] - ref.sigma[k]), 1e-6 * ref.sigma[k]);
+        test_free(sigma);
+        reference_free(&ref);
+        test_free(W);
+    }
+}
+
+enum { PLACED_R = 6 };
+static lf_status place_at(const void *context, const double *sigma_all, int64_t *s, lf_err *err) {
+    if (sigma_all[0] < sigma_all[1]) return lf_fail(err, LF_EFAIL, "not descending");
+    *s = *(const int64_t *)context;
+    return *s < 0 ? lf_fail(err, LF_EUSAGE, "no place") : LF_OK;
+}
+
+static void placed_block_is_values_and_block(void **state) {
+    (void)state;
+    enum { R_OUT = 50, R_IN = 40 };
+    spectrum *const spectra[] = {graded_1e2, graded_1e6};
+    for (int i = 0; i < 2; i++)
+        for (int64_t s = 0; s + PLACED_R <= R_IN; s += 17) {
+            float *W = matrix_of(R_OUT, R_IN, spectra[i], 1);
+            double all[2][R_IN], U[2][R_OUT * PLACED_R], sigma[2][PLACED_R], V[2][R_IN * PLACED_R];
+            lf_svd_block_info info[2];
+            lf_err err = {0};
+            ASSERT_OK(lf_svd_block_placed(W, R_OUT, R_IN, place_at, &s, PLACED_R, all[0], U[0], sigma[0], V[0],
+                                          &info[0], "w", &err));
+            ASSERT_OK(lf_svd_values(W, R_OUT, R_IN, all[1], "w", &err));
+            ASSERT_OK(lf_svd_block(W, R_OUT, R_IN, s, PLACED_R, U[1], sigma[1], V[1], &info[1], "w", &err));
+            assert_memory_equal(all[0], all[1], sizeof all[0]);
+            assert_memory_equal(U[0], U[1], sizeof U[0]);
+            assert_memory_equal(sigma[0], sigma[1], sizeof sigma[0]);
+            assert_memory_equal(V[0], V[1], sizeof V[0]);
+            assert_int_equal(info[0].way, info[1].way);
+            const int64_t none = -1;
+            assert_int_equal(lf_svd_block_placed(W, R_OUT, R_IN, place_at, &none, PLACED_R, all[0], U[0], sigma[0],
+                                                 V[0], NULL, "w", &err),
+                             LF_EUSAGE);
+            test_free(W);
+        }
+}
+
 /* ---- randomized ---------------------------------------------------------------------------------------------------
  */
 
@@ -582,10 +643,15 @@ static lf_status by_block(const float *W, double *U, double *sigma, double *V, l
 static lf_status by_last_block(const float *W, double *U, double *sigma, double *V, lf_err *err) {
     return lf_svd_block(W, OUT, IN, N - R, R, U, sigma, V, NULL, NAME, err);
 }
+static lf_status by_placed_block(const float *W, double *U, double *sigma, double *V, lf_err *err) {
+    const int64_t s = 5;
+    double all[N];
+    return lf_svd_block_placed(W, OUT, IN, place_at, &s, R, all, U, sigma, V, NULL, NAME, err);
+}
 static lf_status by_sketch(const float *W, double *U, double *sigma, double *V, lf_err *err) {
     return lf_svd_randomized(W, OUT, IN, R, 2, 1, 0, U, sigma, V, NAME, err);
 }
-static decompose *const all_ways[] = {by_full, by_values, by_block, by_last_block, by_sketch};
+static decompose *const all_ways[] = {by_full, by_values, by_block, by_last_block, by_placed_block, by_sketch};
 enum { N_WAYS = sizeof all_ways / sizeof *all_ways };
 
 static void not_a_number_names_weight_and_place(void **state) {
@@ -672,6 +738,8 @@ int main(void) {
         cmocka_unit_test(dead_components_are_counted_and_orthonormal),
         cmocka_unit_test(zero_rows_columns_and_matrix),
         cmocka_unit_test(full_agrees_with_reference),
+        cmocka_unit_test(values_of_any_condition),
+        cmocka_unit_test(placed_block_is_values_and_block),
         cmocka_unit_test(randomized_error_falls_with_niter),
         cmocka_unit_test(randomized_is_exact_for_low_rank),
         cmocka_unit_test(randomized_follows_its_seed),
