@@ -1,16 +1,10 @@
-/* Cross-entropy over a vocabulary, from logits in float. A vocabulary has 10^5 entries: sums run in pieces of CHUNK floats,
- * which are added in double. */
+/* Cross-entropy over a vocabulary, from logits in float. A vocabulary has 10^5 entries, so sums are in double. */
 
 static double sum_of_exp(const float *x, float max, int64_t n) {
-    double total = 0;
-    for (int64_t begin = 0; begin < n; begin += CHUNK) {
-        const int64_t end = min64(begin + CHUNK, n);
-        float sum = 0;
-        LF_PRAGMA(omp simd reduction(+ : sum))
-        for (int64_t i = begin; i < end; i++) sum += fast_exp(x[i] - max);
-        total += (double)sum;
-    }
-    return total;
+    double sum = 0;
+    LF_PRAGMA(omp simd reduction(+ : sum))
+    for (int64_t i = 0; i < n; i++) sum += (double)fast_exp(x[i] - max);
+    return sum;
 }
 
 static double sum_of_floats(const float *x, int64_t n) {
@@ -65,22 +59,15 @@ static void lm_cross_entropy_backward(void *dlogits_, double scale, const void *
 typedef struct compared { double e, x, difference; } compared;
 
 static compared compare_row(const float *x, const float *b, float max, int64_t V) {
-    compared c = {0, 0, 0};
-    for (int64_t begin = 0; begin < V; begin += CHUNK) {
-        const int64_t end = min64(begin + CHUNK, V);
-        float sum = 0, sum_x = 0, sum_difference = 0;
-        LF_PRAGMA(omp simd reduction(+ : sum, sum_x, sum_difference))
-        for (int64_t i = begin; i < end; i++) {
-            const float e = fast_exp(b[i] - max);
-            sum += e;
-            sum_x += e * x[i];
-            sum_difference += e * (b[i] - x[i]);
-        }
-        c.e += (double)sum;
-        c.x += (double)sum_x;
-        c.difference += (double)sum_difference;
+    double sum = 0, sum_x = 0, sum_difference = 0;
+    LF_PRAGMA(omp simd reduction(+ : sum, sum_x, sum_difference))
+    for (int64_t i = 0; i < V; i++) {
+        const double e = (double)fast_exp(b[i] - max);
+        sum += e;
+        sum_x += e * (double)x[i];
+        sum_difference += e * ((double)b[i] - (double)x[i]);
     }
-    return c;
+    return (compared){sum, sum_x, sum_difference};
 }
 
 static void lm_compare(double *ce, double *kl, const void *logits, const void *base, int64_t rows, int64_t V) {
@@ -91,6 +78,7 @@ static void lm_compare(double *ce, double *kl, const void *logits, const void *b
         const double lse = (double)max + log(sum_of_exp(x, max, V));
         const compared c = compare_row(x, b, max_base, V);
         ce[row] = lse - c.x / c.e;
+        /* not log(c.e): the same loop for both, so that equal logits give equal numbers */
         kl[row] = c.difference / c.e + (lse - ((double)max_base + log(sum_of_exp(b, max_base, V))));
     }
 }
