@@ -1,7 +1,5 @@
 /* Opening a model: config.json chooses the family, the family declares modules and parameters, and the weights are read
  * into frozen products or held floats. */
-#include "model/model.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +7,8 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "model/family.h"
+#include "model/model_tensor.h"
 
 #define LF_FAMILY(name) extern const lf_family lf_family_##name;
 #include "model/families.def"
@@ -88,14 +88,20 @@ static lf_status read_labels(lf_model *m, lf_err *err) {
     return named ? read_names(m, id2label, err) : make_names(m, err);
 }
 
+static lf_status check_plain(const lf_model *m, lf_err *err) {
+    static const lf_refused_key keys[] = {{"quantization_config", "quantised models are"}};
+    return lf_family_refuse(m, keys, sizeof keys / sizeof keys[0], err);
+}
+
 /* `config_path` is taken over. */
 static lf_status declare(lf_model *m, const char *path, char *config_path, const lf_kernels *k, lf_err *err) {
     lf_status rc = lf_nn_init(&m->nn, k, err);
     m->config_path = config_path;
     m->path = lf_strdup(path);
     if (!rc && (!m->path || !m->config_path)) rc = lf_fail(err, LF_ENOMEM, "%s: out of memory", path);
-    if (rc || (rc = lf_json_read(&m->config, m->config_path, err)) || (rc = choose_family(m, err)) || (rc = read_labels(m, err)))
-        return rc;
+    if (rc || (rc = lf_json_read(&m->config, m->config_path, err)) || (rc = choose_family(m, err))) return rc;
+    m->is_lm = m->family->hidden != NULL;
+    if ((rc = check_plain(m, err)) || (!m->is_lm && (rc = read_labels(m, err)))) return rc;
     return m->family->declare(m, err);
 }
 
@@ -105,28 +111,24 @@ static lf_module *holder(const lf_model *m, const lf_param *p) {
     return NULL;
 }
 
-static lf_status check_tensor(const lf_model *m, const lf_st_tensor *t, const lf_param *p, lf_err *err) {
-    char want[64], found[64];
-    bool same = t->ndim == p->tensor.ndim;
-    for (int i = 0; same && i < t->ndim; i++) same = t->shape[i] == p->tensor.shape[i];
-    if (!same)
-        return lf_fail(err, LF_ESHAPE, "%s: tensor '%s': expected shape %s (by %s), found %s; are the two files from one checkpoint?",
-                       t->path, t->name, lf_shape_str(want, sizeof want, p->tensor.ndim, p->tensor.shape), m->config_path,
-                       lf_shape_str(found, sizeof found, t->ndim, t->shape));
-    if (!lf_dtype_is_float(t->dtype))
-        return lf_fail(err, LF_EUNSUPPORTED, "%s: tensor '%s': expected F32, F16 or BF16, found %s (quantised models are not supported)",
-                       t->path, t->name, lf_dtype_name(t->dtype));
-    return LF_OK;
+static bool is_product(const lf_module *m) {
+    return m->kind == LF_MODULE_LINEAR || m->kind == LF_MODULE_CONV || m->kind == LF_MODULE_LM_HEAD;
 }
 
-/* One tensor of the file into its place: a frozen product, or floats. `buffer` holds any parameter. */
+/* The table of embeddings as rows to look up; where it is the output's weight too, also as a product. */
+static lf_status freeze_table(lf_model *m, lf_param *p, const float *values, lf_err *err) {
+    const lf_status rc = lf_nn_hold_table(&m->nn, p, values, err);
+    return !rc && m->tied && p == m->embedding ? lf_nn_freeze(&m->nn, m->lm_head, values, err) : rc;
+}
+
+/* One tensor of the file into its place: a frozen product, a table, or floats. `buffer` holds any parameter. */
 static lf_status load_param(lf_model *m, const lf_st_tensor *t, lf_param *p, lf_load load, float *buffer, lf_err *err) {
     lf_module *module = holder(m, p);
-    const bool trained = load == LF_LOAD_TRAINED && !(module && module->is_head);
-    lf_to_f32(buffer, t->data, t->dtype, t->numel);
+    const bool trained = load == LF_LOAD_TRAINED && !(module && module->is_head), weight = module && module->weight == p;
+    lf_param_read(p, t, buffer);
     lf_safetensors_drop_pages(m->weights, t);
-    if (!trained && module && module->weight == p && module->kind != LF_MODULE_NORM)
-        return lf_nn_freeze(&m->nn, module, buffer, err);
+    if (!trained && weight && module->kind == LF_MODULE_TABLE) return freeze_table(m, p, buffer, err);
+    if (!trained && weight && is_product(module)) return lf_nn_freeze(&m->nn, module, buffer, err);
     lf_status rc = lf_nn_hold(&m->nn, p, err);
     if (rc) return rc;
     m->nn.k->from_f32(p->tensor.data, buffer, p->tensor.numel);
@@ -143,6 +145,7 @@ static int64_t largest_param(const lf_model *m) {
 /* A file has its head whole or (ViTModel) not at all. */
 static bool has_head(const lf_model *m) {
     const lf_module *h = m->head;
+    if (m->is_lm) return false;
     return m->family->find(m->weights, h->weight) || (h->bias && m->family->find(m->weights, h->bias));
 }
 
@@ -159,7 +162,7 @@ static lf_status load_all(lf_model *m, lf_load load, lf_err *err) {
         if (!t) {
             rc = lf_fail(err, LF_EDATA, "%s: tensor '%s' is missing (config.json asks for it); is the download complete?",
                          lf_safetensors_path(m->weights), p->file_name);
-        } else if (!(rc = check_tensor(m, t, p, err))) {
+        } else if (!(rc = lf_param_check(p, t, m->config_path, err))) {
             p->file_dtype = t->dtype;
             if (load != LF_LOAD_NOTHING) rc = load_param(m, t, p, load, buffer, err);
         }
@@ -171,12 +174,25 @@ static lf_status load_all(lf_model *m, lf_load load, lf_err *err) {
     return rc;
 }
 
+/* Files of tied models may hold the output's weight a second time. One with other values would be lost. */
+static lf_status check_tied_copy(const lf_model *m, const lf_st_tensor *t, bool *is_copy, lf_err *err) {
+    static const char name[] = "lm_head.weight";
+    *is_copy = m->tied && strcmp(t->name, name) == 0;
+    const lf_st_tensor *table = *is_copy ? m->family->find(m->weights, m->embedding) : NULL;
+    if (!table || (table->dtype == t->dtype && table->size == t->size && memcmp(table->data, t->data, t->size) == 0)) return LF_OK;
+    return lf_fail(err, LF_EDATA, "%s: tensor '%s' differs from '%s', but key 'tie_word_embeddings' in %s says that they are one; set it to "
+                   "false if the model has both", t->path, name, table->name, m->config_path);
+}
+
 /* A tensor that nothing asked for means that the model is not what config.json says it is. */
 static lf_status check_all_used(const lf_model *m, lf_err *err) {
     const int64_t n = lf_safetensors_count(m->weights);
     for (int64_t i = 0; i < n; i++) {
         const lf_st_tensor *t = lf_safetensors_at(m->weights, i);
-        bool used = m->family->ignores(t->name);
+        bool used;
+        const lf_status rc = check_tied_copy(m, t, &used, err);
+        if (rc) return rc;
+        used |= m->family->ignores(t->name);
         for (int64_t j = 0; j < m->nn.n_params && !used; j++) used = m->family->find(m->weights, m->nn.params[j]) == t;
         if (!used)
             return lf_fail(err, LF_EDATA, "%s: tensor '%s' belongs to no part of the model that %s describes (model_type '%s')",
@@ -189,7 +205,7 @@ static bool read_original(const void *context, const lf_module *module, float *W
     const lf_model *m = context;
     const lf_st_tensor *t = m->family->find(m->weights, module->weight);
     if (!t) return false;
-    lf_to_f32(W, t->data, t->dtype, t->numel);
+    lf_param_read(module->weight, t, W);
     lf_safetensors_drop_pages(m->weights, t);
     return true;
 }

@@ -22,6 +22,14 @@ typedef struct lf_model {
     bool gradient_checkpointing; /* a layer's activations are made again in backward; set by the owner */
     int64_t hidden_size;
     int64_t channels, image_h, image_w; /* of pictures */
+    /* A causal language model: tokens in, `hidden` out, no classification head (head and base_head are NULL). Else pictures in,
+     * `features` out. */
+    bool is_lm;
+    int64_t vocab_size, max_positions; /* a text may have this many tokens */
+    int64_t n_layers, heads, kv_heads, head_size;
+    bool tied;               /* the output's weight is the table of embeddings: one parameter */
+    lf_param *embedding;     /* [vocab_size, hidden_size] */
+    lf_module *lm_head;      /* [vocab_size, hidden_size]; its logits: lf_model_lm_loss, or lf_model_logits */
     lf_module *head;         /* the head in use: the file's own, or a new one */
     lf_module *base_head;    /* the file's own head, always frozen; NULL if the file has none (ViTModel) */
     int64_t num_labels, base_num_labels;
@@ -37,8 +45,11 @@ typedef struct lf_model_input {
     const int32_t *first;           /* [B, T] the first column of a token's own document; NULL: 0, one document a row */
 } lf_model_input;
 
+typedef struct lf_kv_cache lf_kv_cache;
+
 struct lf_family {
     const char *model_type;
+    const char *auto_class; /* of transformers */
     /* Checks config.json, sets the model's sizes and fills nn with modules and parameters (no data yet); sets `head`. */
     lf_status (*declare)(lf_model *m, lf_err *err);
     /* The tensor in `st` for a parameter, trying the other spellings of its name; NULL if absent. */
@@ -47,8 +58,10 @@ struct lf_family {
     bool (*ignores)(const char *name);
     /* Random start, for training from nothing and for new heads: fills numel floats for p. */
     void (*init_param)(const lf_model *m, const lf_param *p, lf_rng_key key, float *out);
-    /* Features [B, hidden_size] that go into the head. */
+    /* Pictures: features [B, hidden_size] that go into the head. */
     lf_tensor *(*features)(lf_model *m, lf_graph *g, const lf_model_input *in);
+    /* Language models: [B, T, hidden_size] after the last norm. With a cache (may be NULL) the tokens go on behind those in it. */
+    lf_tensor *(*hidden)(lf_model *m, lf_graph *g, const lf_model_input *in, lf_kv_cache *cache);
 };
 
 /* LF_LOAD_NOTHING: declared and checked only (merge streams from the file). LF_LOAD_FROZEN: linear weights packed. The file's
@@ -74,7 +87,28 @@ lf_status lf_model_need_head(const lf_model *m, const char *what, lf_err *err);
 lf_tensor *lf_model_features(lf_model *m, lf_graph *g, const lf_model_input *in); /* [B, hidden_size] */
 lf_tensor *lf_model_logits(lf_model *m, lf_graph *g, lf_module *head, lf_tensor *features); /* head: m->head or m->base_head */
 
-/* Writes config.json (with num_labels, id2label, label2id of the head in use) and model.safetensors of the weights held now;
+/* ---- causal language models ---- */
+
+/* [B, T, hidden_size] after the last norm. in->ids and in->positions are there, and borrowed until backward; so is `in` of the
+ * latest call by the model: one graph at a time runs a model. An id or position out of range is the graph's failure. */
+lf_tensor *lf_model_hidden(lf_model *m, lf_graph *g, const lf_model_input *in);
+/* lf_lm_loss through the model's own output layer. */
+lf_tensor *lf_model_lm_loss(lf_model *m, lf_graph *g, lf_tensor *hidden, const int32_t *labels, double normalizer, double smoothing,
+                            lf_lm_counts *counts);
+
+/* Keys and values of the tokens so far, for generation. Room for max_T tokens of one text; belongs to one model. */
+lf_status lf_kv_cache_new(lf_kv_cache **out, const lf_model *m, int64_t max_T, lf_err *err);
+void lf_kv_cache_free(lf_kv_cache *c);
+int64_t lf_kv_cache_length(const lf_kv_cache *c);
+void lf_kv_cache_cut(lf_kv_cache *c, int64_t length); /* forgets what is behind; 0: starts anew */
+/* lf_model_hidden for the next T tokens of the text (B = 1, positions and first are not read) -> [1, T, hidden_size], without a
+ * gradient. A full cache is the graph's failure. */
+lf_tensor *lf_model_hidden_cached(lf_model *m, lf_graph *g, const lf_model_input *in, lf_kv_cache *cache);
+
+/* LF_EUNSUPPORTED unless the model sees pictures (is_lm false): `what` is for those only. */
+lf_status lf_model_need_pictures(const lf_model *m, const char *what, lf_err *err);
+
+/* Writes config.json (of classifiers with num_labels, id2label, label2id of the head in use) and model.safetensors of the weights held now;
  * merged adapters: `merge` is called with each linear weight [out,in] before it is written (may be NULL).
  * dtype: LF_F32, LF_BF16, LF_F16; LF_N_DTYPES: as each tensor is in the source (fp32 for a new model). Streamed. */
 typedef lf_status (*lf_merge_fn)(void *context, const lf_module *m, float *W, lf_err *err);

@@ -68,11 +68,21 @@ lf_module *lf_nn_find(const lf_nn *nn, const char *name) {
     return NULL;
 }
 
-static void *numbers(lf_nn *nn, int64_t n) { return lf_arena_alloc(nn->arena, (size_t)n * lf_dtype_size(nn->k->dtype)); }
+static void *numbers(lf_nn *nn, lf_dtype dtype, int64_t n) { return lf_arena_alloc(nn->arena, (size_t)n * lf_dtype_size(dtype)); }
 
 lf_status lf_nn_hold(lf_nn *nn, lf_param *p, lf_err *err) {
-    if (!p->tensor.data) p->tensor.data = numbers(nn, p->tensor.numel);
+    if (!p->tensor.data) p->tensor.data = numbers(nn, p->tensor.dtype, p->tensor.numel);
     return p->tensor.data ? LF_OK : lf_fail(err, LF_ENOMEM, "%s: out of memory for %lld numbers", p->name, (long long)p->tensor.numel);
+}
+
+lf_status lf_nn_hold_table(lf_nn *nn, lf_param *p, const float *values, lf_err *err) {
+    const lf_kernels *k = nn->k;
+    p->tensor.dtype = k->act_dtype;
+    const lf_status rc = lf_nn_hold(nn, p, err);
+    if (rc) return rc;
+    if (k->act_dtype == k->dtype) k->from_f32(p->tensor.data, values, p->tensor.numel);
+    else k->to_act(p->tensor.data, false, values, p->tensor.numel); /* where the two differ, real is float */
+    return LF_OK;
 }
 
 static const lf_kernels *kernels_of(const lf_nn *nn, const lf_module *m) { return m->is_head ? nn->k->wide : nn->k; }
@@ -131,7 +141,7 @@ lf_status lf_nn_group(lf_nn *nn, lf_group **out, lf_module *const *parts, int n,
 
 lf_status lf_nn_train(lf_nn *nn, lf_param *p, lf_err *err) {
     assert(p->tensor.data);
-    p->tensor.grad = numbers(nn, p->tensor.numel);
+    p->tensor.grad = numbers(nn, p->tensor.dtype, p->tensor.numel);
     p->tensor.requires_grad = true;
     return p->tensor.grad ? LF_OK : lf_fail(err, LF_ENOMEM, "%s: out of memory for its gradient", p->name);
 }
@@ -220,6 +230,8 @@ lf_tensor *lf_nn_linear(lf_graph *g, const lf_nn *nn, lf_module *m, lf_tensor *x
     return lf_linear(g, x, m->frozen.data ? &m->frozen : NULL, m->frozen.data ? NULL : &m->weight->tensor,
                      m->bias ? &m->bias->tensor : NULL, nn->lora_on ? m->lora : NULL);
 }
+
+lf_tensor *lf_nn_rmsnorm(lf_graph *g, lf_module *m, lf_tensor *x, double epsilon) { return lf_rmsnorm(g, x, &m->weight->tensor, epsilon); }
 
 lf_tensor *lf_nn_layernorm(lf_graph *g, lf_module *m, lf_tensor *x, double epsilon) {
     return lf_layernorm(g, x, &m->weight->tensor, &m->bias->tensor, epsilon);
