@@ -2,98 +2,153 @@
 """lora-ft against PyTorch + PEFT on the same machine, side by side: rounds alternate, ratios are taken pair by pair.
 
 Needs torch, transformers, peft. Nothing else should run on the machine meanwhile.
-usage: bench-vs-peft.py [--program build/lora-ft] [--rounds 3] [--steps 6] [--batch 32] [--rank 16] [--init kaiming|pissa|pissa_niter_N]
-                        [--eval] [--model DIR]   (DIR: a ViT in Hugging Face form; without it a random ViT-B/16 is made)
+usage: bench-vs-peft.py [--program build/lora-ft] [--rounds 5] [--steps 5] [--shape vit-b|smollm-135m] [--batch 32] [--seq 256]
+                        [--rank 16] [--precision fp32|bf16] [--mode autocast|cast] [--init kaiming|pissa|pissa_niter_N]
+                        [--eval] [--checkpointing] [--plain-peer] [--compile] [--model DIR]
 
-Both sides run in processes of their own with OMP_NUM_THREADS threads (2 if unset): ViT, LoRA on all linear layers of the
-encoder, a trained head of 100 labels, AdamW, synthetic pictures. Prints a line a run, then median [min, max] of the ratios.
+Both sides run in processes of their own with OMP_NUM_THREADS threads (2 if unset), on the same random weights (or those of
+DIR), synthetic data, LoRA on all linear layers, AdamW. --mode says how the peer does bf16: autocast (fp32 weights), or cast
+(the model in bf16). --checkpointing: both sides with gradient checkpointing; with --plain-peer ours alone. --compile: the peer
+through torch.compile. Prints a line a run, then median [min, max] of the ratios.
 """
-import argparse, json, os, statistics, subprocess, sys, tempfile, time
+import argparse, contextlib, json, os, statistics, subprocess, sys, tempfile, time
 
-TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "fc1", "fc2", "query", "key", "value", "dense"]
+SHAPES = {"vit-b": dict(unit="images", targets=["q_proj", "k_proj", "v_proj", "o_proj", "fc1", "fc2", "query", "key", "value", "dense"]),
+          "smollm-135m": dict(unit="tokens", targets=["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"])}
+
+
+def make_model(shape, folder):
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM, ViTConfig, ViTForImageClassification
+    torch.manual_seed(0)
+    if shape == "vit-b":
+        model = ViTForImageClassification(ViTConfig(num_labels=100))
+    else:
+        model = LlamaForCausalLM(LlamaConfig(hidden_size=576, intermediate_size=1536, num_hidden_layers=30, num_attention_heads=9,
+                                             num_key_value_heads=3, vocab_size=49152, max_position_embeddings=2048, rms_norm_eps=1e-5,
+                                             tie_word_embeddings=True))
+    model.save_pretrained(folder)
+
+
+def open_peer(a):
+    import torch
+    from transformers import AutoModelForCausalLM, AutoModelForImageClassification
+    auto = AutoModelForImageClassification if a.shape == "vit-b" else AutoModelForCausalLM
+    model = auto.from_pretrained(a.model, dtype=torch.float32)
+    if a.shape == "vit-b":
+        size = model.config.image_size
+        batch = dict(pixel_values=torch.randn(a.batch, model.config.num_channels, size, size),
+                     labels=torch.randint(0, model.config.num_labels, (a.batch,)))
+        return model, batch, a.batch
+    ids = torch.randint(0, model.config.vocab_size, (a.batch, a.seq))
+    return model, dict(input_ids=ids, labels=ids), a.batch * a.seq
 
 
 def peer(a):
     import resource, torch
     from peft import LoraConfig, get_peft_model
-    from transformers import ViTForImageClassification
     torch.manual_seed(0)
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
-    model = ViTForImageClassification.from_pretrained(a.model, dtype=torch.float32)
-    targets = [t for t in TARGETS if any(n.endswith("." + t) for n, _ in model.named_modules())]
+    model, batch, items = open_peer(a)
+    cast, autocast = (a.precision == "bf16" and a.mode == m for m in ("cast", "autocast"))
+    if cast:
+        model = model.to(torch.bfloat16)
+        if "pixel_values" in batch:
+            batch["pixel_values"] = batch["pixel_values"].bfloat16()
+    if a.checkpointing:
+        model.gradient_checkpointing_enable()
+        if hasattr(model, "enable_input_require_grads"):
+            model.enable_input_require_grads()
+    targets = [t for t in SHAPES[a.shape]["targets"] if any(n.endswith("." + t) for n, _ in model.named_modules())]
     start = time.perf_counter()
-    model = get_peft_model(model, LoraConfig(r=a.rank, lora_alpha=a.rank, target_modules=targets, modules_to_save=["classifier"],
+    model = get_peft_model(model, LoraConfig(r=a.rank, lora_alpha=a.rank, target_modules=targets,
+                                             modules_to_save=["classifier"] if a.shape == "vit-b" else None,
                                              init_lora_weights=True if a.init == "kaiming" else a.init))
     init = time.perf_counter() - start
-    size = model.config.image_size
-    batch = dict(pixel_values=torch.randn(a.batch, model.config.num_channels, size, size), labels=torch.randint(0, 100, (a.batch,)))
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-4)
     model.train()
+    if a.compile:
+        model = torch.compile(model)
     seconds = []
     for _ in range(a.steps + 2):
         start = time.perf_counter()
-        if a.eval:
-            with torch.inference_mode():
-                model(**batch)
-        else:
-            model(**batch).loss.backward()
+        with torch.autocast("cpu", torch.bfloat16, enabled=autocast), torch.inference_mode() if a.eval else contextlib.nullcontext():
+            loss = model(**batch).loss
+        if not a.eval:
+            loss.backward()
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
         seconds.append(time.perf_counter() - start)
     step = statistics.median(seconds[2:])
-    print(json.dumps(dict(items_per_second=a.batch / step, step_seconds=step, init_seconds=init,
+    print(json.dumps(dict(items_per_second=items / step, step_seconds=step, init_seconds=init,
                           peak_rss_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)))
 
 
-def make_vit_b(folder):
-    import torch
-    from transformers import ViTConfig, ViTForImageClassification
-    torch.manual_seed(0)
-    ViTForImageClassification(ViTConfig(num_labels=100)).save_pretrained(folder)
-
-
 def run(command):
-    out = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    return json.loads(out.strip().splitlines()[-1])
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"{' '.join(command)}: exit code {done.returncode}\n{done.stderr[-2000:]}")
+    return json.loads(done.stdout.strip().splitlines()[-1])
 
 
 def ratio_line(what, ratios):
     print(f"{what}: median {statistics.median(ratios):.2f} [{min(ratios):.2f}, {max(ratios):.2f}] of {len(ratios)} pairs")
 
 
+def commands(a):
+    threads = os.environ["OMP_NUM_THREADS"]
+    same = ["--model", a.model, "--batch", str(a.batch), "--steps", str(a.steps), "--precision", a.precision, "--init", a.init]
+    same += ["--eval"] if a.eval else []
+    ours = [a.program, "bench", *same, "--r", str(a.rank), "--lora_alpha", str(a.rank), "--threads", threads, "--json"]
+    ours += ["--seq", str(a.seq)] if a.shape != "vit-b" else []
+    ours += ["--target_modules", "all-linear"]
+    ours += ["--gradient_checkpointing", "true"] if a.checkpointing else []
+    theirs = [sys.executable, os.path.abspath(__file__), "--peer", *same, "--rank", str(a.rank), "--shape", a.shape, "--seq", str(a.seq),
+              "--mode", a.mode]
+    theirs += ["--checkpointing"] if a.checkpointing and not a.plain_peer else []
+    theirs += ["--compile"] if a.compile else []
+    return ours, theirs
+
+
 def main():
     p = argparse.ArgumentParser(usage=__doc__)
     p.add_argument("--program", default="build/lora-ft")
-    p.add_argument("--rounds", type=int, default=3)
-    p.add_argument("--steps", type=int, default=6)
+    p.add_argument("--rounds", type=int, default=5)
+    p.add_argument("--steps", type=int, default=5)
+    p.add_argument("--shape", default="vit-b", choices=SHAPES)
     p.add_argument("--batch", type=int, default=32)
+    p.add_argument("--seq", type=int, default=256)
     p.add_argument("--rank", type=int, default=16)
+    p.add_argument("--precision", default="fp32", choices=["fp32", "bf16"])
+    p.add_argument("--mode", default="autocast", choices=["autocast", "cast"])
     p.add_argument("--init", default="kaiming")
     p.add_argument("--eval", action="store_true")
+    p.add_argument("--checkpointing", action="store_true")
+    p.add_argument("--plain-peer", action="store_true")
+    p.add_argument("--compile", action="store_true")
     p.add_argument("--model")
     p.add_argument("--peer", action="store_true", help=argparse.SUPPRESS)
     a = p.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "2")
     if a.peer:
         return peer(a)
+    unit = SHAPES[a.shape]["unit"]
     with tempfile.TemporaryDirectory() as folder:
         if not a.model:
-            make_vit_b(folder)
+            make_model(a.shape, folder)
             a.model = folder
-        same = ["--model", a.model, "--batch", str(a.batch), "--steps", str(a.steps), "--init", a.init] + (["--eval"] if a.eval else [])
-        ours = [a.program, "bench", *same, "--r", str(a.rank), "--lora_alpha", str(a.rank), "--threads", os.environ["OMP_NUM_THREADS"], "--json"]
-        theirs = [sys.executable, os.path.abspath(__file__), "--peer", *same, "--rank", str(a.rank)]
+        ours, theirs = commands(a)
         pairs = []
         for i in range(a.rounds):
             sides = [("lora-ft", ours), ("peft", theirs)]
             results = {name: run(command) for name, command in (sides if i % 2 == 0 else sides[::-1])}
             for name, r in results.items():
-                print(f"round {i + 1} {name:8} {r['items_per_second']:.3f} images/s, start {r['init_seconds']:.2f} s, "
+                print(f"round {i + 1} {name:8} {r['items_per_second']:.3f} {unit}/s, start {r['init_seconds']:.2f} s, "
                       f"peak {r['peak_rss_mb']:.0f} MB", flush=True)
             pairs.append(results)
-    ratio_line("images/s, ours / theirs", [x["lora-ft"]["items_per_second"] / x["peft"]["items_per_second"] for x in pairs])
+    ratio_line(f"{unit}/s, ours / theirs", [x["lora-ft"]["items_per_second"] / x["peft"]["items_per_second"] for x in pairs])
     ratio_line("peak memory, ours / theirs", [x["lora-ft"]["peak_rss_mb"] / x["peft"]["peak_rss_mb"] for x in pairs])
-    ratio_line("start of the adapter, theirs / ours", [x["peft"]["init_seconds"] / x["lora-ft"]["init_seconds"] for x in pairs])
+    ratio_line("start of the adapter, theirs / ours", [x["peft"]["init_seconds"] / max(x["lora-ft"]["init_seconds"], 1e-9) for x in pairs])
 
 
 main()

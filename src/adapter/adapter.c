@@ -74,6 +74,7 @@ typedef struct start {
     const lf_adapter *a;
     const lf_adapter_opts *o;
     const lf_init *init;
+    lf_decompositions *cache; /* NULL: none */
     int64_t *streams; /* number of each selected module in the table */
     lf_init_report *reports;
     lf_err *errors;
@@ -106,7 +107,8 @@ static lf_status start_module(start *s, int64_t i, lf_err *err) {
                               .position = s->o->position,
                               .init = s->o->init,
                               .seed = s->o->seed,
-                              .stream = (uint64_t)s->streams[i]};
+                              .stream = (uint64_t)s->streams[i],
+                              .stored = lf_decompositions_weight(W ? s->cache : NULL, W, m->out, m->in)};
     rc = s->init->fill(&in, l->A.data, l->B.data, &s->reports[i], err);
     lf_aligned_free(W);
     if (rc || !s->init->residual) return rc;
@@ -161,6 +163,15 @@ static lf_status run(start *s, lf_err *err) {
     return rc;
 }
 
+static void say_what_was_done(const start *s) {
+    const long long n = (long long)s->a->match.count, n_read = (long long)lf_decompositions_n_read(s->cache);
+    if (n_read)
+        lf_info("%lld adapters started from %s in %.2f s, with %lld decompositions of %s", n, s->o->init,
+                s->a->init_seconds, n_read, lf_decompositions_folder(s->cache));
+    else
+        lf_info("%lld adapters started from %s in %.2f s", n, s->o->init, s->a->init_seconds);
+}
+
 static lf_status start_all(lf_adapter *a, const lf_adapter_opts *o, const lf_init *init, lf_err *err) {
     const double began = lf_now();
     const size_t n = (size_t)a->match.count;
@@ -171,14 +182,18 @@ static lf_status start_all(lf_adapter *a, const lf_adapter_opts *o, const lf_ini
                .reports = lf_calloc(n, sizeof *s.reports),
                .errors = lf_calloc(n, sizeof *s.errors),
                .drawing = ATOMIC_FLAG_INIT};
-    const lf_status rc = s.streams && s.reports && s.errors
-                             ? run(&s, err)
-                             : lf_fail(err, LF_ENOMEM, "out of memory for the adapters' start");
-    if (!rc) {
-        a->init_seconds = lf_now() - began;
-        warn_of_dead(&s);
-        lf_info("%lld adapters started from %s in %.2f s", (long long)n, o->init, a->init_seconds);
+    lf_status rc;
+    if (!s.streams || !s.reports || !s.errors) {
+        rc = lf_fail(err, LF_ENOMEM, "out of memory for the adapters' start");
+        goto out;
     }
+    if (init->residual && (rc = lf_decompositions_open(&s.cache, o->decomposition_cache, err))) goto out;
+    if ((rc = run(&s, err))) goto out;
+    a->init_seconds = lf_now() - began;
+    warn_of_dead(&s);
+    say_what_was_done(&s);
+out:
+    lf_decompositions_close(s.cache);
     lf_free(s.streams);
     lf_free(s.reports);
     lf_free(s.errors);

@@ -4,6 +4,7 @@
 
 #include <cjson/cJSON.h>
 
+#include "adapter/decompositions.h"
 #include "config/config.h"
 #include "io/safetensors.h"
 #include "nn/nn.h"
@@ -30,6 +31,7 @@ typedef struct lf_adapter_opts {
     const char *init; /* "kaiming", "gaussian", "pissa", "pissa_niter_4", ... */
     lf_position position;
     uint64_t seed;
+    const char *decomposition_cache; /* a folder, "auto", "none"; NULL: none */
     bool strict_targets; /* uneven cover over layers is an error instead of a warning */
 } lf_adapter_opts;
 lf_status lf_adapter_opts_read(lf_adapter_opts *o, const lf_config *cfg, lf_err *err);
@@ -44,6 +46,7 @@ typedef struct lf_init_input {
     lf_position position;
     const char *init;      /* the whole value, for its suffix */
     uint64_t seed, stream; /* stream: number of the module in the table */
+    lf_stored_weight stored; /* where decompositions of W are kept; {0}: nowhere */
 } lf_init_input;
 typedef struct lf_init_report {
     int64_t start;  /* first component of the block; -1: none */

@@ -2,6 +2,7 @@
  * that scaling * B0 A0 is the block. The strategies differ in which components they take, and by which decomposition.
  */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -60,16 +61,72 @@ static lf_status start_from(choose_fn choose, const lf_init_input *in, float *A,
     return rc;
 }
 
+/* ---- what is kept on disk ---- */
+
+enum { N_PARTS = 4, N_FACTS = 3 };
+
+static void parts_of(const lf_init_input *in, const slice *s, double *facts, lf_stored_part *parts) {
+    facts[0] = (double)s->report.start;
+    facts[1] = s->report.sigma_max;
+    facts[2] = s->report.fell_back;
+    parts[0] = (lf_stored_part){"U", s->U, in->out, in->r};
+    parts[1] = (lf_stored_part){"sigma", s->sigma, 1, in->r};
+    parts[2] = (lf_stored_part){"V", s->V, in->in, in->r};
+    parts[3] = (lf_stored_part){"facts", facts, 1, N_FACTS};
+}
+
+/* `what` names the result among those of the weight. */
+static bool read_kept(const lf_init_input *in, const char *what, slice *s) {
+    double facts[N_FACTS];
+    lf_stored_part parts[N_PARTS];
+    parts_of(in, s, facts, parts);
+    if (!lf_decompositions_read(&in->stored, what, parts, N_PARTS)) return false;
+    s->report.start = (int64_t)facts[0];
+    s->report.sigma_max = facts[1];
+    s->report.fell_back = facts[2] > 0;
+    return true;
+}
+
+static void keep(const lf_init_input *in, const char *what, const slice *s) {
+    double facts[N_FACTS];
+    lf_stored_part parts[N_PARTS];
+    parts_of(in, s, facts, parts);
+    lf_decompositions_write(&in->stored, what, parts, N_PARTS);
+}
+
+/* Fills s by `find`, unless the result is there from another run. */
+static lf_status kept(const lf_init_input *in, const char *what, choose_fn find, slice *s, lf_err *err) {
+    if (read_kept(in, what, s)) return LF_OK;
+    const lf_status rc = find(in, s, err);
+    if (!rc) keep(in, what, s);
+    return rc;
+}
+
 /* ---- a block of neighbours ---- */
 
-static lf_status block_at(const lf_init_input *in, int64_t start, slice *s, lf_err *err) {
+enum { NAME_SIZE = 80 };
+static void name_block(char *what, const lf_init_input *in, int64_t start) {
+    snprintf(what, NAME_SIZE, "block-r%lld-s%lld", (long long)in->r, (long long)start);
+}
+
+static void report_block(slice *s, const lf_svd_block_info *info) {
+    s->report.sigma_max = info->sigma_max;
+    s->report.fell_back = info->way == LF_SVD_FULL;
+}
+
+static lf_status find_block(const lf_init_input *in, slice *s, lf_err *err) {
     lf_svd_block_info info;
-    const lf_status rc = lf_svd_block(in->W, in->out, in->in, start, in->r, s->U, s->sigma, s->V, &info, in->name, err);
-    if (rc) return rc;
+    const lf_status rc =
+        lf_svd_block(in->W, in->out, in->in, s->report.start, in->r, s->U, s->sigma, s->V, &info, in->name, err);
+    if (!rc) report_block(s, &info);
+    return rc;
+}
+
+static lf_status block_at(const lf_init_input *in, int64_t start, slice *s, lf_err *err) {
+    char what[NAME_SIZE];
+    name_block(what, in, start);
     s->report.start = start;
-    s->report.sigma_max = info.sigma_max;
-    s->report.fell_back = info.fell_back;
-    return LF_OK;
+    return kept(in, what, find_block, s, err);
 }
 
 static lf_status choose_first(const lf_init_input *in, slice *s, lf_err *err) { return block_at(in, 0, s, err); }
@@ -77,20 +134,38 @@ static lf_status choose_last(const lf_init_input *in, slice *s, lf_err *err) {
     return block_at(in, smaller_side(in) - in->r, s, err);
 }
 
-/* sigma [n] is needed for an energy, and by slice_eqmag for their mean; NULL otherwise. */
-static lf_status block_at_position(const lf_init_input *in, const double *sigma, slice *s, lf_err *err) {
+static lf_status place(const void *context, const double *sigma, int64_t *start, lf_err *err) {
+    const lf_init_input *in = context;
+    return lf_position_start(in->position, smaller_side(in), in->r, sigma, in->name, start, err);
+}
+
+/* The block, and all singular values too, into all [n]. */
+static lf_status block_and_values(const lf_init_input *in, double *all, slice *s, lf_err *err) {
+    const lf_stored_part values = {"sigma", all, 1, smaller_side(in)};
     int64_t start;
-    const lf_status rc = lf_position_start(in->position, smaller_side(in), in->r, sigma, in->name, &start, err);
-    return rc ? rc : block_at(in, start, s, err);
+    lf_status rc;
+    if (lf_decompositions_read(&in->stored, "values", &values, 1))
+        return (rc = place(in, all, &start, err)) ? rc : block_at(in, start, s, err);
+    char what[NAME_SIZE];
+    lf_svd_block_info info;
+    rc = lf_svd_block_placed(in->W, in->out, in->in, place, in, in->r, all, s->U, s->sigma, s->V, &info, in->name, err);
+    if (rc || (rc = place(in, all, &s->report.start, err))) return rc;
+    report_block(s, &info);
+    name_block(what, in, s->report.start);
+    lf_decompositions_write(&in->stored, "values", &values, 1);
+    keep(in, what, s);
+    return LF_OK;
 }
 
 static lf_status choose_at_position(const lf_init_input *in, slice *s, lf_err *err) {
-    if (in->position.kind != LF_POSITION_ENERGY) return block_at_position(in, NULL, s, err);
-    double *sigma = lf_malloc((size_t)smaller_side(in) * sizeof *sigma);
-    if (!sigma) return no_memory(in, err);
-    lf_status rc = lf_svd_values(in->W, in->out, in->in, sigma, in->name, err);
-    if (!rc) rc = block_at_position(in, sigma, s, err);
-    lf_free(sigma);
+    int64_t start;
+    lf_status rc;
+    if (in->position.kind != LF_POSITION_ENERGY)
+        return (rc = place(in, NULL, &start, err)) ? rc : block_at(in, start, s, err);
+    double *all = lf_malloc((size_t)smaller_side(in) * sizeof *all);
+    if (!all) return no_memory(in, err);
+    rc = block_and_values(in, all, s, err);
+    lf_free(all);
     return rc;
 }
 
@@ -98,15 +173,14 @@ static lf_status choose_at_position(const lf_init_input *in, slice *s, lf_err *e
  * and V are orthonormal even where sigma is dead, so no direction is lost. */
 static lf_status choose_equal_magnitude(const lf_init_input *in, slice *s, lf_err *err) {
     const int64_t n = smaller_side(in);
-    double *sigma = lf_malloc((size_t)n * sizeof *sigma), mean = 0;
-    if (!sigma) return no_memory(in, err);
-    lf_status rc = lf_svd_values(in->W, in->out, in->in, sigma, in->name, err);
-    if (!rc) rc = block_at_position(in, sigma, s, err);
+    double *all = lf_malloc((size_t)n * sizeof *all), mean = 0;
+    if (!all) return no_memory(in, err);
+    const lf_status rc = block_and_values(in, all, s, err);
     if (!rc) {
-        for (int64_t i = 0; i < n; i++) mean += sigma[i] / (double)n;
+        for (int64_t i = 0; i < n; i++) mean += all[i] / (double)n;
         for (int64_t k = 0; k < in->r; k++) s->sigma[k] = mean;
     }
-    lf_free(sigma);
+    lf_free(all);
     return rc;
 }
 
@@ -128,7 +202,7 @@ static void gather(const lf_init_input *in, const int64_t *chosen, const double 
 }
 
 /* r of the n components, drawn by seed without replacement, in descending order of sigma. */
-static lf_status choose_random(const lf_init_input *in, slice *s, lf_err *err) {
+static lf_status find_random(const lf_init_input *in, slice *s, lf_err *err) {
     const int64_t n = smaller_side(in);
     int64_t *order = lf_malloc((size_t)n * sizeof *order);
     double *memory = lf_calloc((size_t)((in->out + in->in + 1) * n), sizeof *memory);
@@ -150,12 +224,27 @@ out:
     return rc;
 }
 
-static lf_status choose_randomized(const lf_init_input *in, slice *s, lf_err *err) {
-    const int niter = atoi(in->init + strlen("pissa_niter_"));
-    const lf_status rc = lf_svd_randomized(in->W, in->out, in->in, in->r, niter, in->seed, in->stream, s->U, s->sigma,
-                                           s->V, in->name, err);
+static lf_status choose_random(const lf_init_input *in, slice *s, lf_err *err) {
+    char what[NAME_SIZE];
+    snprintf(what, sizeof what, "random-r%lld-seed%llu-%llu", (long long)in->r, (unsigned long long)in->seed,
+             (unsigned long long)in->stream);
+    return kept(in, what, find_random, s, err);
+}
+
+static int niter_of(const lf_init_input *in) { return atoi(in->init + strlen("pissa_niter_")); }
+
+static lf_status find_randomized(const lf_init_input *in, slice *s, lf_err *err) {
+    const lf_status rc = lf_svd_randomized(in->W, in->out, in->in, in->r, niter_of(in), in->seed, in->stream, s->U,
+                                           s->sigma, s->V, in->name, err);
     s->report.sigma_max = rc ? 0 : s->sigma[0];
     return rc;
+}
+
+static lf_status choose_randomized(const lf_init_input *in, slice *s, lf_err *err) {
+    char what[NAME_SIZE];
+    snprintf(what, sizeof what, "niter%d-r%lld-seed%llu-%llu", niter_of(in), (long long)in->r,
+             (unsigned long long)in->seed, (unsigned long long)in->stream);
+    return kept(in, what, find_randomized, s, err);
 }
 
 /* ---- the table's entries ---- */

@@ -45,6 +45,7 @@ lf_status lf_adapter_opts_read(lf_adapter_opts *o, const lf_config *cfg, lf_err 
         .rank_pattern = lf_cfg_json(cfg, "rank_pattern"),
         .alpha_pattern = lf_cfg_json(cfg, "alpha_pattern"),
         .seed = (uint64_t)lf_cfg_i64(cfg, "seed"),
+        .decomposition_cache = lf_cfg_str(cfg, "decomposition_cache"),
         .strict_targets = lf_cfg_bool(cfg, "strict_targets"),
     };
     const lf_status rc = read_init(o, cfg, err);

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 
 typedef struct state {
@@ -25,6 +26,7 @@ struct lf_ahead {
     bool stop;
     int64_t claimed, taken; /* items so far */
     bool in_hand;           /* item taken - 1 is with the caller */
+    double waited;
     state *states;          /* [n_slots] */
 };
 
@@ -112,7 +114,9 @@ lf_status lf_ahead_next(lf_ahead *a, void **slot, lf_err *err) {
     }
     if (a->taken < a->total) {
         state *s = state_of(a, a->taken);
+        const double began = lf_now();
         while (!s->ready) pthread_cond_wait(&a->may_take, &a->lock);
+        if (a->taken > 0) a->waited += lf_now() - began; /* nothing can be ahead of the first */
         if ((rc = s->status)) {
             lf_fail(err, rc, "%s", s->err.message); /* stays in its place: the next call finds it again */
         } else {
@@ -123,3 +127,5 @@ lf_status lf_ahead_next(lf_ahead *a, void **slot, lf_err *err) {
     pthread_mutex_unlock(&a->lock);
     return rc;
 }
+
+double lf_ahead_waited(const lf_ahead *a) { return a->waited; }

@@ -70,5 +70,6 @@ void lf_loader_free(lf_loader *l); /* stops the threads */
 lf_status lf_loader_next(lf_loader *l, const lf_batch **out, lf_err *err);
 int64_t lf_loader_batches_per_epoch(const lf_loader *l);
 int64_t lf_loader_skipped(const lf_loader *l);
+double lf_loader_waited(const lf_loader *l); /* seconds that the caller waited for batches, the first left out */
 
 #endif

@@ -210,3 +210,5 @@ lf_status lf_loader_next(lf_loader *l, const lf_batch **out, lf_err *err) {
 
 int64_t lf_loader_batches_per_epoch(const lf_loader *l) { return l->per_epoch; }
 int64_t lf_loader_skipped(const lf_loader *l) { return l->skipped; }
+
+double lf_loader_waited(const lf_loader *l) { return l->ahead ? lf_ahead_waited(l->ahead) : 0; }

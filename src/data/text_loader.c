@@ -320,3 +320,5 @@ int64_t lf_text_loader_batches_per_epoch(const lf_text_loader *l) { return l->pe
 int64_t lf_text_loader_rows_per_epoch(const lf_text_loader *l) { return l->n_rows; }
 int64_t lf_text_loader_count(const lf_text_loader *l) { return l->n_documents; }
 lf_text_stats lf_text_loader_stats(const lf_text_loader *l) { return l->stats; }
+
+double lf_text_loader_waited(const lf_text_loader *l) { return l->ahead ? lf_ahead_waited(l->ahead) : 0; }

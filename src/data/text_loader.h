@@ -67,5 +67,6 @@ int64_t lf_text_loader_batches_per_epoch(const lf_text_loader *l);
 int64_t lf_text_loader_rows_per_epoch(const lf_text_loader *l);
 int64_t lf_text_loader_count(const lf_text_loader *l); /* documents or windows in an epoch */
 lf_text_stats lf_text_loader_stats(const lf_text_loader *l);
+double lf_text_loader_waited(const lf_text_loader *l); /* seconds that the caller waited for batches, the first left out */
 
 #endif

@@ -1,72 +1,51 @@
-/* A block of singular triplets by the Gram matrix of W's smaller side.
+/* A block of singular triplets: guesses that have to pass a test.
  *
- * The Gram matrix squares the singular values: its eigenvectors are wrong by about eps (sigma_1 / sigma_i)^2, which is
- * fine for a block well above sqrt(eps) sigma_1 and useless below. So the result is a guess that has to pass a test, at
- * the scale of the block's own sigma (at the scale of sigma_1 any vectors would pass at the bottom of the spectrum):
- * with U, V orthonormal, W V = U diag(sigma) and R = W^T U - V diag(sigma), the block is exact for the matrix W - E,
- * E = U R^T, so |R| <= 1e-6 sigma_last bounds every error of sigma by 1e-6 of itself.
+ * The test is at the scale of the block's own sigma (at the scale of sigma_1 any vectors would pass at the bottom of
+ * the spectrum): with U, V orthonormal, W V = U diag(sigma) and R = W^T U - V diag(sigma), the block is exact for the
+ * matrix W - E, E = U R^T, so |R| <= 1e-6 sigma_last bounds every error of sigma by 1e-6 of itself.
  *
  * That these are triplets is then certain; that they are number s .. s+r-1 is what the eigensolver claims. This is
- * counted again, by Sturm sequences of our own on the tridiagonal matrix T that dsytrd made of the Gram matrix: the
- * pivots' signs of T - x I are the inertia of Gram - x I (Sylvester), at no cost, where two LDL^T factorisations of
- * Gram would take half as long as the eigensolver. The ends suffice: between them there is no room for a skipped one.
+ * counted again, by Sturm sequences of our own on the tridiagonal matrix T that the method made of W: the pivots' signs
+ * of T - x I are the inertia of T - x I (Sylvester), at no cost. The ends suffice: between them there is no room for a
+ * skipped one.
  */
 #include <assert.h>
 #include <cblas.h>
 #include <math.h>
 #include <string.h>
 
-#include "linalg/sturm.h"
 #include "linalg/svd_internal.h"
 
-static const double RESIDUAL = 1e-6, ORTHOGONALITY = 1e-10, DEAD = 1e-7;
-/* Relative, on the squares of sigma: values that the residual cannot tell apart (2e-6 from sigma, the rest from the
- * rounding of Gram). Which of them are in the block is not determined by W at this accuracy. */
-static const double CLUSTER = 4e-6;
+static const double RESIDUAL = 1e-6, ORTHOGONALITY = 1e-10;
+/* Relative, of sigma: values that the residual cannot tell apart (1e-6 of them, the rest from the rounding of T). Which
+ * of them are in the block is not determined by W at this accuracy. */
+static const double CLUSTER = 2e-6;
 
-/* Eigenvectors Q [n, r] of the Gram matrix to the eigenvalues s .. s+r-1 counted from the largest, and T. What dsyevr
- * does, in its parts because T is wanted. *found is false if LAPACK gives up. */
-static lf_status gram_eigenvectors(lf_svd_weight *w, lapack_int s, lapack_int r, double *Q, lf_tridiagonal *t,
-                                   bool *found, lf_err *err) {
-    const lapack_int n = w->n, work_size = 64 * (n + 65); /* dormtr's best; dsytrd takes 32 n, dstemr 18 n */
-    double *gram = lf_svd_doubles(w, n, n), *tau = lf_svd_doubles(w, n, 1), *work = lf_svd_doubles(w, work_size, 1);
-    double *d = lf_svd_doubles(w, n, 1), *e = lf_svd_doubles(w, n, 1), *values = lf_svd_doubles(w, n, 1);
-    lapack_int *iwork = lf_svd_ints(w, 10 * (int64_t)n), *support = lf_svd_ints(w, 2 * (int64_t)r);
-    double *d_copy = lf_svd_doubles(w, n, 1), *e_copy = lf_svd_doubles(w, n, 1);
-    if (!gram || !tau || !work || !d || !e || !values || !iwork || !support || !d_copy || !e_copy)
-        return lf_svd_out_of_memory(w, err);
+/* In the order in which they are tried; the full decomposition comes last. */
+static lf_status (*const methods[LF_SVD_FULL])(lf_svd_weight *w, lapack_int s, lapack_int r, lf_svd_guess *g,
+                                               lf_err *err) = {
+    [LF_SVD_GRAM] = lf_svd_of_gram, [LF_SVD_BIDIAGONAL] = lf_svd_of_bidiagonal};
 
-    const bool tall = w->out >= w->in; /* Gram = W^T W, else W W^T */
-    cblas_dsyrk(CblasColMajor, CblasLower, tall ? CblasNoTrans : CblasTrans, n, tall ? w->out : w->in, 1, w->Wt, w->in,
-                0, gram, n);
-    lapack_int info = LAPACKE_dsytrd_work(LAPACK_COL_MAJOR, 'L', n, gram, n, d, e, tau, work, work_size);
-    assert(info == 0);
-    memcpy(d_copy, d, sizeof(double) * (size_t)n); /* dstemr overwrites its input */
-    memcpy(e_copy, e, sizeof(double) * (size_t)n);
-    *t = (lf_tridiagonal){n, d, e};
-    lapack_int count, try_relative_accuracy = 1;
-    info = LAPACKE_dstemr_work(LAPACK_COL_MAJOR, 'V', 'I', n, d_copy, e_copy, 0, 0, n - s - r + 1, n - s, &count,
-                               values, Q, n, r, support, &try_relative_accuracy, work, work_size, iwork, 10 * n);
-    *found = info == 0 && count == r;
-    if (!*found) return LF_OK;
-    info = LAPACKE_dormtr_work(LAPACK_COL_MAJOR, 'L', 'L', 'N', n, r, gram, n, tau, Q, n, work, work_size);
-    assert(info == 0);
-    return LF_OK;
-}
-
-/* Y = W Q (W tall: Q spans the V side; else W^T Q and the U side), Y = P diag(sigma) Z^T: the triplets are P and Q Z.
- */
-static lf_status rotate(lf_svd_weight *w, lapack_int r, const double *Q, double *U, double *sigma, double *V,
+/* Y = W Q (W tall; else W^T Q). Without P: Y = P diag(sigma) Z^T, the triplets are P and Q Z. With P: P^T Y = X
+ * diag(sigma) Z^T, the triplets are P X and Q Z. */
+static lf_status rotate(lf_svd_weight *w, const lf_svd_guess *g, lapack_int r, double *U, double *sigma, double *V,
                         lf_err *err) {
     const bool tall = w->out >= w->in;
     const lapack_int n = w->n, m = tall ? w->out : w->in;
-    double *Y = lf_svd_doubles(w, m, r), *P = lf_svd_doubles(w, m, r);
-    double *Zt = lf_svd_doubles(w, r, r), *QZ = lf_svd_doubles(w, n, r);
-    if (!Y || !P || !Zt || !QZ) return lf_svd_out_of_memory(w, err);
-    cblas_dgemm(CblasColMajor, tall ? CblasTrans : CblasNoTrans, CblasNoTrans, m, r, n, 1, w->Wt, w->in, Q, n, 0, Y, m);
-    const lf_status rc = lf_svd_dgesdd(w, Y, m, r, sigma, P, Zt, err);
-    if (rc) return rc;
-    cblas_dgemm(CblasColMajor, CblasNoTrans, CblasTrans, n, r, r, 1, Q, n, Zt, r, 0, QZ, n);
+    double *Y = lf_svd_doubles(w, m, r), *P = lf_svd_doubles(w, m, r), *Zt = lf_svd_doubles(w, r, r);
+    double *QZ = lf_svd_doubles(w, n, r), *PtY = lf_svd_doubles(w, r, r), *X = lf_svd_doubles(w, r, r);
+    lf_status rc;
+    if (!Y || !P || !Zt || !QZ || !PtY || !X) return lf_svd_out_of_memory(w, err);
+    cblas_dgemm(CblasColMajor, tall ? CblasTrans : CblasNoTrans, CblasNoTrans, m, r, n, 1, w->Wt, w->in, g->Q, n, 0, Y,
+                m);
+    if (!g->P) {
+        if ((rc = lf_svd_dgesdd(w, Y, m, r, sigma, P, Zt, err))) return rc;
+    } else {
+        cblas_dgemm(CblasColMajor, CblasTrans, CblasNoTrans, r, r, m, 1, g->P, m, Y, m, 0, PtY, r);
+        if ((rc = lf_svd_dgesdd(w, PtY, r, r, sigma, X, Zt, err))) return rc;
+        cblas_dgemm(CblasColMajor, CblasNoTrans, CblasNoTrans, m, r, r, 1, g->P, m, X, r, 0, P, m);
+    }
+    cblas_dgemm(CblasColMajor, CblasNoTrans, CblasTrans, n, r, r, 1, g->Q, n, Zt, r, 0, QZ, n);
     lf_svd_to_row_major(tall ? U : V, P, m, r);
     lf_svd_to_row_major(tall ? V : U, QZ, n, r);
     return LF_OK;
@@ -102,18 +81,16 @@ static lf_status measure(lf_svd_weight *w, lapack_int r, const double *U, const 
     return LF_OK;
 }
 
-static lf_status block_of_gram(lf_svd_weight *w, lapack_int s, lapack_int r, double *U, double *sigma, double *V,
-                               lf_svd_block_info *info, bool *accepted, lf_err *err) {
+/* Turns a guess into triplets, and says if they pass. */
+static lf_status test(lf_svd_weight *w, const lf_svd_guess *g, lapack_int s, lapack_int r, double *U, double *sigma,
+                      double *V, lf_svd_block_info *info, bool *accepted, lf_err *err) {
     lf_status rc;
-    lf_tridiagonal t;
-    *accepted = false;
-    double *Q = lf_svd_doubles(w, w->n, r);
-    if (!Q) return lf_svd_out_of_memory(w, err);
-    if ((rc = gram_eigenvectors(w, s, r, Q, &t, accepted, err)) || !*accepted) return rc;
-    if ((rc = rotate(w, r, Q, U, sigma, V, err)) || (rc = measure(w, r, U, sigma, V, info, err))) return rc;
-    info->sigma_max = sqrt(lf_tridiagonal_largest(&t));
+    if ((rc = rotate(w, g, r, U, sigma, V, err)) || (rc = measure(w, r, U, sigma, V, info, err))) return rc;
+    const double largest = lf_tridiagonal_largest(&g->t), first = pow(sigma[0], g->power),
+                 last = pow(sigma[r - 1], g->power);
+    info->sigma_max = g->power == 2 ? sqrt(largest) : largest;
     *accepted = info->residual <= RESIDUAL * sigma[r - 1] && info->orthogonality <= ORTHOGONALITY &&
-                lf_tridiagonal_is_block(&t, s, r, sigma[0] * sigma[0], sigma[r - 1] * sigma[r - 1], CLUSTER);
+                lf_tridiagonal_is_block(&g->t, s, r, first, last, CLUSTER * g->power);
     return LF_OK;
 }
 
@@ -128,27 +105,49 @@ static lf_status block_of_full(lf_svd_weight *w, const float *W, lapack_int s, l
     memcpy(sigma, all_sigma + s, sizeof(double) * (size_t)r);
     for (int64_t i = 0; i < w->out; i++) memcpy(U + i * r, all_U + i * n + s, sizeof(double) * (size_t)r);
     for (int64_t j = 0; j < w->in; j++) memcpy(V + j * r, all_V + j * n + s, sizeof(double) * (size_t)r);
-    info->fell_back = true;
     info->sigma_max = all_sigma[0];
     return measure(w, r, U, sigma, V, info, err);
+}
+
+static lf_status block(lf_svd_weight *w, const float *W, int64_t s, int64_t r, double *U, double *sigma, double *V,
+                       lf_svd_block_info *info, lf_err *err) {
+    lf_status rc;
+    lf_svd_block_info found = {0};
+    bool accepted = false;
+    assert(s >= 0 && r >= 1 && s + r <= w->n);
+    const lapack_int first = (lapack_int)s, count = (lapack_int)r;
+    lf_svd_guess guess = {.Q = lf_svd_doubles(w, w->n, r)};
+    if (!guess.Q) return lf_svd_out_of_memory(w, err);
+    for (found.way = LF_SVD_GRAM; !accepted && found.way < LF_SVD_FULL; found.way += !accepted) {
+        if ((rc = methods[found.way](w, first, count, &guess, err))) return rc;
+        if (guess.found && (rc = test(w, &guess, first, count, U, sigma, V, &found, &accepted, err))) return rc;
+    }
+    if (!accepted && (rc = block_of_full(w, W, first, count, U, sigma, V, &found, err))) return rc;
+    lf_svd_fix_signs(U, w->out, V, w->in, r);
+    if (found.sigma_max > 0) found.residual /= found.sigma_max;
+    for (int64_t k = 0; k < r; k++) found.n_dead += !(sigma[k] > LF_SVD_DEAD * found.sigma_max);
+    if (info) *info = found;
+    return LF_OK;
 }
 
 lf_status lf_svd_block(const float *W, int64_t out, int64_t in, int64_t s, int64_t r, double *U, double *sigma,
                        double *V, lf_svd_block_info *info, const char *name, lf_err *err) {
     lf_svd_weight w;
-    lf_svd_block_info found = {0};
-    bool accepted;
     lf_status rc = lf_svd_begin(&w, W, out, in, name, err);
-    if (rc) goto done;
-    assert(s >= 0 && r >= 1 && s + r <= w.n);
-    const lapack_int first = (lapack_int)s, count = (lapack_int)r;
-    if ((rc = block_of_gram(&w, first, count, U, sigma, V, &found, &accepted, err))) goto done;
-    if (!accepted && (rc = block_of_full(&w, W, first, count, U, sigma, V, &found, err))) goto done;
-    lf_svd_fix_signs(U, out, V, in, r);
-    if (found.sigma_max > 0) found.residual /= found.sigma_max;
-    for (int64_t k = 0; k < r; k++) found.n_dead += !(sigma[k] > DEAD * found.sigma_max);
-    if (info) *info = found;
-done:
+    if (!rc) rc = block(&w, W, s, r, U, sigma, V, info, err);
+    lf_svd_end(&w);
+    return rc;
+}
+
+lf_status lf_svd_block_placed(const float *W, int64_t out, int64_t in, lf_svd_place_fn place, const void *context,
+                              int64_t r, double *sigma_all, double *U, double *sigma, double *V,
+                              lf_svd_block_info *info, const char *name, lf_err *err) {
+    lf_svd_weight w;
+    int64_t s;
+    lf_status rc = lf_svd_begin(&w, W, out, in, name, err);
+    if (!rc) rc = lf_svd_all_values(&w, sigma_all, err);
+    if (!rc) rc = place(context, sigma_all, &s, err);
+    if (!rc) rc = block(&w, W, s, r, U, sigma, V, info, err);
     lf_svd_end(&w);
     return rc;
 }

@@ -1,11 +1,22 @@
 #include <assert.h>
+#include <cblas.h>
 #include <float.h>
 #include <inttypes.h>
 #include <math.h>
 #include <omp.h>
+#include <stdio.h>
 
 #include "base/mem.h"
 #include "linalg/svd_internal.h"
+
+enum { METHODS_VERSION = 1 };
+
+void lf_svd_solver(char *text, size_t size) {
+    lapack_int major = 0, minor = 0, patch = 0;
+    LAPACKE_ilaver(&major, &minor, &patch);
+    snprintf(text, size, "methods %d, LAPACK %d.%d.%d, %s, %s", METHODS_VERSION, (int)major, (int)minor, (int)patch,
+             openblas_get_config(), openblas_get_corename());
+}
 
 /* The first entry that is NaN or Inf, as an error. */
 static lf_status find_not_finite(const lf_svd_weight *w, const float *W, lf_err *err) {
@@ -59,6 +70,8 @@ static void *array(lf_svd_weight *w, int64_t rows, int64_t columns, size_t size)
 double *lf_svd_doubles(lf_svd_weight *w, int64_t rows, int64_t columns) {
     return array(w, rows, columns, sizeof(double));
 }
+
+float *lf_svd_floats(lf_svd_weight *w, int64_t rows, int64_t columns) { return array(w, rows, columns, sizeof(float)); }
 
 lapack_int *lf_svd_ints(lf_svd_weight *w, int64_t count) { return array(w, count, 1, sizeof(lapack_int)); }
 

@@ -32,8 +32,7 @@ static lf_config *config(const char *const *pairs, size_t n) {
     return cfg;
 }
 
-static void test_warm_step_calls_no_heap(void **state) {
-    (void)state;
+static void check_warm_step(const char *precision, bool checkpointing) {
     static const char *const keys[] = {"init_lora_weights", "intermediate", "r", "4", "lora_dropout", "0.1"};
     static const char *const names[] = {"a", "b", "c"};
     static const int32_t labels[] = {0, 1, 2, 0, 1, 2, 1};
@@ -46,13 +45,14 @@ static void test_warm_step_calls_no_heap(void **state) {
     lf_trainable *list;
     lf_optimizer o;
     int64_t count;
-    OK(lf_kernels_select(&k, "fp32", &err));
+    OK(lf_kernels_select(&k, precision, &err));
     OK(lf_model_open(&m, LF_TEST_DIR "/golden/vit-base", k, LF_LOAD_FROZEN, &err));
     OK(lf_model_new_head(m, 3, names, 1, &err));
     OK(lf_adapter_opts_read(&opts, cfg, &err));
     OK(lf_adapter_new(&a, &m->nn, &opts, &err));
     OK(lf_nn_trainables(&m->nn, &list, &count, &err));
     OK(lf_optimizer_init(&o, k, list, count, cfg, &err));
+    m->gradient_checkpointing = checkpointing;
     lf_graph *g = lf_graph_new(k, 1);
     uint64_t calls = 0;
     int64_t bytes = 0;
@@ -77,6 +77,12 @@ static void test_warm_step_calls_no_heap(void **state) {
     lf_model_free(m);
     lf_config_free(cfg);
     assert_int_equal(lf_alloc_live(), 0);
+}
+
+static void test_warm_step_calls_no_heap(void **state) {
+    (void)state;
+    static const char *const precisions[] = {"fp32", "bf16"};
+    for (int i = 0; i < 4; i++) check_warm_step(precisions[i % 2], i / 2);
 }
 
 static void test_failure_sticks(void **state) {

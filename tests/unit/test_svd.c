@@ -253,14 +253,14 @@ static void block_free(block *b) {
     test_free(b->V);
 }
 
-enum { GRAM, FULL };
+enum { GRAM = LF_SVD_GRAM, BIDIAGONAL = LF_SVD_BIDIAGONAL, EITHER };
 
 /* A block with gaps at both its borders: also the product and the angles. */
 static void check_separated(int64_t out, int64_t in, spectrum *sigma, double scale, int64_t s, int64_t r, int way) {
     float *W = matrix_of(out, in, sigma, scale);
     reference ref = reference_new(W, out, in);
     block b = checked_block(W, &ref, s, r);
-    assert_int_equal(b.info.fell_back, way);
+    if (way != EITHER) assert_int_equal(b.info.way, way);
     assert_int_equal(b.info.n_dead, 0);
     ASSERT_LE(product_error(&ref, s, r, b.U, b.sigma, b.V), 1e-4);
     ASSERT_LE(angle_outside(&ref, s, s + r, b.V, r), 1e-4);
@@ -308,9 +308,13 @@ static void block_of_condition_1e6(void **state) {
     (void)state;
     check_separated(70, 60, graded_1e6, 1, 0, 8, GRAM);
     check_separated(70, 60, graded_1e6, 1, 26, 8, GRAM);
-    check_separated(70, 60, graded_1e6, 1, 52, 8, FULL);
-    check_separated(60, 70, graded_1e6, 1, 52, 8, FULL);
-    check_separated(60, 60, graded_1e6, 1, 0, 60, GRAM); /* any complete basis V makes W V the whole problem */
+    check_separated(70, 60, graded_1e6, 1, 52, 8, BIDIAGONAL);
+    check_separated(60, 70, graded_1e6, 1, 52, 8, BIDIAGONAL);
+    check_separated(60, 60, graded_1e6, 1, 0, 60, EITHER); /* the last count is near its limit: it depends on BLAS */
+    check_separated(60, 60, graded_1e6, 1, 52, 8, BIDIAGONAL);
+    check_separated(60, 60, graded_1e6, 1, 45, 8, BIDIAGONAL); /* not at the end */
+    check_separated(60, 40, graded_1e6, 1e-20, 36, 4, BIDIAGONAL);
+    check_separated(140, 130, graded_1e6, 1, 114, 16, BIDIAGONAL); /* beyond the block sizes of LAPACK */
 }
 
 static void block_does_not_depend_on_scale(void **state) {
@@ -328,7 +332,7 @@ static void block_of_clusters(void **state) {
     } cases[] = {{10, 4, 8, 16}, {4, 8, 0, 16}, {20, 16, 16, 40}, {7, 1, 0, 8}, {40, 8, 40, 48}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         block b = checked_block(W, &ref, cases[i].s, cases[i].r);
-        assert_false(b.info.fell_back);
+        assert_int_equal(b.info.way, LF_SVD_GRAM);
         ASSERT_LE(angle_outside(&ref, cases[i].a, cases[i].b, b.V, cases[i].r), 1e-6);
         block_free(&b);
     }
@@ -339,6 +343,27 @@ static void block_of_clusters(void **state) {
     test_free(W);
 }
 
+/* The same where Gram has no accuracy: a few large values, and clusters of 8 far below. */
+static double low_steps_of_8(int64_t i, int64_t n) { return i < 8 ? 1 : 1e-6 * steps_of_8(i, n); }
+static void block_of_low_clusters(void **state) {
+    (void)state;
+    float *W = test_calloc(48 * 48, sizeof(float)); /* in fp32 only a permutation has clusters this far down */
+    for (int64_t i = 0; i < 48; i++) W[i * 48 + (i * 5 + 3) % 48] = (float)low_steps_of_8(i, 48);
+    float *dense = matrix_of(64, 48, low_steps_of_8, 1);
+    reference ref = reference_new(W, 48, 48), dense_ref = reference_new(dense, 64, 48);
+    for (int64_t s = 8; s <= 40; s += 4) {
+        block b = checked_block(W, &ref, s, 8), c = checked_block(dense, &dense_ref, s, 8);
+        ASSERT_LE(angle_outside(&ref, s / 8 * 8, s / 8 * 8 + 16 < 48 ? s / 8 * 8 + 16 : 48, b.V, 8), 1e-6);
+        assert_int_equal(c.info.way, BIDIAGONAL);
+        block_free(&b);
+        block_free(&c);
+    }
+    reference_free(&ref);
+    reference_free(&dense_ref);
+    test_free(W);
+    test_free(dense);
+}
+
 static void block_of_exact_clusters(void **state) {
     (void)state;
     float *W = test_calloc(32 * 32, sizeof(float)); /* a permutation, half of it times 2 */
@@ -346,7 +371,7 @@ static void block_of_exact_clusters(void **state) {
     reference ref = reference_new(W, 32, 32);
     for (int64_t s = 0; s <= 24; s += 4) {
         block b = checked_block(W, &ref, s, 8);
-        assert_false(b.info.fell_back);
+        assert_int_equal(b.info.way, LF_SVD_GRAM);
         block_free(&b);
     }
     reference_free(&ref);
@@ -378,7 +403,7 @@ static void zero_rows_columns_and_matrix(void **state) {
     reference ref = reference_new(W, 40, 30);
     block live = checked_block(W, &ref, 5, 10);
     assert_int_equal(live.info.n_dead, 0);
-    assert_false(live.info.fell_back);
+    assert_int_equal(live.info.way, LF_SVD_GRAM);
     block half = checked_block(W, &ref, 15, 10);
     assert_int_equal(half.info.n_dead, 5);
     memset(W, 0, sizeof(float) * 40 * 30);
@@ -422,6 +447,67 @@ static void full_agrees_with_reference(void **state) {
         reference_free(&ref);
         test_free(W);
     }
+}
+
+/* From the Gram matrix down to where it is accurate, then not. */
+static void values_of_any_condition(void **state) {
+    (void)state;
+    static const struct {
+        int64_t out, in;
+        double low;
+    } cases[] = {{90, 60, 1e-3}, {60, 90, 1e-4}, {70, 70, 4e-5}, {70, 70, 2e-5}, {70, 60, 1e-6}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        float *W = matrix_of(cases[i].out, cases[i].in, harmonic, 1); /* the last component is made smaller below */
+        reference ref = reference_new(W, cases[i].out, cases[i].in);
+        const int64_t n = ref.n;
+        for (int64_t a = 0; a < ref.out; a++)
+            for (int64_t b = 0; b < ref.in; b++)
+                W[a * ref.in + b] -= (float)((ref.sigma[n - 1] - cases[i].low * ref.sigma[0]) * ref.U[a * n + n - 1] *
+                                             ref.Vt[(n - 1) * ref.in + b]);
+        reference_free(&ref);
+        ref = reference_new(W, cases[i].out, cases[i].in);
+        double *sigma = doubles(n);
+        lf_err err = {0};
+        ASSERT_OK(lf_svd_values(W, ref.out, ref.in, sigma, "w", &err));
+        for (int64_t k = 0; k < n; k++) ASSERT_LE(fabs(sigma[k] - ref.sigma[k]), 1e-6 * ref.sigma[k]);
+        test_free(sigma);
+        reference_free(&ref);
+        test_free(W);
+    }
+}
+
+enum { PLACED_R = 6 };
+static lf_status place_at(const void *context, const double *sigma_all, int64_t *s, lf_err *err) {
+    if (sigma_all[0] < sigma_all[1]) return lf_fail(err, LF_EFAIL, "not descending");
+    *s = *(const int64_t *)context;
+    return *s < 0 ? lf_fail(err, LF_EUSAGE, "no place") : LF_OK;
+}
+
+static void placed_block_is_values_and_block(void **state) {
+    (void)state;
+    enum { R_OUT = 50, R_IN = 40 };
+    spectrum *const spectra[] = {graded_1e2, graded_1e6};
+    for (int i = 0; i < 2; i++)
+        for (int64_t s = 0; s + PLACED_R <= R_IN; s += 17) {
+            float *W = matrix_of(R_OUT, R_IN, spectra[i], 1);
+            double all[2][R_IN], U[2][R_OUT * PLACED_R], sigma[2][PLACED_R], V[2][R_IN * PLACED_R];
+            lf_svd_block_info info[2];
+            lf_err err = {0};
+            ASSERT_OK(lf_svd_block_placed(W, R_OUT, R_IN, place_at, &s, PLACED_R, all[0], U[0], sigma[0], V[0],
+                                          &info[0], "w", &err));
+            ASSERT_OK(lf_svd_values(W, R_OUT, R_IN, all[1], "w", &err));
+            ASSERT_OK(lf_svd_block(W, R_OUT, R_IN, s, PLACED_R, U[1], sigma[1], V[1], &info[1], "w", &err));
+            assert_memory_equal(all[0], all[1], sizeof all[0]);
+            assert_memory_equal(U[0], U[1], sizeof U[0]);
+            assert_memory_equal(sigma[0], sigma[1], sizeof sigma[0]);
+            assert_memory_equal(V[0], V[1], sizeof V[0]);
+            assert_int_equal(info[0].way, info[1].way);
+            const int64_t none = -1;
+            assert_int_equal(lf_svd_block_placed(W, R_OUT, R_IN, place_at, &none, PLACED_R, all[0], U[0], sigma[0],
+                                                 V[0], NULL, "w", &err),
+                             LF_EUSAGE);
+            test_free(W);
+        }
 }
 
 /* ---- randomized ---------------------------------------------------------------------------------------------------
@@ -504,18 +590,18 @@ static void randomized_follows_its_seed(void **state) {
 enum { BIG_OUT = 300, BIG_IN = 260, BIG_R = 12 }; /* large enough for BLAS to use its threads if it may */
 
 typedef struct all_results {
-    double U[3][BIG_OUT * BIG_R], sigma[3][BIG_R], V[3][BIG_IN * BIG_R]; /* by Gram, by full, randomized */
-    bool fell_back[2];
+    double U[3][BIG_OUT * BIG_R], sigma[3][BIG_R], V[3][BIG_IN * BIG_R]; /* by Gram, bidiagonal, randomized */
+    lf_svd_way way[2];
 } all_results;
 
 static lf_status decompose_all(const float *W, all_results *a) {
     lf_err err = {0};
     lf_svd_block_info info = {0};
     lf_status rc = lf_svd_block(W, BIG_OUT, BIG_IN, 90, BIG_R, a->U[0], a->sigma[0], a->V[0], &info, "w", &err);
-    a->fell_back[0] = info.fell_back;
+    a->way[0] = info.way;
     if (!rc)
         rc = lf_svd_block(W, BIG_OUT, BIG_IN, BIG_IN - BIG_R, BIG_R, a->U[1], a->sigma[1], a->V[1], &info, "w", &err);
-    a->fell_back[1] = info.fell_back;
+    a->way[1] = info.way;
     if (!rc) rc = lf_svd_randomized(W, BIG_OUT, BIG_IN, BIG_R, 2, 1, 0, a->U[2], a->sigma[2], a->V[2], "w", &err);
     return rc;
 }
@@ -534,8 +620,8 @@ static void same_bytes_from_anywhere(void **state) {
 #pragma omp parallel for num_threads(2) schedule(static, 1)
     for (int i = 3; i < 5; i++) rc[i] = decompose_all(W, &a[i]);
     for (int i = 0; i < 5; i++) assert_int_equal(rc[i], LF_OK);
-    assert_false(a[0].fell_back[0]);
-    assert_true(a[0].fell_back[1]);
+    assert_int_equal(a[0].way[0], GRAM);
+    assert_int_equal(a[0].way[1], BIDIAGONAL);
     for (int i = 1; i < 5; i++) assert_memory_equal(&a[0], &a[i], sizeof a[0]);
     test_free(a);
     test_free(W);
@@ -557,10 +643,15 @@ static lf_status by_block(const float *W, double *U, double *sigma, double *V, l
 static lf_status by_last_block(const float *W, double *U, double *sigma, double *V, lf_err *err) {
     return lf_svd_block(W, OUT, IN, N - R, R, U, sigma, V, NULL, NAME, err);
 }
+static lf_status by_placed_block(const float *W, double *U, double *sigma, double *V, lf_err *err) {
+    const int64_t s = 5;
+    double all[N];
+    return lf_svd_block_placed(W, OUT, IN, place_at, &s, R, all, U, sigma, V, NULL, NAME, err);
+}
 static lf_status by_sketch(const float *W, double *U, double *sigma, double *V, lf_err *err) {
     return lf_svd_randomized(W, OUT, IN, R, 2, 1, 0, U, sigma, V, NAME, err);
 }
-static decompose *const all_ways[] = {by_full, by_values, by_block, by_last_block, by_sketch};
+static decompose *const all_ways[] = {by_full, by_values, by_block, by_last_block, by_placed_block, by_sketch};
 enum { N_WAYS = sizeof all_ways / sizeof *all_ways };
 
 static void not_a_number_names_weight_and_place(void **state) {
@@ -642,10 +733,13 @@ int main(void) {
         cmocka_unit_test(block_of_condition_1e6),
         cmocka_unit_test(block_does_not_depend_on_scale),
         cmocka_unit_test(block_of_clusters),
+        cmocka_unit_test(block_of_low_clusters),
         cmocka_unit_test(block_of_exact_clusters),
         cmocka_unit_test(dead_components_are_counted_and_orthonormal),
         cmocka_unit_test(zero_rows_columns_and_matrix),
         cmocka_unit_test(full_agrees_with_reference),
+        cmocka_unit_test(values_of_any_condition),
+        cmocka_unit_test(placed_block_is_values_and_block),
         cmocka_unit_test(randomized_error_falls_with_niter),
         cmocka_unit_test(randomized_is_exact_for_low_rank),
         cmocka_unit_test(randomized_follows_its_seed),
