@@ -1,23 +1,38 @@
 /* The adapter's products whose one side is its small rank: limited by memory and by what a library spends on each tile, so
  * they are ours. Vectors of the compiler's own kind keep the sums of a tile in registers. */
 
+#if FAST_VECTOR == 64
+#include <immintrin.h>
+#endif
+
 enum { VECTOR_LANES = FAST_VECTOR / 4 };
 typedef float floats __attribute__((vector_size(FAST_VECTOR)));
 typedef uint32_t words __attribute__((vector_size(FAST_VECTOR)));
 typedef uint16_t halves __attribute__((vector_size(FAST_VECTOR / 2)));
 
-#if FAST_BF16
-static inline floats load_act(const act *p) {
+#if FAST_BF16 && FAST_VECTOR == 64 /* gcc 12 makes two halves of these conversions */
+static inline words widen(const act *p) { return (words)_mm512_cvtepu16_epi32(_mm256_loadu_si256((const void *)p)); }
+static inline void narrow(act *p, words x) { _mm256_storeu_si256((void *)p, _mm512_cvtepi32_epi16((__m512i)x)); }
+#elif FAST_BF16
+static inline words widen(const act *p) {
     halves h;
     memcpy(&h, p, sizeof h);
-    return (floats)(__builtin_convertvector(h, words) << 16);
+    return __builtin_convertvector(h, words);
 }
+
+static inline void narrow(act *p, words x) {
+    const halves h = __builtin_convertvector(x, halves);
+    memcpy(p, &h, sizeof h);
+}
+#endif
+
+#if FAST_BF16
+static inline floats load_act(const act *p) { return (floats)(widen(p) << 16); }
 
 static inline void store_act(act *p, floats x) { /* as float_to_bf16 */
     const words u = (words)x, rounded = (u + 0x7fffu + ((u >> 16) & 1u)) >> 16, nan = (u >> 16) | 0x40u;
     const words is_nan = (words)((u & 0x7fffffffu) > 0x7f800000u);
-    const halves h = __builtin_convertvector((rounded & ~is_nan) | (nan & is_nan), halves);
-    memcpy(p, &h, sizeof h);
+    narrow(p, (rounded & ~is_nan) | (nan & is_nan));
 }
 #else
 static inline floats load_act(const act *p) {
@@ -37,7 +52,7 @@ static inline floats load_floats(const float *p) {
 
 /* ---- y += u F ---- */
 
-enum { ADD_ROWS = 4, ADD_VECTORS = 4, MAX_RANK = 256 };
+enum { ADD_ROWS = 4, ADD_VECTORS = 4, MAX_RANK = 1024 };
 
 /* m rows, ADD_VECTORS vectors; u [m,R] floats. */
 static inline __attribute__((always_inline)) void add_tile(act *y, int64_t ldy, const float *u, const float *F, int64_t ldf, int64_t R, int m) {
@@ -87,54 +102,54 @@ static void low_rank_add(void *y_, int64_t ldy, const void *u_, int64_t ldu, con
 
 /* ---- S = u^T z ---- */
 
-enum { SUM_RANKS = 8, SUM_VECTORS = 3, SUM_COLUMNS = SUM_VECTORS * VECTOR_LANES, SUM_CHUNK = 64 };
+enum { SUM_RANKS = 8, SUM_VECTORS = 3, SUM_COLUMNS = SUM_VECTORS * VECTOR_LANES, SUM_CHUNK = 32 };
 
-/* S [m, SUM_COLUMNS] += the chunk's u [n, SUM_RANKS] times z. */
-static inline __attribute__((always_inline)) void sum_chunk(floats sum[SUM_RANKS][SUM_VECTORS], const float *u, const act *z, int64_t ldz, int64_t n) {
-    for (int64_t row = 0; row < n; row++)
-        for (int j = 0; j < SUM_VECTORS; j++) {
-            const floats x = load_act(z + row * ldz + j * VECTOR_LANES);
-            for (int r = 0; r < SUM_RANKS; r++) sum[r][j] += u[row * SUM_RANKS + r] * x;
-        }
-}
-
-/* Columns of a full tile for the ranks r .. r+m-1. */
-static void sum_tile(float *S, int64_t lds, bool add, const act *u, int64_t ldu, const act *z, int64_t ldz, int64_t rows, int m) {
+/* The first m ranks of S [SUM_RANKS, SUM_COLUMNS] += u^T z over a chunk's rows; u [n, SUM_RANKS] floats. */
+static void sum_tile(float *S, int64_t lds, const float *u, const act *z, int64_t ldz, int64_t n, int m) {
     floats sum[SUM_RANKS][SUM_VECTORS];
-    float chunk[SUM_CHUNK * SUM_RANKS];
     for (int r = 0; r < SUM_RANKS; r++)
-        for (int j = 0; j < SUM_VECTORS; j++) sum[r][j] = add && r < m ? load_floats(S + r * lds + j * VECTOR_LANES) : (floats){0};
-    for (int64_t from = 0; from < rows; from += SUM_CHUNK) {
-        const int64_t n = min64(SUM_CHUNK, rows - from);
-        for (int64_t row = 0; row < n; row++)
-            for (int r = 0; r < SUM_RANKS; r++) chunk[row * SUM_RANKS + r] = r < m ? LD(u[(from + row) * ldu + r]) : 0;
-        sum_chunk(sum, chunk, z + from * ldz, ldz, n);
+        for (int j = 0; j < SUM_VECTORS; j++) sum[r][j] = r < m ? load_floats(S + r * lds + j * VECTOR_LANES) : (floats){0};
+    for (int64_t row = 0; row < n; row++) {
+        floats x[SUM_VECTORS];
+        for (int j = 0; j < SUM_VECTORS; j++) x[j] = load_act(z + row * ldz + j * VECTOR_LANES);
+        for (int r = 0; r < SUM_RANKS; r++)
+            for (int j = 0; j < SUM_VECTORS; j++) sum[r][j] += u[row * SUM_RANKS + r] * x[j];
     }
     for (int r = 0; r < m; r++)
         for (int j = 0; j < SUM_VECTORS; j++) memcpy(S + r * lds + j * VECTOR_LANES, &sum[r][j], sizeof sum[r][j]);
 }
 
-static void sum_rest(float *S, int64_t lds, bool add, const act *u, int64_t ldu, const act *z, int64_t ldz, int64_t rows, int64_t R, int64_t C) {
-    for (int64_t r = 0; r < R; r++)
-        for (int64_t c = 0; c < C; c++) {
-            float sum = add ? S[r * lds + c] : 0;
-            for (int64_t row = 0; row < rows; row++) sum += LD(u[row * ldu + r]) * LD(z[row * ldz + c]);
-            S[r * lds + c] = sum;
+static void sum_rest(float *S, int64_t lds, const float *u, const act *z, int64_t ldz, int64_t n, int m, int64_t C) {
+    for (int r = 0; r < m; r++)
+        for (int64_t row = 0; row < n; row++)
+            for (int64_t c = 0; c < C; c++) S[r * lds + c] += u[row * SUM_RANKS + r] * LD(z[row * ldz + c]);
+}
+
+/* Columns begin .. end - 1, a chunk of rows after the other: z is read in the order in which it stands in memory. */
+static void sum_columns(float *S, int64_t lds, const act *u, int64_t ldu, const act *z, int64_t ldz, int64_t rows, int64_t R,
+                        int64_t begin, int64_t end) {
+    float chunk[SUM_CHUNK * SUM_RANKS];
+    for (int64_t from = 0; from < rows; from += SUM_CHUNK)
+        for (int64_t first = 0; first < R; first += SUM_RANKS) {
+            const int64_t n = min64(SUM_CHUNK, rows - from);
+            const int m = (int)min64(SUM_RANKS, R - first);
+            for (int64_t row = 0; row < n; row++)
+                for (int r = 0; r < SUM_RANKS; r++) chunk[row * SUM_RANKS + r] = r < m ? LD(u[(from + row) * ldu + first + r]) : 0;
+            int64_t c = begin;
+            for (; c + SUM_COLUMNS <= end; c += SUM_COLUMNS) sum_tile(S + first * lds + c, lds, chunk, z + from * ldz + c, ldz, n, m);
+            if (c < end) sum_rest(S + first * lds + c, lds, chunk, z + from * ldz + c, ldz, n, m, end - c);
         }
 }
 
 /* Threads take columns, so that a sum's order depends on nothing. */
-static void low_rank_sum(void *S_, int64_t lds, bool add, const void *u_, int64_t ldu, const void *z_, int64_t ldz, int64_t rows,
+static void low_rank_sum(void *S_, int64_t lds, bool add, const void *u, int64_t ldu, const void *z, int64_t ldz, int64_t rows,
                          int64_t R, int64_t C) {
     float *S = S_;
-    const act *u = u_, *z = z_;
+    const int64_t tiles = (C + SUM_COLUMNS - 1) / SUM_COLUMNS, pieces = min64(tiles, lf_threads());
     PARALLEL(rows * R * C)
-    for (int64_t c = 0; c < C; c += SUM_COLUMNS) {
-        if (c + SUM_COLUMNS > C) {
-            sum_rest(S + c, lds, add, u, ldu, z + c, ldz, rows, R, C - c);
-            continue;
-        }
-        for (int64_t r = 0; r < R; r += SUM_RANKS)
-            sum_tile(S + r * lds + c, lds, add, u + r, ldu, z + c, ldz, rows, (int)min64(SUM_RANKS, R - r));
+    for (int64_t piece = 0; piece < pieces; piece++) {
+        const int64_t begin = tiles * piece / pieces * SUM_COLUMNS, end = min64(tiles * (piece + 1) / pieces * SUM_COLUMNS, C);
+        for (int64_t r = 0; r < R && !add; r++) memset(S + r * lds + begin, 0, (size_t)(end - begin) * sizeof *S);
+        sum_columns(S, lds, u, ldu, z, ldz, rows, R, begin, end);
     }
 }
