@@ -45,13 +45,18 @@ static bool frozen_restore(const lf_frozen *w, float *W) {
 }
 
 static bool frozen_forward(const lf_frozen *w, void *y, const void *x, int64_t rows, const void *bias_) {
-    if (is_packed()) return lf_onednn_packed_product(w, false, y, x, rows, bias_, false);
+    if (is_packed()) return lf_onednn_packed_product(w, false, true, y, x, rows, bias_, false);
     return product((lf_product){.out_bf16 = FAST_BF16, .transpose_b = true, .M = rows, .N = w->out, .K = w->in, .lda = w->in,
                                 .ldb = w->in, .ldc = w->out, .bias = bias_}, x, w->data, y);
 }
 
+static bool frozen_forward_real(const lf_frozen *w, void *y, const void *x, int64_t rows) {
+    if (is_packed()) return lf_onednn_packed_product(w, false, false, y, x, rows, NULL, false);
+    return gemm_real(false, true, rows, w->out, w->in, x, w->in, w->data, w->in, false, y, w->out);
+}
+
 static bool frozen_backward(const lf_frozen *w, void *dx, const void *dy, int64_t rows, bool add) {
-    if (is_packed()) return lf_onednn_packed_product(w, true, dx, dy, rows, NULL, add);
+    if (is_packed()) return lf_onednn_packed_product(w, true, true, dx, dy, rows, NULL, add);
     return gemm(false, false, rows, w->in, w->out, dy, w->out, w->data, w->in, add, dx, w->in);
 }
 

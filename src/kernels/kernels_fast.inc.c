@@ -69,11 +69,17 @@ static void store_product(act *y, bool add, const act *a, const float *restrict 
 
 #include "kernels/fast_norm.inc.c"
 
+#include "kernels/fast_rmsnorm.inc.c"
+
 #include "kernels/fast_loss.inc.c"
+
+#include "kernels/fast_lm_loss.inc.c"
 
 #include "kernels/fast_attention.inc.c"
 
 #include "kernels/fast_tokens.inc.c"
+
+#include "kernels/fast_language.inc.c"
 
 #include "kernels/fast_optim.inc.c"
 
@@ -90,6 +96,7 @@ const lf_kernels FAST_TABLE = {
     .frozen_prepare = frozen_prepare,
     .frozen_restore = frozen_restore,
     .frozen_forward = frozen_forward,
+    .frozen_forward_real = frozen_forward_real,
     .frozen_backward = frozen_backward,
     .lora_factors = lora_factors,
     .low_rank_add = low_rank_add,
@@ -119,6 +126,17 @@ const lf_kernels FAST_TABLE = {
     .select_token_backward = select_token_backward,
     .cross_entropy = cross_entropy,
     .cross_entropy_backward = cross_entropy_backward,
+    .rmsnorm = rmsnorm,
+    .rmsnorm_backward = rmsnorm_backward,
+    .copy_columns = copy_columns,
+    .rope = rope,
+    .silu_mul = silu_mul,
+    .silu_mul_backward = silu_mul_backward,
+    .gather_rows = gather_rows,
+    .scatter_rows = scatter_rows,
+    .lm_cross_entropy = lm_cross_entropy,
+    .lm_cross_entropy_backward = lm_cross_entropy_backward,
+    .lm_compare = lm_compare,
     .sum_squares = sum_squares,
     .adamw = adamw,
     .sgd = sgd,
