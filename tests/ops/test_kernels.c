@@ -118,7 +118,7 @@ static void low_rank_add_run(context *c) {
     c->k->low_rank_add(c->b[0], c->s[1] + 3, c->b[1], c->s[2] + 2, c->b[2], c->s[1] + 1, c->s[0], c->s[1], c->s[2]);
 }
 static void low_rank_sum_run(context *c) {
-    c->k->low_rank_sum(c->b[3], c->s[1] + 1, c->variant, c->b[1], c->s[2] + 2, c->b[0], c->s[1] + 3, c->s[0], c->s[2], c->s[1]);
+    assert_true(c->k->low_rank_sum(c->b[3], c->s[1] + 1, c->variant, c->b[1], c->s[2] + 2, c->b[0], c->s[1] + 3, c->s[0], c->s[2], c->s[1]));
 }
 
 static void transposed_sizes(const int64_t *s, int64_t *n) { /* rows, C */
