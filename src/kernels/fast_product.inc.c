@@ -45,13 +45,18 @@ static bool frozen_restore(const lf_frozen *w, float *W) {
 }
 
 static bool frozen_forward(const lf_frozen *w, void *y, const void *x, int64_t rows, const void *bias_) {
-    if (is_packed()) return lf_onednn_packed_product(w, false, y, x, rows, bias_, false);
+    if (is_packed()) return lf_onednn_packed_product(w, false, true, y, x, rows, bias_, false);
     return product((lf_product){.out_bf16 = FAST_BF16, .transpose_b = true, .M = rows, .N = w->out, .K = w->in, .lda = w->in,
                                 .ldb = w->in, .ldc = w->out, .bias = bias_}, x, w->data, y);
 }
 
+static bool frozen_forward_real(const lf_frozen *w, void *y, const void *x, int64_t rows) {
+    if (is_packed()) return lf_onednn_packed_product(w, false, false, y, x, rows, NULL, false);
+    return gemm_real(false, true, rows, w->out, w->in, x, w->in, w->data, w->in, false, y, w->out);
+}
+
 static bool frozen_backward(const lf_frozen *w, void *dx, const void *dy, int64_t rows, bool add) {
-    if (is_packed()) return lf_onednn_packed_product(w, true, dx, dy, rows, NULL, add);
+    if (is_packed()) return lf_onednn_packed_product(w, true, true, dx, dy, rows, NULL, add);
     return gemm(false, false, rows, w->in, w->out, dy, w->out, w->data, w->in, add, dx, w->in);
 }
 
@@ -83,18 +88,4 @@ static void add_transposed(void *y_, const void *x_, int64_t ldx, int64_t rows, 
     const float *x = x_;
     for (int64_t c = 0; c < C; c++)
         for (int64_t row = 0; row < rows; row++) y[row * C + c] += x[c * ldx + row];
-}
-
-/* One thread's product of floats, within parallel regions: alpha op(A) op(B), or added to C. */
-static void sgemm(bool transpose_a, bool transpose_b, int64_t M, int64_t N, int64_t K, float alpha, const float *A,
-                  int64_t lda, const float *B, int64_t ldb, bool add, float *C, int64_t ldc) {
-    const float beta = add ? 1.0f : 0.0f;
-#if FAST_ONEDNN
-    if (lf_onednn_has_float() &&
-        dnnl_sgemm(transpose_a ? 'T' : 'N', transpose_b ? 'T' : 'N', M, N, K, alpha, A, lda, B, ldb, beta, C, ldc) == dnnl_success)
-        return;
-#endif
-    assert(M <= INT32_MAX && N <= INT32_MAX && K <= INT32_MAX && lda <= INT32_MAX && ldb <= INT32_MAX && ldc <= INT32_MAX);
-    cblas_sgemm(CblasRowMajor, transpose_a ? CblasTrans : CblasNoTrans, transpose_b ? CblasTrans : CblasNoTrans,
-                (blasint)M, (blasint)N, (blasint)K, alpha, A, (blasint)lda, B, (blasint)ldb, beta, C, (blasint)ldc);
 }

@@ -72,6 +72,7 @@ struct lf_kernels {
     bool (*frozen_restore)(const lf_frozen *w, float *W); /* back to floats [out,in] */
     /* y = x W^T + bias; bias [out] real, may be NULL */
     bool (*frozen_forward)(const lf_frozen *w, void *y, const void *x, int64_t rows, const void *bias);
+    bool (*frozen_forward_real)(const lf_frozen *w, void *y, const void *x, int64_t rows);         /* y = x W^T, y real */
     bool (*frozen_backward)(const lf_frozen *w, void *dx, const void *dy, int64_t rows, bool add); /* dx = dy W */
 
     /* An adapter's products. From A, A0 [r,in] and B, B0 [out,r], all real, its factors, with R = 2r: Ahat [R,in] =
@@ -83,7 +84,7 @@ struct lf_kernels {
     /* y [rows,C] += u [rows,R] F [R,C]; F real, small R */
     void (*low_rank_add)(void *y, int64_t ldy, const void *u, int64_t ldu, const void *F, int64_t ldf, int64_t rows, int64_t C, int64_t R);
     /* S [R,C] = or += u^T z, u [rows,R], z [rows,C]; S real, small R */
-    void (*low_rank_sum)(void *S, int64_t lds, bool add, const void *u, int64_t ldu, const void *z, int64_t ldz, int64_t rows,
+    bool (*low_rank_sum)(void *S, int64_t lds, bool add, const void *u, int64_t ldu, const void *z, int64_t ldz, int64_t rows,
                          int64_t R, int64_t C);
     void (*add_transposed)(void *y, const void *x, int64_t ldx, int64_t rows, int64_t C); /* y [rows,C] += x^T, x [C,rows]; real */
 
@@ -138,6 +139,42 @@ struct lf_kernels {
     double (*cross_entropy)(void *lse, const void *logits, const int32_t *labels, int64_t rows, int64_t V, double smoothing);
     void (*cross_entropy_backward)(void *dlogits, bool add, double dloss, const void *lse, const void *logits,
                                    const int32_t *labels, int64_t rows, int64_t V, double smoothing);
+
+    /* ---- for language models ---- */
+    /* y = x rstd w, rstd = 1 / sqrt(mean(x^2) + epsilon). A row holds `groups` groups of C numbers side by side (heads, or
+     * one group), each normed by itself with the same w [C]; rows of x and y are ld apart. rstd [rows, groups] is written;
+     * it and w are real. */
+    void (*rmsnorm)(void *y, void *rstd, const void *x, const void *w, int64_t rows, int64_t groups, int64_t C, int64_t ld,
+                    double epsilon);
+    /* dx (NULL: not wanted) is overwritten or added to; dw (NULL: not wanted) is added to, and real. All rows are ld apart. */
+    void (*rmsnorm_backward)(void *dx, bool add, void *dw, const void *dy, const void *x, const void *rstd, const void *w,
+                             int64_t rows, int64_t groups, int64_t C, int64_t ld);
+    /* The first C numbers of each row; rows of both are ld apart. */
+    void (*copy_columns)(void *y, bool add, const void *x, int64_t ld, int64_t rows, int64_t C);
+    /* Each of `heads` heads of D numbers side by side, halves x1, x2: y1 = x1 cos - x2 sin, y2 = x2 cos + x1 sin, with row
+     * positions[row] of cosines and sines [.., D/2] (floats, whatever the backend); inverse: turned back, which is its
+     * backward. Rows of x and y are ld apart. */
+    void (*rope)(void *y, bool add, const void *x, const float *cosines, const float *sines, const int32_t *positions,
+                 bool inverse, int64_t rows, int64_t heads, int64_t D, int64_t ld);
+    /* y [rows, C] = silu(g) u of x [rows, 2C], rows [g, u]; silu(g) = g / (1 + e^-g) */
+    void (*silu_mul)(void *y, const void *x, int64_t rows, int64_t C);
+    void (*silu_mul_backward)(void *dx, bool add, const void *dy, const void *x, int64_t rows, int64_t C);
+    /* y [rows, C] = row ids[row] of the table, which is real or of activations. */
+    void (*gather_rows)(void *y, bool add, const void *table, bool table_is_real, const int32_t *ids, int64_t rows, int64_t C);
+    /* Row ids[row] of dtable, real, += row of dy [rows, C], one row after the other (an id may come again). */
+    void (*scatter_rows)(void *dtable, const void *dy, const int32_t *ids, int64_t rows, int64_t C);
+
+    /* Cross-entropy over a vocabulary, from real logits [rows, V]; every row has a label. For each row: lse real; nll =
+     * -log p[label]; uniform (NULL: not wanted) = mean_v -log p[v], for label smoothing; correct: label is the first of the
+     * largest logits. */
+    void (*lm_cross_entropy)(void *lse, double *nll, double *uniform, bool *correct, const void *logits, const int32_t *labels,
+                             int64_t rows, int64_t V);
+    /* dlogits act, overwritten: scale d((1-e) nll + e uniform), e = smoothing. May be logits where act is real. */
+    void (*lm_cross_entropy_backward)(void *dlogits, double scale, const void *lse, const void *logits, const int32_t *labels,
+                                      int64_t rows, int64_t V, double smoothing);
+    /* Of each row's p = softmax(logits) against q = softmax(base), both real: ce = -sum q log p, kl = sum q log(q / p),
+     * which is exactly 0 for equal logits. */
+    void (*lm_compare)(double *ce, double *kl, const void *logits, const void *base, int64_t rows, int64_t V);
 
     /* ---- for optimisers: everything real ---- */
     /* Sum of squares; NaN or Inf if x holds any. */

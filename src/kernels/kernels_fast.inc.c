@@ -5,6 +5,7 @@
  *   FAST_WIDE     the same set's table for floats
  *   FAST_BF16     1: activations in bf16
  *   FAST_VECTOR   bytes of its vectors
+ *   FAST_DOT      1: attention by the processor's dot products of bf16 (needs FAST_BF16)
  *   FAST_ONEDNN   1: products in float by oneDNN where it has kernels for AVX-512, else by BLAS
  * Everything is static: one set's code can never be linked into another's. */
 #include <assert.h>
@@ -68,11 +69,17 @@ static void store_product(act *y, bool add, const act *a, const float *restrict 
 
 #include "kernels/fast_norm.inc.c"
 
+#include "kernels/fast_rmsnorm.inc.c"
+
 #include "kernels/fast_loss.inc.c"
+
+#include "kernels/fast_lm_loss.inc.c"
 
 #include "kernels/fast_attention.inc.c"
 
 #include "kernels/fast_tokens.inc.c"
+
+#include "kernels/fast_language.inc.c"
 
 #include "kernels/fast_optim.inc.c"
 
@@ -89,6 +96,7 @@ const lf_kernels FAST_TABLE = {
     .frozen_prepare = frozen_prepare,
     .frozen_restore = frozen_restore,
     .frozen_forward = frozen_forward,
+    .frozen_forward_real = frozen_forward_real,
     .frozen_backward = frozen_backward,
     .lora_factors = lora_factors,
     .low_rank_add = low_rank_add,
@@ -118,6 +126,17 @@ const lf_kernels FAST_TABLE = {
     .select_token_backward = select_token_backward,
     .cross_entropy = cross_entropy,
     .cross_entropy_backward = cross_entropy_backward,
+    .rmsnorm = rmsnorm,
+    .rmsnorm_backward = rmsnorm_backward,
+    .copy_columns = copy_columns,
+    .rope = rope,
+    .silu_mul = silu_mul,
+    .silu_mul_backward = silu_mul_backward,
+    .gather_rows = gather_rows,
+    .scatter_rows = scatter_rows,
+    .lm_cross_entropy = lm_cross_entropy,
+    .lm_cross_entropy_backward = lm_cross_entropy_backward,
+    .lm_compare = lm_compare,
     .sum_squares = sum_squares,
     .adamw = adamw,
     .sgd = sgd,

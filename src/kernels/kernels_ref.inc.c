@@ -64,6 +64,10 @@ static bool frozen_forward(const lf_frozen *w, void *y, const void *x, int64_t r
     return true;
 }
 
+static bool frozen_forward_real(const lf_frozen *w, void *y, const void *x, int64_t rows) {
+    return gemm_real(false, true, rows, w->out, w->in, x, w->in, w->data, w->in, false, y, w->out);
+}
+
 static bool frozen_backward(const lf_frozen *w, void *dx, const void *dy, int64_t rows, bool add) {
     return gemm(false, false, rows, w->in, w->out, dy, w->out, w->data, w->in, add, dx, w->in);
 }
@@ -97,9 +101,9 @@ static void low_rank_add(void *y, int64_t ldy, const void *u, int64_t ldu, const
         }
 }
 
-static void low_rank_sum(void *S, int64_t lds, bool add, const void *u, int64_t ldu, const void *z, int64_t ldz, int64_t rows,
+static bool low_rank_sum(void *S, int64_t lds, bool add, const void *u, int64_t ldu, const void *z, int64_t ldz, int64_t rows,
                          int64_t R, int64_t C) {
-    gemm_real(true, false, R, C, rows, u, ldu, z, ldz, add, S, lds);
+    return gemm_real(true, false, R, C, rows, u, ldu, z, ldz, add, S, lds);
 }
 
 static void add_transposed(void *y, const void *x, int64_t ldx, int64_t rows, int64_t C) {
@@ -447,6 +451,8 @@ static void cross_entropy_backward(void *dlogits, bool add, double dloss, const 
     }
 }
 
+#include "kernels/ref_language.inc.c"
+
 /* ---- optimisers -------------------------------------------------------------------------------------------------- */
 
 static void adamw(void *p_, void *m_, void *v_, const void *g_, int64_t n, const lf_adamw_step *s) {
@@ -483,6 +489,7 @@ const lf_kernels REF_TABLE = {
     .frozen_prepare = frozen_prepare,
     .frozen_restore = frozen_restore,
     .frozen_forward = frozen_forward,
+    .frozen_forward_real = frozen_forward_real,
     .frozen_backward = frozen_backward,
     .lora_factors = lora_factors,
     .low_rank_add = low_rank_add,
@@ -512,6 +519,17 @@ const lf_kernels REF_TABLE = {
     .select_token_backward = select_token_backward,
     .cross_entropy = cross_entropy,
     .cross_entropy_backward = cross_entropy_backward,
+    .rmsnorm = rmsnorm,
+    .rmsnorm_backward = rmsnorm_backward,
+    .copy_columns = copy_columns,
+    .rope = rope,
+    .silu_mul = silu_mul,
+    .silu_mul_backward = silu_mul_backward,
+    .gather_rows = gather_rows,
+    .scatter_rows = scatter_rows,
+    .lm_cross_entropy = lm_cross_entropy,
+    .lm_cross_entropy_backward = lm_cross_entropy_backward,
+    .lm_compare = lm_compare,
     .sum_squares = sum_squares,
     .adamw = adamw,
     .sgd = sgd,

@@ -108,7 +108,7 @@ static bool make(kept *p, const dnnl_memory_desc_t *weights) {
 
 static uint64_t hash(const shape *s) {
     const uint64_t parts[] = {(uint64_t)s->M, (uint64_t)s->N, (uint64_t)s->K, (uint64_t)s->lda, (uint64_t)s->ldc,
-                              (uint64_t)(s->add + 2 * s->bias + 4 * s->transpose_a + 8 * s->transpose_b + 16 * s->packed)};
+                              (uint64_t)(s->add + 2 * s->bias + 4 * s->transpose_a + 8 * s->transpose_b + 16 * s->packed + 32 * s->out_bf16)};
     uint64_t h = 0;
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) h = (h ^ parts[i]) * 0x9e3779b97f4a7c15u, h ^= h >> 29;
     return h;
@@ -164,18 +164,19 @@ bool lf_onednn_product(const lf_product *p, const void *A, const void *B, void *
 
 /* ---- packed weights ---- */
 
-static shape packed_shape(const lf_frozen *w, bool backward, int64_t rows, bool bias, bool add) {
+static shape packed_shape(const lf_frozen *w, bool backward, bool out_bf16, int64_t rows, bool bias, bool add) {
     shape s;
     memset(&s, 0, sizeof s);
     s.M = rows, s.N = backward ? w->in : w->out, s.K = backward ? w->out : w->in;
     s.lda = s.K, s.ldb = s.N, s.ldc = s.N;
-    s.in_bf16 = s.out_bf16 = s.packed = true;
+    s.in_bf16 = s.packed = true;
+    s.out_bf16 = out_bf16;
     s.bias = bias, s.add = add, s.threads = lf_threads();
     return s;
 }
 
 static bool choose_layout(dnnl_memory_desc_t *out, const lf_frozen *w, bool backward) {
-    const shape s = packed_shape(w, backward, TYPICAL_ROWS, false, false);
+    const shape s = packed_shape(w, backward, true, TYPICAL_ROWS, false, false);
     dnnl_memory_desc_t any;
     dnnl_primitive_desc_t pd = NULL;
     if (dnnl_memory_desc_init_by_tag(&any, 2, (dnnl_dims_t){s.K, s.N}, dnnl_bf16, dnnl_format_tag_any) || !describe(&pd, &s, &any)) return false;
@@ -242,9 +243,10 @@ bool lf_onednn_unpack(const lf_frozen *w, float *W) {
     return ok;
 }
 
-bool lf_onednn_packed_product(const lf_frozen *w, bool backward, void *y, const void *x, int64_t rows, const float *bias, bool add) {
+bool lf_onednn_packed_product(const lf_frozen *w, bool backward, bool out_bf16, void *y, const void *x, int64_t rows,
+                              const float *bias, bool add) {
     const packed *p = w->data;
     const int direction = backward ? BACKWARD : FORWARD;
-    const shape s = packed_shape(w, backward, rows, bias != NULL, add);
+    const shape s = packed_shape(w, backward, out_bf16, rows, bias != NULL, add);
     return run(&s, &p->weights[direction], x, (const char *)p + p->offset[direction], y, bias);
 }

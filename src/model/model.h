@@ -22,7 +22,12 @@ typedef struct lf_model {
     bool gradient_checkpointing; /* a layer's activations are made again in backward; set by the owner */
     int64_t hidden_size;
     int64_t channels, image_h, image_w; /* of pictures */
-    lf_module *head;         /* the head in use: the file's own, or a new one */
+    bool is_lm;              /* a causal language model: what follows up to lm_head is there; pictures and heads are not */
+    int64_t vocab_size, n_layers, max_positions; /* max_positions 0: no limit */
+    lf_param *embedding;     /* [vocab_size, hidden_size] */
+    bool tied;               /* the embedding is the head's weight too */
+    lf_module *lm_head;      /* [vocab_size, hidden_size]; its weight is NULL when tied */
+    lf_module *head;         /* the classifier in use: the file's own, or a new one; NULL for language models */
     lf_module *base_head;    /* the file's own head, always frozen; NULL if the file has none (ViTModel) */
     int64_t num_labels, base_num_labels;
     const char **id2label, **base_id2label; /* in nn.arena */
@@ -37,6 +42,8 @@ typedef struct lf_model_input {
     const int32_t *first;           /* [B, T] the first column of a token's own document; NULL: 0, one document a row */
 } lf_model_input;
 
+typedef struct lf_kv_cache lf_kv_cache;
+
 struct lf_family {
     const char *model_type;
     /* Checks config.json, sets the model's sizes and fills nn with modules and parameters (no data yet); sets `head`. */
@@ -47,8 +54,11 @@ struct lf_family {
     bool (*ignores)(const char *name);
     /* Random start, for training from nothing and for new heads: fills numel floats for p. */
     void (*init_param)(const lf_model *m, const lf_param *p, lf_rng_key key, float *out);
-    /* Features [B, hidden_size] that go into the head. */
+    /* Features [B, hidden_size] that go into the head. NULL for language models. */
     lf_tensor *(*features)(lf_model *m, lf_graph *g, const lf_model_input *in);
+    /* Language models: hidden states [B, T, hidden_size] that go into lm_head. `cache`: NULL, or what earlier tokens left. */
+    lf_tensor *(*hidden)(lf_model *m, lf_graph *g, const lf_model_input *in, lf_kv_cache *cache);
+    int64_t (*kv_width)(const lf_model *m); /* numbers of a token's keys and values in a layer's cache */
 };
 
 /* LF_LOAD_NOTHING: declared and checked only (merge streams from the file). LF_LOAD_FROZEN: linear weights packed. The file's
@@ -70,6 +80,18 @@ lf_status lf_model_train_head(lf_model *m, lf_err *err);
 
 /* LF_EDATA if the model has no head to use (`what` wants one). */
 lf_status lf_model_need_head(const lf_model *m, const char *what, lf_err *err);
+
+lf_tensor *lf_lm_hidden(lf_model *m, lf_graph *g, const lf_model_input *in); /* [B, T, hidden_size] */
+/* What the logits are the product with: exactly one of the two is set. W [vocab_size, hidden_size]. */
+void lf_lm_head(const lf_model *m, const lf_frozen **frozen, lf_tensor **weight);
+
+/* Keys and values of the tokens of one sequence so far, in each layer; without gradients. */
+lf_status lf_kv_cache_new(lf_kv_cache **out, const lf_model *m, int64_t capacity, lf_err *err);
+void lf_kv_cache_free(lf_kv_cache *c);
+int64_t lf_kv_cache_count(const lf_kv_cache *c);
+void lf_kv_cache_cut(lf_kv_cache *c, int64_t n); /* forgets all but the first n tokens */
+/* The next n tokens: hidden states [1, n, hidden_size]. n + count <= capacity is asserted. */
+lf_tensor *lf_lm_hidden_cached(lf_model *m, lf_graph *g, const int32_t *ids, int64_t n, lf_kv_cache *c);
 
 lf_tensor *lf_model_features(lf_model *m, lf_graph *g, const lf_model_input *in); /* [B, hidden_size] */
 lf_tensor *lf_model_logits(lf_model *m, lf_graph *g, lf_module *head, lf_tensor *features); /* head: m->head or m->base_head */

@@ -27,7 +27,7 @@ static lf_status make_trained_head(lf_model *m, int64_t num_labels, lf_err *err)
     const lf_module *old = m->head;
     lf_module *head = lf_nn_module(nn, LF_MODULE_LINEAR, num_labels, old->in, old->name, old->alias);
     if (!head) return lf_fail(err, LF_ENOMEM, "out of memory for a head of %lld labels", (long long)num_labels);
-    head->is_head = true;
+    head->is_head = head->wide = true;
     head->weight = lf_nn_param(nn, old->name, old->alias, "weight", 2, (int64_t[]){num_labels, old->in}, true);
     head->bias = lf_nn_param(nn, old->name, old->alias, "bias", 1, (int64_t[]){num_labels}, false);
     if (!head->weight || !head->bias) return lf_fail(err, LF_ENOMEM, "out of memory for a head of %lld labels", (long long)num_labels);

@@ -194,7 +194,7 @@ static lf_status vit_declare(lf_model *m, lf_err *err) {
     ok = ok && (v->norm = norm(nn, C, "vit.layernorm", "vit.layernorm")) &&
          (m->head = linear(nn, LF_MODULE_LINEAR, m->num_labels, C, true, "classifier", "classifier"));
     if (!ok) return lf_fail(err, LF_ENOMEM, "%s: out of memory for the table of modules", m->path);
-    m->head->is_head = true;
+    m->head->is_head = m->head->wide = true;
     return LF_OK;
 }
 

@@ -9,6 +9,7 @@ typedef enum lf_module_kind {
     LF_MODULE_LINEAR, /* may carry a LoRA adapter */
     LF_MODULE_CONV,   /* a patch embedding: a product for us, but not a LoRA target */
     LF_MODULE_NORM,
+    LF_MODULE_EMBEDDING, /* looked up, not multiplied */
     LF_MODULE_OTHER   /* a container, an activation: only its name matters (target matching sees all names) */
 } lf_module_kind;
 
@@ -19,6 +20,7 @@ typedef struct lf_param {
     lf_tensor tensor;      /* trained when tensor.grad is there */
     lf_dtype file_dtype;   /* in the file it was read from; LF_F32 for a new one */
     bool decays;           /* weight decay applies when trained (not to biases, norms, embeddings) */
+    bool transposed;       /* its file holds [in,out] (GPT-2's Conv1D); here it is [out,in] all the same */
 } lf_param;
 
 typedef struct lf_module {
@@ -30,7 +32,8 @@ typedef struct lf_module {
     lf_frozen frozen;   /* data NULL when the weight is trained, or frozen together with its group's */
     struct lf_group *group; /* NULL: multiplied on its own */
     lf_lora *lora;      /* NULL: none; owned by the adapter */
-    bool is_head;       /* a classifier: its product is in full precision whatever the backend's */
+    bool is_head;       /* the last layer of all: never an adapter's target */
+    bool wide;          /* its product is in full precision whatever the backend's (classifiers) */
 } lf_module;
 
 /* Linear modules that always see the same x (q, k, v), multiplied as one. */
@@ -76,6 +79,8 @@ lf_module *lf_nn_find(const lf_nn *nn, const char *name); /* by name or alias; N
 
 /* Gives a parameter floats of its own, in the arena (not cleared of earlier values). */
 lf_status lf_nn_hold(lf_nn *nn, lf_param *p, lf_err *err);
+/* The same as activations, from floats: for a table that is looked up and never trained. */
+lf_status lf_nn_hold_act(lf_nn *nn, lf_param *p, const float *values, lf_err *err);
 /* Puts W [out,in] floats into the module's frozen product; a group's is made when the last of its parts is there. */
 lf_status lf_nn_freeze(lf_nn *nn, lf_module *m, const float *W, lf_err *err);
 /* Makes a parameter that holds its floats trainable: gives it a gradient, cleared. */
@@ -94,5 +99,6 @@ bool lf_nn_is_frozen(const lf_module *m); /* its weight is in a frozen product *
 lf_tensor *lf_nn_linear(lf_graph *g, const lf_nn *nn, lf_module *m, lf_tensor *x);
 lf_tensor *lf_nn_linear_group(lf_graph *g, const lf_nn *nn, const lf_group *group, lf_tensor *x); /* [.., sum of out] */
 lf_tensor *lf_nn_layernorm(lf_graph *g, lf_module *m, lf_tensor *x, double epsilon);
+lf_tensor *lf_nn_rmsnorm(lf_graph *g, lf_module *m, lf_tensor *x, double epsilon);
 
 #endif

@@ -74,9 +74,9 @@ static void gemm_with(context *c, bool real) {
 static void gemm_run(context *c) { gemm_with(c, false); }
 static void gemm_real_run(context *c) { gemm_with(c, true); }
 
-static void frozen_sizes(const int64_t *s, int64_t *n) { /* rows, out, in: x, y, dy, dx, W restored, bias */
+static void frozen_sizes(const int64_t *s, int64_t *n) { /* rows, out, in: x, y, dy, dx, W restored, bias, y in full */
     n[0] = s[0] * s[2];
-    n[1] = n[2] = s[0] * s[1];
+    n[1] = n[2] = n[6] = s[0] * s[1];
     n[3] = s[0] * s[2];
     n[4] = s[1] * s[2];
     n[5] = s[1];
@@ -89,6 +89,7 @@ static void frozen_run(context *c) { /* bit 0: add; bit 1: bias */
     assert_true(c->k->frozen_prepare(&w, W));
     assert_true(c->k->frozen_forward(&w, c->b[1], c->b[0], c->s[0], c->variant & 2 ? c->b[5] : NULL));
     assert_true(c->k->frozen_backward(&w, c->b[3], c->b[2], c->s[0], c->variant & 1));
+    assert_true(c->k->frozen_forward_real(&w, c->b[6], c->b[0], c->s[0]));
     memset(W, 0, sizeof W);
     assert_true(c->k->frozen_restore(&w, W));
     for (int64_t i = 0; i < w.out * w.in; i++) put_number(c->b[4], c->k->dtype, i, (double)W[i]);
@@ -117,7 +118,7 @@ static void low_rank_add_run(context *c) {
     c->k->low_rank_add(c->b[0], c->s[1] + 3, c->b[1], c->s[2] + 2, c->b[2], c->s[1] + 1, c->s[0], c->s[1], c->s[2]);
 }
 static void low_rank_sum_run(context *c) {
-    c->k->low_rank_sum(c->b[3], c->s[1] + 1, c->variant, c->b[1], c->s[2] + 2, c->b[0], c->s[1] + 3, c->s[0], c->s[2], c->s[1]);
+    assert_true(c->k->low_rank_sum(c->b[3], c->s[1] + 1, c->variant, c->b[1], c->s[2] + 2, c->b[0], c->s[1] + 3, c->s[0], c->s[2], c->s[1]));
 }
 
 static void transposed_sizes(const int64_t *s, int64_t *n) { /* rows, C */
@@ -246,15 +247,93 @@ static void select_backward_run(context *c) {
     c->k->select_token_backward(c->b[0], c->variant & 1, c->b[1], c->s[0], c->s[1], c->s[2], c->s[3]);
 }
 
+/* ---- language models ---- */
+
+static void rmsnorm_sizes(const int64_t *s, int64_t *n) { /* rows, groups, C, padding: x, y, dx, rstd given, rstd, w, dw */
+    n[0] = n[1] = n[2] = s[0] * (s[1] * s[2] + s[3]);
+    n[3] = n[4] = s[0] * s[1];
+    n[5] = n[6] = s[2];
+}
+static void rmsnorm_run(context *c) { c->k->rmsnorm(c->b[1], c->b[4], c->b[0], c->b[5], c->s[0], c->s[1], c->s[2], c->s[1] * c->s[2] + c->s[3], 1e-5); }
+static void rmsnorm_backward_run(context *c) { /* bit 0: add; bits 1, 2: dx, dw not wanted */
+    c->k->rmsnorm_backward(c->variant & 2 ? NULL : c->b[2], c->variant & 1, c->variant & 4 ? NULL : c->b[6], c->b[1], c->b[0], c->b[3], c->b[5],
+                           c->s[0], c->s[1], c->s[2], c->s[1] * c->s[2] + c->s[3]);
+}
+
+static void copy_sizes(const int64_t *s, int64_t *n) { n[0] = n[1] = s[0] * (s[1] + s[2]); } /* rows, C, padding */
+static void copy_run(context *c) { c->k->copy_columns(c->b[1], c->variant, c->b[0], c->s[1] + c->s[2], c->s[0], c->s[1]); }
+
+/* Numbers below `limit` in no order; some come again and again. */
+static const int32_t *some_ids(int64_t n, int64_t limit) {
+    static int32_t ids[MAX_ROWS];
+    assert_true(n <= MAX_ROWS);
+    for (int64_t i = 0; i < n; i++) ids[i] = (int32_t)((i % 4 == 3 ? 3 : i * 37 + 5) % limit);
+    return ids;
+}
+
+static void rope_sizes(const int64_t *s, int64_t *n) { n[0] = n[1] = s[0] * (s[1] * s[2] + s[3]); } /* rows, heads, D, padding */
+static void rope_run(context *c) { /* bit 0: add; bit 1: inverse */
+    const int64_t *s = c->s;
+    c->k->rope(c->b[1], c->variant & 1, c->b[0], source, source + SOURCE / 2, some_ids(s[0], 300), c->variant & 2, s[0], s[1], s[2],
+               s[1] * s[2] + s[3]);
+}
+
+static void gated_sizes(const int64_t *s, int64_t *n) { /* rows, C: x, y, dx */
+    n[0] = n[2] = 2 * s[0] * s[1];
+    n[1] = s[0] * s[1];
+}
+static void silu_mul_run(context *c) { c->k->silu_mul(c->b[1], c->b[0], c->s[0], c->s[1]); }
+static void silu_mul_backward_run(context *c) { c->k->silu_mul_backward(c->b[2], c->variant, c->b[1], c->b[0], c->s[0], c->s[1]); }
+
+static void table_sizes(const int64_t *s, int64_t *n) { /* rows, V, C: y, table of activations, real table */
+    n[0] = s[0] * s[2];
+    n[1] = n[2] = s[1] * s[2];
+}
+static void gather_run(context *c) { /* bit 0: add; bit 1: real */
+    const bool real = c->variant & 2;
+    c->k->gather_rows(c->b[0], c->variant & 1, c->b[real ? 2 : 1], real, some_ids(c->s[0], c->s[1]), c->s[0], c->s[2]);
+}
+static void scatter_run(context *c) { c->k->scatter_rows(c->b[2], c->b[0], some_ids(c->s[0], c->s[1]), c->s[0], c->s[2]); }
+
+static void lm_sizes(const int64_t *s, int64_t *n) { /* rows, V: logits, others, dlogits; rows 3 .. 6 */
+    n[0] = n[1] = n[2] = s[0] * s[1];
+    n[3] = n[4] = n[5] = n[6] = s[0];
+}
+static void put_all(context *c, int buffer, const double *values) {
+    for (int64_t i = 0; i < c->s[0]; i++) put_number(c->b[buffer], c->k->dtype, i, values[i]);
+}
+static void lm_cross_entropy_run(context *c) { /* bit 0: smoothing */
+    static double nll[MAX_ROWS], uniform[MAX_ROWS], right[MAX_ROWS];
+    static bool correct[MAX_ROWS];
+    const bool smooth = c->variant & 1;
+    const int32_t *label = some_ids(c->s[0], c->s[1]);
+    c->k->lm_cross_entropy(c->b[3], nll, smooth ? uniform : NULL, correct, c->b[0], label, c->s[0], c->s[1]);
+    c->k->lm_cross_entropy_backward(c->b[2], 0.3, c->b[3], c->b[0], label, c->s[0], c->s[1], smooth ? 0.1 : 0);
+    for (int64_t i = 0; i < c->s[0]; i++) right[i] = correct[i];
+    put_all(c, 4, nll);
+    if (smooth) put_all(c, 5, uniform);
+    put_all(c, 6, right);
+}
+static void lm_compare_run(context *c) {
+    static double ce[MAX_ROWS], kl[MAX_ROWS];
+    c->k->lm_compare(ce, kl, c->b[0], c->b[1], c->s[0], c->s[1]);
+    put_all(c, 3, ce);
+    put_all(c, 4, kl);
+    c->k->lm_compare(ce, kl, c->b[0], c->b[0], c->s[0], c->s[1]);
+    put_all(c, 5, kl);
+    for (int64_t i = 0; i < c->s[0]; i++) assert_true(kl[i] == 0 || isnan(kl[i]));
+}
+
 /* Tolerances: 1e-6 for a few roundings of 6e-8; 1e-5 for sums of some hundred products, whose rounding grows like the
  * root of their number; 5e-5 for attention's gradients, three such sums one after the other. 40000 and 300 x 200 are
  * above what runs on one thread. */
 #define VECTORS {{1}, {7}, {64}, {1000}, {1025}, {40000}}
 #define ROWS    {{1, 1}, {1, 17}, {3, 1}, {5, 33}, {130, 64}, {300, 200}, {40, 1030}}
+#define NORMS   {{1, 1, 1, 0}, {1, 1, 17, 0}, {3, 2, 1, 4}, {5, 3, 33, 7}, {130, 4, 64, 20}, {40, 1, 1030, 0}}
 static const kernel_case cases[] = {
     {"gemm", gemm_sizes, gemm_run, {{1, 1, 1}, {3, 5, 7}, {33, 17, 65}, {300, 16, 250}, {16, 300, 250}, {300, 260, 20}}, 8, 0, 0, 0, 2, 1e-5},
     {"gemm_real", gemm_sizes, gemm_real_run, {{1, 1, 1}, {3, 5, 7}, {33, 17, 65}, {300, 16, 250}, {16, 300, 250}, {300, 260, 20}}, 8, 0x4, 0, 0, 2, 1e-5},
-    {"frozen", frozen_sizes, frozen_run, {{1, 1, 1}, {5, 7, 3}, {300, 33, 130}}, 4, 0x30, 0, 0, 1, 1e-5},
+    {"frozen", frozen_sizes, frozen_run, {{1, 1, 1}, {5, 7, 3}, {300, 33, 130}}, 4, 0x70, 0, 0, 1, 1e-5},
     {"fill", three_vectors, fill_run, VECTORS, 1, 0, 0, 0, -1, 0},
     {"add", three_vectors, add_run, VECTORS, 3, 0, 0, 0, -1, 1e-6},
     {"lora_factors", factor_sizes, factors_run, {{1, 1, 1}, {3, 5, 7}, {16, 130, 33}}, 8, 0xfa, 0, 4, -1, 1e-6},
@@ -285,6 +364,16 @@ static const kernel_case cases[] = {
     {"embed_tokens_backward", embed_sizes, embed_backward_run, {{1, 1, 1}, {3, 4, 5}, {6, 50, 130}}, 8, 0x6c, 0, 0, -1, 1e-6},
     {"select_token", token_sizes, select_run, {{1, 1, 1, 0}, {3, 4, 5, 2}, {6, 50, 130, 0}}, 1, 0, 0, 0, -1, 0},
     {"select_token_backward", token_sizes, select_backward_run, {{1, 1, 1, 0}, {3, 4, 5, 2}, {6, 50, 130, 0}}, 2, 0, 0, 0, -1, 1e-6},
+    {"rmsnorm", rmsnorm_sizes, rmsnorm_run, NORMS, 1, 0x78, 0, 0, 1, 1e-5},
+    {"rmsnorm_backward", rmsnorm_sizes, rmsnorm_backward_run, NORMS, 8, 0x78, 1 << 3, 0, -1, 1e-5},
+    {"copy_columns", copy_sizes, copy_run, {{1, 1, 0}, {7, 5, 3}, {300, 150, 70}}, 2, 0, 0, 0, 1, 1e-6},
+    {"rope", rope_sizes, rope_run, {{1, 1, 2, 0}, {3, 2, 6, 5}, {9, 3, 34, 0}, {200, 6, 64, 128}}, 4, 0, 0, 0, 1, 1e-6},
+    {"silu_mul", gated_sizes, silu_mul_run, {{1, 1}, {3, 5}, {4, 1027}, {130, 300}}, 1, 0, 0, 0, 1, 1e-6},
+    {"silu_mul_backward", gated_sizes, silu_mul_backward_run, {{1, 1}, {3, 5}, {4, 1027}, {130, 300}}, 2, 0, 0, 0, 2, 1e-6},
+    {"gather_rows", table_sizes, gather_run, {{1, 1, 1}, {9, 5, 3}, {300, 40, 130}}, 4, 0x4, 0, 0, -1, 1e-6},
+    {"scatter_rows", table_sizes, scatter_run, {{1, 1, 1}, {9, 5, 3}, {300, 40, 130}, {30, 7, 1100}}, 1, 0x4, 0, 0, 2, 1e-5},
+    {"lm_cross_entropy", lm_sizes, lm_cross_entropy_run, {{1, 1}, {1, 33}, {5, 7}, {300, 200}, {3, 5001}}, 2, 0x7b, 0, 0, 4, 1e-5},
+    {"lm_compare", lm_sizes, lm_compare_run, {{1, 1}, {1, 33}, {5, 7}, {300, 200}, {3, 5001}}, 1, 0x7f, 0, 0, 3, 1e-5},
 };
 enum { N_CASES = (int)(sizeof cases / sizeof *cases) };
 
@@ -494,6 +583,48 @@ static void test_softmax_of_large_scores(void **state) {
     }
 }
 
+/* The gate's slope where its exponentials overflow or vanish. */
+static void test_silu_of_large_numbers(void **state) {
+    (void)state;
+    static const float gate[] = {0, 100, -100, 1e20f, -1e20f, 3e38f, -3e38f};
+    const lf_kernels *k[8];
+    const int n = lf_kernels_available("fp32", k, 8);
+    enum { N = (int)(sizeof gate / sizeof *gate) };
+    float x[2 * N], y[N], one[N], dx[2 * N];
+    for (int i = 0; i < N; i++) {
+        x[i] = gate[i];
+        x[N + i] = one[i] = 1;
+    }
+    for (int i = 0; i < n; i++) {
+        k[i]->silu_mul(y, x, 1, N);
+        k[i]->silu_mul_backward(dx, false, one, x, 1, N);
+        for (int j = 1; j < N; j++) {
+            const float expected = gate[j] > 0 ? gate[j] : 0;
+            assert_true(fabsf(y[j] - expected) <= 1e-6f && fabsf(dx[N + j] - expected) <= 1e-6f);
+            assert_true(fabsf(dx[j] - (gate[j] > 0 ? 1.0f : 0.0f)) < 1e-6f);
+        }
+        assert_true(y[0] == 0 && fabsf(dx[0] - 0.5f) < 1e-6f);
+    }
+}
+
+/* Of equal logits the first is what a model would say. Logits of any size are no harm. */
+static void test_vocabulary_loss(void **state) {
+    (void)state;
+    const float logits[] = {5, 1, 5, 1e30f, -1e30f, 0, 88, 90, 89};
+    const int32_t first[] = {0, 0, 1}, other[] = {2, 1, 2};
+    const lf_kernels *k[8];
+    const int n = lf_kernels_available("fp32", k, 8);
+    float lse[3];
+    double nll[3];
+    bool correct[3];
+    for (int i = 0; i < n; i++) {
+        k[i]->lm_cross_entropy(lse, nll, NULL, correct, logits, first, 3, 3);
+        assert_true(correct[0] && correct[1] && correct[2] && nll[1] == 0 && fabs(nll[2] - 0.407606) < 1e-5);
+        k[i]->lm_cross_entropy(lse, nll, NULL, correct, logits, other, 3, 3);
+        assert_true(!correct[0] && !correct[1] && !correct[2] && nll[1] > 1e30);
+    }
+}
+
 static void test_select(void **state) {
     (void)state;
     const lf_kernels *k = NULL, *all[8];
@@ -529,17 +660,21 @@ static void test_threads(void **state) {
 static void test_sums_whatever_the_threads(void **state) {
     (void)state;
     const lf_kernels *k;
-    float one[200] = {0}, four[200] = {0};
+    float one[200] = {0}, four[200] = {0}, table_one[100 * 150] = {0}, table_four[100 * 150] = {0};
+    const int32_t *ids = some_ids(400, 100);
     assert_int_equal(lf_kernels_select(&k, "fp32", NULL), LF_OK);
     lf_threads_set(1);
     const double a = k->sum_squares(source, SOURCE);
     k->column_sums(one, source, 200, SOURCE / 200, 200);
+    k->scatter_rows(table_one, source, ids, 400, 150);
     lf_threads_set(4);
     const double b = k->sum_squares(source, SOURCE);
     k->column_sums(four, source, 200, SOURCE / 200, 200);
+    k->scatter_rows(table_four, source, ids, 400, 150);
     lf_threads_set(2);
     assert_memory_equal(&a, &b, sizeof a);
     assert_memory_equal(one, four, sizeof one);
+    assert_memory_equal(table_one, table_four, sizeof table_one);
 }
 
 int main(void) {
@@ -552,6 +687,8 @@ int main(void) {
         cmocka_unit_test(test_gelu_everywhere),
         cmocka_unit_test(test_extremes),
         cmocka_unit_test(test_softmax_of_large_scores),
+        cmocka_unit_test(test_silu_of_large_numbers),
+        cmocka_unit_test(test_vocabulary_loss),
         cmocka_unit_test(test_sums_whatever_the_threads),
     };
     for (int64_t i = 0; i < SOURCE; i++)

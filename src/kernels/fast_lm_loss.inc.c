@@ -1,0 +1,84 @@
+/* Cross-entropy over a vocabulary, from logits in float. A vocabulary has 10^5 entries, so sums are in double. */
+
+static double sum_of_exp(const float *x, float max, int64_t n) {
+    double sum = 0;
+    LF_PRAGMA(omp simd reduction(+ : sum))
+    for (int64_t i = 0; i < n; i++) sum += (double)fast_exp(x[i] - max);
+    return sum;
+}
+
+static double sum_of_floats(const float *x, int64_t n) {
+    double sum = 0;
+    LF_PRAGMA(omp simd reduction(+ : sum))
+    for (int64_t i = 0; i < n; i++) sum += (double)x[i];
+    return sum;
+}
+
+/* Nothing before it is as large. */
+static bool is_first_largest(const float *x, int64_t at, float max) {
+    if (!(x[at] == max)) return false;
+    for (int64_t i = 0; i < at; i++)
+        if (x[i] == max) return false;
+    return true;
+}
+
+static void lm_cross_entropy(void *lse_, double *nll, double *uniform, bool *correct, const void *logits, const int32_t *labels,
+                             int64_t rows, int64_t V) {
+    float *lse = lse_;
+    PARALLEL(rows * V)
+    for (int64_t row = 0; row < rows; row++) {
+        const float *x = (const float *)logits + row * V, max = row_max(x, V);
+        const double log_sum = (double)max + log(sum_of_exp(x, max, V));
+        assert(labels[row] >= 0 && labels[row] < V);
+        lse[row] = (float)log_sum;
+        nll[row] = log_sum - (double)x[labels[row]];
+        if (uniform) uniform[row] = log_sum - sum_of_floats(x, V) / (double)V;
+        correct[row] = is_first_largest(x, labels[row], max);
+    }
+}
+
+/* dx may be x where both are floats: read before written, entry by entry. */
+static void lm_cross_entropy_backward_row(act *dx, float scale, float lse, const float *x, int32_t label, int64_t V, float smoothing) {
+    const float rest = smoothing / (float)V, of_label = fast_exp(x[label] - lse) - rest - (1 - smoothing);
+    SIMD
+    for (int64_t v = 0; v < V; v++) dx[v] = ST(scale * (fast_exp(x[v] - lse) - rest));
+    dx[label] = ST(scale * of_label);
+}
+
+static void lm_cross_entropy_backward(void *dlogits_, double scale, const void *lse, const void *logits, const int32_t *labels,
+                                      int64_t rows, int64_t V, double smoothing) {
+    act *dlogits = dlogits_;
+    PARALLEL(rows * V)
+    for (int64_t row = 0; row < rows; row++)
+        lm_cross_entropy_backward_row(dlogits + row * V, (float)scale, ((const float *)lse)[row], (const float *)logits + row * V,
+                                      labels[row], V, (float)smoothing);
+}
+
+/* With e = e^(b - max): sums of e, e x and e (b - x). What is summed is divided by the sum of the very same e, so that the
+ * rounding of e does not show in kl. */
+typedef struct compared { double e, x, difference; } compared;
+
+static compared compare_row(const float *x, const float *b, float max, int64_t V) {
+    double sum = 0, sum_x = 0, sum_difference = 0;
+    LF_PRAGMA(omp simd reduction(+ : sum, sum_x, sum_difference))
+    for (int64_t i = 0; i < V; i++) {
+        const double e = (double)fast_exp(b[i] - max);
+        sum += e;
+        sum_x += e * (double)x[i];
+        sum_difference += e * ((double)b[i] - (double)x[i]);
+    }
+    return (compared){sum, sum_x, sum_difference};
+}
+
+static void lm_compare(double *ce, double *kl, const void *logits, const void *base, int64_t rows, int64_t V) {
+    PARALLEL(rows * V)
+    for (int64_t row = 0; row < rows; row++) {
+        const float *x = (const float *)logits + row * V, *b = (const float *)base + row * V;
+        const float max = row_max(x, V), max_base = row_max(b, V);
+        const double lse = (double)max + log(sum_of_exp(x, max, V));
+        const compared c = compare_row(x, b, max_base, V);
+        ce[row] = lse - c.x / c.e;
+        /* not log(c.e): the same loop for both, so that equal logits give equal numbers */
+        kl[row] = c.difference / c.e + (lse - ((double)max_base + log(sum_of_exp(b, max_base, V))));
+    }
+}

@@ -1,0 +1,171 @@
+/* GPT2LMHeadModel as transformers has it: learned positions, pre-norm blocks, tanh GELU. Its linear layers are Conv1D, whose
+ * weights stand in the file as [in,out]; here they are [out,in] like all others (lf_param.transposed). c_attn is q, k and v in
+ * one module, which is what attention wants. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "model/lm.h"
+
+typedef struct layer {
+    lf_module *ln_1, *ln_2, *c_attn, *c_proj, *c_fc, *mlp_c_proj;
+    const lf_model *model;
+    int64_t number;
+} layer;
+
+typedef struct gpt2 {
+    int64_t heads, intermediate_size, P;
+    double epsilon, embd_pdrop, attn_pdrop, resid_pdrop, initializer_range;
+    bool gelu_tanh;
+    lf_param *positions;
+    lf_module *ln_f;
+    layer *layers;
+    lf_model_input in; /* of the pass that is being built (a checkpointed layer is built again in backward) */
+    lf_kv_cache *cache;
+} gpt2;
+
+static const struct { const char *name; bool tanh_form; } activations[] = {
+    {"gelu_new", true}, {"gelu_pytorch_tanh", true}, {"gelu", false}};
+
+static lf_status read_activation(const lf_model *m, gpt2 *v, lf_err *err) {
+    const char *act;
+    const lf_status rc = lf_json_get_str(m->config, "activation_function", "gelu_new", &act, m->config_path, err);
+    if (rc) return rc;
+    for (size_t i = 0; i < sizeof activations / sizeof activations[0]; i++)
+        if (strcmp(act, activations[i].name) == 0) {
+            v->gelu_tanh = activations[i].tanh_form;
+            return LF_OK;
+        }
+    return lf_fail(err, LF_EUNSUPPORTED, "%s: key 'activation_function': '%s' is not supported for gpt2; known: gelu_new, gelu_pytorch_tanh, gelu",
+                   m->config_path, act);
+}
+
+/* What would change the mathematics and is not here. */
+static lf_status refuse(const lf_model *m, lf_err *err) {
+    static const struct { const char *key; bool only, fallback; } flags[] = {
+        {"scale_attn_weights", true, true}, {"scale_attn_by_inverse_layer_idx", false, false}, {"add_cross_attention", false, false}};
+    for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
+        bool value;
+        const lf_status rc = lf_json_get_bool(m->config, flags[i].key, flags[i].fallback, &value, m->config_path, err);
+        if (rc) return rc;
+        if (value != flags[i].only)
+            return lf_fail(err, LF_EUNSUPPORTED, "%s: key '%s': %s is not supported for gpt2", m->config_path, flags[i].key, value ? "true" : "false");
+    }
+    return LF_OK;
+}
+
+static lf_status read_config(lf_model *m, gpt2 *v, lf_err *err) {
+    lf_status rc;
+    if ((rc = lf_lm_size(m, "vocab_size", 50257, 1 << 24, &m->vocab_size, err)) || (rc = lf_lm_size(m, "n_embd", 768, 65536, &m->hidden_size, err)) ||
+        (rc = lf_lm_size(m, "n_layer", 12, 1024, &m->n_layers, err)) || (rc = lf_lm_size(m, "n_head", 12, 4096, &v->heads, err)) ||
+        (rc = lf_lm_size(m, "n_positions", 1024, 1 << 24, &v->P, err)) ||
+        (rc = lf_lm_size(m, "n_inner", 4 * m->hidden_size, 1 << 20, &v->intermediate_size, err)) ||
+        (rc = lf_json_get_f64(m->config, "layer_norm_epsilon", 1e-5, &v->epsilon, m->config_path, err)) ||
+        (rc = lf_json_get_f64(m->config, "initializer_range", 0.02, &v->initializer_range, m->config_path, err)) ||
+        (rc = lf_lm_share(m, "embd_pdrop", 0.1, &v->embd_pdrop, err)) || (rc = lf_lm_share(m, "attn_pdrop", 0.1, &v->attn_pdrop, err)) ||
+        (rc = lf_lm_share(m, "resid_pdrop", 0.1, &v->resid_pdrop, err)) ||
+        (rc = lf_json_get_bool(m->config, "tie_word_embeddings", true, &m->tied, m->config_path, err)) || (rc = read_activation(m, v, err)) ||
+        (rc = refuse(m, err)))
+        return rc;
+    m->max_positions = v->P;
+    if (m->hidden_size % v->heads)
+        return lf_fail(err, LF_EDATA, "%s: key 'n_embd': %lld is not a multiple of n_head %lld", m->config_path, (long long)m->hidden_size, (long long)v->heads);
+    return LF_OK;
+}
+
+static lf_module *conv1d(lf_nn *nn, int64_t out, int64_t in, const char *name) {
+    lf_module *m = lf_lm_linear(nn, out, in, true, name);
+    if (m) m->weight->transposed = true;
+    return m;
+}
+
+static bool declare_layer(lf_model *m, const gpt2 *v, layer *l, int64_t number) {
+    const int64_t C = m->hidden_size, I = v->intermediate_size;
+    l->model = m;
+    l->number = number;
+    const struct { lf_module **to; int64_t out, in; const char *name; } parts[] = {
+        {&l->ln_1, 0, C, "ln_1"}, {&l->c_attn, 3 * C, C, "attn.c_attn"}, {&l->c_proj, C, C, "attn.c_proj"},
+        {&l->ln_2, 0, C, "ln_2"}, {&l->c_fc, I, C, "mlp.c_fc"}, {&l->mlp_c_proj, C, I, "mlp.c_proj"}};
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        char name[128];
+        snprintf(name, sizeof name, "transformer.h.%lld.%s", (long long)number, parts[i].name);
+        *parts[i].to = parts[i].out ? conv1d(&m->nn, parts[i].out, parts[i].in, name) : lf_lm_norm(&m->nn, parts[i].in, true, name);
+        if (!*parts[i].to) return false;
+    }
+    return true;
+}
+
+static lf_status gpt2_declare(lf_model *m, lf_err *err) {
+    gpt2 *v = m->impl = lf_arena_alloc(m->nn.arena, sizeof *v);
+    if (!v) return lf_fail(err, LF_ENOMEM, "%s: out of memory", m->path);
+    m->is_lm = true;
+    const lf_status rc = read_config(m, v, err);
+    if (rc) return rc;
+    static const char wpe[] = "transformer.wpe";
+    bool ok = lf_lm_declare_ends(m, "transformer.wte") && lf_nn_module(&m->nn, LF_MODULE_EMBEDDING, v->P, m->hidden_size, wpe, wpe) &&
+              (v->positions = lf_nn_param(&m->nn, wpe, wpe, "weight", 2, (int64_t[]){v->P, m->hidden_size}, false)) &&
+              (v->layers = lf_arena_alloc(m->nn.arena, (size_t)m->n_layers * sizeof *v->layers));
+    for (int64_t i = 0; ok && i < m->n_layers; i++) ok = declare_layer(m, v, &v->layers[i], i);
+    ok = ok && (v->ln_f = lf_lm_norm(&m->nn, m->hidden_size, true, "transformer.ln_f"));
+    return ok ? LF_OK : lf_fail(err, LF_ENOMEM, "%s: out of memory for the table of modules", m->path);
+}
+
+static bool gpt2_ignores(const char *name) {
+    static const char *const buffers[] = {".attn.bias", ".attn.masked_bias", "lm_head.weight", NULL}; /* causal masks of old files; the tied head */
+    return lf_lm_ends(name, buffers);
+}
+
+static void gpt2_init_param(const lf_model *m, const lf_param *p, lf_rng_key key, float *out) {
+    const gpt2 *v = m->impl;
+    lf_lm_init_param(p, key, v->initializer_range, out);
+}
+
+/* ---- forward ---- */
+
+static lf_tensor *then(lf_graph *g, lf_tensor *x, lf_tensor *y) {
+    lf_done(g, x);
+    return y;
+}
+
+static lf_tensor *attention(const layer *l, const gpt2 *v, lf_graph *g, lf_tensor *qkv) {
+    const lf_attention_opts o = {.heads = v->heads, .kv_heads = v->heads, .causal = true, .first = v->in.first, .dropout = v->attn_pdrop};
+    if (!v->cache) return lf_attention(g, qkv, &o);
+    lf_tensor *q, *kv;
+    if (!qkv) return NULL;
+    lf_kv_cache_append(v->cache, g, l->number, qkv, l->model->hidden_size, &q, &kv);
+    return lf_attention_of(g, q, kv, &o);
+}
+
+static lf_tensor *build_layer(const void *layer_, lf_graph *g, lf_tensor *x) {
+    const layer *l = layer_;
+    const gpt2 *v = l->model->impl;
+    const lf_nn *nn = &l->model->nn;
+    lf_tensor *h = lf_nn_layernorm(g, l->ln_1, x, v->epsilon);
+    lf_tensor *qkv = then(g, h, lf_nn_linear(g, nn, l->c_attn, h));
+    lf_tensor *a = then(g, qkv, attention(l, v, g, qkv));
+    lf_tensor *o = lf_dropout(g, then(g, a, lf_nn_linear(g, nn, l->c_proj, a)), v->resid_pdrop);
+    x = then(g, o, then(g, x, lf_add(g, x, o)));
+    h = lf_nn_layernorm(g, l->ln_2, x, v->epsilon);
+    lf_tensor *up = then(g, h, lf_nn_linear(g, nn, l->c_fc, h)), *act = then(g, up, lf_gelu(g, up, v->gelu_tanh));
+    lf_tensor *down = lf_dropout(g, then(g, act, lf_nn_linear(g, nn, l->mlp_c_proj, act)), v->resid_pdrop);
+    return then(g, down, then(g, x, lf_add(g, x, down)));
+}
+
+static lf_tensor *gpt2_hidden(lf_model *m, lf_graph *g, const lf_model_input *in, lf_kv_cache *cache) {
+    gpt2 *v = m->impl;
+    v->in = *in;
+    v->cache = cache;
+    if (!lf_lm_check_ids(m, g, in)) return NULL;
+    lf_tensor *x = lf_embed(g, in->ids, in->B, in->T, &m->embedding->tensor, &v->positions->tensor, in->positions);
+    x = lf_dropout(g, x, v->embd_pdrop);
+    for (int64_t i = 0; i < m->n_layers; i++) {
+        const layer *l = &v->layers[i];
+        x = m->gradient_checkpointing && !cache ? then(g, x, lf_checkpoint(g, build_layer, l, x)) : build_layer(l, g, x);
+    }
+    return then(g, x, lf_nn_layernorm(g, v->ln_f, x, v->epsilon));
+}
+
+static int64_t gpt2_kv_width(const lf_model *m) { return 2 * m->hidden_size; }
+
+const lf_family lf_family_gpt2 = {.model_type = "gpt2", .declare = gpt2_declare, .find = lf_lm_find, .ignores = gpt2_ignores,
+                                  .init_param = gpt2_init_param, .hidden = gpt2_hidden, .kv_width = gpt2_kv_width};
