@@ -25,10 +25,16 @@ static float row_exp(float *x, float max, int64_t n) {
     return sum;
 }
 
+/* By way of floats: clang makes no vectors of a reduction to the largest. */
 static float row_max_of(const act *x, int64_t n) {
-    float max = -INFINITY;
-    LF_PRAGMA(omp simd reduction(max : max))
-    for (int64_t i = 0; i < n; i++) max = LD(x[i]) > max ? LD(x[i]) : max;
+    float max = -INFINITY, part[CHUNK];
+    for (int64_t begin = 0; begin < n; begin += CHUNK) {
+        const int64_t size = min64(CHUNK, n - begin);
+        SIMD
+        for (int64_t i = 0; i < size; i++) part[i] = LD(x[begin + i]);
+        const float m = row_max(part, size);
+        max = m > max ? m : max;
+    }
     return max;
 }
 
