@@ -4,7 +4,6 @@
 
 #include "data/text_loader.h"
 #include "data/text_tokenizer.h"
-#include "eval/language_model.h"
 #include "eval/task.h"
 #include "graph/lm_score.h"
 

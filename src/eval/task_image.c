@@ -27,7 +27,7 @@ typedef struct own {
 
 static own *of(const lf_task *t) { return t->own; }
 
-static bool serves(const lf_model *m) { return m->family->features != NULL; }
+static bool serves(const lf_model *m) { return !m->is_lm; }
 
 static lf_status open(lf_task *t, lf_err *err) {
     t->own = lf_calloc(1, sizeof(own));

@@ -16,6 +16,8 @@ static const int64_t SCAN_BYTES = INT64_C(256) << 20; /* files up to here are re
 
 lf_language *lf_language_of(const lf_task *t) { return t->own; }
 
+static bool serves(const lf_model *m) { return m->is_lm; }
+
 static lf_status open(lf_task *t, lf_err *err) {
     lf_language *l = lf_calloc(1, sizeof *l);
     if (!l) return lf_fail(err, LF_ENOMEM, "out of memory for the task");
@@ -24,7 +26,7 @@ static lf_status open(lf_task *t, lf_err *err) {
     l->full = strcmp(method, "full") == 0;
     if (strcmp(method, "head") == 0)
         return lf_cfg_fail(t->cfg, "method", err, "a language model has no head to train alone; expected 'lora' or 'full'");
-    const int64_t asked = lf_cfg_i64(t->cfg, "max_seq_length"), context = lf_lm_context(t->model);
+    const int64_t asked = lf_cfg_i64(t->cfg, "max_seq_length"), context = t->model->max_positions;
     l->max_seq_length = asked;
     if (!context || asked <= context) return LF_OK;
     if (lf_cfg_is_given(t->cfg, "max_seq_length"))
@@ -56,7 +58,7 @@ lf_status lf_language_open_text(lf_task *t, lf_err *err) {
     char *folder = lf_format("%.*s", (int)(lf_path_base(config) - config), config);
     if (!folder) return lf_fail(err, LF_ENOMEM, "out of memory for a tokenizer");
     const lf_text_tokenizer_opts o = {.path = asked ? asked : folder[0] ? folder : ".", .chat_template = lf_cfg_str(t->cfg, "chat_template"),
-                                      .vocab_size = lf_lm_vocab_size(t->model)};
+                                      .vocab_size = t->model->vocab_size};
     const lf_status rc = lf_text_tokenizer_open(&l->text, &o, err);
     lf_free(folder);
     return rc;
@@ -192,11 +194,11 @@ static lf_tensor *loss(lf_task *t, const lf_task_batch *batch, lf_loss_counts *c
 static lf_status random_batch(lf_task *t, int64_t batch, int64_t seq, const lf_task_batch **out, lf_err *err) {
     lf_language *l = t->own;
     lf_text_batch *b = &l->random;
-    const int64_t context = lf_lm_context(t->model), T = seq > 0 ? seq : context && context < RANDOM_SEQ ? context : RANDOM_SEQ, n = batch * T;
+    const int64_t context = t->model->max_positions, T = seq > 0 ? seq : context && context < RANDOM_SEQ ? context : RANDOM_SEQ, n = batch * T;
     if (context && T > context)
         return lf_cfg_fail(t->cfg, "seq", err, "expected at most the model's %lld positions (%s), found %lld", (long long)context,
                            t->model->config_path, (long long)T);
-    const uint64_t seed = (uint64_t)lf_cfg_i64(t->cfg, "seed"), V = (uint64_t)lf_lm_vocab_size(t->model);
+    const uint64_t seed = (uint64_t)lf_cfg_i64(t->cfg, "seed"), V = (uint64_t)t->model->vocab_size;
     const lf_rng_key ids = lf_rng_make(seed, LF_RNG_TEST, STREAM_IDS), labels = lf_rng_make(seed, LF_RNG_TEST, STREAM_LABELS);
     *b = (lf_text_batch){.B = batch, .T = T, .n_targets = n, .n_tokens = n, .n_documents = batch};
     b->ids = lf_aligned_alloc((size_t)n * sizeof *b->ids);
@@ -351,7 +353,7 @@ static void say(char *text, size_t size, const lf_accuracy *a, const lf_base_sco
 static const char *const fixed_keys[] = {"packing", "max_seq_length", "completion_only_loss", "text_field", "prompt_template", "chat_template", NULL};
 
 const lf_task_type lf_task_language = {
-    .unit = "tokens", .best_metric = "loss", .auto_class = "AutoModelForCausalLM", .fixed_keys = fixed_keys, .serves = lf_is_language_model,
+    .unit = "tokens", .best_metric = "loss", .auto_class = "AutoModelForCausalLM", .fixed_keys = fixed_keys, .serves = serves,
     .open = open, .close = close, .has_split = lf_text_dataset_has_split, .open_data = open_data, .split_data = split_data,
     .has_data = has_data, .count = count, .describe = describe, .prepare = prepare, .plan = plan, .start = start, .next = next,
     .skipped = skipped, .loss = loss, .random_batch = random_batch, .save_beside = save_beside, .evaluate = evaluate,
