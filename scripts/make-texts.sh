@@ -1,8 +1,8 @@
 #!/bin/bash
 # Makes the texts of the language model's example from what Debian packages:
 #   scripts/make-texts.sh OUTDIR
-# OUTDIR/verses/{train,heldout}.jsonl     the King James Bible (package bible-kjv-text), a chapter a line; every 20th is held out
-# OUTDIR/licences/{train,val,test}.jsonl  free-software licences (/usr/share/common-licenses), pieces of about 1,200 characters;
+# OUTDIR/verses/{train,heldout}.jsonl     the King James Bible (package bible-kjv-text), pieces of chapters; every 20th chapter is held out
+# OUTDIR/licences/{train,val,test}.jsonl  free-software licences (/usr/share/common-licenses), pieces of about 500 characters;
 #                                         val is MPL-2.0, test is Apache-2.0, train has neither
 # Installs nothing. Exit codes: 2 usage, 3 a text is missing.
 set -euo pipefail
@@ -17,20 +17,22 @@ if ! command -v bible >/dev/null; then
 fi
 mkdir -p "$out/verses.new" "$out/licences.new"
 
-# A chapter begins with a line "Book N" and has its verses indented, each behind its number.
+# A chapter begins with a line "Book N" and has its verses indented, each behind its number. Pieces of about 700 characters, each
+# with the chapter's name, fit into 256 tokens.
 bible -l1000000 'Gen1:1-Rev22:21' | awk -v dir="$out/verses.new" '
-    function quoted(s) { gsub(/\\/, "\\\\", s); gsub(/"/, "\\\"", s); gsub(/\t/, " ", s); return s }
     function flush() {
-        if (text == "") return
-        print "{\"text\": \"" quoted(title "\\n") text "\"}" > (dir (++n % 20 == 0 ? "/heldout.jsonl" : "/train.jsonl"))
+        if (text != "") print "{\"text\": \"" title "\\n" text "\"}" > (dir (chapter % 20 == 0 ? "/heldout.jsonl" : "/train.jsonl"))
         text = ""
     }
-    /^[^ ].* [0-9]+$/ { flush(); title = $0; next }
-    /^ +[0-9]+ / { sub(/^ +[0-9]+ /, ""); text = text quoted($0) "\\n" }
-    END { flush() }' | cat
-sed -i 's/\\\\n/\\n/' "$out"/verses.new/*.jsonl
+    /^[^ ].* [0-9]+$/ { flush(); title = $0; chapter++; next }
+    /^ +[0-9]+ / {
+        sub(/^ +[0-9]+ /, ""); gsub(/\\/, "\\\\"); gsub(/"/, "\\\""); gsub(/\t/, " ")
+        if (length(text) + length($0) > 700) flush()
+        text = text $0 "\\n"
+    }
+    END { flush() }'
 
-# Paragraphs, put together until there are 1,200 characters.
+# Paragraphs, put together until there are 500 characters.
 pieces() {
     for name in "$@"; do
         if [ ! -r "/usr/share/common-licenses/$name" ]; then
@@ -41,7 +43,7 @@ pieces() {
             function flush() { if (text != "") print "{\"text\": \"" text "\"}"; text = "" }
             BEGIN { RS = "" }
             { gsub(/[ \t\f]*\n[ \t\f]*/, " "); gsub(/^[ \f]+/, ""); gsub(/[[:cntrl:]]/, ""); gsub(/\\/, "\\\\"); gsub(/"/, "\\\"")
-              text = text $0 "\\n"; if (length(text) >= 1200) flush() }
+              text = text $0 "\\n"; if (length(text) >= 500) flush() }
             END { flush() }' "/usr/share/common-licenses/$name"
     done
 }

@@ -333,3 +333,34 @@ const char *lf_path_base(const char *path) {
     const char *slash = strrchr(path, '/');
     return slash ? slash + 1 : path;
 }
+
+lf_status lf_copy_file(const char *from, const char *dir, const char *name, lf_err *err) {
+    char *to = lf_path_join(dir, name), *text = NULL;
+    size_t size;
+    lf_status rc = to ? lf_file_read(&text, &size, from, err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", dir);
+    if (!rc) rc = lf_file_write(to, text, size, err);
+    lf_free(text);
+    lf_free(to);
+    return rc;
+}
+
+static int64_t size_of(const char *path) {
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISREG(st.st_mode) ? (int64_t)st.st_size : -1;
+}
+
+int64_t lf_file_size(const char *path) {
+    char **names;
+    size_t count;
+    if (!lf_is_dir(path)) return size_of(path);
+    if (lf_list_dir(&names, &count, path, NULL)) return -1;
+    int64_t sum = 0;
+    for (size_t i = 0; i < count; i++) {
+        char *file = lf_path_join(path, names[i]);
+        const int64_t size = file ? size_of(file) : -1;
+        if (size > 0) sum += size;
+        lf_free(file);
+    }
+    lf_free(names);
+    return sum;
+}

@@ -3,6 +3,7 @@
 #define LF_BASE_FILE_H
 
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 
 #include "base/error.h"
@@ -22,6 +23,8 @@ lf_status lf_atomic_commit(lf_atomic_file *a, lf_err *err); /* closes; on failur
 void lf_atomic_abort(lf_atomic_file *a);                    /* closes and removes; safe after commit */
 lf_status lf_file_write(const char *path, const void *data, size_t size, lf_err *err); /* all of the above at once */
 
+lf_status lf_copy_file(const char *from, const char *dir, const char *name, lf_err *err); /* to dir/name */
+int64_t lf_file_size(const char *path); /* in bytes; of a folder, of the files in it (not below); -1: neither */
 /* Folders likewise: fill `temporary`, then commit renames it over `path` (an existing folder is moved aside first and
  * removed after). */
 lf_status lf_mkdir_p(const char *path, lf_err *err);

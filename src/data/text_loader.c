@@ -218,6 +218,7 @@ static lf_status plan(lf_text_loader *l, lf_err *err) {
         l->n_documents = l->stats.scan_documents = l->scan.n;
         l->stats.scan_tokens = l->scan.n_tokens;
         l->stats.scan_seconds = l->scan.seconds;
+        for (int64_t i = 0; i < l->scan.n; i++) l->stats.scan_truncated += l->scan.documents[i].cut > 0;
     }
     if (o->packing) rc = pack(l, err);
     l->n_rows = o->packing ? l->packing.n_rows : l->n_documents;
@@ -267,6 +268,18 @@ lf_status lf_text_loader_new(lf_text_loader **out, const lf_text_dataset *d, con
     else
         *out = l;
     return rc;
+}
+
+lf_status lf_text_loader_restart(lf_text_loader *l, int64_t first_epoch, int64_t first_batch, lf_err *err) {
+    lf_ahead_free(l->ahead);
+    l->ahead = NULL;
+    l->opts.first_epoch = first_epoch;
+    l->opts.first_batch = first_batch;
+    l->order_epoch = -1;
+    l->failed = LF_OK;
+    l->err = (lf_err){0};
+    const lf_status rc = check_opts(&l->opts, err);
+    return rc ? rc : start(l, err);
 }
 
 void lf_text_loader_free(lf_text_loader *l) {

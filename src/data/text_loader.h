@@ -46,12 +46,12 @@ typedef struct lf_text_loader_opts {
     int64_t epochs;                   /* how many to serve from first_epoch on; INT64_MAX = without end */
 } lf_text_loader_opts;
 
-/* Of what was served since lf_text_loader_new; the last three of its scan (0 if there was none). */
+/* Of what was served since lf_text_loader_new; the last four of its scan (0 if there was none). */
 typedef struct lf_text_stats {
     int64_t documents, tokens, targets;
     int64_t truncated_documents, truncated_tokens;
     int64_t positions; /* tokens and padding */
-    int64_t scan_documents, scan_tokens;
+    int64_t scan_documents, scan_tokens, scan_truncated; /* scan_truncated: documents */
     double scan_seconds;
 } lf_text_stats;
 
@@ -60,6 +60,8 @@ typedef struct lf_text_loader lf_text_loader;
 lf_status lf_text_loader_new(lf_text_loader **out, const lf_text_dataset *d, const lf_text_encoder *encoder,
                              const lf_text_loader_opts *opts, lf_err *err);
 void lf_text_loader_free(lf_text_loader *l); /* stops the threads */
+/* Serves from this place on, as a new loader would, but keeps what is tokenised. */
+lf_status lf_text_loader_restart(lf_text_loader *l, int64_t first_epoch, int64_t first_batch, lf_err *err);
 /* The next batch in order, valid until the next call; *out = NULL at the end. A failure is returned in the place of the
  * batch it belongs to, and by every call from then on. */
 lf_status lf_text_loader_next(lf_text_loader *l, const lf_text_batch **out, lf_err *err);

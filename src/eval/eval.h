@@ -16,11 +16,19 @@ typedef struct lf_eval_opts {
     bool interruptible;   /* stop with LF_EINTERRUPTED after lf_interrupt; training lets an evaluation end first */
 } lf_eval_opts;
 
+/* A model on a data set. Pictures are judged by accuracy and loss alone. */
 typedef struct lf_accuracy {
     int64_t count, skipped;
-    double accuracy;  /* share of examples whose label has the largest logit; the first of equals */
-    double loss;      /* mean cross-entropy */
+    double accuracy;  /* share of labels (of pictures, of next tokens) with the largest logit; the first of equals */
+    double loss;      /* mean cross-entropy of the labels */
+    int64_t items;    /* what speed is counted in: pictures, or tokens */
+    int64_t targets;  /* labels */
+    double choice_accuracy, choice_accuracy_norm; /* multiple choice, by log-likelihood and by that of a byte; NAN */
+    int64_t choices;                              /* questions */
+    double exact_match;                           /* share of generated answers that are the right one; NAN */
+    int64_t matches;                              /* answers generated */
 } lf_accuracy;
+#define LF_ACCURACY_NONE {.accuracy = NAN, .loss = NAN, .choice_accuracy = NAN, .choice_accuracy_norm = NAN, .exact_match = NAN}
 
 /* Called with each batch in data-set order: features [B, hidden_size], logits [B, V] (floats), the batch. */
 typedef lf_status (*lf_eval_visit)(void *context, const lf_batch *batch, const float *features, const float *logits, int64_t V,
@@ -57,22 +65,41 @@ lf_status lf_forgetting_measure(lf_base_score *out, lf_forgetting *f, lf_model *
  * most as many as labels; else LF_EDATA. For IDX data the numbers are the labels. `names` are the model's labels. */
 lf_status lf_open_labelled(lf_dataset **out, const lf_dataset_opts *opts, const char *const *names, int64_t n_names, lf_err *err);
 
+/* The head that is judged and its labels, by the key `head`: "auto" (that of the adapter, else the model's own) or "base".
+ * LF_EDATA if there is none; `what` is what needs it. */
+lf_status lf_head_in_use(const lf_model *m, const lf_config *cfg, const char *what, lf_module **head, const char ***names, lf_err *err);
+
 /* The preprocessor of a model directory, or ViT's defaults (with a note) if it has no preprocessor_config.json. */
 lf_status lf_processor_for(lf_image_processor *out, const lf_model *m, lf_err *err);
 
+typedef struct lf_task_type lf_task_type;
+
 /* One run's results: all_results.json, `eval --json` and the closing table come from this. NAN = not measured. */
 typedef struct lf_results {
+    const lf_task_type *task;                     /* whose names and rows they have */
     double eval_accuracy, eval_loss;              /* new task, after */
     double eval_accuracy_before;                  /* chance or NAN for a new head */
     double test_accuracy, test_loss;
+    double eval_perplexity, eval_perplexity_before, test_perplexity; /* exp of the loss */
     double base_before, base_after, forgetting, retention;
     lf_base_score before, after;
     int64_t eval_count, test_count;
+    lf_accuracy eval, test;                       /* all that was found */
     double init_seconds, train_seconds, items_per_second, peak_rss_mb;
     int64_t trainable_parameters, steps;
     int threads;
 } lf_results;
-void lf_results_clear(lf_results *r);             /* all NAN / 0 */
+void lf_results_clear(lf_results *r);             /* all NAN / 0, of pictures */
+
+/* One number of the results by its name in JSON. */
+typedef enum lf_field_kind { LF_FIELD_REAL, LF_FIELD_WHOLE, LF_FIELD_INT } lf_field_kind;
+typedef struct lf_result_field {
+    const char *name;
+    lf_field_kind kind;
+    bool always; /* there in every file, null if not measured; the others only where measured */
+    size_t offset;
+} lf_result_field;
+
 cJSON *lf_results_to_json(const lf_results *r);   /* keys as DESIGN.md section 5, plus base_ce, base_kl, base_knn_before/after, ... */
 void lf_results_table(const lf_results *r, FILE *out); /* new task before/after, base task before/after, forgetting, retention, time */
 

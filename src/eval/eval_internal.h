@@ -2,7 +2,7 @@
 #ifndef LF_EVAL_EVAL_INTERNAL_H
 #define LF_EVAL_EVAL_INTERNAL_H
 
-#include "kernels/kernels.h"
+#include "eval/eval.h"
 
 int64_t lf_argmax(const float *x, int64_t n);       /* the first of equals */
 double lf_log_sum_exp(const float *x, int64_t n);
@@ -10,6 +10,10 @@ double lf_log_sum_exp(const float *x, int64_t n);
 /* Two distributions over n classes, as logits: *ce = -sum p_base log p_tuned, *kl = sum p_base (log p_base - log p_tuned).
  * The same logits give kl = 0 exactly. */
 void lf_divergence(const float *base, const float *tuned, int64_t n, double *ce, double *kl);
+
+/* lf_evaluate, and all logits [N, classes] to a safetensors file. */
+lf_status lf_evaluate_saving(lf_accuracy *out, lf_model *m, lf_graph *g, lf_module *head, const lf_dataset *d,
+                             const lf_eval_opts *opts, const char *path, lf_err *err);
 
 enum { LF_KNN_NEIGHBOURS = 20 };
 #define LF_KNN_TEMPERATURE 0.07

@@ -61,6 +61,17 @@ lf_status lf_open_labelled(lf_dataset **out, const lf_dataset_opts *opts, const 
     return LF_OK;
 }
 
+/* Without weights (ViTModel has none) and none from an adapter, a head is a name only. */
+static bool has_weights(const lf_module *head) { return head && (lf_nn_is_frozen(head) || head->weight->tensor.data); }
+
+lf_status lf_head_in_use(const lf_model *m, const lf_config *cfg, const char *what, lf_module **head, const char ***names, lf_err *err) {
+    const bool base = !has_weights(m->head) || strcmp(lf_cfg_str(cfg, "head"), "base") == 0;
+    *head = base ? m->base_head : m->head;
+    *names = base ? m->base_id2label : m->id2label;
+    if (*head) return LF_OK;
+    return lf_fail(err, LF_EDATA, "%s: the model has no classification head of its own, but %s needs one", m->path, what);
+}
+
 /* ---- pictures ---- */
 
 /* The file beside config.json; freed by lf_free, NULL when out of memory. */

@@ -64,7 +64,7 @@ struct lf_node {
     _Alignas(16) unsigned char attributes[192]; /* the op's own parameters, copied in */
 };
 
-/* A case of the gradient check: inputs filled at random (normal, or `positive`), built by `build` in double. */
+/* A case of the gradient check: inputs filled at random (normal), built by `build` in double. */
 struct lf_op_case {
     const char *name;
     int n_in;
@@ -115,7 +115,7 @@ void *lf_save(lf_graph *g, lf_node *node, int slot, lf_dtype dtype, int64_t numb
 /* Where to put the gradient of input i: NULL if it wants none. *add: there is something already. */
 void *lf_grad_out(lf_graph *g, lf_node *node, int i, bool *add);
 /* The same for ops whose gradient may be written over the one it is made from, number by number: hands node->out->grad over
- * where input i has none yet and is of its size. Read the output's gradient from node->out->grad or, when that is NULL, from
+ * where input i, which must be of its size, has none yet. Read the output's gradient from node->out->grad or, when that is NULL, from
  * what is returned. */
 void *lf_grad_in_place(lf_graph *g, lf_node *node, int i, bool *add);
 static inline bool lf_wants_grad(const lf_node *node, int i) { return i < node->n_in && node->in[i] && node->in[i]->requires_grad; }

@@ -89,17 +89,3 @@ static void add_transposed(void *y_, const void *x_, int64_t ldx, int64_t rows, 
     for (int64_t c = 0; c < C; c++)
         for (int64_t row = 0; row < rows; row++) y[row * C + c] += x[c * ldx + row];
 }
-
-/* One thread's product of floats, within parallel regions: alpha op(A) op(B), or added to C. */
-static void sgemm(bool transpose_a, bool transpose_b, int64_t M, int64_t N, int64_t K, float alpha, const float *A,
-                  int64_t lda, const float *B, int64_t ldb, bool add, float *C, int64_t ldc) {
-    const float beta = add ? 1.0f : 0.0f;
-#if FAST_ONEDNN
-    if (lf_onednn_has_float() &&
-        dnnl_sgemm(transpose_a ? 'T' : 'N', transpose_b ? 'T' : 'N', M, N, K, alpha, A, lda, B, ldb, beta, C, ldc) == dnnl_success)
-        return;
-#endif
-    assert(M <= INT32_MAX && N <= INT32_MAX && K <= INT32_MAX && lda <= INT32_MAX && ldb <= INT32_MAX && ldc <= INT32_MAX);
-    cblas_sgemm(CblasRowMajor, transpose_a ? CblasTrans : CblasNoTrans, transpose_b ? CblasTrans : CblasNoTrans,
-                (blasint)M, (blasint)N, (blasint)K, alpha, A, (blasint)lda, B, (blasint)ldb, beta, C, (blasint)ldc);
-}

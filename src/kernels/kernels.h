@@ -84,7 +84,7 @@ struct lf_kernels {
     /* y [rows,C] += u [rows,R] F [R,C]; F real, small R */
     void (*low_rank_add)(void *y, int64_t ldy, const void *u, int64_t ldu, const void *F, int64_t ldf, int64_t rows, int64_t C, int64_t R);
     /* S [R,C] = or += u^T z, u [rows,R], z [rows,C]; S real, small R */
-    void (*low_rank_sum)(void *S, int64_t lds, bool add, const void *u, int64_t ldu, const void *z, int64_t ldz, int64_t rows,
+    bool (*low_rank_sum)(void *S, int64_t lds, bool add, const void *u, int64_t ldu, const void *z, int64_t ldz, int64_t rows,
                          int64_t R, int64_t C);
     void (*add_transposed)(void *y, const void *x, int64_t ldx, int64_t rows, int64_t C); /* y [rows,C] += x^T, x [C,rows]; real */
 

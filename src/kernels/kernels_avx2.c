@@ -5,4 +5,5 @@
 #define FAST_BF16   0
 #define FAST_ONEDNN 0
 #define FAST_VECTOR 32
+#define FAST_DOT    0
 #include "kernels/kernels_fast.inc.c"

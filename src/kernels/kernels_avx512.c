@@ -5,4 +5,5 @@
 #define FAST_BF16   0
 #define FAST_ONEDNN 1
 #define FAST_VECTOR 64
+#define FAST_DOT    0
 #include "kernels/kernels_fast.inc.c"

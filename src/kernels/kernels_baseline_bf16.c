@@ -9,4 +9,5 @@
 #define FAST_BF16   1
 #define FAST_ONEDNN 0
 #define FAST_VECTOR 16
+#define FAST_DOT    0
 #include "kernels/kernels_fast.inc.c"

@@ -5,6 +5,7 @@
  *   FAST_WIDE     the same set's table for floats
  *   FAST_BF16     1: activations in bf16
  *   FAST_VECTOR   bytes of its vectors
+ *   FAST_DOT      1: attention by the processor's dot products of bf16 (needs FAST_BF16)
  *   FAST_ONEDNN   1: products in float by oneDNN where it has kernels for AVX-512, else by BLAS
  * Everything is static: one set's code can never be linked into another's. */
 #include <assert.h>

@@ -101,9 +101,9 @@ static void low_rank_add(void *y, int64_t ldy, const void *u, int64_t ldu, const
         }
 }
 
-static void low_rank_sum(void *S, int64_t lds, bool add, const void *u, int64_t ldu, const void *z, int64_t ldz, int64_t rows,
+static bool low_rank_sum(void *S, int64_t lds, bool add, const void *u, int64_t ldu, const void *z, int64_t ldz, int64_t rows,
                          int64_t R, int64_t C) {
-    gemm_real(true, false, R, C, rows, u, ldu, z, ldz, add, S, lds);
+    return gemm_real(true, false, R, C, rows, u, ldu, z, ldz, add, S, lds);
 }
 
 static void add_transposed(void *y, const void *x, int64_t ldx, int64_t rows, int64_t C) {

@@ -1,6 +1,6 @@
 #include "kernels/profile.h"
 
-#include <time.h>
+#include "base/log.h"
 
 const char *const lf_profile_names[LF_PROFILE_KINDS] = {
 #define LF_PROFILE_NAME(e, name) [e] = name,
@@ -13,12 +13,6 @@ static const lf_kernels *inner_wide;
 static lf_kernels outer, outer_wide;
 static double seconds[LF_PROFILE_KINDS];
 
-static double now(void) {
-    struct timespec t;
-    timespec_get(&t, TIME_UTC);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 /* The kernels that are counted: result, kind, name, parameters, arguments. A wrapper is made of each line, for both tables. */
 #define KERNELS(X)                                                                                                                  \
     X(bool, FROZEN, frozen_forward, (const lf_frozen *w, void *y, const void *x, int64_t rows, const void *b), (w, y, x, rows, b))  \
@@ -26,15 +20,19 @@ static double now(void) {
     X(bool, ADAPTER, gemm, (bool ta, bool tb, int64_t M, int64_t N, int64_t K, const void *A, int64_t lda, const void *B,          \
       int64_t ldb, bool add, void *C, int64_t ldc), (ta, tb, M, N, K, A, lda, B, ldb, add, C, ldc))                                 \
     X(bool, ADAPTER, gemm_real, (bool ta, bool tb, int64_t M, int64_t N, int64_t K, const void *A, int64_t lda, const void *B,     \
-      int64_t ldb, bool add, void *C, int64_t ldc), (ta, tb, M, N, K, A, lda, B, ldb, add, C, ldc))
+      int64_t ldb, bool add, void *C, int64_t ldc), (ta, tb, M, N, K, A, lda, B, ldb, add, C, ldc))                                 \
+    X(bool, ADAPTER, low_rank_sum, (void *S, int64_t lds, bool add, const void *u, int64_t ldu, const void *z, int64_t ldz,         \
+      int64_t rows, int64_t R, int64_t C), (S, lds, add, u, ldu, z, ldz, rows, R, C))                                               \
+    X(bool, LOSS, frozen_forward_real, (const lf_frozen *w, void *y, const void *x, int64_t rows), (w, y, x, rows))                \
+    X(double, LOSS, cross_entropy, (void *lse, const void *l, const int32_t *labels, int64_t rows, int64_t V, double s),           \
+      (lse, l, labels, rows, V, s))                                                                                                 \
+    X(double, OPTIMISER, sum_squares, (const void *x, int64_t n), (x, n))
 
 #define KERNELS_VOID(X)                                                                                                             \
     X(ADAPTER, lora_factors, (void *Aa, void *Ar, void *Ba, int64_t ldb, void *Br, const void *A, const void *B, const void *A0,    \
       const void *B0, int64_t r, int64_t in, int64_t out, double sa, double sb), (Aa, Ar, Ba, ldb, Br, A, B, A0, B0, r, in, out, sa, sb)) \
     X(ADAPTER, low_rank_add, (void *y, int64_t ldy, const void *u, int64_t ldu, const void *F, int64_t ldf, int64_t rows, int64_t C, \
       int64_t R), (y, ldy, u, ldu, F, ldf, rows, C, R))                                                                             \
-    X(ADAPTER, low_rank_sum, (void *S, int64_t lds, bool add, const void *u, int64_t ldu, const void *z, int64_t ldz, int64_t rows, \
-      int64_t R, int64_t C), (S, lds, add, u, ldu, z, ldz, rows, R, C))                                                             \
     X(ADAPTER, add_transposed, (void *y, const void *x, int64_t ldx, int64_t rows, int64_t C), (y, x, ldx, rows, C))                \
     X(ATTENTION, attention, (void *o, void *lse, const void *q, const void *k, const void *v, const lf_attention_dims *d,           \
       void *s), (o, lse, q, k, v, d, s))                                                                                            \
@@ -63,31 +61,52 @@ static double now(void) {
       (dx, add, dy, B, T, C, t))                                                                                                    \
     X(LOSS, cross_entropy_backward, (void *d, bool add, double dl, const void *lse, const void *l, const int32_t *labels,           \
       int64_t rows, int64_t V, double s), (d, add, dl, lse, l, labels, rows, V, s))                                                 \
+    X(NORM, rmsnorm, (void *y, void *rstd, const void *x, const void *w, int64_t rows, int64_t groups, int64_t C, int64_t ld,        \
+      double e), (y, rstd, x, w, rows, groups, C, ld, e))                                                                           \
+    X(NORM, rmsnorm_backward, (void *dx, bool add, void *dw, const void *dy, const void *x, const void *rstd, const void *w,        \
+      int64_t rows, int64_t groups, int64_t C, int64_t ld), (dx, add, dw, dy, x, rstd, w, rows, groups, C, ld))                     \
+    X(ACTIVATION, silu_mul, (void *y, const void *x, int64_t rows, int64_t C), (y, x, rows, C))                                     \
+    X(ACTIVATION, silu_mul_backward, (void *dx, bool add, const void *dy, const void *x, int64_t rows, int64_t C),                  \
+      (dx, add, dy, x, rows, C))                                                                                                    \
+    X(ELEMENTWISE, rope, (void *y, bool add, const void *x, const float *c, const float *s, const int32_t *p, bool inverse,         \
+      int64_t rows, int64_t heads, int64_t D, int64_t ld), (y, add, x, c, s, p, inverse, rows, heads, D, ld))                       \
+    X(ELEMENTWISE, copy_columns, (void *y, bool add, const void *x, int64_t ld, int64_t rows, int64_t C), (y, add, x, ld, rows, C)) \
+    X(LOSS, gather_rows, (void *y, bool add, const void *t, bool real, const int32_t *ids, int64_t rows, int64_t C),                \
+      (y, add, t, real, ids, rows, C))                                                                                              \
+    X(LOSS, scatter_rows, (void *dt, const void *dy, const int32_t *ids, int64_t rows, int64_t C), (dt, dy, ids, rows, C))          \
+    X(LOSS, lm_cross_entropy, (void *lse, double *nll, double *u, bool *c, const void *l, const int32_t *labels, int64_t rows,      \
+      int64_t V), (lse, nll, u, c, l, labels, rows, V))                                                                             \
+    X(LOSS, lm_cross_entropy_backward, (void *d, double scale, const void *lse, const void *l, const int32_t *labels,               \
+      int64_t rows, int64_t V, double s), (d, scale, lse, l, labels, rows, V, s))                                                   \
+    X(LOSS, embed_tokens_backward, (void *dp, void *dc, void *dpos, const void *dx, int64_t B, int64_t N, int64_t C),               \
+      (dp, dc, dpos, dx, B, N, C))                                                                                                  \
+    X(OPTIMISER, sgd, (void *p, void *b, const void *g, int64_t n, double lr, double m, double wd, double s, bool first),           \
+      (p, b, g, n, lr, m, wd, s, first))                                                                                            \
     X(OPTIMISER, adamw, (void *p, void *m, void *v, const void *g, int64_t n, const lf_adamw_step *s), (p, m, v, g, n, s))
 
 #define WRAP(result, kind, name, parameters, arguments)      \
     static result counted_##name parameters {                \
-        const double began = now();                          \
+        const double began = lf_now();                          \
         const result r_ = inner->name arguments;             \
-        seconds[LF_PROFILE_##kind] += now() - began;         \
+        seconds[LF_PROFILE_##kind] += lf_now() - began;         \
         return r_;                                           \
     }                                                        \
     static result counted_wide_##name parameters {           \
-        const double began = now();                          \
+        const double began = lf_now();                          \
         const result r_ = inner_wide->name arguments;        \
-        seconds[LF_PROFILE_##kind] += now() - began;         \
+        seconds[LF_PROFILE_##kind] += lf_now() - began;         \
         return r_;                                           \
     }
 #define WRAP_VOID(kind, name, parameters, arguments)         \
     static void counted_##name parameters {                  \
-        const double began = now();                          \
+        const double began = lf_now();                          \
         inner->name arguments;                               \
-        seconds[LF_PROFILE_##kind] += now() - began;         \
+        seconds[LF_PROFILE_##kind] += lf_now() - began;         \
     }                                                        \
     static void counted_wide_##name parameters {             \
-        const double began = now();                          \
+        const double began = lf_now();                          \
         inner_wide->name arguments;                          \
-        seconds[LF_PROFILE_##kind] += now() - began;         \
+        seconds[LF_PROFILE_##kind] += lf_now() - began;         \
     }
 KERNELS(WRAP)
 KERNELS_VOID(WRAP_VOID)

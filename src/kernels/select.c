@@ -19,19 +19,23 @@ static bool has_avx512(void) {
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512vl") && has_avx2();
 }
+
+static bool has_dot(void) { return __builtin_cpu_supports("avx512bf16"); }
+#else
+static bool has_dot(void) { return false; }
 #endif
 
-/* Fastest first. */
+/* Fastest first. dot: the bf16 table for processors with dot products of bf16, where oneDNN may use them too; or NULL. */
 static const struct {
-    const lf_kernels *fp32, *bf16;
+    const lf_kernels *fp32, *bf16, *dot;
     bool (*runs_here)(void);
 } backends[] = {
 #if defined(__x86_64__)
-    {&lf_kernels_avx512, &lf_kernels_avx512_bf16, has_avx512},
-    {&lf_kernels_avx2, &lf_kernels_avx2_bf16, has_avx2},
+    {&lf_kernels_avx512, &lf_kernels_avx512_bf16, &lf_kernels_avx512_dot, has_avx512},
+    {&lf_kernels_avx2, &lf_kernels_avx2_bf16, NULL, has_avx2},
 #endif
-    {&lf_kernels_baseline, &lf_kernels_baseline_bf16, always},
-    {&lf_kernels_ref_f32, &lf_kernels_ref_bf16, always},
+    {&lf_kernels_baseline, &lf_kernels_baseline_bf16, NULL, always},
+    {&lf_kernels_ref_f32, &lf_kernels_ref_bf16, NULL, always},
 };
 
 enum { N_BACKENDS = (int)(sizeof backends / sizeof *backends) };
@@ -67,13 +71,21 @@ static lf_status select_backend(int *out, lf_err *err) {
 }
 
 /* The tables for bf16 carry in their names who multiplies. */
+static const lf_kernels *named_table(const lf_kernels *k, int i, bool dot) {
+    static struct { lf_kernels table; char name[24]; } made[N_BACKENDS][2];
+    lf_kernels *table = &made[i][dot].table;
+    char *name = made[i][dot].name;
+    if (k == &lf_kernels_ref_bf16) return k;
+    *table = *k;
+    snprintf(name, sizeof made[i][dot].name, "%s+%s", backends[i].fp32->name, lf_onednn_has_bf16() ? "bf16" : "bf16ref");
+    table->name = name;
+    return table;
+}
+
+static bool dot_runs_here(int i) { return backends[i].dot && lf_onednn_has_bf16() && has_dot(); }
+
 static const lf_kernels *bf16_table(int i) {
-    static struct { lf_kernels table; char name[24]; } made[N_BACKENDS];
-    if (backends[i].bf16 == &lf_kernels_ref_bf16) return backends[i].bf16;
-    made[i].table = *backends[i].bf16;
-    snprintf(made[i].name, sizeof made[i].name, "%s+%s", backends[i].fp32->name, lf_onednn_has_bf16() ? "bf16" : "bf16ref");
-    made[i].table.name = made[i].name;
-    return &made[i].table;
+    return dot_runs_here(i) ? named_table(backends[i].dot, i, true) : named_table(backends[i].bf16, i, false);
 }
 
 lf_status lf_kernels_select(const lf_kernels **out, const char *precision, lf_err *err) {
@@ -97,8 +109,11 @@ lf_status lf_kernels_select(const lf_kernels **out, const char *precision, lf_er
 int lf_kernels_available(const char *precision, const lf_kernels *out[], int max) {
     const bool bf16 = strcmp(precision, "bf16") == 0;
     int n = 0;
-    for (int i = 0; i < N_BACKENDS && n < max; i++)
-        if (backends[i].runs_here()) out[n++] = bf16 ? bf16_table(i) : backends[i].fp32;
+    for (int i = 0; i < N_BACKENDS; i++) {
+        if (!backends[i].runs_here()) continue;
+        if (bf16 && dot_runs_here(i) && n < max) out[n++] = bf16_table(i);
+        if (n < max) out[n++] = bf16 ? named_table(backends[i].bf16, i, false) : backends[i].fp32;
+    }
     return n;
 }
 

@@ -1,181 +1,171 @@
-/* GPT-2 (Radford et al. 2019): pre-norm blocks, learned positions, and matrices that files hold as [in,out] (Conv1D). */
-#include <math.h>
+/* GPT2LMHeadModel as transformers has it: learned positions, pre-norm blocks, tanh GELU. Its linear layers are Conv1D, whose
+ * weights stand in the file as [in,out]; here they are [out,in] like all others (lf_param.transposed). c_attn is q, k and v in
+ * one module, which is what attention wants. */
 #include <stdio.h>
 #include <string.h>
 
 #include "base/json.h"
 #include "model/lm.h"
 
-typedef struct block {
-    lf_model *model;
+typedef struct layer {
+    lf_module *ln_1, *ln_2, *c_attn, *c_proj, *c_fc, *mlp_c_proj;
+    const lf_model *model;
     int64_t number;
-    double scale; /* of the scores; 0: by the head's size */
-    lf_module *ln_1, *c_attn, *attn_proj, *ln_2, *c_fc, *mlp_proj; /* c_attn: q, k and v in one */
-} block;
+} layer;
 
 typedef struct gpt2 {
-    int64_t intermediate_size;
-    double epsilon, embedding_dropout, attention_dropout, residual_dropout, initializer_range;
+    int64_t heads, intermediate_size, P;
+    double epsilon, embd_pdrop, attn_pdrop, resid_pdrop, initializer_range;
     bool gelu_tanh;
     lf_param *positions;
-    lf_module *norm;
-    block *blocks;
-    lf_lm_pass pass;
+    lf_module *ln_f;
+    layer *layers;
+    lf_model_input in; /* of the pass that is being built (a checkpointed layer is built again in backward) */
+    lf_kv_cache *cache;
 } gpt2;
 
-/* ---- config.json ---- */
+static const struct { const char *name; bool tanh_form; } activations[] = {
+    {"gelu_new", true}, {"gelu_pytorch_tanh", true}, {"gelu", false}};
 
-static lf_status read_numbers(lf_model *m, gpt2 *v, lf_err *err) {
-    static const lf_refused_key refused[] = {{"add_cross_attention", "cross attention is"}};
-    const lf_size_key sizes[] = {
-        {"vocab_size", NULL, 50257, INT32_MAX, &m->vocab_size},
-        {"n_positions", "max_position_embeddings", 1024, 1 << 27, &m->max_positions},
-        {"n_embd", "hidden_size", 768, 1 << 18, &m->hidden_size},
-        {"n_layer", "num_hidden_layers", 12, 1024, &m->n_layers},
-        {"n_head", "num_attention_heads", 12, 4096, &m->heads},
-        {"n_inner", NULL, 0, 1 << 20, &v->intermediate_size},
-    };
-    const lf_fraction_key fractions[] = {
-        {"layer_norm_epsilon", 1e-5, &v->epsilon},
-        {"embd_pdrop", 0.1, &v->embedding_dropout},
-        {"attn_pdrop", 0.1, &v->attention_dropout},
-        {"resid_pdrop", 0.1, &v->residual_dropout},
-        {"initializer_range", 0.02, &v->initializer_range},
-    };
-    lf_status rc;
-    if ((rc = lf_family_refuse(m, refused, sizeof refused / sizeof refused[0], err)) ||
-        (rc = lf_family_sizes(m, sizes, sizeof sizes / sizeof sizes[0], err)) ||
-        (rc = lf_family_fractions(m, fractions, sizeof fractions / sizeof fractions[0], err)) ||
-        (rc = lf_family_gelu(m, "activation_function", "gelu_new", &v->gelu_tanh, err)))
-        return rc;
-    if (m->hidden_size % m->heads)
-        return lf_fail(err, LF_EDATA, "%s: key 'n_embd': %lld is not a multiple of n_head %lld", m->config_path, (long long)m->hidden_size,
-                       (long long)m->heads);
-    if (!v->intermediate_size) v->intermediate_size = 4 * m->hidden_size;
-    m->kv_heads = m->heads;
-    m->head_size = m->hidden_size / m->heads;
+static lf_status read_activation(const lf_model *m, gpt2 *v, lf_err *err) {
+    const char *act;
+    const lf_status rc = lf_json_get_str(m->config, "activation_function", "gelu_new", &act, m->config_path, err);
+    if (rc) return rc;
+    for (size_t i = 0; i < sizeof activations / sizeof activations[0]; i++)
+        if (strcmp(act, activations[i].name) == 0) {
+            v->gelu_tanh = activations[i].tanh_form;
+            return LF_OK;
+        }
+    return lf_fail(err, LF_EUNSUPPORTED, "%s: key 'activation_function': '%s' is not supported for gpt2; known: gelu_new, gelu_pytorch_tanh, gelu",
+                   m->config_path, act);
+}
+
+/* What would change the mathematics and is not here. */
+static lf_status refuse(const lf_model *m, lf_err *err) {
+    static const struct { const char *key; bool only, fallback; } flags[] = {
+        {"scale_attn_weights", true, true}, {"scale_attn_by_inverse_layer_idx", false, false}, {"add_cross_attention", false, false}};
+    for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
+        bool value;
+        const lf_status rc = lf_json_get_bool(m->config, flags[i].key, flags[i].fallback, &value, m->config_path, err);
+        if (rc) return rc;
+        if (value != flags[i].only)
+            return lf_fail(err, LF_EUNSUPPORTED, "%s: key '%s': %s is not supported for gpt2", m->config_path, flags[i].key, value ? "true" : "false");
+    }
     return LF_OK;
 }
 
-/* reorder_and_upcast_attn changes the order of roundings in half precision alone: softmax is in floats here anyway. */
-static lf_status read_scales(lf_model *m, gpt2 *v, lf_err *err) {
-    bool by_size, by_layer;
+static lf_status read_config(lf_model *m, gpt2 *v, lf_err *err) {
     lf_status rc;
-    if ((rc = lf_json_get_bool(m->config, "scale_attn_weights", true, &by_size, m->config_path, err)) ||
-        (rc = lf_json_get_bool(m->config, "scale_attn_by_inverse_layer_idx", false, &by_layer, m->config_path, err)))
+    if ((rc = lf_lm_size(m, "vocab_size", 50257, 1 << 24, &m->vocab_size, err)) || (rc = lf_lm_size(m, "n_embd", 768, 65536, &m->hidden_size, err)) ||
+        (rc = lf_lm_size(m, "n_layer", 12, 1024, &m->n_layers, err)) || (rc = lf_lm_size(m, "n_head", 12, 4096, &v->heads, err)) ||
+        (rc = lf_lm_size(m, "n_positions", 1024, 1 << 24, &v->P, err)) ||
+        (rc = lf_lm_size(m, "n_inner", 4 * m->hidden_size, 1 << 20, &v->intermediate_size, err)) ||
+        (rc = lf_json_get_f64(m->config, "layer_norm_epsilon", 1e-5, &v->epsilon, m->config_path, err)) ||
+        (rc = lf_json_get_f64(m->config, "initializer_range", 0.02, &v->initializer_range, m->config_path, err)) ||
+        (rc = lf_lm_share(m, "embd_pdrop", 0.1, &v->embd_pdrop, err)) || (rc = lf_lm_share(m, "attn_pdrop", 0.1, &v->attn_pdrop, err)) ||
+        (rc = lf_lm_share(m, "resid_pdrop", 0.1, &v->resid_pdrop, err)) ||
+        (rc = lf_json_get_bool(m->config, "tie_word_embeddings", true, &m->tied, m->config_path, err)) || (rc = read_activation(m, v, err)) ||
+        (rc = refuse(m, err)))
         return rc;
-    for (int64_t i = 0; i < m->n_layers; i++)
-        v->blocks[i].scale = (by_size ? 1 / sqrt((double)m->head_size) : 1) / (by_layer ? (double)(i + 1) : 1);
+    m->max_positions = v->P;
+    if (m->hidden_size % v->heads)
+        return lf_fail(err, LF_EDATA, "%s: key 'n_embd': %lld is not a multiple of n_head %lld", m->config_path, (long long)m->hidden_size, (long long)v->heads);
     return LF_OK;
 }
 
-/* ---- the table of modules ---- */
+static lf_module *conv1d(lf_nn *nn, int64_t out, int64_t in, const char *name) {
+    lf_module *m = lf_lm_linear(nn, out, in, true, name);
+    if (m) m->weight->transposed = true;
+    return m;
+}
 
-static bool declare_block(lf_model *m, const gpt2 *v, block *b) {
+static bool declare_layer(lf_model *m, const gpt2 *v, layer *l, int64_t number) {
     const int64_t C = m->hidden_size, I = v->intermediate_size;
+    l->model = m;
+    l->number = number;
     const struct { lf_module **to; int64_t out, in; const char *name; } parts[] = {
-        {&b->ln_1, 0, C, "ln_1"},       {&b->c_attn, 3 * C, C, "attn.c_attn"}, {&b->attn_proj, C, C, "attn.c_proj"},
-        {&b->ln_2, 0, C, "ln_2"},       {&b->c_fc, I, C, "mlp.c_fc"},          {&b->mlp_proj, C, I, "mlp.c_proj"},
-    };
+        {&l->ln_1, 0, C, "ln_1"}, {&l->c_attn, 3 * C, C, "attn.c_attn"}, {&l->c_proj, C, C, "attn.c_proj"},
+        {&l->ln_2, 0, C, "ln_2"}, {&l->c_fc, I, C, "mlp.c_fc"}, {&l->mlp_c_proj, C, I, "mlp.c_proj"}};
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
         char name[128];
-        snprintf(name, sizeof name, "transformer.h.%lld.%s", (long long)b->number, parts[i].name);
-        lf_module *part = *parts[i].to = parts[i].out ? lf_family_product(&m->nn, LF_MODULE_LINEAR, parts[i].out, parts[i].in, true, name, name)
-                                                      : lf_family_norm(&m->nn, parts[i].in, true, name, name);
-        if (!part) return false;
-        part->weight->transposed = parts[i].out > 0;
+        snprintf(name, sizeof name, "transformer.h.%lld.%s", (long long)number, parts[i].name);
+        *parts[i].to = parts[i].out ? conv1d(&m->nn, parts[i].out, parts[i].in, name) : lf_lm_norm(&m->nn, parts[i].in, true, name);
+        if (!*parts[i].to) return false;
     }
     return true;
 }
 
-static lf_status declare_all(lf_model *m, gpt2 *v, lf_err *err) {
-    static const char *const targets[] = {"c_attn", NULL};
-    static const char tokens[] = "transformer.wte", positions[] = "transformer.wpe", norm[] = "transformer.ln_f";
-    lf_module *wte = lf_family_table(&m->nn, m->vocab_size, m->hidden_size, tokens, tokens);
-    lf_module *wpe = wte ? lf_family_table(&m->nn, m->max_positions, m->hidden_size, positions, positions) : NULL;
-    bool ok = wpe != NULL;
-    for (int64_t i = 0; ok && i < m->n_layers; i++) ok = declare_block(m, v, &v->blocks[i]);
-    ok = ok && (v->norm = lf_family_norm(&m->nn, m->hidden_size, true, norm, norm));
-    if (!ok) return lf_fail(err, LF_ENOMEM, "%s: out of memory for the table of modules", m->path);
-    m->embedding = wte->weight;
-    v->positions = wpe->weight;
-    return lf_lm_declare_head(m, true, targets, err);
-}
-
 static lf_status gpt2_declare(lf_model *m, lf_err *err) {
-    gpt2 *v = lf_arena_alloc(m->nn.arena, sizeof *v);
+    gpt2 *v = m->impl = lf_arena_alloc(m->nn.arena, sizeof *v);
     if (!v) return lf_fail(err, LF_ENOMEM, "%s: out of memory", m->path);
-    m->impl = v;
-    lf_status rc = read_numbers(m, v, err);
+    m->is_lm = true;
+    const lf_status rc = read_config(m, v, err);
     if (rc) return rc;
-    v->blocks = lf_arena_alloc(m->nn.arena, (size_t)m->n_layers * sizeof *v->blocks);
-    if (!v->blocks) return lf_fail(err, LF_ENOMEM, "%s: out of memory", m->path);
-    for (int64_t i = 0; i < m->n_layers; i++) v->blocks[i] = (block){.model = m, .number = i};
-    if ((rc = read_scales(m, v, err))) return rc;
-    return declare_all(m, v, err);
+    static const char wpe[] = "transformer.wpe";
+    bool ok = lf_lm_declare_ends(m, "transformer.wte") && lf_nn_module(&m->nn, LF_MODULE_EMBEDDING, v->P, m->hidden_size, wpe, wpe) &&
+              (v->positions = lf_nn_param(&m->nn, wpe, wpe, "weight", 2, (int64_t[]){v->P, m->hidden_size}, false)) &&
+              (v->layers = lf_arena_alloc(m->nn.arena, (size_t)m->n_layers * sizeof *v->layers));
+    for (int64_t i = 0; ok && i < m->n_layers; i++) ok = declare_layer(m, v, &v->layers[i], i);
+    ok = ok && (v->ln_f = lf_lm_norm(&m->nn, m->hidden_size, true, "transformer.ln_f"));
+    return ok ? LF_OK : lf_fail(err, LF_ENOMEM, "%s: out of memory for the table of modules", m->path);
 }
 
-static const lf_st_tensor *gpt2_find(const lf_safetensors *st, const lf_param *p) { return lf_lm_find(st, p, "transformer."); }
-
-/* Old files hold the causal mask of each layer, and the number that stood for minus infinity. */
 static bool gpt2_ignores(const char *name) {
-    static const char *const ends[] = {".attn.bias", ".attn.masked_bias"};
-    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
-        const size_t n = strlen(name), k = strlen(ends[i]);
-        if (n > k && strcmp(name + n - k, ends[i]) == 0) return true;
-    }
-    return false;
+    static const char *const buffers[] = {".attn.bias", ".attn.masked_bias", "lm_head.weight", NULL}; /* causal masks of old files; the tied head */
+    return lf_lm_ends(name, buffers);
 }
 
-/* What is added to the residual stream starts smaller, by the number of additions. */
 static void gpt2_init_param(const lf_model *m, const lf_param *p, lf_rng_key key, float *out) {
     const gpt2 *v = m->impl;
-    const bool added = strstr(p->name, ".c_proj.") != NULL;
-    lf_lm_init_param(p, v->initializer_range / (added ? sqrt(2 * (double)m->n_layers) : 1), key, out);
+    lf_lm_init_param(p, key, v->initializer_range, out);
 }
 
 /* ---- forward ---- */
 
-static lf_tensor *self_attention(const block *b, lf_graph *g, lf_tensor *x) {
-    const lf_model *m = b->model;
-    const gpt2 *v = m->impl;
-    const lf_attention_opts opts = {.heads = m->heads, .kv_heads = m->heads, .scale = b->scale, .causal = true, .first = v->pass.in.first,
-                                    .dropout = v->attention_dropout};
-    lf_tensor *h = lf_nn_layernorm(g, b->ln_1, x, v->epsilon), *qkv = lf_nn_linear(g, &m->nn, b->c_attn, h);
-    lf_done(g, h);
-    lf_tensor *a = lf_lm_attention(g, qkv, &opts, v->pass.cache, b->number), *o = lf_nn_linear(g, &m->nn, b->attn_proj, a);
-    lf_done(g, a);
-    return lf_dropout(g, o, v->residual_dropout);
+static lf_tensor *then(lf_graph *g, lf_tensor *x, lf_tensor *y) {
+    lf_done(g, x);
+    return y;
 }
 
-static lf_tensor *mlp(const block *b, lf_graph *g, lf_tensor *x) {
-    const lf_model *m = b->model;
-    const gpt2 *v = m->impl;
-    lf_tensor *h = lf_nn_layernorm(g, b->ln_2, x, v->epsilon), *up = lf_nn_linear(g, &m->nn, b->c_fc, h);
-    lf_done(g, h);
-    lf_tensor *act = lf_gelu(g, up, v->gelu_tanh);
-    lf_done(g, up);
-    lf_tensor *down = lf_nn_linear(g, &m->nn, b->mlp_proj, act);
-    lf_done(g, act);
-    return lf_dropout(g, down, v->residual_dropout);
+static lf_tensor *attention(const layer *l, const gpt2 *v, lf_graph *g, lf_tensor *qkv) {
+    const lf_attention_opts o = {.heads = v->heads, .kv_heads = v->heads, .causal = true, .first = v->in.first, .dropout = v->attn_pdrop};
+    if (!v->cache) return lf_attention(g, qkv, &o);
+    lf_tensor *q, *kv;
+    if (!qkv) return NULL;
+    lf_kv_cache_append(v->cache, g, l->number, qkv, l->model->hidden_size, &q, &kv);
+    return lf_attention_of(g, q, kv, &o);
 }
 
-static lf_tensor *layer(const void *block_, lf_graph *g, lf_tensor *x) {
-    const block *b = block_;
-    x = lf_family_residual(g, x, self_attention(b, g, x));
-    return lf_family_residual(g, x, mlp(b, g, x));
+static lf_tensor *build_layer(const void *layer_, lf_graph *g, lf_tensor *x) {
+    const layer *l = layer_;
+    const gpt2 *v = l->model->impl;
+    const lf_nn *nn = &l->model->nn;
+    lf_tensor *h = lf_nn_layernorm(g, l->ln_1, x, v->epsilon);
+    lf_tensor *qkv = then(g, h, lf_nn_linear(g, nn, l->c_attn, h));
+    lf_tensor *a = then(g, qkv, attention(l, v, g, qkv));
+    lf_tensor *o = lf_dropout(g, then(g, a, lf_nn_linear(g, nn, l->c_proj, a)), v->resid_pdrop);
+    x = then(g, o, then(g, x, lf_add(g, x, o)));
+    h = lf_nn_layernorm(g, l->ln_2, x, v->epsilon);
+    lf_tensor *up = then(g, h, lf_nn_linear(g, nn, l->c_fc, h)), *act = then(g, up, lf_gelu(g, up, v->gelu_tanh));
+    lf_tensor *down = lf_dropout(g, then(g, act, lf_nn_linear(g, nn, l->mlp_c_proj, act)), v->resid_pdrop);
+    return then(g, down, then(g, x, lf_add(g, x, down)));
 }
 
 static lf_tensor *gpt2_hidden(lf_model *m, lf_graph *g, const lf_model_input *in, lf_kv_cache *cache) {
     gpt2 *v = m->impl;
-    v->pass = (lf_lm_pass){*in, cache};
+    v->in = *in;
+    v->cache = cache;
+    if (!lf_lm_check_ids(m, g, in)) return NULL;
     lf_tensor *x = lf_embed(g, in->ids, in->B, in->T, &m->embedding->tensor, &v->positions->tensor, in->positions);
-    x = lf_dropout(g, x, v->embedding_dropout);
-    for (int64_t i = 0; i < m->n_layers; i++) x = lf_family_layer(m, g, layer, &v->blocks[i], x);
-    lf_tensor *hidden = lf_nn_layernorm(g, v->norm, x, v->epsilon);
-    lf_done(g, x);
-    return hidden;
+    x = lf_dropout(g, x, v->embd_pdrop);
+    for (int64_t i = 0; i < m->n_layers; i++) {
+        const layer *l = &v->layers[i];
+        x = m->gradient_checkpointing && !cache ? then(g, x, lf_checkpoint(g, build_layer, l, x)) : build_layer(l, g, x);
+    }
+    return then(g, x, lf_nn_layernorm(g, v->ln_f, x, v->epsilon));
 }
 
-const lf_family lf_family_gpt2 = {.model_type = "gpt2", .auto_class = "AutoModelForCausalLM", .declare = gpt2_declare, .find = gpt2_find,
-                                  .ignores = gpt2_ignores, .init_param = gpt2_init_param, .hidden = gpt2_hidden};
+static int64_t gpt2_kv_width(const lf_model *m) { return 2 * m->hidden_size; }
+
+const lf_family lf_family_gpt2 = {.model_type = "gpt2", .declare = gpt2_declare, .find = lf_lm_find, .ignores = gpt2_ignores,
+                                  .init_param = gpt2_init_param, .hidden = gpt2_hidden, .kv_width = gpt2_kv_width};

@@ -1,95 +1,59 @@
-/* Generation: each layer's keys and values of the tokens so far stand in a row of the cache as attention wants them, so that a
- * new token costs one row of every product and one row of scores. */
+/* The cache of keys and values that makes generating a token cost one token. */
 #include <assert.h>
 #include <string.h>
 
 #include "base/mem.h"
-#include "model/lm.h"
+#include "model/model_internal.h"
 
-struct lf_kv_cache {
-    const lf_model *model;
-    int64_t max_T, length, n_new; /* length: tokens of finished passes; n_new: of the running one */
-    size_t kv_row, q_row;         /* bytes: k and v of a token side by side; its q */
-    char **kv;                    /* [n_layers] of [max_T] rows, in activations */
-    char *q;                      /* of the running layer: room for q_rows */
-    int64_t q_rows;
-    int32_t *positions;           /* [max_T] 0, 1, 2, ... */
-};
+lf_status lf_kv_cache_new(lf_kv_cache **out, const lf_model *m, int64_t capacity, lf_err *err) {
+    const lf_kernels *k = m->nn.k;
+    lf_kv_cache *c = lf_calloc(1, sizeof *c);
+    const int64_t n_layers = m->n_layers;
+    if (c) {
+        *c = (lf_kv_cache){.n_layers = n_layers, .width = m->family->kv_width(m), .capacity = capacity, .number = lf_dtype_size(k->act_dtype)};
+        c->layers = lf_calloc((size_t)n_layers, sizeof *c->layers);
+    }
+    bool ok = c && c->layers;
+    for (int64_t i = 0; ok && i < n_layers; i++) ok = (c->layers[i] = lf_aligned_alloc((size_t)(capacity * c->width) * c->number)) != NULL;
+    if (!ok) {
+        lf_kv_cache_free(c);
+        return lf_fail(err, LF_ENOMEM, "out of memory for a cache of %lld tokens", (long long)capacity);
+    }
+    *out = c;
+    return LF_OK;
+}
 
 void lf_kv_cache_free(lf_kv_cache *c) {
     if (!c) return;
-    for (int64_t i = 0; c->kv && i < c->model->n_layers; i++) lf_aligned_free(c->kv[i]);
-    lf_free(c->kv);
-    lf_aligned_free(c->q);
-    lf_free(c->positions);
+    for (int64_t i = 0; c->layers && i < c->n_layers; i++) lf_aligned_free(c->layers[i]);
+    lf_free(c->layers);
     lf_free(c);
 }
 
-lf_status lf_kv_cache_new(lf_kv_cache **out, const lf_model *m, int64_t max_T, lf_err *err) {
-    assert(m->is_lm && max_T > 0);
-    const size_t number = lf_dtype_size(m->nn.k->act_dtype);
-    lf_kv_cache *c = *out = lf_calloc(1, sizeof *c);
-    bool ok = c != NULL;
-    if (ok) {
-        *c = (lf_kv_cache){.model = m, .max_T = max_T, .kv_row = (size_t)(2 * m->kv_heads * m->head_size) * number,
-                           .q_row = (size_t)(m->heads * m->head_size) * number};
-        c->kv = lf_calloc((size_t)m->n_layers, sizeof *c->kv);
-        c->positions = lf_malloc((size_t)max_T * sizeof *c->positions);
-        ok = c->kv && c->positions;
-    }
-    for (int64_t i = 0; ok && i < max_T; i++) c->positions[i] = (int32_t)i;
-    for (int64_t i = 0; ok && i < m->n_layers; i++) ok = (c->kv[i] = lf_aligned_alloc((size_t)max_T * c->kv_row)) != NULL;
-    if (ok) return LF_OK;
-    lf_kv_cache_free(c);
-    *out = NULL;
-    return lf_fail(err, LF_ENOMEM, "%s: out of memory for the keys and values of %lld tokens", m->path, (long long)max_T);
+int64_t lf_kv_cache_count(const lf_kv_cache *c) { return c->n; }
+void lf_kv_cache_cut(lf_kv_cache *c, int64_t n) {
+    if (n < c->n) c->n = n;
 }
 
-int64_t lf_kv_cache_length(const lf_kv_cache *c) { return c->length; }
-void lf_kv_cache_cut(lf_kv_cache *c, int64_t length) {
-    assert(length >= 0 && length <= c->length);
-    c->length = length;
+void lf_kv_cache_append(lf_kv_cache *c, lf_graph *g, int64_t layer, const lf_tensor *qkv, int64_t q_width, lf_tensor **q, lf_tensor **kv) {
+    const int64_t n = qkv->shape[1], row = qkv->shape[2];
+    assert(qkv->shape[0] == 1 && c->n + n <= c->capacity && row == q_width + c->width);
+    char *queries = lf_graph_take(g, qkv->dtype, n * q_width), *to = c->layers[layer] + (size_t)(c->n * c->width) * c->number;
+    for (int64_t i = 0; i < n && queries; i++) {
+        const char *from = (const char *)qkv->data + (size_t)(i * row) * c->number;
+        memcpy(queries + (size_t)(i * q_width) * c->number, from, (size_t)q_width * c->number);
+        memcpy(to + (size_t)(i * c->width) * c->number, from + (size_t)q_width * c->number, (size_t)c->width * c->number);
+    }
+    *q = queries ? lf_graph_input(g, 3, (int64_t[]){1, n, q_width}, queries) : NULL;
+    *kv = lf_graph_input(g, 3, (int64_t[]){1, c->n + n, c->width}, c->layers[layer]);
 }
 
-static bool make_room_for_q(lf_kv_cache *c, lf_graph *g) {
-    if (c->n_new <= c->q_rows) return true;
-    lf_aligned_free(c->q);
-    c->q = lf_aligned_alloc((size_t)c->n_new * c->q_row);
-    c->q_rows = c->q ? c->n_new : 0;
-    if (!c->q) lf_graph_fail(g, LF_ENOMEM, "out of memory for the queries of %lld tokens", (long long)c->n_new);
-    return c->q != NULL;
-}
-
-lf_tensor *lf_lm_attention(lf_graph *g, lf_tensor *qkv, const lf_attention_opts *opts, lf_kv_cache *c, int64_t layer) {
-    if (!qkv || !c) {
-        lf_tensor *y = lf_attention(g, qkv, opts);
-        lf_done(g, qkv);
-        return y;
-    }
-    const lf_model *m = c->model;
-    const int64_t T = c->length + c->n_new, D = m->head_size;
-    const char *row = qkv->data;
-    for (int64_t t = 0; t < c->n_new; t++, row += c->q_row + c->kv_row) {
-        memcpy(c->q + (size_t)t * c->q_row, row, c->q_row);
-        memcpy(c->kv[layer] + (size_t)(c->length + t) * c->kv_row, row + c->q_row, c->kv_row);
-    }
-    lf_done(g, qkv);
-    lf_tensor *q = lf_graph_input(g, 3, (int64_t[]){1, c->n_new, m->heads * D}, c->q);
-    lf_tensor *kv = lf_graph_input(g, 3, (int64_t[]){1, T, 2 * m->kv_heads * D}, c->kv[layer]);
-    return lf_attention_of(g, q, kv, opts);
-}
-
-lf_tensor *lf_model_hidden_cached(lf_model *m, lf_graph *g, const lf_model_input *in, lf_kv_cache *c) {
-    assert(m->is_lm && m == c->model && in->B == 1 && in->ids && in->T > 0);
-    if (in->T > c->max_T - c->length) {
-        lf_graph_fail(g, LF_EDATA, "%lld more tokens do not fit behind the %lld in a cache for %lld", (long long)in->T, (long long)c->length,
-                      (long long)c->max_T);
-        return NULL;
-    }
-    c->n_new = in->T;
-    if (!make_room_for_q(c, g)) return NULL;
-    const lf_model_input here = {.B = 1, .T = in->T, .ids = in->ids, .positions = c->positions + c->length};
-    lf_tensor *hidden = lf_lm_hidden(m, g, &here, c);
-    if (hidden) c->length += in->T;
+lf_tensor *lf_lm_hidden_cached(lf_model *m, lf_graph *g, const int32_t *ids, int64_t n, lf_kv_cache *c) {
+    int32_t *positions = lf_graph_take_bytes(g, n * (int64_t)sizeof *positions);
+    if (!positions) return NULL;
+    for (int64_t i = 0; i < n; i++) positions[i] = (int32_t)(c->n + i);
+    const lf_model_input in = {.B = 1, .T = n, .ids = ids, .positions = positions};
+    lf_tensor *hidden = m->family->hidden(m, g, &in, c);
+    if (hidden) c->n += n;
     return hidden;
 }

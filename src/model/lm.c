@@ -1,50 +1,90 @@
 #include "model/lm.h"
 
-#include <assert.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/json.h"
 
-lf_status lf_lm_declare_head(lf_model *m, bool tied_by_default, const char *const *default_targets, lf_err *err) {
-    static const char name[] = "lm_head";
-    const lf_status rc = lf_json_get_bool(m->config, "tie_word_embeddings", tied_by_default, &m->tied, m->config_path, err);
-    if (rc) return rc;
-    if (!m->tied) m->lm_head = lf_family_product(&m->nn, LF_MODULE_LM_HEAD, m->vocab_size, m->hidden_size, false, name, name);
-    else if ((m->lm_head = lf_nn_module(&m->nn, LF_MODULE_LM_HEAD, m->vocab_size, m->hidden_size, name, name))) m->lm_head->weight = m->embedding;
-    m->nn.default_targets = default_targets;
-    return m->lm_head ? LF_OK : lf_fail(err, LF_ENOMEM, "%s: out of memory for the table of modules", m->path);
+lf_status lf_lm_size(const lf_model *m, const char *key, int64_t fallback, int64_t max, int64_t *out, lf_err *err) {
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(m->config, key);
+    if (fallback < 0 && (!item || cJSON_IsNull(item)))
+        return lf_fail(err, LF_EDATA, "%s: key '%s' is missing; a %s model needs it", m->config_path, key, m->family->model_type);
+    *out = fallback;
+    if (!item || cJSON_IsNull(item)) return LF_OK;
+    const lf_status rc = lf_json_get_i64(m->config, key, fallback, out, m->config_path, err);
+    if (rc || (*out >= 1 && *out <= max)) return rc;
+    return lf_fail(err, LF_EDATA, "%s: key '%s': expected 1 to %lld, found %lld", m->config_path, key, (long long)max, (long long)*out);
 }
 
-const lf_st_tensor *lf_lm_find(const lf_safetensors *st, const lf_param *p, const char *prefix) {
-    const lf_st_tensor *t = lf_safetensors_find(st, p->name);
-    const size_t n = strlen(prefix);
-    return t || strncmp(p->name, prefix, n) ? t : lf_safetensors_find(st, p->name + n);
+lf_status lf_lm_share(const lf_model *m, const char *key, double fallback, double *out, lf_err *err) {
+    const lf_status rc = lf_json_get_f64(m->config, key, fallback, out, m->config_path, err);
+    if (rc || (*out >= 0 && *out < 1)) return rc;
+    return lf_fail(err, LF_EDATA, "%s: key '%s': expected at least 0 and below 1, found %g", m->config_path, key, *out);
 }
 
-void lf_lm_init_param(const lf_param *p, double deviation, lf_rng_key key, float *out) {
-    const bool matrix = p->tensor.ndim > 1, norm = !matrix && strstr(p->name, ".weight");
-    for (int64_t i = 0; i < p->tensor.numel; i++)
-        out[i] = matrix ? (float)(deviation * lf_rng_normal(key, (uint64_t)i)) : norm ? 1.0f : 0.0f;
+lf_status lf_lm_only(const lf_model *m, const char *key, const char *only, lf_err *err) {
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(m->config, key);
+    if (!item || cJSON_IsNull(item) || (cJSON_IsString(item) && strcmp(item->valuestring, only) == 0)) return LF_OK;
+    return lf_fail(err, LF_EUNSUPPORTED, "%s: key '%s': '%s' is not supported for %s; only %s is", m->config_path, key,
+                   cJSON_IsString(item) ? item->valuestring : "a value that is no string", m->family->model_type, only);
 }
 
-lf_tensor *lf_lm_hidden(lf_model *m, lf_graph *g, const lf_model_input *in, lf_kv_cache *cache) {
-    for (int64_t i = 0; i < in->B * in->T; i++)
-        if (in->positions[i] < 0 || in->positions[i] >= m->max_positions) {
-            lf_graph_fail(g, LF_EDATA, "position %d, but %s is made for texts of at most %lld tokens ('max_position_embeddings' or "
-                          "'n_positions' in config.json); try a smaller max_seq_length", in->positions[i], m->path, (long long)m->max_positions);
-            return NULL;
-        }
-    return m->family->hidden(m, g, in, cache);
+lf_module *lf_lm_linear(lf_nn *nn, int64_t out, int64_t in, bool bias, const char *name) {
+    lf_module *m = lf_nn_module(nn, LF_MODULE_LINEAR, out, in, name, name);
+    if (!m) return NULL;
+    m->weight = lf_nn_param(nn, name, name, "weight", 2, (int64_t[]){out, in}, true);
+    if (bias) m->bias = lf_nn_param(nn, name, name, "bias", 1, (int64_t[]){out}, false);
+    return m->weight && (m->bias || !bias) ? m : NULL;
 }
 
-lf_tensor *lf_model_hidden(lf_model *m, lf_graph *g, const lf_model_input *in) {
-    assert(m->is_lm && in->ids && in->positions);
-    return lf_lm_hidden(m, g, in, NULL);
+lf_module *lf_lm_norm(lf_nn *nn, int64_t C, bool bias, const char *name) {
+    lf_module *m = lf_nn_module(nn, LF_MODULE_NORM, C, C, name, name);
+    if (!m) return NULL;
+    m->weight = lf_nn_param(nn, name, name, "weight", 1, (int64_t[]){C}, false);
+    if (bias) m->bias = lf_nn_param(nn, name, name, "bias", 1, (int64_t[]){C}, false);
+    return m->weight && (m->bias || !bias) ? m : NULL;
 }
 
-lf_tensor *lf_model_lm_loss(lf_model *m, lf_graph *g, lf_tensor *hidden, const int32_t *labels, double normalizer, double smoothing,
-                            lf_lm_counts *counts) {
-    lf_module *head = m->lm_head;
-    const bool frozen = lf_nn_is_frozen(head);
-    return lf_lm_loss(g, hidden, frozen ? &head->frozen : NULL, frozen ? NULL : &head->weight->tensor, labels, normalizer, smoothing, counts);
+bool lf_lm_declare_ends(lf_model *m, const char *embedding) {
+    lf_nn *nn = &m->nn;
+    const int64_t V = m->vocab_size, C = m->hidden_size;
+    lf_module *table = lf_nn_module(nn, LF_MODULE_EMBEDDING, V, C, embedding, embedding);
+    if (!table || !(table->weight = lf_nn_param(nn, embedding, embedding, "weight", 2, (int64_t[]){V, C}, false))) return false;
+    m->embedding = table->weight;
+    m->lm_head = lf_nn_module(nn, LF_MODULE_LINEAR, V, C, "lm_head", "lm_head");
+    if (!m->lm_head) return false;
+    m->lm_head->is_head = true;
+    if (!m->tied) m->lm_head->weight = lf_nn_param(nn, "lm_head", "lm_head", "weight", 2, (int64_t[]){V, C}, true);
+    return m->tied || m->lm_head->weight;
+}
+
+const lf_st_tensor *lf_lm_find(const lf_safetensors *st, const lf_param *p) {
+    const lf_st_tensor *t = lf_safetensors_find(st, p->file_name);
+    const char *rest = strchr(p->file_name, '.');
+    return t || !rest || strncmp(p->file_name, "lm_head.", 8) == 0 ? t : lf_safetensors_find(st, rest + 1);
+}
+
+bool lf_lm_ends(const char *name, const char *const *ends) {
+    const size_t n = strlen(name);
+    for (; *ends; ends++) {
+        const size_t k = strlen(*ends);
+        if (n >= k && strcmp(name + n - k, *ends) == 0) return true;
+    }
+    return false;
+}
+
+void lf_lm_init_param(const lf_param *p, lf_rng_key key, double range, float *out) {
+    const bool weight = p->tensor.ndim > 1, norm = !weight && strstr(p->name, ".weight");
+    for (int64_t i = 0; i < p->tensor.numel; i++) out[i] = norm ? 1.0f : weight ? (float)(range * lf_rng_normal(key, (uint64_t)i)) : 0.0f;
+}
+
+bool lf_lm_check_ids(const lf_model *m, lf_graph *g, const lf_model_input *in) {
+    for (int64_t i = 0; i < in->B * in->T; i++) {
+        const bool known = in->ids[i] >= 0 && in->ids[i] < m->vocab_size;
+        if (known && in->positions[i] >= 0 && in->positions[i] < m->max_positions) continue;
+        lf_graph_fail(g, LF_EDATA, "%s: token id %d at position %d; the model knows ids below %lld and positions below %lld", m->path, in->ids[i],
+                      in->positions[i], (long long)m->vocab_size, (long long)m->max_positions);
+        return false;
+    }
+    return true;
 }

@@ -1,43 +1,33 @@
-/* What the families of language models share. Inside of the folder. */
+/* What the families of language models share. */
 #ifndef LF_MODEL_LM_H
 #define LF_MODEL_LM_H
 
-#include "model/family.h"
+#include "model/model_internal.h"
 
-/* What all layers of one pass see: a copy, because checkpointed layers run again in backward. */
-typedef struct lf_lm_pass {
-    lf_model_input in;
-    lf_kv_cache *cache; /* NULL: none */
-} lf_lm_pass;
+/* A whole number of config.json under its name in transformers, within 1 .. max; fallback < 0: it must be there. */
+lf_status lf_lm_size(const lf_model *m, const char *key, int64_t fallback, int64_t max, int64_t *out, lf_err *err);
+/* A share, at least 0 and below 1 (dropout). */
+lf_status lf_lm_share(const lf_model *m, const char *key, double fallback, double *out, lf_err *err);
+/* LF_EUNSUPPORTED naming the key if it is there, is not null and is not `only`. */
+lf_status lf_lm_only(const lf_model *m, const char *key, const char *only, lf_err *err);
 
-/* tie_word_embeddings, the output layer, and target_modules for null. m->embedding and the sizes are set before. */
-lf_status lf_lm_declare_head(lf_model *m, bool tied_by_default, const char *const *default_targets, lf_err *err);
+/* Modules with their parameters, named "<module>.weight", "<module>.bias"; NULL on out of memory. */
+lf_module *lf_lm_linear(lf_nn *nn, int64_t out, int64_t in, bool bias, const char *name);
+lf_module *lf_lm_norm(lf_nn *nn, int64_t C, bool bias, const char *name);
+/* The embedding "<name>" and the head "lm_head" (without a weight of its own when tied): m->embedding, m->lm_head. */
+bool lf_lm_declare_ends(lf_model *m, const char *embedding);
 
-/* The tensor by its name, or by its name without `prefix` ("model."), as bare models are saved. */
-const lf_st_tensor *lf_lm_find(const lf_safetensors *st, const lf_param *p, const char *prefix);
+/* Tensor names with the first component ("model.", "transformer.") or, from a bare base model, without it. */
+const lf_st_tensor *lf_lm_find(const lf_safetensors *st, const lf_param *p);
+/* Does the tensor's name end in one of these (buffers that old files hold)? `ends` ends with NULL. */
+bool lf_lm_ends(const char *name, const char *const *ends);
+/* Are all ids and positions of the input the model's? Else the graph fails. */
+bool lf_lm_check_ids(const lf_model *m, lf_graph *g, const lf_model_input *in);
+/* Weights normal(0, range), norms one, biases zero. */
+void lf_lm_init_param(const lf_param *p, lf_rng_key key, double range, float *out);
 
-/* Random start: matrices normal(0, deviation), norms one, biases zero. */
-void lf_lm_init_param(const lf_param *p, double deviation, lf_rng_key key, float *out);
-
-/* The family's `hidden`, once the positions are known to be in range. */
-lf_tensor *lf_lm_hidden(lf_model *m, lf_graph *g, const lf_model_input *in, lf_kv_cache *cache);
-
-/* Attention of one layer, over the cache's tokens too if there is one. Takes qkv over. */
-lf_tensor *lf_lm_attention(lf_graph *g, lf_tensor *qkv, const lf_attention_opts *opts, lf_kv_cache *cache, int64_t layer);
-
-/* ---- rotary positions ---- */
-
-typedef struct lf_rope_table {
-    int64_t half;            /* of a head's size */
-    const float *frequencies; /* [half] */
-    float factor;            /* of all cosines and sines (yarn) */
-    int64_t rows;            /* positions whose cosines and sines are there */
-    const float *cosines, *sines; /* [rows, half] */
-} lf_rope_table;
-
-/* From rope_theta and rope_scaling (transformers 4) or rope_parameters (5). m->head_size and m->max_positions are set. */
-lf_status lf_rope_read(lf_rope_table *r, lf_model *m, lf_err *err);
-/* Makes room for the positions of a pass. Out of memory is the graph's failure. */
-bool lf_rope_reach(lf_rope_table *r, const lf_model *m, lf_graph *g, const lf_model_input *in);
+/* Rotary embedding as config.json asks for it: cosines, sines [P, D/2] floats in the model's arena. Types default, linear and
+ * llama3; another is LF_EUNSUPPORTED. transformers 4 has rope_theta and rope_scaling, 5 rope_parameters. */
+lf_status lf_rope_tables(lf_model *m, int64_t D, int64_t P, const float **cosines, const float **sines, lf_err *err);
 
 #endif

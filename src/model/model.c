@@ -1,5 +1,7 @@
 /* Opening a model: config.json chooses the family, the family declares modules and parameters, and the weights are read
  * into frozen products or held floats. */
+#include "model/model_internal.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,8 +9,6 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
-#include "model/family.h"
-#include "model/model_tensor.h"
 
 #define LF_FAMILY(name) extern const lf_family lf_family_##name;
 #include "model/families.def"
@@ -88,20 +88,14 @@ static lf_status read_labels(lf_model *m, lf_err *err) {
     return named ? read_names(m, id2label, err) : make_names(m, err);
 }
 
-static lf_status check_plain(const lf_model *m, lf_err *err) {
-    static const lf_refused_key keys[] = {{"quantization_config", "quantised models are"}};
-    return lf_family_refuse(m, keys, sizeof keys / sizeof keys[0], err);
-}
-
 /* `config_path` is taken over. */
 static lf_status declare(lf_model *m, const char *path, char *config_path, const lf_kernels *k, lf_err *err) {
     lf_status rc = lf_nn_init(&m->nn, k, err);
     m->config_path = config_path;
     m->path = lf_strdup(path);
     if (!rc && (!m->path || !m->config_path)) rc = lf_fail(err, LF_ENOMEM, "%s: out of memory", path);
-    if (rc || (rc = lf_json_read(&m->config, m->config_path, err)) || (rc = choose_family(m, err))) return rc;
-    m->is_lm = m->family->hidden != NULL;
-    if ((rc = check_plain(m, err)) || (!m->is_lm && (rc = read_labels(m, err)))) return rc;
+    if (rc || (rc = lf_json_read(&m->config, m->config_path, err)) || (rc = choose_family(m, err)) || (rc = read_labels(m, err)))
+        return rc;
     return m->family->declare(m, err);
 }
 
@@ -111,25 +105,56 @@ static lf_module *holder(const lf_model *m, const lf_param *p) {
     return NULL;
 }
 
-static bool is_product(const lf_module *m) {
-    return m->kind == LF_MODULE_LINEAR || m->kind == LF_MODULE_CONV || m->kind == LF_MODULE_LM_HEAD;
+void lf_param_file_shape(const lf_param *p, int64_t shape[LF_TENSOR_DIMS]) {
+    for (int i = 0; i < p->tensor.ndim; i++) shape[i] = p->tensor.shape[p->transposed ? p->tensor.ndim - 1 - i : i];
 }
 
-/* The table of embeddings as rows to look up; where it is the output's weight too, also as a product. */
-static lf_status freeze_table(lf_model *m, lf_param *p, const float *values, lf_err *err) {
-    const lf_status rc = lf_nn_hold_table(&m->nn, p, values, err);
-    return !rc && m->tied && p == m->embedding ? lf_nn_freeze(&m->nn, m->lm_head, values, err) : rc;
+void lf_transpose(float *to, const float *from, int64_t rows, int64_t columns) {
+    for (int64_t i = 0; i < rows; i++)
+        for (int64_t j = 0; j < columns; j++) to[j * rows + i] = from[i * columns + j];
 }
 
-/* One tensor of the file into its place: a frozen product, a table, or floats. `buffer` holds any parameter. */
+bool lf_param_read(const lf_model *m, const lf_param *p, const lf_st_tensor *t, float *out) {
+    float *as_stored = p->transposed ? lf_aligned_alloc((size_t)t->numel * sizeof *as_stored) : out;
+    if (!as_stored) return false;
+    lf_to_f32(as_stored, t->data, t->dtype, t->numel);
+    lf_safetensors_drop_pages(m->weights, t);
+    if (p->transposed) {
+        lf_transpose(out, as_stored, p->tensor.shape[1], p->tensor.shape[0]);
+        lf_aligned_free(as_stored);
+    }
+    return true;
+}
+
+static lf_status check_tensor(const lf_model *m, const lf_st_tensor *t, const lf_param *p, lf_err *err) {
+    char want[64], found[64];
+    int64_t shape[LF_TENSOR_DIMS];
+    lf_param_file_shape(p, shape);
+    bool same = t->ndim == p->tensor.ndim;
+    for (int i = 0; same && i < t->ndim; i++) same = t->shape[i] == shape[i];
+    if (!same)
+        return lf_fail(err, LF_ESHAPE, "%s: tensor '%s': expected shape %s (by %s), found %s; are the two files from one checkpoint?",
+                       t->path, t->name, lf_shape_str(want, sizeof want, p->tensor.ndim, shape), m->config_path,
+                       lf_shape_str(found, sizeof found, t->ndim, t->shape));
+    if (!lf_dtype_is_float(t->dtype))
+        return lf_fail(err, LF_EUNSUPPORTED, "%s: tensor '%s': expected F32, F16 or BF16, found %s (quantised models are not supported)",
+                       t->path, t->name, lf_dtype_name(t->dtype));
+    return LF_OK;
+}
+
+/* One tensor of the file into its place: a frozen product, or floats. `buffer` holds any parameter. */
 static lf_status load_param(lf_model *m, const lf_st_tensor *t, lf_param *p, lf_load load, float *buffer, lf_err *err) {
     lf_module *module = holder(m, p);
-    const bool trained = load == LF_LOAD_TRAINED && !(module && module->is_head), weight = module && module->weight == p;
-    lf_param_read(p, t, buffer);
-    lf_safetensors_drop_pages(m->weights, t);
-    if (!trained && weight && module->kind == LF_MODULE_TABLE) return freeze_table(m, p, buffer, err);
-    if (!trained && weight && is_product(module)) return lf_nn_freeze(&m->nn, module, buffer, err);
-    lf_status rc = lf_nn_hold(&m->nn, p, err);
+    const bool trained = load == LF_LOAD_TRAINED && !(module && module->wide);
+    if (!lf_param_read(m, p, t, buffer)) return lf_fail(err, LF_ENOMEM, "%s: out of memory", p->name);
+    if (!trained && module && module->weight == p && (module->kind == LF_MODULE_LINEAR || module->kind == LF_MODULE_CONV))
+        return lf_nn_freeze(&m->nn, module, buffer, err);
+    lf_status rc = LF_OK;
+    if (!trained && p == m->embedding) {
+        rc = lf_nn_hold_act(&m->nn, p, buffer, err);
+        return !rc && m->tied ? lf_nn_freeze(&m->nn, m->lm_head, buffer, err) : rc;
+    }
+    rc = lf_nn_hold(&m->nn, p, err);
     if (rc) return rc;
     m->nn.k->from_f32(p->tensor.data, buffer, p->tensor.numel);
     return trained ? lf_nn_train(&m->nn, p, err) : LF_OK;
@@ -145,8 +170,7 @@ static int64_t largest_param(const lf_model *m) {
 /* A file has its head whole or (ViTModel) not at all. */
 static bool has_head(const lf_model *m) {
     const lf_module *h = m->head;
-    if (m->is_lm) return false;
-    return m->family->find(m->weights, h->weight) || (h->bias && m->family->find(m->weights, h->bias));
+    return h && (m->family->find(m->weights, h->weight) || (h->bias && m->family->find(m->weights, h->bias)));
 }
 
 static lf_status load_all(lf_model *m, lf_load load, lf_err *err) {
@@ -158,11 +182,11 @@ static lf_status load_all(lf_model *m, lf_load load, lf_err *err) {
         lf_param *p = m->nn.params[i];
         const lf_st_tensor *t = m->family->find(m->weights, p);
         const lf_module *module = holder(m, p);
-        if (!t && !head && module && module->is_head) continue;
+        if (!t && !head && module && module->wide) continue;
         if (!t) {
             rc = lf_fail(err, LF_EDATA, "%s: tensor '%s' is missing (config.json asks for it); is the download complete?",
                          lf_safetensors_path(m->weights), p->file_name);
-        } else if (!(rc = lf_param_check(p, t, m->config_path, err))) {
+        } else if (!(rc = check_tensor(m, t, p, err))) {
             p->file_dtype = t->dtype;
             if (load != LF_LOAD_NOTHING) rc = load_param(m, t, p, load, buffer, err);
         }
@@ -174,25 +198,12 @@ static lf_status load_all(lf_model *m, lf_load load, lf_err *err) {
     return rc;
 }
 
-/* Files of tied models may hold the output's weight a second time. One with other values would be lost. */
-static lf_status check_tied_copy(const lf_model *m, const lf_st_tensor *t, bool *is_copy, lf_err *err) {
-    static const char name[] = "lm_head.weight";
-    *is_copy = m->tied && strcmp(t->name, name) == 0;
-    const lf_st_tensor *table = *is_copy ? m->family->find(m->weights, m->embedding) : NULL;
-    if (!table || (table->dtype == t->dtype && table->size == t->size && memcmp(table->data, t->data, t->size) == 0)) return LF_OK;
-    return lf_fail(err, LF_EDATA, "%s: tensor '%s' differs from '%s', but key 'tie_word_embeddings' in %s says that they are one; set it to "
-                   "false if the model has both", t->path, name, table->name, m->config_path);
-}
-
 /* A tensor that nothing asked for means that the model is not what config.json says it is. */
 static lf_status check_all_used(const lf_model *m, lf_err *err) {
     const int64_t n = lf_safetensors_count(m->weights);
     for (int64_t i = 0; i < n; i++) {
         const lf_st_tensor *t = lf_safetensors_at(m->weights, i);
-        bool used;
-        const lf_status rc = check_tied_copy(m, t, &used, err);
-        if (rc) return rc;
-        used |= m->family->ignores(t->name);
+        bool used = m->family->ignores(t->name);
         for (int64_t j = 0; j < m->nn.n_params && !used; j++) used = m->family->find(m->weights, m->nn.params[j]) == t;
         if (!used)
             return lf_fail(err, LF_EDATA, "%s: tensor '%s' belongs to no part of the model that %s describes (model_type '%s')",
@@ -204,10 +215,7 @@ static lf_status check_all_used(const lf_model *m, lf_err *err) {
 static bool read_original(const void *context, const lf_module *module, float *W) {
     const lf_model *m = context;
     const lf_st_tensor *t = m->family->find(m->weights, module->weight);
-    if (!t) return false;
-    lf_param_read(module->weight, t, W);
-    lf_safetensors_drop_pages(m->weights, t);
-    return true;
+    return t && lf_param_read(m, module->weight, t, W);
 }
 
 lf_status lf_model_open(lf_model **out, const char *path, const lf_kernels *k, lf_load load, lf_err *err) {
@@ -258,4 +266,12 @@ lf_tensor *lf_model_features(lf_model *m, lf_graph *g, const lf_model_input *in)
 
 lf_tensor *lf_model_logits(lf_model *m, lf_graph *g, lf_module *head, lf_tensor *features) {
     return lf_nn_linear(g, &m->nn, head, features);
+}
+
+lf_tensor *lf_lm_hidden(lf_model *m, lf_graph *g, const lf_model_input *in) { return m->family->hidden(m, g, in, NULL); }
+
+void lf_lm_head(const lf_model *m, const lf_frozen **frozen, lf_tensor **weight) {
+    const lf_param *W = m->tied ? m->embedding : m->lm_head->weight;
+    *frozen = m->lm_head->frozen.data ? &m->lm_head->frozen : NULL;
+    *weight = *frozen ? NULL : (lf_tensor *)(uintptr_t)&W->tensor;
 }

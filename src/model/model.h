@@ -22,15 +22,12 @@ typedef struct lf_model {
     bool gradient_checkpointing; /* a layer's activations are made again in backward; set by the owner */
     int64_t hidden_size;
     int64_t channels, image_h, image_w; /* of pictures */
-    /* A causal language model: tokens in, `hidden` out, no classification head (head and base_head are NULL). Else pictures in,
-     * `features` out. */
-    bool is_lm;
-    int64_t vocab_size, max_positions; /* a text may have this many tokens */
-    int64_t n_layers, heads, kv_heads, head_size;
-    bool tied;               /* the output's weight is the table of embeddings: one parameter */
+    bool is_lm;              /* a causal language model: what follows up to lm_head is there; pictures and heads are not */
+    int64_t vocab_size, n_layers, max_positions; /* max_positions 0: no limit */
     lf_param *embedding;     /* [vocab_size, hidden_size] */
-    lf_module *lm_head;      /* [vocab_size, hidden_size]; its logits: lf_model_lm_loss, or lf_model_logits */
-    lf_module *head;         /* the head in use: the file's own, or a new one */
+    bool tied;               /* the embedding is the head's weight too */
+    lf_module *lm_head;      /* [vocab_size, hidden_size]; its weight is NULL when tied */
+    lf_module *head;         /* the classifier in use: the file's own, or a new one; NULL for language models */
     lf_module *base_head;    /* the file's own head, always frozen; NULL if the file has none (ViTModel) */
     int64_t num_labels, base_num_labels;
     const char **id2label, **base_id2label; /* in nn.arena */
@@ -49,7 +46,6 @@ typedef struct lf_kv_cache lf_kv_cache;
 
 struct lf_family {
     const char *model_type;
-    const char *auto_class; /* of transformers */
     /* Checks config.json, sets the model's sizes and fills nn with modules and parameters (no data yet); sets `head`. */
     lf_status (*declare)(lf_model *m, lf_err *err);
     /* The tensor in `st` for a parameter, trying the other spellings of its name; NULL if absent. */
@@ -58,10 +54,11 @@ struct lf_family {
     bool (*ignores)(const char *name);
     /* Random start, for training from nothing and for new heads: fills numel floats for p. */
     void (*init_param)(const lf_model *m, const lf_param *p, lf_rng_key key, float *out);
-    /* Pictures: features [B, hidden_size] that go into the head. */
+    /* Features [B, hidden_size] that go into the head. NULL for language models. */
     lf_tensor *(*features)(lf_model *m, lf_graph *g, const lf_model_input *in);
-    /* Language models: [B, T, hidden_size] after the last norm. With a cache (may be NULL) the tokens go on behind those in it. */
+    /* Language models: hidden states [B, T, hidden_size] that go into lm_head. `cache`: NULL, or what earlier tokens left. */
     lf_tensor *(*hidden)(lf_model *m, lf_graph *g, const lf_model_input *in, lf_kv_cache *cache);
+    int64_t (*kv_width)(const lf_model *m); /* numbers of a token's keys and values in a layer's cache */
 };
 
 /* LF_LOAD_NOTHING: declared and checked only (merge streams from the file). LF_LOAD_FROZEN: linear weights packed. The file's
@@ -84,31 +81,22 @@ lf_status lf_model_train_head(lf_model *m, lf_err *err);
 /* LF_EDATA if the model has no head to use (`what` wants one). */
 lf_status lf_model_need_head(const lf_model *m, const char *what, lf_err *err);
 
+lf_tensor *lf_lm_hidden(lf_model *m, lf_graph *g, const lf_model_input *in); /* [B, T, hidden_size] */
+/* What the logits are the product with: exactly one of the two is set. W [vocab_size, hidden_size]. */
+void lf_lm_head(const lf_model *m, const lf_frozen **frozen, lf_tensor **weight);
+
+/* Keys and values of the tokens of one sequence so far, in each layer; without gradients. */
+lf_status lf_kv_cache_new(lf_kv_cache **out, const lf_model *m, int64_t capacity, lf_err *err);
+void lf_kv_cache_free(lf_kv_cache *c);
+int64_t lf_kv_cache_count(const lf_kv_cache *c);
+void lf_kv_cache_cut(lf_kv_cache *c, int64_t n); /* forgets all but the first n tokens */
+/* The next n tokens: hidden states [1, n, hidden_size]. n + count <= capacity is asserted. */
+lf_tensor *lf_lm_hidden_cached(lf_model *m, lf_graph *g, const int32_t *ids, int64_t n, lf_kv_cache *c);
+
 lf_tensor *lf_model_features(lf_model *m, lf_graph *g, const lf_model_input *in); /* [B, hidden_size] */
 lf_tensor *lf_model_logits(lf_model *m, lf_graph *g, lf_module *head, lf_tensor *features); /* head: m->head or m->base_head */
 
-/* ---- causal language models ---- */
-
-/* [B, T, hidden_size] after the last norm. in->ids and in->positions are there, and borrowed until backward; so is `in` of the
- * latest call by the model: one graph at a time runs a model. An id or position out of range is the graph's failure. */
-lf_tensor *lf_model_hidden(lf_model *m, lf_graph *g, const lf_model_input *in);
-/* lf_lm_loss through the model's own output layer. */
-lf_tensor *lf_model_lm_loss(lf_model *m, lf_graph *g, lf_tensor *hidden, const int32_t *labels, double normalizer, double smoothing,
-                            lf_lm_counts *counts);
-
-/* Keys and values of the tokens so far, for generation. Room for max_T tokens of one text; belongs to one model. */
-lf_status lf_kv_cache_new(lf_kv_cache **out, const lf_model *m, int64_t max_T, lf_err *err);
-void lf_kv_cache_free(lf_kv_cache *c);
-int64_t lf_kv_cache_length(const lf_kv_cache *c);
-void lf_kv_cache_cut(lf_kv_cache *c, int64_t length); /* forgets what is behind; 0: starts anew */
-/* lf_model_hidden for the next T tokens of the text (B = 1, positions and first are not read) -> [1, T, hidden_size], without a
- * gradient. A full cache is the graph's failure. */
-lf_tensor *lf_model_hidden_cached(lf_model *m, lf_graph *g, const lf_model_input *in, lf_kv_cache *cache);
-
-/* LF_EUNSUPPORTED unless the model sees pictures (is_lm false): `what` is for those only. */
-lf_status lf_model_need_pictures(const lf_model *m, const char *what, lf_err *err);
-
-/* Writes config.json (of classifiers with num_labels, id2label, label2id of the head in use) and model.safetensors of the weights held now;
+/* Writes config.json (with num_labels, id2label, label2id of the head in use) and model.safetensors of the weights held now;
  * merged adapters: `merge` is called with each linear weight [out,in] before it is written (may be NULL).
  * dtype: LF_F32, LF_BF16, LF_F16; LF_N_DTYPES: as each tensor is in the source (fp32 for a new model). Streamed. */
 typedef lf_status (*lf_merge_fn)(void *context, const lf_module *m, float *W, lf_err *err);

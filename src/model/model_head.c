@@ -4,15 +4,8 @@
 #include "base/mem.h"
 #include "model/model.h"
 
-lf_status lf_model_need_pictures(const lf_model *m, const char *what, lf_err *err) {
-    if (!m->is_lm) return LF_OK;
-    return lf_fail(err, LF_EUNSUPPORTED, "%s: model_type '%s' is a language model, but %s is for classifiers of pictures", m->path,
-                   m->family->model_type, what);
-}
-
 lf_status lf_model_need_head(const lf_model *m, const char *what, lf_err *err) {
-    lf_status rc = lf_model_need_pictures(m, what, err);
-    if (rc || m->base_head || m->head->weight->tensor.data) return rc;
+    if (m->base_head || m->head->weight->tensor.data) return LF_OK;
     return lf_fail(err, LF_EDATA, "%s: the model has no classification head ('%s' is not in its file), but %s needs one", m->path,
                    m->head->weight->file_name, what);
 }
@@ -34,7 +27,7 @@ static lf_status make_trained_head(lf_model *m, int64_t num_labels, lf_err *err)
     const lf_module *old = m->head;
     lf_module *head = lf_nn_module(nn, LF_MODULE_LINEAR, num_labels, old->in, old->name, old->alias);
     if (!head) return lf_fail(err, LF_ENOMEM, "out of memory for a head of %lld labels", (long long)num_labels);
-    head->is_head = true;
+    head->is_head = head->wide = true;
     head->weight = lf_nn_param(nn, old->name, old->alias, "weight", 2, (int64_t[]){num_labels, old->in}, true);
     head->bias = lf_nn_param(nn, old->name, old->alias, "bias", 1, (int64_t[]){num_labels}, false);
     if (!head->weight || !head->bias) return lf_fail(err, LF_ENOMEM, "out of memory for a head of %lld labels", (long long)num_labels);
@@ -57,12 +50,11 @@ static lf_status fill(lf_model *m, lf_param *p, lf_rng_key key, lf_err *err) {
 }
 
 lf_status lf_model_new_head(lf_model *m, int64_t num_labels, const char *const *class_names, uint64_t seed, lf_err *err) {
-    lf_status rc = lf_model_need_pictures(m, "a new head", err);
-    if (rc) return rc;
     const char **names = lf_arena_alloc(m->nn.arena, (size_t)num_labels * sizeof *names);
     for (int64_t i = 0; names && i < num_labels; i++)
         if (!(names[i] = lf_arena_strdup(m->nn.arena, class_names[i]))) names = NULL;
     if (!names) return lf_fail(err, LF_ENOMEM, "out of memory for %lld labels", (long long)num_labels);
+    lf_status rc;
     if ((rc = make_trained_head(m, num_labels, err)) ||
         (rc = fill(m, m->head->weight, lf_rng_make(seed, LF_RNG_HEAD_INIT, 0), err)) ||
         (rc = fill(m, m->head->bias, lf_rng_make(seed, LF_RNG_HEAD_INIT, 1), err)))

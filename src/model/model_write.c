@@ -4,8 +4,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
-#include "model/model.h"
-#include "model/model_tensor.h"
+#include "model/model_internal.h"
 
 static lf_module *weight_of(const lf_model *m, const lf_param *p) {
     for (int64_t i = 0; i < m->nn.n_modules; i++)
@@ -13,13 +12,12 @@ static lf_module *weight_of(const lf_model *m, const lf_param *p) {
     return NULL;
 }
 
-/* The values of p now, from memory where they are held (a frozen table may be rounded there), else from the source file. */
+/* The values of p now, from memory where they are held, else from the source file. */
 static lf_status values(const lf_model *m, const lf_param *p, float *out, lf_err *err) {
     const lf_st_tensor *t = m->weights ? m->family->find(m->weights, p) : NULL;
     if (p->tensor.data && p->tensor.dtype == m->nn.k->dtype) m->nn.k->to_f32(out, p->tensor.data, p->tensor.numel);
     else if (t) {
-        lf_param_read(p, t, out);
-        lf_safetensors_drop_pages(m->weights, t);
+        if (!lf_param_read(m, p, t, out)) return lf_fail(err, LF_ENOMEM, "%s: out of memory", p->name);
     } else
         return lf_fail(err, LF_EDATA, "%s: no values for tensor '%s' (the model has no head, and none was made)", m->path, p->file_name);
     return LF_OK;
@@ -33,21 +31,25 @@ static lf_status write_tensors(const lf_model *m, lf_st_writer *w, lf_dtype dtyp
     for (int64_t i = 0; i < m->nn.n_params && !rc; i++) {
         const lf_param *p = m->nn.params[i];
         if (p->tensor.numel > largest) largest = p->tensor.numel;
-        rc = lf_param_declare(w, p, dtype_for(p, dtype), err);
+        int64_t shape[LF_TENSOR_DIMS];
+        lf_param_file_shape(p, shape);
+        rc = lf_st_writer_declare(w, p->file_name, dtype_for(p, dtype), p->tensor.ndim, shape, err);
     }
-    float *buffer = lf_aligned_alloc((size_t)largest * sizeof *buffer);
+    float *buffer = lf_aligned_alloc(2 * (size_t)largest * sizeof *buffer), *turned = buffer ? buffer + largest : NULL;
     if (!rc && !buffer) rc = lf_fail(err, LF_ENOMEM, "%s: out of memory for its largest tensor", m->path);
     for (int64_t i = 0; i < m->nn.n_params && !rc; i++) {
         const lf_param *p = m->nn.params[i];
         const lf_module *module = weight_of(m, p);
         if ((rc = values(m, p, buffer, err)) || (merge && module && (rc = merge(context, module, buffer, err)))) break;
-        rc = lf_param_write(w, p, buffer, err);
+        if (p->transposed) lf_transpose(turned, buffer, p->tensor.shape[0], p->tensor.shape[1]);
+        rc = lf_st_writer_write_f32(w, p->transposed ? turned : buffer, p->tensor.numel, err);
     }
     lf_aligned_free(buffer);
     return rc;
 }
 
 static bool put_labels(const lf_model *m, cJSON *config) {
+    if (m->is_lm) return true;
     cJSON *id2label = cJSON_CreateObject(), *label2id = cJSON_CreateObject();
     bool ok = id2label && label2id;
     for (int64_t i = 0; ok && i < m->num_labels; i++) {
@@ -74,7 +76,7 @@ static lf_status write_config(const lf_model *m, const char *dir, lf_dtype dtype
     const char *name = torch_name(dtype_for(m->nn.params[0], dtype));
     cJSON_DeleteItemFromObjectCaseSensitive(config, "dtype");
     cJSON_DeleteItemFromObjectCaseSensitive(config, "torch_dtype");
-    const bool ok = config && (m->is_lm || put_labels(m, config)) && cJSON_AddStringToObject(config, "dtype", name) &&
+    const bool ok = config && put_labels(m, config) && cJSON_AddStringToObject(config, "dtype", name) &&
                     cJSON_AddStringToObject(config, "torch_dtype", name);
     char *text = ok ? lf_json_print(config, true) : NULL, *path = lf_path_join(dir, "config.json");
     lf_status rc = LF_OK;

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/json.h"
-#include "model/family.h"
+#include "model/model.h"
 
 /* The head sees the class token of the last layer only, so that layer computes nothing else but the keys and values of the
  * others: its q stands alone, everywhere else q, k and v are multiplied as one. */
@@ -25,6 +25,22 @@ typedef struct vit {
 } vit;
 
 /* ---- config.json ---- */
+
+static const struct { const char *name; bool tanh_form; } activations[] = {
+    {"gelu", false}, {"gelu_new", true}, {"gelu_pytorch_tanh", true}, {"gelu_python", false}};
+
+static lf_status read_activation(lf_model *m, vit *v, lf_err *err) {
+    const char *act;
+    const lf_status rc = lf_json_get_str(m->config, "hidden_act", "gelu", &act, m->config_path, err);
+    if (rc) return rc;
+    for (size_t i = 0; i < sizeof activations / sizeof activations[0]; i++)
+        if (strcmp(act, activations[i].name) == 0) {
+            v->gelu_tanh = activations[i].tanh_form;
+            return LF_OK;
+        }
+    return lf_fail(err, LF_EUNSUPPORTED, "%s: key 'hidden_act': '%s' is not supported for vit; known: gelu, gelu_new, gelu_pytorch_tanh",
+                   m->config_path, act);
+}
 
 /* image_size and patch_size may be a number or [height, width]. */
 static lf_status read_size(const lf_model *m, const char *key, int64_t fallback, int64_t size[2], lf_err *err) {
@@ -47,7 +63,9 @@ static lf_status read_size(const lf_model *m, const char *key, int64_t fallback,
 static lf_status read_pictures(lf_model *m, vit *v, lf_err *err) {
     int64_t image[2], patch[2];
     lf_status rc;
-    if ((rc = read_size(m, "image_size", 224, image, err)) || (rc = read_size(m, "patch_size", 16, patch, err))) return rc;
+    if ((rc = read_size(m, "image_size", 224, image, err)) || (rc = read_size(m, "patch_size", 16, patch, err)) ||
+        (rc = lf_json_get_i64(m->config, "num_channels", 3, &m->channels, m->config_path, err)))
+        return rc;
     if (patch[0] != patch[1])
         return lf_fail(err, LF_EUNSUPPORTED, "%s: key 'patch_size': patches that are not square (%lld x %lld) are not supported",
                        m->config_path, (long long)patch[0], (long long)patch[1]);
@@ -61,24 +79,36 @@ static lf_status read_pictures(lf_model *m, vit *v, lf_err *err) {
     return LF_OK;
 }
 
+static lf_status in_range(const lf_model *m, const char *key, int64_t value, int64_t max, lf_err *err) {
+    if (value >= 1 && value <= max) return LF_OK;
+    return lf_fail(err, LF_EDATA, "%s: key '%s': expected 1 to %lld, found %lld", m->config_path, key, (long long)max, (long long)value);
+}
+
 static lf_status read_config(lf_model *m, vit *v, lf_err *err) {
-    const lf_size_key sizes[] = {
-        {"hidden_size", NULL, 768, 65536, &v->hidden_size},
-        {"num_hidden_layers", NULL, 12, 1024, &v->n_layers},
-        {"num_attention_heads", NULL, 12, 4096, &v->heads},
-        {"intermediate_size", NULL, 3072, 1 << 20, &v->intermediate_size},
-        {"num_channels", NULL, 3, 4, &m->channels},
+    const struct { const char *key; int64_t fallback, max, *to; } sizes[] = {
+        {"hidden_size", 768, 65536, &v->hidden_size},
+        {"num_hidden_layers", 12, 1024, &v->n_layers},
+        {"num_attention_heads", 12, 4096, &v->heads},
+        {"intermediate_size", 3072, 1 << 20, &v->intermediate_size},
     };
-    const lf_fraction_key fractions[] = {
+    const struct { const char *key; double fallback, *to; } numbers[] = {
         {"layer_norm_eps", 1e-12, &v->epsilon},
         {"hidden_dropout_prob", 0, &v->hidden_dropout},
         {"attention_probs_dropout_prob", 0, &v->attention_dropout},
         {"initializer_range", 0.02, &v->initializer_range},
     };
-    lf_status rc;
-    if ((rc = lf_family_sizes(m, sizes, sizeof sizes / sizeof sizes[0], err)) ||
-        (rc = lf_family_fractions(m, fractions, sizeof fractions / sizeof fractions[0], err)) ||
-        (rc = lf_family_gelu(m, "hidden_act", "gelu", &v->gelu_tanh, err)) || (rc = read_pictures(m, v, err)))
+    lf_status rc = LF_OK;
+    for (size_t i = 0; !rc && i < sizeof sizes / sizeof sizes[0]; i++)
+        if (!(rc = lf_json_get_i64(m->config, sizes[i].key, sizes[i].fallback, sizes[i].to, m->config_path, err)))
+            rc = in_range(m, sizes[i].key, *sizes[i].to, sizes[i].max, err);
+    for (size_t i = 0; !rc && i < sizeof numbers / sizeof numbers[0]; i++) {
+        rc = lf_json_get_f64(m->config, numbers[i].key, numbers[i].fallback, numbers[i].to, m->config_path, err);
+        if (!rc && !(*numbers[i].to >= 0 && *numbers[i].to < 1))
+            rc = lf_fail(err, LF_EDATA, "%s: key '%s': expected at least 0 and below 1, found %g", m->config_path, numbers[i].key,
+                         *numbers[i].to);
+    }
+    if (rc || (rc = read_activation(m, v, err)) || (rc = read_pictures(m, v, err)) ||
+        (rc = in_range(m, "num_channels", m->channels, 4, err)))
         return rc;
     if (v->hidden_size % v->heads)
         return lf_fail(err, LF_EDATA, "%s: key 'hidden_size': %lld is not a multiple of num_attention_heads %lld", m->config_path,
@@ -87,6 +117,22 @@ static lf_status read_config(lf_model *m, vit *v, lf_err *err) {
 }
 
 /* ---- the table of modules ---- */
+
+static lf_module *linear(lf_nn *nn, lf_module_kind kind, int64_t out, int64_t in, bool bias, const char *name, const char *alias) {
+    lf_module *m = lf_nn_module(nn, kind, out, in, name, alias);
+    if (!m) return NULL;
+    m->weight = lf_nn_param(nn, name, alias, "weight", 2, (int64_t[]){out, in}, true);
+    if (bias) m->bias = lf_nn_param(nn, name, alias, "bias", 1, (int64_t[]){out}, false);
+    return m->weight && (m->bias || !bias) ? m : NULL;
+}
+
+static lf_module *norm(lf_nn *nn, int64_t C, const char *name, const char *alias) {
+    lf_module *m = lf_nn_module(nn, LF_MODULE_NORM, C, C, name, alias);
+    if (!m) return NULL;
+    m->weight = lf_nn_param(nn, name, alias, "weight", 1, (int64_t[]){C}, false);
+    m->bias = lf_nn_param(nn, name, alias, "bias", 1, (int64_t[]){C}, false);
+    return m->weight && m->bias ? m : NULL;
+}
 
 typedef struct names { char name[128], alias[128]; } names;
 
@@ -113,8 +159,8 @@ static bool declare_block(lf_model *m, const vit *v, block *b, int64_t number) {
     };
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
         const names n = in_layer(number, parts[i].name, parts[i].alias);
-        *parts[i].to = parts[i].out ? lf_family_product(nn, LF_MODULE_LINEAR, parts[i].out, parts[i].in, parts[i].bias, n.name, n.alias)
-                                    : lf_family_norm(nn, parts[i].in, true, n.name, n.alias);
+        *parts[i].to = parts[i].out ? linear(nn, LF_MODULE_LINEAR, parts[i].out, parts[i].in, parts[i].bias, n.name, n.alias)
+                                    : norm(nn, parts[i].in, n.name, n.alias);
         if (!*parts[i].to) return false;
     }
     return true;
@@ -145,10 +191,10 @@ static lf_status vit_declare(lf_model *m, lf_err *err) {
         ok = v->patches->weight && v->patches->bias;
     }
     for (int64_t i = 0; ok && i < v->n_layers; i++) ok = declare_block(m, v, &v->blocks[i], i) && group_attention(nn, &v->blocks[i], i + 1 == v->n_layers);
-    ok = ok && (v->norm = lf_family_norm(nn, C, true, "vit.layernorm", "vit.layernorm")) &&
-         (m->head = lf_family_product(nn, LF_MODULE_LINEAR, m->num_labels, C, true, "classifier", "classifier"));
+    ok = ok && (v->norm = norm(nn, C, "vit.layernorm", "vit.layernorm")) &&
+         (m->head = linear(nn, LF_MODULE_LINEAR, m->num_labels, C, true, "classifier", "classifier"));
     if (!ok) return lf_fail(err, LF_ENOMEM, "%s: out of memory for the table of modules", m->path);
-    m->head->is_head = true;
+    m->head->is_head = m->head->wide = true;
     return LF_OK;
 }
 
@@ -181,6 +227,13 @@ static void vit_init_param(const lf_model *m, const lf_param *p, lf_rng_key key,
 }
 
 /* ---- forward ---- */
+
+static lf_tensor *residual(lf_graph *g, lf_tensor *x, lf_tensor *branch) {
+    lf_tensor *y = lf_add(g, x, branch);
+    lf_done(g, x);
+    lf_done(g, branch);
+    return y;
+}
 
 static lf_tensor *self_attention(const lf_model *m, const vit *v, const block *b, lf_graph *g, lf_tensor *x) {
     lf_tensor *h = lf_nn_layernorm(g, b->norm_before, x, v->epsilon);
@@ -221,8 +274,8 @@ static lf_tensor *mlp(const lf_model *m, const vit *v, const block *b, lf_graph 
 static lf_tensor *layer(const void *block_, lf_graph *g, lf_tensor *x) {
     const block *b = block_;
     const vit *v = b->model->impl;
-    x = lf_family_residual(g, x, self_attention(b->model, v, b, g, x));
-    return lf_family_residual(g, x, mlp(b->model, v, b, g, x));
+    x = residual(g, x, self_attention(b->model, v, b, g, x));
+    return residual(g, x, mlp(b->model, v, b, g, x));
 }
 
 static lf_tensor *vit_features(lf_model *m, lf_graph *g, const lf_model_input *in) {
@@ -233,17 +286,20 @@ static lf_tensor *vit_features(lf_model *m, lf_graph *g, const lf_model_input *i
     lf_tensor *x = lf_embed_tokens(g, patches, &v->cls->tensor, &v->pos->tensor);
     lf_done(g, patches);
     x = lf_dropout(g, x, v->hidden_dropout);
-    for (int64_t i = 0; i + 1 < v->n_layers; i++) x = lf_family_layer(m, g, layer, &v->blocks[i], x);
+    for (int64_t i = 0; i + 1 < v->n_layers; i++) {
+        lf_tensor *y = m->gradient_checkpointing ? lf_checkpoint(g, layer, &v->blocks[i], x) : layer(&v->blocks[i], g, x);
+        if (m->gradient_checkpointing) lf_done(g, x);
+        x = y;
+    }
     const block *last = &v->blocks[v->n_layers - 1];
     lf_tensor *cls = lf_select_token(g, x, 0), *attended = class_attention(m, v, last, g, x);
     lf_done(g, x);
-    cls = lf_family_residual(g, cls, attended);
-    cls = lf_to_real(g, lf_family_residual(g, cls, mlp(m, v, last, g, cls)));
+    cls = residual(g, cls, attended);
+    cls = lf_to_real(g, residual(g, cls, mlp(m, v, last, g, cls)));
     lf_tensor *features = lf_nn_layernorm(g, v->norm, cls, v->epsilon);
     lf_done(g, cls);
     return features;
 }
 
 const lf_family lf_family_vit = {.model_type = "vit", .declare = vit_declare, .find = vit_find, .ignores = vit_ignores,
-                                 .init_param = vit_init_param, .features = vit_features,
-                                 .auto_class = "AutoModelForImageClassification"};
+                                 .init_param = vit_init_param, .features = vit_features};

@@ -68,24 +68,23 @@ lf_module *lf_nn_find(const lf_nn *nn, const char *name) {
     return NULL;
 }
 
-static void *numbers(lf_nn *nn, lf_dtype dtype, int64_t n) { return lf_arena_alloc(nn->arena, (size_t)n * lf_dtype_size(dtype)); }
+static void *numbers(lf_nn *nn, int64_t n) { return lf_arena_alloc(nn->arena, (size_t)n * lf_dtype_size(nn->k->dtype)); }
 
 lf_status lf_nn_hold(lf_nn *nn, lf_param *p, lf_err *err) {
-    if (!p->tensor.data) p->tensor.data = numbers(nn, p->tensor.dtype, p->tensor.numel);
+    if (!p->tensor.data) p->tensor.data = numbers(nn, p->tensor.numel);
     return p->tensor.data ? LF_OK : lf_fail(err, LF_ENOMEM, "%s: out of memory for %lld numbers", p->name, (long long)p->tensor.numel);
 }
 
-lf_status lf_nn_hold_table(lf_nn *nn, lf_param *p, const float *values, lf_err *err) {
-    const lf_kernels *k = nn->k;
-    p->tensor.dtype = k->act_dtype;
-    const lf_status rc = lf_nn_hold(nn, p, err);
-    if (rc) return rc;
-    if (k->act_dtype == k->dtype) k->from_f32(p->tensor.data, values, p->tensor.numel);
-    else k->to_act(p->tensor.data, false, values, p->tensor.numel); /* where the two differ, real is float */
+lf_status lf_nn_hold_act(lf_nn *nn, lf_param *p, const float *values, lf_err *err) {
+    const lf_dtype type = nn->k->act_dtype;
+    if (!p->tensor.data) p->tensor.data = lf_arena_alloc(nn->arena, (size_t)p->tensor.numel * lf_dtype_size(type));
+    if (!p->tensor.data) return lf_fail(err, LF_ENOMEM, "%s: out of memory for %lld numbers", p->name, (long long)p->tensor.numel);
+    p->tensor.dtype = type;
+    nn->k->to_act(p->tensor.data, false, values, p->tensor.numel);
     return LF_OK;
 }
 
-static const lf_kernels *kernels_of(const lf_nn *nn, const lf_module *m) { return m->is_head ? nn->k->wide : nn->k; }
+static const lf_kernels *kernels_of(const lf_nn *nn, const lf_module *m) { return m->wide ? nn->k->wide : nn->k; }
 
 static lf_status no_room(const lf_nn *nn, const lf_module *m, lf_err *err) {
     return lf_fail(err, LF_ENOMEM, "%s: out of memory for a weight of %lld x %lld in %s", m->name, (long long)m->out, (long long)m->in,
@@ -105,7 +104,7 @@ static int64_t row_in_group(const lf_module *m) {
     return row;
 }
 
-/* Heads are never in a group, so a group's products are the backend's own. */
+/* Classifiers are never in a group, so a group's products are the backend's own. */
 static bool freeze_in_group(lf_nn *nn, const lf_module *m, const float *W) {
     lf_group *group = m->group;
     if (!group->staging) group->staging = lf_aligned_alloc((size_t)(group->frozen.out * m->in) * sizeof *group->staging);
@@ -131,7 +130,7 @@ lf_status lf_nn_group(lf_nn *nn, lf_group **out, lf_module *const *parts, int n,
     if (!group) return lf_fail(err, LF_ENOMEM, "%s: out of memory for its group", parts[0]->name);
     *group = (lf_group){.n = n, .frozen.in = parts[0]->in};
     for (int i = 0; i < n; i++) {
-        assert(parts[i]->in == parts[0]->in && !parts[i]->is_head && !parts[i]->group);
+        assert(parts[i]->in == parts[0]->in && !parts[i]->wide && !parts[i]->group);
         group->parts[i] = parts[i];
         group->frozen.out += parts[i]->out;
         parts[i]->group = group;
@@ -141,7 +140,7 @@ lf_status lf_nn_group(lf_nn *nn, lf_group **out, lf_module *const *parts, int n,
 
 lf_status lf_nn_train(lf_nn *nn, lf_param *p, lf_err *err) {
     assert(p->tensor.data);
-    p->tensor.grad = numbers(nn, p->tensor.dtype, p->tensor.numel);
+    p->tensor.grad = numbers(nn, p->tensor.numel);
     p->tensor.requires_grad = true;
     return p->tensor.grad ? LF_OK : lf_fail(err, LF_ENOMEM, "%s: out of memory for its gradient", p->name);
 }
@@ -231,8 +230,10 @@ lf_tensor *lf_nn_linear(lf_graph *g, const lf_nn *nn, lf_module *m, lf_tensor *x
                      m->bias ? &m->bias->tensor : NULL, nn->lora_on ? m->lora : NULL);
 }
 
-lf_tensor *lf_nn_rmsnorm(lf_graph *g, lf_module *m, lf_tensor *x, double epsilon) { return lf_rmsnorm(g, x, &m->weight->tensor, epsilon); }
-
 lf_tensor *lf_nn_layernorm(lf_graph *g, lf_module *m, lf_tensor *x, double epsilon) {
     return lf_layernorm(g, x, &m->weight->tensor, &m->bias->tensor, epsilon);
+}
+
+lf_tensor *lf_nn_rmsnorm(lf_graph *g, lf_module *m, lf_tensor *x, double epsilon) {
+    return lf_rmsnorm(g, x, &m->weight->tensor, epsilon);
 }

@@ -9,20 +9,18 @@ typedef enum lf_module_kind {
     LF_MODULE_LINEAR, /* may carry a LoRA adapter */
     LF_MODULE_CONV,   /* a patch embedding: a product for us, but not a LoRA target */
     LF_MODULE_NORM,
-    LF_MODULE_TABLE,   /* embeddings: rows looked up by number */
-    LF_MODULE_LM_HEAD, /* a language model's output: a product, but not a LoRA target, and no classifier */
+    LF_MODULE_EMBEDDING, /* looked up, not multiplied */
     LF_MODULE_OTHER   /* a container, an activation: only its name matters (target matching sees all names) */
 } lf_module_kind;
 
-/* A tensor of the model. tensor.data is NULL while a frozen product holds the weight. tensor.dtype is the backend's dtype; of a
- * table that is not trained its act_dtype. */
+/* A tensor of the model. tensor.data (floats in the backend's dtype) is NULL while a frozen product holds the weight. */
 typedef struct lf_param {
     const char *name;      /* module path of transformers 5 + ".weight": "vit.layers.0.attention.q_proj.weight" */
     const char *file_name; /* as written by transformers: "vit.encoder.layer.0.attention.attention.query.weight" */
     lf_tensor tensor;      /* trained when tensor.grad is there */
     lf_dtype file_dtype;   /* in the file it was read from; LF_F32 for a new one */
     bool decays;           /* weight decay applies when trained (not to biases, norms, embeddings) */
-    bool transposed;       /* a weight that the file has as [in,out] (GPT-2's Conv1D); here it is [out,in] like all others */
+    bool transposed;       /* its file holds [in,out] (GPT-2's Conv1D); here it is [out,in] all the same */
 } lf_param;
 
 typedef struct lf_module {
@@ -34,7 +32,8 @@ typedef struct lf_module {
     lf_frozen frozen;   /* data NULL when the weight is trained, or frozen together with its group's */
     struct lf_group *group; /* NULL: multiplied on its own */
     lf_lora *lora;      /* NULL: none; owned by the adapter */
-    bool is_head;       /* a classifier: its product is in full precision whatever the backend's */
+    bool is_head;       /* the last layer of all: never an adapter's target */
+    bool wide;          /* its product is in full precision whatever the backend's (classifiers) */
 } lf_module;
 
 /* Linear modules that always see the same x (q, k, v), multiplied as one. */
@@ -58,7 +57,6 @@ typedef struct lf_nn {
     lf_param **params;
     int64_t n_modules, n_params;
     bool lora_on;       /* false: the untouched base, in the same memory */
-    const char *const *default_targets; /* target_modules where a user gives null: PEFT's for this family; NULL-ended, or NULL */
 } lf_nn;
 
 /* Something that an optimiser steps. tensor->data and ->grad are floats. */
@@ -79,9 +77,10 @@ lf_param *lf_nn_param(lf_nn *nn, const char *module, const char *file_prefix, co
 lf_status lf_nn_group(lf_nn *nn, lf_group **out, lf_module *const *parts, int n, lf_err *err); /* before any has a weight */
 lf_module *lf_nn_find(const lf_nn *nn, const char *name); /* by name or alias; NULL */
 
-/* Gives a parameter numbers of its own, of its tensor's dtype, in the arena (not cleared of earlier values). */
+/* Gives a parameter floats of its own, in the arena (not cleared of earlier values). */
 lf_status lf_nn_hold(lf_nn *nn, lf_param *p, lf_err *err);
-lf_status lf_nn_hold_table(lf_nn *nn, lf_param *p, const float *values, lf_err *err); /* frozen: in act_dtype, filled */
+/* The same as activations, from floats: for a table that is looked up and never trained. */
+lf_status lf_nn_hold_act(lf_nn *nn, lf_param *p, const float *values, lf_err *err);
 /* Puts W [out,in] floats into the module's frozen product; a group's is made when the last of its parts is there. */
 lf_status lf_nn_freeze(lf_nn *nn, lf_module *m, const float *W, lf_err *err);
 /* Makes a parameter that holds its floats trainable: gives it a gradient, cleared. */
@@ -99,7 +98,7 @@ bool lf_nn_is_frozen(const lf_module *m); /* its weight is in a frozen product *
 /* Layers, as builders call them. */
 lf_tensor *lf_nn_linear(lf_graph *g, const lf_nn *nn, lf_module *m, lf_tensor *x);
 lf_tensor *lf_nn_linear_group(lf_graph *g, const lf_nn *nn, const lf_group *group, lf_tensor *x); /* [.., sum of out] */
-lf_tensor *lf_nn_rmsnorm(lf_graph *g, lf_module *m, lf_tensor *x, double epsilon);
 lf_tensor *lf_nn_layernorm(lf_graph *g, lf_module *m, lf_tensor *x, double epsilon);
+lf_tensor *lf_nn_rmsnorm(lf_graph *g, lf_module *m, lf_tensor *x, double epsilon);
 
 #endif

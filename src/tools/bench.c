@@ -1,4 +1,4 @@
-/* The verb `bench`: how fast and how large a training step (or inference) is, with random pictures and labels, so that
+/* The verb `bench`: how fast and how large a training step (or inference) is, with random pictures or tokens, so that
  * config.json and weights are all it needs. The calls of a step are those of a training run. */
 #include <inttypes.h>
 #include <math.h>
@@ -11,36 +11,22 @@
 #include "kernels/profile.h"
 #include "tools/common.h"
 
-enum { NEW_LABELS = 100 }; /* of the head that a model without one gets */
-enum { STREAM_PIXELS, STREAM_LABELS };
-
 typedef struct bench {
     const lf_config *cfg;
     int threads;
     bool inference;
-    int64_t batch, steps, warmup;
+    int64_t batch, seq, steps, warmup;
     const lf_kernels *k;
     lf_model *m;
     lf_adapter *adapter;
     lf_graph *g;
-    float *pixels;
-    int32_t *labels;
+    lf_task *task;
+    const lf_task_batch *data;
     lf_trainable *trained;
     int64_t n_trained, numbers; /* numbers: trained */
     float *moments;             /* AdamW's two, one after the other */
     double *seconds;            /* of the timed steps, sorted at the end */
 } bench;
-
-static lf_status make_head(bench *b, lf_err *err) {
-    if (b->m->base_head) return lf_model_train_head(b->m, err);
-    char text[NEW_LABELS][24];
-    const char *names[NEW_LABELS];
-    for (int i = 0; i < NEW_LABELS; i++) {
-        snprintf(text[i], sizeof text[i], "LABEL_%d", i);
-        names[i] = text[i];
-    }
-    return lf_model_new_head(b->m, NEW_LABELS, names, (uint64_t)lf_cfg_i64(b->cfg, "seed"), err);
-}
 
 static lf_status attach_adapter(bench *b, lf_err *err) {
     lf_adapter_opts o;
@@ -52,35 +38,26 @@ static lf_status attach_adapter(bench *b, lf_err *err) {
     return LF_OK;
 }
 
-static lf_status make_batch(bench *b, lf_err *err) {
-    const lf_model *m = b->m;
-    const uint64_t seed = (uint64_t)lf_cfg_i64(b->cfg, "seed");
-    const lf_rng_key pixels = lf_rng_make(seed, LF_RNG_TEST, STREAM_PIXELS), labels = lf_rng_make(seed, LF_RNG_TEST, STREAM_LABELS);
-    const int64_t n = b->batch * m->channels * m->image_h * m->image_w;
-    b->pixels = lf_aligned_alloc((size_t)n * sizeof *b->pixels);
-    b->labels = lf_calloc((size_t)b->batch, sizeof *b->labels);
+static lf_status allocate(bench *b, lf_err *err) {
     b->seconds = lf_calloc((size_t)b->steps, sizeof *b->seconds);
     if (!b->inference) b->moments = lf_aligned_alloc(2 * (size_t)b->numbers * sizeof *b->moments);
-    if (!b->pixels || !b->labels || !b->seconds || (!b->inference && !b->moments))
-        return lf_fail(err, LF_ENOMEM, "out of memory for a batch of %" PRId64 "; try a smaller one", b->batch);
+    if (!b->seconds || (!b->inference && !b->moments)) return lf_fail(err, LF_ENOMEM, "out of memory for the optimiser");
     if (b->moments) memset(b->moments, 0, 2 * (size_t)b->numbers * sizeof *b->moments);
-    for (int64_t i = 0; i < n; i++) b->pixels[i] = (float)lf_rng_normal(pixels, (uint64_t)i);
-    for (int64_t i = 0; i < b->batch; i++) b->labels[i] = (int32_t)lf_rng_below(labels, (uint64_t)i, (uint64_t)m->num_labels);
     return LF_OK;
 }
 
+/* The batch first: a picture model's new head comes with it. */
 static lf_status set_up(bench *b, lf_err *err) {
     lf_status rc;
-    if (lf_cfg_i64(b->cfg, "seq") > 0)
-        return lf_cfg_fail(b->cfg, "seq", err, "is for language models; pictures have no length, leave it out");
     if ((rc = lf_kernels_select(&b->k, lf_cfg_str(b->cfg, "precision"), err))) return rc;
     if (lf_cfg_bool(b->cfg, "profile")) b->k = lf_profile_table(b->k);
-    if ((rc = lf_model_open(&b->m, lf_cfg_str(b->cfg, "model"), b->k, LF_LOAD_FROZEN, err)) || (rc = make_head(b, err)) ||
-        (rc = attach_adapter(b, err)) || (rc = make_batch(b, err)))
+    if ((rc = lf_model_open(&b->m, lf_cfg_str(b->cfg, "model"), b->k, LF_LOAD_FROZEN, err))) return rc;
+    if (!(b->g = lf_graph_new(b->k, (uint64_t)lf_cfg_i64(b->cfg, "seed")))) return lf_fail(err, LF_ENOMEM, "out of memory");
+    if ((rc = lf_task_open(&b->task, b->cfg, b->m, b->g, err)) ||
+        (rc = b->task->type->random_batch(b->task, b->batch, b->seq, &b->data, err)) || (rc = attach_adapter(b, err)))
         return rc;
     b->m->gradient_checkpointing = lf_cfg_bool(b->cfg, "gradient_checkpointing");
-    b->g = lf_graph_new(b->k, (uint64_t)lf_cfg_i64(b->cfg, "seed"));
-    return b->g ? LF_OK : lf_fail(err, LF_ENOMEM, "out of memory");
+    return allocate(b, err);
 }
 
 /* ---- one step ---- */
@@ -103,16 +80,12 @@ static void adamw(const bench *b, int64_t step) {
 
 static lf_status one_step(const bench *b, int64_t step, lf_err *err) {
     lf_graph *g = b->g;
-    const lf_model_input in = {.B = b->batch, .pixels = b->pixels};
+    lf_loss_counts counts;
     lf_graph_begin(g, !b->inference, !b->inference, (uint64_t)step);
     if (!b->inference) clear_gradients(b);
-    lf_tensor *features = lf_model_features(b->m, g, &in);
-    lf_tensor *logits = lf_model_logits(b->m, g, b->m->head, features);
-    lf_done(g, features);
-    if (b->inference) return lf_graph_status(g, err);
-    lf_tensor *loss = lf_cross_entropy(g, logits, b->labels, (double)b->batch, 0);
+    lf_tensor *loss = b->task->type->loss(b->task, b->data, &counts);
     lf_status rc = lf_graph_status(g, err);
-    if (rc || (rc = lf_graph_backward(g, loss, 1, err))) return rc;
+    if (rc || b->inference || (rc = lf_graph_backward(g, loss, 1 / (double)counts.targets, err))) return rc;
     adamw(b, step);
     return LF_OK;
 }
@@ -163,7 +136,7 @@ static bool print_profile(const bench *b, FILE *out, cJSON *o) {
 static lf_status print_results(const bench *b, FILE *out, lf_err *err) {
     const double step = median(b->seconds, b->steps), init = lf_adapter_init_seconds(b->adapter);
     const struct { const char *name, *format, *unit; double value; } numbers[] = {
-        {"items_per_second", "%.2f", "", (double)b->batch / step},
+        {"items_per_second", "%.2f", "", (double)b->data->items / step},
         {"step_seconds", "%.4f", " (median)", step},
         {"step_seconds_min", "%.4f", "", b->seconds[0]},
         {"step_seconds_max", "%.4f", "", b->seconds[b->steps - 1]},
@@ -171,6 +144,7 @@ static lf_status print_results(const bench *b, FILE *out, lf_err *err) {
         {"peak_rss_mb", "%.0f", "", lf_peak_rss_mb()},
         {"trainable_parameters", "%.0f", "", (double)b->numbers},
         {"batch", "%.0f", "", (double)b->batch},
+        {"seq", "%.0f", "", (double)b->seq},
         {"steps", "%.0f", "", (double)b->steps},
         {"warmup", "%.0f", "", (double)b->warmup},
         {"r", "%.0f", "", (double)lf_cfg_i64(b->cfg, "r")},
@@ -206,15 +180,15 @@ static lf_status print_results(const bench *b, FILE *out, lf_err *err) {
 
 lf_status lf_bench(const lf_config *cfg, FILE *out, lf_err *err) {
     bench b = {.cfg = cfg, .threads = lf_threads_set((int)lf_cfg_i64(cfg, "threads")), .inference = lf_cfg_bool(cfg, "eval"),
-               .batch = lf_cfg_i64(cfg, "batch"), .steps = lf_cfg_i64(cfg, "steps"), .warmup = lf_cfg_i64(cfg, "warmup")};
+               .batch = lf_cfg_i64(cfg, "batch"), .seq = lf_cfg_i64(cfg, "seq"),
+               .steps = lf_cfg_i64(cfg, "steps"), .warmup = lf_cfg_i64(cfg, "warmup")};
     lf_status rc;
     if (!(rc = set_up(&b, err)) && !(rc = time_steps(&b, err))) rc = print_results(&b, out, err);
+    lf_task_close(b.task);
     lf_graph_free(b.g);
     lf_adapter_free(b.adapter);
     lf_model_free(b.m);
-    lf_aligned_free(b.pixels);
     lf_aligned_free(b.moments);
-    lf_free(b.labels);
     lf_free(b.seconds);
     return rc;
 }

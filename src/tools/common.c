@@ -29,7 +29,6 @@ static lf_status apply_adapter(lf_opened *o, const char *dir, lf_err *err) {
     if (rc) return rc;
     const char *const *names;
     const int64_t labels = lf_adapter_file_labels(o->file, &names);
-    o->adapter_head = labels > 0;
     if (labels > 0 && (rc = make_head(o, labels, names, err))) return rc;
     return lf_adapter_apply(&o->adapter, o->file, &o->model->nn, labels > 0 ? o->model->head : NULL, o->model->hash, err);
 }
@@ -52,26 +51,6 @@ void lf_opened_close(lf_opened *o) {
     lf_adapter_free(o->adapter);
     lf_model_free(o->model);
     *o = (lf_opened){0};
-}
-
-lf_status lf_opened_head(lf_opened *o, const lf_config *cfg, const char *what, lf_module **head, const char ***names,
-                         lf_err *err) {
-    lf_model *m = o->model;
-    const bool base = !o->adapter_head || strcmp(lf_cfg_str(cfg, "head"), "base") == 0;
-    *head = base ? m->base_head : m->head;
-    *names = base ? m->base_id2label : m->id2label;
-    if (*head) return LF_OK;
-    return lf_fail(err, LF_EDATA, "%s: the model has no classification head of its own, but %s needs one", m->path, what);
-}
-
-lf_eval_opts lf_eval_opts_read(const lf_config *cfg, const lf_image_processor *processor, const char *what) {
-    return (lf_eval_opts){.batch_size = lf_cfg_i64(cfg, "per_device_eval_batch_size"),
-                          .workers = lf_cfg_i64(cfg, "dataloader_num_workers"),
-                          .skip_bad_images = lf_cfg_bool(cfg, "skip_bad_images"),
-                          .processor = processor,
-                          .what = what,
-                          .knn_samples = lf_cfg_i64(cfg, "knn_reference_samples"),
-                          .interruptible = true};
 }
 
 /* ---- JSON ---- */

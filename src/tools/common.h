@@ -4,7 +4,7 @@
 
 #include "adapter/adapter.h"
 #include "config/config.h"
-#include "eval/eval.h"
+#include "eval/task.h"
 #include "model/model.h"
 
 typedef struct lf_opened {
@@ -13,7 +13,6 @@ typedef struct lf_opened {
     lf_model *model;
     lf_adapter_file *file; /* NULL: no adapter */
     lf_adapter *adapter;
-    bool adapter_head;     /* the adapter brought a head: it is model->head */
     lf_graph *g;
 } lf_opened;
 
@@ -21,14 +20,6 @@ typedef struct lf_opened {
  * else LABEL_i. On failure, too, the caller closes. */
 lf_status lf_opened_open(lf_opened *o, const lf_config *cfg, lf_load load, lf_err *err);
 void lf_opened_close(lf_opened *o);
-
-/* Key head: "auto" (the adapter's, else the model's own) or "base". *names are its labels. `what` is for the error of a
- * model without one. */
-lf_status lf_opened_head(lf_opened *o, const lf_config *cfg, const char *what, lf_module **head, const char ***names,
-                         lf_err *err);
-
-/* The keys of one pass over data: batch size, workers, skip_bad_images. */
-lf_eval_opts lf_eval_opts_read(const lf_config *cfg, const lf_image_processor *processor, const char *what);
 
 /* One line of JSON to out; takes o over, NULL meaning out of memory. */
 lf_status lf_print_json(FILE *out, cJSON *o, lf_err *err);

@@ -105,16 +105,17 @@ static lf_dtype asked_dtype(const lf_config *cfg) {
     return LF_N_DTYPES; /* as the model has them */
 }
 
-static lf_status copy_processor(const char *from_dir, const char *to_dir, lf_err *err) {
-    static const char name[] = "preprocessor_config.json";
-    if (!holds(from_dir, name)) return LF_OK;
-    char *from = lf_path_join(from_dir, name), *to = lf_path_join(to_dir, name), *text = NULL;
-    size_t size;
-    lf_status rc = from && to ? lf_file_read(&text, &size, from, err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", to_dir);
-    if (!rc) rc = lf_file_write(to, text, size, err);
-    lf_free(text);
-    lf_free(to);
-    lf_free(from);
+/* What belongs to the model and is no weight. */
+static lf_status copy_beside(const char *from_dir, const char *to_dir, lf_err *err) {
+    static const char *const names[] = {"preprocessor_config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
+                                        "chat_template.jinja", "generation_config.json", "vocab.json", "merges.txt", "tokenizer.model"};
+    lf_status rc = LF_OK;
+    for (size_t i = 0; i < sizeof names / sizeof *names && !rc; i++) {
+        if (!holds(from_dir, names[i])) continue;
+        char *from = lf_path_join(from_dir, names[i]);
+        rc = from ? lf_copy_file(from, to_dir, names[i], err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", to_dir);
+        lf_free(from);
+    }
     return rc;
 }
 
@@ -122,7 +123,7 @@ static lf_status write_model(lf_opened *o, const lf_config *cfg, const char *dir
     char *aside = path_aside(dir);
     lf_status rc = aside ? LF_OK : lf_fail(err, LF_ENOMEM, "%s: out of memory", dir);
     if (!rc && !(rc = lf_model_write(o->model, aside, asked_dtype(cfg), merge_one, me, err)) &&
-        !(rc = copy_processor(o->model->path, aside, err)))
+        !(rc = copy_beside(o->model->path, aside, err)))
         rc = lf_replace_dir(aside, dir, err);
     if (rc && aside) lf_remove_tree(aside, NULL);
     lf_free(aside);

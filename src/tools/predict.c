@@ -171,12 +171,15 @@ lf_status lf_predict(const lf_config *cfg, FILE *out, lf_err *err) {
     lf_dataset *d = NULL;
     predictions p = {.top_k = lf_cfg_i64(cfg, "top_k")};
     lf_image_processor processor;
-    const lf_eval_opts opts = lf_eval_opts_read(cfg, &processor, "predict");
+    const lf_eval_opts opts = {.batch_size = lf_cfg_i64(cfg, "per_device_eval_batch_size"),
+                               .workers = lf_cfg_i64(cfg, "dataloader_num_workers"),
+                               .skip_bad_images = lf_cfg_bool(cfg, "skip_bad_images"),
+                               .processor = &processor, .what = "predict", .interruptible = true};
     lf_module *head;
     lf_accuracy a;
     lf_status rc;
     if ((rc = lf_opened_open(&o, cfg, LF_LOAD_FROZEN, err)) || (rc = lf_processor_for(&processor, o.model, err)) ||
-        (rc = lf_opened_head(&o, cfg, "predict", &head, &p.names, err)) || (rc = lf_dataset_open(&d, &data, err)))
+        (rc = lf_head_in_use(o.model, cfg, "predict", &head, &p.names, err)) || (rc = lf_dataset_open(&d, &data, err)))
         goto out;
     p.d = d;
     if (p.top_k > head->out) p.top_k = head->out;

@@ -109,13 +109,17 @@ static cJSON *state_json(const lf_run *run) {
     cJSON_AddNumberToObject(o, "correct_since_log", (double)at->since_log.correct);
     cJSON_AddNumberToObject(o, "train_seconds", at->train_seconds);
     if (isfinite(at->eval_accuracy_before)) cJSON_AddNumberToObject(o, "eval_accuracy_before", at->eval_accuracy_before);
+    if (isfinite(at->eval_loss_before)) cJSON_AddNumberToObject(o, "eval_loss_before", at->eval_loss_before);
     cJSON_AddNumberToObject(fixed, "threads", run->threads);
-    cJSON_AddNumberToObject(fixed, "train_examples", (double)lf_dataset_count(run->train));
+    cJSON_AddNumberToObject(fixed, "train_examples", (double)run->task->type->count(run->task, LF_DATA_TRAIN));
     cJSON_AddNumberToObject(fixed, "batch_size", (double)run->batch_size);
     cJSON_AddNumberToObject(fixed, "gradient_accumulation_steps", (double)run->accumulation);
     cJSON_AddStringToObject(fixed, "kernels", run->k->name);
     cJSON_AddStringToObject(fixed, "base_hash", run->model->hash);
-    if (lf_run_add_keys(fixed, run, fixed_keys, sizeof fixed_keys / sizeof fixed_keys[0])) return o;
+    const char *const *own = run->task->type->fixed_keys;
+    size_t n_own = 0;
+    while (own[n_own]) n_own++;
+    if (lf_run_add_keys(fixed, run, fixed_keys, sizeof fixed_keys / sizeof fixed_keys[0]) && lf_run_add_keys(fixed, run, own, n_own)) return o;
     cJSON_Delete(o);
     return NULL;
 }
@@ -274,7 +278,8 @@ static lf_status read_counters(lf_run *run, const cJSON *saved, const char *path
         (rc = lf_json_get_i64(saved, "targets_since_log", 0, &at->since_log.targets, path, err)) ||
         (rc = lf_json_get_i64(saved, "correct_since_log", 0, &at->since_log.correct, path, err)) ||
         (rc = lf_json_get_f64(saved, "train_seconds", 0, &at->train_seconds, path, err)) ||
-        (rc = lf_json_get_f64(saved, "eval_accuracy_before", NAN, &at->eval_accuracy_before, path, err)))
+        (rc = lf_json_get_f64(saved, "eval_accuracy_before", NAN, &at->eval_accuracy_before, path, err)) ||
+        (rc = lf_json_get_f64(saved, "eval_loss_before", NAN, &at->eval_loss_before, path, err)))
         return rc;
     if (at->step < 0 || at->step > run->total_steps)
         return lf_fail(err, LF_EDATA, "%s: key 'global_step': expected 0 to %lld (the steps of this configuration), found %lld; raise max_steps or num_train_epochs, "

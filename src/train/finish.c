@@ -39,19 +39,9 @@ lf_status lf_run_adapter_facts(const lf_run *run, lf_adapter_facts *facts, cJSON
     if (!*extra) return lf_fail(err, LF_ENOMEM, "out of memory");
     *facts = (lf_adapter_facts){.base_path = run->model->path, .base_hash = run->model->hash, .head = run->model->head,
                                 .num_labels = run->model->num_labels, .id2label = run->model->id2label, .seed = lf_cfg_i64(run->cfg, "seed"),
-                                .threads = run->threads, .old_names = strcmp(lf_cfg_str(run->cfg, "peft_names"), "transformers4") == 0,
+                                .threads = run->threads, .auto_class = run->task->type->auto_class, .old_names = strcmp(lf_cfg_str(run->cfg, "peft_names"), "transformers4") == 0,
                                 .run = *extra};
     return LF_OK;
-}
-
-static lf_status write_processor(const lf_run *run, const char *dir, lf_err *err) {
-    cJSON *o = lf_image_processor_to_json(&run->processor);
-    char *text = o ? lf_json_print(o, true) : NULL, *path = lf_path_join(dir, "preprocessor_config.json");
-    const lf_status rc = text && path ? lf_file_write(path, text, strlen(text), err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", dir);
-    lf_free(path);
-    lf_free(text);
-    cJSON_Delete(o);
-    return rc;
 }
 
 static lf_status write_model(lf_run *run, const char *path, lf_err *err) {
@@ -62,7 +52,7 @@ static lf_status write_model(lf_run *run, const char *path, lf_err *err) {
         if (strcmp(dtypes[i].name, name) == 0) dtype = dtypes[i].dtype;
     char *aside = lf_format("%s.tmp", path);
     lf_status rc = aside ? lf_remove_tree(aside, err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", path);
-    if (!rc && !(rc = lf_model_write(run->model, aside, dtype, NULL, NULL, err)) && !(rc = write_processor(run, aside, err)))
+    if (!rc && !(rc = lf_model_write(run->model, aside, dtype, NULL, NULL, err)) && !(rc = run->task->type->save_beside(run->task, aside, err)))
         rc = lf_replace_dir(aside, path, err);
     if (rc && aside) lf_remove_tree(aside, NULL);
     lf_free(aside);
@@ -93,36 +83,26 @@ static lf_status open_adapter_again(lf_run *run, const char *path, read_back *b,
     lf_status rc;
     if ((rc = lf_model_open(&b->model, run->model->path, run->k, LF_LOAD_FROZEN, err)) || (rc = lf_adapter_open(&b->file, path, err))) return rc;
     const int64_t labels = lf_adapter_file_labels(b->file, &names);
-    if ((rc = lf_model_new_head(b->model, labels, names, 0, err))) return rc;
+    if (labels > 0 && (rc = lf_model_new_head(b->model, labels, names, 0, err))) return rc;
     return lf_adapter_apply(&b->adapter, b->file, &b->model->nn, b->model->head, b->model->hash, err);
 }
 
 static lf_status measure(lf_run *run, lf_model *m, lf_err *err) {
-    lf_results *r = &run->results;
+    const lf_task_type *task = run->task->type;
     lf_accuracy a;
-    lf_status rc = LF_OK;
-    if (run->eval && !(rc = lf_evaluate(&a, m, run->g, m->head, run->eval, &run->eval_opts, NULL, NULL, err))) {
-        r->eval_accuracy = a.accuracy;
-        r->eval_loss = a.loss;
-        r->eval_count = a.count;
+    lf_base_score after;
+    lf_status rc;
+    if (run->has_eval) {
+        if ((rc = task->evaluate(run->task, &a, m, LF_DATA_EVAL, NULL, err))) return rc;
+        lf_results_put(&run->results, LF_DATA_EVAL, &a);
     }
-    if (run->test && !rc && !(rc = lf_evaluate(&a, m, run->g, m->head, run->test, &run->eval_opts, NULL, NULL, err))) {
-        r->test_accuracy = a.accuracy;
-        r->test_loss = a.loss;
-        r->test_count = a.count;
+    if (run->has_test) {
+        if ((rc = task->evaluate(run->task, &a, m, LF_DATA_TEST, NULL, err))) return rc;
+        lf_results_put(&run->results, LF_DATA_TEST, &a);
     }
-    if (!run->forgetting || rc) return rc;
-    /* The base's own head may not be in a full model's new file; the one in memory is frozen and the same. */
-    lf_module *own = m->base_head;
-    if (run->method == LF_METHOD_FULL) m->base_head = run->model->base_head;
-    rc = lf_forgetting_measure(&r->after, run->forgetting, m, run->g, &run->eval_opts, err);
-    m->base_head = own;
-    if (rc) return rc;
-    r->before = *lf_forgetting_before(run->forgetting);
-    r->base_before = r->before.accuracy;
-    r->base_after = r->after.accuracy;
-    r->forgetting = r->base_before - r->base_after;
-    r->retention = r->base_after / r->base_before;
+    if (!run->has_base) return LF_OK;
+    if ((rc = task->measure_tuned(run->task, &after, m, err))) return rc;
+    lf_results_put_base(&run->results, &run->before, &after);
     return LF_OK;
 }
 
@@ -142,7 +122,7 @@ static lf_status restore_best(lf_run *run, lf_err *err) {
     char *path = lf_format("%s/checkpoint-%lld", run->dir, (long long)run->at.best_step);
     const lf_status rc = path ? lf_checkpoint_restore_weights(run, path, err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", run->dir);
     if (!rc) lf_info("the best checkpoint is that of step %lld (%s %.4f)", (long long)run->at.best_step,
-                     lf_cfg_str(run->cfg, "metric_for_best_model"), run->at.best_metric);
+                     lf_run_best_metric(run), run->at.best_metric);
     lf_free(path);
     return rc;
 }
@@ -157,6 +137,7 @@ lf_status lf_run_finish(lf_run *run, lf_err *err) {
     run->results.steps = run->at.step;
     run->results.train_seconds = run->at.train_seconds;
     run->results.eval_accuracy_before = run->at.eval_accuracy_before;
+    run->results.eval_perplexity_before = exp(run->at.eval_loss_before);
     if (!rc && !(rc = measure(run, b.model, err))) rc = write_results(run, err);
     close_read_back(&b);
     if (!rc) lf_info("the %s is %s", full ? "model" : "adapter", path);

@@ -9,22 +9,10 @@
 
 typedef struct loop {
     lf_run *run;
-    lf_loader *loader;
-    const lf_batch *early;  /* served already, but of a later window; else NULL */
+    const lf_task_batch *early; /* served already, but of a later window; else NULL */
     double grad_norm, started, seconds_before, eval_seconds;
-    int64_t images, skipped_before;
+    int64_t items, skipped_before;
 } loop;
-
-static int64_t count_correct(const float *logits, const lf_batch *b, int64_t V) {
-    int64_t correct = 0;
-    for (int64_t i = 0; i < b->B; i++) {
-        int64_t best = 0;
-        for (int64_t v = 1; v < V; v++)
-            if (logits[i * V + v] > logits[i * V + best]) best = v;
-        correct += best == b->labels[i];
-    }
-    return correct;
-}
 
 static lf_status diverged(const lf_run *run, const char *tensor, double value, lf_err *err) {
     if (run->at.step == 0)
@@ -48,23 +36,21 @@ static lf_status name_the_culprit(const lf_run *run, double value, lf_err *err) 
     return diverged(run, "the loss", value, err);
 }
 
-static lf_status micro_batch(loop *l, const lf_batch *b, int64_t micro, lf_window *w, lf_err *err) {
+static lf_status micro_batch(loop *l, const lf_task_batch *b, int64_t micro, lf_window *w, lf_err *err) {
     lf_run *run = l->run;
     lf_graph *g = run->g;
-    const lf_model_input in = {.B = b->B, .pixels = b->pixels};
+    lf_loss_counts counts = {0};
     lf_graph_begin(g, true, true, (uint64_t)(run->at.step * run->accumulation + micro));
-    lf_tensor *features = lf_model_features(run->model, g, &in);
-    lf_tensor *logits = lf_model_logits(run->model, g, run->model->head, features);
-    lf_done(g, features);
-    lf_tensor *loss = lf_cross_entropy(g, logits, b->labels, 1, lf_cfg_f64(run->cfg, "label_smoothing_factor"));
+    lf_tensor *loss = run->task->type->loss(run->task, b, &counts);
     lf_status rc = lf_graph_status(g, err);
     if (rc) return rc;
     float value;
     run->k->to_f32(&value, loss->data, 1);
     if (!isfinite(value)) return name_the_culprit(run, (double)value, err);
     w->loss += (double)value;
-    w->targets += b->B;
-    w->correct += count_correct(logits->data, b, run->model->num_labels);
+    w->targets += counts.targets;
+    w->correct += counts.correct;
+    l->items += b->items;
     return lf_graph_backward(g, loss, 1, err);
 }
 
@@ -83,12 +69,12 @@ static lf_status optimiser_step(loop *l, const lf_window *w, lf_err *err) {
 static lf_status run_window(loop *l, lf_window *w, lf_err *err) {
     lf_run *run = l->run;
     const int64_t epoch = run->at.step / run->steps_per_epoch, first = run->at.step % run->steps_per_epoch * run->accumulation;
-    int64_t last = lf_loader_batches_per_epoch(l->loader) - 1;
+    int64_t last = run->batches_per_epoch - 1;
     if (last > first + run->accumulation - 1) last = first + run->accumulation - 1;
     for (int64_t number = first; number <= last; number++) {
         lf_status rc;
-        if (!l->early && (rc = lf_loader_next(l->loader, &l->early, err))) return rc;
-        const lf_batch *b = l->early;
+        if (!l->early && (rc = run->task->type->next(run->task, &l->early, err))) return rc;
+        const lf_task_batch *b = l->early;
         if (b->epoch != epoch || b->number > last) return LF_OK;
         number = b->number;
         l->early = NULL;
@@ -97,7 +83,7 @@ static lf_status run_window(loop *l, lf_window *w, lf_err *err) {
     return LF_OK;
 }
 
-/* One step of the optimiser, or none after a window of bad pictures only: there is nothing to learn. */
+/* One step of the optimiser, or none after a window without a target (bad pictures only): there is nothing to learn. */
 static lf_status train_step(loop *l, lf_err *err) {
     lf_run *run = l->run;
     lf_window w = {0}, *sum = &run->at.since_log;
@@ -107,7 +93,6 @@ static lf_status train_step(loop *l, lf_err *err) {
     sum->loss += w.loss;
     sum->targets += w.targets;
     sum->correct += w.correct;
-    l->images += w.targets;
     if (w.targets) rc = optimiser_step(l, &w, err);
     if (!rc) run->at.step++;
     return rc;
@@ -131,14 +116,18 @@ static lf_status log_step(loop *l, lf_err *err) {
     return lf_metrics_write(&run->metrics, row, err);
 }
 
+const char *lf_run_best_metric(const lf_run *run) {
+    return lf_cfg_is_given(run->cfg, "metric_for_best_model") ? lf_cfg_str(run->cfg, "metric_for_best_model") : run->task->type->best_metric;
+}
+
 static bool is_better(const lf_run *run, double metric) {
-    const bool loss = strcmp(lf_cfg_str(run->cfg, "metric_for_best_model"), "loss") == 0;
+    const bool loss = strcmp(lf_run_best_metric(run), "loss") == 0;
     const bool greater = lf_cfg_is_given(run->cfg, "greater_is_better") ? lf_cfg_bool(run->cfg, "greater_is_better") : !loss;
     return isnan(run->at.best_metric) || (greater ? metric > run->at.best_metric : metric < run->at.best_metric);
 }
 
 static void note_best(lf_run *run, const lf_accuracy *a) {
-    const double metric = strcmp(lf_cfg_str(run->cfg, "metric_for_best_model"), "loss") == 0 ? a->loss : a->accuracy;
+    const double metric = strcmp(lf_run_best_metric(run), "loss") == 0 ? a->loss : a->accuracy;
     if (is_better(run, metric)) {
         run->at.best_metric = metric;
         run->at.best_step = run->at.step;
@@ -149,34 +138,27 @@ static void note_best(lf_run *run, const lf_accuracy *a) {
 
 static lf_status evaluate(loop *l, lf_err *err) {
     lf_run *run = l->run;
+    const lf_task_type *task = run->task->type;
     const double began = lf_now();
+    lf_accuracy a;
+    lf_base_score base;
+    lf_status rc = LF_OK;
+    lf_err cause = {0};
+    if (run->has_eval && !(rc = task->evaluate(run->task, &a, run->model, LF_DATA_EVAL, NULL, &cause))) {
+        if (run->at.step == 0) {
+            run->at.eval_accuracy_before = a.accuracy;
+            run->at.eval_loss_before = a.loss;
+        } else
+            note_best(run, &a);
+    }
+    if (run->has_base && !rc) rc = task->measure_tuned(run->task, &base, run->model, &cause);
+    if (rc) return lf_fail(err, rc, "step %lld: %s", (long long)run->at.step, cause.message);
     cJSON *row = cJSON_CreateObject();
     cJSON_AddNumberToObject(row, "step", (double)run->at.step);
     cJSON_AddNumberToObject(row, "epoch", (double)run->at.step / (double)run->steps_per_epoch);
-    lf_accuracy a = {.accuracy = NAN};
-    lf_base_score base = {.accuracy = NAN};
-    lf_status rc = LF_OK;
-    lf_err cause = {0};
-    if (run->eval && !(rc = lf_evaluate(&a, run->model, run->g, run->model->head, run->eval, &run->eval_opts, NULL, NULL, &cause))) {
-        cJSON_AddNumberToObject(row, "eval_accuracy", a.accuracy);
-        cJSON_AddNumberToObject(row, "eval_loss", a.loss);
-        if (run->at.step == 0) run->at.eval_accuracy_before = a.accuracy;
-        else note_best(run, &a);
-    }
-    if (run->forgetting && !rc && !(rc = lf_forgetting_measure(&base, run->forgetting, run->model, run->g, &run->eval_opts, &cause))) {
-        cJSON_AddNumberToObject(row, "base_accuracy", base.accuracy);
-        cJSON_AddNumberToObject(row, "base_loss", base.loss);
-        cJSON_AddNumberToObject(row, "base_ce", base.ce);
-        cJSON_AddNumberToObject(row, "base_kl", base.kl);
-        if (isfinite(base.knn)) cJSON_AddNumberToObject(row, "base_knn", base.knn);
-    }
-    if (rc) {
-        cJSON_Delete(row);
-        return lf_fail(err, rc, "step %lld: %s", (long long)run->at.step, cause.message);
-    }
-    char text[160] = "";
-    if (run->eval) snprintf(text, sizeof text, "accuracy %.4f  loss %.4f  ", a.accuracy, a.loss);
-    if (run->forgetting) snprintf(text + strlen(text), sizeof text - strlen(text), "base task %.4f  KL %.5f", base.accuracy, base.kl);
+    char text[200];
+    task->add_row(row, run->has_eval ? &a : NULL, run->has_base ? &base : NULL);
+    task->say(text, sizeof text, run->has_eval ? &a : NULL, run->has_base ? &base : NULL);
     if (text[0]) lf_info("step %lld: %s", (long long)run->at.step, text);
     l->eval_seconds += lf_now() - began;
     return lf_metrics_write(&run->metrics, row, err);
@@ -194,7 +176,7 @@ static int64_t eval_every(const lf_run *run) {
 
 static lf_status save(loop *l, lf_err *err) {
     l->run->at.train_seconds = seconds(l);
-    l->run->at.skipped_images = l->skipped_before + lf_loader_skipped(l->loader);
+    l->run->at.skipped_images = l->skipped_before + l->run->task->type->skipped(l->run->task);
     return lf_checkpoint_save(l->run, err);
 }
 
@@ -218,7 +200,7 @@ static lf_status after_step(loop *l, bool *stop, lf_err *err) {
     lf_status rc = LF_OK;
     if (run->at.since_log.targets && (step % lf_cfg_i64(run->cfg, "logging_steps") == 0 || last || (step == 1 && lf_cfg_bool(run->cfg, "logging_first_step"))))
         rc = log_step(l, err);
-    if (!rc && (is_due(run, "eval_strategy", eval_every(run)) || last) && (run->eval || run->forgetting)) rc = evaluate(l, err);
+    if (!rc && (is_due(run, "eval_strategy", eval_every(run)) || last) && (run->has_eval || run->has_base)) rc = evaluate(l, err);
     *stop = last || out_of_patience(run);
     if (!rc && *stop && !last)
         lf_info("step %lld: stopped early, %lld evaluations without a better metric", (long long)step, (long long)run->at.evals_without_gain);
@@ -230,22 +212,11 @@ static lf_status after_step(loop *l, bool *stop, lf_err *err) {
     return rc;
 }
 
-static lf_status open_loader(loop *l, lf_err *err) {
-    lf_run *run = l->run;
-    lf_augmentation augmentation;
-    if (!lf_augmentation_parse(lf_cfg_str(run->cfg, "augmentation"), &augmentation))
-        return lf_cfg_fail(run->cfg, "augmentation", err, "there is no such augmentation");
-    const lf_loader_opts o = {.batch_size = run->batch_size, .workers = run->eval_opts.workers, .shuffle = true,
-                              .seed = (uint64_t)lf_cfg_i64(run->cfg, "seed"), .augmentation = augmentation, .processor = &run->processor,
-                              .skip_bad_images = run->eval_opts.skip_bad_images, .first_epoch = run->at.step / run->steps_per_epoch,
-                              .first_batch = run->at.step % run->steps_per_epoch * run->accumulation, .epochs = INT64_MAX};
-    return lf_loader_new(&l->loader, run->train, &o, err);
-}
-
 lf_status lf_run_loop(lf_run *run, lf_err *err) {
     loop l = {.run = run, .started = lf_now(), .seconds_before = run->at.train_seconds, .skipped_before = run->at.skipped_images};
-    lf_status rc = open_loader(&l, err);
-    if (!rc && run->at.step == 0 && (run->eval || run->forgetting)) rc = evaluate(&l, err);
+    const lf_task_type *task = run->task->type;
+    lf_status rc = task->start(run->task, run->at.step / run->steps_per_epoch, run->at.step % run->steps_per_epoch * run->accumulation, err);
+    if (!rc && run->at.step == 0 && (run->has_eval || run->has_base)) rc = evaluate(&l, err);
     lf_progress bar;
     lf_progress_begin(&bar, "train", run->total_steps);
     bar.first = run->at.step;
@@ -255,20 +226,19 @@ lf_status lf_run_loop(lf_run *run, lf_err *err) {
         char detail[128];
         const double busy = lf_now() - l.started - l.eval_seconds;
         const lf_window *sum = &run->at.since_log;
-        snprintf(detail, sizeof detail, "epoch %.2f  loss %.4f  acc %.3f  %.1f images/s", (double)run->at.step / (double)run->steps_per_epoch,
+        snprintf(detail, sizeof detail, "epoch %.2f  loss %.4f  acc %.3f  %.1f %s/s", (double)run->at.step / (double)run->steps_per_epoch,
                  sum->targets ? sum->loss / (double)sum->targets : 0, sum->targets ? (double)sum->correct / (double)sum->targets : 0,
-                 (double)l.images / busy);
+                 (double)l.items / busy, task->unit);
         lf_progress_update(&bar, run->at.step, detail);
         rc = after_step(&l, &stop, err);
     }
     const double busy = lf_now() - l.started - l.eval_seconds;
     char summary[128] = "";
-    if (!rc) snprintf(summary, sizeof summary, "%lld steps, %.1f s, %.1f images/s", (long long)run->at.step, busy, (double)l.images / busy);
+    if (!rc) snprintf(summary, sizeof summary, "%lld steps, %.1f s, %.1f %s/s", (long long)run->at.step, busy, (double)l.items / busy, task->unit);
     lf_progress_end(&bar, summary);
-    if (l.loader) run->at.skipped_images = l.skipped_before + lf_loader_skipped(l.loader);
+    run->at.skipped_images = l.skipped_before + task->skipped(run->task);
     if (run->at.skipped_images) lf_warn("%lld pictures could not be read and were left out", (long long)run->at.skipped_images);
     run->at.train_seconds = seconds(&l);
-    run->results.items_per_second = l.images ? (double)l.images / busy : NAN;
-    lf_loader_free(l.loader);
+    run->results.items_per_second = l.items ? (double)l.items / busy : NAN;
     return rc;
 }

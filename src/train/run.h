@@ -3,7 +3,7 @@
 #define LF_TRAIN_RUN_H
 
 #include "adapter/adapter.h"
-#include "eval/eval.h"
+#include "eval/task.h"
 #include "train/metrics.h"
 #include "train/optimizer.h"
 #include "train/schedule.h"
@@ -22,7 +22,7 @@ typedef struct lf_progress_state {
     int64_t evals_without_gain;
     int64_t skipped_images;
     double train_seconds;
-    double eval_accuracy_before;
+    double eval_accuracy_before, eval_loss_before;
 } lf_progress_state;
 
 typedef struct lf_run {
@@ -34,16 +34,15 @@ typedef struct lf_run {
     lf_graph *g;
     lf_model *model;
     lf_adapter *adapter;             /* NULL unless method lora */
-    lf_image_processor processor;
-    lf_dataset *train, *eval, *test, *base;   /* NULL: not given */
-    lf_forgetting *forgetting;       /* NULL: no forgetting_data */
-    lf_eval_opts eval_opts;
+    lf_task *task;                   /* data, loss and judgement */
+    bool has_eval, has_test, has_base; /* has_base: forgetting_data is given, and the untouched base measured on it */
+    lf_base_score before;            /* of the untouched base */
     lf_trainable *trainables;
     int64_t n_trainables;
     lf_optimizer optimizer;
     lf_schedule schedule;
     lf_metrics metrics;
-    int64_t steps_per_epoch, total_steps, batch_size, accumulation;
+    int64_t batches_per_epoch, steps_per_epoch, total_steps, batch_size, accumulation;
     lf_progress_state at;
     lf_results results;
 } lf_run;
@@ -62,6 +61,7 @@ lf_status lf_checkpoint_restore_weights(lf_run *run, const char *path, lf_err *e
 
 /* loop.c: from run->at.step to the end; LF_EINTERRUPTED after writing a checkpoint. */
 lf_status lf_run_loop(lf_run *run, lf_err *err);
+const char *lf_run_best_metric(const lf_run *run); /* "accuracy" or "loss" */
 
 /* finish.c: writes the adapter (or model), reads it back, and measures what was written. */
 /* Adds copies of these keys' values to `o`, null where one is not set. False when out of memory. */

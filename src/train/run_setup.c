@@ -93,72 +93,60 @@ static lf_status clear_output_dir(const lf_run *run, lf_err *err) {
 
 /* ---- data ---- */
 
-static lf_dataset_opts data_opts(const lf_run *run, const char *key, const char *split, const char *limit) {
-    return (lf_dataset_opts){.spec = lf_cfg_json(run->cfg, key), .key = key, .split = split,
-                             .max_samples = limit ? lf_cfg_i64(run->cfg, limit) : 0, .seed = (uint64_t)lf_cfg_i64(run->cfg, "seed")};
+/* A role's data: under a key of their own, else a part of train_data's folder, else none. */
+static lf_status open_part(lf_run *run, lf_data_role role, const lf_data_from *from, lf_err *err) {
+    const lf_task_type *task = run->task->type;
+    if (lf_cfg_json(run->cfg, from->key)) return task->open_data(run->task, role, from, err);
+    const lf_data_from beside = {.key = "train_data", .split = from->split, .limit = from->limit};
+    if (!task->has_split(lf_cfg_json(run->cfg, "train_data"), from->split)) return LF_OK;
+    return task->open_data(run->task, role, &beside, err);
 }
 
-static const char **class_names(const lf_dataset *d, int64_t *n) {
-    *n = lf_dataset_n_classes(d);
-    const char **names = lf_calloc((size_t)*n, sizeof *names);
-    for (int64_t i = 0; names && i < *n; i++) names[i] = lf_dataset_class_name(d, i);
-    return names;
-}
-
-/* The evaluation data: eval_data, else val/ beside train/, else a share of the training data. */
-static lf_status open_eval(lf_run *run, const char **names, int64_t n, lf_err *err) {
+/* The evaluation data: eval_data, else a share of the training data, else val/ beside train/. */
+static lf_status open_eval(lf_run *run, lf_err *err) {
+    const lf_data_from from = {.key = "eval_data", .split = "val", .limit = "max_eval_samples"};
     const double share = lf_cfg_f64(run->cfg, "train_val_split");
-    lf_dataset_opts o = data_opts(run, "eval_data", "val", "max_eval_samples");
-    if (o.spec) return lf_open_labelled(&run->eval, &o, names, n, err);
-    if (share > 0) return lf_dataset_split(run->train, share, o.seed, &run->eval, err);
-    o.spec = lf_cfg_json(run->cfg, "train_data");
-    o.key = "train_data";
-    return lf_dataset_has_split(o.spec, "val") ? lf_open_labelled(&run->eval, &o, names, n, err) : LF_OK;
-}
-
-/* The test data: test_data, else test/ beside train/. */
-static lf_status open_test(lf_run *run, const char **names, int64_t n, lf_err *err) {
-    lf_dataset_opts o = data_opts(run, "test_data", "test", NULL);
-    if (o.spec) return lf_open_labelled(&run->test, &o, names, n, err);
-    o.spec = lf_cfg_json(run->cfg, "train_data");
-    o.key = "train_data";
-    return lf_dataset_has_split(o.spec, "test") ? lf_open_labelled(&run->test, &o, names, n, err) : LF_OK;
+    if (share > 0 && !lf_cfg_json(run->cfg, "eval_data")) return run->task->type->split_data(run->task, share, err);
+    return open_part(run, LF_DATA_EVAL, &from, err);
 }
 
 static lf_status open_data(lf_run *run, lf_err *err) {
-    const bool reuse = lf_cfg_bool(run->cfg, "reuse_head");
-    lf_dataset_opts o = data_opts(run, "train_data", "train", "max_train_samples");
-    lf_status rc = reuse ? lf_open_labelled(&run->train, &o, run->model->id2label, run->model->num_labels, err)
-                         : lf_dataset_open(&run->train, &o, err);
-    if (rc) return rc;
-    int64_t n;
-    const char **names = class_names(run->train, &n);
-    if (!names) return lf_fail(err, LF_ENOMEM, "out of memory for the class names");
-    if (!(rc = open_eval(run, names, n, err))) rc = open_test(run, names, n, err);
-    lf_free(names);
-    if (rc || !lf_cfg_json(run->cfg, "forgetting_data")) return rc;
-    if (!run->model->base_head)
-        return lf_cfg_fail(run->cfg, "forgetting_data", err, "the model has no head of its own, so there is no base task to forget");
-    o = data_opts(run, "forgetting_data", "test", "max_forgetting_samples");
-    return lf_open_labelled(&run->base, &o, run->model->base_id2label, run->model->base_num_labels, err);
+    const lf_data_from train = {.key = "train_data", .split = "train", .limit = "max_train_samples"};
+    const lf_data_from test = {.key = "test_data", .split = "test"};
+    const lf_data_from base = {.key = "forgetting_data", .split = "test", .limit = "max_forgetting_samples"};
+    const lf_task_type *task = run->task->type;
+    lf_status rc;
+    if ((rc = task->open_data(run->task, LF_DATA_TRAIN, &train, err)) || (rc = open_eval(run, err)) ||
+        (rc = open_part(run, LF_DATA_TEST, &test, err)) ||
+        (lf_cfg_json(run->cfg, base.key) && (rc = task->open_data(run->task, LF_DATA_BASE, &base, err))))
+        return rc;
+    run->has_eval = task->has_data(run->task, LF_DATA_EVAL);
+    run->has_test = task->has_data(run->task, LF_DATA_TEST);
+    run->has_base = task->has_data(run->task, LF_DATA_BASE);
+    return LF_OK;
 }
 
 /* What waits for a better metric would wait for ever without data to measure it on. */
 static lf_status check_eval_data(const lf_run *run, lf_err *err) {
     const char *key = lf_cfg_bool(run->cfg, "load_best_model_at_end") ? "load_best_model_at_end"
                       : lf_cfg_i64(run->cfg, "early_stopping_patience") > 0 ? "early_stopping_patience" : NULL;
-    if (run->eval || !key) return LF_OK;
+    if (run->has_eval || !key) return LF_OK;
     return lf_cfg_fail(run->cfg, key, err, "needs evaluation data: set eval_data or train_val_split (there is no val/ beside train/)");
 }
 
 static void say_data(const lf_run *run) {
-    lf_info("train: %lld examples of %lld classes (%s)", (long long)lf_dataset_count(run->train),
-            (long long)lf_dataset_n_classes(run->train), lf_dataset_path(run->train));
-    if (run->eval) lf_info("evaluation: %lld examples (%s)", (long long)lf_dataset_count(run->eval), lf_dataset_path(run->eval));
-    else lf_info("evaluation: none (no eval_data, no val/ beside train/, no train_val_split)");
-    if (run->test) lf_info("test, read once at the end: %lld examples (%s)", (long long)lf_dataset_count(run->test), lf_dataset_path(run->test));
-    if (run->base) lf_info("forgetting: %lld examples of the base task (%s)", (long long)lf_dataset_count(run->base), lf_dataset_path(run->base));
-    else lf_info("forgetting: not measured (no forgetting_data)");
+    static const struct { const char *name, *missing; } roles[] = {
+        [LF_DATA_TRAIN] = {"train", NULL},
+        [LF_DATA_EVAL] = {"evaluation", "none (no eval_data, no val/ beside train/, no train_val_split)"},
+        [LF_DATA_TEST] = {"test, read once at the end", NULL},
+        [LF_DATA_BASE] = {"forgetting, what the model knew before", "not measured (no forgetting_data)"},
+    };
+    for (int role = 0; role < LF_DATA_ROLES; role++) {
+        char text[1200];
+        const bool is_there = run->task->type->has_data(run->task, (lf_data_role)role);
+        if (is_there) run->task->type->describe(run->task, (lf_data_role)role, text, sizeof text);
+        if (is_there || roles[role].missing) lf_info("%s: %s", roles[role].name, is_there ? text : roles[role].missing);
+    }
 }
 
 /* ---- model, head, adapter ---- */
@@ -173,23 +161,17 @@ static lf_status open_model(lf_run *run, lf_err *err) {
 }
 
 static lf_status check_modules_to_save(const lf_run *run, lf_err *err) {
+    const lf_module *head = run->model->head;
     for (int64_t i = 0; i < lf_cfg_list_count(run->cfg, "modules_to_save"); i++) {
         const char *name = lf_cfg_list_at(run->cfg, "modules_to_save", i);
-        if (strcmp(name, run->model->head->name) != 0)
+        if (!head)
+            return lf_cfg_fail(run->cfg, "modules_to_save", err, "nothing can be trained whole beside this model's adapter, found '%s'; "
+                               "leave it out, or train all weights with --method full", name);
+        if (strcmp(name, head->name) != 0)
             return lf_cfg_fail(run->cfg, "modules_to_save", err, "only the head ('%s') can be trained whole beside an adapter, found '%s'",
-                               run->model->head->name, name);
+                               head->name, name);
     }
     return LF_OK;
-}
-
-static lf_status make_head(lf_run *run, lf_err *err) {
-    if (lf_cfg_bool(run->cfg, "reuse_head")) return lf_model_train_head(run->model, err);
-    int64_t n;
-    const char **names = class_names(run->train, &n);
-    if (!names) return lf_fail(err, LF_ENOMEM, "out of memory for the class names");
-    const lf_status rc = lf_model_new_head(run->model, n, names, (uint64_t)lf_cfg_i64(run->cfg, "seed"), err);
-    lf_free(names);
-    return rc;
 }
 
 static lf_status attach_adapter(lf_run *run, lf_err *err) {
@@ -205,8 +187,9 @@ static lf_status attach_adapter(lf_run *run, lf_err *err) {
 static lf_status plan_steps(lf_run *run, lf_err *err) {
     run->batch_size = lf_cfg_i64(run->cfg, "per_device_train_batch_size");
     run->accumulation = lf_cfg_i64(run->cfg, "gradient_accumulation_steps");
-    const int64_t batches = (lf_dataset_count(run->train) + run->batch_size - 1) / run->batch_size;
-    run->steps_per_epoch = (batches + run->accumulation - 1) / run->accumulation;
+    const lf_status rc = run->task->type->plan(run->task, run->batch_size, &run->batches_per_epoch, err);
+    if (rc) return rc;
+    run->steps_per_epoch = (run->batches_per_epoch + run->accumulation - 1) / run->accumulation;
     const int64_t max_steps = lf_cfg_i64(run->cfg, "max_steps");
     run->total_steps = max_steps > 0 ? max_steps : (int64_t)ceil(lf_cfg_f64(run->cfg, "num_train_epochs") * (double)run->steps_per_epoch);
     return lf_schedule_read(&run->schedule, run->cfg, run->total_steps, err);
@@ -214,24 +197,24 @@ static lf_status plan_steps(lf_run *run, lf_err *err) {
 
 lf_status lf_run_open(lf_run *run, const lf_config *cfg, lf_err *err) {
     *run = (lf_run){.cfg = cfg, .dir = lf_cfg_str(cfg, "output_dir"),
-                    .at = {.best_metric = NAN, .eval_accuracy_before = NAN}};
+                    .at = {.best_metric = NAN, .eval_accuracy_before = NAN, .eval_loss_before = NAN}};
     lf_results_clear(&run->results);
     read_method(run);
     run->threads = lf_threads_set((int)lf_cfg_i64(cfg, "threads"));
     lf_status rc;
     if ((rc = check_output_dir(run, err)) || (rc = lf_kernels_select(&run->k, lf_cfg_str(cfg, "precision"), err)) || (rc = open_model(run, err)) ||
-        (rc = check_modules_to_save(run, err)) || (rc = lf_processor_for(&run->processor, run->model, err)) || (rc = open_data(run, err)) ||
-        (rc = check_eval_data(run, err)) || (rc = plan_steps(run, err)))
+        (rc = check_modules_to_save(run, err)))
         return rc;
+    if (!(run->g = lf_graph_new(run->k, (uint64_t)lf_cfg_i64(cfg, "seed")))) return lf_fail(err, LF_ENOMEM, "out of memory");
+    if ((rc = lf_task_open(&run->task, cfg, run->model, run->g, err)) || (rc = open_data(run, err)) || (rc = check_eval_data(run, err)) ||
+        (rc = plan_steps(run, err)))
+        return rc;
+    run->results.task = run->task->type;
     run->model->gradient_checkpointing = lf_cfg_bool(cfg, "gradient_checkpointing");
     say_data(run);
-    if (!(run->g = lf_graph_new(run->k, (uint64_t)lf_cfg_i64(cfg, "seed")))) return lf_fail(err, LF_ENOMEM, "out of memory");
-    run->eval_opts = (lf_eval_opts){.batch_size = lf_cfg_i64(cfg, "per_device_eval_batch_size"), .workers = lf_cfg_i64(cfg, "dataloader_num_workers"),
-                                    .skip_bad_images = lf_cfg_bool(cfg, "skip_bad_images"), .processor = &run->processor, .what = "evaluate"};
     const bool dry = lf_cfg_bool(cfg, "dry_run");
-    if (run->base && !dry && (rc = lf_forgetting_new(&run->forgetting, run->model, run->g, run->base, &run->eval_opts, lf_cfg_bool(cfg, "forgetting_knn"), err)))
-        return rc;
-    if ((rc = make_head(run, err)) || (rc = attach_adapter(run, err)) ||
+    if (run->has_base && !dry && (rc = run->task->type->measure_base(run->task, &run->before, err))) return rc;
+    if ((rc = run->task->type->prepare(run->task, err)) || (rc = attach_adapter(run, err)) ||
         (rc = lf_nn_trainables(&run->model->nn, &run->trainables, &run->n_trainables, err)) ||
         (rc = lf_optimizer_init(&run->optimizer, run->k, run->trainables, run->n_trainables, cfg, err)))
         return rc;
@@ -245,12 +228,8 @@ lf_status lf_run_open(lf_run *run, const lf_config *cfg, lf_err *err) {
 void lf_run_close(lf_run *run) {
     lf_metrics_close(&run->metrics);
     lf_optimizer_free(&run->optimizer);
-    lf_forgetting_free(run->forgetting);
+    lf_task_close(run->task);
     lf_adapter_free(run->adapter);
     lf_graph_free(run->g);
     lf_model_free(run->model);
-    lf_dataset_free(run->train);
-    lf_dataset_free(run->eval);
-    lf_dataset_free(run->test);
-    lf_dataset_free(run->base);
 }

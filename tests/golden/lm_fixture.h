@@ -88,12 +88,19 @@ static inline bool in_bf16(const lf_kernels *k) { return strcmp(k->precision, "b
 static inline lf_tensor *hidden_of(fixture *f, int64_t batch, bool grad) {
     const lf_model_input in = {.B = f->B, .T = f->T, .ids = batch_ids(f, batch), .positions = f->positions};
     lf_graph_begin(f->g, grad, grad, 0);
-    return lf_model_hidden(f->model, f->g, &in);
+    return lf_lm_hidden(f->model, f->g, &in);
+}
+
+static inline lf_tensor *through_head(fixture *f, lf_tensor *hidden) {
+    const lf_frozen *frozen;
+    lf_tensor *weight;
+    lf_lm_head(f->model, &frozen, &weight);
+    return lf_to_real(f->g, lf_linear(f->g, hidden, frozen, weight, NULL, NULL));
 }
 
 /* [B,T,V] of a batch, as floats; the caller frees them. */
 static inline float *logits_of(fixture *f, int64_t batch) {
-    lf_tensor *logits = lf_to_real(f->g, lf_model_logits(f->model, f->g, f->model->lm_head, hidden_of(f, batch, false)));
+    lf_tensor *logits = through_head(f, hidden_of(f, batch, false));
     OK(lf_graph_status(f->g, &err));
     float *copy = lf_malloc((size_t)logits->numel * sizeof *copy);
     assert_non_null(copy);
@@ -117,7 +124,10 @@ static inline int64_t targets_in(const fixture *f, int64_t batch) {
 
 static inline lf_tensor *loss_of(fixture *f, int64_t batch, lf_lm_counts *counts) {
     lf_tensor *hidden = hidden_of(f, batch, true);
-    lf_tensor *loss = lf_model_lm_loss(f->model, f->g, hidden, batch_labels(f, batch), (double)targets_in(f, batch), 0, counts);
+    const lf_frozen *frozen;
+    lf_tensor *weight;
+    lf_lm_head(f->model, &frozen, &weight);
+    lf_tensor *loss = lf_lm_loss(f->g, hidden, frozen, weight, batch_labels(f, batch), (double)targets_in(f, batch), 0, counts);
     OK(lf_graph_status(f->g, &err));
     return loss;
 }

@@ -85,6 +85,60 @@ static void test_warm_step_calls_no_heap(void **state) {
     for (int i = 0; i < 4; i++) check_warm_step(precisions[i % 2], i / 2);
 }
 
+/* A linear layer of more rows than one block takes, against the same rows in parts of one block each. */
+enum { BLOCK_ROWS = 4600, WIDTH = 512, RANK = 4, FACTOR = RANK * WIDTH };
+
+typedef struct layer_result { float y[BLOCK_ROWS], dx[BLOCK_ROWS], dA[FACTOR], dB[FACTOR]; } layer_result; /* a column of y and dx */
+
+static void run_layer(layer_result *out, lf_graph *g, const lf_frozen *W, float *x, int parts, const float *factors) {
+    static int32_t labels[BLOCK_ROWS];
+    const int64_t rows = BLOCK_ROWS / parts;
+    float *dx = lf_aligned_alloc(sizeof *dx * BLOCK_ROWS * WIDTH);
+    memset(out, 0, sizeof *out);
+    for (int part = 0; part < parts; part++) {
+        lf_lora l = {.r = RANK, .scaling = 1.5, .A0 = factors + 2 * FACTOR, .B0 = factors + 3 * FACTOR};
+        lf_tensor t;
+        memset(dx, 0, sizeof *dx * BLOCK_ROWS * WIDTH);
+        lf_tensor_init(&l.A, LF_F32, 2, (int64_t[]){RANK, WIDTH}, (void *)(uintptr_t)factors, out->dA);
+        lf_tensor_init(&l.B, LF_F32, 2, (int64_t[]){WIDTH, RANK}, (void *)(uintptr_t)(factors + FACTOR), out->dB);
+        lf_tensor_init(&t, LF_F32, 2, (int64_t[]){rows, WIDTH}, x + part * rows * WIDTH, dx);
+        for (int64_t i = 0; i < rows; i++) labels[i] = (int32_t)((part * rows + i) * 7 % WIDTH);
+        lf_graph_begin(g, true, true, 0);
+        lf_tensor *y = lf_linear(g, &t, W, NULL, NULL, &l), *loss = lf_cross_entropy(g, y, labels, 100, 0);
+        OK(lf_graph_status(g, &err));
+        for (int64_t i = 0; i < rows; i++) out->y[part * rows + i] = ((const float *)y->data)[i * WIDTH + (part * rows + i) % WIDTH];
+        OK(lf_graph_backward(g, loss, 1, &err));
+        for (int64_t i = 0; i < rows; i++) out->dx[part * rows + i] = dx[i * WIDTH + (part * rows + i) % WIDTH];
+    }
+    lf_aligned_free(dx);
+}
+
+static void test_rows_in_blocks(void **state) {
+    (void)state;
+    static layer_result whole, parts;
+    static float factors[4 * FACTOR];
+    const lf_kernels *k;
+    const lf_rng_key key = lf_rng_make(3, LF_RNG_TEST, 0);
+    OK(lf_kernels_select(&k, "fp32", &err));
+    float *x = lf_aligned_alloc(sizeof *x * BLOCK_ROWS * WIDTH), *W = lf_aligned_alloc(sizeof *W * WIDTH * WIDTH);
+    for (int64_t i = 0; i < BLOCK_ROWS * WIDTH; i++) x[i] = (float)lf_rng_normal(key, (uint64_t)i);
+    for (int64_t i = 0; i < WIDTH * WIDTH; i++) W[i] = (float)lf_rng_normal(key, (uint64_t)(i + 7)) / 20;
+    for (int64_t i = 0; i < 4 * FACTOR; i++) factors[i] = (float)lf_rng_normal(key, (uint64_t)(i + 9)) / 20;
+    lf_frozen frozen = {.out = WIDTH, .in = WIDTH, .data = lf_aligned_alloc((size_t)k->frozen_size(WIDTH, WIDTH)), .act_dtype = LF_F32};
+    assert_true(k->frozen_prepare(&frozen, W));
+    lf_graph *g = lf_graph_new(k, 1);
+    run_layer(&whole, g, &frozen, x, 1, factors);
+    run_layer(&parts, g, &frozen, x, 4, factors);
+    const float *a = (const float *)&whole, *b = (const float *)&parts;
+    for (size_t i = 0; i < sizeof whole / sizeof *a; i++)
+        if (!(fabsf(a[i] - b[i]) <= 1e-4f * (0.1f + fabsf(a[i])))) fail_msg("number %zu: %g in one piece, %g in parts", i, (double)a[i], (double)b[i]);
+    lf_graph_free(g);
+    lf_aligned_free(frozen.data);
+    lf_aligned_free(x);
+    lf_aligned_free(W);
+    assert_int_equal(lf_alloc_live(), 0);
+}
+
 static void test_failure_sticks(void **state) {
     (void)state;
     double x[6] = {0}, y[4] = {0}, grad[6];
@@ -211,7 +265,7 @@ static void test_schedules(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_warm_step_calls_no_heap), cmocka_unit_test(test_failure_sticks), cmocka_unit_test(test_out_of_memory_is_an_error),
+        cmocka_unit_test(test_warm_step_calls_no_heap), cmocka_unit_test(test_rows_in_blocks), cmocka_unit_test(test_failure_sticks), cmocka_unit_test(test_out_of_memory_is_an_error),
         cmocka_unit_test(test_nothing_trained_nothing_taped), cmocka_unit_test(test_frozen_linear_keeps_no_input), cmocka_unit_test(test_adamw_by_hand), cmocka_unit_test(test_schedules)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,6 @@
 /* A part of the model that keeps nothing but its input: backward runs it forward again, then backward, and forgets it
  * ("gradient checkpointing", Chen et al. 2016). The same node numbers are used again, so dropout draws the same masks. */
+#include <assert.h>
 #include <string.h>
 
 #include "graph/graph_internal.h"
@@ -102,6 +103,7 @@ lf_tensor *lf_checkpoint(lf_graph *g, lf_block_fn block, const void *context, lf
     g->with_grad = true;
     if (!y || !y->requires_grad) return y;
     node->op = &lf_op_checkpoint;
+    static_assert(sizeof *a <= sizeof node->attributes, "a block's facts must fit into a node");
     node->n_in = 1;
     node->in[0] = x;
     node->out = y;

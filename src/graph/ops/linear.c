@@ -6,6 +6,7 @@
  *   dx += v Ahat,  dB = dy^T u1,  dA = (v1 + v2)^T x,
  * because u1 = scaling x A^T and v1 + v2 = scaling dy B: the gradients of the residual form W - scaling B0 A0 + scaling B A.
  * The factors of all parts stand together (make_factors), R the sum of the parts' ranks, so that u and v are [rows,R]. */
+#include <assert.h>
 #include <string.h>
 
 #include "graph/ops.h"
@@ -19,6 +20,8 @@ typedef struct attributes {
 extern const lf_op lf_op_linear;
 enum { X, WEIGHT, BIAS, LORA_A, LORA_B, PER_PART = 4 }; /* the first part's; each further one's are PER_PART behind */
 enum { U };                                             /* slot of saved: u [rows, R] */
+
+static_assert(1 + PER_PART * LF_LINEAR_PARTS <= LF_MAX_INPUTS, "every part's inputs must fit");
 
 static int input(int kind, int p) { return kind + PER_PART * p; }
 static const attributes *attributes_of(const lf_node *n) { return (const void *)n->attributes; }
@@ -154,7 +157,8 @@ static void *biases_of(lf_graph *g, const lf_node *n, const extents *e) {
 
 /* What the adapters multiply with. As activations: Ahat [R,in] of all parts one below the other, and Bhat [out,R], in which a
  * part's stands in its own rows and columns and all else is zero, so that x Ahat^T and dy Bhat are one product each, of rows without
- * gaps, which is what the library is fast at. In real numbers, for the other way: Ahat [R,in], and each part's Bhat^T. */
+ * gaps, which is what the library is fast at. In real numbers, for what is added: Ahat [R,in], and each part's Bhat^T. Forward reads
+ * A_act and B_real, backward B_act and A_real. */
 typedef struct factors { void *A_act, *B_act, *A_real, *B_real[LF_LINEAR_PARTS], *all; } factors;
 
 static factors make_factors(lf_graph *g, const lf_node *n, const extents *e, bool backward) {
@@ -166,14 +170,17 @@ static factors make_factors(lf_graph *g, const lf_node *n, const extents *e, boo
     if (!f.A_act || !f.B_act || !f.all) return f;
     f.A_real = f.all;
     char *B_real = (char *)f.all + (size_t)A_size * lf_dtype_size(k->dtype);
-    if (a->n > 1) k->fill(f.B_act, 0, B_size);
+    if (a->n > 1 && backward) k->fill(f.B_act, 0, B_size);
     for (int p = 0; p < a->n; p++) {
         const lf_lora *l = a->parts[p].lora;
         if (!l) continue;
         f.B_real[p] = B_real;
         B_real += (size_t)(rank_of(l) * a->parts[p].out) * lf_dtype_size(k->dtype);
-        k->lora_factors(at(n, f.A_act, e->u[p] * e->in), (char *)f.A_real + (size_t)(e->u[p] * e->in) * lf_dtype_size(k->dtype),
-                        at(n, f.B_act, e->y[p] * e->R + e->u[p]), e->R, f.B_real[p], l->A.data, l->B.data, l->A0, l->B0, l->r, e->in,
+        void *A_act = at(n, f.A_act, e->u[p] * e->in), *B_act = at(n, f.B_act, e->y[p] * e->R + e->u[p]);
+        char *A_real = (char *)f.A_real + (size_t)(e->u[p] * e->in) * lf_dtype_size(k->dtype);
+        const bool dropping = l->dropout > 0 && lf_graph_training(g); /* then dx goes through A_act */
+        k->lora_factors(!backward || dropping ? A_act : NULL, backward ? A_real : NULL, backward ? B_act : NULL, e->R,
+                        backward ? NULL : f.B_real[p], l->A.data, l->B.data, l->A0, l->B0, l->r, e->in,
                         a->parts[p].out, backward ? 1 : l->scaling, backward ? l->scaling : 1);
     }
     return f;
@@ -297,10 +304,10 @@ static void linear_backward(lf_graph *g, lf_node *n) {
         check(g, k->gemm(false, false, b.n, e.R, e.out, dy, e.out, f.B_act, e.R, false, vb, e.R), &e);
         for (int p = 0; p < a->n; p++) /* only the first half of u is wanted for dB */
             if (a->parts[p].lora)
-                k->low_rank_sum((char *)D + (size_t)(e.u[p] * e.out + e.y[p]) * lf_dtype_size(k->dtype), e.out, b.from > 0, at(n, ub, e.u[p]), e.R,
-                                at(n, dy, e.y[p]), e.out, b.n, a->parts[p].lora->r, a->parts[p].out);
+                check(g, k->low_rank_sum((char *)D + (size_t)(e.u[p] * e.out + e.y[p]) * lf_dtype_size(k->dtype), e.out, b.from > 0, at(n, ub, e.u[p]),
+                                         e.R, at(n, dy, e.y[p]), e.out, b.n, a->parts[p].lora->r, a->parts[p].out), &e);
         if (dropping) continue;
-        k->low_rank_sum(P, e.in, b.from > 0, vb, e.R, x, e.in, b.n, e.R, e.in);
+        check(g, k->low_rank_sum(P, e.in, b.from > 0, vb, e.R, x, e.in, b.n, e.R, e.in), &e);
         if (dx) k->low_rank_add(dxb, e.in, vb, e.R, f.A_real, e.in, b.n, e.in, e.R);
     }
     if (dropping && adapted) dropped_backward(g, n, &e, f, v, P, dx);

@@ -1,0 +1,21 @@
+/* What the files of this folder share. */
+#ifndef LF_MODEL_MODEL_INTERNAL_H
+#define LF_MODEL_MODEL_INTERNAL_H
+
+#include "model/model.h"
+
+/* A parameter's shape as its file has it. */
+void lf_param_file_shape(const lf_param *p, int64_t shape[LF_TENSOR_DIMS]);
+/* Its values from the file, in our orientation; false when out of memory. Several threads may read at a time. */
+bool lf_param_read(const lf_model *m, const lf_param *p, const lf_st_tensor *t, float *out);
+void lf_transpose(float *to, const float *from, int64_t rows, int64_t columns); /* from [rows,columns] */
+
+struct lf_kv_cache {
+    int64_t n_layers, width, capacity, n;
+    size_t number; /* bytes */
+    char **layers; /* each [capacity, width] */
+};
+/* Puts the keys and values of qkv [1,n,..] behind the layer's own; *q and *kv are leaves over the queries and all keys. */
+void lf_kv_cache_append(lf_kv_cache *c, lf_graph *g, int64_t layer, const lf_tensor *qkv, int64_t q_width, lf_tensor **q, lf_tensor **kv);
+
+#endif
