@@ -22,6 +22,12 @@ lf_status lf_lm_share(const lf_model *m, const char *key, double fallback, doubl
     return lf_fail(err, LF_EDATA, "%s: key '%s': expected at least 0 and below 1, found %g", m->config_path, key, *out);
 }
 
+lf_status lf_lm_refuse(const lf_model *m, const char *key, const char *what, lf_err *err) {
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(m->config, key);
+    if (!item || cJSON_IsNull(item) || cJSON_IsFalse(item) || (cJSON_IsObject(item) && !item->child)) return LF_OK;
+    return lf_fail(err, LF_EUNSUPPORTED, "%s: key '%s': %s not supported for model_type '%s'", m->config_path, key, what, m->family->model_type);
+}
+
 lf_status lf_lm_only(const lf_model *m, const char *key, const char *only, lf_err *err) {
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(m->config, key);
     if (!item || cJSON_IsNull(item) || (cJSON_IsString(item) && strcmp(item->valuestring, only) == 0)) return LF_OK;
