@@ -100,8 +100,8 @@ static lf_status gpt2_declare(lf_model *m, lf_err *err) {
     m->is_lm = true;
     const lf_status rc = read_config(m, v, err);
     if (rc) return rc;
-    static const char wpe[] = "transformer.wpe";
-    bool ok = lf_lm_declare_ends(m, "transformer.wte") && lf_nn_module(&m->nn, LF_MODULE_EMBEDDING, v->P, m->hidden_size, wpe, wpe) &&
+    static const char wpe[] = "transformer.wpe", *const targets[] = {"c_attn", NULL};
+    bool ok = lf_lm_declare_ends(m, "transformer.wte", targets) && lf_nn_module(&m->nn, LF_MODULE_EMBEDDING, v->P, m->hidden_size, wpe, wpe) &&
               (v->positions = lf_nn_param(&m->nn, wpe, wpe, "weight", 2, (int64_t[]){v->P, m->hidden_size}, false)) &&
               (v->layers = lf_arena_alloc(m->nn.arena, (size_t)m->n_layers * sizeof *v->layers));
     for (int64_t i = 0; ok && i < m->n_layers; i++) ok = declare_layer(m, v, &v->layers[i], i);

@@ -152,6 +152,7 @@ static bool declare_layer(lf_model *m, const llama *v, layer *l, int64_t number)
 }
 
 static lf_status llama_declare(lf_model *m, lf_err *err) {
+    static const char *const targets[] = {"q_proj", "v_proj", NULL};
     const struct relative *r = relative_of(m);
     llama *v = m->impl = lf_arena_alloc(m->nn.arena, sizeof *v);
     if (!v) return lf_fail(err, LF_ENOMEM, "%s: out of memory", m->path);
@@ -161,7 +162,7 @@ static lf_status llama_declare(lf_model *m, lf_err *err) {
     v->layers = lf_arena_alloc(m->nn.arena, (size_t)m->n_layers * sizeof *v->layers);
     if (!v->layers) return lf_fail(err, LF_ENOMEM, "%s: out of memory", m->path);
     if ((rc = read_windows(m, v, r, err)) || (rc = lf_rope_read(&v->rope, m, v->head_dim, err))) return rc;
-    bool ok = lf_lm_declare_ends(m, "model.embed_tokens");
+    bool ok = lf_lm_declare_ends(m, "model.embed_tokens", targets);
     for (int64_t i = 0; ok && i < m->n_layers; i++) ok = declare_layer(m, v, &v->layers[i], i);
     ok = ok && (v->norm = lf_lm_norm(&m->nn, m->hidden_size, false, "model.norm"));
     return ok ? LF_OK : lf_fail(err, LF_ENOMEM, "%s: out of memory for the table of modules", m->path);

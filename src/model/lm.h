@@ -16,8 +16,9 @@ lf_status lf_lm_only(const lf_model *m, const char *key, const char *only, lf_er
 /* Modules with their parameters, named "<module>.weight", "<module>.bias"; NULL on out of memory. */
 lf_module *lf_lm_linear(lf_nn *nn, int64_t out, int64_t in, bool bias, const char *name);
 lf_module *lf_lm_norm(lf_nn *nn, int64_t C, bool bias, const char *name);
-/* The embedding "<name>" and the head "lm_head" (without a weight of its own when tied): m->embedding, m->lm_head. */
-bool lf_lm_declare_ends(lf_model *m, const char *embedding);
+/* The embedding "<name>" and the head "lm_head" (whose weight is the embedding when tied): m->embedding, m->lm_head.
+ * `targets`: target_modules "default"; static. */
+bool lf_lm_declare_ends(lf_model *m, const char *embedding, const char *const *targets);
 
 /* Tensor names with the first component ("model.", "transformer.") or, from a bare base model, without it. */
 const lf_st_tensor *lf_lm_find(const lf_safetensors *st, const lf_param *p);

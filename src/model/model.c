@@ -284,7 +284,6 @@ lf_tensor *lf_model_logits(lf_model *m, lf_graph *g, lf_module *head, lf_tensor 
 lf_tensor *lf_lm_hidden(lf_model *m, lf_graph *g, const lf_model_input *in) { return m->family->hidden(m, g, in, NULL); }
 
 void lf_lm_head(const lf_model *m, const lf_frozen **frozen, lf_tensor **weight) {
-    const lf_param *W = m->tied ? m->embedding : m->lm_head->weight;
     *frozen = m->lm_head->frozen.data ? &m->lm_head->frozen : NULL;
-    *weight = *frozen ? NULL : (lf_tensor *)(uintptr_t)&W->tensor;
+    *weight = *frozen ? NULL : &m->lm_head->weight->tensor;
 }
