@@ -92,9 +92,21 @@ static int64_t base_parameters(const lf_model *m) {
     int64_t n = 0;
     for (int64_t i = 0; m->weights && i < lf_safetensors_count(m->weights); i++) {
         const lf_st_tensor *t = lf_safetensors_at(m->weights, i);
-        if (!m->family->ignores(t->name)) n += t->numel;
+        const bool again = m->tied && strcmp(t->name, "lm_head.weight") == 0; /* some files hold a tied weight twice */
+        if (!again && !m->family->ignores(t->name)) n += t->numel;
     }
     return n;
+}
+
+static bool put_language(cJSON *o, const lf_model *m) {
+    return lf_put_number(o, "vocab_size", (double)m->vocab_size) && lf_put_number(o, "max_positions", (double)m->max_positions) &&
+           lf_put_number(o, "num_layers", (double)m->n_layers) && lf_put(o, "tied_embeddings", cJSON_CreateBool(m->tied));
+}
+
+static bool put_pictures(cJSON *o, const lf_model *m) {
+    return lf_put_number(o, "num_channels", (double)m->channels) && lf_put_number(o, "image_height", (double)m->image_h) &&
+           lf_put_number(o, "image_width", (double)m->image_w) && lf_put_number(o, "num_labels", (double)m->num_labels) &&
+           lf_put(o, "base_head", cJSON_CreateBool(m->base_head != NULL)) && lf_put(o, "labels", strings(m->id2label, m->num_labels));
 }
 
 static cJSON *model_json(const lf_model *m) {
@@ -102,10 +114,8 @@ static cJSON *model_json(const lf_model *m) {
     const bool ok =
         lf_put_string(o, "path", m->path) && lf_put_string(o, "model_type", m->family->model_type) &&
         lf_put_string(o, "hash", m->hash) && lf_put_number(o, "parameters", (double)base_parameters(m)) &&
-        lf_put_number(o, "hidden_size", (double)m->hidden_size) && lf_put_number(o, "num_channels", (double)m->channels) &&
-        lf_put_number(o, "image_height", (double)m->image_h) && lf_put_number(o, "image_width", (double)m->image_w) &&
-        lf_put_number(o, "num_labels", (double)m->num_labels) && lf_put(o, "base_head", cJSON_CreateBool(m->base_head != NULL)) &&
-        lf_put(o, "labels", strings(m->id2label, m->num_labels)) && lf_put(o, "modules", modules_json(&m->nn));
+        lf_put_number(o, "hidden_size", (double)m->hidden_size) && (m->is_lm ? put_language(o, m) : put_pictures(o, m)) &&
+        lf_put(o, "modules", modules_json(&m->nn));
     if (ok) return o;
     cJSON_Delete(o);
     return NULL;
