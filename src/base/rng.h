@@ -17,7 +17,8 @@ typedef enum lf_rng_purpose {
     LF_RNG_AUGMENT,        /* epoch, example */
     LF_RNG_DROPOUT,        /* step, op number, element */
     LF_RNG_TEST,
-    LF_RNG_LETTERS         /* lf-letters: split and class, picture */
+    LF_RNG_LETTERS,        /* lf-letters: split and class, picture */
+    LF_RNG_SAMPLE          /* generate: text, token */
 } lf_rng_purpose;
 
 typedef struct lf_rng_key { uint32_t k[2]; } lf_rng_key;

@@ -27,11 +27,11 @@ static const verb verbs[] = {
     {"train", {NULL}, train_and_report}, {"eval", {"evaluate"}, lf_eval},
     {"predict", {NULL}, lf_predict}, {"merge", {"fuse", "export"}, lf_merge},
     {"bench", {NULL}, lf_bench},     {"inspect", {NULL}, lf_inspect},
-    {"report", {NULL}, lf_report},
+    {"report", {NULL}, lf_report},   {"generate", {NULL}, lf_generate},
 };
 enum { N_VERBS = sizeof verbs / sizeof *verbs };
 
-static const char *const later_verbs[] = {"sweep", "spectrum", "convert", "verify", "generate"};
+static const char *const later_verbs[] = {"sweep", "spectrum", "convert", "verify"};
 
 static const verb *find_verb(const char *name) {
     for (int i = 0; i < N_VERBS; i++) {

@@ -15,7 +15,7 @@ static const struct {
     const char *keys[2];
 } required[] = {
     {LF_V_train, {"model", "init_model"}},
-    {LF_V_eval | LF_V_predict | LF_V_merge | LF_V_bench, {"model", NULL}},
+    {LF_V_eval | LF_V_predict | LF_V_merge | LF_V_bench | LF_V_generate, {"model", NULL}},
     {LF_V_inspect, {"model", "adapter"}},
     {LF_V_train, {"train_data", NULL}},
     {LF_V_eval, {"data", "forgetting_data"}},

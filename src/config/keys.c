@@ -10,7 +10,8 @@ enum {
     MERGE = LF_V_merge,
     BENCH = LF_V_bench,
     INSPECT = LF_V_inspect,
-    REPORT = LF_V_report
+    REPORT = LF_V_report,
+    GENERATE = LF_V_generate
 };
 
 #define LF_KEY(name, type, fallback, min, max, choices, aliases, verbs, help)                                          \

@@ -42,3 +42,19 @@ lf_status lf_lm_score(lf_graph *g, const void *hidden, const void *base_hidden, 
     lf_lm_blocks_end(g, &b);
     return lf_graph_status(g, NULL);
 }
+
+void *lf_lm_logits(lf_graph *g, const void *hidden, const lf_frozen *frozen, const lf_tensor *weight) {
+    static const int32_t any = 0;
+    const lf_kernels *k = lf_graph_kernels(g);
+    lf_lm_blocks b;
+    lf_lm_blocks_begin(g, &b, k, 1, frozen, weight);
+    void *logits = lf_graph_take(g, k->dtype, b.V);
+    bool ok = !lf_graph_status(g, NULL) && lf_lm_blocks_next(&b, &any);
+    if (ok) {
+        lf_lm_blocks_gather(&b, hidden);
+        ok = lf_lm_blocks_product(g, &b, logits);
+    }
+    lf_lm_blocks_end(g, &b);
+    if (!ok) lf_graph_give(g, logits);
+    return ok ? logits : NULL;
+}

@@ -18,4 +18,8 @@ typedef struct lf_lm_token {
 lf_status lf_lm_score(lf_graph *g, const void *hidden, const void *base_hidden, const lf_frozen *frozen, const lf_tensor *weight,
                       const int32_t *labels, int64_t rows, lf_lm_token *out);
 
+/* The logits [V] after one row of hidden numbers [C], activations, in the backend's real numbers (of the graph's pool: give them back
+ * with lf_graph_give, or begin another step). NULL after a failure, which is the graph's. */
+void *lf_lm_logits(lf_graph *g, const void *hidden, const lf_frozen *frozen, const lf_tensor *weight);
+
 #endif

@@ -69,6 +69,12 @@ bool lf_put(cJSON *object, const char *key, cJSON *item) {
     return false;
 }
 
+bool lf_put_to_array(cJSON *array, cJSON *item) {
+    if (array && item && cJSON_AddItemToArray(array, item)) return true;
+    cJSON_Delete(item);
+    return false;
+}
+
 bool lf_put_number(cJSON *object, const char *key, double value) {
     return lf_put(object, key, isfinite(value) ? cJSON_CreateNumber(value) : cJSON_CreateNull());
 }

@@ -25,6 +25,7 @@ void lf_opened_close(lf_opened *o);
 lf_status lf_print_json(FILE *out, cJSON *o, lf_err *err);
 /* Adds item (taken over, NULL allowed) to an object; false when out of memory. */
 bool lf_put(cJSON *object, const char *key, cJSON *item);
+bool lf_put_to_array(cJSON *array, cJSON *item);
 bool lf_put_number(cJSON *object, const char *key, double value); /* null unless finite */
 bool lf_put_string(cJSON *object, const char *key, const char *value);
 

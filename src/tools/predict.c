@@ -169,7 +169,7 @@ lf_status lf_predict(const lf_config *cfg, FILE *out, lf_err *err) {
     if (!data.spec) return lf_fail(err, LF_EUSAGE, "key 'data' is required; write --data PATH");
     lf_opened o = {0};
     lf_dataset *d = NULL;
-    predictions p = {.top_k = lf_cfg_i64(cfg, "top_k")};
+    predictions p = {.top_k = lf_cfg_is_set(cfg, "top_k") ? lf_cfg_i64(cfg, "top_k") : 1};
     lf_image_processor processor;
     const lf_eval_opts opts = {.batch_size = lf_cfg_i64(cfg, "per_device_eval_batch_size"),
                                .workers = lf_cfg_i64(cfg, "dataloader_num_workers"),

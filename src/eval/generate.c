@@ -1,0 +1,246 @@
+#include "eval/generate.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "graph/lm_score.h"
+#include "text/buffer.h"
+
+enum { PREFILL = 256 };          /* tokens of a prompt that go through the model at once */
+enum { DEFAULT_CONTEXT = 4096 }; /* of a model without a limit */
+enum { MOST_EOS = 16 };
+
+const char *const lf_ending_names[] = {[LF_ENDED_EOS] = "eos", [LF_ENDED_STOP] = "stop", [LF_ENDED_LENGTH] = "length",
+                                       [LF_ENDED_CONTEXT] = "context", [LF_ENDED_INTERRUPT] = "interrupt"};
+
+struct lf_generator {
+    lf_model *m;
+    lf_graph *g;
+    const lf_tokenizer *tokenizer;
+    lf_kv_cache *cache;
+    int64_t capacity;
+    lf_ids in_cache; /* the ids whose keys and values it holds */
+    int32_t eos[MOST_EOS];
+    int n_eos;
+    float *logits;
+    lf_candidate *room;
+};
+
+void lf_generated_free(lf_generated *o) {
+    lf_free(o->text);
+    lf_ids_free(&o->ids);
+    *o = (lf_generated){0};
+}
+
+static void add_eos(lf_generator *o, double id) {
+    if (id >= 0 && id < (double)o->m->vocab_size && o->n_eos < MOST_EOS) o->eos[o->n_eos++] = (int32_t)id;
+}
+
+/* What ends a text: the tokenizer's EOS, and what config.json calls so (a number or a list). */
+static void find_eos(lf_generator *o) {
+    const cJSON *ids = cJSON_GetObjectItemCaseSensitive(o->m->config, "eos_token_id"), *id;
+    add_eos(o, lf_tokenizer_eos(o->tokenizer));
+    if (cJSON_IsNumber(ids)) add_eos(o, ids->valuedouble);
+    if (cJSON_IsArray(ids)) cJSON_ArrayForEach(id, ids) if (cJSON_IsNumber(id)) add_eos(o, id->valuedouble);
+}
+
+lf_status lf_generator_new(lf_generator **out, lf_model *m, lf_graph *g, const lf_tokenizer *t, int64_t most, lf_err *err) {
+    *out = NULL;
+    lf_generator *o = lf_calloc(1, sizeof *o);
+    if (!o) return lf_fail(err, LF_ENOMEM, "out of memory for generating text");
+    const int64_t limit = m->max_positions ? m->max_positions : DEFAULT_CONTEXT;
+    *o = (lf_generator){.m = m, .g = g, .tokenizer = t, .capacity = most > 0 && (most < limit || !m->max_positions) ? most : limit};
+    find_eos(o);
+    o->logits = lf_aligned_alloc((size_t)m->vocab_size * sizeof *o->logits);
+    o->room = lf_calloc((size_t)m->vocab_size, sizeof *o->room);
+    lf_status rc = o->logits && o->room && lf_ids_reserve(&o->in_cache, o->capacity) ? LF_OK : lf_fail(err, LF_ENOMEM, "out of memory for generating text");
+    if (!rc) rc = lf_kv_cache_new(&o->cache, m, o->capacity, err);
+    if (rc) lf_generator_free(o);
+    else *out = o;
+    return rc;
+}
+
+void lf_generator_free(lf_generator *o) {
+    if (!o) return;
+    lf_kv_cache_free(o->cache);
+    lf_ids_free(&o->in_cache);
+    lf_aligned_free(o->logits);
+    lf_free(o->room);
+    lf_free(o);
+}
+
+/* ---- the model ---- */
+
+/* Puts ids into the cache; the logits after the last one into o->logits. */
+static lf_status read_ids(lf_generator *o, const int32_t *ids, int64_t n, lf_err *err) {
+    const lf_kernels *k = lf_graph_kernels(o->g);
+    const lf_frozen *frozen;
+    lf_tensor *weight;
+    lf_lm_head(o->m, &frozen, &weight);
+    for (int64_t i = 0; i < n; i += PREFILL) {
+        const int64_t part = n - i < PREFILL ? n - i : PREFILL;
+        lf_graph_begin(o->g, false, false, 0);
+        const lf_tensor *hidden = lf_lm_hidden_cached(o->m, o->g, ids + i, part, o->cache);
+        lf_status rc = lf_graph_status(o->g, err);
+        if (rc) return rc;
+        lf_ids_append(&o->in_cache, ids + i, part); /* the room is reserved */
+        if (i + part < n) continue;
+        const char *last = (const char *)hidden->data + (size_t)((part - 1) * o->m->hidden_size) * lf_dtype_size(hidden->dtype);
+        const void *logits = lf_lm_logits(o->g, last, frozen, weight);
+        if ((rc = lf_graph_status(o->g, err))) return rc;
+        k->wide->to_f32(o->logits, logits, o->m->vocab_size);
+    }
+    return LF_OK;
+}
+
+/* The prompt less what the cache has of it; its last token is read in any case, for the logits. */
+static lf_status read_prompt(lf_generated *out, lf_generator *o, const int32_t *prompt, int64_t n, lf_err *err) {
+    int64_t same = 0;
+    while (same < n - 1 && same < o->in_cache.n && o->in_cache.ids[same] == prompt[same]) same++;
+    lf_kv_cache_cut(o->cache, same);
+    o->in_cache.n = same;
+    out->prompt_tokens = n - same;
+    const double began = lf_now();
+    const lf_status rc = read_ids(o, prompt + same, n - same, err);
+    out->prompt_seconds = lf_now() - began;
+    return rc;
+}
+
+/* ---- the text ---- */
+
+typedef struct writing {
+    const lf_generate_opts *opts;
+    lf_buffer text;
+    size_t shown; /* bytes that were given to the visitor */
+    bool stopped;
+    lf_generate_visit visit;
+    void *context;
+} writing;
+
+static lf_status show(writing *w, size_t until, lf_err *err) {
+    const lf_status rc = w->visit && until > w->shown ? w->visit(w->context, w->text.s + w->shown, until - w->shown, err) : LF_OK;
+    if (until > w->shown) w->shown = until;
+    return rc;
+}
+
+/* Where the first stop string begins behind what was shown; the text's end if there is none. */
+static size_t find_stop(const writing *w, bool *found) {
+    size_t first = w->text.n;
+    *found = false;
+    for (int64_t i = 0; i < w->opts->n_stops; i++) {
+        const char *stop = w->opts->stops[i];
+        const size_t n = strlen(stop);
+        for (size_t at = w->shown; n && at + n <= w->text.n && at < first; at++)
+            if (memcmp(w->text.s + at, stop, n) == 0) {
+                first = at;
+                *found = true;
+            }
+    }
+    return first;
+}
+
+/* Bytes at the end that may be the beginning of a stop string. */
+static size_t count_open(const writing *w) {
+    size_t most = 0;
+    for (int64_t i = 0; i < w->opts->n_stops; i++) {
+        const size_t length = strlen(w->opts->stops[i]), room = w->text.n - w->shown;
+        for (size_t n = length && length - 1 < room ? length - 1 : room; n > most; n--)
+            if (n < length && memcmp(w->text.s + w->text.n - n, w->opts->stops[i], n) == 0) most = n;
+    }
+    return most;
+}
+
+static lf_status add_text(writing *w, const char *text, size_t n, lf_err *err) {
+    if (!n) return LF_OK;
+    if (!lf_buffer_put(&w->text, text, n)) return lf_fail(err, LF_ENOMEM, "out of memory for the text");
+    const size_t end = find_stop(w, &w->stopped);
+    if (w->stopped) w->text.n = end;
+    return show(w, w->stopped ? end : end - count_open(w), err);
+}
+
+/* The prompt goes through the stream too: whether a token begins with a space depends on what is before it. */
+static lf_status begin_stream(lf_stream **out, const lf_tokenizer *t, const int32_t *prompt, int64_t n, lf_err *err) {
+    const char *text;
+    size_t size;
+    lf_status rc = lf_stream_new(out, t, true, err);
+    for (int64_t i = 0; i < n && !rc; i++) rc = lf_stream_push(*out, prompt[i], &text, &size, err);
+    return rc;
+}
+
+/* ---- both ---- */
+
+static bool is_eos(const lf_generator *o, int32_t id) {
+    for (int i = 0; i < o->n_eos; i++)
+        if (o->eos[i] == id) return true;
+    return false;
+}
+
+static lf_status write_tokens(lf_generated *out, lf_generator *o, writing *w, lf_stream *stream, lf_err *err) {
+    const lf_generate_opts *opts = w->opts;
+    for (int64_t at = 0;; at++) {
+        const char *text;
+        size_t n;
+        lf_status rc;
+        out->ending = at == opts->max_new_tokens ? LF_ENDED_LENGTH : lf_interrupted() ? LF_ENDED_INTERRUPT : LF_ENDED_CONTEXT;
+        if (at == opts->max_new_tokens || lf_interrupted()) return LF_OK;
+        const int32_t id = lf_sample(&opts->sampling, o->logits, o->m->vocab_size, o->in_cache.ids, o->in_cache.n, (uint64_t)at, o->room);
+        if (!isfinite(o->logits[id])) return lf_fail(err, LF_EDIVERGED, "token %lld: the logits are not finite; are the weights?", (long long)at + 1);
+        if (!lf_ids_append(&out->ids, &id, 1)) return lf_fail(err, LF_ENOMEM, "out of memory for the text");
+        if (is_eos(o, id) && !opts->ignore_eos) {
+            out->ending = LF_ENDED_EOS;
+            return LF_OK;
+        }
+        if (lf_tokenizer_token(o->tokenizer, id)) { /* vocabularies are padded with ids that are no tokens */
+            if ((rc = lf_stream_push(stream, id, &text, &n, err)) || (rc = add_text(w, text, n, err))) return rc;
+        }
+        if (w->stopped) {
+            out->ending = LF_ENDED_STOP;
+            return LF_OK;
+        }
+        if (at + 1 == opts->max_new_tokens) continue; /* nobody will ask what comes next */
+        if (o->in_cache.n == o->capacity) return LF_OK;
+        if ((rc = read_ids(o, &id, 1, err))) return rc;
+    }
+}
+
+static lf_status end_text(lf_generated *out, writing *w, lf_stream *stream, lf_err *err) {
+    const char *text;
+    size_t n;
+    lf_status rc = LF_OK;
+    if (!w->stopped && !(rc = lf_stream_end(stream, &text, &n, err))) rc = add_text(w, text, n, err);
+    if (!rc) rc = show(w, w->text.n, err);
+    if (!rc && !lf_buffer_put(&w->text, "", 1)) rc = lf_fail(err, LF_ENOMEM, "out of memory for the text");
+    if (rc) return rc;
+    out->text = w->text.s;
+    out->n = w->text.n - 1;
+    w->text = (lf_buffer){0};
+    return LF_OK;
+}
+
+lf_status lf_generate_text(lf_generated *out, lf_generator *o, const int32_t *prompt, int64_t n, const lf_generate_opts *opts,
+                           lf_generate_visit visit, void *context, lf_err *err) {
+    *out = (lf_generated){0};
+    if (n < 1) return lf_fail(err, LF_EUSAGE, "the prompt is empty, and the tokenizer has no token to begin a text with; give a prompt");
+    if (n >= o->capacity)
+        return lf_fail(err, LF_EUSAGE, "the prompt has %lld tokens, which leaves no room in the context of %lld; shorten it", (long long)n,
+                       (long long)o->capacity);
+    for (int64_t i = 0; i < n; i++)
+        if (prompt[i] < 0 || prompt[i] >= o->m->vocab_size)
+            return lf_fail(err, LF_EDATA, "token id %d of the prompt is outside the model's vocabulary of %lld; is the tokenizer the model's?", prompt[i],
+                           (long long)o->m->vocab_size);
+    writing w = {.opts = opts, .visit = visit, .context = context};
+    lf_stream *stream = NULL;
+    lf_status rc = begin_stream(&stream, o->tokenizer, prompt, n, err);
+    if (!rc && !(rc = read_prompt(out, o, prompt, n, err))) {
+        const double began = lf_now();
+        rc = write_tokens(out, o, &w, stream, err);
+        out->seconds = lf_now() - began;
+    }
+    if (!rc) rc = end_text(out, &w, stream, err);
+    lf_stream_free(stream);
+    lf_buffer_free(&w.text);
+    if (rc) lf_generated_free(out);
+    return rc;
+}
