@@ -38,4 +38,7 @@ lf_status lf_language_score_batch(lf_task *t, lf_lm_token *out, lf_model *m, con
 /* language_choices.c: the choices of every question by log-likelihood. */
 lf_status lf_language_choose(lf_task *t, lf_accuracy *out, lf_model *m, lf_data_role role, lf_err *err);
 
+/* language_answers.c: generated answers against the right ones, by the key `answer_pattern`. */
+lf_status lf_language_answer(lf_task *t, lf_accuracy *out, lf_model *m, lf_data_role role, lf_err *err);
+
 #endif

@@ -222,7 +222,7 @@ static lf_status save_beside(const lf_task *t, const char *dir, lf_err *err) { r
 
 static lf_status evaluate(lf_task *t, lf_accuracy *out, lf_model *m, lf_data_role role, const char *save, lf_err *err) {
     lf_language_score s;
-    const lf_status rc = lf_language_score_data(t, &s, m, role, "evaluate", false, save, err);
+    lf_status rc = lf_language_score_data(t, &s, m, role, "evaluate", false, save, err);
     if (rc) return rc;
     *out = (lf_accuracy)LF_ACCURACY_NONE;
     out->count = s.documents;
@@ -230,7 +230,9 @@ static lf_status evaluate(lf_task *t, lf_accuracy *out, lf_model *m, lf_data_rol
     out->targets = s.targets;
     out->loss = s.nll / (double)s.targets;
     out->accuracy = (double)s.correct / (double)s.targets;
-    return LF_OK;
+    if (strcmp(lf_text_dataset_layout(lf_language_of(t)->data[role]), "choices") == 0) rc = lf_language_choose(t, out, m, role, err);
+    if (!rc && lf_cfg_is_set(t->cfg, "answer_pattern")) rc = lf_language_answer(t, out, m, role, err);
+    return rc;
 }
 
 static void fill(lf_base_score *out, const lf_language_score *s, bool compared) {

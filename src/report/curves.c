@@ -1,4 +1,4 @@
-/* The picture of a run: accuracy on the new task and on the base task over steps. */
+/* The picture of a run: what it learned and what it forgot over steps; accuracies, or perplexities of a language model. */
 #define _POSIX_C_SOURCE 200809L
 #include <errno.h>
 #include <math.h>
@@ -12,14 +12,18 @@
 #include "base/mem.h"
 #include "report/report.h"
 
-/* A column of curves.csv is a key of metrics.jsonl. */
-static const char *const columns[] = {"step", "epoch", "loss", "train_accuracy", "learning_rate", "grad_norm", "eval_accuracy",
-                                      "eval_loss", "base_accuracy", "base_loss", "base_ce", "base_kl", "base_knn"};
-enum { N_COLUMNS = sizeof columns / sizeof columns[0] };
+/* A column of curves.csv is a key of metrics.jsonl. Which they are is told by the first key that a run has. */
+static const char *const picture_columns[] = {"step", "epoch", "loss", "train_accuracy", "learning_rate", "grad_norm", "eval_accuracy",
+                                      "eval_loss", "base_accuracy", "base_loss", "base_ce", "base_kl", "base_knn", NULL};
+static const char *const language_columns[] = {"step", "epoch", "loss", "train_accuracy", "learning_rate", "grad_norm", "eval_perplexity", "eval_loss",
+                                               "eval_token_accuracy", "eval_choice_accuracy", "eval_exact_match", "base_perplexity",
+                                               "base_loss", "base_token_accuracy", "base_ce", "base_kl", NULL};
 
 /* One curve of the picture; drawn when the run has the column. The colours differ in lightness too, for print. */
 static const struct { const char *column, *title, *style, *alone /* a single point has no line */; bool right; } curves[] = {
     {"eval_accuracy", "new task", "linespoints pt 7 ps 0.5 lw 2.5 lc rgb '#1f6fb2'", "points pt 7 ps 0.5 lc rgb '#1f6fb2'", false},
+    {"eval_perplexity", "new text", "linespoints pt 7 ps 0.5 lw 2.5 lc rgb '#1f6fb2'", "points pt 7 ps 0.5 lc rgb '#1f6fb2'", false},
+    {"base_perplexity", "pretraining text", "linespoints pt 7 ps 0.5 lw 2.5 lc rgb '#d1571b'", "points pt 7 ps 0.5 lc rgb '#d1571b'", false},
     {"base_accuracy", "base task, its own head", "linespoints pt 7 ps 0.5 lw 2.5 lc rgb '#d1571b'", "points pt 7 ps 0.5 lc rgb '#d1571b'", false},
     {"base_knn", "base task, nearest neighbours", "lines lw 1.5 dt 2 lc rgb '#d1571b'", "points pt 6 ps 0.5 lc rgb '#d1571b'", false},
     {"loss", "training loss (right)", "lines lw 1.2 lc rgb '#8a8a8a'", "points pt 7 ps 0.5 lc rgb '#8a8a8a'", true},
@@ -47,15 +51,24 @@ static lf_status read_metrics(cJSON **out, const char *path, lf_err *err) {
     return rc;
 }
 
+static bool has_column(const cJSON *rows, const char *column) {
+    const cJSON *row;
+    cJSON_ArrayForEach(row, rows) if (cJSON_GetObjectItemCaseSensitive(row, column)) return true;
+    return false;
+}
+
+static bool is_language(const cJSON *rows) { return has_column(rows, "eval_perplexity") || has_column(rows, "base_perplexity"); }
+
 static lf_status write_csv(const cJSON *rows, const char *path, lf_err *err) {
     lf_atomic_file a;
     lf_status rc = lf_atomic_open(&a, path, err);
     if (rc) return rc;
-    for (int c = 0; c < N_COLUMNS; c++) fprintf(a.f, "%s%s", c ? "," : "", columns[c]);
+    const char *const *columns = is_language(rows) ? language_columns : picture_columns;
+    for (int c = 0; columns[c]; c++) fprintf(a.f, "%s%s", c ? "," : "", columns[c]);
     fputc('\n', a.f);
     const cJSON *row;
     cJSON_ArrayForEach(row, rows) {
-        for (int c = 0; c < N_COLUMNS; c++) {
+        for (int c = 0; columns[c]; c++) {
             const cJSON *v = cJSON_GetObjectItemCaseSensitive(row, columns[c]);
             if (c) fputc(',', a.f);
             if (cJSON_IsNumber(v)) fprintf(a.f, "%.9g", v->valuedouble);
@@ -98,8 +111,10 @@ static lf_status write_script(const cJSON *rows, const char *path, bool *any, lf
     fputs("# gnuplot curves.gp, in this folder, draws curves.svg\n"
           "set terminal svg size 800,440 dynamic background '#ffffff' font 'Helvetica,14'\n"
           "set output 'curves.svg'\n"
-          "set xlabel 'step'\nset ylabel 'accuracy'\nset yrange [0:1]\nset ytics nomirror 0.1\nset grid ytics lc rgb '#dddddd'\n"
-          "set key below\nset border 3\nset xtics nomirror\n", a.f);
+          "set xlabel 'step'\n", a.f);
+    fputs(is_language(rows) ? "set ylabel 'perplexity'\nset logscale y\nset ytics nomirror\n"
+                            : "set ylabel 'accuracy'\nset yrange [0:1]\nset ytics nomirror 0.1\n", a.f);
+    fputs("set grid ytics lc rgb '#dddddd'\nset key below\nset border 3\nset xtics nomirror\n", a.f);
     fprintf(a.f, "set xrange [0:%.9g]\n", fmax(1, last_step(rows)));
     int points[N_CURVES];
     bool right = false;

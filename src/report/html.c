@@ -46,19 +46,27 @@ static void table(FILE *f, const char *title, const cJSON *object) {
 }
 
 /* The result that the tool exists for, in front of all others. */
-static const struct { const char *key, *label; } headline[] = {
-    {"eval_accuracy", "new task"},        {"test_accuracy", "new task, test"},
-    {"base_before", "base task before"},  {"base_after", "base task after"},
-    {"forgetting", "forgetting"},     {"retention", "retention"},
-};
+typedef struct card {
+    const char *key, *label, *unit;
+    double scale;
+} card;
+static const card of_pictures[] = {
+    {"eval_accuracy", "new task", "%", 100},       {"test_accuracy", "new task, test", "%", 100},
+    {"base_before", "base task before", "%", 100}, {"base_after", "base task after", "%", 100},
+    {"forgetting", "forgetting", "points", 100},   {"retention", "retention", "%", 100}, {0}};
+static const card of_language[] = {
+    {"eval_perplexity", "perplexity, new text", "", 1},           {"test_perplexity", "perplexity, test", "", 1},
+    {"eval_choice_accuracy", "multiple choice", "%", 100},        {"eval_exact_match", "exact match", "%", 100},
+    {"base_before", "perplexity, pretraining text before", "", 1}, {"base_after", "perplexity, pretraining text after", "", 1},
+    {"forgetting", "forgetting", "nats", 1},                      {"retention", "retention", "%", 100}, {0}};
+
+static bool is_language(const cJSON *results) { return cJSON_HasObjectItem(results, "eval_perplexity"); }
 
 static void cards(FILE *f, const cJSON *results) {
     fputs("<div class=\"cards\">\n", f);
-    for (size_t i = 0; i < sizeof headline / sizeof headline[0]; i++) {
-        const cJSON *v = cJSON_GetObjectItemCaseSensitive(results, headline[i].key);
-        if (!cJSON_IsNumber(v)) continue;
-        fprintf(f, "<div><b>%.2f %s</b><br>%s</div>\n", 100 * v->valuedouble,
-                strcmp(headline[i].key, "forgetting") == 0 ? "points" : "%", headline[i].label);
+    for (const card *c = is_language(results) ? of_language : of_pictures; c->key; c++) {
+        const cJSON *v = cJSON_GetObjectItemCaseSensitive(results, c->key);
+        if (cJSON_IsNumber(v)) fprintf(f, "<div><b>%.2f %s</b><br>%s</div>\n", c->scale * v->valuedouble, c->unit, c->label);
     }
     fputs("</div>\n", f);
 }
@@ -74,12 +82,12 @@ static const char head[] =
     "@media(prefers-color-scheme:dark){body{color:#e6e6e6;background:#161616}th,td{border-color:#3a3a3a}}\n"
     "</style></head><body>\n<h1>lora-ft run</h1>\n";
 
-static void picture(FILE *f, const char *run) {
+static void picture(FILE *f, const char *run, const char *what) {
     char *path = lf_path_join(run, "curves.svg"), *svg = NULL;
     size_t size;
     if (path && lf_is_file(path) && lf_file_read(&svg, &size, path, NULL) == LF_OK) {
         const char *start = strstr(svg, "<svg"); /* an XML prologue has no place inside a page */
-        fprintf(f, "<h2>Accuracy over steps</h2>\n%s\n", start ? start : "");
+        fprintf(f, "<h2>%s over steps</h2>\n%s\n", what, start ? start : "");
     } else
         fputs("<p>No picture: gnuplot was not there. The numbers are in curves.csv.</p>\n", f);
     lf_free(svg);
@@ -102,7 +110,7 @@ lf_status lf_report_html(const char *run, lf_err *err) {
         !(rc = lf_atomic_open(&a, path, err))) {
         fputs(head, a.f);
         cards(a.f, results);
-        picture(a.f, run);
+        picture(a.f, run, is_language(results) ? "Perplexity" : "Accuracy");
         table(a.f, "Results", results);
         table(a.f, "Configuration", config);
         fputs("<h2>To repeat it</h2>\n<pre>lora-ft train --config ", a.f);

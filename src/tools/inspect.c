@@ -60,11 +60,12 @@ static cJSON *strings(const char *const *list, int64_t n) {
     return array;
 }
 
-static cJSON *module_json(const lf_module *m) {
+/* `shared`: the weight of a head that is another module's (tied embeddings). */
+static cJSON *module_json(const lf_module *m, const lf_param *shared) {
     cJSON *o = cJSON_CreateObject(), *shape = cJSON_CreateDoubleArray((double[]){(double)m->out, (double)m->in}, 2);
     bool ok = lf_put_string(o, "name", m->name);
     ok = lf_put(o, "shape", shape) && ok; /* takes shape over, whatever came before */
-    ok = ok && lf_put_string(o, "dtype", lf_dtype_name(m->weight->file_dtype));
+    ok = ok && lf_put_string(o, "dtype", lf_dtype_name((m->weight ? m->weight : shared)->file_dtype));
     ok = ok && lf_put(o, "bias", cJSON_CreateBool(m->bias != NULL));
     if (m->is_head) ok = ok && lf_put(o, "head", cJSON_CreateTrue());
     if (m->lora) ok = ok && lf_put_number(o, "r", (double)m->lora->r) && lf_put_number(o, "scaling", m->lora->scaling);
@@ -73,12 +74,14 @@ static cJSON *module_json(const lf_module *m) {
     return NULL;
 }
 
-static cJSON *modules_json(const lf_nn *nn) {
+static cJSON *modules_json(const lf_model *model) {
+    const lf_nn *nn = &model->nn;
     cJSON *array = cJSON_CreateArray();
     for (int64_t i = 0; array && i < nn->n_modules; i++) {
         const lf_module *m = nn->modules[i];
         if (m->kind != LF_MODULE_LINEAR && m->kind != LF_MODULE_CONV) continue;
-        cJSON *o = module_json(m);
+        if (!m->weight && !model->embedding) continue;
+        cJSON *o = module_json(m, model->embedding);
         if (o && cJSON_AddItemToArray(array, o)) continue;
         cJSON_Delete(o);
         cJSON_Delete(array);
@@ -92,21 +95,22 @@ static int64_t base_parameters(const lf_model *m) {
     int64_t n = 0;
     for (int64_t i = 0; m->weights && i < lf_safetensors_count(m->weights); i++) {
         const lf_st_tensor *t = lf_safetensors_at(m->weights, i);
-        const bool again = m->tied && strcmp(t->name, "lm_head.weight") == 0; /* some files hold a tied weight twice */
-        if (!again && !m->family->ignores(t->name)) n += t->numel;
+        if (!m->family->ignores(t->name)) n += t->numel;
     }
     return n;
 }
 
-static bool put_language(cJSON *o, const lf_model *m) {
-    return lf_put_number(o, "vocab_size", (double)m->vocab_size) && lf_put_number(o, "max_positions", (double)m->max_positions) &&
-           lf_put_number(o, "num_layers", (double)m->n_layers) && lf_put(o, "tied_embeddings", cJSON_CreateBool(m->tied));
-}
-
-static bool put_pictures(cJSON *o, const lf_model *m) {
+/* What a model of its kind sees and says. */
+static bool put_picture_facts(cJSON *o, const lf_model *m) {
     return lf_put_number(o, "num_channels", (double)m->channels) && lf_put_number(o, "image_height", (double)m->image_h) &&
            lf_put_number(o, "image_width", (double)m->image_w) && lf_put_number(o, "num_labels", (double)m->num_labels) &&
            lf_put(o, "base_head", cJSON_CreateBool(m->base_head != NULL)) && lf_put(o, "labels", strings(m->id2label, m->num_labels));
+}
+
+static bool put_language_facts(cJSON *o, const lf_model *m) {
+    return lf_put_number(o, "num_hidden_layers", (double)m->n_layers) && lf_put_number(o, "vocab_size", (double)m->vocab_size) &&
+           lf_put(o, "max_position_embeddings", m->max_positions ? cJSON_CreateNumber((double)m->max_positions) : cJSON_CreateNull()) &&
+           lf_put(o, "tie_word_embeddings", cJSON_CreateBool(m->tied));
 }
 
 static cJSON *model_json(const lf_model *m) {
@@ -114,8 +118,8 @@ static cJSON *model_json(const lf_model *m) {
     const bool ok =
         lf_put_string(o, "path", m->path) && lf_put_string(o, "model_type", m->family->model_type) &&
         lf_put_string(o, "hash", m->hash) && lf_put_number(o, "parameters", (double)base_parameters(m)) &&
-        lf_put_number(o, "hidden_size", (double)m->hidden_size) && (m->is_lm ? put_language(o, m) : put_pictures(o, m)) &&
-        lf_put(o, "modules", modules_json(&m->nn));
+        lf_put_number(o, "hidden_size", (double)m->hidden_size) && (m->is_lm ? put_language_facts(o, m) : put_picture_facts(o, m)) &&
+        lf_put(o, "modules", modules_json(m));
     if (ok) return o;
     cJSON_Delete(o);
     return NULL;
