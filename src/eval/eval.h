@@ -85,7 +85,7 @@ typedef struct lf_results {
     lf_base_score before, after;
     int64_t eval_count, test_count;
     lf_accuracy eval, test;                       /* all that was found */
-    double init_seconds, train_seconds, items_per_second, peak_rss_mb;
+    double init_seconds, train_seconds, data_wait_seconds, items_per_second, peak_rss_mb;
     int64_t trainable_parameters, steps;
     int threads;
 } lf_results;

@@ -14,7 +14,7 @@ void lf_results_clear(lf_results *r) {
                       .test_accuracy = NAN, .test_loss = NAN, .eval_perplexity = NAN, .eval_perplexity_before = NAN,
                       .test_perplexity = NAN, .base_before = NAN, .base_after = NAN, .forgetting = NAN, .retention = NAN,
                       .before = none, .after = none, .eval = nothing, .test = nothing, .init_seconds = NAN,
-                      .train_seconds = NAN, .items_per_second = NAN, .peak_rss_mb = NAN};
+                      .train_seconds = NAN, .data_wait_seconds = NAN, .items_per_second = NAN, .peak_rss_mb = NAN};
 }
 
 void lf_results_put(lf_results *r, lf_data_role role, const lf_accuracy *a) {
@@ -37,6 +37,7 @@ void lf_results_put_base(lf_results *r, const lf_base_score *before, const lf_ba
 static const lf_result_field every_run[] = {
     {"init_seconds", LF_FIELD_REAL, true, offsetof(lf_results, init_seconds)},
     {"train_seconds", LF_FIELD_REAL, true, offsetof(lf_results, train_seconds)},
+    {"data_wait_seconds", LF_FIELD_REAL, true, offsetof(lf_results, data_wait_seconds)},
     {"items_per_second", LF_FIELD_REAL, true, offsetof(lf_results, items_per_second)},
     {"peak_rss_mb", LF_FIELD_REAL, true, offsetof(lf_results, peak_rss_mb)},
     {"trainable_parameters", LF_FIELD_WHOLE, true, offsetof(lf_results, trainable_parameters)},

@@ -63,6 +63,7 @@ struct lf_task_type {
     /* The next batch, valid until the next call. One of which nothing is left may be missing: count by `number`. */
     lf_status (*next)(lf_task *t, const lf_task_batch **out, lf_err *err);
     int64_t (*skipped)(const lf_task *t); /* pictures that could not be read since `start` */
+    double (*waited)(const lf_task *t);   /* seconds that `next` waited for batches since `start`, the first left out */
     /* Runs the model: the sum of the targets' losses [1]. NULL after a failure, which is the graph's. */
     lf_tensor *(*loss)(lf_task *t, const lf_task_batch *b, lf_loss_counts *counts);
     /* For measuring speed: a batch of random numbers that `loss` takes; of the task until it is closed. */

@@ -157,6 +157,7 @@ static lf_status next(lf_task *t, const lf_task_batch **out, lf_err *err) {
 }
 
 static int64_t skipped(const lf_task *t) { return of(t)->loader ? lf_loader_skipped(of(t)->loader) : 0; }
+static double waited(const lf_task *t) { return of(t)->loader ? lf_loader_waited(of(t)->loader) : 0; }
 
 static lf_tensor *loss(lf_task *t, const lf_task_batch *batch, lf_loss_counts *counts) {
     const lf_batch *b = batch->data;
@@ -325,7 +326,7 @@ static const char *const fixed_keys[] = {NULL};
 const lf_task_type lf_task_image = {
     .unit = "images", .best_metric = "accuracy", .auto_class = NULL, .fixed_keys = fixed_keys, .serves = serves, .open = open,
     .close = close, .has_split = lf_dataset_has_split, .open_data = open_data, .split_data = split_data, .has_data = has_data,
-    .count = count, .describe = describe, .prepare = prepare, .plan = plan, .start = start, .next = next, .skipped = skipped,
+    .count = count, .describe = describe, .prepare = prepare, .plan = plan, .start = start, .next = next, .skipped = skipped, .waited = waited,
     .loss = loss, .random_batch = random_batch, .save_beside = save_beside, .evaluate = evaluate, .measure_base = measure_base,
     .measure_tuned = measure_tuned, .fields = fields, .compare = compare, .table = table, .add_row = add_row, .say = say,
 };

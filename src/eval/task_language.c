@@ -172,6 +172,11 @@ static lf_status next(lf_task *t, const lf_task_batch **out, lf_err *err) {
     return lf_fail(err, LF_EDATA, "%s: holds no token to predict; a text needs two tokens at least", lf_text_dataset_path(l->data[LF_DATA_TRAIN]));
 }
 
+static double waited(const lf_task *t) {
+    const lf_text_loader *loader = lf_language_of(t)->loaders[LF_DATA_TRAIN];
+    return loader ? lf_text_loader_waited(loader) : 0;
+}
+
 static int64_t skipped(const lf_task *t) {
     (void)t;
     return 0;
@@ -358,7 +363,7 @@ const lf_task_type lf_task_language = {
     .unit = "tokens", .best_metric = "loss", .auto_class = "AutoModelForCausalLM", .peft_task_type = "CAUSAL_LM", .fixed_keys = fixed_keys, .serves = serves,
     .open = open, .close = close, .has_split = lf_text_dataset_has_split, .open_data = open_data, .split_data = split_data,
     .has_data = has_data, .count = count, .describe = describe, .prepare = prepare, .plan = plan, .start = start, .next = next,
-    .skipped = skipped, .loss = loss, .random_batch = random_batch, .save_beside = save_beside, .evaluate = evaluate,
+    .skipped = skipped, .waited = waited, .loss = loss, .random_batch = random_batch, .save_beside = save_beside, .evaluate = evaluate,
     .measure_base = measure_base, .measure_tuned = measure_tuned, .fields = fields, .compare = compare, .table = table,
     .add_row = add_row, .say = say,
 };

@@ -239,6 +239,7 @@ lf_status lf_run_loop(lf_run *run, lf_err *err) {
     run->at.skipped_images = l.skipped_before + task->skipped(run->task);
     if (run->at.skipped_images) lf_warn("%lld pictures could not be read and were left out", (long long)run->at.skipped_images);
     run->at.train_seconds = seconds(&l);
+    run->results.data_wait_seconds = l.items ? task->waited(run->task) : NAN;
     run->results.items_per_second = l.items ? (double)l.items / busy : NAN;
     return rc;
 }
