@@ -77,8 +77,8 @@ static void put(const char *name, const char *content) {
 }
 
 static void same_files(const char *a, const char *b) {
-    char *x, *y;
-    size_t n, m;
+    char *x = NULL, *y = NULL;
+    size_t n = 0, m = 0;
     lf_err err = {0};
     if (lf_file_read(&x, &n, text("%s/%s", root, a), &err) || lf_file_read(&y, &m, text("%s/%s", root, b), &err)) fail_msg("%s", err.message);
     const int same = n == m && memcmp(x, y, n) == 0;
@@ -89,7 +89,7 @@ static void same_files(const char *a, const char *b) {
 
 /* Largest difference between two adapters' numbers. */
 static double distance(const char *a, const char *b) {
-    lf_safetensors *x, *y;
+    lf_safetensors *x = NULL, *y = NULL;
     lf_err err = {0};
     if (lf_safetensors_open(&x, text("%s/%s/adapter/adapter_model.safetensors", root, a), &err) ||
         lf_safetensors_open(&y, text("%s/%s/adapter/adapter_model.safetensors", root, b), &err))
