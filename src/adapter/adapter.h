@@ -99,6 +99,7 @@ typedef struct lf_adapter_facts {
     int threads;
     bool old_names;         /* peft_names: "transformers4" */
     const char *auto_class; /* of transformers, for README.md; NULL: AutoModelForImageClassification */
+    const char *task_type;  /* PEFT's, for adapter_config.json: "CAUSAL_LM"; NULL: null (PEFT has none for pictures) */
     const cJSON *run;       /* more facts for lora_ft.json (init, position, config); may be NULL */
 } lf_adapter_facts;
 /* Writes dir (aside, then renamed): adapter_config.json, adapter_model.safetensors (the plain LoRA on the untouched

@@ -17,6 +17,7 @@ typedef struct row {
 typedef struct matching {
     const lf_nn *nn;
     const lf_adapter_opts *o;
+    cJSON *default_targets; /* NULL: the user named some */
     lf_targets *targets;
     lf_patterns *ranks, *alphas;
     int64_t n_rows;
@@ -113,8 +114,7 @@ static lf_status check_row(const matching *m, int64_t k, lf_err *err) {
                        pattern, w->other);
     if (w->n_head)
         return lf_fail(err, LF_EUSAGE,
-                       "target_modules: \"%s\" matches only the head, which is trained as a whole and never gets an "
-                       "adapter; leave it out",
+                       "target_modules: \"%s\" matches only the model's head, which never gets an adapter; leave it out",
                        pattern);
     for (int64_t other = 0; other < m->n_rows; other++)
         if (m->rows[other].n_selected) return doubt(m, err, "target_modules: \"%s\" matches no module", pattern);
@@ -292,11 +292,30 @@ static lf_status collect(const matching *m, lf_match *out, lf_err *err) {
     return LF_OK;
 }
 
+/* "default": what PEFT takes for this family. */
+static lf_status choose_targets(matching *m, const cJSON **targets, lf_err *err) {
+    *targets = m->o->target_modules;
+    if (!cJSON_IsString(*targets) || strcmp((*targets)->valuestring, "default") != 0) return LF_OK;
+    if (!m->nn->default_targets)
+        return lf_fail(err, LF_EUSAGE, "target_modules: PEFT has no default for this kind of model; name modules, or all-linear");
+    m->default_targets = cJSON_CreateArray();
+    for (const char *const *name = m->nn->default_targets; *name; name++) {
+        cJSON *item = cJSON_CreateString(*name);
+        if (m->default_targets && item && cJSON_AddItemToArray(m->default_targets, item)) continue;
+        cJSON_Delete(item);
+        return no_memory(err);
+    }
+    *targets = m->default_targets;
+    return LF_OK;
+}
+
 static lf_status prepare(matching *m, lf_err *err) {
     const lf_adapter_opts *o = m->o;
-    const lf_target_rules rules = {o->target_modules, o->exclude_modules, o->layers_to_transform, o->layers_pattern,
+    const cJSON *targets;
+    lf_status rc = choose_targets(m, &targets, err);
+    if (rc) return rc;
+    const lf_target_rules rules = {targets, o->exclude_modules, o->layers_to_transform, o->layers_pattern,
                                    ""};
-    lf_status rc;
     if ((rc = lf_targets_new(&m->targets, &rules, err)) ||
         (rc = lf_patterns_new(&m->ranks, o->rank_pattern, "", "rank_pattern", err)) ||
         (rc = lf_patterns_new(&m->alphas, o->alpha_pattern, "", "alpha_pattern", err)))
@@ -320,6 +339,7 @@ lf_status lf_match_modules(lf_match *out, const lf_nn *nn, const lf_adapter_opts
 out:
     if (rc) lf_match_free(out);
     lf_targets_free(m.targets);
+    cJSON_Delete(m.default_targets);
     lf_patterns_free(m.ranks);
     lf_patterns_free(m.alphas);
     lf_free(m.rows);

@@ -117,12 +117,13 @@ lf_status lf_config_set(lf_config *cfg, const char *name, const char *text, lf_e
 static lf_status load_member(lf_config *cfg, const cJSON *member, const char *source, lf_err *err) {
     const lf_key *key = lf_key_find(member->string, cfg->verb->bit);
     if (!key) return lf_unknown_key(cfg, member->string, source, err);
-    if (cJSON_IsNull(member)) return LF_OK;            /* as Hugging Face's configs say "not set" */
+    const bool named = strcmp(key->name, "target_modules") == 0; /* whose null PEFT reads as its own choice for the model */
+    if (cJSON_IsNull(member) && !named) return LF_OK;  /* as Hugging Face's configs say "not set" */
     if (cfg->values[key - lf_keys].source == source) { /* the pointer is this file's alone */
         const lf_place place = {key->name, source, err};
         return lf_place_fail(&place, "given twice, once as '%.64s'; delete one", member->string);
     }
-    cJSON *json = cJSON_Duplicate(member, true);
+    cJSON *json = cJSON_IsNull(member) ? cJSON_CreateString("default") : cJSON_Duplicate(member, true);
     if (!json) return lf_fail(err, LF_ENOMEM, "%s: out of memory", source);
     return lf_config_store(cfg, key, json, source, err);
 }

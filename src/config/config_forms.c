@@ -45,7 +45,7 @@ static lf_status module_names(cJSON **json, const lf_place *place) {
 
 static lf_status target_modules(cJSON **json, const lf_place *place) {
     const char *text = cJSON_IsString(*json) ? (*json)->valuestring : "";
-    if (strcmp(text, "all-linear") == 0) return LF_OK;
+    if (strcmp(text, "all-linear") == 0 || strcmp(text, "default") == 0) return LF_OK;
     if (strcmp(text, "all") == 0) return lf_value_replace(json, cJSON_CreateString("all-linear"), place->err);
     return module_names(json, place);
 }

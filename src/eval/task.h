@@ -42,6 +42,7 @@ struct lf_task_type {
     const char *unit;                /* of items: "images" */
     const char *best_metric;         /* what metric_for_best_model is when it is not given */
     const char *auto_class;          /* of transformers, for an adapter's README.md */
+    const char *peft_task_type;      /* for adapter_config.json; NULL: PEFT has none */
     const char *const *fixed_keys;   /* of the configuration: a resumed run must have the same; ends with NULL */
     bool (*serves)(const lf_model *m);
     lf_status (*open)(lf_task *t, lf_err *err); /* fills `own` */

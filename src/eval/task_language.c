@@ -355,7 +355,7 @@ static void say(char *text, size_t size, const lf_accuracy *a, const lf_base_sco
 static const char *const fixed_keys[] = {"packing", "max_seq_length", "completion_only_loss", "text_field", "prompt_template", "chat_template", NULL};
 
 const lf_task_type lf_task_language = {
-    .unit = "tokens", .best_metric = "loss", .auto_class = "AutoModelForCausalLM", .fixed_keys = fixed_keys, .serves = serves,
+    .unit = "tokens", .best_metric = "loss", .auto_class = "AutoModelForCausalLM", .peft_task_type = "CAUSAL_LM", .fixed_keys = fixed_keys, .serves = serves,
     .open = open, .close = close, .has_split = lf_text_dataset_has_split, .open_data = open_data, .split_data = split_data,
     .has_data = has_data, .count = count, .describe = describe, .prepare = prepare, .plan = plan, .start = start, .next = next,
     .skipped = skipped, .loss = loss, .random_batch = random_batch, .save_beside = save_beside, .evaluate = evaluate,

@@ -1,6 +1,7 @@
 /* GPT2LMHeadModel as transformers has it: learned positions, pre-norm blocks, tanh GELU. Its linear layers are Conv1D, whose
  * weights stand in the file as [in,out]; here they are [out,in] like all others (lf_param.transposed). c_attn is q, k and v in
  * one module, which is what attention wants. */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -16,7 +17,8 @@ typedef struct layer {
 typedef struct gpt2 {
     int64_t heads, intermediate_size, P;
     double epsilon, embd_pdrop, attn_pdrop, resid_pdrop, initializer_range;
-    bool gelu_tanh;
+    double scale; /* of the scores */
+    bool gelu_tanh, scale_by_layer;
     lf_param *positions;
     lf_module *ln_f;
     layer *layers;
@@ -25,7 +27,7 @@ typedef struct gpt2 {
 } gpt2;
 
 static const struct { const char *name; bool tanh_form; } activations[] = {
-    {"gelu_new", true}, {"gelu_pytorch_tanh", true}, {"gelu", false}};
+    {"gelu_new", true}, {"gelu_pytorch_tanh", true}, {"gelu_fast", true}, {"gelu", false}};
 
 static lf_status read_activation(const lf_model *m, gpt2 *v, lf_err *err) {
     const char *act;
@@ -40,17 +42,15 @@ static lf_status read_activation(const lf_model *m, gpt2 *v, lf_err *err) {
                    m->config_path, act);
 }
 
-/* What would change the mathematics and is not here. */
-static lf_status refuse(const lf_model *m, lf_err *err) {
-    static const struct { const char *key; bool only, fallback; } flags[] = {
-        {"scale_attn_weights", true, true}, {"scale_attn_by_inverse_layer_idx", false, false}, {"add_cross_attention", false, false}};
-    for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
-        bool value;
-        const lf_status rc = lf_json_get_bool(m->config, flags[i].key, flags[i].fallback, &value, m->config_path, err);
-        if (rc) return rc;
-        if (value != flags[i].only)
-            return lf_fail(err, LF_EUNSUPPORTED, "%s: key '%s': %s is not supported for gpt2", m->config_path, flags[i].key, value ? "true" : "false");
-    }
+/* reorder_and_upcast_attn is about roundings in half precision: softmax is in floats here anyway. */
+static lf_status read_scale(const lf_model *m, gpt2 *v, lf_err *err) {
+    bool by_size;
+    lf_status rc;
+    if ((rc = lf_json_get_bool(m->config, "scale_attn_weights", true, &by_size, m->config_path, err)) ||
+        (rc = lf_json_get_bool(m->config, "scale_attn_by_inverse_layer_idx", false, &v->scale_by_layer, m->config_path, err)) ||
+        (rc = lf_lm_refuse(m, "add_cross_attention", "cross attention is", err)))
+        return rc;
+    v->scale = by_size ? 1 / sqrt((double)(m->hidden_size / v->heads)) : 1;
     return LF_OK;
 }
 
@@ -64,13 +64,12 @@ static lf_status read_config(lf_model *m, gpt2 *v, lf_err *err) {
         (rc = lf_json_get_f64(m->config, "initializer_range", 0.02, &v->initializer_range, m->config_path, err)) ||
         (rc = lf_lm_share(m, "embd_pdrop", 0.1, &v->embd_pdrop, err)) || (rc = lf_lm_share(m, "attn_pdrop", 0.1, &v->attn_pdrop, err)) ||
         (rc = lf_lm_share(m, "resid_pdrop", 0.1, &v->resid_pdrop, err)) ||
-        (rc = lf_json_get_bool(m->config, "tie_word_embeddings", true, &m->tied, m->config_path, err)) || (rc = read_activation(m, v, err)) ||
-        (rc = refuse(m, err)))
+        (rc = lf_json_get_bool(m->config, "tie_word_embeddings", true, &m->tied, m->config_path, err)) || (rc = read_activation(m, v, err)))
         return rc;
     m->max_positions = v->P;
     if (m->hidden_size % v->heads)
         return lf_fail(err, LF_EDATA, "%s: key 'n_embd': %lld is not a multiple of n_head %lld", m->config_path, (long long)m->hidden_size, (long long)v->heads);
-    return LF_OK;
+    return read_scale(m, v, err);
 }
 
 static lf_module *conv1d(lf_nn *nn, int64_t out, int64_t in, const char *name) {
@@ -101,8 +100,8 @@ static lf_status gpt2_declare(lf_model *m, lf_err *err) {
     m->is_lm = true;
     const lf_status rc = read_config(m, v, err);
     if (rc) return rc;
-    static const char wpe[] = "transformer.wpe";
-    bool ok = lf_lm_declare_ends(m, "transformer.wte") && lf_nn_module(&m->nn, LF_MODULE_EMBEDDING, v->P, m->hidden_size, wpe, wpe) &&
+    static const char wpe[] = "transformer.wpe", *const targets[] = {"c_attn", NULL};
+    bool ok = lf_lm_declare_ends(m, "transformer.wte", targets) && lf_nn_module(&m->nn, LF_MODULE_EMBEDDING, v->P, m->hidden_size, wpe, wpe) &&
               (v->positions = lf_nn_param(&m->nn, wpe, wpe, "weight", 2, (int64_t[]){v->P, m->hidden_size}, false)) &&
               (v->layers = lf_arena_alloc(m->nn.arena, (size_t)m->n_layers * sizeof *v->layers));
     for (int64_t i = 0; ok && i < m->n_layers; i++) ok = declare_layer(m, v, &v->layers[i], i);
@@ -111,13 +110,14 @@ static lf_status gpt2_declare(lf_model *m, lf_err *err) {
 }
 
 static bool gpt2_ignores(const char *name) {
-    static const char *const buffers[] = {".attn.bias", ".attn.masked_bias", "lm_head.weight", NULL}; /* causal masks of old files; the tied head */
+    static const char *const buffers[] = {".attn.bias", ".attn.masked_bias", NULL}; /* causal masks of old files */
     return lf_lm_ends(name, buffers);
 }
 
 static void gpt2_init_param(const lf_model *m, const lf_param *p, lf_rng_key key, float *out) {
     const gpt2 *v = m->impl;
-    lf_lm_init_param(p, key, v->initializer_range, out);
+    const bool added = strstr(p->name, ".c_proj.") != NULL; /* to the residual stream: smaller by the number of additions */
+    lf_lm_init_param(p, key, v->initializer_range / (added ? sqrt(2 * (double)m->n_layers) : 1), out);
 }
 
 /* ---- forward ---- */
@@ -128,7 +128,8 @@ static lf_tensor *then(lf_graph *g, lf_tensor *x, lf_tensor *y) {
 }
 
 static lf_tensor *attention(const layer *l, const gpt2 *v, lf_graph *g, lf_tensor *qkv) {
-    const lf_attention_opts o = {.heads = v->heads, .kv_heads = v->heads, .causal = true, .first = v->in.first, .dropout = v->attn_pdrop};
+    const double scale = v->scale / (v->scale_by_layer ? (double)(l->number + 1) : 1);
+    const lf_attention_opts o = {.heads = v->heads, .kv_heads = v->heads, .scale = scale, .causal = true, .first = v->in.first, .dropout = v->attn_pdrop};
     if (!v->cache) return lf_attention(g, qkv, &o);
     lf_tensor *q, *kv;
     if (!qkv) return NULL;

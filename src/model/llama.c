@@ -14,29 +14,30 @@ typedef struct layer {
 } layer;
 
 typedef struct llama {
-    int64_t heads, kv_heads, head_dim, intermediate_size, P;
+    int64_t heads, kv_heads, head_dim, intermediate_size;
     double epsilon, attention_dropout, initializer_range;
     bool qkv_bias, o_bias, mlp_bias, qk_norm;
     lf_module *norm;
     layer *layers;
-    const float *cosines, *sines;
+    lf_rope_table rope;
     lf_model_input in; /* of the pass that is being built (a checkpointed layer is built again in backward) */
     lf_kv_cache *cache;
 } llama;
 
-/* Where a relative differs. Biases: always, never, or as attention_bias says. A sliding window: on every layer (Mistral), or only
- * with use_sliding_window, from max_window_layers on. */
+/* Where a relative differs. Biases: always, never, or as attention_bias says. A sliding window: nowhere, on every layer, or by
+ * layer, as use_sliding_window and layer_types or max_window_layers say. */
 typedef enum bias_rule { BIAS_NEVER, BIAS_ALWAYS, BIAS_BY_CONFIG } bias_rule;
 static const struct relative {
     const char *model_type;
     bias_rule qkv_bias, o_bias;
-    bool mlp_bias, qk_norm, window, window_by_use;
+    bool mlp_bias, qk_norm;
+    enum { NO_WINDOW, WINDOW_EVERYWHERE, WINDOW_BY_LAYER } window;
     int64_t head_dim; /* unless config.json says; 0: hidden_size / heads */
 } relatives[] = {
-    {"llama", BIAS_BY_CONFIG, BIAS_BY_CONFIG, true, false, false, false, 0},
-    {"mistral", BIAS_NEVER, BIAS_NEVER, false, false, true, false, 0},
-    {"qwen2", BIAS_ALWAYS, BIAS_NEVER, false, false, true, true, 0},
-    {"qwen3", BIAS_BY_CONFIG, BIAS_BY_CONFIG, false, true, true, true, 128},
+    {"llama", BIAS_BY_CONFIG, BIAS_BY_CONFIG, true, false, NO_WINDOW, 0},
+    {"mistral", BIAS_NEVER, BIAS_NEVER, false, false, WINDOW_EVERYWHERE, 0},
+    {"qwen2", BIAS_ALWAYS, BIAS_NEVER, false, false, WINDOW_BY_LAYER, 0},
+    {"qwen3", BIAS_BY_CONFIG, BIAS_BY_CONFIG, false, true, WINDOW_BY_LAYER, 128},
 };
 
 static const struct relative *relative_of(const lf_model *m) {
@@ -51,7 +52,6 @@ static bool by_rule(bias_rule rule, bool config) { return rule == BIAS_BY_CONFIG
 
 static lf_status read_numbers(lf_model *m, llama *v, const struct relative *r, lf_err *err) {
     bool attention_bias, mlp_bias;
-    int64_t positions;
     lf_status rc;
     if ((rc = lf_lm_size(m, "vocab_size", -1, 1 << 24, &m->vocab_size, err)) || (rc = lf_lm_size(m, "hidden_size", -1, 65536, &m->hidden_size, err)) ||
         (rc = lf_lm_size(m, "num_hidden_layers", -1, 1024, &m->n_layers, err)) ||
@@ -59,7 +59,7 @@ static lf_status read_numbers(lf_model *m, llama *v, const struct relative *r, l
         (rc = lf_lm_size(m, "num_key_value_heads", v->heads, 4096, &v->kv_heads, err)) ||
         (rc = lf_lm_size(m, "intermediate_size", -1, 1 << 20, &v->intermediate_size, err)) ||
         (rc = lf_lm_size(m, "head_dim", r->head_dim ? r->head_dim : m->hidden_size / v->heads, 65536, &v->head_dim, err)) ||
-        (rc = lf_lm_size(m, "max_position_embeddings", 2048, 1 << 24, &positions, err)) ||
+        (rc = lf_lm_size(m, "max_position_embeddings", 2048, 1 << 27, &m->max_positions, err)) ||
         (rc = lf_json_get_f64(m->config, "rms_norm_eps", 1e-6, &v->epsilon, m->config_path, err)) ||
         (rc = lf_json_get_f64(m->config, "initializer_range", 0.02, &v->initializer_range, m->config_path, err)) ||
         (rc = lf_lm_share(m, "attention_dropout", 0, &v->attention_dropout, err)) ||
@@ -71,37 +71,59 @@ static lf_status read_numbers(lf_model *m, llama *v, const struct relative *r, l
     v->o_bias = by_rule(r->o_bias, attention_bias);
     v->mlp_bias = r->mlp_bias && mlp_bias;
     v->qk_norm = r->qk_norm;
-    v->P = m->max_positions = positions;
     if (v->heads % v->kv_heads)
         return lf_fail(err, LF_EDATA, "%s: key 'num_key_value_heads': %lld does not divide num_attention_heads %lld", m->config_path,
                        (long long)v->kv_heads, (long long)v->heads);
+    if (!cJSON_IsNumber(cJSON_GetObjectItemCaseSensitive(m->config, "head_dim")) && !r->head_dim && m->hidden_size % v->heads)
+        return lf_fail(err, LF_EDATA, "%s: key 'hidden_size': %lld is not a multiple of num_attention_heads %lld, and there is no head_dim",
+                       m->config_path, (long long)m->hidden_size, (long long)v->heads);
     if (v->head_dim % 2) return lf_fail(err, LF_EUNSUPPORTED, "%s: key 'head_dim': %lld is odd, and rotary embeddings need pairs", m->config_path, (long long)v->head_dim);
     if (!(v->epsilon > 0)) return lf_fail(err, LF_EDATA, "%s: key 'rms_norm_eps': expected a positive number, found %g", m->config_path, v->epsilon);
     return LF_OK;
 }
 
-/* Which layers have a window: layer_types says (transformers 5), else the relative's own rule. */
-static lf_status read_windows(const lf_model *m, llama *v, const struct relative *r, lf_err *err) {
-    int64_t window, from;
-    bool used = true;
-    lf_status rc;
-    if (!r->window) return LF_OK;
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(m->config, "sliding_window");
-    if (!item || cJSON_IsNull(item)) return LF_OK;
-    if ((rc = lf_lm_size(m, "sliding_window", -1, INT32_MAX, &window, err))) return rc;
-    if (r->window_by_use && ((rc = lf_json_get_bool(m->config, "use_sliding_window", false, &used, m->config_path, err)) || !used)) return rc;
-    if ((rc = lf_json_get_i64(m->config, "max_window_layers", r->window_by_use ? m->n_layers : 0, &from, m->config_path, err))) return rc;
-    const cJSON *types = cJSON_GetObjectItemCaseSensitive(m->config, "layer_types");
-    if (types && !cJSON_IsNull(types) && (!cJSON_IsArray(types) || cJSON_GetArraySize(types) != m->n_layers))
-        return lf_fail(err, LF_EDATA, "%s: key 'layer_types': expected a list of %lld", m->config_path, (long long)m->n_layers);
-    for (int64_t i = 0; i < m->n_layers; i++) {
-        const cJSON *type = cJSON_IsArray(types) ? cJSON_GetArrayItem(types, (int)i) : NULL;
-        const char *name = cJSON_IsString(type) ? type->valuestring : i >= (r->window_by_use ? from : 0) ? "sliding_attention" : "full_attention";
-        if (strcmp(name, "sliding_attention") == 0) v->layers[i].window = window;
-        else if (strcmp(name, "full_attention") != 0)
-            return lf_fail(err, LF_EUNSUPPORTED, "%s: key 'layer_types': '%s' is not supported; known: full_attention, sliding_attention", m->config_path, name);
-    }
+static lf_status read_layer_type(const lf_model *m, const struct relative *r, const cJSON *type, int64_t number, int64_t window, layer *l,
+                                 lf_err *err) {
+    const char *name = cJSON_IsString(type) ? type->valuestring : "no string";
+    const bool slides = strcmp(name, "sliding_attention") == 0;
+    if (!slides && strcmp(name, "full_attention") != 0)
+        return lf_fail(err, LF_EUNSUPPORTED, "%s: key 'layer_types': '%s' (layer %lld) is not supported; known: full_attention, sliding_attention",
+                       m->config_path, name, (long long)number);
+    if (slides && !window)
+        return lf_fail(err, LF_EDATA, "%s: key 'layer_types': layer %lld is '%s', but there is no window; expected sliding_window%s", m->config_path,
+                       (long long)number, name, r->window == WINDOW_BY_LAYER ? " and use_sliding_window" : "");
+    if (r->window != WINDOW_BY_LAYER && slides != (l->window > 0))
+        return lf_fail(err, LF_EUNSUPPORTED, "%s: key 'layer_types': layer %lld is '%s', but the layers of a %s model are all of one kind",
+                       m->config_path, (long long)number, name, r->model_type);
+    l->window = slides ? window : 0;
     return LF_OK;
+}
+
+/* Where a window is not given, transformers takes 4096; null is none. */
+static lf_status read_window(const lf_model *m, const struct relative *r, int64_t *window, int64_t *from, lf_err *err) {
+    bool used = r->window == WINDOW_EVERYWHERE;
+    lf_status rc;
+    *window = *from = 0;
+    if (r->window == NO_WINDOW) return lf_lm_refuse(m, "sliding_window", "a sliding window is", err);
+    if (r->window == WINDOW_BY_LAYER && ((rc = lf_json_get_bool(m->config, "use_sliding_window", false, &used, m->config_path, err)) ||
+                                         (rc = lf_json_get_i64(m->config, "max_window_layers", 28, from, m->config_path, err))))
+        return rc;
+    if (!used || cJSON_IsNull(cJSON_GetObjectItemCaseSensitive(m->config, "sliding_window"))) return LF_OK;
+    return lf_lm_size(m, "sliding_window", 4096, INT32_MAX, window, err);
+}
+
+static lf_status read_windows(const lf_model *m, llama *v, const struct relative *r, lf_err *err) {
+    const cJSON *types = cJSON_GetObjectItemCaseSensitive(m->config, "layer_types");
+    int64_t window, from;
+    lf_status rc = read_window(m, r, &window, &from, err);
+    if (rc) return rc;
+    for (int64_t i = from < 0 ? 0 : from; i < m->n_layers; i++) v->layers[i].window = window;
+    if (!types || cJSON_IsNull(types)) return LF_OK;
+    if (!cJSON_IsArray(types) || cJSON_GetArraySize(types) != m->n_layers)
+        return lf_fail(err, LF_EDATA, "%s: key 'layer_types': expected a list of %lld names, one for each layer", m->config_path, (long long)m->n_layers);
+    const cJSON *type = types->child;
+    for (int64_t i = 0; !rc && i < m->n_layers; i++, type = type->next) rc = read_layer_type(m, r, type, i, window, &v->layers[i], err);
+    return rc;
 }
 
 /* ---- the table of modules ---- */
@@ -130,6 +152,7 @@ static bool declare_layer(lf_model *m, const llama *v, layer *l, int64_t number)
 }
 
 static lf_status llama_declare(lf_model *m, lf_err *err) {
+    static const char *const targets[] = {"q_proj", "v_proj", NULL};
     const struct relative *r = relative_of(m);
     llama *v = m->impl = lf_arena_alloc(m->nn.arena, sizeof *v);
     if (!v) return lf_fail(err, LF_ENOMEM, "%s: out of memory", m->path);
@@ -138,15 +161,15 @@ static lf_status llama_declare(lf_model *m, lf_err *err) {
     if (rc) return rc;
     v->layers = lf_arena_alloc(m->nn.arena, (size_t)m->n_layers * sizeof *v->layers);
     if (!v->layers) return lf_fail(err, LF_ENOMEM, "%s: out of memory", m->path);
-    if ((rc = read_windows(m, v, r, err)) || (rc = lf_rope_tables(m, v->head_dim, v->P, &v->cosines, &v->sines, err))) return rc;
-    bool ok = lf_lm_declare_ends(m, "model.embed_tokens");
+    if ((rc = read_windows(m, v, r, err)) || (rc = lf_rope_read(&v->rope, m, v->head_dim, err))) return rc;
+    bool ok = lf_lm_declare_ends(m, "model.embed_tokens", targets);
     for (int64_t i = 0; ok && i < m->n_layers; i++) ok = declare_layer(m, v, &v->layers[i], i);
     ok = ok && (v->norm = lf_lm_norm(&m->nn, m->hidden_size, false, "model.norm"));
     return ok ? LF_OK : lf_fail(err, LF_ENOMEM, "%s: out of memory for the table of modules", m->path);
 }
 
 static bool llama_ignores(const char *name) {
-    static const char *const buffers[] = {"rotary_emb.inv_freq", "lm_head.weight", NULL}; /* the head of a tied model stands in some files twice */
+    static const char *const buffers[] = {".rotary_emb.inv_freq", NULL}; /* of old files; config.json says them too */
     return lf_lm_ends(name, buffers);
 }
 
@@ -185,7 +208,7 @@ static lf_tensor *self_attention(const layer *l, const llama *v, lf_graph *g, lf
     lf_tensor *h = lf_nn_rmsnorm(g, l->norm_before, x, v->epsilon);
     lf_tensor *qkv = then(g, h, lf_nn_linear_group(g, nn, l->qkv, h));
     if (v->qk_norm) qkv = then(g, qkv, lf_head_norm(g, qkv, &l->q_norm->weight->tensor, &l->k_norm->weight->tensor, v->heads, v->kv_heads, v->epsilon));
-    qkv = then(g, qkv, lf_rope(g, qkv, v->cosines, v->sines, v->in.positions, v->heads, v->kv_heads));
+    qkv = then(g, qkv, lf_rope(g, qkv, v->rope.cosines, v->rope.sines, v->in.positions, v->heads, v->kv_heads));
     lf_tensor *a = then(g, qkv, attention(l, v, g, qkv));
     return then(g, a, lf_nn_linear(g, nn, l->o, a));
 }
@@ -209,7 +232,7 @@ static lf_tensor *llama_hidden(lf_model *m, lf_graph *g, const lf_model_input *i
     llama *v = m->impl;
     v->in = *in;
     v->cache = cache;
-    if (!lf_lm_check_ids(m, g, in)) return NULL;
+    if (!lf_lm_check_ids(m, g, in) || !lf_rope_reach(&v->rope, m, g, in)) return NULL;
     lf_tensor *x = lf_embed(g, in->ids, in->B, in->T, &m->embedding->tensor, NULL, NULL);
     for (int64_t i = 0; i < m->n_layers; i++) {
         const layer *l = &v->layers[i];

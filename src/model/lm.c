@@ -22,6 +22,12 @@ lf_status lf_lm_share(const lf_model *m, const char *key, double fallback, doubl
     return lf_fail(err, LF_EDATA, "%s: key '%s': expected at least 0 and below 1, found %g", m->config_path, key, *out);
 }
 
+lf_status lf_lm_refuse(const lf_model *m, const char *key, const char *what, lf_err *err) {
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(m->config, key);
+    if (!item || cJSON_IsNull(item) || cJSON_IsFalse(item) || (cJSON_IsObject(item) && !item->child)) return LF_OK;
+    return lf_fail(err, LF_EUNSUPPORTED, "%s: key '%s': %s not supported for model_type '%s'", m->config_path, key, what, m->family->model_type);
+}
+
 lf_status lf_lm_only(const lf_model *m, const char *key, const char *only, lf_err *err) {
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(m->config, key);
     if (!item || cJSON_IsNull(item) || (cJSON_IsString(item) && strcmp(item->valuestring, only) == 0)) return LF_OK;
@@ -45,8 +51,9 @@ lf_module *lf_lm_norm(lf_nn *nn, int64_t C, bool bias, const char *name) {
     return m->weight && (m->bias || !bias) ? m : NULL;
 }
 
-bool lf_lm_declare_ends(lf_model *m, const char *embedding) {
+bool lf_lm_declare_ends(lf_model *m, const char *embedding, const char *const *targets) {
     lf_nn *nn = &m->nn;
+    nn->default_targets = targets;
     const int64_t V = m->vocab_size, C = m->hidden_size;
     lf_module *table = lf_nn_module(nn, LF_MODULE_EMBEDDING, V, C, embedding, embedding);
     if (!table || !(table->weight = lf_nn_param(nn, embedding, embedding, "weight", 2, (int64_t[]){V, C}, false))) return false;
@@ -54,8 +61,8 @@ bool lf_lm_declare_ends(lf_model *m, const char *embedding) {
     m->lm_head = lf_nn_module(nn, LF_MODULE_LINEAR, V, C, "lm_head", "lm_head");
     if (!m->lm_head) return false;
     m->lm_head->is_head = true;
-    if (!m->tied) m->lm_head->weight = lf_nn_param(nn, "lm_head", "lm_head", "weight", 2, (int64_t[]){V, C}, true);
-    return m->tied || m->lm_head->weight;
+    m->lm_head->weight = m->tied ? m->embedding : lf_nn_param(nn, "lm_head", "lm_head", "weight", 2, (int64_t[]){V, C}, true);
+    return m->lm_head->weight != NULL;
 }
 
 const lf_st_tensor *lf_lm_find(const lf_safetensors *st, const lf_param *p) {

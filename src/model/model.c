@@ -1,6 +1,6 @@
 /* Opening a model: config.json chooses the family, the family declares modules and parameters, and the weights are read
  * into frozen products or held floats. */
-#include "model/model_internal.h"
+#include "model/lm.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -96,6 +96,7 @@ static lf_status declare(lf_model *m, const char *path, char *config_path, const
     if (!rc && (!m->path || !m->config_path)) rc = lf_fail(err, LF_ENOMEM, "%s: out of memory", path);
     if (rc || (rc = lf_json_read(&m->config, m->config_path, err)) || (rc = choose_family(m, err)) || (rc = read_labels(m, err)))
         return rc;
+    if ((rc = lf_lm_refuse(m, "quantization_config", "quantised weights are", err))) return rc;
     return m->family->declare(m, err);
 }
 
@@ -198,12 +199,24 @@ static lf_status load_all(lf_model *m, lf_load load, lf_err *err) {
     return rc;
 }
 
+/* Files of tied models may hold the output's weight a second time. One with other values would be lost. */
+static lf_status check_tied_copy(const lf_model *m, const lf_st_tensor *t, bool *is_copy, lf_err *err) {
+    *is_copy = m->tied && strcmp(t->name, "lm_head.weight") == 0;
+    const lf_st_tensor *table = *is_copy ? m->family->find(m->weights, m->embedding) : NULL;
+    if (!table || (table->dtype == t->dtype && table->size == t->size && memcmp(table->data, t->data, t->size) == 0)) return LF_OK;
+    return lf_fail(err, LF_EDATA, "%s: tensor '%s' differs from '%s', but key 'tie_word_embeddings' in %s says that they are one; set it to false "
+                   "if the model has both", t->path, t->name, table->name, m->config_path);
+}
+
 /* A tensor that nothing asked for means that the model is not what config.json says it is. */
 static lf_status check_all_used(const lf_model *m, lf_err *err) {
     const int64_t n = lf_safetensors_count(m->weights);
     for (int64_t i = 0; i < n; i++) {
         const lf_st_tensor *t = lf_safetensors_at(m->weights, i);
-        bool used = m->family->ignores(t->name);
+        bool used;
+        const lf_status rc = check_tied_copy(m, t, &used, err);
+        if (rc) return rc;
+        used |= m->family->ignores(t->name);
         for (int64_t j = 0; j < m->nn.n_params && !used; j++) used = m->family->find(m->weights, m->nn.params[j]) == t;
         if (!used)
             return lf_fail(err, LF_EDATA, "%s: tensor '%s' belongs to no part of the model that %s describes (model_type '%s')",
@@ -271,7 +284,6 @@ lf_tensor *lf_model_logits(lf_model *m, lf_graph *g, lf_module *head, lf_tensor 
 lf_tensor *lf_lm_hidden(lf_model *m, lf_graph *g, const lf_model_input *in) { return m->family->hidden(m, g, in, NULL); }
 
 void lf_lm_head(const lf_model *m, const lf_frozen **frozen, lf_tensor **weight) {
-    const lf_param *W = m->tied ? m->embedding : m->lm_head->weight;
     *frozen = m->lm_head->frozen.data ? &m->lm_head->frozen : NULL;
-    *weight = *frozen ? NULL : (lf_tensor *)(uintptr_t)&W->tensor;
+    *weight = *frozen ? NULL : &m->lm_head->weight->tensor;
 }

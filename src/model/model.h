@@ -26,7 +26,7 @@ typedef struct lf_model {
     int64_t vocab_size, n_layers, max_positions; /* max_positions 0: no limit */
     lf_param *embedding;     /* [vocab_size, hidden_size] */
     bool tied;               /* the embedding is the head's weight too */
-    lf_module *lm_head;      /* [vocab_size, hidden_size]; its weight is NULL when tied */
+    lf_module *lm_head;      /* [vocab_size, hidden_size]; its weight is `embedding` when tied */
     lf_module *head;         /* the classifier in use: the file's own, or a new one; NULL for language models */
     lf_module *base_head;    /* the file's own head, always frozen; NULL if the file has none (ViTModel) */
     int64_t num_labels, base_num_labels;

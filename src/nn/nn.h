@@ -57,6 +57,7 @@ typedef struct lf_nn {
     lf_param **params;
     int64_t n_modules, n_params;
     bool lora_on;       /* false: the untouched base, in the same memory */
+    const char *const *default_targets; /* target_modules "default": PEFT's for this family; ends with NULL; NULL: none */
 } lf_nn;
 
 /* Something that an optimiser steps. tensor->data and ->grad are floats. */

@@ -39,7 +39,8 @@ lf_status lf_run_adapter_facts(const lf_run *run, lf_adapter_facts *facts, cJSON
     if (!*extra) return lf_fail(err, LF_ENOMEM, "out of memory");
     *facts = (lf_adapter_facts){.base_path = run->model->path, .base_hash = run->model->hash, .head = run->model->head,
                                 .num_labels = run->model->num_labels, .id2label = run->model->id2label, .seed = lf_cfg_i64(run->cfg, "seed"),
-                                .threads = run->threads, .auto_class = run->task->type->auto_class, .old_names = strcmp(lf_cfg_str(run->cfg, "peft_names"), "transformers4") == 0,
+                                .threads = run->threads, .auto_class = run->task->type->auto_class,
+                                .task_type = run->task->type->peft_task_type, .old_names = strcmp(lf_cfg_str(run->cfg, "peft_names"), "transformers4") == 0,
                                 .run = *extra};
     return LF_OK;
 }

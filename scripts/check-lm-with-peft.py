@@ -1,0 +1,125 @@
+#!/usr/bin/env python3
+"""Checks by transformers and PEFT what lora-ft writes for language models. Needs torch, transformers, peft; the tests do not run it.
+
+usage: check-lm-with-peft.py LORA_FT [GOLDEN=tests/golden]
+
+For each tiny model of make-golden-lm.py, with a tokenizer of single letters beside it, and for two starts of the adapter:
+1. `lora-ft train` makes an adapter, which loads in PEFT without a word about missing or unexpected keys (or fan_in_fan_out) and
+   gives `lora-ft eval`'s loss on the same texts.
+2. The model that `lora-ft merge` writes loads in transformers without such a word, tied as before, and gives the same loss.
+The limit is a relative difference of 1e-4 for the adapter; the merged weights are rounded to the type of the model's file, so that
+the merged model is compared with --save_dtype fp32.
+"""
+import contextlib, io, json, logging, math, os, random, shutil, subprocess, sys, tempfile, warnings
+import torch
+from peft import PeftModel
+from tokenizers import Tokenizer, models
+from transformers import AutoModelForCausalLM
+from transformers.utils import logging as hf_logging
+
+LETTERS = "abcdefghijklmnopqrstuvwxyz ."
+COMPLAINTS = ("missing", "unexpected", "newly initialized", "not initialized", "mismatch", "fan_in_fan_out", "tie")
+
+
+def said_by(call):
+    """Whatever is logged, warned or printed while call() runs."""
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    loggers = [logging.getLogger(), logging.getLogger("transformers"), logging.getLogger("peft")]
+    for logger in loggers:
+        logger.addHandler(handler)
+    with warnings.catch_warnings(record=True) as caught, contextlib.redirect_stderr(stream), contextlib.redirect_stdout(stream):
+        warnings.simplefilter("always")
+        result = call()
+    for logger in loggers:
+        logger.removeHandler(handler)
+    return result, stream.getvalue() + "".join(str(w.message) + "\n" for w in caught)
+
+
+def quiet(said):
+    words = [w for w in COMPLAINTS if w in said.lower()]
+    if words:
+        print("  said:", said.strip()[:500])
+    return not words
+
+
+def run(*arguments):
+    done = subprocess.run(arguments, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"{' '.join(arguments)}\n{done.stderr}")
+    return done.stdout
+
+
+def prepare(source, folder):
+    """The model with a tokenizer; texts; their ids."""
+    model = os.path.join(folder, "model")
+    shutil.copytree(source, model, ignore=shutil.ignore_patterns("golden.safetensors", "peft_adapter"))
+    tokenizer = Tokenizer(models.BPE(vocab={c: i for i, c in enumerate(["<unk>"] + list(LETTERS))}, merges=[], unk_token="<unk>"))
+    tokenizer.save(os.path.join(model, "tokenizer.json"))
+    random.seed(7)
+    texts = ["".join(random.choice(LETTERS) for _ in range(random.randint(5, 30))) for _ in range(24)]
+    data = os.path.join(folder, "texts.jsonl")
+    with open(data, "w") as f:
+        f.writelines(json.dumps({"text": t}) + "\n" for t in texts)
+    return model, data, [tokenizer.encode(t).ids for t in texts]
+
+
+def loss_by_transformers(model, texts):
+    total, n = 0.0, 0
+    with torch.no_grad():
+        for ids in texts:
+            logits = model(input_ids=torch.tensor([ids])).logits[0, :-1].double()
+            total += torch.nn.functional.cross_entropy(logits, torch.tensor(ids[1:]), reduction="sum").item()
+            n += len(ids) - 1
+    return total / n
+
+
+def loss_by_us(program, *arguments):
+    result = json.loads(run(program, "eval", "--json", "--max_seq_length", "32", *arguments))
+    return math.log(result["eval_perplexity"])
+
+
+def compare(what, a, b):
+    difference = abs(a - b) / abs(b)
+    print(f"  {what}: loss {a:.6f} and {b:.6f}, difference {difference:.1e}", "ok" if difference <= 1e-4 else "TOO MUCH")
+    return difference <= 1e-4
+
+
+def base_of(path):
+    return AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32, attn_implementation="eager")
+
+
+def check(program, source, start):
+    with tempfile.TemporaryDirectory() as folder:
+        model, data, texts = prepare(source, folder)
+        out, merged = os.path.join(folder, "run"), os.path.join(folder, "merged")
+        run(program, "train", "--model", model, "--train_data", data, "--output_dir", out, "--max_steps", "8", "--r", "4", "--lora_alpha", "8",
+            "--learning_rate", "5e-3", "--init_lora_weights", start, "--max_seq_length", "32", "--per_device_train_batch_size", "4")
+        adapter = os.path.join(out, "adapter")
+        config = json.load(open(os.path.join(adapter, "adapter_config.json")))
+        ours = loss_by_us(program, "--model", model, "--adapter", adapter, "--data", data)
+        tuned, said = said_by(lambda: PeftModel.from_pretrained(base_of(model), adapter).eval())
+        ok = quiet(said) & compare("adapter in PEFT", loss_by_transformers(tuned, texts), ours)
+        ok &= abs(ours - loss_by_transformers(base_of(model).eval(), texts)) > 1e-2  # it has learned something
+        ok &= config["task_type"] == "CAUSAL_LM" and "AutoModelForCausalLM" in open(os.path.join(adapter, "README.md")).read()
+        run(program, "merge", "--model", model, "--adapter", adapter, "-o", merged, "--save_dtype", "fp32")
+        again, said = said_by(lambda: base_of(merged).eval())
+        ok &= quiet(said) & compare("merged in transformers", loss_by_transformers(again, texts), ours)
+        ok &= again.config.tie_word_embeddings == base_of(model).config.tie_word_embeddings
+        return ok
+
+
+def main():
+    program, golden = sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else "tests/golden"
+    hf_logging.set_verbosity_warning()
+    hf_logging.disable_progress_bar()
+    ok = True
+    for name in sorted(n for n in os.listdir(golden) if n.startswith("lm-") and os.path.isdir(os.path.join(golden, n))):
+        for start in ("true", "intermediate"):
+            print(name, start)
+            ok &= check(program, os.path.join(golden, name), start)
+    print("all good" if ok else "FAILED")
+    sys.exit(0 if ok else 1)
+
+
+main()

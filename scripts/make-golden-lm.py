@@ -1,0 +1,153 @@
+#!/usr/bin/env python3
+"""Makes tests/golden/lm-*: tiny random language models written by transformers, with what transformers and PEFT compute from them.
+
+Needs torch, transformers, peft (versions are stored in each file's metadata). The tests themselves need none of them.
+usage: make-golden-lm.py [OUTDIR=tests/golden [CASE...]]
+
+Each folder: config.json + model.safetensors as save_pretrained writes them (of some cases then spelled as transformers 4 did),
+peft_adapter/ as PEFT writes it after ten training steps from `kaiming`, and golden.safetensors:
+  ids [3,B,T], labels [3,B*T]            three batches; step i uses batch i % 3. labels are the next ids, some -1 (no target)
+  logits [B,T,V], loss                   of the base on batch 0 (float32); loss is the mean over targets
+  {kaiming,pissa}.losses [10]            AdamW 5e-3, weight decay 0.01, gradients clipped to norm 1
+  {kaiming,pissa}.start.<module>.lora_A  and lora_B: where PEFT's adapter starts
+  {kaiming,pissa}.grad.<module>.lora_A   and lora_B: gradients of the first step, before clipping
+  kaiming.logits_after                   of batch 0 with the adapter in peft_adapter/
+  full.grad.<parameter>                  gradients of batch 0's loss by every parameter of the base
+"""
+import json, os, shutil, sys
+import peft, torch, transformers
+from peft import LoraConfig, get_peft_model
+from safetensors.torch import save_file
+from transformers import AutoModelForCausalLM, GPT2Config, LlamaConfig, MistralConfig, Qwen2Config, Qwen3Config
+
+LLAMA_TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+LLAMA3 = dict(rope_type="llama3", rope_theta=500.0, factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=32)
+YARN = dict(rope_type="yarn", rope_theta=300.0, factor=4.0, original_max_position_embeddings=16)
+CASES = {
+    # grouped queries, untied, head size of its own, biases everywhere, file in two shards
+    "lm-llama": dict(config=LlamaConfig(vocab_size=211, hidden_size=48, intermediate_size=56, num_hidden_layers=2, num_attention_heads=6,
+                                        num_key_value_heads=2, head_dim=10, max_position_embeddings=64, attention_bias=True, mlp_bias=True,
+                                        rms_norm_eps=1e-5), shard="60KB"),
+    # tied, Llama 3's scaling, config.json of transformers 4, file in bf16
+    "lm-llama3": dict(config=LlamaConfig(vocab_size=150, hidden_size=32, intermediate_size=40, num_hidden_layers=3, num_attention_heads=4,
+                                         num_key_value_heads=4, max_position_embeddings=256, tie_word_embeddings=True,
+                                         rope_parameters=LLAMA3), dtype=torch.bfloat16, old=True),
+    # a window shorter than the text
+    "lm-mistral": dict(config=MistralConfig(vocab_size=120, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,
+                                            num_key_value_heads=2, sliding_window=5, max_position_embeddings=64)),
+    # biases of q, k, v; YaRN; a window in the second layer only; config.json of transformers 4
+    "lm-qwen2": dict(config=Qwen2Config(vocab_size=130, hidden_size=32, intermediate_size=40, num_hidden_layers=2, num_attention_heads=4,
+                                        num_key_value_heads=2, max_position_embeddings=64, tie_word_embeddings=True, use_sliding_window=True,
+                                        sliding_window=6, max_window_layers=1, rope_parameters=YARN), old=True),
+    # norms of heads, heads wider than the model
+    "lm-qwen3": dict(config=Qwen3Config(vocab_size=140, hidden_size=32, intermediate_size=40, num_hidden_layers=2, num_attention_heads=4,
+                                        num_key_value_heads=1, head_dim=16, max_position_embeddings=64)),
+    # matrices the other way round; file in fp16
+    "lm-gpt2": dict(config=GPT2Config(vocab_size=160, n_positions=32, n_embd=32, n_layer=2, n_head=4, resid_pdrop=0.0, embd_pdrop=0.0,
+                                      attn_pdrop=0.0, bos_token_id=0, eos_token_id=0), dtype=torch.float16,
+                    targets=["c_attn", "c_proj", "c_fc"]),
+}
+B, T = 2, 17
+
+
+def base_model(path):
+    return AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32, attn_implementation="eager")
+
+
+def spell_as_transformers_4(path):
+    name = os.path.join(path, "config.json")
+    config = json.load(open(name))
+    rope = config.pop("rope_parameters")
+    config["rope_theta"] = rope.pop("rope_theta")
+    config["rope_scaling"] = rope
+    config["torch_dtype"] = config.pop("dtype")
+    config.pop("layer_types", None)
+    config["transformers_version"] = "4.51.0"
+    json.dump(config, open(name, "w"), indent=2)
+
+
+def loss_of(model, batch):
+    logits = model(input_ids=batch[0]).logits
+    return torch.nn.functional.cross_entropy(logits.reshape(-1, logits.shape[-1]), batch[1].reshape(-1), ignore_index=-1), logits
+
+
+def train(path, init, targets, batches, out, adapter_dir=None):
+    torch.manual_seed(1)
+    model = get_peft_model(base_model(path), LoraConfig(task_type="CAUSAL_LM", r=4, lora_alpha=6, target_modules=targets,
+                                                        init_lora_weights=True if init == "kaiming" else init))
+    model.train()
+    named = {n: p for n, p in model.named_parameters() if p.requires_grad}
+
+    def short(n):
+        return n.removeprefix("base_model.model.").replace(".default", "").removesuffix(".weight")
+
+    for n, p in named.items():
+        out[f"{init}.start.{short(n)}"] = p.detach().clone()
+    optimizer = torch.optim.AdamW(named.values(), lr=5e-3, weight_decay=0.01)
+    losses = []
+    for step in range(10):
+        loss, _ = loss_of(model, batches[step % 3])
+        loss.backward()
+        if step == 0:
+            for n, p in named.items():
+                out[f"{init}.grad.{short(n)}"] = p.grad.detach().clone()
+        torch.nn.utils.clip_grad_norm_(list(named.values()), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+        losses.append(loss.item())
+    out[f"{init}.losses"] = torch.tensor(losses)
+    if adapter_dir:
+        model.eval()
+        with torch.no_grad():
+            out[f"{init}.logits_after"] = loss_of(model, batches[0])[1]
+        model.save_pretrained(adapter_dir)
+        readme = os.path.join(adapter_dir, "README.md")
+        if os.path.exists(readme):
+            os.remove(readme)
+        config_path = os.path.join(adapter_dir, "adapter_config.json")
+        config = json.load(open(config_path))
+        config["base_model_name_or_path"] = os.path.basename(path)
+        json.dump(config, open(config_path, "w"), indent=2, sort_keys=True)
+
+
+def make(name, case, outdir):
+    path = os.path.join(outdir, name)
+    shutil.rmtree(path, ignore_errors=True)
+    torch.manual_seed(len(name))
+    case["config"].initializer_range = 0.3
+    model = AutoModelForCausalLM.from_config(case["config"])
+    with torch.no_grad():  # biases and norms that matter
+        for n, p in model.named_parameters():
+            if p.ndim == 1:
+                p.add_(0.2 * torch.randn_like(p))
+    model.to(case.get("dtype", torch.float32)).save_pretrained(path, max_shard_size=case.get("shard", "1GB"))
+    generation = os.path.join(path, "generation_config.json")
+    if os.path.exists(generation):
+        os.remove(generation)
+    if case.get("old"):
+        spell_as_transformers_4(path)
+    ids = torch.randint(0, case["config"].vocab_size, (3, B, T + 1))
+    labels = ids[:, :, 1:].clone()
+    labels[torch.rand(labels.shape) < 0.2] = -1
+    ids = ids[:, :, :-1].contiguous()
+    batches = [(ids[i], labels[i]) for i in range(3)]
+    out = {"ids": ids.to(torch.int32), "labels": labels.reshape(3, B * T).to(torch.int32)}
+    base = base_model(path).eval()
+    loss, logits = loss_of(base, batches[0])
+    loss.backward()
+    out["logits"], out["loss"] = logits.detach(), loss.detach().reshape(1)
+    for n, p in base.named_parameters():
+        out[f"full.grad.{n}"] = p.grad.detach().clone()
+    targets = case.get("targets", LLAMA_TARGETS)
+    train(path, "kaiming", targets, batches, out, os.path.join(path, "peft_adapter"))
+    train(path, "pissa", targets, batches, out)
+    versions = {"torch": torch.__version__, "transformers": transformers.__version__, "peft": peft.__version__}
+    save_file({k: v.contiguous().clone() for k, v in out.items()}, os.path.join(path, "golden.safetensors"), metadata=versions)
+    size = sum(os.path.getsize(os.path.join(d, f)) for d, _, files in os.walk(path) for f in files)
+    print(name, versions, size, "bytes", {k: [round(x, 5) for x in out[f"{k}.losses"].tolist()] for k in ("kaiming", "pissa")})
+
+
+if __name__ == "__main__":
+    for name, case in CASES.items():
+        if len(sys.argv) < 3 or name in sys.argv[2:]:
+            make(name, case, sys.argv[1] if len(sys.argv) > 1 else "tests/golden")
