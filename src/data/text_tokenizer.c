@@ -119,6 +119,18 @@ void lf_text_tokenizer_free(lf_text_tokenizer *t) {
     lf_free(t);
 }
 
+lf_status lf_text_tokenizer_prompt(const lf_text_tokenizer *t, const char *text, size_t n, bool rendered, lf_ids *out, lf_err *err) {
+    const lf_text_encode_opts how = {.max_seq_length = 2}; /* nothing is cut here */
+    lf_text_coder c;
+    lf_status rc = lf_text_coder_init(&c, &t->encoder, &how, err);
+    if (rc) return rc;
+    const int64_t before = out->n;
+    rc = encode(t->encoder.context, text, n, !rendered, out, err);
+    if (!rc && !rendered && out->n - before >= c.after.n) out->n -= c.after.n;
+    lf_text_coder_free(&c);
+    return rc;
+}
+
 lf_status lf_text_tokenizer_copy(const lf_text_tokenizer *t, const char *dir, lf_err *err) {
     static const char *const names[] = {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja"};
     if (!lf_is_dir(t->dir)) return lf_copy_file(t->dir, dir, names[0], err);

@@ -25,6 +25,9 @@ typedef struct lf_text_tokenizer_opts {
  * when a record with messages is read. The caller frees *out, which stays where it is: the others point to it. */
 lf_status lf_text_tokenizer_open(lf_text_tokenizer **out, const lf_text_tokenizer_opts *opts, lf_err *err);
 void lf_text_tokenizer_free(lf_text_tokenizer *t);
+/* Appends the ids of a text that goes on: with what the post-processor puts before a text, without what it puts behind it.
+ * `rendered`: by a chat template, so all special tokens are in it. */
+lf_status lf_text_tokenizer_prompt(const lf_text_tokenizer *t, const char *text, size_t n, bool rendered, lf_ids *out, lf_err *err);
 /* Writes tokenizer.json, and the files that stand beside it, into `dir`. */
 lf_status lf_text_tokenizer_copy(const lf_text_tokenizer *t, const char *dir, lf_err *err);
 

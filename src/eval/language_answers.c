@@ -78,7 +78,7 @@ static lf_status one_answer(matching *w, int64_t i, int64_t *right, lf_err *err)
                      lf_text_dataset_record_name(w->d, i, name, sizeof name), lf_cfg_str(w->t->cfg, "answer_pattern"));
         goto out;
     }
-    if ((rc = lf_tokenizer_encode(l->text->tokenizer, e.text, answer->begin, !e.rendered, &prompt, err)) ||
+    if ((rc = lf_text_tokenizer_prompt(l->text, e.text, answer->begin, e.rendered, &prompt, err)) ||
         (rc = lf_generate_text(&o, w->generator, prompt.ids, prompt.n, &w->opts, NULL, NULL, err)))
         goto out;
     if (find_last(w, o.text, o.n, &written)) *right += same(right_text, wanted, o.text, written);

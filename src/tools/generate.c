@@ -99,9 +99,9 @@ static lf_status print_result(const job *j, const lf_generated *o, int64_t n_pro
     return lf_fail(err, LF_ENOMEM, "out of memory for the result");
 }
 
-static lf_status answer(job *j, lf_generated *o, const char *text, size_t n, bool special, lf_err *err) {
+static lf_status answer(job *j, lf_generated *o, const char *text, size_t n, bool rendered, lf_err *err) {
     lf_ids ids = {0};
-    lf_status rc = lf_tokenizer_encode(j->text->tokenizer, text, n, special, &ids, err);
+    lf_status rc = lf_text_tokenizer_prompt(j->text, text, n, rendered, &ids, err);
     if (!rc) rc = lf_generate_text(o, j->generator, ids.ids, ids.n, &j->opts, j->json ? NULL : print_piece, j->out, err);
     if (!rc && (rc = print_result(j, o, ids.n, err))) lf_generated_free(o);
     if (!rc && o->ending == LF_ENDED_INTERRUPT) {
@@ -130,7 +130,7 @@ static lf_status say(job *j, const char *text, lf_err *err) {
     lf_generated o = {0};
     lf_status rc = add_message(j, "user", lf_strdup(text), err);
     if (!rc && !(rc = lf_chat_render(j->text->chat_template, j->messages, j->n_messages, true, &p, err)) &&
-        !(rc = answer(j, &o, p.text, p.n, false, err)))
+        !(rc = answer(j, &o, p.text, p.n, true, err)))
         rc = add_message(j, "assistant", lf_strdup(o.text), err);
     lf_generated_free(&o);
     lf_prompt_free(&p);
@@ -188,7 +188,7 @@ static lf_status run(job *j, lf_err *err) {
     if (!given && (rc = read_stdin(&read, &n, err))) return rc;
     const char *prompt = given ? given : read;
     lf_generated o = {0};
-    if (!(rc = check_prompt(prompt, n, err))) rc = chat ? say(j, prompt, err) : answer(j, &o, prompt, n, true, err);
+    if (!(rc = check_prompt(prompt, n, err))) rc = chat ? say(j, prompt, err) : answer(j, &o, prompt, n, false, err);
     lf_generated_free(&o);
     lf_free(read);
     return rc;

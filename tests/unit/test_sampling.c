@@ -1,0 +1,98 @@
+/* Drawing a token: what each setting leaves to draw from, and that a draw is a function of its arguments. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <math.h>
+#include <string.h>
+
+#include "eval/sampling.h"
+
+enum { V = 6, DRAWS = 20000 };
+/* probabilities .4 .3 .15 .1 .04 .01, in another order */
+static const double probability[V] = {.1, .4, .01, .3, .04, .15};
+
+static int32_t draw(const lf_sampling *s, uint64_t at) {
+    float logits[V];
+    lf_candidate room[V];
+    for (int v = 0; v < V; v++) logits[v] = (float)log(probability[v]) + 3;
+    return lf_sample(s, logits, V, NULL, 0, at, room);
+}
+
+static void frequencies(const lf_sampling *s, double *out) {
+    memset(out, 0, V * sizeof *out);
+    for (uint64_t i = 0; i < DRAWS; i++) out[draw(s, i)] += 1.0 / DRAWS;
+}
+
+static void assert_near(const double *found, const double *expected) { /* 4 standard deviations of a share of DRAWS, and roundings */
+    for (int v = 0; v < V; v++)
+        if (fabs(found[v] - expected[v]) > 4 * sqrt(expected[v] * (1 - expected[v]) / DRAWS) + 1e-9)
+            fail_msg("token %d: drawn with %g, expected %g", v, found[v], expected[v]);
+}
+
+static void test_draws_follow_the_model(void **state) {
+    (void)state;
+    double f[V];
+    frequencies(&(lf_sampling){.repetition_penalty = 1, .temperature = 1, .top_p = 1, .seed = 1}, f);
+    assert_near(f, probability);
+    double warm[V], sum = 0;
+    for (int v = 0; v < V; v++) sum += warm[v] = sqrt(probability[v]);
+    for (int v = 0; v < V; v++) warm[v] /= sum;
+    frequencies(&(lf_sampling){.repetition_penalty = 1, .temperature = 2, .top_p = 1, .seed = 2}, f);
+    assert_near(f, warm);
+}
+
+static void test_top_k_and_top_p(void **state) {
+    (void)state;
+    double f[V];
+    frequencies(&(lf_sampling){.repetition_penalty = 1, .temperature = 1, .top_k = 2, .top_p = 1, .seed = 3}, f);
+    assert_near(f, (const double[V]){0, 4.0 / 7, 0, 3.0 / 7, 0, 0});
+    frequencies(&(lf_sampling){.repetition_penalty = 1, .temperature = 1, .top_p = .8, .seed = 4}, f); /* .4 .3 .15 */
+    assert_near(f, (const double[V]){0, .4 / .85, 0, .3 / .85, 0, .15 / .85});
+    frequencies(&(lf_sampling){.repetition_penalty = 1, .temperature = 1, .top_p = 1e-6, .seed = 5}, f); /* never nothing */
+    assert_near(f, (const double[V]){0, 1, 0, 0, 0, 0});
+    frequencies(&(lf_sampling){.repetition_penalty = 1, .temperature = 1, .top_k = 1, .top_p = .5, .seed = 6}, f);
+    assert_near(f, (const double[V]){0, 1, 0, 0, 0, 0});
+    assert_int_equal(draw(&(lf_sampling){.repetition_penalty = 1, .top_p = 1}, 0), 1); /* temperature 0 */
+}
+
+static void test_equal_logits(void **state) {
+    (void)state;
+    float logits[V] = {1, 2, 2, 2, 0, 2};
+    lf_candidate room[V];
+    assert_int_equal(lf_sample(&(lf_sampling){.repetition_penalty = 1, .top_p = 1}, logits, V, NULL, 0, 0, room), 1);
+    for (uint64_t i = 0; i < 200; i++) { /* the two lowest ids of the four */
+        const int32_t id = lf_sample(&(lf_sampling){.repetition_penalty = 1, .temperature = 1, .top_k = 2, .top_p = 1}, logits, V, NULL, 0, i, room);
+        assert_true(id == 1 || id == 2);
+    }
+}
+
+static void test_repetition_penalty(void **state) {
+    (void)state;
+    float logits[V] = {4, -1, 3, 0, 0, 0};
+    const int32_t seen[] = {0, 1, 0};
+    lf_candidate room[V];
+    assert_int_equal(lf_sample(&(lf_sampling){.repetition_penalty = 2, .top_p = 1}, logits, V, seen, 3, 0, room), 2);
+    assert_true(logits[0] == 2 && logits[1] == -2 && logits[2] == 3); /* once, however often it was there */
+}
+
+static void test_a_draw_depends_on_seed_and_place_alone(void **state) {
+    (void)state;
+    const lf_sampling s = {.repetition_penalty = 1, .temperature = 1, .top_p = 1, .seed = 9}, other = {.repetition_penalty = 1, .temperature = 1, .top_p = 1, .seed = 10};
+    int differ = 0;
+    for (uint64_t i = 0; i < 100; i++) {
+        assert_int_equal(draw(&s, i), draw(&s, i));
+        differ += draw(&s, i) != draw(&other, i);
+    }
+    assert_true(differ > 20);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_draws_follow_the_model), cmocka_unit_test(test_top_k_and_top_p), cmocka_unit_test(test_equal_logits),
+        cmocka_unit_test(test_repetition_penalty), cmocka_unit_test(test_a_draw_depends_on_seed_and_place_alone),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
