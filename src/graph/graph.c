@@ -147,7 +147,7 @@ lf_tensor *lf_graph_apply(lf_graph *g, const lf_op *op, int n_in, lf_tensor *con
     return out;
 }
 
-void lf_graph_give_value(lf_graph *g, lf_tensor *t) {
+static void give_value(lf_graph *g, lf_tensor *t) {
     lf_pool_give(g->pool, t->data);
     t->data = NULL;
 }
@@ -156,7 +156,7 @@ void lf_done(lf_graph *g, lf_tensor *t) {
     if (!t || t->is_leaf || t->done) return;
     t->done = true;
     const bool can_be_made_again = t->producer && t->producer->op->cheap;
-    if (!t->needed || can_be_made_again) lf_graph_give_value(g, t);
+    if (!t->needed || can_be_made_again) give_value(g, t);
 }
 
 static void make_again(lf_graph *g, lf_tensor *t) {
@@ -196,7 +196,7 @@ static void node_backward(lf_graph *g, lf_node *node) {
     }
     lf_pool_give(g->pool, out->grad);
     out->grad = NULL;
-    lf_graph_give_value(g, out); /* all who read it come later on the tape, and are through */
+    give_value(g, out); /* all who read it come later on the tape, and are through */
     give_saved(g, node);
 }
 

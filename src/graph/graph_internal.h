@@ -16,7 +16,5 @@ struct lf_graph {
 
 /* Walks the tape from its end; `t` has its gradient. */
 lf_status lf_graph_walk_back(lf_graph *g, lf_tensor *t, lf_err *err);
-/* Gives t's value back to the pool. */
-void lf_graph_give_value(lf_graph *g, lf_tensor *t);
 
 #endif

@@ -122,19 +122,10 @@ static void gpt2_init_param(const lf_model *m, const lf_param *p, lf_rng_key key
 
 /* ---- forward ---- */
 
-static lf_tensor *then(lf_graph *g, lf_tensor *x, lf_tensor *y) {
-    lf_done(g, x);
-    return y;
-}
-
 static lf_tensor *attention(const layer *l, const gpt2 *v, lf_graph *g, lf_tensor *qkv) {
     const double scale = v->scale / (v->scale_by_layer ? (double)(l->number + 1) : 1);
     const lf_attention_opts o = {.heads = v->heads, .kv_heads = v->heads, .scale = scale, .causal = true, .first = v->in.first, .dropout = v->attn_pdrop};
-    if (!v->cache) return lf_attention(g, qkv, &o);
-    lf_tensor *q, *kv;
-    if (!qkv) return NULL;
-    lf_kv_cache_append(v->cache, g, l->number, qkv, l->model->hidden_size, &q, &kv);
-    return lf_attention_of(g, q, kv, &o);
+    return lf_kv_attention(v->cache, g, l->number, qkv, l->model->hidden_size, &o);
 }
 
 static lf_tensor *build_layer(const void *layer_, lf_graph *g, lf_tensor *x) {
@@ -142,14 +133,14 @@ static lf_tensor *build_layer(const void *layer_, lf_graph *g, lf_tensor *x) {
     const gpt2 *v = l->model->impl;
     const lf_nn *nn = &l->model->nn;
     lf_tensor *h = lf_nn_layernorm(g, l->ln_1, x, v->epsilon);
-    lf_tensor *qkv = then(g, h, lf_nn_linear(g, nn, l->c_attn, h));
-    lf_tensor *a = then(g, qkv, attention(l, v, g, qkv));
-    lf_tensor *o = lf_dropout(g, then(g, a, lf_nn_linear(g, nn, l->c_proj, a)), v->resid_pdrop);
-    x = then(g, o, then(g, x, lf_add(g, x, o)));
+    lf_tensor *qkv = lf_nn_then(g, h, lf_nn_linear(g, nn, l->c_attn, h));
+    lf_tensor *a = lf_nn_then(g, qkv, attention(l, v, g, qkv));
+    lf_tensor *o = lf_dropout(g, lf_nn_then(g, a, lf_nn_linear(g, nn, l->c_proj, a)), v->resid_pdrop);
+    x = lf_nn_residual(g, x, o);
     h = lf_nn_layernorm(g, l->ln_2, x, v->epsilon);
-    lf_tensor *up = then(g, h, lf_nn_linear(g, nn, l->c_fc, h)), *act = then(g, up, lf_gelu(g, up, v->gelu_tanh));
-    lf_tensor *down = lf_dropout(g, then(g, act, lf_nn_linear(g, nn, l->mlp_c_proj, act)), v->resid_pdrop);
-    return then(g, down, then(g, x, lf_add(g, x, down)));
+    lf_tensor *up = lf_nn_then(g, h, lf_nn_linear(g, nn, l->c_fc, h)), *act = lf_nn_then(g, up, lf_gelu(g, up, v->gelu_tanh));
+    lf_tensor *down = lf_dropout(g, lf_nn_then(g, act, lf_nn_linear(g, nn, l->mlp_c_proj, act)), v->resid_pdrop);
+    return lf_nn_residual(g, x, down);
 }
 
 static lf_tensor *gpt2_hidden(lf_model *m, lf_graph *g, const lf_model_input *in, lf_kv_cache *cache) {
@@ -161,9 +152,9 @@ static lf_tensor *gpt2_hidden(lf_model *m, lf_graph *g, const lf_model_input *in
     x = lf_dropout(g, x, v->embd_pdrop);
     for (int64_t i = 0; i < m->n_layers; i++) {
         const layer *l = &v->layers[i];
-        x = m->gradient_checkpointing && !cache ? then(g, x, lf_checkpoint(g, build_layer, l, x)) : build_layer(l, g, x);
+        x = m->gradient_checkpointing && !cache ? lf_nn_then(g, x, lf_checkpoint(g, build_layer, l, x)) : build_layer(l, g, x);
     }
-    return then(g, x, lf_nn_layernorm(g, v->ln_f, x, v->epsilon));
+    return lf_nn_then(g, x, lf_nn_layernorm(g, v->ln_f, x, v->epsilon));
 }
 
 static int64_t gpt2_kv_width(const lf_model *m) { return 2 * m->hidden_size; }

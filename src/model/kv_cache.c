@@ -35,7 +35,8 @@ void lf_kv_cache_cut(lf_kv_cache *c, int64_t n) {
     if (n < c->n) c->n = n;
 }
 
-void lf_kv_cache_append(lf_kv_cache *c, lf_graph *g, int64_t layer, const lf_tensor *qkv, int64_t q_width, lf_tensor **q, lf_tensor **kv) {
+/* Puts the keys and values of qkv [1,n,..] behind the layer's own; *q and *kv are leaves over the queries and all keys. */
+static void append(lf_kv_cache *c, lf_graph *g, int64_t layer, const lf_tensor *qkv, int64_t q_width, lf_tensor **q, lf_tensor **kv) {
     const int64_t n = qkv->shape[1], row = qkv->shape[2];
     assert(qkv->shape[0] == 1 && c->n + n <= c->capacity && row == q_width + c->width);
     char *queries = lf_graph_take(g, qkv->dtype, n * q_width), *to = c->layers[layer] + (size_t)(c->n * c->width) * c->number;
@@ -46,6 +47,14 @@ void lf_kv_cache_append(lf_kv_cache *c, lf_graph *g, int64_t layer, const lf_ten
     }
     *q = queries ? lf_graph_input(g, 3, (int64_t[]){1, n, q_width}, queries) : NULL;
     *kv = lf_graph_input(g, 3, (int64_t[]){1, c->n + n, c->width}, c->layers[layer]);
+}
+
+lf_tensor *lf_kv_attention(lf_kv_cache *c, lf_graph *g, int64_t layer, lf_tensor *qkv, int64_t q_width, const lf_attention_opts *opts) {
+    lf_tensor *q, *kv;
+    if (!c) return lf_attention(g, qkv, opts);
+    if (!qkv) return NULL;
+    append(c, g, layer, qkv, q_width, &q, &kv);
+    return lf_attention_of(g, q, kv, opts);
 }
 
 lf_tensor *lf_lm_hidden_cached(lf_model *m, lf_graph *g, const int32_t *ids, int64_t n, lf_kv_cache *c) {

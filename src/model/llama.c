@@ -180,52 +180,35 @@ static void llama_init_param(const lf_model *m, const lf_param *p, lf_rng_key ke
 
 /* ---- forward ---- */
 
-static lf_tensor *residual(lf_graph *g, lf_tensor *x, lf_tensor *branch) {
-    lf_tensor *y = lf_add(g, x, branch);
-    lf_done(g, x);
-    lf_done(g, branch);
-    return y;
-}
-
-/* y of an op that takes x over. */
-static lf_tensor *then(lf_graph *g, lf_tensor *x, lf_tensor *y) {
-    lf_done(g, x);
-    return y;
-}
-
 static lf_tensor *attention(const layer *l, const llama *v, lf_graph *g, lf_tensor *qkv) {
     const lf_attention_opts o = {.heads = v->heads, .kv_heads = v->kv_heads, .causal = true, .window = l->window, .first = v->in.first,
                                  .dropout = v->attention_dropout};
-    if (!v->cache) return lf_attention(g, qkv, &o);
-    lf_tensor *q, *kv;
-    if (!qkv) return NULL;
-    lf_kv_cache_append(v->cache, g, l->number, qkv, v->heads * v->head_dim, &q, &kv);
-    return lf_attention_of(g, q, kv, &o);
+    return lf_kv_attention(v->cache, g, l->number, qkv, v->heads * v->head_dim, &o);
 }
 
 static lf_tensor *self_attention(const layer *l, const llama *v, lf_graph *g, lf_tensor *x) {
     const lf_nn *nn = &l->model->nn;
     lf_tensor *h = lf_nn_rmsnorm(g, l->norm_before, x, v->epsilon);
-    lf_tensor *qkv = then(g, h, lf_nn_linear_group(g, nn, l->qkv, h));
-    if (v->qk_norm) qkv = then(g, qkv, lf_head_norm(g, qkv, &l->q_norm->weight->tensor, &l->k_norm->weight->tensor, v->heads, v->kv_heads, v->epsilon));
-    qkv = then(g, qkv, lf_rope(g, qkv, v->rope.cosines, v->rope.sines, v->in.positions, v->heads, v->kv_heads));
-    lf_tensor *a = then(g, qkv, attention(l, v, g, qkv));
-    return then(g, a, lf_nn_linear(g, nn, l->o, a));
+    lf_tensor *qkv = lf_nn_then(g, h, lf_nn_linear_group(g, nn, l->qkv, h));
+    if (v->qk_norm) qkv = lf_nn_then(g, qkv, lf_head_norm(g, qkv, &l->q_norm->weight->tensor, &l->k_norm->weight->tensor, v->heads, v->kv_heads, v->epsilon));
+    qkv = lf_nn_then(g, qkv, lf_rope(g, qkv, v->rope.cosines, v->rope.sines, v->in.positions, v->heads, v->kv_heads));
+    lf_tensor *a = lf_nn_then(g, qkv, attention(l, v, g, qkv));
+    return lf_nn_then(g, a, lf_nn_linear(g, nn, l->o, a));
 }
 
 static lf_tensor *mlp(const layer *l, const llama *v, lf_graph *g, lf_tensor *x) {
     const lf_nn *nn = &l->model->nn;
     lf_tensor *h = lf_nn_rmsnorm(g, l->norm_after, x, v->epsilon);
-    lf_tensor *gate_up = then(g, h, lf_nn_linear_group(g, nn, l->gate_up, h));
-    lf_tensor *product = then(g, gate_up, lf_silu_mul(g, gate_up));
-    return then(g, product, lf_nn_linear(g, nn, l->down, product));
+    lf_tensor *gate_up = lf_nn_then(g, h, lf_nn_linear_group(g, nn, l->gate_up, h));
+    lf_tensor *product = lf_nn_then(g, gate_up, lf_silu_mul(g, gate_up));
+    return lf_nn_then(g, product, lf_nn_linear(g, nn, l->down, product));
 }
 
 static lf_tensor *build_layer(const void *layer_, lf_graph *g, lf_tensor *x) {
     const layer *l = layer_;
     const llama *v = l->model->impl;
-    x = residual(g, x, self_attention(l, v, g, x));
-    return residual(g, x, mlp(l, v, g, x));
+    x = lf_nn_residual(g, x, self_attention(l, v, g, x));
+    return lf_nn_residual(g, x, mlp(l, v, g, x));
 }
 
 static lf_tensor *llama_hidden(lf_model *m, lf_graph *g, const lf_model_input *in, lf_kv_cache *cache) {
@@ -236,9 +219,9 @@ static lf_tensor *llama_hidden(lf_model *m, lf_graph *g, const lf_model_input *i
     lf_tensor *x = lf_embed(g, in->ids, in->B, in->T, &m->embedding->tensor, NULL, NULL);
     for (int64_t i = 0; i < m->n_layers; i++) {
         const layer *l = &v->layers[i];
-        x = m->gradient_checkpointing && !cache ? then(g, x, lf_checkpoint(g, build_layer, l, x)) : build_layer(l, g, x);
+        x = m->gradient_checkpointing && !cache ? lf_nn_then(g, x, lf_checkpoint(g, build_layer, l, x)) : build_layer(l, g, x);
     }
-    return then(g, x, lf_nn_rmsnorm(g, v->norm, x, v->epsilon));
+    return lf_nn_then(g, x, lf_nn_rmsnorm(g, v->norm, x, v->epsilon));
 }
 
 static int64_t llama_kv_width(const lf_model *m) {

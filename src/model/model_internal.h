@@ -15,7 +15,8 @@ struct lf_kv_cache {
     size_t number; /* bytes */
     char **layers; /* each [capacity, width] */
 };
-/* Puts the keys and values of qkv [1,n,..] behind the layer's own; *q and *kv are leaves over the queries and all keys. */
-void lf_kv_cache_append(lf_kv_cache *c, lf_graph *g, int64_t layer, const lf_tensor *qkv, int64_t q_width, lf_tensor **q, lf_tensor **kv);
+/* lf_attention of one layer; with a cache (or NULL) also over the keys and values of earlier tokens, behind which it puts those of
+ * qkv [1,n,..]. q_width: numbers of a token's queries. */
+lf_tensor *lf_kv_attention(lf_kv_cache *c, lf_graph *g, int64_t layer, lf_tensor *qkv, int64_t q_width, const lf_attention_opts *opts);
 
 #endif

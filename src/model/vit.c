@@ -228,13 +228,6 @@ static void vit_init_param(const lf_model *m, const lf_param *p, lf_rng_key key,
 
 /* ---- forward ---- */
 
-static lf_tensor *residual(lf_graph *g, lf_tensor *x, lf_tensor *branch) {
-    lf_tensor *y = lf_add(g, x, branch);
-    lf_done(g, x);
-    lf_done(g, branch);
-    return y;
-}
-
 static lf_tensor *self_attention(const lf_model *m, const vit *v, const block *b, lf_graph *g, lf_tensor *x) {
     lf_tensor *h = lf_nn_layernorm(g, b->norm_before, x, v->epsilon);
     lf_tensor *qkv = lf_nn_linear_group(g, &m->nn, b->attention, h);
@@ -274,8 +267,8 @@ static lf_tensor *mlp(const lf_model *m, const vit *v, const block *b, lf_graph 
 static lf_tensor *layer(const void *block_, lf_graph *g, lf_tensor *x) {
     const block *b = block_;
     const vit *v = b->model->impl;
-    x = residual(g, x, self_attention(b->model, v, b, g, x));
-    return residual(g, x, mlp(b->model, v, b, g, x));
+    x = lf_nn_residual(g, x, self_attention(b->model, v, b, g, x));
+    return lf_nn_residual(g, x, mlp(b->model, v, b, g, x));
 }
 
 static lf_tensor *vit_features(lf_model *m, lf_graph *g, const lf_model_input *in) {
@@ -294,8 +287,8 @@ static lf_tensor *vit_features(lf_model *m, lf_graph *g, const lf_model_input *i
     const block *last = &v->blocks[v->n_layers - 1];
     lf_tensor *cls = lf_select_token(g, x, 0), *attended = class_attention(m, v, last, g, x);
     lf_done(g, x);
-    cls = residual(g, cls, attended);
-    cls = lf_to_real(g, residual(g, cls, mlp(m, v, last, g, cls)));
+    cls = lf_nn_residual(g, cls, attended);
+    cls = lf_to_real(g, lf_nn_residual(g, cls, mlp(m, v, last, g, cls)));
     lf_tensor *features = lf_nn_layernorm(g, v->norm, cls, v->epsilon);
     lf_done(g, cls);
     return features;

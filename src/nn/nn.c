@@ -237,3 +237,15 @@ lf_tensor *lf_nn_layernorm(lf_graph *g, lf_module *m, lf_tensor *x, double epsil
 lf_tensor *lf_nn_rmsnorm(lf_graph *g, lf_module *m, lf_tensor *x, double epsilon) {
     return lf_rmsnorm(g, x, &m->weight->tensor, epsilon);
 }
+
+lf_tensor *lf_nn_then(lf_graph *g, lf_tensor *x, lf_tensor *y) {
+    lf_done(g, x);
+    return y;
+}
+
+lf_tensor *lf_nn_residual(lf_graph *g, lf_tensor *x, lf_tensor *branch) {
+    lf_tensor *y = lf_add(g, x, branch);
+    lf_done(g, x);
+    lf_done(g, branch);
+    return y;
+}

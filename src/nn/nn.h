@@ -101,5 +101,7 @@ lf_tensor *lf_nn_linear(lf_graph *g, const lf_nn *nn, lf_module *m, lf_tensor *x
 lf_tensor *lf_nn_linear_group(lf_graph *g, const lf_nn *nn, const lf_group *group, lf_tensor *x); /* [.., sum of out] */
 lf_tensor *lf_nn_layernorm(lf_graph *g, lf_module *m, lf_tensor *x, double epsilon);
 lf_tensor *lf_nn_rmsnorm(lf_graph *g, lf_module *m, lf_tensor *x, double epsilon);
+lf_tensor *lf_nn_then(lf_graph *g, lf_tensor *x, lf_tensor *y); /* y, made of x, which is done */
+lf_tensor *lf_nn_residual(lf_graph *g, lf_tensor *x, lf_tensor *branch); /* x + branch; both are done */
 
 #endif
