@@ -12,7 +12,7 @@ allow() { # folder, then the folders that it may include (itself always)
         esac
     done
 }
-beside="config io linalg stats text"
+beside="config io linalg plot stats text"
 allow base
 for folder in $beside; do allow "$folder" base; done
 allow kernels base
@@ -26,6 +26,7 @@ allow eval model adapter data nn graph kernels base $beside
 allow train eval model adapter data nn graph kernels base $beside
 allow tools train eval model adapter data nn graph kernels base $beside
 allow report base $beside
+allow sweep report base $beside
 allow cli
-grep -rlE 'immintrin|omp\.h|#pragma omp|cblas|pthread' base config io text graph nn model adapter eval train report cli && echo "threads, BLAS and intrinsics belong into kernels, linalg or the loader" && status=1
+grep -rlE 'immintrin|omp\.h|#pragma omp|cblas|pthread' base config io text graph nn model adapter eval train report sweep plot stats cli && echo "threads, BLAS and intrinsics belong into kernels, linalg or the loader" && status=1
 exit $status
