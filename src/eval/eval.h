@@ -83,6 +83,7 @@ typedef struct lf_results {
     double eval_perplexity, eval_perplexity_before, test_perplexity; /* exp of the loss */
     double base_before, base_after, forgetting, retention;
     lf_base_score before, after;
+    double update_ratio;                          /* of the adapter on forgetting data, else on eval data: eval/update_ratio.h */
     int64_t eval_count, test_count;
     lf_accuracy eval, test;                       /* all that was found */
     double init_seconds, train_seconds, data_wait_seconds, items_per_second, peak_rss_mb;
