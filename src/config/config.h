@@ -40,7 +40,8 @@
     X(bench, 4, "measure training and inference speed, initialisation time and memory")                                \
     X(inspect, 5, "show what is in a model or adapter")                                                                \
     X(report, 6, "draw the curves of a run")                                                                           \
-    X(generate, 7, "write text after a prompt, or hold a conversation")
+    X(generate, 7, "write text after a prompt, or hold a conversation")                                                \
+    X(spectrum, 8, "singular values of the weights, and what an adapter does to them")
 
 enum {
 #define LF_VERB_BIT(name, bit, help) LF_V_##name = 1 << bit,

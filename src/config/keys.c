@@ -11,7 +11,8 @@ enum {
     BENCH = LF_V_bench,
     INSPECT = LF_V_inspect,
     REPORT = LF_V_report,
-    GENERATE = LF_V_generate
+    GENERATE = LF_V_generate,
+    SPECTRUM = LF_V_spectrum
 };
 
 #define LF_KEY(name, type, fallback, min, max, choices, aliases, verbs, help)                                          \
