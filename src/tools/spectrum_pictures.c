@@ -84,7 +84,9 @@ static void mark_chosen(const lf_spectra *s, FILE *f, double length) {
     }
     if (!(from < to)) return;
     fprintf(f, "set object 1 rectangle from first %.9g, graph 0 to first %.9g, graph 1 behind fc rgb '#f2d98c' fs solid 0.6 noborder\n", from, to);
-    fprintf(f, "set label 1 '%s' at first %.9g, graph 1.03 center tc rgb '#7a5a00'\n", s->o.init, (from + to) / 2);
+    fputs("set label 1 '", f);
+    lf_plot_text(f, s->o.init);
+    fprintf(f, "' at first %.9g, graph 0.96 center front tc rgb '#7a5a00'\n", (from + to) / 2);
 }
 
 /* "$kind" with x, median, low, high. */
@@ -135,7 +137,7 @@ static lf_status draw_spectrum(lf_spectra *s, lf_err *err) {
         mark_chosen(s, a.f, length);
         for (int64_t i = 0; i < s->match.count; i++)
             if (is_first_of_kind(s, i)) points(s, a.f, i, length, values);
-        fputs("set title 'median over layers, and their range'\n", a.f);
+        fputs("set title 'singular values: median over layers, and their range'\n", a.f);
         curves(s, a.f);
         rc = lf_plot_draw(&a, s->dir, "spectrum", &s->drawn, err);
     }
