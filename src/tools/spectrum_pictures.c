@@ -69,12 +69,14 @@ static void axes(const lf_spectra *s, FILE *f, double length) {
     fprintf(f, "set yrange [%.9g:%.9g]\nset ylabel 'singular value'\nset xrange [0:%.9g]\n", low, high, length);
     if (length > 1) fprintf(f, "set xlabel 'component, of %.0f'\n", length);
     else fputs("set xlabel 'place in the spectrum (component / their number)'\n", f);
-    fputs("set key outside below\n", f);
+    fputs("set key below maxcols 3 samplen 2 reverse Left\n", f);
 }
 
-/* Where init_lora_weights takes its block: the same share of the axis in all modules, but for positions by energy, of which the whole
+static const char CHOSEN[] = "#f6e3ad";
+
+/* Where init_lora_weights takes its block, if it does: the same share of the axis in all modules, but for positions by energy, of which the whole
  * range is marked. */
-static void mark_chosen(const lf_spectra *s, FILE *f, double length) {
+static bool mark_chosen(const lf_spectra *s, FILE *f, double length) {
     double from = INFINITY, to = -INFINITY;
     for (int64_t i = 0; i < s->match.count; i++) {
         const lf_spectrum_row *row = &s->rows[i];
@@ -82,11 +84,9 @@ static void mark_chosen(const lf_spectra *s, FILE *f, double length) {
         from = fmin(from, (double)row->start_chosen / (double)row->n * length);
         to = fmax(to, (double)(row->start_chosen + row->r) / (double)row->n * length);
     }
-    if (!(from < to)) return;
-    fprintf(f, "set object 1 rectangle from first %.9g, graph 0 to first %.9g, graph 1 behind fc rgb '#f2d98c' fs solid 0.6 noborder\n", from, to);
-    fputs("set label 1 '", f);
-    lf_plot_text(f, s->o.init);
-    fprintf(f, "' at first %.9g, graph 0.96 center front tc rgb '#7a5a00'\n", (from + to) / 2);
+    if (!(from < to)) return false;
+    fprintf(f, "set object 1 rectangle from first %.9g, graph 0 to first %.9g, graph 1 behind fc rgb '%s' fs solid noborder\n", from, to, CHOSEN);
+    return true;
 }
 
 /* "$kind" with x, median, low, high. */
@@ -108,8 +108,14 @@ static int64_t layers_of(const lf_spectra *s, int64_t i) {
     return n;
 }
 
-static void curves(const lf_spectra *s, FILE *f) {
+static void curves(const lf_spectra *s, FILE *f, bool chosen) {
     const char *between = "plot ";
+    if (chosen) { /* for its line in the key */
+        fprintf(f, "%sNaN with boxes fs solid noborder lc rgb '%s' title 'block of ", between, CHOSEN);
+        lf_plot_text(f, s->o.init);
+        fputc('\'', f);
+        between = ", \\\n     ";
+    }
     int64_t color = 0;
     for (int64_t i = 0; i < s->match.count; i++) {
         if (!is_first_of_kind(s, i)) continue;
@@ -134,11 +140,11 @@ static lf_status draw_spectrum(lf_spectra *s, lf_err *err) {
     if (!rc) {
         const double length = axis_length(s);
         axes(s, a.f, length);
-        mark_chosen(s, a.f, length);
+        const bool chosen = mark_chosen(s, a.f, length);
         for (int64_t i = 0; i < s->match.count; i++)
             if (is_first_of_kind(s, i)) points(s, a.f, i, length, values);
         fputs("set title 'singular values: median over layers, and their range'\n", a.f);
-        curves(s, a.f);
+        curves(s, a.f, chosen);
         rc = lf_plot_draw(&a, s->dir, "spectrum", &s->drawn, err);
     }
     lf_atomic_abort(&a);
