@@ -40,7 +40,8 @@
     X(bench, 4, "measure training and inference speed, initialisation time and memory")                                \
     X(inspect, 5, "show what is in a model or adapter")                                                                \
     X(report, 6, "draw the curves of a run")                                                                           \
-    X(generate, 7, "write text after a prompt, or hold a conversation")
+    X(generate, 7, "write text after a prompt, or hold a conversation")                                                \
+    X(sweep, 9, "train one model many times, with other learning rates, positions or seeds, and compare")
 
 enum {
 #define LF_VERB_BIT(name, bit, help) LF_V_##name = 1 << bit,
@@ -64,6 +65,16 @@ bool lf_cfg_is_given(const lf_config *cfg, const char *key); /* given by the use
 const char *lf_cfg_verb(const lf_config *cfg);
 /* The resolved configuration as a JSON object; the caller deletes it. */
 cJSON *lf_cfg_to_json(const lf_config *cfg);
+/* Those of the keys of one folder's keys.def. */
+cJSON *lf_cfg_folder_to_json(const lf_config *cfg, const char *folder);
+/* Only what the user gave, which is not the same: some keys mean another thing when they are given. */
+cJSON *lf_cfg_given_to_json(const lf_config *cfg);
+/* One key from a JSON value (borrowed), as if it stood in a file called `source`, which must outlive cfg. */
+lf_status lf_cfg_set_json(lf_config *cfg, const char *key, const cJSON *value, const char *source, lf_err *err);
+/* A configuration of another verb with all that was given for `from` and that the verb knows. `from` must outlive it. */
+lf_status lf_cfg_derive(lf_config **out, const lf_config *from, const char *verb, lf_err *err);
+/* The name of a key of this verb, by name or alias; NULL if there is none. */
+const char *lf_cfg_key_name(const char *verb, const char *key);
 /* LF_EUSAGE with the message "key 'K' (in FILE | on the command line): ..." so that later checks name the source. */
 lf_status lf_cfg_fail(const lf_config *cfg, const char *key, lf_err *err, const char *format, ...) LF_PRINTF(4, 5);
 

@@ -6,7 +6,7 @@
 static const char *folder_title(const char *folder) {
     static const char *const titles[][2] = {
         {"model", "Model"},    {"data", "Data"},       {"adapter", "Adapter"},
-        {"train", "Training"}, {"eval", "Evaluation"}, {"tools", "Tools"},
+        {"train", "Training"}, {"sweep", "Sweep"},     {"eval", "Evaluation"}, {"tools", "Tools"},
     };
     for (size_t i = 0; i < sizeof titles / sizeof *titles; i++)
         if (strcmp(titles[i][0], folder) == 0) return titles[i][1];
@@ -69,7 +69,7 @@ static void verb_help(FILE *out, const lf_verb *verb) {
         verb->name, verb->summary, verb->name, verb->bit == LF_V_report ? "RUN] [" : "");
     const char *folder = "";
     for (size_t i = 0; i < lf_n_keys; i++) {
-        if (!(lf_keys[i].verbs & verb->bit)) continue;
+        if (!(lf_keys[i].verbs & verb->knows)) continue;
         if (strcmp(folder, lf_keys[i].folder) != 0) fprintf(out, "\n%s\n", folder_title(lf_keys[i].folder));
         folder = lf_keys[i].folder;
         print_key(out, &lf_keys[i]);

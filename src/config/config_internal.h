@@ -38,6 +38,7 @@ typedef struct lf_verb {
     const char *name;
     unsigned bit;
     const char *summary;
+    unsigned knows; /* the verbs whose keys it takes: its own, and what it does many times */
 } lf_verb;
 
 extern const lf_key lf_keys[];
