@@ -71,9 +71,7 @@ void lf_decompositions_close(lf_decompositions *c) {
 lf_status lf_decompositions_lock(lf_decompositions *c, lf_err *err) {
     if (!c) return LF_OK;
     lf_err why = {0};
-    char *path = lf_path_join(c->folder, "lock");
-    const lf_status rc = path ? lf_lock_take(&c->lock, path, true, &why) : no_memory(&why);
-    lf_free(path);
+    const lf_status rc = lf_lock_take(&c->lock, c->folder, true, &why);
     if (rc == LF_EINTERRUPTED || rc == LF_ENOMEM) return lf_fail(err, rc, "%s", why.message);
     return LF_OK;
 }

@@ -135,10 +135,8 @@ lf_status lf_measure_base(lf_task *t, lf_base_score *out, lf_err *err) {
     if (!folder || !t->model->hash[0]) return t->type->measure_base(t, out, err);
     lf_err why = {0};
     int lock = -1;
-    char *path = lf_path_join(folder, "lock");
-    lf_status rc = path ? lf_mkdir_p(folder, &why) : no_memory(&why);
-    if (!rc) rc = lf_lock_take(&lock, path, true, &why);
-    lf_free(path);
+    lf_status rc = lf_mkdir_p(folder, &why);
+    if (!rc) rc = lf_lock_take(&lock, folder, true, &why);
     if (rc == LF_EINTERRUPTED || rc == LF_ENOMEM) return lf_fail(err, rc, "%s", why.message);
     if (rc) { /* a folder that cannot be used */
         lf_warn("base_cache: %s; going on without it", why.message);

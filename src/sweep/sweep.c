@@ -5,23 +5,20 @@
 #include "base/file.h"
 #include "base/lock.h"
 #include "base/log.h"
-#include "base/mem.h"
 #include "report/report.h"
 #include "sweep/workers.h"
 
 /* One sweep at a time in a folder. The lock is handed down to the runs: after a sweep was killed, its runs may need a moment to
  * write their checkpoints, and the next one waits for them. */
 static lf_status take_lock(int *lock, const char *dir, lf_err *err) {
-    char *path = lf_path_join(dir, "sweep.lock");
-    lf_status rc = path ? LF_OK : lf_fail(err, LF_ENOMEM, "out of memory");
+    lf_status rc = LF_OK;
     *lock = -1;
     for (int tries = 0; !rc && *lock < 0; tries++) {
-        if ((rc = lf_lock_take(lock, path, false, err)) || *lock >= 0) break;
+        if ((rc = lf_lock_take(lock, dir, false, err)) || *lock >= 0) break;
         if (tries == 0) lf_info("%s: waiting for what still runs there", dir);
         if (tries == 60) rc = lf_fail(err, LF_EFAIL, "%s: another sweep is at work in this folder; wait for it, or choose another output_dir", dir);
         sleep(1);
     }
-    lf_free(path);
     return rc;
 }
 
