@@ -13,6 +13,8 @@
 
 typedef enum lf_data_role { LF_DATA_TRAIN, LF_DATA_EVAL, LF_DATA_TEST, LF_DATA_BASE, LF_DATA_ROLES } lf_data_role;
 
+typedef struct lf_update_ratio lf_update_ratio;
+
 /* Where a role's data come from. */
 typedef struct lf_data_from {
     const char *key;   /* of the configuration: its value is the spec, its name stands in errors */
@@ -84,6 +86,8 @@ struct lf_task_type {
      * what it would fill, which base_restored then takes for measured. At most LF_BASE_PARTS. NULL: nothing. */
     lf_status (*base_parts)(lf_task *t, bool make, lf_stored_part *parts, int *n, lf_err *err);
     void (*base_restored)(lf_task *t, const lf_base_score *score);
+    /* Forward passes of m, its adapter on, over a small part of a role's data, for `u` to look at (eval/update_ratio.h). */
+    lf_status (*look)(lf_task *t, lf_update_ratio *u, lf_model *m, lf_data_role role, lf_err *err);
 
     /* ---- results ---- */
     const lf_result_field *fields;     /* its part of all_results.json; ends with name NULL */

@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "eval/eval_internal.h"
 #include "eval/task.h"
+#include "eval/update_ratio.h"
 
 enum { RANDOM_LABELS = 100 }; /* of the head that a model without one gets for measuring speed */
 enum { STREAM_PIXELS, STREAM_LABELS };
@@ -270,6 +271,28 @@ static lf_status measure_tuned(lf_task *t, lf_base_score *out, lf_model *m, lf_e
     return rc;
 }
 
+/* In an order of its own: a folder's pictures come class by class. */
+static lf_status look(lf_task *t, lf_update_ratio *u, lf_model *m, lf_data_role role, lf_err *err) {
+    enum { SEED = 0 };
+    (void)u;
+    const lf_eval_opts e = eval_opts(t, "");
+    const lf_loader_opts o = {.batch_size = e.batch_size, .workers = e.workers, .shuffle = true, .seed = SEED, .processor = e.processor,
+                              .skip_bad_images = e.skip_bad_images, .epochs = 1};
+    lf_loader *loader = NULL;
+    lf_status rc = lf_loader_new(&loader, of(t)->data[role], &o, err);
+    for (int64_t left = LF_UPDATE_EXAMPLES; !rc && left > 0;) {
+        const lf_batch *b;
+        if ((rc = lf_loader_next(loader, &b, err)) || !b) break;
+        const lf_model_input in = {.B = b->B < left ? b->B : left, .pixels = b->pixels};
+        lf_graph_begin(t->g, false, false, 0);
+        (void)lf_model_features(m, t->g, &in);
+        rc = lf_graph_status(t->g, err);
+        left -= in.B;
+    }
+    lf_loader_free(loader);
+    return rc;
+}
+
 /* ---- results ---- */
 
 #define REAL(name, always, member) {name, LF_FIELD_REAL, always, offsetof(lf_results, member)}
@@ -348,5 +371,5 @@ const lf_task_type lf_task_image = {
     .close = close, .has_split = lf_dataset_has_split, .open_data = open_data, .split_data = split_data, .has_data = has_data,
     .count = count, .describe = describe, .prepare = prepare, .plan = plan, .start = start, .next = next, .skipped = skipped, .waited = waited,
     .loss = loss, .random_batch = random_batch, .save_beside = save_beside, .evaluate = evaluate, .measure_base = measure_base,
-    .measure_tuned = measure_tuned, .base_parts = base_parts, .base_restored = base_restored, .fields = fields, .compare = compare, .table = table, .add_row = add_row, .say = say,
+    .measure_tuned = measure_tuned, .base_parts = base_parts, .base_restored = base_restored, .look = look, .fields = fields, .compare = compare, .table = table, .add_row = add_row, .say = say,
 };

@@ -366,6 +366,6 @@ const lf_task_type lf_task_language = {
     .open = open, .close = close, .has_split = lf_text_dataset_has_split, .open_data = open_data, .split_data = split_data,
     .has_data = has_data, .count = count, .describe = describe, .prepare = prepare, .plan = plan, .start = start, .next = next,
     .skipped = skipped, .waited = waited, .loss = loss, .random_batch = random_batch, .save_beside = save_beside, .evaluate = evaluate,
-    .measure_base = measure_base, .measure_tuned = measure_tuned, .fields = fields, .compare = compare, .table = table,
+    .measure_base = measure_base, .measure_tuned = measure_tuned, .look = lf_language_look, .fields = fields, .compare = compare, .table = table,
     .add_row = add_row, .say = say,
 };
