@@ -52,7 +52,7 @@ static lf_status set_defaults(lf_config *cfg, lf_err *err) {
         const lf_key *key = &lf_keys[i];
         if (!key->fallback) continue;
         const lf_place place = {key->name, "the table of defaults", err};
-        lf_status rc = lf_value_from_text(&cfg->values[i].json, key, key->fallback, &place);
+        lf_status rc = lf_value_from_text(&cfg->values[i].json, key, lf_key_default(key), &place);
         if (!rc) rc = lf_value_check(&cfg->values[i].json, key, &place);
         if (rc) return rc;
     }
@@ -220,11 +220,18 @@ bool lf_cfg_is_set(const lf_config *cfg, const char *key) { return value_of(cfg,
 bool lf_cfg_is_given(const lf_config *cfg, const char *key) { return value_of(cfg, key, ANY_TYPE)->given; }
 const char *lf_cfg_verb(const lf_config *cfg) { return cfg->verb->name; }
 
-static cJSON *to_json(const lf_config *cfg, bool only_given, const char *folder) {
+typedef enum which { ALL, RESOLVED, GIVEN } which;
+
+static bool is_in(const lf_config *cfg, size_t i, which w, const char *folder) {
+    const lf_value *value = &cfg->values[i];
+    if (!(lf_keys[i].verbs & cfg->verb->knows) || !value->json || (folder && strcmp(folder, lf_keys[i].folder) != 0)) return false;
+    return w == ALL || value->given || (w == RESOLVED && !lf_key_is_implied(&lf_keys[i]));
+}
+
+static cJSON *to_json(const lf_config *cfg, which w, const char *folder) {
     cJSON *json = cJSON_CreateObject();
     for (size_t i = 0; json && i < lf_n_keys; i++) {
-        if (!(lf_keys[i].verbs & cfg->verb->knows) || !cfg->values[i].json || (only_given && !cfg->values[i].given)) continue;
-        if (folder && strcmp(folder, lf_keys[i].folder) != 0) continue;
+        if (!is_in(cfg, i, w, folder)) continue;
         cJSON *copy = cJSON_Duplicate(cfg->values[i].json, true);
         if (copy && cJSON_AddItemToObject(json, lf_keys[i].name, copy)) continue;
         cJSON_Delete(copy);
@@ -234,9 +241,10 @@ static cJSON *to_json(const lf_config *cfg, bool only_given, const char *folder)
     return json;
 }
 
-cJSON *lf_cfg_to_json(const lf_config *cfg) { return to_json(cfg, false, NULL); }
-cJSON *lf_cfg_given_to_json(const lf_config *cfg) { return to_json(cfg, true, NULL); }
-cJSON *lf_cfg_folder_to_json(const lf_config *cfg, const char *folder) { return to_json(cfg, false, folder); }
+cJSON *lf_cfg_to_json(const lf_config *cfg) { return to_json(cfg, ALL, NULL); }
+cJSON *lf_cfg_resolved_to_json(const lf_config *cfg) { return to_json(cfg, RESOLVED, NULL); }
+cJSON *lf_cfg_given_to_json(const lf_config *cfg) { return to_json(cfg, GIVEN, NULL); }
+cJSON *lf_cfg_folder_to_json(const lf_config *cfg, const char *folder) { return to_json(cfg, ALL, folder); }
 
 const char *lf_cfg_key_name(const char *verb, const char *key) {
     const lf_verb *v = lf_verb_find(verb);
@@ -258,7 +266,7 @@ lf_status lf_cfg_fail(const lf_config *cfg, const char *key, lf_err *err, const 
 }
 
 void lf_config_print(const lf_config *cfg, FILE *out) {
-    cJSON *json = lf_cfg_to_json(cfg);
+    cJSON *json = lf_cfg_resolved_to_json(cfg);
     char *text = json ? lf_json_print(json, false) : NULL;
     fputs(text ? text : "null\n", out); /* null: out of memory */
     lf_free(text);

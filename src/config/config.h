@@ -4,7 +4,8 @@
  *
  *   name     snake_case, Hugging Face's or PEFT's own name where there is one
  *   TYPE     BOOL, I64, F64, STR, LIST (strings), JSON (any value: the reader checks it), PATH
- *   default  text as on the command line; NULL = not set
+ *   default  text as on the command line; NULL = not set. "~x": x, but the key means another thing when it is given, so a
+ *            resolved configuration holds it only then
  *   min,max  numbers, inclusive, for I64 and F64; 0,0 = no bounds, max LF_NO_MAX = none above
  *   choices  "a|b|c" or NULL. "x=a": x is read as a. "x!why": x is known but refused, with that reason.
  *            "a_N": a whole number from 1 to 999 stands for N.
@@ -63,8 +64,11 @@ const char *lf_cfg_list_at(const lf_config *cfg, const char *key, int64_t i);
 bool lf_cfg_is_set(const lf_config *cfg, const char *key);   /* given by the user, or has a default */
 bool lf_cfg_is_given(const lf_config *cfg, const char *key); /* given by the user (file or flag) */
 const char *lf_cfg_verb(const lf_config *cfg);
-/* The resolved configuration as a JSON object; the caller deletes it. */
+/* Every key that is set, as a JSON object; the caller deletes it. */
 cJSON *lf_cfg_to_json(const lf_config *cfg);
+/* The resolved configuration: the same without the defaults that stand only where a key is not given. Read as a file it is the same
+ * configuration again. */
+cJSON *lf_cfg_resolved_to_json(const lf_config *cfg);
 /* Those of the keys of one folder's keys.def. */
 cJSON *lf_cfg_folder_to_json(const lf_config *cfg, const char *folder);
 /* Only what the user gave, which is not the same: some keys mean another thing when they are given. */

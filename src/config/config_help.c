@@ -49,8 +49,8 @@ static void print_key(FILE *out, const lf_key *key) {
     range_text(key, range, sizeof range);
     fprintf(out, "  --%s %s\n", key->name, lf_key_type_shown[key->type]);
     print_wrapped(out, key->help);
-    fprintf(out, "%*s%s%s", HELP_INDENT, "", key->fallback ? "default " : "no default",
-            key->fallback ? key->fallback : "");
+    fprintf(out, "%*s%s%s", HELP_INDENT, "", lf_key_default(key) ? "default " : "no default",
+            lf_key_default(key) ? lf_key_default(key) : "");
     if (*range) fprintf(out, "; %s", range);
     const char *aliases = key->aliases, *before = "; also ";
     for (lf_text alias; lf_next_item(&aliases, &alias); before = ", ")
@@ -94,7 +94,7 @@ static void markdown_row(FILE *out, const lf_key *key) {
     char range[512];
     range_text(key, range, sizeof range);
     fprintf(out, "| `%s` | %s | ", key->name, lf_key_type_shown[key->type]);
-    if (key->fallback) fprintf(out, "`%s`", key->fallback);
+    if (lf_key_default(key)) fprintf(out, "`%s`", lf_key_default(key));
     fputs(" | ", out);
     print_cell(out, range);
     fputs(" | ", out);

@@ -61,6 +61,9 @@ const char *const lf_key_type_shown[] = {
 #undef SHOWN
 };
 
+bool lf_key_is_implied(const lf_key *key) { return key->fallback && key->fallback[0] == '~'; }
+const char *lf_key_default(const lf_key *key) { return lf_key_is_implied(key) ? key->fallback + 1 : key->fallback; }
+
 const lf_verb *lf_verb_find(const char *name) {
     for (size_t i = 0; i < lf_n_verbs; i++)
         if (strcmp(lf_verbs[i].name, name) == 0) return &lf_verbs[i];

@@ -137,7 +137,7 @@ static lf_status differs(const lf_point *at, const char *key, const cJSON *was, 
 }
 
 static lf_status check_same(const lf_point *at, const cJSON *was, lf_err *err) {
-    cJSON *now = lf_cfg_to_json(at->cfg);
+    cJSON *now = lf_cfg_resolved_to_json(at->cfg);
     const cJSON *v;
     lf_status rc = now ? LF_OK : no_memory(err);
     if (!rc) cJSON_ArrayForEach(v, now) {

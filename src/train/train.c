@@ -11,7 +11,7 @@
 #define ERROR "error.json"
 
 static lf_status write_config(const lf_run *run, lf_err *err) {
-    cJSON *o = lf_cfg_to_json(run->cfg);
+    cJSON *o = lf_cfg_resolved_to_json(run->cfg);
     char *text = o ? lf_json_print(o, false) : NULL, *path = lf_path_join(run->dir, "config.json");
     const lf_status rc = text && path ? lf_file_write(path, text, strlen(text), err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", run->dir);
     lf_free(path);
