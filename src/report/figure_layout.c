@@ -3,8 +3,8 @@
 #include <math.h>
 #include <string.h>
 
-enum { PANEL = 240, ONLY_PANEL = 340, X_AXIS = 62, NOTE_LETTERS = 78 };
-static const double letter = 7.6, sample = 44; /* of the legend, in pixels */
+enum { PANEL = 240, ONLY_PANEL = 340, X_AXIS = 78, NOTE_LETTERS = 74 };
+static const double letter = 8.1; /* of the legend, in pixels: a guess on the safe side */
 
 /* ---- legend and notes: how much room ---- */
 
@@ -33,9 +33,11 @@ lf_legend lf_legend_of(const lf_figure *f) {
         const int64_t n = lf_letters(f->series[s]);
         if (n > longest) longest = n < LF_FIGURE_LETTERS ? n : LF_FIGURE_LETTERS;
     }
-    l.columns = (int)((LF_FIGURE_WIDTH - 40) / (sample + letter * (double)longest));
+    l.width = LF_FIGURE_SAMPLE + 20 + letter * (double)longest;
+    l.columns = (int)((LF_FIGURE_WIDTH - 20) / l.width);
     if (l.columns < 1) l.columns = 1;
     if (l.columns > 5) l.columns = 5;
+    if (l.columns > l.named && l.named) l.columns = (int)l.named;
     l.rows = (int)((l.named + l.columns - 1) / l.columns);
     return l;
 }
@@ -61,7 +63,7 @@ lf_notes lf_notes_of(const lf_figure *f) {
     const char *what = f->joined && !f->sized ? "shaded" : "bars";
     char text[96];
     snprintf(text, sizeof text, "%s: %s", what,
-             interval && extremes ? "95 % interval over seeds, of two least to most" : interval ? "95 % interval of the mean over seeds" : "least to most of two seeds");
+             interval && extremes ? "95 % interval over seeds (of two seeds: least to most)" : interval ? "95 % interval of the mean over seeds" : "least to most of two seeds");
     if (interval || extremes) add_note(&n, text);
     if (best) add_note(&n, "ring: best learning rate");
     if (f->sized) add_note(&n, "larger dot: higher learning rate");

@@ -6,15 +6,15 @@
 
 /* Pixels. The legend stands below the panels and is given the room it needs, so it covers nothing. */
 enum {
-    LF_FIGURE_WIDTH = 640, LF_FIGURE_LEFT = 92, LF_FIGURE_RIGHT = 20, LF_FIGURE_TITLE = 40, LF_FIGURE_GAP = 18, LF_FIGURE_LINE = 22,
-    LF_FIGURE_NOTE = 20, LF_FIGURE_BELOW = 8
+    LF_FIGURE_WIDTH = 640, LF_FIGURE_LEFT = 96, LF_FIGURE_RIGHT = 24, LF_FIGURE_TITLE = 44, LF_FIGURE_GAP = 20, LF_FIGURE_LINE = 24,
+    LF_FIGURE_NOTE = 22, LF_FIGURE_BELOW = 8, LF_FIGURE_SAMPLE = 36 /* of a line, in the legend */
 };
 enum {
     LF_FIGURE_SERIES = 24, /* that the legend names */
-    LF_FIGURE_LETTERS = 66 /* of a name */
+    LF_FIGURE_LETTERS = 62 /* of a name */
 };
 
-typedef struct lf_legend { int64_t named, unnamed; int columns, rows; } lf_legend;
+typedef struct lf_legend { int64_t named, unnamed; int columns, rows; double width; /* of a column */ } lf_legend;
 /* What the legend cannot show, as lines of text. */
 typedef struct lf_notes { char text[5][96]; int n; } lf_notes;
 

@@ -53,9 +53,9 @@ static block write_series(FILE *out, const lf_figure *f, int panel, int64_t seri
 
 typedef enum mark { MARK_BEST, MARK_FRONT, MARK_DIVERGED } mark;
 static const struct { const char *block, *style; } marks[] = {
-    [MARK_BEST] = {"best", "points pt 6 ps 2.1 lw 2"},
+    [MARK_BEST] = {"best", "points pt 6 ps 1.8 lw 1.5"},
     [MARK_FRONT] = {"front", "lines dt 2 lw 1.6"},
-    [MARK_DIVERGED] = {"diverged", "points pt 2 ps 0.9 lw 2.2"},
+    [MARK_DIVERGED] = {"diverged", "points pt 2 ps 1.2 lw 3"},
 };
 enum { N_MARKS = sizeof marks / sizeof marks[0] };
 
@@ -130,21 +130,8 @@ static void plot_series(FILE *out, const lf_figure *f, int panel, int64_t s, blo
     fprintf(out, "$p%d_%lld using 1:2:7 with points pt %d ps variable lc rgb '%s' notitle", panel, (long long)s, point, color);
 }
 
-/* The legend is that of the last panel, of plots of nothing. */
-static void plot_legend(FILE *out, const lf_figure *f, int *n) {
-    int named = 0;
-    for (int64_t s = 0; s < f->n_series && named < LF_FIGURE_SERIES; s++) {
-        if (!lf_series_has_dots(f, s)) continue;
-        named++;
-        between(out, n);
-        fprintf(out, "NaN with %s pt %d ps 1 lc rgb '%s' title '", f->joined ? "linespoints lw 2.2" : "points", lf_plot_point(s), lf_plot_color(s));
-        put_label(out, f->series[s]);
-        fputc('\'', out);
-    }
-}
-
-/* Learning rates that were tried, each where there is room for it. */
-static void rate_tics(FILE *out, const lf_figure *f, lf_range r) {
+/* Learning rates that were tried, each where there is room for it; named below the last panel. */
+static void rate_tics(FILE *out, const lf_figure *f, lf_range r, bool named) {
     double last = -INFINITY;
     const double room = (log10(r.high) - log10(r.low)) / 8;
     fputs("set logscale x\nset xtics (", out);
@@ -155,36 +142,62 @@ static void rate_tics(FILE *out, const lf_figure *f, lf_range r) {
         if (!isfinite(next)) break;
         char text[40];
         lf_plot_number(text, sizeof text, next);
-        fprintf(out, "%s'%s' %.9g", count++ ? ", " : "", text, next);
+        fprintf(out, "%s'%s' %.9g", count++ ? ", " : "", named ? text : "", next);
         last = log10(next);
     }
     fputs(")\n", out);
 }
 
-static void axis_label(FILE *out, char axis, const char *label, const char *unit) {
-    fprintf(out, "set %clabel '", axis);
+/* Texts stand where they are put, in pixels from the top left, not where gnuplot finds room for them. `place` is "left" or "center", and may
+ * say more. */
+static void begin_text(FILE *out) { fputs("set label '", out); }
+
+static void end_text(FILE *out, double x, double y, int height, const char *place, int font, const char *color) {
+    fprintf(out, "' at screen %.6f, screen %.6f %s font ',%d' textcolor rgb '%s'\n", x / LF_FIGURE_WIDTH, 1 - y / height, place, font, color);
+}
+
+static void axis_text(FILE *out, const char *label, const char *unit) {
+    begin_text(out);
     lf_plot_text(out, label);
-    if (unit[0]) {
-        fputs(" (", out);
-        lf_plot_text(out, unit);
-        fputc(')', out);
+    if (!unit[0]) return;
+    fputs(" (", out);
+    lf_plot_text(out, unit);
+    fputc(')', out);
+}
+
+/* Of the series that have dots, row by row; each a dot, on a line where they are joined, and its name. */
+static void write_legend(FILE *out, const lf_figure *f, int height) {
+    const lf_legend l = lf_legend_of(f);
+    const double left = (LF_FIGURE_WIDTH - l.columns * l.width) / 2;
+    for (int64_t s = 0, named = 0; s < f->n_series && named < l.named; s++) {
+        if (!lf_series_has_dots(f, s)) continue;
+        const double x = left + (double)(named % l.columns) * l.width, y = lf_legend_top(f) + ((double)(named / l.columns) + 0.5) * LF_FIGURE_LINE;
+        if (f->joined)
+            fprintf(out, "set arrow from screen %.6f, screen %.6f to screen %.6f, screen %.6f nohead lw 2.2 lc rgb '%s'\n", x / LF_FIGURE_WIDTH, 1 - y / height,
+                    (x + LF_FIGURE_SAMPLE) / LF_FIGURE_WIDTH, 1 - y / height, lf_plot_color(s));
+        fprintf(out, "set label '' at screen %.6f, screen %.6f point pt %d ps 1 lc rgb '%s'\n", (x + LF_FIGURE_SAMPLE / 2.0) / LF_FIGURE_WIDTH, 1 - y / height,
+                lf_plot_point(s), lf_plot_color(s));
+        begin_text(out);
+        put_label(out, f->series[s]);
+        end_text(out, x + LF_FIGURE_SAMPLE + 8, y, height, "left", 16, ink);
+        named++;
     }
-    fputs("'\n", out);
 }
 
 /* The last panel carries what all have in common: the x axis, the legend, the notes. */
 static void write_shared(FILE *out, const lf_figure *f, int height) {
     const lf_notes notes = lf_notes_of(f);
-    const lf_legend l = lf_legend_of(f);
-    int at = lf_legend_top(f);
+    const double middle = (LF_FIGURE_LEFT + LF_FIGURE_WIDTH - LF_FIGURE_RIGHT) / 2.0;
+    double y = lf_legend_top(f);
     fputs("set format x\n", out);
-    axis_label(out, 'x', f->x_label, f->x_unit);
-    fprintf(out, "set key at screen 0.5, screen %.6f center top horizontal maxcols %d samplen 1.6 reverse Left font ',14'\n", 1 - (double)at / height, l.columns);
-    at += l.rows * LF_FIGURE_LINE + LF_FIGURE_BELOW;
-    for (int i = 0; i < notes.n; i++, at += LF_FIGURE_NOTE) {
-        fprintf(out, "set label %d '", i + 2);
+    axis_text(out, f->x_label, f->x_unit);
+    end_text(out, middle, y - LF_FIGURE_LINE, height, "center", 16, ink);
+    write_legend(out, f, height);
+    y += lf_legend_of(f).rows * LF_FIGURE_LINE + LF_FIGURE_BELOW;
+    for (int i = 0; i < notes.n; i++, y += LF_FIGURE_NOTE) {
+        begin_text(out);
         lf_plot_text(out, notes.text[i]);
-        fprintf(out, "' at screen 0.5, screen %.6f center font ',13' textcolor rgb '#555555'\n", 1 - (at + LF_FIGURE_NOTE / 2.0) / height);
+        end_text(out, LF_FIGURE_WIDTH / 2.0, y + LF_FIGURE_NOTE / 2.0, height, "center", 15, "#555555");
     }
 }
 
@@ -195,7 +208,9 @@ static void panel_axes(FILE *out, const lf_figure *f, int panel, lf_range y, int
     fputs("unset logscale y\nset ytics autofreq\n", out);
     if (y.log) lf_plot_log_axis(out, 'y', y.low, y.high);
     fprintf(out, "set yrange [%.9g:%.9g]\n", y.low, y.high);
-    axis_label(out, 'y', p->label, p->unit);
+    axis_text(out, p->label, p->unit);
+    const int64_t letters = lf_letters(p->label) + lf_letters(p->unit) + 3;
+    end_text(out, 16, (top + bottom) / 2.0, height, "center rotate by 90", letters > 30 ? (int)(16 * 30 / letters) : 16, ink);
     if (panel == f->n_panels - 1) write_shared(out, f, height);
     else fputs("set format x ''\n", out);
 }
@@ -207,6 +222,7 @@ static bool write_panel(FILE *out, const lf_figure *f, int panel, lf_range x, in
     bool ok = blocks;
     int n = 0;
     panel_axes(out, f, panel, y, height);
+    if (f->x_rates) rate_tics(out, f, x, panel == f->n_panels - 1);
     for (int64_t s = 0; ok && s < f->n_series; s++) blocks[s] = write_series(out, f, panel, s, x, y);
     for (int m = 0; ok && m < N_MARKS; m++) ok = (n_marked[m] = write_marks(out, f, panel, (mark)m, x, y)) >= 0;
     for (int64_t s = 0; ok && s < f->n_series; s++) plot_bands(out, f, panel, s, blocks[s], &n);
@@ -218,9 +234,7 @@ static bool write_panel(FILE *out, const lf_figure *f, int panel, lf_range x, in
         if (m == MARK_DIVERGED) fprintf(out, ":3 with %s lc rgb variable notitle", marks[m].style);
         else fprintf(out, " with %s lc rgb '%s' notitle", marks[m].style, ink);
     }
-    if (panel == f->n_panels - 1) plot_legend(out, f, &n);
-    fputs(n ? "\n" : "plot NaN notitle\n", out);
-    if (panel == 0) fputs("unset label\n", out);
+    fputs(n ? "\nunset label\nunset arrow\n" : "plot NaN notitle\n", out);
     lf_free(blocks);
     return ok;
 }
@@ -231,11 +245,10 @@ bool lf_figure_script(FILE *out, const lf_figure *f) {
     lf_figure_size(f, &width, &height);
     fprintf(out, "set multiplot\nset lmargin at screen %.6f\nset rmargin at screen %.6f\n", (double)LF_FIGURE_LEFT / width,
             1 - (double)LF_FIGURE_RIGHT / width);
-    fputs("set label 1 '", out);
+    begin_text(out);
     lf_plot_text(out, f->title);
-    fprintf(out, "' at screen 0.5, screen %.6f center font ',18' textcolor rgb '%s'\n", 1 - LF_FIGURE_TITLE / 2.0 / height, ink);
-    if (f->x_rates) rate_tics(out, f, x);
-    else if (x.log) lf_plot_log_axis(out, 'x', x.low, x.high);
+    end_text(out, LF_FIGURE_WIDTH / 2.0, LF_FIGURE_TITLE / 2.0, height, "center", 19, ink);
+    if (x.log && !f->x_rates) lf_plot_log_axis(out, 'x', x.low, x.high);
     fprintf(out, "set xrange [%.9g:%.9g]%s\n", x.low, x.high, f->x_reversed ? " reverse" : "");
     bool ok = true;
     for (int panel = 0; ok && panel < f->n_panels; panel++) ok = write_panel(out, f, panel, x, height);

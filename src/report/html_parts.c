@@ -58,6 +58,7 @@ static const char style[] =
     "figure{margin:0;min-width:0}figure svg{display:block;width:100%;max-width:44rem;height:auto;border-radius:.4rem}figure svg text{font-family:Helvetica,Arial,'Liberation Sans',sans-serif}\n"
     "figcaption{color:var(--soft);font-size:.9rem;margin-top:.4rem;max-width:44rem}\n"
     "pre{overflow-x:auto;background:var(--box);border:1px solid var(--line);border-radius:.4rem;padding:.6rem}.bad{color:var(--bad)}summary{cursor:pointer;margin:.5rem 0}\n"
+    "@media (max-width:36rem){.object th{width:48%}}\n"
     "footer{color:var(--soft);font-size:.9rem;margin-top:2rem}\n"
     "@media print{:root{color-scheme:light}body{max-width:none;font-size:11pt}figure,tr{break-inside:avoid}h2{break-after:avoid}.scroll{overflow:visible}table{font-size:8pt}pre{white-space:pre-wrap}}\n";
 
