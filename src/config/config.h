@@ -40,7 +40,7 @@
     X(merge, 3, "write the model with an adapter merged into its weights")                                             \
     X(bench, 4, "measure training and inference speed, initialisation time and memory")                                \
     X(inspect, 5, "show what is in a model or adapter")                                                                \
-    X(report, 6, "draw the curves of a run")                                                                           \
+    X(report, 6, "draw a run, or compare the runs below a folder: pictures, tables, report.html")                        \
     X(generate, 7, "write text after a prompt, or hold a conversation")                                                \
     X(sweep, 9, "train one model many times, with other learning rates, positions or seeds, and compare")
 
