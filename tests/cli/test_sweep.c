@@ -64,7 +64,11 @@ static void test_sweep_goes_on(void **state) {
     must(run(SWEEP "--sweep '{\"seed\": [1, 2]}' --learning_rate 1e-3 --output_dir on"), 0);
     struct stat before, after;
     assert_int_equal(stat(text("%s/on/runs/seed=1/all_results.json", root), &before), 0);
+    assert_int_equal(system(text("for f in %s/on/cache/base/*.safetensors; do printf X | dd of=$f bs=1 seek=900 conv=notrunc status=none; done", root)), 0);
     must(run(SWEEP "--sweep '{\"seed\": [1, 2, 3]}' --learning_rate 1e-3 --output_dir on"), 0);
+    assert_int_equal(system(text("grep -q 'base_cache.*measured again' '%s/on/logs/seed=3.log'", root)), 0); /* damaged: seen, and of no harm */
+    assert_true(result("on/runs/seed=3", "base_before") == result("on/runs/seed=1", "base_before"));
+    assert_true(result("on/runs/seed=3", "base_entropy") == result("on/runs/seed=1", "base_entropy"));
     said("2 are finished already");
     assert_int_equal(stat(text("%s/on/runs/seed=1/all_results.json", root), &after), 0);
     assert_true(before.st_ino == after.st_ino);
