@@ -42,6 +42,7 @@
     X(inspect, 5, "show what is in a model or adapter")                                                                \
     X(report, 6, "draw a run, or compare the runs below a folder: pictures, tables, report.html")                        \
     X(generate, 7, "write text after a prompt, or hold a conversation")                                                \
+    X(spectrum, 8, "singular values of the weights, and what an adapter does to them")                                 \
     X(sweep, 9, "train one model many times, with other learning rates, positions or seeds, and compare")
 
 enum {

@@ -12,6 +12,7 @@ enum {
     INSPECT = LF_V_inspect,
     REPORT = LF_V_report,
     GENERATE = LF_V_generate,
+    SPECTRUM = LF_V_spectrum,
     SWEEP = LF_V_sweep
 };
 

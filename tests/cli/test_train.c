@@ -37,6 +37,20 @@ static void test_run_has_all_its_files(void **state) {
     assert_true(cJSON_GetObjectItem(o, "eval_accuracy")->valuedouble == result("full", "eval_accuracy"));
     assert_true(cJSON_GetObjectItem(o, "base_before")->valuedouble == result("full", "base_before"));
     assert_true(cJSON_GetObjectItem(o, "base_after")->valuedouble == result("full", "base_after"));
+    assert_true(cJSON_GetObjectItem(o, "update_ratio")->valuedouble == result("full", "update_ratio") && result("full", "update_ratio") > 0);
+    cJSON_Delete(o);
+    /* on other data it is another; in batches of another size it is the same but for the rounding of sums */
+    must(run("eval --model $M --adapter full/adapter --forgetting_data base --per_device_eval_batch_size 3 --json 2>/dev/null > eval.json"), 0);
+    assert_int_equal(lf_json_read(&o, text("%s/eval.json", root), &err), LF_OK);
+    assert_true(fabs(cJSON_GetObjectItem(o, "update_ratio")->valuedouble / result("full", "update_ratio") - 1) < 1e-5);
+    cJSON_Delete(o);
+    must(run("eval --model $M --adapter full/adapter --data data/val --json 2>/dev/null > eval.json"), 0);
+    assert_int_equal(lf_json_read(&o, text("%s/eval.json", root), &err), LF_OK);
+    assert_true(fabs(cJSON_GetObjectItem(o, "update_ratio")->valuedouble / result("full", "update_ratio") - 1) > 1e-5);
+    cJSON_Delete(o);
+    must(run("eval --model $M --forgetting_data base --json 2>/dev/null > eval.json"), 0); /* no adapter, nothing to measure */
+    assert_int_equal(lf_json_read(&o, text("%s/eval.json", root), &err), LF_OK);
+    assert_null(cJSON_GetObjectItem(o, "update_ratio"));
     cJSON_Delete(o);
 }
 
