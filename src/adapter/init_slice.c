@@ -69,10 +69,10 @@ static void parts_of(const lf_init_input *in, const slice *s, double *facts, lf_
     facts[0] = (double)s->report.start;
     facts[1] = s->report.sigma_max;
     facts[2] = s->report.fell_back;
-    parts[0] = (lf_stored_part){"U", s->U, in->out, in->r};
-    parts[1] = (lf_stored_part){"sigma", s->sigma, 1, in->r};
-    parts[2] = (lf_stored_part){"V", s->V, in->in, in->r};
-    parts[3] = (lf_stored_part){"facts", facts, 1, N_FACTS};
+    parts[0] = (lf_stored_part){"U", s->U, in->out, in->r, LF_F64};
+    parts[1] = (lf_stored_part){"sigma", s->sigma, 1, in->r, LF_F64};
+    parts[2] = (lf_stored_part){"V", s->V, in->in, in->r, LF_F64};
+    parts[3] = (lf_stored_part){"facts", facts, 1, N_FACTS, LF_F64};
 }
 
 /* `what` names the result among those of the weight. */
@@ -141,7 +141,7 @@ static lf_status place(const void *context, const double *sigma, int64_t *start,
 
 /* The block, and all singular values too, into all [n]. */
 static lf_status block_and_values(const lf_init_input *in, double *all, slice *s, lf_err *err) {
-    const lf_stored_part values = {"sigma", all, 1, smaller_side(in)};
+    const lf_stored_part values = {"sigma", all, 1, smaller_side(in), LF_F64};
     int64_t start;
     lf_status rc;
     if (lf_decompositions_read(&in->stored, "values", &values, 1))

@@ -21,7 +21,8 @@ static const struct {
     {LF_V_eval, {"data", "forgetting_data"}},
     {LF_V_predict, {"data", NULL}},
     {LF_V_merge, {"adapter", NULL}},
-    {LF_V_train | LF_V_merge, {"output_dir", NULL}},
+    {LF_V_train | LF_V_merge | LF_V_sweep, {"output_dir", NULL}},
+    {LF_V_sweep, {"sweep", NULL}},
     {LF_V_report, {"run", NULL}},
 };
 

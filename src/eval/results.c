@@ -12,7 +12,7 @@ void lf_results_clear(lf_results *r) {
     const lf_accuracy nothing = LF_ACCURACY_NONE;
     *r = (lf_results){.task = &lf_task_image, .eval_accuracy = NAN, .eval_loss = NAN, .eval_accuracy_before = NAN,
                       .test_accuracy = NAN, .test_loss = NAN, .eval_perplexity = NAN, .eval_perplexity_before = NAN,
-                      .test_perplexity = NAN, .base_before = NAN, .base_after = NAN, .forgetting = NAN, .retention = NAN,
+                      .test_perplexity = NAN, .eval_chance = NAN, .base_chance = NAN, .base_before = NAN, .base_after = NAN, .forgetting = NAN, .retention = NAN,
                       .before = none, .after = none, .update_ratio = NAN, .eval = nothing, .test = nothing, .init_seconds = NAN,
                       .train_seconds = NAN, .data_wait_seconds = NAN, .items_per_second = NAN, .peak_rss_mb = NAN};
 }

@@ -237,11 +237,29 @@ static lf_status evaluate(lf_task *t, lf_accuracy *out, lf_model *m, lf_data_rol
 static lf_status measure_base(lf_task *t, lf_base_score *out, lf_err *err) {
     own *w = of(t);
     const lf_eval_opts o = eval_opts(t, "untouched base");
+    lf_forgetting_free(w->forgetting);
     const lf_status rc =
         lf_forgetting_new(&w->forgetting, t->model, t->g, w->data[LF_DATA_BASE], &o, lf_cfg_bool(t->cfg, "forgetting_knn"), err);
     if (!rc) *out = *lf_forgetting_before(w->forgetting);
     return rc;
 }
+
+static lf_status base_parts(lf_task *t, bool make, lf_stored_part *parts, int *n, lf_err *err) {
+    own *w = of(t);
+    const lf_eval_opts o = eval_opts(t, "");
+    float *logits;
+    uint8_t *seen;
+    int64_t V, N;
+    const lf_status rc = make ? lf_forgetting_room(&w->forgetting, t->model, w->data[LF_DATA_BASE], &o, lf_cfg_bool(t->cfg, "forgetting_knn"), err) : LF_OK;
+    if (rc) return rc;
+    lf_forgetting_arrays(w->forgetting, &logits, &V, &seen, &N);
+    parts[0] = (lf_stored_part){"logits", logits, N, V, LF_F32};
+    parts[1] = (lf_stored_part){"seen", seen, 1, N, LF_U8};
+    *n = 2;
+    return LF_OK;
+}
+
+static void base_restored(lf_task *t, const lf_base_score *score) { lf_forgetting_set_before(of(t)->forgetting, score); }
 
 static lf_status measure_tuned(lf_task *t, lf_base_score *out, lf_model *m, lf_err *err) {
     const lf_eval_opts o = eval_opts(t, "base task");
@@ -288,6 +306,8 @@ static const lf_result_field fields[] = {
     REAL("test_accuracy", false, test_accuracy),
     REAL("test_loss", false, test_loss),
     WHOLE("test_samples", test_count),
+    REAL("eval_chance", false, eval_chance),
+    REAL("base_chance", false, base_chance),
     REAL("base_before", true, base_before),
     REAL("base_after", true, base_after),
     REAL("forgetting", true, forgetting),
@@ -351,5 +371,5 @@ const lf_task_type lf_task_image = {
     .close = close, .has_split = lf_dataset_has_split, .open_data = open_data, .split_data = split_data, .has_data = has_data,
     .count = count, .describe = describe, .prepare = prepare, .plan = plan, .start = start, .next = next, .skipped = skipped, .waited = waited,
     .loss = loss, .random_batch = random_batch, .save_beside = save_beside, .evaluate = evaluate, .measure_base = measure_base,
-    .measure_tuned = measure_tuned, .look = look, .fields = fields, .compare = compare, .table = table, .add_row = add_row, .say = say,
+    .measure_tuned = measure_tuned, .base_parts = base_parts, .base_restored = base_restored, .look = look, .fields = fields, .compare = compare, .table = table, .add_row = add_row, .say = say,
 };

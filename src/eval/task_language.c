@@ -291,6 +291,8 @@ static const lf_result_field fields[] = {
     WHOLE("test_tokens", test.targets),
     REAL("test_choice_accuracy", false, test.choice_accuracy),
     REAL("test_choice_accuracy_norm", false, test.choice_accuracy_norm),
+    REAL("eval_chance", false, eval_chance),
+    REAL("base_chance", false, base_chance),
     REAL("base_before", true, base_before),
     REAL("base_after", true, base_after),
     REAL("forgetting", true, forgetting),

@@ -27,7 +27,7 @@ lf_status lf_plot_open(lf_atomic_file *a, const char *dir, const char *name, int
     if (!rc && !(rc = lf_remove_tree(picture, err)) && !(rc = lf_atomic_open(a, script, err)))
         fprintf(a->f,
                 "# gnuplot %s.gp, in this folder, draws %s.svg\n"
-                "set terminal svg size %d,%d dynamic enhanced background '#ffffff' font 'Helvetica,16'\n"
+                "set terminal svg size %d,%d dynamic enhanced background '#ffffff' font 'Helvetica,17'\n"
                 "set encoding utf8\n"
                 "set output '%s.svg'\n"
                 "set border 3 lc rgb '#555555'\n"

@@ -146,6 +146,9 @@ lf_status lf_run_finish(lf_run *run, lf_err *err) {
     run->results.train_seconds = run->at.train_seconds;
     run->results.eval_accuracy_before = run->at.eval_accuracy_before;
     run->results.eval_perplexity_before = exp(run->at.eval_loss_before);
+    const lf_model *m = run->model;
+    run->results.eval_chance = m->is_lm ? (double)m->vocab_size : 1 / (double)m->num_labels;
+    if (run->has_base) run->results.base_chance = m->is_lm ? (double)m->vocab_size : 1 / (double)m->base_num_labels;
     if (!rc && !(rc = measure(run, b.model, err))) rc = write_results(run, err);
     close_read_back(&b);
     if (!rc) lf_info("the %s is %s", full ? "model" : "adapter", path);
