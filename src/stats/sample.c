@@ -1,47 +1,84 @@
-/* Means and intervals over seeds. */
+/* Means over seeds and their intervals. */
+#include <float.h>
 #include <math.h>
 #include <stddef.h>
 
 #include "stats/stats.h"
 
-/* P(|T| <= t) by the finite series for whole degrees of freedom: Abramowitz and Stegun 26.7.3 (odd) and 26.7.4 (even). */
-static double central_share(double t, int64_t dof) {
-    const bool odd = dof % 2;
-    const double angle = atan2(t, sqrt((double)dof)), c2 = cos(angle) * cos(angle);
-    double term = odd ? cos(angle) : 1, sum = dof > 1 ? term : 0;
-    for (int64_t k = odd ? 2 : 1; k <= dof - 3; k += 2) {
-        term *= c2 * (double)k / (double)(k + 1);
+static const double half_pi = 1.57079632679489661923;
+enum { SERIES_MOST = 10000 }; /* degrees of freedom: above, the series is long and the expansion exact */
+
+/* P(|T| <= t), or P(|T| > t) with `tail`: Abramowitz and Stegun 26.7.3-4, where tan(a) = t / sqrt(dof), a finite series in cos(a). The
+ * infinite series adds up to 1, so its other terms are the tail: no difference of two numbers close to 1. */
+static double t_probability(double t, int64_t dof, bool tail) {
+    const double root = sqrt((double)dof), c = root / hypot(root, t), s = t / hypot(root, t);
+    const bool odd = dof % 2 == 1;
+    const double scale = odd ? s / half_pi : s;
+    double term = odd ? c : 1, sum = 0;
+    int64_t k = odd; /* term: that of cos(a) to the power k */
+    for (; k < dof; k += 2) {
         sum += term;
+        term *= (double)(k + 1) / (double)(k + 2) * c * c;
     }
-    return odd ? (angle + sin(angle) * sum) * 2 / acos(-1) : sin(angle) * sum;
+    if (!tail) return (odd ? atan2(t, root) / half_pi : 0) + scale * sum;
+    for (sum = 0; term > DBL_EPSILON * s * s * sum; k += 2) { /* what follows a term is at most term / s^2 */
+        sum += term;
+        term *= (double)(k + 1) / (double)(k + 2) * c * c;
+    }
+    return scale * sum;
+}
+
+/* The same of the normal distribution. */
+static double normal_probability(double z, int64_t dof, bool tail) {
+    (void)dof;
+    return tail ? erfc(z / sqrt(2)) : erf(z / sqrt(2));
+}
+
+/* Where P(|X| <= x) is inside, which is 1 - outside. */
+static double bisect(double (*probability)(double, int64_t, bool), int64_t dof, double inside, double outside) {
+    const bool tail = inside > 0.5; /* whichever of the two is the smaller has more digits */
+    double low = 0, high = 1;
+    while (high < DBL_MAX / 2 && (tail ? probability(high, dof, true) > outside : probability(high, dof, false) < inside)) {
+        low = high;
+        high *= 2;
+    }
+    while (high - low > DBL_EPSILON * high) {
+        const double middle = low + (high - low) / 2;
+        if (middle <= low || middle >= high) break;
+        if (tail ? probability(middle, dof, true) > outside : probability(middle, dof, false) < inside) low = middle;
+        else high = middle;
+    }
+    return high;
+}
+
+/* Abramowitz and Stegun 26.7.5: what the normal quantile lacks, in powers of 1 / dof. */
+static double expand(double z, double dof) {
+    const double w = z * z;
+    const double g1 = z * (w + 1) / 4, g2 = z * ((5 * w + 16) * w + 3) / 96, g3 = z * (((3 * w + 19) * w + 17) * w - 15) / 384;
+    return z + (g1 + (g2 + g3 / dof) / dof) / dof;
 }
 
 double lf_t_quantile(double p, int64_t dof) {
-    enum { NEARLY_NORMAL = 100000 }; /* beyond, the quantile changes in the sixth digit only, and the series is long */
     if (!(p > 0 && p < 1) || dof < 1) return NAN;
-    if (dof > NEARLY_NORMAL) dof = NEARLY_NORMAL;
-    const double share = fabs(2 * p - 1);
-    double low = 0, high = 1;
-    while (central_share(high, dof) < share && high < 1e300) high *= 2;
-    for (int i = 0; i < 100; i++) {
-        const double middle = low + (high - low) / 2;
-        if (central_share(middle, dof) < share) low = middle;
-        else high = middle;
-    }
-    return p < 0.5 ? -high : high;
+    const double inside = fabs(1 - 2 * p), outside = 2 * (p < 0.5 ? p : 1 - p);
+    if (inside <= 0) return 0;
+    const double t = dof <= SERIES_MOST ? bisect(t_probability, dof, inside, outside)
+                                        : expand(bisect(normal_probability, dof, inside, outside), (double)dof);
+    return p < 0.5 ? -t : t;
 }
 
-static double difference(const double *a, const double *b, int64_t i) { return b ? a[i] - b[i] : a[i]; }
-
-/* Of a[i], or of a[i] - b[i]. */
-static lf_sample sample(const double *a, const double *b, int64_t n) {
+/* b may be NULL. */
+static lf_sample sample_of(const double *a, const double *b, int64_t n) {
     lf_sample s = {n, NAN, NAN, NAN, NAN};
     double sum = 0, squares = 0;
-    for (int64_t i = 0; i < n; i++) sum += difference(a, b, i);
+    for (int64_t i = 0; i < n; i++) sum += b ? a[i] - b[i] : a[i];
     if (n < 1 || !isfinite(sum)) return s;
     s.mean = sum / (double)n;
     if (n < 2) return s;
-    for (int64_t i = 0; i < n; i++) squares += (difference(a, b, i) - s.mean) * (difference(a, b, i) - s.mean);
+    for (int64_t i = 0; i < n; i++) {
+        const double d = (b ? a[i] - b[i] : a[i]) - s.mean;
+        squares += d * d;
+    }
     s.sd = sqrt(squares / (double)(n - 1));
     const double half = lf_t_quantile(0.975, n - 1) * s.sd / sqrt((double)n);
     s.low = s.mean - half;
@@ -49,5 +86,5 @@ static lf_sample sample(const double *a, const double *b, int64_t n) {
     return s;
 }
 
-lf_sample lf_sample_of(const double *x, int64_t n) { return sample(x, NULL, n); }
-lf_sample lf_sample_paired(const double *a, const double *b, int64_t n) { return sample(a, b, n); }
+lf_sample lf_sample_of(const double *x, int64_t n) { return sample_of(x, NULL, n); }
+lf_sample lf_sample_paired(const double *a, const double *b, int64_t n) { return sample_of(a, b, n); }

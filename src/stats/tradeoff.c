@@ -1,7 +1,6 @@
-/* What is gained against what is lost. */
+/* What is gained against what is lost. The sets are small (a point a learning rate): plain loops over pairs. */
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/mem.h"
 #include "stats/stats.h"
@@ -9,68 +8,54 @@
 static bool is_known(lf_outcome p) { return isfinite(p.gain) && isfinite(p.cost); }
 
 static bool dominates(lf_outcome a, lf_outcome b) {
-    return is_known(a) && a.gain >= b.gain && a.cost <= b.cost && (a.gain > b.gain || a.cost < b.cost);
+    return a.gain >= b.gain && a.cost <= b.cost && (a.gain > b.gain || a.cost < b.cost);
+}
+
+static bool on_front(const lf_outcome *p, int64_t n, int64_t i) {
+    if (!is_known(p[i])) return false;
+    for (int64_t k = 0; k < n; k++)
+        if (is_known(p[k]) && dominates(p[k], p[i])) return false;
+    return true;
 }
 
 void lf_pareto(bool *front, const lf_outcome *p, int64_t n) {
-    for (int64_t i = 0; i < n; i++) {
-        front[i] = is_known(p[i]);
-        for (int64_t j = 0; j < n && front[i]; j++) front[i] = !dominates(p[j], p[i]);
-    }
+    for (int64_t i = 0; i < n; i++) front[i] = on_front(p, n, i);
 }
 
-static int by_gain(const void *a, const void *b) {
+static int by_falling_gain(const void *a, const void *b) {
     const lf_outcome *x = a, *y = b;
-    if (x->gain != y->gain) return x->gain < y->gain ? -1 : 1;
-    return x->cost < y->cost ? -1 : x->cost > y->cost;
+    return (x->gain < y->gain) - (x->gain > y->gain);
 }
 
-/* The front in order of gain, each outcome once; then cost rises with gain. *out is freed by the caller; -1: no memory. */
-static int64_t make_front(lf_outcome **out, const lf_outcome *p, int64_t n) {
-    int64_t m = 0;
-    lf_outcome *sorted = lf_malloc((size_t)(n > 0 ? n : 1) * sizeof *sorted);
-    bool *front = lf_malloc((size_t)(n > 0 ? n : 1) * sizeof *front);
-    *out = sorted;
-    if (sorted && front) {
-        lf_pareto(front, p, n);
-        for (int64_t i = 0; i < n; i++)
-            if (front[i]) sorted[m++] = p[i];
-        qsort(sorted, (size_t)m, sizeof *sorted, by_gain);
-        int64_t kept = 0;
-        for (int64_t i = 0; i < m; i++)
-            if (!kept || sorted[kept - 1].gain != sorted[i].gain) sorted[kept++] = sorted[i];
-        m = kept;
-    } else
-        m = -1;
-    lf_free(front);
-    return m;
-}
-
-/* From the reference's gain upwards, each outcome of the front adds the strip from the last gain to its own, as high as its cost
- * is below the reference's. */
 double lf_hypervolume(const lf_outcome *p, int64_t n, lf_outcome reference) {
-    lf_outcome *front;
-    const int64_t m = make_front(&front, p, n);
-    double area = m < 0 || !is_known(reference) ? NAN : 0, last = reference.gain;
-    for (int64_t i = 0; i < m; i++) {
-        if (front[i].gain <= last || front[i].cost >= reference.cost) continue;
-        area += (front[i].gain - last) * (reference.cost - front[i].cost);
-        last = front[i].gain;
+    if (!is_known(reference)) return NAN;
+    lf_outcome *inside = lf_malloc((n > 0 ? (size_t)n : 1) * sizeof *inside);
+    int64_t count = 0;
+    double area = 0, lowest = reference.cost;
+    if (!inside) return NAN;
+    for (int64_t i = 0; i < n; i++)
+        if (is_known(p[i]) && p[i].gain > reference.gain && p[i].cost < reference.cost) inside[count++] = p[i];
+    qsort(inside, (size_t)count, sizeof *inside, by_falling_gain);
+    for (int64_t i = 0; i < count; i++) { /* each adds a strip below all those before it, which reach farther */
+        if (inside[i].cost >= lowest) continue;
+        area += (inside[i].gain - reference.gain) * (lowest - inside[i].cost);
+        lowest = inside[i].cost;
     }
-    lf_free(front);
+    lf_free(inside);
     return area;
 }
 
 double lf_cost_at_gain(const lf_outcome *p, int64_t n, double gain) {
-    lf_outcome *front;
-    const int64_t m = make_front(&front, p, n);
-    double cost = NAN;
-    if (m > 0 && gain <= front[0].gain) cost = front[0].cost;
-    for (int64_t i = 1; i < m && !isfinite(cost); i++)
-        if (gain <= front[i].gain)
-            cost = front[i - 1].cost + (front[i].cost - front[i - 1].cost) * (gain - front[i - 1].gain) / (front[i].gain - front[i - 1].gain);
-    lf_free(front);
-    return cost;
+    const lf_outcome *below = NULL, *above = NULL; /* the neighbours on the front */
+    if (!isfinite(gain)) return NAN;
+    for (int64_t i = 0; i < n; i++) {
+        if (!on_front(p, n, i)) continue;
+        if (p[i].gain <= gain && (!below || p[i].gain > below->gain)) below = &p[i];
+        if (p[i].gain >= gain && (!above || p[i].gain < above->gain)) above = &p[i];
+    }
+    if (!above) return NAN;
+    if (!below || above->gain == below->gain) return above->cost;
+    return below->cost + (above->cost - below->cost) * ((gain - below->gain) / (above->gain - below->gain));
 }
 
 double lf_harmonic_mean(double a, double b) {
