@@ -7,7 +7,8 @@
 #include <stdint.h>
 
 /* The p-quantile of Student's t distribution with `dof` >= 1 degrees of freedom, 0 < p < 1; NAN for anything else. Relative error
- * below 1e-9 (from the finite series for whole degrees of freedom, Abramowitz and Stegun 26.7.3-4, by bisection). */
+ * below 1e-9 for p from 1e-15 to 1 - 1e-15 (from the finite series for whole degrees of freedom, Abramowitz and Stegun 26.7.3-4, by
+ * bisection; above 10000 from the expansion around the normal distribution, 26.7.5). */
 double lf_t_quantile(double p, int64_t dof);
 
 /* n numbers: mean, sample standard deviation (n - 1), two-sided 95 % t interval of the mean. Numbers that are not finite make
@@ -24,7 +25,7 @@ typedef struct lf_outcome { double gain, cost; } lf_outcome;
 void lf_pareto(bool *front, const lf_outcome *p, int64_t n);
 
 /* The area that the outcomes dominate within gain >= reference.gain, cost <= reference.cost. What is not better than the
- * reference in both adds nothing. 0 for none; NAN if there is no memory. */
+ * reference in both adds nothing. 0 for none; NAN for a reference that is not finite, or if there is no memory. */
 double lf_hypervolume(const lf_outcome *p, int64_t n, lf_outcome reference);
 
 /* The cost at which a gain is to be had: on the front of the outcomes, linearly between neighbours. A gain below the

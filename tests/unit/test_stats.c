@@ -1,0 +1,192 @@
+/* Statistics of comparisons between runs, against cases worked by hand. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "base/mem.h"
+#include "stats/stats.h"
+
+static const double pi = 3.14159265358979323846;
+
+/* Within a share of the expected number, or of 1 if that is 0. */
+static void near_within(double found, double expected, double share, const char *what) {
+    const double size = expected == 0 ? 1 : fabs(expected);
+    if (!(fabs(found - expected) <= share * size)) fail_msg("%s: expected %.17g, found %.17g", what, expected, found);
+}
+#define assert_near(found, expected) near_within(found, expected, 1e-12, #found)
+
+/* ---- Student's t ---- */
+
+static void test_t_closed_forms(void **state) {
+    (void)state;
+    static const double ps[] = {1e-12, 0.001, 0.2, 0.4999, 0.5, 0.500001, 0.75, 0.9, 0.975, 0.9999};
+    for (size_t i = 0; i < sizeof ps / sizeof *ps; i++) {
+        const double p = ps[i];
+        const double one = p < 0.1 ? -1 / tan(pi * p) : tan(pi * (p - 0.5)), two = (2 * p - 1) / sqrt(2 * p * (1 - p));
+        near_within(lf_t_quantile(p, 1), one, 1e-9, "one degree of freedom");
+        near_within(lf_t_quantile(p, 2), two, 1e-9, "two degrees of freedom");
+    }
+}
+
+/* Computed with forty digits from the regularized incomplete beta function; upper is 1 - p. */
+static void test_t_table(void **state) {
+    (void)state;
+    static const struct { int64_t dof; double upper, t; } table[] = {
+        {3, 0.025, 3.18244630528371},       {4, 0.025, 2.776445105197794},      {5, 0.005, 4.032142983555228},
+        {9, 0.025, 2.262157162798206},      {19, 0.025, 2.09302405440831},      {30, 0.1, 1.310415025391396},
+        {99, 0.025, 1.984216951586417},     {9999, 0.025, 1.960201263621358},   {10000, 0.025, 1.960201239890626},
+        {10001, 0.025, 1.960201216164641},  {1000000, 0.025, 1.959966356814107}, {1000000000000, 0.025, 1.959963984540054},
+        {3, 0.499, 0.002720703521734021},   {7, 1e-15, 279.12799927928},        {50, 1e-12, 9.260139683684145},
+        {10000, 1e-15, 7.954081681012809},  {10001, 1e-15, 7.954080405772859},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        char what[64];
+        snprintf(what, sizeof what, "%lld degrees of freedom, tail %g", (long long)table[i].dof, table[i].upper);
+        near_within(lf_t_quantile(table[i].upper, table[i].dof), -table[i].t, 1e-9, what);
+        if (table[i].upper > 1e-3) near_within(lf_t_quantile(1 - table[i].upper, table[i].dof), table[i].t, 1e-9, what);
+    }
+}
+
+static void test_t_refused(void **state) {
+    (void)state;
+    assert_true(isnan(lf_t_quantile(0, 3)) && isnan(lf_t_quantile(1, 3)) && isnan(lf_t_quantile(-0.1, 3)) && isnan(lf_t_quantile(NAN, 3)));
+    assert_true(isnan(lf_t_quantile(0.5, 0)) && isnan(lf_t_quantile(0.9, -1)));
+    assert_true(lf_t_quantile(0.5, 5) == 0);
+    assert_true(lf_t_quantile(5e-324, 1) < -1e300); /* ends */
+}
+
+/* ---- samples ---- */
+
+static void test_sample(void **state) {
+    (void)state;
+    const double five[] = {2, 4, 4, 5, 10}; /* mean 5, squares 9 1 1 0 25 = 36, sd 3 */
+    const lf_sample s = lf_sample_of(five, 5);
+    assert_int_equal(s.n, 5);
+    assert_near(s.mean, 5);
+    assert_near(s.sd, 3);
+    assert_near(s.high - s.mean, 2.776445105197794 * 3 / sqrt(5));
+    assert_near(s.mean - s.low, 2.776445105197794 * 3 / sqrt(5));
+    const double two[] = {0.5, 0.7};
+    const lf_sample t = lf_sample_of(two, 2);
+    assert_near(t.mean, 0.6);
+    assert_near(t.sd, 0.1 * sqrt(2));
+    assert_near(t.high, 0.6 + 0.1 * 12.70620473617471);
+    const double same[] = {3, 3, 3};
+    const lf_sample u = lf_sample_of(same, 3);
+    assert_true(u.mean == 3 && u.sd == 0 && u.low == 3 && u.high == 3);
+}
+
+static void test_sample_without_interval(void **state) {
+    (void)state;
+    const double one[] = {7}, bad[] = {1, NAN, 3}, huge[] = {INFINITY, 1};
+    const lf_sample none = lf_sample_of(NULL, 0), single = lf_sample_of(one, 1), nan = lf_sample_of(bad, 3), inf = lf_sample_of(huge, 2);
+    assert_true(none.n == 0 && isnan(none.mean) && isnan(none.sd) && isnan(none.low) && isnan(none.high));
+    assert_true(single.n == 1 && single.mean == 7 && isnan(single.sd) && isnan(single.low) && isnan(single.high));
+    assert_true(nan.n == 3 && isnan(nan.mean) && isnan(nan.sd) && isnan(nan.low) && isnan(nan.high));
+    assert_true(inf.n == 2 && isnan(inf.mean) && isnan(inf.sd) && isnan(inf.high));
+}
+
+/* The seeds differ by much, the methods by little: paired it shows, and only so. */
+static void test_paired(void **state) {
+    (void)state;
+    const double a[] = {11, 22, 33}, b[] = {10, 20, 30}; /* differences 1 2 3: mean 2, sd 1 */
+    const lf_sample s = lf_sample_paired(a, b, 3);
+    assert_near(s.mean, 2);
+    assert_near(s.sd, 1);
+    const double t = 0.95 / sqrt(2 * 0.975 * 0.025); /* of two degrees of freedom */
+    assert_near(s.low, 2 - t / sqrt(3));
+    assert_near(s.high, 2 + t / sqrt(3));
+    assert_near(lf_sample_paired(b, a, 3).mean, -2);
+    const double c[] = {1, INFINITY}, d[] = {1, INFINITY};
+    assert_true(isnan(lf_sample_paired(c, d, 2).mean));
+}
+
+/* ---- trade-offs ---- */
+
+static void assert_front(const lf_outcome *p, int64_t n, const char *expected) {
+    bool front[16];
+    char found[17] = "";
+    lf_pareto(front, p, n);
+    for (int64_t i = 0; i < n; i++) found[i] = front[i] ? '1' : '0';
+    assert_string_equal(found, expected);
+}
+
+static void test_pareto(void **state) {
+    (void)state;
+    const lf_outcome p[] = {{0.9, 0.3}, {0.8, 0.1}, {0.8, 0.2} /* same gain, dearer */, {0.7, 0.1} /* same cost, less gain */,
+                            {0.85, 0.2}, {0.6, 0.05}, {0.5, 0.4}};
+    assert_front(p, 7, "1100110");
+    const lf_outcome equal[] = {{1, 1}, {1, 1}, {0.5, 1}, {1, 2}};
+    assert_front(equal, 4, "1100");
+    const lf_outcome unknown[] = {{NAN, 0}, {2, NAN}, {1, 1}, {INFINITY, 0}, {3, -INFINITY}};
+    assert_front(unknown, 5, "00100");
+    lf_pareto(NULL, NULL, 0);
+}
+
+static void test_hypervolume(void **state) {
+    (void)state;
+    const lf_outcome r = {0, 10};
+    const lf_outcome one[] = {{3, 4}};
+    assert_near(lf_hypervolume(one, 1, r), 18);
+    /* 3 x 6, and of 1 x 8 the two below; of 5 x 1 the two beyond 3: 18 + 2 + 2 */
+    const lf_outcome steps[] = {{1, 2}, {5, 9}, {3, 4}};
+    assert_near(lf_hypervolume(steps, 3, r), 22);
+    const lf_outcome inside[] = {{3, 4}, {2, 5}, {3, 4}, {3, 6}, {1, 4}};
+    assert_near(lf_hypervolume(inside, 5, r), 18);
+    const lf_outcome ties[] = {{3, 6}, {3, 4}};
+    assert_near(lf_hypervolume(ties, 2, r), 18);
+    const lf_outcome outside[] = {{-1, 2}, {4, 10}, {4, 11}, {0, 1}, {NAN, 1}, {1, NAN}, {INFINITY, 1}};
+    assert_true(lf_hypervolume(outside, 7, r) == 0);
+    assert_true(lf_hypervolume(NULL, 0, r) == 0);
+    const lf_outcome negative[] = {{-2, -0.5}}; /* gains and costs may be less than nothing: logarithms are */
+    assert_near(lf_hypervolume(negative, 1, (lf_outcome){-4, 1}), 3);
+    assert_true(isnan(lf_hypervolume(one, 1, (lf_outcome){NAN, 1})) && isnan(lf_hypervolume(one, 1, (lf_outcome){0, INFINITY})));
+    lf_alloc_fail_after(0);
+    const double starved = lf_hypervolume(one, 1, r);
+    lf_alloc_fail_after(-1);
+    assert_true(isnan(starved));
+}
+
+static void test_cost_at_gain(void **state) {
+    (void)state;
+    /* The front is (1, 1) (3, 2) (4, 6); (2, 3) costs more than (3, 2), (3, 5) is dearer, the rest is not known. */
+    const lf_outcome p[] = {{4, 6}, {2, 3}, {1, 1}, {3, 5}, {3, 2}, {5, NAN}, {NAN, 0}};
+    assert_near(lf_cost_at_gain(p, 7, 2), 1.5);
+    assert_near(lf_cost_at_gain(p, 7, 1.5), 1.25);
+    assert_near(lf_cost_at_gain(p, 7, 3.25), 3);
+    assert_near(lf_cost_at_gain(p, 7, 3), 2);
+    assert_near(lf_cost_at_gain(p, 7, 4), 6);
+    assert_near(lf_cost_at_gain(p, 7, 0.5), 1);
+    assert_true(isnan(lf_cost_at_gain(p, 7, 4.0001)));
+    assert_true(isnan(lf_cost_at_gain(p, 7, NAN)));
+    assert_true(isnan(lf_cost_at_gain(p, 0, 1)));
+    const lf_outcome alone[] = {{2, 7}}, twice[] = {{2, 7}, {2, 7}};
+    assert_near(lf_cost_at_gain(alone, 1, 2), 7);
+    assert_near(lf_cost_at_gain(alone, 1, -9), 7);
+    assert_true(isnan(lf_cost_at_gain(alone, 1, 2.5)));
+    assert_near(lf_cost_at_gain(twice, 2, 2), 7);
+}
+
+static void test_harmonic_mean(void **state) {
+    (void)state;
+    assert_near(lf_harmonic_mean(0.5, 1), 2.0 / 3);
+    assert_near(lf_harmonic_mean(0.3, 0.6), 0.4);
+    assert_near(lf_harmonic_mean(0.7, 0.7), 0.7);
+    assert_true(lf_harmonic_mean(0, 0) == 0 && lf_harmonic_mean(0, 1) == 0);
+    assert_true(isnan(lf_harmonic_mean(-0.1, 1)) && isnan(lf_harmonic_mean(1, NAN)) && isnan(lf_harmonic_mean(INFINITY, 1)));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_t_closed_forms), cmocka_unit_test(test_t_table), cmocka_unit_test(test_t_refused),
+        cmocka_unit_test(test_sample), cmocka_unit_test(test_sample_without_interval), cmocka_unit_test(test_paired),
+        cmocka_unit_test(test_pareto), cmocka_unit_test(test_hypervolume), cmocka_unit_test(test_cost_at_gain),
+        cmocka_unit_test(test_harmonic_mean),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
