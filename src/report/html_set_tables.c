@@ -243,12 +243,13 @@ static bool any_has(const lf_gathered *g, const char *name) {
 void lf_html_all_runs(FILE *f, const lf_gathered *g) {
     const lf_metric *m = lf_metrics_of(g->language);
     int64_t columns = 2 + g->n_swept;
+    bool shown[LF_MAX_METRICS] = {0};
     lf_html_table_begin(f);
     lf_html_column(f, "run", false);
     for (int64_t k = 0; k < g->n_swept; k++) lf_html_column(f, g->swept[k], false);
     lf_html_column(f, "state", false);
     for (int k = 0; m[k].name; k++)
-        if (any_has(g, m[k].name)) {
+        if ((shown[k] = any_has(g, m[k].name))) {
             metric_column(f, &m[k], "");
             columns++;
         }
@@ -264,7 +265,7 @@ void lf_html_all_runs(FILE *f, const lf_gathered *g) {
         }
         fprintf(f, "<td%s>%s</td>", run->state == LF_RUN_DONE ? "" : " class=\"bad\"", lf_run_state_name(run->state));
         for (int k = 0; m[k].name; k++)
-            if (any_has(g, m[k].name)) result_cell(f, run, &m[k]);
+            if (shown[k]) result_cell(f, run, &m[k]);
         fputs("</tr>\n", f);
         if (!run->message) continue; /* in a row of its own: behind all columns nobody would see it */
         fprintf(f, "<tr><td colspan=\"%lld\"><div class=\"message\">", (long long)columns);
