@@ -19,7 +19,7 @@ typedef struct lf_gathered_run {
     char *name;      /* its path below the gathered folder */
     lf_run_state state;
     char *message;   /* of error.json; NULL */
-    cJSON *config;   /* the resolved configuration */
+    cJSON *config;   /* the resolved configuration; of a run that is not begun, that of a run beside it with the point's values */
     cJSON *results;  /* all_results.json; NULL unless done */
 } lf_gathered_run;
 
@@ -29,8 +29,8 @@ typedef struct lf_gathered_run {
  *                       "points": [{"init_position": 0.5, ...}, ...], ...}: runs[i] has the values points[i]
  *
  * The swept keys are those of sweep.json, where there is one in the folder, and all whose values differ between the runs, in the order
- * of the former and then of config.json; without those that change no result by intention (output_dir, overwrite_output_dir,
- * resume_from_checkpoint, threads, the caches, what is logged and saved when). */
+ * of the former and then of config.json. Of the latter without those that change no result by intention (output_dir, overwrite_output_dir,
+ * resume_from_checkpoint, threads, the caches, what is logged and saved when: the list is in gather_swept.c). */
 typedef struct lf_gathered {
     const char *dir; /* borrowed */
     bool language;   /* judged by perplexity, not by accuracy */
@@ -40,14 +40,20 @@ typedef struct lf_gathered {
     int64_t n_swept;
 } lf_gathered;
 
-/* Looks three folders deep; does not enter run folders. Points that sweep.json lists and that have no folder yet are runs that
- * are unfinished. LF_EDATA if there is no run at all, if runs of pictures and of language stand together, or if a file
- * that is there cannot be read (naming it). */
+/* Looks three folders deep; does not enter run folders, nor those whose name begins with a dot; `dir` itself is taken for no run. Points that
+ * sweep.json lists and that have no folder yet are runs that are unfinished. LF_EDATA if there is no run at all, if runs of pictures
+ * and of language stand together, or if a file that is there cannot be read or a figure in it is no number (naming it). */
 lf_status lf_gather(lf_gathered **out, const char *dir, lf_err *err);
 void lf_gathered_free(lf_gathered *g);
+
+/* A figure of all_results.json; NAN where there is none. */
+double lf_run_number(const lf_gathered_run *r, const char *key);
 
 /* A swept key's value as a cell of a table: numbers shortest ("0.001"), strings bare, else JSON in one line; the value is NULL or
  * null: "". Writes at most size bytes with the final 0. */
 void lf_value_text(char *text, size_t size, const cJSON *value);
+void lf_number_text(char *text, size_t size, double x); /* the fewest digits that read back to the same number */
+/* Less than, equal to or greater than 0. Nothing (NULL, null) comes first, then false, true, numbers, strings, lists, objects. */
+int lf_value_compare(const cJSON *a, const cJSON *b);
 
 #endif
