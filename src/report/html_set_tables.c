@@ -228,15 +228,15 @@ void lf_html_all_cells(FILE *f, const lf_summary *s) {
 /* ---- runs ---- */
 
 static void result_cell(FILE *f, const lf_gathered_run *run, const lf_metric *m) {
-    const cJSON *v = cJSON_GetObjectItemCaseSensitive(run->results, m->name);
+    const double v = m->scale * lf_run_number(run, m->name);
     fputs("<td class=\"n\">", f);
-    if (cJSON_IsNumber(v)) number(f, m->scale * v->valuedouble, m);
+    if (isfinite(v)) number(f, v, m);
     fputs("</td>", f);
 }
 
 static bool any_has(const lf_gathered *g, const char *name) {
     for (int64_t i = 0; i < g->n_runs; i++)
-        if (cJSON_IsNumber(cJSON_GetObjectItemCaseSensitive(g->runs[i].results, name))) return true;
+        if (isfinite(lf_run_number(&g->runs[i], name))) return true;
     return false;
 }
 

@@ -424,7 +424,7 @@ static void hostile_text_stays_text(void **state) {
 /* Numbers that no axis has room for, and a cell with nothing. */
 static void strange_numbers(void **state) {
     (void)state;
-    static const run runs[] = {{"a", "pissa", 1e-3, 1, 1e308, 0.5, 1e308, NULL}, {"b", "pissa", 1e-2, 1, -1e308, 0.5, -1, NULL}, {"c", "intermediate", 1e-3, 1, 0, 1e-300, 0, NULL},
+    static const run runs[] = {{"a", "pissa", 1e-3, 1, 1e308, 0.5, 1e308, NULL}, {"b", "pissa", 1e-2, 1, -1e308, 0.5, -1, NULL}, {"c", "intermediate", 1e-3, 1, 0, 1e-9, 0, NULL},
                                {"d", "intermediate", 1e-2, 1, 5e-324, 1e300, 5e-324, NULL}};
     for (int language = 0; language < 2; language++) {
         char *set = make_set(language ? "strange-texts" : "strange", runs, 4, language);
