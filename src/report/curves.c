@@ -87,28 +87,45 @@ static void perplexity_axis(FILE *f, const cJSON *rows) {
     fprintf(f, "set yrange [%.9g:%.9g]\n", low, high);
 }
 
+/* What the run has of each curve, as data of the script. */
+typedef struct drawn_curves { int points[N_CURVES]; bool left, right; } drawn_curves;
+
+static drawn_curves write_curves(FILE *f, const cJSON *rows, bool language) {
+    drawn_curves d = {0};
+    for (int i = 0; i < N_CURVES; i++) {
+        d.points[i] = write_points(f, rows, curves[i].column, language && !curves[i].right);
+        if (d.points[i]) *(curves[i].right ? &d.right : &d.left) = true;
+    }
+    return d;
+}
+
+/* A run that was never judged has its loss alone, and that on the left. */
+static void axes(FILE *f, const cJSON *rows, const drawn_curves *d, bool language) {
+    fputs("set title 'What was learned and what was forgotten' font ',19'\nset xlabel 'step' offset 0,0.6\n", f);
+    fprintf(f, "set xrange [0:%.9g]\n", fmax(1, last_step(rows)));
+    fputs("set key below maxcols 2 samplen 2 reverse Left font ',16'\n", f);
+    if (!d->left) {
+        fputs("set ylabel 'loss'\nset yrange [0:*]\n", f);
+        return;
+    }
+    fprintf(f, "set ylabel '%s'\n", language ? "perplexity" : "accuracy");
+    if (language) perplexity_axis(f, rows);
+    else fputs("set yrange [0:1]\nset ytics 0.2\n", f);
+    if (d->right) fputs("set y2label 'loss' offset -1.5\nset y2tics\nset y2range [0:*]\nset rmargin 8\nset border 11\n", f);
+}
+
 static lf_status write_script(lf_atomic_file *a, const cJSON *rows, const char *run, bool *any, lf_err *err) {
     const bool language = is_language(rows);
-    const lf_status rc = lf_plot_open(a, run, "curves", 640, 460, err);
+    const lf_status rc = lf_plot_open(a, run, "curves", 640, 480, err);
     if (rc) return rc;
-    fprintf(a->f, "set xlabel 'step'\nset ylabel '%s'\n", language ? "perplexity" : "accuracy");
-    if (language) perplexity_axis(a->f, rows);
-    else fputs("set yrange [0:1]\nset ytics 0.2\n", a->f);
-    fputs("set key below maxcols 2 samplen 2 reverse Left\n", a->f);
-    fprintf(a->f, "set xrange [0:%.9g]\n", fmax(1, last_step(rows)));
-    int points[N_CURVES];
-    bool right = false;
-    *any = false;
-    for (int i = 0; i < N_CURVES; i++) {
-        points[i] = write_points(a->f, rows, curves[i].column, language && !curves[i].right);
-        *any = *any || points[i];
-        right = right || (points[i] && curves[i].right);
-    }
-    if (right) fputs("set y2label 'loss'\nset y2tics\nset y2range [0:*]\nset border 11\n", a->f);
+    const drawn_curves d = write_curves(a->f, rows, language);
+    *any = d.left || d.right;
+    axes(a->f, rows, &d, language);
     for (int i = 0, drawn = 0; i < N_CURVES; i++)
-        if (points[i])
+        if (d.points[i])
             fprintf(a->f, "%s$%s using 1:2%s with %s title '%s'", drawn++ ? ", \\\n     " : "plot ", curves[i].column,
-                    curves[i].right ? " axes x1y2" : "", points[i] == 1 ? curves[i].alone : curves[i].style, curves[i].title);
+                    curves[i].right && d.left ? " axes x1y2" : "", d.points[i] == 1 ? curves[i].alone : curves[i].style,
+                    curves[i].right && !d.left ? "training loss" : curves[i].title);
     fputc('\n', a->f);
     return LF_OK;
 }

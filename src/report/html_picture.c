@@ -46,7 +46,7 @@ static bool has_handlers(const char *svg) {
 
 /* A drawing and nothing else: the page is one file that does nothing and asks nobody, whatever stands in the folder. */
 static bool is_plain(const char *svg) {
-    static const char *const bad[] = {"<script", "<foreignobject", "<iframe", "<object", "<embed", "<image-set", "<!", "<?", "javascript:", "@import", "<style",
+    static const char *const bad[] = {"<script", "<foreignobject", "<iframe", "<object", "<embed", "<!", "<?", "javascript:", "@import", "<style",
                                       "<set", "<animate", "src=", "http-equiv", "</body", "</html"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         if (find(svg, bad[i])) return false;

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "plot/plot.h"
 #include "report/html_parts.h"
 #include "report/pictures_internal.h"
@@ -51,6 +52,19 @@ static void plain_cell(FILE *f, const char *format, double value) {
 static void text_cell(FILE *f, const char *text) {
     fputs("<td>", f);
     lf_html_text(f, text);
+    fputs("</td>", f);
+}
+
+/* As the legends name it. */
+static void group_name(FILE *f, const lf_group *g) {
+    char *label = lf_group_label(g);
+    lf_html_text(f, label ? label : g->name);
+    lf_free(label);
+}
+
+static void group_cell(FILE *f, const lf_group *g) {
+    fputs("<td>", f);
+    group_name(f, g);
     fputs("</td>", f);
 }
 
@@ -139,7 +153,7 @@ void lf_html_groups(FILE *f, const lf_summary *s) {
         const lf_group *g = &s->groups[i];
         const lf_cell *c = lf_shown_cell(s, g), none = {.learning_rate = NAN};
         fputs("<tr>", f);
-        text_cell(f, g->name);
+        group_cell(f, g);
         rate_cell(f, c ? c->learning_rate : NAN);
         fputs("<td class=\"n\">", f);
         if (c) fprintf(f, "%lld of %lld", (long long)c->n_done, (long long)c->n_runs);
@@ -158,7 +172,7 @@ void lf_html_groups(FILE *f, const lf_summary *s) {
 static void say_unchosen(FILE *f, const lf_summary *s, const lf_group *g) {
     const int eval = lf_metric_index(s, s->from->language ? "eval_perplexity" : "eval_accuracy");
     fputs("<p>Of ", f);
-    lf_html_text(f, g->name);
+    group_name(f, g);
     fputs(eval < 0 ? " no learning rate was chosen: there is no evaluation data, and a choice by test data would not be one.</p>\n"
                    : " no learning rate was chosen: there is none at which every run is done.</p>\n", f);
 }
@@ -174,7 +188,7 @@ void lf_html_choice(FILE *f, const lf_summary *s) {
                    "smaller. Test data and forgetting had no part in the choice.", what);
     if (e.gain || e.cost) {
         fputs(" “Against the first” is the difference from ", f);
-        lf_html_text(f, s->groups[0].name);
+        group_name(f, &s->groups[0]);
         fputs(", each at its best rate, paired by seed: where the interval does not hold 0, the difference is more than the noise of seeds.", f);
     }
     if (e.matched)
@@ -194,18 +208,19 @@ void lf_html_all_cells(FILE *f, const lf_summary *s) {
     lf_html_column(f, "learning rate", true);
     lf_html_column(f, "runs done", true);
     lf_html_column(f, "diverged", true);
-    metric_columns(f, s);
     lf_html_column(f, "", false);
+    metric_columns(f, s);
     lf_html_rows(f);
     for (int64_t i = 0; i < s->n_groups; i++)
         for (int64_t k = 0; k < s->groups[i].n_cells; k++) {
             const lf_cell *c = &s->cells[s->groups[i].cells[k]];
             fprintf(f, "<tr%s>", c->best ? " class=\"best\"" : "");
-            text_cell(f, s->groups[i].name);
+            group_cell(f, &s->groups[i]);
             rate_cell(f, c->learning_rate);
             fprintf(f, "<td class=\"n\">%lld of %lld</td><td class=\"n\">%lld</td>", (long long)c->n_done, (long long)c->n_runs, (long long)c->n_diverged);
+            fprintf(f, "<td class=\"mark\">%s%s%s</td>", c->best ? "best" : "", c->best && c->front ? ", " : "", c->front ? "front" : "");
             metric_cells(f, s, c);
-            fprintf(f, "<td>%s%s%s</td></tr>\n", c->best ? "best" : "", c->best && c->front ? ", " : "", c->front ? "front" : "");
+            fputs("</tr>\n", f);
         }
     lf_html_table_end(f);
 }
@@ -213,29 +228,31 @@ void lf_html_all_cells(FILE *f, const lf_summary *s) {
 /* ---- runs ---- */
 
 static void result_cell(FILE *f, const lf_gathered_run *run, const lf_metric *m) {
-    const cJSON *v = cJSON_GetObjectItemCaseSensitive(run->results, m->name);
+    const double v = m->scale * lf_run_number(run, m->name);
     fputs("<td class=\"n\">", f);
-    if (cJSON_IsNumber(v)) number(f, m->scale * v->valuedouble, m);
+    if (isfinite(v)) number(f, v, m);
     fputs("</td>", f);
 }
 
 static bool any_has(const lf_gathered *g, const char *name) {
     for (int64_t i = 0; i < g->n_runs; i++)
-        if (cJSON_IsNumber(cJSON_GetObjectItemCaseSensitive(g->runs[i].results, name))) return true;
+        if (isfinite(lf_run_number(&g->runs[i], name))) return true;
     return false;
 }
 
 void lf_html_all_runs(FILE *f, const lf_gathered *g) {
     const lf_metric *m = lf_metrics_of(g->language);
-    bool messages = false;
-    for (int64_t i = 0; i < g->n_runs; i++) messages = messages || g->runs[i].message;
+    int64_t columns = 2 + g->n_swept;
+    bool shown[LF_MAX_METRICS] = {0};
     lf_html_table_begin(f);
     lf_html_column(f, "run", false);
     for (int64_t k = 0; k < g->n_swept; k++) lf_html_column(f, g->swept[k], false);
     lf_html_column(f, "state", false);
     for (int k = 0; m[k].name; k++)
-        if (any_has(g, m[k].name)) metric_column(f, &m[k], "");
-    if (messages) lf_html_column(f, "message", false);
+        if ((shown[k] = any_has(g, m[k].name))) {
+            metric_column(f, &m[k], "");
+            columns++;
+        }
     lf_html_rows(f);
     for (int64_t i = 0; i < g->n_runs; i++) {
         const lf_gathered_run *run = &g->runs[i];
@@ -248,13 +265,12 @@ void lf_html_all_runs(FILE *f, const lf_gathered *g) {
         }
         fprintf(f, "<td%s>%s</td>", run->state == LF_RUN_DONE ? "" : " class=\"bad\"", lf_run_state_name(run->state));
         for (int k = 0; m[k].name; k++)
-            if (any_has(g, m[k].name)) result_cell(f, run, &m[k]);
-        if (messages) {
-            fputs("<td><div class=\"message\">", f);
-            lf_html_text(f, run->message ? run->message : "");
-            fputs("</div></td>", f);
-        }
+            if (shown[k]) result_cell(f, run, &m[k]);
         fputs("</tr>\n", f);
+        if (!run->message) continue; /* in a row of its own: behind all columns nobody would see it */
+        fprintf(f, "<tr><td colspan=\"%lld\"><div class=\"message\">", (long long)columns);
+        lf_html_text(f, run->message);
+        fputs("</div></td></tr>\n", f);
     }
     lf_html_table_end(f);
 }

@@ -153,11 +153,6 @@ lf_status lf_fill_curves(lf_figure *f, const lf_summary *s, lf_err *err) {
 
 /* ---- forgetting over the size of the update ---- */
 
-static double result_of(const lf_gathered_run *run, const lf_metric *m) {
-    const cJSON *v = cJSON_GetObjectItemCaseSensitive(run->results, m->name);
-    return cJSON_IsNumber(v) ? m->scale * v->valuedouble : NAN;
-}
-
 lf_status lf_fill_update(lf_figure *f, const lf_summary *s, lf_err *err) {
     (void)err;
     const int size = lf_metric_index(s, "update_ratio"), lost = lf_metric_index(s, "forgetting");
@@ -175,7 +170,8 @@ lf_status lf_fill_update(lf_figure *f, const lf_summary *s, lf_err *err) {
             const lf_cell *cell = &s->cells[s->groups[g].cells[c]];
             for (int64_t i = 0; i < cell->n_runs; i++) {
                 const lf_gathered_run *run = &s->from->runs[cell->runs[i]];
-                const lf_dot d = {.series = g, .x = result_of(run, &metrics[size]), .y = result_of(run, &metrics[lost]), .x_band = LF_NO_BAND,
+                const lf_dot d = {.series = g, .x = metrics[size].scale * lf_run_number(run, metrics[size].name),
+                                  .y = metrics[lost].scale * lf_run_number(run, metrics[lost].name), .x_band = LF_NO_BAND,
                                   .y_band = LF_NO_BAND, .n = 1, .learning_rate = cell->learning_rate, .run = run->name};
                 if (run->state == LF_RUN_DONE && d.x > 0 && isfinite(d.x) && isfinite(d.y)) lf_figure_dot(f, &d);
             }
