@@ -211,6 +211,7 @@ lf_status lf_run_open(lf_run *run, const lf_config *cfg, lf_err *err) {
         (rc = plan_steps(run, err)))
         return rc;
     run->results.task = run->task->type;
+    run->task->interruptible = true; /* until the first step there is nothing to lose */
     run->model->gradient_checkpointing = lf_cfg_bool(cfg, "gradient_checkpointing");
     say_data(run);
     const bool dry = lf_cfg_bool(cfg, "dry_run");
