@@ -50,7 +50,7 @@ static const char style[] =
     "h1{font-size:1.6rem;line-height:1.25;margin:.6rem 0}h2{font-size:1.2rem;margin:2rem 0 .6rem}p{max-width:46rem}\n"
     "table{border-collapse:collapse;font-size:.9rem}th,td{text-align:left;vertical-align:top;padding:.25rem .7rem .25rem 0;border-bottom:1px solid var(--line)}\n"
     "th{font-weight:500}thead th{vertical-align:bottom;color:var(--soft)}.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}\n"
-    "td small{color:var(--soft)}.mark{white-space:nowrap}tr.best td{font-weight:600}.object{width:100%;table-layout:fixed}.object th{width:38%}.object th,.object td{overflow-wrap:anywhere}\n"
+    "td small{color:var(--soft)}.scroll td:first-child{min-width:8.5rem}.mark{white-space:nowrap}tr.best td{font-weight:600}.object{width:100%;table-layout:fixed}.object th{width:38%}.object th,.object td{overflow-wrap:anywhere}\n"
     ".scroll{overflow-x:auto;max-width:100%}.message{max-width:min(46rem,85vw);margin-left:1.5rem;color:var(--bad);overflow-wrap:anywhere}\n"
     ".cards{display:flex;flex-wrap:wrap;gap:.7rem;margin:1rem 0}.cards div{background:var(--box);border:1px solid var(--line);border-radius:.5rem;padding:.5rem 1rem}"
     ".cards b{font-size:1.3rem}.cards span{color:var(--soft);font-size:.9rem}\n"

@@ -192,7 +192,7 @@ void lf_html_choice(FILE *f, const lf_summary *s) {
         fputs(", each at its best rate, paired by seed: where the interval does not hold 0, the difference is more than the noise of seeds.", f);
     }
     if (e.matched)
-        fprintf(f, " The matched gain is %s %.4g%s, which every method reaches: forgetting there compares methods that learned equally well.",
+        fprintf(f, " The matched gain is %s %.4g%s, the least of the methods' highest: forgetting there compares methods that learned equally well.",
                 s->from->language ? "a perplexity of" : "an accuracy of", shown_gain(s, s->matched_gain), s->from->language ? "" : " %");
     if (e.volume) fputs(" Hypervolume: the area of outcomes that a method's learning rates dominate together, in gain times forgetting avoided; more is better.", f);
     fputs("</p>\n", f);

@@ -87,20 +87,37 @@ const lf_cell *lf_shown_cell(const lf_summary *s, const lf_group *g) {
     return g->best >= 0 ? &s->cells[g->best] : g->n_cells == 1 ? &s->cells[g->cells[0]] : NULL;
 }
 
-/* The kind of start and the method are known by their values. */
-char *lf_group_label(const lf_group *g) {
+/* One "key value" of a group's name, as a legend has it: the kind of start and the method are known by their values, and what is not set
+ * says nothing. Returns how many bytes there are. */
+static size_t label_part(const char **at, size_t n) {
     static const char *const known[] = {"init_lora_weights ", "method "};
+    static const char none[] = " not set";
+    const size_t unset = sizeof none - 1;
+    if (n > unset && memcmp(*at + n - unset, none, unset) == 0) return 0;
+    for (size_t k = 0; k < sizeof known / sizeof known[0]; k++) {
+        const size_t key = strlen(known[k]);
+        if (n <= key || memcmp(*at, known[k], key) != 0) continue;
+        *at += key;
+        return n - key;
+    }
+    return n;
+}
+
+char *lf_group_label(const lf_group *g) {
     char *label = lf_malloc(strlen(g->name) + 1), *to = label;
     if (!label) return NULL;
     for (const char *at = g->name; *at;) {
-        for (size_t k = 0; k < sizeof known / sizeof known[0]; k++)
-            if (strncmp(at, known[k], strlen(known[k])) == 0 && at[strlen(known[k])]) at += strlen(known[k]);
-        const char *comma = strstr(at, ", ");
-        const size_t n = comma ? (size_t)(comma - at) + 2 : strlen(at);
-        memcpy(to, at, n);
-        to += n;
-        at += n;
+        const char *comma = strstr(at, ", "), *part = at;
+        const size_t n = comma ? (size_t)(comma - at) : strlen(at), shown = label_part(&part, n);
+        if (shown && to > label) {
+            memcpy(to, ", ", 2);
+            to += 2;
+        }
+        memcpy(to, part, shown);
+        to += shown;
+        at = comma ? comma + 2 : at + n;
     }
     *to = 0;
+    if (to == label) strcpy(label, g->name);
     return label;
 }

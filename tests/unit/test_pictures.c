@@ -162,7 +162,7 @@ static void every_number_is_in_the_csv(void **state) {
     csv = get_file(set, "learning-rate.csv");
     holds(csv, "figure,unit,series,learning_rate,value,low,high,band,n,diverged,best\n");
     /* 0.82 +- 4.302652730 x 0.02 / sqrt(3) */
-    csv_holds(csv, "eval_accuracy,%,pissa,0.001,82,77.0317243,86.9682757,95 % interval,3,0,1\n");
+    csv_holds(csv, "eval_accuracy,%,pissa,0.001,82,77.0317246,86.9682754,95 % interval,3,0,1\n");
     csv_holds(csv, "eval_accuracy,%,pissa,0.01,,,,,0,3,0\n");
     csv_holds(csv, "forgetting,points,\"intermediate, init_position 0.5\",0.01,16.2,");
     lf_free(csv);
@@ -171,11 +171,11 @@ static void every_number_is_in_the_csv(void **state) {
     csv_holds(csv, "eval_accuracy,%,learning rate 0.01,0.01,0.5,86,");
     lf_free(csv);
     csv = get_file(set, "tradeoff.csv");
-    holds(csv, "retention,%,\"intermediate, init_position 0.5\",0.01,86,83.5158622,88.4841378,82,");
+    holds(csv, "retention,%,\"intermediate, init_position 0.5\",0.01,86,83.5158623,88.4841377,82,");
     holds(csv, ",1,1\n"); /* best, on the front */
     lf_free(csv);
     csv = get_file(set, "curves.csv");
-    csv_holds(csv, "eval_accuracy,%,pissa,40,82,77.0317243,86.9682757,95 % interval,3\n");
+    csv_holds(csv, "eval_accuracy,%,pissa,40,82,77.0317246,86.9682754,95 % interval,3\n");
     csv_holds(csv, "loss,nats,pissa,40,2,,,,3\n");
     lf_free(csv);
     csv = get_file(set, "update.csv");
