@@ -13,7 +13,7 @@ static lf_status no_memory(lf_err *err) { return lf_fail(err, LF_ENOMEM, "out of
 /* ---- metrics ---- */
 
 static const lf_metric of_pictures[] = {
-    {"eval_accuracy", "new task", "%", 100},      {"test_accuracy", "new task, test", "%", 100}, {"base_after", "base task after", "%", 100},
+    {"eval_accuracy", "new task, accuracy", "%", 100},      {"test_accuracy", "new task, test accuracy", "%", 100}, {"base_after", "base task, accuracy after", "%", 100},
     {"forgetting", "forgetting", "points", 100},  {"retention", "retention", "%", 100},          {"base_kl", "KL from the base", "nats", 1},
     {"base_ce", "CE to the base", "nats", 1},     {"harmonic_mean", "harmonic mean", "%", 100},  {"update_ratio", "size of the update", "", 1},
     {0}};
