@@ -3,21 +3,16 @@
 #include <errno.h>
 #include <math.h>
 #include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include <cmocka.h>
+#include "memory_fixture.h"
 
 #include "base/dtype.h"
 #include "base/error.h"
 #include "base/log.h"
-#include "base/mem.h"
 #include "base/pcre.h"
 #include "base/pool.h"
 #include "base/rng.h"
@@ -487,12 +482,6 @@ static void test_clock_and_interrupt(void **state) {
     assert_false(lf_interrupted());
 }
 
-static int nothing_leaks(void **state) {
-    (void)state;
-    lf_alloc_fail_after(-1);
-    return lf_alloc_live() == 0 ? 0 : -1;
-}
-
 static void test_utf8(void **state) {
     (void)state;
     const struct {
@@ -579,27 +568,26 @@ static void test_pcre_faults(void **state) {
 }
 
 int main(void) {
-#define TEST(f) cmocka_unit_test_teardown(f, nothing_leaks)
     const struct CMUnitTest tests[] = {
-        TEST(test_philox_known_answers),
-        TEST(test_rng_keys),
-        TEST(test_rng_numbers),
-        TEST(test_rng_permutation),
-        TEST(test_halves_widen),
-        TEST(test_halves_round),
-        TEST(test_dtype_arrays),
-        TEST(test_dtype_table),
-        TEST(test_mem),
-        TEST(test_mem_failing),
-        TEST(test_mem_threads),
-        TEST(test_pool),
-        TEST(test_arena),
-        TEST(test_utf8),
-        TEST(test_pcre_groups),
-        TEST(test_pcre_faults),
-        TEST(test_errors),
-        TEST(test_messages),
-        TEST(test_clock_and_interrupt),
+        LEAKLESS(test_philox_known_answers),
+        LEAKLESS(test_rng_keys),
+        LEAKLESS(test_rng_numbers),
+        LEAKLESS(test_rng_permutation),
+        LEAKLESS(test_halves_widen),
+        LEAKLESS(test_halves_round),
+        LEAKLESS(test_dtype_arrays),
+        LEAKLESS(test_dtype_table),
+        LEAKLESS(test_mem),
+        LEAKLESS(test_mem_failing),
+        LEAKLESS(test_mem_threads),
+        LEAKLESS(test_pool),
+        LEAKLESS(test_arena),
+        LEAKLESS(test_utf8),
+        LEAKLESS(test_pcre_groups),
+        LEAKLESS(test_pcre_faults),
+        LEAKLESS(test_errors),
+        LEAKLESS(test_messages),
+        LEAKLESS(test_clock_and_interrupt),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,19 +2,14 @@
  * is refused. */
 #define _XOPEN_SOURCE 700
 #include <inttypes.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
+#include "memory_fixture.h"
 
 #include "base/file.h"
 #include "base/json.h"
-#include "base/mem.h"
 #include "text/chat_template.h"
 
 static const char *text_of(const cJSON *o, const char *key) {
@@ -187,17 +182,12 @@ static void test_files(void **state) {
     assert_int_equal(lf_remove_tree(folder, NULL), LF_OK);
 }
 
-static int nothing_left(void **state) {
-    (void)state;
-    return lf_alloc_live() == 0 ? 0 : -1;
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_teardown(test_golden, nothing_left),
-        cmocka_unit_test_teardown(test_named, nothing_left),
-        cmocka_unit_test_teardown(test_refused, nothing_left),
-        cmocka_unit_test_teardown(test_files, nothing_left),
+        LEAKLESS(test_golden),
+        LEAKLESS(test_named),
+        LEAKLESS(test_refused),
+        LEAKLESS(test_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,11 +1,7 @@
 /* Files and folders: whole or not at all, and nothing left behind; gzip told from plain, and never trusted. */
 #define _XOPEN_SOURCE 700
 #include <fcntl.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,26 +10,9 @@
 #include <unistd.h>
 #include <zlib.h>
 
-#include <cmocka.h>
+#include "folder_fixture.h"
 
-#include "base/file.h"
-#include "base/mem.h"
 #include "io/gzip.h"
-
-static char folder[64];
-
-/* One of a few buffers, so that two paths fit into one call. */
-static const char *in_folder(const char *name) {
-    static char paths[4][160];
-    static unsigned next;
-    char *path = paths[next++ % 4];
-    snprintf(path, sizeof paths[0], "%s/%s", folder, name);
-    return path;
-}
-
-static void put_text(const char *name, const char *text) {
-    assert_int_equal(lf_file_write(in_folder(name), text, strlen(text), NULL), LF_OK);
-}
 
 static void holds(const char *name, const char *text) {
     char *s = NULL;
@@ -57,18 +36,6 @@ static void folder_holds(const char *expected) {
     }
     lf_free(names);
     assert_string_equal(text, expected);
-}
-
-static int make_folder(void **state) {
-    (void)state;
-    snprintf(folder, sizeof folder, "/tmp/lf-file-XXXXXX");
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-static int remove_folder(void **state) {
-    (void)state;
-    lf_alloc_fail_after(-1);
-    return lf_remove_tree(folder, NULL) == LF_OK && lf_alloc_live() == 0 ? 0 : -1;
 }
 
 static void test_read(void **state) {
@@ -411,14 +378,18 @@ static void test_failing_allocations(void **state) {
 }
 
 int main(void) {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, make_folder, remove_folder)
     const struct CMUnitTest tests[] = {
-        TEST(test_read),         TEST(test_atomic),
-        TEST(test_written_in_place), TEST(test_full_disk),
-        TEST(test_folders),      TEST(test_replace_dir),
-        TEST(test_list),         TEST(test_names),
-        TEST(test_gzip),         TEST(test_gzip_damaged),
-        TEST(test_failing_allocations),
+        IN_FOLDER(test_read),
+        IN_FOLDER(test_atomic),
+        IN_FOLDER(test_written_in_place),
+        IN_FOLDER(test_full_disk),
+        IN_FOLDER(test_folders),
+        IN_FOLDER(test_replace_dir),
+        IN_FOLDER(test_list),
+        IN_FOLDER(test_names),
+        IN_FOLDER(test_gzip),
+        IN_FOLDER(test_gzip_damaged),
+        IN_FOLDER(test_failing_allocations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

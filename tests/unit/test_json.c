@@ -1,16 +1,11 @@
 /* JSON: what is accepted, what is refused and where, typed members, printing, and every failing allocation. */
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
-#include <cmocka.h>
+#include "memory_fixture.h"
 
 #include "base/json.h"
-#include "base/mem.h"
 #include "base/rng.h"
 
 static cJSON *parse(const char *text) {
@@ -266,21 +261,16 @@ static void test_failing_allocations(void **state) {
     cJSON_Delete(json);
 }
 
-static int nothing_leaks(void **state) {
-    (void)state;
-    return lf_alloc_live() == 0 ? 0 : -1;
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_teardown(test_comments, nothing_leaks),
-        cmocka_unit_test_teardown(test_refused, nothing_leaks),
-        cmocka_unit_test_teardown(test_many_keys, nothing_leaks),
-        cmocka_unit_test_teardown(test_depth, nothing_leaks),
-        cmocka_unit_test_teardown(test_members, nothing_leaks),
-        cmocka_unit_test_teardown(test_print, nothing_leaks),
-        cmocka_unit_test_teardown(test_numbers_survive, nothing_leaks),
-        cmocka_unit_test_teardown(test_failing_allocations, nothing_leaks),
+        LEAKLESS(test_comments),
+        LEAKLESS(test_refused),
+        LEAKLESS(test_many_keys),
+        LEAKLESS(test_depth),
+        LEAKLESS(test_members),
+        LEAKLESS(test_print),
+        LEAKLESS(test_numbers_survive),
+        LEAKLESS(test_failing_allocations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,31 +1,19 @@
 /* safetensors: what is written is read back; every way for a file to be wrong is refused in one line; nothing leaks
  * and no half-written file remains. */
 #define _XOPEN_SOURCE 700
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include <cmocka.h>
+#include "folder_fixture.h"
 
-#include "base/file.h"
 #include "base/log.h"
-#include "base/mem.h"
 #include "io/safetensors.h"
 
-static char folder[64], file[96];
-
-static const char *in_folder(const char *name) {
-    static char path[160];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    return path;
-}
+static char file[96];
 
 static size_t files_in_folder(void) {
     char **names = NULL;
@@ -35,21 +23,17 @@ static size_t files_in_folder(void) {
     return n;
 }
 
-static int make_folder(void **state) {
-    (void)state;
-    snprintf(folder, sizeof folder, "/tmp/lf-safetensors-XXXXXX");
-    if (!mkdtemp(folder)) return -1;
+static int make_folder_and_file(void **state) {
+    if (make_folder(state)) return -1;
     snprintf(file, sizeof file, "%s/a.safetensors", folder);
     return 0;
 }
 
-static int remove_folder(void **state) {
-    (void)state;
-    lf_alloc_fail_after(-1);
-    return lf_remove_tree(folder, NULL) == LF_OK && lf_alloc_live() == 0 ? 0 : -1;
-}
-
 /* ---- files made by hand ---- */
+
+/* A member of a header, as text. */
+#define TENSOR(name, dtype, shape, offsets) \
+    "\"" name "\":{\"dtype\":\"" dtype "\",\"shape\":" shape ",\"data_offsets\":" offsets "}"
 
 static void put_file(const char *path, uint64_t header_length, const char *header, size_t data_size) {
     static unsigned char bytes[8192];
@@ -85,50 +69,45 @@ static void test_refused_headers(void **state) {
         {"{\"a\":1}", 0, LF_EDATA, "tensor 'a': expected an object"},
         {"{\"a\":{\"shape\":[1],\"data_offsets\":[0,4]}}", 4, LF_EDATA, "'dtype'"},
         {"{\"a\":{\"dtype\":7,\"shape\":[1],\"data_offsets\":[0,4]}}", 4, LF_EDATA, "'dtype'"},
-        {"{\"a\":{\"dtype\":\"F8_E4M3\",\"shape\":[4],\"data_offsets\":[0,4]}}", 4, LF_EUNSUPPORTED,
+        {"{" TENSOR("a", "F8_E4M3", "[4]", "[0,4]") "}", 4, LF_EUNSUPPORTED,
          "'F8_E4M3' is not supported"},
         {"{\"a\":{\"dtype\":\"F32\",\"data_offsets\":[0,4]}}", 4, LF_EDATA, "'shape'"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[-1],\"data_offsets\":[0,4]}}", 4, LF_EDATA, "non-negative integers"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1.5],\"data_offsets\":[0,6]}}", 6, LF_EDATA, "non-negative integers"},
+        {"{" TENSOR("a", "F32", "[-1]", "[0,4]") "}", 4, LF_EDATA, "non-negative integers"},
+        {"{" TENSOR("a", "F32", "[1.5]", "[0,6]") "}", 6, LF_EDATA, "non-negative integers"},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[\"1\"],\"data_offsets\":[0,4]}}", 4, LF_EDATA, "non-negative integers"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1e300],\"data_offsets\":[0,4]}}", 4, LF_EDATA, "non-negative integers"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[4294967296,4294967297],\"data_offsets\":[0,4]}}", 4, LF_EDATA,
+        {"{" TENSOR("a", "F32", "[1e300]", "[0,4]") "}", 4, LF_EDATA, "non-negative integers"},
+        {"{" TENSOR("a", "F32", "[4294967296,4294967297]", "[0,4]") "}", 4, LF_EDATA,
          "63 bits"},
-        {"{\"a\":{\"dtype\":\"F64\",\"shape\":[2147483648,1073741824],\"data_offsets\":[0,4]}}", 4, LF_EDATA,
+        {"{" TENSOR("a", "F64", "[2147483648,1073741824]", "[0,4]") "}", 4, LF_EDATA,
          "63 bits"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1,1,1,1,1,1,1,1,1],\"data_offsets\":[0,4]}}", 4, LF_EDATA,
+        {"{" TENSOR("a", "F32", "[1,1,1,1,1,1,1,1,1]", "[0,4]") "}", 4, LF_EDATA,
          "at most 8 dims"},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1]}}", 4, LF_EDATA, "'data_offsets'"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0]}}", 4, LF_EDATA, "'data_offsets'"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4,8]}}", 4, LF_EDATA, "'data_offsets'"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[-4,0]}}", 4, LF_EDATA, "'data_offsets'"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,0]}}", 4, LF_EDATA, "'data_offsets'"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4.5]}}", 4, LF_EDATA, "'data_offsets'"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,1e19]}}", 4, LF_EDATA, "'data_offsets'"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[9007199254740988,9007199254740992]}}", 4, LF_EDATA,
+        {"{" TENSOR("a", "F32", "[1]", "[0]") "}", 4, LF_EDATA, "'data_offsets'"},
+        {"{" TENSOR("a", "F32", "[1]", "[0,4,8]") "}", 4, LF_EDATA, "'data_offsets'"},
+        {"{" TENSOR("a", "F32", "[1]", "[-4,0]") "}", 4, LF_EDATA, "'data_offsets'"},
+        {"{" TENSOR("a", "F32", "[1]", "[4,0]") "}", 4, LF_EDATA, "'data_offsets'"},
+        {"{" TENSOR("a", "F32", "[1]", "[0,4.5]") "}", 4, LF_EDATA, "'data_offsets'"},
+        {"{" TENSOR("a", "F32", "[1]", "[0,1e19]") "}", 4, LF_EDATA, "'data_offsets'"},
+        {"{" TENSOR("a", "F32", "[1]", "[9007199254740988,9007199254740992]") "}", 4, LF_EDATA,
          "download"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 4, LF_EDATA, "4 data bytes"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,4]}}", 4, LF_EDATA,
+        {"{" TENSOR("a", "F32", "[2]", "[0,8]") "}", 4, LF_EDATA, "4 data bytes"},
+        {"{" TENSOR("a", "F32", "[2]", "[0,4]") "}", 4, LF_EDATA,
          "expected 8 bytes for F32 [2]"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]}}", 8, LF_EDATA, "gap"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}", 8, LF_EDATA, "expected 4 data bytes"},
+        {"{" TENSOR("a", "F32", "[1]", "[4,8]") "}", 8, LF_EDATA, "gap"},
+        {"{" TENSOR("a", "F32", "[1]", "[0,4]") "}", 8, LF_EDATA, "expected 4 data bytes"},
         {"{}", 1, LF_EDATA, "expected 0 data bytes"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},\"b\":{\"dtype\":\"F32\",\"shape\":[1],"
-         "\"data_offsets\":[2,6]}}",
+        {"{" TENSOR("a", "F32", "[1]", "[0,4]") "," TENSOR("b", "F32", "[1]", "[2,6]") "}",
          6, LF_EDATA, "overlap"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},\"b\":{\"dtype\":\"F32\",\"shape\":[1],"
-         "\"data_offsets\":[0,4]}}",
+        {"{" TENSOR("a", "F32", "[1]", "[0,4]") "," TENSOR("b", "F32", "[1]", "[0,4]") "}",
          4, LF_EDATA, "overlap"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},\"b\":{\"dtype\":\"F32\",\"shape\":[1],"
-         "\"data_offsets\":[8,12]}}",
+        {"{" TENSOR("a", "F32", "[1]", "[0,4]") "," TENSOR("b", "F32", "[1]", "[8,12]") "}",
          12, LF_EDATA, "gap"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},\"z\":{\"dtype\":\"F32\",\"shape\":[0],"
-         "\"data_offsets\":[4,4]}}",
+        {"{" TENSOR("a", "F32", "[2]", "[0,8]") "," TENSOR("z", "F32", "[0]", "[4,4]") "}",
          8, LF_EDATA, "overlap"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},\"a\":{\"dtype\":\"F32\",\"shape\":[1],"
-         "\"data_offsets\":[4,8]}}",
+        {"{" TENSOR("a", "F32", "[1]", "[0,4]") "," TENSOR("a", "F32", "[1]", "[4,8]") "}",
          8, LF_EDATA, "'a' is there twice"},
-        {"{\"__metadata__\":[],\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}", 4, LF_EDATA,
+        {"{\"__metadata__\":[]," TENSOR("a", "F32", "[1]", "[0,4]") "}", 4, LF_EDATA,
          "__metadata__"},
         {"{\"__metadata__\":{\"n\":1}}", 0, LF_EDATA, "key 'n': expected a string"},
     };
@@ -140,7 +119,7 @@ static void test_refused_headers(void **state) {
 
 static void test_refused_files(void **state) {
     (void)state;
-    static const char header[] = "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}";
+    static const char header[] = "{" TENSOR("a", "F32", "[1]", "[0,4]") "}";
     static const uint64_t lengths[] = {UINT64_C(1) << 62, UINT64_MAX, UINT64_MAX - 7, 100000001, sizeof header + 4};
     for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
         put_file(file, lengths[i], header, 4);
@@ -169,10 +148,10 @@ static void test_read(void **state) {
     (void)state;
     /* not in name order, empty tensors at both ends of another, a scalar, padding, unaligned data, unknown members */
     static const char header[] =
-        "{\"__metadata__\":{\"format\":\"pt\"},\"z\":{\"dtype\":\"F32\",\"shape\":[2,0],\"data_offsets\":[1,1]},"
+        "{\"__metadata__\":{\"format\":\"pt\"}," TENSOR("z", "F32", "[2,0]", "[1,1]") ","
         "\"c\":{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[1,5],\"more\":1},\"b\":{\"dtype\":\"U8\",\"shape\":[1]"
         ","
-        "\"data_offsets\":[0,1]},\"e\":{\"dtype\":\"I64\",\"shape\":[0],\"data_offsets\":[5,5]}}   ";
+        "\"data_offsets\":[0,1]}," TENSOR("e", "I64", "[0]", "[5,5]") "}   ";
     lf_safetensors *st = NULL;
     lf_err err = {0};
     put_file(file, strlen(header), header, 5);
@@ -205,15 +184,11 @@ static void test_read(void **state) {
 
 /* ---- shards ---- */
 
-static void put_text(const char *name, const char *text) {
-    assert_int_equal(lf_file_write(in_folder(name), text, strlen(text), NULL), LF_OK);
-}
-
 static void put_shard(const char *name, const char *tensor_a, const char *tensor_b) {
     char header[256];
     snprintf(header, sizeof header,
-             "{\"%s\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[0,2]},"
-             "\"%s\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[2,3]}}",
+             "{" TENSOR("%s", "U8", "[2]", "[0,2]") ","
+             TENSOR("%s", "U8", "[1]", "[2,3]") "}",
              tensor_a, tensor_b);
     put_file(in_folder(name), strlen(header), header, 3);
 }
@@ -503,7 +478,7 @@ static void test_shape_str(void **state) {
 }
 
 int main(void) {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, make_folder, remove_folder)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, make_folder_and_file, remove_folder)
     const struct CMUnitTest tests[] = {
         TEST(test_refused_headers), TEST(test_refused_files),       TEST(test_read),      TEST(test_shards),
         TEST(test_write_and_read),  TEST(test_large_tensor),        TEST(test_hash),      TEST(test_writer_misuse),

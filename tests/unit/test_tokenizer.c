@@ -3,20 +3,15 @@
 #define _XOPEN_SOURCE 700
 #include <inttypes.h>
 #include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
+#include "memory_fixture.h"
 
 #include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
-#include "base/mem.h"
 #include "io/gzip.h"
 #include "text/tokenizer.h"
 
@@ -644,28 +639,23 @@ static void test_stories(void **state) {
     lf_tokenizer_free(t);
 }
 
-static int nothing_left(void **state) {
-    (void)state;
-    return lf_alloc_live() == 0 ? 0 : -1;
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_teardown(test_golden, nothing_left),
-        cmocka_unit_test_teardown(test_tokens, nothing_left),
-        cmocka_unit_test_teardown(test_nul_and_append, nothing_left),
-        cmocka_unit_test_teardown(test_not_utf8, nothing_left),
-        cmocka_unit_test_teardown(test_unknown_ids, nothing_left),
-        cmocka_unit_test_teardown(test_cuts, nothing_left),
-        cmocka_unit_test_teardown(test_cut_answers, nothing_left),
-        cmocka_unit_test_teardown(test_refused, nothing_left),
-        cmocka_unit_test_teardown(test_patterns, nothing_left),
-        cmocka_unit_test_teardown(test_names, nothing_left),
-        cmocka_unit_test_teardown(test_long_word, nothing_left),
-        cmocka_unit_test_teardown(test_threads, nothing_left),
-        cmocka_unit_test_teardown(test_no_memory, nothing_left),
-        cmocka_unit_test_teardown(test_gpt2_vectors, nothing_left),
-        cmocka_unit_test_teardown(test_stories, nothing_left),
+        LEAKLESS(test_golden),
+        LEAKLESS(test_tokens),
+        LEAKLESS(test_nul_and_append),
+        LEAKLESS(test_not_utf8),
+        LEAKLESS(test_unknown_ids),
+        LEAKLESS(test_cuts),
+        LEAKLESS(test_cut_answers),
+        LEAKLESS(test_refused),
+        LEAKLESS(test_patterns),
+        LEAKLESS(test_names),
+        LEAKLESS(test_long_word),
+        LEAKLESS(test_threads),
+        LEAKLESS(test_no_memory),
+        LEAKLESS(test_gpt2_vectors),
+        LEAKLESS(test_stories),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
