@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "report/summary_internal.h"
 
@@ -185,6 +186,24 @@ static void measure_cell(const lf_summary *s, lf_cell *c, double *values) {
     c->outcome.gain = lf_sample_of(values, c->n_gains).mean;
 }
 
+/* The same run twice is no second seed: the intervals would be too narrow. */
+static void warn_of_repeats(const lf_summary *s) {
+    const lf_gathered_run *r = s->from->runs, *a = NULL, *b = NULL;
+    int64_t repeats = 0;
+    for (int64_t i = 0; i < s->n_cells; i++)
+        for (int64_t k = 1; k < s->cells[i].n_runs; k++) {
+            const lf_gathered_run *x = &r[s->cells[i].runs[k - 1]], *y = &r[s->cells[i].runs[k]];
+            if (x->state != LF_RUN_DONE || y->state != LF_RUN_DONE || compare_key(x, y, "seed") != 0) continue;
+            if (!repeats++) {
+                a = x;
+                b = y;
+            }
+        }
+    if (repeats)
+        lf_warn("%s: %s and %s have the same settings and seed%s; each counts as a run, so intervals are narrower than they should be", s->from->dir, a->name,
+                b->name, repeats > 1 ? ", and so have others" : "");
+}
+
 lf_status lf_summary_new(lf_summary **out, const lf_gathered *g, lf_err *err) {
     *out = NULL;
     lf_summary *s = lf_calloc(1, sizeof *s);
@@ -200,6 +219,7 @@ lf_status lf_summary_new(lf_summary **out, const lf_gathered *g, lf_err *err) {
         rc = name_group(s, &s->groups[i], err);
     }
     if (rc || (rc = lf_summary_trade(s, values, err))) goto out;
+    warn_of_repeats(s);
     *out = s;
     s = NULL;
 out:
