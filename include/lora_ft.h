@@ -80,7 +80,10 @@ lf_status lf_predict(const lf_config *cfg, FILE *out, lf_err *err);
 lf_status lf_merge(const lf_config *cfg, FILE *out, lf_err *err);
 lf_status lf_bench(const lf_config *cfg, FILE *out, lf_err *err);
 lf_status lf_inspect(const lf_config *cfg, FILE *out, lf_err *err);
+lf_status lf_spectrum(const lf_config *cfg, FILE *out, lf_err *err);
 lf_status lf_generate(const lf_config *cfg, FILE *out, lf_err *err); /* text as it is written */
+/* Many runs of `train`, each a process of this program (/proc/self/exe), then their tables and pictures. */
+lf_status lf_sweep(const lf_config *cfg, FILE *out, lf_err *err);
 /* Also takes the configuration of a finished lf_train: the run is then its output_dir. */
 lf_status lf_report(const lf_config *cfg, FILE *out, lf_err *err);
 

@@ -188,7 +188,7 @@ static lf_status start_all(lf_adapter *a, const lf_adapter_opts *o, const lf_ini
         goto out;
     }
     if (init->residual && (rc = lf_decompositions_open(&s.cache, o->decomposition_cache, err))) goto out;
-    if ((rc = run(&s, err))) goto out;
+    if ((rc = lf_decompositions_lock(s.cache, err)) || (rc = run(&s, err))) goto out;
     a->init_seconds = lf_now() - began;
     warn_of_dead(&s);
     say_what_was_done(&s);

@@ -54,14 +54,18 @@ typedef struct lf_init_report {
     double sigma_first, sigma_last, sigma_max;
     bool fell_back;
 } lf_init_report;
+enum { LF_BLOCK_NONE, LF_BLOCK_FIRST, LF_BLOCK_LAST };
 typedef struct lf_init {
     const char *name, *help;
     bool prefix; /* pissa_niter_N */
     bool residual;
     bool positioned; /* reads init_position */
+    int fixed_block; /* where it does not: LF_BLOCK_FIRST, LF_BLOCK_LAST; LF_BLOCK_NONE: it takes no block of neighbours */
     lf_status (*fill)(const lf_init_input *in, float *A, float *B, lf_init_report *report, lf_err *err);
 } lf_init;
 const lf_init *lf_init_find(const char *name); /* NULL if there is none */
+/* The first component *s of the r of n that o's start takes, -1 if these are no block of neighbours (or none at all). sigma [n]. */
+lf_status lf_init_block(const lf_adapter_opts *o, int64_t n, int64_t r, const double *sigma, const char *name, int64_t *s, lf_err *err);
 
 /* Which modules the patterns select, by PEFT's rules over names and aliases; never the head. */
 typedef struct lf_match {
@@ -74,6 +78,9 @@ typedef struct lf_match {
 lf_status lf_match_modules(lf_match *out, const lf_nn *nn, const lf_adapter_opts *o,
                            lf_err *err); /* LF_EUSAGE: nothing matches */
 void lf_match_free(lf_match *m);
+/* The digits of the layer number in a name, as PEFT finds them: the first segment of digits alone that has two segments
+ * in front and one behind. False: there is none. */
+bool lf_layer_number(const char *name, int64_t *layer, size_t *begin, size_t *end);
 
 typedef struct lf_adapter lf_adapter;
 
@@ -123,5 +130,8 @@ lf_status lf_adapter_apply(lf_adapter **out, const lf_adapter_file *f, lf_nn *nn
 
 /* W += scaling * (B A) (delta form included) in double, rounded once; for merge. Signature of lf_merge_fn's work. */
 lf_status lf_adapter_merge(const lf_nn *nn, const lf_module *m, float *W, lf_err *err);
+/* A module's update as one product: dW = B A, B [out,R] with the scaling in it, A [R,in], R = lf_lora_rank (r, in delta form 2r). */
+int64_t lf_lora_rank(const lf_lora *l);
+void lf_lora_factors(const lf_module *m, double *B, double *A);
 
 #endif

@@ -69,10 +69,10 @@ static void parts_of(const lf_init_input *in, const slice *s, double *facts, lf_
     facts[0] = (double)s->report.start;
     facts[1] = s->report.sigma_max;
     facts[2] = s->report.fell_back;
-    parts[0] = (lf_stored_part){"U", s->U, in->out, in->r};
-    parts[1] = (lf_stored_part){"sigma", s->sigma, 1, in->r};
-    parts[2] = (lf_stored_part){"V", s->V, in->in, in->r};
-    parts[3] = (lf_stored_part){"facts", facts, 1, N_FACTS};
+    parts[0] = (lf_stored_part){"U", s->U, in->out, in->r, LF_F64};
+    parts[1] = (lf_stored_part){"sigma", s->sigma, 1, in->r, LF_F64};
+    parts[2] = (lf_stored_part){"V", s->V, in->in, in->r, LF_F64};
+    parts[3] = (lf_stored_part){"facts", facts, 1, N_FACTS, LF_F64};
 }
 
 /* `what` names the result among those of the weight. */
@@ -141,7 +141,7 @@ static lf_status place(const void *context, const double *sigma, int64_t *start,
 
 /* The block, and all singular values too, into all [n]. */
 static lf_status block_and_values(const lf_init_input *in, double *all, slice *s, lf_err *err) {
-    const lf_stored_part values = {"sigma", all, 1, smaller_side(in)};
+    const lf_stored_part values = {"sigma", all, 1, smaller_side(in), LF_F64};
     int64_t start;
     lf_status rc;
     if (lf_decompositions_read(&in->stored, "values", &values, 1))
@@ -249,18 +249,18 @@ static lf_status choose_randomized(const lf_init_input *in, slice *s, lf_err *er
 
 /* ---- the table's entries ---- */
 
-#define LF_SLICE(id, label, chooser, text, is_prefix, has_position)                                                    \
+#define LF_SLICE(id, label, chooser, text, is_prefix, has_position, block)                                             \
     static lf_status id(const lf_init_input *in, float *A, float *B, lf_init_report *report, lf_err *err) {            \
         return start_from(chooser, in, A, B, report, err);                                                             \
     }                                                                                                                  \
-    const lf_init lf_init_##id = {                                                                                     \
-        .name = label, .help = text, .prefix = is_prefix, .residual = true, .positioned = has_position, .fill = id};
+    const lf_init lf_init_##id = {.name = label, .help = text, .prefix = is_prefix, .residual = true,                  \
+                                  .positioned = has_position, .fixed_block = block, .fill = id};
 
-LF_SLICE(pissa, "pissa", choose_first, "the first r components", false, false)
+LF_SLICE(pissa, "pissa", choose_first, "the first r components", false, false, LF_BLOCK_FIRST)
 LF_SLICE(pissa_niter, "pissa_niter_", choose_randomized,
-         "the first r components, by a randomized method of N iterations", true, false)
-LF_SLICE(milora, "milora", choose_last, "the last r components", false, false)
-LF_SLICE(intermediate, "intermediate", choose_at_position, "the r components at init_position", false, true)
-LF_SLICE(slice_random, "slice_random", choose_random, "r components drawn at random", false, false)
+         "the first r components, by a randomized method of N iterations", true, false, LF_BLOCK_FIRST)
+LF_SLICE(milora, "milora", choose_last, "the last r components", false, false, LF_BLOCK_LAST)
+LF_SLICE(intermediate, "intermediate", choose_at_position, "the r components at init_position", false, true, LF_BLOCK_NONE)
+LF_SLICE(slice_random, "slice_random", choose_random, "r components drawn at random", false, false, LF_BLOCK_NONE)
 LF_SLICE(slice_eqmag, "slice_eqmag", choose_equal_magnitude,
-         "the r directions at init_position, all with the mean singular value", false, true)
+         "the r directions at init_position, all with the mean singular value", false, true, LF_BLOCK_NONE)

@@ -28,3 +28,21 @@ lf_status lf_adapter_merge(const lf_nn *nn, const lf_module *m, float *W, lf_err
     lf_free(row);
     return LF_OK;
 }
+
+int64_t lf_lora_rank(const lf_lora *l) { return l->A0 ? 2 * l->r : l->r; }
+
+void lf_lora_factors(const lf_module *m, double *B, double *A) {
+    const lf_lora *l = m->lora;
+    const float *A1 = l->A.data, *B1 = l->B.data, *A0 = l->A0, *B0 = l->B0;
+    const int64_t r = l->r, R = lf_lora_rank(l);
+    for (int64_t i = 0; i < r * m->in; i++) {
+        A[i] = (double)A1[i];
+        if (A0) A[r * m->in + i] = (double)A1[i] - (double)A0[i];
+    }
+    for (int64_t o = 0; o < m->out; o++)
+        for (int64_t k = 0; k < r; k++) {
+            const double b0 = B0 ? (double)B0[o * r + k] : 0;
+            B[o * R + k] = l->scaling * ((double)B1[o * r + k] - b0);
+            if (B0) B[o * R + r + k] = l->scaling * b0;
+        }
+}

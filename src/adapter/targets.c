@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "adapter/adapter.h"
 #include "adapter/regex.h"
 #include "base/json.h"
 #include "base/mem.h"

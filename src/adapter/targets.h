@@ -44,10 +44,6 @@ lf_status lf_patterns_find(const lf_patterns *p, const char *name, const char *a
 int64_t lf_patterns_count(const lf_patterns *p);
 const char *lf_patterns_at(const lf_patterns *p, int64_t i);
 
-/* The digits of the layer number in a name, as PEFT finds them: the first segment of digits alone that has two segments
- * in front and one behind. False: there is none. */
-bool lf_layer_number(const char *name, int64_t *layer, size_t *begin, size_t *end);
-
 bool lf_json_given(const cJSON *item);                   /* not NULL, not JSON null */
 bool lf_name_ends(const char *name, const char *suffix); /* the name itself, or a "."suffix of it */
 

@@ -28,10 +28,11 @@ static const verb verbs[] = {
     {"predict", {NULL}, lf_predict}, {"merge", {"fuse", "export"}, lf_merge},
     {"bench", {NULL}, lf_bench},     {"inspect", {NULL}, lf_inspect},
     {"report", {NULL}, lf_report},   {"generate", {NULL}, lf_generate},
+    {"sweep", {NULL}, lf_sweep},     {"spectrum", {NULL}, lf_spectrum},
 };
 enum { N_VERBS = sizeof verbs / sizeof *verbs };
 
-static const char *const later_verbs[] = {"sweep", "spectrum", "convert", "verify"};
+static const char *const later_verbs[] = {"convert", "verify"};
 
 static const verb *find_verb(const char *name) {
     for (int i = 0; i < N_VERBS; i++) {

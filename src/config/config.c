@@ -40,7 +40,7 @@ lf_status lf_unknown_key(const lf_config *cfg, const char *name, const char *sou
         return lf_place_fail(&place, "not a key of '%s', only of %s", cfg->verb->name, verbs);
     }
     lf_text nearest;
-    if (lf_key_suggest(&nearest, name, cfg->verb->bit))
+    if (lf_key_suggest(&nearest, name, cfg->verb->knows))
         return lf_place_fail(&place, "unknown; did you mean '%.*s'?", nearest.length, nearest.start);
     return lf_place_fail(&place, "unknown; 'lora-ft %s --help' lists the keys", cfg->verb->name);
 }
@@ -52,7 +52,7 @@ static lf_status set_defaults(lf_config *cfg, lf_err *err) {
         const lf_key *key = &lf_keys[i];
         if (!key->fallback) continue;
         const lf_place place = {key->name, "the table of defaults", err};
-        lf_status rc = lf_value_from_text(&cfg->values[i].json, key, key->fallback, &place);
+        lf_status rc = lf_value_from_text(&cfg->values[i].json, key, lf_key_default(key), &place);
         if (!rc) rc = lf_value_check(&cfg->values[i].json, key, &place);
         if (rc) return rc;
     }
@@ -105,7 +105,7 @@ lf_status lf_config_store(lf_config *cfg, const lf_key *key, cJSON *json, const 
 }
 
 lf_status lf_config_set(lf_config *cfg, const char *name, const char *text, lf_err *err) {
-    const lf_key *key = lf_key_find(name, cfg->verb->bit);
+    const lf_key *key = lf_key_find(name, cfg->verb->knows);
     if (!key) return lf_unknown_key(cfg, name, NULL, err);
     const lf_place place = {key->name, NULL, err};
     cJSON *json = NULL;
@@ -114,8 +114,29 @@ lf_status lf_config_set(lf_config *cfg, const char *name, const char *text, lf_e
     return lf_config_store(cfg, key, json, NULL, err);
 }
 
+lf_status lf_cfg_set_json(lf_config *cfg, const char *name, const cJSON *value, const char *source, lf_err *err) {
+    const lf_key *key = lf_key_find(name, cfg->verb->knows);
+    if (!key) return lf_unknown_key(cfg, name, source, err);
+    cJSON *json = cJSON_Duplicate(value, true);
+    return json ? lf_config_store(cfg, key, json, source, err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", source);
+}
+
+lf_status lf_cfg_derive(lf_config **out, const lf_config *from, const char *verb, lf_err *err) {
+    lf_status rc = lf_config_new(out, verb, err);
+    for (size_t i = 0; i < lf_n_keys && !rc; i++) {
+        const lf_value *value = &from->values[i];
+        if (!value->given || !(lf_keys[i].verbs & (*out)->verb->knows)) continue;
+        cJSON *json = cJSON_Duplicate(value->json, true);
+        rc = json ? lf_config_store(*out, &lf_keys[i], json, value->source, err) : lf_fail(err, LF_ENOMEM, "out of memory for a configuration");
+    }
+    if (!rc) return LF_OK;
+    lf_config_free(*out);
+    *out = NULL;
+    return rc;
+}
+
 static lf_status load_member(lf_config *cfg, const cJSON *member, const char *source, lf_err *err) {
-    const lf_key *key = lf_key_find(member->string, cfg->verb->bit);
+    const lf_key *key = lf_key_find(member->string, cfg->verb->knows);
     if (!key) return lf_unknown_key(cfg, member->string, source, err);
     const bool named = strcmp(key->name, "target_modules") == 0; /* whose null PEFT reads as its own choice for the model */
     if (cJSON_IsNull(member) && !named) return LF_OK;  /* as Hugging Face's configs say "not set" */
@@ -199,10 +220,18 @@ bool lf_cfg_is_set(const lf_config *cfg, const char *key) { return value_of(cfg,
 bool lf_cfg_is_given(const lf_config *cfg, const char *key) { return value_of(cfg, key, ANY_TYPE)->given; }
 const char *lf_cfg_verb(const lf_config *cfg) { return cfg->verb->name; }
 
-cJSON *lf_cfg_to_json(const lf_config *cfg) {
+typedef enum which { ALL, RESOLVED, GIVEN } which;
+
+static bool is_in(const lf_config *cfg, size_t i, which w, const char *folder) {
+    const lf_value *value = &cfg->values[i];
+    if (!(lf_keys[i].verbs & cfg->verb->knows) || !value->json || (folder && strcmp(folder, lf_keys[i].folder) != 0)) return false;
+    return w == ALL || value->given || (w == RESOLVED && !lf_key_is_implied(&lf_keys[i]));
+}
+
+static cJSON *to_json(const lf_config *cfg, which w, const char *folder) {
     cJSON *json = cJSON_CreateObject();
     for (size_t i = 0; json && i < lf_n_keys; i++) {
-        if (!(lf_keys[i].verbs & cfg->verb->bit) || !cfg->values[i].json) continue;
+        if (!is_in(cfg, i, w, folder)) continue;
         cJSON *copy = cJSON_Duplicate(cfg->values[i].json, true);
         if (copy && cJSON_AddItemToObject(json, lf_keys[i].name, copy)) continue;
         cJSON_Delete(copy);
@@ -210,6 +239,17 @@ cJSON *lf_cfg_to_json(const lf_config *cfg) {
         return NULL;
     }
     return json;
+}
+
+cJSON *lf_cfg_to_json(const lf_config *cfg) { return to_json(cfg, ALL, NULL); }
+cJSON *lf_cfg_resolved_to_json(const lf_config *cfg) { return to_json(cfg, RESOLVED, NULL); }
+cJSON *lf_cfg_given_to_json(const lf_config *cfg) { return to_json(cfg, GIVEN, NULL); }
+cJSON *lf_cfg_folder_to_json(const lf_config *cfg, const char *folder) { return to_json(cfg, ALL, folder); }
+
+const char *lf_cfg_key_name(const char *verb, const char *key) {
+    const lf_verb *v = lf_verb_find(verb);
+    const lf_key *found = v ? lf_key_find(key, v->knows) : NULL;
+    return found ? found->name : NULL;
 }
 
 lf_status lf_cfg_fail(const lf_config *cfg, const char *key, lf_err *err, const char *format, ...) {
@@ -226,7 +266,7 @@ lf_status lf_cfg_fail(const lf_config *cfg, const char *key, lf_err *err, const 
 }
 
 void lf_config_print(const lf_config *cfg, FILE *out) {
-    cJSON *json = lf_cfg_to_json(cfg);
+    cJSON *json = lf_cfg_resolved_to_json(cfg);
     char *text = json ? lf_json_print(json, false) : NULL;
     fputs(text ? text : "null\n", out); /* null: out of memory */
     lf_free(text);

@@ -35,7 +35,7 @@ static lf_status take_value(walk *w, argument *a) {
 
 /* --flag, --flag false, --no-flag, --key value */
 static lf_status after_name(walk *w, argument *a) {
-    const unsigned verb = w->cfg->verb->bit;
+    const unsigned verb = w->cfg->verb->knows;
     if (is_config(a)) return take_value(w, a);
     const lf_key *key = lf_key_find(a->name, verb);
     if (!key && strncmp(a->name, "no", 2) == 0 && (a->name[2] == '-' || a->name[2] == '_')) {

@@ -15,13 +15,14 @@ static const struct {
     const char *keys[2];
 } required[] = {
     {LF_V_train, {"model", "init_model"}},
-    {LF_V_eval | LF_V_predict | LF_V_merge | LF_V_bench | LF_V_generate, {"model", NULL}},
+    {LF_V_eval | LF_V_predict | LF_V_merge | LF_V_bench | LF_V_generate | LF_V_spectrum, {"model", NULL}},
     {LF_V_inspect, {"model", "adapter"}},
     {LF_V_train, {"train_data", NULL}},
     {LF_V_eval, {"data", "forgetting_data"}},
     {LF_V_predict, {"data", NULL}},
     {LF_V_merge, {"adapter", NULL}},
-    {LF_V_train | LF_V_merge, {"output_dir", NULL}},
+    {LF_V_train | LF_V_merge | LF_V_sweep, {"output_dir", NULL}},
+    {LF_V_sweep, {"sweep", NULL}},
     {LF_V_report, {"run", NULL}},
 };
 
@@ -110,7 +111,7 @@ static const struct {
     {LF_V_train, check_warmup},
     {LF_V_train, check_validation},
     {LF_V_train, check_best},
-    {LF_V_train | LF_V_bench, check_layers},
+    {LF_V_train | LF_V_bench | LF_V_spectrum, check_layers},
 };
 
 lf_status lf_config_finish(lf_config *cfg, lf_err *err) {

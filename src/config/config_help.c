@@ -6,7 +6,7 @@
 static const char *folder_title(const char *folder) {
     static const char *const titles[][2] = {
         {"model", "Model"},    {"data", "Data"},       {"adapter", "Adapter"},
-        {"train", "Training"}, {"eval", "Evaluation"}, {"tools", "Tools"},
+        {"train", "Training"}, {"sweep", "Sweep"},     {"eval", "Evaluation"}, {"tools", "Tools"},
     };
     for (size_t i = 0; i < sizeof titles / sizeof *titles; i++)
         if (strcmp(titles[i][0], folder) == 0) return titles[i][1];
@@ -49,8 +49,8 @@ static void print_key(FILE *out, const lf_key *key) {
     range_text(key, range, sizeof range);
     fprintf(out, "  --%s %s\n", key->name, lf_key_type_shown[key->type]);
     print_wrapped(out, key->help);
-    fprintf(out, "%*s%s%s", HELP_INDENT, "", key->fallback ? "default " : "no default",
-            key->fallback ? key->fallback : "");
+    fprintf(out, "%*s%s%s", HELP_INDENT, "", lf_key_default(key) ? "default " : "no default",
+            lf_key_default(key) ? lf_key_default(key) : "");
     if (*range) fprintf(out, "; %s", range);
     const char *aliases = key->aliases, *before = "; also ";
     for (lf_text alias; lf_next_item(&aliases, &alias); before = ", ")
@@ -69,7 +69,7 @@ static void verb_help(FILE *out, const lf_verb *verb) {
         verb->name, verb->summary, verb->name, verb->bit == LF_V_report ? "RUN] [" : "");
     const char *folder = "";
     for (size_t i = 0; i < lf_n_keys; i++) {
-        if (!(lf_keys[i].verbs & verb->bit)) continue;
+        if (!(lf_keys[i].verbs & verb->knows)) continue;
         if (strcmp(folder, lf_keys[i].folder) != 0) fprintf(out, "\n%s\n", folder_title(lf_keys[i].folder));
         folder = lf_keys[i].folder;
         print_key(out, &lf_keys[i]);
@@ -94,7 +94,7 @@ static void markdown_row(FILE *out, const lf_key *key) {
     char range[512];
     range_text(key, range, sizeof range);
     fprintf(out, "| `%s` | %s | ", key->name, lf_key_type_shown[key->type]);
-    if (key->fallback) fprintf(out, "`%s`", key->fallback);
+    if (lf_key_default(key)) fprintf(out, "`%s`", lf_key_default(key));
     fputs(" | ", out);
     print_cell(out, range);
     fputs(" | ", out);

@@ -26,7 +26,7 @@ typedef enum lf_key_type {
 typedef struct lf_key {
     const char *name;
     lf_key_type type;
-    const char *fallback; /* as on the command line; NULL: not set */
+    const char *fallback; /* as in the table: see lf_key_default */
     double min, max;
     const char *choices, *aliases;
     unsigned verbs;
@@ -38,6 +38,7 @@ typedef struct lf_verb {
     const char *name;
     unsigned bit;
     const char *summary;
+    unsigned knows; /* the verbs whose keys it takes: its own, and what it does many times */
 } lf_verb;
 
 extern const lf_key lf_keys[];
@@ -48,6 +49,8 @@ extern const size_t lf_n_verbs;
 extern const char *const lf_key_type_expects[];
 extern const char *const lf_key_type_shown[];
 
+const char *lf_key_default(const lf_key *key); /* as on the command line; NULL: not set */
+bool lf_key_is_implied(const lf_key *key);     /* it stands only where the key is not given */
 const lf_verb *lf_verb_find(const char *name);
 /* By name or alias among the keys of these verbs; dashes are underscores. NULL if there is none. */
 const lf_key *lf_key_find(const char *name, unsigned verbs);

@@ -11,7 +11,9 @@ enum {
     BENCH = LF_V_bench,
     INSPECT = LF_V_inspect,
     REPORT = LF_V_report,
-    GENERATE = LF_V_generate
+    GENERATE = LF_V_generate,
+    SPECTRUM = LF_V_spectrum,
+    SWEEP = LF_V_sweep
 };
 
 #define LF_KEY(name, type, fallback, min, max, choices, aliases, verbs, help)                                          \
@@ -30,6 +32,9 @@ const lf_key lf_keys[] = {
 #define FOLDER "train"
 #include "train/keys.def"
 #undef FOLDER
+#define FOLDER "sweep"
+#include "sweep/keys.def"
+#undef FOLDER
 #define FOLDER "eval"
 #include "eval/keys.def"
 #undef FOLDER
@@ -40,7 +45,7 @@ const lf_key lf_keys[] = {
 const size_t lf_n_keys = sizeof lf_keys / sizeof *lf_keys;
 
 const lf_verb lf_verbs[] = {
-#define VERB(name, bit, summary) {#name, LF_V_##name, summary},
+#define VERB(name, bit, summary) {#name, LF_V_##name, summary, LF_V_##name | (LF_V_##name == LF_V_sweep ? LF_V_train : 0)},
     LF_VERB_LIST(VERB)
 #undef VERB
 };
@@ -56,6 +61,9 @@ const char *const lf_key_type_shown[] = {
     LF_KEY_TYPE_LIST(SHOWN)
 #undef SHOWN
 };
+
+bool lf_key_is_implied(const lf_key *key) { return key->fallback && key->fallback[0] == '~'; }
+const char *lf_key_default(const lf_key *key) { return lf_key_is_implied(key) ? key->fallback + 1 : key->fallback; }
 
 const lf_verb *lf_verb_find(const char *name) {
     for (size_t i = 0; i < lf_n_verbs; i++)

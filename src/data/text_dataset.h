@@ -157,6 +157,7 @@ typedef struct lf_text_tokens {
     int32_t *ids;
     uint8_t *target;
     int64_t n, capacity;
+    bool closed; /* plain text: the last token is an EOS that only training adds */
 } lf_text_tokens;
 bool lf_text_tokens_reserve(lf_text_tokens *t, int64_t more); /* false when out of memory */
 void lf_text_tokens_free(lf_text_tokens *t);

@@ -81,14 +81,15 @@ static lf_status keep_records(scanning *s, const chunk *c, int64_t first, lf_err
     return rc;
 }
 
-/* A file's tokens are complete with its last piece; a rest of one token has nothing to predict. */
+/* A file's tokens are complete with its last piece; a rest of one token has nothing to predict. Windows are counted without the EOS of
+ * training, which lengthens the last one where there is room: what is held out and what is trained on must be parts of one list. */
 static lf_status keep_piece(scanning *s, const chunk *c, int64_t first, lf_err *err) {
     const lf_text_piece *p = &s->pieces[c->number];
-    const int64_t size = s->coder->opts.max_seq_length, end = first + c->tokens.n;
+    const int64_t size = s->coder->opts.max_seq_length, end = first + c->tokens.n, text_end = end - c->tokens.closed;
     lf_status rc = LF_OK;
     if (p->first) s->stream = first;
     if (!p->last) return LF_OK;
-    for (int64_t at = s->stream; end - at > 1 && !rc; at += size)
+    for (int64_t at = s->stream; text_end - at > 1 && !rc; at += size)
         rc = add(s->out, at, end - at < size ? end - at : size, 0, err);
     return rc;
 }
@@ -106,7 +107,10 @@ static lf_status collect(scanning *s, lf_ahead *ahead, lf_err *err) {
         if ((rc = lf_token_store_append(s->out->store, &c->tokens, err)) ||
             (rc = windowed ? keep_piece(s, c, first, err) : keep_records(s, c, first, err)))
             break;
-        if (lf_interrupted()) return lf_fail(err, LF_EINTERRUPTED, "interrupted while tokenising");
+        if (lf_interrupted()) {
+            rc = lf_fail(err, LF_EINTERRUPTED, "interrupted while tokenising");
+            break;
+        }
         lf_progress_update(&progress, ++done, "");
     }
     lf_progress_end(&progress, "");

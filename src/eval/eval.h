@@ -56,6 +56,11 @@ typedef struct lf_forgetting lf_forgetting;
  * be the base's: open it with lf_open_labelled over base_id2label. LF_EDATA if the model has no head. */
 lf_status lf_forgetting_new(lf_forgetting **out, lf_model *m, lf_graph *g, const lf_dataset *d, const lf_eval_opts *opts,
                             bool with_knn, lf_err *err);
+/* Room for such a measurement without making it: the caller fills [N, V] *logits and the N bytes *seen with those of an earlier one, and sets
+ * its score. */
+lf_status lf_forgetting_room(lf_forgetting **out, const lf_model *m, const lf_dataset *d, const lf_eval_opts *opts, bool with_knn, lf_err *err);
+void lf_forgetting_arrays(lf_forgetting *f, float **logits, int64_t *V, uint8_t **seen, int64_t *N);
+void lf_forgetting_set_before(lf_forgetting *f, const lf_base_score *score);
 void lf_forgetting_free(lf_forgetting *f);
 const lf_base_score *lf_forgetting_before(const lf_forgetting *f);
 /* The model as it is now (adapters on), against what was kept. */
@@ -81,8 +86,10 @@ typedef struct lf_results {
     double eval_accuracy_before;                  /* chance or NAN for a new head */
     double test_accuracy, test_loss;
     double eval_perplexity, eval_perplexity_before, test_perplexity; /* exp of the loss */
+    double eval_chance, base_chance;              /* of a uniform guess: accuracy, or perplexity (the vocabulary's size); NAN: not asked */
     double base_before, base_after, forgetting, retention;
     lf_base_score before, after;
+    double update_ratio;                          /* of the adapter on forgetting data, else on eval data: eval/update_ratio.h */
     int64_t eval_count, test_count;
     lf_accuracy eval, test;                       /* all that was found */
     double init_seconds, train_seconds, data_wait_seconds, items_per_second, peak_rss_mb;

@@ -13,7 +13,7 @@ struct lf_forgetting {
     const lf_dataset *d;
     int64_t V, dim;
     float *logits; /* [N, V] of the untouched base, a row an example of d */
-    bool *seen;    /* [N]: false where the picture could not be read */
+    uint8_t *seen; /* [N]: 0 where the picture could not be read */
     int64_t n_spread; /* examples whose features are kept; 0: no k-NN */
     float *features;  /* [n_spread, dim], of the measurement that is going on */
     int32_t *labels;  /* [n_spread] */
@@ -41,7 +41,7 @@ static lf_status compare(measurement *me, int64_t index, const float *logits, lf
     char name[512];
     if (me->keep) {
         memcpy(base, logits, (size_t)f->V * sizeof *base);
-        f->seen[index] = true;
+        f->seen[index] = 1;
     } else if (!f->seen[index]) {
         return lf_fail(err, LF_EDATA, "%s: could not be read when the base was measured, but can be now",
                        lf_dataset_example_name(f->d, index, name, sizeof name));
@@ -113,8 +113,7 @@ static lf_status allocate(lf_forgetting *f, lf_err *err) {
                    (long long)N, (long long)f->V);
 }
 
-lf_status lf_forgetting_new(lf_forgetting **out, lf_model *m, lf_graph *g, const lf_dataset *d, const lf_eval_opts *opts,
-                            bool with_knn, lf_err *err) {
+lf_status lf_forgetting_room(lf_forgetting **out, const lf_model *m, const lf_dataset *d, const lf_eval_opts *opts, bool with_knn, lf_err *err) {
     *out = NULL;
     if (!m->base_head)
         return lf_fail(err, LF_EDATA, "%s: the model has no head of its own, so there is no base task to forget", m->path);
@@ -123,13 +122,33 @@ lf_status lf_forgetting_new(lf_forgetting **out, lf_model *m, lf_graph *g, const
     const int64_t N = lf_dataset_count(d), most = opts->knn_samples ? opts->knn_samples : KNN_SAMPLES;
     *f = (lf_forgetting){.d = d, .V = m->base_head->out, .dim = m->hidden_size, .n_spread = with_knn ? most : 0};
     if (f->n_spread > N) f->n_spread = N;
-    measurement me = {.f = f, .keep = true};
-    lf_status rc = allocate(f, err);
-    if (!rc) rc = measure(&f->before, &me, m, g, opts, false, err);
+    const lf_status rc = allocate(f, err);
     if (rc) lf_forgetting_free(f);
     else *out = f;
     return rc;
 }
+
+lf_status lf_forgetting_new(lf_forgetting **out, lf_model *m, lf_graph *g, const lf_dataset *d, const lf_eval_opts *opts,
+                            bool with_knn, lf_err *err) {
+    lf_forgetting *f;
+    *out = NULL;
+    lf_status rc = lf_forgetting_room(&f, m, d, opts, with_knn, err);
+    if (rc) return rc;
+    measurement me = {.f = f, .keep = true};
+    rc = measure(&f->before, &me, m, g, opts, false, err);
+    if (rc) lf_forgetting_free(f);
+    else *out = f;
+    return rc;
+}
+
+void lf_forgetting_arrays(lf_forgetting *f, float **logits, int64_t *V, uint8_t **seen, int64_t *N) {
+    *logits = f->logits;
+    *V = f->V;
+    *seen = f->seen;
+    *N = lf_dataset_count(f->d);
+}
+
+void lf_forgetting_set_before(lf_forgetting *f, const lf_base_score *score) { f->before = *score; }
 
 void lf_forgetting_free(lf_forgetting *f) {
     if (!f) return;

@@ -35,6 +35,9 @@ lf_status lf_language_score_data(lf_task *t, lf_language_score *out, lf_model *m
 /* Scores one batch: out [B*T]. With `base` the model runs a second time, its adapter off. */
 lf_status lf_language_score_batch(lf_task *t, lf_lm_token *out, lf_model *m, const lf_text_batch *b, bool base, lf_err *err);
 
+/* language_look.c: the table's `look`. */
+lf_status lf_language_look(lf_task *t, lf_update_ratio *u, lf_model *m, lf_data_role role, lf_err *err);
+
 /* language_choices.c: the choices of every question by log-likelihood. */
 lf_status lf_language_choose(lf_task *t, lf_accuracy *out, lf_model *m, lf_data_role role, lf_err *err);
 

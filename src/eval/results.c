@@ -12,8 +12,8 @@ void lf_results_clear(lf_results *r) {
     const lf_accuracy nothing = LF_ACCURACY_NONE;
     *r = (lf_results){.task = &lf_task_image, .eval_accuracy = NAN, .eval_loss = NAN, .eval_accuracy_before = NAN,
                       .test_accuracy = NAN, .test_loss = NAN, .eval_perplexity = NAN, .eval_perplexity_before = NAN,
-                      .test_perplexity = NAN, .base_before = NAN, .base_after = NAN, .forgetting = NAN, .retention = NAN,
-                      .before = none, .after = none, .eval = nothing, .test = nothing, .init_seconds = NAN,
+                      .test_perplexity = NAN, .eval_chance = NAN, .base_chance = NAN, .base_before = NAN, .base_after = NAN, .forgetting = NAN, .retention = NAN,
+                      .before = none, .after = none, .update_ratio = NAN, .eval = nothing, .test = nothing, .init_seconds = NAN,
                       .train_seconds = NAN, .data_wait_seconds = NAN, .items_per_second = NAN, .peak_rss_mb = NAN};
 }
 
@@ -35,6 +35,7 @@ void lf_results_put_base(lf_results *r, const lf_base_score *before, const lf_ba
 /* ---- JSON ---- */
 
 static const lf_result_field every_run[] = {
+    {"update_ratio", LF_FIELD_REAL, false, offsetof(lf_results, update_ratio)},
     {"init_seconds", LF_FIELD_REAL, true, offsetof(lf_results, init_seconds)},
     {"train_seconds", LF_FIELD_REAL, true, offsetof(lf_results, train_seconds)},
     {"data_wait_seconds", LF_FIELD_REAL, true, offsetof(lf_results, data_wait_seconds)},
@@ -115,5 +116,6 @@ void lf_results_table(const lf_results *r, FILE *out) {
     if (isfinite(r->eval_accuracy) || isfinite(r->test_accuracy) || isfinite(r->base_after))
         fprintf(out, "%-26s %10s %10s\n", "", "before", "after");
     r->task->table(r, out);
+    lf_results_row(out, &(lf_row){"update, |dW x| / |W x|", "%.4f", 1, NAN, r->update_ratio, 0, "", true});
     time_line(out, r);
 }

@@ -9,8 +9,11 @@
 #define LF_EVAL_TASK_H
 
 #include "eval/eval.h"
+#include "io/stored.h"
 
 typedef enum lf_data_role { LF_DATA_TRAIN, LF_DATA_EVAL, LF_DATA_TEST, LF_DATA_BASE, LF_DATA_ROLES } lf_data_role;
+
+typedef struct lf_update_ratio lf_update_ratio;
 
 /* Where a role's data come from. */
 typedef struct lf_data_from {
@@ -37,6 +40,8 @@ typedef struct lf_task {
     void *own;          /* the task's */
     bool interruptible; /* evaluations end with LF_EINTERRUPTED after lf_interrupt; training lets them end first */
 } lf_task;
+
+enum { LF_BASE_PARTS = 2 };
 
 struct lf_task_type {
     const char *unit;                /* of items: "images" */
@@ -74,9 +79,15 @@ struct lf_task_type {
     /* ---- judging ---- */
     /* `m` with its adapter, on a role's data. save: file for each example's logits; NULL: none. */
     lf_status (*evaluate)(lf_task *t, lf_accuracy *out, lf_model *m, lf_data_role role, const char *save, lf_err *err);
-    /* The untouched base on LF_DATA_BASE; then any state of the model against it. */
+    /* The untouched base on LF_DATA_BASE (through lf_measure_base); then any state of the model against it. */
     lf_status (*measure_base)(lf_task *t, lf_base_score *out, lf_err *err);
     lf_status (*measure_tuned)(lf_task *t, lf_base_score *out, lf_model *m, lf_err *err);
+    /* What measure_tuned needs of the base beside its score, as arrays of the task's: those that measure_base filled, or, `make`, room for
+     * what it would fill, which base_restored then takes for measured. At most LF_BASE_PARTS. NULL: nothing. */
+    lf_status (*base_parts)(lf_task *t, bool make, lf_stored_part *parts, int *n, lf_err *err);
+    void (*base_restored)(lf_task *t, const lf_base_score *score);
+    /* Forward passes of m, its adapter on, over a small part of a role's data, for `u` to look at (eval/update_ratio.h). */
+    lf_status (*look)(lf_task *t, lf_update_ratio *u, lf_model *m, lf_data_role role, lf_err *err);
 
     /* ---- results ---- */
     const lf_result_field *fields;     /* its part of all_results.json; ends with name NULL */

@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "eval/eval_internal.h"
 #include "eval/task.h"
+#include "eval/update_ratio.h"
 
 enum { RANDOM_LABELS = 100 }; /* of the head that a model without one gets for measuring speed */
 enum { STREAM_PIXELS, STREAM_LABELS };
@@ -236,11 +237,29 @@ static lf_status evaluate(lf_task *t, lf_accuracy *out, lf_model *m, lf_data_rol
 static lf_status measure_base(lf_task *t, lf_base_score *out, lf_err *err) {
     own *w = of(t);
     const lf_eval_opts o = eval_opts(t, "untouched base");
+    lf_forgetting_free(w->forgetting);
     const lf_status rc =
         lf_forgetting_new(&w->forgetting, t->model, t->g, w->data[LF_DATA_BASE], &o, lf_cfg_bool(t->cfg, "forgetting_knn"), err);
     if (!rc) *out = *lf_forgetting_before(w->forgetting);
     return rc;
 }
+
+static lf_status base_parts(lf_task *t, bool make, lf_stored_part *parts, int *n, lf_err *err) {
+    own *w = of(t);
+    const lf_eval_opts o = eval_opts(t, "");
+    float *logits;
+    uint8_t *seen;
+    int64_t V, N;
+    const lf_status rc = make ? lf_forgetting_room(&w->forgetting, t->model, w->data[LF_DATA_BASE], &o, lf_cfg_bool(t->cfg, "forgetting_knn"), err) : LF_OK;
+    if (rc) return rc;
+    lf_forgetting_arrays(w->forgetting, &logits, &V, &seen, &N);
+    parts[0] = (lf_stored_part){"logits", logits, N, V, LF_F32};
+    parts[1] = (lf_stored_part){"seen", seen, 1, N, LF_U8};
+    *n = 2;
+    return LF_OK;
+}
+
+static void base_restored(lf_task *t, const lf_base_score *score) { lf_forgetting_set_before(of(t)->forgetting, score); }
 
 static lf_status measure_tuned(lf_task *t, lf_base_score *out, lf_model *m, lf_err *err) {
     const lf_eval_opts o = eval_opts(t, "base task");
@@ -249,6 +268,28 @@ static lf_status measure_tuned(lf_task *t, lf_base_score *out, lf_model *m, lf_e
     if (strcmp(lf_cfg_str(t->cfg, "method"), "full") == 0) m->base_head = t->model->base_head;
     const lf_status rc = lf_forgetting_measure(out, of(t)->forgetting, m, t->g, &o, err);
     m->base_head = own_head;
+    return rc;
+}
+
+/* In an order of its own: a folder's pictures come class by class. */
+static lf_status look(lf_task *t, lf_update_ratio *u, lf_model *m, lf_data_role role, lf_err *err) {
+    enum { SEED = 0 };
+    (void)u;
+    const lf_eval_opts e = eval_opts(t, "");
+    const lf_loader_opts o = {.batch_size = e.batch_size, .workers = e.workers, .shuffle = true, .seed = SEED, .processor = e.processor,
+                              .skip_bad_images = e.skip_bad_images, .epochs = 1};
+    lf_loader *loader = NULL;
+    lf_status rc = lf_loader_new(&loader, of(t)->data[role], &o, err);
+    for (int64_t left = LF_UPDATE_EXAMPLES; !rc && left > 0;) {
+        const lf_batch *b;
+        if ((rc = lf_loader_next(loader, &b, err)) || !b) break;
+        const lf_model_input in = {.B = b->B < left ? b->B : left, .pixels = b->pixels};
+        lf_graph_begin(t->g, false, false, 0);
+        (void)lf_model_features(m, t->g, &in);
+        rc = lf_graph_status(t->g, err);
+        left -= in.B;
+    }
+    lf_loader_free(loader);
     return rc;
 }
 
@@ -265,6 +306,8 @@ static const lf_result_field fields[] = {
     REAL("test_accuracy", false, test_accuracy),
     REAL("test_loss", false, test_loss),
     WHOLE("test_samples", test_count),
+    REAL("eval_chance", false, eval_chance),
+    REAL("base_chance", false, base_chance),
     REAL("base_before", true, base_before),
     REAL("base_after", true, base_after),
     REAL("forgetting", true, forgetting),
@@ -328,5 +371,5 @@ const lf_task_type lf_task_image = {
     .close = close, .has_split = lf_dataset_has_split, .open_data = open_data, .split_data = split_data, .has_data = has_data,
     .count = count, .describe = describe, .prepare = prepare, .plan = plan, .start = start, .next = next, .skipped = skipped, .waited = waited,
     .loss = loss, .random_batch = random_batch, .save_beside = save_beside, .evaluate = evaluate, .measure_base = measure_base,
-    .measure_tuned = measure_tuned, .fields = fields, .compare = compare, .table = table, .add_row = add_row, .say = say,
+    .measure_tuned = measure_tuned, .base_parts = base_parts, .base_restored = base_restored, .look = look, .fields = fields, .compare = compare, .table = table, .add_row = add_row, .say = say,
 };

@@ -291,6 +291,8 @@ static const lf_result_field fields[] = {
     WHOLE("test_tokens", test.targets),
     REAL("test_choice_accuracy", false, test.choice_accuracy),
     REAL("test_choice_accuracy_norm", false, test.choice_accuracy_norm),
+    REAL("eval_chance", false, eval_chance),
+    REAL("base_chance", false, base_chance),
     REAL("base_before", true, base_before),
     REAL("base_after", true, base_after),
     REAL("forgetting", true, forgetting),
@@ -364,6 +366,6 @@ const lf_task_type lf_task_language = {
     .open = open, .close = close, .has_split = lf_text_dataset_has_split, .open_data = open_data, .split_data = split_data,
     .has_data = has_data, .count = count, .describe = describe, .prepare = prepare, .plan = plan, .start = start, .next = next,
     .skipped = skipped, .waited = waited, .loss = loss, .random_batch = random_batch, .save_beside = save_beside, .evaluate = evaluate,
-    .measure_base = measure_base, .measure_tuned = measure_tuned, .fields = fields, .compare = compare, .table = table,
+    .measure_base = measure_base, .measure_tuned = measure_tuned, .look = lf_language_look, .fields = fields, .compare = compare, .table = table,
     .add_row = add_row, .say = say,
 };

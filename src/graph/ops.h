@@ -4,6 +4,15 @@
 
 #include "graph/graph.h"
 
+/* Measures an adapter at work: the size of its term beside that of the frozen product it is added to. While a lf_lora has one, every
+ * forward pass of its layer adds |dW x| / |W x| (both without the bias) of each row of x that counts. Values do not change. */
+typedef struct lf_lora_probe {
+    double sum;    /* of the ratios */
+    int64_t rows;  /* how many; those with W x = 0 are left out */
+    const bool *ignored; /* NULL, or n_ignored rows: in passes of as many rows, those that are true do not count (padding) */
+    int64_t n_ignored;
+} lf_lora_probe;
+
 /* A LoRA adapter in delta form (docs/architecture.md): what is trained is A [r,in] and B [out,r]; A0, B0 are where they
  * started, so that y = x W^T + scaling * ( (x A^T)(B-B0)^T + (x (A-A0)^T) B0^T ). A0 = B0 = NULL: B started at zero, and
  * the term is scaling * (x A^T) B^T. Dropout acts on the x of this term alone. */
@@ -12,6 +21,7 @@ typedef struct lf_lora {
     double scaling, dropout;
     lf_tensor A, B;
     const void *A0, *B0; /* as A and B: numbers of the backend's dtype */
+    lf_lora_probe *probe; /* NULL: nothing is measured, at no cost */
 } lf_lora;
 
 /* y [.., out] = x [.., in] W^T + bias + LoRA. Exactly one of weight (trained) and frozen; bias, lora may be NULL. */

@@ -6,13 +6,16 @@
  * The key blocks of a causal head end at the last query and begin at the first key that one of the queries sees; within a
  * block, what a query does not see is zero before the product with v. */
 
-enum { MAX_QUERIES = 256, MAX_KEYS = 256 };
+enum { MAX_QUERIES = 256, MAX_CAUSAL_QUERIES = 64, MAX_KEYS = 256 };
 
 /* T in as few blocks as may be, and these of about the same size; a multiple of 16, so that rows are aligned. */
 static int64_t block_size(int64_t T, int64_t most) {
     const int64_t blocks = (T + most - 1) / most;
     return blocks == 0 ? 16 : ((T + blocks - 1) / blocks + 15) / 16 * 16;
 }
+
+/* A block of a causal head meets keys that only some of its queries see: small blocks meet fewer. */
+static int64_t query_block(const lf_attention_dims *d) { return block_size(d->Tq, d->causal ? MAX_CAUSAL_QUERIES : MAX_QUERIES); }
 
 static void copy_out(act *to, int64_t stride, const float *from, int64_t width, int64_t rows, int64_t D, float factor) {
     for (int64_t i = 0; i < rows; i++)
@@ -105,7 +108,7 @@ static void attention(void *o_, void *lse_, const void *q_, const void *k_, cons
     float *lse = lse_;
     const act *q = q_, *k = k_, *v = v_;
     const dropout_rule rule = dropout_rule_make(d->dropout, d->key);
-    const int64_t size = block_size(d->Tq, MAX_QUERIES), blocks = (d->Tq + size - 1) / size;
+    const int64_t size = query_block(d), blocks = (d->Tq + size - 1) / size;
     PARALLEL(d->B * d->H * d->Tq * d->T)
     for (int64_t task = 0; task < d->B * d->H * blocks; task++) {
         const int64_t head = task / blocks, b = head / d->H, h = head % d->H, i = task % blocks * size;
@@ -124,7 +127,7 @@ static void attention_backward(void *dq_, void *dk_, void *dv_, const void *dout
     const act *dout = dout_, *o = o_, *q = q_, *k = k_, *v = v_;
     const float *lse = lse_;
     const dropout_rule rule = dropout_rule_make(d->dropout, d->key);
-    const int64_t size = block_size(d->Tq, MAX_QUERIES), group = d->H / d->Hkv;
+    const int64_t size = query_block(d), group = d->H / d->Hkv;
     PARALLEL(d->B * d->H * d->Tq * d->T)
     for (int64_t task = 0; task < d->B * d->Hkv; task++) { /* a task owns the dk and dv of its key head */
         const int64_t b = task / d->Hkv, first = task % d->Hkv * group, kv = key_offset(d, b, first, 0);

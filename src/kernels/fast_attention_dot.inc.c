@@ -24,7 +24,7 @@ typedef struct attention_buffers {
 #define DK_FACTOR(d) ((float)(d)->scale) /* the scores' scale is left out of the products */
 
 static int64_t lay_out(attention_buffers *w, const lf_attention_dims *d, bool backward, float *base) {
-    *w = (attention_buffers){.queries = block_size(d->Tq, MAX_QUERIES), .keys = block_size(d->T, MAX_KEYS), .width = (d->D + 15) / 16 * 16};
+    *w = (attention_buffers){.queries = query_block(d), .keys = block_size(d->T, MAX_KEYS), .width = (d->D + 15) / 16 * 16};
     const int64_t D2 = (d->D + 1) / 2, square = w->queries * w->keys, q = w->queries * w->width, k = w->keys * w->width, b = backward;
     const struct { float **at; int64_t n; } parts[] = {{&w->p, square}, {&w->dp, b * square}, {&w->max, w->queries}, {&w->sum, w->queries},
                                                        {&w->o, q}, {&w->dq, b * q}, {&w->dk, b * d->T * w->width}, {&w->dv, b * d->T * w->width}};

@@ -29,7 +29,7 @@ static void sgemm(bool transpose_a, bool transpose_b, int64_t M, int64_t N, int6
 
 /* Puts the buffers at `base` (NULL: only counts); returns how many floats they take. */
 static int64_t lay_out(attention_buffers *w, const lf_attention_dims *d, bool backward, float *base) {
-    *w = (attention_buffers){.queries = block_size(d->Tq, MAX_QUERIES), .keys = block_size(d->T, MAX_KEYS), .width = d->D};
+    *w = (attention_buffers){.queries = query_block(d), .keys = block_size(d->T, MAX_KEYS), .width = d->D};
     const int64_t queries = w->queries * d->D, keys = w->keys * d->D, all = backward ? d->T * d->D : 0;
     const struct { float **at; int64_t n; } parts[] = {
         {&w->p, w->queries * w->keys}, {&w->dp, backward ? w->queries * w->keys : 0}, {&w->max, w->queries}, {&w->sum, w->queries},

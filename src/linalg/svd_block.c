@@ -94,13 +94,14 @@ static lf_status test(lf_svd_weight *w, const lf_svd_guess *g, lapack_int s, lap
     return LF_OK;
 }
 
-static lf_status block_of_full(lf_svd_weight *w, const float *W, lapack_int s, lapack_int r, double *U, double *sigma,
-                               double *V, lf_svd_block_info *info, lf_err *err) {
+static lf_status block_of_full(lf_svd_weight *w, lapack_int s, lapack_int r, double *U, double *sigma, double *V,
+                               lf_svd_block_info *info, lf_err *err) {
     const int64_t n = w->n;
     double *all_sigma = lf_svd_doubles(w, n, 1), *all_U = lf_svd_doubles(w, w->out, n),
-           *all_V = lf_svd_doubles(w, w->in, n);
-    if (!all_sigma || !all_U || !all_V) return lf_svd_out_of_memory(w, err);
-    const lf_status rc = lf_svd_full(W, w->out, w->in, all_sigma, all_U, all_V, w->name, err);
+           *all_V = lf_svd_doubles(w, w->in, n), *copy = lf_svd_doubles(w, w->in, w->out);
+    if (!all_sigma || !all_U || !all_V || !copy) return lf_svd_out_of_memory(w, err);
+    memcpy(copy, w->Wt, sizeof(double) * (size_t)w->in * (size_t)w->out); /* the block is measured against Wt */
+    const lf_status rc = lf_svd_all_triplets(w, copy, all_sigma, all_U, all_V, err);
     if (rc) return rc;
     memcpy(sigma, all_sigma + s, sizeof(double) * (size_t)r);
     for (int64_t i = 0; i < w->out; i++) memcpy(U + i * r, all_U + i * n + s, sizeof(double) * (size_t)r);
@@ -109,8 +110,8 @@ static lf_status block_of_full(lf_svd_weight *w, const float *W, lapack_int s, l
     return measure(w, r, U, sigma, V, info, err);
 }
 
-static lf_status block(lf_svd_weight *w, const float *W, int64_t s, int64_t r, double *U, double *sigma, double *V,
-                       lf_svd_block_info *info, lf_err *err) {
+lf_status lf_svd_block_of(lf_svd_weight *w, int64_t s, int64_t r, double *U, double *sigma, double *V,
+                          lf_svd_block_info *info, lf_err *err) {
     lf_status rc;
     lf_svd_block_info found = {0};
     bool accepted = false;
@@ -122,7 +123,7 @@ static lf_status block(lf_svd_weight *w, const float *W, int64_t s, int64_t r, d
         if ((rc = methods[found.way](w, first, count, &guess, err))) return rc;
         if (guess.found && (rc = test(w, &guess, first, count, U, sigma, V, &found, &accepted, err))) return rc;
     }
-    if (!accepted && (rc = block_of_full(w, W, first, count, U, sigma, V, &found, err))) return rc;
+    if (!accepted && (rc = block_of_full(w, first, count, U, sigma, V, &found, err))) return rc;
     lf_svd_fix_signs(U, w->out, V, w->in, r);
     if (found.sigma_max > 0) found.residual /= found.sigma_max;
     for (int64_t k = 0; k < r; k++) found.n_dead += !(sigma[k] > LF_SVD_DEAD * found.sigma_max);
@@ -134,7 +135,7 @@ lf_status lf_svd_block(const float *W, int64_t out, int64_t in, int64_t s, int64
                        double *V, lf_svd_block_info *info, const char *name, lf_err *err) {
     lf_svd_weight w;
     lf_status rc = lf_svd_begin(&w, W, out, in, name, err);
-    if (!rc) rc = block(&w, W, s, r, U, sigma, V, info, err);
+    if (!rc) rc = lf_svd_block_of(&w, s, r, U, sigma, V, info, err);
     lf_svd_end(&w);
     return rc;
 }
@@ -147,7 +148,7 @@ lf_status lf_svd_block_placed(const float *W, int64_t out, int64_t in, lf_svd_pl
     lf_status rc = lf_svd_begin(&w, W, out, in, name, err);
     if (!rc) rc = lf_svd_all_values(&w, sigma_all, err);
     if (!rc) rc = place(context, sigma_all, &s, err);
-    if (!rc) rc = block(&w, W, s, r, U, sigma, V, info, err);
+    if (!rc) rc = lf_svd_block_of(&w, s, r, U, sigma, V, info, err);
     lf_svd_end(&w);
     return rc;
 }

@@ -31,7 +31,7 @@ static lf_status find_not_finite(const lf_svd_weight *w, const float *W, lf_err 
     return LF_OK;
 }
 
-lf_status lf_svd_begin(lf_svd_weight *w, const float *W, int64_t out, int64_t in, const char *name, lf_err *err) {
+lf_status lf_svd_begin_empty(lf_svd_weight *w, int64_t out, int64_t in, const char *name, lf_err *err) {
     assert(out >= 1 && in >= 1);
     *w = (lf_svd_weight){.name = name, .blas_threads = omp_get_max_threads()};
     /* A setting of this thread only, unlike openblas_set_num_threads. How BLAS splits a sum depends on its number of
@@ -46,8 +46,13 @@ lf_status lf_svd_begin(lf_svd_weight *w, const float *W, int64_t out, int64_t in
     w->out = (lapack_int)out;
     w->in = (lapack_int)in;
     w->n = (lapack_int)(out < in ? out : in);
-    if (!(w->arena = lf_arena_new()) || !(w->Wt = lf_svd_doubles(w, in, out))) return lf_svd_out_of_memory(w, err);
+    return (w->arena = lf_arena_new()) ? LF_OK : lf_svd_out_of_memory(w, err);
+}
 
+lf_status lf_svd_begin(lf_svd_weight *w, const float *W, int64_t out, int64_t in, const char *name, lf_err *err) {
+    const lf_status rc = lf_svd_begin_empty(w, out, in, name, err);
+    if (rc) return rc;
+    if (!(w->Wt = lf_svd_doubles(w, in, out))) return lf_svd_out_of_memory(w, err);
     int all_finite = 1;
     for (int64_t i = 0; i < out * in; i++) {
         w->Wt[i] = (double)W[i];

@@ -3,21 +3,22 @@
 
 #include "linalg/svd_internal.h"
 
+lf_status lf_svd_all_triplets(lf_svd_weight *w, double *M, double *sigma, double *U, double *V, lf_err *err) {
+    double *left = lf_svd_doubles(w, w->in, w->n);
+    if (!left) return lf_svd_out_of_memory(w, err);
+    /* W^T = left diag(sigma) Rt, so left is V by columns, and Rt by columns is U by rows. */
+    const lf_status rc = lf_svd_dgesdd(w, M, w->in, w->out, sigma, left, U, err);
+    if (rc) return rc;
+    lf_svd_to_row_major(V, left, w->in, w->n);
+    lf_svd_fix_signs(U, w->out, V, w->in, w->n);
+    return LF_OK;
+}
+
 lf_status lf_svd_full(const float *W, int64_t out, int64_t in, double *sigma, double *U, double *V, const char *name,
                       lf_err *err) {
     lf_svd_weight w;
     lf_status rc = lf_svd_begin(&w, W, out, in, name, err);
-    if (rc) goto done;
-    double *left = lf_svd_doubles(&w, w.in, w.n);
-    if (!left) {
-        rc = lf_svd_out_of_memory(&w, err);
-        goto done;
-    }
-    /* W^T = left diag(sigma) Rt, so left is V by columns, and Rt by columns is U by rows. */
-    if ((rc = lf_svd_dgesdd(&w, w.Wt, w.in, w.out, sigma, left, U, err))) goto done;
-    lf_svd_to_row_major(V, left, w.in, w.n);
-    lf_svd_fix_signs(U, w.out, V, w.in, w.n);
-done:
+    if (!rc) rc = lf_svd_all_triplets(&w, w.Wt, sigma, U, V, err);
     lf_svd_end(&w);
     return rc;
 }

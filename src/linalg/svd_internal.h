@@ -31,6 +31,8 @@ typedef struct lf_svd_weight {
 /* Converts W and, until lf_svd_end, keeps BLAS at one thread in the calling thread. LF_EDATA at the first NaN or
  * Inf. lf_svd_end must be called in any case. */
 lf_status lf_svd_begin(lf_svd_weight *w, const float *W, int64_t out, int64_t in, const char *name, lf_err *err);
+/* The same without the weight itself: sizes, memory and threads. Wt is NULL. */
+lf_status lf_svd_begin_empty(lf_svd_weight *w, int64_t out, int64_t in, const char *name, lf_err *err);
 void lf_svd_end(lf_svd_weight *w);
 
 /* Cleared memory that lives until lf_svd_end; NULL when out of memory. */
@@ -57,6 +59,13 @@ lf_status lf_svd_of_bidiagonal(lf_svd_weight *w, lapack_int s, lapack_int r, lf_
  * NULL: values only. M is destroyed. */
 lf_status lf_svd_dgesdd(lf_svd_weight *w, double *M, lapack_int rows, lapack_int columns, double *sigma, double *L,
                         double *Rt, lf_err *err);
+
+/* All triplets of M, which is w->Wt or a copy of it and is destroyed, as lf_svd_full says. */
+lf_status lf_svd_all_triplets(lf_svd_weight *w, double *M, double *sigma, double *U, double *V, lf_err *err);
+
+/* The block s .. s+r-1 of w, as lf_svd_block says. */
+lf_status lf_svd_block_of(lf_svd_weight *w, int64_t s, int64_t r, double *U, double *sigma, double *V,
+                          lf_svd_block_info *info, lf_err *err);
 
 /* All singular values of w, as lf_svd_values says. */
 lf_status lf_svd_all_values(lf_svd_weight *w, double *sigma, lf_err *err);

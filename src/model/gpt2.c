@@ -67,6 +67,7 @@ static lf_status read_config(lf_model *m, gpt2 *v, lf_err *err) {
         (rc = lf_json_get_bool(m->config, "tie_word_embeddings", true, &m->tied, m->config_path, err)) || (rc = read_activation(m, v, err)))
         return rc;
     m->max_positions = v->P;
+    if (!(v->epsilon > 0)) return lf_fail(err, LF_EDATA, "%s: key 'layer_norm_epsilon': expected a positive number, found %g", m->config_path, v->epsilon);
     if (m->hidden_size % v->heads)
         return lf_fail(err, LF_EDATA, "%s: key 'n_embd': %lld is not a multiple of n_head %lld", m->config_path, (long long)m->hidden_size, (long long)v->heads);
     return read_scale(m, v, err);

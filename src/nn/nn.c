@@ -156,8 +156,11 @@ static bool restore_from_group(const lf_nn *nn, const lf_module *m, float *W) {
 
 lf_status lf_nn_weight(const lf_nn *nn, const lf_module *m, float *W, lf_err *err) {
     const lf_kernels *k = kernels_of(nn, m);
-    if (!lf_nn_is_frozen(m)) k->to_f32(W, m->weight->tensor.data, m->out * m->in);
-    else if (!k->frozen_exact && nn->original && nn->original(nn->original_context, m, W)) return LF_OK;
+    const bool frozen = lf_nn_is_frozen(m), held = !frozen && m->weight->tensor.data;
+    assert(frozen || held || nn->original);
+    if (held) k->to_f32(W, m->weight->tensor.data, m->out * m->in);
+    else if (!(frozen && k->frozen_exact) && nn->original && nn->original(nn->original_context, m, W)) return LF_OK;
+    else if (!frozen) return lf_fail(err, LF_ENOMEM, "%s: its weight could not be read again; out of memory?", m->name);
     else if (!(m->group ? restore_from_group(nn, m, W) : k->frozen_restore(&m->frozen, W)))
         return lf_fail(err, LF_ENOMEM, "%s: out of memory to unpack its weight", m->name);
     return LF_OK;

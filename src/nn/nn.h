@@ -86,8 +86,8 @@ lf_status lf_nn_hold_act(lf_nn *nn, lf_param *p, const float *values, lf_err *er
 lf_status lf_nn_freeze(lf_nn *nn, lf_module *m, const float *W, lf_err *err);
 /* Makes a parameter that holds its floats trainable: gives it a gradient, cleared. */
 lf_status lf_nn_train(lf_nn *nn, lf_param *p, lf_err *err);
-/* W [out,in] of a linear module as floats, whether frozen or held: the original numbers, also where the frozen product has
- * rounded ones, as long as `original` has them. */
+/* W [out,in] of a linear module as floats, whether frozen, held or not loaded at all: the original numbers, also where the frozen
+ * product has rounded ones, as long as `original` has them. */
 lf_status lf_nn_weight(const lf_nn *nn, const lf_module *m, float *W, lf_err *err);
 
 /* All that is trained: trained parameters and adapters in table order, A before B. *out is in the arena. */

@@ -1,16 +1,11 @@
 /* The picture of a run: what it learned and what it forgot over steps; accuracies, or perplexities of a language model. */
-#define _POSIX_C_SOURCE 200809L
-#include <errno.h>
 #include <math.h>
-#include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "base/file.h"
-#include "base/json.h"
-#include "base/log.h"
 #include "base/mem.h"
+#include "plot/plot.h"
 #include "report/report.h"
+#include "report/steps.h"
 
 /* A column of curves.csv is a key of metrics.jsonl. Which they are is told by the first key that a run has. */
 static const char *const picture_columns[] = {"step", "epoch", "loss", "train_accuracy", "learning_rate", "grad_norm", "eval_accuracy",
@@ -19,7 +14,7 @@ static const char *const language_columns[] = {"step", "epoch", "loss", "train_a
                                                "eval_token_accuracy", "eval_choice_accuracy", "eval_exact_match", "base_perplexity",
                                                "base_loss", "base_token_accuracy", "base_ce", "base_kl", NULL};
 
-/* One curve of the picture; drawn when the run has the column. The colours differ in lightness too, for print. */
+/* One curve of the picture; drawn when the run has the column. */
 static const struct { const char *column, *title, *style, *alone /* a single point has no line */; bool right; } curves[] = {
     {"eval_accuracy", "new task", "linespoints pt 7 ps 0.5 lw 2.5 lc rgb '#1f6fb2'", "points pt 7 ps 0.5 lc rgb '#1f6fb2'", false},
     {"eval_perplexity", "new text", "linespoints pt 7 ps 0.5 lw 2.5 lc rgb '#1f6fb2'", "points pt 7 ps 0.5 lc rgb '#1f6fb2'", false},
@@ -30,34 +25,7 @@ static const struct { const char *column, *title, *style, *alone /* a single poi
 };
 enum { N_CURVES = sizeof curves / sizeof curves[0] };
 
-/* metrics.jsonl as an array of its rows. What follows the last newline was cut off by a crash. */
-static lf_status read_metrics(cJSON **out, const char *path, lf_err *err) {
-    char *text = NULL;
-    size_t size = 0;
-    lf_status rc = lf_file_read(&text, &size, path, err);
-    cJSON *rows = cJSON_CreateArray();
-    if (!rc && !rows) rc = lf_fail(err, LF_ENOMEM, "%s: out of memory", path);
-    for (const char *at = text, *end; !rc && at && (end = memchr(at, '\n', size - (size_t)(at - text))); at = end + 1) {
-        cJSON *row = NULL;
-        if (end > at && !(rc = lf_json_parse(&row, at, (size_t)(end - at), path, err))) cJSON_AddItemToArray(rows, row);
-    }
-    if (!rc && cJSON_GetArraySize(rows) == 0) rc = lf_fail(err, LF_EDATA, "%s: expected a line for each logged step, found none", path);
-    lf_free(text);
-    if (rc) {
-        cJSON_Delete(rows);
-        rows = NULL;
-    }
-    *out = rows;
-    return rc;
-}
-
-static bool has_column(const cJSON *rows, const char *column) {
-    const cJSON *row;
-    cJSON_ArrayForEach(row, rows) if (cJSON_GetObjectItemCaseSensitive(row, column)) return true;
-    return false;
-}
-
-static bool is_language(const cJSON *rows) { return has_column(rows, "eval_perplexity") || has_column(rows, "base_perplexity"); }
+static bool is_language(const cJSON *rows) { return lf_steps_have(rows, "eval_perplexity") || lf_steps_have(rows, "base_perplexity"); }
 
 static lf_status write_csv(const cJSON *rows, const char *path, lf_err *err) {
     lf_atomic_file a;
@@ -69,9 +37,9 @@ static lf_status write_csv(const cJSON *rows, const char *path, lf_err *err) {
     const cJSON *row;
     cJSON_ArrayForEach(row, rows) {
         for (int c = 0; columns[c]; c++) {
-            const cJSON *v = cJSON_GetObjectItemCaseSensitive(row, columns[c]);
+            const double v = lf_step_value(row, columns[c]);
             if (c) fputc(',', a.f);
-            if (cJSON_IsNumber(v)) fprintf(a.f, "%.9g", v->valuedouble);
+            if (isfinite(v)) fprintf(a.f, "%.9g", v);
         }
         fputc('\n', a.f);
     }
@@ -80,15 +48,15 @@ static lf_status write_csv(const cJSON *rows, const char *path, lf_err *err) {
     return rc;
 }
 
-/* The points of one curve as a block of gnuplot data; returns how many there are. */
-static int write_points(FILE *f, const cJSON *rows, const char *column) {
+/* The points of one curve as a block of gnuplot data; returns how many there are. A logarithmic axis has no place for zero. */
+static int write_points(FILE *f, const cJSON *rows, const char *column, bool log) {
     int n = 0;
     const cJSON *row;
     cJSON_ArrayForEach(row, rows) {
-        const cJSON *x = cJSON_GetObjectItemCaseSensitive(row, "step"), *y = cJSON_GetObjectItemCaseSensitive(row, column);
-        if (!cJSON_IsNumber(x) || !cJSON_IsNumber(y)) continue;
+        const double x = lf_step_value(row, "step"), y = lf_step_value(row, column);
+        if (!isfinite(x) || !isfinite(y) || (log && y <= 0)) continue;
         if (n++ == 0) fprintf(f, "$%s << END\n", column);
-        fprintf(f, "%.9g %.9g\n", x->valuedouble, y->valuedouble);
+        fprintf(f, "%.9g %.9g\n", x, y);
     }
     if (n) fputs("END\n", f);
     return n;
@@ -97,71 +65,85 @@ static int write_points(FILE *f, const cJSON *rows, const char *column) {
 static double last_step(const cJSON *rows) {
     double last = 0;
     const cJSON *row;
-    cJSON_ArrayForEach(row, rows) {
-        const cJSON *x = cJSON_GetObjectItemCaseSensitive(row, "step");
-        if (cJSON_IsNumber(x) && x->valuedouble > last) last = x->valuedouble;
-    }
+    cJSON_ArrayForEach(row, rows) last = fmax(last, lf_step_value(row, "step"));
     return last;
 }
 
-static lf_status write_script(const cJSON *rows, const char *path, bool *any, lf_err *err) {
-    lf_atomic_file a;
-    lf_status rc = lf_atomic_open(&a, path, err);
-    if (rc) return rc;
-    fputs("# gnuplot curves.gp, in this folder, draws curves.svg\n"
-          "set terminal svg size 800,440 dynamic background '#ffffff' font 'Helvetica,14'\n"
-          "set output 'curves.svg'\n"
-          "set xlabel 'step'\n", a.f);
-    fputs(is_language(rows) ? "set ylabel 'perplexity'\nset logscale y\nset ytics nomirror\n"
-                            : "set ylabel 'accuracy'\nset yrange [0:1]\nset ytics nomirror 0.1\n", a.f);
-    fputs("set grid ytics lc rgb '#dddddd'\nset key below\nset border 3\nset xtics nomirror\n", a.f);
-    fprintf(a.f, "set xrange [0:%.9g]\n", fmax(1, last_step(rows)));
-    int points[N_CURVES];
-    bool right = false;
-    *any = false;
-    for (int i = 0; i < N_CURVES; i++) {
-        points[i] = write_points(a.f, rows, curves[i].column);
-        *any = *any || points[i];
-        right = right || (points[i] && curves[i].right);
-    }
-    if (right) fputs("set y2label 'loss'\nset y2tics\nset y2range [0:*]\nset border 11\n", a.f);
-    for (int i = 0, drawn = 0; i < N_CURVES; i++)
-        if (points[i])
-            fprintf(a.f, "%s$%s using 1:2%s with %s title '%s'", drawn++ ? ", \\\n     " : "plot ", curves[i].column,
-                    curves[i].right ? " axes x1y2" : "", points[i] == 1 ? curves[i].alone : curves[i].style, curves[i].title);
-    fputc('\n', a.f);
-    rc = lf_atomic_commit(&a, err);
-    lf_atomic_abort(&a);
-    return rc;
+/* The axis of the perplexities that are drawn. */
+static void perplexity_axis(FILE *f, const cJSON *rows) {
+    double low = INFINITY, high = 0;
+    const cJSON *row;
+    for (int i = 0; i < N_CURVES; i++)
+        cJSON_ArrayForEach(row, rows) {
+            const double v = lf_step_value(row, curves[i].column);
+            if (curves[i].right || !(v > 0)) continue;
+            low = fmin(low, v);
+            high = fmax(high, v);
+        }
+    if (!(high > 0)) return;
+    low /= 1.05;
+    high *= 1.05;
+    lf_plot_log_axis(f, 'y', low, high);
+    fprintf(f, "set yrange [%.9g:%.9g]\n", low, high);
 }
 
-/* Runs gnuplot on curves.gp in the run's folder; whatever it says goes to stderr: stdout is for results. */
-static bool run_gnuplot(const char *dir) {
-    const pid_t pid = fork();
-    if (pid == 0) {
-        if (chdir(dir) == 0 && dup2(STDERR_FILENO, STDOUT_FILENO) >= 0) execlp("gnuplot", "gnuplot", "curves.gp", (char *)NULL);
-        _exit(127);
+/* What the run has of each curve, as data of the script. */
+typedef struct drawn_curves { int points[N_CURVES]; bool left, right; } drawn_curves;
+
+static drawn_curves write_curves(FILE *f, const cJSON *rows, bool language) {
+    drawn_curves d = {0};
+    for (int i = 0; i < N_CURVES; i++) {
+        d.points[i] = write_points(f, rows, curves[i].column, language && !curves[i].right);
+        if (d.points[i]) *(curves[i].right ? &d.right : &d.left) = true;
     }
-    int status = -1;
-    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR) {}
-    return pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    return d;
+}
+
+/* A run that was never judged has its loss alone, and that on the left. */
+static void axes(FILE *f, const cJSON *rows, const drawn_curves *d, bool language) {
+    fputs("set title 'What was learned and what was forgotten' font ',19'\nset xlabel 'step' offset 0,0.6\n", f);
+    fprintf(f, "set xrange [0:%.9g]\n", fmax(1, last_step(rows)));
+    fputs("set key below maxcols 2 samplen 2 reverse Left font ',16'\n", f);
+    if (!d->left) {
+        fputs("set ylabel 'loss'\nset yrange [0:*]\n", f);
+        return;
+    }
+    fprintf(f, "set ylabel '%s'\n", language ? "perplexity" : "accuracy");
+    if (language) perplexity_axis(f, rows);
+    else fputs("set yrange [0:1]\nset ytics 0.2\n", f);
+    if (d->right) fputs("set y2label 'loss' offset -1.5\nset y2tics\nset y2range [0:*]\nset rmargin 8\nset border 11\n", f);
+}
+
+static lf_status write_script(lf_atomic_file *a, const cJSON *rows, const char *run, bool *any, lf_err *err) {
+    const bool language = is_language(rows);
+    const lf_status rc = lf_plot_open(a, run, "curves", 640, 480, err);
+    if (rc) return rc;
+    const drawn_curves d = write_curves(a->f, rows, language);
+    *any = d.left || d.right;
+    axes(a->f, rows, &d, language);
+    for (int i = 0, drawn = 0; i < N_CURVES; i++)
+        if (d.points[i])
+            fprintf(a->f, "%s$%s using 1:2%s with %s title '%s'", drawn++ ? ", \\\n     " : "plot ", curves[i].column,
+                    curves[i].right && d.left ? " axes x1y2" : "", d.points[i] == 1 ? curves[i].alone : curves[i].style,
+                    curves[i].right && !d.left ? "training loss" : curves[i].title);
+    fputc('\n', a->f);
+    return LF_OK;
 }
 
 lf_status lf_report_curves(const char *run, bool *drawn, lf_err *err) {
-    char *metrics = lf_path_join(run, "metrics.jsonl"), *csv = lf_path_join(run, "curves.csv"), *script = lf_path_join(run, "curves.gp");
-    char *picture = lf_path_join(run, "curves.svg"); /* an older one is no picture of these numbers */
+    char *metrics = lf_path_join(run, "metrics.jsonl"), *csv = lf_path_join(run, "curves.csv");
     cJSON *rows = NULL;
+    lf_atomic_file a = {0};
     bool any = false;
     *drawn = false;
-    lf_status rc = metrics && csv && script && picture ? LF_OK : lf_fail(err, LF_ENOMEM, "%s: out of memory", run);
-    if (!rc && !(rc = read_metrics(&rows, metrics, err)) && !(rc = write_csv(rows, csv, err)) && !(rc = write_script(rows, script, &any, err)) &&
-        !(rc = lf_remove_tree(picture, err)) && any) {
-        *drawn = run_gnuplot(run);
-        if (!*drawn) lf_warn("no picture: gnuplot did not run; install it (Debian: gnuplot-nox), then: lora-ft report %s", run);
+    lf_status rc = metrics && csv ? LF_OK : lf_fail(err, LF_ENOMEM, "%s: out of memory", run);
+    if (!rc && !(rc = lf_steps_read(&rows, metrics, err)) && !(rc = write_csv(rows, csv, err)) && !(rc = write_script(&a, rows, run, &any, err))) {
+        if (any) rc = lf_plot_draw(&a, run, "curves", drawn, err);
+        else rc = lf_atomic_commit(&a, err);
+        if (!rc && any && !*drawn) lf_plot_say_how(run);
     }
+    lf_atomic_abort(&a);
     cJSON_Delete(rows);
-    lf_free(picture);
-    lf_free(script);
     lf_free(csv);
     lf_free(metrics);
     return rc;

@@ -14,7 +14,7 @@
 
 #include "report/summary.h"
 
-typedef struct lf_picture { const char *name, *title; bool made /* there is a script */, drawn /* there is an SVG */; } lf_picture;
+typedef struct lf_picture { const char *name, *title, *caption /* a sentence or two on how to read it */; bool made /* there is a script */, drawn /* there is an SVG */; } lf_picture;
 enum { LF_MAX_PICTURES = 8 };
 
 /* *n of `out` are filled, in the order of a report. One warning says how to get the pictures if gnuplot is not there. */

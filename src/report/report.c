@@ -8,26 +8,46 @@
 #include "base/mem.h"
 #include "config/config.h"
 
-lf_status lf_report(const lf_config *cfg, FILE *out, lf_err *err) {
-    const bool after_train = strcmp(lf_cfg_verb(cfg), "train") == 0;
-    if (after_train && lf_cfg_bool(cfg, "dry_run")) return LF_OK;
-    const char *run = lf_cfg_str(cfg, after_train ? "output_dir" : "run");
-    if (!lf_is_dir(run)) return lf_fail(err, LF_ENOTFOUND, "%s: no such folder; expected the output_dir of a training run", run);
-    bool drawn;
-    lf_status rc;
-    if ((rc = lf_report_curves(run, &drawn, err)) || (rc = lf_report_html(run, err))) return rc;
-    if (after_train && lf_cfg_bool(cfg, "json")) return LF_OK; /* stdout has its one object already */
-    if (lf_cfg_bool(cfg, "json")) {
+/* Whether a run's folder has such a file, and something in it. */
+static bool has(const char *run, const char *name) {
+    char *path = lf_path_join(run, name);
+    const bool there = path && lf_is_file(path) && lf_file_size(path) > 0;
+    lf_free(path);
+    return there;
+}
+
+/* A run that ended before its first line has no curves, but a page that says how it ended. */
+static lf_status report_run(const char *run, bool *drawn, lf_err *err) {
+    const bool ended_at_once = has(run, "error.json") && !has(run, "metrics.jsonl");
+    *drawn = false;
+    const lf_status rc = ended_at_once ? LF_OK : lf_report_curves(run, drawn, err);
+    return rc ? rc : lf_report_html(run, err);
+}
+
+static lf_status say(const char *run, bool drawn, bool json, FILE *out, lf_err *err) {
+    if (json) {
         cJSON *o = cJSON_CreateObject();
-        cJSON_AddStringToObject(o, "run", run);
-        cJSON_AddBoolToObject(o, "drawn", drawn);
-        char *text = lf_json_print_line(o);
-        fprintf(out, "%s\n", text ? text : "{}");
-        lf_free(text);
+        const bool ok = cJSON_AddStringToObject(o, "run", run) && cJSON_AddBoolToObject(o, "drawn", drawn);
+        char *text = ok ? lf_json_print_line(o) : NULL;
         cJSON_Delete(o);
+        if (!text) return lf_fail(err, LF_ENOMEM, "%s: out of memory", run);
+        fprintf(out, "%s\n", text);
+        lf_free(text);
         return LF_OK;
     }
     if (drawn) fprintf(out, "picture: %s/curves.svg\n", run);
     fprintf(out, "report:  %s/report.html\n", run);
     return LF_OK;
+}
+
+lf_status lf_report(const lf_config *cfg, FILE *out, lf_err *err) {
+    const bool after_train = strcmp(lf_cfg_verb(cfg), "train") == 0, json = lf_cfg_bool(cfg, "json");
+    if (after_train && lf_cfg_bool(cfg, "dry_run")) return LF_OK;
+    const char *dir = lf_cfg_str(cfg, after_train ? "output_dir" : "run");
+    if (!lf_is_dir(dir)) return lf_fail(err, LF_ENOTFOUND, "%s: no such folder; expected the output_dir of a training run, or a folder with runs in it", dir);
+    if (!after_train && !has(dir, "config.json")) return lf_report_set(dir, json, out, err);
+    bool drawn;
+    const lf_status rc = report_run(dir, &drawn, err);
+    if (rc || (after_train && json)) return rc; /* stdout has its one object already */
+    return say(dir, drawn, json, out, err);
 }

@@ -150,13 +150,15 @@ static lf_status name_group(lf_summary *s, lf_group *group, lf_err *err) {
     return group->name ? LF_OK : no_memory(s, err);
 }
 
-/* pissa and milora are intermediate at 0 and 1 (PROTOCOL 7.1); pissa_niter_N is pissa by other means. */
+/* pissa and milora are intermediate at 0 and 1 (PROTOCOL 7.1); pissa_niter_N is pissa by other means. A run that is not begun may not say
+ * where it stands: the middle is the default. */
 static double position_of(const lf_gathered_run *r) {
     const cJSON *init = lf_run_value(r, "init_lora_weights"), *position = lf_run_value(r, "init_position");
     if (!cJSON_IsString(init)) return NAN;
     if (strcmp(init->valuestring, "pissa") == 0 || strncmp(init->valuestring, "pissa_niter_", 12) == 0) return 0;
     if (strcmp(init->valuestring, "milora") == 0) return 1;
     const bool placed = strcmp(init->valuestring, "intermediate") == 0 || strcmp(init->valuestring, "slice_eqmag") == 0;
+    if (placed && (!position || cJSON_IsNull(position))) return 0.5;
     return placed && cJSON_IsNumber(position) && position->valuedouble >= 0 && position->valuedouble <= 1 ? position->valuedouble : NAN;
 }
 

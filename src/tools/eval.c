@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "base/log.h"
+#include "eval/update_ratio.h"
 #include "tools/common.h"
 
 static lf_status new_task(lf_results *r, lf_task *t, lf_err *err) {
@@ -47,7 +48,9 @@ lf_status lf_eval(const lf_config *cfg, FILE *out, lf_err *err) {
     if ((rc = lf_opened_open(&o, cfg, LF_LOAD_FROZEN, err)) || (rc = lf_task_open(&t, cfg, o.model, o.g, err))) goto out;
     r.task = t->type;
     t->interruptible = true;
-    if ((data && (rc = new_task(&r, t, err))) || (base && (rc = base_task(&r, t, err)))) goto out;
+    if ((data && (rc = new_task(&r, t, err))) || (base && (rc = base_task(&r, t, err))) ||
+        (rc = lf_update_ratio_measure(&r.update_ratio, t, o.model, base ? LF_DATA_BASE : LF_DATA_EVAL, err)))
+        goto out;
     r.threads = o.threads;
     r.trainable_parameters = lf_nn_count(&o.model->nn, true);
     r.peak_rss_mb = lf_peak_rss_mb();

@@ -178,7 +178,12 @@ lf_status lf_predict(const lf_config *cfg, FILE *out, lf_err *err) {
     lf_module *head;
     lf_accuracy a;
     lf_status rc;
-    if ((rc = lf_opened_open(&o, cfg, LF_LOAD_FROZEN, err)) || (rc = lf_processor_for(&processor, o.model, err)) ||
+    if ((rc = lf_opened_open(&o, cfg, LF_LOAD_FROZEN, err))) goto out;
+    if (o.model->is_lm) {
+        rc = lf_fail(err, LF_EUNSUPPORTED, "%s: a language model, and predict classifies pictures; use generate, or eval with choices", o.model->path);
+        goto out;
+    }
+    if ((rc = lf_processor_for(&processor, o.model, err)) ||
         (rc = lf_head_in_use(o.model, cfg, "predict", &head, &p.names, err)) || (rc = lf_dataset_open(&d, &data, err)))
         goto out;
     p.d = d;

@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "eval/update_ratio.h"
 #include "train/run.h"
 
 bool lf_run_add_keys(cJSON *o, const lf_run *run, const char *const *keys, size_t n) {
@@ -88,11 +89,17 @@ static lf_status open_adapter_again(lf_run *run, const char *path, read_back *b,
     return lf_adapter_apply(&b->adapter, b->file, &b->model->nn, b->model->head, b->model->hash, err);
 }
 
+static lf_status measure_update(lf_run *run, lf_model *m, lf_err *err) {
+    if (run->method != LF_METHOD_LORA || !(run->has_base || run->has_eval)) return LF_OK;
+    return lf_update_ratio_measure(&run->results.update_ratio, run->task, m, run->has_base ? LF_DATA_BASE : LF_DATA_EVAL, err);
+}
+
 static lf_status measure(lf_run *run, lf_model *m, lf_err *err) {
     const lf_task_type *task = run->task->type;
     lf_accuracy a;
     lf_base_score after;
-    lf_status rc;
+    lf_status rc = measure_update(run, m, err);
+    if (rc) return rc;
     if (run->has_eval) {
         if ((rc = task->evaluate(run->task, &a, m, LF_DATA_EVAL, NULL, err))) return rc;
         lf_results_put(&run->results, LF_DATA_EVAL, &a);
@@ -139,6 +146,9 @@ lf_status lf_run_finish(lf_run *run, lf_err *err) {
     run->results.train_seconds = run->at.train_seconds;
     run->results.eval_accuracy_before = run->at.eval_accuracy_before;
     run->results.eval_perplexity_before = exp(run->at.eval_loss_before);
+    const lf_model *m = run->model;
+    run->results.eval_chance = m->is_lm ? (double)m->vocab_size : 1 / (double)m->num_labels;
+    if (run->has_base) run->results.base_chance = m->is_lm ? (double)m->vocab_size : 1 / (double)m->base_num_labels;
     if (!rc && !(rc = measure(run, b.model, err))) rc = write_results(run, err);
     close_read_back(&b);
     if (!rc) lf_info("the %s is %s", full ? "model" : "adapter", path);

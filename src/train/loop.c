@@ -217,6 +217,7 @@ lf_status lf_run_loop(lf_run *run, lf_err *err) {
     const lf_task_type *task = run->task->type;
     lf_status rc = task->start(run->task, run->at.step / run->steps_per_epoch, run->at.step % run->steps_per_epoch * run->accumulation, err);
     if (!rc && run->at.step == 0 && (run->has_eval || run->has_base)) rc = evaluate(&l, err);
+    run->task->interruptible = false;
     lf_progress bar;
     lf_progress_begin(&bar, "train", run->total_steps);
     bar.first = run->at.step;

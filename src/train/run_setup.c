@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "eval/base_cache.h"
 #include "train/run.h"
 
 static const char *const methods[] = {[LF_METHOD_LORA] = "lora", [LF_METHOD_HEAD] = "head", [LF_METHOD_FULL] = "full"};
@@ -28,7 +29,7 @@ static bool resumes(const lf_run *run) {
 
 /* What a run writes into its folder, and what overwrite_output_dir removes: a user's other files are left alone. */
 static bool is_ours(const char *name, size_t n) {
-    static const char *const ours[] = {"adapter", "model", "config.json", "metrics.jsonl", "all_results.json", "report.html", "curves.csv",
+    static const char *const ours[] = {"adapter", "model", "config.json", "metrics.jsonl", "all_results.json", "error.json", "report.html", "curves.csv",
                                        "curves.gp", "curves.svg"};
     static const char checkpoint[] = "checkpoint-";
     for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++)
@@ -210,10 +211,11 @@ lf_status lf_run_open(lf_run *run, const lf_config *cfg, lf_err *err) {
         (rc = plan_steps(run, err)))
         return rc;
     run->results.task = run->task->type;
+    run->task->interruptible = true; /* until the first step there is nothing to lose */
     run->model->gradient_checkpointing = lf_cfg_bool(cfg, "gradient_checkpointing");
     say_data(run);
     const bool dry = lf_cfg_bool(cfg, "dry_run");
-    if (run->has_base && !dry && (rc = run->task->type->measure_base(run->task, &run->before, err))) return rc;
+    if (run->has_base && !dry && (rc = lf_measure_base(run->task, &run->before, err))) return rc;
     if ((rc = run->task->type->prepare(run->task, err)) || (rc = attach_adapter(run, err)) ||
         (rc = lf_nn_trainables(&run->model->nn, &run->trainables, &run->n_trainables, err)) ||
         (rc = lf_optimizer_init(&run->optimizer, run->k, run->trainables, run->n_trainables, cfg, err)))

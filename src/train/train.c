@@ -7,10 +7,11 @@
 #include "base/mem.h"
 #include "train/run.h"
 
-static const char RESULTS[] = "all_results.json";
+#define RESULTS "all_results.json"
+#define ERROR "error.json"
 
 static lf_status write_config(const lf_run *run, lf_err *err) {
-    cJSON *o = lf_cfg_to_json(run->cfg);
+    cJSON *o = lf_cfg_resolved_to_json(run->cfg);
     char *text = o ? lf_json_print(o, false) : NULL, *path = lf_path_join(run->dir, "config.json");
     const lf_status rc = text && path ? lf_file_write(path, text, strlen(text), err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", run->dir);
     lf_free(path);
@@ -61,12 +62,30 @@ static lf_status leave_finished(bool *finished, const lf_config *cfg, FILE *out,
     return rc;
 }
 
-/* A run that goes on has no results yet: those of an earlier end would make it look finished. */
-static lf_status remove_results(const lf_run *run, lf_err *err) {
-    char *path = lf_path_join(run->dir, RESULTS);
-    const lf_status rc = path ? lf_remove_tree(path, err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", run->dir);
-    lf_free(path);
+/* A run that goes on has not ended: what an earlier end left would make it look so. */
+static lf_status remove_ends(const lf_run *run, lf_err *err) {
+    static const char *const names[] = {RESULTS, ERROR};
+    lf_status rc = LF_OK;
+    for (size_t i = 0; i < sizeof names / sizeof names[0] && !rc; i++) {
+        char *path = lf_path_join(run->dir, names[i]);
+        rc = path ? lf_remove_tree(path, err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", run->dir);
+        lf_free(path);
+    }
     return rc;
+}
+
+/* How a run ended that has no results, for whoever looks at many runs. That it cannot be written changes nothing. */
+static void record_failure(const lf_run *run, lf_status status, const lf_err *err) {
+    if (status == LF_EINTERRUPTED) return;
+    cJSON *o = cJSON_CreateObject();
+    const bool ok = cJSON_AddNumberToObject(o, "exit_code", lf_status_exit_code(status)) &&
+                    cJSON_AddStringToObject(o, "state", status == LF_EDIVERGED ? "diverged" : "failed") &&
+                    cJSON_AddNumberToObject(o, "step", (double)run->at.step) && cJSON_AddStringToObject(o, "message", err ? err->message : lf_status_text(status));
+    char *text = ok ? lf_json_print(o, false) : NULL, *path = lf_path_join(run->dir, ERROR);
+    if (text && path) lf_file_write(path, text, strlen(text), NULL);
+    lf_free(path);
+    lf_free(text);
+    cJSON_Delete(o);
 }
 
 static lf_status start_or_resume(lf_run *run, lf_err *err) {
@@ -90,8 +109,10 @@ lf_status lf_train(const lf_config *cfg, FILE *out, lf_err *err) {
     lf_run run;
     if (!(rc = lf_run_open(&run, cfg, err)) && lf_cfg_bool(cfg, "dry_run"))
         rc = print_plan(&run, out, err);
-    else if (!rc && !(rc = start_or_resume(&run, err)) && !(rc = remove_results(&run, err)) && !(rc = write_config(&run, err)) &&
-             !(rc = lf_run_loop(&run, err)) && !(rc = lf_run_finish(&run, err)))
+    else if (!rc && !(rc = start_or_resume(&run, err)) && !(rc = remove_ends(&run, err)) && !(rc = write_config(&run, err)) &&
+             ((rc = lf_run_loop(&run, err)) || (rc = lf_run_finish(&run, err))))
+        record_failure(&run, rc, err);
+    else if (!rc)
         rc = print_results(&run, out, err);
     lf_run_close(&run);
     return rc;

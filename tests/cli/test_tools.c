@@ -447,6 +447,196 @@ static void inspect_shows_what_is_there(void **state) {
     FAILS(inspect, LF_ENOTFOUND, "nowhere", "--adapter @nowhere");
 }
 
+/* ---- spectrum ---- */
+
+/* |W|_F^2, or with `other` |W - other|_F^2, of a tensor of model files. */
+static double squares(const char *model, const char *other, const char *tensor) {
+    char path[2][512];
+    const char *const dirs[2] = {model, other};
+    lf_safetensors *st[2] = {NULL, NULL};
+    lf_err err = {0};
+    for (int i = 0; i < 2 && dirs[i]; i++) {
+        snprintf(path[i], sizeof path[i], "%s/model.safetensors", dirs[i]);
+        assert_ok(lf_safetensors_open(&st[i], path[i], &err), err);
+    }
+    const lf_st_tensor *t = lf_safetensors_find(st[0], tensor), *u = other ? lf_safetensors_find(st[1], tensor) : NULL;
+    assert_true(t && (!other || (u && u->numel == t->numel)));
+    float *a = lf_calloc((size_t)t->numel, sizeof *a), *b = lf_calloc((size_t)t->numel, sizeof *b);
+    lf_to_f32(a, t->data, t->dtype, t->numel);
+    if (u) lf_to_f32(b, u->data, u->dtype, u->numel);
+    double sum = 0;
+    for (int64_t i = 0; i < t->numel; i++) sum += ((double)a[i] - (double)b[i]) * ((double)a[i] - (double)b[i]);
+    lf_free(a);
+    lf_free(b);
+    lf_safetensors_close(st[0]);
+    lf_safetensors_close(st[1]);
+    return sum;
+}
+
+static const cJSON *module(const cJSON *o, const char *name) {
+    const cJSON *m;
+    cJSON_ArrayForEach(m, member(o, "modules")) if (strcmp(member(m, "name")->valuestring, name) == 0) return m;
+    fail_msg("no module '%s'", name);
+    return NULL;
+}
+
+static int lines_of(const char *name) {
+    char *text;
+    size_t size;
+    lf_err err = {0};
+    assert_ok(lf_file_read(&text, &size, in_scratch(name), &err), err);
+    const int n = lines(text);
+    lf_free(text);
+    return n;
+}
+
+/* Sum of sigma^2 of one module in singular-values.csv; they descend. */
+static double listed_squares(const char *csv, const char *name, int64_t *n) {
+    char *text, *save;
+    size_t size;
+    lf_err err = {0};
+    assert_ok(lf_file_read(&text, &size, in_scratch(csv), &err), err);
+    double sum = 0, last = INFINITY;
+    *n = 0;
+    for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+        if (strncmp(line, name, strlen(name)) != 0 || line[strlen(name)] != ',') continue;
+        const double sigma = strtod(strrchr(line, ',') + 1, NULL);
+        assert_true(sigma <= last && strtoll(line + strlen(name) + 1, NULL, 10) == *n);
+        last = sigma;
+        sum += sigma * sigma;
+        ++*n;
+    }
+    lf_free(text);
+    return sum;
+}
+
+static void close_to(double a, double b, double tolerance) {
+    if (!(fabs(a - b) <= tolerance * fabs(b))) fail_msg("%.12g is not %.12g", a, b);
+}
+
+static void spectrum_of_a_model(void **state) {
+    (void)state;
+    RUN(spectrum, "--model @model --r 16 --init milora -o @spectrum --json"); /* of 32 components */
+    cJSON *o = object();
+    assert_int_equal(cJSON_GetArraySize(member(o, "modules")), 12);
+    const cJSON *m;
+    cJSON_ArrayForEach(m, member(o, "modules")) {
+        close_to(number(m, "energy_first") + number(m, "energy_last"), 1, 1e-12);
+        assert_true(number(m, "energy_first") > number(m, "energy_middle") && number(m, "energy_middle") > number(m, "energy_last"));
+        assert_true(number(m, "energy_chosen") == number(m, "energy_last") && number(m, "start_chosen") == 16 && number(m, "start_middle") == 8);
+        close_to(number(m, "condition"), number(m, "sigma_max") / number(m, "sigma_min"), 1e-12);
+        assert_true(number(m, "effective_rank") > 1 && number(m, "effective_rank") < 32);
+        assert_null(cJSON_GetObjectItemCaseSensitive(m, "update_norm"));
+    }
+    cJSON_Delete(o);
+    int64_t n;
+    close_to(listed_squares("spectrum/singular-values.csv", "vit.layers.1.mlp.fc1", &n),
+             squares(GOLDEN, NULL, "vit.encoder.layer.1.intermediate.dense.weight"), 1e-9);
+    assert_int_equal(n, 32);
+    assert_int_equal(lines_of("spectrum/singular-values.csv"), 1 + 12 * 32);
+    assert_int_equal(lines_of("spectrum/spectrum.csv"), 1 + 12);
+    assert_true(lf_is_file(in_scratch("spectrum/spectrum.gp")));
+    RUN(spectrum, "--model @model --target_modules q_proj,fc2 --init slice_eqmag --init_position energy:0.5 --r 4");
+    assert_int_equal(lines(printed), 1 + 4 + 1 + 1);
+    assert_non_null(strstr(printed, "slice_eqmag"));
+    RUN(spectrum, "--model @model --json"); /* nothing chosen */
+    o = object();
+    assert_true(cJSON_IsNull(member(member(o, "modules")->child, "energy_chosen")));
+    assert_true(cJSON_IsNull(member(o, "adapter")) && cJSON_IsNull(member(o, "output_dir")));
+    cJSON_Delete(o);
+    no_leftovers();
+}
+
+/* GPT-2's files hold [in,out]. */
+static void spectrum_of_a_transposed_model(void **state) {
+    (void)state;
+    RUN(spectrum, "--model " LF_TEST_DIR "/golden/lm-gpt2 --adapter " LF_TEST_DIR "/golden/lm-gpt2/peft_adapter -o @gpt2 --json");
+    cJSON *o = object();
+    const cJSON *m = module(o, "transformer.h.0.attn.c_attn"), *shape = member(m, "shape");
+    assert_true(shape->child->valuedouble == 3 * shape->child->next->valuedouble);
+    assert_true(number(m, "update_relative_norm") > 0 && number(m, "map_inside") < 1 && number(m, "map_inside") > 0);
+    const double norm = number(m, "update_norm");
+    cJSON_Delete(o);
+    int64_t n;
+    close_to(listed_squares("gpt2/singular-values.csv", "transformer.h.0.attn.c_attn", &n),
+             squares(LF_TEST_DIR "/golden/lm-gpt2", NULL, "transformer.h.0.attn.c_attn.weight"), 1e-9);
+    RUN(merge, "--model " LF_TEST_DIR "/golden/lm-gpt2 --adapter " LF_TEST_DIR "/golden/lm-gpt2/peft_adapter --save_dtype fp32 -o @gpt2-merged");
+    char merged[512];
+    snprintf(merged, sizeof merged, "%s", in_scratch("gpt2-merged"));
+    close_to(norm * norm, squares(LF_TEST_DIR "/golden/lm-gpt2", merged, "transformer.h.0.attn.c_attn.weight"), 1e-5);
+}
+
+static void spectrum_of_an_adapter(void **state) {
+    (void)state;
+    RUN(spectrum, "--model @model --adapter @adapter --init intermediate -o @seen --json");
+    cJSON *o = object();
+    const cJSON *m;
+    assert_int_equal(cJSON_GetArraySize(member(o, "modules")), 12);
+    cJSON_ArrayForEach(m, member(o, "modules")) {
+        assert_true(number(m, "update_rank") == 4 && number(m, "update_effective_rank") <= 4 && number(m, "update_effective_rank") > 1);
+        assert_true(number(m, "update_sigma_max") <= number(m, "update_norm") && number(m, "update_norm") <= 2 * number(m, "update_sigma_max"));
+        assert_true(number(m, "map_diagonal") > 0 && number(m, "map_head") < 1 && number(m, "map_inside") <= 1 + 1e-12);
+        assert_true(number(m, "rotation") > 0 && number(m, "rotation") < 1.5707964 && number(m, "intruders") <= 10);
+    }
+    const double norm = number(module(o, "vit.layers.0.mlp.fc2"), "update_norm");
+    cJSON_Delete(o);
+    RUN(merge, "--model @model --adapter @adapter -o @seen-merged");
+    char merged[512];
+    snprintf(merged, sizeof merged, "%s", in_scratch("seen-merged"));
+    close_to(norm * norm, squares(GOLDEN, merged, "vit.encoder.layer.0.output.dense.weight"), 1e-5); /* rounded once, to fp32 */
+    assert_int_equal(lines_of("seen/update-map.csv"), 1 + 32 * 32);
+    assert_true(lf_is_file(in_scratch("seen/update-map.gp")));
+    RUN(spectrum, "--model @model --adapter @adapter --target_modules q_proj");
+    assert_non_null(strstr(printed, "intruders"));
+    assert_null(strstr(printed, "fc1"));
+    RUN(spectrum, "--model @model -o @seen"); /* that map is no picture of these files */
+    assert_false(lf_is_file(in_scratch("seen/update-map.csv")) || lf_is_file(in_scratch("seen/update-map.svg")));
+    no_leftovers();
+}
+
+static void spectrum_says_what_is_wrong(void **state) {
+    (void)state;
+    FAILS(spectrum, LF_EUSAGE, "key 'model' is required", "--json");
+    FAILS(spectrum, LF_ENOTFOUND, "nowhere", "--model @nowhere");
+    FAILS(spectrum, LF_EUSAGE, "has only 32 components", "--model @model --r 33 -o @never");
+    FAILS(spectrum, LF_EUSAGE, "init_position index 25", "--model @model --init intermediate --init_position index:25");
+    FAILS(spectrum, LF_EUSAGE, "is read by init_lora_weights intermediate", "--model @model --init_position 0.3");
+    FAILS(spectrum, LF_EUSAGE, "nothing-like-it", "--model @model --target_modules nothing-like-it");
+    put_bytes("a-file", "x", 1);
+    FAILS(spectrum, LF_EUSAGE, "is a file", "--model @model -o @a-file");
+    FAILS(spectrum, LF_EUSAGE, "lora_alpha", "--model @model --lora_alpha 3");
+    copy(GOLDEN "/peft_adapter/adapter_config.json", "other/adapter_config.json");
+    FAILS(spectrum, LF_ENOTFOUND, "other", "--model @model --adapter @other");
+    assert_false(lf_is_dir(in_scratch("never")));
+}
+
+static void spectrum_without_memory(void **state) {
+    (void)state;
+    lf_status rc = LF_ENOMEM;
+    int64_t failures = 0;
+    for (int64_t n = 0; rc; n += 13) {
+        lf_config *cfg = NULL;
+        lf_err err = {0};
+        assert_ok(lf_config_new(&cfg, "spectrum", &err), err);
+        assert_ok(lf_config_set(cfg, "model", in_scratch("model"), &err), err);
+        assert_ok(lf_config_set(cfg, "adapter", in_scratch("adapter"), &err), err);
+        assert_ok(lf_config_set(cfg, "output_dir", in_scratch("scarce"), &err), err);
+        const int64_t live = lf_alloc_live();
+        FILE *out = tmpfile();
+        assert_non_null(out);
+        lf_alloc_fail_after(n);
+        rc = lf_spectrum(cfg, out, &err);
+        lf_alloc_fail_after(-1);
+        fclose(out);
+        assert_int_equal(lf_alloc_live(), live);
+        if (rc && rc != LF_ENOMEM) fail_msg("%s", err.message);
+        failures += rc != LF_OK;
+        lf_config_free(cfg);
+    }
+    assert_true(failures > 10);
+    no_leftovers();
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(eval_of_the_model),
@@ -461,6 +651,11 @@ int main(void) {
         cmocka_unit_test(predictions_are_whole_or_not_there),
         cmocka_unit_test(bench_needs_only_config_and_weights),
         cmocka_unit_test(inspect_shows_what_is_there),
+        cmocka_unit_test(spectrum_of_a_model),
+        cmocka_unit_test(spectrum_of_a_transposed_model),
+        cmocka_unit_test(spectrum_of_an_adapter),
+        cmocka_unit_test(spectrum_says_what_is_wrong),
+        cmocka_unit_test(spectrum_without_memory),
     };
     return cmocka_run_group_tests(tests, set_up, scratch_remove);
 }

@@ -185,6 +185,7 @@ static void test_cache(void **state) {
 /* ---- what is asked for in vain ---- */
 
 static const struct { const char *name, *key, *value, *expected; } bad[] = {
+    {"lm-gpt2", "layer_norm_epsilon", "-1", "layer_norm_epsilon"},
     {"lm-llama", "hidden_act", "\"relu\"", "hidden_act"},
     {"lm-llama", "head_dim", "9", "head_dim"},
     {"lm-llama", "num_key_value_heads", "4", "num_key_value_heads"},

@@ -84,7 +84,7 @@ static inline int scratch_remove(void **state) {
 
 /* Up to four at once. */
 static inline const char *in_scratch(const char *name) {
-    static char paths[4][512];
+    static char paths[4][1024];
     static int turn;
     char *p = paths[turn++ % 4];
     snprintf(p, sizeof paths[0], "%s/%s", scratch, name);

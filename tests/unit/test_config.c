@@ -484,7 +484,7 @@ static void test_help_has_every_key(void **state) {
         assert_non_null(strstr(text, lf_verb_summary(lf_verbs[v].name)));
         for (size_t i = 0; i < lf_n_keys; i++) {
             snprintf(flag, sizeof flag, "  --%s %s\n", lf_keys[i].name, lf_key_type_shown[lf_keys[i].type]);
-            assert_int_equal(strstr(text, flag) != NULL, (lf_keys[i].verbs & lf_verbs[v].bit) != 0);
+            assert_int_equal(strstr(text, flag) != NULL, (lf_keys[i].verbs & lf_verbs[v].knows) != 0);
         }
         free(text);
     }

@@ -259,12 +259,12 @@ static result some_result(void) {
 
 static bool read_result(const lf_stored_weight *w, const char *what, result *x) {
     memset(x, 0, sizeof *x);
-    const lf_stored_part parts[] = {{"U", x->U, OUT, R}, {"sigma", x->sigma, 1, R}};
+    const lf_stored_part parts[] = {{"U", x->U, OUT, R, LF_F64}, {"sigma", x->sigma, 1, R, LF_F64}};
     return lf_decompositions_read(w, what, parts, 2);
 }
 
 static void write_result(const lf_stored_weight *w, const char *what, result x) {
-    const lf_stored_part parts[] = {{"U", x.U, OUT, R}, {"sigma", x.sigma, 1, R}};
+    const lf_stored_part parts[] = {{"U", x.U, OUT, R, LF_F64}, {"sigma", x.sigma, 1, R, LF_F64}};
     lf_decompositions_write(w, what, parts, 2);
 }
 

@@ -139,6 +139,109 @@ static void test_rows_in_blocks(void **state) {
     assert_int_equal(lf_alloc_live(), 0);
 }
 
+/* ---- probes ---- */
+
+enum { PROBED_ROWS = 4600, PROBED_IN = 512, PROBED_OUT = 300, PROBED_R = 3 };
+
+typedef struct probed_part { float *A, *B, *A0, *B0; } probed_part;
+
+static float *random_floats(int64_t n, uint64_t stream, float scale) {
+    const lf_rng_key key = lf_rng_make(13, LF_RNG_TEST, stream);
+    float *x = lf_aligned_alloc((size_t)n * sizeof *x);
+    for (int64_t i = 0; i < n; i++) x[i] = scale * (float)lf_rng_normal(key, (uint64_t)i);
+    return x;
+}
+
+/* |dW x| / |W x| of one row by its definition, in double. */
+static double ratio_of(const float *W, const probed_part *f, double scaling, const float *x) {
+    double term = 0, product = 0, u[PROBED_R] = {0}, u0[PROBED_R] = {0};
+    for (int q = 0; q < PROBED_R; q++)
+        for (int j = 0; j < PROBED_IN; j++) {
+            u[q] += (double)f->A[q * PROBED_IN + j] * (double)x[j];
+            if (f->A0) u0[q] += (double)f->A0[q * PROBED_IN + j] * (double)x[j];
+        }
+    for (int o = 0; o < PROBED_OUT; o++) {
+        double y = 0, t = 0;
+        for (int j = 0; j < PROBED_IN; j++) y += (double)W[o * PROBED_IN + j] * (double)x[j];
+        for (int q = 0; q < PROBED_R; q++) t += (double)f->B[o * PROBED_R + q] * u[q] - (f->A0 ? (double)f->B0[o * PROBED_R + q] * u0[q] : 0);
+        product += y * y;
+        term += scaling * scaling * t * t;
+    }
+    return sqrt(term / product);
+}
+
+/* Two layers over one x, rows in several blocks: one adapter in delta form, one plain. Row 2 is nothing, and every seventh is padding. */
+static void check_probe(const char *precision, double tolerance) {
+    enum { W_SIZE = PROBED_OUT * PROBED_IN, A_SIZE = PROBED_R * PROBED_IN, B_SIZE = PROBED_OUT * PROBED_R };
+    const lf_kernels *k;
+    OK(lf_kernels_select(&k, precision, &err));
+    const probed_part f[2] = {{random_floats(A_SIZE, 1, 0.1F), random_floats(B_SIZE, 2, 0.1F), random_floats(A_SIZE, 3, 0.1F), random_floats(B_SIZE, 4, 0.1F)},
+                              {random_floats(A_SIZE, 5, 0.1F), random_floats(B_SIZE, 6, 0.1F), NULL, NULL}};
+    float *W = random_floats(2 * W_SIZE, 7, 0.05F), *x = random_floats(PROBED_ROWS * PROBED_IN, 8, 1), *bias = random_floats(PROBED_OUT, 9, 30);
+    memset(x + 2 * PROBED_IN, 0, sizeof *x * PROBED_IN);
+    static bool ignored[PROBED_ROWS];
+    for (int i = 0; i < PROBED_ROWS; i++) ignored[i] = i % 7 == 6;
+    void *act = lf_aligned_alloc(lf_dtype_size(k->act_dtype) * PROBED_ROWS * PROBED_IN);
+    k->to_act(act, false, x, PROBED_ROWS * PROBED_IN);
+    lf_frozen frozen = {.out = 2 * PROBED_OUT, .in = PROBED_IN, .data = lf_aligned_alloc((size_t)k->frozen_size(2 * PROBED_OUT, PROBED_IN)), .act_dtype = k->act_dtype};
+    assert_true(k->frozen_prepare(&frozen, W));
+    lf_tensor bias_tensor;
+    lf_tensor_init(&bias_tensor, LF_F32, 1, (int64_t[]){PROBED_OUT}, bias, NULL);
+    lf_lora l[2];
+    lf_lora_probe probes[2] = {{.ignored = ignored, .n_ignored = PROBED_ROWS}, {.ignored = ignored, .n_ignored = PROBED_ROWS + 1}};
+    lf_linear_part parts[2];
+    for (int p = 0; p < 2; p++) {
+        l[p] = (lf_lora){.r = PROBED_R, .scaling = p ? 0.5 : 2, .A0 = f[p].A0, .B0 = f[p].B0};
+        lf_tensor_init(&l[p].A, LF_F32, 2, (int64_t[]){PROBED_R, PROBED_IN}, f[p].A, NULL);
+        lf_tensor_init(&l[p].B, LF_F32, 2, (int64_t[]){PROBED_OUT, PROBED_R}, f[p].B, NULL);
+        parts[p] = (lf_linear_part){PROBED_OUT, NULL, p ? &bias_tensor : NULL, &l[p]};
+    }
+    lf_graph *g = lf_graph_new(k, 1);
+    void *unprobed = NULL;
+    uint64_t calls = 0;
+    for (int pass = 0; pass < 4; pass++) {
+        if (pass == 3) calls = lf_alloc_calls();
+        for (int p = 0; p < 2; p++) l[p].probe = pass ? &probes[p] : NULL;
+        lf_graph_begin(g, false, false, 0);
+        const lf_tensor *y = lf_linear_parts(g, lf_graph_input(g, 2, (int64_t[]){PROBED_ROWS, PROBED_IN}, act), &frozen, parts, 2);
+        OK(lf_graph_status(g, &err));
+        const size_t size = lf_dtype_size(k->act_dtype) * (size_t)y->numel;
+        if (!pass) memcpy(unprobed = lf_malloc(size), y->data, size);
+        assert_memory_equal(y->data, unprobed, size); /* looking changes nothing */
+    }
+    assert_true(lf_alloc_calls() == calls);
+    for (int p = 0; p < 2; p++) {
+        double sum = 0;
+        int64_t rows = 0;
+        for (int64_t i = 0; i < PROBED_ROWS; i++) {
+            if (i == 2 || (p == 0 && ignored[i])) continue;
+            sum += ratio_of(W + p * W_SIZE, &f[p], l[p].scaling, x + i * PROBED_IN);
+            rows++;
+        }
+        assert_int_equal(probes[p].rows, 3 * rows);
+        const double found = probes[p].sum / (double)probes[p].rows, want = sum / (double)rows;
+        if (!(fabs(found - want) <= tolerance * want)) fail_msg("%s, part %d: %.9g, expected %.9g", precision, p, found, want);
+        lf_aligned_free(f[p].A);
+        lf_aligned_free(f[p].B);
+        lf_aligned_free(f[p].A0);
+        lf_aligned_free(f[p].B0);
+    }
+    lf_graph_free(g);
+    lf_free(unprobed);
+    lf_aligned_free(frozen.data);
+    lf_aligned_free(act);
+    lf_aligned_free(W);
+    lf_aligned_free(x);
+    lf_aligned_free(bias);
+    assert_int_equal(lf_alloc_live(), 0);
+}
+
+static void test_probes(void **state) {
+    (void)state;
+    check_probe("fp32", 1e-6);
+    check_probe("bf16", 2e-3); /* of thousands of rows the roundings of x, W and the factors mostly cancel */
+}
+
 static void test_failure_sticks(void **state) {
     (void)state;
     double x[6] = {0}, y[4] = {0}, grad[6];
@@ -265,7 +368,8 @@ static void test_schedules(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_warm_step_calls_no_heap), cmocka_unit_test(test_rows_in_blocks), cmocka_unit_test(test_failure_sticks), cmocka_unit_test(test_out_of_memory_is_an_error),
+        cmocka_unit_test(test_warm_step_calls_no_heap), cmocka_unit_test(test_rows_in_blocks),
+        cmocka_unit_test(test_probes), cmocka_unit_test(test_failure_sticks), cmocka_unit_test(test_out_of_memory_is_an_error),
         cmocka_unit_test(test_nothing_trained_nothing_taped), cmocka_unit_test(test_frozen_linear_keeps_no_input), cmocka_unit_test(test_adamw_by_hand), cmocka_unit_test(test_schedules)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

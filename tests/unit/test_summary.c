@@ -236,6 +236,7 @@ static void test_positions(void **state) {
     static const struct { const char *config; double position; } cases[] = {
         {"\"init_lora_weights\": true, \"init_position\": 0.5", NAN},
         {"\"init_lora_weights\": \"gaussian\", \"init_position\": 0.5", NAN},
+        {"\"init_lora_weights\": \"intermediate\"", 0.5},
         {"\"init_lora_weights\": \"intermediate\", \"init_position\": 0.75", 0.75},
         {"\"init_lora_weights\": \"intermediate\", \"init_position\": 2", NAN},
         {"\"init_lora_weights\": \"intermediate\", \"init_position\": {\"energy\": 0.5}", NAN},

@@ -510,6 +510,52 @@ static void placed_block_is_values_and_block(void **state) {
         }
 }
 
+/* ---- a weight and an update ---- */
+
+static void low_rank_values_are_those_of_the_product(void **state) {
+    (void)state;
+    static const int64_t cases[][3] = {{9, 7, 3}, {5, 30, 4}, {30, 5, 4}, {6, 6, 6}, {4, 9, 12}, {9, 4, 6}, {1, 8, 2}};
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        const int64_t out = cases[c][0], in = cases[c][1], q = cases[c][2], n = out < in ? out : in;
+        const lf_rng_key key = lf_rng_make(3, LF_RNG_TEST, c);
+        double L[400], R[400], P[400] = {0}, all[32], sigma[32], work[32];
+        for (int64_t i = 0; i < out * q; i++) L[i] = lf_rng_normal(key, (uint64_t)i);
+        for (int64_t i = 0; i < q * in; i++) R[i] = lf_rng_normal(key, (uint64_t)(1000 + i));
+        for (int64_t i = 0; i < out; i++)
+            for (int64_t k = 0; k < q; k++)
+                for (int64_t j = 0; j < in; j++) P[i * in + j] += L[i * q + k] * R[k * in + j];
+        assert_int_equal(LAPACKE_dgesvd(LAPACK_ROW_MAJOR, 'N', 'N', (lapack_int)out, (lapack_int)in, P, (lapack_int)in, all, NULL, 1,
+                                        NULL, 1, work), 0);
+        lf_err err = {0};
+        ASSERT_OK(lf_svd_low_rank_values(L, R, out, in, q, sigma, "w", &err));
+        for (int64_t k = 0; k < n && k < q; k++) ASSERT_LE(fabs(sigma[k] - all[k]), 1e-13 * all[0]);
+    }
+}
+
+/* W + L R, where L R is exact in floats, is the float matrix of the sum: the same bytes. */
+static void updated_block_is_the_block_of_the_sum(void **state) {
+    (void)state;
+    enum { OUT = 24, IN = 17, Q = 2, R = 5 };
+    float *W = matrix_of(OUT, IN, harmonic, 1), sum[OUT * IN];
+    double L[OUT * Q] = {0}, E[Q * IN] = {0}, U[2][OUT * R], sigma[2][R], V[2][IN * R];
+    L[3 * Q] = 0.5, L[7 * Q + 1] = -1, E[4] = 8, E[IN + 9] = 0.25;
+    for (int i = 0; i < OUT * IN; i++) W[i] = (float)(round((double)W[i] * 1024) / 1024), sum[i] = W[i];
+    sum[3 * IN + 4] += 4;
+    sum[7 * IN + 9] -= 0.25F;
+    lf_err err = {0};
+    for (int64_t s = 0; s + R <= IN; s += 6) {
+        ASSERT_OK(lf_svd_block_updated(W, L, E, OUT, IN, Q, s, R, U[0], sigma[0], V[0], "w", &err));
+        ASSERT_OK(lf_svd_block(sum, OUT, IN, s, R, U[1], sigma[1], V[1], NULL, "w", &err));
+        assert_memory_equal(U[0], U[1], sizeof U[0]);
+        assert_memory_equal(sigma[0], sigma[1], sizeof sigma[0]);
+        assert_memory_equal(V[0], V[1], sizeof V[0]);
+    }
+    E[2] = NAN;
+    assert_int_equal(lf_svd_block_updated(W, L, E, OUT, IN, Q, 0, R, U[0], sigma[0], V[0], "w", &err), LF_EDATA);
+    assert_non_null(strstr(err.message, "w: the update of the weight"));
+    test_free(W);
+}
+
 /* ---- randomized ---------------------------------------------------------------------------------------------------
  */
 
@@ -740,6 +786,8 @@ int main(void) {
         cmocka_unit_test(full_agrees_with_reference),
         cmocka_unit_test(values_of_any_condition),
         cmocka_unit_test(placed_block_is_values_and_block),
+        cmocka_unit_test(low_rank_values_are_those_of_the_product),
+        cmocka_unit_test(updated_block_is_the_block_of_the_sum),
         cmocka_unit_test(randomized_error_falls_with_niter),
         cmocka_unit_test(randomized_is_exact_for_low_rank),
         cmocka_unit_test(randomized_follows_its_seed),

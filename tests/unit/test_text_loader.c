@@ -385,6 +385,46 @@ static void test_windows_are_drawn(void **state) {
     lf_text_dataset_free(held);
 }
 
+/* What stands in a window of the files below: a file's two letters, and whether it is the file's first. */
+static void note_windows(lf_text_loader *l, int seen[30][2]) {
+    const lf_text_batch *b;
+    while ((b = next(l)))
+        for (int64_t r = 0; r < b->B; r++) {
+            const int32_t *row = b->ids + r * b->T;
+            seen[row[1] - 'A'][row[0] != BOS]++;
+        }
+}
+
+/* Where a file's tokens are one more than whole windows, the EOS of training would make a window more, and the two sides of a split would
+ * not be parts of one list. */
+static void test_held_out_windows_are_not_trained_on(void **state) {
+    (void)state;
+    for (int f = 0; f < 30; f++) {
+        char name[32], text[2 * LONGEST + 1] = "";
+        snprintf(name, sizeof name, "shelf/%02d.txt", f);
+        memset(text, 'A' + f, 2 * LONGEST); /* and BOS: 2 LONGEST + 1 tokens */
+        put_text(name, text);
+    }
+    lf_err err = {0};
+    lf_text_dataset *d = open_text("shelf"), *held;
+    assert_ok(lf_text_dataset_split(d, 0.25, 9, &held, &err), err);
+    int seen[30][2] = {0}, held_out[30][2] = {0}, n = 0;
+    lf_text_loader *l = loader_over(d, (lf_text_loader_opts){.training = true});
+    note_windows(l, seen);
+    lf_text_loader_free(l);
+    l = loader_over(held, (lf_text_loader_opts){0});
+    note_windows(l, held_out);
+    lf_text_loader_free(l);
+    for (int f = 0; f < 30; f++)
+        for (int w = 0; w < 2; w++) {
+            assert_int_equal(seen[f][w] + held_out[f][w], 1);
+            n += held_out[f][w];
+        }
+    assert_int_equal(n, 15);
+    lf_text_dataset_free(d);
+    lf_text_dataset_free(held);
+}
+
 static void test_files_of_a_folder_are_apart(void **state) {
     (void)state;
     put_text("books/a.txt", "abc");
@@ -528,7 +568,7 @@ int main(void) {
         cmocka_unit_test(test_packing_keeps_documents),
         cmocka_unit_test(test_pack),
         cmocka_unit_test(test_windows),
-        cmocka_unit_test(test_windows_are_drawn),
+        cmocka_unit_test(test_windows_are_drawn), cmocka_unit_test(test_held_out_windows_are_not_trained_on),
         cmocka_unit_test(test_files_of_a_folder_are_apart),
         cmocka_unit_test(test_failure_in_its_place),
         cmocka_unit_test(test_documents_without_tokens),

@@ -7,6 +7,7 @@
  * because u1 = scaling x A^T and v1 + v2 = scaling dy B: the gradients of the residual form W - scaling B0 A0 + scaling B A.
  * The factors of all parts stand together (make_factors), R the sum of the parts' ranks, so that u and v are [rows,R]. */
 #include <assert.h>
+#include <math.h>
 #include <string.h>
 
 #include "graph/ops.h"
@@ -256,13 +257,69 @@ static void add_to_factors(lf_graph *g, lf_node *n, const extents *e, const char
     }
 }
 
+/* ---- probes ---- */
+
+static bool is_probed(const lf_node *n) {
+    const attributes *a = attributes_of(n);
+    bool any = false;
+    for (int p = 0; p < a->n; p++) any = any || (a->parts[p].lora && a->parts[p].lora->probe);
+    return any;
+}
+
+/* y [count,out], real: x W^T alone, so also in bf16 free of the bias and of the rounding of the layer's own y. */
+static void plain_product(lf_graph *g, const lf_node *n, const extents *e, void *y, const void *x, int64_t count) {
+    const lf_kernels *k = lf_kernels_for(g, n->in[X]);
+    const attributes *a = attributes_of(n);
+    if (a->frozen) check(g, k->frozen_forward_real(a->frozen, y, x, count), e);
+    for (int p = 0; p < a->n && !a->frozen; p++) {
+        void *owned, *W = weight_of(g, n, p, &owned);
+        char *yp = (char *)y + (size_t)e->y[p] * lf_dtype_size(k->dtype);
+        if (W) check(g, k->gemm_real(false, true, count, a->parts[p].out, e->in, x, e->in, W, e->in, false, yp, e->out), e);
+        lf_graph_give(g, owned);
+    }
+}
+
+static void add_to_probe(lf_lora_probe *probe, const extents *e, int64_t row, double term, double product) {
+    if (product > 0 && !(probe->ignored && probe->n_ignored == e->rows && probe->ignored[row])) {
+        probe->sum += sqrt(term / product);
+        probe->rows++;
+    }
+}
+
+/* Of a block of rows. u is what the layer itself multiplies with: of bf16 numbers, and after dropout, if there is any. */
+static void probe_rows(lf_graph *g, const lf_node *n, const extents *e, factors f, rows b, const void *x, const void *u) {
+    const lf_kernels *k = lf_kernels_for(g, n->in[X]), *wide = k->wide;
+    const attributes *a = attributes_of(n);
+    const size_t size = lf_dtype_size(wide->dtype);
+    char *y = lf_graph_take(g, wide->dtype, b.n * e->out), *term = lf_graph_take(g, wide->dtype, b.n * e->out);
+    char *u_real = lf_graph_take(g, wide->dtype, b.n * e->R);
+    if (y && term && u_real) {
+        plain_product(g, n, e, y, x, b.n);
+        k->to_real(u_real, false, u, b.n * e->R);
+        wide->fill(term, 0, b.n * e->out);
+    }
+    for (int p = 0; p < a->n && y && term && u_real; p++) {
+        const lf_lora *l = a->parts[p].lora;
+        const int64_t out = a->parts[p].out;
+        if (!l || !l->probe) continue;
+        wide->low_rank_add(term + (size_t)e->y[p] * size, e->out, u_real + (size_t)e->u[p] * size, e->R, f.B_real[p], out, b.n, out, rank_of(l));
+        for (int64_t i = 0; i < b.n; i++) {
+            const size_t at = (size_t)(i * e->out + e->y[p]) * size;
+            add_to_probe(l->probe, e, b.from + i, wide->sum_squares(term + at, out), wide->sum_squares(y + at, out));
+        }
+    }
+    lf_graph_give(g, u_real);
+    lf_graph_give(g, term);
+    lf_graph_give(g, y);
+}
+
 /* ---- both ---- */
 
 static void linear_forward(lf_graph *g, lf_node *n) {
     const lf_kernels *k = lf_kernels_for(g, n->in[X]);
     const attributes *a = attributes_of(n);
     const extents e = extents_of(n);
-    const bool dropping = e.R && drops(g, n);
+    const bool dropping = e.R && drops(g, n), probed = e.R && is_probed(n);
     const factors f = e.R ? make_factors(g, n, &e, false) : (factors){0};
     void *u = e.R ? lf_save(g, n, U, k->act_dtype, e.rows * e.R) : NULL, *bias = a->frozen ? biases_of(g, n, &e) : NULL;
     const bool adapted = f.all && f.A_act && f.B_act && u;
@@ -278,6 +335,7 @@ static void linear_forward(lf_graph *g, lf_node *n) {
         for (int p = 0; p < a->n; p++)
             if (a->parts[p].lora)
                 k->low_rank_add(at(n, y, e.y[p]), e.out, at(n, ub, e.u[p]), e.R, f.B_real[p], a->parts[p].out, b.n, a->parts[p].out, rank_of(a->parts[p].lora));
+        if (probed) probe_rows(g, n, &e, f, b, x, ub);
     }
     lf_graph_give(g, bias);
     give_factors(g, f);

@@ -1,0 +1,179 @@
+#define _POSIX_C_SOURCE 200809L
+#include "plot/plot.h"
+
+#include <errno.h>
+#include <math.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/utf8.h"
+
+static char *file_of(const char *dir, const char *name, const char *ending) {
+    char *file = lf_format("%s.%s", name, ending), *path = file ? lf_path_join(dir, file) : NULL;
+    lf_free(file);
+    return path;
+}
+
+/* ---- the script ---- */
+
+/* The letters are large for the size: on a telephone a picture is shown at half of it. */
+lf_status lf_plot_open(lf_atomic_file *a, const char *dir, const char *name, int width, int height, lf_err *err) {
+    char *script = file_of(dir, name, "gp"), *picture = file_of(dir, name, "svg");
+    *a = (lf_atomic_file){0};
+    lf_status rc = script && picture ? LF_OK : lf_fail(err, LF_ENOMEM, "%s: out of memory", dir);
+    if (!rc && !(rc = lf_remove_tree(picture, err)) && !(rc = lf_atomic_open(a, script, err)))
+        fprintf(a->f,
+                "# gnuplot %s.gp, in this folder, draws %s.svg\n"
+                "set terminal svg size %d,%d dynamic enhanced background '#ffffff' font 'Helvetica,17'\n"
+                "set encoding utf8\n"
+                "set output '%s.svg'\n"
+                "set border 3 lc rgb '#555555'\n"
+                "set tics nomirror textcolor rgb '#222222'\n"
+                "set grid xtics ytics lt 1 lw 0.7 lc rgb '#dddddd'\n",
+                name, name, width, height, name);
+    lf_free(picture);
+    lf_free(script);
+    return rc;
+}
+
+const char *lf_plot_color(int64_t i) {
+    static const char *const colors[] = {"#1f6fb2", "#d1571b", "#0e4d3a", "#7a9a01", "#5b2a86", "#1f9aa8", "#8a1c1c", "#c2559a"};
+    enum { N = sizeof colors / sizeof colors[0] };
+    return colors[(i % N + N) % N];
+}
+
+/* Filled and open circles, squares, triangles, diamonds; a number that shares nothing with that of the colours, so that
+ * the two together tell 72 series apart. */
+int lf_plot_point(int64_t i) {
+    static const int points[] = {7, 5, 9, 13, 11, 4, 8, 12, 10};
+    enum { N = sizeof points / sizeof points[0] };
+    return points[(i % N + N) % N];
+}
+
+/* Enhanced mode reads ^ _ { } @ & ~ \ as commands, a quote ends the string, a newline the statement; what is no character of XML
+ * would make the whole picture unreadable. */
+void lf_plot_text(FILE *f, const char *text) {
+    size_t left = strlen(text);
+    while (left) {
+        uint32_t c = 0;
+        const size_t good = lf_utf8_next(text, left, &c), n = good ? good : lf_utf8_bad_size(text, left);
+        if (!good) fputs("\xef\xbf\xbd", f);
+        else if (c < 0x20 || (c >= 0x7f && c < 0xa0) || (c & 0xfffe) == 0xfffe) fputc(' ', f);
+        else if (c == '\'') fputs("''", f);
+        else {
+            if (c < 0x80 && strchr("^_{}@&~\\", (int)c)) fputc('\\', f);
+            fwrite(text, 1, n, f);
+        }
+        text += n;
+        left -= n;
+    }
+}
+
+/* ---- axes ---- */
+
+void lf_plot_number(char *text, size_t size, double value) {
+    const double magnitude = fabs(value);
+    if (value == 0 || !isfinite(value) || (magnitude >= 0.0099999 && magnitude < 99999.5)) {
+        snprintf(text, size, "%.6g", value);
+        return;
+    }
+    char digits[40];
+    snprintf(digits, sizeof digits, "%.5e", value); /* 3.00000e-04 */
+    char *e = strchr(digits, 'e'), *end = e;
+    while (end[-1] == '0') end--;
+    if (end[-1] == '.') end--;
+    const char *exponent = e + 2 + strspn(e + 2, "0");
+    snprintf(text, size, "%.*se%s%s", (int)(end - digits), digits, e[1] == '-' ? "-" : "", *exponent ? exponent : "0");
+}
+
+/* Calls for each tic in [low, high]: the multiples `of` (n of them) of the powers 10^(k stride). Returns how many. */
+static int walk_decades(FILE *f, double low, double high, const double *of, int n, int stride) {
+    int count = 0;
+    const int first = (int)floor(log10(low)) - 1, last = (int)ceil(log10(high)) + 1;
+    for (int k = first; k <= last; k++)
+        for (int i = 0; i < n && k % stride == 0; i++) {
+            const double at = of[i] * pow(10, k);
+            if (at < low * (1 - 1e-9) || at > high * (1 + 1e-9)) continue;
+            char text[40];
+            lf_plot_number(text, sizeof text, at);
+            if (f) fprintf(f, "%s'%s' %.9g", count ? ", " : "", text, at);
+            count++;
+        }
+    return count;
+}
+
+/* A range too narrow for 1, 2, 5: even steps. */
+static void even_steps(FILE *f, double low, double high) {
+    const double rough = (high - low) / 5, power = pow(10, floor(log10(rough))), m = rough / power;
+    const double step = power * (m <= 1 ? 1 : m <= 2 ? 2 : m <= 5 ? 5 : 10);
+    int count = 0;
+    for (double k = ceil(low / step); k * step <= high * (1 + 1e-12) && count < 20; k++) {
+        char text[40];
+        lf_plot_number(text, sizeof text, k * step);
+        fprintf(f, "%s'%s' %.9g", count++ ? ", " : "", text, k * step);
+    }
+}
+
+void lf_plot_log_axis(FILE *f, char axis, double low, double high) {
+    static const double of[] = {1, 2, 5}, halves[] = {1, 3};
+    fprintf(f, "set logscale %c\nset %ctics (", axis, axis);
+    int stride = 1;
+    while (walk_decades(NULL, low, high, of, 1, stride) > 8) stride++;
+    if (stride > 1 || walk_decades(NULL, low, high, of, 1, 1) >= 4) walk_decades(f, low, high, of, 1, stride);
+    else if (walk_decades(NULL, low, high, halves, 2, 1) >= 4) walk_decades(f, low, high, halves, 2, 1);
+    else if (walk_decades(NULL, low, high, of, 3, 1) >= 3) walk_decades(f, low, high, of, 3, 1);
+    else if (high > low) even_steps(f, low, high);
+    fputs(")\n", f);
+}
+
+/* ---- the program ---- */
+
+enum { NOT_FOUND = 127 };
+
+/* Its exit code; NOT_FOUND also where it cannot be started. Nothing of the user's own settings is read (-d), and whatever it
+ * says goes to stderr: stdout is for results. */
+static int run_gnuplot(const char *dir, const char *script) {
+    const pid_t pid = fork();
+    if (pid == 0) {
+        if (chdir(dir) == 0 && dup2(STDERR_FILENO, STDOUT_FILENO) >= 0) execlp("gnuplot", "gnuplot", "-d", script, (char *)NULL);
+        _exit(NOT_FOUND);
+    }
+    int status = 0;
+    if (pid < 0) return NOT_FOUND;
+    while (waitpid(pid, &status, 0) < 0)
+        if (errno != EINTR) return NOT_FOUND;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+}
+
+static bool is_whole(const char *path) {
+    static const char end[] = "</svg>";
+    char *text = NULL;
+    size_t size = 0;
+    if (!lf_is_file(path) || lf_file_read(&text, &size, path, NULL)) return false;
+    while (size && strchr(" \t\r\n", text[size - 1])) size--;
+    const bool whole = size >= sizeof end - 1 && memcmp(text + size - (sizeof end - 1), end, sizeof end - 1) == 0;
+    lf_free(text);
+    return whole;
+}
+
+lf_status lf_plot_draw(lf_atomic_file *a, const char *dir, const char *name, bool *drawn, lf_err *err) {
+    char *picture = file_of(dir, name, "svg"), *script = lf_format("%s.gp", name);
+    *drawn = false;
+    lf_status rc = picture && script ? lf_atomic_commit(a, err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", dir);
+    if (!rc) {
+        const int code = run_gnuplot(dir, script);
+        *drawn = code == 0 && is_whole(picture);
+        if (!*drawn && code != NOT_FOUND) lf_warn("%s/%s: gnuplot failed on it (exit code %d)", dir, script, code);
+        if (!*drawn) rc = lf_remove_tree(picture, err);
+    }
+    lf_free(script);
+    lf_free(picture);
+    return rc;
+}
+
+void lf_plot_say_how(const char *dir) {
+    lf_warn("no pictures, only their numbers and scripts: gnuplot did not run; install it (Debian: gnuplot-nox), then: lora-ft report %s", dir);
+}

@@ -1,0 +1,165 @@
+#define _POSIX_C_SOURCE 200809L
+#include "sweep/table.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+enum { MAX_SHOWN = 12 }; /* running runs in the table */
+
+struct lf_table {
+    const lf_points *p;
+    int64_t jobs, todo, ended; /* of those that were to do when it began */
+    double seconds;            /* that the ended ones took, added up */
+    double *started;           /* of each point; 0: it does not run */
+    double last;
+    int lines;                 /* that stand on the terminal now */
+    bool terminal;
+};
+
+lf_table *lf_table_new(const lf_points *p, int64_t jobs) {
+    lf_table *t = lf_calloc(1, sizeof *t);
+    double *started = lf_calloc((size_t)p->n, sizeof *started);
+    if (!t || !started) {
+        lf_free(t);
+        lf_free(started);
+        return NULL;
+    }
+    *t = (lf_table){.p = p, .jobs = jobs, .started = started, .terminal = isatty(STDERR_FILENO) == 1};
+    for (int64_t i = 0; i < p->n; i++) t->todo += p->at[i].state == LF_POINT_TODO;
+    return t;
+}
+
+static void erase(lf_table *t) {
+    if (t->lines) fprintf(stderr, "\r\033[%dA\033[J", t->lines);
+    t->lines = 0;
+}
+
+void lf_table_free(lf_table *t) {
+    if (!t) return;
+    erase(t);
+    lf_free(t->started);
+    lf_free(t);
+}
+
+void lf_table_say(lf_table *t, const char *line) {
+    erase(t);
+    lf_info("%s", line);
+    t->last = 0;
+}
+
+void lf_table_started(lf_table *t, int64_t point) { t->started[point] = lf_now(); }
+
+/* ---- how long ---- */
+
+/* What is left of the mean run for those that run, and a mean run for each of the others, on all workers. */
+static double seconds_left(const lf_table *t) {
+    if (!t->ended) return -1;
+    const double mean = t->seconds / (double)t->ended;
+    double work = mean * (double)(t->todo - t->ended);
+    for (int64_t i = 0; i < t->p->n; i++) {
+        const double gone = t->started[i] > 0 ? lf_now() - t->started[i] : 0;
+        work -= gone < mean ? gone : mean;
+    }
+    return work / (double)(t->jobs < t->todo - t->ended ? t->jobs : t->todo - t->ended > 0 ? t->todo - t->ended : 1);
+}
+
+static void left_text(const lf_table *t, char *text, size_t size) {
+    const double s = seconds_left(t);
+    text[0] = '\0';
+    if (t->ended == t->todo || s < 0) return;
+    if (s < 90) snprintf(text, size, ", about %.0f s left", s);
+    else if (s < 5400) snprintf(text, size, ", about %.0f min left", s / 60);
+    else snprintf(text, size, ", about %.1f h left", s / 3600);
+}
+
+/* ---- a run that ended ---- */
+
+/* The figures of all_results.json that say most. */
+static void results_text(const lf_point *at, char *text, size_t size) {
+    static const char *const keys[] = {"eval_accuracy", "eval_perplexity", "test_accuracy", "test_perplexity", "forgetting"};
+    char *path = lf_path_join(at->run_dir, "all_results.json");
+    cJSON *o = NULL;
+    size_t used = 0;
+    text[0] = '\0';
+    if (path && lf_json_read(&o, path, NULL) == LF_OK)
+        for (size_t i = 0; i < sizeof keys / sizeof keys[0] && used < size; i++) {
+            const cJSON *v = cJSON_GetObjectItemCaseSensitive(o, keys[i]);
+            if (cJSON_IsNumber(v)) used += (size_t)snprintf(text + used, size - used, "%s %s %.4g", used ? "," : ":", keys[i], v->valuedouble);
+        }
+    cJSON_Delete(o);
+    lf_free(path);
+}
+
+void lf_table_ended(lf_table *t, int64_t point, double seconds) {
+    static const char *const words[] = {[LF_POINT_TODO] = "stopped", [LF_POINT_DONE] = "done", [LF_POINT_DIVERGED] = "diverged", [LF_POINT_FAILED] = "failed"};
+    const lf_point *at = &t->p->at[point];
+    char results[240] = "", left[48];
+    t->started[point] = 0;
+    if (at->state == LF_POINT_DONE) results_text(at, results, sizeof results);
+    if (at->state == LF_POINT_FAILED) snprintf(results, sizeof results, "; see %.200s", at->log_path);
+    if (at->state != LF_POINT_TODO) {
+        t->ended++;
+        t->seconds += seconds;
+    }
+    left_text(t, left, sizeof left);
+    erase(t);
+    lf_info("[%lld/%lld] %s %s in %.1f s%s%s", (long long)t->ended, (long long)t->todo, at->name, words[at->state], seconds, results, left);
+    t->last = 0;
+}
+
+/* ---- the terminal ---- */
+
+/* The last line of metrics.jsonl with a loss. */
+static void progress_text(const lf_point *at, char *text, size_t size) {
+    char tail[4096];
+    char *path = lf_path_join(at->run_dir, "metrics.jsonl");
+    FILE *f = path ? fopen(path, "rb") : NULL;
+    snprintf(text, size, "starting");
+    lf_free(path);
+    if (!f) return;
+    if (fseek(f, -(long)(sizeof tail - 1), SEEK_END)) rewind(f);
+    tail[fread(tail, 1, sizeof tail - 1, f)] = '\0';
+    fclose(f);
+    for (char *line = tail, *end; (end = strchr(line, '\n')); line = end + 1) {
+        cJSON *row = NULL;
+        if (lf_json_parse(&row, line, (size_t)(end - line), "metrics.jsonl", NULL) == LF_OK) {
+            const cJSON *step = cJSON_GetObjectItemCaseSensitive(row, "step"), *loss = cJSON_GetObjectItemCaseSensitive(row, "loss");
+            if (cJSON_IsNumber(step) && cJSON_IsNumber(loss)) snprintf(text, size, "step %.0f, loss %.4g", step->valuedouble, loss->valuedouble);
+        }
+        cJSON_Delete(row);
+    }
+}
+
+static int columns(void) {
+    struct winsize w;
+    return ioctl(STDERR_FILENO, TIOCGWINSZ, &w) == 0 && w.ws_col > 20 ? w.ws_col : 80;
+}
+
+void lf_table_draw(lf_table *t) {
+    const double now = lf_now();
+    if (!t->terminal || now - t->last < 1) return;
+    t->last = now;
+    erase(t);
+    char left[48], text[64], line[512];
+    const int width = columns() - 1; /* a line that wraps would not be erased */
+    left_text(t, left, sizeof left);
+    snprintf(line, sizeof line, "%lld of %lld runs done%s", (long long)t->ended, (long long)t->todo, left);
+    fprintf(stderr, "%.*s\n", width, line);
+    t->lines = 1;
+    for (int64_t i = 0; i < t->p->n && t->lines < MAX_SHOWN; i++) {
+        if (t->started[i] <= 0) continue;
+        progress_text(&t->p->at[i], text, sizeof text);
+        snprintf(line, sizeof line, "  %-28s %5.0f s  %s", text, now - t->started[i], t->p->at[i].name);
+        fprintf(stderr, "%.*s\n", width, line);
+        t->lines++;
+    }
+    fflush(stderr);
+}

@@ -1,0 +1,16 @@
+/* The live table of a sweep on stderr: on a terminal what runs, step and loss of each and how long the rest will take, redrawn once a
+ * second; elsewhere a line for each run that ends. */
+#ifndef LF_SWEEP_TABLE_H
+#define LF_SWEEP_TABLE_H
+
+#include "sweep/points.h"
+
+typedef struct lf_table lf_table;
+lf_table *lf_table_new(const lf_points *p, int64_t jobs); /* p is borrowed; NULL: out of memory */
+void lf_table_started(lf_table *t, int64_t point);
+void lf_table_ended(lf_table *t, int64_t point, double seconds); /* its state stands in p */
+void lf_table_draw(lf_table *t);                                 /* when it is time */
+void lf_table_say(lf_table *t, const char *line);                /* above the table */
+void lf_table_free(lf_table *t);                                 /* takes the table off the terminal; NULL is allowed */
+
+#endif

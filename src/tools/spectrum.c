@@ -1,0 +1,183 @@
+/* The verb `spectrum`: the singular values of a model's weights, which share of them a block of components holds, and what an
+ * adapter's updates do to them. Weights are read from the file one a thread, and each decomposition is freed before the next. */
+#include <math.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "linalg/svd.h"
+#include "tools/spectrum.h"
+
+/* ---- which modules ---- */
+
+/* With an adapter, the modules that have one, unless keys say which. */
+static lf_status choose_modules(lf_spectra *s, bool adapter, lf_err *err) {
+    lf_match *match = &s->match;
+    const bool asked = lf_cfg_is_given(s->cfg, "target_modules") || lf_cfg_is_given(s->cfg, "exclude_modules");
+    const lf_status rc = lf_match_modules(match, &s->model->nn, &s->o, err);
+    if (rc) return rc;
+    int64_t kept = 0;
+    for (int64_t i = 0; i < match->count; i++) {
+        s->adapted = s->adapted || match->modules[i]->lora;
+        if (adapter && !asked && !match->modules[i]->lora) continue;
+        match->modules[kept] = match->modules[i];
+        match->r[kept++] = match->r[i];
+    }
+    match->count = kept;
+    if (!adapter || s->adapted) return LF_OK;
+    return lf_cfg_fail(s->cfg, "adapter", err, "%s has no LoRA on %s; leave it out to see the weights alone", lf_cfg_str(s->cfg, "adapter"),
+                       asked ? "a module that target_modules and exclude_modules choose" : "any linear layer but the head");
+}
+
+/* What would fail in the middle of the work is found before it. */
+static lf_status make_row(lf_spectra *s, int64_t i, lf_err *err) {
+    const lf_module *m = s->match.modules[i];
+    lf_spectrum_row *row = &s->rows[i];
+    *row = (lf_spectrum_row){.m = m, .n = m->out < m->in ? m->out : m->in, .r = s->match.r[i]};
+    const int64_t cells = lf_map_cells(row->n);
+    if (row->r > row->n)
+        return lf_fail(err, LF_EUSAGE,
+                       "%s: r = %lld, but a weight of %lld x %lld has only %lld components; give it a smaller r by rank_pattern, or leave "
+                       "it out by exclude_modules",
+                       m->name, (long long)row->r, (long long)m->out, (long long)m->in, (long long)row->n);
+    if (s->o.position.kind == LF_POSITION_INDEX) {
+        const lf_status rc = lf_init_block(&s->o, row->n, row->r, NULL, m->name, &row->start_chosen, err);
+        if (rc) return rc;
+    }
+    row->sigma = lf_calloc((size_t)row->n, sizeof *row->sigma);
+    if (m->lora) row->cells = lf_calloc((size_t)(cells * cells), sizeof *row->cells);
+    return row->sigma && (row->cells || !m->lora) ? LF_OK : lf_fail(err, LF_ENOMEM, "%s: out of memory for its spectrum", m->name);
+}
+
+static lf_status make_rows(lf_spectra *s, lf_err *err) {
+    s->rows = lf_calloc((size_t)s->match.count, sizeof *s->rows);
+    if (!s->rows) return lf_fail(err, LF_ENOMEM, "out of memory for %lld modules", (long long)s->match.count);
+    lf_status rc = LF_OK;
+    for (int64_t i = 0; i < s->match.count && !rc; i++) rc = make_row(s, i, err);
+    return rc;
+}
+
+static void free_spectrum(lf_spectra *s) {
+    for (int64_t i = 0; s->rows && i < s->match.count; i++) {
+        lf_free(s->rows[i].sigma);
+        lf_free(s->rows[i].cells);
+    }
+    lf_free(s->rows);
+    lf_match_free(&s->match);
+}
+
+/* ---- a module ---- */
+
+static lf_status measure_update(lf_spectrum_row *row, const float *W, lf_err *err) {
+    const lf_module *m = row->m;
+    const int64_t R = lf_lora_rank(m->lora), sides = m->out + m->in;
+    double *memory = lf_malloc(sizeof *memory * (size_t)(sides * (row->n + R)));
+    if (!memory)
+        return lf_fail(err, LF_ENOMEM, "%s: out of memory for the decomposition of a weight of %lld x %lld; try fewer threads", m->name,
+                       (long long)m->out, (long long)m->in);
+    double *U = memory, *V = U + m->out * row->n, *B = V + m->in * row->n, *A = B + m->out * R;
+    const lf_decomposed d = {m->out, m->in, U, row->sigma, V};
+    lf_lora_factors(m, B, A);
+    row->update_rank = R;
+    lf_status rc = lf_svd_full(W, m->out, m->in, row->sigma, U, V, m->name, err);
+    if (!rc) rc = lf_geometry_measure(&row->update, W, &d, &(lf_update){R, B, A}, row->cells, m->name, err);
+    lf_free(memory);
+    return rc;
+}
+
+static lf_status describe(const lf_spectra *s, lf_spectrum_row *row, lf_err *err) {
+    const double *sigma = row->sigma;
+    const int64_t n = row->n, r = row->r;
+    lf_position_start((lf_position){LF_POSITION_FRACTION, 0.5}, n, r, NULL, row->m->name, &row->start_middle, NULL);
+    row->start_last = n - r;
+    row->sigma_max = sigma[0];
+    row->sigma_min = sigma[n - 1];
+    row->condition = sigma[0] > 0 ? sigma[0] / sigma[n - 1] : NAN;
+    row->effective_rank = lf_effective_rank(sigma, n);
+    row->energy_first = lf_energy_share(sigma, n, 0, r);
+    row->energy_middle = lf_energy_share(sigma, n, row->start_middle, r);
+    row->energy_last = lf_energy_share(sigma, n, row->start_last, r);
+    const lf_status rc = lf_init_block(&s->o, n, r, sigma, row->m->name, &row->start_chosen, err);
+    row->energy_chosen = !rc && row->start_chosen >= 0 ? lf_energy_share(sigma, n, row->start_chosen, r) : NAN;
+    return rc;
+}
+
+static lf_status look_at(const lf_spectra *s, lf_spectrum_row *row, lf_err *err) {
+    const lf_module *m = row->m;
+    float *W = lf_aligned_alloc((size_t)(m->out * m->in) * sizeof *W);
+    if (!W) return lf_fail(err, LF_ENOMEM, "%s: out of memory for its weight", m->name);
+    lf_status rc = lf_nn_weight(&s->model->nn, m, W, err);
+    if (!rc) rc = m->lora ? measure_update(row, W, err) : lf_svd_values(W, m->out, m->in, row->sigma, m->name, err);
+    lf_aligned_free(W);
+    return rc ? rc : describe(s, row, err);
+}
+
+/* ---- all modules, many at a time ---- */
+
+typedef struct work {
+    lf_spectra *s;
+    lf_err *errors;
+    atomic_bool failed;
+    atomic_int_fast64_t done;
+    atomic_flag drawing; /* held by the thread that updates the progress line; others do not wait for it */
+    lf_progress progress;
+} work;
+
+static void look_at_one(void *context, int64_t i) {
+    work *w = context;
+    if (atomic_load(&w->failed) || lf_interrupted()) return;
+    if (look_at(w->s, &w->s->rows[i], &w->errors[i])) atomic_store(&w->failed, true);
+    const int64_t done = (int64_t)atomic_fetch_add(&w->done, 1) + 1;
+    if (atomic_flag_test_and_set(&w->drawing)) return;
+    lf_progress_update(&w->progress, done, w->s->rows[i].m->name);
+    atomic_flag_clear(&w->drawing);
+}
+
+static lf_status look_at_all(lf_spectra *s, lf_err *err) {
+    const int64_t n = s->match.count;
+    work w = {.s = s, .errors = lf_calloc((size_t)n, sizeof *w.errors), .drawing = ATOMIC_FLAG_INIT};
+    if (!w.errors) return lf_fail(err, LF_ENOMEM, "out of memory for %lld modules", (long long)n);
+    lf_progress_begin(&w.progress, "decomposing weights", n);
+    lf_parallel_for(n, look_at_one, &w);
+    lf_status rc = LF_OK;
+    for (int64_t i = 0; i < n && !rc; i++)
+        if (w.errors[i].status) rc = lf_fail(err, w.errors[i].status, "%s", w.errors[i].message);
+    if (!rc && lf_interrupted()) rc = lf_fail(err, LF_EINTERRUPTED, "interrupted while weights were decomposed");
+    lf_progress_end(&w.progress, "");
+    lf_free(w.errors);
+    return rc;
+}
+
+/* ---- the verb ---- */
+
+static lf_status write_files(lf_spectra *s, lf_err *err) {
+    lf_status rc;
+    if ((rc = lf_mkdir_p(s->dir, err)) || (rc = lf_spectra_csv(s, err))) return rc;
+    return lf_spectra_pictures(s, err);
+}
+
+static lf_status run(lf_spectra *s, FILE *out, lf_err *err) {
+    lf_status rc;
+    if ((rc = look_at_all(s, err)) || (s->dir && (rc = write_files(s, err)))) return rc;
+    if (lf_cfg_bool(s->cfg, "json")) return lf_spectra_json(s, out, err);
+    lf_spectra_table(s, out);
+    return LF_OK;
+}
+
+lf_status lf_spectrum(const lf_config *cfg, FILE *out, lf_err *err) {
+    lf_opened o = {0};
+    lf_spectra s = {.cfg = cfg, .dir = lf_cfg_str(cfg, "output_dir")};
+    lf_status rc;
+    if (s.dir && lf_is_file(s.dir)) return lf_cfg_fail(cfg, "output_dir", err, "'%s' is a file, expected a folder", s.dir);
+    if (!(rc = lf_opened_open(&o, cfg, LF_LOAD_NOTHING, err))) {
+        s.model = o.model;
+        if (!(rc = lf_adapter_opts_read(&s.o, cfg, err)) && !(rc = choose_modules(&s, o.file != NULL, err)) && !(rc = make_rows(&s, err)))
+            rc = run(&s, out, err);
+    }
+    free_spectrum(&s);
+    lf_opened_close(&o);
+    return rc;
+}

@@ -1,0 +1,230 @@
+/* Results of `spectrum` as tables, JSON and CSV: all from one list of columns. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "tools/spectrum.h"
+
+/* ---- columns ---- */
+
+typedef struct column {
+    const char *key, *head; /* head NULL: only in files */
+    int width;
+    const char *format;
+    double scale; /* shown = scale x value */
+    bool whole, update;
+    size_t offset;
+} column;
+
+#define REAL(key, head, width, format, scale, update, member)                                                          \
+    {key, head, width, format, scale, false, update, offsetof(lf_spectrum_row, member)}
+#define WHOLE(key, head, width, update, member) {key, head, width, "%.0f", 1, true, update, offsetof(lf_spectrum_row, member)}
+
+static const column columns[] = {
+    WHOLE("components", NULL, 0, false, n),
+    WHOLE("r", NULL, 0, false, r),
+    REAL("sigma_max", "s_1", 9, "%.4g", 1, false, sigma_max),
+    REAL("sigma_min", "s_n", 9, "%.4g", 1, false, sigma_min),
+    REAL("condition", "s_1/s_n", 10, "%.4g", 1, false, condition),
+    REAL("effective_rank", "eff. rank", 10, "%.1f", 1, false, effective_rank),
+    REAL("energy_first", "first %", 8, "%.3g", 100, false, energy_first),
+    REAL("energy_middle", "middle %", 9, "%.3g", 100, false, energy_middle),
+    REAL("energy_last", "last %", 8, "%.3g", 100, false, energy_last),
+    REAL("energy_chosen", "chosen %", 9, "%.3g", 100, false, energy_chosen),
+    WHOLE("start_middle", NULL, 0, false, start_middle),
+    WHOLE("start_last", NULL, 0, false, start_last),
+    WHOLE("start_chosen", "chosen at", 10, false, start_chosen),
+    WHOLE("update_rank", "rank", 5, true, update_rank),
+    REAL("update_norm", NULL, 0, "%.4g", 1, true, update.norm),
+    REAL("update_relative_norm", "|dW|/|W|", 9, "%.4f", 1, true, update.relative_norm),
+    REAL("update_sigma_max", "s_1(dW)", 9, "%.4g", 1, true, update.sigma_max),
+    REAL("update_effective_rank", "eff. rank", 10, "%.1f", 1, true, update.effective_rank),
+    REAL("map_diagonal", "diagonal %", 11, "%.3g", 100, true, update.map_diagonal),
+    REAL("map_head", "top n/8 %", 10, "%.3g", 100, true, update.map_head),
+    REAL("map_inside", NULL, 0, "%.4g", 1, true, update.map_inside),
+    REAL("rotation", "rotation", 9, "%.4f", 1, true, update.rotation),
+    WHOLE("intruders", "intruders", 10, true, update.intruders),
+};
+enum { N_COLUMNS = sizeof columns / sizeof columns[0] };
+
+/* NAN: not there. */
+static double value_of(const lf_spectrum_row *row, const column *c) {
+    const char *at = (const char *)row + c->offset;
+    double real;
+    int64_t whole;
+    if (c->update && !row->update_rank) return NAN;
+    if (!c->whole) {
+        memcpy(&real, at, sizeof real);
+        return real;
+    }
+    memcpy(&whole, at, sizeof whole);
+    return whole < 0 ? NAN : (double)whole;
+}
+
+static int by_value(const void *a, const void *b) {
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Over the modules that have the figure; NAN when out of memory, too: it is only shown. */
+static double median_of(const lf_spectra *s, const column *c) {
+    double *values = lf_malloc((size_t)s->match.count * sizeof *values), median = NAN;
+    int64_t n = 0;
+    for (int64_t i = 0; values && i < s->match.count; i++) {
+        const double value = value_of(&s->rows[i], c);
+        if (!isnan(value)) values[n++] = value;
+    }
+    if (n) {
+        qsort(values, (size_t)n, sizeof *values, by_value);
+        median = n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
+    }
+    lf_free(values);
+    return median;
+}
+
+/* ---- for a terminal ---- */
+
+static void cell(FILE *out, int width, const char *format, double value) {
+    char text[48];
+    if (isnan(value)) snprintf(text, sizeof text, "-");
+    else snprintf(text, sizeof text, format, value); /* one of the table's own */
+    fprintf(out, " %*s", width, text);
+}
+
+static void heading(FILE *out, int width, bool update) {
+    fprintf(out, "%-*s %14s", width, update ? "update" : "weight", "[out, in]");
+    for (int c = 0; c < N_COLUMNS; c++)
+        if (columns[c].head && columns[c].update == update) fprintf(out, " %*s", columns[c].width, columns[c].head);
+    fputc('\n', out);
+}
+
+static void print_part(const lf_spectra *s, FILE *out, int width, bool update) {
+    heading(out, width, update);
+    for (int64_t i = 0; i < s->match.count; i++) {
+        const lf_spectrum_row *row = &s->rows[i];
+        char shape[48];
+        if (update && !row->update_rank) continue;
+        snprintf(shape, sizeof shape, "[%lld, %lld]", (long long)row->m->out, (long long)row->m->in);
+        fprintf(out, "%-*s %14s", width, row->m->name, shape);
+        for (int c = 0; c < N_COLUMNS; c++)
+            if (columns[c].head && columns[c].update == update)
+                cell(out, columns[c].width, columns[c].format, columns[c].scale * value_of(row, &columns[c]));
+        fputc('\n', out);
+    }
+    fprintf(out, "%-*s %14s", width, "median", "");
+    for (int c = 0; c < N_COLUMNS; c++)
+        if (columns[c].head && columns[c].update == update)
+            cell(out, columns[c].width, columns[c].whole ? "%.1f" : columns[c].format, columns[c].scale * median_of(s, &columns[c]));
+    fputc('\n', out);
+}
+
+void lf_spectra_table(const lf_spectra *s, FILE *out) {
+    int width = 8;
+    for (int64_t i = 0; i < s->match.count; i++)
+        if ((int)strlen(s->rows[i].m->name) > width) width = (int)strlen(s->rows[i].m->name);
+    print_part(s, out, width, false);
+    fputs("blocks: the share of the sum of s^2 in the first, middle and last r components", out);
+    fprintf(out, "%s%s\n", s->rows[0].start_chosen >= 0 ? ", and in those of init_lora_weights " : "", s->rows[0].start_chosen >= 0 ? s->o.init : "");
+    if (s->adapted) {
+        fputc('\n', out);
+        print_part(s, out, width, true);
+        fputs("diagonal, top n/8: shares of |U^T dW V|^2; rotation (radians) and intruders: of the first 10 left singular vectors\n", out);
+    }
+    if (s->dir) fprintf(out, "files: %s/spectrum.csv, singular-values.csv%s%s%s\n", s->dir, s->drawn ? ", spectrum.svg" : "",
+                        s->adapted ? ", update-map.csv" : "", s->map_drawn ? ", update-map.svg" : "");
+}
+
+/* ---- JSON ---- */
+
+static cJSON *row_json(const lf_spectrum_row *row) {
+    cJSON *o = cJSON_CreateObject();
+    bool ok = lf_put_string(o, "name", row->m->name);
+    ok = ok && lf_put(o, "shape", cJSON_CreateDoubleArray((double[]){(double)row->m->out, (double)row->m->in}, 2));
+    for (int c = 0; c < N_COLUMNS && ok; c++)
+        if (!columns[c].update || row->update_rank) ok = lf_put_number(o, columns[c].key, value_of(row, &columns[c]));
+    if (ok) return o;
+    cJSON_Delete(o);
+    return NULL;
+}
+
+static cJSON *median_json(const lf_spectra *s) {
+    cJSON *o = cJSON_CreateObject();
+    bool ok = o;
+    for (int c = 0; c < N_COLUMNS && ok; c++)
+        if (!columns[c].update || s->adapted) ok = lf_put_number(o, columns[c].key, median_of(s, &columns[c]));
+    if (ok) return o;
+    cJSON_Delete(o);
+    return NULL;
+}
+
+static cJSON *modules_json(const lf_spectra *s) {
+    cJSON *array = cJSON_CreateArray();
+    for (int64_t i = 0; i < s->match.count; i++)
+        if (!lf_put_to_array(array, row_json(&s->rows[i]))) {
+            cJSON_Delete(array);
+            return NULL;
+        }
+    return array;
+}
+
+static bool put_setting(cJSON *o, const lf_spectra *s, const char *key, bool read) {
+    const cJSON *value = read ? lf_cfg_json(s->cfg, key) : NULL;
+    return lf_put(o, key, value ? cJSON_Duplicate(value, true) : cJSON_CreateNull());
+}
+
+lf_status lf_spectra_json(const lf_spectra *s, FILE *out, lf_err *err) {
+    cJSON *o = cJSON_CreateObject();
+    if (lf_put_string(o, "model", s->model->path) && lf_put_string(o, "adapter", lf_cfg_str(s->cfg, "adapter")) &&
+        lf_put_number(o, "r", (double)s->o.r) && put_setting(o, s, "init_lora_weights", true) &&
+        put_setting(o, s, "init_position", lf_init_find(s->o.init)->positioned) &&
+        lf_put_string(o, "output_dir", s->dir) && lf_put(o, "median", median_json(s)) && lf_put(o, "modules", modules_json(s)))
+        return lf_print_json(out, o, err);
+    cJSON_Delete(o);
+    return lf_fail(err, LF_ENOMEM, "out of memory for the results");
+}
+
+/* ---- CSV ---- */
+
+static lf_status open_csv(lf_atomic_file *a, const lf_spectra *s, const char *name, lf_err *err) {
+    *a = (lf_atomic_file){0};
+    char *path = lf_path_join(s->dir, name);
+    const lf_status rc = path ? lf_atomic_open(a, path, err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", s->dir);
+    lf_free(path);
+    return rc;
+}
+
+static lf_status close_csv(lf_atomic_file *a, lf_err *err) {
+    const lf_status rc = lf_atomic_commit(a, err);
+    lf_atomic_abort(a);
+    return rc;
+}
+
+static void write_row(FILE *f, const lf_spectra *s, const lf_spectrum_row *row) {
+    fprintf(f, "%s,%lld,%lld", row->m->name, (long long)row->m->out, (long long)row->m->in);
+    for (int c = 0; c < N_COLUMNS; c++) {
+        if (columns[c].update && !s->adapted) continue;
+        const double value = value_of(row, &columns[c]);
+        fputc(',', f);
+        if (isfinite(value)) fprintf(f, "%.9g", value);
+    }
+    fputc('\n', f);
+}
+
+lf_status lf_spectra_csv(const lf_spectra *s, lf_err *err) {
+    lf_atomic_file a;
+    lf_status rc = open_csv(&a, s, "spectrum.csv", err);
+    if (rc) return rc;
+    fputs("module,out,in", a.f);
+    for (int c = 0; c < N_COLUMNS; c++)
+        if (!columns[c].update || s->adapted) fprintf(a.f, ",%s", columns[c].key);
+    fputc('\n', a.f);
+    for (int64_t i = 0; i < s->match.count; i++) write_row(a.f, s, &s->rows[i]);
+    if ((rc = close_csv(&a, err)) || (rc = open_csv(&a, s, "singular-values.csv", err))) return rc;
+    fputs("module,i,sigma\n", a.f);
+    for (int64_t i = 0; i < s->match.count; i++)
+        for (int64_t k = 0; k < s->rows[i].n; k++) fprintf(a.f, "%s,%lld,%.12g\n", s->rows[i].m->name, (long long)k, s->rows[i].sigma[k]);
+    return close_csv(&a, err);
+}

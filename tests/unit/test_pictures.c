@@ -1,0 +1,479 @@
+/* Pictures and pages of runs: every number in its CSV, pages that hold together and ask nobody, whatever stands in the files. */
+#define _XOPEN_SOURCE 700
+#include "report_fixture.h"
+
+#include "plot/plot.h"
+#include "report/figure.h"
+#include "report/pictures.h"
+#include "report/report.h"
+
+/* ---- runs ---- */
+
+typedef struct run {
+    const char *name, *init; /* its folder; where the adapter starts */
+    double rate;
+    int seed;
+    double accuracy, kept, ratio; /* accuracy NAN: it diverged */
+    const char *message;
+} run;
+
+static void put_json(const char *dir, const char *name, cJSON *o) {
+    char *text = lf_json_print(o, false);
+    cJSON_Delete(o);
+    put_file(dir, name, text);
+    lf_free(text);
+}
+
+static void put_steps(const char *dir, double accuracy, double kept, bool language) {
+    char text[2000] = "";
+    for (int step = 0; step <= 40; step += 10) {
+        const double t = step / 40.0;
+        char line[300];
+        if (language)
+            snprintf(line, sizeof line, "{\"step\": %d, \"eval_perplexity\": %.9g, \"base_perplexity\": %.9g}\n{\"step\": %d, \"loss\": %.9g}\n", step,
+                     40 - (40 - accuracy) * t, 20 / (1 - (1 - kept) * t), step, 3 - t);
+        else
+            snprintf(line, sizeof line, "{\"step\": %d, \"eval_accuracy\": %.9g, \"base_accuracy\": %.9g}\n{\"step\": %d, \"loss\": %.9g}\n", step, accuracy * t,
+                     0.9 - 0.9 * (1 - kept) * t, step, 3 - t);
+        strcat(text, line);
+    }
+    put_file(dir, "metrics.jsonl", text);
+}
+
+static cJSON *results_of(const run *r, bool language) {
+    cJSON *o = cJSON_CreateObject();
+    const double before = language ? 20 : 0.9, after = language ? before / r->kept : before * r->kept;
+    cJSON_AddNumberToObject(o, language ? "eval_perplexity" : "eval_accuracy", r->accuracy);
+    cJSON_AddNumberToObject(o, "base_before", before);
+    cJSON_AddNumberToObject(o, "base_after", after);
+    cJSON_AddNumberToObject(o, "forgetting", language ? log(after / before) : before - after);
+    cJSON_AddNumberToObject(o, "retention", r->kept);
+    cJSON_AddNumberToObject(o, "update_ratio", r->ratio);
+    cJSON_AddNumberToObject(o, language ? "base_chance" : "eval_chance", language ? 1000 : 0.1);
+    return o;
+}
+
+static void make_run(const char *set, const run *r, bool language) {
+    char dir[300];
+    snprintf(dir, sizeof dir, "%s/%s", set, r->name);
+    assert_int_equal(lf_mkdir_p(dir, NULL), LF_OK);
+    cJSON *config = cJSON_CreateObject();
+    cJSON_AddStringToObject(config, "model", "data/model");
+    cJSON_AddStringToObject(config, "output_dir", dir);
+    cJSON_AddStringToObject(config, "init_lora_weights", r->init);
+    cJSON_AddNumberToObject(config, "learning_rate", r->rate);
+    cJSON_AddNumberToObject(config, "seed", r->seed);
+    if (strcmp(r->init, "intermediate") == 0) cJSON_AddNumberToObject(config, "init_position", 0.5);
+    put_json(dir, "config.json", config);
+    if (isfinite(r->accuracy)) {
+        put_json(dir, "all_results.json", results_of(r, language));
+        put_steps(dir, r->accuracy, r->kept, language);
+        return;
+    }
+    cJSON *error = cJSON_CreateObject();
+    cJSON_AddNumberToObject(error, "exit_code", 4);
+    cJSON_AddStringToObject(error, "state", "diverged");
+    cJSON_AddStringToObject(error, "message", r->message ? r->message : "step 7: the loss is nan; try a lower learning_rate");
+    put_json(dir, "error.json", error);
+}
+
+static char *make_set(const char *name, const run *runs, size_t n, bool language) {
+    char *set = lf_path_join(folder, name);
+    for (size_t i = 0; i < n; i++) make_run(set, &runs[i], language);
+    return set;
+}
+
+static const run two_inits[] = {
+    {"a1", "pissa", 1e-3, 1, 0.80, 0.70, 0.01, NULL},        {"a2", "pissa", 1e-3, 2, 0.82, 0.72, 0.01, NULL},        {"a3", "pissa", 1e-3, 3, 0.84, 0.74, 0.01, NULL},
+    {"a4", "pissa", 1e-2, 1, NAN, 0, 0, NULL},               {"a5", "pissa", 1e-2, 2, NAN, 0, 0, NULL},               {"a6", "pissa", 1e-2, 3, NAN, 0, 0, NULL},
+    {"b1", "intermediate", 1e-3, 1, 0.70, 0.90, 0.005, NULL}, {"b2", "intermediate", 1e-3, 2, 0.72, 0.92, 0.005, NULL}, {"b3", "intermediate", 1e-3, 3, 0.74, 0.94, 0.005, NULL},
+    {"b4", "intermediate", 1e-2, 1, 0.85, 0.80, 0.02, NULL}, {"b5", "intermediate", 1e-2, 2, 0.86, 0.82, 0.02, NULL}, {"b6", "intermediate", 1e-2, 3, 0.87, 0.84, 0.02, NULL},
+};
+enum { N_TWO_INITS = sizeof two_inits / sizeof two_inits[0] };
+static const char *const all_pictures[] = {"position", "tradeoff", "learning-rate", "curves", "update"};
+enum { N_PICTURES = sizeof all_pictures / sizeof all_pictures[0] };
+
+static void report(const char *set) {
+    lf_err err = {0};
+    FILE *out = tmpfile();
+    const lf_status rc = lf_report_set(set, false, out, &err);
+    fclose(out);
+    assert_ok(rc, err);
+}
+
+static const char *named(const char *name, const char *ending) {
+    static char text[2][64];
+    static unsigned next;
+    char *t = text[next++ % 2];
+    snprintf(t, sizeof text[0], "%s.%s", name, ending);
+    return t;
+}
+
+/* ---- numbers ---- */
+
+static void bands_are_of_their_kind(void **state) {
+    (void)state;
+    const lf_band none = lf_band_of((lf_sample){1, 0.5, NAN, NAN, NAN}, 100), two = lf_band_of((lf_sample){2, 0.5, 0.1 * sqrt(2), 0, 1}, 100);
+    const lf_band three = lf_band_of((lf_sample){3, 0.5, 0.1, 0.25, 0.75}, 100);
+    assert_true(isnan(none.low) && isnan(none.high));
+    assert_true(fabs(two.low - 40) < 1e-9 && fabs(two.high - 60) < 1e-9 && !two.interval);
+    assert_true(three.low == 25 && three.high == 75 && three.interval);
+}
+
+static void numbers_of_tics_are_short(void **state) {
+    (void)state;
+    static const struct { double value; const char *text; } cases[] = {{3e-4, "3e-4"}, {0.01, "0.01"}, {1, "1"}, {0, "0"}, {1e-3, "1e-3"}, {2.5e-5, "2.5e-5"},
+                                                                       {100000, "1e5"}, {1e-10, "1e-10"}, {-3e-4, "-3e-4"}, {12, "12"}};
+    char text[40];
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        lf_plot_number(text, sizeof text, cases[i].value);
+        assert_string_equal(text, cases[i].text);
+    }
+}
+
+/* Every range, wide or narrow, has a few tics. */
+static void log_axes_have_tics(void **state) {
+    (void)state;
+    static const double ranges[][2] = {{10, 12}, {9.9, 10.1}, {1, 1e9}, {1e-5, 1e-2}, {3, 70}, {17.5, 24.6}, {1e-300, 1e300}};
+    for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++) {
+        char *text = NULL;
+        size_t size;
+        FILE *f = open_memstream(&text, &size);
+        lf_plot_log_axis(f, 'y', ranges[i][0], ranges[i][1]);
+        fclose(f);
+        int tics = 0;
+        for (const char *at = text; (at = strstr(at, "' ")); at++) tics++;
+        if (tics < 2 || tics > 10) fail_msg("%d tics: %s", tics, text);
+        free(text);
+    }
+}
+
+static void csv_holds(const char *csv, const char *line) {
+    const size_t n = strlen(line);
+    for (const char *at = csv; (at = strstr(at, line)); at += n)
+        if (at == csv || at[-1] == '\n') return;
+    fail_msg("no line '%s' in\n%s", line, csv);
+}
+
+static void every_number_is_in_the_csv(void **state) {
+    (void)state;
+    char *set = make_set("numbers", two_inits, N_TWO_INITS, false), *csv;
+    report(set);
+    csv = get_file(set, "learning-rate.csv");
+    holds(csv, "figure,unit,series,learning_rate,value,low,high,band,n,diverged,best\n");
+    /* 0.82 +- 4.302652730 x 0.02 / sqrt(3) */
+    csv_holds(csv, "eval_accuracy,%,pissa,0.001,82,77.0317246,86.9682754,95 % interval,3,0,1\n");
+    csv_holds(csv, "eval_accuracy,%,pissa,0.01,,,,,0,3,0\n");
+    csv_holds(csv, "forgetting,points,\"intermediate, init_position 0.5\",0.01,16.2,");
+    lf_free(csv);
+    csv = get_file(set, "position.csv");
+    csv_holds(csv, "eval_accuracy,%,learning rate 1e-3,0.001,0,82,");
+    csv_holds(csv, "eval_accuracy,%,learning rate 0.01,0.01,0.5,86,");
+    lf_free(csv);
+    csv = get_file(set, "tradeoff.csv");
+    holds(csv, "retention,%,\"intermediate, init_position 0.5\",0.01,86,83.5158623,88.4841377,82,");
+    holds(csv, ",1,1\n"); /* best, on the front */
+    lf_free(csv);
+    csv = get_file(set, "curves.csv");
+    csv_holds(csv, "eval_accuracy,%,pissa,40,82,77.0317246,86.9682754,95 % interval,3\n");
+    csv_holds(csv, "loss,nats,pissa,40,2,,,,3\n");
+    lf_free(csv);
+    csv = get_file(set, "update.csv");
+    holds(csv, "figure,unit,series,run,learning_rate,update_ratio,value,");
+    csv_holds(csv, "forgetting,points,pissa,a1,0.001,0.01,27,");
+    lf_free(csv);
+    lf_free(set);
+}
+
+/* ---- pictures ---- */
+
+static void pictures_are_whole(void **state) {
+    (void)state;
+    if (!has_gnuplot()) skip();
+    for (int language = 0; language < 2; language++) {
+        run runs[N_TWO_INITS];
+        memcpy(runs, two_inits, sizeof runs);
+        for (size_t i = 0; language && i < N_TWO_INITS; i++) runs[i].accuracy = 20 - 10 * runs[i].accuracy;
+        char *set = make_set(language ? "texts" : "images", runs, N_TWO_INITS, language);
+        report(set);
+        for (int i = 0; i < N_PICTURES; i++) {
+            char *svg = get_file(set, named(all_pictures[i], "svg"));
+            is_balanced(svg, false);
+            holds(svg, strcmp(all_pictures[i], "position") ? "pissa" : "learning rate 1e-3");
+            holds(svg, i == 4 ? (language ? "forgetting (nats)" : "forgetting (points)") : language ? "perplexity" : "accuracy (%)");
+            lf_free(svg);
+        }
+        char *svg = get_file(set, "learning-rate.svg");
+        holds(svg, "cross at the top: a run diverged");
+        holds(svg, "95 % interval of the mean over seeds");
+        holds(svg, "ring: best learning rate");
+        holds(svg, language ? "forgetting (nats)" : "forgetting (points)");
+        holds(svg, ">1e-3<");
+        lf_free(svg);
+        lf_free(set);
+    }
+}
+
+static void without_gnuplot_all_else_is_there(void **state) {
+    (void)state;
+    char *set = make_set("bare", two_inits, N_TWO_INITS, false), *run_dir = lf_path_join(set, "a1");
+    lf_err err = {0};
+    bool drawn = true;
+    for (int i = 0; i < N_PICTURES; i++) put_file(set, named(all_pictures[i], "svg"), "an older picture");
+    setenv("PATH", "", 1);
+    report(set);
+    const lf_status rc = lf_report_curves(run_dir, &drawn, &err);
+    setenv("PATH", search_path, 1);
+    assert_ok(rc, err);
+    assert_false(drawn);
+    assert_true(is_there(run_dir, "curves.csv") && is_there(run_dir, "curves.gp") && !is_there(run_dir, "curves.svg"));
+    for (int i = 0; i < N_PICTURES; i++) {
+        assert_true(is_there(set, named(all_pictures[i], "csv")) && is_there(set, named(all_pictures[i], "gp")));
+        assert_false(is_there(set, named(all_pictures[i], "svg")));
+    }
+    assert_true(is_there(set, "results.csv") && is_there(set, "summary.csv"));
+    char *page = get_file(set, "report.html");
+    holds(page, "gnuplot was not there");
+    holds(page, "learning-rate.csv");
+    is_balanced(page, true);
+    lf_free(page);
+    lf_free(run_dir);
+    lf_free(set);
+}
+
+/* One run is no comparison; what an earlier report drew of more would be wrong. */
+static void pictures_of_too_little_go(void **state) {
+    (void)state;
+    char *set = make_set("one", two_inits, 1, false);
+    for (int i = 0; i < N_PICTURES; i++) put_file(set, named(all_pictures[i], "csv"), "old");
+    put_file(set, "position.gp", "old");
+    put_file(set, "position.svg", "old");
+    report(set);
+    for (int i = 0; i < N_PICTURES; i++)
+        assert_int_equal(is_there(set, named(all_pictures[i], "csv")), strcmp(all_pictures[i], "curves") == 0);
+    assert_false(is_there(set, "position.gp") || is_there(set, "position.svg"));
+    lf_free(set);
+}
+
+/* ---- pages ---- */
+
+static void page_of_a_set_stands_alone(void **state) {
+    (void)state;
+    char *set = make_set("page", two_inits, N_TWO_INITS, false);
+    report(set);
+    char *page = get_file(set, "report.html");
+    is_balanced(page, true);
+    asks_nobody(page);
+    ids_are_unique(page);
+    holds(page, "82.0 <small>± 5.0</small>");
+    holds(page, "0 of 3");
+    holds(page, "step 7: the loss is nan; try a lower learning_rate");
+    holds(page, "data/model");
+    holds(page, lf_version());
+    holds(page, "gathered from a folder");
+    if (has_gnuplot())
+        for (int i = 0; i < N_PICTURES; i++) {
+            char id[64];
+            snprintf(id, sizeof id, "id=\"%s-gnuplot_canvas\"", all_pictures[i]);
+            holds(page, id);
+        }
+    lf_free(page);
+    put_file(set, "sweep.json", "{\"swept\": [\"init_lora_weights\", \"learning_rate\", \"seed\"], \"runs\": [\"a1\", \"c1\"], \"points\": [{\"init_lora_weights\": \"pissa\", "
+                                "\"learning_rate\": 0.001, \"seed\": 1}, {\"init_lora_weights\": \"milora\", \"learning_rate\": 0.001, \"seed\": 1}]}");
+    report(set);
+    page = get_file(set, "report.html");
+    holds(page, "lora-ft sweep --config ");
+    holds(page, "unfinished");
+    is_balanced(page, true);
+    lf_free(page);
+    lf_free(set);
+}
+
+static void one_json_object(void **state) {
+    (void)state;
+    char *set = make_set("json", two_inits, N_TWO_INITS, false), *text = NULL;
+    size_t size;
+    lf_err err = {0};
+    FILE *out = open_memstream(&text, &size);
+    const lf_status rc = lf_report_set(set, true, out, &err);
+    fclose(out);
+    assert_ok(rc, err);
+    cJSON *o;
+    assert_ok(lf_json_parse(&o, text, size, "stdout", &err), err);
+    assert_int_equal(cJSON_GetObjectItem(o, "runs")->valuedouble, 12);
+    assert_int_equal(cJSON_GetObjectItem(o, "diverged")->valuedouble, 3);
+    assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(o, "groups")), 2);
+    const cJSON *group;
+    cJSON_ArrayForEach(group, cJSON_GetObjectItem(o, "groups")) {
+        const bool pissa = strstr(cJSON_GetObjectItem(group, "name")->valuestring, "pissa");
+        assert_true(fabs(cJSON_GetObjectItem(group, "eval_accuracy")->valuedouble - (pissa ? 0.82 : 0.86)) < 1e-12);
+        assert_true(cJSON_GetObjectItem(group, "best_learning_rate")->valuedouble == (pissa ? 1e-3 : 1e-2));
+    }
+    cJSON_Delete(o);
+    free(text);
+    lf_free(set);
+}
+
+static void page_of_a_run(void **state) {
+    (void)state;
+    char *set = make_set("single", two_inits, N_TWO_INITS, false), *done = lf_path_join(set, "a1"), *diverged = lf_path_join(set, "a4");
+    lf_err err = {0};
+    bool drawn;
+    assert_ok(lf_report_curves(done, &drawn, &err), err);
+    put_file(done, "spectrum.svg", "<?xml version=\"1.0\"?>\n<svg xmlns=\"http://www.w3.org/2000/svg\"><g id=\"gnuplot_canvas\"><use href='#gpPt1'/></g></svg>\n");
+    put_file(done, "update-map.svg", "<svg xmlns=\"http://www.w3.org/2000/svg\"><script>alert(1)</script></svg>");
+    assert_ok(lf_report_html(done, &err), err);
+    char *page = get_file(done, "report.html");
+    is_balanced(page, true);
+    asks_nobody(page);
+    ids_are_unique(page);
+    holds(page, "<b>80.00 %</b>");
+    holds(page, "id=\"spectrum-gnuplot_canvas\"><use href='#spectrum-gpPt1'/>");
+    holds(page, "update-map.svg is not shown");
+    holds(page, "lora-ft train --config ");
+    lf_free(page);
+    assert_ok(lf_report_html(diverged, &err), err);
+    page = get_file(diverged, "report.html");
+    is_balanced(page, true);
+    holds(page, "step 7: the loss is nan");
+    lf_free(page);
+    lf_free(diverged);
+    lf_free(done);
+    lf_free(set);
+}
+
+/* What is no drawing, or reaches out of the page, is not put into it. */
+static void only_plain_drawings_are_shown(void **state) {
+    (void)state;
+    static const char *const bad[] = {
+        "", "no picture", "<svg>", "</svg>", "<svg></svg><p>more</p>", "<svg onload=\"x()\"></svg>", "<svg><a\nonclick = 'x'></a></svg>", "<svg><A HREF='javascript:x'></A></svg>",
+        "<svg><image href='http://example.org/x.png'/></svg>", "<svg><image xlink:href = \"file:///etc/passwd\"/></svg>", "<svg><style>@import 'x'</style></svg>",
+        "<svg><foreignObject></foreignObject></svg>", "<svg><g fill='url(http://example.org/x)'></g></svg>", "<svg><!-- --></svg>", "<svg><SCRIPT></SCRIPT></svg>",
+        "<svg><image href=http://example.org/x></image></svg>", "<svg><animate attributeName='href'/></svg>"};
+    char *set = make_set("drawings", two_inits, 1, false), *run_dir = lf_path_join(set, "a1");
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        lf_err err = {0};
+        put_file(run_dir, "spectrum.svg", bad[i]);
+        assert_ok(lf_report_html(run_dir, &err), err);
+        char *page = get_file(run_dir, "report.html");
+        if (!strstr(page, "spectrum.svg is not shown")) fail_msg("shown: %s", bad[i]);
+        is_balanced(page, true);
+        asks_nobody(page);
+        lf_free(page);
+    }
+    lf_free(run_dir);
+    lf_free(set);
+}
+
+/* ---- hostile text ---- */
+
+static char *plot_text(const char *text) {
+    char *out = NULL;
+    size_t size;
+    FILE *f = open_memstream(&out, &size);
+    lf_plot_text(f, text);
+    fclose(f);
+    return out;
+}
+
+static void text_of_a_script_means_itself(void **state) {
+    (void)state;
+    static const struct { const char *text, *written; } cases[] = {{"it's", "it''s"}, {"a_b^c{d}", "a\\_b\\^c\\{d\\}"}, {"x\ny\x01z", "x y z"}, {"\\n", "\\\\n"},
+                                                                   {"caf\xc3\xa9 \xff", "caf\xc3\xa9 \xef\xbf\xbd"}, {"@~&", "\\@\\~\\&"}, {"`rm`", "`rm`"}, {"", ""}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char *out = plot_text(cases[i].text);
+        assert_string_equal(out, cases[i].written);
+        free(out);
+    }
+}
+
+static void hostile_text_stays_text(void **state) {
+    (void)state;
+    static const char evil[] = "x'; system(\"touch HACKED\") #`touch HACKED`\\_^{a}&lt;</svg><script>alert(1)</script>\"@x";
+    run runs[N_TWO_INITS];
+    memcpy(runs, two_inits, sizeof runs);
+    for (size_t i = 0; i < N_TWO_INITS; i++)
+        if (strcmp(runs[i].init, "pissa") == 0) {
+            runs[i].init = evil;
+            runs[i].message = "</td></table><img src=x onerror=alert(1)> & \"quotes\" 'too'";
+        }
+    runs[0].name = "a'\"&<b>`touch HACKED`";
+    char *set = make_set("it's <b>\"hostile\"", runs, N_TWO_INITS, false);
+    report(set);
+    char *page = get_file(set, "report.html"), *script = get_file(set, "learning-rate.gp");
+    is_balanced(page, true);
+    holds_not(page, "<script>alert");
+    holds_not(page, "<img src=x");
+    holds(page, "&lt;img src=x onerror=alert(1)&gt;");
+    holds(page, "<pre>lora-ft report &#39;");
+    holds_not(script, "x'; system");
+    holds(script, "x''; system");
+    assert_false(is_there(set, "HACKED"));
+    assert_false(lf_is_file("HACKED"));
+    if (has_gnuplot()) {
+        char *svg = get_file(set, "learning-rate.svg");
+        is_balanced(svg, false);
+        holds(svg, "`touch HACKED`");
+        lf_free(svg);
+    }
+    lf_free(script);
+    lf_free(page);
+    lf_free(set);
+}
+
+/* Numbers that no axis has room for, and a cell with nothing. */
+static void strange_numbers(void **state) {
+    (void)state;
+    static const run runs[] = {{"a", "pissa", 1e-3, 1, 1e308, 0.5, 1e308, NULL}, {"b", "pissa", 1e-2, 1, -1e308, 0.5, -1, NULL}, {"c", "intermediate", 1e-3, 1, 0, 1e-9, 0, NULL},
+                               {"d", "intermediate", 1e-2, 1, 5e-324, 1e300, 5e-324, NULL}};
+    for (int language = 0; language < 2; language++) {
+        char *set = make_set(language ? "strange-texts" : "strange", runs, 4, language);
+        report(set);
+        char *page = get_file(set, "report.html");
+        is_balanced(page, true);
+        lf_free(page);
+        lf_free(set);
+    }
+}
+
+static void no_memory_is_said(void **state) {
+    (void)state;
+    char *set = make_set("memory", two_inits, N_TWO_INITS, false);
+    setenv("PATH", "", 1);
+    FILE *out = tmpfile();
+    const int64_t live = lf_alloc_live();
+    lf_status rc = LF_ENOMEM;
+    for (int64_t n = 0; rc && n < 200000; n += 1 + n / 40) {
+        lf_err err = {0};
+        lf_alloc_fail_after(n);
+        rc = lf_report_set(set, n % 2, out, &err);
+        lf_alloc_fail_after(-1);
+        if (rc && rc != LF_ENOMEM) fail_msg("allocation %lld: %s", (long long)n, err.message);
+        assert_int_equal(lf_alloc_live(), live);
+    }
+    setenv("PATH", search_path, 1);
+    assert_int_equal(rc, LF_OK);
+    fclose(out);
+    lf_free(set);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(bands_are_of_their_kind),
+        cmocka_unit_test(numbers_of_tics_are_short),
+        cmocka_unit_test(log_axes_have_tics),
+        cmocka_unit_test(every_number_is_in_the_csv),
+        cmocka_unit_test(pictures_are_whole),
+        cmocka_unit_test(without_gnuplot_all_else_is_there),
+        cmocka_unit_test(pictures_of_too_little_go),
+        cmocka_unit_test(page_of_a_set_stands_alone),
+        cmocka_unit_test(one_json_object),
+        cmocka_unit_test(page_of_a_run),
+        cmocka_unit_test(only_plain_drawings_are_shown),
+        cmocka_unit_test(text_of_a_script_means_itself),
+        cmocka_unit_test(hostile_text_stays_text),
+        cmocka_unit_test(strange_numbers),
+        cmocka_unit_test(no_memory_is_said),
+    };
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}
