@@ -7,7 +7,7 @@
 /* ---- the best learning rate ---- */
 
 /* Every run is done and judged. */
-static bool is_whole(const lf_cell *c) { return c->n_done == c->n_runs && c->n_gains == c->n_runs; }
+static bool is_whole(const lf_cell *c) { return c->n_gains == c->n_runs; }
 
 /* Cells stand by learning rate: of equals the first is the smallest. By test data none is chosen; where there is one rate, nothing is. */
 static void choose_best(lf_summary *s, lf_group *g) {
