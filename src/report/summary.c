@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "report/summary_internal.h"
 
@@ -149,13 +150,15 @@ static lf_status name_group(lf_summary *s, lf_group *group, lf_err *err) {
     return group->name ? LF_OK : no_memory(s, err);
 }
 
-/* pissa and milora are intermediate at 0 and 1 (PROTOCOL 7.1); pissa_niter_N is pissa by other means. */
+/* pissa and milora are intermediate at 0 and 1 (PROTOCOL 7.1); pissa_niter_N is pissa by other means. A run that is not begun may not say
+ * where it stands: the middle is the default. */
 static double position_of(const lf_gathered_run *r) {
     const cJSON *init = lf_run_value(r, "init_lora_weights"), *position = lf_run_value(r, "init_position");
     if (!cJSON_IsString(init)) return NAN;
     if (strcmp(init->valuestring, "pissa") == 0 || strncmp(init->valuestring, "pissa_niter_", 12) == 0) return 0;
     if (strcmp(init->valuestring, "milora") == 0) return 1;
     const bool placed = strcmp(init->valuestring, "intermediate") == 0 || strcmp(init->valuestring, "slice_eqmag") == 0;
+    if (placed && (!position || cJSON_IsNull(position))) return 0.5;
     return placed && cJSON_IsNumber(position) && position->valuedouble >= 0 && position->valuedouble <= 1 ? position->valuedouble : NAN;
 }
 
@@ -185,6 +188,24 @@ static void measure_cell(const lf_summary *s, lf_cell *c, double *values) {
     c->outcome.gain = lf_sample_of(values, c->n_gains).mean;
 }
 
+/* The same run twice is no second seed: the intervals would be too narrow. */
+static void warn_of_repeats(const lf_summary *s) {
+    const lf_gathered_run *r = s->from->runs, *a = NULL, *b = NULL;
+    int64_t repeats = 0;
+    for (int64_t i = 0; i < s->n_cells; i++)
+        for (int64_t k = 1; k < s->cells[i].n_runs; k++) {
+            const lf_gathered_run *x = &r[s->cells[i].runs[k - 1]], *y = &r[s->cells[i].runs[k]];
+            if (x->state != LF_RUN_DONE || y->state != LF_RUN_DONE || compare_key(x, y, "seed") != 0) continue;
+            if (!repeats++) {
+                a = x;
+                b = y;
+            }
+        }
+    if (repeats)
+        lf_warn("%s: %s and %s have the same settings and seed%s; each counts as a run, so intervals are narrower than they should be", s->from->dir, a->name,
+                b->name, repeats > 1 ? ", and so have others" : "");
+}
+
 lf_status lf_summary_new(lf_summary **out, const lf_gathered *g, lf_err *err) {
     *out = NULL;
     lf_summary *s = lf_calloc(1, sizeof *s);
@@ -200,6 +221,7 @@ lf_status lf_summary_new(lf_summary **out, const lf_gathered *g, lf_err *err) {
         rc = name_group(s, &s->groups[i], err);
     }
     if (rc || (rc = lf_summary_trade(s, values, err))) goto out;
+    warn_of_repeats(s);
     *out = s;
     s = NULL;
 out:

@@ -59,6 +59,7 @@ typedef struct lf_summary {
     double matched_gain;     /* the least of the groups' highest gains: all that have one get there */
 } lf_summary;
 
+/* Warns where a run is there twice (same settings and seed). */
 lf_status lf_summary_new(lf_summary **out, const lf_gathered *g, lf_err *err);
 void lf_summary_free(lf_summary *s);
 

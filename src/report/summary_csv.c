@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "report/figure.h"
 #include "report/summary_internal.h"
 
 /* A row being written; what fails is said once, at its end. */
@@ -15,19 +16,9 @@ static void separate(csv *c) {
     c->begun = true;
 }
 
-/* RFC 4180: in quotes where there is a comma, a quote or an end of line; quotes inside are doubled. */
 static void put_text(csv *c, const char *text) {
     separate(c);
-    if (!text[strcspn(text, ",\"\r\n")]) {
-        fputs(text, c->f);
-        return;
-    }
-    fputc('"', c->f);
-    for (; *text; text++) {
-        if (*text == '"') fputc('"', c->f);
-        fputc(*text, c->f);
-    }
-    fputc('"', c->f);
+    lf_csv_text(c->f, text);
 }
 
 static void put_number(csv *c, double x) {

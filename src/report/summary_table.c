@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "report/summary_internal.h"
 
+enum { WIDEST = 60 }; /* of the methods' column: a longer name has a line of its own */
 enum { METHOD, RATE, SEEDS, GAIN, COST, KEPT, MATCHED, VOLUME, GAIN_AGAINST, COST_AGAINST, N_COLUMNS };
 
 typedef struct line { char cells[N_COLUMNS][48]; const char *method; /* in place of its cell: as long as it is */ } line;
@@ -91,12 +92,14 @@ static void print_lines(const line *lines, int64_t n, FILE *out) {
         for (int64_t i = 1; i < n; i++) any = any || lines[i].cells[c][0];
         for (int64_t i = 0; i < n && any; i++) {
             const int w = width_of(c == METHOD ? lines[i].method : lines[i].cells[c]);
-            if (w > widths[c]) widths[c] = w;
+            if (w > widths[c] && (c != METHOD || w <= WIDEST)) widths[c] = w;
         }
     }
     for (int64_t i = 0; i < n; i++) {
+        const int left = widths[METHOD] - width_of(lines[i].method);
         print_plain(out, lines[i].method);
-        fprintf(out, "%*s", widths[METHOD] - width_of(lines[i].method), "");
+        if (left < 0) fputc('\n', out);
+        fprintf(out, "%*s", left < 0 ? widths[METHOD] : left, "");
         for (int c = METHOD + 1; c < N_COLUMNS; c++)
             if (widths[c]) fprintf(out, "  %*s%s", widths[c] - width_of(lines[i].cells[c]), "", lines[i].cells[c]);
         fputc('\n', out);

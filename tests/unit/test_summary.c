@@ -236,6 +236,7 @@ static void test_positions(void **state) {
     static const struct { const char *config; double position; } cases[] = {
         {"\"init_lora_weights\": true, \"init_position\": 0.5", NAN},
         {"\"init_lora_weights\": \"gaussian\", \"init_position\": 0.5", NAN},
+        {"\"init_lora_weights\": \"intermediate\"", 0.5},
         {"\"init_lora_weights\": \"intermediate\", \"init_position\": 0.75", 0.75},
         {"\"init_lora_weights\": \"intermediate\", \"init_position\": 2", NAN},
         {"\"init_lora_weights\": \"intermediate\", \"init_position\": {\"energy\": 0.5}", NAN},
@@ -409,6 +410,50 @@ static void test_table_of_language(void **state) {
     done(s);
 }
 
+/* Long names have lines of their own. */
+static void test_table_of_long_names(void **state) {
+    (void)state;
+    char config[300];
+    snprintf(config, sizeof config, "\"learning_rate\": 1, \"k\": \"%064d\"", 0);
+    put_tested("a", config, 0.5);
+    put_tested("b", "\"learning_rate\": 1, \"k\": \"x\"", 0.5);
+    lf_summary *s = summarize();
+    char expected[1000];
+    snprintf(expected, sizeof expected, "method  learning rate  runs  new task, test accuracy, %%  forgetting, points  forgetting at 50.00 %%  hypervolume  gain against first, points  forgetting against first\n"
+             "k %064d\n"
+             "                    1     1                       50.00               30.00                  30.00         0.24                                                      \n"
+             "k x                 1     1                       50.00               30.00                  30.00         0.24                       +0.00                     +0.00\n"
+             "first: k %064d; differences are paired by seed\n"
+             "2 runs, 2 done\n", 0, 0);
+    assert_table(s, expected);
+    done(s);
+}
+
+/* A run that is there twice is told of. */
+static void test_repeats(void **state) {
+    (void)state;
+    put_pictures("a", "\"learning_rate\": 1, \"seed\": 1", 0.5, 0.1);
+    put_pictures("b", "\"learning_rate\": 1, \"seed\": 1", 0.5, 0.1);
+    put_pictures("c", "\"learning_rate\": 1, \"seed\": 2", 0.5, 0.1);
+    char said[400] = "";
+    fflush(stderr);
+    const int kept = dup(STDERR_FILENO);
+    FILE *f = tmpfile();
+    assert_true(kept >= 0 && f && dup2(fileno(f), STDERR_FILENO) >= 0);
+    lf_log_set_level(LF_LOG_WARN);
+    lf_summary *s = summarize();
+    lf_log_set_level(LF_LOG_QUIET);
+    fflush(stderr);
+    assert_true(dup2(kept, STDERR_FILENO) >= 0);
+    close(kept);
+    rewind(f);
+    assert_non_null(fgets(said, sizeof said, f));
+    fclose(f);
+    if (!strstr(said, ": a and b have the same settings and seed; ")) fail_msg("%s", said);
+    assert_int_equal(s->cells[0].n_runs, 3);
+    done(s);
+}
+
 /* ---- memory ---- */
 
 static void test_no_memory(void **state) {
@@ -439,6 +484,7 @@ int main(void) {
         TEST(test_cells_and_groups), TEST(test_tradeoffs), TEST(test_equals_take_the_smaller_rate), TEST(test_test_data_choose_nothing), TEST(test_unknown),
         TEST(test_only_diverged), TEST(test_pairs_by_seed), TEST(test_one_seed), TEST(test_keys), TEST(test_positions), TEST(test_language),
         TEST(test_results_csv), TEST(test_summary_csv), TEST(test_table), TEST(test_table_without_a_choice), TEST(test_table_of_language),
+        TEST(test_table_of_long_names), TEST(test_repeats),
         TEST(test_no_memory),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
