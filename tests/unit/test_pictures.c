@@ -278,6 +278,7 @@ static void page_of_a_set_stands_alone(void **state) {
             holds(page, id);
         }
     lf_free(page);
+    put_file(set, "sweep-config.json", "{}");
     put_file(set, "sweep.json", "{\"swept\": [\"init_lora_weights\", \"learning_rate\", \"seed\"], \"runs\": [\"a1\", \"c1\"], \"points\": [{\"init_lora_weights\": \"pissa\", "
                                 "\"learning_rate\": 0.001, \"seed\": 1}, {\"init_lora_weights\": \"milora\", \"learning_rate\": 0.001, \"seed\": 1}]}");
     report(set);
