@@ -61,7 +61,8 @@ lf_status lf_config_load(lf_config *cfg, const char *path, lf_err *err);
 /* One key from text, as on the command line. Lists are comma separated or JSON. */
 lf_status lf_config_set(lf_config *cfg, const char *key, const char *text, lf_err *err);
 /* argv after the verb: [FILE.json] [--config FILE] [--key value | --key=value | key=value | --flag]...
- * Files are loaded first, flags win. Sets *help when --help is among them. */
+ * Files are loaded first, flags win; of a flag that is given twice the last one counts, and a list is both together. Sets *help
+ * when --help is among them. */
 lf_status lf_config_parse_args(lf_config *cfg, int argc, char **argv, bool *help, lf_err *err);
 /* Cross-key checks and required keys. Call once after the last set. */
 lf_status lf_config_finish(lf_config *cfg, lf_err *err);

@@ -121,7 +121,7 @@ static void markdown(FILE *out) {
         "`lora-ft VERB [FILE.json] [--config FILE] [--key value | --key=value | key=value | --flag | --no-flag]...`\n\n"
         "A config file is a JSON object of these keys; `//` and `/* */` comments are allowed, and `null` means not "
         "set. "
-        "Files are read first, flags win. Dashes and underscores are the same in names. An unknown key, a wrong type "
+        "Files are read first, flags win; of a flag that is given twice the last one counts, but LIST flags are put together. Dashes and underscores are the same in names. An unknown key, a wrong type "
         "or a "
         "value out of range ends the program with exit code 2 and a line that names the key. "
         "`--print-config` shows the resolved configuration and stops.\n\n"
