@@ -389,7 +389,8 @@ static void check_tokens(const wanted *w) {
 
 static void test_tokens(void **state) {
     (void)state;
-    const lf_text_encode_opts train = {100, true, false}, eval = {100, false, false}, all = {100, true, true};
+    const lf_text_encode_opts train = {.max_seq_length = 100, .training = true}, eval = {.max_seq_length = 100},
+                              all = {.max_seq_length = 100, .training = true, .loss_on_prompt = true};
     const wanted cases[] = {
         {"{\"text\": \"ab c\"}", eval, true, false, "^abC", "xxxx", 0},
         {"{\"text\": \"ab c\"}", train, true, false, "^abC$", "xxxxx", 0},
