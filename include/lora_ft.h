@@ -88,8 +88,11 @@ lf_status lf_sweep(const lf_config *cfg, FILE *out, lf_err *err);
 /* Also takes the configuration of a finished lf_train: the run is then its output_dir. */
 lf_status lf_report(const lf_config *cfg, FILE *out, lf_err *err);
 
-/* Async-signal-safe: ask the running verb to stop at the next step. */
-void lf_interrupt(void);
+/* Async-signal-safe. lf_interrupt asks the running verb to stop at the next step; a conversation ends its answer, and ends itself
+ * where it waits for the user. lf_terminate asks it to end in either case. False if the verb was asked before and has not done it:
+ * a caller may then end the process. */
+bool lf_interrupt(void);
+bool lf_terminate(void);
 
 #ifdef __cplusplus
 }
