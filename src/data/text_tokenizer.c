@@ -136,8 +136,12 @@ void lf_text_tokenizer_warn_turn_end(lf_text_tokenizer *t) {
     if (t->warned || !t->chat_template || t->turn_end >= 0) return;
     const char *name = lf_chat_template_name(t->chat_template), *end = lf_chat_template_turn_end(t->chat_template);
     t->warned = true;
-    if (*end) lf_warn("chat template '%s': the end of a turn, '%s', is no token of %s, so it is read and written as several; add it there, or set chat_template", name, end, t->dir);
-    else lf_warn("chat template '%s': %s names no eos_token, so nothing marks the end of an answer; name one, or set chat_template", name, t->dir);
+    if (*end)
+        lf_warn("chat template '%s': the end of a turn, '%s', is no token of %s, so it is read and written as several; "
+                "add it there, or set chat_template", name, end, t->dir);
+    else
+        lf_warn("chat template '%s': %s names no eos_token, so nothing marks the end of an answer; name one, or set "
+                "chat_template", name, t->dir);
 }
 
 lf_status lf_text_tokenizer_prompt(const lf_text_tokenizer *t, const char *text, size_t n, bool rendered, lf_ids *out, lf_err *err) {

@@ -118,8 +118,8 @@ static lf_status encode_choices(choosing *c, lf_text_example *e, const char *nam
             return lf_fail(err, LF_EDATA, "%s: question and choice %lld are longer than max_seq_length %lld; %s", name, (long long)k + 1,
                            (long long)c->coder.opts.max_seq_length, lf_text_longer_advice(&c->coder.opts, "the question", advice, sizeof advice));
         if (!has_target(&c->tokens, k ? c->ends[k - 1] : 0))
-            return lf_fail(err, LF_EDATA, "%s: choice %lld, \"%.40s\", has no token to be judged by; expected a text that is not empty; write one or leave the choice out", name,
-                           (long long)k + 1, e->choices[k]);
+            return lf_fail(err, LF_EDATA, "%s: choice %lld, \"%.40s\", has no token to be judged by; expected a text that is not empty; write one or "
+                           "leave the choice out", name, (long long)k + 1, e->choices[k]);
         c->ends[k] = c->tokens.n;
     }
     return LF_OK;

@@ -5,7 +5,8 @@
 
 static lf_status check_template(const lf_config *cfg, const char *asked, lf_err *err) {
     if (!asked || lf_chat_template_is_name(asked) || lf_is_file(asked)) return LF_OK;
-    return lf_cfg_fail(cfg, "chat_template", err, "expected chatml, llama2, llama3, mistral, plain, auto, or the path of a file with a template, found '%.200s'", asked);
+    return lf_cfg_fail(cfg, "chat_template", err,
+                       "expected chatml, llama2, llama3, mistral, plain, auto, or the path of a file with a template, found '%.200s'", asked);
 }
 
 /* The key `tokenizer`, else the model's folder; of a new model, the folder of its config.json. */

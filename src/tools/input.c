@@ -2,9 +2,8 @@
 #include "tools/input.h"
 
 #include <errno.h>
-#include <signal.h>
+#include <poll.h>
 #include <string.h>
-#include <sys/select.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -14,23 +13,17 @@ void lf_input_free(lf_input *in) {
     *in = (lf_input){0};
 }
 
-/* Until there is something to read, or a signal came: the signals are let in while it waits and at no other time, so that none is
- * missed between the question whether one came and the waiting. */
+enum { LOOK_MS = 100 };
+
+/* Until there is something to read, or a signal came. It looks up now and then: a signal that another thread took, or that came
+ * between the question and the waiting, does not end poll. */
 static lf_status wait_for_input(lf_err *err) {
-    sigset_t held, before;
-    fd_set in;
-    sigemptyset(&held);
-    sigaddset(&held, SIGINT);
-    sigaddset(&held, SIGTERM);
-    sigprocmask(SIG_BLOCK, &held, &before);
+    struct pollfd in = {.fd = STDIN_FILENO, .events = POLLIN};
     int ready = 0;
     while (!lf_interrupted() && ready == 0) {
-        FD_ZERO(&in);
-        FD_SET(STDIN_FILENO, &in);
-        ready = pselect(STDIN_FILENO + 1, &in, NULL, NULL, NULL, &before);
+        ready = poll(&in, 1, LOOK_MS);
         if (ready < 0 && errno == EINTR) ready = 0;
     }
-    sigprocmask(SIG_SETMASK, &before, NULL);
     if (lf_interrupted()) return lf_fail(err, LF_EINTERRUPTED, "interrupted");
     return ready < 0 ? lf_fail_errno(err, "wait for", "standard input") : LF_OK;
 }

@@ -3,8 +3,8 @@
 #ifndef LF_TOOLS_INPUT_H
 #define LF_TOOLS_INPUT_H
 
-#include "text/buffer.h"
 #include "base/error.h"
+#include "text/buffer.h"
 
 typedef struct lf_input {
     lf_buffer read;
