@@ -406,8 +406,8 @@ static void test_tokens(void **state) {
          0}, /* across the border */
         {"{\"prompt\": \"\", \"completion\": \"ab\"}", eval, false, false, "ab", "xx", 0},
         {"{\"prompt\": \"q:\", \"completion\": \"\"}", train, true, false, "^q:$", "...x", 0},
-        {"{\"text\": \"abcdef\"}", {4, true, false}, true, false, "^abc", "xxxx", 4},
-        {"{\"prompt\": \"q:\", \"completion\": \"abc\"}", {4, true, false}, true, false, "^q:a", "...x", 3},
+        {"{\"text\": \"abcdef\"}", {.max_seq_length = 4, .training = true}, true, false, "^abc", "xxxx", 4},
+        {"{\"prompt\": \"q:\", \"completion\": \"abc\"}", {.max_seq_length = 4, .training = true}, true, false, "^q:a", "...x", 3},
         {"{\"messages\": [{\"role\": \"assistant\", \"content\": \"a\"}, {\"role\": \"u\", \"content\": \"b\"}, "
          "{\"role\": \"assistant\", \"content\": \"c\"}]}",
          train, true, false, "<assistant>a;<u>b;<assistant>c;", "...........xx................xx", 0},
