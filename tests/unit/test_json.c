@@ -266,6 +266,16 @@ static void test_failing_allocations(void **state) {
     cJSON_Delete(json);
 }
 
+static void test_text_with_nul(void **state) {
+    (void)state;
+    cJSON *o = cJSON_CreateObject();
+    assert_true(cJSON_AddItemToObject(o, "a", lf_json_create_text("x\0\"\n\0", 5)) && cJSON_AddItemToObject(o, "b", lf_json_create_text("", 0)));
+    char *s = lf_json_print_line(o);
+    assert_string_equal(s, "{\"a\": \"x\\u0000\\\"\\n\\u0000\", \"b\": \"\"}");
+    lf_free(s);
+    cJSON_Delete(o);
+}
+
 static int nothing_leaks(void **state) {
     (void)state;
     return lf_alloc_live() == 0 ? 0 : -1;
@@ -279,6 +289,7 @@ int main(void) {
         cmocka_unit_test_teardown(test_depth, nothing_leaks),
         cmocka_unit_test_teardown(test_members, nothing_leaks),
         cmocka_unit_test_teardown(test_print, nothing_leaks),
+        cmocka_unit_test_teardown(test_text_with_nul, nothing_leaks),
         cmocka_unit_test_teardown(test_numbers_survive, nothing_leaks),
         cmocka_unit_test_teardown(test_failing_allocations, nothing_leaks),
     };
