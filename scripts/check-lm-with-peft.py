@@ -10,30 +10,16 @@ For each tiny model of make-golden-lm.py, with a tokenizer of single letters bes
 The limit is a relative difference of 1e-4 for the adapter; the merged weights are rounded to the type of the model's file, so that
 the merged model is compared with --save_dtype fp32.
 """
-import contextlib, io, json, logging, math, os, random, shutil, subprocess, sys, tempfile, warnings
+import json, math, os, random, shutil, subprocess, sys, tempfile
 import torch
 from peft import PeftModel
+from peft_common import finish, is_close, said_by
 from tokenizers import Tokenizer, models
 from transformers import AutoModelForCausalLM
 from transformers.utils import logging as hf_logging
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz ."
 COMPLAINTS = ("missing", "unexpected", "newly initialized", "not initialized", "mismatch", "fan_in_fan_out", "tie")
-
-
-def said_by(call):
-    """Whatever is logged, warned or printed while call() runs."""
-    stream = io.StringIO()
-    handler = logging.StreamHandler(stream)
-    loggers = [logging.getLogger(), logging.getLogger("transformers"), logging.getLogger("peft")]
-    for logger in loggers:
-        logger.addHandler(handler)
-    with warnings.catch_warnings(record=True) as caught, contextlib.redirect_stderr(stream), contextlib.redirect_stdout(stream):
-        warnings.simplefilter("always")
-        result = call()
-    for logger in loggers:
-        logger.removeHandler(handler)
-    return result, stream.getvalue() + "".join(str(w.message) + "\n" for w in caught)
 
 
 def quiet(said):
@@ -81,8 +67,7 @@ def loss_by_us(program, *arguments):
 
 def compare(what, a, b):
     difference = abs(a - b) / abs(b)
-    print(f"  {what}: loss {a:.6f} and {b:.6f}, difference {difference:.1e}", "ok" if difference <= 1e-4 else "TOO MUCH")
-    return difference <= 1e-4
+    return is_close(f"  {what}", f"loss {a:.6f} and {b:.6f}, difference {difference:.1e}", difference)
 
 
 def base_of(path):
@@ -118,8 +103,7 @@ def main():
         for start in ("true", "intermediate"):
             print(name, start)
             ok &= check(program, os.path.join(golden, name), start)
-    print("all good" if ok else "FAILED")
-    sys.exit(0 if ok else 1)
+    finish(ok)
 
 
 main()

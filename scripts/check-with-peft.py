@@ -10,10 +10,11 @@ usage: check-with-peft.py LORA_FT MODEL ADAPTER DATA
 3. The model that `lora-ft merge` writes loads in transformers, and gives the same logits.
 Differences are max |a - b| over max |b|; the limit is 1e-4. Pictures are prepared by transformers' PIL processor.
 """
-import contextlib, io, json, logging, os, subprocess, sys, tempfile, warnings
+import json, os, subprocess, sys, tempfile
 import numpy, torch
 from PIL import Image
 from peft import PeftModel
+from peft_common import finish, is_close, said_by
 from safetensors.torch import load_file
 from transformers import ViTForImageClassification
 from transformers.utils import logging as hf_logging
@@ -21,21 +22,6 @@ try:
     from transformers import ViTImageProcessorPil as Processor
 except ImportError:
     from transformers import ViTImageProcessor as Processor
-
-
-def said_by(call):
-    """Whatever is logged, warned or printed while call() runs."""
-    stream = io.StringIO()
-    handler = logging.StreamHandler(stream)
-    loggers = [logging.getLogger(), logging.getLogger("transformers"), logging.getLogger("peft")]
-    for logger in loggers:
-        logger.addHandler(handler)
-    with warnings.catch_warnings(record=True) as caught, contextlib.redirect_stderr(stream), contextlib.redirect_stdout(stream):
-        warnings.simplefilter("always")
-        result = call()
-    for logger in loggers:
-        logger.removeHandler(handler)
-    return result, stream.getvalue() + "".join(str(w.message) + "\n" for w in caught)
 
 
 def pictures(data):
@@ -72,8 +58,7 @@ def logits_by_us(*arguments):
 
 def compare(what, a, b):
     difference = (a - b).abs().max().item() / b.abs().max().item()
-    print(f"{what}: {tuple(b.shape)} logits, difference {difference:.2e}", "ok" if difference <= 1e-4 else "TOO MUCH")
-    return difference <= 1e-4
+    return is_close(what, f"{tuple(b.shape)} logits, difference {difference:.2e}", difference)
 
 
 def main():
@@ -96,8 +81,7 @@ def main():
         print("transformers said:", repr(said.strip()[:300]))
         ok &= not any(word in said.lower() for word in ("missing", "unexpected", "newly initialized", "mismatch"))
         ok &= compare("merged in transformers", logits_by_transformers(again, data, channels), ours)
-    print("all good" if ok else "FAILED")
-    sys.exit(0 if ok else 1)
+    finish(ok)
 
 
 main()

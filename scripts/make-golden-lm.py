@@ -14,10 +14,10 @@ peft_adapter/ as PEFT writes it after ten training steps from `kaiming`, and gol
   kaiming.logits_after                   of batch 0 with the adapter in peft_adapter/
   full.grad.<parameter>                  gradients of batch 0's loss by every parameter of the base
 """
-import json, os, shutil, sys
-import peft, torch, transformers
+import json, os, sys
+import torch
+from golden_common import init_lora_weights, plain_name, save_adapter, save_golden, start_folder, stir, train, trained
 from peft import LoraConfig, get_peft_model
-from safetensors.torch import save_file
 from transformers import AutoModelForCausalLM, GPT2Config, LlamaConfig, MistralConfig, Qwen2Config, Qwen3Config
 
 LLAMA_TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
@@ -71,55 +71,21 @@ def loss_of(model, batch):
     return torch.nn.functional.cross_entropy(logits.reshape(-1, logits.shape[-1]), batch[1].reshape(-1), ignore_index=-1), logits
 
 
-def train(path, init, targets, batches, out, adapter_dir=None):
+def tune(path, init, targets, batches, out):
     torch.manual_seed(1)
     model = get_peft_model(base_model(path), LoraConfig(task_type="CAUSAL_LM", r=4, lora_alpha=6, target_modules=targets,
-                                                        init_lora_weights=True if init == "kaiming" else init))
+                                                        init_lora_weights=init_lora_weights(init)))
     model.train()
-    named = {n: p for n, p in model.named_parameters() if p.requires_grad}
-
-    def short(n):
-        return n.removeprefix("base_model.model.").replace(".default", "").removesuffix(".weight")
-
-    for n, p in named.items():
-        out[f"{init}.start.{short(n)}"] = p.detach().clone()
-    optimizer = torch.optim.AdamW(named.values(), lr=5e-3, weight_decay=0.01)
-    losses = []
-    for step in range(10):
-        loss, _ = loss_of(model, batches[step % 3])
-        loss.backward()
-        if step == 0:
-            for n, p in named.items():
-                out[f"{init}.grad.{short(n)}"] = p.grad.detach().clone()
-        torch.nn.utils.clip_grad_norm_(list(named.values()), 1.0)
-        optimizer.step()
-        optimizer.zero_grad()
-        losses.append(loss.item())
-    out[f"{init}.losses"] = torch.tensor(losses)
-    if adapter_dir:
-        model.eval()
-        with torch.no_grad():
-            out[f"{init}.logits_after"] = loss_of(model, batches[0])[1]
-        model.save_pretrained(adapter_dir)
-        readme = os.path.join(adapter_dir, "README.md")
-        if os.path.exists(readme):
-            os.remove(readme)
-        config_path = os.path.join(adapter_dir, "adapter_config.json")
-        config = json.load(open(config_path))
-        config["base_model_name_or_path"] = os.path.basename(path)
-        json.dump(config, open(config_path, "w"), indent=2, sort_keys=True)
+    optimizer = torch.optim.AdamW(trained(model).values(), lr=5e-3, weight_decay=0.01)
+    train(model, init, optimizer, loss_of, lambda n: plain_name(n).removesuffix(".weight"), batches, out)
+    return model
 
 
 def make(name, case, outdir):
-    path = os.path.join(outdir, name)
-    shutil.rmtree(path, ignore_errors=True)
-    torch.manual_seed(len(name))
+    path = start_folder(outdir, name)
     case["config"].initializer_range = 0.3
     model = AutoModelForCausalLM.from_config(case["config"])
-    with torch.no_grad():  # biases and norms that matter
-        for n, p in model.named_parameters():
-            if p.ndim == 1:
-                p.add_(0.2 * torch.randn_like(p))
+    stir(model, 0.2)
     model.to(case.get("dtype", torch.float32)).save_pretrained(path, max_shard_size=case.get("shard", "1GB"))
     generation = os.path.join(path, "generation_config.json")
     if os.path.exists(generation):
@@ -139,12 +105,9 @@ def make(name, case, outdir):
     for n, p in base.named_parameters():
         out[f"full.grad.{n}"] = p.grad.detach().clone()
     targets = case.get("targets", LLAMA_TARGETS)
-    train(path, "kaiming", targets, batches, out, os.path.join(path, "peft_adapter"))
-    train(path, "pissa", targets, batches, out)
-    versions = {"torch": torch.__version__, "transformers": transformers.__version__, "peft": peft.__version__}
-    save_file({k: v.contiguous().clone() for k, v in out.items()}, os.path.join(path, "golden.safetensors"), metadata=versions)
-    size = sum(os.path.getsize(os.path.join(d, f)) for d, _, files in os.walk(path) for f in files)
-    print(name, versions, size, "bytes", {k: [round(x, 5) for x in out[f"{k}.losses"].tolist()] for k in ("kaiming", "pissa")})
+    save_adapter(tune(path, "kaiming", targets, batches, out), path, "kaiming", lambda model: loss_of(model, batches[0])[1], out)
+    tune(path, "pissa", targets, batches, out)
+    save_golden(path, out)
 
 
 if __name__ == "__main__":

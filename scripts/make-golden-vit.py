@@ -14,10 +14,10 @@ training steps from `kaiming`, and golden.safetensors:
   {kaiming,pissa}.grad.<module>.lora_A   and lora_B: gradients of the first step, before clipping; and grad.head.*
   kaiming.logits_after                   of batch 0 with the adapter in peft_adapter/
 """
-import json, os, shutil, sys
-import peft, torch, transformers
+import sys
+import torch
+from golden_common import init_lora_weights, plain_name, save_adapter, save_golden, start_folder, stir, train, trained
 from peft import LoraConfig, get_peft_model
-from safetensors.torch import save_file
 from transformers import ViTConfig, ViTForImageClassification
 
 NEW_LABELS = 7
@@ -39,7 +39,17 @@ def base_model(path):
     return ViTForImageClassification.from_pretrained(path, dtype=torch.float32, attn_implementation="eager")
 
 
-def train(path, init, batches, head, out, adapter_dir=None):
+def loss_of(model, batch):
+    logits = model(pixel_values=batch[0]).logits
+    return torch.nn.functional.cross_entropy(logits, batch[1]), logits
+
+
+def short(n):
+    n = plain_name(n).replace("modules_to_save.", "")
+    return n.replace("classifier.", "head.") if n.startswith("classifier") else n.removesuffix(".weight")
+
+
+def tune(path, init, batches, head, out):
     model = base_model(path)
     model.classifier = torch.nn.Linear(model.config.hidden_size, NEW_LABELS)
     with torch.no_grad():
@@ -47,57 +57,20 @@ def train(path, init, batches, head, out, adapter_dir=None):
         model.classifier.bias.copy_(head["head.bias"])
     torch.manual_seed(1)
     model = get_peft_model(model, LoraConfig(r=4, lora_alpha=6, target_modules=TARGETS, modules_to_save=["classifier"],
-                                             init_lora_weights=True if init == "kaiming" else init))
+                                             init_lora_weights=init_lora_weights(init)))
     model.train()
-    named = {n: p for n, p in model.named_parameters() if p.requires_grad}
-
-    def short(n):
-        n = n.removeprefix("base_model.model.").replace(".default", "").replace("modules_to_save.", "")
-        return n.replace("classifier.", "head.") if n.startswith("classifier") else n.removesuffix(".weight")
-
-    for n, p in named.items():
-        if "lora" in n:
-            out[f"{init}.start.{short(n)}"] = p.detach().clone()
+    named = trained(model)
     groups = [dict(params=[p for n, p in named.items() if not n.endswith("bias")], weight_decay=0.01),
               dict(params=[p for n, p in named.items() if n.endswith("bias")], weight_decay=0.0)]
     optimizer = torch.optim.AdamW(groups, lr=5e-3)
-    losses = []
-    for step in range(10):
-        pixels, labels = batches[step % 3]
-        logits = model(pixel_values=pixels).logits
-        loss = torch.nn.functional.cross_entropy(logits, labels)
-        loss.backward()
-        if step == 0:
-            for n, p in named.items():
-                out[f"{init}.grad.{short(n)}"] = p.grad.detach().clone()
-        torch.nn.utils.clip_grad_norm_(list(named.values()), 1.0)
-        optimizer.step()
-        optimizer.zero_grad()
-        losses.append(loss.item())
-    out[f"{init}.losses"] = torch.tensor(losses)
-    if adapter_dir:
-        model.eval()
-        with torch.no_grad():
-            out[f"{init}.logits_after"] = model(pixel_values=batches[0][0]).logits
-        model.save_pretrained(adapter_dir)
-        readme = os.path.join(adapter_dir, "README.md")
-        if os.path.exists(readme):
-            os.remove(readme)
-        config_path = os.path.join(adapter_dir, "adapter_config.json")
-        config = json.load(open(config_path))
-        config["base_model_name_or_path"] = os.path.basename(path)
-        json.dump(config, open(config_path, "w"), indent=2, sort_keys=True)
+    train(model, init, optimizer, loss_of, short, batches, out)
+    return model
 
 
 def make(name, case, outdir):
-    path = os.path.join(outdir, name)
-    shutil.rmtree(path, ignore_errors=True)
-    torch.manual_seed(len(name))
+    path = start_folder(outdir, name)
     model = ViTForImageClassification(ViTConfig(initializer_range=0.3, **case["config"]))
-    with torch.no_grad():  # biases and norms that matter
-        for n, p in model.named_parameters():
-            if p.ndim == 1:
-                p.add_(0.1 * torch.randn_like(p))
+    stir(model, 0.1)
     model.to(case["dtype"]).save_pretrained(path, max_shard_size=case.get("shard", "1GB"))
     config = model.config
     size = config.image_size if isinstance(config.image_size, (list, tuple)) else [config.image_size] * 2
@@ -110,11 +83,9 @@ def make(name, case, outdir):
     with torch.no_grad():
         out["logits"] = base(pixel_values=pixels[0]).logits
         out["loss"] = torch.nn.functional.cross_entropy(out["logits"], labels[0] % config.num_labels).reshape(1)
-    train(path, "kaiming", batches, head, out, os.path.join(path, "peft_adapter"))
-    train(path, "pissa", batches, head, out)
-    versions = {"torch": torch.__version__, "transformers": transformers.__version__, "peft": peft.__version__}
-    save_file({k: v.contiguous() for k, v in out.items()}, os.path.join(path, "golden.safetensors"), metadata=versions)
-    print(name, versions, {k: [round(x, 5) for x in out[f"{k}.losses"].tolist()] for k in ("kaiming", "pissa")})
+    save_adapter(tune(path, "kaiming", batches, head, out), path, "kaiming", lambda model: loss_of(model, batches[0])[1], out)
+    tune(path, "pissa", batches, head, out)
+    save_golden(path, out)
 
 
 if __name__ == "__main__":

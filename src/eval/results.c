@@ -1,7 +1,6 @@
 /* The figures of a run or an evaluation, as JSON and as a table. NAN (and a count of 0) means: not measured. Which figures
  * there are is the task's; those of every run stand here. */
 #include <math.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -35,15 +34,15 @@ void lf_results_put_base(lf_results *r, const lf_base_score *before, const lf_ba
 /* ---- JSON ---- */
 
 static const lf_result_field every_run[] = {
-    {"update_ratio", LF_FIELD_REAL, false, offsetof(lf_results, update_ratio)},
-    {"init_seconds", LF_FIELD_REAL, true, offsetof(lf_results, init_seconds)},
-    {"train_seconds", LF_FIELD_REAL, true, offsetof(lf_results, train_seconds)},
-    {"data_wait_seconds", LF_FIELD_REAL, true, offsetof(lf_results, data_wait_seconds)},
-    {"items_per_second", LF_FIELD_REAL, true, offsetof(lf_results, items_per_second)},
-    {"peak_rss_mb", LF_FIELD_REAL, true, offsetof(lf_results, peak_rss_mb)},
-    {"trainable_parameters", LF_FIELD_WHOLE, true, offsetof(lf_results, trainable_parameters)},
-    {"steps", LF_FIELD_WHOLE, false, offsetof(lf_results, steps)},
-    {"threads", LF_FIELD_INT, true, offsetof(lf_results, threads)},
+    LF_RESULT(REAL, "update_ratio", false, update_ratio),
+    LF_RESULT(REAL, "init_seconds", true, init_seconds),
+    LF_RESULT(REAL, "train_seconds", true, train_seconds),
+    LF_RESULT(REAL, "data_wait_seconds", true, data_wait_seconds),
+    LF_RESULT(REAL, "items_per_second", true, items_per_second),
+    LF_RESULT(REAL, "peak_rss_mb", true, peak_rss_mb),
+    LF_RESULT(WHOLE, "trainable_parameters", true, trainable_parameters),
+    LF_RESULT(WHOLE, "steps", false, steps),
+    LF_RESULT(INT, "threads", true, threads),
     {0},
 };
 
@@ -116,6 +115,8 @@ void lf_results_table(const lf_results *r, FILE *out) {
     if (isfinite(r->eval_accuracy) || isfinite(r->test_accuracy) || isfinite(r->base_after))
         fprintf(out, "%-26s %10s %10s\n", "", "before", "after");
     r->task->table(r, out);
+    lf_results_row(out, &(lf_row){"retention", "%.2f %%", 100, NAN, r->retention, 0, "", true});
+    lf_results_row(out, &(lf_row){"KL from the base (nats)", "%.5f", 1, NAN, r->after.kl, 0, "", true});
     lf_results_row(out, &(lf_row){"update, |dW x| / |W x|", "%.4f", 1, NAN, r->update_ratio, 0, "", true});
     time_line(out, r);
 }

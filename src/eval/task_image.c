@@ -295,32 +295,21 @@ static lf_status look(lf_task *t, lf_update_ratio *u, lf_model *m, lf_data_role 
 
 /* ---- results ---- */
 
-#define REAL(name, always, member) {name, LF_FIELD_REAL, always, offsetof(lf_results, member)}
-#define WHOLE(name, member) {name, LF_FIELD_WHOLE, false, offsetof(lf_results, member)}
-
 static const lf_result_field fields[] = {
-    REAL("eval_accuracy", true, eval_accuracy),
-    REAL("eval_loss", false, eval_loss),
-    REAL("eval_accuracy_before", false, eval_accuracy_before),
-    WHOLE("eval_samples", eval_count),
-    REAL("test_accuracy", false, test_accuracy),
-    REAL("test_loss", false, test_loss),
-    WHOLE("test_samples", test_count),
-    REAL("eval_chance", false, eval_chance),
-    REAL("base_chance", false, base_chance),
-    REAL("base_before", true, base_before),
-    REAL("base_after", true, base_after),
-    REAL("forgetting", true, forgetting),
-    REAL("retention", true, retention),
-    WHOLE("base_samples", after.count),
-    REAL("base_loss_before", false, before.loss),
-    REAL("base_loss_after", false, after.loss),
-    REAL("base_entropy", false, before.ce),
-    REAL("base_ce", false, after.ce),
-    REAL("base_kl", false, after.kl),
-    REAL("base_knn_before", false, before.knn),
-    REAL("base_knn_after", false, after.knn),
-    WHOLE("base_knn_samples", after.knn_count),
+    LF_RESULT(REAL, "eval_accuracy", true, eval_accuracy),
+    LF_RESULT(REAL, "eval_loss", false, eval_loss),
+    LF_RESULT(REAL, "eval_accuracy_before", false, eval_accuracy_before),
+    LF_RESULT(WHOLE, "eval_samples", false, eval_count),
+    LF_RESULT(REAL, "test_accuracy", false, test_accuracy),
+    LF_RESULT(REAL, "test_loss", false, test_loss),
+    LF_RESULT(WHOLE, "test_samples", false, test_count),
+    LF_RESULTS_OF_BASE("base_samples"),
+    LF_RESULT(REAL, "base_entropy", false, before.ce),
+    LF_RESULT(REAL, "base_ce", false, after.ce),
+    LF_RESULT(REAL, "base_kl", false, after.kl),
+    LF_RESULT(REAL, "base_knn_before", false, before.knn),
+    LF_RESULT(REAL, "base_knn_after", false, after.knn),
+    LF_RESULT(WHOLE, "base_knn_samples", false, after.knn_count),
     {0},
 };
 
@@ -339,8 +328,6 @@ static void table(const lf_results *r, FILE *out) {
         {"base task", share, 100, r->base_before, r->base_after, r->after.count, unit, false},
         {"base task, neighbours", share, 100, r->before.knn, r->after.knn, r->after.knn_count, unit, false},
         {"forgetting (points)", "%.2f", 100, NAN, r->forgetting, 0, unit, true},
-        {"retention", share, 100, NAN, r->retention, 0, unit, true},
-        {"KL from the base (nats)", "%.5f", 1, NAN, r->after.kl, 0, unit, true},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) lf_results_row(out, &rows[i]);
 }

@@ -151,10 +151,7 @@ static lf_tensor *gpt2_hidden(lf_model *m, lf_graph *g, const lf_model_input *in
     if (!lf_lm_check_ids(m, g, in)) return NULL;
     lf_tensor *x = lf_embed(g, in->ids, in->B, in->T, &m->embedding->tensor, &v->positions->tensor, in->positions);
     x = lf_dropout(g, x, v->embd_pdrop);
-    for (int64_t i = 0; i < m->n_layers; i++) {
-        const layer *l = &v->layers[i];
-        x = m->gradient_checkpointing && !cache ? lf_nn_then(g, x, lf_checkpoint(g, build_layer, l, x)) : build_layer(l, g, x);
-    }
+    x = lf_model_layers(g, build_layer, v->layers, sizeof *v->layers, m->n_layers, m->gradient_checkpointing && !cache, x);
     return lf_nn_then(g, x, lf_nn_layernorm(g, v->ln_f, x, v->epsilon));
 }
 

@@ -217,10 +217,7 @@ static lf_tensor *llama_hidden(lf_model *m, lf_graph *g, const lf_model_input *i
     v->cache = cache;
     if (!lf_lm_check_ids(m, g, in) || !lf_rope_reach(&v->rope, m, g, in)) return NULL;
     lf_tensor *x = lf_embed(g, in->ids, in->B, in->T, &m->embedding->tensor, NULL, NULL);
-    for (int64_t i = 0; i < m->n_layers; i++) {
-        const layer *l = &v->layers[i];
-        x = m->gradient_checkpointing && !cache ? lf_nn_then(g, x, lf_checkpoint(g, build_layer, l, x)) : build_layer(l, g, x);
-    }
+    x = lf_model_layers(g, build_layer, v->layers, sizeof *v->layers, m->n_layers, m->gradient_checkpointing && !cache, x);
     return lf_nn_then(g, x, lf_nn_rmsnorm(g, v->norm, x, v->epsilon));
 }
 

@@ -287,3 +287,11 @@ void lf_lm_head(const lf_model *m, const lf_frozen **frozen, lf_tensor **weight)
     *frozen = m->lm_head->frozen.data ? &m->lm_head->frozen : NULL;
     *weight = *frozen ? NULL : &m->lm_head->weight->tensor;
 }
+
+lf_tensor *lf_model_layers(lf_graph *g, lf_block_fn layer, const void *layers, size_t size, int64_t n, bool remake, lf_tensor *x) {
+    for (int64_t i = 0; i < n; i++) {
+        const void *context = (const char *)layers + (size_t)i * size;
+        x = remake ? lf_nn_then(g, x, lf_checkpoint(g, layer, context, x)) : layer(context, g, x);
+    }
+    return x;
+}

@@ -10,6 +10,10 @@ void lf_param_file_shape(const lf_param *p, int64_t shape[LF_TENSOR_DIMS]);
 bool lf_param_read(const lf_model *m, const lf_param *p, const lf_st_tensor *t, float *out);
 void lf_transpose(float *to, const float *from, int64_t rows, int64_t columns); /* from [rows,columns] */
 
+/* x through n layers, contexts of `layer` of `size` bytes each; x is done. remake: a layer's activations are made
+ * again in backward. */
+lf_tensor *lf_model_layers(lf_graph *g, lf_block_fn layer, const void *layers, size_t size, int64_t n, bool remake, lf_tensor *x);
+
 struct lf_kv_cache {
     int64_t n_layers, width, capacity, n;
     size_t number; /* bytes */

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/json.h"
-#include "model/model.h"
+#include "model/model_internal.h"
 
 /* The head sees the class token of the last layer only, so that layer computes nothing else but the keys and values of the
  * others: its q stands alone, everywhere else q, k and v are multiplied as one. */
@@ -279,11 +279,7 @@ static lf_tensor *vit_features(lf_model *m, lf_graph *g, const lf_model_input *i
     lf_tensor *x = lf_embed_tokens(g, patches, &v->cls->tensor, &v->pos->tensor);
     lf_done(g, patches);
     x = lf_dropout(g, x, v->hidden_dropout);
-    for (int64_t i = 0; i + 1 < v->n_layers; i++) {
-        lf_tensor *y = m->gradient_checkpointing ? lf_checkpoint(g, layer, &v->blocks[i], x) : layer(&v->blocks[i], g, x);
-        if (m->gradient_checkpointing) lf_done(g, x);
-        x = y;
-    }
+    x = lf_model_layers(g, layer, v->blocks, sizeof *v->blocks, v->n_layers - 1, m->gradient_checkpointing, x);
     const block *last = &v->blocks[v->n_layers - 1];
     lf_tensor *cls = lf_select_token(g, x, 0), *attended = class_attention(m, v, last, g, x);
     lf_done(g, x);

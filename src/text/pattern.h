@@ -6,8 +6,8 @@
 #include "base/error.h"
 #include "text/buffer.h"
 
-typedef struct lf_pattern lf_pattern; /* fixed after lf_pattern_new: any number of threads may share one */
-typedef struct lf_matcher lf_matcher; /* what one thread needs to search */
+typedef struct lf_pattern lf_pattern;      /* fixed after lf_pattern_new: any number of threads may share one */
+typedef struct lf_pcre_matcher lf_matcher; /* what one thread needs to search */
 
 /* `text` is a regular expression or, if `literal`, what to find as it stands. `where` (file and key) is named in errors
  * and borrowed. LF_EDATA if it is no regular expression, LF_EUNSUPPORTED if it asks for what we do not translate. */

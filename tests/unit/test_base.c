@@ -1,4 +1,4 @@
-/* base: random numbers against the published vectors, number formats exhaustively, memory, errors, messages. */
+/* base: random numbers against the published vectors, number formats exhaustively, memory, regular expressions, errors, messages. */
 #define _POSIX_C_SOURCE 200809L
 #include <errno.h>
 #include <math.h>
@@ -18,6 +18,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/pcre.h"
 #include "base/pool.h"
 #include "base/rng.h"
 #include "base/utf8.h"
@@ -514,6 +515,69 @@ static void test_utf8(void **state) {
         assert_int_equal(lf_utf8_invalid(cases[i].text, strlen(cases[i].text)), cases[i].good);
 }
 
+static const char dated[] = "on 1999-12 or 2024";
+static const lf_pcre_limits sensible = {.steps = 1000};
+
+static void test_pcre_groups(void **state) {
+    (void)state;
+    static const char pattern[] = "(?<year>\\d{4})(-\\d\\d)?";
+    lf_pcre_fault fault;
+    lf_pcre *p = lf_pcre_new(pattern, strlen(pattern), PCRE2_UTF, false, &fault);
+    lf_pcre_matcher *m = lf_pcre_matcher_new(p, &sensible), *whole = lf_pcre_matcher_new(NULL, &sensible);
+    size_t begin, end;
+    char year[5], small[4];
+    assert_int_equal(lf_pcre_match(p, m, dated, strlen(dated), 0, 0, &fault), LF_PCRE_HIT);
+    assert_true(lf_pcre_group(m, 0, &begin, &end) && begin == 3 && end == 10);
+    assert_true(lf_pcre_group(m, 2, &begin, &end) && begin == 7 && end == 10);
+    assert_false(lf_pcre_group(m, 3, &begin, &end));
+    assert_true(lf_pcre_copy_group(m, "year", year, sizeof year));
+    assert_string_equal(year, "1999");
+    assert_false(lf_pcre_copy_group(m, "year", small, sizeof small));
+    assert_false(lf_pcre_copy_group(m, "month", year, sizeof year));
+    assert_int_equal(lf_pcre_match(p, m, dated, strlen(dated), 10, 0, &fault), LF_PCRE_HIT);
+    assert_false(lf_pcre_group(m, 2, &begin, &end)); /* took no part */
+    assert_int_equal(lf_pcre_match(p, m, dated, 6, 0, 0, &fault), LF_PCRE_NONE);
+    assert_int_equal(lf_pcre_match(p, whole, dated, strlen(dated), 0, 0, &fault), LF_PCRE_HIT);
+    assert_true(lf_pcre_group(whole, 0, &begin, &end) && begin == 3 && end == 10);
+    assert_false(lf_pcre_group(whole, 1, &begin, &end));
+    lf_pcre_matcher_free(whole);
+    lf_pcre_matcher_free(m);
+    lf_pcre_free(p);
+}
+
+static void test_pcre_faults(void **state) {
+    (void)state;
+    lf_pcre_fault fault;
+    assert_null(lf_pcre_new("a(b", 3, 0, false, &fault));
+    assert_true(!fault.no_memory && fault.at == 3 && strstr(fault.why, "parenthesis"));
+    static const char slow[] = "(a+)+b", text[] = "aaaaaaaaaaaaaaaaaaaaaaaaac";
+    for (int jit = 0; jit < 2; jit++) {
+        lf_pcre *p = lf_pcre_new(slow, strlen(slow), PCRE2_NO_START_OPTIMIZE, jit, &fault);
+        lf_pcre_matcher *m = lf_pcre_matcher_new(p, &(lf_pcre_limits){.steps = 1000, .jit_stack = jit ? 1 << 20 : 0});
+        assert_int_equal(lf_pcre_match(p, m, text, strlen(text), 0, 0, &fault), LF_PCRE_FAULT);
+        assert_true(!fault.no_memory && strstr(fault.why, "limit"));
+        lf_pcre_matcher_free(m);
+        lf_pcre_free(p);
+    }
+    lf_pcre *p = NULL;
+    for (long k = 0; !p; k++) {
+        lf_alloc_fail_after(k);
+        p = lf_pcre_new("a", 1, 0, false, &fault);
+        lf_alloc_fail_after(-1);
+        assert_true(p || (fault.no_memory && lf_alloc_live() == 0));
+    }
+    const int64_t live = lf_alloc_live();
+    lf_pcre_matcher *m = NULL;
+    for (long k = 0; !m; k++) {
+        lf_alloc_fail_after(k);
+        m = lf_pcre_matcher_new(p, &sensible);
+        lf_alloc_fail_after(-1);
+        assert_true(m || lf_alloc_live() == live);
+    }
+    lf_pcre_matcher_free(m);
+    lf_pcre_free(p);
+}
+
 int main(void) {
 #define TEST(f) cmocka_unit_test_teardown(f, nothing_leaks)
     const struct CMUnitTest tests[] = {
@@ -531,6 +595,8 @@ int main(void) {
         TEST(test_pool),
         TEST(test_arena),
         TEST(test_utf8),
+        TEST(test_pcre_groups),
+        TEST(test_pcre_faults),
         TEST(test_errors),
         TEST(test_messages),
         TEST(test_clock_and_interrupt),
