@@ -15,7 +15,9 @@ lf_status lf_language_tokenizer(lf_text_tokenizer **out, const lf_config *cfg, c
     *out = NULL;
     lf_status rc = check_template(cfg, chat, err);
     if (rc) return rc;
-    char *folder = lf_format("%.*s", (int)(lf_path_base(config) - config), config);
+    const char *base = lf_path_base(config);
+    if (base - config > 1) base--; /* without the '/' */
+    char *folder = lf_format("%.*s", (int)(base - config), config);
     if (!folder) return lf_fail(err, LF_ENOMEM, "out of memory for a tokenizer");
     const lf_text_tokenizer_opts o = {.path = asked ? asked : folder[0] ? folder : ".", .chat_template = chat, .vocab_size = m->vocab_size};
     rc = lf_text_tokenizer_open(out, &o, err);

@@ -181,7 +181,7 @@ static lf_status converse(job *j, lf_err *err) {
         if ((rc = lf_input_line(&j->input, &line, &n, err)) || !line || n == 0) break;
         rc = say_or_tell(j, line, n, err);
     }
-    if (rc == LF_EINTERRUPTED) fputc('\n', stderr); /* the error stands on a line of its own */
+    if (rc == LF_EINTERRUPTED) fputc('\n', stderr); /* as in run() */
     return rc;
 }
 
@@ -206,8 +206,9 @@ static lf_status run(job *j, lf_err *err) {
     if (chat && terminal) return converse(j, err);
     if (terminal) lf_info("the prompt is read from the terminal; Ctrl-D on an empty line ends it");
     size_t n = prompt ? strlen(prompt) : 0;
-    if (!prompt && (rc = lf_input_rest(&j->input, &prompt, &n, err))) return rc;
-    return one_text(j, prompt, n, chat, err);
+    if (!prompt) rc = lf_input_rest(&j->input, &prompt, &n, err);
+    if (rc == LF_EINTERRUPTED && terminal) fputc('\n', stderr); /* the error stands on a line of its own */
+    return rc ? rc : one_text(j, prompt, n, chat, err);
 }
 
 lf_status lf_generate(const lf_config *cfg, FILE *out, lf_err *err) {
