@@ -352,17 +352,18 @@ static void put_newline(printer *p) {
     for (int i = 0; i < p->depth; i++) put_text(p, "  ");
 }
 
-static void put_string(printer *p, const char *s) {
+static void put_string_n(printer *p, const char *s, size_t n) {
+    const char *const end = s + n;
     static const char *const letters = "\b\f\n\r\t\"\\", *const escapes[] = {"\\b", "\\f",  "\\n", "\\r",
                                                                              "\\t", "\\\"", "\\\\"};
     put_text(p, "\"");
-    while (*s) {
+    while (s < end) {
         size_t plain = 0;
-        while ((unsigned char)s[plain] >= 0x20 && s[plain] != '"' && s[plain] != '\\') plain++;
+        while (s + plain < end && (unsigned char)s[plain] >= 0x20 && s[plain] != '"' && s[plain] != '\\') plain++;
         put(p, s, plain);
         s += plain;
-        if (!*s) break;
-        const char *known = strchr(letters, *s);
+        if (s == end) break;
+        const char *known = *s ? strchr(letters, *s) : NULL;
         char code[8];
         snprintf(code, sizeof code, "\\u%04x", (unsigned)(unsigned char)*s);
         put_text(p, known ? escapes[known - letters] : code);
@@ -370,6 +371,8 @@ static void put_string(printer *p, const char *s) {
     }
     put_text(p, "\"");
 }
+
+static void put_string(printer *p, const char *s) { put_string_n(p, s, strlen(s)); }
 
 static void put_number(printer *p, double d) {
     char text[40];
@@ -450,3 +453,11 @@ char *lf_json_print(const cJSON *json, bool sort_keys) {
 }
 
 char *lf_json_print_line(const cJSON *json) { return print((printer){.lines = false}, json); }
+
+cJSON *lf_json_create_text(const char *s, size_t n) {
+    printer p = {.lines = false};
+    put_string_n(&p, s, n);
+    cJSON *json = p.failed ? NULL : cJSON_CreateRaw(p.s);
+    lf_free(p.s);
+    return json;
+}

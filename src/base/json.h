@@ -40,5 +40,7 @@ lf_status lf_json_get_str(const cJSON *o, const char *key, const char *fallback,
  * NULL when out of memory. */
 char *lf_json_print(const cJSON *json, bool sort_keys);
 char *lf_json_print_line(const cJSON *json); /* one line, no newline */
+/* A string that may hold NUL bytes, where cJSON's own end. For printing alone: its type is cJSON_Raw. NULL when out of memory. */
+cJSON *lf_json_create_text(const char *s, size_t n);
 
 #endif

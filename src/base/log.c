@@ -10,13 +10,22 @@
 #include <unistd.h>
 
 static lf_log_level level = LF_LOG_INFO;
+enum { INTERRUPT = 1, TERMINATE };
 static volatile sig_atomic_t interrupted;
 static bool bar_shown; /* a progress bar stands on the current terminal line */
 
 void lf_log_set_level(lf_log_level l) { level = l; }
-void lf_interrupt(void) { interrupted = 1; }
+static bool ask(int what) {
+    const bool first = !interrupted;
+    if (first) interrupted = what;
+    return first;
+}
+bool lf_interrupt(void) { return ask(INTERRUPT); }
+bool lf_terminate(void) { return ask(TERMINATE); }
 bool lf_interrupted(void) { return interrupted != 0; }
-void lf_interrupt_reset(void) { interrupted = 0; }
+void lf_interrupt_reset(void) {
+    if (interrupted == INTERRUPT) interrupted = 0;
+}
 
 static void line(const char *prefix, const char *format, va_list args) {
     flockfile(stderr); /* the lines of worker threads do not mix */

@@ -15,8 +15,8 @@ void lf_warn(const char *format, ...) LF_PRINTF(1, 2);  /* one line, "warning: "
 
 double lf_now(void);                          /* seconds of a monotonic clock */
 int64_t lf_peak_rss_bytes(void);              /* of this process */
-bool lf_interrupted(void);                    /* lf_interrupt() was called */
-void lf_interrupt_reset(void);
+bool lf_interrupted(void);                    /* lf_interrupt() or lf_terminate() was called */
+void lf_interrupt_reset(void);                /* as if lf_interrupt() was not; lf_terminate() stays */
 
 /* A progress line: redrawn in place on a terminal, else one plain line at most every ten seconds and at the end.
  * `what` and the text of each update are copied. Not thread safe. */

@@ -69,12 +69,8 @@ static int unknown_verb(const char *name) {
 
 /* ---- Ctrl-C -------------------------------------------------------------------------------------------------- */
 
-static volatile sig_atomic_t signals_seen;
-
 static void on_signal(int number) {
-    (void)number;
-    if (signals_seen++) _exit(EXIT_INTERRUPTED);
-    lf_interrupt();
+    if (!(number == SIGINT ? lf_interrupt() : lf_terminate())) _exit(EXIT_INTERRUPTED);
 }
 
 static void catch_signals(void) {
@@ -86,11 +82,12 @@ static void catch_signals(void) {
 
 /* ---- running ------------------------------------------------------------------------------------------------- */
 
-/* Results that did not reach their reader are a failure: a full disk shows only here. */
+/* Results that did not reach their reader are a failure: a full disk shows only here. After another failure, which was told, it is
+ * not told. */
 static int finish_output(int code) {
-    if (fflush(stdout) == 0 && !ferror(stdout)) return code;
+    if ((fflush(stdout) == 0 && !ferror(stdout)) || code) return code;
     fprintf(stderr, "lora-ft: cannot write to standard output: %s\n", strerror(errno));
-    return code ? code : EXIT_FAILED;
+    return EXIT_FAILED;
 }
 
 /* Takes --print-config out of argv. */

@@ -104,6 +104,38 @@ lf_status lf_config_store(lf_config *cfg, const lf_key *key, cJSON *json, const 
     return LF_OK;
 }
 
+/* The items of a list that was given before, then those of `json`, which is taken over. */
+static lf_status store_behind(lf_config *cfg, const lf_key *key, cJSON *json, lf_err *err) {
+    const cJSON *item, *before = cfg->values[key - lf_keys].json;
+    cJSON *all = cJSON_CreateArray();
+    bool ok = all != NULL;
+    for (int i = 0; i < 2; i++) {
+        const cJSON *list = i ? json : before;
+        cJSON_ArrayForEach(item, list) {
+            cJSON *copy = ok ? cJSON_Duplicate(item, true) : NULL;
+            ok = copy && cJSON_AddItemToArray(all, copy);
+            if (!ok) cJSON_Delete(copy);
+        }
+    }
+    cJSON_Delete(json);
+    if (ok) return lf_config_store(cfg, key, all, NULL, err);
+    cJSON_Delete(all);
+    return lf_fail(err, LF_ENOMEM, "out of memory for a configuration");
+}
+
+lf_status lf_config_append(lf_config *cfg, const char *name, const char *text, lf_err *err) {
+    const lf_key *key = lf_key_find(name, cfg->verb->knows);
+    const lf_value *value = key ? &cfg->values[key - lf_keys] : NULL;
+    if (!key || key->type != LF_KEY_LIST || !value->given || value->source) return lf_config_set(cfg, name, text, err);
+    const lf_place place = {key->name, NULL, err};
+    cJSON *json = NULL;
+    lf_status rc = lf_value_from_text(&json, key, text, &place);
+    if (!rc) rc = lf_value_check(&json, key, &place);
+    if (!rc) return store_behind(cfg, key, json, err);
+    cJSON_Delete(json);
+    return rc;
+}
+
 lf_status lf_config_set(lf_config *cfg, const char *name, const char *text, lf_err *err) {
     const lf_key *key = lf_key_find(name, cfg->verb->knows);
     if (!key) return lf_unknown_key(cfg, name, NULL, err);

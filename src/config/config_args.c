@@ -91,14 +91,14 @@ static lf_status next_argument(walk *w, argument *a) {
     return LF_OK;
 }
 
-/* Flags win over files wherever they stand, so files go first. */
+/* Flags win over files wherever they stand, so files go first. Of a key that is given twice the last one counts; lists are put together. */
 static lf_status apply(lf_config *cfg, int argc, char **argv, bool files, lf_err *err) {
     walk w = {cfg, argc, 0, argv, err};
     argument a;
     lf_status rc = LF_OK;
     while (!rc && w.at < argc) {
         if ((rc = next_argument(&w, &a)) || is_config(&a) != files) continue;
-        rc = files ? lf_config_load(cfg, a.value, err) : lf_config_set(cfg, a.name, a.value, err);
+        rc = files ? lf_config_load(cfg, a.value, err) : lf_config_append(cfg, a.name, a.value, err);
     }
     return rc;
 }

@@ -137,7 +137,11 @@ typedef struct lf_text_encode_opts {
     int64_t max_seq_length; /* >= 2 */
     bool training;          /* EOS at a document's end */
     bool loss_on_prompt;    /* completion_only_loss: false */
+    int64_t context;        /* positions of the model; 0: no limit. max_seq_length cannot be raised above it */
 } lf_text_encode_opts;
+
+/* What to do about a text that is longer than max_seq_length. */
+const char *lf_text_longer_advice(const lf_text_encode_opts *o, const char *what, char *buf, size_t size);
 
 /* An encoder with what its post-processor puts around a text (found out by trying). */
 typedef struct lf_text_coder {

@@ -1,5 +1,6 @@
 /* A document's tokens, and which of them are to be predicted. */
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -136,15 +137,22 @@ static int64_t count_targets(const uint8_t *target, int64_t n) {
     return count;
 }
 
+const char *lf_text_longer_advice(const lf_text_encode_opts *o, const char *what, char *buf, size_t size) {
+    const bool raise = !o->context || o->max_seq_length < o->context;
+    snprintf(buf, size, raise ? "raise max_seq_length or shorten %s" : "the model has no more positions; shorten %s", what);
+    return buf;
+}
+
 static lf_status no_answer_left(const lf_text_coder *c, const uint8_t *target, int64_t n, const char *name,
                                 lf_err *err) {
+    char advice[128];
     int64_t prompt = 0;
     while (prompt < n && !target[prompt]) prompt++;
     return lf_fail(err, LF_EDATA,
                    "%s: the prompt has %" PRId64
                    " tokens, which leaves nothing of the answer within max_seq_length %" PRId64
-                   "; raise max_seq_length or shorten the prompt",
-                   name, prompt, c->opts.max_seq_length);
+"; %s",
+                   name, prompt, c->opts.max_seq_length, lf_text_longer_advice(&c->opts, "the prompt", advice, sizeof advice));
 }
 
 lf_status lf_text_encode(lf_text_tokens *out, int64_t *cut, const lf_text_coder *c, const lf_text_example *e,

@@ -36,6 +36,7 @@ typedef struct lf_text_batch {
 typedef struct lf_text_loader_opts {
     int64_t batch_size;     /* rows */
     int64_t max_seq_length; /* >= 2 */
+    int64_t context;        /* see lf_text_encode_opts */
     bool training;          /* see lf_text_encode_opts */
     bool loss_on_prompt;
     bool packing, shuffle;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "base/mem.h"
 
 /* ---- the encoder: a tokenizer, and what one thread encodes with ---- */
@@ -56,7 +57,7 @@ static lf_status render(void *context, const lf_text_message *messages, int64_t 
     if (!t->chat_template) return lf_fail(err, t->no_chat.status, "%s", t->no_chat.message);
     lf_message *list = lf_calloc((size_t)n + 1, sizeof *list);
     if (!list) return lf_fail(err, LF_ENOMEM, "out of memory for a conversation");
-    for (int64_t i = 0; i < n; i++) list[i] = (lf_message){messages[i].role, messages[i].content};
+    for (int64_t i = 0; i < n; i++) list[i] = (lf_message){.role = messages[i].role, .content = messages[i].content};
     lf_prompt p = {0};
     lf_status rc = lf_chat_render(t->chat_template, list, (size_t)n, false, &p, err);
     lf_free(list);
@@ -87,6 +88,17 @@ static lf_status open_template(lf_text_tokenizer *t, const char *asked, lf_err *
     return t->no_chat.status == LF_ENOMEM ? lf_fail(err, LF_ENOMEM, "%s", t->no_chat.message) : LF_OK;
 }
 
+static lf_status find_turn_end(lf_text_tokenizer *t, thread_context *c, lf_err *err) {
+    lf_ids ids = {0};
+    t->turn_end = -1;
+    if (!t->chat_template) return LF_OK;
+    const char *text = lf_chat_template_turn_end(t->chat_template);
+    const lf_status rc = encode(c, text, strlen(text), false, &ids, err);
+    if (!rc && ids.n == 1) t->turn_end = ids.ids[0];
+    lf_ids_free(&ids);
+    return rc;
+}
+
 /* ---- both ---- */
 
 lf_status lf_text_tokenizer_open(lf_text_tokenizer **out, const lf_text_tokenizer_opts *opts, lf_err *err) {
@@ -97,6 +109,7 @@ lf_status lf_text_tokenizer_open(lf_text_tokenizer **out, const lf_text_tokenize
     lf_status rc = (t->dir = lf_strdup(opts->path)) ? LF_OK : lf_fail(err, LF_ENOMEM, "out of memory for a tokenizer");
     if (!rc && !(rc = lf_tokenizer_open(&t->tokenizer, opts->path, err)) && !(rc = new_context(&first, t->tokenizer, err)))
         rc = open_template(t, opts->chat_template, err);
+    if (!rc) rc = find_turn_end(t, first, err);
     t->encoder.context = first;
     if (rc) {
         lf_text_tokenizer_free(t);
@@ -117,6 +130,18 @@ void lf_text_tokenizer_free(lf_text_tokenizer *t) {
     lf_tokenizer_free(t->tokenizer);
     lf_free(t->dir);
     lf_free(t);
+}
+
+void lf_text_tokenizer_warn_turn_end(lf_text_tokenizer *t) {
+    if (t->warned || !t->chat_template || t->turn_end >= 0) return;
+    const char *name = lf_chat_template_name(t->chat_template), *end = lf_chat_template_turn_end(t->chat_template);
+    t->warned = true;
+    if (*end)
+        lf_warn("chat template '%s': the end of a turn, '%s', is no token of %s, so it is read and written as several; "
+                "add it there, or set chat_template", name, end, t->dir);
+    else
+        lf_warn("chat template '%s': %s names no eos_token, so nothing marks the end of an answer; name one, or set "
+                "chat_template", name, t->dir);
 }
 
 lf_status lf_text_tokenizer_prompt(const lf_text_tokenizer *t, const char *text, size_t n, bool rendered, lf_ids *out, lf_err *err) {

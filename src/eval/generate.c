@@ -10,7 +10,6 @@
 
 enum { PREFILL = 256 };          /* tokens of a prompt that go through the model at once */
 enum { DEFAULT_CONTEXT = 4096 }; /* of a model without a limit */
-enum { MOST_EOS = 16 };
 
 const char *const lf_ending_names[] = {[LF_ENDED_EOS] = "eos", [LF_ENDED_STOP] = "stop", [LF_ENDED_LENGTH] = "length",
                                        [LF_ENDED_CONTEXT] = "context", [LF_ENDED_INTERRUPT] = "interrupt"};
@@ -20,10 +19,9 @@ struct lf_generator {
     lf_graph *g;
     const lf_tokenizer *tokenizer;
     lf_kv_cache *cache;
-    int64_t capacity;
+    int64_t context; /* tokens of prompt and answer together, at most */
     lf_ids in_cache; /* the ids whose keys and values it holds */
-    int32_t eos[MOST_EOS];
-    int n_eos;
+    lf_ids eos;
     float *logits;
     lf_candidate *room;
 };
@@ -34,29 +32,16 @@ void lf_generated_free(lf_generated *o) {
     *o = (lf_generated){0};
 }
 
-static void add_eos(lf_generator *o, double id) {
-    if (id >= 0 && id < (double)o->m->vocab_size && o->n_eos < MOST_EOS) o->eos[o->n_eos++] = (int32_t)id;
-}
-
-/* What ends a text: the tokenizer's EOS, and what config.json calls so (a number or a list). */
-static void find_eos(lf_generator *o) {
-    const cJSON *ids = cJSON_GetObjectItemCaseSensitive(o->m->config, "eos_token_id"), *id;
-    add_eos(o, lf_tokenizer_eos(o->tokenizer));
-    if (cJSON_IsNumber(ids)) add_eos(o, ids->valuedouble);
-    if (cJSON_IsArray(ids)) cJSON_ArrayForEach(id, ids) if (cJSON_IsNumber(id)) add_eos(o, id->valuedouble);
-}
-
 lf_status lf_generator_new(lf_generator **out, lf_model *m, lf_graph *g, const lf_tokenizer *t, int64_t most, lf_err *err) {
     *out = NULL;
     lf_generator *o = lf_calloc(1, sizeof *o);
     if (!o) return lf_fail(err, LF_ENOMEM, "out of memory for generating text");
     const int64_t limit = m->max_positions ? m->max_positions : DEFAULT_CONTEXT;
-    *o = (lf_generator){.m = m, .g = g, .tokenizer = t, .capacity = most > 0 && (most < limit || !m->max_positions) ? most : limit};
-    find_eos(o);
+    *o = (lf_generator){.m = m, .g = g, .tokenizer = t, .context = most > 0 && (most < limit || !m->max_positions) ? most : limit};
     o->logits = lf_aligned_alloc((size_t)m->vocab_size * sizeof *o->logits);
     o->room = lf_calloc((size_t)m->vocab_size, sizeof *o->room);
-    lf_status rc = o->logits && o->room && lf_ids_reserve(&o->in_cache, o->capacity) ? LF_OK : lf_fail(err, LF_ENOMEM, "out of memory for generating text");
-    if (!rc) rc = lf_kv_cache_new(&o->cache, m, o->capacity, err);
+    lf_status rc = o->logits && o->room ? lf_ending_ids(&o->eos, m, t, err) : lf_fail(err, LF_ENOMEM, "out of memory for generating text");
+    if (!rc) rc = lf_kv_cache_new(&o->cache, m, 0, err);
     if (rc) lf_generator_free(o);
     else *out = o;
     return rc;
@@ -66,12 +51,22 @@ void lf_generator_free(lf_generator *o) {
     if (!o) return;
     lf_kv_cache_free(o->cache);
     lf_ids_free(&o->in_cache);
+    lf_ids_free(&o->eos);
     lf_aligned_free(o->logits);
     lf_free(o->room);
     lf_free(o);
 }
 
 /* ---- the model ---- */
+
+/* Room for a text of n tokens: exactly that for the first one, half as much again for those of a growing conversation. */
+static lf_status reserve(lf_generator *o, int64_t n, lf_err *err) {
+    const int64_t has = lf_kv_cache_capacity(o->cache), grown = has + has / 2 < o->context ? has + has / 2 : o->context;
+    if (n <= has) return LF_OK;
+    const int64_t capacity = n > grown ? n : grown;
+    if (!lf_ids_reserve(&o->in_cache, capacity - o->in_cache.n)) return lf_fail(err, LF_ENOMEM, "out of memory for a text of %lld tokens", (long long)capacity);
+    return lf_kv_cache_reserve(o->cache, capacity, err);
+}
 
 /* Puts ids into the cache; the logits after the last one into o->logits. */
 static lf_status read_ids(lf_generator *o, const int32_t *ids, int64_t n, lf_err *err) {
@@ -113,7 +108,8 @@ static lf_status read_prompt(lf_generated *out, lf_generator *o, const int32_t *
 typedef struct writing {
     const lf_generate_opts *opts;
     lf_buffer text;
-    size_t shown; /* bytes that were given to the visitor */
+    size_t shown;    /* bytes that were given to the visitor */
+    lf_ids stop_ids; /* of the stops that are special tokens: they never are text */
     bool stopped;
     lf_generate_visit visit;
     void *context;
@@ -171,10 +167,29 @@ static lf_status begin_stream(lf_stream **out, const lf_tokenizer *t, const int3
 
 /* ---- both ---- */
 
-static bool is_eos(const lf_generator *o, int32_t id) {
-    for (int i = 0; i < o->n_eos; i++)
-        if (o->eos[i] == id) return true;
+static bool is_among(const int32_t *ids, int64_t n, int32_t id) {
+    for (int64_t i = 0; i < n; i++)
+        if (ids[i] == id) return true;
     return false;
+}
+
+static lf_status find_stop_ids(writing *w, const lf_tokenizer *t, lf_err *err) {
+    for (int64_t i = 0; i < w->opts->n_stops; i++) {
+        const int32_t id = lf_tokenizer_id(t, w->opts->stops[i]);
+        if (id >= 0 && lf_tokenizer_is_special(t, id) && !lf_ids_append(&w->stop_ids, &id, 1)) return lf_fail(err, LF_ENOMEM, "out of memory for the text");
+    }
+    return LF_OK;
+}
+
+static bool is_end(const lf_generator *o, const lf_generate_opts *opts, int32_t id) {
+    return !opts->ignore_eos && (is_among(o->eos.ids, o->eos.n, id) || is_among(opts->ends, opts->n_ends, id));
+}
+
+static lf_status diverged(const lf_generator *o, int64_t at, lf_err *err) {
+    int64_t bad = 0;
+    for (int64_t v = 0; v < o->m->vocab_size; v++) bad += !isfinite(o->logits[v]);
+    return lf_fail(err, LF_EDIVERGED, "token %lld: %lld of the %lld logits are NaN or infinite; expected finite numbers; are those of the model's and the adapter's weights? "
+                   "if they are, try precision fp32", (long long)at + 1, (long long)bad, (long long)o->m->vocab_size);
 }
 
 static lf_status write_tokens(lf_generated *out, lf_generator *o, writing *w, lf_stream *stream, lf_err *err) {
@@ -186,10 +201,11 @@ static lf_status write_tokens(lf_generated *out, lf_generator *o, writing *w, lf
         out->ending = at == opts->max_new_tokens ? LF_ENDED_LENGTH : lf_interrupted() ? LF_ENDED_INTERRUPT : LF_ENDED_CONTEXT;
         if (at == opts->max_new_tokens || lf_interrupted()) return LF_OK;
         const int32_t id = lf_sample(&opts->sampling, o->logits, o->m->vocab_size, o->in_cache.ids, o->in_cache.n, (uint64_t)at, o->room);
-        if (!isfinite(o->logits[id])) return lf_fail(err, LF_EDIVERGED, "token %lld: the logits are not finite; are the weights?", (long long)at + 1);
+        if (id < 0) return diverged(o, at, err);
         if (!lf_ids_append(&out->ids, &id, 1)) return lf_fail(err, LF_ENOMEM, "out of memory for the text");
-        if (is_eos(o, id) && !opts->ignore_eos) {
-            out->ending = LF_ENDED_EOS;
+        const bool stops = is_among(w->stop_ids.ids, w->stop_ids.n, id);
+        if (stops || is_end(o, opts, id)) {
+            out->ending = stops ? LF_ENDED_STOP : LF_ENDED_EOS;
             return LF_OK;
         }
         if (lf_tokenizer_token(o->tokenizer, id)) { /* vocabularies are padded with ids that are no tokens */
@@ -200,7 +216,7 @@ static lf_status write_tokens(lf_generated *out, lf_generator *o, writing *w, lf
             return LF_OK;
         }
         if (at + 1 == opts->max_new_tokens) continue; /* nobody will ask what comes next */
-        if (o->in_cache.n == o->capacity) return LF_OK;
+        if (o->in_cache.n == o->context) return LF_OK;
         if ((rc = read_ids(o, &id, 1, err))) return rc;
     }
 }
@@ -223,9 +239,9 @@ lf_status lf_generate_text(lf_generated *out, lf_generator *o, const int32_t *pr
                            lf_generate_visit visit, void *context, lf_err *err) {
     *out = (lf_generated){0};
     if (n < 1) return lf_fail(err, LF_EUSAGE, "the prompt is empty, and the tokenizer has no token to begin a text with; give a prompt");
-    if (n >= o->capacity)
+    if (n >= o->context)
         return lf_fail(err, LF_EUSAGE, "the prompt has %lld tokens, which leaves no room in the context of %lld; shorten it", (long long)n,
-                       (long long)o->capacity);
+                       (long long)o->context);
     for (int64_t i = 0; i < n; i++)
         if (prompt[i] < 0 || prompt[i] >= o->m->vocab_size)
             return lf_fail(err, LF_EDATA, "token id %d of the prompt is outside the model's vocabulary of %lld; is the tokenizer the model's?", prompt[i],
@@ -233,6 +249,8 @@ lf_status lf_generate_text(lf_generated *out, lf_generator *o, const int32_t *pr
     writing w = {.opts = opts, .visit = visit, .context = context};
     lf_stream *stream = NULL;
     lf_status rc = begin_stream(&stream, o->tokenizer, prompt, n, err);
+    if (!rc) rc = find_stop_ids(&w, o->tokenizer, err);
+    if (!rc) rc = reserve(o, n + (opts->max_new_tokens < o->context - n ? opts->max_new_tokens : o->context - n), err);
     if (!rc && !(rc = read_prompt(out, o, prompt, n, err))) {
         const double began = lf_now();
         rc = write_tokens(out, o, &w, stream, err);
@@ -241,6 +259,7 @@ lf_status lf_generate_text(lf_generated *out, lf_generator *o, const int32_t *pr
     if (!rc) rc = end_text(out, &w, stream, err);
     lf_stream_free(stream);
     lf_buffer_free(&w.text);
+    lf_ids_free(&w.stop_ids);
     if (rc) lf_generated_free(out);
     return rc;
 }

@@ -24,6 +24,11 @@ lf_status lf_language_loader(lf_task *t, lf_data_role role, lf_text_loader **out
 int64_t lf_language_eval_rows(const lf_task *t); /* of a batch of an evaluation */
 lf_model_input lf_language_input(const lf_text_batch *b);
 
+/* language_text.c: the tokenizer and the chat template that the configuration says, and that a max_seq_length that is given is
+ * one the model has positions for. */
+lf_status lf_language_tokenizer(lf_text_tokenizer **out, const lf_config *cfg, const lf_model *m, lf_err *err);
+lf_status lf_language_check_length(const lf_config *cfg, const lf_model *m, lf_err *err);
+
 /* language_score.c: one pass over a role's rows. `base`: also against the untouched base. save: NULL, or the file for each
  * target's -log p and id. */
 typedef struct lf_language_score {

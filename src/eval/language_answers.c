@@ -19,8 +19,9 @@ typedef struct matching {
     pcre2_code *pattern;
     pcre2_match_data *match;
     lf_generator *generator;
+    int64_t record; /* whose answer is looked at */
     lf_generate_opts opts;
-    const char *stops[1];
+    const char *stops[2]; /* the key's, and the text of a turn's end that is no token */
 } matching;
 
 static lf_status compile(matching *w, const char *pattern, lf_err *err) {
@@ -36,55 +37,90 @@ static lf_status compile(matching *w, const char *pattern, lf_err *err) {
     return w->match ? LF_OK : lf_fail(err, LF_ENOMEM, "out of memory for the answer_pattern");
 }
 
-/* The last match in text; false if there is none. */
-static bool find_last(const matching *w, const char *text, size_t n, span *out) {
-    bool found = false;
-    size_t at = 0;
-    while (at <= n) {
+/* For messages alone: it counts lines. */
+static const char *record_name(const matching *w, char buf[600]) { return lf_text_dataset_record_name(w->d, w->record, buf, 600); }
+
+static lf_status match_failed(const matching *w, int code, lf_err *err) {
+    char name[600];
+    PCRE2_UCHAR why[128];
+    pcre2_get_error_message(code, why, sizeof why);
+    return lf_cfg_fail(w->t->cfg, "answer_pattern", err, "it cannot be looked for in an answer to %s: %s; simplify it", record_name(w, name), (const char *)why);
+}
+
+/* The last match in text that is not empty, else an empty one: *found is false if there is none. A pattern that matches nothing does
+ * so behind every other match, at the end of the text. */
+static lf_status find_last(const matching *w, const char *text, size_t n, bool *found, span *out, lf_err *err) {
+    *found = false;
+    for (size_t at = 0; at <= n;) {
         const int groups = pcre2_match(w->pattern, (PCRE2_SPTR)text, n, at, at ? PCRE2_NO_UTF_CHECK : 0, w->match, NULL);
-        if (groups < 1) return found;
+        if (groups == PCRE2_ERROR_NOMATCH) break;
+        if (groups < 1) return match_failed(w, groups, err);
         const PCRE2_SIZE *ends = pcre2_get_ovector_pointer(w->match);
         const int group = groups > 1 && ends[2] != PCRE2_UNSET ? 1 : 0;
-        *out = (span){ends[2 * group], ends[2 * group + 1]};
-        found = true;
+        const span s = {ends[2 * group], ends[2 * group + 1]};
+        if (s.end > s.begin || !*found || out->end <= out->begin) *out = s;
+        *found = true;
         at = ends[1] > at ? ends[1] : at + 1;
         while (at < n && ((unsigned char)text[at] & 0xc0) == 0x80) at++; /* an empty match moves on by a character */
     }
-    return found;
+    return LF_OK;
 }
 
 static bool same(const char *a, span x, const char *b, span y) {
-    return x.end - x.begin == y.end - y.begin && memcmp(a + x.begin, b + y.begin, x.end - x.begin) == 0;
+    return x.end > x.begin && x.end - x.begin == y.end - y.begin && memcmp(a + x.begin, b + y.begin, x.end - x.begin) == 0;
+}
+
+/* What the right answer says: of a conversation the last one, without the mark of its end, which a model draws but does not say. */
+static lf_text_span content_of(const matching *w, const lf_text_example *e) {
+    lf_text_span s = e->answers[e->n_answers - 1];
+    const lf_chat_template *chat = lf_language_of(w->t)->text->chat_template;
+    const char *mark = e->rendered && chat ? lf_chat_template_turn_end(chat) : "";
+    const size_t n = strlen(mark);
+    if (n <= s.end - s.begin && memcmp(e->text + s.end - n, mark, n) == 0) s.end -= n;
+    return s;
+}
+
+static lf_status find_wanted(const matching *w, const char *right, size_t n, span *wanted, lf_err *err) {
+    char name[600];
+    bool found;
+    const lf_status rc = find_last(w, right, n, &found, wanted, err);
+    if (rc || (found && wanted->end > wanted->begin)) return rc;
+    return lf_fail(err, LF_EDATA, "%s: the right answer has nothing that answer_pattern '%s' finds; expected a match in each%s", record_name(w, name),
+                   lf_cfg_str(w->t->cfg, "answer_pattern"), found ? " that is not empty" : "");
+}
+
+/* The model's answer. What is wrong with the prompt is wrong with the record. */
+static lf_status write_answer(matching *w, lf_generated *out, const lf_text_example *e, size_t begin, lf_err *err) {
+    char name[600];
+    lf_ids prompt = {0};
+    lf_err why = {0};
+    lf_status rc = lf_text_tokenizer_prompt(lf_language_of(w->t)->text, e->text, begin, e->rendered, &prompt, &why);
+    if (!rc) rc = lf_generate_text(out, w->generator, prompt.ids, prompt.n, &w->opts, NULL, NULL, &why);
+    lf_ids_free(&prompt);
+    return rc ? lf_fail(err, rc == LF_EUSAGE ? LF_EDATA : rc, "%s: %s", record_name(w, name), why.message) : LF_OK;
 }
 
 static lf_status one_answer(matching *w, int64_t i, int64_t *right, lf_err *err) {
     char name[600];
-    const lf_language *l = lf_language_of(w->t);
     lf_text_example e;
     lf_generated o = {0};
-    lf_ids prompt = {0};
     span wanted, written;
+    bool found;
     lf_status rc = lf_text_dataset_example(w->d, i, &e, err);
     if (rc) return rc;
+    w->record = i;
     if (!e.n_answers) {
-        rc = lf_cfg_fail(w->t->cfg, "answer_pattern", err, "%s has no answer to compare with (layout '%s')",
-                         lf_text_dataset_record_name(w->d, i, name, sizeof name), lf_text_dataset_layout(w->d));
+        rc = lf_cfg_fail(w->t->cfg, "answer_pattern", err, "%s has no answer to compare with (layout '%s')", record_name(w, name), lf_text_dataset_layout(w->d));
         goto out;
     }
-    const lf_text_span *answer = &e.answers[e.n_answers - 1]; /* of a conversation, the last */
-    const char *right_text = e.text + answer->begin;
-    if (!find_last(w, right_text, answer->end - answer->begin, &wanted)) {
-        rc = lf_fail(err, LF_EDATA, "%s: the right answer has nothing that answer_pattern '%s' finds; expected a match in each",
-                     lf_text_dataset_record_name(w->d, i, name, sizeof name), lf_cfg_str(w->t->cfg, "answer_pattern"));
+    const lf_text_span answer = content_of(w, &e);
+    const char *right_text = e.text + answer.begin;
+    if ((rc = find_wanted(w, right_text, answer.end - answer.begin, &wanted, err)) || (rc = write_answer(w, &o, &e, answer.begin, err)) ||
+        (rc = find_last(w, o.text, o.n, &found, &written, err)))
         goto out;
-    }
-    if ((rc = lf_text_tokenizer_prompt(l->text, e.text, answer->begin, e.rendered, &prompt, err)) ||
-        (rc = lf_generate_text(&o, w->generator, prompt.ids, prompt.n, &w->opts, NULL, NULL, err)))
-        goto out;
-    if (find_last(w, o.text, o.n, &written)) *right += same(right_text, wanted, o.text, written);
+    *right += found && same(right_text, wanted, o.text, written);
 out:
     lf_generated_free(&o);
-    lf_ids_free(&prompt);
     lf_text_example_free(&e);
     return rc;
 }
@@ -108,13 +144,23 @@ static lf_status each_answer(matching *w, lf_accuracy *out, lf_err *err) {
     return rc;
 }
 
+/* Answers end where the key answer_stop says, and of conversations where the template ends a turn. */
+static void set_opts(matching *w) {
+    const lf_text_tokenizer *text = lf_language_of(w->t)->text;
+    const bool chat = text->chat_template && strcmp(lf_text_dataset_layout(w->d), "messages") == 0;
+    const char *stop = lf_cfg_str(w->t->cfg, "answer_stop"), *mark = chat ? lf_chat_template_turn_end(text->chat_template) : "";
+    w->opts = (lf_generate_opts){.sampling = {.repetition_penalty = 1, .top_p = 1}, .max_new_tokens = lf_cfg_i64(w->t->cfg, "answer_tokens"), .stops = w->stops,
+                                 .ends = &text->turn_end, .n_ends = chat && text->turn_end >= 0};
+    if (stop && *stop) w->stops[w->opts.n_stops++] = stop;
+    if (*mark && text->turn_end < 0) w->stops[w->opts.n_stops++] = mark;
+}
+
 lf_status lf_language_answer(lf_task *t, lf_accuracy *out, lf_model *m, lf_data_role role, lf_err *err) {
     const lf_language *l = lf_language_of(t);
-    matching w = {.t = t, .d = l->data[role], .stops = {lf_cfg_str(t->cfg, "answer_stop")}};
-    w.opts = (lf_generate_opts){.sampling = {.repetition_penalty = 1, .top_p = 1}, .max_new_tokens = lf_cfg_i64(t->cfg, "answer_tokens"),
-                                .stops = w.stops, .n_stops = w.stops[0] && w.stops[0][0]};
+    matching w = {.t = t, .d = l->data[role]};
     lf_status rc;
     if (lf_text_dataset_windowed(w.d)) return lf_cfg_fail(t->cfg, "answer_pattern", err, "%s is plain text, which has no answers", lf_text_dataset_path(w.d));
+    set_opts(&w);
     if (!(rc = compile(&w, lf_cfg_str(t->cfg, "answer_pattern"), err)) && !(rc = lf_generator_new(&w.generator, m, t->g, l->text->tokenizer, 0, err)))
         rc = each_answer(&w, out, err);
     lf_generator_free(w.generator);

@@ -98,14 +98,28 @@ static lf_status score_rows(choosing *c, int64_t first, int64_t n, lf_err *err) 
     return LF_OK;
 }
 
+/* Of a text of the tokens from `begin` on; the first one of a text is never predicted. An improbability of nothing is 0, and would
+ * win. */
+static bool has_target(const lf_text_tokens *t, int64_t begin) {
+    for (int64_t i = begin + 1; i < t->n; i++)
+        if (t->target[i]) return true;
+    return false;
+}
+
 static lf_status encode_choices(choosing *c, lf_text_example *e, const char *name, lf_err *err) {
+    char advice[128];
     c->tokens.n = 0;
     if (!reserve_choices(c, e->n_choices)) return no_memory(c, err);
     for (int64_t k = 0; k < e->n_choices; k++) {
         int64_t cut;
         lf_status rc;
         if ((rc = lf_text_example_choose(e, k, err)) || (rc = lf_text_encode(&c->tokens, &cut, &c->coder, e, name, err))) return rc;
-        if (cut) return lf_fail(err, LF_EDATA, "%s: question and choice %lld are longer than max_seq_length; raise it", name, (long long)k + 1);
+        if (cut)
+            return lf_fail(err, LF_EDATA, "%s: question and choice %lld are longer than max_seq_length %lld; %s", name, (long long)k + 1,
+                           (long long)c->coder.opts.max_seq_length, lf_text_longer_advice(&c->coder.opts, "the question", advice, sizeof advice));
+        if (!has_target(&c->tokens, k ? c->ends[k - 1] : 0))
+            return lf_fail(err, LF_EDATA, "%s: choice %lld, \"%.40s\", has no token to be judged by; expected a text that is not empty; write one or "
+                           "leave the choice out", name, (long long)k + 1, e->choices[k]);
         c->ends[k] = c->tokens.n;
     }
     return LF_OK;
@@ -144,7 +158,7 @@ static lf_status one_question(choosing *c, int64_t i, int64_t *right, int64_t *r
 
 lf_status lf_language_choose(lf_task *t, lf_accuracy *out, lf_model *m, lf_data_role role, lf_err *err) {
     const lf_language *l = lf_language_of(t);
-    const lf_text_encode_opts how = {.max_seq_length = l->max_seq_length};
+    const lf_text_encode_opts how = {.max_seq_length = l->max_seq_length, .context = m->max_positions};
     choosing c = {.t = t, .m = m, .d = l->data[role]};
     const int64_t n = lf_text_dataset_count(c.d);
     int64_t right = 0, right_norm = 0;

@@ -62,6 +62,8 @@ static int32_t draw(const lf_candidate *c, int64_t n, double uniform) {
 
 int32_t lf_sample(const lf_sampling *s, float *logits, int64_t V, const int32_t *seen, int64_t n_seen, uint64_t at, lf_candidate *room) {
     if (s->repetition_penalty != 1) penalise(logits, V, seen, n_seen, s->repetition_penalty, room);
+    for (int64_t v = 0; v < V; v++) /* by_value is no order over NaN, and selecting by it would leave the array */
+        if (!isfinite(logits[v])) return -1;
     const int64_t best = lf_argmax(logits, V);
     if (!(s->temperature > 0)) return (int32_t)best;
     const double most = (double)logits[best];

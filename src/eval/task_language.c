@@ -27,13 +27,8 @@ static lf_status open(lf_task *t, lf_err *err) {
     if (strcmp(method, "head") == 0)
         return lf_cfg_fail(t->cfg, "method", err, "a language model has no head to train alone; expected 'lora' or 'full'");
     const int64_t asked = lf_cfg_i64(t->cfg, "max_seq_length"), context = t->model->max_positions;
-    l->max_seq_length = asked;
-    if (!context || asked <= context) return LF_OK;
-    if (lf_cfg_is_given(t->cfg, "max_seq_length"))
-        return lf_cfg_fail(t->cfg, "max_seq_length", err, "expected at most the model's %lld positions (%s), found %lld", (long long)context,
-                           t->model->config_path, (long long)asked);
-    l->max_seq_length = context;
-    return LF_OK;
+    l->max_seq_length = context && context < asked ? context : asked;
+    return lf_language_check_length(t->cfg, t->model, err);
 }
 
 static void close(lf_task *t) {
@@ -50,29 +45,22 @@ static void close(lf_task *t) {
 
 /* ---- data ---- */
 
-/* The key `tokenizer`, else the model's folder; of a new model, the folder of its config.json. */
 lf_status lf_language_open_text(lf_task *t, lf_err *err) {
     lf_language *l = t->own;
-    if (l->text) return LF_OK;
-    const char *asked = lf_cfg_str(t->cfg, "tokenizer"), *config = t->model->config_path;
-    char *folder = lf_format("%.*s", (int)(lf_path_base(config) - config), config);
-    if (!folder) return lf_fail(err, LF_ENOMEM, "out of memory for a tokenizer");
-    const lf_text_tokenizer_opts o = {.path = asked ? asked : folder[0] ? folder : ".", .chat_template = lf_cfg_str(t->cfg, "chat_template"),
-                                      .vocab_size = t->model->vocab_size};
-    const lf_status rc = lf_text_tokenizer_open(&l->text, &o, err);
-    lf_free(folder);
-    return rc;
+    return l->text ? LF_OK : lf_language_tokenizer(&l->text, t->cfg, t->model, err);
 }
 
 static lf_status open_data(lf_task *t, lf_data_role role, const lf_data_from *from, lf_err *err) {
     lf_language *l = t->own;
-    const lf_status rc = lf_language_open_text(t, err);
+    lf_status rc = lf_language_open_text(t, err);
     if (rc) return rc;
     const lf_text_dataset_opts o = {.spec = lf_cfg_json(t->cfg, from->key), .key = from->key, .split = from->split,
                                     .text_field = lf_cfg_str(t->cfg, "text_field"), .prompt_template = lf_cfg_str(t->cfg, "prompt_template"),
                                     .chat = &l->text->chat, .max_samples = from->limit ? lf_cfg_i64(t->cfg, from->limit) : 0,
                                     .seed = (uint64_t)lf_cfg_i64(t->cfg, "seed")};
-    return lf_text_dataset_open(&l->data[role], &o, err);
+    rc = lf_text_dataset_open(&l->data[role], &o, err);
+    if (!rc && strcmp(lf_text_dataset_layout(l->data[role]), "messages") == 0) lf_text_tokenizer_warn_turn_end(l->text);
+    return rc;
 }
 
 static lf_status split_data(lf_task *t, double share, lf_err *err) {
@@ -94,6 +82,7 @@ lf_status lf_language_loader(lf_task *t, lf_data_role role, lf_text_loader **out
     if (*out) return LF_OK;
     const lf_text_dataset *d = l->data[role];
     const lf_text_loader_opts o = {.batch_size = training ? l->batch_size : lf_language_eval_rows(t), .max_seq_length = l->max_seq_length,
+                                   .context = t->model->max_positions,
                                    .training = training, .loss_on_prompt = !lf_cfg_bool(t->cfg, "completion_only_loss"),
                                    .packing = training && lf_cfg_bool(t->cfg, "packing"), .shuffle = training,
                                    .scan = lf_file_size(lf_text_dataset_path(d)) <= SCAN_BYTES,
@@ -221,7 +210,15 @@ static lf_status random_batch(lf_task *t, int64_t batch, int64_t seq, const lf_t
     return LF_OK;
 }
 
-static lf_status save_beside(const lf_task *t, const char *dir, lf_err *err) { return lf_text_tokenizer_copy(lf_language_of(t)->text, dir, err); }
+static lf_status save_beside(const lf_task *t, const char *dir, lf_err *err) {
+    static const char name[] = "generation_config.json"; /* the model's, wherever its tokenizer is from */
+    const char *config = t->model->config_path;
+    char *from = lf_format("%.*s%s", (int)(lf_path_base(config) - config), config, name);
+    lf_status rc = from ? lf_text_tokenizer_copy(lf_language_of(t)->text, dir, err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", dir);
+    if (!rc && lf_is_file(from)) rc = lf_copy_file(from, dir, name, err);
+    lf_free(from);
+    return rc;
+}
 
 /* ---- judging ---- */
 

@@ -10,16 +10,25 @@ lf_status lf_kv_cache_new(lf_kv_cache **out, const lf_model *m, int64_t capacity
     lf_kv_cache *c = lf_calloc(1, sizeof *c);
     const int64_t n_layers = m->n_layers;
     if (c) {
-        *c = (lf_kv_cache){.n_layers = n_layers, .width = m->family->kv_width(m), .capacity = capacity, .number = lf_dtype_size(k->act_dtype)};
+        *c = (lf_kv_cache){.n_layers = n_layers, .width = m->family->kv_width(m), .number = lf_dtype_size(k->act_dtype)};
         c->layers = lf_calloc((size_t)n_layers, sizeof *c->layers);
     }
-    bool ok = c && c->layers;
-    for (int64_t i = 0; ok && i < n_layers; i++) ok = (c->layers[i] = lf_aligned_alloc((size_t)(capacity * c->width) * c->number)) != NULL;
-    if (!ok) {
-        lf_kv_cache_free(c);
-        return lf_fail(err, LF_ENOMEM, "out of memory for a cache of %lld tokens", (long long)capacity);
+    const lf_status rc = c && c->layers ? lf_kv_cache_reserve(c, capacity, err) : lf_fail(err, LF_ENOMEM, "out of memory for a cache of keys and values");
+    if (rc) lf_kv_cache_free(c);
+    else *out = c;
+    return rc;
+}
+
+lf_status lf_kv_cache_reserve(lf_kv_cache *c, int64_t capacity, lf_err *err) {
+    if (capacity <= c->capacity) return LF_OK;
+    for (int64_t i = 0; i < c->n_layers; i++) { /* after a failure some layers are longer than capacity says: no harm */
+        char *grown = lf_aligned_alloc((size_t)(capacity * c->width) * c->number);
+        if (!grown) return lf_fail(err, LF_ENOMEM, "out of memory for a cache of %lld tokens", (long long)capacity);
+        if (c->n) memcpy(grown, c->layers[i], (size_t)(c->n * c->width) * c->number);
+        lf_aligned_free(c->layers[i]);
+        c->layers[i] = grown;
     }
-    *out = c;
+    c->capacity = capacity;
     return LF_OK;
 }
 
@@ -30,6 +39,7 @@ void lf_kv_cache_free(lf_kv_cache *c) {
     lf_free(c);
 }
 
+int64_t lf_kv_cache_capacity(const lf_kv_cache *c) { return c->capacity; }
 int64_t lf_kv_cache_count(const lf_kv_cache *c) { return c->n; }
 void lf_kv_cache_cut(lf_kv_cache *c, int64_t n) {
     if (n < c->n) c->n = n;

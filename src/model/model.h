@@ -87,6 +87,9 @@ void lf_lm_head(const lf_model *m, const lf_frozen **frozen, lf_tensor **weight)
 
 /* Keys and values of the tokens of one sequence so far, in each layer; without gradients. */
 lf_status lf_kv_cache_new(lf_kv_cache **out, const lf_model *m, int64_t capacity, lf_err *err);
+/* Room for so many tokens; what it holds stays. On failure, too, it is freed by its owner. */
+lf_status lf_kv_cache_reserve(lf_kv_cache *c, int64_t capacity, lf_err *err);
+int64_t lf_kv_cache_capacity(const lf_kv_cache *c);
 void lf_kv_cache_free(lf_kv_cache *c);
 int64_t lf_kv_cache_count(const lf_kv_cache *c);
 void lf_kv_cache_cut(lf_kv_cache *c, int64_t n); /* forgets all but the first n tokens */

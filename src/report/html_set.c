@@ -125,7 +125,7 @@ static void begin_fold(FILE *f, const char *title, int64_t rows) {
 }
 
 static lf_status to_repeat(FILE *f, const lf_gathered *g, lf_err *err) {
-    char *sweep = lf_path_join(g->dir, "sweep.json");
+    char *sweep = lf_path_join(g->dir, "sweep-config.json");
     if (!sweep) return lf_fail(err, LF_ENOMEM, "%s: out of memory", g->dir);
     fputs("<h2>To repeat it</h2>\n", f);
     if (lf_is_file(sweep)) {

@@ -1,69 +1,169 @@
-/* The summary on a terminal: a method a line, at its best learning rate. */
+/* The summary for a terminal. */
 #include <math.h>
 #include <string.h>
 
-#include "report/summary.h"
+#include "base/mem.h"
+#include "report/summary_internal.h"
 
-/* Metrics that a line has room for. */
-static const char *const shown_of_pictures[] = {"eval_accuracy", "test_accuracy", "base_after", "forgetting", NULL};
-static const char *const shown_of_language[] = {"eval_perplexity", "test_perplexity", "base_after", "forgetting", NULL};
-enum { NAME_WIDTH = 44, FIGURE_WIDTH = 20 };
+enum { WIDEST = 60 }; /* of the methods' column: a longer name has a line of its own */
+enum { METHOD, RATE, SEEDS, GAIN, COST, KEPT, MATCHED, VOLUME, GAIN_AGAINST, COST_AGAINST, N_COLUMNS };
 
-static int metric_index(const lf_metric *metrics, const char *name) {
-    for (int i = 0; metrics[i].name; i++)
-        if (strcmp(metrics[i].name, name) == 0) return i;
-    return -1;
-}
+typedef struct line { char cells[N_COLUMNS][48]; const char *method; /* in place of its cell: as long as it is */ } line;
 
-/* Mean and half the interval. */
-static void figure(FILE *out, const lf_metric *m, const lf_sample *s) {
-    char text[48] = "-";
-    const double half = m->scale * (s->high - s->low) / 2;
-    if (isfinite(s->mean) && isfinite(half)) snprintf(text, sizeof text, "%.4g +- %.2g", m->scale * s->mean, half);
-    else if (isfinite(s->mean)) snprintf(text, sizeof text, "%.4g", m->scale * s->mean);
-    fprintf(out, " %*s", FIGURE_WIDTH, text);
-}
-
-static void heading(FILE *out, const lf_metric *metrics, const char *const *shown) {
-    fprintf(out, "%-*s %9s %3s", NAME_WIDTH, "at the best learning rate", "rate", "n");
-    for (; *shown; shown++) {
-        const lf_metric *m = &metrics[metric_index(metrics, *shown)];
-        char text[64];
-        snprintf(text, sizeof text, "%s%s%s", *shown, m->unit[0] ? " " : "", m->unit);
-        fprintf(out, " %*s", FIGURE_WIDTH, text);
-    }
-    fputc('\n', out);
-}
-
-static void line(FILE *out, const lf_summary *s, const lf_group *g, const lf_metric *metrics, const char *const *shown) {
-    fprintf(out, "%-*s", NAME_WIDTH, g->name);
-    if (g->best < 0) {
-        fputs(" no rate at which every run ended and was evaluated\n", out);
-        return;
-    }
-    const lf_cell *c = &s->cells[g->best];
-    fprintf(out, " %9.4g %3lld", c->learning_rate, (long long)c->n_done);
-    for (; *shown; shown++) {
-        const int m = metric_index(metrics, *shown);
-        figure(out, &metrics[m], &c->metrics[m]);
-    }
-    fputc('\n', out);
-}
-
-static int64_t count(const lf_gathered *g, lf_run_state state) {
-    int64_t n = 0;
-    for (int64_t i = 0; i < g->n_runs; i++) n += g->runs[i].state == state;
+/* Columns on the terminal: characters of UTF-8, each taken for one. */
+static int width_of(const char *text) {
+    int n = 0;
+    for (; *text; text++) n += ((unsigned char)*text & 0xc0) != 0x80;
     return n;
 }
 
-void lf_summary_table(const lf_summary *s, FILE *out) {
+/* Names and messages come from files: what would move the cursor is shown as '?'. */
+static void print_plain(FILE *out, const char *text) {
+    for (; *text; text++) fputc((unsigned char)*text < 0x20 || *text == 0x7f ? '?' : *text, out);
+}
+
+static const lf_metric *metric_named(bool language, const char *name) {
+    const lf_metric *m = lf_metrics_of(language);
+    while (m->name && strcmp(m->name, name) != 0) m++;
+    return m;
+}
+
+static const lf_metric *gain_metric(const lf_summary *s) {
+    if (s->from->language) return metric_named(true, s->by_eval ? "eval_perplexity" : "test_perplexity");
+    return metric_named(false, s->by_eval ? "eval_accuracy" : "test_accuracy");
+}
+
+/* Two decimals of a share or points; else four digits. */
+static void number(char *text, size_t size, double x, double scale, bool with_sign) {
+    text[0] = 0;
+    if (isfinite(x)) snprintf(text, size, with_sign ? (scale != 1 ? "%+.2f" : "%+.4g") : scale != 1 ? "%.2f" : "%.4g", scale * x);
+}
+
+static void sample(char *text, size_t size, lf_sample v, double scale, bool with_sign) {
+    number(text, size, v.mean, scale, with_sign);
+    const double half = scale * (v.high - v.low) / 2;
+    const size_t used = strlen(text);
+    if (used && isfinite(half)) snprintf(text + used, size - used, scale != 1 ? " ± %.2f" : " ± %.2g", half);
+}
+
+static lf_sample sample_named(const lf_summary *s, const lf_cell *c, const char *name) {
+    return c->metrics[metric_named(s->from->language, name) - lf_metrics_of(s->from->language)];
+}
+
+static void fill(line *l, const lf_summary *s, const lf_group *g, const lf_cell *c, bool first_of_group) {
+    enum { SIZE = sizeof l->cells[0] };
     const bool language = s->from->language;
-    const lf_metric *metrics = lf_metrics_of(language);
-    const char *const *shown = language ? shown_of_language : shown_of_pictures;
-    heading(out, metrics, shown);
-    for (int64_t i = 0; i < s->n_groups; i++) line(out, s, &s->groups[i], metrics, shown);
-    fprintf(out, "%lld runs: %lld done", (long long)s->from->n_runs, (long long)count(s->from, LF_RUN_DONE));
-    for (int state = LF_RUN_DIVERGED; state <= LF_RUN_UNFINISHED; state++)
-        if (count(s->from, (lf_run_state)state)) fprintf(out, ", %lld %s", (long long)count(s->from, (lf_run_state)state), lf_run_state_name((lf_run_state)state));
-    fputs("; mean +- half the 95 % interval over seeds; rates chosen by evaluation data\n", out);
+    const double gain_scale = language ? 1 : 100; /* of a difference: nats, points */
+    l->method = first_of_group ? g->name : "";
+    snprintf(l->cells[RATE], SIZE, "%.6g", c->learning_rate);
+    snprintf(l->cells[SEEDS], SIZE, "%lld", (long long)c->n_done);
+    if (c->n_done < c->n_runs) snprintf(l->cells[SEEDS], SIZE, "%lld of %lld", (long long)c->n_done, (long long)c->n_runs);
+    sample(l->cells[GAIN], SIZE, sample_named(s, c, gain_metric(s)->name), gain_metric(s)->scale, false);
+    sample(l->cells[COST], SIZE, sample_named(s, c, "forgetting"), metric_named(language, "forgetting")->scale, false);
+    sample(l->cells[KEPT], SIZE, sample_named(s, c, "retention"), 100, false);
+    if (!first_of_group) return;
+    number(l->cells[MATCHED], SIZE, g->matched_cost, metric_named(language, "forgetting")->scale, false);
+    number(l->cells[VOLUME], SIZE, g->hypervolume, 1, false);
+    sample(l->cells[GAIN_AGAINST], SIZE, g->gain_difference, gain_scale, true);
+    sample(l->cells[COST_AGAINST], SIZE, g->cost_difference, metric_named(language, "forgetting")->scale, true);
+}
+
+static void fill_head(line *l, const lf_summary *s) {
+    enum { SIZE = sizeof l->cells[0] };
+    const bool language = s->from->language;
+    const lf_metric *gain = gain_metric(s), *cost = metric_named(language, "forgetting");
+    l->method = "method";
+    snprintf(l->cells[RATE], SIZE, "learning rate");
+    snprintf(l->cells[SEEDS], SIZE, "runs");
+    snprintf(l->cells[GAIN], SIZE, "%s%s%s", gain->label, gain->unit[0] ? ", " : "", gain->unit);
+    snprintf(l->cells[COST], SIZE, "%s, %s", cost->label, cost->unit);
+    snprintf(l->cells[KEPT], SIZE, "retention, %%");
+    snprintf(l->cells[MATCHED], SIZE, language ? "%s at perplexity %.4g" : "%s at %.2f %%", cost->label, language ? exp(-s->matched_gain) : 100 * s->matched_gain);
+    snprintf(l->cells[VOLUME], SIZE, "hypervolume");
+    snprintf(l->cells[GAIN_AGAINST], SIZE, "gain against first, %s", language ? "nats" : "points");
+    snprintf(l->cells[COST_AGAINST], SIZE, "%s against first", cost->label);
+}
+
+/* Columns of which no line knows anything are left out. */
+static void print_lines(const line *lines, int64_t n, FILE *out) {
+    int widths[N_COLUMNS] = {0};
+    for (int c = 0; c < N_COLUMNS; c++) {
+        bool any = c == METHOD;
+        for (int64_t i = 1; i < n; i++) any = any || lines[i].cells[c][0];
+        for (int64_t i = 0; i < n && any; i++) {
+            const int w = width_of(c == METHOD ? lines[i].method : lines[i].cells[c]);
+            if (w > widths[c] && (c != METHOD || w <= WIDEST)) widths[c] = w;
+        }
+    }
+    for (int64_t i = 0; i < n; i++) {
+        const int left = widths[METHOD] - width_of(lines[i].method);
+        print_plain(out, lines[i].method);
+        if (left < 0) fputc('\n', out);
+        fprintf(out, "%*s", left < 0 ? widths[METHOD] : left, "");
+        for (int c = METHOD + 1; c < N_COLUMNS; c++)
+            if (widths[c]) fprintf(out, "  %*s%s", widths[c] - width_of(lines[i].cells[c]), "", lines[i].cells[c]);
+        fputc('\n', out);
+    }
+}
+
+static void print_groups(const lf_summary *s, FILE *out) {
+    line *lines = lf_calloc((size_t)s->n_cells + 1, sizeof *lines);
+    if (!lines) {
+        fputs("(out of memory for the table of methods)\n", out);
+        return;
+    }
+    int64_t n = 0;
+    fill_head(&lines[n++], s);
+    for (int64_t i = 0; i < s->n_groups; i++) {
+        const lf_group *g = &s->groups[i];
+        for (int64_t k = 0; k < g->n_cells; k++)
+            if (g->best < 0 || g->best == g->cells[k]) fill(&lines[n++], s, g, &s->cells[g->cells[k]], g->best >= 0 || k == 0);
+    }
+    print_lines(lines, n, out);
+    lf_free(lines);
+}
+
+/* How the lines came about, where it is not plain to see. */
+static void print_notes(const lf_summary *s, FILE *out) {
+    bool chosen = false, unchosen = false, intervals = false, against = false;
+    for (int64_t i = 0; i < s->n_groups; i++) {
+        const lf_group *g = &s->groups[i];
+        chosen = chosen || (g->best >= 0 && g->n_cells > 1);
+        unchosen = unchosen || g->best < 0;
+        against = against || isfinite(g->gain_difference.mean) || isfinite(g->cost_difference.mean);
+        for (int64_t k = 0; k < g->n_cells; k++) intervals = intervals || isfinite(sample_named(s, &s->cells[g->cells[k]], gain_metric(s)->name).low);
+    }
+    if (intervals) fputs("± half of the 95 % t interval over seeds\n", out);
+    if (chosen) fputs("each method at its best learning rate on evaluation data, among those at which every run is done\n", out);
+    if (unchosen) fputs(s->by_eval ? "where there is no learning rate at which every run is done, none was chosen, and all are shown\n"
+                                   : "no evaluation data, so no learning rate was chosen and all are shown: a choice by test data would not be one\n", out);
+    if (against) {
+        fputs("first: ", out);
+        print_plain(out, s->groups[0].name);
+        fputs("; differences are paired by seed\n", out);
+    }
+}
+
+static void print_states(const lf_gathered *g, FILE *out) {
+    int64_t counts[4] = {0};
+    for (int64_t i = 0; i < g->n_runs; i++) counts[g->runs[i].state]++;
+    fprintf(out, "%lld runs", (long long)g->n_runs);
+    for (int k = 0; k < 4; k++)
+        if (counts[k]) fprintf(out, ", %lld %s", (long long)counts[k], lf_run_state_name((lf_run_state)k));
+    fputc('\n', out);
+    for (int64_t i = 0; i < g->n_runs; i++) {
+        const lf_gathered_run *r = &g->runs[i];
+        if (r->state != LF_RUN_DIVERGED && r->state != LF_RUN_FAILED) continue;
+        fprintf(out, "%s: ", lf_run_state_name(r->state));
+        print_plain(out, r->name);
+        if (r->message) fputs(": ", out);
+        print_plain(out, r->message ? r->message : "");
+        fputc('\n', out);
+    }
+}
+
+void lf_summary_table(const lf_summary *s, FILE *out) {
+    print_groups(s, out);
+    print_notes(s, out);
+    print_states(s->from, out);
 }

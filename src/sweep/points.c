@@ -136,13 +136,23 @@ static lf_status differs(const lf_point *at, const char *key, const cJSON *was, 
     return rc;
 }
 
+/* cJSON_Compare takes twice as long for each level of nesting, and the file is anybody's. */
+static bool same_value(const cJSON *a, const cJSON *b) {
+    if (!a || !b || (!cJSON_IsObject(a) && !cJSON_IsArray(a))) return a && b && cJSON_Compare(a, b, true);
+    char *x = lf_json_print(a, true), *y = lf_json_print(b, true);
+    const bool same = x && y && strcmp(x, y) == 0;
+    lf_free(x);
+    lf_free(y);
+    return same;
+}
+
 static lf_status check_same(const lf_point *at, const cJSON *was, lf_err *err) {
     cJSON *now = lf_cfg_resolved_to_json(at->cfg);
     const cJSON *v;
     lf_status rc = now ? LF_OK : no_memory(err);
     if (!rc) cJSON_ArrayForEach(v, now) {
         const cJSON *other = cJSON_GetObjectItemCaseSensitive(was, v->string);
-        if (!is_free(v->string) && !cJSON_Compare(v, other, true) && (rc = differs(at, v->string, other, v, err))) break;
+        if (!is_free(v->string) && !same_value(v, other) && (rc = differs(at, v->string, other, v, err))) break;
     }
     if (!rc) cJSON_ArrayForEach(v, was)
         if (!is_free(v->string) && !cJSON_IsNull(v) && !cJSON_GetObjectItemCaseSensitive(now, v->string) && (rc = differs(at, v->string, v, NULL, err))) break;
@@ -273,6 +283,19 @@ static lf_status write_sweep(const lf_points *p, lf_err *err) {
     return rc;
 }
 
+/* Without the folder; with as many threads as give each run those that it has. */
+static lf_status write_config(const lf_points *p, lf_err *err) {
+    static const char *const here[] = {"output_dir", "overwrite_output_dir", "threads", "print_commands", "dry_run"};
+    cJSON *o = lf_cfg_given_to_json(p->cfg);
+    char *path = lf_path_join(p->dir, "sweep-config.json");
+    for (size_t i = 0; i < sizeof here / sizeof here[0]; i++) cJSON_DeleteItemFromObjectCaseSensitive(o, here[i]);
+    const bool ok = o && path && cJSON_AddNumberToObject(o, "threads", (double)(p->threads * lf_cfg_i64(p->cfg, "jobs")));
+    const lf_status rc = ok ? write_json(path, o, err) : no_memory(err);
+    lf_free(path);
+    cJSON_Delete(o);
+    return rc;
+}
+
 /* Folders of a sweep: made, and emptied first where it begins afresh. */
 static lf_status make_folders(const lf_points *p, lf_err *err) {
     static const char *const folders[] = {"runs", "points", "logs", "cache"};
@@ -289,7 +312,7 @@ static lf_status make_folders(const lf_points *p, lf_err *err) {
 
 lf_status lf_points_write(const lf_points *p, lf_err *err) {
     lf_status rc;
-    if ((rc = make_folders(p, err)) || (rc = write_sweep(p, err))) return rc;
+    if ((rc = make_folders(p, err)) || (rc = write_sweep(p, err)) || (rc = write_config(p, err))) return rc;
     for (int64_t i = 0; i < p->n && !rc; i++) rc = write_point(&p->at[i], err);
     return rc;
 }

@@ -1,6 +1,7 @@
 /* The runs of a sweep: their names, folders and configurations, and how far they are. On disk:
  *
  *   output_dir/sweep.json        the spec, the configuration, and which run has which values (report/gather.h reads it)
+ *   output_dir/sweep-config.json a configuration for `lora-ft sweep` that makes the same runs again
  *   output_dir/points/NAME.json  a configuration for `lora-ft train`, whole
  *   output_dir/runs/NAME/        the run
  *   output_dir/logs/NAME.log     what it said
@@ -42,7 +43,7 @@ typedef struct lf_points {
  * point whose configuration is wrong, for two points that are the same, for a folder that holds something else (without
  * overwrite_output_dir), and for a run there that was made with other settings (naming run, key and both values). */
 lf_status lf_points_open(lf_points *p, const lf_config *cfg, int64_t jobs, lf_err *err);
-/* Writes sweep.json and the points' configurations. With overwrite_output_dir what an earlier sweep left is removed first. */
+/* Writes sweep.json, sweep-config.json and the points' configurations. With overwrite_output_dir what an earlier sweep left is removed first. */
 lf_status lf_points_write(const lf_points *p, lf_err *err);
 void lf_points_close(lf_points *p);
 

@@ -11,10 +11,13 @@ static void put_n(lf_chat_writer *w, const char *s, size_t n) {
 }
 static void put(lf_chat_writer *w, const char *s) { put_n(w, s, strlen(s)); }
 
+static size_t size_of(const lf_message *m) { return m->n ? m->n : strlen(m->content); }
+static void put_content(lf_chat_writer *w, const lf_message *m) { put_n(w, m->content, size_of(m)); }
+
 /* s without the spaces around it, as Python's strip and Jinja's trim do it. Python also takes U+001C .. U+001F for
  * spaces. */
-static void put_trimmed(lf_chat_writer *w, const char *s) {
-    size_t n = strlen(s), begin = 0, end = 0;
+static void put_trimmed(lf_chat_writer *w, const char *s, size_t n) {
+    size_t begin = 0, end = 0;
     bool started = false;
     for (size_t i = 0; i < n;) {
         uint32_t c;
@@ -29,6 +32,8 @@ static void put_trimmed(lf_chat_writer *w, const char *s) {
     }
     put_n(w, s + begin, end - begin);
 }
+
+static void put_content_trimmed(lf_chat_writer *w, const lf_message *m) { put_trimmed(w, m->content, size_of(m)); }
 
 static void begin_answer(lf_chat_writer *w) {
     if (!lf_grow(&w->answers, &w->answers_capacity, w->n_answers, sizeof *w->answers)) {
@@ -57,17 +62,18 @@ static lf_status check_roles(const lf_chat_writer *w, const lf_message *messages
 
 /* ---- ChatML: <|im_start|>role\ncontent<|im_end|>\n ---- */
 
-static void put_chatml(lf_chat_writer *w, const char *role, const char *content) {
+static void put_chatml(lf_chat_writer *w, const lf_message *m) {
+    const bool answer = is(m, "assistant");
     put(w, "<|im_start|>");
-    put(w, role);
+    put(w, m->role);
     put(w, "\n");
-    if (strcmp(role, "assistant") == 0) begin_answer(w);
+    if (answer) begin_answer(w);
     if (w->c->trim)
-        put_trimmed(w, content);
+        put_content_trimmed(w, m);
     else
-        put(w, content);
-    put(w, "<|im_end|>");
-    if (strcmp(role, "assistant") == 0) end_answer(w);
+        put_content(w, m);
+    put(w, w->c->format->turn_end);
+    if (answer) end_answer(w);
     put(w, "\n");
 }
 
@@ -76,8 +82,8 @@ static lf_status write_chatml(lf_chat_writer *w, const lf_message *messages, siz
     const lf_status rc = check_roles(w, messages, n, err);
     if (rc) return rc;
     if (w->c->starts_bos) put(w, w->c->bos);
-    if (w->c->system && (n == 0 || !is(&messages[0], "system"))) put_chatml(w, "system", w->c->system);
-    for (size_t i = 0; i < n; i++) put_chatml(w, messages[i].role, messages[i].content);
+    if (w->c->system && (n == 0 || !is(&messages[0], "system"))) put_chatml(w, &(lf_message){.role = "system", .content = w->c->system});
+    for (size_t i = 0; i < n; i++) put_chatml(w, &messages[i]);
     if (add_generation_prompt) put(w, "<|im_start|>assistant\n");
     return LF_OK;
 }
@@ -125,8 +131,8 @@ static lf_status write_llama3(lf_chat_writer *w, const lf_message *messages, siz
         put(w, messages[i].role);
         put(w, "<|end_header_id|>\n\n");
         if (answer) begin_answer(w);
-        put_trimmed(w, messages[i].content);
-        put(w, "<|eot_id|>");
+        put_content_trimmed(w, &messages[i]);
+        put(w, w->c->format->turn_end);
         if (answer) end_answer(w);
     }
     if (add_generation_prompt) put(w, "<|start_header_id|>assistant<|end_header_id|>\n\n");
@@ -147,7 +153,7 @@ static lf_status check_turns(const lf_chat_writer *w, const lf_message *messages
 static void put_with_system(lf_chat_writer *w, const char *system, const char *content) {
     char *both = lf_format("<<SYS>>\n%s\n<</SYS>>\n\n%s", system, content);
     if (both)
-        put_trimmed(w, both);
+        put_trimmed(w, both, strlen(both));
     else
         w->failed = true;
     lf_free(both);
@@ -169,12 +175,12 @@ static lf_status write_llama2(lf_chat_writer *w, const lf_message *messages, siz
             if (i == 0 && system)
                 put_with_system(w, system, messages[i].content);
             else
-                put_trimmed(w, messages[i].content);
+                put_content_trimmed(w, &messages[i]);
             put(w, " [/INST]");
         } else {
             begin_answer(w);
             put(w, " ");
-            put_trimmed(w, messages[i].content);
+            put_content_trimmed(w, &messages[i]);
             put(w, " ");
             put(w, w->c->eos);
             end_answer(w);
@@ -192,12 +198,12 @@ static lf_status write_mistral(lf_chat_writer *w, const lf_message *messages, si
     for (size_t i = 0; i < n; i++) {
         if (i % 2 == 0) {
             put(w, "[INST] ");
-            put(w, messages[i].content);
+            put_content(w, &messages[i]);
             put(w, " [/INST]");
         } else {
             begin_answer(w);
             if (w->c->answer_space) put(w, " ");
-            put(w, messages[i].content);
+            put_content(w, &messages[i]);
             put(w, w->c->eos);
             end_answer(w);
             if (w->c->space_after) put(w, " ");
@@ -227,7 +233,7 @@ static lf_status write_plain(lf_chat_writer *w, const lf_message *messages, size
     for (size_t i = 0; i < n; i++) {
         const bool answer = is(&messages[i], "assistant");
         if (answer) begin_answer(w);
-        put(w, messages[i].content);
+        put_content(w, &messages[i]);
         if (answer) put(w, w->c->eos);
         if (answer) end_answer(w);
         put(w, "\n");
@@ -241,10 +247,10 @@ static const char *const mistral_refused[] = {"[AVAILABLE_TOOLS]", "[SYSTEM_PROM
 static const char *const none_refused[] = {NULL};
 
 const lf_chat_format lf_chat_formats[] = {
-    {"chatml", "<|im_start|>", chatml_refused, "", "<|im_end|>", look_chatml, write_chatml},
-    {"llama3", "<|start_header_id|>", llama3_refused, "<|begin_of_text|>", "<|eot_id|>", NULL, write_llama3},
-    {"llama2", "<<SYS>>", none_refused, "<s>", "</s>", NULL, write_llama2},
-    {"mistral", "[INST]", mistral_refused, "<s>", "</s>", look_mistral, write_mistral},
-    {"plain", NULL, none_refused, "", "", NULL, write_plain},
+    {"chatml", "<|im_start|>", chatml_refused, "", "<|im_end|>", "<|im_end|>", look_chatml, write_chatml},
+    {"llama3", "<|start_header_id|>", llama3_refused, "<|begin_of_text|>", "<|eot_id|>", "<|eot_id|>", NULL, write_llama3},
+    {"llama2", "<<SYS>>", none_refused, "<s>", "</s>", NULL, NULL, write_llama2},
+    {"mistral", "[INST]", mistral_refused, "<s>", "</s>", NULL, look_mistral, write_mistral},
+    {"plain", NULL, none_refused, "", "", NULL, NULL, write_plain},
 };
 const size_t lf_n_chat_formats = sizeof lf_chat_formats / sizeof *lf_chat_formats;

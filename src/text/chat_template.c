@@ -24,6 +24,7 @@ void lf_chat_template_free(lf_chat_template *c) {
 }
 
 const char *lf_chat_template_name(const lf_chat_template *c) { return c->format->name; }
+const char *lf_chat_template_turn_end(const lf_chat_template *c) { return c->format->turn_end ? c->format->turn_end : c->eos; }
 
 lf_status lf_chat_render(const lf_chat_template *c, const lf_message *messages, size_t n, bool add_generation_prompt,
                          lf_prompt *out, lf_err *err) {
@@ -85,6 +86,8 @@ static const lf_chat_format *find_format(const char *name) {
         if (strcmp(lf_chat_formats[i].name, name) == 0) return &lf_chat_formats[i];
     return NULL;
 }
+
+bool lf_chat_template_is_name(const char *name) { return strcmp(name, "auto") == 0 || find_format(name); }
 
 /* A token in tokenizer_config.json is a string or an object with "content". */
 static const char *token_text(const cJSON *config, const char *key) {

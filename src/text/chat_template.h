@@ -14,6 +14,7 @@
 typedef struct lf_message {
     const char *role; /* "system", "user" or "assistant" */
     const char *content;
+    size_t n; /* bytes of content, which may hold a NUL; 0: up to its first one */
 } lf_message;
 
 typedef struct lf_answer {
@@ -41,6 +42,9 @@ lf_status lf_chat_template_parse(lf_chat_template **out, const char *jinja, cons
                                  const char *where, lf_err *err);
 void lf_chat_template_free(lf_chat_template *c);
 const char *lf_chat_template_name(const lf_chat_template *c);
+bool lf_chat_template_is_name(const char *name); /* one of those above */
+/* What ends an answer: a token of the models that know the format. "" where the format has none. Borrowed. */
+const char *lf_chat_template_turn_end(const lf_chat_template *c);
 
 /* The text has its bos token in it where the format has one: encode it without special tokens. add_generation_prompt
  * ends it with the header of an answer to come. A role that the format does not have at its place is LF_EDATA with the

@@ -17,6 +17,7 @@ typedef struct lf_chat_format {
     const char *mark;           /* a template with this is of the format */
     const char *const *refused; /* a template with one of these does more; NULL ends the list */
     const char *bos, *eos;      /* where the model names none */
+    const char *turn_end;       /* what ends an answer; NULL: eos */
     /* What the template says beyond its mark. */
     void (*look)(lf_chat_template *c, const char *jinja);
     lf_status (*write)(lf_chat_writer *w, const lf_message *messages, size_t n, bool add_generation_prompt, lf_err *err);

@@ -83,4 +83,6 @@ bool lf_put_string(cJSON *object, const char *key, const char *value) {
     return lf_put(object, key, value ? cJSON_CreateString(value) : cJSON_CreateNull());
 }
 
+bool lf_put_text(cJSON *object, const char *key, const char *text, size_t n) { return lf_put(object, key, lf_json_create_text(text, n)); }
+
 double lf_peak_rss_mb(void) { return (double)lf_peak_rss_bytes() / (1024.0 * 1024.0); }

@@ -28,6 +28,7 @@ bool lf_put(cJSON *object, const char *key, cJSON *item);
 bool lf_put_to_array(cJSON *array, cJSON *item);
 bool lf_put_number(cJSON *object, const char *key, double value); /* null unless finite */
 bool lf_put_string(cJSON *object, const char *key, const char *value);
+bool lf_put_text(cJSON *object, const char *key, const char *text, size_t n); /* which may hold NUL bytes */
 
 double lf_peak_rss_mb(void);
 

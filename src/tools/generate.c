@@ -1,16 +1,17 @@
 /* The verb `generate`: what a language model writes after a prompt, as it writes it; or a conversation. */
 #define _POSIX_C_SOURCE 200809L
+#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "data/text_tokenizer.h"
 #include "eval/generate.h"
+#include "eval/language.h"
 #include "text/buffer.h"
 #include "tools/common.h"
+#include "tools/input.h"
 
 enum { MOST_STOPS = 32 };
 
@@ -21,7 +22,8 @@ typedef struct job {
     lf_text_tokenizer *text;
     lf_generator *generator;
     lf_generate_opts opts;
-    const char *stops[MOST_STOPS];
+    const char *stops[MOST_STOPS + 1]; /* one more for the end of a turn */
+    lf_input input;
     bool json;
     lf_message *messages; /* of a conversation; contents are ours but for the system's */
     size_t n_messages, capacity;
@@ -43,18 +45,27 @@ static lf_status read_opts(job *j, lf_err *err) {
 }
 
 static lf_status open_all(job *j, lf_err *err) {
-    const char *tokenizer = lf_cfg_str(j->cfg, "tokenizer"), *model = lf_cfg_str(j->cfg, "model");
     lf_status rc = lf_opened_open(&j->opened, j->cfg, LF_LOAD_FROZEN, err);
     if (rc) return rc;
     const lf_model *m = j->opened.model;
     if (!m->is_lm)
         return lf_fail(err, LF_EUNSUPPORTED, "%s: a model of type '%s' writes no text; use predict for pictures", m->config_path, m->family->model_type);
-    const lf_text_tokenizer_opts o = {.path = tokenizer ? tokenizer : model, .chat_template = lf_cfg_str(j->cfg, "chat_template"), .vocab_size = m->vocab_size};
-    if ((rc = lf_text_tokenizer_open(&j->text, &o, err))) return rc;
+    if ((rc = lf_language_check_length(j->cfg, m, err)) || (rc = lf_language_tokenizer(&j->text, j->cfg, m, err))) return rc;
     return lf_generator_new(&j->generator, j->opened.model, j->opened.g, j->text->tokenizer, lf_cfg_is_given(j->cfg, "max_seq_length") ? lf_cfg_i64(j->cfg, "max_seq_length") : 0, err);
 }
 
+/* An answer ends where its turn does: at the template's token, or, where the tokenizer has no such token, at its text. */
+static void end_turns(job *j) {
+    const lf_text_tokenizer *t = j->text;
+    const char *text = lf_chat_template_turn_end(t->chat_template);
+    lf_text_tokenizer_warn_turn_end(j->text);
+    j->opts.ends = &t->turn_end;
+    j->opts.n_ends = t->turn_end >= 0;
+    if (t->turn_end < 0 && *text && !j->opts.ignore_eos) j->stops[j->opts.n_stops++] = text;
+}
+
 static void close_all(job *j) {
+    lf_input_free(&j->input);
     lf_generator_free(j->generator);
     lf_text_tokenizer_free(j->text);
     lf_opened_close(&j->opened);
@@ -68,7 +79,7 @@ static void close_all(job *j) {
 static lf_status print_piece(void *context, const char *text, size_t n, lf_err *err) {
     FILE *out = context;
     if (fwrite(text, 1, n, out) == n && fflush(out) == 0) return LF_OK;
-    return lf_fail(err, LF_EIO, "cannot write to standard output");
+    return lf_fail(err, LF_EIO, "cannot write to standard output: %s", strerror(errno));
 }
 
 static cJSON *ids_json(const lf_ids *ids) {
@@ -90,7 +101,7 @@ static lf_status print_result(const job *j, const lf_generated *o, int64_t n_pro
         return LF_OK;
     }
     cJSON *result = cJSON_CreateObject();
-    if (lf_put_string(result, "text", o->text) && lf_put(result, "ids", ids_json(&o->ids)) &&
+    if (lf_put_text(result, "text", o->text, o->n) && lf_put(result, "ids", ids_json(&o->ids)) &&
         lf_put_string(result, "finish_reason", lf_ending_names[o->ending]) && lf_put_number(result, "prompt_tokens", (double)n_prompt) &&
         lf_put_number(result, "generated_tokens", (double)o->ids.n) && lf_put_number(result, "prompt_seconds", o->prompt_seconds) &&
         lf_put_number(result, "items_per_second", per_second))
@@ -99,15 +110,12 @@ static lf_status print_result(const job *j, const lf_generated *o, int64_t n_pro
     return lf_fail(err, LF_ENOMEM, "out of memory for the result");
 }
 
+/* The caller frees o. */
 static lf_status answer(job *j, lf_generated *o, const char *text, size_t n, bool rendered, lf_err *err) {
     lf_ids ids = {0};
     lf_status rc = lf_text_tokenizer_prompt(j->text, text, n, rendered, &ids, err);
     if (!rc) rc = lf_generate_text(o, j->generator, ids.ids, ids.n, &j->opts, j->json ? NULL : print_piece, j->out, err);
-    if (!rc && (rc = print_result(j, o, ids.n, err))) lf_generated_free(o);
-    if (!rc && o->ending == LF_ENDED_INTERRUPT) {
-        lf_generated_free(o);
-        rc = lf_fail(err, LF_EINTERRUPTED, "interrupted");
-    }
+    if (!rc) rc = print_result(j, o, ids.n, err);
     lf_ids_free(&ids);
     return rc;
 }
@@ -115,83 +123,92 @@ static lf_status answer(job *j, lf_generated *o, const char *text, size_t n, boo
 /* ---- conversations ---- */
 
 /* `content` is taken over unless the role is system's. */
-static lf_status add_message(job *j, const char *role, const char *content, lf_err *err) {
+static lf_status add_message(job *j, const char *role, const char *content, size_t n, lf_err *err) {
     if (content && lf_grow(&j->messages, &j->capacity, j->n_messages, sizeof *j->messages)) {
-        j->messages[j->n_messages++] = (lf_message){role, content};
+        j->messages[j->n_messages++] = (lf_message){role, content, n};
         return LF_OK;
     }
     if (strcmp(role, "system") != 0) lf_free((char *)(uintptr_t)content);
     return lf_fail(err, LF_ENOMEM, "out of memory for the conversation");
 }
 
-/* The user says `text`, the model answers, and both stay in the conversation. */
-static lf_status say(job *j, const char *text, lf_err *err) {
+static char *copy_of(const char *text, size_t n) {
+    char *copy = lf_malloc(n + 1);
+    if (!copy) return NULL;
+    memcpy(copy, text, n);
+    copy[n] = 0;
+    return copy;
+}
+
+/* The user says `text`, the model answers, and both stay in the conversation; after a failure neither. */
+static lf_status say(job *j, lf_generated *o, const char *text, size_t n, lf_err *err) {
     lf_prompt p = {0};
-    lf_generated o = {0};
-    lf_status rc = add_message(j, "user", lf_strdup(text), err);
-    if (!rc && !(rc = lf_chat_render(j->text->chat_template, j->messages, j->n_messages, true, &p, err)) &&
-        !(rc = answer(j, &o, p.text, p.n, true, err)))
-        rc = add_message(j, "assistant", lf_strdup(o.text), err);
-    lf_generated_free(&o);
+    const size_t before = j->n_messages;
+    lf_status rc = add_message(j, "user", copy_of(text, n), n, err);
+    if (!rc && !(rc = lf_chat_render(j->text->chat_template, j->messages, j->n_messages, true, &p, err)) && !(rc = answer(j, o, p.text, p.n, true, err)))
+        rc = add_message(j, "assistant", copy_of(o->text, o->n), o->n, err);
+    if (rc && j->n_messages > before) lf_free((char *)(uintptr_t)j->messages[--j->n_messages].content);
     lf_prompt_free(&p);
     return rc;
 }
 
-/* A line is a message; an empty one, or the end of input, ends the conversation. */
+static lf_status check_prompt(const char *text, size_t n, lf_err *err) {
+    if (n && memchr(text, 0, n)) return lf_fail(err, LF_EUSAGE, "the prompt holds a NUL byte");
+    return LF_OK; /* that it is UTF-8 is checked by the tokenizer */
+}
+
+/* A message that cannot be answered (bytes that are no text, no room in the context) is not the end of the conversation. */
+static lf_status say_or_tell(job *j, const char *line, size_t n, lf_err *err) {
+    lf_generated o = {0};
+    lf_err why = {0};
+    lf_status rc = check_prompt(line, n, &why);
+    if (!rc) rc = say(j, &o, line, n, &why);
+    if (!rc && o.ending == LF_ENDED_INTERRUPT) lf_interrupt_reset(); /* it was about the answer */
+    lf_generated_free(&o);
+    if (rc != LF_EUSAGE && rc != LF_EDATA) return rc ? lf_fail(err, rc, "%s", why.message) : LF_OK;
+    lf_warn("the message is left out: %s", why.message);
+    return LF_OK;
+}
+
+/* A line is a message; an empty one, or the end of input, ends the conversation, and so does Ctrl-C where no answer is written. */
 static lf_status converse(job *j, lf_err *err) {
-    char *line = NULL;
-    size_t capacity = 0;
+    const char *line;
+    size_t n;
     lf_status rc = LF_OK;
-    lf_info("a line is a message; an empty line ends the conversation");
+    lf_info("a line is a message; an empty line ends the conversation, Ctrl-C an answer");
     while (!rc) {
         fputs("> ", stderr);
-        const ssize_t n = getline(&line, &capacity, stdin);
-        if (n <= 0 || line[0] == '\n') break;
-        if (line[n - 1] == '\n') line[n - 1] = 0;
-        rc = say(j, line, err);
+        if ((rc = lf_input_line(&j->input, &line, &n, err)) || !line || n == 0) break;
+        rc = say_or_tell(j, line, n, err);
     }
-    free(line); /* getline's, not ours */
+    if (rc == LF_EINTERRUPTED) fputc('\n', stderr); /* as in run() */
     return rc;
 }
 
 /* ---- the verb ---- */
 
-static lf_status read_stdin(char **out, size_t *size, lf_err *err) {
-    lf_buffer b = {0};
-    char part[4096];
-    size_t n;
-    while ((n = fread(part, 1, sizeof part, stdin)) > 0)
-        if (!lf_buffer_put(&b, part, n)) break;
-    if (ferror(stdin) || n > 0 || !lf_buffer_put(&b, "", 1)) {
-        lf_buffer_free(&b);
-        return lf_fail(err, n > 0 ? LF_ENOMEM : LF_EIO, "cannot read the prompt from standard input");
-    }
-    *out = b.s;
-    *size = b.n - 1;
-    return LF_OK;
-}
-
-static lf_status check_prompt(const char *text, size_t n, lf_err *err) {
-    if (memchr(text, 0, n)) return lf_fail(err, LF_EUSAGE, "the prompt holds a NUL byte");
-    return LF_OK; /* that it is UTF-8 is checked by the tokenizer */
+static lf_status one_text(job *j, const char *prompt, size_t n, bool chat, lf_err *err) {
+    lf_generated o = {0};
+    lf_status rc = check_prompt(prompt, n, err);
+    if (!rc) rc = chat ? say(j, &o, prompt, n, err) : answer(j, &o, prompt, n, false, err);
+    if (!rc && o.ending == LF_ENDED_INTERRUPT) rc = lf_fail(err, LF_EINTERRUPTED, "interrupted");
+    lf_generated_free(&o);
+    return rc;
 }
 
 static lf_status run(job *j, lf_err *err) {
-    const char *given = lf_cfg_str(j->cfg, "prompt"), *system = lf_cfg_str(j->cfg, "system");
-    const bool chat = lf_cfg_bool(j->cfg, "chat");
+    const char *prompt = lf_cfg_str(j->cfg, "prompt"), *system = lf_cfg_str(j->cfg, "system");
+    const bool chat = lf_cfg_bool(j->cfg, "chat"), terminal = !prompt && isatty(STDIN_FILENO);
     if (chat && !j->text->chat_template) return lf_fail(err, j->text->no_chat.status, "%s", j->text->no_chat.message);
-    lf_status rc = system && chat ? add_message(j, "system", system, err) : LF_OK;
+    if (chat) end_turns(j);
+    lf_status rc = system && chat ? add_message(j, "system", system, strlen(system), err) : LF_OK;
     if (rc) return rc;
-    if (chat && !given && isatty(STDIN_FILENO)) return converse(j, err);
-    char *read = NULL;
-    size_t n = given ? strlen(given) : 0;
-    if (!given && (rc = read_stdin(&read, &n, err))) return rc;
-    const char *prompt = given ? given : read;
-    lf_generated o = {0};
-    if (!(rc = check_prompt(prompt, n, err))) rc = chat ? say(j, prompt, err) : answer(j, &o, prompt, n, false, err);
-    lf_generated_free(&o);
-    lf_free(read);
-    return rc;
+    if (chat && terminal) return converse(j, err);
+    if (terminal) lf_info("the prompt is read from the terminal; Ctrl-D on an empty line ends it");
+    size_t n = prompt ? strlen(prompt) : 0;
+    if (!prompt) rc = lf_input_rest(&j->input, &prompt, &n, err);
+    if (rc == LF_EINTERRUPTED && terminal) fputc('\n', stderr); /* the error stands on a line of its own */
+    return rc ? rc : one_text(j, prompt, n, chat, err);
 }
 
 lf_status lf_generate(const lf_config *cfg, FILE *out, lf_err *err) {

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "linalg/svd.h"
@@ -151,6 +152,36 @@ static lf_status look_at_all(lf_spectra *s, lf_err *err) {
     return rc;
 }
 
+/* ---- the block that an adapter started from ---- */
+
+static bool is_positioned(const cJSON *run) {
+    const char *name = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(run, "init_lora_weights"));
+    const lf_init *init = name ? lf_init_find(name) : NULL;
+    return init && init->positioned;
+}
+
+/* `cfg` with r and the start that the adapter's lora_ft.json names, where the user names none of them. Nothing of PEFT's own adapters. */
+static lf_status take_start(lf_config *cfg, const char *path, lf_err *err) {
+    static const char *const keys[] = {"r", "init_lora_weights", "init_position"};
+    cJSON *facts = NULL;
+    lf_status rc = lf_json_read(&facts, path, err);
+    const cJSON *run = cJSON_GetObjectItemCaseSensitive(facts, "run");
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0] && !rc; i++) {
+        const cJSON *value = cJSON_GetObjectItemCaseSensitive(run, keys[i]);
+        if (value && !cJSON_IsNull(value) && (strcmp(keys[i], "init_position") != 0 || is_positioned(run))) rc = lf_cfg_set_json(cfg, keys[i], value, path, err);
+    }
+    cJSON_Delete(facts);
+    return rc;
+}
+
+static lf_status with_start(lf_config **out, char **path, const lf_config *cfg, lf_err *err) {
+    const char *adapter = lf_cfg_str(cfg, "adapter");
+    lf_status rc = lf_cfg_derive(out, cfg, "spectrum", err);
+    if (rc || !adapter || lf_cfg_is_given(cfg, "r") || lf_cfg_is_given(cfg, "init_lora_weights") || lf_cfg_is_given(cfg, "init_position")) return rc;
+    if (!(*path = lf_path_join(adapter, "lora_ft.json"))) return lf_fail(err, LF_ENOMEM, "out of memory");
+    return lf_is_file(*path) ? take_start(*out, *path, err) : LF_OK;
+}
+
 /* ---- the verb ---- */
 
 static lf_status write_files(lf_spectra *s, lf_err *err) {
@@ -170,14 +201,19 @@ static lf_status run(lf_spectra *s, FILE *out, lf_err *err) {
 lf_status lf_spectrum(const lf_config *cfg, FILE *out, lf_err *err) {
     lf_opened o = {0};
     lf_spectra s = {.cfg = cfg, .dir = lf_cfg_str(cfg, "output_dir")};
+    lf_config *started = NULL;
+    char *facts = NULL; /* the source of values of `started` */
     lf_status rc;
     if (s.dir && lf_is_file(s.dir)) return lf_cfg_fail(cfg, "output_dir", err, "'%s' is a file, expected a folder", s.dir);
-    if (!(rc = lf_opened_open(&o, cfg, LF_LOAD_NOTHING, err))) {
+    if (!(rc = with_start(&started, &facts, cfg, err)) && !(rc = lf_opened_open(&o, cfg, LF_LOAD_NOTHING, err))) {
+        s.cfg = started;
         s.model = o.model;
-        if (!(rc = lf_adapter_opts_read(&s.o, cfg, err)) && !(rc = choose_modules(&s, o.file != NULL, err)) && !(rc = make_rows(&s, err)))
+        if (!(rc = lf_adapter_opts_read(&s.o, started, err)) && !(rc = choose_modules(&s, o.file != NULL, err)) && !(rc = make_rows(&s, err)))
             rc = run(&s, out, err);
     }
     free_spectrum(&s);
     lf_opened_close(&o);
+    lf_config_free(started);
+    lf_free(facts);
     return rc;
 }

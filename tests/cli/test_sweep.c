@@ -53,6 +53,8 @@ static void test_sweep_equals_runs_by_hand(void **state) {
              "--init_lora_weights intermediate --init_position 0.5 --learning_rate 1e-2 --seed 2 --threads 1 --output_dir alone"), 0);
     static const char run_2[] = "three/runs/init_position=0.5,learning_rate=0.01,seed=2";
     same_files(text("%s/adapter/adapter_model.safetensors", run_2), "alone/adapter/adapter_model.safetensors");
+    must(run("sweep --config three/sweep-config.json --output_dir again"), 0); /* the command of its page */
+    same_files(text("%s/adapter/adapter_model.safetensors", run_2), "again/runs/init_position=0.5,learning_rate=0.01,seed=2/adapter/adapter_model.safetensors");
     static const char *const keys[] = {"eval_accuracy", "eval_loss", "base_before", "base_after", "base_ce", "base_kl", "base_knn_before", "base_knn_after", "forgetting", "threads"};
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
         if (result(run_2, keys[i]) != result("alone", keys[i])) fail_msg("%s: %.17g in the sweep, %.17g alone", keys[i], result(run_2, keys[i]), result("alone", keys[i]));

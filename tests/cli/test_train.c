@@ -29,6 +29,8 @@ static void test_run_has_all_its_files(void **state) {
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) assert_true(isfinite(result("full", keys[i])));
     assert_true(result("full", "eval_accuracy") > 0.8); /* three plain classes */
     assert_true(fabs(result("full", "forgetting") - (result("full", "base_before") - result("full", "base_after"))) < 1e-12);
+    must(run("spectrum --model $M --adapter full/adapter"), 0); /* knows where the adapter started */
+    assert_non_null(strstr(output, "those of init_lora_weights intermediate"));
     /* eval of the written adapter says the same */
     must(run("eval --model $M --adapter full/adapter --data data/val --forgetting_data base --json 2>/dev/null > eval.json"), 0);
     cJSON *o;

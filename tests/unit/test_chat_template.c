@@ -22,7 +22,7 @@ static size_t read_messages(const cJSON *json, lf_message *out, size_t most) {
     size_t n = 0;
     cJSON_ArrayForEach(m, json) {
         assert_true(n < most);
-        out[n++] = (lf_message){text_of(m, "role"), text_of(m, "content")};
+        out[n++] = (lf_message){.role = text_of(m, "role"), .content = text_of(m, "content")};
     }
     return n;
 }
@@ -89,7 +89,7 @@ static void test_golden(void **state) {
 
 static void test_named(void **state) {
     (void)state;
-    static const lf_message talk[] = {{"user", "Hi"}, {"assistant", "Ho"}};
+    static const lf_message talk[] = {{.role = "user", .content = "Hi"}, {.role = "assistant", .content = "Ho"}};
     static const struct {
         const char *name, *text, *answer;
     } named[] = {
@@ -151,7 +151,7 @@ static void put_file(const char *folder, const char *name, const char *text) {
 static void test_files(void **state) {
     (void)state;
     char folder[] = "/tmp/lf-chat-XXXXXX";
-    const lf_message hi = {"user", "Hi"};
+    const lf_message hi = {.role = "user", .content = "Hi"};
     lf_chat_template *c = NULL;
     lf_prompt p;
     assert_non_null(mkdtemp(folder));
@@ -182,12 +182,36 @@ static void test_files(void **state) {
     assert_int_equal(lf_remove_tree(folder, NULL), LF_OK);
 }
 
+/* What a model wrote may hold a NUL; what ends its turn is said for each format. */
+static void test_nul_and_turn_ends(void **state) {
+    (void)state;
+    static const struct { const char *name, *end; } formats[] = {{"chatml", "<|im_end|>"}, {"llama3", "<|eot_id|>"}, {"llama2", "</s>"}, {"mistral", "</s>"}, {"plain", ""}};
+    const lf_message talk[] = {{.role = "user", .content = "q"}, {.role = "assistant", .content = "a\0b", .n = 3}};
+    lf_chat_template *c;
+    lf_prompt p;
+    for (int i = 0; i < 5; i++) {
+        assert_true(lf_chat_template_is_name(formats[i].name));
+        assert_int_equal(lf_chat_template_open(&c, formats[i].name, NULL, NULL), LF_OK);
+        assert_string_equal(lf_chat_template_turn_end(c), formats[i].end);
+        assert_int_equal(lf_chat_render(c, talk, 2, false, &p, NULL), LF_OK);
+        assert_int_equal(p.n_answers, 1);
+        const size_t n = strlen(formats[i].end), end = p.answers[0].end;
+        assert_memory_equal(p.text + end - n, formats[i].end, n);
+        const char *said = memchr(p.text + p.answers[0].begin, 'a', end - p.answers[0].begin);
+        assert_true(said && said + 3 <= p.text + end && memcmp(said, "a\0b", 3) == 0);
+        lf_prompt_free(&p);
+        lf_chat_template_free(c);
+    }
+    assert_false(lf_chat_template_is_name("nonsense"));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         LEAKLESS(test_golden),
         LEAKLESS(test_named),
         LEAKLESS(test_refused),
         LEAKLESS(test_files),
+        LEAKLESS(test_nul_and_turn_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -410,6 +410,41 @@ static void test_arguments(void **state) {
     lf_config_free(cfg);
 }
 
+/* A list that is given twice is both together, and in place of the file's; of another key the last one counts. */
+static void test_keys_given_twice(void **state) {
+    (void)state;
+    lf_err err = {0};
+    lf_config *cfg = new_config("generate");
+    static const char *const expected[] = {"a", "b", "c, d"};
+    const char *path = "/tmp/lora-ft-test-twice.json";
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    fputs("{\"stop\": [\"of the file\"]}", f);
+    fclose(f);
+    assert_int_equal(parse(cfg, ARGS("--stop", "a,b", path, "--max_new_tokens=3", "--stop_strings", "[\"c, d\"]", "--max_new_tokens", "4"), &err), LF_OK);
+    assert_int_equal(lf_cfg_list_count(cfg, "stop"), 3);
+    for (int i = 0; i < 3; i++) assert_string_equal(lf_cfg_list_at(cfg, "stop", i), expected[i]);
+    assert_int_equal(lf_cfg_i64(cfg, "max_new_tokens"), 4);
+    lf_config_free(cfg);
+    cfg = new_config("generate");
+    assert_int_not_equal(parse(cfg, ARGS("--stop", "a", "--stop", "[1]"), &err), LF_OK);
+    assert_message(&err, LF_EUSAGE, "stop");
+    lf_config_free(cfg);
+    remove(path);
+    lf_status rc = LF_ENOMEM;
+    const int64_t live = lf_alloc_live();
+    for (int64_t k = 0; rc == LF_ENOMEM; k++) {
+        lf_err e = {0};
+        cfg = new_config("generate");
+        lf_alloc_fail_after(k);
+        rc = parse(cfg, ARGS("--stop", "a", "--stop", "b"), &e);
+        lf_alloc_fail_after(-1);
+        lf_config_free(cfg);
+        assert_int_equal(lf_alloc_live(), live);
+    }
+    assert_int_equal(rc, LF_OK);
+}
+
 /* ---- several keys -------------------------------------------------------------------------------------------- */
 
 static void finish(const char *verb, const char *const *args, const char *part) {
@@ -551,6 +586,7 @@ int main(void) {
         cmocka_unit_test(test_file),
         cmocka_unit_test(test_resolved_config_loads_again),
         cmocka_unit_test(test_arguments),
+        cmocka_unit_test(test_keys_given_twice),
         cmocka_unit_test(test_required_keys),
         cmocka_unit_test(test_keys_that_must_fit),
         cmocka_unit_test(test_docs_are_up_to_date),

@@ -278,6 +278,7 @@ static void page_of_a_set_stands_alone(void **state) {
             holds(page, id);
         }
     lf_free(page);
+    put_file(set, "sweep-config.json", "{}");
     put_file(set, "sweep.json", "{\"swept\": [\"init_lora_weights\", \"learning_rate\", \"seed\"], \"runs\": [\"a1\", \"c1\"], \"points\": [{\"init_lora_weights\": \"pissa\", "
                                 "\"learning_rate\": 0.001, \"seed\": 1}, {\"init_lora_weights\": \"milora\", \"learning_rate\": 0.001, \"seed\": 1}]}");
     report(set);
@@ -365,6 +366,47 @@ static void only_plain_drawings_are_shown(void **state) {
     lf_free(set);
 }
 
+/* The verb tells a run from a folder of runs. */
+static lf_status verb(const char *dir, bool json, char **text, lf_err *err) {
+    lf_config *cfg = NULL;
+    size_t size;
+    FILE *out = open_memstream(text, &size);
+    lf_status rc;
+    if (!(rc = lf_config_new(&cfg, "report", err)) && !(rc = lf_config_set(cfg, "run", dir, err)) && !(rc = lf_config_set(cfg, "json", json ? "true" : "false", err)) &&
+        !(rc = lf_config_finish(cfg, err)))
+        rc = lf_report(cfg, out, err);
+    lf_config_free(cfg);
+    fclose(out);
+    return rc;
+}
+
+static void the_verb(void **state) {
+    (void)state;
+    char *set = make_set("verb", two_inits, N_TWO_INITS, false), *run_dir = lf_path_join(set, "a1"), *diverged = lf_path_join(set, "a4"), *text = NULL;
+    lf_err err = {0};
+    assert_ok(verb(set, true, &text, &err), err);
+    holds(text, "\"groups\": [");
+    free(text);
+    assert_ok(verb(set, false, &text, &err), err);
+    holds(text, "pissa");
+    holds(text, "report.html");
+    free(text);
+    assert_ok(verb(run_dir, false, &text, &err), err);
+    holds(text, "a1/report.html");
+    free(text);
+    assert_ok(verb(diverged, true, &text, &err), err); /* before its first step: it has no log */
+    assert_string_equal(strchr(text, ','), ", \"drawn\": false}\n");
+    assert_true(is_there(diverged, "report.html"));
+    free(text);
+    lf_free(diverged);
+    diverged = lf_path_join(set, "none");
+    assert_int_equal(verb(diverged, false, &text, &err), LF_ENOTFOUND);
+    free(text);
+    lf_free(diverged);
+    lf_free(run_dir);
+    lf_free(set);
+}
+
 /* ---- hostile text ---- */
 
 static char *plot_text(const char *text) {
@@ -438,12 +480,12 @@ static void strange_numbers(void **state) {
 
 static void no_memory_is_said(void **state) {
     (void)state;
-    char *set = make_set("memory", two_inits, N_TWO_INITS, false);
+    char *set = make_set("memory", two_inits + 2, 6, false); /* of both starts, one that diverged */
     setenv("PATH", "", 1);
     FILE *out = tmpfile();
     const int64_t live = lf_alloc_live();
     lf_status rc = LF_ENOMEM;
-    for (int64_t n = 0; rc && n < 200000; n += 1 + n / 40) {
+    for (int64_t n = 0; rc && n < 200000; n += 1 + n / 12) {
         lf_err err = {0};
         lf_alloc_fail_after(n);
         rc = lf_report_set(set, n % 2, out, &err);
@@ -470,6 +512,7 @@ int main(void) {
         cmocka_unit_test(one_json_object),
         cmocka_unit_test(page_of_a_run),
         cmocka_unit_test(only_plain_drawings_are_shown),
+        cmocka_unit_test(the_verb),
         cmocka_unit_test(text_of_a_script_means_itself),
         cmocka_unit_test(hostile_text_stays_text),
         cmocka_unit_test(strange_numbers),

@@ -69,6 +69,22 @@ static void test_equal_logits(void **state) {
     }
 }
 
+/* Not a number is in no order: selecting by it would leave the array. */
+static void test_logits_that_are_not_finite(void **state) {
+    (void)state;
+    static const float bad[] = {NAN, INFINITY, -INFINITY};
+    static const lf_sampling how[] = {{.repetition_penalty = 1, .top_p = 1}, {.repetition_penalty = 1, .temperature = 1, .top_p = 1},
+                                      {.repetition_penalty = 1, .temperature = 1, .top_k = 2, .top_p = 1}, {.repetition_penalty = 2, .temperature = 1, .top_p = .5}};
+    for (int v = 0; v < V; v++)
+        for (int b = 0; b < 3; b++)
+            for (int h = 0; h < 4; h++) {
+                float logits[V] = {1, 2, 3, 4, 5, 6};
+                lf_candidate room[V];
+                logits[v] = bad[b];
+                assert_int_equal(lf_sample(&how[h], logits, V, NULL, 0, 0, room), -1);
+            }
+}
+
 static void test_repetition_penalty(void **state) {
     (void)state;
     float logits[V] = {4, -1, 3, 0, 0, 0};
@@ -92,7 +108,7 @@ static void test_a_draw_depends_on_seed_and_place_alone(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_draws_follow_the_model), cmocka_unit_test(test_top_k_and_top_p), cmocka_unit_test(test_equal_logits),
-        cmocka_unit_test(test_repetition_penalty), cmocka_unit_test(test_a_draw_depends_on_seed_and_place_alone),
+        cmocka_unit_test(test_logits_that_are_not_finite), cmocka_unit_test(test_repetition_penalty), cmocka_unit_test(test_a_draw_depends_on_seed_and_place_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

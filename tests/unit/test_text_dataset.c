@@ -389,7 +389,8 @@ static void check_tokens(const wanted *w) {
 
 static void test_tokens(void **state) {
     (void)state;
-    const lf_text_encode_opts train = {100, true, false}, eval = {100, false, false}, all = {100, true, true};
+    const lf_text_encode_opts train = {.max_seq_length = 100, .training = true}, eval = {.max_seq_length = 100},
+                              all = {.max_seq_length = 100, .training = true, .loss_on_prompt = true};
     const wanted cases[] = {
         {"{\"text\": \"ab c\"}", eval, true, false, "^abC", "xxxx", 0},
         {"{\"text\": \"ab c\"}", train, true, false, "^abC$", "xxxxx", 0},
@@ -405,8 +406,8 @@ static void test_tokens(void **state) {
          0}, /* across the border */
         {"{\"prompt\": \"\", \"completion\": \"ab\"}", eval, false, false, "ab", "xx", 0},
         {"{\"prompt\": \"q:\", \"completion\": \"\"}", train, true, false, "^q:$", "...x", 0},
-        {"{\"text\": \"abcdef\"}", {4, true, false}, true, false, "^abc", "xxxx", 4},
-        {"{\"prompt\": \"q:\", \"completion\": \"abc\"}", {4, true, false}, true, false, "^q:a", "...x", 3},
+        {"{\"text\": \"abcdef\"}", {.max_seq_length = 4, .training = true}, true, false, "^abc", "xxxx", 4},
+        {"{\"prompt\": \"q:\", \"completion\": \"abc\"}", {.max_seq_length = 4, .training = true}, true, false, "^q:a", "...x", 3},
         {"{\"messages\": [{\"role\": \"assistant\", \"content\": \"a\"}, {\"role\": \"u\", \"content\": \"b\"}, "
          "{\"role\": \"assistant\", \"content\": \"c\"}]}",
          train, true, false, "<assistant>a;<u>b;<assistant>c;", "...........xx................xx", 0},
