@@ -1,23 +1,22 @@
 /* Exact match: the model writes an answer to each prompt, greedily, and what a regular expression finds in it must be what it
  * finds in the right answer. The last match counts (a worked answer ends with its result), and of it the first group, where the
  * expression has one. */
-#define PCRE2_CODE_UNIT_WIDTH 8
-#include <pcre2.h>
-
 #include <string.h>
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/pcre.h"
 #include "eval/generate.h"
 #include "eval/language.h"
 
 typedef struct span { size_t begin, end; } span;
+enum { MAX_STEPS = 10000000 }; /* of a match; PCRE2's own default */
 
 typedef struct matching {
     lf_task *t;
     const lf_text_dataset *d;
-    pcre2_code *pattern;
-    pcre2_match_data *match;
+    lf_pcre *pattern;
+    lf_pcre_matcher *matcher;
     lf_generator *generator;
     int64_t record; /* whose answer is looked at */
     lf_generate_opts opts;
@@ -25,26 +24,21 @@ typedef struct matching {
 } matching;
 
 static lf_status compile(matching *w, const char *pattern, lf_err *err) {
-    int code;
-    PCRE2_SIZE at;
-    w->pattern = pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED, PCRE2_UTF | PCRE2_MULTILINE, &code, &at, NULL);
-    if (!w->pattern) {
-        PCRE2_UCHAR why[128];
-        pcre2_get_error_message(code, why, sizeof why);
-        return lf_cfg_fail(w->t->cfg, "answer_pattern", err, "expected a regular expression; at offset %zu: %s", (size_t)at, (const char *)why);
-    }
-    w->match = pcre2_match_data_create_from_pattern(w->pattern, NULL);
-    return w->match ? LF_OK : lf_fail(err, LF_ENOMEM, "out of memory for the answer_pattern");
+    lf_pcre_fault fault;
+    w->pattern = lf_pcre_new(pattern, strlen(pattern), PCRE2_UTF | PCRE2_MULTILINE, false, &fault);
+    if (!w->pattern && !fault.no_memory)
+        return lf_cfg_fail(w->t->cfg, "answer_pattern", err, "expected a regular expression; at offset %zu: %s", fault.at, fault.why);
+    w->matcher = w->pattern ? lf_pcre_matcher_new(w->pattern, &(lf_pcre_limits){.steps = MAX_STEPS}) : NULL;
+    return w->matcher ? LF_OK : lf_fail(err, LF_ENOMEM, "out of memory for the answer_pattern");
 }
 
 /* For messages alone: it counts lines. */
 static const char *record_name(const matching *w, char buf[600]) { return lf_text_dataset_record_name(w->d, w->record, buf, 600); }
 
-static lf_status match_failed(const matching *w, int code, lf_err *err) {
+static lf_status match_failed(const matching *w, const lf_pcre_fault *fault, lf_err *err) {
     char name[600];
-    PCRE2_UCHAR why[128];
-    pcre2_get_error_message(code, why, sizeof why);
-    return lf_cfg_fail(w->t->cfg, "answer_pattern", err, "it cannot be looked for in an answer to %s: %s; simplify it", record_name(w, name), (const char *)why);
+    if (fault->no_memory) return lf_fail(err, LF_ENOMEM, "out of memory for the answer_pattern");
+    return lf_cfg_fail(w->t->cfg, "answer_pattern", err, "it cannot be looked for in an answer to %s: %s; simplify it", record_name(w, name), fault->why);
 }
 
 /* The last match in text that is not empty, else an empty one: *found is false if there is none. A pattern that matches nothing does
@@ -52,15 +46,16 @@ static lf_status match_failed(const matching *w, int code, lf_err *err) {
 static lf_status find_last(const matching *w, const char *text, size_t n, bool *found, span *out, lf_err *err) {
     *found = false;
     for (size_t at = 0; at <= n;) {
-        const int groups = pcre2_match(w->pattern, (PCRE2_SPTR)text, n, at, at ? PCRE2_NO_UTF_CHECK : 0, w->match, NULL);
-        if (groups == PCRE2_ERROR_NOMATCH) break;
-        if (groups < 1) return match_failed(w, groups, err);
-        const PCRE2_SIZE *ends = pcre2_get_ovector_pointer(w->match);
-        const int group = groups > 1 && ends[2] != PCRE2_UNSET ? 1 : 0;
-        const span s = {ends[2 * group], ends[2 * group + 1]};
+        lf_pcre_fault fault;
+        const lf_pcre_found hit = lf_pcre_match(w->pattern, w->matcher, text, n, at, at ? PCRE2_NO_UTF_CHECK : 0, &fault);
+        if (hit == LF_PCRE_NONE) break;
+        if (hit == LF_PCRE_FAULT) return match_failed(w, &fault, err);
+        span whole = {0}, s;
+        lf_pcre_group(w->matcher, 0, &whole.begin, &whole.end);
+        if (!lf_pcre_group(w->matcher, 1, &s.begin, &s.end)) s = whole;
         if (s.end > s.begin || !*found || out->end <= out->begin) *out = s;
         *found = true;
-        at = ends[1] > at ? ends[1] : at + 1;
+        at = whole.end > at ? whole.end : at + 1;
         while (at < n && ((unsigned char)text[at] & 0xc0) == 0x80) at++; /* an empty match moves on by a character */
     }
     return LF_OK;
@@ -164,7 +159,7 @@ lf_status lf_language_answer(lf_task *t, lf_accuracy *out, lf_model *m, lf_data_
     if (!(rc = compile(&w, lf_cfg_str(t->cfg, "answer_pattern"), err)) && !(rc = lf_generator_new(&w.generator, m, t->g, l->text->tokenizer, 0, err)))
         rc = each_answer(&w, out, err);
     lf_generator_free(w.generator);
-    pcre2_match_data_free(w.match);
-    pcre2_code_free(w.pattern);
+    lf_pcre_matcher_free(w.matcher);
+    lf_pcre_free(w.pattern);
     return rc;
 }
