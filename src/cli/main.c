@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "lora_ft.h"
@@ -162,6 +163,7 @@ static int run_version(int argc, char **argv) {
 
 int main(int argc, char **argv) {
     reserve_standard_streams();
+    prctl(PR_SET_NAME, "lora-ft"); /* a sweep starts its runs by /proc/self/exe, which would be called "exe" */
     if (argc < 2) {
         print_usage(stderr);
         return EXIT_USAGE;

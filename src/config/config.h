@@ -78,6 +78,9 @@ cJSON *lf_cfg_given_to_json(const lf_config *cfg);
 lf_status lf_cfg_set_json(lf_config *cfg, const char *key, const cJSON *value, const char *source, lf_err *err);
 /* A configuration of another verb with all that was given for `from` and that the verb knows. `from` must outlive it. */
 lf_status lf_cfg_derive(lf_config **out, const lf_config *from, const char *verb, lf_err *err);
+/* LF_EUSAGE, naming `dir`, the key and both values, where `was`, the config.json of a run in that folder, has other settings than cfg; but for
+ * keys that change no result. */
+lf_status lf_cfg_check_same(const lf_config *cfg, const cJSON *was, const char *dir, lf_err *err);
 /* The name of a key of this verb, by name or alias; NULL if there is none. */
 const char *lf_cfg_key_name(const char *verb, const char *key);
 /* LF_EUSAGE with the message "key 'K' (in FILE | on the command line): ..." so that later checks name the source. */

@@ -9,6 +9,7 @@
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "linalg/svd.h"
 
 static const char KIND[] = "base_score";
 enum { N_NUMBERS = 7, MAX_DEPTH = 8 };
@@ -25,7 +26,8 @@ static lf_status add_files(char hash[33], const char *path, int depth, lf_err *e
     if (!text) return no_memory(err);
     lf_stored_hash(hash, text, strlen(text));
     lf_free(text);
-    if (!S_ISDIR(s.st_mode) || depth == MAX_DEPTH) return LF_OK;
+    if (!S_ISDIR(s.st_mode)) return LF_OK;
+    if (depth == MAX_DEPTH) return lf_fail(err, LF_EUNSUPPORTED, "%s: folders in folders, deeper than %d", path, MAX_DEPTH);
     char **names = NULL;
     size_t n = 0;
     lf_status rc = lf_list_dir(&names, &n, path, err);
@@ -38,14 +40,30 @@ static lf_status add_files(char hash[33], const char *path, int depth, lf_err *e
     return rc;
 }
 
+/* Pictures as IDX have their labels beside them. */
+static lf_status add_labels(char hash[33], const char *file, lf_err *err) {
+    char *folder = lf_format("%.*s", (int)(lf_path_base(file) - file), file), **names = NULL;
+    size_t n = 0;
+    lf_status rc = folder ? lf_list_dir(&names, &n, folder[0] ? folder : ".", err) : no_memory(err);
+    for (size_t i = 0; i < n && !rc; i++) {
+        char *path = lf_path_join(folder[0] ? folder : ".", names[i]);
+        rc = !path ? no_memory(err) : strstr(names[i], "idx1") && lf_is_file(path) ? add_files(hash, path, 0, err) : LF_OK;
+        lf_free(path);
+    }
+    lf_free(names);
+    lf_free(folder);
+    return rc;
+}
+
 static lf_status hash_files(char hash[33], const lf_task *t, lf_err *err) {
     const cJSON *spec = lf_cfg_json(t->cfg, "forgetting_data"), *inner = cJSON_IsObject(spec) ? cJSON_GetObjectItemCaseSensitive(spec, "path") : spec;
-    const char *paths[] = {cJSON_GetStringValue(inner), t->model->path, lf_cfg_str(t->cfg, "tokenizer"), lf_cfg_str(t->cfg, "chat_template")};
+    const cJSON *labels = cJSON_IsObject(spec) ? cJSON_GetObjectItemCaseSensitive(spec, "labels") : NULL;
+    const char *data = cJSON_GetStringValue(inner), *paths[] = {data, cJSON_GetStringValue(labels), t->model->path, lf_cfg_str(t->cfg, "tokenizer"), lf_cfg_str(t->cfg, "chat_template")};
     lf_status rc = LF_OK;
     hash[0] = '\0';
     for (size_t i = 0; i < sizeof paths / sizeof paths[0] && !rc; i++)
         if (paths[i] && (lf_is_file(paths[i]) || lf_is_dir(paths[i]))) rc = add_files(hash, paths[i], 0, err);
-    return rc;
+    return rc || !data || !lf_is_file(data) || !strstr(lf_path_base(data), "idx3") ? rc : add_labels(hash, data, err);
 }
 
 /* Everything that may change a bit of the score. Keys of the folders data and eval are all in, but for those of other data. */
@@ -55,12 +73,14 @@ static char *identity_text(const lf_task *t, const char *files) {
     cJSON *o = lf_cfg_folder_to_json(t->cfg, "data"), *eval = lf_cfg_folder_to_json(t->cfg, "eval");
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) cJSON_DeleteItemFromObjectCaseSensitive(o, others[i]);
     const lf_kernels *k = lf_graph_kernels(t->g);
+    char solver[256]; /* BLAS and processor */
+    lf_svd_solver(solver, sizeof solver);
     const bool sampled = lf_cfg_i64(t->cfg, "max_forgetting_samples") > 0; /* drawn by seed */
     const int64_t batch = lf_cfg_is_given(t->cfg, "per_device_eval_batch_size") ? lf_cfg_i64(t->cfg, "per_device_eval_batch_size") : 0;
     bool ok = o && eval && cJSON_AddItemToObject(o, "eval", eval);
     if (ok) eval = NULL;
     ok = ok && cJSON_AddStringToObject(o, "base", t->model->hash) && cJSON_AddStringToObject(o, "method", lf_cfg_str(t->cfg, "method")) &&
-         cJSON_AddStringToObject(o, "precision", k->precision) && cJSON_AddStringToObject(o, "kernels", k->name) && cJSON_AddNumberToObject(o, "threads", lf_threads()) &&
+         cJSON_AddStringToObject(o, "solver", solver) && cJSON_AddStringToObject(o, "precision", k->precision) && cJSON_AddStringToObject(o, "kernels", k->name) && cJSON_AddNumberToObject(o, "threads", lf_threads()) &&
          cJSON_AddNumberToObject(o, "batch", (double)batch) && cJSON_AddNumberToObject(o, "seed", sampled ? (double)lf_cfg_i64(t->cfg, "seed") : 0) &&
          cJSON_AddStringToObject(o, "version", lf_version()) && cJSON_AddStringToObject(o, "files", files);
     char *text = ok ? lf_json_print_line(o) : NULL;
@@ -115,34 +135,43 @@ static void keep(lf_task *t, const lf_base_score *score, const char *path, const
 
 /* ---- with the folder ---- */
 
-static lf_status measure_locked(lf_task *t, lf_base_score *out, const char *folder, lf_err *err) {
-    char files[33], name[33];
-    lf_status rc = hash_files(files, t, err);
-    char *identity = rc ? NULL : identity_text(t, files);
-    if (!rc && !identity) rc = no_memory(err);
-    if (rc) return rc;
-    lf_stored_hash(name, identity, strlen(identity));
-    char *path = lf_format("%s/%s.safetensors", folder, name);
-    if (!path) rc = no_memory(err);
-    else if (!found(t, out, path, identity) && !(rc = t->type->measure_base(t, out, err))) keep(t, out, path, identity);
+/* Each score has a folder of its own, so that runs that need another one do not wait. */
+static lf_status measure_locked(lf_task *t, lf_base_score *out, const char *folder, const char *identity, lf_err *err) {
+    lf_err why = {0};
+    int lock = -1;
+    char *path = lf_path_join(folder, "score.safetensors");
+    lf_status rc = path ? lf_mkdir_p(folder, &why) : no_memory(&why);
+    if (!rc) rc = lf_lock_take(&lock, folder, true, &why);
+    if (rc == LF_EINTERRUPTED || rc == LF_ENOMEM) {
+        lf_fail(err, rc, "%s", why.message);
+    } else if (rc) { /* a folder that cannot be used */
+        lf_warn("base_cache: %s; going on without it", why.message);
+        rc = t->type->measure_base(t, out, err);
+    } else if (!found(t, out, path, identity) && !(rc = t->type->measure_base(t, out, err)))
+        keep(t, out, path, identity);
+    lf_lock_drop(lock);
     lf_free(path);
-    lf_free(identity);
     return rc;
 }
 
 lf_status lf_measure_base(lf_task *t, lf_base_score *out, lf_err *err) {
-    const char *folder = lf_cfg_str(t->cfg, "base_cache");
-    if (!folder || !t->model->hash[0]) return t->type->measure_base(t, out, err);
+    const char *where = lf_cfg_str(t->cfg, "base_cache");
+    if (!where || !t->model->hash[0]) return t->type->measure_base(t, out, err);
+    char files[33], name[33];
     lf_err why = {0};
-    int lock = -1;
-    lf_status rc = lf_mkdir_p(folder, &why);
-    if (!rc) rc = lf_lock_take(&lock, folder, true, &why);
-    if (rc == LF_EINTERRUPTED || rc == LF_ENOMEM) return lf_fail(err, rc, "%s", why.message);
-    if (rc) { /* a folder that cannot be used */
-        lf_warn("base_cache: %s; going on without it", why.message);
-        return t->type->measure_base(t, out, err);
+    lf_status rc = hash_files(files, t, &why);
+    char *identity = rc ? NULL : identity_text(t, files), *folder = NULL;
+    if (identity) {
+        lf_stored_hash(name, identity, strlen(identity));
+        folder = lf_path_join(where, name);
     }
-    rc = measure_locked(t, out, folder, err);
-    lf_lock_drop(lock);
+    if (!rc && !folder) rc = no_memory(err);
+    else if (!rc) rc = measure_locked(t, out, folder, identity, err);
+    else { /* not all that the score depends on is known */
+        lf_warn("base_cache: %s; going on without it", why.message);
+        rc = t->type->measure_base(t, out, err);
+    }
+    lf_free(folder);
+    lf_free(identity);
     return rc;
 }

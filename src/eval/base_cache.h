@@ -1,4 +1,4 @@
-/* What the untouched base scores on forgetting_data, kept on disk: in a sweep it is the same for all runs. A file's name is a hash of all
+/* What the untouched base scores on forgetting_data, kept on disk: in a sweep it is the same for all runs. A folder for each score, whose name is a hash of all
  * that the score depends on (weights, kernels, threads, the keys of data and evaluation, and name, size and time of every file that is
  * read), so that files do not go stale, and any may be deleted. A damaged file is warned of and made again. */
 #ifndef LF_EVAL_BASE_CACHE_H

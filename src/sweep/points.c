@@ -7,7 +7,9 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "adapter/adapter.h"
 #include "base/mem.h"
+#include "io/stored.h"
 #include "kernels/kernels.h"
 #include "report/gather.h"
 
@@ -19,19 +21,25 @@ static lf_status no_memory(lf_err *err) { return lf_fail(err, LF_ENOMEM, "out of
 
 static bool is_plain(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || strchr("._+-", c); }
 
-/* "key=value,key=value"; what cannot stand in a name is '-', and then, or where it is too long, a hash of the values makes it one. */
-static char *make_name(const cJSON *keys, const cJSON *values) {
+/* The member whose name follows that of `last` (NULL: the first). */
+static const cJSON *next_by_name(const cJSON *values, const cJSON *last) {
+    const cJSON *v, *next = NULL;
+    cJSON_ArrayForEach(v, values)
+        if ((!last || strcmp(v->string, last->string) > 0) && (!next || strcmp(v->string, next->string) < 0)) next = v;
+    return next;
+}
+
+/* "key=value,key=value", keys in the order of the alphabet: another order of a sweep's keys is the same run. What cannot stand in a name is '-', and then, or where it is too long, a hash of the values makes it one. */
+static char *make_name(const cJSON *values) {
     char name[MAX_NAME + 1] = "", text[MAX_NAME + 1];
     size_t used = 0;
     bool altered = false;
     XXH64_hash_t hash = 0;
-    const cJSON *key;
-    cJSON_ArrayForEach(key, keys) {
-        const cJSON *value = cJSON_GetObjectItemCaseSensitive(values, key->valuestring);
-        if (!value) continue;
+    const cJSON *value = NULL;
+    while ((value = next_by_name(values, value))) {
         char *whole = lf_json_print_line(value);
         if (!whole) return NULL;
-        hash = XXH3_64bits_withSeed(whole, strlen(whole), XXH3_64bits_withSeed(key->valuestring, strlen(key->valuestring), hash));
+        hash = XXH3_64bits_withSeed(whole, strlen(whole), XXH3_64bits_withSeed(value->string, strlen(value->string), hash));
         lf_value_text(text, sizeof text, value);
         altered = altered || strlen(text) == MAX_NAME;
         lf_free(whole);
@@ -40,25 +48,11 @@ static char *make_name(const cJSON *keys, const cJSON *values) {
                 *c = '-';
                 altered = true;
             }
-        const int n = snprintf(name + used, sizeof name - used, "%s%s=%s", used ? "," : "", key->valuestring, text);
+        const int n = snprintf(name + used, sizeof name - used, "%s%s=%s", used ? "," : "", value->string, text);
         altered = altered || used + (size_t)n >= sizeof name;
         used = used + (size_t)n < sizeof name ? used + (size_t)n : sizeof name - 1;
     }
     return altered ? lf_format("%.160s~%08x", name, (unsigned)(hash ^ hash >> 32)) : lf_strdup(name);
-}
-
-static int by_name(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
-
-static lf_status check_names(const lf_points *p, lf_err *err) {
-    char **names = lf_calloc((size_t)p->n, sizeof *names);
-    if (!names) return no_memory(err);
-    for (int64_t i = 0; i < p->n; i++) names[i] = p->at[i].name;
-    qsort(names, (size_t)p->n, sizeof *names, by_name);
-    lf_status rc = LF_OK;
-    for (int64_t i = 1; i < p->n && !rc; i++)
-        if (strcmp(names[i - 1], names[i]) == 0) rc = lf_cfg_fail(p->cfg, "sweep", err, "the point %s is there twice", names[i]);
-    lf_free(names);
-    return rc;
 }
 
 /* ---- configurations ---- */
@@ -95,16 +89,114 @@ static lf_status configure(const lf_points *p, lf_point *at, lf_err *err) {
     return rc;
 }
 
-static lf_status make_point(const lf_points *p, lf_point *at, const cJSON *values, lf_err *err) {
+/* What a point starts from; the sweep's own where the point does not say. */
+static const cJSON *init_of(const lf_points *p, const cJSON *values) {
+    const cJSON *init = cJSON_GetObjectItemCaseSensitive(values, "init_lora_weights");
+    return init ? init : lf_cfg_json(p->cfg, "init_lora_weights");
+}
+
+/* Positions swept together with starts that have none, as kaiming: such a point is one, whatever its position. */
+static bool drop_position(const lf_points *p, cJSON *values) {
+    const char *name = cJSON_GetStringValue(init_of(p, values));
+    const lf_init *init = name ? lf_init_find(name) : NULL;
+    if (!cJSON_GetObjectItemCaseSensitive(values, "init_position") || (name && (!init || init->positioned))) return false;
+    cJSON_DeleteItemFromObjectCaseSensitive(values, "init_position");
+    return true;
+}
+
+/* What can be known to be wrong without opening anything. */
+static lf_status check_paths(const lf_config *cfg, lf_err *err) {
+    static const struct { const char *key; bool is_data; } keys[] = {{"model", false}, {"init_model", false}, {"tokenizer", false}, {"train_data", true},
+                                                                     {"eval_data", true}, {"test_data", true}, {"forgetting_data", true}};
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        const cJSON *spec = keys[i].is_data ? lf_cfg_json(cfg, keys[i].key) : NULL;
+        const char *path = !keys[i].is_data ? lf_cfg_str(cfg, keys[i].key)
+                                            : cJSON_GetStringValue(cJSON_IsObject(spec) ? cJSON_GetObjectItemCaseSensitive(spec, "path") : spec);
+        if (path && !lf_is_file(path) && !lf_is_dir(path)) return lf_cfg_fail(cfg, keys[i].key, err, "'%s': no such file or folder", path);
+    }
+    return LF_OK;
+}
+
+static lf_status check_point(const lf_config *cfg, lf_err *err) {
+    lf_adapter_opts ignored;
+    const lf_status rc = check_paths(cfg, err);
+    return rc || strcmp(lf_cfg_str(cfg, "method"), "lora") != 0 ? rc : lf_adapter_opts_read(&ignored, cfg, err);
+}
+
+/* Everything that makes a run what it is, however it was spelled. */
+static lf_status identify(lf_point *at, lf_err *err) {
+    static const char *const aside[] = {"output_dir", "decomposition_cache", "base_cache"};
+    cJSON *o = lf_cfg_to_json(at->cfg);
+    for (size_t i = 0; i < sizeof aside / sizeof aside[0]; i++) cJSON_DeleteItemFromObjectCaseSensitive(o, aside[i]);
+    if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(o, "init_lora_weights"))) {
+        cJSON *kaiming = cJSON_CreateString("kaiming");
+        if (!kaiming || !cJSON_ReplaceItemInObjectCaseSensitive(o, "init_lora_weights", kaiming)) cJSON_Delete(kaiming);
+    }
+    char *text = o ? lf_json_print(o, true) : NULL;
+    if (text) lf_stored_hash(at->identity, text, strlen(text));
+    lf_free(text);
+    cJSON_Delete(o);
+    return text ? LF_OK : no_memory(err);
+}
+
+static lf_status make_point(const lf_points *p, lf_point *at, cJSON *values, lf_err *err) {
     at->values = values;
-    if (!(at->name = make_name(p->grid.keys, values))) return no_memory(err);
+    at->dropped = drop_position(p, values);
+    if (!(at->name = make_name(values))) return no_memory(err);
     at->config_path = lf_format("%s/points/%s.json", p->dir, at->name);
     at->run_dir = lf_format("%s/runs/%s", p->dir, at->name);
     at->log_path = lf_format("%s/logs/%s.log", p->dir, at->name);
     if (!at->config_path || !at->run_dir || !at->log_path) return no_memory(err);
     lf_err inner = {0};
-    const lf_status rc = configure(p, at, &inner);
+    lf_status rc = configure(p, at, &inner);
+    if (!rc) rc = check_point(at->cfg, &inner);
+    if (!rc) rc = identify(at, &inner);
     return rc ? lf_fail(err, rc, "point %.200s: %s", at->name, inner.message) : LF_OK;
+}
+
+static void free_point(lf_point *at) {
+    lf_free(at->name);
+    lf_free(at->config_path);
+    lf_free(at->run_dir);
+    lf_free(at->log_path);
+    lf_config_free(at->cfg);
+}
+
+/* ---- no run twice ---- */
+
+static int by_identity(const void *a, const void *b) {
+    const lf_point *x = *(lf_point *const *)a, *y = *(lf_point *const *)b;
+    const int c = strcmp(x->identity, y->identity);
+    return c ? c : (x > y) - (x < y);
+}
+
+/* Takes out the points that are marked. */
+static void compact(lf_points *p) {
+    int64_t kept = 0;
+    for (int64_t i = 0; i < p->n; i++) {
+        if (p->at[i].again) free_point(&p->at[i]);
+        else p->at[kept++] = p->at[i];
+    }
+    if (kept < p->n) lf_info("%lld points differ only in an init_position that their start does not read; each is run once", (long long)(p->n - kept));
+    p->n = kept;
+}
+
+/* The same run twice would count as two. */
+static lf_status check_different(lf_points *p, lf_err *err) {
+    lf_point **order = lf_calloc((size_t)p->n, sizeof *order);
+    if (!order) return no_memory(err);
+    for (int64_t i = 0; i < p->n; i++) order[i] = &p->at[i];
+    qsort(order, (size_t)p->n, sizeof *order, by_identity);
+    lf_status rc = LF_OK;
+    for (int64_t i = 1, first = 0; i < p->n && !rc; i++) {
+        if (strcmp(order[first]->identity, order[i]->identity) != 0) first = i;
+        else if (order[i]->dropped) order[i]->again = true;
+        else if (strcmp(order[first]->name, order[i]->name) == 0) rc = lf_cfg_fail(p->cfg, "sweep", err, "the point %s is there twice", order[i]->name);
+        else rc = lf_cfg_fail(p->cfg, "sweep", err, "the points %s and %s are the same run", order[first]->name, order[i]->name);
+    }
+    lf_free(order);
+    if (!rc) compact(p);
+    return rc;
 }
 
 /* ---- what is there already ---- */
@@ -118,53 +210,11 @@ static lf_status read_member(cJSON **out, const char *dir, const char *name, lf_
     return rc;
 }
 
-/* Keys in which two runs of one result may differ. */
-static bool is_free(const char *key) {
-    static const char *const keys[] = {"output_dir", "overwrite_output_dir", "resume_from_checkpoint", "force_resume", "dry_run", "decomposition_cache", "base_cache",
-                                       "json", "threads", "dataloader_num_workers"};
-    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
-        if (strcmp(keys[i], key) == 0) return true;
-    return false;
-}
-
-static lf_status differs(const lf_point *at, const char *key, const cJSON *was, const cJSON *now, lf_err *err) {
-    char *a = was ? lf_json_print_line(was) : NULL, *b = now ? lf_json_print_line(now) : NULL;
-    const lf_status rc = lf_fail(err, LF_EUSAGE, "%.300s: was begun with %s %.150s, which is %.150s now; choose another output_dir, or set overwrite_output_dir to "
-                                 "run everything again", at->run_dir, key, a ? a : "not set", b ? b : "not set");
-    lf_free(a);
-    lf_free(b);
-    return rc;
-}
-
-/* cJSON_Compare takes twice as long for each level of nesting, and the file is anybody's. */
-static bool same_value(const cJSON *a, const cJSON *b) {
-    if (!a || !b || (!cJSON_IsObject(a) && !cJSON_IsArray(a))) return a && b && cJSON_Compare(a, b, true);
-    char *x = lf_json_print(a, true), *y = lf_json_print(b, true);
-    const bool same = x && y && strcmp(x, y) == 0;
-    lf_free(x);
-    lf_free(y);
-    return same;
-}
-
-static lf_status check_same(const lf_point *at, const cJSON *was, lf_err *err) {
-    cJSON *now = lf_cfg_resolved_to_json(at->cfg);
-    const cJSON *v;
-    lf_status rc = now ? LF_OK : no_memory(err);
-    if (!rc) cJSON_ArrayForEach(v, now) {
-        const cJSON *other = cJSON_GetObjectItemCaseSensitive(was, v->string);
-        if (!is_free(v->string) && !same_value(v, other) && (rc = differs(at, v->string, other, v, err))) break;
-    }
-    if (!rc) cJSON_ArrayForEach(v, was)
-        if (!is_free(v->string) && !cJSON_IsNull(v) && !cJSON_GetObjectItemCaseSensitive(now, v->string) && (rc = differs(at, v->string, v, NULL, err))) break;
-    cJSON_Delete(now);
-    return rc;
-}
-
 static lf_status look(lf_point *at, lf_err *err) {
     cJSON *config = NULL, *results = NULL, *error = NULL;
     const char *state;
     lf_status rc = read_member(&config, at->run_dir, "config.json", err);
-    if (!rc && config) rc = check_same(at, config, err);
+    if (!rc && config) rc = lf_cfg_check_same(at->cfg, config, at->run_dir, err);
     if (!rc && config && !(rc = read_member(&results, at->run_dir, "all_results.json", err)) && results) at->state = LF_POINT_DONE;
     if (!rc && config && !results && !(rc = read_member(&error, at->run_dir, "error.json", err)) && error) {
         rc = lf_json_get_str(error, "state", "", &state, at->run_dir, err);
@@ -213,9 +263,9 @@ lf_status lf_points_open(lf_points *p, const lf_config *cfg, int64_t jobs, lf_er
         goto out;
     const int64_t n = cJSON_GetArraySize(p->grid.points);
     if (!(p->at = lf_calloc((size_t)n, sizeof *p->at))) rc = no_memory(err);
-    const cJSON *values;
+    cJSON *values;
     if (!rc) cJSON_ArrayForEach(values, p->grid.points) if ((rc = make_point(p, &p->at[p->n++], values, err))) break;
-    if (!rc) rc = check_names(p, err);
+    if (!rc) rc = check_different(p, err);
     for (int64_t i = 0; i < p->n && !rc && !afresh; i++) rc = look(&p->at[i], err);
 out:
     cJSON_Delete(before);
@@ -224,13 +274,7 @@ out:
 }
 
 void lf_points_close(lf_points *p) {
-    for (int64_t i = 0; i < p->n; i++) {
-        lf_free(p->at[i].name);
-        lf_free(p->at[i].config_path);
-        lf_free(p->at[i].run_dir);
-        lf_free(p->at[i].log_path);
-        lf_config_free(p->at[i].cfg);
-    }
+    for (int64_t i = 0; i < p->n; i++) free_point(&p->at[i]);
     lf_free(p->at);
     lf_grid_free(&p->grid);
     *p = (lf_points){0};
@@ -269,12 +313,20 @@ static bool add_run(cJSON *runs, const lf_point *at) {
     return false;
 }
 
+static bool add_values(cJSON *points, const lf_point *at) {
+    cJSON *copy = cJSON_Duplicate(at->values, true);
+    if (copy && cJSON_AddItemToArray(points, copy)) return true;
+    cJSON_Delete(copy);
+    return false;
+}
+
 static lf_status write_sweep(const lf_points *p, lf_err *err) {
-    cJSON *o = cJSON_CreateObject(), *config = lf_cfg_given_to_json(p->cfg), *runs;
+    cJSON *o = cJSON_CreateObject(), *config = lf_cfg_given_to_json(p->cfg), *runs, *points;
     bool ok = o && config && cJSON_AddStringToObject(o, "version", lf_version()) && cJSON_AddNumberToObject(o, "threads", p->threads) &&
               add_copy(o, "config", config) && add_copy(o, "swept", p->grid.keys) && (runs = cJSON_AddArrayToObject(o, "runs"));
     for (int64_t i = 0; i < p->n && ok; i++) ok = add_run(runs, &p->at[i]);
-    ok = ok && add_copy(o, "points", p->grid.points);
+    ok = ok && (points = cJSON_AddArrayToObject(o, "points"));
+    for (int64_t i = 0; i < p->n && ok; i++) ok = add_values(points, &p->at[i]);
     char *path = lf_path_join(p->dir, "sweep.json");
     const lf_status rc = ok && path ? write_json(path, o, err) : no_memory(err);
     lf_free(path);
@@ -289,7 +341,8 @@ static lf_status write_config(const lf_points *p, lf_err *err) {
     cJSON *o = lf_cfg_given_to_json(p->cfg);
     char *path = lf_path_join(p->dir, "sweep-config.json");
     for (size_t i = 0; i < sizeof here / sizeof here[0]; i++) cJSON_DeleteItemFromObjectCaseSensitive(o, here[i]);
-    const bool ok = o && path && cJSON_AddNumberToObject(o, "threads", (double)(p->threads * lf_cfg_i64(p->cfg, "jobs")));
+    const int64_t all = p->threads * lf_cfg_i64(p->cfg, "jobs");
+    const bool ok = o && path && cJSON_AddNumberToObject(o, "threads", (double)(all < 4096 ? all : 4096));
     const lf_status rc = ok ? write_json(path, o, err) : no_memory(err);
     lf_free(path);
     cJSON_Delete(o);

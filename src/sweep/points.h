@@ -26,6 +26,8 @@ typedef struct lf_point {
     char *name, *config_path, *run_dir, *log_path;
     const cJSON *values; /* borrowed from the grid */
     lf_config *cfg;      /* of `train`, checked */
+    char identity[33];   /* of its settings, however they were spelled */
+    bool dropped, again; /* while they are made: an init_position that is not read was taken out; the same as an earlier point */
     lf_point_state state;
 } lf_point;
 
@@ -40,7 +42,7 @@ typedef struct lf_points {
 
 /* Reads the spec, makes and checks every point's configuration, and looks at what is on disk already. Writes nothing. `jobs` share the
  * threads; a sweep that was begun keeps the number of threads it was begun with, because results depend on it. LF_EUSAGE for a
- * point whose configuration is wrong, for two points that are the same, for a folder that holds something else (without
+ * point whose configuration is wrong or names a file that is not there, for two points that are the same run, for a folder that holds something else (without
  * overwrite_output_dir), and for a run there that was made with other settings (naming run, key and both values). */
 lf_status lf_points_open(lf_points *p, const lf_config *cfg, int64_t jobs, lf_err *err);
 /* Writes sweep.json, sweep-config.json and the points' configurations. With overwrite_output_dir what an earlier sweep left is removed first. */

@@ -17,7 +17,8 @@ enum { MAX_SHOWN = 12 }; /* running runs in the table */
 struct lf_table {
     const lf_points *p;
     int64_t jobs, todo, ended; /* of those that were to do when it began */
-    double seconds;            /* that the ended ones took, added up */
+    int64_t done;              /* of the ended ones */
+    double seconds;            /* that they took, added up */
     double *started;           /* of each point; 0: it does not run */
     double last;
     int lines;                 /* that stand on the terminal now */
@@ -61,8 +62,8 @@ void lf_table_started(lf_table *t, int64_t point) { t->started[point] = lf_now()
 
 /* What is left of the mean run for those that run, and a mean run for each of the others, on all workers. */
 static double seconds_left(const lf_table *t) {
-    if (!t->ended) return -1;
-    const double mean = t->seconds / (double)t->ended;
+    if (!t->done) return -1;
+    const double mean = t->seconds / (double)t->done;
     double work = mean * (double)(t->todo - t->ended);
     for (int64_t i = 0; i < t->p->n; i++) {
         const double gone = t->started[i] > 0 ? lf_now() - t->started[i] : 0;
@@ -105,8 +106,9 @@ void lf_table_ended(lf_table *t, int64_t point, double seconds) {
     t->started[point] = 0;
     if (at->state == LF_POINT_DONE) results_text(at, results, sizeof results);
     if (at->state == LF_POINT_FAILED) snprintf(results, sizeof results, "; see %.200s", at->log_path);
-    if (at->state != LF_POINT_TODO) {
-        t->ended++;
+    if (at->state != LF_POINT_TODO) t->ended++;
+    if (at->state == LF_POINT_DONE) { /* what fails fails soon */
+        t->done++;
         t->seconds += seconds;
     }
     left_text(t, left, sizeof left);

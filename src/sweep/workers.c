@@ -31,6 +31,8 @@ static void run_child(const lf_point *at, pid_t parent) {
     if (getppid() != parent) _exit(130); /* it was gone before that was asked for */
     const int log = open(at->log_path, O_WRONLY | O_CREAT | O_APPEND, 0644), nothing = open("/dev/null", O_RDWR);
     if (log < 0 || nothing < 0 || dup2(nothing, STDIN_FILENO) < 0 || dup2(nothing, STDOUT_FILENO) < 0 || dup2(log, STDERR_FILENO) < 0) _exit(126);
+    close(log);
+    close(nothing);
     execl(SELF, "lora-ft", "train", "--config", at->config_path, (char *)NULL);
     _exit(127);
 }
@@ -134,7 +136,7 @@ static lf_status run_all(lf_points *p, worker *workers, int64_t jobs, lf_table *
         for (int64_t i = 0; i < jobs; i++) {
             worker *w = &workers[i];
             int status;
-            if (!w->pid && !stopping && next < p->n) {
+            if (!w->pid && !stopping && !rc && next < p->n) {
                 if ((rc = start(w, p, next, err))) break;
                 running++;
                 lf_table_started(table, next);

@@ -28,6 +28,7 @@ typedef struct lf_progress_state {
 typedef struct lf_run {
     const lf_config *cfg;
     const char *dir;                 /* output_dir */
+    int lock;                        /* on it; -1: none */
     lf_method method;
     int threads;
     const lf_kernels *k;

@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "base/lock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "eval/base_cache.h"
@@ -76,6 +77,14 @@ static lf_status check_output_dir(const lf_run *run, lf_err *err) {
         return lf_cfg_fail(run->cfg, "output_dir", err, "'%s' is not empty; choose another, or set overwrite_output_dir, or resume_from_checkpoint",
                            run->dir);
     return LF_OK;
+}
+
+/* Two runs in one folder would write over each other's files. Where folders cannot be locked, it is the user's to see to that. */
+static lf_status take_folder(lf_run *run, lf_err *err) {
+    const lf_status rc = lf_lock_take(&run->lock, run->dir, false, NULL);
+    if (rc == LF_EINTERRUPTED) return lf_fail(err, rc, "interrupted before the first step");
+    if (rc || run->lock >= 0) return LF_OK;
+    return lf_cfg_fail(run->cfg, "output_dir", err, "another run is at work in '%s'; choose another, or wait for it", run->dir);
 }
 
 static lf_status clear_output_dir(const lf_run *run, lf_err *err) {
@@ -197,7 +206,7 @@ static lf_status plan_steps(lf_run *run, lf_err *err) {
 }
 
 lf_status lf_run_open(lf_run *run, const lf_config *cfg, lf_err *err) {
-    *run = (lf_run){.cfg = cfg, .dir = lf_cfg_str(cfg, "output_dir"),
+    *run = (lf_run){.cfg = cfg, .dir = lf_cfg_str(cfg, "output_dir"), .lock = -1,
                     .at = {.best_metric = NAN, .eval_accuracy_before = NAN, .eval_loss_before = NAN}};
     lf_results_clear(&run->results);
     read_method(run);
@@ -223,11 +232,12 @@ lf_status lf_run_open(lf_run *run, const lf_config *cfg, lf_err *err) {
     run->results.trainable_parameters = run->optimizer.numbers;
     run->results.threads = run->threads;
     if (dry) return LF_OK;
-    if ((rc = lf_mkdir_p(run->dir, err)) || resumes(run) || !lf_cfg_bool(cfg, "overwrite_output_dir")) return rc;
+    if ((rc = lf_mkdir_p(run->dir, err)) || (rc = take_folder(run, err)) || resumes(run) || !lf_cfg_bool(cfg, "overwrite_output_dir")) return rc;
     return clear_output_dir(run, err);
 }
 
 void lf_run_close(lf_run *run) {
+    lf_lock_drop(run->lock);
     lf_metrics_close(&run->metrics);
     lf_optimizer_free(&run->optimizer);
     lf_task_close(run->task);

@@ -50,14 +50,26 @@ static lf_status print_plan(const lf_run *run, FILE *out, lf_err *err) {
     return print_object(o, out, err);
 }
 
+/* Results of other settings are not those that were asked for. */
+static lf_status check_finished(const lf_config *cfg, lf_err *err) {
+    const char *dir = lf_cfg_str(cfg, "output_dir");
+    char *path = lf_path_join(dir, "config.json");
+    cJSON *was = NULL;
+    lf_status rc = path ? lf_json_read(&was, path, err) : lf_fail(err, LF_ENOMEM, "out of memory");
+    if (!rc) rc = lf_cfg_check_same(cfg, was, dir, err);
+    cJSON_Delete(was);
+    lf_free(path);
+    return rc;
+}
+
 /* A run that is finished already is left as it is: resuming it costs nothing and changes nothing. */
 static lf_status leave_finished(bool *finished, const lf_config *cfg, FILE *out, lf_err *err) {
     char *path = lf_path_join(lf_cfg_str(cfg, "output_dir"), RESULTS);
     lf_status rc = path ? LF_OK : lf_fail(err, LF_ENOMEM, "out of memory");
     *finished = path && cJSON_IsTrue(lf_cfg_json(cfg, "resume_from_checkpoint")) && lf_is_file(path);
-    if (*finished) lf_info("%s is there: the run is finished, nothing to resume", path);
+    if (*finished && !(rc = check_finished(cfg, err))) lf_info("%s is there: the run is finished, nothing to resume", path);
     cJSON *results = NULL;
-    if (*finished && lf_cfg_bool(cfg, "json") && !(rc = lf_json_read(&results, path, err))) rc = print_object(results, out, err);
+    if (!rc && *finished && lf_cfg_bool(cfg, "json") && !(rc = lf_json_read(&results, path, err))) rc = print_object(results, out, err);
     lf_free(path);
     return rc;
 }
@@ -80,7 +92,7 @@ static void record_failure(const lf_run *run, lf_status status, const lf_err *er
     cJSON *o = cJSON_CreateObject();
     const bool ok = cJSON_AddNumberToObject(o, "exit_code", lf_status_exit_code(status)) &&
                     cJSON_AddStringToObject(o, "state", status == LF_EDIVERGED ? "diverged" : "failed") &&
-                    cJSON_AddNumberToObject(o, "step", (double)run->at.step) && cJSON_AddStringToObject(o, "message", err ? err->message : lf_status_text(status));
+                    cJSON_AddNumberToObject(o, "steps_done", (double)run->at.step) && cJSON_AddStringToObject(o, "message", err ? err->message : lf_status_text(status));
     char *text = ok ? lf_json_print(o, false) : NULL, *path = lf_path_join(run->dir, ERROR);
     if (text && path) lf_file_write(path, text, strlen(text), NULL);
     lf_free(path);

@@ -66,7 +66,7 @@ static void test_sweep_goes_on(void **state) {
     must(run(SWEEP "--sweep '{\"seed\": [1, 2]}' --learning_rate 1e-3 --output_dir on"), 0);
     struct stat before, after;
     assert_int_equal(stat(text("%s/on/runs/seed=1/all_results.json", root), &before), 0);
-    assert_int_equal(system(text("for f in %s/on/cache/base/*.safetensors; do printf X | dd of=$f bs=1 seek=900 conv=notrunc status=none; done", root)), 0);
+    assert_int_equal(system(text("for f in %s/on/cache/base/*/score.safetensors; do printf X | dd of=$f bs=1 seek=900 conv=notrunc status=none; done", root)), 0);
     must(run(SWEEP "--sweep '{\"seed\": [1, 2, 3]}' --learning_rate 1e-3 --output_dir on"), 0);
     assert_int_equal(system(text("grep -q 'base_cache.*measured again' '%s/on/logs/seed=3.log'", root)), 0); /* damaged: seen, and of no harm */
     assert_true(result("on/runs/seed=3", "base_before") == result("on/runs/seed=1", "base_before"));
@@ -107,6 +107,7 @@ static void test_killed_in_the_middle(void **state) {
     waitpid(pid, NULL, 0);
     assert_false(is_there("cut/runs/seed=3/all_results.json"));
     must(run("%scut", command), 0);
+    assert_int_equal(system(text("grep -q 'resumed from' '%s/cut/logs/seed=1.log'", root)), 0); /* it was told to stop, and did */
     for (int seed = 1; seed <= 3; seed++) {
         char *a = text("straight/runs/seed=%d/adapter/adapter_model.safetensors", seed), *b = text("cut/runs/seed=%d/adapter/adapter_model.safetensors", seed);
         same_files(a, b);
@@ -126,16 +127,54 @@ static void test_diverged_and_failed(void **state) {
     assert_true(is_there("div/runs/learning_rate=0.001/all_results.json"));
     must(run("%s", diverging), 0);
     said("1 diverged"); /* and is not run again */
-    /* a point that fails before it has a folder: its data are not there; the other one goes on */
-    must(run("sweep --model $M --sweep '{\"train_data\": [\"nowhere\", \"data\"]}' --max_steps 2 --output_dir bad"), 1);
+    /* a point that fails before it has a folder: there is nothing in its data; the other one goes on */
+    assert_int_equal(mkdir(text("%s/hollow", root), 0755), 0);
+    must(run("sweep --model $M --sweep '{\"train_data\": [\"hollow\", \"data\"]}' --max_steps 2 --output_dir bad"), 1);
     said("1 of 2 runs failed");
-    o = json_at("bad/runs/train_data=nowhere/error.json");
-    assert_non_null(strstr(cJSON_GetObjectItem(o, "message")->valuestring, "nowhere"));
+    o = json_at("bad/runs/train_data=hollow/error.json");
+    assert_non_null(strstr(cJSON_GetObjectItem(o, "message")->valuestring, "hollow"));
     cJSON_Delete(o);
     assert_true(is_there("bad/runs/train_data=data/all_results.json"));
-    assert_int_equal(system(text("cp -r %s/data %s/nowhere", root, root)), 0);
-    must(run("sweep --model $M --sweep '{\"train_data\": [\"nowhere\", \"data\"]}' --max_steps 2 --output_dir bad"), 0); /* tried again */
-    assert_false(is_there("bad/runs/train_data=nowhere/error.json"));
+    assert_int_equal(system(text("cp -r %s/data/. %s/hollow/", root, root)), 0);
+    must(run("sweep --model $M --sweep '{\"train_data\": [\"hollow\", \"data\"]}' --max_steps 2 --output_dir bad"), 0); /* tried again */
+    assert_false(is_there("bad/runs/train_data=hollow/error.json"));
+}
+
+/* The second comes while the first is at work: it waits, and finds runs of other settings, which are not its own. */
+static void test_two_sweeps_in_one_folder(void **state) {
+    (void)state;
+    must(run("version; %s/lora-ft " SWEEP "--sweep '{\"seed\": [1, 2]}' --max_steps 60 --learning_rate 1e-3 --output_dir both >first.log 2>&1 & while [ ! -f both/sweep.json ]; do sleep 0.02; done; "
+                   "%s/lora-ft " SWEEP "--sweep '{\"seed\": [1, 2]}' --max_steps 60 --learning_rate 2e-3 --output_dir both; code=$?; wait; exit $code", LF_BUILD_DIR, LF_BUILD_DIR), 2);
+    said("was begun with learning_rate 0.001, which is 0.002 now");
+    cJSON *o = json_at("both/points/seed=2.json");
+    assert_true(cJSON_GetObjectItem(o, "learning_rate")->valuedouble == 1e-3);
+    cJSON_Delete(o);
+}
+
+/* A run that somebody else stops is not forgotten. */
+static void test_a_worker_is_stopped(void **state) {
+    (void)state;
+    must(run("version; %s/lora-ft " SWEEP "--sweep '{\"seed\": [1, 2]}' --jobs 2 --threads 2 --max_steps 100000 --eval_strategy no --save_strategy no --output_dir stopped "
+             ">stopped.log 2>&1 & for i in 1 2 3 4 5 6 7 8 9; do sleep 1; pkill -TERM -f '[t]rain --config stopped/points' && break; done; wait $!; "
+             "code=$?; cat stopped.log; exit $code", LF_BUILD_DIR), 1);
+    said("2 of 2 runs were stopped by a signal from elsewhere");
+}
+
+/* kaiming has no position: it is one run. Runs of one folder do not write over each other, and results of other settings are no
+ * results. */
+static void test_what_is_the_same(void **state) {
+    (void)state;
+    must(run(SWEEP "--sweep '{\"init_lora_weights\": [\"kaiming\", \"intermediate\"], \"init_position\": [0, 1]}' --output_dir inits"), 0);
+    assert_int_equal(count_files("inits/runs"), 3);
+    must(run(SWEEP "--sweep '{\"init_position\": [0, 1], \"init_lora_weights\": [\"kaiming\", \"intermediate\"]}' --output_dir inits"), 0);
+    said("3 are finished already");
+    must(run("train --config 'inits/points/init_lora_weights=kaiming.json' --learning_rate 0.1"), 2);
+    said("was begun with learning_rate");
+    must(run("version; %s/lora-ft train --config 'inits/points/init_lora_weights=kaiming.json' --output_dir one --max_steps 100000 >one.log 2>&1 & "
+             "while [ ! -s one/metrics.jsonl ]; do sleep 0.05; done; "
+             "%s/lora-ft train --config 'inits/points/init_lora_weights=kaiming.json' --output_dir one --max_steps 100000; code=$?; kill $!; wait; exit $code",
+             LF_BUILD_DIR, LF_BUILD_DIR), 2);
+    said("another run is at work in 'one'");
 }
 
 static void test_commands(void **state) {
@@ -160,6 +199,9 @@ static void test_refused_before_anything_runs(void **state) {
         {"{\"seed\": [1, 2, 1]}", "seed=1 is there twice"},
         {"{\"train_val_split\": [0.1], \"eval_data\": [\"data/val\"]}", "keep one of the two"},
         {"[{\"seed\": [1]}, {\"seed\": [1]}]", "there twice"},
+        {"{\"init_lora_weights\": [true, \"kaiming\"]}", "are the same run"},
+        {"{\"init_lora_weights\": [\"intermediate\"], \"init_position\": [{\"index\": 3}, \"index:3\"]}", "are the same run"},
+        {"{\"train_data\": [\"data\", \"nowhere\"]}", "'nowhere': no such file or folder"},
         {"\"all of them\"", "expected an object"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -180,6 +222,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sweep_equals_runs_by_hand), cmocka_unit_test(test_sweep_goes_on), cmocka_unit_test(test_killed_in_the_middle),
         cmocka_unit_test(test_diverged_and_failed),       cmocka_unit_test(test_commands),      cmocka_unit_test(test_refused_before_anything_runs),
+        cmocka_unit_test(test_two_sweeps_in_one_folder),  cmocka_unit_test(test_a_worker_is_stopped), cmocka_unit_test(test_what_is_the_same),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

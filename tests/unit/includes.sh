@@ -26,7 +26,7 @@ allow eval model adapter data nn graph kernels base $beside
 allow train eval model adapter data nn graph kernels base $beside
 allow tools train eval model adapter data nn graph kernels base $beside
 allow report base $beside
-allow sweep report kernels base $beside
+allow sweep report adapter kernels base $beside
 allow cli
 grep -rlE 'immintrin|omp\.h|#pragma omp|cblas|pthread' base config io text graph nn model adapter eval train report sweep plot stats cli && echo "threads, BLAS and intrinsics belong into kernels, linalg or the loader" && status=1
 exit $status
