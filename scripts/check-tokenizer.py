@@ -59,7 +59,7 @@ class Ours:
         self.check(self.lib.lf_tokenizer_encode(self.t, text, ctypes.c_size_t(len(text)), ctypes.c_bool(special),
                                                 ctypes.byref(ids), ctypes.byref(self.err)))
         out = ids.ids[: ids.n] if ids.n else []
-        self.lib.lf_ids_free(ctypes.byref(ids))
+        self.lib.lf_free(ids.ids)
         return out
 
     def decode(self, ids, skip):
