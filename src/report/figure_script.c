@@ -1,4 +1,5 @@
-/* A figure as a gnuplot script. Axes are set here to what the means need; where a band is much wider than that it ends at the axis. */
+/* A figure as a gnuplot script. Axes are set here to what the means need; where a band is much wider than that gnuplot clips it: it holds the true
+ * numbers, and a bar that goes on beyond the axis has no cap there. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +12,11 @@ static const char ink[] = "#222222";
 
 /* ---- data ---- */
 
-static double within(double v, lf_range r) { return fmin(fmax(v, r.low), r.high); }
+/* An end of a band; where the axis has no such number (a perplexity below 0), one that is out of sight. */
+static double band_end(double v, double alone, lf_range r) {
+    if (!isfinite(v)) return alone;
+    return lf_fits(r.log, v) ? v : v > 0 ? r.high * 1e3 : r.log ? r.low * 1e-3 : r.low - 1e3 * (r.high - r.low);
+}
 
 /* Larger for higher learning rates, by their order of magnitude. */
 static double dot_size(const lf_figure *f, const lf_dot *d) {
@@ -44,8 +49,8 @@ static block write_series(FILE *out, const lf_figure *f, int panel, int64_t seri
         gap = false;
         const bool band = isfinite(d->y_band.low), x_band = isfinite(d->x_band.low);
         b.banded += band || x_band;
-        fprintf(out, "%.9g %.9g %.9g %.9g %.9g %.9g %.3g\n", d->x, d->y, within(band ? d->y_band.low : d->y, y), within(band ? d->y_band.high : d->y, y),
-                within(x_band ? d->x_band.low : d->x, x), within(x_band ? d->x_band.high : d->x, x), dot_size(f, d));
+        fprintf(out, "%.9g %.9g %.9g %.9g %.9g %.9g %.3g\n", d->x, d->y, band_end(d->y_band.low, d->y, y), band_end(d->y_band.high, d->y, y),
+                band_end(d->x_band.low, d->x, x), band_end(d->x_band.high, d->x, x), dot_size(f, d));
     }
     if (b.n) fputs("END\n", out);
     return b;
@@ -249,7 +254,8 @@ bool lf_figure_script(FILE *out, const lf_figure *f) {
     lf_plot_text(out, f->title);
     end_text(out, LF_FIGURE_WIDTH / 2.0, LF_FIGURE_TITLE / 2.0, height, "center", 19, ink);
     if (x.log && !f->x_rates) lf_plot_log_axis(out, 'x', x.low, x.high);
-    fprintf(out, "set xrange [%.9g:%.9g]%s\n", x.low, x.high, f->x_reversed ? " reverse" : "");
+    /* Not "reverse": that turns only ranges that gnuplot finds itself. */
+    fprintf(out, "set xrange [%.9g:%.9g]\n", f->x_reversed ? x.high : x.low, f->x_reversed ? x.low : x.high);
     bool ok = true;
     for (int panel = 0; ok && panel < f->n_panels; panel++) ok = write_panel(out, f, panel, x, height);
     fputs("unset multiplot\n", out);

@@ -37,7 +37,7 @@ static bool seen_before(const lf_gathered *g, const char *key, int64_t run) {
     const cJSON *v = cJSON_GetObjectItemCaseSensitive(g->runs[run].config, key);
     for (int64_t i = 0; i < run; i++) {
         const cJSON *w = cJSON_GetObjectItemCaseSensitive(g->runs[i].config, key);
-        if (v == w || cJSON_Compare(v, w, true)) return true; /* both may be missing */
+        if (lf_value_compare(v, w) == 0) return true;
     }
     return false;
 }
@@ -72,7 +72,7 @@ static cJSON *shared_config(const lf_gathered *g) {
         for (size_t k = 0; k < sizeof own / sizeof own[0] && same; k++) same = strcmp(v->string, own[k]) != 0;
         for (int64_t i = 0; i < g->n_runs && same; i++) {
             if (!g->runs[i].config) continue;
-            same = cJSON_Compare(v, cJSON_GetObjectItemCaseSensitive(g->runs[i].config, v->string), true);
+            same = lf_value_compare(v, cJSON_GetObjectItemCaseSensitive(g->runs[i].config, v->string)) == 0;
         }
         for (int64_t k = 0; k < g->n_swept && same; k++) same = strcmp(v->string, g->swept[k]) != 0;
         if (!same || !ok) continue;
@@ -144,6 +144,9 @@ static lf_status to_repeat(FILE *f, const lf_gathered *g, lf_err *err) {
 static lf_status write_page(FILE *f, const lf_summary *s, const lf_picture *pictures, int n, lf_err *err) {
     lf_html_begin(f, "lora-ft comparison of runs");
     cards(f, s);
+    if (s->from->n_others)
+        fprintf(f, "<p>%lld other run%s below this folder %s not of this sweep, and not shown.</p>\n", (long long)s->from->n_others, s->from->n_others > 1 ? "s" : "",
+                s->from->n_others > 1 ? "are" : "is");
     lf_status rc = what_was_run(f, s->from, err);
     if (rc) return rc;
     fputs("<h2>Summary</h2>\n", f);

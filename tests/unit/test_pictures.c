@@ -214,6 +214,61 @@ static void pictures_are_whole(void **state) {
     }
 }
 
+/* How many numbered tics the x axis has; they must rise or fall from left to right. */
+static int tics_in_order(const char *svg, bool rising) {
+    int tics = 0;
+    double last_x = 0, last = 0;
+    for (const char *at = svg; (at = strstr(at, "<g transform=\"translate(")); at++) {
+        const char *stop = strstr(at, "</g>"), *middle = strstr(at, "text-anchor=\"middle\""), *span = strstr(at, "<tspan"), *shown = span ? strchr(span, '>') : NULL;
+        if (!stop || !middle || !shown || middle > stop || shown > stop) continue;
+        char *end;
+        const double x = strtod(at + strlen("<g transform=\"translate("), NULL), value = strtod(shown + 1, &end);
+        if (end == shown + 1 || *end != '<') continue;
+        if (tics++) assert_true((x > last_x) == (rising ? value > last : value < last));
+        last_x = x;
+        last = value;
+    }
+    return tics;
+}
+
+/* Better is to the right, of perplexities as of accuracies: so the script says, and so the tics stand. */
+static void the_tradeoff_points_right_and_up(void **state) {
+    (void)state;
+    for (int language = 0; language < 2; language++) {
+        run runs[N_TWO_INITS];
+        memcpy(runs, two_inits, sizeof runs);
+        for (size_t i = 0; language && i < N_TWO_INITS; i++) runs[i].accuracy = 20 - 10 * runs[i].accuracy;
+        char *set = make_set(language ? "right-texts" : "right-images", runs, N_TWO_INITS, language);
+        report(set);
+        char *script = get_file(set, "tradeoff.gp");
+        holds(script, language ? "set xrange [12.8743474:11.3341667]" : "set xrange [71.3:86.7]"); /* the worst is at the left */
+        holds_not(script, "reverse");
+        lf_free(script);
+        if (has_gnuplot()) {
+            char *svg = get_file(set, "tradeoff.svg");
+            assert_true(tics_in_order(svg, !language) >= 3);
+            lf_free(svg);
+        }
+        lf_free(set);
+    }
+}
+
+/* A bar that is longer than the panel keeps its numbers: gnuplot clips it, and draws no cap there. */
+static void scripts_hold_true_bands(void **state) {
+    (void)state;
+    static const run runs[] = {{"a", "pissa", 1e-3, 1, 0.10, 0.70, 0.01, NULL}, {"b", "pissa", 1e-3, 2, 0.50, 0.70, 0.01, NULL}, {"c", "pissa", 1e-3, 3, 0.90, 0.70, 0.01, NULL},
+                               {"d", "pissa", 1e-2, 1, 0.52, 0.60, 0.01, NULL}, {"e", "pissa", 1e-2, 2, 0.52, 0.60, 0.01, NULL}, {"f", "pissa", 1e-2, 3, 0.52, 0.60, 0.01, NULL}};
+    char *set = make_set("bands", runs, 6, false);
+    report(set);
+    char *script = get_file(set, "learning-rate.gp");
+    holds(script, "0.001 50 -49.36550");
+    lf_free(script);
+    script = get_file(set, "tradeoff.gp");
+    holds(script, " -49.36550");
+    lf_free(script);
+    lf_free(set);
+}
+
 static void without_gnuplot_all_else_is_there(void **state) {
     (void)state;
     char *set = make_set("bare", two_inits, N_TWO_INITS, false), *run_dir = lf_path_join(set, "a1");
@@ -285,6 +340,7 @@ static void page_of_a_set_stands_alone(void **state) {
     page = get_file(set, "report.html");
     holds(page, "lora-ft sweep --config ");
     holds(page, "unfinished");
+    holds(page, "<p>11 other runs below this folder are not of this sweep, and not shown.</p>");
     is_balanced(page, true);
     lf_free(page);
     lf_free(set);
@@ -399,6 +455,10 @@ static void the_verb(void **state) {
     assert_true(is_there(diverged, "report.html"));
     free(text);
     lf_free(diverged);
+    put_file(set, "config.json", "{\"model_type\": \"vit\", \"output_dir\": \"of no run\"}");
+    assert_ok(verb(set, true, &text, &err), err);
+    holds(text, "\"groups\": [");
+    free(text);
     diverged = lf_path_join(set, "none");
     assert_int_equal(verb(diverged, false, &text, &err), LF_ENOTFOUND);
     free(text);
@@ -506,6 +566,8 @@ int main(void) {
         cmocka_unit_test(log_axes_have_tics),
         cmocka_unit_test(every_number_is_in_the_csv),
         cmocka_unit_test(pictures_are_whole),
+        cmocka_unit_test(the_tradeoff_points_right_and_up),
+        cmocka_unit_test(scripts_hold_true_bands),
         cmocka_unit_test(without_gnuplot_all_else_is_there),
         cmocka_unit_test(pictures_of_too_little_go),
         cmocka_unit_test(page_of_a_set_stands_alone),
