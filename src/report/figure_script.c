@@ -69,9 +69,10 @@ static bool is_marked(const lf_figure *f, const lf_dot *d, mark m) {
     return m == MARK_BEST ? f->marks_best && d->best && isfinite(d->y) : f->marks_front && d->front && isfinite(d->y);
 }
 
-static int by_x(const void *a, const void *b) {
+static int by_front_and_x(const void *a, const void *b) {
     const lf_dot *x = a, *y = b;
-    return (x->x > y->x) - (x->x < y->x);
+    const int c = (x->front_of > y->front_of) - (x->front_of < y->front_of);
+    return c ? c : (x->x > y->x) - (x->x < y->x);
 }
 
 /* How many; -1: out of memory. A line through the front goes from dot to dot by x, whatever their series. */
@@ -85,9 +86,12 @@ static int64_t write_marks(FILE *out, const lf_figure *f, int panel, mark m, lf_
         if (m == MARK_DIVERGED) d.y = lf_cross_y(f, i, y);
         if (lf_fits(y.log, d.y)) chosen[n++] = d;
     }
-    if (m == MARK_FRONT && n) qsort(chosen, (size_t)n, sizeof *chosen, by_x);
+    if (m == MARK_FRONT && n) qsort(chosen, (size_t)n, sizeof *chosen, by_front_and_x);
     if (n) fprintf(out, "$%s%d << END\n", marks[m].block, panel);
-    for (int64_t i = 0; i < n; i++) fprintf(out, "%.9g %.9g %ld\n", chosen[i].x, chosen[i].y, strtol(lf_plot_color(chosen[i].series) + 1, NULL, 16));
+    for (int64_t i = 0; i < n; i++) {
+        if (m == MARK_FRONT && i && chosen[i].front_of != chosen[i - 1].front_of) fputc('\n', out);
+        fprintf(out, "%.9g %.9g %ld\n", chosen[i].x, chosen[i].y, strtol(lf_plot_color(chosen[i].series) + 1, NULL, 16));
+    }
     if (n) fputs("END\n", out);
     lf_free(chosen);
     return n;
