@@ -101,21 +101,6 @@ static int64_t write_marks(FILE *out, const lf_figure *f, int panel, mark m, lf_
 
 static void between(FILE *out, int *n) { fputs((*n)++ ? ", \\\n     " : "plot ", out); }
 
-/* A legend's text, cut where it would leave the picture. */
-static void put_label(FILE *out, const char *label) {
-    char text[4 * LF_FIGURE_LETTERS + 8];
-    size_t at = 0, n = 0;
-    while (label[at] && n < LF_FIGURE_LETTERS - (lf_letters(label) > LF_FIGURE_LETTERS)) {
-        at++;
-        while (((unsigned char)label[at] & 0xc0) == 0x80) at++;
-        if (at > 4 * LF_FIGURE_LETTERS) break;
-        n++;
-    }
-    if (at > 4 * LF_FIGURE_LETTERS) at = 4 * LF_FIGURE_LETTERS; /* no UTF-8: marks without end */
-    snprintf(text, sizeof text, "%.*s%s", (int)at, label, label[at] ? "…" : "");
-    lf_plot_text(out, text);
-}
-
 static void plot_bands(FILE *out, const lf_figure *f, int panel, int64_t s, block b, int *n) {
     const char *color = lf_plot_color(s) + 1;
     if (!b.banded) return;
@@ -187,7 +172,8 @@ static void write_legend(FILE *out, const lf_figure *f, int height) {
         fprintf(out, "set label '' at screen %.6f, screen %.6f point pt %d ps 1 lc rgb '%s'\n", (x + LF_FIGURE_SAMPLE / 2.0) / LF_FIGURE_WIDTH, 1 - y / height,
                 lf_plot_point(s), lf_plot_color(s));
         begin_text(out);
-        put_label(out, f->series[s]);
+        const lf_label label = lf_series_label(f, s);
+        lf_plot_text(out, label.text);
         end_text(out, x + LF_FIGURE_SAMPLE + 8, y, height, "left", 16, ink);
         named++;
     }
