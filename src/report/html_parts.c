@@ -49,7 +49,7 @@ static const char style[] =
     "body{font:16px/1.5 system-ui,sans-serif;max-width:94rem;margin:0 auto;padding:1rem;color:var(--text);background:var(--page);overflow-wrap:break-word}\n"
     "h1{font-size:1.6rem;line-height:1.25;margin:.6rem 0}h2{font-size:1.2rem;margin:2rem 0 .6rem}p{max-width:46rem}\n"
     "table{border-collapse:collapse;font-size:.9rem}th,td{text-align:left;vertical-align:top;padding:.25rem .7rem .25rem 0;border-bottom:1px solid var(--line)}\n"
-    "th{font-weight:500}thead th{vertical-align:bottom;color:var(--soft)}.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}\n"
+    "th{font-weight:500}thead th{vertical-align:bottom;color:var(--soft)}.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}thead .n{white-space:normal;min-width:4rem}\n"
     "td small{color:var(--soft)}.scroll td:first-child{min-width:8.5rem}.mark{white-space:nowrap}tr.best td{font-weight:600}.object{width:100%;max-width:70rem;table-layout:fixed}.object th{width:38%}.object th,.object td{overflow-wrap:anywhere}\n"
     /* A shadow at the edge beyond which there is more; what stands at the end of the table covers it. */
     ".scroll{overflow-x:auto;max-width:100%;background:linear-gradient(90deg,var(--page) 1rem,transparent) 0 0/2.5rem 100% no-repeat local,"

@@ -338,6 +338,10 @@ static void shared_parts_are_left_out(void **state) {
     char *script = get_file(set, "learning-rate.gp"), *page = get_file(set, "report.html");
     holds(script, "model a/long/path/to/another/model, init\\_position 0.5'");
     holds_not(script, "target");
+    lf_free(script);
+    script = get_file(set, "tradeoff.gp"); /* two models, two fronts: a line each */
+    holds(script, "$front0 << END\n40 90 ");
+    holds(script, "\n\n60 90 ");
     holds(page, "Not in “Where the adapter starts”: model a/long/path/to/the/model, target_modules [&quot;q_proj&quot;, &quot;k_proj&quot;], "
                 "init_position {&quot;index&quot;: 7}.");
     lf_free(page);
