@@ -21,6 +21,7 @@ typedef struct lf_dot {
     lf_band x_band, y_band;
     int64_t n, n_diverged;   /* runs behind it; of the same cell, those that diverged */
     bool best, front;
+    int64_t front_of;        /* fronts with different numbers are lines of their own */
     double learning_rate;    /* NAN where it is the x axis or says nothing */
     const char *run;         /* borrowed; NULL */
 } lf_dot;

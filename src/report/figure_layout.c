@@ -20,6 +20,89 @@ int64_t lf_letters(const char *text) {
     return n;
 }
 
+/* Where the part of a name that begins at `at` ends: a comma within brackets (a list of modules) ends none. */
+static const char *part_end(const char *at) {
+    int depth = 0;
+    for (; *at; at++) {
+        if (strchr("[{", *at)) depth++;
+        if (strchr("]}", *at)) depth--;
+        if (depth <= 0 && at[0] == ',' && at[1] == ' ') break;
+    }
+    return at;
+}
+
+static bool has_part(const char *name, const char *part, size_t n) {
+    for (const char *at = name, *end; *at; at = *end ? end + 2 : end) {
+        end = part_end(at);
+        if ((size_t)(end - at) == n && memcmp(at, part, n) == 0) return true;
+    }
+    return false;
+}
+
+static bool all_have_part(const lf_figure *f, const char *part, size_t n) {
+    for (int64_t s = 0; s < f->n_series; s++)
+        if (!has_part(f->series[s], part, n) && lf_series_has_dots(f, s)) return false;
+    return true;
+}
+
+static const char *skip_letters(const char *text, int64_t n) {
+    for (; n > 0 && *text; n--)
+        for (text++; ((unsigned char)*text & 0xc0) == 0x80;) text++;
+    return text;
+}
+
+static bool any_is_long(const lf_figure *f) {
+    for (int64_t s = 0; s < f->n_series; s++)
+        if (lf_letters(f->series[s]) > LF_FIGURE_LETTERS && lf_series_has_dots(f, s)) return true;
+    return false;
+}
+
+/* As much as there is room for; a character of several bytes is there whole or not at all. */
+static void append(lf_label *l, const char *from, size_t n) {
+    const size_t used = strlen(l->text), room = sizeof l->text - 1 - used;
+    if (n > room) {
+        n = room;
+        while (n > 0 && ((unsigned char)from[n] & 0xc0) == 0x80) n--;
+    }
+    memcpy(l->text + used, from, n);
+    l->text[used + n] = 0;
+}
+
+/* What tells series apart may stand anywhere, most often at the end: the middle goes. */
+static lf_label shortened(const char *name) {
+    enum { HEAD = LF_FIGURE_LETTERS / 2 - 1, TAIL = LF_FIGURE_LETTERS - HEAD - 1 };
+    lf_label l = {""};
+    const int64_t letters = lf_letters(name);
+    if (letters <= LF_FIGURE_LETTERS) {
+        append(&l, name, strlen(name));
+        return l;
+    }
+    append(&l, name, (size_t)(skip_letters(name, HEAD) - name));
+    append(&l, "…", strlen("…"));
+    const char *tail = skip_letters(name, letters - TAIL);
+    append(&l, tail, strlen(tail));
+    return l;
+}
+
+/* Without the parts that all series have in common, where one of them is too long as a whole. */
+lf_label lf_series_label(const lf_figure *f, int64_t series) {
+    const char *name = f->series[series];
+    if (!any_is_long(f)) return shortened(name);
+    char own[1000] = "";
+    size_t used = 0;
+    for (const char *at = name, *end; *at; at = *end ? end + 2 : end) {
+        end = part_end(at);
+        const size_t n = (size_t)(end - at);
+        if (all_have_part(f, at, n)) continue;
+        if (used + n + 3 > sizeof own) return shortened(name);
+        if (used) memcpy(own + used, ", ", 2);
+        used += used ? 2 : 0;
+        memcpy(own + used, at, n);
+        own[used += n] = 0;
+    }
+    return shortened(used ? own : name);
+}
+
 lf_legend lf_legend_of(const lf_figure *f) {
     lf_legend l = {.columns = 1};
     int64_t longest = 0;
@@ -30,8 +113,9 @@ lf_legend lf_legend_of(const lf_figure *f) {
             continue;
         }
         l.named++;
-        const int64_t n = lf_letters(f->series[s]);
-        if (n > longest) longest = n < LF_FIGURE_LETTERS ? n : LF_FIGURE_LETTERS;
+        const lf_label label = lf_series_label(f, s);
+        const int64_t n = lf_letters(label.text);
+        if (n > longest) longest = n;
     }
     l.width = LF_FIGURE_SAMPLE + 20 + letter * (double)longest;
     l.columns = (int)((LF_FIGURE_WIDTH - 20) / l.width);
@@ -48,19 +132,32 @@ static void add_note(lf_notes *n, const char *text) {
     else if (n->n < 5) strcpy(n->text[n->n++], text);
 }
 
+static bool is_value_beside(const lf_figure *f, int64_t i, int64_t step) {
+    const lf_dot *d = &f->dots[i];
+    for (int64_t k = i + step; k >= 0 && k < f->n_dots && f->dots[k].panel == d->panel && f->dots[k].series == d->series; k += step)
+        if (isfinite(f->dots[k].y)) return true;
+    return false;
+}
+
+/* The band of a line; of a single dot, and where dots are not joined, it is a bar. */
+static bool is_shaded(const lf_figure *f, int64_t i) {
+    return f->joined && !f->sized && (is_value_beside(f, i, -1) || is_value_beside(f, i, 1));
+}
+
 lf_notes lf_notes_of(const lf_figure *f) {
     lf_notes n = {0};
-    bool interval = false, extremes = false, best = false, front = false, diverged = false;
+    bool interval = false, extremes = false, shaded = false, bars = false, best = false, front = false, diverged = false;
     for (int64_t i = 0; i < f->n_dots; i++) {
         const lf_dot *d = &f->dots[i];
         const bool band = isfinite(d->y_band.low) || isfinite(d->x_band.low);
+        if (band && isfinite(d->y)) *(is_shaded(f, i) ? &shaded : &bars) = true;
         interval = interval || (band && (d->y_band.interval || d->x_band.interval));
         extremes = extremes || (band && !d->y_band.interval && !d->x_band.interval);
         best = best || (f->marks_best && d->best);
         front = front || (f->marks_front && d->front);
         diverged = diverged || d->n_diverged;
     }
-    const char *what = f->joined && !f->sized ? "shaded" : "bars";
+    const char *what = shaded && bars ? "shaded, bars" : shaded ? "shaded" : "bars";
     char text[96];
     snprintf(text, sizeof text, "%s: %s", what,
              interval && extremes ? "95 % interval over seeds (of two seeds: least to most)" : interval ? "95 % interval of the mean over seeds" : "least to most of two seeds");

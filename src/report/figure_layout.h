@@ -18,6 +18,10 @@ typedef struct lf_legend { int64_t named, unnamed; int columns, rows; double wid
 /* What the legend cannot show, as lines of text. */
 typedef struct lf_notes { char text[5][96]; int n; } lf_notes;
 
+/* A series' name as the legend has room for it. */
+typedef struct lf_label { char text[4 * LF_FIGURE_LETTERS + 8]; } lf_label;
+lf_label lf_series_label(const lf_figure *f, int64_t series);
+
 lf_legend lf_legend_of(const lf_figure *f);
 lf_notes lf_notes_of(const lf_figure *f);
 int lf_panel_height(const lf_figure *f);

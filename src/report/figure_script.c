@@ -1,4 +1,5 @@
-/* A figure as a gnuplot script. Axes are set here to what the means need; where a band is much wider than that it ends at the axis. */
+/* A figure as a gnuplot script. Axes are set here to what the means need; where a band is much wider than that gnuplot clips it: it holds the true
+ * numbers, and a bar that goes on beyond the axis has no cap there. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +12,11 @@ static const char ink[] = "#222222";
 
 /* ---- data ---- */
 
-static double within(double v, lf_range r) { return fmin(fmax(v, r.low), r.high); }
+/* An end of a band; where the axis has no such number (a perplexity below 0), one that is out of sight. */
+static double band_end(double v, double alone, lf_range r) {
+    if (!isfinite(v)) return alone;
+    return lf_fits(r.log, v) ? v : v > 0 ? r.high * 1e3 : r.log ? r.low * 1e-3 : r.low - 1e3 * (r.high - r.low);
+}
 
 /* Larger for higher learning rates, by their order of magnitude. */
 static double dot_size(const lf_figure *f, const lf_dot *d) {
@@ -44,8 +49,8 @@ static block write_series(FILE *out, const lf_figure *f, int panel, int64_t seri
         gap = false;
         const bool band = isfinite(d->y_band.low), x_band = isfinite(d->x_band.low);
         b.banded += band || x_band;
-        fprintf(out, "%.9g %.9g %.9g %.9g %.9g %.9g %.3g\n", d->x, d->y, within(band ? d->y_band.low : d->y, y), within(band ? d->y_band.high : d->y, y),
-                within(x_band ? d->x_band.low : d->x, x), within(x_band ? d->x_band.high : d->x, x), dot_size(f, d));
+        fprintf(out, "%.9g %.9g %.9g %.9g %.9g %.9g %.3g\n", d->x, d->y, band_end(d->y_band.low, d->y, y), band_end(d->y_band.high, d->y, y),
+                band_end(d->x_band.low, d->x, x), band_end(d->x_band.high, d->x, x), dot_size(f, d));
     }
     if (b.n) fputs("END\n", out);
     return b;
@@ -64,9 +69,10 @@ static bool is_marked(const lf_figure *f, const lf_dot *d, mark m) {
     return m == MARK_BEST ? f->marks_best && d->best && isfinite(d->y) : f->marks_front && d->front && isfinite(d->y);
 }
 
-static int by_x(const void *a, const void *b) {
+static int by_front_and_x(const void *a, const void *b) {
     const lf_dot *x = a, *y = b;
-    return (x->x > y->x) - (x->x < y->x);
+    const int c = (x->front_of > y->front_of) - (x->front_of < y->front_of);
+    return c ? c : (x->x > y->x) - (x->x < y->x);
 }
 
 /* How many; -1: out of memory. A line through the front goes from dot to dot by x, whatever their series. */
@@ -80,9 +86,12 @@ static int64_t write_marks(FILE *out, const lf_figure *f, int panel, mark m, lf_
         if (m == MARK_DIVERGED) d.y = lf_cross_y(f, i, y);
         if (lf_fits(y.log, d.y)) chosen[n++] = d;
     }
-    if (m == MARK_FRONT && n) qsort(chosen, (size_t)n, sizeof *chosen, by_x);
+    if (m == MARK_FRONT && n) qsort(chosen, (size_t)n, sizeof *chosen, by_front_and_x);
     if (n) fprintf(out, "$%s%d << END\n", marks[m].block, panel);
-    for (int64_t i = 0; i < n; i++) fprintf(out, "%.9g %.9g %ld\n", chosen[i].x, chosen[i].y, strtol(lf_plot_color(chosen[i].series) + 1, NULL, 16));
+    for (int64_t i = 0; i < n; i++) {
+        if (m == MARK_FRONT && i && chosen[i].front_of != chosen[i - 1].front_of) fputc('\n', out);
+        fprintf(out, "%.9g %.9g %ld\n", chosen[i].x, chosen[i].y, strtol(lf_plot_color(chosen[i].series) + 1, NULL, 16));
+    }
     if (n) fputs("END\n", out);
     lf_free(chosen);
     return n;
@@ -91,21 +100,6 @@ static int64_t write_marks(FILE *out, const lf_figure *f, int panel, mark m, lf_
 /* ---- a panel ---- */
 
 static void between(FILE *out, int *n) { fputs((*n)++ ? ", \\\n     " : "plot ", out); }
-
-/* A legend's text, cut where it would leave the picture. */
-static void put_label(FILE *out, const char *label) {
-    char text[4 * LF_FIGURE_LETTERS + 8];
-    size_t at = 0, n = 0;
-    while (label[at] && n < LF_FIGURE_LETTERS - (lf_letters(label) > LF_FIGURE_LETTERS)) {
-        at++;
-        while (((unsigned char)label[at] & 0xc0) == 0x80) at++;
-        if (at > 4 * LF_FIGURE_LETTERS) break;
-        n++;
-    }
-    if (at > 4 * LF_FIGURE_LETTERS) at = 4 * LF_FIGURE_LETTERS; /* no UTF-8: marks without end */
-    snprintf(text, sizeof text, "%.*s%s", (int)at, label, label[at] ? "…" : "");
-    lf_plot_text(out, text);
-}
 
 static void plot_bands(FILE *out, const lf_figure *f, int panel, int64_t s, block b, int *n) {
     const char *color = lf_plot_color(s) + 1;
@@ -178,7 +172,8 @@ static void write_legend(FILE *out, const lf_figure *f, int height) {
         fprintf(out, "set label '' at screen %.6f, screen %.6f point pt %d ps 1 lc rgb '%s'\n", (x + LF_FIGURE_SAMPLE / 2.0) / LF_FIGURE_WIDTH, 1 - y / height,
                 lf_plot_point(s), lf_plot_color(s));
         begin_text(out);
-        put_label(out, f->series[s]);
+        const lf_label label = lf_series_label(f, s);
+        lf_plot_text(out, label.text);
         end_text(out, x + LF_FIGURE_SAMPLE + 8, y, height, "left", 16, ink);
         named++;
     }
@@ -249,7 +244,8 @@ bool lf_figure_script(FILE *out, const lf_figure *f) {
     lf_plot_text(out, f->title);
     end_text(out, LF_FIGURE_WIDTH / 2.0, LF_FIGURE_TITLE / 2.0, height, "center", 19, ink);
     if (x.log && !f->x_rates) lf_plot_log_axis(out, 'x', x.low, x.high);
-    fprintf(out, "set xrange [%.9g:%.9g]%s\n", x.low, x.high, f->x_reversed ? " reverse" : "");
+    /* Not "reverse": that turns only ranges that gnuplot finds itself. */
+    fprintf(out, "set xrange [%.9g:%.9g]\n", f->x_reversed ? x.high : x.low, f->x_reversed ? x.low : x.high);
     bool ok = true;
     for (int panel = 0; ok && panel < f->n_panels; panel++) ok = write_panel(out, f, panel, x, height);
     fputs("unset multiplot\n", out);

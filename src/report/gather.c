@@ -95,10 +95,10 @@ static lf_status check_config(const cJSON *config, const char *path, lf_err *err
     return rc ? rc : lf_json_get_i64(config, "seed", 0, &seed, path, err);
 }
 
-/* *config stays NULL if `path` is no run's folder. */
-static lf_status read_config(cJSON **config, const char *path, lf_err *err) {
+lf_status lf_run_config(cJSON **config, const char *path, lf_err *err) {
     char *file = lf_path_join(path, "config.json");
     cJSON *o = NULL;
+    *config = NULL;
     lf_status rc = file ? LF_OK : lf_gather_no_memory(err);
     if (!rc && lf_is_file(file)) rc = lf_json_read(&o, file, err);
     if (!rc && cJSON_GetObjectItemCaseSensitive(o, "output_dir") && cJSON_GetObjectItemCaseSensitive(o, "learning_rate") &&
@@ -113,18 +113,29 @@ static lf_status read_config(cJSON **config, const char *path, lf_err *err) {
 
 /* ---- folders ---- */
 
-static lf_status walk(lf_gathered *g, const char *below, int depth, lf_err *err);
+typedef struct search { lf_gathered *g; const lf_sweep_file *sweep; } search;
 
-static lf_status visit(lf_gathered *g, const char *name, int depth, lf_err *err) {
-    char *path = lf_path_join(g->dir, name);
+static lf_status walk(const search *s, const char *below, int depth, lf_err *err);
+
+static lf_status visit(const search *s, const char *name, int depth, lf_err *err) {
+    char *path = lf_path_join(s->g->dir, name);
     cJSON *config = NULL;
     lf_status rc = path ? LF_OK : lf_gather_no_memory(err);
-    if (rc || !lf_is_dir(path) || (rc = read_config(&config, path, err))) goto out;
-    if (!config) {
-        if (depth < DEEPEST) rc = walk(g, name, depth, err);
+    if (rc || !lf_is_dir(path)) goto out;
+    const bool listed = lf_sweep_file_lists(s->sweep, name);
+    lf_err ignored = {0};
+    rc = lf_run_config(&config, path, listed ? err : &ignored);
+    if (!listed && rc) rc = rc == LF_ENOMEM ? lf_gather_no_memory(err) : LF_OK; /* whatever it is, it is not of the sweep */
+    if (rc) goto out;
+    if (config && !listed) {
+        s->g->n_others++;
         goto out;
     }
-    lf_gathered_run *r = lf_gathered_add(g);
+    if (!config) {
+        if (depth < DEEPEST) rc = walk(s, name, depth, err);
+        goto out;
+    }
+    lf_gathered_run *r = lf_gathered_add(s->g);
     if (r) {
         r->config = config;
         config = NULL;
@@ -138,14 +149,14 @@ out:
 }
 
 /* `below`: a path in the gathered folder, "" for itself. */
-static lf_status walk(lf_gathered *g, const char *below, int depth, lf_err *err) {
-    char **names = NULL, *path = below[0] ? lf_path_join(g->dir, below) : lf_strdup(g->dir);
+static lf_status walk(const search *s, const char *below, int depth, lf_err *err) {
+    char **names = NULL, *path = below[0] ? lf_path_join(s->g->dir, below) : lf_strdup(s->g->dir);
     size_t n = 0;
     lf_status rc = path ? lf_list_dir(&names, &n, path, err) : lf_gather_no_memory(err);
     for (size_t i = 0; i < n && !rc; i++) {
         if (names[i][0] == '.') continue;
         char *name = below[0] ? lf_path_join(below, names[i]) : lf_strdup(names[i]);
-        rc = name ? visit(g, name, depth + 1, err) : lf_gather_no_memory(err);
+        rc = name ? visit(s, name, depth + 1, err) : lf_gather_no_memory(err);
         lf_free(name);
     }
     lf_free(names);
@@ -181,14 +192,19 @@ lf_status lf_gather(lf_gathered **out, const char *dir, lf_err *err) {
     lf_gathered *g = lf_calloc(1, sizeof *g);
     if (!g) return lf_gather_no_memory(err);
     g->dir = dir;
+    lf_sweep_file sweep = {0};
     lf_status rc;
-    if ((rc = walk(g, "", 0, err)) || (rc = lf_gathered_finish(g, err)) || (rc = find_kind(g, err))) goto out;
-    if (g->n_runs == 0)
+    if ((rc = lf_sweep_file_read(&sweep, dir, err)) || (rc = walk(&(search){g, &sweep}, "", 0, err)) || (rc = lf_gathered_finish(g, &sweep, err)) ||
+        (rc = find_kind(g, err)))
+        goto out;
+    if (g->n_runs == 0 && g->n_others) rc = lf_fail(err, LF_EDATA, "%s: lists no runs, and the %lld below its folder are not of this sweep", sweep.path, (long long)g->n_others);
+    else if (g->n_runs == 0)
         rc = lf_fail(err, LF_EDATA, "%s: expected folders of training runs (each with its config.json), found none up to three folders deep", dir);
     if (rc) goto out;
     *out = g;
     g = NULL;
 out:
+    lf_sweep_file_close(&sweep);
     lf_gathered_free(g);
     return rc;
 }

@@ -38,13 +38,18 @@ typedef struct lf_gathered {
     int64_t n_runs;
     char **swept;
     int64_t n_swept;
+    int64_t n_others; /* runs that stand there too, but are not in the sweep.json of the folder: they are not gathered */
 } lf_gathered;
 
-/* Looks three folders deep; does not enter run folders, nor those whose name begins with a dot; `dir` itself is taken for no run. Points that
- * sweep.json lists and that have no folder yet are runs that are unfinished. LF_EDATA if there is no run at all, if runs of pictures
+/* Looks three folders deep; does not enter run folders, nor those whose name begins with a dot; `dir` itself is taken for no run. With a
+ * sweep.json in `dir` only the runs that it lists are taken (a sweep may have been narrowed, and other runs be put beside it); points that it
+ * lists and that have no folder yet are runs that are unfinished. LF_EDATA if there is no run at all, if runs of pictures
  * and of language stand together, or if a file that is there cannot be read or a figure in it is no number (naming it). */
 lf_status lf_gather(lf_gathered **out, const char *dir, lf_err *err);
 void lf_gathered_free(lf_gathered *g);
+
+/* The config.json of a run's folder: the one sign by which runs are known. NULL, and LF_OK, if `path` is none. Caller: cJSON_Delete. */
+lf_status lf_run_config(cJSON **config, const char *path, lf_err *err);
 
 /* A figure of all_results.json; NAN where there is none. */
 double lf_run_number(const lf_gathered_run *r, const char *key);

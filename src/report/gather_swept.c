@@ -62,13 +62,7 @@ static lf_status add_differing(lf_gathered *g, lf_err *err) {
 
 /* ---- sweep.json ---- */
 
-typedef struct sweep_file {
-    char *path;
-    cJSON *json; /* NULL: there is none */
-    const cJSON *swept, *runs, *points, *config;
-} sweep_file;
-
-static lf_status list_of(const cJSON **out, const sweep_file *f, const char *key, bool objects, lf_err *err) {
+static lf_status list_of(const cJSON **out, const lf_sweep_file *f, const char *key, bool objects, lf_err *err) {
     const cJSON *v;
     *out = cJSON_GetObjectItemCaseSensitive(f->json, key);
     if (!cJSON_IsArray(*out)) return lf_fail(err, LF_EDATA, "%s: key '%s': expected a list; was the file written by lora-ft sweep?", f->path, key);
@@ -78,7 +72,7 @@ static lf_status list_of(const cJSON **out, const sweep_file *f, const char *key
     return LF_OK;
 }
 
-static lf_status read_sweep(sweep_file *f, const char *dir, lf_err *err) {
+lf_status lf_sweep_file_read(lf_sweep_file *f, const char *dir, lf_err *err) {
     if (!(f->path = lf_path_join(dir, "sweep.json"))) return lf_gather_no_memory(err);
     if (!lf_is_file(f->path)) return LF_OK;
     lf_status rc;
@@ -88,6 +82,19 @@ static lf_status read_sweep(sweep_file *f, const char *dir, lf_err *err) {
     f->config = cJSON_GetObjectItemCaseSensitive(f->json, "config");
     const int n = cJSON_GetArraySize(f->runs), m = cJSON_GetArraySize(f->points);
     return n == m ? LF_OK : lf_fail(err, LF_EDATA, "%s: expected as many points as runs, found %d and %d", f->path, m, n);
+}
+
+void lf_sweep_file_close(lf_sweep_file *f) {
+    cJSON_Delete(f->json);
+    lf_free(f->path);
+    *f = (lf_sweep_file){0};
+}
+
+bool lf_sweep_file_lists(const lf_sweep_file *f, const char *name) {
+    const cJSON *v;
+    if (!f->json) return true;
+    cJSON_ArrayForEach(v, f->runs) if (strcmp(v->valuestring, name) == 0) return true;
+    return false;
 }
 
 /* A path below the folder, and not out of it again. */
@@ -115,7 +122,7 @@ static bool same_keys(const cJSON *a, const cJSON *b) {
 }
 
 /* A run of the sweep that has begun, best one whose point sets the same keys; -1: none has. */
-static int64_t find_sibling(const lf_gathered *g, int64_t begun, const sweep_file *f, const cJSON *point) {
+static int64_t find_sibling(const lf_gathered *g, int64_t begun, const lf_sweep_file *f, const cJSON *point) {
     int64_t any = -1;
     for (const cJSON *name = f->runs->child, *other = f->points->child; name && other; name = name->next, other = other->next) {
         const int64_t i = find_run(g, begun, name->valuestring);
@@ -134,7 +141,7 @@ static bool set(cJSON *o, const cJSON *value) {
 }
 
 /* What is not swept is as in the runs that have begun. */
-static cJSON *planned_config(const lf_gathered *g, int64_t begun, const sweep_file *f, const cJSON *point) {
+static cJSON *planned_config(const lf_gathered *g, int64_t begun, const lf_sweep_file *f, const cJSON *point) {
     const int64_t sibling = find_sibling(g, begun, f, point);
     const cJSON *v, *from = sibling >= 0 ? g->runs[sibling].config : f->config;
     cJSON *o = cJSON_IsObject(from) ? cJSON_Duplicate(from, true) : cJSON_CreateObject();
@@ -146,7 +153,7 @@ static cJSON *planned_config(const lf_gathered *g, int64_t begun, const sweep_fi
     return NULL;
 }
 
-static lf_status add_planned(lf_gathered *g, int64_t begun, const sweep_file *f, const char *name, const cJSON *point, lf_err *err) {
+static lf_status add_planned(lf_gathered *g, int64_t begun, const lf_sweep_file *f, const char *name, const cJSON *point, lf_err *err) {
     if (!is_below(name)) return lf_fail(err, LF_EDATA, "%s: key 'runs': expected paths below the sweep's folder, found '%.200s'", f->path, name);
     if (find_run(g, g->n_runs, name) >= 0) return LF_OK;
     cJSON *config = planned_config(g, begun, f, point);
@@ -192,18 +199,14 @@ static lf_status sort_runs(lf_gathered *g, lf_err *err) {
     return LF_OK;
 }
 
-lf_status lf_gathered_finish(lf_gathered *g, lf_err *err) {
-    sweep_file f = {0};
+lf_status lf_gathered_finish(lf_gathered *g, const lf_sweep_file *sweep, lf_err *err) {
     const cJSON *key;
     const int64_t begun = g->n_runs;
-    lf_status rc = read_sweep(&f, g->dir, err);
-    if (!rc) cJSON_ArrayForEach(key, f.swept) if ((rc = add_swept(g, key->valuestring, err))) break;
+    lf_status rc = LF_OK;
+    cJSON_ArrayForEach(key, sweep->swept) if ((rc = add_swept(g, key->valuestring, err))) break;
     if (!rc) rc = add_differing(g, err);
-    if (!rc && f.json)
-        for (const cJSON *name = f.runs->child, *point = f.points->child; name && point && !rc; name = name->next, point = point->next)
-            rc = add_planned(g, begun, &f, name->valuestring, point, err);
-    if (!rc) rc = sort_runs(g, err);
-    cJSON_Delete(f.json);
-    lf_free(f.path);
-    return rc;
+    if (!rc && sweep->json)
+        for (const cJSON *name = sweep->runs->child, *point = sweep->points->child; name && point && !rc; name = name->next, point = point->next)
+            rc = add_planned(g, begun, sweep, name->valuestring, point, err);
+    return rc ? rc : sort_runs(g, err);
 }

@@ -37,7 +37,7 @@ static bool seen_before(const lf_gathered *g, const char *key, int64_t run) {
     const cJSON *v = cJSON_GetObjectItemCaseSensitive(g->runs[run].config, key);
     for (int64_t i = 0; i < run; i++) {
         const cJSON *w = cJSON_GetObjectItemCaseSensitive(g->runs[i].config, key);
-        if (v == w || cJSON_Compare(v, w, true)) return true; /* both may be missing */
+        if (lf_value_compare(v, w) == 0) return true;
     }
     return false;
 }
@@ -72,7 +72,7 @@ static cJSON *shared_config(const lf_gathered *g) {
         for (size_t k = 0; k < sizeof own / sizeof own[0] && same; k++) same = strcmp(v->string, own[k]) != 0;
         for (int64_t i = 0; i < g->n_runs && same; i++) {
             if (!g->runs[i].config) continue;
-            same = cJSON_Compare(v, cJSON_GetObjectItemCaseSensitive(g->runs[i].config, v->string), true);
+            same = lf_value_compare(v, cJSON_GetObjectItemCaseSensitive(g->runs[i].config, v->string)) == 0;
         }
         for (int64_t k = 0; k < g->n_swept && same; k++) same = strcmp(v->string, g->swept[k]) != 0;
         if (!same || !ok) continue;
@@ -108,6 +108,25 @@ static lf_status what_was_run(FILE *f, const lf_gathered *g, lf_err *err) {
 
 /* ---- the rest ---- */
 
+/* An index or an energy is another fraction in each weight: such a start has no place on the axis of positions. */
+static bool has_no_fraction(const lf_summary *s, const lf_group *g) {
+    const cJSON *config = s->from->runs[s->cells[g->cells[0]].runs[0]].config, *init = cJSON_GetObjectItemCaseSensitive(config, "init_lora_weights");
+    return isnan(g->position) && cJSON_IsObject(cJSON_GetObjectItemCaseSensitive(config, "init_position")) && cJSON_IsString(init) &&
+           (strcmp(init->valuestring, "intermediate") == 0 || strcmp(init->valuestring, "slice_eqmag") == 0);
+}
+
+static void say_left_out(FILE *f, const lf_summary *s) {
+    enum { MOST = 20 };
+    int64_t n = 0;
+    for (int64_t i = 0; i < s->n_groups; i++) {
+        if (!has_no_fraction(s, &s->groups[i]) || n++ >= MOST) continue;
+        fputs(n == 1 ? "<p>Not in “Where the adapter starts”: " : "; ", f);
+        lf_html_text(f, s->groups[i].name);
+    }
+    if (n > MOST) fprintf(f, "; and %lld more", (long long)(n - MOST));
+    if (n) fputs(". A position given as an index or an energy is another fraction in each weight, so it has no place on that axis.</p>\n", f);
+}
+
 static lf_status pictures_section(FILE *f, const lf_summary *s, const lf_picture *pictures, int n, lf_err *err) {
     lf_status rc = LF_OK;
     int made = 0;
@@ -117,6 +136,7 @@ static lf_status pictures_section(FILE *f, const lf_summary *s, const lf_picture
     for (int i = 0; i < n && !rc; i++)
         if (pictures[i].made) rc = lf_html_picture(f, s->from->dir, pictures[i].name, pictures[i].title, pictures[i].caption, err);
     fputs("</div>\n", f);
+    say_left_out(f, s);
     return rc;
 }
 
@@ -144,6 +164,9 @@ static lf_status to_repeat(FILE *f, const lf_gathered *g, lf_err *err) {
 static lf_status write_page(FILE *f, const lf_summary *s, const lf_picture *pictures, int n, lf_err *err) {
     lf_html_begin(f, "lora-ft comparison of runs");
     cards(f, s);
+    if (s->from->n_others)
+        fprintf(f, "<p>%lld other run%s below this folder %s not of this sweep, and not shown.</p>\n", (long long)s->from->n_others, s->from->n_others > 1 ? "s" : "",
+                s->from->n_others > 1 ? "are" : "is");
     lf_status rc = what_was_run(f, s->from, err);
     if (rc) return rc;
     fputs("<h2>Summary</h2>\n", f);

@@ -136,11 +136,11 @@ static void group_columns(FILE *f, const lf_summary *s, const extras *e) {
     lf_html_column(f, "method", false);
     lf_html_column(f, "best learning rate", true);
     lf_html_column(f, "runs done", true);
-    metric_columns(f, s);
     if (e->gain) metric_column(f, &gain, "against the first: ");
     if (e->cost && forgetting) metric_column(f, forgetting, "against the first: ");
     if (e->matched && forgetting) metric_column(f, forgetting, "at the matched gain: ");
     if (e->volume) lf_html_column(f, "hypervolume", true);
+    metric_columns(f, s);
 }
 
 void lf_html_groups(FILE *f, const lf_summary *s) {
@@ -158,23 +158,28 @@ void lf_html_groups(FILE *f, const lf_summary *s) {
         fputs("<td class=\"n\">", f);
         if (c) fprintf(f, "%lld of %lld", (long long)c->n_done, (long long)c->n_runs);
         fputs("</td>", f);
-        metric_cells(f, s, c ? c : &none);
         if (e.gain) sample_cell(f, g->gain_difference, &gain, true);
         if (e.cost && forgetting) sample_cell(f, g->cost_difference, forgetting, true);
         if (e.matched && forgetting) plain_cell(f, forgetting->scale != 1 ? "%.1f" : "%.4g", forgetting->scale * g->matched_cost);
         if (e.volume) plain_cell(f, "%.4g", g->hypervolume);
+        metric_cells(f, s, c ? c : &none);
         fputs("</tr>\n", f);
     }
     lf_html_table_end(f);
 }
 
-/* Why a group has no best rate. */
 static void say_unchosen(FILE *f, const lf_summary *s, const lf_group *g) {
-    const int eval = lf_metric_index(s, s->from->language ? "eval_perplexity" : "eval_accuracy");
     fputs("<p>Of ", f);
     group_name(f, g);
-    fputs(eval < 0 ? " no learning rate was chosen: there is no evaluation data, and a choice by test data would not be one.</p>\n"
-                   : " no learning rate was chosen: there is none at which every run is done.</p>\n", f);
+    fputs(lf_why_unchosen(s, g) == LF_NOT_JUDGED ? " no learning rate was chosen: there is no evaluation data, and a choice by test data would not be one.</p>\n"
+                                                 : " no learning rate was chosen: there is none at which every run is done.</p>\n", f);
+}
+
+static void say_matched(FILE *f, const lf_summary *s) {
+    fputs(" The matched gain is ", f);
+    if (!s->families)
+        fprintf(f, "%s %.4g%s, ", s->from->language ? "a perplexity of" : "an accuracy of", shown_gain(s, s->groups[0].matched_gain), s->from->language ? "" : " %");
+    fputs("the least of the methods' highest: forgetting there compares methods that learned equally well.", f);
 }
 
 void lf_html_choice(FILE *f, const lf_summary *s) {
@@ -188,13 +193,13 @@ void lf_html_choice(FILE *f, const lf_summary *s) {
                    "smaller. Test data and forgetting had no part in the choice.", what);
     if (e.gain || e.cost) {
         fputs(" “Against the first” is the difference from ", f);
-        group_name(f, &s->groups[0]);
+        if (s->families) fputs("the first method on the same model and data", f);
+        else group_name(f, &s->groups[0]);
         fputs(", each at its best rate, paired by seed: where the interval does not hold 0, the difference is more than the noise of seeds.", f);
     }
-    if (e.matched)
-        fprintf(f, " The matched gain is %s %.4g%s, the least of the methods' highest: forgetting there compares methods that learned equally well.",
-                s->from->language ? "a perplexity of" : "an accuracy of", shown_gain(s, s->matched_gain), s->from->language ? "" : " %");
+    if (e.matched) say_matched(f, s);
     if (e.volume) fputs(" Hypervolume: the area of outcomes that a method's learning rates dominate together, in gain times forgetting avoided; more is better.", f);
+    if (s->families) fputs(" The runs are of several models or data: front, matched gain, hypervolume and differences are among methods on the same.", f);
     fputs("</p>\n", f);
     for (int64_t i = 0; i < s->n_groups; i++)
         if (s->groups[i].best < 0) say_unchosen(f, s, &s->groups[i]);

@@ -79,7 +79,7 @@ bool lf_dot_of(lf_dot *d, const lf_summary *s, const lf_cell *c, int metric) {
     const lf_sample v = c->metrics[metric];
     const double scale = lf_metrics_of(s->from->language)[metric].scale;
     *d = (lf_dot){.y = v.n ? scale * v.mean : NAN, .x_band = LF_NO_BAND, .y_band = lf_band_of(v, scale), .n = v.n, .n_diverged = c->n_diverged,
-                  .best = c->best, .front = c->front, .learning_rate = c->learning_rate};
+                  .best = c->best, .front = c->front, .front_of = s->groups[c->group].family, .learning_rate = c->learning_rate};
     return isfinite(d->y) || c->n_diverged;
 }
 

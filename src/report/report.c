@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "config/config.h"
+#include "report/gather.h"
 
 /* Whether a run's folder has such a file, and something in it. */
 static bool has(const char *run, const char *name) {
@@ -40,14 +41,25 @@ static lf_status say(const char *run, bool drawn, bool json, FILE *out, lf_err *
     return LF_OK;
 }
 
+/* A config.json alone says little: a model has one too. */
+static lf_status is_run(bool *is, const char *dir, lf_err *err) {
+    cJSON *config = NULL;
+    const lf_status rc = lf_run_config(&config, dir, err);
+    *is = config != NULL;
+    cJSON_Delete(config);
+    return rc;
+}
+
 lf_status lf_report(const lf_config *cfg, FILE *out, lf_err *err) {
     const bool after_train = strcmp(lf_cfg_verb(cfg), "train") == 0, json = lf_cfg_bool(cfg, "json");
     if (after_train && lf_cfg_bool(cfg, "dry_run")) return LF_OK;
     const char *dir = lf_cfg_str(cfg, after_train ? "output_dir" : "run");
     if (!lf_is_dir(dir)) return lf_fail(err, LF_ENOTFOUND, "%s: no such folder; expected the output_dir of a training run, or a folder with runs in it", dir);
-    if (!after_train && !has(dir, "config.json")) return lf_report_set(dir, json, out, err);
-    bool drawn;
-    const lf_status rc = report_run(dir, &drawn, err);
+    bool drawn, single = after_train;
+    lf_status rc = single ? LF_OK : is_run(&single, dir, err);
+    if (rc) return rc;
+    if (!single) return lf_report_set(dir, json, out, err);
+    rc = report_run(dir, &drawn, err);
     if (rc || (after_train && json)) return rc; /* stdout has its one object already */
     return say(dir, drawn, json, out, err);
 }

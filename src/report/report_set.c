@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "report/pictures.h"
 #include "report/report.h"
@@ -88,7 +89,9 @@ lf_status lf_report_set(const char *dir, bool json, FILE *out, lf_err *err) {
     lf_summary *s = NULL;
     int n = 0;
     lf_status rc = p.results && p.summary && p.page ? LF_OK : lf_fail(err, LF_ENOMEM, "%s: out of memory", dir);
-    if (rc || (rc = lf_gather(&g, dir, err)) || (rc = lf_summary_new(&s, g, err)) || (rc = lf_write_results_csv(g, p.results, err)) ||
+    if (rc || (rc = lf_gather(&g, dir, err))) goto out;
+    if (g->n_others) lf_info("%s: %lld other run%s below this folder %s not of this sweep", dir, (long long)g->n_others, g->n_others > 1 ? "s" : "", g->n_others > 1 ? "are" : "is");
+    if ((rc = lf_summary_new(&s, g, err)) || (rc = lf_write_results_csv(g, p.results, err)) ||
         (rc = lf_write_summary_csv(s, p.summary, err)) || (rc = lf_draw_pictures(pictures, &n, s, err)) || (rc = lf_report_set_html(s, pictures, n, err)))
         goto out;
     rc = say(s, pictures, n, &p, json, out, err);

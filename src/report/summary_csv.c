@@ -171,7 +171,7 @@ static void summary_row(csv *c, const lf_summary *s, int64_t index) {
     const lf_cell *cell = &s->cells[index];
     const lf_group *group = &s->groups[cell->group];
     const lf_gathered_run *r = &g->runs[cell->runs[0]];
-    const bool speaks = index == (group->best >= 0 ? group->best : group->cells[0]), differs = speaks && group != s->groups && group->best >= 0;
+    const bool speaks = index == (group->best >= 0 ? group->best : group->cells[0]), differs = speaks && group != &s->groups[group->family] && group->best >= 0;
     for (int64_t i = 0; i < g->n_swept; i++)
         if (lf_is_method_key(g->swept[i])) put_value(c, lf_run_value(r, g->swept[i]));
     put_number(c, cell->learning_rate);
@@ -182,7 +182,7 @@ static void summary_row(csv *c, const lf_summary *s, int64_t index) {
     put_count(c, cell->best);
     put_count(c, cell->front);
     put_number(c, speaks ? group->hypervolume : NAN);
-    put_number(c, speaks ? s->matched_gain : NAN);
+    put_number(c, speaks ? group->matched_gain : NAN);
     put_number(c, speaks ? group->matched_cost : NAN);
     put_sample(c, differs ? &group->gain_difference : NULL);
     put_sample(c, differs ? &group->cost_difference : NULL);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "report/figure.h"
 #include "report/summary_internal.h"
 
 enum { WIDEST = 60 }; /* of the methods' column: a longer name has a line of its own */
@@ -41,9 +42,11 @@ static void number(char *text, size_t size, double x, double scale, bool with_si
 
 static void sample(char *text, size_t size, lf_sample v, double scale, bool with_sign) {
     number(text, size, v.mean, scale, with_sign);
-    const double half = scale * (v.high - v.low) / 2;
+    const lf_band b = lf_band_of(v, scale);
     const size_t used = strlen(text);
-    if (used && isfinite(half)) snprintf(text + used, size - used, scale != 1 ? " ± %.2f" : " ± %.2g", half);
+    if (!used || !isfinite(b.low)) return;
+    if (b.interval) snprintf(text + used, size - used, scale != 1 ? " ± %.2f" : " ± %.2g", (b.high - b.low) / 2);
+    else snprintf(text + used, size - used, scale != 1 ? " (%.2f to %.2f)" : " (%.4g to %.4g)", b.low, b.high);
 }
 
 static lf_sample sample_named(const lf_summary *s, const lf_cell *c, const char *name) {
@@ -78,7 +81,9 @@ static void fill_head(line *l, const lf_summary *s) {
     snprintf(l->cells[GAIN], SIZE, "%s%s%s", gain->label, gain->unit[0] ? ", " : "", gain->unit);
     snprintf(l->cells[COST], SIZE, "%s, %s", cost->label, cost->unit);
     snprintf(l->cells[KEPT], SIZE, "retention, %%");
-    snprintf(l->cells[MATCHED], SIZE, language ? "%s at perplexity %.4g" : "%s at %.2f %%", cost->label, language ? exp(-s->matched_gain) : 100 * s->matched_gain);
+    const double matched = s->groups[0].matched_gain; /* of all, where there is one family */
+    if (s->families) snprintf(l->cells[MATCHED], SIZE, "%s at matched gain", cost->label);
+    else snprintf(l->cells[MATCHED], SIZE, language ? "%s at perplexity %.4g" : "%s at %.2f %%", cost->label, language ? exp(-matched) : 100 * matched);
     snprintf(l->cells[VOLUME], SIZE, "hypervolume");
     snprintf(l->cells[GAIN_AGAINST], SIZE, "gain against first, %s", language ? "nats" : "points");
     snprintf(l->cells[COST_AGAINST], SIZE, "%s against first", cost->label);
@@ -106,6 +111,8 @@ static void print_lines(const line *lines, int64_t n, FILE *out) {
     }
 }
 
+static bool is_shown(const lf_group *g, int64_t cell) { return g->best < 0 || g->best == cell; }
+
 static void print_groups(const lf_summary *s, FILE *out) {
     line *lines = lf_calloc((size_t)s->n_cells + 1, sizeof *lines);
     if (!lines) {
@@ -117,7 +124,7 @@ static void print_groups(const lf_summary *s, FILE *out) {
     for (int64_t i = 0; i < s->n_groups; i++) {
         const lf_group *g = &s->groups[i];
         for (int64_t k = 0; k < g->n_cells; k++)
-            if (g->best < 0 || g->best == g->cells[k]) fill(&lines[n++], s, g, &s->cells[g->cells[k]], g->best >= 0 || k == 0);
+            if (is_shown(g, g->cells[k])) fill(&lines[n++], s, g, &s->cells[g->cells[k]], g->best >= 0 || k == 0);
     }
     print_lines(lines, n, out);
     lf_free(lines);
@@ -125,23 +132,33 @@ static void print_groups(const lf_summary *s, FILE *out) {
 
 /* How the lines came about, where it is not plain to see. */
 static void print_notes(const lf_summary *s, FILE *out) {
-    bool chosen = false, unchosen = false, intervals = false, against = false;
+    bool chosen = false, not_done = false, not_judged = false, intervals = false, extremes = false, against = false;
     for (int64_t i = 0; i < s->n_groups; i++) {
         const lf_group *g = &s->groups[i];
         chosen = chosen || (g->best >= 0 && g->n_cells > 1);
-        unchosen = unchosen || g->best < 0;
+        not_done = not_done || lf_why_unchosen(s, g) == LF_NOT_DONE;
+        not_judged = not_judged || lf_why_unchosen(s, g) == LF_NOT_JUDGED;
         against = against || isfinite(g->gain_difference.mean) || isfinite(g->cost_difference.mean);
-        for (int64_t k = 0; k < g->n_cells; k++) intervals = intervals || isfinite(sample_named(s, &s->cells[g->cells[k]], gain_metric(s)->name).low);
+        intervals = intervals || g->gain_difference.n > 2;
+        extremes = extremes || g->gain_difference.n == 2;
+        for (int64_t k = 0; k < g->n_cells; k++) {
+            const lf_sample v = sample_named(s, &s->cells[g->cells[k]], gain_metric(s)->name);
+            intervals = intervals || (is_shown(g, g->cells[k]) && v.n > 2);
+            extremes = extremes || (is_shown(g, g->cells[k]) && v.n == 2);
+        }
     }
-    if (intervals) fputs("± half of the 95 % t interval over seeds\n", out);
+    if (intervals || extremes)
+        fprintf(out, "%s%s%s\n", intervals ? "± half of the 95 % t interval over seeds" : "", intervals && extremes ? "; " : "", extremes ? "in brackets, of two seeds, least to most" : "");
     if (chosen) fputs("each method at its best learning rate on evaluation data, among those at which every run is done\n", out);
-    if (unchosen) fputs(s->by_eval ? "where there is no learning rate at which every run is done, none was chosen, and all are shown\n"
-                                   : "no evaluation data, so no learning rate was chosen and all are shown: a choice by test data would not be one\n", out);
+    if (not_done) fputs("where there is no learning rate at which every run is done, none was chosen, and all are shown\n", out);
+    if (not_judged)
+        fprintf(out, "%sno evaluation data, so no learning rate was chosen and all are shown: a choice by test data would not be one\n", s->by_eval ? "of some methods there is " : "");
     if (against) {
         fputs("first: ", out);
         print_plain(out, s->groups[0].name);
-        fputs("; differences are paired by seed\n", out);
+        fprintf(out, "%s; differences are paired by seed\n", s->families ? ", and of other models or data the first there" : "");
     }
+    if (s->families) fputs("matched gain, hypervolume and differences are of methods on the same model and data\n", out);
 }
 
 static void print_states(const lf_gathered *g, FILE *out) {

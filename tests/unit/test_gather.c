@@ -92,17 +92,36 @@ static void test_sweep_file(void **state) {
                                " \"runs\": [\"runs/p1\", \"runs/p2\", \"runs/p4\", \"runs/p5\"], \"points\": [{\"init_position\": 0.5, \"seed\": 1},"
                                " {\"init_position\": 0.5, \"seed\": 2}, {\"init_position\": 0.25, \"seed\": 1}, {\"init_position\": 1, \"seed\": 1}]}");
     lf_gathered *g = gather();
-    assert_swept(g, "init_position seed r");
-    assert_runs(g, "runs/p4 runs/p1 runs/p2 other runs/p5");
+    assert_swept(g, "init_position seed"); /* not r: the other run is not of the sweep */
+    assert_runs(g, "runs/p4 runs/p1 runs/p2 runs/p5");
+    assert_int_equal(g->n_others, 1);
     assert_int_equal(g->runs[0].state, LF_RUN_UNFINISHED);
-    assert_int_equal(g->runs[4].state, LF_RUN_FAILED);
-    assert_string_equal(g->runs[4].message, "no such model");
+    assert_int_equal(g->runs[3].state, LF_RUN_FAILED);
+    assert_string_equal(g->runs[3].message, "no such model");
     const cJSON *planned = g->runs[0].config; /* as p1, but for the point */
     assert_true(cJSON_GetObjectItemCaseSensitive(planned, "init_position")->valuedouble == 0.25);
     assert_true(cJSON_GetObjectItemCaseSensitive(planned, "learning_rate")->valuedouble == 0.1);
     assert_true(cJSON_GetObjectItemCaseSensitive(planned, "r")->valuedouble == 8);
     assert_null(cJSON_GetObjectItemCaseSensitive(planned, "output_dir"));
     lf_gathered_free(g);
+}
+
+/* What the sweep does not list is not read, whatever it is: another kind, broken results, a broken configuration. */
+static void test_sweep_alone(void **state) {
+    (void)state;
+    put_run("runs/p2", "\"seed\": 2, \"learning_rate\": 0.1", PICTURES);
+    put_run("runs/p1", "\"seed\": 1, \"learning_rate\": 0.1", PICTURES);
+    put_run("text", "\"seed\": 1, \"learning_rate\": 0.1", LANGUAGE);
+    put_run("broken", "\"seed\": 1, \"learning_rate\": 0.1", "{");
+    put_text("set/odd/config.json", "{\"output_dir\": ");
+    put_text("set/sweep.json", "{\"swept\": [\"seed\"], \"runs\": [\"runs/p2\"], \"points\": [{\"seed\": 2}]}");
+    lf_gathered *g = gather();
+    assert_runs(g, "runs/p2");
+    assert_int_equal(g->n_others, 3);
+    assert_false(g->language);
+    lf_gathered_free(g);
+    put_text("set/sweep.json", "{\"swept\": [\"seed\"], \"runs\": [], \"points\": []}");
+    assert_not_gathered("sweep.json: lists no runs", "4 below its folder");
 }
 
 /* Grids one after the other: points need not set the same keys, and a run that is not begun is like its own kind. */
@@ -287,7 +306,7 @@ static void test_value_text(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_teardown(name, clean_set)
     const struct CMUnitTest tests[] = {
-        TEST(test_states), TEST(test_folders), TEST(test_swept_in_order_of_config), TEST(test_equal_values_by_name), TEST(test_sweep_file),
+        TEST(test_states), TEST(test_folders), TEST(test_swept_in_order_of_config), TEST(test_equal_values_by_name), TEST(test_sweep_file), TEST(test_sweep_alone),
         TEST(test_sweep_of_several_grids), TEST(test_sweep_not_begun), TEST(test_language), TEST(test_no_runs), TEST(test_bad_files),
         TEST(test_odd_values), TEST(test_no_memory), TEST(test_value_text),
     };

@@ -112,11 +112,11 @@ static void test_tradeoffs(void **state) {
     assert_int_equal(s->groups[1].best, 2); /* at 0.01 one is not done */
     static const bool best[] = {false, true, true, false}, front[] = {true, true, false, false};
     for (int i = 0; i < 4; i++) assert_true(s->cells[i].best == best[i] && s->cells[i].front == front[i]);
-    assert_near(s->reference.gain, 0.1);
-    assert_near(s->reference.cost, 0.9);
+    assert_near(s->groups[0].reference.gain, 0.1);
+    assert_near(s->groups[0].reference.cost, 0.9);
     assert_near(s->groups[0].hypervolume, 0.71 * 0.78 + 0.60 * 0.07);
     assert_near(s->groups[1].hypervolume, 0.66 * 0.68);
-    assert_near(s->matched_gain, 0.76);
+    assert_near(s->groups[0].matched_gain, 0.76);
     assert_near(s->groups[0].matched_cost, 0.05 + 0.07 * 6 / 11);
     assert_near(s->groups[1].matched_cost, 0.22);
     const lf_sample gain = s->groups[1].gain_difference, cost = s->groups[1].cost_difference;
@@ -155,7 +155,7 @@ static void test_test_data_choose_nothing(void **state) {
     assert_near(s->cells[0].outcome.gain, 0.6);
     assert_near(metric(s, &s->cells[0], "harmonic_mean").mean, 0.6);
     assert_near(s->groups[0].hypervolume, 0.5 * 0.6);
-    assert_near(s->matched_gain, 0.6);
+    assert_near(s->groups[0].matched_gain, 0.6);
     assert_int_equal(s->groups[1].gain_difference.n, 0);
     done(s);
 }
@@ -171,7 +171,7 @@ static void test_unknown(void **state) {
     lf_summary *s = summarize();
     assert_true(s->groups[0].best == -1 && s->groups[1].best == 1 && s->groups[2].best == -1);
     assert_near(s->cells[0].outcome.gain, 0.5);
-    assert_true(isnan(s->cells[0].outcome.cost) && isnan(s->reference.gain) && isnan(s->reference.cost) && isnan(s->matched_gain));
+    assert_true(isnan(s->cells[0].outcome.cost) && isnan(s->groups[0].reference.gain) && isnan(s->groups[0].reference.cost) && isnan(s->groups[0].matched_gain));
     for (int i = 0; i < 3; i++) assert_true(isnan(s->groups[i].hypervolume) && isnan(s->groups[i].matched_cost) && !s->cells[i].front);
     assert_true(s->cells[0].n_unfinished == 1 && s->cells[2].n_failed == 1 && isnan(s->cells[2].outcome.gain));
     done(s);
@@ -184,7 +184,7 @@ static void test_only_diverged(void **state) {
     put_error("b", "{\"state\": \"diverged\"}");
     lf_summary *s = summarize();
     assert_true(s->groups[1].hypervolume == 0 && isnan(s->groups[1].matched_cost));
-    assert_near(s->matched_gain, 0.5);
+    assert_near(s->groups[0].matched_gain, 0.5);
     done(s);
 }
 
@@ -264,6 +264,42 @@ static void test_positions(void **state) {
     done(s);
 }
 
+/* ---- several tasks ---- */
+
+static void put_task(const char *name, const char *config, double accuracy, double forgetting, double chance, double before) {
+    char results[300];
+    snprintf(results, sizeof results, "{\"eval_accuracy\": %.17g, \"base_before\": %.17g, \"forgetting\": %.17g, \"eval_chance\": %.17g}", accuracy, before, forgetting, chance);
+    put_run(name, config, results);
+}
+
+/* Figures of two data sets stand on one page, but are not compared: all that compares is among methods on the same data. */
+static void test_families(void **state) {
+    (void)state;
+    put_task("a", "\"init\": \"x\", \"train_data\": \"hard\", \"learning_rate\": 1, \"seed\": 1", 0.30, 0.10, 0.1, 0.5);
+    put_task("b", "\"init\": \"x\", \"train_data\": \"easy\", \"learning_rate\": 1, \"seed\": 1", 0.90, 0.05, 0.5, 0.8);
+    put_task("c", "\"init\": \"y\", \"train_data\": \"hard\", \"learning_rate\": 1, \"seed\": 1", 0.40, 0.20, 0.1, 0.5);
+    put_task("d", "\"init\": \"y\", \"train_data\": \"easy\", \"learning_rate\": 1, \"seed\": 1", 0.80, 0.04, 0.5, 0.8);
+    lf_summary *s = summarize(); /* x easy, x hard, y easy, y hard */
+    assert_int_equal(s->n_groups, 4);
+    assert_true(s->families);
+    for (int i = 0; i < 4; i++) {
+        const lf_group *g = &s->groups[i];
+        assert_int_equal(g->family, i % 2);
+        assert_true(s->cells[i].front); /* the hard ones are not beaten by the easy */
+        assert_near(g->reference.gain, i % 2 ? 0.1 : 0.5);
+        assert_near(g->reference.cost, i % 2 ? 0.5 : 0.8);
+        assert_near(g->matched_gain, i % 2 ? 0.3 : 0.8);
+    }
+    assert_near(s->groups[0].hypervolume, 0.4 * 0.75);
+    assert_near(s->groups[1].hypervolume, 0.2 * 0.4);
+    assert_near(s->groups[3].matched_cost, 0.2);
+    assert_int_equal(s->groups[1].gain_difference.n, 0);
+    assert_near(s->groups[2].gain_difference.mean, 0.8 - 0.9);
+    assert_near(s->groups[3].gain_difference.mean, 0.4 - 0.3);
+    assert_near(s->groups[3].cost_difference.mean, 0.1);
+    done(s);
+}
+
 /* ---- language ---- */
 
 static void put_language(const char *name, const char *config, double perplexity, double forgetting) {
@@ -284,8 +320,8 @@ static void test_language(void **state) {
     assert_near(s->cells[0].outcome.gain, -log(6));
     assert_near(s->cells[0].outcome.cost, 0.5);
     assert_int_equal(s->groups[0].best, 1);
-    assert_near(s->reference.gain, -log(20));
-    assert_near(s->reference.cost, log(100));
+    assert_near(s->groups[0].reference.gain, -log(20));
+    assert_near(s->groups[0].reference.cost, log(100));
     assert_near(s->groups[0].hypervolume, (log(20) - log(6)) * (log(100) - 0.5)); /* the other's cost, 5, is above ln 100 */
     assert_true(s->cells[0].front && s->cells[1].front);
     done(s);
@@ -397,6 +433,43 @@ static void test_table_without_a_choice(void **state) {
     done(s);
 }
 
+/* An interval of two says next to nothing: their least and most, as on the page. */
+static void test_table_of_two_seeds(void **state) {
+    (void)state;
+    put_tested("a", "\"learning_rate\": 0.01, \"seed\": 1", 0.5);
+    put_tested("b", "\"learning_rate\": 0.01, \"seed\": 2", 0.75);
+    lf_summary *s = summarize();
+    assert_table(s, "method  learning rate  runs  new task, test accuracy, %      forgetting, points  forgetting at 62.50 %  hypervolume\n"
+                    "all              0.01     2      62.50 (50.00 to 75.00)  30.00 (30.00 to 30.00)                  30.00        0.315\n"
+                    "in brackets, of two seeds, least to most\n"
+                    "2 runs, 2 done\n");
+    done(s);
+}
+
+/* Why there is no best rate: of some no evaluation data, of others runs that are not done. Where nothing ran, data are not to blame. */
+static void test_why_unchosen(void **state) {
+    (void)state;
+    put_pictures("a", "\"learning_rate\": 1, \"r\": 1", 0.5, 0.1);
+    put_tested("b", "\"learning_rate\": 1, \"r\": 2", 0.5);
+    put_tested("c", "\"learning_rate\": 2, \"r\": 2", 0.5);
+    put_run("d", "\"learning_rate\": 1, \"r\": 3", NULL);
+    lf_summary *s = summarize();
+    assert_int_equal(lf_why_unchosen(s, &s->groups[0]), LF_CHOSEN);
+    assert_int_equal(lf_why_unchosen(s, &s->groups[1]), LF_NOT_JUDGED);
+    assert_int_equal(lf_why_unchosen(s, &s->groups[2]), LF_NOT_DONE);
+    done(s);
+    assert_int_equal(clean_set(NULL), 0);
+    put_run("a", "\"learning_rate\": 1", NULL);
+    put_error("a", "{\"state\": \"failed\"}");
+    s = summarize();
+    assert_table(s, "method  learning rate    runs\n"
+                    "all                 1  0 of 1\n"
+                    "where there is no learning rate at which every run is done, none was chosen, and all are shown\n"
+                    "1 runs, 1 failed\n"
+                    "failed: a\n");
+    done(s);
+}
+
 static void test_table_of_language(void **state) {
     (void)state;
     put_language("a", "\"learning_rate\": 1, \"r\": 1", 4, 0.25);
@@ -482,9 +555,9 @@ int main(void) {
 #define TEST(name) cmocka_unit_test_teardown(name, clean_set)
     const struct CMUnitTest tests[] = {
         TEST(test_cells_and_groups), TEST(test_tradeoffs), TEST(test_equals_take_the_smaller_rate), TEST(test_test_data_choose_nothing), TEST(test_unknown),
-        TEST(test_only_diverged), TEST(test_pairs_by_seed), TEST(test_one_seed), TEST(test_keys), TEST(test_positions), TEST(test_language),
+        TEST(test_only_diverged), TEST(test_pairs_by_seed), TEST(test_one_seed), TEST(test_keys), TEST(test_positions), TEST(test_families), TEST(test_language),
         TEST(test_results_csv), TEST(test_summary_csv), TEST(test_table), TEST(test_table_without_a_choice), TEST(test_table_of_language),
-        TEST(test_table_of_long_names), TEST(test_repeats),
+        TEST(test_table_of_long_names), TEST(test_table_of_two_seeds), TEST(test_why_unchosen), TEST(test_repeats),
         TEST(test_no_memory),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
