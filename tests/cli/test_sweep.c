@@ -155,7 +155,8 @@ static void test_two_sweeps_in_one_folder(void **state) {
 static void test_a_worker_is_stopped(void **state) {
     (void)state;
     must(run("version; %s/lora-ft " SWEEP "--sweep '{\"seed\": [1, 2]}' --jobs 2 --threads 2 --max_steps 100000 --eval_strategy no --save_strategy no --output_dir stopped "
-             ">stopped.log 2>&1 & for i in 1 2 3 4 5 6 7 8 9; do sleep 1; pkill -TERM -f '[t]rain --config stopped/points' && break; done; wait $!; "
+             ">stopped.log 2>&1 & for i in 1 2 3 4 5 6 7 8 9; do sleep 1; for p in /proc/[0-9]*; do tr '\\0' ' ' 2>/dev/null <$p/cmdline | grep -q '[t]rain --config stopped/points' && "
+             "kill -TERM ${p#/proc/} && i=done; done; [ $i = done ] && break; done; wait $!; "
              "code=$?; cat stopped.log; exit $code", LF_BUILD_DIR), 1);
     said("2 of 2 runs were stopped by a signal from elsewhere");
 }
