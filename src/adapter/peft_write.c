@@ -43,11 +43,7 @@ static bool append(cJSON *array, cJSON *item) {
 static cJSON *string_or_null(const char *s) { return s ? cJSON_CreateString(s) : cJSON_CreateNull(); }
 
 static lf_status write_json(const writing *w, const char *name, const cJSON *json, lf_err *err) {
-    char *path = lf_path_join(w->dir, name), *text = lf_json_print(json, true);
-    const lf_status rc = path && text ? lf_file_write(path, text, strlen(text), err) : no_memory(w, err);
-    lf_free(path);
-    lf_free(text);
-    return rc;
+    return lf_json_write_in(w->dir, name, json, true, err);
 }
 
 /* ---- adapter_config.json ---- */

@@ -454,6 +454,31 @@ char *lf_json_print(const cJSON *json, bool sort_keys) {
 
 char *lf_json_print_line(const cJSON *json) { return print((printer){.lines = false}, json); }
 
+lf_status lf_json_write(const char *path, const cJSON *json, bool sort_keys, lf_err *err) {
+    char *text = json ? lf_json_print(json, sort_keys) : NULL;
+    const lf_status rc = text ? lf_file_write(path, text, strlen(text), err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", path);
+    lf_free(text);
+    return rc;
+}
+
+lf_status lf_json_write_in(const char *dir, const char *name, const cJSON *json, bool sort_keys, lf_err *err) {
+    char *path = lf_path_join(dir, name);
+    const lf_status rc = path ? lf_json_write(path, json, sort_keys, err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", dir);
+    lf_free(path);
+    return rc;
+}
+
+bool lf_json_same(bool *same, const cJSON *a, const cJSON *b) {
+    *same = false;
+    if (!a || !b) return true;
+    char *x = lf_json_print(a, true), *y = lf_json_print(b, true);
+    const bool ok = x && y;
+    *same = ok && strcmp(x, y) == 0;
+    lf_free(x);
+    lf_free(y);
+    return ok;
+}
+
 cJSON *lf_json_create_text(const char *s, size_t n) {
     printer p = {.lines = false};
     put_string_n(&p, s, n);

@@ -239,6 +239,11 @@ const char *lf_cfg_str(const lf_config *cfg, const char *key) {
 
 const cJSON *lf_cfg_json(const lf_config *cfg, const char *key) { return value_of(cfg, key, 1u << LF_KEY_JSON)->json; }
 
+const char *lf_cfg_data_path(const lf_config *cfg, const char *key) {
+    const cJSON *spec = lf_cfg_json(cfg, key);
+    return cJSON_GetStringValue(cJSON_IsObject(spec) ? cJSON_GetObjectItemCaseSensitive(spec, "path") : spec);
+}
+
 int64_t lf_cfg_list_count(const lf_config *cfg, const char *key) {
     return cJSON_GetArraySize(value_of(cfg, key, 1u << LF_KEY_LIST)->json);
 }

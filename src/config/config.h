@@ -60,6 +60,7 @@ int64_t lf_cfg_i64(const lf_config *cfg, const char *key);
 double lf_cfg_f64(const lf_config *cfg, const char *key);
 const char *lf_cfg_str(const lf_config *cfg, const char *key);    /* STR, PATH; NULL if not set */
 const cJSON *lf_cfg_json(const lf_config *cfg, const char *key);  /* JSON; NULL if not set */
+const char *lf_cfg_data_path(const lf_config *cfg, const char *key); /* of a data set given as a path or {"path": ...}; NULL if not set */
 int64_t lf_cfg_list_count(const lf_config *cfg, const char *key); /* LIST */
 const char *lf_cfg_list_at(const lf_config *cfg, const char *key, int64_t i);
 bool lf_cfg_is_set(const lf_config *cfg, const char *key);   /* given by the user, or has a default */

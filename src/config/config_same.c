@@ -14,15 +14,6 @@ static bool is_aside(const char *key) {
     return false;
 }
 
-/* By their sorted text: cJSON_Compare takes twice as long for each level of nesting, and the file is anybody's. */
-static bool same_value(const cJSON *a, const cJSON *b) {
-    char *x = lf_json_print(a, true), *y = lf_json_print(b, true);
-    const bool same = x && y && strcmp(x, y) == 0;
-    lf_free(x);
-    lf_free(y);
-    return same;
-}
-
 static lf_status differs(const char *dir, const char *key, const cJSON *was, const cJSON *now, lf_err *err) {
     char *a = was ? lf_json_print_line(was) : NULL, *b = now ? lf_json_print_line(now) : NULL;
     const lf_status rc = lf_fail(err, LF_EUSAGE, "%.300s: was begun with %s %.150s, which is %.150s now; choose another output_dir, or set overwrite_output_dir "
@@ -39,8 +30,10 @@ lf_status lf_cfg_check_same(const lf_config *cfg, const cJSON *was, const char *
         if (!(lf_keys[i].verbs & cfg->verb->knows) || is_aside(key)) continue;
         const cJSON *then = cJSON_GetObjectItemCaseSensitive(was, key);
         const bool then_set = then && !cJSON_IsNull(then);
+        bool same = false;
+        if (now->json && then_set && !lf_json_same(&same, now->json, then)) return lf_fail(err, LF_ENOMEM, "%s: out of memory", dir);
         /* a default that is not in the file is that of a newer version, or one that is not written */
-        if (now->json && then_set ? !same_value(now->json, then) : now->json ? now->given : then_set)
+        if (now->json && then_set ? !same : now->json ? now->given : then_set)
             return differs(dir, key, then_set ? then : NULL, now->json, err);
     }
     return LF_OK;

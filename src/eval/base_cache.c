@@ -56,9 +56,8 @@ static lf_status add_labels(char hash[33], const char *file, lf_err *err) {
 }
 
 static lf_status hash_files(char hash[33], const lf_task *t, lf_err *err) {
-    const cJSON *spec = lf_cfg_json(t->cfg, "forgetting_data"), *inner = cJSON_IsObject(spec) ? cJSON_GetObjectItemCaseSensitive(spec, "path") : spec;
-    const cJSON *labels = cJSON_IsObject(spec) ? cJSON_GetObjectItemCaseSensitive(spec, "labels") : NULL;
-    const char *data = cJSON_GetStringValue(inner), *paths[] = {data, cJSON_GetStringValue(labels), t->model->path, lf_cfg_str(t->cfg, "tokenizer"), lf_cfg_str(t->cfg, "chat_template")};
+    const cJSON *spec = lf_cfg_json(t->cfg, "forgetting_data"), *labels = cJSON_IsObject(spec) ? cJSON_GetObjectItemCaseSensitive(spec, "labels") : NULL;
+    const char *data = lf_cfg_data_path(t->cfg, "forgetting_data"), *paths[] = {data, cJSON_GetStringValue(labels), t->model->path, lf_cfg_str(t->cfg, "tokenizer"), lf_cfg_str(t->cfg, "chat_template")};
     lf_status rc = LF_OK;
     hash[0] = '\0';
     for (size_t i = 0; i < sizeof paths / sizeof paths[0] && !rc; i++)

@@ -206,10 +206,7 @@ static lf_status random_batch(lf_task *t, int64_t batch, int64_t seq, const lf_t
 
 static lf_status save_beside(const lf_task *t, const char *dir, lf_err *err) {
     cJSON *o = lf_image_processor_to_json(&of(t)->processor);
-    char *text = o ? lf_json_print(o, true) : NULL, *path = lf_path_join(dir, "preprocessor_config.json");
-    const lf_status rc = text && path ? lf_file_write(path, text, strlen(text), err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", dir);
-    lf_free(path);
-    lf_free(text);
+    const lf_status rc = lf_json_write_in(dir, "preprocessor_config.json", o, true, err);
     cJSON_Delete(o);
     return rc;
 }

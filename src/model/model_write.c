@@ -78,16 +78,7 @@ static lf_status write_config(const lf_model *m, const char *dir, lf_dtype dtype
     cJSON_DeleteItemFromObjectCaseSensitive(config, "torch_dtype");
     const bool ok = config && put_labels(m, config) && cJSON_AddStringToObject(config, "dtype", name) &&
                     cJSON_AddStringToObject(config, "torch_dtype", name);
-    char *text = ok ? lf_json_print(config, true) : NULL, *path = lf_path_join(dir, "config.json");
-    lf_status rc = LF_OK;
-    if (!text || !path) rc = lf_fail(err, LF_ENOMEM, "%s: out of memory for config.json", dir);
-    else {
-        size_t n = 0;
-        while (text[n]) n++;
-        rc = lf_file_write(path, text, n, err);
-    }
-    lf_free(path);
-    lf_free(text);
+    const lf_status rc = lf_json_write_in(dir, "config.json", ok ? config : NULL, true, err);
     cJSON_Delete(config);
     return rc;
 }

@@ -109,9 +109,7 @@ static lf_status check_paths(const lf_config *cfg, lf_err *err) {
     static const struct { const char *key; bool is_data; } keys[] = {{"model", false}, {"init_model", false}, {"tokenizer", false}, {"train_data", true},
                                                                      {"eval_data", true}, {"test_data", true}, {"forgetting_data", true}};
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
-        const cJSON *spec = keys[i].is_data ? lf_cfg_json(cfg, keys[i].key) : NULL;
-        const char *path = !keys[i].is_data ? lf_cfg_str(cfg, keys[i].key)
-                                            : cJSON_GetStringValue(cJSON_IsObject(spec) ? cJSON_GetObjectItemCaseSensitive(spec, "path") : spec);
+        const char *path = keys[i].is_data ? lf_cfg_data_path(cfg, keys[i].key) : lf_cfg_str(cfg, keys[i].key);
         if (path && !lf_is_file(path) && !lf_is_dir(path)) return lf_cfg_fail(cfg, keys[i].key, err, "'%s': no such file or folder", path);
     }
     return LF_OK;

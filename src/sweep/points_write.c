@@ -1,6 +1,4 @@
 /* A sweep's own files. */
-#include <string.h>
-
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
@@ -8,17 +6,10 @@
 
 static lf_status no_memory(lf_err *err) { return lf_fail(err, LF_ENOMEM, "out of memory for the files of a sweep"); }
 
-static lf_status write_json(const char *path, const cJSON *json, lf_err *err) {
-    char *text = json ? lf_json_print(json, false) : NULL;
-    const lf_status rc = text ? lf_file_write(path, text, strlen(text), err) : no_memory(err);
-    lf_free(text);
-    return rc;
-}
-
 /* Only what was given: a key that is given its default is not always the same as one that is not. */
 static lf_status write_point(const lf_point *at, lf_err *err) {
     cJSON *json = lf_cfg_given_to_json(at->cfg);
-    const lf_status rc = write_json(at->config_path, json, err);
+    const lf_status rc = lf_json_write(at->config_path, json, false, err);
     cJSON_Delete(json);
     return rc;
 }
@@ -53,9 +44,7 @@ static lf_status write_sweep(const lf_points *p, lf_err *err) {
     for (int64_t i = 0; i < p->n && ok; i++) ok = add_run(runs, &p->at[i]);
     ok = ok && (points = cJSON_AddArrayToObject(o, "points"));
     for (int64_t i = 0; i < p->n && ok; i++) ok = add_values(points, &p->at[i]);
-    char *path = lf_path_join(p->dir, "sweep.json");
-    const lf_status rc = ok && path ? write_json(path, o, err) : no_memory(err);
-    lf_free(path);
+    const lf_status rc = lf_json_write_in(p->dir, "sweep.json", ok ? o : NULL, false, err);
     cJSON_Delete(config);
     cJSON_Delete(o);
     return rc;
@@ -65,12 +54,10 @@ static lf_status write_sweep(const lf_points *p, lf_err *err) {
 static lf_status write_config(const lf_points *p, lf_err *err) {
     static const char *const here[] = {"output_dir", "overwrite_output_dir", "threads", "print_commands", "dry_run"};
     cJSON *o = lf_cfg_given_to_json(p->cfg);
-    char *path = lf_path_join(p->dir, "sweep-config.json");
     for (size_t i = 0; i < sizeof here / sizeof here[0]; i++) cJSON_DeleteItemFromObjectCaseSensitive(o, here[i]);
     const int64_t all = p->threads * lf_cfg_i64(p->cfg, "jobs");
-    const bool ok = o && path && cJSON_AddNumberToObject(o, "threads", (double)(all < 4096 ? all : 4096));
-    const lf_status rc = ok ? write_json(path, o, err) : no_memory(err);
-    lf_free(path);
+    const bool ok = o && cJSON_AddNumberToObject(o, "threads", (double)(all < 4096 ? all : 4096));
+    const lf_status rc = lf_json_write_in(p->dir, "sweep-config.json", ok ? o : NULL, false, err);
     cJSON_Delete(o);
     return rc;
 }

@@ -85,9 +85,7 @@ static lf_status record(const lf_point *at, int status, lf_err *err) {
         cJSON *o = cJSON_CreateObject();
         const bool ok = cJSON_AddNumberToObject(o, "exit_code", WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status)) &&
                         cJSON_AddStringToObject(o, "state", "failed") && cJSON_AddStringToObject(o, "message", message);
-        char *text = ok ? lf_json_print(o, false) : NULL;
-        rc = text ? lf_file_write(path, text, strlen(text), err) : lf_fail(err, LF_ENOMEM, "out of memory");
-        lf_free(text);
+        rc = lf_json_write(path, ok ? o : NULL, false, err);
         cJSON_Delete(o);
     }
     lf_free(path);

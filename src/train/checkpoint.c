@@ -126,10 +126,7 @@ static cJSON *state_json(const lf_run *run) {
 
 static lf_status write_state_json(const lf_run *run, const char *dir, lf_err *err) {
     cJSON *o = state_json(run);
-    char *text = o ? lf_json_print(o, false) : NULL, *path = lf_path_join(dir, STATE_JSON);
-    const lf_status rc = text && path ? lf_file_write(path, text, strlen(text), err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", dir);
-    lf_free(path);
-    lf_free(text);
+    const lf_status rc = lf_json_write_in(dir, STATE_JSON, o, false, err);
     cJSON_Delete(o);
     return rc;
 }
@@ -243,16 +240,6 @@ static lf_status read_entry(void *file, const entry *e, lf_err *err) {
     return LF_OK;
 }
 
-/* By what they print: the time of cJSON_Compare doubles with every level of nesting. False: out of memory. */
-static bool compare_values(bool *same, const cJSON *a, const cJSON *b) {
-    char *x = a ? lf_json_print(a, true) : NULL, *y = lf_json_print(b, true);
-    const bool ok = (x || !a) && y;
-    *same = x && y && strcmp(x, y) == 0;
-    lf_free(x);
-    lf_free(y);
-    return ok;
-}
-
 static lf_status check_same_run(const lf_run *run, const cJSON *saved, const char *path, lf_err *err) {
     cJSON *now = state_json(run);
     if (!now) return lf_fail(err, LF_ENOMEM, "%s: out of memory", path);
@@ -261,7 +248,7 @@ static lf_status check_same_run(const lf_run *run, const cJSON *saved, const cha
     cJSON_ArrayForEach(is, cJSON_GetObjectItemCaseSensitive(now, "run")) {
         const cJSON *old = cJSON_GetObjectItemCaseSensitive(was, is->string);
         bool same = false;
-        if (!rc && !compare_values(&same, old, is)) rc = lf_fail(err, LF_ENOMEM, "%s: out of memory", path);
+        if (!rc && !lf_json_same(&same, old, is)) rc = lf_fail(err, LF_ENOMEM, "%s: out of memory", path);
         if (rc || same) continue;
         const bool machine = strcmp(is->string, "threads") == 0 || strcmp(is->string, "kernels") == 0;
         char *a = old ? lf_json_print_line(old) : NULL, *b = lf_json_print_line(is);

@@ -117,10 +117,7 @@ static lf_status measure(lf_run *run, lf_model *m, lf_err *err) {
 static lf_status write_results(lf_run *run, lf_err *err) {
     run->results.peak_rss_mb = (double)lf_peak_rss_bytes() / (1024.0 * 1024.0);
     cJSON *o = lf_results_to_json(&run->results);
-    char *text = o ? lf_json_print(o, false) : NULL, *path = lf_path_join(run->dir, "all_results.json");
-    const lf_status rc = text && path ? lf_file_write(path, text, strlen(text), err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", run->dir);
-    lf_free(path);
-    lf_free(text);
+    const lf_status rc = lf_json_write_in(run->dir, "all_results.json", o, false, err);
     cJSON_Delete(o);
     return rc;
 }

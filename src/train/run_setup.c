@@ -56,11 +56,8 @@ static lf_status check_inputs_are_safe(const lf_run *run, lf_err *err) {
     lf_status rc = LF_OK;
     for (size_t i = 0; i < sizeof models / sizeof models[0] && !rc; i++)
         rc = check_input_is_safe(run, models[i], lf_cfg_str(run->cfg, models[i]), dir, err);
-    for (size_t i = 0; i < sizeof data / sizeof data[0] && !rc; i++) {
-        const cJSON *spec = lf_cfg_json(run->cfg, data[i]);
-        if (cJSON_IsObject(spec)) spec = cJSON_GetObjectItemCaseSensitive(spec, "path");
-        rc = check_input_is_safe(run, data[i], cJSON_GetStringValue(spec), dir, err);
-    }
+    for (size_t i = 0; i < sizeof data / sizeof data[0] && !rc; i++)
+        rc = check_input_is_safe(run, data[i], lf_cfg_data_path(run->cfg, data[i]), dir, err);
     return rc;
 }
 

@@ -12,10 +12,7 @@
 
 static lf_status write_config(const lf_run *run, lf_err *err) {
     cJSON *o = lf_cfg_resolved_to_json(run->cfg);
-    char *text = o ? lf_json_print(o, false) : NULL, *path = lf_path_join(run->dir, "config.json");
-    const lf_status rc = text && path ? lf_file_write(path, text, strlen(text), err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", run->dir);
-    lf_free(path);
-    lf_free(text);
+    const lf_status rc = lf_json_write_in(run->dir, "config.json", o, false, err);
     cJSON_Delete(o);
     return rc;
 }
@@ -93,10 +90,7 @@ static void record_failure(const lf_run *run, lf_status status, const lf_err *er
     const bool ok = cJSON_AddNumberToObject(o, "exit_code", lf_status_exit_code(status)) &&
                     cJSON_AddStringToObject(o, "state", status == LF_EDIVERGED ? "diverged" : "failed") &&
                     cJSON_AddNumberToObject(o, "steps_done", (double)run->at.step) && cJSON_AddStringToObject(o, "message", err ? err->message : lf_status_text(status));
-    char *text = ok ? lf_json_print(o, false) : NULL, *path = lf_path_join(run->dir, ERROR);
-    if (text && path) lf_file_write(path, text, strlen(text), NULL);
-    lf_free(path);
-    lf_free(text);
+    lf_json_write_in(run->dir, ERROR, ok ? o : NULL, false, NULL);
     cJSON_Delete(o);
 }
 
