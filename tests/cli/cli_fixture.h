@@ -2,38 +2,9 @@
 #ifndef LF_TESTS_CLI_FIXTURE_H
 #define LF_TESTS_CLI_FIXTURE_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "cli/program_fixture.h"
 
-#include <cmocka.h>
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/wait.h>
-
-#include "base/file.h"
-#include "base/json.h"
-#include "base/mem.h"
 #include "base/rng.h"
-#include "io/safetensors.h"
-
-static char root[] = "/tmp/lora-ft-test-XXXXXX";
-static char output[1 << 16]; /* stderr and stdout of the last command */
-
-static char *text(const char *format, ...) __attribute__((format(printf, 1, 2)));
-static char *text(const char *format, ...) { /* a few at a time */
-    static char buffers[8][1024];
-    static int next;
-    char *b = buffers[next++ % 8];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(b, sizeof buffers[0], format, args);
-    va_end(args);
-    return b;
-}
 
 /* Runs "lora-ft <arguments>" in the test's folder; $M is the model. */
 __attribute__((unused)) static int run(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -44,12 +15,7 @@ static int run(const char *format, ...) {
     vsnprintf(arguments, sizeof arguments, format, args);
     va_end(args);
     snprintf(command, sizeof command, "{ cd %s && M=%s/golden/vit-base && %s/lora-ft %s; } 2>&1", root, LF_TEST_DIR, LF_BUILD_DIR, arguments);
-    FILE *f = popen(command, "r");
-    assert_non_null(f);
-    const size_t n = fread(output, 1, sizeof output - 1, f);
-    output[n] = 0;
-    const int status = pclose(f);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    return run_shell(command);
 }
 
 __attribute__((unused)) static void must(int code, int want) {

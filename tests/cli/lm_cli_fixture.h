@@ -2,48 +2,13 @@
 #ifndef LF_TESTS_LM_CLI_FIXTURE_H
 #define LF_TESTS_LM_CLI_FIXTURE_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/wait.h>
-
-#include "base/file.h"
-#include "base/json.h"
-#include "base/mem.h"
-#include "io/safetensors.h"
-
-static char root[] = "/tmp/lora-ft-test-XXXXXX";
-static char output[1 << 16]; /* stdout and stderr of the last command */
-
-static char *text(const char *format, ...) __attribute__((format(printf, 1, 2)));
-static char *text(const char *format, ...) { /* a few at a time */
-    static char buffers[8][1024];
-    static int next;
-    char *b = buffers[next++ % 8];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(b, sizeof buffers[0], format, args);
-    va_end(args);
-    return b;
-}
+#include "cli/program_fixture.h"
 
 /* Runs "lora-ft <arguments>" in the test's folder; `redirect`: "2>&1", or "2>err" to see results alone. */
 static int run_as(const char *redirect, const char *arguments) {
     char command[6000];
     snprintf(command, sizeof command, "{ cd %s && %s/lora-ft %s; } %s", root, LF_BUILD_DIR, arguments, redirect);
-    FILE *f = popen(command, "r");
-    assert_non_null(f);
-    const size_t n = fread(output, 1, sizeof output - 1, f);
-    output[n] = 0;
-    const int status = pclose(f);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    return run_shell(command);
 }
 
 __attribute__((unused)) static void must(const char *arguments, int want) {
