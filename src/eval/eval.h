@@ -4,7 +4,7 @@
 #define LF_EVAL_EVAL_H
 
 #include "config/config.h"
-#include "data/dataset.h"
+#include "data/image/dataset.h"
 #include "model/model.h"
 
 typedef struct lf_eval_opts {
@@ -89,7 +89,7 @@ typedef struct lf_results {
     double eval_chance, base_chance;              /* of a uniform guess: accuracy, or perplexity (the vocabulary's size); NAN: not asked */
     double base_before, base_after, forgetting, retention;
     lf_base_score before, after;
-    double update_ratio;                          /* of the adapter on forgetting data, else on eval data: eval/update_ratio.h */
+    double update_ratio;                          /* of the adapter on forgetting data, else on eval data: task/update_ratio.h */
     int64_t eval_count, test_count;
     lf_accuracy eval, test;                       /* all that was found */
     double init_seconds, train_seconds, data_wait_seconds, items_per_second, peak_rss_mb;

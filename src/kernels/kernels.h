@@ -5,7 +5,7 @@
  * They differ in bf16 alone: act is bf16, real is float, and everything is computed in float and rounded once when stored.
  * Arguments are act unless the comment says real.
  *
- * The plain reference (kernels_ref.inc.c, built for double, float and bf16) is the definition; faster ones are checked
+ * The plain reference (ref/body.inc.c, built for double, float and bf16) is the definition; faster ones are checked
  * against it. Threads and intrinsics live here only.
  *
  * A kernel allocates nothing. Sizes are int64_t. Reductions run in an order that depends on the sizes and the number of

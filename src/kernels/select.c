@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "kernels/fast.h"
-#include "kernels/products.h"
+#include "kernels/fast/fast.h"
+#include "kernels/product/products.h"
 
 static bool always(void) { return true; }
 

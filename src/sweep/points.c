@@ -11,7 +11,7 @@
 #include "base/mem.h"
 #include "io/stored.h"
 #include "kernels/kernels.h"
-#include "report/gather.h"
+#include "report/gather/gather.h"
 
 enum { MAX_NAME = 180 }; /* of 255 bytes that a file's name may have; endings are added */
 

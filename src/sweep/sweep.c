@@ -5,7 +5,7 @@
 #include "base/file.h"
 #include "base/lock.h"
 #include "base/log.h"
-#include "report/report.h"
+#include "report/page/report.h"
 #include "sweep/workers.h"
 
 /* One sweep at a time in a folder. The lock is handed down to the runs: after a sweep was killed, its runs may need a moment to

@@ -4,7 +4,7 @@
 
 #include "adapter/adapter.h"
 #include "config/config.h"
-#include "eval/task.h"
+#include "task/task.h"
 #include "model/model.h"
 
 typedef struct lf_opened {

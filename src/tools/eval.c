@@ -2,7 +2,7 @@
 #include <stdio.h>
 
 #include "base/log.h"
-#include "eval/update_ratio.h"
+#include "task/update_ratio.h"
 #include "tools/common.h"
 
 static lf_status new_task(lf_results *r, lf_task *t, lf_err *err) {

@@ -8,7 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "eval/generate.h"
-#include "eval/language.h"
+#include "task/language.h"
 #include "text/buffer.h"
 #include "tools/common.h"
 #include "tools/input.h"

@@ -6,7 +6,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "eval/update_ratio.h"
+#include "task/update_ratio.h"
 #include "train/run.h"
 
 bool lf_run_add_keys(cJSON *o, const lf_run *run, const char *const *keys, size_t n) {

@@ -3,7 +3,7 @@
 #define LF_TRAIN_RUN_H
 
 #include "adapter/adapter.h"
-#include "eval/task.h"
+#include "task/task.h"
 #include "train/metrics.h"
 #include "train/optimizer.h"
 #include "train/schedule.h"

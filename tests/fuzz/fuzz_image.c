@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "data/image_internal.h"
+#include "data/image/internal.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

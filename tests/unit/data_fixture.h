@@ -18,7 +18,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "data/dataset.h"
+#include "data/image/dataset.h"
 #include "io/safetensors.h"
 
 #define assert_ok(rc, err)                                                                                             \

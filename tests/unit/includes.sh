@@ -1,32 +1,68 @@
 #!/bin/sh
-# A folder includes only what stands to its right in docs/architecture.md. Argument: the source tree.
-cd "$1/src" || exit 1
-status=0
-allow() { # folder, then the folders that it may include (itself always)
-    folder=$1
-    shift
-    for found in $(grep -rhoE '#include "[a-z_]+/[a-z_./]*\.h"' "$folder" --include='*.c' --include='*.h' | sed 's/.*"\([a-z_]*\)\/.*/\1/' | sort -u); do
-        case " $folder $* " in
-        *" $found "*) ;;
-        *) echo "src/$folder includes $found/" && status=1 ;;
-        esac
-    done
-}
-beside="config io linalg plot stats text"
-allow base
-for folder in $beside; do allow "$folder" base; done
-allow kernels base
-allow graph kernels base
-allow nn graph kernels base
-allow model nn graph kernels base $beside
-allow adapter nn graph kernels base $beside
-allow text base
-allow data text base $beside
-allow eval model adapter data nn graph kernels base $beside
-allow train eval model adapter data nn graph kernels base $beside
-allow tools train eval model adapter data nn graph kernels base $beside
-allow report base $beside
-allow sweep report adapter kernels base $beside
-allow cli
-grep -rlE 'immintrin|omp\.h|#pragma omp|cblas|pthread' base config io text graph nn model adapter eval train report sweep plot stats cli && echo "threads, BLAS and intrinsics belong into kernels, linalg or the loader" && status=1
-exit $status
+# A folder includes only what stands to its right in the drawing of docs/architecture.md, which is read here: a folder of src
+# that the drawing does not have is an error too. Argument: the source tree.
+python3 - "$1" <<'END' || exit 1
+import os, re, sys
+
+root = sys.argv[1]
+text = open(os.path.join(root, "docs/architecture.md"), encoding="utf-8").read()
+drawing = re.search(r"```\n(cli .*?)```", text, re.S).group(1).splitlines()
+allowed = {}
+
+
+def chain(line, prefix=""):
+    """'a -> {b, c} -> d': each may include what stands to its right, and b and c nothing of each other."""
+    ranks = [[n.strip() for n in part.strip(" {}").split(",")] for part in line.split("─►")]
+    for i, rank in enumerate(ranks):
+        right = [prefix + n for later in ranks[i + 1:] for n in later]
+        for name in rank:
+            allowed.setdefault(prefix + name, set()).update(right)
+
+
+chain(drawing[0])
+beside = [n.strip() for n in re.search(r"beside kernels: (.*?) \(", drawing[1]).group(1).split(",")]
+for folder, right in allowed.items():
+    if "graph" not in right and folder not in ("cli", "graph", "kernels", "base"):  # nn includes no library's part
+        right.update(beside)
+    if "graph" in right and folder not in ("cli", "nn"):
+        right.update(beside)
+for folder in beside:
+    allowed[folder] = {"base"}
+allowed["cli"] = set()  # the public header alone
+allowed["examples"] = {"base"}
+inside = {}
+for line in drawing[2:]:
+    name, arrows = line.split(":")
+    before = dict(allowed)
+    allowed = {}
+    chain(arrows, name.strip() + "/")
+    inside.update(allowed)
+    allowed = before
+
+status = 0
+for where, _, files in os.walk(os.path.join(root, "src")):
+    for file in files:
+        if not re.search(r"\.(c|h|def)$", file):
+            continue
+        path = os.path.relpath(os.path.join(where, file), os.path.join(root, "src"))
+        top, room = path.split("/")[0], "/".join(path.split("/")[:2])
+        source = open(os.path.join(where, file), encoding="utf-8").read()
+        for target in re.findall(r'#include "([a-z_]+/[^"]+)"', source):
+            to, to_room = target.split("/")[0], "/".join(target.split("/")[:2])
+            if file == "keys.c" and target.endswith("/keys.def"):
+                continue  # the table of keys is assembled from each folder's lines
+            if top not in allowed:
+                print(f"src/{top} is not in the drawing of docs/architecture.md")
+                status = 1
+            elif to != top and to not in allowed[top]:
+                print(f"src/{path} includes {target}, which does not stand to its right")
+                status = 1
+            elif to == top and room != to_room and room in inside and to_room in inside and to_room not in inside[room]:
+                print(f"src/{path} includes {target}, which does not stand to its right")
+                status = 1
+        if top in allowed and top not in ("kernels", "linalg", "data", "examples") and re.search(
+                r"immintrin|omp\.h|#pragma omp|cblas|pthread", source):
+            print(f"src/{path}: threads, BLAS and intrinsics belong into kernels, linalg or the loader")
+            status = 1
+sys.exit(status)
+END

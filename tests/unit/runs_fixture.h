@@ -3,7 +3,7 @@
 #define LF_TEST_RUNS_FIXTURE_H
 
 #include "data_fixture.h"
-#include "report/gather.h"
+#include "report/gather/gather.h"
 
 static inline void put_text(const char *name, const char *text) { put_bytes(name, text, strlen(text)); }
 

@@ -4,7 +4,7 @@
 
 #include <zlib.h>
 
-#include "data/image_internal.h"
+#include "data/image/internal.h"
 
 static int largest_difference(const lf_image *a, const lf_image *b) {
     int most = 0;

@@ -3,9 +3,10 @@
 #include "report_fixture.h"
 
 #include "plot/plot.h"
-#include "report/figure.h"
-#include "report/pictures.h"
-#include "report/report.h"
+#include "report/figure/figure.h"
+#include "report/figure/pictures.h"
+#include "report/figure/curves.h"
+#include "report/page/report.h"
 
 /* ---- runs ---- */
 

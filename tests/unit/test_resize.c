@@ -4,7 +4,7 @@
 
 #include <math.h>
 
-#include "data/image_internal.h"
+#include "data/image/internal.h"
 
 static const char *const filters[] = {"nearest", "lanczos", "bilinear", "bicubic", "box", "hamming"};
 

@@ -2,7 +2,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include <math.h>
 
-#include "report/summary.h"
+#include "report/gather/summary.h"
 #include "runs_fixture.h"
 
 static void near(double found, double expected, const char *what) {

@@ -2,7 +2,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include "text_fixture.h"
 
-#include "data/text_internal.h"
+#include "data/text/internal.h"
 
 /* ---- documents ----------------------------------------------------------------------------------------------------
  */

@@ -4,8 +4,8 @@
 #include "text_fixture.h"
 
 #include "base/rng.h"
-#include "data/text_internal.h"
-#include "data/text_tokens.h"
+#include "data/text/internal.h"
+#include "data/text/tokens.h"
 
 enum { RECORDS = 101, LONGEST = 32 };
 

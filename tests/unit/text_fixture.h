@@ -4,7 +4,7 @@
 
 #include "data_fixture.h"
 
-#include "data/text_loader.h"
+#include "data/text/loader.h"
 
 /* A byte is its own id, but a space and the letter behind it are one token (so that tokens go across borders). */
 enum { SPACED = 256, BOS = 600, EOS = 601, PAD = 602, VOCAB = 603 };

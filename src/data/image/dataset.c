@@ -1,0 +1,309 @@
+#include "data/image/dataset_internal.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+
+struct lf_dataset {
+    lf_store *store;
+    int64_t n;
+    int64_t *pick; /* [n] into the store, ascending */
+};
+
+#define LF_DATA_FORMAT(name) extern const lf_data_format lf_data_##name;
+#include "data/image/formats.def"
+#undef LF_DATA_FORMAT
+
+static const lf_data_format *const formats[] = {
+#define LF_DATA_FORMAT(name) &lf_data_##name,
+#include "data/image/formats.def"
+#undef LF_DATA_FORMAT
+};
+
+enum { N_FORMATS = sizeof formats / sizeof *formats };
+
+/* ---- names ----------------------------------------------------------------------------------------------------------
+ */
+
+enum { MAX_ALIASES = 5 };
+static const char *const split_names[][MAX_ALIASES] = {
+    {"train", "training"}, {"val", "validation", "valid", "dev"}, {"test", "testing", "t10k"}};
+enum { N_SPLITS = sizeof split_names / sizeof *split_names };
+
+static int split_group(const char *name) {
+    for (int g = 0; g < N_SPLITS; g++)
+        for (int i = 0; i < MAX_ALIASES && split_names[g][i]; i++)
+            if (!strcasecmp(name, split_names[g][i])) return g;
+    return -1;
+}
+
+bool lf_split_known(const char *name) { return split_group(name) >= 0; }
+
+const char *lf_split_alias(const char *split, int i) {
+    const int g = split_group(split);
+    if (g < 0) return i == 0 ? split : NULL;
+    return i < MAX_ALIASES ? split_names[g][i] : NULL;
+}
+
+int64_t lf_class_find(const lf_data_request *r, const char *name) {
+    for (int64_t i = 0; i < r->n_classes; i++)
+        if (!strcmp(r->class_names[i], name)) return i;
+    return -1;
+}
+
+void lf_list_append(char *buf, size_t size, const char *name) {
+    const size_t used = strlen(buf), need = strlen(name) + 4;
+    if (used + need + 5 < size)
+        snprintf(buf + used, size - used, "%s'%s'", used ? ", " : "", name);
+    else if (used + 5 < size && (used < 3 || strcmp(buf + used - 3, "...")))
+        snprintf(buf + used, size - used, ", ...");
+}
+
+/* ---- what was asked for ---------------------------------------------------------------------------------------------
+ */
+
+static const cJSON *spec_path(const cJSON *spec) {
+    return cJSON_IsObject(spec) ? cJSON_GetObjectItemCaseSensitive(spec, "path") : spec;
+}
+
+/* Takes spec apart. *format stays NULL if none is named. */
+static lf_status read_spec(lf_data_request *r, const lf_data_format **format, const lf_dataset_opts *opts,
+                           lf_err *err) {
+    const char *name = NULL;
+    const struct {
+        const char *key;
+        const char **to;
+    } fields[] = {{"path", &r->path}, {"format", &name}, {"split", &r->split}, {"labels", &r->labels}};
+    enum { N_FIELDS = sizeof fields / sizeof *fields };
+    const cJSON *path = spec_path(opts->spec), *v;
+    if (!cJSON_IsString(path) || !path->valuestring[0])
+        return lf_fail(err, LF_EUSAGE, "%s: expected a path, or {\"path\": ..., \"format\": ..., \"split\": ...}",
+                       opts->key);
+    r->path = path->valuestring;
+    if (cJSON_IsObject(opts->spec)) {
+        cJSON_ArrayForEach(v, opts->spec) {
+            size_t i = 0;
+            while (i < N_FIELDS && strcmp(fields[i].key, v->string)) i++;
+            if (i == N_FIELDS)
+                return lf_fail(err, LF_EUSAGE, "%s: unknown key '%s'; expected path, format, split or labels",
+                               opts->key, v->string);
+            if (!cJSON_IsString(v)) return lf_fail(err, LF_EUSAGE, "%s: '%s': expected a string", opts->key, v->string);
+            *fields[i].to = v->valuestring;
+        }
+    }
+    char known[128] = "";
+    for (int i = 0; name && i < N_FORMATS && !*format; i++) {
+        if (!strcmp(name, formats[i]->name)) *format = formats[i];
+        lf_list_append(known, sizeof known, formats[i]->name);
+    }
+    if (name && !*format)
+        return lf_fail(err, LF_EUSAGE, "%s: unknown format '%s'; expected one of %s", opts->key, name, known);
+    return LF_OK;
+}
+
+static const lf_data_format *recognise(const char *path, bool unlabelled) {
+    for (int i = 0; i < N_FORMATS; i++)
+        if (formats[i]->recognises(path, unlabelled)) return formats[i];
+    return NULL;
+}
+
+static lf_status choose_format(const lf_data_format **format, const lf_data_request *r, lf_err *err) {
+    if (!lf_is_dir(r->path) && !lf_is_file(r->path))
+        return lf_fail(err, LF_ENOTFOUND, "%s: %s: no such file or folder", r->key, r->path);
+    if (!*format) *format = recognise(r->path, r->unlabelled);
+    if (*format) return LF_OK;
+    char expects[512] = "";
+    for (int i = 0; i < N_FORMATS; i++) {
+        const size_t used = strlen(expects);
+        snprintf(expects + used, sizeof expects - used, "%s%s", i ? ", or " : "", formats[i]->expects);
+    }
+    return lf_fail(err, LF_EDATA, "%s: %s: not a data set that is known by its look; expected %s", r->key, r->path,
+                   expects);
+}
+
+/* ---- stores ---------------------------------------------------------------------------------------------------------
+ */
+
+static void store_release(lf_store *s) {
+    if (!s || atomic_fetch_sub(&s->users, 1) > 1) return;
+    if (s->format) s->format->close(s);
+    lf_free(s->labels);
+    lf_arena_free(s->arena);
+    lf_free(s);
+}
+
+static lf_status store_open(lf_store **out, const lf_data_format *format, const lf_data_request *r, lf_err *err) {
+    lf_store *s = lf_calloc(1, sizeof *s);
+    if (!s) return lf_fail(err, LF_ENOMEM, "out of memory for %s", r->path);
+    atomic_init(&s->users, 1);
+    s->format = format;
+    s->arena = lf_arena_new();
+    s->path = s->arena ? lf_arena_strdup(s->arena, r->path) : NULL;
+    lf_status rc = s->path ? format->open(s, r, err) : lf_fail(err, LF_ENOMEM, "out of memory for %s", r->path);
+    if (rc)
+        store_release(s);
+    else
+        *out = s;
+    return rc;
+}
+
+/* ---- data sets ------------------------------------------------------------------------------------------------------
+ */
+
+static lf_dataset *dataset_over(lf_store *s, int64_t n) {
+    lf_dataset *d = lf_calloc(1, sizeof *d);
+    int64_t *pick = lf_calloc((size_t)n, sizeof *pick);
+    if (!d || !pick) {
+        lf_free(pick);
+        lf_free(d);
+        return NULL;
+    }
+    *d = (lf_dataset){.store = s, .n = n, .pick = pick};
+    return d;
+}
+
+static int by_index(const void *a, const void *b) {
+    const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+enum { WHOLE_SET_STREAM = -1 }; /* of LF_RNG_SPLIT; those of a stratified split count up from 0 */
+
+static void draw_sample(lf_dataset *d, int64_t most, uint64_t seed) {
+    if (most <= 0 || most >= d->n) return;
+    lf_rng_permutation(lf_rng_make(seed, LF_RNG_SPLIT, (uint64_t)WHOLE_SET_STREAM), d->pick, d->n);
+    qsort(d->pick, (size_t)most, sizeof *d->pick, by_index);
+    d->n = most;
+}
+
+lf_status lf_dataset_open(lf_dataset **out, const lf_dataset_opts *opts, lf_err *err) {
+    lf_data_request r = {.key = opts->key,
+                         .split = opts->split,
+                         .unlabelled = opts->unlabelled,
+                         .class_names = opts->class_names,
+                         .n_classes = opts->class_names ? opts->n_classes : 0};
+    const lf_data_format *format = NULL;
+    lf_store *s = NULL;
+    lf_status rc;
+    if ((rc = read_spec(&r, &format, opts, err)) || (rc = choose_format(&format, &r, err)) ||
+        (rc = store_open(&s, format, &r, err)))
+        return rc;
+    lf_dataset *d = dataset_over(s, s->n);
+    if (!d) {
+        rc = lf_fail(err, LF_ENOMEM, "out of memory for the %" PRId64 " examples of %s", s->n, r.path);
+        store_release(s);
+        return rc;
+    }
+    for (int64_t i = 0; i < d->n; i++) d->pick[i] = i;
+    draw_sample(d, opts->max_samples, opts->seed);
+    *out = d;
+    return LF_OK;
+}
+
+void lf_dataset_free(lf_dataset *d) {
+    if (!d) return;
+    store_release(d->store);
+    lf_free(d->pick);
+    lf_free(d);
+}
+
+int64_t lf_dataset_count(const lf_dataset *d) { return d->n; }
+int64_t lf_dataset_n_classes(const lf_dataset *d) { return d->store->n_classes; }
+const char *lf_dataset_class_name(const lf_dataset *d, int64_t label) { return d->store->class_names[label]; }
+int64_t lf_dataset_label(const lf_dataset *d, int64_t i) { return d->store->labels[d->pick[i]]; }
+const char *lf_dataset_path(const lf_dataset *d) { return d->store->path; }
+
+const char *lf_dataset_example_name(const lf_dataset *d, int64_t i, char *buf, size_t size) {
+    return d->store->format->name_of(d->store, d->pick[i], buf, size);
+}
+
+lf_status lf_dataset_image(const lf_dataset *d, int64_t i, lf_image *out, lf_err *err) {
+    return d->store->format->image(d->store, d->pick[i], out, err);
+}
+
+bool lf_dataset_has_split(const cJSON *spec, const char *split) {
+    const cJSON *path = spec_path(spec);
+    if (!cJSON_IsString(path) || !lf_is_dir(path->valuestring)) return false;
+    const lf_data_format *format = recognise(path->valuestring, false);
+    return format && format->has_split(path->valuestring, split);
+}
+
+/* ---- held-out share -------------------------------------------------------------------------------------------------
+ */
+
+/* Positions in d grouped by class into members; class c stands at start[c + 1] .. start[c + 2] - 1 (c = -1: no label).
+ * start has n_classes + 2 zeros. */
+static void group_by_class(int64_t *members, int64_t *start, const lf_dataset *d) {
+    const int64_t groups = d->store->n_classes + 1;
+    for (int64_t i = 0; i < d->n; i++) start[lf_dataset_label(d, i) + 2]++;
+    for (int64_t g = 1; g <= groups; g++) start[g] += start[g - 1];
+    /* Filling moves each start on to its group's end, which is the next one's start: backwards puts it right again. */
+    for (int64_t i = 0; i < d->n; i++) members[start[lf_dataset_label(d, i) + 1]++] = i;
+    for (int64_t g = groups; g > 0; g--) start[g] = start[g - 1];
+    start[0] = 0;
+}
+
+/* Marks which of d's examples go. Rounding runs on from class to class, so that the total is the share of the whole,
+ * and no class gives its last example away. `order` has room for d->n. */
+static int64_t mark_held_out(bool *held, const lf_dataset *d, double fraction, uint64_t seed, const int64_t *members,
+                             const int64_t *start, int64_t *order) {
+    int64_t total = 0;
+    for (int64_t g = 0; g <= d->store->n_classes; g++) {
+        const int64_t m = start[g + 1] - start[g];
+        const double before = floor((double)start[g] * fraction + 0.5),
+                     after = floor((double)start[g + 1] * fraction + 0.5);
+        int64_t take = (int64_t)(after - before);
+        if (take >= m) take = m ? m - 1 : 0;
+        lf_rng_permutation(lf_rng_make(seed, LF_RNG_SPLIT, (uint64_t)g), order, m);
+        for (int64_t i = 0; i < take; i++) held[members[start[g] + order[i]]] = true;
+        total += take;
+    }
+    return total;
+}
+
+lf_status lf_dataset_split(lf_dataset *d, double fraction, uint64_t seed, lf_dataset **held_out, lf_err *err) {
+    if (!(fraction > 0 && fraction < 1))
+        return lf_fail(err, LF_EUSAGE, "train_val_split: expected a share above 0 and below 1, found %g", fraction);
+    lf_status rc = LF_OK;
+    lf_dataset *h = NULL;
+    int64_t *members = lf_calloc(2 * (size_t)d->n, sizeof *members);
+    int64_t *start = lf_calloc((size_t)d->store->n_classes + 2, sizeof *start);
+    bool *held = lf_calloc((size_t)d->n, sizeof *held);
+    if (!members || !start || !held) {
+        rc = lf_fail(err, LF_ENOMEM, "out of memory for splitting %s", d->store->path);
+        goto out;
+    }
+    group_by_class(members, start, d);
+    const int64_t total = mark_held_out(held, d, fraction, seed, members, start, members + d->n);
+    if (!total) {
+        rc =
+            lf_fail(err, LF_EDATA, "%s: a share of %g holds nothing out of %" PRId64 " examples in %" PRId64 " classes",
+                    d->store->path, fraction, d->n, d->store->n_classes);
+        goto out;
+    }
+    if (!(h = dataset_over(d->store, total))) {
+        rc = lf_fail(err, LF_ENOMEM, "out of memory for splitting %s", d->store->path);
+        goto out;
+    }
+    atomic_fetch_add(&d->store->users, 1);
+    int64_t kept = 0, gone = 0;
+    for (int64_t i = 0; i < d->n; i++) {
+        if (held[i])
+            h->pick[gone++] = d->pick[i];
+        else
+            d->pick[kept++] = d->pick[i];
+    }
+    d->n = kept;
+    *held_out = h;
+out:
+    lf_free(held);
+    lf_free(start);
+    lf_free(members);
+    return rc;
+}

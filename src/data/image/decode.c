@@ -1,0 +1,128 @@
+/* Bytes to pixels: JPEG by image_jpeg.c, all else by stb_image, whose one implementation in the program stands here.
+ * Its heap use goes through lf_malloc, so that it is counted and can be made to fail like ours. */
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "data/image/internal.h"
+
+/* stb_image does not say everywhere that it was memory which it lacked. */
+static _Thread_local bool starved;
+
+static void *watched(void *p) {
+    if (!p) starved = true;
+    return p;
+}
+
+#define STBI_MALLOC(size)     watched(lf_malloc(size))
+#define STBI_REALLOC(p, size) watched(lf_realloc(p, size))
+#define STBI_FREE(p)          lf_free(p)
+#define STBI_ONLY_PNG
+#define STBI_ONLY_BMP
+#define STBI_ONLY_GIF
+#define STBI_ONLY_PNM
+#define STBI_ONLY_TGA
+#define STBI_NO_STDIO
+#define STB_IMAGE_STATIC
+#define STB_IMAGE_IMPLEMENTATION
+#if defined(__clang__) || defined(__GNUC__)
+#pragma GCC diagnostic ignored "-Wunused-function" /* a static implementation has parts that nobody calls */
+#endif
+#include <stb/stb_image.h>
+
+#define TRY "set skip_bad_images to leave such files out"
+
+lf_status lf_image_new(lf_image *out, int w, int h, int channels, lf_err *err) {
+    if (w < 1 || h < 1 || (int64_t)w * h > LF_IMAGE_MAX_PIXELS)
+        return lf_fail(err, LF_EDATA, "a picture of %d x %d pixels: expected 1 to %d pixels", w, h,
+                       LF_IMAGE_MAX_PIXELS);
+    unsigned char *pixels = lf_malloc(lf_image_bytes(w, h, channels));
+    if (!pixels) return lf_fail(err, LF_ENOMEM, "out of memory for a picture of %d x %d pixels", w, h);
+    *out = (lf_image){.width = w, .height = h, .channels = channels, .pixels = pixels};
+    return LF_OK;
+}
+
+void lf_image_free(lf_image *img) {
+    if (!img) return;
+    lf_free(img->pixels);
+    *img = (lf_image){0};
+}
+
+lf_status lf_image_check_size(int w, int h, const char *name, lf_err *err) {
+    if (w >= 1 && h >= 1 && (int64_t)w * h <= LF_IMAGE_MAX_PIXELS) return LF_OK;
+    return lf_fail(err, LF_EDATA, "%s: %d x %d pixels: expected 1 to %d pixels (a decompression bomb?); " TRY, name, w,
+                   h, LF_IMAGE_MAX_PIXELS);
+}
+
+lf_status lf_image_not_decoded(const char *name, const char *reason, lf_err *err) {
+    return lf_fail(err, LF_EDATA, "%s: not a picture that can be decoded: %s; " TRY, name, reason);
+}
+
+static lf_status stb_failed(const char *name, lf_err *err) {
+    if (starved) return lf_fail(err, LF_ENOMEM, "%s: out of memory to decode it", name);
+    const char *reason = stbi_failure_reason();
+    return lf_image_not_decoded(name, reason ? reason : "damaged", err);
+}
+
+static lf_status decode_by_stb(lf_image *out, const unsigned char *bytes, size_t size, const char *name, lf_err *err) {
+    starved = false;
+    const char *reason = lf_image_refuse(bytes, size, name);
+    if (!reason && size > INT_MAX) reason = "the file is larger than 2 GiB";
+    if (reason) return lf_image_not_decoded(name, reason, err);
+    int w = 0, h = 0, in_file = 0;
+    if (!stbi_info_from_memory(bytes, (int)size, &w, &h, &in_file)) return stb_failed(name, err);
+    const lf_status rc = lf_image_check_size(w, h, name, err);
+    if (rc) return rc;
+    const int channels = in_file >= 3 ? 3 : 1; /* alpha is dropped, not blended: PIL's convert("RGB") */
+    unsigned char *pixels = stbi_load_from_memory(bytes, (int)size, &w, &h, &in_file, channels);
+    if (!pixels) return stb_failed(name, err);
+    *out = (lf_image){.width = w, .height = h, .channels = channels, .pixels = pixels};
+    return LF_OK;
+}
+
+static const struct decoder {
+    const char *signature;
+    size_t signature_size;
+    lf_status (*decode)(lf_image *out, const unsigned char *bytes, size_t size, const char *name, lf_err *err);
+} decoders[] = {
+    {"\xff\xd8\xff", 3, lf_image_decode_jpeg},
+    {"", 0, decode_by_stb}, /* any other; lf_image_refuse says whether it can be */
+};
+
+lf_status lf_image_decode(lf_image *out, const unsigned char *bytes, size_t size, const char *name, lf_err *err) {
+    *out = (lf_image){0};
+    const struct decoder *d = decoders;
+    while (size < d->signature_size || memcmp(bytes, d->signature, d->signature_size) != 0) d++;
+    return d->decode(out, bytes, size, name, err);
+}
+
+lf_status lf_image_load(lf_image *out, const char *path, lf_err *err) {
+    *out = (lf_image){0};
+    struct stat st; /* opening a pipe would wait for ever */
+    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) return lf_image_not_decoded(path, "it is not a file", err);
+    char *bytes = NULL;
+    size_t size = 0;
+    lf_status rc = lf_file_read(&bytes, &size, path, err);
+    if (!rc) rc = lf_image_decode(out, (const unsigned char *)bytes, size, path, err);
+    lf_free(bytes);
+    return rc;
+}
+
+lf_status lf_image_convert(lf_image *out, const lf_image *in, int channels, lf_err *err) {
+    *out = (lf_image){0};
+    const lf_status rc = lf_image_new(out, in->width, in->height, channels, err);
+    if (rc) return rc;
+    const size_t n = lf_image_bytes(in->width, in->height, 1);
+    const unsigned char *p = in->pixels;
+    unsigned char *q = out->pixels;
+    if (in->channels == channels)
+        memcpy(q, p, n * (size_t)channels);
+    else if (channels == 1)
+        for (size_t i = 0; i < n; i++, p += 3) /* 0.299, 0.587, 0.114 in 1/65536; they add up to 65536 */
+            q[i] = (unsigned char)((p[0] * 19595u + p[1] * 38470u + p[2] * 7471u + 32768u) >> 16);
+    else
+        for (size_t i = 0; i < n; i++, q += 3) q[0] = q[1] = q[2] = p[i];
+    return LF_OK;
+}

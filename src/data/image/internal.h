@@ -1,0 +1,42 @@
+/* What the picture files of this folder share and nobody else needs. */
+#ifndef LF_DATA_IMAGE_INTERNAL_H
+#define LF_DATA_IMAGE_INTERNAL_H
+
+#include "data/image/image.h"
+
+/* PIL refuses more as a decompression bomb: a quarter of a gigabyte of 3-byte pixels, doubled. */
+#define LF_IMAGE_MAX_PIXELS 178956970
+
+static inline size_t lf_image_bytes(int w, int h, int channels) { return (size_t)w * (size_t)h * (size_t)channels; }
+
+/* LF_EDATA above LF_IMAGE_MAX_PIXELS. The pixels are not cleared. */
+lf_status lf_image_new(lf_image *out, int w, int h, int channels, lf_err *err);
+
+/* To 1 channel (ITU-R 601 luma in 16-bit fixed point, as PIL's "L") or 3. */
+lf_status lf_image_convert(lf_image *out, const lf_image *in, int channels, lf_err *err);
+
+/* The same check of what a file claims, and the error for one that cannot be decoded. */
+lf_status lf_image_check_size(int w, int h, const char *name, lf_err *err);
+lf_status lf_image_not_decoded(const char *name, const char *reason, lf_err *err);
+
+/* lf_image_decode for bytes that begin like a JPEG. */
+lf_status lf_image_decode_jpeg(lf_image *out, const unsigned char *bytes, size_t size, const char *name, lf_err *err);
+
+/* For what stb_image decodes: NULL if the bytes are a picture in a known container that is whole, else the reason why
+ * not. stb_image fills what a truncated file lacks with black without a word, so this is asked before. */
+const char *lf_image_refuse(const unsigned char *bytes, size_t size, const char *name);
+
+bool lf_image_has_extension(const char *name); /* jpg jpeg png bmp gif ppm pgm tga, any case */
+
+/* How a picture of the data set is moved in training; drawn by lf_augment_draw. */
+typedef struct lf_placement {
+    bool flip;     /* left to right */
+    int dx, dy;    /* out(y, x) = in(y + dy, x + dx), edge pixels repeated */
+    bool cropped;  /* box is what becomes the input, in the place of resize and centre crop */
+    double box[4]; /* left, top, right, bottom */
+} lf_placement;
+
+void lf_augment_draw(lf_placement *out, lf_augmentation aug, lf_rng_key key, uint64_t example, int image_w, int image_h,
+                     int out_w, int out_h);
+
+#endif

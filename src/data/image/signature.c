@@ -1,0 +1,139 @@
+/* Is this file a picture, and is all of it there? Only containers, no pixels, and no JPEG: see lf_image_refuse. */
+#include <stdint.h>
+#include <string.h>
+#include <strings.h>
+#include <zlib.h>
+
+#include "data/image/internal.h"
+
+static uint32_t big_endian(const unsigned char *p) {
+    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+static uint32_t little_endian(const unsigned char *p) {
+    return (uint32_t)p[3] << 24 | (uint32_t)p[2] << 16 | (uint32_t)p[1] << 8 | p[0];
+}
+
+/* stb_image only says that it knows no such type. */
+static bool png_size_fits(const unsigned char *b) {
+    const uint64_t w = big_endian(b + 16), h = big_endian(b + 20);
+    return w && h && w <= LF_IMAGE_MAX_PIXELS && h <= LF_IMAGE_MAX_PIXELS / w;
+}
+
+static const char *refuse_png(const unsigned char *b, size_t size) {
+    if (size < 24) return "the PNG header is cut short";
+    for (size_t at = 8; size - at >= 12;) {
+        const size_t length = big_endian(b + at);
+        if (length > size - at - 12) break;
+        const uLong sum = crc32(0, b + at + 4, (uInt)(length + 4));
+        if (sum != big_endian(b + at + 8 + length)) return "a PNG chunk fails its checksum";
+        if (!memcmp(b + at + 4, "IEND", 4)) return png_size_fits(b) ? NULL : "the PNG size is out of range (a decompression bomb?)";
+        at += length + 12;
+    }
+    return "the PNG data have no end chunk; is the file whole?";
+}
+
+static const char *refuse_bmp(const unsigned char *b, size_t size) {
+    if (size < 30) return "the BMP header is cut short";
+    const bool old = little_endian(b + 14) == 12; /* BITMAPCOREHEADER: 16-bit sizes */
+    const uint32_t height = little_endian(b + 22);
+    const uint64_t w = old ? (uint64_t)b[19] << 8 | b[18] : little_endian(b + 18);
+    const uint64_t h =
+        old ? (uint64_t)b[21] << 8 | b[20] : (height >> 31 ? 0u - height : height); /* negative: top down */
+    const uint64_t bits = old ? b[24] : b[28];
+    if (w > LF_IMAGE_MAX_PIXELS || h > LF_IMAGE_MAX_PIXELS) return "the BMP size is out of range";
+    const uint64_t row = (w * bits + 31) / 32 * 4;
+    const uint64_t offset = little_endian(b + 10);
+    if (offset > size || (row && h > (size - offset) / row))
+        return "the BMP rows are not all there; is the file whole?";
+    return NULL;
+}
+
+/* The end of a chain of GIF sub-blocks (length, bytes, ..., 0) that starts at `at`; size if it is cut. */
+static size_t gif_chain_end(const unsigned char *b, size_t size, size_t at) {
+    while (at < size && b[at] != 0) at += 1u + b[at];
+    return at < size ? at + 1 : size;
+}
+
+static size_t gif_palette_bytes(unsigned char flags) { return flags & 0x80 ? (size_t)3 << ((flags & 7) + 1) : 0; }
+
+/* Block by block up to the first picture's end: only that one is used. */
+static const char *refuse_gif(const unsigned char *b, size_t size) {
+    enum { EXTENSION = 0x21, PICTURE = 0x2c };
+    size_t at = size > 13 ? 13 + gif_palette_bytes(b[10]) : size;
+    while (at + 2 < size && b[at] == EXTENSION) at = gif_chain_end(b, size, at + 2);
+    if (at + 10 < size && b[at] == PICTURE) {
+        at = gif_chain_end(b, size, at + 11 + gif_palette_bytes(b[at + 9]));
+        if (at < size) return NULL;
+    }
+    return "the GIF's first picture is not all there; is the file whole?";
+}
+
+/* The next number of a PNM header, after blanks and comments; 0 if there is none. */
+static uint64_t pnm_number(const unsigned char *b, size_t size, size_t *at) {
+    while (*at < size && (strchr(" \t\r\n", b[*at]) || b[*at] == '#')) {
+        if (b[*at] == '#')
+            while (*at < size && b[*at] != '\n') ++*at;
+        else
+            ++*at;
+    }
+    uint64_t n = 0;
+    for (; *at < size && b[*at] >= '0' && b[*at] <= '9' && n < LF_IMAGE_MAX_PIXELS; ++*at)
+        n = n * 10 + (b[*at] - (uint64_t)'0');
+    return n;
+}
+
+static const char *refuse_pnm(const unsigned char *b, size_t size) {
+    size_t at = 2;
+    const uint64_t w = pnm_number(b, size, &at), h = pnm_number(b, size, &at), top = pnm_number(b, size, &at);
+    if (!w || !h) return "the PNM header is damaged";
+    if (top != 255) return "the PNM's largest value is not 255";
+    const uint64_t row = w * (b[1] == '6' ? 3 : 1);
+    if (at >= size || h > (size - at - 1) / row) return "the PNM rows are not all there; is the file whole?";
+    return NULL;
+}
+
+static const char *refuse_tga(const unsigned char *b, size_t size) {
+    enum { HEADER = 18, UNCOMPRESSED_RGB = 2, UNCOMPRESSED_GREY = 3 };
+    if (size < HEADER) return "the TGA header is cut short";
+    const uint64_t w = (uint64_t)b[13] << 8 | b[12], h = (uint64_t)b[15] << 8 | b[14];
+    const bool plain = b[2] == UNCOMPRESSED_RGB || b[2] == UNCOMPRESSED_GREY;
+    if (plain && w * h * ((b[16] + 7u) / 8) > size - HEADER)
+        return "the TGA rows are not all there; is the file whole?";
+    return NULL;
+}
+
+static const struct container {
+    const char *magic;
+    size_t magic_size;
+    const char *(*refuse)(const unsigned char *bytes, size_t size);
+} containers[] = {
+    {"\x89PNG\r\n\x1a\n", 8, refuse_png},
+    {"BM", 2, refuse_bmp},
+    {"GIF87a", 6, refuse_gif},
+    {"GIF89a", 6, refuse_gif},
+    {"P5", 2, refuse_pnm},
+    {"P6", 2, refuse_pnm},
+};
+
+static bool ends_with(const char *name, const char *extension) {
+    const char *dot = strrchr(name, '.');
+    return dot && !strcasecmp(dot + 1, extension);
+}
+
+const char *lf_image_refuse(const unsigned char *bytes, size_t size, const char *name) {
+    if (size == 0) return "the file is empty";
+    for (size_t i = 0; i < sizeof containers / sizeof *containers; i++)
+        if (size >= containers[i].magic_size && !memcmp(bytes, containers[i].magic, containers[i].magic_size))
+            return containers[i].refuse(bytes, size);
+    /* TGA has no signature, so that almost anything could be one: only under its own name. */
+    if (ends_with(name, "tga")) return refuse_tga(bytes, size);
+    return "it does not begin like a JPEG, PNG, BMP, GIF, PPM or PGM file";
+}
+
+bool lf_image_has_extension(const char *name) {
+    static const char *const extensions[] = {"jpg", "jpeg", "png", "bmp", "gif", "ppm", "pgm", "tga"};
+    for (size_t i = 0; i < sizeof extensions / sizeof *extensions; i++)
+        if (ends_with(name, extensions[i])) return true;
+    return false;
+}

@@ -1,0 +1,177 @@
+/* Text as one indexed set of documents, whatever it is stored as, and how a document becomes tokens.
+ *
+ * A file is mapped, never read whole: opening makes an index of where records begin (8 bytes a record), and a record is
+ * parsed when it is asked for. Lines are counted only for messages.
+ *
+ * Formats (text_formats.def), by the file's extension, else by its first character; "format" in the spec decides:
+ *   jsonl      a JSON object a line; blank lines are skipped
+ *   json       a list of objects, or objects one after the other
+ *   csv, tsv   RFC 4180; the first record names the columns; a quoted field may hold line breaks
+ *   text       plain text: a file is one document, and a folder of .txt files as many; see "windows"
+ * A byte order mark is skipped, lines may end in CRLF (in plain text and quoted fields the CR stays).
+ * A folder may instead hold a file for each split: train.jsonl, test.csv, ...
+ *
+ * Layouts (layouts.def), by the fields of the first record; every record must have them:
+ *   messages            [{"role": ..., "content": ...}, ...]; the chat template makes the text; loss on what the
+ *                       assistant says
+ *   choices             question, choices (a list of at least two), answer (number from 0, or the choice itself, or its
+ *                       letter); the text is "{question}\n" and the right choice; loss on the choice
+ *   instruction         instruction, output, and perhaps input: "{instruction}\n{input}\n" or, where input is empty,
+ *                       "{instruction}\n", then output; loss on output
+ *   question_answer     question, answer: "{question}\n", then answer; loss on answer
+ *   prompt_completion   prompt, completion, with nothing between; loss on completion
+ *   text                text (or text_field); loss on everything
+ * Numbers and true/false are taken as text. prompt_template replaces what stands before the answer: {field} is a field
+ * of the record (empty if it is absent but another record may have it, as input), {{ and }} are braces.
+ *
+ * Tokens. A document is encoded whole, with the special tokens of the tokenizer's post-processor (a chat template's
+ * text: without, they are in the text). For training, the EOS token is put behind it unless it ends in one or came from
+ * a chat template, whose own end of turn it is; for evaluation it is not. What is longer than max_seq_length is cut at
+ * its end and counted; a prompt that leaves no token of its answer is an error. The border between prompt and answer is
+ * where the tokens of the text before the border cease to be those of the whole text, so a token across the border is
+ * the answer's.
+ *
+ * Windows. Plain text is one stream of tokens a file (BOS in front if the post-processor says so), cut into windows of
+ * max_seq_length tokens that do not overlap; the rest at the end is a shorter window, or nothing if it is one token.
+ * Only a tokenizer knows how many there are, so count, max_samples and split are about windows, but come to effect in
+ * the loader. A file above 4 MiB is encoded in pieces of that size, cut between lines. */
+#ifndef LF_DATA_TEXT_DATASET_H
+#define LF_DATA_TEXT_DATASET_H
+
+#include <cjson/cJSON.h>
+
+#include "base/error.h"
+#include "text/ids.h"
+
+/* ---- what others provide ------------------------------------------------------------------------------------------
+ */
+
+/* A tokenizer. bos, eos, pad: -1 = none. */
+typedef struct lf_text_encoder {
+    /* Appends the ids of text to *out. */
+    lf_status (*encode)(void *context, const char *text, size_t n, bool add_special_tokens, lf_ids *out, lf_err *err);
+    void *context;
+    int32_t bos, eos, pad;
+    int64_t vocab_size; /* ids are below it: that of the model */
+    /* A context of its own for each thread that encodes beside others, where encode changes its context. Both NULL: the
+     * one context may be used by several threads at once. */
+    lf_status (*open_thread)(void *context, void **out, lf_err *err);
+    void (*close_thread)(void *thread_context);
+} lf_text_encoder;
+
+typedef struct lf_text_span {
+    size_t begin, end; /* bytes */
+} lf_text_span;
+
+typedef struct lf_text_message {
+    const char *role, *content;
+} lf_text_message;
+
+/* A chat template, called from several threads at once. */
+typedef struct lf_text_chat {
+    /* *text (freed by lf_free) is the conversation with all its special tokens; *answers (freed by lf_free) are the
+     * parts that the assistant says, ascending, each with the token that ends its turn. */
+    lf_status (*render)(void *context, const lf_text_message *messages, int64_t n, char **text, lf_text_span **answers,
+                        int64_t *n_answers, lf_err *err);
+    void *context;
+} lf_text_chat;
+
+/* ---- data sets ----------------------------------------------------------------------------------------------------
+ */
+
+typedef struct lf_text_dataset lf_text_dataset;
+
+typedef struct lf_text_dataset_opts {
+    const cJSON *spec;           /* a path as string, or {"path":..., "format":..., "split":..., "text_field":...,
+                                  * "prompt_template":...}; the last two win over those below */
+    const char *key;             /* the config key, for errors: "train_data" */
+    const char *split;           /* which file of a folder with a file for each split; NULL: "train" */
+    const char *text_field;      /* NULL: "text" */
+    const char *prompt_template; /* NULL: the layout's own */
+    const lf_text_chat *chat;    /* copied; NULL: messages are an error */
+    int64_t max_samples;         /* 0 = all; else that many, drawn by `seed` without replacement, in order */
+    uint64_t seed;
+} lf_text_dataset_opts;
+
+/* LF_ENOTFOUND, LF_EDATA (empty, no known format or layout, broken structure), LF_EUSAGE (bad spec or template). Of a
+ * record format only the structure that divides records is checked here; a bad record is found when it is read. */
+lf_status lf_text_dataset_open(lf_text_dataset **out, const lf_text_dataset_opts *opts, lf_err *err);
+void lf_text_dataset_free(lf_text_dataset *d);
+int64_t lf_text_dataset_count(const lf_text_dataset *d); /* records; files, if windowed */
+bool lf_text_dataset_windowed(const lf_text_dataset *d); /* plain text */
+const char *lf_text_dataset_path(const lf_text_dataset *d);
+const char *lf_text_dataset_layout(const lf_text_dataset *d); /* "text", "choices", ... */
+/* "FILE: line 17" */
+const char *lf_text_dataset_record_name(const lf_text_dataset *d, int64_t i, char *buf, size_t size);
+/* Does the folder of the spec have a file for `split`? */
+bool lf_text_dataset_has_split(const cJSON *spec, const char *split);
+
+/* Takes the share `fraction` out (drawn by seed) into *held_out; d keeps the rest. Once a data set: LF_EUSAGE if d has
+ * been split before. That a share holds nothing, or leaves nothing, is LF_EDATA; for windows the loader says so. */
+lf_status lf_text_dataset_split(lf_text_dataset *d, double fraction, uint64_t seed, lf_text_dataset **held_out,
+                                lf_err *err);
+
+/* ---- one document -------------------------------------------------------------------------------------------------
+ */
+
+typedef struct lf_text_example {
+    char *text; /* the whole document; NUL at text[n] */
+    size_t n;
+    lf_text_span *answers; /* where loss is taken; none: everywhere */
+    int64_t n_answers;
+    bool rendered;  /* by a chat template: special tokens are in the text, and it ends as the template says */
+    char **choices; /* [n_choices]; the text before the answer is text[0 .. answers[0].begin) */
+    int64_t n_choices, answer;
+} lf_text_example;
+
+/* Thread safe. LF_EDATA naming file and line. Not for windowed data sets. */
+lf_status lf_text_dataset_example(const lf_text_dataset *d, int64_t i, lf_text_example *out, lf_err *err);
+/* The right choice replaced by choice k, for scoring it. */
+lf_status lf_text_example_choose(lf_text_example *e, int64_t k, lf_err *err);
+void lf_text_example_free(lf_text_example *e);
+
+/* ---- tokens -------------------------------------------------------------------------------------------------------
+ */
+
+typedef struct lf_text_encode_opts {
+    int64_t max_seq_length; /* >= 2 */
+    bool training;          /* EOS at a document's end */
+    bool loss_on_prompt;    /* completion_only_loss: false */
+    int64_t context;        /* positions of the model; 0: no limit. max_seq_length cannot be raised above it */
+} lf_text_encode_opts;
+
+/* What to do about a text that is longer than max_seq_length. */
+const char *lf_text_longer_advice(const lf_text_encode_opts *o, const char *what, char *buf, size_t size);
+
+/* An encoder with what its post-processor puts around a text (found out by trying). */
+typedef struct lf_text_coder {
+    lf_text_encoder encoder;
+    lf_text_encode_opts opts;
+    lf_ids before, after;
+    bool owned; /* encoder.context, by lf_text_coder_for_thread */
+} lf_text_coder;
+lf_status lf_text_coder_init(lf_text_coder *c, const lf_text_encoder *encoder, const lf_text_encode_opts *opts,
+                             lf_err *err);
+/* The same coder for use beside it in another thread. */
+lf_status lf_text_coder_for_thread(lf_text_coder *out, const lf_text_coder *c, lf_err *err);
+void lf_text_coder_free(lf_text_coder *c);
+
+/* Tokens, each with whether it is to be predicted. */
+typedef struct lf_text_tokens {
+    int32_t *ids;
+    uint8_t *target;
+    int64_t n, capacity;
+    bool closed; /* plain text: the last token is an EOS that only training adds */
+} lf_text_tokens;
+bool lf_text_tokens_reserve(lf_text_tokens *t, int64_t more); /* false when out of memory */
+void lf_text_tokens_free(lf_text_tokens *t);
+
+/* Appends the document's tokens; *cut is how many were cut off. `name` is named in errors. An id outside the
+ * vocabulary, an answer of which nothing is left: LF_EDATA. */
+lf_status lf_text_encode(lf_text_tokens *out, int64_t *cut, const lf_text_coder *c, const lf_text_example *e,
+                         const char *name, lf_err *err);
+/* Record i of a data set, read and encoded; out as it was on failure. Thread safe. Not for windowed data sets. */
+lf_status lf_text_dataset_tokens(const lf_text_dataset *d, int64_t i, const lf_text_coder *c, lf_text_tokens *out,
+                                 int64_t *cut, lf_err *err);
+
+#endif

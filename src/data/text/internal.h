@@ -1,0 +1,131 @@
+/* What a text format fills, text_open.c serves and text_layout.c makes documents of. */
+#ifndef LF_DATA_TEXT_INTERNAL_H
+#define LF_DATA_TEXT_INTERNAL_H
+
+#include <stdatomic.h>
+
+#include "base/pool.h"
+#include "data/text/dataset.h"
+
+/* ---- a file, mapped -----------------------------------------------------------------------------------------------
+ */
+
+typedef struct lf_text_map {
+    const char *path; /* borrowed */
+    const char *data; /* behind a byte order mark; NULL if there is nothing */
+    size_t size;
+    void *base;
+    size_t base_size;
+} lf_text_map;
+lf_status lf_text_map_open(lf_text_map *m, const char *path, lf_err *err);
+void lf_text_map_close(lf_text_map *m);
+uint64_t lf_text_map_line(const lf_text_map *m, uint64_t at); /* number of the line that byte `at` is in; counts */
+/* Lets go of the pages before byte `end` (they come back when they are read), so that reading a file through does not
+ * look like holding it. */
+void lf_text_map_drop(const lf_text_map *m, uint64_t end);
+/* LF_EDATA with the line if bytes [begin, end) are not UTF-8. */
+lf_status lf_text_map_check_utf8(const lf_text_map *m, uint64_t begin, uint64_t end, lf_err *err);
+
+/* ---- a growing text -----------------------------------------------------------------------------------------------
+ */
+
+typedef struct lf_text_buffer {
+    char *s; /* NUL-terminated once something was put */
+    size_t n, capacity;
+    bool failed; /* out of memory: sticky */
+} lf_text_buffer;
+void lf_text_put(lf_text_buffer *b, const char *s, size_t n);
+
+/* ---- records ------------------------------------------------------------------------------------------------------
+ */
+
+typedef struct lf_text_format lf_text_format;
+typedef struct lf_text_layout lf_text_layout;
+
+/* All records of a place; data sets that were split from one another share it. */
+typedef struct lf_text_store {
+    const lf_text_format *format;
+    const lf_text_layout *layout;
+    atomic_int users;
+    lf_arena *arena;
+    const char *path;
+    lf_text_map map; /* of the records; plain text maps its files when it reads them */
+    uint64_t *begin; /* [n] where records begin; plain text: [n] bytes of its files */
+    int64_t n, capacity;
+    uint64_t dropped;   /* pages of the map up to here were let go while the index was made */
+    const char **names; /* csv: [n_names] columns; plain text: [n] paths */
+    int64_t n_names;
+    const char *text_field, *prompt_template; /* NULL if not given */
+    lf_text_chat chat;
+} lf_text_store;
+
+struct lf_text_format {
+    const char *name;
+    bool windowed;                                     /* plain text */
+    lf_status (*index)(lf_text_store *s, lf_err *err); /* fills begin and n; windowed: also opens s->path itself */
+    lf_status (*record)(const lf_text_store *s, int64_t i, cJSON **out, lf_err *err); /* an object; NULL if windowed */
+};
+
+/* For the index functions; LF_ENOMEM. */
+lf_status lf_text_store_add(lf_text_store *s, uint64_t begin, lf_err *err);
+const char *lf_text_store_record_name(const lf_text_store *s, int64_t i, char *buf, size_t size);
+/* Bytes [begin, end) as an object; errors name the line in the file. */
+lf_status lf_text_parse_object(const lf_text_store *s, uint64_t begin, uint64_t end, cJSON **out, lf_err *err);
+
+/* ---- layouts and templates ----------------------------------------------------------------------------------------
+ */
+
+/* The layout of this first record; also checks the prompt template's syntax and whether the layout takes one. */
+lf_status lf_text_layout_choose(lf_text_store *s, const cJSON *record, lf_err *err);
+const char *lf_text_layout_name(const lf_text_layout *l);
+lf_status lf_text_layout_example(const lf_text_store *s, int64_t i, const cJSON *record, lf_text_example *out,
+                                 lf_err *err);
+
+/* LF_EUSAGE naming prompt_template and the place. */
+lf_status lf_text_template_check(const char *text, lf_err *err);
+/* Puts the text with the fields of `record` filled in. A field that is absent is LF_EDATA (after `name`), but if it is
+ * in `optional` ("a|b" or NULL) it is empty. */
+lf_status lf_text_template_render(lf_text_buffer *out, const char *text, const cJSON *record, const char *optional,
+                                  const char *name, lf_err *err);
+/* Puts a string, number or truth value as text; false if the value is none of those. */
+bool lf_text_put_value(lf_text_buffer *out, const cJSON *value);
+
+/* ---- plain text ---------------------------------------------------------------------------------------------------
+ */
+
+typedef struct lf_text_piece {
+    int64_t file;
+    uint64_t begin, end; /* bytes behind the byte order mark; end: of the text at least, if `last` */
+    bool first, last;    /* of its file */
+} lf_text_piece;
+/* Cuts all files; *out is freed by lf_free. `piece_bytes` is the least size of a piece but the last. */
+lf_status lf_text_plain_pieces(lf_text_piece **out, int64_t *n, const lf_text_store *s, uint64_t piece_bytes,
+                               lf_err *err);
+lf_status lf_text_plain_encode(lf_text_tokens *out, const lf_text_store *s, const lf_text_piece *piece,
+                               const lf_text_coder *c, lf_err *err);
+
+/* ---- drawing ------------------------------------------------------------------------------------------------------
+ */
+
+/* Which of n records or windows a data set has: at most max_samples of them, and of those one side of a split. */
+typedef struct lf_text_draw {
+    int64_t max_samples;
+    uint64_t seed, split_seed;
+    double held_share; /* 0: not split */
+    bool held;         /* the side that was taken out */
+} lf_text_draw;
+/* *out, ascending, freed by lf_free; NULL = all. LF_EDATA, naming path, if a side is empty. */
+lf_status lf_text_draw_from(int64_t **out, int64_t *count, const lf_text_draw *draw, int64_t n, const char *path,
+                            lf_err *err);
+
+struct lf_text_dataset {
+    lf_text_store *store;
+    lf_text_draw draw;
+    int64_t n;     /* records drawn; files, if windowed */
+    int64_t *pick; /* [n] into the store; NULL: all */
+};
+
+/* Tokens for lf_text_encode's friends: out of range is LF_EDATA, naming `name`. */
+lf_status lf_text_check_ids(const int32_t *ids, int64_t n, const lf_text_coder *c, const char *name, lf_err *err);
+
+#endif

@@ -1,0 +1,337 @@
+/* Rows to batches. What a row holds is known from the packing, or is the row's own number; which rows a batch has, from
+ * (seed, epoch). Filling a batch is done by any thread and depends on nothing else. */
+#include "data/text/loader.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/rng.h"
+#include "data/ahead.h"
+#include "data/text/tokens.h"
+
+typedef struct span {
+    int64_t begin, end; /* in a slot's tokens */
+    int64_t row;
+} span;
+
+typedef struct slot {
+    lf_text_batch batch;
+    int64_t *rows; /* [batch_size] of which it is made */
+    lf_text_coder coder;
+    lf_text_tokens tokens;
+    span *documents; /* [n_documents], row after row */
+    int64_t n_documents, documents_capacity;
+    int64_t cells; /* B * T that the batch has room for */
+    int64_t truncated_documents, truncated_tokens;
+} slot;
+
+struct lf_text_loader {
+    const lf_text_dataset *data;
+    lf_text_loader_opts opts;
+    lf_text_coder coder;
+    bool scanned;
+    lf_text_scan scan;
+    lf_text_packing packing; /* n_rows 0: a row is a document */
+    int64_t n_documents, n_rows, per_epoch;
+    int64_t *order, order_epoch; /* of rows; touched in lf_ahead's assign alone */
+    slot *slots;
+    int64_t n_slots;
+    lf_ahead *ahead;
+    lf_text_stats stats;
+    lf_status failed; /* sticky; with err */
+    lf_err err;
+};
+
+/* ---- which rows ---------------------------------------------------------------------------------------------------
+ */
+
+static void assign(void *context, void *item, int64_t number) {
+    lf_text_loader *l = context;
+    slot *s = item;
+    const lf_text_loader_opts *o = &l->opts;
+    const int64_t at = o->first_batch + number, epoch = o->first_epoch + at / l->per_epoch;
+    if (o->shuffle && epoch != l->order_epoch) {
+        lf_rng_permutation(lf_rng_make(o->seed, LF_RNG_SHUFFLE, (uint64_t)epoch), l->order, l->n_rows);
+        l->order_epoch = epoch;
+    }
+    s->batch.epoch = epoch;
+    s->batch.number = at % l->per_epoch;
+    const int64_t begin = s->batch.number * o->batch_size, left = l->n_rows - begin;
+    s->batch.B = left < o->batch_size ? left : o->batch_size;
+    for (int64_t i = 0; i < s->batch.B; i++) s->rows[i] = o->shuffle ? l->order[begin + i] : begin + i;
+}
+
+/* ---- filling a batch ----------------------------------------------------------------------------------------------
+ */
+
+static lf_status out_of_memory(const lf_text_loader *l, lf_err *err) {
+    return lf_fail(err, LF_ENOMEM, "out of memory for a batch of %" PRId64 " rows of up to %" PRId64 " tokens",
+                   l->opts.batch_size, l->opts.max_seq_length);
+}
+
+static lf_status add_document(const lf_text_loader *l, slot *s, int64_t row, int64_t document, lf_err *err) {
+    if (s->n_documents == s->documents_capacity) {
+        const int64_t capacity = 2 * s->documents_capacity + l->opts.batch_size;
+        span *grown = lf_realloc(s->documents, (size_t)capacity * sizeof *grown);
+        if (!grown) return out_of_memory(l, err);
+        s->documents = grown;
+        s->documents_capacity = capacity;
+    }
+    const int64_t begin = s->tokens.n;
+    int64_t cut = 0;
+    lf_status rc;
+    if (l->scanned) {
+        const lf_text_kept *k = &l->scan.documents[document];
+        cut = k->cut;
+        rc = lf_token_store_read(l->scan.store, k->first, k->n, &s->tokens, err);
+    } else {
+        rc = lf_text_dataset_tokens(l->data, document, &s->coder, &s->tokens, &cut, err);
+    }
+    s->truncated_documents += cut > 0;
+    s->truncated_tokens += cut;
+    s->documents[s->n_documents++] = (span){begin, s->tokens.n, row};
+    return rc;
+}
+
+static lf_status gather(const lf_text_loader *l, slot *s, lf_err *err) {
+    const bool packed = l->opts.packing;
+    lf_status rc = LF_OK;
+    s->tokens.n = s->n_documents = s->truncated_documents = s->truncated_tokens = 0;
+    for (int64_t r = 0; r < s->batch.B; r++) {
+        const int64_t row = s->rows[r], begin = packed ? l->packing.begin[row] : row,
+                      end = packed ? l->packing.begin[row + 1] : row + 1;
+        s->batch.indices[r] = packed ? l->packing.documents[begin] : row;
+        for (int64_t k = begin; k < end && !rc; k++)
+            rc = add_document(l, s, r, packed ? l->packing.documents[k] : k, err);
+    }
+    return rc;
+}
+
+static int64_t longest_row(const slot *s) {
+    int64_t longest = 0, length = 0;
+    for (int64_t i = 0; i < s->n_documents; i++) {
+        if (i && s->documents[i].row != s->documents[i - 1].row) length = 0;
+        length += s->documents[i].end - s->documents[i].begin;
+        if (length > longest) longest = length;
+    }
+    return longest;
+}
+
+static bool reserve_cells(slot *s, int64_t cells) {
+    lf_text_batch *b = &s->batch;
+    int32_t **const arrays[] = {&b->ids, &b->labels, &b->positions, &b->document};
+    if (cells <= s->cells) return true;
+    for (int i = 0; i < 4; i++) {
+        lf_aligned_free(*arrays[i]);
+        *arrays[i] = NULL;
+    }
+    s->cells = 0;
+    for (int i = 0; i < 4; i++)
+        if (!(*arrays[i] = lf_aligned_alloc((size_t)cells * sizeof(int32_t)))) return false;
+    s->cells = cells;
+    return true;
+}
+
+/* Writes columns `from` on; returns the column behind. */
+static int64_t write_document(lf_text_batch *b, int64_t row, int64_t from, const lf_text_tokens *t, span d) {
+    const int64_t n = d.end - d.begin, at = row * b->T + from;
+    for (int64_t i = 0; i < n; i++) {
+        const bool target = i + 1 < n && t->target[d.begin + i + 1];
+        b->ids[at + i] = t->ids[d.begin + i];
+        b->labels[at + i] = target ? t->ids[d.begin + i + 1] : -1;
+        b->positions[at + i] = (int32_t)i;
+        b->document[at + i] = (int32_t)from;
+        b->n_targets += target;
+    }
+    return from + n;
+}
+
+static void write_padding(lf_text_batch *b, int64_t row, int64_t from, int32_t pad) {
+    for (int64_t c = from; c < b->T; c++) {
+        const int64_t at = row * b->T + c;
+        b->ids[at] = pad;
+        b->labels[at] = -1;
+        b->positions[at] = (int32_t)(c - from);
+        b->document[at] = (int32_t)from;
+    }
+}
+
+static lf_status fill(void *context, void *item, lf_err *err) {
+    const lf_text_loader *l = context;
+    slot *s = item;
+    lf_text_batch *b = &s->batch;
+    const lf_text_encoder *e = &l->coder.encoder;
+    const int32_t pad = e->pad >= 0 ? e->pad : e->eos >= 0 ? e->eos : 0;
+    enum { MULTIPLE = 8 };
+    const lf_status rc = gather(l, s, err);
+    if (rc) return rc;
+    const int64_t longest = longest_row(s), most = l->opts.max_seq_length;
+    b->T = longest ? (longest + MULTIPLE - 1) / MULTIPLE * MULTIPLE : MULTIPLE;
+    if (b->T > most) b->T = most;
+    if (!reserve_cells(s, b->B * b->T)) return out_of_memory(l, err);
+    b->n_tokens = s->tokens.n;
+    b->n_documents = s->n_documents;
+    b->n_targets = 0;
+    for (int64_t row = 0, d = 0; row < b->B; row++) {
+        int64_t column = 0;
+        for (; d < s->n_documents && s->documents[d].row == row; d++)
+            column = write_document(b, row, column, &s->tokens, s->documents[d]);
+        write_padding(b, row, column, pad);
+    }
+    return LF_OK;
+}
+
+/* ---- making and freeing a loader ----------------------------------------------------------------------------------
+ */
+
+static lf_status check_opts(const lf_text_loader_opts *o, lf_err *err) {
+    if (o->batch_size < 1 || o->workers < 1 || o->first_epoch < 0 || o->first_batch < 0 || o->epochs < 0)
+        return lf_fail(err, LF_EUSAGE, "batch size and data workers must be 1 or more, epochs and positions 0 or more");
+    return LF_OK;
+}
+
+static lf_status pack(lf_text_loader *l, lf_err *err) {
+    enum { PACKING_STREAM = -1 }; /* of LF_RNG_SHUFFLE, whose others are epochs */
+    const int64_t n = l->scan.n;
+    int64_t *order = l->opts.shuffle ? lf_malloc((size_t)n * sizeof *order) : NULL;
+    if (l->opts.shuffle && !order) return lf_fail(err, LF_ENOMEM, "out of memory for packing %" PRId64 " documents", n);
+    if (order) lf_rng_permutation(lf_rng_make(l->opts.seed, LF_RNG_SHUFFLE, (uint64_t)PACKING_STREAM), order, n);
+    lf_status rc = lf_text_pack(&l->packing, l->scan.documents, n, order, l->opts.max_seq_length, err);
+    lf_free(order);
+    if (!rc && l->packing.n_rows == 0)
+        rc = lf_fail(err, LF_EDATA, "%s: not one of %" PRId64 " documents has a token", lf_text_dataset_path(l->data),
+                     n);
+    return rc;
+}
+
+/* How many rows there are, and so batches. */
+static lf_status plan(lf_text_loader *l, lf_err *err) {
+    const lf_text_loader_opts *o = &l->opts;
+    lf_status rc = LF_OK;
+    l->scanned = o->packing || o->scan || lf_text_dataset_windowed(l->data);
+    l->n_documents = lf_text_dataset_count(l->data);
+    if (l->scanned) {
+        if ((rc = lf_text_scan_run(&l->scan, l->data, &l->coder, o->workers, LF_TOKENS_IN_MEMORY, LF_TEXT_PIECE, err)))
+            return rc;
+        l->n_documents = l->stats.scan_documents = l->scan.n;
+        l->stats.scan_tokens = l->scan.n_tokens;
+        l->stats.scan_seconds = l->scan.seconds;
+        for (int64_t i = 0; i < l->scan.n; i++) l->stats.scan_truncated += l->scan.documents[i].cut > 0;
+    }
+    if (o->packing) rc = pack(l, err);
+    l->n_rows = o->packing ? l->packing.n_rows : l->n_documents;
+    l->per_epoch = (l->n_rows - 1) / o->batch_size + 1;
+    return rc;
+}
+
+static lf_status allocate(lf_text_loader *l, lf_err *err) {
+    const size_t batch_size = (size_t)(l->opts.batch_size < l->n_rows ? l->opts.batch_size : l->n_rows);
+    l->order_epoch = -1;
+    l->n_slots = l->opts.workers + LF_AHEAD_SPARE;
+    l->slots = lf_calloc((size_t)l->n_slots, sizeof *l->slots);
+    if (l->opts.shuffle) l->order = lf_malloc((size_t)l->n_rows * sizeof *l->order);
+    bool good = l->slots && (l->order || !l->opts.shuffle);
+    for (int64_t i = 0; i < l->n_slots && good; i++) {
+        slot *s = &l->slots[i];
+        s->rows = lf_calloc(batch_size, sizeof *s->rows);
+        s->batch.indices = lf_calloc(batch_size, sizeof *s->batch.indices);
+        good = s->rows && s->batch.indices;
+    }
+    lf_status rc = good ? LF_OK : out_of_memory(l, err);
+    for (int64_t i = 0; i < l->n_slots && !rc && !l->scanned; i++)
+        rc = lf_text_coder_for_thread(&l->slots[i].coder, &l->coder, err);
+    return rc;
+}
+
+static lf_status start(lf_text_loader *l, lf_err *err) {
+    const lf_ahead_work work = {assign, fill, l};
+    int64_t total;
+    if (__builtin_mul_overflow(l->opts.epochs, l->per_epoch, &total)) total = INT64_MAX;
+    total = total > l->opts.first_batch ? total - l->opts.first_batch : 0;
+    return lf_ahead_new(&l->ahead, &work, l->slots, sizeof *l->slots, l->opts.workers, total, err);
+}
+
+lf_status lf_text_loader_new(lf_text_loader **out, const lf_text_dataset *d, const lf_text_encoder *encoder,
+                             const lf_text_loader_opts *opts, lf_err *err) {
+    const lf_text_encode_opts how = {opts->max_seq_length, opts->training, opts->loss_on_prompt, opts->context};
+    lf_status rc = check_opts(opts, err);
+    if (rc) return rc;
+    lf_text_loader *l = lf_calloc(1, sizeof *l);
+    if (!l) return lf_fail(err, LF_ENOMEM, "out of memory for a loader");
+    l->data = d;
+    l->opts = *opts;
+    if ((rc = lf_text_coder_init(&l->coder, encoder, &how, err)) || (rc = plan(l, err)) || (rc = allocate(l, err)) ||
+        (rc = start(l, err)))
+        lf_text_loader_free(l);
+    else
+        *out = l;
+    return rc;
+}
+
+lf_status lf_text_loader_restart(lf_text_loader *l, int64_t first_epoch, int64_t first_batch, lf_err *err) {
+    lf_ahead_free(l->ahead);
+    l->ahead = NULL;
+    l->opts.first_epoch = first_epoch;
+    l->opts.first_batch = first_batch;
+    l->order_epoch = -1;
+    l->failed = LF_OK;
+    l->err = (lf_err){0};
+    const lf_status rc = check_opts(&l->opts, err);
+    return rc ? rc : start(l, err);
+}
+
+void lf_text_loader_free(lf_text_loader *l) {
+    if (!l) return;
+    lf_ahead_free(l->ahead);
+    for (int64_t i = 0; l->slots && i < l->n_slots; i++) {
+        slot *s = &l->slots[i];
+        lf_aligned_free(s->batch.ids);
+        lf_aligned_free(s->batch.labels);
+        lf_aligned_free(s->batch.positions);
+        lf_aligned_free(s->batch.document);
+        lf_free(s->batch.indices);
+        lf_free(s->rows);
+        lf_free(s->documents);
+        lf_text_tokens_free(&s->tokens);
+        lf_text_coder_free(&s->coder);
+    }
+    lf_free(l->slots);
+    lf_free(l->order);
+    lf_text_packing_free(&l->packing);
+    lf_text_scan_free(&l->scan);
+    lf_text_coder_free(&l->coder);
+    lf_free(l);
+}
+
+/* ---- serving ------------------------------------------------------------------------------------------------------
+ */
+
+static void count(lf_text_stats *stats, const slot *s) {
+    stats->documents += s->batch.n_documents;
+    stats->tokens += s->batch.n_tokens;
+    stats->targets += s->batch.n_targets;
+    stats->positions += s->batch.B * s->batch.T;
+    stats->truncated_documents += s->truncated_documents;
+    stats->truncated_tokens += s->truncated_tokens;
+}
+
+lf_status lf_text_loader_next(lf_text_loader *l, const lf_text_batch **out, lf_err *err) {
+    void *item = NULL;
+    *out = NULL;
+    if (!l->failed) l->failed = lf_ahead_next(l->ahead, &item, &l->err);
+    if (l->failed) return lf_fail(err, l->failed, "%s", l->err.message);
+    if (!item) return LF_OK;
+    const slot *s = item;
+    count(&l->stats, s);
+    *out = &s->batch;
+    return LF_OK;
+}
+
+int64_t lf_text_loader_batches_per_epoch(const lf_text_loader *l) { return l->per_epoch; }
+int64_t lf_text_loader_rows_per_epoch(const lf_text_loader *l) { return l->n_rows; }
+int64_t lf_text_loader_count(const lf_text_loader *l) { return l->n_documents; }
+lf_text_stats lf_text_loader_stats(const lf_text_loader *l) { return l->stats; }
+
+double lf_text_loader_waited(const lf_text_loader *l) { return l->ahead ? lf_ahead_waited(l->ahead) : 0; }

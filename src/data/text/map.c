@@ -1,0 +1,72 @@
+#define _DEFAULT_SOURCE /* madvise */
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/utf8.h"
+#include "data/text/internal.h"
+
+static const char byte_order_mark[] = "\xef\xbb\xbf";
+enum { BOM_SIZE = sizeof byte_order_mark - 1 };
+
+static lf_status map(lf_text_map *m, int fd, lf_err *err) {
+    struct stat st;
+    if (fstat(fd, &st)) return lf_fail_errno(err, "read", m->path);
+    if (!S_ISREG(st.st_mode))
+        return lf_fail(err, LF_EDATA, "%s: expected a file; a pipe or device cannot be read in any order", m->path);
+    if (st.st_size == 0) return LF_OK;
+    m->base_size = (size_t)st.st_size;
+    m->base = mmap(NULL, m->base_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (m->base == MAP_FAILED) {
+        m->base = NULL;
+        return lf_fail_errno(err, "map", m->path);
+    }
+    m->data = m->base;
+    m->size = m->base_size;
+    if (m->size >= BOM_SIZE && memcmp(m->data, byte_order_mark, BOM_SIZE) == 0) {
+        m->data += BOM_SIZE;
+        m->size -= BOM_SIZE;
+    }
+    return LF_OK;
+}
+
+lf_status lf_text_map_open(lf_text_map *m, const char *path, lf_err *err) {
+    *m = (lf_text_map){.path = path};
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return lf_fail_errno(err, "open", path);
+    const lf_status rc = map(m, fd, err);
+    close(fd);
+    return rc;
+}
+
+void lf_text_map_close(lf_text_map *m) {
+    if (m->base) munmap(m->base, m->base_size);
+    m->base = NULL;
+    m->data = NULL;
+    m->size = 0;
+}
+
+void lf_text_map_drop(const lf_text_map *m, uint64_t end) {
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE), size = (size_t)end / page * page;
+    if (m->base && size > 0) madvise(m->base, size, MADV_DONTNEED); /* advice: failing does no harm */
+}
+
+uint64_t lf_text_map_line(const lf_text_map *m, uint64_t at) {
+    uint64_t line = 1;
+    const char *s = m->data, *const end = m->data + (at < m->size ? at : m->size);
+    while (s && s < end && (s = memchr(s, '\n', (size_t)(end - s)))) {
+        line++;
+        s++;
+    }
+    return line;
+}
+
+lf_status lf_text_map_check_utf8(const lf_text_map *m, uint64_t begin, uint64_t end, lf_err *err) {
+    const uint64_t bad = begin + lf_utf8_invalid(m->data + begin, (size_t)(end - begin));
+    if (bad == end) return LF_OK;
+    return lf_fail(err, LF_EDATA, "%s: line %" PRIu64 ": byte 0x%02x is not UTF-8; save the file as UTF-8", m->path,
+                   lf_text_map_line(m, bad), (unsigned)(unsigned char)m->data[bad]);
+}

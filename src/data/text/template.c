@@ -1,0 +1,108 @@
+/* "{field}" in a text: the fields of a record put in. {{ and }} are braces. */
+#include <string.h>
+
+#include "base/json.h"
+#include "base/mem.h"
+#include "data/text/internal.h"
+
+void lf_text_put(lf_text_buffer *b, const char *s, size_t n) {
+    if (b->failed) return;
+    if (b->capacity - b->n <= n) {
+        const size_t capacity = 2 * (b->n + n) + 64;
+        char *grown = lf_realloc(b->s, capacity);
+        if (!grown) {
+            b->failed = true;
+            return;
+        }
+        b->s = grown;
+        b->capacity = capacity;
+    }
+    if (n) memcpy(b->s + b->n, s, n);
+    b->n += n;
+    b->s[b->n] = 0;
+}
+
+bool lf_text_put_value(lf_text_buffer *out, const cJSON *value) {
+    if (cJSON_IsString(value)) {
+        lf_text_put(out, value->valuestring, strlen(value->valuestring));
+        return true;
+    }
+    if (!cJSON_IsNumber(value) && !cJSON_IsBool(value)) return false;
+    char *printed = lf_json_print_line(value);
+    if (printed)
+        lf_text_put(out, printed, strlen(printed));
+    else
+        out->failed = true;
+    lf_free(printed);
+    return true;
+}
+
+/* ---- parts --------------------------------------------------------------------------------------------------------
+ */
+
+typedef struct part {
+    const char *s;
+    size_t n;
+    bool field; /* the name of one; else the text itself */
+} part;
+
+/* Takes the next part off *text; false if the brace at *text has no partner, or the name is empty. */
+static bool next_part(const char **text, part *p) {
+    const char *s = *text;
+    *p = (part){s, strcspn(s, "{}"), false};
+    if (p->n == 0 && s[0] == s[1]) { /* a doubled brace is one */
+        p->n = 1;
+        *text = s + 2;
+        return true;
+    }
+    if (p->n == 0 && *s == '{') {
+        *p = (part){s + 1, strcspn(s + 1, "{}"), true};
+        if (p->n == 0 || s[1 + p->n] != '}') return false;
+        *text = s + p->n + 2;
+        return true;
+    }
+    *text = s + p->n;
+    return p->n > 0;
+}
+
+lf_status lf_text_template_check(const char *text, lf_err *err) {
+    part p;
+    const char *at = text;
+    while (*at)
+        if (!next_part(&at, &p))
+            return lf_fail(err, LF_EUSAGE,
+                           "prompt_template: character %zu: expected {FIELD}; write {{ or }} for a brace",
+                           (size_t)(at - text) + 1);
+    return LF_OK;
+}
+
+static bool in_list(const char *list, const char *name) {
+    for (const char *s = list; s && *s;) {
+        const size_t n = strcspn(s, "|");
+        if (n == strlen(name) && !memcmp(s, name, n)) return true;
+        s += n + (s[n] == '|');
+    }
+    return false;
+}
+
+lf_status lf_text_template_render(lf_text_buffer *out, const char *text, const cJSON *record, const char *optional,
+                                  const char *name, lf_err *err) {
+    part p;
+    while (*text && next_part(&text, &p)) {
+        char field[256];
+        if (!p.field) {
+            lf_text_put(out, p.s, p.n);
+            continue;
+        }
+        if (p.n >= sizeof field)
+            return lf_fail(err, LF_EUSAGE, "prompt_template: a field name of %zu bytes; at most 255", p.n);
+        memcpy(field, p.s, p.n);
+        field[p.n] = 0;
+        const cJSON *value = cJSON_GetObjectItemCaseSensitive(record, field);
+        if ((!value || cJSON_IsNull(value)) && in_list(optional, field)) continue;
+        if (!value || !lf_text_put_value(out, value))
+            return lf_fail(err, LF_EDATA, "%s: expected a text '%s' for the prompt template, found %s", name, field,
+                           value ? "another value" : "no such field");
+    }
+    return LF_OK;
+}

@@ -1,0 +1,170 @@
+#include "data/text/tokenizer.h"
+
+#include <string.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+/* ---- the encoder: a tokenizer, and what one thread encodes with ---- */
+
+typedef struct thread_context {
+    const lf_tokenizer *tokenizer;
+    lf_tokenizer_work *work;
+} thread_context;
+
+static void close_thread(void *context) {
+    thread_context *c = context;
+    if (!c) return;
+    lf_tokenizer_work_free(c->work);
+    lf_free(c);
+}
+
+static lf_status new_context(thread_context **out, const lf_tokenizer *t, lf_err *err) {
+    thread_context *c = lf_calloc(1, sizeof *c);
+    if (!c) return lf_fail(err, LF_ENOMEM, "out of memory for a tokenizer");
+    c->tokenizer = t;
+    const lf_status rc = lf_tokenizer_work_new(&c->work, t, err);
+    if (rc) close_thread(c);
+    else *out = c;
+    return rc;
+}
+
+static lf_status open_thread(void *context, void **out, lf_err *err) {
+    thread_context *c = NULL;
+    const lf_status rc = new_context(&c, ((const thread_context *)context)->tokenizer, err);
+    *out = c;
+    return rc;
+}
+
+static lf_status encode(void *context, const char *text, size_t n, bool add_special_tokens, lf_ids *out, lf_err *err) {
+    return lf_tokenizer_encode_with(((thread_context *)context)->work, text, n, add_special_tokens, out, err);
+}
+
+/* ---- the chat template ---- */
+
+static lf_status copy_answers(lf_text_span **out, const lf_prompt *p, lf_err *err) {
+    lf_text_span *spans = lf_calloc(p->n_answers + 1, sizeof *spans);
+    if (!spans) return lf_fail(err, LF_ENOMEM, "out of memory for a conversation");
+    for (size_t i = 0; i < p->n_answers; i++) spans[i] = (lf_text_span){p->answers[i].begin, p->answers[i].end};
+    *out = spans;
+    return LF_OK;
+}
+
+static lf_status render(void *context, const lf_text_message *messages, int64_t n, char **text, lf_text_span **answers,
+                        int64_t *n_answers, lf_err *err) {
+    const lf_text_tokenizer *t = context;
+    if (!t->chat_template) return lf_fail(err, t->no_chat.status, "%s", t->no_chat.message);
+    lf_message *list = lf_calloc((size_t)n + 1, sizeof *list);
+    if (!list) return lf_fail(err, LF_ENOMEM, "out of memory for a conversation");
+    for (int64_t i = 0; i < n; i++) list[i] = (lf_message){.role = messages[i].role, .content = messages[i].content};
+    lf_prompt p = {0};
+    lf_status rc = lf_chat_render(t->chat_template, list, (size_t)n, false, &p, err);
+    lf_free(list);
+    if (!rc && !(rc = copy_answers(answers, &p, err))) {
+        *text = p.text;
+        *n_answers = (int64_t)p.n_answers;
+        p.text = NULL;
+    }
+    lf_prompt_free(&p);
+    return rc;
+}
+
+static lf_status open_template_file(lf_text_tokenizer *t, const char *path, lf_err *err) {
+    char *jinja = NULL;
+    size_t size;
+    lf_status rc = lf_file_read(&jinja, &size, path, err);
+    if (!rc) rc = lf_chat_template_parse(&t->chat_template, jinja, NULL, NULL, path, err);
+    lf_free(jinja);
+    return rc;
+}
+
+static lf_status open_template(lf_text_tokenizer *t, const char *asked, lf_err *err) {
+    const char *folder = lf_is_dir(t->dir) ? t->dir : NULL;
+    if (asked && lf_is_file(asked)) return open_template_file(t, asked, err);
+    if (asked) return lf_chat_template_open(&t->chat_template, asked, folder, err);
+    if (folder) (void)lf_chat_template_open(&t->chat_template, NULL, folder, &t->no_chat);
+    else (void)lf_fail(&t->no_chat, LF_EUNSUPPORTED, "%s: a single file has no chat template; set chat_template", t->dir);
+    return t->no_chat.status == LF_ENOMEM ? lf_fail(err, LF_ENOMEM, "%s", t->no_chat.message) : LF_OK;
+}
+
+static lf_status find_turn_end(lf_text_tokenizer *t, thread_context *c, lf_err *err) {
+    lf_ids ids = {0};
+    t->turn_end = -1;
+    if (!t->chat_template) return LF_OK;
+    const char *text = lf_chat_template_turn_end(t->chat_template);
+    const lf_status rc = encode(c, text, strlen(text), false, &ids, err);
+    if (!rc && ids.n == 1) t->turn_end = ids.ids[0];
+    lf_ids_free(&ids);
+    return rc;
+}
+
+/* ---- both ---- */
+
+lf_status lf_text_tokenizer_open(lf_text_tokenizer **out, const lf_text_tokenizer_opts *opts, lf_err *err) {
+    *out = NULL;
+    lf_text_tokenizer *t = lf_calloc(1, sizeof *t);
+    if (!t) return lf_fail(err, LF_ENOMEM, "out of memory for a tokenizer");
+    thread_context *first = NULL;
+    lf_status rc = (t->dir = lf_strdup(opts->path)) ? LF_OK : lf_fail(err, LF_ENOMEM, "out of memory for a tokenizer");
+    if (!rc && !(rc = lf_tokenizer_open(&t->tokenizer, opts->path, err)) && !(rc = new_context(&first, t->tokenizer, err)))
+        rc = open_template(t, opts->chat_template, err);
+    if (!rc) rc = find_turn_end(t, first, err);
+    t->encoder.context = first;
+    if (rc) {
+        lf_text_tokenizer_free(t);
+        return rc;
+    }
+    t->encoder = (lf_text_encoder){.encode = encode, .context = first, .bos = lf_tokenizer_bos(t->tokenizer),
+                                   .eos = lf_tokenizer_eos(t->tokenizer), .pad = lf_tokenizer_pad(t->tokenizer),
+                                   .vocab_size = opts->vocab_size, .open_thread = open_thread, .close_thread = close_thread};
+    t->chat = (lf_text_chat){.render = render, .context = t};
+    *out = t;
+    return LF_OK;
+}
+
+void lf_text_tokenizer_free(lf_text_tokenizer *t) {
+    if (!t) return;
+    close_thread(t->encoder.context);
+    lf_chat_template_free(t->chat_template);
+    lf_tokenizer_free(t->tokenizer);
+    lf_free(t->dir);
+    lf_free(t);
+}
+
+void lf_text_tokenizer_warn_turn_end(lf_text_tokenizer *t) {
+    if (t->warned || !t->chat_template || t->turn_end >= 0) return;
+    const char *name = lf_chat_template_name(t->chat_template), *end = lf_chat_template_turn_end(t->chat_template);
+    t->warned = true;
+    if (*end)
+        lf_warn("chat template '%s': the end of a turn, '%s', is no token of %s, so it is read and written as several; "
+                "add it there, or set chat_template", name, end, t->dir);
+    else
+        lf_warn("chat template '%s': %s names no eos_token, so nothing marks the end of an answer; name one, or set "
+                "chat_template", name, t->dir);
+}
+
+lf_status lf_text_tokenizer_prompt(const lf_text_tokenizer *t, const char *text, size_t n, bool rendered, lf_ids *out, lf_err *err) {
+    const lf_text_encode_opts how = {.max_seq_length = 2}; /* nothing is cut here */
+    lf_text_coder c;
+    lf_status rc = lf_text_coder_init(&c, &t->encoder, &how, err);
+    if (rc) return rc;
+    const int64_t before = out->n;
+    rc = encode(t->encoder.context, text, n, !rendered, out, err);
+    if (!rc && !rendered && out->n - before >= c.after.n) out->n -= c.after.n;
+    lf_text_coder_free(&c);
+    return rc;
+}
+
+lf_status lf_text_tokenizer_copy(const lf_text_tokenizer *t, const char *dir, lf_err *err) {
+    static const char *const names[] = {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja"};
+    if (!lf_is_dir(t->dir)) return lf_copy_file(t->dir, dir, names[0], err);
+    lf_status rc = LF_OK;
+    for (size_t i = 0; i < sizeof names / sizeof *names && !rc; i++) {
+        char *from = lf_path_join(t->dir, names[i]);
+        if (!from) rc = lf_fail(err, LF_ENOMEM, "%s: out of memory", dir);
+        else if (lf_is_file(from)) rc = lf_copy_file(from, dir, names[i], err);
+        lf_free(from);
+    }
+    return rc;
+}

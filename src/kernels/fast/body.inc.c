@@ -1,0 +1,143 @@
+/* The fast kernels, over plain C loops that the compiler vectorises for the instruction set it is given, and libraries for
+ * products. Included twice for each set, for activations in float and in bf16, by files that define
+ *   FAST_NAME     its name
+ *   FAST_TABLE    the lf_kernels to define
+ *   FAST_WIDE     the same set's table for floats
+ *   FAST_BF16     1: activations in bf16
+ *   FAST_VECTOR   bytes of its vectors
+ *   FAST_DOT      1: attention by the processor's dot products of bf16 (needs FAST_BF16)
+ *   FAST_ONEDNN   1: products in float by oneDNN where it has kernels for AVX-512, else by BLAS
+ * Everything is static: one set's code can never be linked into another's. */
+#include <assert.h>
+#include <cblas.h>
+#include <dnnl.h>
+#include <math.h>
+#include <omp.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "kernels/fast/fast.h"
+#include "kernels/product/products.h"
+
+/* Threads cost a few microseconds: less work than this stays on one. The static schedule gives every thread the same
+ * part each time. Within a parallel region these loops are sequential. */
+enum { SERIAL_BELOW = 32768 };
+#define LF_PRAGMA(text) _Pragma(#text)
+#define PARALLEL(work) \
+    LF_PRAGMA(omp parallel for schedule(static) num_threads(lf_threads()) if ((work) > SERIAL_BELOW))
+#define PARALLEL_SIMD(work) \
+    LF_PRAGMA(omp parallel for simd schedule(static) num_threads(lf_threads()) if (parallel : (work) > SERIAL_BELOW))
+#define SIMD LF_PRAGMA(omp simd)
+
+/* Numbers that fit in the first-level cache; pieces that a sum is cut into whatever the threads. */
+enum { CHUNK = 1024, PIECES = 64 };
+
+static inline int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
+static inline int64_t piece_begin(int64_t n, int64_t piece) { return n / PIECES * piece + n % PIECES * piece / PIECES; }
+
+#include "kernels/fast/math.inc.c"
+
+/* An activation to float and back. */
+#if FAST_BF16
+typedef uint16_t act;
+#define LD(a) bf16_to_float(a)
+#define ST(x) float_to_bf16(x)
+#else
+typedef float act;
+#define LD(a) (a)
+#define ST(x) (x)
+#endif
+
+/* y = or += a f; y may be a */
+static void store_product(act *y, bool add, const act *a, const float *restrict f, int64_t n) {
+    if (add) {
+        SIMD
+        for (int64_t i = 0; i < n; i++) y[i] = ST(LD(y[i]) + LD(a[i]) * f[i]);
+    } else {
+        SIMD
+        for (int64_t i = 0; i < n; i++) y[i] = ST(LD(a[i]) * f[i]);
+    }
+}
+
+#include "kernels/fast/product.inc.c"
+
+#include "kernels/fast/lowrank.inc.c"
+
+#include "kernels/fast/elementwise.inc.c"
+
+#include "kernels/fast/dropout.inc.c"
+
+#include "kernels/fast/norm.inc.c"
+
+#include "kernels/fast/rmsnorm.inc.c"
+
+#include "kernels/fast/loss.inc.c"
+
+#include "kernels/fast/lm_loss.inc.c"
+
+#include "kernels/fast/attention.inc.c"
+
+#include "kernels/fast/tokens.inc.c"
+
+#include "kernels/fast/language.inc.c"
+
+#include "kernels/fast/optim.inc.c"
+
+const lf_kernels FAST_TABLE = {
+    .name = FAST_NAME,
+    .precision = FAST_BF16 ? "bf16" : "fp32",
+    .dtype = LF_F32,
+    .act_dtype = FAST_BF16 ? LF_BF16 : LF_F32,
+    .wide = &FAST_WIDE,
+    .frozen_exact = !FAST_BF16,
+    .gemm = gemm,
+    .gemm_real = gemm_real,
+    .frozen_size = frozen_size,
+    .frozen_prepare = frozen_prepare,
+    .frozen_restore = frozen_restore,
+    .frozen_forward = frozen_forward,
+    .frozen_forward_real = frozen_forward_real,
+    .frozen_backward = frozen_backward,
+    .lora_factors = lora_factors,
+    .low_rank_add = low_rank_add,
+    .low_rank_sum = low_rank_sum,
+    .add_transposed = add_transposed,
+    .fill = fill,
+    .from_f32 = from_f32,
+    .to_f32 = copy_f32,
+    .to_act = to_act,
+    .to_real = to_real,
+    .add = add_arrays,
+    .axpy = axpy,
+    .bias = bias,
+    .column_sums = column_sums,
+    .layernorm = layernorm,
+    .layernorm_backward = layernorm_backward,
+    .gelu = gelu,
+    .gelu_backward = gelu_backward,
+    .dropout = dropout,
+    .attention_scratch = attention_scratch,
+    .attention = attention,
+    .attention_backward = attention_backward,
+    .patchify = patchify,
+    .embed_tokens = embed_tokens,
+    .embed_tokens_backward = embed_tokens_backward,
+    .select_token = select_token,
+    .select_token_backward = select_token_backward,
+    .cross_entropy = cross_entropy,
+    .cross_entropy_backward = cross_entropy_backward,
+    .rmsnorm = rmsnorm,
+    .rmsnorm_backward = rmsnorm_backward,
+    .copy_columns = copy_columns,
+    .rope = rope,
+    .silu_mul = silu_mul,
+    .silu_mul_backward = silu_mul_backward,
+    .gather_rows = gather_rows,
+    .scatter_rows = scatter_rows,
+    .lm_cross_entropy = lm_cross_entropy,
+    .lm_cross_entropy_backward = lm_cross_entropy_backward,
+    .lm_compare = lm_compare,
+    .sum_squares = sum_squares,
+    .adamw = adamw,
+    .sgd = sgd,
+};

@@ -1,0 +1,536 @@
+/* The plain reference: the definition of every kernel, over numbers of types `real` and `act` (kernels.h). Included once for
+ * double, float and bf16, by files that define
+ *   real, act             the types
+ *   REF_DTYPE, REF_ACT    their lf_dtype
+ *   REF_TABLE, REF_WIDE   the lf_kernels to define, and its `wide`
+ *   LD(a), ST(x)          act to double and back
+ *   REF_NAME, REF_PRECISION, REF_EXACT
+ * Everything is sequential and computed in double; only what is stored is rounded. */
+#include <assert.h>
+#include <math.h>
+#include <string.h>
+
+#include "kernels/kernels.h"
+
+/* y or y + value, rounded */
+static void store(act *y, bool add, double value) { *y = ST(add ? LD(*y) + value : value); }
+static void store_real(real *y, bool add, double value) { *y = (real)(add ? *y + value : value); }
+
+/* ---- products -------------------------------------------------------------------------------------------------- */
+
+static double product_entry(bool transpose_a, bool transpose_b, int64_t i, int64_t j, int64_t K, const act *A, int64_t lda,
+                            const act *B, int64_t ldb) {
+    double sum = 0;
+    for (int64_t k = 0; k < K; k++) sum += LD(A[transpose_a ? k * lda + i : i * lda + k]) * LD(B[transpose_b ? j * ldb + k : k * ldb + j]);
+    return sum;
+}
+
+static bool gemm(bool transpose_a, bool transpose_b, int64_t M, int64_t N, int64_t K, const void *A, int64_t lda, const void *B,
+                 int64_t ldb, bool add, void *C, int64_t ldc) {
+    for (int64_t i = 0; i < M; i++)
+        for (int64_t j = 0; j < N; j++)
+            store((act *)C + i * ldc + j, add, product_entry(transpose_a, transpose_b, i, j, K, A, lda, B, ldb));
+    return true;
+}
+
+static bool gemm_real(bool transpose_a, bool transpose_b, int64_t M, int64_t N, int64_t K, const void *A, int64_t lda,
+                      const void *B, int64_t ldb, bool add, void *C, int64_t ldc) {
+    for (int64_t i = 0; i < M; i++)
+        for (int64_t j = 0; j < N; j++)
+            store_real((real *)C + i * ldc + j, add, product_entry(transpose_a, transpose_b, i, j, K, A, lda, B, ldb));
+    return true;
+}
+
+static int64_t frozen_size(int64_t out, int64_t in) { return out * in * (int64_t)sizeof(act); }
+
+static bool frozen_prepare(lf_frozen *w, const float *W) {
+    act *data = w->data;
+    for (int64_t i = 0; i < w->out * w->in; i++) data[i] = ST((double)W[i]);
+    return true;
+}
+
+static bool frozen_restore(const lf_frozen *w, float *W) {
+    const act *data = w->data;
+    for (int64_t i = 0; i < w->out * w->in; i++) W[i] = (float)LD(data[i]);
+    return true;
+}
+
+static bool frozen_forward(const lf_frozen *w, void *y, const void *x, int64_t rows, const void *bias_) {
+    const real *b = bias_;
+    for (int64_t row = 0; row < rows; row++)
+        for (int64_t o = 0; o < w->out; o++)
+            store((act *)y + row * w->out + o, false,
+                  product_entry(false, true, row, o, w->in, x, w->in, w->data, w->in) + (b ? (double)b[o] : 0));
+    return true;
+}
+
+static bool frozen_forward_real(const lf_frozen *w, void *y, const void *x, int64_t rows) {
+    return gemm_real(false, true, rows, w->out, w->in, x, w->in, w->data, w->in, false, y, w->out);
+}
+
+static bool frozen_backward(const lf_frozen *w, void *dx, const void *dy, int64_t rows, bool add) {
+    return gemm(false, false, rows, w->in, w->out, dy, w->out, w->data, w->in, add, dx, w->in);
+}
+
+static void put_factor(void *as_act, void *as_real, int64_t i_act, int64_t i_real, double value) {
+    if (as_act) ((act *)as_act)[i_act] = ST(value);
+    if (as_real) ((real *)as_real)[i_real] = (real)value;
+}
+
+static void lora_factors(void *A_act, void *A_real, void *B_act, int64_t ldb, void *B_real, const void *A_, const void *B_,
+                         const void *A0_, const void *B0_, int64_t r, int64_t in, int64_t out, double scale_a, double scale_b) {
+    const real *A = A_, *B = B_, *A0 = A0_, *B0 = B0_;
+    for (int64_t i = 0; i < r * in; i++) {
+        put_factor(A_act, A_real, i, i, scale_a * A[i]);
+        if (A0) put_factor(A_act, A_real, r * in + i, r * in + i, scale_a * (A[i] - A0[i]));
+    }
+    for (int64_t o = 0; o < out; o++)
+        for (int64_t i = 0; i < r; i++) {
+            put_factor(B_act, B_real, o * ldb + i, i * out + o, scale_b * (B[o * r + i] - (B0 ? B0[o * r + i] : 0)));
+            if (B0) put_factor(B_act, B_real, o * ldb + r + i, (r + i) * out + o, scale_b * B0[o * r + i]);
+        }
+}
+
+static void low_rank_add(void *y, int64_t ldy, const void *u, int64_t ldu, const void *F, int64_t ldf, int64_t rows, int64_t C,
+                         int64_t R) {
+    for (int64_t i = 0; i < rows; i++)
+        for (int64_t c = 0; c < C; c++) {
+            double sum = 0;
+            for (int64_t r = 0; r < R; r++) sum += LD(((const act *)u)[i * ldu + r]) * ((const real *)F)[r * ldf + c];
+            store((act *)y + i * ldy + c, true, sum);
+        }
+}
+
+static bool low_rank_sum(void *S, int64_t lds, bool add, const void *u, int64_t ldu, const void *z, int64_t ldz, int64_t rows,
+                         int64_t R, int64_t C) {
+    return gemm_real(true, false, R, C, rows, u, ldu, z, ldz, add, S, lds);
+}
+
+static void add_transposed(void *y, const void *x, int64_t ldx, int64_t rows, int64_t C) {
+    for (int64_t row = 0; row < rows; row++)
+        for (int64_t c = 0; c < C; c++) store_real((real *)y + row * C + c, true, (double)((const real *)x)[c * ldx + row]);
+}
+
+/* ---- elementwise and sums --------------------------------------------------------------------------------------- */
+
+static void fill(void *y, double value, int64_t n) {
+    for (int64_t i = 0; i < n; i++) store((act *)y + i, false, value);
+}
+
+static void from_f32(void *y_, const float *x, int64_t n) {
+    real *y = y_;
+    for (int64_t i = 0; i < n; i++) y[i] = (real)x[i];
+}
+
+static void to_f32(float *y, const void *x_, int64_t n) {
+    const real *x = x_;
+    for (int64_t i = 0; i < n; i++) y[i] = (float)x[i];
+}
+
+static void to_act(void *y, bool add, const void *x, int64_t n) {
+    for (int64_t i = 0; i < n; i++) store((act *)y + i, add, (double)((const real *)x)[i]);
+}
+
+static void to_real(void *y, bool add, const void *x, int64_t n) {
+    for (int64_t i = 0; i < n; i++) store_real((real *)y + i, add, LD(((const act *)x)[i]));
+}
+
+static void add_arrays(void *y, const void *a, const void *b, int64_t n) {
+    for (int64_t i = 0; i < n; i++) store((act *)y + i, false, LD(((const act *)a)[i]) + LD(((const act *)b)[i]));
+}
+
+static void axpy(void *y, double alpha, const void *x, int64_t n) {
+    for (int64_t i = 0; i < n; i++) store((act *)y + i, true, alpha * LD(((const act *)x)[i]));
+}
+
+static void bias(void *y, int64_t ld, const void *b, int64_t rows, int64_t C) {
+    for (int64_t row = 0; row < rows; row++)
+        for (int64_t c = 0; c < C; c++) store((act *)y + row * ld + c, true, (double)((const real *)b)[c]);
+}
+
+static void column_sums(void *db_, const void *dy_, int64_t ld, int64_t rows, int64_t C) {
+    real *db = db_;
+    const act *dy = dy_;
+    for (int64_t c = 0; c < C; c++) {
+        double sum = 0;
+        for (int64_t row = 0; row < rows; row++) sum += LD(dy[row * ld + c]);
+        db[c] = (real)(db[c] + sum);
+    }
+}
+
+static double sum_squares(const void *x_, int64_t n) {
+    const real *x = x_;
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++) sum += (double)x[i] * x[i];
+    return sum;
+}
+
+/* ---- layer norm -------------------------------------------------------------------------------------------------- */
+
+static void layernorm(void *y_, void *mean_, void *rstd_, const void *x_, const void *w_, const void *b_, int64_t rows,
+                      int64_t C, double epsilon) {
+    real *mean = mean_, *rstd = rstd_;
+    const real *w = w_, *b = b_;
+    for (int64_t row = 0; row < rows; row++) {
+        act *y = (act *)y_ + row * C;
+        const act *x = (const act *)x_ + row * C;
+        double sum = 0, squares = 0;
+        for (int64_t c = 0; c < C; c++) sum += LD(x[c]);
+        const double m = sum / (double)C;
+        for (int64_t c = 0; c < C; c++) squares += (LD(x[c]) - m) * (LD(x[c]) - m);
+        const double r = 1 / sqrt(squares / (double)C + epsilon);
+        for (int64_t c = 0; c < C; c++) y[c] = ST((LD(x[c]) - m) * r * w[c] + b[c]);
+        mean[row] = (real)m;
+        rstd[row] = (real)r;
+    }
+}
+
+/* With n = (x - mean) rstd and g = dy w: dx = rstd (g - mean(g) - n mean(g n)). */
+static void layernorm_backward(void *dx_, bool add, void *dw_, void *db_, const void *dy_, const void *x_,
+                               const void *mean_, const void *rstd_, const void *w_, int64_t rows, int64_t C) {
+    act *dx = dx_;
+    real *dw = dw_, *db = db_;
+    const act *dy = dy_, *x = x_;
+    const real *mean = mean_, *rstd = rstd_, *w = w_;
+    for (int64_t row = 0; dx && row < rows; row++) {
+        double sum_g = 0, sum_gn = 0;
+        for (int64_t c = 0; c < C; c++) {
+            const double g = LD(dy[row * C + c]) * w[c];
+            const double n = (LD(x[row * C + c]) - mean[row]) * rstd[row];
+            sum_g += g;
+            sum_gn += g * n;
+        }
+        for (int64_t c = 0; c < C; c++) {
+            const double g = LD(dy[row * C + c]) * w[c];
+            const double n = (LD(x[row * C + c]) - mean[row]) * rstd[row];
+            store(&dx[row * C + c], add, rstd[row] * (g - sum_g / (double)C - n * sum_gn / (double)C));
+        }
+    }
+    for (int64_t c = 0; c < C; c++) {
+        double sum_w = 0, sum_b = 0;
+        for (int64_t row = 0; row < rows; row++) {
+            const double n = (LD(x[row * C + c]) - mean[row]) * rstd[row];
+            sum_w += LD(dy[row * C + c]) * n;
+            sum_b += LD(dy[row * C + c]);
+        }
+        if (dw) store_real(&dw[c], true, sum_w);
+        if (db) store_real(&db[c], true, sum_b);
+    }
+}
+
+/* ---- GELU -------------------------------------------------------------------------------------------------------- */
+
+static const double sqrt_half = 0.70710678118654752440, sqrt_2_over_pi = 0.79788456080286535588;
+static const double one_over_sqrt_2pi = 0.39894228040143267794, gelu_cubic = 0.044715;
+
+static void gelu(void *y_, const void *x_, int64_t n, bool tanh_form) {
+    act *y = y_;
+    for (int64_t i = 0; i < n; i++) {
+        const double x = LD(((const act *)x_)[i]);
+        y[i] = ST(0.5 * x * (tanh_form ? 1 + tanh(sqrt_2_over_pi * (x + gelu_cubic * x * x * x))
+                                           : erfc(-sqrt_half * x))); /* 1 + erf, without its cancellation */
+    }
+}
+
+static void gelu_backward(void *dx_, bool add, const void *dy_, const void *x_, int64_t n, bool tanh_form) {
+    act *dx = dx_;
+    const act *dy = dy_;
+    for (int64_t i = 0; i < n; i++) {
+        const double x = LD(((const act *)x_)[i]);
+        double slope;
+        if (tanh_form) {
+            const double t = tanh(sqrt_2_over_pi * (x + gelu_cubic * x * x * x));
+            slope = 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * sqrt_2_over_pi * (1 + 3 * gelu_cubic * x * x);
+        } else {
+            slope = 0.5 * erfc(-sqrt_half * x) + x * one_over_sqrt_2pi * exp(-0.5 * x * x);
+        }
+        store(&dx[i], add, LD(dy[i]) * slope);
+    }
+}
+
+/* ---- dropout ----------------------------------------------------------------------------------------------------- */
+
+/* What entry `index` is multiplied by. p = 1 drops everything, so there is nothing to divide by. */
+static double dropout_factor(double p, lf_rng_key key, int64_t index) {
+    return lf_rng_u32(key, (uint64_t)index) >= p * 0x1p32 ? 1 / (1 - p) : 0;
+}
+
+static void dropout(void *y_, bool add, const void *x_, int64_t n, double p, lf_rng_key key) {
+    act *y = y_;
+    const act *x = x_;
+    for (int64_t i = 0; i < n; i++) store(&y[i], add, LD(x[i]) * dropout_factor(p, key, i));
+}
+
+/* ---- attention --------------------------------------------------------------------------------------------------- */
+
+static double dot(const act *a, const act *b, int64_t n) {
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++) sum += LD(a[i]) * LD(b[i]);
+    return sum;
+}
+
+static double attention_dropout(const lf_attention_dims *d, int64_t b, int64_t h, int64_t i, int64_t j) {
+    return d->dropout > 0 ? dropout_factor(d->dropout, d->key, ((b * d->H + h) * d->Tq + i) * d->T + j) : 1;
+}
+
+/* Query i of example b sees keys *begin .. *end - 1. */
+static void visible(const lf_attention_dims *d, int64_t b, int64_t i, int64_t *begin, int64_t *end) {
+    *begin = 0;
+    *end = d->causal ? d->T - d->Tq + i + 1 : d->T;
+    if (d->causal && d->window > 0 && *end > d->window) *begin = *end - d->window;
+    if (d->causal && d->first && d->first[b * d->Tq + i] > *begin) *begin = d->first[b * d->Tq + i];
+}
+
+/* Forward: one row of probabilities. Backward: dq of one query, dk and dv of one head. */
+static int64_t attention_scratch(const lf_attention_dims *d, bool backward) {
+    return (backward ? d->D + 2 * d->T * d->D : d->T) * (int64_t)sizeof(double);
+}
+
+/* o_i = sum_j keep_ij p_ij v_j for one query; p_i is left in p. */
+static void attend(act *o, real *lse, double *p, const act *q, const act *k, const act *v, const lf_attention_dims *d, int64_t b,
+                   int64_t h, int64_t i) {
+    int64_t begin, end;
+    visible(d, b, i, &begin, &end);
+    double max = -INFINITY, sum = 0;
+    for (int64_t j = begin; j < end; j++) {
+        p[j] = d->scale * dot(q, k + j * d->ldkv, d->D);
+        max = p[j] > max ? p[j] : max;
+    }
+    for (int64_t j = begin; j < end; j++) sum += exp(p[j] - max);
+    for (int64_t j = begin; j < end; j++) p[j] = exp(p[j] - max) / sum * attention_dropout(d, b, h, i, j);
+    for (int64_t c = 0; c < d->D; c++) {
+        double total = 0;
+        for (int64_t j = begin; j < end; j++) total += p[j] * LD(v[j * d->ldkv + c]);
+        o[c] = ST(total);
+    }
+    *lse = (real)(max + log(sum));
+}
+
+static void attention(void *o_, void *lse_, const void *q_, const void *k_, const void *v_, const lf_attention_dims *d,
+                      void *scratch) {
+    for (int64_t b = 0; b < d->B; b++)
+        for (int64_t h = 0; h < d->H; h++) {
+            const int64_t kv = b * d->T * d->ldkv + h / (d->H / d->Hkv) * d->D;
+            for (int64_t i = 0; i < d->Tq; i++)
+                attend((act *)o_ + (b * d->Tq + i) * d->ldo + h * d->D, (real *)lse_ + (b * d->H + h) * d->Tq + i, scratch,
+                       (const act *)q_ + (b * d->Tq + i) * d->ldq + h * d->D, (const act *)k_ + kv, (const act *)v_ + kv, d, b,
+                       h, i);
+        }
+}
+
+/* Adds what query i of head h gives to dk, dv of all keys, and writes its dq. ds_ij = p_ij (keep_ij do_i.v_j - do_i.o_i). */
+static void attend_backward(double *dq, double *dk, double *dv, const act *dout, const act *o, double lse, const act *q,
+                            const act *k, const act *v, const lf_attention_dims *d, int64_t b, int64_t h, int64_t i) {
+    int64_t begin, end;
+    visible(d, b, i, &begin, &end);
+    const double delta = dot(dout, o, d->D);
+    for (int64_t c = 0; c < d->D; c++) dq[c] = 0;
+    for (int64_t j = begin; j < end; j++) {
+        const act *kj = k + j * d->ldkv, *vj = v + j * d->ldkv;
+        const double p = exp(d->scale * dot(q, kj, d->D) - lse), keep = attention_dropout(d, b, h, i, j);
+        const double ds = d->scale * p * (keep * dot(dout, vj, d->D) - delta);
+        for (int64_t c = 0; c < d->D; c++) {
+            dq[c] += ds * LD(kj[c]);
+            dk[j * d->D + c] += ds * LD(q[c]);
+            dv[j * d->D + c] += keep * p * LD(dout[c]);
+        }
+    }
+}
+
+static void attention_backward(void *dq_, void *dk_, void *dv_, const void *dout_, const void *o_, const void *lse_,
+                               const void *q_, const void *k_, const void *v_, const lf_attention_dims *d,
+                               void *scratch) {
+    double *dq = scratch, *dk = dq + d->D, *dv = dk + d->T * d->D;
+    const int64_t group = d->H / d->Hkv;
+    for (int64_t b = 0; b < d->B; b++)
+        for (int64_t hkv = 0; hkv < d->Hkv; hkv++) {
+            const int64_t kv = b * d->T * d->ldkv + hkv * d->D;
+            memset(dk, 0, (size_t)(2 * d->T * d->D) * sizeof *dk);
+            for (int64_t h = hkv * group; h < (hkv + 1) * group; h++)
+                for (int64_t i = 0; i < d->Tq; i++) {
+                    const int64_t qi = (b * d->Tq + i) * d->ldq + h * d->D, oi = (b * d->Tq + i) * d->ldo + h * d->D;
+                    attend_backward(dq, dk, dv, (const act *)dout_ + oi, (const act *)o_ + oi,
+                                    (double)((const real *)lse_)[(b * d->H + h) * d->Tq + i], (const act *)q_ + qi,
+                                    (const act *)k_ + kv, (const act *)v_ + kv, d, b, h, i);
+                    for (int64_t c = 0; c < d->D; c++) ((act *)dq_)[qi + c] = ST(dq[c]);
+                }
+            for (int64_t j = 0; j < d->T; j++)
+                for (int64_t c = 0; c < d->D; c++) {
+                    ((act *)dk_)[kv + j * d->ldkv + c] = ST(dk[j * d->D + c]);
+                    ((act *)dv_)[kv + j * d->ldkv + c] = ST(dv[j * d->D + c]);
+                }
+        }
+}
+
+/* ---- tokens of a picture ----------------------------------------------------------------------------------------- */
+
+static void patchify(void *patches, const float *pixels, int64_t B, int64_t channels, int64_t H, int64_t W, int64_t P) {
+    act *out = patches;
+    for (int64_t b = 0; b < B; b++)
+        for (int64_t row = 0; row < H / P; row++)
+            for (int64_t column = 0; column < W / P; column++)
+                for (int64_t c = 0; c < channels; c++)
+                    for (int64_t y = 0; y < P; y++)
+                        for (int64_t x = 0; x < P; x++)
+                            *out++ = ST((double)pixels[((b * channels + c) * H + row * P + y) * W + column * P + x]);
+}
+
+static void embed_tokens(void *x, const void *patches, const void *cls, const void *pos, int64_t B, int64_t N, int64_t C) {
+    for (int64_t b = 0; b < B; b++)
+        for (int64_t t = 0; t <= N; t++)
+            for (int64_t c = 0; c < C; c++) {
+                const double token = t == 0 ? (double)((const real *)cls)[c] : LD(((const act *)patches)[(b * N + t - 1) * C + c]);
+                ((act *)x)[(b * (N + 1) + t) * C + c] = ST(token + ((const real *)pos)[t * C + c]);
+            }
+}
+
+static void embed_tokens_backward(void *dpatches_, void *dcls_, void *dpos_, const void *dx_, int64_t B, int64_t N,
+                                  int64_t C) {
+    act *dpatches = dpatches_;
+    real *dcls = dcls_, *dpos = dpos_;
+    for (int64_t t = 0; t <= N; t++)
+        for (int64_t c = 0; c < C; c++) {
+            double sum = 0;
+            for (int64_t b = 0; b < B; b++) {
+                const act dx = ((const act *)dx_)[(b * (N + 1) + t) * C + c];
+                if (dpatches && t > 0) dpatches[(b * N + t - 1) * C + c] = dx;
+                sum += LD(dx);
+            }
+            if (dcls && t == 0) store_real(&dcls[c], true, sum);
+            if (dpos) store_real(&dpos[t * C + c], true, sum);
+        }
+}
+
+static void select_token(void *y, const void *x_, int64_t B, int64_t T, int64_t C, int64_t t) {
+    const act *x = x_;
+    for (int64_t b = 0; b < B; b++) memcpy((act *)y + b * C, x + (b * T + t) * C, (size_t)C * sizeof(act));
+}
+
+static void select_token_backward(void *dx_, bool add, const void *dy_, int64_t B, int64_t T, int64_t C, int64_t t) {
+    act *dx = dx_;
+    const act *dy = dy_;
+    if (!add) fill(dx, 0, B * T * C);
+    for (int64_t b = 0; b < B; b++)
+        for (int64_t c = 0; c < C; c++) store(&dx[(b * T + t) * C + c], true, LD(dy[b * C + c]));
+}
+
+/* ---- loss -------------------------------------------------------------------------------------------------------- */
+
+static double cross_entropy(void *lse_, const void *logits, const int32_t *labels, int64_t rows, int64_t V,
+                            double smoothing) {
+    real *lse = lse_;
+    double loss = 0;
+    for (int64_t row = 0; row < rows; row++) {
+        const act *x = (const act *)logits + row * V;
+        double max = -INFINITY, sum = 0, total = 0;
+        for (int64_t v = 0; v < V; v++) max = LD(x[v]) > max ? LD(x[v]) : max;
+        for (int64_t v = 0; v < V; v++) {
+            sum += exp(LD(x[v]) - max);
+            total += LD(x[v]);
+        }
+        const double log_sum = max + log(sum);
+        lse[row] = (real)log_sum;
+        if (labels[row] < 0) continue;
+        assert(labels[row] < V);
+        loss += (1 - smoothing) * (log_sum - LD(x[labels[row]]));
+        if (smoothing > 0) loss += smoothing * (log_sum - total / (double)V);
+    }
+    return loss;
+}
+
+static void cross_entropy_backward(void *dlogits, bool add, double dloss, const void *lse, const void *logits,
+                                   const int32_t *labels, int64_t rows, int64_t V, double smoothing) {
+    for (int64_t row = 0; row < rows; row++) {
+        act *dx = (act *)dlogits + row * V;
+        const act *x = (const act *)logits + row * V;
+        for (int64_t v = 0; v < V; v++) {
+            const double p = exp(LD(x[v]) - (double)((const real *)lse)[row]);
+            const double target = (v == labels[row] ? 1 - smoothing : 0) + smoothing / (double)V;
+            store(&dx[v], add, labels[row] < 0 ? 0 : dloss * (p - target));
+        }
+    }
+}
+
+#include "kernels/ref/language.inc.c"
+
+/* ---- optimisers -------------------------------------------------------------------------------------------------- */
+
+static void adamw(void *p_, void *m_, void *v_, const void *g_, int64_t n, const lf_adamw_step *s) {
+    real *p = p_, *m = m_, *v = v_;
+    for (int64_t i = 0; i < n; i++) {
+        const double g = s->gradient_scale * ((const real *)g_)[i];
+        m[i] = (real)(s->beta1 * m[i] + (1 - s->beta1) * g);
+        v[i] = (real)(s->beta2 * v[i] + (1 - s->beta2) * g * g);
+        const double step = m[i] / s->correction1 / (sqrt(v[i] / s->correction2) + s->epsilon);
+        p[i] = (real)(p[i] - s->learning_rate * (s->weight_decay * p[i] + step));
+    }
+}
+
+static void sgd(void *p_, void *buf_, const void *g_, int64_t n, double lr, double momentum, double weight_decay,
+                double gradient_scale, bool first) {
+    real *p = p_, *buf = buf_;
+    for (int64_t i = 0; i < n; i++) {
+        const double g = gradient_scale * ((const real *)g_)[i] + weight_decay * p[i];
+        buf[i] = (real)(first ? g : momentum * buf[i] + g);
+        p[i] = (real)(p[i] - lr * buf[i]);
+    }
+}
+
+const lf_kernels REF_TABLE = {
+    .name = REF_NAME,
+    .precision = REF_PRECISION, /* or better */
+    .dtype = REF_DTYPE,
+    .act_dtype = REF_ACT,
+    .wide = REF_WIDE,
+    .frozen_exact = REF_EXACT,
+    .gemm = gemm,
+    .gemm_real = gemm_real,
+    .frozen_size = frozen_size,
+    .frozen_prepare = frozen_prepare,
+    .frozen_restore = frozen_restore,
+    .frozen_forward = frozen_forward,
+    .frozen_forward_real = frozen_forward_real,
+    .frozen_backward = frozen_backward,
+    .lora_factors = lora_factors,
+    .low_rank_add = low_rank_add,
+    .low_rank_sum = low_rank_sum,
+    .add_transposed = add_transposed,
+    .fill = fill,
+    .from_f32 = from_f32,
+    .to_f32 = to_f32,
+    .to_act = to_act,
+    .to_real = to_real,
+    .add = add_arrays,
+    .axpy = axpy,
+    .bias = bias,
+    .column_sums = column_sums,
+    .layernorm = layernorm,
+    .layernorm_backward = layernorm_backward,
+    .gelu = gelu,
+    .gelu_backward = gelu_backward,
+    .dropout = dropout,
+    .attention_scratch = attention_scratch,
+    .attention = attention,
+    .attention_backward = attention_backward,
+    .patchify = patchify,
+    .embed_tokens = embed_tokens,
+    .embed_tokens_backward = embed_tokens_backward,
+    .select_token = select_token,
+    .select_token_backward = select_token_backward,
+    .cross_entropy = cross_entropy,
+    .cross_entropy_backward = cross_entropy_backward,
+    .rmsnorm = rmsnorm,
+    .rmsnorm_backward = rmsnorm_backward,
+    .copy_columns = copy_columns,
+    .rope = rope,
+    .silu_mul = silu_mul,
+    .silu_mul_backward = silu_mul_backward,
+    .gather_rows = gather_rows,
+    .scatter_rows = scatter_rows,
+    .lm_cross_entropy = lm_cross_entropy,
+    .lm_cross_entropy_backward = lm_cross_entropy_backward,
+    .lm_compare = lm_compare,
+    .sum_squares = sum_squares,
+    .adamw = adamw,
+    .sgd = sgd,
+};

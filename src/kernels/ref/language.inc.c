@@ -1,0 +1,152 @@
+/* Part of ref/body.inc.c: what language models need. */
+
+static void rmsnorm(void *y_, void *rstd_, const void *x_, const void *w_, int64_t rows, int64_t groups, int64_t C, int64_t ld,
+                    double epsilon) {
+    real *rstd = rstd_;
+    const real *w = w_;
+    for (int64_t i = 0; i < rows * groups; i++) {
+        const int64_t at = i / groups * ld + i % groups * C;
+        act *y = (act *)y_ + at;
+        const act *x = (const act *)x_ + at;
+        double squares = 0;
+        for (int64_t c = 0; c < C; c++) squares += LD(x[c]) * LD(x[c]);
+        const double r = 1 / sqrt(squares / (double)C + epsilon);
+        for (int64_t c = 0; c < C; c++) y[c] = ST(LD(x[c]) * r * w[c]);
+        rstd[i] = (real)r;
+    }
+}
+
+/* With n = x rstd and g = dy w: dx = rstd (g - n mean(g n)). */
+static void rmsnorm_backward(void *dx_, bool add, void *dw_, const void *dy_, const void *x_, const void *rstd_, const void *w_,
+                             int64_t rows, int64_t groups, int64_t C, int64_t ld) {
+    act *dx = dx_;
+    real *dw = dw_;
+    const act *dy = dy_, *x = x_;
+    const real *rstd = rstd_, *w = w_;
+    for (int64_t i = 0; dx && i < rows * groups; i++) {
+        const int64_t at = i / groups * ld + i % groups * C;
+        double sum = 0;
+        for (int64_t c = 0; c < C; c++) sum += LD(dy[at + c]) * w[c] * LD(x[at + c]) * rstd[i];
+        for (int64_t c = 0; c < C; c++)
+            store(&dx[at + c], add, rstd[i] * (LD(dy[at + c]) * w[c] - LD(x[at + c]) * rstd[i] * sum / (double)C));
+    }
+    for (int64_t c = 0; dw && c < C; c++) {
+        double sum = 0;
+        for (int64_t i = 0; i < rows * groups; i++) {
+            const int64_t at = i / groups * ld + i % groups * C + c;
+            sum += LD(dy[at]) * LD(x[at]) * rstd[i];
+        }
+        store_real(&dw[c], true, sum);
+    }
+}
+
+static void copy_columns(void *y, bool add, const void *x, int64_t ld, int64_t rows, int64_t C) {
+    for (int64_t row = 0; row < rows; row++)
+        for (int64_t c = 0; c < C; c++) store((act *)y + row * ld + c, add, LD(((const act *)x)[row * ld + c]));
+}
+
+static void rope(void *y_, bool add, const void *x_, const float *cosines, const float *sines, const int32_t *positions,
+                 bool inverse, int64_t rows, int64_t heads, int64_t D, int64_t ld) {
+    const int64_t half = D / 2;
+    for (int64_t row = 0; row < rows; row++)
+        for (int64_t h = 0; h < heads; h++)
+            for (int64_t i = 0; i < half; i++) {
+                const int64_t first = row * ld + h * D + i, angle = positions[row] * half + i;
+                const double c = (double)cosines[angle], s = inverse ? -(double)sines[angle] : (double)sines[angle];
+                const double x1 = LD(((const act *)x_)[first]), x2 = LD(((const act *)x_)[first + half]);
+                store((act *)y_ + first, add, x1 * c - x2 * s);
+                store((act *)y_ + first + half, add, x2 * c + x1 * s);
+            }
+}
+
+static void silu_mul(void *y, const void *x_, int64_t rows, int64_t C) {
+    for (int64_t row = 0; row < rows; row++)
+        for (int64_t i = 0; i < C; i++) {
+            const act *x = (const act *)x_ + row * 2 * C;
+            ((act *)y)[row * C + i] = ST(LD(x[i]) / (1 + exp(-LD(x[i]))) * LD(x[C + i]));
+        }
+}
+
+/* silu'(g) = s (1 + g (1 - s)), s = 1 / (1 + e^-g) */
+static void silu_mul_backward(void *dx_, bool add, const void *dy_, const void *x_, int64_t rows, int64_t C) {
+    for (int64_t row = 0; row < rows; row++)
+        for (int64_t i = 0; i < C; i++) {
+            const act *x = (const act *)x_ + row * 2 * C;
+            act *dx = (act *)dx_ + row * 2 * C;
+            const double g = LD(x[i]), u = LD(x[C + i]), dy = LD(((const act *)dy_)[row * C + i]);
+            const double s = 1 / (1 + exp(-g)), rest = 1 / (1 + exp(g));
+            store(&dx[i], add, dy * u * s * (1 + g * rest));
+            store(&dx[C + i], add, dy * g * s);
+        }
+}
+
+static void gather_rows(void *y, bool add, const void *table, bool table_is_real, const int32_t *ids, int64_t rows, int64_t C) {
+    for (int64_t row = 0; row < rows; row++)
+        for (int64_t c = 0; c < C; c++) {
+            const int64_t at = ids[row] * C + c;
+            store((act *)y + row * C + c, add, table_is_real ? (double)((const real *)table)[at] : LD(((const act *)table)[at]));
+        }
+}
+
+static void scatter_rows(void *dtable, const void *dy, const int32_t *ids, int64_t rows, int64_t C) {
+    for (int64_t row = 0; row < rows; row++)
+        for (int64_t c = 0; c < C; c++) store_real((real *)dtable + ids[row] * C + c, true, LD(((const act *)dy)[row * C + c]));
+}
+
+/* ---- loss over a vocabulary: logits are real ---- */
+
+static double logsumexp(const real *x, int64_t n) {
+    double max = -INFINITY, sum = 0;
+    for (int64_t i = 0; i < n; i++) max = (double)x[i] > max ? (double)x[i] : max;
+    for (int64_t i = 0; i < n; i++) sum += exp((double)x[i] - max);
+    return max + log(sum);
+}
+
+static int64_t first_largest(const real *x, int64_t n) {
+    int64_t best = 0;
+    for (int64_t i = 1; i < n; i++)
+        if (x[i] > x[best]) best = i;
+    return best;
+}
+
+static void lm_cross_entropy(void *lse, double *nll, double *uniform, bool *correct, const void *logits, const int32_t *labels,
+                             int64_t rows, int64_t V) {
+    for (int64_t row = 0; row < rows; row++) {
+        const real *x = (const real *)logits + row * V;
+        const double log_sum = logsumexp(x, V);
+        double total = 0;
+        for (int64_t v = 0; uniform && v < V; v++) total += (double)x[v];
+        assert(labels[row] >= 0 && labels[row] < V);
+        ((real *)lse)[row] = (real)log_sum;
+        nll[row] = log_sum - (double)x[labels[row]];
+        if (uniform) uniform[row] = log_sum - total / (double)V;
+        correct[row] = first_largest(x, V) == labels[row];
+    }
+}
+
+static void lm_cross_entropy_backward(void *dlogits, double scale, const void *lse, const void *logits, const int32_t *labels,
+                                      int64_t rows, int64_t V, double smoothing) {
+    for (int64_t row = 0; row < rows; row++)
+        for (int64_t v = 0; v < V; v++) {
+            const double p = exp((double)((const real *)logits)[row * V + v] - (double)((const real *)lse)[row]);
+            const double target = (v == labels[row] ? 1 - smoothing : 0) + smoothing / (double)V;
+            ((act *)dlogits)[row * V + v] = ST(scale * (p - target));
+        }
+}
+
+/* What is summed is divided by the sum of the very same q, so that its rounding does not show in kl. */
+static void lm_compare(double *ce, double *kl, const void *logits, const void *base, int64_t rows, int64_t V) {
+    for (int64_t row = 0; row < rows; row++) {
+        const real *x = (const real *)logits + row * V, *b = (const real *)base + row * V;
+        const double lse = logsumexp(x, V), lse_base = logsumexp(b, V);
+        double sum = 0, mean = 0, difference = 0;
+        for (int64_t v = 0; v < V; v++) {
+            const double q = exp((double)b[v] - lse_base);
+            sum += q;
+            mean += q * (double)x[v];
+            difference += q * ((double)b[v] - (double)x[v]);
+        }
+        ce[row] = lse - mean / sum;
+        kl[row] = difference / sum + (lse - lse_base);
+    }
+}

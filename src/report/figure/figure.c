@@ -1,0 +1,138 @@
+#include "report/figure/figure.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "plot/plot.h"
+
+/* ---- filling ---- */
+
+int64_t lf_figure_series(lf_figure *f, const char *label) {
+    char **grown = lf_realloc(f->series, ((size_t)f->n_series + 1) * sizeof *grown);
+    char *copy = lf_strdup(label);
+    if (grown) f->series = grown;
+    if (!grown || !copy) {
+        lf_free(copy);
+        f->failed = true;
+        return 0;
+    }
+    f->series[f->n_series] = copy;
+    return f->n_series++;
+}
+
+void lf_figure_dot(lf_figure *f, const lf_dot *dot) {
+    if (f->failed) return;
+    if (f->n_dots == f->capacity) {
+        const int64_t capacity = 2 * f->capacity + 64;
+        lf_dot *grown = lf_realloc(f->dots, (size_t)capacity * sizeof *grown);
+        if (!grown) {
+            f->failed = true;
+            return;
+        }
+        f->dots = grown;
+        f->capacity = capacity;
+    }
+    f->dots[f->n_dots++] = *dot;
+}
+
+#define COMPARE(a, b) (((a) > (b)) - ((a) < (b)))
+static int by_place(const void *a, const void *b) {
+    const lf_dot *x = a, *y = b;
+    int c = COMPARE(x->panel, y->panel);
+    if (!c) c = COMPARE(x->series, y->series);
+    if (!c) c = COMPARE(x->x, y->x);
+    return c ? c : COMPARE(x->y, y->y);
+}
+
+void lf_figure_sort(lf_figure *f) {
+    if (f->n_dots) qsort(f->dots, (size_t)f->n_dots, sizeof *f->dots, by_place);
+}
+
+void lf_figure_free(lf_figure *f) {
+    for (int64_t i = 0; i < f->n_series; i++) lf_free(f->series[i]);
+    lf_free(f->series);
+    lf_free(f->dots);
+    *f = (lf_figure){0};
+}
+
+static void number(FILE *f, double value) {
+    fputc(',', f);
+    if (isfinite(value)) fprintf(f, "%.9g", value);
+}
+
+/* Columns that are empty all the way down are left out. */
+typedef struct columns { bool run, rate, x_band, diverged; } columns;
+
+static columns columns_of(const lf_figure *f) {
+    columns c = {0};
+    for (int64_t i = 0; i < f->n_dots; i++) {
+        const lf_dot *d = &f->dots[i];
+        c.run = c.run || d->run;
+        c.rate = c.rate || isfinite(d->learning_rate);
+        c.x_band = c.x_band || isfinite(d->x_band.low);
+        c.diverged = c.diverged || d->n_diverged;
+    }
+    return c;
+}
+
+static const char *kind_of(lf_band b) { return !isfinite(b.low) ? "" : b.interval ? "95 % interval" : "least to most"; }
+
+static void write_row(FILE *out, const lf_figure *f, const columns *c, const lf_dot *d) {
+    const lf_panel *p = &f->panels[d->panel];
+    fprintf(out, "%s,%s,", p->key, p->unit);
+    lf_csv_text(out, f->series[d->series]);
+    if (c->run) {
+        fputc(',', out);
+        lf_csv_text(out, d->run ? d->run : "");
+    }
+    if (c->rate) number(out, d->learning_rate);
+    number(out, d->x);
+    if (c->x_band) {
+        number(out, d->x_band.low);
+        number(out, d->x_band.high);
+    }
+    number(out, d->y);
+    number(out, d->y_band.low);
+    number(out, d->y_band.high);
+    fprintf(out, ",%s,%lld", kind_of(d->y_band), (long long)d->n);
+    if (c->diverged) fprintf(out, ",%lld", (long long)d->n_diverged);
+    if (f->marks_best) fprintf(out, ",%d", d->best);
+    if (f->marks_front) fprintf(out, ",%d", d->front);
+    fputc('\n', out);
+}
+
+static lf_status write_csv(const lf_figure *f, const char *path, lf_err *err) {
+    lf_atomic_file a;
+    lf_status rc = lf_atomic_open(&a, path, err);
+    if (rc) return rc;
+    const columns c = columns_of(f);
+    fprintf(a.f, "figure,unit,series%s%s,%s", c.run ? ",run" : "", c.rate ? ",learning_rate" : "", f->x_key);
+    if (c.x_band) fprintf(a.f, ",%s_low,%s_high", f->x_key, f->x_key);
+    fprintf(a.f, ",value,low,high,band,n%s%s%s\n", c.diverged ? ",diverged" : "", f->marks_best ? ",best" : "", f->marks_front ? ",front" : "");
+    for (int64_t i = 0; i < f->n_dots; i++) write_row(a.f, f, &c, &f->dots[i]);
+    rc = lf_atomic_commit(&a, err);
+    lf_atomic_abort(&a);
+    return rc;
+}
+
+lf_status lf_figure_draw(lf_figure *f, const char *dir, bool *drawn, lf_err *err) {
+    char *name = lf_format("%s.csv", f->name), *csv = name ? lf_path_join(dir, name) : NULL;
+    lf_atomic_file a = {0};
+    int width, height;
+    *drawn = false;
+    lf_status rc = csv && !f->failed ? LF_OK : lf_fail(err, LF_ENOMEM, "%s: out of memory for picture %s", dir, f->name);
+    if (!rc && !(rc = write_csv(f, csv, err))) {
+        lf_figure_size(f, &width, &height);
+        if (!(rc = lf_plot_open(&a, dir, f->name, width, height, err))) {
+            rc = lf_figure_script(a.f, f) ? lf_plot_draw(&a, dir, f->name, drawn, err)
+                                          : lf_fail(err, LF_ENOMEM, "%s: out of memory for picture %s", dir, f->name);
+        }
+    }
+    lf_atomic_abort(&a);
+    lf_free(csv);
+    lf_free(name);
+    return rc;
+}

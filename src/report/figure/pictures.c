@@ -1,0 +1,123 @@
+/* The pictures of a set of runs: one table. A new picture is a function that fills a figure, and a line here. */
+#include "report/figure/pictures.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "plot/plot.h"
+#include "report/figure/pictures_internal.h"
+
+static const struct { const char *name, *title, *caption; lf_figure_fill *fill; } pictures[] = {
+    {"position", "Where the adapter starts", "What was learned and what was forgotten, over the position of the components that the adapter starts from: "
+     "0 is the largest singular values (PiSSA), 1 the smallest (MiLoRA).", lf_fill_position},
+    {"tradeoff", "What is gained and what is kept", "Right and up is better. A line joins the learning rates of a method; of what the dashed line passes, nothing is "
+     "better in both.", lf_fill_tradeoff},
+    {"learning-rate", "How high a learning rate it stands", "Each method over its learning rates; where a run diverged stands a cross at the top.", lf_fill_rate},
+    {"curves", "Over the steps of training", "Each method at its best learning rate, means over seeds.", lf_fill_curves},
+    {"update", "Forgetting and the size of the update", "Each run: the size of the update relative to the weights, and what was forgotten.", lf_fill_update},
+};
+enum { N_PICTURES = sizeof pictures / sizeof pictures[0] };
+_Static_assert(sizeof pictures / sizeof pictures[0] <= (size_t)LF_MAX_PICTURES, "room for every picture");
+
+static lf_status remove_files(const char *dir, const char *name, lf_err *err) {
+    static const char *const endings[] = {"csv", "gp", "svg"};
+    lf_status rc = LF_OK;
+    for (int i = 0; i < 3 && !rc; i++) {
+        char *file = lf_format("%s.%s", name, endings[i]), *path = file ? lf_path_join(dir, file) : NULL;
+        rc = path ? lf_remove_tree(path, err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", dir);
+        lf_free(path);
+        lf_free(file);
+    }
+    return rc;
+}
+
+lf_status lf_draw_pictures(lf_picture out[LF_MAX_PICTURES], int *n, const lf_summary *s, lf_err *err) {
+    bool missing = false;
+    lf_status rc = LF_OK;
+    *n = 0;
+    for (int i = 0; i < N_PICTURES && !rc; i++) {
+        lf_figure f = {.name = pictures[i].name, .title = pictures[i].title};
+        lf_picture *p = &out[i];
+        *p = (lf_picture){.name = pictures[i].name, .title = pictures[i].title, .caption = pictures[i].caption};
+        if (!(rc = pictures[i].fill(&f, s, err)) && f.failed) rc = lf_fail(err, LF_ENOMEM, "%s: out of memory for picture %s", s->from->dir, f.name);
+        p->made = !rc && f.n_panels;
+        if (!rc) rc = p->made ? lf_figure_draw(&f, s->from->dir, &p->drawn, err) : remove_files(s->from->dir, p->name, err);
+        missing = missing || (p->made && !p->drawn);
+        lf_figure_free(&f);
+        *n = i + 1;
+    }
+    if (!rc && missing) lf_plot_say_how(s->from->dir);
+    return rc;
+}
+
+/* ---- from the summary ---- */
+
+int lf_metric_index(const lf_summary *s, const char *name) {
+    const lf_metric *m = lf_metrics_of(s->from->language);
+    for (int i = 0; m[i].name; i++) {
+        if (strcmp(m[i].name, name) != 0) continue;
+        for (int64_t c = 0; c < s->n_cells; c++)
+            if (s->cells[c].metrics[i].n > 0) return i;
+    }
+    return -1;
+}
+
+int lf_gain_index(const lf_summary *s) {
+    const bool language = s->from->language;
+    const int eval = lf_metric_index(s, language ? "eval_perplexity" : "eval_accuracy");
+    return eval >= 0 ? eval : lf_metric_index(s, language ? "test_perplexity" : "test_accuracy");
+}
+
+lf_panel lf_panel_of(const lf_summary *s, int metric) {
+    const lf_metric *m = &lf_metrics_of(s->from->language)[metric];
+    return (lf_panel){m->name, m->label, m->unit, strstr(m->name, "perplexity") != NULL};
+}
+
+bool lf_dot_of(lf_dot *d, const lf_summary *s, const lf_cell *c, int metric) {
+    const lf_sample v = c->metrics[metric];
+    const double scale = lf_metrics_of(s->from->language)[metric].scale;
+    *d = (lf_dot){.y = v.n ? scale * v.mean : NAN, .x_band = LF_NO_BAND, .y_band = lf_band_of(v, scale), .n = v.n, .n_diverged = c->n_diverged,
+                  .best = c->best, .front = c->front, .front_of = s->groups[c->group].family, .learning_rate = c->learning_rate};
+    return isfinite(d->y) || c->n_diverged;
+}
+
+const lf_cell *lf_shown_cell(const lf_summary *s, const lf_group *g) {
+    return g->best >= 0 ? &s->cells[g->best] : g->n_cells == 1 ? &s->cells[g->cells[0]] : NULL;
+}
+
+/* One "key value" of a group's name, as a legend has it: the kind of start and the method are known by their values, and what is not set
+ * says nothing. Returns how many bytes there are. */
+static size_t label_part(const char **at, size_t n) {
+    static const char *const known[] = {"init_lora_weights ", "method "};
+    static const char none[] = " not set";
+    const size_t unset = sizeof none - 1;
+    if (n > unset && memcmp(*at + n - unset, none, unset) == 0) return 0;
+    for (size_t k = 0; k < sizeof known / sizeof known[0]; k++) {
+        const size_t key = strlen(known[k]);
+        if (n <= key || memcmp(*at, known[k], key) != 0) continue;
+        *at += key;
+        return n - key;
+    }
+    return n;
+}
+
+char *lf_group_label(const lf_group *g) {
+    char *label = lf_malloc(strlen(g->name) + 1), *to = label;
+    if (!label) return NULL;
+    for (const char *at = g->name; *at;) {
+        const char *comma = strstr(at, ", "), *part = at;
+        const size_t n = comma ? (size_t)(comma - at) : strlen(at), shown = label_part(&part, n);
+        if (shown && to > label) {
+            memcpy(to, ", ", 2);
+            to += 2;
+        }
+        memcpy(to, part, shown);
+        to += shown;
+        at = comma ? comma + 2 : at + n;
+    }
+    *to = 0;
+    if (to == label) strcpy(label, g->name);
+    return label;
+}

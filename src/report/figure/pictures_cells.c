@@ -1,0 +1,176 @@
+/* Pictures of cells: a dot is the mean over seeds at one learning rate. */
+#include <math.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "plot/plot.h"
+#include "report/figure/pictures_internal.h"
+
+/* Panels of the new task and of forgetting, as far as they were measured; returns which metrics those are. */
+static int two_panels(int metrics[2], lf_figure *f, const lf_summary *s) {
+    const int both[2] = {lf_gain_index(s), lf_metric_index(s, "forgetting")};
+    int n = 0;
+    for (int i = 0; i < 2; i++)
+        if (both[i] >= 0) {
+            f->panels[n] = lf_panel_of(s, both[i]);
+            metrics[n++] = both[i];
+        }
+    return n;
+}
+
+static int64_t group_series(lf_figure *f, const lf_group *g) {
+    char *label = lf_group_label(g);
+    if (!label) f->failed = true;
+    const int64_t series = label ? lf_figure_series(f, label) : 0;
+    lf_free(label);
+    return series;
+}
+
+/* How many different x stand in the dots, counted to two. */
+static int distinct_x(const lf_figure *f) {
+    for (int64_t i = 1; i < f->n_dots; i++)
+        if (f->dots[i].x != f->dots[0].x) return 2;
+    return f->n_dots > 0;
+}
+
+static bool any_group_chose(const lf_summary *s) {
+    for (int64_t g = 0; g < s->n_groups; g++)
+        if (s->groups[g].best >= 0 && s->groups[g].n_cells > 1) return true;
+    return false;
+}
+
+/* ---- over the learning rate ---- */
+
+lf_status lf_fill_rate(lf_figure *f, const lf_summary *s, lf_err *err) {
+    (void)err;
+    int metrics[2];
+    const int n = two_panels(metrics, f, s);
+    f->x_key = f->x_label = "learning_rate";
+    f->x_label = "learning rate";
+    f->x_unit = "";
+    f->x_log = f->x_rates = f->joined = true;
+    f->marks_best = any_group_chose(s);
+    for (int64_t g = 0; g < s->n_groups; g++) group_series(f, &s->groups[g]);
+    for (int p = 0; p < n && !f->failed; p++)
+        for (int64_t g = 0; g < s->n_groups; g++)
+            for (int64_t i = 0; i < s->groups[g].n_cells; i++) {
+                const lf_cell *c = &s->cells[s->groups[g].cells[i]];
+                lf_dot d;
+                if (!(c->learning_rate > 0) || !lf_dot_of(&d, s, c, metrics[p])) continue;
+                d.panel = p;
+                d.series = g;
+                d.x = c->learning_rate;
+                d.learning_rate = NAN;
+                lf_figure_dot(f, &d);
+            }
+    f->n_panels = distinct_x(f) > 1 ? n : 0;
+    return LF_OK;
+}
+
+/* ---- over the position of the components ---- */
+
+/* What distinguishes lines of one learning rate: every swept key but those that say where the adapter starts. The kinds of start that are
+ * one kind at different positions (PROTOCOL 7.1) are one line. */
+static char *family_of(const lf_summary *s, const lf_group *g) {
+    static const char *const by_position[] = {"pissa", "milora", "intermediate"};
+    const lf_gathered *from = s->from;
+    const cJSON *config = from->runs[s->cells[g->cells[0]].runs[0]].config;
+    char *name = lf_strdup("");
+    for (int64_t k = 0; name && k < from->n_swept; k++) {
+        const char *key = from->swept[k];
+        const cJSON *v = cJSON_GetObjectItemCaseSensitive(config, key);
+        bool left_out = !strcmp(key, "seed") || !strcmp(key, "learning_rate") || !strcmp(key, "head_learning_rate") || !strcmp(key, "init_position");
+        const bool start = strcmp(key, "init_lora_weights") == 0;
+        for (size_t i = 0; i < sizeof by_position / sizeof by_position[0] && start && cJSON_IsString(v); i++)
+            left_out = left_out || strcmp(v->valuestring, by_position[i]) == 0;
+        if (left_out) continue;
+        char value[200];
+        lf_value_text(value, sizeof value, v);
+        char *longer = lf_format("%s%s%s%s, ", name, start ? "" : key, start ? "" : " ", value);
+        lf_free(name);
+        name = longer;
+    }
+    return name;
+}
+
+static int64_t line_series(lf_figure *f, const lf_summary *s, const lf_group *g, double rate) {
+    char *family = family_of(s, g), value[40];
+    lf_plot_number(value, sizeof value, rate);
+    char *label = family ? lf_format("%slearning rate %s", family, value) : NULL;
+    int64_t series = -1;
+    for (int64_t i = 0; label && i < f->n_series && series < 0; i++)
+        if (strcmp(f->series[i], label) == 0) series = i;
+    if (!label) f->failed = true;
+    else if (series < 0) series = lf_figure_series(f, label);
+    lf_free(label);
+    lf_free(family);
+    return series;
+}
+
+/* Series in the order of the learning rate, so that colours and legend follow it. */
+static void series_by_rate(lf_figure *f, const lf_summary *s) {
+    for (double last = 0, next; !f->failed; last = next) {
+        next = INFINITY;
+        for (int64_t i = 0; i < s->n_cells; i++)
+            if (s->cells[i].learning_rate > last && s->cells[i].learning_rate < next) next = s->cells[i].learning_rate;
+        if (!isfinite(next)) return;
+        for (int64_t i = 0; i < s->n_cells && !f->failed; i++)
+            if (s->cells[i].learning_rate == next && isfinite(s->groups[s->cells[i].group].position)) line_series(f, s, &s->groups[s->cells[i].group], next);
+    }
+}
+
+lf_status lf_fill_position(lf_figure *f, const lf_summary *s, lf_err *err) {
+    (void)err;
+    int metrics[2];
+    const int n = two_panels(metrics, f, s);
+    f->x_key = "init_position";
+    f->x_label = "position of the components";
+    f->x_unit = "0 largest, 1 smallest";
+    f->joined = true;
+    f->marks_best = any_group_chose(s);
+    series_by_rate(f, s);
+    for (int p = 0; p < n && !f->failed; p++)
+        for (int64_t i = 0; i < s->n_cells && !f->failed; i++) {
+            const lf_cell *c = &s->cells[i];
+            const lf_group *g = &s->groups[c->group];
+            lf_dot d;
+            if (!isfinite(g->position) || !(c->learning_rate > 0) || !lf_dot_of(&d, s, c, metrics[p])) continue;
+            d.panel = p;
+            d.series = line_series(f, s, g, c->learning_rate);
+            d.x = g->position;
+            lf_figure_dot(f, &d);
+        }
+    lf_figure_sort(f);
+    f->n_panels = distinct_x(f) > 1 ? n : 0;
+    return LF_OK;
+}
+
+/* ---- gain against retention ---- */
+
+lf_status lf_fill_tradeoff(lf_figure *f, const lf_summary *s, lf_err *err) {
+    (void)err;
+    const int gain = lf_gain_index(s), kept = lf_metric_index(s, "retention");
+    if (gain < 0 || kept < 0) return LF_OK;
+    const lf_panel x = lf_panel_of(s, gain);
+    f->x_key = x.key;
+    f->x_label = x.label;
+    f->x_unit = x.unit;
+    f->x_log = f->x_reversed = x.log; /* perplexities: right is better here too */
+    f->joined = f->sized = f->marks_front = true;
+    f->marks_best = any_group_chose(s);
+    f->panels[0] = lf_panel_of(s, kept);
+    for (int64_t g = 0; g < s->n_groups; g++) group_series(f, &s->groups[g]);
+    for (int64_t g = 0; g < s->n_groups && !f->failed; g++)
+        for (int64_t i = 0; i < s->groups[g].n_cells; i++) {
+            const lf_cell *c = &s->cells[s->groups[g].cells[i]];
+            lf_dot d, across;
+            if (!lf_dot_of(&d, s, c, kept) || !lf_dot_of(&across, s, c, gain) || !isfinite(d.y) || !isfinite(across.y)) continue;
+            d.series = g;
+            d.x = across.y;
+            d.x_band = across.y_band;
+            d.n_diverged = 0; /* that stands in the picture of learning rates */
+            lf_figure_dot(f, &d);
+        }
+    f->n_panels = f->n_dots > 1;
+    return LF_OK;
+}

@@ -1,0 +1,210 @@
+/* Finds run folders and reads their files; which keys differ between the runs is gather_swept.c's. */
+#include <math.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "report/gather/gather_internal.h"
+
+enum { DEEPEST = 3 }; /* folders below the gathered one */
+
+const char *lf_run_state_name(lf_run_state s) {
+    static const char *const names[] = {[LF_RUN_DONE] = "done", [LF_RUN_DIVERGED] = "diverged", [LF_RUN_FAILED] = "failed", [LF_RUN_UNFINISHED] = "unfinished"};
+    return names[s];
+}
+
+double lf_run_number(const lf_gathered_run *r, const char *key) {
+    const cJSON *v = cJSON_GetObjectItemCaseSensitive(r->results, key);
+    return cJSON_IsNumber(v) && isfinite(v->valuedouble) ? v->valuedouble : NAN;
+}
+
+lf_gathered_run *lf_gathered_add(lf_gathered *g) {
+    if ((g->n_runs & (g->n_runs - 1)) == 0) { /* full at 0, 1, 2, 4, 8 ... */
+        lf_gathered_run *grown = lf_realloc(g->runs, (g->n_runs ? 2 * (size_t)g->n_runs : 1) * sizeof *grown);
+        if (!grown) return NULL;
+        g->runs = grown;
+    }
+    lf_gathered_run *r = &g->runs[g->n_runs++];
+    *r = (lf_gathered_run){.state = LF_RUN_UNFINISHED};
+    return r;
+}
+
+void lf_gathered_free(lf_gathered *g) {
+    if (!g) return;
+    for (int64_t i = 0; i < g->n_runs; i++) {
+        lf_free(g->runs[i].name);
+        lf_free(g->runs[i].message);
+        cJSON_Delete(g->runs[i].config);
+        cJSON_Delete(g->runs[i].results);
+    }
+    for (int64_t i = 0; i < g->n_swept; i++) lf_free(g->swept[i]);
+    lf_free(g->swept);
+    lf_free(g->runs);
+    lf_free(g);
+}
+
+/* ---- the files of a run ---- */
+
+/* Figures that are calculated with. The others are copied as they are. */
+static lf_status check_results(const cJSON *results, const char *path, lf_err *err) {
+    static const char *const figures[] = {"eval_accuracy", "test_accuracy", "eval_perplexity", "test_perplexity", "eval_perplexity_before", "base_before",
+                                          "base_after", "forgetting", "retention", "base_kl", "base_ce", "update_ratio", "eval_chance", "base_chance"};
+    double ignored;
+    lf_status rc = LF_OK;
+    for (size_t i = 0; i < sizeof figures / sizeof *figures && !rc; i++) rc = lf_json_get_f64(results, figures[i], 0, &ignored, path, err);
+    return rc;
+}
+
+static lf_status read_error(lf_gathered_run *r, const char *path, lf_err *err) {
+    cJSON *o = NULL;
+    const char *state, *message;
+    lf_status rc;
+    if ((rc = lf_json_read(&o, path, err)) || (rc = lf_json_get_str(o, "state", "", &state, path, err)) ||
+        (rc = lf_json_get_str(o, "message", NULL, &message, path, err)))
+        goto out;
+    if (strcmp(state, "diverged") == 0) r->state = LF_RUN_DIVERGED;
+    else if (strcmp(state, "failed") == 0) r->state = LF_RUN_FAILED;
+    else rc = lf_fail(err, LF_EDATA, "%s: key 'state': expected \"diverged\" or \"failed\", found \"%.50s\"", path, state);
+    if (!rc && message && !(r->message = lf_strdup(message))) rc = lf_gather_no_memory(err);
+out:
+    cJSON_Delete(o);
+    return rc;
+}
+
+/* Results are removed when a run begins anew: where they are, they are its last word. */
+lf_status lf_gathered_look(lf_gathered_run *r, const char *path, lf_err *err) {
+    char *results = lf_path_join(path, "all_results.json"), *error = lf_path_join(path, "error.json");
+    lf_status rc = results && error ? LF_OK : lf_gather_no_memory(err);
+    if (!rc && lf_is_file(results)) {
+        rc = lf_json_read(&r->results, results, err);
+        if (!rc) rc = check_results(r->results, results, err);
+        if (!rc) r->state = LF_RUN_DONE;
+    } else if (!rc && lf_is_file(error)) {
+        rc = read_error(r, error, err);
+    }
+    lf_free(results);
+    lf_free(error);
+    return rc;
+}
+
+static lf_status check_config(const cJSON *config, const char *path, lf_err *err) {
+    double rate;
+    int64_t seed;
+    const lf_status rc = lf_json_get_f64(config, "learning_rate", 0, &rate, path, err);
+    return rc ? rc : lf_json_get_i64(config, "seed", 0, &seed, path, err);
+}
+
+lf_status lf_run_config(cJSON **config, const char *path, lf_err *err) {
+    char *file = lf_path_join(path, "config.json");
+    cJSON *o = NULL;
+    *config = NULL;
+    lf_status rc = file ? LF_OK : lf_gather_no_memory(err);
+    if (!rc && lf_is_file(file)) rc = lf_json_read(&o, file, err);
+    if (!rc && cJSON_GetObjectItemCaseSensitive(o, "output_dir") && cJSON_GetObjectItemCaseSensitive(o, "learning_rate") &&
+        !(rc = check_config(o, file, err))) {
+        *config = o;
+        o = NULL;
+    }
+    cJSON_Delete(o);
+    lf_free(file);
+    return rc;
+}
+
+/* ---- folders ---- */
+
+typedef struct search { lf_gathered *g; const lf_sweep_file *sweep; } search;
+
+static lf_status walk(const search *s, const char *below, int depth, lf_err *err);
+
+static lf_status visit(const search *s, const char *name, int depth, lf_err *err) {
+    char *path = lf_path_join(s->g->dir, name);
+    cJSON *config = NULL;
+    lf_status rc = path ? LF_OK : lf_gather_no_memory(err);
+    if (rc || !lf_is_dir(path)) goto out;
+    const bool listed = lf_sweep_file_lists(s->sweep, name);
+    lf_err ignored = {0};
+    rc = lf_run_config(&config, path, listed ? err : &ignored);
+    if (!listed && rc) rc = rc == LF_ENOMEM ? lf_gather_no_memory(err) : LF_OK; /* whatever it is, it is not of the sweep */
+    if (rc) goto out;
+    if (config && !listed) {
+        s->g->n_others++;
+        goto out;
+    }
+    if (!config) {
+        if (depth < DEEPEST) rc = walk(s, name, depth, err);
+        goto out;
+    }
+    lf_gathered_run *r = lf_gathered_add(s->g);
+    if (r) {
+        r->config = config;
+        config = NULL;
+        r->name = lf_strdup(name);
+    }
+    rc = r && r->name ? lf_gathered_look(r, path, err) : lf_gather_no_memory(err);
+out:
+    cJSON_Delete(config);
+    lf_free(path);
+    return rc;
+}
+
+/* `below`: a path in the gathered folder, "" for itself. */
+static lf_status walk(const search *s, const char *below, int depth, lf_err *err) {
+    char **names = NULL, *path = below[0] ? lf_path_join(s->g->dir, below) : lf_strdup(s->g->dir);
+    size_t n = 0;
+    lf_status rc = path ? lf_list_dir(&names, &n, path, err) : lf_gather_no_memory(err);
+    for (size_t i = 0; i < n && !rc; i++) {
+        if (names[i][0] == '.') continue;
+        char *name = below[0] ? lf_path_join(below, names[i]) : lf_strdup(names[i]);
+        rc = name ? visit(s, name, depth + 1, err) : lf_gather_no_memory(err);
+        lf_free(name);
+    }
+    lf_free(names);
+    lf_free(path);
+    return rc;
+}
+
+/* ---- pictures or language ---- */
+
+static bool has(const lf_gathered_run *r, const char *key) { return cJSON_GetObjectItemCaseSensitive(r->results, key) != NULL; }
+
+/* All results have one of the two keys, with null where it was not measured. */
+static lf_status find_kind(lf_gathered *g, lf_err *err) {
+    const char *first = NULL;
+    for (int64_t i = 0; i < g->n_runs; i++) {
+        const lf_gathered_run *r = &g->runs[i];
+        if (r->state != LF_RUN_DONE) continue;
+        const bool language = has(r, "eval_perplexity"), pictures = has(r, "eval_accuracy");
+        if (language == pictures)
+            return lf_fail(err, LF_EDATA, "%s/%s/all_results.json: expected either eval_accuracy or eval_perplexity, found %s", g->dir, r->name,
+                           language ? "both" : "neither");
+        if (first && language != g->language)
+            return lf_fail(err, LF_EDATA, "%s: '%s' is a run of %s, '%s' of %s; gather each kind from a folder of its own", g->dir, first,
+                           g->language ? "language" : "pictures", r->name, language ? "language" : "pictures");
+        if (!first) first = r->name;
+        g->language = language;
+    }
+    return LF_OK;
+}
+
+lf_status lf_gather(lf_gathered **out, const char *dir, lf_err *err) {
+    *out = NULL;
+    lf_gathered *g = lf_calloc(1, sizeof *g);
+    if (!g) return lf_gather_no_memory(err);
+    g->dir = dir;
+    lf_sweep_file sweep = {0};
+    lf_status rc;
+    if ((rc = lf_sweep_file_read(&sweep, dir, err)) || (rc = walk(&(search){g, &sweep}, "", 0, err)) || (rc = lf_gathered_finish(g, &sweep, err)) ||
+        (rc = find_kind(g, err)))
+        goto out;
+    if (g->n_runs == 0 && g->n_others) rc = lf_fail(err, LF_EDATA, "%s: lists no runs, and the %lld below its folder are not of this sweep", sweep.path, (long long)g->n_others);
+    else if (g->n_runs == 0)
+        rc = lf_fail(err, LF_EDATA, "%s: expected folders of training runs (each with its config.json), found none up to three folders deep", dir);
+    if (rc) goto out;
+    *out = g;
+    g = NULL;
+out:
+    lf_sweep_file_close(&sweep);
+    lf_gathered_free(g);
+    return rc;
+}

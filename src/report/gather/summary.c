@@ -1,0 +1,248 @@
+/* Runs put together: those that differ in their seed are a cell, cells that differ in learning rates a group. What follows from their
+ * means is summary_tradeoff.c's. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "report/gather/summary_internal.h"
+
+/* ---- figures ---- */
+
+static const lf_metric of_pictures[] = {
+    {"eval_accuracy", "new task, accuracy", "%", 100},
+    {"test_accuracy", "new task, test accuracy", "%", 100},
+    {"base_after", "base task, accuracy", "%", 100},
+    {"forgetting", "forgetting", "points", 100},
+    {"retention", "retention", "%", 100},
+    {"base_kl", "KL from the base", "nats", 1},
+    {"base_ce", "cross-entropy with the base", "nats", 1},
+    {"harmonic_mean", "harmonic mean of new and base task", "%", 100},
+    {"update_ratio", "size of the update, |dW x| / |W x|", "", 1},
+    {0},
+};
+static const lf_metric of_language[] = {
+    {"eval_perplexity", "new text, perplexity", "", 1},
+    {"test_perplexity", "new text, test perplexity", "", 1},
+    {"base_after", "pretraining text, perplexity", "", 1},
+    {"forgetting", "forgetting", "nats", 1},
+    {"retention", "retention", "%", 100},
+    {"base_kl", "KL from the base", "nats", 1},
+    {"base_ce", "cross-entropy with the base", "nats", 1},
+    {"update_ratio", "size of the update, |dW x| / |W x|", "", 1},
+    {0},
+};
+_Static_assert(sizeof of_pictures / sizeof *of_pictures <= LF_MAX_METRICS + 1 && sizeof of_language / sizeof *of_language <= LF_MAX_METRICS + 1,
+               "a cell has room for every figure");
+
+const lf_metric *lf_metrics_of(bool language) { return language ? of_language : of_pictures; }
+
+static double figure_of(const lf_gathered_run *r, const char *name) {
+    if (strcmp(name, "harmonic_mean") != 0) return lf_run_number(r, name);
+    const double judged = lf_run_number(r, "eval_accuracy");
+    return lf_harmonic_mean(isfinite(judged) ? judged : lf_run_number(r, "test_accuracy"), lf_run_number(r, "base_after"));
+}
+
+double lf_gain_of(const lf_summary *s, const lf_gathered_run *r) {
+    if (!s->from->language) return lf_run_number(r, s->by_eval ? "eval_accuracy" : "test_accuracy");
+    const double perplexity = lf_run_number(r, s->by_eval ? "eval_perplexity" : "test_perplexity");
+    return perplexity > 0 ? -log(perplexity) : NAN;
+}
+
+/* ---- groups and cells ---- */
+
+bool lf_is_method_key(const char *key) { return strcmp(key, "seed") != 0 && strcmp(key, "learning_rate") != 0 && strcmp(key, "head_learning_rate") != 0; }
+
+const cJSON *lf_run_value(const lf_gathered_run *r, const char *key) { return cJSON_GetObjectItemCaseSensitive(r->config, key); }
+
+static int compare_key(const lf_gathered_run *a, const lf_gathered_run *b, const char *key) {
+    return lf_value_compare(lf_run_value(a, key), lf_run_value(b, key));
+}
+
+static int compare_method(const lf_gathered *g, const lf_gathered_run *a, const lf_gathered_run *b) {
+    int c = 0;
+    for (int64_t i = 0; i < g->n_swept && !c; i++)
+        if (lf_is_method_key(g->swept[i])) c = compare_key(a, b, g->swept[i]);
+    return c;
+}
+
+static int compare_rate(const lf_gathered_run *a, const lf_gathered_run *b) {
+    const int c = compare_key(a, b, "learning_rate");
+    return c ? c : compare_key(a, b, "head_learning_rate");
+}
+
+typedef struct place { const lf_gathered *g; int64_t run; } place;
+
+static int by_group_cell_seed(const void *a, const void *b) {
+    const place *x = a, *y = b;
+    const lf_gathered_run *p = &x->g->runs[x->run], *q = &x->g->runs[y->run];
+    int c = compare_method(x->g, p, q);
+    if (!c) c = compare_rate(p, q);
+    if (!c) c = compare_key(p, q, "seed");
+    return c ? c : (x->run > y->run) - (x->run < y->run);
+}
+
+static lf_status no_memory(const lf_summary *s, lf_err *err) { return lf_fail(err, LF_ENOMEM, "%s: out of memory for the summary of its runs", s->from->dir); }
+
+/* Fills s->runs, in the order of groups, their rates and seeds. */
+static lf_status sort_runs(lf_summary *s, lf_err *err) {
+    const int64_t n = s->from->n_runs;
+    place *places = lf_calloc((size_t)n, sizeof *places);
+    s->runs = lf_calloc((size_t)n, sizeof *s->runs);
+    const bool ok = places && s->runs;
+    for (int64_t i = 0; i < n && ok; i++) places[i] = (place){s->from, i};
+    if (ok) qsort(places, (size_t)n, sizeof *places, by_group_cell_seed);
+    for (int64_t i = 0; i < n && ok; i++) s->runs[i] = places[i].run;
+    lf_free(places);
+    return ok ? LF_OK : no_memory(s, err);
+}
+
+static void count_state(lf_cell *c, lf_run_state state) {
+    c->n_done += state == LF_RUN_DONE;
+    c->n_diverged += state == LF_RUN_DIVERGED;
+    c->n_failed += state == LF_RUN_FAILED;
+    c->n_unfinished += state == LF_RUN_UNFINISHED;
+}
+
+/* Runs, cells and groups stand in one order, so a cell's runs and a group's cells are pieces of one array. */
+static lf_status make_cells(lf_summary *s, lf_err *err) {
+    const lf_gathered *g = s->from;
+    const size_t n = (size_t)g->n_runs;
+    s->cells = lf_calloc(n, sizeof *s->cells);
+    s->groups = lf_calloc(n, sizeof *s->groups);
+    s->cell_order = lf_calloc(n, sizeof *s->cell_order);
+    if (!s->cells || !s->groups || !s->cell_order) return no_memory(s, err);
+    for (int64_t i = 0; i < g->n_runs; i++) {
+        const lf_gathered_run *r = &g->runs[s->runs[i]], *before = i > 0 ? &g->runs[s->runs[i - 1]] : NULL;
+        const bool new_group = !before || compare_method(g, before, r) != 0, new_cell = new_group || compare_rate(before, r) != 0;
+        if (new_group) s->groups[s->n_groups++] = (lf_group){.cells = s->cell_order + s->n_cells, .best = -1};
+        if (new_cell) {
+            double rate = NAN;
+            const cJSON *v = lf_run_value(r, "learning_rate");
+            if (cJSON_IsNumber(v)) rate = v->valuedouble;
+            s->cell_order[s->n_cells] = s->n_cells;
+            s->groups[s->n_groups - 1].n_cells++;
+            s->cells[s->n_cells++] = (lf_cell){.group = s->n_groups - 1, .learning_rate = rate, .runs = s->runs + i};
+        }
+        lf_cell *c = &s->cells[s->n_cells - 1];
+        c->n_runs++;
+        count_state(c, r->state);
+    }
+    return LF_OK;
+}
+
+/* ---- what a group is ---- */
+
+static lf_status name_group(lf_summary *s, lf_group *group, lf_err *err) {
+    const lf_gathered *g = s->from;
+    const lf_gathered_run *r = &g->runs[s->cells[group->cells[0]].runs[0]];
+    for (int64_t i = 0; i < g->n_swept; i++) {
+        char value[200];
+        if (!lf_is_method_key(g->swept[i])) continue;
+        lf_value_text(value, sizeof value, lf_run_value(r, g->swept[i]));
+        char *longer = lf_format("%s%s%s %s", group->name ? group->name : "", group->name ? ", " : "", g->swept[i], value[0] ? value : "not set");
+        lf_free(group->name);
+        group->name = longer;
+        if (!longer) return no_memory(s, err);
+    }
+    if (!group->name) group->name = lf_strdup("all");
+    return group->name ? LF_OK : no_memory(s, err);
+}
+
+/* pissa and milora are intermediate at 0 and 1 (PROTOCOL 7.1); pissa_niter_N is pissa by other means. A run that is not begun may not say
+ * where it stands: the middle is the default. */
+static double position_of(const lf_gathered_run *r) {
+    const cJSON *init = lf_run_value(r, "init_lora_weights"), *position = lf_run_value(r, "init_position");
+    if (!cJSON_IsString(init)) return NAN;
+    if (strcmp(init->valuestring, "pissa") == 0 || strncmp(init->valuestring, "pissa_niter_", 12) == 0) return 0;
+    if (strcmp(init->valuestring, "milora") == 0) return 1;
+    const bool placed = strcmp(init->valuestring, "intermediate") == 0 || strcmp(init->valuestring, "slice_eqmag") == 0;
+    if (placed && (!position || cJSON_IsNull(position))) return 0.5;
+    return placed && cJSON_IsNumber(position) && position->valuedouble >= 0 && position->valuedouble <= 1 ? position->valuedouble : NAN;
+}
+
+/* ---- means ---- */
+
+static bool any_eval(const lf_gathered *g) {
+    for (int64_t i = 0; i < g->n_runs; i++)
+        if (isfinite(lf_run_number(&g->runs[i], g->language ? "eval_perplexity" : "eval_accuracy"))) return true;
+    return false;
+}
+
+static void measure_cell(const lf_summary *s, lf_cell *c, double *values) {
+    const lf_metric *metrics = lf_metrics_of(s->from->language);
+    for (int m = 0; metrics[m].name; m++) {
+        int64_t n = 0;
+        for (int64_t i = 0; i < c->n_runs; i++) {
+            values[n] = figure_of(&s->from->runs[c->runs[i]], metrics[m].name); /* of a run that is not done: NAN */
+            n += isfinite(values[n]);
+        }
+        c->metrics[m] = lf_sample_of(values, n);
+        if (strcmp(metrics[m].name, "forgetting") == 0) c->outcome.cost = c->metrics[m].mean;
+    }
+    for (int64_t i = 0; i < c->n_runs; i++) {
+        values[c->n_gains] = lf_gain_of(s, &s->from->runs[c->runs[i]]);
+        c->n_gains += isfinite(values[c->n_gains]);
+    }
+    c->outcome.gain = lf_sample_of(values, c->n_gains).mean;
+}
+
+/* The same run twice is no second seed: the intervals would be too narrow. */
+static void warn_of_repeats(const lf_summary *s) {
+    const lf_gathered_run *r = s->from->runs, *a = NULL, *b = NULL;
+    int64_t repeats = 0;
+    for (int64_t i = 0; i < s->n_cells; i++)
+        for (int64_t k = 1; k < s->cells[i].n_runs; k++) {
+            const lf_gathered_run *x = &r[s->cells[i].runs[k - 1]], *y = &r[s->cells[i].runs[k]];
+            if (x->state != LF_RUN_DONE || y->state != LF_RUN_DONE || compare_key(x, y, "seed") != 0) continue;
+            if (!repeats++) {
+                a = x;
+                b = y;
+            }
+        }
+    if (repeats)
+        lf_warn("%s: %s and %s have the same settings and seed%s; each counts as a run, so intervals are narrower than they should be", s->from->dir, a->name,
+                b->name, repeats > 1 ? ", and so have others" : "");
+}
+
+lf_status lf_summary_new(lf_summary **out, const lf_gathered *g, lf_err *err) {
+    *out = NULL;
+    lf_summary *s = lf_calloc(1, sizeof *s);
+    double *values = lf_calloc(2 * (size_t)g->n_runs, sizeof *values);
+    lf_status rc = s && values ? LF_OK : lf_fail(err, LF_ENOMEM, "%s: out of memory for the summary of its runs", g->dir);
+    if (rc) goto out;
+    s->from = g;
+    s->by_eval = any_eval(g);
+    if ((rc = sort_runs(s, err)) || (rc = make_cells(s, err))) goto out;
+    for (int64_t i = 0; i < s->n_cells; i++) measure_cell(s, &s->cells[i], values);
+    for (int64_t i = 0; i < s->n_groups && !rc; i++) {
+        s->groups[i].position = position_of(&g->runs[s->cells[s->groups[i].cells[0]].runs[0]]);
+        rc = name_group(s, &s->groups[i], err);
+    }
+    if (rc || (rc = lf_summary_trade(s, values, err))) goto out;
+    warn_of_repeats(s);
+    *out = s;
+    s = NULL;
+out:
+    lf_free(values);
+    lf_summary_free(s);
+    return rc;
+}
+
+void lf_summary_free(lf_summary *s) {
+    if (!s) return;
+    for (int64_t i = 0; i < s->n_groups; i++) lf_free(s->groups[i].name);
+    lf_free(s->groups);
+    lf_free(s->cells);
+    lf_free(s->cell_order);
+    lf_free(s->runs);
+    lf_free(s);
+}
+
+lf_band lf_band_of(lf_sample s, double scale) {
+    if (s.n < 2) return LF_NO_BAND;
+    if (s.n >= 3) return (lf_band){scale * s.low, scale * s.high, true};
+    const double half = s.sd / sqrt(2); /* of two numbers */
+    return (lf_band){scale * (s.mean - half), scale * (s.mean + half), false};
+}

@@ -1,0 +1,16 @@
+/* Between the files that sum runs up. */
+#ifndef LF_REPORT_SUMMARY_INTERNAL_H
+#define LF_REPORT_SUMMARY_INTERNAL_H
+
+#include "report/gather/summary.h"
+
+/* Of a run: accuracy, or -ln perplexity, on the data that the summary goes by; NAN where there is none. */
+double lf_gain_of(const lf_summary *s, const lf_gathered_run *r);
+const cJSON *lf_run_value(const lf_gathered_run *r, const char *key); /* of its configuration; NULL */
+bool lf_is_method_key(const char *key); /* a swept key that tells groups apart */
+
+/* The best rates, the reference, the front, what each group dominates and costs, and the differences, from the cells' means. `values` has
+ * room for two numbers a run. */
+lf_status lf_summary_trade(lf_summary *s, double *values, lf_err *err);
+
+#endif

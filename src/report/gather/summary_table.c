@@ -1,0 +1,185 @@
+/* The summary for a terminal. */
+#include <math.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "report/gather/summary_internal.h"
+
+enum { WIDEST = 60 }; /* of the methods' column: a longer name has a line of its own */
+enum { METHOD, RATE, SEEDS, GAIN, COST, KEPT, MATCHED, VOLUME, GAIN_AGAINST, COST_AGAINST, N_COLUMNS };
+
+typedef struct line { char cells[N_COLUMNS][48]; const char *method; /* in place of its cell: as long as it is */ } line;
+
+/* Columns on the terminal: characters of UTF-8, each taken for one. */
+static int width_of(const char *text) {
+    int n = 0;
+    for (; *text; text++) n += ((unsigned char)*text & 0xc0) != 0x80;
+    return n;
+}
+
+/* Names and messages come from files: what would move the cursor is shown as '?'. */
+static void print_plain(FILE *out, const char *text) {
+    for (; *text; text++) fputc((unsigned char)*text < 0x20 || *text == 0x7f ? '?' : *text, out);
+}
+
+static const lf_metric *metric_named(bool language, const char *name) {
+    const lf_metric *m = lf_metrics_of(language);
+    while (m->name && strcmp(m->name, name) != 0) m++;
+    return m;
+}
+
+static const lf_metric *gain_metric(const lf_summary *s) {
+    if (s->from->language) return metric_named(true, s->by_eval ? "eval_perplexity" : "test_perplexity");
+    return metric_named(false, s->by_eval ? "eval_accuracy" : "test_accuracy");
+}
+
+/* Two decimals of a share or points; else four digits. */
+static void number(char *text, size_t size, double x, double scale, bool with_sign) {
+    text[0] = 0;
+    if (isfinite(x)) snprintf(text, size, with_sign ? (scale != 1 ? "%+.2f" : "%+.4g") : scale != 1 ? "%.2f" : "%.4g", scale * x);
+}
+
+static void sample(char *text, size_t size, lf_sample v, double scale, bool with_sign) {
+    number(text, size, v.mean, scale, with_sign);
+    const lf_band b = lf_band_of(v, scale);
+    const size_t used = strlen(text);
+    if (!used || !isfinite(b.low)) return;
+    if (b.interval) snprintf(text + used, size - used, scale != 1 ? " ± %.2f" : " ± %.2g", (b.high - b.low) / 2);
+    else snprintf(text + used, size - used, scale != 1 ? " (%.2f to %.2f)" : " (%.4g to %.4g)", b.low, b.high);
+}
+
+static lf_sample sample_named(const lf_summary *s, const lf_cell *c, const char *name) {
+    return c->metrics[metric_named(s->from->language, name) - lf_metrics_of(s->from->language)];
+}
+
+static void fill(line *l, const lf_summary *s, const lf_group *g, const lf_cell *c, bool first_of_group) {
+    enum { SIZE = sizeof l->cells[0] };
+    const bool language = s->from->language;
+    const double gain_scale = language ? 1 : 100; /* of a difference: nats, points */
+    l->method = first_of_group ? g->name : "";
+    snprintf(l->cells[RATE], SIZE, "%.6g", c->learning_rate);
+    snprintf(l->cells[SEEDS], SIZE, "%lld", (long long)c->n_done);
+    if (c->n_done < c->n_runs) snprintf(l->cells[SEEDS], SIZE, "%lld of %lld", (long long)c->n_done, (long long)c->n_runs);
+    sample(l->cells[GAIN], SIZE, sample_named(s, c, gain_metric(s)->name), gain_metric(s)->scale, false);
+    sample(l->cells[COST], SIZE, sample_named(s, c, "forgetting"), metric_named(language, "forgetting")->scale, false);
+    sample(l->cells[KEPT], SIZE, sample_named(s, c, "retention"), 100, false);
+    if (!first_of_group) return;
+    number(l->cells[MATCHED], SIZE, g->matched_cost, metric_named(language, "forgetting")->scale, false);
+    number(l->cells[VOLUME], SIZE, g->hypervolume, 1, false);
+    sample(l->cells[GAIN_AGAINST], SIZE, g->gain_difference, gain_scale, true);
+    sample(l->cells[COST_AGAINST], SIZE, g->cost_difference, metric_named(language, "forgetting")->scale, true);
+}
+
+static void fill_head(line *l, const lf_summary *s) {
+    enum { SIZE = sizeof l->cells[0] };
+    const bool language = s->from->language;
+    const lf_metric *gain = gain_metric(s), *cost = metric_named(language, "forgetting");
+    l->method = "method";
+    snprintf(l->cells[RATE], SIZE, "learning rate");
+    snprintf(l->cells[SEEDS], SIZE, "runs");
+    snprintf(l->cells[GAIN], SIZE, "%s%s%s", gain->label, gain->unit[0] ? ", " : "", gain->unit);
+    snprintf(l->cells[COST], SIZE, "%s, %s", cost->label, cost->unit);
+    snprintf(l->cells[KEPT], SIZE, "retention, %%");
+    const double matched = s->groups[0].matched_gain; /* of all, where there is one family */
+    if (s->families) snprintf(l->cells[MATCHED], SIZE, "%s at matched gain", cost->label);
+    else snprintf(l->cells[MATCHED], SIZE, language ? "%s at perplexity %.4g" : "%s at %.2f %%", cost->label, language ? exp(-matched) : 100 * matched);
+    snprintf(l->cells[VOLUME], SIZE, "hypervolume");
+    snprintf(l->cells[GAIN_AGAINST], SIZE, "gain against first, %s", language ? "nats" : "points");
+    snprintf(l->cells[COST_AGAINST], SIZE, "%s against first", cost->label);
+}
+
+/* Columns of which no line knows anything are left out. */
+static void print_lines(const line *lines, int64_t n, FILE *out) {
+    int widths[N_COLUMNS] = {0};
+    for (int c = 0; c < N_COLUMNS; c++) {
+        bool any = c == METHOD;
+        for (int64_t i = 1; i < n; i++) any = any || lines[i].cells[c][0];
+        for (int64_t i = 0; i < n && any; i++) {
+            const int w = width_of(c == METHOD ? lines[i].method : lines[i].cells[c]);
+            if (w > widths[c] && (c != METHOD || w <= WIDEST)) widths[c] = w;
+        }
+    }
+    for (int64_t i = 0; i < n; i++) {
+        const int left = widths[METHOD] - width_of(lines[i].method);
+        print_plain(out, lines[i].method);
+        if (left < 0) fputc('\n', out);
+        fprintf(out, "%*s", left < 0 ? widths[METHOD] : left, "");
+        for (int c = METHOD + 1; c < N_COLUMNS; c++)
+            if (widths[c]) fprintf(out, "  %*s%s", widths[c] - width_of(lines[i].cells[c]), "", lines[i].cells[c]);
+        fputc('\n', out);
+    }
+}
+
+static bool is_shown(const lf_group *g, int64_t cell) { return g->best < 0 || g->best == cell; }
+
+static void print_groups(const lf_summary *s, FILE *out) {
+    line *lines = lf_calloc((size_t)s->n_cells + 1, sizeof *lines);
+    if (!lines) {
+        fputs("(out of memory for the table of methods)\n", out);
+        return;
+    }
+    int64_t n = 0;
+    fill_head(&lines[n++], s);
+    for (int64_t i = 0; i < s->n_groups; i++) {
+        const lf_group *g = &s->groups[i];
+        for (int64_t k = 0; k < g->n_cells; k++)
+            if (is_shown(g, g->cells[k])) fill(&lines[n++], s, g, &s->cells[g->cells[k]], g->best >= 0 || k == 0);
+    }
+    print_lines(lines, n, out);
+    lf_free(lines);
+}
+
+/* How the lines came about, where it is not plain to see. */
+static void print_notes(const lf_summary *s, FILE *out) {
+    bool chosen = false, not_done = false, not_judged = false, intervals = false, extremes = false, against = false;
+    for (int64_t i = 0; i < s->n_groups; i++) {
+        const lf_group *g = &s->groups[i];
+        chosen = chosen || (g->best >= 0 && g->n_cells > 1);
+        not_done = not_done || lf_why_unchosen(s, g) == LF_NOT_DONE;
+        not_judged = not_judged || lf_why_unchosen(s, g) == LF_NOT_JUDGED;
+        against = against || isfinite(g->gain_difference.mean) || isfinite(g->cost_difference.mean);
+        intervals = intervals || g->gain_difference.n > 2;
+        extremes = extremes || g->gain_difference.n == 2;
+        for (int64_t k = 0; k < g->n_cells; k++) {
+            const lf_sample v = sample_named(s, &s->cells[g->cells[k]], gain_metric(s)->name);
+            intervals = intervals || (is_shown(g, g->cells[k]) && v.n > 2);
+            extremes = extremes || (is_shown(g, g->cells[k]) && v.n == 2);
+        }
+    }
+    if (intervals || extremes)
+        fprintf(out, "%s%s%s\n", intervals ? "± half of the 95 % t interval over seeds" : "", intervals && extremes ? "; " : "", extremes ? "in brackets, of two seeds, least to most" : "");
+    if (chosen) fputs("each method at its best learning rate on evaluation data, among those at which every run is done\n", out);
+    if (not_done) fputs("where there is no learning rate at which every run is done, none was chosen, and all are shown\n", out);
+    if (not_judged)
+        fprintf(out, "%sno evaluation data, so no learning rate was chosen and all are shown: a choice by test data would not be one\n", s->by_eval ? "of some methods there is " : "");
+    if (against) {
+        fputs("first: ", out);
+        print_plain(out, s->groups[0].name);
+        fprintf(out, "%s; differences are paired by seed\n", s->families ? ", and of other models or data the first there" : "");
+    }
+    if (s->families) fputs("matched gain, hypervolume and differences are of methods on the same model and data\n", out);
+}
+
+static void print_states(const lf_gathered *g, FILE *out) {
+    int64_t counts[4] = {0};
+    for (int64_t i = 0; i < g->n_runs; i++) counts[g->runs[i].state]++;
+    fprintf(out, "%lld runs", (long long)g->n_runs);
+    for (int k = 0; k < 4; k++)
+        if (counts[k]) fprintf(out, ", %lld %s", (long long)counts[k], lf_run_state_name((lf_run_state)k));
+    fputc('\n', out);
+    for (int64_t i = 0; i < g->n_runs; i++) {
+        const lf_gathered_run *r = &g->runs[i];
+        if (r->state != LF_RUN_DIVERGED && r->state != LF_RUN_FAILED) continue;
+        fprintf(out, "%s: ", lf_run_state_name(r->state));
+        print_plain(out, r->name);
+        if (r->message) fputs(": ", out);
+        print_plain(out, r->message ? r->message : "");
+        fputc('\n', out);
+    }
+}
+
+void lf_summary_table(const lf_summary *s, FILE *out) {
+    print_groups(s, out);
+    print_notes(s, out);
+    print_states(s->from, out);
+}

@@ -1,0 +1,190 @@
+/* Which learning rate is a method's best, and what methods gain at what cost. */
+#include <math.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "report/gather/summary_internal.h"
+
+/* ---- the best learning rate ---- */
+
+/* Every run is done and judged. */
+static bool is_whole(const lf_cell *c) { return c->n_gains == c->n_runs; }
+
+/* Cells stand by learning rate: of equals the first is the smallest. By test data none is chosen; where there is one rate, nothing is. */
+static void choose_best(lf_summary *s, lf_group *g) {
+    if (!s->by_eval && g->n_cells > 1) return;
+    for (int64_t i = 0; i < g->n_cells; i++) {
+        const lf_cell *c = &s->cells[g->cells[i]];
+        if (is_whole(c) && (g->best < 0 || c->outcome.gain > s->cells[g->best].outcome.gain)) g->best = g->cells[i];
+    }
+    if (g->best >= 0) s->cells[g->best].best = true;
+}
+
+/* ---- families ---- */
+
+static bool is_task_key(const char *key) {
+    static const char *const keys[] = {"model", "train_data", "eval_data", "test_data", "forgetting_data", "train_val_split",
+                                       "max_train_samples", "max_eval_samples", "max_test_samples", "max_forgetting_samples"};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        if (strcmp(key, keys[i]) == 0) return true;
+    return false;
+}
+
+static const lf_gathered_run *run_of(const lf_summary *s, const lf_group *g) { return &s->from->runs[s->cells[g->cells[0]].runs[0]]; }
+
+static bool same_task(const lf_summary *s, const lf_group *a, const lf_group *b) {
+    for (int64_t i = 0; i < s->from->n_swept; i++) {
+        const char *key = s->from->swept[i];
+        if (is_task_key(key) && lf_value_compare(lf_run_value(run_of(s, a), key), lf_run_value(run_of(s, b), key)) != 0) return false;
+    }
+    return true;
+}
+
+static void find_families(lf_summary *s) {
+    for (int64_t i = 0; i < s->n_groups; i++) {
+        int64_t first = 0;
+        while (first < i && (s->groups[first].family != first || !same_task(s, &s->groups[first], &s->groups[i]))) first++;
+        s->groups[i].family = first;
+        s->families = s->families || first > 0;
+    }
+}
+
+static int64_t family_of(const lf_summary *s, const lf_cell *c) { return s->groups[c->group].family; }
+
+/* ---- outcomes ---- */
+
+/* A rate at which a run diverged is not to be had at the price of those that did not. */
+static lf_outcome counted(const lf_cell *c) { return c->n_diverged ? (lf_outcome){NAN, NAN} : c->outcome; }
+
+static bool is_known(lf_outcome p) { return isfinite(p.gain) && isfinite(p.cost); }
+
+typedef struct mean { double sum; int64_t n; } mean;
+
+static void add(mean *m, double x) {
+    if (!isfinite(x)) return;
+    m->sum += x;
+    m->n++;
+}
+
+static double mean_of(mean m) { return m.n ? m.sum / (double)m.n : NAN; }
+
+/* The mean over the family's runs: with the sample of the base's data a seed may change what the base scores. */
+static void add_reference(const lf_summary *s, const lf_cell *c, mean *gain, mean *cost) {
+    for (int64_t i = 0; i < c->n_runs; i++) {
+        const lf_gathered_run *r = &s->from->runs[c->runs[i]];
+        const double before = lf_run_number(r, "base_before");
+        if (!s->from->language) {
+            add(gain, lf_run_number(r, "eval_chance"));
+            add(cost, before);
+        } else {
+            if (s->by_eval) add(gain, -log(lf_run_number(r, "eval_perplexity_before")));
+            add(cost, log(lf_run_number(r, "base_chance")) - log(before));
+        }
+    }
+}
+
+static lf_outcome find_reference(const lf_summary *s, int64_t family) {
+    mean gain = {0}, cost = {0};
+    for (int64_t i = 0; i < s->n_cells; i++)
+        if (family_of(s, &s->cells[i]) == family) add_reference(s, &s->cells[i], &gain, &cost);
+    return (lf_outcome){mean_of(gain), mean_of(cost)};
+}
+
+static double most_gain(const lf_outcome *p, int64_t n) {
+    double most = NAN;
+    for (int64_t i = 0; i < n; i++)
+        if (is_known(p[i])) most = fmax(most, p[i].gain); /* fmax prefers numbers */
+    return most;
+}
+
+static bool any_diverged(const lf_summary *s, const lf_group *g) {
+    for (int64_t i = 0; i < g->n_cells; i++)
+        if (s->cells[g->cells[i]].n_diverged) return true;
+    return false;
+}
+
+/* Of one family: `own` has its cells' outcomes, and NAN for the others, which are left out of the front. */
+static void weigh_family(lf_summary *s, int64_t family, const lf_outcome *p, lf_outcome *own, bool *front) {
+    const lf_outcome reference = find_reference(s, family);
+    double matched = NAN;
+    for (int64_t i = 0; i < s->n_cells; i++) own[i] = family_of(s, &s->cells[i]) == family ? p[i] : (lf_outcome){NAN, NAN};
+    lf_pareto(front, own, s->n_cells);
+    for (int64_t i = 0; i < s->n_cells; i++) s->cells[i].front = s->cells[i].front || front[i];
+    for (int64_t i = 0; i < s->n_groups; i++)
+        if (s->groups[i].family == family) matched = fmin(matched, most_gain(p + s->groups[i].cells[0], s->groups[i].n_cells));
+    for (int64_t i = 0; i < s->n_groups; i++) {
+        if (s->groups[i].family != family) continue;
+        s->groups[i].reference = reference;
+        s->groups[i].matched_gain = matched;
+    }
+}
+
+static lf_status weigh_group(lf_summary *s, lf_group *g, const lf_outcome *p, lf_err *err) {
+    const lf_outcome *own = p + g->cells[0];
+    g->matched_cost = lf_cost_at_gain(own, g->n_cells, g->matched_gain);
+    /* A group that only diverged dominates nothing; of one that has not ended yet nothing is known. */
+    const bool known = is_known(g->reference) && (isfinite(most_gain(own, g->n_cells)) || any_diverged(s, g));
+    g->hypervolume = known ? lf_hypervolume(own, g->n_cells, g->reference) : NAN;
+    return known && isnan(g->hypervolume) ? lf_fail(err, LF_ENOMEM, "%s: out of memory for the summary of its runs", s->from->dir) : LF_OK;
+}
+
+static lf_status weigh_outcomes(lf_summary *s, lf_err *err) {
+    lf_outcome *p = lf_calloc(2 * (size_t)s->n_cells, sizeof *p);
+    bool *front = lf_calloc((size_t)s->n_cells, sizeof *front);
+    lf_status rc = p && front ? LF_OK : lf_fail(err, LF_ENOMEM, "%s: out of memory for the summary of its runs", s->from->dir);
+    for (int64_t i = 0; i < s->n_cells && !rc; i++) p[i] = counted(&s->cells[i]);
+    for (int64_t i = 0; i < s->n_groups && !rc; i++)
+        if (s->groups[i].family == i) weigh_family(s, i, p, p + s->n_cells, front);
+    for (int64_t i = 0; i < s->n_groups && !rc; i++) rc = weigh_group(s, &s->groups[i], p, err);
+    lf_free(front);
+    lf_free(p);
+    return rc;
+}
+
+/* ---- differences ---- */
+
+static double cost_of(const lf_summary *s, const lf_gathered_run *r) {
+    (void)s;
+    return lf_run_number(r, "forgetting");
+}
+
+/* Of two cells, whose runs stand by seed, those of the same seed. */
+static lf_sample difference(const lf_summary *s, const lf_cell *a, const lf_cell *b, double (*figure)(const lf_summary *, const lf_gathered_run *), double *values) {
+    double *of_a = values, *of_b = values + s->from->n_runs;
+    int64_t n = 0, i = 0, k = 0;
+    while (i < a->n_runs && k < b->n_runs) {
+        const lf_gathered_run *x = &s->from->runs[a->runs[i]], *y = &s->from->runs[b->runs[k]];
+        const int c = lf_value_compare(lf_run_value(x, "seed"), lf_run_value(y, "seed"));
+        if (c == 0) {
+            of_a[n] = figure(s, x);
+            of_b[n] = figure(s, y);
+            n += isfinite(of_a[n]) && isfinite(of_b[n]);
+        }
+        i += c <= 0;
+        k += c >= 0;
+    }
+    return lf_sample_paired(of_a, of_b, n);
+}
+
+static void compare_group(const lf_summary *s, lf_group *g, double *values) {
+    const lf_group *first = &s->groups[g->family];
+    g->gain_difference = g->cost_difference = lf_sample_of(NULL, 0);
+    if (g == first || g->best < 0 || first->best < 0) return;
+    const lf_cell *a = &s->cells[g->best], *b = &s->cells[first->best];
+    g->gain_difference = difference(s, a, b, lf_gain_of, values);
+    g->cost_difference = difference(s, a, b, cost_of, values);
+}
+
+lf_status lf_summary_trade(lf_summary *s, double *values, lf_err *err) {
+    find_families(s);
+    for (int64_t i = 0; i < s->n_groups; i++) choose_best(s, &s->groups[i]);
+    for (int64_t i = 0; i < s->n_groups; i++) compare_group(s, &s->groups[i], values);
+    return weigh_outcomes(s, err);
+}
+
+lf_unchosen lf_why_unchosen(const lf_summary *s, const lf_group *g) {
+    if (g->best >= 0) return LF_CHOSEN;
+    for (int64_t i = 0; i < g->n_cells; i++)
+        if (s->cells[g->cells[i]].n_done == s->cells[g->cells[i]].n_runs) return LF_NOT_JUDGED;
+    return LF_NOT_DONE;
+}

@@ -1,0 +1,124 @@
+/* report.html of one run: one file that can be sent to a colleague. */
+#include <math.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "report/page/html_parts.h"
+#include "report/page/report.h"
+
+/* The result that the tool exists for, in front of all others. */
+typedef struct card {
+    const char *key, *label, *unit;
+    double scale;
+    int decimals;
+} card;
+static const card of_pictures[] = {
+    {"eval_accuracy", "new task", "%", 100, 2},       {"test_accuracy", "new task, test", "%", 100, 2},
+    {"base_before", "base task before", "%", 100, 2}, {"base_after", "base task after", "%", 100, 2},
+    {"forgetting", "forgetting", "points", 100, 2},   {"retention", "retention", "%", 100, 2}, {0}};
+static const card of_language[] = {
+    {"eval_perplexity", "perplexity, new text", "", 1, 3},            {"test_perplexity", "perplexity, test", "", 1, 3},
+    {"eval_choice_accuracy", "multiple choice", "%", 100, 2},         {"eval_exact_match", "exact match", "%", 100, 2},
+    {"base_before", "perplexity, pretraining text before", "", 1, 3}, {"base_after", "perplexity, pretraining text after", "", 1, 3},
+    {"forgetting", "forgetting", "nats", 1, 4},                       {"retention", "retention", "%", 100, 2}, {0}};
+
+typedef struct page { const char *run; cJSON *results, *config, *error; } page;
+
+static bool is_language(const cJSON *results) { return cJSON_HasObjectItem(results, "eval_perplexity"); }
+
+static void cards(FILE *f, const cJSON *results) {
+    lf_html_cards_begin(f);
+    for (const card *c = is_language(results) ? of_language : of_pictures; c->key; c++) {
+        const cJSON *v = cJSON_GetObjectItemCaseSensitive(results, c->key);
+        lf_html_card(f, cJSON_IsNumber(v) ? c->scale * v->valuedouble : NAN, c->decimals, c->unit, c->label);
+    }
+    lf_html_cards_end(f);
+}
+
+/* How a run ended that has no results. */
+static void ending(FILE *f, const cJSON *error) {
+    const cJSON *state = cJSON_GetObjectItemCaseSensitive(error, "state"), *message = cJSON_GetObjectItemCaseSensitive(error, "message");
+    fputs("<p class=\"bad\"><b>This run has no results: it ", f);
+    lf_html_text(f, cJSON_IsString(state) ? state->valuestring : "failed");
+    fputs(".</b>", f);
+    if (cJSON_IsString(message)) {
+        fputs("<br>", f);
+        lf_html_text(f, message->valuestring);
+    }
+    fputs("</p>\n", f);
+}
+
+/* Those that stand in the folder; that of the curves is always named. */
+static lf_status pictures(FILE *f, const page *p, lf_err *err) {
+    static const struct { const char *name, *title, *caption; } all[] = {
+        {"curves", "Curves", "What was learned and what was forgotten over the steps of training."},
+        {"spectrum", "Spectrum", "Singular values of the adapted weights, and the components that the adapter starts from."},
+        {"update-map", "Update", "Where the update lies in the basis of the weights' own singular vectors."},
+    };
+    lf_status rc = LF_OK;
+    fputs("<h2>Pictures</h2>\n<div class=\"pictures\">\n", f);
+    for (size_t i = 0; i < sizeof all / sizeof all[0] && !rc; i++) {
+        char *file = lf_format("%s.svg", all[i].name), *csv = lf_format("%s.csv", all[i].name);
+        char *path = file ? lf_path_join(p->run, file) : NULL, *numbers = csv ? lf_path_join(p->run, csv) : NULL;
+        if (!path || !numbers) rc = lf_fail(err, LF_ENOMEM, "%s: out of memory", p->run);
+        else if (lf_is_file(path) || (i == 0 && lf_is_file(numbers))) rc = lf_html_picture(f, p->run, all[i].name, all[i].title, all[i].caption, err);
+        lf_free(numbers);
+        lf_free(path);
+        lf_free(csv);
+        lf_free(file);
+    }
+    fputs("</div>\n", f);
+    return rc;
+}
+
+static lf_status write_page(FILE *f, const page *p, lf_err *err) {
+    char *config = lf_path_join(p->run, "config.json");
+    lf_html_begin(f, "lora-ft run");
+    if (p->results) cards(f, p->results);
+    else ending(f, p->error);
+    const lf_status rc = config ? pictures(f, p, err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", p->run);
+    if (p->results) {
+        fputs("<h2>Results</h2>\n", f);
+        lf_html_object(f, p->results, NULL);
+    }
+    fputs("<h2>Configuration</h2>\n", f);
+    lf_html_object(f, p->config, NULL);
+    fputs("<h2>To repeat it</h2>\n", f);
+    lf_html_command(f, (const char *const[]){"lora-ft", "train", "--config", config ? config : "", "--output_dir", "DIR", NULL});
+    lf_html_end(f);
+    lf_free(config);
+    return rc;
+}
+
+static lf_status read_member(cJSON **out, const char *run, const char *name, lf_err *err) {
+    char *path = lf_path_join(run, name);
+    const lf_status rc = path ? lf_json_read(out, path, err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", run);
+    lf_free(path);
+    return rc;
+}
+
+static bool has_member(const char *run, const char *name) {
+    char *path = lf_path_join(run, name);
+    const bool there = path && lf_is_file(path);
+    lf_free(path);
+    return there;
+}
+
+lf_status lf_report_html(const char *run, lf_err *err) {
+    page p = {.run = run};
+    char *path = lf_path_join(run, "report.html");
+    const bool ended_badly = has_member(run, "error.json") && !has_member(run, "all_results.json");
+    lf_atomic_file a = {0};
+    lf_status rc = path ? LF_OK : lf_fail(err, LF_ENOMEM, "%s: out of memory", run);
+    if (!rc) rc = ended_badly ? read_member(&p.error, run, "error.json", err) : read_member(&p.results, run, "all_results.json", err);
+    if (!rc && !(rc = read_member(&p.config, run, "config.json", err)) && !(rc = lf_atomic_open(&a, path, err)) && !(rc = write_page(a.f, &p, err)))
+        rc = lf_atomic_commit(&a, err);
+    lf_atomic_abort(&a);
+    cJSON_Delete(p.error);
+    cJSON_Delete(p.config);
+    cJSON_Delete(p.results);
+    lf_free(path);
+    return rc;
+}

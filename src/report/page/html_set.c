@@ -1,0 +1,195 @@
+/* report.html of a set of runs. */
+#include "report/page/html_set.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "report/page/html_parts.h"
+#include "report/figure/pictures.h"
+
+enum { OPEN_ROWS = 60 }; /* a longer table is folded, but on the page */
+
+static int64_t count_state(const lf_gathered *g, lf_run_state state) {
+    int64_t n = 0;
+    for (int64_t i = 0; i < g->n_runs; i++) n += g->runs[i].state == state;
+    return n;
+}
+
+static void cards(FILE *f, const lf_summary *s) {
+    static const lf_run_state states[] = {LF_RUN_DONE, LF_RUN_DIVERGED, LF_RUN_FAILED, LF_RUN_UNFINISHED};
+    lf_html_cards_begin(f);
+    lf_html_card(f, (double)s->n_groups, 0, "", s->n_groups == 1 ? "method" : "methods");
+    lf_html_card(f, (double)s->from->n_runs, 0, "", s->from->n_runs == 1 ? "run" : "runs");
+    for (int i = 0; i < 4; i++) {
+        const int64_t n = count_state(s->from, states[i]);
+        if (n || i == 0) lf_html_card(f, (double)n, 0, "", lf_run_state_name(states[i]));
+    }
+    lf_html_cards_end(f);
+}
+
+/* ---- what was run ---- */
+
+/* Whether an earlier run has the same value. */
+static bool seen_before(const lf_gathered *g, const char *key, int64_t run) {
+    const cJSON *v = cJSON_GetObjectItemCaseSensitive(g->runs[run].config, key);
+    for (int64_t i = 0; i < run; i++) {
+        const cJSON *w = cJSON_GetObjectItemCaseSensitive(g->runs[i].config, key);
+        if (lf_value_compare(v, w) == 0) return true;
+    }
+    return false;
+}
+
+static void swept_row(FILE *f, const lf_gathered *g, const char *key) {
+    enum { MOST = 60 };
+    int64_t n = 0;
+    fputs("<tr><th>", f);
+    lf_html_text(f, key);
+    fputs("</th><td>", f);
+    for (int64_t i = 0; i < g->n_runs; i++) {
+        const cJSON *v = cJSON_GetObjectItemCaseSensitive(g->runs[i].config, key);
+        if (!v || cJSON_IsNull(v) || seen_before(g, key, i) || n++ >= MOST) continue;
+        char text[300];
+        lf_value_text(text, sizeof text, v);
+        if (n > 1) fputs(", ", f);
+        lf_html_text(f, text);
+    }
+    if (n > MOST) fprintf(f, " and %lld more", (long long)(n - MOST));
+    fputs("</td></tr>\n", f);
+}
+
+/* The configuration in which all runs agree; NULL: out of memory. */
+static cJSON *shared_config(const lf_gathered *g) {
+    static const char *const own[] = {"output_dir", "json", "dry_run", "overwrite_output_dir", "resume_from_checkpoint", "force_resume"}; /* say nothing of what was run */
+    const cJSON *first = NULL, *v;
+    for (int64_t i = 0; i < g->n_runs && !first; i++) first = g->runs[i].config;
+    cJSON *shared = cJSON_CreateObject();
+    bool ok = shared;
+    cJSON_ArrayForEach(v, first) {
+        bool same = !cJSON_IsNull(v);
+        for (size_t k = 0; k < sizeof own / sizeof own[0] && same; k++) same = strcmp(v->string, own[k]) != 0;
+        for (int64_t i = 0; i < g->n_runs && same; i++) {
+            if (!g->runs[i].config) continue;
+            same = lf_value_compare(v, cJSON_GetObjectItemCaseSensitive(g->runs[i].config, v->string)) == 0;
+        }
+        for (int64_t k = 0; k < g->n_swept && same; k++) same = strcmp(v->string, g->swept[k]) != 0;
+        if (!same || !ok) continue;
+        cJSON *copy = cJSON_Duplicate(v, true);
+        ok = copy && cJSON_AddItemToObject(shared, v->string, copy);
+        if (!ok) cJSON_Delete(copy);
+    }
+    if (ok) return shared;
+    cJSON_Delete(shared);
+    return NULL;
+}
+
+static lf_status what_was_run(FILE *f, const lf_gathered *g, lf_err *err) {
+    static const char *const main_keys[] = {"model", "method", "train_data", "eval_data", "train_val_split", "test_data", "forgetting_data", "init_lora_weights",
+                                            "init_position", "r", "lora_alpha", "target_modules", "num_train_epochs", "max_steps", "per_device_train_batch_size",
+                                            "optim", "learning_rate", "seed", "precision", NULL};
+    cJSON *shared = shared_config(g);
+    if (!shared) return lf_fail(err, LF_ENOMEM, "%s: out of memory", g->dir);
+    fputs("<h2>What was run</h2>\n", f);
+    if (g->n_swept) {
+        fputs("<p>These values differ between the runs:</p>\n<table class=\"object\">\n", f);
+        for (int64_t k = 0; k < g->n_swept; k++) swept_row(f, g, g->swept[k]);
+        fputs("</table>\n<p>All runs share:</p>\n", f);
+    } else
+        fputs("<p>The runs do not differ in any value.</p>\n", f);
+    lf_html_object(f, shared, main_keys);
+    fputs("<details><summary>Everything that they share</summary>\n", f);
+    lf_html_object(f, shared, NULL);
+    fputs("</details>\n", f);
+    cJSON_Delete(shared);
+    return LF_OK;
+}
+
+/* ---- the rest ---- */
+
+/* An index or an energy is another fraction in each weight: such a start has no place on the axis of positions. */
+static bool has_no_fraction(const lf_summary *s, const lf_group *g) {
+    const cJSON *config = s->from->runs[s->cells[g->cells[0]].runs[0]].config, *init = cJSON_GetObjectItemCaseSensitive(config, "init_lora_weights");
+    return isnan(g->position) && cJSON_IsObject(cJSON_GetObjectItemCaseSensitive(config, "init_position")) && cJSON_IsString(init) &&
+           (strcmp(init->valuestring, "intermediate") == 0 || strcmp(init->valuestring, "slice_eqmag") == 0);
+}
+
+static void say_left_out(FILE *f, const lf_summary *s) {
+    enum { MOST = 20 };
+    int64_t n = 0;
+    for (int64_t i = 0; i < s->n_groups; i++) {
+        if (!has_no_fraction(s, &s->groups[i]) || n++ >= MOST) continue;
+        fputs(n == 1 ? "<p>Not in “Where the adapter starts”: " : "; ", f);
+        lf_html_text(f, s->groups[i].name);
+    }
+    if (n > MOST) fprintf(f, "; and %lld more", (long long)(n - MOST));
+    if (n) fputs(". A position given as an index or an energy is another fraction in each weight, so it has no place on that axis.</p>\n", f);
+}
+
+static lf_status pictures_section(FILE *f, const lf_summary *s, const lf_picture *pictures, int n, lf_err *err) {
+    lf_status rc = LF_OK;
+    int made = 0;
+    for (int i = 0; i < n; i++) made += pictures[i].made;
+    if (!made) return LF_OK;
+    fputs("<h2>Pictures</h2>\n<div class=\"pictures\">\n", f);
+    for (int i = 0; i < n && !rc; i++)
+        if (pictures[i].made) rc = lf_html_picture(f, s->from->dir, pictures[i].name, pictures[i].title, pictures[i].caption, err);
+    fputs("</div>\n", f);
+    say_left_out(f, s);
+    return rc;
+}
+
+static void begin_fold(FILE *f, const char *title, int64_t rows) {
+    fprintf(f, "<h2>%s</h2>\n<details%s><summary>%lld rows</summary>\n", title, rows <= OPEN_ROWS ? " open" : "", (long long)rows);
+}
+
+static lf_status to_repeat(FILE *f, const lf_gathered *g, lf_err *err) {
+    char *sweep = lf_path_join(g->dir, "sweep-config.json");
+    if (!sweep) return lf_fail(err, LF_ENOMEM, "%s: out of memory", g->dir);
+    fputs("<h2>To repeat it</h2>\n", f);
+    if (lf_is_file(sweep)) {
+        lf_html_command(f, (const char *const[]){"lora-ft", "sweep", "--config", sweep, "--output_dir", "DIR", NULL});
+    } else {
+        fputs("<p>These runs were not made by one sweep but gathered from a folder. Each is repeated from its own configuration:</p>\n", f);
+        lf_html_command(f, (const char *const[]){"lora-ft", "train", "--config", "RUN/config.json", "--output_dir", "DIR", NULL});
+    }
+    fputs("<p>This page again, from the files of the runs:</p>\n", f);
+    lf_html_command(f, (const char *const[]){"lora-ft", "report", g->dir, NULL});
+    fputs("<p>All numbers: results.csv has a row a run, summary.csv a row a method and learning rate, and each picture its own CSV.</p>\n", f);
+    lf_free(sweep);
+    return LF_OK;
+}
+
+static lf_status write_page(FILE *f, const lf_summary *s, const lf_picture *pictures, int n, lf_err *err) {
+    lf_html_begin(f, "lora-ft comparison of runs");
+    cards(f, s);
+    if (s->from->n_others)
+        fprintf(f, "<p>%lld other run%s below this folder %s not of this sweep, and not shown.</p>\n", (long long)s->from->n_others, s->from->n_others > 1 ? "s" : "",
+                s->from->n_others > 1 ? "are" : "is");
+    lf_status rc = what_was_run(f, s->from, err);
+    if (rc) return rc;
+    fputs("<h2>Summary</h2>\n", f);
+    lf_html_groups(f, s);
+    lf_html_choice(f, s);
+    if ((rc = pictures_section(f, s, pictures, n, err))) return rc;
+    begin_fold(f, "All learning rates", s->n_cells);
+    lf_html_all_cells(f, s);
+    fputs("</details>\n", f);
+    begin_fold(f, "All runs", s->from->n_runs);
+    lf_html_all_runs(f, s->from);
+    fputs("</details>\n", f);
+    rc = to_repeat(f, s->from, err);
+    lf_html_end(f);
+    return rc;
+}
+
+lf_status lf_report_set_html(const lf_summary *s, const lf_picture *pictures, int n, lf_err *err) {
+    char *path = lf_path_join(s->from->dir, "report.html");
+    lf_atomic_file a = {0};
+    lf_status rc = path ? lf_atomic_open(&a, path, err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", s->from->dir);
+    if (!rc && !(rc = write_page(a.f, s, pictures, n, err))) rc = lf_atomic_commit(&a, err);
+    lf_atomic_abort(&a);
+    lf_free(path);
+    return rc;
+}

@@ -1,0 +1,66 @@
+/* The verb `report`. */
+#include "report/figure/curves.h"
+#include "report/page/report.h"
+
+#include <string.h>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "config/config.h"
+#include "report/gather/gather.h"
+
+/* Whether a run's folder has such a file, and something in it. */
+static bool has(const char *run, const char *name) {
+    char *path = lf_path_join(run, name);
+    const bool there = path && lf_is_file(path) && lf_file_size(path) > 0;
+    lf_free(path);
+    return there;
+}
+
+/* A run that ended before its first line has no curves, but a page that says how it ended. */
+static lf_status report_run(const char *run, bool *drawn, lf_err *err) {
+    const bool ended_at_once = has(run, "error.json") && !has(run, "metrics.jsonl");
+    *drawn = false;
+    const lf_status rc = ended_at_once ? LF_OK : lf_report_curves(run, drawn, err);
+    return rc ? rc : lf_report_html(run, err);
+}
+
+static lf_status say(const char *run, bool drawn, bool json, FILE *out, lf_err *err) {
+    if (json) {
+        cJSON *o = cJSON_CreateObject();
+        const bool ok = cJSON_AddStringToObject(o, "run", run) && cJSON_AddBoolToObject(o, "drawn", drawn);
+        char *text = ok ? lf_json_print_line(o) : NULL;
+        cJSON_Delete(o);
+        if (!text) return lf_fail(err, LF_ENOMEM, "%s: out of memory", run);
+        fprintf(out, "%s\n", text);
+        lf_free(text);
+        return LF_OK;
+    }
+    if (drawn) fprintf(out, "picture: %s/curves.svg\n", run);
+    fprintf(out, "report:  %s/report.html\n", run);
+    return LF_OK;
+}
+
+/* A config.json alone says little: a model has one too. */
+static lf_status is_run(bool *is, const char *dir, lf_err *err) {
+    cJSON *config = NULL;
+    const lf_status rc = lf_run_config(&config, dir, err);
+    *is = config != NULL;
+    cJSON_Delete(config);
+    return rc;
+}
+
+lf_status lf_report(const lf_config *cfg, FILE *out, lf_err *err) {
+    const bool after_train = strcmp(lf_cfg_verb(cfg), "train") == 0, json = lf_cfg_bool(cfg, "json");
+    if (after_train && lf_cfg_bool(cfg, "dry_run")) return LF_OK;
+    const char *dir = lf_cfg_str(cfg, after_train ? "output_dir" : "run");
+    if (!lf_is_dir(dir)) return lf_fail(err, LF_ENOTFOUND, "%s: no such folder; expected the output_dir of a training run, or a folder with runs in it", dir);
+    bool drawn, single = after_train;
+    lf_status rc = single ? LF_OK : is_run(&single, dir, err);
+    if (rc) return rc;
+    if (!single) return lf_report_set(dir, json, out, err);
+    rc = report_run(dir, &drawn, err);
+    if (rc || (after_train && json)) return rc; /* stdout has its one object already */
+    return say(dir, drawn, json, out, err);
+}

@@ -1,0 +1,122 @@
+/* The figures of a run or an evaluation, as JSON and as a table. NAN (and a count of 0) means: not measured. Which figures
+ * there are is the task's; those of every run stand here. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "task/task.h"
+
+void lf_results_clear(lf_results *r) {
+    const lf_base_score none = {.accuracy = NAN, .loss = NAN, .ce = NAN, .kl = NAN, .knn = NAN};
+    const lf_accuracy nothing = LF_ACCURACY_NONE;
+    *r = (lf_results){.task = &lf_task_image, .eval_accuracy = NAN, .eval_loss = NAN, .eval_accuracy_before = NAN,
+                      .test_accuracy = NAN, .test_loss = NAN, .eval_perplexity = NAN, .eval_perplexity_before = NAN,
+                      .test_perplexity = NAN, .eval_chance = NAN, .base_chance = NAN, .base_before = NAN, .base_after = NAN, .forgetting = NAN, .retention = NAN,
+                      .before = none, .after = none, .update_ratio = NAN, .eval = nothing, .test = nothing, .init_seconds = NAN,
+                      .train_seconds = NAN, .data_wait_seconds = NAN, .items_per_second = NAN, .peak_rss_mb = NAN};
+}
+
+void lf_results_put(lf_results *r, lf_data_role role, const lf_accuracy *a) {
+    const bool test = role == LF_DATA_TEST;
+    *(test ? &r->test_accuracy : &r->eval_accuracy) = a->accuracy;
+    *(test ? &r->test_loss : &r->eval_loss) = a->loss;
+    *(test ? &r->test_perplexity : &r->eval_perplexity) = exp(a->loss);
+    *(test ? &r->test_count : &r->eval_count) = a->count;
+    *(test ? &r->test : &r->eval) = *a;
+}
+
+void lf_results_put_base(lf_results *r, const lf_base_score *before, const lf_base_score *after) {
+    r->before = *before;
+    r->after = *after;
+    r->task->compare(r);
+}
+
+/* ---- JSON ---- */
+
+static const lf_result_field every_run[] = {
+    LF_RESULT(REAL, "update_ratio", false, update_ratio),
+    LF_RESULT(REAL, "init_seconds", true, init_seconds),
+    LF_RESULT(REAL, "train_seconds", true, train_seconds),
+    LF_RESULT(REAL, "data_wait_seconds", true, data_wait_seconds),
+    LF_RESULT(REAL, "items_per_second", true, items_per_second),
+    LF_RESULT(REAL, "peak_rss_mb", true, peak_rss_mb),
+    LF_RESULT(WHOLE, "trainable_parameters", true, trainable_parameters),
+    LF_RESULT(WHOLE, "steps", false, steps),
+    LF_RESULT(INT, "threads", true, threads),
+    {0},
+};
+
+static double value_of(const lf_results *r, lf_field_kind kind, size_t offset) {
+    const char *at = (const char *)r + offset;
+    double real;
+    int64_t whole;
+    int number;
+    switch (kind) {
+    case LF_FIELD_REAL: memcpy(&real, at, sizeof real); return real;
+    case LF_FIELD_WHOLE: memcpy(&whole, at, sizeof whole); return (double)whole;
+    case LF_FIELD_INT: memcpy(&number, at, sizeof number); return (double)number;
+    }
+    return NAN;
+}
+
+static bool add_fields(cJSON *o, const lf_results *r, const lf_result_field *f) {
+    bool ok = o;
+    for (; ok && f->name; f++) {
+        const double value = value_of(r, f->kind, f->offset);
+        const bool measured = f->kind == LF_FIELD_REAL ? isfinite(value) : value != 0;
+        if (isfinite(value) && (measured || f->always)) ok = cJSON_AddNumberToObject(o, f->name, value);
+        else if (f->always) ok = cJSON_AddNullToObject(o, f->name);
+    }
+    return ok;
+}
+
+cJSON *lf_results_to_json(const lf_results *r) {
+    cJSON *o = cJSON_CreateObject();
+    if (add_fields(o, r, r->task->fields) && add_fields(o, r, every_run)) return o;
+    cJSON_Delete(o);
+    return NULL;
+}
+
+/* ---- table ---- */
+
+static const char *show(char *cell, size_t size, const lf_row *row, double value) {
+    if (isfinite(value)) snprintf(cell, size, row->format, row->scale * value);
+    else snprintf(cell, size, "-");
+    return cell;
+}
+
+void lf_results_row(FILE *out, const lf_row *row) {
+    char a[32], b[32];
+    if (!isfinite(row->before) && !isfinite(row->after)) return;
+    fprintf(out, "%-26s %10s %10s", row->name, row->alone ? "" : show(a, sizeof a, row, row->before), show(b, sizeof b, row, row->after));
+    if (row->count) fprintf(out, "   %lld %s", (long long)row->count, row->unit);
+    fputc('\n', out);
+}
+
+static void time_line(FILE *out, const lf_results *r) {
+    char speed[48];
+    snprintf(speed, sizeof speed, "%%.1f %s/s", r->task->unit);
+    const struct { const char *format; double value; } parts[] = {
+        {"start of the adapter %.2f s", r->init_seconds}, {"training %.1f s", r->train_seconds},
+        {speed, r->items_per_second}, {"peak memory %.0f MB", r->peak_rss_mb}};
+    const char *between = "";
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        if (!isfinite(parts[i].value)) continue;
+        fprintf(out, "%-*s", between[0] ? 0 : 27, between[0] ? between : "time");
+        char part[64];
+        snprintf(part, sizeof part, parts[i].format, parts[i].value);
+        fputs(part, out);
+        between = ", ";
+    }
+    if (between[0]) fputc('\n', out);
+}
+
+void lf_results_table(const lf_results *r, FILE *out) {
+    if (isfinite(r->eval_accuracy) || isfinite(r->test_accuracy) || isfinite(r->base_after))
+        fprintf(out, "%-26s %10s %10s\n", "", "before", "after");
+    r->task->table(r, out);
+    lf_results_row(out, &(lf_row){"retention", "%.2f %%", 100, NAN, r->retention, 0, "", true});
+    lf_results_row(out, &(lf_row){"KL from the base (nats)", "%.5f", 1, NAN, r->after.kl, 0, "", true});
+    lf_results_row(out, &(lf_row){"update, |dW x| / |W x|", "%.4f", 1, NAN, r->update_ratio, 0, "", true});
+    time_line(out, r);
+}

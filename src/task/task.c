@@ -1,0 +1,40 @@
+/* Which task a model is for. */
+#include "task/task.h"
+
+#include "base/mem.h"
+
+static const lf_task_type *const tasks[] = {
+#define LF_TASK(name) &lf_task_##name,
+#include "task/tasks.def"
+#undef LF_TASK
+};
+
+lf_status lf_task_open(lf_task **out, const lf_config *cfg, lf_model *m, lf_graph *g, lf_err *err) {
+    *out = NULL;
+    const lf_task_type *type = NULL;
+    for (size_t i = 0; i < sizeof tasks / sizeof *tasks && !type; i++)
+        if (tasks[i]->serves(m)) type = tasks[i];
+    if (!type) return lf_fail(err, LF_EUNSUPPORTED, "%s: nothing is known that a model of type '%s' is for", m->config_path, m->family->model_type);
+    lf_task *t = lf_calloc(1, sizeof *t);
+    if (!t) return lf_fail(err, LF_ENOMEM, "out of memory for the task");
+    *t = (lf_task){.type = type, .cfg = cfg, .model = m, .g = g};
+    const lf_status rc = type->open(t, err);
+    if (rc) lf_task_close(t);
+    else *out = t;
+    return rc;
+}
+
+void lf_task_close(lf_task *t) {
+    if (!t) return;
+    t->type->close(t);
+    lf_free(t);
+}
+
+lf_eval_opts lf_task_eval_opts(const lf_task *t, const char *what) {
+    return (lf_eval_opts){.batch_size = lf_cfg_i64(t->cfg, "per_device_eval_batch_size"),
+                          .workers = lf_cfg_i64(t->cfg, "dataloader_num_workers"),
+                          .skip_bad_images = lf_cfg_bool(t->cfg, "skip_bad_images"),
+                          .what = what,
+                          .knn_samples = lf_cfg_i64(t->cfg, "knn_reference_samples"),
+                          .interruptible = t->interruptible};
+}

@@ -1,0 +1,59 @@
+#include "task/update_ratio.h"
+
+#include <math.h>
+
+#include "base/mem.h"
+
+struct lf_update_ratio {
+    lf_nn *nn;
+    lf_lora_probe *probes; /* one for each module of nn, used by those with an adapter */
+};
+
+lf_status lf_update_ratio_begin(lf_update_ratio **out, lf_nn *nn, lf_err *err) {
+    lf_update_ratio *u = *out = lf_calloc(1, sizeof *u);
+    if (u) *u = (lf_update_ratio){.nn = nn, .probes = lf_calloc((size_t)nn->n_modules, sizeof *u->probes)};
+    if (!u || !u->probes) {
+        lf_free(u);
+        *out = NULL;
+        return lf_fail(err, LF_ENOMEM, "out of memory for measuring %lld modules", (long long)nn->n_modules);
+    }
+    for (int64_t i = 0; i < nn->n_modules; i++)
+        if (nn->modules[i]->lora) nn->modules[i]->lora->probe = &u->probes[i];
+    return LF_OK;
+}
+
+void lf_update_ratio_ignore(lf_update_ratio *u, const bool *ignored, int64_t rows) {
+    for (int64_t i = 0; i < u->nn->n_modules; i++) {
+        u->probes[i].ignored = ignored;
+        u->probes[i].n_ignored = rows;
+    }
+}
+
+double lf_update_ratio_end(lf_update_ratio *u) {
+    double sum = 0;
+    int64_t modules = 0;
+    if (!u) return NAN;
+    for (int64_t i = 0; i < u->nn->n_modules; i++) {
+        const lf_lora_probe *probe = &u->probes[i];
+        if (u->nn->modules[i]->lora) u->nn->modules[i]->lora->probe = NULL;
+        if (!probe->rows) continue;
+        sum += probe->sum / (double)probe->rows;
+        modules++;
+    }
+    lf_free(u->probes);
+    lf_free(u);
+    return modules ? sum / (double)modules : NAN;
+}
+
+lf_status lf_update_ratio_measure(double *out, lf_task *t, lf_model *m, lf_data_role role, lf_err *err) {
+    bool adapted = false;
+    *out = NAN;
+    for (int64_t i = 0; i < m->nn.n_modules; i++) adapted = adapted || m->nn.modules[i]->lora;
+    if (!adapted) return LF_OK;
+    lf_update_ratio *u;
+    lf_status rc = lf_update_ratio_begin(&u, &m->nn, err);
+    if (!rc) rc = t->type->look(t, u, m, role, err);
+    const double ratio = lf_update_ratio_end(u);
+    if (!rc) *out = ratio;
+    return rc;
+}
