@@ -4,7 +4,7 @@
 
 #include "adapter/adapter.h"
 #include "adapter/targets.h"
-#include "adapter/text.h"
+#include "base/string.h"
 #include "base/log.h"
 #include "base/mem.h"
 
@@ -71,7 +71,7 @@ static lf_status look(matching *m, int64_t i, lf_err *err) {
 }
 
 /* ", "-joined last segments of the linear modules' names, and of their aliases where other. */
-static void list_names(const matching *m, lf_text *t) {
+static void list_names(const matching *m, lf_string *t) {
     const int MAX = 24;
     const char *seen[24];
     int n = 0;
@@ -83,15 +83,15 @@ static void list_names(const matching *m, lf_text *t) {
             bool known = false;
             for (int k = 0; k < n && !known; k++) known = strcmp(seen[k], leaf) == 0;
             if (known) continue;
-            lf_text_add(t, "%s%s", n ? ", " : "", leaf);
+            lf_string_add(t, "%s%s", n ? ", " : "", leaf);
             seen[n++] = leaf;
         }
 }
 
 static lf_status nothing_matches(const matching *m, lf_err *err) {
-    lf_text names = {0};
+    lf_string names = {0};
     list_names(m, &names);
-    char *list = lf_text_take(&names);
+    char *list = lf_string_take(&names);
     if (!list) return no_memory(err);
     const char *first = lf_targets_pattern(m->targets, 0), *more = m->n_rows > 1 ? "\", ... " : "\" ";
     const bool filtered = lf_json_given(m->o->exclude_modules) || lf_targets_layers(m->targets) > 0;
@@ -198,16 +198,16 @@ static bool count_layers(const matching *m, int64_t first, const place *p, int64
 }
 
 static lf_status check_evenness(const matching *m, lf_err *err) {
-    lf_text t = {0};
+    lf_string t = {0};
     for (int64_t i = 0; i < m->nn->n_modules; i++) {
         place p;
         int64_t n_layers, n_selected;
         if (!place_of(m, i, &p) || !count_layers(m, i, &p, &n_layers, &n_selected)) continue;
         if (n_selected == 0 || n_selected == n_layers) continue;
-        lf_text_add(&t, "%s'%s' in %lld of %lld layers", t.length ? ", " : "", p.name + p.end + 1,
+        lf_string_add(&t, "%s'%s' in %lld of %lld layers", t.length ? ", " : "", p.name + p.end + 1,
                     (long long)n_selected, (long long)n_layers);
     }
-    char *uneven = lf_text_take(&t);
+    char *uneven = lf_string_take(&t);
     if (!uneven) return no_memory(err);
     const lf_status rc =
         uneven[0] ? doubt(m, err, "target_modules: the layers are covered unevenly: %s", uneven) : LF_OK;
@@ -251,31 +251,31 @@ static void count_parameters(matching *m, const lf_match *out) {
     }
 }
 
-static void add_row(lf_text *t, const char *pattern, const row *w) {
+static void add_row(lf_string *t, const char *pattern, const row *w) {
     char ranks[48];
     snprintf(ranks, sizeof ranks, w->r_min == w->r_max ? "%lld" : "%lld-%lld", (long long)w->r_min,
              (long long)w->r_max);
-    lf_text_add(t, "  %-24s %8lld %8s %13lld", pattern, (long long)w->n_selected, ranks, (long long)w->n_parameters);
+    lf_string_add(t, "  %-24s %8lld %8s %13lld", pattern, (long long)w->n_selected, ranks, (long long)w->n_parameters);
     if (w->n_other + w->n_head)
-        lf_text_add(t, "   (and %lld that cannot carry one)", (long long)(w->n_other + w->n_head));
-    lf_text_add(t, "\n");
+        lf_string_add(t, "   (and %lld that cannot carry one)", (long long)(w->n_other + w->n_head));
+    lf_string_add(t, "\n");
 }
 
 static char *coverage(matching *m, const lf_match *out) {
-    lf_text t = {0};
+    lf_string t = {0};
     int64_t n_linear = 0, adapters = 0;
     count_parameters(m, out);
     for (int64_t i = 0; i < m->nn->n_modules; i++) n_linear += may_carry(m->nn->modules[i]);
     for (int64_t i = 0; i < out->count; i++) adapters += out->r[i] * (out->modules[i]->in + out->modules[i]->out);
-    lf_text_add(&t, "  %-24s %8s %8s %13s\n", "target_modules", "modules", "r", "parameters");
+    lf_string_add(&t, "  %-24s %8s %8s %13s\n", "target_modules", "modules", "r", "parameters");
     for (int64_t k = 0; k < m->n_rows; k++) add_row(&t, lf_targets_pattern(m->targets, k), &m->rows[k]);
     const int64_t others = lf_nn_count(m->nn, true), all = lf_nn_count(m->nn, false) + adapters;
-    lf_text_add(&t,
+    lf_string_add(&t,
                 "  %lld of %lld linear layers get an adapter; trainable: %lld in adapters + %lld others = %.3g %% of "
                 "%lld parameters",
                 (long long)out->count, (long long)n_linear, (long long)adapters, (long long)others,
                 100.0 * (double)(adapters + others) / (double)all, (long long)all);
-    return lf_text_take(&t);
+    return lf_string_take(&t);
 }
 
 /* ---- all together ---- */

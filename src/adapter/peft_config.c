@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "adapter/targets.h"
-#include "adapter/text.h"
+#include "base/string.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -115,14 +115,14 @@ static lf_status check_start(const lf_peft_config *c, const char *path, lf_err *
 }
 
 static lf_status warn_of_unknown(const lf_peft_config *c, const char *path, lf_err *err) {
-    lf_text t = {0};
+    lf_string t = {0};
     for (const cJSON *item = c->json->child; item; item = item->next) {
         bool is_known = is_listed(item->string, known, sizeof known / sizeof known[0]);
         for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++)
             is_known |= strcmp(refused[i].key, item->string) == 0;
-        if (!is_known) lf_text_add(&t, "%s'%s'", t.length ? ", " : "", item->string);
+        if (!is_known) lf_string_add(&t, "%s'%s'", t.length ? ", " : "", item->string);
     }
-    char *names = lf_text_take(&t);
+    char *names = lf_string_take(&t);
     if (!names) return lf_fail(err, LF_ENOMEM, "%s: out of memory", path);
     if (names[0]) lf_warn("%s: keys that this version does not know are ignored: %s", path, names);
     lf_free(names);

@@ -39,7 +39,7 @@ lf_status lf_unknown_key(const lf_config *cfg, const char *name, const char *sou
         }
         return lf_place_fail(&place, "not a key of '%s', only of %s", cfg->verb->name, verbs);
     }
-    lf_text nearest;
+    lf_slice nearest;
     if (lf_key_suggest(&nearest, name, cfg->verb->knows))
         return lf_place_fail(&place, "unknown; did you mean '%.*s'?", nearest.length, nearest.start);
     return lf_place_fail(&place, "unknown; 'lora-ft %s --help' lists the keys", cfg->verb->name);

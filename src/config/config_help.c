@@ -53,7 +53,7 @@ static void print_key(FILE *out, const lf_key *key) {
             lf_key_default(key) ? lf_key_default(key) : "");
     if (*range) fprintf(out, "; %s", range);
     const char *aliases = key->aliases, *before = "; also ";
-    for (lf_text alias; lf_next_item(&aliases, &alias); before = ", ")
+    for (lf_slice alias; lf_next_item(&aliases, &alias); before = ", ")
         fprintf(out, "%s%s%.*s", before, alias.length > 1 ? "--" : "-", alias.length, alias.start);
     fputc('\n', out);
 }
@@ -99,7 +99,7 @@ static void markdown_row(FILE *out, const lf_key *key) {
     print_cell(out, range);
     fputs(" | ", out);
     const char *aliases = key->aliases;
-    lf_text alias;
+    lf_slice alias;
     for (bool first = true; lf_next_item(&aliases, &alias); first = false)
         fprintf(out, "%s`%s%.*s`", first ? "" : ", ", alias.length > 1 ? "" : "-", alias.length, alias.start);
     fputs(" | ", out);

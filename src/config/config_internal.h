@@ -56,20 +56,20 @@ const lf_verb *lf_verb_find(const char *name);
 const lf_key *lf_key_find(const char *name, unsigned verbs);
 
 /* A part of a string; prints with "%.*s", length, start. */
-typedef struct lf_text {
+typedef struct lf_slice {
     const char *start;
     int length;
-} lf_text;
-bool lf_text_equal(lf_text text, const char *s);
+} lf_slice;
+bool lf_slice_equal(lf_slice text, const char *s);
 /* The known name or alias of these verbs that is the fewest edits away; false if none is near. */
-bool lf_key_suggest(lf_text *out, const char *name, unsigned verbs);
+bool lf_key_suggest(lf_slice *out, const char *name, unsigned verbs);
 
 /* Takes the first item off "a|b|c"; false when nothing is left. */
-bool lf_next_item(const char **list, lf_text *item);
+bool lf_next_item(const char **list, lf_slice *item);
 
 /* One choice: `given` may be written, it is read as `value`; refused if there is a reason. */
 typedef struct lf_choice {
-    lf_text given, value, reason;
+    lf_slice given, value, reason;
 } lf_choice;
 bool lf_next_choice(const char **choices, lf_choice *choice);
 

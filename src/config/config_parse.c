@@ -169,8 +169,8 @@ static lf_status check_number(const cJSON *json, const lf_key *key, const lf_pla
 }
 
 /* "pissa_niter_16" is a case of "pissa_niter_N". */
-static bool choice_matches(lf_text given, const char *text) {
-    if (lf_text_equal(given, text)) return true;
+static bool choice_matches(lf_slice given, const char *text) {
+    if (lf_slice_equal(given, text)) return true;
     const size_t stem = given.length > 2 && given.start[given.length - 1] == 'N' && given.start[given.length - 2] == '_'
                             ? (size_t)given.length - 1
                             : 0;

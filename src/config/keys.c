@@ -76,11 +76,11 @@ const char *lf_verb_summary(const char *verb) {
     return v ? v->summary : NULL;
 }
 
-bool lf_text_equal(lf_text text, const char *s) {
+bool lf_slice_equal(lf_slice text, const char *s) {
     return strlen(s) == (size_t)text.length && memcmp(text.start, s, (size_t)text.length) == 0;
 }
 
-bool lf_next_item(const char **list, lf_text *item) {
+bool lf_next_item(const char **list, lf_slice *item) {
     if (!*list || !**list) return false;
     item->start = *list;
     item->length = (int)strcspn(*list, "|");
@@ -88,10 +88,10 @@ bool lf_next_item(const char **list, lf_text *item) {
     return true;
 }
 
-static lf_text text_part(const char *begin, const char *end) { return (lf_text){begin, (int)(end - begin)}; }
+static lf_slice text_part(const char *begin, const char *end) { return (lf_slice){begin, (int)(end - begin)}; }
 
 bool lf_next_choice(const char **choices, lf_choice *choice) {
-    lf_text item;
+    lf_slice item;
     if (!lf_next_item(choices, &item)) return false;
     const char *end = item.start + item.length, *mark = item.start;
     while (mark < end && *mark != '=' && *mark != '!') mark++;
@@ -102,7 +102,7 @@ bool lf_next_choice(const char **choices, lf_choice *choice) {
 }
 
 /* Dashes in what was typed are underscores. */
-static bool same_name(const char *typed, lf_text name) {
+static bool same_name(const char *typed, lf_slice name) {
     int i = 0;
     for (; i < name.length && typed[i]; i++)
         if ((typed[i] == '-' ? '_' : typed[i]) != name.start[i]) return false;
@@ -111,13 +111,13 @@ static bool same_name(const char *typed, lf_text name) {
 
 const lf_key *lf_key_find(const char *name, unsigned verbs) {
     for (size_t i = 0; i < lf_n_keys; i++) { /* names first: an alias may be the name of another verb's key */
-        const lf_text whole = {lf_keys[i].name, (int)strlen(lf_keys[i].name)};
+        const lf_slice whole = {lf_keys[i].name, (int)strlen(lf_keys[i].name)};
         if ((lf_keys[i].verbs & verbs) && same_name(name, whole)) return &lf_keys[i];
     }
     for (size_t i = 0; i < lf_n_keys; i++) {
         if (!(lf_keys[i].verbs & verbs)) continue;
         const char *aliases = lf_keys[i].aliases;
-        lf_text alias;
+        lf_slice alias;
         while (lf_next_item(&aliases, &alias))
             if (same_name(name, alias)) return &lf_keys[i];
     }

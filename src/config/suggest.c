@@ -27,26 +27,26 @@ static size_t edit_distance(const char *a, size_t n, const char *b, size_t m) {
     return last[m];
 }
 
-static size_t best_of(lf_text typed, lf_text candidate, size_t least_so_far, lf_text *best) {
+static size_t best_of(lf_slice typed, lf_slice candidate, size_t least_so_far, lf_slice *best) {
     const size_t d = edit_distance(typed.start, (size_t)typed.length, candidate.start, (size_t)candidate.length);
     if (d >= least_so_far) return least_so_far;
     *best = candidate;
     return d;
 }
 
-bool lf_key_suggest(lf_text *out, const char *name, unsigned verbs) {
+bool lf_key_suggest(lf_slice *out, const char *name, unsigned verbs) {
     char typed[MAX_NAME + 1];
     int n = 0;
     for (; n < MAX_NAME && name[n]; n++) typed[n] = name[n] == '-' ? '_' : name[n];
-    const lf_text t = {typed, n};
+    const lf_slice t = {typed, n};
     /* Further away than half of what was typed is a guess, not a suggestion. */
     const size_t too_far = (size_t)n / 2 + 1;
     size_t d = too_far;
     for (size_t i = 0; i < lf_n_keys; i++) {
         if (!(lf_keys[i].verbs & verbs)) continue;
-        d = best_of(t, (lf_text){lf_keys[i].name, (int)strlen(lf_keys[i].name)}, d, out);
+        d = best_of(t, (lf_slice){lf_keys[i].name, (int)strlen(lf_keys[i].name)}, d, out);
         const char *aliases = lf_keys[i].aliases;
-        lf_text alias;
+        lf_slice alias;
         while (lf_next_item(&aliases, &alias)) d = best_of(t, alias, d, out);
     }
     return d < too_far;

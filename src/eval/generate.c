@@ -23,7 +23,7 @@ struct lf_generator {
     lf_ids in_cache; /* the ids whose keys and values it holds */
     lf_ids eos;
     float *logits;
-    lf_candidate *room;
+    lf_token_candidate *room;
 };
 
 void lf_generated_free(lf_generated *o) {

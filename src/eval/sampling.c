@@ -7,7 +7,7 @@
 #include "eval/eval_internal.h"
 
 /* Each token once, however often it was there: `is_done` marks them in the room that the candidates will take. */
-static void penalise(float *logits, int64_t V, const int32_t *seen, int64_t n_seen, double penalty, lf_candidate *room) {
+static void penalise(float *logits, int64_t V, const int32_t *seen, int64_t n_seen, double penalty, lf_token_candidate *room) {
     for (int64_t v = 0; v < V; v++) room[v].id = 0;
     for (int64_t i = 0; i < n_seen; i++) {
         if (seen[i] < 0 || seen[i] >= V || room[seen[i]].id) continue;
@@ -18,22 +18,22 @@ static void penalise(float *logits, int64_t V, const int32_t *seen, int64_t n_se
 }
 
 static int by_value(const void *x, const void *y) {
-    const lf_candidate *a = x, *b = y;
+    const lf_token_candidate *a = x, *b = y;
     if (a->value != b->value) return a->value < b->value ? 1 : -1;
     return (a->id > b->id) - (a->id < b->id);
 }
 
 /* Moves the k first by_value to the front, in no order: quickselect. */
-static void select_first(lf_candidate *c, int64_t n, int64_t k) {
+static void select_first(lf_token_candidate *c, int64_t n, int64_t k) {
     int64_t low = 0, high = n - 1;
     while (low < high) {
-        const lf_candidate pivot = c[low + (high - low) / 2];
+        const lf_token_candidate pivot = c[low + (high - low) / 2];
         int64_t i = low, j = high;
         while (i <= j) {
             while (by_value(&c[i], &pivot) < 0) i++;
             while (by_value(&c[j], &pivot) > 0) j--;
             if (i > j) break;
-            const lf_candidate held = c[i];
+            const lf_token_candidate held = c[i];
             c[i++] = c[j];
             c[j--] = held;
         }
@@ -44,7 +44,7 @@ static void select_first(lf_candidate *c, int64_t n, int64_t k) {
 }
 
 /* How many of the sorted candidates reach the share p of their sum; at least one. */
-static int64_t count_nucleus(const lf_candidate *c, int64_t n, double p) {
+static int64_t count_nucleus(const lf_token_candidate *c, int64_t n, double p) {
     double sum = 0, reached = 0;
     for (int64_t i = 0; i < n; i++) sum += c[i].value;
     for (int64_t i = 0; i < n; i++)
@@ -52,7 +52,7 @@ static int64_t count_nucleus(const lf_candidate *c, int64_t n, double p) {
     return n;
 }
 
-static int32_t draw(const lf_candidate *c, int64_t n, double uniform) {
+static int32_t draw(const lf_token_candidate *c, int64_t n, double uniform) {
     double sum = 0, at = 0;
     for (int64_t i = 0; i < n; i++) sum += c[i].value;
     for (int64_t i = 0; i < n; i++)
@@ -60,7 +60,7 @@ static int32_t draw(const lf_candidate *c, int64_t n, double uniform) {
     return c[n - 1].id;
 }
 
-int32_t lf_sample(const lf_sampling *s, float *logits, int64_t V, const int32_t *seen, int64_t n_seen, uint64_t at, lf_candidate *room) {
+int32_t lf_sample(const lf_sampling *s, float *logits, int64_t V, const int32_t *seen, int64_t n_seen, uint64_t at, lf_token_candidate *room) {
     if (s->repetition_penalty != 1) penalise(logits, V, seen, n_seen, s->repetition_penalty, room);
     for (int64_t v = 0; v < V; v++) /* by_value is no order over NaN, and selecting by it would leave the array */
         if (!isfinite(logits[v])) return -1;
@@ -68,7 +68,7 @@ int32_t lf_sample(const lf_sampling *s, float *logits, int64_t V, const int32_t 
     if (!(s->temperature > 0)) return (int32_t)best;
     const double most = (double)logits[best];
     int64_t n = 0;
-    for (int32_t v = 0; v < V; v++) room[n++] = (lf_candidate){(double)logits[v], v};
+    for (int32_t v = 0; v < V; v++) room[n++] = (lf_token_candidate){(double)logits[v], v};
     if (s->top_k > 0 && s->top_k < n) {
         select_first(room, n, s->top_k);
         n = s->top_k;

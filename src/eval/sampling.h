@@ -13,13 +13,13 @@ typedef struct lf_sampling {
     uint64_t seed;
 } lf_sampling;
 
-typedef struct lf_candidate {
+typedef struct lf_token_candidate {
     double value; /* a logit, then its exponential */
     int32_t id;
-} lf_candidate;
+} lf_token_candidate;
 
 /* The token number `at` of its text. logits [V] are changed; seen [n_seen]: the tokens before it; room [V]. The same arguments give
  * the same token; of equal logits the lowest id comes first. -1 if a logit is NaN or infinite. */
-int32_t lf_sample(const lf_sampling *s, float *logits, int64_t V, const int32_t *seen, int64_t n_seen, uint64_t at, lf_candidate *room);
+int32_t lf_sample(const lf_sampling *s, float *logits, int64_t V, const int32_t *seen, int64_t n_seen, uint64_t at, lf_token_candidate *room);
 
 #endif

@@ -90,15 +90,15 @@ static bool add_candidate(const lf_bpe *bpe, lf_bpe_work *w, int32_t left) {
     const lf_bpe_merge *m = find_merge(bpe, w->symbols[left].id, w->symbols[right].id);
     if (!m) return true;
     if (!lf_grow(&w->heap, &w->heap_capacity, w->n_heap, sizeof *w->heap)) return false;
-    const lf_candidate c = {(uint64_t)m->rank << 32 | (uint32_t)left, m->merged};
+    const lf_bpe_candidate c = {(uint64_t)m->rank << 32 | (uint32_t)left, m->merged};
     size_t i = w->n_heap++;
     for (; i > 0 && w->heap[(i - 1) / 2].order > c.order; i = (i - 1) / 2) w->heap[i] = w->heap[(i - 1) / 2];
     w->heap[i] = c;
     return true;
 }
 
-static lf_candidate take_first(lf_bpe_work *w) {
-    const lf_candidate first = w->heap[0], c = w->heap[--w->n_heap];
+static lf_bpe_candidate take_first(lf_bpe_work *w) {
+    const lf_bpe_candidate first = w->heap[0], c = w->heap[--w->n_heap];
     size_t i = 0;
     for (size_t child; (child = 2 * i + 1) < w->n_heap; i = child) {
         if (child + 1 < w->n_heap && w->heap[child + 1].order < w->heap[child].order) child++;
@@ -114,7 +114,7 @@ static bool merge_all(const lf_bpe *bpe, lf_bpe_work *w) {
     for (size_t i = 0; i + 1 < w->n_symbols; i++)
         if (!add_candidate(bpe, w, (int32_t)i)) return false;
     while (w->n_heap > 0) {
-        const lf_candidate c = take_first(w);
+        const lf_bpe_candidate c = take_first(w);
         const int32_t at = (int32_t)(uint32_t)c.order;
         lf_symbol *left = &w->symbols[at];
         if (left->id < 0 || left->next < 0) continue;

@@ -36,10 +36,10 @@ void lf_bpe_free(lf_bpe *bpe);
 typedef struct lf_symbol {
     int32_t id, previous, next; /* -1: none; id -1: merged into the one before */
 } lf_symbol;
-typedef struct lf_candidate {
+typedef struct lf_bpe_candidate {
     uint64_t order; /* rank << 32 | position: the smallest merges first */
     int32_t merged;
-} lf_candidate;
+} lf_bpe_candidate;
 typedef struct lf_ids_buffer {
     int32_t *ids;
     size_t n, capacity;
@@ -49,7 +49,7 @@ typedef struct lf_ids_buffer {
 typedef struct lf_bpe_work {
     lf_symbol *symbols;
     size_t n_symbols, symbols_capacity;
-    lf_candidate *heap;
+    lf_bpe_candidate *heap;
     size_t n_heap, heap_capacity;
     lf_buffer key;
 } lf_bpe_work;

@@ -227,4 +227,4 @@ static const lf_step_kind kinds[] = {
     {"Strip", open_strip, apply_strip},          {"Replace", open_replace, apply_replace},
     {"BPEDecoder", open_suffix, apply_suffix},
 };
-const lf_family lf_decoders = {"decoder", "decoders", kinds, sizeof kinds / sizeof *kinds};
+const lf_step_list lf_decoders = {"decoder", "decoders", kinds, sizeof kinds / sizeof *kinds};

@@ -197,4 +197,4 @@ static const lf_step_kind kinds[] = {
     {"Strip", open_strip, apply_strip},
     {"ByteLevel", NULL, apply_bytes},
 };
-const lf_family lf_normalizers = {"normalizer", "normalizers", kinds, sizeof kinds / sizeof *kinds};
+const lf_step_list lf_normalizers = {"normalizer", "normalizers", kinds, sizeof kinds / sizeof *kinds};

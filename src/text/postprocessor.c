@@ -91,4 +91,4 @@ static const lf_step_kind kinds[] = {
     {"BertProcessing", open_cls_sep, surround},
     {"RobertaProcessing", open_cls_sep, surround},
 };
-const lf_family lf_postprocessors = {"post_processor", "processors", kinds, sizeof kinds / sizeof *kinds};
+const lf_step_list lf_postprocessors = {"post_processor", "processors", kinds, sizeof kinds / sizeof *kinds};

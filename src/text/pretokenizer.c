@@ -270,4 +270,4 @@ static const lf_step_kind kinds[] = {
     {"Whitespace", NULL, apply_whitespace},
     {"WhitespaceSplit", open_removed, apply_whitespace_split},
 };
-const lf_family lf_pretokenizers = {"pre_tokenizer", "pretokenizers", kinds, sizeof kinds / sizeof *kinds};
+const lf_step_list lf_pretokenizers = {"pre_tokenizer", "pretokenizers", kinds, sizeof kinds / sizeof *kinds};

@@ -26,10 +26,10 @@ lf_status lf_steps_apply(const lf_steps *steps, lf_tokenizer_work *w, lf_err *er
     return rc;
 }
 
-static lf_status open_step(lf_steps *out, const lf_family *family, const cJSON *json, const char *where, lf_err *err);
+static lf_status open_step(lf_steps *out, const lf_step_list *family, const cJSON *json, const char *where, lf_err *err);
 
 /* A Sequence is its members one after the other, also inside of another Sequence. */
-static lf_status open_sequence(lf_steps *out, const lf_family *family, const cJSON *json, const char *where,
+static lf_status open_sequence(lf_steps *out, const lf_step_list *family, const cJSON *json, const char *where,
                                lf_err *err) {
     const cJSON *list = cJSON_GetObjectItemCaseSensitive(json, family->list_key), *item;
     lf_status rc = LF_OK;
@@ -44,7 +44,7 @@ static lf_status open_sequence(lf_steps *out, const lf_family *family, const cJS
     return rc;
 }
 
-static lf_status open_step(lf_steps *out, const lf_family *family, const cJSON *json, const char *where, lf_err *err) {
+static lf_status open_step(lf_steps *out, const lf_step_list *family, const cJSON *json, const char *where, lf_err *err) {
     const char *type;
     if (!cJSON_IsObject(json)) return lf_fail(err, LF_EDATA, "%s: expected an object with key 'type'", where);
     lf_status rc = lf_json_get_str(json, "type", "", &type, where, err);
@@ -62,7 +62,7 @@ static lf_status open_step(lf_steps *out, const lf_family *family, const cJSON *
     return lf_fail(err, LF_EUNSUPPORTED, "%s: key 'type': \"%.60s\" is not supported", where, type);
 }
 
-lf_status lf_steps_open(lf_steps *out, const lf_family *family, const cJSON *root, const char *path, lf_err *err) {
+lf_status lf_steps_open(lf_steps *out, const lf_step_list *family, const cJSON *root, const char *path, lf_err *err) {
     const cJSON *json = cJSON_GetObjectItemCaseSensitive(root, family->key);
     *out = (lf_steps){0};
     if (!json || cJSON_IsNull(json)) return LF_OK;

@@ -43,13 +43,13 @@ struct lf_step {
 };
 enum { LF_TEXT_HERE = -1 };
 
-typedef struct lf_family {
+typedef struct lf_step_list {
     const char *key;      /* "pre_tokenizer" */
     const char *list_key; /* "pretokenizers", of a Sequence */
     const lf_step_kind *kinds;
     size_t n_kinds;
-} lf_family;
-extern const lf_family lf_normalizers, lf_pretokenizers, lf_postprocessors, lf_decoders;
+} lf_step_list;
+extern const lf_step_list lf_normalizers, lf_pretokenizers, lf_postprocessors, lf_decoders;
 
 typedef struct lf_steps {
     lf_step *at;
@@ -57,7 +57,7 @@ typedef struct lf_steps {
 } lf_steps;
 
 /* Reads member family->key of `root`; absent or null is no step, a Sequence its members. */
-lf_status lf_steps_open(lf_steps *out, const lf_family *family, const cJSON *root, const char *path, lf_err *err);
+lf_status lf_steps_open(lf_steps *out, const lf_step_list *family, const cJSON *root, const char *path, lf_err *err);
 lf_status lf_steps_apply(const lf_steps *steps, lf_tokenizer_work *w, lf_err *err);
 void lf_steps_free(lf_steps *steps);
 

@@ -94,7 +94,7 @@ static const char *const fixed_keys[] = {
     "rank_pattern", "alpha_pattern"};
 
 static cJSON *state_json(const lf_run *run) {
-    const lf_progress_state *at = &run->at;
+    const lf_progress_state *at = &run->progress;
     cJSON *o = cJSON_CreateObject(), *fixed = cJSON_AddObjectToObject(o, "run");
     cJSON_AddNumberToObject(o, "global_step", (double)at->step);
     cJSON_AddNumberToObject(o, "max_steps", (double)run->total_steps);
@@ -165,7 +165,7 @@ static lf_status prune(const lf_run *run, lf_err *err) {
             const int64_t step = step_of(names[i]);
             if (step < 0) continue;
             have++;
-            if (step < oldest && step != run->at.best_step && step != run->at.step) oldest = step;
+            if (step < oldest && step != run->progress.best_step && step != run->progress.step) oldest = step;
         }
         if (rc || have <= limit || oldest == INT64_MAX) break;
         for (size_t i = 0; i < count; i++) {
@@ -181,7 +181,7 @@ static lf_status prune(const lf_run *run, lf_err *err) {
 }
 
 lf_status lf_checkpoint_save(lf_run *run, lf_err *err) {
-    char *path = lf_format("%s/checkpoint-%lld", run->dir, (long long)run->at.step);
+    char *path = lf_format("%s/checkpoint-%lld", run->dir, (long long)run->progress.step);
     char *aside = path ? lf_format("%s.tmp", path) : NULL;
     lf_status rc = aside ? LF_OK : lf_fail(err, LF_ENOMEM, "%s: out of memory", run->dir);
     if (!rc && !(rc = lf_remove_tree(aside, err)) && !(rc = lf_mkdir_p(aside, err)) && !(rc = write_state(run, aside, err)) &&
@@ -265,7 +265,7 @@ static lf_status check_same_run(const lf_run *run, const cJSON *saved, const cha
 }
 
 static lf_status read_counters(lf_run *run, const cJSON *saved, const char *path, lf_err *err) {
-    lf_progress_state *at = &run->at;
+    lf_progress_state *at = &run->progress;
     lf_status rc;
     if ((rc = lf_json_get_i64(saved, "global_step", -1, &at->step, path, err)) ||
         (rc = lf_json_get_f64(saved, "best_metric", NAN, &at->best_metric, path, err)) ||
@@ -291,14 +291,14 @@ static lf_status read_counters(lf_run *run, const cJSON *saved, const char *path
 
 /* The best checkpoint lies beside the resumed one, but not where a run goes on in another folder. */
 static void forget_best_elsewhere(lf_run *run) {
-    char *name = lf_format("checkpoint-%lld", (long long)run->at.best_step);
+    char *name = lf_format("checkpoint-%lld", (long long)run->progress.best_step);
     const bool here = name && is_whole(run->dir, name);
     lf_free(name);
-    if (here || run->at.best_step == 0 || !lf_cfg_bool(run->cfg, "load_best_model_at_end")) return;
+    if (here || run->progress.best_step == 0 || !lf_cfg_bool(run->cfg, "load_best_model_at_end")) return;
     lf_warn("%s/checkpoint-%lld, the best so far, is not there: the best is looked for from step %lld on", run->dir,
-            (long long)run->at.best_step, (long long)run->at.step);
-    run->at.best_step = 0;
-    run->at.best_metric = NAN;
+            (long long)run->progress.best_step, (long long)run->progress.step);
+    run->progress.best_step = 0;
+    run->progress.best_metric = NAN;
 }
 
 static lf_status with_state(lf_run *run, const char *dir, lf_status (*each)(lf_run *, visit_fn, void *, lf_err *), lf_err *err) {

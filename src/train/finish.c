@@ -28,7 +28,7 @@ static cJSON *run_facts(const lf_run *run) {
     static const char *const keys[] = {"method", "init_lora_weights", "init_position", "r", "lora_alpha", "lora_dropout", "learning_rate",
                                        "per_device_train_batch_size", "gradient_accumulation_steps"};
     cJSON *o = cJSON_CreateObject();
-    if (lf_run_add_keys(o, run, keys, sizeof keys / sizeof keys[0]) && cJSON_AddNumberToObject(o, "steps", (double)run->at.step) &&
+    if (lf_run_add_keys(o, run, keys, sizeof keys / sizeof keys[0]) && cJSON_AddNumberToObject(o, "steps", (double)run->progress.step) &&
         cJSON_AddStringToObject(o, "precision", run->k->precision) && cJSON_AddStringToObject(o, "kernels", run->k->name) && cJSON_AddStringToObject(o, "version", lf_version()))
         return o;
     cJSON_Delete(o);
@@ -123,11 +123,11 @@ static lf_status write_results(lf_run *run, lf_err *err) {
 }
 
 static lf_status restore_best(lf_run *run, lf_err *err) {
-    if (!lf_cfg_bool(run->cfg, "load_best_model_at_end") || run->at.best_step == 0 || run->at.best_step == run->at.step) return LF_OK;
-    char *path = lf_format("%s/checkpoint-%lld", run->dir, (long long)run->at.best_step);
+    if (!lf_cfg_bool(run->cfg, "load_best_model_at_end") || run->progress.best_step == 0 || run->progress.best_step == run->progress.step) return LF_OK;
+    char *path = lf_format("%s/checkpoint-%lld", run->dir, (long long)run->progress.best_step);
     const lf_status rc = path ? lf_checkpoint_restore_weights(run, path, err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", run->dir);
-    if (!rc) lf_info("the best checkpoint is that of step %lld (%s %.4f)", (long long)run->at.best_step,
-                     lf_run_best_metric(run), run->at.best_metric);
+    if (!rc) lf_info("the best checkpoint is that of step %lld (%s %.4f)", (long long)run->progress.best_step,
+                     lf_run_best_metric(run), run->progress.best_metric);
     lf_free(path);
     return rc;
 }
@@ -139,10 +139,10 @@ lf_status lf_run_finish(lf_run *run, lf_err *err) {
     lf_status rc = path ? restore_best(run, err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", run->dir);
     if (!rc) rc = full ? write_model(run, path, err) : write_adapter(run, path, err);
     if (!rc) rc = full ? lf_model_open(&b.model, path, run->k, LF_LOAD_FROZEN, err) : open_adapter_again(run, path, &b, err);
-    run->results.steps = run->at.step;
-    run->results.train_seconds = run->at.train_seconds;
-    run->results.eval_accuracy_before = run->at.eval_accuracy_before;
-    run->results.eval_perplexity_before = exp(run->at.eval_loss_before);
+    run->results.steps = run->progress.step;
+    run->results.train_seconds = run->progress.train_seconds;
+    run->results.eval_accuracy_before = run->progress.eval_accuracy_before;
+    run->results.eval_perplexity_before = exp(run->progress.eval_loss_before);
     const lf_model *m = run->model;
     run->results.eval_chance = m->is_lm ? (double)m->vocab_size : 1 / (double)m->num_labels;
     if (run->has_base) run->results.base_chance = m->is_lm ? (double)m->vocab_size : 1 / (double)m->base_num_labels;

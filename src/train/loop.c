@@ -15,11 +15,11 @@ typedef struct loop {
 } loop;
 
 static lf_status diverged(const lf_run *run, const char *tensor, double value, lf_err *err) {
-    if (run->at.step == 0)
+    if (run->progress.step == 0)
         return lf_fail(err, LF_EDIVERGED, "step 1: %s is %g before any weight was changed; are the weights of the model finite, and small enough for fp32?",
                        tensor, value);
     return lf_fail(err, LF_EDIVERGED, "step %lld: %s is %g; try a lower learning_rate (now %g), warmup_steps, or a smaller max_grad_norm",
-                   (long long)run->at.step + 1, tensor, value, run->optimizer.learning_rate * lf_schedule_factor(&run->schedule, run->at.step));
+                   (long long)run->progress.step + 1, tensor, value, run->optimizer.learning_rate * lf_schedule_factor(&run->schedule, run->progress.step));
 }
 
 /* Names the first trained tensor with a value (or gradient) that is not finite. */
@@ -40,7 +40,7 @@ static lf_status micro_batch(loop *l, const lf_task_batch *b, int64_t micro, lf_
     lf_run *run = l->run;
     lf_graph *g = run->g;
     lf_loss_counts counts = {0};
-    lf_graph_begin(g, true, true, (uint64_t)(run->at.step * run->accumulation + micro));
+    lf_graph_begin(g, true, true, (uint64_t)(run->progress.step * run->accumulation + micro));
     lf_tensor *loss = run->task->type->loss(run->task, b, &counts);
     lf_status rc = lf_graph_status(g, err);
     if (rc) return rc;
@@ -60,7 +60,7 @@ static lf_status optimiser_step(loop *l, const lf_window *w, lf_err *err) {
     l->grad_norm = lf_optimizer_gradient_norm(&run->optimizer, mean);
     if (!isfinite(l->grad_norm)) return name_the_culprit(run, l->grad_norm, err);
     const double clip = max_norm > 0 && l->grad_norm > max_norm ? max_norm / (l->grad_norm + 1e-6) : 1; /* as torch */
-    lf_optimizer_step(&run->optimizer, lf_schedule_factor(&run->schedule, run->at.step), mean * clip);
+    lf_optimizer_step(&run->optimizer, lf_schedule_factor(&run->schedule, run->progress.step), mean * clip);
     return LF_OK;
 }
 
@@ -68,7 +68,7 @@ static lf_status optimiser_step(loop *l, const lf_window *w, lf_err *err) {
  * are: one of bad pictures only is not served, and must not shift those that follow. */
 static lf_status run_window(loop *l, lf_window *w, lf_err *err) {
     lf_run *run = l->run;
-    const int64_t epoch = run->at.step / run->steps_per_epoch, first = run->at.step % run->steps_per_epoch * run->accumulation;
+    const int64_t epoch = run->progress.step / run->steps_per_epoch, first = run->progress.step % run->steps_per_epoch * run->accumulation;
     int64_t last = run->batches_per_epoch - 1;
     if (last > first + run->accumulation - 1) last = first + run->accumulation - 1;
     for (int64_t number = first; number <= last; number++) {
@@ -86,7 +86,7 @@ static lf_status run_window(loop *l, lf_window *w, lf_err *err) {
 /* One step of the optimiser, or none after a window without a target (bad pictures only): there is nothing to learn. */
 static lf_status train_step(loop *l, lf_err *err) {
     lf_run *run = l->run;
-    lf_window w = {0}, *sum = &run->at.since_log;
+    lf_window w = {0}, *sum = &run->progress.since_log;
     lf_optimizer_clear_gradients(&run->optimizer);
     lf_status rc = run_window(l, &w, err);
     if (rc) return rc;
@@ -94,7 +94,7 @@ static lf_status train_step(loop *l, lf_err *err) {
     sum->targets += w.targets;
     sum->correct += w.correct;
     if (w.targets) rc = optimiser_step(l, &w, err);
-    if (!rc) run->at.step++;
+    if (!rc) run->progress.step++;
     return rc;
 }
 
@@ -104,15 +104,15 @@ static double seconds(const loop *l) { return l->seconds_before + lf_now() - l->
 
 static lf_status log_step(loop *l, lf_err *err) {
     lf_run *run = l->run;
-    const lf_window *w = &run->at.since_log;
+    const lf_window *w = &run->progress.since_log;
     cJSON *row = cJSON_CreateObject();
-    cJSON_AddNumberToObject(row, "step", (double)run->at.step);
-    cJSON_AddNumberToObject(row, "epoch", (double)run->at.step / (double)run->steps_per_epoch);
+    cJSON_AddNumberToObject(row, "step", (double)run->progress.step);
+    cJSON_AddNumberToObject(row, "epoch", (double)run->progress.step / (double)run->steps_per_epoch);
     cJSON_AddNumberToObject(row, "loss", w->loss / (double)w->targets);
     cJSON_AddNumberToObject(row, "train_accuracy", (double)w->correct / (double)w->targets);
-    cJSON_AddNumberToObject(row, "learning_rate", run->optimizer.learning_rate * lf_schedule_factor(&run->schedule, run->at.step - 1));
+    cJSON_AddNumberToObject(row, "learning_rate", run->optimizer.learning_rate * lf_schedule_factor(&run->schedule, run->progress.step - 1));
     cJSON_AddNumberToObject(row, "grad_norm", l->grad_norm);
-    run->at.since_log = (lf_window){0};
+    run->progress.since_log = (lf_window){0};
     return lf_metrics_write(&run->metrics, row, err);
 }
 
@@ -123,17 +123,17 @@ const char *lf_run_best_metric(const lf_run *run) {
 static bool is_better(const lf_run *run, double metric) {
     const bool loss = strcmp(lf_run_best_metric(run), "loss") == 0;
     const bool greater = lf_cfg_is_given(run->cfg, "greater_is_better") ? lf_cfg_bool(run->cfg, "greater_is_better") : !loss;
-    return isnan(run->at.best_metric) || (greater ? metric > run->at.best_metric : metric < run->at.best_metric);
+    return isnan(run->progress.best_metric) || (greater ? metric > run->progress.best_metric : metric < run->progress.best_metric);
 }
 
 static void note_best(lf_run *run, const lf_accuracy *a) {
     const double metric = strcmp(lf_run_best_metric(run), "loss") == 0 ? a->loss : a->accuracy;
     if (is_better(run, metric)) {
-        run->at.best_metric = metric;
-        run->at.best_step = run->at.step;
-        run->at.evals_without_gain = 0;
+        run->progress.best_metric = metric;
+        run->progress.best_step = run->progress.step;
+        run->progress.evals_without_gain = 0;
     } else
-        run->at.evals_without_gain++;
+        run->progress.evals_without_gain++;
 }
 
 static lf_status evaluate(loop *l, lf_err *err) {
@@ -145,29 +145,29 @@ static lf_status evaluate(loop *l, lf_err *err) {
     lf_status rc = LF_OK;
     lf_err cause = {0};
     if (run->has_eval && !(rc = task->evaluate(run->task, &a, run->model, LF_DATA_EVAL, NULL, &cause))) {
-        if (run->at.step == 0) {
-            run->at.eval_accuracy_before = a.accuracy;
-            run->at.eval_loss_before = a.loss;
+        if (run->progress.step == 0) {
+            run->progress.eval_accuracy_before = a.accuracy;
+            run->progress.eval_loss_before = a.loss;
         } else
             note_best(run, &a);
     }
     if (run->has_base && !rc) rc = task->measure_tuned(run->task, &base, run->model, &cause);
-    if (rc) return lf_fail(err, rc, "step %lld: %s", (long long)run->at.step, cause.message);
+    if (rc) return lf_fail(err, rc, "step %lld: %s", (long long)run->progress.step, cause.message);
     cJSON *row = cJSON_CreateObject();
-    cJSON_AddNumberToObject(row, "step", (double)run->at.step);
-    cJSON_AddNumberToObject(row, "epoch", (double)run->at.step / (double)run->steps_per_epoch);
+    cJSON_AddNumberToObject(row, "step", (double)run->progress.step);
+    cJSON_AddNumberToObject(row, "epoch", (double)run->progress.step / (double)run->steps_per_epoch);
     char text[200];
     task->add_row(row, run->has_eval ? &a : NULL, run->has_base ? &base : NULL);
     task->say(text, sizeof text, run->has_eval ? &a : NULL, run->has_base ? &base : NULL);
-    if (text[0]) lf_info("step %lld: %s", (long long)run->at.step, text);
+    if (text[0]) lf_info("step %lld: %s", (long long)run->progress.step, text);
     l->eval_seconds += lf_now() - began;
     return lf_metrics_write(&run->metrics, row, err);
 }
 
 static bool is_due(const lf_run *run, const char *strategy_key, int64_t every) {
     const char *strategy = lf_cfg_str(run->cfg, strategy_key);
-    if (strcmp(strategy, "steps") == 0) return run->at.step % every == 0;
-    return strcmp(strategy, "epoch") == 0 && run->at.step % run->steps_per_epoch == 0;
+    if (strcmp(strategy, "steps") == 0) return run->progress.step % every == 0;
+    return strcmp(strategy, "epoch") == 0 && run->progress.step % run->steps_per_epoch == 0;
 }
 
 static int64_t eval_every(const lf_run *run) {
@@ -175,35 +175,35 @@ static int64_t eval_every(const lf_run *run) {
 }
 
 static lf_status save(loop *l, lf_err *err) {
-    l->run->at.train_seconds = seconds(l);
-    l->run->at.skipped_images = l->skipped_before + l->run->task->type->skipped(l->run->task);
+    l->run->progress.train_seconds = seconds(l);
+    l->run->progress.skipped_images = l->skipped_before + l->run->task->type->skipped(l->run->task);
     return lf_checkpoint_save(l->run, err);
 }
 
 /* A run that was stopped early stays so when it is resumed. */
 static bool out_of_patience(const lf_run *run) {
     const int64_t patience = lf_cfg_i64(run->cfg, "early_stopping_patience");
-    return patience > 0 && run->at.evals_without_gain >= patience;
+    return patience > 0 && run->progress.evals_without_gain >= patience;
 }
 
 /* The best step needs a checkpoint of its own where the run is to end with it. */
 static bool save_is_due(const lf_run *run, bool stop) {
     const bool keeps = strcmp(lf_cfg_str(run->cfg, "save_strategy"), "no") != 0;
     return (stop && keeps) || is_due(run, "save_strategy", lf_cfg_i64(run->cfg, "save_steps")) ||
-           (lf_cfg_bool(run->cfg, "load_best_model_at_end") && run->at.best_step == run->at.step);
+           (lf_cfg_bool(run->cfg, "load_best_model_at_end") && run->progress.best_step == run->progress.step);
 }
 
 static lf_status after_step(loop *l, bool *stop, lf_err *err) {
     lf_run *run = l->run;
-    const bool last = run->at.step == run->total_steps;
-    const int64_t step = run->at.step;
+    const bool last = run->progress.step == run->total_steps;
+    const int64_t step = run->progress.step;
     lf_status rc = LF_OK;
-    if (run->at.since_log.targets && (step % lf_cfg_i64(run->cfg, "logging_steps") == 0 || last || (step == 1 && lf_cfg_bool(run->cfg, "logging_first_step"))))
+    if (run->progress.since_log.targets && (step % lf_cfg_i64(run->cfg, "logging_steps") == 0 || last || (step == 1 && lf_cfg_bool(run->cfg, "logging_first_step"))))
         rc = log_step(l, err);
     if (!rc && (is_due(run, "eval_strategy", eval_every(run)) || last) && (run->has_eval || run->has_base)) rc = evaluate(l, err);
     *stop = last || out_of_patience(run);
     if (!rc && *stop && !last)
-        lf_info("step %lld: stopped early, %lld evaluations without a better metric", (long long)step, (long long)run->at.evals_without_gain);
+        lf_info("step %lld: stopped early, %lld evaluations without a better metric", (long long)step, (long long)run->progress.evals_without_gain);
     const bool interrupted = lf_interrupted() && !*stop;
     if (!rc && (interrupted || save_is_due(run, *stop))) rc = save(l, err);
     if (!rc && interrupted)
@@ -213,33 +213,33 @@ static lf_status after_step(loop *l, bool *stop, lf_err *err) {
 }
 
 lf_status lf_run_loop(lf_run *run, lf_err *err) {
-    loop l = {.run = run, .started = lf_now(), .seconds_before = run->at.train_seconds, .skipped_before = run->at.skipped_images};
+    loop l = {.run = run, .started = lf_now(), .seconds_before = run->progress.train_seconds, .skipped_before = run->progress.skipped_images};
     const lf_task_type *task = run->task->type;
-    lf_status rc = task->start(run->task, run->at.step / run->steps_per_epoch, run->at.step % run->steps_per_epoch * run->accumulation, err);
-    if (!rc && run->at.step == 0 && (run->has_eval || run->has_base)) rc = evaluate(&l, err);
+    lf_status rc = task->start(run->task, run->progress.step / run->steps_per_epoch, run->progress.step % run->steps_per_epoch * run->accumulation, err);
+    if (!rc && run->progress.step == 0 && (run->has_eval || run->has_base)) rc = evaluate(&l, err);
     run->task->interruptible = false;
     lf_progress bar;
     lf_progress_begin(&bar, "train", run->total_steps);
-    bar.first = run->at.step;
-    bool stop = run->at.step >= run->total_steps || out_of_patience(run);
+    bar.first = run->progress.step;
+    bool stop = run->progress.step >= run->total_steps || out_of_patience(run);
     while (!rc && !stop) {
         if ((rc = train_step(&l, err))) break;
         char detail[128];
         const double busy = lf_now() - l.started - l.eval_seconds;
-        const lf_window *sum = &run->at.since_log;
-        snprintf(detail, sizeof detail, "epoch %.2f  loss %.4f  acc %.3f  %.1f %s/s", (double)run->at.step / (double)run->steps_per_epoch,
+        const lf_window *sum = &run->progress.since_log;
+        snprintf(detail, sizeof detail, "epoch %.2f  loss %.4f  acc %.3f  %.1f %s/s", (double)run->progress.step / (double)run->steps_per_epoch,
                  sum->targets ? sum->loss / (double)sum->targets : 0, sum->targets ? (double)sum->correct / (double)sum->targets : 0,
                  (double)l.items / busy, task->unit);
-        lf_progress_update(&bar, run->at.step, detail);
+        lf_progress_update(&bar, run->progress.step, detail);
         rc = after_step(&l, &stop, err);
     }
     const double busy = lf_now() - l.started - l.eval_seconds;
     char summary[128] = "";
-    if (!rc) snprintf(summary, sizeof summary, "%lld steps, %.1f s, %.1f %s/s", (long long)run->at.step, busy, (double)l.items / busy, task->unit);
+    if (!rc) snprintf(summary, sizeof summary, "%lld steps, %.1f s, %.1f %s/s", (long long)run->progress.step, busy, (double)l.items / busy, task->unit);
     lf_progress_end(&bar, summary);
-    run->at.skipped_images = l.skipped_before + task->skipped(run->task);
-    if (run->at.skipped_images) lf_warn("%lld pictures could not be read and were left out", (long long)run->at.skipped_images);
-    run->at.train_seconds = seconds(&l);
+    run->progress.skipped_images = l.skipped_before + task->skipped(run->task);
+    if (run->progress.skipped_images) lf_warn("%lld pictures could not be read and were left out", (long long)run->progress.skipped_images);
+    run->progress.train_seconds = seconds(&l);
     run->results.data_wait_seconds = l.items ? task->waited(run->task) : NAN;
     run->results.items_per_second = l.items ? (double)l.items / busy : NAN;
     return rc;

@@ -44,7 +44,7 @@ typedef struct lf_run {
     lf_schedule schedule;
     lf_metrics metrics;
     int64_t batches_per_epoch, steps_per_epoch, total_steps, batch_size, accumulation;
-    lf_progress_state at;
+    lf_progress_state progress;
     lf_results results;
 } lf_run;
 
@@ -60,7 +60,7 @@ lf_status lf_checkpoint_restore(lf_run *run, const char *path, lf_err *err);
 /* Only the trained tensors (load_best_model_at_end). */
 lf_status lf_checkpoint_restore_weights(lf_run *run, const char *path, lf_err *err);
 
-/* loop.c: from run->at.step to the end; LF_EINTERRUPTED after writing a checkpoint. */
+/* loop.c: from run->progress.step to the end; LF_EINTERRUPTED after writing a checkpoint. */
 lf_status lf_run_loop(lf_run *run, lf_err *err);
 const char *lf_run_best_metric(const lf_run *run); /* "accuracy" or "loss" */
 

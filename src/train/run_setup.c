@@ -204,7 +204,7 @@ static lf_status plan_steps(lf_run *run, lf_err *err) {
 
 lf_status lf_run_open(lf_run *run, const lf_config *cfg, lf_err *err) {
     *run = (lf_run){.cfg = cfg, .dir = lf_cfg_str(cfg, "output_dir"), .lock = -1,
-                    .at = {.best_metric = NAN, .eval_accuracy_before = NAN, .eval_loss_before = NAN}};
+                    .progress = {.best_metric = NAN, .eval_accuracy_before = NAN, .eval_loss_before = NAN}};
     lf_results_clear(&run->results);
     read_method(run);
     run->threads = lf_threads_set((int)lf_cfg_i64(cfg, "threads"));

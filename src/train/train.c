@@ -89,7 +89,7 @@ static void record_failure(const lf_run *run, lf_status status, const lf_err *er
     cJSON *o = cJSON_CreateObject();
     const bool ok = cJSON_AddNumberToObject(o, "exit_code", lf_status_exit_code(status)) &&
                     cJSON_AddStringToObject(o, "state", status == LF_EDIVERGED ? "diverged" : "failed") &&
-                    cJSON_AddNumberToObject(o, "steps_done", (double)run->at.step) && cJSON_AddStringToObject(o, "message", err ? err->message : lf_status_text(status));
+                    cJSON_AddNumberToObject(o, "steps_done", (double)run->progress.step) && cJSON_AddStringToObject(o, "message", err ? err->message : lf_status_text(status));
     lf_json_write_in(run->dir, ERROR, ok ? o : NULL, false, NULL);
     cJSON_Delete(o);
 }
@@ -100,10 +100,10 @@ static lf_status start_or_resume(lf_run *run, lf_err *err) {
     if (rc) return rc;
     const cJSON *asked = lf_cfg_json(run->cfg, "resume_from_checkpoint");
     if (checkpoint && !(rc = lf_checkpoint_restore(run, checkpoint, err)))
-        lf_info("resumed from %s, step %lld of %lld", checkpoint, (long long)run->at.step, (long long)run->total_steps);
+        lf_info("resumed from %s, step %lld of %lld", checkpoint, (long long)run->progress.step, (long long)run->total_steps);
     else if (!checkpoint && cJSON_IsTrue(asked))
         lf_info("%s holds no whole checkpoint: starting at the beginning", run->dir);
-    const int64_t keep = checkpoint ? run->at.step : -1;
+    const int64_t keep = checkpoint ? run->progress.step : -1;
     lf_free(checkpoint);
     return rc ? rc : lf_metrics_open(&run->metrics, run->dir, keep, err);
 }

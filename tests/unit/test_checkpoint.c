@@ -73,7 +73,7 @@ static void stir(lf_run *run, float offset) {
     for (int m = 0; m < run->optimizer.n_moments; m++)
         for (int64_t j = 0; j < run->optimizer.numbers; j++) run->optimizer.moments[m][j] = offset * (float)(j % 97) + (float)m;
     run->optimizer.steps = 4;
-    run->at = (lf_progress_state){.step = 5, .since_log = {0.1 + 0.2, 7, 3}, .best_metric = 1.0 / 3, .best_step = 2, .evals_without_gain = 1,
+    run->progress = (lf_progress_state){.step = 5, .since_log = {0.1 + 0.2, 7, 3}, .best_metric = 1.0 / 3, .best_step = 2, .evals_without_gain = 1,
                                   .skipped_images = 9, .train_seconds = 12.5, .eval_accuracy_before = 0.25};
 }
 

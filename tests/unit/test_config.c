@@ -102,7 +102,7 @@ static void test_table_is_sound(void **state) {
         for (size_t v = 0; v < lf_n_verbs; v++) { /* a name means one key in each verb */
             if (!(a->verbs & lf_verbs[v].bit)) continue;
             const char *aliases = a->aliases;
-            lf_text alias;
+            lf_slice alias;
             assert_ptr_equal(lf_key_find(a->name, lf_verbs[v].bit), a);
             while (lf_next_item(&aliases, &alias)) {
                 char name[64];

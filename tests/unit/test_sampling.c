@@ -16,7 +16,7 @@ static const double probability[V] = {.1, .4, .01, .3, .04, .15};
 
 static int32_t draw(const lf_sampling *s, uint64_t at) {
     float logits[V];
-    lf_candidate room[V];
+    lf_token_candidate room[V];
     for (int v = 0; v < V; v++) logits[v] = (float)log(probability[v]) + 3;
     return lf_sample(s, logits, V, NULL, 0, at, room);
 }
@@ -61,7 +61,7 @@ static void test_top_k_and_top_p(void **state) {
 static void test_equal_logits(void **state) {
     (void)state;
     float logits[V] = {1, 2, 2, 2, 0, 2};
-    lf_candidate room[V];
+    lf_token_candidate room[V];
     assert_int_equal(lf_sample(&(lf_sampling){.repetition_penalty = 1, .top_p = 1}, logits, V, NULL, 0, 0, room), 1);
     for (uint64_t i = 0; i < 200; i++) { /* the two lowest ids of the four */
         const int32_t id = lf_sample(&(lf_sampling){.repetition_penalty = 1, .temperature = 1, .top_k = 2, .top_p = 1}, logits, V, NULL, 0, i, room);
@@ -79,7 +79,7 @@ static void test_logits_that_are_not_finite(void **state) {
         for (int b = 0; b < 3; b++)
             for (int h = 0; h < 4; h++) {
                 float logits[V] = {1, 2, 3, 4, 5, 6};
-                lf_candidate room[V];
+                lf_token_candidate room[V];
                 logits[v] = bad[b];
                 assert_int_equal(lf_sample(&how[h], logits, V, NULL, 0, 0, room), -1);
             }
@@ -89,7 +89,7 @@ static void test_repetition_penalty(void **state) {
     (void)state;
     float logits[V] = {4, -1, 3, 0, 0, 0};
     const int32_t seen[] = {0, 1, 0};
-    lf_candidate room[V];
+    lf_token_candidate room[V];
     assert_int_equal(lf_sample(&(lf_sampling){.repetition_penalty = 2, .top_p = 1}, logits, V, seen, 3, 0, room), 2);
     assert_true(logits[0] == 2 && logits[1] == -2 && logits[2] == 3); /* once, however often it was there */
 }

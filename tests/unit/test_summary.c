@@ -283,7 +283,7 @@ static void test_families(void **state) {
     assert_int_equal(s->n_groups, 4);
     assert_true(s->families);
     for (int i = 0; i < 4; i++) {
-        const lf_group *g = &s->groups[i];
+        const lf_cohort *g = &s->groups[i];
         assert_int_equal(g->family, i % 2);
         assert_true(s->cells[i].front); /* the hard ones are not beaten by the easy */
         assert_near(g->reference.gain, i % 2 ? 0.1 : 0.5);

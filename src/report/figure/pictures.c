@@ -83,7 +83,7 @@ bool lf_dot_of(lf_dot *d, const lf_summary *s, const lf_cell *c, int metric) {
     return isfinite(d->y) || c->n_diverged;
 }
 
-const lf_cell *lf_shown_cell(const lf_summary *s, const lf_group *g) {
+const lf_cell *lf_shown_cell(const lf_summary *s, const lf_cohort *g) {
     return g->best >= 0 ? &s->cells[g->best] : g->n_cells == 1 ? &s->cells[g->cells[0]] : NULL;
 }
 
@@ -103,7 +103,7 @@ static size_t label_part(const char **at, size_t n) {
     return n;
 }
 
-char *lf_group_label(const lf_group *g) {
+char *lf_group_label(const lf_cohort *g) {
     char *label = lf_malloc(strlen(g->name) + 1), *to = label;
     if (!label) return NULL;
     for (const char *at = g->name; *at;) {

@@ -18,7 +18,7 @@ static int two_panels(int metrics[2], lf_figure *f, const lf_summary *s) {
     return n;
 }
 
-static int64_t group_series(lf_figure *f, const lf_group *g) {
+static int64_t group_series(lf_figure *f, const lf_cohort *g) {
     char *label = lf_group_label(g);
     if (!label) f->failed = true;
     const int64_t series = label ? lf_figure_series(f, label) : 0;
@@ -71,7 +71,7 @@ lf_status lf_fill_rate(lf_figure *f, const lf_summary *s, lf_err *err) {
 
 /* What distinguishes lines of one learning rate: every swept key but those that say where the adapter starts. The kinds of start that are
  * one kind at different positions (PROTOCOL 7.1) are one line. */
-static char *family_of(const lf_summary *s, const lf_group *g) {
+static char *family_of(const lf_summary *s, const lf_cohort *g) {
     static const char *const by_position[] = {"pissa", "milora", "intermediate"};
     const lf_gathered *from = s->from;
     const cJSON *config = from->runs[s->cells[g->cells[0]].runs[0]].config;
@@ -93,7 +93,7 @@ static char *family_of(const lf_summary *s, const lf_group *g) {
     return name;
 }
 
-static int64_t line_series(lf_figure *f, const lf_summary *s, const lf_group *g, double rate) {
+static int64_t line_series(lf_figure *f, const lf_summary *s, const lf_cohort *g, double rate) {
     char *family = family_of(s, g), value[40];
     lf_plot_number(value, sizeof value, rate);
     char *label = family ? lf_format("%slearning rate %s", family, value) : NULL;
@@ -132,7 +132,7 @@ lf_status lf_fill_position(lf_figure *f, const lf_summary *s, lf_err *err) {
     for (int p = 0; p < n && !f->failed; p++)
         for (int64_t i = 0; i < s->n_cells && !f->failed; i++) {
             const lf_cell *c = &s->cells[i];
-            const lf_group *g = &s->groups[c->group];
+            const lf_cohort *g = &s->groups[c->group];
             lf_dot d;
             if (!isfinite(g->position) || !(c->learning_rate > 0) || !lf_dot_of(&d, s, c, metrics[p])) continue;
             d.panel = p;

@@ -116,7 +116,7 @@ static lf_status make_cells(lf_summary *s, lf_err *err) {
     for (int64_t i = 0; i < g->n_runs; i++) {
         const lf_gathered_run *r = &g->runs[s->runs[i]], *before = i > 0 ? &g->runs[s->runs[i - 1]] : NULL;
         const bool new_group = !before || compare_method(g, before, r) != 0, new_cell = new_group || compare_rate(before, r) != 0;
-        if (new_group) s->groups[s->n_groups++] = (lf_group){.cells = s->cell_order + s->n_cells, .best = -1};
+        if (new_group) s->groups[s->n_groups++] = (lf_cohort){.cells = s->cell_order + s->n_cells, .best = -1};
         if (new_cell) {
             double rate = NAN;
             const cJSON *v = lf_run_value(r, "learning_rate");
@@ -134,7 +134,7 @@ static lf_status make_cells(lf_summary *s, lf_err *err) {
 
 /* ---- what a group is ---- */
 
-static lf_status name_group(lf_summary *s, lf_group *group, lf_err *err) {
+static lf_status name_group(lf_summary *s, lf_cohort *group, lf_err *err) {
     const lf_gathered *g = s->from;
     const lf_gathered_run *r = &g->runs[s->cells[group->cells[0]].runs[0]];
     for (int64_t i = 0; i < g->n_swept; i++) {

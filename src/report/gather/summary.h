@@ -38,7 +38,7 @@ typedef struct lf_cell {
  * one of the largest mean gain on evaluation data among those at which every run is done (of equals the smaller); none where there is no
  * evaluation data: a choice by test data would not be one (then best is -1, and it is said). A group with one learning rate has nothing
  * to choose: that is its best once every run is done, whatever it was judged by. */
-typedef struct lf_group {
+typedef struct lf_cohort {
     char *name;             /* "init_lora_weights intermediate, init_position 0.5"; "all" where nothing else is swept */
     int64_t *cells;         /* indices, by learning rate; in one row: cells[i] is cells[0] + i */
     int64_t n_cells, best;  /* best: index of a cell, -1 */
@@ -51,7 +51,7 @@ typedef struct lf_group {
     double hypervolume;     /* of its cells' outcomes against the reference; 0 if all it did was to diverge, NAN where nothing is known */
     double matched_cost;    /* forgetting at `matched_gain`; NAN if it does not get there */
     lf_sample gain_difference, cost_difference; /* at the best rates, from the family's first group, paired by seed; NAN for that one itself */
-} lf_group;
+} lf_cohort;
 
 typedef struct lf_summary {
     const lf_gathered *from; /* borrowed */
@@ -59,7 +59,7 @@ typedef struct lf_summary {
     int64_t *runs, *cell_order; /* what the cells and groups point into */
     lf_cell *cells;
     int64_t n_cells;
-    lf_group *groups;
+    lf_cohort *groups;
     int64_t n_groups;
     bool families;           /* there is more than one: the runs are of several models or data */
 } lf_summary;
@@ -70,7 +70,7 @@ void lf_summary_free(lf_summary *s);
 
 /* Why a group has no best rate: at none is every run done, or those that are have no figure on evaluation data to choose by. */
 typedef enum lf_unchosen { LF_CHOSEN, LF_NOT_DONE, LF_NOT_JUDGED } lf_unchosen;
-lf_unchosen lf_why_unchosen(const lf_summary *s, const lf_group *g);
+lf_unchosen lf_why_unchosen(const lf_summary *s, const lf_cohort *g);
 
 /* results.csv: a row a run: name, swept keys, state, then every number of all_results.json (times and memory last: only they differ
  * when the same run is run again), message. summary.csv: a row a cell: the group's keys, learning_rate (and head_learning_rate where that is

@@ -168,7 +168,7 @@ static void summary_head(csv *c, const lf_summary *s) {
 static void summary_row(csv *c, const lf_summary *s, int64_t index) {
     const lf_gathered *g = s->from;
     const lf_cell *cell = &s->cells[index];
-    const lf_group *group = &s->groups[cell->group];
+    const lf_cohort *group = &s->groups[cell->group];
     const lf_gathered_run *r = &g->runs[cell->runs[0]];
     const bool speaks = index == (group->best >= 0 ? group->best : group->cells[0]), differs = speaks && group != &s->groups[group->family] && group->best >= 0;
     for (int64_t i = 0; i < g->n_swept; i++)

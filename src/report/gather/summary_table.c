@@ -52,7 +52,7 @@ static lf_sample sample_named(const lf_summary *s, const lf_cell *c, const char 
     return c->metrics[metric_named(s->from->language, name) - lf_metrics_of(s->from->language)];
 }
 
-static void fill(line *l, const lf_summary *s, const lf_group *g, const lf_cell *c, bool first_of_group) {
+static void fill(line *l, const lf_summary *s, const lf_cohort *g, const lf_cell *c, bool first_of_group) {
     enum { SIZE = sizeof l->cells[0] };
     const bool language = s->from->language;
     const double gain_scale = language ? 1 : 100; /* of a difference: nats, points */
@@ -110,7 +110,7 @@ static void print_lines(const line *lines, int64_t n, FILE *out) {
     }
 }
 
-static bool is_shown(const lf_group *g, int64_t cell) { return g->best < 0 || g->best == cell; }
+static bool is_shown(const lf_cohort *g, int64_t cell) { return g->best < 0 || g->best == cell; }
 
 static void print_groups(const lf_summary *s, FILE *out) {
     line *lines = lf_calloc((size_t)s->n_cells + 1, sizeof *lines);
@@ -121,7 +121,7 @@ static void print_groups(const lf_summary *s, FILE *out) {
     int64_t n = 0;
     fill_head(&lines[n++], s);
     for (int64_t i = 0; i < s->n_groups; i++) {
-        const lf_group *g = &s->groups[i];
+        const lf_cohort *g = &s->groups[i];
         for (int64_t k = 0; k < g->n_cells; k++)
             if (is_shown(g, g->cells[k])) fill(&lines[n++], s, g, &s->cells[g->cells[k]], g->best >= 0 || k == 0);
     }
@@ -133,7 +133,7 @@ static void print_groups(const lf_summary *s, FILE *out) {
 static void print_notes(const lf_summary *s, FILE *out) {
     bool chosen = false, not_done = false, not_judged = false, intervals = false, extremes = false, against = false;
     for (int64_t i = 0; i < s->n_groups; i++) {
-        const lf_group *g = &s->groups[i];
+        const lf_cohort *g = &s->groups[i];
         chosen = chosen || (g->best >= 0 && g->n_cells > 1);
         not_done = not_done || lf_why_unchosen(s, g) == LF_NOT_DONE;
         not_judged = not_judged || lf_why_unchosen(s, g) == LF_NOT_JUDGED;

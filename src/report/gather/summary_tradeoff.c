@@ -11,7 +11,7 @@
 static bool is_whole(const lf_cell *c) { return c->n_gains == c->n_runs; }
 
 /* Cells stand by learning rate: of equals the first is the smallest. By test data none is chosen; where there is one rate, nothing is. */
-static void choose_best(lf_summary *s, lf_group *g) {
+static void choose_best(lf_summary *s, lf_cohort *g) {
     if (!s->by_eval && g->n_cells > 1) return;
     for (int64_t i = 0; i < g->n_cells; i++) {
         const lf_cell *c = &s->cells[g->cells[i]];
@@ -30,9 +30,9 @@ static bool is_task_key(const char *key) {
     return false;
 }
 
-static const lf_gathered_run *run_of(const lf_summary *s, const lf_group *g) { return &s->from->runs[s->cells[g->cells[0]].runs[0]]; }
+static const lf_gathered_run *run_of(const lf_summary *s, const lf_cohort *g) { return &s->from->runs[s->cells[g->cells[0]].runs[0]]; }
 
-static bool same_task(const lf_summary *s, const lf_group *a, const lf_group *b) {
+static bool same_task(const lf_summary *s, const lf_cohort *a, const lf_cohort *b) {
     for (int64_t i = 0; i < s->from->n_swept; i++) {
         const char *key = s->from->swept[i];
         if (is_task_key(key) && lf_value_compare(lf_run_value(run_of(s, a), key), lf_run_value(run_of(s, b), key)) != 0) return false;
@@ -97,7 +97,7 @@ static double most_gain(const lf_outcome *p, int64_t n) {
     return most;
 }
 
-static bool any_diverged(const lf_summary *s, const lf_group *g) {
+static bool any_diverged(const lf_summary *s, const lf_cohort *g) {
     for (int64_t i = 0; i < g->n_cells; i++)
         if (s->cells[g->cells[i]].n_diverged) return true;
     return false;
@@ -119,7 +119,7 @@ static void weigh_family(lf_summary *s, int64_t family, const lf_outcome *p, lf_
     }
 }
 
-static lf_status weigh_group(lf_summary *s, lf_group *g, const lf_outcome *p, lf_err *err) {
+static lf_status weigh_group(lf_summary *s, lf_cohort *g, const lf_outcome *p, lf_err *err) {
     const lf_outcome *own = p + g->cells[0];
     g->matched_cost = lf_cost_at_gain(own, g->n_cells, g->matched_gain);
     /* A group that only diverged dominates nothing; of one that has not ended yet nothing is known. */
@@ -166,8 +166,8 @@ static lf_sample difference(const lf_summary *s, const lf_cell *a, const lf_cell
     return lf_sample_paired(of_a, of_b, n);
 }
 
-static void compare_group(const lf_summary *s, lf_group *g, double *values) {
-    const lf_group *first = &s->groups[g->family];
+static void compare_group(const lf_summary *s, lf_cohort *g, double *values) {
+    const lf_cohort *first = &s->groups[g->family];
     g->gain_difference = g->cost_difference = lf_sample_of(NULL, 0);
     if (g == first || g->best < 0 || first->best < 0) return;
     const lf_cell *a = &s->cells[g->best], *b = &s->cells[first->best];
@@ -182,7 +182,7 @@ lf_status lf_summary_trade(lf_summary *s, double *values, lf_err *err) {
     return weigh_outcomes(s, err);
 }
 
-lf_unchosen lf_why_unchosen(const lf_summary *s, const lf_group *g) {
+lf_unchosen lf_why_unchosen(const lf_summary *s, const lf_cohort *g) {
     if (g->best >= 0) return LF_CHOSEN;
     for (int64_t i = 0; i < g->n_cells; i++)
         if (s->cells[g->cells[i]].n_done == s->cells[g->cells[i]].n_runs) return LF_NOT_JUDGED;

@@ -109,7 +109,7 @@ static lf_status what_was_run(FILE *f, const lf_gathered *g, lf_err *err) {
 /* ---- the rest ---- */
 
 /* An index or an energy is another fraction in each weight: such a start has no place on the axis of positions. */
-static bool has_no_fraction(const lf_summary *s, const lf_group *g) {
+static bool has_no_fraction(const lf_summary *s, const lf_cohort *g) {
     const cJSON *config = s->from->runs[s->cells[g->cells[0]].runs[0]].config, *init = cJSON_GetObjectItemCaseSensitive(config, "init_lora_weights");
     return isnan(g->position) && cJSON_IsObject(cJSON_GetObjectItemCaseSensitive(config, "init_position")) && cJSON_IsString(init) &&
            (strcmp(init->valuestring, "intermediate") == 0 || strcmp(init->valuestring, "slice_eqmag") == 0);

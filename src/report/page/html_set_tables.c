@@ -56,13 +56,13 @@ static void text_cell(FILE *f, const char *text) {
 }
 
 /* As the legends name it. */
-static void group_name(FILE *f, const lf_group *g) {
+static void group_name(FILE *f, const lf_cohort *g) {
     char *label = lf_group_label(g);
     lf_html_text(f, label ? label : g->name);
     lf_free(label);
 }
 
-static void group_cell(FILE *f, const lf_group *g) {
+static void group_cell(FILE *f, const lf_cohort *g) {
     fputs("<td>", f);
     group_name(f, g);
     fputs("</td>", f);
@@ -122,7 +122,7 @@ typedef struct extras { bool volume, matched, gain, cost; } extras;
 static extras extras_of(const lf_summary *s) {
     extras e = {0};
     for (int64_t i = 0; i < s->n_groups; i++) {
-        const lf_group *g = &s->groups[i];
+        const lf_cohort *g = &s->groups[i];
         e.volume = e.volume || isfinite(g->hypervolume);
         e.matched = e.matched || isfinite(g->matched_cost);
         e.gain = e.gain || isfinite(g->gain_difference.mean);
@@ -150,7 +150,7 @@ void lf_html_groups(FILE *f, const lf_summary *s) {
     group_columns(f, s, &e);
     lf_html_rows(f);
     for (int64_t i = 0; i < s->n_groups; i++) {
-        const lf_group *g = &s->groups[i];
+        const lf_cohort *g = &s->groups[i];
         const lf_cell *c = lf_shown_cell(s, g), none = {.learning_rate = NAN};
         fputs("<tr>", f);
         group_cell(f, g);
@@ -168,7 +168,7 @@ void lf_html_groups(FILE *f, const lf_summary *s) {
     lf_html_table_end(f);
 }
 
-static void say_unchosen(FILE *f, const lf_summary *s, const lf_group *g) {
+static void say_unchosen(FILE *f, const lf_summary *s, const lf_cohort *g) {
     fputs("<p>Of ", f);
     group_name(f, g);
     fputs(lf_why_unchosen(s, g) == LF_NOT_JUDGED ? " no learning rate was chosen: there is no evaluation data, and a choice by test data would not be one.</p>\n"

@@ -1,10 +1,10 @@
-#include "adapter/text.h"
+#include "base/string.h"
 
 #include <stdarg.h>
 
 #include "base/mem.h"
 
-static bool reserve(lf_text *t, size_t more) {
+static bool reserve(lf_string *t, size_t more) {
     if (t->capacity - t->length > more) return true;
     const size_t capacity = 2 * (t->length + more) + 64;
     char *grown = lf_realloc(t->s, capacity);
@@ -14,7 +14,7 @@ static bool reserve(lf_text *t, size_t more) {
     return true;
 }
 
-void lf_text_add(lf_text *t, const char *format, ...) {
+void lf_string_add(lf_string *t, const char *format, ...) {
     va_list args;
     va_start(args, format);
     const int n = vsnprintf(NULL, 0, format, args);
@@ -29,7 +29,7 @@ void lf_text_add(lf_text *t, const char *format, ...) {
     t->length += (size_t)n;
 }
 
-char *lf_text_take(lf_text *t) {
+char *lf_string_take(lf_string *t) {
     char *s = t->s;
     if (t->failed) {
         lf_free(s);
@@ -37,11 +37,11 @@ char *lf_text_take(lf_text *t) {
     } else if (!s) {
         s = lf_strdup("");
     }
-    *t = (lf_text){0};
+    *t = (lf_string){0};
     return s;
 }
 
-void lf_text_clear(lf_text *t) {
+void lf_string_clear(lf_string *t) {
     lf_free(t->s);
-    *t = (lf_text){0};
+    *t = (lf_string){0};
 }
