@@ -17,18 +17,18 @@ extern "C" {
 #endif
 
 /* name, exit code of the program, text */
-#define LF_STATUS_LIST(X)                                       \
-    X(LF_OK, 0, "done")                                         \
-    X(LF_EFAIL, 1, "failed")                                    \
-    X(LF_ENOMEM, 1, "out of memory")                            \
-    X(LF_EIO, 1, "input or output failed")                      \
-    X(LF_EUSAGE, 2, "bad usage or configuration")               \
-    X(LF_EDATA, 3, "bad data or model file")                    \
-    X(LF_ENOTFOUND, 3, "no such file or folder")                \
-    X(LF_ESHAPE, 3, "shapes do not fit")                        \
-    X(LF_EUNSUPPORTED, 3, "not supported")                      \
-    X(LF_ENUMERIC, 1, "a numerical method failed")              \
-    X(LF_EDIVERGED, 4, "training diverged")                     \
+#define LF_STATUS_LIST(X)                                                                                              \
+    X(LF_OK, 0, "done")                                                                                                \
+    X(LF_EFAIL, 1, "failed")                                                                                           \
+    X(LF_ENOMEM, 1, "out of memory")                                                                                   \
+    X(LF_EIO, 1, "input or output failed")                                                                             \
+    X(LF_EUSAGE, 2, "bad usage or configuration")                                                                      \
+    X(LF_EDATA, 3, "bad data or model file")                                                                           \
+    X(LF_ENOTFOUND, 3, "no such file or folder")                                                                       \
+    X(LF_ESHAPE, 3, "shapes do not fit")                                                                               \
+    X(LF_EUNSUPPORTED, 3, "not supported")                                                                             \
+    X(LF_ENUMERIC, 1, "a numerical method failed")                                                                     \
+    X(LF_EDIVERGED, 4, "training diverged")                                                                            \
     X(LF_EINTERRUPTED, 130, "interrupted")
 
 typedef enum lf_status {
@@ -61,8 +61,8 @@ lf_status lf_config_load(lf_config *cfg, const char *path, lf_err *err);
 /* One key from text, as on the command line. Lists are comma separated or JSON. */
 lf_status lf_config_set(lf_config *cfg, const char *key, const char *text, lf_err *err);
 /* argv after the verb: [FILE.json] [--config FILE] [--key value | --key=value | key=value | --flag]...
- * Files are loaded first, flags win; of a flag that is given twice the last one counts, and a list is both together. Sets *help
- * when --help is among them. */
+ * Files are loaded first, flags win; of a flag that is given twice the last one counts, and a list is both together.
+ * Sets *help when --help is among them. */
 lf_status lf_config_parse_args(lf_config *cfg, int argc, char **argv, bool *help, lf_err *err);
 /* Cross-key checks and required keys. Call once after the last set. */
 lf_status lf_config_finish(lf_config *cfg, lf_err *err);
@@ -88,9 +88,9 @@ lf_status lf_sweep(const lf_config *cfg, FILE *out, lf_err *err);
 /* Also takes the configuration of a finished lf_train: the run is then its output_dir. */
 lf_status lf_report(const lf_config *cfg, FILE *out, lf_err *err);
 
-/* Async-signal-safe. lf_interrupt asks the running verb to stop at the next step; a conversation ends its answer, and ends itself
- * where it waits for the user. lf_terminate asks it to end in either case. False if the verb was asked before and has not done it:
- * a caller may then end the process. */
+/* Async-signal-safe. lf_interrupt asks the running verb to stop at the next step; a conversation ends its answer, and
+ * ends itself where it waits for the user. lf_terminate asks it to end in either case. False if the verb was asked
+ * before and has not done it: a caller may then end the process. */
 bool lf_interrupt(void);
 bool lf_terminate(void);
 

@@ -75,7 +75,7 @@ typedef struct start {
     const lf_adapter_opts *o;
     const lf_init *init;
     lf_decompositions *cache; /* NULL: none */
-    int64_t *streams; /* number of each selected module in the table */
+    int64_t *streams;         /* number of each selected module in the table */
     lf_init_report *reports;
     lf_err *errors;
     atomic_bool failed;

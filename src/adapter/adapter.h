@@ -32,7 +32,7 @@ typedef struct lf_adapter_opts {
     lf_position position;
     uint64_t seed;
     const char *decomposition_cache; /* a folder, "auto", "none"; NULL: none */
-    bool strict_targets; /* uneven cover over layers is an error instead of a warning */
+    bool strict_targets;             /* uneven cover over layers is an error instead of a warning */
 } lf_adapter_opts;
 lf_status lf_adapter_opts_read(lf_adapter_opts *o, const lf_config *cfg, lf_err *err);
 
@@ -44,8 +44,8 @@ typedef struct lf_init_input {
     int64_t out, in, r;
     double scaling;
     lf_position position;
-    const char *init;      /* the whole value, for its suffix */
-    uint64_t seed, stream; /* stream: number of the module in the table */
+    const char *init;        /* the whole value, for its suffix */
+    uint64_t seed, stream;   /* stream: number of the module in the table */
     lf_stored_weight stored; /* where decompositions of W are kept; {0}: nowhere */
 } lf_init_input;
 typedef struct lf_init_report {
@@ -60,12 +60,15 @@ typedef struct lf_init {
     bool prefix; /* pissa_niter_N */
     bool residual;
     bool positioned; /* reads init_position */
-    int fixed_block; /* where it does not: LF_BLOCK_FIRST, LF_BLOCK_LAST; LF_BLOCK_NONE: it takes no block of neighbours */
+    int fixed_block; /* where it does not: LF_BLOCK_FIRST, LF_BLOCK_LAST; LF_BLOCK_NONE: it takes no block of neighbours
+                      */
     lf_status (*fill)(const lf_init_input *in, float *A, float *B, lf_init_report *report, lf_err *err);
 } lf_init;
 const lf_init *lf_init_find(const char *name); /* NULL if there is none */
-/* The first component *s of the r of n that o's start takes, -1 if these are no block of neighbours (or none at all). sigma [n]. */
-lf_status lf_init_block(const lf_adapter_opts *o, int64_t n, int64_t r, const double *sigma, const char *name, int64_t *s, lf_err *err);
+/* The first component *s of the r of n that o's start takes, -1 if these are no block of neighbours (or none at all).
+ * sigma [n]. */
+lf_status lf_init_block(const lf_adapter_opts *o, int64_t n, int64_t r, const double *sigma, const char *name,
+                        int64_t *s, lf_err *err);
 
 /* Which modules the patterns select, by PEFT's rules over names and aliases; never the head. */
 typedef struct lf_match {
@@ -130,7 +133,8 @@ lf_status lf_adapter_apply(lf_adapter **out, const lf_adapter_file *f, lf_nn *nn
 
 /* W += scaling * (B A) (delta form included) in double, rounded once; for merge. Signature of lf_merge_fn's work. */
 lf_status lf_adapter_merge(const lf_nn *nn, const lf_module *m, float *W, lf_err *err);
-/* A module's update as one product: dW = B A, B [out,R] with the scaling in it, A [R,in], R = lf_lora_rank (r, in delta form 2r). */
+/* A module's update as one product: dW = B A, B [out,R] with the scaling in it, A [R,in], R = lf_lora_rank (r, in delta
+ * form 2r). */
 int64_t lf_lora_rank(const lf_lora *l);
 void lf_lora_factors(const lf_module *m, double *B, double *A);
 

@@ -16,7 +16,7 @@ static const char KIND[] = "decomposition"; /* in the file's metadata */
 
 struct lf_decompositions {
     char *folder;
-    int lock;                          /* -1: not held */
+    int lock;                         /* -1: not held */
     char solver[256], solver_hash[9]; /* in words, for inside the file; for its name */
     atomic_int_fast64_t n_read;
     atomic_flag complained; /* of a file that could not be written: the next 71 fail for the same reason */
@@ -119,7 +119,8 @@ void lf_decompositions_write(const lf_stored_weight *w, const char *what, const 
     if (!w->cache) return;
     char *path = path_of(w, what), *identity = identity_of(w, what);
     lf_err why = {0};
-    const lf_status rc = path && identity ? lf_stored_write(path, KIND, identity, parts, n_parts, &why) : no_memory(&why);
+    const lf_status rc =
+        path && identity ? lf_stored_write(path, KIND, identity, parts, n_parts, &why) : no_memory(&why);
     if (rc && !atomic_flag_test_and_set(&w->cache->complained))
         lf_warn("decomposition_cache: %s; going on without it", why.message);
     lf_free(path);

@@ -28,7 +28,8 @@ const lf_init *lf_init_find(const char *name) {
     return NULL;
 }
 
-lf_status lf_init_block(const lf_adapter_opts *o, int64_t n, int64_t r, const double *sigma, const char *name, int64_t *s, lf_err *err) {
+lf_status lf_init_block(const lf_adapter_opts *o, int64_t n, int64_t r, const double *sigma, const char *name,
+                        int64_t *s, lf_err *err) {
     const lf_init *init = lf_init_find(o->init);
     if (init->positioned) return lf_position_start(o->position, n, r, sigma, name, s, err);
     *s = init->fixed_block == LF_BLOCK_FIRST ? 0 : init->fixed_block == LF_BLOCK_LAST ? n - r : -1;

@@ -253,14 +253,20 @@ static lf_status choose_randomized(const lf_init_input *in, slice *s, lf_err *er
     static lf_status id(const lf_init_input *in, float *A, float *B, lf_init_report *report, lf_err *err) {            \
         return start_from(chooser, in, A, B, report, err);                                                             \
     }                                                                                                                  \
-    const lf_init lf_init_##id = {.name = label, .help = text, .prefix = is_prefix, .residual = true,                  \
-                                  .positioned = has_position, .fixed_block = block, .fill = id};
+    const lf_init lf_init_##id = {.name = label,                                                                       \
+                                  .help = text,                                                                        \
+                                  .prefix = is_prefix,                                                                 \
+                                  .residual = true,                                                                    \
+                                  .positioned = has_position,                                                          \
+                                  .fixed_block = block,                                                                \
+                                  .fill = id};
 
 LF_SLICE(pissa, "pissa", choose_first, "the first r components", false, false, LF_BLOCK_FIRST)
 LF_SLICE(pissa_niter, "pissa_niter_", choose_randomized,
          "the first r components, by a randomized method of N iterations", true, false, LF_BLOCK_FIRST)
 LF_SLICE(milora, "milora", choose_last, "the last r components", false, false, LF_BLOCK_LAST)
-LF_SLICE(intermediate, "intermediate", choose_at_position, "the r components at init_position", false, true, LF_BLOCK_NONE)
+LF_SLICE(intermediate, "intermediate", choose_at_position, "the r components at init_position", false, true,
+         LF_BLOCK_NONE)
 LF_SLICE(slice_random, "slice_random", choose_random, "r components drawn at random", false, false, LF_BLOCK_NONE)
 LF_SLICE(slice_eqmag, "slice_eqmag", choose_equal_magnitude,
          "the r directions at init_position, all with the mean singular value", false, true, LF_BLOCK_NONE)

@@ -4,9 +4,9 @@
 
 #include "adapter/adapter.h"
 #include "adapter/targets.h"
-#include "base/string.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/string.h"
 
 /* What one entry of target_modules met. */
 typedef struct row {
@@ -113,9 +113,9 @@ static lf_status check_row(const matching *m, int64_t k, lf_err *err) {
                        "carry an adapter; name the linear layers themselves, or all-linear",
                        pattern, w->other);
     if (w->n_head)
-        return lf_fail(err, LF_EUSAGE,
-                       "target_modules: \"%s\" matches only the model's head, which never gets an adapter; leave it out",
-                       pattern);
+        return lf_fail(
+            err, LF_EUSAGE,
+            "target_modules: \"%s\" matches only the model's head, which never gets an adapter; leave it out", pattern);
     for (int64_t other = 0; other < m->n_rows; other++)
         if (m->rows[other].n_selected) return doubt(m, err, "target_modules: \"%s\" matches no module", pattern);
     return nothing_matches(m, err);
@@ -205,7 +205,7 @@ static lf_status check_evenness(const matching *m, lf_err *err) {
         if (!place_of(m, i, &p) || !count_layers(m, i, &p, &n_layers, &n_selected)) continue;
         if (n_selected == 0 || n_selected == n_layers) continue;
         lf_string_add(&t, "%s'%s' in %lld of %lld layers", t.length ? ", " : "", p.name + p.end + 1,
-                    (long long)n_selected, (long long)n_layers);
+                      (long long)n_selected, (long long)n_layers);
     }
     char *uneven = lf_string_take(&t);
     if (!uneven) return no_memory(err);
@@ -271,10 +271,10 @@ static char *coverage(matching *m, const lf_match *out) {
     for (int64_t k = 0; k < m->n_rows; k++) add_row(&t, lf_targets_pattern(m->targets, k), &m->rows[k]);
     const int64_t others = lf_nn_count(m->nn, true), all = lf_nn_count(m->nn, false) + adapters;
     lf_string_add(&t,
-                "  %lld of %lld linear layers get an adapter; trainable: %lld in adapters + %lld others = %.3g %% of "
-                "%lld parameters",
-                (long long)out->count, (long long)n_linear, (long long)adapters, (long long)others,
-                100.0 * (double)(adapters + others) / (double)all, (long long)all);
+                  "  %lld of %lld linear layers get an adapter; trainable: %lld in adapters + %lld others = %.3g %% of "
+                  "%lld parameters",
+                  (long long)out->count, (long long)n_linear, (long long)adapters, (long long)others,
+                  100.0 * (double)(adapters + others) / (double)all, (long long)all);
     return lf_string_take(&t);
 }
 
@@ -297,7 +297,8 @@ static lf_status choose_targets(matching *m, const cJSON **targets, lf_err *err)
     *targets = m->o->target_modules;
     if (!cJSON_IsString(*targets) || strcmp((*targets)->valuestring, "default") != 0) return LF_OK;
     if (!m->nn->default_targets)
-        return lf_fail(err, LF_EUSAGE, "target_modules: PEFT has no default for this kind of model; name modules, or all-linear");
+        return lf_fail(err, LF_EUSAGE,
+                       "target_modules: PEFT has no default for this kind of model; name modules, or all-linear");
     m->default_targets = cJSON_CreateArray();
     for (const char *const *name = m->nn->default_targets; *name; name++) {
         cJSON *item = cJSON_CreateString(*name);
@@ -314,8 +315,7 @@ static lf_status prepare(matching *m, lf_err *err) {
     const cJSON *targets;
     lf_status rc = choose_targets(m, &targets, err);
     if (rc) return rc;
-    const lf_target_rules rules = {targets, o->exclude_modules, o->layers_to_transform, o->layers_pattern,
-                                   ""};
+    const lf_target_rules rules = {targets, o->exclude_modules, o->layers_to_transform, o->layers_pattern, ""};
     if ((rc = lf_targets_new(&m->targets, &rules, err)) ||
         (rc = lf_patterns_new(&m->ranks, o->rank_pattern, "", "rank_pattern", err)) ||
         (rc = lf_patterns_new(&m->alphas, o->alpha_pattern, "", "alpha_pattern", err)))

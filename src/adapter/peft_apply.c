@@ -24,7 +24,8 @@ static lf_status no_memory(const applying *p, lf_err *err) {
 static lf_status check_fit(const applying *p, const lf_peft_entry *e, const lf_module *m, lf_err *err) {
     if (m->kind != LF_MODULE_LINEAR || (m->is_head && !m->wide)) /* a vocabulary's product is the loss's own */
         return lf_fail(err, LF_EUNSUPPORTED, "%s: module '%s' is %s: it cannot carry an adapter", p->f->weights_path,
-                       e->module, m->kind == LF_MODULE_LINEAR ? "a language model's output layer" : "not a linear layer");
+                       e->module,
+                       m->kind == LF_MODULE_LINEAR ? "a language model's output layer" : "not a linear layer");
     if (e->A->shape[1] != m->in || e->B->shape[0] != m->out) {
         char A[64], B[64];
         return lf_fail(err, LF_ESHAPE,
@@ -144,7 +145,8 @@ static lf_status apply_head(const applying *p, lf_module *head, lf_err *err) {
     const lf_module *saved = f->head ? lf_nn_find(p->nn, f->head) : NULL;
     if (saved && (!saved->is_head || !saved->wide))
         return lf_fail(err, LF_EUNSUPPORTED,
-                       "%s: modules_to_save '%s': only classifiers can be saved whole, not embeddings and output layers of language models",
+                       "%s: modules_to_save '%s': only classifiers can be saved whole, not embeddings and output "
+                       "layers of language models",
                        f->config_path, f->head);
     if (!f->head || !head) return LF_OK;
     if (strcmp(f->head, head->name) && strcmp(f->head, head->alias))

@@ -3,10 +3,10 @@
 #include <string.h>
 
 #include "adapter/targets.h"
-#include "base/string.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/string.h"
 
 /* Keys that change what the adapter computes when they are on. */
 static const struct {

@@ -1,9 +1,9 @@
 #include "adapter/peft_readme.h"
 
 #include "adapter/adapter_internal.h"
-#include "base/string.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/string.h"
 
 /* A JSON string is a Python string. */
 static char *quoted(const char *s) {
@@ -33,7 +33,7 @@ static void add_python(lf_string *t, const lf_adapter_facts *f, const char *base
             (long long)f->num_labels, loader);
     } else {
         lf_string_add(t, "base = %s.from_pretrained(BASE, num_labels=%lld, ignore_mismatched_sizes=True)\n", loader,
-                    (long long)f->num_labels);
+                      (long long)f->num_labels);
     }
     lf_string_add(t, "model = PeftModel.from_pretrained(base, ADAPTER).eval()\n```\n");
 }
@@ -43,8 +43,8 @@ char *lf_peft_readme(const lf_adapter *a, const lf_adapter_facts *f) {
     char *base = quoted(f->base_path ? f->base_path : "path/to/the/base/model");
     if (!base) return NULL;
     lf_string_add(&t,
-                "# LoRA adapter\n\nMade by lora-ft %s. A plain LoRA on the untouched base model %s, in PEFT's format",
-                lf_version(), base);
+                  "# LoRA adapter\n\nMade by lora-ft %s. A plain LoRA on the untouched base model %s, in PEFT's format",
+                  lf_version(), base);
     if (a->residual)
         lf_string_add(
             &t,
@@ -55,12 +55,12 @@ char *lf_peft_readme(const lf_adapter *a, const lf_adapter_facts *f) {
     add_python(&t, f, base);
     if (f->head)
         lf_string_add(&t,
-                    "\nThe head (%lld labels) is in the adapter. Where the base model has another number of labels, "
-                    "transformers "
-                    "says that it makes a new head: PEFT then puts the trained one in its place.\n",
-                    (long long)f->num_labels);
+                      "\nThe head (%lld labels) is in the adapter. Where the base model has another number of labels, "
+                      "transformers "
+                      "says that it makes a new head: PEFT then puts the trained one in its place.\n",
+                      (long long)f->num_labels);
     lf_string_add(&t, "\nWith lora-ft itself: `lora-ft eval --model BASE --adapter ADAPTER --data DATA`, "
-                    "`lora-ft merge --model BASE --adapter ADAPTER -o FOLDER`.\n");
+                      "`lora-ft merge --model BASE --adapter ADAPTER -o FOLDER`.\n");
     lf_free(base);
     return lf_string_take(&t);
 }

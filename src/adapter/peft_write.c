@@ -152,17 +152,17 @@ static bool is_turned(const lf_adapter *a) { return a->match.count > 0 && a->mat
 static lf_status write_config(const writing *w, lf_err *err) {
     const lf_adapter *a = w->a;
     cJSON *c = cJSON_CreateObject();
-    const bool ok = put(c, "peft_type", cJSON_CreateString("LORA")) && put(c, "task_type", string_or_null(w->facts->task_type)) &&
-                    put(c, "base_model_name_or_path", string_or_null(w->facts->base_path)) &&
-                    put(c, "revision", cJSON_CreateNull()) && put(c, "inference_mode", cJSON_CreateTrue()) &&
-                    put(c, "r", cJSON_CreateNumber((double)written_rank(w, a->r))) &&
-                    put(c, "lora_alpha", cJSON_CreateNumber(alpha_factor(w) * a->lora_alpha)) &&
-                    put(c, "lora_dropout", cJSON_CreateNumber(a->lora_dropout)) &&
-                    put(c, "target_modules", target_list(w)) && put(c, "bias", cJSON_CreateString("none")) &&
-                    put(c, "fan_in_fan_out", cJSON_CreateBool(is_turned(a))) && put(c, "init_lora_weights", cJSON_CreateTrue()) &&
-                    put(c, "modules_to_save", saved_modules(w)) && put(c, "layers_to_transform", cJSON_CreateNull()) &&
-                    put(c, "layers_pattern", cJSON_CreateNull()) &&
-                    put(c, "use_rslora", cJSON_CreateBool(a->use_rslora)) && put(c, "use_dora", cJSON_CreateFalse());
+    const bool ok =
+        put(c, "peft_type", cJSON_CreateString("LORA")) && put(c, "task_type", string_or_null(w->facts->task_type)) &&
+        put(c, "base_model_name_or_path", string_or_null(w->facts->base_path)) &&
+        put(c, "revision", cJSON_CreateNull()) && put(c, "inference_mode", cJSON_CreateTrue()) &&
+        put(c, "r", cJSON_CreateNumber((double)written_rank(w, a->r))) &&
+        put(c, "lora_alpha", cJSON_CreateNumber(alpha_factor(w) * a->lora_alpha)) &&
+        put(c, "lora_dropout", cJSON_CreateNumber(a->lora_dropout)) && put(c, "target_modules", target_list(w)) &&
+        put(c, "bias", cJSON_CreateString("none")) && put(c, "fan_in_fan_out", cJSON_CreateBool(is_turned(a))) &&
+        put(c, "init_lora_weights", cJSON_CreateTrue()) && put(c, "modules_to_save", saved_modules(w)) &&
+        put(c, "layers_to_transform", cJSON_CreateNull()) && put(c, "layers_pattern", cJSON_CreateNull()) &&
+        put(c, "use_rslora", cJSON_CreateBool(a->use_rslora)) && put(c, "use_dora", cJSON_CreateFalse());
     lf_status rc = ok ? LF_OK : no_memory(w, err);
     if (!rc) rc = put_pattern(w, c, "rank_pattern", a->residual ? 2 : 1, err);
     if (!rc) rc = put_pattern(w, c, "alpha_pattern", alpha_factor(w), err);

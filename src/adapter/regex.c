@@ -29,11 +29,12 @@ static lf_status out_of_memory(const char *source, const char *pattern, lf_err *
 
 static lf_status compile(lf_regex *r, const char *whole, size_t prefix, lf_err *err) {
     lf_pcre_fault fault;
-    r->whole = lf_pcre_new(whole, strlen(whole), PCRE2_UTF | PCRE2_ANCHORED | PCRE2_ENDANCHORED | PCRE2_NEVER_BACKSLASH_C, false, &fault);
+    r->whole = lf_pcre_new(whole, strlen(whole),
+                           PCRE2_UTF | PCRE2_ANCHORED | PCRE2_ENDANCHORED | PCRE2_NEVER_BACKSLASH_C, false, &fault);
     if (r->whole) return LF_OK;
     if (fault.no_memory) return out_of_memory(r->source, r->pattern, err);
-    return lf_fail(err, LF_EUSAGE, "%s: \"%s\" is not a regular expression: %s, at character %zu", r->source, r->pattern, fault.why,
-                   fault.at > prefix ? fault.at - prefix : (size_t)0);
+    return lf_fail(err, LF_EUSAGE, "%s: \"%s\" is not a regular expression: %s, at character %zu", r->source,
+                   r->pattern, fault.why, fault.at > prefix ? fault.at - prefix : (size_t)0);
 }
 
 lf_status lf_regex_new(lf_regex **out, const char *prefix, const char *pattern, const char *suffix, const char *source,

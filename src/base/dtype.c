@@ -3,7 +3,10 @@
 #include <assert.h>
 #include <string.h>
 
-static const struct { const char *name; size_t size; } info[] = {
+static const struct {
+    const char *name;
+    size_t size;
+} info[] = {
 #define ROW(e, name, size) [e] = {name, size},
     LF_DTYPE_LIST(ROW)
 #undef ROW

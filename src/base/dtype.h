@@ -7,10 +7,16 @@
 #include <stdint.h>
 
 /* enum, name in safetensors, bytes */
-#define LF_DTYPE_LIST(X)                                                                                         \
-    X(LF_F64, "F64", 8) X(LF_F32, "F32", 4) X(LF_F16, "F16", 2) X(LF_BF16, "BF16", 2) X(LF_I64, "I64", 8)        \
-    X(LF_I32, "I32", 4) X(LF_I16, "I16", 2) X(LF_I8, "I8", 1) X(LF_U64, "U64", 8) X(LF_U32, "U32", 4)            \
-    X(LF_U16, "U16", 2) X(LF_U8, "U8", 1) X(LF_BOOL, "BOOL", 1)
+#define LF_DTYPE_LIST(X)                                                                                               \
+    X(LF_F64, "F64", 8)                                                                                                \
+    X(LF_F32, "F32", 4)                                                                                                \
+    X(LF_F16, "F16", 2)                                                                                                \
+    X(LF_BF16, "BF16", 2)                                                                                              \
+    X(LF_I64, "I64", 8)                                                                                                \
+    X(LF_I32, "I32", 4)                                                                                                \
+    X(LF_I16, "I16", 2)                                                                                                \
+    X(LF_I8, "I8", 1)                                                                                                  \
+    X(LF_U64, "U64", 8) X(LF_U32, "U32", 4) X(LF_U16, "U16", 2) X(LF_U8, "U8", 1) X(LF_BOOL, "BOOL", 1)
 
 typedef enum lf_dtype {
 #define LF_DTYPE_ENUM(e, name, size) e,
@@ -27,7 +33,7 @@ bool lf_dtype_is_float(lf_dtype t); /* F64, F32, F16 or BF16 */
 float lf_bf16_to_f32(uint16_t h);
 uint16_t lf_f32_to_bf16(float f); /* round to nearest even; NaN stays NaN */
 float lf_f16_to_f32(uint16_t h);
-uint16_t lf_f32_to_f16(float f);  /* round to nearest even; overflow to infinity */
+uint16_t lf_f32_to_f16(float f); /* round to nearest even; overflow to infinity */
 
 /* n numbers of a float type to and from float. src may be unaligned. */
 void lf_to_f32(float *dst, const void *src, lf_dtype src_type, int64_t n);

@@ -6,7 +6,7 @@
 
 const char *lf_status_text(lf_status status) {
     switch (status) {
-#define CASE(name, code, text) \
+#define CASE(name, code, text)                                                                                         \
     case name: return text;
         LF_STATUS_LIST(CASE)
 #undef CASE
@@ -16,7 +16,7 @@ const char *lf_status_text(lf_status status) {
 
 int lf_status_exit_code(lf_status status) {
     switch (status) {
-#define CASE(name, code, text) \
+#define CASE(name, code, text)                                                                                         \
     case name: return code;
         LF_STATUS_LIST(CASE)
 #undef CASE

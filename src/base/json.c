@@ -456,14 +456,16 @@ char *lf_json_print_line(const cJSON *json) { return print((printer){.lines = fa
 
 lf_status lf_json_write(const char *path, const cJSON *json, bool sort_keys, lf_err *err) {
     char *text = json ? lf_json_print(json, sort_keys) : NULL;
-    const lf_status rc = text ? lf_file_write(path, text, strlen(text), err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", path);
+    const lf_status rc =
+        text ? lf_file_write(path, text, strlen(text), err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", path);
     lf_free(text);
     return rc;
 }
 
 lf_status lf_json_write_in(const char *dir, const char *name, const cJSON *json, bool sort_keys, lf_err *err) {
     char *path = lf_path_join(dir, name);
-    const lf_status rc = path ? lf_json_write(path, json, sort_keys, err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", dir);
+    const lf_status rc =
+        path ? lf_json_write(path, json, sort_keys, err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", dir);
     lf_free(path);
     return rc;
 }

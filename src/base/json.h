@@ -39,14 +39,17 @@ lf_status lf_json_get_str(const cJSON *o, const char *key, const char *fallback,
  * with 17 significant digits where needed, so they read back to the same double. NaN and infinity print as null.
  * NULL when out of memory. */
 char *lf_json_print(const cJSON *json, bool sort_keys);
-/* The same into a file, whole or not at all. json NULL: it could not be made, LF_ENOMEM, as when it cannot be printed. */
+/* The same into a file, whole or not at all. json NULL: it could not be made, LF_ENOMEM, as when it cannot be printed.
+ */
 lf_status lf_json_write(const char *path, const cJSON *json, bool sort_keys, lf_err *err);
-lf_status lf_json_write_in(const char *dir, const char *name, const cJSON *json, bool sort_keys, lf_err *err); /* dir/name */
-/* *same: they say the same, in whatever order of keys; NULL is the same as nothing. By what they print: the time of cJSON_Compare doubles with
- * every level of nesting. False: out of memory. */
+lf_status lf_json_write_in(const char *dir, const char *name, const cJSON *json, bool sort_keys,
+                           lf_err *err); /* dir/name */
+/* *same: they say the same, in whatever order of keys; NULL is the same as nothing. By what they print: the time of
+ * cJSON_Compare doubles with every level of nesting. False: out of memory. */
 bool lf_json_same(bool *same, const cJSON *a, const cJSON *b);
 char *lf_json_print_line(const cJSON *json); /* one line, no newline */
-/* A string that may hold NUL bytes, where cJSON's own end. For printing alone: its type is cJSON_Raw. NULL when out of memory. */
+/* A string that may hold NUL bytes, where cJSON's own end. For printing alone: its type is cJSON_Raw. NULL when out of
+ * memory. */
 cJSON *lf_json_create_text(const char *s, size_t n);
 
 #endif

@@ -4,9 +4,10 @@
 
 #include "base/error.h"
 
-/* An advisory lock that processes agree on by a folder, in which nothing is made. It is held until lf_lock_drop, or until this
- * process and all that it started have ended. `wait`: until it is free or lf_interrupt was called (LF_EINTERRUPTED); else *lock is -1 if
- * another holds it. LF_EIO if there can be none there (a file system without locks). */
+/* An advisory lock that processes agree on by a folder, in which nothing is made. It is held until lf_lock_drop, or
+ * until this process and all that it started have ended. `wait`: until it is free or lf_interrupt was called
+ * (LF_EINTERRUPTED); else *lock is -1 if another holds it. LF_EIO if there can be none there (a file system without
+ * locks). */
 lf_status lf_lock_take(int *lock, const char *folder, bool wait, lf_err *err);
 void lf_lock_drop(int lock); /* -1 is allowed */
 

@@ -76,8 +76,10 @@ void lf_progress_begin(lf_progress *p, const char *what, int64_t total) {
 
 static void duration(char *buf, size_t size, double seconds) {
     const long s = seconds < 0 ? 0 : (long)(seconds + 0.5);
-    if (s >= 3600) snprintf(buf, size, "%ld:%02ld:%02ld", s / 3600, s / 60 % 60, s % 60);
-    else snprintf(buf, size, "%ld:%02ld", s / 60, s % 60);
+    if (s >= 3600)
+        snprintf(buf, size, "%ld:%02ld:%02ld", s / 3600, s / 60 % 60, s % 60);
+    else
+        snprintf(buf, size, "%ld:%02ld", s / 60, s % 60);
 }
 
 void lf_progress_update(lf_progress *p, int64_t done, const char *detail) {
@@ -86,18 +88,20 @@ void lf_progress_update(lf_progress *p, int64_t done, const char *detail) {
     if (now - p->last < (p->terminal ? 0.1 : 10.0)) return;
     p->last = now;
     char eta[32] = "?";
-    if (done > p->first) duration(eta, sizeof eta, (now - p->started) / (double)(done - p->first) * (double)(p->total - done));
+    if (done > p->first)
+        duration(eta, sizeof eta, (now - p->started) / (double)(done - p->first) * (double)(p->total - done));
     const double share = p->total > 0 ? (double)done / (double)p->total : 0;
     if (!p->terminal) {
-        fprintf(stderr, "%s %lld/%lld (%.0f%%)  %s  ETA %s\n", p->what, (long long)done, (long long)p->total, 100 * share,
-                detail, eta);
+        fprintf(stderr, "%s %lld/%lld (%.0f%%)  %s  ETA %s\n", p->what, (long long)done, (long long)p->total,
+                100 * share, detail, eta);
         return;
     }
     char bar[25];
     const int filled = (int)(share * 24 + 0.5);
     for (int i = 0; i < 24; i++) bar[i] = i < filled ? '#' : '.';
     bar[24] = 0;
-    fprintf(stderr, "\r\033[K%s [%s] %lld/%lld  %s  ETA %s", p->what, bar, (long long)done, (long long)p->total, detail, eta);
+    fprintf(stderr, "\r\033[K%s [%s] %lld/%lld  %s  ETA %s", p->what, bar, (long long)done, (long long)p->total, detail,
+            eta);
     fflush(stderr);
     bar_shown = true;
 }

@@ -9,14 +9,14 @@
 
 typedef enum lf_log_level { LF_LOG_QUIET, LF_LOG_WARN, LF_LOG_INFO } lf_log_level;
 
-void lf_log_set_level(lf_log_level level);              /* default LF_LOG_INFO */
-void lf_info(const char *format, ...) LF_PRINTF(1, 2);  /* one line; the newline is added */
-void lf_warn(const char *format, ...) LF_PRINTF(1, 2);  /* one line, "warning: " in front */
+void lf_log_set_level(lf_log_level level);             /* default LF_LOG_INFO */
+void lf_info(const char *format, ...) LF_PRINTF(1, 2); /* one line; the newline is added */
+void lf_warn(const char *format, ...) LF_PRINTF(1, 2); /* one line, "warning: " in front */
 
-double lf_now(void);                          /* seconds of a monotonic clock */
-int64_t lf_peak_rss_bytes(void);              /* of this process */
-bool lf_interrupted(void);                    /* lf_interrupt() or lf_terminate() was called */
-void lf_interrupt_reset(void);                /* as if lf_interrupt() was not; lf_terminate() stays */
+double lf_now(void);             /* seconds of a monotonic clock */
+int64_t lf_peak_rss_bytes(void); /* of this process */
+bool lf_interrupted(void);       /* lf_interrupt() or lf_terminate() was called */
+void lf_interrupt_reset(void);   /* as if lf_interrupt() was not; lf_terminate() stays */
 
 /* A progress line: redrawn in place on a terminal, else one plain line at most every ten seconds and at the end.
  * `what` and the text of each update are copied. Not thread safe. */

@@ -26,8 +26,8 @@ static inline bool lf_mul_overflow(uint64_t a, uint64_t b, uint64_t *out) { retu
 static inline bool lf_add_overflow(uint64_t a, uint64_t b, uint64_t *out) { return __builtin_add_overflow(a, b, out); }
 
 /* For tests. */
-uint64_t lf_alloc_calls(void);         /* calls of malloc, calloc, realloc and aligned_alloc so far */
-int64_t lf_alloc_live(void);           /* blocks not yet freed */
-void lf_alloc_fail_after(int64_t n);   /* the n-th next allocation (0 = the next) and all later ones fail; -1: never */
+uint64_t lf_alloc_calls(void);       /* calls of malloc, calloc, realloc and aligned_alloc so far */
+int64_t lf_alloc_live(void);         /* blocks not yet freed */
+void lf_alloc_fail_after(int64_t n); /* the n-th next allocation (0 = the next) and all later ones fail; -1: never */
 
 #endif

@@ -35,8 +35,10 @@ lf_pcre *lf_pcre_new(const char *pattern, size_t n, uint32_t options, bool jit, 
     PCRE2_SIZE at = 0;
     pcre2_compile_context *context = NULL;
     lf_pcre *p = lf_calloc(1, sizeof *p);
-    if (p && (p->memory = pcre2_general_context_create(take, give, NULL)) && (context = pcre2_compile_context_create(p->memory))) {
-        pcre2_set_newline(context, PCRE2_NEWLINE_LF); /* what '.', '^' and '$' mean must not depend on how PCRE2 was built */
+    if (p && (p->memory = pcre2_general_context_create(take, give, NULL)) &&
+        (context = pcre2_compile_context_create(p->memory))) {
+        pcre2_set_newline(context,
+                          PCRE2_NEWLINE_LF); /* what '.', '^' and '$' mean must not depend on how PCRE2 was built */
         p->code = pcre2_compile((PCRE2_SPTR)pattern, n, options, &code, &at, context);
     }
     pcre2_compile_context_free(context);
@@ -84,7 +86,8 @@ void lf_pcre_matcher_free(lf_pcre_matcher *m) {
     lf_free(m);
 }
 
-lf_pcre_found lf_pcre_match(const lf_pcre *p, lf_pcre_matcher *m, const char *s, size_t n, size_t from, uint32_t options, lf_pcre_fault *fault) {
+lf_pcre_found lf_pcre_match(const lf_pcre *p, lf_pcre_matcher *m, const char *s, size_t n, size_t from,
+                            uint32_t options, lf_pcre_fault *fault) {
     const int found = pcre2_match(p->code, (PCRE2_SPTR)s, n, from, options, m->match, m->limits);
     if (found >= 0) return LF_PCRE_HIT; /* 0: with more groups than m is for */
     if (found == PCRE2_ERROR_NOMATCH) return LF_PCRE_NONE;

@@ -87,7 +87,9 @@ typedef struct chunk {
     size_t size, used;
 } chunk;
 
-struct lf_arena { chunk *chunks; };
+struct lf_arena {
+    chunk *chunks;
+};
 
 lf_arena *lf_arena_new(void) { return lf_calloc(1, sizeof(lf_arena)); }
 

@@ -9,7 +9,7 @@
 
 typedef struct lf_pool lf_pool;
 
-lf_pool *lf_pool_new(void);                  /* NULL when out of memory */
+lf_pool *lf_pool_new(void); /* NULL when out of memory */
 void lf_pool_free(lf_pool *p);
 void *lf_pool_take(lf_pool *p, size_t size); /* aligned to LF_ALIGN, not cleared; NULL when out of memory */
 void lf_pool_give(lf_pool *p, void *block);  /* accepts NULL */
@@ -20,7 +20,7 @@ int64_t lf_pool_bytes(const lf_pool *p);     /* held from the heap */
 typedef struct lf_arena lf_arena;
 lf_arena *lf_arena_new(void);
 void lf_arena_free(lf_arena *a);
-void *lf_arena_alloc(lf_arena *a, size_t size);  /* aligned to LF_ALIGN, cleared; NULL when out of memory */
+void *lf_arena_alloc(lf_arena *a, size_t size); /* aligned to LF_ALIGN, cleared; NULL when out of memory */
 char *lf_arena_strdup(lf_arena *a, const char *s);
 
 #endif

@@ -7,23 +7,26 @@
 #include <stdint.h>
 
 typedef enum lf_rng_purpose {
-    LF_RNG_HEAD_INIT = 1,  /* index: module number, element */
+    LF_RNG_HEAD_INIT = 1, /* index: module number, element */
     LF_RNG_ADAPTER_INIT,
     LF_RNG_MODEL_INIT,
-    LF_RNG_SLICE,          /* slice_random's choice of components */
-    LF_RNG_SKETCH,         /* randomized SVD */
-    LF_RNG_SHUFFLE,        /* sampler: epoch */
-    LF_RNG_SPLIT,          /* train_val_split */
-    LF_RNG_AUGMENT,        /* epoch, example */
-    LF_RNG_DROPOUT,        /* step, op number, element */
+    LF_RNG_SLICE,   /* slice_random's choice of components */
+    LF_RNG_SKETCH,  /* randomized SVD */
+    LF_RNG_SHUFFLE, /* sampler: epoch */
+    LF_RNG_SPLIT,   /* train_val_split */
+    LF_RNG_AUGMENT, /* epoch, example */
+    LF_RNG_DROPOUT, /* step, op number, element */
     LF_RNG_TEST,
-    LF_RNG_LETTERS,        /* lf-letters: split and class, picture */
-    LF_RNG_SAMPLE          /* generate: text, token */
+    LF_RNG_LETTERS, /* lf-letters: split and class, picture */
+    LF_RNG_SAMPLE   /* generate: text, token */
 } lf_rng_purpose;
 
-typedef struct lf_rng_key { uint32_t k[2]; } lf_rng_key;
+typedef struct lf_rng_key {
+    uint32_t k[2];
+} lf_rng_key;
 
-/* Keys differ for (seed, purpose, stream) that differ in one of the three; else they are the same by chance only (2^-64). */
+/* Keys differ for (seed, purpose, stream) that differ in one of the three; else they are the same by chance only
+ * (2^-64). */
 lf_rng_key lf_rng_make(uint64_t seed, lf_rng_purpose purpose, uint64_t stream);
 
 /* Four independent 32-bit numbers of counter (hi, lo). */

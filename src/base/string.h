@@ -14,7 +14,8 @@ typedef struct lf_string {
 } lf_string;
 
 void lf_string_add(lf_string *t, const char *format, ...) LF_PRINTF(2, 3);
-char *lf_string_take(lf_string *t); /* "" for an empty text, NULL when out of memory; freed by lf_free; t is empty after */
+char *
+lf_string_take(lf_string *t); /* "" for an empty text, NULL when out of memory; freed by lf_free; t is empty after */
 void lf_string_clear(lf_string *t);
 
 #endif

@@ -15,8 +15,8 @@ size_t lf_utf8_invalid(const char *s, size_t n);
 /* Writes c, which must be a character; returns the number of bytes. */
 size_t lf_utf8_put(char out[4], uint32_t c);
 
-/* How many bytes one U+FFFD replaces at s, which is no character: the longest beginning of one, at least a byte. This is
- * what the Unicode standard recommends (3.9, "maximal subparts") and what Rust and browsers do. */
+/* How many bytes one U+FFFD replaces at s, which is no character: the longest beginning of one, at least a byte. This
+ * is what the Unicode standard recommends (3.9, "maximal subparts") and what Rust and browsers do. */
 size_t lf_utf8_bad_size(const char *s, size_t n);
 
 /* Bytes of the character at s, which must be valid. */

@@ -25,11 +25,10 @@ static lf_status train_and_report(const lf_config *cfg, FILE *out, lf_err *err) 
 }
 
 static const verb verbs[] = {
-    {"train", {NULL}, train_and_report}, {"eval", {"evaluate"}, lf_eval},
-    {"predict", {NULL}, lf_predict}, {"merge", {"fuse", "export"}, lf_merge},
-    {"bench", {NULL}, lf_bench},     {"inspect", {NULL}, lf_inspect},
-    {"report", {NULL}, lf_report},   {"generate", {NULL}, lf_generate},
-    {"sweep", {NULL}, lf_sweep},     {"spectrum", {NULL}, lf_spectrum},
+    {"train", {NULL}, train_and_report},     {"eval", {"evaluate"}, lf_eval},   {"predict", {NULL}, lf_predict},
+    {"merge", {"fuse", "export"}, lf_merge}, {"bench", {NULL}, lf_bench},       {"inspect", {NULL}, lf_inspect},
+    {"report", {NULL}, lf_report},           {"generate", {NULL}, lf_generate}, {"sweep", {NULL}, lf_sweep},
+    {"spectrum", {NULL}, lf_spectrum},
 };
 enum { N_VERBS = sizeof verbs / sizeof *verbs };
 
@@ -83,8 +82,8 @@ static void catch_signals(void) {
 
 /* ---- running ------------------------------------------------------------------------------------------------- */
 
-/* Results that did not reach their reader are a failure: a full disk shows only here. After another failure, which was told, it is
- * not told. */
+/* Results that did not reach their reader are a failure: a full disk shows only here. After another failure, which was
+ * told, it is not told. */
 static int finish_output(int code) {
     if ((fflush(stdout) == 0 && !ferror(stdout)) || code) return code;
     fprintf(stderr, "lora-ft: cannot write to standard output: %s\n", strerror(errno));

@@ -159,7 +159,8 @@ lf_status lf_cfg_derive(lf_config **out, const lf_config *from, const char *verb
         const lf_value *value = &from->values[i];
         if (!value->given || !(lf_keys[i].verbs & (*out)->verb->knows)) continue;
         cJSON *json = cJSON_Duplicate(value->json, true);
-        rc = json ? lf_config_store(*out, &lf_keys[i], json, value->source, err) : lf_fail(err, LF_ENOMEM, "out of memory for a configuration");
+        rc = json ? lf_config_store(*out, &lf_keys[i], json, value->source, err)
+                  : lf_fail(err, LF_ENOMEM, "out of memory for a configuration");
     }
     if (!rc) return LF_OK;
     lf_config_free(*out);
@@ -170,7 +171,8 @@ lf_status lf_cfg_derive(lf_config **out, const lf_config *from, const char *verb
 static lf_status load_member(lf_config *cfg, const cJSON *member, const char *source, lf_err *err) {
     const lf_key *key = lf_key_find(member->string, cfg->verb->knows);
     if (!key) return lf_unknown_key(cfg, member->string, source, err);
-    const bool named = strcmp(key->name, "target_modules") == 0; /* whose null PEFT reads as its own choice for the model */
+    const bool named =
+        strcmp(key->name, "target_modules") == 0;      /* whose null PEFT reads as its own choice for the model */
     if (cJSON_IsNull(member) && !named) return LF_OK;  /* as Hugging Face's configs say "not set" */
     if (cfg->values[key - lf_keys].source == source) { /* the pointer is this file's alone */
         const lf_place place = {key->name, source, err};
@@ -261,7 +263,8 @@ typedef enum which { ALL, RESOLVED, GIVEN } which;
 
 static bool is_in(const lf_config *cfg, size_t i, which w, const char *folder) {
     const lf_value *value = &cfg->values[i];
-    if (!(lf_keys[i].verbs & cfg->verb->knows) || !value->json || (folder && strcmp(folder, lf_keys[i].folder) != 0)) return false;
+    if (!(lf_keys[i].verbs & cfg->verb->knows) || !value->json || (folder && strcmp(folder, lf_keys[i].folder) != 0))
+        return false;
     return w == ALL || value->given || (w == RESOLVED && !lf_key_is_implied(&lf_keys[i]));
 }
 

@@ -4,14 +4,12 @@
  *
  *   name     snake_case, Hugging Face's or PEFT's own name where there is one
  *   TYPE     BOOL, I64, F64, STR, LIST (strings), JSON (any value: the reader checks it), PATH
- *   default  text as on the command line; NULL = not set. "~x": x, but the key means another thing when it is given, so a
- *            resolved configuration holds it only then
- *   min,max  numbers, inclusive, for I64 and F64; 0,0 = no bounds, max LF_NO_MAX = none above
- *   choices  "a|b|c" or NULL. "x=a": x is read as a. "x!why": x is known but refused, with that reason.
- *            "a_N": a whole number from 1 to 999 stands for N.
- *   aliases  "x|y" or NULL; an alias may be the name of another verb's key. One letter: also -x.
- *   verbs    TRAIN | EVAL ...: which verbs know the key (LF_V_train, ... are the same bits for other code)
- *   help     one sentence
+ *   default  text as on the command line; NULL = not set. "~x": x, but the key means another thing when it is given, so
+ * a resolved configuration holds it only then min,max  numbers, inclusive, for I64 and F64; 0,0 = no bounds, max
+ * LF_NO_MAX = none above choices  "a|b|c" or NULL. "x=a": x is read as a. "x!why": x is known but refused, with that
+ * reason. "a_N": a whole number from 1 to 999 stands for N. aliases  "x|y" or NULL; an alias may be the name of another
+ * verb's key. One letter: also -x. verbs    TRAIN | EVAL ...: which verbs know the key (LF_V_train, ... are the same
+ * bits for other code) help     one sentence
  *
  * What readers of JSON keys find, whatever way the user wrote it:
  *   train_data, eval_data, test_data, forgetting_data, data   a string, or an object with a string "path"
@@ -40,7 +38,7 @@
     X(merge, 3, "write the model with an adapter merged into its weights")                                             \
     X(bench, 4, "measure training and inference speed, initialisation time and memory")                                \
     X(inspect, 5, "show what is in a model or adapter")                                                                \
-    X(report, 6, "draw a run, or compare the runs below a folder: pictures, tables, report.html")                        \
+    X(report, 6, "draw a run, or compare the runs below a folder: pictures, tables, report.html")                      \
     X(generate, 7, "write text after a prompt, or hold a conversation")                                                \
     X(spectrum, 8, "singular values of the weights, and what an adapter does to them")                                 \
     X(sweep, 9, "train one model many times, with other learning rates, positions or seeds, and compare")
@@ -58,9 +56,10 @@ enum {
 bool lf_cfg_bool(const lf_config *cfg, const char *key);
 int64_t lf_cfg_i64(const lf_config *cfg, const char *key);
 double lf_cfg_f64(const lf_config *cfg, const char *key);
-const char *lf_cfg_str(const lf_config *cfg, const char *key);    /* STR, PATH; NULL if not set */
-const cJSON *lf_cfg_json(const lf_config *cfg, const char *key);  /* JSON; NULL if not set */
-const char *lf_cfg_data_path(const lf_config *cfg, const char *key); /* of a data set given as a path or {"path": ...}; NULL if not set */
+const char *lf_cfg_str(const lf_config *cfg, const char *key);   /* STR, PATH; NULL if not set */
+const cJSON *lf_cfg_json(const lf_config *cfg, const char *key); /* JSON; NULL if not set */
+const char *lf_cfg_data_path(const lf_config *cfg,
+                             const char *key); /* of a data set given as a path or {"path": ...}; NULL if not set */
 int64_t lf_cfg_list_count(const lf_config *cfg, const char *key); /* LIST */
 const char *lf_cfg_list_at(const lf_config *cfg, const char *key, int64_t i);
 bool lf_cfg_is_set(const lf_config *cfg, const char *key);   /* given by the user, or has a default */
@@ -68,8 +67,8 @@ bool lf_cfg_is_given(const lf_config *cfg, const char *key); /* given by the use
 const char *lf_cfg_verb(const lf_config *cfg);
 /* Every key that is set, as a JSON object; the caller deletes it. */
 cJSON *lf_cfg_to_json(const lf_config *cfg);
-/* The resolved configuration: the same without the defaults that stand only where a key is not given. Read as a file it is the same
- * configuration again. */
+/* The resolved configuration: the same without the defaults that stand only where a key is not given. Read as a file it
+ * is the same configuration again. */
 cJSON *lf_cfg_resolved_to_json(const lf_config *cfg);
 /* Those of the keys of one folder's keys.def. */
 cJSON *lf_cfg_folder_to_json(const lf_config *cfg, const char *folder);
@@ -77,10 +76,11 @@ cJSON *lf_cfg_folder_to_json(const lf_config *cfg, const char *folder);
 cJSON *lf_cfg_given_to_json(const lf_config *cfg);
 /* One key from a JSON value (borrowed), as if it stood in a file called `source`, which must outlive cfg. */
 lf_status lf_cfg_set_json(lf_config *cfg, const char *key, const cJSON *value, const char *source, lf_err *err);
-/* A configuration of another verb with all that was given for `from` and that the verb knows. `from` must outlive it. */
+/* A configuration of another verb with all that was given for `from` and that the verb knows. `from` must outlive it.
+ */
 lf_status lf_cfg_derive(lf_config **out, const lf_config *from, const char *verb, lf_err *err);
-/* LF_EUSAGE, naming `dir`, the key and both values, where `was`, the config.json of a run in that folder, has other settings than cfg; but for
- * keys that change no result. */
+/* LF_EUSAGE, naming `dir`, the key and both values, where `was`, the config.json of a run in that folder, has other
+ * settings than cfg; but for keys that change no result. */
 lf_status lf_cfg_check_same(const lf_config *cfg, const cJSON *was, const char *dir, lf_err *err);
 /* The name of a key of this verb, by name or alias; NULL if there is none. */
 const char *lf_cfg_key_name(const char *verb, const char *key);

@@ -91,7 +91,8 @@ static lf_status next_argument(walk *w, argument *a) {
     return LF_OK;
 }
 
-/* Flags win over files wherever they stand, so files go first. Of a key that is given twice the last one counts; lists are put together. */
+/* Flags win over files wherever they stand, so files go first. Of a key that is given twice the last one counts; lists
+ * are put together. */
 static lf_status apply(lf_config *cfg, int argc, char **argv, bool files, lf_err *err) {
     walk w = {cfg, argc, 0, argv, err};
     argument a;

@@ -5,8 +5,8 @@
 
 static const char *folder_title(const char *folder) {
     static const char *const titles[][2] = {
-        {"model", "Model"},    {"data", "Data"},       {"adapter", "Adapter"},
-        {"train", "Training"}, {"sweep", "Sweep"},     {"eval", "Evaluation"}, {"tools", "Tools"},
+        {"model", "Model"}, {"data", "Data"},       {"adapter", "Adapter"}, {"train", "Training"},
+        {"sweep", "Sweep"}, {"eval", "Evaluation"}, {"tools", "Tools"},
     };
     for (size_t i = 0; i < sizeof titles / sizeof *titles; i++)
         if (strcmp(titles[i][0], folder) == 0) return titles[i][1];

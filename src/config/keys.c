@@ -45,7 +45,8 @@ const lf_key lf_keys[] = {
 const size_t lf_n_keys = sizeof lf_keys / sizeof *lf_keys;
 
 const lf_verb lf_verbs[] = {
-#define VERB(name, bit, summary) {#name, LF_V_##name, summary, LF_V_##name | (LF_V_##name == LF_V_sweep ? LF_V_train : 0)},
+#define VERB(name, bit, summary)                                                                                       \
+    {#name, LF_V_##name, summary, LF_V_##name | (LF_V_##name == LF_V_sweep ? LF_V_train : 0)},
     LF_VERB_LIST(VERB)
 #undef VERB
 };

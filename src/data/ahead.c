@@ -27,7 +27,7 @@ struct lf_ahead {
     int64_t claimed, taken; /* items so far */
     bool in_hand;           /* item taken - 1 is with the caller */
     double waited;
-    state *states;          /* [n_slots] */
+    state *states; /* [n_slots] */
 };
 
 static void *slot_of(const lf_ahead *a, int64_t number) {

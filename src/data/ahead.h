@@ -24,6 +24,6 @@ lf_status lf_ahead_new(lf_ahead **out, const lf_ahead_work *work, void *slots, s
 /* The next slot, valid until the next call; NULL at the end. A failure is returned in the place of its item. */
 lf_status lf_ahead_next(lf_ahead *a, void **slot, lf_err *err);
 double lf_ahead_waited(const lf_ahead *a); /* seconds that lf_ahead_next waited, the first item left out */
-void lf_ahead_free(lf_ahead *a); /* stops the threads */
+void lf_ahead_free(lf_ahead *a);           /* stops the threads */
 
 #endif

@@ -94,19 +94,23 @@ static lf_status run(pass *p, lf_loader *loader, const lf_eval_opts *opts, lf_ev
 lf_status lf_evaluate(lf_accuracy *out, lf_model *m, lf_graph *g, lf_module *head, const lf_dataset *d,
                       const lf_eval_opts *opts, lf_eval_visit visit, void *context, lf_err *err) {
     if (!head || !(lf_nn_is_frozen(head) || head->weight->tensor.data))
-        return lf_fail(err, LF_EDATA, "%s: the model has no classification head; train one, or give an adapter with one",
-                       m->path);
+        return lf_fail(err, LF_EDATA,
+                       "%s: the model has no classification head; train one, or give an adapter with one", m->path);
     pass p = {.m = m, .g = g, .head = head, .d = d};
     lf_loader *loader = NULL;
-    const lf_loader_opts l = {.batch_size = opts->batch_size, .workers = opts->workers, .processor = opts->processor,
-                              .skip_bad_images = opts->skip_bad_images, .epochs = 1};
+    const lf_loader_opts l = {.batch_size = opts->batch_size,
+                              .workers = opts->workers,
+                              .processor = opts->processor,
+                              .skip_bad_images = opts->skip_bad_images,
+                              .epochs = 1};
     p.features = lf_aligned_alloc((size_t)(opts->batch_size * m->hidden_size) * sizeof *p.features);
     p.logits = lf_aligned_alloc((size_t)(opts->batch_size * head->out) * sizeof *p.logits);
     lf_status rc = p.features && p.logits ? lf_loader_new(&loader, d, &l, err)
                                           : lf_fail(err, LF_ENOMEM, "out of memory for a batch's logits");
     if (!rc && !(rc = run(&p, loader, opts, visit, context, err))) {
         const double n = (double)p.labelled;
-        *out = (lf_accuracy){.count = p.count, .skipped = lf_loader_skipped(loader),
+        *out = (lf_accuracy){.count = p.count,
+                             .skipped = lf_loader_skipped(loader),
                              .accuracy = p.labelled ? (double)p.correct / n : NAN,
                              .loss = p.labelled ? p.loss / n : NAN};
     }

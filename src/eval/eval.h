@@ -1,5 +1,5 @@
-/* What a model knows: accuracy on a data set, and what it forgot of its base task. All metrics stream: memory does not grow
- * with the data set, but for the base model's logits (N x classes floats) that forgetting compares with. */
+/* What a model knows: accuracy on a data set, and what it forgot of its base task. All metrics stream: memory does not
+ * grow with the data set, but for the base model's logits (N x classes floats) that forgetting compares with. */
 #ifndef LF_EVAL_EVAL_H
 #define LF_EVAL_EVAL_H
 
@@ -11,35 +11,36 @@ typedef struct lf_eval_opts {
     int64_t batch_size, workers;
     bool skip_bad_images;
     const lf_image_processor *processor;
-    const char *what;     /* of the progress line: "evaluate"; "" for none */
-    int64_t knn_samples;  /* most features that the nearest neighbours are searched in; 0: 2000 */
-    bool interruptible;   /* stop with LF_EINTERRUPTED after lf_interrupt; training lets an evaluation end first */
+    const char *what;    /* of the progress line: "evaluate"; "" for none */
+    int64_t knn_samples; /* most features that the nearest neighbours are searched in; 0: 2000 */
+    bool interruptible;  /* stop with LF_EINTERRUPTED after lf_interrupt; training lets an evaluation end first */
 } lf_eval_opts;
 
 /* A model on a data set. Pictures are judged by accuracy and loss alone. */
 typedef struct lf_accuracy {
     int64_t count, skipped;
-    double accuracy;  /* share of labels (of pictures, of next tokens) with the largest logit; the first of equals */
-    double loss;      /* mean cross-entropy of the labels */
-    int64_t items;    /* what speed is counted in: pictures, or tokens */
-    int64_t targets;  /* labels */
+    double accuracy; /* share of labels (of pictures, of next tokens) with the largest logit; the first of equals */
+    double loss;     /* mean cross-entropy of the labels */
+    int64_t items;   /* what speed is counted in: pictures, or tokens */
+    int64_t targets; /* labels */
     double choice_accuracy, choice_accuracy_norm; /* multiple choice, by log-likelihood and by that of a byte; NAN */
     int64_t choices;                              /* questions */
     double exact_match;                           /* share of generated answers that are the right one; NAN */
     int64_t matches;                              /* answers generated */
 } lf_accuracy;
-#define LF_ACCURACY_NONE {.accuracy = NAN, .loss = NAN, .choice_accuracy = NAN, .choice_accuracy_norm = NAN, .exact_match = NAN}
+#define LF_ACCURACY_NONE                                                                                               \
+    { .accuracy = NAN, .loss = NAN, .choice_accuracy = NAN, .choice_accuracy_norm = NAN, .exact_match = NAN }
 
 /* Called with each batch in data-set order: features [B, hidden_size], logits [B, V] (floats), the batch. */
-typedef lf_status (*lf_eval_visit)(void *context, const lf_batch *batch, const float *features, const float *logits, int64_t V,
-                                   lf_err *err);
+typedef lf_status (*lf_eval_visit)(void *context, const lf_batch *batch, const float *features, const float *logits,
+                                   int64_t V, lf_err *err);
 
-/* Forward passes (no gradient, no dropout) over all of d with `head`; adapters as nn.lora_on says. visit may be NULL; labels
- * below 0 (unlabelled) count in `count` only; without any label accuracy and loss are NAN. The graph's steps are used and
- * forgotten. LF_EDATA for a head without weights or a label that it lacks; LF_EDIVERGED, naming the example, for logits
- * that are not finite. */
-lf_status lf_evaluate(lf_accuracy *out, lf_model *m, lf_graph *g, lf_module *head, const lf_dataset *d, const lf_eval_opts *opts,
-                      lf_eval_visit visit, void *context, lf_err *err);
+/* Forward passes (no gradient, no dropout) over all of d with `head`; adapters as nn.lora_on says. visit may be NULL;
+ * labels below 0 (unlabelled) count in `count` only; without any label accuracy and loss are NAN. The graph's steps are
+ * used and forgotten. LF_EDATA for a head without weights or a label that it lacks; LF_EDIVERGED, naming the example,
+ * for logits that are not finite. */
+lf_status lf_evaluate(lf_accuracy *out, lf_model *m, lf_graph *g, lf_module *head, const lf_dataset *d,
+                      const lf_eval_opts *opts, lf_eval_visit visit, void *context, lf_err *err);
 
 /* The base task on held-out data, always through the base's own frozen head (PROTOCOL 7.2, "CV-a"). */
 typedef struct lf_base_score {
@@ -54,25 +55,30 @@ typedef struct lf_base_score {
 typedef struct lf_forgetting lf_forgetting;
 /* Measures the untouched base (adapters off, base head) and keeps its logits. d is borrowed. The labels of d must
  * be the base's: open it with lf_open_labelled over base_id2label. LF_EDATA if the model has no head. */
-lf_status lf_forgetting_new(lf_forgetting **out, lf_model *m, lf_graph *g, const lf_dataset *d, const lf_eval_opts *opts,
-                            bool with_knn, lf_err *err);
-/* Room for such a measurement without making it: the caller fills [N, V] *logits and the N bytes *seen with those of an earlier one, and sets
- * its score. */
-lf_status lf_forgetting_room(lf_forgetting **out, const lf_model *m, const lf_dataset *d, const lf_eval_opts *opts, bool with_knn, lf_err *err);
+lf_status lf_forgetting_new(lf_forgetting **out, lf_model *m, lf_graph *g, const lf_dataset *d,
+                            const lf_eval_opts *opts, bool with_knn, lf_err *err);
+/* Room for such a measurement without making it: the caller fills [N, V] *logits and the N bytes *seen with those of an
+ * earlier one, and sets its score. */
+lf_status lf_forgetting_room(lf_forgetting **out, const lf_model *m, const lf_dataset *d, const lf_eval_opts *opts,
+                             bool with_knn, lf_err *err);
 void lf_forgetting_arrays(lf_forgetting *f, float **logits, int64_t *V, uint8_t **seen, int64_t *N);
 void lf_forgetting_set_before(lf_forgetting *f, const lf_base_score *score);
 void lf_forgetting_free(lf_forgetting *f);
 const lf_base_score *lf_forgetting_before(const lf_forgetting *f);
 /* The model as it is now (adapters on), against what was kept. */
-lf_status lf_forgetting_measure(lf_base_score *out, lf_forgetting *f, lf_model *m, lf_graph *g, const lf_eval_opts *opts, lf_err *err);
+lf_status lf_forgetting_measure(lf_base_score *out, lf_forgetting *f, lf_model *m, lf_graph *g,
+                                const lf_eval_opts *opts, lf_err *err);
 
-/* DESIGN.md section 5: names that are all in the model's label2id map by it; else sorted order with a warning if there are at
- * most as many as labels; else LF_EDATA. For IDX data the numbers are the labels. `names` are the model's labels. */
-lf_status lf_open_labelled(lf_dataset **out, const lf_dataset_opts *opts, const char *const *names, int64_t n_names, lf_err *err);
+/* DESIGN.md section 5: names that are all in the model's label2id map by it; else sorted order with a warning if there
+ * are at most as many as labels; else LF_EDATA. For IDX data the numbers are the labels. `names` are the model's
+ * labels. */
+lf_status lf_open_labelled(lf_dataset **out, const lf_dataset_opts *opts, const char *const *names, int64_t n_names,
+                           lf_err *err);
 
-/* The head that is judged and its labels, by the key `head`: "auto" (that of the adapter, else the model's own) or "base".
- * LF_EDATA if there is none; `what` is what needs it. */
-lf_status lf_head_in_use(const lf_model *m, const lf_config *cfg, const char *what, lf_module **head, const char ***names, lf_err *err);
+/* The head that is judged and its labels, by the key `head`: "auto" (that of the adapter, else the model's own) or
+ * "base". LF_EDATA if there is none; `what` is what needs it. */
+lf_status lf_head_in_use(const lf_model *m, const lf_config *cfg, const char *what, lf_module **head,
+                         const char ***names, lf_err *err);
 
 /* The preprocessor of a model directory, or ViT's defaults (with a note) if it has no preprocessor_config.json. */
 lf_status lf_processor_for(lf_image_processor *out, const lf_model *m, lf_err *err);
@@ -81,22 +87,23 @@ typedef struct lf_task_type lf_task_type;
 
 /* One run's results: all_results.json, `eval --json` and the closing table come from this. NAN = not measured. */
 typedef struct lf_results {
-    const lf_task_type *task;                     /* whose names and rows they have */
-    double eval_accuracy, eval_loss;              /* new task, after */
-    double eval_accuracy_before;                  /* chance or NAN for a new head */
+    const lf_task_type *task;        /* whose names and rows they have */
+    double eval_accuracy, eval_loss; /* new task, after */
+    double eval_accuracy_before;     /* chance or NAN for a new head */
     double test_accuracy, test_loss;
     double eval_perplexity, eval_perplexity_before, test_perplexity; /* exp of the loss */
-    double eval_chance, base_chance;              /* of a uniform guess: accuracy, or perplexity (the vocabulary's size); NAN: not asked */
+    double eval_chance,
+        base_chance; /* of a uniform guess: accuracy, or perplexity (the vocabulary's size); NAN: not asked */
     double base_before, base_after, forgetting, retention;
     lf_base_score before, after;
-    double update_ratio;                          /* of the adapter on forgetting data, else on eval data: task/update_ratio.h */
+    double update_ratio; /* of the adapter on forgetting data, else on eval data: task/update_ratio.h */
     int64_t eval_count, test_count;
-    lf_accuracy eval, test;                       /* all that was found */
+    lf_accuracy eval, test; /* all that was found */
     double init_seconds, train_seconds, data_wait_seconds, items_per_second, peak_rss_mb;
     int64_t trainable_parameters, steps;
     int threads;
 } lf_results;
-void lf_results_clear(lf_results *r);             /* all NAN / 0, of pictures */
+void lf_results_clear(lf_results *r); /* all NAN / 0, of pictures */
 
 /* One number of the results by its name in JSON. */
 typedef enum lf_field_kind { LF_FIELD_REAL, LF_FIELD_WHOLE, LF_FIELD_INT } lf_field_kind;
@@ -107,7 +114,9 @@ typedef struct lf_result_field {
     size_t offset;
 } lf_result_field;
 
-cJSON *lf_results_to_json(const lf_results *r);   /* keys as DESIGN.md section 5, plus base_ce, base_kl, base_knn_before/after, ... */
-void lf_results_table(const lf_results *r, FILE *out); /* new task before/after, base task before/after, forgetting, retention, time */
+cJSON *lf_results_to_json(
+    const lf_results *r); /* keys as DESIGN.md section 5, plus base_ce, base_kl, base_knn_before/after, ... */
+void lf_results_table(const lf_results *r,
+                      FILE *out); /* new task before/after, base task before/after, forgetting, retention, time */
 
 #endif

@@ -4,11 +4,11 @@
 
 #include "eval/eval.h"
 
-int64_t lf_argmax(const float *x, int64_t n);       /* the first of equals */
+int64_t lf_argmax(const float *x, int64_t n); /* the first of equals */
 double lf_log_sum_exp(const float *x, int64_t n);
 
-/* Two distributions over n classes, as logits: *ce = -sum p_base log p_tuned, *kl = sum p_base (log p_base - log p_tuned).
- * The same logits give kl = 0 exactly. */
+/* Two distributions over n classes, as logits: *ce = -sum p_base log p_tuned, *kl = sum p_base (log p_base - log
+ * p_tuned). The same logits give kl = 0 exactly. */
 void lf_divergence(const float *base, const float *tuned, int64_t n, double *ce, double *kl);
 
 /* lf_evaluate, and all logits [N, classes] to a safetensors file. */

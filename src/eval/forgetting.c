@@ -1,5 +1,6 @@
-/* What the base task lost: the tuned model through the base's own head, against the untouched base on the same examples.
- * The base's logits are kept as they came, so that an untouched model has a divergence of zero, not of a rounding. */
+/* What the base task lost: the tuned model through the base's own head, against the untouched base on the same
+ * examples. The base's logits are kept as they came, so that an untouched model has a divergence of zero, not of a
+ * rounding. */
 #include <math.h>
 #include <string.h>
 
@@ -12,8 +13,8 @@ enum { KNN_SAMPLES = 2000 };
 struct lf_forgetting {
     const lf_dataset *d;
     int64_t V, dim;
-    float *logits; /* [N, V] of the untouched base, a row an example of d */
-    uint8_t *seen; /* [N]: 0 where the picture could not be read */
+    float *logits;    /* [N, V] of the untouched base, a row an example of d */
+    uint8_t *seen;    /* [N]: 0 where the picture could not be read */
     int64_t n_spread; /* examples whose features are kept; 0: no k-NN */
     float *features;  /* [n_spread, dim], of the measurement that is going on */
     int32_t *labels;  /* [n_spread] */
@@ -61,7 +62,8 @@ static lf_status visit(void *context, const lf_batch *b, const float *features, 
     for (int64_t i = 0; i < b->B; i++) {
         const lf_status rc = compare(me, b->indices[i], logits + i * V, err);
         if (rc) return rc;
-        if (b->labels[i] < 0 || !f->n_spread || !is_spread(b->indices[i], f->n_spread, lf_dataset_count(f->d))) continue;
+        if (b->labels[i] < 0 || !f->n_spread || !is_spread(b->indices[i], f->n_spread, lf_dataset_count(f->d)))
+            continue;
         memcpy(f->features + me->n_features * f->dim, features + i * f->dim, (size_t)f->dim * sizeof *features);
         f->labels[me->n_features++] = b->labels[i];
     }
@@ -92,8 +94,13 @@ static lf_status measure(lf_base_score *out, measurement *me, lf_model *m, lf_gr
     lf_status rc = lf_evaluate(&a, m, g, m->base_head, f->d, opts, visit, me, err);
     m->nn.lora_on = was_on;
     if (rc) return rc;
-    *out = (lf_base_score){.count = a.count, .accuracy = a.accuracy, .loss = a.loss, .ce = me->ce / (double)me->count,
-                           .kl = me->kl / (double)me->count, .knn = NAN, .knn_count = me->n_features};
+    *out = (lf_base_score){.count = a.count,
+                           .accuracy = a.accuracy,
+                           .loss = a.loss,
+                           .ce = me->ce / (double)me->count,
+                           .kl = me->kl / (double)me->count,
+                           .knn = NAN,
+                           .knn_count = me->n_features};
     if (!f->n_spread) return LF_OK;
     return lf_knn_accuracy(&out->knn, lf_graph_kernels(g), f->features, f->labels, me->n_features, f->dim, f->V, err);
 }
@@ -109,35 +116,42 @@ static lf_status allocate(lf_forgetting *f, lf_err *err) {
         f->labels = lf_calloc((size_t)f->n_spread, sizeof *f->labels);
     }
     if (f->logits && f->seen && (!f->n_spread || (f->features && f->labels))) return LF_OK;
-    return lf_fail(err, LF_ENOMEM, "out of memory for the base's logits: %lld examples x %lld classes; try max_forgetting_samples",
+    return lf_fail(err, LF_ENOMEM,
+                   "out of memory for the base's logits: %lld examples x %lld classes; try max_forgetting_samples",
                    (long long)N, (long long)f->V);
 }
 
-lf_status lf_forgetting_room(lf_forgetting **out, const lf_model *m, const lf_dataset *d, const lf_eval_opts *opts, bool with_knn, lf_err *err) {
+lf_status lf_forgetting_room(lf_forgetting **out, const lf_model *m, const lf_dataset *d, const lf_eval_opts *opts,
+                             bool with_knn, lf_err *err) {
     *out = NULL;
     if (!m->base_head)
-        return lf_fail(err, LF_EDATA, "%s: the model has no head of its own, so there is no base task to forget", m->path);
+        return lf_fail(err, LF_EDATA, "%s: the model has no head of its own, so there is no base task to forget",
+                       m->path);
     lf_forgetting *f = lf_calloc(1, sizeof *f);
     if (!f) return lf_fail(err, LF_ENOMEM, "out of memory for measuring the base");
     const int64_t N = lf_dataset_count(d), most = opts->knn_samples ? opts->knn_samples : KNN_SAMPLES;
     *f = (lf_forgetting){.d = d, .V = m->base_head->out, .dim = m->hidden_size, .n_spread = with_knn ? most : 0};
     if (f->n_spread > N) f->n_spread = N;
     const lf_status rc = allocate(f, err);
-    if (rc) lf_forgetting_free(f);
-    else *out = f;
+    if (rc)
+        lf_forgetting_free(f);
+    else
+        *out = f;
     return rc;
 }
 
-lf_status lf_forgetting_new(lf_forgetting **out, lf_model *m, lf_graph *g, const lf_dataset *d, const lf_eval_opts *opts,
-                            bool with_knn, lf_err *err) {
+lf_status lf_forgetting_new(lf_forgetting **out, lf_model *m, lf_graph *g, const lf_dataset *d,
+                            const lf_eval_opts *opts, bool with_knn, lf_err *err) {
     lf_forgetting *f;
     *out = NULL;
     lf_status rc = lf_forgetting_room(&f, m, d, opts, with_knn, err);
     if (rc) return rc;
     measurement me = {.f = f, .keep = true};
     rc = measure(&f->before, &me, m, g, opts, false, err);
-    if (rc) lf_forgetting_free(f);
-    else *out = f;
+    if (rc)
+        lf_forgetting_free(f);
+    else
+        *out = f;
     return rc;
 }
 
@@ -161,8 +175,8 @@ void lf_forgetting_free(lf_forgetting *f) {
 
 const lf_base_score *lf_forgetting_before(const lf_forgetting *f) { return &f->before; }
 
-lf_status lf_forgetting_measure(lf_base_score *out, lf_forgetting *f, lf_model *m, lf_graph *g, const lf_eval_opts *opts,
-                                lf_err *err) {
+lf_status lf_forgetting_measure(lf_base_score *out, lf_forgetting *f, lf_model *m, lf_graph *g,
+                                const lf_eval_opts *opts, lf_err *err) {
     measurement me = {.f = f};
     return measure(out, &me, m, g, opts, true, err);
 }

@@ -11,8 +11,11 @@
 enum { PREFILL = 256 };          /* tokens of a prompt that go through the model at once */
 enum { DEFAULT_CONTEXT = 4096 }; /* of a model without a limit */
 
-const char *const lf_ending_names[] = {[LF_ENDED_EOS] = "eos", [LF_ENDED_STOP] = "stop", [LF_ENDED_LENGTH] = "length",
-                                       [LF_ENDED_CONTEXT] = "context", [LF_ENDED_INTERRUPT] = "interrupt"};
+const char *const lf_ending_names[] = {[LF_ENDED_EOS] = "eos",
+                                       [LF_ENDED_STOP] = "stop",
+                                       [LF_ENDED_LENGTH] = "length",
+                                       [LF_ENDED_CONTEXT] = "context",
+                                       [LF_ENDED_INTERRUPT] = "interrupt"};
 
 struct lf_generator {
     lf_model *m;
@@ -32,18 +35,23 @@ void lf_generated_free(lf_generated *o) {
     *o = (lf_generated){0};
 }
 
-lf_status lf_generator_new(lf_generator **out, lf_model *m, lf_graph *g, const lf_tokenizer *t, int64_t most, lf_err *err) {
+lf_status lf_generator_new(lf_generator **out, lf_model *m, lf_graph *g, const lf_tokenizer *t, int64_t most,
+                           lf_err *err) {
     *out = NULL;
     lf_generator *o = lf_calloc(1, sizeof *o);
     if (!o) return lf_fail(err, LF_ENOMEM, "out of memory for generating text");
     const int64_t limit = m->max_positions ? m->max_positions : DEFAULT_CONTEXT;
-    *o = (lf_generator){.m = m, .g = g, .tokenizer = t, .context = most > 0 && (most < limit || !m->max_positions) ? most : limit};
+    *o = (lf_generator){
+        .m = m, .g = g, .tokenizer = t, .context = most > 0 && (most < limit || !m->max_positions) ? most : limit};
     o->logits = lf_aligned_alloc((size_t)m->vocab_size * sizeof *o->logits);
     o->room = lf_calloc((size_t)m->vocab_size, sizeof *o->room);
-    lf_status rc = o->logits && o->room ? lf_ending_ids(&o->eos, m, t, err) : lf_fail(err, LF_ENOMEM, "out of memory for generating text");
+    lf_status rc = o->logits && o->room ? lf_ending_ids(&o->eos, m, t, err)
+                                        : lf_fail(err, LF_ENOMEM, "out of memory for generating text");
     if (!rc) rc = lf_kv_cache_new(&o->cache, m, 0, err);
-    if (rc) lf_generator_free(o);
-    else *out = o;
+    if (rc)
+        lf_generator_free(o);
+    else
+        *out = o;
     return rc;
 }
 
@@ -59,12 +67,14 @@ void lf_generator_free(lf_generator *o) {
 
 /* ---- the model ---- */
 
-/* Room for a text of n tokens: exactly that for the first one, half as much again for those of a growing conversation. */
+/* Room for a text of n tokens: exactly that for the first one, half as much again for those of a growing conversation.
+ */
 static lf_status reserve(lf_generator *o, int64_t n, lf_err *err) {
     const int64_t has = lf_kv_cache_capacity(o->cache), grown = has + has / 2 < o->context ? has + has / 2 : o->context;
     if (n <= has) return LF_OK;
     const int64_t capacity = n > grown ? n : grown;
-    if (!lf_ids_reserve(&o->in_cache, capacity - o->in_cache.n)) return lf_fail(err, LF_ENOMEM, "out of memory for a text of %lld tokens", (long long)capacity);
+    if (!lf_ids_reserve(&o->in_cache, capacity - o->in_cache.n))
+        return lf_fail(err, LF_ENOMEM, "out of memory for a text of %lld tokens", (long long)capacity);
     return lf_kv_cache_reserve(o->cache, capacity, err);
 }
 
@@ -82,7 +92,8 @@ static lf_status read_ids(lf_generator *o, const int32_t *ids, int64_t n, lf_err
         if (rc) return rc;
         lf_ids_append(&o->in_cache, ids + i, part); /* the room is reserved */
         if (i + part < n) continue;
-        const char *last = (const char *)hidden->data + (size_t)((part - 1) * o->m->hidden_size) * lf_dtype_size(hidden->dtype);
+        const char *last =
+            (const char *)hidden->data + (size_t)((part - 1) * o->m->hidden_size) * lf_dtype_size(hidden->dtype);
         const void *logits = lf_lm_logits(o->g, last, frozen, weight);
         if ((rc = lf_graph_status(o->g, err))) return rc;
         k->wide->to_f32(o->logits, logits, o->m->vocab_size);
@@ -116,7 +127,8 @@ typedef struct writing {
 } writing;
 
 static lf_status show(writing *w, size_t until, lf_err *err) {
-    const lf_status rc = w->visit && until > w->shown ? w->visit(w->context, w->text.s + w->shown, until - w->shown, err) : LF_OK;
+    const lf_status rc =
+        w->visit && until > w->shown ? w->visit(w->context, w->text.s + w->shown, until - w->shown, err) : LF_OK;
     if (until > w->shown) w->shown = until;
     return rc;
 }
@@ -176,7 +188,8 @@ static bool is_among(const int32_t *ids, int64_t n, int32_t id) {
 static lf_status find_stop_ids(writing *w, const lf_tokenizer *t, lf_err *err) {
     for (int64_t i = 0; i < w->opts->n_stops; i++) {
         const int32_t id = lf_tokenizer_id(t, w->opts->stops[i]);
-        if (id >= 0 && lf_tokenizer_is_special(t, id) && !lf_ids_append(&w->stop_ids, &id, 1)) return lf_fail(err, LF_ENOMEM, "out of memory for the text");
+        if (id >= 0 && lf_tokenizer_is_special(t, id) && !lf_ids_append(&w->stop_ids, &id, 1))
+            return lf_fail(err, LF_ENOMEM, "out of memory for the text");
     }
     return LF_OK;
 }
@@ -188,8 +201,11 @@ static bool is_end(const lf_generator *o, const lf_generate_opts *opts, int32_t 
 static lf_status diverged(const lf_generator *o, int64_t at, lf_err *err) {
     int64_t bad = 0;
     for (int64_t v = 0; v < o->m->vocab_size; v++) bad += !isfinite(o->logits[v]);
-    return lf_fail(err, LF_EDIVERGED, "token %lld: %lld of the %lld logits are NaN or infinite; expected finite numbers; are those of the model's and the adapter's weights? "
-                   "if they are, try precision fp32", (long long)at + 1, (long long)bad, (long long)o->m->vocab_size);
+    return lf_fail(err, LF_EDIVERGED,
+                   "token %lld: %lld of the %lld logits are NaN or infinite; expected finite numbers; are those of the "
+                   "model's and the adapter's weights? "
+                   "if they are, try precision fp32",
+                   (long long)at + 1, (long long)bad, (long long)o->m->vocab_size);
 }
 
 static lf_status write_tokens(lf_generated *out, lf_generator *o, writing *w, lf_stream *stream, lf_err *err) {
@@ -198,9 +214,12 @@ static lf_status write_tokens(lf_generated *out, lf_generator *o, writing *w, lf
         const char *text;
         size_t n;
         lf_status rc;
-        out->ending = at == opts->max_new_tokens ? LF_ENDED_LENGTH : lf_interrupted() ? LF_ENDED_INTERRUPT : LF_ENDED_CONTEXT;
+        out->ending = at == opts->max_new_tokens ? LF_ENDED_LENGTH
+                      : lf_interrupted()         ? LF_ENDED_INTERRUPT
+                                                 : LF_ENDED_CONTEXT;
         if (at == opts->max_new_tokens || lf_interrupted()) return LF_OK;
-        const int32_t id = lf_sample(&opts->sampling, o->logits, o->m->vocab_size, o->in_cache.ids, o->in_cache.n, (uint64_t)at, o->room);
+        const int32_t id = lf_sample(&opts->sampling, o->logits, o->m->vocab_size, o->in_cache.ids, o->in_cache.n,
+                                     (uint64_t)at, o->room);
         if (id < 0) return diverged(o, at, err);
         if (!lf_ids_append(&out->ids, &id, 1)) return lf_fail(err, LF_ENOMEM, "out of memory for the text");
         const bool stops = is_among(w->stop_ids.ids, w->stop_ids.n, id);
@@ -235,17 +254,22 @@ static lf_status end_text(lf_generated *out, writing *w, lf_stream *stream, lf_e
     return LF_OK;
 }
 
-lf_status lf_generate_text(lf_generated *out, lf_generator *o, const int32_t *prompt, int64_t n, const lf_generate_opts *opts,
-                           lf_generate_visit visit, void *context, lf_err *err) {
+lf_status lf_generate_text(lf_generated *out, lf_generator *o, const int32_t *prompt, int64_t n,
+                           const lf_generate_opts *opts, lf_generate_visit visit, void *context, lf_err *err) {
     *out = (lf_generated){0};
-    if (n < 1) return lf_fail(err, LF_EUSAGE, "the prompt is empty, and the tokenizer has no token to begin a text with; give a prompt");
+    if (n < 1)
+        return lf_fail(err, LF_EUSAGE,
+                       "the prompt is empty, and the tokenizer has no token to begin a text with; give a prompt");
     if (n >= o->context)
-        return lf_fail(err, LF_EUSAGE, "the prompt has %lld tokens, which leaves no room in the context of %lld; shorten it", (long long)n,
-                       (long long)o->context);
+        return lf_fail(err, LF_EUSAGE,
+                       "the prompt has %lld tokens, which leaves no room in the context of %lld; shorten it",
+                       (long long)n, (long long)o->context);
     for (int64_t i = 0; i < n; i++)
         if (prompt[i] < 0 || prompt[i] >= o->m->vocab_size)
-            return lf_fail(err, LF_EDATA, "token id %d of the prompt is outside the model's vocabulary of %lld; is the tokenizer the model's?", prompt[i],
-                           (long long)o->m->vocab_size);
+            return lf_fail(
+                err, LF_EDATA,
+                "token id %d of the prompt is outside the model's vocabulary of %lld; is the tokenizer the model's?",
+                prompt[i], (long long)o->m->vocab_size);
     writing w = {.opts = opts, .visit = visit, .context = context};
     lf_stream *stream = NULL;
     lf_status rc = begin_stream(&stream, o->tokenizer, prompt, n, err);

@@ -109,12 +109,13 @@ int64_t lf_intruders(const double *U, int64_t rows, int64_t n, const double *top
 
 /* ---- all together ---- */
 
-static lf_status turned(lf_geometry *out, const float *W, const lf_decomposed *d, const lf_update *u, double *work, const char *name,
-                        lf_err *err) {
+static lf_status turned(lf_geometry *out, const float *W, const lf_decomposed *d, const lf_update *u, double *work,
+                        const char *name, lf_err *err) {
     const int64_t n = components(d), k = n < LF_GEOMETRY_TOP ? n : LF_GEOMETRY_TOP;
     out->rotation = 0;
     out->intruders = 0;
-    if (out->sigma_max == 0) return LF_OK; /* within a cluster of equal sigma, another decomposition of W may have other vectors */
+    if (out->sigma_max == 0)
+        return LF_OK; /* within a cluster of equal sigma, another decomposition of W may have other vectors */
     double *memory = lf_malloc(sizeof *memory * (size_t)((d->out + d->in + 1) * k));
     if (!memory) return lf_fail(err, LF_ENOMEM, "%s: out of memory for its first singular vectors", name);
     double *top = memory, *V = top + d->out * k, *sigma = V + d->in * k;
@@ -127,8 +128,8 @@ static lf_status turned(lf_geometry *out, const float *W, const lf_decomposed *d
     return rc;
 }
 
-lf_status lf_geometry_measure(lf_geometry *out, const float *W, const lf_decomposed *d, const lf_update *u, double *cells,
-                              const char *name, lf_err *err) {
+lf_status lf_geometry_measure(lf_geometry *out, const float *W, const lf_decomposed *d, const lf_update *u,
+                              double *cells, const char *name, lf_err *err) {
     const int64_t n = components(d), rank = u->r < n ? u->r : n;
     double *memory = lf_malloc(sizeof *memory * (size_t)(2 * n * u->r + n + rank));
     if (!memory) return lf_fail(err, LF_ENOMEM, "%s: out of memory for the geometry of its update", name);

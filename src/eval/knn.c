@@ -64,8 +64,10 @@ lf_status lf_knn_accuracy(double *out, const lf_kernels *k, const float *feature
     if (n < 2) return LF_OK;
     const size_t number = lf_dtype_size(k->dtype);
     const int64_t block = n < ROWS ? n : ROWS;
-    char *unit = lf_aligned_alloc((size_t)(n * dim) * number), *product = lf_aligned_alloc((size_t)(block * n) * number);
-    float *cosines = lf_aligned_alloc((size_t)(block * n) * sizeof *cosines), *row = lf_malloc((size_t)dim * sizeof *row);
+    char *unit = lf_aligned_alloc((size_t)(n * dim) * number),
+         *product = lf_aligned_alloc((size_t)(block * n) * number);
+    float *cosines = lf_aligned_alloc((size_t)(block * n) * sizeof *cosines),
+          *row = lf_malloc((size_t)dim * sizeof *row);
     double *votes = lf_calloc((size_t)n_classes, sizeof *votes);
     lf_status rc = LF_OK;
     if (!unit || !product || !cosines || !row || !votes) {

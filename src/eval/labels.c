@@ -48,13 +48,15 @@ lf_status lf_open_labelled(lf_dataset **out, const lf_dataset_opts *opts, const 
         return lf_dataset_open(out, &o, err);
     }
     if (n > n_names) {
-        rc = lf_fail(err, LF_EDATA, "%s: %s: expected at most the model's %lld classes ('%s', ...), found %lld ('%s', ...)",
-                     o.key, lf_dataset_path(d), (long long)n_names, names[0], (long long)n, lf_dataset_class_name(d, 0));
+        rc = lf_fail(err, LF_EDATA,
+                     "%s: %s: expected at most the model's %lld classes ('%s', ...), found %lld ('%s', ...)", o.key,
+                     lf_dataset_path(d), (long long)n_names, names[0], (long long)n, lf_dataset_class_name(d, 0));
         lf_dataset_free(d);
         return rc;
     }
     if (!are_numbers(d))
-        lf_warn("%s: %s: the classes ('%s', ...) are not the model's labels ('%s', ...); in sorted order they are taken for "
+        lf_warn("%s: %s: the classes ('%s', ...) are not the model's labels ('%s', ...); in sorted order they are "
+                "taken for "
                 "labels 0 to %lld",
                 o.key, lf_dataset_path(d), lf_dataset_class_name(d, 0), names[0], (long long)n - 1);
     *out = d;
@@ -64,12 +66,14 @@ lf_status lf_open_labelled(lf_dataset **out, const lf_dataset_opts *opts, const 
 /* Without weights (ViTModel has none) and none from an adapter, a head is a name only. */
 static bool has_weights(const lf_module *head) { return head && (lf_nn_is_frozen(head) || head->weight->tensor.data); }
 
-lf_status lf_head_in_use(const lf_model *m, const lf_config *cfg, const char *what, lf_module **head, const char ***names, lf_err *err) {
+lf_status lf_head_in_use(const lf_model *m, const lf_config *cfg, const char *what, lf_module **head,
+                         const char ***names, lf_err *err) {
     const bool base = !has_weights(m->head) || strcmp(lf_cfg_str(cfg, "head"), "base") == 0;
     *head = base ? m->base_head : m->head;
     *names = base ? m->base_id2label : m->id2label;
     if (*head) return LF_OK;
-    return lf_fail(err, LF_EDATA, "%s: the model has no classification head of its own, but %s needs one", m->path, what);
+    return lf_fail(err, LF_EDATA, "%s: the model has no classification head of its own, but %s needs one", m->path,
+                   what);
 }
 
 /* ---- pictures ---- */
@@ -99,7 +103,8 @@ lf_status lf_processor_for(lf_image_processor *out, const lf_model *m, lf_err *e
         return lf_fail(err, LF_EUNSUPPORTED, "%s: key 'num_channels': pictures have 1 or 3 channels, found %lld",
                        m->config_path, (long long)m->channels);
     char *path = processor_path(m);
-    const lf_status rc = path ? read_processor(out, m, path, err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", m->path);
+    const lf_status rc =
+        path ? read_processor(out, m, path, err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", m->path);
     lf_free(path);
     return rc;
 }

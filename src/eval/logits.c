@@ -5,14 +5,15 @@
 #include "eval/eval.h"
 #include "eval/eval_internal.h"
 
-/* All of them: safetensors wants a tensor's size before its bytes, and a picture that is left out changes it. N x classes
- * floats. */
+/* All of them: safetensors wants a tensor's size before its bytes, and a picture that is left out changes it. N x
+ * classes floats. */
 typedef struct logits_kept {
     float *values;
     int64_t rows, capacity;
 } logits_kept;
 
-static lf_status keep(void *context, const lf_batch *b, const float *features, const float *logits, int64_t V, lf_err *err) {
+static lf_status keep(void *context, const lf_batch *b, const float *features, const float *logits, int64_t V,
+                      lf_err *err) {
     (void)features;
     logits_kept *kept = context;
     if (kept->rows + b->B > kept->capacity) return lf_fail(err, LF_EFAIL, "more examples than the data set said");

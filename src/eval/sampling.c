@@ -7,7 +7,8 @@
 #include "eval/eval_internal.h"
 
 /* Each token once, however often it was there: `is_done` marks them in the room that the candidates will take. */
-static void penalise(float *logits, int64_t V, const int32_t *seen, int64_t n_seen, double penalty, lf_token_candidate *room) {
+static void penalise(float *logits, int64_t V, const int32_t *seen, int64_t n_seen, double penalty,
+                     lf_token_candidate *room) {
     for (int64_t v = 0; v < V; v++) room[v].id = 0;
     for (int64_t i = 0; i < n_seen; i++) {
         if (seen[i] < 0 || seen[i] >= V || room[seen[i]].id) continue;
@@ -37,9 +38,12 @@ static void select_first(lf_token_candidate *c, int64_t n, int64_t k) {
             c[i++] = c[j];
             c[j--] = held;
         }
-        if (k - 1 <= j) high = j;
-        else if (k - 1 >= i) low = i;
-        else return;
+        if (k - 1 <= j)
+            high = j;
+        else if (k - 1 >= i)
+            low = i;
+        else
+            return;
     }
 }
 
@@ -60,7 +64,8 @@ static int32_t draw(const lf_token_candidate *c, int64_t n, double uniform) {
     return c[n - 1].id;
 }
 
-int32_t lf_sample(const lf_sampling *s, float *logits, int64_t V, const int32_t *seen, int64_t n_seen, uint64_t at, lf_token_candidate *room) {
+int32_t lf_sample(const lf_sampling *s, float *logits, int64_t V, const int32_t *seen, int64_t n_seen, uint64_t at,
+                  lf_token_candidate *room) {
     if (s->repetition_penalty != 1) penalise(logits, V, seen, n_seen, s->repetition_penalty, room);
     for (int64_t v = 0; v < V; v++) /* by_value is no order over NaN, and selecting by it would leave the array */
         if (!isfinite(logits[v])) return -1;

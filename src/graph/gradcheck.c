@@ -24,7 +24,8 @@ static double weighted_output(check *k) {
     const lf_tensor *out = build(k, false);
     if (!out) return NAN;
     double sum = 0;
-    for (int64_t i = 0; i < out->numel; i++) sum += lf_rng_normal(k->weights, (uint64_t)i) * ((const double *)out->data)[i];
+    for (int64_t i = 0; i < out->numel; i++)
+        sum += lf_rng_normal(k->weights, (uint64_t)i) * ((const double *)out->data)[i];
     return sum;
 }
 
@@ -41,7 +42,9 @@ static lf_status analytic(check *k, lf_err *err) {
 /* Fourth-order central difference: with h = 1e-3 its own error is about 1e-12 for the smooth functions here. */
 static double numeric(check *k, double *x) {
     const double h = 1e-3, at = *x;
-    static const struct { double offset, weight; } stencil[] = {{-2, 1.0 / 12}, {-1, -8.0 / 12}, {1, 8.0 / 12}, {2, -1.0 / 12}};
+    static const struct {
+        double offset, weight;
+    } stencil[] = {{-2, 1.0 / 12}, {-1, -8.0 / 12}, {1, 8.0 / 12}, {2, -1.0 / 12}};
     double sum = 0;
     for (int i = 0; i < 4; i++) {
         *x = at + stencil[i].offset * h;

@@ -40,7 +40,9 @@ lf_status lf_graph_status(const lf_graph *g, lf_err *err) {
 }
 
 const lf_kernels *lf_graph_kernels(const lf_graph *g) { return g->k; }
-const lf_kernels *lf_kernels_for(const lf_graph *g, const lf_tensor *t) { return t->dtype == g->k->act_dtype ? g->k : g->k->wide; }
+const lf_kernels *lf_kernels_for(const lf_graph *g, const lf_tensor *t) {
+    return t->dtype == g->k->act_dtype ? g->k : g->k->wide;
+}
 bool lf_graph_training(const lf_graph *g) { return g->training; }
 int64_t lf_graph_bytes(const lf_graph *g) { return lf_pool_bytes(g->pool); }
 
@@ -104,7 +106,8 @@ static void give_saved(lf_graph *g, lf_node *node) {
     }
 }
 
-lf_tensor *lf_graph_apply(lf_graph *g, const lf_op *op, int n_in, lf_tensor *const *in, const void *attributes, size_t size) {
+lf_tensor *lf_graph_apply(lf_graph *g, const lf_op *op, int n_in, lf_tensor *const *in, const void *attributes,
+                          size_t size) {
     assert(n_in <= LF_MAX_INPUTS && size <= sizeof((lf_node *)0)->attributes);
     lf_node *node = lf_graph_take_bytes(g, sizeof *node);
     lf_tensor *out = lf_graph_take_bytes(g, sizeof *out);

@@ -24,7 +24,7 @@ typedef struct lf_tensor {
     int64_t numel;
     lf_dtype dtype; /* of data and grad: the backend's act_dtype or, of parameters and behind lf_to_real, its dtype */
     void *data;     /* numel numbers; NULL when given back */
-    void *grad; /* same; leaves: owned by the leaf's owner, added to by backward; else of the tape */
+    void *grad;     /* same; leaves: owned by the leaf's owner, added to by backward; else of the tape */
     bool requires_grad;
     bool is_leaf; /* not made by an op: a parameter or an input */
     /* the tape's own */
@@ -42,9 +42,9 @@ typedef struct lf_op {
     const char *name;
     unsigned needs; /* what backward reads: LF_NEEDS(i) the value of input i, LF_NEEDS_OUTPUT its own output */
     unsigned (*needs_of)(const lf_node *node); /* NULL: `needs`; else what this very node's backward reads */
-    bool cheap;     /* its output may be given back after the forward pass and computed again */
-    /* Checks the inputs, sets node->out's ndim and shape. LF_ESHAPE with the op's name and the shapes. out->dtype is that of
-     * the first input (of activations, if there is none) unless it is set here. */
+    bool cheap; /* its output may be given back after the forward pass and computed again */
+    /* Checks the inputs, sets node->out's ndim and shape. LF_ESHAPE with the op's name and the shapes. out->dtype is
+     * that of the first input (of activations, if there is none) unless it is set here. */
     lf_status (*shape)(lf_node *node, lf_err *err);
     void (*forward)(lf_graph *g, lf_node *node);
     /* Adds to the gradients of the inputs that want one (lf_grad_out); node->out->grad is there. */
@@ -57,9 +57,9 @@ struct lf_node {
     int n_in;
     lf_tensor *in[LF_MAX_INPUTS]; /* NULL: an optional input that is not there */
     lf_tensor *out;
-    void *saved[LF_MAX_SAVED];    /* blocks of the step's pool that forward keeps for backward */
-    lf_rng_key key;               /* of this op in this step, for dropout */
-    unsigned needs; /* as lf_op says for this node */
+    void *saved[LF_MAX_SAVED]; /* blocks of the step's pool that forward keeps for backward */
+    lf_rng_key key;            /* of this op in this step, for dropout */
+    unsigned needs;            /* as lf_op says for this node */
     lf_node *previous;
     _Alignas(16) unsigned char attributes[192]; /* the op's own parameters, copied in */
 };
@@ -88,7 +88,8 @@ void lf_graph_free(lf_graph *g);
 void lf_graph_begin(lf_graph *g, bool training, bool with_grad, uint64_t step);
 lf_status lf_graph_status(const lf_graph *g, lf_err *err);
 const lf_kernels *lf_graph_kernels(const lf_graph *g);
-const lf_kernels *lf_kernels_for(const lf_graph *g, const lf_tensor *t); /* the table whose activations are of t's dtype */
+const lf_kernels *lf_kernels_for(const lf_graph *g,
+                                 const lf_tensor *t); /* the table whose activations are of t's dtype */
 bool lf_graph_training(const lf_graph *g);
 int64_t lf_graph_bytes(const lf_graph *g); /* held by the pool */
 
@@ -105,7 +106,8 @@ lf_status lf_graph_backward(lf_graph *g, lf_tensor *loss, double dloss, lf_err *
 
 /* ---- for ops ---- */
 /* Runs `op` over inputs (n_in <= LF_MAX_INPUTS; trailing and inner NULLs are absent optional inputs). */
-lf_tensor *lf_graph_apply(lf_graph *g, const lf_op *op, int n_in, lf_tensor *const *in, const void *attributes, size_t size);
+lf_tensor *lf_graph_apply(lf_graph *g, const lf_op *op, int n_in, lf_tensor *const *in, const void *attributes,
+                          size_t size);
 void lf_graph_fail(lf_graph *g, lf_status status, const char *format, ...) LF_PRINTF(3, 4);
 void *lf_graph_take(lf_graph *g, lf_dtype dtype, int64_t numbers); /* pool memory; on failure sticky and NULL */
 void lf_graph_give(lf_graph *g, void *block);
@@ -114,11 +116,13 @@ void *lf_graph_take_bytes(lf_graph *g, int64_t bytes);
 void *lf_save(lf_graph *g, lf_node *node, int slot, lf_dtype dtype, int64_t numbers);
 /* Where to put the gradient of input i: NULL if it wants none. *add: there is something already. */
 void *lf_grad_out(lf_graph *g, lf_node *node, int i, bool *add);
-/* The same for ops whose gradient may be written over the one it is made from, number by number: hands node->out->grad over
- * where input i, which must be of its size, has none yet. Read the output's gradient from node->out->grad or, when that is NULL, from
- * what is returned. */
+/* The same for ops whose gradient may be written over the one it is made from, number by number: hands node->out->grad
+ * over where input i, which must be of its size, has none yet. Read the output's gradient from node->out->grad or, when
+ * that is NULL, from what is returned. */
 void *lf_grad_in_place(lf_graph *g, lf_node *node, int i, bool *add);
-static inline bool lf_wants_grad(const lf_node *node, int i) { return i < node->n_in && node->in[i] && node->in[i]->requires_grad; }
+static inline bool lf_wants_grad(const lf_node *node, int i) {
+    return i < node->n_in && node->in[i] && node->in[i]->requires_grad;
+}
 bool lf_node_keeps(const lf_graph *g, const lf_node *node); /* a backward pass will visit this node */
 
 /* Largest relative error of the analytic gradients against central differences, in double, over all inputs. */

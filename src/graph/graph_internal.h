@@ -8,7 +8,7 @@ struct lf_graph {
     const lf_kernels *k;
     uint64_t seed;
     lf_pool *pool;
-    lf_node *last;  /* the tape, newest first */
+    lf_node *last; /* the tape, newest first */
     uint64_t step, n_nodes;
     bool training, with_grad;
     lf_err failure; /* sticky until the next begin */

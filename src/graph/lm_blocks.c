@@ -2,12 +2,15 @@
 
 #include <string.h>
 
-/* A block's logits take about this much. Products want many rows, so that the weight is read seldom: with fewer than LEAST it
- * is read for next to nothing, above MOST it is no faster. A multiple of LEAST suits the tiles of matrix units. */
+/* A block's logits take about this much. Products want many rows, so that the weight is read seldom: with fewer than
+ * LEAST it is read for next to nothing, above MOST it is no faster. A multiple of LEAST suits the tiles of matrix
+ * units. */
 enum { LOGITS_BYTES = 24 << 20, LEAST = 16, MOST = 512 };
 
 static int64_t block_rows(int64_t rows, int64_t V, int64_t number_bytes) {
-    const int64_t fit = LOGITS_BYTES / (V * number_bytes) / LEAST * LEAST, size = fit < LEAST ? LEAST : fit > MOST ? MOST : fit;
+    const int64_t fit = LOGITS_BYTES / (V * number_bytes) / LEAST * LEAST, size = fit < LEAST  ? LEAST
+                                                                                  : fit > MOST ? MOST
+                                                                                               : fit;
     return rows < size ? rows : size;
 }
 
@@ -21,8 +24,12 @@ static const void *as_activations(lf_graph *g, lf_lm_blocks *b, const lf_tensor 
     return b->owned;
 }
 
-bool lf_lm_blocks_begin(lf_graph *g, lf_lm_blocks *b, const lf_kernels *k, int64_t rows, const lf_frozen *frozen, const lf_tensor *weight) {
-    *b = (lf_lm_blocks){.k = k, .frozen = frozen, .rows = rows, .V = frozen ? frozen->out : weight->shape[0],
+bool lf_lm_blocks_begin(lf_graph *g, lf_lm_blocks *b, const lf_kernels *k, int64_t rows, const lf_frozen *frozen,
+                        const lf_tensor *weight) {
+    *b = (lf_lm_blocks){.k = k,
+                        .frozen = frozen,
+                        .rows = rows,
+                        .V = frozen ? frozen->out : weight->shape[0],
                         .C = frozen ? frozen->in : weight->shape[1]};
     b->size = block_rows(rows, b->V, (int64_t)lf_dtype_size(k->dtype));
     b->x = lf_graph_take(g, k->act_dtype, b->size * b->C);
@@ -49,19 +56,24 @@ bool lf_lm_blocks_next(lf_lm_blocks *b, const int32_t *labels) {
 
 void lf_lm_blocks_gather(const lf_lm_blocks *b, const void *hidden) {
     const size_t size = (size_t)b->C * lf_dtype_size(b->k->act_dtype);
-    for (int64_t i = 0; i < b->n; i++) memcpy((char *)b->x + (size_t)i * size, (const char *)hidden + (size_t)b->row[i] * size, size);
+    for (int64_t i = 0; i < b->n; i++)
+        memcpy((char *)b->x + (size_t)i * size, (const char *)hidden + (size_t)b->row[i] * size, size);
 }
 
 bool lf_lm_blocks_made(lf_graph *g, const lf_lm_blocks *b, bool ok) {
     if (!ok)
-        lf_graph_fail(g, LF_ENOMEM, "lm_loss: a %s product of %lld rows with a weight of %lld x %lld could not be made; out of memory?",
-                      b->k->precision, (long long)b->n, (long long)b->V, (long long)b->C);
+        lf_graph_fail(
+            g, LF_ENOMEM,
+            "lm_loss: a %s product of %lld rows with a weight of %lld x %lld could not be made; out of memory?",
+            b->k->precision, (long long)b->n, (long long)b->V, (long long)b->C);
     return ok;
 }
 
 bool lf_lm_blocks_product(lf_graph *g, const lf_lm_blocks *b, void *to) {
-    return lf_lm_blocks_made(g, b, b->frozen ? b->k->frozen_forward_real(b->frozen, to, b->x, b->n)
-                                             : b->k->gemm_real(false, true, b->n, b->V, b->C, b->x, b->C, b->W, b->C, false, to, b->V));
+    return lf_lm_blocks_made(
+        g, b,
+        b->frozen ? b->k->frozen_forward_real(b->frozen, to, b->x, b->n)
+                  : b->k->gemm_real(false, true, b->n, b->V, b->C, b->x, b->C, b->W, b->C, false, to, b->V));
 }
 
 void lf_lm_blocks_end(lf_graph *g, lf_lm_blocks *b) {

@@ -1,29 +1,30 @@
-/* The rows of a batch that have a target, gathered a block at a time, and their logits over the vocabulary: for lf_lm_loss and
- * lf_lm_score, which never hold the logits of a whole batch. All memory is of the graph's pool, in blocks of sizes that do not
- * depend on how many rows have targets, so that a warm step makes no heap call. */
+/* The rows of a batch that have a target, gathered a block at a time, and their logits over the vocabulary: for
+ * lf_lm_loss and lf_lm_score, which never hold the logits of a whole batch. All memory is of the graph's pool, in
+ * blocks of sizes that do not depend on how many rows have targets, so that a warm step makes no heap call. */
 #ifndef LF_GRAPH_LM_BLOCKS_H
 #define LF_GRAPH_LM_BLOCKS_H
 
 #include "graph/graph.h"
 
 typedef struct lf_lm_blocks {
-    const lf_kernels *k;      /* whose activations the hidden numbers are */
-    const lf_frozen *frozen;  /* the weight [V,C], or */
-    const void *W;            /* a trained one as activations */
-    int64_t rows, V, C;       /* of the batch */
-    int64_t size;             /* most rows of a block */
-    void *x, *logits;         /* of this block: [size,C], and real [size,V] */
-    int64_t n, *row;          /* its rows, and where they are in the batch */
-    int32_t *label;           /* their labels */
-    double *nll, *uniform;    /* for lm_cross_entropy: [size] each */
+    const lf_kernels *k;     /* whose activations the hidden numbers are */
+    const lf_frozen *frozen; /* the weight [V,C], or */
+    const void *W;           /* a trained one as activations */
+    int64_t rows, V, C;      /* of the batch */
+    int64_t size;            /* most rows of a block */
+    void *x, *logits;        /* of this block: [size,C], and real [size,V] */
+    int64_t n, *row;         /* its rows, and where they are in the batch */
+    int32_t *label;          /* their labels */
+    double *nll, *uniform;   /* for lm_cross_entropy: [size] each */
     bool *correct;
-    int64_t before;           /* rows with targets in the blocks before this one */
-    int64_t next;             /* where the search for the next block begins */
-    void *owned;              /* W, when it is in pool memory */
+    int64_t before; /* rows with targets in the blocks before this one */
+    int64_t next;   /* where the search for the next block begins */
+    void *owned;    /* W, when it is in pool memory */
 } lf_lm_blocks;
 
 /* Exactly one of frozen and weight. False: the graph has failed. lf_lm_blocks_end in either case. */
-bool lf_lm_blocks_begin(lf_graph *g, lf_lm_blocks *b, const lf_kernels *k, int64_t rows, const lf_frozen *frozen, const lf_tensor *weight);
+bool lf_lm_blocks_begin(lf_graph *g, lf_lm_blocks *b, const lf_kernels *k, int64_t rows, const lf_frozen *frozen,
+                        const lf_tensor *weight);
 /* Finds the next rows with label >= 0; false: there are none left. */
 bool lf_lm_blocks_next(lf_lm_blocks *b, const int32_t *labels);
 void lf_lm_blocks_gather(const lf_lm_blocks *b, const void *hidden); /* their rows of hidden [rows,C] into x */

@@ -4,31 +4,34 @@
 
 #include "graph/graph.h"
 
-/* Measures an adapter at work: the size of its term beside that of the frozen product it is added to. While a lf_lora has one, every
- * forward pass of its layer adds |dW x| / |W x| (both without the bias) of each row of x that counts. Values do not change. */
+/* Measures an adapter at work: the size of its term beside that of the frozen product it is added to. While a lf_lora
+ * has one, every forward pass of its layer adds |dW x| / |W x| (both without the bias) of each row of x that counts.
+ * Values do not change. */
 typedef struct lf_lora_probe {
-    double sum;    /* of the ratios */
-    int64_t rows;  /* how many; those with W x = 0 are left out */
-    const bool *ignored; /* NULL, or n_ignored rows: in passes of as many rows, those that are true do not count (padding) */
+    double sum;   /* of the ratios */
+    int64_t rows; /* how many; those with W x = 0 are left out */
+    const bool
+        *ignored; /* NULL, or n_ignored rows: in passes of as many rows, those that are true do not count (padding) */
     int64_t n_ignored;
 } lf_lora_probe;
 
 /* A LoRA adapter in delta form (docs/architecture.md): what is trained is A [r,in] and B [out,r]; A0, B0 are where they
- * started, so that y = x W^T + scaling * ( (x A^T)(B-B0)^T + (x (A-A0)^T) B0^T ). A0 = B0 = NULL: B started at zero, and
- * the term is scaling * (x A^T) B^T. Dropout acts on the x of this term alone. */
+ * started, so that y = x W^T + scaling * ( (x A^T)(B-B0)^T + (x (A-A0)^T) B0^T ). A0 = B0 = NULL: B started at zero,
+ * and the term is scaling * (x A^T) B^T. Dropout acts on the x of this term alone. */
 typedef struct lf_lora {
     int64_t r;
     double scaling, dropout;
     lf_tensor A, B;
-    const void *A0, *B0; /* as A and B: numbers of the backend's dtype */
+    const void *A0, *B0;  /* as A and B: numbers of the backend's dtype */
     lf_lora_probe *probe; /* NULL: nothing is measured, at no cost */
 } lf_lora;
 
 /* y [.., out] = x [.., in] W^T + bias + LoRA. Exactly one of weight (trained) and frozen; bias, lora may be NULL. */
-lf_tensor *lf_linear(lf_graph *g, lf_tensor *x, const lf_frozen *frozen, lf_tensor *weight, lf_tensor *bias, lf_lora *lora);
+lf_tensor *lf_linear(lf_graph *g, lf_tensor *x, const lf_frozen *frozen, lf_tensor *weight, lf_tensor *bias,
+                     lf_lora *lora);
 
-/* Several such layers over one x, as one: y [.., sum of out] holds their results side by side. `frozen` is all weights one
- * below the other [sum of out, in], or NULL: every part has its (trained) weight. */
+/* Several such layers over one x, as one: y [.., sum of out] holds their results side by side. `frozen` is all weights
+ * one below the other [sum of out, in], or NULL: every part has its (trained) weight. */
 enum { LF_LINEAR_PARTS = 3 };
 typedef struct lf_linear_part {
     int64_t out;
@@ -52,7 +55,8 @@ typedef struct lf_attention_opts {
 } lf_attention_opts;
 /* qkv [B,T,(heads + 2 kv_heads)*D], side by side -> [B,T,heads*D] */
 lf_tensor *lf_attention(lf_graph *g, lf_tensor *qkv, const lf_attention_opts *opts);
-/* The queries of the last Tq positions only: q [B,Tq,heads*D] (or [B,heads*D], Tq = 1), kv [B,T,2 kv_heads*D] -> as q */
+/* The queries of the last Tq positions only: q [B,Tq,heads*D] (or [B,heads*D], Tq = 1), kv [B,T,2 kv_heads*D] -> as q
+ */
 lf_tensor *lf_attention_of(lf_graph *g, lf_tensor *q, lf_tensor *kv, const lf_attention_opts *opts);
 
 /* pixels [B,channels,H,W] (floats, whatever the backend) -> [B, N, channels*P*P]; no gradient for pixels. */
@@ -60,27 +64,29 @@ lf_tensor *lf_patchify(lf_graph *g, const float *pixels, int64_t B, int64_t chan
 /* patches [B,N,C], cls [1,1,C], pos [1,N+1,C] -> [B,N+1,C] */
 lf_tensor *lf_embed_tokens(lf_graph *g, lf_tensor *patches, lf_tensor *cls, lf_tensor *pos);
 lf_tensor *lf_select_token(lf_graph *g, lf_tensor *x, int64_t t); /* [B,T,C] -> [B,C] */
-/* In the backend's full precision, for classifiers and losses: x itself where it is already; takes x over, as lf_dropout. */
+/* In the backend's full precision, for classifiers and losses: x itself where it is already; takes x over, as
+ * lf_dropout. */
 lf_tensor *lf_to_real(lf_graph *g, lf_tensor *x);
 
-/* block(context, g, x), of whose values nothing is kept for backward but x: they are made again then. The block may call lf_done
- * on the x it is given; the caller says lf_done for its own. `context` is borrowed until backward. */
+/* block(context, g, x), of whose values nothing is kept for backward but x: they are made again then. The block may
+ * call lf_done on the x it is given; the caller says lf_done for its own. `context` is borrowed until backward. */
 typedef lf_tensor *(*lf_block_fn)(const void *context, lf_graph *g, lf_tensor *x);
 lf_tensor *lf_checkpoint(lf_graph *g, lf_block_fn block, const void *context, lf_tensor *x);
 
 /* ---- language models ---- */
 
-/* Token ids [B,T] (borrowed until backward) to [B,T,C]: rows of `table` [V,C] (real when trained, of activations when frozen),
- * plus, if `positions_table` [P,C] is there, its rows for `positions` [B,T] (borrowed). */
+/* Token ids [B,T] (borrowed until backward) to [B,T,C]: rows of `table` [V,C] (real when trained, of activations when
+ * frozen), plus, if `positions_table` [P,C] is there, its rows for `positions` [B,T] (borrowed). */
 lf_tensor *lf_embed(lf_graph *g, const int32_t *ids, int64_t B, int64_t T, lf_tensor *table, lf_tensor *positions_table,
                     const int32_t *positions);
 lf_tensor *lf_rmsnorm(lf_graph *g, lf_tensor *x, lf_tensor *w, double epsilon); /* x / sqrt(mean(x^2) + epsilon) * w */
 /* RMS norm of each head of q and of k (Qwen3): qkv as lf_attention takes it, w_q, w_k [D]. v is passed on. */
-lf_tensor *lf_head_norm(lf_graph *g, lf_tensor *qkv, lf_tensor *w_q, lf_tensor *w_k, int64_t heads, int64_t kv_heads, double epsilon);
-/* Rotary position embedding of q and k (Su et al. 2021), halves rotated as transformers does it: cosines, sines [P, D/2] floats
- * (owned by the model), positions [B,T] (borrowed). v is passed on. */
-lf_tensor *lf_rope(lf_graph *g, lf_tensor *qkv, const float *cosines, const float *sines, const int32_t *positions, int64_t heads,
-                   int64_t kv_heads);
+lf_tensor *lf_head_norm(lf_graph *g, lf_tensor *qkv, lf_tensor *w_q, lf_tensor *w_k, int64_t heads, int64_t kv_heads,
+                        double epsilon);
+/* Rotary position embedding of q and k (Su et al. 2021), halves rotated as transformers does it: cosines, sines [P,
+ * D/2] floats (owned by the model), positions [B,T] (borrowed). v is passed on. */
+lf_tensor *lf_rope(lf_graph *g, lf_tensor *qkv, const float *cosines, const float *sines, const int32_t *positions,
+                   int64_t heads, int64_t kv_heads);
 lf_tensor *lf_silu_mul(lf_graph *g, lf_tensor *gate_up); /* [..,2I] -> [..,I]: silu(first half) * second half */
 
 /* What a pass over the targets found; filled by lf_lm_loss when it runs. */
@@ -89,8 +95,8 @@ typedef struct lf_lm_counts {
     int64_t targets, correct;
 } lf_lm_counts;
 /* The loss of a language model: hidden [B,T,C], labels [B*T] (< 0: no target; borrowed until backward) -> [1] = sum of
- * -log softmax(hidden W^T)[label] / normalizer, real. W [V,C]: `frozen`, or `weight` (trained). The logits are made in real
- * precision a block of rows at a time and never stand in memory whole; only rows with a target are computed. */
+ * -log softmax(hidden W^T)[label] / normalizer, real. W [V,C]: `frozen`, or `weight` (trained). The logits are made in
+ * real precision a block of rows at a time and never stand in memory whole; only rows with a target are computed. */
 lf_tensor *lf_lm_loss(lf_graph *g, lf_tensor *hidden, const lf_frozen *frozen, lf_tensor *weight, const int32_t *labels,
                       double normalizer, double smoothing, lf_lm_counts *counts);
 

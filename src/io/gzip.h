@@ -1,7 +1,7 @@
 #ifndef LF_IO_GZIP_H
 #define LF_IO_GZIP_H
-#include <stddef.h>
 #include "base/error.h"
+#include <stddef.h>
 
 /* The whole content of a file, inflated if it is gzip (recognised by its magic bytes, not by its name). `limit` is the
  * most bytes accepted (a bomb is LF_EDATA); a truncated or corrupt stream is LF_EDATA. Freed by lf_free. */

@@ -13,12 +13,12 @@
 typedef struct lf_st_tensor {
     const char *name;
     lf_dtype dtype;
-    int ndim;                       /* 0 for a scalar */
+    int ndim; /* 0 for a scalar */
     int64_t shape[LF_MAX_DIMS];
     int64_t numel;
-    const void *data;               /* into the mapping; may be unaligned; little endian */
-    size_t size;                    /* bytes */
-    const char *path;               /* of the file it is in */
+    const void *data; /* into the mapping; may be unaligned; little endian */
+    size_t size;      /* bytes */
+    const char *path; /* of the file it is in */
 } lf_st_tensor;
 
 typedef struct lf_safetensors lf_safetensors;
@@ -28,11 +28,11 @@ typedef struct lf_safetensors lf_safetensors;
 lf_status lf_safetensors_open(lf_safetensors **out, const char *path, lf_err *err);
 void lf_safetensors_close(lf_safetensors *st);
 int64_t lf_safetensors_count(const lf_safetensors *st);
-const lf_st_tensor *lf_safetensors_at(const lf_safetensors *st, int64_t i);         /* in name order */
+const lf_st_tensor *lf_safetensors_at(const lf_safetensors *st, int64_t i);          /* in name order */
 const lf_st_tensor *lf_safetensors_find(const lf_safetensors *st, const char *name); /* NULL if absent */
 const char *lf_safetensors_metadata(const lf_safetensors *st, const char *key);      /* first file's; NULL if absent */
 const char *lf_safetensors_path(const lf_safetensors *st);
-void lf_safetensors_drop_pages(const lf_safetensors *st, const lf_st_tensor *t);     /* done with this tensor's bytes */
+void lf_safetensors_drop_pages(const lf_safetensors *st, const lf_st_tensor *t); /* done with this tensor's bytes */
 /* XXH3-128 over names, dtypes, shapes and bytes of all tensors in name order: 32 hex digits and NUL. */
 lf_status lf_safetensors_hash(const lf_safetensors *st, char out[33], lf_err *err);
 
@@ -45,7 +45,8 @@ const char *lf_shape_str(char *buf, size_t size, int ndim, const int64_t *shape)
 typedef struct lf_st_writer lf_st_writer;
 lf_status lf_st_writer_new(lf_st_writer **out, const char *path, lf_err *err);
 lf_status lf_st_writer_meta(lf_st_writer *w, const char *key, const char *value, lf_err *err);
-lf_status lf_st_writer_declare(lf_st_writer *w, const char *name, lf_dtype dtype, int ndim, const int64_t *shape, lf_err *err);
+lf_status lf_st_writer_declare(lf_st_writer *w, const char *name, lf_dtype dtype, int ndim, const int64_t *shape,
+                               lf_err *err);
 /* The next declared tensor's bytes, whole. LF_EFAIL if size is not what was declared. */
 lf_status lf_st_writer_write(lf_st_writer *w, const void *data, size_t size, lf_err *err);
 /* The same from floats, converted to the declared dtype. */

@@ -8,7 +8,9 @@
 
 static const char CHECKSUM[] = "checksum"; /* in the file's metadata */
 
-static size_t size_of(const lf_stored_part *part) { return (size_t)(part->rows * part->columns) * lf_dtype_size(part->dtype); }
+static size_t size_of(const lf_stored_part *part) {
+    return (size_t)(part->rows * part->columns) * lf_dtype_size(part->dtype);
+}
 
 static void put_hex(char text[33], XXH128_hash_t hash) {
     XXH128_canonical_t bytes;
@@ -21,7 +23,8 @@ void lf_stored_hash(char out[33], const void *bytes, size_t size) { put_hex(out,
 /* Over the identity and all numbers; each part's hash is the next one's seed. */
 static void checksum(char text[33], const char *identity, const lf_stored_part *parts, int n_parts) {
     XXH128_hash_t hash = XXH3_128bits(identity, strlen(identity));
-    for (int i = 0; i < n_parts; i++) hash = XXH3_128bits_withSeed(parts[i].data, size_of(&parts[i]), hash.low64 ^ hash.high64);
+    for (int i = 0; i < n_parts; i++)
+        hash = XXH3_128bits_withSeed(parts[i].data, size_of(&parts[i]), hash.low64 ^ hash.high64);
     put_hex(text, hash);
 }
 
@@ -30,7 +33,8 @@ static void checksum(char text[33], const char *identity, const lf_stored_part *
 static lf_status expect_metadata(const lf_safetensors *st, const char *key, const char *expected, lf_err *err) {
     const char *found = lf_safetensors_metadata(st, key);
     if (found && strcmp(found, expected) == 0) return LF_OK;
-    return lf_fail(err, LF_EDATA, "%s: %s: expected '%s', found '%s'", lf_safetensors_path(st), key, expected, found ? found : "nothing");
+    return lf_fail(err, LF_EDATA, "%s: %s: expected '%s', found '%s'", lf_safetensors_path(st), key, expected,
+                   found ? found : "nothing");
 }
 
 static lf_status read_part(const lf_safetensors *st, const lf_stored_part *part, lf_err *err) {
@@ -42,7 +46,8 @@ static lf_status read_part(const lf_safetensors *st, const lf_stored_part *part,
     return LF_OK;
 }
 
-lf_status lf_stored_read(const char *path, const char *kind, const char *identity, const lf_stored_part *parts, int n_parts, lf_err *err) {
+lf_status lf_stored_read(const char *path, const char *kind, const char *identity, const lf_stored_part *parts,
+                         int n_parts, lf_err *err) {
     lf_safetensors *st = NULL;
     char sum[33];
     lf_status rc;
@@ -58,7 +63,8 @@ out:
 
 /* ---- writing ---- */
 
-lf_status lf_stored_write(const char *path, const char *kind, const char *identity, const lf_stored_part *parts, int n_parts, lf_err *err) {
+lf_status lf_stored_write(const char *path, const char *kind, const char *identity, const lf_stored_part *parts,
+                          int n_parts, lf_err *err) {
     lf_st_writer *file = NULL;
     char sum[33];
     lf_status rc;

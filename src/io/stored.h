@@ -1,5 +1,5 @@
-/* Results kept on disk to be found again: a few arrays in a safetensors file, with the identity of what they are results of and a
- * checksum over both. A file is taken whole or not at all. */
+/* Results kept on disk to be found again: a few arrays in a safetensors file, with the identity of what they are
+ * results of and a checksum over both. A file is taken whole or not at all. */
 #ifndef LF_IO_STORED_H
 #define LF_IO_STORED_H
 
@@ -16,10 +16,12 @@ typedef struct lf_stored_part {
     lf_dtype dtype;
 } lf_stored_part;
 
-/* `kind` is the name under which the identity stands in the file's metadata. LF_EDATA if identity, shapes or checksum are
- * others; then the parts hold anything. */
-lf_status lf_stored_read(const char *path, const char *kind, const char *identity, const lf_stored_part *parts, int n_parts, lf_err *err);
-lf_status lf_stored_write(const char *path, const char *kind, const char *identity, const lf_stored_part *parts, int n_parts, lf_err *err);
+/* `kind` is the name under which the identity stands in the file's metadata. LF_EDATA if identity, shapes or checksum
+ * are others; then the parts hold anything. */
+lf_status lf_stored_read(const char *path, const char *kind, const char *identity, const lf_stored_part *parts,
+                         int n_parts, lf_err *err);
+lf_status lf_stored_write(const char *path, const char *kind, const char *identity, const lf_stored_part *parts,
+                          int n_parts, lf_err *err);
 /* XXH3-128 as 32 hex digits and NUL, for names of such files. */
 void lf_stored_hash(char out[33], const void *bytes, size_t size);
 

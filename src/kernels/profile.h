@@ -5,9 +5,13 @@
 #include "kernels/kernels.h"
 
 /* enum, name */
-#define LF_PROFILE_LIST(X)                                                                                                  \
-    X(LF_PROFILE_FROZEN, "frozen products") X(LF_PROFILE_ADAPTER, "adapter products") X(LF_PROFILE_ATTENTION, "attention")  \
-    X(LF_PROFILE_NORM, "norms") X(LF_PROFILE_ACTIVATION, "activation functions") X(LF_PROFILE_ELEMENTWISE, "other elementwise") \
+#define LF_PROFILE_LIST(X)                                                                                             \
+    X(LF_PROFILE_FROZEN, "frozen products")                                                                            \
+    X(LF_PROFILE_ADAPTER, "adapter products")                                                                          \
+    X(LF_PROFILE_ATTENTION, "attention")                                                                               \
+    X(LF_PROFILE_NORM, "norms")                                                                                        \
+    X(LF_PROFILE_ACTIVATION, "activation functions")                                                                   \
+    X(LF_PROFILE_ELEMENTWISE, "other elementwise")                                                                     \
     X(LF_PROFILE_LOSS, "embedding and loss") X(LF_PROFILE_OPTIMISER, "optimiser")
 
 typedef enum lf_profile_kind {
@@ -19,7 +23,8 @@ typedef enum lf_profile_kind {
 
 extern const char *const lf_profile_names[LF_PROFILE_KINDS];
 
-/* A table like `k` whose calls are counted. There is one at a time: asking again gives the same table, over another k. */
+/* A table like `k` whose calls are counted. There is one at a time: asking again gives the same table, over another k.
+ */
 const lf_kernels *lf_profile_table(const lf_kernels *k);
 void lf_profile_reset(void);
 double lf_profile_seconds(lf_profile_kind kind);

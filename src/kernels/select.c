@@ -16,8 +16,8 @@ static bool always(void) { return true; }
 static bool has_avx2(void) { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
 
 static bool has_avx512(void) {
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
-           __builtin_cpu_supports("avx512vl") && has_avx2();
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+           __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") && has_avx2();
 }
 
 static bool has_dot(void) { return __builtin_cpu_supports("avx512bf16"); }
@@ -25,7 +25,8 @@ static bool has_dot(void) { return __builtin_cpu_supports("avx512bf16"); }
 static bool has_dot(void) { return false; }
 #endif
 
-/* Fastest first. dot: the bf16 table for processors with dot products of bf16, where oneDNN may use them too; or NULL. */
+/* Fastest first. dot: the bf16 table for processors with dot products of bf16, where oneDNN may use them too; or NULL.
+ */
 static const struct {
     const lf_kernels *fp32, *bf16, *dot;
     bool (*runs_here)(void);
@@ -54,13 +55,17 @@ static lf_status select_named(int *out, const char *name, lf_err *err) {
     for (int i = 0; i < N_BACKENDS; i++) {
         if (strcmp(backends[i].fp32->name, name) != 0) continue;
         if (!backends[i].runs_here())
-            return lf_fail(err, LF_EUNSUPPORTED, "environment variable LF_KERNELS: this processor cannot run '%s'; unset "
-                           "it to use the fastest that it runs", name);
+            return lf_fail(err, LF_EUNSUPPORTED,
+                           "environment variable LF_KERNELS: this processor cannot run '%s'; unset "
+                           "it to use the fastest that it runs",
+                           name);
         *out = i;
         return LF_OK;
     }
-    return lf_fail(err, LF_EUSAGE, "environment variable LF_KERNELS: expected one of %s, got '%s'; unset it to use the "
-                   "fastest that this processor runs", names, name);
+    return lf_fail(err, LF_EUSAGE,
+                   "environment variable LF_KERNELS: expected one of %s, got '%s'; unset it to use the "
+                   "fastest that this processor runs",
+                   names, name);
 }
 
 static lf_status select_backend(int *out, lf_err *err) {
@@ -72,12 +77,16 @@ static lf_status select_backend(int *out, lf_err *err) {
 
 /* The tables for bf16 carry in their names who multiplies. */
 static const lf_kernels *named_table(const lf_kernels *k, int i, bool dot) {
-    static struct { lf_kernels table; char name[24]; } made[N_BACKENDS][2];
+    static struct {
+        lf_kernels table;
+        char name[24];
+    } made[N_BACKENDS][2];
     lf_kernels *table = &made[i][dot].table;
     char *name = made[i][dot].name;
     if (k == &lf_kernels_ref_bf16) return k;
     *table = *k;
-    snprintf(name, sizeof made[i][dot].name, "%s+%s", backends[i].fp32->name, lf_onednn_has_bf16() ? "bf16" : "bf16ref");
+    snprintf(name, sizeof made[i][dot].name, "%s+%s", backends[i].fp32->name,
+             lf_onednn_has_bf16() ? "bf16" : "bf16ref");
     table->name = name;
     return table;
 }
@@ -100,8 +109,9 @@ lf_status lf_kernels_select(const lf_kernels **out, const char *precision, lf_er
     const bool native = lf_onednn_has_bf16() && backends[i].bf16 != &lf_kernels_ref_bf16;
     if (automatic && !native) return LF_OK;
     if (!native)
-        lf_warn("precision bf16: products go by way of fp32, which is slow, because oneDNN finds no AVX512_BF16 or AMX (or "
-                "LF_KERNELS=ref asks for the reference); fp32 or auto is faster here");
+        lf_warn(
+            "precision bf16: products go by way of fp32, which is slow, because oneDNN finds no AVX512_BF16 or AMX (or "
+            "LF_KERNELS=ref asks for the reference); fp32 or auto is faster here");
     *out = bf16_table(i);
     return LF_OK;
 }

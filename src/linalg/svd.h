@@ -58,15 +58,17 @@ lf_status lf_svd_block_placed(const float *W, int64_t out, int64_t in, lf_svd_pl
 lf_status lf_svd_randomized(const float *W, int64_t out, int64_t in, int64_t r, int niter, uint64_t seed,
                             uint64_t stream, double *U, double *sigma, double *V, const char *name, lf_err *err);
 
-/* ---- a weight and an update of low rank: L [out, q], R [q, in], any q >= 1. LF_EDATA if the update has NaN or Inf, too. ---- */
+/* ---- a weight and an update of low rank: L [out, q], R [q, in], any q >= 1. LF_EDATA if the update has NaN or Inf,
+ * too. ---- */
 
-/* The singular values of L R, descending, into sigma [min(out, in, q)]: those of the small core T1 T2^T of L = Q1 T1, R^T = Q2 T2
- * (two QR decompositions), so that L R is never formed. */
+/* The singular values of L R, descending, into sigma [min(out, in, q)]: those of the small core T1 T2^T of L = Q1 T1,
+ * R^T = Q2 T2 (two QR decompositions), so that L R is never formed. */
 lf_status lf_svd_low_rank_values(const double *L, const double *R, int64_t out, int64_t in, int64_t q, double *sigma,
                                  const char *name, lf_err *err);
 
 /* The block s .. s+r-1 of W + L R, summed in double: as lf_svd_block. */
-lf_status lf_svd_block_updated(const float *W, const double *L, const double *R, int64_t out, int64_t in, int64_t q, int64_t s,
-                               int64_t r, double *U, double *sigma, double *V, const char *name, lf_err *err);
+lf_status lf_svd_block_updated(const float *W, const double *L, const double *R, int64_t out, int64_t in, int64_t q,
+                               int64_t s, int64_t r, double *U, double *sigma, double *V, const char *name,
+                               lf_err *err);
 
 #endif

@@ -9,7 +9,9 @@
 static lf_status check_finite(const lf_svd_weight *w, const double *X, int64_t count, lf_err *err) {
     for (int64_t i = 0; i < count; i++)
         if (!isfinite(X[i]))
-            return lf_fail(err, LF_EDATA, "%s: the update of the weight holds %g, expected finite numbers; did the training of its adapter diverge?",
+            return lf_fail(err, LF_EDATA,
+                           "%s: the update of the weight holds %g, expected finite numbers; did the training of its "
+                           "adapter diverge?",
                            w->name, X[i]);
     return LF_OK;
 }
@@ -20,25 +22,30 @@ static lf_status check_update(const lf_svd_weight *w, const double *L, const dou
     return rc ? rc : check_finite(w, R, q * w->in, err);
 }
 
-/* X, row-major [rows, columns], is X^T in column-major memory. What is left of its triangle, with zeros, column-major: of an LQ of X^T
+/* X, row-major [rows, columns], is X^T in column-major memory. What is left of its triangle, with zeros, column-major:
+ * of an LQ of X^T
  * (`lower`) the [columns, min] factor on the left, of a QR the [min, columns'] one on the right. */
 static bool triangle(lf_svd_weight *w, const double *X, lapack_int rows, lapack_int columns, bool lower, double *T) {
     const lapack_int n = rows < columns ? rows : columns, work_size = 64 * (rows + columns);
-    double *copy = lf_svd_doubles(w, rows, columns), *tau = lf_svd_doubles(w, n, 1), *work = lf_svd_doubles(w, work_size, 1);
+    double *copy = lf_svd_doubles(w, rows, columns), *tau = lf_svd_doubles(w, n, 1),
+           *work = lf_svd_doubles(w, work_size, 1);
     if (!copy || !tau || !work) return false;
     memcpy(copy, X, sizeof *copy * (size_t)rows * (size_t)columns);
-    const lapack_int info = lower ? LAPACKE_dgelqf_work(LAPACK_COL_MAJOR, rows, columns, copy, rows, tau, work, work_size)
-                                  : LAPACKE_dgeqrf_work(LAPACK_COL_MAJOR, rows, columns, copy, rows, tau, work, work_size);
+    const lapack_int info =
+        lower ? LAPACKE_dgelqf_work(LAPACK_COL_MAJOR, rows, columns, copy, rows, tau, work, work_size)
+              : LAPACKE_dgeqrf_work(LAPACK_COL_MAJOR, rows, columns, copy, rows, tau, work, work_size);
     assert(info == 0);
     (void)info;
     const lapack_int height = lower ? rows : n, width = lower ? n : columns;
     for (int64_t j = 0; j < width; j++)
-        for (int64_t i = lower ? j : 0; i < (lower ? height : j < n ? j + 1 : n); i++) T[i + j * height] = copy[i + j * rows];
+        for (int64_t i = lower ? j : 0; i < (lower ? height : j < n ? j + 1 : n); i++)
+            T[i + j * height] = copy[i + j * rows];
     return true;
 }
 
 /* In column-major memory L is L^T [q, out] = T1 Q1 and R is R^T [in, q] = Q2 T2, so R^T L^T = Q2 (T2 T1) Q1. */
-static lf_status core_values(lf_svd_weight *w, const double *L, const double *R, lapack_int q, double *sigma, lf_err *err) {
+static lf_status core_values(lf_svd_weight *w, const double *L, const double *R, lapack_int q, double *sigma,
+                             lf_err *err) {
     const lapack_int p1 = q < w->out ? q : w->out, p2 = q < w->in ? q : w->in;
     double *T1 = lf_svd_doubles(w, q, p1), *T2 = lf_svd_doubles(w, p2, q), *core = lf_svd_doubles(w, p2, p1);
     if (!T1 || !T2 || !core || !triangle(w, L, q, w->out, true, T1) || !triangle(w, R, w->in, q, false, T2))
@@ -57,13 +64,15 @@ lf_status lf_svd_low_rank_values(const double *L, const double *R, int64_t out, 
     return rc;
 }
 
-lf_status lf_svd_block_updated(const float *W, const double *L, const double *R, int64_t out, int64_t in, int64_t q, int64_t s,
-                               int64_t r, double *U, double *sigma, double *V, const char *name, lf_err *err) {
+lf_status lf_svd_block_updated(const float *W, const double *L, const double *R, int64_t out, int64_t in, int64_t q,
+                               int64_t s, int64_t r, double *U, double *sigma, double *V, const char *name,
+                               lf_err *err) {
     lf_svd_weight w;
     lf_status rc = lf_svd_begin(&w, W, out, in, name, err);
     if (!rc) rc = check_update(&w, L, R, q, err);
     if (!rc) {
-        cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, w.out, w.in, (lapack_int)q, 1, L, (lapack_int)q, R, w.in, 1, w.Wt, w.in);
+        cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, w.out, w.in, (lapack_int)q, 1, L, (lapack_int)q, R, w.in,
+                    1, w.Wt, w.in);
         rc = lf_svd_block_of(&w, s, r, U, sigma, V, NULL, err);
     }
     lf_svd_end(&w);

@@ -1,6 +1,6 @@
-/* GPT2LMHeadModel as transformers has it: learned positions, pre-norm blocks, tanh GELU. Its linear layers are Conv1D, whose
- * weights stand in the file as [in,out]; here they are [out,in] like all others (lf_param.transposed). c_attn is q, k and v in
- * one module, which is what attention wants. */
+/* GPT2LMHeadModel as transformers has it: learned positions, pre-norm blocks, tanh GELU. Its linear layers are Conv1D,
+ * whose weights stand in the file as [in,out]; here they are [out,in] like all others (lf_param.transposed). c_attn is
+ * q, k and v in one module, which is what attention wants. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -26,8 +26,10 @@ typedef struct gpt2 {
     lf_kv_cache *cache;
 } gpt2;
 
-static const struct { const char *name; bool tanh_form; } activations[] = {
-    {"gelu_new", true}, {"gelu_pytorch_tanh", true}, {"gelu_fast", true}, {"gelu", false}};
+static const struct {
+    const char *name;
+    bool tanh_form;
+} activations[] = {{"gelu_new", true}, {"gelu_pytorch_tanh", true}, {"gelu_fast", true}, {"gelu", false}};
 
 static lf_status read_activation(const lf_model *m, gpt2 *v, lf_err *err) {
     const char *act;
@@ -38,8 +40,10 @@ static lf_status read_activation(const lf_model *m, gpt2 *v, lf_err *err) {
             v->gelu_tanh = activations[i].tanh_form;
             return LF_OK;
         }
-    return lf_fail(err, LF_EUNSUPPORTED, "%s: key 'activation_function': '%s' is not supported for gpt2; known: gelu_new, gelu_pytorch_tanh, gelu",
-                   m->config_path, act);
+    return lf_fail(
+        err, LF_EUNSUPPORTED,
+        "%s: key 'activation_function': '%s' is not supported for gpt2; known: gelu_new, gelu_pytorch_tanh, gelu",
+        m->config_path, act);
 }
 
 /* reorder_and_upcast_attn is about roundings in half precision: softmax is in floats here anyway. */
@@ -47,7 +51,8 @@ static lf_status read_scale(const lf_model *m, gpt2 *v, lf_err *err) {
     bool by_size;
     lf_status rc;
     if ((rc = lf_json_get_bool(m->config, "scale_attn_weights", true, &by_size, m->config_path, err)) ||
-        (rc = lf_json_get_bool(m->config, "scale_attn_by_inverse_layer_idx", false, &v->scale_by_layer, m->config_path, err)) ||
+        (rc = lf_json_get_bool(m->config, "scale_attn_by_inverse_layer_idx", false, &v->scale_by_layer, m->config_path,
+                               err)) ||
         (rc = lf_lm_refuse(m, "add_cross_attention", "cross attention is", err)))
         return rc;
     v->scale = by_size ? 1 / sqrt((double)(m->hidden_size / v->heads)) : 1;
@@ -56,20 +61,27 @@ static lf_status read_scale(const lf_model *m, gpt2 *v, lf_err *err) {
 
 static lf_status read_config(lf_model *m, gpt2 *v, lf_err *err) {
     lf_status rc;
-    if ((rc = lf_lm_size(m, "vocab_size", 50257, 1 << 24, &m->vocab_size, err)) || (rc = lf_lm_size(m, "n_embd", 768, 65536, &m->hidden_size, err)) ||
-        (rc = lf_lm_size(m, "n_layer", 12, 1024, &m->n_layers, err)) || (rc = lf_lm_size(m, "n_head", 12, 4096, &v->heads, err)) ||
+    if ((rc = lf_lm_size(m, "vocab_size", 50257, 1 << 24, &m->vocab_size, err)) ||
+        (rc = lf_lm_size(m, "n_embd", 768, 65536, &m->hidden_size, err)) ||
+        (rc = lf_lm_size(m, "n_layer", 12, 1024, &m->n_layers, err)) ||
+        (rc = lf_lm_size(m, "n_head", 12, 4096, &v->heads, err)) ||
         (rc = lf_lm_size(m, "n_positions", 1024, 1 << 24, &v->P, err)) ||
         (rc = lf_lm_size(m, "n_inner", 4 * m->hidden_size, 1 << 20, &v->intermediate_size, err)) ||
         (rc = lf_json_get_f64(m->config, "layer_norm_epsilon", 1e-5, &v->epsilon, m->config_path, err)) ||
         (rc = lf_json_get_f64(m->config, "initializer_range", 0.02, &v->initializer_range, m->config_path, err)) ||
-        (rc = lf_lm_share(m, "embd_pdrop", 0.1, &v->embd_pdrop, err)) || (rc = lf_lm_share(m, "attn_pdrop", 0.1, &v->attn_pdrop, err)) ||
+        (rc = lf_lm_share(m, "embd_pdrop", 0.1, &v->embd_pdrop, err)) ||
+        (rc = lf_lm_share(m, "attn_pdrop", 0.1, &v->attn_pdrop, err)) ||
         (rc = lf_lm_share(m, "resid_pdrop", 0.1, &v->resid_pdrop, err)) ||
-        (rc = lf_json_get_bool(m->config, "tie_word_embeddings", true, &m->tied, m->config_path, err)) || (rc = read_activation(m, v, err)))
+        (rc = lf_json_get_bool(m->config, "tie_word_embeddings", true, &m->tied, m->config_path, err)) ||
+        (rc = read_activation(m, v, err)))
         return rc;
     m->max_positions = v->P;
-    if (!(v->epsilon > 0)) return lf_fail(err, LF_EDATA, "%s: key 'layer_norm_epsilon': expected a positive number, found %g", m->config_path, v->epsilon);
+    if (!(v->epsilon > 0))
+        return lf_fail(err, LF_EDATA, "%s: key 'layer_norm_epsilon': expected a positive number, found %g",
+                       m->config_path, v->epsilon);
     if (m->hidden_size % v->heads)
-        return lf_fail(err, LF_EDATA, "%s: key 'n_embd': %lld is not a multiple of n_head %lld", m->config_path, (long long)m->hidden_size, (long long)v->heads);
+        return lf_fail(err, LF_EDATA, "%s: key 'n_embd': %lld is not a multiple of n_head %lld", m->config_path,
+                       (long long)m->hidden_size, (long long)v->heads);
     return read_scale(m, v, err);
 }
 
@@ -83,13 +95,17 @@ static bool declare_layer(lf_model *m, const gpt2 *v, layer *l, int64_t number) 
     const int64_t C = m->hidden_size, I = v->intermediate_size;
     l->model = m;
     l->number = number;
-    const struct { lf_module **to; int64_t out, in; const char *name; } parts[] = {
-        {&l->ln_1, 0, C, "ln_1"}, {&l->c_attn, 3 * C, C, "attn.c_attn"}, {&l->c_proj, C, C, "attn.c_proj"},
-        {&l->ln_2, 0, C, "ln_2"}, {&l->c_fc, I, C, "mlp.c_fc"}, {&l->mlp_c_proj, C, I, "mlp.c_proj"}};
+    const struct {
+        lf_module **to;
+        int64_t out, in;
+        const char *name;
+    } parts[] = {{&l->ln_1, 0, C, "ln_1"}, {&l->c_attn, 3 * C, C, "attn.c_attn"}, {&l->c_proj, C, C, "attn.c_proj"},
+                 {&l->ln_2, 0, C, "ln_2"}, {&l->c_fc, I, C, "mlp.c_fc"},          {&l->mlp_c_proj, C, I, "mlp.c_proj"}};
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
         char name[128];
         snprintf(name, sizeof name, "transformer.h.%lld.%s", (long long)number, parts[i].name);
-        *parts[i].to = parts[i].out ? conv1d(&m->nn, parts[i].out, parts[i].in, name) : lf_lm_norm(&m->nn, parts[i].in, true, name);
+        *parts[i].to = parts[i].out ? conv1d(&m->nn, parts[i].out, parts[i].in, name)
+                                    : lf_lm_norm(&m->nn, parts[i].in, true, name);
         if (!*parts[i].to) return false;
     }
     return true;
@@ -102,7 +118,8 @@ static lf_status gpt2_declare(lf_model *m, lf_err *err) {
     const lf_status rc = read_config(m, v, err);
     if (rc) return rc;
     static const char wpe[] = "transformer.wpe", *const targets[] = {"c_attn", NULL};
-    bool ok = lf_lm_declare_ends(m, "transformer.wte", targets) && lf_nn_module(&m->nn, LF_MODULE_EMBEDDING, v->P, m->hidden_size, wpe, wpe) &&
+    bool ok = lf_lm_declare_ends(m, "transformer.wte", targets) &&
+              lf_nn_module(&m->nn, LF_MODULE_EMBEDDING, v->P, m->hidden_size, wpe, wpe) &&
               (v->positions = lf_nn_param(&m->nn, wpe, wpe, "weight", 2, (int64_t[]){v->P, m->hidden_size}, false)) &&
               (v->layers = lf_arena_alloc(m->nn.arena, (size_t)m->n_layers * sizeof *v->layers));
     for (int64_t i = 0; ok && i < m->n_layers; i++) ok = declare_layer(m, v, &v->layers[i], i);
@@ -117,7 +134,8 @@ static bool gpt2_ignores(const char *name) {
 
 static void gpt2_init_param(const lf_model *m, const lf_param *p, lf_rng_key key, float *out) {
     const gpt2 *v = m->impl;
-    const bool added = strstr(p->name, ".c_proj.") != NULL; /* to the residual stream: smaller by the number of additions */
+    const bool added =
+        strstr(p->name, ".c_proj.") != NULL; /* to the residual stream: smaller by the number of additions */
     lf_lm_init_param(p, key, v->initializer_range / (added ? sqrt(2 * (double)m->n_layers) : 1), out);
 }
 
@@ -125,7 +143,12 @@ static void gpt2_init_param(const lf_model *m, const lf_param *p, lf_rng_key key
 
 static lf_tensor *attention(const layer *l, const gpt2 *v, lf_graph *g, lf_tensor *qkv) {
     const double scale = v->scale / (v->scale_by_layer ? (double)(l->number + 1) : 1);
-    const lf_attention_opts o = {.heads = v->heads, .kv_heads = v->heads, .scale = scale, .causal = true, .first = v->in.first, .dropout = v->attn_pdrop};
+    const lf_attention_opts o = {.heads = v->heads,
+                                 .kv_heads = v->heads,
+                                 .scale = scale,
+                                 .causal = true,
+                                 .first = v->in.first,
+                                 .dropout = v->attn_pdrop};
     return lf_kv_attention(v->cache, g, l->number, qkv, l->model->hidden_size, &o);
 }
 
@@ -139,7 +162,8 @@ static lf_tensor *build_layer(const void *layer_, lf_graph *g, lf_tensor *x) {
     lf_tensor *o = lf_dropout(g, lf_nn_then(g, a, lf_nn_linear(g, nn, l->c_proj, a)), v->resid_pdrop);
     x = lf_nn_residual(g, x, o);
     h = lf_nn_layernorm(g, l->ln_2, x, v->epsilon);
-    lf_tensor *up = lf_nn_then(g, h, lf_nn_linear(g, nn, l->c_fc, h)), *act = lf_nn_then(g, up, lf_gelu(g, up, v->gelu_tanh));
+    lf_tensor *up = lf_nn_then(g, h, lf_nn_linear(g, nn, l->c_fc, h)),
+              *act = lf_nn_then(g, up, lf_gelu(g, up, v->gelu_tanh));
     lf_tensor *down = lf_dropout(g, lf_nn_then(g, act, lf_nn_linear(g, nn, l->mlp_c_proj, act)), v->resid_pdrop);
     return lf_nn_residual(g, x, down);
 }
@@ -151,11 +175,17 @@ static lf_tensor *gpt2_hidden(lf_model *m, lf_graph *g, const lf_model_input *in
     if (!lf_lm_check_ids(m, g, in)) return NULL;
     lf_tensor *x = lf_embed(g, in->ids, in->B, in->T, &m->embedding->tensor, &v->positions->tensor, in->positions);
     x = lf_dropout(g, x, v->embd_pdrop);
-    x = lf_model_layers(g, build_layer, v->layers, sizeof *v->layers, m->n_layers, m->gradient_checkpointing && !cache, x);
+    x = lf_model_layers(g, build_layer, v->layers, sizeof *v->layers, m->n_layers, m->gradient_checkpointing && !cache,
+                        x);
     return lf_nn_then(g, x, lf_nn_layernorm(g, v->ln_f, x, v->epsilon));
 }
 
 static int64_t gpt2_kv_width(const lf_model *m) { return 2 * m->hidden_size; }
 
-const lf_family lf_family_gpt2 = {.model_type = "gpt2", .declare = gpt2_declare, .find = lf_lm_find, .ignores = gpt2_ignores,
-                                  .init_param = gpt2_init_param, .hidden = gpt2_hidden, .kv_width = gpt2_kv_width};
+const lf_family lf_family_gpt2 = {.model_type = "gpt2",
+                                  .declare = gpt2_declare,
+                                  .find = lf_lm_find,
+                                  .ignores = gpt2_ignores,
+                                  .init_param = gpt2_init_param,
+                                  .hidden = gpt2_hidden,
+                                  .kv_width = gpt2_kv_width};

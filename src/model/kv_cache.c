@@ -10,12 +10,16 @@ lf_status lf_kv_cache_new(lf_kv_cache **out, const lf_model *m, int64_t capacity
     lf_kv_cache *c = lf_calloc(1, sizeof *c);
     const int64_t n_layers = m->n_layers;
     if (c) {
-        *c = (lf_kv_cache){.n_layers = n_layers, .width = m->family->kv_width(m), .number = lf_dtype_size(k->act_dtype)};
+        *c =
+            (lf_kv_cache){.n_layers = n_layers, .width = m->family->kv_width(m), .number = lf_dtype_size(k->act_dtype)};
         c->layers = lf_calloc((size_t)n_layers, sizeof *c->layers);
     }
-    const lf_status rc = c && c->layers ? lf_kv_cache_reserve(c, capacity, err) : lf_fail(err, LF_ENOMEM, "out of memory for a cache of keys and values");
-    if (rc) lf_kv_cache_free(c);
-    else *out = c;
+    const lf_status rc = c && c->layers ? lf_kv_cache_reserve(c, capacity, err)
+                                        : lf_fail(err, LF_ENOMEM, "out of memory for a cache of keys and values");
+    if (rc)
+        lf_kv_cache_free(c);
+    else
+        *out = c;
     return rc;
 }
 
@@ -45,21 +49,26 @@ void lf_kv_cache_cut(lf_kv_cache *c, int64_t n) {
     if (n < c->n) c->n = n;
 }
 
-/* Puts the keys and values of qkv [1,n,..] behind the layer's own; *q and *kv are leaves over the queries and all keys. */
-static void append(lf_kv_cache *c, lf_graph *g, int64_t layer, const lf_tensor *qkv, int64_t q_width, lf_tensor **q, lf_tensor **kv) {
+/* Puts the keys and values of qkv [1,n,..] behind the layer's own; *q and *kv are leaves over the queries and all keys.
+ */
+static void append(lf_kv_cache *c, lf_graph *g, int64_t layer, const lf_tensor *qkv, int64_t q_width, lf_tensor **q,
+                   lf_tensor **kv) {
     const int64_t n = qkv->shape[1], row = qkv->shape[2];
     assert(qkv->shape[0] == 1 && c->n + n <= c->capacity && row == q_width + c->width);
-    char *queries = lf_graph_take(g, qkv->dtype, n * q_width), *to = c->layers[layer] + (size_t)(c->n * c->width) * c->number;
+    char *queries = lf_graph_take(g, qkv->dtype, n * q_width),
+         *to = c->layers[layer] + (size_t)(c->n * c->width) * c->number;
     for (int64_t i = 0; i < n && queries; i++) {
         const char *from = (const char *)qkv->data + (size_t)(i * row) * c->number;
         memcpy(queries + (size_t)(i * q_width) * c->number, from, (size_t)q_width * c->number);
-        memcpy(to + (size_t)(i * c->width) * c->number, from + (size_t)q_width * c->number, (size_t)c->width * c->number);
+        memcpy(to + (size_t)(i * c->width) * c->number, from + (size_t)q_width * c->number,
+               (size_t)c->width * c->number);
     }
     *q = queries ? lf_graph_input(g, 3, (int64_t[]){1, n, q_width}, queries) : NULL;
     *kv = lf_graph_input(g, 3, (int64_t[]){1, c->n + n, c->width}, c->layers[layer]);
 }
 
-lf_tensor *lf_kv_attention(lf_kv_cache *c, lf_graph *g, int64_t layer, lf_tensor *qkv, int64_t q_width, const lf_attention_opts *opts) {
+lf_tensor *lf_kv_attention(lf_kv_cache *c, lf_graph *g, int64_t layer, lf_tensor *qkv, int64_t q_width,
+                           const lf_attention_opts *opts) {
     lf_tensor *q, *kv;
     if (!c) return lf_attention(g, qkv, opts);
     if (!qkv) return NULL;

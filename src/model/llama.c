@@ -1,5 +1,5 @@
-/* LlamaForCausalLM and its near relatives as transformers has them: pre-norm blocks of RMS norm, rotary attention with grouped
- * queries, and a gated MLP. The relatives differ in a few points, which are a table. */
+/* LlamaForCausalLM and its near relatives as transformers has them: pre-norm blocks of RMS norm, rotary attention with
+ * grouped queries, and a gated MLP. The relatives differ in a few points, which are a table. */
 #include <stdio.h>
 #include <string.h>
 
@@ -24,8 +24,8 @@ typedef struct llama {
     lf_kv_cache *cache;
 } llama;
 
-/* Where a relative differs. Biases: always, never, or as attention_bias says. A sliding window: nowhere, on every layer, or by
- * layer, as use_sliding_window and layer_types or max_window_layers say. */
+/* Where a relative differs. Biases: always, never, or as attention_bias says. A sliding window: nowhere, on every
+ * layer, or by layer, as use_sliding_window and layer_types or max_window_layers say. */
 typedef enum bias_rule { BIAS_NEVER, BIAS_ALWAYS, BIAS_BY_CONFIG } bias_rule;
 static const struct relative {
     const char *model_type;
@@ -53,47 +53,62 @@ static bool by_rule(bias_rule rule, bool config) { return rule == BIAS_BY_CONFIG
 static lf_status read_numbers(lf_model *m, llama *v, const struct relative *r, lf_err *err) {
     bool attention_bias, mlp_bias;
     lf_status rc;
-    if ((rc = lf_lm_size(m, "vocab_size", -1, 1 << 24, &m->vocab_size, err)) || (rc = lf_lm_size(m, "hidden_size", -1, 65536, &m->hidden_size, err)) ||
+    if ((rc = lf_lm_size(m, "vocab_size", -1, 1 << 24, &m->vocab_size, err)) ||
+        (rc = lf_lm_size(m, "hidden_size", -1, 65536, &m->hidden_size, err)) ||
         (rc = lf_lm_size(m, "num_hidden_layers", -1, 1024, &m->n_layers, err)) ||
         (rc = lf_lm_size(m, "num_attention_heads", -1, 4096, &v->heads, err)) ||
         (rc = lf_lm_size(m, "num_key_value_heads", v->heads, 4096, &v->kv_heads, err)) ||
         (rc = lf_lm_size(m, "intermediate_size", -1, 1 << 20, &v->intermediate_size, err)) ||
-        (rc = lf_lm_size(m, "head_dim", r->head_dim ? r->head_dim : m->hidden_size / v->heads, 65536, &v->head_dim, err)) ||
+        (rc = lf_lm_size(m, "head_dim", r->head_dim ? r->head_dim : m->hidden_size / v->heads, 65536, &v->head_dim,
+                         err)) ||
         (rc = lf_lm_size(m, "max_position_embeddings", 2048, 1 << 27, &m->max_positions, err)) ||
         (rc = lf_json_get_f64(m->config, "rms_norm_eps", 1e-6, &v->epsilon, m->config_path, err)) ||
         (rc = lf_json_get_f64(m->config, "initializer_range", 0.02, &v->initializer_range, m->config_path, err)) ||
         (rc = lf_lm_share(m, "attention_dropout", 0, &v->attention_dropout, err)) ||
         (rc = lf_json_get_bool(m->config, "attention_bias", false, &attention_bias, m->config_path, err)) ||
         (rc = lf_json_get_bool(m->config, "mlp_bias", false, &mlp_bias, m->config_path, err)) ||
-        (rc = lf_json_get_bool(m->config, "tie_word_embeddings", false, &m->tied, m->config_path, err)) || (rc = lf_lm_only(m, "hidden_act", "silu", err)))
+        (rc = lf_json_get_bool(m->config, "tie_word_embeddings", false, &m->tied, m->config_path, err)) ||
+        (rc = lf_lm_only(m, "hidden_act", "silu", err)))
         return rc;
     v->qkv_bias = by_rule(r->qkv_bias, attention_bias);
     v->o_bias = by_rule(r->o_bias, attention_bias);
     v->mlp_bias = r->mlp_bias && mlp_bias;
     v->qk_norm = r->qk_norm;
     if (v->heads % v->kv_heads)
-        return lf_fail(err, LF_EDATA, "%s: key 'num_key_value_heads': %lld does not divide num_attention_heads %lld", m->config_path,
-                       (long long)v->kv_heads, (long long)v->heads);
-    if (!cJSON_IsNumber(cJSON_GetObjectItemCaseSensitive(m->config, "head_dim")) && !r->head_dim && m->hidden_size % v->heads)
-        return lf_fail(err, LF_EDATA, "%s: key 'hidden_size': %lld is not a multiple of num_attention_heads %lld, and there is no head_dim",
-                       m->config_path, (long long)m->hidden_size, (long long)v->heads);
-    if (v->head_dim % 2) return lf_fail(err, LF_EUNSUPPORTED, "%s: key 'head_dim': %lld is odd, and rotary embeddings need pairs", m->config_path, (long long)v->head_dim);
-    if (!(v->epsilon > 0)) return lf_fail(err, LF_EDATA, "%s: key 'rms_norm_eps': expected a positive number, found %g", m->config_path, v->epsilon);
+        return lf_fail(err, LF_EDATA, "%s: key 'num_key_value_heads': %lld does not divide num_attention_heads %lld",
+                       m->config_path, (long long)v->kv_heads, (long long)v->heads);
+    if (!cJSON_IsNumber(cJSON_GetObjectItemCaseSensitive(m->config, "head_dim")) && !r->head_dim &&
+        m->hidden_size % v->heads)
+        return lf_fail(
+            err, LF_EDATA,
+            "%s: key 'hidden_size': %lld is not a multiple of num_attention_heads %lld, and there is no head_dim",
+            m->config_path, (long long)m->hidden_size, (long long)v->heads);
+    if (v->head_dim % 2)
+        return lf_fail(err, LF_EUNSUPPORTED, "%s: key 'head_dim': %lld is odd, and rotary embeddings need pairs",
+                       m->config_path, (long long)v->head_dim);
+    if (!(v->epsilon > 0))
+        return lf_fail(err, LF_EDATA, "%s: key 'rms_norm_eps': expected a positive number, found %g", m->config_path,
+                       v->epsilon);
     return LF_OK;
 }
 
-static lf_status read_layer_type(const lf_model *m, const struct relative *r, const cJSON *type, int64_t number, int64_t window, layer *l,
-                                 lf_err *err) {
+static lf_status read_layer_type(const lf_model *m, const struct relative *r, const cJSON *type, int64_t number,
+                                 int64_t window, layer *l, lf_err *err) {
     const char *name = cJSON_IsString(type) ? type->valuestring : "no string";
     const bool slides = strcmp(name, "sliding_attention") == 0;
     if (!slides && strcmp(name, "full_attention") != 0)
-        return lf_fail(err, LF_EUNSUPPORTED, "%s: key 'layer_types': '%s' (layer %lld) is not supported; known: full_attention, sliding_attention",
-                       m->config_path, name, (long long)number);
+        return lf_fail(
+            err, LF_EUNSUPPORTED,
+            "%s: key 'layer_types': '%s' (layer %lld) is not supported; known: full_attention, sliding_attention",
+            m->config_path, name, (long long)number);
     if (slides && !window)
-        return lf_fail(err, LF_EDATA, "%s: key 'layer_types': layer %lld is '%s', but there is no window; expected sliding_window%s", m->config_path,
-                       (long long)number, name, r->window == WINDOW_BY_LAYER ? " and use_sliding_window" : "");
+        return lf_fail(err, LF_EDATA,
+                       "%s: key 'layer_types': layer %lld is '%s', but there is no window; expected sliding_window%s",
+                       m->config_path, (long long)number, name,
+                       r->window == WINDOW_BY_LAYER ? " and use_sliding_window" : "");
     if (r->window != WINDOW_BY_LAYER && slides != (l->window > 0))
-        return lf_fail(err, LF_EUNSUPPORTED, "%s: key 'layer_types': layer %lld is '%s', but the layers of a %s model are all of one kind",
+        return lf_fail(err, LF_EUNSUPPORTED,
+                       "%s: key 'layer_types': layer %lld is '%s', but the layers of a %s model are all of one kind",
                        m->config_path, (long long)number, name, r->model_type);
     l->window = slides ? window : 0;
     return LF_OK;
@@ -105,8 +120,9 @@ static lf_status read_window(const lf_model *m, const struct relative *r, int64_
     lf_status rc;
     *window = *from = 0;
     if (r->window == NO_WINDOW) return lf_lm_refuse(m, "sliding_window", "a sliding window is", err);
-    if (r->window == WINDOW_BY_LAYER && ((rc = lf_json_get_bool(m->config, "use_sliding_window", false, &used, m->config_path, err)) ||
-                                         (rc = lf_json_get_i64(m->config, "max_window_layers", 28, from, m->config_path, err))))
+    if (r->window == WINDOW_BY_LAYER &&
+        ((rc = lf_json_get_bool(m->config, "use_sliding_window", false, &used, m->config_path, err)) ||
+         (rc = lf_json_get_i64(m->config, "max_window_layers", 28, from, m->config_path, err))))
         return rc;
     if (!used || cJSON_IsNull(cJSON_GetObjectItemCaseSensitive(m->config, "sliding_window"))) return LF_OK;
     return lf_lm_size(m, "sliding_window", 4096, INT32_MAX, window, err);
@@ -120,9 +136,11 @@ static lf_status read_windows(const lf_model *m, llama *v, const struct relative
     for (int64_t i = from < 0 ? 0 : from; i < m->n_layers; i++) v->layers[i].window = window;
     if (!types || cJSON_IsNull(types)) return LF_OK;
     if (!cJSON_IsArray(types) || cJSON_GetArraySize(types) != m->n_layers)
-        return lf_fail(err, LF_EDATA, "%s: key 'layer_types': expected a list of %lld names, one for each layer", m->config_path, (long long)m->n_layers);
+        return lf_fail(err, LF_EDATA, "%s: key 'layer_types': expected a list of %lld names, one for each layer",
+                       m->config_path, (long long)m->n_layers);
     const cJSON *type = types->child;
-    for (int64_t i = 0; !rc && i < m->n_layers; i++, type = type->next) rc = read_layer_type(m, r, type, i, window, &v->layers[i], err);
+    for (int64_t i = 0; !rc && i < m->n_layers; i++, type = type->next)
+        rc = read_layer_type(m, r, type, i, window, &v->layers[i], err);
     return rc;
 }
 
@@ -130,25 +148,38 @@ static lf_status read_windows(const lf_model *m, llama *v, const struct relative
 
 static bool declare_layer(lf_model *m, const llama *v, layer *l, int64_t number) {
     lf_nn *nn = &m->nn;
-    const int64_t C = m->hidden_size, I = v->intermediate_size, Q = v->heads * v->head_dim, KV = v->kv_heads * v->head_dim;
+    const int64_t C = m->hidden_size, I = v->intermediate_size, Q = v->heads * v->head_dim,
+                  KV = v->kv_heads * v->head_dim;
     l->model = m;
     l->number = number;
-    const struct { lf_module **to; int64_t out, in; bool bias; const char *name; } parts[] = {
-        {&l->q, Q, C, v->qkv_bias, "self_attn.q_proj"},   {&l->k, KV, C, v->qkv_bias, "self_attn.k_proj"},
-        {&l->v, KV, C, v->qkv_bias, "self_attn.v_proj"},  {&l->o, C, Q, v->o_bias, "self_attn.o_proj"},
-        {&l->q_norm, 0, v->qk_norm ? v->head_dim : 0, false, "self_attn.q_norm"}, {&l->k_norm, 0, v->qk_norm ? v->head_dim : 0, false, "self_attn.k_norm"},
-        {&l->gate, I, C, v->mlp_bias, "mlp.gate_proj"},   {&l->up, I, C, v->mlp_bias, "mlp.up_proj"},
-        {&l->down, C, I, v->mlp_bias, "mlp.down_proj"},   {&l->norm_before, 0, C, false, "input_layernorm"},
+    const struct {
+        lf_module **to;
+        int64_t out, in;
+        bool bias;
+        const char *name;
+    } parts[] = {
+        {&l->q, Q, C, v->qkv_bias, "self_attn.q_proj"},
+        {&l->k, KV, C, v->qkv_bias, "self_attn.k_proj"},
+        {&l->v, KV, C, v->qkv_bias, "self_attn.v_proj"},
+        {&l->o, C, Q, v->o_bias, "self_attn.o_proj"},
+        {&l->q_norm, 0, v->qk_norm ? v->head_dim : 0, false, "self_attn.q_norm"},
+        {&l->k_norm, 0, v->qk_norm ? v->head_dim : 0, false, "self_attn.k_norm"},
+        {&l->gate, I, C, v->mlp_bias, "mlp.gate_proj"},
+        {&l->up, I, C, v->mlp_bias, "mlp.up_proj"},
+        {&l->down, C, I, v->mlp_bias, "mlp.down_proj"},
+        {&l->norm_before, 0, C, false, "input_layernorm"},
         {&l->norm_after, 0, C, false, "post_attention_layernorm"},
     };
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
         char name[128];
         if (!parts[i].in) continue; /* no norm of q and k */
         snprintf(name, sizeof name, "model.layers.%lld.%s", (long long)number, parts[i].name);
-        *parts[i].to = parts[i].out ? lf_lm_linear(nn, parts[i].out, parts[i].in, parts[i].bias, name) : lf_lm_norm(nn, parts[i].in, false, name);
+        *parts[i].to = parts[i].out ? lf_lm_linear(nn, parts[i].out, parts[i].in, parts[i].bias, name)
+                                    : lf_lm_norm(nn, parts[i].in, false, name);
         if (!*parts[i].to) return false;
     }
-    return !lf_nn_group(nn, &l->qkv, (lf_module *[]){l->q, l->k, l->v}, 3, NULL) && !lf_nn_group(nn, &l->gate_up, (lf_module *[]){l->gate, l->up}, 2, NULL);
+    return !lf_nn_group(nn, &l->qkv, (lf_module *[]){l->q, l->k, l->v}, 3, NULL) &&
+           !lf_nn_group(nn, &l->gate_up, (lf_module *[]){l->gate, l->up}, 2, NULL);
 }
 
 static lf_status llama_declare(lf_model *m, lf_err *err) {
@@ -181,7 +212,11 @@ static void llama_init_param(const lf_model *m, const lf_param *p, lf_rng_key ke
 /* ---- forward ---- */
 
 static lf_tensor *attention(const layer *l, const llama *v, lf_graph *g, lf_tensor *qkv) {
-    const lf_attention_opts o = {.heads = v->heads, .kv_heads = v->kv_heads, .causal = true, .window = l->window, .first = v->in.first,
+    const lf_attention_opts o = {.heads = v->heads,
+                                 .kv_heads = v->kv_heads,
+                                 .causal = true,
+                                 .window = l->window,
+                                 .first = v->in.first,
                                  .dropout = v->attention_dropout};
     return lf_kv_attention(v->cache, g, l->number, qkv, v->heads * v->head_dim, &o);
 }
@@ -190,7 +225,10 @@ static lf_tensor *self_attention(const layer *l, const llama *v, lf_graph *g, lf
     const lf_nn *nn = &l->model->nn;
     lf_tensor *h = lf_nn_rmsnorm(g, l->norm_before, x, v->epsilon);
     lf_tensor *qkv = lf_nn_then(g, h, lf_nn_linear_group(g, nn, l->qkv, h));
-    if (v->qk_norm) qkv = lf_nn_then(g, qkv, lf_head_norm(g, qkv, &l->q_norm->weight->tensor, &l->k_norm->weight->tensor, v->heads, v->kv_heads, v->epsilon));
+    if (v->qk_norm)
+        qkv = lf_nn_then(g, qkv,
+                         lf_head_norm(g, qkv, &l->q_norm->weight->tensor, &l->k_norm->weight->tensor, v->heads,
+                                      v->kv_heads, v->epsilon));
     qkv = lf_nn_then(g, qkv, lf_rope(g, qkv, v->rope.cosines, v->rope.sines, v->in.positions, v->heads, v->kv_heads));
     lf_tensor *a = lf_nn_then(g, qkv, attention(l, v, g, qkv));
     return lf_nn_then(g, a, lf_nn_linear(g, nn, l->o, a));
@@ -217,7 +255,8 @@ static lf_tensor *llama_hidden(lf_model *m, lf_graph *g, const lf_model_input *i
     v->cache = cache;
     if (!lf_lm_check_ids(m, g, in) || !lf_rope_reach(&v->rope, m, g, in)) return NULL;
     lf_tensor *x = lf_embed(g, in->ids, in->B, in->T, &m->embedding->tensor, NULL, NULL);
-    x = lf_model_layers(g, build_layer, v->layers, sizeof *v->layers, m->n_layers, m->gradient_checkpointing && !cache, x);
+    x = lf_model_layers(g, build_layer, v->layers, sizeof *v->layers, m->n_layers, m->gradient_checkpointing && !cache,
+                        x);
     return lf_nn_then(g, x, lf_nn_rmsnorm(g, v->norm, x, v->epsilon));
 }
 
@@ -226,9 +265,14 @@ static int64_t llama_kv_width(const lf_model *m) {
     return 2 * v->kv_heads * v->head_dim;
 }
 
-#define RELATIVE(name)                                                                                                     \
-    const lf_family lf_family_##name = {.model_type = #name, .declare = llama_declare, .find = lf_lm_find, .ignores = llama_ignores, \
-                                        .init_param = llama_init_param, .hidden = llama_hidden, .kv_width = llama_kv_width};
+#define RELATIVE(name)                                                                                                 \
+    const lf_family lf_family_##name = {.model_type = #name,                                                           \
+                                        .declare = llama_declare,                                                      \
+                                        .find = lf_lm_find,                                                            \
+                                        .ignores = llama_ignores,                                                      \
+                                        .init_param = llama_init_param,                                                \
+                                        .hidden = llama_hidden,                                                        \
+                                        .kv_width = llama_kv_width};
 RELATIVE(llama)
 RELATIVE(mistral)
 RELATIVE(qwen2)

@@ -8,7 +8,8 @@
 lf_status lf_lm_size(const lf_model *m, const char *key, int64_t fallback, int64_t max, int64_t *out, lf_err *err);
 /* A share, at least 0 and below 1 (dropout). */
 lf_status lf_lm_share(const lf_model *m, const char *key, double fallback, double *out, lf_err *err);
-/* LF_EUNSUPPORTED naming the key if it asks for something: it is there, and not null, false or {}. `what`: "a window is". */
+/* LF_EUNSUPPORTED naming the key if it asks for something: it is there, and not null, false or {}. `what`: "a window
+ * is". */
 lf_status lf_lm_refuse(const lf_model *m, const char *key, const char *what, lf_err *err);
 /* LF_EUNSUPPORTED naming the key if it is there, is not null and is not `only`. */
 lf_status lf_lm_only(const lf_model *m, const char *key, const char *only, lf_err *err);
@@ -30,7 +31,8 @@ bool lf_lm_check_ids(const lf_model *m, lf_graph *g, const lf_model_input *in);
 void lf_lm_init_param(const lf_param *p, lf_rng_key key, double range, float *out);
 
 /* Rotary positions of heads of size D, as config.json asks for them: types default, linear, llama3 and yarn; another is
- * LF_EUNSUPPORTED. transformers 4 has rope_theta and rope_scaling, 5 rope_parameters. m->max_positions is set before. */
+ * LF_EUNSUPPORTED. transformers 4 has rope_theta and rope_scaling, 5 rope_parameters. m->max_positions is set before.
+ */
 typedef struct lf_rope_table {
     int64_t half;                 /* D / 2 */
     const float *frequencies;     /* [half] */
@@ -39,8 +41,8 @@ typedef struct lf_rope_table {
     const float *cosines, *sines; /* [rows, half]; in the model's arena */
 } lf_rope_table;
 lf_status lf_rope_read(lf_rope_table *r, lf_model *m, int64_t D, lf_err *err);
-/* Cosines and sines for the positions of a pass, where they are not there yet: a model of 131072 positions needs 32 MB for all,
- * and texts are short. Out of memory is the graph's failure. */
+/* Cosines and sines for the positions of a pass, where they are not there yet: a model of 131072 positions needs 32 MB
+ * for all, and texts are short. Out of memory is the graph's failure. */
 bool lf_rope_reach(lf_rope_table *r, const lf_model *m, lf_graph *g, const lf_model_input *in);
 
 #endif

@@ -44,8 +44,8 @@ static lf_status choose_family(lf_model *m, lf_err *err) {
         const size_t n = strlen(known);
         snprintf(known + n, sizeof known - n, "%s%s", i ? ", " : "", families[i]->model_type);
     }
-    return lf_fail(err, LF_EUNSUPPORTED, "%s: key 'model_type': '%s' is not supported; this version knows: %s", m->config_path,
-                   type, known);
+    return lf_fail(err, LF_EUNSUPPORTED, "%s: key 'model_type': '%s' is not supported; this version knows: %s",
+                   m->config_path, type, known);
 }
 
 /* As many distinct numbers as there are labels, each in range: every label gets its name. */
@@ -55,8 +55,10 @@ static lf_status read_names(lf_model *m, const cJSON *id2label, lf_err *err) {
         char *end;
         const long long i = strtoll(label->string, &end, 10);
         if (*end || end == label->string || i < 0 || i >= m->num_labels || m->id2label[i] || !cJSON_IsString(label))
-            return lf_fail(err, LF_EDATA, "%s: key 'id2label': expected a name for each of 0 to %lld, found the key '%s'%s", m->config_path,
-                           (long long)m->num_labels - 1, label->string, cJSON_IsString(label) ? "" : " without one");
+            return lf_fail(err, LF_EDATA,
+                           "%s: key 'id2label': expected a name for each of 0 to %lld, found the key '%s'%s",
+                           m->config_path, (long long)m->num_labels - 1, label->string,
+                           cJSON_IsString(label) ? "" : " without one");
         m->id2label[i] = lf_arena_strdup(m->nn.arena, label->valuestring);
         if (!m->id2label[i]) return lf_fail(err, LF_ENOMEM, "%s: out of memory for the labels", m->config_path);
     }
@@ -94,7 +96,8 @@ static lf_status declare(lf_model *m, const char *path, char *config_path, const
     m->config_path = config_path;
     m->path = lf_strdup(path);
     if (!rc && (!m->path || !m->config_path)) rc = lf_fail(err, LF_ENOMEM, "%s: out of memory", path);
-    if (rc || (rc = lf_json_read(&m->config, m->config_path, err)) || (rc = choose_family(m, err)) || (rc = read_labels(m, err)))
+    if (rc || (rc = lf_json_read(&m->config, m->config_path, err)) || (rc = choose_family(m, err)) ||
+        (rc = read_labels(m, err)))
         return rc;
     if ((rc = lf_lm_refuse(m, "quantization_config", "quantised weights are", err))) return rc;
     return m->family->declare(m, err);
@@ -134,11 +137,13 @@ static lf_status check_tensor(const lf_model *m, const lf_st_tensor *t, const lf
     bool same = t->ndim == p->tensor.ndim;
     for (int i = 0; same && i < t->ndim; i++) same = t->shape[i] == shape[i];
     if (!same)
-        return lf_fail(err, LF_ESHAPE, "%s: tensor '%s': expected shape %s (by %s), found %s; are the two files from one checkpoint?",
+        return lf_fail(err, LF_ESHAPE,
+                       "%s: tensor '%s': expected shape %s (by %s), found %s; are the two files from one checkpoint?",
                        t->path, t->name, lf_shape_str(want, sizeof want, p->tensor.ndim, shape), m->config_path,
                        lf_shape_str(found, sizeof found, t->ndim, t->shape));
     if (!lf_dtype_is_float(t->dtype))
-        return lf_fail(err, LF_EUNSUPPORTED, "%s: tensor '%s': expected F32, F16 or BF16, found %s (quantised models are not supported)",
+        return lf_fail(err, LF_EUNSUPPORTED,
+                       "%s: tensor '%s': expected F32, F16 or BF16, found %s (quantised models are not supported)",
                        t->path, t->name, lf_dtype_name(t->dtype));
     return LF_OK;
 }
@@ -148,7 +153,8 @@ static lf_status load_param(lf_model *m, const lf_st_tensor *t, lf_param *p, lf_
     lf_module *module = holder(m, p);
     const bool trained = load == LF_LOAD_TRAINED && !(module && module->wide);
     if (!lf_param_read(m, p, t, buffer)) return lf_fail(err, LF_ENOMEM, "%s: out of memory", p->name);
-    if (!trained && module && module->weight == p && (module->kind == LF_MODULE_LINEAR || module->kind == LF_MODULE_CONV))
+    if (!trained && module && module->weight == p &&
+        (module->kind == LF_MODULE_LINEAR || module->kind == LF_MODULE_CONV))
         return lf_nn_freeze(&m->nn, module, buffer, err);
     lf_status rc = LF_OK;
     if (!trained && p == m->embedding) {
@@ -176,7 +182,8 @@ static bool has_head(const lf_model *m) {
 
 static lf_status load_all(lf_model *m, lf_load load, lf_err *err) {
     float *buffer = load == LF_LOAD_NOTHING ? NULL : lf_aligned_alloc((size_t)largest_param(m) * sizeof *buffer);
-    if (load != LF_LOAD_NOTHING && !buffer) return lf_fail(err, LF_ENOMEM, "%s: out of memory for its largest tensor", m->path);
+    if (load != LF_LOAD_NOTHING && !buffer)
+        return lf_fail(err, LF_ENOMEM, "%s: out of memory for its largest tensor", m->path);
     lf_status rc = LF_OK;
     const bool head = has_head(m);
     for (int64_t i = 0; i < m->nn.n_params && !rc; i++) {
@@ -185,7 +192,8 @@ static lf_status load_all(lf_model *m, lf_load load, lf_err *err) {
         const lf_module *module = holder(m, p);
         if (!t && !head && module && module->wide) continue;
         if (!t) {
-            rc = lf_fail(err, LF_EDATA, "%s: tensor '%s' is missing (config.json asks for it); is the download complete?",
+            rc = lf_fail(err, LF_EDATA,
+                         "%s: tensor '%s' is missing (config.json asks for it); is the download complete?",
                          lf_safetensors_path(m->weights), p->file_name);
         } else if (!(rc = check_tensor(m, t, p, err))) {
             p->file_dtype = t->dtype;
@@ -203,9 +211,13 @@ static lf_status load_all(lf_model *m, lf_load load, lf_err *err) {
 static lf_status check_tied_copy(const lf_model *m, const lf_st_tensor *t, bool *is_copy, lf_err *err) {
     *is_copy = m->tied && strcmp(t->name, "lm_head.weight") == 0;
     const lf_st_tensor *table = *is_copy ? m->family->find(m->weights, m->embedding) : NULL;
-    if (!table || (table->dtype == t->dtype && table->size == t->size && memcmp(table->data, t->data, t->size) == 0)) return LF_OK;
-    return lf_fail(err, LF_EDATA, "%s: tensor '%s' differs from '%s', but key 'tie_word_embeddings' in %s says that they are one; set it to false "
-                   "if the model has both", t->path, t->name, table->name, m->config_path);
+    if (!table || (table->dtype == t->dtype && table->size == t->size && memcmp(table->data, t->data, t->size) == 0))
+        return LF_OK;
+    return lf_fail(err, LF_EDATA,
+                   "%s: tensor '%s' differs from '%s', but key 'tie_word_embeddings' in %s says that they are one; set "
+                   "it to false "
+                   "if the model has both",
+                   t->path, t->name, table->name, m->config_path);
 }
 
 /* A tensor that nothing asked for means that the model is not what config.json says it is. */
@@ -219,7 +231,8 @@ static lf_status check_all_used(const lf_model *m, lf_err *err) {
         used |= m->family->ignores(t->name);
         for (int64_t j = 0; j < m->nn.n_params && !used; j++) used = m->family->find(m->weights, m->nn.params[j]) == t;
         if (!used)
-            return lf_fail(err, LF_EDATA, "%s: tensor '%s' belongs to no part of the model that %s describes (model_type '%s')",
+            return lf_fail(err, LF_EDATA,
+                           "%s: tensor '%s' belongs to no part of the model that %s describes (model_type '%s')",
                            t->path, t->name, m->config_path, m->family->model_type);
     }
     return LF_OK;
@@ -234,12 +247,15 @@ static bool read_original(const void *context, const lf_module *module, float *W
 lf_status lf_model_open(lf_model **out, const char *path, const lf_kernels *k, lf_load load, lf_err *err) {
     *out = NULL;
     if (!lf_is_dir(path))
-        return lf_fail(err, LF_ENOTFOUND, "%s: not a folder; expected a Hugging Face model directory (config.json, model.safetensors)", path);
+        return lf_fail(err, LF_ENOTFOUND,
+                       "%s: not a folder; expected a Hugging Face model directory (config.json, model.safetensors)",
+                       path);
     lf_model *m = lf_calloc(1, sizeof *m);
     if (!m) return lf_fail(err, LF_ENOMEM, "%s: out of memory", path);
     lf_status rc;
     if (!(rc = declare(m, path, lf_path_join(path, "config.json"), k, err)) &&
-        !(rc = lf_safetensors_open(&m->weights, path, err)) && !(rc = check_all_used(m, err)) && !(rc = load_all(m, load, err)))
+        !(rc = lf_safetensors_open(&m->weights, path, err)) && !(rc = check_all_used(m, err)) &&
+        !(rc = load_all(m, load, err)))
         rc = lf_safetensors_hash(m->weights, m->hash, err);
     if (rc) {
         lf_model_free(m);
@@ -275,20 +291,25 @@ lf_status lf_model_new(lf_model **out, const char *config_path, const lf_kernels
     return LF_OK;
 }
 
-lf_tensor *lf_model_features(lf_model *m, lf_graph *g, const lf_model_input *in) { return m->family->features(m, g, in); }
+lf_tensor *lf_model_features(lf_model *m, lf_graph *g, const lf_model_input *in) {
+    return m->family->features(m, g, in);
+}
 
 lf_tensor *lf_model_logits(lf_model *m, lf_graph *g, lf_module *head, lf_tensor *features) {
     return lf_nn_linear(g, &m->nn, head, features);
 }
 
-lf_tensor *lf_lm_hidden(lf_model *m, lf_graph *g, const lf_model_input *in) { return m->family->hidden(m, g, in, NULL); }
+lf_tensor *lf_lm_hidden(lf_model *m, lf_graph *g, const lf_model_input *in) {
+    return m->family->hidden(m, g, in, NULL);
+}
 
 void lf_lm_head(const lf_model *m, const lf_frozen **frozen, lf_tensor **weight) {
     *frozen = m->lm_head->frozen.data ? &m->lm_head->frozen : NULL;
     *weight = *frozen ? NULL : &m->lm_head->weight->tensor;
 }
 
-lf_tensor *lf_model_layers(lf_graph *g, lf_block_fn layer, const void *layers, size_t size, int64_t n, bool remake, lf_tensor *x) {
+lf_tensor *lf_model_layers(lf_graph *g, lf_block_fn layer, const void *layers, size_t size, int64_t n, bool remake,
+                           lf_tensor *x) {
     for (int64_t i = 0; i < n; i++) {
         const void *context = (const char *)layers + (size_t)i * size;
         x = remake ? lf_nn_then(g, x, lf_checkpoint(g, layer, context, x)) : layer(context, g, x);

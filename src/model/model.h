@@ -1,5 +1,5 @@
-/* Pretrained models from Hugging Face directories. A family (ViT, ...) is one file and one line in families.def; it reads
- * config.json, fills the table of modules, and builds the forward pass. */
+/* Pretrained models from Hugging Face directories. A family (ViT, ...) is one file and one line in families.def; it
+ * reads config.json, fills the table of modules, and builds the forward pass. */
 #ifndef LF_MODEL_MODEL_H
 #define LF_MODEL_MODEL_H
 
@@ -12,23 +12,23 @@ typedef struct lf_family lf_family;
 
 typedef struct lf_model {
     const lf_family *family;
-    char *path;              /* the directory; of a new model: its config file */
+    char *path; /* the directory; of a new model: its config file */
     char *config_path;
     lf_safetensors *weights; /* stays open (a mapping costs nothing); NULL for a new model */
     cJSON *config;           /* config.json as it was read */
     char hash[33];           /* of the base weights; "" for a new model */
     lf_nn nn;
-    void *impl;              /* the family's own, in nn.arena */
+    void *impl;                  /* the family's own, in nn.arena */
     bool gradient_checkpointing; /* a layer's activations are made again in backward; set by the owner */
     int64_t hidden_size;
     int64_t channels, image_h, image_w; /* of pictures */
-    bool is_lm;              /* a causal language model: what follows up to lm_head is there; pictures and heads are not */
+    bool is_lm; /* a causal language model: what follows up to lm_head is there; pictures and heads are not */
     int64_t vocab_size, n_layers, max_positions; /* max_positions 0: no limit */
-    lf_param *embedding;     /* [vocab_size, hidden_size] */
-    bool tied;               /* the embedding is the head's weight too */
-    lf_module *lm_head;      /* [vocab_size, hidden_size]; its weight is `embedding` when tied */
-    lf_module *head;         /* the classifier in use: the file's own, or a new one; NULL for language models */
-    lf_module *base_head;    /* the file's own head, always frozen; NULL if the file has none (ViTModel) */
+    lf_param *embedding;                         /* [vocab_size, hidden_size] */
+    bool tied;                                   /* the embedding is the head's weight too */
+    lf_module *lm_head;                          /* [vocab_size, hidden_size]; its weight is `embedding` when tied */
+    lf_module *head;      /* the classifier in use: the file's own, or a new one; NULL for language models */
+    lf_module *base_head; /* the file's own head, always frozen; NULL if the file has none (ViTModel) */
     int64_t num_labels, base_num_labels;
     const char **id2label, **base_id2label; /* in nn.arena */
 } lf_model;
@@ -46,7 +46,8 @@ typedef struct lf_kv_cache lf_kv_cache;
 
 struct lf_family {
     const char *model_type;
-    /* Checks config.json, sets the model's sizes and fills nn with modules and parameters (no data yet); sets `head`. */
+    /* Checks config.json, sets the model's sizes and fills nn with modules and parameters (no data yet); sets `head`.
+     */
     lf_status (*declare)(lf_model *m, lf_err *err);
     /* The tensor in `st` for a parameter, trying the other spellings of its name; NULL if absent. */
     const lf_st_tensor *(*find)(const lf_safetensors *st, const lf_param *p);
@@ -56,13 +57,14 @@ struct lf_family {
     void (*init_param)(const lf_model *m, const lf_param *p, lf_rng_key key, float *out);
     /* Features [B, hidden_size] that go into the head. NULL for language models. */
     lf_tensor *(*features)(lf_model *m, lf_graph *g, const lf_model_input *in);
-    /* Language models: hidden states [B, T, hidden_size] that go into lm_head. `cache`: NULL, or what earlier tokens left. */
+    /* Language models: hidden states [B, T, hidden_size] that go into lm_head. `cache`: NULL, or what earlier tokens
+     * left. */
     lf_tensor *(*hidden)(lf_model *m, lf_graph *g, const lf_model_input *in, lf_kv_cache *cache);
     int64_t (*kv_width)(const lf_model *m); /* numbers of a token's keys and values in a layer's cache */
 };
 
-/* LF_LOAD_NOTHING: declared and checked only (merge streams from the file). LF_LOAD_FROZEN: linear weights packed. The file's
- * head is frozen in either case: see lf_model_new_head and lf_model_train_head. */
+/* LF_LOAD_NOTHING: declared and checked only (merge streams from the file). LF_LOAD_FROZEN: linear weights packed. The
+ * file's head is frozen in either case: see lf_model_new_head and lf_model_train_head. */
 typedef enum lf_load { LF_LOAD_NOTHING, LF_LOAD_FROZEN, LF_LOAD_TRAINED } lf_load;
 
 /* LF_EDATA/LF_ESHAPE/LF_EUNSUPPORTED naming file, key or tensor. A tensor that the file lacks or has too many of is an
@@ -72,9 +74,10 @@ lf_status lf_model_open(lf_model **out, const char *path, const lf_kernels *k, l
 lf_status lf_model_new(lf_model **out, const char *config_path, const lf_kernels *k, uint64_t seed, lf_err *err);
 void lf_model_free(lf_model *m);
 
-/* Replaces the head by a new trained one: weights as the family starts them (init_param), by seed, zero bias. class names are copied.
- * May be called once; base_head stays. */
-lf_status lf_model_new_head(lf_model *m, int64_t num_labels, const char *const *class_names, uint64_t seed, lf_err *err);
+/* Replaces the head by a new trained one: weights as the family starts them (init_param), by seed, zero bias. class
+ * names are copied. May be called once; base_head stays. */
+lf_status lf_model_new_head(lf_model *m, int64_t num_labels, const char *const *class_names, uint64_t seed,
+                            lf_err *err);
 /* Makes the file's own head trained (reuse_head), keeping a frozen copy as base_head. */
 lf_status lf_model_train_head(lf_model *m, lf_err *err);
 
@@ -97,11 +100,12 @@ void lf_kv_cache_cut(lf_kv_cache *c, int64_t n); /* forgets all but the first n 
 lf_tensor *lf_lm_hidden_cached(lf_model *m, lf_graph *g, const int32_t *ids, int64_t n, lf_kv_cache *c);
 
 lf_tensor *lf_model_features(lf_model *m, lf_graph *g, const lf_model_input *in); /* [B, hidden_size] */
-lf_tensor *lf_model_logits(lf_model *m, lf_graph *g, lf_module *head, lf_tensor *features); /* head: m->head or m->base_head */
+lf_tensor *lf_model_logits(lf_model *m, lf_graph *g, lf_module *head,
+                           lf_tensor *features); /* head: m->head or m->base_head */
 
-/* Writes config.json (with num_labels, id2label, label2id of the head in use) and model.safetensors of the weights held now;
- * merged adapters: `merge` is called with each linear weight [out,in] before it is written (may be NULL).
- * dtype: LF_F32, LF_BF16, LF_F16; LF_N_DTYPES: as each tensor is in the source (fp32 for a new model). Streamed. */
+/* Writes config.json (with num_labels, id2label, label2id of the head in use) and model.safetensors of the weights held
+ * now; merged adapters: `merge` is called with each linear weight [out,in] before it is written (may be NULL). dtype:
+ * LF_F32, LF_BF16, LF_F16; LF_N_DTYPES: as each tensor is in the source (fp32 for a new model). Streamed. */
 typedef lf_status (*lf_merge_fn)(void *context, const lf_module *m, float *W, lf_err *err);
 lf_status lf_model_write(lf_model *m, const char *dir, lf_dtype dtype, lf_merge_fn merge, void *context, lf_err *err);
 

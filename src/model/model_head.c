@@ -6,7 +6,8 @@
 
 lf_status lf_model_need_head(const lf_model *m, const char *what, lf_err *err) {
     if (m->base_head || m->head->weight->tensor.data) return LF_OK;
-    return lf_fail(err, LF_EDATA, "%s: the model has no classification head ('%s' is not in its file), but %s needs one", m->path,
+    return lf_fail(err, LF_EDATA,
+                   "%s: the model has no classification head ('%s' is not in its file), but %s needs one", m->path,
                    m->head->weight->file_name, what);
 }
 
@@ -30,7 +31,8 @@ static lf_status make_trained_head(lf_model *m, int64_t num_labels, lf_err *err)
     head->is_head = head->wide = true;
     head->weight = lf_nn_param(nn, old->name, old->alias, "weight", 2, (int64_t[]){num_labels, old->in}, true);
     head->bias = lf_nn_param(nn, old->name, old->alias, "bias", 1, (int64_t[]){num_labels}, false);
-    if (!head->weight || !head->bias) return lf_fail(err, LF_ENOMEM, "out of memory for a head of %lld labels", (long long)num_labels);
+    if (!head->weight || !head->bias)
+        return lf_fail(err, LF_ENOMEM, "out of memory for a head of %lld labels", (long long)num_labels);
     lf_status rc;
     if ((rc = lf_nn_hold(nn, head->weight, err)) || (rc = lf_nn_hold(nn, head->bias, err)) ||
         (rc = lf_nn_train(nn, head->weight, err)) || (rc = lf_nn_train(nn, head->bias, err)))
@@ -49,7 +51,8 @@ static lf_status fill(lf_model *m, lf_param *p, lf_rng_key key, lf_err *err) {
     return LF_OK;
 }
 
-lf_status lf_model_new_head(lf_model *m, int64_t num_labels, const char *const *class_names, uint64_t seed, lf_err *err) {
+lf_status lf_model_new_head(lf_model *m, int64_t num_labels, const char *const *class_names, uint64_t seed,
+                            lf_err *err) {
     const char **names = lf_arena_alloc(m->nn.arena, (size_t)num_labels * sizeof *names);
     for (int64_t i = 0; names && i < num_labels; i++)
         if (!(names[i] = lf_arena_strdup(m->nn.arena, class_names[i]))) names = NULL;

@@ -1,4 +1,5 @@
-/* Writing a model as transformers reads it, tensor by tensor: what was not loaded or trained streams from the source. */
+/* Writing a model as transformers reads it, tensor by tensor: what was not loaded or trained streams from the source.
+ */
 #include <stdio.h>
 
 #include "base/file.h"
@@ -15,17 +16,20 @@ static lf_module *weight_of(const lf_model *m, const lf_param *p) {
 /* The values of p now, from memory where they are held, else from the source file. */
 static lf_status values(const lf_model *m, const lf_param *p, float *out, lf_err *err) {
     const lf_st_tensor *t = m->weights ? m->family->find(m->weights, p) : NULL;
-    if (p->tensor.data && p->tensor.dtype == m->nn.k->dtype) m->nn.k->to_f32(out, p->tensor.data, p->tensor.numel);
+    if (p->tensor.data && p->tensor.dtype == m->nn.k->dtype)
+        m->nn.k->to_f32(out, p->tensor.data, p->tensor.numel);
     else if (t) {
         if (!lf_param_read(m, p, t, out)) return lf_fail(err, LF_ENOMEM, "%s: out of memory", p->name);
     } else
-        return lf_fail(err, LF_EDATA, "%s: no values for tensor '%s' (the model has no head, and none was made)", m->path, p->file_name);
+        return lf_fail(err, LF_EDATA, "%s: no values for tensor '%s' (the model has no head, and none was made)",
+                       m->path, p->file_name);
     return LF_OK;
 }
 
 static lf_dtype dtype_for(const lf_param *p, lf_dtype asked) { return asked == LF_N_DTYPES ? p->file_dtype : asked; }
 
-static lf_status write_tensors(const lf_model *m, lf_st_writer *w, lf_dtype dtype, lf_merge_fn merge, void *context, lf_err *err) {
+static lf_status write_tensors(const lf_model *m, lf_st_writer *w, lf_dtype dtype, lf_merge_fn merge, void *context,
+                               lf_err *err) {
     int64_t largest = 0;
     lf_status rc = LF_OK;
     for (int64_t i = 0; i < m->nn.n_params && !rc; i++) {
@@ -55,8 +59,10 @@ static bool put_labels(const lf_model *m, cJSON *config) {
     for (int64_t i = 0; ok && i < m->num_labels; i++) {
         char id[24];
         snprintf(id, sizeof id, "%lld", (long long)i);
-        cJSON_DeleteItemFromObjectCaseSensitive(label2id, m->id2label[i]); /* of equal names (ImageNet's "crane") the last */
-        ok = cJSON_AddStringToObject(id2label, id, m->id2label[i]) && cJSON_AddNumberToObject(label2id, m->id2label[i], (double)i);
+        cJSON_DeleteItemFromObjectCaseSensitive(label2id,
+                                                m->id2label[i]); /* of equal names (ImageNet's "crane") the last */
+        ok = cJSON_AddStringToObject(id2label, id, m->id2label[i]) &&
+             cJSON_AddNumberToObject(label2id, m->id2label[i], (double)i);
     }
     cJSON_DeleteItemFromObjectCaseSensitive(config, "num_labels"); /* the size of id2label says it */
     cJSON_DeleteItemFromObjectCaseSensitive(config, "id2label");

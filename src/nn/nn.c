@@ -39,14 +39,18 @@ static bool append(lf_arena *arena, void ***array, int64_t *count, void *item) {
 lf_module *lf_nn_module(lf_nn *nn, lf_module_kind kind, int64_t out, int64_t in, const char *name, const char *alias) {
     lf_module *m = lf_arena_alloc(nn->arena, sizeof *m);
     if (!m) return NULL;
-    *m = (lf_module){.kind = kind, .out = out, .in = in, .frozen = {.out = out, .in = in},
-                     .name = lf_arena_strdup(nn->arena, name), .alias = lf_arena_strdup(nn->arena, alias)};
+    *m = (lf_module){.kind = kind,
+                     .out = out,
+                     .in = in,
+                     .frozen = {.out = out, .in = in},
+                     .name = lf_arena_strdup(nn->arena, name),
+                     .alias = lf_arena_strdup(nn->arena, alias)};
     const bool kept = append(nn->arena, (void ***)&nn->modules, &nn->n_modules, m);
     return m->name && m->alias && kept ? m : NULL;
 }
 
-lf_param *lf_nn_param(lf_nn *nn, const char *module, const char *file_prefix, const char *leaf, int ndim, const int64_t *shape,
-                      bool decays) {
+lf_param *lf_nn_param(lf_nn *nn, const char *module, const char *file_prefix, const char *leaf, int ndim,
+                      const int64_t *shape, bool decays) {
     char name[MAX_NAME], file_name[MAX_NAME];
     const char *dot = leaf[0] ? "." : "";
     snprintf(name, sizeof name, "%s%s%s", module, dot, leaf);
@@ -68,17 +72,22 @@ lf_module *lf_nn_find(const lf_nn *nn, const char *name) {
     return NULL;
 }
 
-static void *numbers(lf_nn *nn, int64_t n) { return lf_arena_alloc(nn->arena, (size_t)n * lf_dtype_size(nn->k->dtype)); }
+static void *numbers(lf_nn *nn, int64_t n) {
+    return lf_arena_alloc(nn->arena, (size_t)n * lf_dtype_size(nn->k->dtype));
+}
 
 lf_status lf_nn_hold(lf_nn *nn, lf_param *p, lf_err *err) {
     if (!p->tensor.data) p->tensor.data = numbers(nn, p->tensor.numel);
-    return p->tensor.data ? LF_OK : lf_fail(err, LF_ENOMEM, "%s: out of memory for %lld numbers", p->name, (long long)p->tensor.numel);
+    return p->tensor.data
+               ? LF_OK
+               : lf_fail(err, LF_ENOMEM, "%s: out of memory for %lld numbers", p->name, (long long)p->tensor.numel);
 }
 
 lf_status lf_nn_hold_act(lf_nn *nn, lf_param *p, const float *values, lf_err *err) {
     const lf_dtype type = nn->k->act_dtype;
     if (!p->tensor.data) p->tensor.data = lf_arena_alloc(nn->arena, (size_t)p->tensor.numel * lf_dtype_size(type));
-    if (!p->tensor.data) return lf_fail(err, LF_ENOMEM, "%s: out of memory for %lld numbers", p->name, (long long)p->tensor.numel);
+    if (!p->tensor.data)
+        return lf_fail(err, LF_ENOMEM, "%s: out of memory for %lld numbers", p->name, (long long)p->tensor.numel);
     p->tensor.dtype = type;
     nn->k->to_act(p->tensor.data, false, values, p->tensor.numel);
     return LF_OK;
@@ -87,8 +96,8 @@ lf_status lf_nn_hold_act(lf_nn *nn, lf_param *p, const float *values, lf_err *er
 static const lf_kernels *kernels_of(const lf_nn *nn, const lf_module *m) { return m->wide ? nn->k->wide : nn->k; }
 
 static lf_status no_room(const lf_nn *nn, const lf_module *m, lf_err *err) {
-    return lf_fail(err, LF_ENOMEM, "%s: out of memory for a weight of %lld x %lld in %s", m->name, (long long)m->out, (long long)m->in,
-                   nn->k->precision);
+    return lf_fail(err, LF_ENOMEM, "%s: out of memory for a weight of %lld x %lld in %s", m->name, (long long)m->out,
+                   (long long)m->in, nn->k->precision);
 }
 
 static bool prepare(lf_nn *nn, const lf_kernels *k, lf_frozen *w, const float *W) {
@@ -107,7 +116,8 @@ static int64_t row_in_group(const lf_module *m) {
 /* Classifiers are never in a group, so a group's products are the backend's own. */
 static bool freeze_in_group(lf_nn *nn, const lf_module *m, const float *W) {
     lf_group *group = m->group;
-    if (!group->staging) group->staging = lf_aligned_alloc((size_t)(group->frozen.out * m->in) * sizeof *group->staging);
+    if (!group->staging)
+        group->staging = lf_aligned_alloc((size_t)(group->frozen.out * m->in) * sizeof *group->staging);
     if (!group->staging) return false;
     memcpy(group->staging + row_in_group(m) * m->in, W, (size_t)(m->out * m->in) * sizeof *W);
     if (++group->n_frozen < group->n) return true;
@@ -158,9 +168,12 @@ lf_status lf_nn_weight(const lf_nn *nn, const lf_module *m, float *W, lf_err *er
     const lf_kernels *k = kernels_of(nn, m);
     const bool frozen = lf_nn_is_frozen(m), held = !frozen && m->weight->tensor.data;
     assert(frozen || held || nn->original);
-    if (held) k->to_f32(W, m->weight->tensor.data, m->out * m->in);
-    else if (!(frozen && k->frozen_exact) && nn->original && nn->original(nn->original_context, m, W)) return LF_OK;
-    else if (!frozen) return lf_fail(err, LF_ENOMEM, "%s: its weight could not be read again; out of memory?", m->name);
+    if (held)
+        k->to_f32(W, m->weight->tensor.data, m->out * m->in);
+    else if (!(frozen && k->frozen_exact) && nn->original && nn->original(nn->original_context, m, W))
+        return LF_OK;
+    else if (!frozen)
+        return lf_fail(err, LF_ENOMEM, "%s: its weight could not be read again; out of memory?", m->name);
     else if (!(m->group ? restore_from_group(nn, m, W) : k->frozen_restore(&m->frozen, W)))
         return lf_fail(err, LF_ENOMEM, "%s: out of memory to unpack its weight", m->name);
     return LF_OK;
@@ -222,7 +235,8 @@ lf_tensor *lf_nn_linear_group(lf_graph *g, const lf_nn *nn, const lf_group *grou
     const bool frozen = group->frozen.data != NULL;
     for (int i = 0; i < group->n; i++) {
         const lf_module *m = group->parts[i];
-        parts[i] = (lf_linear_part){m->out, frozen ? NULL : &m->weight->tensor, m->bias ? &m->bias->tensor : NULL, nn->lora_on ? m->lora : NULL};
+        parts[i] = (lf_linear_part){m->out, frozen ? NULL : &m->weight->tensor, m->bias ? &m->bias->tensor : NULL,
+                                    nn->lora_on ? m->lora : NULL};
     }
     return lf_linear_parts(g, x, frozen ? &group->frozen : NULL, parts, group->n);
 }

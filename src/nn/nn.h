@@ -1,5 +1,5 @@
-/* The table of a model's modules and parameters: the one view that families fill, adapters attach to, optimisers walk and
- * writers save. Weights are seen as [out, in] whatever the file's orientation. */
+/* The table of a model's modules and parameters: the one view that families fill, adapters attach to, optimisers walk
+ * and writers save. Weights are seen as [out, in] whatever the file's orientation. */
 #ifndef LF_NN_NN_H
 #define LF_NN_NN_H
 
@@ -10,10 +10,11 @@ typedef enum lf_module_kind {
     LF_MODULE_CONV,   /* a patch embedding: a product for us, but not a LoRA target */
     LF_MODULE_NORM,
     LF_MODULE_EMBEDDING, /* looked up, not multiplied */
-    LF_MODULE_OTHER   /* a container, an activation: only its name matters (target matching sees all names) */
+    LF_MODULE_OTHER      /* a container, an activation: only its name matters (target matching sees all names) */
 } lf_module_kind;
 
-/* A tensor of the model. tensor.data (floats in the backend's dtype) is NULL while a frozen product holds the weight. */
+/* A tensor of the model. tensor.data (floats in the backend's dtype) is NULL while a frozen product holds the weight.
+ */
 typedef struct lf_param {
     const char *name;      /* module path of transformers 5 + ".weight": "vit.layers.0.attention.q_proj.weight" */
     const char *file_name; /* as written by transformers: "vit.encoder.layer.0.attention.attention.query.weight" */
@@ -24,16 +25,16 @@ typedef struct lf_param {
 } lf_param;
 
 typedef struct lf_module {
-    const char *name;   /* "vit.layers.0.attention.q_proj" */
-    const char *alias;  /* "vit.encoder.layer.0.attention.attention.query"; may equal name */
+    const char *name;  /* "vit.layers.0.attention.q_proj" */
+    const char *alias; /* "vit.encoder.layer.0.attention.attention.query"; may equal name */
     lf_module_kind kind;
-    int64_t out, in;    /* linear and conv */
+    int64_t out, in;         /* linear and conv */
     lf_param *weight, *bias; /* NULL: none */
-    lf_frozen frozen;   /* data NULL when the weight is trained, or frozen together with its group's */
-    struct lf_group *group; /* NULL: multiplied on its own */
-    lf_lora *lora;      /* NULL: none; owned by the adapter */
-    bool is_head;       /* the last layer of all: never an adapter's target */
-    bool wide;          /* its product is in full precision whatever the backend's (classifiers) */
+    lf_frozen frozen;        /* data NULL when the weight is trained, or frozen together with its group's */
+    struct lf_group *group;  /* NULL: multiplied on its own */
+    lf_lora *lora;           /* NULL: none; owned by the adapter */
+    bool is_head;            /* the last layer of all: never an adapter's target */
+    bool wide;               /* its product is in full precision whatever the backend's (classifiers) */
 } lf_module;
 
 /* Linear modules that always see the same x (q, k, v), multiplied as one. */
@@ -44,20 +45,21 @@ typedef struct lf_group {
     float *staging;   /* the same as floats, until all are there */
 } lf_group;
 
-/* Reads the weight of a linear module as the model's file has it, W [out,in]; false if the file has none. May be called by
- * several threads at a time. */
+/* Reads the weight of a linear module as the model's file has it, W [out,in]; false if the file has none. May be called
+ * by several threads at a time. */
 typedef bool (*lf_nn_original)(const void *context, const lf_module *m, float *W);
 
 typedef struct lf_nn {
     const lf_kernels *k;
     lf_nn_original original; /* NULL: none. For frozen products that round (bf16) */
     const void *original_context;
-    lf_arena *arena;    /* everything below lives here, for as long as the model */
+    lf_arena *arena; /* everything below lives here, for as long as the model */
     lf_module **modules;
     lf_param **params;
     int64_t n_modules, n_params;
-    bool lora_on;       /* false: the untouched base, in the same memory */
-    const char *const *default_targets; /* target_modules "default": PEFT's for this family; ends with NULL; NULL: none */
+    bool lora_on; /* false: the untouched base, in the same memory */
+    const char *const
+        *default_targets; /* target_modules "default": PEFT's for this family; ends with NULL; NULL: none */
 } lf_nn;
 
 /* Something that an optimiser steps. tensor->data and ->grad are floats. */
@@ -73,9 +75,10 @@ void lf_nn_free(lf_nn *nn);
 /* Names are copied. NULL on out of memory. */
 lf_module *lf_nn_module(lf_nn *nn, lf_module_kind kind, int64_t out, int64_t in, const char *name, const char *alias);
 /* Adds "<module>.<leaf>" ("weight", "bias"); the file's name is "<file_prefix>.<leaf>". */
-lf_param *lf_nn_param(lf_nn *nn, const char *module, const char *file_prefix, const char *leaf, int ndim, const int64_t *shape,
-                      bool decays);
-lf_status lf_nn_group(lf_nn *nn, lf_group **out, lf_module *const *parts, int n, lf_err *err); /* before any has a weight */
+lf_param *lf_nn_param(lf_nn *nn, const char *module, const char *file_prefix, const char *leaf, int ndim,
+                      const int64_t *shape, bool decays);
+lf_status lf_nn_group(lf_nn *nn, lf_group **out, lf_module *const *parts, int n,
+                      lf_err *err);                       /* before any has a weight */
 lf_module *lf_nn_find(const lf_nn *nn, const char *name); /* by name or alias; NULL */
 
 /* Gives a parameter floats of its own, in the arena (not cleared of earlier values). */
@@ -86,8 +89,8 @@ lf_status lf_nn_hold_act(lf_nn *nn, lf_param *p, const float *values, lf_err *er
 lf_status lf_nn_freeze(lf_nn *nn, lf_module *m, const float *W, lf_err *err);
 /* Makes a parameter that holds its floats trainable: gives it a gradient, cleared. */
 lf_status lf_nn_train(lf_nn *nn, lf_param *p, lf_err *err);
-/* W [out,in] of a linear module as floats, whether frozen, held or not loaded at all: the original numbers, also where the frozen
- * product has rounded ones, as long as `original` has them. */
+/* W [out,in] of a linear module as floats, whether frozen, held or not loaded at all: the original numbers, also where
+ * the frozen product has rounded ones, as long as `original` has them. */
 lf_status lf_nn_weight(const lf_nn *nn, const lf_module *m, float *W, lf_err *err);
 
 /* All that is trained: trained parameters and adapters in table order, A before B. *out is in the arena. */
@@ -101,7 +104,7 @@ lf_tensor *lf_nn_linear(lf_graph *g, const lf_nn *nn, lf_module *m, lf_tensor *x
 lf_tensor *lf_nn_linear_group(lf_graph *g, const lf_nn *nn, const lf_group *group, lf_tensor *x); /* [.., sum of out] */
 lf_tensor *lf_nn_layernorm(lf_graph *g, lf_module *m, lf_tensor *x, double epsilon);
 lf_tensor *lf_nn_rmsnorm(lf_graph *g, lf_module *m, lf_tensor *x, double epsilon);
-lf_tensor *lf_nn_then(lf_graph *g, lf_tensor *x, lf_tensor *y); /* y, made of x, which is done */
+lf_tensor *lf_nn_then(lf_graph *g, lf_tensor *x, lf_tensor *y);          /* y, made of x, which is done */
 lf_tensor *lf_nn_residual(lf_graph *g, lf_tensor *x, lf_tensor *branch); /* x + branch; both are done */
 
 #endif

@@ -40,7 +40,8 @@ lf_status lf_plot_open(lf_atomic_file *a, const char *dir, const char *name, int
 }
 
 const char *lf_plot_color(int64_t i) {
-    static const char *const colors[] = {"#1f6fb2", "#d1571b", "#0e4d3a", "#7a9a01", "#5b2a86", "#1f9aa8", "#8a1c1c", "#c2559a"};
+    static const char *const colors[] = {"#1f6fb2", "#d1571b", "#0e4d3a", "#7a9a01",
+                                         "#5b2a86", "#1f9aa8", "#8a1c1c", "#c2559a"};
     enum { N = sizeof colors / sizeof colors[0] };
     return colors[(i % N + N) % N];
 }
@@ -53,16 +54,19 @@ int lf_plot_point(int64_t i) {
     return points[(i % N + N) % N];
 }
 
-/* Enhanced mode reads ^ _ { } @ & ~ \ as commands, a quote ends the string, a newline the statement; what is no character of XML
- * would make the whole picture unreadable. */
+/* Enhanced mode reads ^ _ { } @ & ~ \ as commands, a quote ends the string, a newline the statement; what is no
+ * character of XML would make the whole picture unreadable. */
 void lf_plot_text(FILE *f, const char *text) {
     size_t left = strlen(text);
     while (left) {
         uint32_t c = 0;
         const size_t good = lf_utf8_next(text, left, &c), n = good ? good : lf_utf8_bad_size(text, left);
-        if (!good) fputs("\xef\xbf\xbd", f);
-        else if (c < 0x20 || (c >= 0x7f && c < 0xa0) || (c & 0xfffe) == 0xfffe) fputc(' ', f);
-        else if (c == '\'') fputs("''", f);
+        if (!good)
+            fputs("\xef\xbf\xbd", f);
+        else if (c < 0x20 || (c >= 0x7f && c < 0xa0) || (c & 0xfffe) == 0xfffe)
+            fputc(' ', f);
+        else if (c == '\'')
+            fputs("''", f);
         else {
             if (c < 0x80 && strchr("^_{}@&~\\", (int)c)) fputc('\\', f);
             fwrite(text, 1, n, f);
@@ -122,10 +126,14 @@ void lf_plot_log_axis(FILE *f, char axis, double low, double high) {
     fprintf(f, "set logscale %c\nset %ctics (", axis, axis);
     int stride = 1;
     while (walk_decades(NULL, low, high, of, 1, stride) > 8) stride++;
-    if (stride > 1 || walk_decades(NULL, low, high, of, 1, 1) >= 4) walk_decades(f, low, high, of, 1, stride);
-    else if (walk_decades(NULL, low, high, halves, 2, 1) >= 4) walk_decades(f, low, high, halves, 2, 1);
-    else if (walk_decades(NULL, low, high, of, 3, 1) >= 3) walk_decades(f, low, high, of, 3, 1);
-    else if (high > low) even_steps(f, low, high);
+    if (stride > 1 || walk_decades(NULL, low, high, of, 1, 1) >= 4)
+        walk_decades(f, low, high, of, 1, stride);
+    else if (walk_decades(NULL, low, high, halves, 2, 1) >= 4)
+        walk_decades(f, low, high, halves, 2, 1);
+    else if (walk_decades(NULL, low, high, of, 3, 1) >= 3)
+        walk_decades(f, low, high, of, 3, 1);
+    else if (high > low)
+        even_steps(f, low, high);
     fputs(")\n", f);
 }
 
@@ -133,12 +141,13 @@ void lf_plot_log_axis(FILE *f, char axis, double low, double high) {
 
 enum { NOT_FOUND = 127 };
 
-/* Its exit code; NOT_FOUND also where it cannot be started. Nothing of the user's own settings is read (-d), and whatever it
- * says goes to stderr: stdout is for results. */
+/* Its exit code; NOT_FOUND also where it cannot be started. Nothing of the user's own settings is read (-d), and
+ * whatever it says goes to stderr: stdout is for results. */
 static int run_gnuplot(const char *dir, const char *script) {
     const pid_t pid = fork();
     if (pid == 0) {
-        if (chdir(dir) == 0 && dup2(STDERR_FILENO, STDOUT_FILENO) >= 0) execlp("gnuplot", "gnuplot", "-d", script, (char *)NULL);
+        if (chdir(dir) == 0 && dup2(STDERR_FILENO, STDOUT_FILENO) >= 0)
+            execlp("gnuplot", "gnuplot", "-d", script, (char *)NULL);
         _exit(NOT_FOUND);
     }
     int status = 0;
@@ -175,5 +184,7 @@ lf_status lf_plot_draw(lf_atomic_file *a, const char *dir, const char *name, boo
 }
 
 void lf_plot_say_how(const char *dir) {
-    lf_warn("no pictures, only their numbers and scripts: gnuplot did not run; install it (Debian: gnuplot-nox), then: lora-ft report %s", dir);
+    lf_warn("no pictures, only their numbers and scripts: gnuplot did not run; install it (Debian: gnuplot-nox), then: "
+            "lora-ft report %s",
+            dir);
 }

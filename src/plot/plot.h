@@ -6,13 +6,14 @@
 #include "base/error.h"
 #include "base/file.h"
 
-/* Opens DIR/NAME.gp (written aside until lf_plot_draw) and begins it: SVG of width x height pixels on white, with the project's
- * fonts, grid and borders, output NAME.svg. The caller writes the rest of the script to a->f. An older NAME.svg is removed:
- * it is no picture of these numbers. */
+/* Opens DIR/NAME.gp (written aside until lf_plot_draw) and begins it: SVG of width x height pixels on white, with the
+ * project's fonts, grid and borders, output NAME.svg. The caller writes the rest of the script to a->f. An older
+ * NAME.svg is removed: it is no picture of these numbers. */
 lf_status lf_plot_open(lf_atomic_file *a, const char *dir, const char *name, int width, int height, lf_err *err);
 
-/* Commits the script and runs gnuplot on it in `dir`; what gnuplot says goes to stderr. *drawn: the SVG is there and whole. A missing
- * or failing gnuplot is not an error: *drawn is false. Call lf_atomic_abort(a) after either, as for any atomic file. */
+/* Commits the script and runs gnuplot on it in `dir`; what gnuplot says goes to stderr. *drawn: the SVG is there and
+ * whole. A missing or failing gnuplot is not an error: *drawn is false. Call lf_atomic_abort(a) after either, as for
+ * any atomic file. */
 lf_status lf_plot_draw(lf_atomic_file *a, const char *dir, const char *name, bool *drawn, lf_err *err);
 
 /* The colour of series i ("#1f6fb2"): they differ in lightness too, for print and for eyes that see few colours. */
@@ -23,7 +24,8 @@ int lf_plot_point(int64_t i);
 void lf_plot_text(FILE *f, const char *text);
 /* "0.02", "3e-4": short enough for a tic. */
 void lf_plot_number(char *text, size_t size, double value);
-/* A logarithmic axis ('x' or 'y') from low > 0 to high with tics that can be read however narrow it is; ranges are the caller's. */
+/* A logarithmic axis ('x' or 'y') from low > 0 to high with tics that can be read however narrow it is; ranges are the
+ * caller's. */
 void lf_plot_log_axis(FILE *f, char axis, double low, double high);
 /* The one warning of whoever got no picture. */
 void lf_plot_say_how(const char *dir);

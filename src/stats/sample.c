@@ -8,8 +8,9 @@
 static const double half_pi = 1.57079632679489661923;
 enum { SERIES_MOST = 10000 }; /* degrees of freedom: above, the series is long and the expansion exact */
 
-/* P(|T| <= t), or P(|T| > t) with `tail`: Abramowitz and Stegun 26.7.3-4, where tan(a) = t / sqrt(dof), a finite series in cos(a). The
- * infinite series adds up to 1, so its other terms are the tail: no difference of two numbers close to 1. */
+/* P(|T| <= t), or P(|T| > t) with `tail`: Abramowitz and Stegun 26.7.3-4, where tan(a) = t / sqrt(dof), a finite series
+ * in cos(a). The infinite series adds up to 1, so its other terms are the tail: no difference of two numbers close
+ * to 1. */
 static double t_probability(double t, int64_t dof, bool tail) {
     const double root = sqrt((double)dof), c = root / hypot(root, t), s = t / hypot(root, t);
     const bool odd = dof % 2 == 1;
@@ -38,15 +39,18 @@ static double normal_probability(double z, int64_t dof, bool tail) {
 static double bisect(double (*probability)(double, int64_t, bool), int64_t dof, double inside, double outside) {
     const bool tail = inside > 0.5; /* whichever of the two is the smaller has more digits */
     double low = 0, high = 1;
-    while (high < DBL_MAX / 2 && (tail ? probability(high, dof, true) > outside : probability(high, dof, false) < inside)) {
+    while (high < DBL_MAX / 2 &&
+           (tail ? probability(high, dof, true) > outside : probability(high, dof, false) < inside)) {
         low = high;
         high *= 2;
     }
     while (high - low > DBL_EPSILON * high) {
         const double middle = low + (high - low) / 2;
         if (middle <= low || middle >= high) break;
-        if (tail ? probability(middle, dof, true) > outside : probability(middle, dof, false) < inside) low = middle;
-        else high = middle;
+        if (tail ? probability(middle, dof, true) > outside : probability(middle, dof, false) < inside)
+            low = middle;
+        else
+            high = middle;
     }
     return high;
 }
@@ -54,7 +58,8 @@ static double bisect(double (*probability)(double, int64_t, bool), int64_t dof, 
 /* Abramowitz and Stegun 26.7.5: what the normal quantile lacks, in powers of 1 / dof. */
 static double expand(double z, double dof) {
     const double w = z * z;
-    const double g1 = z * (w + 1) / 4, g2 = z * ((5 * w + 16) * w + 3) / 96, g3 = z * (((3 * w + 19) * w + 17) * w - 15) / 384;
+    const double g1 = z * (w + 1) / 4, g2 = z * ((5 * w + 16) * w + 3) / 96,
+                 g3 = z * (((3 * w + 19) * w + 17) * w - 15) / 384;
     return z + (g1 + (g2 + g3 / dof) / dof) / dof;
 }
 

@@ -6,26 +6,33 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* The p-quantile of Student's t distribution with `dof` >= 1 degrees of freedom, 0 < p < 1; NAN for anything else. Relative error
- * below 1e-9 for p from 1e-15 to 1 - 1e-15 (from the finite series for whole degrees of freedom, Abramowitz and Stegun 26.7.3-4, by
- * bisection; above 10000 from the expansion around the normal distribution, 26.7.5). */
+/* The p-quantile of Student's t distribution with `dof` >= 1 degrees of freedom, 0 < p < 1; NAN for anything else.
+ * Relative error below 1e-9 for p from 1e-15 to 1 - 1e-15 (from the finite series for whole degrees of freedom,
+ * Abramowitz and Stegun 26.7.3-4, by bisection; above 10000 from the expansion around the normal distribution, 26.7.5).
+ */
 double lf_t_quantile(double p, int64_t dof);
 
-/* n numbers: mean, sample standard deviation (n - 1), two-sided 95 % t interval of the mean. Numbers that are not finite make
- * all NAN; n = 0: all NAN; n = 1: sd, low and high NAN. */
-typedef struct lf_sample { int64_t n; double mean, sd, low, high; } lf_sample;
+/* n numbers: mean, sample standard deviation (n - 1), two-sided 95 % t interval of the mean. Numbers that are not
+ * finite make all NAN; n = 0: all NAN; n = 1: sd, low and high NAN. */
+typedef struct lf_sample {
+    int64_t n;
+    double mean, sd, low, high;
+} lf_sample;
 lf_sample lf_sample_of(const double *x, int64_t n);
 /* Of the differences a[i] - b[i]. */
 lf_sample lf_sample_paired(const double *a, const double *b, int64_t n);
 
-/* An outcome: more `gain` is better, less `cost` is better. Outcomes with a number that is not finite are left out everywhere. */
-typedef struct lf_outcome { double gain, cost; } lf_outcome;
+/* An outcome: more `gain` is better, less `cost` is better. Outcomes with a number that is not finite are left out
+ * everywhere. */
+typedef struct lf_outcome {
+    double gain, cost;
+} lf_outcome;
 
 /* front[i]: no other outcome is at least as good in both and better in one. Of equal outcomes all are on the front. */
 void lf_pareto(bool *front, const lf_outcome *p, int64_t n);
 
-/* The area that the outcomes dominate within gain >= reference.gain, cost <= reference.cost. What is not better than the
- * reference in both adds nothing. 0 for none; NAN for a reference that is not finite, or if there is no memory. */
+/* The area that the outcomes dominate within gain >= reference.gain, cost <= reference.cost. What is not better than
+ * the reference in both adds nothing. 0 for none; NAN for a reference that is not finite, or if there is no memory. */
 double lf_hypervolume(const lf_outcome *p, int64_t n, lf_outcome reference);
 
 /* The cost at which a gain is to be had: on the front of the outcomes, linearly between neighbours. A gain below the

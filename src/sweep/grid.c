@@ -9,8 +9,18 @@
 #include "config/config.h"
 
 /* What a point may not say for itself: where results go and how many run at once is the sweep's. */
-static const char *const of_the_sweep[] = {"output_dir", "overwrite_output_dir", "resume_from_checkpoint", "force_resume", "dry_run", "threads",
-                                           "decomposition_cache", "base_cache", "json", "sweep", "jobs", "print_commands"};
+static const char *const of_the_sweep[] = {"output_dir",
+                                           "overwrite_output_dir",
+                                           "resume_from_checkpoint",
+                                           "force_resume",
+                                           "dry_run",
+                                           "threads",
+                                           "decomposition_cache",
+                                           "base_cache",
+                                           "json",
+                                           "sweep",
+                                           "jobs",
+                                           "print_commands"};
 
 /* Keys whose values go together: one dimension of a grid. */
 typedef struct axis {
@@ -18,10 +28,14 @@ typedef struct axis {
     int n;
 } axis;
 enum { MAX_AXES = 64 };
-typedef struct grid_axes { axis at[MAX_AXES]; int n; } grid_axes;
+typedef struct grid_axes {
+    axis at[MAX_AXES];
+    int n;
+} grid_axes;
 
 static lf_status fail(lf_err *err, const char *source, const char *key, const char *what) {
-    return lf_fail(err, LF_EUSAGE, "key 'sweep' (in %s): %s%.64s%s%s", source, key ? "'" : "", key ? key : "", key ? "': " : "", what);
+    return lf_fail(err, LF_EUSAGE, "key 'sweep' (in %s): %s%.64s%s%s", source, key ? "'" : "", key ? key : "",
+                   key ? "': " : "", what);
 }
 
 static lf_status no_memory(lf_err *err) { return lf_fail(err, LF_ENOMEM, "out of memory for the points of a sweep"); }
@@ -36,8 +50,10 @@ static double rounded(double x, int digits) {
     return x;
 }
 
-static lf_status spaced(cJSON **out, const cJSON *range, bool is_log, const char *source, const char *key, lf_err *err) {
-    static const char expected[] = "expected {\"log\": [first, last, n]} or {\"linear\": [first, last, n]}, n from 2 on (first and last above 0 for log)";
+static lf_status spaced(cJSON **out, const cJSON *range, bool is_log, const char *source, const char *key,
+                        lf_err *err) {
+    static const char expected[] = "expected {\"log\": [first, last, n]} or {\"linear\": [first, last, n]}, n from 2 "
+                                   "on (first and last above 0 for log)";
     const cJSON *first = cJSON_GetArrayItem(range, 0), *last = cJSON_GetArrayItem(range, 1);
     int64_t n;
     if (!cJSON_IsArray(range) || cJSON_GetArraySize(range) != 3 || !cJSON_IsNumber(first) || !cJSON_IsNumber(last) ||
@@ -53,7 +69,10 @@ static lf_status spaced(cJSON **out, const cJSON *range, bool is_log, const char
     *out = cJSON_CreateArray();
     for (int64_t i = 0; i < n; i++) {
         const double t = (double)i / (double)(n - 1);
-        const double x = i == 0 ? a : i == n - 1 ? b : is_log ? rounded(a * pow(b / a, t), 6) : rounded(a + (b - a) * t, 12);
+        const double x = i == 0       ? a
+                         : i == n - 1 ? b
+                         : is_log     ? rounded(a * pow(b / a, t), 6)
+                                      : rounded(a + (b - a) * t, 12);
         cJSON *number = cJSON_CreateNumber(x);
         if (!*out || !number || !cJSON_AddItemToArray(*out, number)) {
             cJSON_Delete(number);
@@ -67,10 +86,14 @@ static lf_status read_values(cJSON **out, const cJSON *spec, const char *source,
     *out = NULL;
     if (cJSON_IsObject(spec) && cJSON_GetArraySize(spec) == 1) {
         const bool is_log = strcmp(spec->child->string, "log") == 0;
-        if (is_log || strcmp(spec->child->string, "linear") == 0) return spaced(out, spec->child, is_log, source, key, err);
+        if (is_log || strcmp(spec->child->string, "linear") == 0)
+            return spaced(out, spec->child, is_log, source, key, err);
     }
-    if (!cJSON_IsArray(spec)) return fail(err, source, key, "expected a list of values, {\"log\": [first, last, n]} or {\"linear\": [first, last, n]}");
-    if (cJSON_GetArraySize(spec) == 0) return fail(err, source, key, "the list is empty; give a value, or leave the key out");
+    if (!cJSON_IsArray(spec))
+        return fail(err, source, key,
+                    "expected a list of values, {\"log\": [first, last, n]} or {\"linear\": [first, last, n]}");
+    if (cJSON_GetArraySize(spec) == 0)
+        return fail(err, source, key, "the list is empty; give a value, or leave the key out");
     return (*out = cJSON_Duplicate(spec, true)) ? LF_OK : no_memory(err);
 }
 
@@ -92,8 +115,10 @@ static lf_status add_key(grid_axes *g, axis *a, const cJSON *member, const char 
         return rc;
     }
     for (size_t i = 0; i < sizeof of_the_sweep / sizeof of_the_sweep[0]; i++)
-        if (strcmp(name, of_the_sweep[i]) == 0) return fail(err, source, name, "is the sweep's own and cannot be swept");
-    if (has_key(g, name) || cJSON_GetObjectItemCaseSensitive(a->values, name)) return fail(err, source, name, "swept twice; delete one");
+        if (strcmp(name, of_the_sweep[i]) == 0)
+            return fail(err, source, name, "is the sweep's own and cannot be swept");
+    if (has_key(g, name) || cJSON_GetObjectItemCaseSensitive(a->values, name))
+        return fail(err, source, name, "swept twice; delete one");
     cJSON *values;
     lf_status rc = read_values(&values, member, source, name, err);
     const int n = cJSON_GetArraySize(values);
@@ -114,22 +139,32 @@ static lf_status add_axis(grid_axes *g, const cJSON *member, bool zip, const cha
     axis a = {.values = cJSON_CreateObject()};
     lf_status rc = a.values ? LF_OK : no_memory(err);
     const cJSON *inner;
-    if (!rc && !zip) rc = add_key(g, &a, member, source, err);
-    else if (!rc && (!cJSON_IsObject(member) || !member->child)) rc = fail(err, source, "zip", "expected an object of keys with lists of the same length");
-    else if (!rc) cJSON_ArrayForEach(inner, member) if ((rc = add_key(g, &a, inner, source, err))) break;
-    if (rc) cJSON_Delete(a.values);
-    else g->at[g->n++] = a;
+    if (!rc && !zip)
+        rc = add_key(g, &a, member, source, err);
+    else if (!rc && (!cJSON_IsObject(member) || !member->child))
+        rc = fail(err, source, "zip", "expected an object of keys with lists of the same length");
+    else if (!rc)
+        cJSON_ArrayForEach(inner, member) if ((rc = add_key(g, &a, inner, source, err))) break;
+    if (rc)
+        cJSON_Delete(a.values);
+    else
+        g->at[g->n++] = a;
     return rc;
 }
 
 static lf_status read_axes(grid_axes *g, const cJSON *spec, const char *source, lf_err *err) {
     const cJSON *member, *zip;
     lf_status rc = LF_OK;
-    if (!cJSON_IsObject(spec) || !spec->child) return fail(err, source, NULL, "expected an object of keys with lists of values, found another or an empty one");
+    if (!cJSON_IsObject(spec) || !spec->child)
+        return fail(err, source, NULL,
+                    "expected an object of keys with lists of values, found another or an empty one");
     cJSON_ArrayForEach(member, spec) {
-        if (strcmp(member->string, "zip") != 0) rc = add_axis(g, member, false, source, err);
-        else if (!cJSON_IsArray(member)) rc = add_axis(g, member, true, source, err);
-        else cJSON_ArrayForEach(zip, member) if ((rc = add_axis(g, zip, true, source, err))) break;
+        if (strcmp(member->string, "zip") != 0)
+            rc = add_axis(g, member, false, source, err);
+        else if (!cJSON_IsArray(member))
+            rc = add_axis(g, member, true, source, err);
+        else
+            cJSON_ArrayForEach(zip, member) if ((rc = add_axis(g, zip, true, source, err))) break;
         if (rc) return rc;
     }
     return LF_OK;
@@ -166,7 +201,8 @@ static bool add_point(const lf_grid *out, const grid_axes *g, int64_t number) {
         const cJSON *values;
         cJSON_ArrayForEach(values, g->at[i].values) {
             cJSON *value = cJSON_Duplicate(cJSON_GetArrayItem(values, index[i]), true);
-            ok = ok && value && add_name(out->keys, values->string) && cJSON_AddItemToObject(point, values->string, value);
+            ok = ok && value && add_name(out->keys, values->string) &&
+                 cJSON_AddItemToObject(point, values->string, value);
             if (!ok) {
                 cJSON_Delete(value);
                 break;
@@ -182,7 +218,8 @@ static lf_status add_grid(lf_grid *out, const cJSON *spec, double *total, const 
     grid_axes g = {0};
     lf_status rc = read_axes(&g, spec, source, err);
     if (!rc && (*total += count(&g)) > LF_MAX_POINTS)
-        rc = lf_fail(err, LF_EUSAGE, "key 'sweep' (in %s): %.0f points, expected at most %d; nothing was run", source, *total, LF_MAX_POINTS);
+        rc = lf_fail(err, LF_EUSAGE, "key 'sweep' (in %s): %.0f points, expected at most %d; nothing was run", source,
+                     *total, LF_MAX_POINTS);
     for (int64_t i = 0; !rc && i < (int64_t)count(&g); i++)
         if (!add_point(out, &g, i)) rc = no_memory(err);
     free_axes(&g);
@@ -194,9 +231,12 @@ lf_status lf_grid_new(lf_grid *out, const cJSON *spec, const char *source, lf_er
     double total = 0;
     const cJSON *part;
     lf_status rc = out->keys && out->points ? LF_OK : no_memory(err);
-    if (!rc && !cJSON_IsArray(spec)) rc = add_grid(out, spec, &total, source, err);
-    else if (!rc && !spec->child) rc = fail(err, source, NULL, "the list is empty; nothing would be run");
-    else if (!rc) cJSON_ArrayForEach(part, spec) if ((rc = add_grid(out, part, &total, source, err))) break;
+    if (!rc && !cJSON_IsArray(spec))
+        rc = add_grid(out, spec, &total, source, err);
+    else if (!rc && !spec->child)
+        rc = fail(err, source, NULL, "the list is empty; nothing would be run");
+    else if (!rc)
+        cJSON_ArrayForEach(part, spec) if ((rc = add_grid(out, part, &total, source, err))) break;
     if (rc) lf_grid_free(out);
     return rc;
 }

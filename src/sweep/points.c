@@ -4,10 +4,10 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "adapter/adapter.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
-#include "adapter/adapter.h"
 #include "base/mem.h"
 #include "io/stored.h"
 #include "kernels/kernels.h"
@@ -19,17 +19,20 @@ static lf_status no_memory(lf_err *err) { return lf_fail(err, LF_ENOMEM, "out of
 
 /* ---- names ---- */
 
-static bool is_plain(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || strchr("._+-", c); }
+static bool is_plain(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || strchr("._+-", c);
+}
 
 /* The member whose name follows that of `last` (NULL: the first). */
 static const cJSON *next_by_name(const cJSON *values, const cJSON *last) {
     const cJSON *v, *next = NULL;
-    cJSON_ArrayForEach(v, values)
-        if ((!last || strcmp(v->string, last->string) > 0) && (!next || strcmp(v->string, next->string) < 0)) next = v;
+    cJSON_ArrayForEach(v, values) if ((!last || strcmp(v->string, last->string) > 0) &&
+                                      (!next || strcmp(v->string, next->string) < 0)) next = v;
     return next;
 }
 
-/* "key=value,key=value", keys in the order of the alphabet: another order of a sweep's keys is the same run. What cannot stand in a name is '-', and then, or where it is too long, a hash of the values makes it one. */
+/* "key=value,key=value", keys in the order of the alphabet: another order of a sweep's keys is the same run. What
+ * cannot stand in a name is '-', and then, or where it is too long, a hash of the values makes it one. */
 static char *make_name(const cJSON *values) {
     char name[MAX_NAME + 1] = "", text[MAX_NAME + 1];
     size_t used = 0;
@@ -39,7 +42,8 @@ static char *make_name(const cJSON *values) {
     while ((value = next_by_name(values, value))) {
         char *whole = lf_json_print_line(value);
         if (!whole) return NULL;
-        hash = XXH3_64bits_withSeed(whole, strlen(whole), XXH3_64bits_withSeed(value->string, strlen(value->string), hash));
+        hash = XXH3_64bits_withSeed(whole, strlen(whole),
+                                    XXH3_64bits_withSeed(value->string, strlen(value->string), hash));
         lf_value_text(text, sizeof text, value);
         altered = altered || strlen(text) == MAX_NAME;
         lf_free(whole);
@@ -77,10 +81,14 @@ static lf_status configure(const lf_points *p, lf_point *at, lf_err *err) {
     cJSON *threads = cJSON_CreateNumber(p->threads), *yes = cJSON_CreateTrue(), *no = cJSON_CreateFalse();
     const cJSON *value;
     lf_status rc = threads && yes && no ? lf_cfg_derive(&at->cfg, p->cfg, "train", err) : no_memory(err);
-    if (!rc) cJSON_ArrayForEach(value, at->values) if ((rc = lf_cfg_set_json(at->cfg, value->string, value, "the sweep", err))) break;
-    if (!rc && !(rc = set_text(at->cfg, "output_dir", at->run_dir, err)) && !(rc = lf_cfg_set_json(at->cfg, "threads", threads, "the sweep", err)) &&
+    if (!rc)
+        cJSON_ArrayForEach(
+            value, at->values) if ((rc = lf_cfg_set_json(at->cfg, value->string, value, "the sweep", err))) break;
+    if (!rc && !(rc = set_text(at->cfg, "output_dir", at->run_dir, err)) &&
+        !(rc = lf_cfg_set_json(at->cfg, "threads", threads, "the sweep", err)) &&
         !(rc = lf_cfg_set_json(at->cfg, "resume_from_checkpoint", yes, "the sweep", err)) &&
-        !(rc = lf_cfg_set_json(at->cfg, "overwrite_output_dir", no, "the sweep", err)) && !(rc = set_cache(p, at->cfg, "decomposition_cache", "decompositions", err)) &&
+        !(rc = lf_cfg_set_json(at->cfg, "overwrite_output_dir", no, "the sweep", err)) &&
+        !(rc = set_cache(p, at->cfg, "decomposition_cache", "decompositions", err)) &&
         !(rc = set_cache(p, at->cfg, "base_cache", "base", err)))
         rc = lf_config_finish(at->cfg, err);
     cJSON_Delete(threads);
@@ -99,18 +107,23 @@ static const cJSON *init_of(const lf_points *p, const cJSON *values) {
 static bool drop_position(const lf_points *p, cJSON *values) {
     const char *name = cJSON_GetStringValue(init_of(p, values));
     const lf_init *init = name ? lf_init_find(name) : NULL;
-    if (!cJSON_GetObjectItemCaseSensitive(values, "init_position") || (name && (!init || init->positioned))) return false;
+    if (!cJSON_GetObjectItemCaseSensitive(values, "init_position") || (name && (!init || init->positioned)))
+        return false;
     cJSON_DeleteItemFromObjectCaseSensitive(values, "init_position");
     return true;
 }
 
 /* What can be known to be wrong without opening anything. */
 static lf_status check_paths(const lf_config *cfg, lf_err *err) {
-    static const struct { const char *key; bool is_data; } keys[] = {{"model", false}, {"init_model", false}, {"tokenizer", false}, {"train_data", true},
-                                                                     {"eval_data", true}, {"test_data", true}, {"forgetting_data", true}};
+    static const struct {
+        const char *key;
+        bool is_data;
+    } keys[] = {{"model", false},    {"init_model", false}, {"tokenizer", false},     {"train_data", true},
+                {"eval_data", true}, {"test_data", true},   {"forgetting_data", true}};
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         const char *path = keys[i].is_data ? lf_cfg_data_path(cfg, keys[i].key) : lf_cfg_str(cfg, keys[i].key);
-        if (path && !lf_is_file(path) && !lf_is_dir(path)) return lf_cfg_fail(cfg, keys[i].key, err, "'%s': no such file or folder", path);
+        if (path && !lf_is_file(path) && !lf_is_dir(path))
+            return lf_cfg_fail(cfg, keys[i].key, err, "'%s': no such file or folder", path);
     }
     return LF_OK;
 }
@@ -172,10 +185,14 @@ static int by_identity(const void *a, const void *b) {
 static void compact(lf_points *p) {
     int64_t kept = 0;
     for (int64_t i = 0; i < p->n; i++) {
-        if (p->at[i].again) free_point(&p->at[i]);
-        else p->at[kept++] = p->at[i];
+        if (p->at[i].again)
+            free_point(&p->at[i]);
+        else
+            p->at[kept++] = p->at[i];
     }
-    if (kept < p->n) lf_info("%lld points differ only in an init_position that their start does not read; each is run once", (long long)(p->n - kept));
+    if (kept < p->n)
+        lf_info("%lld points differ only in an init_position that their start does not read; each is run once",
+                (long long)(p->n - kept));
     p->n = kept;
 }
 
@@ -187,10 +204,15 @@ static lf_status check_different(lf_points *p, lf_err *err) {
     qsort(order, (size_t)p->n, sizeof *order, by_identity);
     lf_status rc = LF_OK;
     for (int64_t i = 1, first = 0; i < p->n && !rc; i++) {
-        if (strcmp(order[first]->identity, order[i]->identity) != 0) first = i;
-        else if (order[i]->dropped) order[i]->again = true;
-        else if (strcmp(order[first]->name, order[i]->name) == 0) rc = lf_cfg_fail(p->cfg, "sweep", err, "the point %s is there twice", order[i]->name);
-        else rc = lf_cfg_fail(p->cfg, "sweep", err, "the points %s and %s are the same run", order[first]->name, order[i]->name);
+        if (strcmp(order[first]->identity, order[i]->identity) != 0)
+            first = i;
+        else if (order[i]->dropped)
+            order[i]->again = true;
+        else if (strcmp(order[first]->name, order[i]->name) == 0)
+            rc = lf_cfg_fail(p->cfg, "sweep", err, "the point %s is there twice", order[i]->name);
+        else
+            rc = lf_cfg_fail(p->cfg, "sweep", err, "the points %s and %s are the same run", order[first]->name,
+                             order[i]->name);
     }
     lf_free(order);
     if (!rc) compact(p);
@@ -213,7 +235,8 @@ static lf_status look(lf_point *at, lf_err *err) {
     const char *state;
     lf_status rc = read_member(&config, at->run_dir, "config.json", err);
     if (!rc && config) rc = lf_cfg_check_same(at->cfg, config, at->run_dir, err);
-    if (!rc && config && !(rc = read_member(&results, at->run_dir, "all_results.json", err)) && results) at->state = LF_POINT_DONE;
+    if (!rc && config && !(rc = read_member(&results, at->run_dir, "all_results.json", err)) && results)
+        at->state = LF_POINT_DONE;
     if (!rc && config && !results && !(rc = read_member(&error, at->run_dir, "error.json", err)) && error) {
         rc = lf_json_get_str(error, "state", "", &state, at->run_dir, err);
         if (!rc && strcmp(state, "diverged") == 0) at->state = LF_POINT_DIVERGED;
@@ -227,15 +250,19 @@ static lf_status look(lf_point *at, lf_err *err) {
 /* ---- the sweep ---- */
 
 static lf_status choose_threads(lf_points *p, const cJSON *before, int64_t jobs, lf_err *err) {
-    const int64_t asked = lf_cfg_i64(p->cfg, "threads"), all = asked > 0 ? asked : lf_threads_set(0), share = all / jobs > 0 ? all / jobs : 1;
+    const int64_t asked = lf_cfg_i64(p->cfg, "threads"), all = asked > 0 ? asked : lf_threads_set(0),
+                  share = all / jobs > 0 ? all / jobs : 1;
     int64_t kept;
     lf_status rc = before ? lf_json_get_i64(before, "threads", share, &kept, "sweep.json", err) : LF_OK;
     if (rc || !before) {
         p->threads = (int)share;
         return rc;
     }
-    if (kept < 1 || kept > 4096) return lf_fail(err, LF_EDATA, "%s/sweep.json: threads: expected 1 to 4096, found %lld", p->dir, (long long)kept);
-    if (kept != share) lf_info("%s was begun with %lld threads a run; its runs go on with as many", p->dir, (long long)kept);
+    if (kept < 1 || kept > 4096)
+        return lf_fail(err, LF_EDATA, "%s/sweep.json: threads: expected 1 to 4096, found %lld", p->dir,
+                       (long long)kept);
+    if (kept != share)
+        lf_info("%s was begun with %lld threads a run; its runs go on with as many", p->dir, (long long)kept);
     p->threads = (int)kept;
     return LF_OK;
 }
@@ -257,7 +284,8 @@ lf_status lf_points_open(lf_points *p, const lf_config *cfg, int64_t jobs, lf_er
     cJSON *before = NULL;
     lf_status rc;
     if ((rc = read_member(&before, p->dir, "sweep.json", err)) || (rc = check_folder(p, before, err)) ||
-        (rc = choose_threads(p, afresh ? NULL : before, jobs, err)) || (rc = lf_grid_new(&p->grid, lf_cfg_json(cfg, "sweep"), "the configuration", err)))
+        (rc = choose_threads(p, afresh ? NULL : before, jobs, err)) ||
+        (rc = lf_grid_new(&p->grid, lf_cfg_json(cfg, "sweep"), "the configuration", err)))
         goto out;
     const int64_t n = cJSON_GetArraySize(p->grid.points);
     if (!(p->at = lf_calloc((size_t)n, sizeof *p->at))) rc = no_memory(err);

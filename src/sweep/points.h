@@ -1,14 +1,14 @@
 /* The runs of a sweep: their names, folders and configurations, and how far they are. On disk:
  *
- *   output_dir/sweep.json        the spec, the configuration, and which run has which values (report/gather/gather.h reads it)
- *   output_dir/sweep-config.json a configuration for `lora-ft sweep` that makes the same runs again
+ *   output_dir/sweep.json        the spec, the configuration, and which run has which values (report/gather/gather.h
+ * reads it) output_dir/sweep-config.json a configuration for `lora-ft sweep` that makes the same runs again
  *   output_dir/points/NAME.json  a configuration for `lora-ft train`, whole
  *   output_dir/runs/NAME/        the run
  *   output_dir/logs/NAME.log     what it said
  *   output_dir/cache/            decompositions and the base's scores, once for all runs
  *
- * NAME is made of the point's values ("learning_rate=0.001,seed=1"), not of its number, so that a sweep can be widened: what is
- * finished stays finished. */
+ * NAME is made of the point's values ("learning_rate=0.001,seed=1"), not of its number, so that a sweep can be widened:
+ * what is finished stays finished. */
 #ifndef LF_SWEEP_POINTS_H
 #define LF_SWEEP_POINTS_H
 
@@ -16,7 +16,7 @@
 #include "sweep/grid.h"
 
 typedef enum lf_point_state {
-    LF_POINT_TODO,     /* not begun, interrupted, or failed and to be tried again */
+    LF_POINT_TODO, /* not begun, interrupted, or failed and to be tried again */
     LF_POINT_DONE,
     LF_POINT_DIVERGED, /* would diverge again */
     LF_POINT_FAILED,   /* in this sweep; never found on disk */
@@ -27,7 +27,8 @@ typedef struct lf_point {
     const cJSON *values; /* borrowed from the grid */
     lf_config *cfg;      /* of `train`, checked */
     char identity[33];   /* of its settings, however they were spelled */
-    bool dropped, again; /* while they are made: an init_position that is not read was taken out; the same as an earlier point */
+    bool dropped,
+        again; /* while they are made: an init_position that is not read was taken out; the same as an earlier point */
     lf_point_state state;
 } lf_point;
 
@@ -37,15 +38,17 @@ typedef struct lf_points {
     lf_grid grid;
     lf_point *at;
     int64_t n;
-    int threads;          /* of each run */
+    int threads; /* of each run */
 } lf_points;
 
-/* Reads the spec, makes and checks every point's configuration, and looks at what is on disk already. Writes nothing. `jobs` share the
- * threads; a sweep that was begun keeps the number of threads it was begun with, because results depend on it. LF_EUSAGE for a
- * point whose configuration is wrong or names a file that is not there, for two points that are the same run, for a folder that holds something else (without
- * overwrite_output_dir), and for a run there that was made with other settings (naming run, key and both values). */
+/* Reads the spec, makes and checks every point's configuration, and looks at what is on disk already. Writes nothing.
+ * `jobs` share the threads; a sweep that was begun keeps the number of threads it was begun with, because results
+ * depend on it. LF_EUSAGE for a point whose configuration is wrong or names a file that is not there, for two points
+ * that are the same run, for a folder that holds something else (without overwrite_output_dir), and for a run there
+ * that was made with other settings (naming run, key and both values). */
 lf_status lf_points_open(lf_points *p, const lf_config *cfg, int64_t jobs, lf_err *err);
-/* Writes sweep.json, sweep-config.json and the points' configurations. With overwrite_output_dir what an earlier sweep left is removed first. */
+/* Writes sweep.json, sweep-config.json and the points' configurations. With overwrite_output_dir what an earlier sweep
+ * left is removed first. */
 lf_status lf_points_write(const lf_points *p, lf_err *err);
 void lf_points_close(lf_points *p);
 

@@ -39,8 +39,9 @@ static bool add_values(cJSON *points, const lf_point *at) {
 
 static lf_status write_sweep(const lf_points *p, lf_err *err) {
     cJSON *o = cJSON_CreateObject(), *config = lf_cfg_given_to_json(p->cfg), *runs, *points;
-    bool ok = o && config && cJSON_AddStringToObject(o, "version", lf_version()) && cJSON_AddNumberToObject(o, "threads", p->threads) &&
-              add_copy(o, "config", config) && add_copy(o, "swept", p->grid.keys) && (runs = cJSON_AddArrayToObject(o, "runs"));
+    bool ok = o && config && cJSON_AddStringToObject(o, "version", lf_version()) &&
+              cJSON_AddNumberToObject(o, "threads", p->threads) && add_copy(o, "config", config) &&
+              add_copy(o, "swept", p->grid.keys) && (runs = cJSON_AddArrayToObject(o, "runs"));
     for (int64_t i = 0; i < p->n && ok; i++) ok = add_run(runs, &p->at[i]);
     ok = ok && (points = cJSON_AddArrayToObject(o, "points"));
     for (int64_t i = 0; i < p->n && ok; i++) ok = add_values(points, &p->at[i]);

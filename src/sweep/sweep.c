@@ -8,8 +8,8 @@
 #include "report/page/report.h"
 #include "sweep/workers.h"
 
-/* One sweep at a time in a folder. The lock is handed down to the runs: after a sweep was killed, its runs may need a moment to
- * write their checkpoints, and the next one waits for them. */
+/* One sweep at a time in a folder. The lock is handed down to the runs: after a sweep was killed, its runs may need a
+ * moment to write their checkpoints, and the next one waits for them. */
 static lf_status take_lock(int *lock, const char *dir, lf_err *err) {
     lf_status rc = LF_OK;
     *lock = -1;
@@ -23,7 +23,9 @@ static lf_status take_lock(int *lock, const char *dir, lf_err *err) {
         }
         if (*lock >= 0) break;
         if (tries == 0) lf_info("%s: waiting for what still runs there", dir);
-        if (tries == 60) rc = lf_fail(err, LF_EFAIL, "%s: another sweep is at work in this folder; wait for it, or choose another output_dir", dir);
+        if (tries == 60)
+            rc = lf_fail(err, LF_EFAIL,
+                         "%s: another sweep is at work in this folder; wait for it, or choose another output_dir", dir);
         sleep(1);
     }
     return rc;
@@ -37,8 +39,9 @@ static int64_t count(const lf_points *p, lf_point_state state) {
 
 static void say_plan(const lf_points *p, int64_t jobs) {
     const int64_t done = count(p, LF_POINT_DONE), diverged = count(p, LF_POINT_DIVERGED);
-    lf_info("%lld run%s, %lld to do, %lld at a time with %d thread%s each; results in %s", (long long)p->n, p->n == 1 ? "" : "s", (long long)count(p, LF_POINT_TODO),
-            (long long)jobs, p->threads, p->threads == 1 ? "" : "s", p->dir);
+    lf_info("%lld run%s, %lld to do, %lld at a time with %d thread%s each; results in %s", (long long)p->n,
+            p->n == 1 ? "" : "s", (long long)count(p, LF_POINT_TODO), (long long)jobs, p->threads,
+            p->threads == 1 ? "" : "s", p->dir);
     if (done + diverged) lf_info("%lld are finished already, %lld diverged", (long long)done, (long long)diverged);
 }
 
@@ -49,10 +52,12 @@ static lf_status run_points(lf_points *p, int64_t jobs, bool json, FILE *out, lf
     if ((rc = lf_report_set(p->dir, json, out, err))) return rc;
     const int64_t stopped = count(p, LF_POINT_TODO);
     if (!failed && stopped)
-        return lf_fail(err, LF_EFAIL, "%lld of %lld runs were stopped by a signal from elsewhere; the same command goes on", (long long)stopped, (long long)p->n);
+        return lf_fail(err, LF_EFAIL,
+                       "%lld of %lld runs were stopped by a signal from elsewhere; the same command goes on",
+                       (long long)stopped, (long long)p->n);
     if (!failed) return LF_OK;
-    return lf_fail(err, LF_EFAIL, "%lld of %lld runs failed, the first %s; see %s; the same command tries them again", (long long)count(p, LF_POINT_FAILED),
-                   (long long)p->n, failed->name, failed->log_path);
+    return lf_fail(err, LF_EFAIL, "%lld of %lld runs failed, the first %s; see %s; the same command tries them again",
+                   (long long)count(p, LF_POINT_FAILED), (long long)p->n, failed->name, failed->log_path);
 }
 
 lf_status lf_sweep(const lf_config *cfg, FILE *out, lf_err *err) {
@@ -69,10 +74,12 @@ lf_status lf_sweep(const lf_config *cfg, FILE *out, lf_err *err) {
         return LF_OK;
     }
     lf_points_close(&p); /* what it saw may change until the folder is ours */
-    if (!(rc = lf_mkdir_p(dir, err)) && !(rc = take_lock(&lock, dir, err)) && !(rc = lf_points_open(&p, cfg, jobs, err))) {
+    if (!(rc = lf_mkdir_p(dir, err)) && !(rc = take_lock(&lock, dir, err)) &&
+        !(rc = lf_points_open(&p, cfg, jobs, err))) {
         say_plan(&p, jobs);
         if (!(rc = lf_points_write(&p, err)))
-            rc = lf_cfg_bool(cfg, "print_commands") ? lf_workers_commands(&p, out, err) : run_points(&p, jobs, lf_cfg_bool(cfg, "json"), out, err);
+            rc = lf_cfg_bool(cfg, "print_commands") ? lf_workers_commands(&p, out, err)
+                                                    : run_points(&p, jobs, lf_cfg_bool(cfg, "json"), out, err);
         lf_points_close(&p);
     }
     lf_lock_drop(lock);

@@ -21,7 +21,7 @@ struct lf_table {
     double seconds;            /* that they took, added up */
     double *started;           /* of each point; 0: it does not run */
     double last;
-    int lines;                 /* that stand on the terminal now */
+    int lines; /* that stand on the terminal now */
     bool terminal;
 };
 
@@ -76,16 +76,20 @@ static void left_text(const lf_table *t, char *text, size_t size) {
     const double s = seconds_left(t);
     text[0] = '\0';
     if (t->ended == t->todo || s < 0) return;
-    if (s < 90) snprintf(text, size, ", about %.0f s left", s);
-    else if (s < 5400) snprintf(text, size, ", about %.0f min left", s / 60);
-    else snprintf(text, size, ", about %.1f h left", s / 3600);
+    if (s < 90)
+        snprintf(text, size, ", about %.0f s left", s);
+    else if (s < 5400)
+        snprintf(text, size, ", about %.0f min left", s / 60);
+    else
+        snprintf(text, size, ", about %.1f h left", s / 3600);
 }
 
 /* ---- a run that ended ---- */
 
 /* The figures of all_results.json that say most. */
 static void results_text(const lf_point *at, char *text, size_t size) {
-    static const char *const keys[] = {"eval_accuracy", "eval_perplexity", "test_accuracy", "test_perplexity", "forgetting"};
+    static const char *const keys[] = {"eval_accuracy", "eval_perplexity", "test_accuracy", "test_perplexity",
+                                       "forgetting"};
     char *path = lf_path_join(at->run_dir, "all_results.json");
     cJSON *o = NULL;
     size_t used = 0;
@@ -93,14 +97,19 @@ static void results_text(const lf_point *at, char *text, size_t size) {
     if (path && lf_json_read(&o, path, NULL) == LF_OK)
         for (size_t i = 0; i < sizeof keys / sizeof keys[0] && used < size; i++) {
             const cJSON *v = cJSON_GetObjectItemCaseSensitive(o, keys[i]);
-            if (cJSON_IsNumber(v)) used += (size_t)snprintf(text + used, size - used, "%s %s %.4g", used ? "," : ":", keys[i], v->valuedouble);
+            if (cJSON_IsNumber(v))
+                used +=
+                    (size_t)snprintf(text + used, size - used, "%s %s %.4g", used ? "," : ":", keys[i], v->valuedouble);
         }
     cJSON_Delete(o);
     lf_free(path);
 }
 
 void lf_table_ended(lf_table *t, int64_t point, double seconds) {
-    static const char *const words[] = {[LF_POINT_TODO] = "stopped", [LF_POINT_DONE] = "done", [LF_POINT_DIVERGED] = "diverged", [LF_POINT_FAILED] = "failed"};
+    static const char *const words[] = {[LF_POINT_TODO] = "stopped",
+                                        [LF_POINT_DONE] = "done",
+                                        [LF_POINT_DIVERGED] = "diverged",
+                                        [LF_POINT_FAILED] = "failed"};
     const lf_point *at = &t->p->at[point];
     char results[240] = "", left[48];
     t->started[point] = 0;
@@ -113,7 +122,8 @@ void lf_table_ended(lf_table *t, int64_t point, double seconds) {
     }
     left_text(t, left, sizeof left);
     erase(t);
-    lf_info("[%lld/%lld] %s %s in %.1f s%s%s", (long long)t->ended, (long long)t->todo, at->name, words[at->state], seconds, results, left);
+    lf_info("[%lld/%lld] %s %s in %.1f s%s%s", (long long)t->ended, (long long)t->todo, at->name, words[at->state],
+            seconds, results, left);
     t->last = 0;
 }
 
@@ -133,8 +143,10 @@ static void progress_text(const lf_point *at, char *text, size_t size) {
     for (char *line = tail, *end; (end = strchr(line, '\n')); line = end + 1) {
         cJSON *row = NULL;
         if (lf_json_parse(&row, line, (size_t)(end - line), "metrics.jsonl", NULL) == LF_OK) {
-            const cJSON *step = cJSON_GetObjectItemCaseSensitive(row, "step"), *loss = cJSON_GetObjectItemCaseSensitive(row, "loss");
-            if (cJSON_IsNumber(step) && cJSON_IsNumber(loss)) snprintf(text, size, "step %.0f, loss %.4g", step->valuedouble, loss->valuedouble);
+            const cJSON *step = cJSON_GetObjectItemCaseSensitive(row, "step"),
+                        *loss = cJSON_GetObjectItemCaseSensitive(row, "loss");
+            if (cJSON_IsNumber(step) && cJSON_IsNumber(loss))
+                snprintf(text, size, "step %.0f, loss %.4g", step->valuedouble, loss->valuedouble);
         }
         cJSON_Delete(row);
     }

@@ -1,5 +1,5 @@
-/* The live table of a sweep on stderr: on a terminal what runs, step and loss of each and how long the rest will take, redrawn once a
- * second; elsewhere a line for each run that ends. */
+/* The live table of a sweep on stderr: on a terminal what runs, step and loss of each and how long the rest will take,
+ * redrawn once a second; elsewhere a line for each run that ends. */
 #ifndef LF_SWEEP_TABLE_H
 #define LF_SWEEP_TABLE_H
 

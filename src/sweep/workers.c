@@ -19,18 +19,25 @@
 
 static const char SELF[] = "/proc/self/exe"; /* also after the file was replaced or removed */
 
-typedef struct worker { pid_t pid; int64_t point; double started; } worker;
+typedef struct worker {
+    pid_t pid;
+    int64_t point;
+    double started;
+} worker;
 
 /* ---- one process ---- */
 
 static void run_child(const lf_point *at, pid_t parent) {
     static const int to_default[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE};
     for (size_t i = 0; i < sizeof to_default / sizeof to_default[0]; i++) signal(to_default[i], SIG_DFL);
-    setpgid(0, 0); /* Ctrl-C at the terminal reaches the sweep alone, which passes it on once: a second one would kill */
+    setpgid(0,
+            0); /* Ctrl-C at the terminal reaches the sweep alone, which passes it on once: a second one would kill */
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (getppid() != parent) _exit(130); /* it was gone before that was asked for */
     const int log = open(at->log_path, O_WRONLY | O_CREAT | O_APPEND, 0644), nothing = open("/dev/null", O_RDWR);
-    if (log < 0 || nothing < 0 || dup2(nothing, STDIN_FILENO) < 0 || dup2(nothing, STDOUT_FILENO) < 0 || dup2(log, STDERR_FILENO) < 0) _exit(126);
+    if (log < 0 || nothing < 0 || dup2(nothing, STDIN_FILENO) < 0 || dup2(nothing, STDOUT_FILENO) < 0 ||
+        dup2(log, STDERR_FILENO) < 0)
+        _exit(126);
     close(log);
     close(nothing);
     execl(SELF, "lora-ft", "train", "--config", at->config_path, (char *)NULL);
@@ -69,10 +76,14 @@ static void last_line(const char *path, char *text, size_t size) {
 }
 
 static void describe(const lf_point *at, int status, char *text, size_t size) {
-    if (WIFSIGNALED(status)) snprintf(text, size, "ended by signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
-    else if (WEXITSTATUS(status) == 126) snprintf(text, size, "%s: cannot be written", at->log_path);
-    else if (WEXITSTATUS(status) == 127) snprintf(text, size, "%s: cannot be run", SELF);
-    else last_line(at->log_path, text, size);
+    if (WIFSIGNALED(status))
+        snprintf(text, size, "ended by signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
+    else if (WEXITSTATUS(status) == 126)
+        snprintf(text, size, "%s: cannot be written", at->log_path);
+    else if (WEXITSTATUS(status) == 127)
+        snprintf(text, size, "%s: cannot be run", SELF);
+    else
+        last_line(at->log_path, text, size);
 }
 
 /* A run that failed before it had a folder, or was killed, has not recorded it itself. */
@@ -83,8 +94,9 @@ static lf_status record(const lf_point *at, int status, lf_err *err) {
     if (!lf_is_file(path) && !(rc = lf_mkdir_p(at->run_dir, err))) {
         describe(at, status, message, sizeof message);
         cJSON *o = cJSON_CreateObject();
-        const bool ok = cJSON_AddNumberToObject(o, "exit_code", WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status)) &&
-                        cJSON_AddStringToObject(o, "state", "failed") && cJSON_AddStringToObject(o, "message", message);
+        const bool ok =
+            cJSON_AddNumberToObject(o, "exit_code", WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status)) &&
+            cJSON_AddStringToObject(o, "state", "failed") && cJSON_AddStringToObject(o, "message", message);
         rc = lf_json_write(path, ok ? o : NULL, false, err);
         cJSON_Delete(o);
     }
@@ -157,7 +169,8 @@ lf_status lf_workers_run(lf_points *p, int64_t jobs, const lf_point **failed, lf
     *failed = NULL;
     worker *workers = lf_calloc((size_t)jobs, sizeof *workers);
     lf_table *table = lf_table_new(p, jobs);
-    lf_status rc = workers && table ? run_all(p, workers, jobs, table, err) : lf_fail(err, LF_ENOMEM, "out of memory for the runs of a sweep");
+    lf_status rc = workers && table ? run_all(p, workers, jobs, table, err)
+                                    : lf_fail(err, LF_ENOMEM, "out of memory for the runs of a sweep");
     for (int64_t i = p->n; i-- > 0;)
         if (p->at[i].state == LF_POINT_FAILED) *failed = &p->at[i];
     lf_table_free(table);

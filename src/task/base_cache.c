@@ -22,12 +22,14 @@ static lf_status no_memory(lf_err *err) { return lf_fail(err, LF_ENOMEM, "out of
 static lf_status add_files(char hash[33], const char *path, int depth, lf_err *err) {
     struct stat s;
     if (stat(path, &s) < 0) return lf_fail_errno(err, "read", path);
-    char *text = lf_format("%s %s %lld %lld.%09ld", hash, path, S_ISDIR(s.st_mode) ? 0LL : (long long)s.st_size, (long long)s.st_mtim.tv_sec, s.st_mtim.tv_nsec);
+    char *text = lf_format("%s %s %lld %lld.%09ld", hash, path, S_ISDIR(s.st_mode) ? 0LL : (long long)s.st_size,
+                           (long long)s.st_mtim.tv_sec, s.st_mtim.tv_nsec);
     if (!text) return no_memory(err);
     lf_stored_hash(hash, text, strlen(text));
     lf_free(text);
     if (!S_ISDIR(s.st_mode)) return LF_OK;
-    if (depth == MAX_DEPTH) return lf_fail(err, LF_EUNSUPPORTED, "%s: folders in folders, deeper than %d", path, MAX_DEPTH);
+    if (depth == MAX_DEPTH)
+        return lf_fail(err, LF_EUNSUPPORTED, "%s: folders in folders, deeper than %d", path, MAX_DEPTH);
     char **names = NULL;
     size_t n = 0;
     lf_status rc = lf_list_dir(&names, &n, path, err);
@@ -47,7 +49,9 @@ static lf_status add_labels(char hash[33], const char *file, lf_err *err) {
     lf_status rc = folder ? lf_list_dir(&names, &n, folder[0] ? folder : ".", err) : no_memory(err);
     for (size_t i = 0; i < n && !rc; i++) {
         char *path = lf_path_join(folder[0] ? folder : ".", names[i]);
-        rc = !path ? no_memory(err) : strstr(names[i], "idx1") && lf_is_file(path) ? add_files(hash, path, 0, err) : LF_OK;
+        rc = !path                                          ? no_memory(err)
+             : strstr(names[i], "idx1") && lf_is_file(path) ? add_files(hash, path, 0, err)
+                                                            : LF_OK;
         lf_free(path);
     }
     lf_free(names);
@@ -56,8 +60,11 @@ static lf_status add_labels(char hash[33], const char *file, lf_err *err) {
 }
 
 static lf_status hash_files(char hash[33], const lf_task *t, lf_err *err) {
-    const cJSON *spec = lf_cfg_json(t->cfg, "forgetting_data"), *labels = cJSON_IsObject(spec) ? cJSON_GetObjectItemCaseSensitive(spec, "labels") : NULL;
-    const char *data = lf_cfg_data_path(t->cfg, "forgetting_data"), *paths[] = {data, cJSON_GetStringValue(labels), t->model->path, lf_cfg_str(t->cfg, "tokenizer"), lf_cfg_str(t->cfg, "chat_template")};
+    const cJSON *spec = lf_cfg_json(t->cfg, "forgetting_data"),
+                *labels = cJSON_IsObject(spec) ? cJSON_GetObjectItemCaseSensitive(spec, "labels") : NULL;
+    const char *data = lf_cfg_data_path(t->cfg, "forgetting_data"),
+               *paths[] = {data, cJSON_GetStringValue(labels), t->model->path, lf_cfg_str(t->cfg, "tokenizer"),
+                           lf_cfg_str(t->cfg, "chat_template")};
     lf_status rc = LF_OK;
     hash[0] = '\0';
     for (size_t i = 0; i < sizeof paths / sizeof paths[0] && !rc; i++)
@@ -65,22 +72,28 @@ static lf_status hash_files(char hash[33], const lf_task *t, lf_err *err) {
     return rc || !data || !lf_is_file(data) || !strstr(lf_path_base(data), "idx3") ? rc : add_labels(hash, data, err);
 }
 
-/* Everything that may change a bit of the score. Keys of the folders data and eval are all in, but for those of other data. */
+/* Everything that may change a bit of the score. Keys of the folders data and eval are all in, but for those of other
+ * data. */
 static char *identity_text(const lf_task *t, const char *files) {
-    static const char *const others[] = {"train_data", "eval_data", "test_data", "train_val_split", "max_train_samples", "max_eval_samples", "augmentation",
-                                         "packing", "dataloader_num_workers", "base_cache"};
+    static const char *const others[] = {
+        "train_data",       "eval_data",    "test_data", "train_val_split",        "max_train_samples",
+        "max_eval_samples", "augmentation", "packing",   "dataloader_num_workers", "base_cache"};
     cJSON *o = lf_cfg_folder_to_json(t->cfg, "data"), *eval = lf_cfg_folder_to_json(t->cfg, "eval");
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) cJSON_DeleteItemFromObjectCaseSensitive(o, others[i]);
     const lf_kernels *k = lf_graph_kernels(t->g);
     char solver[256]; /* BLAS and processor */
     lf_svd_solver(solver, sizeof solver);
     const bool sampled = lf_cfg_i64(t->cfg, "max_forgetting_samples") > 0; /* drawn by seed */
-    const int64_t batch = lf_cfg_is_given(t->cfg, "per_device_eval_batch_size") ? lf_cfg_i64(t->cfg, "per_device_eval_batch_size") : 0;
+    const int64_t batch =
+        lf_cfg_is_given(t->cfg, "per_device_eval_batch_size") ? lf_cfg_i64(t->cfg, "per_device_eval_batch_size") : 0;
     bool ok = o && eval && cJSON_AddItemToObject(o, "eval", eval);
     if (ok) eval = NULL;
-    ok = ok && cJSON_AddStringToObject(o, "base", t->model->hash) && cJSON_AddStringToObject(o, "method", lf_cfg_str(t->cfg, "method")) &&
-         cJSON_AddStringToObject(o, "solver", solver) && cJSON_AddStringToObject(o, "precision", k->precision) && cJSON_AddStringToObject(o, "kernels", k->name) && cJSON_AddNumberToObject(o, "threads", lf_threads()) &&
-         cJSON_AddNumberToObject(o, "batch", (double)batch) && cJSON_AddNumberToObject(o, "seed", sampled ? (double)lf_cfg_i64(t->cfg, "seed") : 0) &&
+    ok = ok && cJSON_AddStringToObject(o, "base", t->model->hash) &&
+         cJSON_AddStringToObject(o, "method", lf_cfg_str(t->cfg, "method")) &&
+         cJSON_AddStringToObject(o, "solver", solver) && cJSON_AddStringToObject(o, "precision", k->precision) &&
+         cJSON_AddStringToObject(o, "kernels", k->name) && cJSON_AddNumberToObject(o, "threads", lf_threads()) &&
+         cJSON_AddNumberToObject(o, "batch", (double)batch) &&
+         cJSON_AddNumberToObject(o, "seed", sampled ? (double)lf_cfg_i64(t->cfg, "seed") : 0) &&
          cJSON_AddStringToObject(o, "version", lf_version()) && cJSON_AddStringToObject(o, "files", files);
     char *text = ok ? lf_json_print_line(o) : NULL;
     cJSON_Delete(eval);
@@ -96,11 +109,19 @@ static void to_numbers(double x[N_NUMBERS], const lf_base_score *s) {
 }
 
 static void from_numbers(lf_base_score *s, const double x[N_NUMBERS]) {
-    *s = (lf_base_score){.count = (int64_t)x[0], .accuracy = x[1], .loss = x[2], .ce = x[3], .kl = x[4], .knn = x[5], .knn_count = (int64_t)x[6]};
+    *s = (lf_base_score){.count = (int64_t)x[0],
+                         .accuracy = x[1],
+                         .loss = x[2],
+                         .ce = x[3],
+                         .kl = x[4],
+                         .knn = x[5],
+                         .knn_count = (int64_t)x[6]};
 }
 
 /* Counts are whole and not huge, whatever a file says. */
-static bool are_counts(const double x[N_NUMBERS]) { return x[0] >= 0 && x[0] < LF_NO_MAX && x[6] >= 0 && x[6] < LF_NO_MAX; }
+static bool are_counts(const double x[N_NUMBERS]) {
+    return x[0] >= 0 && x[0] < LF_NO_MAX && x[6] >= 0 && x[6] < LF_NO_MAX;
+}
 
 static bool found(lf_task *t, lf_base_score *out, const char *path, const char *identity) {
     lf_stored_part parts[1 + LF_BASE_PARTS];
@@ -164,8 +185,10 @@ lf_status lf_measure_base(lf_task *t, lf_base_score *out, lf_err *err) {
         lf_stored_hash(name, identity, strlen(identity));
         folder = lf_path_join(where, name);
     }
-    if (!rc && !folder) rc = no_memory(err);
-    else if (!rc) rc = measure_locked(t, out, folder, identity, err);
+    if (!rc && !folder)
+        rc = no_memory(err);
+    else if (!rc)
+        rc = measure_locked(t, out, folder, identity, err);
     else { /* not all that the score depends on is known */
         lf_warn("base_cache: %s; going on without it", why.message);
         rc = t->type->measure_base(t, out, err);

@@ -4,8 +4,8 @@
 
 #include "data/text/loader.h"
 #include "data/text/tokenizer.h"
-#include "task/task.h"
 #include "graph/lm_score.h"
+#include "task/task.h"
 
 typedef struct lf_language {
     lf_text_tokenizer *text; /* NULL until the first data set is opened */
@@ -24,21 +24,22 @@ lf_status lf_language_loader(lf_task *t, lf_data_role role, lf_text_loader **out
 int64_t lf_language_eval_rows(const lf_task *t); /* of a batch of an evaluation */
 lf_model_input lf_language_input(const lf_text_batch *b);
 
-/* language_text.c: the tokenizer and the chat template that the configuration says, and that a max_seq_length that is given is
- * one the model has positions for. */
+/* language_text.c: the tokenizer and the chat template that the configuration says, and that a max_seq_length that is
+ * given is one the model has positions for. */
 lf_status lf_language_tokenizer(lf_text_tokenizer **out, const lf_config *cfg, const lf_model *m, lf_err *err);
 lf_status lf_language_check_length(const lf_config *cfg, const lf_model *m, lf_err *err);
 
-/* language_score.c: one pass over a role's rows. `base`: also against the untouched base. save: NULL, or the file for each
- * target's -log p and id. */
+/* language_score.c: one pass over a role's rows. `base`: also against the untouched base. save: NULL, or the file for
+ * each target's -log p and id. */
 typedef struct lf_language_score {
     int64_t documents, tokens, targets, correct;
     double nll, ce, kl; /* sums */
 } lf_language_score;
-lf_status lf_language_score_data(lf_task *t, lf_language_score *out, lf_model *m, lf_data_role role, const char *what, bool base,
-                                 const char *save, lf_err *err);
+lf_status lf_language_score_data(lf_task *t, lf_language_score *out, lf_model *m, lf_data_role role, const char *what,
+                                 bool base, const char *save, lf_err *err);
 /* Scores one batch: out [B*T]. With `base` the model runs a second time, its adapter off. */
-lf_status lf_language_score_batch(lf_task *t, lf_lm_token *out, lf_model *m, const lf_text_batch *b, bool base, lf_err *err);
+lf_status lf_language_score_batch(lf_task *t, lf_lm_token *out, lf_model *m, const lf_text_batch *b, bool base,
+                                  lf_err *err);
 
 /* language_look.c: the table's `look`. */
 lf_status lf_language_look(lf_task *t, lf_update_ratio *u, lf_model *m, lf_data_role role, lf_err *err);

@@ -1,6 +1,6 @@
-/* Exact match: the model writes an answer to each prompt, greedily, and what a regular expression finds in it must be what it
- * finds in the right answer. The last match counts (a worked answer ends with its result), and of it the first group, where the
- * expression has one. */
+/* Exact match: the model writes an answer to each prompt, greedily, and what a regular expression finds in it must be
+ * what it finds in the right answer. The last match counts (a worked answer ends with its result), and of it the first
+ * group, where the expression has one. */
 #include <string.h>
 
 #include "base/log.h"
@@ -9,7 +9,9 @@
 #include "eval/generate.h"
 #include "task/language.h"
 
-typedef struct span { size_t begin, end; } span;
+typedef struct span {
+    size_t begin, end;
+} span;
 enum { MAX_STEPS = 10000000 }; /* of a match; PCRE2's own default */
 
 typedef struct matching {
@@ -27,27 +29,32 @@ static lf_status compile(matching *w, const char *pattern, lf_err *err) {
     lf_pcre_fault fault;
     w->pattern = lf_pcre_new(pattern, strlen(pattern), PCRE2_UTF | PCRE2_MULTILINE, false, &fault);
     if (!w->pattern && !fault.no_memory)
-        return lf_cfg_fail(w->t->cfg, "answer_pattern", err, "expected a regular expression; at offset %zu: %s", fault.at, fault.why);
+        return lf_cfg_fail(w->t->cfg, "answer_pattern", err, "expected a regular expression; at offset %zu: %s",
+                           fault.at, fault.why);
     w->matcher = w->pattern ? lf_pcre_matcher_new(w->pattern, &(lf_pcre_limits){.steps = MAX_STEPS}) : NULL;
     return w->matcher ? LF_OK : lf_fail(err, LF_ENOMEM, "out of memory for the answer_pattern");
 }
 
 /* For messages alone: it counts lines. */
-static const char *record_name(const matching *w, char buf[600]) { return lf_text_dataset_record_name(w->d, w->record, buf, 600); }
+static const char *record_name(const matching *w, char buf[600]) {
+    return lf_text_dataset_record_name(w->d, w->record, buf, 600);
+}
 
 static lf_status match_failed(const matching *w, const lf_pcre_fault *fault, lf_err *err) {
     char name[600];
     if (fault->no_memory) return lf_fail(err, LF_ENOMEM, "out of memory for the answer_pattern");
-    return lf_cfg_fail(w->t->cfg, "answer_pattern", err, "it cannot be looked for in an answer to %s: %s; simplify it", record_name(w, name), fault->why);
+    return lf_cfg_fail(w->t->cfg, "answer_pattern", err, "it cannot be looked for in an answer to %s: %s; simplify it",
+                       record_name(w, name), fault->why);
 }
 
-/* The last match in text that is not empty, else an empty one: *found is false if there is none. A pattern that matches nothing does
- * so behind every other match, at the end of the text. */
+/* The last match in text that is not empty, else an empty one: *found is false if there is none. A pattern that matches
+ * nothing does so behind every other match, at the end of the text. */
 static lf_status find_last(const matching *w, const char *text, size_t n, bool *found, span *out, lf_err *err) {
     *found = false;
     for (size_t at = 0; at <= n;) {
         lf_pcre_fault fault;
-        const lf_pcre_found hit = lf_pcre_match(w->pattern, w->matcher, text, n, at, at ? PCRE2_NO_UTF_CHECK : 0, &fault);
+        const lf_pcre_found hit =
+            lf_pcre_match(w->pattern, w->matcher, text, n, at, at ? PCRE2_NO_UTF_CHECK : 0, &fault);
         if (hit == LF_PCRE_NONE) break;
         if (hit == LF_PCRE_FAULT) return match_failed(w, &fault, err);
         span whole = {0}, s;
@@ -62,10 +69,12 @@ static lf_status find_last(const matching *w, const char *text, size_t n, bool *
 }
 
 static bool same(const char *a, span x, const char *b, span y) {
-    return x.end > x.begin && x.end - x.begin == y.end - y.begin && memcmp(a + x.begin, b + y.begin, x.end - x.begin) == 0;
+    return x.end > x.begin && x.end - x.begin == y.end - y.begin &&
+           memcmp(a + x.begin, b + y.begin, x.end - x.begin) == 0;
 }
 
-/* What the right answer says: of a conversation the last one, without the mark of its end, which a model draws but does not say. */
+/* What the right answer says: of a conversation the last one, without the mark of its end, which a model draws but does
+ * not say. */
 static lf_text_span content_of(const matching *w, const lf_text_example *e) {
     lf_text_span s = e->answers[e->n_answers - 1];
     const lf_chat_template *chat = lf_language_of(w->t)->text->chat_template;
@@ -80,8 +89,9 @@ static lf_status find_wanted(const matching *w, const char *right, size_t n, spa
     bool found;
     const lf_status rc = find_last(w, right, n, &found, wanted, err);
     if (rc || (found && wanted->end > wanted->begin)) return rc;
-    return lf_fail(err, LF_EDATA, "%s: the right answer has nothing that answer_pattern '%s' finds; expected a match in each%s", record_name(w, name),
-                   lf_cfg_str(w->t->cfg, "answer_pattern"), found ? " that is not empty" : "");
+    return lf_fail(err, LF_EDATA,
+                   "%s: the right answer has nothing that answer_pattern '%s' finds; expected a match in each%s",
+                   record_name(w, name), lf_cfg_str(w->t->cfg, "answer_pattern"), found ? " that is not empty" : "");
 }
 
 /* The model's answer. What is wrong with the prompt is wrong with the record. */
@@ -105,13 +115,14 @@ static lf_status one_answer(matching *w, int64_t i, int64_t *right, lf_err *err)
     if (rc) return rc;
     w->record = i;
     if (!e.n_answers) {
-        rc = lf_cfg_fail(w->t->cfg, "answer_pattern", err, "%s has no answer to compare with (layout '%s')", record_name(w, name), lf_text_dataset_layout(w->d));
+        rc = lf_cfg_fail(w->t->cfg, "answer_pattern", err, "%s has no answer to compare with (layout '%s')",
+                         record_name(w, name), lf_text_dataset_layout(w->d));
         goto out;
     }
     const lf_text_span answer = content_of(w, &e);
     const char *right_text = e.text + answer.begin;
-    if ((rc = find_wanted(w, right_text, answer.end - answer.begin, &wanted, err)) || (rc = write_answer(w, &o, &e, answer.begin, err)) ||
-        (rc = find_last(w, o.text, o.n, &found, &written, err)))
+    if ((rc = find_wanted(w, right_text, answer.end - answer.begin, &wanted, err)) ||
+        (rc = write_answer(w, &o, &e, answer.begin, err)) || (rc = find_last(w, o.text, o.n, &found, &written, err)))
         goto out;
     *right += found && same(right_text, wanted, o.text, written);
 out:
@@ -129,7 +140,9 @@ static lf_status each_answer(matching *w, lf_accuracy *out, lf_err *err) {
     for (int64_t i = 0; i < n && !rc; i++) {
         char detail[64];
         rc = one_answer(w, i, &right, err);
-        if (!rc && lf_interrupted()) rc = lf_fail(err, LF_EINTERRUPTED, "interrupted after %lld of %lld answers", (long long)i + 1, (long long)n);
+        if (!rc && lf_interrupted())
+            rc =
+                lf_fail(err, LF_EINTERRUPTED, "interrupted after %lld of %lld answers", (long long)i + 1, (long long)n);
         snprintf(detail, sizeof detail, "%lld right", (long long)right);
         lf_progress_update(&bar, i + 1, detail);
     }
@@ -143,9 +156,13 @@ static lf_status each_answer(matching *w, lf_accuracy *out, lf_err *err) {
 static void set_opts(matching *w) {
     const lf_text_tokenizer *text = lf_language_of(w->t)->text;
     const bool chat = text->chat_template && strcmp(lf_text_dataset_layout(w->d), "messages") == 0;
-    const char *stop = lf_cfg_str(w->t->cfg, "answer_stop"), *mark = chat ? lf_chat_template_turn_end(text->chat_template) : "";
-    w->opts = (lf_generate_opts){.sampling = {.repetition_penalty = 1, .top_p = 1}, .max_new_tokens = lf_cfg_i64(w->t->cfg, "answer_tokens"), .stops = w->stops,
-                                 .ends = &text->turn_end, .n_ends = chat && text->turn_end >= 0};
+    const char *stop = lf_cfg_str(w->t->cfg, "answer_stop"),
+               *mark = chat ? lf_chat_template_turn_end(text->chat_template) : "";
+    w->opts = (lf_generate_opts){.sampling = {.repetition_penalty = 1, .top_p = 1},
+                                 .max_new_tokens = lf_cfg_i64(w->t->cfg, "answer_tokens"),
+                                 .stops = w->stops,
+                                 .ends = &text->turn_end,
+                                 .n_ends = chat && text->turn_end >= 0};
     if (stop && *stop) w->stops[w->opts.n_stops++] = stop;
     if (*mark && text->turn_end < 0) w->stops[w->opts.n_stops++] = mark;
 }
@@ -154,9 +171,12 @@ lf_status lf_language_answer(lf_task *t, lf_accuracy *out, lf_model *m, lf_data_
     const lf_language *l = lf_language_of(t);
     matching w = {.t = t, .d = l->data[role]};
     lf_status rc;
-    if (lf_text_dataset_windowed(w.d)) return lf_cfg_fail(t->cfg, "answer_pattern", err, "%s is plain text, which has no answers", lf_text_dataset_path(w.d));
+    if (lf_text_dataset_windowed(w.d))
+        return lf_cfg_fail(t->cfg, "answer_pattern", err, "%s is plain text, which has no answers",
+                           lf_text_dataset_path(w.d));
     set_opts(&w);
-    if (!(rc = compile(&w, lf_cfg_str(t->cfg, "answer_pattern"), err)) && !(rc = lf_generator_new(&w.generator, m, t->g, l->text->tokenizer, 0, err)))
+    if (!(rc = compile(&w, lf_cfg_str(t->cfg, "answer_pattern"), err)) &&
+        !(rc = lf_generator_new(&w.generator, m, t->g, l->text->tokenizer, 0, err)))
         rc = each_answer(&w, out, err);
     lf_generator_free(w.generator);
     lf_pcre_matcher_free(w.matcher);

@@ -1,5 +1,5 @@
-/* Multiple choice by log-likelihood: of the choices of a question the model takes the one whose tokens are the most probable
- * after it; also by the log-likelihood of a byte, for choices of unequal length. */
+/* Multiple choice by log-likelihood: of the choices of a question the model takes the one whose tokens are the most
+ * probable after it; also by the log-likelihood of a byte, for choices of unequal length. */
 #include <math.h>
 #include <string.h>
 
@@ -48,8 +48,10 @@ static bool reserve(choosing *c, int64_t cells) {
     b->document = lf_aligned_alloc(size);
     c->scores = lf_malloc((size_t)cells * sizeof *c->scores);
     const bool ok = b->ids && b->labels && b->positions && b->document && c->scores;
-    if (ok) c->cells = cells;
-    else free_cells(c);
+    if (ok)
+        c->cells = cells;
+    else
+        free_cells(c);
     return ok;
 }
 
@@ -90,7 +92,9 @@ static lf_status lay_out(choosing *c, int64_t first, int64_t n, lf_err *err) {
 
 static lf_status score_rows(choosing *c, int64_t first, int64_t n, lf_err *err) {
     lf_status rc;
-    if ((rc = lay_out(c, first, n, err)) || (rc = lf_language_score_batch(c->t, c->scores, c->m, &c->batch, false, err))) return rc;
+    if ((rc = lay_out(c, first, n, err)) ||
+        (rc = lf_language_score_batch(c->t, c->scores, c->m, &c->batch, false, err)))
+        return rc;
     for (int64_t k = 0; k < n; k++) {
         c->nll[first + k] = 0;
         for (int64_t i = 0; i < c->batch.T; i++) c->nll[first + k] += c->scores[k * c->batch.T + i].nll;
@@ -98,8 +102,8 @@ static lf_status score_rows(choosing *c, int64_t first, int64_t n, lf_err *err) 
     return LF_OK;
 }
 
-/* Of a text of the tokens from `begin` on; the first one of a text is never predicted. An improbability of nothing is 0, and would
- * win. */
+/* Of a text of the tokens from `begin` on; the first one of a text is never predicted. An improbability of nothing is
+ * 0, and would win. */
 static bool has_target(const lf_text_tokens *t, int64_t begin) {
     for (int64_t i = begin + 1; i < t->n; i++)
         if (t->target[i]) return true;
@@ -113,13 +117,19 @@ static lf_status encode_choices(choosing *c, lf_text_example *e, const char *nam
     for (int64_t k = 0; k < e->n_choices; k++) {
         int64_t cut;
         lf_status rc;
-        if ((rc = lf_text_example_choose(e, k, err)) || (rc = lf_text_encode(&c->tokens, &cut, &c->coder, e, name, err))) return rc;
+        if ((rc = lf_text_example_choose(e, k, err)) ||
+            (rc = lf_text_encode(&c->tokens, &cut, &c->coder, e, name, err)))
+            return rc;
         if (cut)
-            return lf_fail(err, LF_EDATA, "%s: question and choice %lld are longer than max_seq_length %lld; %s", name, (long long)k + 1,
-                           (long long)c->coder.opts.max_seq_length, lf_text_longer_advice(&c->coder.opts, "the question", advice, sizeof advice));
+            return lf_fail(err, LF_EDATA, "%s: question and choice %lld are longer than max_seq_length %lld; %s", name,
+                           (long long)k + 1, (long long)c->coder.opts.max_seq_length,
+                           lf_text_longer_advice(&c->coder.opts, "the question", advice, sizeof advice));
         if (!has_target(&c->tokens, k ? c->ends[k - 1] : 0))
-            return lf_fail(err, LF_EDATA, "%s: choice %lld, \"%.40s\", has no token to be judged by; expected a text that is not empty; write one or "
-                           "leave the choice out", name, (long long)k + 1, e->choices[k]);
+            return lf_fail(err, LF_EDATA,
+                           "%s: choice %lld, \"%.40s\", has no token to be judged by; expected a text that is not "
+                           "empty; write one or "
+                           "leave the choice out",
+                           name, (long long)k + 1, e->choices[k]);
         c->ends[k] = c->tokens.n;
     }
     return LF_OK;
@@ -147,7 +157,8 @@ static lf_status one_question(choosing *c, int64_t i, int64_t *right, int64_t *r
     if (rc) return rc;
     const int64_t answer = e.answer, rows = lf_language_eval_rows(c->t);
     rc = encode_choices(c, &e, lf_text_dataset_record_name(c->d, i, name, sizeof name), err);
-    for (int64_t k = 0; !rc && k < e.n_choices; k += rows) rc = score_rows(c, k, e.n_choices - k < rows ? e.n_choices - k : rows, err);
+    for (int64_t k = 0; !rc && k < e.n_choices; k += rows)
+        rc = score_rows(c, k, e.n_choices - k < rows ? e.n_choices - k : rows, err);
     if (!rc) {
         *right += least(c->nll, e.n_choices, NULL) == answer;
         *right_norm += least(c->nll, e.n_choices, e.choices) == answer;
@@ -166,8 +177,10 @@ lf_status lf_language_choose(lf_task *t, lf_accuracy *out, lf_model *m, lf_data_
     lf_status rc = lf_text_coder_init(&c.coder, &l->text->encoder, &how, err);
     lf_progress_begin(&bar, "choose", n);
     for (int64_t i = 0; i < n && !rc; i++) {
-        if (t->interruptible && lf_interrupted()) rc = lf_fail(err, LF_EINTERRUPTED, "interrupted after %lld of %lld questions", (long long)i, (long long)n);
-        else rc = one_question(&c, i, &right, &right_norm, err);
+        if (t->interruptible && lf_interrupted())
+            rc = lf_fail(err, LF_EINTERRUPTED, "interrupted after %lld of %lld questions", (long long)i, (long long)n);
+        else
+            rc = one_question(&c, i, &right, &right_norm, err);
         lf_progress_update(&bar, i + 1, "");
     }
     lf_progress_end(&bar, "");

@@ -3,8 +3,8 @@
 #include "task/language.h"
 #include "task/update_ratio.h"
 
-/* Tokens of a batch that are padding, or stand in a row without anything to predict (an empty document is nothing but padding). A
- * row of an evaluation is one document from column 0 on. Returns how many are neither. */
+/* Tokens of a batch that are padding, or stand in a row without anything to predict (an empty document is nothing but
+ * padding). A row of an evaluation is one document from column 0 on. Returns how many are neither. */
 static int64_t mark_ignored(bool *ignored, const lf_text_batch *b) {
     int64_t counted = 0;
     for (int64_t row = 0; row < b->B; row++) {
@@ -18,10 +18,12 @@ static int64_t mark_ignored(bool *ignored, const lf_text_batch *b) {
     return counted;
 }
 
-static lf_status look_at(lf_task *t, lf_update_ratio *u, lf_model *m, const lf_text_batch *b, int64_t *left, lf_err *err) {
+static lf_status look_at(lf_task *t, lf_update_ratio *u, lf_model *m, const lf_text_batch *b, int64_t *left,
+                         lf_err *err) {
     const lf_model_input in = lf_language_input(b);
     bool *ignored = lf_malloc((size_t)(b->B * b->T) * sizeof *ignored);
-    if (!ignored) return lf_fail(err, LF_ENOMEM, "out of memory for the marks of %lld tokens", (long long)(b->B * b->T));
+    if (!ignored)
+        return lf_fail(err, LF_ENOMEM, "out of memory for the marks of %lld tokens", (long long)(b->B * b->T));
     *left -= mark_ignored(ignored, b);
     lf_update_ratio_ignore(u, ignored, b->B * b->T);
     lf_graph_begin(t->g, false, false, 0);

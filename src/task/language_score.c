@@ -10,7 +10,8 @@ lf_model_input lf_language_input(const lf_text_batch *b) {
     return (lf_model_input){.B = b->B, .T = b->T, .ids = b->ids, .positions = b->positions, .first = b->document};
 }
 
-lf_status lf_language_score_batch(lf_task *t, lf_lm_token *out, lf_model *m, const lf_text_batch *b, bool base, lf_err *err) {
+lf_status lf_language_score_batch(lf_task *t, lf_lm_token *out, lf_model *m, const lf_text_batch *b, bool base,
+                                  lf_err *err) {
     const lf_model_input in = lf_language_input(b);
     const lf_frozen *frozen;
     lf_tensor *weight, *of_base = NULL;
@@ -44,7 +45,9 @@ static lf_status keep(kept *k, float nll, int32_t id, lf_err *err) {
         if (nlls) k->nll = nlls;
         int32_t *ids = lf_realloc(k->ids, (size_t)k->capacity * sizeof *ids);
         if (ids) k->ids = ids;
-        if (!nlls || !ids) return lf_fail(err, LF_ENOMEM, "out of memory for the figures of %lld tokens; try max_samples", (long long)k->n);
+        if (!nlls || !ids)
+            return lf_fail(err, LF_ENOMEM, "out of memory for the figures of %lld tokens; try max_samples",
+                           (long long)k->n);
     }
     k->nll[k->n] = nll;
     k->ids[k->n++] = id;
@@ -55,7 +58,8 @@ static lf_status write_kept(const char *path, const kept *k, lf_err *err) {
     lf_st_writer *w = NULL;
     lf_status rc;
     if (!(rc = lf_st_writer_new(&w, path, err)) && !(rc = lf_st_writer_declare(w, "nll", LF_F32, 1, &k->n, err)) &&
-        !(rc = lf_st_writer_declare(w, "ids", LF_I32, 1, &k->n, err)) && !(rc = lf_st_writer_write_f32(w, k->nll, k->n, err)) &&
+        !(rc = lf_st_writer_declare(w, "ids", LF_I32, 1, &k->n, err)) &&
+        !(rc = lf_st_writer_write_f32(w, k->nll, k->n, err)) &&
         !(rc = lf_st_writer_write(w, k->ids, (size_t)k->n * sizeof *k->ids, err))) {
         rc = lf_st_writer_commit(w, err);
         w = NULL;
@@ -118,21 +122,24 @@ static lf_status each_batch(pass *p, lf_text_loader *loader, lf_model *m, const 
         const lf_text_batch *b;
         if ((rc = lf_text_loader_next(loader, &b, err)) || !b) break;
         if (p->t->interruptible && lf_interrupted()) {
-            rc = lf_fail(err, LF_EINTERRUPTED, "interrupted after %lld of %lld rows of tokens", (long long)rows, (long long)total);
+            rc = lf_fail(err, LF_EINTERRUPTED, "interrupted after %lld of %lld rows of tokens", (long long)rows,
+                         (long long)total);
             break;
         }
-        if (b->n_targets && ((rc = make_room(p, b, err)) || (rc = lf_language_score_batch(p->t, p->tokens, m, b, base, err)) || (rc = add(p, b, err))))
+        if (b->n_targets && ((rc = make_room(p, b, err)) ||
+                             (rc = lf_language_score_batch(p->t, p->tokens, m, b, base, err)) || (rc = add(p, b, err))))
             break;
         char detail[64] = "";
-        if (p->sum->targets) snprintf(detail, sizeof detail, "perplexity %.4g", exp(p->sum->nll / (double)p->sum->targets));
+        if (p->sum->targets)
+            snprintf(detail, sizeof detail, "perplexity %.4g", exp(p->sum->nll / (double)p->sum->targets));
         lf_progress_update(&bar, rows += b->B, detail);
     }
     lf_progress_end(&bar, "");
     return rc;
 }
 
-lf_status lf_language_score_data(lf_task *t, lf_language_score *out, lf_model *m, lf_data_role role, const char *what, bool base,
-                                 const char *save, lf_err *err) {
+lf_status lf_language_score_data(lf_task *t, lf_language_score *out, lf_model *m, lf_data_role role, const char *what,
+                                 bool base, const char *save, lf_err *err) {
     *out = (lf_language_score){0};
     kept k = {0};
     pass p = {.t = t, .role = role, .sum = out, .kept = save ? &k : NULL};

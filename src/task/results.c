@@ -1,5 +1,5 @@
-/* The figures of a run or an evaluation, as JSON and as a table. NAN (and a count of 0) means: not measured. Which figures
- * there are is the task's; those of every run stand here. */
+/* The figures of a run or an evaluation, as JSON and as a table. NAN (and a count of 0) means: not measured. Which
+ * figures there are is the task's; those of every run stand here. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,11 +9,31 @@
 void lf_results_clear(lf_results *r) {
     const lf_base_score none = {.accuracy = NAN, .loss = NAN, .ce = NAN, .kl = NAN, .knn = NAN};
     const lf_accuracy nothing = LF_ACCURACY_NONE;
-    *r = (lf_results){.task = &lf_task_image, .eval_accuracy = NAN, .eval_loss = NAN, .eval_accuracy_before = NAN,
-                      .test_accuracy = NAN, .test_loss = NAN, .eval_perplexity = NAN, .eval_perplexity_before = NAN,
-                      .test_perplexity = NAN, .eval_chance = NAN, .base_chance = NAN, .base_before = NAN, .base_after = NAN, .forgetting = NAN, .retention = NAN,
-                      .before = none, .after = none, .update_ratio = NAN, .eval = nothing, .test = nothing, .init_seconds = NAN,
-                      .train_seconds = NAN, .data_wait_seconds = NAN, .items_per_second = NAN, .peak_rss_mb = NAN};
+    *r = (lf_results){.task = &lf_task_image,
+                      .eval_accuracy = NAN,
+                      .eval_loss = NAN,
+                      .eval_accuracy_before = NAN,
+                      .test_accuracy = NAN,
+                      .test_loss = NAN,
+                      .eval_perplexity = NAN,
+                      .eval_perplexity_before = NAN,
+                      .test_perplexity = NAN,
+                      .eval_chance = NAN,
+                      .base_chance = NAN,
+                      .base_before = NAN,
+                      .base_after = NAN,
+                      .forgetting = NAN,
+                      .retention = NAN,
+                      .before = none,
+                      .after = none,
+                      .update_ratio = NAN,
+                      .eval = nothing,
+                      .test = nothing,
+                      .init_seconds = NAN,
+                      .train_seconds = NAN,
+                      .data_wait_seconds = NAN,
+                      .items_per_second = NAN,
+                      .peak_rss_mb = NAN};
 }
 
 void lf_results_put(lf_results *r, lf_data_role role, const lf_accuracy *a) {
@@ -64,8 +84,10 @@ static bool add_fields(cJSON *o, const lf_results *r, const lf_result_field *f) 
     for (; ok && f->name; f++) {
         const double value = value_of(r, f->kind, f->offset);
         const bool measured = f->kind == LF_FIELD_REAL ? isfinite(value) : value != 0;
-        if (isfinite(value) && (measured || f->always)) ok = cJSON_AddNumberToObject(o, f->name, value);
-        else if (f->always) ok = cJSON_AddNullToObject(o, f->name);
+        if (isfinite(value) && (measured || f->always))
+            ok = cJSON_AddNumberToObject(o, f->name, value);
+        else if (f->always)
+            ok = cJSON_AddNullToObject(o, f->name);
     }
     return ok;
 }
@@ -80,15 +102,18 @@ cJSON *lf_results_to_json(const lf_results *r) {
 /* ---- table ---- */
 
 static const char *show(char *cell, size_t size, const lf_row *row, double value) {
-    if (isfinite(value)) snprintf(cell, size, row->format, row->scale * value);
-    else snprintf(cell, size, "-");
+    if (isfinite(value))
+        snprintf(cell, size, row->format, row->scale * value);
+    else
+        snprintf(cell, size, "-");
     return cell;
 }
 
 void lf_results_row(FILE *out, const lf_row *row) {
     char a[32], b[32];
     if (!isfinite(row->before) && !isfinite(row->after)) return;
-    fprintf(out, "%-26s %10s %10s", row->name, row->alone ? "" : show(a, sizeof a, row, row->before), show(b, sizeof b, row, row->after));
+    fprintf(out, "%-26s %10s %10s", row->name, row->alone ? "" : show(a, sizeof a, row, row->before),
+            show(b, sizeof b, row, row->after));
     if (row->count) fprintf(out, "   %lld %s", (long long)row->count, row->unit);
     fputc('\n', out);
 }
@@ -96,9 +121,13 @@ void lf_results_row(FILE *out, const lf_row *row) {
 static void time_line(FILE *out, const lf_results *r) {
     char speed[48];
     snprintf(speed, sizeof speed, "%%.1f %s/s", r->task->unit);
-    const struct { const char *format; double value; } parts[] = {
-        {"start of the adapter %.2f s", r->init_seconds}, {"training %.1f s", r->train_seconds},
-        {speed, r->items_per_second}, {"peak memory %.0f MB", r->peak_rss_mb}};
+    const struct {
+        const char *format;
+        double value;
+    } parts[] = {{"start of the adapter %.2f s", r->init_seconds},
+                 {"training %.1f s", r->train_seconds},
+                 {speed, r->items_per_second},
+                 {"peak memory %.0f MB", r->peak_rss_mb}};
     const char *between = "";
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         if (!isfinite(parts[i].value)) continue;

@@ -14,13 +14,17 @@ lf_status lf_task_open(lf_task **out, const lf_config *cfg, lf_model *m, lf_grap
     const lf_task_type *type = NULL;
     for (size_t i = 0; i < sizeof tasks / sizeof *tasks && !type; i++)
         if (tasks[i]->serves(m)) type = tasks[i];
-    if (!type) return lf_fail(err, LF_EUNSUPPORTED, "%s: nothing is known that a model of type '%s' is for", m->config_path, m->family->model_type);
+    if (!type)
+        return lf_fail(err, LF_EUNSUPPORTED, "%s: nothing is known that a model of type '%s' is for", m->config_path,
+                       m->family->model_type);
     lf_task *t = lf_calloc(1, sizeof *t);
     if (!t) return lf_fail(err, LF_ENOMEM, "out of memory for the task");
     *t = (lf_task){.type = type, .cfg = cfg, .model = m, .g = g};
     const lf_status rc = type->open(t, err);
-    if (rc) lf_task_close(t);
-    else *out = t;
+    if (rc)
+        lf_task_close(t);
+    else
+        *out = t;
     return rc;
 }
 

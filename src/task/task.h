@@ -1,5 +1,5 @@
-/* What a model is trained for and judged by: classifying pictures, or language. A task is one file, task_<name>.c, and one
- * line in tasks.def; the training loop, the checkpoints and the verbs know no more of it than this table.
+/* What a model is trained for and judged by: classifying pictures, or language. A task is one file, task_<name>.c, and
+ * one line in tasks.def; the training loop, the checkpoints and the verbs know no more of it than this table.
  *
  *   lf_task_open -> open_data for the roles that are there -> prepare, plan, start -> next, loss, ... -> lf_task_close
  *
@@ -32,7 +32,9 @@ typedef struct lf_task_batch {
 } lf_task_batch;
 
 /* What a loss found on its way. */
-typedef struct lf_loss_counts { int64_t targets, correct; } lf_loss_counts;
+typedef struct lf_loss_counts {
+    int64_t targets, correct;
+} lf_loss_counts;
 
 typedef struct lf_task {
     const lf_task_type *type;
@@ -46,11 +48,11 @@ typedef struct lf_task {
 enum { LF_BASE_PARTS = 2 };
 
 struct lf_task_type {
-    const char *unit;                /* of items: "images" */
-    const char *best_metric;         /* what metric_for_best_model is when it is not given */
-    const char *auto_class;          /* of transformers, for an adapter's README.md */
-    const char *peft_task_type;      /* for adapter_config.json; NULL: PEFT has none */
-    const char *const *fixed_keys;   /* of the configuration: a resumed run must have the same; ends with NULL */
+    const char *unit;              /* of items: "images" */
+    const char *best_metric;       /* what metric_for_best_model is when it is not given */
+    const char *auto_class;        /* of transformers, for an adapter's README.md */
+    const char *peft_task_type;    /* for adapter_config.json; NULL: PEFT has none */
+    const char *const *fixed_keys; /* of the configuration: a resumed run must have the same; ends with NULL */
     bool (*serves)(const lf_model *m);
     lf_status (*open)(lf_task *t, lf_err *err); /* fills `own` */
     void (*close)(lf_task *t);
@@ -61,12 +63,14 @@ struct lf_task_type {
     lf_status (*split_data)(lf_task *t, double share, lf_err *err); /* of the training data, to evaluate on */
     bool (*has_data)(const lf_task *t, lf_data_role role);
     int64_t (*count)(const lf_task *t, lf_data_role role);
-    void (*describe)(const lf_task *t, lf_data_role role, char *text, size_t size); /* "60 examples of 3 classes (data/x)" */
+    void (*describe)(const lf_task *t, lf_data_role role, char *text,
+                     size_t size); /* "60 examples of 3 classes (data/x)" */
 
     /* ---- training ---- */
     lf_status (*prepare)(lf_task *t, lf_err *err); /* makes the model's head fit the training data */
     lf_status (*plan)(lf_task *t, int64_t batch_size, int64_t *batches_per_epoch, lf_err *err);
-    lf_status (*start)(lf_task *t, int64_t epoch, int64_t batch, lf_err *err); /* of the batches: from there, without end */
+    lf_status (*start)(lf_task *t, int64_t epoch, int64_t batch,
+                       lf_err *err); /* of the batches: from there, without end */
     /* The next batch, valid until the next call. One of which nothing is left may be missing: count by `number`. */
     lf_status (*next)(lf_task *t, const lf_task_batch **out, lf_err *err);
     int64_t (*skipped)(const lf_task *t); /* pictures that could not be read since `start` */
@@ -84,16 +88,18 @@ struct lf_task_type {
     /* The untouched base on LF_DATA_BASE (through lf_measure_base); then any state of the model against it. */
     lf_status (*measure_base)(lf_task *t, lf_base_score *out, lf_err *err);
     lf_status (*measure_tuned)(lf_task *t, lf_base_score *out, lf_model *m, lf_err *err);
-    /* What measure_tuned needs of the base beside its score, as arrays of the task's: those that measure_base filled, or, `make`, room for
-     * what it would fill, which base_restored then takes for measured. At most LF_BASE_PARTS. NULL: nothing. */
+    /* What measure_tuned needs of the base beside its score, as arrays of the task's: those that measure_base filled,
+     * or, `make`, room for what it would fill, which base_restored then takes for measured. At most LF_BASE_PARTS.
+     * NULL: nothing. */
     lf_status (*base_parts)(lf_task *t, bool make, lf_stored_part *parts, int *n, lf_err *err);
     void (*base_restored)(lf_task *t, const lf_base_score *score);
-    /* Forward passes of m, its adapter on, over a small part of a role's data, for `u` to look at (task/update_ratio.h). */
+    /* Forward passes of m, its adapter on, over a small part of a role's data, for `u` to look at
+     * (task/update_ratio.h). */
     lf_status (*look)(lf_task *t, lf_update_ratio *u, lf_model *m, lf_data_role role, lf_err *err);
 
     /* ---- results ---- */
-    const lf_result_field *fields;     /* its part of all_results.json; ends with name NULL */
-    void (*compare)(lf_results *r);    /* forgetting and retention from before and after */
+    const lf_result_field *fields;                 /* its part of all_results.json; ends with name NULL */
+    void (*compare)(lf_results *r);                /* forgetting and retention from before and after */
     void (*table)(const lf_results *r, FILE *out); /* its rows of the closing table, above those of every task */
     /* A line of metrics.jsonl, and of the log, about an evaluation; either score may be NULL. */
     void (*add_row)(cJSON *row, const lf_accuracy *a, const lf_base_score *base);
@@ -113,18 +119,15 @@ void lf_results_put(lf_results *r, lf_data_role role, const lf_accuracy *a);
 void lf_results_put_base(lf_results *r, const lf_base_score *before, const lf_base_score *after);
 
 /* A line of a table of fields. kind: REAL, WHOLE or INT. */
-#define LF_RESULT(kind, name, always, member) {name, LF_FIELD_##kind, always, offsetof(lf_results, member)}
+#define LF_RESULT(kind, name, always, member)                                                                          \
+    { name, LF_FIELD_##kind, always, offsetof(lf_results, member) }
 /* Those of what the base knew; `counted` is the name of what it was measured on. */
-#define LF_RESULTS_OF_BASE(counted)                             \
-    LF_RESULT(REAL, "eval_chance", false, eval_chance),         \
-    LF_RESULT(REAL, "base_chance", false, base_chance),         \
-    LF_RESULT(REAL, "base_before", true, base_before),          \
-    LF_RESULT(REAL, "base_after", true, base_after),            \
-    LF_RESULT(REAL, "forgetting", true, forgetting),            \
-    LF_RESULT(REAL, "retention", true, retention),              \
-    LF_RESULT(WHOLE, counted, false, after.count),              \
-    LF_RESULT(REAL, "base_loss_before", false, before.loss),    \
-    LF_RESULT(REAL, "base_loss_after", false, after.loss)
+#define LF_RESULTS_OF_BASE(counted)                                                                                    \
+    LF_RESULT(REAL, "eval_chance", false, eval_chance), LF_RESULT(REAL, "base_chance", false, base_chance),            \
+        LF_RESULT(REAL, "base_before", true, base_before), LF_RESULT(REAL, "base_after", true, base_after),            \
+        LF_RESULT(REAL, "forgetting", true, forgetting), LF_RESULT(REAL, "retention", true, retention),                \
+        LF_RESULT(WHOLE, counted, false, after.count), LF_RESULT(REAL, "base_loss_before", false, before.loss),        \
+        LF_RESULT(REAL, "base_loss_after", false, after.loss)
 
 /* A row of the closing table, for the tasks' own; left out where nothing was measured. `alone`: there is no before. */
 typedef struct lf_row {

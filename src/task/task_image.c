@@ -74,7 +74,8 @@ static lf_status open_judged(lf_task *t, lf_data_role role, const lf_dataset_opt
         return rc ? rc : lf_open_labelled(out, o, labels, head->out, err);
     }
     const char **names = class_names(train, &n);
-    const lf_status rc = names ? lf_open_labelled(out, o, names, n, err) : lf_fail(err, LF_ENOMEM, "out of memory for the class names");
+    const lf_status rc =
+        names ? lf_open_labelled(out, o, names, n, err) : lf_fail(err, LF_ENOMEM, "out of memory for the class names");
     lf_free(names);
     return rc;
 }
@@ -88,7 +89,9 @@ static lf_status open_base(lf_task *t, const lf_dataset_opts *o, lf_err *err) {
 
 static lf_status open_data(lf_task *t, lf_data_role role, const lf_data_from *from, lf_err *err) {
     own *w = of(t);
-    const lf_dataset_opts o = {.spec = lf_cfg_json(t->cfg, from->key), .key = from->key, .split = from->split,
+    const lf_dataset_opts o = {.spec = lf_cfg_json(t->cfg, from->key),
+                               .key = from->key,
+                               .split = from->split,
                                .max_samples = from->limit ? lf_cfg_i64(t->cfg, from->limit) : 0,
                                .seed = (uint64_t)lf_cfg_i64(t->cfg, "seed")};
     lf_status rc = w->has_processor ? LF_OK : lf_processor_for(&w->processor, t->model, err);
@@ -99,7 +102,8 @@ static lf_status open_data(lf_task *t, lf_data_role role, const lf_data_from *fr
 }
 
 static lf_status split_data(lf_task *t, double share, lf_err *err) {
-    return lf_dataset_split(of(t)->data[LF_DATA_TRAIN], share, (uint64_t)lf_cfg_i64(t->cfg, "seed"), &of(t)->data[LF_DATA_EVAL], err);
+    return lf_dataset_split(of(t)->data[LF_DATA_TRAIN], share, (uint64_t)lf_cfg_i64(t->cfg, "seed"),
+                            &of(t)->data[LF_DATA_EVAL], err);
 }
 
 static bool has_data(const lf_task *t, lf_data_role role) { return of(t)->data[role] != NULL; }
@@ -108,7 +112,8 @@ static int64_t count(const lf_task *t, lf_data_role role) { return lf_dataset_co
 static void describe(const lf_task *t, lf_data_role role, char *text, size_t size) {
     const lf_dataset *d = of(t)->data[role];
     char classes[48] = "";
-    if (role == LF_DATA_TRAIN) snprintf(classes, sizeof classes, " of %lld classes", (long long)lf_dataset_n_classes(d));
+    if (role == LF_DATA_TRAIN)
+        snprintf(classes, sizeof classes, " of %lld classes", (long long)lf_dataset_n_classes(d));
     snprintf(text, size, "%lld examples%s (%s)", (long long)lf_dataset_count(d), classes, lf_dataset_path(d));
 }
 
@@ -140,9 +145,16 @@ static lf_status start(lf_task *t, int64_t epoch, int64_t batch, lf_err *err) {
     lf_augmentation augmentation;
     if (!lf_augmentation_parse(lf_cfg_str(t->cfg, "augmentation"), &augmentation))
         return lf_cfg_fail(t->cfg, "augmentation", err, "there is no such augmentation");
-    const lf_loader_opts o = {.batch_size = w->batch_size, .workers = e.workers, .shuffle = true,
-                              .seed = (uint64_t)lf_cfg_i64(t->cfg, "seed"), .augmentation = augmentation, .processor = &w->processor,
-                              .skip_bad_images = e.skip_bad_images, .first_epoch = epoch, .first_batch = batch, .epochs = INT64_MAX};
+    const lf_loader_opts o = {.batch_size = w->batch_size,
+                              .workers = e.workers,
+                              .shuffle = true,
+                              .seed = (uint64_t)lf_cfg_i64(t->cfg, "seed"),
+                              .augmentation = augmentation,
+                              .processor = &w->processor,
+                              .skip_bad_images = e.skip_bad_images,
+                              .first_epoch = epoch,
+                              .first_batch = batch,
+                              .epochs = INT64_MAX};
     return lf_loader_new(&w->loader, w->data[LF_DATA_TRAIN], &o, err);
 }
 
@@ -187,18 +199,22 @@ static lf_status random_head(lf_task *t, lf_err *err) {
 static lf_status random_batch(lf_task *t, int64_t batch, int64_t seq, const lf_task_batch **out, lf_err *err) {
     lf_model *m = t->model;
     lf_batch *b = &of(t)->random;
-    if (seq > 0) return lf_cfg_fail(t->cfg, "seq", err, "is for language models; pictures have no length, leave it out");
+    if (seq > 0)
+        return lf_cfg_fail(t->cfg, "seq", err, "is for language models; pictures have no length, leave it out");
     const lf_status rc = random_head(t, err);
     if (rc) return rc;
     const uint64_t seed = (uint64_t)lf_cfg_i64(t->cfg, "seed");
-    const lf_rng_key pixels = lf_rng_make(seed, LF_RNG_TEST, STREAM_PIXELS), labels = lf_rng_make(seed, LF_RNG_TEST, STREAM_LABELS);
+    const lf_rng_key pixels = lf_rng_make(seed, LF_RNG_TEST, STREAM_PIXELS),
+                     labels = lf_rng_make(seed, LF_RNG_TEST, STREAM_LABELS);
     const int64_t n = batch * m->channels * m->image_h * m->image_w;
     b->B = batch;
     b->pixels = lf_aligned_alloc((size_t)n * sizeof *b->pixels);
     b->labels = lf_calloc((size_t)batch, sizeof *b->labels);
-    if (!b->pixels || !b->labels) return lf_fail(err, LF_ENOMEM, "out of memory for a batch of %lld; try a smaller one", (long long)batch);
+    if (!b->pixels || !b->labels)
+        return lf_fail(err, LF_ENOMEM, "out of memory for a batch of %lld; try a smaller one", (long long)batch);
     for (int64_t i = 0; i < n; i++) b->pixels[i] = (float)lf_rng_normal(pixels, (uint64_t)i);
-    for (int64_t i = 0; i < batch; i++) b->labels[i] = (int32_t)lf_rng_below(labels, (uint64_t)i, (uint64_t)m->num_labels);
+    for (int64_t i = 0; i < batch; i++)
+        b->labels[i] = (int32_t)lf_rng_below(labels, (uint64_t)i, (uint64_t)m->num_labels);
     of(t)->batch = (lf_task_batch){.items = batch, .data = b};
     *out = &of(t)->batch;
     return LF_OK;
@@ -226,7 +242,8 @@ static lf_status evaluate(lf_task *t, lf_accuracy *out, lf_model *m, lf_data_rol
     const char **names;
     lf_status rc = lf_head_in_use(m, t->cfg, "key 'data'", &head, &names, err);
     if (rc) return rc;
-    rc = save ? lf_evaluate_saving(out, m, t->g, head, d, &o, save, err) : lf_evaluate(out, m, t->g, head, d, &o, NULL, NULL, err);
+    rc = save ? lf_evaluate_saving(out, m, t->g, head, d, &o, save, err)
+              : lf_evaluate(out, m, t->g, head, d, &o, NULL, NULL, err);
     if (!rc) out->items = out->targets = out->count;
     return rc;
 }
@@ -235,8 +252,8 @@ static lf_status measure_base(lf_task *t, lf_base_score *out, lf_err *err) {
     own *w = of(t);
     const lf_eval_opts o = eval_opts(t, "untouched base");
     lf_forgetting_free(w->forgetting);
-    const lf_status rc =
-        lf_forgetting_new(&w->forgetting, t->model, t->g, w->data[LF_DATA_BASE], &o, lf_cfg_bool(t->cfg, "forgetting_knn"), err);
+    const lf_status rc = lf_forgetting_new(&w->forgetting, t->model, t->g, w->data[LF_DATA_BASE], &o,
+                                           lf_cfg_bool(t->cfg, "forgetting_knn"), err);
     if (!rc) *out = *lf_forgetting_before(w->forgetting);
     return rc;
 }
@@ -247,7 +264,9 @@ static lf_status base_parts(lf_task *t, bool make, lf_stored_part *parts, int *n
     float *logits;
     uint8_t *seen;
     int64_t V, N;
-    const lf_status rc = make ? lf_forgetting_room(&w->forgetting, t->model, w->data[LF_DATA_BASE], &o, lf_cfg_bool(t->cfg, "forgetting_knn"), err) : LF_OK;
+    const lf_status rc = make ? lf_forgetting_room(&w->forgetting, t->model, w->data[LF_DATA_BASE], &o,
+                                                   lf_cfg_bool(t->cfg, "forgetting_knn"), err)
+                              : LF_OK;
     if (rc) return rc;
     lf_forgetting_arrays(w->forgetting, &logits, &V, &seen, &N);
     parts[0] = (lf_stored_part){"logits", logits, N, V, LF_F32};
@@ -256,7 +275,9 @@ static lf_status base_parts(lf_task *t, bool make, lf_stored_part *parts, int *n
     return LF_OK;
 }
 
-static void base_restored(lf_task *t, const lf_base_score *score) { lf_forgetting_set_before(of(t)->forgetting, score); }
+static void base_restored(lf_task *t, const lf_base_score *score) {
+    lf_forgetting_set_before(of(t)->forgetting, score);
+}
 
 static lf_status measure_tuned(lf_task *t, lf_base_score *out, lf_model *m, lf_err *err) {
     const lf_eval_opts o = eval_opts(t, "base task");
@@ -273,8 +294,13 @@ static lf_status look(lf_task *t, lf_update_ratio *u, lf_model *m, lf_data_role 
     enum { SEED = 0 };
     (void)u;
     const lf_eval_opts e = eval_opts(t, "");
-    const lf_loader_opts o = {.batch_size = e.batch_size, .workers = e.workers, .shuffle = true, .seed = SEED, .processor = e.processor,
-                              .skip_bad_images = e.skip_bad_images, .epochs = 1};
+    const lf_loader_opts o = {.batch_size = e.batch_size,
+                              .workers = e.workers,
+                              .shuffle = true,
+                              .seed = SEED,
+                              .processor = e.processor,
+                              .skip_bad_images = e.skip_bad_images,
+                              .epochs = 1};
     lf_loader *loader = NULL;
     lf_status rc = lf_loader_new(&loader, of(t)->data[role], &o, err);
     for (int64_t left = LF_UPDATE_EXAMPLES; !rc && left > 0;) {
@@ -351,9 +377,37 @@ static void say(char *text, size_t size, const lf_accuracy *a, const lf_base_sco
 static const char *const fixed_keys[] = {NULL};
 
 const lf_task_type lf_task_image = {
-    .unit = "images", .best_metric = "accuracy", .auto_class = NULL, .fixed_keys = fixed_keys, .serves = serves, .open = open,
-    .close = close, .has_split = lf_dataset_has_split, .open_data = open_data, .split_data = split_data, .has_data = has_data,
-    .count = count, .describe = describe, .prepare = prepare, .plan = plan, .start = start, .next = next, .skipped = skipped, .waited = waited,
-    .loss = loss, .random_batch = random_batch, .save_beside = save_beside, .evaluate = evaluate, .measure_base = measure_base,
-    .measure_tuned = measure_tuned, .base_parts = base_parts, .base_restored = base_restored, .look = look, .fields = fields, .compare = compare, .table = table, .add_row = add_row, .say = say,
+    .unit = "images",
+    .best_metric = "accuracy",
+    .auto_class = NULL,
+    .fixed_keys = fixed_keys,
+    .serves = serves,
+    .open = open,
+    .close = close,
+    .has_split = lf_dataset_has_split,
+    .open_data = open_data,
+    .split_data = split_data,
+    .has_data = has_data,
+    .count = count,
+    .describe = describe,
+    .prepare = prepare,
+    .plan = plan,
+    .start = start,
+    .next = next,
+    .skipped = skipped,
+    .waited = waited,
+    .loss = loss,
+    .random_batch = random_batch,
+    .save_beside = save_beside,
+    .evaluate = evaluate,
+    .measure_base = measure_base,
+    .measure_tuned = measure_tuned,
+    .base_parts = base_parts,
+    .base_restored = base_restored,
+    .look = look,
+    .fields = fields,
+    .compare = compare,
+    .table = table,
+    .add_row = add_row,
+    .say = say,
 };

@@ -9,8 +9,11 @@
 #include "base/mem.h"
 #include "task/language.h"
 
-enum { EVAL_TOKENS = 8192, MOST_EVAL_ROWS = 32 }; /* of a batch of an evaluation, unless a number of rows is asked for */
-enum { RANDOM_SEQ = 128 };                         /* tokens of a row of `bench` */
+enum {
+    EVAL_TOKENS = 8192,
+    MOST_EVAL_ROWS = 32
+};                         /* of a batch of an evaluation, unless a number of rows is asked for */
+enum { RANDOM_SEQ = 128 }; /* tokens of a row of `bench` */
 enum { STREAM_IDS, STREAM_LABELS };
 static const int64_t SCAN_BYTES = INT64_C(256) << 20; /* files up to here are read before the first step */
 
@@ -25,7 +28,8 @@ static lf_status open(lf_task *t, lf_err *err) {
     const char *method = lf_cfg_str(t->cfg, "method");
     l->full = strcmp(method, "full") == 0;
     if (strcmp(method, "head") == 0)
-        return lf_cfg_fail(t->cfg, "method", err, "a language model has no head to train alone; expected 'lora' or 'full'");
+        return lf_cfg_fail(t->cfg, "method", err,
+                           "a language model has no head to train alone; expected 'lora' or 'full'");
     const int64_t asked = lf_cfg_i64(t->cfg, "max_seq_length"), context = t->model->max_positions;
     l->max_seq_length = context && context < asked ? context : asked;
     return lf_language_check_length(t->cfg, t->model, err);
@@ -54,9 +58,13 @@ static lf_status open_data(lf_task *t, lf_data_role role, const lf_data_from *fr
     lf_language *l = t->own;
     lf_status rc = lf_language_open_text(t, err);
     if (rc) return rc;
-    const lf_text_dataset_opts o = {.spec = lf_cfg_json(t->cfg, from->key), .key = from->key, .split = from->split,
-                                    .text_field = lf_cfg_str(t->cfg, "text_field"), .prompt_template = lf_cfg_str(t->cfg, "prompt_template"),
-                                    .chat = &l->text->chat, .max_samples = from->limit ? lf_cfg_i64(t->cfg, from->limit) : 0,
+    const lf_text_dataset_opts o = {.spec = lf_cfg_json(t->cfg, from->key),
+                                    .key = from->key,
+                                    .split = from->split,
+                                    .text_field = lf_cfg_str(t->cfg, "text_field"),
+                                    .prompt_template = lf_cfg_str(t->cfg, "prompt_template"),
+                                    .chat = &l->text->chat,
+                                    .max_samples = from->limit ? lf_cfg_i64(t->cfg, from->limit) : 0,
                                     .seed = (uint64_t)lf_cfg_i64(t->cfg, "seed")};
     rc = lf_text_dataset_open(&l->data[role], &o, err);
     if (!rc && strcmp(lf_text_dataset_layout(l->data[role]), "messages") == 0) lf_text_tokenizer_warn_turn_end(l->text);
@@ -65,7 +73,8 @@ static lf_status open_data(lf_task *t, lf_data_role role, const lf_data_from *fr
 
 static lf_status split_data(lf_task *t, double share, lf_err *err) {
     lf_language *l = t->own;
-    return lf_text_dataset_split(l->data[LF_DATA_TRAIN], share, (uint64_t)lf_cfg_i64(t->cfg, "seed"), &l->data[LF_DATA_EVAL], err);
+    return lf_text_dataset_split(l->data[LF_DATA_TRAIN], share, (uint64_t)lf_cfg_i64(t->cfg, "seed"),
+                                 &l->data[LF_DATA_EVAL], err);
 }
 
 int64_t lf_language_eval_rows(const lf_task *t) {
@@ -74,20 +83,25 @@ int64_t lf_language_eval_rows(const lf_task *t) {
     return rows < 1 ? 1 : rows > MOST_EVAL_ROWS ? MOST_EVAL_ROWS : rows;
 }
 
-/* Training text ends in EOS, may be packed, is shuffled and served without end; text to judge by is served once, in order. */
+/* Training text ends in EOS, may be packed, is shuffled and served without end; text to judge by is served once, in
+ * order. */
 lf_status lf_language_loader(lf_task *t, lf_data_role role, lf_text_loader **out, lf_err *err) {
     lf_language *l = t->own;
     const bool training = role == LF_DATA_TRAIN;
     *out = l->loaders[role];
     if (*out) return LF_OK;
     const lf_text_dataset *d = l->data[role];
-    const lf_text_loader_opts o = {.batch_size = training ? l->batch_size : lf_language_eval_rows(t), .max_seq_length = l->max_seq_length,
+    const lf_text_loader_opts o = {.batch_size = training ? l->batch_size : lf_language_eval_rows(t),
+                                   .max_seq_length = l->max_seq_length,
                                    .context = t->model->max_positions,
-                                   .training = training, .loss_on_prompt = !lf_cfg_bool(t->cfg, "completion_only_loss"),
-                                   .packing = training && lf_cfg_bool(t->cfg, "packing"), .shuffle = training,
+                                   .training = training,
+                                   .loss_on_prompt = !lf_cfg_bool(t->cfg, "completion_only_loss"),
+                                   .packing = training && lf_cfg_bool(t->cfg, "packing"),
+                                   .shuffle = training,
                                    .scan = lf_file_size(lf_text_dataset_path(d)) <= SCAN_BYTES,
                                    .workers = lf_cfg_i64(t->cfg, "dataloader_num_workers"),
-                                   .seed = (uint64_t)lf_cfg_i64(t->cfg, "seed"), .epochs = training ? INT64_MAX : 1};
+                                   .seed = (uint64_t)lf_cfg_i64(t->cfg, "seed"),
+                                   .epochs = training ? INT64_MAX : 1};
     lf_status rc = lf_text_loader_new(&l->loaders[role], d, &l->text->encoder, &o, err);
     if (rc) return rc;
     *out = l->loaders[role];
@@ -115,7 +129,8 @@ static void describe(const lf_task *t, lf_data_role role, char *text, size_t siz
     if (loader && lf_text_loader_stats(loader).scan_documents)
         snprintf(tokens, sizeof tokens, ", %lld tokens", (long long)lf_text_loader_stats(loader).scan_tokens);
     if (loader && role == LF_DATA_TRAIN && lf_cfg_bool(t->cfg, "packing"))
-        snprintf(tokens + strlen(tokens), sizeof tokens - strlen(tokens), " in %lld packed rows", (long long)lf_text_loader_rows_per_epoch(loader));
+        snprintf(tokens + strlen(tokens), sizeof tokens - strlen(tokens), " in %lld packed rows",
+                 (long long)lf_text_loader_rows_per_epoch(loader));
     snprintf(text, size, "%lld %s%s (%s)", (long long)count(t, role), what, tokens, lf_text_dataset_path(d));
 }
 
@@ -158,7 +173,8 @@ static lf_status next(lf_task *t, const lf_task_batch **out, lf_err *err) {
         *out = &l->batch;
         return LF_OK;
     }
-    return lf_fail(err, LF_EDATA, "%s: holds no token to predict; a text needs two tokens at least", lf_text_dataset_path(l->data[LF_DATA_TRAIN]));
+    return lf_fail(err, LF_EDATA, "%s: holds no token to predict; a text needs two tokens at least",
+                   lf_text_dataset_path(l->data[LF_DATA_TRAIN]));
 }
 
 static double waited(const lf_task *t) {
@@ -179,7 +195,8 @@ static lf_tensor *loss(lf_task *t, const lf_task_batch *batch, lf_loss_counts *c
     lf_lm_counts found = {0};
     lf_tensor *hidden = lf_lm_hidden(t->model, t->g, &in);
     lf_lm_head(t->model, &frozen, &weight);
-    lf_tensor *sum = lf_lm_loss(t->g, hidden, frozen, weight, b->labels, 1, lf_cfg_f64(t->cfg, "label_smoothing_factor"), &found);
+    lf_tensor *sum =
+        lf_lm_loss(t->g, hidden, frozen, weight, b->labels, 1, lf_cfg_f64(t->cfg, "label_smoothing_factor"), &found);
     lf_done(t->g, hidden);
     *counts = (lf_loss_counts){.targets = found.targets, .correct = found.correct};
     return sum;
@@ -188,18 +205,24 @@ static lf_tensor *loss(lf_task *t, const lf_task_batch *batch, lf_loss_counts *c
 static lf_status random_batch(lf_task *t, int64_t batch, int64_t seq, const lf_task_batch **out, lf_err *err) {
     lf_language *l = t->own;
     lf_text_batch *b = &l->random;
-    const int64_t context = t->model->max_positions, T = seq > 0 ? seq : context && context < RANDOM_SEQ ? context : RANDOM_SEQ, n = batch * T;
+    const int64_t context = t->model->max_positions,
+                  T = seq > 0                           ? seq
+                      : context && context < RANDOM_SEQ ? context
+                                                        : RANDOM_SEQ,
+                  n = batch * T;
     if (context && T > context)
-        return lf_cfg_fail(t->cfg, "seq", err, "expected at most the model's %lld positions (%s), found %lld", (long long)context,
-                           t->model->config_path, (long long)T);
+        return lf_cfg_fail(t->cfg, "seq", err, "expected at most the model's %lld positions (%s), found %lld",
+                           (long long)context, t->model->config_path, (long long)T);
     const uint64_t seed = (uint64_t)lf_cfg_i64(t->cfg, "seed"), V = (uint64_t)t->model->vocab_size;
-    const lf_rng_key ids = lf_rng_make(seed, LF_RNG_TEST, STREAM_IDS), labels = lf_rng_make(seed, LF_RNG_TEST, STREAM_LABELS);
+    const lf_rng_key ids = lf_rng_make(seed, LF_RNG_TEST, STREAM_IDS),
+                     labels = lf_rng_make(seed, LF_RNG_TEST, STREAM_LABELS);
     *b = (lf_text_batch){.B = batch, .T = T, .n_targets = n, .n_tokens = n, .n_documents = batch};
     b->ids = lf_aligned_alloc((size_t)n * sizeof *b->ids);
     b->labels = lf_aligned_alloc((size_t)n * sizeof *b->labels);
     b->positions = lf_aligned_alloc((size_t)n * sizeof *b->positions);
     if (!b->ids || !b->labels || !b->positions)
-        return lf_fail(err, LF_ENOMEM, "out of memory for a batch of %lld x %lld tokens; try a smaller one", (long long)batch, (long long)T);
+        return lf_fail(err, LF_ENOMEM, "out of memory for a batch of %lld x %lld tokens; try a smaller one",
+                       (long long)batch, (long long)T);
     for (int64_t i = 0; i < n; i++) {
         b->ids[i] = (int32_t)lf_rng_below(ids, (uint64_t)i, V);
         b->labels[i] = (int32_t)lf_rng_below(labels, (uint64_t)i, V);
@@ -214,7 +237,8 @@ static lf_status save_beside(const lf_task *t, const char *dir, lf_err *err) {
     static const char name[] = "generation_config.json"; /* the model's, wherever its tokenizer is from */
     const char *config = t->model->config_path;
     char *from = lf_format("%.*s%s", (int)(lf_path_base(config) - config), config, name);
-    lf_status rc = from ? lf_text_tokenizer_copy(lf_language_of(t)->text, dir, err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", dir);
+    lf_status rc = from ? lf_text_tokenizer_copy(lf_language_of(t)->text, dir, err)
+                        : lf_fail(err, LF_ENOMEM, "%s: out of memory", dir);
     if (!rc && lf_is_file(from)) rc = lf_copy_file(from, dir, name, err);
     lf_free(from);
     return rc;
@@ -232,15 +256,20 @@ static lf_status evaluate(lf_task *t, lf_accuracy *out, lf_model *m, lf_data_rol
     out->targets = s.targets;
     out->loss = s.nll / (double)s.targets;
     out->accuracy = (double)s.correct / (double)s.targets;
-    if (strcmp(lf_text_dataset_layout(lf_language_of(t)->data[role]), "choices") == 0) rc = lf_language_choose(t, out, m, role, err);
+    if (strcmp(lf_text_dataset_layout(lf_language_of(t)->data[role]), "choices") == 0)
+        rc = lf_language_choose(t, out, m, role, err);
     if (!rc && lf_cfg_is_set(t->cfg, "answer_pattern")) rc = lf_language_answer(t, out, m, role, err);
     return rc;
 }
 
 static void fill(lf_base_score *out, const lf_language_score *s, bool compared) {
     const double n = (double)s->targets;
-    *out = (lf_base_score){.count = s->targets, .accuracy = (double)s->correct / n, .loss = s->nll / n, .ce = compared ? s->ce / n : NAN,
-                           .kl = compared ? s->kl / n : NAN, .knn = NAN};
+    *out = (lf_base_score){.count = s->targets,
+                           .accuracy = (double)s->correct / n,
+                           .loss = s->nll / n,
+                           .ce = compared ? s->ce / n : NAN,
+                           .kl = compared ? s->kl / n : NAN,
+                           .knn = NAN};
 }
 
 static lf_status measure_base(lf_task *t, lf_base_score *out, lf_err *err) {
@@ -303,7 +332,8 @@ static void compare(lf_results *r) {
 static void table(const lf_results *r, FILE *out) {
     const char *const share = "%.2f %%", *const tokens = "tokens", *const number = "%.4g";
     const lf_row rows[] = {
-        {"perplexity, new text", number, 1, r->eval_perplexity_before, r->eval_perplexity, r->eval.targets, tokens, false},
+        {"perplexity, new text", number, 1, r->eval_perplexity_before, r->eval_perplexity, r->eval.targets, tokens,
+         false},
         {"next token right", share, 100, r->eval_accuracy_before, r->eval_accuracy, r->eval.targets, tokens, false},
         {"multiple choice", share, 100, NAN, r->eval.choice_accuracy, r->eval.choices, "questions", false},
         {"multiple choice, a byte", share, 100, NAN, r->eval.choice_accuracy_norm, r->eval.choices, "questions", false},
@@ -343,13 +373,40 @@ static void say(char *text, size_t size, const lf_accuracy *a, const lf_base_sco
     if (base && isfinite(base->kl)) snprintf(text + strlen(text), size - strlen(text), "  KL %.5f", base->kl);
 }
 
-static const char *const fixed_keys[] = {"packing", "max_seq_length", "completion_only_loss", "text_field", "prompt_template", "chat_template", NULL};
+static const char *const fixed_keys[] = {
+    "packing", "max_seq_length", "completion_only_loss", "text_field", "prompt_template", "chat_template", NULL};
 
 const lf_task_type lf_task_language = {
-    .unit = "tokens", .best_metric = "loss", .auto_class = "AutoModelForCausalLM", .peft_task_type = "CAUSAL_LM", .fixed_keys = fixed_keys, .serves = serves,
-    .open = open, .close = close, .has_split = lf_text_dataset_has_split, .open_data = open_data, .split_data = split_data,
-    .has_data = has_data, .count = count, .describe = describe, .prepare = prepare, .plan = plan, .start = start, .next = next,
-    .skipped = skipped, .waited = waited, .loss = loss, .random_batch = random_batch, .save_beside = save_beside, .evaluate = evaluate,
-    .measure_base = measure_base, .measure_tuned = measure_tuned, .look = lf_language_look, .fields = fields, .compare = compare, .table = table,
-    .add_row = add_row, .say = say,
+    .unit = "tokens",
+    .best_metric = "loss",
+    .auto_class = "AutoModelForCausalLM",
+    .peft_task_type = "CAUSAL_LM",
+    .fixed_keys = fixed_keys,
+    .serves = serves,
+    .open = open,
+    .close = close,
+    .has_split = lf_text_dataset_has_split,
+    .open_data = open_data,
+    .split_data = split_data,
+    .has_data = has_data,
+    .count = count,
+    .describe = describe,
+    .prepare = prepare,
+    .plan = plan,
+    .start = start,
+    .next = next,
+    .skipped = skipped,
+    .waited = waited,
+    .loss = loss,
+    .random_batch = random_batch,
+    .save_beside = save_beside,
+    .evaluate = evaluate,
+    .measure_base = measure_base,
+    .measure_tuned = measure_tuned,
+    .look = lf_language_look,
+    .fields = fields,
+    .compare = compare,
+    .table = table,
+    .add_row = add_row,
+    .say = say,
 };

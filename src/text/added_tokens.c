@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "text/unicode.h"
 #include "base/utf8.h"
+#include "text/unicode.h"
 
 void lf_trie_start(lf_trie *trie) {
     *trie = (lf_trie){0};

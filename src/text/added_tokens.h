@@ -38,8 +38,8 @@ void lf_trie_start(lf_trie *trie);
 bool lf_trie_add(lf_trie *trie, const char *s, size_t n, int32_t token);
 void lf_added_tokens_free(lf_added_tokens *a);
 
-/* Appends to `out` the pieces of s[0 .. n): tokens, and the text between them. s lies in out's text at `base`; `head` is
- * that of s as a piece. False: no memory. */
+/* Appends to `out` the pieces of s[0 .. n): tokens, and the text between them. s lies in out's text at `base`; `head`
+ * is that of s as a piece. False: no memory. */
 bool lf_added_tokens_find(const lf_added_tokens *a, const lf_trie *trie, const char *s, size_t n, size_t base,
                           size_t head, lf_pieces *out);
 

@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "text/bytelevel.h"
 #include "base/utf8.h"
+#include "text/bytelevel.h"
 
 void lf_bpe_work_free(lf_bpe_work *w) {
     lf_free(w->symbols);

@@ -15,12 +15,13 @@ typedef struct lf_bpe_merge {
 #define LF_NO_PAIR UINT64_MAX
 
 static inline size_t lf_bpe_slot(uint64_t pair) {
-    return (size_t)((pair ^ pair >> 29) * 0x9e3779b97f4a7c15u >> 20); /* Fibonacci hashing: the high bits are the mixed ones */
+    return (size_t)((pair ^ pair >> 29) * 0x9e3779b97f4a7c15u >>
+                    20); /* Fibonacci hashing: the high bits are the mixed ones */
 }
 
 typedef struct lf_bpe {
     const lf_vocab *vocab; /* borrowed */
-    lf_bpe_merge *merges;      /* hash table */
+    lf_bpe_merge *merges;  /* hash table */
     size_t n_slots;        /* a power of two */
     char *prefix, *suffix; /* continuing_subword_prefix, end_of_word_suffix; NULL for none */
     int32_t unk;           /* -1: characters that no token has are dropped */

@@ -22,11 +22,11 @@ bool lf_grow(void *array, size_t *capacity, size_t n, size_t element);
 
 typedef struct lf_piece {
     size_t begin, size; /* in the text that the pieces share */
-    size_t head;        /* how many of its first bytes come from the first character of the whole text: 0 unless the piece
-                           is at the beginning (Metaspace's "first" asks) */
-    int32_t id;         /* an added token, which no step changes; -1: text */
-    uint32_t part;      /* how many cuts of the text are before it (lf_tokenizer_encode_cut) */
-    bool continues;     /* begins at a cut, in the middle of text: no space is put in front of it */
+    size_t head;    /* how many of its first bytes come from the first character of the whole text: 0 unless the piece
+                       is at the beginning (Metaspace's "first" asks) */
+    int32_t id;     /* an added token, which no step changes; -1: text */
+    uint32_t part;  /* how many cuts of the text are before it (lf_tokenizer_encode_cut) */
+    bool continues; /* begins at a cut, in the middle of text: no space is put in front of it */
 } lf_piece;
 
 typedef struct lf_pieces {

@@ -5,8 +5,8 @@
 
 #include "text/buffer.h"
 
-size_t lf_byte_char(unsigned char b, char out[4]);                     /* UTF-8 of the character; its size */
-bool lf_bytes_to_chars(lf_buffer *out, const char *s, size_t n);       /* appends; false: no memory */
-bool lf_char_byte(uint32_t c, unsigned char *b);                       /* false: c stands for no byte */
+size_t lf_byte_char(unsigned char b, char out[4]);               /* UTF-8 of the character; its size */
+bool lf_bytes_to_chars(lf_buffer *out, const char *s, size_t n); /* appends; false: no memory */
+bool lf_char_byte(uint32_t c, unsigned char *b);                 /* false: c stands for no byte */
 
 #endif

@@ -2,9 +2,9 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "text/chat_template_internal.h"
 #include "text/unicode.h"
-#include "base/utf8.h"
 
 static void put_n(lf_chat_writer *w, const char *s, size_t n) {
     w->failed = !lf_buffer_put(&w->text, s, n) || w->failed;
@@ -82,7 +82,8 @@ static lf_status write_chatml(lf_chat_writer *w, const lf_message *messages, siz
     const lf_status rc = check_roles(w, messages, n, err);
     if (rc) return rc;
     if (w->c->starts_bos) put(w, w->c->bos);
-    if (w->c->system && (n == 0 || !is(&messages[0], "system"))) put_chatml(w, &(lf_message){.role = "system", .content = w->c->system});
+    if (w->c->system && (n == 0 || !is(&messages[0], "system")))
+        put_chatml(w, &(lf_message){.role = "system", .content = w->c->system});
     for (size_t i = 0; i < n; i++) put_chatml(w, &messages[i]);
     if (add_generation_prompt) put(w, "<|im_start|>assistant\n");
     return LF_OK;
@@ -248,7 +249,8 @@ static const char *const none_refused[] = {NULL};
 
 const lf_chat_format lf_chat_formats[] = {
     {"chatml", "<|im_start|>", chatml_refused, "", "<|im_end|>", "<|im_end|>", look_chatml, write_chatml},
-    {"llama3", "<|start_header_id|>", llama3_refused, "<|begin_of_text|>", "<|eot_id|>", "<|eot_id|>", NULL, write_llama3},
+    {"llama3", "<|start_header_id|>", llama3_refused, "<|begin_of_text|>", "<|eot_id|>", "<|eot_id|>", NULL,
+     write_llama3},
     {"llama2", "<<SYS>>", none_refused, "<s>", "</s>", NULL, NULL, write_llama2},
     {"mistral", "[INST]", mistral_refused, "<s>", "</s>", NULL, look_mistral, write_mistral},
     {"plain", NULL, none_refused, "", "", NULL, NULL, write_plain},

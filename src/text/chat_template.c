@@ -24,7 +24,9 @@ void lf_chat_template_free(lf_chat_template *c) {
 }
 
 const char *lf_chat_template_name(const lf_chat_template *c) { return c->format->name; }
-const char *lf_chat_template_turn_end(const lf_chat_template *c) { return c->format->turn_end ? c->format->turn_end : c->eos; }
+const char *lf_chat_template_turn_end(const lf_chat_template *c) {
+    return c->format->turn_end ? c->format->turn_end : c->eos;
+}
 
 lf_status lf_chat_render(const lf_chat_template *c, const lf_message *messages, size_t n, bool add_generation_prompt,
                          lf_prompt *out, lf_err *err) {

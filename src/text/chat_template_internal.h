@@ -20,7 +20,8 @@ typedef struct lf_chat_format {
     const char *turn_end;       /* what ends an answer; NULL: eos */
     /* What the template says beyond its mark. */
     void (*look)(lf_chat_template *c, const char *jinja);
-    lf_status (*write)(lf_chat_writer *w, const lf_message *messages, size_t n, bool add_generation_prompt, lf_err *err);
+    lf_status (*write)(lf_chat_writer *w, const lf_message *messages, size_t n, bool add_generation_prompt,
+                       lf_err *err);
 } lf_chat_format;
 extern const lf_chat_format lf_chat_formats[]; /* in the order in which their marks are looked for */
 extern const size_t lf_n_chat_formats;
@@ -28,12 +29,12 @@ extern const size_t lf_n_chat_formats;
 struct lf_chat_template {
     const lf_chat_format *format;
     char *bos, *eos;
-    char *system;       /* ChatML: said where the conversation has no system message; NULL: nothing */
-    bool trim;          /* ChatML: contents without spaces around them */
-    bool starts_bos;    /* ChatML */
-    bool answer_space;  /* Mistral: a space before each answer */
-    bool space_after;   /* Mistral: a space behind its eos */
-    bool failed;        /* no memory for system */
+    char *system;      /* ChatML: said where the conversation has no system message; NULL: nothing */
+    bool trim;         /* ChatML: contents without spaces around them */
+    bool starts_bos;   /* ChatML */
+    bool answer_space; /* Mistral: a space before each answer */
+    bool space_after;  /* Mistral: a space behind its eos */
+    bool failed;       /* no memory for system */
 };
 
 #endif

@@ -3,9 +3,9 @@
 
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "text/bytelevel.h"
 #include "text/tokenizer_internal.h"
-#include "base/utf8.h"
 
 /* Ends the piece that began at `begin` in next.text. */
 static bool end_piece(lf_tokenizer_work *w, size_t begin) {

@@ -3,10 +3,10 @@
 
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "text/bytelevel.h"
 #include "text/tokenizer_internal.h"
 #include "text/unicode.h"
-#include "base/utf8.h"
 
 /* ---- NFC, NFD, NFKC, NFKD ---- */
 

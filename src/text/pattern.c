@@ -31,7 +31,8 @@ static lf_status compile(lf_pattern *p, lf_err *err) {
     lf_pcre_fault fault;
     lf_status rc = lf_pattern_translate(&translated, p->text, p->where, err);
     if (rc) goto out;
-    p->regex = lf_pcre_new(translated.s, translated.n, PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C, true, &fault);
+    p->regex = lf_pcre_new(translated.s, translated.n,
+                           PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C, true, &fault);
     if (!p->regex && fault.no_memory)
         rc = no_memory(p, err);
     else if (!p->regex)
@@ -66,7 +67,8 @@ lf_status lf_pattern_new(lf_pattern **out, const char *text, bool literal, const
 void lf_matcher_free(lf_matcher *m) { lf_pcre_matcher_free(m); }
 
 lf_matcher *lf_matcher_new(void) { /* only the whole match is wanted */
-    return lf_pcre_matcher_new(NULL, &(lf_pcre_limits){.steps = MAX_STEPS, .heap_kib = MAX_HEAP_KIB, .jit_stack = JIT_STACK_MOST});
+    return lf_pcre_matcher_new(
+        NULL, &(lf_pcre_limits){.steps = MAX_STEPS, .heap_kib = MAX_HEAP_KIB, .jit_stack = JIT_STACK_MOST});
 }
 
 bool lf_pattern_is_literal(const lf_pattern *p) { return !p->regex; }

@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "text/pattern.h"
 #include "text/unicode.h"
-#include "base/utf8.h"
 
 enum { MAX_DEPTH = 64 };
 

@@ -2,10 +2,10 @@
 
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "text/bytelevel.h"
 #include "text/tokenizer_internal.h"
 #include "text/unicode.h"
-#include "base/utf8.h"
 
 /* ---- steps that divide pieces and leave their text alone ---- */
 

@@ -1,8 +1,8 @@
 /* Dividing text at matches, and what becomes of the matches. */
 #include <string.h>
 
-#include "text/tokenizer_internal.h"
 #include "base/utf8.h"
+#include "text/tokenizer_internal.h"
 
 static bool add_span(lf_tokenizer_work *w, size_t begin, size_t end, bool hit) {
     if (!lf_grow(&w->spans, &w->spans_capacity, w->n_spans, sizeof *w->spans)) return false;

@@ -26,7 +26,8 @@ lf_status lf_steps_apply(const lf_steps *steps, lf_tokenizer_work *w, lf_err *er
     return rc;
 }
 
-static lf_status open_step(lf_steps *out, const lf_step_list *family, const cJSON *json, const char *where, lf_err *err);
+static lf_status open_step(lf_steps *out, const lf_step_list *family, const cJSON *json, const char *where,
+                           lf_err *err);
 
 /* A Sequence is its members one after the other, also inside of another Sequence. */
 static lf_status open_sequence(lf_steps *out, const lf_step_list *family, const cJSON *json, const char *where,
@@ -44,7 +45,8 @@ static lf_status open_sequence(lf_steps *out, const lf_step_list *family, const 
     return rc;
 }
 
-static lf_status open_step(lf_steps *out, const lf_step_list *family, const cJSON *json, const char *where, lf_err *err) {
+static lf_status open_step(lf_steps *out, const lf_step_list *family, const cJSON *json, const char *where,
+                           lf_err *err) {
     const char *type;
     if (!cJSON_IsObject(json)) return lf_fail(err, LF_EDATA, "%s: expected an object with key 'type'", where);
     lf_status rc = lf_json_get_str(json, "type", "", &type, where, err);

@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "text/tokenizer_internal.h"
 #include "base/utf8.h"
+#include "text/tokenizer_internal.h"
 
 enum { MOST_BYTES = 1 << 30 }; /* of one text: positions are 32 bits wide, and byte-level form doubles it */
 

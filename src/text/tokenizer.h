@@ -36,7 +36,8 @@ int32_t lf_tokenizer_bos(const lf_tokenizer *t);        /* -1: none; so the next
 int32_t lf_tokenizer_eos(const lf_tokenizer *t);
 int32_t lf_tokenizer_pad(const lf_tokenizer *t);
 int32_t lf_tokenizer_unk(const lf_tokenizer *t);
-const char *lf_tokenizer_token(const lf_tokenizer *t, int32_t id); /* as in the file ("\u0120the"); NULL: no token; borrowed */
+const char *lf_tokenizer_token(const lf_tokenizer *t,
+                               int32_t id); /* as in the file ("\u0120the"); NULL: no token; borrowed */
 int32_t lf_tokenizer_id(const lf_tokenizer *t, const char *token); /* -1: no such token */
 bool lf_tokenizer_is_special(const lf_tokenizer *t, int32_t id);
 
@@ -52,10 +53,10 @@ lf_status lf_tokenizer_encode_with(lf_tokenizer_work *w, const char *text, size_
                                    lf_ids *out, lf_err *err);
 
 /* The same, but no token reaches across a cut, a byte offset between two characters; cuts are in ascending order.
- * starts[i], of n_cuts elements, is the place in *out of the first id of what follows cut i. The text behind a cut is no
- * new text: where the tokenizer puts a space before texts, it puts none there. So if the tokens of the whole text end at
- * the cuts anyway, the ids are those of the whole text. For training on parts of a text, a chat's answers. A cut inside
- * of an added token counts as behind it. */
+ * starts[i], of n_cuts elements, is the place in *out of the first id of what follows cut i. The text behind a cut is
+ * no new text: where the tokenizer puts a space before texts, it puts none there. So if the tokens of the whole text
+ * end at the cuts anyway, the ids are those of the whole text. For training on parts of a text, a chat's answers. A cut
+ * inside of an added token counts as behind it. */
 lf_status lf_tokenizer_encode_cut(lf_tokenizer_work *w, const char *text, size_t n, const size_t *cuts, size_t n_cuts,
                                   bool add_special_tokens, lf_ids *out, int64_t *starts, lf_err *err);
 

@@ -1,5 +1,5 @@
-/* A tokenizer is four lists of steps around a model. Each list is read from one key of tokenizer.json, through one table
- * of types: a new type is one line there and its functions beside it. */
+/* A tokenizer is four lists of steps around a model. Each list is read from one key of tokenizer.json, through one
+ * table of types: a new type is one line there and its functions beside it. */
 #ifndef LF_TEXT_TOKENIZER_INTERNAL_H
 #define LF_TEXT_TOKENIZER_INTERNAL_H
 
@@ -19,11 +19,18 @@ typedef struct lf_step_kind {
     const char *type;
     /* Reads the step's keys; NULL: it has none that matter here. */
     lf_status (*open)(lf_step *s, const cJSON *json, lf_err *err);
-    /* Normalizers change w->now.text, pre-tokenizers and decoders w->now, post-processors w->ids. NULL: nothing to do. */
+    /* Normalizers change w->now.text, pre-tokenizers and decoders w->now, post-processors w->ids. NULL: nothing to do.
+     */
     lf_status (*apply)(const lf_step *s, lf_tokenizer_work *w, lf_err *err);
 } lf_step_kind;
 
-typedef enum lf_behavior { LF_REMOVED, LF_ISOLATED, LF_MERGED_WITH_PREVIOUS, LF_MERGED_WITH_NEXT, LF_CONTIGUOUS } lf_behavior;
+typedef enum lf_behavior {
+    LF_REMOVED,
+    LF_ISOLATED,
+    LF_MERGED_WITH_PREVIOUS,
+    LF_MERGED_WITH_NEXT,
+    LF_CONTIGUOUS
+} lf_behavior;
 typedef enum lf_prepend { LF_PREPEND_FIRST, LF_PREPEND_NEVER, LF_PREPEND_ALWAYS } lf_prepend;
 
 struct lf_step {
@@ -82,15 +89,15 @@ typedef struct lf_span {
 
 struct lf_tokenizer_work {
     const lf_tokenizer *t;
-    lf_pieces now, next;  /* what a step reads, what it writes */
-    lf_pieces whole;      /* encode: text and pieces before pre-tokenizing */
-    size_t head;          /* normalizers: lf_piece.head of now.text, */
-    bool continues;       /* and lf_piece.continues */
-    const size_t *cuts;   /* lf_tokenizer_encode_cut; NULL and 0 otherwise */
+    lf_pieces now, next; /* what a step reads, what it writes */
+    lf_pieces whole;     /* encode: text and pieces before pre-tokenizing */
+    size_t head;         /* normalizers: lf_piece.head of now.text, */
+    bool continues;      /* and lf_piece.continues */
+    const size_t *cuts;  /* lf_tokenizer_encode_cut; NULL and 0 otherwise */
     size_t n_cuts;
-    int64_t *starts;      /* in ids */
-    size_t most;          /* bytes that the steps may make of this text; see lf_work_allow */
-    bool bytes;           /* the pieces' text stands for its byte-level form */
+    int64_t *starts; /* in ids */
+    size_t most;     /* bytes that the steps may make of this text; see lf_work_allow */
+    bool bytes;      /* the pieces' text stands for its byte-level form */
     lf_span *spans;
     size_t n_spans, spans_capacity;
     int32_t *code_points; /* normal forms */

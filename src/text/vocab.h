@@ -6,7 +6,7 @@
 #include "text/buffer.h"
 
 enum {
-    LF_TOKEN_MODEL = 1,   /* of the model's vocabulary */
+    LF_TOKEN_MODEL = 1, /* of the model's vocabulary */
     LF_TOKEN_ADDED = 2,
     LF_TOKEN_SPECIAL = 4,
     LF_TOKEN_SKIPPED = 8, /* by decode, when special tokens are not wanted */
@@ -16,14 +16,14 @@ enum {
 typedef struct lf_token {
     size_t begin; /* in text; a NUL follows */
     uint32_t size;
-    uint32_t flags; /* 0: no token has this id */
+    uint32_t flags;        /* 0: no token has this id */
     uint32_t decoded_size; /* what decode starts from; differs from the token itself for normalized added tokens */
     size_t decoded_begin;
 } lf_token;
 
 typedef struct lf_vocab {
     lf_buffer text;
-    lf_token *tokens; /* by id */
+    lf_token *tokens;   /* by id */
     size_t n, capacity; /* n: 1 + the largest id */
     int32_t *slots;     /* hash table of ids, -1: empty */
     size_t n_slots;     /* a power of two */

@@ -41,7 +41,8 @@ static lf_status attach_adapter(bench *b, lf_err *err) {
 static lf_status allocate(bench *b, lf_err *err) {
     b->seconds = lf_calloc((size_t)b->steps, sizeof *b->seconds);
     if (!b->inference) b->moments = lf_aligned_alloc(2 * (size_t)b->numbers * sizeof *b->moments);
-    if (!b->seconds || (!b->inference && !b->moments)) return lf_fail(err, LF_ENOMEM, "out of memory for the optimiser");
+    if (!b->seconds || (!b->inference && !b->moments))
+        return lf_fail(err, LF_ENOMEM, "out of memory for the optimiser");
     if (b->moments) memset(b->moments, 0, 2 * (size_t)b->numbers * sizeof *b->moments);
     return LF_OK;
 }
@@ -52,7 +53,8 @@ static lf_status set_up(bench *b, lf_err *err) {
     if ((rc = lf_kernels_select(&b->k, lf_cfg_str(b->cfg, "precision"), err))) return rc;
     if (lf_cfg_bool(b->cfg, "profile")) b->k = lf_profile_table(b->k);
     if ((rc = lf_model_open(&b->m, lf_cfg_str(b->cfg, "model"), b->k, LF_LOAD_FROZEN, err))) return rc;
-    if (!(b->g = lf_graph_new(b->k, (uint64_t)lf_cfg_i64(b->cfg, "seed")))) return lf_fail(err, LF_ENOMEM, "out of memory");
+    if (!(b->g = lf_graph_new(b->k, (uint64_t)lf_cfg_i64(b->cfg, "seed"))))
+        return lf_fail(err, LF_ENOMEM, "out of memory");
     if ((rc = lf_task_open(&b->task, b->cfg, b->m, b->g, err)) ||
         (rc = b->task->type->random_batch(b->task, b->batch, b->seq, &b->data, err)) || (rc = attach_adapter(b, err)))
         return rc;
@@ -63,12 +65,18 @@ static lf_status set_up(bench *b, lf_err *err) {
 /* ---- one step ---- */
 
 static void clear_gradients(const bench *b) {
-    for (int64_t i = 0; i < b->n_trained; i++) b->k->wide->fill(b->trained[i].tensor->grad, 0, b->trained[i].tensor->numel);
+    for (int64_t i = 0; i < b->n_trained; i++)
+        b->k->wide->fill(b->trained[i].tensor->grad, 0, b->trained[i].tensor->numel);
 }
 
 static void adamw(const bench *b, int64_t step) {
-    const lf_adamw_step a = {.learning_rate = 1e-4, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .gradient_scale = 1,
-                             .correction1 = 1 - pow(0.9, (double)(step + 1)), .correction2 = 1 - pow(0.999, (double)(step + 1))};
+    const lf_adamw_step a = {.learning_rate = 1e-4,
+                             .beta1 = 0.9,
+                             .beta2 = 0.999,
+                             .epsilon = 1e-8,
+                             .gradient_scale = 1,
+                             .correction1 = 1 - pow(0.9, (double)(step + 1)),
+                             .correction2 = 1 - pow(0.999, (double)(step + 1))};
     float *m = b->moments, *v = b->moments + b->numbers;
     for (int64_t i = 0; i < b->n_trained; i++) {
         const lf_tensor *t = b->trained[i].tensor;
@@ -107,7 +115,8 @@ static lf_status time_steps(bench *b, lf_err *err) {
         if (i >= b->warmup) b->seconds[i - b->warmup] = lf_now() - began;
         lf_progress_update(&bar, i + 1, "");
         if (!rc && lf_interrupted() && i + 1 < total)
-            rc = lf_fail(err, LF_EINTERRUPTED, "interrupted after step %lld of %lld", (long long)i + 1, (long long)total);
+            rc = lf_fail(err, LF_EINTERRUPTED, "interrupted after step %lld of %lld", (long long)i + 1,
+                         (long long)total);
     }
     lf_progress_end(&bar, "");
     qsort(b->seconds, (size_t)b->steps, sizeof *b->seconds, by_size);
@@ -118,13 +127,15 @@ static lf_status time_steps(bench *b, lf_err *err) {
 
 static double median(const double *sorted, int64_t n) { return (sorted[(n - 1) / 2] + sorted[n / 2]) / 2; }
 
-/* Seconds of a step in each kind of kernel; what is left is the loop between them. With json into `o`, else as lines. */
+/* Seconds of a step in each kind of kernel; what is left is the loop between them. With json into `o`, else as lines.
+ */
 static bool print_profile(const bench *b, FILE *out, cJSON *o) {
     cJSON *profile = o ? cJSON_AddObjectToObject(o, "profile_seconds") : NULL;
     double all = 0, counted = 0;
     for (int64_t i = 0; i < b->steps; i++) all += b->seconds[i] / (double)b->steps;
     for (int i = 0; i <= LF_PROFILE_KINDS; i++) {
-        const double s = i < LF_PROFILE_KINDS ? lf_profile_seconds((lf_profile_kind)i) / (double)b->steps : all - counted;
+        const double s =
+            i < LF_PROFILE_KINDS ? lf_profile_seconds((lf_profile_kind)i) / (double)b->steps : all - counted;
         const char *name = i < LF_PROFILE_KINDS ? lf_profile_names[i] : "between kernels";
         counted += s;
         if (o && !(profile && cJSON_AddNumberToObject(profile, name, s))) return false;
@@ -135,7 +146,10 @@ static bool print_profile(const bench *b, FILE *out, cJSON *o) {
 
 static lf_status print_results(const bench *b, FILE *out, lf_err *err) {
     const double step = median(b->seconds, b->steps), init = lf_adapter_init_seconds(b->adapter);
-    const struct { const char *name, *format, *unit; double value; } numbers[] = {
+    const struct {
+        const char *name, *format, *unit;
+        double value;
+    } numbers[] = {
         {"items_per_second", "%.2f", "", (double)b->data->items / step},
         {"step_seconds", "%.4f", " (median)", step},
         {"step_seconds_min", "%.4f", "", b->seconds[0]},
@@ -150,9 +164,12 @@ static lf_status print_results(const bench *b, FILE *out, lf_err *err) {
         {"r", "%.0f", "", (double)lf_cfg_i64(b->cfg, "r")},
         {"threads", "%.0f", "", (double)b->threads},
     };
-    const struct { const char *name, *value; } words[] = {
-        {"mode", b->inference ? "inference" : "training"}, {"model", lf_cfg_str(b->cfg, "model")},
-        {"precision", b->k->precision}, {"kernels", b->k->name}};
+    const struct {
+        const char *name, *value;
+    } words[] = {{"mode", b->inference ? "inference" : "training"},
+                 {"model", lf_cfg_str(b->cfg, "model")},
+                 {"precision", b->k->precision},
+                 {"kernels", b->k->name}};
     const bool json = lf_cfg_bool(b->cfg, "json");
     cJSON *o = json ? cJSON_CreateObject() : NULL;
     bool ok = true;
@@ -166,8 +183,10 @@ static lf_status print_results(const bench *b, FILE *out, lf_err *err) {
         fprintf(out, "%-22s %12s%s\n", numbers[i].name, text, numbers[i].unit);
     }
     for (size_t i = 0; i < sizeof words / sizeof *words && ok; i++) {
-        if (json) ok = lf_put_string(o, words[i].name, words[i].value);
-        else fprintf(out, "%-22s %12s\n", words[i].name, words[i].value);
+        if (json)
+            ok = lf_put_string(o, words[i].name, words[i].value);
+        else
+            fprintf(out, "%-22s %12s\n", words[i].name, words[i].value);
     }
     const cJSON *start = lf_cfg_json(b->cfg, "init_lora_weights");
     if (json && ok) ok = lf_put(o, "init_lora_weights", cJSON_Duplicate(start, true));
@@ -179,9 +198,13 @@ static lf_status print_results(const bench *b, FILE *out, lf_err *err) {
 }
 
 lf_status lf_bench(const lf_config *cfg, FILE *out, lf_err *err) {
-    bench b = {.cfg = cfg, .threads = lf_threads_set((int)lf_cfg_i64(cfg, "threads")), .inference = lf_cfg_bool(cfg, "eval"),
-               .batch = lf_cfg_i64(cfg, "batch"), .seq = lf_cfg_i64(cfg, "seq"),
-               .steps = lf_cfg_i64(cfg, "steps"), .warmup = lf_cfg_i64(cfg, "warmup")};
+    bench b = {.cfg = cfg,
+               .threads = lf_threads_set((int)lf_cfg_i64(cfg, "threads")),
+               .inference = lf_cfg_bool(cfg, "eval"),
+               .batch = lf_cfg_i64(cfg, "batch"),
+               .seq = lf_cfg_i64(cfg, "seq"),
+               .steps = lf_cfg_i64(cfg, "steps"),
+               .warmup = lf_cfg_i64(cfg, "warmup")};
     lf_status rc;
     if (!(rc = set_up(&b, err)) && !(rc = time_steps(&b, err))) rc = print_results(&b, out, err);
     lf_task_close(b.task);

@@ -30,15 +30,18 @@ static lf_status apply_adapter(lf_opened *o, const char *dir, lf_err *err) {
     const char *const *names;
     const int64_t labels = lf_adapter_file_labels(o->file, &names);
     if (labels > 0 && (rc = make_head(o, labels, names, err))) return rc;
-    return lf_adapter_apply(&o->adapter, o->file, &o->model->nn, labels > 0 ? o->model->head : NULL, o->model->hash, err);
+    return lf_adapter_apply(&o->adapter, o->file, &o->model->nn, labels > 0 ? o->model->head : NULL, o->model->hash,
+                            err);
 }
 
 lf_status lf_opened_open(lf_opened *o, const lf_config *cfg, lf_load load, lf_err *err) {
     *o = (lf_opened){.threads = lf_threads_set((int)lf_cfg_i64(cfg, "threads"))};
     const char *adapter = lf_cfg_str(cfg, "adapter");
-    const char *precision = load == LF_LOAD_NOTHING ? "fp32" : lf_cfg_str(cfg, "precision"); /* merge computes nothing */
+    const char *precision =
+        load == LF_LOAD_NOTHING ? "fp32" : lf_cfg_str(cfg, "precision"); /* merge computes nothing */
     lf_status rc;
-    if ((rc = lf_kernels_select(&o->k, precision, err)) || (rc = lf_model_open(&o->model, lf_cfg_str(cfg, "model"), o->k, load, err)) ||
+    if ((rc = lf_kernels_select(&o->k, precision, err)) ||
+        (rc = lf_model_open(&o->model, lf_cfg_str(cfg, "model"), o->k, load, err)) ||
         (adapter && (rc = apply_adapter(o, adapter, err))))
         return rc;
     o->g = lf_graph_new(o->k, 0);
@@ -83,6 +86,8 @@ bool lf_put_string(cJSON *object, const char *key, const char *value) {
     return lf_put(object, key, value ? cJSON_CreateString(value) : cJSON_CreateNull());
 }
 
-bool lf_put_text(cJSON *object, const char *key, const char *text, size_t n) { return lf_put(object, key, lf_json_create_text(text, n)); }
+bool lf_put_text(cJSON *object, const char *key, const char *text, size_t n) {
+    return lf_put(object, key, lf_json_create_text(text, n));
+}
 
 double lf_peak_rss_mb(void) { return (double)lf_peak_rss_bytes() / (1024.0 * 1024.0); }

@@ -4,8 +4,8 @@
 
 #include "adapter/adapter.h"
 #include "config/config.h"
-#include "task/task.h"
 #include "model/model.h"
+#include "task/task.h"
 
 typedef struct lf_opened {
     int threads;
@@ -16,8 +16,8 @@ typedef struct lf_opened {
     lf_graph *g;
 } lf_opened;
 
-/* Keys model, adapter, threads. An adapter with a head of its own gets a new one made, with the names in its lora_ft.json,
- * else LABEL_i. On failure, too, the caller closes. */
+/* Keys model, adapter, threads. An adapter with a head of its own gets a new one made, with the names in its
+ * lora_ft.json, else LABEL_i. On failure, too, the caller closes. */
 lf_status lf_opened_open(lf_opened *o, const lf_config *cfg, lf_load load, lf_err *err);
 void lf_opened_close(lf_opened *o);
 

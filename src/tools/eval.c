@@ -37,7 +37,8 @@ static lf_status print_results(const lf_results *r, const lf_config *cfg, FILE *
 
 lf_status lf_eval(const lf_config *cfg, FILE *out, lf_err *err) {
     const bool data = lf_cfg_is_set(cfg, "data"), base = lf_cfg_is_set(cfg, "forgetting_data");
-    if (!data && !base) return lf_fail(err, LF_EUSAGE, "key 'data' or 'forgetting_data' is required; write --data PATH");
+    if (!data && !base)
+        return lf_fail(err, LF_EUSAGE, "key 'data' or 'forgetting_data' is required; write --data PATH");
     if (!data && lf_cfg_is_set(cfg, "save_logits"))
         return lf_cfg_fail(cfg, "save_logits", err, "the logits are those of 'data', which is not given");
     lf_opened o = {0};
@@ -45,7 +46,8 @@ lf_status lf_eval(const lf_config *cfg, FILE *out, lf_err *err) {
     lf_results r;
     lf_results_clear(&r);
     lf_status rc;
-    if ((rc = lf_opened_open(&o, cfg, LF_LOAD_FROZEN, err)) || (rc = lf_task_open(&t, cfg, o.model, o.g, err))) goto out;
+    if ((rc = lf_opened_open(&o, cfg, LF_LOAD_FROZEN, err)) || (rc = lf_task_open(&t, cfg, o.model, o.g, err)))
+        goto out;
     r.task = t->type;
     t->interruptible = true;
     if ((data && (rc = new_task(&r, t, err))) || (base && (rc = base_task(&r, t, err))) ||

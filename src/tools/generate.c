@@ -32,13 +32,19 @@ typedef struct job {
 static lf_status read_opts(job *j, lf_err *err) {
     const lf_config *cfg = j->cfg;
     const int64_t n = lf_cfg_list_count(cfg, "stop");
-    if (n > MOST_STOPS) return lf_cfg_fail(cfg, "stop", err, "expected at most %d strings, found %lld", MOST_STOPS, (long long)n);
+    if (n > MOST_STOPS)
+        return lf_cfg_fail(cfg, "stop", err, "expected at most %d strings, found %lld", MOST_STOPS, (long long)n);
     for (int64_t i = 0; i < n; i++)
-        if (!*(j->stops[i] = lf_cfg_list_at(cfg, "stop", i))) return lf_cfg_fail(cfg, "stop", err, "an empty string would end every text at once");
-    j->opts = (lf_generate_opts){.sampling = {.repetition_penalty = lf_cfg_f64(cfg, "repetition_penalty"), .temperature = lf_cfg_f64(cfg, "temperature"),
-                                              .top_k = lf_cfg_i64(cfg, "top_k"), .top_p = lf_cfg_f64(cfg, "top_p"),
+        if (!*(j->stops[i] = lf_cfg_list_at(cfg, "stop", i)))
+            return lf_cfg_fail(cfg, "stop", err, "an empty string would end every text at once");
+    j->opts = (lf_generate_opts){.sampling = {.repetition_penalty = lf_cfg_f64(cfg, "repetition_penalty"),
+                                              .temperature = lf_cfg_f64(cfg, "temperature"),
+                                              .top_k = lf_cfg_i64(cfg, "top_k"),
+                                              .top_p = lf_cfg_f64(cfg, "top_p"),
                                               .seed = (uint64_t)lf_cfg_i64(cfg, "seed")},
-                                 .max_new_tokens = lf_cfg_i64(cfg, "max_new_tokens"), .stops = j->stops, .n_stops = n,
+                                 .max_new_tokens = lf_cfg_i64(cfg, "max_new_tokens"),
+                                 .stops = j->stops,
+                                 .n_stops = n,
                                  .ignore_eos = lf_cfg_bool(cfg, "ignore_eos")};
     j->json = lf_cfg_bool(cfg, "json");
     return LF_OK;
@@ -49,12 +55,16 @@ static lf_status open_all(job *j, lf_err *err) {
     if (rc) return rc;
     const lf_model *m = j->opened.model;
     if (!m->is_lm)
-        return lf_fail(err, LF_EUNSUPPORTED, "%s: a model of type '%s' writes no text; use predict for pictures", m->config_path, m->family->model_type);
-    if ((rc = lf_language_check_length(j->cfg, m, err)) || (rc = lf_language_tokenizer(&j->text, j->cfg, m, err))) return rc;
-    return lf_generator_new(&j->generator, j->opened.model, j->opened.g, j->text->tokenizer, lf_cfg_is_given(j->cfg, "max_seq_length") ? lf_cfg_i64(j->cfg, "max_seq_length") : 0, err);
+        return lf_fail(err, LF_EUNSUPPORTED, "%s: a model of type '%s' writes no text; use predict for pictures",
+                       m->config_path, m->family->model_type);
+    if ((rc = lf_language_check_length(j->cfg, m, err)) || (rc = lf_language_tokenizer(&j->text, j->cfg, m, err)))
+        return rc;
+    return lf_generator_new(&j->generator, j->opened.model, j->opened.g, j->text->tokenizer,
+                            lf_cfg_is_given(j->cfg, "max_seq_length") ? lf_cfg_i64(j->cfg, "max_seq_length") : 0, err);
 }
 
-/* An answer ends where its turn does: at the template's token, or, where the tokenizer has no such token, at its text. */
+/* An answer ends where its turn does: at the template's token, or, where the tokenizer has no such token, at its text.
+ */
 static void end_turns(job *j) {
     const lf_text_tokenizer *t = j->text;
     const char *text = lf_chat_template_turn_end(t->chat_template);
@@ -96,14 +106,17 @@ static lf_status print_result(const job *j, const lf_generated *o, int64_t n_pro
     const double per_second = o->seconds > 0 ? (double)o->ids.n / o->seconds : 0;
     if (!j->json) {
         fputc('\n', j->out);
-        lf_info("%lld tokens of the prompt in %.2f s; %lld written, %.1f tokens/s, ended by %s", (long long)o->prompt_tokens, o->prompt_seconds,
-                (long long)o->ids.n, per_second, lf_ending_names[o->ending]);
+        lf_info("%lld tokens of the prompt in %.2f s; %lld written, %.1f tokens/s, ended by %s",
+                (long long)o->prompt_tokens, o->prompt_seconds, (long long)o->ids.n, per_second,
+                lf_ending_names[o->ending]);
         return LF_OK;
     }
     cJSON *result = cJSON_CreateObject();
     if (lf_put_text(result, "text", o->text, o->n) && lf_put(result, "ids", ids_json(&o->ids)) &&
-        lf_put_string(result, "finish_reason", lf_ending_names[o->ending]) && lf_put_number(result, "prompt_tokens", (double)n_prompt) &&
-        lf_put_number(result, "generated_tokens", (double)o->ids.n) && lf_put_number(result, "prompt_seconds", o->prompt_seconds) &&
+        lf_put_string(result, "finish_reason", lf_ending_names[o->ending]) &&
+        lf_put_number(result, "prompt_tokens", (double)n_prompt) &&
+        lf_put_number(result, "generated_tokens", (double)o->ids.n) &&
+        lf_put_number(result, "prompt_seconds", o->prompt_seconds) &&
         lf_put_number(result, "items_per_second", per_second))
         return lf_print_json(j->out, result, err);
     cJSON_Delete(result);
@@ -114,7 +127,8 @@ static lf_status print_result(const job *j, const lf_generated *o, int64_t n_pro
 static lf_status answer(job *j, lf_generated *o, const char *text, size_t n, bool rendered, lf_err *err) {
     lf_ids ids = {0};
     lf_status rc = lf_text_tokenizer_prompt(j->text, text, n, rendered, &ids, err);
-    if (!rc) rc = lf_generate_text(o, j->generator, ids.ids, ids.n, &j->opts, j->json ? NULL : print_piece, j->out, err);
+    if (!rc)
+        rc = lf_generate_text(o, j->generator, ids.ids, ids.n, &j->opts, j->json ? NULL : print_piece, j->out, err);
     if (!rc) rc = print_result(j, o, ids.n, err);
     lf_ids_free(&ids);
     return rc;
@@ -145,7 +159,8 @@ static lf_status say(job *j, lf_generated *o, const char *text, size_t n, lf_err
     lf_prompt p = {0};
     const size_t before = j->n_messages;
     lf_status rc = add_message(j, "user", copy_of(text, n), n, err);
-    if (!rc && !(rc = lf_chat_render(j->text->chat_template, j->messages, j->n_messages, true, &p, err)) && !(rc = answer(j, o, p.text, p.n, true, err)))
+    if (!rc && !(rc = lf_chat_render(j->text->chat_template, j->messages, j->n_messages, true, &p, err)) &&
+        !(rc = answer(j, o, p.text, p.n, true, err)))
         rc = add_message(j, "assistant", copy_of(o->text, o->n), o->n, err);
     if (rc && j->n_messages > before) lf_free((char *)(uintptr_t)j->messages[--j->n_messages].content);
     lf_prompt_free(&p);
@@ -157,7 +172,8 @@ static lf_status check_prompt(const char *text, size_t n, lf_err *err) {
     return LF_OK; /* that it is UTF-8 is checked by the tokenizer */
 }
 
-/* A message that cannot be answered (bytes that are no text, no room in the context) is not the end of the conversation. */
+/* A message that cannot be answered (bytes that are no text, no room in the context) is not the end of the
+ * conversation. */
 static lf_status say_or_tell(job *j, const char *line, size_t n, lf_err *err) {
     lf_generated o = {0};
     lf_err why = {0};
@@ -170,7 +186,8 @@ static lf_status say_or_tell(job *j, const char *line, size_t n, lf_err *err) {
     return LF_OK;
 }
 
-/* A line is a message; an empty one, or the end of input, ends the conversation, and so does Ctrl-C where no answer is written. */
+/* A line is a message; an empty one, or the end of input, ends the conversation, and so does Ctrl-C where no answer is
+ * written. */
 static lf_status converse(job *j, lf_err *err) {
     const char *line;
     size_t n;

@@ -15,8 +15,8 @@ void lf_input_free(lf_input *in) {
 
 enum { LOOK_MS = 100 };
 
-/* Until there is something to read, or a signal came. It looks up now and then: a signal that another thread took, or that came
- * between the question and the waiting, does not end poll. */
+/* Until there is something to read, or a signal came. It looks up now and then: a signal that another thread took, or
+ * that came between the question and the waiting, does not end poll. */
 static lf_status wait_for_input(lf_err *err) {
     struct pollfd in = {.fd = STDIN_FILENO, .events = POLLIN};
     int ready = 0;
@@ -35,7 +35,8 @@ static lf_status read_more(lf_input *in, lf_err *err) {
     const ssize_t n = read(STDIN_FILENO, part, sizeof part);
     if (n < 0) return errno == EINTR || errno == EAGAIN ? LF_OK : lf_fail_errno(err, "read", "standard input");
     in->ended = n == 0;
-    return lf_buffer_put(&in->read, part, (size_t)n) ? LF_OK : lf_fail(err, LF_ENOMEM, "out of memory for standard input");
+    return lf_buffer_put(&in->read, part, (size_t)n) ? LF_OK
+                                                     : lf_fail(err, LF_ENOMEM, "out of memory for standard input");
 }
 
 lf_status lf_input_line(lf_input *in, const char **line, size_t *n, lf_err *err) {

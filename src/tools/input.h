@@ -1,5 +1,5 @@
-/* Standard input, read so that Ctrl-C is noticed while it waits for a user: a signal does not interrupt the C library's functions
- * where the program asked for SA_RESTART, as it does for all else. */
+/* Standard input, read so that Ctrl-C is noticed while it waits for a user: a signal does not interrupt the C library's
+ * functions where the program asked for SA_RESTART, as it does for all else. */
 #ifndef LF_TOOLS_INPUT_H
 #define LF_TOOLS_INPUT_H
 
@@ -13,7 +13,8 @@ typedef struct lf_input {
 } lf_input;
 void lf_input_free(lf_input *in);
 
-/* The next line without its end, valid until the next call; *line = NULL at the end of the input. LF_EINTERRUPTED after lf_interrupt. */
+/* The next line without its end, valid until the next call; *line = NULL at the end of the input. LF_EINTERRUPTED after
+ * lf_interrupt. */
 lf_status lf_input_line(lf_input *in, const char **line, size_t *n, lf_err *err);
 /* All that is left, with a NUL behind it; likewise. */
 lf_status lf_input_rest(lf_input *in, const char **text, size_t *n, lf_err *err);

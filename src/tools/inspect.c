@@ -1,4 +1,5 @@
-/* The verb `inspect`: what is in a model directory, an adapter folder, or both together. Weights are checked, not loaded. */
+/* The verb `inspect`: what is in a model directory, an adapter folder, or both together. Weights are checked, not
+ * loaded. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,7 +12,7 @@
 /* ---- the adapter's own files ---- */
 
 typedef struct adapter_files {
-    cJSON *config, *facts;   /* adapter_config.json, lora_ft.json; NULL: not there */
+    cJSON *config, *facts; /* adapter_config.json, lora_ft.json; NULL: not there */
     lf_safetensors *weights;
     int64_t numbers;
 } adapter_files;
@@ -19,8 +20,10 @@ typedef struct adapter_files {
 static lf_status read_json(cJSON **out, const char *dir, const char *name, lf_err *err) {
     char *path = lf_path_join(dir, name);
     lf_status rc = LF_OK;
-    if (!path) rc = lf_fail(err, LF_ENOMEM, "%s: out of memory", dir);
-    else if (lf_is_file(path)) rc = lf_json_read(out, path, err);
+    if (!path)
+        rc = lf_fail(err, LF_ENOMEM, "%s: out of memory", dir);
+    else if (lf_is_file(path))
+        rc = lf_json_read(out, path, err);
     lf_free(path);
     return rc;
 }
@@ -34,7 +37,8 @@ static lf_status open_adapter_files(adapter_files *a, const char *dir, lf_err *e
         (rc = read_json(&a->facts, dir, "lora_ft.json", err)))
         goto out;
     rc = path ? lf_safetensors_open(&a->weights, path, err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", dir);
-    for (int64_t i = 0; !rc && i < lf_safetensors_count(a->weights); i++) a->numbers += lf_safetensors_at(a->weights, i)->numel;
+    for (int64_t i = 0; !rc && i < lf_safetensors_count(a->weights); i++)
+        a->numbers += lf_safetensors_at(a->weights, i)->numel;
 out:
     lf_free(path);
     return rc;
@@ -102,24 +106,29 @@ static int64_t base_parameters(const lf_model *m) {
 
 /* What a model of its kind sees and says. */
 static bool put_picture_facts(cJSON *o, const lf_model *m) {
-    return lf_put_number(o, "num_channels", (double)m->channels) && lf_put_number(o, "image_height", (double)m->image_h) &&
-           lf_put_number(o, "image_width", (double)m->image_w) && lf_put_number(o, "num_labels", (double)m->num_labels) &&
-           lf_put(o, "base_head", cJSON_CreateBool(m->base_head != NULL)) && lf_put(o, "labels", strings(m->id2label, m->num_labels));
+    return lf_put_number(o, "num_channels", (double)m->channels) &&
+           lf_put_number(o, "image_height", (double)m->image_h) &&
+           lf_put_number(o, "image_width", (double)m->image_w) &&
+           lf_put_number(o, "num_labels", (double)m->num_labels) &&
+           lf_put(o, "base_head", cJSON_CreateBool(m->base_head != NULL)) &&
+           lf_put(o, "labels", strings(m->id2label, m->num_labels));
 }
 
 static bool put_language_facts(cJSON *o, const lf_model *m) {
-    return lf_put_number(o, "num_hidden_layers", (double)m->n_layers) && lf_put_number(o, "vocab_size", (double)m->vocab_size) &&
-           lf_put(o, "max_position_embeddings", m->max_positions ? cJSON_CreateNumber((double)m->max_positions) : cJSON_CreateNull()) &&
+    return lf_put_number(o, "num_hidden_layers", (double)m->n_layers) &&
+           lf_put_number(o, "vocab_size", (double)m->vocab_size) &&
+           lf_put(o, "max_position_embeddings",
+                  m->max_positions ? cJSON_CreateNumber((double)m->max_positions) : cJSON_CreateNull()) &&
            lf_put(o, "tie_word_embeddings", cJSON_CreateBool(m->tied));
 }
 
 static cJSON *model_json(const lf_model *m) {
     cJSON *o = cJSON_CreateObject();
-    const bool ok =
-        lf_put_string(o, "path", m->path) && lf_put_string(o, "model_type", m->family->model_type) &&
-        lf_put_string(o, "hash", m->hash) && lf_put_number(o, "parameters", (double)base_parameters(m)) &&
-        lf_put_number(o, "hidden_size", (double)m->hidden_size) && (m->is_lm ? put_language_facts(o, m) : put_picture_facts(o, m)) &&
-        lf_put(o, "modules", modules_json(m));
+    const bool ok = lf_put_string(o, "path", m->path) && lf_put_string(o, "model_type", m->family->model_type) &&
+                    lf_put_string(o, "hash", m->hash) && lf_put_number(o, "parameters", (double)base_parameters(m)) &&
+                    lf_put_number(o, "hidden_size", (double)m->hidden_size) &&
+                    (m->is_lm ? put_language_facts(o, m) : put_picture_facts(o, m)) &&
+                    lf_put(o, "modules", modules_json(m));
     if (ok) return o;
     cJSON_Delete(o);
     return NULL;
@@ -202,7 +211,8 @@ lf_status lf_inspect(const lf_config *cfg, FILE *out, lf_err *err) {
     if ((adapter && (rc = open_adapter_files(&files, adapter, err))) ||
         (model && (rc = lf_opened_open(&o, cfg, LF_LOAD_NOTHING, err))))
         goto out;
-    if ((model && !lf_put(all, "model", model_json(o.model))) || (adapter && !lf_put(all, "adapter", adapter_json(&files, adapter)))) {
+    if ((model && !lf_put(all, "model", model_json(o.model))) ||
+        (adapter && !lf_put(all, "adapter", adapter_json(&files, adapter)))) {
         rc = lf_fail(err, LF_ENOMEM, "out of memory for what was found");
         goto out;
     }

@@ -39,8 +39,8 @@ static lf_status check_output(const lf_config *cfg, const char *dir, lf_err *err
     for (size_t i = 0; i < sizeof inputs / sizeof *inputs; i++) {
         const char *input = lf_cfg_str(cfg, inputs[i]);
         if (input && is_within(input, dir))
-            return lf_cfg_fail(cfg, "output_dir", err, "'%s' holds the %s '%s', which is read; choose another", dir, inputs[i],
-                               input);
+            return lf_cfg_fail(cfg, "output_dir", err, "'%s' holds the %s '%s', which is read; choose another", dir,
+                               inputs[i], input);
     }
     char **names;
     size_t count;
@@ -49,10 +49,11 @@ static lf_status check_output(const lf_config *cfg, const char *dir, lf_err *err
     lf_free(names);
     if (count == 0) return LF_OK;
     if (!lf_cfg_bool(cfg, "overwrite_output_dir"))
-        return lf_cfg_fail(cfg, "output_dir", err, "'%s' is not empty; choose another, or set overwrite_output_dir", dir);
+        return lf_cfg_fail(cfg, "output_dir", err, "'%s' is not empty; choose another, or set overwrite_output_dir",
+                           dir);
     if (holds(dir, "config.json") && holds(dir, "model.safetensors")) return LF_OK;
-    return lf_cfg_fail(cfg, "output_dir", err, "'%s' would be replaced, but is not a model (config.json, model.safetensors)",
-                       dir);
+    return lf_cfg_fail(cfg, "output_dir", err,
+                       "'%s' would be replaced, but is not a model (config.json, model.safetensors)", dir);
 }
 
 /* Beside the output, for the rename. */
@@ -97,8 +98,10 @@ static lf_status merge_one(void *context, const lf_module *m, float *W, lf_err *
 }
 
 static lf_dtype asked_dtype(const lf_config *cfg) {
-    static const struct { const char *name; lf_dtype dtype; } dtypes[] = {
-        {"fp32", LF_F32}, {"bf16", LF_BF16}, {"fp16", LF_F16}};
+    static const struct {
+        const char *name;
+        lf_dtype dtype;
+    } dtypes[] = {{"fp32", LF_F32}, {"bf16", LF_BF16}, {"fp16", LF_F16}};
     const char *name = lf_cfg_str(cfg, "save_dtype");
     for (size_t i = 0; name && i < sizeof dtypes / sizeof *dtypes; i++)
         if (strcmp(dtypes[i].name, name) == 0) return dtypes[i].dtype;
@@ -107,8 +110,15 @@ static lf_dtype asked_dtype(const lf_config *cfg) {
 
 /* What belongs to the model and is no weight. */
 static lf_status copy_beside(const char *from_dir, const char *to_dir, lf_err *err) {
-    static const char *const names[] = {"preprocessor_config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
-                                        "chat_template.jinja", "generation_config.json", "vocab.json", "merges.txt", "tokenizer.model"};
+    static const char *const names[] = {"preprocessor_config.json",
+                                        "tokenizer.json",
+                                        "tokenizer_config.json",
+                                        "special_tokens_map.json",
+                                        "chat_template.jinja",
+                                        "generation_config.json",
+                                        "vocab.json",
+                                        "merges.txt",
+                                        "tokenizer.model"};
     lf_status rc = LF_OK;
     for (size_t i = 0; i < sizeof names / sizeof *names && !rc; i++) {
         if (!holds(from_dir, names[i])) continue;
@@ -133,7 +143,8 @@ static lf_status write_model(lf_opened *o, const lf_config *cfg, const char *dir
 static lf_status print_merged(const merging *me, const lf_config *cfg, const char *dir, FILE *out, lf_err *err) {
     if (!lf_cfg_bool(cfg, "json")) {
         if (me->modules)
-            fprintf(out, "%s: %lld weights changed, most by %.3g (%s)\n", dir, (long long)me->modules, me->largest, me->where);
+            fprintf(out, "%s: %lld weights changed, most by %.3g (%s)\n", dir, (long long)me->modules, me->largest,
+                    me->where);
         else
             fprintf(out, "%s: no weight changed but the head's; the adapter holds no LoRA\n", dir);
         return LF_OK;

@@ -164,7 +164,9 @@ static lf_status allocate(predictions *p, lf_err *err) {
 }
 
 lf_status lf_predict(const lf_config *cfg, FILE *out, lf_err *err) {
-    const lf_dataset_opts data = {.spec = lf_cfg_json(cfg, "data"), .key = "data", .unlabelled = true,
+    const lf_dataset_opts data = {.spec = lf_cfg_json(cfg, "data"),
+                                  .key = "data",
+                                  .unlabelled = true,
                                   .max_samples = lf_cfg_i64(cfg, "max_samples")};
     if (!data.spec) return lf_fail(err, LF_EUSAGE, "key 'data' is required; write --data PATH");
     lf_opened o = {0};
@@ -174,13 +176,17 @@ lf_status lf_predict(const lf_config *cfg, FILE *out, lf_err *err) {
     const lf_eval_opts opts = {.batch_size = lf_cfg_i64(cfg, "per_device_eval_batch_size"),
                                .workers = lf_cfg_i64(cfg, "dataloader_num_workers"),
                                .skip_bad_images = lf_cfg_bool(cfg, "skip_bad_images"),
-                               .processor = &processor, .what = "predict", .interruptible = true};
+                               .processor = &processor,
+                               .what = "predict",
+                               .interruptible = true};
     lf_module *head;
     lf_accuracy a;
     lf_status rc;
     if ((rc = lf_opened_open(&o, cfg, LF_LOAD_FROZEN, err))) goto out;
     if (o.model->is_lm) {
-        rc = lf_fail(err, LF_EUNSUPPORTED, "%s: a language model, and predict classifies pictures; use generate, or eval with choices", o.model->path);
+        rc = lf_fail(err, LF_EUNSUPPORTED,
+                     "%s: a language model, and predict classifies pictures; use generate, or eval with choices",
+                     o.model->path);
         goto out;
     }
     if ((rc = lf_processor_for(&processor, o.model, err)) ||

@@ -1,5 +1,6 @@
-/* The verb `spectrum`: the singular values of a model's weights, which share of them a block of components holds, and what an
- * adapter's updates do to them. Weights are read from the file one a thread, and each decomposition is freed before the next. */
+/* The verb `spectrum`: the singular values of a model's weights, which share of them a block of components holds, and
+ * what an adapter's updates do to them. Weights are read from the file one a thread, and each decomposition is freed
+ * before the next. */
 #include <math.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -29,8 +30,10 @@ static lf_status choose_modules(lf_spectra *s, bool adapter, lf_err *err) {
     }
     match->count = kept;
     if (!adapter || s->adapted) return LF_OK;
-    return lf_cfg_fail(s->cfg, "adapter", err, "%s has no LoRA on %s; leave it out to see the weights alone", lf_cfg_str(s->cfg, "adapter"),
-                       asked ? "a module that target_modules and exclude_modules choose" : "any linear layer but the head");
+    return lf_cfg_fail(s->cfg, "adapter", err, "%s has no LoRA on %s; leave it out to see the weights alone",
+                       lf_cfg_str(s->cfg, "adapter"),
+                       asked ? "a module that target_modules and exclude_modules choose"
+                             : "any linear layer but the head");
 }
 
 /* What would fail in the middle of the work is found before it. */
@@ -41,7 +44,8 @@ static lf_status make_row(lf_spectra *s, int64_t i, lf_err *err) {
     const int64_t cells = lf_map_cells(row->n);
     if (row->r > row->n)
         return lf_fail(err, LF_EUSAGE,
-                       "%s: r = %lld, but a weight of %lld x %lld has only %lld components; give it a smaller r by rank_pattern, or leave "
+                       "%s: r = %lld, but a weight of %lld x %lld has only %lld components; give it a smaller r by "
+                       "rank_pattern, or leave "
                        "it out by exclude_modules",
                        m->name, (long long)row->r, (long long)m->out, (long long)m->in, (long long)row->n);
     if (s->o.position.kind == LF_POSITION_INDEX) {
@@ -50,7 +54,9 @@ static lf_status make_row(lf_spectra *s, int64_t i, lf_err *err) {
     }
     row->sigma = lf_calloc((size_t)row->n, sizeof *row->sigma);
     if (m->lora) row->cells = lf_calloc((size_t)(cells * cells), sizeof *row->cells);
-    return row->sigma && (row->cells || !m->lora) ? LF_OK : lf_fail(err, LF_ENOMEM, "%s: out of memory for its spectrum", m->name);
+    return row->sigma && (row->cells || !m->lora)
+               ? LF_OK
+               : lf_fail(err, LF_ENOMEM, "%s: out of memory for its spectrum", m->name);
 }
 
 static lf_status make_rows(lf_spectra *s, lf_err *err) {
@@ -77,7 +83,8 @@ static lf_status measure_update(lf_spectrum_row *row, const float *W, lf_err *er
     const int64_t R = lf_lora_rank(m->lora), sides = m->out + m->in;
     double *memory = lf_malloc(sizeof *memory * (size_t)(sides * (row->n + R)));
     if (!memory)
-        return lf_fail(err, LF_ENOMEM, "%s: out of memory for the decomposition of a weight of %lld x %lld; try fewer threads", m->name,
+        return lf_fail(err, LF_ENOMEM,
+                       "%s: out of memory for the decomposition of a weight of %lld x %lld; try fewer threads", m->name,
                        (long long)m->out, (long long)m->in);
     double *U = memory, *V = U + m->out * row->n, *B = V + m->in * row->n, *A = B + m->out * R;
     const lf_decomposed d = {m->out, m->in, U, row->sigma, V};
@@ -160,7 +167,8 @@ static bool is_positioned(const cJSON *run) {
     return init && init->positioned;
 }
 
-/* `cfg` with r and the start that the adapter's lora_ft.json names, where the user names none of them. Nothing of PEFT's own adapters. */
+/* `cfg` with r and the start that the adapter's lora_ft.json names, where the user names none of them. Nothing of
+ * PEFT's own adapters. */
 static lf_status take_start(lf_config *cfg, const char *path, lf_err *err) {
     static const char *const keys[] = {"r", "init_lora_weights", "init_position"};
     cJSON *facts = NULL;
@@ -168,7 +176,8 @@ static lf_status take_start(lf_config *cfg, const char *path, lf_err *err) {
     const cJSON *run = cJSON_GetObjectItemCaseSensitive(facts, "run");
     for (size_t i = 0; i < sizeof keys / sizeof keys[0] && !rc; i++) {
         const cJSON *value = cJSON_GetObjectItemCaseSensitive(run, keys[i]);
-        if (value && !cJSON_IsNull(value) && (strcmp(keys[i], "init_position") != 0 || is_positioned(run))) rc = lf_cfg_set_json(cfg, keys[i], value, path, err);
+        if (value && !cJSON_IsNull(value) && (strcmp(keys[i], "init_position") != 0 || is_positioned(run)))
+            rc = lf_cfg_set_json(cfg, keys[i], value, path, err);
     }
     cJSON_Delete(facts);
     return rc;
@@ -177,7 +186,9 @@ static lf_status take_start(lf_config *cfg, const char *path, lf_err *err) {
 static lf_status with_start(lf_config **out, char **path, const lf_config *cfg, lf_err *err) {
     const char *adapter = lf_cfg_str(cfg, "adapter");
     lf_status rc = lf_cfg_derive(out, cfg, "spectrum", err);
-    if (rc || !adapter || lf_cfg_is_given(cfg, "r") || lf_cfg_is_given(cfg, "init_lora_weights") || lf_cfg_is_given(cfg, "init_position")) return rc;
+    if (rc || !adapter || lf_cfg_is_given(cfg, "r") || lf_cfg_is_given(cfg, "init_lora_weights") ||
+        lf_cfg_is_given(cfg, "init_position"))
+        return rc;
     if (!(*path = lf_path_join(adapter, "lora_ft.json"))) return lf_fail(err, LF_ENOMEM, "out of memory");
     return lf_is_file(*path) ? take_start(*out, *path, err) : LF_OK;
 }
@@ -204,11 +215,13 @@ lf_status lf_spectrum(const lf_config *cfg, FILE *out, lf_err *err) {
     lf_config *started = NULL;
     char *facts = NULL; /* the source of values of `started` */
     lf_status rc;
-    if (s.dir && lf_is_file(s.dir)) return lf_cfg_fail(cfg, "output_dir", err, "'%s' is a file, expected a folder", s.dir);
+    if (s.dir && lf_is_file(s.dir))
+        return lf_cfg_fail(cfg, "output_dir", err, "'%s' is a file, expected a folder", s.dir);
     if (!(rc = with_start(&started, &facts, cfg, err)) && !(rc = lf_opened_open(&o, cfg, LF_LOAD_NOTHING, err))) {
         s.cfg = started;
         s.model = o.model;
-        if (!(rc = lf_adapter_opts_read(&s.o, started, err)) && !(rc = choose_modules(&s, o.file != NULL, err)) && !(rc = make_rows(&s, err)))
+        if (!(rc = lf_adapter_opts_read(&s.o, started, err)) && !(rc = choose_modules(&s, o.file != NULL, err)) &&
+            !(rc = make_rows(&s, err)))
             rc = run(&s, out, err);
     }
     free_spectrum(&s);

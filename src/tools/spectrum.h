@@ -1,4 +1,5 @@
-/* What the verb `spectrum` finds, for its files: the work (spectrum.c), tables (spectrum_write.c), pictures (spectrum_pictures.c). */
+/* What the verb `spectrum` finds, for its files: the work (spectrum.c), tables (spectrum_write.c), pictures
+ * (spectrum_pictures.c). */
 #ifndef LF_TOOLS_SPECTRUM_H
 #define LF_TOOLS_SPECTRUM_H
 
@@ -7,10 +8,11 @@
 
 typedef struct lf_spectrum_row { /* of a module */
     const lf_module *m;
-    int64_t n, r;  /* components; how many make a block */
-    double *sigma; /* [n], descending */
+    int64_t n, r;                                           /* components; how many make a block */
+    double *sigma;                                          /* [n], descending */
     double sigma_max, sigma_min, condition, effective_rank; /* condition: their ratio, may be infinite */
-    int64_t start_middle, start_last, start_chosen; /* first components of blocks; chosen -1: init_lora_weights takes none */
+    int64_t start_middle, start_last,
+        start_chosen; /* first components of blocks; chosen -1: init_lora_weights takes none */
     double energy_first, energy_middle, energy_last, energy_chosen; /* shares of sum sigma^2; NAN */
     int64_t update_rank; /* 0: it has no adapter, and what follows is not filled */
     lf_geometry update;

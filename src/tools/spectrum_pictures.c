@@ -19,7 +19,9 @@ static const char *kind_of(const lf_spectrum_row *row) {
     return lf_layer_number(row->m->name, &layer, &begin, &end) ? row->m->name + end + 1 : row->m->name;
 }
 
-static bool same_kind(const lf_spectrum_row *a, const lf_spectrum_row *b) { return a->n == b->n && strcmp(kind_of(a), kind_of(b)) == 0; }
+static bool same_kind(const lf_spectrum_row *a, const lf_spectrum_row *b) {
+    return a->n == b->n && strcmp(kind_of(a), kind_of(b)) == 0;
+}
 
 static bool is_first_of_kind(const lf_spectra *s, int64_t i) {
     for (int64_t j = 0; j < i; j++)
@@ -29,10 +31,12 @@ static bool is_first_of_kind(const lf_spectra *s, int64_t i) {
 
 /* ---- spectrum.svg ---- */
 
-enum { MOST_POINTS = 512 }; /* of a curve: more than the picture can show; all are in singular-values.csv */
+enum { MOST_POINTS = 512 };         /* of a curve: more than the picture can show; all are in singular-values.csv */
 static const double DEEPEST = 1e-8; /* of the largest: what is below is rounding */
 
-typedef struct band { double low, median, high; } band;
+typedef struct band {
+    double low, median, high;
+} band;
 
 static int by_value(const void *a, const void *b) {
     const double x = *(const double *)a, y = *(const double *)b;
@@ -67,15 +71,17 @@ static void axes(const lf_spectra *s, FILE *f, double length) {
     high *= 1.1;
     lf_plot_log_axis(f, 'y', low, high);
     fprintf(f, "set yrange [%.9g:%.9g]\nset ylabel 'singular value'\nset xrange [0:%.9g]\n", low, high, length);
-    if (length > 1) fprintf(f, "set xlabel 'component, of %.0f'\n", length);
-    else fputs("set xlabel 'place in the spectrum (component / their number)'\n", f);
+    if (length > 1)
+        fprintf(f, "set xlabel 'component, of %.0f'\n", length);
+    else
+        fputs("set xlabel 'place in the spectrum (component / their number)'\n", f);
     fputs("set key below maxcols 3 samplen 2 reverse Left\n", f);
 }
 
 static const char CHOSEN[] = "#f6e3ad";
 
-/* Where init_lora_weights takes its block, if it does: the same share of the axis in all modules, but for positions by energy, of which the whole
- * range is marked. */
+/* Where init_lora_weights takes its block, if it does: the same share of the axis in all modules, but for positions by
+ * energy, of which the whole range is marked. */
 static bool mark_chosen(const lf_spectra *s, FILE *f, double length) {
     double from = INFINITY, to = -INFINITY;
     for (int64_t i = 0; i < s->match.count; i++) {
@@ -85,7 +91,10 @@ static bool mark_chosen(const lf_spectra *s, FILE *f, double length) {
         to = fmax(to, (double)(row->start_chosen + row->r) / (double)row->n * length);
     }
     if (!(from < to)) return false;
-    fprintf(f, "set object 1 rectangle from first %.9g, graph 0 to first %.9g, graph 1 behind fc rgb '%s' fs solid noborder\n", from, to, CHOSEN);
+    fprintf(
+        f,
+        "set object 1 rectangle from first %.9g, graph 0 to first %.9g, graph 1 behind fc rgb '%s' fs solid noborder\n",
+        from, to, CHOSEN);
     return true;
 }
 
@@ -120,11 +129,13 @@ static void curves(const lf_spectra *s, FILE *f, bool chosen) {
     for (int64_t i = 0; i < s->match.count; i++) {
         if (!is_first_of_kind(s, i)) continue;
         if (layers_of(s, i) > 1) {
-            fprintf(f, "%s$kind%lld using 1:3:4 with filledcurves fs transparent solid 0.15 noborder lc rgb '%s' notitle", between, (long long)i,
-                    lf_plot_color(color));
+            fprintf(f,
+                    "%s$kind%lld using 1:3:4 with filledcurves fs transparent solid 0.15 noborder lc rgb '%s' notitle",
+                    between, (long long)i, lf_plot_color(color));
             between = ", \\\n     ";
         }
-        fprintf(f, "%s$kind%lld using 1:2 with lines lw 2 lc rgb '%s' title '", between, (long long)i, lf_plot_color(color++));
+        fprintf(f, "%s$kind%lld using 1:2 with lines lw 2 lc rgb '%s' title '", between, (long long)i,
+                lf_plot_color(color++));
         lf_plot_text(f, kind_of(&s->rows[i]));
         fputc('\'', f);
         between = ", \\\n     ";
@@ -135,7 +146,8 @@ static void curves(const lf_spectra *s, FILE *f, bool chosen) {
 static lf_status draw_spectrum(lf_spectra *s, lf_err *err) {
     lf_atomic_file a;
     double *values = lf_malloc((size_t)s->match.count * sizeof *values);
-    if (!values) return lf_fail(err, LF_ENOMEM, "out of memory for the picture of %lld modules", (long long)s->match.count);
+    if (!values)
+        return lf_fail(err, LF_ENOMEM, "out of memory for the picture of %lld modules", (long long)s->match.count);
     lf_status rc = lf_plot_open(&a, s->dir, "spectrum", 800, 560, err);
     if (!rc) {
         const double length = axis_length(s);
@@ -161,12 +173,15 @@ typedef struct map {
     double high;
 } map;
 
-static bool same_shape(const lf_spectrum_row *a, const lf_spectrum_row *b) { return a->m->out == b->m->out && a->m->in == b->m->in; }
+static bool same_shape(const lf_spectrum_row *a, const lf_spectrum_row *b) {
+    return a->m->out == b->m->out && a->m->in == b->m->in;
+}
 
 static double squares_of_shape(const lf_spectra *s, const lf_spectrum_row *of) {
     double sum = 0;
     for (int64_t i = 0; i < s->match.count; i++)
-        if (s->rows[i].update_rank && same_shape(&s->rows[i], of)) sum += s->rows[i].update.norm * s->rows[i].update.norm;
+        if (s->rows[i].update_rank && same_shape(&s->rows[i], of))
+            sum += s->rows[i].update.norm * s->rows[i].update.norm;
     return sum;
 }
 
@@ -203,8 +218,9 @@ static lf_status write_map(const lf_spectra *s, const map *p, lf_err *err) {
         fputs("left_first,left_last,right_first,right_last,mean_abs\n", a.f);
         for (int64_t i = 0; i < p->m; i++)
             for (int64_t j = 0; j < p->m; j++)
-                fprintf(a.f, "%lld,%lld,%lld,%lld,%.9g\n", (long long)cell_begin(p, i), (long long)cell_begin(p, i + 1) - 1,
-                        (long long)cell_begin(p, j), (long long)cell_begin(p, j + 1) - 1, p->cells[i * p->m + j]);
+                fprintf(a.f, "%lld,%lld,%lld,%lld,%.9g\n", (long long)cell_begin(p, i),
+                        (long long)cell_begin(p, i + 1) - 1, (long long)cell_begin(p, j),
+                        (long long)cell_begin(p, j + 1) - 1, p->cells[i * p->m + j]);
         rc = lf_atomic_commit(&a, err);
     }
     lf_atomic_abort(&a);
@@ -219,19 +235,29 @@ static void map_script(const lf_spectra *s, const map *p, FILE *f) {
     for (int64_t c = 0; c < p->m * p->m; c++) low = fmin(low, p->cells[c]);
     low = fmax(low, floor_of);
     if (!(low < p->high)) low = p->high / 10;
-    fprintf(f, "set title 'mean |u_i^T dW v_j| over %lld module%s of shape [%lld, %lld]' noenhanced\n", (long long)p->modules,
-            p->modules == 1 ? "" : "s", (long long)p->of->m->out, (long long)p->of->m->in);
-    fprintf(f, "set xlabel 'right singular vector j'\nset ylabel 'left singular vector i'\nset xrange [0:%.0f]\nset yrange [%.0f:0]\n", n, n);
-    fprintf(f, "unset grid\nset border 15\nset size square\nset logscale cb\nset cbrange [%.9g:%.9g]\nset format cb '%%.0e'\n", low, p->high);
+    fprintf(f, "set title 'mean |u_i^T dW v_j| over %lld module%s of shape [%lld, %lld]' noenhanced\n",
+            (long long)p->modules, p->modules == 1 ? "" : "s", (long long)p->of->m->out, (long long)p->of->m->in);
+    fprintf(f,
+            "set xlabel 'right singular vector j'\nset ylabel 'left singular vector i'\nset xrange [0:%.0f]\nset "
+            "yrange [%.0f:0]\n",
+            n, n);
+    fprintf(
+        f,
+        "unset grid\nset border 15\nset size square\nset logscale cb\nset cbrange [%.9g:%.9g]\nset format cb '%%.0e'\n",
+        low, p->high);
     fputs("set palette defined (0 '#ffffff', 1 '#cfe1f2', 2 '#7fb2d9', 3 '#2f6ea8', 4 '#0a2f5c')\n", f);
     if (p->of->start_chosen >= 0 && s->o.position.kind != LF_POSITION_ENERGY)
-        fprintf(f, "set object 1 rectangle from first %lld, %lld to first %lld, %lld front fs empty border lc rgb '#d1571b' lw 1.5\n",
-                (long long)p->of->start_chosen, (long long)p->of->start_chosen, (long long)(p->of->start_chosen + p->of->r),
-                (long long)(p->of->start_chosen + p->of->r));
+        fprintf(f,
+                "set object 1 rectangle from first %lld, %lld to first %lld, %lld front fs empty border lc rgb "
+                "'#d1571b' lw 1.5\n",
+                (long long)p->of->start_chosen, (long long)p->of->start_chosen,
+                (long long)(p->of->start_chosen + p->of->r), (long long)(p->of->start_chosen + p->of->r));
     fputs("$map << END\n", f);
     for (int64_t i = 0; i < p->m; i++)
-        for (int64_t j = 0; j < p->m; j++) fprintf(f, "%.6g%c", fmax(p->cells[i * p->m + j], low), j + 1 < p->m ? ' ' : '\n');
-    fprintf(f, "END\nplot $map matrix using (($1 + 0.5) * %.9g):(($2 + 0.5) * %.9g):3 with image pixels notitle\n", width, width);
+        for (int64_t j = 0; j < p->m; j++)
+            fprintf(f, "%.6g%c", fmax(p->cells[i * p->m + j], low), j + 1 < p->m ? ' ' : '\n');
+    fprintf(f, "END\nplot $map matrix using (($1 + 0.5) * %.9g):(($2 + 0.5) * %.9g):3 with image pixels notitle\n",
+            width, width);
 }
 
 static lf_status remove_map(const lf_spectra *s, lf_err *err) {
@@ -267,7 +293,8 @@ lf_status lf_spectra_pictures(lf_spectra *s, lf_err *err) {
     lf_status rc;
     if ((rc = draw_spectrum(s, err)) || (rc = draw_map(s, err))) return rc;
     if (!s->drawn)
-        lf_warn("no picture, only its numbers and script: gnuplot did not run; install it (Debian: gnuplot-nox), then, in %s: gnuplot spectrum.gp%s",
+        lf_warn("no picture, only its numbers and script: gnuplot did not run; install it (Debian: gnuplot-nox), then, "
+                "in %s: gnuplot spectrum.gp%s",
                 s->dir, s->adapted ? " update-map.gp" : "");
     return LF_OK;
 }

@@ -20,8 +20,9 @@ typedef struct column {
 } column;
 
 #define REAL(key, head, width, format, scale, update, member)                                                          \
-    {key, head, width, format, scale, false, update, offsetof(lf_spectrum_row, member)}
-#define WHOLE(key, head, width, update, member) {key, head, width, "%.0f", 1, true, update, offsetof(lf_spectrum_row, member)}
+    { key, head, width, format, scale, false, update, offsetof(lf_spectrum_row, member) }
+#define WHOLE(key, head, width, update, member)                                                                        \
+    { key, head, width, "%.0f", 1, true, update, offsetof(lf_spectrum_row, member) }
 
 static const column columns[] = {
     WHOLE("components", NULL, 0, false, n),
@@ -89,8 +90,10 @@ static double median_of(const lf_spectra *s, const column *c) {
 
 static void cell(FILE *out, int width, const char *format, double value) {
     char text[48];
-    if (isnan(value)) snprintf(text, sizeof text, "-");
-    else snprintf(text, sizeof text, format, value); /* one of the table's own */
+    if (isnan(value))
+        snprintf(text, sizeof text, "-");
+    else
+        snprintf(text, sizeof text, format, value); /* one of the table's own */
     fprintf(out, " %*s", width, text);
 }
 
@@ -117,7 +120,8 @@ static void print_part(const lf_spectra *s, FILE *out, int width, bool update) {
     fprintf(out, "%-*s %14s", width, "median", "");
     for (int c = 0; c < N_COLUMNS; c++)
         if (columns[c].head && columns[c].update == update)
-            cell(out, columns[c].width, columns[c].whole ? "%.1f" : columns[c].format, columns[c].scale * median_of(s, &columns[c]));
+            cell(out, columns[c].width, columns[c].whole ? "%.1f" : columns[c].format,
+                 columns[c].scale * median_of(s, &columns[c]));
     fputc('\n', out);
 }
 
@@ -127,14 +131,18 @@ void lf_spectra_table(const lf_spectra *s, FILE *out) {
         if ((int)strlen(s->rows[i].m->name) > width) width = (int)strlen(s->rows[i].m->name);
     print_part(s, out, width, false);
     fputs("blocks: the share of the sum of s^2 in the first, middle and last r components", out);
-    fprintf(out, "%s%s\n", s->rows[0].start_chosen >= 0 ? ", and in those of init_lora_weights " : "", s->rows[0].start_chosen >= 0 ? s->o.init : "");
+    fprintf(out, "%s%s\n", s->rows[0].start_chosen >= 0 ? ", and in those of init_lora_weights " : "",
+            s->rows[0].start_chosen >= 0 ? s->o.init : "");
     if (s->adapted) {
         fputc('\n', out);
         print_part(s, out, width, true);
-        fputs("diagonal, top n/8: shares of |U^T dW V|^2; rotation (radians) and intruders: of the first 10 left singular vectors\n", out);
+        fputs("diagonal, top n/8: shares of |U^T dW V|^2; rotation (radians) and intruders: of the first 10 left "
+              "singular vectors\n",
+              out);
     }
-    if (s->dir) fprintf(out, "files: %s/spectrum.csv, singular-values.csv%s%s%s\n", s->dir, s->drawn ? ", spectrum.svg" : "",
-                        s->adapted ? ", update-map.csv" : "", s->map_drawn ? ", update-map.svg" : "");
+    if (s->dir)
+        fprintf(out, "files: %s/spectrum.csv, singular-values.csv%s%s%s\n", s->dir, s->drawn ? ", spectrum.svg" : "",
+                s->adapted ? ", update-map.csv" : "", s->map_drawn ? ", update-map.svg" : "");
 }
 
 /* ---- JSON ---- */
@@ -180,7 +188,8 @@ lf_status lf_spectra_json(const lf_spectra *s, FILE *out, lf_err *err) {
     if (lf_put_string(o, "model", s->model->path) && lf_put_string(o, "adapter", lf_cfg_str(s->cfg, "adapter")) &&
         lf_put_number(o, "r", (double)s->o.r) && put_setting(o, s, "init_lora_weights", true) &&
         put_setting(o, s, "init_position", lf_init_find(s->o.init)->positioned) &&
-        lf_put_string(o, "output_dir", s->dir) && lf_put(o, "median", median_json(s)) && lf_put(o, "modules", modules_json(s)))
+        lf_put_string(o, "output_dir", s->dir) && lf_put(o, "median", median_json(s)) &&
+        lf_put(o, "modules", modules_json(s)))
         return lf_print_json(out, o, err);
     cJSON_Delete(o);
     return lf_fail(err, LF_ENOMEM, "out of memory for the results");
@@ -225,6 +234,7 @@ lf_status lf_spectra_csv(const lf_spectra *s, lf_err *err) {
     if ((rc = close_csv(&a, err)) || (rc = open_csv(&a, s, "singular-values.csv", err))) return rc;
     fputs("module,i,sigma\n", a.f);
     for (int64_t i = 0; i < s->match.count; i++)
-        for (int64_t k = 0; k < s->rows[i].n; k++) fprintf(a.f, "%s,%lld,%.12g\n", s->rows[i].m->name, (long long)k, s->rows[i].sigma[k]);
+        for (int64_t k = 0; k < s->rows[i].n; k++)
+            fprintf(a.f, "%s,%lld,%.12g\n", s->rows[i].m->name, (long long)k, s->rows[i].sigma[k]);
     return close_csv(&a, err);
 }

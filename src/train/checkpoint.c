@@ -1,5 +1,5 @@
-/* Checkpoints hold all that a run's future depends on: trained tensors, the adapter's start, the optimiser's moments, and
- * the counters. Random numbers and the sampler need no state: they are functions of seed and counters. */
+/* Checkpoints hold all that a run's future depends on: trained tensors, the adapter's start, the optimiser's moments,
+ * and the counters. Random numbers and the sampler need no state: they are functions of seed and counters. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +16,11 @@ static const char *const moment_names[] = {"exp_avg", "exp_avg_sq"};
 
 /* ---- the tensors of a checkpoint, as one list that saving and restoring walk alike ---- */
 
-typedef struct entry { char name[320]; float *data; int64_t n; } entry;
+typedef struct entry {
+    char name[320];
+    float *data;
+    int64_t n;
+} entry;
 typedef lf_status (*visit_fn)(void *context, const entry *e, lf_err *err);
 
 static lf_status each_weight(lf_run *run, visit_fn visit, void *context, lf_err *err) {
@@ -72,7 +76,9 @@ static lf_status each_tensor(lf_run *run, visit_fn visit, void *context, lf_err 
 static lf_status declare_entry(void *writer, const entry *e, lf_err *err) {
     return lf_st_writer_declare(writer, e->name, LF_F32, 1, &e->n, err);
 }
-static lf_status write_entry(void *writer, const entry *e, lf_err *err) { return lf_st_writer_write_f32(writer, e->data, e->n, err); }
+static lf_status write_entry(void *writer, const entry *e, lf_err *err) {
+    return lf_st_writer_write_f32(writer, e->data, e->n, err);
+}
 
 static lf_status write_state(lf_run *run, const char *dir, lf_err *err) {
     lf_st_writer *w = NULL;
@@ -88,10 +94,11 @@ static lf_status write_state(lf_run *run, const char *dir, lf_err *err) {
 }
 
 /* What must be the same for a resumed run to be the same run. */
-static const char *const fixed_keys[] = {
-    "seed", "method", "optim", "lr_scheduler_type", "augmentation", "train_val_split", "reuse_head", "r", "lora_alpha", "lora_dropout",
-    "use_rslora", "init_lora_weights", "init_position", "target_modules", "exclude_modules", "layers_to_transform", "layers_pattern",
-    "rank_pattern", "alpha_pattern"};
+static const char *const fixed_keys[] = {"seed",           "method",          "optim",           "lr_scheduler_type",
+                                         "augmentation",   "train_val_split", "reuse_head",      "r",
+                                         "lora_alpha",     "lora_dropout",    "use_rslora",      "init_lora_weights",
+                                         "init_position",  "target_modules",  "exclude_modules", "layers_to_transform",
+                                         "layers_pattern", "rank_pattern",    "alpha_pattern"};
 
 static cJSON *state_json(const lf_run *run) {
     const lf_progress_state *at = &run->progress;
@@ -108,7 +115,8 @@ static cJSON *state_json(const lf_run *run) {
     cJSON_AddNumberToObject(o, "targets_since_log", (double)at->since_log.targets);
     cJSON_AddNumberToObject(o, "correct_since_log", (double)at->since_log.correct);
     cJSON_AddNumberToObject(o, "train_seconds", at->train_seconds);
-    if (isfinite(at->eval_accuracy_before)) cJSON_AddNumberToObject(o, "eval_accuracy_before", at->eval_accuracy_before);
+    if (isfinite(at->eval_accuracy_before))
+        cJSON_AddNumberToObject(o, "eval_accuracy_before", at->eval_accuracy_before);
     if (isfinite(at->eval_loss_before)) cJSON_AddNumberToObject(o, "eval_loss_before", at->eval_loss_before);
     cJSON_AddNumberToObject(fixed, "threads", run->threads);
     cJSON_AddNumberToObject(fixed, "train_examples", (double)run->task->type->count(run->task, LF_DATA_TRAIN));
@@ -119,7 +127,9 @@ static cJSON *state_json(const lf_run *run) {
     const char *const *own = run->task->type->fixed_keys;
     size_t n_own = 0;
     while (own[n_own]) n_own++;
-    if (lf_run_add_keys(fixed, run, fixed_keys, sizeof fixed_keys / sizeof fixed_keys[0]) && lf_run_add_keys(fixed, run, own, n_own)) return o;
+    if (lf_run_add_keys(fixed, run, fixed_keys, sizeof fixed_keys / sizeof fixed_keys[0]) &&
+        lf_run_add_keys(fixed, run, own, n_own))
+        return o;
     cJSON_Delete(o);
     return NULL;
 }
@@ -136,7 +146,8 @@ static lf_status write_adapter(lf_run *run, const char *dir, lf_err *err) {
     lf_adapter_facts facts;
     cJSON *extra = NULL;
     char *path = lf_path_join(dir, "adapter");
-    lf_status rc = path ? lf_run_adapter_facts(run, &facts, &extra, err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", dir);
+    lf_status rc =
+        path ? lf_run_adapter_facts(run, &facts, &extra, err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", dir);
     if (!rc) rc = lf_adapter_save(run->adapter, &run->model->nn, path, &facts, err);
     cJSON_Delete(extra);
     lf_free(path);
@@ -184,8 +195,9 @@ lf_status lf_checkpoint_save(lf_run *run, lf_err *err) {
     char *path = lf_format("%s/checkpoint-%lld", run->dir, (long long)run->progress.step);
     char *aside = path ? lf_format("%s.tmp", path) : NULL;
     lf_status rc = aside ? LF_OK : lf_fail(err, LF_ENOMEM, "%s: out of memory", run->dir);
-    if (!rc && !(rc = lf_remove_tree(aside, err)) && !(rc = lf_mkdir_p(aside, err)) && !(rc = write_state(run, aside, err)) &&
-        !(rc = write_adapter(run, aside, err)) && !(rc = write_state_json(run, aside, err)))
+    if (!rc && !(rc = lf_remove_tree(aside, err)) && !(rc = lf_mkdir_p(aside, err)) &&
+        !(rc = write_state(run, aside, err)) && !(rc = write_adapter(run, aside, err)) &&
+        !(rc = write_state_json(run, aside, err)))
         rc = lf_replace_dir(aside, path, err);
     if (!rc) rc = prune(run, err);
     if (rc && aside) lf_remove_tree(aside, NULL);
@@ -211,7 +223,8 @@ lf_status lf_checkpoint_find(char **path, const lf_run *run, lf_err *err) {
     if (!from || cJSON_IsFalse(from)) return LF_OK;
     if (cJSON_IsString(from)) {
         if (!lf_is_dir(from->valuestring))
-            return lf_cfg_fail(run->cfg, "resume_from_checkpoint", err, "expected true or a checkpoint folder, found '%s', which is no folder",
+            return lf_cfg_fail(run->cfg, "resume_from_checkpoint", err,
+                               "expected true or a checkpoint folder, found '%s', which is no folder",
                                from->valuestring);
         *path = lf_strdup(from->valuestring);
         return *path ? LF_OK : lf_fail(err, LF_ENOMEM, "out of memory");
@@ -234,8 +247,10 @@ static lf_status read_entry(void *file, const entry *e, lf_err *err) {
     const lf_safetensors *st = file;
     const lf_st_tensor *t = lf_safetensors_find(st, e->name);
     if (!t || t->dtype != LF_F32 || t->numel != e->n)
-        return lf_fail(err, LF_EDATA, "%s: tensor '%s': expected %lld numbers of F32, found %s; is the checkpoint of this configuration?",
-                       lf_safetensors_path(st), e->name, (long long)e->n, t ? "others" : "none");
+        return lf_fail(
+            err, LF_EDATA,
+            "%s: tensor '%s': expected %lld numbers of F32, found %s; is the checkpoint of this configuration?",
+            lf_safetensors_path(st), e->name, (long long)e->n, t ? "others" : "none");
     memcpy(e->data, t->data, (size_t)e->n * sizeof *e->data);
     return LF_OK;
 }
@@ -253,10 +268,13 @@ static lf_status check_same_run(const lf_run *run, const cJSON *saved, const cha
         const bool machine = strcmp(is->string, "threads") == 0 || strcmp(is->string, "kernels") == 0;
         char *a = old ? lf_json_print_line(old) : NULL, *b = lf_json_print_line(is);
         if (machine && lf_cfg_bool(run->cfg, "force_resume"))
-            lf_warn("%s: '%s' was %s and is %s: the result will not be that of an uninterrupted run", path, is->string, a ? a : "not recorded", b ? b : "?");
+            lf_warn("%s: '%s' was %s and is %s: the result will not be that of an uninterrupted run", path, is->string,
+                    a ? a : "not recorded", b ? b : "?");
         else
-            rc = lf_fail(err, LF_EUSAGE, "%s: cannot resume: '%s' was %s and is %s%s", path, is->string, a ? a : "not recorded", b ? b : "?",
-                         machine ? "; set force_resume to go on all the same" : "; start again with another output_dir");
+            rc =
+                lf_fail(err, LF_EUSAGE, "%s: cannot resume: '%s' was %s and is %s%s", path, is->string,
+                        a ? a : "not recorded", b ? b : "?",
+                        machine ? "; set force_resume to go on all the same" : "; start again with another output_dir");
         lf_free(a);
         lf_free(b);
     }
@@ -281,11 +299,14 @@ static lf_status read_counters(lf_run *run, const cJSON *saved, const char *path
         (rc = lf_json_get_f64(saved, "eval_loss_before", NAN, &at->eval_loss_before, path, err)))
         return rc;
     if (at->step < 0 || at->step > run->total_steps)
-        return lf_fail(err, LF_EDATA, "%s: key 'global_step': expected 0 to %lld (the steps of this configuration), found %lld; raise max_steps or num_train_epochs, "
-                       "or start again with another output_dir", path, (long long)run->total_steps, (long long)at->step);
+        return lf_fail(err, LF_EDATA,
+                       "%s: key 'global_step': expected 0 to %lld (the steps of this configuration), found %lld; raise "
+                       "max_steps or num_train_epochs, "
+                       "or start again with another output_dir",
+                       path, (long long)run->total_steps, (long long)at->step);
     if (run->optimizer.steps < 0 || run->optimizer.steps > at->step)
-        return lf_fail(err, LF_EDATA, "%s: key 'optimizer_steps': expected 0 to %lld, found %lld", path, (long long)at->step,
-                       (long long)run->optimizer.steps);
+        return lf_fail(err, LF_EDATA, "%s: key 'optimizer_steps': expected 0 to %lld, found %lld", path,
+                       (long long)at->step, (long long)run->optimizer.steps);
     return LF_OK;
 }
 
@@ -301,7 +322,8 @@ static void forget_best_elsewhere(lf_run *run) {
     run->progress.best_metric = NAN;
 }
 
-static lf_status with_state(lf_run *run, const char *dir, lf_status (*each)(lf_run *, visit_fn, void *, lf_err *), lf_err *err) {
+static lf_status with_state(lf_run *run, const char *dir, lf_status (*each)(lf_run *, visit_fn, void *, lf_err *),
+                            lf_err *err) {
     char *path = lf_path_join(dir, STATE_FILE);
     lf_safetensors *st = NULL;
     lf_status rc = path ? lf_safetensors_open(&st, path, err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", dir);
@@ -311,7 +333,9 @@ static lf_status with_state(lf_run *run, const char *dir, lf_status (*each)(lf_r
     return rc;
 }
 
-lf_status lf_checkpoint_restore_weights(lf_run *run, const char *dir, lf_err *err) { return with_state(run, dir, each_weight, err); }
+lf_status lf_checkpoint_restore_weights(lf_run *run, const char *dir, lf_err *err) {
+    return with_state(run, dir, each_weight, err);
+}
 
 lf_status lf_checkpoint_restore(lf_run *run, const char *dir, lf_err *err) {
     char *path = lf_path_join(dir, STATE_JSON);

@@ -22,14 +22,23 @@ bool lf_run_add_keys(cJSON *o, const lf_run *run, const char *const *keys, size_
     return ok;
 }
 
-/* What lora_ft.json says beside the contract's facts: nothing that depends on time or place, so that the same run writes
- * the same bytes. */
+/* What lora_ft.json says beside the contract's facts: nothing that depends on time or place, so that the same run
+ * writes the same bytes. */
 static cJSON *run_facts(const lf_run *run) {
-    static const char *const keys[] = {"method", "init_lora_weights", "init_position", "r", "lora_alpha", "lora_dropout", "learning_rate",
-                                       "per_device_train_batch_size", "gradient_accumulation_steps"};
+    static const char *const keys[] = {"method",
+                                       "init_lora_weights",
+                                       "init_position",
+                                       "r",
+                                       "lora_alpha",
+                                       "lora_dropout",
+                                       "learning_rate",
+                                       "per_device_train_batch_size",
+                                       "gradient_accumulation_steps"};
     cJSON *o = cJSON_CreateObject();
-    if (lf_run_add_keys(o, run, keys, sizeof keys / sizeof keys[0]) && cJSON_AddNumberToObject(o, "steps", (double)run->progress.step) &&
-        cJSON_AddStringToObject(o, "precision", run->k->precision) && cJSON_AddStringToObject(o, "kernels", run->k->name) && cJSON_AddStringToObject(o, "version", lf_version()))
+    if (lf_run_add_keys(o, run, keys, sizeof keys / sizeof keys[0]) &&
+        cJSON_AddNumberToObject(o, "steps", (double)run->progress.step) &&
+        cJSON_AddStringToObject(o, "precision", run->k->precision) &&
+        cJSON_AddStringToObject(o, "kernels", run->k->name) && cJSON_AddStringToObject(o, "version", lf_version()))
         return o;
     cJSON_Delete(o);
     return NULL;
@@ -38,23 +47,33 @@ static cJSON *run_facts(const lf_run *run) {
 lf_status lf_run_adapter_facts(const lf_run *run, lf_adapter_facts *facts, cJSON **extra, lf_err *err) {
     *extra = run_facts(run);
     if (!*extra) return lf_fail(err, LF_ENOMEM, "out of memory");
-    *facts = (lf_adapter_facts){.base_path = run->model->path, .base_hash = run->model->hash, .head = run->model->head,
-                                .num_labels = run->model->num_labels, .id2label = run->model->id2label, .seed = lf_cfg_i64(run->cfg, "seed"),
-                                .threads = run->threads, .auto_class = run->task->type->auto_class,
-                                .task_type = run->task->type->peft_task_type, .old_names = strcmp(lf_cfg_str(run->cfg, "peft_names"), "transformers4") == 0,
+    *facts = (lf_adapter_facts){.base_path = run->model->path,
+                                .base_hash = run->model->hash,
+                                .head = run->model->head,
+                                .num_labels = run->model->num_labels,
+                                .id2label = run->model->id2label,
+                                .seed = lf_cfg_i64(run->cfg, "seed"),
+                                .threads = run->threads,
+                                .auto_class = run->task->type->auto_class,
+                                .task_type = run->task->type->peft_task_type,
+                                .old_names = strcmp(lf_cfg_str(run->cfg, "peft_names"), "transformers4") == 0,
                                 .run = *extra};
     return LF_OK;
 }
 
 static lf_status write_model(lf_run *run, const char *path, lf_err *err) {
-    static const struct { const char *name; lf_dtype dtype; } dtypes[] = {{"fp32", LF_F32}, {"bf16", LF_BF16}, {"fp16", LF_F16}};
+    static const struct {
+        const char *name;
+        lf_dtype dtype;
+    } dtypes[] = {{"fp32", LF_F32}, {"bf16", LF_BF16}, {"fp16", LF_F16}};
     lf_dtype dtype = LF_N_DTYPES;
     const char *name = lf_cfg_str(run->cfg, "save_dtype");
     for (size_t i = 0; name && i < sizeof dtypes / sizeof dtypes[0]; i++)
         if (strcmp(dtypes[i].name, name) == 0) dtype = dtypes[i].dtype;
     char *aside = lf_format("%s.tmp", path);
     lf_status rc = aside ? lf_remove_tree(aside, err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", path);
-    if (!rc && !(rc = lf_model_write(run->model, aside, dtype, NULL, NULL, err)) && !(rc = run->task->type->save_beside(run->task, aside, err)))
+    if (!rc && !(rc = lf_model_write(run->model, aside, dtype, NULL, NULL, err)) &&
+        !(rc = run->task->type->save_beside(run->task, aside, err)))
         rc = lf_replace_dir(aside, path, err);
     if (rc && aside) lf_remove_tree(aside, NULL);
     lf_free(aside);
@@ -72,7 +91,11 @@ static lf_status write_adapter(lf_run *run, const char *path, lf_err *err) {
 
 /* ---- reading back ---- */
 
-typedef struct read_back { lf_model *model; lf_adapter_file *file; lf_adapter *adapter; } read_back;
+typedef struct read_back {
+    lf_model *model;
+    lf_adapter_file *file;
+    lf_adapter *adapter;
+} read_back;
 
 static void close_read_back(read_back *b) {
     lf_adapter_close(b->file);
@@ -83,7 +106,9 @@ static void close_read_back(read_back *b) {
 static lf_status open_adapter_again(lf_run *run, const char *path, read_back *b, lf_err *err) {
     const char *const *names;
     lf_status rc;
-    if ((rc = lf_model_open(&b->model, run->model->path, run->k, LF_LOAD_FROZEN, err)) || (rc = lf_adapter_open(&b->file, path, err))) return rc;
+    if ((rc = lf_model_open(&b->model, run->model->path, run->k, LF_LOAD_FROZEN, err)) ||
+        (rc = lf_adapter_open(&b->file, path, err)))
+        return rc;
     const int64_t labels = lf_adapter_file_labels(b->file, &names);
     if (labels > 0 && (rc = lf_model_new_head(b->model, labels, names, 0, err))) return rc;
     return lf_adapter_apply(&b->adapter, b->file, &b->model->nn, b->model->head, b->model->hash, err);
@@ -91,7 +116,8 @@ static lf_status open_adapter_again(lf_run *run, const char *path, read_back *b,
 
 static lf_status measure_update(lf_run *run, lf_model *m, lf_err *err) {
     if (run->method != LF_METHOD_LORA || !(run->has_base || run->has_eval)) return LF_OK;
-    return lf_update_ratio_measure(&run->results.update_ratio, run->task, m, run->has_base ? LF_DATA_BASE : LF_DATA_EVAL, err);
+    return lf_update_ratio_measure(&run->results.update_ratio, run->task, m,
+                                   run->has_base ? LF_DATA_BASE : LF_DATA_EVAL, err);
 }
 
 static lf_status measure(lf_run *run, lf_model *m, lf_err *err) {
@@ -123,11 +149,15 @@ static lf_status write_results(lf_run *run, lf_err *err) {
 }
 
 static lf_status restore_best(lf_run *run, lf_err *err) {
-    if (!lf_cfg_bool(run->cfg, "load_best_model_at_end") || run->progress.best_step == 0 || run->progress.best_step == run->progress.step) return LF_OK;
+    if (!lf_cfg_bool(run->cfg, "load_best_model_at_end") || run->progress.best_step == 0 ||
+        run->progress.best_step == run->progress.step)
+        return LF_OK;
     char *path = lf_format("%s/checkpoint-%lld", run->dir, (long long)run->progress.best_step);
-    const lf_status rc = path ? lf_checkpoint_restore_weights(run, path, err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", run->dir);
-    if (!rc) lf_info("the best checkpoint is that of step %lld (%s %.4f)", (long long)run->progress.best_step,
-                     lf_run_best_metric(run), run->progress.best_metric);
+    const lf_status rc =
+        path ? lf_checkpoint_restore_weights(run, path, err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", run->dir);
+    if (!rc)
+        lf_info("the best checkpoint is that of step %lld (%s %.4f)", (long long)run->progress.best_step,
+                lf_run_best_metric(run), run->progress.best_metric);
     lf_free(path);
     return rc;
 }
@@ -138,7 +168,8 @@ lf_status lf_run_finish(lf_run *run, lf_err *err) {
     char *path = lf_path_join(run->dir, full ? "model" : "adapter");
     lf_status rc = path ? restore_best(run, err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", run->dir);
     if (!rc) rc = full ? write_model(run, path, err) : write_adapter(run, path, err);
-    if (!rc) rc = full ? lf_model_open(&b.model, path, run->k, LF_LOAD_FROZEN, err) : open_adapter_again(run, path, &b, err);
+    if (!rc)
+        rc = full ? lf_model_open(&b.model, path, run->k, LF_LOAD_FROZEN, err) : open_adapter_again(run, path, &b, err);
     run->results.steps = run->progress.step;
     run->results.train_seconds = run->progress.train_seconds;
     run->results.eval_accuracy_before = run->progress.eval_accuracy_before;

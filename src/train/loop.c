@@ -1,5 +1,6 @@
-/* The training loop. A step is `accumulation` micro-batches whose losses are summed; the sum is divided by the number of
- * targets of the whole window when the optimiser uses it, so accumulation equals the big batch, the last window included. */
+/* The training loop. A step is `accumulation` micro-batches whose losses are summed; the sum is divided by the number
+ * of targets of the whole window when the optimiser uses it, so accumulation equals the big batch, the last window
+ * included. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,10 +17,14 @@ typedef struct loop {
 
 static lf_status diverged(const lf_run *run, const char *tensor, double value, lf_err *err) {
     if (run->progress.step == 0)
-        return lf_fail(err, LF_EDIVERGED, "step 1: %s is %g before any weight was changed; are the weights of the model finite, and small enough for fp32?",
+        return lf_fail(err, LF_EDIVERGED,
+                       "step 1: %s is %g before any weight was changed; are the weights of the model finite, and small "
+                       "enough for fp32?",
                        tensor, value);
-    return lf_fail(err, LF_EDIVERGED, "step %lld: %s is %g; try a lower learning_rate (now %g), warmup_steps, or a smaller max_grad_norm",
-                   (long long)run->progress.step + 1, tensor, value, run->optimizer.learning_rate * lf_schedule_factor(&run->schedule, run->progress.step));
+    return lf_fail(err, LF_EDIVERGED,
+                   "step %lld: %s is %g; try a lower learning_rate (now %g), warmup_steps, or a smaller max_grad_norm",
+                   (long long)run->progress.step + 1, tensor, value,
+                   run->optimizer.learning_rate * lf_schedule_factor(&run->schedule, run->progress.step));
 }
 
 /* Names the first trained tensor with a value (or gradient) that is not finite. */
@@ -64,11 +69,12 @@ static lf_status optimiser_step(loop *l, const lf_window *w, lf_err *err) {
     return LF_OK;
 }
 
-/* The micro-batches of the step's window, which never crosses the end of an epoch. The step alone says which batches they
- * are: one of bad pictures only is not served, and must not shift those that follow. */
+/* The micro-batches of the step's window, which never crosses the end of an epoch. The step alone says which batches
+ * they are: one of bad pictures only is not served, and must not shift those that follow. */
 static lf_status run_window(loop *l, lf_window *w, lf_err *err) {
     lf_run *run = l->run;
-    const int64_t epoch = run->progress.step / run->steps_per_epoch, first = run->progress.step % run->steps_per_epoch * run->accumulation;
+    const int64_t epoch = run->progress.step / run->steps_per_epoch,
+                  first = run->progress.step % run->steps_per_epoch * run->accumulation;
     int64_t last = run->batches_per_epoch - 1;
     if (last > first + run->accumulation - 1) last = first + run->accumulation - 1;
     for (int64_t number = first; number <= last; number++) {
@@ -110,20 +116,24 @@ static lf_status log_step(loop *l, lf_err *err) {
     cJSON_AddNumberToObject(row, "epoch", (double)run->progress.step / (double)run->steps_per_epoch);
     cJSON_AddNumberToObject(row, "loss", w->loss / (double)w->targets);
     cJSON_AddNumberToObject(row, "train_accuracy", (double)w->correct / (double)w->targets);
-    cJSON_AddNumberToObject(row, "learning_rate", run->optimizer.learning_rate * lf_schedule_factor(&run->schedule, run->progress.step - 1));
+    cJSON_AddNumberToObject(row, "learning_rate",
+                            run->optimizer.learning_rate * lf_schedule_factor(&run->schedule, run->progress.step - 1));
     cJSON_AddNumberToObject(row, "grad_norm", l->grad_norm);
     run->progress.since_log = (lf_window){0};
     return lf_metrics_write(&run->metrics, row, err);
 }
 
 const char *lf_run_best_metric(const lf_run *run) {
-    return lf_cfg_is_given(run->cfg, "metric_for_best_model") ? lf_cfg_str(run->cfg, "metric_for_best_model") : run->task->type->best_metric;
+    return lf_cfg_is_given(run->cfg, "metric_for_best_model") ? lf_cfg_str(run->cfg, "metric_for_best_model")
+                                                              : run->task->type->best_metric;
 }
 
 static bool is_better(const lf_run *run, double metric) {
     const bool loss = strcmp(lf_run_best_metric(run), "loss") == 0;
-    const bool greater = lf_cfg_is_given(run->cfg, "greater_is_better") ? lf_cfg_bool(run->cfg, "greater_is_better") : !loss;
-    return isnan(run->progress.best_metric) || (greater ? metric > run->progress.best_metric : metric < run->progress.best_metric);
+    const bool greater =
+        lf_cfg_is_given(run->cfg, "greater_is_better") ? lf_cfg_bool(run->cfg, "greater_is_better") : !loss;
+    return isnan(run->progress.best_metric) ||
+           (greater ? metric > run->progress.best_metric : metric < run->progress.best_metric);
 }
 
 static void note_best(lf_run *run, const lf_accuracy *a) {
@@ -171,7 +181,8 @@ static bool is_due(const lf_run *run, const char *strategy_key, int64_t every) {
 }
 
 static int64_t eval_every(const lf_run *run) {
-    return lf_cfg_is_set(run->cfg, "eval_steps") ? lf_cfg_i64(run->cfg, "eval_steps") : lf_cfg_i64(run->cfg, "logging_steps");
+    return lf_cfg_is_set(run->cfg, "eval_steps") ? lf_cfg_i64(run->cfg, "eval_steps")
+                                                 : lf_cfg_i64(run->cfg, "logging_steps");
 }
 
 static lf_status save(loop *l, lf_err *err) {
@@ -198,24 +209,33 @@ static lf_status after_step(loop *l, bool *stop, lf_err *err) {
     const bool last = run->progress.step == run->total_steps;
     const int64_t step = run->progress.step;
     lf_status rc = LF_OK;
-    if (run->progress.since_log.targets && (step % lf_cfg_i64(run->cfg, "logging_steps") == 0 || last || (step == 1 && lf_cfg_bool(run->cfg, "logging_first_step"))))
+    if (run->progress.since_log.targets && (step % lf_cfg_i64(run->cfg, "logging_steps") == 0 || last ||
+                                            (step == 1 && lf_cfg_bool(run->cfg, "logging_first_step"))))
         rc = log_step(l, err);
-    if (!rc && (is_due(run, "eval_strategy", eval_every(run)) || last) && (run->has_eval || run->has_base)) rc = evaluate(l, err);
+    if (!rc && (is_due(run, "eval_strategy", eval_every(run)) || last) && (run->has_eval || run->has_base))
+        rc = evaluate(l, err);
     *stop = last || out_of_patience(run);
     if (!rc && *stop && !last)
-        lf_info("step %lld: stopped early, %lld evaluations without a better metric", (long long)step, (long long)run->progress.evals_without_gain);
+        lf_info("step %lld: stopped early, %lld evaluations without a better metric", (long long)step,
+                (long long)run->progress.evals_without_gain);
     const bool interrupted = lf_interrupted() && !*stop;
     if (!rc && (interrupted || save_is_due(run, *stop))) rc = save(l, err);
     if (!rc && interrupted)
-        rc = lf_fail(err, LF_EINTERRUPTED, "interrupted after step %lld; %s/checkpoint-%lld is written, go on with --resume_from_checkpoint true",
-                     (long long)step, run->dir, (long long)step);
+        rc = lf_fail(
+            err, LF_EINTERRUPTED,
+            "interrupted after step %lld; %s/checkpoint-%lld is written, go on with --resume_from_checkpoint true",
+            (long long)step, run->dir, (long long)step);
     return rc;
 }
 
 lf_status lf_run_loop(lf_run *run, lf_err *err) {
-    loop l = {.run = run, .started = lf_now(), .seconds_before = run->progress.train_seconds, .skipped_before = run->progress.skipped_images};
+    loop l = {.run = run,
+              .started = lf_now(),
+              .seconds_before = run->progress.train_seconds,
+              .skipped_before = run->progress.skipped_images};
     const lf_task_type *task = run->task->type;
-    lf_status rc = task->start(run->task, run->progress.step / run->steps_per_epoch, run->progress.step % run->steps_per_epoch * run->accumulation, err);
+    lf_status rc = task->start(run->task, run->progress.step / run->steps_per_epoch,
+                               run->progress.step % run->steps_per_epoch * run->accumulation, err);
     if (!rc && run->progress.step == 0 && (run->has_eval || run->has_base)) rc = evaluate(&l, err);
     run->task->interruptible = false;
     lf_progress bar;
@@ -227,18 +247,22 @@ lf_status lf_run_loop(lf_run *run, lf_err *err) {
         char detail[128];
         const double busy = lf_now() - l.started - l.eval_seconds;
         const lf_window *sum = &run->progress.since_log;
-        snprintf(detail, sizeof detail, "epoch %.2f  loss %.4f  acc %.3f  %.1f %s/s", (double)run->progress.step / (double)run->steps_per_epoch,
-                 sum->targets ? sum->loss / (double)sum->targets : 0, sum->targets ? (double)sum->correct / (double)sum->targets : 0,
-                 (double)l.items / busy, task->unit);
+        snprintf(detail, sizeof detail, "epoch %.2f  loss %.4f  acc %.3f  %.1f %s/s",
+                 (double)run->progress.step / (double)run->steps_per_epoch,
+                 sum->targets ? sum->loss / (double)sum->targets : 0,
+                 sum->targets ? (double)sum->correct / (double)sum->targets : 0, (double)l.items / busy, task->unit);
         lf_progress_update(&bar, run->progress.step, detail);
         rc = after_step(&l, &stop, err);
     }
     const double busy = lf_now() - l.started - l.eval_seconds;
     char summary[128] = "";
-    if (!rc) snprintf(summary, sizeof summary, "%lld steps, %.1f s, %.1f %s/s", (long long)run->progress.step, busy, (double)l.items / busy, task->unit);
+    if (!rc)
+        snprintf(summary, sizeof summary, "%lld steps, %.1f s, %.1f %s/s", (long long)run->progress.step, busy,
+                 (double)l.items / busy, task->unit);
     lf_progress_end(&bar, summary);
     run->progress.skipped_images = l.skipped_before + task->skipped(run->task);
-    if (run->progress.skipped_images) lf_warn("%lld pictures could not be read and were left out", (long long)run->progress.skipped_images);
+    if (run->progress.skipped_images)
+        lf_warn("%lld pictures could not be read and were left out", (long long)run->progress.skipped_images);
     run->progress.train_seconds = seconds(&l);
     run->results.data_wait_seconds = l.items ? task->waited(run->task) : NAN;
     run->results.items_per_second = l.items ? (double)l.items / busy : NAN;

@@ -30,7 +30,8 @@ lf_status lf_metrics_open(lf_metrics *m, const char *dir, int64_t keep_until, lf
     size_t size = 0;
     lf_status rc = LF_OK;
     if (keep_until >= 0 && lf_is_file(m->path)) rc = lf_file_read(&text, &size, m->path, err);
-    if (!rc) rc = lf_file_write(m->path, text ? text : "", text ? length_until(text, size, keep_until, m->path) : 0, err);
+    if (!rc)
+        rc = lf_file_write(m->path, text ? text : "", text ? length_until(text, size, keep_until, m->path) : 0, err);
     lf_free(text);
     if (!rc && !(m->f = fopen(m->path, "ab"))) rc = lf_fail_errno(err, "append to", m->path);
     if (rc) lf_metrics_close(m);

@@ -5,19 +5,27 @@
 
 #include "base/mem.h"
 
-lf_status lf_optimizer_init(lf_optimizer *o, const lf_kernels *k, lf_trainable *list, int64_t count, const lf_config *cfg, lf_err *err) {
-    *o = (lf_optimizer){.k = k, .list = list, .count = count,
+lf_status lf_optimizer_init(lf_optimizer *o, const lf_kernels *k, lf_trainable *list, int64_t count,
+                            const lf_config *cfg, lf_err *err) {
+    *o = (lf_optimizer){.k = k,
+                        .list = list,
+                        .count = count,
                         .n_moments = strcmp(lf_cfg_str(cfg, "optim"), "sgd") == 0 ? 1 : 2,
-                        .learning_rate = lf_cfg_f64(cfg, "learning_rate"), .weight_decay = lf_cfg_f64(cfg, "weight_decay"),
-                        .beta1 = lf_cfg_f64(cfg, "adam_beta1"), .beta2 = lf_cfg_f64(cfg, "adam_beta2"),
-                        .epsilon = lf_cfg_f64(cfg, "adam_epsilon"), .momentum = lf_cfg_f64(cfg, "momentum")};
-    o->head_learning_rate = lf_cfg_is_set(cfg, "head_learning_rate") ? lf_cfg_f64(cfg, "head_learning_rate") : o->learning_rate;
+                        .learning_rate = lf_cfg_f64(cfg, "learning_rate"),
+                        .weight_decay = lf_cfg_f64(cfg, "weight_decay"),
+                        .beta1 = lf_cfg_f64(cfg, "adam_beta1"),
+                        .beta2 = lf_cfg_f64(cfg, "adam_beta2"),
+                        .epsilon = lf_cfg_f64(cfg, "adam_epsilon"),
+                        .momentum = lf_cfg_f64(cfg, "momentum")};
+    o->head_learning_rate =
+        lf_cfg_is_set(cfg, "head_learning_rate") ? lf_cfg_f64(cfg, "head_learning_rate") : o->learning_rate;
     for (int64_t i = 0; i < count; i++) o->numbers += list[i].tensor->numel;
     for (int i = 0; i < o->n_moments; i++) {
         o->moments[i] = lf_aligned_alloc((size_t)o->numbers * sizeof **o->moments);
         if (!o->moments[i]) {
             lf_optimizer_free(o);
-            return lf_fail(err, LF_ENOMEM, "out of memory for the optimiser's state (%lld numbers)", (long long)o->numbers);
+            return lf_fail(err, LF_ENOMEM, "out of memory for the optimiser's state (%lld numbers)",
+                           (long long)o->numbers);
         }
         memset(o->moments[i], 0, (size_t)o->numbers * sizeof **o->moments);
     }
@@ -44,8 +52,12 @@ double lf_optimizer_gradient_norm(const lf_optimizer *o, double scale) {
 void lf_optimizer_step(lf_optimizer *o, double factor, double gradient_scale) {
     const bool first = o->steps == 0;
     o->steps++;
-    lf_adamw_step a = {.beta1 = o->beta1, .beta2 = o->beta2, .epsilon = o->epsilon, .gradient_scale = gradient_scale,
-                       .correction1 = 1 - pow(o->beta1, (double)o->steps), .correction2 = 1 - pow(o->beta2, (double)o->steps)};
+    lf_adamw_step a = {.beta1 = o->beta1,
+                       .beta2 = o->beta2,
+                       .epsilon = o->epsilon,
+                       .gradient_scale = gradient_scale,
+                       .correction1 = 1 - pow(o->beta1, (double)o->steps),
+                       .correction2 = 1 - pow(o->beta2, (double)o->steps)};
     int64_t at = 0;
     for (int64_t i = 0; i < o->count; i++) {
         const lf_trainable *t = &o->list[i];
@@ -54,8 +66,8 @@ void lf_optimizer_step(lf_optimizer *o, double factor, double gradient_scale) {
         if (o->n_moments == 2)
             o->k->adamw(t->tensor->data, o->moments[0] + at, o->moments[1] + at, t->tensor->grad, t->tensor->numel, &a);
         else
-            o->k->sgd(t->tensor->data, o->moments[0] + at, t->tensor->grad, t->tensor->numel, a.learning_rate, o->momentum,
-                      a.weight_decay, gradient_scale, first);
+            o->k->sgd(t->tensor->data, o->moments[0] + at, t->tensor->grad, t->tensor->numel, a.learning_rate,
+                      o->momentum, a.weight_decay, gradient_scale, first);
         at += t->tensor->numel;
     }
 }

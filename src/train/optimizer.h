@@ -7,15 +7,16 @@
 
 typedef struct lf_optimizer {
     const lf_kernels *k;
-    lf_trainable *list;       /* borrowed */
+    lf_trainable *list; /* borrowed */
     int64_t count, numbers;
-    float *moments[2];        /* numbers each, in list order; [1] NULL for SGD */
+    float *moments[2]; /* numbers each, in list order; [1] NULL for SGD */
     int n_moments;
-    int64_t steps;            /* done so far */
+    int64_t steps; /* done so far */
     double learning_rate, head_learning_rate, weight_decay, beta1, beta2, epsilon, momentum;
 } lf_optimizer;
 
-lf_status lf_optimizer_init(lf_optimizer *o, const lf_kernels *k, lf_trainable *list, int64_t count, const lf_config *cfg, lf_err *err);
+lf_status lf_optimizer_init(lf_optimizer *o, const lf_kernels *k, lf_trainable *list, int64_t count,
+                            const lf_config *cfg, lf_err *err);
 void lf_optimizer_free(lf_optimizer *o);
 void lf_optimizer_clear_gradients(lf_optimizer *o);
 /* Norm of all gradients times `scale`; NaN or Inf travels. */

@@ -1,4 +1,5 @@
-/* A training run: everything that lf_train sets up once and the loop, the checkpoints and the closing evaluation share. */
+/* A training run: everything that lf_train sets up once and the loop, the checkpoints and the closing evaluation share.
+ */
 #ifndef LF_TRAIN_RUN_H
 #define LF_TRAIN_RUN_H
 
@@ -11,14 +12,17 @@
 typedef enum lf_method { LF_METHOD_LORA, LF_METHOD_HEAD, LF_METHOD_FULL } lf_method;
 
 /* Sums over micro-batches: of one step's, or of those since the last line of metrics.jsonl. */
-typedef struct lf_window { double loss; int64_t targets, correct; } lf_window;
+typedef struct lf_window {
+    double loss;
+    int64_t targets, correct;
+} lf_window;
 
 /* What a checkpoint restores beside the tensors. */
 typedef struct lf_progress_state {
-    int64_t step;            /* steps done: windows of `accumulation` micro-batches */
+    int64_t step; /* steps done: windows of `accumulation` micro-batches */
     lf_window since_log;
-    double best_metric;      /* NAN: none yet */
-    int64_t best_step;       /* 0: none yet */
+    double best_metric; /* NAN: none yet */
+    int64_t best_step;  /* 0: none yet */
     int64_t evals_without_gain;
     int64_t skipped_images;
     double train_seconds;
@@ -27,17 +31,17 @@ typedef struct lf_progress_state {
 
 typedef struct lf_run {
     const lf_config *cfg;
-    const char *dir;                 /* output_dir */
-    int lock;                        /* on it; -1: none */
+    const char *dir; /* output_dir */
+    int lock;        /* on it; -1: none */
     lf_method method;
     int threads;
     const lf_kernels *k;
     lf_graph *g;
     lf_model *model;
-    lf_adapter *adapter;             /* NULL unless method lora */
-    lf_task *task;                   /* data, loss and judgement */
+    lf_adapter *adapter;               /* NULL unless method lora */
+    lf_task *task;                     /* data, loss and judgement */
     bool has_eval, has_test, has_base; /* has_base: forgetting_data is given, and the untouched base measured on it */
-    lf_base_score before;            /* of the untouched base */
+    lf_base_score before;              /* of the untouched base */
     lf_trainable *trainables;
     int64_t n_trainables;
     lf_optimizer optimizer;

@@ -1,6 +1,6 @@
-/* Setting a run up: folder, model, data, head, the untouched base's score, adapter, optimiser. In that order, because the
- * base must be measured before anything is trained, and every mistake in the configuration should show before the long
- * parts begin. */
+/* Setting a run up: folder, model, data, head, the untouched base's score, adapter, optimiser. In that order, because
+ * the base must be measured before anything is trained, and every mistake in the configuration should show before the
+ * long parts begin. */
 #define _XOPEN_SOURCE 700
 #include <limits.h>
 #include <math.h>
@@ -30,8 +30,8 @@ static bool resumes(const lf_run *run) {
 
 /* What a run writes into its folder, and what overwrite_output_dir removes: a user's other files are left alone. */
 static bool is_ours(const char *name, size_t n) {
-    static const char *const ours[] = {"adapter", "model", "config.json", "metrics.jsonl", "all_results.json", "error.json", "report.html", "curves.csv",
-                                       "curves.gp", "curves.svg"};
+    static const char *const ours[] = {"adapter",    "model",       "config.json", "metrics.jsonl", "all_results.json",
+                                       "error.json", "report.html", "curves.csv",  "curves.gp",     "curves.svg"};
     static const char checkpoint[] = "checkpoint-";
     for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++)
         if (strlen(ours[i]) == n && memcmp(ours[i], name, n) == 0) return true;
@@ -39,13 +39,16 @@ static bool is_ours(const char *name, size_t n) {
 }
 
 /* Refuses an input that the run would delete or write over. Links are followed first. */
-static lf_status check_input_is_safe(const lf_run *run, const char *key, const char *path, const char *dir, lf_err *err) {
+static lf_status check_input_is_safe(const lf_run *run, const char *key, const char *path, const char *dir,
+                                     lf_err *err) {
     char input[PATH_MAX];
     const size_t n = strlen(dir);
     if (!path || !realpath(path, input) || strncmp(input, dir, n) != 0) return LF_OK;
-    if (!input[n]) return lf_cfg_fail(run->cfg, "output_dir", err, "'%s' is the folder of '%s'; choose another", run->dir, key);
+    if (!input[n])
+        return lf_cfg_fail(run->cfg, "output_dir", err, "'%s' is the folder of '%s'; choose another", run->dir, key);
     if (input[n] != '/' || !is_ours(input + n + 1, strcspn(input + n + 1, "/"))) return LF_OK;
-    return lf_cfg_fail(run->cfg, "output_dir", err, "the run would write over its own '%s' ('%s'); choose another folder", key, path);
+    return lf_cfg_fail(run->cfg, "output_dir", err,
+                       "the run would write over its own '%s' ('%s'); choose another folder", key, path);
 }
 
 static lf_status check_inputs_are_safe(const lf_run *run, lf_err *err) {
@@ -62,7 +65,8 @@ static lf_status check_inputs_are_safe(const lf_run *run, lf_err *err) {
 }
 
 static lf_status check_output_dir(const lf_run *run, lf_err *err) {
-    if (lf_is_file(run->dir)) return lf_cfg_fail(run->cfg, "output_dir", err, "'%s' is a file, expected a folder", run->dir);
+    if (lf_is_file(run->dir))
+        return lf_cfg_fail(run->cfg, "output_dir", err, "'%s' is a file, expected a folder", run->dir);
     lf_status rc = check_inputs_are_safe(run, err);
     if (rc || !lf_is_dir(run->dir) || resumes(run)) return rc;
     char **names;
@@ -71,17 +75,20 @@ static lf_status check_output_dir(const lf_run *run, lf_err *err) {
     lf_free(names);
     if (rc || count == 0) return rc;
     if (!lf_cfg_bool(run->cfg, "overwrite_output_dir"))
-        return lf_cfg_fail(run->cfg, "output_dir", err, "'%s' is not empty; choose another, or set overwrite_output_dir, or resume_from_checkpoint",
+        return lf_cfg_fail(run->cfg, "output_dir", err,
+                           "'%s' is not empty; choose another, or set overwrite_output_dir, or resume_from_checkpoint",
                            run->dir);
     return LF_OK;
 }
 
-/* Two runs in one folder would write over each other's files. Where folders cannot be locked, it is the user's to see to that. */
+/* Two runs in one folder would write over each other's files. Where folders cannot be locked, it is the user's to see
+ * to that. */
 static lf_status take_folder(lf_run *run, lf_err *err) {
     const lf_status rc = lf_lock_take(&run->lock, run->dir, false, NULL);
     if (rc == LF_EINTERRUPTED) return lf_fail(err, rc, "interrupted before the first step");
     if (rc || run->lock >= 0) return LF_OK;
-    return lf_cfg_fail(run->cfg, "output_dir", err, "another run is at work in '%s'; choose another, or wait for it", run->dir);
+    return lf_cfg_fail(run->cfg, "output_dir", err, "another run is at work in '%s'; choose another, or wait for it",
+                       run->dir);
 }
 
 static lf_status clear_output_dir(const lf_run *run, lf_err *err) {
@@ -135,14 +142,18 @@ static lf_status open_data(lf_run *run, lf_err *err) {
 
 /* What waits for a better metric would wait for ever without data to measure it on. */
 static lf_status check_eval_data(const lf_run *run, lf_err *err) {
-    const char *key = lf_cfg_bool(run->cfg, "load_best_model_at_end") ? "load_best_model_at_end"
-                      : lf_cfg_i64(run->cfg, "early_stopping_patience") > 0 ? "early_stopping_patience" : NULL;
+    const char *key = lf_cfg_bool(run->cfg, "load_best_model_at_end")       ? "load_best_model_at_end"
+                      : lf_cfg_i64(run->cfg, "early_stopping_patience") > 0 ? "early_stopping_patience"
+                                                                            : NULL;
     if (run->has_eval || !key) return LF_OK;
-    return lf_cfg_fail(run->cfg, key, err, "needs evaluation data: set eval_data or train_val_split (there is no val/ beside train/)");
+    return lf_cfg_fail(run->cfg, key, err,
+                       "needs evaluation data: set eval_data or train_val_split (there is no val/ beside train/)");
 }
 
 static void say_data(const lf_run *run) {
-    static const struct { const char *name, *missing; } roles[] = {
+    static const struct {
+        const char *name, *missing;
+    } roles[] = {
         [LF_DATA_TRAIN] = {"train", NULL},
         [LF_DATA_EVAL] = {"evaluation", "none (no eval_data, no val/ beside train/, no train_val_split)"},
         [LF_DATA_TEST] = {"test, read once at the end", NULL},
@@ -161,10 +172,13 @@ static void say_data(const lf_run *run) {
 static lf_status open_model(lf_run *run, lf_err *err) {
     const char *fresh = lf_cfg_str(run->cfg, "init_model"), *path = lf_cfg_str(run->cfg, "model");
     if (fresh) {
-        if (run->method != LF_METHOD_FULL) return lf_cfg_fail(run->cfg, "init_model", err, "random weights need method 'full', found '%s'", methods[run->method]);
+        if (run->method != LF_METHOD_FULL)
+            return lf_cfg_fail(run->cfg, "init_model", err, "random weights need method 'full', found '%s'",
+                               methods[run->method]);
         return lf_model_new(&run->model, fresh, run->k, (uint64_t)lf_cfg_i64(run->cfg, "seed"), err);
     }
-    return lf_model_open(&run->model, path, run->k, run->method == LF_METHOD_FULL ? LF_LOAD_TRAINED : LF_LOAD_FROZEN, err);
+    return lf_model_open(&run->model, path, run->k, run->method == LF_METHOD_FULL ? LF_LOAD_TRAINED : LF_LOAD_FROZEN,
+                         err);
 }
 
 static lf_status check_modules_to_save(const lf_run *run, lf_err *err) {
@@ -172,11 +186,14 @@ static lf_status check_modules_to_save(const lf_run *run, lf_err *err) {
     for (int64_t i = 0; i < lf_cfg_list_count(run->cfg, "modules_to_save"); i++) {
         const char *name = lf_cfg_list_at(run->cfg, "modules_to_save", i);
         if (!head)
-            return lf_cfg_fail(run->cfg, "modules_to_save", err, "nothing can be trained whole beside this model's adapter, found '%s'; "
-                               "leave it out, or train all weights with --method full", name);
+            return lf_cfg_fail(run->cfg, "modules_to_save", err,
+                               "nothing can be trained whole beside this model's adapter, found '%s'; "
+                               "leave it out, or train all weights with --method full",
+                               name);
         if (strcmp(name, head->name) != 0)
-            return lf_cfg_fail(run->cfg, "modules_to_save", err, "only the head ('%s') can be trained whole beside an adapter, found '%s'",
-                               head->name, name);
+            return lf_cfg_fail(run->cfg, "modules_to_save", err,
+                               "only the head ('%s') can be trained whole beside an adapter, found '%s'", head->name,
+                               name);
     }
     return LF_OK;
 }
@@ -185,7 +202,9 @@ static lf_status attach_adapter(lf_run *run, lf_err *err) {
     if (run->method != LF_METHOD_LORA) return LF_OK;
     lf_adapter_opts o;
     lf_status rc;
-    if ((rc = lf_adapter_opts_read(&o, run->cfg, err)) || (rc = lf_adapter_new(&run->adapter, &run->model->nn, &o, err))) return rc;
+    if ((rc = lf_adapter_opts_read(&o, run->cfg, err)) ||
+        (rc = lf_adapter_new(&run->adapter, &run->model->nn, &o, err)))
+        return rc;
     lf_info("%s", lf_adapter_coverage(run->adapter));
     run->results.init_seconds = lf_adapter_init_seconds(run->adapter);
     return LF_OK;
@@ -198,23 +217,28 @@ static lf_status plan_steps(lf_run *run, lf_err *err) {
     if (rc) return rc;
     run->steps_per_epoch = (run->batches_per_epoch + run->accumulation - 1) / run->accumulation;
     const int64_t max_steps = lf_cfg_i64(run->cfg, "max_steps");
-    run->total_steps = max_steps > 0 ? max_steps : (int64_t)ceil(lf_cfg_f64(run->cfg, "num_train_epochs") * (double)run->steps_per_epoch);
+    run->total_steps = max_steps > 0
+                           ? max_steps
+                           : (int64_t)ceil(lf_cfg_f64(run->cfg, "num_train_epochs") * (double)run->steps_per_epoch);
     return lf_schedule_read(&run->schedule, run->cfg, run->total_steps, err);
 }
 
 lf_status lf_run_open(lf_run *run, const lf_config *cfg, lf_err *err) {
-    *run = (lf_run){.cfg = cfg, .dir = lf_cfg_str(cfg, "output_dir"), .lock = -1,
+    *run = (lf_run){.cfg = cfg,
+                    .dir = lf_cfg_str(cfg, "output_dir"),
+                    .lock = -1,
                     .progress = {.best_metric = NAN, .eval_accuracy_before = NAN, .eval_loss_before = NAN}};
     lf_results_clear(&run->results);
     read_method(run);
     run->threads = lf_threads_set((int)lf_cfg_i64(cfg, "threads"));
     lf_status rc;
-    if ((rc = check_output_dir(run, err)) || (rc = lf_kernels_select(&run->k, lf_cfg_str(cfg, "precision"), err)) || (rc = open_model(run, err)) ||
-        (rc = check_modules_to_save(run, err)))
+    if ((rc = check_output_dir(run, err)) || (rc = lf_kernels_select(&run->k, lf_cfg_str(cfg, "precision"), err)) ||
+        (rc = open_model(run, err)) || (rc = check_modules_to_save(run, err)))
         return rc;
-    if (!(run->g = lf_graph_new(run->k, (uint64_t)lf_cfg_i64(cfg, "seed")))) return lf_fail(err, LF_ENOMEM, "out of memory");
-    if ((rc = lf_task_open(&run->task, cfg, run->model, run->g, err)) || (rc = open_data(run, err)) || (rc = check_eval_data(run, err)) ||
-        (rc = plan_steps(run, err)))
+    if (!(run->g = lf_graph_new(run->k, (uint64_t)lf_cfg_i64(cfg, "seed"))))
+        return lf_fail(err, LF_ENOMEM, "out of memory");
+    if ((rc = lf_task_open(&run->task, cfg, run->model, run->g, err)) || (rc = open_data(run, err)) ||
+        (rc = check_eval_data(run, err)) || (rc = plan_steps(run, err)))
         return rc;
     run->results.task = run->task->type;
     run->task->interruptible = true; /* until the first step there is nothing to lose */
@@ -229,7 +253,9 @@ lf_status lf_run_open(lf_run *run, const lf_config *cfg, lf_err *err) {
     run->results.trainable_parameters = run->optimizer.numbers;
     run->results.threads = run->threads;
     if (dry) return LF_OK;
-    if ((rc = lf_mkdir_p(run->dir, err)) || (rc = take_folder(run, err)) || resumes(run) || !lf_cfg_bool(cfg, "overwrite_output_dir")) return rc;
+    if ((rc = lf_mkdir_p(run->dir, err)) || (rc = take_folder(run, err)) || resumes(run) ||
+        !lf_cfg_bool(cfg, "overwrite_output_dir"))
+        return rc;
     return clear_output_dir(run, err);
 }
 

@@ -7,8 +7,14 @@ static double linear(double progress) { return 1 - progress; }
 static double cosine(double progress) { return 0.5 * (1 + cos(3.14159265358979323846 * progress)); }
 static double constant(double progress) { return (void)progress, 1; }
 
-static const struct { const char *name; double (*factor)(double); bool warms_up; } schedules[] = {
-    {"linear", linear, true}, {"cosine", cosine, true}, {"constant", constant, false}, {"constant_with_warmup", constant, true}};
+static const struct {
+    const char *name;
+    double (*factor)(double);
+    bool warms_up;
+} schedules[] = {{"linear", linear, true},
+                 {"cosine", cosine, true},
+                 {"constant", constant, false},
+                 {"constant_with_warmup", constant, true}};
 
 lf_status lf_schedule_read(lf_schedule *s, const lf_config *cfg, int64_t total, lf_err *err) {
     const char *name = lf_cfg_str(cfg, "lr_scheduler_type");

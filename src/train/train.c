@@ -8,7 +8,7 @@
 #include "train/run.h"
 
 #define RESULTS "all_results.json"
-#define ERROR "error.json"
+#define ERROR   "error.json"
 
 static lf_status write_config(const lf_run *run, lf_err *err) {
     cJSON *o = lf_cfg_resolved_to_json(run->cfg);
@@ -36,8 +36,9 @@ static lf_status print_results(const lf_run *run, FILE *out, lf_err *err) {
 
 /* What dry_run has to say; to stdout only as JSON. */
 static lf_status print_plan(const lf_run *run, FILE *out, lf_err *err) {
-    lf_info("%lld steps of %lld examples, %lld steps an epoch; nothing was trained (dry_run)", (long long)run->total_steps,
-            (long long)(run->batch_size * run->accumulation), (long long)run->steps_per_epoch);
+    lf_info("%lld steps of %lld examples, %lld steps an epoch; nothing was trained (dry_run)",
+            (long long)run->total_steps, (long long)(run->batch_size * run->accumulation),
+            (long long)run->steps_per_epoch);
     if (!lf_cfg_bool(run->cfg, "json")) return LF_OK;
     cJSON *o = cJSON_CreateObject();
     cJSON_AddNumberToObject(o, "total_steps", (double)run->total_steps);
@@ -64,9 +65,11 @@ static lf_status leave_finished(bool *finished, const lf_config *cfg, FILE *out,
     char *path = lf_path_join(lf_cfg_str(cfg, "output_dir"), RESULTS);
     lf_status rc = path ? LF_OK : lf_fail(err, LF_ENOMEM, "out of memory");
     *finished = path && cJSON_IsTrue(lf_cfg_json(cfg, "resume_from_checkpoint")) && lf_is_file(path);
-    if (*finished && !(rc = check_finished(cfg, err))) lf_info("%s is there: the run is finished, nothing to resume", path);
+    if (*finished && !(rc = check_finished(cfg, err)))
+        lf_info("%s is there: the run is finished, nothing to resume", path);
     cJSON *results = NULL;
-    if (!rc && *finished && lf_cfg_bool(cfg, "json") && !(rc = lf_json_read(&results, path, err))) rc = print_object(results, out, err);
+    if (!rc && *finished && lf_cfg_bool(cfg, "json") && !(rc = lf_json_read(&results, path, err)))
+        rc = print_object(results, out, err);
     lf_free(path);
     return rc;
 }
@@ -89,7 +92,8 @@ static void record_failure(const lf_run *run, lf_status status, const lf_err *er
     cJSON *o = cJSON_CreateObject();
     const bool ok = cJSON_AddNumberToObject(o, "exit_code", lf_status_exit_code(status)) &&
                     cJSON_AddStringToObject(o, "state", status == LF_EDIVERGED ? "diverged" : "failed") &&
-                    cJSON_AddNumberToObject(o, "steps_done", (double)run->progress.step) && cJSON_AddStringToObject(o, "message", err ? err->message : lf_status_text(status));
+                    cJSON_AddNumberToObject(o, "steps_done", (double)run->progress.step) &&
+                    cJSON_AddStringToObject(o, "message", err ? err->message : lf_status_text(status));
     lf_json_write_in(run->dir, ERROR, ok ? o : NULL, false, NULL);
     cJSON_Delete(o);
 }
@@ -100,7 +104,8 @@ static lf_status start_or_resume(lf_run *run, lf_err *err) {
     if (rc) return rc;
     const cJSON *asked = lf_cfg_json(run->cfg, "resume_from_checkpoint");
     if (checkpoint && !(rc = lf_checkpoint_restore(run, checkpoint, err)))
-        lf_info("resumed from %s, step %lld of %lld", checkpoint, (long long)run->progress.step, (long long)run->total_steps);
+        lf_info("resumed from %s, step %lld of %lld", checkpoint, (long long)run->progress.step,
+                (long long)run->total_steps);
     else if (!checkpoint && cJSON_IsTrue(asked))
         lf_info("%s holds no whole checkpoint: starting at the beginning", run->dir);
     const int64_t keep = checkpoint ? run->progress.step : -1;
@@ -115,8 +120,8 @@ lf_status lf_train(const lf_config *cfg, FILE *out, lf_err *err) {
     lf_run run;
     if (!(rc = lf_run_open(&run, cfg, err)) && lf_cfg_bool(cfg, "dry_run"))
         rc = print_plan(&run, out, err);
-    else if (!rc && !(rc = start_or_resume(&run, err)) && !(rc = remove_ends(&run, err)) && !(rc = write_config(&run, err)) &&
-             ((rc = lf_run_loop(&run, err)) || (rc = lf_run_finish(&run, err))))
+    else if (!rc && !(rc = start_or_resume(&run, err)) && !(rc = remove_ends(&run, err)) &&
+             !(rc = write_config(&run, err)) && ((rc = lf_run_loop(&run, err)) || (rc = lf_run_finish(&run, err))))
         record_failure(&run, rc, err);
     else if (!rc)
         rc = print_results(&run, out, err);

@@ -14,7 +14,8 @@ static int run(const char *format, ...) {
     va_start(args, format);
     vsnprintf(arguments, sizeof arguments, format, args);
     va_end(args);
-    snprintf(command, sizeof command, "{ cd %s && M=%s/golden/vit-base && %s/lora-ft %s; } 2>&1", root, LF_TEST_DIR, LF_BUILD_DIR, arguments);
+    snprintf(command, sizeof command, "{ cd %s && M=%s/golden/vit-base && %s/lora-ft %s; } 2>&1", root, LF_TEST_DIR,
+             LF_BUILD_DIR, arguments);
     return run_shell(command);
 }
 

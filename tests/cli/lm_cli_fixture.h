@@ -46,7 +46,8 @@ __attribute__((unused)) static void same_files(const char *a, const char *b) {
     char *x = NULL, *y = NULL;
     size_t n = 0, m = 0;
     lf_err err = {0};
-    if (lf_file_read(&x, &n, text("%s/%s", root, a), &err) || lf_file_read(&y, &m, text("%s/%s", root, b), &err)) fail_msg("%s", err.message);
+    if (lf_file_read(&x, &n, text("%s/%s", root, a), &err) || lf_file_read(&y, &m, text("%s/%s", root, b), &err))
+        fail_msg("%s", err.message);
     const int same = n == m && memcmp(x, y, n) == 0;
     lf_free(x);
     lf_free(y);
@@ -91,19 +92,28 @@ __attribute__((unused)) static double first_loss(const char *dir) {
 }
 
 __attribute__((unused)) static void near(double found, double expected, double tolerance) {
-    if (!(fabs(found - expected) <= tolerance)) fail_msg("found %.17g, expected %.17g within %g", found, expected, tolerance);
+    if (!(fabs(found - expected) <= tolerance))
+        fail_msg("found %.17g, expected %.17g within %g", found, expected, tolerance);
 }
 
 /* ---- a tiny model, and texts ---- */
 
 static const char config[] =
-    "{\"architectures\": [\"LlamaForCausalLM\"], \"model_type\": \"llama\", \"hidden_size\": 32, \"intermediate_size\": 48,\n"
-    " \"num_hidden_layers\": 2, \"num_attention_heads\": 4, \"num_key_value_heads\": 2, \"vocab_size\": 900, \"hidden_act\": \"silu\",\n"
+    "{\"architectures\": [\"LlamaForCausalLM\"], \"model_type\": \"llama\", \"hidden_size\": 32, "
+    "\"intermediate_size\": 48,\n"
+    " \"num_hidden_layers\": 2, \"num_attention_heads\": 4, \"num_key_value_heads\": 2, \"vocab_size\": 900, "
+    "\"hidden_act\": \"silu\",\n"
     " \"max_position_embeddings\": 96, \"rms_norm_eps\": 1e-5, \"rope_theta\": 10000.0, \"initializer_range\": 0.2,\n"
     " \"tie_word_embeddings\": true, \"bos_token_id\": 1, \"eos_token_id\": 2}\n";
 
-static const char *const sentences[] = {"the cat sat on the mat", "a dog", "rain falls on the hill and runs to the sea", "one two three four five six seven",
-                                        "she said that it would be cold tonight, and it was", "yes", "stones do not float", "where did the bird go?"};
+static const char *const sentences[] = {"the cat sat on the mat",
+                                        "a dog",
+                                        "rain falls on the hill and runs to the sea",
+                                        "one two three four five six seven",
+                                        "she said that it would be cold tonight, and it was",
+                                        "yes",
+                                        "stones do not float",
+                                        "where did the bird go?"};
 enum { N_SENTENCES = sizeof sentences / sizeof sentences[0] };
 
 __attribute__((unused)) static int setup(void **state) {
@@ -118,13 +128,18 @@ __attribute__((unused)) static int setup(void **state) {
     }
     fclose(f);
     fclose(plain);
-    put("eval.jsonl", "{\"prompt\": \"the cat sat\", \"completion\": \" on the mat\"}\n{\"prompt\": \"a\", \"completion\": \" dog\"}\n");
-    if (lf_mkdir_p(text("%s/tokenizer", root), &err) || lf_copy_file(LF_TEST_DIR "/golden/tokenizer/llama2.json", text("%s/tokenizer", root), "tokenizer.json", &err))
+    put("eval.jsonl", "{\"prompt\": \"the cat sat\", \"completion\": \" on the mat\"}\n{\"prompt\": \"a\", "
+                      "\"completion\": \" dog\"}\n");
+    if (lf_mkdir_p(text("%s/tokenizer", root), &err) ||
+        lf_copy_file(LF_TEST_DIR "/golden/tokenizer/llama2.json", text("%s/tokenizer", root), "tokenizer.json", &err))
         return 1;
-    put("tokenizer/tokenizer_config.json", "{\"bos_token\": \"<s>\", \"eos_token\": \"</s>\", \"unk_token\": \"<unk>\"}\n");
+    put("tokenizer/tokenizer_config.json",
+        "{\"bos_token\": \"<s>\", \"eos_token\": \"</s>\", \"unk_token\": \"<unk>\"}\n");
     put("config.json", config);
-    must("train --init_model config.json --tokenizer tokenizer --method full --train_data train.jsonl --max_steps 40 --lr 5e-3 --batch_size 8 "
-         "--threads 1 --output_dir pre", 0);
+    must("train --init_model config.json --tokenizer tokenizer --method full --train_data train.jsonl --max_steps 40 "
+         "--lr 5e-3 --batch_size 8 "
+         "--threads 1 --output_dir pre",
+         0);
     return 0;
 }
 

@@ -1,16 +1,19 @@
-/* Language models as a user runs them: pretraining a tiny one, tuning it, what it forgot, packing, accumulation, resuming,
- * choosing, and mistakes; test_lm_generate.c has what is generated. The model is random and made by the program itself. */
+/* Language models as a user runs them: pretraining a tiny one, tuning it, what it forgot, packing, accumulation,
+ * resuming, choosing, and mistakes; test_lm_generate.c has what is generated. The model is random and made by the
+ * program itself. */
 #define _XOPEN_SOURCE 700
 #include "cli/lm_cli_fixture.h"
 
-#define TUNE "train --model pre/model --train_data plain.txt --max_seq_length 24 --threads 1 --r 2 --init pissa --lr 3e-3 "
+#define TUNE                                                                                                           \
+    "train --model pre/model --train_data plain.txt --max_seq_length 24 --threads 1 --r 2 --init pissa --lr 3e-3 "
 
 /* ---- runs ---- */
 
 static void test_pretrained_folder_is_a_model(void **state) {
     (void)state;
     static const char *const files[] = {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"};
-    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) assert_true(lf_is_file(text("%s/pre/model/%s", root, files[i])));
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
+        assert_true(lf_is_file(text("%s/pre/model/%s", root, files[i])));
     cJSON *o = json_of("eval --model pre/model --data train.jsonl --threads 1 --json");
     assert_true(number(o, "eval_perplexity") < 60); /* of 900 */
     cJSON_Delete(o);
@@ -22,7 +25,8 @@ static void test_pretrained_folder_is_a_model(void **state) {
 
 static void test_tuning_and_forgetting(void **state) {
     (void)state;
-    must(TUNE "--max_steps 4 --eval_data eval.jsonl --forgetting_data train.jsonl --batch_size 4 --output_dir tuned", 0);
+    must(TUNE "--max_steps 4 --eval_data eval.jsonl --forgetting_data train.jsonl --batch_size 4 --output_dir tuned",
+         0);
     assert_non_null(strstr(output, "perplexity, pretraining"));
     cJSON *r = results("tuned");
     const double before = number(r, "base_before"), after = number(r, "base_after");
@@ -31,9 +35,12 @@ static void test_tuning_and_forgetting(void **state) {
     near(number(r, "retention"), before / after, 1e-12);
     assert_true(number(r, "base_kl") > 0 && number(r, "base_ce") > number(r, "base_kl"));
     near(number(r, "eval_perplexity"), exp(number(r, "eval_loss")), 1e-9);
-    cJSON *e = json_of("eval --model pre/model --adapter tuned/adapter --data eval.jsonl --forgetting_data train.jsonl --max_seq_length 24 --threads 1 "
+    cJSON *e = json_of("eval --model pre/model --adapter tuned/adapter --data eval.jsonl --forgetting_data train.jsonl "
+                       "--max_seq_length 24 --threads 1 "
                        "--save-logits nll.safetensors --json");
-    static const char *const keys[] = {"eval_perplexity", "eval_loss", "eval_token_accuracy", "base_before", "base_after", "forgetting", "base_ce", "base_kl", "update_ratio"};
+    static const char *const keys[] = {"eval_perplexity", "eval_loss",  "eval_token_accuracy",
+                                       "base_before",     "base_after", "forgetting",
+                                       "base_ce",         "base_kl",    "update_ratio"};
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) near(number(e, keys[i]), number(r, keys[i]), 1e-12);
     lf_safetensors *st;
     lf_err err = {0};
@@ -49,16 +56,20 @@ static void test_tuning_and_forgetting(void **state) {
     static const char *const sizes[] = {"1", "3", "64"};
     assert_true(number(r, "update_ratio") > 0);
     for (int i = 0; i < 3; i++) {
-        e = json_of(text("eval --model pre/model --adapter tuned/adapter --forgetting_data train.jsonl --max_seq_length 24 --threads 1 --eval_batch_size %s --json", sizes[i]));
+        e = json_of(text("eval --model pre/model --adapter tuned/adapter --forgetting_data train.jsonl "
+                         "--max_seq_length 24 --threads 1 --eval_batch_size %s --json",
+                         sizes[i]));
         near(number(e, "update_ratio"), number(r, "update_ratio"), 1e-6 * number(r, "update_ratio"));
         cJSON_Delete(e);
     }
     cJSON_Delete(r);
-    e = json_of("eval --model pre/model --forgetting_data train.jsonl --threads 1 --json"); /* no adapter: nothing is forgotten, exactly */
+    e = json_of("eval --model pre/model --forgetting_data train.jsonl --threads 1 --json"); /* no adapter: nothing is
+                                                                                               forgotten, exactly */
     assert_true(number(e, "forgetting") == 0 && number(e, "base_kl") == 0 && number(e, "retention") == 1);
     cJSON_Delete(e);
     must("merge --model pre/model --adapter tuned/adapter -o merged", 0);
-    cJSON *a = json_of("eval --model pre/model --adapter tuned/adapter --data plain.txt --max_seq_length 24 --threads 1 --json");
+    cJSON *a = json_of(
+        "eval --model pre/model --adapter tuned/adapter --data plain.txt --max_seq_length 24 --threads 1 --json");
     cJSON *b = json_of("eval --model merged --data plain.txt --max_seq_length 24 --threads 1 --json");
     near(number(a, "eval_loss"), number(b, "eval_loss"), 1e-5);
     cJSON_Delete(a);
@@ -75,8 +86,11 @@ static void test_resumed_equals_straight(void **state) {
     lf_err err = {0};
     static const char *const data[] = {"--train_data plain.txt", "--train_data train.jsonl --packing true"};
     for (int i = 0; i < 2; i++) {
-        const char *args = text("train --model pre/model %s --max_seq_length 32 --threads 1 --r 2 --init intermediate --lr 3e-3 --lora_dropout 0.2 --batch_size 2 "
-                                "--gradient_accumulation_steps 2 --max_steps 7 --save_strategy steps --save_steps 3 --logging_steps 2", data[i]);
+        const char *args =
+            text("train --model pre/model %s --max_seq_length 32 --threads 1 --r 2 --init intermediate --lr 3e-3 "
+                 "--lora_dropout 0.2 --batch_size 2 "
+                 "--gradient_accumulation_steps 2 --max_steps 7 --save_strategy steps --save_steps 3 --logging_steps 2",
+                 data[i]);
         must(text("%s --output_dir straight%d", args, i), 0);
         must(text("%s --output_dir cut%d", args, i), 0);
         assert_int_equal(lf_remove_tree(text("%s/cut%d/checkpoint-6", root, i), &err), LF_OK);
@@ -84,15 +98,21 @@ static void test_resumed_equals_straight(void **state) {
         assert_int_equal(lf_remove_tree(text("%s/cut%d/all_results.json", root, i), &err), LF_OK);
         must(text("%s --output_dir cut%d --resume_from_checkpoint true", args, i), 0);
         assert_non_null(strstr(output, "step 3 of 7"));
-        same_files(text("straight%d/adapter/adapter_model.safetensors", i), text("cut%d/adapter/adapter_model.safetensors", i));
+        same_files(text("straight%d/adapter/adapter_model.safetensors", i),
+                   text("cut%d/adapter/adapter_model.safetensors", i));
         same_files(text("straight%d/metrics.jsonl", i), text("cut%d/metrics.jsonl", i));
     }
-    must("train --model pre/model --train_data train.jsonl --packing true --max_seq_length 33 --threads 1 --r 2 --init intermediate --lr 3e-3 --lora_dropout 0.2 "
-         "--batch_size 2 --gradient_accumulation_steps 2 --max_steps 7 --output_dir cut1 --resume_from_checkpoint cut1/checkpoint-3", 2);
+    must("train --model pre/model --train_data train.jsonl --packing true --max_seq_length 33 --threads 1 --r 2 --init "
+         "intermediate --lr 3e-3 --lora_dropout 0.2 "
+         "--batch_size 2 --gradient_accumulation_steps 2 --max_steps 7 --output_dir cut1 --resume_from_checkpoint "
+         "cut1/checkpoint-3",
+         2);
     assert_non_null(strstr(output, "max_seq_length"));
 }
 
-#define ONE "train --model pre/model --train_data train.jsonl --max_seq_length 40 --threads 1 --r 2 --lr 1e-2 --optim sgd --momentum 0 --max_grad_norm 0 --logging_steps 1 "
+#define ONE                                                                                                            \
+    "train --model pre/model --train_data train.jsonl --max_seq_length 40 --threads 1 --r 2 --lr 1e-2 --optim sgd "    \
+    "--momentum 0 --max_grad_norm 0 --logging_steps 1 "
 
 /* The documents are the same, so the sums of their losses are, whatever rows they stand in. */
 static void test_packing_changes_no_loss(void **state) {
@@ -118,17 +138,29 @@ static void test_accumulation_equals_the_big_batch(void **state) {
 
 static void test_a_text_without_targets_does_no_harm(void **state) {
     (void)state;
-    put("short.jsonl", "{\"prompt\": \"a dog\", \"completion\": \"\"}\n{\"prompt\": \"the cat\", \"completion\": \" sat\"}\n");
-    must("train --model pre/model --tokenizer pre/model --train_data short.jsonl --threads 1 --r 2 --batch_size 1 --max_steps 4 --output_dir short", 0);
+    put("short.jsonl",
+        "{\"prompt\": \"a dog\", \"completion\": \"\"}\n{\"prompt\": \"the cat\", \"completion\": \" sat\"}\n");
+    must("train --model pre/model --tokenizer pre/model --train_data short.jsonl --threads 1 --r 2 --batch_size 1 "
+         "--max_steps 4 --output_dir short",
+         0);
 }
 
-/* Of the beginnings of what the model was trained on, which end is right: four choices each, the right one at each place in turn. */
+/* Of the beginnings of what the model was trained on, which end is right: four choices each, the right one at each
+ * place in turn. */
 static void test_choices(void **state) {
     (void)state;
-    static const char *const halves[][2] = {{"the cat sat on", "the mat"}, {"rain falls on the hill", "and runs to the sea"}, {"one two three four", "five six seven"},
-                                            {"she said that it would be", "cold tonight, and it was"}, {"stones do", "not float"}, {"where did", "the bird go?"},
-                                            {"the cat", "sat on the mat"}, {"rain falls", "on the hill and runs to the sea"}, {"one two", "three four five six seven"},
-                                            {"she said", "that it would be cold tonight, and it was"}, {"where did the bird", "go?"}, {"stones", "do not float"}};
+    static const char *const halves[][2] = {{"the cat sat on", "the mat"},
+                                            {"rain falls on the hill", "and runs to the sea"},
+                                            {"one two three four", "five six seven"},
+                                            {"she said that it would be", "cold tonight, and it was"},
+                                            {"stones do", "not float"},
+                                            {"where did", "the bird go?"},
+                                            {"the cat", "sat on the mat"},
+                                            {"rain falls", "on the hill and runs to the sea"},
+                                            {"one two", "three four five six seven"},
+                                            {"she said", "that it would be cold tonight, and it was"},
+                                            {"where did the bird", "go?"},
+                                            {"stones", "do not float"}};
     enum { N = sizeof halves / sizeof halves[0] };
     FILE *f = fopen(text("%s/choices.jsonl", root), "w");
     assert_non_null(f);
@@ -138,13 +170,16 @@ static void test_choices(void **state) {
         fprintf(f, "]}\n");
     }
     fclose(f);
-    cJSON *o = json_of("eval --model pre/model --data choices.jsonl --prompt_template '{question} ' --threads 1 --json");
+    cJSON *o =
+        json_of("eval --model pre/model --data choices.jsonl --prompt_template '{question} ' --threads 1 --json");
     assert_true(number(o, "eval_choices") == N);
-    assert_true(number(o, "eval_choice_accuracy") >= 9.0 / N); /* a guess has so many right once in 2600 times, and the first choice 3 */
+    assert_true(number(o, "eval_choice_accuracy") >=
+                9.0 / N); /* a guess has so many right once in 2600 times, and the first choice 3 */
     assert_true(number(o, "eval_choice_accuracy_norm") >= 9.0 / N);
     cJSON_Delete(o);
     /* of nothing every model is certain */
-    put("empty.choices.jsonl", "{\"question\": \"a\", \"choices\": [\"dog\", \"cat\"], \"answer\": 0}\n{\"question\": \"a\", \"choices\": [\"dog\", \"\"], \"answer\": 0}\n");
+    put("empty.choices.jsonl", "{\"question\": \"a\", \"choices\": [\"dog\", \"cat\"], \"answer\": 0}\n{\"question\": "
+                               "\"a\", \"choices\": [\"dog\", \"\"], \"answer\": 0}\n");
     must("eval --model pre/model --data empty.choices.jsonl", 3);
     assert_non_null(strstr(output, "empty.choices.jsonl: line 2: choice 2"));
     /* what does not fit is to be cut short by the user; a limit of the model cannot be raised */
@@ -152,7 +187,8 @@ static void test_choices(void **state) {
     for (int i = 0; i < 200; i++) memcpy(words + 3 * i, "a b", 4);
     put("long.choices.jsonl", text("{\"question\": \"%s\", \"choices\": [\"dog\", \"cat\"], \"answer\": 0}\n", words));
     must("eval --model pre/model --data long.choices.jsonl", 3);
-    assert_true(strstr(output, "long.choices.jsonl: line 1") && strstr(output, "no more positions") && !strstr(output, "raise"));
+    assert_true(strstr(output, "long.choices.jsonl: line 1") && strstr(output, "no more positions") &&
+                !strstr(output, "raise"));
     must("eval --model pre/model --data long.choices.jsonl --max_seq_length 40", 3);
     assert_non_null(strstr(output, "raise max_seq_length"));
 }
@@ -173,10 +209,17 @@ static void test_mistakes(void **state) {
     put("not-json.jsonl", "{\"text\": \"fine\"}\n{\"text\": \n");
     put("no-field.jsonl", "{\"text\": \"fine\"}\n{\"txet\": \"not\"}\n");
     put("empty.jsonl", "");
-    put("long.jsonl", "{\"prompt\": \"a b c d e f g h i j k l m n o p q r s t u v w x y z\", \"completion\": \" z\"}\n");
-    put("outside.json", "{\"architectures\": [\"LlamaForCausalLM\"], \"model_type\": \"llama\", \"hidden_size\": 32, \"intermediate_size\": 48, "
-                        "\"num_hidden_layers\": 1, \"num_attention_heads\": 4, \"num_key_value_heads\": 2, \"vocab_size\": 40, \"max_position_embeddings\": 96}");
-    static const struct { const char *arguments; int code; const char *says; } cases[] = {
+    put("long.jsonl",
+        "{\"prompt\": \"a b c d e f g h i j k l m n o p q r s t u v w x y z\", \"completion\": \" z\"}\n");
+    put("outside.json", "{\"architectures\": [\"LlamaForCausalLM\"], \"model_type\": \"llama\", \"hidden_size\": 32, "
+                        "\"intermediate_size\": 48, "
+                        "\"num_hidden_layers\": 1, \"num_attention_heads\": 4, \"num_key_value_heads\": 2, "
+                        "\"vocab_size\": 40, \"max_position_embeddings\": 96}");
+    static const struct {
+        const char *arguments;
+        int code;
+        const char *says;
+    } cases[] = {
         {TUNE "--train_data not-utf8.jsonl --max_steps 1 --output_dir bad", 3, "not-utf8.jsonl: line 2"},
         {TUNE "--train_data not-json.jsonl --max_steps 1 --output_dir bad", 3, "not-json.jsonl: line 2"},
         {TUNE "--train_data no-field.jsonl --max_steps 1 --output_dir bad", 3, "no-field.jsonl: line 2"},
@@ -190,11 +233,16 @@ static void test_mistakes(void **state) {
         {"generate --model pre/model --prompt a --max_seq_length 97", 2, "96 positions"},
         {TUNE "--max_steps 1 --method head --output_dir bad", 2, "method"},
         {TUNE "--max_steps 1 --modules_to_save lm_head --output_dir bad", 2, "modules_to_save"},
-        {"train --init_model outside.json --tokenizer tokenizer --method full --train_data train.jsonl --max_steps 1 --output_dir bad", 3, "train.jsonl"},
-        {"train --init_model config.json --method full --train_data train.jsonl --max_steps 1 --output_dir bad", 3, "tokenizer.json"},
+        {"train --init_model outside.json --tokenizer tokenizer --method full --train_data train.jsonl --max_steps 1 "
+         "--output_dir bad",
+         3, "train.jsonl"},
+        {"train --init_model config.json --method full --train_data train.jsonl --max_steps 1 --output_dir bad", 3,
+         "tokenizer.json"},
         {"eval --model pre/model --data plain.txt --answer_pattern x", 2, "answer_pattern"},
-        {"generate --model pre/model --prompt 'a b c d e f g h i j k l m n o p q r s t u v w x y z a b c d e f g h i j k l m n o p q r s t u v w x y z "
-         "a b c d e f g h i j k l m n o p q r s t u v w x y z a b c d e f g h i j k l m n o p q r s t u v w x y z'", 2, "context of 96"},
+        {"generate --model pre/model --prompt 'a b c d e f g h i j k l m n o p q r s t u v w x y z a b c d e f g h i j "
+         "k l m n o p q r s t u v w x y z "
+         "a b c d e f g h i j k l m n o p q r s t u v w x y z a b c d e f g h i j k l m n o p q r s t u v w x y z'",
+         2, "context of 96"},
         {"generate --model pre/model --chat true --prompt x", 3, "chat template"},
         {"generate --prompt x", 2, "model"},
     };
@@ -211,10 +259,14 @@ static void test_mistakes(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pretrained_folder_is_a_model), cmocka_unit_test(test_tuning_and_forgetting),
-        cmocka_unit_test(test_resumed_equals_straight),      cmocka_unit_test(test_packing_changes_no_loss),
-        cmocka_unit_test(test_accumulation_equals_the_big_batch), cmocka_unit_test(test_a_text_without_targets_does_no_harm),
-        cmocka_unit_test(test_choices),                      cmocka_unit_test(test_bench),
+        cmocka_unit_test(test_pretrained_folder_is_a_model),
+        cmocka_unit_test(test_tuning_and_forgetting),
+        cmocka_unit_test(test_resumed_equals_straight),
+        cmocka_unit_test(test_packing_changes_no_loss),
+        cmocka_unit_test(test_accumulation_equals_the_big_batch),
+        cmocka_unit_test(test_a_text_without_targets_does_no_harm),
+        cmocka_unit_test(test_choices),
+        cmocka_unit_test(test_bench),
         cmocka_unit_test(test_mistakes),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

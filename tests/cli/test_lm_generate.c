@@ -12,7 +12,8 @@
 static void fails(const char *arguments, int want, const char *says) {
     must(arguments, want);
     const char *line = strstr(output, "lora-ft ");
-    if (!line || !strstr(line, says) || strchr(line, '\n') != line + strlen(line) - 1) fail_msg("'%s': expected one line with '%s', found:\n%s", arguments, says, output);
+    if (!line || !strstr(line, says) || strchr(line, '\n') != line + strlen(line) - 1)
+        fail_msg("'%s': expected one line with '%s', found:\n%s", arguments, says, output);
 }
 
 static const char *string(const cJSON *o, const char *key) {
@@ -27,7 +28,8 @@ static void copy_model(const char *to, const char *config_json) {
     lf_err err = {0};
     if (lf_mkdir_p(text("%s/%s", root, to), &err)) fail_msg("%s", err.message);
     for (int i = 0; i < 4; i++)
-        if (lf_copy_file(text("%s/pre/model/%s", root, files[i]), text("%s/%s", root, to), files[i], &err)) fail_msg("%s", err.message);
+        if (lf_copy_file(text("%s/pre/model/%s", root, files[i]), text("%s/%s", root, to), files[i], &err))
+            fail_msg("%s", err.message);
     if (config_json) put(text("%s/config.json", to), config_json);
 }
 
@@ -44,35 +46,47 @@ static const char *config_with(const char *from, const char *to) {
 
 static void test_generate(void **state) {
     (void)state;
-    cJSON *a = json_of("generate --model pre/model --prompt 'the cat' --max_new_tokens 12 --temperature 1 --top_k 20 --top_p 0.9 --seed 5 --threads 1 --json");
-    cJSON *b = json_of("generate --model pre/model --prompt 'the cat' --max_new_tokens 12 --temperature 1 --top_k 20 --top_p 0.9 --seed 5 --threads 1 --json");
-    assert_string_equal(cJSON_GetObjectItemCaseSensitive(a, "text")->valuestring, cJSON_GetObjectItemCaseSensitive(b, "text")->valuestring);
+    cJSON *a = json_of("generate --model pre/model --prompt 'the cat' --max_new_tokens 12 --temperature 1 --top_k 20 "
+                       "--top_p 0.9 --seed 5 --threads 1 --json");
+    cJSON *b = json_of("generate --model pre/model --prompt 'the cat' --max_new_tokens 12 --temperature 1 --top_k 20 "
+                       "--top_p 0.9 --seed 5 --threads 1 --json");
+    assert_string_equal(cJSON_GetObjectItemCaseSensitive(a, "text")->valuestring,
+                        cJSON_GetObjectItemCaseSensitive(b, "text")->valuestring);
     cJSON_Delete(b);
-    b = json_of("generate --model pre/model --prompt 'the cat' --max_new_tokens 12 --temperature 1 --seed 6 --threads 1 --json");
-    assert_string_not_equal(cJSON_GetObjectItemCaseSensitive(a, "text")->valuestring, cJSON_GetObjectItemCaseSensitive(b, "text")->valuestring);
+    b = json_of("generate --model pre/model --prompt 'the cat' --max_new_tokens 12 --temperature 1 --seed 6 --threads "
+                "1 --json");
+    assert_string_not_equal(cJSON_GetObjectItemCaseSensitive(a, "text")->valuestring,
+                            cJSON_GetObjectItemCaseSensitive(b, "text")->valuestring);
     cJSON_Delete(a);
     cJSON_Delete(b);
-    a = json_of("generate --model pre/model --prompt 'the cat sat on the' --max_new_tokens 200 --ignore_eos true --threads 1 --json"); /* 96 positions */
+    a = json_of("generate --model pre/model --prompt 'the cat sat on the' --max_new_tokens 200 --ignore_eos true "
+                "--threads 1 --json"); /* 96 positions */
     assert_string_equal(cJSON_GetObjectItemCaseSensitive(a, "finish_reason")->valuestring, "context");
     assert_true(number(a, "generated_tokens") + number(a, "prompt_tokens") == 97); /* the last one needs no place */
     const char *whole = cJSON_GetObjectItemCaseSensitive(a, "text")->valuestring;
     assert_true(strlen(whole) > 12);
     char stop[8];
     snprintf(stop, sizeof stop, "%.*s", 3, whole + 5);
-    b = json_of(text("generate --model pre/model --prompt 'the cat sat on the' --max_new_tokens 200 --ignore_eos true --stop '[\"%s\"]' --threads 1 --json", stop));
+    b = json_of(text("generate --model pre/model --prompt 'the cat sat on the' --max_new_tokens 200 --ignore_eos true "
+                     "--stop '[\"%s\"]' --threads 1 --json",
+                     stop));
     assert_string_equal(cJSON_GetObjectItemCaseSensitive(b, "finish_reason")->valuestring, "stop");
     const char *cut = cJSON_GetObjectItemCaseSensitive(b, "text")->valuestring;
-    assert_true(strlen(cut) <= 5 && strncmp(cut, whole, strlen(cut)) == 0 && strncmp(whole + strlen(cut), stop, 3) == 0);
+    assert_true(strlen(cut) <= 5 && strncmp(cut, whole, strlen(cut)) == 0 &&
+                strncmp(whole + strlen(cut), stop, 3) == 0);
     cJSON_Delete(a);
     cJSON_Delete(b);
-    must("generate --model pre/model --chat true --chat_template chatml --prompt 'hi' --max_new_tokens 3 --threads 1", 0);
+    must("generate --model pre/model --chat true --chat_template chatml --prompt 'hi' --max_new_tokens 3 --threads 1",
+         0);
 }
 
 /* What is written greedily with the cache is what a pass over the whole text finds most probable. */
 static void test_the_cache_changes_no_token(void **state) {
     (void)state;
-    cJSON *o = json_of("generate --model pre/model --prompt 'rain falls' --max_new_tokens 6 --ignore_eos true --threads 1 --json");
-    put("whole.jsonl", text("{\"prompt\": \"rain falls\", \"completion\": \"%s\"}\n", cJSON_GetObjectItemCaseSensitive(o, "text")->valuestring));
+    cJSON *o = json_of(
+        "generate --model pre/model --prompt 'rain falls' --max_new_tokens 6 --ignore_eos true --threads 1 --json");
+    put("whole.jsonl", text("{\"prompt\": \"rain falls\", \"completion\": \"%s\"}\n",
+                            cJSON_GetObjectItemCaseSensitive(o, "text")->valuestring));
     cJSON *e = json_of("eval --model pre/model --data whole.jsonl --threads 1 --json");
     assert_true(number(e, "eval_tokens") == number(o, "generated_tokens")); /* the same tokens again */
     assert_true(number(e, "eval_token_accuracy") == 1);
@@ -83,8 +97,10 @@ static void test_the_cache_changes_no_token(void **state) {
 static const char *stories(void) {
     static char path[1024];
     const char *data = getenv("LF_SHARED_DATA");
-    if (data) snprintf(path, sizeof path, "%s/models/stories260K", data);
-    else snprintf(path, sizeof path, "%s/../shared/data/models/stories260K", LF_SOURCE_DIR);
+    if (data)
+        snprintf(path, sizeof path, "%s/models/stories260K", data);
+    else
+        snprintf(path, sizeof path, "%s/../shared/data/models/stories260K", LF_SOURCE_DIR);
     return lf_is_dir(path) ? path : NULL;
 }
 
@@ -102,7 +118,8 @@ static void test_the_story_of_the_reference(void **state) {
     cJSON *o = json_of(text("generate --model %s/hf --max_new_tokens %d --json < /dev/null", stories(), n));
     const cJSON *got = cJSON_GetObjectItemCaseSensitive(o, "ids");
     assert_int_equal(cJSON_GetArraySize(got), n);
-    for (int i = 0; i < n; i++) assert_int_equal(cJSON_GetArrayItem(got, i)->valueint, cJSON_GetArrayItem(want, i + 1)->valueint);
+    for (int i = 0; i < n; i++)
+        assert_int_equal(cJSON_GetArrayItem(got, i)->valueint, cJSON_GetArrayItem(want, i + 1)->valueint);
     cJSON_Delete(o);
     cJSON_Delete(reference);
 }
@@ -112,18 +129,22 @@ static void test_the_story_of_the_reference(void **state) {
 #define CHATML "--chat_template chatml --threads 1 "
 
 static const char conversations[] =
-    "{\"messages\": [{\"role\": \"user\", \"content\": \"hi\"}, {\"role\": \"assistant\", \"content\": \"the cat sat on the mat\"}]}\n"
+    "{\"messages\": [{\"role\": \"user\", \"content\": \"hi\"}, {\"role\": \"assistant\", \"content\": \"the cat sat "
+    "on the mat\"}]}\n"
     "{\"messages\": [{\"role\": \"user\", \"content\": \"who\"}, {\"role\": \"assistant\", \"content\": \"a dog\"}]}\n"
-    "{\"messages\": [{\"role\": \"user\", \"content\": \"and\"}, {\"role\": \"assistant\", \"content\": \"stones do not float\"}]}\n";
+    "{\"messages\": [{\"role\": \"user\", \"content\": \"and\"}, {\"role\": \"assistant\", \"content\": \"stones do "
+    "not float\"}]}\n";
 
 /* A tokenizer with the tokens of ChatML, 900 and 901, and a model that was taught three answers with it. */
 static void teach_conversations(void) {
     cJSON *t, *token;
     lf_err err = {0};
     if (lf_is_dir(text("%s/chat", root))) return;
-    if (lf_json_read(&t, text("%s/tokenizer/tokenizer.json", root), &err) || lf_mkdir_p(text("%s/chatml", root), &err)) fail_msg("%s", err.message);
+    if (lf_json_read(&t, text("%s/tokenizer/tokenizer.json", root), &err) || lf_mkdir_p(text("%s/chatml", root), &err))
+        fail_msg("%s", err.message);
     for (int i = 0; i < 2; i++) {
-        token = cJSON_Parse(text("{\"id\": %d, \"content\": \"%s\", \"single_word\": false, \"lstrip\": false, \"rstrip\": false, \"normalized\": false, \"special\": true}",
+        token = cJSON_Parse(text("{\"id\": %d, \"content\": \"%s\", \"single_word\": false, \"lstrip\": false, "
+                                 "\"rstrip\": false, \"normalized\": false, \"special\": true}",
                                  900 + i, i ? "<|im_end|>" : "<|im_start|>"));
         assert_true(token && cJSON_AddItemToArray(cJSON_GetObjectItemCaseSensitive(t, "added_tokens"), token));
     }
@@ -132,11 +153,14 @@ static void teach_conversations(void) {
     put("chatml/tokenizer.json", json);
     lf_free(json);
     cJSON_Delete(t);
-    put("chatml/tokenizer_config.json", "{\"bos_token\": \"<s>\", \"eos_token\": \"</s>\", \"unk_token\": \"<unk>\"}\n");
+    put("chatml/tokenizer_config.json",
+        "{\"bos_token\": \"<s>\", \"eos_token\": \"</s>\", \"unk_token\": \"<unk>\"}\n");
     put("chatml/config.json", config_with("\"vocab_size\": 900", "\"vocab_size\": 902"));
     put("chatml/generation_config.json", "{\"eos_token_id\": null, \"max_length\": 7}\n");
     put("messages.jsonl", conversations);
-    must("train --init_model chatml/config.json --method full --train_data messages.jsonl --max_steps 120 --lr 5e-3 --batch_size 3 " CHATML "--output_dir chat", 0);
+    must("train --init_model chatml/config.json --method full --train_data messages.jsonl --max_steps 120 --lr 5e-3 "
+         "--batch_size 3 " CHATML "--output_dir chat",
+         0);
     assert_null(strstr(output, "warning: chat template"));
 }
 
@@ -153,7 +177,9 @@ static void test_an_answer_ends_its_turn(void **state) {
     /* the whole answer is compared, without the mark of its end, and written up to there */
     static const char *const patterns[] = {".+", "\\S+$", "^.*$"};
     for (int i = 0; i < 3; i++) {
-        o = json_of(text("eval --model chat/model --data messages.jsonl --answer_pattern '%s' --answer_tokens 40 --json " CHATML, patterns[i]));
+        o = json_of(text(
+            "eval --model chat/model --data messages.jsonl --answer_pattern '%s' --answer_tokens 40 --json " CHATML,
+            patterns[i]));
         assert_true(number(o, "eval_exact_match") == 1 && number(o, "eval_answers") == 3);
         cJSON_Delete(o);
     }
@@ -163,7 +189,8 @@ static void test_a_template_whose_mark_is_no_token(void **state) {
     (void)state;
     must("generate --model pre/model --chat --prompt hi --max_new_tokens 3 " CHATML, 0);
     assert_non_null(strstr(output, "warning: chat template 'chatml': the end of a turn, '<|im_end|>'"));
-    must("generate --model pre/model --chat --prompt hi --max_new_tokens 3 --chat_template llama2 --threads 1", 0); /* </s> is one */
+    must("generate --model pre/model --chat --prompt hi --max_new_tokens 3 --chat_template llama2 --threads 1",
+         0); /* </s> is one */
     assert_null(strstr(output, "warning: chat template"));
     put("messages.jsonl", conversations);
     must("train --model pre/model --train_data messages.jsonl --r 2 --max_steps 1 --output_dir marked " CHATML, 0);
@@ -171,16 +198,20 @@ static void test_a_template_whose_mark_is_no_token(void **state) {
     assert_true(said && !strstr(said + 1, "warning: chat template"));
 }
 
-#define RENDERED "generate --model ended --prompt '<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n' --max_new_tokens 40 --threads 1 "
+#define RENDERED                                                                                                       \
+    "generate --model ended --prompt '<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n' --max_new_tokens 40 "   \
+    "--threads 1 "
 
 static void test_a_token_ends_a_text_where_files_say_so(void **state) {
     (void)state;
-    static const char *const files[] = {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "generation_config.json"};
+    static const char *const files[] = {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json",
+                                        "generation_config.json"};
     lf_err err = {0};
     teach_conversations();
     if (lf_mkdir_p(text("%s/ended", root), &err)) fail_msg("%s", err.message);
     for (int i = 0; i < 5; i++) /* the last one: a trained model is as whole as the one it was made from */
-        if (lf_copy_file(text("%s/chat/model/%s", root, files[i]), text("%s/ended", root), files[i], &err)) fail_msg("%s", err.message);
+        if (lf_copy_file(text("%s/chat/model/%s", root, files[i]), text("%s/ended", root), files[i], &err))
+            fail_msg("%s", err.message);
     same_files("chatml/generation_config.json", "ended/generation_config.json");
     cJSON *o = json_of(RENDERED "--json");
     assert_string_equal(string(o, "finish_reason"), "length");
@@ -206,7 +237,8 @@ static void test_a_token_ends_a_text_where_files_say_so(void **state) {
     put("ended/generation_config.json", "{}");
     put("ended/config.json", config_with("\"vocab_size\": 900", "\"vocab_size\": 902"));
     must(RENDERED, 0);
-    put("ended/config.json", config_with("\"vocab_size\": 900, \"hidden_act\": \"silu\"", "\"vocab_size\": 902, \"pad_token_id\": 0"));
+    put("ended/config.json",
+        config_with("\"vocab_size\": 900, \"hidden_act\": \"silu\"", "\"vocab_size\": 902, \"pad_token_id\": 0"));
     must(RENDERED, 0);
     put("ended/config.json", config_with("\"eos_token_id\": 2", "\"eos_token_id\": \"2\""));
     fails("generate --model ended --prompt a --tokenizer tokenizer", 3, "config.json");
@@ -216,7 +248,8 @@ static void test_a_token_ends_a_text_where_files_say_so(void **state) {
 
 static void test_not_a_number(void **state) {
     (void)state;
-    static const char *const how[] = {"", "--temperature 1 --top_k 5", "--temperature 1 --top_p 0.5", "--temperature 1", "--temperature 1 --repetition_penalty 2"};
+    static const char *const how[] = {"", "--temperature 1 --top_k 5", "--temperature 1 --top_p 0.5", "--temperature 1",
+                                      "--temperature 1 --repetition_penalty 2"};
     lf_err err = {0};
     char *bytes;
     size_t n;
@@ -226,14 +259,17 @@ static void test_not_a_number(void **state) {
     if (lf_file_read(&bytes, &n, text("%s/nan/model.safetensors", root), &err)) fail_msg("%s", err.message);
     memcpy(&header, bytes, sizeof header);
     if (lf_json_parse(&json, bytes + 8, header, "the header", &err)) fail_msg("%s", err.message);
-    const cJSON *offsets = cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(json, "model.embed_tokens.weight"), "data_offsets");
+    const cJSON *offsets = cJSON_GetObjectItemCaseSensitive(
+        cJSON_GetObjectItemCaseSensitive(json, "model.embed_tokens.weight"), "data_offsets");
     assert_non_null(offsets);
     char *row = bytes + 8 + header + (size_t)cJSON_GetArrayItem(offsets, 0)->valuedouble + 700 * 32 * sizeof(float);
     for (int i = 0; i < 100 * 32; i++) memcpy(row + 4 * i, &(float){NAN}, 4); /* of the tokens 700 .. 799 */
     assert_int_equal(lf_file_write(text("%s/nan/model.safetensors", root), bytes, n, &err), LF_OK);
     cJSON_Delete(json);
     lf_free(bytes);
-    for (size_t i = 0; i < sizeof how / sizeof *how; i++) fails(text("generate --model nan --prompt 'the cat' --max_new_tokens 4 --threads 1 %s", how[i]), 4, "100 of the 900 logits");
+    for (size_t i = 0; i < sizeof how / sizeof *how; i++)
+        fails(text("generate --model nan --prompt 'the cat' --max_new_tokens 4 --threads 1 %s", how[i]), 4,
+              "100 of the 900 logits");
 }
 
 /* ---- exact match ---- */
@@ -241,13 +277,16 @@ static void test_not_a_number(void **state) {
 static void test_exact_match(void **state) {
     (void)state;
     put("answers.jsonl", "{\"prompt\": \"the cat sat on\", \"completion\": \" the qqq\"}\n");
-    cJSON *o = json_of("eval --model pre/model --data answers.jsonl --answer_pattern '(q+)' --answer_tokens 8 --threads 1 --json");
+    cJSON *o = json_of(
+        "eval --model pre/model --data answers.jsonl --answer_pattern '(q+)' --answer_tokens 8 --threads 1 --json");
     assert_true(number(o, "eval_exact_match") == 0 && number(o, "eval_answers") == 1);
     cJSON_Delete(o);
     o = json_of("generate --model pre/model --prompt 'the cat sat on' --max_new_tokens 8 --threads 1 --json");
-    put("answers.jsonl", text("{\"prompt\": \"the cat sat on\", \"completion\": \"%s\"}\n", cJSON_GetObjectItemCaseSensitive(o, "text")->valuestring));
+    put("answers.jsonl", text("{\"prompt\": \"the cat sat on\", \"completion\": \"%s\"}\n",
+                              cJSON_GetObjectItemCaseSensitive(o, "text")->valuestring));
     cJSON_Delete(o);
-    o = json_of("eval --model pre/model --data answers.jsonl --answer_pattern '\\w+' --answer_tokens 8 --threads 1 --json");
+    o = json_of(
+        "eval --model pre/model --data answers.jsonl --answer_pattern '\\w+' --answer_tokens 8 --threads 1 --json");
     assert_true(number(o, "eval_exact_match") == 1);
     cJSON_Delete(o);
 }
@@ -258,13 +297,18 @@ static void test_nothing_is_no_answer(void **state) {
     put("answers.jsonl", "{\"prompt\": \"the cat sat on\", \"completion\": \" the qqq\"}\n");
     static const char *const patterns[] = {".*", "q*", "(q*)", "q*|"};
     for (int i = 0; i < 4; i++) {
-        cJSON *o = json_of(text("eval --model pre/model --data answers.jsonl --answer_pattern '%s' --answer_tokens 8 --threads 1 --json", patterns[i]));
+        cJSON *o = json_of(text(
+            "eval --model pre/model --data answers.jsonl --answer_pattern '%s' --answer_tokens 8 --threads 1 --json",
+            patterns[i]));
         assert_true(number(o, "eval_exact_match") == 0);
         cJSON_Delete(o);
     }
-    fails("eval --model pre/model --data answers.jsonl --answer_pattern '7*' --answer_tokens 8", 3, "answers.jsonl: line 1");
-    put("answers.jsonl", "{\"prompt\": \"a\", \"completion\": \" aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab\"}\n");
-    fails("eval --model pre/model --data answers.jsonl --answer_pattern '(a|aa)+$'", 2, "answer_pattern"); /* takes longer than PCRE2 tries */
+    fails("eval --model pre/model --data answers.jsonl --answer_pattern '7*' --answer_tokens 8", 3,
+          "answers.jsonl: line 1");
+    put("answers.jsonl",
+        "{\"prompt\": \"a\", \"completion\": \" aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab\"}\n");
+    fails("eval --model pre/model --data answers.jsonl --answer_pattern '(a|aa)+$'", 2,
+          "answer_pattern"); /* takes longer than PCRE2 tries */
     assert_non_null(strstr(output, "match limit"));
 }
 
@@ -272,13 +316,17 @@ static void test_a_prompt_without_room_is_named(void **state) {
     (void)state;
     char words[601] = "";
     for (int i = 0; i < 200; i++) memcpy(words + 3 * i, "a b", 4);
-    put("room.jsonl", text("{\"prompt\": \"a\", \"completion\": \" dog\"}\n{\"prompt\": \"%s\", \"completion\": \" dog\"}\n", words));
+    put("room.jsonl",
+        text("{\"prompt\": \"a\", \"completion\": \" dog\"}\n{\"prompt\": \"%s\", \"completion\": \" dog\"}\n", words));
     put("short.jsonl", "{\"prompt\": \"a\", \"completion\": \" dog\"}\n");
     fails("eval --model pre/model --data room.jsonl --answer_pattern '\\w+'", 3, "room.jsonl: line 2");
     assert_null(strstr(output, "raise"));
-    put("room.jsonl", text("{\"messages\": [{\"role\": \"user\", \"content\": \"a\"}, {\"role\": \"assistant\", \"content\": \"dog\"}, {\"role\": \"user\", \"content\": \"%s\"}, "
-                           "{\"role\": \"assistant\", \"content\": \"dog\"}]}\n", words));
-    fails("eval --model pre/model --data room.jsonl --answer_pattern '\\w+' --chat_template plain", 3, "room.jsonl: line 1");
+    put("room.jsonl", text("{\"messages\": [{\"role\": \"user\", \"content\": \"a\"}, {\"role\": \"assistant\", "
+                           "\"content\": \"dog\"}, {\"role\": \"user\", \"content\": \"%s\"}, "
+                           "{\"role\": \"assistant\", \"content\": \"dog\"}]}\n",
+                           words));
+    fails("eval --model pre/model --data room.jsonl --answer_pattern '\\w+' --chat_template plain", 3,
+          "room.jsonl: line 1");
 }
 
 /* ---- output ---- */
@@ -287,7 +335,9 @@ static void test_a_prompt_without_room_is_named(void **state) {
 static void test_a_nul_byte_is_kept(void **state) {
     (void)state;
     for (int seed = 0; seed < 400; seed++) {
-        cJSON *o = json_of(text("generate --model pre/model --prompt a --max_new_tokens 90 --temperature 100 --ignore_eos --seed %d --threads 1 --json", seed));
+        cJSON *o = json_of(text("generate --model pre/model --prompt a --max_new_tokens 90 --temperature 100 "
+                                "--ignore_eos --seed %d --threads 1 --json",
+                                seed));
         const cJSON *ids = cJSON_GetObjectItemCaseSensitive(o, "ids"), *id;
         bool has = false;
         cJSON_ArrayForEach(id, ids) has = has || id->valueint == 3;
@@ -303,21 +353,26 @@ static void test_a_nul_byte_is_kept(void **state) {
 
 static void test_output_that_is_lost(void **state) {
     (void)state;
-    assert_int_equal(run_as("2>&1", "generate --model pre/model --prompt a --max_new_tokens 4 --threads 1 >/dev/full"), 1);
+    assert_int_equal(run_as("2>&1", "generate --model pre/model --prompt a --max_new_tokens 4 --threads 1 >/dev/full"),
+                     1);
     const char *line = strstr(output, "lora-ft");
     assert_true(line && !strstr(line + 1, "lora-ft") && strstr(line, "standard output"));
-    assert_int_equal(run_as("2>&1", "generate --model pre/model --prompt a --max_new_tokens 4 --threads 1 --json >/dev/full"), 1);
+    assert_int_equal(
+        run_as("2>&1", "generate --model pre/model --prompt a --max_new_tokens 4 --threads 1 --json >/dev/full"), 1);
     line = strstr(output, "lora-ft");
     assert_true(line && !strstr(line + 1, "lora-ft") && strstr(line, "standard output"));
 }
 
 static void test_stops_are_put_together(void **state) {
     (void)state;
-    cJSON *o = json_of("generate --model pre/model --prompt 'the cat sat on the' --max_new_tokens 20 --ignore_eos --threads 1 --json");
+    cJSON *o = json_of(
+        "generate --model pre/model --prompt 'the cat sat on the' --max_new_tokens 20 --ignore_eos --threads 1 --json");
     char stop[4];
     snprintf(stop, sizeof stop, "%.3s", string(o, "text") + 5);
     cJSON_Delete(o);
-    o = json_of(text("generate --model pre/model --prompt 'the cat sat on the' --max_new_tokens 20 --ignore_eos --threads 1 --json --stop '[\"%s\"]' --stop '[\"qqqq\"]'", stop));
+    o = json_of(text("generate --model pre/model --prompt 'the cat sat on the' --max_new_tokens 20 --ignore_eos "
+                     "--threads 1 --json --stop '[\"%s\"]' --stop '[\"qqqq\"]'",
+                     stop));
     assert_string_equal(string(o, "finish_reason"), "stop");
     cJSON_Delete(o);
 }
@@ -336,7 +391,10 @@ static void test_memory_is_that_of_the_text(void **state) {
     if (SANITIZED) skip(); /* which takes more address space than there is memory */
     copy_model("wide", config_with("\"max_position_embeddings\": 96", "\"max_position_embeddings\": 134217728"));
     char command[1024];
-    snprintf(command, sizeof command, "cd %s && ulimit -v 8388608 && %s/lora-ft generate --model wide --prompt 'the cat' --max_new_tokens 20 --threads 1", root, LF_BUILD_DIR);
+    snprintf(command, sizeof command,
+             "cd %s && ulimit -v 8388608 && %s/lora-ft generate --model wide --prompt 'the cat' --max_new_tokens 20 "
+             "--threads 1",
+             root, LF_BUILD_DIR);
     assert_int_equal(system(command), 0);
 }
 
@@ -390,26 +448,35 @@ static int drive(const char *arguments, const step *steps, size_t n_steps) {
     }
     close(terminal);
     assert_int_equal(waitpid(child, &status, 0), child);
-    if (at < n_steps || !WIFEXITED(status)) fail_msg("'%s': waited for '%s' in vain; it printed:\n%s", arguments, at < n_steps ? steps[at].wait : "the end", output);
+    if (at < n_steps || !WIFEXITED(status))
+        fail_msg("'%s': waited for '%s' in vain; it printed:\n%s", arguments, at < n_steps ? steps[at].wait : "the end",
+                 output);
     return WEXITSTATUS(status);
 }
 
-#define DRIVE(arguments, steps, want)                                                                                              \
-    do {                                                                                                                           \
-        const int code_ = drive(arguments, steps, sizeof(steps) / sizeof *(steps));                                                \
-        if (code_ != (want)) fail_msg("'%s': exit code %d, expected %d; it printed:\n%s", arguments, code_, want, output);         \
+#define DRIVE(arguments, steps, want)                                                                                  \
+    do {                                                                                                               \
+        const int code_ = drive(arguments, steps, sizeof(steps) / sizeof *(steps));                                    \
+        if (code_ != (want))                                                                                           \
+            fail_msg("'%s': exit code %d, expected %d; it printed:\n%s", arguments, code_, want, output);              \
     } while (0)
 
 #define CONVERSE "generate --chat --chat_template plain --threads 1 --ignore_eos "
 
 static void test_a_conversation(void **state) {
     (void)state;
-    static const step talk[] = {{"> ", 0, "hello\n"}, {"ended by length", 0, ""}, {"> ", 0, "and\n"}, {"ended by length", 0, ""}, {"> ", 0, "\n"}};
-    static const step no_text[] = {{"> ", 0, "a\xff\n"}, {"left out: ", 0, ""}, {"> ", 0, "hi\n"}, {"ended by length", 0, ""}, {"> ", 0, "\n"}};
+    static const step talk[] = {{"> ", 0, "hello\n"},
+                                {"ended by length", 0, ""},
+                                {"> ", 0, "and\n"},
+                                {"ended by length", 0, ""},
+                                {"> ", 0, "\n"}};
+    static const step no_text[] = {
+        {"> ", 0, "a\xff\n"}, {"left out: ", 0, ""}, {"> ", 0, "hi\n"}, {"ended by length", 0, ""}, {"> ", 0, "\n"}};
     char words[304] = "";
     for (int i = 0; i < 100; i++) memcpy(words + 3 * i, "a b", 4);
     memcpy(words + 300, "\n", 2);
-    const step too_long[] = {{"> ", 0, words}, {"left out: ", 0, ""}, {"> ", 0, "hi\n"}, {"ended by length", 0, ""}, {"> ", 0, "\n"}};
+    const step too_long[] = {
+        {"> ", 0, words}, {"left out: ", 0, ""}, {"> ", 0, "hi\n"}, {"ended by length", 0, ""}, {"> ", 0, "\n"}};
     static const step end[] = {{"> ", 0, "\x04"}};
     DRIVE(CONVERSE "--model pre/model --max_new_tokens 4", talk, 0);
     DRIVE(CONVERSE "--model pre/model --max_new_tokens 4", no_text, 0);
@@ -423,8 +490,9 @@ static void test_a_conversation(void **state) {
 static void test_interrupting_a_conversation(void **state) {
     (void)state;
     static const step at_once[] = {{"> ", 0, "\x03"}};
-    static const step answers[] = {{"> ", 0, "hello\n"}, {"hello\r\n", 1, "\x03"}, {"ended by interrupt", 0, ""}, {"> ", 0, "and\n"}, {"and\r\n", 1, "\x03"},
-                                   {"ended by interrupt", 0, ""}, {"> ", 0, "\x03"}};
+    static const step answers[] = {{"> ", 0, "hello\n"}, {"hello\r\n", 1, "\x03"}, {"ended by interrupt", 0, ""},
+                                   {"> ", 0, "and\n"},   {"and\r\n", 1, "\x03"},   {"ended by interrupt", 0, ""},
+                                   {"> ", 0, "\x03"}};
     DRIVE(CONVERSE "--model pre/model", at_once, 130);
     copy_model("long", config_with("\"max_position_embeddings\": 96", "\"max_position_embeddings\": 1048576"));
     DRIVE(CONVERSE "--model long --max_new_tokens 1000000", answers, 130);
@@ -441,14 +509,22 @@ static void test_a_prompt_from_the_terminal(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_generate),                     cmocka_unit_test(test_the_cache_changes_no_token),
-        cmocka_unit_test(test_the_story_of_the_reference),   cmocka_unit_test(test_an_answer_ends_its_turn),
-        cmocka_unit_test(test_a_template_whose_mark_is_no_token), cmocka_unit_test(test_a_token_ends_a_text_where_files_say_so),
-        cmocka_unit_test(test_not_a_number),                 cmocka_unit_test(test_exact_match),
-        cmocka_unit_test(test_nothing_is_no_answer),         cmocka_unit_test(test_a_prompt_without_room_is_named),
-        cmocka_unit_test(test_a_nul_byte_is_kept),           cmocka_unit_test(test_output_that_is_lost),
-        cmocka_unit_test(test_stops_are_put_together),       cmocka_unit_test(test_memory_is_that_of_the_text),
-        cmocka_unit_test(test_a_conversation),               cmocka_unit_test(test_interrupting_a_conversation),
+        cmocka_unit_test(test_generate),
+        cmocka_unit_test(test_the_cache_changes_no_token),
+        cmocka_unit_test(test_the_story_of_the_reference),
+        cmocka_unit_test(test_an_answer_ends_its_turn),
+        cmocka_unit_test(test_a_template_whose_mark_is_no_token),
+        cmocka_unit_test(test_a_token_ends_a_text_where_files_say_so),
+        cmocka_unit_test(test_not_a_number),
+        cmocka_unit_test(test_exact_match),
+        cmocka_unit_test(test_nothing_is_no_answer),
+        cmocka_unit_test(test_a_prompt_without_room_is_named),
+        cmocka_unit_test(test_a_nul_byte_is_kept),
+        cmocka_unit_test(test_output_that_is_lost),
+        cmocka_unit_test(test_stops_are_put_together),
+        cmocka_unit_test(test_memory_is_that_of_the_text),
+        cmocka_unit_test(test_a_conversation),
+        cmocka_unit_test(test_interrupting_a_conversation),
         cmocka_unit_test(test_a_prompt_from_the_terminal),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

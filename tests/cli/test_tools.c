@@ -1,4 +1,5 @@
-/* The verbs eval, predict, merge, bench and inspect through the public API, on the golden ViT and PEFT's adapter for it. */
+/* The verbs eval, predict, merge, bench and inspect through the public API, on the golden ViT and PEFT's adapter for
+ * it. */
 #define _POSIX_C_SOURCE 200809L
 #include "../unit/data_fixture.h"
 
@@ -26,11 +27,14 @@ static lf_status run(verb *v, const char *name, const char *format, ...) {
     vsnprintf(line, sizeof line, format, args);
     va_end(args);
     for (const char *c = line; *c; c++) {
-        if (*c == '@') n += (size_t)snprintf(expanded + n, sizeof expanded - n, "%s/", scratch);
-        else expanded[n++] = *c;
+        if (*c == '@')
+            n += (size_t)snprintf(expanded + n, sizeof expanded - n, "%s/", scratch);
+        else
+            expanded[n++] = *c;
     }
     expanded[n] = 0;
-    for (char *save, *word = strtok_r(expanded, " ", &save); word; word = strtok_r(NULL, " ", &save)) argv[argc++] = word;
+    for (char *save, *word = strtok_r(expanded, " ", &save); word; word = strtok_r(NULL, " ", &save))
+        argv[argc++] = word;
     said = (lf_err){0};
     memset(printed, 0, sizeof printed);
     lf_config *cfg = NULL;
@@ -141,16 +145,19 @@ static void put_headless(void) {
         for (int64_t i = 0; i < lf_safetensors_count(st); i++) {
             const lf_st_tensor *t = lf_safetensors_at(st, i);
             if (strncmp(t->name, "classifier", 10) == 0) continue;
-            if (pass) assert_ok(lf_st_writer_write(w, t->data, t->size, &err), err);
-            else assert_ok(lf_st_writer_declare(w, t->name, t->dtype, t->ndim, t->shape, &err), err);
+            if (pass)
+                assert_ok(lf_st_writer_write(w, t->data, t->size, &err), err);
+            else
+                assert_ok(lf_st_writer_declare(w, t->name, t->dtype, t->ndim, t->shape, &err), err);
         }
     assert_ok(lf_st_writer_commit(w, &err), err);
     lf_safetensors_close(st);
 }
 
 static int set_up(void **state) {
-    static const char processor[] = "{\"image_processor_type\": \"ViTImageProcessor\", \"size\": {\"height\": 16, \"width\": 16}, "
-                                    "\"resample\": 2, \"image_mean\": [0.4, 0.4, 0.4], \"image_std\": [0.3, 0.3, 0.3]}";
+    static const char processor[] =
+        "{\"image_processor_type\": \"ViTImageProcessor\", \"size\": {\"height\": 16, \"width\": 16}, "
+        "\"resample\": 2, \"image_mean\": [0.4, 0.4, 0.4], \"image_std\": [0.3, 0.3, 0.3]}";
     if (scratch_make(state)) return -1;
     copy(GOLDEN "/config.json", "model/config.json");
     copy(GOLDEN "/model.safetensors", "model/model.safetensors");
@@ -176,7 +183,8 @@ static void eval_of_the_model(void **state) {
     const float *logits = lf_safetensors_at(st, 0)->data;
     int correct = 0, at = 0;
     for (int label = 0; label < LABELS; label++) /* class folder by class folder */
-        for (int i = label; i < PICTURES; i += LABELS, at++) correct += lf_argmax(logits + at * LABELS, LABELS) == label;
+        for (int i = label; i < PICTURES; i += LABELS, at++)
+            correct += lf_argmax(logits + at * LABELS, LABELS) == label;
     lf_safetensors_close(st);
     assert_true(fabs(number(o, "eval_accuracy") - (double)correct / PICTURES) < 1e-12);
     assert_true(number(o, "eval_samples") == PICTURES);
@@ -196,7 +204,8 @@ static void eval_of_the_model(void **state) {
 
 static void eval_of_an_adapter(void **state) {
     (void)state;
-    RUN(eval, "--model @model --adapter @adapter --data @base --save-logits @adapter.safetensors --forgetting_data @base --json");
+    RUN(eval, "--model @model --adapter @adapter --data @base --save-logits @adapter.safetensors --forgetting_data "
+              "@base --json");
     cJSON *o = object();
     assert_true(fabs(number(o, "base_kl")) > 1e-4);
     assert_true(number(o, "forgetting") == number(o, "base_before") - number(o, "base_after"));
@@ -325,10 +334,13 @@ static void merge_of_labels_with_one_name(void **state) {
     for (int pass = 0; pass < 2; pass++)
         for (int i = 0; i < 4; i++) {
             char name[128];
-            snprintf(name, sizeof name, "base_model.model.vit.layers.%d.attention.q_proj.lora_%c.weight", i / 2, i % 2 ? 'B' : 'A');
+            snprintf(name, sizeof name, "base_model.model.vit.layers.%d.attention.q_proj.lora_%c.weight", i / 2,
+                     i % 2 ? 'B' : 'A');
             const int64_t shape[2] = {i % 2 ? 32 : 1, i % 2 ? 1 : 32};
-            if (pass) assert_ok(lf_st_writer_write_f32(w, numbers, 32, &err), err);
-            else assert_ok(lf_st_writer_declare(w, name, LF_F32, 2, shape, &err), err);
+            if (pass)
+                assert_ok(lf_st_writer_write_f32(w, numbers, 32, &err), err);
+            else
+                assert_ok(lf_st_writer_declare(w, name, LF_F32, 2, shape, &err), err);
         }
     assert_ok(lf_st_writer_commit(w, &err), err);
     RUN(merge, "--model @cranes --adapter @lora -o @merged-cranes");
@@ -522,8 +534,10 @@ static void spectrum_of_a_model(void **state) {
     const cJSON *m;
     cJSON_ArrayForEach(m, member(o, "modules")) {
         close_to(number(m, "energy_first") + number(m, "energy_last"), 1, 1e-12);
-        assert_true(number(m, "energy_first") > number(m, "energy_middle") && number(m, "energy_middle") > number(m, "energy_last"));
-        assert_true(number(m, "energy_chosen") == number(m, "energy_last") && number(m, "start_chosen") == 16 && number(m, "start_middle") == 8);
+        assert_true(number(m, "energy_first") > number(m, "energy_middle") &&
+                    number(m, "energy_middle") > number(m, "energy_last"));
+        assert_true(number(m, "energy_chosen") == number(m, "energy_last") && number(m, "start_chosen") == 16 &&
+                    number(m, "start_middle") == 8);
         close_to(number(m, "condition"), number(m, "sigma_max") / number(m, "sigma_min"), 1e-12);
         assert_true(number(m, "effective_rank") > 1 && number(m, "effective_rank") < 32);
         assert_null(cJSON_GetObjectItemCaseSensitive(m, "update_norm"));
@@ -550,7 +564,8 @@ static void spectrum_of_a_model(void **state) {
 /* GPT-2's files hold [in,out]. */
 static void spectrum_of_a_transposed_model(void **state) {
     (void)state;
-    RUN(spectrum, "--model " LF_TEST_DIR "/golden/lm-gpt2 --adapter " LF_TEST_DIR "/golden/lm-gpt2/peft_adapter -o @gpt2 --json");
+    RUN(spectrum,
+        "--model " LF_TEST_DIR "/golden/lm-gpt2 --adapter " LF_TEST_DIR "/golden/lm-gpt2/peft_adapter -o @gpt2 --json");
     cJSON *o = object();
     const cJSON *m = module(o, "transformer.h.0.attn.c_attn"), *shape = member(m, "shape");
     assert_true(shape->child->valuedouble == 3 * shape->child->next->valuedouble);
@@ -560,7 +575,8 @@ static void spectrum_of_a_transposed_model(void **state) {
     int64_t n;
     close_to(listed_squares("gpt2/singular-values.csv", "transformer.h.0.attn.c_attn", &n),
              squares(LF_TEST_DIR "/golden/lm-gpt2", NULL, "transformer.h.0.attn.c_attn.weight"), 1e-9);
-    RUN(merge, "--model " LF_TEST_DIR "/golden/lm-gpt2 --adapter " LF_TEST_DIR "/golden/lm-gpt2/peft_adapter --save_dtype fp32 -o @gpt2-merged");
+    RUN(merge, "--model " LF_TEST_DIR "/golden/lm-gpt2 --adapter " LF_TEST_DIR
+               "/golden/lm-gpt2/peft_adapter --save_dtype fp32 -o @gpt2-merged");
     char merged[512];
     snprintf(merged, sizeof merged, "%s", in_scratch("gpt2-merged"));
     close_to(norm * norm, squares(LF_TEST_DIR "/golden/lm-gpt2", merged, "transformer.h.0.attn.c_attn.weight"), 1e-5);
@@ -573,8 +589,10 @@ static void spectrum_of_an_adapter(void **state) {
     const cJSON *m;
     assert_int_equal(cJSON_GetArraySize(member(o, "modules")), 12);
     cJSON_ArrayForEach(m, member(o, "modules")) {
-        assert_true(number(m, "update_rank") == 4 && number(m, "update_effective_rank") <= 4 && number(m, "update_effective_rank") > 1);
-        assert_true(number(m, "update_sigma_max") <= number(m, "update_norm") && number(m, "update_norm") <= 2 * number(m, "update_sigma_max"));
+        assert_true(number(m, "update_rank") == 4 && number(m, "update_effective_rank") <= 4 &&
+                    number(m, "update_effective_rank") > 1);
+        assert_true(number(m, "update_sigma_max") <= number(m, "update_norm") &&
+                    number(m, "update_norm") <= 2 * number(m, "update_sigma_max"));
         assert_true(number(m, "map_diagonal") > 0 && number(m, "map_head") < 1 && number(m, "map_inside") <= 1 + 1e-12);
         assert_true(number(m, "rotation") > 0 && number(m, "rotation") < 1.5707964 && number(m, "intruders") <= 10);
     }
@@ -583,7 +601,8 @@ static void spectrum_of_an_adapter(void **state) {
     RUN(merge, "--model @model --adapter @adapter -o @seen-merged");
     char merged[512];
     snprintf(merged, sizeof merged, "%s", in_scratch("seen-merged"));
-    close_to(norm * norm, squares(GOLDEN, merged, "vit.encoder.layer.0.output.dense.weight"), 1e-5); /* rounded once, to fp32 */
+    close_to(norm * norm, squares(GOLDEN, merged, "vit.encoder.layer.0.output.dense.weight"),
+             1e-5); /* rounded once, to fp32 */
     assert_int_equal(lines_of("seen/update-map.csv"), 1 + 32 * 32);
     assert_true(lf_is_file(in_scratch("seen/update-map.gp")));
     RUN(spectrum, "--model @model --adapter @adapter --target_modules q_proj");

@@ -10,39 +10,56 @@
 #include <unistd.h>
 
 #define TRAIN "train --model $M --train_data data --threads 2 "
-#define NOISY "--lora_dropout 0.2 --augmentation random_resized_crop_flip --init_lora_weights intermediate --r 4 " \
-              "--per_device_train_batch_size 4 --gradient_accumulation_steps 2 --max_steps 12 --learning_rate 5e-3 "
+#define NOISY                                                                                                          \
+    "--lora_dropout 0.2 --augmentation random_resized_crop_flip --init_lora_weights intermediate --r 4 "               \
+    "--per_device_train_batch_size 4 --gradient_accumulation_steps 2 --max_steps 12 --learning_rate 5e-3 "
 
 /* ---- training ---- */
 
 static void test_run_has_all_its_files(void **state) {
     (void)state;
-    must(run(TRAIN "--test_data data --forgetting_data base --init_lora_weights intermediate --r 4 --num_train_epochs 8 --learning_rate 1e-2 "
-                   "--per_device_train_batch_size 8 --output_dir full"), 0);
-    static const char *const files[] = {"config.json", "metrics.jsonl", "all_results.json", "adapter/adapter_config.json",
-                                        "adapter/adapter_model.safetensors", "adapter/lora_ft.json", "adapter/README.md",
-                                        "report.html", "curves.csv", "checkpoint-40/adapter/adapter_model.safetensors"};
+    must(run(TRAIN "--test_data data --forgetting_data base --init_lora_weights intermediate --r 4 --num_train_epochs "
+                   "8 --learning_rate 1e-2 "
+                   "--per_device_train_batch_size 8 --output_dir full"),
+         0);
+    static const char *const files[] = {"config.json",
+                                        "metrics.jsonl",
+                                        "all_results.json",
+                                        "adapter/adapter_config.json",
+                                        "adapter/adapter_model.safetensors",
+                                        "adapter/lora_ft.json",
+                                        "adapter/README.md",
+                                        "report.html",
+                                        "curves.csv",
+                                        "checkpoint-40/adapter/adapter_model.safetensors"};
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
         if (!lf_is_file(text("%s/full/%s", root, files[i]))) fail_msg("full/%s is missing", files[i]);
-    static const char *const keys[] = {"eval_accuracy", "base_before", "base_after", "forgetting", "retention", "init_seconds", "train_seconds",
-                                       "items_per_second", "peak_rss_mb", "trainable_parameters", "threads", "test_accuracy"};
+    static const char *const keys[] = {"eval_accuracy", "base_before",          "base_after",    "forgetting",
+                                       "retention",     "init_seconds",         "train_seconds", "items_per_second",
+                                       "peak_rss_mb",   "trainable_parameters", "threads",       "test_accuracy"};
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) assert_true(isfinite(result("full", keys[i])));
     assert_true(result("full", "eval_accuracy") > 0.8); /* three plain classes */
-    assert_true(fabs(result("full", "forgetting") - (result("full", "base_before") - result("full", "base_after"))) < 1e-12);
+    assert_true(fabs(result("full", "forgetting") - (result("full", "base_before") - result("full", "base_after"))) <
+                1e-12);
     must(run("spectrum --model $M --adapter full/adapter"), 0); /* knows where the adapter started */
     assert_non_null(strstr(output, "those of init_lora_weights intermediate"));
     /* eval of the written adapter says the same */
-    must(run("eval --model $M --adapter full/adapter --data data/val --forgetting_data base --json 2>/dev/null > eval.json"), 0);
+    must(run("eval --model $M --adapter full/adapter --data data/val --forgetting_data base --json 2>/dev/null > "
+             "eval.json"),
+         0);
     cJSON *o;
     lf_err err = {0};
     assert_int_equal(lf_json_read(&o, text("%s/eval.json", root), &err), LF_OK);
     assert_true(cJSON_GetObjectItem(o, "eval_accuracy")->valuedouble == result("full", "eval_accuracy"));
     assert_true(cJSON_GetObjectItem(o, "base_before")->valuedouble == result("full", "base_before"));
     assert_true(cJSON_GetObjectItem(o, "base_after")->valuedouble == result("full", "base_after"));
-    assert_true(cJSON_GetObjectItem(o, "update_ratio")->valuedouble == result("full", "update_ratio") && result("full", "update_ratio") > 0);
+    assert_true(cJSON_GetObjectItem(o, "update_ratio")->valuedouble == result("full", "update_ratio") &&
+                result("full", "update_ratio") > 0);
     cJSON_Delete(o);
     /* on other data it is another; in batches of another size it is the same but for the rounding of sums */
-    must(run("eval --model $M --adapter full/adapter --forgetting_data base --per_device_eval_batch_size 3 --json 2>/dev/null > eval.json"), 0);
+    must(run("eval --model $M --adapter full/adapter --forgetting_data base --per_device_eval_batch_size 3 --json "
+             "2>/dev/null > eval.json"),
+         0);
     assert_int_equal(lf_json_read(&o, text("%s/eval.json", root), &err), LF_OK);
     assert_true(fabs(cJSON_GetObjectItem(o, "update_ratio")->valuedouble / result("full", "update_ratio") - 1) < 1e-5);
     cJSON_Delete(o);
@@ -50,7 +67,8 @@ static void test_run_has_all_its_files(void **state) {
     assert_int_equal(lf_json_read(&o, text("%s/eval.json", root), &err), LF_OK);
     assert_true(fabs(cJSON_GetObjectItem(o, "update_ratio")->valuedouble / result("full", "update_ratio") - 1) > 1e-5);
     cJSON_Delete(o);
-    must(run("eval --model $M --forgetting_data base --json 2>/dev/null > eval.json"), 0); /* no adapter, nothing to measure */
+    must(run("eval --model $M --forgetting_data base --json 2>/dev/null > eval.json"),
+         0); /* no adapter, nothing to measure */
     assert_int_equal(lf_json_read(&o, text("%s/eval.json", root), &err), LF_OK);
     assert_null(cJSON_GetObjectItem(o, "update_ratio"));
     cJSON_Delete(o);
@@ -64,7 +82,8 @@ static void test_same_bytes_twice(void **state) {
     same_files("twice1/adapter/lora_ft.json", "twice2/adapter/lora_ft.json");
     must(run(TRAIN NOISY "--seed 1 --output_dir twice3"), 0);
     size_t n, m;
-    char *a = contents("twice1/adapter/adapter_model.safetensors", &n), *b = contents("twice3/adapter/adapter_model.safetensors", &m);
+    char *a = contents("twice1/adapter/adapter_model.safetensors", &n),
+         *b = contents("twice3/adapter/adapter_model.safetensors", &m);
     assert_true(n == m && memcmp(a, b, n) != 0); /* the seed matters, so equality above says something */
     lf_free(a);
     lf_free(b);
@@ -74,51 +93,70 @@ static void test_same_bytes_twice(void **state) {
 static void test_resumed_equals_straight(void **state) {
     (void)state;
     must(run(TRAIN NOISY "--save_strategy steps --save_steps 7 --logging_steps 1 --output_dir straight"), 0);
-    assert_int_equal(system(text("cd %s && mkdir cut && cp -r straight/checkpoint-7 straight/metrics.jsonl cut/", root)), 0);
-    must(run(TRAIN NOISY "--save_strategy steps --save_steps 7 --logging_steps 1 --output_dir cut --resume_from_checkpoint true"), 0);
+    assert_int_equal(
+        system(text("cd %s && mkdir cut && cp -r straight/checkpoint-7 straight/metrics.jsonl cut/", root)), 0);
+    must(run(TRAIN NOISY
+             "--save_strategy steps --save_steps 7 --logging_steps 1 --output_dir cut --resume_from_checkpoint true"),
+         0);
     assert_non_null(strstr(output, "step 7 of 12"));
     same_files("straight/adapter/adapter_model.safetensors", "cut/adapter/adapter_model.safetensors");
     same_files("straight/checkpoint-12/state.safetensors", "cut/checkpoint-12/state.safetensors");
     same_files("straight/metrics.jsonl", "cut/metrics.jsonl");
     /* on a finished run nothing changes */
-    must(run(TRAIN NOISY "--save_strategy steps --save_steps 7 --logging_steps 1 --output_dir cut --resume_from_checkpoint true"), 0);
+    must(run(TRAIN NOISY
+             "--save_strategy steps --save_steps 7 --logging_steps 1 --output_dir cut --resume_from_checkpoint true"),
+         0);
     same_files("straight/adapter/adapter_model.safetensors", "cut/adapter/adapter_model.safetensors");
     /* another thread count is refused */
     assert_int_equal(system(text("cd %s && rm cut/all_results.json", root)), 0);
-    must(run("train --model $M --train_data data --threads 1 " NOISY "--output_dir cut --resume_from_checkpoint cut/checkpoint-7"), 2);
+    must(run("train --model $M --train_data data --threads 1 " NOISY
+             "--output_dir cut --resume_from_checkpoint cut/checkpoint-7"),
+         2);
     assert_non_null(strstr(output, "threads"));
 }
 
-/* In bf16: the same bytes twice and after a resume; eval agrees; the written facts say so; fp32 cannot go on from there. */
+/* In bf16: the same bytes twice and after a resume; eval agrees; the written facts say so; fp32 cannot go on from
+ * there. */
 static void test_bf16(void **state) {
     (void)state;
-    must(run(TRAIN NOISY "--precision bf16 --save_strategy steps --save_steps 7 --logging_steps 1 --output_dir half1"), 0);
-    must(run(TRAIN NOISY "--precision bf16 --save_strategy steps --save_steps 7 --logging_steps 1 --output_dir half2"), 0);
+    must(run(TRAIN NOISY "--precision bf16 --save_strategy steps --save_steps 7 --logging_steps 1 --output_dir half1"),
+         0);
+    must(run(TRAIN NOISY "--precision bf16 --save_strategy steps --save_steps 7 --logging_steps 1 --output_dir half2"),
+         0);
     same_files("half1/adapter/adapter_model.safetensors", "half2/adapter/adapter_model.safetensors");
     same_files("half1/adapter/lora_ft.json", "half2/adapter/lora_ft.json");
-    assert_int_equal(system(text("cd %s && mkdir half3 && cp -r half1/checkpoint-7 half1/metrics.jsonl half3/", root)), 0);
-    must(run(TRAIN NOISY "--precision fp32 --save_strategy steps --save_steps 7 --logging_steps 1 --output_dir half3 --resume_from_checkpoint true"), 2);
+    assert_int_equal(system(text("cd %s && mkdir half3 && cp -r half1/checkpoint-7 half1/metrics.jsonl half3/", root)),
+                     0);
+    must(run(TRAIN NOISY "--precision fp32 --save_strategy steps --save_steps 7 --logging_steps 1 --output_dir half3 "
+                         "--resume_from_checkpoint true"),
+         2);
     assert_non_null(strstr(output, "bf16"));
-    must(run(TRAIN NOISY "--precision bf16 --save_strategy steps --save_steps 7 --logging_steps 1 --output_dir half3 --resume_from_checkpoint true"), 0);
+    must(run(TRAIN NOISY "--precision bf16 --save_strategy steps --save_steps 7 --logging_steps 1 --output_dir half3 "
+                         "--resume_from_checkpoint true"),
+         0);
     assert_non_null(strstr(output, "step 7 of 12"));
     same_files("half1/adapter/adapter_model.safetensors", "half3/adapter/adapter_model.safetensors");
     same_files("half1/checkpoint-12/state.safetensors", "half3/checkpoint-12/state.safetensors");
     same_files("half1/metrics.jsonl", "half3/metrics.jsonl");
-    must(run("eval --model $M --adapter half1/adapter --precision bf16 --data data/val --json 2>/dev/null > half.json"), 0);
+    must(run("eval --model $M --adapter half1/adapter --precision bf16 --data data/val --json 2>/dev/null > half.json"),
+         0);
     cJSON *o, *facts;
     lf_err err = {0};
     assert_int_equal(lf_json_read(&o, text("%s/half.json", root), &err), LF_OK);
     assert_true(cJSON_GetObjectItem(o, "eval_accuracy")->valuedouble == result("half1", "eval_accuracy"));
     assert_int_equal(lf_json_read(&facts, text("%s/half1/adapter/lora_ft.json", root), &err), LF_OK);
-    assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItem(cJSON_GetObjectItem(facts, "run"), "precision")), "bf16");
+    assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItem(cJSON_GetObjectItem(facts, "run"), "precision")),
+                        "bf16");
     cJSON_Delete(o);
     cJSON_Delete(facts);
     must(run("bench --model $M --precision auto --batch 2 --steps 1 --json 2>/dev/null"), 0);
     assert_non_null(strstr(output, "\"precision\""));
     assert_null(strstr(output, "\"auto\""));
-    must(run(TRAIN NOISY "--output_dir full_precision"), 0); /* fp32 gives other numbers, so equality above says something */
+    must(run(TRAIN NOISY "--output_dir full_precision"),
+         0); /* fp32 gives other numbers, so equality above says something */
     size_t n, m;
-    char *a = contents("half1/adapter/adapter_model.safetensors", &n), *b = contents("full_precision/adapter/adapter_model.safetensors", &m);
+    char *a = contents("half1/adapter/adapter_model.safetensors", &n),
+         *b = contents("full_precision/adapter/adapter_model.safetensors", &m);
     assert_true(n == m && memcmp(a, b, n) != 0);
     lf_free(a);
     lf_free(b);
@@ -133,15 +171,20 @@ static void test_resume_without_checkpoint_starts_over(void **state) {
 /* Ctrl-C: exit 130, a whole checkpoint, and the resumed run ends as the straight one. */
 static void test_interrupt(void **state) {
     (void)state;
-    const char *const arguments = TRAIN NOISY "--max_steps 400 --save_strategy no --eval_strategy no --logging_steps 1 ";
+    const char *const arguments =
+        TRAIN NOISY "--max_steps 400 --save_strategy no --eval_strategy no --logging_steps 1 ";
     must(run("%s --output_dir long", arguments), 0);
     const pid_t pid = fork();
     if (pid == 0) {
         if (chdir(root)) _exit(99);
-        execl("/bin/sh", "sh", "-c", text("M=%s/golden/vit-base; exec %s/lora-ft %s --output_dir stopped 2>stopped.log", LF_TEST_DIR, LF_BUILD_DIR, arguments), (char *)NULL);
+        execl("/bin/sh", "sh", "-c",
+              text("M=%s/golden/vit-base; exec %s/lora-ft %s --output_dir stopped 2>stopped.log", LF_TEST_DIR,
+                   LF_BUILD_DIR, arguments),
+              (char *)NULL);
         _exit(99);
     }
-    for (int i = 0; i < 3000 && access(text("%s/stopped/metrics.jsonl", root), F_OK); i++) nanosleep(&(struct timespec){0, 1000000}, NULL);
+    for (int i = 0; i < 3000 && access(text("%s/stopped/metrics.jsonl", root), F_OK); i++)
+        nanosleep(&(struct timespec){0, 1000000}, NULL);
     nanosleep(&(struct timespec){0, 50000000}, NULL);
     kill(pid, SIGINT);
     int status;
@@ -155,12 +198,17 @@ static void test_interrupt(void **state) {
 
 static void test_accumulation_equals_the_big_batch(void **state) {
     (void)state;
-    must(run(TRAIN "--init_lora_weights pissa --max_steps 6 --logging_steps 1 --per_device_train_batch_size 8 --learning_rate 1e-3 --output_dir big"), 0);
-    must(run(TRAIN "--init_lora_weights pissa --max_steps 6 --logging_steps 1 --per_device_train_batch_size 2 --gradient_accumulation_steps 4 "
-                   "--learning_rate 1e-3 --output_dir small"), 0);
+    must(run(TRAIN "--init_lora_weights pissa --max_steps 6 --logging_steps 1 --per_device_train_batch_size 8 "
+                   "--learning_rate 1e-3 --output_dir big"),
+         0);
+    must(run(TRAIN "--init_lora_weights pissa --max_steps 6 --logging_steps 1 --per_device_train_batch_size 2 "
+                   "--gradient_accumulation_steps 4 "
+                   "--learning_rate 1e-3 --output_dir small"),
+         0);
     for (int i = 0; i < 6; i++) /* step 5 is the last window of the first epoch: one example of 33 */
         if (!(fabs(logged_loss("big", i) - logged_loss("small", i)) <= 1e-4 * logged_loss("big", i)))
-            fail_msg("step %d: loss %g with one batch of 8, %g with four of 2", i + 1, logged_loss("big", i), logged_loss("small", i));
+            fail_msg("step %d: loss %g with one batch of 8, %g with four of 2", i + 1, logged_loss("big", i),
+                     logged_loss("small", i));
 }
 
 static void test_merged_equals_adapter(void **state) {
@@ -187,11 +235,17 @@ static void test_other_methods(void **state) {
     must(run(TRAIN "--method head --forgetting_data base --max_steps 6 --learning_rate 1e-2 --output_dir head"), 0);
     assert_true(result("head", "forgetting") == 0.0); /* the base is not touched */
     must(run("eval --model $M --adapter head/adapter --data data/val"), 0);
-    must(run(TRAIN "--method full --forgetting_data base --max_steps 6 --learning_rate 1e-3 --optim sgd --output_dir all"), 0);
+    must(run(TRAIN
+             "--method full --forgetting_data base --max_steps 6 --learning_rate 1e-3 --optim sgd --output_dir all"),
+         0);
     must(run("eval --model all/model --data data/val"), 0);
-    must(run(TRAIN "--max_steps 4 --eval_strategy steps --eval_steps 1 --save_strategy steps --save_steps 1 --load_best_model_at_end "
-                   "--save_total_limit 1 --output_dir best"), 0);
-    must(run(TRAIN "--max_steps 40 --learning_rate 0 --eval_strategy steps --eval_steps 1 --early_stopping_patience 2 --output_dir early"), 0);
+    must(run(TRAIN "--max_steps 4 --eval_strategy steps --eval_steps 1 --save_strategy steps --save_steps 1 "
+                   "--load_best_model_at_end "
+                   "--save_total_limit 1 --output_dir best"),
+         0);
+    must(run(TRAIN "--max_steps 40 --learning_rate 0 --eval_strategy steps --eval_steps 1 --early_stopping_patience 2 "
+                   "--output_dir early"),
+         0);
     assert_true(result("early", "steps") == 3.0);
     must(run("predict --model $M --adapter full/adapter --data data/val/apple 2>/dev/null"), 0);
     int lines = 0;
@@ -211,11 +265,15 @@ static void test_skipped_pictures_are_counted(void **state) {
 /* Batches of one: each bad picture is a step without anything to learn, and the steps after it stay where they were. */
 static void test_resumed_equals_straight_with_bad_pictures(void **state) {
     (void)state;
-    static const char arguments[] = "train --model $M --train_data gaps --skip_bad_images --threads 2 --r 4 --per_device_train_batch_size 1 "
-                                    "--gradient_accumulation_steps 2 --max_steps 40 --save_strategy steps --save_steps 25 --logging_steps 7 ";
-    assert_int_equal(system(text("cd %s && cp -r data gaps && for i in 1 2 3; do echo text > gaps/train/bee/9$i.jpg; done", root)), 0);
+    static const char arguments[] =
+        "train --model $M --train_data gaps --skip_bad_images --threads 2 --r 4 --per_device_train_batch_size 1 "
+        "--gradient_accumulation_steps 2 --max_steps 40 --save_strategy steps --save_steps 25 --logging_steps 7 ";
+    assert_int_equal(
+        system(text("cd %s && cp -r data gaps && for i in 1 2 3; do echo text > gaps/train/bee/9$i.jpg; done", root)),
+        0);
     must(run("%s --output_dir gaps1", arguments), 0);
-    assert_int_equal(system(text("cd %s && mkdir gaps2 && cp -r gaps1/checkpoint-25 gaps1/metrics.jsonl gaps2/", root)), 0);
+    assert_int_equal(system(text("cd %s && mkdir gaps2 && cp -r gaps1/checkpoint-25 gaps1/metrics.jsonl gaps2/", root)),
+                     0);
     must(run("%s --output_dir gaps2 --resume_from_checkpoint true", arguments), 0);
     same_files("gaps1/adapter/adapter_model.safetensors", "gaps2/adapter/adapter_model.safetensors");
     same_files("gaps1/metrics.jsonl", "gaps2/metrics.jsonl");
@@ -224,8 +282,9 @@ static void test_resumed_equals_straight_with_bad_pictures(void **state) {
 /* The best step lies between two checkpoints of save_steps; a run that was stopped early stays so. */
 static void test_the_best_step_has_a_checkpoint(void **state) {
     (void)state;
-    static const char arguments[] = TRAIN "--max_steps 40 --learning_rate 0 --eval_strategy steps --eval_steps 1 --save_strategy steps --save_steps 8 "
-                                          "--load_best_model_at_end --early_stopping_patience 3 ";
+    static const char arguments[] = TRAIN
+        "--max_steps 40 --learning_rate 0 --eval_strategy steps --eval_steps 1 --save_strategy steps --save_steps 8 "
+        "--load_best_model_at_end --early_stopping_patience 3 ";
     must(run("%s --output_dir between", arguments), 0);
     assert_non_null(strstr(output, "the best checkpoint is that of step 1 "));
     assert_int_equal(system(text("cd %s && rm between/all_results.json", root)), 0);
@@ -237,15 +296,20 @@ static void test_the_best_step_has_a_checkpoint(void **state) {
 
 static void test_never_over_its_own_input(void **state) {
     (void)state;
-    assert_int_equal(system(text("cd %s && mkdir -p own/checkpoint-1 && cp -r %s/golden/vit-base own/model && cp -r data own/checkpoint-1/data "
-                                 "&& ln -s own/model link", root, LF_TEST_DIR)), 0);
-    static const char *const inputs[] = {"--model own/model --train_data data", "--model link --train_data data", "--model $M --train_data own/checkpoint-1/data",
+    assert_int_equal(system(text("cd %s && mkdir -p own/checkpoint-1 && cp -r %s/golden/vit-base own/model && cp -r "
+                                 "data own/checkpoint-1/data "
+                                 "&& ln -s own/model link",
+                                 root, LF_TEST_DIR)),
+                     0);
+    static const char *const inputs[] = {"--model own/model --train_data data", "--model link --train_data data",
+                                         "--model $M --train_data own/checkpoint-1/data",
                                          "--model $M --train_data data --forgetting_data own"};
     for (size_t i = 0; i < sizeof inputs / sizeof inputs[0]; i++) {
         must(run("train %s --max_steps 1 --overwrite_output_dir --output_dir own", inputs[i]), 2);
         assert_non_null(strstr(output, "output_dir"));
     }
-    assert_true(lf_is_file(text("%s/own/model/config.json", root)) && lf_is_dir(text("%s/own/checkpoint-1/data/train", root)));
+    assert_true(lf_is_file(text("%s/own/model/config.json", root)) &&
+                lf_is_dir(text("%s/own/checkpoint-1/data/train", root)));
 }
 
 /* A model of nothing but NaN. */
@@ -265,9 +329,12 @@ static void prepare_broken_models(void) {
     static const char script[] =
         "cd %s && M=%s/golden/vit-base && for b in trunc huge shape nofile; do cp -r $M $b; done && "
         "head -c 3000 $M/model.safetensors > trunc/model.safetensors && "
-        "printf '\\000\\000\\000\\000\\000\\000\\000\\100' > huge/model.safetensors && tail -c +9 $M/model.safetensors >> huge/model.safetensors && "
-        "sed -i 's/\"intermediate_size\": 48/\"intermediate_size\": 47/' shape/config.json && rm nofile/model.safetensors && "
-        "cp -r data emptyclass && mkdir emptyclass/train/dog && cp -r data notjpg && for i in 0 1 2 3; do echo text > notjpg/train/cat/x$i.jpg; done && "
+        "printf '\\000\\000\\000\\000\\000\\000\\000\\100' > huge/model.safetensors && tail -c +9 $M/model.safetensors "
+        ">> huge/model.safetensors && "
+        "sed -i 's/\"intermediate_size\": 48/\"intermediate_size\": 47/' shape/config.json && rm "
+        "nofile/model.safetensors && "
+        "cp -r data emptyclass && mkdir emptyclass/train/dog && cp -r data notjpg && for i in 0 1 2 3; do echo text > "
+        "notjpg/train/cat/x$i.jpg; done && "
         "echo '{\"model\": \"m\", \"learning_rat\": 1}' > misspelt.json && echo '{\"model\": ' > broken.json";
     char command[2048];
     snprintf(command, sizeof command, script, root, LF_TEST_DIR);
@@ -277,7 +344,11 @@ static void prepare_broken_models(void) {
 static void test_mistakes(void **state) {
     (void)state;
     prepare_broken_models();
-    static const struct { const char *arguments; int code; const char *says; } mistakes[] = {
+    static const struct {
+        const char *arguments;
+        int code;
+        const char *says;
+    } mistakes[] = {
         {"train --config misspelt.json --train_data data --output_dir O", 2, "learning_rate"},
         {"train --config broken.json", 2, "broken.json"},
         {TRAIN "--learning_rte 1 --output_dir O", 2, "learning_rate"},
@@ -310,13 +381,15 @@ static void test_mistakes(void **state) {
     for (size_t i = 0; i < sizeof mistakes / sizeof mistakes[0]; i++) {
         const int code = run("%s", mistakes[i].arguments);
         if (code != mistakes[i].code || !strstr(output, mistakes[i].says))
-            fail_msg("lora-ft %s\nexit code %d, expected %d, with '%s' in what it says:\n%s", mistakes[i].arguments, code, mistakes[i].code,
-                     mistakes[i].says, output);
+            fail_msg("lora-ft %s\nexit code %d, expected %d, with '%s' in what it says:\n%s", mistakes[i].arguments,
+                     code, mistakes[i].code, mistakes[i].says, output);
         const size_t n = strlen(output); /* the last line is the error, and the error is one line */
         const char *last = output + (n ? n - 1 : 0);
         while (last > output && last[-1] != '\n') last--;
-        if (strncmp(last, "lora-ft", 7) != 0) fail_msg("lora-ft %s: the last line should be the error:\n%s", mistakes[i].arguments, output);
-        if (lf_is_file(text("%s/O/adapter/adapter_model.safetensors", root)) || lf_is_dir(text("%s/O/adapter.tmp", root)))
+        if (strncmp(last, "lora-ft", 7) != 0)
+            fail_msg("lora-ft %s: the last line should be the error:\n%s", mistakes[i].arguments, output);
+        if (lf_is_file(text("%s/O/adapter/adapter_model.safetensors", root)) ||
+            lf_is_dir(text("%s/O/adapter.tmp", root)))
             fail_msg("lora-ft %s left output behind", mistakes[i].arguments);
         assert_int_equal(system(text("rm -rf %s/O", root)), 0);
     }
@@ -344,19 +417,30 @@ static void test_closed_streams(void **state) {
 
 static void test_divergence(void **state) {
     (void)state;
-    must(run(TRAIN "--method full --optim sgd --learning_rate 1000 --max_grad_norm 0 --max_steps 200 --output_dir diverged"), 4);
+    must(run(TRAIN
+             "--method full --optim sgd --learning_rate 1000 --max_grad_norm 0 --max_steps 200 --output_dir diverged"),
+         4);
     assert_non_null(strstr(output, "step "));
     assert_false(lf_is_file(text("%s/diverged/adapter/adapter_model.safetensors", root)));
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_run_has_all_its_files), cmocka_unit_test(test_same_bytes_twice), cmocka_unit_test(test_resumed_equals_straight),
-        cmocka_unit_test(test_bf16), cmocka_unit_test(test_resume_without_checkpoint_starts_over), cmocka_unit_test(test_interrupt),
-        cmocka_unit_test(test_accumulation_equals_the_big_batch), cmocka_unit_test(test_merged_equals_adapter),
-        cmocka_unit_test(test_other_methods), cmocka_unit_test(test_skipped_pictures_are_counted), cmocka_unit_test(test_mistakes),
-        cmocka_unit_test(test_resumed_equals_straight_with_bad_pictures), cmocka_unit_test(test_the_best_step_has_a_checkpoint),
-        cmocka_unit_test(test_never_over_its_own_input),
-        cmocka_unit_test(test_not_over_a_used_folder), cmocka_unit_test(test_closed_streams), cmocka_unit_test(test_divergence)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_run_has_all_its_files),
+                                       cmocka_unit_test(test_same_bytes_twice),
+                                       cmocka_unit_test(test_resumed_equals_straight),
+                                       cmocka_unit_test(test_bf16),
+                                       cmocka_unit_test(test_resume_without_checkpoint_starts_over),
+                                       cmocka_unit_test(test_interrupt),
+                                       cmocka_unit_test(test_accumulation_equals_the_big_batch),
+                                       cmocka_unit_test(test_merged_equals_adapter),
+                                       cmocka_unit_test(test_other_methods),
+                                       cmocka_unit_test(test_skipped_pictures_are_counted),
+                                       cmocka_unit_test(test_mistakes),
+                                       cmocka_unit_test(test_resumed_equals_straight_with_bad_pictures),
+                                       cmocka_unit_test(test_the_best_step_has_a_checkpoint),
+                                       cmocka_unit_test(test_never_over_its_own_input),
+                                       cmocka_unit_test(test_not_over_a_used_folder),
+                                       cmocka_unit_test(test_closed_streams),
+                                       cmocka_unit_test(test_divergence)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -1,5 +1,5 @@
-/* Models written by transformers with what transformers and PEFT compute from them (scripts/make-golden-*.py), opened for the
- * tests: a folder of tests/golden is a case. */
+/* Models written by transformers with what transformers and PEFT compute from them (scripts/make-golden-*.py), opened
+ * for the tests: a folder of tests/golden is a case. */
 #ifndef LF_GOLDEN_FIXTURE_H
 #define LF_GOLDEN_FIXTURE_H
 
@@ -28,14 +28,14 @@ typedef struct fixture {
     const lf_kernels *k;
     lf_model *model;
     lf_graph *g;
-    int64_t B, T;           /* of a batch; T and positions: of language models only */
+    int64_t B, T; /* of a batch; T and positions: of language models only */
     int32_t positions[256];
 } fixture;
 
-#define OK(call)                                                          \
-    do {                                                                  \
-        lf_err err = {0};                                                 \
-        if (call) fail_msg("%s:%d: %s", __FILE__, __LINE__, err.message); \
+#define OK(call)                                                                                                       \
+    do {                                                                                                               \
+        lf_err err = {0};                                                                                              \
+        if (call) fail_msg("%s:%d: %s", __FILE__, __LINE__, err.message);                                              \
     } while (0)
 
 static inline void open_model(fixture *f, const char *name, const lf_kernels *k, lf_load load) {
@@ -72,7 +72,8 @@ static inline void check_close(const char *what, const float *a, const float *b,
         const double d = fabs((double)a[i] - (double)b[i]);
         worst = isfinite(d) ? fmax(worst, d) : INFINITY;
     }
-    if (!(worst <= tolerance * scale)) fail_msg("%s: max difference %g, max value %g, tolerance %g", what, worst, scale, tolerance);
+    if (!(worst <= tolerance * scale))
+        fail_msg("%s: max difference %g, max value %g, tolerance %g", what, worst, scale, tolerance);
 }
 
 /* The n numbers are all that the golden file has under this name. */
@@ -113,8 +114,15 @@ typedef struct training {
 static inline lf_config *config_for(const char *init, const char *targets) {
     lf_config *cfg;
     OK(lf_config_new(&cfg, "train", &err));
-    const char *const keys[][2] = {{"model", "m"}, {"train_data", "d"}, {"output_dir", "o"}, {"r", "4"}, {"lora_alpha", "6"}, {"learning_rate", "5e-3"},
-                                   {"weight_decay", "0.01"}, {"init_lora_weights", init}, {"target_modules", targets}};
+    const char *const keys[][2] = {{"model", "m"},
+                                   {"train_data", "d"},
+                                   {"output_dir", "o"},
+                                   {"r", "4"},
+                                   {"lora_alpha", "6"},
+                                   {"learning_rate", "5e-3"},
+                                   {"weight_decay", "0.01"},
+                                   {"init_lora_weights", init},
+                                   {"target_modules", targets}};
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
         if (keys[i][1]) OK(lf_config_set(cfg, keys[i][0], keys[i][1], &err));
     OK(lf_config_finish(cfg, &err));
@@ -166,18 +174,22 @@ static inline void check_adapter_gradients(const fixture *f, const training *t) 
         snprintf(name, sizeof name, "%s.grad.%s.lora_A", t->init, m->name);
         const float *grad_A = golden(f, name, NULL);
         double sign[16];
-        for (int64_t c = 0; c < l->r; c++) sign[c] = sign_of_row((const float *)l->A.data + c * m->in, start + c * m->in, m->in);
-        for (int64_t j = 0; j < l->A.numel; j++) buffer[j] = (float)(sign[j / m->in] * (double)((const float *)l->A.grad)[j]);
-        if (strcmp(t->init, "kaiming") != 0) check_close(name, buffer, grad_A, l->A.numel, 1e-3);
+        for (int64_t c = 0; c < l->r; c++)
+            sign[c] = sign_of_row((const float *)l->A.data + c * m->in, start + c * m->in, m->in);
+        for (int64_t j = 0; j < l->A.numel; j++)
+            buffer[j] = (float)(sign[j / m->in] * (double)((const float *)l->A.grad)[j]);
+        if (strcmp(t->init, "kaiming") != 0)
+            check_close(name, buffer, grad_A, l->A.numel, 1e-3);
         else /* B = 0: no gradient reaches A */
             for (int64_t j = 0; j < l->A.numel; j++) assert_true(buffer[j] == 0.0f && grad_A[j] == 0.0f);
-        for (int64_t j = 0; j < l->B.numel; j++) buffer[j] = (float)(sign[j % l->r] * (double)((const float *)l->B.grad)[j]);
+        for (int64_t j = 0; j < l->B.numel; j++)
+            buffer[j] = (float)(sign[j % l->r] * (double)((const float *)l->B.grad)[j]);
         check_close(name, buffer, grad_B, l->B.numel, 1e-3);
     }
 }
 
-/* The first gradients and the losses of all steps are PEFT's. `loss_of_step` builds a step's loss; `after_first` (or NULL) looks at
- * gradients that are not the adapter's. */
+/* The first gradients and the losses of all steps are PEFT's. `loss_of_step` builds a step's loss; `after_first` (or
+ * NULL) looks at gradients that are not the adapter's. */
 static inline void check_losses(fixture *f, training *t, lf_tensor *(*loss_of_step)(fixture *f, int step),
                                 void (*after_first)(const fixture *f, const training *t)) {
     char key[160];
@@ -189,7 +201,8 @@ static inline void check_losses(fixture *f, training *t, lf_tensor *(*loss_of_st
         OK(lf_graph_status(f->g, &err));
         const float value = *(const float *)loss->data;
         if (!(fabsf(value - want[step]) <= (in_bf16(f->k) ? 3e-2f : 1e-3f) * want[step]))
-            fail_msg("%s, %s, %s: step %d: loss %.7f, PEFT has %.7f", f->name, t->init, f->k->name, step, (double)value, (double)want[step]);
+            fail_msg("%s, %s, %s: step %d: loss %.7f, PEFT has %.7f", f->name, t->init, f->k->name, step, (double)value,
+                     (double)want[step]);
         OK(lf_graph_backward(f->g, loss, 1, &err));
         if (step == 0 && !in_bf16(f->k)) {
             check_adapter_gradients(f, t);

@@ -61,7 +61,8 @@ static inline lf_tensor *loss_of(fixture *f, int64_t batch, lf_lm_counts *counts
     const lf_frozen *frozen;
     lf_tensor *weight;
     lf_lm_head(f->model, &frozen, &weight);
-    lf_tensor *loss = lf_lm_loss(f->g, hidden, frozen, weight, batch_labels(f, batch), (double)targets_in(f, batch), 0, counts);
+    lf_tensor *loss =
+        lf_lm_loss(f->g, hidden, frozen, weight, batch_labels(f, batch), (double)targets_in(f, batch), 0, counts);
     OK(lf_graph_status(f->g, &err));
     return loss;
 }

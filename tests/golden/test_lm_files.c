@@ -1,5 +1,5 @@
-/* Files of language models: PEFT's adapters read and ours written, models written, generation through the cache, and what
- * config.json may ask for in vain. */
+/* Files of language models: PEFT's adapters read and ours written, models written, generation through the cache, and
+ * what config.json may ask for in vain. */
 #define _XOPEN_SOURCE 700
 #include "golden/lm_fixture.h"
 
@@ -35,10 +35,12 @@ static cJSON *adapter_config(const char *dir) {
 }
 
 static void check_member(const cJSON *json, const char *key, const cJSON *want) {
-    if (!cJSON_Compare(cJSON_GetObjectItemCaseSensitive(json, key), want, true)) fail_msg("adapter_config.json: '%s' is another", key);
+    if (!cJSON_Compare(cJSON_GetObjectItemCaseSensitive(json, key), want, true))
+        fail_msg("adapter_config.json: '%s' is another", key);
 }
 
-/* PEFT's adapter gives PEFT's logits; written by us and read back, the same again; and its config says what PEFT's says. */
+/* PEFT's adapter gives PEFT's logits; written by us and read back, the same again; and its config says what PEFT's
+ * says. */
 static void check_adapter(const char *name, const lf_kernels *k) {
     static const char *const same[] = {"task_type", "fan_in_fan_out", "r", "peft_type"};
     fixture f;
@@ -47,7 +49,9 @@ static void check_adapter(const char *name, const lf_kernels *k) {
     snprintf(theirs, sizeof theirs, "%s/peft_adapter", f.dir);
     lf_adapter *a = apply(&f, theirs);
     check_logits(&f, "kaiming.logits_after", 1e-4);
-    OK(lf_adapter_save(a, &f.model->nn, ours, &(lf_adapter_facts){.base_path = name, .auto_class = "AutoModelForCausalLM", .task_type = "CAUSAL_LM"}, &err));
+    OK(lf_adapter_save(
+        a, &f.model->nn, ours,
+        &(lf_adapter_facts){.base_path = name, .auto_class = "AutoModelForCausalLM", .task_type = "CAUSAL_LM"}, &err));
     lf_adapter_free(a);
     a = apply(&f, ours);
     check_logits(&f, "kaiming.logits_after", 1e-4);
@@ -70,7 +74,8 @@ static void check_targets(const char *name, const lf_kernels *k) {
     fixture f;
     open_case(&f, name, k, LF_LOAD_FROZEN);
     const bool gpt2 = strcmp(name, "lm-gpt2") == 0;
-    cJSON *given = cJSON_CreateString("default"), *all = cJSON_CreateString("all-linear"), *head = cJSON_CreateString("lm_head");
+    cJSON *given = cJSON_CreateString("default"), *all = cJSON_CreateString("all-linear"),
+          *head = cJSON_CreateString("lm_head");
     lf_adapter_opts o = {.r = 2, .lora_alpha = 2, .target_modules = given};
     lf_match match;
     OK(lf_match_modules(&match, &f.model->nn, &o, &err));
@@ -117,8 +122,10 @@ static void check_written(const char *name, const lf_kernels *k) {
     int64_t weights = 0;
     OK(lf_model_write(f.model, dir, LF_F32, add_one, &weights, &err));
     OK(lf_model_open(&again, dir, k, LF_LOAD_NOTHING, &err));
-    const lf_module *m = lf_nn_find(&again->nn, strcmp(name, "lm-gpt2") == 0 ? "transformer.h.1.attn.c_attn" : "model.layers.1.mlp.down_proj");
-    const lf_st_tensor *before = f.model->family->find(f.model->weights, m->weight), *after = again->family->find(again->weights, m->weight);
+    const lf_module *m = lf_nn_find(&again->nn, strcmp(name, "lm-gpt2") == 0 ? "transformer.h.1.attn.c_attn"
+                                                                             : "model.layers.1.mlp.down_proj");
+    const lf_st_tensor *before = f.model->family->find(f.model->weights, m->weight),
+                       *after = again->family->find(again->weights, m->weight);
     const int64_t at = m->weight->transposed ? m->out - 1 : (m->out - 1) * m->in; /* in the file */
     float old;
     lf_to_f32(&old, (const char *)before->data + (size_t)at * lf_dtype_size(before->dtype), before->dtype, 1);
@@ -186,7 +193,9 @@ static void test_cache(void **state) {
 
 /* ---- what is asked for in vain ---- */
 
-static const struct { const char *name, *key, *value, *expected; } bad[] = {
+static const struct {
+    const char *name, *key, *value, *expected;
+} bad[] = {
     {"lm-gpt2", "layer_norm_epsilon", "-1", "layer_norm_epsilon"},
     {"lm-llama", "hidden_act", "\"relu\"", "hidden_act"},
     {"lm-llama", "head_dim", "9", "head_dim"},
@@ -202,10 +211,12 @@ static const struct { const char *name, *key, *value, *expected; } bad[] = {
     {"lm-llama", "tie_word_embeddings", "true", "differs from"},
     {"lm-llama", "rope_parameters", "{\"rope_type\": \"longrope\", \"factor\": 2}", "longrope"},
     {"lm-llama", "rope_parameters", "{\"rope_type\": \"linear\"}", "factor"},
-    {"lm-llama", "rope_parameters", "{\"rope_type\": \"default\", \"partial_rotary_factor\": 0.5}", "partial_rotary_factor"},
+    {"lm-llama", "rope_parameters", "{\"rope_type\": \"default\", \"partial_rotary_factor\": 0.5}",
+     "partial_rotary_factor"},
     {"lm-llama", "rope_parameters", "{\"full_attention\": {\"rope_type\": \"default\"}}", "full_attention"},
     {"lm-llama", "rope_parameters", "7", "rope_parameters"},
-    {"lm-llama3", "rope_scaling", "{\"rope_type\": \"llama3\", \"factor\": 8, \"low_freq_factor\": 4}", "high_freq_factor"},
+    {"lm-llama3", "rope_scaling", "{\"rope_type\": \"llama3\", \"factor\": 8, \"low_freq_factor\": 4}",
+     "high_freq_factor"},
     {"lm-llama3", "tie_word_embeddings", "false", "lm_head.weight"},
     {"lm-mistral", "layer_types", "[\"full_attention\", \"sliding_attention\"]", "all of one kind"},
     {"lm-qwen2", "rope_scaling", "{\"type\": \"dynamic\", \"factor\": 2}", "dynamic"},
@@ -218,8 +229,12 @@ static const struct { const char *name, *key, *value, *expected; } bad[] = {
 };
 
 static void link_weights(const char *from, const char *to) {
-    static const char *const names[] = {"model.safetensors", "model.safetensors.index.json", "model-00001-of-00004.safetensors",
-                                        "model-00002-of-00004.safetensors", "model-00003-of-00004.safetensors", "model-00004-of-00004.safetensors"};
+    static const char *const names[] = {"model.safetensors",
+                                        "model.safetensors.index.json",
+                                        "model-00001-of-00004.safetensors",
+                                        "model-00002-of-00004.safetensors",
+                                        "model-00003-of-00004.safetensors",
+                                        "model-00004-of-00004.safetensors"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         char a[600], b[600];
         snprintf(a, sizeof a, "%s/%s", from, names[i]);
@@ -245,7 +260,8 @@ static void check_refused(size_t i, const lf_kernels *k) {
     lf_err said = {0};
     const lf_status rc = lf_model_open(&m, dir, k, LF_LOAD_NOTHING, &said);
     if (!rc || !strstr(said.message, bad[i].expected) || !strstr(said.message, dir))
-        fail_msg("%s with %s = %s: status %d, '%s'; expected one that names '%s'", bad[i].name, bad[i].key, bad[i].value, (int)rc, said.message, bad[i].expected);
+        fail_msg("%s with %s = %s: status %d, '%s'; expected one that names '%s'", bad[i].name, bad[i].key,
+                 bad[i].value, (int)rc, said.message, bad[i].expected);
     lf_free(text);
     cJSON_Delete(config);
     OK(lf_remove_tree(dir, &err));
@@ -263,11 +279,13 @@ static void test_refused(void **state) {
 static void check_ids(const char *name, const lf_kernels *k) {
     fixture f;
     open_case(&f, name, k, LF_LOAD_FROZEN);
-    const int32_t tries[][2] = {{-1, 0}, {(int32_t)f.model->vocab_size, 0}, {0, -1}, {0, (int32_t)f.model->max_positions}};
+    const int32_t tries[][2] = {
+        {-1, 0}, {(int32_t)f.model->vocab_size, 0}, {0, -1}, {0, (int32_t)f.model->max_positions}};
     for (size_t i = 0; i < sizeof tries / sizeof tries[0]; i++) {
         lf_err err = {0};
         lf_graph_begin(f.g, false, false, 0);
-        assert_null(lf_lm_hidden(f.model, f.g, &(lf_model_input){.B = 1, .T = 1, .ids = &tries[i][0], .positions = &tries[i][1]}));
+        assert_null(lf_lm_hidden(f.model, f.g,
+                                 &(lf_model_input){.B = 1, .T = 1, .ids = &tries[i][0], .positions = &tries[i][1]}));
         assert_int_equal(lf_graph_status(f.g, &err), LF_EDATA);
     }
     close_case(&f);
@@ -278,8 +296,9 @@ static void test_ids(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_adapters), cmocka_unit_test(test_targets), cmocka_unit_test(test_written),
-                                       cmocka_unit_test(test_new),      cmocka_unit_test(test_cache),   cmocka_unit_test(test_refused),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_adapters), cmocka_unit_test(test_targets),
+                                       cmocka_unit_test(test_written),  cmocka_unit_test(test_new),
+                                       cmocka_unit_test(test_cache),    cmocka_unit_test(test_refused),
                                        cmocka_unit_test(test_ids)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
-/* Language models written by transformers: logits, loss, gradients of every parameter, the adapters' first gradients and ten
- * training losses must be those of transformers + PEFT (scripts/make-golden-lm.py). */
+/* Language models written by transformers: logits, loss, gradients of every parameter, the adapters' first gradients
+ * and ten training losses must be those of transformers + PEFT (scripts/make-golden-lm.py). */
 #define _POSIX_C_SOURCE 200809L
 #include "golden/lm_fixture.h"
 
@@ -7,7 +7,8 @@ static void check_base(const char *name, const lf_kernels *k) {
     fixture f;
     lf_lm_counts counts;
     open_case(&f, name, k, LF_LOAD_FROZEN);
-    check_logits(&f, "logits", in_bf16(k) ? 0.1 : 2e-5); /* the contract is 1e-4; torch's own bf16 is off by up to 0.08 */
+    check_logits(&f, "logits",
+                 in_bf16(k) ? 0.1 : 2e-5); /* the contract is 1e-4; torch's own bf16 is off by up to 0.08 */
     const lf_tensor *loss = loss_of(&f, 0, &counts);
     check_golden(&f, "loss", loss->data, 1, in_bf16(k) ? 2e-2 : 1e-5);
     assert_int_equal(counts.targets, targets_in(&f, 0));
@@ -36,8 +37,10 @@ static void check_parameter_gradients(const fixture *f) {
         const float *gold = golden(f, name, &n);
         assert_int_equal(n, p->tensor.numel);
         assert_true(n <= (int64_t)(sizeof want / sizeof *want));
-        if (p->transposed) turn(gold, p->tensor.shape[1], p->tensor.shape[0], want);
-        else memcpy(want, gold, (size_t)n * sizeof *want);
+        if (p->transposed)
+            turn(gold, p->tensor.shape[1], p->tensor.shape[0], want);
+        else
+            memcpy(want, gold, (size_t)n * sizeof *want);
         check_close(name, p->tensor.grad, want, n, 1e-4);
     }
 }

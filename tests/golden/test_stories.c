@@ -1,5 +1,5 @@
-/* A really trained model, stories260K in Hugging Face form with its reference (ids, -log p of each token, a greedy story): found
- * beside the project, in ../shared/data or LF_SHARED_DATA, and skipped where it is not. */
+/* A really trained model, stories260K in Hugging Face form with its reference (ids, -log p of each token, a greedy
+ * story): found beside the project, in ../shared/data or LF_SHARED_DATA, and skipped where it is not. */
 #define _POSIX_C_SOURCE 200809L
 #include <math.h>
 #include <setjmp.h>
@@ -17,10 +17,10 @@
 #include "graph/lm_score.h"
 #include "model/model.h"
 
-#define OK(call)                                                          \
-    do {                                                                  \
-        lf_err err = {0};                                                 \
-        if (call) fail_msg("%s:%d: %s", __FILE__, __LINE__, err.message); \
+#define OK(call)                                                                                                       \
+    do {                                                                                                               \
+        lf_err err = {0};                                                                                              \
+        if (call) fail_msg("%s:%d: %s", __FILE__, __LINE__, err.message);                                              \
     } while (0)
 
 enum { MOST = 512 };
@@ -28,8 +28,10 @@ enum { MOST = 512 };
 static const char *folder(void) {
     static char path[1024];
     const char *data = getenv("LF_SHARED_DATA");
-    if (data) snprintf(path, sizeof path, "%s/models/stories260K", data);
-    else snprintf(path, sizeof path, "%s/../shared/data/models/stories260K", LF_SOURCE_DIR);
+    if (data)
+        snprintf(path, sizeof path, "%s/models/stories260K", data);
+    else
+        snprintf(path, sizeof path, "%s/../shared/data/models/stories260K", LF_SOURCE_DIR);
     return lf_is_dir(path) ? path : NULL;
 }
 
@@ -90,7 +92,8 @@ static void check_nll(const lf_kernels *k, double tolerance) {
         OK(lf_lm_score(f.g, hidden->data, NULL, frozen, weight, labels, n, tokens));
         for (int64_t i = 0; i + 1 < n; i++) {
             const double want = cJSON_GetArrayItem(nll, (int)i)->valuedouble;
-            if (!(fabs(tokens[i].nll - want) <= tolerance * (1 + want))) fail_msg("%s: token %lld: nll %.6f, expected %.6f", k->name, (long long)i, tokens[i].nll, want);
+            if (!(fabs(tokens[i].nll - want) <= tolerance * (1 + want)))
+                fail_msg("%s: token %lld: nll %.6f, expected %.6f", k->name, (long long)i, tokens[i].nll, want);
         }
     }
     close_stories(&f);
@@ -105,7 +108,8 @@ static void test_nll(void **state) {
     for (int i = 0; i < m; i++) check_nll(k[i], 0.15);
 }
 
-/* The most likely token after each other, through the cache: the prompt is one token, and then three at a time would do as well. */
+/* The most likely token after each other, through the cache: the prompt is one token, and then three at a time would do
+ * as well. */
 static void test_greedy_story(void **state) {
     (void)state;
     fixture f;

@@ -113,7 +113,8 @@ static void train_steps(const char *name, const lf_kernels *k, bool checkpointin
         lf_optimizer_step(&t.optimizer, 1, 1);
     }
     for (int64_t i = 0; i < t.count; i++)
-        for (int64_t j = 0; j < t.list[i].tensor->numel; j += 7) out[(*n)++] = ((const float *)t.list[i].tensor->grad)[j];
+        for (int64_t j = 0; j < t.list[i].tensor->numel; j += 7)
+            out[(*n)++] = ((const float *)t.list[i].tensor->grad)[j];
     close_training(&t);
     close_case(&f);
 }
@@ -141,7 +142,8 @@ static void check_start(const char *name, const lf_kernels *k) {
         const lf_module *m = f.model->nn.modules[i];
         const lf_st_tensor *t = lf_nn_is_frozen(m) ? f.model->family->find(f.model->weights, m->weight) : NULL;
         if (!t) continue;
-        float *W = lf_aligned_alloc((size_t)t->numel * sizeof *W), *want = lf_aligned_alloc((size_t)t->numel * sizeof *W);
+        float *W = lf_aligned_alloc((size_t)t->numel * sizeof *W),
+              *want = lf_aligned_alloc((size_t)t->numel * sizeof *W);
         lf_to_f32(want, t->data, t->dtype, t->numel);
         OK(lf_nn_weight(&f.model->nn, m, W, &err));
         assert_memory_equal(W, want, (size_t)t->numel * sizeof *W);
@@ -180,7 +182,11 @@ static void test_peft_adapter(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_logits), cmocka_unit_test(test_training_kaiming),
-                                       cmocka_unit_test(test_training_pissa), cmocka_unit_test(test_checkpointing_changes_no_bit), cmocka_unit_test(test_bf16_starts_from_the_file), cmocka_unit_test(test_peft_adapter)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_logits),
+                                       cmocka_unit_test(test_training_kaiming),
+                                       cmocka_unit_test(test_training_pissa),
+                                       cmocka_unit_test(test_checkpointing_changes_no_bit),
+                                       cmocka_unit_test(test_bf16_starts_from_the_file),
+                                       cmocka_unit_test(test_peft_adapter)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

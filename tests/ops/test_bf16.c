@@ -1,6 +1,6 @@
-/* What test_kernels does not ask of bf16: which table is chosen, products of many sizes one after the other, other numbers of
- * threads, no allocation once a product was made. Run three times: as the machine is, and with oneDNN held to AVX-512 without
- * bf16 and to AVX2 (DNNL_MAX_CPU_ISA). */
+/* What test_kernels does not ask of bf16: which table is chosen, products of many sizes one after the other, other
+ * numbers of threads, no allocation once a product was made. Run three times: as the machine is, and with oneDNN held
+ * to AVX-512 without bf16 and to AVX2 (DNNL_MAX_CPU_ISA). */
 #define _POSIX_C_SOURCE 200809L
 #include <math.h>
 #include <setjmp.h>
@@ -32,7 +32,8 @@ static void *block(size_t size) {
 
 static uint16_t *numbers(int64_t n, uint64_t stream) {
     uint16_t *x = block((size_t)n * sizeof *x);
-    for (int64_t i = 0; i < n; i++) x[i] = lf_f32_to_bf16((float)lf_rng_normal(lf_rng_make(5, LF_RNG_TEST, stream), (uint64_t)i));
+    for (int64_t i = 0; i < n; i++)
+        x[i] = lf_f32_to_bf16((float)lf_rng_normal(lf_rng_make(5, LF_RNG_TEST, stream), (uint64_t)i));
     return x;
 }
 
@@ -58,11 +59,15 @@ static void check_shape(const lf_kernels *k, int64_t rows, int64_t out, int64_t 
     }
     for (int64_t i = 0; i < rows * out; i++) {
         const double a = (double)lf_bf16_to_f32(y[0][i]), b = (double)lf_bf16_to_f32(y[1][i]);
-        if (!(fabs(a - b) <= 0x1p-7 * fabs(a) + 1e-4 * sqrt((double)in))) fail_msg("%lld x %lld, %lld rows: y[%lld] %g, expected %g", (long long)out, (long long)in, (long long)rows, (long long)i, b, a);
+        if (!(fabs(a - b) <= 0x1p-7 * fabs(a) + 1e-4 * sqrt((double)in)))
+            fail_msg("%lld x %lld, %lld rows: y[%lld] %g, expected %g", (long long)out, (long long)in, (long long)rows,
+                     (long long)i, b, a);
     }
     for (int64_t i = 0; i < rows * in; i++) {
         const double a = (double)lf_bf16_to_f32(dx[0][i]), b = (double)lf_bf16_to_f32(dx[1][i]);
-        if (!(fabs(a - b) <= 0x1p-7 * fabs(a) + 1e-4 * sqrt((double)out))) fail_msg("%lld x %lld, %lld rows: dx[%lld] %g, expected %g", (long long)out, (long long)in, (long long)rows, (long long)i, b, a);
+        if (!(fabs(a - b) <= 0x1p-7 * fabs(a) + 1e-4 * sqrt((double)out)))
+            fail_msg("%lld x %lld, %lld rows: dx[%lld] %g, expected %g", (long long)out, (long long)in, (long long)rows,
+                     (long long)i, b, a);
     }
     void *const all[] = {W, x, dy, y[0], y[1], dx[0], dx[1]};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) lf_aligned_free(all[i]);
@@ -104,7 +109,8 @@ static void test_select(void **state) {
     assert_ptr_equal(automatic, native ? bf16 : fp32);
     if (getenv("DNNL_MAX_CPU_ISA")) assert_false(native); /* both values that ctest sets have no bf16 */
 #if defined(__x86_64__)
-    else assert_int_equal(native, __builtin_cpu_supports("avx512bf16") != 0);
+    else
+        assert_int_equal(native, __builtin_cpu_supports("avx512bf16") != 0);
 #endif
     assert_int_equal(lf_kernels_select(&other, "fp8", &err), LF_EUSAGE);
     assert_non_null(strstr(err.message, "fp8"));

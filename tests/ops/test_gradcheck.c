@@ -1,4 +1,5 @@
-/* Every op of the table, every case: analytic gradients against finite differences in double. Nobody has to remember. */
+/* Every op of the table, every case: analytic gradients against finite differences in double. Nobody has to remember.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -42,7 +43,8 @@ static void twice_backward(lf_graph *g, lf_node *n) {
     double *dx = lf_grad_out(g, n, 0, &add);
     for (int64_t i = 0; i < n->out->numel; i++) dx[i] += 2.002 * ((double *)n->out->grad)[i];
 }
-static const lf_op wrong = {.name = "wrong", .shape = twice_shape, .forward = twice_forward, .backward = twice_backward};
+static const lf_op wrong = {
+    .name = "wrong", .shape = twice_shape, .forward = twice_forward, .backward = twice_backward};
 static lf_tensor *build_wrong(lf_graph *g, lf_tensor **in) { return lf_graph_apply(g, &wrong, 1, in, NULL, 0); }
 
 static void test_finds_a_wrong_gradient(void **state) {

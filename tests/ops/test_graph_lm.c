@@ -1,5 +1,5 @@
-/* The loss of a language model and its scores, next to plain logits: in every precision, over several blocks, in a warm step, out
- * of memory; and that a block of a language model is one graph in bf16 as it is in floats. */
+/* The loss of a language model and its scores, next to plain logits: in every precision, over several blocks, in a warm
+ * step, out of memory; and that a block of a language model is one graph in bf16 as it is in floats. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,9 +18,9 @@
 enum { B = 3, T = 300, ROWS = B * T, C = 24, V = 1031 }; /* blocks are of 512 rows */
 
 static lf_err err;
-#define OK(call)                                                       \
-    do {                                                               \
-        if ((call) != LF_OK) fail_msg("%s: %s", #call, err.message);   \
+#define OK(call)                                                                                                       \
+    do {                                                                                                               \
+        if ((call) != LF_OK) fail_msg("%s: %s", #call, err.message);                                                   \
     } while (0)
 
 static void *block(int64_t n, lf_dtype type) {
@@ -33,16 +33,20 @@ static void *block(int64_t n, lf_dtype type) {
 static void *numbers(int64_t n, lf_dtype type, uint64_t stream, double scale) {
     float *x = block(n, LF_F32);
     void *to = block(n, type);
-    for (int64_t i = 0; i < n; i++) x[i] = (float)(scale * lf_rng_normal(lf_rng_make(3, LF_RNG_TEST, stream), (uint64_t)i));
+    for (int64_t i = 0; i < n; i++)
+        x[i] = (float)(scale * lf_rng_normal(lf_rng_make(3, LF_RNG_TEST, stream), (uint64_t)i));
     if (type == LF_F64)
         for (int64_t i = 0; i < n; i++) ((double *)to)[i] = (double)x[i];
-    else lf_from_f32(to, type, x, n);
+    else
+        lf_from_f32(to, type, x, n);
     lf_aligned_free(x);
     return to;
 }
 
 static double get(const void *x, lf_dtype type, int64_t i) {
-    return type == LF_F64 ? ((const double *)x)[i] : type == LF_F32 ? (double)((const float *)x)[i] : (double)lf_bf16_to_f32(((const uint16_t *)x)[i]);
+    return type == LF_F64   ? ((const double *)x)[i]
+           : type == LF_F32 ? (double)((const float *)x)[i]
+                            : (double)lf_bf16_to_f32(((const uint16_t *)x)[i]);
 }
 
 static void some_labels(int32_t *labels, int64_t step) {
@@ -65,7 +69,8 @@ static void setup_begin(setup *s, const lf_kernels *k) {
     s->base = numbers(ROWS * C, k->act_dtype, 2, 1);
     s->dhidden = numbers(ROWS * C, k->act_dtype, 3, 0);
     s->W_float = numbers(V * C, LF_F32, 4, 0.4);
-    for (int64_t i = 0; i < V * C; i++) s->W_float[i] = lf_bf16_to_f32(lf_f32_to_bf16(s->W_float[i])); /* a number of every type */
+    for (int64_t i = 0; i < V * C; i++)
+        s->W_float[i] = lf_bf16_to_f32(lf_f32_to_bf16(s->W_float[i])); /* a number of every type */
     s->W = block(V * C, k->dtype);
     k->from_f32(s->W, s->W_float, V * C);
     s->dW = numbers(V * C, k->dtype, 5, 0);
@@ -92,7 +97,8 @@ static void log_p(double *out, const setup *s, const void *hidden, int64_t row) 
     double max = -INFINITY, sum = 0;
     for (int64_t v = 0; v < V; v++) {
         out[v] = 0;
-        for (int64_t c = 0; c < C; c++) out[v] += get(hidden, s->k->act_dtype, row * C + c) * (double)s->W_float[v * C + c];
+        for (int64_t c = 0; c < C; c++)
+            out[v] += get(hidden, s->k->act_dtype, row * C + c) * (double)s->W_float[v * C + c];
         max = fmax(max, out[v]);
     }
     for (int64_t v = 0; v < V; v++) sum += exp(out[v] - max);
@@ -126,7 +132,8 @@ static void expected_dhidden(double *out, const setup *s, int64_t row) {
 }
 
 static void assert_near(double got, double want, double tolerance, const char *what, const lf_kernels *k, int64_t row) {
-    if (!(fabs(got - want) <= tolerance)) fail_msg("%s %s, row %d: expected %.9g, got %.9g", k->name, what, (int)row, want, got);
+    if (!(fabs(got - want) <= tolerance))
+        fail_msg("%s %s, row %d: expected %.9g, got %.9g", k->name, what, (int)row, want, got);
 }
 
 /* ---- the tests, for one backend ---- */
@@ -155,7 +162,8 @@ static void check_loss(const lf_kernels *k, bool frozen) {
         double dhidden[C];
         if (row % 7 == 0) {
             expected_dhidden(dhidden, &s, row);
-            for (int64_t c = 0; c < C; c++) assert_near(get(s.dhidden, k->act_dtype, row * C + c), 0.5 * dhidden[c], rounding, "dhidden", k, row);
+            for (int64_t c = 0; c < C; c++)
+                assert_near(get(s.dhidden, k->act_dtype, row * C + c), 0.5 * dhidden[c], rounding, "dhidden", k, row);
         }
     }
     assert_int_equal(counts.targets, targets);
@@ -226,8 +234,10 @@ static void check_warm_step(const lf_kernels *k) {
 }
 
 /* A small decoder block with every op, forward and backward; returns its loss. */
-static double decoder(lf_graph *g, const lf_kernels *k, lf_tensor *leaves, const int32_t *ids, const int32_t *positions) {
-    static const float cosines[] = {1, 1, 0.5f, -0.8f, 0.3f, 0.9f, -1, 0.6f}, sines[] = {0, 0, 0.8f, 0.6f, -0.9f, 0.4f, 0, -0.8f};
+static double decoder(lf_graph *g, const lf_kernels *k, lf_tensor *leaves, const int32_t *ids,
+                      const int32_t *positions) {
+    static const float cosines[] = {1, 1, 0.5f, -0.8f, 0.3f, 0.9f, -1, 0.6f},
+                       sines[] = {0, 0, 0.8f, 0.6f, -0.9f, 0.4f, 0, -0.8f};
     enum { TABLE, NORM, QKV, NORM_Q, NORM_K, OUT, GATE_UP, DOWN };
     lf_graph_begin(g, true, true, 0);
     lf_tensor *x = lf_embed(g, ids, 2, 4, &leaves[TABLE], NULL, NULL), *h = lf_rmsnorm(g, x, &leaves[NORM], 1e-5);
@@ -259,7 +269,8 @@ static void check_decoder(const lf_kernels *k) {
         lf_graph *g = lf_graph_new(both[t], 1);
         for (int i = 0; i < LEAVES; i++) {
             const int64_t n = shapes[i][0] * shapes[i][1];
-            leaf(&leaves[t][i], both[t]->dtype, shapes[i][0], shapes[i][1], numbers(n, both[t]->dtype, 10 + (uint64_t)i, 0.5), numbers(n, both[t]->dtype, 0, 0));
+            leaf(&leaves[t][i], both[t]->dtype, shapes[i][0], shapes[i][1],
+                 numbers(n, both[t]->dtype, 10 + (uint64_t)i, 0.5), numbers(n, both[t]->dtype, 0, 0));
         }
         loss[t] = decoder(g, both[t], leaves[t], ids, positions);
         lf_graph_free(g);
@@ -268,10 +279,12 @@ static void check_decoder(const lf_kernels *k) {
     assert_near(loss[1], loss[0], rounding, "decoder's loss", k, -1);
     for (int i = 0; i < LEAVES; i++) {
         double largest = 0;
-        for (int64_t j = 0; j < leaves[0][i].numel; j++) largest = fmax(largest, fabs(get(leaves[0][i].grad, LF_F64, j)));
+        for (int64_t j = 0; j < leaves[0][i].numel; j++)
+            largest = fmax(largest, fabs(get(leaves[0][i].grad, LF_F64, j)));
         assert_true(largest > 1e-4);
         for (int64_t j = 0; j < leaves[0][i].numel; j++)
-            assert_near(get(leaves[1][i].grad, k->dtype, j), get(leaves[0][i].grad, LF_F64, j), 2 * rounding * largest, "decoder's gradient", k, i);
+            assert_near(get(leaves[1][i].grad, k->dtype, j), get(leaves[0][i].grad, LF_F64, j), 2 * rounding * largest,
+                        "decoder's gradient", k, i);
     }
     for (int t = 0; t < 2; t++)
         for (int i = 0; i < LEAVES; i++) {
@@ -295,11 +308,26 @@ static void with_backends(void (*check)(const lf_kernels *k)) {
     check(&lf_kernels_ref_f64);
 }
 
-static void test_frozen_loss(void **state) { (void)state; with_backends(check_frozen_loss); }
-static void test_trained_loss(void **state) { (void)state; with_backends(check_trained_loss); }
-static void test_score(void **state) { (void)state; with_backends(check_score); }
-static void test_warm_step(void **state) { (void)state; with_backends(check_warm_step); }
-static void test_decoder(void **state) { (void)state; with_backends(check_decoder); }
+static void test_frozen_loss(void **state) {
+    (void)state;
+    with_backends(check_frozen_loss);
+}
+static void test_trained_loss(void **state) {
+    (void)state;
+    with_backends(check_trained_loss);
+}
+static void test_score(void **state) {
+    (void)state;
+    with_backends(check_score);
+}
+static void test_warm_step(void **state) {
+    (void)state;
+    with_backends(check_warm_step);
+}
+static void test_decoder(void **state) {
+    (void)state;
+    with_backends(check_decoder);
+}
 
 /* Wherever memory ends, it is an error, and nothing leaks. */
 static void test_out_of_memory(void **state) {
@@ -318,7 +346,8 @@ static void test_out_of_memory(void **state) {
         lf_graph *g = lf_graph_new(s.k, 1);
         if (g) {
             lf_graph_begin(g, true, true, 0);
-            lf_tensor *a = lf_lm_loss(g, &hidden, &s.frozen, NULL, s.labels, 1, 0, NULL), *b = lf_lm_loss(g, &hidden, NULL, &W, s.labels, 1, 0, NULL);
+            lf_tensor *a = lf_lm_loss(g, &hidden, &s.frozen, NULL, s.labels, 1, 0, NULL),
+                      *b = lf_lm_loss(g, &hidden, NULL, &W, s.labels, 1, 0, NULL);
             rc = lf_graph_backward(g, lf_add(g, a, b), 1, NULL);
             if (!rc) rc = lf_lm_score(g, s.hidden, s.base, &s.frozen, NULL, s.labels, 8, got);
         }
@@ -344,9 +373,12 @@ static void test_wrong_shapes(void **state) {
     for (int i = 0; i < TRIES; i++) {
         lf_graph_begin(s.g, true, true, 0);
         if (i == 5) s.labels[2] = V;
-        const lf_tensor *t = i == 0 ? lf_rmsnorm(s.g, &narrow, &W, 1e-5) : i == 1 ? lf_silu_mul(s.g, &narrow) :
-                             i == 2 ? lf_rope(s.g, &hidden, NULL, NULL, NULL, 2, 1) : i == 3 ? lf_embed(s.g, ids, 1, 2, &W, NULL, NULL) :
-                             lf_lm_loss(s.g, i == 4 ? &narrow : &hidden, &s.frozen, NULL, s.labels, 1, 0, NULL);
+        const lf_tensor *t = i == 0   ? lf_rmsnorm(s.g, &narrow, &W, 1e-5)
+                             : i == 1 ? lf_silu_mul(s.g, &narrow)
+                             : i == 2 ? lf_rope(s.g, &hidden, NULL, NULL, NULL, 2, 1)
+                             : i == 3
+                                 ? lf_embed(s.g, ids, 1, 2, &W, NULL, NULL)
+                                 : lf_lm_loss(s.g, i == 4 ? &narrow : &hidden, &s.frozen, NULL, s.labels, 1, 0, NULL);
         assert_null(t);
         err = (lf_err){0};
         assert_int_equal(lf_graph_status(s.g, &err), LF_ESHAPE);
@@ -357,8 +389,9 @@ static void test_wrong_shapes(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_frozen_loss), cmocka_unit_test(test_trained_loss), cmocka_unit_test(test_score), cmocka_unit_test(test_warm_step),
-        cmocka_unit_test(test_decoder), cmocka_unit_test(test_out_of_memory), cmocka_unit_test(test_wrong_shapes),
+        cmocka_unit_test(test_frozen_loss),  cmocka_unit_test(test_trained_loss), cmocka_unit_test(test_score),
+        cmocka_unit_test(test_warm_step),    cmocka_unit_test(test_decoder),      cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(test_wrong_shapes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,6 @@
-/* Every kernel of every backend that runs here, with activations in fp32 and in bf16, against the reference in double, from one
- * table: same inputs (rounded as the backend holds them), then all buffers are compared, also those that must not change. Each case is run twice (same bytes), may not allocate, and
- * carries NaN from an input to an output. */
+/* Every kernel of every backend that runs here, with activations in fp32 and in bf16, against the reference in double,
+ * from one table: same inputs (rounded as the backend holds them), then all buffers are compared, also those that must
+ * not change. Each case is run twice (same bytes), may not allocate, and carries NaN from an input to an output. */
 #define _POSIX_C_SOURCE 200809L
 #include <math.h>
 #include <setjmp.h>
@@ -45,18 +45,27 @@ typedef struct kernel_case {
 } kernel_case;
 
 static void put_number(void *b, lf_dtype type, int64_t i, double value) {
-    if (type == LF_F64) ((double *)b)[i] = value;
-    else if (type == LF_F32) ((float *)b)[i] = (float)value;
-    else ((uint16_t *)b)[i] = lf_f32_to_bf16((float)value);
+    if (type == LF_F64)
+        ((double *)b)[i] = value;
+    else if (type == LF_F32)
+        ((float *)b)[i] = (float)value;
+    else
+        ((uint16_t *)b)[i] = lf_f32_to_bf16((float)value);
 }
 
 static double get(const void *b, lf_dtype type, int64_t i) {
-    return type == LF_F64 ? ((const double *)b)[i] : type == LF_F32 ? (double)((const float *)b)[i] : (double)lf_bf16_to_f32(((const uint16_t *)b)[i]);
+    return type == LF_F64   ? ((const double *)b)[i]
+           : type == LF_F32 ? (double)((const float *)b)[i]
+                            : (double)lf_bf16_to_f32(((const uint16_t *)b)[i]);
 }
 
-static lf_dtype type_of(const kernel_case *kc, const lf_kernels *k, int buffer) { return kc->real >> buffer & 1 ? k->dtype : k->act_dtype; }
+static lf_dtype type_of(const kernel_case *kc, const lf_kernels *k, int buffer) {
+    return kc->real >> buffer & 1 ? k->dtype : k->act_dtype;
+}
 
-static void put(context *c, int buffer, double value) { put_number(c->b[buffer], c->k->dtype, 0, value); } /* a real one */
+static void put(context *c, int buffer, double value) {
+    put_number(c->b[buffer], c->k->dtype, 0, value);
+} /* a real one */
 
 /* ---- the kernels ------------------------------------------------------------------------------------------------- */
 
@@ -69,7 +78,8 @@ static void gemm_sizes(const int64_t *s, int64_t *n) { /* M, N, K; every matrix 
 static void gemm_with(context *c, bool real) {
     const bool ta = c->variant & 1, tb = c->variant & 2, add = c->variant & 4;
     const int64_t M = c->s[0], N = c->s[1], K = c->s[2];
-    assert_true((real ? c->k->gemm_real : c->k->gemm)(ta, tb, M, N, K, c->b[0], (ta ? M : K) + 1, c->b[1], (tb ? K : N) + 2, add, c->b[2], N + 3));
+    assert_true((real ? c->k->gemm_real : c->k->gemm)(ta, tb, M, N, K, c->b[0], (ta ? M : K) + 1, c->b[1],
+                                                      (tb ? K : N) + 2, add, c->b[2], N + 3));
 }
 static void gemm_run(context *c) { gemm_with(c, false); }
 static void gemm_real_run(context *c) { gemm_with(c, true); }
@@ -85,7 +95,8 @@ static void frozen_sizes(const int64_t *s, int64_t *n) { /* rows, out, in: x, y,
 static void frozen_run(context *c) { /* bit 0: add; bit 1: bias */
     lf_frozen w = {.out = c->s[1], .in = c->s[2], .data = c->scratch};
     static float W[SOURCE];
-    for (int64_t i = 0; i < w.out * w.in; i++) W[i] = lf_bf16_to_f32(lf_f32_to_bf16(source[i])); /* a number of every type */
+    for (int64_t i = 0; i < w.out * w.in; i++)
+        W[i] = lf_bf16_to_f32(lf_f32_to_bf16(source[i])); /* a number of every type */
     assert_true(c->k->frozen_prepare(&w, W));
     assert_true(c->k->frozen_forward(&w, c->b[1], c->b[0], c->s[0], c->variant & 2 ? c->b[5] : NULL));
     assert_true(c->k->frozen_backward(&w, c->b[3], c->b[2], c->s[0], c->variant & 1));
@@ -105,8 +116,9 @@ static void factor_sizes(const int64_t *s, int64_t *n) { /* r, in, out: the four
 static void factors_run(context *c) { /* bit 0: delta form; bits 1, 2: without those as activations, as real numbers */
     const bool delta = c->variant & 1, no_act = c->variant & 2, no_real = c->variant & 4;
     void **b = c->b;
-    c->k->lora_factors(no_act ? NULL : b[0], no_real ? NULL : b[1], no_act ? NULL : b[2], 2 * c->s[0] + 3, no_real ? NULL : b[3], b[4], b[5],
-                       delta ? b[6] : NULL, delta ? b[7] : NULL, c->s[0], c->s[1], c->s[2], 1.5, 0.75);
+    c->k->lora_factors(no_act ? NULL : b[0], no_real ? NULL : b[1], no_act ? NULL : b[2], 2 * c->s[0] + 3,
+                       no_real ? NULL : b[3], b[4], b[5], delta ? b[6] : NULL, delta ? b[7] : NULL, c->s[0], c->s[1],
+                       c->s[2], 1.5, 0.75);
 }
 
 static void low_rank_sizes(const int64_t *s, int64_t *n) { /* rows, C, R: y or z, u, F, S */
@@ -118,7 +130,8 @@ static void low_rank_add_run(context *c) {
     c->k->low_rank_add(c->b[0], c->s[1] + 3, c->b[1], c->s[2] + 2, c->b[2], c->s[1] + 1, c->s[0], c->s[1], c->s[2]);
 }
 static void low_rank_sum_run(context *c) {
-    assert_true(c->k->low_rank_sum(c->b[3], c->s[1] + 1, c->variant, c->b[1], c->s[2] + 2, c->b[0], c->s[1] + 3, c->s[0], c->s[2], c->s[1]));
+    assert_true(c->k->low_rank_sum(c->b[3], c->s[1] + 1, c->variant, c->b[1], c->s[2] + 2, c->b[0], c->s[1] + 3,
+                                   c->s[0], c->s[2], c->s[1]));
 }
 
 static void transposed_sizes(const int64_t *s, int64_t *n) { /* rows, C */
@@ -130,7 +143,9 @@ static void add_transposed_run(context *c) { c->k->add_transposed(c->b[0], c->b[
 static void three_vectors(const int64_t *s, int64_t *n) { n[0] = n[1] = n[2] = s[0]; }
 
 static void fill_run(context *c) { c->k->fill(c->b[0], 0.25, c->s[0]); }
-static void add_run(context *c) { c->k->add(c->b[c->variant], c->b[0], c->b[1], c->s[0]); } /* variants 0, 1: in place */
+static void add_run(context *c) {
+    c->k->add(c->b[c->variant], c->b[0], c->b[1], c->s[0]);
+} /* variants 0, 1: in place */
 static void to_act_run(context *c) { c->k->to_act(c->b[0], c->variant, c->b[1], c->s[0]); }
 static void to_real_run(context *c) { c->k->to_real(c->b[1], c->variant, c->b[0], c->s[0]); }
 static void axpy_run(context *c) { c->k->axpy(c->b[2], -0.3, c->b[0], c->s[0]); }
@@ -150,13 +165,17 @@ static void sum_squares_run(context *c) { put(c, 1, c->k->sum_squares(c->b[0], c
 
 static void adamw_sizes(const int64_t *s, int64_t *n) { n[0] = n[1] = n[2] = n[3] = s[0]; }
 static void adamw_run(context *c) {
-    const lf_adamw_step step = {.learning_rate = 0.01, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .weight_decay = 0.1,
-                                .correction1 = 0.19, .correction2 = 0.001999, .gradient_scale = 0.7};
+    const lf_adamw_step step = {.learning_rate = 0.01,
+                                .beta1 = 0.9,
+                                .beta2 = 0.999,
+                                .epsilon = 1e-8,
+                                .weight_decay = 0.1,
+                                .correction1 = 0.19,
+                                .correction2 = 0.001999,
+                                .gradient_scale = 0.7};
     c->k->adamw(c->b[0], c->b[1], c->b[2], c->b[3], c->s[0], &step);
 }
-static void sgd_run(context *c) {
-    c->k->sgd(c->b[0], c->b[1], c->b[2], c->s[0], 0.1, 0.9, 0.01, 0.7, c->variant & 1);
-}
+static void sgd_run(context *c) { c->k->sgd(c->b[0], c->b[1], c->b[2], c->s[0], 0.1, 0.9, 0.01, 0.7, c->variant & 1); }
 
 static void rows_sizes(const int64_t *s, int64_t *n) { /* rows, C: matrices 0, 1, 2; rows 3, 4; columns 5, 6, 7, 8 */
     n[0] = n[1] = n[2] = s[0] * s[1];
@@ -193,15 +212,26 @@ static const int32_t *documents(int64_t B, int64_t T, int64_t Tq) {
     return first;
 }
 
-/* bit 0: causal; bit 1: dropout; bits 2, 3: a window, documents (both need causal). s[5]: queries, 0: as many as keys */
+/* bit 0: causal; bit 1: dropout; bits 2, 3: a window, documents (both need causal). s[5]: queries, 0: as many as keys
+ */
 static lf_attention_dims attention_dims(const context *c) {
     const int64_t *s = c->s;
     const int64_t Tq = s[5] ? s[5] : s[1];
-    return (lf_attention_dims){.B = s[0], .T = s[1], .Tq = Tq, .window = c->variant & 4 ? s[1] / 3 + 1 : 0,
-                               .first = c->variant & 8 ? documents(s[0], s[1], Tq) : NULL, .H = s[2], .Hkv = s[3], .D = s[4],
-                               .ldq = s[2] * s[4] + 5, .ldkv = s[3] * s[4] + 3, .ldo = s[2] * s[4] + 1,
-                               .scale = 1 / sqrt((double)s[4]), .causal = c->variant & 1,
-                               .dropout = c->variant & 2 ? 0.2 : 0, .key = key};
+    return (lf_attention_dims){.B = s[0],
+                               .T = s[1],
+                               .Tq = Tq,
+                               .window = c->variant & 4 ? s[1] / 3 + 1 : 0,
+                               .first = c->variant & 8 ? documents(s[0], s[1], Tq) : NULL,
+                               .H = s[2],
+                               .Hkv = s[3],
+                               .D = s[4],
+                               .ldq = s[2] * s[4] + 5,
+                               .ldkv = s[3] * s[4] + 3,
+                               .ldo = s[2] * s[4] + 1,
+                               .scale = 1 / sqrt((double)s[4]),
+                               .causal = c->variant & 1,
+                               .dropout = c->variant & 2 ? 0.2 : 0,
+                               .key = key};
 }
 
 static void attention_sizes(const int64_t *s, int64_t *n) { /* q, k, v, o, lse, do, dq, dk, dv */
@@ -249,19 +279,24 @@ static void select_backward_run(context *c) {
 
 /* ---- language models ---- */
 
-static void rmsnorm_sizes(const int64_t *s, int64_t *n) { /* rows, groups, C, padding: x, y, dx, rstd given, rstd, w, dw */
+static void rmsnorm_sizes(const int64_t *s,
+                          int64_t *n) { /* rows, groups, C, padding: x, y, dx, rstd given, rstd, w, dw */
     n[0] = n[1] = n[2] = s[0] * (s[1] * s[2] + s[3]);
     n[3] = n[4] = s[0] * s[1];
     n[5] = n[6] = s[2];
 }
-static void rmsnorm_run(context *c) { c->k->rmsnorm(c->b[1], c->b[4], c->b[0], c->b[5], c->s[0], c->s[1], c->s[2], c->s[1] * c->s[2] + c->s[3], 1e-5); }
+static void rmsnorm_run(context *c) {
+    c->k->rmsnorm(c->b[1], c->b[4], c->b[0], c->b[5], c->s[0], c->s[1], c->s[2], c->s[1] * c->s[2] + c->s[3], 1e-5);
+}
 static void rmsnorm_backward_run(context *c) { /* bit 0: add; bits 1, 2: dx, dw not wanted */
-    c->k->rmsnorm_backward(c->variant & 2 ? NULL : c->b[2], c->variant & 1, c->variant & 4 ? NULL : c->b[6], c->b[1], c->b[0], c->b[3], c->b[5],
-                           c->s[0], c->s[1], c->s[2], c->s[1] * c->s[2] + c->s[3]);
+    c->k->rmsnorm_backward(c->variant & 2 ? NULL : c->b[2], c->variant & 1, c->variant & 4 ? NULL : c->b[6], c->b[1],
+                           c->b[0], c->b[3], c->b[5], c->s[0], c->s[1], c->s[2], c->s[1] * c->s[2] + c->s[3]);
 }
 
 static void copy_sizes(const int64_t *s, int64_t *n) { n[0] = n[1] = s[0] * (s[1] + s[2]); } /* rows, C, padding */
-static void copy_run(context *c) { c->k->copy_columns(c->b[1], c->variant, c->b[0], c->s[1] + c->s[2], c->s[0], c->s[1]); }
+static void copy_run(context *c) {
+    c->k->copy_columns(c->b[1], c->variant, c->b[0], c->s[1] + c->s[2], c->s[0], c->s[1]);
+}
 
 /* Numbers below `limit` in no order; some come again and again. */
 static const int32_t *some_ids(int64_t n, int64_t limit) {
@@ -271,11 +306,13 @@ static const int32_t *some_ids(int64_t n, int64_t limit) {
     return ids;
 }
 
-static void rope_sizes(const int64_t *s, int64_t *n) { n[0] = n[1] = s[0] * (s[1] * s[2] + s[3]); } /* rows, heads, D, padding */
+static void rope_sizes(const int64_t *s, int64_t *n) {
+    n[0] = n[1] = s[0] * (s[1] * s[2] + s[3]);
+} /* rows, heads, D, padding */
 static void rope_run(context *c) { /* bit 0: add; bit 1: inverse */
     const int64_t *s = c->s;
-    c->k->rope(c->b[1], c->variant & 1, c->b[0], source, source + SOURCE / 2, some_ids(s[0], 300), c->variant & 2, s[0], s[1], s[2],
-               s[1] * s[2] + s[3]);
+    c->k->rope(c->b[1], c->variant & 1, c->b[0], source, source + SOURCE / 2, some_ids(s[0], 300), c->variant & 2, s[0],
+               s[1], s[2], s[1] * s[2] + s[3]);
 }
 
 static void gated_sizes(const int64_t *s, int64_t *n) { /* rows, C: x, y, dx */
@@ -283,7 +320,9 @@ static void gated_sizes(const int64_t *s, int64_t *n) { /* rows, C: x, y, dx */
     n[1] = s[0] * s[1];
 }
 static void silu_mul_run(context *c) { c->k->silu_mul(c->b[1], c->b[0], c->s[0], c->s[1]); }
-static void silu_mul_backward_run(context *c) { c->k->silu_mul_backward(c->b[2], c->variant, c->b[1], c->b[0], c->s[0], c->s[1]); }
+static void silu_mul_backward_run(context *c) {
+    c->k->silu_mul_backward(c->b[2], c->variant, c->b[1], c->b[0], c->s[0], c->s[1]);
+}
 
 static void table_sizes(const int64_t *s, int64_t *n) { /* rows, V, C: y, table of activations, real table */
     n[0] = s[0] * s[2];
@@ -293,7 +332,9 @@ static void gather_run(context *c) { /* bit 0: add; bit 1: real */
     const bool real = c->variant & 2;
     c->k->gather_rows(c->b[0], c->variant & 1, c->b[real ? 2 : 1], real, some_ids(c->s[0], c->s[1]), c->s[0], c->s[2]);
 }
-static void scatter_run(context *c) { c->k->scatter_rows(c->b[2], c->b[0], some_ids(c->s[0], c->s[1]), c->s[0], c->s[2]); }
+static void scatter_run(context *c) {
+    c->k->scatter_rows(c->b[2], c->b[0], some_ids(c->s[0], c->s[1]), c->s[0], c->s[2]);
+}
 
 static void lm_sizes(const int64_t *s, int64_t *n) { /* rows, V: logits, others, dlogits; rows 3 .. 6 */
     n[0] = n[1] = n[2] = s[0] * s[1];
@@ -327,18 +368,63 @@ static void lm_compare_run(context *c) {
 /* Tolerances: 1e-6 for a few roundings of 6e-8; 1e-5 for sums of some hundred products, whose rounding grows like the
  * root of their number; 5e-5 for attention's gradients, three such sums one after the other. 40000 and 300 x 200 are
  * above what runs on one thread. */
-#define VECTORS {{1}, {7}, {64}, {1000}, {1025}, {40000}}
-#define ROWS    {{1, 1}, {1, 17}, {3, 1}, {5, 33}, {130, 64}, {300, 200}, {40, 1030}}
-#define NORMS   {{1, 1, 1, 0}, {1, 1, 17, 0}, {3, 2, 1, 4}, {5, 3, 33, 7}, {130, 4, 64, 20}, {40, 1, 1030, 0}}
+#define VECTORS                                                                                                        \
+    {                                                                                                                  \
+        {1}, {7}, {64}, {1000}, {1025}, { 40000 }                                                                      \
+    }
+#define ROWS                                                                                                           \
+    {                                                                                                                  \
+        {1, 1}, {1, 17}, {3, 1}, {5, 33}, {130, 64}, {300, 200}, { 40, 1030 }                                          \
+    }
+#define NORMS                                                                                                          \
+    {                                                                                                                  \
+        {1, 1, 1, 0}, {1, 1, 17, 0}, {3, 2, 1, 4}, {5, 3, 33, 7}, {130, 4, 64, 20}, { 40, 1, 1030, 0 }                 \
+    }
 static const kernel_case cases[] = {
-    {"gemm", gemm_sizes, gemm_run, {{1, 1, 1}, {3, 5, 7}, {33, 17, 65}, {300, 16, 250}, {16, 300, 250}, {300, 260, 20}}, 8, 0, 0, 0, 2, 1e-5},
-    {"gemm_real", gemm_sizes, gemm_real_run, {{1, 1, 1}, {3, 5, 7}, {33, 17, 65}, {300, 16, 250}, {16, 300, 250}, {300, 260, 20}}, 8, 0x4, 0, 0, 2, 1e-5},
+    {"gemm",
+     gemm_sizes,
+     gemm_run,
+     {{1, 1, 1}, {3, 5, 7}, {33, 17, 65}, {300, 16, 250}, {16, 300, 250}, {300, 260, 20}},
+     8,
+     0,
+     0,
+     0,
+     2,
+     1e-5},
+    {"gemm_real",
+     gemm_sizes,
+     gemm_real_run,
+     {{1, 1, 1}, {3, 5, 7}, {33, 17, 65}, {300, 16, 250}, {16, 300, 250}, {300, 260, 20}},
+     8,
+     0x4,
+     0,
+     0,
+     2,
+     1e-5},
     {"frozen", frozen_sizes, frozen_run, {{1, 1, 1}, {5, 7, 3}, {300, 33, 130}}, 4, 0x70, 0, 0, 1, 1e-5},
     {"fill", three_vectors, fill_run, VECTORS, 1, 0, 0, 0, -1, 0},
     {"add", three_vectors, add_run, VECTORS, 3, 0, 0, 0, -1, 1e-6},
     {"lora_factors", factor_sizes, factors_run, {{1, 1, 1}, {3, 5, 7}, {16, 130, 33}}, 8, 0xfa, 0, 4, -1, 1e-6},
-    {"low_rank_add", low_rank_sizes, low_rank_add_run, {{1, 1, 1}, {5, 7, 3}, {33, 70, 16}, {130, 200, 24}, {7, 65, 300}}, 1, 0xc, 0, 1, 0, 1e-5},
-    {"low_rank_sum", low_rank_sizes, low_rank_sum_run, {{1, 1, 1}, {5, 7, 3}, {33, 70, 16}, {130, 200, 24}, {300, 65, 9}}, 2, 0xc, 0, 1, 3, 1e-5},
+    {"low_rank_add",
+     low_rank_sizes,
+     low_rank_add_run,
+     {{1, 1, 1}, {5, 7, 3}, {33, 70, 16}, {130, 200, 24}, {7, 65, 300}},
+     1,
+     0xc,
+     0,
+     1,
+     0,
+     1e-5},
+    {"low_rank_sum",
+     low_rank_sizes,
+     low_rank_sum_run,
+     {{1, 1, 1}, {5, 7, 3}, {33, 70, 16}, {130, 200, 24}, {300, 65, 9}},
+     2,
+     0xc,
+     0,
+     1,
+     3,
+     1e-5},
     {"add_transposed", transposed_sizes, add_transposed_run, {{1, 1}, {5, 33}, {300, 16}}, 1, 0x3, 0, 1, 0, 1e-6},
     {"to_act", three_vectors, to_act_run, VECTORS, 2, 0x2, 0, 1, 0, 1e-6},
     {"to_real", three_vectors, to_real_run, VECTORS, 2, 0x2, 0, 0, 1, 1e-6},
@@ -356,28 +442,97 @@ static const kernel_case cases[] = {
     {"layernorm", rows_sizes, layernorm_run, ROWS, 1, 0x1f8, 0, 0, 1, 1e-5},
     {"layernorm_backward", rows_sizes, layernorm_backward_run, ROWS, 16, 0x1f8, 1 << 4, 0, -1, 1e-5},
     {"cross_entropy", rows_sizes, cross_entropy_run, ROWS, 4, 0x28, 0, 0, 3, 1e-5},
-    {"attention", attention_sizes, attention_run,
-     {{2, 1, 1, 1, 1}, {1, 5, 2, 1, 7}, {2, 17, 4, 2, 8}, {1, 197, 1, 1, 64}, {1, 270, 2, 1, 20}, {2, 33, 6, 2, 1, 1}, {1, 600, 1, 1, 3}, {1, 300, 2, 2, 6, 290}},
-     16, 0x10, 0, 0, 3, 5e-5},
-    {"patchify", patchify_sizes, patchify_run, {{1, 1, 1, 1, 1}, {2, 3, 8, 12, 4}, {2, 3, 96, 64, 16}}, 1, 0, 0, 0, -1, 0},
+    {"attention",
+     attention_sizes,
+     attention_run,
+     {{2, 1, 1, 1, 1},
+      {1, 5, 2, 1, 7},
+      {2, 17, 4, 2, 8},
+      {1, 197, 1, 1, 64},
+      {1, 270, 2, 1, 20},
+      {2, 33, 6, 2, 1, 1},
+      {1, 600, 1, 1, 3},
+      {1, 300, 2, 2, 6, 290}},
+     16,
+     0x10,
+     0,
+     0,
+     3,
+     5e-5},
+    {"patchify",
+     patchify_sizes,
+     patchify_run,
+     {{1, 1, 1, 1, 1}, {2, 3, 8, 12, 4}, {2, 3, 96, 64, 16}},
+     1,
+     0,
+     0,
+     0,
+     -1,
+     0},
     {"embed_tokens", embed_sizes, embed_run, {{1, 1, 1}, {3, 4, 5}, {6, 50, 130}}, 1, 0x6c, 0, 3, 0, 1e-6},
-    {"embed_tokens_backward", embed_sizes, embed_backward_run, {{1, 1, 1}, {3, 4, 5}, {6, 50, 130}}, 8, 0x6c, 0, 0, -1, 1e-6},
+    {"embed_tokens_backward",
+     embed_sizes,
+     embed_backward_run,
+     {{1, 1, 1}, {3, 4, 5}, {6, 50, 130}},
+     8,
+     0x6c,
+     0,
+     0,
+     -1,
+     1e-6},
     {"select_token", token_sizes, select_run, {{1, 1, 1, 0}, {3, 4, 5, 2}, {6, 50, 130, 0}}, 1, 0, 0, 0, -1, 0},
-    {"select_token_backward", token_sizes, select_backward_run, {{1, 1, 1, 0}, {3, 4, 5, 2}, {6, 50, 130, 0}}, 2, 0, 0, 0, -1, 1e-6},
+    {"select_token_backward",
+     token_sizes,
+     select_backward_run,
+     {{1, 1, 1, 0}, {3, 4, 5, 2}, {6, 50, 130, 0}},
+     2,
+     0,
+     0,
+     0,
+     -1,
+     1e-6},
     {"rmsnorm", rmsnorm_sizes, rmsnorm_run, NORMS, 1, 0x78, 0, 0, 1, 1e-5},
     {"rmsnorm_backward", rmsnorm_sizes, rmsnorm_backward_run, NORMS, 8, 0x78, 1 << 3, 0, -1, 1e-5},
     {"copy_columns", copy_sizes, copy_run, {{1, 1, 0}, {7, 5, 3}, {300, 150, 70}}, 2, 0, 0, 0, 1, 1e-6},
     {"rope", rope_sizes, rope_run, {{1, 1, 2, 0}, {3, 2, 6, 5}, {9, 3, 34, 0}, {200, 6, 64, 128}}, 4, 0, 0, 0, 1, 1e-6},
     {"silu_mul", gated_sizes, silu_mul_run, {{1, 1}, {3, 5}, {4, 1027}, {130, 300}}, 1, 0, 0, 0, 1, 1e-6},
-    {"silu_mul_backward", gated_sizes, silu_mul_backward_run, {{1, 1}, {3, 5}, {4, 1027}, {130, 300}}, 2, 0, 0, 0, 2, 1e-6},
+    {"silu_mul_backward",
+     gated_sizes,
+     silu_mul_backward_run,
+     {{1, 1}, {3, 5}, {4, 1027}, {130, 300}},
+     2,
+     0,
+     0,
+     0,
+     2,
+     1e-6},
     {"gather_rows", table_sizes, gather_run, {{1, 1, 1}, {9, 5, 3}, {300, 40, 130}}, 4, 0x4, 0, 0, -1, 1e-6},
-    {"scatter_rows", table_sizes, scatter_run, {{1, 1, 1}, {9, 5, 3}, {300, 40, 130}, {30, 7, 1100}}, 1, 0x4, 0, 0, 2, 1e-5},
-    {"lm_cross_entropy", lm_sizes, lm_cross_entropy_run, {{1, 1}, {1, 33}, {5, 7}, {300, 200}, {3, 5001}}, 2, 0x7b, 0, 0, 4, 1e-5},
+    {"scatter_rows",
+     table_sizes,
+     scatter_run,
+     {{1, 1, 1}, {9, 5, 3}, {300, 40, 130}, {30, 7, 1100}},
+     1,
+     0x4,
+     0,
+     0,
+     2,
+     1e-5},
+    {"lm_cross_entropy",
+     lm_sizes,
+     lm_cross_entropy_run,
+     {{1, 1}, {1, 33}, {5, 7}, {300, 200}, {3, 5001}},
+     2,
+     0x7b,
+     0,
+     0,
+     4,
+     1e-5},
     {"lm_compare", lm_sizes, lm_compare_run, {{1, 1}, {1, 33}, {5, 7}, {300, 200}, {3, 5001}}, 1, 0x7f, 0, 0, 3, 1e-5},
 };
 enum { N_CASES = (int)(sizeof cases / sizeof *cases) };
 
-/* ---- the table's machine ------------------------------------------------------------------------------------------ */
+/* ---- the table's machine ------------------------------------------------------------------------------------------
+ */
 
 static void *must(void *p) {
     assert_non_null(p);
@@ -404,13 +559,15 @@ static double input_value(const kernel_case *kc, const lf_kernels *like, int buf
     return type_of(kc, like, buffer) == LF_BF16 ? (double)lf_bf16_to_f32(lf_f32_to_bf16((float)x)) : x;
 }
 
-static context context_new(const kernel_case *kc, const lf_kernels *k, const lf_kernels *like, const int64_t *s, unsigned variant, bool with_nan) {
+static context context_new(const kernel_case *kc, const lf_kernels *k, const lf_kernels *like, const int64_t *s,
+                           unsigned variant, bool with_nan) {
     context c = {.k = k, .s = s, .variant = variant};
     kc->sizes(s, c.n);
     for (int b = 0; b < BUFFERS; b++) {
         c.b[b] = must(lf_aligned_alloc((size_t)(c.n[b] + 1) * lf_dtype_size(type_of(kc, k, b))));
         for (int64_t i = 0; i < c.n[b]; i++)
-            put_number(c.b[b], type_of(kc, k, b), i, with_nan && b == kc->nan_in && i == 0 ? NAN : input_value(kc, like, b, i));
+            put_number(c.b[b], type_of(kc, k, b), i,
+                       with_nan && b == kc->nan_in && i == 0 ? NAN : input_value(kc, like, b, i));
     }
     c.scratch = must(lf_aligned_alloc((size_t)scratch_bytes(kc, &c)));
     return c;
@@ -427,12 +584,13 @@ static void run_counted(const kernel_case *kc, context *c) {
     if (lf_alloc_calls() != calls) fail_msg("%s/%s allocates", c->k->name, kc->name);
 }
 
-/* What is stored in bf16 may be half a unit in the last place off, 2^-8 of itself; a backward kernel that reads such a number
- * (o, in attention) passes it on. */
+/* What is stored in bf16 may be half a unit in the last place off, 2^-8 of itself; a backward kernel that reads such a
+ * number (o, in attention) passes it on. */
 static double tolerance_of(const kernel_case *kc, const lf_kernels *k, int buffer, double value, double largest) {
     const double base = kc->tolerance * largest;
     if (k->act_dtype != LF_BF16) return base;
-    return base + (type_of(kc, k, buffer) == LF_BF16 ? 0x1.02p-8 * fabs(value) : 0) + (kc->run == attention_run ? 0x1p-7 * largest : 0);
+    return base + (type_of(kc, k, buffer) == LF_BF16 ? 0x1.02p-8 * fabs(value) : 0) +
+           (kc->run == attention_run ? 0x1p-7 * largest : 0);
 }
 
 static void compare(const kernel_case *kc, const context *want, const context *got, int shape) {
@@ -441,7 +599,8 @@ static void compare(const kernel_case *kc, const context *want, const context *g
         double largest = 1;
         for (int64_t i = 0; i < want->n[b]; i++) largest = fmax(largest, fabs(get(want->b[b], LF_F64, i)));
         for (int64_t i = 0; i < want->n[b]; i++) {
-            const double x = get(want->b[b], LF_F64, i), y = get(got->b[b], type, i), tolerance = tolerance_of(kc, got->k, b, x, largest);
+            const double x = get(want->b[b], LF_F64, i), y = get(got->b[b], type, i),
+                         tolerance = tolerance_of(kc, got->k, b, x, largest);
             if (!(fabs(x - y) <= tolerance) && !(isnan(x) && isnan(y)))
                 fail_msg("%s/%s shape %d variant %u: buffer %d [%lld]: expected %.9g, got %.9g (tolerance %.2g)",
                          got->k->name, kc->name, shape, got->variant, b, (long long)i, x, y, tolerance);
@@ -459,15 +618,16 @@ static void check_nan_travels(const kernel_case *kc, const lf_kernels *k, const 
     context c = context_new(kc, k, k, s, variant, true);
     int64_t n = 0;
     kc->run(&c);
-    for (int64_t i = 0; i < c.n[kc->nan_out]; i++) n += isnan(get(c.b[kc->nan_out], type_of(kc, k, kc->nan_out), i)) != 0;
+    for (int64_t i = 0; i < c.n[kc->nan_out]; i++)
+        n += isnan(get(c.b[kc->nan_out], type_of(kc, k, kc->nan_out), i)) != 0;
     if (n == 0) fail_msg("%s/%s variant %u: NaN in buffer %d is lost", k->name, kc->name, variant, kc->nan_in);
     context_free(&c);
 }
 
 static bool is_reference(const lf_kernels *k) { return k == &lf_kernels_ref_f32 || k == &lf_kernels_ref_bf16; }
 
-/* One table against what the reference in double made of the same numbers. The plain references are sequential: asking whether
- * they give the same bytes twice would only take time. */
+/* One table against what the reference in double made of the same numbers. The plain references are sequential: asking
+ * whether they give the same bytes twice would only take time. */
 static void check_table(const kernel_case *kc, const context *want, const lf_kernels *k, int shape, unsigned variant) {
     const int64_t *s = kc->shapes[shape];
     context got = context_new(kc, k, k, s, variant, false);
@@ -515,7 +675,8 @@ static void test_bf16(void **state) {
     check_all("bf16");
 }
 
-/* ---- what the table does not say ----------------------------------------------------------------------------------- */
+/* ---- what the table does not say -----------------------------------------------------------------------------------
+ */
 
 static void test_to_f32(void **state) {
     (void)state;
@@ -534,7 +695,8 @@ static void test_to_f32(void **state) {
     assert_memory_equal(y, source, sizeof y);
 }
 
-/* Relative to each value, over where e^x ends: x^2/2 is rounded to 6e-8 of itself, so the tail at -13 has 84 times that. */
+/* Relative to each value, over where e^x ends: x^2/2 is rounded to 6e-8 of itself, so the tail at -13 has 84 times
+ * that. */
 static void test_gelu_everywhere(void **state) {
     (void)state;
     enum { N = 26001 };
@@ -709,7 +871,6 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_vocabulary_loss),
         cmocka_unit_test(test_sums_whatever_the_threads),
     };
-    for (int64_t i = 0; i < SOURCE; i++)
-        source[i] = (float)lf_rng_normal(lf_rng_make(11, LF_RNG_TEST, 0), (uint64_t)i);
+    for (int64_t i = 0; i < SOURCE; i++) source[i] = (float)lf_rng_normal(lf_rng_make(11, LF_RNG_TEST, 0), (uint64_t)i);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -82,10 +82,14 @@ static inline void holds_not(const char *text, const char *part) {
 static inline const char *tag_end(const char *at) {
     char quote = 0;
     for (; *at; at++) {
-        if (quote) quote = *at == quote ? 0 : quote;
-        else if (*at == '"' || *at == '\'') quote = *at;
-        else if (*at == '>') return at;
-        else if (*at == '<') fail_msg("'<' inside a tag: %.40s", at);
+        if (quote)
+            quote = *at == quote ? 0 : quote;
+        else if (*at == '"' || *at == '\'')
+            quote = *at;
+        else if (*at == '>')
+            return at;
+        else if (*at == '<')
+            fail_msg("'<' inside a tag: %.40s", at);
     }
     fail_msg("a tag has no end");
     return at;
@@ -106,9 +110,11 @@ static inline void is_balanced(const char *text, bool html) {
         const size_t n = strcspn(name, " \t\r\n/>");
         assert_true(n > 0 && n < sizeof open[0]);
         bool alone = !closes && end[-1] == '/';
-        for (size_t i = 0; i < sizeof empty / sizeof empty[0]; i++) alone = alone || (html && strncmp(name, empty[i], n) == 0 && !empty[i][n]);
+        for (size_t i = 0; i < sizeof empty / sizeof empty[0]; i++)
+            alone = alone || (html && strncmp(name, empty[i], n) == 0 && !empty[i][n]);
         if (closes) {
-            if (depth == 0 || strncmp(open[depth - 1], name, n) != 0 || open[depth - 1][n]) fail_msg("</%.*s> closes <%s>", (int)n, name, depth ? open[depth - 1] : "");
+            if (depth == 0 || strncmp(open[depth - 1], name, n) != 0 || open[depth - 1][n])
+                fail_msg("</%.*s> closes <%s>", (int)n, name, depth ? open[depth - 1] : "");
             depth--;
         } else if (!alone) {
             assert_true(depth < 64);

@@ -11,7 +11,8 @@ static inline void put_text(const char *name, const char *text) { put_bytes(name
 static inline void put_run(const char *name, const char *config, const char *results) {
     char path[300], text[2000];
     snprintf(path, sizeof path, "set/%s/config.json", name);
-    snprintf(text, sizeof text, "{\"model\": \"m\", \"threads\": %d, %s, \"output_dir\": \"set/%s\"}", name[0] % 3, config, name);
+    snprintf(text, sizeof text, "{\"model\": \"m\", \"threads\": %d, %s, \"output_dir\": \"set/%s\"}", name[0] % 3,
+             config, name);
     put_text(path, text);
     snprintf(path, sizeof path, "set/%s/all_results.json", name);
     if (results) put_text(path, results);
@@ -55,7 +56,8 @@ static inline int clean_set(void **state) {
 static inline const char *joined(char **names, int64_t n) {
     static char text[512];
     text[0] = 0;
-    for (int64_t i = 0; i < n; i++) snprintf(text + strlen(text), sizeof text - strlen(text), "%s%s", i ? " " : "", names[i]);
+    for (int64_t i = 0; i < n; i++)
+        snprintf(text + strlen(text), sizeof text - strlen(text), "%s%s", i ? " " : "", names[i]);
     return text;
 }
 

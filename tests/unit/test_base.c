@@ -1,4 +1,5 @@
-/* base: random numbers against the published vectors, number formats exhaustively, memory, regular expressions, errors, messages. */
+/* base: random numbers against the published vectors, number formats exhaustively, memory, regular expressions, errors,
+ * messages. */
 #define _POSIX_C_SOURCE 200809L
 #include <errno.h>
 #include <math.h>
@@ -492,9 +493,9 @@ static void test_utf8(void **state) {
                  {"12345678\xc3\xa4", 10},
                  {"\xf4\x8f\xbf\xbf", 4},
                  {"\xed\x9f\xbf\xee\x80\x80", 6},
-                 {"a\xc3", 1},       /* cut off */
+                 {"a\xc3", 1},        /* cut off */
                  {"12345678\x80", 8}, /* a continuation without a beginning */
-                 {"\xc0\x80", 0},    /* overlong; so the next two */
+                 {"\xc0\x80", 0},     /* overlong; so the next two */
                  {"\xe0\x9f\xbf", 0},
                  {"\xf0\x8f\xbf\xbf", 0},
                  {"\xed\xa0\x80", 0},     /* a surrogate */

@@ -185,7 +185,10 @@ static void test_files(void **state) {
 /* What a model wrote may hold a NUL; what ends its turn is said for each format. */
 static void test_nul_and_turn_ends(void **state) {
     (void)state;
-    static const struct { const char *name, *end; } formats[] = {{"chatml", "<|im_end|>"}, {"llama3", "<|eot_id|>"}, {"llama2", "</s>"}, {"mistral", "</s>"}, {"plain", ""}};
+    static const struct {
+        const char *name, *end;
+    } formats[] = {
+        {"chatml", "<|im_end|>"}, {"llama3", "<|eot_id|>"}, {"llama2", "</s>"}, {"mistral", "</s>"}, {"plain", ""}};
     const lf_message talk[] = {{.role = "user", .content = "q"}, {.role = "assistant", .content = "a\0b", .n = 3}};
     lf_chat_template *c;
     lf_prompt p;

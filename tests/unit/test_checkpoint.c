@@ -69,28 +69,40 @@ static bool is_there(const char *name) { return lf_is_dir(in_scratch(name)); }
 /* Gives all that a checkpoint holds values of its own. */
 static void stir(lf_run *run, float offset) {
     for (int64_t i = 0; i < run->n_trainables; i++)
-        for (int64_t j = 0; j < run->trainables[i].tensor->numel; j++) ((float *)run->trainables[i].tensor->data)[j] += offset + (float)i;
+        for (int64_t j = 0; j < run->trainables[i].tensor->numel; j++)
+            ((float *)run->trainables[i].tensor->data)[j] += offset + (float)i;
     for (int m = 0; m < run->optimizer.n_moments; m++)
-        for (int64_t j = 0; j < run->optimizer.numbers; j++) run->optimizer.moments[m][j] = offset * (float)(j % 97) + (float)m;
+        for (int64_t j = 0; j < run->optimizer.numbers; j++)
+            run->optimizer.moments[m][j] = offset * (float)(j % 97) + (float)m;
     run->optimizer.steps = 4;
-    run->progress = (lf_progress_state){.step = 5, .since_log = {0.1 + 0.2, 7, 3}, .best_metric = 1.0 / 3, .best_step = 2, .evals_without_gain = 1,
-                                  .skipped_images = 9, .train_seconds = 12.5, .eval_accuracy_before = 0.25};
+    run->progress = (lf_progress_state){.step = 5,
+                                        .since_log = {0.1 + 0.2, 7, 3},
+                                        .best_metric = 1.0 / 3,
+                                        .best_step = 2,
+                                        .evals_without_gain = 1,
+                                        .skipped_images = 9,
+                                        .train_seconds = 12.5,
+                                        .eval_accuracy_before = 0.25};
 }
 
 static void assert_same_run(const lf_run *a, const lf_run *b) {
     assert_int_equal(a->n_trainables, b->n_trainables);
     for (int64_t i = 0; i < a->n_trainables; i++)
-        assert_memory_equal(a->trainables[i].tensor->data, b->trainables[i].tensor->data, (size_t)a->trainables[i].tensor->numel * sizeof(float));
-    for (int m = 0; m < 2; m++) assert_memory_equal(a->optimizer.moments[m], b->optimizer.moments[m], (size_t)a->optimizer.numbers * sizeof(float));
+        assert_memory_equal(a->trainables[i].tensor->data, b->trainables[i].tensor->data,
+                            (size_t)a->trainables[i].tensor->numel * sizeof(float));
+    for (int m = 0; m < 2; m++)
+        assert_memory_equal(a->optimizer.moments[m], b->optimizer.moments[m],
+                            (size_t)a->optimizer.numbers * sizeof(float));
     for (int64_t i = 0; i < lf_adapter_count(a->adapter); i++) {
         const lf_lora *x = lf_adapter_module(a->adapter, i)->lora, *y = lf_adapter_module(b->adapter, i)->lora;
         assert_memory_equal(x->A0, y->A0, (size_t)x->A.numel * sizeof(float));
         assert_memory_equal(x->B0, y->B0, (size_t)x->B.numel * sizeof(float));
     }
     assert_int_equal(a->optimizer.steps, b->optimizer.steps);
-    const lf_progress_state *p = &a->at, *q = &b->at;
+    const lf_progress_state *p = &a->progress, *q = &b->progress;
     assert_true(p->step == q->step && p->best_step == q->best_step && p->evals_without_gain == q->evals_without_gain);
-    assert_true(p->skipped_images == q->skipped_images && p->since_log.targets == q->since_log.targets && p->since_log.correct == q->since_log.correct);
+    assert_true(p->skipped_images == q->skipped_images && p->since_log.targets == q->since_log.targets &&
+                p->since_log.correct == q->since_log.correct);
     assert_true(p->since_log.loss == q->since_log.loss && p->best_metric == q->best_metric);
     assert_true(p->train_seconds == q->train_seconds && p->eval_accuracy_before == q->eval_accuracy_before);
 }
@@ -109,9 +121,10 @@ static void test_restored_is_what_was_saved(void **state) {
     assert_ok(lf_checkpoint_restore(&b, path, &err), err);
     assert_same_run(&a, &b);
     stir(&b, -2);
-    b.at = a.at;
+    b.progress = a.progress;
     assert_ok(lf_checkpoint_restore_weights(&b, path, &err), err);
-    assert_memory_equal(a.trainables[0].tensor->data, b.trainables[0].tensor->data, (size_t)a.trainables[0].tensor->numel * sizeof(float));
+    assert_memory_equal(a.trainables[0].tensor->data, b.trainables[0].tensor->data,
+                        (size_t)a.trainables[0].tensor->numel * sizeof(float));
     assert_true(b.optimizer.moments[0][1] != a.optimizer.moments[0][1]); /* the weights alone */
     lf_free(path);
     close_run(&b, cb);
@@ -120,7 +133,11 @@ static void test_restored_is_what_was_saved(void **state) {
 
 static void test_another_run_is_refused(void **state) {
     (void)state;
-    static const struct { const char *keys[7]; lf_status status; const char *says; } others[] = {
+    static const struct {
+        const char *keys[7];
+        lf_status status;
+        const char *says;
+    } others[] = {
         {{"resume_from_checkpoint", "true", "lora_alpha", "32", NULL}, LF_EUSAGE, "lora_alpha"},
         {{"resume_from_checkpoint", "true", "seed", "1", NULL}, LF_EUSAGE, "seed"},
         {{"resume_from_checkpoint", "true", "batch_size", "3", NULL}, LF_EUSAGE, "batch_size"},
@@ -128,13 +145,15 @@ static void test_another_run_is_refused(void **state) {
         {{"resume_from_checkpoint", "true", "threads", "2", NULL}, LF_EUSAGE, "force_resume"},
         {{"resume_from_checkpoint", "true", "threads", "2", "force_resume", "true", NULL}, LF_OK, ""},
         {{"resume_from_checkpoint", "true", "max_steps", "4", NULL}, LF_EDATA, "global_step"},
-        {{"resume_from_checkpoint", "true", "max_steps", "50", NULL}, LF_OK, ""}, /* going on for longer is one's right */
+        {{"resume_from_checkpoint", "true", "max_steps", "50", NULL},
+         LF_OK,
+         ""}, /* going on for longer is one's right */
     };
     lf_run a;
     lf_err err = {0};
     lf_config *ca = open_run(&a, NULL);
     stir(&a, 1);
-    a.at.step = a.total_steps = 5;
+    a.progress.step = a.total_steps = 5;
     assert_ok(lf_checkpoint_save(&a, &err), err);
     close_run(&a, ca);
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
@@ -150,7 +169,9 @@ static void test_another_run_is_refused(void **state) {
 
 static void test_damaged_checkpoints_are_refused(void **state) {
     (void)state;
-    static const struct { const char *file, *bytes, *says; } damage[] = {
+    static const struct {
+        const char *file, *bytes, *says;
+    } damage[] = {
         {"run/checkpoint-5/state.safetensors", "half of a f", "state.safetensors"},
         {"run/checkpoint-5/trainer_state.json", "{\"run\": {", "trainer_state.json"},
         {"run/checkpoint-5/trainer_state.json", "{}", "trainer_state.json"},
@@ -179,7 +200,7 @@ static void test_a_failed_save_loses_nothing(void **state) {
     lf_config *ca = open_run(&a, one);
     stir(&a, 0.5f);
     assert_ok(lf_checkpoint_save(&a, &err), err);
-    a.at.step = 6;
+    a.progress.step = 6;
     lf_status rc = LF_ENOMEM;
     for (int64_t n = 0; rc; n++) {
         const int64_t live = lf_alloc_live();
@@ -207,8 +228,8 @@ static void test_the_newest_and_the_best_are_kept(void **state) {
     lf_err err = {0};
     lf_config *ca = open_run(&a, two);
     put_bytes("run/checkpoint-notes/mine.txt", "x", 1);
-    for (a.at.step = 1; a.at.step <= 12; a.at.step++) {
-        if (a.at.step == 2) a.at.best_step = 2;
+    for (a.progress.step = 1; a.progress.step <= 12; a.progress.step++) {
+        if (a.progress.step == 2) a.progress.best_step = 2;
         assert_ok(lf_checkpoint_save(&a, &err), err);
     }
     char **names;
@@ -278,18 +299,22 @@ static void assert_log(const char *wanted) {
     lf_free(text);
 }
 
-#define ROW_0 "{\"step\": 0, \"eval_accuracy\": 0.1}\n"
-#define ROW_5 "{\"step\": 5, \"loss\": 2}\n"
+#define ROW_0  "{\"step\": 0, \"eval_accuracy\": 0.1}\n"
+#define ROW_5  "{\"step\": 5, \"loss\": 2}\n"
 #define ROW_10 "{\"step\": 10, \"loss\": 1}\n"
 
 static void test_the_log_is_cut_back(void **state) {
     (void)state;
-    static const struct { const char *before; int64_t keep; const char *after; } cases[] = {
+    static const struct {
+        const char *before;
+        int64_t keep;
+        const char *after;
+    } cases[] = {
         {ROW_0 ROW_5 ROW_10, 10, ROW_0 ROW_5 ROW_10},
         {ROW_0 ROW_5 ROW_5 ROW_10, 7, ROW_0 ROW_5 ROW_5}, /* a line of the loss and one of the evaluation */
         {ROW_0 ROW_5 ROW_10, 4, ROW_0},
         {ROW_0 ROW_5 ROW_10, -1, ""},
-        {ROW_0 ROW_5 "{\"step\": 6, \"lo", 10, ROW_0 ROW_5},       /* a crash in the middle of a line */
+        {ROW_0 ROW_5 "{\"step\": 6, \"lo", 10, ROW_0 ROW_5}, /* a crash in the middle of a line */
         {ROW_0 "{\"step\": 5, \"lo\n" ROW_10, 10, ROW_0},
         {"", 10, ""},
         {"{\"step\": 1}", 10, ""},
@@ -323,12 +348,17 @@ static void test_a_full_disk_is_an_error(void **state) {
 
 static void test_schedules(void **state) {
     (void)state;
-    static const struct { const char *name, *warmup; double at[11]; } cases[] = {
+    static const struct {
+        const char *name, *warmup;
+        double at[11];
+    } cases[] = {
         {"linear", "0", {1, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0}},
         {"linear", "4", {0, 0.25, 0.5, 0.75, 1, 5 / 6.0, 4 / 6.0, 3 / 6.0, 2 / 6.0, 1 / 6.0, 0}},
         {"linear", "0.35", {0, 0.25, 0.5, 0.75, 1, 5 / 6.0, 4 / 6.0, 3 / 6.0, 2 / 6.0, 1 / 6.0, 0}}, /* rounded up */
-        {"cosine", "2", {0, 0.5, 1, 0.9619397662556434, 0.8535533905932737, 0.6913417161825449, 0.5, 0.3086582838174552, 0.1464466094067263,
-                         0.038060233744356645, 0}},
+        {"cosine",
+         "2",
+         {0, 0.5, 1, 0.9619397662556434, 0.8535533905932737, 0.6913417161825449, 0.5, 0.3086582838174552,
+          0.1464466094067263, 0.038060233744356645, 0}},
         {"constant", "4", {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}},
         {"constant_with_warmup", "4", {0, 0.25, 0.5, 0.75, 1, 1, 1, 1, 1, 1, 1}},
         {"linear", "20", {0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5}},
@@ -341,8 +371,8 @@ static void test_schedules(void **state) {
         assert_ok(lf_schedule_read(&s, cfg, 10, &err), err);
         for (int64_t step = 0; step <= 10; step++)
             if (!(fabs(lf_schedule_factor(&s, step) - cases[i].at[step]) < 1e-12))
-                fail_msg("%s, warmup %s, step %lld: %.17g, expected %.17g", cases[i].name, cases[i].warmup, (long long)step,
-                         lf_schedule_factor(&s, step), cases[i].at[step]);
+                fail_msg("%s, warmup %s, step %lld: %.17g, expected %.17g", cases[i].name, cases[i].warmup,
+                         (long long)step, lf_schedule_factor(&s, step), cases[i].at[step]);
         lf_config_free(cfg);
     }
 }
@@ -351,10 +381,14 @@ static void test_schedules(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        IN_A_CLEAN_RUN(test_restored_is_what_was_saved),      IN_A_CLEAN_RUN(test_another_run_is_refused),
-        IN_A_CLEAN_RUN(test_damaged_checkpoints_are_refused), IN_A_CLEAN_RUN(test_a_failed_save_loses_nothing),
-        IN_A_CLEAN_RUN(test_the_newest_and_the_best_are_kept), IN_A_CLEAN_RUN(test_find_takes_the_newest_whole_one),
-        IN_A_CLEAN_RUN(test_the_log_is_cut_back),             IN_A_CLEAN_RUN(test_a_full_disk_is_an_error),
+        IN_A_CLEAN_RUN(test_restored_is_what_was_saved),
+        IN_A_CLEAN_RUN(test_another_run_is_refused),
+        IN_A_CLEAN_RUN(test_damaged_checkpoints_are_refused),
+        IN_A_CLEAN_RUN(test_a_failed_save_loses_nothing),
+        IN_A_CLEAN_RUN(test_the_newest_and_the_best_are_kept),
+        IN_A_CLEAN_RUN(test_find_takes_the_newest_whole_one),
+        IN_A_CLEAN_RUN(test_the_log_is_cut_back),
+        IN_A_CLEAN_RUN(test_a_full_disk_is_an_error),
         IN_A_CLEAN_RUN(test_schedules),
     };
     return cmocka_run_group_tests(tests, make_data, scratch_remove);

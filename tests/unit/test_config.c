@@ -59,7 +59,9 @@ static void refuse(const char *verb, const char *key, const char *text, const ch
     lf_config_free(cfg);
 }
 
-typedef struct refusal { const char *key, *text, *part; } refusal;
+typedef struct refusal {
+    const char *key, *text, *part;
+} refusal;
 #define REFUSE(verb, ...) refuse_each(verb, (const refusal[]){__VA_ARGS__, {NULL, NULL, NULL}})
 
 static void refuse_each(const char *verb, const refusal *r) {
@@ -158,14 +160,9 @@ static void test_numbers(void **state) {
         refuse("train", "learning_rate", not_numbers[i], "key 'learning_rate' (on the command line): ");
         refuse("train", "r", not_numbers[i], "key 'r' (on the command line): ");
     }
-    REFUSE("train",
-           {"r", "0", "expected a whole number from 1 to 4096, found 0"},
-           {"r", "4097", "from 1 to 4096"},
-           {"r", "2.5", "expected a whole number, found 2.5"},
-           {"seed", "9007199254740993", "from 0 up"},
-           {"seed", "-1", "from 0 up"},
-           {"lora_dropout", "1", "from 0 to 0.999"},
-           {"lora_alpha", "0", "lora_alpha"});
+    REFUSE("train", {"r", "0", "expected a whole number from 1 to 4096, found 0"}, {"r", "4097", "from 1 to 4096"},
+           {"r", "2.5", "expected a whole number, found 2.5"}, {"seed", "9007199254740993", "from 0 up"},
+           {"seed", "-1", "from 0 up"}, {"lora_dropout", "1", "from 0 to 0.999"}, {"lora_alpha", "0", "lora_alpha"});
 }
 
 static void test_text_lists_and_choices(void **state) {
@@ -183,15 +180,12 @@ static void test_text_lists_and_choices(void **state) {
     assert_true(lf_cfg_bool(cfg, "overwrite_output_dir"));
     lf_config_free(cfg);
 
-    REFUSE("train",
-           {"optim", "lion", "expected one of adamw, sgd, found 'lion'"},
+    REFUSE("train", {"optim", "lion", "expected one of adamw, sgd, found 'lion'"},
            {"overwrite_output_dir", "maybe", "expected true or false, found 'maybe'"},
            {"precision", "fp8", "expected one of fp32, bf16, auto, found 'fp8'"},
-           {"use_dora", "true", "DoRA is not supported"},
-           {"bias", "all", "not supported"},
+           {"use_dora", "true", "DoRA is not supported"}, {"bias", "all", "not supported"},
            {"modules_to_save", "[1]", "expected a list of strings, found '[1]'"},
-           {"modules_to_save", "[\"a\"", "line 1"},
-           {"output_dir", "", "empty"});
+           {"modules_to_save", "[\"a\"", "line 1"}, {"output_dir", "", "empty"});
 }
 
 static void test_init(void **state) {
@@ -249,28 +243,20 @@ static void test_modules(void **state) {
     set(cfg, "alpha_pattern", "{\"q_proj\": 0.5}");
     lf_config_free(cfg);
 
-    REFUSE("train",
-           {"target_modules", "[]", "a list of module names"},
-           {"target_modules", "[\"a\", 1]", "a list of module names"},
-           {"layers_to_transform", "0,x", "layer numbers"},
-           {"layers_to_transform", "[-1]", "layer numbers"},
-           {"layers_to_transform", "{\"a\": 1}", "layer numbers"},
-           {"rank_pattern", "{\"q_proj\": 2.5}", "a rank from 1 to 4096"},
-           {"rank_pattern", "[4]", "an object"},
-           {"alpha_pattern", "{\"q_proj\": 0}", "positive"},
-           {"train_data", "7", "./NAME"},
-           {"train_data", "{\"format\": \"idx\"}", "\"path\""},
-           {"resume_from_checkpoint", "3", "true or a path"});
+    REFUSE("train", {"target_modules", "[]", "a list of module names"},
+           {"target_modules", "[\"a\", 1]", "a list of module names"}, {"layers_to_transform", "0,x", "layer numbers"},
+           {"layers_to_transform", "[-1]", "layer numbers"}, {"layers_to_transform", "{\"a\": 1}", "layer numbers"},
+           {"rank_pattern", "{\"q_proj\": 2.5}", "a rank from 1 to 4096"}, {"rank_pattern", "[4]", "an object"},
+           {"alpha_pattern", "{\"q_proj\": 0}", "positive"}, {"train_data", "7", "./NAME"},
+           {"train_data", "{\"format\": \"idx\"}", "\"path\""}, {"resume_from_checkpoint", "3", "true or a path"});
 }
 
 static void test_unknown_keys(void **state) {
     (void)state;
     refuse("train", "lerning_rate", "1",
            "key 'lerning_rate' (on the command line): unknown; did you mean 'learning_rate'?");
-    REFUSE("train",
-           {"learning-raet", "1", "did you mean 'learning_rate'?"},
-           {"lora_rnak", "1", "did you mean 'lora_rank'?"},
-           {"zzzzzzzz", "1", "lora-ft train --help"},
+    REFUSE("train", {"learning-raet", "1", "did you mean 'learning_rate'?"},
+           {"lora_rnak", "1", "did you mean 'lora_rank'?"}, {"zzzzzzzz", "1", "lora-ft train --help"},
            {"", "1", "unknown"});
     refuse("eval", "learning_rate", "1", "not a key of 'eval', only of 'train'");
     refuse("train", "top_k", "1", "only of 'predict'");
@@ -421,7 +407,11 @@ static void test_keys_given_twice(void **state) {
     assert_non_null(f);
     fputs("{\"stop\": [\"of the file\"]}", f);
     fclose(f);
-    assert_int_equal(parse(cfg, ARGS("--stop", "a,b", path, "--max_new_tokens=3", "--stop_strings", "[\"c, d\"]", "--max_new_tokens", "4"), &err), LF_OK);
+    assert_int_equal(parse(cfg,
+                           ARGS("--stop", "a,b", path, "--max_new_tokens=3", "--stop_strings", "[\"c, d\"]",
+                                "--max_new_tokens", "4"),
+                           &err),
+                     LF_OK);
     assert_int_equal(lf_cfg_list_count(cfg, "stop"), 3);
     for (int i = 0; i < 3; i++) assert_string_equal(lf_cfg_list_at(cfg, "stop", i), expected[i]);
     assert_int_equal(lf_cfg_i64(cfg, "max_new_tokens"), 4);

@@ -168,7 +168,8 @@ static void test_text_named_jpg(void **state) {
     snprintf(path, sizeof path, "%s/liar/a/pipe.jpg", scratch);
     assert_int_equal(mkfifo(path, 0600), 0);
     err = (lf_err){0};
-    assert_says(lf_image_load(&img, path, &err), LF_EDATA, err, "liar/a/pipe.jpg: not a picture that can be decoded: it is not a file");
+    assert_says(lf_image_load(&img, path, &err), LF_EDATA, err,
+                "liar/a/pipe.jpg: not a picture that can be decoded: it is not a file");
 }
 
 static void test_links(void **state) {

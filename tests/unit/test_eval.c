@@ -9,7 +9,8 @@
 #include "eval/eval_internal.h"
 
 enum { LABELS = 5, SIDE = 16, PICTURES = 12 };
-static const char *const names[LABELS] = {"LABEL_0", "LABEL_1", "LABEL_2", "LABEL_3", "LABEL_4"}; /* of the golden model */
+static const char *const names[LABELS] = {"LABEL_0", "LABEL_1", "LABEL_2", "LABEL_3",
+                                          "LABEL_4"}; /* of the golden model */
 
 static void assert_close(double a, double b, double tolerance) {
     if (!(fabs(a - b) <= tolerance)) fail_msg("%.12g is not %.12g", a, b);
@@ -84,8 +85,8 @@ static void neighbours_by_hand(void **state) {
 
 static void votes_are_weighed(void **state) {
     (void)state;
-    /* The first example (label 1): one of label 1 at cosine 1 (vote e^(1/.07)), two of label 0 at cosine 0.6 (each less by
-     * e^(0.4/.07) = 303): right. The second sees the same. Those of label 0 have each other at cosine 1: right. */
+    /* The first example (label 1): one of label 1 at cosine 1 (vote e^(1/.07)), two of label 0 at cosine 0.6 (each less
+     * by e^(0.4/.07) = 303): right. The second sees the same. Those of label 0 have each other at cosine 1: right. */
     const float f[] = {1, 0, 1, 0, 0.6F, 0.8F, 0.6F, 0.8F};
     assert_true(knn(f, (int32_t[]){1, 1, 0, 0}, 4, 2, 2) == 1);
     /* At cosine 0.99 two outvote one: e^(0.01/.07) = 1.15 < 2. Only the two of label 0 are then right. */
@@ -95,8 +96,8 @@ static void votes_are_weighed(void **state) {
 
 static void only_twenty_vote(void **state) {
     (void)state;
-    /* 15 of label 0, and 300 of label 1 at cosine 0.9 from them. Of the 20 that vote on a label 0, 14 are its own kind. All
-     * 300 would outvote them (e^(0.1/.07) = 4.2 to one). More examples than one block of rows, too. */
+    /* 15 of label 0, and 300 of label 1 at cosine 0.9 from them. Of the 20 that vote on a label 0, 14 are its own kind.
+     * All 300 would outvote them (e^(0.1/.07) = 4.2 to one). More examples than one block of rows, too. */
     enum { FEW = 15, MANY = 300 };
     float f[2 * (FEW + MANY)];
     int32_t labels[FEW + MANY];
@@ -175,7 +176,8 @@ static void put_pictures(void) {
     const lf_rng_key key = lf_rng_make(7, LF_RNG_TEST, 0);
     for (int i = 0; i < PICTURES; i++) {
         unsigned char bytes[13 + SIDE * SIDE] = "P5 16 16 255\n";
-        for (int j = 0; j < SIDE * SIDE; j++) bytes[13 + j] = (unsigned char)lf_rng_u32(key, (uint64_t)(i * SIDE * SIDE + j));
+        for (int j = 0; j < SIDE * SIDE; j++)
+            bytes[13 + j] = (unsigned char)lf_rng_u32(key, (uint64_t)(i * SIDE * SIDE + j));
         char name[64];
         snprintf(name, sizeof name, "base/LABEL_%d/%02d.pgm", i % LABELS, i);
         put_bytes(name, bytes, sizeof bytes);
@@ -223,7 +225,8 @@ typedef struct all_logits {
     int64_t rows;
 } all_logits;
 
-static lf_status keep(void *context, const lf_batch *b, const float *features, const float *logits, int64_t V, lf_err *err) {
+static lf_status keep(void *context, const lf_batch *b, const float *features, const float *logits, int64_t V,
+                      lf_err *err) {
     all_logits *all = context;
     (void)features;
     (void)err;
@@ -381,15 +384,18 @@ static void what_cannot_be_measured_says_so(void **state) {
     lf_forgetting *forgetting;
     lf_accuracy a;
     open_fixture(&f);
-    assert_says(lf_evaluate(&a, f.m, f.g, NULL, f.d, &f.opts, NULL, NULL, &err), LF_EDATA, err, "no classification head");
+    assert_says(lf_evaluate(&a, f.m, f.g, NULL, f.d, &f.opts, NULL, NULL, &err), LF_EDATA, err,
+                "no classification head");
     float *bias = f.m->base_head->bias->tensor.data;
     const float was = bias[1];
     bias[1] = NAN;
-    assert_says(lf_evaluate(&a, f.m, f.g, f.m->base_head, f.d, &f.opts, NULL, NULL, &err), LF_EDIVERGED, err, "not finite");
+    assert_says(lf_evaluate(&a, f.m, f.g, f.m->base_head, f.d, &f.opts, NULL, NULL, &err), LF_EDIVERGED, err,
+                "not finite");
     bias[1] = was;
     lf_module *head = f.m->base_head;
     f.m->base_head = NULL;
-    assert_says(lf_forgetting_new(&forgetting, f.m, f.g, f.d, &f.opts, true, &err), LF_EDATA, err, "no head of its own");
+    assert_says(lf_forgetting_new(&forgetting, f.m, f.g, f.d, &f.opts, true, &err), LF_EDATA, err,
+                "no head of its own");
     f.m->base_head = head;
     f.opts.interruptible = true;
     lf_interrupt();

@@ -1,4 +1,5 @@
-/* Runs gathered from their files: which there are, what became of them, what they differ in, and files that are not as they should be. */
+/* Runs gathered from their files: which there are, what became of them, what they differ in, and files that are not as
+ * they should be. */
 #define _POSIX_C_SOURCE 200809L
 #include <math.h>
 
@@ -7,7 +8,9 @@
 #define PICTURES "{\"eval_accuracy\": 0.5, \"forgetting\": 0.1}"
 #define LANGUAGE "{\"eval_perplexity\": 8.5, \"forgetting\": 0.1}"
 
-static void assert_swept(const lf_gathered *g, const char *expected) { assert_string_equal(joined(g->swept, g->n_swept), expected); }
+static void assert_swept(const lf_gathered *g, const char *expected) {
+    assert_string_equal(joined(g->swept, g->n_swept), expected);
+}
 
 static void test_states(void **state) {
     (void)state;
@@ -60,13 +63,25 @@ static void test_folders(void **state) {
 
 static void test_swept_in_order_of_config(void **state) {
     (void)state;
-    put_run("a", "\"seed\": 1, \"init\": \"milora\", \"same\": [1, {\"x\": 2}], \"logging_steps\": 5, \"learning_rate\": 0.01", PICTURES);
-    put_run("b", "\"seed\": 10, \"init\": \"milora\", \"same\": [1, {\"x\": 2}], \"logging_steps\": 1, \"learning_rate\": 0.002", PICTURES);
-    put_run("c", "\"seed\": 9, \"init\": true, \"same\": [1, {\"x\": 2}], \"logging_steps\": 1, \"learning_rate\": 0.01, \"late\": null", PICTURES);
-    put_run("d", "\"seed\": 9, \"init\": true, \"same\": [1, {\"x\": 2}], \"logging_steps\": 1, \"learning_rate\": 0.002, \"late\": 3", PICTURES);
+    put_run(
+        "a",
+        "\"seed\": 1, \"init\": \"milora\", \"same\": [1, {\"x\": 2}], \"logging_steps\": 5, \"learning_rate\": 0.01",
+        PICTURES);
+    put_run(
+        "b",
+        "\"seed\": 10, \"init\": \"milora\", \"same\": [1, {\"x\": 2}], \"logging_steps\": 1, \"learning_rate\": 0.002",
+        PICTURES);
+    put_run("c",
+            "\"seed\": 9, \"init\": true, \"same\": [1, {\"x\": 2}], \"logging_steps\": 1, \"learning_rate\": 0.01, "
+            "\"late\": null",
+            PICTURES);
+    put_run("d",
+            "\"seed\": 9, \"init\": true, \"same\": [1, {\"x\": 2}], \"logging_steps\": 1, \"learning_rate\": 0.002, "
+            "\"late\": 3",
+            PICTURES);
     lf_gathered *g = gather();
     assert_swept(g, "seed init learning_rate late"); /* not threads, not output_dir, not what is logged */
-    assert_runs(g, "a d c b"); /* 9 before 10, 0.002 before 0.01 */
+    assert_runs(g, "a d c b");                       /* 9 before 10, 0.002 before 0.01 */
     lf_gathered_free(g);
 }
 
@@ -83,14 +98,17 @@ static void test_equal_values_by_name(void **state) {
 
 static void test_sweep_file(void **state) {
     (void)state;
-    /* init_position is swept, though so far all that ran have the same; p4 is not begun, p5 ended before it wrote its configuration. */
+    /* init_position is swept, though so far all that ran have the same; p4 is not begun, p5 ended before it wrote its
+     * configuration. */
     put_run("runs/p1", "\"seed\": 1, \"r\": 8, \"init_position\": 0.5, \"learning_rate\": 0.1", PICTURES);
     put_run("runs/p2", "\"seed\": 2, \"r\": 8, \"init_position\": 0.5, \"learning_rate\": 0.1", PICTURES);
     put_run("other", "\"seed\": 2, \"r\": 16, \"init_position\": 0.5, \"learning_rate\": 0.1", PICTURES);
     put_text("set/runs/p5/error.json", "{\"state\": \"failed\", \"message\": \"no such model\"}");
     put_text("set/sweep.json", "{\"swept\": [\"init_position\", \"seed\"], \"version\": \"0.1.0\","
-                               " \"runs\": [\"runs/p1\", \"runs/p2\", \"runs/p4\", \"runs/p5\"], \"points\": [{\"init_position\": 0.5, \"seed\": 1},"
-                               " {\"init_position\": 0.5, \"seed\": 2}, {\"init_position\": 0.25, \"seed\": 1}, {\"init_position\": 1, \"seed\": 1}]}");
+                               " \"runs\": [\"runs/p1\", \"runs/p2\", \"runs/p4\", \"runs/p5\"], \"points\": "
+                               "[{\"init_position\": 0.5, \"seed\": 1},"
+                               " {\"init_position\": 0.5, \"seed\": 2}, {\"init_position\": 0.25, \"seed\": 1}, "
+                               "{\"init_position\": 1, \"seed\": 1}]}");
     lf_gathered *g = gather();
     assert_swept(g, "init_position seed"); /* not r: the other run is not of the sweep */
     assert_runs(g, "runs/p4 runs/p1 runs/p2 runs/p5");
@@ -127,11 +145,14 @@ static void test_sweep_alone(void **state) {
 /* Grids one after the other: points need not set the same keys, and a run that is not begun is like its own kind. */
 static void test_sweep_of_several_grids(void **state) {
     (void)state;
-    put_run("runs/p1", "\"seed\": 1, \"init_position\": 0.5, \"init\": \"intermediate\", \"learning_rate\": 0.1", PICTURES);
+    put_run("runs/p1", "\"seed\": 1, \"init_position\": 0.5, \"init\": \"intermediate\", \"learning_rate\": 0.1",
+            PICTURES);
     put_run("runs/p2", "\"seed\": 1, \"init_position\": 0.7, \"init\": \"gaussian\", \"learning_rate\": 0.1", PICTURES);
-    put_text("set/sweep.json", "{\"swept\": [\"init\", \"init_position\", \"seed\"], \"runs\": [\"runs/p1\", \"runs/p2\", \"runs/p3\"],"
-                               "\"points\": [{\"init\": \"intermediate\", \"init_position\": 0.5, \"seed\": 1}, {\"init\": \"gaussian\", \"seed\": 1},"
-                               " {\"seed\": 2, \"init\": \"gaussian\"}]}");
+    put_text("set/sweep.json",
+             "{\"swept\": [\"init\", \"init_position\", \"seed\"], \"runs\": [\"runs/p1\", \"runs/p2\", \"runs/p3\"],"
+             "\"points\": [{\"init\": \"intermediate\", \"init_position\": 0.5, \"seed\": 1}, {\"init\": \"gaussian\", "
+             "\"seed\": 1},"
+             " {\"seed\": 2, \"init\": \"gaussian\"}]}");
     lf_gathered *g = gather();
     assert_runs(g, "runs/p2 runs/p3 runs/p1");
     assert_true(cJSON_GetObjectItemCaseSensitive(g->runs[1].config, "init_position")->valuedouble == 0.7);
@@ -140,8 +161,9 @@ static void test_sweep_of_several_grids(void **state) {
 
 static void test_sweep_not_begun(void **state) {
     (void)state;
-    put_text("set/sweep.json", "{\"swept\": [\"seed\"], \"runs\": [\"runs/b\", \"runs/a\"], \"points\": [{\"seed\": 2}, {\"seed\": 3}],"
-                               " \"config\": {\"learning_rate\": 0.25, \"output_dir\": \"set\"}}");
+    put_text("set/sweep.json",
+             "{\"swept\": [\"seed\"], \"runs\": [\"runs/b\", \"runs/a\"], \"points\": [{\"seed\": 2}, {\"seed\": 3}],"
+             " \"config\": {\"learning_rate\": 0.25, \"output_dir\": \"set\"}}");
     lf_gathered *g = gather();
     assert_runs(g, "runs/b runs/a");
     assert_int_equal(g->runs[1].state, LF_RUN_UNFINISHED);
@@ -181,36 +203,47 @@ static void test_no_runs(void **state) {
 static void test_bad_files(void **state) {
     (void)state;
     static const char *const good = "{\"output_dir\": \"x\", \"learning_rate\": 1}";
-    static const struct { const char *config, *results, *error, *sweep, *file, *says; } cases[] = {
+    static const struct {
+        const char *config, *results, *error, *sweep, *file, *says;
+    } cases[] = {
         {"{\"output_dir\": ", NULL, NULL, NULL, "a/config.json", "line 1"},
-        {"{\"output_dir\": \"x\", \"learning_rate\": \"fast\"}", NULL, NULL, NULL, "a/config.json", "'learning_rate': expected a finite number, found \"fast\""},
+        {"{\"output_dir\": \"x\", \"learning_rate\": \"fast\"}", NULL, NULL, NULL, "a/config.json",
+         "'learning_rate': expected a finite number, found \"fast\""},
         {"{\"output_dir\": \"x\", \"learning_rate\": 1e999}", NULL, NULL, NULL, "a/config.json", "'learning_rate'"},
         {"{\"output_dir\": \"x\", \"learning_rate\": {}}", NULL, NULL, NULL, "a/config.json", "found an object"},
         {"{\"output_dir\": \"x\", \"learning_rate\": 1, \"seed\": 1.5}", NULL, NULL, NULL, "a/config.json", "'seed'"},
         {NULL, "", NULL, NULL, "a/all_results.json", "empty"},
         {NULL, "{\"eval_accuracy\": 1,}", NULL, NULL, "a/all_results.json", "invalid JSON"},
         {NULL, "{\"eval_accuracy\": 1, \"eval_accuracy\": 2}", NULL, NULL, "a/all_results.json", "twice"},
-        {NULL, "{\"eval_accuracy\": \"0.5\"}", NULL, NULL, "a/all_results.json", "'eval_accuracy': expected a finite number, found \"0.5\""},
-        {NULL, "{\"eval_accuracy\": 1, \"forgetting\": [1]}", NULL, NULL, "a/all_results.json", "'forgetting': expected a finite number, found a list"},
+        {NULL, "{\"eval_accuracy\": \"0.5\"}", NULL, NULL, "a/all_results.json",
+         "'eval_accuracy': expected a finite number, found \"0.5\""},
+        {NULL, "{\"eval_accuracy\": 1, \"forgetting\": [1]}", NULL, NULL, "a/all_results.json",
+         "'forgetting': expected a finite number, found a list"},
         {NULL, "{\"eval_accuracy\": 1, \"base_kl\": -1e400}", NULL, NULL, "a/all_results.json", "'base_kl'"},
         {NULL, "[1]", NULL, NULL, "a/all_results.json", "object"},
         {NULL, "{\"steps\": 1}", NULL, NULL, "a/all_results.json", "neither"},
         {NULL, "{\"eval_accuracy\": 1, \"eval_perplexity\": 1}", NULL, NULL, "a/all_results.json", "both"},
         {NULL, NULL, "{", NULL, "a/error.json", "line 1"},
         {NULL, NULL, "7", NULL, "a/error.json", "object"},
-        {NULL, NULL, "{\"exit_code\": 1}", NULL, "a/error.json", "'state': expected \"diverged\" or \"failed\", found \"\""},
+        {NULL, NULL, "{\"exit_code\": 1}", NULL, "a/error.json",
+         "'state': expected \"diverged\" or \"failed\", found \"\""},
         {NULL, NULL, "{\"state\": 4}", NULL, "a/error.json", "'state': expected a string, found 4"},
         {NULL, NULL, "{\"state\": \"failed\", \"message\": {}}", NULL, "a/error.json", "'message': expected a string"},
         {NULL, NULL, NULL, "{\"swept\": [}", "set/sweep.json", "line 1"},
         {NULL, NULL, NULL, "[]", "set/sweep.json", "'swept': expected a list"},
-        {NULL, NULL, NULL, "{\"swept\": [\"a\", 2], \"runs\": [], \"points\": []}", "set/sweep.json", "'swept': expected a list of strings"},
-        {NULL, NULL, NULL, "{\"swept\": [], \"runs\": [[]], \"points\": [{}]}", "set/sweep.json", "'runs': expected a list of strings"},
-        {NULL, NULL, NULL, "{\"swept\": [], \"runs\": [\"x\"], \"points\": [1]}", "set/sweep.json", "'points': expected a list of objects"},
-        {NULL, NULL, NULL, "{\"swept\": [], \"runs\": [\"x\"], \"points\": []}", "set/sweep.json", "as many points as runs, found 0 and 1"},
+        {NULL, NULL, NULL, "{\"swept\": [\"a\", 2], \"runs\": [], \"points\": []}", "set/sweep.json",
+         "'swept': expected a list of strings"},
+        {NULL, NULL, NULL, "{\"swept\": [], \"runs\": [[]], \"points\": [{}]}", "set/sweep.json",
+         "'runs': expected a list of strings"},
+        {NULL, NULL, NULL, "{\"swept\": [], \"runs\": [\"x\"], \"points\": [1]}", "set/sweep.json",
+         "'points': expected a list of objects"},
+        {NULL, NULL, NULL, "{\"swept\": [], \"runs\": [\"x\"], \"points\": []}", "set/sweep.json",
+         "as many points as runs, found 0 and 1"},
         {NULL, NULL, NULL, "{\"swept\": [], \"runs\": [\"../x\"], \"points\": [{}]}", "set/sweep.json", "'../x'"},
         {NULL, NULL, NULL, "{\"swept\": [], \"runs\": [\"a/..\"], \"points\": [{}]}", "set/sweep.json", "'a/..'"},
         {NULL, NULL, NULL, "{\"swept\": [], \"runs\": [\"/etc\"], \"points\": [{}]}", "set/sweep.json", "'/etc'"},
-        {NULL, NULL, NULL, "{\"swept\": [], \"runs\": [\"x\"], \"points\": [{\"seed\": \"one\"}]}", "set/sweep.json", "'seed'"},
+        {NULL, NULL, NULL, "{\"swept\": [], \"runs\": [\"x\"], \"points\": [{\"seed\": \"one\"}]}", "set/sweep.json",
+         "'seed'"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         put_text("set/a/config.json", cases[i].config ? cases[i].config : good);
@@ -230,7 +263,8 @@ static void test_odd_values(void **state) {
     for (int i = 0; i < 400; i++) strcat(deep, "]");
     char config[1600];
     snprintf(config, sizeof config, "\"learning_rate\": 1, \"seed\": 1, \"x\": %s", deep);
-    put_run("a", config, "{\"eval_accuracy\": null, \"eval_loss\": 1e999, \"odd\": \"text\", \"worse\": {\"a\": [true]}}");
+    put_run("a", config,
+            "{\"eval_accuracy\": null, \"eval_loss\": 1e999, \"odd\": \"text\", \"worse\": {\"a\": [true]}}");
     put_run("b", "\"learning_rate\": 1, \"seed\": 1, \"x\": [[[]]]", PICTURES);
     put_run("c", "\"learning_rate\": 1, \"seed\": 1, \"x\": [[1]]", PICTURES);
     put_run("d", "\"learning_rate\": 1, \"seed\": 1, \"x\": {\"a\": 1, \"b\": 2}", PICTURES);
@@ -306,9 +340,20 @@ static void test_value_text(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_teardown(name, clean_set)
     const struct CMUnitTest tests[] = {
-        TEST(test_states), TEST(test_folders), TEST(test_swept_in_order_of_config), TEST(test_equal_values_by_name), TEST(test_sweep_file), TEST(test_sweep_alone),
-        TEST(test_sweep_of_several_grids), TEST(test_sweep_not_begun), TEST(test_language), TEST(test_no_runs), TEST(test_bad_files),
-        TEST(test_odd_values), TEST(test_no_memory), TEST(test_value_text),
+        TEST(test_states),
+        TEST(test_folders),
+        TEST(test_swept_in_order_of_config),
+        TEST(test_equal_values_by_name),
+        TEST(test_sweep_file),
+        TEST(test_sweep_alone),
+        TEST(test_sweep_of_several_grids),
+        TEST(test_sweep_not_begun),
+        TEST(test_language),
+        TEST(test_no_runs),
+        TEST(test_bad_files),
+        TEST(test_odd_values),
+        TEST(test_no_memory),
+        TEST(test_value_text),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

@@ -1,5 +1,5 @@
-/* The geometry of updates by hand: weights that are diagonal, updates that only scale, only turn, come from outside or are nothing;
- * and the map of a random update against its definition. */
+/* The geometry of updates by hand: weights that are diagonal, updates that only scale, only turn, come from outside or
+ * are nothing; and the map of a random update against its definition. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,10 +14,10 @@
 #include "eval/geometry.h"
 #include "linalg/svd.h"
 
-#define OK(call)                                                          \
-    do {                                                                  \
-        lf_err err = {0};                                                 \
-        if (call) fail_msg("%s:%d: %s", __FILE__, __LINE__, err.message); \
+#define OK(call)                                                                                                       \
+    do {                                                                                                               \
+        lf_err err = {0};                                                                                              \
+        if (call) fail_msg("%s:%d: %s", __FILE__, __LINE__, err.message);                                              \
     } while (0)
 
 #define CLOSE(a, b, tolerance) close_to((a), (b), (tolerance), #a, __LINE__)
@@ -113,7 +113,8 @@ static void an_intruder_from_outside(void **state) {
     f.B[5] = 10;
     f.A[0] = 1;
     measure(&f, 1);
-    /* the columns of W' are 3 e0 + 10 e5, 2 e1, e2: orthogonal; the first u' has cosine 3 / sqrt(109) = 0.29 with u_0 */
+    /* the columns of W' are 3 e0 + 10 e5, 2 e1, e2: orthogonal; the first u' has cosine 3 / sqrt(109) = 0.29 with u_0
+     */
     assert_int_equal(f.g.intruders, 1);
     CLOSE(f.g.rotation, acos(3 / sqrt(109)) / 3, 1e-12);
     CLOSE(f.g.norm, 10, 1e-13);
@@ -159,10 +160,12 @@ static void rank_one_in_more_columns(void **state) {
 static void nothing(void **state) {
     (void)state;
     fixture f;
-    diagonal(&f, 5, 4, (const float[]){2, 2, 2, 1}); /* a cluster: its vectors are a matter of taste, and yet nothing turned */
+    diagonal(&f, 5, 4,
+             (const float[]){2, 2, 2, 1}); /* a cluster: its vectors are a matter of taste, and yet nothing turned */
     f.A[3] = 1;
     measure(&f, 2);
-    assert_true(f.g.norm == 0 && f.g.relative_norm == 0 && f.g.sigma_max == 0 && f.g.rotation == 0 && f.g.intruders == 0);
+    assert_true(f.g.norm == 0 && f.g.relative_norm == 0 && f.g.sigma_max == 0 && f.g.rotation == 0 &&
+                f.g.intruders == 0);
     assert_true(isnan(f.g.effective_rank) && isnan(f.g.map_diagonal) && isnan(f.g.map_head) && isnan(f.g.map_inside));
     diagonal(&f, 3, 3, (const float[]){0, 0, 0}); /* no weight */
     f.A[0] = f.B[0] = 1;

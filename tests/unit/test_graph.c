@@ -1,5 +1,5 @@
-/* The tape: no heap call in a warm step, memory that does not grow, failures that stick, gradients that stop where nothing is
- * trained; and optimisers and schedules against torch's formulas worked by hand. */
+/* The tape: no heap call in a warm step, memory that does not grow, failures that stick, gradients that stop where
+ * nothing is trained; and optimisers and schedules against torch's formulas worked by hand. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,10 +15,10 @@
 #include "train/optimizer.h"
 #include "train/schedule.h"
 
-#define OK(call)                                                          \
-    do {                                                                  \
-        lf_err err = {0};                                                 \
-        if (call) fail_msg("%s:%d: %s", __FILE__, __LINE__, err.message); \
+#define OK(call)                                                                                                       \
+    do {                                                                                                               \
+        lf_err err = {0};                                                                                              \
+        if (call) fail_msg("%s:%d: %s", __FILE__, __LINE__, err.message);                                              \
     } while (0)
 
 static lf_config *config(const char *const *pairs, size_t n) {
@@ -88,7 +88,9 @@ static void test_warm_step_calls_no_heap(void **state) {
 /* A linear layer of more rows than one block takes, against the same rows in parts of one block each. */
 enum { BLOCK_ROWS = 4600, WIDTH = 512, RANK = 4, FACTOR = RANK * WIDTH };
 
-typedef struct layer_result { float y[BLOCK_ROWS], dx[BLOCK_ROWS], dA[FACTOR], dB[FACTOR]; } layer_result; /* a column of y and dx */
+typedef struct layer_result {
+    float y[BLOCK_ROWS], dx[BLOCK_ROWS], dA[FACTOR], dB[FACTOR];
+} layer_result; /* a column of y and dx */
 
 static void run_layer(layer_result *out, lf_graph *g, const lf_frozen *W, float *x, int parts, const float *factors) {
     static int32_t labels[BLOCK_ROWS];
@@ -106,7 +108,8 @@ static void run_layer(layer_result *out, lf_graph *g, const lf_frozen *W, float 
         lf_graph_begin(g, true, true, 0);
         lf_tensor *y = lf_linear(g, &t, W, NULL, NULL, &l), *loss = lf_cross_entropy(g, y, labels, 100, 0);
         OK(lf_graph_status(g, &err));
-        for (int64_t i = 0; i < rows; i++) out->y[part * rows + i] = ((const float *)y->data)[i * WIDTH + (part * rows + i) % WIDTH];
+        for (int64_t i = 0; i < rows; i++)
+            out->y[part * rows + i] = ((const float *)y->data)[i * WIDTH + (part * rows + i) % WIDTH];
         OK(lf_graph_backward(g, loss, 1, &err));
         for (int64_t i = 0; i < rows; i++) out->dx[part * rows + i] = dx[i * WIDTH + (part * rows + i) % WIDTH];
     }
@@ -124,14 +127,16 @@ static void test_rows_in_blocks(void **state) {
     for (int64_t i = 0; i < BLOCK_ROWS * WIDTH; i++) x[i] = (float)lf_rng_normal(key, (uint64_t)i);
     for (int64_t i = 0; i < WIDTH * WIDTH; i++) W[i] = (float)lf_rng_normal(key, (uint64_t)(i + 7)) / 20;
     for (int64_t i = 0; i < 4 * FACTOR; i++) factors[i] = (float)lf_rng_normal(key, (uint64_t)(i + 9)) / 20;
-    lf_frozen frozen = {.out = WIDTH, .in = WIDTH, .data = lf_aligned_alloc((size_t)k->frozen_size(WIDTH, WIDTH)), .act_dtype = LF_F32};
+    lf_frozen frozen = {
+        .out = WIDTH, .in = WIDTH, .data = lf_aligned_alloc((size_t)k->frozen_size(WIDTH, WIDTH)), .act_dtype = LF_F32};
     assert_true(k->frozen_prepare(&frozen, W));
     lf_graph *g = lf_graph_new(k, 1);
     run_layer(&whole, g, &frozen, x, 1, factors);
     run_layer(&parts, g, &frozen, x, 4, factors);
     const float *a = (const float *)&whole, *b = (const float *)&parts;
     for (size_t i = 0; i < sizeof whole / sizeof *a; i++)
-        if (!(fabsf(a[i] - b[i]) <= 1e-4f * (0.1f + fabsf(a[i])))) fail_msg("number %zu: %g in one piece, %g in parts", i, (double)a[i], (double)b[i]);
+        if (!(fabsf(a[i] - b[i]) <= 1e-4f * (0.1f + fabsf(a[i]))))
+            fail_msg("number %zu: %g in one piece, %g in parts", i, (double)a[i], (double)b[i]);
     lf_graph_free(g);
     lf_aligned_free(frozen.data);
     lf_aligned_free(x);
@@ -143,7 +148,9 @@ static void test_rows_in_blocks(void **state) {
 
 enum { PROBED_ROWS = 4600, PROBED_IN = 512, PROBED_OUT = 300, PROBED_R = 3 };
 
-typedef struct probed_part { float *A, *B, *A0, *B0; } probed_part;
+typedef struct probed_part {
+    float *A, *B, *A0, *B0;
+} probed_part;
 
 static float *random_floats(int64_t n, uint64_t stream, float scale) {
     const lf_rng_key key = lf_rng_make(13, LF_RNG_TEST, stream);
@@ -163,32 +170,40 @@ static double ratio_of(const float *W, const probed_part *f, double scaling, con
     for (int o = 0; o < PROBED_OUT; o++) {
         double y = 0, t = 0;
         for (int j = 0; j < PROBED_IN; j++) y += (double)W[o * PROBED_IN + j] * (double)x[j];
-        for (int q = 0; q < PROBED_R; q++) t += (double)f->B[o * PROBED_R + q] * u[q] - (f->A0 ? (double)f->B0[o * PROBED_R + q] * u0[q] : 0);
+        for (int q = 0; q < PROBED_R; q++)
+            t += (double)f->B[o * PROBED_R + q] * u[q] - (f->A0 ? (double)f->B0[o * PROBED_R + q] * u0[q] : 0);
         product += y * y;
         term += scaling * scaling * t * t;
     }
     return sqrt(term / product);
 }
 
-/* Two layers over one x, rows in several blocks: one adapter in delta form, one plain. Row 2 is nothing, and every seventh is padding. */
+/* Two layers over one x, rows in several blocks: one adapter in delta form, one plain. Row 2 is nothing, and every
+ * seventh is padding. */
 static void check_probe(const char *precision, double tolerance) {
     enum { W_SIZE = PROBED_OUT * PROBED_IN, A_SIZE = PROBED_R * PROBED_IN, B_SIZE = PROBED_OUT * PROBED_R };
     const lf_kernels *k;
     OK(lf_kernels_select(&k, precision, &err));
-    const probed_part f[2] = {{random_floats(A_SIZE, 1, 0.1F), random_floats(B_SIZE, 2, 0.1F), random_floats(A_SIZE, 3, 0.1F), random_floats(B_SIZE, 4, 0.1F)},
+    const probed_part f[2] = {{random_floats(A_SIZE, 1, 0.1F), random_floats(B_SIZE, 2, 0.1F),
+                               random_floats(A_SIZE, 3, 0.1F), random_floats(B_SIZE, 4, 0.1F)},
                               {random_floats(A_SIZE, 5, 0.1F), random_floats(B_SIZE, 6, 0.1F), NULL, NULL}};
-    float *W = random_floats(2 * W_SIZE, 7, 0.05F), *x = random_floats(PROBED_ROWS * PROBED_IN, 8, 1), *bias = random_floats(PROBED_OUT, 9, 30);
+    float *W = random_floats(2 * W_SIZE, 7, 0.05F), *x = random_floats(PROBED_ROWS * PROBED_IN, 8, 1),
+          *bias = random_floats(PROBED_OUT, 9, 30);
     memset(x + 2 * PROBED_IN, 0, sizeof *x * PROBED_IN);
     static bool ignored[PROBED_ROWS];
     for (int i = 0; i < PROBED_ROWS; i++) ignored[i] = i % 7 == 6;
     void *act = lf_aligned_alloc(lf_dtype_size(k->act_dtype) * PROBED_ROWS * PROBED_IN);
     k->to_act(act, false, x, PROBED_ROWS * PROBED_IN);
-    lf_frozen frozen = {.out = 2 * PROBED_OUT, .in = PROBED_IN, .data = lf_aligned_alloc((size_t)k->frozen_size(2 * PROBED_OUT, PROBED_IN)), .act_dtype = k->act_dtype};
+    lf_frozen frozen = {.out = 2 * PROBED_OUT,
+                        .in = PROBED_IN,
+                        .data = lf_aligned_alloc((size_t)k->frozen_size(2 * PROBED_OUT, PROBED_IN)),
+                        .act_dtype = k->act_dtype};
     assert_true(k->frozen_prepare(&frozen, W));
     lf_tensor bias_tensor;
     lf_tensor_init(&bias_tensor, LF_F32, 1, (int64_t[]){PROBED_OUT}, bias, NULL);
     lf_lora l[2];
-    lf_lora_probe probes[2] = {{.ignored = ignored, .n_ignored = PROBED_ROWS}, {.ignored = ignored, .n_ignored = PROBED_ROWS + 1}};
+    lf_lora_probe probes[2] = {{.ignored = ignored, .n_ignored = PROBED_ROWS},
+                               {.ignored = ignored, .n_ignored = PROBED_ROWS + 1}};
     lf_linear_part parts[2];
     for (int p = 0; p < 2; p++) {
         l[p] = (lf_lora){.r = PROBED_R, .scaling = p ? 0.5 : 2, .A0 = f[p].A0, .B0 = f[p].B0};
@@ -203,7 +218,8 @@ static void check_probe(const char *precision, double tolerance) {
         if (pass == 3) calls = lf_alloc_calls();
         for (int p = 0; p < 2; p++) l[p].probe = pass ? &probes[p] : NULL;
         lf_graph_begin(g, false, false, 0);
-        const lf_tensor *y = lf_linear_parts(g, lf_graph_input(g, 2, (int64_t[]){PROBED_ROWS, PROBED_IN}, act), &frozen, parts, 2);
+        const lf_tensor *y =
+            lf_linear_parts(g, lf_graph_input(g, 2, (int64_t[]){PROBED_ROWS, PROBED_IN}, act), &frozen, parts, 2);
         OK(lf_graph_status(g, &err));
         const size_t size = lf_dtype_size(k->act_dtype) * (size_t)y->numel;
         if (!pass) memcpy(unprobed = lf_malloc(size), y->data, size);
@@ -220,7 +236,8 @@ static void check_probe(const char *precision, double tolerance) {
         }
         assert_int_equal(probes[p].rows, 3 * rows);
         const double found = probes[p].sum / (double)probes[p].rows, want = sum / (double)rows;
-        if (!(fabs(found - want) <= tolerance * want)) fail_msg("%s, part %d: %.9g, expected %.9g", precision, p, found, want);
+        if (!(fabs(found - want) <= tolerance * want))
+            fail_msg("%s, part %d: %.9g, expected %.9g", precision, p, found, want);
         lf_aligned_free(f[p].A);
         lf_aligned_free(f[p].B);
         lf_aligned_free(f[p].A0);
@@ -349,11 +366,26 @@ static void test_adamw_by_hand(void **state) {
 
 static void test_schedules(void **state) {
     (void)state;
-    static const struct { const char *name, *warmup; int64_t step; double want; } rows[] = {
-        {"linear", "0", 0, 1},      {"linear", "0", 50, 0.5},    {"linear", "10", 0, 0},        {"linear", "10", 5, 0.5},
-        {"linear", "10", 10, 1},    {"linear", "10", 55, 0.5},   {"linear", "0.1", 5, 0.5},     {"linear", "0", 100, 0},
-        {"cosine", "0", 50, 0.5},   {"cosine", "20", 20, 1},     {"cosine", "20", 60, 0.5},     {"cosine", "0", 25, 0.85355339},
-        {"constant", "0", 99, 1},   {"constant_with_warmup", "10", 5, 0.5}, {"constant_with_warmup", "10", 80, 1},
+    static const struct {
+        const char *name, *warmup;
+        int64_t step;
+        double want;
+    } rows[] = {
+        {"linear", "0", 0, 1},
+        {"linear", "0", 50, 0.5},
+        {"linear", "10", 0, 0},
+        {"linear", "10", 5, 0.5},
+        {"linear", "10", 10, 1},
+        {"linear", "10", 55, 0.5},
+        {"linear", "0.1", 5, 0.5},
+        {"linear", "0", 100, 0},
+        {"cosine", "0", 50, 0.5},
+        {"cosine", "20", 20, 1},
+        {"cosine", "20", 60, 0.5},
+        {"cosine", "0", 25, 0.85355339},
+        {"constant", "0", 99, 1},
+        {"constant_with_warmup", "10", 5, 0.5},
+        {"constant_with_warmup", "10", 80, 1},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         const char *const keys[] = {"lr_scheduler_type", rows[i].name, "warmup_steps", rows[i].warmup};
@@ -361,15 +393,22 @@ static void test_schedules(void **state) {
         lf_schedule s;
         OK(lf_schedule_read(&s, cfg, 100, &err));
         const double f = lf_schedule_factor(&s, rows[i].step);
-        if (!(fabs(f - rows[i].want) < 1e-7)) fail_msg("%s, warmup %s, step %d: %g, expected %g", rows[i].name, rows[i].warmup, (int)rows[i].step, f, rows[i].want);
+        if (!(fabs(f - rows[i].want) < 1e-7))
+            fail_msg("%s, warmup %s, step %d: %g, expected %g", rows[i].name, rows[i].warmup, (int)rows[i].step, f,
+                     rows[i].want);
         lf_config_free(cfg);
     }
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_warm_step_calls_no_heap), cmocka_unit_test(test_rows_in_blocks),
-        cmocka_unit_test(test_probes), cmocka_unit_test(test_failure_sticks), cmocka_unit_test(test_out_of_memory_is_an_error),
-        cmocka_unit_test(test_nothing_trained_nothing_taped), cmocka_unit_test(test_frozen_linear_keeps_no_input), cmocka_unit_test(test_adamw_by_hand), cmocka_unit_test(test_schedules)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_warm_step_calls_no_heap),
+                                       cmocka_unit_test(test_rows_in_blocks),
+                                       cmocka_unit_test(test_probes),
+                                       cmocka_unit_test(test_failure_sticks),
+                                       cmocka_unit_test(test_out_of_memory_is_an_error),
+                                       cmocka_unit_test(test_nothing_trained_nothing_taped),
+                                       cmocka_unit_test(test_frozen_linear_keeps_no_input),
+                                       cmocka_unit_test(test_adamw_by_hand),
+                                       cmocka_unit_test(test_schedules)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

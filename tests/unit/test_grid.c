@@ -47,15 +47,18 @@ static void test_products(void **state) {
     expect("{\"r\": [4, 8], \"seed\": [1, 2]}", "[\"r\", \"seed\"]",
            "[{\"r\": 4, \"seed\": 1}, {\"r\": 4, \"seed\": 2}, {\"r\": 8, \"seed\": 1}, {\"r\": 8, \"seed\": 2}]");
     expect("{\"lr\": [1e-3]}", "[\"learning_rate\"]", "[{\"learning_rate\": 0.001}]"); /* an alias is its key */
-    expect("{\"init-position\": [0, {\"index\": 3}]}", "[\"init_position\"]", "[{\"init_position\": 0}, {\"init_position\": {\"index\": 3}}]");
+    expect("{\"init-position\": [0, {\"index\": 3}]}", "[\"init_position\"]",
+           "[{\"init_position\": 0}, {\"init_position\": {\"index\": 3}}]");
 }
 
 static void test_ranges(void **state) {
     (void)state;
     expect("{\"learning_rate\": {\"log\": [1e-4, 1e-1, 4]}}", "[\"learning_rate\"]",
-           "[{\"learning_rate\": 0.0001}, {\"learning_rate\": 0.001}, {\"learning_rate\": 0.01}, {\"learning_rate\": 0.1}]");
+           "[{\"learning_rate\": 0.0001}, {\"learning_rate\": 0.001}, {\"learning_rate\": 0.01}, {\"learning_rate\": "
+           "0.1}]");
     expect("{\"init_position\": {\"linear\": [0, 1, 4]}}", "[\"init_position\"]",
-           "[{\"init_position\": 0}, {\"init_position\": 0.333333333333}, {\"init_position\": 0.666666666667}, {\"init_position\": 1}]");
+           "[{\"init_position\": 0}, {\"init_position\": 0.333333333333}, {\"init_position\": 0.666666666667}, "
+           "{\"init_position\": 1}]");
     expect("{\"learning_rate\": {\"log\": [1e-3, 1e-2, 3]}}", "[\"learning_rate\"]",
            "[{\"learning_rate\": 0.001}, {\"learning_rate\": 0.00316228}, {\"learning_rate\": 0.01}]");
 }
@@ -63,7 +66,8 @@ static void test_ranges(void **state) {
 static void test_zip_and_union(void **state) {
     (void)state;
     expect("{\"zip\": {\"r\": [4, 8], \"lora_alpha\": [8, 16]}, \"seed\": [1, 2]}", "[\"r\", \"lora_alpha\", \"seed\"]",
-           "[{\"r\": 4, \"lora_alpha\": 8, \"seed\": 1}, {\"r\": 4, \"lora_alpha\": 8, \"seed\": 2}, {\"r\": 8, \"lora_alpha\": 16, \"seed\": 1}, "
+           "[{\"r\": 4, \"lora_alpha\": 8, \"seed\": 1}, {\"r\": 4, \"lora_alpha\": 8, \"seed\": 2}, {\"r\": 8, "
+           "\"lora_alpha\": 16, \"seed\": 1}, "
            "{\"r\": 8, \"lora_alpha\": 16, \"seed\": 2}]");
     expect("{\"zip\": [{\"r\": [4, 8]}, {\"seed\": [1], \"lora_alpha\": [2]}]}", "[\"r\", \"seed\", \"lora_alpha\"]",
            "[{\"r\": 4, \"seed\": 1, \"lora_alpha\": 2}, {\"r\": 8, \"seed\": 1, \"lora_alpha\": 2}]");
@@ -97,13 +101,16 @@ static void test_refused(void **state) {
 /* The number is said, and no point is made: this test would not end. */
 static void test_millions(void **state) {
     (void)state;
-    refuse("{\"seed\": {\"linear\": [1, 5000, 5000]}, \"r\": {\"linear\": [1, 4000, 4000]}, \"learning_rate\": {\"log\": [1e-5, 1, 1000]}}", "20000000000 points");
+    refuse("{\"seed\": {\"linear\": [1, 5000, 5000]}, \"r\": {\"linear\": [1, 4000, 4000]}, \"learning_rate\": "
+           "{\"log\": [1e-5, 1, 1000]}}",
+           "20000000000 points");
     refuse("[{\"seed\": {\"linear\": [1, 6000, 6000]}}, {\"r\": {\"linear\": [1, 6000, 6000]}}]", "12000 points");
 }
 
 static void test_out_of_memory(void **state) {
     (void)state;
-    static const char text[] = "{\"zip\": {\"r\": [4, 8], \"lora_alpha\": [8, 16]}, \"learning_rate\": {\"log\": [1e-3, 1e-2, 3]}}";
+    static const char text[] =
+        "{\"zip\": {\"r\": [4, 8], \"lora_alpha\": [8, 16]}, \"learning_rate\": {\"log\": [1e-3, 1e-2, 3]}}";
     cJSON *spec = NULL;
     assert_int_equal(lf_json_parse(&spec, text, sizeof text - 1, "spec", &said), LF_OK);
     lf_status rc = LF_ENOMEM;
@@ -113,8 +120,10 @@ static void test_out_of_memory(void **state) {
         lf_alloc_fail_after(n);
         rc = lf_grid_new(&g, spec, "a.json", NULL);
         lf_alloc_fail_after(-1);
-        if (rc) assert_int_equal(rc, LF_ENOMEM);
-        else lf_grid_free(&g);
+        if (rc)
+            assert_int_equal(rc, LF_ENOMEM);
+        else
+            lf_grid_free(&g);
         assert_int_equal(lf_alloc_live(), live);
     }
     cJSON_Delete(spec);

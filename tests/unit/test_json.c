@@ -264,7 +264,8 @@ static void test_failing_allocations(void **state) {
 static void test_text_with_nul(void **state) {
     (void)state;
     cJSON *o = cJSON_CreateObject();
-    assert_true(cJSON_AddItemToObject(o, "a", lf_json_create_text("x\0\"\n\0", 5)) && cJSON_AddItemToObject(o, "b", lf_json_create_text("", 0)));
+    assert_true(cJSON_AddItemToObject(o, "a", lf_json_create_text("x\0\"\n\0", 5)) &&
+                cJSON_AddItemToObject(o, "b", lf_json_create_text("", 0)));
     char *s = lf_json_print_line(o);
     assert_string_equal(s, "{\"a\": \"x\\u0000\\\"\\n\\u0000\", \"b\": \"\"}");
     lf_free(s);
@@ -273,15 +274,9 @@ static void test_text_with_nul(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        LEAKLESS(test_comments),
-        LEAKLESS(test_refused),
-        LEAKLESS(test_many_keys),
-        LEAKLESS(test_depth),
-        LEAKLESS(test_members),
-        LEAKLESS(test_print),
-        LEAKLESS(test_text_with_nul),
-        LEAKLESS(test_numbers_survive),
-        LEAKLESS(test_failing_allocations),
+        LEAKLESS(test_comments),      LEAKLESS(test_refused),         LEAKLESS(test_many_keys),
+        LEAKLESS(test_depth),         LEAKLESS(test_members),         LEAKLESS(test_print),
+        LEAKLESS(test_text_with_nul), LEAKLESS(test_numbers_survive), LEAKLESS(test_failing_allocations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

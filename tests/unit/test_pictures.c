@@ -1,11 +1,12 @@
-/* Pictures and pages of runs: every number in its CSV, pages that hold together and ask nobody, whatever stands in the files. */
+/* Pictures and pages of runs: every number in its CSV, pages that hold together and ask nobody, whatever stands in the
+ * files. */
 #define _XOPEN_SOURCE 700
 #include "report_fixture.h"
 
 #include "plot/plot.h"
+#include "report/figure/curves.h"
 #include "report/figure/figure.h"
 #include "report/figure/pictures.h"
-#include "report/figure/curves.h"
 #include "report/page/report.h"
 
 /* ---- runs ---- */
@@ -31,11 +32,15 @@ static void put_steps(const char *dir, double accuracy, double kept, bool langua
         const double t = step / 40.0;
         char line[300];
         if (language)
-            snprintf(line, sizeof line, "{\"step\": %d, \"eval_perplexity\": %.9g, \"base_perplexity\": %.9g}\n{\"step\": %d, \"loss\": %.9g}\n", step,
-                     40 - (40 - accuracy) * t, 20 / (1 - (1 - kept) * t), step, 3 - t);
+            snprintf(line, sizeof line,
+                     "{\"step\": %d, \"eval_perplexity\": %.9g, \"base_perplexity\": %.9g}\n{\"step\": %d, \"loss\": "
+                     "%.9g}\n",
+                     step, 40 - (40 - accuracy) * t, 20 / (1 - (1 - kept) * t), step, 3 - t);
         else
-            snprintf(line, sizeof line, "{\"step\": %d, \"eval_accuracy\": %.9g, \"base_accuracy\": %.9g}\n{\"step\": %d, \"loss\": %.9g}\n", step, accuracy * t,
-                     0.9 - 0.9 * (1 - kept) * t, step, 3 - t);
+            snprintf(
+                line, sizeof line,
+                "{\"step\": %d, \"eval_accuracy\": %.9g, \"base_accuracy\": %.9g}\n{\"step\": %d, \"loss\": %.9g}\n",
+                step, accuracy * t, 0.9 - 0.9 * (1 - kept) * t, step, 3 - t);
         strcat(text, line);
     }
     put_file(dir, "metrics.jsonl", text);
@@ -74,7 +79,8 @@ static void make_run(const char *set, const run *r, bool language) {
     cJSON *error = cJSON_CreateObject();
     cJSON_AddNumberToObject(error, "exit_code", 4);
     cJSON_AddStringToObject(error, "state", "diverged");
-    cJSON_AddStringToObject(error, "message", r->message ? r->message : "step 7: the loss is nan; try a lower learning_rate");
+    cJSON_AddStringToObject(error, "message",
+                            r->message ? r->message : "step 7: the loss is nan; try a lower learning_rate");
     put_json(dir, "error.json", error);
 }
 
@@ -85,10 +91,18 @@ static char *make_set(const char *name, const run *runs, size_t n, bool language
 }
 
 static const run two_inits[] = {
-    {"a1", "pissa", 1e-3, 1, 0.80, 0.70, 0.01, NULL},        {"a2", "pissa", 1e-3, 2, 0.82, 0.72, 0.01, NULL},        {"a3", "pissa", 1e-3, 3, 0.84, 0.74, 0.01, NULL},
-    {"a4", "pissa", 1e-2, 1, NAN, 0, 0, NULL},               {"a5", "pissa", 1e-2, 2, NAN, 0, 0, NULL},               {"a6", "pissa", 1e-2, 3, NAN, 0, 0, NULL},
-    {"b1", "intermediate", 1e-3, 1, 0.70, 0.90, 0.005, NULL}, {"b2", "intermediate", 1e-3, 2, 0.72, 0.92, 0.005, NULL}, {"b3", "intermediate", 1e-3, 3, 0.74, 0.94, 0.005, NULL},
-    {"b4", "intermediate", 1e-2, 1, 0.85, 0.80, 0.02, NULL}, {"b5", "intermediate", 1e-2, 2, 0.86, 0.82, 0.02, NULL}, {"b6", "intermediate", 1e-2, 3, 0.87, 0.84, 0.02, NULL},
+    {"a1", "pissa", 1e-3, 1, 0.80, 0.70, 0.01, NULL},
+    {"a2", "pissa", 1e-3, 2, 0.82, 0.72, 0.01, NULL},
+    {"a3", "pissa", 1e-3, 3, 0.84, 0.74, 0.01, NULL},
+    {"a4", "pissa", 1e-2, 1, NAN, 0, 0, NULL},
+    {"a5", "pissa", 1e-2, 2, NAN, 0, 0, NULL},
+    {"a6", "pissa", 1e-2, 3, NAN, 0, 0, NULL},
+    {"b1", "intermediate", 1e-3, 1, 0.70, 0.90, 0.005, NULL},
+    {"b2", "intermediate", 1e-3, 2, 0.72, 0.92, 0.005, NULL},
+    {"b3", "intermediate", 1e-3, 3, 0.74, 0.94, 0.005, NULL},
+    {"b4", "intermediate", 1e-2, 1, 0.85, 0.80, 0.02, NULL},
+    {"b5", "intermediate", 1e-2, 2, 0.86, 0.82, 0.02, NULL},
+    {"b6", "intermediate", 1e-2, 3, 0.87, 0.84, 0.02, NULL},
 };
 enum { N_TWO_INITS = sizeof two_inits / sizeof two_inits[0] };
 static const char *const all_pictures[] = {"position", "tradeoff", "learning-rate", "curves", "update"};
@@ -114,7 +128,8 @@ static const char *named(const char *name, const char *ending) {
 
 static void bands_are_of_their_kind(void **state) {
     (void)state;
-    const lf_band none = lf_band_of((lf_sample){1, 0.5, NAN, NAN, NAN}, 100), two = lf_band_of((lf_sample){2, 0.5, 0.1 * sqrt(2), 0, 1}, 100);
+    const lf_band none = lf_band_of((lf_sample){1, 0.5, NAN, NAN, NAN}, 100),
+                  two = lf_band_of((lf_sample){2, 0.5, 0.1 * sqrt(2), 0, 1}, 100);
     const lf_band three = lf_band_of((lf_sample){3, 0.5, 0.1, 0.25, 0.75}, 100);
     assert_true(isnan(none.low) && isnan(none.high));
     assert_true(fabs(two.low - 40) < 1e-9 && fabs(two.high - 60) < 1e-9 && !two.interval);
@@ -123,8 +138,11 @@ static void bands_are_of_their_kind(void **state) {
 
 static void numbers_of_tics_are_short(void **state) {
     (void)state;
-    static const struct { double value; const char *text; } cases[] = {{3e-4, "3e-4"}, {0.01, "0.01"}, {1, "1"}, {0, "0"}, {1e-3, "1e-3"}, {2.5e-5, "2.5e-5"},
-                                                                       {100000, "1e5"}, {1e-10, "1e-10"}, {-3e-4, "-3e-4"}, {12, "12"}};
+    static const struct {
+        double value;
+        const char *text;
+    } cases[] = {{3e-4, "3e-4"},     {0.01, "0.01"},  {1, "1"},         {0, "0"},         {1e-3, "1e-3"},
+                 {2.5e-5, "2.5e-5"}, {100000, "1e5"}, {1e-10, "1e-10"}, {-3e-4, "-3e-4"}, {12, "12"}};
     char text[40];
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         lf_plot_number(text, sizeof text, cases[i].value);
@@ -135,7 +153,8 @@ static void numbers_of_tics_are_short(void **state) {
 /* Every range, wide or narrow, has a few tics. */
 static void log_axes_have_tics(void **state) {
     (void)state;
-    static const double ranges[][2] = {{10, 12}, {9.9, 10.1}, {1, 1e9}, {1e-5, 1e-2}, {3, 70}, {17.5, 24.6}, {1e-300, 1e300}};
+    static const double ranges[][2] = {{10, 12}, {9.9, 10.1},  {1, 1e9},       {1e-5, 1e-2},
+                                       {3, 70},  {17.5, 24.6}, {1e-300, 1e300}};
     for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++) {
         char *text = NULL;
         size_t size;
@@ -201,7 +220,9 @@ static void pictures_are_whole(void **state) {
             char *svg = get_file(set, named(all_pictures[i], "svg"));
             is_balanced(svg, false);
             holds(svg, strcmp(all_pictures[i], "position") ? "pissa" : "learning rate 1e-3");
-            holds(svg, i == 4 ? (language ? "forgetting (nats)" : "forgetting (points)") : language ? "perplexity" : "accuracy (%)");
+            holds(svg, i == 4     ? (language ? "forgetting (nats)" : "forgetting (points)")
+                       : language ? "perplexity"
+                                  : "accuracy (%)");
             lf_free(svg);
         }
         char *svg = get_file(set, "learning-rate.svg");
@@ -220,7 +241,8 @@ static int tics_in_order(const char *svg, bool rising) {
     int tics = 0;
     double last_x = 0, last = 0;
     for (const char *at = svg; (at = strstr(at, "<g transform=\"translate(")); at++) {
-        const char *stop = strstr(at, "</g>"), *middle = strstr(at, "text-anchor=\"middle\""), *span = strstr(at, "<tspan"), *shown = span ? strchr(span, '>') : NULL;
+        const char *stop = strstr(at, "</g>"), *middle = strstr(at, "text-anchor=\"middle\""),
+                   *span = strstr(at, "<tspan"), *shown = span ? strchr(span, '>') : NULL;
         if (!stop || !middle || !shown || middle > stop || shown > stop) continue;
         char *end;
         const double x = strtod(at + strlen("<g transform=\"translate("), NULL), value = strtod(shown + 1, &end);
@@ -242,7 +264,8 @@ static void the_tradeoff_points_right_and_up(void **state) {
         char *set = make_set(language ? "right-texts" : "right-images", runs, N_TWO_INITS, language);
         report(set);
         char *script = get_file(set, "tradeoff.gp");
-        holds(script, language ? "set xrange [12.8743474:11.3341667]" : "set xrange [71.3:86.7]"); /* the worst is at the left */
+        holds(script, language ? "set xrange [12.8743474:11.3341667]"
+                               : "set xrange [71.3:86.7]"); /* the worst is at the left */
         holds_not(script, "reverse");
         lf_free(script);
         if (has_gnuplot()) {
@@ -257,8 +280,10 @@ static void the_tradeoff_points_right_and_up(void **state) {
 /* A bar that is longer than the panel keeps its numbers: gnuplot clips it, and draws no cap there. */
 static void scripts_hold_true_bands(void **state) {
     (void)state;
-    static const run runs[] = {{"a", "pissa", 1e-3, 1, 0.10, 0.70, 0.01, NULL}, {"b", "pissa", 1e-3, 2, 0.50, 0.70, 0.01, NULL}, {"c", "pissa", 1e-3, 3, 0.90, 0.70, 0.01, NULL},
-                               {"d", "pissa", 1e-2, 1, 0.52, 0.60, 0.01, NULL}, {"e", "pissa", 1e-2, 2, 0.52, 0.60, 0.01, NULL}, {"f", "pissa", 1e-2, 3, 0.52, 0.60, 0.01, NULL}};
+    static const run runs[] = {
+        {"a", "pissa", 1e-3, 1, 0.10, 0.70, 0.01, NULL}, {"b", "pissa", 1e-3, 2, 0.50, 0.70, 0.01, NULL},
+        {"c", "pissa", 1e-3, 3, 0.90, 0.70, 0.01, NULL}, {"d", "pissa", 1e-2, 1, 0.52, 0.60, 0.01, NULL},
+        {"e", "pissa", 1e-2, 2, 0.52, 0.60, 0.01, NULL}, {"f", "pissa", 1e-2, 3, 0.52, 0.60, 0.01, NULL}};
     char *set = make_set("bands", runs, 6, false);
     report(set);
     char *script = get_file(set, "learning-rate.gp");
@@ -305,7 +330,9 @@ static void legends_tell_series_apart(void **state) {
     char one[100], two[100];
     snprintf(one, sizeof one, "%sone", base);
     snprintf(two, sizeof two, "%stwo", base);
-    const run runs[] = {{"a", one, 1e-3, 1, 0.80, 0.70, 0.01, NULL}, {"b", two, 1e-3, 1, 0.70, 0.60, 0.01, NULL}, {"c", one, 1e-2, 1, 0.80, 0.70, 0.01, NULL}};
+    const run runs[] = {{"a", one, 1e-3, 1, 0.80, 0.70, 0.01, NULL},
+                        {"b", two, 1e-3, 1, 0.70, 0.60, 0.01, NULL},
+                        {"c", one, 1e-2, 1, 0.80, 0.70, 0.01, NULL}};
     char *set = make_set("legends", runs, 3, false);
     report(set);
     char *svg = get_file(set, "learning-rate.svg");
@@ -315,11 +342,15 @@ static void legends_tell_series_apart(void **state) {
     lf_free(set);
 }
 
-static void put_odd(const char *set, const char *name, const char *modules, const char *position, double rate, double accuracy) {
+static void put_odd(const char *set, const char *name, const char *modules, const char *position, double rate,
+                    double accuracy) {
     char *dir = lf_path_join(set, name), text[1000];
     assert_int_equal(lf_mkdir_p(dir, NULL), LF_OK);
-    snprintf(text, sizeof text, "{\"output_dir\": \"x\", \"init_lora_weights\": \"intermediate\", \"model\": \"%s\", \"target_modules\": %s, \"init_position\": %s, \"learning_rate\": %g, "
-             "\"seed\": 1}", accuracy > 0.5 ? "a/long/path/to/the/model" : "a/long/path/to/another/model", modules, position, rate);
+    snprintf(text, sizeof text,
+             "{\"output_dir\": \"x\", \"init_lora_weights\": \"intermediate\", \"model\": \"%s\", \"target_modules\": "
+             "%s, \"init_position\": %s, \"learning_rate\": %g, "
+             "\"seed\": 1}",
+             accuracy > 0.5 ? "a/long/path/to/the/model" : "a/long/path/to/another/model", modules, position, rate);
     put_file(dir, "config.json", text);
     snprintf(text, sizeof text, "{\"eval_accuracy\": %g, \"forgetting\": 0.1, \"retention\": 0.9}", accuracy);
     put_file(dir, "all_results.json", text);
@@ -334,7 +365,9 @@ static void shared_parts_are_left_out(void **state) {
     put_odd(set, "b", all, "0.25", 1e-3, 0.6);
     put_odd(set, "c", all, "0.5", 1e-2, 0.4);
     put_odd(set, "d", all, "{\"index\": 7}", 1e-3, 0.6);
-    put_file(set, "sweep.json", "{\"swept\": [\"model\", \"target_modules\", \"init_position\"], \"runs\": [\"a\", \"b\", \"c\", \"d\"], \"points\": [{}, {}, {}, {}]}");
+    put_file(set, "sweep.json",
+             "{\"swept\": [\"model\", \"target_modules\", \"init_position\"], \"runs\": [\"a\", \"b\", \"c\", \"d\"], "
+             "\"points\": [{}, {}, {}, {}]}");
     report(set);
     char *script = get_file(set, "learning-rate.gp"), *page = get_file(set, "report.html");
     holds(script, "model a/long/path/to/another/model, init\\_position 0.5'");
@@ -343,7 +376,8 @@ static void shared_parts_are_left_out(void **state) {
     script = get_file(set, "tradeoff.gp"); /* two models, two fronts: a line each */
     holds(script, "$front0 << END\n40 90 ");
     holds(script, "\n\n60 90 ");
-    holds(page, "Not in “Where the adapter starts”: model a/long/path/to/the/model, target_modules [&quot;q_proj&quot;, &quot;k_proj&quot;], "
+    holds(page, "Not in “Where the adapter starts”: model a/long/path/to/the/model, target_modules "
+                "[&quot;q_proj&quot;, &quot;k_proj&quot;], "
                 "init_position {&quot;index&quot;: 7}.");
     lf_free(page);
     lf_free(script);
@@ -358,7 +392,8 @@ static void notes_name_what_is_drawn(void **state) {
     char *set = make_set("notes", runs, N_TWO_INITS, false);
     report(set);
     char *script = get_file(set, "learning-rate.gp");
-    holds(script, "'shaded, bars: 95 % interval of the mean over seeds"); /* pissa has one rate at which it did not diverge */
+    holds(script,
+          "'shaded, bars: 95 % interval of the mean over seeds"); /* pissa has one rate at which it did not diverge */
     lf_free(script);
     lf_free(set);
     for (int i = 0; i < N_TWO_INITS; i++) runs[i].rate = 1e-3 * (1 + i / 6); /* each a rate of its own */
@@ -409,8 +444,11 @@ static void page_of_a_set_stands_alone(void **state) {
         }
     lf_free(page);
     put_file(set, "sweep-config.json", "{}");
-    put_file(set, "sweep.json", "{\"swept\": [\"init_lora_weights\", \"learning_rate\", \"seed\"], \"runs\": [\"a1\", \"c1\"], \"points\": [{\"init_lora_weights\": \"pissa\", "
-                                "\"learning_rate\": 0.001, \"seed\": 1}, {\"init_lora_weights\": \"milora\", \"learning_rate\": 0.001, \"seed\": 1}]}");
+    put_file(set, "sweep.json",
+             "{\"swept\": [\"init_lora_weights\", \"learning_rate\", \"seed\"], \"runs\": [\"a1\", \"c1\"], "
+             "\"points\": [{\"init_lora_weights\": \"pissa\", "
+             "\"learning_rate\": 0.001, \"seed\": 1}, {\"init_lora_weights\": \"milora\", \"learning_rate\": 0.001, "
+             "\"seed\": 1}]}");
     report(set);
     page = get_file(set, "report.html");
     holds(page, "lora-ft sweep --config ");
@@ -448,11 +486,14 @@ static void one_json_object(void **state) {
 
 static void page_of_a_run(void **state) {
     (void)state;
-    char *set = make_set("single", two_inits, N_TWO_INITS, false), *done = lf_path_join(set, "a1"), *diverged = lf_path_join(set, "a4");
+    char *set = make_set("single", two_inits, N_TWO_INITS, false), *done = lf_path_join(set, "a1"),
+         *diverged = lf_path_join(set, "a4");
     lf_err err = {0};
     bool drawn;
     assert_ok(lf_report_curves(done, &drawn, &err), err);
-    put_file(done, "spectrum.svg", "<?xml version=\"1.0\"?>\n<svg xmlns=\"http://www.w3.org/2000/svg\"><g id=\"gnuplot_canvas\"><use href='#gpPt1'/></g></svg>\n");
+    put_file(done, "spectrum.svg",
+             "<?xml version=\"1.0\"?>\n<svg xmlns=\"http://www.w3.org/2000/svg\"><g id=\"gnuplot_canvas\"><use "
+             "href='#gpPt1'/></g></svg>\n");
     put_file(done, "update-map.svg", "<svg xmlns=\"http://www.w3.org/2000/svg\"><script>alert(1)</script></svg>");
     assert_ok(lf_report_html(done, &err), err);
     char *page = get_file(done, "report.html");
@@ -477,11 +518,23 @@ static void page_of_a_run(void **state) {
 /* What is no drawing, or reaches out of the page, is not put into it. */
 static void only_plain_drawings_are_shown(void **state) {
     (void)state;
-    static const char *const bad[] = {
-        "", "no picture", "<svg>", "</svg>", "<svg></svg><p>more</p>", "<svg onload=\"x()\"></svg>", "<svg><a\nonclick = 'x'></a></svg>", "<svg><A HREF='javascript:x'></A></svg>",
-        "<svg><image href='http://example.org/x.png'/></svg>", "<svg><image xlink:href = \"file:///etc/passwd\"/></svg>", "<svg><style>@import 'x'</style></svg>",
-        "<svg><foreignObject></foreignObject></svg>", "<svg><g fill='url(http://example.org/x)'></g></svg>", "<svg><!-- --></svg>", "<svg><SCRIPT></SCRIPT></svg>",
-        "<svg><image href=http://example.org/x></image></svg>", "<svg><animate attributeName='href'/></svg>"};
+    static const char *const bad[] = {"",
+                                      "no picture",
+                                      "<svg>",
+                                      "</svg>",
+                                      "<svg></svg><p>more</p>",
+                                      "<svg onload=\"x()\"></svg>",
+                                      "<svg><a\nonclick = 'x'></a></svg>",
+                                      "<svg><A HREF='javascript:x'></A></svg>",
+                                      "<svg><image href='http://example.org/x.png'/></svg>",
+                                      "<svg><image xlink:href = \"file:///etc/passwd\"/></svg>",
+                                      "<svg><style>@import 'x'</style></svg>",
+                                      "<svg><foreignObject></foreignObject></svg>",
+                                      "<svg><g fill='url(http://example.org/x)'></g></svg>",
+                                      "<svg><!-- --></svg>",
+                                      "<svg><SCRIPT></SCRIPT></svg>",
+                                      "<svg><image href=http://example.org/x></image></svg>",
+                                      "<svg><animate attributeName='href'/></svg>"};
     char *set = make_set("drawings", two_inits, 1, false), *run_dir = lf_path_join(set, "a1");
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         lf_err err = {0};
@@ -503,8 +556,8 @@ static lf_status verb(const char *dir, bool json, char **text, lf_err *err) {
     size_t size;
     FILE *out = open_memstream(text, &size);
     lf_status rc;
-    if (!(rc = lf_config_new(&cfg, "report", err)) && !(rc = lf_config_set(cfg, "run", dir, err)) && !(rc = lf_config_set(cfg, "json", json ? "true" : "false", err)) &&
-        !(rc = lf_config_finish(cfg, err)))
+    if (!(rc = lf_config_new(&cfg, "report", err)) && !(rc = lf_config_set(cfg, "run", dir, err)) &&
+        !(rc = lf_config_set(cfg, "json", json ? "true" : "false", err)) && !(rc = lf_config_finish(cfg, err)))
         rc = lf_report(cfg, out, err);
     lf_config_free(cfg);
     fclose(out);
@@ -513,7 +566,8 @@ static lf_status verb(const char *dir, bool json, char **text, lf_err *err) {
 
 static void the_verb(void **state) {
     (void)state;
-    char *set = make_set("verb", two_inits, N_TWO_INITS, false), *run_dir = lf_path_join(set, "a1"), *diverged = lf_path_join(set, "a4"), *text = NULL;
+    char *set = make_set("verb", two_inits, N_TWO_INITS, false), *run_dir = lf_path_join(set, "a1"),
+         *diverged = lf_path_join(set, "a4"), *text = NULL;
     lf_err err = {0};
     assert_ok(verb(set, true, &text, &err), err);
     holds(text, "\"groups\": [");
@@ -555,8 +609,16 @@ static char *plot_text(const char *text) {
 
 static void text_of_a_script_means_itself(void **state) {
     (void)state;
-    static const struct { const char *text, *written; } cases[] = {{"it's", "it''s"}, {"a_b^c{d}", "a\\_b\\^c\\{d\\}"}, {"x\ny\x01z", "x y z"}, {"\\n", "\\\\n"},
-                                                                   {"caf\xc3\xa9 \xff", "caf\xc3\xa9 \xef\xbf\xbd"}, {"@~&", "\\@\\~\\&"}, {"`rm`", "`rm`"}, {"", ""}};
+    static const struct {
+        const char *text, *written;
+    } cases[] = {{"it's", "it''s"},
+                 {"a_b^c{d}", "a\\_b\\^c\\{d\\}"},
+                 {"x\ny\x01z", "x y z"},
+                 {"\\n", "\\\\n"},
+                 {"caf\xc3\xa9 \xff", "caf\xc3\xa9 \xef\xbf\xbd"},
+                 {"@~&", "\\@\\~\\&"},
+                 {"`rm`", "`rm`"},
+                 {"", ""}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char *out = plot_text(cases[i].text);
         assert_string_equal(out, cases[i].written);
@@ -566,7 +628,8 @@ static void text_of_a_script_means_itself(void **state) {
 
 static void hostile_text_stays_text(void **state) {
     (void)state;
-    static const char evil[] = "x'; system(\"touch HACKED\") #`touch HACKED`\\_^{a}&lt;</svg><script>alert(1)</script>\"@x";
+    static const char evil[] =
+        "x'; system(\"touch HACKED\") #`touch HACKED`\\_^{a}&lt;</svg><script>alert(1)</script>\"@x";
     run runs[N_TWO_INITS];
     memcpy(runs, two_inits, sizeof runs);
     for (size_t i = 0; i < N_TWO_INITS; i++)
@@ -601,7 +664,9 @@ static void hostile_text_stays_text(void **state) {
 /* Numbers that no axis has room for, and a cell with nothing. */
 static void strange_numbers(void **state) {
     (void)state;
-    static const run runs[] = {{"a", "pissa", 1e-3, 1, 1e308, 0.5, 1e308, NULL}, {"b", "pissa", 1e-2, 1, -1e308, 0.5, -1, NULL}, {"c", "intermediate", 1e-3, 1, 0, 1e-9, 0, NULL},
+    static const run runs[] = {{"a", "pissa", 1e-3, 1, 1e308, 0.5, 1e308, NULL},
+                               {"b", "pissa", 1e-2, 1, -1e308, 0.5, -1, NULL},
+                               {"c", "intermediate", 1e-3, 1, 0, 1e-9, 0, NULL},
                                {"d", "intermediate", 1e-2, 1, 5e-324, 1e300, 5e-324, NULL}};
     for (int language = 0; language < 2; language++) {
         char *set = make_set(language ? "strange-texts" : "strange", runs, 4, language);

@@ -32,7 +32,7 @@ static int make_folder_and_file(void **state) {
 /* ---- files made by hand ---- */
 
 /* A member of a header, as text. */
-#define TENSOR(name, dtype, shape, offsets) \
+#define TENSOR(name, dtype, shape, offsets)                                                                            \
     "\"" name "\":{\"dtype\":\"" dtype "\",\"shape\":" shape ",\"data_offsets\":" offsets "}"
 
 static void put_file(const char *path, uint64_t header_length, const char *header, size_t data_size) {
@@ -69,19 +69,15 @@ static void test_refused_headers(void **state) {
         {"{\"a\":1}", 0, LF_EDATA, "tensor 'a': expected an object"},
         {"{\"a\":{\"shape\":[1],\"data_offsets\":[0,4]}}", 4, LF_EDATA, "'dtype'"},
         {"{\"a\":{\"dtype\":7,\"shape\":[1],\"data_offsets\":[0,4]}}", 4, LF_EDATA, "'dtype'"},
-        {"{" TENSOR("a", "F8_E4M3", "[4]", "[0,4]") "}", 4, LF_EUNSUPPORTED,
-         "'F8_E4M3' is not supported"},
+        {"{" TENSOR("a", "F8_E4M3", "[4]", "[0,4]") "}", 4, LF_EUNSUPPORTED, "'F8_E4M3' is not supported"},
         {"{\"a\":{\"dtype\":\"F32\",\"data_offsets\":[0,4]}}", 4, LF_EDATA, "'shape'"},
         {"{" TENSOR("a", "F32", "[-1]", "[0,4]") "}", 4, LF_EDATA, "non-negative integers"},
         {"{" TENSOR("a", "F32", "[1.5]", "[0,6]") "}", 6, LF_EDATA, "non-negative integers"},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[\"1\"],\"data_offsets\":[0,4]}}", 4, LF_EDATA, "non-negative integers"},
         {"{" TENSOR("a", "F32", "[1e300]", "[0,4]") "}", 4, LF_EDATA, "non-negative integers"},
-        {"{" TENSOR("a", "F32", "[4294967296,4294967297]", "[0,4]") "}", 4, LF_EDATA,
-         "63 bits"},
-        {"{" TENSOR("a", "F64", "[2147483648,1073741824]", "[0,4]") "}", 4, LF_EDATA,
-         "63 bits"},
-        {"{" TENSOR("a", "F32", "[1,1,1,1,1,1,1,1,1]", "[0,4]") "}", 4, LF_EDATA,
-         "at most 8 dims"},
+        {"{" TENSOR("a", "F32", "[4294967296,4294967297]", "[0,4]") "}", 4, LF_EDATA, "63 bits"},
+        {"{" TENSOR("a", "F64", "[2147483648,1073741824]", "[0,4]") "}", 4, LF_EDATA, "63 bits"},
+        {"{" TENSOR("a", "F32", "[1,1,1,1,1,1,1,1,1]", "[0,4]") "}", 4, LF_EDATA, "at most 8 dims"},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1]}}", 4, LF_EDATA, "'data_offsets'"},
         {"{" TENSOR("a", "F32", "[1]", "[0]") "}", 4, LF_EDATA, "'data_offsets'"},
         {"{" TENSOR("a", "F32", "[1]", "[0,4,8]") "}", 4, LF_EDATA, "'data_offsets'"},
@@ -89,26 +85,19 @@ static void test_refused_headers(void **state) {
         {"{" TENSOR("a", "F32", "[1]", "[4,0]") "}", 4, LF_EDATA, "'data_offsets'"},
         {"{" TENSOR("a", "F32", "[1]", "[0,4.5]") "}", 4, LF_EDATA, "'data_offsets'"},
         {"{" TENSOR("a", "F32", "[1]", "[0,1e19]") "}", 4, LF_EDATA, "'data_offsets'"},
-        {"{" TENSOR("a", "F32", "[1]", "[9007199254740988,9007199254740992]") "}", 4, LF_EDATA,
-         "download"},
+        {"{" TENSOR("a", "F32", "[1]", "[9007199254740988,9007199254740992]") "}", 4, LF_EDATA, "download"},
         {"{" TENSOR("a", "F32", "[2]", "[0,8]") "}", 4, LF_EDATA, "4 data bytes"},
-        {"{" TENSOR("a", "F32", "[2]", "[0,4]") "}", 4, LF_EDATA,
-         "expected 8 bytes for F32 [2]"},
+        {"{" TENSOR("a", "F32", "[2]", "[0,4]") "}", 4, LF_EDATA, "expected 8 bytes for F32 [2]"},
         {"{" TENSOR("a", "F32", "[1]", "[4,8]") "}", 8, LF_EDATA, "gap"},
         {"{" TENSOR("a", "F32", "[1]", "[0,4]") "}", 8, LF_EDATA, "expected 4 data bytes"},
         {"{}", 1, LF_EDATA, "expected 0 data bytes"},
-        {"{" TENSOR("a", "F32", "[1]", "[0,4]") "," TENSOR("b", "F32", "[1]", "[2,6]") "}",
-         6, LF_EDATA, "overlap"},
-        {"{" TENSOR("a", "F32", "[1]", "[0,4]") "," TENSOR("b", "F32", "[1]", "[0,4]") "}",
-         4, LF_EDATA, "overlap"},
-        {"{" TENSOR("a", "F32", "[1]", "[0,4]") "," TENSOR("b", "F32", "[1]", "[8,12]") "}",
-         12, LF_EDATA, "gap"},
-        {"{" TENSOR("a", "F32", "[2]", "[0,8]") "," TENSOR("z", "F32", "[0]", "[4,4]") "}",
-         8, LF_EDATA, "overlap"},
-        {"{" TENSOR("a", "F32", "[1]", "[0,4]") "," TENSOR("a", "F32", "[1]", "[4,8]") "}",
-         8, LF_EDATA, "'a' is there twice"},
-        {"{\"__metadata__\":[]," TENSOR("a", "F32", "[1]", "[0,4]") "}", 4, LF_EDATA,
-         "__metadata__"},
+        {"{" TENSOR("a", "F32", "[1]", "[0,4]") "," TENSOR("b", "F32", "[1]", "[2,6]") "}", 6, LF_EDATA, "overlap"},
+        {"{" TENSOR("a", "F32", "[1]", "[0,4]") "," TENSOR("b", "F32", "[1]", "[0,4]") "}", 4, LF_EDATA, "overlap"},
+        {"{" TENSOR("a", "F32", "[1]", "[0,4]") "," TENSOR("b", "F32", "[1]", "[8,12]") "}", 12, LF_EDATA, "gap"},
+        {"{" TENSOR("a", "F32", "[2]", "[0,8]") "," TENSOR("z", "F32", "[0]", "[4,4]") "}", 8, LF_EDATA, "overlap"},
+        {"{" TENSOR("a", "F32", "[1]", "[0,4]") "," TENSOR("a", "F32", "[1]", "[4,8]") "}", 8, LF_EDATA,
+         "'a' is there twice"},
+        {"{\"__metadata__\":[]," TENSOR("a", "F32", "[1]", "[0,4]") "}", 4, LF_EDATA, "__metadata__"},
         {"{\"__metadata__\":{\"n\":1}}", 0, LF_EDATA, "key 'n': expected a string"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -147,11 +136,12 @@ static void test_refused_files(void **state) {
 static void test_read(void **state) {
     (void)state;
     /* not in name order, empty tensors at both ends of another, a scalar, padding, unaligned data, unknown members */
-    static const char header[] =
-        "{\"__metadata__\":{\"format\":\"pt\"}," TENSOR("z", "F32", "[2,0]", "[1,1]") ","
-        "\"c\":{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[1,5],\"more\":1},\"b\":{\"dtype\":\"U8\",\"shape\":[1]"
-        ","
-        "\"data_offsets\":[0,1]}," TENSOR("e", "I64", "[0]", "[5,5]") "}   ";
+    static const char header[] = "{\"__metadata__\":{\"format\":\"pt\"}," TENSOR(
+        "z", "F32", "[2,0]", "[1,1]") ","
+                                      "\"c\":{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[1,5],\"more\":1},\"b\":{"
+                                      "\"dtype\":\"U8\",\"shape\":[1]"
+                                      ","
+                                      "\"data_offsets\":[0,1]}," TENSOR("e", "I64", "[0]", "[5,5]") "}   ";
     lf_safetensors *st = NULL;
     lf_err err = {0};
     put_file(file, strlen(header), header, 5);
@@ -186,9 +176,7 @@ static void test_read(void **state) {
 
 static void put_shard(const char *name, const char *tensor_a, const char *tensor_b) {
     char header[256];
-    snprintf(header, sizeof header,
-             "{" TENSOR("%s", "U8", "[2]", "[0,2]") ","
-             TENSOR("%s", "U8", "[1]", "[2,3]") "}",
+    snprintf(header, sizeof header, "{" TENSOR("%s", "U8", "[2]", "[0,2]") "," TENSOR("%s", "U8", "[1]", "[2,3]") "}",
              tensor_a, tensor_b);
     put_file(in_folder(name), strlen(header), header, 3);
 }

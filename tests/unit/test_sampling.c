@@ -26,7 +26,8 @@ static void frequencies(const lf_sampling *s, double *out) {
     for (uint64_t i = 0; i < DRAWS; i++) out[draw(s, i)] += 1.0 / DRAWS;
 }
 
-static void assert_near(const double *found, const double *expected) { /* 4 standard deviations of a share of DRAWS, and roundings */
+static void assert_near(const double *found,
+                        const double *expected) { /* 4 standard deviations of a share of DRAWS, and roundings */
     for (int v = 0; v < V; v++)
         if (fabs(found[v] - expected[v]) > 4 * sqrt(expected[v] * (1 - expected[v]) / DRAWS) + 1e-9)
             fail_msg("token %d: drawn with %g, expected %g", v, found[v], expected[v]);
@@ -51,7 +52,8 @@ static void test_top_k_and_top_p(void **state) {
     assert_near(f, (const double[V]){0, 4.0 / 7, 0, 3.0 / 7, 0, 0});
     frequencies(&(lf_sampling){.repetition_penalty = 1, .temperature = 1, .top_p = .8, .seed = 4}, f); /* .4 .3 .15 */
     assert_near(f, (const double[V]){0, .4 / .85, 0, .3 / .85, 0, .15 / .85});
-    frequencies(&(lf_sampling){.repetition_penalty = 1, .temperature = 1, .top_p = 1e-6, .seed = 5}, f); /* never nothing */
+    frequencies(&(lf_sampling){.repetition_penalty = 1, .temperature = 1, .top_p = 1e-6, .seed = 5},
+                f); /* never nothing */
     assert_near(f, (const double[V]){0, 1, 0, 0, 0, 0});
     frequencies(&(lf_sampling){.repetition_penalty = 1, .temperature = 1, .top_k = 1, .top_p = .5, .seed = 6}, f);
     assert_near(f, (const double[V]){0, 1, 0, 0, 0, 0});
@@ -64,7 +66,8 @@ static void test_equal_logits(void **state) {
     lf_token_candidate room[V];
     assert_int_equal(lf_sample(&(lf_sampling){.repetition_penalty = 1, .top_p = 1}, logits, V, NULL, 0, 0, room), 1);
     for (uint64_t i = 0; i < 200; i++) { /* the two lowest ids of the four */
-        const int32_t id = lf_sample(&(lf_sampling){.repetition_penalty = 1, .temperature = 1, .top_k = 2, .top_p = 1}, logits, V, NULL, 0, i, room);
+        const int32_t id = lf_sample(&(lf_sampling){.repetition_penalty = 1, .temperature = 1, .top_k = 2, .top_p = 1},
+                                     logits, V, NULL, 0, i, room);
         assert_true(id == 1 || id == 2);
     }
 }
@@ -73,8 +76,10 @@ static void test_equal_logits(void **state) {
 static void test_logits_that_are_not_finite(void **state) {
     (void)state;
     static const float bad[] = {NAN, INFINITY, -INFINITY};
-    static const lf_sampling how[] = {{.repetition_penalty = 1, .top_p = 1}, {.repetition_penalty = 1, .temperature = 1, .top_p = 1},
-                                      {.repetition_penalty = 1, .temperature = 1, .top_k = 2, .top_p = 1}, {.repetition_penalty = 2, .temperature = 1, .top_p = .5}};
+    static const lf_sampling how[] = {{.repetition_penalty = 1, .top_p = 1},
+                                      {.repetition_penalty = 1, .temperature = 1, .top_p = 1},
+                                      {.repetition_penalty = 1, .temperature = 1, .top_k = 2, .top_p = 1},
+                                      {.repetition_penalty = 2, .temperature = 1, .top_p = .5}};
     for (int v = 0; v < V; v++)
         for (int b = 0; b < 3; b++)
             for (int h = 0; h < 4; h++) {
@@ -96,7 +101,8 @@ static void test_repetition_penalty(void **state) {
 
 static void test_a_draw_depends_on_seed_and_place_alone(void **state) {
     (void)state;
-    const lf_sampling s = {.repetition_penalty = 1, .temperature = 1, .top_p = 1, .seed = 9}, other = {.repetition_penalty = 1, .temperature = 1, .top_p = 1, .seed = 10};
+    const lf_sampling s = {.repetition_penalty = 1, .temperature = 1, .top_p = 1, .seed = 9},
+                      other = {.repetition_penalty = 1, .temperature = 1, .top_p = 1, .seed = 10};
     int differ = 0;
     for (uint64_t i = 0; i < 100; i++) {
         assert_int_equal(draw(&s, i), draw(&s, i));
@@ -107,8 +113,9 @@ static void test_a_draw_depends_on_seed_and_place_alone(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_draws_follow_the_model), cmocka_unit_test(test_top_k_and_top_p), cmocka_unit_test(test_equal_logits),
-        cmocka_unit_test(test_logits_that_are_not_finite), cmocka_unit_test(test_repetition_penalty), cmocka_unit_test(test_a_draw_depends_on_seed_and_place_alone),
+        cmocka_unit_test(test_draws_follow_the_model), cmocka_unit_test(test_top_k_and_top_p),
+        cmocka_unit_test(test_equal_logits),           cmocka_unit_test(test_logits_that_are_not_finite),
+        cmocka_unit_test(test_repetition_penalty),     cmocka_unit_test(test_a_draw_depends_on_seed_and_place_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

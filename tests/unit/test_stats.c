@@ -36,13 +36,19 @@ static void test_t_closed_forms(void **state) {
 /* Computed with forty digits from the regularized incomplete beta function; upper is 1 - p. */
 static void test_t_table(void **state) {
     (void)state;
-    static const struct { int64_t dof; double upper, t; } table[] = {
-        {3, 0.025, 3.18244630528371},       {4, 0.025, 2.776445105197794},      {5, 0.005, 4.032142983555228},
-        {9, 0.025, 2.262157162798206},      {19, 0.025, 2.09302405440831},      {30, 0.1, 1.310415025391396},
-        {99, 0.025, 1.984216951586417},     {9999, 0.025, 1.960201263621358},   {10000, 0.025, 1.960201239890626},
-        {10001, 0.025, 1.960201216164641},  {1000000, 0.025, 1.959966356814107}, {1000000000000, 0.025, 1.959963984540054},
-        {3, 0.499, 0.002720703521734021},   {7, 1e-15, 279.12799927928},        {50, 1e-12, 9.260139683684145},
-        {10000, 1e-15, 7.954081681012809},  {10001, 1e-15, 7.954080405772859},
+    static const struct {
+        int64_t dof;
+        double upper, t;
+    } table[] = {
+        {3, 0.025, 3.18244630528371},        {4, 0.025, 2.776445105197794},
+        {5, 0.005, 4.032142983555228},       {9, 0.025, 2.262157162798206},
+        {19, 0.025, 2.09302405440831},       {30, 0.1, 1.310415025391396},
+        {99, 0.025, 1.984216951586417},      {9999, 0.025, 1.960201263621358},
+        {10000, 0.025, 1.960201239890626},   {10001, 0.025, 1.960201216164641},
+        {1000000, 0.025, 1.959966356814107}, {1000000000000, 0.025, 1.959963984540054},
+        {3, 0.499, 0.002720703521734021},    {7, 1e-15, 279.12799927928},
+        {50, 1e-12, 9.260139683684145},      {10000, 1e-15, 7.954081681012809},
+        {10001, 1e-15, 7.954080405772859},
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         char what[64];
@@ -54,7 +60,8 @@ static void test_t_table(void **state) {
 
 static void test_t_refused(void **state) {
     (void)state;
-    assert_true(isnan(lf_t_quantile(0, 3)) && isnan(lf_t_quantile(1, 3)) && isnan(lf_t_quantile(-0.1, 3)) && isnan(lf_t_quantile(NAN, 3)));
+    assert_true(isnan(lf_t_quantile(0, 3)) && isnan(lf_t_quantile(1, 3)) && isnan(lf_t_quantile(-0.1, 3)) &&
+                isnan(lf_t_quantile(NAN, 3)));
     assert_true(isnan(lf_t_quantile(0.5, 0)) && isnan(lf_t_quantile(0.9, -1)));
     assert_true(lf_t_quantile(0.5, 5) == 0);
     assert_true(lf_t_quantile(5e-324, 1) < -1e300); /* ends */
@@ -84,7 +91,8 @@ static void test_sample(void **state) {
 static void test_sample_without_interval(void **state) {
     (void)state;
     const double one[] = {7}, bad[] = {1, NAN, 3}, huge[] = {INFINITY, 1};
-    const lf_sample none = lf_sample_of(NULL, 0), single = lf_sample_of(one, 1), nan = lf_sample_of(bad, 3), inf = lf_sample_of(huge, 2);
+    const lf_sample none = lf_sample_of(NULL, 0), single = lf_sample_of(one, 1), nan = lf_sample_of(bad, 3),
+                    inf = lf_sample_of(huge, 2);
     assert_true(none.n == 0 && isnan(none.mean) && isnan(none.sd) && isnan(none.low) && isnan(none.high));
     assert_true(single.n == 1 && single.mean == 7 && isnan(single.sd) && isnan(single.low) && isnan(single.high));
     assert_true(nan.n == 3 && isnan(nan.mean) && isnan(nan.sd) && isnan(nan.low) && isnan(nan.high));
@@ -118,8 +126,9 @@ static void assert_front(const lf_outcome *p, int64_t n, const char *expected) {
 
 static void test_pareto(void **state) {
     (void)state;
-    const lf_outcome p[] = {{0.9, 0.3}, {0.8, 0.1}, {0.8, 0.2} /* same gain, dearer */, {0.7, 0.1} /* same cost, less gain */,
-                            {0.85, 0.2}, {0.6, 0.05}, {0.5, 0.4}};
+    const lf_outcome p[] = {
+        {0.9, 0.3},  {0.8, 0.1}, {0.8, 0.2} /* same gain, dearer */, {0.7, 0.1} /* same cost, less gain */, {0.85, 0.2},
+        {0.6, 0.05}, {0.5, 0.4}};
     assert_front(p, 7, "1100110");
     const lf_outcome equal[] = {{1, 1}, {1, 1}, {0.5, 1}, {1, 2}};
     assert_front(equal, 4, "1100");
@@ -145,7 +154,8 @@ static void test_hypervolume(void **state) {
     assert_true(lf_hypervolume(NULL, 0, r) == 0);
     const lf_outcome negative[] = {{-2, -0.5}}; /* gains and costs may be less than nothing: logarithms are */
     assert_near(lf_hypervolume(negative, 1, (lf_outcome){-4, 1}), 3);
-    assert_true(isnan(lf_hypervolume(one, 1, (lf_outcome){NAN, 1})) && isnan(lf_hypervolume(one, 1, (lf_outcome){0, INFINITY})));
+    assert_true(isnan(lf_hypervolume(one, 1, (lf_outcome){NAN, 1})) &&
+                isnan(lf_hypervolume(one, 1, (lf_outcome){0, INFINITY})));
     lf_alloc_fail_after(0);
     const double starved = lf_hypervolume(one, 1, r);
     lf_alloc_fail_after(-1);
@@ -178,14 +188,21 @@ static void test_harmonic_mean(void **state) {
     assert_near(lf_harmonic_mean(0.3, 0.6), 0.4);
     assert_near(lf_harmonic_mean(0.7, 0.7), 0.7);
     assert_true(lf_harmonic_mean(0, 0) == 0 && lf_harmonic_mean(0, 1) == 0);
-    assert_true(isnan(lf_harmonic_mean(-0.1, 1)) && isnan(lf_harmonic_mean(1, NAN)) && isnan(lf_harmonic_mean(INFINITY, 1)));
+    assert_true(isnan(lf_harmonic_mean(-0.1, 1)) && isnan(lf_harmonic_mean(1, NAN)) &&
+                isnan(lf_harmonic_mean(INFINITY, 1)));
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_t_closed_forms), cmocka_unit_test(test_t_table), cmocka_unit_test(test_t_refused),
-        cmocka_unit_test(test_sample), cmocka_unit_test(test_sample_without_interval), cmocka_unit_test(test_paired),
-        cmocka_unit_test(test_pareto), cmocka_unit_test(test_hypervolume), cmocka_unit_test(test_cost_at_gain),
+        cmocka_unit_test(test_t_closed_forms),
+        cmocka_unit_test(test_t_table),
+        cmocka_unit_test(test_t_refused),
+        cmocka_unit_test(test_sample),
+        cmocka_unit_test(test_sample_without_interval),
+        cmocka_unit_test(test_paired),
+        cmocka_unit_test(test_pareto),
+        cmocka_unit_test(test_hypervolume),
+        cmocka_unit_test(test_cost_at_gain),
         cmocka_unit_test(test_harmonic_mean),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

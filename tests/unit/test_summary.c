@@ -1,4 +1,5 @@
-/* What a set of runs says, against sets worked by hand: cells, groups, the best rate, trade-offs, differences, the CSV files. */
+/* What a set of runs says, against sets worked by hand: cells, groups, the best rate, trade-offs, differences, the CSV
+ * files. */
 #define _POSIX_C_SOURCE 200809L
 #include <math.h>
 
@@ -6,22 +7,29 @@
 #include "runs_fixture.h"
 
 static void near(double found, double expected, const char *what) {
-    if (!(fabs(found - expected) <= 1e-12 * (expected == 0 ? 1 : fabs(expected)))) fail_msg("%s: expected %.17g, found %.17g", what, expected, found);
+    if (!(fabs(found - expected) <= 1e-12 * (expected == 0 ? 1 : fabs(expected))))
+        fail_msg("%s: expected %.17g, found %.17g", what, expected, found);
 }
 #define assert_near(found, expected) near(found, expected, #found)
 
 /* A run of pictures: the base had 0.9, a guess has 0.1. */
 static void put_pictures(const char *name, const char *config, double accuracy, double forgetting) {
     char results[500];
-    snprintf(results, sizeof results, "{\"eval_accuracy\": %.17g, \"base_before\": 0.9, \"base_after\": %.17g, \"forgetting\": %.17g, \"retention\": %.17g,"
-             " \"eval_chance\": 0.1, \"train_seconds\": 3}", accuracy, 0.9 - forgetting, forgetting, (0.9 - forgetting) / 0.9);
+    snprintf(results, sizeof results,
+             "{\"eval_accuracy\": %.17g, \"base_before\": 0.9, \"base_after\": %.17g, \"forgetting\": %.17g, "
+             "\"retention\": %.17g,"
+             " \"eval_chance\": 0.1, \"train_seconds\": 3}",
+             accuracy, 0.9 - forgetting, forgetting, (0.9 - forgetting) / 0.9);
     put_run(name, config, results);
 }
 
 /* Of pictures, without evaluation data. */
 static void put_tested(const char *name, const char *config, double accuracy) {
     char results[200];
-    snprintf(results, sizeof results, "{\"eval_accuracy\": null, \"test_accuracy\": %.17g, \"base_before\": 0.9, \"base_after\": 0.6, \"forgetting\": 0.3, \"eval_chance\": 0.1}", accuracy);
+    snprintf(results, sizeof results,
+             "{\"eval_accuracy\": null, \"test_accuracy\": %.17g, \"base_before\": 0.9, \"base_after\": 0.6, "
+             "\"forgetting\": 0.3, \"eval_chance\": 0.1}",
+             accuracy);
     put_run(name, config, results);
 }
 
@@ -52,7 +60,7 @@ static lf_sample metric(const lf_summary *s, const lf_cell *c, const char *name)
 /* ---- two methods, two rates, three seeds ---- */
 
 #define INTERMEDIATE "\"init_lora_weights\": \"intermediate\", \"init_position\": 0.25, "
-#define MILORA "\"init_lora_weights\": \"milora\", \"init_position\": 0.25, "
+#define MILORA       "\"init_lora_weights\": \"milora\", \"init_position\": 0.25, "
 
 static void put_grid(void) {
     put_pictures("a1", INTERMEDIATE "\"learning_rate\": 0.001, \"seed\": 1", 0.60, 0.05);
@@ -60,14 +68,15 @@ static void put_grid(void) {
     put_pictures("a3", INTERMEDIATE "\"learning_rate\": 0.001, \"seed\": 3", 0.80, 0.05); /* (0.70, 0.05) */
     put_pictures("b1", INTERMEDIATE "\"learning_rate\": 0.01, \"seed\": 1", 0.80, 0.10);
     put_pictures("b2", INTERMEDIATE "\"learning_rate\": 0.01, \"seed\": 2", 0.80, 0.12);
-    put_pictures("b3", INTERMEDIATE "\"learning_rate\": 0.01, \"seed\": 3", 0.83, 0.14);  /* (0.81, 0.12) */
+    put_pictures("b3", INTERMEDIATE "\"learning_rate\": 0.01, \"seed\": 3", 0.83, 0.14); /* (0.81, 0.12) */
     put_pictures("c1", MILORA "\"learning_rate\": 0.001, \"seed\": 1", 0.74, 0.20);
     put_pictures("c2", MILORA "\"learning_rate\": 0.001, \"seed\": 2", 0.76, 0.22);
-    put_pictures("c3", MILORA "\"learning_rate\": 0.001, \"seed\": 3", 0.78, 0.24);       /* (0.76, 0.22) */
+    put_pictures("c3", MILORA "\"learning_rate\": 0.001, \"seed\": 3", 0.78, 0.24); /* (0.76, 0.22) */
     put_pictures("d1", MILORA "\"learning_rate\": 0.01, \"seed\": 1", 0.95, 0.01);
-    put_pictures("d2", MILORA "\"learning_rate\": 0.01, \"seed\": 2", 0.95, 0.01);        /* better, but for the third */
+    put_pictures("d2", MILORA "\"learning_rate\": 0.01, \"seed\": 2", 0.95, 0.01); /* better, but for the third */
     put_run("d3", MILORA "\"learning_rate\": 0.01, \"seed\": 3", NULL);
-    put_error("d3", "{\"exit_code\": 4, \"state\": \"diverged\", \"message\": \"step 3: loss is \\\"NaN\\\",\\nstopped\"}");
+    put_error("d3",
+              "{\"exit_code\": 4, \"state\": \"diverged\", \"message\": \"step 3: loss is \\\"NaN\\\",\\nstopped\"}");
 }
 
 static void test_cells_and_groups(void **state) {
@@ -90,7 +99,8 @@ static void test_cells_and_groups(void **state) {
         assert_int_equal(gathered->runs[c->runs[0]].name[0], 'a' + i);
     }
     const lf_cell *last = &s->cells[3];
-    assert_true(last->n_done == 2 && last->n_diverged == 1 && last->n_failed == 0 && last->n_unfinished == 0 && last->n_gains == 2);
+    assert_true(last->n_done == 2 && last->n_diverged == 1 && last->n_failed == 0 && last->n_unfinished == 0 &&
+                last->n_gains == 2);
     const lf_sample a = metric(s, &s->cells[0], "eval_accuracy"), h = metric(s, &s->cells[0], "harmonic_mean");
     assert_int_equal(a.n, 3);
     assert_near(a.mean, 0.7);
@@ -124,7 +134,8 @@ static void test_tradeoffs(void **state) {
     assert_true(fabs(gain.mean + 0.05) < 1e-14 && fabs(gain.sd - 0.01) < 1e-14);
     assert_true(fabs(gain.high - (-0.05 + 4.302652729696142 * 0.01 / sqrt(3))) < 1e-12);
     assert_true(cost.n == 3 && fabs(cost.mean - 0.1) < 1e-14 && cost.sd < 1e-14);
-    assert_true(s->groups[0].gain_difference.n == 0 && isnan(s->groups[0].gain_difference.mean) && isnan(s->groups[0].cost_difference.low));
+    assert_true(s->groups[0].gain_difference.n == 0 && isnan(s->groups[0].gain_difference.mean) &&
+                isnan(s->groups[0].cost_difference.low));
     done(s);
 }
 
@@ -163,7 +174,8 @@ static void test_test_data_choose_nothing(void **state) {
 /* Runs to come: no best rate yet; without a figure of forgetting no trade-off. */
 static void test_unknown(void **state) {
     (void)state;
-    put_run("a", "\"learning_rate\": 1, \"r\": 1, \"seed\": 1", "{\"eval_accuracy\": 0.5, \"base_before\": null, \"forgetting\": null}");
+    put_run("a", "\"learning_rate\": 1, \"r\": 1, \"seed\": 1",
+            "{\"eval_accuracy\": 0.5, \"base_before\": null, \"forgetting\": null}");
     put_run("b", "\"learning_rate\": 1, \"r\": 1, \"seed\": 2", NULL);
     put_run("c", "\"learning_rate\": 1, \"r\": 2, \"seed\": 1", "{\"eval_accuracy\": 0.7}");
     put_run("d", "\"learning_rate\": 1, \"r\": 3, \"seed\": 1", NULL);
@@ -171,8 +183,10 @@ static void test_unknown(void **state) {
     lf_summary *s = summarize();
     assert_true(s->groups[0].best == -1 && s->groups[1].best == 1 && s->groups[2].best == -1);
     assert_near(s->cells[0].outcome.gain, 0.5);
-    assert_true(isnan(s->cells[0].outcome.cost) && isnan(s->groups[0].reference.gain) && isnan(s->groups[0].reference.cost) && isnan(s->groups[0].matched_gain));
-    for (int i = 0; i < 3; i++) assert_true(isnan(s->groups[i].hypervolume) && isnan(s->groups[i].matched_cost) && !s->cells[i].front);
+    assert_true(isnan(s->cells[0].outcome.cost) && isnan(s->groups[0].reference.gain) &&
+                isnan(s->groups[0].reference.cost) && isnan(s->groups[0].matched_gain));
+    for (int i = 0; i < 3; i++)
+        assert_true(isnan(s->groups[i].hypervolume) && isnan(s->groups[i].matched_cost) && !s->cells[i].front);
     assert_true(s->cells[0].n_unfinished == 1 && s->cells[2].n_failed == 1 && isnan(s->cells[2].outcome.gain));
     done(s);
 }
@@ -221,7 +235,8 @@ static void test_keys(void **state) {
     (void)state;
     put_pictures("a", "\"learning_rate\": 1, \"seed\": 1", 0.5, 0.1);
     put_pictures("b", "\"learning_rate\": 1, \"head_learning_rate\": 0.5, \"seed\": 1", 0.6, 0.1);
-    put_pictures("c", "\"learning_rate\": 1, \"exclude_modules\": [\"q\", \"v\"], \"weight_decay\": 0.1, \"seed\": 1", 0.7, 0.1);
+    put_pictures("c", "\"learning_rate\": 1, \"exclude_modules\": [\"q\", \"v\"], \"weight_decay\": 0.1, \"seed\": 1",
+                 0.7, 0.1);
     lf_summary *s = summarize();
     assert_int_equal(s->n_groups, 2);
     assert_string_equal(s->groups[0].name, "exclude_modules not set, weight_decay not set");
@@ -233,7 +248,10 @@ static void test_keys(void **state) {
 
 static void test_positions(void **state) {
     (void)state;
-    static const struct { const char *config; double position; } cases[] = {
+    static const struct {
+        const char *config;
+        double position;
+    } cases[] = {
         {"\"init_lora_weights\": true, \"init_position\": 0.5", NAN},
         {"\"init_lora_weights\": \"gaussian\", \"init_position\": 0.5", NAN},
         {"\"init_lora_weights\": \"intermediate\"", 0.5},
@@ -258,21 +276,27 @@ static void test_positions(void **state) {
     assert_int_equal(s->n_groups, N);
     for (int i = 0; i < N; i++) { /* in the order above */
         assert_string_equal(gathered->runs[s->cells[i].runs[0]].name, ((char[]){(char)('a' + i), 0}));
-        if (isnan(cases[i].position)) assert_true(isnan(s->groups[i].position));
-        else assert_true(s->groups[i].position == cases[i].position);
+        if (isnan(cases[i].position))
+            assert_true(isnan(s->groups[i].position));
+        else
+            assert_true(s->groups[i].position == cases[i].position);
     }
     done(s);
 }
 
 /* ---- several tasks ---- */
 
-static void put_task(const char *name, const char *config, double accuracy, double forgetting, double chance, double before) {
+static void put_task(const char *name, const char *config, double accuracy, double forgetting, double chance,
+                     double before) {
     char results[300];
-    snprintf(results, sizeof results, "{\"eval_accuracy\": %.17g, \"base_before\": %.17g, \"forgetting\": %.17g, \"eval_chance\": %.17g}", accuracy, before, forgetting, chance);
+    snprintf(results, sizeof results,
+             "{\"eval_accuracy\": %.17g, \"base_before\": %.17g, \"forgetting\": %.17g, \"eval_chance\": %.17g}",
+             accuracy, before, forgetting, chance);
     put_run(name, config, results);
 }
 
-/* Figures of two data sets stand on one page, but are not compared: all that compares is among methods on the same data. */
+/* Figures of two data sets stand on one page, but are not compared: all that compares is among methods on the same
+ * data. */
 static void test_families(void **state) {
     (void)state;
     put_task("a", "\"init\": \"x\", \"train_data\": \"hard\", \"learning_rate\": 1, \"seed\": 1", 0.30, 0.10, 0.1, 0.5);
@@ -304,8 +328,11 @@ static void test_families(void **state) {
 
 static void put_language(const char *name, const char *config, double perplexity, double forgetting) {
     char results[400];
-    snprintf(results, sizeof results, "{\"eval_perplexity\": %.17g, \"eval_perplexity_before\": 20, \"base_before\": 10, \"base_chance\": 1000, \"eval_chance\": 1000,"
-             " \"forgetting\": %.17g}", perplexity, forgetting);
+    snprintf(results, sizeof results,
+             "{\"eval_perplexity\": %.17g, \"eval_perplexity_before\": 20, \"base_before\": 10, \"base_chance\": 1000, "
+             "\"eval_chance\": 1000,"
+             " \"forgetting\": %.17g}",
+             perplexity, forgetting);
     put_run(name, config, results);
 }
 
@@ -322,7 +349,8 @@ static void test_language(void **state) {
     assert_int_equal(s->groups[0].best, 1);
     assert_near(s->groups[0].reference.gain, -log(20));
     assert_near(s->groups[0].reference.cost, log(100));
-    assert_near(s->groups[0].hypervolume, (log(20) - log(6)) * (log(100) - 0.5)); /* the other's cost, 5, is above ln 100 */
+    assert_near(s->groups[0].hypervolume,
+                (log(20) - log(6)) * (log(100) - 0.5)); /* the other's cost, 5, is above ln 100 */
     assert_true(s->cells[0].front && s->cells[1].front);
     done(s);
 }
@@ -341,24 +369,28 @@ static void assert_file(const char *name, const char *expected) {
 static void test_results_csv(void **state) {
     (void)state;
     put_run("a, b", "\"learning_rate\": 0.01, \"seed\": 2, \"exclude_modules\": [\"q\"]",
-            "{\"eval_accuracy\": 0.1, \"train_seconds\": 2.5, \"forgetting\": null, \"steps\": 30, \"note\": \"no number\", \"init_seconds\": 1}");
+            "{\"eval_accuracy\": 0.1, \"train_seconds\": 2.5, \"forgetting\": null, \"steps\": 30, \"note\": \"no "
+            "number\", \"init_seconds\": 1}");
     put_run("c", "\"learning_rate\": 0.01, \"seed\": 1", NULL);
     put_error("c", "{\"state\": \"failed\", \"message\": \"no \\\"x\\\",\\ntry y\"}");
-    put_run("d", "\"learning_rate\": 0.001, \"seed\": 10, \"exclude_modules\": \"k\"", "{\"eval_accuracy\": 0.30000000000000004, \"forgetting\": -0.5, \"peak_rss_mb\": 7}");
+    put_run("d", "\"learning_rate\": 0.001, \"seed\": 10, \"exclude_modules\": \"k\"",
+            "{\"eval_accuracy\": 0.30000000000000004, \"forgetting\": -0.5, \"peak_rss_mb\": 7}");
     lf_summary *s = summarize();
     lf_err err = {0};
     assert_ok(lf_write_results_csv(gathered, in_scratch("set/results.csv"), &err), err);
-    assert_file("set/results.csv", "name,learning_rate,seed,exclude_modules,state,eval_accuracy,forgetting,steps,init_seconds,train_seconds,peak_rss_mb,message\n"
+    assert_file("set/results.csv", "name,learning_rate,seed,exclude_modules,state,eval_accuracy,forgetting,steps,init_"
+                                   "seconds,train_seconds,peak_rss_mb,message\n"
                                    "d,0.001,10,k,done,0.30000000000000004,-0.5,,,,7,\n"
                                    "c,0.01,1,,failed,,,,,,,\"no \"\"x\"\",\ntry y\"\n"
                                    "\"a, b\",0.01,2,\"[\"\"q\"\"]\",done,0.1,,30,1,2.5,,\n");
-    assert_says(lf_write_results_csv(gathered, in_scratch("no/such/folder.csv"), &err), LF_EIO, err, "no/such/folder.csv");
+    assert_says(lf_write_results_csv(gathered, in_scratch("no/such/folder.csv"), &err), LF_EIO, err,
+                "no/such/folder.csv");
     assert_says(lf_write_summary_csv(s, in_scratch("no/such/folder.csv"), &err), LF_EIO, err, "no/such/folder.csv");
     done(s);
 }
 
 #define SAMPLE(name) name "_mean," name "_sd," name "_n," name "_low," name "_high,"
-#define NONE ",,0,,,"
+#define NONE         ",,0,,,"
 
 static void test_summary_csv(void **state) {
     (void)state;
@@ -376,15 +408,21 @@ static void test_summary_csv(void **state) {
     }
     assert_near(s->groups[1].hypervolume, 0.65 * 0.4);
     assert_near(s->cells[1].metrics[7].mean, 2 * 0.75 * 0.4 / 1.15);
-    snprintf(expected, sizeof expected,
-             "r,learning_rate,runs,done,diverged,failed,unfinished," SAMPLE("eval_accuracy") SAMPLE("test_accuracy") SAMPLE("base_after") SAMPLE("forgetting")
-             SAMPLE("retention") SAMPLE("base_kl") SAMPLE("base_ce") SAMPLE("harmonic_mean") SAMPLE("update_ratio")
-             "best,front,hypervolume,matched_gain,matched_forgetting," SAMPLE("gain_difference") "forgetting_difference_mean,forgetting_difference_sd,"
-             "forgetting_difference_n,forgetting_difference_low,forgetting_difference_high\n"
-             "1,0.5,1,1,0,0,0,0.5,,1,,," NONE "0.65,,1,,,0.25,,1,,,%s,,1,,," NONE NONE "%s,,1,,," NONE "1,1,%s,0.5,0.25,,,,,,,,,,\n"
-             "2,0.5,1,1,0,0,0,0.75,,1,,," NONE "0.4,,1,,,0.5,,1,,,%s,,1,,," NONE NONE "%s,,1,,," NONE "1,1,%s,0.5,0.5,0.25,,1,,,0.25,,1,,\n"
-             "2,1,1,0,0,0,1," NONE NONE NONE NONE NONE NONE NONE NONE NONE "0,0,,,,,,,,,,,,,\n",
-             retained[0], harmonic[0], volume[0], retained[1], harmonic[1], volume[1]);
+    snprintf(
+        expected, sizeof expected,
+        "r,learning_rate,runs,done,diverged,failed,unfinished," SAMPLE("eval_accuracy") SAMPLE("test_accuracy")
+            SAMPLE("base_after") SAMPLE("forgetting") SAMPLE("retention") SAMPLE("base_kl") SAMPLE("base_ce") SAMPLE(
+                "harmonic_mean")
+                SAMPLE("update_ratio") "best,front,hypervolume,matched_gain,matched_forgetting," SAMPLE(
+                    "gain_difference") "forgetting_difference_mean,forgetting_difference_sd,"
+                                       "forgetting_difference_n,forgetting_difference_low,forgetting_difference_high\n"
+                                       "1,0.5,1,1,0,0,0,0.5,,1,,," NONE "0.65,,1,,,0.25,,1,,,%s,,1,,," NONE NONE
+                                       "%s,,1,,," NONE "1,1,%s,0.5,0.25,,,,,,,,,,\n"
+                                       "2,0.5,1,1,0,0,0,0.75,,1,,," NONE "0.4,,1,,,0.5,,1,,,%s,,1,,," NONE NONE
+                                       "%s,,1,,," NONE "1,1,%s,0.5,0.5,0.25,,1,,,0.25,,1,,\n"
+                                       "2,1,1,0,0,0,1," NONE NONE NONE NONE NONE NONE NONE NONE NONE
+                                       "0,0,,,,,,,,,,,,,\n",
+        retained[0], harmonic[0], volume[0], retained[1], harmonic[1], volume[1]);
     assert_file("set/summary.csv", expected);
     done(s);
 }
@@ -406,15 +444,18 @@ static void test_table(void **state) {
     (void)state;
     put_grid();
     lf_summary *s = summarize();
-    assert_table(s,
-                 "method                          learning rate  runs  new task, accuracy, %  forgetting, points  retention, %  forgetting at 76.00 %  hypervolume  gain against first, points  forgetting against first\n"
-                 "init_lora_weights intermediate           0.01     3           81.00 ± 4.30        12.00 ± 4.97  86.67 ± 5.52                   8.82       0.5958                                                      \n"
-                 "init_lora_weights milora                0.001     3           76.00 ± 4.97        22.00 ± 4.97  75.56 ± 5.52                  22.00       0.4488                -5.00 ± 2.48             +10.00 ± 0.00\n"
-                 "± half of the 95 % t interval over seeds\n"
-                 "each method at its best learning rate on evaluation data, among those at which every run is done\n"
-                 "first: init_lora_weights intermediate; differences are paired by seed\n"
-                 "12 runs, 11 done, 1 diverged\n"
-                 "diverged: d3: step 3: loss is \"NaN\",?stopped\n");
+    assert_table(
+        s, "method                          learning rate  runs  new task, accuracy, %  forgetting, points  retention, "
+           "%  forgetting at 76.00 %  hypervolume  gain against first, points  forgetting against first\n"
+           "init_lora_weights intermediate           0.01     3           81.00 ± 4.30        12.00 ± 4.97  86.67 ± "
+           "5.52                   8.82       0.5958                                                      \n"
+           "init_lora_weights milora                0.001     3           76.00 ± 4.97        22.00 ± 4.97  75.56 ± "
+           "5.52                  22.00       0.4488                -5.00 ± 2.48             +10.00 ± 0.00\n"
+           "± half of the 95 % t interval over seeds\n"
+           "each method at its best learning rate on evaluation data, among those at which every run is done\n"
+           "first: init_lora_weights intermediate; differences are paired by seed\n"
+           "12 runs, 11 done, 1 diverged\n"
+           "diverged: d3: step 3: loss is \"NaN\",?stopped\n");
     done(s);
 }
 
@@ -424,12 +465,18 @@ static void test_table_without_a_choice(void **state) {
     put_tested("b", "\"learning_rate\": 0.001, \"note\": \"\\u001b[31m\"", 0.6);
     put_tested("c", "\"learning_rate\": 0.001, \"note\": \"\xc3\xa9\"", 0.7);
     lf_summary *s = summarize();
-    assert_table(s, "method      learning rate  runs  new task, test accuracy, %  forgetting, points  forgetting at 60.00 %  hypervolume\n"
-                    "note ?[31m          0.001     1                       60.00               30.00                  30.00          0.3\n"
-                    "                     0.01     1                       50.00               30.00                                    \n"
-                    "note \xc3\xa9              0.001     1                       70.00               30.00                  30.00         0.36\n"
-                    "no evaluation data, so no learning rate was chosen and all are shown: a choice by test data would not be one\n"
-                    "3 runs, 3 done\n");
+    assert_table(
+        s,
+        "method      learning rate  runs  new task, test accuracy, %  forgetting, points  forgetting at 60.00 %  "
+        "hypervolume\n"
+        "note ?[31m          0.001     1                       60.00               30.00                  30.00        "
+        "  0.3\n"
+        "                     0.01     1                       50.00               30.00                               "
+        "     \n"
+        "note \xc3\xa9              0.001     1                       70.00               30.00                  30.00 "
+        "        0.36\n"
+        "no evaluation data, so no learning rate was chosen and all are shown: a choice by test data would not be one\n"
+        "3 runs, 3 done\n");
     done(s);
 }
 
@@ -439,14 +486,17 @@ static void test_table_of_two_seeds(void **state) {
     put_tested("a", "\"learning_rate\": 0.01, \"seed\": 1", 0.5);
     put_tested("b", "\"learning_rate\": 0.01, \"seed\": 2", 0.75);
     lf_summary *s = summarize();
-    assert_table(s, "method  learning rate  runs  new task, test accuracy, %      forgetting, points  forgetting at 62.50 %  hypervolume\n"
-                    "all              0.01     2      62.50 (50.00 to 75.00)  30.00 (30.00 to 30.00)                  30.00        0.315\n"
+    assert_table(s, "method  learning rate  runs  new task, test accuracy, %      forgetting, points  forgetting at "
+                    "62.50 %  hypervolume\n"
+                    "all              0.01     2      62.50 (50.00 to 75.00)  30.00 (30.00 to 30.00)                  "
+                    "30.00        0.315\n"
                     "in brackets, of two seeds, least to most\n"
                     "2 runs, 2 done\n");
     done(s);
 }
 
-/* Why there is no best rate: of some no evaluation data, of others runs that are not done. Where nothing ran, data are not to blame. */
+/* Why there is no best rate: of some no evaluation data, of others runs that are not done. Where nothing ran, data are
+ * not to blame. */
 static void test_why_unchosen(void **state) {
     (void)state;
     put_pictures("a", "\"learning_rate\": 1, \"r\": 1", 0.5, 0.1);
@@ -475,9 +525,12 @@ static void test_table_of_language(void **state) {
     put_language("a", "\"learning_rate\": 1, \"r\": 1", 4, 0.25);
     put_language("b", "\"learning_rate\": 1, \"r\": 2", 8, 0.125);
     lf_summary *s = summarize();
-    assert_table(s, "method  learning rate  runs  new text, perplexity  forgetting, nats  forgetting at perplexity 8  hypervolume  gain against first, nats  forgetting against first\n"
-                    "r 1                 1     1                     4              0.25                        0.25        7.009                                                    \n"
-                    "r 2                 1     1                     8             0.125                       0.125        4.105                   -0.6931                    -0.125\n"
+    assert_table(s, "method  learning rate  runs  new text, perplexity  forgetting, nats  forgetting at perplexity 8  "
+                    "hypervolume  gain against first, nats  forgetting against first\n"
+                    "r 1                 1     1                     4              0.25                        0.25   "
+                    "     7.009                                                    \n"
+                    "r 2                 1     1                     8             0.125                       0.125   "
+                    "     4.105                   -0.6931                    -0.125\n"
                     "first: r 1; differences are paired by seed\n"
                     "2 runs, 2 done\n");
     done(s);
@@ -492,12 +545,17 @@ static void test_table_of_long_names(void **state) {
     put_tested("b", "\"learning_rate\": 1, \"k\": \"x\"", 0.5);
     lf_summary *s = summarize();
     char expected[1000];
-    snprintf(expected, sizeof expected, "method  learning rate  runs  new task, test accuracy, %%  forgetting, points  forgetting at 50.00 %%  hypervolume  gain against first, points  forgetting against first\n"
+    snprintf(expected, sizeof expected,
+             "method  learning rate  runs  new task, test accuracy, %%  forgetting, points  forgetting at 50.00 %%  "
+             "hypervolume  gain against first, points  forgetting against first\n"
              "k %064d\n"
-             "                    1     1                       50.00               30.00                  30.00         0.24                                                      \n"
-             "k x                 1     1                       50.00               30.00                  30.00         0.24                       +0.00                     +0.00\n"
+             "                    1     1                       50.00               30.00                  30.00       "
+             "  0.24                                                      \n"
+             "k x                 1     1                       50.00               30.00                  30.00       "
+             "  0.24                       +0.00                     +0.00\n"
              "first: k %064d; differences are paired by seed\n"
-             "2 runs, 2 done\n", 0, 0);
+             "2 runs, 2 done\n",
+             0, 0);
     assert_table(s, expected);
     done(s);
 }
@@ -554,10 +612,27 @@ static void test_no_memory(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_teardown(name, clean_set)
     const struct CMUnitTest tests[] = {
-        TEST(test_cells_and_groups), TEST(test_tradeoffs), TEST(test_equals_take_the_smaller_rate), TEST(test_test_data_choose_nothing), TEST(test_unknown),
-        TEST(test_only_diverged), TEST(test_pairs_by_seed), TEST(test_one_seed), TEST(test_keys), TEST(test_positions), TEST(test_families), TEST(test_language),
-        TEST(test_results_csv), TEST(test_summary_csv), TEST(test_table), TEST(test_table_without_a_choice), TEST(test_table_of_language),
-        TEST(test_table_of_long_names), TEST(test_table_of_two_seeds), TEST(test_why_unchosen), TEST(test_repeats),
+        TEST(test_cells_and_groups),
+        TEST(test_tradeoffs),
+        TEST(test_equals_take_the_smaller_rate),
+        TEST(test_test_data_choose_nothing),
+        TEST(test_unknown),
+        TEST(test_only_diverged),
+        TEST(test_pairs_by_seed),
+        TEST(test_one_seed),
+        TEST(test_keys),
+        TEST(test_positions),
+        TEST(test_families),
+        TEST(test_language),
+        TEST(test_results_csv),
+        TEST(test_summary_csv),
+        TEST(test_table),
+        TEST(test_table_without_a_choice),
+        TEST(test_table_of_language),
+        TEST(test_table_of_long_names),
+        TEST(test_table_of_two_seeds),
+        TEST(test_why_unchosen),
+        TEST(test_repeats),
         TEST(test_no_memory),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);

@@ -524,8 +524,9 @@ static void low_rank_values_are_those_of_the_product(void **state) {
         for (int64_t i = 0; i < out; i++)
             for (int64_t k = 0; k < q; k++)
                 for (int64_t j = 0; j < in; j++) P[i * in + j] += L[i * q + k] * R[k * in + j];
-        assert_int_equal(LAPACKE_dgesvd(LAPACK_ROW_MAJOR, 'N', 'N', (lapack_int)out, (lapack_int)in, P, (lapack_int)in, all, NULL, 1,
-                                        NULL, 1, work), 0);
+        assert_int_equal(LAPACKE_dgesvd(LAPACK_ROW_MAJOR, 'N', 'N', (lapack_int)out, (lapack_int)in, P, (lapack_int)in,
+                                        all, NULL, 1, NULL, 1, work),
+                         0);
         lf_err err = {0};
         ASSERT_OK(lf_svd_low_rank_values(L, R, out, in, q, sigma, "w", &err));
         for (int64_t k = 0; k < n && k < q; k++) ASSERT_LE(fabs(sigma[k] - all[k]), 1e-13 * all[0]);

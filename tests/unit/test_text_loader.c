@@ -395,8 +395,8 @@ static void note_windows(lf_text_loader *l, int seen[30][2]) {
         }
 }
 
-/* Where a file's tokens are one more than whole windows, the EOS of training would make a window more, and the two sides of a split would
- * not be parts of one list. */
+/* Where a file's tokens are one more than whole windows, the EOS of training would make a window more, and the two
+ * sides of a split would not be parts of one list. */
 static void test_held_out_windows_are_not_trained_on(void **state) {
     (void)state;
     for (int f = 0; f < 30; f++) {
@@ -568,7 +568,8 @@ int main(void) {
         cmocka_unit_test(test_packing_keeps_documents),
         cmocka_unit_test(test_pack),
         cmocka_unit_test(test_windows),
-        cmocka_unit_test(test_windows_are_drawn), cmocka_unit_test(test_held_out_windows_are_not_trained_on),
+        cmocka_unit_test(test_windows_are_drawn),
+        cmocka_unit_test(test_held_out_windows_are_not_trained_on),
         cmocka_unit_test(test_files_of_a_folder_are_apart),
         cmocka_unit_test(test_failure_in_its_place),
         cmocka_unit_test(test_documents_without_tokens),

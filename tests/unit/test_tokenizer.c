@@ -641,21 +641,10 @@ static void test_stories(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        LEAKLESS(test_golden),
-        LEAKLESS(test_tokens),
-        LEAKLESS(test_nul_and_append),
-        LEAKLESS(test_not_utf8),
-        LEAKLESS(test_unknown_ids),
-        LEAKLESS(test_cuts),
-        LEAKLESS(test_cut_answers),
-        LEAKLESS(test_refused),
-        LEAKLESS(test_patterns),
-        LEAKLESS(test_names),
-        LEAKLESS(test_long_word),
-        LEAKLESS(test_threads),
-        LEAKLESS(test_no_memory),
-        LEAKLESS(test_gpt2_vectors),
-        LEAKLESS(test_stories),
+        LEAKLESS(test_golden),      LEAKLESS(test_tokens),       LEAKLESS(test_nul_and_append), LEAKLESS(test_not_utf8),
+        LEAKLESS(test_unknown_ids), LEAKLESS(test_cuts),         LEAKLESS(test_cut_answers),    LEAKLESS(test_refused),
+        LEAKLESS(test_patterns),    LEAKLESS(test_names),        LEAKLESS(test_long_word),      LEAKLESS(test_threads),
+        LEAKLESS(test_no_memory),   LEAKLESS(test_gpt2_vectors), LEAKLESS(test_stories),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,57 +7,62 @@
 typedef struct lf_dataset lf_dataset;
 
 typedef struct lf_dataset_opts {
-    const cJSON *spec;         /* a path as string, or {"path":..., "format": "image_folder"|"idx", "split": ..., "labels": ...} */
-    const char *key;           /* the config key, for errors: "train_data" */
-    const char *split;         /* which subfolder is meant if the folder has train/ val/ test/: "train", "val", "test" */
-    bool unlabelled;           /* predict: any folder of pictures, or a single picture; labels are -1 */
-    int64_t max_samples;       /* 0 = all; else that many, drawn by `seed` without replacement, in order */
+    const cJSON
+        *spec; /* a path as string, or {"path":..., "format": "image_folder"|"idx", "split": ..., "labels": ...} */
+    const char *key;     /* the config key, for errors: "train_data" */
+    const char *split;   /* which subfolder is meant if the folder has train/ val/ test/: "train", "val", "test" */
+    bool unlabelled;     /* predict: any folder of pictures, or a single picture; labels are -1 */
+    int64_t max_samples; /* 0 = all; else that many, drawn by `seed` without replacement, in order */
     uint64_t seed;
-    const char *const *class_names; /* NULL: sorted folder names (IDX: "0", "1", ...). Else these names fix the labels: a */
-    int64_t n_classes;              /* folder that is not among them is LF_EDATA (for IDX: a label >= n_classes is) */
+    const char *const
+        *class_names;  /* NULL: sorted folder names (IDX: "0", "1", ...). Else these names fix the labels: a */
+    int64_t n_classes; /* folder that is not among them is LF_EDATA (for IDX: a label >= n_classes is) */
 } lf_dataset_opts;
 
 /* image_folder: a subfolder a class, pictures below it by extension (jpg jpeg png bmp gif ppm pgm tga, any case).
- * idx: a pair of IDX files; path is the images file (*-images-idx3-ubyte[.gz]; the labels file is found beside it by name
- * or given as "labels"), or a folder that holds such pairs (train-*, t10k-* for test; split chooses).
- * An empty class folder, a folder without pictures, labels and images of different counts: LF_EDATA, naming it. */
+ * idx: a pair of IDX files; path is the images file (*-images-idx3-ubyte[.gz]; the labels file is found beside it by
+ * name or given as "labels"), or a folder that holds such pairs (train-*, t10k-* for test; split chooses). An empty
+ * class folder, a folder without pictures, labels and images of different counts: LF_EDATA, naming it. */
 lf_status lf_dataset_open(lf_dataset **out, const lf_dataset_opts *opts, lf_err *err);
 void lf_dataset_free(lf_dataset *d);
 int64_t lf_dataset_count(const lf_dataset *d);
 int64_t lf_dataset_n_classes(const lf_dataset *d);
 const char *lf_dataset_class_name(const lf_dataset *d, int64_t label);
 int64_t lf_dataset_label(const lf_dataset *d, int64_t i);
-const char *lf_dataset_example_name(const lf_dataset *d, int64_t i, char *buf, size_t size); /* path, or "file[index]" */
+const char *lf_dataset_example_name(const lf_dataset *d, int64_t i, char *buf,
+                                    size_t size); /* path, or "file[index]" */
 const char *lf_dataset_path(const lf_dataset *d);
 lf_status lf_dataset_image(const lf_dataset *d, int64_t i, lf_image *out, lf_err *err); /* thread safe */
 
-/* Does the folder (of the spec) itself have a subfolder / pair for `split`? For finding val/ and test/ beside train/. */
+/* Does the folder (of the spec) itself have a subfolder / pair for `split`? For finding val/ and test/ beside train/.
+ */
 bool lf_dataset_has_split(const cJSON *spec, const char *split);
 
-/* Takes the share `fraction` of d's examples out (stratified by class, drawn by seed) into *held_out; d keeps the rest. */
+/* Takes the share `fraction` of d's examples out (stratified by class, drawn by seed) into *held_out; d keeps the rest.
+ */
 lf_status lf_dataset_split(lf_dataset *d, double fraction, uint64_t seed, lf_dataset **held_out, lf_err *err);
 
 /* The order of examples: a permutation an epoch, a pure function of (seed, epoch); position = batch number. */
 typedef struct lf_batch {
     int64_t B;
-    float *pixels;             /* [B, channels, H, W] */
-    int32_t *labels;           /* [B] */
-    int64_t *indices;          /* [B] into the data set */
-    int64_t epoch, number;     /* batch number within the epoch */
+    float *pixels;         /* [B, channels, H, W] */
+    int32_t *labels;       /* [B] */
+    int64_t *indices;      /* [B] into the data set */
+    int64_t epoch, number; /* batch number within the epoch */
 } lf_batch;
 
 typedef struct lf_loader_opts {
     int64_t batch_size;
-    int64_t workers;           /* decoding threads, >= 1 */
+    int64_t workers; /* decoding threads, >= 1 */
     bool shuffle;
     uint64_t seed;
     lf_augmentation augmentation;
     const lf_image_processor *processor; /* copied */
-    bool skip_bad_images;      /* a picture that does not decode is counted and left out of its batch; else an error. A
-                                * batch of which nothing is left is not served (so count batches by `number`, not by
-                                * calls); an epoch of which nothing is left is LF_EDATA */
-    int64_t first_epoch, first_batch;    /* resume position */
-    int64_t epochs;            /* how many epochs to serve from first_epoch on; INT64_MAX = without end */
+    bool skip_bad_images; /* a picture that does not decode is counted and left out of its batch; else an error. A
+                           * batch of which nothing is left is not served (so count batches by `number`, not by
+                           * calls); an epoch of which nothing is left is LF_EDATA */
+    int64_t first_epoch, first_batch; /* resume position */
+    int64_t epochs;                   /* how many epochs to serve from first_epoch on; INT64_MAX = without end */
     bool drop_last;
 } lf_loader_opts;
 

@@ -13,19 +13,27 @@ typedef struct lf_image {
     unsigned char *pixels;       /* [height, width, channels]; freed by lf_image_free */
 } lf_image;
 
-/* JPEG by libjpeg-turbo (EXIF orientation is not applied, as PIL; inks become RGB); PNG, BMP, GIF's first frame, PNM, TGA
- * by stb_image: 16-bit is reduced to 8, alpha is dropped as PIL's convert("RGB") does. LF_EDATA naming the file if the
- * bytes are no such picture, or not all of one; a picture of more than 178,956,970 pixels is refused (a decompression
- * bomb). */
+/* JPEG by libjpeg-turbo (EXIF orientation is not applied, as PIL; inks become RGB); PNG, BMP, GIF's first frame, PNM,
+ * TGA by stb_image: 16-bit is reduced to 8, alpha is dropped as PIL's convert("RGB") does. LF_EDATA naming the file if
+ * the bytes are no such picture, or not all of one; a picture of more than 178,956,970 pixels is refused (a
+ * decompression bomb). */
 lf_status lf_image_decode(lf_image *out, const unsigned char *bytes, size_t size, const char *name, lf_err *err);
 lf_status lf_image_load(lf_image *out, const char *path, lf_err *err);
 void lf_image_free(lf_image *img);
 
-typedef enum lf_resample { LF_NEAREST = 0, LF_LANCZOS = 1, LF_BILINEAR = 2, LF_BICUBIC = 3, LF_BOX = 4, LF_HAMMING = 5 } lf_resample; /* PIL's numbers */
+typedef enum lf_resample {
+    LF_NEAREST = 0,
+    LF_LANCZOS = 1,
+    LF_BILINEAR = 2,
+    LF_BICUBIC = 3,
+    LF_BOX = 4,
+    LF_HAMMING = 5
+} lf_resample; /* PIL's numbers */
 
-/* Antialiased resize of box (left, top, right, bottom in source pixels, may be fractional) to w x h, to within one level
- * of PIL's Image.resize(box=...): separable, 8-bit intermediate, fixed-point coefficients as PIL's. */
-lf_status lf_image_resize(lf_image *out, const lf_image *in, int w, int h, lf_resample how, const double box[4], lf_err *err);
+/* Antialiased resize of box (left, top, right, bottom in source pixels, may be fractional) to w x h, to within one
+ * level of PIL's Image.resize(box=...): separable, 8-bit intermediate, fixed-point coefficients as PIL's. */
+lf_status lf_image_resize(lf_image *out, const lf_image *in, int w, int h, lf_resample how, const double box[4],
+                          lf_err *err);
 
 /* preprocessor_config.json as transformers 4 and 5 write it: do_resize, size ({"height","width"}, {"shortest_edge"},
  * or a number), resample, do_center_crop, crop_size, do_rescale, rescale_factor, do_normalize, image_mean, image_std,
@@ -36,7 +44,7 @@ typedef struct lf_image_processor {
     int crop_h, crop_w;
     lf_resample resample;
     double rescale_factor, mean[4], std[4];
-    int channels;                      /* of the model: grey pictures become RGB for 3, RGB becomes grey (L) for 1 */
+    int channels; /* of the model: grey pictures become RGB for 3, RGB becomes grey (L) for 1 */
 } lf_image_processor;
 
 /* The values a ViTImageProcessor has by itself: resize to the model's image_size, bilinear, 1/255, mean = std = 0.5. */
@@ -48,12 +56,13 @@ cJSON *lf_image_processor_to_json(const lf_image_processor *p); /* as transforme
 
 /* `augmentation`: what is done in training in the place of resize and crop. */
 typedef enum lf_augmentation { LF_AUG_NONE, LF_AUG_FLIP, LF_AUG_SHIFT, LF_AUG_CROP, LF_AUG_CROP_FLIP } lf_augmentation;
-bool lf_augmentation_parse(const char *name, lf_augmentation *out); /* none, flip, shift, random_resized_crop, random_resized_crop_flip */
+bool lf_augmentation_parse(const char *name,
+                           lf_augmentation *out); /* none, flip, shift, random_resized_crop, random_resized_crop_flip */
 
 /* One picture to the model's input: out [channels, H, W] floats, H x W being the processor's final size.
  * With augmentation the random numbers are a function of key and example alone (key is made from seed and epoch). */
-lf_status lf_image_process(float *out, const lf_image *img, const lf_image_processor *p, lf_augmentation aug, lf_rng_key key,
-                           uint64_t example, lf_err *err);
+lf_status lf_image_process(float *out, const lf_image *img, const lf_image_processor *p, lf_augmentation aug,
+                           lf_rng_key key, uint64_t example, lf_err *err);
 void lf_image_processor_out_size(const lf_image_processor *p, int *h, int *w);
 
 #endif

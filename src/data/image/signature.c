@@ -27,7 +27,8 @@ static const char *refuse_png(const unsigned char *b, size_t size) {
         if (length > size - at - 12) break;
         const uLong sum = crc32(0, b + at + 4, (uInt)(length + 4));
         if (sum != big_endian(b + at + 8 + length)) return "a PNG chunk fails its checksum";
-        if (!memcmp(b + at + 4, "IEND", 4)) return png_size_fits(b) ? NULL : "the PNG size is out of range (a decompression bomb?)";
+        if (!memcmp(b + at + 4, "IEND", 4))
+            return png_size_fits(b) ? NULL : "the PNG size is out of range (a decompression bomb?)";
         at += length + 12;
     }
     return "the PNG data have no end chunk; is the file whole?";

@@ -139,7 +139,8 @@ static int64_t count_targets(const uint8_t *target, int64_t n) {
 
 const char *lf_text_longer_advice(const lf_text_encode_opts *o, const char *what, char *buf, size_t size) {
     const bool raise = !o->context || o->max_seq_length < o->context;
-    snprintf(buf, size, raise ? "raise max_seq_length or shorten %s" : "the model has no more positions; shorten %s", what);
+    snprintf(buf, size, raise ? "raise max_seq_length or shorten %s" : "the model has no more positions; shorten %s",
+             what);
     return buf;
 }
 
@@ -150,9 +151,9 @@ static lf_status no_answer_left(const lf_text_coder *c, const uint8_t *target, i
     while (prompt < n && !target[prompt]) prompt++;
     return lf_fail(err, LF_EDATA,
                    "%s: the prompt has %" PRId64
-                   " tokens, which leaves nothing of the answer within max_seq_length %" PRId64
-"; %s",
-                   name, prompt, c->opts.max_seq_length, lf_text_longer_advice(&c->opts, "the prompt", advice, sizeof advice));
+                   " tokens, which leaves nothing of the answer within max_seq_length %" PRId64 "; %s",
+                   name, prompt, c->opts.max_seq_length,
+                   lf_text_longer_advice(&c->opts, "the prompt", advice, sizeof advice));
 }
 
 lf_status lf_text_encode(lf_text_tokens *out, int64_t *cut, const lf_text_coder *c, const lf_text_example *e,

@@ -51,7 +51,7 @@ typedef struct lf_text_loader_opts {
 typedef struct lf_text_stats {
     int64_t documents, tokens, targets;
     int64_t truncated_documents, truncated_tokens;
-    int64_t positions; /* tokens and padding */
+    int64_t positions;                                   /* tokens and padding */
     int64_t scan_documents, scan_tokens, scan_truncated; /* scan_truncated: documents */
     double scan_seconds;
 } lf_text_stats;
@@ -70,6 +70,7 @@ int64_t lf_text_loader_batches_per_epoch(const lf_text_loader *l);
 int64_t lf_text_loader_rows_per_epoch(const lf_text_loader *l);
 int64_t lf_text_loader_count(const lf_text_loader *l); /* documents or windows in an epoch */
 lf_text_stats lf_text_loader_stats(const lf_text_loader *l);
-double lf_text_loader_waited(const lf_text_loader *l); /* seconds that the caller waited for batches, the first left out */
+double
+lf_text_loader_waited(const lf_text_loader *l); /* seconds that the caller waited for batches, the first left out */
 
 #endif

@@ -142,8 +142,7 @@ lf_status lf_text_plain_encode(lf_text_tokens *out, const lf_text_store *s, cons
     if (!rc) rc = append(out, &ids, path, err);
     if (!rc && p->last) rc = append(out, &c->after, path, err);
     out->closed = !rc && p->last && c->opts.training && eos >= 0 && !(out->n && out->ids[out->n - 1] == eos);
-    if (out->closed)
-        rc = append(out, &(lf_ids){.ids = (int32_t[]){eos}, .n = 1}, path, err);
+    if (out->closed) rc = append(out, &(lf_ids){.ids = (int32_t[]){eos}, .n = 1}, path, err);
     lf_ids_free(&ids);
     lf_text_map_close(&m);
     return rc;

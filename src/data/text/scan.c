@@ -81,8 +81,9 @@ static lf_status keep_records(scanning *s, const chunk *c, int64_t first, lf_err
     return rc;
 }
 
-/* A file's tokens are complete with its last piece; a rest of one token has nothing to predict. Windows are counted without the EOS of
- * training, which lengthens the last one where there is room: what is held out and what is trained on must be parts of one list. */
+/* A file's tokens are complete with its last piece; a rest of one token has nothing to predict. Windows are counted
+ * without the EOS of training, which lengthens the last one where there is room: what is held out and what is trained
+ * on must be parts of one list. */
 static lf_status keep_piece(scanning *s, const chunk *c, int64_t first, lf_err *err) {
     const lf_text_piece *p = &s->pieces[c->number];
     const int64_t size = s->coder->opts.max_seq_length, end = first + c->tokens.n, text_end = end - c->tokens.closed;

@@ -25,8 +25,10 @@ static lf_status new_context(thread_context **out, const lf_tokenizer *t, lf_err
     if (!c) return lf_fail(err, LF_ENOMEM, "out of memory for a tokenizer");
     c->tokenizer = t;
     const lf_status rc = lf_tokenizer_work_new(&c->work, t, err);
-    if (rc) close_thread(c);
-    else *out = c;
+    if (rc)
+        close_thread(c);
+    else
+        *out = c;
     return rc;
 }
 
@@ -83,8 +85,11 @@ static lf_status open_template(lf_text_tokenizer *t, const char *asked, lf_err *
     const char *folder = lf_is_dir(t->dir) ? t->dir : NULL;
     if (asked && lf_is_file(asked)) return open_template_file(t, asked, err);
     if (asked) return lf_chat_template_open(&t->chat_template, asked, folder, err);
-    if (folder) (void)lf_chat_template_open(&t->chat_template, NULL, folder, &t->no_chat);
-    else (void)lf_fail(&t->no_chat, LF_EUNSUPPORTED, "%s: a single file has no chat template; set chat_template", t->dir);
+    if (folder)
+        (void)lf_chat_template_open(&t->chat_template, NULL, folder, &t->no_chat);
+    else
+        (void)lf_fail(&t->no_chat, LF_EUNSUPPORTED, "%s: a single file has no chat template; set chat_template",
+                      t->dir);
     return t->no_chat.status == LF_ENOMEM ? lf_fail(err, LF_ENOMEM, "%s", t->no_chat.message) : LF_OK;
 }
 
@@ -107,7 +112,8 @@ lf_status lf_text_tokenizer_open(lf_text_tokenizer **out, const lf_text_tokenize
     if (!t) return lf_fail(err, LF_ENOMEM, "out of memory for a tokenizer");
     thread_context *first = NULL;
     lf_status rc = (t->dir = lf_strdup(opts->path)) ? LF_OK : lf_fail(err, LF_ENOMEM, "out of memory for a tokenizer");
-    if (!rc && !(rc = lf_tokenizer_open(&t->tokenizer, opts->path, err)) && !(rc = new_context(&first, t->tokenizer, err)))
+    if (!rc && !(rc = lf_tokenizer_open(&t->tokenizer, opts->path, err)) &&
+        !(rc = new_context(&first, t->tokenizer, err)))
         rc = open_template(t, opts->chat_template, err);
     if (!rc) rc = find_turn_end(t, first, err);
     t->encoder.context = first;
@@ -115,9 +121,14 @@ lf_status lf_text_tokenizer_open(lf_text_tokenizer **out, const lf_text_tokenize
         lf_text_tokenizer_free(t);
         return rc;
     }
-    t->encoder = (lf_text_encoder){.encode = encode, .context = first, .bos = lf_tokenizer_bos(t->tokenizer),
-                                   .eos = lf_tokenizer_eos(t->tokenizer), .pad = lf_tokenizer_pad(t->tokenizer),
-                                   .vocab_size = opts->vocab_size, .open_thread = open_thread, .close_thread = close_thread};
+    t->encoder = (lf_text_encoder){.encode = encode,
+                                   .context = first,
+                                   .bos = lf_tokenizer_bos(t->tokenizer),
+                                   .eos = lf_tokenizer_eos(t->tokenizer),
+                                   .pad = lf_tokenizer_pad(t->tokenizer),
+                                   .vocab_size = opts->vocab_size,
+                                   .open_thread = open_thread,
+                                   .close_thread = close_thread};
     t->chat = (lf_text_chat){.render = render, .context = t};
     *out = t;
     return LF_OK;
@@ -138,13 +149,16 @@ void lf_text_tokenizer_warn_turn_end(lf_text_tokenizer *t) {
     t->warned = true;
     if (*end)
         lf_warn("chat template '%s': the end of a turn, '%s', is no token of %s, so it is read and written as several; "
-                "add it there, or set chat_template", name, end, t->dir);
+                "add it there, or set chat_template",
+                name, end, t->dir);
     else
         lf_warn("chat template '%s': %s names no eos_token, so nothing marks the end of an answer; name one, or set "
-                "chat_template", name, t->dir);
+                "chat_template",
+                name, t->dir);
 }
 
-lf_status lf_text_tokenizer_prompt(const lf_text_tokenizer *t, const char *text, size_t n, bool rendered, lf_ids *out, lf_err *err) {
+lf_status lf_text_tokenizer_prompt(const lf_text_tokenizer *t, const char *text, size_t n, bool rendered, lf_ids *out,
+                                   lf_err *err) {
     const lf_text_encode_opts how = {.max_seq_length = 2}; /* nothing is cut here */
     lf_text_coder c;
     lf_status rc = lf_text_coder_init(&c, &t->encoder, &how, err);
@@ -157,13 +171,16 @@ lf_status lf_text_tokenizer_prompt(const lf_text_tokenizer *t, const char *text,
 }
 
 lf_status lf_text_tokenizer_copy(const lf_text_tokenizer *t, const char *dir, lf_err *err) {
-    static const char *const names[] = {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja"};
+    static const char *const names[] = {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
+                                        "chat_template.jinja"};
     if (!lf_is_dir(t->dir)) return lf_copy_file(t->dir, dir, names[0], err);
     lf_status rc = LF_OK;
     for (size_t i = 0; i < sizeof names / sizeof *names && !rc; i++) {
         char *from = lf_path_join(t->dir, names[i]);
-        if (!from) rc = lf_fail(err, LF_ENOMEM, "%s: out of memory", dir);
-        else if (lf_is_file(from)) rc = lf_copy_file(from, dir, names[i], err);
+        if (!from)
+            rc = lf_fail(err, LF_ENOMEM, "%s: out of memory", dir);
+        else if (lf_is_file(from))
+            rc = lf_copy_file(from, dir, names[i], err);
         lf_free(from);
     }
     return rc;

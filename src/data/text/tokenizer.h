@@ -23,13 +23,14 @@ typedef struct lf_text_tokenizer_opts {
     int64_t vocab_size;        /* of the model: ids must be below it */
 } lf_text_tokenizer_opts;
 
-/* A chat template that is asked for and not known fails here; one that the folder has and we do not know, or lacks, fails
- * when a record with messages is read. The caller frees *out, which stays where it is: the others point to it. */
+/* A chat template that is asked for and not known fails here; one that the folder has and we do not know, or lacks,
+ * fails when a record with messages is read. The caller frees *out, which stays where it is: the others point to it. */
 lf_status lf_text_tokenizer_open(lf_text_tokenizer **out, const lf_text_tokenizer_opts *opts, lf_err *err);
 void lf_text_tokenizer_free(lf_text_tokenizer *t);
-/* Appends the ids of a text that goes on: with what the post-processor puts before a text, without what it puts behind it.
- * `rendered`: by a chat template, so all special tokens are in it. */
-lf_status lf_text_tokenizer_prompt(const lf_text_tokenizer *t, const char *text, size_t n, bool rendered, lf_ids *out, lf_err *err);
+/* Appends the ids of a text that goes on: with what the post-processor puts before a text, without what it puts behind
+ * it. `rendered`: by a chat template, so all special tokens are in it. */
+lf_status lf_text_tokenizer_prompt(const lf_text_tokenizer *t, const char *text, size_t n, bool rendered, lf_ids *out,
+                                   lf_err *err);
 /* Says once that the end of a turn is no token, if so: the model then does not end its answers as chat models do. */
 void lf_text_tokenizer_warn_turn_end(lf_text_tokenizer *t);
 /* Writes tokenizer.json, and the files that stand beside it, into `dir`. */

@@ -39,8 +39,8 @@ static uint32_t checksum(table t) {
 static lf_status check_directory(const lf_font *f, lf_err *err) {
     const uint32_t n = be16(f->data + 4);
     if (12 + (size_t)16 * n > f->size)
-        return lf_fail(err, LF_EDATA, "%s: the table directory needs %zu bytes, the file has %zu; is it cut off?", f->path,
-                       12 + (size_t)16 * n, f->size);
+        return lf_fail(err, LF_EDATA, "%s: the table directory needs %zu bytes, the file has %zu; is it cut off?",
+                       f->path, 12 + (size_t)16 * n, f->size);
     for (uint32_t i = 0; i < n; i++) {
         const unsigned char *e = f->data + 12 + (size_t)16 * i;
         if ((uint64_t)be32(e + 8) + be32(e + 12) > f->size)
@@ -71,8 +71,8 @@ static lf_status find_table(const lf_font *f, const char *tag, uint32_t least, t
     /* 'head' holds a sum over the whole file, which tools that edit fonts often leave stale. */
     if (strcmp(tag, "head") != 0 && checksum(*out) != be32(e + 4))
         return lf_fail(err, LF_EDATA,
-                       "%s: table '%s': expected checksum %08" PRIx32 ", got %08" PRIx32 "; the file is damaged", f->path,
-                       tag, be32(e + 4), checksum(*out));
+                       "%s: table '%s': expected checksum %08" PRIx32 ", got %08" PRIx32 "; the file is damaged",
+                       f->path, tag, be32(e + 4), checksum(*out));
     return LF_OK;
 }
 
@@ -91,13 +91,15 @@ static lf_status check_glyph_index(const lf_font *f, lf_err *err) {
     if (format > 1)
         return lf_fail(err, LF_EDATA, "%s: head.indexToLocFormat: expected 0 or 1, got %" PRIu32, f->path, format);
     if ((n + 1) * width > loca.length)
-        return lf_fail(err, LF_EDATA, "%s: table 'loca': expected %" PRIu32 " bytes for %" PRIu32 " glyphs, got %" PRIu32,
-                       f->path, (n + 1) * width, n, loca.length);
+        return lf_fail(err, LF_EDATA,
+                       "%s: table 'loca': expected %" PRIu32 " bytes for %" PRIu32 " glyphs, got %" PRIu32, f->path,
+                       (n + 1) * width, n, loca.length);
     for (uint32_t i = 0, last = 0; i <= n; i++) {
         const uint32_t offset = format == 0 ? 2 * be16(loca.at + (size_t)2 * i) : be32(loca.at + (size_t)4 * i);
         if (offset < last || offset > glyf.length)
-            return lf_fail(err, LF_EDATA, "%s: glyph %" PRIu32 ": offset %" PRIu32 " is not in [%" PRIu32 ", %" PRIu32 "]",
-                           f->path, i, offset, last, glyf.length);
+            return lf_fail(err, LF_EDATA,
+                           "%s: glyph %" PRIu32 ": offset %" PRIu32 " is not in [%" PRIu32 ", %" PRIu32 "]", f->path, i,
+                           offset, last, glyf.length);
         last = offset;
     }
     return LF_OK;
@@ -122,8 +124,8 @@ static lf_status check_character_map(const lf_font *f, char unfit[128], lf_err *
     if (rc) return rc;
     const uint32_t n = be16(cmap.at + 2);
     if (4 + 8 * n > cmap.length)
-        return lf_fail(err, LF_EDATA, "%s: table 'cmap': %" PRIu32 " records do not fit in %" PRIu32 " bytes", f->path, n,
-                       cmap.length);
+        return lf_fail(err, LF_EDATA, "%s: table 'cmap': %" PRIu32 " records do not fit in %" PRIu32 " bytes", f->path,
+                       n, cmap.length);
     const unsigned char *record = NULL;
     for (uint32_t i = 0; i < n; i++) {
         const unsigned char *r = cmap.at + 4 + (size_t)8 * i;
@@ -136,22 +138,23 @@ static lf_status check_character_map(const lf_font *f, char unfit[128], lf_err *
     }
     const uint64_t offset = be32(record + 4);
     if (offset + 16 > cmap.length)
-        return lf_fail(err, LF_EDATA, "%s: table 'cmap': map at %" PRIu64 " is behind its %" PRIu32 " bytes", f->path, offset,
-                       cmap.length);
+        return lf_fail(err, LF_EDATA, "%s: table 'cmap': map at %" PRIu64 " is behind its %" PRIu32 " bytes", f->path,
+                       offset, cmap.length);
     const unsigned char *map = cmap.at + offset;
     const uint64_t size = map_size(map);
     if (!size)
         snprintf(unfit, 128, "its character map has format %" PRIu32 ", which stb_truetype does not read", be16(map));
     else if (offset + size > cmap.length)
-        return lf_fail(err, LF_EDATA, "%s: table 'cmap': map at %" PRIu64 " needs %" PRIu64 " bytes of %" PRIu32, f->path,
-                       offset, size, cmap.length);
+        return lf_fail(err, LF_EDATA, "%s: table 'cmap': map at %" PRIu64 " needs %" PRIu64 " bytes of %" PRIu32,
+                       f->path, offset, size, cmap.length);
     return LF_OK;
 }
 
 static lf_status check(const lf_font *f, char unfit[128], lf_err *err) {
     if (f->size < 12) return lf_fail(err, LF_EDATA, "%s: %zu bytes are too few for a font", f->path, f->size);
     if (memcmp(f->data, "OTTO", 4) == 0 || memcmp(f->data, "ttcf", 4) == 0) {
-        snprintf(unfit, 128, "%s", f->data[0] == 'O' ? "its outlines are CFF, not TrueType" : "it is a collection of fonts");
+        snprintf(unfit, 128, "%s",
+                 f->data[0] == 'O' ? "its outlines are CFF, not TrueType" : "it is a collection of fonts");
         return LF_OK;
     }
     if (be32(f->data) != 0x00010000 && memcmp(f->data, "true", 4) != 0)

@@ -98,11 +98,12 @@ lf_status lf_fontset_load(lf_fontset *set, const char *split, const char *list, 
     char *items = lf_strdup(list), *rest = NULL;
     if (!items) return lf_fail(err, LF_ENOMEM, "--%s-fonts: out of memory", split);
     lf_status rc = LF_OK;
-    for (char *item = strtok_r(items, ",", &rest); item && !rc; item = strtok_r(NULL, ",", &rest)) rc = add_item(&l, item);
+    for (char *item = strtok_r(items, ",", &rest); item && !rc; item = strtok_r(NULL, ",", &rest))
+        rc = add_item(&l, item);
     lf_free(items);
     if (!rc && set->n == 0)
-        rc = lf_fail(err, LF_EDATA, "--%s-fonts %s: expected at least one TrueType font with all letters, found none", split,
-                     list);
+        rc = lf_fail(err, LF_EDATA, "--%s-fonts %s: expected at least one TrueType font with all letters, found none",
+                     split, list);
     if (!rc) qsort(set->fonts, (size_t)set->n, sizeof *set->fonts, by_file_name);
     return rc;
 }

@@ -9,7 +9,7 @@
 #include "examples/letters/render.h"
 
 /* The record of a run; a folder that starts its record with this line is ours to replace. */
-#define RECORD "letters.txt"
+#define RECORD      "letters.txt"
 #define RECORD_HEAD "lf-letters\n"
 
 typedef struct job {

@@ -31,10 +31,12 @@ static const option table[] = {
     {"size", AT(size), "28", 8, 512, "pixels a side"},
     {"case", AT(letter_case), "upper", 0, 0,
      "upper, lower or both; with both, I and l look alike in many fonts, and l is of class L"},
-    {"train-per-class", AT(per_class[LF_SPLIT_TRAIN]), "200", 0, 9999, "pictures of each letter; 0 leaves the split out"},
+    {"train-per-class", AT(per_class[LF_SPLIT_TRAIN]), "200", 0, 9999,
+     "pictures of each letter; 0 leaves the split out"},
     {"val-per-class", AT(per_class[LF_SPLIT_VAL]), "50", 0, 9999, "likewise"},
     {"test-per-class", AT(per_class[LF_SPLIT_TEST]), "100", 0, 9999, "likewise"},
-    {"train-fonts", AT(fonts[LF_SPLIT_TRAIN]), NULL, 0, 0, "fonts, folders of fonts, .txt lists of fonts; comma separated"},
+    {"train-fonts", AT(fonts[LF_SPLIT_TRAIN]), NULL, 0, 0,
+     "fonts, folders of fonts, .txt lists of fonts; comma separated"},
     {"val-fonts", AT(fonts[LF_SPLIT_VAL]), NULL, 0, 0, "likewise; no font may serve two splits"},
     {"test-fonts", AT(fonts[LF_SPLIT_TEST]), NULL, 0, 0, "likewise"},
 };
@@ -51,8 +53,8 @@ static lf_status set(lf_letters_options *o, const option *k, const char *text, l
     const uint64_t value = strtoull(text, &end, 10);
     /* strtoull takes signs and blanks; a number here starts with a digit */
     if (*text < '0' || *text > '9' || *end || errno || value < k->min || value > k->max)
-        return lf_fail(err, LF_EUSAGE, "--%s: expected an integer in [%" PRIu64 ", %" PRIu64 "], got '%s'", k->name, k->min,
-                       k->max, text);
+        return lf_fail(err, LF_EUSAGE, "--%s: expected an integer in [%" PRIu64 ", %" PRIu64 "], got '%s'", k->name,
+                       k->min, k->max, text);
     memcpy(field, &value, sizeof value);
     return LF_OK;
 }
@@ -76,10 +78,11 @@ static lf_status check(const lf_letters_options *o, lf_err *err) {
     for (int s = 0; s < LF_N_SPLITS; s++) {
         pictures += o->per_class[s];
         if (o->per_class[s] && !o->fonts[s])
-            return lf_fail(err, LF_EUSAGE, "--%s-fonts is missing: name fonts, or give --%s-per-class 0", lf_split_names[s],
-                           lf_split_names[s]);
+            return lf_fail(err, LF_EUSAGE, "--%s-fonts is missing: name fonts, or give --%s-per-class 0",
+                           lf_split_names[s], lf_split_names[s]);
     }
-    return pictures ? LF_OK : lf_fail(err, LF_EUSAGE, "--train-per-class, --val-per-class and --test-per-class are all 0");
+    return pictures ? LF_OK
+                    : lf_fail(err, LF_EUSAGE, "--train-per-class, --val-per-class and --test-per-class are all 0");
 }
 
 lf_status lf_letters_options_parse(lf_letters_options *o, int argc, char **argv, lf_err *err) {

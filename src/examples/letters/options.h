@@ -8,7 +8,7 @@ enum { LF_SPLIT_TRAIN, LF_SPLIT_VAL, LF_SPLIT_TEST, LF_N_SPLITS };
 extern const char *const lf_split_names[LF_N_SPLITS]; /* "train", "val", "test" */
 
 typedef struct lf_letters_options {
-    const char *out, *letter_case;    /* these and the fonts point into argv or to literals */
+    const char *out, *letter_case; /* these and the fonts point into argv or to literals */
     const char *fonts[LF_N_SPLITS];
     uint64_t seed, size;
     uint64_t per_class[LF_N_SPLITS];

@@ -9,14 +9,14 @@
 enum { FONT, CASE, ANGLE, SHEAR, ASPECT, EXTENT, SHIFT_X, SHIFT_Y, WEIGHT, BRIGHTNESS, NOISE };
 
 /* Half-widths and ranges of the variation. */
-static const double max_half_tangent = 0.0524;             /* tan(6 degrees / 2) */
-static const double max_shear = 0.1;                       /* horizontal, per unit of height */
-static const double min_aspect = 0.92, max_aspect = 1.09;  /* width is multiplied by it */
-static const double min_extent = 0.72, max_extent = 0.92;  /* longer side of the letter, of the picture's */
-static const double max_shift = 0.06;                      /* of the picture's side; never over the border */
-static const double min_weight = 0.35, max_weight = 0.70;  /* grey of a half-covered pixel: thin or heavy strokes */
+static const double max_half_tangent = 0.0524;            /* tan(6 degrees / 2) */
+static const double max_shear = 0.1;                      /* horizontal, per unit of height */
+static const double min_aspect = 0.92, max_aspect = 1.09; /* width is multiplied by it */
+static const double min_extent = 0.72, max_extent = 0.92; /* longer side of the letter, of the picture's */
+static const double max_shift = 0.06;                     /* of the picture's side; never over the border */
+static const double min_weight = 0.35, max_weight = 0.70; /* grey of a half-covered pixel: thin or heavy strokes */
 static const double min_brightness = 0.75, max_brightness = 1.0;
-static const double max_noise = 8.0;                       /* standard deviation in grey levels of 255 */
+static const double max_noise = 8.0; /* standard deviation in grey levels of 255 */
 
 /* stb_truetype rasterizes 16-bit coordinates: the letter is laid out with its longer side this long. */
 static const double grid = 16384.0;
@@ -41,7 +41,8 @@ typedef struct box {
 lf_renderer *lf_renderer_new(int size, int n_cases, uint64_t seed) {
     lf_renderer *r = lf_calloc(1, sizeof *r);
     if (!r) return NULL;
-    *r = (lf_renderer){.size = size, .n_cases = n_cases, .seed = seed, .pixels = lf_malloc((size_t)size * (size_t)size)};
+    *r =
+        (lf_renderer){.size = size, .n_cases = n_cases, .seed = seed, .pixels = lf_malloc((size_t)size * (size_t)size)};
     if (r->pixels) return r;
     lf_renderer_free(r);
     return NULL;
@@ -62,7 +63,8 @@ static double between(lf_rng_key key, uint64_t what, double low, double high) {
 static affine draw_affine(lf_rng_key key) {
     const double t = between(key, ANGLE, -max_half_tangent, max_half_tangent);
     const double c = (1 - t * t) / (1 + t * t), s = 2 * t / (1 + t * t);
-    const double shear = between(key, SHEAR, -max_shear, max_shear), aspect = between(key, ASPECT, min_aspect, max_aspect);
+    const double shear = between(key, SHEAR, -max_shear, max_shear),
+                 aspect = between(key, ASPECT, min_aspect, max_aspect);
     return (affine){.xx = c * aspect, .xy = c * shear - s, .yx = s * aspect, .yy = s * shear + c};
 }
 

@@ -11,10 +11,10 @@ void *lf_stb_realloc(void *p, size_t size);
 void lf_stb_free(void *p);
 
 #define STBTT_malloc(size, user) ((void)(user), lf_stb_calloc(size))
-#define STBTT_free(p, user) ((void)(user), lf_stb_free(p))
-#define STBIW_MALLOC(size) lf_stb_realloc(NULL, size)
-#define STBIW_REALLOC(p, size) lf_stb_realloc(p, size)
-#define STBIW_FREE(p) lf_stb_free(p)
+#define STBTT_free(p, user)      ((void)(user), lf_stb_free(p))
+#define STBIW_MALLOC(size)       lf_stb_realloc(NULL, size)
+#define STBIW_REALLOC(p, size)   lf_stb_realloc(p, size)
+#define STBIW_FREE(p)            lf_stb_free(p)
 
 #include <stb/stb_image_write.h>
 #include <stb/stb_truetype.h>

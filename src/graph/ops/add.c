@@ -52,7 +52,8 @@ static const lf_op_case cases[] = {
     {.name = NULL},
 };
 
-const lf_op lf_op_add = {.name = "add", .shape = add_shape, .forward = add_forward, .backward = add_backward, .cases = cases};
+const lf_op lf_op_add = {
+    .name = "add", .shape = add_shape, .forward = add_forward, .backward = add_backward, .cases = cases};
 
 lf_tensor *lf_add(lf_graph *g, lf_tensor *a, lf_tensor *b) {
     return a && b ? lf_graph_apply(g, &lf_op_add, 2, (lf_tensor *[]){a, b}, NULL, 0) : NULL;

@@ -1,6 +1,6 @@
 /* softmax(scale q k^T) v, a block at a time: no [T,T] matrix is kept, backward makes the probabilities again from the
- * log-sum-exp of each row. q, k and v stand side by side in one tensor, as a linear layer of three parts leaves them; or q in
- * one and k, v in another, for fewer queries than keys. */
+ * log-sum-exp of each row. q, k and v stand side by side in one tensor, as a linear layer of three parts leaves them;
+ * or q in one and k, v in another, for fewer queries than keys. */
 #include <math.h>
 #include <string.h>
 
@@ -28,11 +28,15 @@ static lf_status attention_shape(lf_node *n, lf_err *err) {
     d->ldq = width;
     d->ldkv = kv->shape[kv->ndim - 1];
     d->ldo = d->H * d->D;
-    const bool fits = kv->ndim == 3 && (q->ndim == 3 || (q->ndim == 2 && !together)) && q->shape[0] == d->B && d->Tq <= d->T &&
-                      width == heads * d->D && (together || d->ldkv == 2 * d->Hkv * d->D) && q->dtype == kv->dtype;
+    const bool fits = kv->ndim == 3 && (q->ndim == 3 || (q->ndim == 2 && !together)) && q->shape[0] == d->B &&
+                      d->Tq <= d->T && width == heads * d->D && (together || d->ldkv == 2 * d->Hkv * d->D) &&
+                      q->dtype == kv->dtype;
     if (!fits)
-        return lf_fail(err, LF_ESHAPE, "attention: q has %lld numbers, rows of %lld, k and v %lld, rows of %lld, with %lld heads and %lld kv heads",
-                       (long long)q->numel, (long long)width, (long long)kv->numel, (long long)d->ldkv, (long long)d->H, (long long)d->Hkv);
+        return lf_fail(err, LF_ESHAPE,
+                       "attention: q has %lld numbers, rows of %lld, k and v %lld, rows of %lld, with %lld heads and "
+                       "%lld kv heads",
+                       (long long)q->numel, (long long)width, (long long)kv->numel, (long long)d->ldkv, (long long)d->H,
+                       (long long)d->Hkv);
     if (!(d->scale > 0)) d->scale = 1 / sqrt((double)d->D);
     n->out->ndim = q->ndim;
     memcpy(n->out->shape, q->shape, sizeof n->out->shape);
@@ -41,10 +45,13 @@ static lf_status attention_shape(lf_node *n, lf_err *err) {
 }
 
 /* q, k and v in a tensor's data or gradient. */
-typedef struct places { void *q, *k, *v; } places;
+typedef struct places {
+    void *q, *k, *v;
+} places;
 
 static places places_of(const lf_node *n, const lf_attention_dims *d, void *q, void *kv) {
-    const size_t size = lf_dtype_size(n->in[Q]->dtype), first = n->in[Q] == n->in[KV] ? (size_t)(d->H * d->D) * size : 0;
+    const size_t size = lf_dtype_size(n->in[Q]->dtype),
+                 first = n->in[Q] == n->in[KV] ? (size_t)(d->H * d->D) * size : 0;
     return (places){q, (char *)kv + first, (char *)kv + first + (size_t)(d->Hkv * d->D) * size};
 }
 
@@ -52,7 +59,8 @@ static void attention_forward(lf_graph *g, lf_node *n) {
     const lf_kernels *k = lf_kernels_for(g, n->in[Q]);
     const lf_attention_dims d = dims_of(n);
     const places p = places_of(n, &d, n->in[Q]->data, n->in[KV]->data);
-    void *lse = lf_save(g, n, LSE, k->dtype, d.B * d.H * d.Tq), *scratch = lf_graph_take_bytes(g, k->attention_scratch(&d, false));
+    void *lse = lf_save(g, n, LSE, k->dtype, d.B * d.H * d.Tq),
+         *scratch = lf_graph_take_bytes(g, k->attention_scratch(&d, false));
     if (lse && scratch) k->attention(n->out->data, lse, p.q, p.k, p.v, &d, scratch);
     lf_graph_give(g, scratch);
 }
@@ -72,7 +80,8 @@ static void attention_backward(lf_graph *g, lf_node *n) {
     void *scratch = lf_graph_take_bytes(g, k->attention_scratch(&d, true));
     if (ok && scratch) {
         void *to[2];
-        for (int i = 0; i < 2; i++) to[i] = block[i < inputs ? i : 0] ? block[i < inputs ? i : 0] : grad[i < inputs ? i : 0];
+        for (int i = 0; i < 2; i++)
+            to[i] = block[i < inputs ? i : 0] ? block[i < inputs ? i : 0] : grad[i < inputs ? i : 0];
         const places p = places_of(n, &d, n->in[Q]->data, n->in[KV]->data), dp = places_of(n, &d, to[0], to[1]);
         k->attention_backward(dp.q, dp.k, dp.v, n->out->grad, n->out->data, n->saved[LSE], p.q, p.k, p.v, &d, scratch);
         for (int i = 0; i < inputs; i++)
@@ -83,7 +92,8 @@ static void attention_backward(lf_graph *g, lf_node *n) {
 }
 
 static lf_tensor *with(lf_graph *g, lf_tensor *qkv, int64_t H, int64_t Hkv, bool causal, double dropout) {
-    return lf_attention(g, qkv, &(lf_attention_opts){.heads = H, .kv_heads = Hkv, .causal = causal, .dropout = dropout});
+    return lf_attention(g, qkv,
+                        &(lf_attention_opts){.heads = H, .kv_heads = Hkv, .causal = causal, .dropout = dropout});
 }
 static lf_tensor *build(lf_graph *g, lf_tensor **in) { return with(g, in[0], 2, 2, false, 0); }
 static lf_tensor *build_causal(lf_graph *g, lf_tensor **in) { return with(g, in[0], 2, 2, true, 0); }
@@ -91,7 +101,8 @@ static lf_tensor *build_grouped(lf_graph *g, lf_tensor **in) { return with(g, in
 static lf_tensor *build_dropout(lf_graph *g, lf_tensor **in) { return with(g, in[0], 2, 2, false, 0.4); }
 static lf_tensor *build_twice(lf_graph *g, lf_tensor **in) { return lf_add(g, build(g, in), build_causal(g, in)); }
 static lf_tensor *build_of(lf_graph *g, lf_tensor **in) {
-    return lf_attention_of(g, in[0], in[1], &(lf_attention_opts){.heads = 4, .kv_heads = 2, .causal = in[0]->ndim == 3});
+    return lf_attention_of(g, in[0], in[1],
+                           &(lf_attention_opts){.heads = 4, .kv_heads = 2, .causal = in[0]->ndim == 3});
 }
 static lf_tensor *build_window(lf_graph *g, lf_tensor **in) {
     return lf_attention(g, in[0], &(lf_attention_opts){.heads = 2, .kv_heads = 1, .causal = true, .window = 3});
@@ -116,14 +127,24 @@ static const lf_op_case cases[] = {
     {.name = NULL},
 };
 
-const lf_op lf_op_attention = {.name = "attention", .needs = LF_NEEDS(Q) | LF_NEEDS(KV) | LF_NEEDS_OUTPUT,
-                               .shape = attention_shape, .forward = attention_forward, .backward = attention_backward,
+const lf_op lf_op_attention = {.name = "attention",
+                               .needs = LF_NEEDS(Q) | LF_NEEDS(KV) | LF_NEEDS_OUTPUT,
+                               .shape = attention_shape,
+                               .forward = attention_forward,
+                               .backward = attention_backward,
                                .cases = cases};
 
 lf_tensor *lf_attention_of(lf_graph *g, lf_tensor *q, lf_tensor *kv, const lf_attention_opts *opts) {
-    const lf_attention_dims d = {.H = opts->heads, .Hkv = opts->kv_heads, .scale = opts->scale, .causal = opts->causal,
-                                 .window = opts->window, .first = opts->first, .dropout = lf_graph_training(g) ? opts->dropout : 0};
+    const lf_attention_dims d = {.H = opts->heads,
+                                 .Hkv = opts->kv_heads,
+                                 .scale = opts->scale,
+                                 .causal = opts->causal,
+                                 .window = opts->window,
+                                 .first = opts->first,
+                                 .dropout = lf_graph_training(g) ? opts->dropout : 0};
     return q && kv ? lf_graph_apply(g, &lf_op_attention, 2, (lf_tensor *[]){q, kv}, &d, sizeof d) : NULL;
 }
 
-lf_tensor *lf_attention(lf_graph *g, lf_tensor *qkv, const lf_attention_opts *opts) { return lf_attention_of(g, qkv, qkv, opts); }
+lf_tensor *lf_attention(lf_graph *g, lf_tensor *qkv, const lf_attention_opts *opts) {
+    return lf_attention_of(g, qkv, qkv, opts);
+}

@@ -1,5 +1,6 @@
 /* A part of the model that keeps nothing but its input: backward runs it forward again, then backward, and forgets it
- * ("gradient checkpointing", Chen et al. 2016). The same node numbers are used again, so dropout draws the same masks. */
+ * ("gradient checkpointing", Chen et al. 2016). The same node numbers are used again, so dropout draws the same masks.
+ */
 #include <assert.h>
 #include <string.h>
 
@@ -29,7 +30,9 @@ static lf_status checkpoint_shape(lf_node *n, lf_err *err) {
     return LF_OK;
 }
 
-static void checkpoint_forward(lf_graph *g, lf_node *n) { (void)g, (void)n; } /* never: lf_checkpoint runs the block itself */
+static void checkpoint_forward(lf_graph *g, lf_node *n) {
+    (void)g, (void)n;
+} /* never: lf_checkpoint runs the block itself */
 
 /* The gradient that the block found for its x becomes, or is added to, that of the node's. */
 static void hand_over(lf_graph *g, lf_tensor *x, void *grad) {
@@ -82,8 +85,12 @@ static const lf_op_case cases[] = {
     {.name = NULL},
 };
 
-const lf_op lf_op_checkpoint = {.name = "checkpoint", .needs = LF_NEEDS(0), .shape = checkpoint_shape, .forward = checkpoint_forward,
-                                .backward = checkpoint_backward, .cases = cases};
+const lf_op lf_op_checkpoint = {.name = "checkpoint",
+                                .needs = LF_NEEDS(0),
+                                .shape = checkpoint_shape,
+                                .forward = checkpoint_forward,
+                                .backward = checkpoint_backward,
+                                .cases = cases};
 
 lf_tensor *lf_checkpoint(lf_graph *g, lf_block_fn block, const void *context, lf_tensor *x) {
     if (!x || g->failure.status) return NULL;

@@ -10,12 +10,15 @@ enum { LSE };
 static lf_status cross_entropy_shape(lf_node *n, lf_err *err) {
     const lf_tensor *x = n->in[0];
     const attributes *a = (const void *)n->attributes;
-    if (x->dtype == LF_BF16) return lf_fail(err, LF_ESHAPE, "cross_entropy: logits in bf16; a loss wants them in full precision (lf_to_real)");
-    if (x->ndim != 2) return lf_fail(err, LF_ESHAPE, "cross_entropy: logits have %d dims, expected [rows, classes]", x->ndim);
+    if (x->dtype == LF_BF16)
+        return lf_fail(err, LF_ESHAPE,
+                       "cross_entropy: logits in bf16; a loss wants them in full precision (lf_to_real)");
+    if (x->ndim != 2)
+        return lf_fail(err, LF_ESHAPE, "cross_entropy: logits have %d dims, expected [rows, classes]", x->ndim);
     for (int64_t i = 0; i < x->shape[0]; i++)
         if (a->labels[i] >= x->shape[1])
-            return lf_fail(err, LF_ESHAPE, "cross_entropy: label %d of row %lld, but there are %lld classes", a->labels[i],
-                           (long long)i, (long long)x->shape[1]);
+            return lf_fail(err, LF_ESHAPE, "cross_entropy: label %d of row %lld, but there are %lld classes",
+                           a->labels[i], (long long)i, (long long)x->shape[1]);
     n->out->ndim = 1;
     n->out->shape[0] = 1;
     return LF_OK;
@@ -26,7 +29,9 @@ static void cross_entropy_forward(lf_graph *g, lf_node *n) {
     const attributes *a = (const void *)n->attributes;
     const lf_kernels *k = lf_kernels_for(g, n->in[0]);
     void *lse = lf_save(g, n, LSE, k->dtype, x->shape[0]);
-    if (lse) k->fill(n->out->data, k->cross_entropy(lse, x->data, a->labels, x->shape[0], x->shape[1], a->smoothing) / a->normalizer, 1);
+    if (lse)
+        k->fill(n->out->data,
+                k->cross_entropy(lse, x->data, a->labels, x->shape[0], x->shape[1], a->smoothing) / a->normalizer, 1);
 }
 
 static void cross_entropy_backward(lf_graph *g, lf_node *n) {
@@ -37,7 +42,8 @@ static void cross_entropy_backward(lf_graph *g, lf_node *n) {
     void *dx = lf_grad_out(g, n, 0, &add);
     if (!dx) return;
     const double dloss = k->dtype == LF_F64 ? *(const double *)n->out->grad : (double)*(const float *)n->out->grad;
-    k->cross_entropy_backward(dx, add, dloss / a->normalizer, n->saved[LSE], x->data, a->labels, x->shape[0], x->shape[1], a->smoothing);
+    k->cross_entropy_backward(dx, add, dloss / a->normalizer, n->saved[LSE], x->data, a->labels, x->shape[0],
+                              x->shape[1], a->smoothing);
 }
 
 static const int32_t labels[] = {2, 0, -100, 4};
@@ -52,10 +58,15 @@ static const lf_op_case cases[] = {
     {.name = NULL},
 };
 
-const lf_op lf_op_cross_entropy = {.name = "cross_entropy", .needs = LF_NEEDS(0), .shape = cross_entropy_shape,
-                                   .forward = cross_entropy_forward, .backward = cross_entropy_backward, .cases = cases};
+const lf_op lf_op_cross_entropy = {.name = "cross_entropy",
+                                   .needs = LF_NEEDS(0),
+                                   .shape = cross_entropy_shape,
+                                   .forward = cross_entropy_forward,
+                                   .backward = cross_entropy_backward,
+                                   .cases = cases};
 
-lf_tensor *lf_cross_entropy(lf_graph *g, lf_tensor *logits, const int32_t *row_labels, double normalizer, double smoothing) {
+lf_tensor *lf_cross_entropy(lf_graph *g, lf_tensor *logits, const int32_t *row_labels, double normalizer,
+                            double smoothing) {
     const attributes a = {row_labels, normalizer, smoothing};
     return logits ? lf_graph_apply(g, &lf_op_cross_entropy, 1, &logits, &a, sizeof a) : NULL;
 }

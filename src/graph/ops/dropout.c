@@ -3,7 +3,9 @@
 
 #include "graph/ops.h"
 
-typedef struct attributes { double p; } attributes;
+typedef struct attributes {
+    double p;
+} attributes;
 
 static lf_status dropout_shape(lf_node *n, lf_err *err) {
     (void)err;
@@ -21,7 +23,8 @@ static void dropout_backward(lf_graph *g, lf_node *n) {
     const attributes *a = (const void *)n->attributes;
     bool add;
     void *dx = lf_grad_in_place(g, n, 0, &add);
-    if (dx) lf_kernels_for(g, n->in[0])->dropout(dx, add, n->out->grad ? n->out->grad : dx, n->out->numel, a->p, n->key);
+    if (dx)
+        lf_kernels_for(g, n->in[0])->dropout(dx, add, n->out->grad ? n->out->grad : dx, n->out->numel, a->p, n->key);
 }
 
 static lf_tensor *build(lf_graph *g, lf_tensor **in) { return lf_dropout(g, in[0], 0.3); }
@@ -35,8 +38,12 @@ static const lf_op_case cases[] = {
     {.name = NULL},
 };
 
-const lf_op lf_op_dropout = {.name = "dropout", .cheap = true, .shape = dropout_shape, .forward = dropout_forward,
-                             .backward = dropout_backward, .cases = cases};
+const lf_op lf_op_dropout = {.name = "dropout",
+                             .cheap = true,
+                             .shape = dropout_shape,
+                             .forward = dropout_forward,
+                             .backward = dropout_backward,
+                             .cases = cases};
 
 lf_tensor *lf_dropout(lf_graph *g, lf_tensor *x, double p) {
     if (!x || !(p > 0) || !lf_graph_training(g)) return x;

@@ -17,7 +17,10 @@ static void gelu_forward(lf_graph *g, lf_node *n) {
 static void gelu_backward(lf_graph *g, lf_node *n) {
     bool add;
     void *dx = lf_grad_in_place(g, n, 0, &add);
-    if (dx) lf_kernels_for(g, n->in[0])->gelu_backward(dx, add, n->out->grad ? n->out->grad : dx, n->in[0]->data, n->out->numel, n->attributes[0] != 0);
+    if (dx)
+        lf_kernels_for(g, n->in[0])
+            ->gelu_backward(dx, add, n->out->grad ? n->out->grad : dx, n->in[0]->data, n->out->numel,
+                            n->attributes[0] != 0);
 }
 
 static lf_tensor *build_erf(lf_graph *g, lf_tensor **in) { return lf_gelu(g, in[0], false); }
@@ -38,8 +41,13 @@ static const lf_op_case cases[] = {
     {.name = NULL},
 };
 
-const lf_op lf_op_gelu = {.name = "gelu", .needs = LF_NEEDS(0), .cheap = true, .shape = gelu_shape, .forward = gelu_forward,
-                          .backward = gelu_backward, .cases = cases};
+const lf_op lf_op_gelu = {.name = "gelu",
+                          .needs = LF_NEEDS(0),
+                          .cheap = true,
+                          .shape = gelu_shape,
+                          .forward = gelu_forward,
+                          .backward = gelu_backward,
+                          .cases = cases};
 
 lf_tensor *lf_gelu(lf_graph *g, lf_tensor *x, bool tanh_form) {
     return x ? lf_graph_apply(g, &lf_op_gelu, 1, &x, &tanh_form, sizeof tanh_form) : NULL;

@@ -1,5 +1,5 @@
-/* RMS norm of each head of q and of k, with a weight [D] for either; v, behind them, is passed on. Cheap: rstd is kept, the
- * output is made again in backward. */
+/* RMS norm of each head of q and of k, with a weight [D] for either; v, behind them, is passed on. Cheap: rstd is kept,
+ * the output is made again in backward. */
 #include <string.h>
 
 #include "graph/ops.h"
@@ -8,11 +8,14 @@ typedef struct attributes {
     int64_t heads, kv_heads;
     double epsilon;
 } attributes;
-enum { QKV, W_Q, W_K };    /* inputs */
-enum { RSTD_Q, RSTD_K };   /* slots of saved: [rows, heads], [rows, kv_heads] */
+enum { QKV, W_Q, W_K };  /* inputs */
+enum { RSTD_Q, RSTD_K }; /* slots of saved: [rows, heads], [rows, kv_heads] */
 
 /* q and k in a row: what is normed with which weight. */
-typedef struct part { int weight, rstd; int64_t heads, begin; } part;
+typedef struct part {
+    int weight, rstd;
+    int64_t heads, begin;
+} part;
 typedef struct extents {
     int64_t rows, width, D, v; /* v: where the values begin */
     part parts[2];
@@ -22,7 +25,10 @@ static extents extents_of(const lf_node *n) {
     const attributes *a = (const void *)n->attributes;
     const lf_tensor *x = n->in[QKV];
     const int64_t width = x->shape[x->ndim - 1], D = width / (a->heads + 2 * a->kv_heads);
-    return (extents){.rows = x->numel / width, .width = width, .D = D, .v = (a->heads + a->kv_heads) * D,
+    return (extents){.rows = x->numel / width,
+                     .width = width,
+                     .D = D,
+                     .v = (a->heads + a->kv_heads) * D,
                      .parts = {{W_Q, RSTD_Q, a->heads, 0}, {W_K, RSTD_K, a->kv_heads, a->heads * D}}};
 }
 
@@ -34,10 +40,13 @@ static lf_status head_norm_shape(lf_node *n, lf_err *err) {
     const attributes *a = (const void *)n->attributes;
     const lf_tensor *x = n->in[QKV];
     const extents e = extents_of(n);
-    if (x->ndim != 3 || e.width != (a->heads + 2 * a->kv_heads) * e.D || n->in[W_Q]->numel != e.D || n->in[W_K]->numel != e.D)
-        return lf_fail(err, LF_ESHAPE, "head_norm: %d dims, the last %lld, weights of %lld and %lld; expected [B, T, (%lld + 2 * %lld) * D], D",
-                       x->ndim, (long long)e.width, (long long)n->in[W_Q]->numel, (long long)n->in[W_K]->numel, (long long)a->heads,
-                       (long long)a->kv_heads);
+    if (x->ndim != 3 || e.width != (a->heads + 2 * a->kv_heads) * e.D || n->in[W_Q]->numel != e.D ||
+        n->in[W_K]->numel != e.D)
+        return lf_fail(
+            err, LF_ESHAPE,
+            "head_norm: %d dims, the last %lld, weights of %lld and %lld; expected [B, T, (%lld + 2 * %lld) * D], D",
+            x->ndim, (long long)e.width, (long long)n->in[W_Q]->numel, (long long)n->in[W_K]->numel,
+            (long long)a->heads, (long long)a->kv_heads);
     n->out->ndim = x->ndim;
     memcpy(n->out->shape, x->shape, sizeof n->out->shape);
     return LF_OK;
@@ -52,7 +61,9 @@ static void head_norm_forward(lf_graph *g, lf_node *n) {
     for (int i = 0; i < 2; i++) {
         const part *p = &e.parts[i];
         void *rstd = lf_save(g, n, p->rstd, k->dtype, e.rows * p->heads);
-        if (rstd) k->rmsnorm(at(n, y, p->begin), rstd, at(n, x, p->begin), n->in[p->weight]->data, e.rows, p->heads, e.D, e.width, a->epsilon);
+        if (rstd)
+            k->rmsnorm(at(n, y, p->begin), rstd, at(n, x, p->begin), n->in[p->weight]->data, e.rows, p->heads, e.D,
+                       e.width, a->epsilon);
     }
     k->copy_columns(at(n, y, e.v), false, at(n, x, e.v), e.width, e.rows, e.width - e.v);
 }
@@ -66,16 +77,19 @@ static void head_norm_backward(lf_graph *g, lf_node *n) {
     for (int i = 0; i < 2; i++) {
         const part *p = &e.parts[i];
         void *dw = lf_grad_out(g, n, p->weight, &ignored);
-        k->rmsnorm_backward(dx ? at(n, dx, p->begin) : NULL, add, dw, at(n, dy, p->begin), at(n, x, p->begin), n->saved[p->rstd],
-                            n->in[p->weight]->data, e.rows, p->heads, e.D, e.width);
+        k->rmsnorm_backward(dx ? at(n, dx, p->begin) : NULL, add, dw, at(n, dy, p->begin), at(n, x, p->begin),
+                            n->saved[p->rstd], n->in[p->weight]->data, e.rows, p->heads, e.D, e.width);
     }
     if (dx) k->copy_columns(at(n, dx, e.v), add, at(n, dy, e.v), e.width, e.rows, e.width - e.v);
 }
 
 static lf_tensor *build(lf_graph *g, lf_tensor **in) { return lf_head_norm(g, in[0], in[1], in[2], 2, 1, 0.1); }
-static lf_tensor *build_twice(lf_graph *g, lf_tensor **in) { return lf_add(g, build(g, in), lf_head_norm(g, in[0], in[1], in[1], 2, 1, 0.1)); }
+static lf_tensor *build_twice(lf_graph *g, lf_tensor **in) {
+    return lf_add(g, build(g, in), lf_head_norm(g, in[0], in[1], in[1], 2, 1, 0.1));
+}
 static lf_tensor *build_again(lf_graph *g, lf_tensor **in) {
-    lf_tensor *y = build(g, in), *z = lf_attention(g, y, &(lf_attention_opts){.heads = 2, .kv_heads = 1, .causal = true});
+    lf_tensor *y = build(g, in),
+              *z = lf_attention(g, y, &(lf_attention_opts){.heads = 2, .kv_heads = 1, .causal = true});
     lf_done(g, y);
     return z;
 }
@@ -91,10 +105,16 @@ static const lf_op_case cases[] = {
     {.name = NULL},
 };
 
-const lf_op lf_op_head_norm = {.name = "head_norm", .needs = LF_NEEDS(QKV), .cheap = true, .shape = head_norm_shape,
-                               .forward = head_norm_forward, .backward = head_norm_backward, .cases = cases};
+const lf_op lf_op_head_norm = {.name = "head_norm",
+                               .needs = LF_NEEDS(QKV),
+                               .cheap = true,
+                               .shape = head_norm_shape,
+                               .forward = head_norm_forward,
+                               .backward = head_norm_backward,
+                               .cases = cases};
 
-lf_tensor *lf_head_norm(lf_graph *g, lf_tensor *qkv, lf_tensor *w_q, lf_tensor *w_k, int64_t heads, int64_t kv_heads, double epsilon) {
+lf_tensor *lf_head_norm(lf_graph *g, lf_tensor *qkv, lf_tensor *w_q, lf_tensor *w_k, int64_t heads, int64_t kv_heads,
+                        double epsilon) {
     const attributes a = {heads, kv_heads, epsilon};
     return qkv ? lf_graph_apply(g, &lf_op_head_norm, 3, (lf_tensor *[]){qkv, w_q, w_k}, &a, sizeof a) : NULL;
 }

@@ -3,7 +3,9 @@
 
 #include "graph/ops.h"
 
-typedef struct attributes { double epsilon; } attributes;
+typedef struct attributes {
+    double epsilon;
+} attributes;
 enum { MEAN, RSTD }; /* slots of saved */
 
 static lf_status layernorm_shape(lf_node *n, lf_err *err) {
@@ -25,14 +27,16 @@ static void layernorm_forward(lf_graph *g, lf_node *n) {
     const lf_kernels *k = lf_kernels_for(g, n->in[0]);
     void *mean = lf_save(g, n, MEAN, k->dtype, rows(n)), *rstd = lf_save(g, n, RSTD, k->dtype, rows(n));
     if (rstd && mean)
-        k->layernorm(n->out->data, mean, rstd, n->in[0]->data, n->in[1]->data, n->in[2]->data, rows(n), channels(n), a->epsilon);
+        k->layernorm(n->out->data, mean, rstd, n->in[0]->data, n->in[1]->data, n->in[2]->data, rows(n), channels(n),
+                     a->epsilon);
 }
 
 static void layernorm_backward(lf_graph *g, lf_node *n) {
     bool add = false, ignored;
     void *dx = lf_grad_out(g, n, 0, &add), *dw = lf_grad_out(g, n, 1, &ignored), *db = lf_grad_out(g, n, 2, &ignored);
-    lf_kernels_for(g, n->in[0])->layernorm_backward(dx, add, dw, db, n->out->grad, n->in[0]->data, n->saved[MEAN], n->saved[RSTD],
-                                            n->in[1]->data, rows(n), channels(n));
+    lf_kernels_for(g, n->in[0])
+        ->layernorm_backward(dx, add, dw, db, n->out->grad, n->in[0]->data, n->saved[MEAN], n->saved[RSTD],
+                             n->in[1]->data, rows(n), channels(n));
 }
 
 static lf_tensor *build(lf_graph *g, lf_tensor **in) { return lf_layernorm(g, in[0], in[1], in[2], 1e-6); }
@@ -51,10 +55,16 @@ static const lf_op_case cases[] = {
     {.name = NULL},
 };
 
-const lf_op lf_op_layernorm = {.name = "layernorm", .needs = LF_NEEDS(0), .cheap = true, .shape = layernorm_shape,
-                               .forward = layernorm_forward, .backward = layernorm_backward, .cases = cases};
+const lf_op lf_op_layernorm = {.name = "layernorm",
+                               .needs = LF_NEEDS(0),
+                               .cheap = true,
+                               .shape = layernorm_shape,
+                               .forward = layernorm_forward,
+                               .backward = layernorm_backward,
+                               .cases = cases};
 
 lf_tensor *lf_layernorm(lf_graph *g, lf_tensor *x, lf_tensor *w, lf_tensor *b, double epsilon) {
-    return x ? lf_graph_apply(g, &lf_op_layernorm, 3, (lf_tensor *[]){x, w, b}, &(attributes){epsilon}, sizeof(attributes))
+    return x ? lf_graph_apply(g, &lf_op_layernorm, 3, (lf_tensor *[]){x, w, b}, &(attributes){epsilon},
+                              sizeof(attributes))
              : NULL;
 }

@@ -1,9 +1,10 @@
 /* The loss over a vocabulary, a block of rows at a time (lm_blocks.h).
  *
- * With a frozen weight the block's gradient is made in the forward pass, while its logits are there: dhidden = dlogits W is
- * kept, as large as hidden, and backward only scales it. So the product with the vocabulary, the largest of a small model, is
- * made once in each direction. A trained weight's gradient is as large as the weight and belongs to its owner, who may not have
- * asked for it yet: its logits are made again in backward, from hidden and the log-sum-exp of each row. */
+ * With a frozen weight the block's gradient is made in the forward pass, while its logits are there: dhidden = dlogits
+ * W is kept, as large as hidden, and backward only scales it. So the product with the vocabulary, the largest of a
+ * small model, is made once in each direction. A trained weight's gradient is as large as the weight and belongs to its
+ * owner, who may not have asked for it yet: its logits are made again in backward, from hidden and the log-sum-exp of
+ * each row. */
 #include <string.h>
 
 #include "graph/lm_blocks.h"
@@ -15,8 +16,8 @@ typedef struct attributes {
     double normalizer, smoothing;
     lf_lm_counts *counts;
 } attributes;
-enum { HIDDEN, WEIGHT };  /* inputs; the second NULL when frozen */
-enum { LSE, DHIDDEN };    /* slots of saved: real [rows with targets], in their order; act [rows,C] */
+enum { HIDDEN, WEIGHT }; /* inputs; the second NULL when frozen */
+enum { LSE, DHIDDEN };   /* slots of saved: real [rows with targets], in their order; act [rows,C] */
 
 static const attributes *attributes_of(const lf_node *n) { return (const void *)n->attributes; }
 static int64_t channels(const lf_node *n) { return n->in[HIDDEN]->shape[n->in[HIDDEN]->ndim - 1]; }
@@ -27,18 +28,22 @@ static lf_status lm_loss_shape(lf_node *n, lf_err *err) {
     const lf_tensor *x = n->in[HIDDEN], *W = n->in[WEIGHT];
     const int64_t V = a->frozen ? a->frozen->out : W->shape[0], C = a->frozen ? a->frozen->in : W->shape[1];
     if (C != channels(n) || (a->frozen ? a->frozen->act_dtype != x->dtype : W->ndim != 2))
-        return lf_fail(err, LF_ESHAPE, "lm_loss: hidden has last dim %lld (%s), the weight is [%lld, %lld] (%s)", (long long)channels(n),
-                       lf_dtype_name(x->dtype), (long long)V, (long long)C, a->frozen ? lf_dtype_name(a->frozen->act_dtype) : "trained");
+        return lf_fail(err, LF_ESHAPE, "lm_loss: hidden has last dim %lld (%s), the weight is [%lld, %lld] (%s)",
+                       (long long)channels(n), lf_dtype_name(x->dtype), (long long)V, (long long)C,
+                       a->frozen ? lf_dtype_name(a->frozen->act_dtype) : "trained");
     for (int64_t i = 0; i < rows(n); i++)
         if (a->labels[i] >= V)
-            return lf_fail(err, LF_ESHAPE, "lm_loss: label %d of row %lld, but the vocabulary has %lld", a->labels[i], (long long)i, (long long)V);
+            return lf_fail(err, LF_ESHAPE, "lm_loss: label %d of row %lld, but the vocabulary has %lld", a->labels[i],
+                           (long long)i, (long long)V);
     n->out->ndim = 1;
     n->out->shape[0] = 1;
     n->out->dtype = x->dtype == LF_F64 ? LF_F64 : LF_F32;
     return LF_OK;
 }
 
-static void *number_at(const void *numbers, lf_dtype dtype, int64_t i) { return (char *)(uintptr_t)numbers + (size_t)i * lf_dtype_size(dtype); }
+static void *number_at(const void *numbers, lf_dtype dtype, int64_t i) {
+    return (char *)(uintptr_t)numbers + (size_t)i * lf_dtype_size(dtype);
+}
 
 /* Where a block's dlogits go: over its logits, or where they are of another type into memory of the pool. */
 static void *dlogits_of(lf_graph *g, const lf_lm_blocks *b) {
@@ -48,13 +53,15 @@ static void *dlogits_of(lf_graph *g, const lf_lm_blocks *b) {
 /* The block's rows of `from`, to their places in the batch. */
 static void scatter(const lf_lm_blocks *b, void *to, const void *from) {
     const size_t size = (size_t)b->C * lf_dtype_size(b->k->act_dtype);
-    for (int64_t i = 0; i < b->n; i++) memcpy((char *)to + (size_t)b->row[i] * size, (const char *)from + (size_t)i * size, size);
+    for (int64_t i = 0; i < b->n; i++)
+        memcpy((char *)to + (size_t)b->row[i] * size, (const char *)from + (size_t)i * size, size);
 }
 
 /* Adds the block to the counts; returns its loss. */
 static double block_loss(const lf_lm_blocks *b, void *lse, double smoothing, lf_lm_counts *counts) {
     double nll = 0, uniform = 0;
-    b->k->lm_cross_entropy(number_at(lse, b->k->dtype, b->before), b->nll, smoothing > 0 ? b->uniform : NULL, b->correct, b->logits, b->label, b->n, b->V);
+    b->k->lm_cross_entropy(number_at(lse, b->k->dtype, b->before), b->nll, smoothing > 0 ? b->uniform : NULL,
+                           b->correct, b->logits, b->label, b->n, b->V);
     for (int64_t i = 0; i < b->n; i++) {
         nll += b->nll[i];
         if (smoothing > 0) uniform += b->uniform[i];
@@ -66,7 +73,8 @@ static double block_loss(const lf_lm_blocks *b, void *lse, double smoothing, lf_
 }
 
 static void block_dlogits(const lf_lm_blocks *b, void *dlogits, double scale, const void *lse, double smoothing) {
-    b->k->lm_cross_entropy_backward(dlogits, scale, number_at(lse, b->k->dtype, b->before), b->logits, b->label, b->n, b->V, smoothing);
+    b->k->lm_cross_entropy_backward(dlogits, scale, number_at(lse, b->k->dtype, b->before), b->logits, b->label, b->n,
+                                    b->V, smoothing);
 }
 
 static void lm_loss_forward(lf_graph *g, lf_node *n) {
@@ -77,7 +85,8 @@ static void lm_loss_forward(lf_graph *g, lf_node *n) {
     lf_lm_blocks b;
     lf_lm_blocks_begin(g, &b, k, rows(n), a->frozen, n->in[WEIGHT]);
     void *lse = lf_save(g, n, LSE, k->dtype, rows(n));
-    void *dhidden = keeps ? lf_save(g, n, DHIDDEN, k->act_dtype, n->in[HIDDEN]->numel) : NULL, *dlogits = keeps ? dlogits_of(g, &b) : NULL;
+    void *dhidden = keeps ? lf_save(g, n, DHIDDEN, k->act_dtype, n->in[HIDDEN]->numel) : NULL,
+         *dlogits = keeps ? dlogits_of(g, &b) : NULL;
     bool ok = !lf_graph_status(g, NULL);
     double loss = 0;
     if (ok && keeps) k->fill(dhidden, 0, n->in[HIDDEN]->numel);
@@ -108,12 +117,14 @@ static void frozen_backward(lf_graph *g, lf_node *n, double dloss) {
 }
 
 /* dW += dlogits^T x and dx = dlogits W of one block. */
-static bool block_backward(lf_graph *g, const lf_lm_blocks *b, const void *dlogits, void *dW, void *dx, void *dx_block) {
+static bool block_backward(lf_graph *g, const lf_lm_blocks *b, const void *dlogits, void *dW, void *dx,
+                           void *dx_block) {
     const int64_t V = b->V, C = b->C;
     const size_t size = (size_t)C * lf_dtype_size(b->k->act_dtype);
     bool ok = !dW || b->k->gemm_real(true, false, V, C, b->n, dlogits, V, b->x, C, true, dW, C);
     ok = ok && (!dx || b->k->gemm(false, false, b->n, C, V, dlogits, V, b->W, C, false, dx_block, C));
-    for (int64_t i = 0; ok && dx && i < b->n; i++) b->k->axpy((char *)dx + (size_t)b->row[i] * size, 1, (char *)dx_block + (size_t)i * size, C);
+    for (int64_t i = 0; ok && dx && i < b->n; i++)
+        b->k->axpy((char *)dx + (size_t)b->row[i] * size, 1, (char *)dx_block + (size_t)i * size, C);
     return lf_lm_blocks_made(g, b, ok);
 }
 
@@ -141,8 +152,10 @@ static void trained_backward(lf_graph *g, lf_node *n, double dloss) {
 
 static void lm_loss_backward(lf_graph *g, lf_node *n) {
     const double dloss = n->out->dtype == LF_F64 ? *(const double *)n->out->grad : (double)*(const float *)n->out->grad;
-    if (attributes_of(n)->frozen) frozen_backward(g, n, dloss);
-    else trained_backward(g, n, dloss);
+    if (attributes_of(n)->frozen)
+        frozen_backward(g, n, dloss);
+    else
+        trained_backward(g, n, dloss);
 }
 
 static unsigned lm_loss_needs(const lf_node *n) { return attributes_of(n)->frozen ? 0 : LF_NEEDS(HIDDEN); }
@@ -160,9 +173,15 @@ static lf_tensor *with(lf_graph *g, lf_tensor **in, bool frozen, double smoothin
 }
 static lf_tensor *build_frozen(lf_graph *g, lf_tensor **in) { return with(g, in, true, 0); }
 static lf_tensor *build_trained(lf_graph *g, lf_tensor **in) { return with(g, in, false, 0); }
-static lf_tensor *build_frozen_smooth(lf_graph *g, lf_tensor **in) { return lf_add(g, with(g, in, true, 0.1), with(g, in, true, 0)); }
-static lf_tensor *build_trained_smooth(lf_graph *g, lf_tensor **in) { return lf_add(g, with(g, in, false, 0.1), with(g, in, false, 0)); }
-static lf_tensor *build_no_target(lf_graph *g, lf_tensor **in) { return lf_lm_loss(g, in[0], NULL, in[1], none, 1, 0, NULL); }
+static lf_tensor *build_frozen_smooth(lf_graph *g, lf_tensor **in) {
+    return lf_add(g, with(g, in, true, 0.1), with(g, in, true, 0));
+}
+static lf_tensor *build_trained_smooth(lf_graph *g, lf_tensor **in) {
+    return lf_add(g, with(g, in, false, 0.1), with(g, in, false, 0));
+}
+static lf_tensor *build_no_target(lf_graph *g, lf_tensor **in) {
+    return lf_lm_loss(g, in[0], NULL, in[1], none, 1, 0, NULL);
+}
 /* More rows than a block takes; every third has no target. */
 static lf_tensor *build_blocks(lf_graph *g, lf_tensor **in, bool frozen) {
     static int32_t many[MOST_ROWS];
@@ -188,11 +207,17 @@ static const lf_op_case cases[] = {
     {.name = NULL},
 };
 
-const lf_op lf_op_lm_loss = {.name = "lm_loss", .needs_of = lm_loss_needs, .shape = lm_loss_shape, .forward = lm_loss_forward,
-                             .backward = lm_loss_backward, .cases = cases};
+const lf_op lf_op_lm_loss = {.name = "lm_loss",
+                             .needs_of = lm_loss_needs,
+                             .shape = lm_loss_shape,
+                             .forward = lm_loss_forward,
+                             .backward = lm_loss_backward,
+                             .cases = cases};
 
-lf_tensor *lf_lm_loss(lf_graph *g, lf_tensor *hidden, const lf_frozen *frozen, lf_tensor *weight, const int32_t *row_labels,
-                      double normalizer, double smoothing, lf_lm_counts *counts) {
+lf_tensor *lf_lm_loss(lf_graph *g, lf_tensor *hidden, const lf_frozen *frozen, lf_tensor *weight,
+                      const int32_t *row_labels, double normalizer, double smoothing, lf_lm_counts *counts) {
     const attributes a = {frozen, row_labels, normalizer, smoothing, counts};
-    return hidden && (frozen || weight) ? lf_graph_apply(g, &lf_op_lm_loss, 2, (lf_tensor *[]){hidden, weight}, &a, sizeof a) : NULL;
+    return hidden && (frozen || weight)
+               ? lf_graph_apply(g, &lf_op_lm_loss, 2, (lf_tensor *[]){hidden, weight}, &a, sizeof a)
+               : NULL;
 }

@@ -1,5 +1,5 @@
-/* Pictures to rows of patches, so that the patch embedding's convolution is a linear layer. The pixels are floats of the
- * loader, not a tensor of the tape: they never want a gradient. */
+/* Pictures to rows of patches, so that the patch embedding's convolution is a linear layer. The pixels are floats of
+ * the loader, not a tensor of the tape: they never want a gradient. */
 #include "graph/ops.h"
 
 typedef struct attributes {
@@ -24,7 +24,9 @@ static void patchify_forward(lf_graph *g, lf_node *n) {
     lf_graph_kernels(g)->patchify(n->out->data, a->pixels, a->B, a->channels, a->H, a->W, a->P);
 }
 
-static void patchify_backward(lf_graph *g, lf_node *n) { (void)g, (void)n; } /* never reached: no input wants a gradient */
+static void patchify_backward(lf_graph *g, lf_node *n) {
+    (void)g, (void)n;
+} /* never reached: no input wants a gradient */
 
 /* The product with a trained weight behind it checks that the patches arrive where they should. */
 static lf_tensor *build(lf_graph *g, lf_tensor **in) {
@@ -37,8 +39,11 @@ static const lf_op_case cases[] = {
     {.name = NULL},
 };
 
-const lf_op lf_op_patchify = {.name = "patchify", .shape = patchify_shape, .forward = patchify_forward,
-                              .backward = patchify_backward, .cases = cases};
+const lf_op lf_op_patchify = {.name = "patchify",
+                              .shape = patchify_shape,
+                              .forward = patchify_forward,
+                              .backward = patchify_backward,
+                              .cases = cases};
 
 lf_tensor *lf_patchify(lf_graph *g, const float *pixels, int64_t B, int64_t channels, int64_t H, int64_t W, int64_t P) {
     const attributes a = {pixels, B, channels, H, W, P};

@@ -1,5 +1,5 @@
-/* Rotary position embedding of q and k; v, behind them, is passed on. Cheap: made again in backward, which itself reads no
- * value: the gradient is turned back by the same angles. */
+/* Rotary position embedding of q and k; v, behind them, is passed on. Cheap: made again in backward, which itself reads
+ * no value: the gradient is turned back by the same angles. */
 #include <string.h>
 
 #include "graph/ops.h"
@@ -17,8 +17,8 @@ static lf_status rope_shape(lf_node *n, lf_err *err) {
     const attributes *a = attributes_of(n);
     const int64_t width = x->shape[x->ndim - 1], all = a->heads + 2 * a->kv_heads;
     if (x->ndim != 3 || width % (2 * all) != 0)
-        return lf_fail(err, LF_ESHAPE, "rope: %d dims, the last %lld; expected [B, T, (%lld + 2 * %lld) * D], D even", x->ndim,
-                       (long long)width, (long long)a->heads, (long long)a->kv_heads);
+        return lf_fail(err, LF_ESHAPE, "rope: %d dims, the last %lld; expected [B, T, (%lld + 2 * %lld) * D], D even",
+                       x->ndim, (long long)width, (long long)a->heads, (long long)a->kv_heads);
     n->out->ndim = x->ndim;
     memcpy(n->out->shape, x->shape, sizeof n->out->shape);
     return LF_OK;
@@ -41,14 +41,16 @@ static void rope_backward(lf_graph *g, lf_node *n) {
     if (dx) turn(g, n, dx, add, n->out->grad, true);
 }
 
-static const float cosines[] = {1, 1, 0.5f, -0.8f, 0.3f, 0.9f}, sines[] = {0, 0, 0.8f, 0.6f, -0.9f, 0.4f}; /* 3 positions, D = 4 */
+static const float cosines[] = {1, 1, 0.5f, -0.8f, 0.3f, 0.9f},
+                   sines[] = {0, 0, 0.8f, 0.6f, -0.9f, 0.4f}; /* 3 positions, D = 4 */
 static const int32_t positions[] = {2, 0, 1, 1, 2, 0};
 
 static lf_tensor *build(lf_graph *g, lf_tensor **in) { return lf_rope(g, in[0], cosines, sines, positions, 2, 1); }
 static lf_tensor *build_pair(lf_graph *g, lf_tensor **in) { return lf_rope(g, in[0], cosines, sines, positions, 1, 1); }
 static lf_tensor *build_twice(lf_graph *g, lf_tensor **in) { return lf_add(g, build(g, in), build(g, in)); }
 static lf_tensor *build_again(lf_graph *g, lf_tensor **in) {
-    lf_tensor *y = build(g, in), *z = lf_attention(g, y, &(lf_attention_opts){.heads = 2, .kv_heads = 1, .causal = true});
+    lf_tensor *y = build(g, in),
+              *z = lf_attention(g, y, &(lf_attention_opts){.heads = 2, .kv_heads = 1, .causal = true});
     lf_done(g, y);
     return z;
 }
@@ -61,11 +63,15 @@ static const lf_op_case cases[] = {
     {.name = NULL},
 };
 
-const lf_op lf_op_rope = {.name = "rope", .cheap = true, .shape = rope_shape, .forward = rope_forward, .backward = rope_backward,
+const lf_op lf_op_rope = {.name = "rope",
+                          .cheap = true,
+                          .shape = rope_shape,
+                          .forward = rope_forward,
+                          .backward = rope_backward,
                           .cases = cases};
 
-lf_tensor *lf_rope(lf_graph *g, lf_tensor *qkv, const float *cos_table, const float *sin_table, const int32_t *at, int64_t heads,
-                   int64_t kv_heads) {
+lf_tensor *lf_rope(lf_graph *g, lf_tensor *qkv, const float *cos_table, const float *sin_table, const int32_t *at,
+                   int64_t heads, int64_t kv_heads) {
     const attributes a = {cos_table, sin_table, at, heads, kv_heads};
     return qkv ? lf_graph_apply(g, &lf_op_rope, 1, &qkv, &a, sizeof a) : NULL;
 }

@@ -1,7 +1,9 @@
 /* One token of each sequence: the class token, before the head. */
 #include "graph/ops.h"
 
-typedef struct attributes { int64_t t; } attributes;
+typedef struct attributes {
+    int64_t t;
+} attributes;
 
 static lf_status select_token_shape(lf_node *n, lf_err *err) {
     const attributes *a = (const void *)n->attributes;
@@ -25,7 +27,9 @@ static void select_token_backward(lf_graph *g, lf_node *n) {
     const attributes *a = (const void *)n->attributes;
     bool add;
     void *dx = lf_grad_out(g, n, 0, &add);
-    if (dx) lf_kernels_for(g, n->in[0])->select_token_backward(dx, add, n->out->grad, x->shape[0], x->shape[1], x->shape[2], a->t);
+    if (dx)
+        lf_kernels_for(g, n->in[0])
+            ->select_token_backward(dx, add, n->out->grad, x->shape[0], x->shape[1], x->shape[2], a->t);
 }
 
 static lf_tensor *build(lf_graph *g, lf_tensor **in) { return lf_select_token(g, in[0], 0); }
@@ -39,8 +43,11 @@ static const lf_op_case cases[] = {
     {.name = NULL},
 };
 
-const lf_op lf_op_select_token = {.name = "select_token", .shape = select_token_shape, .forward = select_token_forward,
-                                  .backward = select_token_backward, .cases = cases};
+const lf_op lf_op_select_token = {.name = "select_token",
+                                  .shape = select_token_shape,
+                                  .forward = select_token_forward,
+                                  .backward = select_token_backward,
+                                  .cases = cases};
 
 lf_tensor *lf_select_token(lf_graph *g, lf_tensor *x, int64_t t) {
     return x ? lf_graph_apply(g, &lf_op_select_token, 1, &x, &(attributes){t}, sizeof(attributes)) : NULL;

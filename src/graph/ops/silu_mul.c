@@ -10,7 +10,8 @@ static lf_status silu_mul_shape(lf_node *n, lf_err *err) {
     const lf_tensor *x = n->in[0];
     const int64_t width = x->shape[x->ndim - 1];
     if (width % 2 != 0 || width == 0)
-        return lf_fail(err, LF_ESHAPE, "silu_mul: last dim is %lld, expected two halves, gate and up", (long long)width);
+        return lf_fail(err, LF_ESHAPE, "silu_mul: last dim is %lld, expected two halves, gate and up",
+                       (long long)width);
     n->out->ndim = x->ndim;
     memcpy(n->out->shape, x->shape, sizeof n->out->shape);
     n->out->shape[x->ndim - 1] = width / 2;
@@ -28,7 +29,9 @@ static void silu_mul_backward(lf_graph *g, lf_node *n) {
 }
 
 static lf_tensor *build(lf_graph *g, lf_tensor **in) { return lf_silu_mul(g, in[0]); }
-static lf_tensor *build_twice(lf_graph *g, lf_tensor **in) { return lf_add(g, lf_silu_mul(g, in[0]), lf_silu_mul(g, in[0])); }
+static lf_tensor *build_twice(lf_graph *g, lf_tensor **in) {
+    return lf_add(g, lf_silu_mul(g, in[0]), lf_silu_mul(g, in[0]));
+}
 static lf_tensor *build_again(lf_graph *g, lf_tensor **in) {
     lf_tensor *s = lf_add(g, in[0], in[0]), *y = lf_silu_mul(g, s), *z = lf_silu_mul(g, y);
     lf_done(g, y);
@@ -45,7 +48,14 @@ static const lf_op_case cases[] = {
     {.name = NULL},
 };
 
-const lf_op lf_op_silu_mul = {.name = "silu_mul", .needs = LF_NEEDS(0), .cheap = true, .shape = silu_mul_shape,
-                              .forward = silu_mul_forward, .backward = silu_mul_backward, .cases = cases};
+const lf_op lf_op_silu_mul = {.name = "silu_mul",
+                              .needs = LF_NEEDS(0),
+                              .cheap = true,
+                              .shape = silu_mul_shape,
+                              .forward = silu_mul_forward,
+                              .backward = silu_mul_backward,
+                              .cases = cases};
 
-lf_tensor *lf_silu_mul(lf_graph *g, lf_tensor *gate_up) { return gate_up ? lf_graph_apply(g, &lf_op_silu_mul, 1, &gate_up, NULL, 0) : NULL; }
+lf_tensor *lf_silu_mul(lf_graph *g, lf_tensor *gate_up) {
+    return gate_up ? lf_graph_apply(g, &lf_op_silu_mul, 1, &gate_up, NULL, 0) : NULL;
+}

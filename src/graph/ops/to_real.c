@@ -33,8 +33,11 @@ static const lf_op_case cases[] = {
     {.name = NULL},
 };
 
-const lf_op lf_op_to_real = {.name = "to_real", .shape = to_real_shape, .forward = to_real_forward,
-                             .backward = to_real_backward, .cases = cases};
+const lf_op lf_op_to_real = {.name = "to_real",
+                             .shape = to_real_shape,
+                             .forward = to_real_forward,
+                             .backward = to_real_backward,
+                             .cases = cases};
 
 lf_tensor *lf_to_real(lf_graph *g, lf_tensor *x) {
     if (!x || x->dtype == lf_graph_kernels(g)->dtype) return x;

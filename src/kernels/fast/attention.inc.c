@@ -1,10 +1,11 @@
 /* Attention, block by block: a block of queries meets one block of keys after the other, with a running maximum and sum
- * of each softmax row (forward), or with the row's log-sum-exp (backward). No [T, T] matrix is kept. Scores, softmax and
- * sums are floats whatever the type of activations; the products of blocks are fast_attention_float.inc.c's or, for processors
- * that multiply bf16, fast_attention_dot.inc.c's. They define attention_buffers, lay_out, attend and attend_backward.
+ * of each softmax row (forward), or with the row's log-sum-exp (backward). No [T, T] matrix is kept. Scores, softmax
+ * and sums are floats whatever the type of activations; the products of blocks are fast_attention_float.inc.c's or, for
+ * processors that multiply bf16, fast_attention_dot.inc.c's. They define attention_buffers, lay_out, attend and
+ * attend_backward.
  *
- * The key blocks of a causal head end at the last query and begin at the first key that one of the queries sees; within a
- * block, what a query does not see is zero before the product with v. */
+ * The key blocks of a causal head end at the last query and begin at the first key that one of the queries sees; within
+ * a block, what a query does not see is zero before the product with v. */
 
 enum { MAX_QUERIES = 256, MAX_CAUSAL_QUERIES = 64, MAX_KEYS = 256 };
 
@@ -15,18 +16,16 @@ static int64_t block_size(int64_t T, int64_t most) {
 }
 
 /* A block of a causal head meets keys that only some of its queries see: small blocks meet fewer. */
-static int64_t query_block(const lf_attention_dims *d) { return block_size(d->Tq, d->causal ? MAX_CAUSAL_QUERIES : MAX_QUERIES); }
+static int64_t query_block(const lf_attention_dims *d) {
+    return block_size(d->Tq, d->causal ? MAX_CAUSAL_QUERIES : MAX_QUERIES);
+}
 
 static void copy_out(act *to, int64_t stride, const float *from, int64_t width, int64_t rows, int64_t D, float factor) {
     for (int64_t i = 0; i < rows; i++)
-        SIMD
-        for (int64_t c = 0; c < D; c++) to[i * stride + c] = ST(factor * from[i * width + c]);
+        SIMD for (int64_t c = 0; c < D; c++) to[i * stride + c] = ST(factor * from[i * width + c]);
 }
 
-static void clear(float *x, int64_t n) {
-    SIMD
-    for (int64_t i = 0; i < n; i++) x[i] = 0;
-}
+static void clear(float *x, int64_t n) { SIMD for (int64_t i = 0; i < n; i++) x[i] = 0; }
 
 /* A block of queries of head h of example b, and the block of keys it meets. */
 typedef struct attention_tile {
@@ -54,8 +53,10 @@ static void tile_range(const attention_tile *t, const lf_attention_dims *d, int6
     }
 }
 
-/* Of the tile's keys, the query in `row` sees those from *from up to, not including, *to; zeroes the others in x (and y). */
-static void see(const attention_tile *t, const lf_attention_dims *d, int64_t row, int64_t *from, int64_t *to, float *x, float *y) {
+/* Of the tile's keys, the query in `row` sees those from *from up to, not including, *to; zeroes the others in x (and
+ * y). */
+static void see(const attention_tile *t, const lf_attention_dims *d, int64_t row, int64_t *from, int64_t *to, float *x,
+                float *y) {
     int64_t begin, end;
     visible(d, t->b, t->i + row, &begin, &end);
     *from = begin > t->j ? min64(begin - t->j, t->m) : 0;
@@ -79,10 +80,7 @@ static int64_t key_offset(const lf_attention_dims *d, int64_t b, int64_t h, int6
     return (b * d->T + j) * d->ldkv + h / (d->H / d->Hkv) * d->D;
 }
 
-static void scale_row(float *x, float factor, int64_t n) {
-    SIMD
-    for (int64_t i = 0; i < n; i++) x[i] *= factor;
-}
+static void scale_row(float *x, float factor, int64_t n) { SIMD for (int64_t i = 0; i < n; i++) x[i] *= factor; }
 
 #if FAST_DOT
 #include "kernels/fast/attention_dot.inc.c"
@@ -138,8 +136,8 @@ static void attention_backward(void *dq_, void *dk_, void *dv_, const void *dout
             for (int64_t i = 0; i < d->Tq; i += size) {
                 const attention_tile t = {.b = b, .h = h, .i = i, .n = min64(size, d->Tq - i)};
                 const int64_t at = query_offset(d, b, h, i, d->ldq), out = query_offset(d, b, h, i, d->ldo);
-                attend_backward(&w, t, d, &rule, dq + at, dout + out, o + out, lse + (b * d->H + h) * d->Tq + i, q + at, k + kv,
-                                v + kv);
+                attend_backward(&w, t, d, &rule, dq + at, dout + out, o + out, lse + (b * d->H + h) * d->Tq + i, q + at,
+                                k + kv, v + kv);
             }
         copy_out(dk + kv, d->ldkv, w.dk, w.width, d->T, d->D, DK_FACTOR(d));
         copy_out(dv + kv, d->ldkv, w.dv, w.width, d->T, d->D, 1);

@@ -1,37 +1,48 @@
-/* The products of attention's blocks in bf16, by the processor's dot products of pairs (AVX512_BF16): sums in floats, and
- * probabilities rounded to bf16 before they are multiplied.
+/* The products of attention's blocks in bf16, by the processor's dot products of pairs (AVX512_BF16): sums in floats,
+ * and probabilities rounded to bf16 before they are multiplied.
  *
- * A product is C [M,N] += A B with K in pairs: A gives for each row and pair one word (two bf16), wherever it stands; B is
- * packed, [pairs, N] words. What is [rows, D] in memory has its pairs along D side by side; pairs along rows are made by
- * interleaving two rows. So the transposed probabilities need not be transposed: interleaved, they are read the other way. */
+ * A product is C [M,N] += A B with K in pairs: A gives for each row and pair one word (two bf16), wherever it stands; B
+ * is packed, [pairs, N] words. What is [rows, D] in memory has its pairs along D side by side; pairs along rows are
+ * made by interleaving two rows. So the transposed probabilities need not be transposed: interleaved, they are read the
+ * other way. */
 #include <immintrin.h>
 
 /* Of one thread. D2: pairs along D; words: what is packed; rows of floats are `width` long, a multiple of a vector. */
 typedef struct attention_buffers {
     int64_t queries, keys, width;
-    float *p, *dp;              /* [queries, keys] */
-    float *max, *sum;           /* [queries] */
-    float *o, *dq;              /* [queries, width] */
-    float *dk, *dv;             /* [T, width] */
-    uint32_t *q, *dout;         /* [queries, D2] */
-    uint32_t *k_t, *v_t;        /* [D2, keys]: transposed, for scores */
-    uint32_t *k, *v;            /* [keys / 2, width] */
-    uint32_t *q_b, *dout_b;     /* [queries / 2, width] */
-    uint32_t *p_a, *ds_a;       /* [queries, keys / 2] */
-    uint32_t *p_t, *ds_t;       /* [queries / 2, keys]: interleaved rows */
+    float *p, *dp;          /* [queries, keys] */
+    float *max, *sum;       /* [queries] */
+    float *o, *dq;          /* [queries, width] */
+    float *dk, *dv;         /* [T, width] */
+    uint32_t *q, *dout;     /* [queries, D2] */
+    uint32_t *k_t, *v_t;    /* [D2, keys]: transposed, for scores */
+    uint32_t *k, *v;        /* [keys / 2, width] */
+    uint32_t *q_b, *dout_b; /* [queries / 2, width] */
+    uint32_t *p_a, *ds_a;   /* [queries, keys / 2] */
+    uint32_t *p_t, *ds_t;   /* [queries / 2, keys]: interleaved rows */
 } attention_buffers;
 
 #define DK_FACTOR(d) ((float)(d)->scale) /* the scores' scale is left out of the products */
 
 static int64_t lay_out(attention_buffers *w, const lf_attention_dims *d, bool backward, float *base) {
-    *w = (attention_buffers){.queries = query_block(d), .keys = block_size(d->T, MAX_KEYS), .width = (d->D + 15) / 16 * 16};
-    const int64_t D2 = (d->D + 1) / 2, square = w->queries * w->keys, q = w->queries * w->width, k = w->keys * w->width, b = backward;
-    const struct { float **at; int64_t n; } parts[] = {{&w->p, square}, {&w->dp, b * square}, {&w->max, w->queries}, {&w->sum, w->queries},
-                                                       {&w->o, q}, {&w->dq, b * q}, {&w->dk, b * d->T * w->width}, {&w->dv, b * d->T * w->width}};
-    const struct { uint32_t **at; int64_t n; } packed[] = {
-        {&w->q, w->queries * D2}, {&w->dout, b * w->queries * D2}, {&w->k_t, D2 * w->keys}, {&w->v_t, b * D2 * w->keys}, {&w->k, b * k / 2},
-        {&w->v, k / 2}, {&w->q_b, b * q / 2}, {&w->dout_b, b * q / 2}, {&w->p_a, square / 2}, {&w->ds_a, b * square / 2},
-        {&w->p_t, b * square / 2}, {&w->ds_t, b * square / 2}};
+    *w = (attention_buffers){
+        .queries = query_block(d), .keys = block_size(d->T, MAX_KEYS), .width = (d->D + 15) / 16 * 16};
+    const int64_t D2 = (d->D + 1) / 2, square = w->queries * w->keys, q = w->queries * w->width, k = w->keys * w->width,
+                  b = backward;
+    const struct {
+        float **at;
+        int64_t n;
+    } parts[] = {{&w->p, square}, {&w->dp, b * square}, {&w->max, w->queries},         {&w->sum, w->queries},
+                 {&w->o, q},      {&w->dq, b * q},      {&w->dk, b * d->T * w->width}, {&w->dv, b * d->T * w->width}};
+    const struct {
+        uint32_t **at;
+        int64_t n;
+    } packed[] = {{&w->q, w->queries * D2},  {&w->dout, b * w->queries * D2},
+                  {&w->k_t, D2 * w->keys},   {&w->v_t, b * D2 * w->keys},
+                  {&w->k, b * k / 2},        {&w->v, k / 2},
+                  {&w->q_b, b * q / 2},      {&w->dout_b, b * q / 2},
+                  {&w->p_a, square / 2},     {&w->ds_a, b * square / 2},
+                  {&w->p_t, b * square / 2}, {&w->ds_t, b * square / 2}};
     int64_t used = 0;
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
         if (base) *parts[i].at = base + used;
@@ -65,9 +76,12 @@ static void pack_transposed(uint32_t *to, int64_t ld, const act *from, int64_t s
     for (int64_t j = 0; j < n; j += 16) {
         const int64_t m = min64(16, n - j);
         if (m == 16 && D % 2 == 0 && stride % 2 == 0 && 16 * stride < INT32_MAX) {
-            const __m512i rows = _mm512_mullo_epi32(_mm512_set1_epi32((int)(stride / 2)), _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0));
+            const __m512i rows =
+                _mm512_mullo_epi32(_mm512_set1_epi32((int)(stride / 2)),
+                                   _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0));
             for (int64_t d = 0; d < D2; d++)
-                _mm512_storeu_si512(to + d * ld + j, _mm512_i32gather_epi32(rows, (const void *)(from + j * stride + 2 * d), 4));
+                _mm512_storeu_si512(to + d * ld + j,
+                                    _mm512_i32gather_epi32(rows, (const void *)(from + j * stride + 2 * d), 4));
             continue;
         }
         for (int64_t d = 0; d < D2; d++)
@@ -84,11 +98,9 @@ static void pack_rows(uint32_t *to, int64_t width, const act *from, int64_t stri
         uint32_t *out = to + i / 2 * width;
         const act *a = from + i * stride, *b = i + 1 < n ? a + stride : NULL;
         if (b) {
-            SIMD
-            for (int64_t c = 0; c < D; c++) out[c] = word(a[c], b[c]);
+            SIMD for (int64_t c = 0; c < D; c++) out[c] = word(a[c], b[c]);
         } else {
-            SIMD
-            for (int64_t c = 0; c < D; c++) out[c] = a[c];
+            SIMD for (int64_t c = 0; c < D; c++) out[c] = a[c];
         }
         for (int64_t c = D; c < width; c++) out[c] = 0;
     }
@@ -99,8 +111,7 @@ static void round_pairs(uint32_t *to, int64_t m2, const float *from, int64_t ld,
     for (int64_t i = 0; i < n; i++) {
         uint16_t *out = (uint16_t *)(void *)(to + i * m2);
         const float *x = from + i * ld;
-        SIMD
-        for (int64_t j = 0; j < m; j++) out[j] = float_to_bf16(x[j]);
+        SIMD for (int64_t j = 0; j < m; j++) out[j] = float_to_bf16(x[j]);
         if (m % 2) out[m] = 0;
     }
 }
@@ -111,11 +122,9 @@ static void round_rows(uint32_t *to, const float *from, int64_t ld, int64_t n, i
         uint32_t *out = to + i / 2 * ld;
         const float *a = from + i * ld, *b = i + 1 < n ? a + ld : NULL;
         if (b) {
-            SIMD
-            for (int64_t j = 0; j < m; j++) out[j] = word(float_to_bf16(a[j]), float_to_bf16(b[j]));
+            SIMD for (int64_t j = 0; j < m; j++) out[j] = word(float_to_bf16(a[j]), float_to_bf16(b[j]));
         } else {
-            SIMD
-            for (int64_t j = 0; j < m; j++) out[j] = float_to_bf16(a[j]);
+            SIMD for (int64_t j = 0; j < m; j++) out[j] = float_to_bf16(a[j]);
         }
     }
 }
@@ -125,10 +134,14 @@ static void round_rows(uint32_t *to, const float *from, int64_t ld, int64_t n, i
 enum { DOT_ROWS = 6, DOT_VECTORS = 4 };
 
 /* The word of row i and pair k is A[i * row + k * pair]. */
-typedef struct dot_side { const uint32_t *words; int64_t row, pair; } dot_side;
+typedef struct dot_side {
+    const uint32_t *words;
+    int64_t row, pair;
+} dot_side;
 
 /* m rows, n vectors of C, from `pairs` pairs. */
-static inline __attribute__((always_inline)) void dot_tile(float *C, int64_t ldc, dot_side A, const uint32_t *B, int64_t ldb, int64_t pairs, bool add, int m, int n) {
+static inline __attribute__((always_inline)) void dot_tile(float *C, int64_t ldc, dot_side A, const uint32_t *B,
+                                                           int64_t ldb, int64_t pairs, bool add, int m, int n) {
     __m512 sum[DOT_ROWS][DOT_VECTORS];
     for (int i = 0; i < m; i++)
         for (int j = 0; j < n; j++) sum[i][j] = add ? _mm512_loadu_ps(C + i * ldc + 16 * j) : _mm512_setzero_ps();
@@ -144,29 +157,34 @@ static inline __attribute__((always_inline)) void dot_tile(float *C, int64_t ldc
         for (int j = 0; j < n; j++) _mm512_storeu_ps(C + i * ldc + 16 * j, sum[i][j]);
 }
 
-#define DOT_CASE(m, n) \
-    case DOT_VECTORS * m + n - 1: dot_tile(C, ldc, A, B, ldb, pairs, add, m, n); break;
+#define DOT_CASE(m, n)                                                                                                 \
+    case DOT_VECTORS *m + n - 1:                                                                                       \
+        dot_tile(C, ldc, A, B, ldb, pairs, add, m, n);                                                                 \
+        break;
 #define DOT_CASES(m) DOT_CASE(m, 1) DOT_CASE(m, 2) DOT_CASE(m, 3) DOT_CASE(m, 4)
 
-static void dot_any(float *C, int64_t ldc, dot_side A, const uint32_t *B, int64_t ldb, int64_t pairs, bool add, int m, int n) {
+static void dot_any(float *C, int64_t ldc, dot_side A, const uint32_t *B, int64_t ldb, int64_t pairs, bool add, int m,
+                    int n) {
     switch (DOT_VECTORS * m + n - 1) { DOT_CASES(1) DOT_CASES(2) DOT_CASES(3) DOT_CASES(4) DOT_CASES(5) DOT_CASES(6) }
 }
 
 /* C [M,N] = or += A B; N is rounded up to whole vectors, which C and B have room for. */
-static void dot_product(float *C, int64_t ldc, dot_side A, const uint32_t *B, int64_t ldb, int64_t M, int64_t N, int64_t pairs, bool add) {
+static void dot_product(float *C, int64_t ldc, dot_side A, const uint32_t *B, int64_t ldb, int64_t M, int64_t N,
+                        int64_t pairs, bool add) {
     const int64_t vectors = (N + 15) / 16;
     for (int64_t j = 0; j < vectors; j += DOT_VECTORS)
         for (int64_t i = 0; i < M; i += DOT_ROWS) {
             const dot_side from = {A.words + i * A.row, A.row, A.pair};
-            dot_any(C + i * ldc + 16 * j, ldc, from, B + 16 * j, ldb, pairs, add, (int)min64(DOT_ROWS, M - i), (int)min64(DOT_VECTORS, vectors - j));
+            dot_any(C + i * ldc + 16 * j, ldc, from, B + 16 * j, ldb, pairs, add, (int)min64(DOT_ROWS, M - i),
+                    (int)min64(DOT_VECTORS, vectors - j));
         }
 }
 
 /* ---- blocks ---- */
 
 /* o and lse of one block of queries; k, v: of the tile's head, from the first key on. */
-static void attend(const attention_buffers *w, attention_tile t, const lf_attention_dims *d, const dropout_rule *rule, act *o,
-                   float *lse, const act *q, const act *k, const act *v) {
+static void attend(const attention_buffers *w, attention_tile t, const lf_attention_dims *d, const dropout_rule *rule,
+                   act *o, float *lse, const act *q, const act *k, const act *v) {
     const int64_t D = d->D, D2 = (D + 1) / 2;
     int64_t begin, end;
     pack_pairs(w->q, q, d->ldq, t.n, D);
@@ -204,8 +222,8 @@ static float row_delta(const act *a, const act *b, int64_t n) {
 
 /* Writes dq of one block of queries, adds to the head's dk (without the scale) and dv in the buffers. */
 static void attend_backward(const attention_buffers *w, attention_tile t, const lf_attention_dims *d,
-                            const dropout_rule *rule, act *dq, const act *dout, const act *o, const float *lse, const act *q,
-                            const act *k, const act *v) {
+                            const dropout_rule *rule, act *dq, const act *dout, const act *o, const float *lse,
+                            const act *q, const act *k, const act *v) {
     const int64_t D = d->D, D2 = (D + 1) / 2, n2 = (t.n + 1) / 2;
     int64_t begin, end;
     float *delta = w->sum;
@@ -231,8 +249,10 @@ static void attend_backward(const attention_buffers *w, attention_tile t, const 
         round_pairs(w->ds_a, m2, w->dp, w->keys, t.n, t.m);
         round_rows(w->ds_t, w->dp, w->keys, t.n, t.m);
         round_rows(w->p_t, w->p, w->keys, t.n, t.m);
-        dot_product(w->dv + t.j * w->width, w->width, (dot_side){w->p_t, 1, w->keys}, w->dout_b, w->width, t.m, D, n2, true);
-        dot_product(w->dk + t.j * w->width, w->width, (dot_side){w->ds_t, 1, w->keys}, w->q_b, w->width, t.m, D, n2, true);
+        dot_product(w->dv + t.j * w->width, w->width, (dot_side){w->p_t, 1, w->keys}, w->dout_b, w->width, t.m, D, n2,
+                    true);
+        dot_product(w->dk + t.j * w->width, w->width, (dot_side){w->ds_t, 1, w->keys}, w->q_b, w->width, t.m, D, n2,
+                    true);
         dot_product(w->dq, w->width, (dot_side){w->ds_a, m2, 1}, w->k, w->width, t.n, D, m2, true);
     }
     copy_out(dq, d->ldq, w->dq, w->width, t.n, D, (float)d->scale);

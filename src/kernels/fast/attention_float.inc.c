@@ -1,14 +1,15 @@
-/* The products of attention's blocks in floats, by the library; blocks are copied to floats, which makes them contiguous. */
+/* The products of attention's blocks in floats, by the library; blocks are copied to floats, which makes them
+ * contiguous. */
 
 /* Of one thread. */
 typedef struct attention_buffers {
-    int64_t queries, keys;       /* block sizes */
-    float *p, *dp;               /* [queries, keys] */
-    float *max, *sum;            /* [queries] */
-    int64_t width;               /* of a row of o, dq, dk, dv */
-    float *q, *o, *dout, *dq;    /* [queries, D]; q times scale */
-    float *k, *v;                /* [keys, D] */
-    float *dk, *dv;              /* [T, D] */
+    int64_t queries, keys;    /* block sizes */
+    float *p, *dp;            /* [queries, keys] */
+    float *max, *sum;         /* [queries] */
+    int64_t width;            /* of a row of o, dq, dk, dv */
+    float *q, *o, *dout, *dq; /* [queries, D]; q times scale */
+    float *k, *v;             /* [keys, D] */
+    float *dk, *dv;           /* [T, D] */
 } attention_buffers;
 
 /* One thread's product of floats, within parallel regions: alpha op(A) op(B), or added to C. */
@@ -16,11 +17,12 @@ static void sgemm(bool transpose_a, bool transpose_b, int64_t M, int64_t N, int6
                   int64_t lda, const float *B, int64_t ldb, bool add, float *C, int64_t ldc) {
     const float beta = add ? 1.0f : 0.0f;
 #if FAST_ONEDNN
-    if (lf_onednn_has_float() &&
-        dnnl_sgemm(transpose_a ? 'T' : 'N', transpose_b ? 'T' : 'N', M, N, K, alpha, A, lda, B, ldb, beta, C, ldc) == dnnl_success)
+    if (lf_onednn_has_float() && dnnl_sgemm(transpose_a ? 'T' : 'N', transpose_b ? 'T' : 'N', M, N, K, alpha, A, lda, B,
+                                            ldb, beta, C, ldc) == dnnl_success)
         return;
 #endif
-    assert(M <= INT32_MAX && N <= INT32_MAX && K <= INT32_MAX && lda <= INT32_MAX && ldb <= INT32_MAX && ldc <= INT32_MAX);
+    assert(M <= INT32_MAX && N <= INT32_MAX && K <= INT32_MAX && lda <= INT32_MAX && ldb <= INT32_MAX &&
+           ldc <= INT32_MAX);
     cblas_sgemm(CblasRowMajor, transpose_a ? CblasTrans : CblasNoTrans, transpose_b ? CblasTrans : CblasNoTrans,
                 (blasint)M, (blasint)N, (blasint)K, alpha, A, (blasint)lda, B, (blasint)ldb, beta, C, (blasint)ldc);
 }
@@ -31,10 +33,21 @@ static void sgemm(bool transpose_a, bool transpose_b, int64_t M, int64_t N, int6
 static int64_t lay_out(attention_buffers *w, const lf_attention_dims *d, bool backward, float *base) {
     *w = (attention_buffers){.queries = query_block(d), .keys = block_size(d->T, MAX_KEYS), .width = d->D};
     const int64_t queries = w->queries * d->D, keys = w->keys * d->D, all = backward ? d->T * d->D : 0;
-    const struct { float **at; int64_t n; } parts[] = {
-        {&w->p, w->queries * w->keys}, {&w->dp, backward ? w->queries * w->keys : 0}, {&w->max, w->queries}, {&w->sum, w->queries},
-        {&w->q, queries}, {&w->o, queries}, {&w->dout, backward ? queries : 0}, {&w->dq, backward ? queries : 0},
-        {&w->k, keys}, {&w->v, keys}, {&w->dk, all}, {&w->dv, all}};
+    const struct {
+        float **at;
+        int64_t n;
+    } parts[] = {{&w->p, w->queries * w->keys},
+                 {&w->dp, backward ? w->queries * w->keys : 0},
+                 {&w->max, w->queries},
+                 {&w->sum, w->queries},
+                 {&w->q, queries},
+                 {&w->o, queries},
+                 {&w->dout, backward ? queries : 0},
+                 {&w->dq, backward ? queries : 0},
+                 {&w->k, keys},
+                 {&w->v, keys},
+                 {&w->dk, all},
+                 {&w->dv, all}};
     int64_t used = 0;
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
         if (base) *parts[i].at = base + used;
@@ -47,8 +60,7 @@ static int64_t lay_out(attention_buffers *w, const lf_attention_dims *d, bool ba
 
 static void copy_in(float *to, const act *from, int64_t rows, int64_t D, int64_t stride, float factor) {
     for (int64_t i = 0; i < rows; i++)
-        SIMD
-        for (int64_t c = 0; c < D; c++) to[i * D + c] = factor * LD(from[i * stride + c]);
+        SIMD for (int64_t c = 0; c < D; c++) to[i * D + c] = factor * LD(from[i * stride + c]);
 }
 
 static float dot(const float *a, const float *b, int64_t n) {
@@ -59,8 +71,8 @@ static float dot(const float *a, const float *b, int64_t n) {
 }
 
 /* o and lse of one block of queries; k, v: of the tile's head, from the first key on. */
-static void attend(const attention_buffers *w, attention_tile t, const lf_attention_dims *d, const dropout_rule *rule, act *o,
-                   float *lse, const act *q, const act *k, const act *v) {
+static void attend(const attention_buffers *w, attention_tile t, const lf_attention_dims *d, const dropout_rule *rule,
+                   act *o, float *lse, const act *q, const act *k, const act *v) {
     int64_t begin, end;
     const int64_t D = d->D;
     copy_in(w->q, q, t.n, D, d->ldq, (float)d->scale);
@@ -86,8 +98,8 @@ static void attend(const attention_buffers *w, attention_tile t, const lf_attent
 
 /* Writes dq of one block of queries, adds to the head's dk and dv in the buffers. */
 static void attend_backward(const attention_buffers *w, attention_tile t, const lf_attention_dims *d,
-                            const dropout_rule *rule, act *dq, const act *dout, const act *o, const float *lse, const act *q,
-                            const act *k, const act *v) {
+                            const dropout_rule *rule, act *dq, const act *dout, const act *o, const float *lse,
+                            const act *q, const act *k, const act *v) {
     int64_t begin, end;
     const int64_t D = d->D;
     float *delta = w->sum;

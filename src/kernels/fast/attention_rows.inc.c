@@ -19,8 +19,7 @@ static void softmax_row(const attention_buffers *w, const attention_tile *t, con
     if (d->dropout > 0) {
         float factor[MAX_KEYS];
         dropout_factors(factor, rule, entry_number(t, d, row, from), n);
-        SIMD
-        for (int64_t j = 0; j < n; j++) p[j] *= factor[j];
+        SIMD for (int64_t j = 0; j < n; j++) p[j] *= factor[j];
     }
 }
 
@@ -34,15 +33,13 @@ static void softmax_backward_row(const attention_buffers *w, const attention_til
     if (d->dropout > 0) {
         float factor[MAX_KEYS];
         dropout_factors(factor, rule, entry_number(t, d, row, from), n);
-        SIMD
-        for (int64_t j = 0; j < n; j++) {
+        SIMD for (int64_t j = 0; j < n; j++) {
             const float e = fast_exp(p[j] - lse);
             dp[j] = e * (factor[j] * dp[j] - delta);
             p[j] = e * factor[j];
         }
     } else {
-        SIMD
-        for (int64_t j = 0; j < n; j++) {
+        SIMD for (int64_t j = 0; j < n; j++) {
             p[j] = fast_exp(p[j] - lse);
             dp[j] = p[j] * (dp[j] - delta);
         }

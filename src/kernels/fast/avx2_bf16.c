@@ -1,5 +1,5 @@
 /* The fast kernels for x86-64 with AVX2 and FMA, activations in bf16. */
-#define FAST_NAME "avx2"
+#define FAST_NAME   "avx2"
 #define FAST_TABLE  lf_kernels_avx2_bf16
 #define FAST_WIDE   lf_kernels_avx2
 #define FAST_BF16   1

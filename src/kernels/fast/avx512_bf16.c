@@ -1,5 +1,5 @@
 /* The fast kernels for x86-64 with AVX-512 F, DQ, BW and VL, activations in bf16. */
-#define FAST_NAME "avx512"
+#define FAST_NAME   "avx512"
 #define FAST_TABLE  lf_kernels_avx512_bf16
 #define FAST_WIDE   lf_kernels_avx512
 #define FAST_BF16   1

@@ -1,12 +1,8 @@
-/* The fast kernels, over plain C loops that the compiler vectorises for the instruction set it is given, and libraries for
- * products. Included twice for each set, for activations in float and in bf16, by files that define
- *   FAST_NAME     its name
- *   FAST_TABLE    the lf_kernels to define
- *   FAST_WIDE     the same set's table for floats
- *   FAST_BF16     1: activations in bf16
- *   FAST_VECTOR   bytes of its vectors
- *   FAST_DOT      1: attention by the processor's dot products of bf16 (needs FAST_BF16)
- *   FAST_ONEDNN   1: products in float by oneDNN where it has kernels for AVX-512, else by BLAS
+/* The fast kernels, over plain C loops that the compiler vectorises for the instruction set it is given, and libraries
+ * for products. Included twice for each set, for activations in float and in bf16, by files that define FAST_NAME its
+ * name FAST_TABLE    the lf_kernels to define FAST_WIDE     the same set's table for floats FAST_BF16     1:
+ * activations in bf16 FAST_VECTOR   bytes of its vectors FAST_DOT      1: attention by the processor's dot products of
+ * bf16 (needs FAST_BF16) FAST_ONEDNN   1: products in float by oneDNN where it has kernels for AVX-512, else by BLAS
  * Everything is static: one set's code can never be linked into another's. */
 #include <assert.h>
 #include <cblas.h>
@@ -23,9 +19,9 @@
  * part each time. Within a parallel region these loops are sequential. */
 enum { SERIAL_BELOW = 32768 };
 #define LF_PRAGMA(text) _Pragma(#text)
-#define PARALLEL(work) \
+#define PARALLEL(work)                                                                                                 \
     LF_PRAGMA(omp parallel for schedule(static) num_threads(lf_threads()) if ((work) > SERIAL_BELOW))
-#define PARALLEL_SIMD(work) \
+#define PARALLEL_SIMD(work)                                                                                            \
     LF_PRAGMA(omp parallel for simd schedule(static) num_threads(lf_threads()) if (parallel : (work) > SERIAL_BELOW))
 #define SIMD LF_PRAGMA(omp simd)
 
@@ -51,11 +47,9 @@ typedef float act;
 /* y = or += a f; y may be a */
 static void store_product(act *y, bool add, const act *a, const float *restrict f, int64_t n) {
     if (add) {
-        SIMD
-        for (int64_t i = 0; i < n; i++) y[i] = ST(LD(y[i]) + LD(a[i]) * f[i]);
+        SIMD for (int64_t i = 0; i < n; i++) y[i] = ST(LD(y[i]) + LD(a[i]) * f[i]);
     } else {
-        SIMD
-        for (int64_t i = 0; i < n; i++) y[i] = ST(LD(a[i]) * f[i]);
+        SIMD for (int64_t i = 0; i < n; i++) y[i] = ST(LD(a[i]) * f[i]);
     }
 }
 

@@ -4,8 +4,7 @@ enum { PHILOX_NUMBERS = 64 };
 
 /* Numbers 4 * block .. 4 * block + 63. */
 static void philox(uint32_t *restrict out, lf_rng_key key, uint64_t block) {
-    SIMD
-    for (int lane = 0; lane < PHILOX_NUMBERS / 4; lane++) {
+    SIMD for (int lane = 0; lane < PHILOX_NUMBERS / 4; lane++) {
         const uint64_t counter = block + (uint64_t)lane;
         uint32_t c0 = (uint32_t)counter, c1 = (uint32_t)(counter >> 32), c2 = 0, c3 = 0;
         uint32_t k0 = key.k[0], k1 = key.k[1];
@@ -45,8 +44,7 @@ static void dropout_factors(float *restrict factor, const dropout_rule *rule, in
         uint32_t numbers[PHILOX_NUMBERS];
         const int64_t skip = (first + done) & 3, size = min64(PHILOX_NUMBERS - skip, n - done);
         philox(numbers, rule->key, (uint64_t)(first + done) >> 2);
-        SIMD
-        for (int64_t i = 0; i < size; i++) factor[done + i] = numbers[skip + i] >= threshold ? scale : 0.0f;
+        SIMD for (int64_t i = 0; i < size; i++) factor[done + i] = numbers[skip + i] >= threshold ? scale : 0.0f;
         done += size;
     }
 }

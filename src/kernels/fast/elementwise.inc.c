@@ -59,8 +59,7 @@ static void bias(void *y_, int64_t ld, const void *b_, int64_t rows, int64_t C) 
     const float *b = b_;
     PARALLEL(rows * C)
     for (int64_t row = 0; row < rows; row++)
-        SIMD
-        for (int64_t c = 0; c < C; c++) y[row * ld + c] = ST(LD(y[row * ld + c]) + b[c]);
+        SIMD for (int64_t c = 0; c < C; c++) y[row * ld + c] = ST(LD(y[row * ld + c]) + b[c]);
 }
 
 /* Column sums are cut by columns, so that a sum's order does not depend on the threads and no partial buffers are
@@ -78,13 +77,10 @@ static void column_sums_piece(float *restrict db, const act *restrict dy, int64_
         const int64_t end = min64(begin + ROWS, rows);
         float part[COLUMNS] = {0};
         for (int64_t row = begin; row < end; row++)
-            SIMD
-            for (int64_t c = 0; c < n; c++) part[c] += LD(dy[row * stride + c]);
-        SIMD
-        for (int64_t c = 0; c < n; c++) total[c] += part[c];
+            SIMD for (int64_t c = 0; c < n; c++) part[c] += LD(dy[row * stride + c]);
+        SIMD for (int64_t c = 0; c < n; c++) total[c] += part[c];
     }
-    SIMD
-    for (int64_t c = 0; c < n; c++) db[c] += total[c];
+    SIMD for (int64_t c = 0; c < n; c++) db[c] += total[c];
 }
 
 static void column_sums(void *db, const void *dy, int64_t ld, int64_t rows, int64_t C) {
@@ -136,16 +132,14 @@ static void gelu(void *y_, const void *x_, int64_t n, bool tanh_form) {
 
 static void gelu_slope(float *restrict slope, const act *restrict x, int64_t n, bool tanh_form) {
     if (tanh_form) {
-        SIMD
-        for (int64_t i = 0; i < n; i++) { /* beyond 8 the slope is 0 or 1, and e or x^3 could overflow */
+        SIMD for (int64_t i = 0; i < n; i++) { /* beyond 8 the slope is 0 or 1, and e or x^3 could overflow */
             const float t = clamp(LD(x[i]), 8.0f);
             const float e = fast_exp(-gelu_linear * (t + gelu_cubic * t * t * t)), s = 1 / (1 + e);
             const float value = s + t * s * (e * s) * gelu_linear * (1 + 3 * gelu_cubic * t * t);
             slope[i] = nan_if_nan(value, LD(x[i]));
         }
     } else {
-        SIMD
-        for (int64_t i = 0; i < n; i++) {
+        SIMD for (int64_t i = 0; i < n; i++) {
             const float t = LD(x[i]);
             const normal_values v = normal_distribution(t);
             slope[i] = v.cdf + t * v.density;

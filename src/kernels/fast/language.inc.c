@@ -2,8 +2,7 @@
 
 static void copy_row(act *restrict y, bool add, const act *restrict x, int64_t n) {
     if (add) {
-        SIMD
-        for (int64_t i = 0; i < n; i++) y[i] = ST(LD(y[i]) + LD(x[i]));
+        SIMD for (int64_t i = 0; i < n; i++) y[i] = ST(LD(y[i]) + LD(x[i]));
     } else {
         memcpy(y, x, (size_t)n * sizeof *y);
     }
@@ -19,19 +18,17 @@ static void copy_columns(void *y_, bool add, const void *x_, int64_t ld, int64_t
 /* ---- rotary positions ---- */
 
 /* sign: -1 turns back */
-static void rope_head(act *restrict y, bool add, const act *restrict x, const float *restrict cosines, const float *restrict sines,
-                      float sign, int64_t half) {
+static void rope_head(act *restrict y, bool add, const act *restrict x, const float *restrict cosines,
+                      const float *restrict sines, float sign, int64_t half) {
     act *restrict y2 = y + half;
     if (add) {
-        SIMD
-        for (int64_t i = 0; i < half; i++) {
+        SIMD for (int64_t i = 0; i < half; i++) {
             const float c = cosines[i], s = sign * sines[i], x1 = LD(x[i]), x2 = LD(x[half + i]);
             y[i] = ST(LD(y[i]) + (x1 * c - x2 * s));
             y2[i] = ST(LD(y2[i]) + (x2 * c + x1 * s));
         }
     } else {
-        SIMD
-        for (int64_t i = 0; i < half; i++) {
+        SIMD for (int64_t i = 0; i < half; i++) {
             const float c = cosines[i], s = sign * sines[i], x1 = LD(x[i]), x2 = LD(x[half + i]);
             y[i] = ST(x1 * c - x2 * s);
             y2[i] = ST(x2 * c + x1 * s);
@@ -48,15 +45,15 @@ static void rope(void *y_, bool add, const void *x_, const float *cosines, const
     for (int64_t row = 0; row < rows; row++) {
         const int64_t angle = positions[row] * half;
         for (int64_t h = 0; h < heads; h++)
-            rope_head(y + row * ld + h * D, add, x + row * ld + h * D, cosines + angle, sines + angle, inverse ? -1.0f : 1.0f, half);
+            rope_head(y + row * ld + h * D, add, x + row * ld + h * D, cosines + angle, sines + angle,
+                      inverse ? -1.0f : 1.0f, half);
     }
 }
 
 /* ---- gated activation ---- */
 
 static void silu_mul_row(act *restrict y, const act *restrict gate, const act *restrict up, int64_t C) {
-    SIMD
-    for (int64_t i = 0; i < C; i++) {
+    SIMD for (int64_t i = 0; i < C; i++) {
         const float g = LD(gate[i]);
         y[i] = ST(g * sigmoid(g) * LD(up[i]));
     }
@@ -71,9 +68,9 @@ static void silu_mul(void *y_, const void *x_, int64_t rows, int64_t C) {
 
 /* Of a piece of a row: silu'(g) u and silu(g). Beyond 80 the slope is 0 or 1, and e could overflow;
  * below -80 silu is that of -80, which is nothing. */
-static void silu_mul_slopes(float *restrict of_gate, float *restrict of_up, const act *restrict gate, const act *restrict up, int64_t n) {
-    SIMD
-    for (int64_t i = 0; i < n; i++) {
+static void silu_mul_slopes(float *restrict of_gate, float *restrict of_up, const act *restrict gate,
+                            const act *restrict up, int64_t n) {
+    SIMD for (int64_t i = 0; i < n; i++) {
         const float g = LD(gate[i]), t = clamp(g, 80.0f);
         const float e = fast_exp(-t), s = 1 / (1 + e);
         of_gate[i] = nan_if_nan(s + t * s * (e * s), g) * LD(up[i]);
@@ -99,25 +96,26 @@ static void silu_mul_backward(void *dx_, bool add, const void *dy_, const void *
 
 static void gather_real_row(act *restrict y, bool add, const float *restrict x, int64_t n) {
     if (add) {
-        SIMD
-        for (int64_t i = 0; i < n; i++) y[i] = ST(LD(y[i]) + x[i]);
+        SIMD for (int64_t i = 0; i < n; i++) y[i] = ST(LD(y[i]) + x[i]);
     } else {
-        SIMD
-        for (int64_t i = 0; i < n; i++) y[i] = ST(x[i]);
+        SIMD for (int64_t i = 0; i < n; i++) y[i] = ST(x[i]);
     }
 }
 
-static void gather_rows(void *y_, bool add, const void *table, bool table_is_real, const int32_t *ids, int64_t rows, int64_t C) {
+static void gather_rows(void *y_, bool add, const void *table, bool table_is_real, const int32_t *ids, int64_t rows,
+                        int64_t C) {
     act *y = y_;
     PARALLEL(rows * C)
     for (int64_t row = 0; row < rows; row++) {
-        if (table_is_real) gather_real_row(y + row * C, add, (const float *)table + ids[row] * C, C);
-        else copy_row(y + row * C, add, (const act *)table + ids[row] * C, C);
+        if (table_is_real)
+            gather_real_row(y + row * C, add, (const float *)table + ids[row] * C, C);
+        else
+            copy_row(y + row * C, add, (const act *)table + ids[row] * C, C);
     }
 }
 
-/* Each thread has columns of its own and takes the rows in their order: an id that comes again is no race, and sums do not
- * depend on the threads. */
+/* Each thread has columns of its own and takes the rows in their order: an id that comes again is no race, and sums do
+ * not depend on the threads. */
 static void scatter_rows(void *dtable_, const void *dy_, const int32_t *ids, int64_t rows, int64_t C) {
     float *dtable = dtable_;
     const act *dy = dy_;
@@ -128,8 +126,7 @@ static void scatter_rows(void *dtable_, const void *dy_, const int32_t *ids, int
         for (int64_t row = 0; row < rows; row++) {
             float *restrict to = dtable + ids[row] * C + c;
             const act *restrict from = dy + row * C + c;
-            SIMD
-            for (int64_t i = 0; i < n; i++) to[i] += LD(from[i]);
+            SIMD for (int64_t i = 0; i < n; i++) to[i] += LD(from[i]);
         }
     }
 }

@@ -22,8 +22,8 @@ static bool is_first_largest(const float *x, int64_t at, float max) {
     return true;
 }
 
-static void lm_cross_entropy(void *lse_, double *nll, double *uniform, bool *correct, const void *logits, const int32_t *labels,
-                             int64_t rows, int64_t V) {
+static void lm_cross_entropy(void *lse_, double *nll, double *uniform, bool *correct, const void *logits,
+                             const int32_t *labels, int64_t rows, int64_t V) {
     float *lse = lse_;
     PARALLEL(rows * V)
     for (int64_t row = 0; row < rows; row++) {
@@ -38,25 +38,27 @@ static void lm_cross_entropy(void *lse_, double *nll, double *uniform, bool *cor
 }
 
 /* dx may be x where both are floats: read before written, entry by entry. */
-static void lm_cross_entropy_backward_row(act *dx, float scale, float lse, const float *x, int32_t label, int64_t V, float smoothing) {
+static void lm_cross_entropy_backward_row(act *dx, float scale, float lse, const float *x, int32_t label, int64_t V,
+                                          float smoothing) {
     const float rest = smoothing / (float)V, of_label = fast_exp(x[label] - lse) - rest - (1 - smoothing);
-    SIMD
-    for (int64_t v = 0; v < V; v++) dx[v] = ST(scale * (fast_exp(x[v] - lse) - rest));
+    SIMD for (int64_t v = 0; v < V; v++) dx[v] = ST(scale * (fast_exp(x[v] - lse) - rest));
     dx[label] = ST(scale * of_label);
 }
 
-static void lm_cross_entropy_backward(void *dlogits_, double scale, const void *lse, const void *logits, const int32_t *labels,
-                                      int64_t rows, int64_t V, double smoothing) {
+static void lm_cross_entropy_backward(void *dlogits_, double scale, const void *lse, const void *logits,
+                                      const int32_t *labels, int64_t rows, int64_t V, double smoothing) {
     act *dlogits = dlogits_;
     PARALLEL(rows * V)
     for (int64_t row = 0; row < rows; row++)
-        lm_cross_entropy_backward_row(dlogits + row * V, (float)scale, ((const float *)lse)[row], (const float *)logits + row * V,
-                                      labels[row], V, (float)smoothing);
+        lm_cross_entropy_backward_row(dlogits + row * V, (float)scale, ((const float *)lse)[row],
+                                      (const float *)logits + row * V, labels[row], V, (float)smoothing);
 }
 
-/* With e = e^(b - max): sums of e, e x and e (b - x). What is summed is divided by the sum of the very same e, so that the
- * rounding of e does not show in kl. */
-typedef struct compared { double e, x, difference; } compared;
+/* With e = e^(b - max): sums of e, e x and e (b - x). What is summed is divided by the sum of the very same e, so that
+ * the rounding of e does not show in kl. */
+typedef struct compared {
+    double e, x, difference;
+} compared;
 
 static compared compare_row(const float *x, const float *b, float max, int64_t V) {
     double sum = 0, sum_x = 0, sum_difference = 0;

@@ -7,8 +7,7 @@ static float row_max(const float *x, int64_t n) {
     int64_t i = 0;
     for (int l = 0; l < LANES; l++) lane[l] = -INFINITY;
     for (; i + LANES <= n; i += LANES)
-        SIMD
-        for (int l = 0; l < LANES; l++) lane[l] = x[i + l] > lane[l] ? x[i + l] : lane[l];
+        SIMD for (int l = 0; l < LANES; l++) lane[l] = x[i + l] > lane[l] ? x[i + l] : lane[l];
     for (; i < n; i++) max = x[i] > max ? x[i] : max;
     for (int l = 0; l < LANES; l++) max = lane[l] > max ? lane[l] : max;
     return max;
@@ -30,8 +29,7 @@ static float row_max_of(const act *x, int64_t n) {
     float max = -INFINITY, part[CHUNK];
     for (int64_t begin = 0; begin < n; begin += CHUNK) {
         const int64_t size = min64(CHUNK, n - begin);
-        SIMD
-        for (int64_t i = 0; i < size; i++) part[i] = LD(x[begin + i]);
+        SIMD for (int64_t i = 0; i < size; i++) part[i] = LD(x[begin + i]);
         const float m = row_max(part, size);
         max = m > max ? m : max;
     }
@@ -82,11 +80,9 @@ static void cross_entropy_backward_row(act *restrict dx, bool add, float dloss, 
     const float rest = smoothing / (float)V;
     const float before = add ? LD(dx[label]) : 0, p = fast_exp(LD(x[label]) - lse) - rest;
     if (add) {
-        SIMD
-        for (int64_t v = 0; v < V; v++) dx[v] = ST(LD(dx[v]) + dloss * (fast_exp(LD(x[v]) - lse) - rest));
+        SIMD for (int64_t v = 0; v < V; v++) dx[v] = ST(LD(dx[v]) + dloss * (fast_exp(LD(x[v]) - lse) - rest));
     } else {
-        SIMD
-        for (int64_t v = 0; v < V; v++) dx[v] = ST(dloss * (fast_exp(LD(x[v]) - lse) - rest));
+        SIMD for (int64_t v = 0; v < V; v++) dx[v] = ST(dloss * (fast_exp(LD(x[v]) - lse) - rest));
     }
     dx[label] = ST(before + dloss * (p - (1 - smoothing)));
 }

@@ -16,8 +16,7 @@ static void layernorm_row(act *restrict y, float *mean, float *rstd, const act *
     /* A variance rounded below zero is zero; NaN stays NaN. */
     const double shift = (double)rest / (double)C, variance = (double)squares / (double)C - shift * shift;
     const float s = (float)shift, r = (float)(1 / sqrt((variance > 0 ? variance : variance * 0) + epsilon));
-    SIMD
-    for (int64_t c = 0; c < C; c++) y[c] = ST((LD(x[c]) - rough - s) * r * w[c] + b[c]);
+    SIMD for (int64_t c = 0; c < C; c++) y[c] = ST((LD(x[c]) - rough - s) * r * w[c] + b[c]);
     *mean = rough + s;
     *rstd = r;
 }
@@ -44,11 +43,11 @@ static void layernorm_backward_row(act *restrict dx, bool add, const act *restri
     }
     const float mean_g = sum_g / (float)C, mean_gn = sum_gn / (float)C;
     if (add) {
-        SIMD
-        for (int64_t c = 0; c < C; c++) dx[c] = ST(LD(dx[c]) + rstd * (LD(dy[c]) * w[c] - mean_g - (LD(x[c]) - mean) * rstd * mean_gn));
+        SIMD for (int64_t c = 0; c < C; c++) dx[c] =
+            ST(LD(dx[c]) + rstd * (LD(dy[c]) * w[c] - mean_g - (LD(x[c]) - mean) * rstd * mean_gn));
     } else {
-        SIMD
-        for (int64_t c = 0; c < C; c++) dx[c] = ST(rstd * (LD(dy[c]) * w[c] - mean_g - (LD(x[c]) - mean) * rstd * mean_gn));
+        SIMD for (int64_t c = 0; c < C; c++) dx[c] =
+            ST(rstd * (LD(dy[c]) * w[c] - mean_g - (LD(x[c]) - mean) * rstd * mean_gn));
     }
 }
 
@@ -62,15 +61,13 @@ static void layernorm_weights_piece(float *restrict dw, float *restrict db, cons
         float part_w[COLUMNS] = {0}, part_b[COLUMNS] = {0};
         for (int64_t row = begin; row < end; row++) {
             const float m = mean[row], r = rstd[row];
-            SIMD
-            for (int64_t c = 0; c < n; c++) {
+            SIMD for (int64_t c = 0; c < n; c++) {
                 const float d = LD(dy[row * stride + c]);
                 part_w[c] += d * ((LD(x[row * stride + c]) - m) * r);
                 part_b[c] += d;
             }
         }
-        SIMD
-        for (int64_t c = 0; c < n; c++) {
+        SIMD for (int64_t c = 0; c < n; c++) {
             total_w[c] += part_w[c];
             total_b[c] += part_b[c];
         }

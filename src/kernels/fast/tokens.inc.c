@@ -1,6 +1,7 @@
 /* Tokens of a picture. */
 
-static void patchify(void *patches_, const float *pixels, int64_t B, int64_t channels, int64_t H, int64_t W, int64_t P) {
+static void patchify(void *patches_, const float *pixels, int64_t B, int64_t channels, int64_t H, int64_t W,
+                     int64_t P) {
     act *patches = patches_;
     const int64_t down = H / P, across = W / P;
     PARALLEL(B * channels * H * W)
@@ -11,8 +12,7 @@ static void patchify(void *patches_, const float *pixels, int64_t B, int64_t cha
             for (int64_t c = 0; c < channels; c++)
                 for (int64_t y = 0; y < P; y++, out += P) {
                     const float *line = pixels + ((b * channels + c) * H + top + y) * W + column * P;
-                    SIMD
-                    for (int64_t x = 0; x < P; x++) out[x] = ST(line[x]);
+                    SIMD for (int64_t x = 0; x < P; x++) out[x] = ST(line[x]);
                 }
     }
 }
@@ -26,12 +26,10 @@ static void embed_tokens(void *x_, const void *patches_, const void *cls, const 
     for (int64_t row = 0; row < B * (N + 1); row++) {
         const int64_t b = row / (N + 1), t = row % (N + 1);
         if (t == 0) {
-            SIMD
-            for (int64_t c = 0; c < C; c++) x[row * C + c] = ST(((const float *)cls)[c] + pos[c]);
+            SIMD for (int64_t c = 0; c < C; c++) x[row * C + c] = ST(((const float *)cls)[c] + pos[c]);
         } else {
             const act *patch = patches + (b * N + t - 1) * C;
-            SIMD
-            for (int64_t c = 0; c < C; c++) x[row * C + c] = ST(LD(patch[c]) + pos[t * C + c]);
+            SIMD for (int64_t c = 0; c < C; c++) x[row * C + c] = ST(LD(patch[c]) + pos[t * C + c]);
         }
     }
 }

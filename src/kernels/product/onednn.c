@@ -1,8 +1,8 @@
 /* oneDNN's products (C API of 2.x).
  *
  * A primitive belongs to one shape and takes a millisecond to make: the ones used last are kept, for the life of the
- * process. Its scratch memory is the library's own, which grows when a primitive is made and never in a warm step. One lock
- * covers the kept primitives and their use. */
+ * process. Its scratch memory is the library's own, which grows when a primitive is made and never in a warm step. One
+ * lock covers the kept primitives and their use. */
 #include <dnnl.h>
 #include <pthread.h>
 #include <string.h>
@@ -47,7 +47,9 @@ static struct {
     uint64_t clock;
 } state = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-static bool has_isa(dnnl_cpu_isa_t isa) { return ((unsigned)dnnl_get_effective_cpu_isa() & (unsigned)isa) == (unsigned)isa; }
+static bool has_isa(dnnl_cpu_isa_t isa) {
+    return ((unsigned)dnnl_get_effective_cpu_isa() & (unsigned)isa) == (unsigned)isa;
+}
 bool lf_onednn_has_float(void) { return has_isa(dnnl_cpu_isa_avx512_core); }
 bool lf_onednn_has_bf16(void) { return has_isa(dnnl_cpu_isa_avx512_core_bf16); }
 
@@ -72,13 +74,14 @@ static bool describe(dnnl_primitive_desc_t *out, const shape *s, const dnnl_memo
     dnnl_matmul_desc_t d;
     dnnl_primitive_attr_t attr = NULL;
     dnnl_post_ops_t accumulate = NULL;
-    const bool ok = plain(&src, s->in_bf16, s->M, s->K, s->transpose_a, s->lda) &&
-                    plain(&plain_weights, s->in_bf16, s->K, s->N, s->transpose_b, s->ldb) &&
-                    plain(&dst, s->out_bf16, s->M, s->N, false, s->ldc) && plain(&bias, false, 1, s->N, false, s->N) &&
-                    !dnnl_matmul_desc_init(&d, &src, weights ? weights : &plain_weights, s->bias ? &bias : NULL, &dst) &&
-                    !dnnl_primitive_attr_create(&attr) && !dnnl_post_ops_create(&accumulate) &&
-                    (!s->add || !dnnl_post_ops_append_sum(accumulate, 1)) && !dnnl_primitive_attr_set_post_ops(attr, accumulate) &&
-                    !dnnl_primitive_desc_create(out, &d, attr, state.engine, NULL);
+    const bool ok =
+        plain(&src, s->in_bf16, s->M, s->K, s->transpose_a, s->lda) &&
+        plain(&plain_weights, s->in_bf16, s->K, s->N, s->transpose_b, s->ldb) &&
+        plain(&dst, s->out_bf16, s->M, s->N, false, s->ldc) && plain(&bias, false, 1, s->N, false, s->N) &&
+        !dnnl_matmul_desc_init(&d, &src, weights ? weights : &plain_weights, s->bias ? &bias : NULL, &dst) &&
+        !dnnl_primitive_attr_create(&attr) && !dnnl_post_ops_create(&accumulate) &&
+        (!s->add || !dnnl_post_ops_append_sum(accumulate, 1)) && !dnnl_primitive_attr_set_post_ops(attr, accumulate) &&
+        !dnnl_primitive_desc_create(out, &d, attr, state.engine, NULL);
     if (accumulate) dnnl_post_ops_destroy(accumulate);
     if (attr) dnnl_primitive_attr_destroy(attr);
     return ok;
@@ -96,25 +99,34 @@ static void forget(kept *p) {
 static bool make(kept *p, const dnnl_memory_desc_t *weights) {
     dnnl_primitive_desc_t pd = NULL;
     bool ok = describe(&pd, &p->shape, weights) && !dnnl_primitive_create(&p->primitive, pd);
-    static const dnnl_query_t query[] = {[SRC] = dnnl_query_src_md, [WEIGHTS] = dnnl_query_weights_md, [DST] = dnnl_query_dst_md};
+    static const dnnl_query_t query[] = {
+        [SRC] = dnnl_query_src_md, [WEIGHTS] = dnnl_query_weights_md, [DST] = dnnl_query_dst_md};
     for (int i = 0; i < BIAS && ok; i++)
-        ok = !dnnl_memory_create(&p->memory[i], dnnl_primitive_desc_query_md(pd, query[i], 0), state.engine, DNNL_MEMORY_NONE);
+        ok = !dnnl_memory_create(&p->memory[i], dnnl_primitive_desc_query_md(pd, query[i], 0), state.engine,
+                                 DNNL_MEMORY_NONE);
     if (ok && p->shape.bias)
-        ok = !dnnl_memory_create(&p->memory[BIAS], dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 1), state.engine, DNNL_MEMORY_NONE);
+        ok = !dnnl_memory_create(&p->memory[BIAS], dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 1),
+                                 state.engine, DNNL_MEMORY_NONE);
     if (pd) dnnl_primitive_desc_destroy(pd);
     if (!ok) forget(p);
     return ok;
 }
 
 static uint64_t hash(const shape *s) {
-    const uint64_t parts[] = {(uint64_t)s->M, (uint64_t)s->N, (uint64_t)s->K, (uint64_t)s->lda, (uint64_t)s->ldc,
-                              (uint64_t)(s->add + 2 * s->bias + 4 * s->transpose_a + 8 * s->transpose_b + 16 * s->packed + 32 * s->out_bf16)};
+    const uint64_t parts[] = {
+        (uint64_t)s->M,
+        (uint64_t)s->N,
+        (uint64_t)s->K,
+        (uint64_t)s->lda,
+        (uint64_t)s->ldc,
+        (uint64_t)(s->add + 2 * s->bias + 4 * s->transpose_a + 8 * s->transpose_b + 16 * s->packed + 32 * s->out_bf16)};
     uint64_t h = 0;
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) h = (h ^ parts[i]) * 0x9e3779b97f4a7c15u, h ^= h >> 29;
     return h;
 }
 
-/* The kept primitive, or a new one in the place of the one of its set that was not used for longest. NULL on failure. */
+/* The kept primitive, or a new one in the place of the one of its set that was not used for longest. NULL on failure.
+ */
 static kept *primitive_for(const shape *s, const dnnl_memory_desc_t *weights) {
     kept *set = state.kept[hash(s) % SETS], *oldest = set;
     for (kept *p = set; p < set + WAYS; p++) {
@@ -132,9 +144,12 @@ static kept *primitive_for(const shape *s, const dnnl_memory_desc_t *weights) {
 }
 
 static bool execute(const kept *p, const void *src, const void *weights, void *dst, const void *bias) {
-    void *const handle[ARGUMENTS] = {[SRC] = (void *)(uintptr_t)src, [WEIGHTS] = (void *)(uintptr_t)weights, [DST] = dst,
+    void *const handle[ARGUMENTS] = {[SRC] = (void *)(uintptr_t)src,
+                                     [WEIGHTS] = (void *)(uintptr_t)weights,
+                                     [DST] = dst,
                                      [BIAS] = (void *)(uintptr_t)bias};
-    static const int name[ARGUMENTS] = {[SRC] = DNNL_ARG_SRC, [WEIGHTS] = DNNL_ARG_WEIGHTS, [DST] = DNNL_ARG_DST, [BIAS] = DNNL_ARG_BIAS};
+    static const int name[ARGUMENTS] = {
+        [SRC] = DNNL_ARG_SRC, [WEIGHTS] = DNNL_ARG_WEIGHTS, [DST] = DNNL_ARG_DST, [BIAS] = DNNL_ARG_BIAS};
     dnnl_exec_arg_t arguments[ARGUMENTS];
     const int n = bias ? ARGUMENTS : BIAS;
     for (int i = 0; i < n; i++) {
@@ -144,7 +159,8 @@ static bool execute(const kept *p, const void *src, const void *weights, void *d
     return !dnnl_primitive_execute(p->primitive, state.stream, n, arguments) && !dnnl_stream_wait(state.stream);
 }
 
-static bool run(const shape *s, const dnnl_memory_desc_t *layout, const void *src, const void *weights, void *dst, const void *bias) {
+static bool run(const shape *s, const dnnl_memory_desc_t *layout, const void *src, const void *weights, void *dst,
+                const void *bias) {
     if (s->M == 0 || s->N == 0) return true;
     pthread_mutex_lock(&state.lock);
     const kept *p = ready() ? primitive_for(s, layout) : NULL;
@@ -179,7 +195,9 @@ static bool choose_layout(dnnl_memory_desc_t *out, const lf_frozen *w, bool back
     const shape s = packed_shape(w, backward, true, TYPICAL_ROWS, false, false);
     dnnl_memory_desc_t any;
     dnnl_primitive_desc_t pd = NULL;
-    if (dnnl_memory_desc_init_by_tag(&any, 2, (dnnl_dims_t){s.K, s.N}, dnnl_bf16, dnnl_format_tag_any) || !describe(&pd, &s, &any)) return false;
+    if (dnnl_memory_desc_init_by_tag(&any, 2, (dnnl_dims_t){s.K, s.N}, dnnl_bf16, dnnl_format_tag_any) ||
+        !describe(&pd, &s, &any))
+        return false;
     *out = *dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0);
     dnnl_primitive_desc_destroy(pd);
     return true;
@@ -188,7 +206,8 @@ static bool choose_layout(dnnl_memory_desc_t *out, const lf_frozen *w, bool back
 static int64_t up(int64_t size) { return (size + LF_ALIGN - 1) / LF_ALIGN * LF_ALIGN; }
 
 static bool plan(packed *p, const lf_frozen *w) {
-    if (!ready() || !choose_layout(&p->weights[FORWARD], w, false) || !choose_layout(&p->weights[BACKWARD], w, true)) return false;
+    if (!ready() || !choose_layout(&p->weights[FORWARD], w, false) || !choose_layout(&p->weights[BACKWARD], w, true))
+        return false;
     p->offset[FORWARD] = up(sizeof *p);
     p->offset[BACKWARD] = p->offset[FORWARD] + up((int64_t)dnnl_memory_desc_get_size(&p->weights[FORWARD]));
     p->size = p->offset[BACKWARD] + up((int64_t)dnnl_memory_desc_get_size(&p->weights[BACKWARD]));
@@ -200,7 +219,8 @@ static bool reorder(const dnnl_memory_desc_t *from, const void *source, const dn
     dnnl_primitive_t primitive = NULL;
     dnnl_memory_t a = NULL, b = NULL;
     bool ok = !dnnl_reorder_primitive_desc_create(&pd, from, state.engine, to, state.engine, NULL) &&
-              !dnnl_primitive_create(&primitive, pd) && !dnnl_memory_create(&a, from, state.engine, (void *)(uintptr_t)source) &&
+              !dnnl_primitive_create(&primitive, pd) &&
+              !dnnl_memory_create(&a, from, state.engine, (void *)(uintptr_t)source) &&
               !dnnl_memory_create(&b, to, state.engine, target);
     if (ok) {
         const dnnl_exec_arg_t arguments[] = {{DNNL_ARG_FROM, a}, {DNNL_ARG_TO, b}};
@@ -226,7 +246,8 @@ bool lf_onednn_pack(lf_frozen *w, const float *W) {
     packed *p = w->data;
     dnnl_memory_desc_t W_t, W_;
     pthread_mutex_lock(&state.lock);
-    const bool ok = plan(p, w) && plain(&W_t, false, w->in, w->out, true, w->in) && plain(&W_, false, w->out, w->in, false, w->in) &&
+    const bool ok = plan(p, w) && plain(&W_t, false, w->in, w->out, true, w->in) &&
+                    plain(&W_, false, w->out, w->in, false, w->in) &&
                     reorder(&W_t, W, &p->weights[FORWARD], (char *)p + p->offset[FORWARD]) &&
                     reorder(&W_, W, &p->weights[BACKWARD], (char *)p + p->offset[BACKWARD]);
     pthread_mutex_unlock(&state.lock);

@@ -25,8 +25,8 @@ bool lf_onednn_product(const lf_product *p, const void *A, const void *B, void *
 int64_t lf_onednn_packed_size(int64_t out, int64_t in); /* -1: failed */
 bool lf_onednn_pack(lf_frozen *w, const float *W);
 bool lf_onednn_unpack(const lf_frozen *w, float *W);
-/* y [rows,out] = x W^T + bias (float, may be NULL), or backward dx [rows,in] = or += dy W; in bf16, but the bias and, unless
- * out_bf16, the result. */
+/* y [rows,out] = x W^T + bias (float, may be NULL), or backward dx [rows,in] = or += dy W; in bf16, but the bias and,
+ * unless out_bf16, the result. */
 bool lf_onednn_packed_product(const lf_frozen *w, bool backward, bool out_bf16, void *y, const void *x, int64_t rows,
                               const float *bias, bool add);
 

@@ -1,8 +1,12 @@
 /* The reference with activations in bf16. */
 #include <stdint.h>
 
-static inline double widened(uint16_t h) { /* lf_bf16_to_f32, where the compiler sees it: the reference is slow enough */
-    const union { uint32_t bits; float value; } u = {(uint32_t)h << 16};
+static inline double
+widened(uint16_t h) { /* lf_bf16_to_f32, where the compiler sees it: the reference is slow enough */
+    const union {
+        uint32_t bits;
+        float value;
+    } u = {(uint32_t)h << 16};
     return (double)u.value;
 }
 

@@ -1,9 +1,6 @@
-/* The plain reference: the definition of every kernel, over numbers of types `real` and `act` (kernels.h). Included once for
- * double, float and bf16, by files that define
- *   real, act             the types
- *   REF_DTYPE, REF_ACT    their lf_dtype
- *   REF_TABLE, REF_WIDE   the lf_kernels to define, and its `wide`
- *   LD(a), ST(x)          act to double and back
+/* The plain reference: the definition of every kernel, over numbers of types `real` and `act` (kernels.h). Included
+ * once for double, float and bf16, by files that define real, act             the types REF_DTYPE, REF_ACT    their
+ * lf_dtype REF_TABLE, REF_WIDE   the lf_kernels to define, and its `wide` LD(a), ST(x)          act to double and back
  *   REF_NAME, REF_PRECISION, REF_EXACT
  * Everything is sequential and computed in double; only what is stored is rounded. */
 #include <assert.h>
@@ -18,15 +15,16 @@ static void store_real(real *y, bool add, double value) { *y = (real)(add ? *y +
 
 /* ---- products -------------------------------------------------------------------------------------------------- */
 
-static double product_entry(bool transpose_a, bool transpose_b, int64_t i, int64_t j, int64_t K, const act *A, int64_t lda,
-                            const act *B, int64_t ldb) {
+static double product_entry(bool transpose_a, bool transpose_b, int64_t i, int64_t j, int64_t K, const act *A,
+                            int64_t lda, const act *B, int64_t ldb) {
     double sum = 0;
-    for (int64_t k = 0; k < K; k++) sum += LD(A[transpose_a ? k * lda + i : i * lda + k]) * LD(B[transpose_b ? j * ldb + k : k * ldb + j]);
+    for (int64_t k = 0; k < K; k++)
+        sum += LD(A[transpose_a ? k * lda + i : i * lda + k]) * LD(B[transpose_b ? j * ldb + k : k * ldb + j]);
     return sum;
 }
 
-static bool gemm(bool transpose_a, bool transpose_b, int64_t M, int64_t N, int64_t K, const void *A, int64_t lda, const void *B,
-                 int64_t ldb, bool add, void *C, int64_t ldc) {
+static bool gemm(bool transpose_a, bool transpose_b, int64_t M, int64_t N, int64_t K, const void *A, int64_t lda,
+                 const void *B, int64_t ldb, bool add, void *C, int64_t ldc) {
     for (int64_t i = 0; i < M; i++)
         for (int64_t j = 0; j < N; j++)
             store((act *)C + i * ldc + j, add, product_entry(transpose_a, transpose_b, i, j, K, A, lda, B, ldb));
@@ -77,8 +75,9 @@ static void put_factor(void *as_act, void *as_real, int64_t i_act, int64_t i_rea
     if (as_real) ((real *)as_real)[i_real] = (real)value;
 }
 
-static void lora_factors(void *A_act, void *A_real, void *B_act, int64_t ldb, void *B_real, const void *A_, const void *B_,
-                         const void *A0_, const void *B0_, int64_t r, int64_t in, int64_t out, double scale_a, double scale_b) {
+static void lora_factors(void *A_act, void *A_real, void *B_act, int64_t ldb, void *B_real, const void *A_,
+                         const void *B_, const void *A0_, const void *B0_, int64_t r, int64_t in, int64_t out,
+                         double scale_a, double scale_b) {
     const real *A = A_, *B = B_, *A0 = A0_, *B0 = B0_;
     for (int64_t i = 0; i < r * in; i++) {
         put_factor(A_act, A_real, i, i, scale_a * A[i]);
@@ -91,8 +90,8 @@ static void lora_factors(void *A_act, void *A_real, void *B_act, int64_t ldb, vo
         }
 }
 
-static void low_rank_add(void *y, int64_t ldy, const void *u, int64_t ldu, const void *F, int64_t ldf, int64_t rows, int64_t C,
-                         int64_t R) {
+static void low_rank_add(void *y, int64_t ldy, const void *u, int64_t ldu, const void *F, int64_t ldf, int64_t rows,
+                         int64_t C, int64_t R) {
     for (int64_t i = 0; i < rows; i++)
         for (int64_t c = 0; c < C; c++) {
             double sum = 0;
@@ -101,14 +100,15 @@ static void low_rank_add(void *y, int64_t ldy, const void *u, int64_t ldu, const
         }
 }
 
-static bool low_rank_sum(void *S, int64_t lds, bool add, const void *u, int64_t ldu, const void *z, int64_t ldz, int64_t rows,
-                         int64_t R, int64_t C) {
+static bool low_rank_sum(void *S, int64_t lds, bool add, const void *u, int64_t ldu, const void *z, int64_t ldz,
+                         int64_t rows, int64_t R, int64_t C) {
     return gemm_real(true, false, R, C, rows, u, ldu, z, ldz, add, S, lds);
 }
 
 static void add_transposed(void *y, const void *x, int64_t ldx, int64_t rows, int64_t C) {
     for (int64_t row = 0; row < rows; row++)
-        for (int64_t c = 0; c < C; c++) store_real((real *)y + row * C + c, true, (double)((const real *)x)[c * ldx + row]);
+        for (int64_t c = 0; c < C; c++)
+            store_real((real *)y + row * C + c, true, (double)((const real *)x)[c * ldx + row]);
 }
 
 /* ---- elementwise and sums --------------------------------------------------------------------------------------- */
@@ -227,8 +227,9 @@ static void gelu(void *y_, const void *x_, int64_t n, bool tanh_form) {
     act *y = y_;
     for (int64_t i = 0; i < n; i++) {
         const double x = LD(((const act *)x_)[i]);
-        y[i] = ST(0.5 * x * (tanh_form ? 1 + tanh(sqrt_2_over_pi * (x + gelu_cubic * x * x * x))
-                                           : erfc(-sqrt_half * x))); /* 1 + erf, without its cancellation */
+        y[i] = ST(0.5 * x *
+                  (tanh_form ? 1 + tanh(sqrt_2_over_pi * (x + gelu_cubic * x * x * x))
+                             : erfc(-sqrt_half * x))); /* 1 + erf, without its cancellation */
     }
 }
 
@@ -287,8 +288,8 @@ static int64_t attention_scratch(const lf_attention_dims *d, bool backward) {
 }
 
 /* o_i = sum_j keep_ij p_ij v_j for one query; p_i is left in p. */
-static void attend(act *o, real *lse, double *p, const act *q, const act *k, const act *v, const lf_attention_dims *d, int64_t b,
-                   int64_t h, int64_t i) {
+static void attend(act *o, real *lse, double *p, const act *q, const act *k, const act *v, const lf_attention_dims *d,
+                   int64_t b, int64_t h, int64_t i) {
     int64_t begin, end;
     visible(d, b, i, &begin, &end);
     double max = -INFINITY, sum = 0;
@@ -312,13 +313,14 @@ static void attention(void *o_, void *lse_, const void *q_, const void *k_, cons
         for (int64_t h = 0; h < d->H; h++) {
             const int64_t kv = b * d->T * d->ldkv + h / (d->H / d->Hkv) * d->D;
             for (int64_t i = 0; i < d->Tq; i++)
-                attend((act *)o_ + (b * d->Tq + i) * d->ldo + h * d->D, (real *)lse_ + (b * d->H + h) * d->Tq + i, scratch,
-                       (const act *)q_ + (b * d->Tq + i) * d->ldq + h * d->D, (const act *)k_ + kv, (const act *)v_ + kv, d, b,
-                       h, i);
+                attend((act *)o_ + (b * d->Tq + i) * d->ldo + h * d->D, (real *)lse_ + (b * d->H + h) * d->Tq + i,
+                       scratch, (const act *)q_ + (b * d->Tq + i) * d->ldq + h * d->D, (const act *)k_ + kv,
+                       (const act *)v_ + kv, d, b, h, i);
         }
 }
 
-/* Adds what query i of head h gives to dk, dv of all keys, and writes its dq. ds_ij = p_ij (keep_ij do_i.v_j - do_i.o_i). */
+/* Adds what query i of head h gives to dk, dv of all keys, and writes its dq. ds_ij = p_ij (keep_ij do_i.v_j -
+ * do_i.o_i). */
 static void attend_backward(double *dq, double *dk, double *dv, const act *dout, const act *o, double lse, const act *q,
                             const act *k, const act *v, const lf_attention_dims *d, int64_t b, int64_t h, int64_t i) {
     int64_t begin, end;
@@ -375,11 +377,13 @@ static void patchify(void *patches, const float *pixels, int64_t B, int64_t chan
                             *out++ = ST((double)pixels[((b * channels + c) * H + row * P + y) * W + column * P + x]);
 }
 
-static void embed_tokens(void *x, const void *patches, const void *cls, const void *pos, int64_t B, int64_t N, int64_t C) {
+static void embed_tokens(void *x, const void *patches, const void *cls, const void *pos, int64_t B, int64_t N,
+                         int64_t C) {
     for (int64_t b = 0; b < B; b++)
         for (int64_t t = 0; t <= N; t++)
             for (int64_t c = 0; c < C; c++) {
-                const double token = t == 0 ? (double)((const real *)cls)[c] : LD(((const act *)patches)[(b * N + t - 1) * C + c]);
+                const double token =
+                    t == 0 ? (double)((const real *)cls)[c] : LD(((const act *)patches)[(b * N + t - 1) * C + c]);
                 ((act *)x)[(b * (N + 1) + t) * C + c] = ST(token + ((const real *)pos)[t * C + c]);
             }
 }

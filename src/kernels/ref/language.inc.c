@@ -1,7 +1,7 @@
 /* Part of ref/body.inc.c: what language models need. */
 
-static void rmsnorm(void *y_, void *rstd_, const void *x_, const void *w_, int64_t rows, int64_t groups, int64_t C, int64_t ld,
-                    double epsilon) {
+static void rmsnorm(void *y_, void *rstd_, const void *x_, const void *w_, int64_t rows, int64_t groups, int64_t C,
+                    int64_t ld, double epsilon) {
     real *rstd = rstd_;
     const real *w = w_;
     for (int64_t i = 0; i < rows * groups; i++) {
@@ -17,8 +17,8 @@ static void rmsnorm(void *y_, void *rstd_, const void *x_, const void *w_, int64
 }
 
 /* With n = x rstd and g = dy w: dx = rstd (g - n mean(g n)). */
-static void rmsnorm_backward(void *dx_, bool add, void *dw_, const void *dy_, const void *x_, const void *rstd_, const void *w_,
-                             int64_t rows, int64_t groups, int64_t C, int64_t ld) {
+static void rmsnorm_backward(void *dx_, bool add, void *dw_, const void *dy_, const void *x_, const void *rstd_,
+                             const void *w_, int64_t rows, int64_t groups, int64_t C, int64_t ld) {
     act *dx = dx_;
     real *dw = dw_;
     const act *dy = dy_, *x = x_;
@@ -80,17 +80,20 @@ static void silu_mul_backward(void *dx_, bool add, const void *dy_, const void *
         }
 }
 
-static void gather_rows(void *y, bool add, const void *table, bool table_is_real, const int32_t *ids, int64_t rows, int64_t C) {
+static void gather_rows(void *y, bool add, const void *table, bool table_is_real, const int32_t *ids, int64_t rows,
+                        int64_t C) {
     for (int64_t row = 0; row < rows; row++)
         for (int64_t c = 0; c < C; c++) {
             const int64_t at = ids[row] * C + c;
-            store((act *)y + row * C + c, add, table_is_real ? (double)((const real *)table)[at] : LD(((const act *)table)[at]));
+            store((act *)y + row * C + c, add,
+                  table_is_real ? (double)((const real *)table)[at] : LD(((const act *)table)[at]));
         }
 }
 
 static void scatter_rows(void *dtable, const void *dy, const int32_t *ids, int64_t rows, int64_t C) {
     for (int64_t row = 0; row < rows; row++)
-        for (int64_t c = 0; c < C; c++) store_real((real *)dtable + ids[row] * C + c, true, LD(((const act *)dy)[row * C + c]));
+        for (int64_t c = 0; c < C; c++)
+            store_real((real *)dtable + ids[row] * C + c, true, LD(((const act *)dy)[row * C + c]));
 }
 
 /* ---- loss over a vocabulary: logits are real ---- */
@@ -109,8 +112,8 @@ static int64_t first_largest(const real *x, int64_t n) {
     return best;
 }
 
-static void lm_cross_entropy(void *lse, double *nll, double *uniform, bool *correct, const void *logits, const int32_t *labels,
-                             int64_t rows, int64_t V) {
+static void lm_cross_entropy(void *lse, double *nll, double *uniform, bool *correct, const void *logits,
+                             const int32_t *labels, int64_t rows, int64_t V) {
     for (int64_t row = 0; row < rows; row++) {
         const real *x = (const real *)logits + row * V;
         const double log_sum = logsumexp(x, V);
@@ -124,8 +127,8 @@ static void lm_cross_entropy(void *lse, double *nll, double *uniform, bool *corr
     }
 }
 
-static void lm_cross_entropy_backward(void *dlogits, double scale, const void *lse, const void *logits, const int32_t *labels,
-                                      int64_t rows, int64_t V, double smoothing) {
+static void lm_cross_entropy_backward(void *dlogits, double scale, const void *lse, const void *logits,
+                                      const int32_t *labels, int64_t rows, int64_t V, double smoothing) {
     for (int64_t row = 0; row < rows; row++)
         for (int64_t v = 0; v < V; v++) {
             const double p = exp((double)((const real *)logits)[row * V + v] - (double)((const real *)lse)[row]);

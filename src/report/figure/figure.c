@@ -64,7 +64,9 @@ static void number(FILE *f, double value) {
 }
 
 /* Columns that are empty all the way down are left out. */
-typedef struct columns { bool run, rate, x_band, diverged; } columns;
+typedef struct columns {
+    bool run, rate, x_band, diverged;
+} columns;
 
 static columns columns_of(const lf_figure *f) {
     columns c = {0};
@@ -111,7 +113,8 @@ static lf_status write_csv(const lf_figure *f, const char *path, lf_err *err) {
     const columns c = columns_of(f);
     fprintf(a.f, "figure,unit,series%s%s,%s", c.run ? ",run" : "", c.rate ? ",learning_rate" : "", f->x_key);
     if (c.x_band) fprintf(a.f, ",%s_low,%s_high", f->x_key, f->x_key);
-    fprintf(a.f, ",value,low,high,band,n%s%s%s\n", c.diverged ? ",diverged" : "", f->marks_best ? ",best" : "", f->marks_front ? ",front" : "");
+    fprintf(a.f, ",value,low,high,band,n%s%s%s\n", c.diverged ? ",diverged" : "", f->marks_best ? ",best" : "",
+            f->marks_front ? ",front" : "");
     for (int64_t i = 0; i < f->n_dots; i++) write_row(a.f, f, &c, &f->dots[i]);
     rc = lf_atomic_commit(&a, err);
     lf_atomic_abort(&a);
@@ -123,7 +126,8 @@ lf_status lf_figure_draw(lf_figure *f, const char *dir, bool *drawn, lf_err *err
     lf_atomic_file a = {0};
     int width, height;
     *drawn = false;
-    lf_status rc = csv && !f->failed ? LF_OK : lf_fail(err, LF_ENOMEM, "%s: out of memory for picture %s", dir, f->name);
+    lf_status rc =
+        csv && !f->failed ? LF_OK : lf_fail(err, LF_ENOMEM, "%s: out of memory for picture %s", dir, f->name);
     if (!rc && !(rc = write_csv(f, csv, err))) {
         lf_figure_size(f, &width, &height);
         if (!(rc = lf_plot_open(&a, dir, f->name, width, height, err))) {

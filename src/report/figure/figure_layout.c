@@ -128,13 +128,16 @@ lf_legend lf_legend_of(const lf_figure *f) {
 
 static void add_note(lf_notes *n, const char *text) {
     char *last = n->n ? n->text[n->n - 1] : NULL;
-    if (last && lf_letters(last) + 2 + lf_letters(text) <= NOTE_LETTERS) strcat(strcat(last, "; "), text);
-    else if (n->n < 5) strcpy(n->text[n->n++], text);
+    if (last && lf_letters(last) + 2 + lf_letters(text) <= NOTE_LETTERS)
+        strcat(strcat(last, "; "), text);
+    else if (n->n < 5)
+        strcpy(n->text[n->n++], text);
 }
 
 static bool is_value_beside(const lf_figure *f, int64_t i, int64_t step) {
     const lf_dot *d = &f->dots[i];
-    for (int64_t k = i + step; k >= 0 && k < f->n_dots && f->dots[k].panel == d->panel && f->dots[k].series == d->series; k += step)
+    for (int64_t k = i + step;
+         k >= 0 && k < f->n_dots && f->dots[k].panel == d->panel && f->dots[k].series == d->series; k += step)
         if (isfinite(f->dots[k].y)) return true;
     return false;
 }
@@ -146,7 +149,8 @@ static bool is_shaded(const lf_figure *f, int64_t i) {
 
 lf_notes lf_notes_of(const lf_figure *f) {
     lf_notes n = {0};
-    bool interval = false, extremes = false, shaded = false, bars = false, best = false, front = false, diverged = false;
+    bool interval = false, extremes = false, shaded = false, bars = false, best = false, front = false,
+         diverged = false;
     for (int64_t i = 0; i < f->n_dots; i++) {
         const lf_dot *d = &f->dots[i];
         const bool band = isfinite(d->y_band.low) || isfinite(d->x_band.low);
@@ -160,7 +164,9 @@ lf_notes lf_notes_of(const lf_figure *f) {
     const char *what = shaded && bars ? "shaded, bars" : shaded ? "shaded" : "bars";
     char text[96];
     snprintf(text, sizeof text, "%s: %s", what,
-             interval && extremes ? "95 % interval over seeds (of two seeds: least to most)" : interval ? "95 % interval of the mean over seeds" : "least to most of two seeds");
+             interval && extremes ? "95 % interval over seeds (of two seeds: least to most)"
+             : interval           ? "95 % interval of the mean over seeds"
+                                  : "least to most of two seeds");
     if (interval || extremes) add_note(&n, text);
     if (best) add_note(&n, "ring: best learning rate");
     if (f->sized) add_note(&n, "larger dot: higher learning rate");
@@ -174,11 +180,14 @@ lf_notes lf_notes_of(const lf_figure *f) {
 
 int lf_panel_height(const lf_figure *f) { return f->n_panels == 1 ? ONLY_PANEL : PANEL; }
 
-int lf_legend_top(const lf_figure *f) { return LF_FIGURE_TITLE + f->n_panels * lf_panel_height(f) + (f->n_panels - 1) * LF_FIGURE_GAP + X_AXIS; }
+int lf_legend_top(const lf_figure *f) {
+    return LF_FIGURE_TITLE + f->n_panels * lf_panel_height(f) + (f->n_panels - 1) * LF_FIGURE_GAP + X_AXIS;
+}
 
 void lf_figure_size(const lf_figure *f, int *width, int *height) {
     *width = LF_FIGURE_WIDTH;
-    *height = lf_legend_top(f) + lf_legend_of(f).rows * LF_FIGURE_LINE + lf_notes_of(f).n * LF_FIGURE_NOTE + 2 * LF_FIGURE_BELOW;
+    *height = lf_legend_top(f) + lf_legend_of(f).rows * LF_FIGURE_LINE + lf_notes_of(f).n * LF_FIGURE_NOTE +
+              2 * LF_FIGURE_BELOW;
 }
 
 /* ---- ranges ---- */
@@ -227,12 +236,13 @@ lf_range lf_x_range(const lf_figure *f) {
 /* ---- crosses of what diverged ---- */
 
 static const double cross_height = 0.07; /* of the panel */
-enum { MOST_CROSSES = 7 };              /* one above the other; the next stands where the last does */
+enum { MOST_CROSSES = 7 };               /* one above the other; the next stands where the last does */
 
 /* How many dots of the panel before dot i diverged at its x. */
 static int64_t crosses_before(const lf_figure *f, int64_t i) {
     int64_t n = 0;
-    for (int64_t k = 0; k < i; k++) n += f->dots[k].panel == f->dots[i].panel && f->dots[k].n_diverged && f->dots[k].x == f->dots[i].x;
+    for (int64_t k = 0; k < i; k++)
+        n += f->dots[k].panel == f->dots[i].panel && f->dots[k].n_diverged && f->dots[k].x == f->dots[i].x;
     return n < MOST_CROSSES ? n : MOST_CROSSES - 1;
 }
 
@@ -240,7 +250,8 @@ lf_range lf_y_range(const lf_figure *f, int panel) {
     const lf_range r = values_range(f, panel);
     int64_t rows = 0;
     for (int64_t i = 0; i < f->n_dots; i++)
-        if (f->dots[i].panel == panel && f->dots[i].n_diverged && crosses_before(f, i) >= rows) rows = crosses_before(f, i) + 1;
+        if (f->dots[i].panel == panel && f->dots[i].n_diverged && crosses_before(f, i) >= rows)
+            rows = crosses_before(f, i) + 1;
     const double share = cross_height * (double)rows;
     return rows ? widened(r, 0, share / (1 - share)) : r;
 }

@@ -1,5 +1,5 @@
-/* A figure as a gnuplot script. Axes are set here to what the means need; where a band is much wider than that gnuplot clips it: it holds the true
- * numbers, and a bar that goes on beyond the axis has no cap there. */
+/* A figure as a gnuplot script. Axes are set here to what the means need; where a band is much wider than that gnuplot
+ * clips it: it holds the true numbers, and a bar that goes on beyond the axis has no cap there. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,7 +31,9 @@ static double dot_size(const lf_figure *f, const lf_dot *d) {
     return high > low ? 0.6 + 0.9 * log(d->learning_rate / low) / log(high / low) : 1;
 }
 
-typedef struct block { int64_t n, banded; } block;
+typedef struct block {
+    int64_t n, banded;
+} block;
 
 /* x y low high x_low x_high size; a line is broken where there is no value. */
 static block write_series(FILE *out, const lf_figure *f, int panel, int64_t series, lf_range x, lf_range y) {
@@ -49,15 +51,18 @@ static block write_series(FILE *out, const lf_figure *f, int panel, int64_t seri
         gap = false;
         const bool band = isfinite(d->y_band.low), x_band = isfinite(d->x_band.low);
         b.banded += band || x_band;
-        fprintf(out, "%.9g %.9g %.9g %.9g %.9g %.9g %.3g\n", d->x, d->y, band_end(d->y_band.low, d->y, y), band_end(d->y_band.high, d->y, y),
-                band_end(d->x_band.low, d->x, x), band_end(d->x_band.high, d->x, x), dot_size(f, d));
+        fprintf(out, "%.9g %.9g %.9g %.9g %.9g %.9g %.3g\n", d->x, d->y, band_end(d->y_band.low, d->y, y),
+                band_end(d->y_band.high, d->y, y), band_end(d->x_band.low, d->x, x), band_end(d->x_band.high, d->x, x),
+                dot_size(f, d));
     }
     if (b.n) fputs("END\n", out);
     return b;
 }
 
 typedef enum mark { MARK_BEST, MARK_FRONT, MARK_DIVERGED } mark;
-static const struct { const char *block, *style; } marks[] = {
+static const struct {
+    const char *block, *style;
+} marks[] = {
     [MARK_BEST] = {"best", "points pt 6 ps 1.8 lw 1.5"},
     [MARK_FRONT] = {"front", "lines dt 2 lw 1.6"},
     [MARK_DIVERGED] = {"diverged", "points pt 2 ps 1.2 lw 3"},
@@ -90,7 +95,8 @@ static int64_t write_marks(FILE *out, const lf_figure *f, int panel, mark m, lf_
     if (n) fprintf(out, "$%s%d << END\n", marks[m].block, panel);
     for (int64_t i = 0; i < n; i++) {
         if (m == MARK_FRONT && i && chosen[i].front_of != chosen[i - 1].front_of) fputc('\n', out);
-        fprintf(out, "%.9g %.9g %ld\n", chosen[i].x, chosen[i].y, strtol(lf_plot_color(chosen[i].series) + 1, NULL, 16));
+        fprintf(out, "%.9g %.9g %ld\n", chosen[i].x, chosen[i].y,
+                strtol(lf_plot_color(chosen[i].series) + 1, NULL, 16));
     }
     if (n) fputs("END\n", out);
     lf_free(chosen);
@@ -105,10 +111,15 @@ static void plot_bands(FILE *out, const lf_figure *f, int panel, int64_t s, bloc
     const char *color = lf_plot_color(s) + 1;
     if (!b.banded) return;
     between(out, n);
-    if (f->sized) fprintf(out, "$p%d_%lld using 1:2:5:6:3:4 with xyerrorbars pt -1 lw 0.8 lc rgb '#90%s' notitle", panel, (long long)s, color);
+    if (f->sized)
+        fprintf(out, "$p%d_%lld using 1:2:5:6:3:4 with xyerrorbars pt -1 lw 0.8 lc rgb '#90%s' notitle", panel,
+                (long long)s, color);
     else if (f->joined && b.n > 1)
-        fprintf(out, "$p%d_%lld using 1:3:4 with filledcurves fs transparent solid 0.16 noborder lc rgb '#%s' notitle", panel, (long long)s, color);
-    else fprintf(out, "$p%d_%lld using 1:2:3:4 with yerrorbars pt -1 lw 1.2 lc rgb '#%s' notitle", panel, (long long)s, color);
+        fprintf(out, "$p%d_%lld using 1:3:4 with filledcurves fs transparent solid 0.16 noborder lc rgb '#%s' notitle",
+                panel, (long long)s, color);
+    else
+        fprintf(out, "$p%d_%lld using 1:2:3:4 with yerrorbars pt -1 lw 1.2 lc rgb '#%s' notitle", panel, (long long)s,
+                color);
 }
 
 static void plot_series(FILE *out, const lf_figure *f, int panel, int64_t s, block b, int *n) {
@@ -117,11 +128,13 @@ static void plot_series(FILE *out, const lf_figure *f, int panel, int64_t s, blo
     if (!b.n) return;
     if (f->joined && b.n > 1) {
         between(out, n);
-        fprintf(out, "$p%d_%lld using 1:2 with lines lw %s lc rgb '%s' notitle", panel, (long long)s, f->sized ? "1" : "2.2", color);
+        fprintf(out, "$p%d_%lld using 1:2 with lines lw %s lc rgb '%s' notitle", panel, (long long)s,
+                f->sized ? "1" : "2.2", color);
     }
     if (f->joined && b.n > 60) return; /* dots would be a thicker line */
     between(out, n);
-    fprintf(out, "$p%d_%lld using 1:2:7 with points pt %d ps variable lc rgb '%s' notitle", panel, (long long)s, point, color);
+    fprintf(out, "$p%d_%lld using 1:2:7 with points pt %d ps variable lc rgb '%s' notitle", panel, (long long)s, point,
+            color);
 }
 
 /* Learning rates that were tried, each where there is room for it; named below the last panel. */
@@ -132,7 +145,8 @@ static void rate_tics(FILE *out, const lf_figure *f, lf_range r, bool named) {
     for (int count = 0;;) {
         double next = INFINITY; /* the least above the last one */
         for (int64_t i = 0; i < f->n_dots; i++)
-            if (f->dots[i].x > 0 && f->dots[i].x < next && (!isfinite(last) || log10(f->dots[i].x) - last >= room)) next = f->dots[i].x;
+            if (f->dots[i].x > 0 && f->dots[i].x < next && (!isfinite(last) || log10(f->dots[i].x) - last >= room))
+                next = f->dots[i].x;
         if (!isfinite(next)) break;
         char text[40];
         lf_plot_number(text, sizeof text, next);
@@ -142,12 +156,13 @@ static void rate_tics(FILE *out, const lf_figure *f, lf_range r, bool named) {
     fputs(")\n", out);
 }
 
-/* Texts stand where they are put, in pixels from the top left, not where gnuplot finds room for them. `place` is "left" or "center", and may
- * say more. */
+/* Texts stand where they are put, in pixels from the top left, not where gnuplot finds room for them. `place` is "left"
+ * or "center", and may say more. */
 static void begin_text(FILE *out) { fputs("set label '", out); }
 
 static void end_text(FILE *out, double x, double y, int height, const char *place, int font, const char *color) {
-    fprintf(out, "' at screen %.6f, screen %.6f %s font ',%d' textcolor rgb '%s'\n", x / LF_FIGURE_WIDTH, 1 - y / height, place, font, color);
+    fprintf(out, "' at screen %.6f, screen %.6f %s font ',%d' textcolor rgb '%s'\n", x / LF_FIGURE_WIDTH,
+            1 - y / height, place, font, color);
 }
 
 static void axis_text(FILE *out, const char *label, const char *unit) {
@@ -165,12 +180,15 @@ static void write_legend(FILE *out, const lf_figure *f, int height) {
     const double left = (LF_FIGURE_WIDTH - l.columns * l.width) / 2;
     for (int64_t s = 0, named = 0; s < f->n_series && named < l.named; s++) {
         if (!lf_series_has_dots(f, s)) continue;
-        const double x = left + (double)(named % l.columns) * l.width, y = lf_legend_top(f) + ((double)(named / l.columns) + 0.5) * LF_FIGURE_LINE;
+        const double x = left + (double)(named % l.columns) * l.width,
+                     y = lf_legend_top(f) + ((double)(named / l.columns) + 0.5) * LF_FIGURE_LINE;
         if (f->joined)
-            fprintf(out, "set arrow from screen %.6f, screen %.6f to screen %.6f, screen %.6f nohead lw 2.2 lc rgb '%s'\n", x / LF_FIGURE_WIDTH, 1 - y / height,
-                    (x + LF_FIGURE_SAMPLE) / LF_FIGURE_WIDTH, 1 - y / height, lf_plot_color(s));
-        fprintf(out, "set label '' at screen %.6f, screen %.6f point pt %d ps 1 lc rgb '%s'\n", (x + LF_FIGURE_SAMPLE / 2.0) / LF_FIGURE_WIDTH, 1 - y / height,
-                lf_plot_point(s), lf_plot_color(s));
+            fprintf(out,
+                    "set arrow from screen %.6f, screen %.6f to screen %.6f, screen %.6f nohead lw 2.2 lc rgb '%s'\n",
+                    x / LF_FIGURE_WIDTH, 1 - y / height, (x + LF_FIGURE_SAMPLE) / LF_FIGURE_WIDTH, 1 - y / height,
+                    lf_plot_color(s));
+        fprintf(out, "set label '' at screen %.6f, screen %.6f point pt %d ps 1 lc rgb '%s'\n",
+                (x + LF_FIGURE_SAMPLE / 2.0) / LF_FIGURE_WIDTH, 1 - y / height, lf_plot_point(s), lf_plot_color(s));
         begin_text(out);
         const lf_label label = lf_series_label(f, s);
         lf_plot_text(out, label.text);
@@ -199,15 +217,19 @@ static void write_shared(FILE *out, const lf_figure *f, int height) {
 static void panel_axes(FILE *out, const lf_figure *f, int panel, lf_range y, int height) {
     const lf_panel *p = &f->panels[panel];
     const int top = LF_FIGURE_TITLE + panel * (lf_panel_height(f) + LF_FIGURE_GAP), bottom = top + lf_panel_height(f);
-    fprintf(out, "set tmargin at screen %.6f\nset bmargin at screen %.6f\n", 1 - (double)top / height, 1 - (double)bottom / height);
+    fprintf(out, "set tmargin at screen %.6f\nset bmargin at screen %.6f\n", 1 - (double)top / height,
+            1 - (double)bottom / height);
     fputs("unset logscale y\nset ytics autofreq\n", out);
     if (y.log) lf_plot_log_axis(out, 'y', y.low, y.high);
     fprintf(out, "set yrange [%.9g:%.9g]\n", y.low, y.high);
     axis_text(out, p->label, p->unit);
     const int64_t letters = lf_letters(p->label) + lf_letters(p->unit) + 3;
-    end_text(out, 16, (top + bottom) / 2.0, height, "center rotate by 90", letters > 30 ? (int)(16 * 30 / letters) : 16, ink);
-    if (panel == f->n_panels - 1) write_shared(out, f, height);
-    else fputs("set format x ''\n", out);
+    end_text(out, 16, (top + bottom) / 2.0, height, "center rotate by 90", letters > 30 ? (int)(16 * 30 / letters) : 16,
+             ink);
+    if (panel == f->n_panels - 1)
+        write_shared(out, f, height);
+    else
+        fputs("set format x ''\n", out);
 }
 
 static bool write_panel(FILE *out, const lf_figure *f, int panel, lf_range x, int height) {
@@ -226,8 +248,10 @@ static bool write_panel(FILE *out, const lf_figure *f, int panel, lf_range x, in
         if (!n_marked[m]) continue;
         between(out, &n);
         fprintf(out, "$%s%d using 1:2", marks[m].block, panel);
-        if (m == MARK_DIVERGED) fprintf(out, ":3 with %s lc rgb variable notitle", marks[m].style);
-        else fprintf(out, " with %s lc rgb '%s' notitle", marks[m].style, ink);
+        if (m == MARK_DIVERGED)
+            fprintf(out, ":3 with %s lc rgb variable notitle", marks[m].style);
+        else
+            fprintf(out, " with %s lc rgb '%s' notitle", marks[m].style, ink);
     }
     fputs(n ? "\nunset label\nunset arrow\n" : "plot NaN notitle\n", out);
     lf_free(blocks);
@@ -238,8 +262,8 @@ bool lf_figure_script(FILE *out, const lf_figure *f) {
     int width, height;
     const lf_range x = lf_x_range(f);
     lf_figure_size(f, &width, &height);
-    fprintf(out, "set multiplot\nset lmargin at screen %.6f\nset rmargin at screen %.6f\n", (double)LF_FIGURE_LEFT / width,
-            1 - (double)LF_FIGURE_RIGHT / width);
+    fprintf(out, "set multiplot\nset lmargin at screen %.6f\nset rmargin at screen %.6f\n",
+            (double)LF_FIGURE_LEFT / width, 1 - (double)LF_FIGURE_RIGHT / width);
     begin_text(out);
     lf_plot_text(out, f->title);
     end_text(out, LF_FIGURE_WIDTH / 2.0, LF_FIGURE_TITLE / 2.0, height, "center", 19, ink);

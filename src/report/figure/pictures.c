@@ -9,14 +9,24 @@
 #include "plot/plot.h"
 #include "report/figure/pictures_internal.h"
 
-static const struct { const char *name, *title, *caption; lf_figure_fill *fill; } pictures[] = {
-    {"position", "Where the adapter starts", "What was learned and what was forgotten, over the position of the components that the adapter starts from: "
-     "0 is the largest singular values (PiSSA), 1 the smallest (MiLoRA).", lf_fill_position},
-    {"tradeoff", "What is gained and what is kept", "Right and up is better. A line joins the learning rates of a method; of what the dashed line passes, nothing is "
-     "better in both.", lf_fill_tradeoff},
-    {"learning-rate", "How high a learning rate it stands", "Each method over its learning rates; where a run diverged stands a cross at the top.", lf_fill_rate},
-    {"curves", "Over the steps of training", "Each method at its best learning rate, means over seeds.", lf_fill_curves},
-    {"update", "Forgetting and the size of the update", "Each run: the size of the update relative to the weights, and what was forgotten.", lf_fill_update},
+static const struct {
+    const char *name, *title, *caption;
+    lf_figure_fill *fill;
+} pictures[] = {
+    {"position", "Where the adapter starts",
+     "What was learned and what was forgotten, over the position of the components that the adapter starts from: "
+     "0 is the largest singular values (PiSSA), 1 the smallest (MiLoRA).",
+     lf_fill_position},
+    {"tradeoff", "What is gained and what is kept",
+     "Right and up is better. A line joins the learning rates of a method; of what the dashed line passes, nothing is "
+     "better in both.",
+     lf_fill_tradeoff},
+    {"learning-rate", "How high a learning rate it stands",
+     "Each method over its learning rates; where a run diverged stands a cross at the top.", lf_fill_rate},
+    {"curves", "Over the steps of training", "Each method at its best learning rate, means over seeds.",
+     lf_fill_curves},
+    {"update", "Forgetting and the size of the update",
+     "Each run: the size of the update relative to the weights, and what was forgotten.", lf_fill_update},
 };
 enum { N_PICTURES = sizeof pictures / sizeof pictures[0] };
 _Static_assert(sizeof pictures / sizeof pictures[0] <= (size_t)LF_MAX_PICTURES, "room for every picture");
@@ -41,9 +51,11 @@ lf_status lf_draw_pictures(lf_picture out[LF_MAX_PICTURES], int *n, const lf_sum
         lf_figure f = {.name = pictures[i].name, .title = pictures[i].title};
         lf_picture *p = &out[i];
         *p = (lf_picture){.name = pictures[i].name, .title = pictures[i].title, .caption = pictures[i].caption};
-        if (!(rc = pictures[i].fill(&f, s, err)) && f.failed) rc = lf_fail(err, LF_ENOMEM, "%s: out of memory for picture %s", s->from->dir, f.name);
+        if (!(rc = pictures[i].fill(&f, s, err)) && f.failed)
+            rc = lf_fail(err, LF_ENOMEM, "%s: out of memory for picture %s", s->from->dir, f.name);
         p->made = !rc && f.n_panels;
-        if (!rc) rc = p->made ? lf_figure_draw(&f, s->from->dir, &p->drawn, err) : remove_files(s->from->dir, p->name, err);
+        if (!rc)
+            rc = p->made ? lf_figure_draw(&f, s->from->dir, &p->drawn, err) : remove_files(s->from->dir, p->name, err);
         missing = missing || (p->made && !p->drawn);
         lf_figure_free(&f);
         *n = i + 1;
@@ -78,8 +90,15 @@ lf_panel lf_panel_of(const lf_summary *s, int metric) {
 bool lf_dot_of(lf_dot *d, const lf_summary *s, const lf_cell *c, int metric) {
     const lf_sample v = c->metrics[metric];
     const double scale = lf_metrics_of(s->from->language)[metric].scale;
-    *d = (lf_dot){.y = v.n ? scale * v.mean : NAN, .x_band = LF_NO_BAND, .y_band = lf_band_of(v, scale), .n = v.n, .n_diverged = c->n_diverged,
-                  .best = c->best, .front = c->front, .front_of = s->groups[c->group].family, .learning_rate = c->learning_rate};
+    *d = (lf_dot){.y = v.n ? scale * v.mean : NAN,
+                  .x_band = LF_NO_BAND,
+                  .y_band = lf_band_of(v, scale),
+                  .n = v.n,
+                  .n_diverged = c->n_diverged,
+                  .best = c->best,
+                  .front = c->front,
+                  .front_of = s->groups[c->group].family,
+                  .learning_rate = c->learning_rate};
     return isfinite(d->y) || c->n_diverged;
 }
 
@@ -87,8 +106,8 @@ const lf_cell *lf_shown_cell(const lf_summary *s, const lf_cohort *g) {
     return g->best >= 0 ? &s->cells[g->best] : g->n_cells == 1 ? &s->cells[g->cells[0]] : NULL;
 }
 
-/* One "key value" of a group's name, as a legend has it: the kind of start and the method are known by their values, and what is not set
- * says nothing. Returns how many bytes there are. */
+/* One "key value" of a group's name, as a legend has it: the kind of start and the method are known by their values,
+ * and what is not set says nothing. Returns how many bytes there are. */
 static size_t label_part(const char **at, size_t n) {
     static const char *const known[] = {"init_lora_weights ", "method "};
     static const char none[] = " not set";

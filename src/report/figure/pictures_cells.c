@@ -69,8 +69,8 @@ lf_status lf_fill_rate(lf_figure *f, const lf_summary *s, lf_err *err) {
 
 /* ---- over the position of the components ---- */
 
-/* What distinguishes lines of one learning rate: every swept key but those that say where the adapter starts. The kinds of start that are
- * one kind at different positions (PROTOCOL 7.1) are one line. */
+/* What distinguishes lines of one learning rate: every swept key but those that say where the adapter starts. The kinds
+ * of start that are one kind at different positions (PROTOCOL 7.1) are one line. */
 static char *family_of(const lf_summary *s, const lf_cohort *g) {
     static const char *const by_position[] = {"pissa", "milora", "intermediate"};
     const lf_gathered *from = s->from;
@@ -79,7 +79,8 @@ static char *family_of(const lf_summary *s, const lf_cohort *g) {
     for (int64_t k = 0; name && k < from->n_swept; k++) {
         const char *key = from->swept[k];
         const cJSON *v = cJSON_GetObjectItemCaseSensitive(config, key);
-        bool left_out = !strcmp(key, "seed") || !strcmp(key, "learning_rate") || !strcmp(key, "head_learning_rate") || !strcmp(key, "init_position");
+        bool left_out = !strcmp(key, "seed") || !strcmp(key, "learning_rate") || !strcmp(key, "head_learning_rate") ||
+                        !strcmp(key, "init_position");
         const bool start = strcmp(key, "init_lora_weights") == 0;
         for (size_t i = 0; i < sizeof by_position / sizeof by_position[0] && start && cJSON_IsString(v); i++)
             left_out = left_out || strcmp(v->valuestring, by_position[i]) == 0;
@@ -100,8 +101,10 @@ static int64_t line_series(lf_figure *f, const lf_summary *s, const lf_cohort *g
     int64_t series = -1;
     for (int64_t i = 0; label && i < f->n_series && series < 0; i++)
         if (strcmp(f->series[i], label) == 0) series = i;
-    if (!label) f->failed = true;
-    else if (series < 0) series = lf_figure_series(f, label);
+    if (!label)
+        f->failed = true;
+    else if (series < 0)
+        series = lf_figure_series(f, label);
     lf_free(label);
     lf_free(family);
     return series;
@@ -115,7 +118,8 @@ static void series_by_rate(lf_figure *f, const lf_summary *s) {
             if (s->cells[i].learning_rate > last && s->cells[i].learning_rate < next) next = s->cells[i].learning_rate;
         if (!isfinite(next)) return;
         for (int64_t i = 0; i < s->n_cells && !f->failed; i++)
-            if (s->cells[i].learning_rate == next && isfinite(s->groups[s->cells[i].group].position)) line_series(f, s, &s->groups[s->cells[i].group], next);
+            if (s->cells[i].learning_rate == next && isfinite(s->groups[s->cells[i].group].position))
+                line_series(f, s, &s->groups[s->cells[i].group], next);
     }
 }
 
@@ -164,7 +168,8 @@ lf_status lf_fill_tradeoff(lf_figure *f, const lf_summary *s, lf_err *err) {
         for (int64_t i = 0; i < s->groups[g].n_cells; i++) {
             const lf_cell *c = &s->cells[s->groups[g].cells[i]];
             lf_dot d, across;
-            if (!lf_dot_of(&d, s, c, kept) || !lf_dot_of(&across, s, c, gain) || !isfinite(d.y) || !isfinite(across.y)) continue;
+            if (!lf_dot_of(&d, s, c, kept) || !lf_dot_of(&across, s, c, gain) || !isfinite(d.y) || !isfinite(across.y))
+                continue;
             d.series = g;
             d.x = across.y;
             d.x_band = across.y_band;

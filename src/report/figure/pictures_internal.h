@@ -23,7 +23,8 @@ bool lf_dot_of(lf_dot *d, const lf_summary *s, const lf_cell *c, int metric);
 /* The best cell of a group, or its only one; NULL. */
 const lf_cell *lf_shown_cell(const lf_summary *s, const lf_cohort *g);
 
-/* "intermediate, init_position 0.5": a group's name for a legend, without the words that say nothing; lf_free. NULL: out of memory. */
+/* "intermediate, init_position 0.5": a group's name for a legend, without the words that say nothing; lf_free. NULL:
+ * out of memory. */
 char *lf_group_label(const lf_cohort *g);
 
 #endif

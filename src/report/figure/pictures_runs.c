@@ -11,15 +11,21 @@
 static void group_names(lf_figure *f, const lf_summary *s) {
     for (int64_t g = 0; g < s->n_groups && !f->failed; g++) {
         char *label = lf_group_label(&s->groups[g]);
-        if (label) lf_figure_series(f, label);
-        else f->failed = true;
+        if (label)
+            lf_figure_series(f, label);
+        else
+            f->failed = true;
         lf_free(label);
     }
 }
 
 /* ---- curves ---- */
 
-typedef struct curve { const char *key, *label, *unit; double scale; bool log; } curve;
+typedef struct curve {
+    const char *key, *label, *unit;
+    double scale;
+    bool log;
+} curve;
 static const curve of_pictures[] = {{"eval_accuracy", "new task, accuracy", "%", 100, false},
                                     {"base_accuracy", "base task, accuracy", "%", 100, false},
                                     {"loss", "training loss", "nats", 1, false}};
@@ -28,8 +34,15 @@ static const curve of_language[] = {{"eval_perplexity", "new text, perplexity", 
                                     {"loss", "training loss", "nats", 1, false}};
 enum { LOSS = 2, N_CURVES = 3 };
 
-typedef struct measured { int curve; double step, value; } measured;
-typedef struct measurements { measured *m; int64_t n, capacity; int64_t runs[N_CURVES]; /* that have the curve */ } measurements;
+typedef struct measured {
+    int curve;
+    double step, value;
+} measured;
+typedef struct measurements {
+    measured *m;
+    int64_t n, capacity;
+    int64_t runs[N_CURVES]; /* that have the curve */
+} measurements;
 
 static bool add_measured(measurements *all, measured m) {
     if (all->n == all->capacity) {
@@ -103,9 +116,18 @@ static void add_means(lf_figure *f, const measurements *all, int64_t series, boo
         for (n = 0; i + n < all->n && m[n].curve == m->curve && m[n].step == m->step; n++) values[n] = m[n].value;
         if (n < all->runs[m->curve]) continue;
         const lf_sample v = lf_sample_of(values, n);
-        lf_dot d = {.panel = m->curve, .series = series, .x = m->step, .y = v.mean, .x_band = LF_NO_BAND, .y_band = LF_NO_BAND, .n = n, .learning_rate = NAN};
-        if (m->curve != LOSS) d.y_band = lf_band_of(v, 1); /* a batch's loss is noise enough */
-        else if (losses < 0) losses = f->n_dots;
+        lf_dot d = {.panel = m->curve,
+                    .series = series,
+                    .x = m->step,
+                    .y = v.mean,
+                    .x_band = LF_NO_BAND,
+                    .y_band = LF_NO_BAND,
+                    .n = n,
+                    .learning_rate = NAN};
+        if (m->curve != LOSS)
+            d.y_band = lf_band_of(v, 1); /* a batch's loss is noise enough */
+        else if (losses < 0)
+            losses = f->n_dots;
         lf_figure_dot(f, &d);
         any[m->curve] = true;
     }
@@ -131,7 +153,8 @@ lf_status lf_fill_curves(lf_figure *f, const lf_summary *s, lf_err *err) {
     f->x_key = f->x_label = "step";
     f->x_unit = "";
     f->joined = true;
-    for (int c = 0; c < N_CURVES; c++) f->panels[c] = (lf_panel){curves[c].key, curves[c].label, curves[c].unit, curves[c].log};
+    for (int c = 0; c < N_CURVES; c++)
+        f->panels[c] = (lf_panel){curves[c].key, curves[c].label, curves[c].unit, curves[c].log};
     group_names(f, s);
     for (int64_t g = 0; g < s->n_groups && !rc && !f->failed; g++) {
         const lf_cell *cell = lf_shown_cell(s, &s->groups[g]);
@@ -146,7 +169,8 @@ lf_status lf_fill_curves(lf_figure *f, const lf_summary *s, lf_err *err) {
     }
     lf_figure_sort(f);
     bool line = false;
-    for (int64_t i = 1; i < f->n_dots && !line; i++) line = f->dots[i].panel == f->dots[i - 1].panel && f->dots[i].x != f->dots[i - 1].x;
+    for (int64_t i = 1; i < f->n_dots && !line; i++)
+        line = f->dots[i].panel == f->dots[i - 1].panel && f->dots[i].x != f->dots[i - 1].x;
     if (!rc && line) close_panels(f, any);
     return rc;
 }
@@ -170,9 +194,14 @@ lf_status lf_fill_update(lf_figure *f, const lf_summary *s, lf_err *err) {
             const lf_cell *cell = &s->cells[s->groups[g].cells[c]];
             for (int64_t i = 0; i < cell->n_runs; i++) {
                 const lf_gathered_run *run = &s->from->runs[cell->runs[i]];
-                const lf_dot d = {.series = g, .x = metrics[size].scale * lf_run_number(run, metrics[size].name),
-                                  .y = metrics[lost].scale * lf_run_number(run, metrics[lost].name), .x_band = LF_NO_BAND,
-                                  .y_band = LF_NO_BAND, .n = 1, .learning_rate = cell->learning_rate, .run = run->name};
+                const lf_dot d = {.series = g,
+                                  .x = metrics[size].scale * lf_run_number(run, metrics[size].name),
+                                  .y = metrics[lost].scale * lf_run_number(run, metrics[lost].name),
+                                  .x_band = LF_NO_BAND,
+                                  .y_band = LF_NO_BAND,
+                                  .n = 1,
+                                  .learning_rate = cell->learning_rate,
+                                  .run = run->name};
                 if (run->state == LF_RUN_DONE && d.x > 0 && isfinite(d.x) && isfinite(d.y)) lf_figure_dot(f, &d);
             }
         }

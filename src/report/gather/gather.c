@@ -10,7 +10,10 @@
 enum { DEEPEST = 3 }; /* folders below the gathered one */
 
 const char *lf_run_state_name(lf_run_state s) {
-    static const char *const names[] = {[LF_RUN_DONE] = "done", [LF_RUN_DIVERGED] = "diverged", [LF_RUN_FAILED] = "failed", [LF_RUN_UNFINISHED] = "unfinished"};
+    static const char *const names[] = {[LF_RUN_DONE] = "done",
+                                        [LF_RUN_DIVERGED] = "diverged",
+                                        [LF_RUN_FAILED] = "failed",
+                                        [LF_RUN_UNFINISHED] = "unfinished"};
     return names[s];
 }
 
@@ -48,11 +51,14 @@ void lf_gathered_free(lf_gathered *g) {
 
 /* Figures that are calculated with. The others are copied as they are. */
 static lf_status check_results(const cJSON *results, const char *path, lf_err *err) {
-    static const char *const figures[] = {"eval_accuracy", "test_accuracy", "eval_perplexity", "test_perplexity", "eval_perplexity_before", "base_before",
-                                          "base_after", "forgetting", "retention", "base_kl", "base_ce", "update_ratio", "eval_chance", "base_chance"};
+    static const char *const figures[] = {
+        "eval_accuracy", "test_accuracy", "eval_perplexity", "test_perplexity", "eval_perplexity_before",
+        "base_before",   "base_after",    "forgetting",      "retention",       "base_kl",
+        "base_ce",       "update_ratio",  "eval_chance",     "base_chance"};
     double ignored;
     lf_status rc = LF_OK;
-    for (size_t i = 0; i < sizeof figures / sizeof *figures && !rc; i++) rc = lf_json_get_f64(results, figures[i], 0, &ignored, path, err);
+    for (size_t i = 0; i < sizeof figures / sizeof *figures && !rc; i++)
+        rc = lf_json_get_f64(results, figures[i], 0, &ignored, path, err);
     return rc;
 }
 
@@ -63,9 +69,13 @@ static lf_status read_error(lf_gathered_run *r, const char *path, lf_err *err) {
     if ((rc = lf_json_read(&o, path, err)) || (rc = lf_json_get_str(o, "state", "", &state, path, err)) ||
         (rc = lf_json_get_str(o, "message", NULL, &message, path, err)))
         goto out;
-    if (strcmp(state, "diverged") == 0) r->state = LF_RUN_DIVERGED;
-    else if (strcmp(state, "failed") == 0) r->state = LF_RUN_FAILED;
-    else rc = lf_fail(err, LF_EDATA, "%s: key 'state': expected \"diverged\" or \"failed\", found \"%.50s\"", path, state);
+    if (strcmp(state, "diverged") == 0)
+        r->state = LF_RUN_DIVERGED;
+    else if (strcmp(state, "failed") == 0)
+        r->state = LF_RUN_FAILED;
+    else
+        rc = lf_fail(err, LF_EDATA, "%s: key 'state': expected \"diverged\" or \"failed\", found \"%.50s\"", path,
+                     state);
     if (!rc && message && !(r->message = lf_strdup(message))) rc = lf_gather_no_memory(err);
 out:
     cJSON_Delete(o);
@@ -101,8 +111,8 @@ lf_status lf_run_config(cJSON **config, const char *path, lf_err *err) {
     *config = NULL;
     lf_status rc = file ? LF_OK : lf_gather_no_memory(err);
     if (!rc && lf_is_file(file)) rc = lf_json_read(&o, file, err);
-    if (!rc && cJSON_GetObjectItemCaseSensitive(o, "output_dir") && cJSON_GetObjectItemCaseSensitive(o, "learning_rate") &&
-        !(rc = check_config(o, file, err))) {
+    if (!rc && cJSON_GetObjectItemCaseSensitive(o, "output_dir") &&
+        cJSON_GetObjectItemCaseSensitive(o, "learning_rate") && !(rc = check_config(o, file, err))) {
         *config = o;
         o = NULL;
     }
@@ -113,7 +123,10 @@ lf_status lf_run_config(cJSON **config, const char *path, lf_err *err) {
 
 /* ---- folders ---- */
 
-typedef struct search { lf_gathered *g; const lf_sweep_file *sweep; } search;
+typedef struct search {
+    lf_gathered *g;
+    const lf_sweep_file *sweep;
+} search;
 
 static lf_status walk(const search *s, const char *below, int depth, lf_err *err);
 
@@ -125,7 +138,8 @@ static lf_status visit(const search *s, const char *name, int depth, lf_err *err
     const bool listed = lf_sweep_file_lists(s->sweep, name);
     lf_err ignored = {0};
     rc = lf_run_config(&config, path, listed ? err : &ignored);
-    if (!listed && rc) rc = rc == LF_ENOMEM ? lf_gather_no_memory(err) : LF_OK; /* whatever it is, it is not of the sweep */
+    if (!listed && rc)
+        rc = rc == LF_ENOMEM ? lf_gather_no_memory(err) : LF_OK; /* whatever it is, it is not of the sweep */
     if (rc) goto out;
     if (config && !listed) {
         s->g->n_others++;
@@ -166,7 +180,9 @@ static lf_status walk(const search *s, const char *below, int depth, lf_err *err
 
 /* ---- pictures or language ---- */
 
-static bool has(const lf_gathered_run *r, const char *key) { return cJSON_GetObjectItemCaseSensitive(r->results, key) != NULL; }
+static bool has(const lf_gathered_run *r, const char *key) {
+    return cJSON_GetObjectItemCaseSensitive(r->results, key) != NULL;
+}
 
 /* All results have one of the two keys, with null where it was not measured. */
 static lf_status find_kind(lf_gathered *g, lf_err *err) {
@@ -176,11 +192,13 @@ static lf_status find_kind(lf_gathered *g, lf_err *err) {
         if (r->state != LF_RUN_DONE) continue;
         const bool language = has(r, "eval_perplexity"), pictures = has(r, "eval_accuracy");
         if (language == pictures)
-            return lf_fail(err, LF_EDATA, "%s/%s/all_results.json: expected either eval_accuracy or eval_perplexity, found %s", g->dir, r->name,
-                           language ? "both" : "neither");
+            return lf_fail(err, LF_EDATA,
+                           "%s/%s/all_results.json: expected either eval_accuracy or eval_perplexity, found %s", g->dir,
+                           r->name, language ? "both" : "neither");
         if (first && language != g->language)
-            return lf_fail(err, LF_EDATA, "%s: '%s' is a run of %s, '%s' of %s; gather each kind from a folder of its own", g->dir, first,
-                           g->language ? "language" : "pictures", r->name, language ? "language" : "pictures");
+            return lf_fail(err, LF_EDATA,
+                           "%s: '%s' is a run of %s, '%s' of %s; gather each kind from a folder of its own", g->dir,
+                           first, g->language ? "language" : "pictures", r->name, language ? "language" : "pictures");
         if (!first) first = r->name;
         g->language = language;
     }
@@ -194,12 +212,17 @@ lf_status lf_gather(lf_gathered **out, const char *dir, lf_err *err) {
     g->dir = dir;
     lf_sweep_file sweep = {0};
     lf_status rc;
-    if ((rc = lf_sweep_file_read(&sweep, dir, err)) || (rc = walk(&(search){g, &sweep}, "", 0, err)) || (rc = lf_gathered_finish(g, &sweep, err)) ||
-        (rc = find_kind(g, err)))
+    if ((rc = lf_sweep_file_read(&sweep, dir, err)) || (rc = walk(&(search){g, &sweep}, "", 0, err)) ||
+        (rc = lf_gathered_finish(g, &sweep, err)) || (rc = find_kind(g, err)))
         goto out;
-    if (g->n_runs == 0 && g->n_others) rc = lf_fail(err, LF_EDATA, "%s: lists no runs, and the %lld below its folder are not of this sweep", sweep.path, (long long)g->n_others);
+    if (g->n_runs == 0 && g->n_others)
+        rc = lf_fail(err, LF_EDATA, "%s: lists no runs, and the %lld below its folder are not of this sweep",
+                     sweep.path, (long long)g->n_others);
     else if (g->n_runs == 0)
-        rc = lf_fail(err, LF_EDATA, "%s: expected folders of training runs (each with its config.json), found none up to three folders deep", dir);
+        rc = lf_fail(
+            err, LF_EDATA,
+            "%s: expected folders of training runs (each with its config.json), found none up to three folders deep",
+            dir);
     if (rc) goto out;
     *out = g;
     g = NULL;

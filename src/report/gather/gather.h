@@ -7,58 +7,64 @@
 #include "base/error.h"
 
 typedef enum lf_run_state {
-    LF_RUN_DONE,       /* all_results.json is there */
-    LF_RUN_DIVERGED,   /* error.json says so (exit code 4) */
-    LF_RUN_FAILED,     /* error.json says so (another exit code, or a signal) */
-    LF_RUN_UNFINISHED  /* neither: not begun, interrupted or still at work */
+    LF_RUN_DONE,      /* all_results.json is there */
+    LF_RUN_DIVERGED,  /* error.json says so (exit code 4) */
+    LF_RUN_FAILED,    /* error.json says so (another exit code, or a signal) */
+    LF_RUN_UNFINISHED /* neither: not begun, interrupted or still at work */
 } lf_run_state;
 const char *lf_run_state_name(lf_run_state s); /* "done", "diverged", "failed", "unfinished" */
 
 /* A folder with the config.json of a training run ("output_dir" and "learning_rate" among its keys). */
 typedef struct lf_gathered_run {
-    char *name;      /* its path below the gathered folder */
+    char *name; /* its path below the gathered folder */
     lf_run_state state;
-    char *message;   /* of error.json; NULL */
-    cJSON *config;   /* the resolved configuration; of a run that is not begun, that of a run beside it with the point's values */
-    cJSON *results;  /* all_results.json; NULL unless done */
+    char *message;  /* of error.json; NULL */
+    cJSON *config;  /* the resolved configuration; of a run that is not begun, that of a run beside it with the point's
+                       values */
+    cJSON *results; /* all_results.json; NULL unless done */
 } lf_gathered_run;
 
 /* Files beside those of a finished run, written by others:
- *   RUN/error.json      {"exit_code": 4, "state": "diverged" | "failed", "message": "..."}: how the last try of a run ended
- *   DIR/sweep.json      of `lora-ft sweep`: {"swept": ["init_position", ...], "runs": ["runs/NAME", ...],
- *                       "points": [{"init_position": 0.5, ...}, ...], ...}: runs[i] has the values points[i]
+ *   RUN/error.json      {"exit_code": 4, "state": "diverged" | "failed", "message": "..."}: how the last try of a run
+ * ended DIR/sweep.json      of `lora-ft sweep`: {"swept": ["init_position", ...], "runs": ["runs/NAME", ...], "points":
+ * [{"init_position": 0.5, ...}, ...], ...}: runs[i] has the values points[i]
  *
- * The swept keys are those of sweep.json, where there is one in the folder, and all whose values differ between the runs, in the order
- * of the former and then of config.json. Of the latter without those that change no result by intention (output_dir, overwrite_output_dir,
- * resume_from_checkpoint, threads, the caches, what is logged and saved when: the list is in gather_swept.c). */
+ * The swept keys are those of sweep.json, where there is one in the folder, and all whose values differ between the
+ * runs, in the order of the former and then of config.json. Of the latter without those that change no result by
+ * intention (output_dir, overwrite_output_dir, resume_from_checkpoint, threads, the caches, what is logged and saved
+ * when: the list is in gather_swept.c). */
 typedef struct lf_gathered {
-    const char *dir; /* borrowed */
-    bool language;   /* judged by perplexity, not by accuracy */
+    const char *dir;       /* borrowed */
+    bool language;         /* judged by perplexity, not by accuracy */
     lf_gathered_run *runs; /* by the swept keys' values (numbers as numbers, in ascending order), then by name */
     int64_t n_runs;
     char **swept;
     int64_t n_swept;
-    int64_t n_others; /* runs that stand there too, but are not in the sweep.json of the folder: they are not gathered */
+    int64_t
+        n_others; /* runs that stand there too, but are not in the sweep.json of the folder: they are not gathered */
 } lf_gathered;
 
-/* Looks three folders deep; does not enter run folders, nor those whose name begins with a dot; `dir` itself is taken for no run. With a
- * sweep.json in `dir` only the runs that it lists are taken (a sweep may have been narrowed, and other runs be put beside it); points that it
- * lists and that have no folder yet are runs that are unfinished. LF_EDATA if there is no run at all, if runs of pictures
- * and of language stand together, or if a file that is there cannot be read or a figure in it is no number (naming it). */
+/* Looks three folders deep; does not enter run folders, nor those whose name begins with a dot; `dir` itself is taken
+ * for no run. With a sweep.json in `dir` only the runs that it lists are taken (a sweep may have been narrowed, and
+ * other runs be put beside it); points that it lists and that have no folder yet are runs that are unfinished. LF_EDATA
+ * if there is no run at all, if runs of pictures and of language stand together, or if a file that is there cannot be
+ * read or a figure in it is no number (naming it). */
 lf_status lf_gather(lf_gathered **out, const char *dir, lf_err *err);
 void lf_gathered_free(lf_gathered *g);
 
-/* The config.json of a run's folder: the one sign by which runs are known. NULL, and LF_OK, if `path` is none. Caller: cJSON_Delete. */
+/* The config.json of a run's folder: the one sign by which runs are known. NULL, and LF_OK, if `path` is none. Caller:
+ * cJSON_Delete. */
 lf_status lf_run_config(cJSON **config, const char *path, lf_err *err);
 
 /* A figure of all_results.json; NAN where there is none. */
 double lf_run_number(const lf_gathered_run *r, const char *key);
 
-/* A swept key's value as a cell of a table: numbers shortest ("0.001"), strings bare, else JSON in one line; the value is NULL or
- * null: "". Writes at most size bytes with the final 0. */
+/* A swept key's value as a cell of a table: numbers shortest ("0.001"), strings bare, else JSON in one line; the value
+ * is NULL or null: "". Writes at most size bytes with the final 0. */
 void lf_value_text(char *text, size_t size, const cJSON *value);
 void lf_number_text(char *text, size_t size, double x); /* the fewest digits that read back to the same number */
-/* Less than, equal to or greater than 0. Nothing (NULL, null) comes first, then false, true, numbers, strings, lists, objects. */
+/* Less than, equal to or greater than 0. Nothing (NULL, null) comes first, then false, true, numbers, strings, lists,
+ * objects. */
 int lf_value_compare(const cJSON *a, const cJSON *b);
 
 /* A field of a CSV line, quoted where it must be. */

@@ -7,11 +7,27 @@
 #include "base/mem.h"
 #include "report/gather/gather_internal.h"
 
-/* Keys that change no result by intention. What is evaluated when is not among them: the best checkpoint depends on it. */
+/* Keys that change no result by intention. What is evaluated when is not among them: the best checkpoint depends on it.
+ */
 static const char *const beside[] = {
-    "output_dir", "overwrite_output_dir", "resume_from_checkpoint", "force_resume", "dry_run", "json", "threads", "dataloader_num_workers",
-    "decomposition_cache", "base_cache", "logging_steps", "logging_first_step", "save_strategy", "save_steps", "save_total_limit", "peft_names",
-    "per_device_eval_batch_size", "gradient_checkpointing",
+    "output_dir",
+    "overwrite_output_dir",
+    "resume_from_checkpoint",
+    "force_resume",
+    "dry_run",
+    "json",
+    "threads",
+    "dataloader_num_workers",
+    "decomposition_cache",
+    "base_cache",
+    "logging_steps",
+    "logging_first_step",
+    "save_strategy",
+    "save_steps",
+    "save_total_limit",
+    "peft_names",
+    "per_device_eval_batch_size",
+    "gradient_checkpointing",
 };
 
 static bool is_beside(const char *key) {
@@ -20,7 +36,9 @@ static bool is_beside(const char *key) {
     return false;
 }
 
-static const cJSON *value_of(const lf_gathered_run *r, const char *key) { return cJSON_GetObjectItemCaseSensitive(r->config, key); }
+static const cJSON *value_of(const lf_gathered_run *r, const char *key) {
+    return cJSON_GetObjectItemCaseSensitive(r->config, key);
+}
 
 /* ---- swept keys ---- */
 
@@ -65,10 +83,11 @@ static lf_status add_differing(lf_gathered *g, lf_err *err) {
 static lf_status list_of(const cJSON **out, const lf_sweep_file *f, const char *key, bool objects, lf_err *err) {
     const cJSON *v;
     *out = cJSON_GetObjectItemCaseSensitive(f->json, key);
-    if (!cJSON_IsArray(*out)) return lf_fail(err, LF_EDATA, "%s: key '%s': expected a list; was the file written by lora-ft sweep?", f->path, key);
-    cJSON_ArrayForEach(v, *out)
-        if (objects ? !cJSON_IsObject(v) : !cJSON_IsString(v))
-            return lf_fail(err, LF_EDATA, "%s: key '%s': expected a list of %s only", f->path, key, objects ? "objects" : "strings");
+    if (!cJSON_IsArray(*out))
+        return lf_fail(err, LF_EDATA, "%s: key '%s': expected a list; was the file written by lora-ft sweep?", f->path,
+                       key);
+    cJSON_ArrayForEach(v, *out) if (objects ? !cJSON_IsObject(v) : !cJSON_IsString(v)) return lf_fail(
+        err, LF_EDATA, "%s: key '%s': expected a list of %s only", f->path, key, objects ? "objects" : "strings");
     return LF_OK;
 }
 
@@ -76,12 +95,13 @@ lf_status lf_sweep_file_read(lf_sweep_file *f, const char *dir, lf_err *err) {
     if (!(f->path = lf_path_join(dir, "sweep.json"))) return lf_gather_no_memory(err);
     if (!lf_is_file(f->path)) return LF_OK;
     lf_status rc;
-    if ((rc = lf_json_read(&f->json, f->path, err)) || (rc = list_of(&f->swept, f, "swept", false, err)) || (rc = list_of(&f->runs, f, "runs", false, err)) ||
-        (rc = list_of(&f->points, f, "points", true, err)))
+    if ((rc = lf_json_read(&f->json, f->path, err)) || (rc = list_of(&f->swept, f, "swept", false, err)) ||
+        (rc = list_of(&f->runs, f, "runs", false, err)) || (rc = list_of(&f->points, f, "points", true, err)))
         return rc;
     f->config = cJSON_GetObjectItemCaseSensitive(f->json, "config");
     const int n = cJSON_GetArraySize(f->runs), m = cJSON_GetArraySize(f->points);
-    return n == m ? LF_OK : lf_fail(err, LF_EDATA, "%s: expected as many points as runs, found %d and %d", f->path, m, n);
+    return n == m ? LF_OK
+                  : lf_fail(err, LF_EDATA, "%s: expected as many points as runs, found %d and %d", f->path, m, n);
 }
 
 void lf_sweep_file_close(lf_sweep_file *f) {
@@ -124,7 +144,8 @@ static bool same_keys(const cJSON *a, const cJSON *b) {
 /* A run of the sweep that has begun, best one whose point sets the same keys; -1: none has. */
 static int64_t find_sibling(const lf_gathered *g, int64_t begun, const lf_sweep_file *f, const cJSON *point) {
     int64_t any = -1;
-    for (const cJSON *name = f->runs->child, *other = f->points->child; name && other; name = name->next, other = other->next) {
+    for (const cJSON *name = f->runs->child, *other = f->points->child; name && other;
+         name = name->next, other = other->next) {
         const int64_t i = find_run(g, begun, name->valuestring);
         if (i >= 0 && same_keys(other, point)) return i;
         if (i >= 0 && any < 0) any = i;
@@ -153,8 +174,11 @@ static cJSON *planned_config(const lf_gathered *g, int64_t begun, const lf_sweep
     return NULL;
 }
 
-static lf_status add_planned(lf_gathered *g, int64_t begun, const lf_sweep_file *f, const char *name, const cJSON *point, lf_err *err) {
-    if (!is_below(name)) return lf_fail(err, LF_EDATA, "%s: key 'runs': expected paths below the sweep's folder, found '%.200s'", f->path, name);
+static lf_status add_planned(lf_gathered *g, int64_t begun, const lf_sweep_file *f, const char *name,
+                             const cJSON *point, lf_err *err) {
+    if (!is_below(name))
+        return lf_fail(err, LF_EDATA, "%s: key 'runs': expected paths below the sweep's folder, found '%.200s'",
+                       f->path, name);
     if (find_run(g, g->n_runs, name) >= 0) return LF_OK;
     cJSON *config = planned_config(g, begun, f, point);
     char *copy = lf_strdup(name), *path = lf_path_join(g->dir, name);
@@ -178,7 +202,10 @@ static lf_status add_planned(lf_gathered *g, int64_t begun, const lf_sweep_file 
 
 /* ---- order ---- */
 
-typedef struct place { const lf_gathered *g; lf_gathered_run run; } place;
+typedef struct place {
+    const lf_gathered *g;
+    lf_gathered_run run;
+} place;
 
 static int by_swept_then_name(const void *a, const void *b) {
     const place *x = a, *y = b;
@@ -206,7 +233,8 @@ lf_status lf_gathered_finish(lf_gathered *g, const lf_sweep_file *sweep, lf_err 
     cJSON_ArrayForEach(key, sweep->swept) if ((rc = add_swept(g, key->valuestring, err))) break;
     if (!rc) rc = add_differing(g, err);
     if (!rc && sweep->json)
-        for (const cJSON *name = sweep->runs->child, *point = sweep->points->child; name && point && !rc; name = name->next, point = point->next)
+        for (const cJSON *name = sweep->runs->child, *point = sweep->points->child; name && point && !rc;
+             name = name->next, point = point->next)
             rc = add_planned(g, begun, sweep, name->valuestring, point, err);
     return rc ? rc : sort_runs(g, err);
 }

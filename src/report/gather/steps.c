@@ -14,11 +14,14 @@ lf_status lf_steps_read(cJSON **out, const char *path, lf_err *err) {
     cJSON *rows = cJSON_CreateArray();
     if (!rc && !rows) rc = lf_fail(err, LF_ENOMEM, "%s: out of memory", path);
     uint64_t line = 1;
-    for (const char *at = text, *end; !rc && at && (end = memchr(at, '\n', size - (size_t)(at - text))); at = end + 1, line++) {
+    for (const char *at = text, *end; !rc && at && (end = memchr(at, '\n', size - (size_t)(at - text)));
+         at = end + 1, line++) {
         cJSON *row = NULL;
-        if (end > at && !(rc = lf_json_parse_at(&row, at, (size_t)(end - at), path, line, err))) cJSON_AddItemToArray(rows, row);
+        if (end > at && !(rc = lf_json_parse_at(&row, at, (size_t)(end - at), path, line, err)))
+            cJSON_AddItemToArray(rows, row);
     }
-    if (!rc && cJSON_GetArraySize(rows) == 0) rc = lf_fail(err, LF_EDATA, "%s: expected a line for each logged step, found none", path);
+    if (!rc && cJSON_GetArraySize(rows) == 0)
+        rc = lf_fail(err, LF_EDATA, "%s: expected a line for each logged step, found none", path);
     lf_free(text);
     if (rc) {
         cJSON_Delete(rows);

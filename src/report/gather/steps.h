@@ -6,7 +6,8 @@
 
 #include "base/error.h"
 
-/* An array of its rows; what follows the last newline was cut off by a crash. LF_EDATA if there is no row. Caller: cJSON_Delete. */
+/* An array of its rows; what follows the last newline was cut off by a crash. LF_EDATA if there is no row. Caller:
+ * cJSON_Delete. */
 lf_status lf_steps_read(cJSON **out, const char *path, lf_err *err);
 /* The number of a row under a key; NAN. */
 double lf_step_value(const cJSON *row, const char *key);

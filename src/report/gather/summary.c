@@ -1,5 +1,5 @@
-/* Runs put together: those that differ in their seed are a cell, cells that differ in learning rates a group. What follows from their
- * means is summary_tradeoff.c's. */
+/* Runs put together: those that differ in their seed are a cell, cells that differ in learning rates a group. What
+ * follows from their means is summary_tradeoff.c's. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,7 +33,8 @@ static const lf_metric of_language[] = {
     {"update_ratio", "size of the update, |dW x| / |W x|", "", 1},
     {0},
 };
-_Static_assert(sizeof of_pictures / sizeof *of_pictures <= LF_MAX_METRICS + 1 && sizeof of_language / sizeof *of_language <= LF_MAX_METRICS + 1,
+_Static_assert(sizeof of_pictures / sizeof *of_pictures <= LF_MAX_METRICS + 1 &&
+                   sizeof of_language / sizeof *of_language <= LF_MAX_METRICS + 1,
                "a cell has room for every figure");
 
 const lf_metric *lf_metrics_of(bool language) { return language ? of_language : of_pictures; }
@@ -41,7 +42,8 @@ const lf_metric *lf_metrics_of(bool language) { return language ? of_language : 
 static double figure_of(const lf_gathered_run *r, const char *name) {
     if (strcmp(name, "harmonic_mean") != 0) return lf_run_number(r, name);
     const double judged = lf_run_number(r, "eval_accuracy");
-    return lf_harmonic_mean(isfinite(judged) ? judged : lf_run_number(r, "test_accuracy"), lf_run_number(r, "base_after"));
+    return lf_harmonic_mean(isfinite(judged) ? judged : lf_run_number(r, "test_accuracy"),
+                            lf_run_number(r, "base_after"));
 }
 
 double lf_gain_of(const lf_summary *s, const lf_gathered_run *r) {
@@ -52,9 +54,13 @@ double lf_gain_of(const lf_summary *s, const lf_gathered_run *r) {
 
 /* ---- groups and cells ---- */
 
-bool lf_is_method_key(const char *key) { return strcmp(key, "seed") != 0 && strcmp(key, "learning_rate") != 0 && strcmp(key, "head_learning_rate") != 0; }
+bool lf_is_method_key(const char *key) {
+    return strcmp(key, "seed") != 0 && strcmp(key, "learning_rate") != 0 && strcmp(key, "head_learning_rate") != 0;
+}
 
-const cJSON *lf_run_value(const lf_gathered_run *r, const char *key) { return cJSON_GetObjectItemCaseSensitive(r->config, key); }
+const cJSON *lf_run_value(const lf_gathered_run *r, const char *key) {
+    return cJSON_GetObjectItemCaseSensitive(r->config, key);
+}
 
 static int compare_key(const lf_gathered_run *a, const lf_gathered_run *b, const char *key) {
     return lf_value_compare(lf_run_value(a, key), lf_run_value(b, key));
@@ -72,7 +78,10 @@ static int compare_rate(const lf_gathered_run *a, const lf_gathered_run *b) {
     return c ? c : compare_key(a, b, "head_learning_rate");
 }
 
-typedef struct place { const lf_gathered *g; int64_t run; } place;
+typedef struct place {
+    const lf_gathered *g;
+    int64_t run;
+} place;
 
 static int by_group_cell_seed(const void *a, const void *b) {
     const place *x = a, *y = b;
@@ -83,7 +92,9 @@ static int by_group_cell_seed(const void *a, const void *b) {
     return c ? c : (x->run > y->run) - (x->run < y->run);
 }
 
-static lf_status no_memory(const lf_summary *s, lf_err *err) { return lf_fail(err, LF_ENOMEM, "%s: out of memory for the summary of its runs", s->from->dir); }
+static lf_status no_memory(const lf_summary *s, lf_err *err) {
+    return lf_fail(err, LF_ENOMEM, "%s: out of memory for the summary of its runs", s->from->dir);
+}
 
 /* Fills s->runs, in the order of groups, their rates and seeds. */
 static lf_status sort_runs(lf_summary *s, lf_err *err) {
@@ -115,7 +126,8 @@ static lf_status make_cells(lf_summary *s, lf_err *err) {
     if (!s->cells || !s->groups || !s->cell_order) return no_memory(s, err);
     for (int64_t i = 0; i < g->n_runs; i++) {
         const lf_gathered_run *r = &g->runs[s->runs[i]], *before = i > 0 ? &g->runs[s->runs[i - 1]] : NULL;
-        const bool new_group = !before || compare_method(g, before, r) != 0, new_cell = new_group || compare_rate(before, r) != 0;
+        const bool new_group = !before || compare_method(g, before, r) != 0,
+                   new_cell = new_group || compare_rate(before, r) != 0;
         if (new_group) s->groups[s->n_groups++] = (lf_cohort){.cells = s->cell_order + s->n_cells, .best = -1};
         if (new_cell) {
             double rate = NAN;
@@ -141,7 +153,8 @@ static lf_status name_group(lf_summary *s, lf_cohort *group, lf_err *err) {
         char value[200];
         if (!lf_is_method_key(g->swept[i])) continue;
         lf_value_text(value, sizeof value, lf_run_value(r, g->swept[i]));
-        char *longer = lf_format("%s%s%s %s", group->name ? group->name : "", group->name ? ", " : "", g->swept[i], value[0] ? value : "not set");
+        char *longer = lf_format("%s%s%s %s", group->name ? group->name : "", group->name ? ", " : "", g->swept[i],
+                                 value[0] ? value : "not set");
         lf_free(group->name);
         group->name = longer;
         if (!longer) return no_memory(s, err);
@@ -150,8 +163,8 @@ static lf_status name_group(lf_summary *s, lf_cohort *group, lf_err *err) {
     return group->name ? LF_OK : no_memory(s, err);
 }
 
-/* pissa and milora are intermediate at 0 and 1 (PROTOCOL 7.1); pissa_niter_N is pissa by other means. A run that is not begun may not say
- * where it stands: the middle is the default. */
+/* pissa and milora are intermediate at 0 and 1 (PROTOCOL 7.1); pissa_niter_N is pissa by other means. A run that is not
+ * begun may not say where it stands: the middle is the default. */
 static double position_of(const lf_gathered_run *r) {
     const cJSON *init = lf_run_value(r, "init_lora_weights"), *position = lf_run_value(r, "init_position");
     if (!cJSON_IsString(init)) return NAN;
@@ -159,7 +172,9 @@ static double position_of(const lf_gathered_run *r) {
     if (strcmp(init->valuestring, "milora") == 0) return 1;
     const bool placed = strcmp(init->valuestring, "intermediate") == 0 || strcmp(init->valuestring, "slice_eqmag") == 0;
     if (placed && (!position || cJSON_IsNull(position))) return 0.5;
-    return placed && cJSON_IsNumber(position) && position->valuedouble >= 0 && position->valuedouble <= 1 ? position->valuedouble : NAN;
+    return placed && cJSON_IsNumber(position) && position->valuedouble >= 0 && position->valuedouble <= 1
+               ? position->valuedouble
+               : NAN;
 }
 
 /* ---- means ---- */
@@ -202,15 +217,17 @@ static void warn_of_repeats(const lf_summary *s) {
             }
         }
     if (repeats)
-        lf_warn("%s: %s and %s have the same settings and seed%s; each counts as a run, so intervals are narrower than they should be", s->from->dir, a->name,
-                b->name, repeats > 1 ? ", and so have others" : "");
+        lf_warn("%s: %s and %s have the same settings and seed%s; each counts as a run, so intervals are narrower than "
+                "they should be",
+                s->from->dir, a->name, b->name, repeats > 1 ? ", and so have others" : "");
 }
 
 lf_status lf_summary_new(lf_summary **out, const lf_gathered *g, lf_err *err) {
     *out = NULL;
     lf_summary *s = lf_calloc(1, sizeof *s);
     double *values = lf_calloc(2 * (size_t)g->n_runs, sizeof *values);
-    lf_status rc = s && values ? LF_OK : lf_fail(err, LF_ENOMEM, "%s: out of memory for the summary of its runs", g->dir);
+    lf_status rc =
+        s && values ? LF_OK : lf_fail(err, LF_ENOMEM, "%s: out of memory for the summary of its runs", g->dir);
     if (rc) goto out;
     s->from = g;
     s->by_eval = any_eval(g);

@@ -7,86 +7,101 @@
 
 /* A figure of all_results.json that is averaged over seeds; the two kinds of runs have tables of them. */
 typedef struct lf_metric {
-    const char *name;  /* its key, or "harmonic_mean" (of new-task accuracy, or of test accuracy where there is none, and base_after) */
+    const char *name; /* its key, or "harmonic_mean" (of new-task accuracy, or of test accuracy where there is none, and
+                         base_after) */
     const char *label; /* "new task, accuracy" */
     const char *unit;  /* "%", "points", "nats", "" */
     double scale;      /* shown = scale x value */
 } lf_metric;
-/* Ends with name NULL. Of pictures: eval_accuracy test_accuracy base_after forgetting retention base_kl base_ce harmonic_mean
- * update_ratio. Of language: eval_perplexity test_perplexity base_after forgetting retention base_kl base_ce update_ratio. */
+/* Ends with name NULL. Of pictures: eval_accuracy test_accuracy base_after forgetting retention base_kl base_ce
+ * harmonic_mean update_ratio. Of language: eval_perplexity test_perplexity base_after forgetting retention base_kl
+ * base_ce update_ratio. */
 const lf_metric *lf_metrics_of(bool language);
 enum { LF_MAX_METRICS = 12 };
 
 /* The runs that differ in their seed alone. */
 typedef struct lf_cell {
-    int64_t group;          /* index of its group */
+    int64_t group; /* index of its group */
     double learning_rate;
-    int64_t *runs;          /* indices into the gathered runs, by seed; a piece of the summary's array */
+    int64_t *runs; /* indices into the gathered runs, by seed; a piece of the summary's array */
     int64_t n_runs, n_done, n_diverged, n_failed, n_unfinished;
-    int64_t n_gains;        /* runs that are done and have a gain */
+    int64_t n_gains;                   /* runs that are done and have a gain */
     lf_sample metrics[LF_MAX_METRICS]; /* over the runs that are done and have the figure */
-    lf_outcome outcome;     /* means over the runs that are done: gain is accuracy or -ln perplexity; cost is forgetting. NAN where not known */
-    bool best;              /* the group's best learning rate */
-    bool front;             /* on the Pareto front of the cells of its family; of cells with a diverged run none is, nor do they count below */
+    lf_outcome outcome; /* means over the runs that are done: gain is accuracy or -ln perplexity; cost is forgetting.
+                           NAN where not known */
+    bool best;          /* the group's best learning rate */
+    bool front; /* on the Pareto front of the cells of its family; of cells with a diverged run none is, nor do they
+                   count below */
 } lf_cell;
 
-/* Figures of different tasks are not to be compared: groups that differ in a swept key of `model`, `train_data`, `eval_data`, `test_data`,
- * `forgetting_data`, `train_val_split` or the max_*_samples of those data are of different families, each with its own reference, front,
- * matched gain and first group. */
+/* Figures of different tasks are not to be compared: groups that differ in a swept key of `model`, `train_data`,
+ * `eval_data`, `test_data`, `forgetting_data`, `train_val_split` or the max_*_samples of those data are of different
+ * families, each with its own reference, front, matched gain and first group. */
 
-/* A method: the runs that agree in every swept key but `seed`, `learning_rate` and `head_learning_rate`. Its best learning rate is the
- * one of the largest mean gain on evaluation data among those at which every run is done (of equals the smaller); none where there is no
- * evaluation data: a choice by test data would not be one (then best is -1, and it is said). A group with one learning rate has nothing
- * to choose: that is its best once every run is done, whatever it was judged by. */
+/* A method: the runs that agree in every swept key but `seed`, `learning_rate` and `head_learning_rate`. Its best
+ * learning rate is the one of the largest mean gain on evaluation data among those at which every run is done (of
+ * equals the smaller); none where there is no evaluation data: a choice by test data would not be one (then best is -1,
+ * and it is said). A group with one learning rate has nothing to choose: that is its best once every run is done,
+ * whatever it was judged by. */
 typedef struct lf_cohort {
-    char *name;             /* "init_lora_weights intermediate, init_position 0.5"; "all" where nothing else is swept */
-    int64_t *cells;         /* indices, by learning rate; in one row: cells[i] is cells[0] + i */
-    int64_t n_cells, best;  /* best: index of a cell, -1 */
-    int64_t family;         /* the first group that agrees in all swept keys of model and data: itself, where nothing of that is swept, of all group 0 */
-    double position;        /* init_position as a fraction in [0,1]: pissa 0, milora 1; NAN where it is none */
-    lf_outcome reference;   /* of its family, PROTOCOL 7.2: pictures: accuracy 1 / (number of labels, from run's eval_chance in all_results.json), forgetting =
-                               the base's accuracy before. Language: no gain over the untuned model on the new text, forgetting = ln of the vocabulary's size
-                               (base_chance) - ln before. NAN where the files do not tell; then no hypervolume. Means over the runs. */
-    double matched_gain;    /* of its family: the least of the groups' highest gains: all that have one get there */
-    double hypervolume;     /* of its cells' outcomes against the reference; 0 if all it did was to diverge, NAN where nothing is known */
-    double matched_cost;    /* forgetting at `matched_gain`; NAN if it does not get there */
-    lf_sample gain_difference, cost_difference; /* at the best rates, from the family's first group, paired by seed; NAN for that one itself */
+    char *name;            /* "init_lora_weights intermediate, init_position 0.5"; "all" where nothing else is swept */
+    int64_t *cells;        /* indices, by learning rate; in one row: cells[i] is cells[0] + i */
+    int64_t n_cells, best; /* best: index of a cell, -1 */
+    int64_t family; /* the first group that agrees in all swept keys of model and data: itself, where nothing of that is
+                       swept, of all group 0 */
+    double position; /* init_position as a fraction in [0,1]: pissa 0, milora 1; NAN where it is none */
+    lf_outcome
+        reference; /* of its family, PROTOCOL 7.2: pictures: accuracy 1 / (number of labels, from run's eval_chance in
+                      all_results.json), forgetting = the base's accuracy before. Language: no gain over the untuned
+                      model on the new text, forgetting = ln of the vocabulary's size (base_chance) - ln before. NAN
+                      where the files do not tell; then no hypervolume. Means over the runs. */
+    double matched_gain; /* of its family: the least of the groups' highest gains: all that have one get there */
+    double hypervolume;  /* of its cells' outcomes against the reference; 0 if all it did was to diverge, NAN where
+                            nothing is known */
+    double matched_cost; /* forgetting at `matched_gain`; NAN if it does not get there */
+    lf_sample gain_difference,
+        cost_difference; /* at the best rates, from the family's first group, paired by seed; NAN for that one itself */
 } lf_cohort;
 
 typedef struct lf_summary {
-    const lf_gathered *from; /* borrowed */
-    bool by_eval;            /* gains are of evaluation data; else of test data: no run was judged by any other */
+    const lf_gathered *from;    /* borrowed */
+    bool by_eval;               /* gains are of evaluation data; else of test data: no run was judged by any other */
     int64_t *runs, *cell_order; /* what the cells and groups point into */
     lf_cell *cells;
     int64_t n_cells;
     lf_cohort *groups;
     int64_t n_groups;
-    bool families;           /* there is more than one: the runs are of several models or data */
+    bool families; /* there is more than one: the runs are of several models or data */
 } lf_summary;
 
 /* Warns where a run is there twice (same settings and seed). */
 lf_status lf_summary_new(lf_summary **out, const lf_gathered *g, lf_err *err);
 void lf_summary_free(lf_summary *s);
 
-/* Why a group has no best rate: at none is every run done, or those that are have no figure on evaluation data to choose by. */
+/* Why a group has no best rate: at none is every run done, or those that are have no figure on evaluation data to
+ * choose by. */
 typedef enum lf_unchosen { LF_CHOSEN, LF_NOT_DONE, LF_NOT_JUDGED } lf_unchosen;
 lf_unchosen lf_why_unchosen(const lf_summary *s, const lf_cohort *g);
 
-/* results.csv: a row a run: name, swept keys, state, then every number of all_results.json (times and memory last: only they differ
- * when the same run is run again), message. summary.csv: a row a cell: the group's keys, learning_rate (and head_learning_rate where that is
- * swept), counts, mean, sd, n, low, high of each metric, best, front; in the row of a group's best cell (its first, where none is) also
- * hypervolume, matched_gain, matched_forgetting and the differences from the family's first group. All as in all_results.json, unscaled; what is
- * not known is empty. RFC 4180, but for the ends of lines. */
+/* results.csv: a row a run: name, swept keys, state, then every number of all_results.json (times and memory last: only
+ * they differ when the same run is run again), message. summary.csv: a row a cell: the group's keys, learning_rate (and
+ * head_learning_rate where that is swept), counts, mean, sd, n, low, high of each metric, best, front; in the row of a
+ * group's best cell (its first, where none is) also hypervolume, matched_gain, matched_forgetting and the differences
+ * from the family's first group. All as in all_results.json, unscaled; what is not known is empty. RFC 4180, but for
+ * the ends of lines. */
 lf_status lf_write_results_csv(const lf_gathered *g, const char *path, lf_err *err);
 lf_status lf_write_summary_csv(const lf_summary *s, const char *path, lf_err *err);
-/* The same for a terminal: one line a group at its best rate (where none could be chosen, a line a rate), means with half of the 95 %
- * interval; what diverged or failed. */
+/* The same for a terminal: one line a group at its best rate (where none could be chosen, a line a rate), means with
+ * half of the 95 % interval; what diverged or failed. */
 void lf_summary_table(const lf_summary *s, FILE *out);
 
-typedef struct lf_band { double low, high; bool interval; /* 95 % t interval of the mean; else least and most */ } lf_band;
+typedef struct lf_band {
+    double low, high;
+    bool interval; /* 95 % t interval of the mean; else least and most */
+} lf_band;
 #define LF_NO_BAND ((lf_band){NAN, NAN, false})
-/* What is shown of a sample beside its mean, times `scale`. Two numbers: least and most, since their interval says next to
- * nothing; one: NAN. */
+/* What is shown of a sample beside its mean, times `scale`. Two numbers: least and most, since their interval says next
+ * to nothing; one: NAN. */
 lf_band lf_band_of(lf_sample s, double scale);
 
 #endif

@@ -8,7 +8,10 @@
 #include "report/gather/summary_internal.h"
 
 /* A row being written; what fails is said once, at its end. */
-typedef struct csv { FILE *f; bool begun, no_memory; } csv;
+typedef struct csv {
+    FILE *f;
+    bool begun, no_memory;
+} csv;
 
 static void separate(csv *c) {
     if (c->begun) fputc(',', c->f);
@@ -30,7 +33,8 @@ static void put_count(csv *c, int64_t n) { put_number(c, (double)n); }
 
 /* The whole value, however long. */
 static void put_value(csv *c, const cJSON *v) {
-    if (cJSON_IsString(v)) put_text(c, v->valuestring);
+    if (cJSON_IsString(v))
+        put_text(c, v->valuestring);
     else if (cJSON_IsObject(v) || cJSON_IsArray(v)) {
         char *line = lf_json_print_line(v);
         c->no_memory = c->no_memory || !line;
@@ -49,17 +53,23 @@ static void end_row(csv *c) {
 }
 
 static lf_status finish(lf_atomic_file *a, const csv *c, const char *path, lf_err *err) {
-    const lf_status rc = c->no_memory ? lf_fail(err, LF_ENOMEM, "%s: out of memory for a row", path) : lf_atomic_commit(a, err);
+    const lf_status rc =
+        c->no_memory ? lf_fail(err, LF_ENOMEM, "%s: out of memory for a row", path) : lf_atomic_commit(a, err);
     lf_atomic_abort(a);
     return rc;
 }
 
 /* ---- results.csv ---- */
 
-static const char *const last[] = {"init_seconds", "train_seconds", "data_wait_seconds", "items_per_second", "peak_rss_mb"};
+static const char *const last[] = {"init_seconds", "train_seconds", "data_wait_seconds", "items_per_second",
+                                   "peak_rss_mb"};
 enum { N_LAST = sizeof last / sizeof *last };
 
-typedef struct key_list { const char **keys; int64_t n, capacity; bool is_there[N_LAST]; } key_list;
+typedef struct key_list {
+    const char **keys;
+    int64_t n, capacity;
+    bool is_there[N_LAST];
+} key_list;
 
 static bool add_column(key_list *c, const char *key) {
     for (int i = 0; i < N_LAST; i++)
@@ -111,7 +121,8 @@ static void results_row(csv *c, const lf_gathered *g, const key_list *columns, c
 lf_status lf_write_results_csv(const lf_gathered *g, const char *path, lf_err *err) {
     key_list columns = {0};
     lf_atomic_file a = {0};
-    lf_status rc = find_columns(&columns, g) ? lf_atomic_open(&a, path, err) : lf_fail(err, LF_ENOMEM, "%s: out of memory for its columns", path);
+    lf_status rc = find_columns(&columns, g) ? lf_atomic_open(&a, path, err)
+                                             : lf_fail(err, LF_ENOMEM, "%s: out of memory for its columns", path);
     if (!rc) {
         csv c = {.f = a.f};
         results_head(&c, g, &columns);
@@ -149,7 +160,10 @@ static void put_sample(csv *c, const lf_sample *s) {
 }
 
 static void summary_head(csv *c, const lf_summary *s) {
-    static const char *const counts[] = {"runs", "done", "diverged", "failed", "unfinished"}, *const of_group[] = {"hypervolume", "matched_gain", "matched_forgetting"};
+    static const char *const counts[] = {"runs", "done", "diverged", "failed", "unfinished"}, *const of_group[] = {
+                                                                                                  "hypervolume",
+                                                                                                  "matched_gain",
+                                                                                                  "matched_forgetting"};
     const lf_gathered *g = s->from;
     for (int64_t i = 0; i < g->n_swept; i++)
         if (lf_is_method_key(g->swept[i])) put_text(c, g->swept[i]);
@@ -170,7 +184,8 @@ static void summary_row(csv *c, const lf_summary *s, int64_t index) {
     const lf_cell *cell = &s->cells[index];
     const lf_cohort *group = &s->groups[cell->group];
     const lf_gathered_run *r = &g->runs[cell->runs[0]];
-    const bool speaks = index == (group->best >= 0 ? group->best : group->cells[0]), differs = speaks && group != &s->groups[group->family] && group->best >= 0;
+    const bool speaks = index == (group->best >= 0 ? group->best : group->cells[0]),
+               differs = speaks && group != &s->groups[group->family] && group->best >= 0;
     for (int64_t i = 0; i < g->n_swept; i++)
         if (lf_is_method_key(g->swept[i])) put_value(c, lf_run_value(r, g->swept[i]));
     put_number(c, cell->learning_rate);

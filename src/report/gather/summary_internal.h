@@ -7,10 +7,10 @@
 /* Of a run: accuracy, or -ln perplexity, on the data that the summary goes by; NAN where there is none. */
 double lf_gain_of(const lf_summary *s, const lf_gathered_run *r);
 const cJSON *lf_run_value(const lf_gathered_run *r, const char *key); /* of its configuration; NULL */
-bool lf_is_method_key(const char *key); /* a swept key that tells groups apart */
+bool lf_is_method_key(const char *key);                               /* a swept key that tells groups apart */
 
-/* The best rates, the reference, the front, what each group dominates and costs, and the differences, from the cells' means. `values` has
- * room for two numbers a run. */
+/* The best rates, the reference, the front, what each group dominates and costs, and the differences, from the cells'
+ * means. `values` has room for two numbers a run. */
 lf_status lf_summary_trade(lf_summary *s, double *values, lf_err *err);
 
 #endif

@@ -8,7 +8,10 @@
 enum { WIDEST = 60 }; /* of the methods' column: a longer name has a line of its own */
 enum { METHOD, RATE, SEEDS, GAIN, COST, KEPT, MATCHED, VOLUME, GAIN_AGAINST, COST_AGAINST, N_COLUMNS };
 
-typedef struct line { char cells[N_COLUMNS][48]; const char *method; /* in place of its cell: as long as it is */ } line;
+typedef struct line {
+    char cells[N_COLUMNS][48];
+    const char *method; /* in place of its cell: as long as it is */
+} line;
 
 /* Columns on the terminal: characters of UTF-8, each taken for one. */
 static int width_of(const char *text) {
@@ -36,7 +39,8 @@ static const lf_metric *gain_metric(const lf_summary *s) {
 /* Two decimals of a share or points; else four digits. */
 static void number(char *text, size_t size, double x, double scale, bool with_sign) {
     text[0] = 0;
-    if (isfinite(x)) snprintf(text, size, with_sign ? (scale != 1 ? "%+.2f" : "%+.4g") : scale != 1 ? "%.2f" : "%.4g", scale * x);
+    if (isfinite(x))
+        snprintf(text, size, with_sign ? (scale != 1 ? "%+.2f" : "%+.4g") : scale != 1 ? "%.2f" : "%.4g", scale * x);
 }
 
 static void sample(char *text, size_t size, lf_sample v, double scale, bool with_sign) {
@@ -44,8 +48,10 @@ static void sample(char *text, size_t size, lf_sample v, double scale, bool with
     const lf_band b = lf_band_of(v, scale);
     const size_t used = strlen(text);
     if (!used || !isfinite(b.low)) return;
-    if (b.interval) snprintf(text + used, size - used, scale != 1 ? " ± %.2f" : " ± %.2g", (b.high - b.low) / 2);
-    else snprintf(text + used, size - used, scale != 1 ? " (%.2f to %.2f)" : " (%.4g to %.4g)", b.low, b.high);
+    if (b.interval)
+        snprintf(text + used, size - used, scale != 1 ? " ± %.2f" : " ± %.2g", (b.high - b.low) / 2);
+    else
+        snprintf(text + used, size - used, scale != 1 ? " (%.2f to %.2f)" : " (%.4g to %.4g)", b.low, b.high);
 }
 
 static lf_sample sample_named(const lf_summary *s, const lf_cell *c, const char *name) {
@@ -59,7 +65,8 @@ static void fill(line *l, const lf_summary *s, const lf_cohort *g, const lf_cell
     l->method = first_of_group ? g->name : "";
     snprintf(l->cells[RATE], SIZE, "%.6g", c->learning_rate);
     snprintf(l->cells[SEEDS], SIZE, "%lld", (long long)c->n_done);
-    if (c->n_done < c->n_runs) snprintf(l->cells[SEEDS], SIZE, "%lld of %lld", (long long)c->n_done, (long long)c->n_runs);
+    if (c->n_done < c->n_runs)
+        snprintf(l->cells[SEEDS], SIZE, "%lld of %lld", (long long)c->n_done, (long long)c->n_runs);
     sample(l->cells[GAIN], SIZE, sample_named(s, c, gain_metric(s)->name), gain_metric(s)->scale, false);
     sample(l->cells[COST], SIZE, sample_named(s, c, "forgetting"), metric_named(language, "forgetting")->scale, false);
     sample(l->cells[KEPT], SIZE, sample_named(s, c, "retention"), 100, false);
@@ -81,8 +88,11 @@ static void fill_head(line *l, const lf_summary *s) {
     snprintf(l->cells[COST], SIZE, "%s, %s", cost->label, cost->unit);
     snprintf(l->cells[KEPT], SIZE, "retention, %%");
     const double matched = s->groups[0].matched_gain; /* of all, where there is one family */
-    if (s->families) snprintf(l->cells[MATCHED], SIZE, "%s at matched gain", cost->label);
-    else snprintf(l->cells[MATCHED], SIZE, language ? "%s at perplexity %.4g" : "%s at %.2f %%", cost->label, language ? exp(-matched) : 100 * matched);
+    if (s->families)
+        snprintf(l->cells[MATCHED], SIZE, "%s at matched gain", cost->label);
+    else
+        snprintf(l->cells[MATCHED], SIZE, language ? "%s at perplexity %.4g" : "%s at %.2f %%", cost->label,
+                 language ? exp(-matched) : 100 * matched);
     snprintf(l->cells[VOLUME], SIZE, "hypervolume");
     snprintf(l->cells[GAIN_AGAINST], SIZE, "gain against first, %s", language ? "nats" : "points");
     snprintf(l->cells[COST_AGAINST], SIZE, "%s against first", cost->label);
@@ -147,17 +157,26 @@ static void print_notes(const lf_summary *s, FILE *out) {
         }
     }
     if (intervals || extremes)
-        fprintf(out, "%s%s%s\n", intervals ? "± half of the 95 % t interval over seeds" : "", intervals && extremes ? "; " : "", extremes ? "in brackets, of two seeds, least to most" : "");
-    if (chosen) fputs("each method at its best learning rate on evaluation data, among those at which every run is done\n", out);
-    if (not_done) fputs("where there is no learning rate at which every run is done, none was chosen, and all are shown\n", out);
+        fprintf(out, "%s%s%s\n", intervals ? "± half of the 95 % t interval over seeds" : "",
+                intervals && extremes ? "; " : "", extremes ? "in brackets, of two seeds, least to most" : "");
+    if (chosen)
+        fputs("each method at its best learning rate on evaluation data, among those at which every run is done\n",
+              out);
+    if (not_done)
+        fputs("where there is no learning rate at which every run is done, none was chosen, and all are shown\n", out);
     if (not_judged)
-        fprintf(out, "%sno evaluation data, so no learning rate was chosen and all are shown: a choice by test data would not be one\n", s->by_eval ? "of some methods there is " : "");
+        fprintf(out,
+                "%sno evaluation data, so no learning rate was chosen and all are shown: a choice by test data would "
+                "not be one\n",
+                s->by_eval ? "of some methods there is " : "");
     if (against) {
         fputs("first: ", out);
         print_plain(out, s->groups[0].name);
-        fprintf(out, "%s; differences are paired by seed\n", s->families ? ", and of other models or data the first there" : "");
+        fprintf(out, "%s; differences are paired by seed\n",
+                s->families ? ", and of other models or data the first there" : "");
     }
-    if (s->families) fputs("matched gain, hypervolume and differences are of methods on the same model and data\n", out);
+    if (s->families)
+        fputs("matched gain, hypervolume and differences are of methods on the same model and data\n", out);
 }
 
 static void print_states(const lf_gathered *g, FILE *out) {

@@ -10,7 +10,8 @@
 /* Every run is done and judged. */
 static bool is_whole(const lf_cell *c) { return c->n_gains == c->n_runs; }
 
-/* Cells stand by learning rate: of equals the first is the smallest. By test data none is chosen; where there is one rate, nothing is. */
+/* Cells stand by learning rate: of equals the first is the smallest. By test data none is chosen; where there is one
+ * rate, nothing is. */
 static void choose_best(lf_summary *s, lf_cohort *g) {
     if (!s->by_eval && g->n_cells > 1) return;
     for (int64_t i = 0; i < g->n_cells; i++) {
@@ -23,19 +24,23 @@ static void choose_best(lf_summary *s, lf_cohort *g) {
 /* ---- families ---- */
 
 static bool is_task_key(const char *key) {
-    static const char *const keys[] = {"model", "train_data", "eval_data", "test_data", "forgetting_data", "train_val_split",
-                                       "max_train_samples", "max_eval_samples", "max_test_samples", "max_forgetting_samples"};
+    static const char *const keys[] = {
+        "model",           "train_data",        "eval_data",        "test_data",        "forgetting_data",
+        "train_val_split", "max_train_samples", "max_eval_samples", "max_test_samples", "max_forgetting_samples"};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
         if (strcmp(key, keys[i]) == 0) return true;
     return false;
 }
 
-static const lf_gathered_run *run_of(const lf_summary *s, const lf_cohort *g) { return &s->from->runs[s->cells[g->cells[0]].runs[0]]; }
+static const lf_gathered_run *run_of(const lf_summary *s, const lf_cohort *g) {
+    return &s->from->runs[s->cells[g->cells[0]].runs[0]];
+}
 
 static bool same_task(const lf_summary *s, const lf_cohort *a, const lf_cohort *b) {
     for (int64_t i = 0; i < s->from->n_swept; i++) {
         const char *key = s->from->swept[i];
-        if (is_task_key(key) && lf_value_compare(lf_run_value(run_of(s, a), key), lf_run_value(run_of(s, b), key)) != 0) return false;
+        if (is_task_key(key) && lf_value_compare(lf_run_value(run_of(s, a), key), lf_run_value(run_of(s, b), key)) != 0)
+            return false;
     }
     return true;
 }
@@ -43,7 +48,8 @@ static bool same_task(const lf_summary *s, const lf_cohort *a, const lf_cohort *
 static void find_families(lf_summary *s) {
     for (int64_t i = 0; i < s->n_groups; i++) {
         int64_t first = 0;
-        while (first < i && (s->groups[first].family != first || !same_task(s, &s->groups[first], &s->groups[i]))) first++;
+        while (first < i && (s->groups[first].family != first || !same_task(s, &s->groups[first], &s->groups[i])))
+            first++;
         s->groups[i].family = first;
         s->families = s->families || first > 0;
     }
@@ -58,7 +64,10 @@ static lf_outcome counted(const lf_cell *c) { return c->n_diverged ? (lf_outcome
 
 static bool is_known(lf_outcome p) { return isfinite(p.gain) && isfinite(p.cost); }
 
-typedef struct mean { double sum; int64_t n; } mean;
+typedef struct mean {
+    double sum;
+    int64_t n;
+} mean;
 
 static void add(mean *m, double x) {
     if (!isfinite(x)) return;
@@ -107,11 +116,13 @@ static bool any_diverged(const lf_summary *s, const lf_cohort *g) {
 static void weigh_family(lf_summary *s, int64_t family, const lf_outcome *p, lf_outcome *own, bool *front) {
     const lf_outcome reference = find_reference(s, family);
     double matched = NAN;
-    for (int64_t i = 0; i < s->n_cells; i++) own[i] = family_of(s, &s->cells[i]) == family ? p[i] : (lf_outcome){NAN, NAN};
+    for (int64_t i = 0; i < s->n_cells; i++)
+        own[i] = family_of(s, &s->cells[i]) == family ? p[i] : (lf_outcome){NAN, NAN};
     lf_pareto(front, own, s->n_cells);
     for (int64_t i = 0; i < s->n_cells; i++) s->cells[i].front = s->cells[i].front || front[i];
     for (int64_t i = 0; i < s->n_groups; i++)
-        if (s->groups[i].family == family) matched = fmin(matched, most_gain(p + s->groups[i].cells[0], s->groups[i].n_cells));
+        if (s->groups[i].family == family)
+            matched = fmin(matched, most_gain(p + s->groups[i].cells[0], s->groups[i].n_cells));
     for (int64_t i = 0; i < s->n_groups; i++) {
         if (s->groups[i].family != family) continue;
         s->groups[i].reference = reference;
@@ -125,13 +136,16 @@ static lf_status weigh_group(lf_summary *s, lf_cohort *g, const lf_outcome *p, l
     /* A group that only diverged dominates nothing; of one that has not ended yet nothing is known. */
     const bool known = is_known(g->reference) && (isfinite(most_gain(own, g->n_cells)) || any_diverged(s, g));
     g->hypervolume = known ? lf_hypervolume(own, g->n_cells, g->reference) : NAN;
-    return known && isnan(g->hypervolume) ? lf_fail(err, LF_ENOMEM, "%s: out of memory for the summary of its runs", s->from->dir) : LF_OK;
+    return known && isnan(g->hypervolume)
+               ? lf_fail(err, LF_ENOMEM, "%s: out of memory for the summary of its runs", s->from->dir)
+               : LF_OK;
 }
 
 static lf_status weigh_outcomes(lf_summary *s, lf_err *err) {
     lf_outcome *p = lf_calloc(2 * (size_t)s->n_cells, sizeof *p);
     bool *front = lf_calloc((size_t)s->n_cells, sizeof *front);
-    lf_status rc = p && front ? LF_OK : lf_fail(err, LF_ENOMEM, "%s: out of memory for the summary of its runs", s->from->dir);
+    lf_status rc =
+        p && front ? LF_OK : lf_fail(err, LF_ENOMEM, "%s: out of memory for the summary of its runs", s->from->dir);
     for (int64_t i = 0; i < s->n_cells && !rc; i++) p[i] = counted(&s->cells[i]);
     for (int64_t i = 0; i < s->n_groups && !rc; i++)
         if (s->groups[i].family == i) weigh_family(s, i, p, p + s->n_cells, front);
@@ -149,7 +163,8 @@ static double cost_of(const lf_summary *s, const lf_gathered_run *r) {
 }
 
 /* Of two cells, whose runs stand by seed, those of the same seed. */
-static lf_sample difference(const lf_summary *s, const lf_cell *a, const lf_cell *b, double (*figure)(const lf_summary *, const lf_gathered_run *), double *values) {
+static lf_sample difference(const lf_summary *s, const lf_cell *a, const lf_cell *b,
+                            double (*figure)(const lf_summary *, const lf_gathered_run *), double *values) {
     double *of_a = values, *of_b = values + s->from->n_runs;
     int64_t n = 0, i = 0, k = 0;
     while (i < a->n_runs && k < b->n_runs) {

@@ -23,7 +23,8 @@ static void copy_text(char *text, size_t size, const char *from) {
 
 void lf_number_text(char *text, size_t size, double x) {
     char number[40];
-    if (fabs(x) <= 0x1p53 && x == floor(x)) snprintf(number, sizeof number, "%.0f", x == 0 ? 0 : x);
+    if (fabs(x) <= 0x1p53 && x == floor(x))
+        snprintf(number, sizeof number, "%.0f", x == 0 ? 0 : x);
     else
         for (int digits = 15; digits <= 17; digits++) {
             snprintf(number, sizeof number, "%.*g", digits, x);
@@ -36,8 +37,10 @@ void lf_value_text(char *text, size_t size, const cJSON *value) {
     if (size == 0) return;
     text[0] = 0;
     if (!value || cJSON_IsNull(value)) return;
-    if (cJSON_IsString(value)) copy_text(text, size, value->valuestring);
-    else if (cJSON_IsNumber(value)) lf_number_text(text, size, value->valuedouble);
+    if (cJSON_IsString(value))
+        copy_text(text, size, value->valuestring);
+    else if (cJSON_IsNumber(value))
+        lf_number_text(text, size, value->valuedouble);
     else {
         char *line = lf_json_print_line(value);
         copy_text(text, size, line ? line : "(out of memory)");

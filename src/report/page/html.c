@@ -14,17 +14,27 @@ typedef struct card {
     double scale;
     int decimals;
 } card;
-static const card of_pictures[] = {
-    {"eval_accuracy", "new task", "%", 100, 2},       {"test_accuracy", "new task, test", "%", 100, 2},
-    {"base_before", "base task before", "%", 100, 2}, {"base_after", "base task after", "%", 100, 2},
-    {"forgetting", "forgetting", "points", 100, 2},   {"retention", "retention", "%", 100, 2}, {0}};
-static const card of_language[] = {
-    {"eval_perplexity", "perplexity, new text", "", 1, 3},            {"test_perplexity", "perplexity, test", "", 1, 3},
-    {"eval_choice_accuracy", "multiple choice", "%", 100, 2},         {"eval_exact_match", "exact match", "%", 100, 2},
-    {"base_before", "perplexity, pretraining text before", "", 1, 3}, {"base_after", "perplexity, pretraining text after", "", 1, 3},
-    {"forgetting", "forgetting", "nats", 1, 4},                       {"retention", "retention", "%", 100, 2}, {0}};
+static const card of_pictures[] = {{"eval_accuracy", "new task", "%", 100, 2},
+                                   {"test_accuracy", "new task, test", "%", 100, 2},
+                                   {"base_before", "base task before", "%", 100, 2},
+                                   {"base_after", "base task after", "%", 100, 2},
+                                   {"forgetting", "forgetting", "points", 100, 2},
+                                   {"retention", "retention", "%", 100, 2},
+                                   {0}};
+static const card of_language[] = {{"eval_perplexity", "perplexity, new text", "", 1, 3},
+                                   {"test_perplexity", "perplexity, test", "", 1, 3},
+                                   {"eval_choice_accuracy", "multiple choice", "%", 100, 2},
+                                   {"eval_exact_match", "exact match", "%", 100, 2},
+                                   {"base_before", "perplexity, pretraining text before", "", 1, 3},
+                                   {"base_after", "perplexity, pretraining text after", "", 1, 3},
+                                   {"forgetting", "forgetting", "nats", 1, 4},
+                                   {"retention", "retention", "%", 100, 2},
+                                   {0}};
 
-typedef struct page { const char *run; cJSON *results, *config, *error; } page;
+typedef struct page {
+    const char *run;
+    cJSON *results, *config, *error;
+} page;
 
 static bool is_language(const cJSON *results) { return cJSON_HasObjectItem(results, "eval_perplexity"); }
 
@@ -39,7 +49,8 @@ static void cards(FILE *f, const cJSON *results) {
 
 /* How a run ended that has no results. */
 static void ending(FILE *f, const cJSON *error) {
-    const cJSON *state = cJSON_GetObjectItemCaseSensitive(error, "state"), *message = cJSON_GetObjectItemCaseSensitive(error, "message");
+    const cJSON *state = cJSON_GetObjectItemCaseSensitive(error, "state"),
+                *message = cJSON_GetObjectItemCaseSensitive(error, "message");
     fputs("<p class=\"bad\"><b>This run has no results: it ", f);
     lf_html_text(f, cJSON_IsString(state) ? state->valuestring : "failed");
     fputs(".</b>", f);
@@ -52,9 +63,12 @@ static void ending(FILE *f, const cJSON *error) {
 
 /* Those that stand in the folder; that of the curves is always named. */
 static lf_status pictures(FILE *f, const page *p, lf_err *err) {
-    static const struct { const char *name, *title, *caption; } all[] = {
+    static const struct {
+        const char *name, *title, *caption;
+    } all[] = {
         {"curves", "Curves", "What was learned and what was forgotten over the steps of training."},
-        {"spectrum", "Spectrum", "Singular values of the adapted weights, and the components that the adapter starts from."},
+        {"spectrum", "Spectrum",
+         "Singular values of the adapted weights, and the components that the adapter starts from."},
         {"update-map", "Update", "Where the update lies in the basis of the weights' own singular vectors."},
     };
     lf_status rc = LF_OK;
@@ -62,8 +76,10 @@ static lf_status pictures(FILE *f, const page *p, lf_err *err) {
     for (size_t i = 0; i < sizeof all / sizeof all[0] && !rc; i++) {
         char *file = lf_format("%s.svg", all[i].name), *csv = lf_format("%s.csv", all[i].name);
         char *path = file ? lf_path_join(p->run, file) : NULL, *numbers = csv ? lf_path_join(p->run, csv) : NULL;
-        if (!path || !numbers) rc = lf_fail(err, LF_ENOMEM, "%s: out of memory", p->run);
-        else if (lf_is_file(path) || (i == 0 && lf_is_file(numbers))) rc = lf_html_picture(f, p->run, all[i].name, all[i].title, all[i].caption, err);
+        if (!path || !numbers)
+            rc = lf_fail(err, LF_ENOMEM, "%s: out of memory", p->run);
+        else if (lf_is_file(path) || (i == 0 && lf_is_file(numbers)))
+            rc = lf_html_picture(f, p->run, all[i].name, all[i].title, all[i].caption, err);
         lf_free(numbers);
         lf_free(path);
         lf_free(csv);
@@ -76,8 +92,10 @@ static lf_status pictures(FILE *f, const page *p, lf_err *err) {
 static lf_status write_page(FILE *f, const page *p, lf_err *err) {
     char *config = lf_path_join(p->run, "config.json");
     lf_html_begin(f, "lora-ft run");
-    if (p->results) cards(f, p->results);
-    else ending(f, p->error);
+    if (p->results)
+        cards(f, p->results);
+    else
+        ending(f, p->error);
     const lf_status rc = config ? pictures(f, p, err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", p->run);
     if (p->results) {
         fputs("<h2>Results</h2>\n", f);
@@ -86,7 +104,8 @@ static lf_status write_page(FILE *f, const page *p, lf_err *err) {
     fputs("<h2>Configuration</h2>\n", f);
     lf_html_object(f, p->config, NULL);
     fputs("<h2>To repeat it</h2>\n", f);
-    lf_html_command(f, (const char *const[]){"lora-ft", "train", "--config", config ? config : "", "--output_dir", "DIR", NULL});
+    lf_html_command(
+        f, (const char *const[]){"lora-ft", "train", "--config", config ? config : "", "--output_dir", "DIR", NULL});
     lf_html_end(f);
     lf_free(config);
     return rc;
@@ -112,8 +131,11 @@ lf_status lf_report_html(const char *run, lf_err *err) {
     const bool ended_badly = has_member(run, "error.json") && !has_member(run, "all_results.json");
     lf_atomic_file a = {0};
     lf_status rc = path ? LF_OK : lf_fail(err, LF_ENOMEM, "%s: out of memory", run);
-    if (!rc) rc = ended_badly ? read_member(&p.error, run, "error.json", err) : read_member(&p.results, run, "all_results.json", err);
-    if (!rc && !(rc = read_member(&p.config, run, "config.json", err)) && !(rc = lf_atomic_open(&a, path, err)) && !(rc = write_page(a.f, &p, err)))
+    if (!rc)
+        rc = ended_badly ? read_member(&p.error, run, "error.json", err)
+                         : read_member(&p.results, run, "all_results.json", err);
+    if (!rc && !(rc = read_member(&p.config, run, "config.json", err)) && !(rc = lf_atomic_open(&a, path, err)) &&
+        !(rc = write_page(a.f, &p, err)))
         rc = lf_atomic_commit(&a, err);
     lf_atomic_abort(&a);
     cJSON_Delete(p.error);

@@ -14,14 +14,22 @@ void lf_html_text(FILE *f, const char *text) {
     for (size_t left = strlen(text); left;) {
         uint32_t c = 0;
         const size_t good = lf_utf8_next(text, left, &c), n = good ? good : lf_utf8_bad_size(text, left);
-        if (!good) fputs("\xef\xbf\xbd", f);
-        else if (c == '&') fputs("&amp;", f);
-        else if (c == '<') fputs("&lt;", f);
-        else if (c == '>') fputs("&gt;", f);
-        else if (c == '"') fputs("&quot;", f);
-        else if (c == '\'') fputs("&#39;", f);
-        else if (c < 0x20 && c != '\n' && c != '\t') fputc(' ', f);
-        else fwrite(text, 1, n, f);
+        if (!good)
+            fputs("\xef\xbf\xbd", f);
+        else if (c == '&')
+            fputs("&amp;", f);
+        else if (c == '<')
+            fputs("&lt;", f);
+        else if (c == '>')
+            fputs("&gt;", f);
+        else if (c == '"')
+            fputs("&quot;", f);
+        else if (c == '\'')
+            fputs("&#39;", f);
+        else if (c < 0x20 && c != '\n' && c != '\t')
+            fputc(' ', f);
+        else
+            fwrite(text, 1, n, f);
         text += n;
         left -= n;
     }
@@ -42,31 +50,54 @@ void lf_html_value(FILE *f, const cJSON *value) {
 /* ---- the page ---- */
 
 static const char style[] =
-    ":root{color-scheme:light dark;--text:#1c1c1c;--soft:#5c5c5c;--page:#fff;--line:#ddd;--box:#f6f7f8;--bad:#a4262c;--shade:#0003}\n"
-    "@media screen and (prefers-color-scheme:dark){:root{--text:#e6e6e6;--soft:#a6a6a6;--page:#161616;--line:#3a3a3a;--box:#202020;--bad:#ff8a80;--shade:#fff4}"
+    ":root{color-scheme:light "
+    "dark;--text:#1c1c1c;--soft:#5c5c5c;--page:#fff;--line:#ddd;--box:#f6f7f8;--bad:#a4262c;--shade:#0003}\n"
+    "@media screen and "
+    "(prefers-color-scheme:dark){:root{--text:#e6e6e6;--soft:#a6a6a6;--page:#161616;--line:#3a3a3a;--box:#202020;--bad:"
+    "#ff8a80;--shade:#fff4}"
     "figure svg{filter:invert(.9) hue-rotate(180deg)}}\n"
     "*{box-sizing:border-box}\n"
-    "body{font:16px/1.5 system-ui,sans-serif;max-width:94rem;margin:0 auto;padding:1rem;color:var(--text);background:var(--page);overflow-wrap:break-word}\n"
+    "body{font:16px/1.5 system-ui,sans-serif;max-width:94rem;margin:0 "
+    "auto;padding:1rem;color:var(--text);background:var(--page);overflow-wrap:break-word}\n"
     "h1{font-size:1.6rem;line-height:1.25;margin:.6rem 0}h2{font-size:1.2rem;margin:2rem 0 .6rem}p{max-width:46rem}\n"
-    "table{border-collapse:collapse;font-size:.9rem}th,td{text-align:left;vertical-align:top;padding:.25rem .7rem .25rem 0;border-bottom:1px solid var(--line)}\n"
-    "th{font-weight:500}thead th{vertical-align:bottom;color:var(--soft)}.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}thead .n{white-space:normal;min-width:4rem}\n"
-    "td small{color:var(--soft)}.scroll td:first-child{min-width:8.5rem}.mark{white-space:nowrap}tr.best td{font-weight:600}.object{width:100%;max-width:70rem;table-layout:fixed}.object th{width:38%}.object th,.object td{overflow-wrap:anywhere}\n"
+    "table{border-collapse:collapse;font-size:.9rem}th,td{text-align:left;vertical-align:top;padding:.25rem .7rem "
+    ".25rem 0;border-bottom:1px solid var(--line)}\n"
+    "th{font-weight:500}thead "
+    "th{vertical-align:bottom;color:var(--soft)}.n{text-align:right;font-variant-numeric:tabular-nums;white-space:"
+    "nowrap}thead .n{white-space:normal;min-width:4rem}\n"
+    "td small{color:var(--soft)}.scroll td:first-child{min-width:8.5rem}.mark{white-space:nowrap}tr.best "
+    "td{font-weight:600}.object{width:100%;max-width:70rem;table-layout:fixed}.object th{width:38%}.object th,.object "
+    "td{overflow-wrap:anywhere}\n"
     /* A shadow at the edge beyond which there is more; what stands at the end of the table covers it. */
-    ".scroll{overflow-x:auto;max-width:100%;background:linear-gradient(90deg,var(--page) 1rem,transparent) 0 0/2.5rem 100% no-repeat local,"
-    "linear-gradient(270deg,var(--page) 1rem,transparent) 100% 0/2.5rem 100% no-repeat local,linear-gradient(90deg,var(--shade),transparent) 0 0/.9rem 100% no-repeat,"
-    "linear-gradient(270deg,var(--shade),transparent) 100% 0/.9rem 100% no-repeat}.message{max-width:min(46rem,85vw);margin-left:1.5rem;color:var(--bad);overflow-wrap:anywhere}\n"
-    ".cards{display:flex;flex-wrap:wrap;gap:.7rem;margin:1rem 0}.cards div{background:var(--box);border:1px solid var(--line);border-radius:.5rem;padding:.5rem 1rem}"
+    ".scroll{overflow-x:auto;max-width:100%;background:linear-gradient(90deg,var(--page) 1rem,transparent) 0 0/2.5rem "
+    "100% no-repeat local,"
+    "linear-gradient(270deg,var(--page) 1rem,transparent) 100% 0/2.5rem 100% no-repeat "
+    "local,linear-gradient(90deg,var(--shade),transparent) 0 0/.9rem 100% no-repeat,"
+    "linear-gradient(270deg,var(--shade),transparent) 100% 0/.9rem 100% "
+    "no-repeat}.message{max-width:min(46rem,85vw);margin-left:1.5rem;color:var(--bad);overflow-wrap:anywhere}\n"
+    ".cards{display:flex;flex-wrap:wrap;gap:.7rem;margin:1rem 0}.cards div{background:var(--box);border:1px solid "
+    "var(--line);border-radius:.5rem;padding:.5rem 1rem}"
     ".cards b{font-size:1.3rem}.cards span{color:var(--soft);font-size:.9rem}\n"
-    ".pictures{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,29rem),1fr));gap:1.5rem;align-items:start}\n"
-    "figure{margin:0;min-width:0}figure svg{display:block;width:100%;max-width:44rem;height:auto;border-radius:.4rem}figure svg text{font-family:Helvetica,Arial,'Liberation Sans',sans-serif}\n"
+    ".pictures{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,29rem),1fr));gap:1.5rem;align-items:"
+    "start}\n"
+    "figure{margin:0;min-width:0}figure "
+    "svg{display:block;width:100%;max-width:44rem;height:auto;border-radius:.4rem}figure svg "
+    "text{font-family:Helvetica,Arial,'Liberation Sans',sans-serif}\n"
     "figcaption{color:var(--soft);font-size:.9rem;margin-top:.4rem;max-width:44rem}\n"
-    "pre{overflow-x:auto;background:var(--box);border:1px solid var(--line);border-radius:.4rem;padding:.6rem}.bad{color:var(--bad)}summary{cursor:pointer;margin:.5rem 0}\n"
+    "pre{overflow-x:auto;background:var(--box);border:1px solid "
+    "var(--line);border-radius:.4rem;padding:.6rem}.bad{color:var(--bad)}summary{cursor:pointer;margin:.5rem 0}\n"
     "@media (max-width:36rem){.object th{width:48%}}\n"
     "footer{color:var(--soft);font-size:.9rem;margin-top:2rem}\n"
-    "@media print{:root{color-scheme:light}body{max-width:none;font-size:11pt}figure,tr{break-inside:avoid}h2{break-after:avoid}.scroll{overflow:visible;background:none}.scroll table{font-size:6.5pt}.scroll th,.scroll td{padding-right:.35rem}.scroll .n{white-space:normal}.message{max-width:none}.object{font-size:8pt}pre{white-space:pre-wrap}}\n";
+    "@media "
+    "print{:root{color-scheme:light}body{max-width:none;font-size:11pt}figure,tr{break-inside:avoid}h2{break-after:"
+    "avoid}.scroll{overflow:visible;background:none}.scroll table{font-size:6.5pt}.scroll th,.scroll "
+    "td{padding-right:.35rem}.scroll "
+    ".n{white-space:normal}.message{max-width:none}.object{font-size:8pt}pre{white-space:pre-wrap}}\n";
 
 void lf_html_begin(FILE *f, const char *title) {
-    fputs("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>", f);
+    fputs("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
+          "content=\"width=device-width, initial-scale=1\">\n<title>",
+          f);
     lf_html_text(f, title);
     fprintf(f, "</title>\n<style>\n%s</style></head><body>\n<h1>", style);
     lf_html_text(f, title);

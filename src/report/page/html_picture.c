@@ -1,5 +1,5 @@
-/* An SVG that gnuplot wrote, inside a page. Ids are of the whole page, and every picture of gnuplot has the same ones: each picture's get
- * its name in front. */
+/* An SVG that gnuplot wrote, inside a page. Ids are of the whole page, and every picture of gnuplot has the same ones:
+ * each picture's get its name in front. */
 #include <ctype.h>
 #include <string.h>
 
@@ -18,7 +18,8 @@ static const char *find(const char *text, const char *what) {
     return NULL;
 }
 
-/* Every value of such an attribute begins with one of these: a place in the picture, or a picture in the text itself. */
+/* Every value of such an attribute begins with one of these: a place in the picture, or a picture in the text itself.
+ */
 static bool links_inside(const char *svg) {
     while ((svg = find(svg, "href"))) {
         svg += strlen("href");
@@ -46,8 +47,9 @@ static bool has_handlers(const char *svg) {
 
 /* A drawing and nothing else: the page is one file that does nothing and asks nobody, whatever stands in the folder. */
 static bool is_plain(const char *svg) {
-    static const char *const bad[] = {"<script", "<foreignobject", "<iframe", "<object", "<embed", "<!", "<?", "javascript:", "@import", "<style",
-                                      "<set", "<animate", "src=", "http-equiv", "</body", "</html"};
+    static const char *const bad[] = {"<script", "<foreignobject", "<iframe", "<object", "<embed", "<!",
+                                      "<?",      "javascript:",    "@import", "<style",  "<set",   "<animate",
+                                      "src=",    "http-equiv",     "</body",  "</html"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         if (find(svg, bad[i])) return false;
     for (const char *url = svg; (url = find(url, "url(")); url++)
@@ -90,7 +92,8 @@ static void put_prefixed(FILE *f, const char *svg, const char *prefix) {
     }
 }
 
-lf_status lf_html_picture(FILE *f, const char *dir, const char *name, const char *title, const char *caption, lf_err *err) {
+lf_status lf_html_picture(FILE *f, const char *dir, const char *name, const char *title, const char *caption,
+                          lf_err *err) {
     char *file = lf_format("%s.svg", name), *path = file ? lf_path_join(dir, file) : NULL, *text = NULL, *svg = NULL;
     size_t size = 0;
     lf_status rc = path ? LF_OK : lf_fail(err, LF_ENOMEM, "%s: out of memory", dir);

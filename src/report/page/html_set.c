@@ -7,8 +7,8 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
-#include "report/page/html_parts.h"
 #include "report/figure/pictures.h"
+#include "report/page/html_parts.h"
 
 enum { OPEN_ROWS = 60 }; /* a longer table is folded, but on the page */
 
@@ -62,7 +62,9 @@ static void swept_row(FILE *f, const lf_gathered *g, const char *key) {
 
 /* The configuration in which all runs agree; NULL: out of memory. */
 static cJSON *shared_config(const lf_gathered *g) {
-    static const char *const own[] = {"output_dir", "json", "dry_run", "overwrite_output_dir", "resume_from_checkpoint", "force_resume"}; /* say nothing of what was run */
+    static const char *const own[] = {
+        "output_dir",  "json", "dry_run", "overwrite_output_dir", "resume_from_checkpoint",
+        "force_resume"}; /* say nothing of what was run */
     const cJSON *first = NULL, *v;
     for (int64_t i = 0; i < g->n_runs && !first; i++) first = g->runs[i].config;
     cJSON *shared = cJSON_CreateObject();
@@ -86,9 +88,26 @@ static cJSON *shared_config(const lf_gathered *g) {
 }
 
 static lf_status what_was_run(FILE *f, const lf_gathered *g, lf_err *err) {
-    static const char *const main_keys[] = {"model", "method", "train_data", "eval_data", "train_val_split", "test_data", "forgetting_data", "init_lora_weights",
-                                            "init_position", "r", "lora_alpha", "target_modules", "num_train_epochs", "max_steps", "per_device_train_batch_size",
-                                            "optim", "learning_rate", "seed", "precision", NULL};
+    static const char *const main_keys[] = {"model",
+                                            "method",
+                                            "train_data",
+                                            "eval_data",
+                                            "train_val_split",
+                                            "test_data",
+                                            "forgetting_data",
+                                            "init_lora_weights",
+                                            "init_position",
+                                            "r",
+                                            "lora_alpha",
+                                            "target_modules",
+                                            "num_train_epochs",
+                                            "max_steps",
+                                            "per_device_train_batch_size",
+                                            "optim",
+                                            "learning_rate",
+                                            "seed",
+                                            "precision",
+                                            NULL};
     cJSON *shared = shared_config(g);
     if (!shared) return lf_fail(err, LF_ENOMEM, "%s: out of memory", g->dir);
     fputs("<h2>What was run</h2>\n", f);
@@ -110,8 +129,10 @@ static lf_status what_was_run(FILE *f, const lf_gathered *g, lf_err *err) {
 
 /* An index or an energy is another fraction in each weight: such a start has no place on the axis of positions. */
 static bool has_no_fraction(const lf_summary *s, const lf_cohort *g) {
-    const cJSON *config = s->from->runs[s->cells[g->cells[0]].runs[0]].config, *init = cJSON_GetObjectItemCaseSensitive(config, "init_lora_weights");
-    return isnan(g->position) && cJSON_IsObject(cJSON_GetObjectItemCaseSensitive(config, "init_position")) && cJSON_IsString(init) &&
+    const cJSON *config = s->from->runs[s->cells[g->cells[0]].runs[0]].config,
+                *init = cJSON_GetObjectItemCaseSensitive(config, "init_lora_weights");
+    return isnan(g->position) && cJSON_IsObject(cJSON_GetObjectItemCaseSensitive(config, "init_position")) &&
+           cJSON_IsString(init) &&
            (strcmp(init->valuestring, "intermediate") == 0 || strcmp(init->valuestring, "slice_eqmag") == 0);
 }
 
@@ -124,7 +145,10 @@ static void say_left_out(FILE *f, const lf_summary *s) {
         lf_html_text(f, s->groups[i].name);
     }
     if (n > MOST) fprintf(f, "; and %lld more", (long long)(n - MOST));
-    if (n) fputs(". A position given as an index or an energy is another fraction in each weight, so it has no place on that axis.</p>\n", f);
+    if (n)
+        fputs(". A position given as an index or an energy is another fraction in each weight, so it has no place on "
+              "that axis.</p>\n",
+              f);
 }
 
 static lf_status pictures_section(FILE *f, const lf_summary *s, const lf_picture *pictures, int n, lf_err *err) {
@@ -134,14 +158,16 @@ static lf_status pictures_section(FILE *f, const lf_summary *s, const lf_picture
     if (!made) return LF_OK;
     fputs("<h2>Pictures</h2>\n<div class=\"pictures\">\n", f);
     for (int i = 0; i < n && !rc; i++)
-        if (pictures[i].made) rc = lf_html_picture(f, s->from->dir, pictures[i].name, pictures[i].title, pictures[i].caption, err);
+        if (pictures[i].made)
+            rc = lf_html_picture(f, s->from->dir, pictures[i].name, pictures[i].title, pictures[i].caption, err);
     fputs("</div>\n", f);
     say_left_out(f, s);
     return rc;
 }
 
 static void begin_fold(FILE *f, const char *title, int64_t rows) {
-    fprintf(f, "<h2>%s</h2>\n<details%s><summary>%lld rows</summary>\n", title, rows <= OPEN_ROWS ? " open" : "", (long long)rows);
+    fprintf(f, "<h2>%s</h2>\n<details%s><summary>%lld rows</summary>\n", title, rows <= OPEN_ROWS ? " open" : "",
+            (long long)rows);
 }
 
 static lf_status to_repeat(FILE *f, const lf_gathered *g, lf_err *err) {
@@ -151,12 +177,17 @@ static lf_status to_repeat(FILE *f, const lf_gathered *g, lf_err *err) {
     if (lf_is_file(sweep)) {
         lf_html_command(f, (const char *const[]){"lora-ft", "sweep", "--config", sweep, "--output_dir", "DIR", NULL});
     } else {
-        fputs("<p>These runs were not made by one sweep but gathered from a folder. Each is repeated from its own configuration:</p>\n", f);
-        lf_html_command(f, (const char *const[]){"lora-ft", "train", "--config", "RUN/config.json", "--output_dir", "DIR", NULL});
+        fputs("<p>These runs were not made by one sweep but gathered from a folder. Each is repeated from its own "
+              "configuration:</p>\n",
+              f);
+        lf_html_command(
+            f, (const char *const[]){"lora-ft", "train", "--config", "RUN/config.json", "--output_dir", "DIR", NULL});
     }
     fputs("<p>This page again, from the files of the runs:</p>\n", f);
     lf_html_command(f, (const char *const[]){"lora-ft", "report", g->dir, NULL});
-    fputs("<p>All numbers: results.csv has a row a run, summary.csv a row a method and learning rate, and each picture its own CSV.</p>\n", f);
+    fputs("<p>All numbers: results.csv has a row a run, summary.csv a row a method and learning rate, and each picture "
+          "its own CSV.</p>\n",
+          f);
     lf_free(sweep);
     return LF_OK;
 }
@@ -165,8 +196,8 @@ static lf_status write_page(FILE *f, const lf_summary *s, const lf_picture *pict
     lf_html_begin(f, "lora-ft comparison of runs");
     cards(f, s);
     if (s->from->n_others)
-        fprintf(f, "<p>%lld other run%s below this folder %s not of this sweep, and not shown.</p>\n", (long long)s->from->n_others, s->from->n_others > 1 ? "s" : "",
-                s->from->n_others > 1 ? "are" : "is");
+        fprintf(f, "<p>%lld other run%s below this folder %s not of this sweep, and not shown.</p>\n",
+                (long long)s->from->n_others, s->from->n_others > 1 ? "s" : "", s->from->n_others > 1 ? "are" : "is");
     lf_status rc = what_was_run(f, s->from, err);
     if (rc) return rc;
     fputs("<h2>Summary</h2>\n", f);

@@ -5,20 +5,24 @@
 
 #include "base/mem.h"
 #include "plot/plot.h"
-#include "report/page/html_parts.h"
 #include "report/figure/pictures_internal.h"
+#include "report/page/html_parts.h"
 
 /* ---- figures ---- */
 
 /* Shares and points with one decimal, the rest with four digits. */
 static void number(FILE *f, double value, const lf_metric *m) {
-    if (m->scale != 1) fprintf(f, "%.1f", value);
-    else fprintf(f, "%.4g", value);
+    if (m->scale != 1)
+        fprintf(f, "%.1f", value);
+    else
+        fprintf(f, "%.4g", value);
 }
 
 static void half(FILE *f, double value, const lf_metric *m) {
-    if (m->scale != 1) fprintf(f, "%.1f", value);
-    else fprintf(f, "%.2g", value);
+    if (m->scale != 1)
+        fprintf(f, "%.1f", value);
+    else
+        fprintf(f, "%.2g", value);
 }
 
 /* Mean ± half the interval; of two least to most, of one alone. */
@@ -86,7 +90,9 @@ static void metric_column(FILE *f, const lf_metric *m, const char *before) {
     fputs("</th>", f);
 }
 
-static bool is_measured(const lf_summary *s, int metric) { return lf_metric_index(s, lf_metrics_of(s->from->language)[metric].name) == metric; }
+static bool is_measured(const lf_summary *s, int metric) {
+    return lf_metric_index(s, lf_metrics_of(s->from->language)[metric].name) == metric;
+}
 
 static void metric_columns(FILE *f, const lf_summary *s) {
     const lf_metric *m = lf_metrics_of(s->from->language);
@@ -114,10 +120,13 @@ static const lf_metric *forgetting_of(const lf_summary *s) {
 
 /* A difference of gains is in points of accuracy, or in nats. */
 static lf_metric gain_difference(const lf_summary *s) {
-    return s->from->language ? (lf_metric){"gain", "new text, - ln perplexity", "nats", 1} : (lf_metric){"gain", "new task", "points", 100};
+    return s->from->language ? (lf_metric){"gain", "new text, - ln perplexity", "nats", 1}
+                             : (lf_metric){"gain", "new task", "points", 100};
 }
 
-typedef struct extras { bool volume, matched, gain, cost; } extras;
+typedef struct extras {
+    bool volume, matched, gain, cost;
+} extras;
 
 static extras extras_of(const lf_summary *s) {
     extras e = {0};
@@ -160,7 +169,8 @@ void lf_html_groups(FILE *f, const lf_summary *s) {
         fputs("</td>", f);
         if (e.gain) sample_cell(f, g->gain_difference, &gain, true);
         if (e.cost && forgetting) sample_cell(f, g->cost_difference, forgetting, true);
-        if (e.matched && forgetting) plain_cell(f, forgetting->scale != 1 ? "%.1f" : "%.4g", forgetting->scale * g->matched_cost);
+        if (e.matched && forgetting)
+            plain_cell(f, forgetting->scale != 1 ? "%.1f" : "%.4g", forgetting->scale * g->matched_cost);
         if (e.volume) plain_cell(f, "%.4g", g->hypervolume);
         metric_cells(f, s, c ? c : &none);
         fputs("</tr>\n", f);
@@ -171,14 +181,18 @@ void lf_html_groups(FILE *f, const lf_summary *s) {
 static void say_unchosen(FILE *f, const lf_summary *s, const lf_cohort *g) {
     fputs("<p>Of ", f);
     group_name(f, g);
-    fputs(lf_why_unchosen(s, g) == LF_NOT_JUDGED ? " no learning rate was chosen: there is no evaluation data, and a choice by test data would not be one.</p>\n"
-                                                 : " no learning rate was chosen: there is none at which every run is done.</p>\n", f);
+    fputs(lf_why_unchosen(s, g) == LF_NOT_JUDGED
+              ? " no learning rate was chosen: there is no evaluation data, and a choice by test data would not be "
+                "one.</p>\n"
+              : " no learning rate was chosen: there is none at which every run is done.</p>\n",
+          f);
 }
 
 static void say_matched(FILE *f, const lf_summary *s) {
     fputs(" The matched gain is ", f);
     if (!s->families)
-        fprintf(f, "%s %.4g%s, ", s->from->language ? "a perplexity of" : "an accuracy of", shown_gain(s, s->groups[0].matched_gain), s->from->language ? "" : " %");
+        fprintf(f, "%s %.4g%s, ", s->from->language ? "a perplexity of" : "an accuracy of",
+                shown_gain(s, s->groups[0].matched_gain), s->from->language ? "" : " %");
     fputs("the least of the methods' highest: forgetting there compares methods that learned equally well.", f);
 }
 
@@ -189,17 +203,30 @@ void lf_html_choice(FILE *f, const lf_summary *s) {
     for (int64_t i = 0; i < s->n_groups; i++) rates = rates || (s->groups[i].best >= 0 && s->groups[i].n_cells > 1);
     fputs("<p>Means over seeds ± half of the 95 % t interval; of two seeds, least to most.", f);
     if (rates)
-        fprintf(f, " The best learning rate of a method is the one of the %s on evaluation data, among those at which every run is done; of equals the "
-                   "smaller. Test data and forgetting had no part in the choice.", what);
+        fprintf(f,
+                " The best learning rate of a method is the one of the %s on evaluation data, among those at which "
+                "every run is done; of equals the "
+                "smaller. Test data and forgetting had no part in the choice.",
+                what);
     if (e.gain || e.cost) {
         fputs(" “Against the first” is the difference from ", f);
-        if (s->families) fputs("the first method on the same model and data", f);
-        else group_name(f, &s->groups[0]);
-        fputs(", each at its best rate, paired by seed: where the interval does not hold 0, the difference is more than the noise of seeds.", f);
+        if (s->families)
+            fputs("the first method on the same model and data", f);
+        else
+            group_name(f, &s->groups[0]);
+        fputs(", each at its best rate, paired by seed: where the interval does not hold 0, the difference is more "
+              "than the noise of seeds.",
+              f);
     }
     if (e.matched) say_matched(f, s);
-    if (e.volume) fputs(" Hypervolume: the area of outcomes that a method's learning rates dominate together, in gain times forgetting avoided; more is better.", f);
-    if (s->families) fputs(" The runs are of several models or data: front, matched gain, hypervolume and differences are among methods on the same.", f);
+    if (e.volume)
+        fputs(" Hypervolume: the area of outcomes that a method's learning rates dominate together, in gain times "
+              "forgetting avoided; more is better.",
+              f);
+    if (s->families)
+        fputs(" The runs are of several models or data: front, matched gain, hypervolume and differences are among "
+              "methods on the same.",
+              f);
     fputs("</p>\n", f);
     for (int64_t i = 0; i < s->n_groups; i++)
         if (s->groups[i].best < 0) say_unchosen(f, s, &s->groups[i]);
@@ -222,8 +249,10 @@ void lf_html_all_cells(FILE *f, const lf_summary *s) {
             fprintf(f, "<tr%s>", c->best ? " class=\"best\"" : "");
             group_cell(f, &s->groups[i]);
             rate_cell(f, c->learning_rate);
-            fprintf(f, "<td class=\"n\">%lld of %lld</td><td class=\"n\">%lld</td>", (long long)c->n_done, (long long)c->n_runs, (long long)c->n_diverged);
-            fprintf(f, "<td class=\"mark\">%s%s%s</td>", c->best ? "best" : "", c->best && c->front ? ", " : "", c->front ? "front" : "");
+            fprintf(f, "<td class=\"n\">%lld of %lld</td><td class=\"n\">%lld</td>", (long long)c->n_done,
+                    (long long)c->n_runs, (long long)c->n_diverged);
+            fprintf(f, "<td class=\"mark\">%s%s%s</td>", c->best ? "best" : "", c->best && c->front ? ", " : "",
+                    c->front ? "front" : "");
             metric_cells(f, s, c);
             fputs("</tr>\n", f);
         }

@@ -1,6 +1,6 @@
 /* The verb `report`. */
-#include "report/figure/curves.h"
 #include "report/page/report.h"
+#include "report/figure/curves.h"
 
 #include <string.h>
 
@@ -55,7 +55,10 @@ lf_status lf_report(const lf_config *cfg, FILE *out, lf_err *err) {
     const bool after_train = strcmp(lf_cfg_verb(cfg), "train") == 0, json = lf_cfg_bool(cfg, "json");
     if (after_train && lf_cfg_bool(cfg, "dry_run")) return LF_OK;
     const char *dir = lf_cfg_str(cfg, after_train ? "output_dir" : "run");
-    if (!lf_is_dir(dir)) return lf_fail(err, LF_ENOTFOUND, "%s: no such folder; expected the output_dir of a training run, or a folder with runs in it", dir);
+    if (!lf_is_dir(dir))
+        return lf_fail(err, LF_ENOTFOUND,
+                       "%s: no such folder; expected the output_dir of a training run, or a folder with runs in it",
+                       dir);
     bool drawn, single = after_train;
     lf_status rc = single ? LF_OK : is_run(&single, dir, err);
     if (rc) return rc;

@@ -6,12 +6,12 @@
 
 #include "base/error.h"
 
-/* html.c: run/report.html, one file without any other: results, configuration, the pictures that stand in the folder, the command that
- * repeats it. Of a run without results but with error.json: how it ended. */
+/* html.c: run/report.html, one file without any other: results, configuration, the pictures that stand in the folder,
+ * the command that repeats it. Of a run without results but with error.json: how it ended. */
 lf_status lf_report_html(const char *run, lf_err *err);
 
-/* report_set.c: of the runs below a folder, results.csv, summary.csv, the pictures and report.html, written there; to `out` the table
- * of the groups or, `json`, one JSON object. */
+/* report_set.c: of the runs below a folder, results.csv, summary.csv, the pictures and report.html, written there; to
+ * `out` the table of the groups or, `json`, one JSON object. */
 lf_status lf_report_set(const char *dir, bool json, FILE *out, lf_err *err);
 
 #endif

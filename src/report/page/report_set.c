@@ -9,7 +9,9 @@
 #include "report/page/report.h"
 
 /* The files of a report, in its folder. */
-typedef struct report_paths { char *results, *summary, *page; } report_paths;
+typedef struct report_paths {
+    char *results, *summary, *page;
+} report_paths;
 
 static void free_paths(report_paths *p) {
     lf_free(p->results);
@@ -37,7 +39,8 @@ static bool add_group(cJSON *list, const lf_summary *s, const lf_cohort *g) {
     const lf_metric *m = lf_metrics_of(s->from->language);
     const lf_cell *best = g->best >= 0 ? &s->cells[g->best] : NULL;
     cJSON *o = cJSON_CreateObject();
-    bool ok = o && cJSON_AddStringToObject(o, "name", g->name) && add_number(o, "best_learning_rate", best ? best->learning_rate : NAN) &&
+    bool ok = o && cJSON_AddStringToObject(o, "name", g->name) &&
+              add_number(o, "best_learning_rate", best ? best->learning_rate : NAN) &&
               add_number(o, "n", best ? (double)best->n_done : NAN);
     for (int i = 0; best && ok && m[i].name; i++)
         if (best->metrics[i].n) ok = add_number(o, m[i].name, best->metrics[i].mean);
@@ -65,7 +68,8 @@ static cJSON *to_json(const lf_summary *s, const lf_picture *pictures, int n, co
     return NULL;
 }
 
-static lf_status say(const lf_summary *s, const lf_picture *pictures, int n, const report_paths *p, bool json, FILE *out, lf_err *err) {
+static lf_status say(const lf_summary *s, const lf_picture *pictures, int n, const report_paths *p, bool json,
+                     FILE *out, lf_err *err) {
     if (json) {
         cJSON *o = to_json(s, pictures, n, p);
         char *text = o ? lf_json_print_line(o) : NULL;
@@ -83,16 +87,20 @@ static lf_status say(const lf_summary *s, const lf_picture *pictures, int n, con
 }
 
 lf_status lf_report_set(const char *dir, bool json, FILE *out, lf_err *err) {
-    report_paths p = {lf_path_join(dir, "results.csv"), lf_path_join(dir, "summary.csv"), lf_path_join(dir, "report.html")};
+    report_paths p = {lf_path_join(dir, "results.csv"), lf_path_join(dir, "summary.csv"),
+                      lf_path_join(dir, "report.html")};
     lf_picture pictures[LF_MAX_PICTURES];
     lf_gathered *g = NULL;
     lf_summary *s = NULL;
     int n = 0;
     lf_status rc = p.results && p.summary && p.page ? LF_OK : lf_fail(err, LF_ENOMEM, "%s: out of memory", dir);
     if (rc || (rc = lf_gather(&g, dir, err))) goto out;
-    if (g->n_others) lf_info("%s: %lld other run%s below this folder %s not of this sweep", dir, (long long)g->n_others, g->n_others > 1 ? "s" : "", g->n_others > 1 ? "are" : "is");
+    if (g->n_others)
+        lf_info("%s: %lld other run%s below this folder %s not of this sweep", dir, (long long)g->n_others,
+                g->n_others > 1 ? "s" : "", g->n_others > 1 ? "are" : "is");
     if ((rc = lf_summary_new(&s, g, err)) || (rc = lf_write_results_csv(g, p.results, err)) ||
-        (rc = lf_write_summary_csv(s, p.summary, err)) || (rc = lf_draw_pictures(pictures, &n, s, err)) || (rc = lf_report_set_html(s, pictures, n, err)))
+        (rc = lf_write_summary_csv(s, p.summary, err)) || (rc = lf_draw_pictures(pictures, &n, s, err)) ||
+        (rc = lf_report_set_html(s, pictures, n, err)))
         goto out;
     rc = say(s, pictures, n, &p, json, out, err);
 out:
