@@ -48,6 +48,32 @@ const char *lf_status_text(lf_status status);
 int lf_status_exit_code(lf_status status);
 const char *lf_version(void); /* "0.1.0" */
 
+/* ---- verbs -----------------------------------------------------------------------------------------------------
+ * The one table of them, a line each. The library makes of it the functions below and the sets of keys, the program its
+ * usage and the names it answers to.
+ *
+ *   X(name, KEYS, shares, aliases, then, summary)
+ *
+ *   name     the verb; its function is lf_<name>
+ *   KEYS     what the tables of keys call it, where a line says which verbs know a key
+ *   shares   the verb whose keys it knows beside its own; itself, where there is none
+ *   aliases  other names on the command line, "x|y"; "" for none
+ *   then     what the program runs after it, with the same configuration; NULL for nothing
+ *   summary  one line for help */
+#define LF_VERB_LIST(X)                                                                                                \
+    X(train, TRAIN, train, "", lf_report, "fine-tune a model and measure what it learned and what it forgot")          \
+    X(eval, EVAL, eval, "evaluate", NULL, "accuracy of a model or adapter on a data set, and forgetting on another")   \
+    X(predict, PREDICT, predict, "", NULL, "classify inputs without labels")                                           \
+    X(merge, MERGE, merge, "fuse|export", NULL, "write the model with an adapter merged into its weights")             \
+    X(bench, BENCH, bench, "", NULL, "measure training and inference speed, initialisation time and memory")           \
+    X(inspect, INSPECT, inspect, "", NULL, "show what is in a model or adapter")                                       \
+    X(report, REPORT, report, "", NULL,                                                                                \
+      "draw a run, or compare the runs below a folder: pictures, tables, report.html")                                 \
+    X(generate, GENERATE, generate, "", NULL, "write text after a prompt, or hold a conversation")                     \
+    X(spectrum, SPECTRUM, spectrum, "", NULL, "singular values of the weights, and what an adapter does to them")      \
+    X(sweep, SWEEP, train, "", NULL,                                                                                   \
+      "train one model many times, with other learning rates, positions or seeds, and compare")
+
 /* ---- configuration ---------------------------------------------------------------------------------------------
  * A set of typed values, made for one verb from the table of keys (`lora-ft VERB --help` prints it). Later calls
  * win over earlier ones. Dashes and underscores are the same in names. */
@@ -72,21 +98,15 @@ const char *lf_verb_summary(const char *verb);
 void lf_config_help(FILE *out, const char *verb);
 void lf_config_print(const lf_config *cfg, FILE *out); /* the resolved configuration as JSON */
 
-/* ---- verbs -----------------------------------------------------------------------------------------------------
- * Each returns LF_OK or fills err. Results go to `out`: a table, or exactly one JSON object when the key `json` is
- * true. Ctrl-C (see lf_interrupt) makes a training run save a checkpoint and return LF_EINTERRUPTED. */
-lf_status lf_train(const lf_config *cfg, FILE *out, lf_err *err);
-lf_status lf_eval(const lf_config *cfg, FILE *out, lf_err *err);
-lf_status lf_predict(const lf_config *cfg, FILE *out, lf_err *err);
-lf_status lf_merge(const lf_config *cfg, FILE *out, lf_err *err);
-lf_status lf_bench(const lf_config *cfg, FILE *out, lf_err *err);
-lf_status lf_inspect(const lf_config *cfg, FILE *out, lf_err *err);
-lf_status lf_spectrum(const lf_config *cfg, FILE *out, lf_err *err);
-lf_status lf_generate(const lf_config *cfg, FILE *out, lf_err *err); /* text as it is written */
-/* Many runs of `train`, each a process of this program (/proc/self/exe), then their tables and pictures. */
-lf_status lf_sweep(const lf_config *cfg, FILE *out, lf_err *err);
-/* Also takes the configuration of a finished lf_train: the run is then its output_dir. */
-lf_status lf_report(const lf_config *cfg, FILE *out, lf_err *err);
+/* ---- running a verb --------------------------------------------------------------------------------------------
+ * lf_train, lf_eval and so on, one function a verb. Each returns LF_OK or fills err. Results go to `out`: a table, or
+ * exactly one JSON object when the key `json` is true; of lf_generate, text as it is written. Ctrl-C (see lf_interrupt)
+ * makes a training run save a checkpoint and return LF_EINTERRUPTED. lf_sweep runs `train` many times, each a process
+ * of this program (/proc/self/exe). lf_report also takes the configuration of a finished lf_train: the run is then its
+ * output_dir. */
+#define LF_VERB_FUNCTION(name, ...) lf_status lf_##name(const lf_config *cfg, FILE *out, lf_err *err);
+LF_VERB_LIST(LF_VERB_FUNCTION)
+#undef LF_VERB_FUNCTION
 
 /* Async-signal-safe. lf_interrupt asks the running verb to stop at the next step; a conversation ends its answer, and
  * ends itself where it waits for the user. lf_terminate asks it to end in either case. False if the verb was asked

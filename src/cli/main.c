@@ -12,34 +12,35 @@
 
 enum { EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130 };
 
+typedef lf_status verb_function(const lf_config *cfg, FILE *out, lf_err *err);
 typedef struct verb {
-    const char *name;
-    const char *aliases[2];
-    lf_status (*run)(const lf_config *cfg, FILE *out, lf_err *err);
+    const char *name, *aliases; /* "x|y" */
+    verb_function *run, *then;  /* then: with the same configuration, where `run` went well; may be NULL */
 } verb;
 
-/* A run ends with its picture and page. */
-static lf_status train_and_report(const lf_config *cfg, FILE *out, lf_err *err) {
-    const lf_status rc = lf_train(cfg, out, err);
-    return rc ? rc : lf_report(cfg, out, err);
-}
-
 static const verb verbs[] = {
-    {"train", {NULL}, train_and_report},     {"eval", {"evaluate"}, lf_eval},   {"predict", {NULL}, lf_predict},
-    {"merge", {"fuse", "export"}, lf_merge}, {"bench", {NULL}, lf_bench},       {"inspect", {NULL}, lf_inspect},
-    {"report", {NULL}, lf_report},           {"generate", {NULL}, lf_generate}, {"sweep", {NULL}, lf_sweep},
-    {"spectrum", {NULL}, lf_spectrum},
+#define VERB(name, keys, shares, aliases, then, summary) {#name, aliases, lf_##name, then},
+    LF_VERB_LIST(VERB)
+#undef VERB
 };
 enum { N_VERBS = sizeof verbs / sizeof *verbs };
 
 static const char *const later_verbs[] = {"convert", "verify"};
 
-static const verb *find_verb(const char *name) {
-    for (int i = 0; i < N_VERBS; i++) {
-        if (strcmp(name, verbs[i].name) == 0) return &verbs[i];
-        for (int j = 0; j < 2; j++)
-            if (verbs[i].aliases[j] && strcmp(name, verbs[i].aliases[j]) == 0) return &verbs[i];
+/* Whether `name` is one of "x|y|z". */
+static bool is_among(const char *names, const char *name) {
+    const size_t n = strlen(name);
+    for (const char *one = names; *one; one += *one == '|') {
+        const size_t length = strcspn(one, "|");
+        if (length == n && memcmp(one, name, n) == 0) return true;
+        one += length;
     }
+    return false;
+}
+
+static const verb *find_verb(const char *name) {
+    for (int i = 0; i < N_VERBS; i++)
+        if (strcmp(name, verbs[i].name) == 0 || is_among(verbs[i].aliases, name)) return &verbs[i];
     return NULL;
 }
 
@@ -127,6 +128,7 @@ static int run_verb(const verb *v, int argc, char **argv) {
     }
     catch_signals();
     rc = v->run(cfg, stdout, &err);
+    if (!rc && v->then) rc = v->then(cfg, stdout, &err);
 out:
     lf_config_free(cfg);
     if (rc) fprintf(stderr, "lora-ft %s: %s\n", v->name, err.message[0] ? err.message : lf_status_text(rc));

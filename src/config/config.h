@@ -30,24 +30,18 @@
 
 #define LF_NO_MAX 9007199254740991.0 /* 2^53 - 1: whole numbers up to here are exact in JSON */
 
-/* Verb name, bit, one-line summary. The CLI's table of verbs follows the same names. */
-#define LF_VERB_LIST(X)                                                                                                \
-    X(train, 0, "fine-tune a model and measure what it learned and what it forgot")                                    \
-    X(eval, 1, "accuracy of a model or adapter on a data set, and forgetting on another")                              \
-    X(predict, 2, "classify inputs without labels")                                                                    \
-    X(merge, 3, "write the model with an adapter merged into its weights")                                             \
-    X(bench, 4, "measure training and inference speed, initialisation time and memory")                                \
-    X(inspect, 5, "show what is in a model or adapter")                                                                \
-    X(report, 6, "draw a run, or compare the runs below a folder: pictures, tables, report.html")                      \
-    X(generate, 7, "write text after a prompt, or hold a conversation")                                                \
-    X(spectrum, 8, "singular values of the weights, and what an adapter does to them")                                 \
-    X(sweep, 9, "train one model many times, with other learning rates, positions or seeds, and compare")
-
+/* A bit for each verb (LF_VERB_LIST in lora_ft.h): LF_V_train, ... */
 enum {
-#define LF_VERB_BIT(name, bit, help) LF_V_##name = 1 << bit,
+#define LF_VERB_NUMBER(name, ...) LF_VERB_NUMBER_##name,
+    LF_VERB_LIST(LF_VERB_NUMBER)
+#undef LF_VERB_NUMBER
+        LF_N_VERBS
+};
+enum {
+#define LF_VERB_BIT(name, ...) LF_V_##name = 1 << LF_VERB_NUMBER_##name,
     LF_VERB_LIST(LF_VERB_BIT)
 #undef LF_VERB_BIT
-        LF_V_ALL = 0xffff
+        LF_V_ALL = (1 << LF_N_VERBS) - 1
 };
 
 /* Typed access. A key that is not in the table, or of another type, is our own mistake and aborts, in every build. A

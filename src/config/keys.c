@@ -4,16 +4,9 @@
 #include "config/config_internal.h"
 
 enum {
-    TRAIN = LF_V_train,
-    EVAL = LF_V_eval,
-    PREDICT = LF_V_predict,
-    MERGE = LF_V_merge,
-    BENCH = LF_V_bench,
-    INSPECT = LF_V_inspect,
-    REPORT = LF_V_report,
-    GENERATE = LF_V_generate,
-    SPECTRUM = LF_V_spectrum,
-    SWEEP = LF_V_sweep
+#define KEYS(name, keys, ...) keys = LF_V_##name,
+    LF_VERB_LIST(KEYS)
+#undef KEYS
 };
 
 #define LF_KEY(name, type, fallback, min, max, choices, aliases, verbs, help)                                          \
@@ -45,8 +38,7 @@ const lf_key lf_keys[] = {
 const size_t lf_n_keys = sizeof lf_keys / sizeof *lf_keys;
 
 const lf_verb lf_verbs[] = {
-#define VERB(name, bit, summary)                                                                                       \
-    {#name, LF_V_##name, summary, LF_V_##name | (LF_V_##name == LF_V_sweep ? LF_V_train : 0)},
+#define VERB(name, keys, shares, aliases, then, summary) {#name, LF_V_##name, summary, LF_V_##name | LF_V_##shares},
     LF_VERB_LIST(VERB)
 #undef VERB
 };

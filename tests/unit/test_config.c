@@ -117,6 +117,40 @@ static void test_table_is_sound(void **state) {
     }
 }
 
+/* Names and aliases are one name space: what the program answers to. Bits are each verb's own. */
+static void test_verbs_are_told_apart(void **state) {
+    (void)state;
+    static const struct {
+        const char *name, *aliases;
+        int bit;
+    } verbs[] = {
+#define VERB(name, keys, shares, aliases, then, summary) {#name, aliases, LF_V_##name},
+        LF_VERB_LIST(VERB)
+#undef VERB
+    };
+    char seen[1024] = "|version|help|";
+    int bits = 0;
+    assert_int_equal(sizeof verbs / sizeof *verbs, lf_n_verbs);
+    for (size_t i = 0; i < lf_n_verbs; i++) {
+        const char *names[] = {verbs[i].name, verbs[i].aliases};
+        assert_ptr_equal(lf_verb_find(verbs[i].name), &lf_verbs[i]);
+        assert_true(lf_verbs[i].knows & lf_verbs[i].bit);
+        assert_int_equal(bits & verbs[i].bit, 0);
+        bits |= verbs[i].bit;
+        for (size_t k = 0; k < 2; k++) {
+            lf_slice one;
+            while (lf_next_item(&names[k], &one)) {
+                char piece[64];
+                snprintf(piece, sizeof piece, "|%.*s|", one.length, one.start);
+                if (one.length == 0 || strstr(seen, piece)) fail_msg("verb %s: name %s is taken", verbs[i].name, piece);
+                strcat(seen, piece + 1);
+            }
+        }
+    }
+    assert_int_equal(bits, LF_V_ALL);
+    assert_int_equal(lf_verb_find("sweep")->knows, LF_V_sweep | LF_V_train);
+}
+
 static void test_defaults(void **state) {
     (void)state;
     lf_config *cfg = new_config("train");
@@ -567,6 +601,7 @@ static void test_failing_allocations(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_table_is_sound),
+        cmocka_unit_test(test_verbs_are_told_apart),
         cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_numbers),
         cmocka_unit_test(test_text_lists_and_choices),
