@@ -10,6 +10,7 @@
 
 #include <stddef.h>
 
+#include "data/fingerprint.h"
 #include "eval/eval.h"
 #include "io/stored.h"
 
@@ -63,6 +64,8 @@ struct lf_task_type {
     lf_status (*split_data)(lf_task *t, double share, lf_err *err); /* of the training data, to evaluate on */
     bool (*has_data)(const lf_task *t, lf_data_role role);
     int64_t (*count)(const lf_task *t, lf_data_role role);
+    /* Of the files that a role's data are read from (data/fingerprint.h). */
+    lf_status (*fingerprint)(const lf_task *t, lf_data_role role, lf_fingerprint *out, lf_err *err);
     void (*describe)(const lf_task *t, lf_data_role role, char *text,
                      size_t size); /* "60 examples of 3 classes (data/x)" */
 

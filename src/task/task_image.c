@@ -107,6 +107,9 @@ static lf_status split_data(lf_task *t, double share, lf_err *err) {
 }
 
 static bool has_data(const lf_task *t, lf_data_role role) { return of(t)->data[role] != NULL; }
+static lf_status fingerprint(const lf_task *t, lf_data_role role, lf_fingerprint *out, lf_err *err) {
+    return lf_dataset_fingerprint(out, of(t)->data[role], lf_cfg_bool(t->cfg, "skip_bad_images"), err);
+}
 static int64_t count(const lf_task *t, lf_data_role role) { return lf_dataset_count(of(t)->data[role]); }
 
 static void describe(const lf_task *t, lf_data_role role, char *text, size_t size) {
@@ -389,6 +392,7 @@ const lf_task_type lf_task_image = {
     .split_data = split_data,
     .has_data = has_data,
     .count = count,
+    .fingerprint = fingerprint,
     .describe = describe,
     .prepare = prepare,
     .plan = plan,

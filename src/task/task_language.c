@@ -113,6 +113,9 @@ lf_status lf_language_loader(lf_task *t, lf_data_role role, lf_text_loader **out
 }
 
 static bool has_data(const lf_task *t, lf_data_role role) { return lf_language_of(t)->data[role] != NULL; }
+static lf_status fingerprint(const lf_task *t, lf_data_role role, lf_fingerprint *out, lf_err *err) {
+    return lf_text_dataset_fingerprint(out, lf_language_of(t)->data[role], err);
+}
 
 /* Documents; windows where the text is cut into windows, which its loader knows. */
 static int64_t count(const lf_task *t, lf_data_role role) {
@@ -390,6 +393,7 @@ const lf_task_type lf_task_language = {
     .split_data = split_data,
     .has_data = has_data,
     .count = count,
+    .fingerprint = fingerprint,
     .describe = describe,
     .prepare = prepare,
     .plan = plan,

@@ -213,6 +213,11 @@ void lf_dataset_free(lf_dataset *d) {
     lf_free(d);
 }
 
+lf_status lf_dataset_fingerprint(lf_fingerprint *out, const lf_dataset *d, bool skip_unreadable, lf_err *err) {
+    const lf_store *s = d->store;
+    return lf_fingerprint_files(out, s->path, s->files, s->n_files, skip_unreadable, &lf_fingerprint_usual, err);
+}
+
 int64_t lf_dataset_count(const lf_dataset *d) { return d->n; }
 int64_t lf_dataset_n_classes(const lf_dataset *d) { return d->store->n_classes; }
 const char *lf_dataset_class_name(const lf_dataset *d, int64_t label) { return d->store->class_names[label]; }

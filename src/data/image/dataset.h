@@ -2,6 +2,7 @@
 #ifndef LF_DATA_DATASET_H
 #define LF_DATA_DATASET_H
 
+#include "data/fingerprint.h"
 #include "data/image/image.h"
 
 typedef struct lf_dataset lf_dataset;
@@ -33,6 +34,10 @@ const char *lf_dataset_example_name(const lf_dataset *d, int64_t i, char *buf,
                                     size_t size); /* path, or "file[index]" */
 const char *lf_dataset_path(const lf_dataset *d);
 lf_status lf_dataset_image(const lf_dataset *d, int64_t i, lf_image *out, lf_err *err); /* thread safe */
+
+/* Of all files that the examples are read from (for IDX both), whichever of them were drawn: pictures' names with their
+ * class folders. skip_unreadable: see lf_fingerprint_files. */
+lf_status lf_dataset_fingerprint(lf_fingerprint *out, const lf_dataset *d, bool skip_unreadable, lf_err *err);
 
 /* Does the folder (of the spec) itself have a subfolder / pair for `split`? For finding val/ and test/ beside train/.
  */

@@ -254,13 +254,14 @@ static lf_status folder_open(lf_store *s, const lf_data_request *r, lf_err *err)
     if (lf_is_dir(s->path)) rc = choose_split(s, r, err);
     if (!rc) rc = r->unlabelled ? open_unlabelled(&w, r, err) : open_labelled(&w, r, err);
     lf_free(w.entered);
-    s->source = w.paths;
+    s->files = s->source = w.paths;
+    s->n_files = s->n;
     return rc;
 }
 
 static void folder_close(lf_store *s) { lf_free(s->source); }
 
-static const char *path_of(const lf_store *s, int64_t i) { return ((const char *const *)s->source)[i]; }
+static const char *path_of(const lf_store *s, int64_t i) { return s->files[i]; }
 
 static lf_status folder_image(const lf_store *s, int64_t i, lf_image *out, lf_err *err) {
     return lf_image_load(out, path_of(s, i), err);

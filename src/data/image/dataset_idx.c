@@ -173,6 +173,16 @@ static lf_status take_labels(lf_store *s, const idx *labels, const char *path, c
     return name_classes(s, r, highest, err);
 }
 
+/* The images file, then that of the labels. */
+static lf_status add_file(lf_store *s, const char *path, lf_err *err) {
+    enum { MOST = 2 };
+    if (!s->files) s->files = lf_arena_alloc(s->arena, MOST * sizeof *s->files);
+    const char *copy = s->files ? lf_arena_strdup(s->arena, path) : NULL;
+    if (!copy) return lf_fail(err, LF_ENOMEM, "out of memory for %s", path);
+    s->files[s->n_files++] = copy;
+    return LF_OK;
+}
+
 static lf_status read_labels(lf_store *s, const lf_data_request *r, lf_err *err) {
     idx labels = {0};
     bool there = true;
@@ -183,7 +193,7 @@ static lf_status read_labels(lf_store *s, const lf_data_request *r, lf_err *err)
     else if (!there)
         rc = lf_fail(err, LF_ENOTFOUND, "%s: %s: no labels file beside it%s%s; give it as \"labels\"", r->key, s->path,
                      path[0] ? ", expected " : "", path);
-    else if (!(rc = idx_read(&labels, path, LABELS_MAGIC, "labels", err)))
+    else if (!(rc = add_file(s, path, err)) && !(rc = idx_read(&labels, path, LABELS_MAGIC, "labels", err)))
         rc = take_labels(s, &labels, path, r, err);
     lf_free(labels.bytes);
     lf_free(path);
@@ -196,10 +206,10 @@ static lf_status idx_open(lf_store *s, const lf_data_request *r, lf_err *err) {
     if (!images) return lf_fail(err, LF_ENOMEM, "out of memory for %s", s->path);
     lf_status rc = choose_images(&path, r, err);
     if (rc) return rc;
-    const char *copy = lf_arena_strdup(s->arena, path);
+    rc = add_file(s, path, err);
     lf_free(path);
-    if (!copy) return lf_fail(err, LF_ENOMEM, "out of memory for %s", s->path);
-    s->path = copy;
+    if (rc) return rc;
+    s->path = s->files[0];
     if ((rc = idx_read(images, s->path, IMAGES_MAGIC, "pictures", err))) return rc;
     s->n = images->n;
     s->labels = lf_calloc((size_t)s->n, sizeof *s->labels);

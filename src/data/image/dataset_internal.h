@@ -18,8 +18,10 @@ typedef struct lf_store {
     int64_t n;
     int32_t *labels; /* [n], -1 = none; lf_malloc */
     const char **class_names;
-    int64_t n_classes; /* 0 if unlabelled */
-    void *source;      /* the format's own; freed by its close */
+    int64_t n_classes;  /* 0 if unlabelled */
+    const char **files; /* [n_files] that the examples are read from */
+    int64_t n_files;
+    void *source; /* the format's own; freed by its close */
 } lf_store;
 
 /* What lf_dataset_open was asked for, spec taken apart. */

@@ -41,6 +41,7 @@
 #include <cjson/cJSON.h>
 
 #include "base/error.h"
+#include "data/fingerprint.h"
 #include "text/ids.h"
 
 /* ---- what others provide ------------------------------------------------------------------------------------------
@@ -103,6 +104,8 @@ const char *lf_text_dataset_path(const lf_text_dataset *d);
 const char *lf_text_dataset_layout(const lf_text_dataset *d); /* "text", "choices", ... */
 /* "FILE: line 17" */
 const char *lf_text_dataset_record_name(const lf_text_dataset *d, int64_t i, char *buf, size_t size);
+/* Of all files that the records are read from, whichever were drawn. */
+lf_status lf_text_dataset_fingerprint(lf_fingerprint *out, const lf_text_dataset *d, lf_err *err);
 /* Does the folder of the spec have a file for `split`? */
 bool lf_text_dataset_has_split(const cJSON *spec, const char *split);
 

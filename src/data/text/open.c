@@ -283,6 +283,13 @@ void lf_text_dataset_free(lf_text_dataset *d) {
 int64_t lf_text_dataset_count(const lf_text_dataset *d) { return d->n; }
 bool lf_text_dataset_windowed(const lf_text_dataset *d) { return d->store->format->windowed; }
 const char *lf_text_dataset_path(const lf_text_dataset *d) { return d->store->path; }
+
+lf_status lf_text_dataset_fingerprint(lf_fingerprint *out, const lf_text_dataset *d, lf_err *err) {
+    const lf_text_store *s = d->store;
+    const char *const *files = s->format->windowed ? s->names : &s->path;
+    return lf_fingerprint_files(out, s->path, files, s->format->windowed ? s->n : 1, false, &lf_fingerprint_usual, err);
+}
+
 const char *lf_text_dataset_layout(const lf_text_dataset *d) {
     return d->store->layout ? lf_text_layout_name(d->store->layout) : "text";
 }
