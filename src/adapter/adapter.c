@@ -15,8 +15,7 @@ double lf_lora_scaling(double alpha, int64_t r, bool use_rslora) {
 
 /* ---- attaching ---- */
 
-static bool factor(lf_nn *nn, lf_tensor *t, int64_t rows, int64_t columns, bool trained, const void **start,
-                   bool residual) {
+static bool factor(lf_nn *nn, lf_tensor *t, int64_t rows, int64_t columns, bool trained, void **start, bool residual) {
     const size_t size = (size_t)(rows * columns) * sizeof(float);
     void *data = lf_arena_alloc(nn->arena, size), *grad = trained ? lf_arena_alloc(nn->arena, size) : NULL;
     lf_tensor_init(t, LF_F32, 2, (int64_t[]){rows, columns}, data, grad);
@@ -112,8 +111,8 @@ static lf_status start_module(start *s, int64_t i, lf_err *err) {
     rc = s->init->fill(&in, l->A.data, l->B.data, &s->reports[i], err);
     lf_aligned_free(W);
     if (rc || !s->init->residual) return rc;
-    memcpy((void *)l->A0, l->A.data, (size_t)l->A.numel * sizeof(float)); /* ours until now, then constant */
-    memcpy((void *)l->B0, l->B.data, (size_t)l->B.numel * sizeof(float));
+    memcpy(l->A0, l->A.data, (size_t)l->A.numel * sizeof(float));
+    memcpy(l->B0, l->B.data, (size_t)l->B.numel * sizeof(float));
     return LF_OK;
 }
 

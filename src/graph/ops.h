@@ -22,7 +22,7 @@ typedef struct lf_lora {
     int64_t r;
     double scaling, dropout;
     lf_tensor A, B;
-    const void *A0, *B0;  /* as A and B: numbers of the backend's dtype */
+    void *A0, *B0;        /* as A and B: numbers of the backend's dtype. Written by a start and by a checkpoint */
     lf_lora_probe *probe; /* NULL: nothing is measured, at no cost */
 } lf_lora;
 

@@ -92,7 +92,7 @@ typedef struct layer_result {
     float y[BLOCK_ROWS], dx[BLOCK_ROWS], dA[FACTOR], dB[FACTOR];
 } layer_result; /* a column of y and dx */
 
-static void run_layer(layer_result *out, lf_graph *g, const lf_frozen *W, float *x, int parts, const float *factors) {
+static void run_layer(layer_result *out, lf_graph *g, const lf_frozen *W, float *x, int parts, float *factors) {
     static int32_t labels[BLOCK_ROWS];
     const int64_t rows = BLOCK_ROWS / parts;
     float *dx = lf_aligned_alloc(sizeof *dx * BLOCK_ROWS * WIDTH);
@@ -101,8 +101,8 @@ static void run_layer(layer_result *out, lf_graph *g, const lf_frozen *W, float 
         lf_lora l = {.r = RANK, .scaling = 1.5, .A0 = factors + 2 * FACTOR, .B0 = factors + 3 * FACTOR};
         lf_tensor t;
         memset(dx, 0, sizeof *dx * BLOCK_ROWS * WIDTH);
-        lf_tensor_init(&l.A, LF_F32, 2, (int64_t[]){RANK, WIDTH}, (void *)(uintptr_t)factors, out->dA);
-        lf_tensor_init(&l.B, LF_F32, 2, (int64_t[]){WIDTH, RANK}, (void *)(uintptr_t)(factors + FACTOR), out->dB);
+        lf_tensor_init(&l.A, LF_F32, 2, (int64_t[]){RANK, WIDTH}, factors, out->dA);
+        lf_tensor_init(&l.B, LF_F32, 2, (int64_t[]){WIDTH, RANK}, factors + FACTOR, out->dB);
         lf_tensor_init(&t, LF_F32, 2, (int64_t[]){rows, WIDTH}, x + part * rows * WIDTH, dx);
         for (int64_t i = 0; i < rows; i++) labels[i] = (int32_t)((part * rows + i) * 7 % WIDTH);
         lf_graph_begin(g, true, true, 0);
