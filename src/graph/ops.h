@@ -30,15 +30,15 @@ typedef struct lf_lora {
 lf_tensor *lf_linear(lf_graph *g, lf_tensor *x, const lf_frozen *frozen, lf_tensor *weight, lf_tensor *bias,
                      lf_lora *lora);
 
-/* Several such layers over one x, as one: y [.., sum of out] holds their results side by side. `frozen` is all weights
- * one below the other [sum of out, in], or NULL: every part has its (trained) weight. */
-enum { LF_LINEAR_PARTS = 3 };
+/* A group: several such layers, its parts, over one x, as one. y [.., sum of out] holds their results side by side.
+ * `frozen` is all weights one below the other [sum of out, in], or NULL: every part has its (trained) weight. */
+enum { LF_GROUP_PARTS = 3 };
 typedef struct lf_linear_part {
     int64_t out;
     lf_tensor *weight, *bias;
     lf_lora *lora;
 } lf_linear_part;
-lf_tensor *lf_linear_parts(lf_graph *g, lf_tensor *x, const lf_frozen *frozen, const lf_linear_part *parts, int n);
+lf_tensor *lf_linear_group(lf_graph *g, lf_tensor *x, const lf_frozen *frozen, const lf_linear_part *parts, int n);
 lf_tensor *lf_layernorm(lf_graph *g, lf_tensor *x, lf_tensor *w, lf_tensor *b, double epsilon);
 lf_tensor *lf_gelu(lf_graph *g, lf_tensor *x, bool tanh_form);
 lf_tensor *lf_add(lf_graph *g, lf_tensor *a, lf_tensor *b);

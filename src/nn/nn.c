@@ -135,7 +135,7 @@ lf_status lf_nn_freeze(lf_nn *nn, lf_module *m, const float *W, lf_err *err) {
 bool lf_nn_is_frozen(const lf_module *m) { return m->group ? m->group->frozen.data != NULL : m->frozen.data != NULL; }
 
 lf_status lf_nn_group(lf_nn *nn, lf_group **out, lf_module *const *parts, int n, lf_err *err) {
-    assert(n >= 1 && n <= LF_LINEAR_PARTS);
+    assert(n >= 1 && n <= LF_GROUP_PARTS);
     lf_group *group = *out = lf_arena_alloc(nn->arena, sizeof *group);
     if (!group) return lf_fail(err, LF_ENOMEM, "%s: out of memory for its group", parts[0]->name);
     *group = (lf_group){.n = n, .frozen.in = parts[0]->in};
@@ -231,14 +231,14 @@ int64_t lf_nn_count(const lf_nn *nn, bool trained_only) {
 }
 
 lf_tensor *lf_nn_linear_group(lf_graph *g, const lf_nn *nn, const lf_group *group, lf_tensor *x) {
-    lf_linear_part parts[LF_LINEAR_PARTS];
+    lf_linear_part parts[LF_GROUP_PARTS];
     const bool frozen = group->frozen.data != NULL;
     for (int i = 0; i < group->n; i++) {
         const lf_module *m = group->parts[i];
         parts[i] = (lf_linear_part){m->out, frozen ? NULL : &m->weight->tensor, m->bias ? &m->bias->tensor : NULL,
                                     nn->lora_on ? m->lora : NULL};
     }
-    return lf_linear_parts(g, x, frozen ? &group->frozen : NULL, parts, group->n);
+    return lf_linear_group(g, x, frozen ? &group->frozen : NULL, parts, group->n);
 }
 
 lf_tensor *lf_nn_linear(lf_graph *g, const lf_nn *nn, lf_module *m, lf_tensor *x) {

@@ -37,9 +37,9 @@ typedef struct lf_module {
     bool wide;               /* its product is in full precision whatever the backend's (classifiers) */
 } lf_module;
 
-/* Linear modules that always see the same x (q, k, v), multiplied as one. */
+/* Linear modules that always see the same x (q, k, v), multiplied as one: the parts of an lf_linear_group. */
 typedef struct lf_group {
-    lf_module *parts[LF_LINEAR_PARTS];
+    lf_module *parts[LF_GROUP_PARTS];
     int n, n_frozen;  /* how many of the parts' weights are there */
     lf_frozen frozen; /* all their weights, one below the other; data NULL while the parts are trained */
     float *staging;   /* the same as floats, until all are there */

@@ -219,7 +219,7 @@ static void check_probe(const char *precision, double tolerance) {
         for (int p = 0; p < 2; p++) l[p].probe = pass ? &probes[p] : NULL;
         lf_graph_begin(g, false, false, 0);
         const lf_tensor *y =
-            lf_linear_parts(g, lf_graph_input(g, 2, (int64_t[]){PROBED_ROWS, PROBED_IN}, act), &frozen, parts, 2);
+            lf_linear_group(g, lf_graph_input(g, 2, (int64_t[]){PROBED_ROWS, PROBED_IN}, act), &frozen, parts, 2);
         OK(lf_graph_status(g, &err));
         const size_t size = lf_dtype_size(k->act_dtype) * (size_t)y->numel;
         if (!pass) memcpy(unprobed = lf_malloc(size), y->data, size);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "graph/ops.h"
+#include "graph/view.h"
 
 typedef struct attributes {
     int64_t heads, kv_heads;
@@ -32,10 +33,6 @@ static extents extents_of(const lf_node *n) {
                      .parts = {{W_Q, RSTD_Q, a->heads, 0}, {W_K, RSTD_K, a->kv_heads, a->heads * D}}};
 }
 
-static void *at(const lf_node *n, const void *activations, int64_t offset) {
-    return (char *)(uintptr_t)activations + (size_t)offset * lf_dtype_size(n->in[QKV]->dtype);
-}
-
 static lf_status head_norm_shape(lf_node *n, lf_err *err) {
     const attributes *a = (const void *)n->attributes;
     const lf_tensor *x = n->in[QKV];
@@ -56,31 +53,35 @@ static void head_norm_forward(lf_graph *g, lf_node *n) {
     const attributes *a = (const void *)n->attributes;
     const lf_kernels *k = lf_kernels_for(g, n->in[QKV]);
     const extents e = extents_of(n);
-    void *y = n->out->data;
-    const void *x = n->in[QKV]->data;
+    const lf_view y = {n->out->data, e.width, k->act_dtype};
+    const lf_const_view x = {n->in[QKV]->data, e.width, k->act_dtype};
     for (int i = 0; i < 2; i++) {
         const part *p = &e.parts[i];
         void *rstd = lf_save(g, n, p->rstd, k->dtype, e.rows * p->heads);
         if (rstd)
-            k->rmsnorm(at(n, y, p->begin), rstd, at(n, x, p->begin), n->in[p->weight]->data, e.rows, p->heads, e.D,
-                       e.width, a->epsilon);
+            k->rmsnorm(lf_view_at(y, 0, p->begin).data, rstd, lf_const_view_at(x, 0, p->begin).data,
+                       n->in[p->weight]->data, e.rows, p->heads, e.D, e.width, a->epsilon);
     }
-    k->copy_columns(at(n, y, e.v), false, at(n, x, e.v), e.width, e.rows, e.width - e.v);
+    k->copy_columns(lf_view_at(y, 0, e.v).data, false, lf_const_view_at(x, 0, e.v).data, e.width, e.rows,
+                    e.width - e.v);
 }
 
 static void head_norm_backward(lf_graph *g, lf_node *n) {
     const lf_kernels *k = lf_kernels_for(g, n->in[QKV]);
     const extents e = extents_of(n);
-    const void *dy = n->out->grad, *x = n->in[QKV]->data;
+    const lf_const_view dy = {n->out->grad, e.width, k->act_dtype}, x = {n->in[QKV]->data, e.width, k->act_dtype};
     bool add = false, ignored;
-    void *dx = lf_grad_out(g, n, QKV, &add);
+    const lf_view dx = {lf_grad_out(g, n, QKV, &add), e.width, k->act_dtype};
     for (int i = 0; i < 2; i++) {
         const part *p = &e.parts[i];
         void *dw = lf_grad_out(g, n, p->weight, &ignored);
-        k->rmsnorm_backward(dx ? at(n, dx, p->begin) : NULL, add, dw, at(n, dy, p->begin), at(n, x, p->begin),
-                            n->saved[p->rstd], n->in[p->weight]->data, e.rows, p->heads, e.D, e.width);
+        k->rmsnorm_backward(lf_view_at(dx, 0, p->begin).data, add, dw, lf_const_view_at(dy, 0, p->begin).data,
+                            lf_const_view_at(x, 0, p->begin).data, n->saved[p->rstd], n->in[p->weight]->data, e.rows,
+                            p->heads, e.D, e.width);
     }
-    if (dx) k->copy_columns(at(n, dx, e.v), add, at(n, dy, e.v), e.width, e.rows, e.width - e.v);
+    if (dx.data)
+        k->copy_columns(lf_view_at(dx, 0, e.v).data, add, lf_const_view_at(dy, 0, e.v).data, e.width, e.rows,
+                        e.width - e.v);
 }
 
 static lf_tensor *build(lf_graph *g, lf_tensor **in) { return lf_head_norm(g, in[0], in[1], in[2], 2, 1, 0.1); }

@@ -9,6 +9,7 @@
 
 #include "graph/lm_blocks.h"
 #include "graph/ops.h"
+#include "graph/view.h"
 
 typedef struct attributes {
     const lf_frozen *frozen;
@@ -41,10 +42,6 @@ static lf_status lm_loss_shape(lf_node *n, lf_err *err) {
     return LF_OK;
 }
 
-static void *number_at(const void *numbers, lf_dtype dtype, int64_t i) {
-    return (char *)(uintptr_t)numbers + (size_t)i * lf_dtype_size(dtype);
-}
-
 /* Where a block's dlogits go: over its logits, or where they are of another type into memory of the pool. */
 static void *dlogits_of(lf_graph *g, const lf_lm_blocks *b) {
     return b->k->act_dtype == b->k->dtype ? b->logits : lf_graph_take(g, b->k->act_dtype, b->size * b->V);
@@ -58,10 +55,10 @@ static void scatter(const lf_lm_blocks *b, void *to, const void *from) {
 }
 
 /* Adds the block to the counts; returns its loss. */
-static double block_loss(const lf_lm_blocks *b, void *lse, double smoothing, lf_lm_counts *counts) {
+static double block_loss(const lf_lm_blocks *b, lf_view lse, double smoothing, lf_lm_counts *counts) {
     double nll = 0, uniform = 0;
-    b->k->lm_cross_entropy(number_at(lse, b->k->dtype, b->before), b->nll, smoothing > 0 ? b->uniform : NULL,
-                           b->correct, b->logits, b->label, b->n, b->V);
+    b->k->lm_cross_entropy(lf_view_at(lse, b->before, 0).data, b->nll, smoothing > 0 ? b->uniform : NULL, b->correct,
+                           b->logits, b->label, b->n, b->V);
     for (int64_t i = 0; i < b->n; i++) {
         nll += b->nll[i];
         if (smoothing > 0) uniform += b->uniform[i];
@@ -72,8 +69,8 @@ static double block_loss(const lf_lm_blocks *b, void *lse, double smoothing, lf_
     return (1 - smoothing) * nll + smoothing * uniform;
 }
 
-static void block_dlogits(const lf_lm_blocks *b, void *dlogits, double scale, const void *lse, double smoothing) {
-    b->k->lm_cross_entropy_backward(dlogits, scale, number_at(lse, b->k->dtype, b->before), b->logits, b->label, b->n,
+static void block_dlogits(const lf_lm_blocks *b, void *dlogits, double scale, lf_const_view lse, double smoothing) {
+    b->k->lm_cross_entropy_backward(dlogits, scale, lf_const_view_at(lse, b->before, 0).data, b->logits, b->label, b->n,
                                     b->V, smoothing);
 }
 
@@ -84,7 +81,7 @@ static void lm_loss_forward(lf_graph *g, lf_node *n) {
     lf_lm_counts counts = {0};
     lf_lm_blocks b;
     lf_lm_blocks_begin(g, &b, k, rows(n), a->frozen, n->in[WEIGHT]);
-    void *lse = lf_save(g, n, LSE, k->dtype, rows(n));
+    const lf_view lse = {lf_save(g, n, LSE, k->dtype, rows(n)), 1, k->dtype};
     void *dhidden = keeps ? lf_save(g, n, DHIDDEN, k->act_dtype, n->in[HIDDEN]->numel) : NULL,
          *dlogits = keeps ? dlogits_of(g, &b) : NULL;
     bool ok = !lf_graph_status(g, NULL);
@@ -96,7 +93,7 @@ static void lm_loss_forward(lf_graph *g, lf_node *n) {
         if (!ok) break;
         loss += block_loss(&b, lse, a->smoothing, &counts);
         if (!keeps) continue;
-        block_dlogits(&b, dlogits, 1 / a->normalizer, lse, a->smoothing);
+        block_dlogits(&b, dlogits, 1 / a->normalizer, lf_view_read(lse), a->smoothing);
         ok = lf_lm_blocks_made(g, &b, k->frozen_backward(a->frozen, b.x, dlogits, b.n, false)); /* x has served */
         scatter(&b, dhidden, b.x);
     }
@@ -142,7 +139,7 @@ static void trained_backward(lf_graph *g, lf_node *n, double dloss) {
         lf_lm_blocks_gather(&b, n->in[HIDDEN]->data);
         ok = lf_lm_blocks_product(g, &b, b.logits);
         if (!ok) break;
-        block_dlogits(&b, dlogits, dloss / a->normalizer, n->saved[LSE], a->smoothing);
+        block_dlogits(&b, dlogits, dloss / a->normalizer, (lf_const_view){n->saved[LSE], 1, k->dtype}, a->smoothing);
         ok = block_backward(g, &b, dlogits, dW, dx, dx_block);
     }
     lf_graph_give(g, dx_block);
