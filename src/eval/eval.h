@@ -42,7 +42,7 @@ typedef lf_status (*lf_eval_visit)(void *context, const lf_batch *batch, const f
 lf_status lf_evaluate(lf_accuracy *out, lf_model *m, lf_graph *g, lf_module *head, const lf_dataset *d,
                       const lf_eval_opts *opts, lf_eval_visit visit, void *context, lf_err *err);
 
-/* The base task on held-out data, always through the base's own frozen head (PROTOCOL 7.2, "CV-a"). */
+/* The base task on held-out data, always through the base's own frozen head (docs/method.md, "Forgetting"). */
 typedef struct lf_base_score {
     int64_t count;
     double accuracy, loss; /* of the labels */
@@ -69,7 +69,7 @@ const lf_base_score *lf_forgetting_before(const lf_forgetting *f);
 lf_status lf_forgetting_measure(lf_base_score *out, lf_forgetting *f, lf_model *m, lf_graph *g,
                                 const lf_eval_opts *opts, lf_err *err);
 
-/* DESIGN.md section 5: names that are all in the model's label2id map by it; else sorted order with a warning if there
+/* Names that are all in the model's label2id map by it; else sorted order with a warning if there
  * are at most as many as labels; else LF_EDATA. For IDX data the numbers are the labels. `names` are the model's
  * labels. */
 lf_status lf_open_labelled(lf_dataset **out, const lf_dataset_opts *opts, const char *const *names, int64_t n_names,
@@ -114,8 +114,7 @@ typedef struct lf_result_field {
     size_t offset;
 } lf_result_field;
 
-cJSON *lf_results_to_json(
-    const lf_results *r); /* keys as DESIGN.md section 5, plus base_ce, base_kl, base_knn_before/after, ... */
+cJSON *lf_results_to_json(const lf_results *r); /* the keys of all_results.json */
 void lf_results_table(const lf_results *r,
                       FILE *out); /* new task before/after, base task before/after, forgetting, retention, time */
 

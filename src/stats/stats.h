@@ -1,5 +1,6 @@
 /* Statistics of comparisons between runs: intervals over seeds, and trade-offs between what is gained and what is lost.
- * Plain functions of numbers: nothing here knows runs, files or models. PROTOCOL 7.2 names the measures. */
+ * Plain functions of numbers: nothing here knows runs, files or models. What each is for: docs/method.md,
+ * "Gain and cost". */
 #ifndef LF_STATS_STATS_H
 #define LF_STATS_STATS_H
 

@@ -1,7 +1,7 @@
-/* How much an adapter changes what its layers say, on real inputs: F_Delta = |dW x| / |W x| (PROTOCOL 7.2, after
- * CLoRA's |dW x| / |x|), both without the bias: the mean over an adapter's modules of the mean over the rows x that
- * each of them sees. Rows are tokens, in pictures those of the patches and of the class; padding and rows with W x = 0
- * are left out. A module counts like any other however many rows it sees. */
+/* How much an adapter changes what its layers say, on real inputs: F_Delta = |dW x| / |W x| (docs/method.md, "Size of
+ * an update"; after CLoRA's |dW x| / |x|), both without the bias: the mean over an adapter's modules of the mean over
+ * the rows x that each of them sees. Rows are tokens, in pictures those of the patches and of the class; padding and
+ * rows with W x = 0 are left out. A module counts like any other however many rows it sees. */
 #ifndef LF_EVAL_UPDATE_RATIO_H
 #define LF_EVAL_UPDATE_RATIO_H
 

@@ -70,7 +70,7 @@ lf_status lf_fill_rate(lf_figure *f, const lf_summary *s, lf_err *err) {
 /* ---- over the position of the components ---- */
 
 /* What distinguishes lines of one learning rate: every swept key but those that say where the adapter starts. The kinds
- * of start that are one kind at different positions (PROTOCOL 7.1) are one line. */
+ * of start that are one kind at different positions (docs/method.md, "Starts") are one line. */
 static char *family_of(const lf_summary *s, const lf_cohort *g) {
     static const char *const by_position[] = {"pissa", "milora", "intermediate"};
     const lf_gathered *from = s->from;

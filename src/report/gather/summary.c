@@ -163,8 +163,8 @@ static lf_status name_group(lf_summary *s, lf_cohort *group, lf_err *err) {
     return group->name ? LF_OK : no_memory(s, err);
 }
 
-/* pissa and milora are intermediate at 0 and 1 (PROTOCOL 7.1); pissa_niter_N is pissa by other means. A run that is not
- * begun may not say where it stands: the middle is the default. */
+/* pissa and milora are intermediate at 0 and 1 (docs/method.md, "Starts"); pissa_niter_N is pissa by other means. A run
+ * that is not begun may not say where it stands: the middle is the default. */
 static double position_of(const lf_gathered_run *r) {
     const cJSON *init = lf_run_value(r, "init_lora_weights"), *position = lf_run_value(r, "init_position");
     if (!cJSON_IsString(init)) return NAN;

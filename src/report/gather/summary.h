@@ -51,10 +51,10 @@ typedef struct lf_cohort {
                        swept, of all group 0 */
     double position; /* init_position as a fraction in [0,1]: pissa 0, milora 1; NAN where it is none */
     lf_outcome
-        reference; /* of its family, PROTOCOL 7.2: pictures: accuracy 1 / (number of labels, from run's eval_chance in
-                      all_results.json), forgetting = the base's accuracy before. Language: no gain over the untuned
-                      model on the new text, forgetting = ln of the vocabulary's size (base_chance) - ln before. NAN
-                      where the files do not tell; then no hypervolume. Means over the runs. */
+        reference; /* of its family (docs/method.md, "Gain and cost"). Pictures: accuracy 1 / (number of labels, from
+                      run's eval_chance in all_results.json), forgetting = the base's accuracy before. Language: no gain
+                      over the untuned model on the new text, forgetting = ln of the vocabulary's size (base_chance) -
+                      ln before. NAN where the files do not tell; then no hypervolume. Means over the runs. */
     double matched_gain; /* of its family: the least of the groups' highest gains: all that have one get there */
     double hypervolume;  /* of its cells' outcomes against the reference; 0 if all it did was to diverge, NAN where
                             nothing is known */
