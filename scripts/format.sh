@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Formats the C sources as .clang-format says; --check only says which ones differ, and fails if any does, or if a line has
-# more than 120 characters. (unicode.def is made by a program.)
+# Formats the C sources as .clang-format says; --check only says which ones differ, and fails if any does, or if
+# tests/gates/words.py finds a line that is too long. (unicode.def is made by a program.)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 mapfile -t files < <(git ls-files '*.c' '*.h' '*.def' | grep -v '^src/text/unicode.def$')
@@ -12,6 +12,5 @@ status=0
 for file in "${files[@]}"; do
     clang-format "$file" | cmp -s "$file" - || { echo "$file is not formatted; run scripts/format.sh" && status=1; }
 done
-LC_ALL=C.UTF-8 awk 'length($0) > 120 { printf "%s:%d: %d characters, 120 are the most\n", FILENAME, FNR, length($0); bad = 1 }
-                    END { exit bad }' "${files[@]}" || status=1
+python3 tests/gates/words.py . || status=1
 exit $status

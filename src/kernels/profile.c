@@ -154,10 +154,10 @@ const lf_kernels *lf_profile_table(const lf_kernels *k) {
     inner_wide = k->wide;
     outer = *k;
     outer_wide = *k->wide;
-#define PUT(result, kind, name, parameters, arguments) PUT_VOID(kind, name, parameters, arguments)
-#define PUT_VOID(kind, name, parameters, arguments)    outer.name = counted_##name, outer_wide.name = counted_wide_##name;
-    KERNELS(PUT)
+#define PUT_VOID(kind, name, parameters, arguments) outer.name = counted_##name, outer_wide.name = counted_wide_##name;
     KERNELS_VOID(PUT_VOID)
+#define PUT(result, kind, name, parameters, arguments) PUT_VOID(kind, name, parameters, arguments)
+    KERNELS(PUT)
     outer_wide.wide = &outer_wide;
     outer.wide = k->wide == k ? &outer : &outer_wide;
     lf_profile_reset();

@@ -1,0 +1,143 @@
+"""No name of a table is compared outside of the table's own folder: who needs to know something of an entry asks for it in
+the entry's line. Argument: the source tree. What is still compared stands in EXCEPTIONS, each with its reason."""
+import os
+import re
+import sys
+
+# File below src: names and why. A name that is no longer compared there is said, to be taken out.
+SAME_WORD = "the same word for another thing"
+REPORTS = "the report knows files alone, and tells methods from what a method is tried at; a trait of the key is to say it"
+PLACES = "where a start's block stands is to be in each run's files"
+EXCEPTIONS = {
+    "adapter/peft_open.c": (["head"], SAME_WORD + ": the module that holds a saved head"),
+    "examples/letters/font.c": (["head"], SAME_WORD + ": a table of a font file"),
+    "report/figure/pictures_cells.c": (["seed", "learning_rate", "head_learning_rate", "init_position",
+                                        "init_lora_weights"], REPORTS),
+    "report/gather/summary.c": (["seed", "learning_rate", "head_learning_rate", "pissa", "milora", "intermediate",
+                                 "slice_eqmag"], REPORTS + "; " + PLACES),
+    "report/gather/summary_csv.c": (["head_learning_rate"], REPORTS),
+    "report/page/html_set.c": (["intermediate", "slice_eqmag"], PLACES),
+    "report/page/report.c": (["train"], "a report also takes the configuration of a finished run"),
+    "sweep/grid.c": (["linear"], SAME_WORD + ": how a list of values is spaced"),
+    "task/language_answers.c": (["messages"], "is to be a column of the layout"),
+    "task/task_language.c": (["head", "messages", "choices"], "a value of the key `method`; columns that a layout is to have"),
+    "tools/predict.c": (["csv"], SAME_WORD + ": the form of what is written"),
+    "tools/spectrum.c": (["init_position"], PLACES),
+    "train/checkpoint.c": (["threads"], "is to be a trait of the key"),
+    "train/loop.c": (["steps"], SAME_WORD + ": a unit of intervals"),
+}
+
+# Arrays of names of one table, of LIST or more: files that hold one, and why.
+LIST = 4
+TRAIT = "is to be a trait of the keys"
+LISTS = {
+    "report/gather/gather_swept.c": TRAIT,
+    "report/gather/summary_tradeoff.c": TRAIT,
+    "report/page/html_set.c": TRAIT + "; and which keys a page shows, in which order",
+    "sweep/grid.c": TRAIT,
+    "sweep/points.c": TRAIT,
+    "sweep/points_write.c": TRAIT,
+    "task/base_cache.c": TRAIT,
+    "task/task_language.c": TRAIT,
+    "train/checkpoint.c": TRAIT,
+    "train/finish.c": "what lora_ft.json says of a run, in its order",
+    "train/run_setup.c": "the paths that a run reads",
+}
+
+# Table, its file, the folders that may know its names, and how a name stands in the file. The names of keys are public:
+# they stand in every message and file; what is looked for is code that decides by them.
+LINE = r"^LF_[A-Z_]+\(\s*([a-z0-9_]+)"
+TABLES = [
+    ("op", "src/graph/ops/ops.def", ["graph"], LINE),
+    ("family", "src/model/families.def", ["model"], LINE),
+    ("task", "src/task/tasks.def", ["task"], LINE),
+    ("start", "src/adapter/init.def", ["adapter"], LINE),
+    ("layout", "src/data/text/layouts.def", ["data"], LINE),
+    ("text format", "src/data/text/formats.def", ["data"], LINE),
+    ("picture format", "src/data/image/formats.def", ["data"], LINE),
+    ("verb", "include/lora_ft.h", ["config", "cli"], r"^    X\(([a-z_]+), [A-Z]+,"),
+] + [("key", f"src/{folder}/keys.def", ["config", folder], LINE)
+     for folder in ("model", "data", "adapter", "train", "sweep", "eval", "tools")]
+ARRAY = re.compile(r"\]\s*=\s*\{(.*?)\};", re.S)
+COMPARES = re.compile(r"\b(?:strn?cmp|strncasecmp|strcasecmp|lf_slice_equal|is_one_of|is_among)\s*\(([^;{}]*?)\)\s*(?:[=!]=|[;)&|?])")
+
+
+def read(path):
+    with open(path, encoding="utf-8") as file:
+        return file.read()
+
+
+def sources(root):
+    for where, _, files in sorted(os.walk(os.path.join(root, "src"))):
+        for file in sorted(files):
+            if file.endswith((".c", ".h")):
+                path = os.path.join(where, file)
+                yield os.path.relpath(path, os.path.join(root, "src")), path
+
+
+def comparisons(text):
+    """Each string constant within the arguments of a comparison, with its line."""
+    for call in COMPARES.finditer(text):
+        arguments = re.sub(r"\w+\([^()]*\)", "", call.group(1) + ")")  # without what reads a key by its name
+        for name in re.findall(r'"([a-z0-9_]+)"', arguments):
+            yield text.count("\n", 0, call.start()) + 1, name
+
+
+def lists(text, path, owners):
+    """(line, table, names) of each array that names LIST or more entries of one table that is not this folder's."""
+    for array in ARRAY.finditer(text):
+        tables = {}
+        for name in set(re.findall(r'"([a-z0-9_]+)"', array.group(1))):
+            for table, folders in owners.get(name, []):
+                if path.split("/")[0] not in folders:
+                    tables.setdefault(table, []).append(name)
+        for table, names in tables.items():
+            if len(names) >= LIST:
+                yield text.count("\n", 0, array.start()) + 1, table, sorted(names)
+
+
+def owners_of_names(root):
+    owners = {}
+    for table, file, folders, line in TABLES:
+        names = re.findall(line, read(os.path.join(root, file)), re.M)
+        if not names:
+            sys.exit(f"{file}: holds no name of a {table}; has the table another form now?")
+        for name in names:
+            owners.setdefault(name, []).append((table, folders))
+    return owners
+
+
+def say_unneeded(needed):
+    for path, (names, _) in sorted(EXCEPTIONS.items()):
+        for name in names:
+            if (path, name) not in needed:
+                print(f"tests/gates/names.py: \"{name}\" is no longer compared in src/{path}; take the exception out")
+    for path in sorted(LISTS):
+        if (path, None) not in needed:
+            print(f"tests/gates/names.py: src/{path} holds no list of names any more; take the exception out")
+
+
+def main(root):
+    owners = owners_of_names(root)
+    needed, faults = set(), []
+    for path, full in sources(root):
+        text = read(full)
+        for line, name in comparisons(text):
+            if name not in owners or any(path.split("/")[0] in folders for _, folders in owners[name]):
+                continue
+            needed.add((path, name))
+            if name not in EXCEPTIONS.get(path, ([],))[0]:
+                faults.append(f"src/{path}:{line}: compares with \"{name}\", the name of a {owners[name][0][0]}; ask for "
+                              "what its line in the table says")
+        for line, table, names in lists(text, path, owners):
+            needed.add((path, None))
+            if path not in LISTS:
+                faults.append(f"src/{path}:{line}: lists names of the table of {table}s ({', '.join(names)}); let their "
+                              "lines say what they have in common")
+    say_unneeded(needed)
+    print("\n".join(faults))
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))
