@@ -23,17 +23,17 @@
 typedef struct lf_fingerprint {
     char hash[33]; /* hex digits and NUL */
     int64_t files;
-    uint64_t bytes;    /* in all files together */
-    bool sampled;      /* a change between the blocks shows only in a file's name or size; lf_fingerprint_note says so */
-    bool remembered;   /* nothing was read */
+    uint64_t bytes;  /* in all files together */
+    bool sampled;    /* a change between the blocks shows only in a file's name or size; lf_fingerprint_note says so */
+    bool remembered; /* nothing was read */
     int64_t unreadable; /* files that could not be opened, if that was allowed: they count as such */
 } lf_fingerprint;
 
 /* Defaults in lf_fingerprint_usual; tests set others. */
 typedef struct lf_fingerprint_limits {
-    uint64_t whole;       /* bytes up to which all of them are read */
+    uint64_t whole;         /* bytes up to which all of them are read */
     uint64_t blocks, block; /* above: how many, of how many bytes; together at most `whole` */
-    int64_t settled;      /* seconds: what changed later than that is not remembered, for times are coarse */
+    int64_t settled;        /* seconds: what changed later than that is not remembered, for times are coarse */
 } lf_fingerprint_limits;
 extern const lf_fingerprint_limits lf_fingerprint_usual;
 

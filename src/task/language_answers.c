@@ -155,7 +155,7 @@ static lf_status each_answer(matching *w, lf_accuracy *out, lf_err *err) {
 /* Answers end where the key answer_stop says, and of conversations where the template ends a turn. */
 static void set_opts(matching *w) {
     const lf_text_tokenizer *text = lf_language_of(w->t)->text;
-    const bool chat = text->chat_template && strcmp(lf_text_dataset_layout(w->d), "messages") == 0;
+    const bool chat = text->chat_template && lf_text_dataset_is(w->d, LF_TEXT_CHAT);
     const char *stop = lf_cfg_str(w->t->cfg, "answer_stop"),
                *mark = chat ? lf_chat_template_turn_end(text->chat_template) : "";
     w->opts = (lf_generate_opts){.sampling = {.repetition_penalty = 1, .top_p = 1},

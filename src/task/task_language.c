@@ -67,7 +67,7 @@ static lf_status open_data(lf_task *t, lf_data_role role, const lf_data_from *fr
                                     .max_samples = from->limit ? lf_cfg_i64(t->cfg, from->limit) : 0,
                                     .seed = (uint64_t)lf_cfg_i64(t->cfg, "seed")};
     rc = lf_text_dataset_open(&l->data[role], &o, err);
-    if (!rc && strcmp(lf_text_dataset_layout(l->data[role]), "messages") == 0) lf_text_tokenizer_warn_turn_end(l->text);
+    if (!rc && lf_text_dataset_is(l->data[role], LF_TEXT_CHAT)) lf_text_tokenizer_warn_turn_end(l->text);
     return rc;
 }
 
@@ -259,7 +259,7 @@ static lf_status evaluate(lf_task *t, lf_accuracy *out, lf_model *m, lf_data_rol
     out->targets = s.targets;
     out->loss = s.nll / (double)s.targets;
     out->accuracy = (double)s.correct / (double)s.targets;
-    if (strcmp(lf_text_dataset_layout(lf_language_of(t)->data[role]), "choices") == 0)
+    if (lf_text_dataset_is(lf_language_of(t)->data[role], LF_TEXT_CHOICES))
         rc = lf_language_choose(t, out, m, role, err);
     if (!rc && lf_cfg_is_set(t->cfg, "answer_pattern")) rc = lf_language_answer(t, out, m, role, err);
     return rc;

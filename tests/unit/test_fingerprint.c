@@ -264,7 +264,7 @@ static lf_fingerprint of_pictures(const char *path, const char *split) {
 static void test_image_folder(void **state) {
     (void)state;
     for (int split = 0; split < 2; split++)
-        for (int class = 0; class < 2; class++) {
+        for (int class = 0; class < 2; class ++) {
             char name[64];
             snprintf(name, sizeof name, "d/%s/%s", split ? "train" : "val", class ? "cat" : "dog");
             assert_int_equal(lf_mkdir_p(in_folder(name), NULL), LF_OK);
@@ -283,7 +283,8 @@ static void test_image_folder(void **state) {
 }
 
 static void put_idx(const char *images, const char *labels, unsigned char label) {
-    const unsigned char pixels[] = {0, 0, 8, 3, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1, 77}, classes[] = {0, 0, 8, 1, 0, 0, 0, 1, label};
+    const unsigned char pixels[] = {0, 0, 8, 3, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1, 77},
+                        classes[] = {0, 0, 8, 1, 0, 0, 0, 1, label};
     assert_int_equal(lf_file_write(in_folder(images), pixels, sizeof pixels, NULL), LF_OK);
     assert_int_equal(lf_file_write(in_folder(labels), classes, sizeof classes, NULL), LF_OK);
 }
@@ -334,10 +335,9 @@ static void test_text(void **state) {
 int main(void) {
     lf_log_set_level(LF_LOG_QUIET);
     const struct CMUnitTest tests[] = {
-        IN_FOLDER(test_what_counts), IN_FOLDER(test_elsewhere), IN_FOLDER(test_refuses),
-        IN_FOLDER(test_grows),       IN_FOLDER(test_samples),   IN_FOLDER(test_remembers),
-        IN_FOLDER(test_no_memory),   IN_FOLDER(test_image_folder), IN_FOLDER(test_idx),
-        IN_FOLDER(test_text),
+        IN_FOLDER(test_what_counts), IN_FOLDER(test_elsewhere), IN_FOLDER(test_refuses),   IN_FOLDER(test_grows),
+        IN_FOLDER(test_samples),     IN_FOLDER(test_remembers), IN_FOLDER(test_no_memory), IN_FOLDER(test_image_folder),
+        IN_FOLDER(test_idx),         IN_FOLDER(test_text),
     };
     return cmocka_run_group_tests_name("fingerprint", tests, NULL, NULL);
 }

@@ -36,6 +36,23 @@ static void check_file(const char *name, const char *content, const char *layout
     lf_text_dataset_free(d);
 }
 
+/* What others ask of a layout. */
+static void check_traits(const char *content, unsigned expected) {
+    put_text("a.jsonl", content);
+    lf_text_dataset *d = open_text("a.jsonl");
+    for (unsigned trait = LF_TEXT_ONE_FIELD; trait <= LF_TEXT_CHAT; trait *= 2)
+        assert_int_equal(lf_text_dataset_is(d, (lf_text_trait)trait), (expected & trait) != 0);
+    lf_text_dataset_free(d);
+}
+
+static void test_traits(void **state) {
+    (void)state;
+    check_traits("{\"text\": \"x\"}", LF_TEXT_ONE_FIELD);
+    check_traits("{\"question\": \"x\", \"answer\": \"y\"}", 0);
+    check_traits("{\"question\": \"x\", \"choices\": [\"a\", \"b\"], \"answer\": \"a\"}", LF_TEXT_CHOICES);
+    check_traits("{\"messages\": [{\"role\": \"assistant\", \"content\": \"yes\"}]}", LF_TEXT_CHAT);
+}
+
 static void test_layouts(void **state) {
     (void)state;
     check_file("a.jsonl", "{\"text\": \"once\\nupon\", \"x\": 1}", "text", "once\nupon", NULL);
@@ -159,7 +176,9 @@ static void test_what_is_wrong(void **state) {
         {"e.jsonl", "{\"text\": \"a", "line 1, column 10: the string that begins here is not closed"},
         {"e.jsonl", "[{\"text\": \"a\"}]",
          "line 1: expected an object such as {\"text\": \"...\"}, found a list; is it a .json file?"},
-        {"e.jsonl", "{\"body\": 1, \"title\": 2}", "line 1: expected the fields 'text', or"},
+        {"e.jsonl", "{\"body\": 1, \"title\": 2}", "line 1: expected the fields '"},
+        {"e.jsonl", "{\"body\": 1, \"title\": 2}", ", or 'prompt', 'completion', or "},
+        {"e.jsonl", "{\"body\": 1, \"title\": 2}", "; found 'body', 'title'; text_field may name another"},
         {"e.jsonl", "{\"body\": 1, \"title\": 2}", "found 'body', 'title'"},
         {"e.jsonl", "{\"text\": \"\xff\"}", "line 1, column 11: not UTF-8"},
         {"e.json", "[{\"text\": \"a\"},\n{\"text\": \"b\"", "line 2: the object that begins here is not closed"},
@@ -524,6 +543,7 @@ static void test_shared_data(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_layouts),
+        cmocka_unit_test(test_traits),
         cmocka_unit_test(test_answers_of_choices),
         cmocka_unit_test(test_templates),
         cmocka_unit_test(test_lines),

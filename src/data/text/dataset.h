@@ -101,7 +101,14 @@ void lf_text_dataset_free(lf_text_dataset *d);
 int64_t lf_text_dataset_count(const lf_text_dataset *d); /* records; files, if windowed */
 bool lf_text_dataset_windowed(const lf_text_dataset *d); /* plain text */
 const char *lf_text_dataset_path(const lf_text_dataset *d);
-const char *lf_text_dataset_layout(const lf_text_dataset *d); /* "text", "choices", ... */
+const char *lf_text_dataset_layout(const lf_text_dataset *d); /* its name, for messages; plain text: "text" */
+/* What a layout is to those who read its documents. */
+typedef enum lf_text_trait {
+    LF_TEXT_ONE_FIELD = 1, /* the document is one field, whose name text_field may give */
+    LF_TEXT_CHOICES = 2,   /* the answer is one of the example's choices */
+    LF_TEXT_CHAT = 4       /* the chat template makes the document */
+} lf_text_trait;
+bool lf_text_dataset_is(const lf_text_dataset *d, lf_text_trait trait); /* of plain text: none */
 /* "FILE: line 17" */
 const char *lf_text_dataset_record_name(const lf_text_dataset *d, int64_t i, char *buf, size_t size);
 /* Of all files that the records are read from, whichever were drawn. */

@@ -78,6 +78,7 @@ lf_status lf_text_parse_object(const lf_text_store *s, uint64_t begin, uint64_t 
 /* The layout of this first record; also checks the prompt template's syntax and whether the layout takes one. */
 lf_status lf_text_layout_choose(lf_text_store *s, const cJSON *record, lf_err *err);
 const char *lf_text_layout_name(const lf_text_layout *l);
+bool lf_text_layout_is(const lf_text_layout *l, lf_text_trait trait);
 lf_status lf_text_layout_example(const lf_text_store *s, int64_t i, const cJSON *record, lf_text_example *out,
                                  lf_err *err);
 

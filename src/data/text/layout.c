@@ -23,6 +23,7 @@ struct lf_text_layout {
     const char *name;
     lf_status (*make)(making *m);
     const char *required, *optional, *prompt, *short_prompt;
+    unsigned traits;
 };
 
 static lf_status whole(making *m);
@@ -31,15 +32,29 @@ static lf_status choices(making *m);
 static lf_status messages(making *m);
 
 static const lf_text_layout layouts[] = {
-#define LF_TEXT_LAYOUT(name, make, required, optional, prompt, short_prompt)                                           \
-    {#name, make, required, optional, prompt, short_prompt},
+#define LF_TEXT_LAYOUT(name, make, required, optional, prompt, short_prompt, traits)                                   \
+    {#name, make, required, optional, prompt, short_prompt, traits},
 #include "data/text/layouts.def"
 #undef LF_TEXT_LAYOUT
 };
 
 enum { N_LAYOUTS = sizeof layouts / sizeof *layouts };
 
+#define LF_TEXT_LAYOUT(name, make, required, optional, prompt, short_prompt, traits) +!!((traits)&LF_TEXT_ONE_FIELD)
+_Static_assert(0
+#include "data/text/layouts.def"
+                   == 1,
+               "text_field is of one layout");
+#undef LF_TEXT_LAYOUT
+
 const char *lf_text_layout_name(const lf_text_layout *l) { return l->name; }
+bool lf_text_layout_is(const lf_text_layout *l, lf_text_trait trait) { return l->traits & trait; }
+
+static const lf_text_layout *layout_with(lf_text_trait trait) {
+    const lf_text_layout *l = layouts;
+    while (!(l->traits & trait)) l++;
+    return l;
+}
 
 /* ---- fields -------------------------------------------------------------------------------------------------------
  */
@@ -85,20 +100,23 @@ static lf_status out_of_memory(const making *m) {
     return lf_fail(m->err, LF_ENOMEM, "%s: out of memory for a record", m->store->path);
 }
 
-/* The layout's fields, or the one that text_field names. */
-static const char *required(const lf_text_store *s, const lf_text_layout *l) {
-    return s->text_field && l->make == whole ? s->text_field : l->required;
+/* The field of a layout that has one; text_field may name another. */
+static const char *one_field(const lf_text_store *s) { return s->text_field ? s->text_field : s->layout->required; }
+
+/* Appends "'question', 'answer'". */
+static void append_required(char *buf, size_t size, const lf_text_layout *l) {
+    char name[64];
+    const char *list = l->required;
+    while (next_field(&list, name)) lf_list_append(buf, size, name);
 }
 
 static lf_status missing(const making *m) {
-    char found[256], expected[160], what[256], name[64];
-    const char *list = m->layout->required;
+    char found[256], expected[160] = "", what[256];
     list_fields(found, sizeof found, m->record);
-    *expected = 0;
-    if (m->layout->make == whole)
-        lf_list_append(expected, sizeof expected, required(m->store, m->layout));
+    if (m->layout->traits & LF_TEXT_ONE_FIELD)
+        lf_list_append(expected, sizeof expected, one_field(m->store));
     else
-        while (next_field(&list, name)) lf_list_append(expected, sizeof expected, name);
+        append_required(expected, sizeof expected, m->layout);
     snprintf(what, sizeof what, "the fields %s%s", expected, m->index ? " as in the first record" : "");
     return fail(m, what, found);
 }
@@ -116,28 +134,34 @@ static lf_status put_field(making *m, const char *name) {
 /* ---- choosing -----------------------------------------------------------------------------------------------------
  */
 
+static lf_status no_layout(const lf_text_store *s, const cJSON *record, lf_err *err) {
+    char name[600], found[256], expected[512] = "";
+    list_fields(found, sizeof found, record);
+    for (int i = 0; i < N_LAYOUTS; i++) {
+        char fields[160] = "";
+        append_required(fields, sizeof fields, &layouts[i]);
+        const size_t used = strlen(expected);
+        snprintf(expected + used, sizeof expected - used, "%s%s", i ? ", or " : "", fields);
+    }
+    return lf_fail(err, LF_EDATA, "%s: expected the fields %s; found %s; text_field may name another",
+                   lf_text_store_record_name(s, 0, name, sizeof name), expected, found);
+}
+
 lf_status lf_text_layout_choose(lf_text_store *s, const cJSON *record, lf_err *err) {
-    char name[600], found[256];
     if (s->text_field) {
-        s->layout = &layouts[N_LAYOUTS - 1];
+        s->layout = layout_with(LF_TEXT_ONE_FIELD);
         const making m = {.store = s, .layout = s->layout, .record = record, .err = err};
         if (!cJSON_GetObjectItemCaseSensitive(record, s->text_field)) return missing(&m);
     }
     for (int i = 0; i < N_LAYOUTS && !s->layout; i++)
         if (has_all(record, layouts[i].required)) s->layout = &layouts[i];
-    list_fields(found, sizeof found, record);
-    if (!s->layout)
-        return lf_fail(
-            err, LF_EDATA,
-            "%s: expected the fields 'text', or 'prompt' and 'completion', or 'question' and 'answer' (and "
-            "'choices'), or 'instruction' and 'output', or 'messages'; found %s; text_field may name another",
-            lf_text_store_record_name(s, 0, name, sizeof name), found);
+    if (!s->layout) return no_layout(s, record, err);
     if (s->prompt_template && !s->layout->prompt)
         return lf_fail(err, LF_EUSAGE,
                        "prompt_template: %s has records of layout '%s', which have no prompt and answer; "
                        "leave it out",
                        s->path, s->layout->name);
-    if (s->layout->make == messages && !s->chat.render)
+    if (s->layout->traits & LF_TEXT_CHAT && !s->chat.render)
         return lf_fail(err, LF_EDATA,
                        "%s: messages need a chat template, and the model's tokenizer has none; give one "
                        "with chat_template",
@@ -170,7 +194,7 @@ static lf_status add_answer(making *m, size_t begin) {
     return LF_OK;
 }
 
-static lf_status whole(making *m) { return put_field(m, required(m->store, m->layout)); }
+static lf_status whole(making *m) { return put_field(m, one_field(m->store)); }
 
 static lf_status pair(making *m) {
     lf_status rc = put_prompt(m);
@@ -286,7 +310,7 @@ lf_status lf_text_layout_example(const lf_text_store *s, int64_t i, const cJSON 
     *out = (lf_text_example){.answer = -1};
     making m = {.store = s, .layout = s->layout, .record = record, .index = i, .out = out, .err = err};
     lf_status rc = LF_OK;
-    if (s->layout->make != whole && !has_all(record, s->layout->required)) rc = missing(&m);
+    if (!(s->layout->traits & LF_TEXT_ONE_FIELD) && !has_all(record, s->layout->required)) rc = missing(&m);
     if (!rc) rc = s->layout->make(&m);
     if (!rc && !out->text) {
         lf_text_put(&m.text, "", 0);

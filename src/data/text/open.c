@@ -294,6 +294,10 @@ const char *lf_text_dataset_layout(const lf_text_dataset *d) {
     return d->store->layout ? lf_text_layout_name(d->store->layout) : "text";
 }
 
+bool lf_text_dataset_is(const lf_text_dataset *d, lf_text_trait trait) {
+    return d->store->layout && lf_text_layout_is(d->store->layout, trait);
+}
+
 static int64_t record_of(const lf_text_dataset *d, int64_t i) { return d->pick ? d->pick[i] : i; }
 
 const char *lf_text_dataset_record_name(const lf_text_dataset *d, int64_t i, char *buf, size_t size) {
