@@ -125,8 +125,15 @@ lf_status lf_adapter_open(lf_adapter_file **out, const char *dir, lf_err *err);
 void lf_adapter_close(lf_adapter_file *f);
 /* Labels of the saved head: 0 if the adapter holds none; names NULL if lora_ft.json does not say. */
 int64_t lf_adapter_file_labels(const lf_adapter_file *f, const char *const **names);
+/* Can the module that the file holds whole be the head of this model? Asked before a head is made for it. `head`: the
+ * model's classifier, NULL if it has none; `model`: the model's name and kind, for the message. LF_OK where the file
+ * holds none; LF_EUNSUPPORTED where it is another module (an embedding, a vocabulary's output layer, the head of
+ * another kind of model); LF_ESHAPE where its width or bias is not the head's. The number of labels is free. */
+lf_status lf_adapter_check_head(const lf_adapter_file *f, const lf_nn *nn, const lf_module *head, const char *model,
+                                lf_err *err);
 /* Attaches plain LoRAs to nn (those that it had are taken off), without gradients, and copies the saved head into
- * `head` (must have the right shape, held floats; NULL: the saved head is left out). A tensor that fits no module, or a
+ * `head` (which has its shape and holds its floats; NULL: the model has none, which the saved one is checked against).
+ * A tensor that fits no module, or a
  * module that lacks its tensors: LF_EDATA naming it; a base hash that differs: warning. */
 lf_status lf_adapter_apply(lf_adapter **out, const lf_adapter_file *f, lf_nn *nn, lf_module *head,
                            const char *base_hash, lf_err *err);

@@ -140,27 +140,46 @@ out:
 
 /* ---- the head ---- */
 
+/* What the module is in the model, to say where it cannot be put. */
+static const char *place_of(const lf_module *m) {
+    if (!m) return "there is no such module in";
+    if (m->kind == LF_MODULE_EMBEDDING) return "it is the embedding of";
+    return m->is_head ? "it is the output layer of" : "it is an inner layer of";
+}
+
+lf_status lf_adapter_check_head(const lf_adapter_file *f, const lf_nn *nn, const lf_module *head, const char *model,
+                                lf_err *err) {
+    if (!f->head) return LF_OK;
+    const lf_st_tensor *t = f->head_weight;
+    if (!head || (strcmp(f->head, head->name) && strcmp(f->head, head->alias))) {
+        const lf_module *m = lf_nn_find(nn, f->head);
+        return lf_fail(err, LF_EUNSUPPORTED,
+                       "%s: module '%s' is saved whole (modules_to_save), which only the head of a picture classifier "
+                       "can be; %s %s; try %s, or train the adapter without modules_to_save",
+                       f->weights_path, f->head, place_of(m), model,
+                       m ? "the model that PEFT's merge_and_unload makes of both"
+                         : "the model that the adapter was trained on");
+    }
+    if (t->shape[1] == head->in && !f->head_bias == !head->bias) return LF_OK;
+    char found[64];
+    return lf_fail(err, LF_ESHAPE,
+                   "%s: tensor '%s': expected [.., %lld]%s for the head of %s, found %s%s; was the adapter made for "
+                   "another model?",
+                   f->weights_path, t->name, (long long)head->in, head->bias ? " with a bias" : " without a bias",
+                   model, lf_shape_str(found, sizeof found, 2, t->shape), f->head_bias ? " with one" : " without");
+}
+
 static lf_status apply_head(const applying *p, lf_module *head, lf_err *err) {
     const lf_adapter_file *f = p->f;
-    const lf_module *saved = f->head ? lf_nn_find(p->nn, f->head) : NULL;
-    if (saved && (!saved->is_head || !saved->wide))
-        return lf_fail(err, LF_EUNSUPPORTED,
-                       "%s: modules_to_save '%s': only classifiers can be saved whole, not embeddings and output "
-                       "layers of language models",
-                       f->config_path, f->head);
-    if (!f->head || !head) return LF_OK;
-    if (strcmp(f->head, head->name) && strcmp(f->head, head->alias))
-        return lf_fail(err, LF_EUNSUPPORTED, "%s: modules_to_save '%s': only the head ('%s') can be saved whole",
-                       f->config_path, f->head, head->name);
-    if (f->head_weight->shape[0] != head->out || f->head_weight->shape[1] != head->in || !f->head_bias != !head->bias) {
+    const lf_status rc = lf_adapter_check_head(f, p->nn, head, "this model", err);
+    if (rc || !f->head) return rc;
+    if (f->head_weight->shape[0] != head->out) {
         char found[64];
         return lf_fail(err, LF_ESHAPE,
-                       "%s: tensor '%s': expected [%lld, %lld]%s for this model's head, found %s%s; was the adapter "
-                       "made for another model?",
+                       "%s: tensor '%s': expected [%lld, %lld] for this model's head, found %s; was the adapter made "
+                       "for another model?",
                        f->weights_path, f->head_weight->name, (long long)head->out, (long long)head->in,
-                       head->bias ? " with a bias" : " without a bias",
-                       lf_shape_str(found, sizeof found, 2, f->head_weight->shape),
-                       f->head_bias ? " with one" : " without");
+                       lf_shape_str(found, sizeof found, 2, f->head_weight->shape));
     }
     float *buffer = lf_malloc((size_t)f->head_weight->numel * sizeof *buffer);
     if (!buffer) return no_memory(p, err);

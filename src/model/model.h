@@ -75,13 +75,13 @@ lf_status lf_model_new(lf_model **out, const char *config_path, const lf_kernels
 void lf_model_free(lf_model *m);
 
 /* Replaces the head by a new trained one: weights as the family starts them (init_param), by seed, zero bias. class
- * names are copied. May be called once; base_head stays. */
+ * names are copied. May be called once; base_head stays. LF_EUNSUPPORTED for a model that can have none. */
 lf_status lf_model_new_head(lf_model *m, int64_t num_labels, const char *const *class_names, uint64_t seed,
                             lf_err *err);
 /* Makes the file's own head trained (reuse_head), keeping a frozen copy as base_head. */
 lf_status lf_model_train_head(lf_model *m, lf_err *err);
 
-/* LF_EDATA if the model has no head to use (`what` wants one). */
+/* LF_EDATA if the model's file has no head to use (`what` wants one), LF_EUNSUPPORTED if its kind has none. */
 lf_status lf_model_need_head(const lf_model *m, const char *what, lf_err *err);
 
 lf_tensor *lf_lm_hidden(lf_model *m, lf_graph *g, const lf_model_input *in); /* [B, T, hidden_size] */

@@ -5,6 +5,9 @@
 #include "model/model.h"
 
 lf_status lf_model_need_head(const lf_model *m, const char *what, lf_err *err) {
+    if (!m->head)
+        return lf_fail(err, LF_EUNSUPPORTED, "%s: a model of type '%s' has no classification head, but %s needs one",
+                       m->path, m->family->model_type, what);
     if (m->base_head || m->head->weight->tensor.data) return LF_OK;
     return lf_fail(err, LF_EDATA,
                    "%s: the model has no classification head ('%s' is not in its file), but %s needs one", m->path,
@@ -53,6 +56,9 @@ static lf_status fill(lf_model *m, lf_param *p, lf_rng_key key, lf_err *err) {
 
 lf_status lf_model_new_head(lf_model *m, int64_t num_labels, const char *const *class_names, uint64_t seed,
                             lf_err *err) {
+    if (!m->head)
+        return lf_fail(err, LF_EUNSUPPORTED, "%s: a model of type '%s' has no classification head to be replaced",
+                       m->path, m->family->model_type);
     const char **names = lf_arena_alloc(m->nn.arena, (size_t)num_labels * sizeof *names);
     for (int64_t i = 0; names && i < num_labels; i++)
         if (!(names[i] = lf_arena_strdup(m->nn.arena, class_names[i]))) names = NULL;

@@ -2,22 +2,19 @@
 #ifndef LF_TOOLS_COMMON_H
 #define LF_TOOLS_COMMON_H
 
-#include "adapter/adapter.h"
 #include "config/config.h"
-#include "model/model.h"
+#include "eval/adapted.h"
 #include "task/task.h"
 
 typedef struct lf_opened {
     int threads;
     const lf_kernels *k;
-    lf_model *model;
-    lf_adapter_file *file; /* NULL: no adapter */
-    lf_adapter *adapter;
+    lf_adapted adapted;
+    lf_model *model; /* its model */
     lf_graph *g;
 } lf_opened;
 
-/* Keys model, adapter, threads. An adapter with a head of its own gets a new one made, with the names in its
- * lora_ft.json, else LABEL_i. On failure, too, the caller closes. */
+/* Keys model, adapter, threads, precision. On failure, too, the caller closes. */
 lf_status lf_opened_open(lf_opened *o, const lf_config *cfg, lf_load load, lf_err *err);
 void lf_opened_close(lf_opened *o);
 

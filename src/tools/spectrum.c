@@ -220,8 +220,8 @@ lf_status lf_spectrum(const lf_config *cfg, FILE *out, lf_err *err) {
     if (!(rc = with_start(&started, &facts, cfg, err)) && !(rc = lf_opened_open(&o, cfg, LF_LOAD_NOTHING, err))) {
         s.cfg = started;
         s.model = o.model;
-        if (!(rc = lf_adapter_opts_read(&s.o, started, err)) && !(rc = choose_modules(&s, o.file != NULL, err)) &&
-            !(rc = make_rows(&s, err)))
+        if (!(rc = lf_adapter_opts_read(&s.o, started, err)) &&
+            !(rc = choose_modules(&s, o.adapted.file != NULL, err)) && !(rc = make_rows(&s, err)))
             rc = run(&s, out, err);
     }
     free_spectrum(&s);

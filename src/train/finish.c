@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "eval/adapted.h"
 #include "task/update_ratio.h"
 #include "train/run.h"
 
@@ -89,30 +90,7 @@ static lf_status write_adapter(lf_run *run, const char *path, lf_err *err) {
     return rc;
 }
 
-/* ---- reading back ---- */
-
-typedef struct read_back {
-    lf_model *model;
-    lf_adapter_file *file;
-    lf_adapter *adapter;
-} read_back;
-
-static void close_read_back(read_back *b) {
-    lf_adapter_close(b->file);
-    lf_adapter_free(b->adapter);
-    lf_model_free(b->model);
-}
-
-static lf_status open_adapter_again(lf_run *run, const char *path, read_back *b, lf_err *err) {
-    const char *const *names;
-    lf_status rc;
-    if ((rc = lf_model_open(&b->model, run->model->path, run->k, LF_LOAD_FROZEN, err)) ||
-        (rc = lf_adapter_open(&b->file, path, err)))
-        return rc;
-    const int64_t labels = lf_adapter_file_labels(b->file, &names);
-    if (labels > 0 && (rc = lf_model_new_head(b->model, labels, names, 0, err))) return rc;
-    return lf_adapter_apply(&b->adapter, b->file, &b->model->nn, b->model->head, b->model->hash, err);
-}
+/* ---- what was written, measured ---- */
 
 static lf_status measure_update(lf_run *run, lf_model *m, lf_err *err) {
     if (run->method != LF_METHOD_LORA || !(run->has_base || run->has_eval)) return LF_OK;
@@ -164,12 +142,11 @@ static lf_status restore_best(lf_run *run, lf_err *err) {
 
 lf_status lf_run_finish(lf_run *run, lf_err *err) {
     const bool full = run->method == LF_METHOD_FULL;
-    read_back b = {0};
+    lf_adapted b = {0}; /* what was written, read back */
     char *path = lf_path_join(run->dir, full ? "model" : "adapter");
     lf_status rc = path ? restore_best(run, err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", run->dir);
     if (!rc) rc = full ? write_model(run, path, err) : write_adapter(run, path, err);
-    if (!rc)
-        rc = full ? lf_model_open(&b.model, path, run->k, LF_LOAD_FROZEN, err) : open_adapter_again(run, path, &b, err);
+    if (!rc) rc = lf_adapted_open(&b, full ? path : run->model->path, full ? NULL : path, run->k, LF_LOAD_FROZEN, err);
     run->results.steps = run->progress.step;
     run->results.train_seconds = run->progress.train_seconds;
     run->results.eval_accuracy_before = run->progress.eval_accuracy_before;
@@ -178,7 +155,7 @@ lf_status lf_run_finish(lf_run *run, lf_err *err) {
     run->results.eval_chance = m->is_lm ? (double)m->vocab_size : 1 / (double)m->num_labels;
     if (run->has_base) run->results.base_chance = m->is_lm ? (double)m->vocab_size : 1 / (double)m->base_num_labels;
     if (!rc && !(rc = measure(run, b.model, err))) rc = write_results(run, err);
-    close_read_back(&b);
+    lf_adapted_close(&b);
     if (!rc) lf_info("the %s is %s", full ? "model" : "adapter", path);
     lf_free(path);
     return rc;
