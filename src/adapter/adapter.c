@@ -169,6 +169,9 @@ static void say_what_was_done(const start *s) {
                 s->a->init_seconds, n_read, lf_decompositions_folder(s->cache));
     else
         lf_info("%lld adapters started from %s in %.2f s", n, s->o->init, s->a->init_seconds);
+    long long n_full = 0;
+    for (long long i = 0; i < n; i++) n_full += s->reports[i].fell_back;
+    if (n_full) lf_info("%lld of their blocks took a full decomposition, which is slower", n_full);
 }
 
 static lf_status start_all(lf_adapter *a, const lf_adapter_opts *o, const lf_init *init, lf_err *err) {
@@ -207,7 +210,8 @@ static lf_status check_start(const lf_adapter *a, const lf_adapter_opts *o, cons
                        "(PEFT refuses "
                        "it too); leave out one of them, and set lora_alpha accordingly",
                        o->init);
-    for (int64_t i = 0; init->positioned && o->position.kind == LF_POSITION_INDEX && i < a->match.count; i++) {
+    for (int64_t i = 0; init->block == LF_BLOCK_KEY && o->position.kind == LF_POSITION_INDEX && i < a->match.count;
+         i++) {
         const lf_module *m = a->match.modules[i];
         const int64_t n = m->out < m->in ? m->out : m->in;
         int64_t s;

@@ -36,8 +36,8 @@ typedef struct lf_adapter_opts {
 } lf_adapter_opts;
 lf_status lf_adapter_opts_read(lf_adapter_opts *o, const lf_config *cfg, lf_err *err);
 
-/* One line in init.def, one file in init_<family>.c: fills A0 [r,in], B0 [out,r] as PEFT would hold them at step 0.
- * `residual`: the function subtracts scaling * B0 A0 (delta form); false: B0 must be zero. */
+/* A start is one line in init.def and an lf_init_fill, which fills A0 [r,in], B0 [out,r] as PEFT would hold them at
+ * step 0. */
 typedef struct lf_init_input {
     const char *name; /* of the module, for errors */
     const float *W;   /* [out, in]; NULL if the start is not residual */
@@ -49,22 +49,21 @@ typedef struct lf_init_input {
     lf_stored_weight stored; /* where decompositions of W are kept; {0}: nowhere */
 } lf_init_input;
 typedef struct lf_init_report {
-    int64_t start;  /* first component of the block; -1: none */
-    int64_t n_dead; /* components below 1e-7 sigma_1, which never learn */
-    double sigma_first, sigma_last, sigma_max;
-    bool fell_back;
+    int64_t start;    /* first component of the block; -1: none */
+    int64_t n_dead;   /* components below 1e-7 sigma_1, which never learn */
+    double sigma_max; /* sigma_1 */
+    bool fell_back;   /* only the full decomposition found the block */
 } lf_init_report;
-enum { LF_BLOCK_NONE, LF_BLOCK_FIRST, LF_BLOCK_LAST };
-typedef struct lf_init {
-    const char *name, *help;
-    bool prefix; /* pissa_niter_N */
-    bool residual;
-    bool positioned; /* reads init_position */
-    int fixed_block; /* where it does not: LF_BLOCK_FIRST, LF_BLOCK_LAST; LF_BLOCK_NONE: it takes no block of neighbours
-                      */
-    lf_status (*fill)(const lf_init_input *in, float *A, float *B, lf_init_report *report, lf_err *err);
+typedef lf_status lf_init_fill(const lf_init_input *in, float *A, float *B, lf_init_report *report, lf_err *err);
+typedef enum lf_init_components { LF_BLOCK_NONE, LF_BLOCK_FIRST, LF_BLOCK_LAST, LF_BLOCK_KEY } lf_init_components;
+typedef struct lf_init { /* the columns of init.def */
+    const char *name;
+    bool residual; /* subtracted */
+    lf_init_components block;
+    lf_init_fill *fill;
 } lf_init;
-const lf_init *lf_init_find(const char *name); /* NULL if there is none */
+const lf_init *lf_init_find(const char *name);    /* NULL if there is none */
+void lf_init_positioned(char *text, size_t size); /* "a, b": the starts that read init_position */
 /* The first component *s of the r of n that o's start takes, -1 if these are no block of neighbours (or none at all).
  * sigma [n]. */
 lf_status lf_init_block(const lf_adapter_opts *o, int64_t n, int64_t r, const double *sigma, const char *name,

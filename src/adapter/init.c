@@ -1,16 +1,27 @@
+/* The table of starts, and the lists that the key init_lora_weights is made of. */
+#include <stdio.h>
 #include <string.h>
 
 #include "adapter/adapter.h"
 
-#define LF_INIT(name) extern const lf_init lf_init_##name;
+#define LF_INIT(id, name, subtracted, block, help) extern lf_init_fill lf_init_##id;
 #include "adapter/init.def"
-#undef LF_INIT
 
-static const lf_init *const inits[] = {
-#define LF_INIT(name) &lf_init_##name,
+static const lf_init inits[] = {
+#define LF_INIT(id, name, subtracted, block, help) {name, subtracted, LF_BLOCK_##block, lf_init_##id},
 #include "adapter/init.def"
-#undef LF_INIT
 };
+
+const char lf_init_choices[] = "true"
+#define LF_INIT(id, name, subtracted, block, help) "|" name
+#define LF_NO_INIT(name, why)                      "|" name "!" why
+#include "adapter/init.def"
+    ;
+
+const char lf_init_help[] = "what the adapter starts from (true is kaiming)"
+#define LF_INIT(id, name, subtracted, block, help) "; " name ": " help
+#include "adapter/init.def"
+    ;
 
 /* What stands for the N of a name that ends in it: 1 to 999. */
 static bool is_number(const char *s) {
@@ -20,18 +31,25 @@ static bool is_number(const char *s) {
 
 const lf_init *lf_init_find(const char *name) {
     for (size_t i = 0; i < sizeof inits / sizeof inits[0]; i++) {
-        const size_t n = strlen(inits[i]->name);
-        if (inits[i]->prefix ? strncmp(name, inits[i]->name, n) == 0 && is_number(name + n)
-                             : strcmp(name, inits[i]->name) == 0)
-            return inits[i];
+        const size_t n = strlen(inits[i].name), stem = n > 2 && !strcmp(inits[i].name + n - 2, "_N") ? n - 1 : 0;
+        if (stem ? strncmp(name, inits[i].name, stem) == 0 && is_number(name + stem) : strcmp(name, inits[i].name) == 0)
+            return &inits[i];
     }
     return NULL;
+}
+
+void lf_init_positioned(char *text, size_t size) {
+    size_t used = 0;
+    text[0] = 0;
+    for (size_t i = 0; i < sizeof inits / sizeof inits[0]; i++)
+        if (inits[i].block == LF_BLOCK_KEY && used < size)
+            used += (size_t)snprintf(text + used, size - used, "%s%s", used ? ", " : "", inits[i].name);
 }
 
 lf_status lf_init_block(const lf_adapter_opts *o, int64_t n, int64_t r, const double *sigma, const char *name,
                         int64_t *s, lf_err *err) {
     const lf_init *init = lf_init_find(o->init);
-    if (init->positioned) return lf_position_start(o->position, n, r, sigma, name, s, err);
-    *s = init->fixed_block == LF_BLOCK_FIRST ? 0 : init->fixed_block == LF_BLOCK_LAST ? n - r : -1;
+    if (init->block == LF_BLOCK_KEY) return lf_position_start(o->position, n, r, sigma, name, s, err);
+    *s = init->block == LF_BLOCK_FIRST ? 0 : init->block == LF_BLOCK_LAST ? n - r : -1;
     return LF_OK;
 }

@@ -6,7 +6,7 @@
 static void no_block(lf_init_report *report) { *report = (lf_init_report){.start = -1}; }
 
 /* Kaiming-uniform with negative slope sqrt(5), as torch starts a linear layer: uniform in +-1/sqrt(in). */
-static lf_status kaiming(const lf_init_input *in, float *A, float *B, lf_init_report *report, lf_err *err) {
+lf_status lf_init_kaiming(const lf_init_input *in, float *A, float *B, lf_init_report *report, lf_err *err) {
     (void)err;
     const lf_rng_key key = lf_rng_make(in->seed, LF_RNG_ADAPTER_INIT, in->stream);
     const double bound = 1 / sqrt((double)in->in);
@@ -16,7 +16,7 @@ static lf_status kaiming(const lf_init_input *in, float *A, float *B, lf_init_re
     return LF_OK;
 }
 
-static lf_status gaussian(const lf_init_input *in, float *A, float *B, lf_init_report *report, lf_err *err) {
+lf_status lf_init_gaussian(const lf_init_input *in, float *A, float *B, lf_init_report *report, lf_err *err) {
     (void)err;
     const lf_rng_key key = lf_rng_make(in->seed, LF_RNG_ADAPTER_INIT, in->stream);
     for (int64_t i = 0; i < in->r * in->in; i++) A[i] = (float)(lf_rng_normal(key, (uint64_t)i) / (double)in->r);
@@ -24,6 +24,3 @@ static lf_status gaussian(const lf_init_input *in, float *A, float *B, lf_init_r
     no_block(report);
     return LF_OK;
 }
-
-const lf_init lf_init_kaiming = {.name = "kaiming", .help = "A uniform in +-1/sqrt(in), B zero", .fill = kaiming};
-const lf_init lf_init_gaussian = {.name = "gaussian", .help = "A normal with deviation 1/r, B zero", .fill = gaussian};

@@ -51,8 +51,6 @@ static lf_status start_from(choose_fn choose, const lf_init_input *in, float *A,
     slice s = {.U = memory, .V = memory + in->out * in->r, .sigma = memory + (in->out + in->in) * in->r};
     const lf_status rc = choose(in, &s, err);
     if (!rc) {
-        s.report.sigma_first = s.sigma[0];
-        s.report.sigma_last = s.sigma[in->r - 1];
         for (int64_t k = 0; k < in->r; k++) s.report.n_dead += !(s.sigma[k] > DEAD * s.report.sigma_max);
         fill_factors(in, &s, A, B);
         *report = s.report;
@@ -249,24 +247,14 @@ static lf_status choose_randomized(const lf_init_input *in, slice *s, lf_err *er
 
 /* ---- the table's entries ---- */
 
-#define LF_SLICE(id, label, chooser, text, is_prefix, has_position, block)                                             \
-    static lf_status id(const lf_init_input *in, float *A, float *B, lf_init_report *report, lf_err *err) {            \
+#define LF_SLICE(id, chooser)                                                                                          \
+    lf_status lf_init_##id(const lf_init_input *in, float *A, float *B, lf_init_report *report, lf_err *err) {         \
         return start_from(chooser, in, A, B, report, err);                                                             \
-    }                                                                                                                  \
-    const lf_init lf_init_##id = {.name = label,                                                                       \
-                                  .help = text,                                                                        \
-                                  .prefix = is_prefix,                                                                 \
-                                  .residual = true,                                                                    \
-                                  .positioned = has_position,                                                          \
-                                  .fixed_block = block,                                                                \
-                                  .fill = id};
+    }
 
-LF_SLICE(pissa, "pissa", choose_first, "the first r components", false, false, LF_BLOCK_FIRST)
-LF_SLICE(pissa_niter, "pissa_niter_", choose_randomized,
-         "the first r components, by a randomized method of N iterations", true, false, LF_BLOCK_FIRST)
-LF_SLICE(milora, "milora", choose_last, "the last r components", false, false, LF_BLOCK_LAST)
-LF_SLICE(intermediate, "intermediate", choose_at_position, "the r components at init_position", false, true,
-         LF_BLOCK_NONE)
-LF_SLICE(slice_random, "slice_random", choose_random, "r components drawn at random", false, false, LF_BLOCK_NONE)
-LF_SLICE(slice_eqmag, "slice_eqmag", choose_equal_magnitude,
-         "the r directions at init_position, all with the mean singular value", false, true, LF_BLOCK_NONE)
+LF_SLICE(pissa, choose_first)
+LF_SLICE(pissa_niter, choose_randomized)
+LF_SLICE(milora, choose_last)
+LF_SLICE(intermediate, choose_at_position)
+LF_SLICE(slice_random, choose_random)
+LF_SLICE(slice_eqmag, choose_equal_magnitude)

@@ -15,10 +15,13 @@ static lf_status read_position(lf_adapter_opts *o, const lf_config *cfg, lf_err 
         lf_position_kind kind;
     } forms[] = {{"index", LF_POSITION_INDEX}, {"energy", LF_POSITION_ENERGY}};
     const cJSON *position = lf_cfg_json(cfg, "init_position");
-    if (lf_cfg_is_given(cfg, "init_position") && !lf_init_find(o->init)->positioned)
-        return lf_cfg_fail(
-            cfg, "init_position", err,
-            "is read by init_lora_weights intermediate and slice_eqmag, not by %s; leave out one of the two", o->init);
+    if (lf_cfg_is_given(cfg, "init_position") && lf_init_find(o->init)->block != LF_BLOCK_KEY) {
+        char readers[256];
+        lf_init_positioned(readers, sizeof readers);
+        return lf_cfg_fail(cfg, "init_position", err,
+                           "is not read by init_lora_weights %s, only by %s; leave out one of the two", o->init,
+                           readers);
+    }
     if (cJSON_IsNumber(position)) {
         o->position = (lf_position){LF_POSITION_FRACTION, position->valuedouble};
         return LF_OK;

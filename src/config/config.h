@@ -44,6 +44,9 @@ enum {
         LF_V_ALL = (1 << LF_N_VERBS) - 1
 };
 
+/* A key's choices and help that are a table of its folder: adapter/init.c. */
+extern const char lf_init_choices[], lf_init_help[];
+
 /* Typed access. A key that is not in the table, or of another type, is our own mistake and aborts, in every build. A
  * key that is not set reads as false, 0, NULL or an empty list; one that the verb does not know reads as its default.
  * Strings and JSON values are borrowed from cfg. */

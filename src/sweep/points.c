@@ -107,7 +107,7 @@ static const cJSON *init_of(const lf_points *p, const cJSON *values) {
 static bool drop_position(const lf_points *p, cJSON *values) {
     const char *name = cJSON_GetStringValue(init_of(p, values));
     const lf_init *init = name ? lf_init_find(name) : NULL;
-    if (!cJSON_GetObjectItemCaseSensitive(values, "init_position") || (name && (!init || init->positioned)))
+    if (!cJSON_GetObjectItemCaseSensitive(values, "init_position") || (name && (!init || init->block == LF_BLOCK_KEY)))
         return false;
     cJSON_DeleteItemFromObjectCaseSensitive(values, "init_position");
     return true;

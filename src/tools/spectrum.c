@@ -164,7 +164,7 @@ static lf_status look_at_all(lf_spectra *s, lf_err *err) {
 static bool is_positioned(const cJSON *run) {
     const char *name = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(run, "init_lora_weights"));
     const lf_init *init = name ? lf_init_find(name) : NULL;
-    return init && init->positioned;
+    return init && init->block == LF_BLOCK_KEY;
 }
 
 /* `cfg` with r and the start that the adapter's lora_ft.json names, where the user names none of them. Nothing of

@@ -50,8 +50,10 @@ static void write_adapter(const adapter *a) {
     if (lf_st_writer_commit(w, &err)) fail_msg("%s", err.message);
 }
 
-#define ON_LM  .target = "0.self_attn.q_proj", .path = "model.layers.0.self_attn.q_proj", .target_out = LM_Q, .target_in = LM_C
-#define ON_VIT .target = "0.attention.q_proj", .path = "vit.layers.0.attention.q_proj", .target_out = VIT_C, .target_in = VIT_C
+#define ON_LM                                                                                                          \
+    .target = "0.self_attn.q_proj", .path = "model.layers.0.self_attn.q_proj", .target_out = LM_Q, .target_in = LM_C
+#define ON_VIT                                                                                                         \
+    .target = "0.attention.q_proj", .path = "vit.layers.0.attention.q_proj", .target_out = VIT_C, .target_in = VIT_C
 
 static const struct {
     adapter a;
@@ -61,7 +63,8 @@ static const struct {
     {{"plain-lm", "\"CAUSAL_LM\"", ON_LM}, LM, {NULL}},
     {{"lm-head", "\"CAUSAL_LM\"", ON_LM, .saved = "\"lm_head\"", .tensor = "lm_head", .rows = V, .columns = LM_C},
      LM,
-     {"lm-head/adapter_model.safetensors", "'lm_head'", "output layer", "causal language model of type 'llama'", "try"}},
+     {"lm-head/adapter_model.safetensors", "'lm_head'", "output layer", "causal language model of type 'llama'",
+      "try"}},
     {{"embedding", "\"CAUSAL_LM\"", ON_LM, .saved = "\"embed_tokens\"", .tensor = "model.embed_tokens", .rows = V,
       .columns = LM_C},
      LM,
@@ -84,14 +87,15 @@ static const struct {
      VIT,
      {NULL}},
     {{"lm-on-vit", "\"CAUSAL_LM\"", ON_LM}, VIT, {"lm-on-vit/", "no module 'model.layers.0.self_attn.q_proj'"}},
-    {{"lm-head-on-vit", "\"CAUSAL_LM\"", ON_LM, .saved = "\"lm_head\"", .tensor = "lm_head", .rows = V, .columns = VIT_C},
+    {{"lm-head-on-vit", "\"CAUSAL_LM\"", ON_LM, .saved = "\"lm_head\"", .tensor = "lm_head", .rows = V,
+      .columns = VIT_C},
      VIT,
      {"lm-head-on-vit/", "'lm_head'", "no such module", "a model of type 'vit'", "try"}},
     {{"score-on-vit", "\"SEQ_CLS\"", ON_VIT, .saved = "\"score\"", .tensor = "score", .rows = LABELS, .columns = VIT_C},
      VIT,
      {"score-on-vit/", "'score'", "no such module", "a model of type 'vit'", "try"}},
-    {{"wide-head", "null", ON_VIT, .saved = "\"classifier\"", .tensor = "classifier", .rows = LABELS, .columns = VIT_C + 1,
-      .bias = LABELS},
+    {{"wide-head", "null", ON_VIT, .saved = "\"classifier\"", .tensor = "classifier", .rows = LABELS,
+      .columns = VIT_C + 1, .bias = LABELS},
      VIT,
      {"wide-head/", "'base_model.model.classifier.weight'", "[.., 32] with a bias", "[3, 33] with one"}},
     {{"no-bias", "null", ON_VIT, .saved = "\"classifier\"", .tensor = "classifier", .rows = LABELS, .columns = VIT_C},
@@ -107,9 +111,9 @@ static const struct {
     {"inspect", "", {0, 0}},
     {"spectrum", "", {0, 0}},
     {"merge", "-o merged", {0, 0}},
-    {"eval", "--data none", {3, 3}},        /* there are no such data, */
-    {"predict", "--data none", {3, 3}},     /* and no pictures for a language model */
-    {"generate", "--prompt x", {3, 3}},     /* the folder has no tokenizer */
+    {"eval", "--data none", {3, 3}},    /* there are no such data, */
+    {"predict", "--data none", {3, 3}}, /* and no pictures for a language model */
+    {"generate", "--prompt x", {3, 3}}, /* the folder has no tokenizer */
 };
 
 static void check(size_t i, size_t v, int code) {

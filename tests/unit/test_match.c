@@ -261,7 +261,8 @@ static void test_options(void **state) {
     CHECK_OK(lf_config_new(&cfg, "train", &err_));
     CHECK_OK(lf_config_set(cfg, "init_lora_weights", "milora", &err_));
     CHECK_OK(lf_config_set(cfg, "init_position", "0.25", &err_));
-    CHECK_FAILS(LF_EUSAGE, lf_adapter_opts_read(&o, cfg, &err_), "init_position", "milora");
+    CHECK_FAILS(LF_EUSAGE, lf_adapter_opts_read(&o, cfg, &err_), "init_position",
+                "not read by init_lora_weights milora", "only by intermediate, slice_eqmag;");
     lf_config_free(cfg);
 }
 
