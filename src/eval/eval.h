@@ -105,15 +105,6 @@ typedef struct lf_results {
 } lf_results;
 void lf_results_clear(lf_results *r); /* all NAN / 0, of pictures */
 
-/* One number of the results by its name in JSON. */
-typedef enum lf_field_kind { LF_FIELD_REAL, LF_FIELD_WHOLE, LF_FIELD_INT } lf_field_kind;
-typedef struct lf_result_field {
-    const char *name;
-    lf_field_kind kind;
-    bool always; /* there in every file, null if not measured; the others only where measured */
-    size_t offset;
-} lf_result_field;
-
 cJSON *lf_results_to_json(const lf_results *r); /* the keys of all_results.json */
 void lf_results_table(const lf_results *r,
                       FILE *out); /* new task before/after, base task before/after, forgetting, retention, time */

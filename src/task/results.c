@@ -1,6 +1,7 @@
 /* The figures of a run or an evaluation, as JSON and as a table. NAN (and a count of 0) means: not measured. Which
  * figures there are is the task's; those of every run stand here. */
 #include <math.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -53,20 +54,41 @@ void lf_results_put_base(lf_results *r, const lf_base_score *before, const lf_ba
 
 /* ---- JSON ---- */
 
-static const lf_result_field every_run[] = {
-    LF_RESULT(REAL, "update_ratio", false, update_ratio),
-    LF_RESULT(REAL, "init_seconds", true, init_seconds),
-    LF_RESULT(REAL, "train_seconds", true, train_seconds),
-    LF_RESULT(REAL, "data_wait_seconds", true, data_wait_seconds),
-    LF_RESULT(REAL, "items_per_second", true, items_per_second),
-    LF_RESULT(REAL, "peak_rss_mb", true, peak_rss_mb),
-    LF_RESULT(WHOLE, "trainable_parameters", true, trainable_parameters),
-    LF_RESULT(WHOLE, "steps", false, steps),
-    LF_RESULT(INT, "threads", true, threads),
-    {0},
-};
+/* A line of stats/figures.def: where its number stands. */
+typedef enum field_kind { LF_FIELD_REAL, LF_FIELD_WHOLE, LF_FIELD_INT } field_kind;
+typedef struct field {
+    const char *name;
+    field_kind kind;
+    bool always;
+    size_t offset;
+} field;
 
-static double value_of(const lf_results *r, lf_field_kind kind, size_t offset) {
+#define FIELD(kind, always, name, member) {#name, LF_FIELD_##kind, always, offsetof(lf_results, member)},
+#define FIGURE(yardstick, kind, always, name, member, role, better, card, decimals, label, unit, scale)                \
+    OF_##yardstick(FIELD(kind, always, name, member))
+#define BASIS(yardstick, kind, always, name, member) OF_##yardstick(FIELD(kind, always, name, member))
+#define PLAIN(yardstick, kind, always, name, member) OF_##yardstick(FIELD(kind, always, name, member))
+#define DERIVED(yardstick, name, role, better, label, unit, scale)
+#define OF_EVERY(...)    __VA_ARGS__
+
+#define OF_ACCURACY(...) __VA_ARGS__
+#define OF_PERPLEXITY(...)
+static const field fields_by_accuracy[] = {
+#include "stats/figures.def"
+    {0}};
+#undef OF_ACCURACY
+#undef OF_PERPLEXITY
+
+#define OF_ACCURACY(...)
+#define OF_PERPLEXITY(...) __VA_ARGS__
+static const field fields_by_perplexity[] = {
+#include "stats/figures.def"
+    {0}};
+
+static const field *const fields_by[LF_N_YARDSTICKS] = {
+    [LF_BY_ACCURACY] = fields_by_accuracy, [LF_BY_PERPLEXITY] = fields_by_perplexity};
+
+static double value_of(const lf_results *r, field_kind kind, size_t offset) {
     const char *at = (const char *)r + offset;
     double real;
     int64_t whole;
@@ -79,7 +101,7 @@ static double value_of(const lf_results *r, lf_field_kind kind, size_t offset) {
     return NAN;
 }
 
-static bool add_fields(cJSON *o, const lf_results *r, const lf_result_field *f) {
+static bool add_fields(cJSON *o, const lf_results *r, const field *f) {
     bool ok = o;
     for (; ok && f->name; f++) {
         const double value = value_of(r, f->kind, f->offset);
@@ -94,7 +116,7 @@ static bool add_fields(cJSON *o, const lf_results *r, const lf_result_field *f) 
 
 cJSON *lf_results_to_json(const lf_results *r) {
     cJSON *o = cJSON_CreateObject();
-    if (add_fields(o, r, r->task->fields) && add_fields(o, r, every_run)) return o;
+    if (add_fields(o, r, fields_by[r->task->judged_by])) return o;
     cJSON_Delete(o);
     return NULL;
 }

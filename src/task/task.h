@@ -13,6 +13,7 @@
 #include "data/fingerprint.h"
 #include "eval/eval.h"
 #include "io/stored.h"
+#include "stats/figures.h"
 
 typedef enum lf_data_role { LF_DATA_TRAIN, LF_DATA_EVAL, LF_DATA_TEST, LF_DATA_BASE, LF_DATA_ROLES } lf_data_role;
 
@@ -101,7 +102,7 @@ struct lf_task_type {
     lf_status (*look)(lf_task *t, lf_update_ratio *u, lf_model *m, lf_data_role role, lf_err *err);
 
     /* ---- results ---- */
-    const lf_result_field *fields;                 /* its part of all_results.json; ends with name NULL */
+    lf_judged_by judged_by;                        /* its lines of stats/figures.def: all_results.json */
     void (*compare)(lf_results *r);                /* forgetting and retention from before and after */
     void (*table)(const lf_results *r, FILE *out); /* its rows of the closing table, above those of every task */
     /* A line of metrics.jsonl, and of the log, about an evaluation; either score may be NULL. */
@@ -120,17 +121,6 @@ lf_eval_opts lf_task_eval_opts(const lf_task *t, const char *what); /* the confi
 void lf_results_put(lf_results *r, lf_data_role role, const lf_accuracy *a);
 /* What the base knew before and after, compared. */
 void lf_results_put_base(lf_results *r, const lf_base_score *before, const lf_base_score *after);
-
-/* A line of a table of fields. kind: REAL, WHOLE or INT. */
-#define LF_RESULT(kind, name, always, member)                                                                          \
-    { name, LF_FIELD_##kind, always, offsetof(lf_results, member) }
-/* Those of what the base knew; `counted` is the name of what it was measured on. */
-#define LF_RESULTS_OF_BASE(counted)                                                                                    \
-    LF_RESULT(REAL, "eval_chance", false, eval_chance), LF_RESULT(REAL, "base_chance", false, base_chance),            \
-        LF_RESULT(REAL, "base_before", true, base_before), LF_RESULT(REAL, "base_after", true, base_after),            \
-        LF_RESULT(REAL, "forgetting", true, forgetting), LF_RESULT(REAL, "retention", true, retention),                \
-        LF_RESULT(WHOLE, counted, false, after.count), LF_RESULT(REAL, "base_loss_before", false, before.loss),        \
-        LF_RESULT(REAL, "base_loss_after", false, after.loss)
 
 /* A row of the closing table, for the tasks' own; left out where nothing was measured. `alone`: there is no before. */
 typedef struct lf_row {

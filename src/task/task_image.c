@@ -321,24 +321,6 @@ static lf_status look(lf_task *t, lf_update_ratio *u, lf_model *m, lf_data_role 
 
 /* ---- results ---- */
 
-static const lf_result_field fields[] = {
-    LF_RESULT(REAL, "eval_accuracy", true, eval_accuracy),
-    LF_RESULT(REAL, "eval_loss", false, eval_loss),
-    LF_RESULT(REAL, "eval_accuracy_before", false, eval_accuracy_before),
-    LF_RESULT(WHOLE, "eval_samples", false, eval_count),
-    LF_RESULT(REAL, "test_accuracy", false, test_accuracy),
-    LF_RESULT(REAL, "test_loss", false, test_loss),
-    LF_RESULT(WHOLE, "test_samples", false, test_count),
-    LF_RESULTS_OF_BASE("base_samples"),
-    LF_RESULT(REAL, "base_entropy", false, before.ce),
-    LF_RESULT(REAL, "base_ce", false, after.ce),
-    LF_RESULT(REAL, "base_kl", false, after.kl),
-    LF_RESULT(REAL, "base_knn_before", false, before.knn),
-    LF_RESULT(REAL, "base_knn_after", false, after.knn),
-    LF_RESULT(WHOLE, "base_knn_samples", false, after.knn_count),
-    {0},
-};
-
 static void compare(lf_results *r) {
     r->base_before = r->before.accuracy;
     r->base_after = r->after.accuracy;
@@ -409,7 +391,7 @@ const lf_task_type lf_task_image = {
     .base_parts = base_parts,
     .base_restored = base_restored,
     .look = look,
-    .fields = fields,
+    .judged_by = LF_BY_ACCURACY,
     .compare = compare,
     .table = table,
     .add_row = add_row,

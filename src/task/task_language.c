@@ -297,34 +297,6 @@ static lf_status measure_tuned(lf_task *t, lf_base_score *out, lf_model *m, lf_e
 
 /* ---- results ---- */
 
-static const lf_result_field fields[] = {
-    LF_RESULT(REAL, "eval_perplexity", true, eval_perplexity),
-    LF_RESULT(REAL, "eval_loss", false, eval_loss),
-    LF_RESULT(REAL, "eval_token_accuracy", false, eval_accuracy),
-    LF_RESULT(REAL, "eval_perplexity_before", false, eval_perplexity_before),
-    LF_RESULT(REAL, "eval_token_accuracy_before", false, eval_accuracy_before),
-    LF_RESULT(WHOLE, "eval_samples", false, eval_count),
-    LF_RESULT(WHOLE, "eval_tokens", false, eval.targets),
-    LF_RESULT(REAL, "eval_choice_accuracy", false, eval.choice_accuracy),
-    LF_RESULT(REAL, "eval_choice_accuracy_norm", false, eval.choice_accuracy_norm),
-    LF_RESULT(WHOLE, "eval_choices", false, eval.choices),
-    LF_RESULT(REAL, "eval_exact_match", false, eval.exact_match),
-    LF_RESULT(WHOLE, "eval_answers", false, eval.matches),
-    LF_RESULT(REAL, "test_perplexity", false, test_perplexity),
-    LF_RESULT(REAL, "test_loss", false, test_loss),
-    LF_RESULT(REAL, "test_token_accuracy", false, test_accuracy),
-    LF_RESULT(WHOLE, "test_samples", false, test_count),
-    LF_RESULT(WHOLE, "test_tokens", false, test.targets),
-    LF_RESULT(REAL, "test_choice_accuracy", false, test.choice_accuracy),
-    LF_RESULT(REAL, "test_choice_accuracy_norm", false, test.choice_accuracy_norm),
-    LF_RESULTS_OF_BASE("base_tokens"),
-    LF_RESULT(REAL, "base_token_accuracy_before", false, before.accuracy),
-    LF_RESULT(REAL, "base_token_accuracy_after", false, after.accuracy),
-    LF_RESULT(REAL, "base_ce", false, after.ce),
-    LF_RESULT(REAL, "base_kl", false, after.kl),
-    {0},
-};
-
 static void compare(lf_results *r) {
     r->base_before = exp(r->before.loss);
     r->base_after = exp(r->after.loss);
@@ -408,7 +380,7 @@ const lf_task_type lf_task_language = {
     .measure_base = measure_base,
     .measure_tuned = measure_tuned,
     .look = lf_language_look,
-    .fields = fields,
+    .judged_by = LF_BY_PERPLEXITY,
     .compare = compare,
     .table = table,
     .add_row = add_row,

@@ -37,7 +37,7 @@ static void test_states(void **state) {
     assert_null(g->runs[2].message);
     assert_true(lf_run_number(&g->runs[0], "forgetting") == 0.1);
     assert_true(isnan(lf_run_number(&g->runs[0], "retention")) && isnan(lf_run_number(&g->runs[1], "forgetting")));
-    assert_false(g->language);
+    assert_ptr_equal(g->yardstick, &lf_yardsticks[LF_BY_ACCURACY]);
     lf_gathered_free(g);
 }
 
@@ -136,7 +136,7 @@ static void test_sweep_alone(void **state) {
     lf_gathered *g = gather();
     assert_runs(g, "runs/p2");
     assert_int_equal(g->n_others, 3);
-    assert_false(g->language);
+    assert_ptr_equal(g->yardstick, &lf_yardsticks[LF_BY_ACCURACY]);
     lf_gathered_free(g);
     put_text("set/sweep.json", "{\"swept\": [\"seed\"], \"runs\": [], \"points\": []}");
     assert_not_gathered("sweep.json: lists no runs", "4 below its folder");
@@ -179,7 +179,7 @@ static void test_language(void **state) {
     put_run("b", "\"learning_rate\": 1, \"seed\": 2", "{\"eval_perplexity\": null}");
     put_run("c", "\"learning_rate\": 1, \"seed\": 3", NULL);
     lf_gathered *g = gather();
-    assert_true(g->language);
+    assert_ptr_equal(g->yardstick, &lf_yardsticks[LF_BY_PERPLEXITY]);
     lf_gathered_free(g);
     put_run("d", "\"learning_rate\": 1, \"seed\": 4", PICTURES);
     assert_not_gathered("'a' is a run of language", "'d' of pictures");

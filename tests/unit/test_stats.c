@@ -2,13 +2,16 @@
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <cmocka.h>
 
 #include "base/mem.h"
+#include "stats/figures.h"
 #include "stats/stats.h"
 
 static const double pi = 3.14159265358979323846;
@@ -192,6 +195,59 @@ static void test_harmonic_mean(void **state) {
                 isnan(lf_harmonic_mean(INFINITY, 1)));
 }
 
+/* ---- the table of figures ---- */
+
+static int count_role(const lf_yardstick *y, lf_role role) {
+    int n = 0;
+    for (const lf_metric *m = y->metrics; m->name; m++) n += m->role == role;
+    return n;
+}
+
+static bool has_figure(const lf_yardstick *y, const char *name) {
+    int n = 0;
+    for (const lf_metric *m = y->figures; m->name; m++) n += strcmp(m->name, name) == 0;
+    assert_true(n <= 1);
+    return n == 1;
+}
+
+/* Of each yardstick there is one of each role that others ask for, every averaged figure has what a table shows, and
+ * what the yardstick names is there. */
+static void test_figures_whole(void **state) {
+    (void)state;
+    for (const lf_yardstick *y = lf_yardsticks; y < lf_yardsticks + LF_N_YARDSTICKS; y++) {
+        static const lf_role single[] = {LF_ROLE_GAIN, LF_ROLE_TEST_GAIN, LF_ROLE_COST, LF_ROLE_KEPT};
+        for (size_t i = 0; i < sizeof single / sizeof *single; i++) assert_int_equal(count_role(y, single[i]), 1);
+        assert_int_equal(count_role(y, LF_ROLE_START) + count_role(y, LF_ROLE_CARD), 0);
+        for (const lf_metric *m = y->metrics; m->name; m++) {
+            assert_true(m->label && m->unit && m->scale > 0);
+            assert_true(has_figure(y, m->name));
+        }
+        assert_true(has_figure(y, y->start) && has_figure(y, "base_before"));
+        assert_true(!y->worst || has_figure(y, y->worst));
+    }
+}
+
+/* A gain tells two yardsticks apart: results of one do not have that of another. */
+static void test_figures_told_apart(void **state) {
+    (void)state;
+    for (int a = 0; a < LF_N_YARDSTICKS; a++)
+        for (int b = 0; b < LF_N_YARDSTICKS; b++)
+            assert_true((a == b) ==
+                        has_figure(&lf_yardsticks[b], lf_metric_in_role(&lf_yardsticks[a], LF_ROLE_GAIN)->name));
+}
+
+static void test_gain(void **state) {
+    (void)state;
+    const lf_yardstick *accuracy = &lf_yardsticks[LF_BY_ACCURACY], *perplexity = &lf_yardsticks[LF_BY_PERPLEXITY];
+    assert_near(lf_gain_from(accuracy, 0.75), 0.75);
+    assert_near(lf_gain_shown(accuracy, 0.75), 75);
+    assert_near(lf_gain_from(perplexity, exp(2)), -2);
+    assert_near(lf_gain_shown(perplexity, -2), exp(2));
+    assert_true(lf_gain_from(accuracy, 0) == 0 && isnan(lf_gain_from(perplexity, 0)));
+    assert_true(isnan(lf_gain_from(accuracy, NAN)) && isnan(lf_gain_from(perplexity, NAN)));
+    assert_true(isnan(lf_gain_shown(accuracy, NAN)) && isnan(lf_gain_shown(perplexity, NAN)));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_t_closed_forms),
@@ -204,6 +260,9 @@ int main(void) {
         cmocka_unit_test(test_hypervolume),
         cmocka_unit_test(test_cost_at_gain),
         cmocka_unit_test(test_harmonic_mean),
+        cmocka_unit_test(test_figures_whole),
+        cmocka_unit_test(test_figures_told_apart),
+        cmocka_unit_test(test_gain),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,4 @@
-/* The picture of a run: what it learned and what it forgot over steps; accuracies, or perplexities of a language model.
- */
+/* The picture of a run: what it learned and what it forgot over steps. */
 #include <math.h>
 
 #include "base/file.h"
@@ -7,65 +6,68 @@
 #include "plot/plot.h"
 #include "report/figure/curves.h"
 #include "report/gather/steps.h"
+#include "stats/figures.h"
 
-/* A column of curves.csv is a key of metrics.jsonl. Which they are is told by the first key that a run has. */
-static const char *const picture_columns[] = {
-    "step",      "epoch",         "loss",      "train_accuracy", "learning_rate", "grad_norm", "eval_accuracy",
-    "eval_loss", "base_accuracy", "base_loss", "base_ce",        "base_kl",       "base_knn",  NULL};
-static const char *const language_columns[] = {"step",
-                                               "epoch",
-                                               "loss",
-                                               "train_accuracy",
-                                               "learning_rate",
-                                               "grad_norm",
-                                               "eval_perplexity",
-                                               "eval_loss",
-                                               "eval_token_accuracy",
-                                               "eval_choice_accuracy",
-                                               "eval_exact_match",
-                                               "base_perplexity",
-                                               "base_loss",
-                                               "base_token_accuracy",
-                                               "base_ce",
-                                               "base_kl",
-                                               NULL};
+/* A column of curves.csv is a key of metrics.jsonl: those of every run, then those of what it is judged by. */
+static const char *const shared_columns[] = {"step", "epoch", "loss", "train_accuracy", "learning_rate", "grad_norm"};
+enum { N_SHARED = sizeof shared_columns / sizeof shared_columns[0] };
+
+/* The curves of a look, and of a single point, which has no line. */
+static const struct {
+    const char *line, *alone;
+} looks[] = {
+    [LF_LOOK_LEARNED] = {"linespoints pt 7 ps 0.5 lw 2.5 lc rgb '#1f6fb2'", "points pt 7 ps 0.5 lc rgb '#1f6fb2'"},
+    [LF_LOOK_KEPT] = {"linespoints pt 7 ps 0.5 lw 2.5 lc rgb '#d1571b'", "points pt 7 ps 0.5 lc rgb '#d1571b'"},
+    [LF_LOOK_NEIGHBOURS] = {"lines lw 1.5 dt 2 lc rgb '#d1571b'", "points pt 6 ps 0.5 lc rgb '#d1571b'"},
+};
 
 /* One curve of the picture; drawn when the run has the column. */
-static const struct {
-    const char *column, *title, *style, *alone /* a single point has no line */;
+typedef struct curve {
+    const char *column, *title, *style, *alone;
     bool right;
-} curves[] = {
-    {"eval_accuracy", "new task", "linespoints pt 7 ps 0.5 lw 2.5 lc rgb '#1f6fb2'",
-     "points pt 7 ps 0.5 lc rgb '#1f6fb2'", false},
-    {"eval_perplexity", "new text", "linespoints pt 7 ps 0.5 lw 2.5 lc rgb '#1f6fb2'",
-     "points pt 7 ps 0.5 lc rgb '#1f6fb2'", false},
-    {"base_perplexity", "pretraining text", "linespoints pt 7 ps 0.5 lw 2.5 lc rgb '#d1571b'",
-     "points pt 7 ps 0.5 lc rgb '#d1571b'", false},
-    {"base_accuracy", "base task, its own head", "linespoints pt 7 ps 0.5 lw 2.5 lc rgb '#d1571b'",
-     "points pt 7 ps 0.5 lc rgb '#d1571b'", false},
-    {"base_knn", "base task, nearest neighbours", "lines lw 1.5 dt 2 lc rgb '#d1571b'",
-     "points pt 6 ps 0.5 lc rgb '#d1571b'", false},
-    {"loss", "training loss (right)", "lines lw 1.2 lc rgb '#8a8a8a'", "points pt 7 ps 0.5 lc rgb '#8a8a8a'", true},
-};
-enum { N_CURVES = sizeof curves / sizeof curves[0] };
+} curve;
+enum { MAX_CURVES = 8 };
 
-static bool is_language(const cJSON *rows) {
-    return lf_steps_have(rows, "eval_perplexity") || lf_steps_have(rows, "base_perplexity");
+static int curves_of(curve curves[MAX_CURVES], const lf_yardstick *y) {
+    int n = 0;
+    for (const lf_step_figure *f = y->steps; f->name && n < MAX_CURVES - 1; f++)
+        if (f->look != LF_LOOK_NONE)
+            curves[n++] = (curve){f->name, f->title, looks[f->look].line, looks[f->look].alone, false};
+    curves[n++] = (curve){"loss", "training loss (right)", "lines lw 1.2 lc rgb '#8a8a8a'",
+                          "points pt 7 ps 0.5 lc rgb '#8a8a8a'", true};
+    return n;
+}
+
+/* The one of whose curves a row has any; the first where the run was never judged. */
+static const lf_yardstick *yardstick_in(const cJSON *rows) {
+    for (const lf_yardstick *y = lf_yardsticks; y < lf_yardsticks + LF_N_YARDSTICKS; y++)
+        for (const lf_step_figure *f = y->steps; f->name; f++)
+            if (f->look != LF_LOOK_NONE && lf_steps_have(rows, f->name)) return y;
+    return lf_yardsticks;
+}
+
+static void put_cell(FILE *f, const cJSON *row, const char *column) {
+    const double v = lf_step_value(row, column);
+    if (isfinite(v)) fprintf(f, "%.9g", v);
 }
 
 static lf_status write_csv(const cJSON *rows, const char *path, lf_err *err) {
     lf_atomic_file a;
     lf_status rc = lf_atomic_open(&a, path, err);
     if (rc) return rc;
-    const char *const *columns = is_language(rows) ? language_columns : picture_columns;
-    for (int c = 0; columns[c]; c++) fprintf(a.f, "%s%s", c ? "," : "", columns[c]);
+    const lf_step_figure *figures = yardstick_in(rows)->steps;
+    for (int c = 0; c < N_SHARED; c++) fprintf(a.f, "%s%s", c ? "," : "", shared_columns[c]);
+    for (int c = 0; figures[c].name; c++) fprintf(a.f, ",%s", figures[c].name);
     fputc('\n', a.f);
     const cJSON *row;
     cJSON_ArrayForEach(row, rows) {
-        for (int c = 0; columns[c]; c++) {
-            const double v = lf_step_value(row, columns[c]);
+        for (int c = 0; c < N_SHARED; c++) {
             if (c) fputc(',', a.f);
-            if (isfinite(v)) fprintf(a.f, "%.9g", v);
+            put_cell(a.f, row, shared_columns[c]);
+        }
+        for (int c = 0; figures[c].name; c++) {
+            fputc(',', a.f);
+            put_cell(a.f, row, figures[c].name);
         }
         fputc('\n', a.f);
     }
@@ -96,11 +98,11 @@ static double last_step(const cJSON *rows) {
     return last;
 }
 
-/* The axis of the perplexities that are drawn. */
-static void perplexity_axis(FILE *f, const cJSON *rows) {
+/* The axis of the figures that are drawn. */
+static void log_axis(FILE *f, const cJSON *rows, const curve *curves, int n) {
     double low = INFINITY, high = 0;
     const cJSON *row;
-    for (int i = 0; i < N_CURVES; i++) cJSON_ArrayForEach(row, rows) {
+    for (int i = 0; i < n; i++) cJSON_ArrayForEach(row, rows) {
             const double v = lf_step_value(row, curves[i].column);
             if (curves[i].right || !(v > 0)) continue;
             low = fmin(low, v);
@@ -115,21 +117,24 @@ static void perplexity_axis(FILE *f, const cJSON *rows) {
 
 /* What the run has of each curve, as data of the script. */
 typedef struct drawn_curves {
-    int points[N_CURVES];
+    curve curves[MAX_CURVES];
+    int n, points[MAX_CURVES];
     bool left, right;
 } drawn_curves;
 
-static drawn_curves write_curves(FILE *f, const cJSON *rows, bool language) {
+static drawn_curves write_curves(FILE *f, const cJSON *rows, const lf_yardstick *y) {
     drawn_curves d = {0};
-    for (int i = 0; i < N_CURVES; i++) {
-        d.points[i] = write_points(f, rows, curves[i].column, language && !curves[i].right);
-        if (d.points[i]) *(curves[i].right ? &d.right : &d.left) = true;
+    d.n = curves_of(d.curves, y);
+    for (int i = 0; i < d.n; i++) {
+        const curve *c = &d.curves[i];
+        d.points[i] = write_points(f, rows, c->column, y->log && !c->right);
+        if (d.points[i]) *(c->right ? &d.right : &d.left) = true;
     }
     return d;
 }
 
 /* A run that was never judged has its loss alone, and that on the left. */
-static void axes(FILE *f, const cJSON *rows, const drawn_curves *d, bool language) {
+static void axes(FILE *f, const cJSON *rows, const drawn_curves *d, const lf_yardstick *y) {
     fputs("set title 'What was learned and what was forgotten' font ',19'\nset xlabel 'step' offset 0,0.6\n", f);
     fprintf(f, "set xrange [0:%.9g]\n", fmax(1, last_step(rows)));
     fputs("set key below maxcols 2 samplen 2 reverse Left font ',16'\n", f);
@@ -137,9 +142,9 @@ static void axes(FILE *f, const cJSON *rows, const drawn_curves *d, bool languag
         fputs("set ylabel 'loss'\nset yrange [0:*]\n", f);
         return;
     }
-    fprintf(f, "set ylabel '%s'\n", language ? "perplexity" : "accuracy");
-    if (language)
-        perplexity_axis(f, rows);
+    fprintf(f, "set ylabel '%s'\n", y->name);
+    if (y->log)
+        log_axis(f, rows, d->curves, d->n);
     else
         fputs("set yrange [0:1]\nset ytics 0.2\n", f);
     if (d->right)
@@ -147,17 +152,19 @@ static void axes(FILE *f, const cJSON *rows, const drawn_curves *d, bool languag
 }
 
 static lf_status write_script(lf_atomic_file *a, const cJSON *rows, const char *run, bool *any, lf_err *err) {
-    const bool language = is_language(rows);
+    const lf_yardstick *y = yardstick_in(rows);
     const lf_status rc = lf_plot_open(a, run, "curves", 640, 480, err);
     if (rc) return rc;
-    const drawn_curves d = write_curves(a->f, rows, language);
+    const drawn_curves d = write_curves(a->f, rows, y);
     *any = d.left || d.right;
-    axes(a->f, rows, &d, language);
-    for (int i = 0, drawn = 0; i < N_CURVES; i++)
+    axes(a->f, rows, &d, y);
+    for (int i = 0, drawn = 0; i < d.n; i++) {
+        const curve *c = &d.curves[i];
         if (d.points[i])
-            fprintf(a->f, "%s$%s using 1:2%s with %s title '%s'", drawn++ ? ", \\\n     " : "plot ", curves[i].column,
-                    curves[i].right && d.left ? " axes x1y2" : "", d.points[i] == 1 ? curves[i].alone : curves[i].style,
-                    curves[i].right && !d.left ? "training loss" : curves[i].title);
+            fprintf(a->f, "%s$%s using 1:2%s with %s title '%s'", drawn++ ? ", \\\n     " : "plot ", c->column,
+                    c->right && d.left ? " axes x1y2" : "", d.points[i] == 1 ? c->alone : c->style,
+                    c->right && !d.left ? "training loss" : c->title);
+    }
     fputc('\n', a->f);
     return LF_OK;
 }

@@ -67,7 +67,7 @@ lf_status lf_draw_pictures(lf_picture out[LF_MAX_PICTURES], int *n, const lf_sum
 /* ---- from the summary ---- */
 
 int lf_metric_index(const lf_summary *s, const char *name) {
-    const lf_metric *m = lf_metrics_of(s->from->language);
+    const lf_metric *m = s->from->yardstick->metrics;
     for (int i = 0; m[i].name; i++) {
         if (strcmp(m[i].name, name) != 0) continue;
         for (int64_t c = 0; c < s->n_cells; c++)
@@ -77,19 +77,20 @@ int lf_metric_index(const lf_summary *s, const char *name) {
 }
 
 int lf_gain_index(const lf_summary *s) {
-    const bool language = s->from->language;
-    const int eval = lf_metric_index(s, language ? "eval_perplexity" : "eval_accuracy");
-    return eval >= 0 ? eval : lf_metric_index(s, language ? "test_perplexity" : "test_accuracy");
+    const lf_yardstick *y = s->from->yardstick;
+    const int eval = lf_metric_index(s, lf_metric_in_role(y, LF_ROLE_GAIN)->name);
+    return eval >= 0 ? eval : lf_metric_index(s, lf_metric_in_role(y, LF_ROLE_TEST_GAIN)->name);
 }
 
 lf_panel lf_panel_of(const lf_summary *s, int metric) {
-    const lf_metric *m = &lf_metrics_of(s->from->language)[metric];
-    return (lf_panel){m->name, m->label, m->unit, strstr(m->name, "perplexity") != NULL};
+    const lf_metric *m = &s->from->yardstick->metrics[metric];
+    const bool is_gain = m->role == LF_ROLE_GAIN || m->role == LF_ROLE_TEST_GAIN;
+    return (lf_panel){m->name, m->label, m->unit, s->from->yardstick->log && is_gain};
 }
 
 bool lf_dot_of(lf_dot *d, const lf_summary *s, const lf_cell *c, int metric) {
     const lf_sample v = c->metrics[metric];
-    const double scale = lf_metrics_of(s->from->language)[metric].scale;
+    const double scale = s->from->yardstick->metrics[metric].scale;
     *d = (lf_dot){.y = v.n ? scale * v.mean : NAN,
                   .x_band = LF_NO_BAND,
                   .y_band = lf_band_of(v, scale),

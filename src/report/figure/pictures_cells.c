@@ -159,7 +159,8 @@ lf_status lf_fill_tradeoff(lf_figure *f, const lf_summary *s, lf_err *err) {
     f->x_key = x.key;
     f->x_label = x.label;
     f->x_unit = x.unit;
-    f->x_log = f->x_reversed = x.log; /* perplexities: right is better here too */
+    f->x_log = x.log;
+    f->x_reversed = s->from->yardstick->metrics[gain].better == LF_LESS_IS_BETTER; /* right is better here too */
     f->joined = f->sized = f->marks_front = true;
     f->marks_best = any_group_chose(s);
     f->panels[0] = lf_panel_of(s, kept);

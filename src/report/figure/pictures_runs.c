@@ -26,13 +26,14 @@ typedef struct curve {
     double scale;
     bool log;
 } curve;
-static const curve of_pictures[] = {{"eval_accuracy", "new task, accuracy", "%", 100, false},
-                                    {"base_accuracy", "base task, accuracy", "%", 100, false},
-                                    {"loss", "training loss", "nats", 1, false}};
-static const curve of_language[] = {{"eval_perplexity", "new text, perplexity", "", 1, true},
-                                    {"base_perplexity", "pretraining text, perplexity", "", 1, true},
-                                    {"loss", "training loss", "nats", 1, false}};
-enum { LOSS = 2, N_CURVES = 3 };
+enum { LEARNED, KEPT, LOSS, N_CURVES };
+
+static void curves_of(curve curves[N_CURVES], const lf_yardstick *y) {
+    for (const lf_step_figure *f = y->steps; f->name; f++)
+        if (f->look == LF_LOOK_LEARNED || f->look == LF_LOOK_KEPT)
+            curves[f->look == LF_LOOK_LEARNED ? LEARNED : KEPT] = (curve){f->name, f->label, f->unit, f->scale, y->log};
+    curves[LOSS] = (curve){"loss", "training loss", "nats", 1, false};
+}
 
 typedef struct measured {
     int curve;
@@ -147,7 +148,8 @@ static void close_panels(lf_figure *f, const bool *any) {
 }
 
 lf_status lf_fill_curves(lf_figure *f, const lf_summary *s, lf_err *err) {
-    const curve *curves = s->from->language ? of_language : of_pictures;
+    curve curves[N_CURVES];
+    curves_of(curves, s->from->yardstick);
     bool any[N_CURVES] = {0};
     lf_status rc = LF_OK;
     f->x_key = f->x_label = "step";
@@ -181,7 +183,7 @@ lf_status lf_fill_update(lf_figure *f, const lf_summary *s, lf_err *err) {
     (void)err;
     const int size = lf_metric_index(s, "update_ratio"), lost = lf_metric_index(s, "forgetting");
     if (size < 0 || lost < 0) return LF_OK;
-    const lf_metric *metrics = lf_metrics_of(s->from->language);
+    const lf_metric *metrics = s->from->yardstick->metrics;
     const lf_panel x = lf_panel_of(s, size);
     f->x_key = x.key;
     f->x_label = x.label;

@@ -49,16 +49,13 @@ void lf_gathered_free(lf_gathered *g) {
 
 /* ---- the files of a run ---- */
 
-/* Figures that are calculated with. The others are copied as they are. */
+/* Figures that are shown or calculated with. The others are copied as they are. */
 static lf_status check_results(const cJSON *results, const char *path, lf_err *err) {
-    static const char *const figures[] = {
-        "eval_accuracy", "test_accuracy", "eval_perplexity", "test_perplexity", "eval_perplexity_before",
-        "base_before",   "base_after",    "forgetting",      "retention",       "base_kl",
-        "base_ce",       "update_ratio",  "eval_chance",     "base_chance"};
     double ignored;
     lf_status rc = LF_OK;
-    for (size_t i = 0; i < sizeof figures / sizeof *figures && !rc; i++)
-        rc = lf_json_get_f64(results, figures[i], 0, &ignored, path, err);
+    for (int y = 0; y < LF_N_YARDSTICKS; y++)
+        for (const lf_metric *m = lf_yardsticks[y].figures; m->name && !rc; m++)
+            rc = lf_json_get_f64(results, m->name, 0, &ignored, path, err);
     return rc;
 }
 
@@ -178,29 +175,47 @@ static lf_status walk(const search *s, const char *below, int depth, lf_err *err
     return rc;
 }
 
-/* ---- pictures or language ---- */
+/* ---- what runs are judged by ---- */
 
-static bool has(const lf_gathered_run *r, const char *key) {
-    return cJSON_GetObjectItemCaseSensitive(r->results, key) != NULL;
+static const char *gain_name(const lf_yardstick *y) { return lf_metric_in_role(y, LF_ROLE_GAIN)->name; }
+
+const lf_yardstick *lf_yardstick_in(const cJSON *results, int *n) {
+    const lf_yardstick *found = NULL;
+    *n = 0;
+    for (const lf_yardstick *y = lf_yardsticks; y < lf_yardsticks + LF_N_YARDSTICKS; y++) {
+        if (!cJSON_GetObjectItemCaseSensitive(results, gain_name(y))) continue;
+        if (!found) found = y;
+        ++*n;
+    }
+    return found ? found : lf_yardsticks;
 }
 
-/* All results have one of the two keys, with null where it was not measured. */
-static lf_status find_kind(lf_gathered *g, lf_err *err) {
+static lf_status not_one_gain(const lf_gathered *g, const lf_gathered_run *r, int n, lf_err *err) {
+    char names[200] = "";
+    for (int i = 0; i < LF_N_YARDSTICKS; i++) {
+        const size_t used = strlen(names);
+        snprintf(names + used, sizeof names - used, "%s%s", i ? " or " : "", gain_name(&lf_yardsticks[i]));
+    }
+    return lf_fail(err, LF_EDATA, "%s/%s/all_results.json: expected either %s, found %s", g->dir, r->name, names,
+                   n ? "both" : "neither");
+}
+
+/* All results have the gain of one yardstick, with null where it was not measured. */
+static lf_status find_yardstick(lf_gathered *g, lf_err *err) {
     const char *first = NULL;
+    g->yardstick = lf_yardsticks;
     for (int64_t i = 0; i < g->n_runs; i++) {
         const lf_gathered_run *r = &g->runs[i];
         if (r->state != LF_RUN_DONE) continue;
-        const bool language = has(r, "eval_perplexity"), pictures = has(r, "eval_accuracy");
-        if (language == pictures)
-            return lf_fail(err, LF_EDATA,
-                           "%s/%s/all_results.json: expected either eval_accuracy or eval_perplexity, found %s", g->dir,
-                           r->name, language ? "both" : "neither");
-        if (first && language != g->language)
+        int n;
+        const lf_yardstick *y = lf_yardstick_in(r->results, &n);
+        if (n != 1) return not_one_gain(g, r, n, err);
+        if (first && y != g->yardstick)
             return lf_fail(err, LF_EDATA,
                            "%s: '%s' is a run of %s, '%s' of %s; gather each kind from a folder of its own", g->dir,
-                           first, g->language ? "language" : "pictures", r->name, language ? "language" : "pictures");
+                           first, g->yardstick->of, r->name, y->of);
         if (!first) first = r->name;
-        g->language = language;
+        g->yardstick = y;
     }
     return LF_OK;
 }
@@ -213,7 +228,7 @@ lf_status lf_gather(lf_gathered **out, const char *dir, lf_err *err) {
     lf_sweep_file sweep = {0};
     lf_status rc;
     if ((rc = lf_sweep_file_read(&sweep, dir, err)) || (rc = walk(&(search){g, &sweep}, "", 0, err)) ||
-        (rc = lf_gathered_finish(g, &sweep, err)) || (rc = find_kind(g, err)))
+        (rc = lf_gathered_finish(g, &sweep, err)) || (rc = find_yardstick(g, err)))
         goto out;
     if (g->n_runs == 0 && g->n_others)
         rc = lf_fail(err, LF_EDATA, "%s: lists no runs, and the %lld below its folder are not of this sweep",

@@ -5,6 +5,7 @@
 #include <cjson/cJSON.h>
 
 #include "base/error.h"
+#include "stats/figures.h"
 
 typedef enum lf_run_state {
     LF_RUN_DONE,      /* all_results.json is there */
@@ -34,8 +35,8 @@ typedef struct lf_gathered_run {
  * intention (output_dir, overwrite_output_dir, resume_from_checkpoint, threads, the caches, what is logged and saved
  * when: the list is in gather_swept.c). */
 typedef struct lf_gathered {
-    const char *dir;       /* borrowed */
-    bool language;         /* judged by perplexity, not by accuracy */
+    const char *dir;               /* borrowed */
+    const lf_yardstick *yardstick; /* what its runs are judged by; where none is done, the first */
     lf_gathered_run *runs; /* by the swept keys' values (numbers as numbers, in ascending order), then by name */
     int64_t n_runs;
     char **swept;
@@ -55,6 +56,10 @@ void lf_gathered_free(lf_gathered *g);
 /* The config.json of a run's folder: the one sign by which runs are known. NULL, and LF_OK, if `path` is none. Caller:
  * cJSON_Delete. */
 lf_status lf_run_config(cJSON **config, const char *path, lf_err *err);
+
+/* What a run is judged by: the yardstick whose gain stands in all_results.json, as null or a number; *n is of how many
+ * it does. Of none the first. */
+const lf_yardstick *lf_yardstick_in(const cJSON *results, int *n);
 
 /* A figure of all_results.json; NAN where there is none. */
 double lf_run_number(const lf_gathered_run *r, const char *key);

@@ -10,46 +10,20 @@
 
 /* ---- figures ---- */
 
-static const lf_metric of_pictures[] = {
-    {"eval_accuracy", "new task, accuracy", "%", 100},
-    {"test_accuracy", "new task, test accuracy", "%", 100},
-    {"base_after", "base task, accuracy", "%", 100},
-    {"forgetting", "forgetting", "points", 100},
-    {"retention", "retention", "%", 100},
-    {"base_kl", "KL from the base", "nats", 1},
-    {"base_ce", "cross-entropy with the base", "nats", 1},
-    {"harmonic_mean", "harmonic mean of new and base task", "%", 100},
-    {"update_ratio", "size of the update, |dW x| / |W x|", "", 1},
-    {0},
-};
-static const lf_metric of_language[] = {
-    {"eval_perplexity", "new text, perplexity", "", 1},
-    {"test_perplexity", "new text, test perplexity", "", 1},
-    {"base_after", "pretraining text, perplexity", "", 1},
-    {"forgetting", "forgetting", "nats", 1},
-    {"retention", "retention", "%", 100},
-    {"base_kl", "KL from the base", "nats", 1},
-    {"base_ce", "cross-entropy with the base", "nats", 1},
-    {"update_ratio", "size of the update, |dW x| / |W x|", "", 1},
-    {0},
-};
-_Static_assert(sizeof of_pictures / sizeof *of_pictures <= LF_MAX_METRICS + 1 &&
-                   sizeof of_language / sizeof *of_language <= LF_MAX_METRICS + 1,
-               "a cell has room for every figure");
-
-const lf_metric *lf_metrics_of(bool language) { return language ? of_language : of_pictures; }
-
-static double figure_of(const lf_gathered_run *r, const char *name) {
+/* The harmonic mean is of new-task accuracy, or of test accuracy where there is none, and base_after. */
+static double figure_of(const lf_yardstick *y, const lf_gathered_run *r, const char *name) {
     if (strcmp(name, "harmonic_mean") != 0) return lf_run_number(r, name);
-    const double judged = lf_run_number(r, "eval_accuracy");
-    return lf_harmonic_mean(isfinite(judged) ? judged : lf_run_number(r, "test_accuracy"),
+    const double judged = lf_run_number(r, lf_metric_in_role(y, LF_ROLE_GAIN)->name);
+    return lf_harmonic_mean(isfinite(judged) ? judged : lf_run_number(r, lf_metric_in_role(y, LF_ROLE_TEST_GAIN)->name),
                             lf_run_number(r, "base_after"));
 }
 
+const lf_metric *lf_gain_metric(const lf_summary *s) {
+    return lf_metric_in_role(s->from->yardstick, s->by_eval ? LF_ROLE_GAIN : LF_ROLE_TEST_GAIN);
+}
+
 double lf_gain_of(const lf_summary *s, const lf_gathered_run *r) {
-    if (!s->from->language) return lf_run_number(r, s->by_eval ? "eval_accuracy" : "test_accuracy");
-    const double perplexity = lf_run_number(r, s->by_eval ? "eval_perplexity" : "test_perplexity");
-    return perplexity > 0 ? -log(perplexity) : NAN;
+    return lf_gain_from(s->from->yardstick, lf_run_number(r, lf_gain_metric(s)->name));
 }
 
 /* ---- groups and cells ---- */
@@ -181,20 +155,21 @@ static double position_of(const lf_gathered_run *r) {
 
 static bool any_eval(const lf_gathered *g) {
     for (int64_t i = 0; i < g->n_runs; i++)
-        if (isfinite(lf_run_number(&g->runs[i], g->language ? "eval_perplexity" : "eval_accuracy"))) return true;
+        if (isfinite(lf_run_number(&g->runs[i], lf_metric_in_role(g->yardstick, LF_ROLE_GAIN)->name))) return true;
     return false;
 }
 
 static void measure_cell(const lf_summary *s, lf_cell *c, double *values) {
-    const lf_metric *metrics = lf_metrics_of(s->from->language);
+    const lf_metric *metrics = s->from->yardstick->metrics;
     for (int m = 0; metrics[m].name; m++) {
         int64_t n = 0;
         for (int64_t i = 0; i < c->n_runs; i++) {
-            values[n] = figure_of(&s->from->runs[c->runs[i]], metrics[m].name); /* of a run that is not done: NAN */
+            values[n] = figure_of(s->from->yardstick, &s->from->runs[c->runs[i]],
+                                  metrics[m].name); /* of a run that is not done: NAN */
             n += isfinite(values[n]);
         }
         c->metrics[m] = lf_sample_of(values, n);
-        if (strcmp(metrics[m].name, "forgetting") == 0) c->outcome.cost = c->metrics[m].mean;
+        if (metrics[m].role == LF_ROLE_COST) c->outcome.cost = c->metrics[m].mean;
     }
     for (int64_t i = 0; i < c->n_runs; i++) {
         values[c->n_gains] = lf_gain_of(s, &s->from->runs[c->runs[i]]);

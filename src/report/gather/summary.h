@@ -5,20 +5,6 @@
 #include "report/gather/gather.h"
 #include "stats/stats.h"
 
-/* A figure of all_results.json that is averaged over seeds; the two kinds of runs have tables of them. */
-typedef struct lf_metric {
-    const char *name; /* its key, or "harmonic_mean" (of new-task accuracy, or of test accuracy where there is none, and
-                         base_after) */
-    const char *label; /* "new task, accuracy" */
-    const char *unit;  /* "%", "points", "nats", "" */
-    double scale;      /* shown = scale x value */
-} lf_metric;
-/* Ends with name NULL. Of pictures: eval_accuracy test_accuracy base_after forgetting retention base_kl base_ce
- * harmonic_mean update_ratio. Of language: eval_perplexity test_perplexity base_after forgetting retention base_kl
- * base_ce update_ratio. */
-const lf_metric *lf_metrics_of(bool language);
-enum { LF_MAX_METRICS = 12 };
-
 /* The runs that differ in their seed alone. */
 typedef struct lf_cell {
     int64_t group; /* index of its group */

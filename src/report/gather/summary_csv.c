@@ -170,7 +170,7 @@ static void summary_head(csv *c, const lf_summary *s) {
     put_text(c, "learning_rate");
     if (sweeps_head_rate(g)) put_text(c, "head_learning_rate");
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) put_text(c, counts[i]);
-    for (const lf_metric *m = lf_metrics_of(g->language); m->name; m++) sample_head(c, m->name);
+    for (const lf_metric *m = g->yardstick->metrics; m->name; m++) sample_head(c, m->name);
     put_text(c, "best");
     put_text(c, "front");
     for (size_t i = 0; i < sizeof of_group / sizeof *of_group; i++) put_text(c, of_group[i]);
@@ -192,7 +192,7 @@ static void summary_row(csv *c, const lf_summary *s, int64_t index) {
     if (sweeps_head_rate(g)) put_value(c, lf_run_value(r, "head_learning_rate"));
     const int64_t counts[] = {cell->n_runs, cell->n_done, cell->n_diverged, cell->n_failed, cell->n_unfinished};
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) put_count(c, counts[i]);
-    for (int m = 0; lf_metrics_of(g->language)[m].name; m++) put_sample(c, &cell->metrics[m]);
+    for (int m = 0; g->yardstick->metrics[m].name; m++) put_sample(c, &cell->metrics[m]);
     put_count(c, cell->best);
     put_count(c, cell->front);
     put_number(c, speaks ? group->hypervolume : NAN);

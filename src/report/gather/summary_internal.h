@@ -6,6 +6,7 @@
 
 /* Of a run: accuracy, or -ln perplexity, on the data that the summary goes by; NAN where there is none. */
 double lf_gain_of(const lf_summary *s, const lf_gathered_run *r);
+const lf_metric *lf_gain_metric(const lf_summary *s);                 /* its figure */
 const cJSON *lf_run_value(const lf_gathered_run *r, const char *key); /* of its configuration; NULL */
 bool lf_is_method_key(const char *key);                               /* a swept key that tells groups apart */
 

@@ -25,15 +25,8 @@ static void print_plain(FILE *out, const char *text) {
     for (; *text; text++) fputc((unsigned char)*text < 0x20 || *text == 0x7f ? '?' : *text, out);
 }
 
-static const lf_metric *metric_named(bool language, const char *name) {
-    const lf_metric *m = lf_metrics_of(language);
-    while (m->name && strcmp(m->name, name) != 0) m++;
-    return m;
-}
-
-static const lf_metric *gain_metric(const lf_summary *s) {
-    if (s->from->language) return metric_named(true, s->by_eval ? "eval_perplexity" : "test_perplexity");
-    return metric_named(false, s->by_eval ? "eval_accuracy" : "test_accuracy");
+static const lf_metric *in_role(const lf_summary *s, lf_role role) {
+    return lf_metric_in_role(s->from->yardstick, role);
 }
 
 /* Two decimals of a share or points; else four digits. */
@@ -54,47 +47,46 @@ static void sample(char *text, size_t size, lf_sample v, double scale, bool with
         snprintf(text + used, size - used, scale != 1 ? " (%.2f to %.2f)" : " (%.4g to %.4g)", b.low, b.high);
 }
 
-static lf_sample sample_named(const lf_summary *s, const lf_cell *c, const char *name) {
-    return c->metrics[metric_named(s->from->language, name) - lf_metrics_of(s->from->language)];
+static lf_sample sample_of(const lf_summary *s, const lf_cell *c, const lf_metric *m) {
+    return c->metrics[m - s->from->yardstick->metrics];
 }
 
 static void fill(line *l, const lf_summary *s, const lf_cohort *g, const lf_cell *c, bool first_of_group) {
     enum { SIZE = sizeof l->cells[0] };
-    const bool language = s->from->language;
-    const double gain_scale = language ? 1 : 100; /* of a difference: nats, points */
+    const double gain_scale = s->from->yardstick->difference_scale;
+    const lf_metric *gain = lf_gain_metric(s), *cost = in_role(s, LF_ROLE_COST), *kept = in_role(s, LF_ROLE_KEPT);
     l->method = first_of_group ? g->name : "";
     snprintf(l->cells[RATE], SIZE, "%.6g", c->learning_rate);
     snprintf(l->cells[SEEDS], SIZE, "%lld", (long long)c->n_done);
     if (c->n_done < c->n_runs)
         snprintf(l->cells[SEEDS], SIZE, "%lld of %lld", (long long)c->n_done, (long long)c->n_runs);
-    sample(l->cells[GAIN], SIZE, sample_named(s, c, gain_metric(s)->name), gain_metric(s)->scale, false);
-    sample(l->cells[COST], SIZE, sample_named(s, c, "forgetting"), metric_named(language, "forgetting")->scale, false);
-    sample(l->cells[KEPT], SIZE, sample_named(s, c, "retention"), 100, false);
+    sample(l->cells[GAIN], SIZE, sample_of(s, c, gain), gain->scale, false);
+    sample(l->cells[COST], SIZE, sample_of(s, c, cost), cost->scale, false);
+    sample(l->cells[KEPT], SIZE, sample_of(s, c, kept), kept->scale, false);
     if (!first_of_group) return;
-    number(l->cells[MATCHED], SIZE, g->matched_cost, metric_named(language, "forgetting")->scale, false);
+    number(l->cells[MATCHED], SIZE, g->matched_cost, cost->scale, false);
     number(l->cells[VOLUME], SIZE, g->hypervolume, 1, false);
     sample(l->cells[GAIN_AGAINST], SIZE, g->gain_difference, gain_scale, true);
-    sample(l->cells[COST_AGAINST], SIZE, g->cost_difference, metric_named(language, "forgetting")->scale, true);
+    sample(l->cells[COST_AGAINST], SIZE, g->cost_difference, cost->scale, true);
 }
 
 static void fill_head(line *l, const lf_summary *s) {
     enum { SIZE = sizeof l->cells[0] };
-    const bool language = s->from->language;
-    const lf_metric *gain = gain_metric(s), *cost = metric_named(language, "forgetting");
+    const lf_yardstick *y = s->from->yardstick;
+    const lf_metric *gain = lf_gain_metric(s), *cost = in_role(s, LF_ROLE_COST), *kept = in_role(s, LF_ROLE_KEPT);
     l->method = "method";
     snprintf(l->cells[RATE], SIZE, "learning rate");
     snprintf(l->cells[SEEDS], SIZE, "runs");
     snprintf(l->cells[GAIN], SIZE, "%s%s%s", gain->label, gain->unit[0] ? ", " : "", gain->unit);
     snprintf(l->cells[COST], SIZE, "%s, %s", cost->label, cost->unit);
-    snprintf(l->cells[KEPT], SIZE, "retention, %%");
+    snprintf(l->cells[KEPT], SIZE, "%s, %s", kept->label, kept->unit);
     const double matched = s->groups[0].matched_gain; /* of all, where there is one family */
     if (s->families)
         snprintf(l->cells[MATCHED], SIZE, "%s at matched gain", cost->label);
     else
-        snprintf(l->cells[MATCHED], SIZE, language ? "%s at perplexity %.4g" : "%s at %.2f %%", cost->label,
-                 language ? exp(-matched) : 100 * matched);
+        snprintf(l->cells[MATCHED], SIZE, y->matched, cost->label, lf_gain_shown(y, matched));
     snprintf(l->cells[VOLUME], SIZE, "hypervolume");
-    snprintf(l->cells[GAIN_AGAINST], SIZE, "gain against first, %s", language ? "nats" : "points");
+    snprintf(l->cells[GAIN_AGAINST], SIZE, "gain against first, %s", y->difference_unit);
     snprintf(l->cells[COST_AGAINST], SIZE, "%s against first", cost->label);
 }
 
@@ -151,7 +143,7 @@ static void print_notes(const lf_summary *s, FILE *out) {
         intervals = intervals || g->gain_difference.n > 2;
         extremes = extremes || g->gain_difference.n == 2;
         for (int64_t k = 0; k < g->n_cells; k++) {
-            const lf_sample v = sample_named(s, &s->cells[g->cells[k]], gain_metric(s)->name);
+            const lf_sample v = sample_of(s, &s->cells[g->cells[k]], lf_gain_metric(s));
             intervals = intervals || (is_shown(g, g->cells[k]) && v.n > 2);
             extremes = extremes || (is_shown(g, g->cells[k]) && v.n == 2);
         }

@@ -79,16 +79,12 @@ static double mean_of(mean m) { return m.n ? m.sum / (double)m.n : NAN; }
 
 /* The mean over the family's runs: with the sample of the base's data a seed may change what the base scores. */
 static void add_reference(const lf_summary *s, const lf_cell *c, mean *gain, mean *cost) {
+    const lf_yardstick *y = s->from->yardstick;
     for (int64_t i = 0; i < c->n_runs; i++) {
         const lf_gathered_run *r = &s->from->runs[c->runs[i]];
         const double before = lf_run_number(r, "base_before");
-        if (!s->from->language) {
-            add(gain, lf_run_number(r, "eval_chance"));
-            add(cost, before);
-        } else {
-            if (s->by_eval) add(gain, -log(lf_run_number(r, "eval_perplexity_before")));
-            add(cost, log(lf_run_number(r, "base_chance")) - log(before));
-        }
+        if (s->by_eval || !y->start_is_of_eval) add(gain, lf_gain_from(y, lf_run_number(r, y->start)));
+        add(cost, lf_gain_from(y, before) - (y->worst ? lf_gain_from(y, lf_run_number(r, y->worst)) : 0));
     }
 }
 
@@ -158,8 +154,7 @@ static lf_status weigh_outcomes(lf_summary *s, lf_err *err) {
 /* ---- differences ---- */
 
 static double cost_of(const lf_summary *s, const lf_gathered_run *r) {
-    (void)s;
-    return lf_run_number(r, "forgetting");
+    return lf_run_number(r, lf_metric_in_role(s->from->yardstick, LF_ROLE_COST)->name);
 }
 
 /* Of two cells, whose runs stand by seed, those of the same seed. */

@@ -5,44 +5,23 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "report/gather/gather.h"
 #include "report/page/html_parts.h"
 #include "report/page/report.h"
-
-/* The result that the tool exists for, in front of all others. */
-typedef struct card {
-    const char *key, *label, *unit;
-    double scale;
-    int decimals;
-} card;
-static const card of_pictures[] = {{"eval_accuracy", "new task", "%", 100, 2},
-                                   {"test_accuracy", "new task, test", "%", 100, 2},
-                                   {"base_before", "base task before", "%", 100, 2},
-                                   {"base_after", "base task after", "%", 100, 2},
-                                   {"forgetting", "forgetting", "points", 100, 2},
-                                   {"retention", "retention", "%", 100, 2},
-                                   {0}};
-static const card of_language[] = {{"eval_perplexity", "perplexity, new text", "", 1, 3},
-                                   {"test_perplexity", "perplexity, test", "", 1, 3},
-                                   {"eval_choice_accuracy", "multiple choice", "%", 100, 2},
-                                   {"eval_exact_match", "exact match", "%", 100, 2},
-                                   {"base_before", "perplexity, pretraining text before", "", 1, 3},
-                                   {"base_after", "perplexity, pretraining text after", "", 1, 3},
-                                   {"forgetting", "forgetting", "nats", 1, 4},
-                                   {"retention", "retention", "%", 100, 2},
-                                   {0}};
 
 typedef struct page {
     const char *run;
     cJSON *results, *config, *error;
 } page;
 
-static bool is_language(const cJSON *results) { return cJSON_HasObjectItem(results, "eval_perplexity"); }
-
+/* The results that the tool exists for, in front of all others. */
 static void cards(FILE *f, const cJSON *results) {
+    int n;
     lf_html_cards_begin(f);
-    for (const card *c = is_language(results) ? of_language : of_pictures; c->key; c++) {
-        const cJSON *v = cJSON_GetObjectItemCaseSensitive(results, c->key);
-        lf_html_card(f, cJSON_IsNumber(v) ? c->scale * v->valuedouble : NAN, c->decimals, c->unit, c->label);
+    for (const lf_metric *m = lf_yardstick_in(results, &n)->figures; m->name; m++) {
+        const cJSON *v = cJSON_GetObjectItemCaseSensitive(results, m->name);
+        if (m->card)
+            lf_html_card(f, cJSON_IsNumber(v) ? m->scale * v->valuedouble : NAN, m->decimals, m->unit, m->card);
     }
     lf_html_cards_end(f);
 }

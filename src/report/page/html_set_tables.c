@@ -91,37 +91,32 @@ static void metric_column(FILE *f, const lf_metric *m, const char *before) {
 }
 
 static bool is_measured(const lf_summary *s, int metric) {
-    return lf_metric_index(s, lf_metrics_of(s->from->language)[metric].name) == metric;
+    return lf_metric_index(s, s->from->yardstick->metrics[metric].name) == metric;
 }
 
 static void metric_columns(FILE *f, const lf_summary *s) {
-    const lf_metric *m = lf_metrics_of(s->from->language);
+    const lf_metric *m = s->from->yardstick->metrics;
     for (int i = 0; m[i].name; i++)
         if (is_measured(s, i)) metric_column(f, &m[i], "");
 }
 
 static void metric_cells(FILE *f, const lf_summary *s, const lf_cell *c) {
-    const lf_metric *m = lf_metrics_of(s->from->language);
+    const lf_metric *m = s->from->yardstick->metrics;
     for (int i = 0; m[i].name; i++)
         if (is_measured(s, i)) sample_cell(f, c->metrics[i], &m[i], false);
 }
 
 /* ---- groups ---- */
 
-/* The gain of an outcome as people read it: accuracy in percent, or the perplexity whose logarithm it is. */
-static double shown_gain(const lf_summary *s, double gain) { return s->from->language ? exp(-gain) : 100 * gain; }
-
 static const lf_metric *forgetting_of(const lf_summary *s) {
-    const lf_metric *m = lf_metrics_of(s->from->language);
-    for (; m->name; m++)
-        if (strcmp(m->name, "forgetting") == 0) return m;
-    return NULL;
+    return lf_metric_in_role(s->from->yardstick, LF_ROLE_COST);
 }
 
 /* A difference of gains is in points of accuracy, or in nats. */
 static lf_metric gain_difference(const lf_summary *s) {
-    return s->from->language ? (lf_metric){"gain", "new text, - ln perplexity", "nats", 1}
-                             : (lf_metric){"gain", "new task", "points", 100};
+    const lf_yardstick *y = s->from->yardstick;
+    return (lf_metric){
+        .name = "gain", .label = y->difference, .unit = y->difference_unit, .scale = y->difference_scale};
 }
 
 typedef struct extras {
@@ -189,25 +184,29 @@ static void say_unchosen(FILE *f, const lf_summary *s, const lf_cohort *g) {
 }
 
 static void say_matched(FILE *f, const lf_summary *s) {
+    const lf_yardstick *y = s->from->yardstick;
+    const char *unit = lf_metric_in_role(y, LF_ROLE_GAIN)->unit;
     fputs(" The matched gain is ", f);
     if (!s->families)
-        fprintf(f, "%s %.4g%s, ", s->from->language ? "a perplexity of" : "an accuracy of",
-                shown_gain(s, s->groups[0].matched_gain), s->from->language ? "" : " %");
+        fprintf(f, "%s %s of %.4g%s%s, ", y->article, y->name, lf_gain_shown(y, s->groups[0].matched_gain),
+                unit[0] ? " " : "", unit);
     fputs("the least of the methods' highest: forgetting there compares methods that learned equally well.", f);
 }
 
 void lf_html_choice(FILE *f, const lf_summary *s) {
     const extras e = extras_of(s);
-    const char *what = s->from->language ? "lowest mean perplexity" : "highest mean accuracy";
+    const lf_yardstick *y = s->from->yardstick;
+    const bool less = lf_metric_in_role(y, LF_ROLE_GAIN)->better == LF_LESS_IS_BETTER;
     bool rates = false;
     for (int64_t i = 0; i < s->n_groups; i++) rates = rates || (s->groups[i].best >= 0 && s->groups[i].n_cells > 1);
     fputs("<p>Means over seeds ± half of the 95 % t interval; of two seeds, least to most.", f);
     if (rates)
-        fprintf(f,
-                " The best learning rate of a method is the one of the %s on evaluation data, among those at which "
-                "every run is done; of equals the "
-                "smaller. Test data and forgetting had no part in the choice.",
-                what);
+        fprintf(
+            f,
+            " The best learning rate of a method is the one of the %s mean %s on evaluation data, among those at which "
+            "every run is done; of equals the "
+            "smaller. Test data and forgetting had no part in the choice.",
+            less ? "lowest" : "highest", y->name);
     if (e.gain || e.cost) {
         fputs(" “Against the first” is the difference from ", f);
         if (s->families)
@@ -275,7 +274,7 @@ static bool any_has(const lf_gathered *g, const char *name) {
 }
 
 void lf_html_all_runs(FILE *f, const lf_gathered *g) {
-    const lf_metric *m = lf_metrics_of(g->language);
+    const lf_metric *m = g->yardstick->metrics;
     int64_t columns = 2 + g->n_swept;
     bool shown[LF_MAX_METRICS] = {0};
     lf_html_table_begin(f);

@@ -36,7 +36,7 @@ static bool add_counts(cJSON *o, const lf_gathered *g) {
 
 /* A group at its best rate: the means, as all_results.json names and scales them. */
 static bool add_group(cJSON *list, const lf_summary *s, const lf_cohort *g) {
-    const lf_metric *m = lf_metrics_of(s->from->language);
+    const lf_metric *m = s->from->yardstick->metrics;
     const lf_cell *best = g->best >= 0 ? &s->cells[g->best] : NULL;
     cJSON *o = cJSON_CreateObject();
     bool ok = o && cJSON_AddStringToObject(o, "name", g->name) &&

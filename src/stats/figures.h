@@ -1,0 +1,70 @@
+/* What the figures of a run mean, for whoever writes, averages or draws them: figures.def as data. It stands here
+ * because the tasks that measure and the reports that know files alone both read it. */
+#ifndef LF_STATS_FIGURES_H
+#define LF_STATS_FIGURES_H
+
+#include <stdbool.h>
+
+/* GAIN and TEST_GAIN: what was learned, on evaluation and on test data; COST: what that cost of the old; KEPT: the
+ * share that is left; MEAN: averaged over seeds too. START: others are calculated from it; CARD: of a single run alone.
+ * A yardstick has one each of the first four. */
+typedef enum lf_role {
+    LF_ROLE_GAIN,
+    LF_ROLE_TEST_GAIN,
+    LF_ROLE_COST,
+    LF_ROLE_KEPT,
+    LF_ROLE_MEAN,
+    LF_ROLE_START,
+    LF_ROLE_CARD
+} lf_role;
+typedef enum lf_better { LF_MORE_IS_BETTER, LF_LESS_IS_BETTER } lf_better;
+
+typedef struct lf_metric {
+    const char *name;  /* its key in all_results.json; harmonic_mean is the report's own */
+    const char *label; /* "new task, accuracy" */
+    const char *unit;  /* "%", "points", "nats", "" */
+    double scale;      /* shown = scale x value */
+    lf_role role;
+    lf_better better;
+    const char *card; /* in front of a run's page; NULL: not there */
+    int decimals;     /* on the card */
+} lf_metric;
+enum { LF_MAX_METRICS = 12 }; /* that are averaged */
+
+/* A figure of metrics.jsonl that stands in a run's curves.csv. */
+typedef enum lf_look { LF_LOOK_NONE, LF_LOOK_LEARNED, LF_LOOK_KEPT, LF_LOOK_NEIGHBOURS } lf_look;
+typedef struct lf_step_figure {
+    const char *name;
+    lf_look look;             /* how it is drawn; NONE: not */
+    const char *title;        /* in a run's picture */
+    const char *label, *unit; /* in that of many runs, which draws the learned and the kept; shown = scale x value */
+    double scale;
+} lf_step_figure;
+
+typedef enum lf_judged_by { LF_BY_ACCURACY, LF_BY_PERPLEXITY, LF_N_YARDSTICKS } lf_judged_by;
+
+/* What the runs of a task are judged by. Which one a run has, the gain in its all_results.json tells. */
+typedef struct lf_yardstick {
+    const char *name, *article; /* "accuracy", "an" */
+    const char *of;             /* "pictures": whose runs they are, for messages */
+    bool log;                   /* compared and drawn by its logarithm */
+    const char *start;          /* the figure of a model that learned nothing */
+    bool start_is_of_eval;      /* and it says nothing about test data */
+    const char *worst;          /* the figure of a base that forgot all; NULL: 0 */
+    const char *difference, *difference_unit; /* of two gains; shown times difference_scale */
+    double difference_scale;
+    const char *matched;         /* format of "forgetting at a gain of": the label of the cost, the gain as shown */
+    const lf_metric *metrics;    /* those that are averaged; ends with name NULL */
+    const lf_metric *figures;    /* all but the plain; ends with name NULL */
+    const lf_step_figure *steps; /* ends with name NULL */
+} lf_yardstick;
+extern const lf_yardstick lf_yardsticks[LF_N_YARDSTICKS];
+
+/* The first of the averaged figures that has the role. */
+const lf_metric *lf_metric_in_role(const lf_yardstick *y, lf_role role);
+/* A figure as a gain: more is better, differences mean something. And back. NAN stays NAN; a perplexity that is not
+ * positive is NAN. */
+double lf_gain_from(const lf_yardstick *y, double figure);
+double lf_gain_shown(const lf_yardstick *y, double gain); /* times the scale of the gain's figure */
+
+#endif
