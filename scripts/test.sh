@@ -1,9 +1,17 @@
 #!/usr/bin/env bash
 # Installs what the tests need, builds with gcc and clang without warnings, and passes all tests, also with address and
-# undefined-behaviour sanitizers. Can be run again safely. Build folders: build-gcc, build-clang, build-sanitize.
+# undefined-behaviour sanitizers; then each fuzz target runs for some seconds. With --long, also what takes longer: the
+# tests that kill, stop and break off, again and again; minutes for each fuzz target; the suite beside four busy loops.
+# Can be run again safely. Build folders: build-gcc, build-clang, build-sanitize, build-fuzz.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/packages.sh
+long=false
+case ${1-} in
+--long) long=true ;;
+'') ;;
+*) echo "scripts/test.sh: unexpected '$1'; it takes nothing but --long" >&2 && exit 2 ;;
+esac
 # shellcheck disable=SC2086
 need_packages $build_packages $test_packages $run_packages
 
@@ -14,6 +22,17 @@ build() { # folder, compiler, options...
     cmake --build "$folder"
 }
 
+busy=()
+stop_busy() { [ ${#busy[@]} -eq 0 ] || kill "${busy[@]}" 2>/dev/null || true; }
+trap stop_busy EXIT
+start_busy() { # four loops that want all they can get
+    for _ in 1 2 3 4; do
+        (while :; do :; done) &
+        busy+=($!)
+    done
+}
+
+scripts/format.sh --check
 build build-gcc gcc
 ctest --test-dir build-gcc --output-on-failure
 build build-clang clang
@@ -21,3 +40,13 @@ ctest --test-dir build-clang --output-on-failure
 build build-sanitize gcc -DLF_SANITIZE=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo
 # leaks are counted by our own allocator in the tests; libraries keep what they cache
 ASAN_OPTIONS=detect_leaks=0 ctest --test-dir build-sanitize --output-on-failure
+build build-fuzz clang -DLF_FUZZ=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo
+tests/fuzz/run.sh build-fuzz "$($long && echo 180 || echo 5)"
+
+if $long; then
+    ctest --test-dir build-gcc --output-on-failure --repeat until-fail:10 -R 'test_(sweep|train|checkpoint|lm_generate)$'
+    start_busy
+    ctest --test-dir build-gcc --output-on-failure
+    ctest --test-dir build-gcc --output-on-failure
+    stop_busy
+fi

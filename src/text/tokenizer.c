@@ -161,7 +161,8 @@ static lf_status encode_piece(lf_tokenizer_work *w, const lf_piece *piece, lf_er
     }
     const size_t before = out->n;
     const lf_status rc = lf_bpe_encode(&w->t->bpe, &w->bpe, word, piece->size, w->bytes, out, err);
-    if (!rc) lf_word_cache_put(&w->cache, word, piece->size, out->ids + before, out->n - before);
+    if (!rc && out->n > before) /* of a word without ids there may be no array yet */
+        lf_word_cache_put(&w->cache, word, piece->size, out->ids + before, out->n - before);
     return rc;
 }
 

@@ -1,0 +1,90 @@
+"""Writes the seeds of a fuzz target: small inputs of each kind that its reader knows, so that a run of seconds gets beyond
+the first check. Arguments: the target's name, a folder."""
+import json
+import os
+import struct
+import sys
+import zlib
+
+
+def safetensors():
+    header = {"__metadata__": {"format": "pt"}, "a": {"dtype": "F32", "shape": [2, 2], "data_offsets": [0, 16]},
+              "b": {"dtype": "BF16", "shape": [3], "data_offsets": [16, 22]}}
+    for one in (header, {}, {"a": {"dtype": "I64", "shape": [], "data_offsets": [0, 8]}}):
+        text = json.dumps(one).encode()
+        text += b" " * (-len(text) % 8)
+        size = max([0] + [t["data_offsets"][1] for n, t in one.items() if n != "__metadata__"])
+        yield struct.pack("<Q", len(text)) + text + bytes(range(size))
+
+
+def png(width, height):
+    def chunk(kind, body):
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    rows = b"".join(b"\0" + bytes((x * y) % 256 for x in range(3 * width)) for y in range(height))
+    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)) +
+            chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+
+
+def bmp(width, height):
+    row = (3 * width + 3) // 4 * 4
+    return (b"BM" + struct.pack("<IHHI", 54 + row * height, 0, 0, 54) +
+            struct.pack("<IiiHHIIiiII", 40, width, height, 1, 24, 0, row * height, 0, 0, 0, 0) + bytes(row * height))
+
+
+def image():
+    yield png(5, 3)
+    yield bmp(3, 2)
+    yield b"P6 2 2 255\n" + bytes(range(12))
+    yield b"P5 3 1 255\n\1\2\3"
+    yield bytes([0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 2, 0, 24, 0]) + bytes(12)  # TGA
+
+
+def json_texts():
+    yield b'{"a": 1, "b": [true, null, -2.5e3, "x\\u00e9\\n"], "c": {"a": {}}}'
+    yield b'// a comment\n{"a": 9007199254740993 /* and another */}'
+    yield b'{"a": 1, "a": 2}'
+
+
+def text():
+    records = [  # the first byte is the format: jsonl, json, csv, tsv, text
+        (0, b'{"text": "one two"}\n{"text": "three"}\n'),
+        (0, b'{"prompt": "a", "completion": "b"}\n{"question": "q", "choices": ["a", "b"], "answer": 1}\n'),
+        (0, b'{"messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "ho"}]}\n'),
+        (1, b'[{"instruction": "i", "input": "x", "output": "o"}, {"instruction": "j", "output": "p"}]'),
+        (2, b'text,label\n"a ""quoted"" text",1\nplain,0\n'),
+        (3, b'prompt\tcompletion\na\tb\n'),
+        (4, b'A text.\n\nAnother paragraph of it.\n'),
+        (8, b'{"question": "q", "input": "x", "answer": "a"}\n')]
+    for kind, body in records:
+        yield bytes([kind]) + body
+
+
+def tokenizer():
+    byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
+    model = {"type": "BPE", "vocab": {"a": 0, "b": 1, "ab": 2, "<s>": 3}, "merges": ["a b"], "unk_token": None,
+             "byte_fallback": False}
+    added = [{"id": 3, "content": "<s>", "single_word": False, "lstrip": False, "rstrip": False, "normalized": False,
+              "special": True}]
+    whole = {"version": "1.0", "added_tokens": added, "normalizer": {"type": "NFC"}, "pre_tokenizer": byte_level,
+             "post_processor": None, "decoder": {"type": "ByteLevel"}, "model": model}
+    split = dict(whole, pre_tokenizer={"type": "Split", "pattern": {"Regex": "\\s+"}, "behavior": "Isolated",
+                                       "invert": False})
+    for one in (whole, split, dict(whole, normalizer=None, pre_tokenizer=None, decoder=None)):
+        yield json.dumps(one).encode() + b"\0ab a(b|c)+"
+
+
+SEEDS = {"fuzz_safetensors": safetensors, "fuzz_image": image, "fuzz_json": json_texts, "fuzz_text": text,
+         "fuzz_tokenizer": tokenizer}
+
+
+def main(name, folder):
+    if name not in SEEDS:
+        sys.exit(f"tests/fuzz/seeds.py: {name} has no seeds; add a function that makes them, and its line in SEEDS")
+    for number, seed in enumerate(SEEDS[name]()):
+        with open(os.path.join(folder, f"seed-{number}"), "wb") as file:
+            file.write(seed)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2])
