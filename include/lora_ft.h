@@ -110,9 +110,15 @@ LF_VERB_LIST(LF_VERB_FUNCTION)
 
 /* Async-signal-safe. lf_interrupt asks the running verb to stop at the next step; a conversation ends its answer, and
  * ends itself where it waits for the user. lf_terminate asks it to end in either case. False if the verb was asked
- * before and has not done it: a caller may then end the process. */
+ * before and has not done it: a caller may then end the process. lf_checkpoint_request asks a training run to write a
+ * checkpoint after the step it is at, and to go on; a sweep asks the runs that are at work (SIGUSR1).
+ *
+ * The library installs no handler and blocks no signal. On processors with AVX-512, a handler that runs in a thread
+ * that computes must have SA_ONSTACK and the thread an alternate stack, since oneDNN's code keeps no stack there;
+ * better, block signals in all threads and wait for them in one of your own (src/cli/signals.c). */
 bool lf_interrupt(void);
 bool lf_terminate(void);
+void lf_checkpoint_request(void);
 
 #ifdef __cplusplus
 }

@@ -1,8 +1,8 @@
 #define _POSIX_C_SOURCE 200809L
 #include "base/log.h"
 
-#include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -10,22 +10,30 @@
 #include <unistd.h>
 
 static lf_log_level level = LF_LOG_INFO;
-enum { INTERRUPT = 1, TERMINATE };
-static volatile sig_atomic_t interrupted;
+enum { NOTHING, INTERRUPT, TERMINATE };
+static atomic_int asked; /* of these; lock-free, so that a signal handler may */
+static atomic_bool checkpoint_requested;
 static bool bar_shown; /* a progress bar stands on the current terminal line */
 
 void lf_log_set_level(lf_log_level l) { level = l; }
+
 static bool ask(int what) {
-    const bool first = !interrupted;
-    if (first) interrupted = what;
-    return first;
+    int before = NOTHING;
+    return atomic_compare_exchange_strong(&asked, &before, what);
 }
 bool lf_interrupt(void) { return ask(INTERRUPT); }
-bool lf_terminate(void) { return ask(TERMINATE); }
-bool lf_interrupted(void) { return interrupted != 0; }
-void lf_interrupt_reset(void) {
-    if (interrupted == INTERRUPT) interrupted = 0;
+bool lf_terminate(void) {
+    if (ask(TERMINATE)) return true;
+    atomic_store(&asked, TERMINATE); /* an interruption that is not done yet becomes an end */
+    return false;
 }
+bool lf_interrupted(void) { return atomic_load(&asked) != NOTHING; }
+void lf_interrupt_reset(void) {
+    int before = INTERRUPT;
+    atomic_compare_exchange_strong(&asked, &before, NOTHING);
+}
+void lf_checkpoint_request(void) { atomic_store(&checkpoint_requested, true); }
+bool lf_checkpoint_taken(void) { return atomic_exchange(&checkpoint_requested, false); }
 
 static void line(const char *prefix, const char *format, va_list args) {
     flockfile(stderr); /* the lines of worker threads do not mix */

@@ -17,6 +17,7 @@ double lf_now(void);             /* seconds of a monotonic clock */
 int64_t lf_peak_rss_bytes(void); /* of this process */
 bool lf_interrupted(void);       /* lf_interrupt() or lf_terminate() was called */
 void lf_interrupt_reset(void);   /* as if lf_interrupt() was not; lf_terminate() stays */
+bool lf_checkpoint_taken(void);  /* lf_checkpoint_request() was called since this was last asked */
 
 /* A progress line: redrawn in place on a terminal, else one plain line at most every ten seconds and at the end.
  * `what` and the text of each update are copied. Not thread safe. */

@@ -2,15 +2,15 @@
 #define _POSIX_C_SOURCE 200809L
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
 #include "lora_ft.h"
+#include "signals.h"
 
-enum { EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130 };
+enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
 typedef lf_status verb_function(const lf_config *cfg, FILE *out, lf_err *err);
 typedef struct verb {
@@ -68,19 +68,6 @@ static int unknown_verb(const char *name) {
     return EXIT_USAGE;
 }
 
-/* ---- Ctrl-C -------------------------------------------------------------------------------------------------- */
-
-static void on_signal(int number) {
-    if (!(number == SIGINT ? lf_interrupt() : lf_terminate())) _exit(EXIT_INTERRUPTED);
-}
-
-static void catch_signals(void) {
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-}
-
 /* ---- running ------------------------------------------------------------------------------------------------- */
 
 /* Results that did not reach their reader are a failure: a full disk shows only here. After another failure, which was
@@ -109,6 +96,17 @@ static void reserve_standard_streams(void) {
         if (fcntl(fd, F_GETFD) < 0) (void)!open("/dev/null", modes[fd]);
 }
 
+/* A verb's threads are its first: nothing before it starts one. */
+static lf_status run_under_signals(const verb *v, const lf_config *cfg, lf_err *err) {
+    const int failure = lf_signals_take();
+    if (failure) {
+        snprintf(err->message, sizeof err->message, "no thread for the signals: %s", strerror(failure));
+        return err->status = LF_EFAIL;
+    }
+    const lf_status rc = v->run(cfg, stdout, err);
+    return !rc && v->then ? v->then(cfg, stdout, err) : rc;
+}
+
 static int run_verb(const verb *v, int argc, char **argv) {
     lf_config *cfg = NULL;
     lf_err err = {0};
@@ -126,9 +124,7 @@ static int run_verb(const verb *v, int argc, char **argv) {
         lf_config_print(cfg, stdout);
         goto out;
     }
-    catch_signals();
-    rc = v->run(cfg, stdout, &err);
-    if (!rc && v->then) rc = v->then(cfg, stdout, &err);
+    rc = run_under_signals(v, cfg, &err);
 out:
     lf_config_free(cfg);
     if (rc) fprintf(stderr, "lora-ft %s: %s\n", v->name, err.message[0] ? err.message : lf_status_text(rc));

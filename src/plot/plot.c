@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/child.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/utf8.h"
@@ -146,6 +147,7 @@ enum { NOT_FOUND = 127 };
 static int run_gnuplot(const char *dir, const char *script) {
     const pid_t pid = fork();
     if (pid == 0) {
+        lf_child_signals();
         if (chdir(dir) == 0 && dup2(STDERR_FILENO, STDOUT_FILENO) >= 0)
             execlp("gnuplot", "gnuplot", "-d", script, (char *)NULL);
         _exit(NOT_FOUND);

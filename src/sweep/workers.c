@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/child.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -28,10 +29,10 @@ typedef struct worker {
 /* ---- one process ---- */
 
 static void run_child(const lf_point *at, pid_t parent) {
-    static const int to_default[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE};
-    for (size_t i = 0; i < sizeof to_default / sizeof to_default[0]; i++) signal(to_default[i], SIG_DFL);
-    setpgid(0,
-            0); /* Ctrl-C at the terminal reaches the sweep alone, which passes it on once: a second one would kill */
+    signal(SIGUSR1, SIG_IGN); /* until the run takes it: a request for a checkpoint must not be its death */
+    lf_child_signals();
+    /* Ctrl-C at the terminal reaches the sweep alone, which passes it on once: a second one would kill. */
+    setpgid(0, 0);
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (getppid() != parent) _exit(130); /* it was gone before that was asked for */
     const int log = open(at->log_path, O_WRONLY | O_CREAT | O_APPEND, 0644), nothing = open("/dev/null", O_RDWR);
@@ -107,7 +108,8 @@ static lf_status record(const lf_point *at, int status, lf_err *err) {
 static lf_status finish(lf_points *p, const worker *w, int status, lf_err *err) {
     lf_point *at = &p->at[w->point];
     const int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-    if (code == lf_status_exit_code(LF_EINTERRUPTED)) return LF_OK; /* still to do */
+    const bool stopped = WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM;   /* before it could take the signal */
+    if (stopped || code == lf_status_exit_code(LF_EINTERRUPTED)) return LF_OK; /* still to do */
     if (code == 0) {
         at->state = LF_POINT_DONE;
         return LF_OK;
@@ -118,9 +120,9 @@ static lf_status finish(lf_points *p, const worker *w, int status, lf_err *err) 
 
 /* ---- all of them ---- */
 
-static void pass_on(const worker *workers, int64_t jobs) {
+static void pass_on(const worker *workers, int64_t jobs, int number) {
     for (int64_t i = 0; i < jobs; i++)
-        if (workers[i].pid) kill(workers[i].pid, SIGTERM);
+        if (workers[i].pid) kill(workers[i].pid, number);
 }
 
 static int64_t next_todo(const lf_points *p, int64_t from) {
@@ -140,9 +142,10 @@ static lf_status run_all(lf_points *p, worker *workers, int64_t jobs, lf_table *
     while (running || (!stopping && next < p->n)) {
         if (!stopping && (rc || lf_interrupted())) {
             stopping = true;
-            pass_on(workers, jobs);
+            pass_on(workers, jobs, SIGTERM);
             if (running) lf_table_say(table, "stopping: the runs end their steps and write checkpoints");
         }
+        if (lf_checkpoint_taken()) pass_on(workers, jobs, SIGUSR1);
         for (int64_t i = 0; i < jobs; i++) {
             worker *w = &workers[i];
             int status;

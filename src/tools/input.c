@@ -15,8 +15,8 @@ void lf_input_free(lf_input *in) {
 
 enum { LOOK_MS = 100 };
 
-/* Until there is something to read, or a signal came. It looks up now and then: a signal that another thread took, or
- * that came between the question and the waiting, does not end poll. */
+/* Until there is something to read, or lf_interrupt was called. It looks up now and then, because that is done by
+ * another thread, which does not end poll. */
 static lf_status wait_for_input(lf_err *err) {
     struct pollfd in = {.fd = STDIN_FILENO, .events = POLLIN};
     int ready = 0;

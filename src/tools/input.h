@@ -1,5 +1,5 @@
-/* Standard input, read so that Ctrl-C is noticed while it waits for a user: a signal does not interrupt the C library's
- * functions where the program asked for SA_RESTART, as it does for all else. */
+/* Standard input, read so that Ctrl-C is noticed while it waits for a user: another thread takes the signal, and
+ * nothing that the C library reads is interrupted by it. */
 #ifndef LF_TOOLS_INPUT_H
 #define LF_TOOLS_INPUT_H
 

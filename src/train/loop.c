@@ -218,8 +218,10 @@ static lf_status after_step(loop *l, bool *stop, lf_err *err) {
     if (!rc && *stop && !last)
         lf_info("step %lld: stopped early, %lld evaluations without a better metric", (long long)step,
                 (long long)run->progress.evals_without_gain);
-    const bool interrupted = lf_interrupted() && !*stop;
-    if (!rc && (interrupted || save_is_due(run, *stop))) rc = save(l, err);
+    const bool interrupted = lf_interrupted() && !*stop, requested = lf_checkpoint_taken();
+    if (!rc && (interrupted || requested || save_is_due(run, *stop))) rc = save(l, err);
+    if (!rc && requested)
+        lf_info("step %lld: %s/checkpoint-%lld is written, as requested", (long long)step, run->dir, (long long)step);
     if (!rc && interrupted)
         rc = lf_fail(
             err, LF_EINTERRUPTED,

@@ -1,6 +1,6 @@
 /* The program as a user runs it: train, resume, eval, merge, and every mistake of the contract with its exit code. */
-#define _POSIX_C_SOURCE 200809L
-#include "cli/cli_fixture.h"
+#define _GNU_SOURCE
+#include "cli/held_fixture.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -168,31 +168,20 @@ static void test_resume_without_checkpoint_starts_over(void **state) {
     assert_non_null(strstr(output, "starting at the beginning"));
 }
 
-/* Ctrl-C: exit 130, a whole checkpoint, and the resumed run ends as the straight one. */
+/* Ctrl-C in the middle of what makes noise (dropout, augmentation, accumulation): exit 130, a whole checkpoint, and the
+ * resumed run ends as the straight one. */
 static void test_interrupt(void **state) {
     (void)state;
-    const char *const arguments =
-        TRAIN NOISY "--max_steps 400 --save_strategy no --eval_strategy no --logging_steps 1 ";
+    const char *const arguments = TRAIN NOISY TALKATIVE "--logging_steps 1 ";
     must(run("%s --output_dir long", arguments), 0);
-    const pid_t pid = fork();
-    if (pid == 0) {
-        if (chdir(root)) _exit(99);
-        execl("/bin/sh", "sh", "-c",
-              text("M=%s/golden/vit-base; exec %s/lora-ft %s --output_dir stopped 2>stopped.log", LF_TEST_DIR,
-                   LF_BUILD_DIR, arguments),
-              (char *)NULL);
-        _exit(99);
-    }
-    for (int i = 0; i < 3000 && access(text("%s/stopped/metrics.jsonl", root), F_OK); i++)
-        nanosleep(&(struct timespec){0, 1000000}, NULL);
-    nanosleep(&(struct timespec){0, 50000000}, NULL);
-    kill(pid, SIGINT);
-    int status;
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    assert_true(WIFEXITED(status));
-    if (WEXITSTATUS(status) == 0) return; /* a machine so fast that it was through: nothing was interrupted */
-    assert_int_equal(WEXITSTATUS(status), 130);
+    const int says = hold("stopped.log");
+    const pid_t pid = start_run(text("%s --output_dir stopped", arguments), "stopped.log");
+    wait_for_words(says, "step 3:");
+    send_signal(pid, SIGINT);
+    let_go(says, "stopped.log");
+    assert_int_equal(code_of(pid), 130);
     must(run("%s --output_dir stopped --resume_from_checkpoint true", arguments), 0);
+    assert_non_null(strstr(output, "resumed from"));
     same_files("long/adapter/adapter_model.safetensors", "stopped/adapter/adapter_model.safetensors");
 }
 

@@ -60,9 +60,10 @@ for where, _, files in os.walk(os.path.join(root, "src")):
             elif to == top and room != to_room and room in inside and to_room in inside and to_room not in inside[room]:
                 print(f"src/{path} includes {target}, which does not stand to its right")
                 status = 1
-        if top in allowed and top not in ("kernels", "linalg", "data", "examples") and re.search(
+        waits = path == "cli/signals.c"  # one thread, which waits for signals and computes nothing
+        if top in allowed and top not in ("kernels", "linalg", "data", "examples") and not waits and re.search(
                 r"immintrin|omp\.h|#pragma omp|cblas|pthread", source):
-            print(f"src/{path}: threads, BLAS and intrinsics belong into kernels, linalg or the loader")
+            print(f"src/{path}: threads, BLAS and intrinsics belong into kernels, linalg, the loader or cli/signals.c")
             status = 1
 sys.exit(status)
 END
