@@ -239,7 +239,6 @@ lf_status lf_adapter_new(lf_adapter **out, lf_nn *nn, const lf_adapter_opts *o, 
         (rc = lf_adapter_keep_patterns(a, o->rank_pattern, o->alpha_pattern, err)) ||
         (rc = check_start(a, o, init, err)) || (rc = attach_all(a, err)) || (rc = start_all(a, o, init, err)))
         goto out;
-    nn->lora_on = true;
     *out = a;
     a = NULL;
 out:

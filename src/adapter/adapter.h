@@ -87,7 +87,7 @@ bool lf_layer_number(const char *name, int64_t *layer, size_t *begin, size_t *en
 typedef struct lf_adapter lf_adapter;
 
 /* Attaches a LoRA to every selected module of nn (in nn.arena) and starts it; decompositions run in parallel with
- * progress. Adapters that nn had are taken off. The table's lora_on becomes true. *out is freed by lf_adapter_free
+ * progress. Adapters that nn had are taken off. *out is freed by lf_adapter_free
  * (detaches nothing; free before the model). */
 lf_status lf_adapter_new(lf_adapter **out, lf_nn *nn, const lf_adapter_opts *o, lf_err *err);
 void lf_adapter_free(lf_adapter *a);
@@ -138,7 +138,7 @@ lf_status lf_adapter_apply(lf_adapter **out, const lf_adapter_file *f, lf_nn *nn
                            const char *base_hash, lf_err *err);
 
 /* W += scaling * (B A) (delta form included) in double, rounded once; for merge. Signature of lf_merge_fn's work. */
-lf_status lf_adapter_merge(const lf_nn *nn, const lf_module *m, float *W, lf_err *err);
+lf_status lf_adapter_merge(const lf_module *m, float *W, lf_err *err);
 /* A module's update as one product: dW = B A, B [out,R] with the scaling in it, A [R,in], R = lf_lora_rank (r, in delta
  * form 2r). */
 int64_t lf_lora_rank(const lf_lora *l);

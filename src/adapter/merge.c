@@ -10,9 +10,9 @@ static void add_row(double *row, double b, const float *a, const float *a0, int6
         for (int64_t j = 0; j < n; j++) row[j] += b * (double)a[j];
 }
 
-lf_status lf_adapter_merge(const lf_nn *nn, const lf_module *m, float *W, lf_err *err) {
+lf_status lf_adapter_merge(const lf_module *m, float *W, lf_err *err) {
     const lf_lora *l = m->lora;
-    if (!l || !nn->lora_on) return LF_OK;
+    if (!l) return LF_OK;
     const float *A = l->A.data, *B = l->B.data, *A0 = l->A0, *B0 = l->B0;
     double *row = lf_malloc((size_t)m->in * sizeof *row);
     if (!row) return lf_fail(err, LF_ENOMEM, "%s: out of memory for merging its adapter", m->name);

@@ -223,7 +223,6 @@ lf_status lf_adapter_apply(lf_adapter **out, const lf_adapter_file *f, lf_nn *nn
     lf_status rc = make_room(&p, err);
     if (rc || (rc = apply_all(&p, err)) || (rc = check_targets(&p, err)) || (rc = apply_head(&p, head, err))) goto out;
     compare_base(f, base_hash);
-    nn->lora_on = true;
     *out = p.a;
     p.a = NULL;
 out:

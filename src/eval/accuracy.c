@@ -26,6 +26,7 @@ typedef struct pass {
     lf_graph *g;
     lf_module *head;
     const lf_dataset *d;
+    bool base;
     float *features, *logits; /* of one batch */
     int64_t count, labelled, correct;
     double loss;
@@ -34,10 +35,10 @@ typedef struct pass {
 /* Fills p->features and p->logits. */
 static lf_status forward(pass *p, const lf_batch *b, lf_err *err) {
     const lf_kernels *k = lf_graph_kernels(p->g);
-    const lf_model_input in = {.B = b->B, .pixels = b->pixels};
+    const lf_pass pixels = {.in = {.B = b->B, .pixels = b->pixels}, .base = p->base};
     lf_graph_begin(p->g, false, false, 0);
-    lf_tensor *features = lf_model_features(p->m, p->g, &in);
-    lf_tensor *logits = lf_model_logits(p->m, p->g, p->head, features);
+    lf_tensor *features = lf_model_features(p->m, p->g, &pixels);
+    lf_tensor *logits = lf_model_logits(p->g, p->head, features);
     const lf_status rc = lf_graph_status(p->g, err);
     if (rc) return rc;
     k->to_f32(p->features, features->data, features->numel);
@@ -96,7 +97,7 @@ lf_status lf_evaluate(lf_accuracy *out, lf_model *m, lf_graph *g, lf_module *hea
     if (!head || !(lf_nn_is_frozen(head) || head->weight->tensor.data))
         return lf_fail(err, LF_EDATA,
                        "%s: the model has no classification head; train one, or give an adapter with one", m->path);
-    pass p = {.m = m, .g = g, .head = head, .d = d};
+    pass p = {.m = m, .g = g, .head = head, .d = d, .base = opts->base};
     lf_loader *loader = NULL;
     const lf_loader_opts l = {.batch_size = opts->batch_size,
                               .workers = opts->workers,

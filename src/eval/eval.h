@@ -13,6 +13,7 @@ typedef struct lf_eval_opts {
     const lf_image_processor *processor;
     const char *what;    /* of the progress line: "evaluate"; "" for none */
     int64_t knn_samples; /* most features that the nearest neighbours are searched in; 0: 2000 */
+    bool base;           /* without the adapters */
     bool interruptible;  /* stop with LF_EINTERRUPTED after lf_interrupt; training lets an evaluation end first */
 } lf_eval_opts;
 
@@ -35,7 +36,7 @@ typedef struct lf_accuracy {
 typedef lf_status (*lf_eval_visit)(void *context, const lf_batch *batch, const float *features, const float *logits,
                                    int64_t V, lf_err *err);
 
-/* Forward passes (no gradient, no dropout) over all of d with `head`; adapters as nn.lora_on says. visit may be NULL;
+/* Forward passes (no gradient, no dropout) over all of d with `head`. visit may be NULL;
  * labels below 0 (unlabelled) count in `count` only; without any label accuracy and loss are NAN. The graph's steps are
  * used and forgotten. LF_EDATA for a head without weights or a label that it lacks; LF_EDIVERGED, naming the example,
  * for logits that are not finite. */

@@ -81,18 +81,16 @@ void lf_divergence(const float *base, const float *tuned, int64_t n, double *ce,
     }
 }
 
-/* `lora_on` for this pass only. */
-static lf_status measure(lf_base_score *out, measurement *me, lf_model *m, lf_graph *g, const lf_eval_opts *opts,
-                         bool lora_on, lf_err *err) {
+static lf_status measure(lf_base_score *out, measurement *me, lf_model *m, lf_graph *g, const lf_eval_opts *asked,
+                         bool base, lf_err *err) {
     lf_forgetting *f = me->f;
     if (!m->base_head || m->base_head->out != f->V || m->hidden_size != f->dim)
         return lf_fail(err, LF_EDATA, "%s: has no head of %lld classes, which the base was measured with", m->path,
                        (long long)f->V);
     lf_accuracy a;
-    const bool was_on = m->nn.lora_on;
-    m->nn.lora_on = lora_on;
-    lf_status rc = lf_evaluate(&a, m, g, m->base_head, f->d, opts, visit, me, err);
-    m->nn.lora_on = was_on;
+    lf_eval_opts opts = *asked;
+    opts.base = base;
+    const lf_status rc = lf_evaluate(&a, m, g, m->base_head, f->d, &opts, visit, me, err);
     if (rc) return rc;
     *out = (lf_base_score){.count = a.count,
                            .accuracy = a.accuracy,
@@ -147,7 +145,7 @@ lf_status lf_forgetting_new(lf_forgetting **out, lf_model *m, lf_graph *g, const
     lf_status rc = lf_forgetting_room(&f, m, d, opts, with_knn, err);
     if (rc) return rc;
     measurement me = {.f = f, .keep = true};
-    rc = measure(&f->before, &me, m, g, opts, false, err);
+    rc = measure(&f->before, &me, m, g, opts, true, err);
     if (rc)
         lf_forgetting_free(f);
     else
@@ -178,5 +176,5 @@ const lf_base_score *lf_forgetting_before(const lf_forgetting *f) { return &f->b
 lf_status lf_forgetting_measure(lf_base_score *out, lf_forgetting *f, lf_model *m, lf_graph *g,
                                 const lf_eval_opts *opts, lf_err *err) {
     measurement me = {.f = f};
-    return measure(out, &me, m, g, opts, true, err);
+    return measure(out, &me, m, g, opts, false, err);
 }

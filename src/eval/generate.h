@@ -36,7 +36,7 @@ void lf_generated_free(lf_generated *o);
 lf_status lf_ending_ids(lf_ids *out, const lf_model *m, const lf_tokenizer *t, lf_err *err);
 
 typedef struct lf_generator lf_generator;
-/* The model's adapter is on or off as nn.lora_on says. `most`: tokens of prompt and answer together; 0, or more than
+/* Of the model with its adapter. `most`: tokens of prompt and answer together; 0, or more than
  * the model has positions: those. Memory is taken for what a text may need, not for all of it. All are borrowed. */
 lf_status lf_generator_new(lf_generator **out, lf_model *m, lf_graph *g, const lf_tokenizer *t, int64_t most,
                            lf_err *err);

@@ -22,8 +22,6 @@ typedef struct gpt2 {
     lf_param *positions;
     lf_module *ln_f;
     layer *layers;
-    lf_model_input in; /* of the pass that is being built (a checkpointed layer is built again in backward) */
-    lf_kv_cache *cache;
 } gpt2;
 
 static const struct {
@@ -141,42 +139,42 @@ static void gpt2_init_param(const lf_model *m, const lf_param *p, lf_rng_key key
 
 /* ---- forward ---- */
 
-static lf_tensor *attention(const layer *l, const gpt2 *v, lf_graph *g, lf_tensor *qkv) {
+static lf_tensor *attention(const layer *l, const gpt2 *v, const lf_pass *pass, lf_graph *g, lf_tensor *qkv) {
     const double scale = v->scale / (v->scale_by_layer ? (double)(l->number + 1) : 1);
     const lf_attention_opts o = {.heads = v->heads,
                                  .kv_heads = v->heads,
                                  .scale = scale,
                                  .causal = true,
-                                 .first = v->in.first,
+                                 .first = pass->in.first,
                                  .dropout = v->attn_pdrop};
-    return lf_kv_attention(v->cache, g, l->number, qkv, l->model->hidden_size, &o);
+    return pass->cache ? lf_kv_attention(pass->cache, g, l->number, qkv, l->model->hidden_size, &o)
+                       : lf_attention(g, qkv, &o);
 }
 
-static lf_tensor *build_layer(const void *layer_, lf_graph *g, lf_tensor *x) {
+static lf_tensor *build_layer(const void *layer_, const lf_pass *pass, lf_graph *g, lf_tensor *x) {
     const layer *l = layer_;
     const gpt2 *v = l->model->impl;
-    const lf_nn *nn = &l->model->nn;
     lf_tensor *h = lf_nn_layernorm(g, l->ln_1, x, v->epsilon);
-    lf_tensor *qkv = lf_nn_then(g, h, lf_nn_linear(g, nn, l->c_attn, h));
-    lf_tensor *a = lf_nn_then(g, qkv, attention(l, v, g, qkv));
-    lf_tensor *o = lf_dropout(g, lf_nn_then(g, a, lf_nn_linear(g, nn, l->c_proj, a)), v->resid_pdrop);
+    lf_tensor *qkv = lf_nn_then(g, h, lf_nn_linear(g, pass->base, l->c_attn, h));
+    lf_tensor *a = lf_nn_then(g, qkv, attention(l, v, pass, g, qkv));
+    lf_tensor *o = lf_dropout(g, lf_nn_then(g, a, lf_nn_linear(g, pass->base, l->c_proj, a)), v->resid_pdrop);
     x = lf_nn_residual(g, x, o);
     h = lf_nn_layernorm(g, l->ln_2, x, v->epsilon);
-    lf_tensor *up = lf_nn_then(g, h, lf_nn_linear(g, nn, l->c_fc, h)),
+    lf_tensor *up = lf_nn_then(g, h, lf_nn_linear(g, pass->base, l->c_fc, h)),
               *act = lf_nn_then(g, up, lf_gelu(g, up, v->gelu_tanh));
-    lf_tensor *down = lf_dropout(g, lf_nn_then(g, act, lf_nn_linear(g, nn, l->mlp_c_proj, act)), v->resid_pdrop);
+    lf_tensor *down =
+        lf_dropout(g, lf_nn_then(g, act, lf_nn_linear(g, pass->base, l->mlp_c_proj, act)), v->resid_pdrop);
     return lf_nn_residual(g, x, down);
 }
 
-static lf_tensor *gpt2_hidden(lf_model *m, lf_graph *g, const lf_model_input *in, lf_kv_cache *cache) {
-    gpt2 *v = m->impl;
-    v->in = *in;
-    v->cache = cache;
+static lf_tensor *gpt2_hidden(const lf_model *m, lf_graph *g, const lf_pass *pass) {
+    const gpt2 *v = m->impl;
+    const lf_model_input *in = &pass->in;
     if (!lf_lm_check_ids(m, g, in)) return NULL;
     lf_tensor *x = lf_embed(g, in->ids, in->B, in->T, &m->embedding->tensor, &v->positions->tensor, in->positions);
     x = lf_dropout(g, x, v->embd_pdrop);
-    x = lf_model_layers(g, build_layer, v->layers, sizeof *v->layers, m->n_layers, m->gradient_checkpointing && !cache,
-                        x);
+    x = lf_model_layers(g, build_layer, pass, v->layers, sizeof *v->layers, m->n_layers,
+                        m->gradient_checkpointing && !pass->cache, x);
     return lf_nn_then(g, x, lf_nn_layernorm(g, v->ln_f, x, v->epsilon));
 }
 

@@ -70,18 +70,17 @@ static void append(lf_kv_cache *c, lf_graph *g, int64_t layer, const lf_tensor *
 lf_tensor *lf_kv_attention(lf_kv_cache *c, lf_graph *g, int64_t layer, lf_tensor *qkv, int64_t q_width,
                            const lf_attention_opts *opts) {
     lf_tensor *q, *kv;
-    if (!c) return lf_attention(g, qkv, opts);
     if (!qkv) return NULL;
     append(c, g, layer, qkv, q_width, &q, &kv);
     return lf_attention_of(g, q, kv, opts);
 }
 
-lf_tensor *lf_lm_hidden_cached(lf_model *m, lf_graph *g, const int32_t *ids, int64_t n, lf_kv_cache *c) {
+lf_tensor *lf_lm_hidden_cached(const lf_model *m, lf_graph *g, const int32_t *ids, int64_t n, lf_kv_cache *c) {
     int32_t *positions = lf_graph_take_bytes(g, n * (int64_t)sizeof *positions);
     if (!positions) return NULL;
     for (int64_t i = 0; i < n; i++) positions[i] = (int32_t)(c->n + i);
-    const lf_model_input in = {.B = 1, .T = n, .ids = ids, .positions = positions};
-    lf_tensor *hidden = m->family->hidden(m, g, &in, c);
+    lf_tensor *hidden =
+        lf_lm_hidden(m, g, &(lf_pass){.in = {.B = 1, .T = n, .ids = ids, .positions = positions}, .cache = c});
     if (hidden) c->n += n;
     return hidden;
 }

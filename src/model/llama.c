@@ -20,8 +20,6 @@ typedef struct llama {
     lf_module *norm;
     layer *layers;
     lf_rope_table rope;
-    lf_model_input in; /* of the pass that is being built (a checkpointed layer is built again in backward) */
-    lf_kv_cache *cache;
 } llama;
 
 /* Where a relative differs. Biases: always, never, or as attention_bias says. A sliding window: nowhere, on every
@@ -211,52 +209,51 @@ static void llama_init_param(const lf_model *m, const lf_param *p, lf_rng_key ke
 
 /* ---- forward ---- */
 
-static lf_tensor *attention(const layer *l, const llama *v, lf_graph *g, lf_tensor *qkv) {
+static lf_tensor *attention(const layer *l, const llama *v, const lf_pass *pass, lf_graph *g, lf_tensor *qkv) {
     const lf_attention_opts o = {.heads = v->heads,
                                  .kv_heads = v->kv_heads,
                                  .causal = true,
                                  .window = l->window,
-                                 .first = v->in.first,
+                                 .first = pass->in.first,
                                  .dropout = v->attention_dropout};
-    return lf_kv_attention(v->cache, g, l->number, qkv, v->heads * v->head_dim, &o);
+    return pass->cache ? lf_kv_attention(pass->cache, g, l->number, qkv, v->heads * v->head_dim, &o)
+                       : lf_attention(g, qkv, &o);
 }
 
-static lf_tensor *self_attention(const layer *l, const llama *v, lf_graph *g, lf_tensor *x) {
-    const lf_nn *nn = &l->model->nn;
+static lf_tensor *self_attention(const layer *l, const llama *v, const lf_pass *pass, lf_graph *g, lf_tensor *x) {
     lf_tensor *h = lf_nn_rmsnorm(g, l->norm_before, x, v->epsilon);
-    lf_tensor *qkv = lf_nn_then(g, h, lf_nn_linear_group(g, nn, l->qkv, h));
+    lf_tensor *qkv = lf_nn_then(g, h, lf_nn_linear_group(g, pass->base, l->qkv, h));
     if (v->qk_norm)
         qkv = lf_nn_then(g, qkv,
                          lf_head_norm(g, qkv, &l->q_norm->weight->tensor, &l->k_norm->weight->tensor, v->heads,
                                       v->kv_heads, v->epsilon));
-    qkv = lf_nn_then(g, qkv, lf_rope(g, qkv, v->rope.cosines, v->rope.sines, v->in.positions, v->heads, v->kv_heads));
-    lf_tensor *a = lf_nn_then(g, qkv, attention(l, v, g, qkv));
-    return lf_nn_then(g, a, lf_nn_linear(g, nn, l->o, a));
+    qkv =
+        lf_nn_then(g, qkv, lf_rope(g, qkv, v->rope.cosines, v->rope.sines, pass->in.positions, v->heads, v->kv_heads));
+    lf_tensor *a = lf_nn_then(g, qkv, attention(l, v, pass, g, qkv));
+    return lf_nn_then(g, a, lf_nn_linear(g, pass->base, l->o, a));
 }
 
-static lf_tensor *mlp(const layer *l, const llama *v, lf_graph *g, lf_tensor *x) {
-    const lf_nn *nn = &l->model->nn;
+static lf_tensor *mlp(const layer *l, const llama *v, const lf_pass *pass, lf_graph *g, lf_tensor *x) {
     lf_tensor *h = lf_nn_rmsnorm(g, l->norm_after, x, v->epsilon);
-    lf_tensor *gate_up = lf_nn_then(g, h, lf_nn_linear_group(g, nn, l->gate_up, h));
+    lf_tensor *gate_up = lf_nn_then(g, h, lf_nn_linear_group(g, pass->base, l->gate_up, h));
     lf_tensor *product = lf_nn_then(g, gate_up, lf_silu_mul(g, gate_up));
-    return lf_nn_then(g, product, lf_nn_linear(g, nn, l->down, product));
+    return lf_nn_then(g, product, lf_nn_linear(g, pass->base, l->down, product));
 }
 
-static lf_tensor *build_layer(const void *layer_, lf_graph *g, lf_tensor *x) {
+static lf_tensor *build_layer(const void *layer_, const lf_pass *pass, lf_graph *g, lf_tensor *x) {
     const layer *l = layer_;
     const llama *v = l->model->impl;
-    x = lf_nn_residual(g, x, self_attention(l, v, g, x));
-    return lf_nn_residual(g, x, mlp(l, v, g, x));
+    x = lf_nn_residual(g, x, self_attention(l, v, pass, g, x));
+    return lf_nn_residual(g, x, mlp(l, v, pass, g, x));
 }
 
-static lf_tensor *llama_hidden(lf_model *m, lf_graph *g, const lf_model_input *in, lf_kv_cache *cache) {
+static lf_tensor *llama_hidden(const lf_model *m, lf_graph *g, const lf_pass *pass) {
     llama *v = m->impl;
-    v->in = *in;
-    v->cache = cache;
+    const lf_model_input *in = &pass->in;
     if (!lf_lm_check_ids(m, g, in) || !lf_rope_reach(&v->rope, m, g, in)) return NULL;
     lf_tensor *x = lf_embed(g, in->ids, in->B, in->T, &m->embedding->tensor, NULL, NULL);
-    x = lf_model_layers(g, build_layer, v->layers, sizeof *v->layers, m->n_layers, m->gradient_checkpointing && !cache,
-                        x);
+    x = lf_model_layers(g, build_layer, pass, v->layers, sizeof *v->layers, m->n_layers,
+                        m->gradient_checkpointing && !pass->cache, x);
     return lf_nn_then(g, x, lf_nn_rmsnorm(g, v->norm, x, v->epsilon));
 }
 

@@ -291,16 +291,24 @@ lf_status lf_model_new(lf_model **out, const char *config_path, const lf_kernels
     return LF_OK;
 }
 
-lf_tensor *lf_model_features(lf_model *m, lf_graph *g, const lf_model_input *in) {
-    return m->family->features(m, g, in);
+const lf_pass *lf_pass_keep(lf_graph *g, const lf_pass *pass) {
+    lf_pass *kept = lf_graph_take_bytes(g, sizeof *kept);
+    if (kept) *kept = *pass;
+    return kept;
 }
 
-lf_tensor *lf_model_logits(lf_model *m, lf_graph *g, lf_module *head, lf_tensor *features) {
-    return lf_nn_linear(g, &m->nn, head, features);
+lf_tensor *lf_model_features(const lf_model *m, lf_graph *g, const lf_pass *pass) {
+    const lf_pass *kept = lf_pass_keep(g, pass);
+    return kept ? m->family->features(m, g, kept) : NULL;
 }
 
-lf_tensor *lf_lm_hidden(lf_model *m, lf_graph *g, const lf_model_input *in) {
-    return m->family->hidden(m, g, in, NULL);
+lf_tensor *lf_model_logits(lf_graph *g, lf_module *head, lf_tensor *features) {
+    return lf_nn_linear(g, true, head, features);
+}
+
+lf_tensor *lf_lm_hidden(const lf_model *m, lf_graph *g, const lf_pass *pass) {
+    const lf_pass *kept = lf_pass_keep(g, pass);
+    return kept ? m->family->hidden(m, g, kept) : NULL;
 }
 
 void lf_lm_head(const lf_model *m, const lf_frozen **frozen, lf_tensor **weight) {
@@ -308,11 +316,29 @@ void lf_lm_head(const lf_model *m, const lf_frozen **frozen, lf_tensor **weight)
     *weight = *frozen ? NULL : &m->lm_head->weight->tensor;
 }
 
-lf_tensor *lf_model_layers(lf_graph *g, lf_block_fn layer, const void *layers, size_t size, int64_t n, bool remake,
-                           lf_tensor *x) {
+typedef struct layer_call {
+    lf_layer_fn layer;
+    const void *context;
+    const lf_pass *pass;
+} layer_call;
+
+static lf_tensor *call_layer(const void *call_, lf_graph *g, lf_tensor *x) {
+    const layer_call *c = call_;
+    return c->layer(c->context, c->pass, g, x);
+}
+
+lf_tensor *lf_model_layers(lf_graph *g, lf_layer_fn layer, const lf_pass *pass, const void *layers, size_t size,
+                           int64_t n, bool remake, lf_tensor *x) {
+    layer_call *calls = remake && n ? lf_graph_take_bytes(g, n * (int64_t)sizeof *calls) : NULL;
+    if (remake && n && !calls) return NULL;
     for (int64_t i = 0; i < n; i++) {
         const void *context = (const char *)layers + (size_t)i * size;
-        x = remake ? lf_nn_then(g, x, lf_checkpoint(g, layer, context, x)) : layer(context, g, x);
+        if (!remake) {
+            x = layer(context, pass, g, x);
+            continue;
+        }
+        calls[i] = (layer_call){layer, context, pass};
+        x = lf_nn_then(g, x, lf_checkpoint(g, call_layer, &calls[i], x));
     }
     return x;
 }

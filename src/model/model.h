@@ -44,6 +44,13 @@ typedef struct lf_model_input {
 
 typedef struct lf_kv_cache lf_kv_cache;
 
+/* A pass through a model: all that differs from one to the next, so that none of it is written into the model. */
+typedef struct lf_pass {
+    lf_model_input in;
+    lf_kv_cache *cache; /* NULL, or what earlier tokens left */
+    bool base;          /* without the adapters: the untouched base, in the same memory */
+} lf_pass;
+
 struct lf_family {
     const char *model_type;
     /* Checks config.json, sets the model's sizes and fills nn with modules and parameters (no data yet); sets `head`.
@@ -55,11 +62,11 @@ struct lf_family {
     bool (*ignores)(const char *name);
     /* Random start, for training from nothing and for new heads: fills numel floats for p. */
     void (*init_param)(const lf_model *m, const lf_param *p, lf_rng_key key, float *out);
-    /* Features [B, hidden_size] that go into the head. NULL for language models. */
-    lf_tensor *(*features)(lf_model *m, lf_graph *g, const lf_model_input *in);
-    /* Language models: hidden states [B, T, hidden_size] that go into lm_head. `cache`: NULL, or what earlier tokens
-     * left. */
-    lf_tensor *(*hidden)(lf_model *m, lf_graph *g, const lf_model_input *in, lf_kv_cache *cache);
+    /* Features [B, hidden_size] that go into the head. NULL for language models. The pass stands still until backward,
+     * which builds a checkpointed layer again. */
+    lf_tensor *(*features)(const lf_model *m, lf_graph *g, const lf_pass *pass);
+    /* Language models: hidden states [B, T, hidden_size] that go into lm_head. */
+    lf_tensor *(*hidden)(const lf_model *m, lf_graph *g, const lf_pass *pass);
     int64_t (*kv_width)(const lf_model *m); /* numbers of a token's keys and values in a layer's cache */
 };
 
@@ -84,7 +91,7 @@ lf_status lf_model_train_head(lf_model *m, lf_err *err);
 /* LF_EDATA if the model's file has no head to use (`what` wants one), LF_EUNSUPPORTED if its kind has none. */
 lf_status lf_model_need_head(const lf_model *m, const char *what, lf_err *err);
 
-lf_tensor *lf_lm_hidden(lf_model *m, lf_graph *g, const lf_model_input *in); /* [B, T, hidden_size] */
+lf_tensor *lf_lm_hidden(const lf_model *m, lf_graph *g, const lf_pass *pass); /* [B, T, hidden_size] */
 /* What the logits are the product with: exactly one of the two is set. W [vocab_size, hidden_size]. */
 void lf_lm_head(const lf_model *m, const lf_frozen **frozen, lf_tensor **weight);
 
@@ -97,11 +104,10 @@ void lf_kv_cache_free(lf_kv_cache *c);
 int64_t lf_kv_cache_count(const lf_kv_cache *c);
 void lf_kv_cache_cut(lf_kv_cache *c, int64_t n); /* forgets all but the first n tokens */
 /* The next n tokens: hidden states [1, n, hidden_size]. n + count <= capacity is asserted. */
-lf_tensor *lf_lm_hidden_cached(lf_model *m, lf_graph *g, const int32_t *ids, int64_t n, lf_kv_cache *c);
+lf_tensor *lf_lm_hidden_cached(const lf_model *m, lf_graph *g, const int32_t *ids, int64_t n, lf_kv_cache *c);
 
-lf_tensor *lf_model_features(lf_model *m, lf_graph *g, const lf_model_input *in); /* [B, hidden_size] */
-lf_tensor *lf_model_logits(lf_model *m, lf_graph *g, lf_module *head,
-                           lf_tensor *features); /* head: m->head or m->base_head */
+lf_tensor *lf_model_features(const lf_model *m, lf_graph *g, const lf_pass *pass); /* [B, hidden_size] */
+lf_tensor *lf_model_logits(lf_graph *g, lf_module *head, lf_tensor *features);     /* head: m->head or m->base_head */
 
 /* Writes config.json (with num_labels, id2label, label2id of the head in use) and model.safetensors of the weights held
  * now; merged adapters: `merge` is called with each linear weight [out,in] before it is written (may be NULL). dtype:

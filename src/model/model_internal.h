@@ -10,18 +10,21 @@ void lf_param_file_shape(const lf_param *p, int64_t shape[LF_TENSOR_DIMS]);
 bool lf_param_read(const lf_model *m, const lf_param *p, const lf_st_tensor *t, float *out);
 void lf_transpose(float *to, const float *from, int64_t rows, int64_t columns); /* from [rows,columns] */
 
-/* x through n layers, contexts of `layer` of `size` bytes each; x is done. remake: a layer's activations are made
- * again in backward. */
-lf_tensor *lf_model_layers(lf_graph *g, lf_block_fn layer, const void *layers, size_t size, int64_t n, bool remake,
-                           lf_tensor *x);
+/* A copy in the graph's memory, which is there until its next step. NULL: the graph has failed. */
+const lf_pass *lf_pass_keep(lf_graph *g, const lf_pass *pass);
+
+/* x through n layers, of `size` bytes each; x is done. remake: a layer's activations are made again in backward. */
+typedef lf_tensor *(*lf_layer_fn)(const void *layer, const lf_pass *pass, lf_graph *g, lf_tensor *x);
+lf_tensor *lf_model_layers(lf_graph *g, lf_layer_fn layer, const lf_pass *pass, const void *layers, size_t size,
+                           int64_t n, bool remake, lf_tensor *x);
 
 struct lf_kv_cache {
     int64_t n_layers, width, capacity, n;
     size_t number; /* bytes */
     char **layers; /* each [capacity, width] */
 };
-/* lf_attention of one layer; with a cache (or NULL) also over the keys and values of earlier tokens, behind which it
- * puts those of qkv [1,n,..]. q_width: numbers of a token's queries. */
+/* lf_attention of one layer, also over the keys and values of earlier tokens, behind which it puts those of
+ * qkv [1,n,..]. q_width: numbers of a token's queries. */
 lf_tensor *lf_kv_attention(lf_kv_cache *c, lf_graph *g, int64_t layer, lf_tensor *qkv, int64_t q_width,
                            const lf_attention_opts *opts);
 

@@ -255,65 +255,66 @@ static void vit_init_param(const lf_model *m, const lf_param *p, lf_rng_key key,
 
 /* ---- forward ---- */
 
-static lf_tensor *self_attention(const lf_model *m, const vit *v, const block *b, lf_graph *g, lf_tensor *x) {
+static lf_tensor *self_attention(const vit *v, const block *b, const lf_pass *pass, lf_graph *g, lf_tensor *x) {
     lf_tensor *h = lf_nn_layernorm(g, b->norm_before, x, v->epsilon);
-    lf_tensor *qkv = lf_nn_linear_group(g, &m->nn, b->attention, h);
+    lf_tensor *qkv = lf_nn_linear_group(g, pass->base, b->attention, h);
     lf_done(g, h);
     lf_tensor *a = lf_attention(
         g, qkv, &(lf_attention_opts){.heads = v->heads, .kv_heads = v->heads, .dropout = v->attention_dropout});
     lf_done(g, qkv);
-    lf_tensor *o = lf_nn_linear(g, &m->nn, b->o, a);
+    lf_tensor *o = lf_nn_linear(g, pass->base, b->o, a);
     lf_done(g, a);
     return lf_dropout(g, o, v->hidden_dropout);
 }
 
 /* As self_attention, for the class token alone: [B,T,C] -> [B,C]. */
-static lf_tensor *class_attention(const lf_model *m, const vit *v, const block *b, lf_graph *g, lf_tensor *x) {
+static lf_tensor *class_attention(const vit *v, const block *b, const lf_pass *pass, lf_graph *g, lf_tensor *x) {
     lf_tensor *h = lf_nn_layernorm(g, b->norm_before, x, v->epsilon), *cls = lf_select_token(g, h, 0);
-    lf_tensor *kv = lf_nn_linear_group(g, &m->nn, b->attention, h), *q = lf_nn_linear(g, &m->nn, b->q, cls);
+    lf_tensor *kv = lf_nn_linear_group(g, pass->base, b->attention, h), *q = lf_nn_linear(g, pass->base, b->q, cls);
     lf_done(g, h);
     lf_done(g, cls);
     lf_tensor *a = lf_attention_of(
         g, q, kv, &(lf_attention_opts){.heads = v->heads, .kv_heads = v->heads, .dropout = v->attention_dropout});
     lf_done(g, q);
     lf_done(g, kv);
-    lf_tensor *o = lf_nn_linear(g, &m->nn, b->o, a);
+    lf_tensor *o = lf_nn_linear(g, pass->base, b->o, a);
     lf_done(g, a);
     return lf_dropout(g, o, v->hidden_dropout);
 }
 
-static lf_tensor *mlp(const lf_model *m, const vit *v, const block *b, lf_graph *g, lf_tensor *x) {
+static lf_tensor *mlp(const vit *v, const block *b, const lf_pass *pass, lf_graph *g, lf_tensor *x) {
     lf_tensor *h = lf_nn_layernorm(g, b->norm_after, x, v->epsilon);
-    lf_tensor *up = lf_nn_linear(g, &m->nn, b->fc1, h);
+    lf_tensor *up = lf_nn_linear(g, pass->base, b->fc1, h);
     lf_done(g, h);
     lf_tensor *act = lf_gelu(g, up, v->gelu_tanh);
     lf_done(g, up);
-    lf_tensor *down = lf_nn_linear(g, &m->nn, b->fc2, act);
+    lf_tensor *down = lf_nn_linear(g, pass->base, b->fc2, act);
     lf_done(g, act);
     return lf_dropout(g, down, v->hidden_dropout);
 }
 
-static lf_tensor *layer(const void *block_, lf_graph *g, lf_tensor *x) {
+static lf_tensor *layer(const void *block_, const lf_pass *pass, lf_graph *g, lf_tensor *x) {
     const block *b = block_;
     const vit *v = b->model->impl;
-    x = lf_nn_residual(g, x, self_attention(b->model, v, b, g, x));
-    return lf_nn_residual(g, x, mlp(b->model, v, b, g, x));
+    x = lf_nn_residual(g, x, self_attention(v, b, pass, g, x));
+    return lf_nn_residual(g, x, mlp(v, b, pass, g, x));
 }
 
-static lf_tensor *vit_features(lf_model *m, lf_graph *g, const lf_model_input *in) {
+static lf_tensor *vit_features(const lf_model *m, lf_graph *g, const lf_pass *pass) {
     const vit *v = m->impl;
+    const lf_model_input *in = &pass->in;
     lf_tensor *pixels = lf_patchify(g, in->pixels, in->B, m->channels, m->image_h, m->image_w, v->patch);
-    lf_tensor *patches = lf_nn_linear(g, &m->nn, v->patches, pixels);
+    lf_tensor *patches = lf_nn_linear(g, pass->base, v->patches, pixels);
     lf_done(g, pixels);
     lf_tensor *x = lf_embed_tokens(g, patches, &v->cls->tensor, &v->pos->tensor);
     lf_done(g, patches);
     x = lf_dropout(g, x, v->hidden_dropout);
-    x = lf_model_layers(g, layer, v->blocks, sizeof *v->blocks, v->n_layers - 1, m->gradient_checkpointing, x);
+    x = lf_model_layers(g, layer, pass, v->blocks, sizeof *v->blocks, v->n_layers - 1, m->gradient_checkpointing, x);
     const block *last = &v->blocks[v->n_layers - 1];
-    lf_tensor *cls = lf_select_token(g, x, 0), *attended = class_attention(m, v, last, g, x);
+    lf_tensor *cls = lf_select_token(g, x, 0), *attended = class_attention(v, last, pass, g, x);
     lf_done(g, x);
     cls = lf_nn_residual(g, cls, attended);
-    cls = lf_to_real(g, lf_nn_residual(g, cls, mlp(m, v, last, g, cls)));
+    cls = lf_to_real(g, lf_nn_residual(g, cls, mlp(v, last, pass, g, cls)));
     lf_tensor *features = lf_nn_layernorm(g, v->norm, cls, v->epsilon);
     lf_done(g, cls);
     return features;

@@ -9,7 +9,7 @@
 enum { MAX_NAME = 256 };
 
 lf_status lf_nn_init(lf_nn *nn, const lf_kernels *k, lf_err *err) {
-    *nn = (lf_nn){.k = k, .arena = lf_arena_new(), .lora_on = true};
+    *nn = (lf_nn){.k = k, .arena = lf_arena_new()};
     return nn->arena ? LF_OK : lf_fail(err, LF_ENOMEM, "out of memory for a model's table");
 }
 
@@ -230,21 +230,21 @@ int64_t lf_nn_count(const lf_nn *nn, bool trained_only) {
     return n;
 }
 
-lf_tensor *lf_nn_linear_group(lf_graph *g, const lf_nn *nn, const lf_group *group, lf_tensor *x) {
+lf_tensor *lf_nn_linear_group(lf_graph *g, bool base, const lf_group *group, lf_tensor *x) {
     lf_linear_part parts[LF_GROUP_PARTS];
     const bool frozen = group->frozen.data != NULL;
     for (int i = 0; i < group->n; i++) {
         const lf_module *m = group->parts[i];
         parts[i] = (lf_linear_part){m->out, frozen ? NULL : &m->weight->tensor, m->bias ? &m->bias->tensor : NULL,
-                                    nn->lora_on ? m->lora : NULL};
+                                    base ? NULL : m->lora};
     }
     return lf_linear_group(g, x, frozen ? &group->frozen : NULL, parts, group->n);
 }
 
-lf_tensor *lf_nn_linear(lf_graph *g, const lf_nn *nn, lf_module *m, lf_tensor *x) {
+lf_tensor *lf_nn_linear(lf_graph *g, bool base, lf_module *m, lf_tensor *x) {
     assert(!m->group);
     return lf_linear(g, x, m->frozen.data ? &m->frozen : NULL, m->frozen.data ? NULL : &m->weight->tensor,
-                     m->bias ? &m->bias->tensor : NULL, nn->lora_on ? m->lora : NULL);
+                     m->bias ? &m->bias->tensor : NULL, base ? NULL : m->lora);
 }
 
 lf_tensor *lf_nn_layernorm(lf_graph *g, lf_module *m, lf_tensor *x, double epsilon) {

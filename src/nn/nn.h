@@ -57,7 +57,6 @@ typedef struct lf_nn {
     lf_module **modules;
     lf_param **params;
     int64_t n_modules, n_params;
-    bool lora_on; /* false: the untouched base, in the same memory */
     const char *const
         *default_targets; /* target_modules "default": PEFT's for this family; ends with NULL; NULL: none */
 } lf_nn;
@@ -99,9 +98,9 @@ int64_t lf_nn_count(const lf_nn *nn, bool trained_only); /* numbers in parameter
 
 bool lf_nn_is_frozen(const lf_module *m); /* its weight is in a frozen product */
 
-/* Layers, as builders call them. */
-lf_tensor *lf_nn_linear(lf_graph *g, const lf_nn *nn, lf_module *m, lf_tensor *x);
-lf_tensor *lf_nn_linear_group(lf_graph *g, const lf_nn *nn, const lf_group *group, lf_tensor *x); /* [.., sum of out] */
+/* Layers, as builders call them. base: without the modules' adapters. */
+lf_tensor *lf_nn_linear(lf_graph *g, bool base, lf_module *m, lf_tensor *x);
+lf_tensor *lf_nn_linear_group(lf_graph *g, bool base, const lf_group *group, lf_tensor *x); /* [.., sum of out] */
 lf_tensor *lf_nn_layernorm(lf_graph *g, lf_module *m, lf_tensor *x, double epsilon);
 lf_tensor *lf_nn_rmsnorm(lf_graph *g, lf_module *m, lf_tensor *x, double epsilon);
 lf_tensor *lf_nn_then(lf_graph *g, lf_tensor *x, lf_tensor *y);          /* y, made of x, which is done */

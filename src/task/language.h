@@ -29,17 +29,22 @@ lf_model_input lf_language_input(const lf_text_batch *b);
 lf_status lf_language_tokenizer(lf_text_tokenizer **out, const lf_config *cfg, const lf_model *m, lf_err *err);
 lf_status lf_language_check_length(const lf_config *cfg, const lf_model *m, lf_err *err);
 
-/* language_score.c: one pass over a role's rows. `base`: also against the untouched base. save: NULL, or the file for
+/* language_score.c: one pass over a role's rows. save: NULL, or the file for
  * each target's -log p and id. */
+typedef enum lf_scored {
+    LF_SCORE_MODEL,
+    LF_SCORE_BASE,       /* the model without its adapter */
+    LF_SCORE_BESIDE_BASE /* the model, against the base: it runs a second time */
+} lf_scored;
 typedef struct lf_language_score {
     int64_t documents, tokens, targets, correct;
     double nll, ce, kl; /* sums */
 } lf_language_score;
 lf_status lf_language_score_data(lf_task *t, lf_language_score *out, lf_model *m, lf_data_role role, const char *what,
-                                 bool base, const char *save, lf_err *err);
-/* Scores one batch: out [B*T]. With `base` the model runs a second time, its adapter off. */
-lf_status lf_language_score_batch(lf_task *t, lf_lm_token *out, lf_model *m, const lf_text_batch *b, bool base,
-                                  lf_err *err);
+                                 lf_scored what_runs, const char *save, lf_err *err);
+/* Scores one batch: out [B*T]. */
+lf_status lf_language_score_batch(lf_task *t, lf_lm_token *out, lf_model *m, const lf_text_batch *b,
+                                  lf_scored what_runs, lf_err *err);
 
 /* language_look.c: the table's `look`. */
 lf_status lf_language_look(lf_task *t, lf_update_ratio *u, lf_model *m, lf_data_role role, lf_err *err);

@@ -93,7 +93,7 @@ static lf_status lay_out(choosing *c, int64_t first, int64_t n, lf_err *err) {
 static lf_status score_rows(choosing *c, int64_t first, int64_t n, lf_err *err) {
     lf_status rc;
     if ((rc = lay_out(c, first, n, err)) ||
-        (rc = lf_language_score_batch(c->t, c->scores, c->m, &c->batch, false, err)))
+        (rc = lf_language_score_batch(c->t, c->scores, c->m, &c->batch, LF_SCORE_MODEL, err)))
         return rc;
     for (int64_t k = 0; k < n; k++) {
         c->nll[first + k] = 0;

@@ -20,14 +20,14 @@ static int64_t mark_ignored(bool *ignored, const lf_text_batch *b) {
 
 static lf_status look_at(lf_task *t, lf_update_ratio *u, lf_model *m, const lf_text_batch *b, int64_t *left,
                          lf_err *err) {
-    const lf_model_input in = lf_language_input(b);
+    const lf_pass pass = {.in = lf_language_input(b)};
     bool *ignored = lf_malloc((size_t)(b->B * b->T) * sizeof *ignored);
     if (!ignored)
         return lf_fail(err, LF_ENOMEM, "out of memory for the marks of %lld tokens", (long long)(b->B * b->T));
     *left -= mark_ignored(ignored, b);
     lf_update_ratio_ignore(u, ignored, b->B * b->T);
     lf_graph_begin(t->g, false, false, 0);
-    (void)lf_lm_hidden(m, t->g, &in);
+    (void)lf_lm_hidden(m, t->g, &pass);
     const lf_status rc = lf_graph_status(t->g, err);
     lf_update_ratio_ignore(u, NULL, 0);
     lf_free(ignored);

@@ -10,19 +10,15 @@ lf_model_input lf_language_input(const lf_text_batch *b) {
     return (lf_model_input){.B = b->B, .T = b->T, .ids = b->ids, .positions = b->positions, .first = b->document};
 }
 
-lf_status lf_language_score_batch(lf_task *t, lf_lm_token *out, lf_model *m, const lf_text_batch *b, bool base,
-                                  lf_err *err) {
-    const lf_model_input in = lf_language_input(b);
+lf_status lf_language_score_batch(lf_task *t, lf_lm_token *out, lf_model *m, const lf_text_batch *b,
+                                  lf_scored what_runs, lf_err *err) {
+    const lf_pass pass = {.in = lf_language_input(b), .base = what_runs == LF_SCORE_BASE},
+                  base = {.in = pass.in, .base = true};
     const lf_frozen *frozen;
     lf_tensor *weight, *of_base = NULL;
-    const bool was_on = m->nn.lora_on;
     lf_graph_begin(t->g, false, false, 0);
-    if (base) {
-        m->nn.lora_on = false;
-        of_base = lf_lm_hidden(m, t->g, &in);
-        m->nn.lora_on = was_on;
-    }
-    lf_tensor *hidden = lf_lm_hidden(m, t->g, &in);
+    if (what_runs == LF_SCORE_BESIDE_BASE) of_base = lf_lm_hidden(m, t->g, &base);
+    lf_tensor *hidden = lf_lm_hidden(m, t->g, &pass);
     lf_status rc = lf_graph_status(t->g, err);
     if (rc) return rc;
     lf_lm_head(m, &frozen, &weight);
@@ -112,7 +108,8 @@ static lf_status make_room(pass *p, const lf_text_batch *b, lf_err *err) {
     return p->tokens ? LF_OK : lf_fail(err, LF_ENOMEM, "out of memory for the figures of %lld tokens", (long long)n);
 }
 
-static lf_status each_batch(pass *p, lf_text_loader *loader, lf_model *m, const char *what, bool base, lf_err *err) {
+static lf_status each_batch(pass *p, lf_text_loader *loader, lf_model *m, const char *what, lf_scored what_runs,
+                            lf_err *err) {
     const int64_t total = lf_text_loader_rows_per_epoch(loader);
     int64_t rows = 0;
     lf_progress bar;
@@ -126,8 +123,9 @@ static lf_status each_batch(pass *p, lf_text_loader *loader, lf_model *m, const 
                          (long long)total);
             break;
         }
-        if (b->n_targets && ((rc = make_room(p, b, err)) ||
-                             (rc = lf_language_score_batch(p->t, p->tokens, m, b, base, err)) || (rc = add(p, b, err))))
+        if (b->n_targets &&
+            ((rc = make_room(p, b, err)) || (rc = lf_language_score_batch(p->t, p->tokens, m, b, what_runs, err)) ||
+             (rc = add(p, b, err))))
             break;
         char detail[64] = "";
         if (p->sum->targets)
@@ -139,14 +137,14 @@ static lf_status each_batch(pass *p, lf_text_loader *loader, lf_model *m, const 
 }
 
 lf_status lf_language_score_data(lf_task *t, lf_language_score *out, lf_model *m, lf_data_role role, const char *what,
-                                 bool base, const char *save, lf_err *err) {
+                                 lf_scored what_runs, const char *save, lf_err *err) {
     *out = (lf_language_score){0};
     kept k = {0};
     pass p = {.t = t, .role = role, .sum = out, .kept = save ? &k : NULL};
     lf_text_loader *loader;
     lf_status rc;
     if (!(rc = lf_language_loader(t, role, &loader, err)) && !(rc = lf_text_loader_restart(loader, 0, 0, err)))
-        rc = each_batch(&p, loader, m, what, base, err);
+        rc = each_batch(&p, loader, m, what, what_runs, err);
     if (!rc && !out->targets)
         rc = lf_fail(err, LF_EDATA, "%s: holds no token to predict; a text needs two tokens at least",
                      lf_text_dataset_path(lf_language_of(t)->data[role]));

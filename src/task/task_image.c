@@ -177,10 +177,10 @@ static double waited(const lf_task *t) { return of(t)->loader ? lf_loader_waited
 
 static lf_tensor *loss(lf_task *t, const lf_task_batch *batch, lf_loss_counts *counts) {
     const lf_batch *b = batch->data;
-    const lf_model_input in = {.B = b->B, .pixels = b->pixels};
+    const lf_pass pass = {.in = {.B = b->B, .pixels = b->pixels}};
     const int64_t V = t->model->num_labels;
-    lf_tensor *features = lf_model_features(t->model, t->g, &in);
-    lf_tensor *logits = lf_model_logits(t->model, t->g, t->model->head, features);
+    lf_tensor *features = lf_model_features(t->model, t->g, &pass);
+    lf_tensor *logits = lf_model_logits(t->g, t->model->head, features);
     lf_done(t->g, features);
     *counts = (lf_loss_counts){.targets = b->B};
     for (int64_t i = 0; logits && i < b->B; i++)
@@ -309,11 +309,11 @@ static lf_status look(lf_task *t, lf_update_ratio *u, lf_model *m, lf_data_role 
     for (int64_t left = LF_UPDATE_EXAMPLES; !rc && left > 0;) {
         const lf_batch *b;
         if ((rc = lf_loader_next(loader, &b, err)) || !b) break;
-        const lf_model_input in = {.B = b->B < left ? b->B : left, .pixels = b->pixels};
+        const lf_pass pass = {.in = {.B = b->B < left ? b->B : left, .pixels = b->pixels}};
         lf_graph_begin(t->g, false, false, 0);
-        (void)lf_model_features(m, t->g, &in);
+        (void)lf_model_features(m, t->g, &pass);
         rc = lf_graph_status(t->g, err);
-        left -= in.B;
+        left -= pass.in.B;
     }
     lf_loader_free(loader);
     return rc;

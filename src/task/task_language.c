@@ -192,11 +192,11 @@ static int64_t skipped(const lf_task *t) {
 
 static lf_tensor *loss(lf_task *t, const lf_task_batch *batch, lf_loss_counts *counts) {
     const lf_text_batch *b = batch->data;
-    const lf_model_input in = lf_language_input(b);
+    const lf_pass pass = {.in = lf_language_input(b)};
     const lf_frozen *frozen;
     lf_tensor *weight;
     lf_lm_counts found = {0};
-    lf_tensor *hidden = lf_lm_hidden(t->model, t->g, &in);
+    lf_tensor *hidden = lf_lm_hidden(t->model, t->g, &pass);
     lf_lm_head(t->model, &frozen, &weight);
     lf_tensor *sum =
         lf_lm_loss(t->g, hidden, frozen, weight, b->labels, 1, lf_cfg_f64(t->cfg, "label_smoothing_factor"), &found);
@@ -251,7 +251,7 @@ static lf_status save_beside(const lf_task *t, const char *dir, lf_err *err) {
 
 static lf_status evaluate(lf_task *t, lf_accuracy *out, lf_model *m, lf_data_role role, const char *save, lf_err *err) {
     lf_language_score s;
-    lf_status rc = lf_language_score_data(t, &s, m, role, "evaluate", false, save, err);
+    lf_status rc = lf_language_score_data(t, &s, m, role, "evaluate", LF_SCORE_MODEL, save, err);
     if (rc) return rc;
     *out = (lf_accuracy)LF_ACCURACY_NONE;
     out->count = s.documents;
@@ -277,10 +277,8 @@ static void fill(lf_base_score *out, const lf_language_score *s, bool compared) 
 
 static lf_status measure_base(lf_task *t, lf_base_score *out, lf_err *err) {
     lf_language_score s;
-    const bool was_on = t->model->nn.lora_on;
-    t->model->nn.lora_on = false;
-    const lf_status rc = lf_language_score_data(t, &s, t->model, LF_DATA_BASE, "untouched base", false, NULL, err);
-    t->model->nn.lora_on = was_on;
+    const lf_status rc =
+        lf_language_score_data(t, &s, t->model, LF_DATA_BASE, "untouched base", LF_SCORE_BASE, NULL, err);
     if (!rc) fill(out, &s, false);
     return rc;
 }
@@ -290,7 +288,8 @@ static lf_status measure_base(lf_task *t, lf_base_score *out, lf_err *err) {
 static lf_status measure_tuned(lf_task *t, lf_base_score *out, lf_model *m, lf_err *err) {
     lf_language_score s;
     const bool compared = !lf_language_of(t)->full;
-    const lf_status rc = lf_language_score_data(t, &s, m, LF_DATA_BASE, "pretraining text", compared, NULL, err);
+    const lf_status rc = lf_language_score_data(t, &s, m, LF_DATA_BASE, "pretraining text",
+                                                compared ? LF_SCORE_BESIDE_BASE : LF_SCORE_MODEL, NULL, err);
     if (!rc) fill(out, &s, compared);
     return rc;
 }

@@ -84,7 +84,7 @@ static lf_status merge_one(void *context, const lf_module *m, float *W, lf_err *
         if (!me->before) return lf_fail(err, LF_ENOMEM, "%s: out of memory for merging its adapter", m->name);
     }
     memcpy(me->before, W, (size_t)n * sizeof *W);
-    const lf_status rc = lf_adapter_merge(me->nn, m, W, err);
+    const lf_status rc = lf_adapter_merge(m, W, err);
     if (rc) return rc;
     me->modules++;
     for (int64_t i = 0; i < n; i++) {

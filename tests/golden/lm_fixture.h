@@ -23,9 +23,9 @@ static inline const int32_t *batch_ids(const fixture *f, int64_t i) { return bat
 static inline const int32_t *batch_labels(const fixture *f, int64_t i) { return batch_of(f, "labels", i); }
 
 static inline lf_tensor *hidden_of(fixture *f, int64_t batch, bool grad) {
-    const lf_model_input in = {.B = f->B, .T = f->T, .ids = batch_ids(f, batch), .positions = f->positions};
+    const lf_pass pass = {.in = {.B = f->B, .T = f->T, .ids = batch_ids(f, batch), .positions = f->positions}};
     lf_graph_begin(f->g, grad, grad, 0);
-    return lf_lm_hidden(f->model, f->g, &in);
+    return lf_lm_hidden(f->model, f->g, &pass);
 }
 
 static inline lf_tensor *through_head(fixture *f, lf_tensor *hidden) {

@@ -285,7 +285,7 @@ static void check_ids(const char *name, const lf_kernels *k) {
         lf_err err = {0};
         lf_graph_begin(f.g, false, false, 0);
         assert_null(lf_lm_hidden(f.model, f.g,
-                                 &(lf_model_input){.B = 1, .T = 1, .ids = &tries[i][0], .positions = &tries[i][1]}));
+                                 &(lf_pass){.in = {.B = 1, .T = 1, .ids = &tries[i][0], .positions = &tries[i][1]}}));
         assert_int_equal(lf_graph_status(f.g, &err), LF_EDATA);
     }
     close_case(&f);

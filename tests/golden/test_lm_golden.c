@@ -58,6 +58,27 @@ static void test_full_gradients(void **state) {
     each_backend(check_full);
 }
 
+/* Another pass, of other positions, between a pass and its backward: a checkpointed layer is built again as it was. */
+static void check_two_passes(const char *name, const lf_kernels *k) {
+    fixture f;
+    open_case(&f, name, k, LF_LOAD_TRAINED);
+    f.model->gradient_checkpointing = true;
+    lf_tensor *loss = loss_of(&f, 0, NULL);
+    int32_t positions[256];
+    assert_true(f.T <= 256);
+    for (int32_t i = 0; i < f.T; i++) positions[i] = (int32_t)f.T - 1 - i;
+    assert_non_null(lf_lm_hidden(
+        f.model, f.g,
+        &(lf_pass){.in = {.B = 1, .T = f.T, .ids = batch_ids(&f, 0), .positions = positions}, .base = true}));
+    OK(lf_graph_backward(f.g, loss, 1, &err));
+    check_parameter_gradients(&f);
+    close_case(&f);
+}
+static void test_two_passes(void **state) {
+    (void)state;
+    each_backend(check_two_passes);
+}
+
 /* ---- adapters ---- */
 
 /* With gradient checkpointing in half of the steps: it changes no bit. */
@@ -92,6 +113,7 @@ static void test_training_pissa(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_logits), cmocka_unit_test(test_full_gradients),
-                                       cmocka_unit_test(test_training_kaiming), cmocka_unit_test(test_training_pissa)};
+                                       cmocka_unit_test(test_two_passes), cmocka_unit_test(test_training_kaiming),
+                                       cmocka_unit_test(test_training_pissa)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

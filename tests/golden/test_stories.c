@@ -86,8 +86,8 @@ static void check_nll(const lf_kernels *k, double tolerance) {
         const int64_t n = read_ids(f.ids, cJSON_GetObjectItemCaseSensitive(text, "ids"));
         for (int64_t i = 0; i < n; i++) labels[i] = i + 1 < n ? f.ids[i + 1] : -1;
         lf_graph_begin(f.g, false, false, 0);
-        const lf_model_input in = {.B = 1, .T = n, .ids = f.ids, .positions = f.positions};
-        lf_tensor *hidden = lf_lm_hidden(f.m, f.g, &in);
+        const lf_pass pass = {.in = {.B = 1, .T = n, .ids = f.ids, .positions = f.positions}};
+        lf_tensor *hidden = lf_lm_hidden(f.m, f.g, &pass);
         OK(lf_graph_status(f.g, &err));
         OK(lf_lm_score(f.g, hidden->data, NULL, frozen, weight, labels, n, tokens));
         for (int64_t i = 0; i + 1 < n; i++) {

@@ -21,9 +21,9 @@ static const int32_t *batch_labels(const fixture *f, int64_t i) {
 }
 
 static lf_tensor *logits_of(fixture *f, int64_t batch, bool grad) {
-    const lf_model_input in = {.B = f->B, .pixels = batch_pixels(f, batch)};
+    const lf_pass pass = {.in = {.B = f->B, .pixels = batch_pixels(f, batch)}};
     lf_graph_begin(f->g, grad, grad, 0);
-    return lf_model_logits(f->model, f->g, f->model->head, lf_model_features(f->model, f->g, &in));
+    return lf_model_logits(f->g, f->model->head, lf_model_features(f->model, f->g, &pass));
 }
 
 static void check_golden_logits(fixture *f, const char *want, double tolerance) {

@@ -236,10 +236,10 @@ static lf_status keep(void *context, const lf_batch *b, const float *features, c
     return LF_OK;
 }
 
-static void evaluate(fixture *f, bool lora_on, all_logits *all, lf_accuracy *a) {
+static void evaluate(fixture *f, bool base, all_logits *all, lf_accuracy *a) {
     lf_err err = {0};
     all->rows = 0;
-    f->m->nn.lora_on = lora_on;
+    f->opts.base = base;
     assert_ok(lf_evaluate(a, f->m, f->g, f->m->base_head, f->d, &f->opts, keep, all, &err), err);
     assert_int_equal(all->rows, PICTURES);
 }
@@ -250,7 +250,7 @@ static void accuracy_and_loss_are_those_of_the_logits(void **state) {
     open_fixture(&f);
     all_logits all;
     lf_accuracy a;
-    evaluate(&f, true, &all, &a);
+    evaluate(&f, false, &all, &a);
     int64_t correct = 0;
     double loss = 0;
     for (int64_t i = 0; i < PICTURES; i++) {
@@ -279,11 +279,8 @@ static void untouched_model_forgets_nothing(void **state) {
     lf_forgetting *forgetting;
     lf_base_score after;
     open_fixture(&f);
-    f.m->nn.lora_on = false;
     assert_ok(lf_forgetting_new(&forgetting, f.m, f.g, f.d, &f.opts, true, &err), err);
-    assert_false(f.m->nn.lora_on); /* as it was */
     assert_ok(lf_forgetting_measure(&after, forgetting, f.m, f.g, &f.opts, &err), err);
-    assert_false(f.m->nn.lora_on);
     const lf_base_score *before = lf_forgetting_before(forgetting);
     assert_true(after.accuracy - before->accuracy == 0);
     assert_true(fabs(after.kl) <= 1e-7 && before->kl == 0);
@@ -304,14 +301,11 @@ static void an_adapter_is_compared_with_the_base(void **state) {
     lf_accuracy a_base, a_tuned;
     open_fixture(&f);
     attach(&f);
-    f.m->nn.lora_on = true;
     assert_ok(lf_forgetting_new(&forgetting, f.m, f.g, f.d, &f.opts, false, &err), err);
-    assert_true(f.m->nn.lora_on);
-    f.m->nn.lora_on = false; /* the measurement is of the adapter all the same */
+    f.opts.base = true; /* the measurement is of the adapter all the same */
     assert_ok(lf_forgetting_measure(&after, forgetting, f.m, f.g, &f.opts, &err), err);
-    assert_false(f.m->nn.lora_on);
-    evaluate(&f, false, &base, &a_base);
-    evaluate(&f, true, &tuned, &a_tuned);
+    evaluate(&f, true, &base, &a_base);
+    evaluate(&f, false, &tuned, &a_tuned);
     double ce = 0, kl = 0;
     for (int64_t i = 0; i < PICTURES; i++) {
         const float *b = base.values + i * LABELS, *t = tuned.values + i * LABELS;
@@ -360,10 +354,8 @@ static void a_bad_picture_stops_or_is_left_out(void **state) {
     lf_dataset_free(f.d);
     put_bytes("base/LABEL_2/zz.png", "no picture", 10);
     assert_ok(open_labelled(&f.d, "base", LABELS, &err), err);
-    f.m->nn.lora_on = true;
     assert_says(lf_forgetting_new(&forgetting, f.m, f.g, f.d, &f.opts, true, &err), LF_EDATA, err, "zz.png");
     assert_null(forgetting);
-    assert_true(f.m->nn.lora_on);
     f.opts.skip_bad_images = true;
     assert_ok(lf_evaluate(&a, f.m, f.g, f.m->base_head, f.d, &f.opts, NULL, NULL, &err), err);
     assert_int_equal(a.count, PICTURES);
@@ -406,13 +398,12 @@ static void what_cannot_be_measured_says_so(void **state) {
     close_fixture(&f);
 }
 
-/* Every allocation of a measurement fails once; nothing leaks, the switch is put back. */
+/* Every allocation of a measurement fails once; nothing leaks. */
 static void memory_may_run_out(void **state) {
     (void)state;
     fixture f;
     open_fixture(&f);
     f.opts.workers = 1;
-    f.m->nn.lora_on = true;
     lf_status rc = LF_ENOMEM;
     int64_t failures = 0;
     for (int64_t n = 0; rc; n++) {
@@ -430,7 +421,6 @@ static void memory_may_run_out(void **state) {
         lf_graph_free(f.g);
         f.g = NULL;
         assert_int_equal(lf_alloc_live(), live);
-        assert_true(f.m->nn.lora_on);
         if (rc) assert_int_equal(rc, LF_ENOMEM);
         failures += rc != LF_OK;
     }
