@@ -20,7 +20,7 @@ typedef struct lf_dataset_opts {
     int64_t n_classes; /* folder that is not among them is LF_EDATA (for IDX: a label >= n_classes is) */
 } lf_dataset_opts;
 
-/* image_folder: a subfolder a class, pictures below it by extension (jpg jpeg png bmp gif ppm pgm tga, any case).
+/* image_folder: a subfolder a class, pictures below it by extension (those of decoders.def, any case).
  * idx: a pair of IDX files; path is the images file (*-images-idx3-ubyte[.gz]; the labels file is found beside it by
  * name or given as "labels"), or a folder that holds such pairs (train-*, t10k-* for test; split chooses). An empty
  * class folder, a folder without pictures, labels and images of different counts: LF_EDATA, naming it. */

@@ -199,6 +199,7 @@ static lf_status name_classes(lf_store *s, const lf_data_request *r, const listi
 
 static lf_status collect_class(walk *w, const lf_data_request *r, const char *name, int64_t place, lf_err *err) {
     lf_store *s = w->store;
+    char extensions[128];
     const int64_t label = r->class_names ? lf_class_find(r, name) : place, before = s->n;
     if (label < 0)
         return lf_fail(err, LF_EDATA,
@@ -210,10 +211,11 @@ static lf_status collect_class(walk *w, const lf_data_request *r, const char *na
     w->n_entered = 0;
     lf_status rc = collect(w, path, 0, err);
     if (!rc && s->n == before)
-        rc = lf_fail(err, LF_EDATA,
-                     "%s: %s: the class folder is empty; expected pictures (jpg, jpeg, png, bmp, gif, ppm, "
-                     "pgm, tga) in it; remove the folder if there is no such class",
-                     r->key, path);
+        rc =
+            lf_fail(err, LF_EDATA,
+                    "%s: %s: the class folder is empty; expected pictures (%s) in it; remove the folder if there is no "
+                    "such class",
+                    r->key, path, lf_image_extensions(extensions, sizeof extensions));
     lf_free(path);
     return rc;
 }
@@ -236,10 +238,12 @@ static lf_status open_labelled(walk *w, const lf_data_request *r, lf_err *err) {
 
 static lf_status open_unlabelled(walk *w, const lf_data_request *r, lf_err *err) {
     lf_store *s = w->store;
+    char extensions[128];
     w->label = -1;
     const lf_status rc = lf_is_dir(s->path) ? collect(w, s->path, 0, err) : add_picture(w, s->path, err);
     if (!rc && !s->n)
-        return lf_fail(err, LF_EDATA, "%s: %s: no pictures (jpg, jpeg, png, bmp, gif, ppm, pgm, tga)", r->key, s->path);
+        return lf_fail(err, LF_EDATA, "%s: %s: no pictures (%s)", r->key, s->path,
+                       lf_image_extensions(extensions, sizeof extensions));
     return rc;
 }
 

@@ -1,6 +1,7 @@
 /* Bytes to pixels: JPEG by image_jpeg.c, all else by stb_image, whose one implementation in the program stands here.
  * Its heap use goes through lf_malloc, so that it is counted and can be made to fail like ours. */
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -66,11 +67,9 @@ static lf_status stb_failed(const char *name, lf_err *err) {
     return lf_image_not_decoded(name, reason ? reason : "damaged", err);
 }
 
-static lf_status decode_by_stb(lf_image *out, const unsigned char *bytes, size_t size, const char *name, lf_err *err) {
+lf_status lf_image_decode_stb(lf_image *out, const unsigned char *bytes, size_t size, const char *name, lf_err *err) {
     starved = false;
-    const char *reason = lf_image_refuse(bytes, size, name);
-    if (!reason && size > INT_MAX) reason = "the file is larger than 2 GiB";
-    if (reason) return lf_image_not_decoded(name, reason, err);
+    if (size > INT_MAX) return lf_image_not_decoded(name, "the file is larger than 2 GiB", err);
     int w = 0, h = 0, in_file = 0;
     if (!stbi_info_from_memory(bytes, (int)size, &w, &h, &in_file)) return stb_failed(name, err);
     const lf_status rc = lf_image_check_size(w, h, name, err);
@@ -82,20 +81,17 @@ static lf_status decode_by_stb(lf_image *out, const unsigned char *bytes, size_t
     return LF_OK;
 }
 
-static const struct decoder {
-    const char *signature;
-    size_t signature_size;
-    lf_status (*decode)(lf_image *out, const unsigned char *bytes, size_t size, const char *name, lf_err *err);
-} decoders[] = {
-    {"\xff\xd8\xff", 3, lf_image_decode_jpeg},
-    {"", 0, decode_by_stb}, /* any other; lf_image_refuse says whether it can be */
-};
-
 lf_status lf_image_decode(lf_image *out, const unsigned char *bytes, size_t size, const char *name, lf_err *err) {
     *out = (lf_image){0};
-    const struct decoder *d = decoders;
-    while (size < d->signature_size || memcmp(bytes, d->signature, d->signature_size) != 0) d++;
-    return d->decode(out, bytes, size, name, err);
+    if (size == 0) return lf_image_not_decoded(name, "the file is empty", err);
+    const lf_image_decoder *d = lf_image_decoder_of(bytes, size, name);
+    if (!d) {
+        char names[128], reason[192];
+        snprintf(reason, sizeof reason, "it does not begin like one of %s", lf_image_names(names, sizeof names));
+        return lf_image_not_decoded(name, reason, err);
+    }
+    const char *reason = d->refuse ? d->refuse(bytes, size) : NULL;
+    return reason ? lf_image_not_decoded(name, reason, err) : d->decode(out, bytes, size, name, err);
 }
 
 lf_status lf_image_load(lf_image *out, const char *path, lf_err *err) {

@@ -19,14 +19,29 @@ lf_status lf_image_convert(lf_image *out, const lf_image *in, int channels, lf_e
 lf_status lf_image_check_size(int w, int h, const char *name, lf_err *err);
 lf_status lf_image_not_decoded(const char *name, const char *reason, lf_err *err);
 
-/* lf_image_decode for bytes that begin like a JPEG. */
-lf_status lf_image_decode_jpeg(lf_image *out, const unsigned char *bytes, size_t size, const char *name, lf_err *err);
+/* lf_image_decode for bytes of one format. */
+typedef lf_status lf_image_decode_fn(lf_image *out, const unsigned char *bytes, size_t size, const char *name,
+                                     lf_err *err);
+/* NULL if all of the picture is there, else the reason why not. stb_image fills what a truncated file lacks with black
+ * without a word, so this is asked before. */
+typedef const char *lf_image_refuse_fn(const unsigned char *bytes, size_t size);
 
-/* For what stb_image decodes: NULL if the bytes are a picture in a known container that is whole, else the reason why
- * not. stb_image fills what a truncated file lacks with black without a word, so this is asked before. */
-const char *lf_image_refuse(const unsigned char *bytes, size_t size, const char *name);
+/* A line of decoders.def. */
+typedef struct lf_image_decoder {
+    const char *name, *signatures, *extensions;
+    lf_image_decode_fn *decode;
+    lf_image_refuse_fn *refuse;
+} lf_image_decoder;
+#define LF_IMAGE_DECODER(name, signatures, extensions, decode, refuse) extern lf_image_decode_fn decode;
+#include "data/image/decoders.def"
+#undef LF_IMAGE_DECODER
+extern lf_image_refuse_fn lf_image_refuse_png, lf_image_refuse_bmp, lf_image_refuse_gif, lf_image_refuse_pnm,
+    lf_image_refuse_tga;
 
-bool lf_image_has_extension(const char *name); /* jpg jpeg png bmp gif ppm pgm tga, any case */
+const lf_image_decoder *lf_image_decoder_of(const unsigned char *bytes, size_t size, const char *name); /* NULL: none */
+bool lf_image_has_extension(const char *name);           /* one of the decoders', any case */
+const char *lf_image_extensions(char *buf, size_t size); /* "jpg, jpeg, png, ..." for messages */
+const char *lf_image_names(char *buf, size_t size);      /* "JPEG, PNG, ...": those that have a signature */
 
 /* How a picture of the data set is moved in training; drawn by lf_augment_draw. */
 typedef struct lf_placement {

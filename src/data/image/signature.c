@@ -1,7 +1,6 @@
-/* Is this file a picture, and is all of it there? Only containers, no pixels, and no JPEG: see lf_image_refuse. */
+/* Is all of a picture there? Only containers, no pixels: see the column in decoders.def. */
 #include <stdint.h>
 #include <string.h>
-#include <strings.h>
 #include <zlib.h>
 
 #include "data/image/internal.h"
@@ -20,7 +19,7 @@ static bool png_size_fits(const unsigned char *b) {
     return w && h && w <= LF_IMAGE_MAX_PIXELS && h <= LF_IMAGE_MAX_PIXELS / w;
 }
 
-static const char *refuse_png(const unsigned char *b, size_t size) {
+const char *lf_image_refuse_png(const unsigned char *b, size_t size) {
     if (size < 24) return "the PNG header is cut short";
     for (size_t at = 8; size - at >= 12;) {
         const size_t length = big_endian(b + at);
@@ -34,7 +33,7 @@ static const char *refuse_png(const unsigned char *b, size_t size) {
     return "the PNG data have no end chunk; is the file whole?";
 }
 
-static const char *refuse_bmp(const unsigned char *b, size_t size) {
+const char *lf_image_refuse_bmp(const unsigned char *b, size_t size) {
     if (size < 30) return "the BMP header is cut short";
     const bool old = little_endian(b + 14) == 12; /* BITMAPCOREHEADER: 16-bit sizes */
     const uint32_t height = little_endian(b + 22);
@@ -59,7 +58,7 @@ static size_t gif_chain_end(const unsigned char *b, size_t size, size_t at) {
 static size_t gif_palette_bytes(unsigned char flags) { return flags & 0x80 ? (size_t)3 << ((flags & 7) + 1) : 0; }
 
 /* Block by block up to the first picture's end: only that one is used. */
-static const char *refuse_gif(const unsigned char *b, size_t size) {
+const char *lf_image_refuse_gif(const unsigned char *b, size_t size) {
     enum { EXTENSION = 0x21, PICTURE = 0x2c };
     size_t at = size > 13 ? 13 + gif_palette_bytes(b[10]) : size;
     while (at + 2 < size && b[at] == EXTENSION) at = gif_chain_end(b, size, at + 2);
@@ -84,7 +83,7 @@ static uint64_t pnm_number(const unsigned char *b, size_t size, size_t *at) {
     return n;
 }
 
-static const char *refuse_pnm(const unsigned char *b, size_t size) {
+const char *lf_image_refuse_pnm(const unsigned char *b, size_t size) {
     size_t at = 2;
     const uint64_t w = pnm_number(b, size, &at), h = pnm_number(b, size, &at), top = pnm_number(b, size, &at);
     if (!w || !h) return "the PNM header is damaged";
@@ -94,7 +93,7 @@ static const char *refuse_pnm(const unsigned char *b, size_t size) {
     return NULL;
 }
 
-static const char *refuse_tga(const unsigned char *b, size_t size) {
+const char *lf_image_refuse_tga(const unsigned char *b, size_t size) {
     enum { HEADER = 18, UNCOMPRESSED_RGB = 2, UNCOMPRESSED_GREY = 3 };
     if (size < HEADER) return "the TGA header is cut short";
     const uint64_t w = (uint64_t)b[13] << 8 | b[12], h = (uint64_t)b[15] << 8 | b[14];
@@ -102,39 +101,4 @@ static const char *refuse_tga(const unsigned char *b, size_t size) {
     if (plain && w * h * ((b[16] + 7u) / 8) > size - HEADER)
         return "the TGA rows are not all there; is the file whole?";
     return NULL;
-}
-
-static const struct container {
-    const char *magic;
-    size_t magic_size;
-    const char *(*refuse)(const unsigned char *bytes, size_t size);
-} containers[] = {
-    {"\x89PNG\r\n\x1a\n", 8, refuse_png},
-    {"BM", 2, refuse_bmp},
-    {"GIF87a", 6, refuse_gif},
-    {"GIF89a", 6, refuse_gif},
-    {"P5", 2, refuse_pnm},
-    {"P6", 2, refuse_pnm},
-};
-
-static bool ends_with(const char *name, const char *extension) {
-    const char *dot = strrchr(name, '.');
-    return dot && !strcasecmp(dot + 1, extension);
-}
-
-const char *lf_image_refuse(const unsigned char *bytes, size_t size, const char *name) {
-    if (size == 0) return "the file is empty";
-    for (size_t i = 0; i < sizeof containers / sizeof *containers; i++)
-        if (size >= containers[i].magic_size && !memcmp(bytes, containers[i].magic, containers[i].magic_size))
-            return containers[i].refuse(bytes, size);
-    /* TGA has no signature, so that almost anything could be one: only under its own name. */
-    if (ends_with(name, "tga")) return refuse_tga(bytes, size);
-    return "it does not begin like a JPEG, PNG, BMP, GIF, PPM or PGM file";
-}
-
-bool lf_image_has_extension(const char *name) {
-    static const char *const extensions[] = {"jpg", "jpeg", "png", "bmp", "gif", "ppm", "pgm", "tga"};
-    for (size_t i = 0; i < sizeof extensions / sizeof *extensions; i++)
-        if (ends_with(name, extensions[i])) return true;
-    return false;
 }

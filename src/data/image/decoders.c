@@ -1,0 +1,71 @@
+/* Which format a picture has: what it begins with decides, its name only where there is nothing to see. */
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "data/image/internal.h"
+
+static const lf_image_decoder decoders[] = {
+#define LF_IMAGE_DECODER(...) {__VA_ARGS__},
+#include "data/image/decoders.def"
+#undef LF_IMAGE_DECODER
+};
+
+enum { N_DECODERS = sizeof decoders / sizeof *decoders };
+
+/* Do the bytes begin with one of "a|b"? A '?' is any byte. */
+static bool begins_with(const unsigned char *bytes, size_t size, const char *signatures) {
+    for (const char *s = signatures; s && *s;) {
+        const size_t n = strcspn(s, "|");
+        size_t i = 0;
+        while (i < n && i < size && (s[i] == '?' || (unsigned char)s[i] == bytes[i])) i++;
+        if (i == n) return true;
+        s += n + (s[n] == '|');
+    }
+    return false;
+}
+
+static bool has_extension(const char *name, const char *extensions) {
+    const char *dot = strrchr(name, '.');
+    for (const char *e = extensions; dot && *e;) {
+        const size_t n = strcspn(e, "|");
+        if (strlen(dot + 1) == n && !strncasecmp(dot + 1, e, n)) return true;
+        e += n + (e[n] == '|');
+    }
+    return false;
+}
+
+const lf_image_decoder *lf_image_decoder_of(const unsigned char *bytes, size_t size, const char *name) {
+    for (int i = 0; i < N_DECODERS; i++)
+        if (begins_with(bytes, size, decoders[i].signatures)) return &decoders[i];
+    for (int i = 0; i < N_DECODERS; i++) /* without a signature almost anything could be one: only under its own name */
+        if (!decoders[i].signatures && has_extension(name, decoders[i].extensions)) return &decoders[i];
+    return NULL;
+}
+
+bool lf_image_has_extension(const char *name) {
+    for (int i = 0; i < N_DECODERS; i++)
+        if (has_extension(name, decoders[i].extensions)) return true;
+    return false;
+}
+
+const char *lf_image_extensions(char *buf, size_t size) {
+    size_t used = 0;
+    buf[0] = 0;
+    for (int i = 0; i < N_DECODERS; i++)
+        for (const char *e = decoders[i].extensions; *e && used < size;) {
+            const size_t n = strcspn(e, "|");
+            used += (size_t)snprintf(buf + used, size - used, "%s%.*s", used ? ", " : "", (int)n, e);
+            e += n + (e[n] == '|');
+        }
+    return buf;
+}
+
+const char *lf_image_names(char *buf, size_t size) {
+    size_t used = 0;
+    buf[0] = 0;
+    for (int i = 0; i < N_DECODERS && used < size; i++)
+        if (decoders[i].signatures)
+            used += (size_t)snprintf(buf + used, size - used, "%s%s", used ? ", " : "", decoders[i].name);
+    return buf;
+}
