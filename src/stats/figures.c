@@ -13,14 +13,14 @@
 #define BASIS(yardstick, kind, always, name, member)                                                                   \
     OF_##yardstick(ROLE_START(LINE(name, NULL, "", 1, START, MORE, NULL, 0)))
 #define PLAIN(yardstick, kind, always, name, member)
-#define ROLE_GAIN(...) __VA_ARGS__
+#define ROLE_GAIN(...)      __VA_ARGS__
 #define ROLE_TEST_GAIN(...) __VA_ARGS__
-#define ROLE_COST(...) __VA_ARGS__
-#define ROLE_KEPT(...) __VA_ARGS__
-#define ROLE_MEAN(...) __VA_ARGS__
-#define OF_EVERY(...) __VA_ARGS__
+#define ROLE_COST(...)      __VA_ARGS__
+#define ROLE_KEPT(...)      __VA_ARGS__
+#define ROLE_MEAN(...)      __VA_ARGS__
+#define OF_EVERY(...)       __VA_ARGS__
 
-#define OF_ACCURACY(...) __VA_ARGS__
+#define OF_ACCURACY(...)    __VA_ARGS__
 #define OF_PERPLEXITY(...)
 #define ROLE_START(...)
 #define ROLE_CARD(...)
@@ -30,7 +30,7 @@ static const lf_metric averaged_by_accuracy[] = {
 #undef ROLE_START
 #undef ROLE_CARD
 #define ROLE_START(...) __VA_ARGS__
-#define ROLE_CARD(...) __VA_ARGS__
+#define ROLE_CARD(...)  __VA_ARGS__
 static const lf_metric figures_by_accuracy[] = {
 #include "stats/figures.def"
     {0}};
@@ -49,7 +49,7 @@ static const lf_metric averaged_by_perplexity[] = {
 #undef ROLE_START
 #undef ROLE_CARD
 #define ROLE_START(...) __VA_ARGS__
-#define ROLE_CARD(...) __VA_ARGS__
+#define ROLE_CARD(...)  __VA_ARGS__
 static const lf_metric figures_by_perplexity[] = {
 #include "stats/figures.def"
     {0}};
@@ -64,7 +64,8 @@ _Static_assert(sizeof averaged_by_accuracy / sizeof *averaged_by_accuracy <= LF_
 
 /* ---- metrics.jsonl ---- */
 
-#define KEPT_IN_CSV(name) {name, LF_LOOK_NONE, NULL, NULL, NULL, 1}
+#define KEPT_IN_CSV(name)                                                                                              \
+    { name, LF_LOOK_NONE, NULL, NULL, NULL, 1 }
 static const lf_step_figure accuracy_steps[] = {
     {"eval_accuracy", LF_LOOK_LEARNED, "new task", "new task, accuracy", "%", 100},
     KEPT_IN_CSV("eval_loss"),

@@ -45,12 +45,12 @@ typedef enum lf_judged_by { LF_BY_ACCURACY, LF_BY_PERPLEXITY, LF_N_YARDSTICKS } 
 
 /* What the runs of a task are judged by. Which one a run has, the gain in its all_results.json tells. */
 typedef struct lf_yardstick {
-    const char *name, *article; /* "accuracy", "an" */
-    const char *of;             /* "pictures": whose runs they are, for messages */
-    bool log;                   /* compared and drawn by its logarithm */
-    const char *start;          /* the figure of a model that learned nothing */
-    bool start_is_of_eval;      /* and it says nothing about test data */
-    const char *worst;          /* the figure of a base that forgot all; NULL: 0 */
+    const char *name, *article;               /* "accuracy", "an" */
+    const char *of;                           /* "pictures": whose runs they are, for messages */
+    bool log;                                 /* compared and drawn by its logarithm */
+    const char *start;                        /* the figure of a model that learned nothing */
+    bool start_is_of_eval;                    /* and it says nothing about test data */
+    const char *worst;                        /* the figure of a base that forgot all; NULL: 0 */
     const char *difference, *difference_unit; /* of two gains; shown times difference_scale */
     double difference_scale;
     const char *matched;         /* format of "forgetting at a gain of": the label of the cost, the gain as shown */
