@@ -3,10 +3,10 @@
 #include "adapter/adapter.h"
 
 static lf_status read_init(lf_adapter_opts *o, const lf_config *cfg, lf_err *err) {
-    const cJSON *init = lf_cfg_json(cfg, "init_lora_weights");
+    const cJSON *init = lf_cfg_json(cfg, LF_init_lora_weights);
     o->init = cJSON_IsString(init) && strcmp(init->valuestring, "true") ? init->valuestring : "kaiming";
     if (lf_init_find(o->init)) return LF_OK;
-    return lf_cfg_fail(cfg, "init_lora_weights", err, "there is no start named '%s'", o->init);
+    return lf_cfg_fail(cfg, LF_init_lora_weights, err, "there is no start named '%s'", o->init);
 }
 
 static lf_status read_position(lf_adapter_opts *o, const lf_config *cfg, lf_err *err) {
@@ -14,11 +14,11 @@ static lf_status read_position(lf_adapter_opts *o, const lf_config *cfg, lf_err 
         const char *member;
         lf_position_kind kind;
     } forms[] = {{"index", LF_POSITION_INDEX}, {"energy", LF_POSITION_ENERGY}};
-    const cJSON *position = lf_cfg_json(cfg, "init_position");
-    if (lf_cfg_is_given(cfg, "init_position") && lf_init_find(o->init)->block != LF_BLOCK_KEY) {
+    const cJSON *position = lf_cfg_json(cfg, LF_init_position);
+    if (lf_cfg_is_given(cfg, LF_init_position) && lf_init_find(o->init)->block != LF_BLOCK_KEY) {
         char readers[256];
         lf_init_positioned(readers, sizeof readers);
-        return lf_cfg_fail(cfg, "init_position", err,
+        return lf_cfg_fail(cfg, LF_init_position, err,
                            "is not read by init_lora_weights %s, only by %s; leave out one of the two", o->init,
                            readers);
     }
@@ -32,24 +32,25 @@ static lf_status read_position(lf_adapter_opts *o, const lf_config *cfg, lf_err 
         o->position = (lf_position){forms[i].kind, value->valuedouble};
         return LF_OK;
     }
-    return lf_cfg_fail(cfg, "init_position", err, "expected a fraction from 0 to 1, {\"index\": s} or {\"energy\": e}");
+    return lf_cfg_fail(cfg, LF_init_position, err,
+                       "expected a fraction from 0 to 1, {\"index\": s} or {\"energy\": e}");
 }
 
 lf_status lf_adapter_opts_read(lf_adapter_opts *o, const lf_config *cfg, lf_err *err) {
     *o = (lf_adapter_opts){
-        .r = lf_cfg_i64(cfg, "r"),
-        .lora_alpha = lf_cfg_f64(cfg, "lora_alpha"),
-        .lora_dropout = lf_cfg_f64(cfg, "lora_dropout"),
-        .use_rslora = lf_cfg_bool(cfg, "use_rslora"),
-        .target_modules = lf_cfg_json(cfg, "target_modules"),
-        .exclude_modules = lf_cfg_json(cfg, "exclude_modules"),
-        .layers_to_transform = lf_cfg_json(cfg, "layers_to_transform"),
-        .layers_pattern = lf_cfg_json(cfg, "layers_pattern"),
-        .rank_pattern = lf_cfg_json(cfg, "rank_pattern"),
-        .alpha_pattern = lf_cfg_json(cfg, "alpha_pattern"),
-        .seed = (uint64_t)lf_cfg_i64(cfg, "seed"),
-        .decomposition_cache = lf_cfg_str(cfg, "decomposition_cache"),
-        .strict_targets = lf_cfg_bool(cfg, "strict_targets"),
+        .r = lf_cfg_i64(cfg, LF_r),
+        .lora_alpha = lf_cfg_f64(cfg, LF_lora_alpha),
+        .lora_dropout = lf_cfg_f64(cfg, LF_lora_dropout),
+        .use_rslora = lf_cfg_bool(cfg, LF_use_rslora),
+        .target_modules = lf_cfg_json(cfg, LF_target_modules),
+        .exclude_modules = lf_cfg_json(cfg, LF_exclude_modules),
+        .layers_to_transform = lf_cfg_json(cfg, LF_layers_to_transform),
+        .layers_pattern = lf_cfg_json(cfg, LF_layers_pattern),
+        .rank_pattern = lf_cfg_json(cfg, LF_rank_pattern),
+        .alpha_pattern = lf_cfg_json(cfg, LF_alpha_pattern),
+        .seed = (uint64_t)lf_cfg_i64(cfg, LF_seed),
+        .decomposition_cache = lf_cfg_str(cfg, LF_decomposition_cache),
+        .strict_targets = lf_cfg_bool(cfg, LF_strict_targets),
     };
     const lf_status rc = read_init(o, cfg, err);
     return rc ? rc : read_position(o, cfg, err);

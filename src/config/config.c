@@ -93,7 +93,9 @@ void lf_config_free(lf_config *cfg) {
 
 lf_status lf_config_store(lf_config *cfg, const lf_key *key, cJSON *json, const char *source, lf_err *err) {
     const lf_place place = {key->name, source, err};
-    const lf_status rc = lf_value_check(&json, key, &place);
+    const lf_status rc = key->traits & LF_IS_RECORD
+                             ? lf_place_fail(&place, "is written by a run that is done or goes on; it cannot be set")
+                             : lf_value_check(&json, key, &place);
     if (rc) {
         cJSON_Delete(json);
         return rc;
@@ -171,10 +173,10 @@ lf_status lf_cfg_derive(lf_config **out, const lf_config *from, const char *verb
 static lf_status load_member(lf_config *cfg, const cJSON *member, const char *source, lf_err *err) {
     const lf_key *key = lf_key_find(member->string, cfg->verb->knows);
     if (!key) return lf_unknown_key(cfg, member->string, source, err);
-    const bool named =
-        strcmp(key->name, "target_modules") == 0;      /* whose null PEFT reads as its own choice for the model */
-    if (cJSON_IsNull(member) && !named) return LF_OK;  /* as Hugging Face's configs say "not set" */
-    if (cfg->values[key - lf_keys].source == source) { /* the pointer is this file's alone */
+    if (key->traits & LF_IS_RECORD) return LF_OK;              /* of what another run became, not for this one */
+    const bool named = key == &lf_keys[LF_target_modules - 1]; /* whose null PEFT reads as its own choice */
+    if (cJSON_IsNull(member) && !named) return LF_OK;          /* as Hugging Face's configs say "not set" */
+    if (cfg->values[key - lf_keys].source == source) {         /* the pointer is this file's alone */
         const lf_place place = {key->name, source, err};
         return lf_place_fail(&place, "given twice, once as '%.64s'; delete one", member->string);
     }
@@ -211,67 +213,66 @@ out:
 
 /* ---- reading ------------------------------------------------------------------------------------------------- */
 
-static const lf_value *value_of(const lf_config *cfg, const char *name, unsigned types) {
-    for (size_t i = 0; i < lf_n_keys; i++)
-        if (strcmp(lf_keys[i].name, name) == 0 && (types >> lf_keys[i].type & 1u)) return &cfg->values[i];
-    fprintf(stderr, "lora-ft: bug: key '%s' is not in any keys.def, or not of the type that it is read as\n", name);
+static const lf_value *value_of(const lf_config *cfg, lf_key_id id, unsigned types) {
+    if (id > LF_NO_KEY && id < LF_KEY_END && (types >> lf_keys[id - 1].type & 1u)) return &cfg->values[id - 1];
+    fprintf(stderr, "lora-ft: bug: key '%s' is not of the type that it is read as\n",
+            id > LF_NO_KEY && id < LF_KEY_END ? lf_key_name(id) : "none");
     abort();
 }
 
 static const unsigned ANY_TYPE = ~0u;
 
-bool lf_cfg_bool(const lf_config *cfg, const char *key) {
+bool lf_cfg_bool(const lf_config *cfg, lf_key_id key) {
     return cJSON_IsTrue(value_of(cfg, key, 1u << LF_KEY_BOOL)->json);
 }
 
-int64_t lf_cfg_i64(const lf_config *cfg, const char *key) {
+int64_t lf_cfg_i64(const lf_config *cfg, lf_key_id key) {
     const cJSON *json = value_of(cfg, key, 1u << LF_KEY_I64)->json;
     return json ? (int64_t)json->valuedouble : 0;
 }
 
-double lf_cfg_f64(const lf_config *cfg, const char *key) {
+double lf_cfg_f64(const lf_config *cfg, lf_key_id key) {
     const cJSON *json = value_of(cfg, key, 1u << LF_KEY_F64)->json;
     return json ? json->valuedouble : 0;
 }
 
-const char *lf_cfg_str(const lf_config *cfg, const char *key) {
+const char *lf_cfg_str(const lf_config *cfg, lf_key_id key) {
     const cJSON *json = value_of(cfg, key, 1u << LF_KEY_STR | 1u << LF_KEY_PATH)->json;
     return json ? json->valuestring : NULL;
 }
 
-const cJSON *lf_cfg_json(const lf_config *cfg, const char *key) { return value_of(cfg, key, 1u << LF_KEY_JSON)->json; }
+const cJSON *lf_cfg_json(const lf_config *cfg, lf_key_id key) { return value_of(cfg, key, 1u << LF_KEY_JSON)->json; }
 
-const char *lf_cfg_data_path(const lf_config *cfg, const char *key) {
-    const cJSON *spec = lf_cfg_json(cfg, key);
+const char *lf_cfg_path(const lf_config *cfg, lf_key_id key) {
+    const cJSON *spec = value_of(cfg, key, 1u << LF_KEY_STR | 1u << LF_KEY_PATH | 1u << LF_KEY_JSON)->json;
     return cJSON_GetStringValue(cJSON_IsObject(spec) ? cJSON_GetObjectItemCaseSensitive(spec, "path") : spec);
 }
 
-int64_t lf_cfg_list_count(const lf_config *cfg, const char *key) {
+int64_t lf_cfg_list_count(const lf_config *cfg, lf_key_id key) {
     return cJSON_GetArraySize(value_of(cfg, key, 1u << LF_KEY_LIST)->json);
 }
 
-const char *lf_cfg_list_at(const lf_config *cfg, const char *key, int64_t i) {
+const char *lf_cfg_list_at(const lf_config *cfg, lf_key_id key, int64_t i) {
     const cJSON *item = cJSON_GetArrayItem(value_of(cfg, key, 1u << LF_KEY_LIST)->json, (int)i);
     return item ? item->valuestring : NULL;
 }
 
-bool lf_cfg_is_set(const lf_config *cfg, const char *key) { return value_of(cfg, key, ANY_TYPE)->json != NULL; }
-bool lf_cfg_is_given(const lf_config *cfg, const char *key) { return value_of(cfg, key, ANY_TYPE)->given; }
+bool lf_cfg_is_set(const lf_config *cfg, lf_key_id key) { return value_of(cfg, key, ANY_TYPE)->json != NULL; }
+bool lf_cfg_is_given(const lf_config *cfg, lf_key_id key) { return value_of(cfg, key, ANY_TYPE)->given; }
 const char *lf_cfg_verb(const lf_config *cfg) { return cfg->verb->name; }
 
 typedef enum which { ALL, RESOLVED, GIVEN } which;
 
-static bool is_in(const lf_config *cfg, size_t i, which w, const char *folder) {
+static bool is_in(const lf_config *cfg, size_t i, which w) {
     const lf_value *value = &cfg->values[i];
-    if (!(lf_keys[i].verbs & cfg->verb->knows) || !value->json || (folder && strcmp(folder, lf_keys[i].folder) != 0))
-        return false;
+    if (!(lf_keys[i].verbs & cfg->verb->knows) || !value->json) return false;
     return w == ALL || value->given || (w == RESOLVED && !lf_key_is_implied(&lf_keys[i]));
 }
 
-static cJSON *to_json(const lf_config *cfg, which w, const char *folder) {
+static cJSON *to_json(const lf_config *cfg, which w, unsigned any, unsigned none) {
     cJSON *json = cJSON_CreateObject();
     for (size_t i = 0; json && i < lf_n_keys; i++) {
-        if (!is_in(cfg, i, w, folder)) continue;
+        if (!is_in(cfg, i, w) || !(lf_keys[i].traits & any) || (lf_keys[i].traits & none)) continue;
         cJSON *copy = cJSON_Duplicate(cfg->values[i].json, true);
         if (copy && cJSON_AddItemToObject(json, lf_keys[i].name, copy)) continue;
         cJSON_Delete(copy);
@@ -281,10 +282,10 @@ static cJSON *to_json(const lf_config *cfg, which w, const char *folder) {
     return json;
 }
 
-cJSON *lf_cfg_to_json(const lf_config *cfg) { return to_json(cfg, ALL, NULL); }
-cJSON *lf_cfg_resolved_to_json(const lf_config *cfg) { return to_json(cfg, RESOLVED, NULL); }
-cJSON *lf_cfg_given_to_json(const lf_config *cfg) { return to_json(cfg, GIVEN, NULL); }
-cJSON *lf_cfg_folder_to_json(const lf_config *cfg, const char *folder) { return to_json(cfg, ALL, folder); }
+cJSON *lf_cfg_to_json(const lf_config *cfg) { return to_json(cfg, ALL, ~0u, 0); }
+cJSON *lf_cfg_resolved_to_json(const lf_config *cfg) { return to_json(cfg, RESOLVED, ~0u, 0); }
+cJSON *lf_cfg_given_to_json(const lf_config *cfg) { return to_json(cfg, GIVEN, ~0u, 0); }
+cJSON *lf_cfg_select(const lf_config *cfg, unsigned any, unsigned none) { return to_json(cfg, ALL, any, none); }
 
 const char *lf_cfg_key_name(const char *verb, const char *key) {
     const lf_verb *v = lf_verb_find(verb);
@@ -292,8 +293,9 @@ const char *lf_cfg_key_name(const char *verb, const char *key) {
     return found ? found->name : NULL;
 }
 
-lf_status lf_cfg_fail(const lf_config *cfg, const char *key, lf_err *err, const char *format, ...) {
-    const lf_value *value = value_of(cfg, key, ANY_TYPE);
+lf_status lf_cfg_fail(const lf_config *cfg, lf_key_id id, lf_err *err, const char *format, ...) {
+    const lf_value *value = value_of(cfg, id, ANY_TYPE);
+    const char *key = lf_key_name(id);
     char text[768];
     va_list args;
     va_start(args, format);

@@ -4,7 +4,7 @@
 
 #include "config/config_internal.h"
 
-static bool is(const lf_config *cfg, const char *key, const char *text) {
+static bool is(const lf_config *cfg, lf_key_id key, const char *text) {
     const char *value = lf_cfg_str(cfg, key);
     return value && strcmp(value, text) == 0;
 }
@@ -12,92 +12,94 @@ static bool is(const lf_config *cfg, const char *key, const char *text) {
 /* At least one of the keys must be set. */
 static const struct {
     unsigned verbs;
-    const char *keys[2];
+    lf_key_id keys[2];
 } required[] = {
-    {LF_V_train, {"model", "init_model"}},
-    {LF_V_eval | LF_V_predict | LF_V_merge | LF_V_bench | LF_V_generate | LF_V_spectrum, {"model", NULL}},
-    {LF_V_inspect, {"model", "adapter"}},
-    {LF_V_train, {"train_data", NULL}},
-    {LF_V_eval, {"data", "forgetting_data"}},
-    {LF_V_predict, {"data", NULL}},
-    {LF_V_merge, {"adapter", NULL}},
-    {LF_V_train | LF_V_merge | LF_V_sweep, {"output_dir", NULL}},
-    {LF_V_sweep, {"sweep", NULL}},
-    {LF_V_report, {"run", NULL}},
+    {LF_V_train, {LF_model, LF_init_model}},
+    {LF_V_eval | LF_V_predict | LF_V_merge | LF_V_bench | LF_V_generate | LF_V_spectrum, {LF_model, LF_NO_KEY}},
+    {LF_V_inspect, {LF_model, LF_adapter}},
+    {LF_V_train, {LF_train_data, LF_NO_KEY}},
+    {LF_V_eval, {LF_data, LF_forgetting_data}},
+    {LF_V_predict, {LF_data, LF_NO_KEY}},
+    {LF_V_merge, {LF_adapter, LF_NO_KEY}},
+    {LF_V_train | LF_V_merge | LF_V_sweep, {LF_output_dir, LF_NO_KEY}},
+    {LF_V_sweep, {LF_sweep, LF_NO_KEY}},
+    {LF_V_report, {LF_run, LF_NO_KEY}},
 };
 
 static lf_status check_required(const lf_config *cfg, lf_err *err) {
     for (size_t i = 0; i < sizeof required / sizeof *required; i++) {
-        const char *const *keys = required[i].keys;
+        const lf_key_id *keys = required[i].keys;
         if (!(required[i].verbs & cfg->verb->bit) || lf_cfg_is_set(cfg, keys[0])) continue;
-        if (!keys[1]) return lf_fail(err, LF_EUSAGE, "key '%s' is required; write --%s VALUE", keys[0], keys[0]);
+        const char *name = lf_key_name(keys[0]);
+        if (!keys[1]) return lf_fail(err, LF_EUSAGE, "key '%s' is required; write --%s VALUE", name, name);
         if (!lf_cfg_is_set(cfg, keys[1]))
-            return lf_fail(err, LF_EUSAGE, "key '%s' or '%s' is required; write --%s VALUE", keys[0], keys[1], keys[0]);
+            return lf_fail(err, LF_EUSAGE, "key '%s' or '%s' is required; write --%s VALUE", name, lf_key_name(keys[1]),
+                           name);
     }
     return LF_OK;
 }
 
 static lf_status check_start(const lf_config *cfg, lf_err *err) {
-    if (!lf_cfg_is_set(cfg, "init_model")) return LF_OK;
-    if (lf_cfg_is_set(cfg, "model"))
-        return lf_cfg_fail(cfg, "init_model", err, "'model' is given too; a run starts from one of the two");
-    if (!is(cfg, "method", "full"))
-        return lf_cfg_fail(cfg, "init_model", err, "random weights need --method full, found '%s'",
-                           lf_cfg_str(cfg, "method"));
+    if (!lf_cfg_is_set(cfg, LF_init_model)) return LF_OK;
+    if (lf_cfg_is_set(cfg, LF_model))
+        return lf_cfg_fail(cfg, LF_init_model, err, "'model' is given too; a run starts from one of the two");
+    if (!is(cfg, LF_method, "full"))
+        return lf_cfg_fail(cfg, LF_init_model, err, "random weights need --method full, found '%s'",
+                           lf_cfg_str(cfg, LF_method));
     return LF_OK;
 }
 
 static lf_status check_length(const lf_config *cfg, lf_err *err) {
-    if (lf_cfg_i64(cfg, "max_steps") > 0 || lf_cfg_f64(cfg, "num_train_epochs") > 0) return LF_OK;
-    return lf_cfg_fail(cfg, "num_train_epochs", err,
+    if (lf_cfg_i64(cfg, LF_max_steps) > 0 || lf_cfg_f64(cfg, LF_num_train_epochs) > 0) return LF_OK;
+    return lf_cfg_fail(cfg, LF_num_train_epochs, err,
                        "expected more than 0 (or max_steps more than 0): nothing would be trained");
 }
 
 static lf_status check_warmup(const lf_config *cfg, lf_err *err) {
-    const double steps = lf_cfg_f64(cfg, "warmup_steps");
-    if (steps > 0 && lf_cfg_f64(cfg, "warmup_ratio") > 0)
-        return lf_cfg_fail(cfg, "warmup_ratio", err, "'warmup_steps' is given too; keep one of the two");
+    const double steps = lf_cfg_f64(cfg, LF_warmup_steps);
+    if (steps > 0 && lf_cfg_f64(cfg, LF_warmup_ratio) > 0)
+        return lf_cfg_fail(cfg, LF_warmup_ratio, err, "'warmup_steps' is given too; keep one of the two");
     if (steps >= 1 && steps != floor(steps))
-        return lf_cfg_fail(cfg, "warmup_steps", err, "expected a whole number of steps, or a share below 1, found %.9g",
-                           steps);
+        return lf_cfg_fail(cfg, LF_warmup_steps, err,
+                           "expected a whole number of steps, or a share below 1, found %.9g", steps);
     return LF_OK;
 }
 
 static lf_status check_validation(const lf_config *cfg, lf_err *err) {
-    if (lf_cfg_f64(cfg, "train_val_split") > 0 && lf_cfg_is_set(cfg, "eval_data"))
-        return lf_cfg_fail(cfg, "train_val_split", err, "'eval_data' is given too; keep one of the two");
+    if (lf_cfg_f64(cfg, LF_train_val_split) > 0 && lf_cfg_is_set(cfg, LF_eval_data))
+        return lf_cfg_fail(cfg, LF_train_val_split, err, "'eval_data' is given too; keep one of the two");
     return LF_OK;
 }
 
 static int64_t eval_interval(const lf_config *cfg) {
-    return lf_cfg_i64(cfg, lf_cfg_is_set(cfg, "eval_steps") ? "eval_steps" : "logging_steps");
+    return lf_cfg_i64(cfg, lf_cfg_is_set(cfg, LF_eval_steps) ? LF_eval_steps : LF_logging_steps);
 }
 
 /* The best checkpoint can be found only if each evaluation that may be the best has one. */
 static lf_status check_best(const lf_config *cfg, lf_err *err) {
-    const char *const eval = lf_cfg_str(cfg, "eval_strategy"), *const save = lf_cfg_str(cfg, "save_strategy");
-    if (lf_cfg_i64(cfg, "early_stopping_patience") > 0 && strcmp(eval, "no") == 0)
-        return lf_cfg_fail(cfg, "early_stopping_patience", err,
+    const char *const eval = lf_cfg_str(cfg, LF_eval_strategy), *const save = lf_cfg_str(cfg, LF_save_strategy);
+    if (lf_cfg_i64(cfg, LF_early_stopping_patience) > 0 && strcmp(eval, "no") == 0)
+        return lf_cfg_fail(cfg, LF_early_stopping_patience, err,
                            "needs evaluations; set eval_strategy to steps or epoch");
-    if (!lf_cfg_bool(cfg, "load_best_model_at_end")) return LF_OK;
+    if (!lf_cfg_bool(cfg, LF_load_best_model_at_end)) return LF_OK;
     if (strcmp(eval, "no") == 0)
-        return lf_cfg_fail(cfg, "load_best_model_at_end", err,
+        return lf_cfg_fail(cfg, LF_load_best_model_at_end, err,
                            "needs evaluations; set eval_strategy to steps or epoch");
     if (strcmp(eval, save) != 0)
-        return lf_cfg_fail(cfg, "load_best_model_at_end", err,
+        return lf_cfg_fail(cfg, LF_load_best_model_at_end, err,
                            "expected save_strategy to be eval_strategy, found '%s' and '%s'", save, eval);
-    if (strcmp(eval, "steps") == 0 && lf_cfg_i64(cfg, "save_steps") % eval_interval(cfg) != 0)
-        return lf_cfg_fail(cfg, "load_best_model_at_end", err,
+    if (strcmp(eval, "steps") == 0 && lf_cfg_i64(cfg, LF_save_steps) % eval_interval(cfg) != 0)
+        return lf_cfg_fail(cfg, LF_load_best_model_at_end, err,
                            "expected save_steps to be a multiple of the steps between evaluations, found %lld and %lld",
-                           (long long)lf_cfg_i64(cfg, "save_steps"), (long long)eval_interval(cfg));
+                           (long long)lf_cfg_i64(cfg, LF_save_steps), (long long)eval_interval(cfg));
     return LF_OK;
 }
 
 static lf_status check_layers(const lf_config *cfg, lf_err *err) {
-    if (lf_cfg_is_set(cfg, "layers_pattern") && !lf_cfg_is_set(cfg, "layers_to_transform"))
-        return lf_cfg_fail(cfg, "layers_pattern", err, "needs 'layers_to_transform'");
-    if (lf_cfg_is_set(cfg, "layers_to_transform") && !cJSON_IsArray(lf_cfg_json(cfg, "target_modules")))
-        return lf_cfg_fail(cfg, "layers_to_transform", err, "needs 'target_modules' as a list of names");
+    if (lf_cfg_is_set(cfg, LF_layers_pattern) && !lf_cfg_is_set(cfg, LF_layers_to_transform))
+        return lf_cfg_fail(cfg, LF_layers_pattern, err, "needs 'layers_to_transform'");
+    if (lf_cfg_is_set(cfg, LF_layers_to_transform) && !cJSON_IsArray(lf_cfg_json(cfg, LF_target_modules)))
+        return lf_cfg_fail(cfg, LF_layers_to_transform, err, "needs 'target_modules' as a list of names");
     return LF_OK;
 }
 

@@ -148,26 +148,26 @@ static lf_status true_or_path(cJSON **json, const lf_place *place) {
 }
 
 static const struct {
-    const char *key;
+    lf_key_id key;
     form *check;
 } forms[] = {
-    {"train_data", data_set},
-    {"eval_data", data_set},
-    {"test_data", data_set},
-    {"data", data_set},
-    {"forgetting_data", data_set},
-    {"target_modules", target_modules},
-    {"exclude_modules", module_names},
-    {"layers_to_transform", layer_numbers},
-    {"layers_pattern", name_list},
-    {"rank_pattern", rank_pattern},
-    {"alpha_pattern", alpha_pattern},
-    {"init_position", init_position},
-    {"resume_from_checkpoint", true_or_path},
+    {LF_train_data, data_set},
+    {LF_eval_data, data_set},
+    {LF_test_data, data_set},
+    {LF_data, data_set},
+    {LF_forgetting_data, data_set},
+    {LF_target_modules, target_modules},
+    {LF_exclude_modules, module_names},
+    {LF_layers_to_transform, layer_numbers},
+    {LF_layers_pattern, name_list},
+    {LF_rank_pattern, rank_pattern},
+    {LF_alpha_pattern, alpha_pattern},
+    {LF_init_position, init_position},
+    {LF_resume_from_checkpoint, true_or_path},
 };
 
 lf_status lf_form_check(cJSON **json, const lf_key *key, const lf_place *place) {
     for (size_t i = 0; i < sizeof forms / sizeof *forms; i++)
-        if (strcmp(forms[i].key, key->name) == 0) return forms[i].check(json, place);
+        if (&lf_keys[forms[i].key - 1] == key) return forms[i].check(json, place);
     return LF_OK; /* init_lora_weights: its choices said it all */
 }

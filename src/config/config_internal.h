@@ -29,7 +29,7 @@ typedef struct lf_key {
     const char *fallback; /* as in the table: see lf_key_default */
     double min, max;
     const char *choices, *aliases;
-    unsigned verbs;
+    unsigned verbs, traits;
     const char *help;
     const char *folder; /* heading in help */
 } lf_key;
@@ -41,7 +41,7 @@ typedef struct lf_verb {
     unsigned knows; /* the verbs whose keys it takes: its own, and what it does many times */
 } lf_verb;
 
-extern const lf_key lf_keys[];
+extern const lf_key lf_keys[LF_N_KEYS]; /* a key's id is its place in it, from 1 */
 extern const size_t lf_n_keys;
 extern const lf_verb lf_verbs[];
 extern const size_t lf_n_verbs;

@@ -1,52 +1,179 @@
-/* Whether a run that is there was made with the settings that are asked for now. */
+/* What a changed value means for a run that is there: the same run, the same run gone on, or another one. */
 #include <string.h>
 
 #include "base/json.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "config/config_internal.h"
 
-/* Where results go, how they are found faster and how they are watched: the result is the same. */
-static bool is_aside(const char *key) {
-    static const char *const keys[] = {"output_dir",
-                                       "overwrite_output_dir",
-                                       "resume_from_checkpoint",
-                                       "force_resume",
-                                       "dry_run",
-                                       "decomposition_cache",
-                                       "base_cache",
-                                       "json",
-                                       "threads",
-                                       "dataloader_num_workers"};
-    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
-        if (strcmp(keys[i], key) == 0) return true;
-    return false;
+/* From the mildest to the gravest. */
+typedef enum change {
+    CHANGE_NONE, /* the values say the same, or the key changes no number */
+    CHANGE_FORM,
+    CHANGE_MACHINE,
+    CHANGE_LONGER, /* as far as the key tells */
+    CHANGE_MORE,   /* of another key that grows */
+    CHANGE_LESS,
+    CHANGE_OTHER /* another run */
+} change;
+
+/* ---- one key ---- */
+
+static double number_of(const cJSON *o, lf_key_id id) {
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(o, lf_key_name(id));
+    return cJSON_IsNumber(item) ? item->valuedouble : 0;
 }
 
-static lf_status differs(const char *dir, const char *key, const cJSON *was, const cJSON *now, lf_err *err) {
-    char *a = was ? lf_json_print_line(was) : NULL, *b = now ? lf_json_print_line(now) : NULL;
+static bool looks_for_best(const lf_config *cfg) {
+    return lf_cfg_bool(cfg, LF_load_best_model_at_end) || lf_cfg_i64(cfg, LF_early_stopping_patience) > 0;
+}
+
+/* Steps between evaluations, where eval_steps does not say: logging_steps is more than logging then. */
+static bool stands_for_eval_steps(const lf_config *cfg, lf_key_id id) {
+    return id == LF_logging_steps && !lf_cfg_is_set(cfg, LF_eval_steps) &&
+           strcmp(lf_cfg_str(cfg, LF_eval_strategy), "steps") == 0;
+}
+
+/* max_steps wins over num_train_epochs where it is positive; which of the two is longer, only the data tell. */
+static change length_change(lf_key_id id, const cJSON *was, const cJSON *now) {
+    const double steps[2] = {number_of(was, LF_max_steps), number_of(now, LF_max_steps)};
+    const bool counts_steps = id == LF_max_steps;
+    if (!counts_steps && steps[1] > 0) return CHANGE_NONE;
+    if ((steps[0] > 0) != (steps[1] > 0)) return CHANGE_LONGER;
+    if (counts_steps && steps[0] <= 0) return CHANGE_NONE;
+    return number_of(now, id) > number_of(was, id) ? CHANGE_LONGER : CHANGE_LESS;
+}
+
+static change growth(lf_key_id id, const cJSON *was, const cJSON *now) {
+    if (id == LF_max_steps || id == LF_num_train_epochs) return length_change(id, was, now);
+    return cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(now, lf_key_name(id))) ? CHANGE_MORE : CHANGE_LESS;
+}
+
+/* The key's value is another than it was. */
+static change kind_of_change(const lf_config *cfg, lf_key_id id, const cJSON *was, const cJSON *now) {
+    const unsigned traits = lf_keys[id - 1].traits;
+    if (traits & LF_IS_GROWS) return growth(id, was, now);
+    if (traits & LF_IS_MACHINE) return CHANGE_MACHINE;
+    if (traits & LF_IS_FORM) return CHANGE_FORM;
+    const bool of_best = (traits & LF_IS_CHOICE) || stands_for_eval_steps(cfg, id);
+    if (of_best) return looks_for_best(cfg) ? CHANGE_OTHER : CHANGE_NONE;
+    return traits & (LF_IS_ASIDE | LF_IS_RECORD) ? CHANGE_NONE : CHANGE_OTHER;
+}
+
+static const cJSON *member(const cJSON *o, lf_key_id id) {
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(o, lf_key_name(id));
+    return cJSON_IsNull(item) ? NULL : item;
+}
+
+/* A default that is not in the file is that of a newer version, or one that is not written. */
+static lf_status compare(change *out, const lf_config *cfg, lf_key_id id, const cJSON *was, const cJSON *now,
+                         lf_err *err) {
+    const cJSON *a = member(was, id), *b = member(now, id);
+    bool same = !a && (!b || !lf_cfg_is_given(cfg, id));
+    *out = CHANGE_NONE;
+    if (a && b && !lf_json_same(&same, a, b)) return lf_fail(err, LF_ENOMEM, "out of memory for a comparison");
+    if (!same && (lf_keys[id - 1].verbs & cfg->verb->knows)) *out = kind_of_change(cfg, id, was, now);
+    return LF_OK;
+}
+
+/* ---- messages ---- */
+
+typedef struct values {
+    char *was, *now;
+} values;
+
+static values values_of(lf_key_id id, const cJSON *was, const cJSON *now) {
+    const cJSON *a = member(was, id), *b = member(now, id);
+    return (values){a ? lf_json_print_line(a) : NULL, b ? lf_json_print_line(b) : NULL};
+}
+
+static const char *text_of(const char *value) { return value ? value : "not set"; }
+
+static void free_values(values v) {
+    lf_free(v.was);
+    lf_free(v.now);
+}
+
+static lf_status refuse_finished(const char *dir, lf_key_id id, const cJSON *was, const cJSON *now, lf_err *err) {
+    const values v = values_of(id, was, now);
     const lf_status rc = lf_fail(
         err, LF_EUSAGE,
         "%.300s: was begun with %s %.150s, which is %.150s now; choose another output_dir, or set overwrite_output_dir "
         "to run it again",
-        dir, key, a ? a : "not set", b ? b : "not set");
-    lf_free(a);
-    lf_free(b);
+        dir, lf_key_name(id), text_of(v.was), text_of(v.now));
+    free_values(v);
     return rc;
 }
 
-lf_status lf_cfg_check_same(const lf_config *cfg, const cJSON *was, const char *dir, lf_err *err) {
-    for (size_t i = 0; i < lf_n_keys; i++) {
-        const lf_value *now = &cfg->values[i];
-        const char *key = lf_keys[i].name;
-        if (!(lf_keys[i].verbs & cfg->verb->knows) || is_aside(key)) continue;
-        const cJSON *then = cJSON_GetObjectItemCaseSensitive(was, key);
-        const bool then_set = then && !cJSON_IsNull(then);
-        bool same = false;
-        if (now->json && then_set && !lf_json_same(&same, now->json, then))
-            return lf_fail(err, LF_ENOMEM, "%s: out of memory", dir);
-        /* a default that is not in the file is that of a newer version, or one that is not written */
-        if (now->json && then_set ? !same : now->json ? now->given : then_set)
-            return differs(dir, key, then_set ? then : NULL, now->json, err);
+static lf_status refuse_resume(const char *path, lf_key_id id, const cJSON *was, const cJSON *now, const char *advice,
+                               lf_err *err) {
+    const values v = values_of(id, was, now);
+    const lf_status rc = lf_fail(err, LF_EUSAGE, "%.300s: cannot resume: key '%s' was %.150s and is %.150s; %s", path,
+                                 lf_key_name(id), text_of(v.was), text_of(v.now), advice);
+    free_values(v);
+    return rc;
+}
+
+/* ---- a run that is finished ---- */
+
+lf_status lf_cfg_check_finished(const lf_config *cfg, const cJSON *was, const char *dir, bool *longer, lf_err *err) {
+    *longer = false;
+    cJSON *now = lf_cfg_to_json(cfg);
+    lf_status rc = now ? LF_OK : lf_fail(err, LF_ENOMEM, "%s: out of memory", dir);
+    for (lf_key_id id = LF_NO_KEY; !rc && (id = lf_key_next(id, ~0u));) {
+        change c;
+        if ((rc = compare(&c, cfg, id, was, now, err))) break;
+        *longer = *longer || c == CHANGE_LONGER;
+        if (c == CHANGE_FORM || c >= CHANGE_LESS) rc = refuse_finished(dir, id, was, now, err);
     }
+    cJSON_Delete(now);
+    return rc;
+}
+
+/* ---- a run that goes on ---- */
+
+static bool put_copy(cJSON *o, const char *name, const cJSON *value) {
+    cJSON *copy = value ? cJSON_Duplicate(value, true) : cJSON_CreateNull();
+    if (copy && cJSON_AddItemToObject(o, name, copy)) return true;
+    cJSON_Delete(copy);
+    return false;
+}
+
+static lf_status record(cJSON *segments, const char *path, int64_t step, lf_key_id id, const cJSON *was,
+                        const cJSON *now, lf_err *err) {
+    cJSON *o = cJSON_CreateObject();
+    const values v = values_of(id, was, now);
+    lf_info("%s: from step %lld on, %s is %.150s, which was %.150s", path, (long long)step, lf_key_name(id),
+            text_of(v.now), text_of(v.was));
+    free_values(v);
+    if (cJSON_AddNumberToObject(o, "from_step", (double)step) && cJSON_AddStringToObject(o, "key", lf_key_name(id)) &&
+        put_copy(o, "old", member(was, id)) && put_copy(o, "new", member(now, id)) && cJSON_AddItemToArray(segments, o))
+        return LF_OK;
+    cJSON_Delete(o);
+    return lf_fail(err, LF_ENOMEM, "%s: out of memory", path);
+}
+
+static lf_status machine_changed(const lf_config *cfg, const char *path, lf_key_id id, const cJSON *was,
+                                 const cJSON *now, lf_err *err) {
+    if (!lf_cfg_bool(cfg, LF_force_resume))
+        return refuse_resume(path, id, was, now, "set force_resume to go on all the same", err);
+    lf_warn("%s: '%s' is another: the result will not be that of an uninterrupted run", path, lf_key_name(id));
     return LF_OK;
+}
+
+lf_status lf_cfg_check_resume(const lf_config *cfg, const cJSON *was, const cJSON *now, const char *path, int64_t step,
+                              cJSON *segments, lf_err *err) {
+    lf_status rc = LF_OK;
+    for (lf_key_id id = LF_NO_KEY; !rc && (id = lf_key_next(id, ~0u));) {
+        change c;
+        if ((rc = compare(&c, cfg, id, was, now, err)) || c <= CHANGE_FORM) continue;
+        if (c == CHANGE_MACHINE) rc = machine_changed(cfg, path, id, was, now, err);
+        if (c == CHANGE_LESS)
+            rc = refuse_resume(path, id, was, now,
+                               "a run that goes on can only have more of it; choose another output_dir", err);
+        if (c == CHANGE_OTHER)
+            rc = refuse_resume(path, id, was, now, "ask for what it was, or begin again with another output_dir", err);
+        if (!rc) rc = record(segments, path, step, id, was, now, err);
+    }
+    return rc;
 }

@@ -9,33 +9,21 @@ enum {
 #undef KEYS
 };
 
-#define LF_KEY(name, type, fallback, min, max, choices, aliases, verbs, help)                                          \
-    {#name, LF_KEY_##type, fallback, min, max, choices, aliases, verbs, help, FOLDER},
-
-const lf_key lf_keys[] = {
-#define FOLDER "model"
-#include "model/keys.def"
-#undef FOLDER
-#define FOLDER "data"
-#include "data/keys.def"
-#undef FOLDER
-#define FOLDER "adapter"
-#include "adapter/keys.def"
-#undef FOLDER
-#define FOLDER "train"
-#include "train/keys.def"
-#undef FOLDER
-#define FOLDER "sweep"
-#include "sweep/keys.def"
-#undef FOLDER
-#define FOLDER "eval"
-#include "eval/keys.def"
-#undef FOLDER
-#define FOLDER "tools"
-#include "tools/keys.def"
-#undef FOLDER
+/* The traits as the files spell them. */
+enum {
+#define SHORT(name, bit) name = LF_IS_##name,
+    LF_KIND_LIST(SHORT) LF_TRAIT_LIST(SHORT)
+#undef SHORT
+        OF_ALL = LF_IS_OF_ALL
 };
-const size_t lf_n_keys = sizeof lf_keys / sizeof *lf_keys;
+
+const lf_key lf_keys[LF_N_KEYS] = {
+#define LF_KEY(name, type, fallback, min, max, choices, aliases, verbs, traits, help)                                  \
+    {#name, LF_KEY_##type, fallback, min, max, choices, aliases, verbs, traits, help, FOLDER},
+#include "config/all_keys.def"
+#undef LF_KEY
+};
+const size_t lf_n_keys = LF_N_KEYS;
 
 const lf_verb lf_verbs[] = {
 #define VERB(name, keys, shares, aliases, then, summary) {#name, LF_V_##name, summary, LF_V_##name | LF_V_##shares},
@@ -54,6 +42,26 @@ const char *const lf_key_type_shown[] = {
     LF_KEY_TYPE_LIST(SHOWN)
 #undef SHOWN
 };
+
+const char *lf_key_name(lf_key_id id) { return lf_keys[id - 1].name; }
+
+lf_key_id lf_key_next(lf_key_id id, unsigned traits) {
+    for (size_t i = (size_t)id; i < lf_n_keys; i++)
+        if (lf_keys[i].traits & traits) return (lf_key_id)(i + 1);
+    return LF_NO_KEY;
+}
+
+void lf_key_names(const char *names[LF_N_KEYS + 1], unsigned traits) {
+    size_t n = 0;
+    for (lf_key_id id = LF_NO_KEY; (id = lf_key_next(id, traits));) names[n++] = lf_key_name(id);
+    names[n] = NULL;
+}
+
+unsigned lf_key_traits(const char *name) {
+    for (size_t i = 0; i < lf_n_keys; i++)
+        if (strcmp(lf_keys[i].name, name) == 0) return lf_keys[i].traits;
+    return 0;
+}
 
 bool lf_key_is_implied(const lf_key *key) { return key->fallback && key->fallback[0] == '~'; }
 const char *lf_key_default(const lf_key *key) { return lf_key_is_implied(key) ? key->fallback + 1 : key->fallback; }

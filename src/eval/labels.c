@@ -68,7 +68,7 @@ static bool has_weights(const lf_module *head) { return head && (lf_nn_is_frozen
 
 lf_status lf_head_in_use(const lf_model *m, const lf_config *cfg, const char *what, lf_module **head,
                          const char ***names, lf_err *err) {
-    const bool base = !has_weights(m->head) || strcmp(lf_cfg_str(cfg, "head"), "base") == 0;
+    const bool base = !has_weights(m->head) || strcmp(lf_cfg_str(cfg, LF_head), "base") == 0;
     *head = base ? m->base_head : m->head;
     *names = base ? m->base_id2label : m->id2label;
     if (*head) return LF_OK;

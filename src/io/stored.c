@@ -4,6 +4,7 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "base/mem.h"
 #include "io/safetensors.h"
 
 static const char CHECKSUM[] = "checksum"; /* in the file's metadata */
@@ -19,6 +20,28 @@ static void put_hex(char text[33], XXH128_hash_t hash) {
 }
 
 void lf_stored_hash(char out[33], const void *bytes, size_t size) { put_hex(out, XXH3_128bits(bytes, size)); }
+
+lf_status lf_stored_hash_file(char out[33], const char *path, lf_err *err) {
+    enum { BLOCK = 1 << 20 };
+    XXH3_state_t *state = XXH3_createState();
+    unsigned char *block = lf_malloc(BLOCK);
+    FILE *f = state && block ? fopen(path, "rb") : NULL;
+    lf_status rc = LF_OK;
+    if (!state || !block)
+        rc = lf_fail(err, LF_ENOMEM, "%s: out of memory", path);
+    else if (!f)
+        rc = lf_fail_errno(err, "open", path);
+    else {
+        XXH3_128bits_reset(state);
+        for (size_t n; (n = fread(block, 1, BLOCK, f)) > 0;) XXH3_128bits_update(state, block, n);
+        if (ferror(f)) rc = lf_fail_errno(err, "read", path);
+        put_hex(out, XXH3_128bits_digest(state));
+    }
+    if (f) fclose(f);
+    lf_free(block);
+    XXH3_freeState(state);
+    return rc;
+}
 
 /* Over the identity and all numbers; each part's hash is the next one's seed. */
 static void checksum(char text[33], const char *identity, const lf_stored_part *parts, int n_parts) {

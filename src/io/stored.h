@@ -24,5 +24,6 @@ lf_status lf_stored_write(const char *path, const char *kind, const char *identi
                           int n_parts, lf_err *err);
 /* XXH3-128 as 32 hex digits and NUL, for names of such files. */
 void lf_stored_hash(char out[33], const void *bytes, size_t size);
+lf_status lf_stored_hash_file(char out[33], const char *path, lf_err *err); /* the same of a file's bytes */
 
 #endif

@@ -8,20 +8,6 @@
 #include "base/mem.h"
 #include "config/config.h"
 
-/* What a point may not say for itself: where results go and how many run at once is the sweep's. */
-static const char *const of_the_sweep[] = {"output_dir",
-                                           "overwrite_output_dir",
-                                           "resume_from_checkpoint",
-                                           "force_resume",
-                                           "dry_run",
-                                           "threads",
-                                           "decomposition_cache",
-                                           "base_cache",
-                                           "json",
-                                           "sweep",
-                                           "jobs",
-                                           "print_commands"};
-
 /* Keys whose values go together: one dimension of a grid. */
 typedef struct axis {
     cJSON *values; /* object: key -> array; all of the same length. Owned. */
@@ -114,9 +100,8 @@ static lf_status add_key(grid_axes *g, axis *a, const cJSON *member, const char 
         lf_config_free(cfg);
         return rc;
     }
-    for (size_t i = 0; i < sizeof of_the_sweep / sizeof of_the_sweep[0]; i++)
-        if (strcmp(name, of_the_sweep[i]) == 0)
-            return fail(err, source, name, "is the sweep's own and cannot be swept");
+    if (lf_key_traits(name) & (LF_IS_OF_SWEEP | LF_IS_RECORD)) /* where results go, how many run at once, ... */
+        return fail(err, source, name, "is the sweep's own and cannot be swept");
     if (has_key(g, name) || cJSON_GetObjectItemCaseSensitive(a->values, name))
         return fail(err, source, name, "swept twice; delete one");
     cJSON *values;

@@ -69,10 +69,10 @@ static lf_status set_text(lf_config *cfg, const char *key, const char *value, lf
 }
 
 /* Unless the user named one: `key` is a folder in the sweep's cache. */
-static lf_status set_cache(const lf_points *p, lf_config *cfg, const char *key, const char *name, lf_err *err) {
+static lf_status set_cache(const lf_points *p, lf_config *cfg, lf_key_id key, const char *name, lf_err *err) {
     if (lf_cfg_is_given(cfg, key)) return LF_OK;
     char *path = lf_format("%s/cache/%s", p->dir, name);
-    const lf_status rc = path ? set_text(cfg, key, path, err) : no_memory(err);
+    const lf_status rc = path ? set_text(cfg, lf_key_name(key), path, err) : no_memory(err);
     lf_free(path);
     return rc;
 }
@@ -88,8 +88,8 @@ static lf_status configure(const lf_points *p, lf_point *at, lf_err *err) {
         !(rc = lf_cfg_set_json(at->cfg, "threads", threads, "the sweep", err)) &&
         !(rc = lf_cfg_set_json(at->cfg, "resume_from_checkpoint", yes, "the sweep", err)) &&
         !(rc = lf_cfg_set_json(at->cfg, "overwrite_output_dir", no, "the sweep", err)) &&
-        !(rc = set_cache(p, at->cfg, "decomposition_cache", "decompositions", err)) &&
-        !(rc = set_cache(p, at->cfg, "base_cache", "base", err)))
+        !(rc = set_cache(p, at->cfg, LF_decomposition_cache, "decompositions", err)) &&
+        !(rc = set_cache(p, at->cfg, LF_base_cache, "base", err)))
         rc = lf_config_finish(at->cfg, err);
     cJSON_Delete(threads);
     cJSON_Delete(yes);
@@ -100,7 +100,7 @@ static lf_status configure(const lf_points *p, lf_point *at, lf_err *err) {
 /* What a point starts from; the sweep's own where the point does not say. */
 static const cJSON *init_of(const lf_points *p, const cJSON *values) {
     const cJSON *init = cJSON_GetObjectItemCaseSensitive(values, "init_lora_weights");
-    return init ? init : lf_cfg_json(p->cfg, "init_lora_weights");
+    return init ? init : lf_cfg_json(p->cfg, LF_init_lora_weights);
 }
 
 /* Positions swept together with starts that have none, as kaiming: such a point is one, whatever its position. */
@@ -115,15 +115,10 @@ static bool drop_position(const lf_points *p, cJSON *values) {
 
 /* What can be known to be wrong without opening anything. */
 static lf_status check_paths(const lf_config *cfg, lf_err *err) {
-    static const struct {
-        const char *key;
-        bool is_data;
-    } keys[] = {{"model", false},    {"init_model", false}, {"tokenizer", false},     {"train_data", true},
-                {"eval_data", true}, {"test_data", true},   {"forgetting_data", true}};
-    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
-        const char *path = keys[i].is_data ? lf_cfg_data_path(cfg, keys[i].key) : lf_cfg_str(cfg, keys[i].key);
+    for (lf_key_id id = LF_NO_KEY; (id = lf_key_next(id, LF_IS_INPUT));) {
+        const char *path = lf_cfg_path(cfg, id);
         if (path && !lf_is_file(path) && !lf_is_dir(path))
-            return lf_cfg_fail(cfg, keys[i].key, err, "'%s': no such file or folder", path);
+            return lf_cfg_fail(cfg, id, err, "'%s': no such file or folder", path);
     }
     return LF_OK;
 }
@@ -131,14 +126,12 @@ static lf_status check_paths(const lf_config *cfg, lf_err *err) {
 static lf_status check_point(const lf_config *cfg, lf_err *err) {
     lf_adapter_opts ignored;
     const lf_status rc = check_paths(cfg, err);
-    return rc || strcmp(lf_cfg_str(cfg, "method"), "lora") != 0 ? rc : lf_adapter_opts_read(&ignored, cfg, err);
+    return rc || strcmp(lf_cfg_str(cfg, LF_method), "lora") != 0 ? rc : lf_adapter_opts_read(&ignored, cfg, err);
 }
 
 /* Everything that makes a run what it is, however it was spelled. */
 static lf_status identify(lf_point *at, lf_err *err) {
-    static const char *const aside[] = {"output_dir", "decomposition_cache", "base_cache"};
-    cJSON *o = lf_cfg_to_json(at->cfg);
-    for (size_t i = 0; i < sizeof aside / sizeof aside[0]; i++) cJSON_DeleteItemFromObjectCaseSensitive(o, aside[i]);
+    cJSON *o = lf_cfg_select(at->cfg, ~(unsigned)LF_IS_ASIDE, LF_IS_MACHINE | LF_IS_ASIDE);
     if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(o, "init_lora_weights"))) {
         cJSON *kaiming = cJSON_CreateString("kaiming");
         if (!kaiming || !cJSON_ReplaceItemInObjectCaseSensitive(o, "init_lora_weights", kaiming)) cJSON_Delete(kaiming);
@@ -209,9 +202,9 @@ static lf_status check_different(lf_points *p, lf_err *err) {
         else if (order[i]->dropped)
             order[i]->again = true;
         else if (strcmp(order[first]->name, order[i]->name) == 0)
-            rc = lf_cfg_fail(p->cfg, "sweep", err, "the point %s is there twice", order[i]->name);
+            rc = lf_cfg_fail(p->cfg, LF_sweep, err, "the point %s is there twice", order[i]->name);
         else
-            rc = lf_cfg_fail(p->cfg, "sweep", err, "the points %s and %s are the same run", order[first]->name,
+            rc = lf_cfg_fail(p->cfg, LF_sweep, err, "the points %s and %s are the same run", order[first]->name,
                              order[i]->name);
     }
     lf_free(order);
@@ -233,14 +226,17 @@ static lf_status read_member(cJSON **out, const char *dir, const char *name, lf_
 static lf_status look(lf_point *at, lf_err *err) {
     cJSON *config = NULL, *results = NULL, *error = NULL;
     const char *state;
+    bool longer = false;
     lf_status rc = read_member(&config, at->run_dir, "config.json", err);
-    if (!rc && config) rc = lf_cfg_check_same(at->cfg, config, at->run_dir, err);
+    if (!rc && config) rc = lf_cfg_check_finished(at->cfg, config, at->run_dir, &longer, err);
+    if (longer) goto out; /* it goes on, whatever its end was */
     if (!rc && config && !(rc = read_member(&results, at->run_dir, "all_results.json", err)) && results)
         at->state = LF_POINT_DONE;
     if (!rc && config && !results && !(rc = read_member(&error, at->run_dir, "error.json", err)) && error) {
         rc = lf_json_get_str(error, "state", "", &state, at->run_dir, err);
         if (!rc && strcmp(state, "diverged") == 0) at->state = LF_POINT_DIVERGED;
     }
+out:
     cJSON_Delete(config);
     cJSON_Delete(results);
     cJSON_Delete(error);
@@ -250,7 +246,7 @@ static lf_status look(lf_point *at, lf_err *err) {
 /* ---- the sweep ---- */
 
 static lf_status choose_threads(lf_points *p, const cJSON *before, int64_t jobs, lf_err *err) {
-    const int64_t asked = lf_cfg_i64(p->cfg, "threads"), all = asked > 0 ? asked : lf_threads_set(0),
+    const int64_t asked = lf_cfg_i64(p->cfg, LF_threads), all = asked > 0 ? asked : lf_threads_set(0),
                   share = all / jobs > 0 ? all / jobs : 1;
     int64_t kept;
     lf_status rc = before ? lf_json_get_i64(before, "threads", share, &kept, "sweep.json", err) : LF_OK;
@@ -270,22 +266,22 @@ static lf_status choose_threads(lf_points *p, const cJSON *before, int64_t jobs,
 static lf_status check_folder(const lf_points *p, bool is_sweep, lf_err *err) {
     char **names;
     size_t count;
-    if (lf_is_file(p->dir)) return lf_cfg_fail(p->cfg, "output_dir", err, "'%s' is a file, expected a folder", p->dir);
+    if (lf_is_file(p->dir)) return lf_cfg_fail(p->cfg, LF_output_dir, err, "'%s' is a file, expected a folder", p->dir);
     if (!lf_is_dir(p->dir) || is_sweep) return LF_OK;
     const lf_status rc = lf_list_dir(&names, &count, p->dir, err);
     lf_free(names);
     if (rc || !count) return rc;
-    return lf_cfg_fail(p->cfg, "output_dir", err, "'%s' is not empty and holds no sweep; choose another", p->dir);
+    return lf_cfg_fail(p->cfg, LF_output_dir, err, "'%s' is not empty and holds no sweep; choose another", p->dir);
 }
 
 lf_status lf_points_open(lf_points *p, const lf_config *cfg, int64_t jobs, lf_err *err) {
-    const bool afresh = lf_cfg_bool(cfg, "overwrite_output_dir");
-    *p = (lf_points){.cfg = cfg, .dir = lf_cfg_str(cfg, "output_dir")};
+    const bool afresh = lf_cfg_bool(cfg, LF_overwrite_output_dir);
+    *p = (lf_points){.cfg = cfg, .dir = lf_cfg_str(cfg, LF_output_dir)};
     cJSON *before = NULL;
     lf_status rc;
     if ((rc = read_member(&before, p->dir, "sweep.json", err)) || (rc = check_folder(p, before, err)) ||
         (rc = choose_threads(p, afresh ? NULL : before, jobs, err)) ||
-        (rc = lf_grid_new(&p->grid, lf_cfg_json(cfg, "sweep"), "the configuration", err)))
+        (rc = lf_grid_new(&p->grid, lf_cfg_json(cfg, LF_sweep), "the configuration", err)))
         goto out;
     const int64_t n = cJSON_GetArraySize(p->grid.points);
     if (!(p->at = lf_calloc((size_t)n, sizeof *p->at))) rc = no_memory(err);

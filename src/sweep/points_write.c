@@ -51,12 +51,14 @@ static lf_status write_sweep(const lf_points *p, lf_err *err) {
     return rc;
 }
 
-/* Without the folder; with as many threads as give each run those that it has. */
+/* Without what belongs to this call, the folder included; with as many threads as give each run those that it has. */
 static lf_status write_config(const lf_points *p, lf_err *err) {
-    static const char *const here[] = {"output_dir", "overwrite_output_dir", "threads", "print_commands", "dry_run"};
+    const char *here[LF_N_KEYS + 1];
+    lf_key_names(here, LF_IS_CALL);
     cJSON *o = lf_cfg_given_to_json(p->cfg);
-    for (size_t i = 0; i < sizeof here / sizeof here[0]; i++) cJSON_DeleteItemFromObjectCaseSensitive(o, here[i]);
-    const int64_t all = p->threads * lf_cfg_i64(p->cfg, "jobs");
+    for (size_t i = 0; here[i]; i++) cJSON_DeleteItemFromObjectCaseSensitive(o, here[i]);
+    cJSON_DeleteItemFromObjectCaseSensitive(o, lf_key_name(LF_threads));
+    const int64_t all = p->threads * lf_cfg_i64(p->cfg, LF_jobs);
     const bool ok = o && cJSON_AddNumberToObject(o, "threads", (double)(all < 4096 ? all : 4096));
     const lf_status rc = lf_json_write_in(p->dir, "sweep-config.json", ok ? o : NULL, false, err);
     cJSON_Delete(o);
@@ -70,7 +72,7 @@ static lf_status make_folders(const lf_points *p, lf_err *err) {
     for (size_t i = 0; i < sizeof folders / sizeof folders[0] && !rc; i++) {
         char *path = lf_path_join(p->dir, folders[i]);
         if (!path) return no_memory(err);
-        if (lf_cfg_bool(p->cfg, "overwrite_output_dir")) rc = lf_remove_tree(path, err);
+        if (lf_cfg_bool(p->cfg, LF_overwrite_output_dir)) rc = lf_remove_tree(path, err);
         if (!rc) rc = lf_mkdir_p(path, err);
         lf_free(path);
     }

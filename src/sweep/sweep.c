@@ -61,13 +61,13 @@ static lf_status run_points(lf_points *p, int64_t jobs, bool json, FILE *out, lf
 }
 
 lf_status lf_sweep(const lf_config *cfg, FILE *out, lf_err *err) {
-    const int64_t jobs = lf_cfg_i64(cfg, "jobs");
+    const int64_t jobs = lf_cfg_i64(cfg, LF_jobs);
     lf_points p;
     int lock = -1;
-    const char *dir = lf_cfg_str(cfg, "output_dir");
+    const char *dir = lf_cfg_str(cfg, LF_output_dir);
     lf_status rc = lf_points_open(&p, cfg, jobs, err); /* nothing is made for a sweep that is wrong */
     if (rc) return rc;
-    if (lf_cfg_bool(cfg, "dry_run")) {
+    if (lf_cfg_bool(cfg, LF_dry_run)) {
         say_plan(&p, jobs);
         for (int64_t i = 0; i < p.n; i++) lf_info("%s", p.at[i].name);
         lf_points_close(&p);
@@ -78,8 +78,8 @@ lf_status lf_sweep(const lf_config *cfg, FILE *out, lf_err *err) {
         !(rc = lf_points_open(&p, cfg, jobs, err))) {
         say_plan(&p, jobs);
         if (!(rc = lf_points_write(&p, err)))
-            rc = lf_cfg_bool(cfg, "print_commands") ? lf_workers_commands(&p, out, err)
-                                                    : run_points(&p, jobs, lf_cfg_bool(cfg, "json"), out, err);
+            rc = lf_cfg_bool(cfg, LF_print_commands) ? lf_workers_commands(&p, out, err)
+                                                     : run_points(&p, jobs, lf_cfg_bool(cfg, LF_json), out, err);
         lf_points_close(&p);
     }
     lf_lock_drop(lock);

@@ -60,11 +60,11 @@ static lf_status add_labels(char hash[33], const char *file, lf_err *err) {
 }
 
 static lf_status hash_files(char hash[33], const lf_task *t, lf_err *err) {
-    const cJSON *spec = lf_cfg_json(t->cfg, "forgetting_data"),
+    const cJSON *spec = lf_cfg_json(t->cfg, LF_forgetting_data),
                 *labels = cJSON_IsObject(spec) ? cJSON_GetObjectItemCaseSensitive(spec, "labels") : NULL;
-    const char *data = lf_cfg_data_path(t->cfg, "forgetting_data"),
-               *paths[] = {data, cJSON_GetStringValue(labels), t->model->path, lf_cfg_str(t->cfg, "tokenizer"),
-                           lf_cfg_str(t->cfg, "chat_template")};
+    const char *data = lf_cfg_path(t->cfg, LF_forgetting_data),
+               *paths[] = {data, cJSON_GetStringValue(labels), t->model->path, lf_cfg_str(t->cfg, LF_tokenizer),
+                           lf_cfg_str(t->cfg, LF_chat_template)};
     lf_status rc = LF_OK;
     hash[0] = '\0';
     for (size_t i = 0; i < sizeof paths / sizeof paths[0] && !rc; i++)
@@ -72,31 +72,25 @@ static lf_status hash_files(char hash[33], const lf_task *t, lf_err *err) {
     return rc || !data || !lf_is_file(data) || !strstr(lf_path_base(data), "idx3") ? rc : add_labels(hash, data, err);
 }
 
-/* Everything that may change a bit of the score. Keys of the folders data and eval are all in, but for those of other
- * data. */
+/* Everything that may change a bit of the score. Keys say themselves whether they
+ * change the examples that forgetting is measured on. */
 static char *identity_text(const lf_task *t, const char *files) {
-    static const char *const others[] = {
-        "train_data",       "eval_data",    "test_data", "train_val_split",        "max_train_samples",
-        "max_eval_samples", "augmentation", "packing",   "dataloader_num_workers", "base_cache"};
-    cJSON *o = lf_cfg_folder_to_json(t->cfg, "data"), *eval = lf_cfg_folder_to_json(t->cfg, "eval");
-    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) cJSON_DeleteItemFromObjectCaseSensitive(o, others[i]);
+    cJSON *o = lf_cfg_select(t->cfg, LF_IS_OF_FORGETTING, 0);
     const lf_kernels *k = lf_graph_kernels(t->g);
     char solver[256]; /* BLAS and processor */
     lf_svd_solver(solver, sizeof solver);
-    const bool sampled = lf_cfg_i64(t->cfg, "max_forgetting_samples") > 0; /* drawn by seed */
+    const bool sampled = lf_cfg_i64(t->cfg, LF_max_forgetting_samples) > 0; /* drawn by seed */
     const int64_t batch =
-        lf_cfg_is_given(t->cfg, "per_device_eval_batch_size") ? lf_cfg_i64(t->cfg, "per_device_eval_batch_size") : 0;
-    bool ok = o && eval && cJSON_AddItemToObject(o, "eval", eval);
-    if (ok) eval = NULL;
-    ok = ok && cJSON_AddStringToObject(o, "base", t->model->hash) &&
-         cJSON_AddStringToObject(o, "method", lf_cfg_str(t->cfg, "method")) &&
-         cJSON_AddStringToObject(o, "solver", solver) && cJSON_AddStringToObject(o, "precision", k->precision) &&
-         cJSON_AddStringToObject(o, "kernels", k->name) && cJSON_AddNumberToObject(o, "threads", lf_threads()) &&
-         cJSON_AddNumberToObject(o, "batch", (double)batch) &&
-         cJSON_AddNumberToObject(o, "seed", sampled ? (double)lf_cfg_i64(t->cfg, "seed") : 0) &&
-         cJSON_AddStringToObject(o, "version", lf_version()) && cJSON_AddStringToObject(o, "files", files);
+        lf_cfg_is_given(t->cfg, LF_per_device_eval_batch_size) ? lf_cfg_i64(t->cfg, LF_per_device_eval_batch_size) : 0;
+    const bool ok =
+        o && cJSON_AddStringToObject(o, "base", t->model->hash) &&
+        cJSON_AddStringToObject(o, "method", lf_cfg_str(t->cfg, LF_method)) &&
+        cJSON_AddStringToObject(o, "solver", solver) && cJSON_AddStringToObject(o, "precision", k->precision) &&
+        cJSON_AddStringToObject(o, "kernels", k->name) && cJSON_AddNumberToObject(o, "threads", lf_threads()) &&
+        cJSON_AddNumberToObject(o, "batch", (double)batch) &&
+        cJSON_AddNumberToObject(o, "seed", sampled ? (double)lf_cfg_i64(t->cfg, LF_seed) : 0) &&
+        cJSON_AddStringToObject(o, "version", lf_version()) && cJSON_AddStringToObject(o, "files", files);
     char *text = ok ? lf_json_print_line(o) : NULL;
-    cJSON_Delete(eval);
     cJSON_Delete(o);
     return text;
 }
@@ -175,7 +169,7 @@ static lf_status measure_locked(lf_task *t, lf_base_score *out, const char *fold
 }
 
 lf_status lf_measure_base(lf_task *t, lf_base_score *out, lf_err *err) {
-    const char *where = lf_cfg_str(t->cfg, "base_cache");
+    const char *where = lf_cfg_str(t->cfg, LF_base_cache);
     if (!where || !t->model->hash[0]) return t->type->measure_base(t, out, err);
     char files[33], name[33];
     lf_err why = {0};

@@ -29,7 +29,7 @@ static lf_status compile(matching *w, const char *pattern, lf_err *err) {
     lf_pcre_fault fault;
     w->pattern = lf_pcre_new(pattern, strlen(pattern), PCRE2_UTF | PCRE2_MULTILINE, false, &fault);
     if (!w->pattern && !fault.no_memory)
-        return lf_cfg_fail(w->t->cfg, "answer_pattern", err, "expected a regular expression; at offset %zu: %s",
+        return lf_cfg_fail(w->t->cfg, LF_answer_pattern, err, "expected a regular expression; at offset %zu: %s",
                            fault.at, fault.why);
     w->matcher = w->pattern ? lf_pcre_matcher_new(w->pattern, &(lf_pcre_limits){.steps = MAX_STEPS}) : NULL;
     return w->matcher ? LF_OK : lf_fail(err, LF_ENOMEM, "out of memory for the answer_pattern");
@@ -43,7 +43,7 @@ static const char *record_name(const matching *w, char buf[600]) {
 static lf_status match_failed(const matching *w, const lf_pcre_fault *fault, lf_err *err) {
     char name[600];
     if (fault->no_memory) return lf_fail(err, LF_ENOMEM, "out of memory for the answer_pattern");
-    return lf_cfg_fail(w->t->cfg, "answer_pattern", err, "it cannot be looked for in an answer to %s: %s; simplify it",
+    return lf_cfg_fail(w->t->cfg, LF_answer_pattern, err, "it cannot be looked for in an answer to %s: %s; simplify it",
                        record_name(w, name), fault->why);
 }
 
@@ -91,7 +91,7 @@ static lf_status find_wanted(const matching *w, const char *right, size_t n, spa
     if (rc || (found && wanted->end > wanted->begin)) return rc;
     return lf_fail(err, LF_EDATA,
                    "%s: the right answer has nothing that answer_pattern '%s' finds; expected a match in each%s",
-                   record_name(w, name), lf_cfg_str(w->t->cfg, "answer_pattern"), found ? " that is not empty" : "");
+                   record_name(w, name), lf_cfg_str(w->t->cfg, LF_answer_pattern), found ? " that is not empty" : "");
 }
 
 /* The model's answer. What is wrong with the prompt is wrong with the record. */
@@ -115,7 +115,7 @@ static lf_status one_answer(matching *w, int64_t i, int64_t *right, lf_err *err)
     if (rc) return rc;
     w->record = i;
     if (!e.n_answers) {
-        rc = lf_cfg_fail(w->t->cfg, "answer_pattern", err, "%s has no answer to compare with (layout '%s')",
+        rc = lf_cfg_fail(w->t->cfg, LF_answer_pattern, err, "%s has no answer to compare with (layout '%s')",
                          record_name(w, name), lf_text_dataset_layout(w->d));
         goto out;
     }
@@ -156,10 +156,10 @@ static lf_status each_answer(matching *w, lf_accuracy *out, lf_err *err) {
 static void set_opts(matching *w) {
     const lf_text_tokenizer *text = lf_language_of(w->t)->text;
     const bool chat = text->chat_template && lf_text_dataset_is(w->d, LF_TEXT_CHAT);
-    const char *stop = lf_cfg_str(w->t->cfg, "answer_stop"),
+    const char *stop = lf_cfg_str(w->t->cfg, LF_answer_stop),
                *mark = chat ? lf_chat_template_turn_end(text->chat_template) : "";
     w->opts = (lf_generate_opts){.sampling = {.repetition_penalty = 1, .top_p = 1},
-                                 .max_new_tokens = lf_cfg_i64(w->t->cfg, "answer_tokens"),
+                                 .max_new_tokens = lf_cfg_i64(w->t->cfg, LF_answer_tokens),
                                  .stops = w->stops,
                                  .ends = &text->turn_end,
                                  .n_ends = chat && text->turn_end >= 0};
@@ -172,10 +172,10 @@ lf_status lf_language_answer(lf_task *t, lf_accuracy *out, lf_model *m, lf_data_
     matching w = {.t = t, .d = l->data[role]};
     lf_status rc;
     if (lf_text_dataset_windowed(w.d))
-        return lf_cfg_fail(t->cfg, "answer_pattern", err, "%s is plain text, which has no answers",
+        return lf_cfg_fail(t->cfg, LF_answer_pattern, err, "%s is plain text, which has no answers",
                            lf_text_dataset_path(w.d));
     set_opts(&w);
-    if (!(rc = compile(&w, lf_cfg_str(t->cfg, "answer_pattern"), err)) &&
+    if (!(rc = compile(&w, lf_cfg_str(t->cfg, LF_answer_pattern), err)) &&
         !(rc = lf_generator_new(&w.generator, m, t->g, l->text->tokenizer, 0, err)))
         rc = each_answer(&w, out, err);
     lf_generator_free(w.generator);

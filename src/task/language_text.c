@@ -6,14 +6,14 @@
 static lf_status check_template(const lf_config *cfg, const char *asked, lf_err *err) {
     if (!asked || lf_chat_template_is_name(asked) || lf_is_file(asked)) return LF_OK;
     return lf_cfg_fail(
-        cfg, "chat_template", err,
+        cfg, LF_chat_template, err,
         "expected chatml, llama2, llama3, mistral, plain, auto, or the path of a file with a template, found '%.200s'",
         asked);
 }
 
 /* The key `tokenizer`, else the model's folder; of a new model, the folder of its config.json. */
 lf_status lf_language_tokenizer(lf_text_tokenizer **out, const lf_config *cfg, const lf_model *m, lf_err *err) {
-    const char *asked = lf_cfg_str(cfg, "tokenizer"), *chat = lf_cfg_str(cfg, "chat_template"),
+    const char *asked = lf_cfg_str(cfg, LF_tokenizer), *chat = lf_cfg_str(cfg, LF_chat_template),
                *config = m->config_path;
     *out = NULL;
     lf_status rc = check_template(cfg, chat, err);
@@ -33,8 +33,8 @@ lf_status lf_language_tokenizer(lf_text_tokenizer **out, const lf_config *cfg, c
 }
 
 lf_status lf_language_check_length(const lf_config *cfg, const lf_model *m, lf_err *err) {
-    const int64_t asked = lf_cfg_i64(cfg, "max_seq_length");
-    if (!lf_cfg_is_given(cfg, "max_seq_length") || !m->max_positions || asked <= m->max_positions) return LF_OK;
-    return lf_cfg_fail(cfg, "max_seq_length", err, "expected at most the model's %lld positions (%s), found %lld",
+    const int64_t asked = lf_cfg_i64(cfg, LF_max_seq_length);
+    if (!lf_cfg_is_given(cfg, LF_max_seq_length) || !m->max_positions || asked <= m->max_positions) return LF_OK;
+    return lf_cfg_fail(cfg, LF_max_seq_length, err, "expected at most the model's %lld positions (%s), found %lld",
                        (long long)m->max_positions, m->config_path, (long long)asked);
 }

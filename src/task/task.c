@@ -35,10 +35,10 @@ void lf_task_close(lf_task *t) {
 }
 
 lf_eval_opts lf_task_eval_opts(const lf_task *t, const char *what) {
-    return (lf_eval_opts){.batch_size = lf_cfg_i64(t->cfg, "per_device_eval_batch_size"),
-                          .workers = lf_cfg_i64(t->cfg, "dataloader_num_workers"),
-                          .skip_bad_images = lf_cfg_bool(t->cfg, "skip_bad_images"),
+    return (lf_eval_opts){.batch_size = lf_cfg_i64(t->cfg, LF_per_device_eval_batch_size),
+                          .workers = lf_cfg_i64(t->cfg, LF_dataloader_num_workers),
+                          .skip_bad_images = lf_cfg_bool(t->cfg, LF_skip_bad_images),
                           .what = what,
-                          .knn_samples = lf_cfg_i64(t->cfg, "knn_reference_samples"),
+                          .knn_samples = lf_cfg_i64(t->cfg, LF_knn_reference_samples),
                           .interruptible = t->interruptible};
 }

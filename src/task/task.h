@@ -21,9 +21,9 @@ typedef struct lf_update_ratio lf_update_ratio;
 
 /* Where a role's data come from. */
 typedef struct lf_data_from {
-    const char *key;   /* of the configuration: its value is the spec, its name stands in errors */
+    lf_key_id key;     /* of the configuration: its value is the spec, its name stands in errors */
     const char *split; /* which part of a folder with train, val and test */
-    const char *limit; /* the key that says how many samples at most; NULL: all */
+    lf_key_id limit;   /* the key that says how many samples at most; LF_NO_KEY: all */
 } lf_data_from;
 
 /* A batch of training data. `data` is the task's own. */
@@ -50,11 +50,10 @@ typedef struct lf_task {
 enum { LF_BASE_PARTS = 2 };
 
 struct lf_task_type {
-    const char *unit;              /* of items: "images" */
-    const char *best_metric;       /* what metric_for_best_model is when it is not given */
-    const char *auto_class;        /* of transformers, for an adapter's README.md */
-    const char *peft_task_type;    /* for adapter_config.json; NULL: PEFT has none */
-    const char *const *fixed_keys; /* of the configuration: a resumed run must have the same; ends with NULL */
+    const char *unit;           /* of items: "images" */
+    const char *best_metric;    /* what metric_for_best_model is when it is not given */
+    const char *auto_class;     /* of transformers, for an adapter's README.md */
+    const char *peft_task_type; /* for adapter_config.json; NULL: PEFT has none */
     bool (*serves)(const lf_model *m);
     lf_status (*open)(lf_task *t, lf_err *err); /* fills `own` */
     void (*close)(lf_task *t);

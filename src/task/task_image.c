@@ -58,7 +58,7 @@ static const char **class_names(const lf_dataset *d, int64_t *n) {
 static lf_status open_train(lf_task *t, const lf_dataset_opts *o, lf_err *err) {
     lf_dataset **out = &of(t)->data[LF_DATA_TRAIN];
     const lf_model *m = t->model;
-    if (!lf_cfg_bool(t->cfg, "reuse_head")) return lf_dataset_open(out, o, err);
+    if (!lf_cfg_bool(t->cfg, LF_reuse_head)) return lf_dataset_open(out, o, err);
     return lf_open_labelled(out, o, m->id2label, m->num_labels, err);
 }
 
@@ -80,35 +80,35 @@ static lf_status open_judged(lf_task *t, lf_data_role role, const lf_dataset_opt
     return rc;
 }
 
-static lf_status open_base(lf_task *t, const lf_dataset_opts *o, lf_err *err) {
+static lf_status open_base(lf_task *t, lf_key_id key, const lf_dataset_opts *o, lf_err *err) {
     const lf_model *m = t->model;
     if (!m->base_head)
-        return lf_cfg_fail(t->cfg, o->key, err, "the model has no head of its own, so there is no base task to forget");
+        return lf_cfg_fail(t->cfg, key, err, "the model has no head of its own, so there is no base task to forget");
     return lf_open_labelled(&of(t)->data[LF_DATA_BASE], o, m->base_id2label, m->base_num_labels, err);
 }
 
 static lf_status open_data(lf_task *t, lf_data_role role, const lf_data_from *from, lf_err *err) {
     own *w = of(t);
     const lf_dataset_opts o = {.spec = lf_cfg_json(t->cfg, from->key),
-                               .key = from->key,
+                               .key = lf_key_name(from->key),
                                .split = from->split,
                                .max_samples = from->limit ? lf_cfg_i64(t->cfg, from->limit) : 0,
-                               .seed = (uint64_t)lf_cfg_i64(t->cfg, "seed")};
+                               .seed = (uint64_t)lf_cfg_i64(t->cfg, LF_seed)};
     lf_status rc = w->has_processor ? LF_OK : lf_processor_for(&w->processor, t->model, err);
     w->has_processor = !rc;
     if (rc) return rc;
     if (role == LF_DATA_TRAIN) return open_train(t, &o, err);
-    return role == LF_DATA_BASE ? open_base(t, &o, err) : open_judged(t, role, &o, err);
+    return role == LF_DATA_BASE ? open_base(t, from->key, &o, err) : open_judged(t, role, &o, err);
 }
 
 static lf_status split_data(lf_task *t, double share, lf_err *err) {
-    return lf_dataset_split(of(t)->data[LF_DATA_TRAIN], share, (uint64_t)lf_cfg_i64(t->cfg, "seed"),
+    return lf_dataset_split(of(t)->data[LF_DATA_TRAIN], share, (uint64_t)lf_cfg_i64(t->cfg, LF_seed),
                             &of(t)->data[LF_DATA_EVAL], err);
 }
 
 static bool has_data(const lf_task *t, lf_data_role role) { return of(t)->data[role] != NULL; }
 static lf_status fingerprint(const lf_task *t, lf_data_role role, lf_fingerprint *out, lf_err *err) {
-    return lf_dataset_fingerprint(out, of(t)->data[role], lf_cfg_bool(t->cfg, "skip_bad_images"), err);
+    return lf_dataset_fingerprint(out, of(t)->data[role], lf_cfg_bool(t->cfg, LF_skip_bad_images), err);
 }
 static int64_t count(const lf_task *t, lf_data_role role) { return lf_dataset_count(of(t)->data[role]); }
 
@@ -126,13 +126,13 @@ static lf_status new_head(lf_task *t, lf_err *err) {
     int64_t n;
     const char **names = class_names(of(t)->data[LF_DATA_TRAIN], &n);
     if (!names) return lf_fail(err, LF_ENOMEM, "out of memory for the class names");
-    const lf_status rc = lf_model_new_head(t->model, n, names, (uint64_t)lf_cfg_i64(t->cfg, "seed"), err);
+    const lf_status rc = lf_model_new_head(t->model, n, names, (uint64_t)lf_cfg_i64(t->cfg, LF_seed), err);
     lf_free(names);
     return rc;
 }
 
 static lf_status prepare(lf_task *t, lf_err *err) {
-    return lf_cfg_bool(t->cfg, "reuse_head") ? lf_model_train_head(t->model, err) : new_head(t, err);
+    return lf_cfg_bool(t->cfg, LF_reuse_head) ? lf_model_train_head(t->model, err) : new_head(t, err);
 }
 
 static lf_status plan(lf_task *t, int64_t batch_size, int64_t *batches_per_epoch, lf_err *err) {
@@ -146,12 +146,12 @@ static lf_status start(lf_task *t, int64_t epoch, int64_t batch, lf_err *err) {
     own *w = of(t);
     const lf_eval_opts e = lf_task_eval_opts(t, "");
     lf_augmentation augmentation;
-    if (!lf_augmentation_parse(lf_cfg_str(t->cfg, "augmentation"), &augmentation))
-        return lf_cfg_fail(t->cfg, "augmentation", err, "there is no such augmentation");
+    if (!lf_augmentation_parse(lf_cfg_str(t->cfg, LF_augmentation), &augmentation))
+        return lf_cfg_fail(t->cfg, LF_augmentation, err, "there is no such augmentation");
     const lf_loader_opts o = {.batch_size = w->batch_size,
                               .workers = e.workers,
                               .shuffle = true,
-                              .seed = (uint64_t)lf_cfg_i64(t->cfg, "seed"),
+                              .seed = (uint64_t)lf_cfg_i64(t->cfg, LF_seed),
                               .augmentation = augmentation,
                               .processor = &w->processor,
                               .skip_bad_images = e.skip_bad_images,
@@ -185,7 +185,7 @@ static lf_tensor *loss(lf_task *t, const lf_task_batch *batch, lf_loss_counts *c
     *counts = (lf_loss_counts){.targets = b->B};
     for (int64_t i = 0; logits && i < b->B; i++)
         counts->correct += lf_argmax((const float *)logits->data + i * V, V) == b->labels[i];
-    return lf_cross_entropy(t->g, logits, b->labels, 1, lf_cfg_f64(t->cfg, "label_smoothing_factor"));
+    return lf_cross_entropy(t->g, logits, b->labels, 1, lf_cfg_f64(t->cfg, LF_label_smoothing_factor));
 }
 
 static lf_status random_head(lf_task *t, lf_err *err) {
@@ -196,17 +196,17 @@ static lf_status random_head(lf_task *t, lf_err *err) {
         snprintf(text[i], sizeof text[i], "LABEL_%d", i);
         names[i] = text[i];
     }
-    return lf_model_new_head(t->model, RANDOM_LABELS, names, (uint64_t)lf_cfg_i64(t->cfg, "seed"), err);
+    return lf_model_new_head(t->model, RANDOM_LABELS, names, (uint64_t)lf_cfg_i64(t->cfg, LF_seed), err);
 }
 
 static lf_status random_batch(lf_task *t, int64_t batch, int64_t seq, const lf_task_batch **out, lf_err *err) {
     lf_model *m = t->model;
     lf_batch *b = &of(t)->random;
     if (seq > 0)
-        return lf_cfg_fail(t->cfg, "seq", err, "is for language models; pictures have no length, leave it out");
+        return lf_cfg_fail(t->cfg, LF_seq, err, "is for language models; pictures have no length, leave it out");
     const lf_status rc = random_head(t, err);
     if (rc) return rc;
-    const uint64_t seed = (uint64_t)lf_cfg_i64(t->cfg, "seed");
+    const uint64_t seed = (uint64_t)lf_cfg_i64(t->cfg, LF_seed);
     const lf_rng_key pixels = lf_rng_make(seed, LF_RNG_TEST, STREAM_PIXELS),
                      labels = lf_rng_make(seed, LF_RNG_TEST, STREAM_LABELS);
     const int64_t n = batch * m->channels * m->image_h * m->image_w;
@@ -256,7 +256,7 @@ static lf_status measure_base(lf_task *t, lf_base_score *out, lf_err *err) {
     const lf_eval_opts o = eval_opts(t, "untouched base");
     lf_forgetting_free(w->forgetting);
     const lf_status rc = lf_forgetting_new(&w->forgetting, t->model, t->g, w->data[LF_DATA_BASE], &o,
-                                           lf_cfg_bool(t->cfg, "forgetting_knn"), err);
+                                           lf_cfg_bool(t->cfg, LF_forgetting_knn), err);
     if (!rc) *out = *lf_forgetting_before(w->forgetting);
     return rc;
 }
@@ -268,7 +268,7 @@ static lf_status base_parts(lf_task *t, bool make, lf_stored_part *parts, int *n
     uint8_t *seen;
     int64_t V, N;
     const lf_status rc = make ? lf_forgetting_room(&w->forgetting, t->model, w->data[LF_DATA_BASE], &o,
-                                                   lf_cfg_bool(t->cfg, "forgetting_knn"), err)
+                                                   lf_cfg_bool(t->cfg, LF_forgetting_knn), err)
                               : LF_OK;
     if (rc) return rc;
     lf_forgetting_arrays(w->forgetting, &logits, &V, &seen, &N);
@@ -286,7 +286,7 @@ static lf_status measure_tuned(lf_task *t, lf_base_score *out, lf_model *m, lf_e
     const lf_eval_opts o = eval_opts(t, "base task");
     lf_module *own_head = m->base_head;
     /* The base's own head may not be in a full model's new file; the one in memory is frozen and the same. */
-    if (strcmp(lf_cfg_str(t->cfg, "method"), "full") == 0) m->base_head = t->model->base_head;
+    if (strcmp(lf_cfg_str(t->cfg, LF_method), "full") == 0) m->base_head = t->model->base_head;
     const lf_status rc = lf_forgetting_measure(out, of(t)->forgetting, m, t->g, &o, err);
     m->base_head = own_head;
     return rc;
@@ -359,13 +359,10 @@ static void say(char *text, size_t size, const lf_accuracy *a, const lf_base_sco
     if (base) snprintf(text + strlen(text), size - strlen(text), "base task %.4f  KL %.5f", base->accuracy, base->kl);
 }
 
-static const char *const fixed_keys[] = {NULL};
-
 const lf_task_type lf_task_image = {
     .unit = "images",
     .best_metric = "accuracy",
     .auto_class = NULL,
-    .fixed_keys = fixed_keys,
     .serves = serves,
     .open = open,
     .close = close,

@@ -25,12 +25,12 @@ static lf_status open(lf_task *t, lf_err *err) {
     lf_language *l = lf_calloc(1, sizeof *l);
     if (!l) return lf_fail(err, LF_ENOMEM, "out of memory for the task");
     t->own = l;
-    const char *method = lf_cfg_str(t->cfg, "method");
+    const char *method = lf_cfg_str(t->cfg, LF_method);
     l->full = strcmp(method, "full") == 0;
     if (strcmp(method, "head") == 0)
-        return lf_cfg_fail(t->cfg, "method", err,
+        return lf_cfg_fail(t->cfg, LF_method, err,
                            "a language model has no head to train alone; expected 'lora' or 'full'");
-    const int64_t asked = lf_cfg_i64(t->cfg, "max_seq_length"), context = t->model->max_positions;
+    const int64_t asked = lf_cfg_i64(t->cfg, LF_max_seq_length), context = t->model->max_positions;
     l->max_seq_length = context && context < asked ? context : asked;
     return lf_language_check_length(t->cfg, t->model, err);
 }
@@ -59,13 +59,13 @@ static lf_status open_data(lf_task *t, lf_data_role role, const lf_data_from *fr
     lf_status rc = lf_language_open_text(t, err);
     if (rc) return rc;
     const lf_text_dataset_opts o = {.spec = lf_cfg_json(t->cfg, from->key),
-                                    .key = from->key,
+                                    .key = lf_key_name(from->key),
                                     .split = from->split,
-                                    .text_field = lf_cfg_str(t->cfg, "text_field"),
-                                    .prompt_template = lf_cfg_str(t->cfg, "prompt_template"),
+                                    .text_field = lf_cfg_str(t->cfg, LF_text_field),
+                                    .prompt_template = lf_cfg_str(t->cfg, LF_prompt_template),
                                     .chat = &l->text->chat,
                                     .max_samples = from->limit ? lf_cfg_i64(t->cfg, from->limit) : 0,
-                                    .seed = (uint64_t)lf_cfg_i64(t->cfg, "seed")};
+                                    .seed = (uint64_t)lf_cfg_i64(t->cfg, LF_seed)};
     rc = lf_text_dataset_open(&l->data[role], &o, err);
     if (!rc && lf_text_dataset_is(l->data[role], LF_TEXT_CHAT)) lf_text_tokenizer_warn_turn_end(l->text);
     return rc;
@@ -73,12 +73,13 @@ static lf_status open_data(lf_task *t, lf_data_role role, const lf_data_from *fr
 
 static lf_status split_data(lf_task *t, double share, lf_err *err) {
     lf_language *l = t->own;
-    return lf_text_dataset_split(l->data[LF_DATA_TRAIN], share, (uint64_t)lf_cfg_i64(t->cfg, "seed"),
+    return lf_text_dataset_split(l->data[LF_DATA_TRAIN], share, (uint64_t)lf_cfg_i64(t->cfg, LF_seed),
                                  &l->data[LF_DATA_EVAL], err);
 }
 
 int64_t lf_language_eval_rows(const lf_task *t) {
-    if (lf_cfg_is_given(t->cfg, "per_device_eval_batch_size")) return lf_cfg_i64(t->cfg, "per_device_eval_batch_size");
+    if (lf_cfg_is_given(t->cfg, LF_per_device_eval_batch_size))
+        return lf_cfg_i64(t->cfg, LF_per_device_eval_batch_size);
     const int64_t rows = EVAL_TOKENS / lf_language_of(t)->max_seq_length;
     return rows < 1 ? 1 : rows > MOST_EVAL_ROWS ? MOST_EVAL_ROWS : rows;
 }
@@ -95,12 +96,12 @@ lf_status lf_language_loader(lf_task *t, lf_data_role role, lf_text_loader **out
                                    .max_seq_length = l->max_seq_length,
                                    .context = t->model->max_positions,
                                    .training = training,
-                                   .loss_on_prompt = !lf_cfg_bool(t->cfg, "completion_only_loss"),
-                                   .packing = training && lf_cfg_bool(t->cfg, "packing"),
+                                   .loss_on_prompt = !lf_cfg_bool(t->cfg, LF_completion_only_loss),
+                                   .packing = training && lf_cfg_bool(t->cfg, LF_packing),
                                    .shuffle = training,
                                    .scan = lf_file_size(lf_text_dataset_path(d)) <= SCAN_BYTES,
-                                   .workers = lf_cfg_i64(t->cfg, "dataloader_num_workers"),
-                                   .seed = (uint64_t)lf_cfg_i64(t->cfg, "seed"),
+                                   .workers = lf_cfg_i64(t->cfg, LF_dataloader_num_workers),
+                                   .seed = (uint64_t)lf_cfg_i64(t->cfg, LF_seed),
                                    .epochs = training ? INT64_MAX : 1};
     lf_status rc = lf_text_loader_new(&l->loaders[role], d, &l->text->encoder, &o, err);
     if (rc) return rc;
@@ -131,7 +132,7 @@ static void describe(const lf_task *t, lf_data_role role, char *text, size_t siz
     char tokens[96] = "";
     if (loader && lf_text_loader_stats(loader).scan_documents)
         snprintf(tokens, sizeof tokens, ", %lld tokens", (long long)lf_text_loader_stats(loader).scan_tokens);
-    if (loader && role == LF_DATA_TRAIN && lf_cfg_bool(t->cfg, "packing"))
+    if (loader && role == LF_DATA_TRAIN && lf_cfg_bool(t->cfg, LF_packing))
         snprintf(tokens + strlen(tokens), sizeof tokens - strlen(tokens), " in %lld packed rows",
                  (long long)lf_text_loader_rows_per_epoch(loader));
     snprintf(text, size, "%lld %s%s (%s)", (long long)count(t, role), what, tokens, lf_text_dataset_path(d));
@@ -199,7 +200,7 @@ static lf_tensor *loss(lf_task *t, const lf_task_batch *batch, lf_loss_counts *c
     lf_tensor *hidden = lf_lm_hidden(t->model, t->g, &pass);
     lf_lm_head(t->model, &frozen, &weight);
     lf_tensor *sum =
-        lf_lm_loss(t->g, hidden, frozen, weight, b->labels, 1, lf_cfg_f64(t->cfg, "label_smoothing_factor"), &found);
+        lf_lm_loss(t->g, hidden, frozen, weight, b->labels, 1, lf_cfg_f64(t->cfg, LF_label_smoothing_factor), &found);
     lf_done(t->g, hidden);
     *counts = (lf_loss_counts){.targets = found.targets, .correct = found.correct};
     return sum;
@@ -214,9 +215,9 @@ static lf_status random_batch(lf_task *t, int64_t batch, int64_t seq, const lf_t
                                                         : RANDOM_SEQ,
                   n = batch * T;
     if (context && T > context)
-        return lf_cfg_fail(t->cfg, "seq", err, "expected at most the model's %lld positions (%s), found %lld",
+        return lf_cfg_fail(t->cfg, LF_seq, err, "expected at most the model's %lld positions (%s), found %lld",
                            (long long)context, t->model->config_path, (long long)T);
-    const uint64_t seed = (uint64_t)lf_cfg_i64(t->cfg, "seed"), V = (uint64_t)t->model->vocab_size;
+    const uint64_t seed = (uint64_t)lf_cfg_i64(t->cfg, LF_seed), V = (uint64_t)t->model->vocab_size;
     const lf_rng_key ids = lf_rng_make(seed, LF_RNG_TEST, STREAM_IDS),
                      labels = lf_rng_make(seed, LF_RNG_TEST, STREAM_LABELS);
     *b = (lf_text_batch){.B = batch, .T = T, .n_targets = n, .n_tokens = n, .n_documents = batch};
@@ -261,7 +262,7 @@ static lf_status evaluate(lf_task *t, lf_accuracy *out, lf_model *m, lf_data_rol
     out->accuracy = (double)s.correct / (double)s.targets;
     if (lf_text_dataset_is(lf_language_of(t)->data[role], LF_TEXT_CHOICES))
         rc = lf_language_choose(t, out, m, role, err);
-    if (!rc && lf_cfg_is_set(t->cfg, "answer_pattern")) rc = lf_language_answer(t, out, m, role, err);
+    if (!rc && lf_cfg_is_set(t->cfg, LF_answer_pattern)) rc = lf_language_answer(t, out, m, role, err);
     return rc;
 }
 
@@ -347,15 +348,11 @@ static void say(char *text, size_t size, const lf_accuracy *a, const lf_base_sco
     if (base && isfinite(base->kl)) snprintf(text + strlen(text), size - strlen(text), "  KL %.5f", base->kl);
 }
 
-static const char *const fixed_keys[] = {
-    "packing", "max_seq_length", "completion_only_loss", "text_field", "prompt_template", "chat_template", NULL};
-
 const lf_task_type lf_task_language = {
     .unit = "tokens",
     .best_metric = "loss",
     .auto_class = "AutoModelForCausalLM",
     .peft_task_type = "CAUSAL_LM",
-    .fixed_keys = fixed_keys,
     .serves = serves,
     .open = open,
     .close = close,

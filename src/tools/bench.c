@@ -50,15 +50,15 @@ static lf_status allocate(bench *b, lf_err *err) {
 /* The batch first: a picture model's new head comes with it. */
 static lf_status set_up(bench *b, lf_err *err) {
     lf_status rc;
-    if ((rc = lf_kernels_select(&b->k, lf_cfg_str(b->cfg, "precision"), err))) return rc;
-    if (lf_cfg_bool(b->cfg, "profile")) b->k = lf_profile_table(b->k);
-    if ((rc = lf_model_open(&b->m, lf_cfg_str(b->cfg, "model"), b->k, LF_LOAD_FROZEN, err))) return rc;
-    if (!(b->g = lf_graph_new(b->k, (uint64_t)lf_cfg_i64(b->cfg, "seed"))))
+    if ((rc = lf_kernels_select(&b->k, lf_cfg_str(b->cfg, LF_precision), err))) return rc;
+    if (lf_cfg_bool(b->cfg, LF_profile)) b->k = lf_profile_table(b->k);
+    if ((rc = lf_model_open(&b->m, lf_cfg_str(b->cfg, LF_model), b->k, LF_LOAD_FROZEN, err))) return rc;
+    if (!(b->g = lf_graph_new(b->k, (uint64_t)lf_cfg_i64(b->cfg, LF_seed))))
         return lf_fail(err, LF_ENOMEM, "out of memory");
     if ((rc = lf_task_open(&b->task, b->cfg, b->m, b->g, err)) ||
         (rc = b->task->type->random_batch(b->task, b->batch, b->seq, &b->data, err)) || (rc = attach_adapter(b, err)))
         return rc;
-    b->m->gradient_checkpointing = lf_cfg_bool(b->cfg, "gradient_checkpointing");
+    b->m->gradient_checkpointing = lf_cfg_bool(b->cfg, LF_gradient_checkpointing);
     return allocate(b, err);
 }
 
@@ -161,16 +161,16 @@ static lf_status print_results(const bench *b, FILE *out, lf_err *err) {
         {"seq", "%.0f", "", (double)b->seq},
         {"steps", "%.0f", "", (double)b->steps},
         {"warmup", "%.0f", "", (double)b->warmup},
-        {"r", "%.0f", "", (double)lf_cfg_i64(b->cfg, "r")},
+        {"r", "%.0f", "", (double)lf_cfg_i64(b->cfg, LF_r)},
         {"threads", "%.0f", "", (double)b->threads},
     };
     const struct {
         const char *name, *value;
     } words[] = {{"mode", b->inference ? "inference" : "training"},
-                 {"model", lf_cfg_str(b->cfg, "model")},
+                 {"model", lf_cfg_str(b->cfg, LF_model)},
                  {"precision", b->k->precision},
                  {"kernels", b->k->name}};
-    const bool json = lf_cfg_bool(b->cfg, "json");
+    const bool json = lf_cfg_bool(b->cfg, LF_json);
     cJSON *o = json ? cJSON_CreateObject() : NULL;
     bool ok = true;
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers && ok; i++) {
@@ -188,9 +188,9 @@ static lf_status print_results(const bench *b, FILE *out, lf_err *err) {
         else
             fprintf(out, "%-22s %12s\n", words[i].name, words[i].value);
     }
-    const cJSON *start = lf_cfg_json(b->cfg, "init_lora_weights");
+    const cJSON *start = lf_cfg_json(b->cfg, LF_init_lora_weights);
     if (json && ok) ok = lf_put(o, "init_lora_weights", cJSON_Duplicate(start, true));
-    if (ok && lf_cfg_bool(b->cfg, "profile")) ok = print_profile(b, out, o);
+    if (ok && lf_cfg_bool(b->cfg, LF_profile)) ok = print_profile(b, out, o);
     if (!json) return LF_OK;
     if (ok) return lf_print_json(out, o, err);
     cJSON_Delete(o);
@@ -199,12 +199,12 @@ static lf_status print_results(const bench *b, FILE *out, lf_err *err) {
 
 lf_status lf_bench(const lf_config *cfg, FILE *out, lf_err *err) {
     bench b = {.cfg = cfg,
-               .threads = lf_threads_set((int)lf_cfg_i64(cfg, "threads")),
-               .inference = lf_cfg_bool(cfg, "eval"),
-               .batch = lf_cfg_i64(cfg, "batch"),
-               .seq = lf_cfg_i64(cfg, "seq"),
-               .steps = lf_cfg_i64(cfg, "steps"),
-               .warmup = lf_cfg_i64(cfg, "warmup")};
+               .threads = lf_threads_set((int)lf_cfg_i64(cfg, LF_threads)),
+               .inference = lf_cfg_bool(cfg, LF_eval),
+               .batch = lf_cfg_i64(cfg, LF_batch),
+               .seq = lf_cfg_i64(cfg, LF_seq),
+               .steps = lf_cfg_i64(cfg, LF_steps),
+               .warmup = lf_cfg_i64(cfg, LF_warmup)};
     lf_status rc;
     if (!(rc = set_up(&b, err)) && !(rc = time_steps(&b, err))) rc = print_results(&b, out, err);
     lf_task_close(b.task);

@@ -6,12 +6,12 @@
 #include "tools/common.h"
 
 static lf_status new_task(lf_results *r, lf_task *t, lf_err *err) {
-    const lf_data_from from = {.key = "data", .split = "test", .limit = "max_samples"};
+    const lf_data_from from = {.key = LF_data, .split = "test", .limit = LF_max_samples};
     lf_accuracy a;
     lf_status rc = t->type->open_data(t, LF_DATA_EVAL, &from, err);
     if (rc) return rc;
     const double began = lf_now();
-    if ((rc = t->type->evaluate(t, &a, t->model, LF_DATA_EVAL, lf_cfg_str(t->cfg, "save_logits"), err))) return rc;
+    if ((rc = t->type->evaluate(t, &a, t->model, LF_DATA_EVAL, lf_cfg_str(t->cfg, LF_save_logits), err))) return rc;
     lf_results_put(r, LF_DATA_EVAL, &a);
     r->items_per_second = (double)a.items / (lf_now() - began);
     if (a.skipped) lf_warn("%lld pictures could not be read and were left out", (long long)a.skipped);
@@ -19,7 +19,7 @@ static lf_status new_task(lf_results *r, lf_task *t, lf_err *err) {
 }
 
 static lf_status base_task(lf_results *r, lf_task *t, lf_err *err) {
-    const lf_data_from from = {.key = "forgetting_data", .split = "test", .limit = "max_forgetting_samples"};
+    const lf_data_from from = {.key = LF_forgetting_data, .split = "test", .limit = LF_max_forgetting_samples};
     lf_base_score before, after;
     lf_status rc;
     if ((rc = t->type->open_data(t, LF_DATA_BASE, &from, err)) || (rc = t->type->measure_base(t, &before, err)) ||
@@ -30,17 +30,17 @@ static lf_status base_task(lf_results *r, lf_task *t, lf_err *err) {
 }
 
 static lf_status print_results(const lf_results *r, const lf_config *cfg, FILE *out, lf_err *err) {
-    if (lf_cfg_bool(cfg, "json")) return lf_print_json(out, lf_results_to_json(r), err);
+    if (lf_cfg_bool(cfg, LF_json)) return lf_print_json(out, lf_results_to_json(r), err);
     lf_results_table(r, out);
     return LF_OK;
 }
 
 lf_status lf_eval(const lf_config *cfg, FILE *out, lf_err *err) {
-    const bool data = lf_cfg_is_set(cfg, "data"), base = lf_cfg_is_set(cfg, "forgetting_data");
+    const bool data = lf_cfg_is_set(cfg, LF_data), base = lf_cfg_is_set(cfg, LF_forgetting_data);
     if (!data && !base)
         return lf_fail(err, LF_EUSAGE, "key 'data' or 'forgetting_data' is required; write --data PATH");
-    if (!data && lf_cfg_is_set(cfg, "save_logits"))
-        return lf_cfg_fail(cfg, "save_logits", err, "the logits are those of 'data', which is not given");
+    if (!data && lf_cfg_is_set(cfg, LF_save_logits))
+        return lf_cfg_fail(cfg, LF_save_logits, err, "the logits are those of 'data', which is not given");
     lf_opened o = {0};
     lf_task *t = NULL;
     lf_results r;

@@ -31,22 +31,22 @@ typedef struct job {
 
 static lf_status read_opts(job *j, lf_err *err) {
     const lf_config *cfg = j->cfg;
-    const int64_t n = lf_cfg_list_count(cfg, "stop");
+    const int64_t n = lf_cfg_list_count(cfg, LF_stop);
     if (n > MOST_STOPS)
-        return lf_cfg_fail(cfg, "stop", err, "expected at most %d strings, found %lld", MOST_STOPS, (long long)n);
+        return lf_cfg_fail(cfg, LF_stop, err, "expected at most %d strings, found %lld", MOST_STOPS, (long long)n);
     for (int64_t i = 0; i < n; i++)
-        if (!*(j->stops[i] = lf_cfg_list_at(cfg, "stop", i)))
-            return lf_cfg_fail(cfg, "stop", err, "an empty string would end every text at once");
-    j->opts = (lf_generate_opts){.sampling = {.repetition_penalty = lf_cfg_f64(cfg, "repetition_penalty"),
-                                              .temperature = lf_cfg_f64(cfg, "temperature"),
-                                              .top_k = lf_cfg_i64(cfg, "top_k"),
-                                              .top_p = lf_cfg_f64(cfg, "top_p"),
-                                              .seed = (uint64_t)lf_cfg_i64(cfg, "seed")},
-                                 .max_new_tokens = lf_cfg_i64(cfg, "max_new_tokens"),
+        if (!*(j->stops[i] = lf_cfg_list_at(cfg, LF_stop, i)))
+            return lf_cfg_fail(cfg, LF_stop, err, "an empty string would end every text at once");
+    j->opts = (lf_generate_opts){.sampling = {.repetition_penalty = lf_cfg_f64(cfg, LF_repetition_penalty),
+                                              .temperature = lf_cfg_f64(cfg, LF_temperature),
+                                              .top_k = lf_cfg_i64(cfg, LF_top_k),
+                                              .top_p = lf_cfg_f64(cfg, LF_top_p),
+                                              .seed = (uint64_t)lf_cfg_i64(cfg, LF_seed)},
+                                 .max_new_tokens = lf_cfg_i64(cfg, LF_max_new_tokens),
                                  .stops = j->stops,
                                  .n_stops = n,
-                                 .ignore_eos = lf_cfg_bool(cfg, "ignore_eos")};
-    j->json = lf_cfg_bool(cfg, "json");
+                                 .ignore_eos = lf_cfg_bool(cfg, LF_ignore_eos)};
+    j->json = lf_cfg_bool(cfg, LF_json);
     return LF_OK;
 }
 
@@ -60,7 +60,8 @@ static lf_status open_all(job *j, lf_err *err) {
     if ((rc = lf_language_check_length(j->cfg, m, err)) || (rc = lf_language_tokenizer(&j->text, j->cfg, m, err)))
         return rc;
     return lf_generator_new(&j->generator, j->opened.model, j->opened.g, j->text->tokenizer,
-                            lf_cfg_is_given(j->cfg, "max_seq_length") ? lf_cfg_i64(j->cfg, "max_seq_length") : 0, err);
+                            lf_cfg_is_given(j->cfg, LF_max_seq_length) ? lf_cfg_i64(j->cfg, LF_max_seq_length) : 0,
+                            err);
 }
 
 /* An answer ends where its turn does: at the template's token, or, where the tokenizer has no such token, at its text.
@@ -214,8 +215,8 @@ static lf_status one_text(job *j, const char *prompt, size_t n, bool chat, lf_er
 }
 
 static lf_status run(job *j, lf_err *err) {
-    const char *prompt = lf_cfg_str(j->cfg, "prompt"), *system = lf_cfg_str(j->cfg, "system");
-    const bool chat = lf_cfg_bool(j->cfg, "chat"), terminal = !prompt && isatty(STDIN_FILENO);
+    const char *prompt = lf_cfg_str(j->cfg, LF_prompt), *system = lf_cfg_str(j->cfg, LF_system);
+    const bool chat = lf_cfg_bool(j->cfg, LF_chat), terminal = !prompt && isatty(STDIN_FILENO);
     if (chat && !j->text->chat_template) return lf_fail(err, j->text->no_chat.status, "%s", j->text->no_chat.message);
     if (chat) end_turns(j);
     lf_status rc = system && chat ? add_message(j, "system", system, strlen(system), err) : LF_OK;

@@ -202,7 +202,7 @@ static lf_status print_text(FILE *out, const cJSON *all, lf_err *err) {
 /* ---- the verb ---- */
 
 lf_status lf_inspect(const lf_config *cfg, FILE *out, lf_err *err) {
-    const char *const model = lf_cfg_str(cfg, "model"), *const adapter = lf_cfg_str(cfg, "adapter");
+    const char *const model = lf_cfg_str(cfg, LF_model), *const adapter = lf_cfg_str(cfg, LF_adapter);
     if (!model && !adapter) return lf_fail(err, LF_EUSAGE, "key 'model' or 'adapter' is required; write --model DIR");
     lf_opened o = {0};
     adapter_files files = {0};
@@ -216,7 +216,7 @@ lf_status lf_inspect(const lf_config *cfg, FILE *out, lf_err *err) {
         rc = lf_fail(err, LF_ENOMEM, "out of memory for what was found");
         goto out;
     }
-    if (lf_cfg_bool(cfg, "json")) {
+    if (lf_cfg_bool(cfg, LF_json)) {
         rc = lf_print_json(out, all, err);
         all = NULL;
     } else

@@ -33,14 +33,13 @@ static bool holds(const char *dir, const char *name) {
 
 /* The output folder is replaced as a whole, so it must be new, empty, or a model; never the inputs. */
 static lf_status check_output(const lf_config *cfg, const char *dir, lf_err *err) {
-    static const char *const inputs[] = {"model", "adapter"};
-    if (lf_is_file(dir)) return lf_cfg_fail(cfg, "output_dir", err, "'%s' is a file, expected a folder", dir);
+    if (lf_is_file(dir)) return lf_cfg_fail(cfg, LF_output_dir, err, "'%s' is a file, expected a folder", dir);
     if (!lf_is_dir(dir)) return LF_OK;
-    for (size_t i = 0; i < sizeof inputs / sizeof *inputs; i++) {
-        const char *input = lf_cfg_str(cfg, inputs[i]);
+    for (lf_key_id id = LF_NO_KEY; (id = lf_key_next(id, LF_IS_INPUT));) {
+        const char *input = lf_cfg_path(cfg, id);
         if (input && is_within(input, dir))
-            return lf_cfg_fail(cfg, "output_dir", err, "'%s' holds the %s '%s', which is read; choose another", dir,
-                               inputs[i], input);
+            return lf_cfg_fail(cfg, LF_output_dir, err, "'%s' holds the %s '%s', which is read; choose another", dir,
+                               lf_key_name(id), input);
     }
     char **names;
     size_t count;
@@ -48,11 +47,11 @@ static lf_status check_output(const lf_config *cfg, const char *dir, lf_err *err
     if (rc) return rc;
     lf_free(names);
     if (count == 0) return LF_OK;
-    if (!lf_cfg_bool(cfg, "overwrite_output_dir"))
-        return lf_cfg_fail(cfg, "output_dir", err, "'%s' is not empty; choose another, or set overwrite_output_dir",
+    if (!lf_cfg_bool(cfg, LF_overwrite_output_dir))
+        return lf_cfg_fail(cfg, LF_output_dir, err, "'%s' is not empty; choose another, or set overwrite_output_dir",
                            dir);
     if (holds(dir, "config.json") && holds(dir, "model.safetensors")) return LF_OK;
-    return lf_cfg_fail(cfg, "output_dir", err,
+    return lf_cfg_fail(cfg, LF_output_dir, err,
                        "'%s' would be replaced, but is not a model (config.json, model.safetensors)", dir);
 }
 
@@ -102,7 +101,7 @@ static lf_dtype asked_dtype(const lf_config *cfg) {
         const char *name;
         lf_dtype dtype;
     } dtypes[] = {{"fp32", LF_F32}, {"bf16", LF_BF16}, {"fp16", LF_F16}};
-    const char *name = lf_cfg_str(cfg, "save_dtype");
+    const char *name = lf_cfg_str(cfg, LF_save_dtype);
     for (size_t i = 0; name && i < sizeof dtypes / sizeof *dtypes; i++)
         if (strcmp(dtypes[i].name, name) == 0) return dtypes[i].dtype;
     return LF_N_DTYPES; /* as the model has them */
@@ -141,7 +140,7 @@ static lf_status write_model(lf_opened *o, const lf_config *cfg, const char *dir
 }
 
 static lf_status print_merged(const merging *me, const lf_config *cfg, const char *dir, FILE *out, lf_err *err) {
-    if (!lf_cfg_bool(cfg, "json")) {
+    if (!lf_cfg_bool(cfg, LF_json)) {
         if (me->modules)
             fprintf(out, "%s: %lld weights changed, most by %.3g (%s)\n", dir, (long long)me->modules, me->largest,
                     me->where);
@@ -158,7 +157,7 @@ static lf_status print_merged(const merging *me, const lf_config *cfg, const cha
 }
 
 lf_status lf_merge(const lf_config *cfg, FILE *out, lf_err *err) {
-    const char *dir = lf_cfg_str(cfg, "output_dir");
+    const char *dir = lf_cfg_str(cfg, LF_output_dir);
     if (!dir) return lf_fail(err, LF_EUSAGE, "key 'output_dir' is required; write --output_dir DIR");
     lf_opened o = {0};
     merging me = {0};

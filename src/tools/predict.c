@@ -143,13 +143,13 @@ static lf_status print_object(const predictions *p, const char *path, FILE *out,
 }
 
 static lf_status deliver(const predictions *p, const lf_config *cfg, FILE *out, lf_err *err) {
-    const char *const path = lf_cfg_str(cfg, "output_file"), *const format = lf_cfg_str(cfg, "output");
+    const char *const path = lf_cfg_str(cfg, LF_output_file), *const format = lf_cfg_str(cfg, LF_output);
     if (path) {
         const lf_status rc = write_file(p, format, path, err);
         if (rc) return rc;
         lf_info("%lld predictions are in %s", (long long)p->count, path);
     }
-    if (lf_cfg_bool(cfg, "json")) return print_object(p, path, out, err);
+    if (lf_cfg_bool(cfg, LF_json)) return print_object(p, path, out, err);
     return path ? LF_OK : write_lines(p, format, out, err);
 }
 
@@ -164,18 +164,18 @@ static lf_status allocate(predictions *p, lf_err *err) {
 }
 
 lf_status lf_predict(const lf_config *cfg, FILE *out, lf_err *err) {
-    const lf_dataset_opts data = {.spec = lf_cfg_json(cfg, "data"),
+    const lf_dataset_opts data = {.spec = lf_cfg_json(cfg, LF_data),
                                   .key = "data",
                                   .unlabelled = true,
-                                  .max_samples = lf_cfg_i64(cfg, "max_samples")};
+                                  .max_samples = lf_cfg_i64(cfg, LF_max_samples)};
     if (!data.spec) return lf_fail(err, LF_EUSAGE, "key 'data' is required; write --data PATH");
     lf_opened o = {0};
     lf_dataset *d = NULL;
-    predictions p = {.top_k = lf_cfg_is_set(cfg, "top_k") ? lf_cfg_i64(cfg, "top_k") : 1};
+    predictions p = {.top_k = lf_cfg_is_set(cfg, LF_top_k) ? lf_cfg_i64(cfg, LF_top_k) : 1};
     lf_image_processor processor;
-    const lf_eval_opts opts = {.batch_size = lf_cfg_i64(cfg, "per_device_eval_batch_size"),
-                               .workers = lf_cfg_i64(cfg, "dataloader_num_workers"),
-                               .skip_bad_images = lf_cfg_bool(cfg, "skip_bad_images"),
+    const lf_eval_opts opts = {.batch_size = lf_cfg_i64(cfg, LF_per_device_eval_batch_size),
+                               .workers = lf_cfg_i64(cfg, LF_dataloader_num_workers),
+                               .skip_bad_images = lf_cfg_bool(cfg, LF_skip_bad_images),
                                .processor = &processor,
                                .what = "predict",
                                .interruptible = true};

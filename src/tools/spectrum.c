@@ -18,7 +18,7 @@
 /* With an adapter, the modules that have one, unless keys say which. */
 static lf_status choose_modules(lf_spectra *s, bool adapter, lf_err *err) {
     lf_match *match = &s->match;
-    const bool asked = lf_cfg_is_given(s->cfg, "target_modules") || lf_cfg_is_given(s->cfg, "exclude_modules");
+    const bool asked = lf_cfg_is_given(s->cfg, LF_target_modules) || lf_cfg_is_given(s->cfg, LF_exclude_modules);
     const lf_status rc = lf_match_modules(match, &s->model->nn, &s->o, err);
     if (rc) return rc;
     int64_t kept = 0;
@@ -30,8 +30,8 @@ static lf_status choose_modules(lf_spectra *s, bool adapter, lf_err *err) {
     }
     match->count = kept;
     if (!adapter || s->adapted) return LF_OK;
-    return lf_cfg_fail(s->cfg, "adapter", err, "%s has no LoRA on %s; leave it out to see the weights alone",
-                       lf_cfg_str(s->cfg, "adapter"),
+    return lf_cfg_fail(s->cfg, LF_adapter, err, "%s has no LoRA on %s; leave it out to see the weights alone",
+                       lf_cfg_str(s->cfg, LF_adapter),
                        asked ? "a module that target_modules and exclude_modules choose"
                              : "any linear layer but the head");
 }
@@ -170,24 +170,24 @@ static bool is_positioned(const cJSON *run) {
 /* `cfg` with r and the start that the adapter's lora_ft.json names, where the user names none of them. Nothing of
  * PEFT's own adapters. */
 static lf_status take_start(lf_config *cfg, const char *path, lf_err *err) {
-    static const char *const keys[] = {"r", "init_lora_weights", "init_position"};
+    static const lf_key_id keys[] = {LF_r, LF_init_lora_weights, LF_init_position};
     cJSON *facts = NULL;
     lf_status rc = lf_json_read(&facts, path, err);
     const cJSON *run = cJSON_GetObjectItemCaseSensitive(facts, "run");
     for (size_t i = 0; i < sizeof keys / sizeof keys[0] && !rc; i++) {
-        const cJSON *value = cJSON_GetObjectItemCaseSensitive(run, keys[i]);
-        if (value && !cJSON_IsNull(value) && (strcmp(keys[i], "init_position") != 0 || is_positioned(run)))
-            rc = lf_cfg_set_json(cfg, keys[i], value, path, err);
+        const cJSON *value = cJSON_GetObjectItemCaseSensitive(run, lf_key_name(keys[i]));
+        if (value && !cJSON_IsNull(value) && (keys[i] != LF_init_position || is_positioned(run)))
+            rc = lf_cfg_set_json(cfg, lf_key_name(keys[i]), value, path, err);
     }
     cJSON_Delete(facts);
     return rc;
 }
 
 static lf_status with_start(lf_config **out, char **path, const lf_config *cfg, lf_err *err) {
-    const char *adapter = lf_cfg_str(cfg, "adapter");
+    const char *adapter = lf_cfg_str(cfg, LF_adapter);
     lf_status rc = lf_cfg_derive(out, cfg, "spectrum", err);
-    if (rc || !adapter || lf_cfg_is_given(cfg, "r") || lf_cfg_is_given(cfg, "init_lora_weights") ||
-        lf_cfg_is_given(cfg, "init_position"))
+    if (rc || !adapter || lf_cfg_is_given(cfg, LF_r) || lf_cfg_is_given(cfg, LF_init_lora_weights) ||
+        lf_cfg_is_given(cfg, LF_init_position))
         return rc;
     if (!(*path = lf_path_join(adapter, "lora_ft.json"))) return lf_fail(err, LF_ENOMEM, "out of memory");
     return lf_is_file(*path) ? take_start(*out, *path, err) : LF_OK;
@@ -204,19 +204,19 @@ static lf_status write_files(lf_spectra *s, lf_err *err) {
 static lf_status run(lf_spectra *s, FILE *out, lf_err *err) {
     lf_status rc;
     if ((rc = look_at_all(s, err)) || (s->dir && (rc = write_files(s, err)))) return rc;
-    if (lf_cfg_bool(s->cfg, "json")) return lf_spectra_json(s, out, err);
+    if (lf_cfg_bool(s->cfg, LF_json)) return lf_spectra_json(s, out, err);
     lf_spectra_table(s, out);
     return LF_OK;
 }
 
 lf_status lf_spectrum(const lf_config *cfg, FILE *out, lf_err *err) {
     lf_opened o = {0};
-    lf_spectra s = {.cfg = cfg, .dir = lf_cfg_str(cfg, "output_dir")};
+    lf_spectra s = {.cfg = cfg, .dir = lf_cfg_str(cfg, LF_output_dir)};
     lf_config *started = NULL;
     char *facts = NULL; /* the source of values of `started` */
     lf_status rc;
     if (s.dir && lf_is_file(s.dir))
-        return lf_cfg_fail(cfg, "output_dir", err, "'%s' is a file, expected a folder", s.dir);
+        return lf_cfg_fail(cfg, LF_output_dir, err, "'%s' is a file, expected a folder", s.dir);
     if (!(rc = with_start(&started, &facts, cfg, err)) && !(rc = lf_opened_open(&o, cfg, LF_LOAD_NOTHING, err))) {
         s.cfg = started;
         s.model = o.model;

@@ -178,16 +178,16 @@ static cJSON *modules_json(const lf_spectra *s) {
     return array;
 }
 
-static bool put_setting(cJSON *o, const lf_spectra *s, const char *key, bool read) {
+static bool put_setting(cJSON *o, const lf_spectra *s, lf_key_id key, bool read) {
     const cJSON *value = read ? lf_cfg_json(s->cfg, key) : NULL;
-    return lf_put(o, key, value ? cJSON_Duplicate(value, true) : cJSON_CreateNull());
+    return lf_put(o, lf_key_name(key), value ? cJSON_Duplicate(value, true) : cJSON_CreateNull());
 }
 
 lf_status lf_spectra_json(const lf_spectra *s, FILE *out, lf_err *err) {
     cJSON *o = cJSON_CreateObject();
-    if (lf_put_string(o, "model", s->model->path) && lf_put_string(o, "adapter", lf_cfg_str(s->cfg, "adapter")) &&
-        lf_put_number(o, "r", (double)s->o.r) && put_setting(o, s, "init_lora_weights", true) &&
-        put_setting(o, s, "init_position", lf_init_find(s->o.init)->block == LF_BLOCK_KEY) &&
+    if (lf_put_string(o, "model", s->model->path) && lf_put_string(o, "adapter", lf_cfg_str(s->cfg, LF_adapter)) &&
+        lf_put_number(o, "r", (double)s->o.r) && put_setting(o, s, LF_init_lora_weights, true) &&
+        put_setting(o, s, LF_init_position, lf_init_find(s->o.init)->block == LF_BLOCK_KEY) &&
         lf_put_string(o, "output_dir", s->dir) && lf_put(o, "median", median_json(s)) &&
         lf_put(o, "modules", modules_json(s)))
         return lf_print_json(out, o, err);

@@ -1,17 +1,17 @@
 /* Checkpoints hold all that a run's future depends on: trained tensors, the adapter's start, the optimiser's moments,
  * and the counters. Random numbers and the sampler need no state: they are functions of seed and counters. */
 #include <math.h>
+#include <stddef.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "train/checkpoint_internal.h"
 #include "train/run.h"
 
-static const char STATE_FILE[] = "state.safetensors", STATE_JSON[] = "trainer_state.json";
 static const char *const moment_names[] = {"exp_avg", "exp_avg_sq"};
 
 /* ---- the tensors of a checkpoint, as one list that saving and restoring walk alike ---- */
@@ -82,7 +82,7 @@ static lf_status write_entry(void *writer, const entry *e, lf_err *err) {
 
 static lf_status write_state(lf_run *run, const char *dir, lf_err *err) {
     lf_st_writer *w = NULL;
-    char *path = lf_path_join(dir, STATE_FILE);
+    char *path = lf_path_join(dir, LF_STATE_FILE);
     lf_status rc = path ? lf_st_writer_new(&w, path, err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", dir);
     if (!rc && !(rc = each_tensor(run, declare_entry, w, err)) && !(rc = each_tensor(run, write_entry, w, err))) {
         rc = lf_st_writer_commit(w, err);
@@ -93,50 +93,126 @@ static lf_status write_state(lf_run *run, const char *dir, lf_err *err) {
     return rc;
 }
 
-/* What must be the same for a resumed run to be the same run. */
-static const char *const fixed_keys[] = {"seed",           "method",          "optim",           "lr_scheduler_type",
-                                         "augmentation",   "train_val_split", "reuse_head",      "r",
-                                         "lora_alpha",     "lora_dropout",    "use_rslora",      "init_lora_weights",
-                                         "init_position",  "target_modules",  "exclude_modules", "layers_to_transform",
-                                         "layers_pattern", "rank_pattern",    "alpha_pattern"};
+/* ---- counters: one line each, for writing, reading and what they may be ---- */
+
+typedef struct counters {
+    lf_progress_state at;
+    int64_t optimizer_steps, max_steps, planned_steps; /* as total_steps and planned_steps of lf_run */
+} counters;
+
+/* All are 0 or more. WHOLE: an int64_t that is always there, else a double that may be missing (NAN). */
+static const struct {
+    const char *name;
+    bool whole;
+    size_t at;
+    double most;
+    const char *most_of; /* another one, before it here, that it does not exceed; NULL: `most` */
+} counter_list[] = {
+#define WHOLE(name, member, most_of)                                                                                   \
+    { name, true, offsetof(counters, member), LF_NO_MAX, most_of }
+#define REAL(name, member, most)                                                                                       \
+    { name, false, offsetof(counters, member), most, NULL }
+    WHOLE("max_steps", max_steps, NULL),
+    WHOLE("planned_steps", planned_steps, "max_steps"),
+    WHOLE("global_step", at.step, "max_steps"),
+    WHOLE("optimizer_steps", optimizer_steps, "global_step"),
+    WHOLE("best_global_step", at.best_step, "global_step"),
+    WHOLE("evaluations_without_gain", at.evals_without_gain, NULL),
+    WHOLE("skipped_images", at.skipped_images, NULL),
+    WHOLE("targets_since_log", at.since_log.targets, NULL),
+    WHOLE("correct_since_log", at.since_log.correct, "targets_since_log"),
+    REAL("loss_since_log", at.since_log.loss, HUGE_VAL),
+    REAL("train_seconds", at.train_seconds, HUGE_VAL),
+    REAL("best_metric", at.best_metric, HUGE_VAL),
+    REAL("eval_accuracy_before", at.eval_accuracy_before, 1),
+    REAL("eval_loss_before", at.eval_loss_before, HUGE_VAL),
+#undef REAL
+#undef WHOLE
+};
+enum { N_COUNTERS = sizeof counter_list / sizeof counter_list[0] };
+
+static counters counters_of(const lf_run *run) {
+    return (counters){run->progress, run->optimizer.steps, run->total_steps, run->planned_steps};
+}
+
+static bool put_counters(cJSON *o, const counters *c) {
+    for (int i = 0; i < N_COUNTERS; i++) {
+        const void *at = (const char *)c + counter_list[i].at;
+        const double x = counter_list[i].whole ? (double)*(const int64_t *)at : *(const double *)at;
+        if (isfinite(x) && !cJSON_AddNumberToObject(o, counter_list[i].name, x)) return false;
+    }
+    return true;
+}
+
+static lf_status check_counter(const counters *c, int i, double x, const char *path, lf_err *err) {
+    double most = counter_list[i].most;
+    for (int j = 0; counter_list[i].most_of && j < i; j++)
+        if (strcmp(counter_list[j].name, counter_list[i].most_of) == 0)
+            most = (double)*(const int64_t *)((const char *)c + counter_list[j].at);
+    if (isnan(x) || (x >= 0 && x <= most)) return LF_OK;
+    return lf_fail(err, LF_EDATA, "%s: key '%s': expected 0 to %.17g%s%s, found %.17g; take an older checkpoint", path,
+                   counter_list[i].name, most, counter_list[i].most_of ? ", which is " : "",
+                   counter_list[i].most_of ? counter_list[i].most_of : "", x);
+}
+
+static lf_status read_counters(counters *c, const cJSON *saved, const char *path, lf_err *err) {
+    lf_status rc = LF_OK;
+    for (int i = 0; i < N_COUNTERS && !rc; i++) {
+        const char *name = counter_list[i].name;
+        void *at = (char *)c + counter_list[i].at;
+        rc = counter_list[i].whole ? lf_json_get_i64(saved, name, -1, at, path, err)
+                                   : lf_json_get_f64(saved, name, NAN, at, path, err);
+        if (!rc) rc = check_counter(c, i, counter_list[i].whole ? (double)*(int64_t *)at : *(double *)at, path, err);
+    }
+    return rc;
+}
+
+/* ---- what the run is ---- */
+
+/* What has to be the same beside the keys. The kernels are the machine's: with others, the last digits are. */
+static cJSON *facts_of(const lf_run *run) {
+    cJSON *o = cJSON_CreateObject();
+    if (cJSON_AddStringToObject(o, "train_data_hash", run->train_data_hash) &&
+        cJSON_AddNumberToObject(o, "train_examples", (double)run->task->type->count(run->task, LF_DATA_TRAIN)) &&
+        cJSON_AddStringToObject(o, "precision", run->k->precision) &&
+        cJSON_AddStringToObject(o, "kernels", run->k->name) &&
+        cJSON_AddStringToObject(o, "base_hash", run->model->hash))
+        return o;
+    cJSON_Delete(o);
+    return NULL;
+}
+
+/* The keys; of threads, how many there are. */
+static cJSON *keys_of(const lf_run *run) {
+    cJSON *o = lf_cfg_select(run->cfg, ~0u, LF_IS_CALL), *threads = cJSON_CreateNumber(run->threads);
+    if (o && threads && cJSON_ReplaceItemInObjectCaseSensitive(o, lf_key_name(LF_threads), threads)) return o;
+    cJSON_Delete(threads);
+    cJSON_Delete(o);
+    return NULL;
+}
+
+static bool add(cJSON *o, const char *name, cJSON *item) {
+    if (item && cJSON_AddItemToObject(o, name, item)) return true;
+    cJSON_Delete(item);
+    return false;
+}
 
 static cJSON *state_json(const lf_run *run) {
-    const lf_progress_state *at = &run->progress;
-    cJSON *o = cJSON_CreateObject(), *fixed = cJSON_AddObjectToObject(o, "run");
-    cJSON_AddNumberToObject(o, "global_step", (double)at->step);
-    cJSON_AddNumberToObject(o, "max_steps", (double)run->total_steps);
-    cJSON_AddNumberToObject(o, "epoch", (double)at->step / (double)run->steps_per_epoch);
-    if (isfinite(at->best_metric)) cJSON_AddNumberToObject(o, "best_metric", at->best_metric);
-    cJSON_AddNumberToObject(o, "best_global_step", (double)at->best_step);
-    cJSON_AddNumberToObject(o, "evaluations_without_gain", (double)at->evals_without_gain);
-    cJSON_AddNumberToObject(o, "optimizer_steps", (double)run->optimizer.steps);
-    cJSON_AddNumberToObject(o, "skipped_images", (double)at->skipped_images);
-    cJSON_AddNumberToObject(o, "loss_since_log", at->since_log.loss);
-    cJSON_AddNumberToObject(o, "targets_since_log", (double)at->since_log.targets);
-    cJSON_AddNumberToObject(o, "correct_since_log", (double)at->since_log.correct);
-    cJSON_AddNumberToObject(o, "train_seconds", at->train_seconds);
-    if (isfinite(at->eval_accuracy_before))
-        cJSON_AddNumberToObject(o, "eval_accuracy_before", at->eval_accuracy_before);
-    if (isfinite(at->eval_loss_before)) cJSON_AddNumberToObject(o, "eval_loss_before", at->eval_loss_before);
-    cJSON_AddNumberToObject(fixed, "threads", run->threads);
-    cJSON_AddNumberToObject(fixed, "train_examples", (double)run->task->type->count(run->task, LF_DATA_TRAIN));
-    cJSON_AddNumberToObject(fixed, "batch_size", (double)run->batch_size);
-    cJSON_AddNumberToObject(fixed, "gradient_accumulation_steps", (double)run->accumulation);
-    cJSON_AddStringToObject(fixed, "kernels", run->k->name);
-    cJSON_AddStringToObject(fixed, "base_hash", run->model->hash);
-    const char *const *own = run->task->type->fixed_keys;
-    size_t n_own = 0;
-    while (own[n_own]) n_own++;
-    if (lf_run_add_keys(fixed, run, fixed_keys, sizeof fixed_keys / sizeof fixed_keys[0]) &&
-        lf_run_add_keys(fixed, run, own, n_own))
-        return o;
+    const counters c = counters_of(run);
+    cJSON *o = cJSON_CreateObject();
+    const bool ok =
+        o && put_counters(o, &c) &&
+        cJSON_AddNumberToObject(o, "epoch", (double)c.at.step / (double)run->steps_per_epoch) &&
+        add(o, "run", keys_of(run)) && add(o, "facts", facts_of(run)) &&
+        add(o, lf_key_name(LF_segments), run->segments ? cJSON_Duplicate(run->segments, true) : cJSON_CreateArray());
+    if (ok) return o;
     cJSON_Delete(o);
     return NULL;
 }
 
 static lf_status write_state_json(const lf_run *run, const char *dir, lf_err *err) {
     cJSON *o = state_json(run);
-    const lf_status rc = lf_json_write_in(dir, STATE_JSON, o, false, err);
+    const lf_status rc = lf_json_write_in(dir, LF_STATE_JSON, o, false, err);
     cJSON_Delete(o);
     return rc;
 }
@@ -154,17 +230,9 @@ static lf_status write_adapter(lf_run *run, const char *dir, lf_err *err) {
     return rc;
 }
 
-static int64_t step_of(const char *name) {
-    static const char prefix[] = "checkpoint-";
-    if (strncmp(name, prefix, sizeof prefix - 1) != 0) return -1;
-    char *end;
-    const long long step = strtoll(name + sizeof prefix - 1, &end, 10);
-    return *end || end == name + sizeof prefix - 1 || step < 0 ? -1 : (int64_t)step;
-}
-
 /* Removes the oldest checkpoints beyond save_total_limit; never the newest, nor the best one while it may be wanted. */
 static lf_status prune(const lf_run *run, lf_err *err) {
-    const int64_t limit = lf_cfg_i64(run->cfg, "save_total_limit");
+    const int64_t limit = lf_cfg_i64(run->cfg, LF_save_total_limit);
     if (limit <= 0) return LF_OK;
     char **names;
     size_t count;
@@ -173,14 +241,14 @@ static lf_status prune(const lf_run *run, lf_err *err) {
     for (;;) {
         int64_t have = 0, oldest = INT64_MAX;
         for (size_t i = 0; i < count; i++) {
-            const int64_t step = step_of(names[i]);
+            const int64_t step = lf_checkpoint_step(names[i]);
             if (step < 0) continue;
             have++;
             if (step < oldest && step != run->progress.best_step && step != run->progress.step) oldest = step;
         }
         if (rc || have <= limit || oldest == INT64_MAX) break;
         for (size_t i = 0; i < count; i++) {
-            if (step_of(names[i]) != oldest) continue;
+            if (lf_checkpoint_step(names[i]) != oldest) continue;
             char *path = lf_path_join(run->dir, names[i]);
             rc = path ? lf_remove_tree(path, err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", run->dir);
             lf_free(path);
@@ -197,7 +265,7 @@ lf_status lf_checkpoint_save(lf_run *run, lf_err *err) {
     lf_status rc = aside ? LF_OK : lf_fail(err, LF_ENOMEM, "%s: out of memory", run->dir);
     if (!rc && !(rc = lf_remove_tree(aside, err)) && !(rc = lf_mkdir_p(aside, err)) &&
         !(rc = write_state(run, aside, err)) && !(rc = write_adapter(run, aside, err)) &&
-        !(rc = write_state_json(run, aside, err)))
+        !(rc = write_state_json(run, aside, err)) && !(rc = lf_checkpoint_seal(aside, err)))
         rc = lf_replace_dir(aside, path, err);
     if (!rc) rc = prune(run, err);
     if (rc && aside) lf_remove_tree(aside, NULL);
@@ -210,37 +278,88 @@ lf_status lf_checkpoint_save(lf_run *run, lf_err *err) {
 
 /* Folders get their names when they are whole; one that lost a file since was being removed. */
 static bool is_whole(const char *dir, const char *name) {
-    char *json = lf_format("%s/%s/%s", dir, name, STATE_JSON), *state = lf_format("%s/%s/%s", dir, name, STATE_FILE);
+    char *json = lf_format("%s/%s/%s", dir, name, LF_STATE_JSON),
+         *state = lf_format("%s/%s/%s", dir, name, LF_STATE_FILE);
     const bool whole = json && state && lf_is_file(json) && lf_is_file(state);
     lf_free(state);
     lf_free(json);
     return whole;
 }
 
-lf_status lf_checkpoint_find(char **path, const lf_run *run, lf_err *err) {
-    *path = NULL;
-    const cJSON *from = lf_cfg_json(run->cfg, "resume_from_checkpoint");
-    if (!from || cJSON_IsFalse(from)) return LF_OK;
-    if (cJSON_IsString(from)) {
-        if (!lf_is_dir(from->valuestring))
-            return lf_cfg_fail(run->cfg, "resume_from_checkpoint", err,
-                               "expected true or a checkpoint folder, found '%s', which is no folder",
-                               from->valuestring);
-        *path = lf_strdup(from->valuestring);
-        return *path ? LF_OK : lf_fail(err, LF_ENOMEM, "out of memory");
+static lf_status read_json(cJSON **out, const char *dir, lf_err *err) {
+    char *path = lf_path_join(dir, LF_STATE_JSON);
+    const lf_status rc = path ? lf_json_read(out, path, err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", dir);
+    lf_free(path);
+    return rc;
+}
+
+/* LF_EDATA unless the files are as they were written and the counters can be. */
+static lf_status check_checkpoint(const char *dir, lf_err *err) {
+    cJSON *saved = NULL;
+    counters c;
+    lf_status rc = lf_checkpoint_check_sums(dir, err);
+    if (!rc && !(rc = read_json(&saved, dir, err))) rc = read_counters(&c, saved, dir, err);
+    cJSON_Delete(saved);
+    return rc;
+}
+
+/* The newest checkpoint below `limit`; *step -1: there is none. */
+static void newest_below(int64_t *step, const char *dir, char *const *names, size_t count, int64_t limit) {
+    *step = -1;
+    for (size_t i = 0; i < count; i++) {
+        const int64_t s = lf_checkpoint_step(names[i]);
+        if (s < limit && s > *step && is_whole(dir, names[i])) *step = s;
     }
+}
+
+/* The newest whole one; damaged ones are said. */
+static lf_status find_newest(char **path, const char *dir, lf_err *err) {
     char **names = NULL;
     size_t count = 0;
-    if (!lf_is_dir(run->dir)) return LF_OK;
-    lf_status rc = lf_list_dir(&names, &count, run->dir, err);
-    int64_t newest = -1;
-    for (size_t i = 0; i < count && !rc; i++) {
-        if (step_of(names[i]) > newest && is_whole(run->dir, names[i])) newest = step_of(names[i]);
+    int64_t step = INT64_MAX;
+    lf_status rc = lf_is_dir(dir) ? lf_list_dir(&names, &count, dir, err) : LF_OK;
+    while (!rc && !*path) {
+        lf_err why = {0};
+        newest_below(&step, dir, names, count, step);
+        if (step < 0) break;
+        if (!(*path = lf_format("%s/checkpoint-%lld", dir, (long long)step)))
+            rc = lf_fail(err, LF_ENOMEM, "%s: out of memory", dir);
+        else if ((rc = check_checkpoint(*path, &why)) == LF_ENOMEM)
+            lf_fail(err, rc, "%s", why.message);
+        else if (rc) {
+            lf_warn("checkpoint-%lld is passed over: %s", (long long)step, why.message);
+            rc = LF_OK;
+            lf_free(*path);
+            *path = NULL;
+        }
+    }
+    if (rc) {
+        lf_free(*path);
+        *path = NULL;
     }
     lf_free(names);
-    if (!rc && newest >= 0 && !(*path = lf_format("%s/checkpoint-%lld", run->dir, (long long)newest)))
-        rc = lf_fail(err, LF_ENOMEM, "%s: out of memory", run->dir);
     return rc;
+}
+
+lf_status lf_checkpoint_find(char **path, const lf_run *run, lf_err *err) {
+    *path = NULL;
+    const cJSON *from = lf_cfg_json(run->cfg, LF_resume_from_checkpoint);
+    if (!from || cJSON_IsFalse(from)) return LF_OK;
+    if (!cJSON_IsString(from)) return find_newest(path, run->dir, err);
+    if (!lf_is_dir(from->valuestring))
+        return lf_cfg_fail(run->cfg, LF_resume_from_checkpoint, err,
+                           "expected true or a checkpoint folder, found '%s', which is no folder", from->valuestring);
+    *path = lf_strdup(from->valuestring);
+    return *path ? LF_OK : lf_fail(err, LF_ENOMEM, "out of memory");
+}
+
+/* A number that is none would spread over all that is trained. */
+static lf_status check_finite(const char *path, const entry *e, lf_err *err) {
+    for (int64_t i = 0; i < e->n; i++)
+        if (!isfinite(e->data[i]))
+            return lf_fail(err, LF_EDATA, "%s: tensor '%s': element %lld is %g; take an older checkpoint", path,
+                           e->name, (long long)i, (double)e->data[i]);
+    return LF_OK;
 }
 
 static lf_status read_entry(void *file, const entry *e, lf_err *err) {
@@ -252,61 +371,78 @@ static lf_status read_entry(void *file, const entry *e, lf_err *err) {
             "%s: tensor '%s': expected %lld numbers of F32, found %s; is the checkpoint of this configuration?",
             lf_safetensors_path(st), e->name, (long long)e->n, t ? "others" : "none");
     memcpy(e->data, t->data, (size_t)e->n * sizeof *e->data);
-    return LF_OK;
+    return check_finite(lf_safetensors_path(st), e, err);
 }
 
-static lf_status check_same_run(const lf_run *run, const cJSON *saved, const char *path, lf_err *err) {
-    cJSON *now = state_json(run);
-    if (!now) return lf_fail(err, LF_ENOMEM, "%s: out of memory", path);
-    const cJSON *was = cJSON_GetObjectItemCaseSensitive(saved, "run"), *is;
+static lf_status other_fact(const lf_run *run, const cJSON *old, const cJSON *now, const char *path, lf_err *err) {
+    const bool machine = strcmp(now->string, "kernels") == 0;
+    char *a = old ? lf_json_print_line(old) : NULL, *b = lf_json_print_line(now);
     lf_status rc = LF_OK;
-    cJSON_ArrayForEach(is, cJSON_GetObjectItemCaseSensitive(now, "run")) {
-        const cJSON *old = cJSON_GetObjectItemCaseSensitive(was, is->string);
+    if (machine && lf_cfg_bool(run->cfg, LF_force_resume))
+        lf_warn("%s: '%s' was %s and is %s: the result will not be that of an uninterrupted run", path, now->string,
+                a ? a : "not recorded", b ? b : "?");
+    else
+        rc = lf_fail(err, LF_EUSAGE, "%s: cannot resume: '%s' was %s and is %s; %s", path, now->string,
+                     a ? a : "not recorded", b ? b : "?",
+                     machine ? "set force_resume to go on all the same" : "begin again with another output_dir");
+    lf_free(a);
+    lf_free(b);
+    return rc;
+}
+
+static lf_status check_facts(const lf_run *run, const cJSON *was, const char *path, lf_err *err) {
+    cJSON *facts = facts_of(run);
+    const cJSON *now;
+    lf_status rc = facts ? LF_OK : lf_fail(err, LF_ENOMEM, "%s: out of memory", path);
+    cJSON_ArrayForEach(now, facts) {
+        const cJSON *old = cJSON_GetObjectItemCaseSensitive(was, now->string);
         bool same = false;
-        if (!rc && !lf_json_same(&same, old, is)) rc = lf_fail(err, LF_ENOMEM, "%s: out of memory", path);
-        if (rc || same) continue;
-        const bool machine = strcmp(is->string, "threads") == 0 || strcmp(is->string, "kernels") == 0;
-        char *a = old ? lf_json_print_line(old) : NULL, *b = lf_json_print_line(is);
-        if (machine && lf_cfg_bool(run->cfg, "force_resume"))
-            lf_warn("%s: '%s' was %s and is %s: the result will not be that of an uninterrupted run", path, is->string,
-                    a ? a : "not recorded", b ? b : "?");
-        else
-            rc =
-                lf_fail(err, LF_EUSAGE, "%s: cannot resume: '%s' was %s and is %s%s", path, is->string,
-                        a ? a : "not recorded", b ? b : "?",
-                        machine ? "; set force_resume to go on all the same" : "; start again with another output_dir");
-        lf_free(a);
-        lf_free(b);
+        if (!rc && !lf_json_same(&same, old, now)) rc = lf_fail(err, LF_ENOMEM, "%s: out of memory", path);
+        if (!rc && !same) rc = other_fact(run, old, now, path, err);
     }
+    cJSON_Delete(facts);
+    return rc;
+}
+
+static lf_status check_keys(lf_run *run, const cJSON *was, const char *path, int64_t step, lf_err *err) {
+    cJSON *now = keys_of(run);
+    const lf_status rc = now ? lf_cfg_check_resume(run->cfg, was, now, path, step, run->segments, err)
+                             : lf_fail(err, LF_ENOMEM, "%s: out of memory", path);
     cJSON_Delete(now);
     return rc;
 }
 
-static lf_status read_counters(lf_run *run, const cJSON *saved, const char *path, lf_err *err) {
-    lf_progress_state *at = &run->progress;
+/* Epochs and steps are compared by what they come to. */
+static lf_status check_length(const lf_run *run, const counters *c, const char *path, lf_err *err) {
+    if (run->total_steps >= c->max_steps) return LF_OK;
+    return lf_fail(err, LF_EUSAGE,
+                   "%s: cannot resume: the run was to have %lld steps and is to have %lld now (max_steps, or "
+                   "num_train_epochs); a run that goes on can only be longer, choose another output_dir",
+                   path, (long long)c->max_steps, (long long)run->total_steps);
+}
+
+/* The segments so far, as a list of its own; NULL: out of memory, or no list. */
+static lf_status take_segments(lf_run *run, const cJSON *saved, const char *path, lf_err *err) {
+    const cJSON *before = cJSON_GetObjectItemCaseSensitive(saved, lf_key_name(LF_segments));
+    if (!cJSON_IsArray(before))
+        return lf_fail(err, LF_EDATA, "%s: key '%s': expected a list", path, lf_key_name(LF_segments));
+    cJSON_Delete(run->segments);
+    run->segments = cJSON_Duplicate(before, true);
+    return run->segments ? LF_OK : lf_fail(err, LF_ENOMEM, "%s: out of memory", path);
+}
+
+static lf_status restore_counters(lf_run *run, const cJSON *saved, const char *path, lf_err *err) {
+    counters c;
     lf_status rc;
-    if ((rc = lf_json_get_i64(saved, "global_step", -1, &at->step, path, err)) ||
-        (rc = lf_json_get_f64(saved, "best_metric", NAN, &at->best_metric, path, err)) ||
-        (rc = lf_json_get_i64(saved, "best_global_step", 0, &at->best_step, path, err)) ||
-        (rc = lf_json_get_i64(saved, "evaluations_without_gain", 0, &at->evals_without_gain, path, err)) ||
-        (rc = lf_json_get_i64(saved, "optimizer_steps", -1, &run->optimizer.steps, path, err)) ||
-        (rc = lf_json_get_i64(saved, "skipped_images", 0, &at->skipped_images, path, err)) ||
-        (rc = lf_json_get_f64(saved, "loss_since_log", 0, &at->since_log.loss, path, err)) ||
-        (rc = lf_json_get_i64(saved, "targets_since_log", 0, &at->since_log.targets, path, err)) ||
-        (rc = lf_json_get_i64(saved, "correct_since_log", 0, &at->since_log.correct, path, err)) ||
-        (rc = lf_json_get_f64(saved, "train_seconds", 0, &at->train_seconds, path, err)) ||
-        (rc = lf_json_get_f64(saved, "eval_accuracy_before", NAN, &at->eval_accuracy_before, path, err)) ||
-        (rc = lf_json_get_f64(saved, "eval_loss_before", NAN, &at->eval_loss_before, path, err)))
+    if ((rc = read_counters(&c, saved, path, err)) || (rc = take_segments(run, saved, path, err)) ||
+        (rc = check_keys(run, cJSON_GetObjectItemCaseSensitive(saved, "run"), path, c.at.step, err)) ||
+        (rc = check_facts(run, cJSON_GetObjectItemCaseSensitive(saved, "facts"), path, err)) ||
+        (rc = check_length(run, &c, path, err)))
         return rc;
-    if (at->step < 0 || at->step > run->total_steps)
-        return lf_fail(err, LF_EDATA,
-                       "%s: key 'global_step': expected 0 to %lld (the steps of this configuration), found %lld; raise "
-                       "max_steps or num_train_epochs, "
-                       "or start again with another output_dir",
-                       path, (long long)run->total_steps, (long long)at->step);
-    if (run->optimizer.steps < 0 || run->optimizer.steps > at->step)
-        return lf_fail(err, LF_EDATA, "%s: key 'optimizer_steps': expected 0 to %lld, found %lld", path,
-                       (long long)at->step, (long long)run->optimizer.steps);
+    run->progress = c.at;
+    run->optimizer.steps = c.optimizer_steps;
+    run->planned_steps = c.planned_steps;
+    lf_schedule_stretch(&run->schedule, run->cfg, c.planned_steps);
     return LF_OK;
 }
 
@@ -315,7 +451,7 @@ static void forget_best_elsewhere(lf_run *run) {
     char *name = lf_format("checkpoint-%lld", (long long)run->progress.best_step);
     const bool here = name && is_whole(run->dir, name);
     lf_free(name);
-    if (here || run->progress.best_step == 0 || !lf_cfg_bool(run->cfg, "load_best_model_at_end")) return;
+    if (here || run->progress.best_step == 0 || !lf_cfg_bool(run->cfg, LF_load_best_model_at_end)) return;
     lf_warn("%s/checkpoint-%lld, the best so far, is not there: the best is looked for from step %lld on", run->dir,
             (long long)run->progress.best_step, (long long)run->progress.step);
     run->progress.best_step = 0;
@@ -324,7 +460,7 @@ static void forget_best_elsewhere(lf_run *run) {
 
 static lf_status with_state(lf_run *run, const char *dir, lf_status (*each)(lf_run *, visit_fn, void *, lf_err *),
                             lf_err *err) {
-    char *path = lf_path_join(dir, STATE_FILE);
+    char *path = lf_path_join(dir, LF_STATE_FILE);
     lf_safetensors *st = NULL;
     lf_status rc = path ? lf_safetensors_open(&st, path, err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", dir);
     if (!rc) rc = each(run, read_entry, st, err);
@@ -334,17 +470,16 @@ static lf_status with_state(lf_run *run, const char *dir, lf_status (*each)(lf_r
 }
 
 lf_status lf_checkpoint_restore_weights(lf_run *run, const char *dir, lf_err *err) {
-    return with_state(run, dir, each_weight, err);
+    const lf_status rc = lf_checkpoint_check_sums(dir, err);
+    return rc ? rc : with_state(run, dir, each_weight, err);
 }
 
 lf_status lf_checkpoint_restore(lf_run *run, const char *dir, lf_err *err) {
-    char *path = lf_path_join(dir, STATE_JSON);
     cJSON *saved = NULL;
-    lf_status rc = path ? lf_json_read(&saved, path, err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", dir);
-    if (!rc && !(rc = check_same_run(run, saved, path, err)) && !(rc = read_counters(run, saved, path, err)))
+    lf_status rc = check_checkpoint(dir, err);
+    if (!rc && !(rc = read_json(&saved, dir, err)) && !(rc = restore_counters(run, saved, dir, err)))
         rc = with_state(run, dir, each_tensor, err);
     if (!rc) forget_best_elsewhere(run);
     cJSON_Delete(saved);
-    lf_free(path);
     return rc;
 }

@@ -10,34 +10,20 @@
 #include "task/update_ratio.h"
 #include "train/run.h"
 
-bool lf_run_add_keys(cJSON *o, const lf_run *run, const char *const *keys, size_t n) {
-    cJSON *config = lf_cfg_to_json(run->cfg);
-    bool ok = config;
-    for (size_t i = 0; i < n && ok; i++) {
-        const cJSON *value = cJSON_GetObjectItemCaseSensitive(config, keys[i]);
-        cJSON *copy = value ? cJSON_Duplicate(value, true) : cJSON_CreateNull();
-        ok = cJSON_AddItemToObject(o, keys[i], copy);
-        if (!ok) cJSON_Delete(copy);
-    }
-    cJSON_Delete(config);
-    return ok;
+bool lf_run_put_segments(cJSON *o, const lf_run *run) {
+    if (!cJSON_GetArraySize(run->segments)) return true;
+    cJSON *copy = cJSON_Duplicate(run->segments, true);
+    if (copy && cJSON_AddItemToObject(o, lf_key_name(LF_segments), copy)) return true;
+    cJSON_Delete(copy);
+    return false;
 }
 
 /* What lora_ft.json says beside the contract's facts: nothing that depends on time or place, so that the same run
  * writes the same bytes. */
 static cJSON *run_facts(const lf_run *run) {
-    static const char *const keys[] = {"method",
-                                       "init_lora_weights",
-                                       "init_position",
-                                       "r",
-                                       "lora_alpha",
-                                       "lora_dropout",
-                                       "learning_rate",
-                                       "per_device_train_batch_size",
-                                       "gradient_accumulation_steps"};
-    cJSON *o = cJSON_CreateObject();
-    if (lf_run_add_keys(o, run, keys, sizeof keys / sizeof keys[0]) &&
-        cJSON_AddNumberToObject(o, "steps", (double)run->progress.step) &&
+    cJSON *o = lf_cfg_select(run->cfg, LF_IS_MAIN, LF_IS_INPUT);           /* paths are of a place */
+    cJSON_DeleteItemFromObjectCaseSensitive(o, lf_key_name(LF_precision)); /* "auto" became one */
+    if (o && lf_run_put_segments(o, run) && cJSON_AddNumberToObject(o, "steps", (double)run->progress.step) &&
         cJSON_AddStringToObject(o, "precision", run->k->precision) &&
         cJSON_AddStringToObject(o, "kernels", run->k->name) && cJSON_AddStringToObject(o, "version", lf_version()))
         return o;
@@ -53,11 +39,11 @@ lf_status lf_run_adapter_facts(const lf_run *run, lf_adapter_facts *facts, cJSON
                                 .head = run->model->head,
                                 .num_labels = run->model->num_labels,
                                 .id2label = run->model->id2label,
-                                .seed = lf_cfg_i64(run->cfg, "seed"),
+                                .seed = lf_cfg_i64(run->cfg, LF_seed),
                                 .threads = run->threads,
                                 .auto_class = run->task->type->auto_class,
                                 .task_type = run->task->type->peft_task_type,
-                                .old_names = strcmp(lf_cfg_str(run->cfg, "peft_names"), "transformers4") == 0,
+                                .old_names = strcmp(lf_cfg_str(run->cfg, LF_peft_names), "transformers4") == 0,
                                 .run = *extra};
     return LF_OK;
 }
@@ -68,7 +54,7 @@ static lf_status write_model(lf_run *run, const char *path, lf_err *err) {
         lf_dtype dtype;
     } dtypes[] = {{"fp32", LF_F32}, {"bf16", LF_BF16}, {"fp16", LF_F16}};
     lf_dtype dtype = LF_N_DTYPES;
-    const char *name = lf_cfg_str(run->cfg, "save_dtype");
+    const char *name = lf_cfg_str(run->cfg, LF_save_dtype);
     for (size_t i = 0; name && i < sizeof dtypes / sizeof dtypes[0]; i++)
         if (strcmp(dtypes[i].name, name) == 0) dtype = dtypes[i].dtype;
     char *aside = lf_format("%s.tmp", path);
@@ -127,7 +113,7 @@ static lf_status write_results(lf_run *run, lf_err *err) {
 }
 
 static lf_status restore_best(lf_run *run, lf_err *err) {
-    if (!lf_cfg_bool(run->cfg, "load_best_model_at_end") || run->progress.best_step == 0 ||
+    if (!lf_cfg_bool(run->cfg, LF_load_best_model_at_end) || run->progress.best_step == 0 ||
         run->progress.best_step == run->progress.step)
         return LF_OK;
     char *path = lf_format("%s/checkpoint-%lld", run->dir, (long long)run->progress.best_step);

@@ -61,7 +61,7 @@ static lf_status micro_batch(loop *l, const lf_task_batch *b, int64_t micro, lf_
 
 static lf_status optimiser_step(loop *l, const lf_window *w, lf_err *err) {
     lf_run *run = l->run;
-    const double mean = 1 / (double)w->targets, max_norm = lf_cfg_f64(run->cfg, "max_grad_norm");
+    const double mean = 1 / (double)w->targets, max_norm = lf_cfg_f64(run->cfg, LF_max_grad_norm);
     l->grad_norm = lf_optimizer_gradient_norm(&run->optimizer, mean);
     if (!isfinite(l->grad_norm)) return name_the_culprit(run, l->grad_norm, err);
     const double clip = max_norm > 0 && l->grad_norm > max_norm ? max_norm / (l->grad_norm + 1e-6) : 1; /* as torch */
@@ -124,14 +124,14 @@ static lf_status log_step(loop *l, lf_err *err) {
 }
 
 const char *lf_run_best_metric(const lf_run *run) {
-    return lf_cfg_is_given(run->cfg, "metric_for_best_model") ? lf_cfg_str(run->cfg, "metric_for_best_model")
-                                                              : run->task->type->best_metric;
+    return lf_cfg_is_given(run->cfg, LF_metric_for_best_model) ? lf_cfg_str(run->cfg, LF_metric_for_best_model)
+                                                               : run->task->type->best_metric;
 }
 
 static bool is_better(const lf_run *run, double metric) {
     const bool loss = strcmp(lf_run_best_metric(run), "loss") == 0;
     const bool greater =
-        lf_cfg_is_given(run->cfg, "greater_is_better") ? lf_cfg_bool(run->cfg, "greater_is_better") : !loss;
+        lf_cfg_is_given(run->cfg, LF_greater_is_better) ? lf_cfg_bool(run->cfg, LF_greater_is_better) : !loss;
     return isnan(run->progress.best_metric) ||
            (greater ? metric > run->progress.best_metric : metric < run->progress.best_metric);
 }
@@ -174,15 +174,15 @@ static lf_status evaluate(loop *l, lf_err *err) {
     return lf_metrics_write(&run->metrics, row, err);
 }
 
-static bool is_due(const lf_run *run, const char *strategy_key, int64_t every) {
+static bool is_due(const lf_run *run, lf_key_id strategy_key, int64_t every) {
     const char *strategy = lf_cfg_str(run->cfg, strategy_key);
     if (strcmp(strategy, "steps") == 0) return run->progress.step % every == 0;
     return strcmp(strategy, "epoch") == 0 && run->progress.step % run->steps_per_epoch == 0;
 }
 
 static int64_t eval_every(const lf_run *run) {
-    return lf_cfg_is_set(run->cfg, "eval_steps") ? lf_cfg_i64(run->cfg, "eval_steps")
-                                                 : lf_cfg_i64(run->cfg, "logging_steps");
+    return lf_cfg_is_set(run->cfg, LF_eval_steps) ? lf_cfg_i64(run->cfg, LF_eval_steps)
+                                                  : lf_cfg_i64(run->cfg, LF_logging_steps);
 }
 
 static lf_status save(loop *l, lf_err *err) {
@@ -193,15 +193,15 @@ static lf_status save(loop *l, lf_err *err) {
 
 /* A run that was stopped early stays so when it is resumed. */
 static bool out_of_patience(const lf_run *run) {
-    const int64_t patience = lf_cfg_i64(run->cfg, "early_stopping_patience");
+    const int64_t patience = lf_cfg_i64(run->cfg, LF_early_stopping_patience);
     return patience > 0 && run->progress.evals_without_gain >= patience;
 }
 
 /* The best step needs a checkpoint of its own where the run is to end with it. */
 static bool save_is_due(const lf_run *run, bool stop) {
-    const bool keeps = strcmp(lf_cfg_str(run->cfg, "save_strategy"), "no") != 0;
-    return (stop && keeps) || is_due(run, "save_strategy", lf_cfg_i64(run->cfg, "save_steps")) ||
-           (lf_cfg_bool(run->cfg, "load_best_model_at_end") && run->progress.best_step == run->progress.step);
+    const bool keeps = strcmp(lf_cfg_str(run->cfg, LF_save_strategy), "no") != 0;
+    return (stop && keeps) || is_due(run, LF_save_strategy, lf_cfg_i64(run->cfg, LF_save_steps)) ||
+           (lf_cfg_bool(run->cfg, LF_load_best_model_at_end) && run->progress.best_step == run->progress.step);
 }
 
 static lf_status after_step(loop *l, bool *stop, lf_err *err) {
@@ -209,10 +209,10 @@ static lf_status after_step(loop *l, bool *stop, lf_err *err) {
     const bool last = run->progress.step == run->total_steps;
     const int64_t step = run->progress.step;
     lf_status rc = LF_OK;
-    if (run->progress.since_log.targets && (step % lf_cfg_i64(run->cfg, "logging_steps") == 0 || last ||
-                                            (step == 1 && lf_cfg_bool(run->cfg, "logging_first_step"))))
+    if (run->progress.since_log.targets && (step % lf_cfg_i64(run->cfg, LF_logging_steps) == 0 || last ||
+                                            (step == 1 && lf_cfg_bool(run->cfg, LF_logging_first_step))))
         rc = log_step(l, err);
-    if (!rc && (is_due(run, "eval_strategy", eval_every(run)) || last) && (run->has_eval || run->has_base))
+    if (!rc && (is_due(run, LF_eval_strategy, eval_every(run)) || last) && (run->has_eval || run->has_base))
         rc = evaluate(l, err);
     *stop = last || out_of_patience(run);
     if (!rc && *stop && !last)

@@ -10,15 +10,15 @@ lf_status lf_optimizer_init(lf_optimizer *o, const lf_kernels *k, lf_trainable *
     *o = (lf_optimizer){.k = k,
                         .list = list,
                         .count = count,
-                        .n_moments = strcmp(lf_cfg_str(cfg, "optim"), "sgd") == 0 ? 1 : 2,
-                        .learning_rate = lf_cfg_f64(cfg, "learning_rate"),
-                        .weight_decay = lf_cfg_f64(cfg, "weight_decay"),
-                        .beta1 = lf_cfg_f64(cfg, "adam_beta1"),
-                        .beta2 = lf_cfg_f64(cfg, "adam_beta2"),
-                        .epsilon = lf_cfg_f64(cfg, "adam_epsilon"),
-                        .momentum = lf_cfg_f64(cfg, "momentum")};
+                        .n_moments = strcmp(lf_cfg_str(cfg, LF_optim), "sgd") == 0 ? 1 : 2,
+                        .learning_rate = lf_cfg_f64(cfg, LF_learning_rate),
+                        .weight_decay = lf_cfg_f64(cfg, LF_weight_decay),
+                        .beta1 = lf_cfg_f64(cfg, LF_adam_beta1),
+                        .beta2 = lf_cfg_f64(cfg, LF_adam_beta2),
+                        .epsilon = lf_cfg_f64(cfg, LF_adam_epsilon),
+                        .momentum = lf_cfg_f64(cfg, LF_momentum)};
     o->head_learning_rate =
-        lf_cfg_is_set(cfg, "head_learning_rate") ? lf_cfg_f64(cfg, "head_learning_rate") : o->learning_rate;
+        lf_cfg_is_set(cfg, LF_head_learning_rate) ? lf_cfg_f64(cfg, LF_head_learning_rate) : o->learning_rate;
     for (int64_t i = 0; i < count; i++) o->numbers += list[i].tensor->numel;
     for (int i = 0; i < o->n_moments; i++) {
         o->moments[i] = lf_aligned_alloc((size_t)o->numbers * sizeof **o->moments);

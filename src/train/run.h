@@ -40,6 +40,7 @@ typedef struct lf_run {
     lf_model *model;
     lf_adapter *adapter;               /* NULL unless method lora */
     lf_task *task;                     /* data, loss and judgement */
+    char train_data_hash[33];          /* of the bytes of its files (data/fingerprint.h): a resumed run has the same */
     bool has_eval, has_test, has_base; /* has_base: forgetting_data is given, and the untouched base measured on it */
     lf_base_score before;              /* of the untouched base */
     lf_trainable *trainables;
@@ -48,6 +49,8 @@ typedef struct lf_run {
     lf_schedule schedule;
     lf_metrics metrics;
     int64_t batches_per_epoch, steps_per_epoch, total_steps, batch_size, accumulation;
+    int64_t planned_steps; /* total_steps of the run when it began: a warmup in steps is a share of these */
+    cJSON *segments; /* where it went on with other settings; NULL: nowhere yet. Written by checkpoints and ends */
     lf_progress_state progress;
     lf_results results;
 } lf_run;
@@ -69,8 +72,9 @@ lf_status lf_run_loop(lf_run *run, lf_err *err);
 const char *lf_run_best_metric(const lf_run *run); /* "accuracy" or "loss" */
 
 /* finish.c: writes the adapter (or model), reads it back, and measures what was written. */
-/* Adds copies of these keys' values to `o`, null where one is not set. False when out of memory. */
-bool lf_run_add_keys(cJSON *o, const lf_run *run, const char *const *keys, size_t n);
+/* Where the run went on with other settings, as the member `segments`; nothing where it never did. False: out of
+ * memory. */
+bool lf_run_put_segments(cJSON *o, const lf_run *run);
 lf_status lf_run_adapter_facts(const lf_run *run, lf_adapter_facts *facts, cJSON **extra, lf_err *err);
 lf_status lf_run_finish(lf_run *run, lf_err *err);
 

@@ -18,13 +18,13 @@
 static const char *const methods[] = {[LF_METHOD_LORA] = "lora", [LF_METHOD_HEAD] = "head", [LF_METHOD_FULL] = "full"};
 
 static void read_method(lf_run *run) {
-    const char *name = lf_cfg_str(run->cfg, "method");
+    const char *name = lf_cfg_str(run->cfg, LF_method);
     for (int i = 0; i < 3; i++)
         if (strcmp(methods[i], name) == 0) run->method = (lf_method)i;
 }
 
 static bool resumes(const lf_run *run) {
-    const cJSON *resume = lf_cfg_json(run->cfg, "resume_from_checkpoint");
+    const cJSON *resume = lf_cfg_json(run->cfg, LF_resume_from_checkpoint);
     return resume && !cJSON_IsFalse(resume);
 }
 
@@ -39,34 +39,30 @@ static bool is_ours(const char *name, size_t n) {
 }
 
 /* Refuses an input that the run would delete or write over. Links are followed first. */
-static lf_status check_input_is_safe(const lf_run *run, const char *key, const char *path, const char *dir,
-                                     lf_err *err) {
+static lf_status check_input_is_safe(const lf_run *run, lf_key_id key, const char *path, const char *dir, lf_err *err) {
     char input[PATH_MAX];
     const size_t n = strlen(dir);
     if (!path || !realpath(path, input) || strncmp(input, dir, n) != 0) return LF_OK;
     if (!input[n])
-        return lf_cfg_fail(run->cfg, "output_dir", err, "'%s' is the folder of '%s'; choose another", run->dir, key);
+        return lf_cfg_fail(run->cfg, LF_output_dir, err, "'%s' is the folder of '%s'; choose another", run->dir,
+                           lf_key_name(key));
     if (input[n] != '/' || !is_ours(input + n + 1, strcspn(input + n + 1, "/"))) return LF_OK;
-    return lf_cfg_fail(run->cfg, "output_dir", err,
-                       "the run would write over its own '%s' ('%s'); choose another folder", key, path);
+    return lf_cfg_fail(run->cfg, LF_output_dir, err,
+                       "the run would write over its own '%s' ('%s'); choose another folder", lf_key_name(key), path);
 }
 
 static lf_status check_inputs_are_safe(const lf_run *run, lf_err *err) {
-    static const char *const models[] = {"model", "init_model"};
-    static const char *const data[] = {"train_data", "eval_data", "test_data", "forgetting_data"};
     char dir[PATH_MAX];
     if (!realpath(run->dir, dir)) return LF_OK; /* not there yet, so nothing is in it */
     lf_status rc = LF_OK;
-    for (size_t i = 0; i < sizeof models / sizeof models[0] && !rc; i++)
-        rc = check_input_is_safe(run, models[i], lf_cfg_str(run->cfg, models[i]), dir, err);
-    for (size_t i = 0; i < sizeof data / sizeof data[0] && !rc; i++)
-        rc = check_input_is_safe(run, data[i], lf_cfg_data_path(run->cfg, data[i]), dir, err);
+    for (lf_key_id id = LF_NO_KEY; !rc && (id = lf_key_next(id, LF_IS_INPUT));)
+        rc = check_input_is_safe(run, id, lf_cfg_path(run->cfg, id), dir, err);
     return rc;
 }
 
 static lf_status check_output_dir(const lf_run *run, lf_err *err) {
     if (lf_is_file(run->dir))
-        return lf_cfg_fail(run->cfg, "output_dir", err, "'%s' is a file, expected a folder", run->dir);
+        return lf_cfg_fail(run->cfg, LF_output_dir, err, "'%s' is a file, expected a folder", run->dir);
     lf_status rc = check_inputs_are_safe(run, err);
     if (rc || !lf_is_dir(run->dir) || resumes(run)) return rc;
     char **names;
@@ -74,8 +70,8 @@ static lf_status check_output_dir(const lf_run *run, lf_err *err) {
     rc = lf_list_dir(&names, &count, run->dir, err);
     lf_free(names);
     if (rc || count == 0) return rc;
-    if (!lf_cfg_bool(run->cfg, "overwrite_output_dir"))
-        return lf_cfg_fail(run->cfg, "output_dir", err,
+    if (!lf_cfg_bool(run->cfg, LF_overwrite_output_dir))
+        return lf_cfg_fail(run->cfg, LF_output_dir, err,
                            "'%s' is not empty; choose another, or set overwrite_output_dir, or resume_from_checkpoint",
                            run->dir);
     return LF_OK;
@@ -87,7 +83,7 @@ static lf_status take_folder(lf_run *run, lf_err *err) {
     const lf_status rc = lf_lock_take(&run->lock, run->dir, false, NULL);
     if (rc == LF_EINTERRUPTED) return lf_fail(err, rc, "interrupted before the first step");
     if (rc || run->lock >= 0) return LF_OK;
-    return lf_cfg_fail(run->cfg, "output_dir", err, "another run is at work in '%s'; choose another, or wait for it",
+    return lf_cfg_fail(run->cfg, LF_output_dir, err, "another run is at work in '%s'; choose another, or wait for it",
                        run->dir);
 }
 
@@ -111,23 +107,23 @@ static lf_status clear_output_dir(const lf_run *run, lf_err *err) {
 static lf_status open_part(lf_run *run, lf_data_role role, const lf_data_from *from, lf_err *err) {
     const lf_task_type *task = run->task->type;
     if (lf_cfg_json(run->cfg, from->key)) return task->open_data(run->task, role, from, err);
-    const lf_data_from beside = {.key = "train_data", .split = from->split, .limit = from->limit};
-    if (!task->has_split(lf_cfg_json(run->cfg, "train_data"), from->split)) return LF_OK;
+    const lf_data_from beside = {.key = LF_train_data, .split = from->split, .limit = from->limit};
+    if (!task->has_split(lf_cfg_json(run->cfg, LF_train_data), from->split)) return LF_OK;
     return task->open_data(run->task, role, &beside, err);
 }
 
 /* The evaluation data: eval_data, else a share of the training data, else val/ beside train/. */
 static lf_status open_eval(lf_run *run, lf_err *err) {
-    const lf_data_from from = {.key = "eval_data", .split = "val", .limit = "max_eval_samples"};
-    const double share = lf_cfg_f64(run->cfg, "train_val_split");
-    if (share > 0 && !lf_cfg_json(run->cfg, "eval_data")) return run->task->type->split_data(run->task, share, err);
+    const lf_data_from from = {.key = LF_eval_data, .split = "val", .limit = LF_max_eval_samples};
+    const double share = lf_cfg_f64(run->cfg, LF_train_val_split);
+    if (share > 0 && !lf_cfg_json(run->cfg, LF_eval_data)) return run->task->type->split_data(run->task, share, err);
     return open_part(run, LF_DATA_EVAL, &from, err);
 }
 
 static lf_status open_data(lf_run *run, lf_err *err) {
-    const lf_data_from train = {.key = "train_data", .split = "train", .limit = "max_train_samples"};
-    const lf_data_from test = {.key = "test_data", .split = "test"};
-    const lf_data_from base = {.key = "forgetting_data", .split = "test", .limit = "max_forgetting_samples"};
+    const lf_data_from train = {.key = LF_train_data, .split = "train", .limit = LF_max_train_samples};
+    const lf_data_from test = {.key = LF_test_data, .split = "test"};
+    const lf_data_from base = {.key = LF_forgetting_data, .split = "test", .limit = LF_max_forgetting_samples};
     const lf_task_type *task = run->task->type;
     lf_status rc;
     if ((rc = task->open_data(run->task, LF_DATA_TRAIN, &train, err)) || (rc = open_eval(run, err)) ||
@@ -137,14 +133,17 @@ static lf_status open_data(lf_run *run, lf_err *err) {
     run->has_eval = task->has_data(run->task, LF_DATA_EVAL);
     run->has_test = task->has_data(run->task, LF_DATA_TEST);
     run->has_base = task->has_data(run->task, LF_DATA_BASE);
+    lf_fingerprint of_train;
+    if ((rc = task->fingerprint(run->task, LF_DATA_TRAIN, &of_train, err))) return rc;
+    snprintf(run->train_data_hash, sizeof run->train_data_hash, "%s", of_train.hash);
     return LF_OK;
 }
 
 /* What waits for a better metric would wait for ever without data to measure it on. */
 static lf_status check_eval_data(const lf_run *run, lf_err *err) {
-    const char *key = lf_cfg_bool(run->cfg, "load_best_model_at_end")       ? "load_best_model_at_end"
-                      : lf_cfg_i64(run->cfg, "early_stopping_patience") > 0 ? "early_stopping_patience"
-                                                                            : NULL;
+    const lf_key_id key = lf_cfg_bool(run->cfg, LF_load_best_model_at_end)       ? LF_load_best_model_at_end
+                          : lf_cfg_i64(run->cfg, LF_early_stopping_patience) > 0 ? LF_early_stopping_patience
+                                                                                 : LF_NO_KEY;
     if (run->has_eval || !key) return LF_OK;
     return lf_cfg_fail(run->cfg, key, err,
                        "needs evaluation data: set eval_data or train_val_split (there is no val/ beside train/)");
@@ -170,12 +169,12 @@ static void say_data(const lf_run *run) {
 /* ---- model, head, adapter ---- */
 
 static lf_status open_model(lf_run *run, lf_err *err) {
-    const char *fresh = lf_cfg_str(run->cfg, "init_model"), *path = lf_cfg_str(run->cfg, "model");
+    const char *fresh = lf_cfg_str(run->cfg, LF_init_model), *path = lf_cfg_str(run->cfg, LF_model);
     if (fresh) {
         if (run->method != LF_METHOD_FULL)
-            return lf_cfg_fail(run->cfg, "init_model", err, "random weights need method 'full', found '%s'",
+            return lf_cfg_fail(run->cfg, LF_init_model, err, "random weights need method 'full', found '%s'",
                                methods[run->method]);
-        return lf_model_new(&run->model, fresh, run->k, (uint64_t)lf_cfg_i64(run->cfg, "seed"), err);
+        return lf_model_new(&run->model, fresh, run->k, (uint64_t)lf_cfg_i64(run->cfg, LF_seed), err);
     }
     return lf_model_open(&run->model, path, run->k, run->method == LF_METHOD_FULL ? LF_LOAD_TRAINED : LF_LOAD_FROZEN,
                          err);
@@ -183,15 +182,15 @@ static lf_status open_model(lf_run *run, lf_err *err) {
 
 static lf_status check_modules_to_save(const lf_run *run, lf_err *err) {
     const lf_module *head = run->model->head;
-    for (int64_t i = 0; i < lf_cfg_list_count(run->cfg, "modules_to_save"); i++) {
-        const char *name = lf_cfg_list_at(run->cfg, "modules_to_save", i);
+    for (int64_t i = 0; i < lf_cfg_list_count(run->cfg, LF_modules_to_save); i++) {
+        const char *name = lf_cfg_list_at(run->cfg, LF_modules_to_save, i);
         if (!head)
-            return lf_cfg_fail(run->cfg, "modules_to_save", err,
+            return lf_cfg_fail(run->cfg, LF_modules_to_save, err,
                                "nothing can be trained whole beside this model's adapter, found '%s'; "
                                "leave it out, or train all weights with --method full",
                                name);
         if (strcmp(name, head->name) != 0)
-            return lf_cfg_fail(run->cfg, "modules_to_save", err,
+            return lf_cfg_fail(run->cfg, LF_modules_to_save, err,
                                "only the head ('%s') can be trained whole beside an adapter, found '%s'", head->name,
                                name);
     }
@@ -211,40 +210,41 @@ static lf_status attach_adapter(lf_run *run, lf_err *err) {
 }
 
 static lf_status plan_steps(lf_run *run, lf_err *err) {
-    run->batch_size = lf_cfg_i64(run->cfg, "per_device_train_batch_size");
-    run->accumulation = lf_cfg_i64(run->cfg, "gradient_accumulation_steps");
+    run->batch_size = lf_cfg_i64(run->cfg, LF_per_device_train_batch_size);
+    run->accumulation = lf_cfg_i64(run->cfg, LF_gradient_accumulation_steps);
     const lf_status rc = run->task->type->plan(run->task, run->batch_size, &run->batches_per_epoch, err);
     if (rc) return rc;
     run->steps_per_epoch = (run->batches_per_epoch + run->accumulation - 1) / run->accumulation;
-    const int64_t max_steps = lf_cfg_i64(run->cfg, "max_steps");
+    const int64_t max_steps = lf_cfg_i64(run->cfg, LF_max_steps);
     run->total_steps = max_steps > 0
                            ? max_steps
-                           : (int64_t)ceil(lf_cfg_f64(run->cfg, "num_train_epochs") * (double)run->steps_per_epoch);
+                           : (int64_t)ceil(lf_cfg_f64(run->cfg, LF_num_train_epochs) * (double)run->steps_per_epoch);
+    run->planned_steps = run->total_steps;
     return lf_schedule_read(&run->schedule, run->cfg, run->total_steps, err);
 }
 
 lf_status lf_run_open(lf_run *run, const lf_config *cfg, lf_err *err) {
     *run = (lf_run){.cfg = cfg,
-                    .dir = lf_cfg_str(cfg, "output_dir"),
+                    .dir = lf_cfg_str(cfg, LF_output_dir),
                     .lock = -1,
                     .progress = {.best_metric = NAN, .eval_accuracy_before = NAN, .eval_loss_before = NAN}};
     lf_results_clear(&run->results);
     read_method(run);
-    run->threads = lf_threads_set((int)lf_cfg_i64(cfg, "threads"));
+    run->threads = lf_threads_set((int)lf_cfg_i64(cfg, LF_threads));
     lf_status rc;
-    if ((rc = check_output_dir(run, err)) || (rc = lf_kernels_select(&run->k, lf_cfg_str(cfg, "precision"), err)) ||
+    if ((rc = check_output_dir(run, err)) || (rc = lf_kernels_select(&run->k, lf_cfg_str(cfg, LF_precision), err)) ||
         (rc = open_model(run, err)) || (rc = check_modules_to_save(run, err)))
         return rc;
-    if (!(run->g = lf_graph_new(run->k, (uint64_t)lf_cfg_i64(cfg, "seed"))))
+    if (!(run->g = lf_graph_new(run->k, (uint64_t)lf_cfg_i64(cfg, LF_seed))))
         return lf_fail(err, LF_ENOMEM, "out of memory");
     if ((rc = lf_task_open(&run->task, cfg, run->model, run->g, err)) || (rc = open_data(run, err)) ||
         (rc = check_eval_data(run, err)) || (rc = plan_steps(run, err)))
         return rc;
     run->results.task = run->task->type;
     run->task->interruptible = true; /* until the first step there is nothing to lose */
-    run->model->gradient_checkpointing = lf_cfg_bool(cfg, "gradient_checkpointing");
+    run->model->gradient_checkpointing = lf_cfg_bool(cfg, LF_gradient_checkpointing);
     say_data(run);
-    const bool dry = lf_cfg_bool(cfg, "dry_run");
+    const bool dry = lf_cfg_bool(cfg, LF_dry_run);
     if (run->has_base && !dry && (rc = lf_measure_base(run->task, &run->before, err))) return rc;
     if ((rc = run->task->type->prepare(run->task, err)) || (rc = attach_adapter(run, err)) ||
         (rc = lf_nn_trainables(&run->model->nn, &run->trainables, &run->n_trainables, err)) ||
@@ -254,7 +254,7 @@ lf_status lf_run_open(lf_run *run, const lf_config *cfg, lf_err *err) {
     run->results.threads = run->threads;
     if (dry) return LF_OK;
     if ((rc = lf_mkdir_p(run->dir, err)) || (rc = take_folder(run, err)) || resumes(run) ||
-        !lf_cfg_bool(cfg, "overwrite_output_dir"))
+        !lf_cfg_bool(cfg, LF_overwrite_output_dir))
         return rc;
     return clear_output_dir(run, err);
 }
@@ -262,6 +262,7 @@ lf_status lf_run_open(lf_run *run, const lf_config *cfg, lf_err *err) {
 void lf_run_close(lf_run *run) {
     lf_lock_drop(run->lock);
     lf_metrics_close(&run->metrics);
+    cJSON_Delete(run->segments);
     lf_optimizer_free(&run->optimizer);
     lf_task_close(run->task);
     lf_adapter_free(run->adapter);

@@ -17,8 +17,8 @@ static const struct {
                  {"constant_with_warmup", constant, true}};
 
 lf_status lf_schedule_read(lf_schedule *s, const lf_config *cfg, int64_t total, lf_err *err) {
-    const char *name = lf_cfg_str(cfg, "lr_scheduler_type");
-    const double steps = lf_cfg_f64(cfg, "warmup_steps"), ratio = lf_cfg_f64(cfg, "warmup_ratio");
+    const char *name = lf_cfg_str(cfg, LF_lr_scheduler_type);
+    const double steps = lf_cfg_f64(cfg, LF_warmup_steps), ratio = lf_cfg_f64(cfg, LF_warmup_ratio);
     *s = (lf_schedule){.total = total};
     for (size_t i = 0; i < sizeof schedules / sizeof schedules[0]; i++) {
         if (strcmp(schedules[i].name, name) != 0) continue;
@@ -28,7 +28,12 @@ lf_status lf_schedule_read(lf_schedule *s, const lf_config *cfg, int64_t total, 
         if (!schedules[i].warms_up) s->warmup = 0;
         return LF_OK;
     }
-    return lf_cfg_fail(cfg, "lr_scheduler_type", err, "there is no schedule '%s'", name);
+    return lf_cfg_fail(cfg, LF_lr_scheduler_type, err, "there is no schedule '%s'", name);
+}
+
+void lf_schedule_stretch(lf_schedule *s, const lf_config *cfg, int64_t planned) {
+    if (planned <= 0 || s->total == planned || lf_cfg_f64(cfg, LF_warmup_steps) < 1) return;
+    s->warmup = (int64_t)ceil((double)s->warmup * ((double)s->total / (double)planned));
 }
 
 double lf_schedule_factor(const lf_schedule *s, int64_t step) {

@@ -11,6 +11,9 @@ typedef struct lf_schedule {
 
 /* lr_scheduler_type, warmup_steps (below 1: a ratio) or warmup_ratio, over `total` steps. */
 lf_status lf_schedule_read(lf_schedule *s, const lf_config *cfg, int64_t total, lf_err *err);
+/* For a run that was to have `planned` steps when it began and has more now: a warmup that was given in steps keeps its
+ * share of all. */
+void lf_schedule_stretch(lf_schedule *s, const lf_config *cfg, int64_t planned);
 /* For the step number `step` (0 is the first): transformers' LambdaLR, so a warmup of n starts at 0 / n. */
 double lf_schedule_factor(const lf_schedule *s, int64_t step);
 

@@ -12,6 +12,10 @@
 
 static lf_status write_config(const lf_run *run, lf_err *err) {
     cJSON *o = lf_cfg_resolved_to_json(run->cfg);
+    if (o && !lf_run_put_segments(o, run)) {
+        cJSON_Delete(o);
+        o = NULL;
+    }
     const lf_status rc = lf_json_write_in(run->dir, "config.json", o, false, err);
     cJSON_Delete(o);
     return rc;
@@ -27,7 +31,7 @@ static lf_status print_object(cJSON *o, FILE *out, lf_err *err) {
 }
 
 static lf_status print_results(const lf_run *run, FILE *out, lf_err *err) {
-    if (!lf_cfg_bool(run->cfg, "json")) {
+    if (!lf_cfg_bool(run->cfg, LF_json)) {
         lf_results_table(&run->results, out);
         return LF_OK;
     }
@@ -39,7 +43,7 @@ static lf_status print_plan(const lf_run *run, FILE *out, lf_err *err) {
     lf_info("%lld steps of %lld examples, %lld steps an epoch; nothing was trained (dry_run)",
             (long long)run->total_steps, (long long)(run->batch_size * run->accumulation),
             (long long)run->steps_per_epoch);
-    if (!lf_cfg_bool(run->cfg, "json")) return LF_OK;
+    if (!lf_cfg_bool(run->cfg, LF_json)) return LF_OK;
     cJSON *o = cJSON_CreateObject();
     cJSON_AddNumberToObject(o, "total_steps", (double)run->total_steps);
     cJSON_AddNumberToObject(o, "steps_per_epoch", (double)run->steps_per_epoch);
@@ -49,26 +53,29 @@ static lf_status print_plan(const lf_run *run, FILE *out, lf_err *err) {
 }
 
 /* Results of other settings are not those that were asked for. */
-static lf_status check_finished(const lf_config *cfg, lf_err *err) {
-    const char *dir = lf_cfg_str(cfg, "output_dir");
+static lf_status check_finished(bool *longer, const lf_config *cfg, lf_err *err) {
+    const char *dir = lf_cfg_str(cfg, LF_output_dir);
     char *path = lf_path_join(dir, "config.json");
     cJSON *was = NULL;
     lf_status rc = path ? lf_json_read(&was, path, err) : lf_fail(err, LF_ENOMEM, "out of memory");
-    if (!rc) rc = lf_cfg_check_same(cfg, was, dir, err);
+    if (!rc) rc = lf_cfg_check_finished(cfg, was, dir, longer, err);
     cJSON_Delete(was);
     lf_free(path);
     return rc;
 }
 
-/* A run that is finished already is left as it is: resuming it costs nothing and changes nothing. */
+/* A run that is finished already is left as it is: resuming it costs nothing and changes nothing. One that is to be
+ * longer goes on from its checkpoints. */
 static lf_status leave_finished(bool *finished, const lf_config *cfg, FILE *out, lf_err *err) {
-    char *path = lf_path_join(lf_cfg_str(cfg, "output_dir"), RESULTS);
+    char *path = lf_path_join(lf_cfg_str(cfg, LF_output_dir), RESULTS);
     lf_status rc = path ? LF_OK : lf_fail(err, LF_ENOMEM, "out of memory");
-    *finished = path && cJSON_IsTrue(lf_cfg_json(cfg, "resume_from_checkpoint")) && lf_is_file(path);
-    if (*finished && !(rc = check_finished(cfg, err)))
-        lf_info("%s is there: the run is finished, nothing to resume", path);
+    *finished = path && cJSON_IsTrue(lf_cfg_json(cfg, LF_resume_from_checkpoint)) && lf_is_file(path);
+    bool longer = false;
+    if (*finished) rc = check_finished(&longer, cfg, err);
+    *finished = *finished && !longer;
+    if (*finished && !rc) lf_info("%s is there: the run is finished, nothing to resume", path);
     cJSON *results = NULL;
-    if (!rc && *finished && lf_cfg_bool(cfg, "json") && !(rc = lf_json_read(&results, path, err)))
+    if (!rc && *finished && lf_cfg_bool(cfg, LF_json) && !(rc = lf_json_read(&results, path, err)))
         rc = print_object(results, out, err);
     lf_free(path);
     return rc;
@@ -98,16 +105,31 @@ static void record_failure(const lf_run *run, lf_status status, const lf_err *er
     cJSON_Delete(o);
 }
 
+/* A finished run that is to be longer, but kept no checkpoint, would begin again over its own results. */
+static lf_status check_nothing_is_lost(const lf_run *run, lf_err *err) {
+    char *path = lf_path_join(run->dir, RESULTS);
+    lf_status rc = path ? LF_OK : lf_fail(err, LF_ENOMEM, "%s: out of memory", run->dir);
+    if (path && lf_is_file(path) && !lf_cfg_bool(run->cfg, LF_overwrite_output_dir))
+        rc = lf_cfg_fail(run->cfg, LF_resume_from_checkpoint, err,
+                         "%s is finished and has no whole checkpoint to go on from; choose another output_dir, or set "
+                         "overwrite_output_dir to run it again",
+                         run->dir);
+    lf_free(path);
+    return rc;
+}
+
 static lf_status start_or_resume(lf_run *run, lf_err *err) {
     char *checkpoint;
     lf_status rc = lf_checkpoint_find(&checkpoint, run, err);
     if (rc) return rc;
-    const cJSON *asked = lf_cfg_json(run->cfg, "resume_from_checkpoint");
-    if (checkpoint && !(rc = lf_checkpoint_restore(run, checkpoint, err)))
+    const cJSON *asked = lf_cfg_json(run->cfg, LF_resume_from_checkpoint);
+    if (!(run->segments = cJSON_CreateArray())) rc = lf_fail(err, LF_ENOMEM, "out of memory");
+    if (!rc && checkpoint && !(rc = lf_checkpoint_restore(run, checkpoint, err)))
         lf_info("resumed from %s, step %lld of %lld", checkpoint, (long long)run->progress.step,
                 (long long)run->total_steps);
-    else if (!checkpoint && cJSON_IsTrue(asked))
+    else if (!rc && !checkpoint && cJSON_IsTrue(asked))
         lf_info("%s holds no whole checkpoint: starting at the beginning", run->dir);
+    if (!rc && !checkpoint) rc = check_nothing_is_lost(run, err);
     const int64_t keep = checkpoint ? run->progress.step : -1;
     lf_free(checkpoint);
     return rc ? rc : lf_metrics_open(&run->metrics, run->dir, keep, err);
@@ -118,7 +140,7 @@ lf_status lf_train(const lf_config *cfg, FILE *out, lf_err *err) {
     lf_status rc = leave_finished(&finished, cfg, out, err);
     if (rc || finished) return rc;
     lf_run run;
-    if (!(rc = lf_run_open(&run, cfg, err)) && lf_cfg_bool(cfg, "dry_run"))
+    if (!(rc = lf_run_open(&run, cfg, err)) && lf_cfg_bool(cfg, LF_dry_run))
         rc = print_plan(&run, out, err);
     else if (!rc && !(rc = start_or_resume(&run, err)) && !(rc = remove_ends(&run, err)) &&
              !(rc = write_config(&run, err)) && ((rc = lf_run_loop(&run, err)) || (rc = lf_run_finish(&run, err))))

@@ -5,6 +5,8 @@
 #include "data_fixture.h"
 
 #include "base/lock.h"
+#include "config/config_internal.h"
+#include "train/checkpoint_internal.h"
 #include "train/run.h"
 
 /* ---- a run over a tiny model; `keys` is "key value key value ..." beside the usual ones ---- */
@@ -141,10 +143,10 @@ static void test_another_run_is_refused(void **state) {
         {{"resume_from_checkpoint", "true", "lora_alpha", "32", NULL}, LF_EUSAGE, "lora_alpha"},
         {{"resume_from_checkpoint", "true", "seed", "1", NULL}, LF_EUSAGE, "seed"},
         {{"resume_from_checkpoint", "true", "batch_size", "3", NULL}, LF_EUSAGE, "batch_size"},
-        {{"resume_from_checkpoint", "true", "model", LF_TEST_DIR "/golden/vit-long", NULL}, LF_EUSAGE, "base_hash"},
+        {{"resume_from_checkpoint", "true", "model", LF_TEST_DIR "/golden/vit-long", NULL}, LF_EUSAGE, "model"},
         {{"resume_from_checkpoint", "true", "threads", "2", NULL}, LF_EUSAGE, "force_resume"},
         {{"resume_from_checkpoint", "true", "threads", "2", "force_resume", "true", NULL}, LF_OK, ""},
-        {{"resume_from_checkpoint", "true", "max_steps", "4", NULL}, LF_EDATA, "global_step"},
+        {{"resume_from_checkpoint", "true", "max_steps", "4", NULL}, LF_EUSAGE, "max_steps"},
         {{"resume_from_checkpoint", "true", "max_steps", "50", NULL},
          LF_OK,
          ""}, /* going on for longer is one's right */
@@ -248,7 +250,7 @@ static void test_the_newest_and_the_best_are_kept(void **state) {
 static char *find(const char *from, lf_status expected, const char *says) {
     const char *const keys[] = {"resume_from_checkpoint", from, NULL};
     lf_config *cfg = config(keys);
-    const lf_run run = {.cfg = cfg, .dir = lf_cfg_str(cfg, "output_dir")};
+    const lf_run run = {.cfg = cfg, .dir = lf_cfg_str(cfg, LF_output_dir)};
     lf_err err = {0};
     char *path;
     const lf_status rc = lf_checkpoint_find(&path, &run, &err);
@@ -263,6 +265,9 @@ static void put_checkpoint(const char *name) {
     put_bytes(file, "{}", 2);
     snprintf(file, sizeof file, "run/%s/state.safetensors", name);
     put_bytes(file, "x", 1);
+    lf_err err = {0};
+    snprintf(file, sizeof file, "run/%s", name);
+    assert_ok(lf_checkpoint_seal(in_scratch(file), &err), err);
 }
 
 static void test_find_takes_the_newest_whole_one(void **state) {
@@ -286,6 +291,138 @@ static void test_find_takes_the_newest_whole_one(void **state) {
     assert_string_equal(path, in_scratch("run/checkpoint-9"));
     lf_free(path);
     assert_null(find(in_scratch("run/checkpoint-8"), LF_EUSAGE, "checkpoint-8"));
+}
+
+/* ---- what may change between a stop and a resume ---- */
+
+/* Two values of the key's type, the second larger. */
+static cJSON *value_of(const lf_key *key, int which) {
+    if (key->type == LF_KEY_BOOL) return cJSON_CreateBool(which);
+    if (key->type == LF_KEY_I64 || key->type == LF_KEY_F64) return cJSON_CreateNumber(which ? 40 : 20);
+    return cJSON_CreateString(which ? "b" : "a");
+}
+
+static lf_status resume_with(const lf_config *cfg, const lf_key *key, int was_which, int *segments, lf_err *err) {
+    cJSON *was = lf_cfg_to_json(cfg), *now = lf_cfg_to_json(cfg), *list = cJSON_CreateArray();
+    cJSON_DeleteItemFromObjectCaseSensitive(was, key->name);
+    cJSON_DeleteItemFromObjectCaseSensitive(now, key->name);
+    cJSON_AddItemToObject(was, key->name, value_of(key, was_which));
+    cJSON_AddItemToObject(now, key->name, value_of(key, !was_which));
+    const lf_status rc = lf_cfg_check_resume(cfg, was, now, "checkpoint-5", 5, list, err);
+    *segments = cJSON_GetArraySize(list);
+    cJSON_Delete(list);
+    cJSON_Delete(now);
+    cJSON_Delete(was);
+    return rc;
+}
+
+/* Every key of a training run, by its trait: refused by name, taken, or taken and recorded. */
+static void test_every_key_as_its_trait_says(void **state) {
+    (void)state;
+    int refused = 0, taken = 0, grown = 0;
+    for (size_t i = 0; i < lf_n_keys; i++) {
+        const lf_key *key = &lf_keys[i];
+        if (!(key->verbs & LF_V_train)) continue;
+        /* epochs count only where no number of steps is given */
+        static const char *const by_epochs[] = {"max_steps", "-1", NULL};
+        lf_config *cfg = config(strcmp(key->name, "num_train_epochs") == 0 ? by_epochs : NULL);
+        lf_err err = {0};
+        int segments;
+        const lf_status rc = resume_with(cfg, key, 0, &segments, &err);
+        if (key->traits & (LF_IS_RESULT | LF_IS_MODEL | LF_IS_DATA | LF_IS_MACHINE)) {
+            assert_says(rc, LF_EUSAGE, err, key->name);
+            refused++;
+        } else if (key->traits & LF_IS_GROWS) {
+            assert_ok(rc, err);
+            assert_int_equal(segments, 1);
+            assert_says(resume_with(cfg, key, 1, &segments, &err), LF_EUSAGE, err, key->name);
+            grown++;
+        } else {
+            assert_ok(rc, err);
+            assert_int_equal(segments, 0);
+            taken++;
+        }
+        lf_config_free(cfg);
+    }
+    assert_true(refused > 30 && taken > 15 && grown == 3);
+}
+
+/* What the traits themselves have to say of some keys: a wrong trait would pass the walk above. */
+static void test_the_traits_of_some_keys(void **state) {
+    (void)state;
+    static const struct {
+        const char *key;
+        unsigned trait;
+    } known[] = {
+        {"learning_rate", LF_IS_RESULT},
+        {"weight_decay", LF_IS_RESULT},
+        {"warmup_steps", LF_IS_RESULT},
+        {"label_smoothing_factor", LF_IS_RESULT},
+        {"max_grad_norm", LF_IS_RESULT},
+        {"seed", LF_IS_RESULT},
+        {"r", LF_IS_RESULT},
+        {"train_data", LF_IS_DATA},
+        {"augmentation", LF_IS_RESULT},
+        {"model", LF_IS_MODEL},
+        {"logging_steps", LF_IS_ASIDE},
+        {"gradient_checkpointing", LF_IS_ASIDE},
+        {"save_steps", LF_IS_ASIDE},
+        {"output_dir", LF_IS_ASIDE},
+        {"threads", LF_IS_MACHINE},
+        {"max_steps", LF_IS_GROWS},
+        {"num_train_epochs", LF_IS_GROWS},
+        {"skip_bad_images", LF_IS_GROWS},
+    };
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        if (!(lf_key_traits(known[i].key) & known[i].trait)) fail_msg("key %s", known[i].key);
+}
+
+/* The same name, other pictures. */
+static void test_another_corpus_is_refused(void **state) {
+    (void)state;
+    lf_run a;
+    lf_err err = {0};
+    lf_config *ca = open_run(&a, NULL);
+    a.progress.step = 5;
+    assert_ok(lf_checkpoint_save(&a, &err), err);
+    close_run(&a, ca);
+    put_picture("data/light/0.pgm", 16, 16, 7);
+    ca = open_run(&a, again);
+    assert_says(lf_checkpoint_restore(&a, in_scratch("run/checkpoint-5"), &err), LF_EUSAGE, err, "train_data_hash");
+    close_run(&a, ca);
+    put_picture("data/light/0.pgm", 16, 16, 220);
+    ca = open_run(&a, again);
+    assert_ok(lf_checkpoint_restore(&a, in_scratch("run/checkpoint-5"), &err), err);
+    close_run(&a, ca);
+}
+
+/* One bit, anywhere in it, and the older one is taken. */
+static void test_one_bit_is_seen(void **state) {
+    (void)state;
+    static const char *const files[] = {"state.safetensors", "trainer_state.json", "adapter/adapter_model.safetensors"};
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        lf_run a;
+        lf_err err = {0};
+        lf_config *ca = open_run(&a, NULL);
+        for (int64_t step = 4; step <= 5; step++) {
+            a.progress.step = step;
+            assert_ok(lf_checkpoint_save(&a, &err), err);
+        }
+        close_run(&a, ca);
+        char file[128], *bytes;
+        size_t size;
+        snprintf(file, sizeof file, "run/checkpoint-5/%s", files[i]);
+        assert_ok(lf_file_read(&bytes, &size, in_scratch(file), &err), err);
+        bytes[size - 3] ^= 4;
+        put_bytes(file, bytes, size);
+        lf_free(bytes);
+        char *path = find("true", LF_OK, "");
+        assert_string_equal(path, in_scratch("run/checkpoint-4"));
+        lf_free(path);
+        ca = open_run(&a, again);
+        assert_says(lf_checkpoint_restore(&a, in_scratch("run/checkpoint-5"), &err), LF_EDATA, err, files[i]);
+        close_run(&a, ca);
+    }
 }
 
 /* ---- metrics.jsonl ---- */
@@ -387,6 +524,10 @@ int main(void) {
         IN_A_CLEAN_RUN(test_a_failed_save_loses_nothing),
         IN_A_CLEAN_RUN(test_the_newest_and_the_best_are_kept),
         IN_A_CLEAN_RUN(test_find_takes_the_newest_whole_one),
+        IN_A_CLEAN_RUN(test_every_key_as_its_trait_says),
+        IN_A_CLEAN_RUN(test_the_traits_of_some_keys),
+        IN_A_CLEAN_RUN(test_another_corpus_is_refused),
+        IN_A_CLEAN_RUN(test_one_bit_is_seen),
         IN_A_CLEAN_RUN(test_the_log_is_cut_back),
         IN_A_CLEAN_RUN(test_a_full_disk_is_an_error),
         IN_A_CLEAN_RUN(test_schedules),

@@ -154,17 +154,17 @@ static void test_verbs_are_told_apart(void **state) {
 static void test_defaults(void **state) {
     (void)state;
     lf_config *cfg = new_config("train");
-    assert_int_equal(lf_cfg_i64(cfg, "r"), 8);
-    assert_true(lf_cfg_f64(cfg, "learning_rate") == 5e-5);
-    assert_string_equal(lf_cfg_str(cfg, "method"), "lora");
-    assert_true(lf_cfg_bool(cfg, "forgetting_knn"));
-    assert_true(cJSON_IsTrue(lf_cfg_json(cfg, "init_lora_weights")));
-    assert_true(lf_cfg_json(cfg, "init_position")->valuedouble == 0.5);
-    assert_string_equal(lf_cfg_json(cfg, "target_modules")->valuestring, "all-linear");
-    assert_true(lf_cfg_is_set(cfg, "r") && !lf_cfg_is_given(cfg, "r"));
-    assert_false(lf_cfg_is_set(cfg, "eval_steps"));
-    assert_null(lf_cfg_str(cfg, "output_dir"));
-    assert_int_equal(lf_cfg_list_count(cfg, "modules_to_save"), 0);
+    assert_int_equal(lf_cfg_i64(cfg, LF_r), 8);
+    assert_true(lf_cfg_f64(cfg, LF_learning_rate) == 5e-5);
+    assert_string_equal(lf_cfg_str(cfg, LF_method), "lora");
+    assert_true(lf_cfg_bool(cfg, LF_forgetting_knn));
+    assert_true(cJSON_IsTrue(lf_cfg_json(cfg, LF_init_lora_weights)));
+    assert_true(lf_cfg_json(cfg, LF_init_position)->valuedouble == 0.5);
+    assert_string_equal(lf_cfg_json(cfg, LF_target_modules)->valuestring, "all-linear");
+    assert_true(lf_cfg_is_set(cfg, LF_r) && !lf_cfg_is_given(cfg, LF_r));
+    assert_false(lf_cfg_is_set(cfg, LF_eval_steps));
+    assert_null(lf_cfg_str(cfg, LF_output_dir));
+    assert_int_equal(lf_cfg_list_count(cfg, LF_modules_to_save), 0);
     assert_string_equal(lf_cfg_verb(cfg), "train");
     lf_config_free(cfg);
 
@@ -179,13 +179,13 @@ static void test_numbers(void **state) {
     (void)state;
     lf_config *cfg = new_config("train");
     set(cfg, "max_steps", "1e3");
-    assert_int_equal(lf_cfg_i64(cfg, "max_steps"), 1000);
+    assert_int_equal(lf_cfg_i64(cfg, LF_max_steps), 1000);
     set(cfg, "max-steps", "-1");
-    assert_int_equal(lf_cfg_i64(cfg, "max_steps"), -1);
+    assert_int_equal(lf_cfg_i64(cfg, LF_max_steps), -1);
     set(cfg, "seed", "9007199254740991");
-    assert_true(lf_cfg_i64(cfg, "seed") == INT64_C(9007199254740991));
+    assert_true(lf_cfg_i64(cfg, LF_seed) == INT64_C(9007199254740991));
     set(cfg, "lr", "1E-4");
-    assert_true(lf_cfg_f64(cfg, "learning_rate") == 1e-4 && lf_cfg_is_given(cfg, "learning_rate"));
+    assert_true(lf_cfg_f64(cfg, LF_learning_rate) == 1e-4 && lf_cfg_is_given(cfg, LF_learning_rate));
     lf_config_free(cfg);
 
     static const char *const not_numbers[] = {"nan", "inf", "-inf",  "0x10", "5 ", " 5",
@@ -203,15 +203,15 @@ static void test_text_lists_and_choices(void **state) {
     (void)state;
     lf_config *cfg = new_config("train");
     set(cfg, "optim", "adamw_torch");
-    assert_string_equal(lf_cfg_str(cfg, "optim"), "adamw");
+    assert_string_equal(lf_cfg_str(cfg, LF_optim), "adamw");
     set(cfg, "modules_to_save", "a, b");
-    assert_int_equal(lf_cfg_list_count(cfg, "modules_to_save"), 2);
-    assert_string_equal(lf_cfg_list_at(cfg, "modules_to_save", 1), "b");
-    assert_null(lf_cfg_list_at(cfg, "modules_to_save", 2));
+    assert_int_equal(lf_cfg_list_count(cfg, LF_modules_to_save), 2);
+    assert_string_equal(lf_cfg_list_at(cfg, LF_modules_to_save, 1), "b");
+    assert_null(lf_cfg_list_at(cfg, LF_modules_to_save, 2));
     set(cfg, "modules_to_save", "[\"c\"]");
-    assert_string_equal(lf_cfg_list_at(cfg, "modules_to_save", 0), "c");
+    assert_string_equal(lf_cfg_list_at(cfg, LF_modules_to_save, 0), "c");
     set(cfg, "overwrite_output_dir", "Yes");
-    assert_true(lf_cfg_bool(cfg, "overwrite_output_dir"));
+    assert_true(lf_cfg_bool(cfg, LF_overwrite_output_dir));
     lf_config_free(cfg);
 
     REFUSE("train", {"optim", "lion", "expected one of adamw, sgd, found 'lion'"},
@@ -229,16 +229,16 @@ static void test_init(void **state) {
     lf_config *cfg = new_config("train");
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         set(cfg, "init", good[i]);
-        assert_string_equal(lf_cfg_json(cfg, "init_lora_weights")->valuestring, good[i]);
+        assert_string_equal(lf_cfg_json(cfg, LF_init_lora_weights)->valuestring, good[i]);
     }
     set(cfg, "init_position", "0.25");
-    assert_true(lf_cfg_json(cfg, "init_position")->valuedouble == 0.25);
+    assert_true(lf_cfg_json(cfg, LF_init_position)->valuedouble == 0.25);
     set(cfg, "init_position", "index:12");
-    assert_int_equal(cJSON_GetObjectItem(lf_cfg_json(cfg, "init_position"), "index")->valueint, 12);
+    assert_int_equal(cJSON_GetObjectItem(lf_cfg_json(cfg, LF_init_position), "index")->valueint, 12);
     set(cfg, "init_position", "energy:0.9");
-    assert_true(cJSON_GetObjectItem(lf_cfg_json(cfg, "init_position"), "energy")->valuedouble == 0.9);
+    assert_true(cJSON_GetObjectItem(lf_cfg_json(cfg, LF_init_position), "energy")->valuedouble == 0.9);
     set(cfg, "init_position", "{\"index\": 3}");
-    assert_int_equal(cJSON_GetObjectItem(lf_cfg_json(cfg, "init_position"), "index")->valueint, 3);
+    assert_int_equal(cJSON_GetObjectItem(lf_cfg_json(cfg, LF_init_position), "index")->valueint, 3);
     lf_config_free(cfg);
 
     static const char *const bad[] = {
@@ -258,21 +258,21 @@ static void test_modules(void **state) {
     (void)state;
     lf_config *cfg = new_config("train");
     set(cfg, "target_modules", "all");
-    assert_string_equal(lf_cfg_json(cfg, "target_modules")->valuestring, "all-linear");
+    assert_string_equal(lf_cfg_json(cfg, LF_target_modules)->valuestring, "all-linear");
     set(cfg, "lora_target", "q_proj,v_proj");
-    assert_int_equal(cJSON_GetArraySize(lf_cfg_json(cfg, "target_modules")), 2);
+    assert_int_equal(cJSON_GetArraySize(lf_cfg_json(cfg, LF_target_modules)), 2);
     set(cfg, "target_modules", ".*\\.(q|v)_proj");
-    assert_string_equal(lf_cfg_json(cfg, "target_modules")->valuestring, ".*\\.(q|v)_proj");
+    assert_string_equal(lf_cfg_json(cfg, LF_target_modules)->valuestring, ".*\\.(q|v)_proj");
     set(cfg, "exclude_modules", "fc1");
-    assert_string_equal(cJSON_GetArrayItem(lf_cfg_json(cfg, "exclude_modules"), 0)->valuestring, "fc1");
+    assert_string_equal(cJSON_GetArrayItem(lf_cfg_json(cfg, LF_exclude_modules), 0)->valuestring, "fc1");
     static const char *const layers[] = {"3,4", "[3, 4]"};
     for (size_t i = 0; i < 2; i++) {
         set(cfg, "layers_to_transform", layers[i]);
-        assert_int_equal(cJSON_GetArraySize(lf_cfg_json(cfg, "layers_to_transform")), 2);
-        assert_int_equal(cJSON_GetArrayItem(lf_cfg_json(cfg, "layers_to_transform"), 1)->valueint, 4);
+        assert_int_equal(cJSON_GetArraySize(lf_cfg_json(cfg, LF_layers_to_transform)), 2);
+        assert_int_equal(cJSON_GetArrayItem(lf_cfg_json(cfg, LF_layers_to_transform), 1)->valueint, 4);
     }
     set(cfg, "layers_to_transform", "7");
-    assert_int_equal(cJSON_GetArrayItem(lf_cfg_json(cfg, "layers_to_transform"), 0)->valueint, 7);
+    assert_int_equal(cJSON_GetArrayItem(lf_cfg_json(cfg, LF_layers_to_transform), 0)->valueint, 7);
     set(cfg, "rank_pattern", "{\"q_proj\": 4}");
     set(cfg, "alpha_pattern", "{\"q_proj\": 0.5}");
     lf_config_free(cfg);
@@ -308,16 +308,16 @@ static void test_file(void **state) {
     lf_config *cfg = new_config("train");
     load(cfg, "{ // a comment\n \"lora_rank\": 4, \"learning-rate\": 1e-3, \"modules_to_save\": \"a,b\",\n"
               " /* more */ \"target_modules\": [\"q_proj\"], \"max_steps\": null, \"overwrite_output_dir\": true }");
-    assert_int_equal(lf_cfg_i64(cfg, "r"), 4);
-    assert_true(lf_cfg_f64(cfg, "learning_rate") == 1e-3);
-    assert_int_equal(lf_cfg_list_count(cfg, "modules_to_save"), 2);
-    assert_int_equal(lf_cfg_i64(cfg, "max_steps"), -1);
-    assert_false(lf_cfg_is_given(cfg, "max_steps"));
-    assert_true(lf_cfg_bool(cfg, "overwrite_output_dir"));
+    assert_int_equal(lf_cfg_i64(cfg, LF_r), 4);
+    assert_true(lf_cfg_f64(cfg, LF_learning_rate) == 1e-3);
+    assert_int_equal(lf_cfg_list_count(cfg, LF_modules_to_save), 2);
+    assert_int_equal(lf_cfg_i64(cfg, LF_max_steps), -1);
+    assert_false(lf_cfg_is_given(cfg, LF_max_steps));
+    assert_true(lf_cfg_bool(cfg, LF_overwrite_output_dir));
     load(cfg, "{\"r\": 16}"); /* a later file wins */
-    assert_int_equal(lf_cfg_i64(cfg, "r"), 16);
+    assert_int_equal(lf_cfg_i64(cfg, LF_r), 16);
     lf_err err = {0};
-    assert_int_equal(lf_cfg_fail(cfg, "r", &err, "too big for %d", 3), LF_EUSAGE);
+    assert_int_equal(lf_cfg_fail(cfg, LF_r, &err, "too big for %d", 3), LF_EUSAGE);
     assert_message(&err, LF_EUSAGE, "key 'r' (in /tmp/lora-ft-test-config-");
     assert_message(&err, LF_EUSAGE, "): too big for 3");
     lf_config_free(cfg);
@@ -379,23 +379,23 @@ static void test_arguments(void **state) {
                                 "--no-forgetting-knn", "--logging_first_step", "false", "-o", "out", "--dry_run"),
                            &err),
                      LF_OK);
-    assert_int_equal(lf_cfg_i64(cfg, "r"), 16); /* flags win wherever they stand */
-    assert_true(lf_cfg_f64(cfg, "lora_alpha") == 3 && lf_cfg_f64(cfg, "learning_rate") == 1e-4);
-    assert_true(lf_cfg_bool(cfg, "load_best_model_at_end") && lf_cfg_bool(cfg, "dry_run"));
-    assert_false(lf_cfg_bool(cfg, "forgetting_knn") || lf_cfg_bool(cfg, "logging_first_step"));
-    assert_string_equal(lf_cfg_str(cfg, "output_dir"), "out");
+    assert_int_equal(lf_cfg_i64(cfg, LF_r), 16); /* flags win wherever they stand */
+    assert_true(lf_cfg_f64(cfg, LF_lora_alpha) == 3 && lf_cfg_f64(cfg, LF_learning_rate) == 1e-4);
+    assert_true(lf_cfg_bool(cfg, LF_load_best_model_at_end) && lf_cfg_bool(cfg, LF_dry_run));
+    assert_false(lf_cfg_bool(cfg, LF_forgetting_knn) || lf_cfg_bool(cfg, LF_logging_first_step));
+    assert_string_equal(lf_cfg_str(cfg, LF_output_dir), "out");
     lf_config_free(cfg);
 
     cfg = new_config("bench");
     assert_int_equal(parse(cfg, ARGS("--config", path, "--eval", "--init", "pissa", "--json"), &err), LF_OK);
-    assert_int_equal(lf_cfg_i64(cfg, "r"), 4);
-    assert_true(lf_cfg_bool(cfg, "eval") && lf_cfg_bool(cfg, "json"));
+    assert_int_equal(lf_cfg_i64(cfg, LF_r), 4);
+    assert_true(lf_cfg_bool(cfg, LF_eval) && lf_cfg_bool(cfg, LF_json));
     lf_config_free(cfg);
     unlink(path);
 
     cfg = new_config("report");
     assert_int_equal(parse(cfg, ARGS("--json", "runs/lr=1"), &err), LF_OK);
-    assert_string_equal(lf_cfg_str(cfg, "run"), "runs/lr=1");
+    assert_string_equal(lf_cfg_str(cfg, LF_run), "runs/lr=1");
     lf_config_free(cfg);
 
     static const struct {
@@ -446,9 +446,9 @@ static void test_keys_given_twice(void **state) {
                                 "--max_new_tokens", "4"),
                            &err),
                      LF_OK);
-    assert_int_equal(lf_cfg_list_count(cfg, "stop"), 3);
-    for (int i = 0; i < 3; i++) assert_string_equal(lf_cfg_list_at(cfg, "stop", i), expected[i]);
-    assert_int_equal(lf_cfg_i64(cfg, "max_new_tokens"), 4);
+    assert_int_equal(lf_cfg_list_count(cfg, LF_stop), 3);
+    for (int i = 0; i < 3; i++) assert_string_equal(lf_cfg_list_at(cfg, LF_stop, i), expected[i]);
+    assert_int_equal(lf_cfg_i64(cfg, LF_max_new_tokens), 4);
     lf_config_free(cfg);
     cfg = new_config("generate");
     assert_int_not_equal(parse(cfg, ARGS("--stop", "a", "--stop", "[1]"), &err), LF_OK);

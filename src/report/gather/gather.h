@@ -33,7 +33,7 @@ typedef struct lf_gathered_run {
  * The swept keys are those of sweep.json, where there is one in the folder, and all whose values differ between the
  * runs, in the order of the former and then of config.json. Of the latter without those that change no result by
  * intention (output_dir, overwrite_output_dir, resume_from_checkpoint, threads, the caches, what is logged and saved
- * when: the list is in gather_swept.c). */
+ * when: config/config.h has their traits). */
 typedef struct lf_gathered {
     const char *dir;               /* borrowed */
     const lf_yardstick *yardstick; /* what its runs are judged by; where none is done, the first */

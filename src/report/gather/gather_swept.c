@@ -5,36 +5,11 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "config/config.h"
 #include "report/gather/gather_internal.h"
 
-/* Keys that change no result by intention. What is evaluated when is not among them: the best checkpoint depends on it.
- */
-static const char *const beside[] = {
-    "output_dir",
-    "overwrite_output_dir",
-    "resume_from_checkpoint",
-    "force_resume",
-    "dry_run",
-    "json",
-    "threads",
-    "dataloader_num_workers",
-    "decomposition_cache",
-    "base_cache",
-    "logging_steps",
-    "logging_first_step",
-    "save_strategy",
-    "save_steps",
-    "save_total_limit",
-    "peft_names",
-    "per_device_eval_batch_size",
-    "gradient_checkpointing",
-};
-
-static bool is_beside(const char *key) {
-    for (size_t i = 0; i < sizeof beside / sizeof *beside; i++)
-        if (strcmp(key, beside[i]) == 0) return true;
-    return false;
-}
+/* What is evaluated when is not among them: the best checkpoint depends on it. */
+static bool is_beside(const char *key) { return (lf_key_traits(key) & LF_IS_BESIDE) != 0; }
 
 static const cJSON *value_of(const lf_gathered_run *r, const char *key) {
     return cJSON_GetObjectItemCaseSensitive(r->config, key);

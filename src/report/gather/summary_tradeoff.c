@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "config/config.h"
 #include "report/gather/summary_internal.h"
 
 /* ---- the best learning rate ---- */
@@ -23,14 +24,7 @@ static void choose_best(lf_summary *s, lf_cohort *g) {
 
 /* ---- families ---- */
 
-static bool is_task_key(const char *key) {
-    static const char *const keys[] = {
-        "model",           "train_data",        "eval_data",        "test_data",        "forgetting_data",
-        "train_val_split", "max_train_samples", "max_eval_samples", "max_test_samples", "max_forgetting_samples"};
-    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
-        if (strcmp(key, keys[i]) == 0) return true;
-    return false;
-}
+static bool is_task_key(const char *key) { return (lf_key_traits(key) & (LF_IS_MODEL | LF_IS_DATA)) != 0; }
 
 static const lf_gathered_run *run_of(const lf_summary *s, const lf_cohort *g) {
     return &s->from->runs[s->cells[g->cells[0]].runs[0]];

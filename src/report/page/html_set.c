@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "config/config.h"
 #include "report/figure/pictures.h"
 #include "report/page/html_parts.h"
 
@@ -62,16 +63,12 @@ static void swept_row(FILE *f, const lf_gathered *g, const char *key) {
 
 /* The configuration in which all runs agree; NULL: out of memory. */
 static cJSON *shared_config(const lf_gathered *g) {
-    static const char *const own[] = {
-        "output_dir",  "json", "dry_run", "overwrite_output_dir", "resume_from_checkpoint",
-        "force_resume"}; /* say nothing of what was run */
     const cJSON *first = NULL, *v;
     for (int64_t i = 0; i < g->n_runs && !first; i++) first = g->runs[i].config;
     cJSON *shared = cJSON_CreateObject();
     bool ok = shared;
     cJSON_ArrayForEach(v, first) {
-        bool same = !cJSON_IsNull(v);
-        for (size_t k = 0; k < sizeof own / sizeof own[0] && same; k++) same = strcmp(v->string, own[k]) != 0;
+        bool same = !cJSON_IsNull(v) && !(lf_key_traits(v->string) & (LF_IS_CALL | LF_IS_RECORD));
         for (int64_t i = 0; i < g->n_runs && same; i++) {
             if (!g->runs[i].config) continue;
             same = lf_value_compare(v, cJSON_GetObjectItemCaseSensitive(g->runs[i].config, v->string)) == 0;
@@ -88,26 +85,8 @@ static cJSON *shared_config(const lf_gathered *g) {
 }
 
 static lf_status what_was_run(FILE *f, const lf_gathered *g, lf_err *err) {
-    static const char *const main_keys[] = {"model",
-                                            "method",
-                                            "train_data",
-                                            "eval_data",
-                                            "train_val_split",
-                                            "test_data",
-                                            "forgetting_data",
-                                            "init_lora_weights",
-                                            "init_position",
-                                            "r",
-                                            "lora_alpha",
-                                            "target_modules",
-                                            "num_train_epochs",
-                                            "max_steps",
-                                            "per_device_train_batch_size",
-                                            "optim",
-                                            "learning_rate",
-                                            "seed",
-                                            "precision",
-                                            NULL};
+    const char *main_keys[LF_N_KEYS + 1];
+    lf_key_names(main_keys, LF_IS_MAIN);
     cJSON *shared = shared_config(g);
     if (!shared) return lf_fail(err, LF_ENOMEM, "%s: out of memory", g->dir);
     fputs("<h2>What was run</h2>\n", f);

@@ -52,9 +52,9 @@ static lf_status is_run(bool *is, const char *dir, lf_err *err) {
 }
 
 lf_status lf_report(const lf_config *cfg, FILE *out, lf_err *err) {
-    const bool after_train = strcmp(lf_cfg_verb(cfg), "train") == 0, json = lf_cfg_bool(cfg, "json");
-    if (after_train && lf_cfg_bool(cfg, "dry_run")) return LF_OK;
-    const char *dir = lf_cfg_str(cfg, after_train ? "output_dir" : "run");
+    const bool after_train = strcmp(lf_cfg_verb(cfg), "train") == 0, json = lf_cfg_bool(cfg, LF_json);
+    if (after_train && lf_cfg_bool(cfg, LF_dry_run)) return LF_OK;
+    const char *dir = lf_cfg_str(cfg, after_train ? LF_output_dir : LF_run);
     if (!lf_is_dir(dir))
         return lf_fail(err, LF_ENOTFOUND,
                        "%s: no such folder; expected the output_dir of a training run, or a folder with runs in it",
