@@ -172,8 +172,7 @@ static lf_status read_counters(counters *c, const cJSON *saved, const char *path
 /* What has to be the same beside the keys. The kernels are the machine's: with others, the last digits are. */
 static cJSON *facts_of(const lf_run *run) {
     cJSON *o = cJSON_CreateObject();
-    if (cJSON_AddStringToObject(o, "train_data_hash", run->train_data_hash) &&
-        cJSON_AddNumberToObject(o, "train_examples", (double)run->task->type->count(run->task, LF_DATA_TRAIN)) &&
+    if (cJSON_AddNumberToObject(o, "train_examples", (double)run->task->type->count(run->task, LF_DATA_TRAIN)) &&
         cJSON_AddStringToObject(o, "precision", run->k->precision) &&
         cJSON_AddStringToObject(o, "kernels", run->k->name) &&
         cJSON_AddStringToObject(o, "base_hash", run->model->hash))
@@ -204,6 +203,7 @@ static cJSON *state_json(const lf_run *run) {
         o && put_counters(o, &c) &&
         cJSON_AddNumberToObject(o, "epoch", (double)c.at.step / (double)run->steps_per_epoch) &&
         add(o, "run", keys_of(run)) && add(o, "facts", facts_of(run)) &&
+        add(o, lf_key_name(LF_data_hashes), lf_run_data_hashes(run)) &&
         add(o, lf_key_name(LF_segments), run->segments ? cJSON_Duplicate(run->segments, true) : cJSON_CreateArray());
     if (ok) return o;
     cJSON_Delete(o);
@@ -293,12 +293,41 @@ static lf_status read_json(cJSON **out, const char *dir, lf_err *err) {
     return rc;
 }
 
-/* LF_EDATA unless the files are as they were written and the counters can be. */
+/* A number that is none would spread over all that is trained. */
+static lf_status check_finite(const char *path, const lf_st_tensor *t, lf_err *err) {
+    for (int64_t i = 0; t->dtype == LF_F32 && i < t->numel; i++) {
+        float x;
+        memcpy(&x, (const char *)t->data + (size_t)i * sizeof x, sizeof x);
+        if (!isfinite(x))
+            return lf_fail(err, LF_EDATA, "%s: tensor '%s': element %lld is %g; take an older checkpoint", path,
+                           t->name, (long long)i, (double)x);
+    }
+    return LF_OK;
+}
+
+static lf_status open_state(lf_safetensors **out, const char *dir, lf_err *err) {
+    char *path = lf_path_join(dir, LF_STATE_FILE);
+    const lf_status rc = path ? lf_safetensors_open(out, path, err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", dir);
+    lf_free(path);
+    return rc;
+}
+
+static lf_status check_tensors(const char *dir, lf_err *err) {
+    lf_safetensors *st = NULL;
+    lf_status rc = open_state(&st, dir, err);
+    for (int64_t i = 0; !rc && i < lf_safetensors_count(st); i++)
+        rc = check_finite(lf_safetensors_path(st), lf_safetensors_at(st, i), err);
+    lf_safetensors_close(st);
+    return rc;
+}
+
+/* LF_EDATA unless the files are as they were written, and their numbers are such as a run can have. */
 static lf_status check_checkpoint(const char *dir, lf_err *err) {
     cJSON *saved = NULL;
     counters c;
     lf_status rc = lf_checkpoint_check_sums(dir, err);
     if (!rc && !(rc = read_json(&saved, dir, err))) rc = read_counters(&c, saved, dir, err);
+    if (!rc) rc = check_tensors(dir, err);
     cJSON_Delete(saved);
     return rc;
 }
@@ -353,15 +382,6 @@ lf_status lf_checkpoint_find(char **path, const lf_run *run, lf_err *err) {
     return *path ? LF_OK : lf_fail(err, LF_ENOMEM, "out of memory");
 }
 
-/* A number that is none would spread over all that is trained. */
-static lf_status check_finite(const char *path, const entry *e, lf_err *err) {
-    for (int64_t i = 0; i < e->n; i++)
-        if (!isfinite(e->data[i]))
-            return lf_fail(err, LF_EDATA, "%s: tensor '%s': element %lld is %g; take an older checkpoint", path,
-                           e->name, (long long)i, (double)e->data[i]);
-    return LF_OK;
-}
-
 static lf_status read_entry(void *file, const entry *e, lf_err *err) {
     const lf_safetensors *st = file;
     const lf_st_tensor *t = lf_safetensors_find(st, e->name);
@@ -371,7 +391,7 @@ static lf_status read_entry(void *file, const entry *e, lf_err *err) {
             "%s: tensor '%s': expected %lld numbers of F32, found %s; is the checkpoint of this configuration?",
             lf_safetensors_path(st), e->name, (long long)e->n, t ? "others" : "none");
     memcpy(e->data, t->data, (size_t)e->n * sizeof *e->data);
-    return check_finite(lf_safetensors_path(st), e, err);
+    return LF_OK;
 }
 
 static lf_status other_fact(const lf_run *run, const cJSON *old, const cJSON *now, const char *path, lf_err *err) {
@@ -436,6 +456,8 @@ static lf_status restore_counters(lf_run *run, const cJSON *saved, const char *p
     lf_status rc;
     if ((rc = read_counters(&c, saved, path, err)) || (rc = take_segments(run, saved, path, err)) ||
         (rc = check_keys(run, cJSON_GetObjectItemCaseSensitive(saved, "run"), path, c.at.step, err)) ||
+        (rc =
+             lf_run_check_data(run, cJSON_GetObjectItemCaseSensitive(saved, lf_key_name(LF_data_hashes)), path, err)) ||
         (rc = check_facts(run, cJSON_GetObjectItemCaseSensitive(saved, "facts"), path, err)) ||
         (rc = check_length(run, &c, path, err)))
         return rc;
@@ -460,17 +482,15 @@ static void forget_best_elsewhere(lf_run *run) {
 
 static lf_status with_state(lf_run *run, const char *dir, lf_status (*each)(lf_run *, visit_fn, void *, lf_err *),
                             lf_err *err) {
-    char *path = lf_path_join(dir, LF_STATE_FILE);
     lf_safetensors *st = NULL;
-    lf_status rc = path ? lf_safetensors_open(&st, path, err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", dir);
+    lf_status rc = open_state(&st, dir, err);
     if (!rc) rc = each(run, read_entry, st, err);
     lf_safetensors_close(st);
-    lf_free(path);
     return rc;
 }
 
 lf_status lf_checkpoint_restore_weights(lf_run *run, const char *dir, lf_err *err) {
-    const lf_status rc = lf_checkpoint_check_sums(dir, err);
+    const lf_status rc = check_checkpoint(dir, err);
     return rc ? rc : with_state(run, dir, each_weight, err);
 }
 

@@ -121,3 +121,16 @@ int64_t lf_checkpoint_step(const char *name) {
     snprintf(again, sizeof again, "%lld", step);
     return step < 0 || strcmp(again, name + sizeof prefix - 1) != 0 ? -1 : (int64_t)step;
 }
+
+bool lf_checkpoint_is_ours(const char *name, size_t n) {
+    char plain[32];
+    const char *dot = memchr(name, '.', n);
+    const size_t length = dot ? (size_t)(dot - name) : n;
+    if (length >= sizeof plain) return false;
+    memcpy(plain, name, length);
+    plain[length] = 0;
+    const size_t left = n - length;
+    const bool known =
+        left == 0 || (left == 4 && memcmp(dot, ".tmp", 4) == 0) || (left > 5 && memcmp(dot, ".old-", 5) == 0);
+    return known && lf_checkpoint_step(plain) >= 0;
+}

@@ -40,7 +40,7 @@ typedef struct lf_run {
     lf_model *model;
     lf_adapter *adapter;               /* NULL unless method lora */
     lf_task *task;                     /* data, loss and judgement */
-    char train_data_hash[33];          /* of the bytes of its files (data/fingerprint.h): a resumed run has the same */
+    char data_hash[LF_DATA_ROLES][33]; /* of the bytes of each role's files (data/fingerprint.h); "": it has none */
     bool has_eval, has_test, has_base; /* has_base: forgetting_data is given, and the untouched base measured on it */
     lf_base_score before;              /* of the untouched base */
     lf_trainable *trainables;
@@ -55,8 +55,11 @@ typedef struct lf_run {
     lf_results results;
 } lf_run;
 
-/* run_setup.c: opens model, data, head, adapter and optimiser; measures the untouched base. */
+/* run_setup.c: opens model, data, head, adapter and optimiser; measures the untouched base. After an error, too, the
+ * caller closes the run. */
 lf_status lf_run_open(lf_run *run, const lf_config *cfg, lf_err *err);
+/* Its first part: the model and the data, and the hashes of the data's files. */
+lf_status lf_run_open_data(lf_run *run, const lf_config *cfg, lf_err *err);
 void lf_run_close(lf_run *run);
 
 /* checkpoint.c: output_dir/checkpoint-<step>, written aside and renamed. */
@@ -70,6 +73,13 @@ lf_status lf_checkpoint_restore_weights(lf_run *run, const char *path, lf_err *e
 /* loop.c: from run->progress.step to the end; LF_EINTERRUPTED after writing a checkpoint. */
 lf_status lf_run_loop(lf_run *run, lf_err *err);
 const char *lf_run_best_metric(const lf_run *run); /* "accuracy" or "loss" */
+
+/* run_data.c: whether the data are still what they were. */
+lf_status lf_run_hash_data(lf_run *run, lf_err *err);
+/* {"train_data": hash, ...} of every role; NULL: out of memory. */
+cJSON *lf_run_data_hashes(const lf_run *run);
+/* LF_EUSAGE, naming `path`, the key and both hashes, where `was` (such an object) says another hash, or none. */
+lf_status lf_run_check_data(const lf_run *run, const cJSON *was, const char *path, lf_err *err);
 
 /* finish.c: writes the adapter (or model), reads it back, and measures what was written. */
 /* Where the run went on with other settings, as the member `segments`; nothing where it never did. False: out of

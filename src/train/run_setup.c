@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "task/base_cache.h"
+#include "train/checkpoint_internal.h"
 #include "train/run.h"
 
 static const char *const methods[] = {[LF_METHOD_LORA] = "lora", [LF_METHOD_HEAD] = "head", [LF_METHOD_FULL] = "full"};
@@ -32,10 +33,9 @@ static bool resumes(const lf_run *run) {
 static bool is_ours(const char *name, size_t n) {
     static const char *const ours[] = {"adapter",    "model",       "config.json", "metrics.jsonl", "all_results.json",
                                        "error.json", "report.html", "curves.csv",  "curves.gp",     "curves.svg"};
-    static const char checkpoint[] = "checkpoint-";
     for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++)
         if (strlen(ours[i]) == n && memcmp(ours[i], name, n) == 0) return true;
-    return n >= sizeof checkpoint - 1 && memcmp(name, checkpoint, sizeof checkpoint - 1) == 0;
+    return lf_checkpoint_is_ours(name, n);
 }
 
 /* Refuses an input that the run would delete or write over. Links are followed first. */
@@ -133,10 +133,7 @@ static lf_status open_data(lf_run *run, lf_err *err) {
     run->has_eval = task->has_data(run->task, LF_DATA_EVAL);
     run->has_test = task->has_data(run->task, LF_DATA_TEST);
     run->has_base = task->has_data(run->task, LF_DATA_BASE);
-    lf_fingerprint of_train;
-    if ((rc = task->fingerprint(run->task, LF_DATA_TRAIN, &of_train, err))) return rc;
-    snprintf(run->train_data_hash, sizeof run->train_data_hash, "%s", of_train.hash);
-    return LF_OK;
+    return lf_run_hash_data(run, err);
 }
 
 /* What waits for a better metric would wait for ever without data to measure it on. */
@@ -223,7 +220,7 @@ static lf_status plan_steps(lf_run *run, lf_err *err) {
     return lf_schedule_read(&run->schedule, run->cfg, run->total_steps, err);
 }
 
-lf_status lf_run_open(lf_run *run, const lf_config *cfg, lf_err *err) {
+lf_status lf_run_open_data(lf_run *run, const lf_config *cfg, lf_err *err) {
     *run = (lf_run){.cfg = cfg,
                     .dir = lf_cfg_str(cfg, LF_output_dir),
                     .lock = -1,
@@ -237,8 +234,13 @@ lf_status lf_run_open(lf_run *run, const lf_config *cfg, lf_err *err) {
         return rc;
     if (!(run->g = lf_graph_new(run->k, (uint64_t)lf_cfg_i64(cfg, LF_seed))))
         return lf_fail(err, LF_ENOMEM, "out of memory");
-    if ((rc = lf_task_open(&run->task, cfg, run->model, run->g, err)) || (rc = open_data(run, err)) ||
-        (rc = check_eval_data(run, err)) || (rc = plan_steps(run, err)))
+    if ((rc = lf_task_open(&run->task, cfg, run->model, run->g, err))) return rc;
+    return open_data(run, err);
+}
+
+lf_status lf_run_open(lf_run *run, const lf_config *cfg, lf_err *err) {
+    lf_status rc;
+    if ((rc = lf_run_open_data(run, cfg, err)) || (rc = check_eval_data(run, err)) || (rc = plan_steps(run, err)))
         return rc;
     run->results.task = run->task->type;
     run->task->interruptible = true; /* until the first step there is nothing to lose */

@@ -12,7 +12,10 @@
 
 static lf_status write_config(const lf_run *run, lf_err *err) {
     cJSON *o = lf_cfg_resolved_to_json(run->cfg);
-    if (o && !lf_run_put_segments(o, run)) {
+    cJSON *hashes = lf_run_data_hashes(run);
+    if (!o || !hashes || !lf_run_put_segments(o, run) ||
+        !cJSON_AddItemToObject(o, lf_key_name(LF_data_hashes), hashes)) {
+        cJSON_Delete(hashes);
         cJSON_Delete(o);
         o = NULL;
     }
@@ -52,13 +55,25 @@ static lf_status print_plan(const lf_run *run, FILE *out, lf_err *err) {
     return print_object(o, out, err);
 }
 
-/* Results of other settings are not those that were asked for. */
+/* Runs of earlier versions wrote no hashes. */
+static lf_status check_same_data(const lf_config *cfg, const cJSON *was, const char *dir, lf_err *err) {
+    const cJSON *hashes = cJSON_GetObjectItemCaseSensitive(was, lf_key_name(LF_data_hashes));
+    if (!hashes) return LF_OK;
+    lf_run run;
+    lf_status rc = lf_run_open_data(&run, cfg, err);
+    if (!rc) rc = lf_run_check_data(&run, hashes, dir, err);
+    lf_run_close(&run);
+    return rc;
+}
+
+/* Results of other settings, or of other data, are not those that were asked for. */
 static lf_status check_finished(bool *longer, const lf_config *cfg, lf_err *err) {
     const char *dir = lf_cfg_str(cfg, LF_output_dir);
     char *path = lf_path_join(dir, "config.json");
     cJSON *was = NULL;
     lf_status rc = path ? lf_json_read(&was, path, err) : lf_fail(err, LF_ENOMEM, "out of memory");
     if (!rc) rc = lf_cfg_check_finished(cfg, was, dir, longer, err);
+    if (!rc && !*longer) rc = check_same_data(cfg, was, dir, err);
     cJSON_Delete(was);
     lf_free(path);
     return rc;

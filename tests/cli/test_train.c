@@ -162,6 +162,94 @@ static void test_bf16(void **state) {
     lf_free(b);
 }
 
+/* What a user may change between a stop and a resume, and what not; nothing is written where it is refused. */
+static void test_resume_with_other_keys(void **state) {
+    (void)state;
+#define STOPPED TRAIN "--r 4 --max_steps 6 --save_strategy steps --save_steps 3 --logging_steps 1 "
+    static const struct {
+        const char *more;
+        int code;
+        const char *says;
+    } changes[] = {
+        {"--learning_rate 5e-3", 2, "'learning_rate' was 5e-05 and is 0.005"},
+        {"--weight_decay 0.5", 2, "'weight_decay' was 0 and is 0.5"},
+        {"--warmup_steps 5", 2, "'warmup_steps' was 0 and is 5"},
+        {"--label_smoothing_factor 0.3", 2, "'label_smoothing_factor' was 0 and is 0.3"},
+        {"--max_grad_norm 0.01", 2, "'max_grad_norm' was 1 and is 0.01"},
+        {"--r 8", 2, "'r' was 4 and is 8"},
+        {"--eval_data data/val", 2, "'eval_data' was not set and is"},
+        {"--max_steps 5", 2, "'max_steps' was 6 and is 5"},
+        {"--logging_steps 3 --save_steps 2 --gradient_checkpointing true --dataloader_num_workers 1", 0, "step 3 of 6"},
+        {"--max_steps 8", 0, "from step 3 on, max_steps is 8, which was 6"},
+        {"--skip_bad_images", 0, "from step 3 on, skip_bad_images is true, which was false"},
+    };
+    must(run(STOPPED "--output_dir kept"), 0);
+    assert_int_equal(system(text("cd %s && rm -r kept/checkpoint-6 kept/all_results.json", root)), 0);
+    for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {
+        assert_int_equal(system(text("cd %s && rm -rf other && cp -r kept other", root)), 0);
+        must(run(STOPPED "--output_dir other --resume_from_checkpoint true %s", changes[i].more), changes[i].code);
+        if (!strstr(output, changes[i].says))
+            fail_msg("%s: '%s' is not in:\n%s", changes[i].more, changes[i].says, output);
+        if (changes[i].code)
+            same_files("kept/config.json", "other/config.json");
+        else if (!strstr(changes[i].says, "from step"))
+            same_files("kept/adapter/adapter_model.safetensors", "other/adapter/adapter_model.safetensors");
+    }
+    /* what was let pass is recorded, in both files */
+    cJSON *o;
+    lf_err err = {0};
+    static const char *const files[] = {"other/config.json", "other/adapter/lora_ft.json"};
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(lf_json_read(&o, text("%s/%s", root, files[i]), &err), LF_OK);
+        const cJSON *in = i ? cJSON_GetObjectItem(o, "run") : o,
+                    *segment = cJSON_GetArrayItem(cJSON_GetObjectItem(in, "segments"), 0);
+        assert_true(cJSON_GetObjectItem(segment, "from_step")->valuedouble == 3);
+        assert_string_equal(cJSON_GetObjectItem(segment, "key")->valuestring, "skip_bad_images");
+        assert_true(cJSON_IsFalse(cJSON_GetObjectItem(segment, "old")) &&
+                    cJSON_IsTrue(cJSON_GetObjectItem(segment, "new")));
+        cJSON_Delete(o);
+    }
+    /* of a finished run the same keys are another run, or are nothing */
+    must(run(STOPPED "--output_dir other --skip_bad_images --resume_from_checkpoint true --logging_steps 3 "
+                     "--gradient_checkpointing true"),
+         0);
+    assert_non_null(strstr(output, "nothing to resume"));
+    must(run(STOPPED "--output_dir other --skip_bad_images --resume_from_checkpoint true --weight_decay 0.5"), 2);
+    assert_non_null(strstr(output, "weight_decay"));
+}
+
+/* Another corpus under the same name, for a run that stopped and for one that is finished. */
+static void test_resume_with_other_data(void **state) {
+    (void)state;
+    static const char *const roles[] = {"train_data", "eval_data", "test_data", "forgetting_data"};
+    static const char arguments[] =
+        "train --model $M --threads 2 --train_data moved/train --eval_data moved/val "
+        "--test_data moved/test --forgetting_data moved/base --max_steps 2 --output_dir content ";
+    assert_int_equal(
+        system(text("cd %s && mkdir moved && cp -r data/train data/val moved && cp -r data/val moved/test && "
+                    "cp -r base moved/base",
+                    root)),
+        0);
+    must(run("%s", arguments), 0);
+    for (int finished = 1; finished >= 0; finished--) {
+        for (size_t i = 0; i < sizeof roles / sizeof roles[0]; i++) {
+            static const char *const folders[] = {"train", "val", "test", "base"};
+            /* one byte behind the end of a picture, which no decoder looks at */
+            assert_int_equal(
+                system(text("cd %s/moved && f=$(find %s -type f | sort | head -1) && cp $f ../aside && printf "
+                            "x >> $f && echo $f > ../name",
+                            root, folders[i])),
+                0);
+            must(run("%s--resume_from_checkpoint true", arguments), 2);
+            if (!strstr(output, text("the files of '%s' hold other bytes", roles[i])))
+                fail_msg("%s:\n%s", roles[i], output);
+            assert_int_equal(system(text("cd %s && cp aside moved/$(cat name)", root)), 0);
+        }
+        must(run("%s--resume_from_checkpoint true", arguments), 0);
+        if (finished) assert_int_equal(system(text("rm %s/content/all_results.json", root)), 0);
+    }
+}
+
 static void test_resume_without_checkpoint_starts_over(void **state) {
     (void)state;
     must(run(TRAIN "--max_steps 2 --output_dir fresh --resume_from_checkpoint true"), 0);
@@ -417,6 +505,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_run_has_all_its_files),
                                        cmocka_unit_test(test_same_bytes_twice),
                                        cmocka_unit_test(test_resumed_equals_straight),
+                                       cmocka_unit_test(test_resume_with_other_keys),
+                                       cmocka_unit_test(test_resume_with_other_data),
                                        cmocka_unit_test(test_bf16),
                                        cmocka_unit_test(test_resume_without_checkpoint_starts_over),
                                        cmocka_unit_test(test_interrupt),

@@ -146,6 +146,9 @@ static void test_another_run_is_refused(void **state) {
         {{"resume_from_checkpoint", "true", "model", LF_TEST_DIR "/golden/vit-long", NULL}, LF_EUSAGE, "model"},
         {{"resume_from_checkpoint", "true", "threads", "2", NULL}, LF_EUSAGE, "force_resume"},
         {{"resume_from_checkpoint", "true", "threads", "2", "force_resume", "true", NULL}, LF_OK, ""},
+        {{"resume_from_checkpoint", "true", "learning_rate", "0.005", NULL},
+         LF_EUSAGE,
+         "'learning_rate' was 5e-05 and is 0.005"},
         {{"resume_from_checkpoint", "true", "max_steps", "4", NULL}, LF_EUSAGE, "max_steps"},
         {{"resume_from_checkpoint", "true", "max_steps", "50", NULL},
          LF_OK,
@@ -153,9 +156,9 @@ static void test_another_run_is_refused(void **state) {
     };
     lf_run a;
     lf_err err = {0};
-    lf_config *ca = open_run(&a, NULL);
+    static const char *const five[] = {"max_steps", "5", NULL};
+    lf_config *ca = open_run(&a, five);
     stir(&a, 1);
-    a.progress.step = a.total_steps = 5;
     assert_ok(lf_checkpoint_save(&a, &err), err);
     close_run(&a, ca);
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
@@ -260,11 +263,16 @@ static char *find(const char *from, lf_status expected, const char *says) {
 }
 
 static void put_checkpoint(const char *name) {
-    char file[128];
+    char file[160];
+    static const char counters[] =
+        "{\"max_steps\": 9, \"planned_steps\": 9, \"global_step\": 9, \"optimizer_steps\": 9, "
+        "\"best_global_step\": 0, \"evaluations_without_gain\": 0, \"skipped_images\": 0, "
+        "\"targets_since_log\": 0, \"correct_since_log\": 0}";
+    static const char no_tensors[] = "\10\0\0\0\0\0\0\0{}      ";
     snprintf(file, sizeof file, "run/%s/trainer_state.json", name);
-    put_bytes(file, "{}", 2);
+    put_bytes(file, counters, sizeof counters - 1);
     snprintf(file, sizeof file, "run/%s/state.safetensors", name);
-    put_bytes(file, "x", 1);
+    put_bytes(file, no_tensors, sizeof no_tensors - 1);
     lf_err err = {0};
     snprintf(file, sizeof file, "run/%s", name);
     assert_ok(lf_checkpoint_seal(in_scratch(file), &err), err);
@@ -319,7 +327,7 @@ static lf_status resume_with(const lf_config *cfg, const lf_key *key, int was_wh
 /* Every key of a training run, by its trait: refused by name, taken, or taken and recorded. */
 static void test_every_key_as_its_trait_says(void **state) {
     (void)state;
-    int refused = 0, taken = 0, grown = 0;
+    int refused = 0, taken = 0, grown = 0, choices = 0;
     for (size_t i = 0; i < lf_n_keys; i++) {
         const lf_key *key = &lf_keys[i];
         if (!(key->verbs & LF_V_train)) continue;
@@ -342,9 +350,16 @@ static void test_every_key_as_its_trait_says(void **state) {
             assert_int_equal(segments, 0);
             taken++;
         }
+        if (key->traits & LF_IS_CHOICE) { /* another best step, where one is looked for */
+            static const char *const best[] = {"load_best_model_at_end", "true", NULL};
+            lf_config *looks = config(best);
+            assert_says(resume_with(looks, key, 0, &segments, &err), LF_EUSAGE, err, key->name);
+            lf_config_free(looks);
+            choices++;
+        }
         lf_config_free(cfg);
     }
-    assert_true(refused > 30 && taken > 15 && grown == 3);
+    assert_true(refused > 30 && taken > 15 && grown == 3 && choices == 4);
 }
 
 /* What the traits themselves have to say of some keys: a wrong trait would pass the walk above. */
@@ -388,7 +403,7 @@ static void test_another_corpus_is_refused(void **state) {
     close_run(&a, ca);
     put_picture("data/light/0.pgm", 16, 16, 7);
     ca = open_run(&a, again);
-    assert_says(lf_checkpoint_restore(&a, in_scratch("run/checkpoint-5"), &err), LF_EUSAGE, err, "train_data_hash");
+    assert_says(lf_checkpoint_restore(&a, in_scratch("run/checkpoint-5"), &err), LF_EUSAGE, err, "'train_data'");
     close_run(&a, ca);
     put_picture("data/light/0.pgm", 16, 16, 220);
     ca = open_run(&a, again);
@@ -398,11 +413,11 @@ static void test_another_corpus_is_refused(void **state) {
 
 /* One bit, anywhere in it, and the older one is taken. */
 static void test_one_bit_is_seen(void **state) {
-    (void)state;
     static const char *const files[] = {"state.safetensors", "trainer_state.json", "adapter/adapter_model.safetensors"};
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
         lf_run a;
         lf_err err = {0};
+        assert_int_equal(clean_run(state), 0);
         lf_config *ca = open_run(&a, NULL);
         for (int64_t step = 4; step <= 5; step++) {
             a.progress.step = step;
@@ -423,6 +438,37 @@ static void test_one_bit_is_seen(void **state) {
         assert_says(lf_checkpoint_restore(&a, in_scratch("run/checkpoint-5"), &err), LF_EDATA, err, files[i]);
         close_run(&a, ca);
     }
+}
+
+/* A number that is none was written as it was: the hash is right, and the older one is taken all the same. */
+static void test_no_number_is_seen(void **state) {
+    (void)state;
+    lf_run a;
+    lf_err err = {0};
+    lf_config *ca = open_run(&a, NULL);
+    a.progress.step = 4;
+    assert_ok(lf_checkpoint_save(&a, &err), err);
+    a.progress.step = 5;
+    ((float *)a.trainables[0].tensor->data)[3] = NAN;
+    assert_ok(lf_checkpoint_save(&a, &err), err);
+    char *path = find("true", LF_OK, "");
+    assert_string_equal(path, in_scratch("run/checkpoint-4"));
+    lf_free(path);
+    assert_says(lf_checkpoint_restore(&a, in_scratch("run/checkpoint-5"), &err), LF_EDATA, err, "element 3 is nan");
+    close_run(&a, ca);
+}
+
+/* What overwrite_output_dir may remove, and what is somebody else's. */
+static void test_names_of_checkpoints(void **state) {
+    (void)state;
+    static const char *const ours[] = {"checkpoint-0", "checkpoint-12", "checkpoint-12.tmp", "checkpoint-3.old-1-1"};
+    static const char *const others[] = {"checkpoint-",     "checkpoint-notes", "checkpoint-007",
+                                         "checkpoint-1.md", "checkpoint-1.old", "checkpoint--7"};
+    for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++)
+        assert_true(lf_checkpoint_is_ours(ours[i], strlen(ours[i])));
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        assert_false(lf_checkpoint_is_ours(others[i], strlen(others[i])));
+    assert_true(lf_checkpoint_is_ours("checkpoint-1/data", strlen("checkpoint-1"))); /* the first part of a path */
 }
 
 /* ---- metrics.jsonl ---- */
@@ -528,6 +574,8 @@ int main(void) {
         IN_A_CLEAN_RUN(test_the_traits_of_some_keys),
         IN_A_CLEAN_RUN(test_another_corpus_is_refused),
         IN_A_CLEAN_RUN(test_one_bit_is_seen),
+        IN_A_CLEAN_RUN(test_no_number_is_seen),
+        cmocka_unit_test(test_names_of_checkpoints),
         IN_A_CLEAN_RUN(test_the_log_is_cut_back),
         IN_A_CLEAN_RUN(test_a_full_disk_is_an_error),
         IN_A_CLEAN_RUN(test_schedules),

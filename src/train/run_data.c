@@ -1,0 +1,53 @@
+/* Data under the same name may hold something else by now; the hash of their bytes tells. */
+#include <string.h>
+
+#include "base/log.h"
+#include "train/run.h"
+
+/* What each role's data are called where they are given. */
+static const lf_key_id keys[LF_DATA_ROLES] = {
+    [LF_DATA_TRAIN] = LF_train_data,
+    [LF_DATA_EVAL] = LF_eval_data,
+    [LF_DATA_TEST] = LF_test_data,
+    [LF_DATA_BASE] = LF_forgetting_data,
+};
+
+lf_status lf_run_hash_data(lf_run *run, lf_err *err) {
+    for (int role = 0; role < LF_DATA_ROLES; role++) {
+        lf_fingerprint f = {.hash = ""};
+        char note[300];
+        if (!run->task->type->has_data(run->task, (lf_data_role)role)) continue;
+        const lf_status rc = run->task->type->fingerprint(run->task, (lf_data_role)role, &f, err);
+        if (rc) return rc;
+        memcpy(run->data_hash[role], f.hash, sizeof f.hash);
+        if (f.sampled) lf_info("%s: %s", lf_key_name(keys[role]), lf_fingerprint_note(&f, note, sizeof note));
+    }
+    return LF_OK;
+}
+
+cJSON *lf_run_data_hashes(const lf_run *run) {
+    cJSON *o = cJSON_CreateObject();
+    for (int role = 0; role < LF_DATA_ROLES && o; role++) {
+        if (cJSON_AddStringToObject(o, lf_key_name(keys[role]), run->data_hash[role])) continue;
+        cJSON_Delete(o);
+        o = NULL;
+    }
+    return o;
+}
+
+lf_status lf_run_check_data(const lf_run *run, const cJSON *was, const char *path, lf_err *err) {
+    for (int role = 0; role < LF_DATA_ROLES; role++) {
+        const char *name = lf_key_name(keys[role]), *now = run->data_hash[role];
+        const char *then = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(was, name));
+        if (then && strcmp(then, now) == 0) continue;
+        return lf_fail(err, LF_EUSAGE,
+                       "%s: the files of '%s' hold other bytes than when the run began (their hash was %.40s and is "
+                       "%s); put back what they were, or begin again with another output_dir",
+                       path, name,
+                       !then     ? "not recorded"
+                       : then[0] ? then
+                                 : "that of none",
+                       now[0] ? now : "that of none");
+    }
+    return LF_OK;
+}
