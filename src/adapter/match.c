@@ -204,8 +204,8 @@ static lf_status check_evenness(const matching *m, lf_err *err) {
         int64_t n_layers, n_selected;
         if (!place_of(m, i, &p) || !count_layers(m, i, &p, &n_layers, &n_selected)) continue;
         if (n_selected == 0 || n_selected == n_layers) continue;
-        lf_string_add(&t, "%s'%s' in %lld of %lld layers", t.length ? ", " : "", p.name + p.end + 1,
-                      (long long)n_selected, (long long)n_layers);
+        lf_string_add(&t, "%s'%s' in %lld of %lld layers", t.n ? ", " : "", p.name + p.end + 1, (long long)n_selected,
+                      (long long)n_layers);
     }
     char *uneven = lf_string_take(&t);
     if (!uneven) return no_memory(err);

@@ -120,7 +120,7 @@ static lf_status warn_of_unknown(const lf_peft_config *c, const char *path, lf_e
         bool is_known = is_listed(item->string, known, sizeof known / sizeof known[0]);
         for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++)
             is_known |= strcmp(refused[i].key, item->string) == 0;
-        if (!is_known) lf_string_add(&t, "%s'%s'", t.length ? ", " : "", item->string);
+        if (!is_known) lf_string_add(&t, "%s'%s'", t.n ? ", " : "", item->string);
     }
     char *names = lf_string_take(&t);
     if (!names) return lf_fail(err, LF_ENOMEM, "%s: out of memory", path);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/string.h"
 
 /* ---- reading ---- */
 
@@ -253,62 +254,40 @@ lf_status lf_replace_dir(const char *temporary, const char *path, lf_err *err) {
 static int by_bytes(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
 
 /* The names one after the other, each with its NUL. */
-static lf_status read_names(char **out, size_t *size, size_t *count, DIR *dir, const char *path, lf_err *err) {
-    char *names = NULL;
-    size_t capacity = 0;
-    *size = *count = 0;
+static lf_status read_names(lf_string *names, size_t *count, DIR *dir, const char *path, lf_err *err) {
+    *count = 0;
     for (;;) {
         errno = 0;
         const struct dirent *e = readdir(dir);
-        if (!e && errno) {
-            const lf_status rc = lf_fail_errno(err, "list", path);
-            lf_free(names);
-            return rc;
-        }
-        if (!e) break;
+        if (!e) return errno ? lf_fail_errno(err, "list", path) : LF_OK;
         if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0) continue;
-        const size_t n = strlen(e->d_name) + 1;
-        if (capacity - *size < n) {
-            capacity = 2 * capacity + 4096;
-            char *grown = lf_realloc(names, capacity);
-            if (!grown) {
-                lf_free(names);
-                return lf_fail(err, LF_ENOMEM, "%s: out of memory for its list of files", path);
-            }
-            names = grown;
-        }
-        memcpy(names + *size, e->d_name, n);
-        *size += n;
+        if (!lf_string_put(names, e->d_name, strlen(e->d_name) + 1))
+            return lf_fail(err, LF_ENOMEM, "%s: out of memory for its list of files", path);
         ++*count;
     }
-    *out = names;
-    return LF_OK;
 }
 
 lf_status lf_list_dir(char ***out, size_t *count, const char *path, lf_err *err) {
-    char *names = NULL;
-    size_t size = 0, n = 0;
+    lf_string names = {0};
+    size_t n = 0;
     *out = NULL;
     *count = 0;
     DIR *dir = opendir(path);
     if (!dir) return lf_fail_errno(err, "list", path);
-    lf_status rc = read_names(&names, &size, &n, dir, path, err);
+    lf_status rc = read_names(&names, &n, dir, path, err);
     closedir(dir);
-    if (rc) return rc;
-    char **list = lf_malloc((n + 1) * sizeof *list + size);
-    if (!list) {
-        rc = lf_fail(err, LF_ENOMEM, "%s: out of memory for its list of files", path);
-        goto out;
-    }
+    char **list = rc ? NULL : lf_malloc((n + 1) * sizeof *list + names.n);
+    if (!rc && !list) rc = lf_fail(err, LF_ENOMEM, "%s: out of memory for its list of files", path);
+    if (rc) goto out;
     char *copy = (char *)(list + n + 1);
-    if (size > 0) memcpy(copy, names, size);
+    if (names.n > 0) memcpy(copy, names.s, names.n);
     for (size_t i = 0; i < n; i++, copy += strlen(copy) + 1) list[i] = copy;
     list[n] = NULL;
     qsort(list, n, sizeof *list, by_bytes);
     *out = list;
     *count = n;
 out:
-    lf_free(names);
+    lf_string_free(&names);
     return rc;
 }
 

@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/string.h"
 #include "base/utf8.h"
 
 /* ---- memory ---- */
@@ -321,29 +322,12 @@ lf_status lf_json_get_str(const cJSON *o, const char *key, const char *fallback,
  * Not cJSON's printer: it takes two doubles that differ in the last bit for the same number, and sorts no keys. */
 
 typedef struct printer {
-    char *s;
-    size_t size, capacity;
-    bool failed, sort_keys, lines;
+    lf_string text;
+    bool sort_keys, lines;
     int depth;
 } printer;
 
-static void put(printer *p, const char *s, size_t n) {
-    if (p->failed) return;
-    if (p->capacity - p->size <= n) {
-        const size_t capacity = 2 * (p->size + n) + 64;
-        char *grown = lf_realloc(p->s, capacity);
-        if (!grown) {
-            p->failed = true;
-            return;
-        }
-        p->s = grown;
-        p->capacity = capacity;
-    }
-    memcpy(p->s + p->size, s, n);
-    p->size += n;
-    p->s[p->size] = 0;
-}
-
+static void put(printer *p, const char *s, size_t n) { lf_string_put(&p->text, s, n); }
 static void put_text(printer *p, const char *s) { put(p, s, strlen(s)); }
 
 static void put_newline(printer *p) {
@@ -402,7 +386,7 @@ static void put_children(printer *p, const cJSON *parent) {
     const cJSON **children = lf_malloc(n * sizeof *children), *child;
     size_t i = 0;
     if (!children) {
-        p->failed = true;
+        p->text.failed = true;
         return;
     }
     cJSON_ArrayForEach(child, parent) children[i++] = child;
@@ -410,7 +394,7 @@ static void put_children(printer *p, const cJSON *parent) {
     if (object && p->sort_keys) qsort(children, n, sizeof(const cJSON *), by_name);
     put_text(p, object ? "{" : "[");
     p->depth++;
-    for (i = 0; i < n && !p->failed; i++) {
+    for (i = 0; i < n && !p->text.failed; i++) {
         if (i > 0) put_text(p, p->lines ? "," : ", ");
         put_newline(p);
         if (object) {
@@ -441,11 +425,7 @@ static void put_value(printer *p, const cJSON *v) {
 static char *print(printer p, const cJSON *json) {
     put_value(&p, json);
     if (p.lines) put_text(&p, "\n");
-    if (p.failed) {
-        lf_free(p.s);
-        return NULL;
-    }
-    return p.s;
+    return lf_string_take(&p.text);
 }
 
 char *lf_json_print(const cJSON *json, bool sort_keys) {
@@ -484,7 +464,7 @@ bool lf_json_same(bool *same, const cJSON *a, const cJSON *b) {
 cJSON *lf_json_create_text(const char *s, size_t n) {
     printer p = {.lines = false};
     put_string_n(&p, s, n);
-    cJSON *json = p.failed ? NULL : cJSON_CreateRaw(p.s);
-    lf_free(p.s);
+    cJSON *json = p.text.failed ? NULL : cJSON_CreateRaw(p.text.s);
+    lf_string_free(&p.text);
     return json;
 }

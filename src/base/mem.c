@@ -41,6 +41,25 @@ void *lf_realloc(void *p, size_t size) {
     return p ? q : counted(q);
 }
 
+bool lf_grow_size(void *array, size_t *capacity, size_t wanted, size_t element) {
+    if (wanted <= *capacity) return true;
+    if (wanted > SIZE_MAX / 4 / element) return false;
+    const size_t more = 2 * wanted + 16;
+    void *old, *grown;
+    memcpy(&old, array, sizeof old); /* `array` is the address of a pointer of any type */
+    if (!(grown = lf_realloc(old, more * element))) return false;
+    memcpy(array, &grown, sizeof grown);
+    *capacity = more;
+    return true;
+}
+
+bool lf_grow_i64(void *array, int64_t *capacity, int64_t wanted, size_t element) {
+    size_t room = (size_t)*capacity;
+    if (!lf_grow_size(array, &room, (size_t)wanted, element)) return false;
+    *capacity = (int64_t)room;
+    return true;
+}
+
 char *lf_strdup(const char *s) {
     const size_t n = strlen(s) + 1;
     char *p = lf_malloc(n);

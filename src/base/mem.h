@@ -17,6 +17,14 @@ char *lf_strdup(const char *s);
 char *lf_format(const char *format, ...) __attribute__((format(printf, 1, 2))); /* sprintf into a new string */
 void lf_free(void *p);
 
+/* An array that doubles: `array` is the address of its pointer (freed by lf_free), *capacity (size_t or int64_t) for
+ * how many elements there is room. Afterwards there is room for `wanted`; false: no memory, and both are as they were.
+ */
+#define lf_grow(array, capacity, wanted)                                                                               \
+    _Generic((capacity), size_t * : lf_grow_size, int64_t * : lf_grow_i64)(array, capacity, wanted, sizeof **(array))
+bool lf_grow_size(void *array, size_t *capacity, size_t wanted, size_t element);
+bool lf_grow_i64(void *array, int64_t *capacity, int64_t wanted, size_t element);
+
 /* Aligned to LF_ALIGN, not cleared. Freed by lf_aligned_free. */
 void *lf_aligned_alloc(size_t size);
 void lf_aligned_free(void *p);

@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 #include "base/pool.h"
+#include "base/slice.h"
 #include "config/config.h"
 
 /* type, what a message expects, what help shows */
@@ -55,17 +56,8 @@ const lf_verb *lf_verb_find(const char *name);
 /* By name or alias among the keys of these verbs; dashes are underscores. NULL if there is none. */
 const lf_key *lf_key_find(const char *name, unsigned verbs);
 
-/* A part of a string; prints with "%.*s", length, start. */
-typedef struct lf_slice {
-    const char *start;
-    int length;
-} lf_slice;
-bool lf_slice_equal(lf_slice text, const char *s);
 /* The known name or alias of these verbs that is the fewest edits away; false if none is near. */
 bool lf_key_suggest(lf_slice *out, const char *name, unsigned verbs);
-
-/* Takes the first item off "a|b|c"; false when nothing is left. */
-bool lf_next_item(const char **list, lf_slice *item);
 
 /* One choice: `given` may be written, it is read as `value`; refused if there is a reason. */
 typedef struct lf_choice {

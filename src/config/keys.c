@@ -77,18 +77,6 @@ const char *lf_verb_summary(const char *verb) {
     return v ? v->summary : NULL;
 }
 
-bool lf_slice_equal(lf_slice text, const char *s) {
-    return strlen(s) == (size_t)text.length && memcmp(text.start, s, (size_t)text.length) == 0;
-}
-
-bool lf_next_item(const char **list, lf_slice *item) {
-    if (!*list || !**list) return false;
-    item->start = *list;
-    item->length = (int)strcspn(*list, "|");
-    *list += item->length + ((*list)[item->length] == '|');
-    return true;
-}
-
 static lf_slice text_part(const char *begin, const char *end) { return (lf_slice){begin, (int)(end - begin)}; }
 
 bool lf_next_choice(const char **choices, lf_choice *choice) {

@@ -5,8 +5,8 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/string.h"
 #include "graph/lm_score.h"
-#include "text/buffer.h"
 
 enum { PREFILL = 256 };          /* tokens of a prompt that go through the model at once */
 enum { DEFAULT_CONTEXT = 4096 }; /* of a model without a limit */
@@ -118,7 +118,7 @@ static lf_status read_prompt(lf_generated *out, lf_generator *o, const int32_t *
 
 typedef struct writing {
     const lf_generate_opts *opts;
-    lf_buffer text;
+    lf_string text;
     size_t shown;    /* bytes that were given to the visitor */
     lf_ids stop_ids; /* of the stops that are special tokens: they never are text */
     bool stopped;
@@ -162,7 +162,7 @@ static size_t count_open(const writing *w) {
 
 static lf_status add_text(writing *w, const char *text, size_t n, lf_err *err) {
     if (!n) return LF_OK;
-    if (!lf_buffer_put(&w->text, text, n)) return lf_fail(err, LF_ENOMEM, "out of memory for the text");
+    if (!lf_string_put(&w->text, text, n)) return lf_fail(err, LF_ENOMEM, "out of memory for the text");
     const size_t end = find_stop(w, &w->stopped);
     if (w->stopped) w->text.n = end;
     return show(w, w->stopped ? end : end - count_open(w), err);
@@ -246,12 +246,10 @@ static lf_status end_text(lf_generated *out, writing *w, lf_stream *stream, lf_e
     lf_status rc = LF_OK;
     if (!w->stopped && !(rc = lf_stream_end(stream, &text, &n, err))) rc = add_text(w, text, n, err);
     if (!rc) rc = show(w, w->text.n, err);
-    if (!rc && !lf_buffer_put(&w->text, "", 1)) rc = lf_fail(err, LF_ENOMEM, "out of memory for the text");
     if (rc) return rc;
-    out->text = w->text.s;
-    out->n = w->text.n - 1;
-    w->text = (lf_buffer){0};
-    return LF_OK;
+    out->n = w->text.n;
+    out->text = lf_string_take(&w->text);
+    return out->text ? LF_OK : lf_fail(err, LF_ENOMEM, "out of memory for the text");
 }
 
 lf_status lf_generate_text(lf_generated *out, lf_generator *o, const int32_t *prompt, int64_t n,
@@ -282,7 +280,7 @@ lf_status lf_generate_text(lf_generated *out, lf_generator *o, const int32_t *pr
     }
     if (!rc) rc = end_text(out, &w, stream, err);
     lf_stream_free(stream);
-    lf_buffer_free(&w.text);
+    lf_string_free(&w.text);
     lf_ids_free(&w.stop_ids);
     if (rc) lf_generated_free(out);
     return rc;

@@ -77,13 +77,7 @@ lf_status lf_st_writer_declare(lf_st_writer *w, const char *name, lf_dtype dtype
     }
     if (lf_add_overflow(t.begin, size, &t.end) || t.end > (uint64_t)MAX_JSON_INTEGER)
         return lf_fail(err, LF_EFAIL, "%s: tensor '%s': more than 2^53 bytes of data", w->file.path, name);
-    if (w->n == w->capacity) {
-        const size_t capacity = 2 * w->capacity + 16;
-        declared *grown = lf_realloc(w->tensors, capacity * sizeof *grown);
-        if (!grown) return no_memory(w, err);
-        w->tensors = grown;
-        w->capacity = capacity;
-    }
+    if (!lf_grow(&w->tensors, &w->capacity, w->n + 1)) return no_memory(w, err);
     if (!(t.name = lf_strdup(name))) return no_memory(w, err);
     w->tensors[w->n++] = t;
     w->data_size = t.end;

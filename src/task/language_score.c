@@ -35,16 +35,10 @@ typedef struct kept {
 } kept;
 
 static lf_status keep(kept *k, float nll, int32_t id, lf_err *err) {
-    if (k->n == k->capacity) {
-        k->capacity = 2 * k->capacity + 4096;
-        float *nlls = lf_realloc(k->nll, (size_t)k->capacity * sizeof *nlls);
-        if (nlls) k->nll = nlls;
-        int32_t *ids = lf_realloc(k->ids, (size_t)k->capacity * sizeof *ids);
-        if (ids) k->ids = ids;
-        if (!nlls || !ids)
-            return lf_fail(err, LF_ENOMEM, "out of memory for the figures of %lld tokens; try max_samples",
-                           (long long)k->n);
-    }
+    int64_t room = k->capacity;
+    if (!lf_grow(&k->nll, &room, k->n + 1) || !lf_grow(&k->ids, &k->capacity, k->n + 1))
+        return lf_fail(err, LF_ENOMEM, "out of memory for the figures of %lld tokens; try max_samples",
+                       (long long)k->n);
     k->nll[k->n] = nll;
     k->ids[k->n++] = id;
     return LF_OK;

@@ -25,7 +25,7 @@ bool lf_trie_add(lf_trie *trie, const char *s, size_t n, int32_t token) {
         for (at = parent < 0 ? trie->first[byte] : trie->nodes[parent].child; at >= 0; at = trie->nodes[at].sibling)
             if (trie->nodes[at].byte == byte) break;
         if (at < 0) {
-            if (!lf_grow(&trie->nodes, &trie->capacity, trie->n, sizeof *trie->nodes)) return false;
+            if (!lf_grow(&trie->nodes, &trie->capacity, trie->n + 1)) return false;
             at = (int32_t)trie->n++;
             int32_t *head = parent < 0 ? &trie->first[byte] : &trie->nodes[parent].child;
             trie->nodes[at] = (lf_trie_node){.child = -1, .sibling = *head, .token = -1, .byte = byte};

@@ -3,7 +3,7 @@
 #define LF_TEXT_ADDED_TOKENS_H
 
 #include "base/error.h"
-#include "text/buffer.h"
+#include "text/pieces.h"
 #include "text/vocab.h"
 
 typedef struct lf_added_token {

@@ -10,7 +10,7 @@
 void lf_bpe_work_free(lf_bpe_work *w) {
     lf_free(w->symbols);
     lf_free(w->heap);
-    lf_buffer_free(&w->key);
+    lf_string_free(&w->key);
     *w = (lf_bpe_work){0};
 }
 
@@ -26,7 +26,7 @@ static const lf_bpe_merge *find_merge(const lf_bpe *bpe, int32_t left, int32_t r
 /* ---- the word as symbols ---- */
 
 static bool add_symbol(lf_bpe_work *w, int32_t id) {
-    if (!lf_grow(&w->symbols, &w->symbols_capacity, w->n_symbols, sizeof *w->symbols)) return false;
+    if (!lf_grow(&w->symbols, &w->symbols_capacity, w->n_symbols + 1)) return false;
     const int32_t i = (int32_t)w->n_symbols++;
     w->symbols[i] = (lf_symbol){.id = id, .previous = i - 1, .next = -1};
     if (i > 0) w->symbols[i - 1].next = i;
@@ -35,11 +35,11 @@ static bool add_symbol(lf_bpe_work *w, int32_t id) {
 
 /* The token of one character, with the prefix or suffix that its place asks for. *key is what was looked up. */
 static bool find_char(const lf_bpe *bpe, lf_bpe_work *w, const char *s, size_t n, bool first, bool last, int32_t *id) {
-    lf_buffer *key = &w->key;
-    key->n = 0;
-    if (!first && bpe->prefix && !lf_buffer_put(key, bpe->prefix, strlen(bpe->prefix))) return false;
-    if (!lf_buffer_put(key, s, n)) return false;
-    if (last && bpe->suffix && !lf_buffer_put(key, bpe->suffix, strlen(bpe->suffix))) return false;
+    lf_string *key = &w->key;
+    lf_string_empty(key);
+    if (!first && bpe->prefix && !lf_string_put(key, bpe->prefix, strlen(bpe->prefix))) return false;
+    if (!lf_string_put(key, s, n)) return false;
+    if (last && bpe->suffix && !lf_string_put(key, bpe->suffix, strlen(bpe->suffix))) return false;
     *id = lf_vocab_find(bpe->vocab, key->s, key->n, LF_TOKEN_MODEL);
     return true;
 }
@@ -89,7 +89,7 @@ static bool add_candidate(const lf_bpe *bpe, lf_bpe_work *w, int32_t left) {
     if (right < 0) return true;
     const lf_bpe_merge *m = find_merge(bpe, w->symbols[left].id, w->symbols[right].id);
     if (!m) return true;
-    if (!lf_grow(&w->heap, &w->heap_capacity, w->n_heap, sizeof *w->heap)) return false;
+    if (!lf_grow(&w->heap, &w->heap_capacity, w->n_heap + 1)) return false;
     const lf_bpe_candidate c = {(uint64_t)m->rank << 32 | (uint32_t)left, m->merged};
     size_t i = w->n_heap++;
     for (; i > 0 && w->heap[(i - 1) / 2].order > c.order; i = (i - 1) / 2) w->heap[i] = w->heap[(i - 1) / 2];
@@ -134,7 +134,7 @@ static bool merge_all(const lf_bpe *bpe, lf_bpe_work *w) {
 
 lf_status lf_bpe_encode(const lf_bpe *bpe, lf_bpe_work *w, const char *word, size_t n, bool bytes, lf_ids_buffer *out,
                         lf_err *err) {
-    lf_buffer mapped = {0};
+    lf_string mapped = {0};
     w->n_symbols = 0;
     bool good = true;
     const bool plain = bytes && !bpe->prefix && !bpe->suffix && !bpe->byte_fallback && bpe->unk < 0;
@@ -158,10 +158,10 @@ lf_status lf_bpe_encode(const lf_bpe *bpe, lf_bpe_work *w, const char *word, siz
     }
     good = good && merge_all(bpe, w);
 done:
-    lf_buffer_free(&mapped);
+    lf_string_free(&mapped);
     for (size_t i = 0; i < w->n_symbols && good; i++) {
         if (w->symbols[i].id < 0) continue;
-        good = lf_grow(&out->ids, &out->capacity, out->n, sizeof *out->ids);
+        good = lf_grow(&out->ids, &out->capacity, out->n + 1);
         if (good) out->ids[out->n++] = w->symbols[i].id;
     }
     return good ? LF_OK : lf_fail(err, LF_ENOMEM, "out of memory for a word of %zu bytes", n);

@@ -52,7 +52,7 @@ typedef struct lf_bpe_work {
     size_t n_symbols, symbols_capacity;
     lf_bpe_candidate *heap;
     size_t n_heap, heap_capacity;
-    lf_buffer key;
+    lf_string key;
 } lf_bpe_work;
 void lf_bpe_work_free(lf_bpe_work *w);
 

@@ -56,7 +56,7 @@ static lf_status split_merge(const cJSON *item, int64_t rank, const char *where,
                    where, rank);
 }
 
-static lf_status add_merge(lf_bpe *bpe, lf_buffer *key, const cJSON *item, int64_t rank, const char *where,
+static lf_status add_merge(lf_bpe *bpe, lf_string *key, const cJSON *item, int64_t rank, const char *where,
                            lf_err *err) {
     const char *left = "", *right = "";
     size_t n_left = 0;
@@ -69,8 +69,8 @@ static lf_status add_merge(lf_bpe *bpe, lf_buffer *key, const cJSON *item, int64
     if (strlen(right) < skip)
         return lf_fail(err, LF_EDATA, "%s: key 'merges': merge %" PRId64 ": \"%s\" is shorter than \"%s\"", where, rank,
                        right, bpe->prefix);
-    key->n = 0;
-    if (!lf_buffer_put(key, left, n_left) || !lf_buffer_put(key, right + skip, strlen(right + skip)))
+    lf_string_empty(key);
+    if (!lf_string_put(key, left, n_left) || !lf_string_put(key, right + skip, strlen(right + skip)))
         return lf_fail(err, LF_ENOMEM, "%s: out of memory", where);
     if ((rc = part_id(bpe, key->s, key->n, rank, where, &merged, err))) return rc;
     const uint64_t pair = (uint64_t)(uint32_t)a << 32 | (uint32_t)b;
@@ -84,7 +84,7 @@ static lf_status open_merges(lf_bpe *bpe, const cJSON *merges, const char *where
     const cJSON *item;
     size_t n = 0;
     int64_t rank = 0;
-    lf_buffer key = {0};
+    lf_string key = {0};
     lf_status rc = LF_OK;
     if (!cJSON_IsArray(merges)) return lf_fail(err, LF_EDATA, "%s: key 'merges': expected a list", where);
     cJSON_ArrayForEach(item, merges) n++;
@@ -98,7 +98,7 @@ static lf_status open_merges(lf_bpe *bpe, const cJSON *merges, const char *where
             continue; /* merges.txt's first line */
         if ((rc = add_merge(bpe, &key, item, rank++, where, err))) break;
     }
-    lf_buffer_free(&key);
+    lf_string_free(&key);
     return rc;
 }
 

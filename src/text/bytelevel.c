@@ -14,8 +14,8 @@ static uint32_t char_of(unsigned char b) {
 
 size_t lf_byte_char(unsigned char b, char out[4]) { return lf_utf8_put(out, char_of(b)); }
 
-bool lf_bytes_to_chars(lf_buffer *out, const char *s, size_t n) {
-    if (n > SIZE_MAX / 2 || !lf_buffer_reserve(out, 2 * n))
+bool lf_bytes_to_chars(lf_string *out, const char *s, size_t n) {
+    if (n > SIZE_MAX / 2 || !lf_string_reserve(out, 2 * n))
         return false; /* no such character has more than two bytes */
     for (size_t i = 0; i < n; i++) {
         char c[4];

@@ -3,10 +3,10 @@
 #ifndef LF_TEXT_BYTELEVEL_H
 #define LF_TEXT_BYTELEVEL_H
 
-#include "text/buffer.h"
+#include "base/string.h"
 
 size_t lf_byte_char(unsigned char b, char out[4]);               /* UTF-8 of the character; its size */
-bool lf_bytes_to_chars(lf_buffer *out, const char *s, size_t n); /* appends; false: no memory */
+bool lf_bytes_to_chars(lf_string *out, const char *s, size_t n); /* appends; false: no memory */
 bool lf_char_byte(uint32_t c, unsigned char *b);                 /* false: c stands for no byte */
 
 #endif

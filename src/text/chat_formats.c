@@ -6,9 +6,7 @@
 #include "text/chat_template_internal.h"
 #include "text/unicode.h"
 
-static void put_n(lf_chat_writer *w, const char *s, size_t n) {
-    w->failed = !lf_buffer_put(&w->text, s, n) || w->failed;
-}
+static void put_n(lf_chat_writer *w, const char *s, size_t n) { lf_string_put(&w->text, s, n); }
 static void put(lf_chat_writer *w, const char *s) { put_n(w, s, strlen(s)); }
 
 static size_t size_of(const lf_message *m) { return m->n ? m->n : strlen(m->content); }
@@ -36,14 +34,14 @@ static void put_trimmed(lf_chat_writer *w, const char *s, size_t n) {
 static void put_content_trimmed(lf_chat_writer *w, const lf_message *m) { put_trimmed(w, m->content, size_of(m)); }
 
 static void begin_answer(lf_chat_writer *w) {
-    if (!lf_grow(&w->answers, &w->answers_capacity, w->n_answers, sizeof *w->answers)) {
-        w->failed = true;
+    if (!lf_grow(&w->answers, &w->answers_capacity, w->n_answers + 1)) {
+        w->text.failed = true;
         return;
     }
     w->answers[w->n_answers++] = (lf_answer){w->text.n, w->text.n};
 }
 static void end_answer(lf_chat_writer *w) {
-    if (!w->failed) w->answers[w->n_answers - 1].end = w->text.n;
+    if (!w->text.failed) w->answers[w->n_answers - 1].end = w->text.n;
 }
 
 static bool is(const lf_message *m, const char *role) { return strcmp(m->role, role) == 0; }
@@ -156,7 +154,7 @@ static void put_with_system(lf_chat_writer *w, const char *system, const char *c
     if (both)
         put_trimmed(w, both, strlen(both));
     else
-        w->failed = true;
+        w->text.failed = true;
     lf_free(both);
 }
 

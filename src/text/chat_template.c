@@ -33,14 +33,11 @@ lf_status lf_chat_render(const lf_chat_template *c, const lf_message *messages, 
     lf_chat_writer w = {.c = c};
     *out = (lf_prompt){0};
     lf_status rc = c->format->write(&w, messages, n, add_generation_prompt, err);
-    if (!rc && (w.failed || !lf_buffer_put(&w.text, "", 1))) rc = no_memory(err);
-    if (rc) {
-        lf_buffer_free(&w.text);
-        lf_free(w.answers);
-        return rc;
-    }
-    *out = (lf_prompt){.text = w.text.s, .n = w.text.n - 1, .answers = w.answers, .n_answers = w.n_answers};
-    return LF_OK;
+    *out = (lf_prompt){.n = w.text.n, .answers = w.answers, .n_answers = w.n_answers};
+    if (!rc && !(out->text = lf_string_take(&w.text))) rc = no_memory(err);
+    lf_string_free(&w.text);
+    if (rc) lf_prompt_free(out);
+    return rc;
 }
 
 /* ---- opening ---- */

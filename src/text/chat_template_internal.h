@@ -1,15 +1,14 @@
 #ifndef LF_TEXT_CHAT_TEMPLATE_INTERNAL_H
 #define LF_TEXT_CHAT_TEMPLATE_INTERNAL_H
 
-#include "text/buffer.h"
+#include "base/string.h"
 #include "text/chat_template.h"
 
 typedef struct lf_chat_writer {
     const lf_chat_template *c;
-    lf_buffer text;
+    lf_string text; /* failed also stands for the answers: said once, in the end */
     lf_answer *answers;
     size_t n_answers, answers_capacity;
-    bool failed; /* no memory: said once, in the end */
 } lf_chat_writer;
 
 typedef struct lf_chat_format {

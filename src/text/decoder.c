@@ -18,7 +18,7 @@ typedef lf_status (*token_fn)(const lf_step *s, lf_tokenizer_work *w, size_t i, 
 /* Each token by itself; `one` appends its new text to next.text. */
 static lf_status each(const lf_step *s, lf_tokenizer_work *w, token_fn one, lf_err *err) {
     lf_status rc = LF_OK;
-    w->next.n = w->next.text.n = 0;
+    lf_pieces_empty(&w->next);
     for (size_t i = 0; i < w->now.n && !rc; i++) {
         const size_t begin = w->next.text.n;
         rc = one(s, w, i, w->now.text.s + w->now.at[i].begin, w->now.at[i].size, err);
@@ -32,13 +32,13 @@ static lf_status each(const lf_step *s, lf_tokenizer_work *w, token_fn one, lf_e
 
 /* ---- ByteLevel ---- */
 
-static bool put_lossy(lf_buffer *out, const char *s, size_t n) {
+static bool put_lossy(lf_string *out, const char *s, size_t n) {
     while (n > 0) {
         const size_t good = lf_utf8_invalid(s, n);
-        if (!lf_buffer_put(out, s, good)) return false;
+        if (!lf_string_put(out, s, good)) return false;
         if (good == n) break;
         const size_t bad = lf_utf8_bad_size(s + good, n - good);
-        if (!lf_buffer_put_char(out, 0xfffd)) return false;
+        if (!lf_string_put_char(out, 0xfffd)) return false;
         s += good + bad;
         n -= good + bad;
     }
@@ -46,7 +46,7 @@ static bool put_lossy(lf_buffer *out, const char *s, size_t n) {
 }
 
 /* A token with a character that stands for no byte (an added token) is taken as it is. */
-static bool put_token_bytes(lf_buffer *out, const char *s, size_t n) {
+static bool put_token_bytes(lf_string *out, const char *s, size_t n) {
     const size_t begin = out->n;
     for (size_t i = 0; i < n;) {
         uint32_t c;
@@ -54,22 +54,22 @@ static bool put_token_bytes(lf_buffer *out, const char *s, size_t n) {
         i += lf_utf8_next(s + i, n - i, &c);
         if (!lf_char_byte(c, &b)) {
             out->n = begin;
-            return lf_buffer_put(out, s, n);
+            return lf_string_put(out, s, n);
         }
-        if (!lf_buffer_put(out, &b, 1)) return false;
+        if (!lf_string_put(out, &b, 1)) return false;
     }
     return true;
 }
 
 static lf_status apply_byte_level(const lf_step *s, lf_tokenizer_work *w, lf_err *err) {
-    lf_buffer bytes = {0};
+    lf_string bytes = {0};
     bool good = true;
     (void)s;
     for (size_t i = 0; i < w->now.n && good; i++)
         good = put_token_bytes(&bytes, w->now.text.s + w->now.at[i].begin, w->now.at[i].size);
-    w->next.n = w->next.text.n = 0;
+    lf_pieces_empty(&w->next);
     good = good && put_lossy(&w->next.text, bytes.s, bytes.n) && end_piece(w, 0);
-    lf_buffer_free(&bytes);
+    lf_string_free(&bytes);
     if (!good) return lf_no_memory(err);
     lf_work_take_text(w);
     lf_work_take_pieces(w);
@@ -100,8 +100,8 @@ static lf_status metaspace(const lf_step *s, lf_tokenizer_work *w, size_t i, con
     for (size_t k = 0; k < n;) {
         const size_t one = lf_utf8_size(text + k);
         const bool space = one == size && memcmp(text + k, s->content, size) == 0;
-        if (!space && !lf_buffer_put(&w->next.text, text + k, one)) return lf_no_memory(err);
-        if (space && !drops && !lf_buffer_put(&w->next.text, " ", 1)) return lf_no_memory(err);
+        if (!space && !lf_string_put(&w->next.text, text + k, one)) return lf_no_memory(err);
+        if (space && !drops && !lf_string_put(&w->next.text, " ", 1)) return lf_no_memory(err);
         k += one;
     }
     return LF_OK;
@@ -124,36 +124,36 @@ static bool is_byte_token(const char *s, size_t n, char *b) {
     return high >= 0 && low >= 0;
 }
 
-static bool end_run(lf_tokenizer_work *w, lf_buffer *run) {
+static bool end_run(lf_tokenizer_work *w, lf_string *run) {
     const size_t begin = w->next.text.n;
     if (run->n == 0) return true;
     const bool valid = lf_utf8_invalid(run->s, run->n) == run->n;
-    if (valid && !lf_buffer_put(&w->next.text, run->s, run->n)) return false;
+    if (valid && !lf_string_put(&w->next.text, run->s, run->n)) return false;
     for (size_t i = 0; i < run->n && !valid; i++)
-        if (!lf_buffer_put_char(&w->next.text, 0xfffd)) return false;
-    run->n = 0;
+        if (!lf_string_put_char(&w->next.text, 0xfffd)) return false;
+    lf_string_empty(run);
     return end_piece(w, begin);
 }
 
 static lf_status apply_byte_fallback(const lf_step *s, lf_tokenizer_work *w, lf_err *err) {
-    lf_buffer run = {0};
+    lf_string run = {0};
     bool good = true;
     (void)s;
-    w->next.n = w->next.text.n = 0;
+    lf_pieces_empty(&w->next);
     for (size_t i = 0; i < w->now.n && good; i++) {
         const char *text = w->now.text.s + w->now.at[i].begin;
         const size_t n = w->now.at[i].size;
         char b;
         if (is_byte_token(text, n, &b)) {
-            good = lf_buffer_put(&run, &b, 1);
+            good = lf_string_put(&run, &b, 1);
             continue;
         }
         good = end_run(w, &run);
         const size_t begin = w->next.text.n;
-        good = good && lf_buffer_put(&w->next.text, text, n) && end_piece(w, begin);
+        good = good && lf_string_put(&w->next.text, text, n) && end_piece(w, begin);
     }
     good = good && end_run(w, &run);
-    lf_buffer_free(&run);
+    lf_string_free(&run);
     if (!good) return lf_no_memory(err);
     lf_work_take_text(w);
     lf_work_take_pieces(w);
@@ -164,9 +164,9 @@ static lf_status apply_byte_fallback(const lf_step *s, lf_tokenizer_work *w, lf_
 
 static lf_status apply_fuse(const lf_step *s, lf_tokenizer_work *w, lf_err *err) {
     (void)s;
-    w->next.n = w->next.text.n = 0;
+    lf_pieces_empty(&w->next);
     for (size_t i = 0; i < w->now.n; i++)
-        if (!lf_buffer_put(&w->next.text, w->now.text.s + w->now.at[i].begin, w->now.at[i].size))
+        if (!lf_string_put(&w->next.text, w->now.text.s + w->now.at[i].begin, w->now.at[i].size))
             return lf_no_memory(err);
     if (!end_piece(w, 0)) return lf_no_memory(err);
     lf_work_take_text(w);
@@ -193,7 +193,7 @@ static lf_status strip(const lf_step *s, lf_tokenizer_work *w, size_t i, const c
     (void)i;
     for (int64_t k = 0; k < s->start && n >= size && memcmp(text, s->content, size) == 0; k++) text += size, n -= size;
     for (int64_t k = 0; k < s->stop && n >= size && memcmp(text + n - size, s->content, size) == 0; k++) n -= size;
-    return lf_buffer_put(&w->next.text, text, n) ? LF_OK : lf_no_memory(err);
+    return lf_string_put(&w->next.text, text, n) ? LF_OK : lf_no_memory(err);
 }
 static lf_status apply_strip(const lf_step *s, lf_tokenizer_work *w, lf_err *err) { return each(s, w, strip, err); }
 

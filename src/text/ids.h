@@ -14,15 +14,7 @@ typedef struct lf_ids {
 } lf_ids;
 
 /* Room for `more` ids behind the n that are there; false when out of memory, and the list is as it was. */
-static inline bool lf_ids_reserve(lf_ids *l, int64_t more) {
-    if (l->capacity - l->n >= more) return true;
-    const int64_t capacity = 2 * (l->n + more) + 16;
-    int32_t *grown = lf_realloc(l->ids, (size_t)capacity * sizeof *grown);
-    if (!grown) return false;
-    l->ids = grown;
-    l->capacity = capacity;
-    return true;
-}
+static inline bool lf_ids_reserve(lf_ids *l, int64_t more) { return lf_grow(&l->ids, &l->capacity, l->n + more); }
 
 static inline bool lf_ids_append(lf_ids *l, const int32_t *ids, int64_t n) {
     if (!lf_ids_reserve(l, n)) return false;

@@ -17,9 +17,9 @@ static bool is_ascii(const char *s, size_t n) {
 }
 
 static bool normalize_part(lf_tokenizer_work *w, const char *s, size_t n, int options) {
-    lf_buffer *out = &w->next.text;
+    lf_string *out = &w->next.text;
     const utf8proc_option_t o = (utf8proc_option_t)(options | UTF8PROC_STABLE);
-    if (is_ascii(s, n)) return lf_buffer_put(out, s, n);
+    if (is_ascii(s, n)) return lf_string_put(out, s, n);
     const utf8proc_uint8_t *bytes = (const utf8proc_uint8_t *)s;
     /* The first call says how much room it needs. */
     utf8proc_ssize_t count = utf8proc_decompose(bytes, (utf8proc_ssize_t)n, NULL, 0, o);
@@ -33,14 +33,14 @@ static bool normalize_part(lf_tokenizer_work *w, const char *s, size_t n, int op
     count = utf8proc_decompose(bytes, (utf8proc_ssize_t)n, w->code_points, count, o);
     if (count > 0) count = utf8proc_normalize_utf32(w->code_points, count, o);
     for (utf8proc_ssize_t i = 0; i < count; i++)
-        if (!lf_buffer_put_char(out, (uint32_t)w->code_points[i])) return false;
+        if (!lf_string_put_char(out, (uint32_t)w->code_points[i])) return false;
     return count >= 0;
 }
 
 /* Inert characters neither change nor combine, so the text between two of them can be normalized by itself. */
 static lf_status normal_form(lf_tokenizer_work *w, int options, lf_err *err) {
-    const lf_buffer *text = &w->now.text;
-    w->next.text.n = 0;
+    const lf_string *text = &w->now.text;
+    lf_string_empty(&w->next.text);
     for (size_t i = 0, done = 0; done < text->n;) {
         uint32_t c = 0;
         size_t size = 0;
@@ -51,7 +51,7 @@ static lf_status normal_form(lf_tokenizer_work *w, int options, lf_err *err) {
             size = 0;
         }
         if (i > done && !normalize_part(w, text->s + done, i - done, options)) return lf_no_memory(err);
-        if (size > 0 && !lf_buffer_put(&w->next.text, text->s + i, size)) return lf_no_memory(err);
+        if (size > 0 && !lf_string_put(&w->next.text, text->s + i, size)) return lf_no_memory(err);
         i += size;
         done = i;
     }
@@ -81,15 +81,15 @@ static lf_status apply_nfkd(const lf_step *s, lf_tokenizer_work *w, lf_err *err)
 
 static lf_status apply_lowercase(const lf_step *step, lf_tokenizer_work *w, lf_err *err) {
     (void)step;
-    const lf_buffer *text = &w->now.text;
+    const lf_string *text = &w->now.text;
     size_t head = 0;
-    w->next.text.n = 0;
+    lf_string_empty(&w->next.text);
     for (size_t i = 0; i < text->n;) {
         uint32_t c, low[2];
         i += lf_utf8_next(text->s + i, text->n - i, &c);
         const size_t n = lf_char_lower(c, low);
         for (size_t k = 0; k < n; k++)
-            if (!lf_buffer_put_char(&w->next.text, low[k])) return lf_no_memory(err);
+            if (!lf_string_put_char(&w->next.text, low[k])) return lf_no_memory(err);
         if (i <= w->head) head = w->next.text.n;
     }
     w->head = head;
@@ -106,8 +106,8 @@ static lf_status open_prepend(lf_step *s, const cJSON *json, lf_err *err) {
 static lf_status apply_prepend(const lf_step *s, lf_tokenizer_work *w, lf_err *err) {
     const size_t n = strlen(s->content);
     if (w->now.text.n == 0 || w->continues) return LF_OK;
-    w->next.text.n = 0;
-    if (!lf_buffer_put(&w->next.text, s->content, n) || !lf_buffer_put(&w->next.text, w->now.text.s, w->now.text.n))
+    lf_string_empty(&w->next.text);
+    if (!lf_string_put(&w->next.text, s->content, n) || !lf_string_put(&w->next.text, w->now.text.s, w->now.text.n))
         return lf_no_memory(err);
     if (w->head > 0) w->head += n;
     lf_work_take_text(w);
@@ -119,15 +119,15 @@ static lf_status open_replace(lf_step *s, const cJSON *json, lf_err *err) {
     return rc ? rc : lf_step_string(&s->content, s, json, "content", err);
 }
 
-lf_status lf_replace(lf_tokenizer_work *w, const lf_step *step, const char *s, size_t n, lf_buffer *out, size_t *head,
+lf_status lf_replace(lf_tokenizer_work *w, const lf_step *step, const char *s, size_t n, lf_string *out, size_t *head,
                      lf_err *err) {
     const size_t size = strlen(step->content);
     const lf_status rc = lf_find_spans(w, step->pattern, s, n, err);
     if (rc) return rc;
     for (size_t i = 0; i < w->n_spans; i++) {
         const lf_span *span = &w->spans[i];
-        const bool good = span->hit ? lf_buffer_put(out, step->content, size)
-                                    : lf_buffer_put(out, s + span->begin, span->end - span->begin);
+        const bool good = span->hit ? lf_string_put(out, step->content, size)
+                                    : lf_string_put(out, s + span->begin, span->end - span->begin);
         if (!good) return lf_no_memory(err);
         if (out->n > w->most) return lf_too_long(w, step->where, err);
         /* What replaces one character comes from where it stood; what replaces several, from the last of them. */
@@ -137,7 +137,7 @@ lf_status lf_replace(lf_tokenizer_work *w, const lf_step *step, const char *s, s
 }
 
 static lf_status apply_replace(const lf_step *s, lf_tokenizer_work *w, lf_err *err) {
-    w->next.text.n = 0;
+    lf_string_empty(&w->next.text);
     const lf_status rc = lf_replace(w, s, w->now.text.s, w->now.text.n, &w->next.text, &w->head, err);
     if (!rc) lf_work_take_text(w);
     return rc;
@@ -150,7 +150,7 @@ static lf_status open_strip(lf_step *s, const cJSON *json, lf_err *err) {
 
 static lf_status apply_strip(const lf_step *s, lf_tokenizer_work *w, lf_err *err) {
     (void)err;
-    lf_buffer *text = &w->now.text;
+    lf_string *text = &w->now.text;
     size_t begin = 0;
     uint32_t c;
     while (s->left && begin < text->n) {
@@ -176,7 +176,7 @@ static lf_status apply_strip(const lf_step *s, lf_tokenizer_work *w, lf_err *err
 static lf_status apply_bytes(const lf_step *s, lf_tokenizer_work *w, lf_err *err) {
     (void)s;
     size_t head = 0;
-    w->next.text.n = 0;
+    lf_string_empty(&w->next.text);
     for (size_t i = 0; i < w->now.text.n; i++) {
         if (!lf_bytes_to_chars(&w->next.text, w->now.text.s + i, 1)) return lf_no_memory(err);
         if (i < w->head) head = w->next.text.n;

@@ -27,7 +27,7 @@ static lf_status no_memory(const lf_pattern *p, lf_err *err) {
 }
 
 static lf_status compile(lf_pattern *p, lf_err *err) {
-    lf_buffer translated = {0};
+    lf_string translated = {0};
     lf_pcre_fault fault;
     lf_status rc = lf_pattern_translate(&translated, p->text, p->where, err);
     if (rc) goto out;
@@ -38,7 +38,7 @@ static lf_status compile(lf_pattern *p, lf_err *err) {
     else if (!p->regex)
         rc = lf_fail(err, LF_EDATA, "%s: \"%s\" is not a regular expression: %s", p->where, p->text, fault.why);
 out:
-    lf_buffer_free(&translated);
+    lf_string_free(&translated);
     return rc;
 }
 

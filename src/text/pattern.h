@@ -4,7 +4,7 @@
 #define LF_TEXT_PATTERN_H
 
 #include "base/error.h"
-#include "text/buffer.h"
+#include "base/string.h"
 
 typedef struct lf_pattern lf_pattern;      /* fixed after lf_pattern_new: any number of threads may share one */
 typedef struct lf_pcre_matcher lf_matcher; /* what one thread needs to search */
@@ -30,6 +30,6 @@ lf_status lf_pattern_next(const lf_pattern *p, lf_matcher *m, const char *s, siz
                           lf_err *err);
 
 /* For pattern.c and its test: the PCRE2 text of a regular expression. */
-lf_status lf_pattern_translate(lf_buffer *out, const char *text, const char *where, lf_err *err);
+lf_status lf_pattern_translate(lf_string *out, const char *text, const char *where, lf_err *err);
 
 #endif

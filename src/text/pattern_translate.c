@@ -18,9 +18,8 @@ enum { MAX_DEPTH = 64 };
 typedef struct translator {
     const char *text, *where;
     const char *s; /* what is next */
-    lf_buffer *out;
+    lf_string *out;
     lf_err *err;
-    bool failed; /* no memory for out */
     bool caseless;
     char last_letter;       /* the caseless letter just before, 0 if none */
     size_t atom;            /* where in out the last atom begins, that a quantifier repeats */
@@ -29,7 +28,7 @@ typedef struct translator {
     int depth;
 } translator;
 
-static void put(translator *t, const char *s) { t->failed = !lf_buffer_put(t->out, s, strlen(s)) || t->failed; }
+static void put(translator *t, const char *s) { lf_string_put(t->out, s, strlen(s)); }
 
 static lf_status unsupported(const translator *t, const char *what, size_t n) {
     return lf_fail(t->err, LF_EUNSUPPORTED, "%s: \"%s\": %.*s in a pattern is not supported", t->where, t->text, (int)n,
@@ -245,11 +244,11 @@ static lf_status quantifier(translator *t) {
         one[0] = *t->s;
         put(t, one);
     }
-    if (*t->s == '+' && !t->failed) { /* X{n,m}+ is (?:X{n,m})+ */
+    if (*t->s == '+' && !t->out->failed) { /* X{n,m}+ is (?:X{n,m})+ */
         static const char head[] = "(?:";
         const size_t size = t->out->n - t->atom;
         put(t, head);
-        if (t->failed) return LF_OK;
+        if (t->out->failed) return LF_OK;
         memmove(t->out->s + t->atom + 3, t->out->s + t->atom, size);
         memcpy(t->out->s + t->atom, head, 3);
         put(t, ")");
@@ -277,10 +276,10 @@ static lf_status plain(translator *t) {
     return LF_OK;
 }
 
-lf_status lf_pattern_translate(lf_buffer *out, const char *text, const char *where, lf_err *err) {
+lf_status lf_pattern_translate(lf_string *out, const char *text, const char *where, lf_err *err) {
     translator t = {.text = text, .where = where, .s = text, .out = out, .err = err};
     lf_status rc = LF_OK;
-    while (*t.s && !rc && !t.failed) {
+    while (*t.s && !rc && !out->failed) {
         const char c = *t.s, letter = t.last_letter;
         const char *end = NULL;
         bool no_low, exact;
@@ -316,6 +315,6 @@ lf_status lf_pattern_translate(lf_buffer *out, const char *text, const char *whe
         }
     }
     if (!rc && t.depth > 0) return lf_fail(err, LF_EDATA, "%s: \"%s\": a ( is not closed", where, text);
-    if (!rc && t.failed) return lf_fail(err, LF_ENOMEM, "%s: \"%s\": out of memory", where, text);
+    if (!rc && out->failed) return lf_fail(err, LF_ENOMEM, "%s: \"%s\": out of memory", where, text);
     return rc;
 }

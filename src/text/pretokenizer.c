@@ -153,20 +153,20 @@ static lf_status open_metaspace(lf_step *s, const cJSON *json, lf_err *err) {
 }
 
 static bool put_metaspace(const lf_step *s, lf_tokenizer_work *w, const lf_piece *piece) {
-    lf_buffer *out = &w->next.text;
+    lf_string *out = &w->next.text;
     const char *text = w->now.text.s + piece->begin;
     const size_t n = strlen(s->content), begin = out->n;
     const bool there = piece->continues || text[0] == ' ' || (piece->size >= n && memcmp(text, s->content, n) == 0);
     size_t head = 0;
     if (!there && (s->prepend == LF_PREPEND_ALWAYS || (s->prepend == LF_PREPEND_FIRST && piece->head > 0))) {
-        if (!lf_buffer_put(out, s->content, n)) return false;
+        if (!lf_string_put(out, s->content, n)) return false;
         if (piece->head > 0) head = n;
     }
     for (size_t i = 0; i < piece->size;) {
         const char *space = memchr(text + i, ' ', piece->size - i);
         const size_t end = space ? (size_t)(space - text) : piece->size;
-        if (!lf_buffer_put(out, text + i, end - i)) return false;
-        if (space && !lf_buffer_put(out, s->content, n)) return false;
+        if (!lf_string_put(out, text + i, end - i)) return false;
+        if (space && !lf_string_put(out, s->content, n)) return false;
         if (i == 0 && piece->head > 0) head += end == 0 ? n : piece->head; /* the head is one character */
         i = end + (space != NULL);
     }
@@ -175,7 +175,7 @@ static bool put_metaspace(const lf_step *s, lf_tokenizer_work *w, const lf_piece
 
 static lf_status rewrite(const lf_step *s, lf_tokenizer_work *w,
                          bool (*one)(const lf_step *, lf_tokenizer_work *, const lf_piece *), lf_err *err) {
-    w->next.n = w->next.text.n = 0;
+    lf_pieces_empty(&w->next);
     for (size_t i = 0; i < w->now.n; i++) {
         const lf_piece *piece = &w->now.at[i];
         const bool good = piece->id >= 0 ? lf_pieces_put(&w->next, (lf_piece){.id = piece->id, .part = piece->part})
@@ -200,12 +200,12 @@ static lf_status by_metaspace(const lf_step *s, lf_tokenizer_work *w, const lf_p
             i++;
             continue;
         }
-        if (!lf_grow(&w->spans, &w->spans_capacity, w->n_spans + 1, sizeof *w->spans)) return lf_no_memory(err);
+        if (!lf_grow(&w->spans, &w->spans_capacity, w->n_spans + 2)) return lf_no_memory(err);
         if (i > done) w->spans[w->n_spans++] = (lf_span){done, i, false};
         w->spans[w->n_spans++] = (lf_span){i, i + n, true};
         done = i += n;
     }
-    if (!lf_grow(&w->spans, &w->spans_capacity, w->n_spans, sizeof *w->spans)) return lf_no_memory(err);
+    if (!lf_grow(&w->spans, &w->spans_capacity, w->n_spans + 1)) return lf_no_memory(err);
     if (done < piece->size) w->spans[w->n_spans++] = (lf_span){done, piece->size, false};
     return lf_split_piece(w, piece, LF_MERGED_WITH_NEXT, false, err);
 }
@@ -231,18 +231,18 @@ static lf_status open_bytes(lf_step *s, const cJSON *json, lf_err *err) {
 }
 
 static bool put_space(const lf_step *s, lf_tokenizer_work *w, const lf_piece *piece) {
-    lf_buffer *out = &w->next.text;
+    lf_string *out = &w->next.text;
     const size_t begin = out->n;
     const bool adds = !piece->continues && w->now.text.s[piece->begin] != ' ';
     (void)s;
-    if (adds && !lf_buffer_put(out, " ", 1)) return false;
-    if (!lf_buffer_put(out, w->now.text.s + piece->begin, piece->size)) return false;
+    if (adds && !lf_string_put(out, " ", 1)) return false;
+    if (!lf_string_put(out, w->now.text.s + piece->begin, piece->size)) return false;
     const size_t head = piece->head > 0 ? piece->head + adds : 0;
     return put_rewritten(w, piece, begin, head);
 }
 
 static bool put_bytes(const lf_step *s, lf_tokenizer_work *w, const lf_piece *piece) {
-    lf_buffer *out = &w->next.text;
+    lf_string *out = &w->next.text;
     const char *text = w->now.text.s + piece->begin;
     const size_t begin = out->n;
     (void)s;

@@ -5,7 +5,7 @@
 #include "text/tokenizer_internal.h"
 
 static bool add_span(lf_tokenizer_work *w, size_t begin, size_t end, bool hit) {
-    if (!lf_grow(&w->spans, &w->spans_capacity, w->n_spans, sizeof *w->spans)) return false;
+    if (!lf_grow(&w->spans, &w->spans_capacity, w->n_spans + 1)) return false;
     w->spans[w->n_spans++] = (lf_span){begin, end, hit};
     return true;
 }

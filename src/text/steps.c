@@ -55,7 +55,7 @@ static lf_status open_step(lf_steps *out, const lf_step_list *family, const cJSO
     for (size_t i = 0; i < family->n_kinds; i++) {
         const lf_step_kind *kind = &family->kinds[i];
         if (strcmp(kind->type, type) != 0) continue;
-        if (!lf_grow(&out->at, &out->capacity, out->n, sizeof *out->at)) return lf_no_memory(err);
+        if (!lf_grow(&out->at, &out->capacity, out->n + 1)) return lf_no_memory(err);
         lf_step *s = &out->at[out->n++];
         *s = (lf_step){.kind = kind, .where = lf_strdup(where)};
         if (!s->where) return lf_no_memory(err);

@@ -11,18 +11,18 @@ struct lf_stream {
     int32_t *ids;
     size_t n, capacity;
     size_t n_shown;   /* of them */
-    lf_buffer shown;  /* what the first n_shown ids decode to */
-    lf_buffer text;   /* what all of them decode to */
-    lf_buffer answer; /* what the caller sees */
+    lf_string shown;  /* what the first n_shown ids decode to */
+    lf_string text;   /* what all of them decode to */
+    lf_string answer; /* what the caller sees */
 };
 
 void lf_stream_free(lf_stream *s) {
     if (!s) return;
     lf_tokenizer_work_free(s->w);
     lf_free(s->ids);
-    lf_buffer_free(&s->shown);
-    lf_buffer_free(&s->text);
-    lf_buffer_free(&s->answer);
+    lf_string_free(&s->shown);
+    lf_string_free(&s->text);
+    lf_string_free(&s->answer);
     lf_free(s);
 }
 
@@ -40,19 +40,19 @@ lf_status lf_stream_new(lf_stream **out, const lf_tokenizer *t, bool skip_specia
     return LF_OK;
 }
 
-static lf_status decode(lf_stream *s, size_t first, size_t n, lf_buffer *out, lf_err *err) {
-    out->n = 0;
-    if (n == 0 || !lf_buffer_reserve(out, 1)) return n == 0 ? LF_OK : lf_no_memory(err);
+static lf_status decode(lf_stream *s, size_t first, size_t n, lf_string *out, lf_err *err) {
+    lf_string_empty(out);
+    if (n == 0 || !lf_string_reserve(out, 1)) return n == 0 ? LF_OK : lf_no_memory(err);
     return lf_decode_with(s->w, s->ids + first, (int64_t)n, s->skip_special_tokens, out, err);
 }
 
-static bool ends_open(const lf_buffer *text) {
+static bool ends_open(const lf_string *text) {
     return text->n >= 3 && memcmp(text->s + text->n - 3, "\xef\xbf\xbd", 3) == 0;
 }
 
 static lf_status answer(lf_stream *s, const char *text, size_t n, const char **out, size_t *n_out, lf_err *err) {
-    s->answer.n = 0;
-    if (!lf_buffer_put(&s->answer, text, n) || !lf_buffer_put(&s->answer, "", 1)) return lf_no_memory(err);
+    lf_string_empty(&s->answer);
+    if (!lf_string_put(&s->answer, text, n)) return lf_no_memory(err);
     *out = s->answer.s;
     *n_out = n;
     return LF_OK;
@@ -73,7 +73,7 @@ static lf_status show(lf_stream *s, const char **out, size_t *n_out, lf_err *err
 
 lf_status lf_stream_push(lf_stream *s, int32_t id, const char **text, size_t *n, lf_err *err) {
     lf_status rc;
-    if (!lf_grow(&s->ids, &s->capacity, s->n, sizeof *s->ids)) return lf_no_memory(err);
+    if (!lf_grow(&s->ids, &s->capacity, s->n + 1)) return lf_no_memory(err);
     s->ids[s->n++] = id;
     if ((rc = decode(s, 0, s->n, &s->text, err))) {
         s->n--;
@@ -91,6 +91,7 @@ lf_status lf_stream_push(lf_stream *s, int32_t id, const char **text, size_t *n,
 lf_status lf_stream_end(lf_stream *s, const char **text, size_t *n, lf_err *err) {
     lf_status rc = decode(s, 0, s->n, &s->text, err);
     if (!rc) rc = show(s, text, n, err);
-    s->n = s->n_shown = s->shown.n = 0;
+    s->n = s->n_shown = 0;
+    lf_string_empty(&s->shown);
     return rc;
 }

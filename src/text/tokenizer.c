@@ -40,8 +40,8 @@ lf_status lf_tokenizer_work_new(lf_tokenizer_work **out, const lf_tokenizer *t, 
     lf_tokenizer_work *w = *out;
     w->t = t;
     /* Texts are never NULL, so that pieces of nothing can be pointed at. */
-    if (lf_buffer_reserve(&w->now.text, 1) && lf_buffer_reserve(&w->next.text, 1) &&
-        lf_buffer_reserve(&w->whole.text, 1))
+    if (lf_string_reserve(&w->now.text, 1) && lf_string_reserve(&w->next.text, 1) &&
+        lf_string_reserve(&w->whole.text, 1))
         return LF_OK;
     lf_tokenizer_work_free(w);
     *out = NULL;
@@ -77,7 +77,7 @@ lf_status lf_too_long(const lf_tokenizer_work *w, const char *where, lf_err *err
     return lf_fail(err, LF_EDATA, "%s: makes more than %zu bytes of the text; is it meant to?", where, w->most);
 }
 
-void lf_work_take_text(lf_tokenizer_work *w) { lf_buffer_swap(&w->now.text, &w->next.text); }
+void lf_work_take_text(lf_tokenizer_work *w) { lf_string_swap(&w->now.text, &w->next.text); }
 
 void lf_work_take_pieces(lf_tokenizer_work *w) {
     lf_piece *at = w->now.at;
@@ -95,15 +95,15 @@ void lf_work_take_pieces(lf_tokenizer_work *w) {
 /* One stretch of text between added tokens: normalized, and divided at the tokens that are found after that. */
 static lf_status normalize_piece(lf_tokenizer_work *w, const char *s, const lf_piece *piece, lf_err *err) {
     const lf_tokenizer *t = w->t;
-    w->now.text.n = 0;
+    lf_string_empty(&w->now.text);
     w->head = piece->head;
     w->continues = piece->continues;
-    if (!lf_buffer_put(&w->now.text, s + piece->begin, piece->size)) return lf_no_memory(err);
+    if (!lf_string_put(&w->now.text, s + piece->begin, piece->size)) return lf_no_memory(err);
     const lf_status rc = lf_steps_apply(&t->normalizers, w, err);
     if (rc) return rc;
-    const lf_buffer *text = &w->now.text;
+    const lf_string *text = &w->now.text;
     const size_t base = w->whole.text.n, first = w->whole.n;
-    if (!lf_buffer_put(&w->whole.text, text->s, text->n) ||
+    if (!lf_string_put(&w->whole.text, text->s, text->n) ||
         !lf_added_tokens_find(&t->added, &t->added.normalized, text->s, text->n, base, w->head, &w->whole))
         return lf_no_memory(err);
     for (size_t i = first; i < w->whole.n; i++) w->whole.at[i].part = piece->part;
@@ -139,7 +139,7 @@ static lf_status find_pieces(lf_tokenizer_work *w, const char *s, size_t n, lf_e
     lf_status rc = LF_OK;
     lf_pieces plain = {0};
     uint32_t part = 0;
-    w->whole.n = w->whole.text.n = 0;
+    lf_pieces_empty(&w->whole);
     if (!lf_added_tokens_find(&t->added, &t->added.plain, s, n, 0, head, &plain)) rc = lf_no_memory(err);
     for (size_t i = 0; i < plain.n && !rc; i++) rc = cut_piece(w, s, &plain.at[i], &part, err);
     lf_pieces_free(&plain);
@@ -155,7 +155,7 @@ static lf_status encode_piece(lf_tokenizer_work *w, const lf_piece *piece, lf_er
     uint32_t n = 1;
     const int32_t *ids = piece->id >= 0 ? &piece->id : lf_word_cache_find(&w->cache, word, piece->size, &n);
     if (ids) {
-        if (!lf_grow(&out->ids, &out->capacity, out->n + n, sizeof *out->ids)) return lf_no_memory(err);
+        if (!lf_grow(&out->ids, &out->capacity, out->n + n)) return lf_no_memory(err);
         for (uint32_t k = 0; k < n; k++) out->ids[out->n++] = ids[k];
         return LF_OK;
     }
@@ -206,13 +206,8 @@ lf_status lf_tokenizer_encode_cut(lf_tokenizer_work *w, const char *text, size_t
         (rc = encode_pieces(w, err)) ||
         (rc = add_special_tokens ? lf_steps_apply(&w->t->postprocessors, w, err) : LF_OK))
         return rc;
-    size_t capacity = (size_t)out->capacity;
-    if (!lf_grow(&out->ids, &capacity, (size_t)out->n + w->ids.n, sizeof *out->ids)) return lf_no_memory(err);
-    out->capacity = (int64_t)capacity;
-    if (w->ids.n > 0) memcpy(out->ids + out->n, w->ids.ids, w->ids.n * sizeof *w->ids.ids);
     for (size_t i = 0; i < n_cuts; i++) starts[i] += out->n;
-    out->n += (int64_t)w->ids.n;
-    return LF_OK;
+    return lf_ids_append(out, w->ids.ids, (int64_t)w->ids.n) ? LF_OK : lf_no_memory(err);
 }
 
 lf_status lf_tokenizer_encode_with(lf_tokenizer_work *w, const char *text, size_t n, bool add_special_tokens,
@@ -233,13 +228,13 @@ lf_status lf_tokenizer_encode(lf_tokenizer *t, const char *text, size_t n, bool 
 
 static bool put_token(lf_tokenizer_work *w, const char *s, size_t n) {
     const lf_piece piece = {.begin = w->now.text.n, .size = n, .id = -1};
-    return lf_buffer_put(&w->now.text, s, n) && lf_pieces_put(&w->now, piece);
+    return lf_string_put(&w->now.text, s, n) && lf_pieces_put(&w->now, piece);
 }
 
-lf_status lf_decode_with(lf_tokenizer_work *w, const int32_t *ids, int64_t n, bool skip_special_tokens, lf_buffer *out,
+lf_status lf_decode_with(lf_tokenizer_work *w, const int32_t *ids, int64_t n, bool skip_special_tokens, lf_string *out,
                          lf_err *err) {
     const lf_tokenizer *t = w->t;
-    w->now.n = w->now.text.n = 0;
+    lf_pieces_empty(&w->now);
     for (int64_t i = 0; i < n; i++) {
         const lf_token *one = token(t, ids[i]);
         if (!one)
@@ -253,8 +248,8 @@ lf_status lf_decode_with(lf_tokenizer_work *w, const int32_t *ids, int64_t n, bo
     if (rc) return rc;
     for (size_t i = 0; i < w->now.n; i++) {
         const lf_piece *piece = &w->now.at[i];
-        if (i > 0 && t->decoders.n == 0 && !lf_buffer_put(out, " ", 1)) return lf_no_memory(err); /* as `tokenizers` */
-        if (!lf_buffer_put(out, w->now.text.s + piece->begin, piece->size)) return lf_no_memory(err);
+        if (i > 0 && t->decoders.n == 0 && !lf_string_put(out, " ", 1)) return lf_no_memory(err); /* as `tokenizers` */
+        if (!lf_string_put(out, w->now.text.s + piece->begin, piece->size)) return lf_no_memory(err);
     }
     return LF_OK;
 }
@@ -262,19 +257,17 @@ lf_status lf_decode_with(lf_tokenizer_work *w, const int32_t *ids, int64_t n, bo
 lf_status lf_tokenizer_decode(const lf_tokenizer *t, const int32_t *ids, int64_t n, bool skip_special_tokens,
                               char **out, size_t *n_out, lf_err *err) {
     lf_tokenizer_work *w;
-    lf_buffer text = {0};
+    lf_string text = {0};
     *out = NULL;
     *n_out = 0;
     lf_status rc = lf_tokenizer_work_new(&w, t, err);
     if (rc) return rc;
     rc = lf_decode_with(w, ids, n, skip_special_tokens, &text, err);
-    if (!rc && !lf_buffer_put(&text, "", 1)) rc = lf_no_memory(err);
     lf_tokenizer_work_free(w);
-    if (rc) {
-        lf_buffer_free(&text);
-        return rc;
-    }
-    *out = text.s;
-    *n_out = text.n - 1;
-    return LF_OK;
+    *n_out = text.n;
+    if (rc)
+        lf_string_free(&text);
+    else if (!(*out = lf_string_take(&text)))
+        rc = lf_no_memory(err);
+    return rc;
 }

@@ -7,8 +7,8 @@
 
 #include "text/added_tokens.h"
 #include "text/bpe.h"
-#include "text/buffer.h"
 #include "text/pattern.h"
+#include "text/pieces.h"
 #include "text/tokenizer.h"
 #include "text/vocab.h"
 #include "text/word_cache.h"
@@ -123,11 +123,11 @@ lf_status lf_find_char_spans(lf_tokenizer_work *w, bool (*is_hit)(uint32_t), con
 /* Appends to next the pieces that `behavior` makes of the spans of `piece`; empty ones are left out. */
 lf_status lf_split_piece(lf_tokenizer_work *w, const lf_piece *piece, lf_behavior behavior, bool invert, lf_err *err);
 /* Appends to `out` s with all matches replaced. *head as in lf_piece, updated; may be NULL. */
-lf_status lf_replace(lf_tokenizer_work *w, const lf_step *step, const char *s, size_t n, lf_buffer *out, size_t *head,
+lf_status lf_replace(lf_tokenizer_work *w, const lf_step *step, const char *s, size_t n, lf_string *out, size_t *head,
                      lf_err *err);
 
 /* Appends the text of ids to *out: lf_tokenizer_decode with memory that can be used again. */
-lf_status lf_decode_with(lf_tokenizer_work *w, const int32_t *ids, int64_t n, bool skip_special_tokens, lf_buffer *out,
+lf_status lf_decode_with(lf_tokenizer_work *w, const int32_t *ids, int64_t n, bool skip_special_tokens, lf_string *out,
                          lf_err *err);
 
 #endif

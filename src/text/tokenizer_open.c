@@ -55,7 +55,7 @@ static lf_status add_token(lf_tokenizer *t, const cJSON *json, int64_t *largest,
     if (id > *largest) *largest = id;
     a.content = content;
     a.id = (int32_t)id;
-    if (!lf_grow(&t->added.at, &t->added.capacity, t->added.n, sizeof *t->added.at)) return lf_no_memory(err);
+    if (!lf_grow(&t->added.at, &t->added.capacity, t->added.n + 1)) return lf_no_memory(err);
     t->added.at[t->added.n++] = a;
     return LF_OK;
 }
@@ -67,9 +67,9 @@ static lf_status index_token(lf_tokenizer *t, lf_tokenizer_work *w, int32_t numb
     const char *s = a->content;
     size_t n = strlen(s);
     if (a->normalized && t->normalizers.n > 0) {
-        w->now.text.n = 0;
+        lf_string_empty(&w->now.text);
         lf_work_allow(w, n);
-        if (!lf_buffer_put(&w->now.text, s, n)) return lf_no_memory(err);
+        if (!lf_string_put(&w->now.text, s, n)) return lf_no_memory(err);
         const lf_status rc = lf_steps_apply(&t->normalizers, w, err);
         if (rc) return rc;
         s = w->now.text.s;

@@ -7,7 +7,7 @@
 #include "base/mem.h"
 
 void lf_vocab_free(lf_vocab *v) {
-    lf_buffer_free(&v->text);
+    lf_string_free(&v->text);
     lf_free(v->tokens);
     lf_free(v->slots);
     *v = (lf_vocab){0};
@@ -60,14 +60,12 @@ lf_status lf_vocab_add(lf_vocab *v, const char *token, int64_t id, uint32_t flag
         return lf_fail(err, LF_EDATA, "%s: tokens \"%.100s\" and \"%.100s\" have the same id %" PRId64, where, token,
                        lf_vocab_text(v, (int32_t)id), id);
     if (known < 0) {
-        if (!grow_slots(v) || !lf_buffer_reserve(&v->text, size + 1)) goto no_memory;
-        if ((size_t)id >= v->capacity) {
-            if (!lf_grow(&v->tokens, &v->capacity, (size_t)id, sizeof *v->tokens)) goto no_memory;
-        }
+        if (!grow_slots(v) || !lf_string_reserve(&v->text, size + 1)) goto no_memory;
+        if (!lf_grow(&v->tokens, &v->capacity, (size_t)id + 1)) goto no_memory;
         for (; v->n <= (size_t)id; v->n++) v->tokens[v->n] = (lf_token){0};
         v->tokens[id] = (lf_token){
             .begin = v->text.n, .size = (uint32_t)size, .decoded_begin = v->text.n, .decoded_size = (uint32_t)size};
-        lf_buffer_put(&v->text, token, size + 1); /* there is room */
+        lf_string_put(&v->text, token, size + 1); /* there is room */
         v->slots[slot_of(v, token, size)] = (int32_t)id;
         v->count++;
     }
@@ -80,7 +78,7 @@ no_memory:
 
 bool lf_vocab_set_decoded(lf_vocab *v, int32_t id, const char *s, size_t n) {
     const size_t begin = v->text.n;
-    if (n > UINT32_MAX || !lf_buffer_put(&v->text, s, n)) return false;
+    if (n > UINT32_MAX || !lf_string_put(&v->text, s, n)) return false;
     v->tokens[id].decoded_begin = begin;
     v->tokens[id].decoded_size = (uint32_t)n;
     return true;

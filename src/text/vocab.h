@@ -3,7 +3,7 @@
 #define LF_TEXT_VOCAB_H
 
 #include "base/error.h"
-#include "text/buffer.h"
+#include "base/string.h"
 
 enum {
     LF_TOKEN_MODEL = 1, /* of the model's vocabulary */
@@ -22,7 +22,7 @@ typedef struct lf_token {
 } lf_token;
 
 typedef struct lf_vocab {
-    lf_buffer text;
+    lf_string text;
     lf_token *tokens;   /* by id */
     size_t n, capacity; /* n: 1 + the largest id */
     int32_t *slots;     /* hash table of ids, -1: empty */

@@ -9,8 +9,8 @@ enum { SLOTS = 1 << 16, MOST_BYTES = 4 << 20, LONGEST = 256 };
 
 void lf_word_cache_free(lf_word_cache *c) {
     lf_free(c->slots);
-    lf_buffer_free(&c->keys);
-    lf_buffer_free(&c->ids);
+    lf_string_free(&c->keys);
+    lf_string_free(&c->ids);
     *c = (lf_word_cache){0};
 }
 
@@ -28,9 +28,10 @@ void lf_word_cache_put(lf_word_cache *c, const char *word, size_t size, const in
     if (!c->slots && !(c->slots = lf_calloc(SLOTS, sizeof *c->slots))) return;
     if (c->keys.n > MOST_BYTES || c->ids.n > MOST_BYTES) {
         memset(c->slots, 0, SLOTS * sizeof *c->slots);
-        c->keys.n = c->ids.n = 0;
+        lf_string_empty(&c->keys);
+        lf_string_empty(&c->ids);
     }
-    if (!lf_buffer_reserve(&c->keys, size) || !lf_buffer_reserve(&c->ids, n * sizeof *ids)) return;
+    if (!lf_string_reserve(&c->keys, size) || !lf_string_reserve(&c->ids, n * sizeof *ids)) return;
     const uint64_t hash = XXH3_64bits(word, size);
     /* A word that is there under the same slot is overwritten; its bytes go when the cache is emptied. */
     c->slots[hash & (SLOTS - 1)] = (lf_cached_word){.hash = hash,
@@ -38,6 +39,6 @@ void lf_word_cache_put(lf_word_cache *c, const char *word, size_t size, const in
                                                     .key_size = (uint32_t)size,
                                                     .ids = (uint32_t)(c->ids.n / sizeof *ids),
                                                     .n_ids = (uint32_t)n};
-    lf_buffer_put(&c->keys, word, size); /* there is room */
-    lf_buffer_put(&c->ids, ids, n * sizeof *ids);
+    lf_string_put(&c->keys, word, size); /* there is room */
+    lf_string_put(&c->ids, ids, n * sizeof *ids);
 }

@@ -2,7 +2,7 @@
 #ifndef LF_TEXT_WORD_CACHE_H
 #define LF_TEXT_WORD_CACHE_H
 
-#include "text/buffer.h"
+#include "base/string.h"
 
 typedef struct lf_cached_word {
     uint64_t hash;
@@ -13,7 +13,7 @@ typedef struct lf_cached_word {
 /* Start with {0}. Never grows above some megabytes: a full cache is emptied. */
 typedef struct lf_word_cache {
     lf_cached_word *slots;
-    lf_buffer keys, ids;
+    lf_string keys, ids;
 } lf_word_cache;
 
 /* The ids of a word, *n of them; NULL if it is not there. Valid until the next put. */

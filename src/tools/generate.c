@@ -9,7 +9,6 @@
 #include "base/mem.h"
 #include "eval/generate.h"
 #include "task/language.h"
-#include "text/buffer.h"
 #include "tools/common.h"
 #include "tools/input.h"
 
@@ -139,7 +138,7 @@ static lf_status answer(job *j, lf_generated *o, const char *text, size_t n, boo
 
 /* `content` is taken over unless the role is system's. */
 static lf_status add_message(job *j, const char *role, const char *content, size_t n, lf_err *err) {
-    if (content && lf_grow(&j->messages, &j->capacity, j->n_messages, sizeof *j->messages)) {
+    if (content && lf_grow(&j->messages, &j->capacity, j->n_messages + 1)) {
         j->messages[j->n_messages++] = (lf_message){role, content, n};
         return LF_OK;
     }

@@ -9,7 +9,7 @@
 #include "base/log.h"
 
 void lf_input_free(lf_input *in) {
-    lf_buffer_free(&in->read);
+    lf_string_free(&in->read);
     *in = (lf_input){0};
 }
 
@@ -35,7 +35,7 @@ static lf_status read_more(lf_input *in, lf_err *err) {
     const ssize_t n = read(STDIN_FILENO, part, sizeof part);
     if (n < 0) return errno == EINTR || errno == EAGAIN ? LF_OK : lf_fail_errno(err, "read", "standard input");
     in->ended = n == 0;
-    return lf_buffer_put(&in->read, part, (size_t)n) ? LF_OK
+    return lf_string_put(&in->read, part, (size_t)n) ? LF_OK
                                                      : lf_fail(err, LF_ENOMEM, "out of memory for standard input");
 }
 
@@ -59,8 +59,7 @@ lf_status lf_input_rest(lf_input *in, const char **text, size_t *n, lf_err *err)
         const lf_status rc = read_more(in, err);
         if (rc) return rc;
     }
-    if (!lf_buffer_put(&in->read, "", 1)) return lf_fail(err, LF_ENOMEM, "out of memory for standard input");
     *text = in->read.s + in->at;
-    *n = in->read.n - 1 - in->at;
+    *n = in->read.n - in->at;
     return LF_OK;
 }

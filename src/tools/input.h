@@ -4,10 +4,10 @@
 #define LF_TOOLS_INPUT_H
 
 #include "base/error.h"
-#include "text/buffer.h"
+#include "base/string.h"
 
 typedef struct lf_input {
-    lf_buffer read;
+    lf_string read;
     size_t at; /* where the next line begins */
     bool ended;
 } lf_input;

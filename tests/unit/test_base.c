@@ -17,6 +17,8 @@
 #include "base/pcre.h"
 #include "base/pool.h"
 #include "base/rng.h"
+#include "base/slice.h"
+#include "base/string.h"
 #include "base/utf8.h"
 
 /* ---- random numbers ---- */
@@ -506,6 +508,124 @@ static void test_utf8(void **state) {
 }
 
 static const char dated[] = "on 1999-12 or 2024";
+/* ---- text that grows, arrays that double, lists in tables ---- */
+
+static void test_string(void **state) {
+    (void)state;
+    lf_string t = {0};
+    for (int i = 0; i < 1000; i++) assert_true(i % 2 ? lf_string_add(&t, "%d;", i) : lf_string_put(&t, "a\0b", 3));
+    assert_int_equal(t.n, 500 * 3 + 5 * 2 + 45 * 3 + 450 * 4);
+    assert_memory_equal(t.s, "a\0b1;a\0b3;", 10); /* the ends of what was added are written over */
+    assert_int_equal(t.s[t.n], 0);
+    assert_string_equal(t.s + t.n - 4, "999;");
+    assert_true(lf_string_put_char(&t, 0x20ac));
+    assert_string_equal(t.s + t.n - 3, "\xe2\x82\xac");
+
+    char *kept = t.s;
+    lf_string_empty(&t);
+    assert_true(t.n == 0 && t.s == kept); /* the memory stays */
+    lf_string other = {0};
+    assert_true(lf_string_add(&other, "%s", "x"));
+    lf_string_swap(&t, &other);
+    assert_string_equal(t.s, "x");
+    assert_ptr_equal(other.s, kept);
+    lf_string_free(&other);
+
+    char *taken = lf_string_take(&t);
+    assert_string_equal(taken, "x");
+    assert_true(!t.s && t.n == 0 && t.capacity == 0);
+    lf_free(taken);
+    taken = lf_string_take(&t);
+    assert_string_equal(taken, ""); /* of a text in which nothing was put */
+    lf_free(taken);
+
+    assert_true(lf_string_put(&t, "abcdef", 6));
+    t.n = 2; /* who cuts a text gets a whole one */
+    taken = lf_string_take(&t);
+    assert_string_equal(taken, "ab");
+    lf_free(taken);
+}
+
+static void test_string_failing(void **state) {
+    (void)state;
+    lf_string t = {0};
+    assert_true(lf_string_put(&t, "before", 6));
+    lf_alloc_fail_after(0);
+    assert_false(lf_string_reserve(&t, 4096));
+    assert_false(t.failed); /* asking for room is no failure */
+    assert_true(lf_string_put(&t, "!", 1));
+    assert_false(lf_string_add(&t, "%4096d", 1));
+    assert_true(t.failed);
+    lf_alloc_fail_after(-1);
+    assert_false(lf_string_put(&t, "x", 1)); /* sticky, though there is memory again and was room */
+    assert_false(lf_string_add(&t, "x"));
+    assert_string_equal(t.s, "before!");
+    lf_string_empty(&t);
+    assert_true(lf_string_put(&t, "after", 5)); /* emptied, it is as new */
+    assert_string_equal(t.s, "after");
+
+    lf_alloc_fail_after(0);
+    assert_false(lf_string_put(&t, "x", (size_t)-1 / 2)); /* refused before anything is read */
+    assert_null(lf_string_take(&t));
+    assert_null(lf_string_take(&t)); /* there is none for "" either */
+    lf_alloc_fail_after(-1);
+    assert_null(t.s);
+    assert_false(t.failed);
+}
+
+static void test_grow(void **state) {
+    (void)state;
+    int64_t *a = NULL, capacity = 0;
+    const uint64_t before = lf_alloc_calls();
+    for (int64_t n = 0; n < 10000; n++) {
+        assert_true(lf_grow(&a, &capacity, n + 1));
+        a[n] = n;
+    }
+    assert_true(lf_alloc_calls() - before < 12); /* it doubles */
+    for (int64_t n = 0; n < 10000; n++) assert_int_equal(a[n], n);
+
+    int64_t *const kept = a, room = capacity;
+    lf_alloc_fail_after(0);
+    assert_true(lf_grow(&a, &capacity, room)); /* there is room */
+    assert_false(lf_grow(&a, &capacity, room + 1));
+    lf_alloc_fail_after(-1);
+    assert_true(a == kept && capacity == room && a[9999] == 9999);
+    assert_false(lf_grow(&a, &capacity, INT64_MAX)); /* more bytes than there can be */
+    assert_true(a == kept && capacity == room);
+    lf_free(a);
+
+    char *bytes = NULL;
+    size_t n_bytes = 0;
+    assert_true(lf_grow(&bytes, &n_bytes, 0)); /* nothing was wanted */
+    assert_null(bytes);
+    assert_true(lf_grow(&bytes, &n_bytes, 100) && n_bytes >= 100);
+    memset(bytes, 1, n_bytes);
+    assert_false(lf_grow(&bytes, &n_bytes, SIZE_MAX));
+    lf_free(bytes);
+}
+
+static void test_lists(void **state) {
+    (void)state;
+    static const char *const expected[] = {"one", "", "three"};
+    const char *list = "one||three";
+    lf_slice item;
+    for (int i = 0; i < 3; i++) {
+        assert_true(lf_next_item(&list, &item));
+        assert_true(lf_slice_equal(item, expected[i]));
+    }
+    assert_false(lf_next_item(&list, &item));
+    list = "";
+    assert_false(lf_next_item(&list, &item));
+    list = NULL;
+    assert_false(lf_next_item(&list, &item));
+    assert_true(lf_has_item("one|two", "two"));
+    assert_false(lf_has_item("one|twofold", "two"));
+    assert_false(lf_has_item("one|tw", "two"));
+    assert_false(lf_has_item("one|two", "one|two"));
+    assert_false(lf_has_item(NULL, "one"));
+    assert_false(lf_has_item("one", ""));
+}
+
 static const lf_pcre_limits sensible = {.steps = 1000};
 
 static void test_pcre_groups(void **state) {
@@ -584,6 +704,10 @@ int main(void) {
         LEAKLESS(test_pool),
         LEAKLESS(test_arena),
         LEAKLESS(test_utf8),
+        LEAKLESS(test_string),
+        LEAKLESS(test_string_failing),
+        LEAKLESS(test_grow),
+        LEAKLESS(test_lists),
         LEAKLESS(test_pcre_groups),
         LEAKLESS(test_pcre_faults),
         LEAKLESS(test_errors),

@@ -32,25 +32,12 @@ typedef struct walk {
 
 static bool hidden(const char *name) { return name[0] == '.'; }
 
-/* *p with room for n elements; NULL (and *p as it was) when out of memory. */
-static void *grown(void *p, size_t n, size_t size) {
-    uint64_t bytes;
-    return lf_mul_overflow(n, size, &bytes) ? NULL : lf_realloc(p, (size_t)bytes);
-}
-
 static lf_status add_picture(walk *w, const char *path, lf_err *err) {
     lf_store *s = w->store;
-    if (s->n == w->capacity) {
-        const int64_t more = w->capacity ? 2 * w->capacity : 256;
-        const char **paths = grown(w->paths, (size_t)more, sizeof *paths);
-        if (paths) w->paths = paths;
-        int32_t *labels = grown(s->labels, (size_t)more, sizeof *labels);
-        if (labels) s->labels = labels;
-        if (!paths || !labels) return lf_fail(err, LF_ENOMEM, "out of memory for the pictures of %s", s->path);
-        w->capacity = more;
-    }
+    int64_t room = w->capacity;
     const char *copy = lf_arena_strdup(s->arena, path);
-    if (!copy) return lf_fail(err, LF_ENOMEM, "out of memory for the pictures of %s", s->path);
+    if (!copy || !lf_grow(&w->paths, &room, s->n + 1) || !lf_grow(&s->labels, &w->capacity, s->n + 1))
+        return lf_fail(err, LF_ENOMEM, "out of memory for the pictures of %s", s->path);
     w->paths[s->n] = copy;
     s->labels[s->n++] = w->label;
     return LF_OK;
@@ -64,13 +51,8 @@ static lf_status enter(walk *w, const char *path, bool *again, lf_err *err) {
     for (size_t i = 0; i < w->n_entered && !*again; i++)
         *again = w->entered[i].device == st.st_dev && w->entered[i].inode == st.st_ino;
     if (*again) return LF_OK;
-    if (w->n_entered == w->room) {
-        const size_t more = w->room ? 2 * w->room : 16;
-        struct place *p = grown(w->entered, more, sizeof *p);
-        if (!p) return lf_fail(err, LF_ENOMEM, "out of memory for the folders below %s", w->store->path);
-        w->entered = p;
-        w->room = more;
-    }
+    if (!lf_grow(&w->entered, &w->room, w->n_entered + 1))
+        return lf_fail(err, LF_ENOMEM, "out of memory for the folders below %s", w->store->path);
     w->entered[w->n_entered++] = (struct place){st.st_dev, st.st_ino};
     return LF_OK;
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/slice.h"
 #include "data/image/internal.h"
 
 static const lf_image_decoder decoders[] = {
@@ -15,23 +16,19 @@ enum { N_DECODERS = sizeof decoders / sizeof *decoders };
 
 /* Do the bytes begin with one of "a|b"? A '?' is any byte. */
 static bool begins_with(const unsigned char *bytes, size_t size, const char *signatures) {
-    for (const char *s = signatures; s && *s;) {
-        const size_t n = strcspn(s, "|");
+    for (lf_slice s; lf_next_item(&signatures, &s);) {
+        const size_t n = (size_t)s.length;
         size_t i = 0;
-        while (i < n && i < size && (s[i] == '?' || (unsigned char)s[i] == bytes[i])) i++;
+        while (i < n && i < size && (s.start[i] == '?' || (unsigned char)s.start[i] == bytes[i])) i++;
         if (i == n) return true;
-        s += n + (s[n] == '|');
     }
     return false;
 }
 
 static bool has_extension(const char *name, const char *extensions) {
     const char *dot = strrchr(name, '.');
-    for (const char *e = extensions; dot && *e;) {
-        const size_t n = strcspn(e, "|");
-        if (strlen(dot + 1) == n && !strncasecmp(dot + 1, e, n)) return true;
-        e += n + (e[n] == '|');
-    }
+    for (lf_slice e; dot && lf_next_item(&extensions, &e);)
+        if (strlen(dot + 1) == (size_t)e.length && !strncasecmp(dot + 1, e.start, (size_t)e.length)) return true;
     return false;
 }
 
@@ -52,12 +49,11 @@ bool lf_image_has_extension(const char *name) {
 const char *lf_image_extensions(char *buf, size_t size) {
     size_t used = 0;
     buf[0] = 0;
-    for (int i = 0; i < N_DECODERS; i++)
-        for (const char *e = decoders[i].extensions; *e && used < size;) {
-            const size_t n = strcspn(e, "|");
-            used += (size_t)snprintf(buf + used, size - used, "%s%.*s", used ? ", " : "", (int)n, e);
-            e += n + (e[n] == '|');
-        }
+    for (int i = 0; i < N_DECODERS; i++) {
+        const char *list = decoders[i].extensions;
+        for (lf_slice e; used < size && lf_next_item(&list, &e);)
+            used += (size_t)snprintf(buf + used, size - used, "%s%.*s", used ? ", " : "", e.length, e.start);
+    }
     return buf;
 }
 

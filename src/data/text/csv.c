@@ -22,12 +22,12 @@ static bool is_return(const cursor *c, const char *s) {
     return s < c->end && *s == '\r' && (s + 1 == c->end || s[1] == '\n');
 }
 
-static void put(lf_text_buffer *out, const char *s, const char *end) {
-    if (out) lf_text_put(out, s, (size_t)(end - s));
+static void put(lf_string *out, const char *s, const char *end) {
+    if (out) lf_string_put(out, s, (size_t)(end - s));
 }
 
 /* Moves behind the field and what ends it. out may be NULL. */
-static field_end next_field(cursor *c, lf_text_buffer *out) {
+static field_end next_field(cursor *c, lf_string *out) {
     const char *s = c->at;
     if (s < c->end && *s == '"') {
         do {
@@ -74,7 +74,7 @@ static void skip_blank_lines(cursor *c) {
 
 enum { MAX_COLUMNS = 4096 }; /* names are compared with one another */
 
-static lf_status add_column(lf_text_store *s, const lf_text_buffer *name, int64_t *capacity, lf_err *err) {
+static lf_status add_column(lf_text_store *s, const lf_string *name, int64_t *capacity, lf_err *err) {
     if (s->n_names == *capacity) {
         *capacity = 2 * *capacity + 8;
         const char **grown = lf_arena_alloc(s->arena, (size_t)*capacity * sizeof *grown);
@@ -96,16 +96,16 @@ static lf_status add_column(lf_text_store *s, const lf_text_buffer *name, int64_
 
 static lf_status read_header(lf_text_store *s, cursor *c, lf_err *err) {
     int64_t capacity = 0;
-    lf_text_buffer name = {0};
+    lf_string name = {0};
     lf_status rc = LF_OK;
     field_end end = MORE_FIELDS;
     skip_blank_lines(c);
     const char *const begin = c->at;
     while (!rc && end == MORE_FIELDS) {
         const char *const field = c->at;
-        name.n = 0;
+        lf_string_empty(&name);
         end = next_field(c, &name);
-        lf_text_put(&name, "", 0);
+        lf_string_put(&name, "", 0);
         if (end > RECORD_ENDS)
             rc = bad_field(s, field, end, err);
         else if (name.failed)
@@ -115,7 +115,7 @@ static lf_status read_header(lf_text_store *s, cursor *c, lf_err *err) {
     }
     if (!rc)
         rc = lf_text_map_check_utf8(&s->map, (uint64_t)(begin - s->map.data), (uint64_t)(c->at - s->map.data), err);
-    lf_free(name.s);
+    lf_string_free(&name);
     return rc;
 }
 
@@ -142,12 +142,12 @@ static lf_status index_records(lf_text_store *s, char delimiter, lf_err *err) {
  */
 
 /* Lists have no form of their own in CSV: choices and messages are written as JSON. */
-static bool holds_list(const char *column, const lf_text_buffer *field) {
+static bool holds_list(const char *column, const lf_string *field) {
     return (!strcmp(column, "choices") || !strcmp(column, "messages")) && field->s[0] == '[';
 }
 
 static lf_status add_field(const lf_text_store *s, uint64_t at, cJSON *record, const char *column,
-                           const lf_text_buffer *field, lf_err *err) {
+                           const lf_string *field, lf_err *err) {
     cJSON *value = NULL;
     if (field->n && memchr(field->s, 0, field->n))
         return lf_fail(err, LF_EDATA, "%s: line %" PRIu64 ": a NUL byte in column '%.100s'; is this a text file?",
@@ -166,16 +166,16 @@ static lf_status add_field(const lf_text_store *s, uint64_t at, cJSON *record, c
 static lf_status read_record(const lf_text_store *s, int64_t i, char delimiter, cJSON **out, lf_err *err) {
     const uint64_t at = s->begin[i];
     cursor c = cursor_at(s, at, delimiter);
-    lf_text_buffer field = {0};
+    lf_string field = {0};
     lf_status rc = LF_OK;
     field_end end = MORE_FIELDS;
     int64_t n = 0;
     cJSON *record = cJSON_CreateObject();
     if (!record) rc = lf_fail(err, LF_ENOMEM, "%s: out of memory for a record", s->map.path);
     for (; !rc && end == MORE_FIELDS; n++) {
-        field.n = 0;
+        lf_string_empty(&field);
         end = next_field(&c, &field);
-        lf_text_put(&field, "", 0);
+        lf_string_put(&field, "", 0);
         if (field.failed)
             rc = lf_fail(err, LF_ENOMEM, "%s: out of memory for a record", s->map.path);
         else if (n < s->n_names)
@@ -187,7 +187,7 @@ static lf_status read_record(const lf_text_store *s, int64_t i, char delimiter, 
                      "%s: line %" PRIu64 ": expected %" PRId64 " fields as the first line has, found %" PRId64
                      "; is a quote missing?",
                      s->map.path, lf_text_map_line(&s->map, at), s->n_names, n);
-    lf_free(field.s);
+    lf_string_free(&field);
     if (rc)
         cJSON_Delete(record);
     else

@@ -10,15 +10,8 @@
  */
 
 bool lf_text_tokens_reserve(lf_text_tokens *t, int64_t more) {
-    if (t->capacity - t->n >= more) return true;
-    const int64_t capacity = 2 * (t->n + more) + 64;
-    int32_t *ids = lf_realloc(t->ids, (size_t)capacity * sizeof *ids);
-    if (ids) t->ids = ids;
-    uint8_t *target = ids ? lf_realloc(t->target, (size_t)capacity) : NULL;
-    if (!target) return false; /* ids may be longer than capacity says: no harm */
-    t->target = target;
-    t->capacity = capacity;
-    return true;
+    int64_t room = t->capacity; /* after a failure ids may be longer than capacity says: no harm */
+    return lf_grow(&t->ids, &room, t->n + more) && lf_grow(&t->target, &t->capacity, t->n + more);
 }
 
 void lf_text_tokens_free(lf_text_tokens *t) {

@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 
 #include "base/pool.h"
+#include "base/string.h"
 #include "data/text/dataset.h"
 
 /* ---- a file, mapped -----------------------------------------------------------------------------------------------
@@ -25,16 +26,6 @@ uint64_t lf_text_map_line(const lf_text_map *m, uint64_t at); /* number of the l
 void lf_text_map_drop(const lf_text_map *m, uint64_t end);
 /* LF_EDATA with the line if bytes [begin, end) are not UTF-8. */
 lf_status lf_text_map_check_utf8(const lf_text_map *m, uint64_t begin, uint64_t end, lf_err *err);
-
-/* ---- a growing text -----------------------------------------------------------------------------------------------
- */
-
-typedef struct lf_text_buffer {
-    char *s; /* NUL-terminated once something was put */
-    size_t n, capacity;
-    bool failed; /* out of memory: sticky */
-} lf_text_buffer;
-void lf_text_put(lf_text_buffer *b, const char *s, size_t n);
 
 /* ---- records ------------------------------------------------------------------------------------------------------
  */
@@ -86,10 +77,10 @@ lf_status lf_text_layout_example(const lf_text_store *s, int64_t i, const cJSON 
 lf_status lf_text_template_check(const char *text, lf_err *err);
 /* Puts the text with the fields of `record` filled in. A field that is absent is LF_EDATA (after `name`), but if it is
  * in `optional` ("a|b" or NULL) it is empty. */
-lf_status lf_text_template_render(lf_text_buffer *out, const char *text, const cJSON *record, const char *optional,
+lf_status lf_text_template_render(lf_string *out, const char *text, const cJSON *record, const char *optional,
                                   const char *name, lf_err *err);
 /* Puts a string, number or truth value as text; false if the value is none of those. */
-bool lf_text_put_value(lf_text_buffer *out, const cJSON *value);
+bool lf_text_put_value(lf_string *out, const cJSON *value);
 
 /* ---- plain text ---------------------------------------------------------------------------------------------------
  */

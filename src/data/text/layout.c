@@ -6,6 +6,7 @@
 
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/slice.h"
 #include "data/image/dataset_internal.h"
 #include "data/text/internal.h"
 
@@ -14,7 +15,7 @@ typedef struct making {
     const lf_text_layout *layout;
     const cJSON *record;
     int64_t index;
-    lf_text_buffer text;
+    lf_string text;
     lf_text_example *out;
     lf_err *err;
 } making;
@@ -61,10 +62,9 @@ static const lf_text_layout *layout_with(lf_text_trait trait) {
 
 /* Takes the first of "a|b|c" into name; false when nothing is left. */
 static bool next_field(const char **list, char name[64]) {
-    if (!*list || !**list) return false;
-    const size_t n = strcspn(*list, "|");
-    snprintf(name, 64, "%.*s", (int)n, *list);
-    *list += n + ((*list)[n] == '|');
+    lf_slice item;
+    if (!lf_next_item(list, &item)) return false;
+    snprintf(name, 64, "%.*s", item.length, item.start);
     return true;
 }
 
@@ -226,12 +226,10 @@ static lf_status read_choices(making *m) {
     if (n < 2) return fail(m, "a list of two or more texts in the field 'choices'", n ? "one" : "none");
     if (!(e->choices = lf_calloc((size_t)n, sizeof *e->choices))) return out_of_memory(m);
     cJSON_ArrayForEach(v, list) {
-        lf_text_buffer b = {0};
-        const bool good = lf_text_put_value(&b, v);
-        if (good && !b.failed) e->choices[e->n_choices++] = b.s;
-        if (good && !b.failed) continue;
-        lf_free(b.s);
-        return good ? out_of_memory(m) : fail(m, "texts in the list 'choices'", "another value among them");
+        lf_string b = {0};
+        if (!lf_text_put_value(&b, v)) return fail(m, "texts in the list 'choices'", "another value among them");
+        if (!(e->choices[e->n_choices] = lf_string_take(&b))) return out_of_memory(m);
+        e->n_choices++;
     }
     return LF_OK;
 }
@@ -253,7 +251,7 @@ static lf_status choices(making *m) {
         return rc;
     }
     const size_t begin = m->text.n;
-    lf_text_put(&m->text, e->choices[e->answer], strlen(e->choices[e->answer]));
+    lf_string_put(&m->text, e->choices[e->answer], strlen(e->choices[e->answer]));
     return add_answer(m, begin);
 }
 
@@ -313,16 +311,10 @@ lf_status lf_text_layout_example(const lf_text_store *s, int64_t i, const cJSON 
     if (!(s->layout->traits & LF_TEXT_ONE_FIELD) && !has_all(record, s->layout->required)) rc = missing(&m);
     if (!rc) rc = s->layout->make(&m);
     if (!rc && !out->text) {
-        lf_text_put(&m.text, "", 0);
-        if (m.text.failed) {
-            rc = out_of_memory(&m);
-        } else {
-            out->text = m.text.s;
-            out->n = m.text.n;
-            m.text.s = NULL;
-        }
+        out->n = m.text.n;
+        if (!(out->text = lf_string_take(&m.text))) rc = out_of_memory(&m);
     }
-    lf_free(m.text.s);
+    lf_string_free(&m.text);
     if (rc) lf_text_example_free(out);
     return rc;
 }

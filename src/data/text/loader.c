@@ -72,13 +72,7 @@ static lf_status out_of_memory(const lf_text_loader *l, lf_err *err) {
 }
 
 static lf_status add_document(const lf_text_loader *l, slot *s, int64_t row, int64_t document, lf_err *err) {
-    if (s->n_documents == s->documents_capacity) {
-        const int64_t capacity = 2 * s->documents_capacity + l->opts.batch_size;
-        span *grown = lf_realloc(s->documents, (size_t)capacity * sizeof *grown);
-        if (!grown) return out_of_memory(l, err);
-        s->documents = grown;
-        s->documents_capacity = capacity;
-    }
+    if (!lf_grow(&s->documents, &s->documents_capacity, s->n_documents + 1)) return out_of_memory(l, err);
     const int64_t begin = s->tokens.n;
     int64_t cut = 0;
     lf_status rc;

@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/slice.h"
 #include "data/image/dataset_internal.h"
 #include "data/text/internal.h"
 
@@ -34,12 +35,7 @@ static bool has_extension(const char *path, const char *extensions) {
     const size_t n = dot ? strlen(dot + 1) : 0;
     if (n == 0 || n >= sizeof name) return false;
     for (size_t i = 0; i <= n; i++) name[i] = (char)tolower((unsigned char)dot[1 + i]);
-    for (const char *e = extensions; *e;) {
-        const size_t length = strcspn(e, "|");
-        if (length == n && !memcmp(e, name, n)) return true;
-        e += length + (e[length] == '|');
-    }
-    return false;
+    return lf_has_item(extensions, name);
 }
 
 static const lf_text_format *format_named(const char *name) {
@@ -150,14 +146,8 @@ static lf_status read_spec(request *r, const lf_text_dataset_opts *opts, lf_err 
 enum { DROP_EVERY = 1 << 26 }; /* bytes */
 
 lf_status lf_text_store_add(lf_text_store *s, uint64_t begin, lf_err *err) {
-    if (s->n == s->capacity) {
-        const int64_t capacity = s->capacity + s->capacity / 2 + 64;
-        uint64_t *grown = lf_realloc(s->begin, (size_t)capacity * sizeof *grown);
-        if (!grown)
-            return lf_fail(err, LF_ENOMEM, "%s: out of memory for an index of %" PRId64 " records", s->path, capacity);
-        s->begin = grown;
-        s->capacity = capacity;
-    }
+    if (!lf_grow(&s->begin, &s->capacity, s->n + 1))
+        return lf_fail(err, LF_ENOMEM, "%s: out of memory for an index of %" PRId64 " records", s->path, s->n + 1);
     s->begin[s->n++] = begin;
     if (s->map.base && begin - s->dropped > DROP_EVERY) {
         lf_text_map_drop(&s->map, begin);

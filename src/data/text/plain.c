@@ -76,13 +76,7 @@ static uint64_t cut_place(const lf_text_map *m, uint64_t from) {
 }
 
 static bool add_piece(lf_text_piece **out, int64_t *n, int64_t *capacity, lf_text_piece p) {
-    if (*n == *capacity) {
-        const int64_t more = 2 * *capacity + 8;
-        lf_text_piece *grown = lf_realloc(*out, (size_t)more * sizeof *grown);
-        if (!grown) return false;
-        *out = grown;
-        *capacity = more;
-    }
+    if (!lf_grow(out, capacity, *n + 1)) return false;
     (*out)[(*n)++] = p;
     return true;
 }

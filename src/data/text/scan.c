@@ -63,13 +63,8 @@ static lf_status make_piece(void *context, void *slot, lf_err *err) {
  */
 
 static lf_status add(lf_text_scan *out, int64_t first, int64_t n, int64_t cut, lf_err *err) {
-    if (out->n == out->capacity) {
-        const int64_t capacity = out->capacity + out->capacity / 2 + 64;
-        lf_text_kept *grown = lf_realloc(out->documents, (size_t)capacity * sizeof *grown);
-        if (!grown) return lf_fail(err, LF_ENOMEM, "out of memory for an index of %" PRId64 " documents", capacity);
-        out->documents = grown;
-        out->capacity = capacity;
-    }
+    if (!lf_grow(&out->documents, &out->capacity, out->n + 1))
+        return lf_fail(err, LF_ENOMEM, "out of memory for an index of %" PRId64 " documents", out->n + 1);
     out->documents[out->n++] = (lf_text_kept){first, (int32_t)n, (int32_t)(cut < INT32_MAX ? cut : INT32_MAX)};
     return LF_OK;
 }

@@ -86,21 +86,12 @@ static lf_status move_to_file(lf_token_store *s, lf_err *err) {
 /* ---- tokens -------------------------------------------------------------------------------------------------------
  */
 
-static bool reserve(lf_token_store *s, int64_t count) {
-    if (s->capacity >= count) return true;
-    const int64_t capacity = count + count / 2 + 1024;
-    uint32_t *grown = lf_realloc(s->kept, (size_t)capacity * sizeof *grown);
-    if (!grown) return false;
-    s->kept = grown;
-    s->capacity = capacity;
-    return true;
-}
-
 lf_status lf_token_store_append(lf_token_store *s, const lf_text_tokens *t, lf_err *err) {
     lf_status rc = LF_OK;
     if (s->fd < 0 && s->n + t->n > s->most && (rc = move_to_file(s, err))) return rc;
     const int64_t at = s->fd < 0 ? s->n : 0; /* with a file, kept is only the way into it */
-    if (!reserve(s, at + t->n)) return lf_fail(err, LF_ENOMEM, "out of memory for %" PRId64 " tokens", s->n + t->n);
+    if (!lf_grow(&s->kept, &s->capacity, at + t->n))
+        return lf_fail(err, LF_ENOMEM, "out of memory for %" PRId64 " tokens", s->n + t->n);
     for (int64_t i = 0; i < t->n; i++) s->kept[at + i] = (uint32_t)t->ids[i] | (t->target[i] ? 0 : no_target);
     if (s->fd >= 0)
         rc = write_all(s->fd, s->kept, (size_t)t->n * sizeof *s->kept, s->n * (int64_t)sizeof *s->kept, err);

@@ -3,34 +3,18 @@
 
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/slice.h"
 #include "data/text/internal.h"
 
-void lf_text_put(lf_text_buffer *b, const char *s, size_t n) {
-    if (b->failed) return;
-    if (b->capacity - b->n <= n) {
-        const size_t capacity = 2 * (b->n + n) + 64;
-        char *grown = lf_realloc(b->s, capacity);
-        if (!grown) {
-            b->failed = true;
-            return;
-        }
-        b->s = grown;
-        b->capacity = capacity;
-    }
-    if (n) memcpy(b->s + b->n, s, n);
-    b->n += n;
-    b->s[b->n] = 0;
-}
-
-bool lf_text_put_value(lf_text_buffer *out, const cJSON *value) {
+bool lf_text_put_value(lf_string *out, const cJSON *value) {
     if (cJSON_IsString(value)) {
-        lf_text_put(out, value->valuestring, strlen(value->valuestring));
+        lf_string_put(out, value->valuestring, strlen(value->valuestring));
         return true;
     }
     if (!cJSON_IsNumber(value) && !cJSON_IsBool(value)) return false;
     char *printed = lf_json_print_line(value);
     if (printed)
-        lf_text_put(out, printed, strlen(printed));
+        lf_string_put(out, printed, strlen(printed));
     else
         out->failed = true;
     lf_free(printed);
@@ -76,22 +60,13 @@ lf_status lf_text_template_check(const char *text, lf_err *err) {
     return LF_OK;
 }
 
-static bool in_list(const char *list, const char *name) {
-    for (const char *s = list; s && *s;) {
-        const size_t n = strcspn(s, "|");
-        if (n == strlen(name) && !memcmp(s, name, n)) return true;
-        s += n + (s[n] == '|');
-    }
-    return false;
-}
-
-lf_status lf_text_template_render(lf_text_buffer *out, const char *text, const cJSON *record, const char *optional,
+lf_status lf_text_template_render(lf_string *out, const char *text, const cJSON *record, const char *optional,
                                   const char *name, lf_err *err) {
     part p;
     while (*text && next_part(&text, &p)) {
         char field[256];
         if (!p.field) {
-            lf_text_put(out, p.s, p.n);
+            lf_string_put(out, p.s, p.n);
             continue;
         }
         if (p.n >= sizeof field)
@@ -99,7 +74,7 @@ lf_status lf_text_template_render(lf_text_buffer *out, const char *text, const c
         memcpy(field, p.s, p.n);
         field[p.n] = 0;
         const cJSON *value = cJSON_GetObjectItemCaseSensitive(record, field);
-        if ((!value || cJSON_IsNull(value)) && in_list(optional, field)) continue;
+        if ((!value || cJSON_IsNull(value)) && lf_has_item(optional, field)) continue;
         if (!value || !lf_text_put_value(out, value))
             return lf_fail(err, LF_EDATA, "%s: expected a text '%s' for the prompt template, found %s", name, field,
                            value ? "another value" : "no such field");

@@ -22,13 +22,7 @@ static bool has_suffix(const char *name, const char *suffix) {
 
 static lf_status add_font(const loader *l, const char *path) {
     lf_fontset *set = l->set;
-    if (set->n == set->capacity) {
-        const int capacity = set->capacity ? 2 * set->capacity : 32;
-        lf_font **fonts = lf_realloc(set->fonts, (size_t)capacity * sizeof *fonts);
-        if (!fonts) return lf_fail(l->err, LF_ENOMEM, "%s: out of memory", path);
-        set->fonts = fonts;
-        set->capacity = capacity;
-    }
+    if (!lf_grow(&set->fonts, &set->capacity, set->n + 1)) return lf_fail(l->err, LF_ENOMEM, "%s: out of memory", path);
     char unfit[128];
     lf_font *font;
     const lf_status rc = lf_font_open(&font, path, l->letters, unfit, l->err);

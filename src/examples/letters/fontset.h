@@ -6,7 +6,8 @@
 
 typedef struct lf_fontset {
     lf_font **fonts; /* sorted by file name, so that the folder they lie in does not change the pictures */
-    int n, capacity;
+    int n;
+    int64_t capacity;
 } lf_fontset;
 
 /* Loads what `list` names: fonts, folders (their .ttf files, subfolders too) and .txt files (a path a line, # starts a

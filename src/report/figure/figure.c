@@ -11,10 +11,8 @@
 /* ---- filling ---- */
 
 int64_t lf_figure_series(lf_figure *f, const char *label) {
-    char **grown = lf_realloc(f->series, ((size_t)f->n_series + 1) * sizeof *grown);
     char *copy = lf_strdup(label);
-    if (grown) f->series = grown;
-    if (!grown || !copy) {
+    if (!copy || !lf_grow(&f->series, &f->series_capacity, f->n_series + 1)) {
         lf_free(copy);
         f->failed = true;
         return 0;
@@ -25,17 +23,8 @@ int64_t lf_figure_series(lf_figure *f, const char *label) {
 
 void lf_figure_dot(lf_figure *f, const lf_dot *dot) {
     if (f->failed) return;
-    if (f->n_dots == f->capacity) {
-        const int64_t capacity = 2 * f->capacity + 64;
-        lf_dot *grown = lf_realloc(f->dots, (size_t)capacity * sizeof *grown);
-        if (!grown) {
-            f->failed = true;
-            return;
-        }
-        f->dots = grown;
-        f->capacity = capacity;
-    }
-    f->dots[f->n_dots++] = *dot;
+    f->failed = !lf_grow(&f->dots, &f->capacity, f->n_dots + 1);
+    if (!f->failed) f->dots[f->n_dots++] = *dot;
 }
 
 #define COMPARE(a, b) (((a) > (b)) - ((a) < (b)))

@@ -38,7 +38,7 @@ typedef struct lf_figure {
     lf_panel panels[LF_MAX_PANELS];
     int n_panels;
     char **series;
-    int64_t n_series;
+    int64_t n_series, series_capacity;
     lf_dot *dots; /* in the order of panels, series, and along the line */
     int64_t n_dots;
     int64_t capacity;

@@ -46,13 +46,7 @@ typedef struct measurements {
 } measurements;
 
 static bool add_measured(measurements *all, measured m) {
-    if (all->n == all->capacity) {
-        const int64_t capacity = 2 * all->capacity + 256;
-        measured *grown = lf_realloc(all->m, (size_t)capacity * sizeof *grown);
-        if (!grown) return false;
-        all->m = grown;
-        all->capacity = capacity;
-    }
+    if (!lf_grow(&all->m, &all->capacity, all->n + 1)) return false;
     all->m[all->n++] = m;
     return true;
 }

@@ -23,11 +23,7 @@ double lf_run_number(const lf_gathered_run *r, const char *key) {
 }
 
 lf_gathered_run *lf_gathered_add(lf_gathered *g) {
-    if ((g->n_runs & (g->n_runs - 1)) == 0) { /* full at 0, 1, 2, 4, 8 ... */
-        lf_gathered_run *grown = lf_realloc(g->runs, (g->n_runs ? 2 * (size_t)g->n_runs : 1) * sizeof *grown);
-        if (!grown) return NULL;
-        g->runs = grown;
-    }
+    if (!lf_grow(&g->runs, &g->runs_capacity, g->n_runs + 1)) return NULL;
     lf_gathered_run *r = &g->runs[g->n_runs++];
     *r = (lf_gathered_run){.state = LF_RUN_UNFINISHED};
     return r;

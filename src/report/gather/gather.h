@@ -38,9 +38,9 @@ typedef struct lf_gathered {
     const char *dir;               /* borrowed */
     const lf_yardstick *yardstick; /* what its runs are judged by; where none is done, the first */
     lf_gathered_run *runs; /* by the swept keys' values (numbers as numbers, in ascending order), then by name */
-    int64_t n_runs;
+    int64_t n_runs, runs_capacity;
     char **swept;
-    int64_t n_swept;
+    int64_t n_swept, swept_capacity;
     int64_t
         n_others; /* runs that stand there too, but are not in the sweep.json of the folder: they are not gathered */
 } lf_gathered;

@@ -25,11 +25,11 @@ static bool is_swept(const lf_gathered *g, const char *key) {
 
 static lf_status add_swept(lf_gathered *g, const char *key, lf_err *err) {
     if (is_swept(g, key)) return LF_OK;
-    char **grown = lf_realloc(g->swept, ((size_t)g->n_swept + 1) * sizeof *grown);
-    if (!grown) return lf_gather_no_memory(err);
-    g->swept = grown;
     char *copy = lf_strdup(key);
-    if (!copy) return lf_gather_no_memory(err);
+    if (!copy || !lf_grow(&g->swept, &g->swept_capacity, g->n_swept + 1)) {
+        lf_free(copy);
+        return lf_gather_no_memory(err);
+    }
     g->swept[g->n_swept++] = copy;
     return LF_OK;
 }

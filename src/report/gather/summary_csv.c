@@ -76,13 +76,7 @@ static bool add_column(key_list *c, const char *key) {
         if (strcmp(last[i], key) == 0) return c->is_there[i] = true;
     for (int64_t i = 0; i < c->n; i++)
         if (strcmp(c->keys[i], key) == 0) return true;
-    if (c->n == c->capacity) {
-        const int64_t capacity = 2 * c->capacity + 64;
-        const char **grown = lf_realloc(c->keys, (size_t)capacity * sizeof *grown);
-        if (!grown) return false;
-        c->keys = grown;
-        c->capacity = capacity;
-    }
+    if (!lf_grow(&c->keys, &c->capacity, c->n + 1)) return false;
     c->keys[c->n++] = key;
     return true;
 }

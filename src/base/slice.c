@@ -1,0 +1,21 @@
+#include "base/slice.h"
+
+#include <string.h>
+
+bool lf_slice_equal(lf_slice text, const char *s) {
+    return strlen(s) == (size_t)text.length && memcmp(text.start, s, (size_t)text.length) == 0;
+}
+
+bool lf_next_item(const char **list, lf_slice *item) {
+    if (!*list || !**list) return false;
+    item->start = *list;
+    item->length = (int)strcspn(*list, "|");
+    *list += item->length + ((*list)[item->length] == '|');
+    return true;
+}
+
+bool lf_has_item(const char *list, const char *s) {
+    for (lf_slice item; lf_next_item(&list, &item);)
+        if (lf_slice_equal(item, s)) return true;
+    return false;
+}
