@@ -36,7 +36,7 @@ lf_status lf_lora_attach(lf_nn *nn, lf_module *m, int64_t r, double scaling, dou
     m->lora = l;
     return LF_OK;
 no_memory:
-    return lf_fail(err, LF_ENOMEM, "%s: out of memory for an adapter of rank %lld", m->name, (long long)r);
+    return lf_no_memory(err, "an adapter of rank %lld on %s", (long long)r, m->name);
 }
 
 void lf_lora_detach_all(lf_nn *nn) {
@@ -52,7 +52,7 @@ lf_status lf_adapter_keep_patterns(lf_adapter *a, const cJSON *rank_pattern, con
     a->alpha_pattern = copy_of(alpha_pattern);
     const bool lost = (lf_json_given(rank_pattern) && rank_pattern->child && !a->rank_pattern) ||
                       (lf_json_given(alpha_pattern) && alpha_pattern->child && !a->alpha_pattern);
-    return lost ? lf_fail(err, LF_ENOMEM, "out of memory for rank_pattern and alpha_pattern") : LF_OK;
+    return lost ? lf_no_memory(err, "rank_pattern and alpha_pattern") : LF_OK;
 }
 
 static lf_status attach_all(lf_adapter *a, lf_err *err) {
@@ -91,7 +91,7 @@ static lf_status start_module(start *s, int64_t i, lf_err *err) {
     lf_status rc;
     if (s->init->residual) {
         W = lf_aligned_alloc((size_t)(m->out * m->in) * sizeof *W);
-        if (!W) return lf_fail(err, LF_ENOMEM, "%s: out of memory for its weight", m->name);
+        if (!W) return lf_no_memory(err, "the weight of %s", m->name);
         if ((rc = lf_nn_weight(s->a->nn, m, W, err))) {
             lf_aligned_free(W);
             return rc;
@@ -186,7 +186,7 @@ static lf_status start_all(lf_adapter *a, const lf_adapter_opts *o, const lf_ini
                .drawing = ATOMIC_FLAG_INIT};
     lf_status rc;
     if (!s.streams || !s.reports || !s.errors) {
-        rc = lf_fail(err, LF_ENOMEM, "out of memory for the adapters' start");
+        rc = lf_no_memory(err, "the adapters' start");
         goto out;
     }
     if (init->residual && (rc = lf_decompositions_open(&s.cache, o->decomposition_cache, err))) goto out;
@@ -228,7 +228,7 @@ lf_status lf_adapter_new(lf_adapter **out, lf_nn *nn, const lf_adapter_opts *o, 
     const lf_init *init = lf_init_find(o->init);
     if (!init) return lf_fail(err, LF_EUSAGE, "init_lora_weights: there is no start named '%s'", o->init);
     lf_adapter *a = lf_calloc(1, sizeof *a);
-    if (!a) return lf_fail(err, LF_ENOMEM, "out of memory for the adapters");
+    if (!a) return lf_no_memory(err, "the adapters");
     *a = (lf_adapter){.nn = nn,
                       .r = o->r,
                       .lora_alpha = o->lora_alpha,

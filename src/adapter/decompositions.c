@@ -32,14 +32,12 @@ static char *user_folder(void) {
     return NULL;
 }
 
-static lf_status no_memory(lf_err *err) { return lf_fail(err, LF_ENOMEM, "out of memory for decomposition_cache"); }
-
 lf_status lf_decompositions_open(lf_decompositions **out, const char *where, lf_err *err) {
     *out = NULL;
     if (!where || strcmp(where, "none") == 0) return LF_OK;
     const bool is_auto = strcmp(where, "auto") == 0;
     lf_decompositions *c = lf_calloc(1, sizeof *c);
-    if (!c) return no_memory(err);
+    if (!c) return lf_no_memory(err, "decomposition_cache");
     c->lock = -1;
     c->folder = is_auto ? user_folder() : lf_strdup(where);
     atomic_flag_clear(&c->complained);
@@ -47,7 +45,7 @@ lf_status lf_decompositions_open(lf_decompositions **out, const char *where, lf_
     lf_status rc = LF_OK;
     if (!c->folder)
         rc = is_auto && !getenv("HOME") ? lf_fail(&why, LF_ENOTFOUND, "neither XDG_CACHE_HOME nor HOME is a folder")
-                                        : no_memory(&why);
+                                        : lf_no_memory(&why, "decomposition_cache");
     if (!rc) rc = lf_mkdir_p(c->folder, &why);
     if (rc) {
         lf_decompositions_close(c);
@@ -119,8 +117,8 @@ void lf_decompositions_write(const lf_stored_weight *w, const char *what, const 
     if (!w->cache) return;
     char *path = path_of(w, what), *identity = identity_of(w, what);
     lf_err why = {0};
-    const lf_status rc =
-        path && identity ? lf_stored_write(path, KIND, identity, parts, n_parts, &why) : no_memory(&why);
+    const lf_status rc = path && identity ? lf_stored_write(path, KIND, identity, parts, n_parts, &why)
+                                          : lf_no_memory(&why, "decomposition_cache");
     if (rc && !atomic_flag_test_and_set(&w->cache->complained))
         lf_warn("decomposition_cache: %s; going on without it", why.message);
     lf_free(path);

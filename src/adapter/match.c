@@ -26,10 +26,6 @@ typedef struct matching {
     bool *selected; /* [n_modules] */
 } matching;
 
-static lf_status no_memory(lf_err *err) {
-    return lf_fail(err, LF_ENOMEM, "out of memory while matching target_modules");
-}
-
 /* A doubt: a warning, or with strict_targets an error. */
 static LF_PRINTF(3, 4) lf_status doubt(const matching *m, lf_err *err, const char *format, ...) {
     char text[900];
@@ -92,7 +88,7 @@ static lf_status nothing_matches(const matching *m, lf_err *err) {
     lf_string names = {0};
     list_names(m, &names);
     char *list = lf_string_take(&names);
-    if (!list) return no_memory(err);
+    if (!list) return lf_no_memory(err, "matching target_modules");
     const char *first = lf_targets_pattern(m->targets, 0), *more = m->n_rows > 1 ? "\", ... " : "\" ";
     const bool filtered = lf_json_given(m->o->exclude_modules) || lf_targets_layers(m->targets) > 0;
     const lf_status rc =
@@ -144,7 +140,7 @@ static lf_status check_used(const matching *m, const lf_patterns *p, const bool 
 static lf_status find_ranks(const matching *m, lf_match *out, lf_err *err) {
     const size_t n = (size_t)(lf_patterns_count(m->ranks) + lf_patterns_count(m->alphas));
     bool *used = lf_calloc(n, sizeof *used), *used_alphas = used ? used + lf_patterns_count(m->ranks) : NULL;
-    if (!used) return no_memory(err);
+    if (!used) return lf_no_memory(err, "matching target_modules");
     lf_status rc = LF_OK;
     for (int64_t i = 0; !rc && i < out->count; i++) {
         const lf_module *module = out->modules[i];
@@ -208,7 +204,7 @@ static lf_status check_evenness(const matching *m, lf_err *err) {
                       (long long)n_layers);
     }
     char *uneven = lf_string_take(&t);
-    if (!uneven) return no_memory(err);
+    if (!uneven) return lf_no_memory(err, "matching target_modules");
     const lf_status rc =
         uneven[0] ? doubt(m, err, "target_modules: the layers are covered unevenly: %s", uneven) : LF_OK;
     lf_free(uneven);
@@ -286,7 +282,7 @@ static lf_status collect(const matching *m, lf_match *out, lf_err *err) {
     out->modules = lf_calloc((size_t)n, sizeof *out->modules);
     out->r = lf_calloc((size_t)n, sizeof *out->r);
     out->alpha = lf_calloc((size_t)n, sizeof *out->alpha);
-    if (!out->modules || !out->r || !out->alpha) return no_memory(err);
+    if (!out->modules || !out->r || !out->alpha) return lf_no_memory(err, "matching target_modules");
     for (int64_t i = 0; i < m->nn->n_modules; i++)
         if (m->selected[i]) out->modules[out->count++] = m->nn->modules[i];
     return LF_OK;
@@ -304,7 +300,7 @@ static lf_status choose_targets(matching *m, const cJSON **targets, lf_err *err)
         cJSON *item = cJSON_CreateString(*name);
         if (m->default_targets && item && cJSON_AddItemToArray(m->default_targets, item)) continue;
         cJSON_Delete(item);
-        return no_memory(err);
+        return lf_no_memory(err, "matching target_modules");
     }
     *targets = m->default_targets;
     return LF_OK;
@@ -324,7 +320,7 @@ static lf_status prepare(matching *m, lf_err *err) {
     m->rows = lf_calloc((size_t)m->n_rows, sizeof *m->rows);
     m->hits = lf_calloc((size_t)(m->nn->n_modules * m->n_rows), sizeof *m->hits);
     m->selected = lf_calloc((size_t)m->nn->n_modules, sizeof *m->selected);
-    return m->rows && m->hits && m->selected ? LF_OK : no_memory(err);
+    return m->rows && m->hits && m->selected ? LF_OK : lf_no_memory(err, "matching target_modules");
 }
 
 lf_status lf_match_modules(lf_match *out, const lf_nn *nn, const lf_adapter_opts *o, lf_err *err) {
@@ -335,7 +331,7 @@ lf_status lf_match_modules(lf_match *out, const lf_nn *nn, const lf_adapter_opts
         (rc = check_evenness(&m, err)) || (rc = collect(&m, out, err)) || (rc = find_ranks(&m, out, err)))
         goto out;
     out->coverage = coverage(&m, out);
-    if (!out->coverage) rc = no_memory(err);
+    if (!out->coverage) rc = lf_no_memory(err, "matching target_modules");
 out:
     if (rc) lf_match_free(out);
     lf_targets_free(m.targets);

@@ -15,7 +15,7 @@ lf_status lf_adapter_merge(const lf_module *m, float *W, lf_err *err) {
     if (!l) return LF_OK;
     const float *A = l->A.data, *B = l->B.data, *A0 = l->A0, *B0 = l->B0;
     double *row = lf_malloc((size_t)m->in * sizeof *row);
-    if (!row) return lf_fail(err, LF_ENOMEM, "%s: out of memory for merging its adapter", m->name);
+    if (!row) return lf_no_memory(err, "merging an adapter into %s", m->name);
     for (int64_t o = 0; o < m->out; o++) {
         for (int64_t j = 0; j < m->in; j++) row[j] = 0;
         for (int64_t k = 0; k < l->r; k++) {

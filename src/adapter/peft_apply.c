@@ -15,10 +15,6 @@ typedef struct applying {
     bool old_names; /* the file spells modules as transformers 4 did */
 } applying;
 
-static lf_status no_memory(const applying *p, lf_err *err) {
-    return lf_fail(err, LF_ENOMEM, "%s: out of memory for applying the adapter", p->f->dir);
-}
-
 /* ---- which module ---- */
 
 static lf_status check_fit(const applying *p, const lf_peft_entry *e, const lf_module *m, lf_err *err) {
@@ -54,7 +50,7 @@ static lf_status apply_entry(applying *p, lf_module *m, const lf_peft_entry *e, 
     match->alpha[match->count++] = e->alpha;
     const int64_t n = e->A->numel > e->B->numel ? e->A->numel : e->B->numel;
     float *buffer = lf_malloc((size_t)n * sizeof *buffer);
-    if (!buffer) return no_memory(p, err);
+    if (!buffer) return lf_no_memory(err, "applying the adapter %s", p->f->dir);
     put(p->nn, &m->lora->A, e->A, buffer);
     put(p->nn, &m->lora->B, e->B, buffer);
     lf_free(buffer);
@@ -122,10 +118,10 @@ static lf_status check_targets(const applying *p, lf_err *err) {
     char *source = lf_format("%s: ", p->f->config_path);
     const lf_target_rules rules = {c->target_modules, c->exclude_modules, c->layers_to_transform, c->layers_pattern,
                                    source};
-    lf_status rc = source ? lf_targets_new(&t, &rules, err) : no_memory(p, err);
+    lf_status rc = source ? lf_targets_new(&t, &rules, err) : lf_no_memory(err, "applying the adapter %s", p->f->dir);
     if (rc) goto out;
     hits = lf_calloc((size_t)lf_targets_count(t), sizeof *hits);
-    if (!hits) rc = no_memory(p, err);
+    if (!hits) rc = lf_no_memory(err, "applying the adapter %s", p->f->dir);
     for (int64_t i = 0; !rc && i < p->nn->n_modules; i++) rc = check_module(p, t, p->nn->modules[i], hits, err);
 out:
     if (rc == LF_EUSAGE) { /* a pattern that is wrong in a file is bad data */
@@ -182,7 +178,7 @@ static lf_status apply_head(const applying *p, lf_module *head, lf_err *err) {
                        lf_shape_str(found, sizeof found, 2, f->head_weight->shape));
     }
     float *buffer = lf_malloc((size_t)f->head_weight->numel * sizeof *buffer);
-    if (!buffer) return no_memory(p, err);
+    if (!buffer) return lf_no_memory(err, "applying the adapter %s", p->f->dir);
     put(p->nn, &head->weight->tensor, f->head_weight, buffer);
     if (head->bias) put(p->nn, &head->bias->tensor, f->head_bias, buffer);
     lf_free(buffer);
@@ -202,7 +198,7 @@ static lf_status make_room(applying *p, lf_err *err) {
     const lf_peft_config *c = &p->f->config;
     const size_t n = (size_t)p->f->n_entries;
     lf_adapter *a = p->a = lf_calloc(1, sizeof *a);
-    if (!a) return no_memory(p, err);
+    if (!a) return lf_no_memory(err, "applying the adapter %s", p->f->dir);
     *a = (lf_adapter){.nn = p->nn,
                       .r = c->r,
                       .lora_alpha = c->lora_alpha,
@@ -212,7 +208,8 @@ static lf_status make_room(applying *p, lf_err *err) {
     a->match.r = lf_calloc(n, sizeof *a->match.r);
     a->match.alpha = lf_calloc(n, sizeof *a->match.alpha);
     a->match.coverage = lf_format("  %lld modules with adapters, from %s", (long long)n, p->f->dir);
-    if (!a->match.modules || !a->match.r || !a->match.alpha || !a->match.coverage) return no_memory(p, err);
+    if (!a->match.modules || !a->match.r || !a->match.alpha || !a->match.coverage)
+        return lf_no_memory(err, "applying the adapter %s", p->f->dir);
     return lf_adapter_keep_patterns(a, c->rank_pattern, c->alpha_pattern, err);
 }
 

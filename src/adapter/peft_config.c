@@ -123,7 +123,7 @@ static lf_status warn_of_unknown(const lf_peft_config *c, const char *path, lf_e
         if (!is_known) lf_string_add(&t, "%s'%s'", t.n ? ", " : "", item->string);
     }
     char *names = lf_string_take(&t);
-    if (!names) return lf_fail(err, LF_ENOMEM, "%s: out of memory", path);
+    if (!names) return lf_no_memory(err, "%s", path);
     if (names[0]) lf_warn("%s: keys that this version does not know are ignored: %s", path, names);
     lf_free(names);
     return LF_OK;

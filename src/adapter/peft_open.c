@@ -8,10 +8,6 @@
 #include "base/json.h"
 #include "base/mem.h"
 
-static lf_status no_memory(const lf_adapter_file *f, lf_err *err) {
-    return lf_fail(err, LF_ENOMEM, "%s: out of memory for reading the adapter", f->dir);
-}
-
 /* ---- which files ---- */
 
 static bool has_file(const lf_adapter_file *f, const char *name) {
@@ -25,7 +21,7 @@ static lf_status read_facts(lf_adapter_file *f, lf_err *err) {
     if (!has_file(f, LF_ADAPTER_FACTS)) return LF_OK;
     char *path = lf_path_join(f->dir, LF_ADAPTER_FACTS);
     const char *kind;
-    lf_status rc = path ? lf_json_read(&f->facts, path, err) : no_memory(f, err);
+    lf_status rc = path ? lf_json_read(&f->facts, path, err) : lf_no_memory(err, "reading the adapter %s", f->dir);
     if (!rc) rc = lf_json_get_str(f->facts, "kind", "lora", &kind, path, err);
     if (!rc) f->head_only = strcmp(kind, "head") == 0;
     lf_free(path);
@@ -143,7 +139,7 @@ static lf_status take_tensor(lf_adapter_file *f, const lf_st_tensor *t, lf_err *
         bool ends;
         const char *module = stem(f, t->name + prefix, endings[i].suffix, &ends);
         if (!ends) continue;
-        if (!module) return no_memory(f, err);
+        if (!module) return lf_no_memory(err, "reading the adapter %s", f->dir);
         if (endings[i].what == IS_WEIGHT || endings[i].what == IS_BIAS)
             return take_saved(f, t, module, endings[i].what == IS_BIAS, err);
         lf_peft_entry *e = entry_of(f, module);
@@ -160,7 +156,7 @@ static lf_status sort_tensors(lf_adapter_file *f, lf_err *err) {
     lf_status rc = LF_OK;
     f->arena = lf_arena_new();
     f->entries = f->arena ? lf_arena_alloc(f->arena, (size_t)(n + 1) * sizeof *f->entries) : NULL;
-    if (!f->entries) return no_memory(f, err);
+    if (!f->entries) return lf_no_memory(err, "reading the adapter %s", f->dir);
     for (int64_t i = 0; !rc && i < n; i++) rc = take_tensor(f, lf_safetensors_at(f->st, i), err);
     return rc;
 }
@@ -187,7 +183,7 @@ static lf_status check_pair(const lf_adapter_file *f, const lf_peft_entry *e, lf
 static lf_status check_entries(lf_adapter_file *f, lf_err *err) {
     lf_patterns *ranks = NULL, *alphas = NULL;
     char *source = lf_format("%s: ", f->config_path);
-    lf_status rc = source ? LF_OK : no_memory(f, err);
+    lf_status rc = source ? LF_OK : lf_no_memory(err, "reading the adapter %s", f->dir);
     if (rc || (rc = lf_patterns_new(&ranks, f->config.rank_pattern, source, "rank_pattern", err)) ||
         (rc = lf_patterns_new(&alphas, f->config.alpha_pattern, source, "alpha_pattern", err)))
         goto out;
@@ -240,7 +236,7 @@ static lf_status read_labels(lf_adapter_file *f, lf_err *err) {
                        ": key 'id2label': expected %lld names, one for each row of the head, found %d",
                        f->dir, (long long)n, cJSON_GetArraySize(names));
     const char **labels = lf_arena_alloc(f->arena, (size_t)n * sizeof *labels);
-    if (!labels) return no_memory(f, err);
+    if (!labels) return lf_no_memory(err, "reading the adapter %s", f->dir);
     for (int64_t i = 0; i < n; i++) {
         char id[24];
         snprintf(id, sizeof id, "%lld", (long long)i);
@@ -273,12 +269,12 @@ lf_status lf_adapter_open(lf_adapter_file **out, const char *dir, lf_err *err) {
     lf_status rc;
     *out = NULL;
     lf_adapter_file *f = lf_calloc(1, sizeof *f);
-    if (!f) return lf_fail(err, LF_ENOMEM, "%s: out of memory for reading the adapter", dir);
+    if (!f) return lf_no_memory(err, "reading the adapter %s", dir);
     f->dir = lf_strdup(dir);
     f->config_path = lf_path_join(dir, LF_PEFT_CONFIG);
     f->weights_path = lf_path_join(dir, LF_PEFT_WEIGHTS);
     if (!f->dir || !f->config_path || !f->weights_path) {
-        rc = lf_fail(err, LF_ENOMEM, "%s: out of memory for reading the adapter", dir);
+        rc = lf_no_memory(err, "reading the adapter %s", dir);
         goto out;
     }
     if ((rc = read_facts(f, err)) || (rc = check_files(f, err)) ||

@@ -18,10 +18,6 @@ typedef struct writing {
     const char *dir; /* aside, as yet */
 } writing;
 
-static lf_status no_memory(const writing *w, lf_err *err) {
-    return lf_fail(err, LF_ENOMEM, "%s: out of memory for writing the adapter", w->dir);
-}
-
 static const char *written_name(const writing *w, const lf_module *m) {
     return w->facts->old_names ? m->alias : m->name;
 }
@@ -132,9 +128,9 @@ static lf_status put_pattern(const writing *w, cJSON *config, const char *key, d
     }
     if (!ok) {
         cJSON_Delete(object);
-        return no_memory(w, err);
+        return lf_no_memory(err, "writing the adapter %s", w->dir);
     }
-    return put(config, key, object) ? LF_OK : no_memory(w, err);
+    return put(config, key, object) ? LF_OK : lf_no_memory(err, "writing the adapter %s", w->dir);
 }
 
 static cJSON *saved_modules(const writing *w) {
@@ -163,7 +159,7 @@ static lf_status write_config(const writing *w, lf_err *err) {
         put(c, "init_lora_weights", cJSON_CreateTrue()) && put(c, "modules_to_save", saved_modules(w)) &&
         put(c, "layers_to_transform", cJSON_CreateNull()) && put(c, "layers_pattern", cJSON_CreateNull()) &&
         put(c, "use_rslora", cJSON_CreateBool(a->use_rslora)) && put(c, "use_dora", cJSON_CreateFalse());
-    lf_status rc = ok ? LF_OK : no_memory(w, err);
+    lf_status rc = ok ? LF_OK : lf_no_memory(err, "writing the adapter %s", w->dir);
     if (!rc) rc = put_pattern(w, c, "rank_pattern", a->residual ? 2 : 1, err);
     if (!rc) rc = put_pattern(w, c, "alpha_pattern", alpha_factor(w), err);
     if (!rc) rc = write_json(w, LF_PEFT_CONFIG, c, err);
@@ -202,7 +198,8 @@ static lf_status write_facts(const writing *w, lf_err *err) {
         (!f->id2label || put_labels(f, o)) && put(o, "num_labels", cJSON_CreateNumber((double)f->num_labels)) &&
         put(o, "seed", cJSON_CreateNumber((double)f->seed)) && put(o, "threads", cJSON_CreateNumber(f->threads)) &&
         put_training(w, o) && (!f->run || put(o, "run", cJSON_Duplicate(f->run, true)));
-    const lf_status rc = ok ? write_json(w, LF_ADAPTER_FACTS, o, err) : no_memory(w, err);
+    const lf_status rc =
+        ok ? write_json(w, LF_ADAPTER_FACTS, o, err) : lf_no_memory(err, "writing the adapter %s", w->dir);
     cJSON_Delete(o);
     return rc;
 }
@@ -225,8 +222,8 @@ static void plain_factors(const lf_lora *l, const lf_module *m, float *A, float 
 static lf_status declare(const writing *w, lf_st_writer *st, const lf_module *m, const char *leaf, int ndim,
                          int64_t rows, int64_t columns, lf_err *err) {
     char *name = lf_format(LF_PEFT_PREFIX "%s.%s", written_name(w, m), leaf);
-    const lf_status rc =
-        name ? lf_st_writer_declare(st, name, LF_F32, ndim, (int64_t[]){rows, columns}, err) : no_memory(w, err);
+    const lf_status rc = name ? lf_st_writer_declare(st, name, LF_F32, ndim, (int64_t[]){rows, columns}, err)
+                              : lf_no_memory(err, "writing the adapter %s", w->dir);
     lf_free(name);
     return rc;
 }
@@ -248,7 +245,7 @@ static lf_status declare_all(const writing *w, lf_st_writer *st, lf_err *err) {
 static lf_status write_lora(const writing *w, lf_st_writer *st, const lf_module *m, lf_err *err) {
     const int64_t R = written_rank(w, m->lora->r), n_A = R * m->in, n_B = m->out * R;
     float *memory = lf_malloc((size_t)(n_A + n_B) * sizeof *memory);
-    if (!memory) return no_memory(w, err);
+    if (!memory) return lf_no_memory(err, "writing the adapter %s", w->dir);
     plain_factors(m->lora, m, memory, memory + n_A);
     lf_status rc = lf_st_writer_write_f32(st, memory, n_A, err);
     if (!rc) rc = lf_st_writer_write_f32(st, memory + n_A, n_B, err);
@@ -260,7 +257,7 @@ static lf_status write_head(const writing *w, lf_st_writer *st, lf_err *err) {
     const lf_module *head = w->facts->head;
     float *memory = lf_malloc((size_t)(head->out * (head->in + 1)) * sizeof *memory),
           *bias = memory ? memory + head->out * head->in : NULL;
-    if (!memory) return no_memory(w, err);
+    if (!memory) return lf_no_memory(err, "writing the adapter %s", w->dir);
     lf_status rc = lf_nn_weight(w->nn, head, memory, err);
     if (!rc) rc = lf_st_writer_write_f32(st, memory, head->out * head->in, err);
     if (!rc && head->bias) {
@@ -274,7 +271,7 @@ static lf_status write_head(const writing *w, lf_st_writer *st, lf_err *err) {
 static lf_status write_weights(const writing *w, lf_err *err) {
     lf_st_writer *st = NULL;
     char *path = lf_path_join(w->dir, LF_PEFT_WEIGHTS);
-    lf_status rc = path ? lf_st_writer_new(&st, path, err) : no_memory(w, err);
+    lf_status rc = path ? lf_st_writer_new(&st, path, err) : lf_no_memory(err, "writing the adapter %s", w->dir);
     if (!rc) rc = declare_all(w, st, err);
     for (int64_t i = 0; !rc && w->a && i < w->a->match.count; i++) rc = write_lora(w, st, w->a->match.modules[i], err);
     if (!rc && w->facts->head) rc = write_head(w, st, err);
@@ -291,7 +288,8 @@ static lf_status write_weights(const writing *w, lf_err *err) {
 
 static lf_status write_readme(const writing *w, lf_err *err) {
     char *path = lf_path_join(w->dir, "README.md"), *text = lf_peft_readme(w->a, w->facts);
-    const lf_status rc = path && text ? lf_file_write(path, text, strlen(text), err) : no_memory(w, err);
+    const lf_status rc = path && text ? lf_file_write(path, text, strlen(text), err)
+                                      : lf_no_memory(err, "writing the adapter %s", w->dir);
     lf_free(path);
     lf_free(text);
     return rc;
@@ -318,7 +316,7 @@ lf_status lf_adapter_save(const lf_adapter *a, const lf_nn *nn, const char *dir,
     char *path = without_slashes(dir), *aside = path ? lf_format("%s.part", path) : NULL;
     const writing w = {a, nn, facts, aside};
     if (!aside) {
-        rc = lf_fail(err, LF_ENOMEM, "%s: out of memory for writing the adapter", dir);
+        rc = lf_no_memory(err, "writing the adapter %s", dir);
         goto out;
     }
     if ((rc = lf_remove_tree(aside, err))) goto out;

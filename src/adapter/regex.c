@@ -23,16 +23,12 @@ void lf_regex_free(lf_regex *r) {
     lf_free(r);
 }
 
-static lf_status out_of_memory(const char *source, const char *pattern, lf_err *err) {
-    return lf_fail(err, LF_ENOMEM, "%s: pattern \"%s\": out of memory", source, pattern);
-}
-
 static lf_status compile(lf_regex *r, const char *whole, size_t prefix, lf_err *err) {
     lf_pcre_fault fault;
     r->whole = lf_pcre_new(whole, strlen(whole),
                            PCRE2_UTF | PCRE2_ANCHORED | PCRE2_ENDANCHORED | PCRE2_NEVER_BACKSLASH_C, false, &fault);
     if (r->whole) return LF_OK;
-    if (fault.no_memory) return out_of_memory(r->source, r->pattern, err);
+    if (fault.no_memory) return lf_no_memory(err, "the pattern \"%s\" of %s", r->pattern, r->source);
     return lf_fail(err, LF_EUSAGE, "%s: \"%s\" is not a regular expression: %s, at character %zu", r->source,
                    r->pattern, fault.why, fault.at > prefix ? fault.at - prefix : (size_t)0);
 }
@@ -44,13 +40,13 @@ lf_status lf_regex_new(lf_regex **out, const char *prefix, const char *pattern, 
     lf_regex *r = lf_calloc(1, sizeof *r);
     *out = NULL;
     if (!r || !whole || !(r->pattern = lf_strdup(pattern))) {
-        rc = out_of_memory(source, pattern, err);
+        rc = lf_no_memory(err, "the pattern \"%s\" of %s", pattern, source);
         goto out;
     }
     r->source = source;
     if ((rc = compile(r, whole, strlen(prefix), err))) goto out;
     if (!(r->matcher = lf_pcre_matcher_new(r->whole, &(lf_pcre_limits){.steps = MAX_STEPS}))) {
-        rc = out_of_memory(source, pattern, err);
+        rc = lf_no_memory(err, "the pattern \"%s\" of %s", pattern, source);
         goto out;
     }
     *out = r;
@@ -66,7 +62,7 @@ lf_status lf_regex_match(const lf_regex *r, const char *text, bool *hit, lf_err 
     const lf_pcre_found found = lf_pcre_match(r->whole, r->matcher, text, strlen(text), 0, 0, &fault);
     *hit = found == LF_PCRE_HIT;
     if (found != LF_PCRE_FAULT) return LF_OK;
-    if (fault.no_memory) return out_of_memory(r->source, r->pattern, err);
+    if (fault.no_memory) return lf_no_memory(err, "the pattern \"%s\" of %s", r->pattern, r->source);
     return lf_fail(err, LF_EUSAGE, "%s: matching \"%s\" with module '%s' failed: %s; try a simpler pattern", r->source,
                    r->pattern, text, fault.why);
 }

@@ -62,13 +62,9 @@ static lf_status wrong_type(const char *source, const char *key, const char *exp
     return lf_fail(err, LF_EUSAGE, "%skey '%s': expected %s", source, key, expected);
 }
 
-static lf_status no_memory(const char *source, const char *key, lf_err *err) {
-    return lf_fail(err, LF_ENOMEM, "%skey '%s': out of memory", source, key);
-}
-
 static lf_status read_list(names *n, const cJSON *item, const char *source, const char *key, lf_err *err) {
     n->list = lf_calloc((size_t)cJSON_GetArraySize(item), sizeof *n->list);
-    if (!n->list) return no_memory(source, key, err);
+    if (!n->list) return lf_no_memory(err, "%skey '%s'", source, key);
     const cJSON *entry;
     cJSON_ArrayForEach(entry, item) {
         if (!cJSON_IsString(entry) || !entry->valuestring[0])
@@ -83,7 +79,7 @@ static lf_status read_names(names *n, const cJSON *item, const char *source, con
     if (cJSON_IsArray(item)) return read_list(n, item, source, key, err);
     if (!cJSON_IsString(item)) return wrong_type(source, key, "a list of names or a regular expression", err);
     n->source = lf_format("%skey '%s'", source, key);
-    if (!n->source) return no_memory(source, key, err);
+    if (!n->source) return lf_no_memory(err, "%skey '%s'", source, key);
     return lf_regex_new(&n->regex, "", item->valuestring, "", n->source, err);
 }
 
@@ -98,7 +94,7 @@ static lf_status read_layers(lf_targets *t, const lf_target_rules *rules, lf_err
     if (!lf_json_given(item)) return LF_OK;
     const int n = cJSON_IsArray(item) ? cJSON_GetArraySize(item) : 1;
     t->layers = lf_calloc((size_t)n, sizeof *t->layers);
-    if (!t->layers) return no_memory(rules->source, key, err);
+    if (!t->layers) return lf_no_memory(err, "%skey '%s'", rules->source, key);
     if (!cJSON_IsArray(item)) {
         t->n_layers = 1;
         return lf_json_exact_i64(item, t->layers) && t->layers[0] >= 0 ? LF_OK
@@ -120,7 +116,7 @@ static lf_status read_layer_patterns(lf_targets *t, const lf_target_rules *rules
     t->layer_source = lf_format("%skey '%s'", rules->source, key);
     const int n = cJSON_IsArray(item) ? cJSON_GetArraySize(item) : 1;
     t->layer_patterns = lf_calloc((size_t)n, sizeof *t->layer_patterns);
-    if (!t->layer_patterns || !t->layer_source) return no_memory(rules->source, key, err);
+    if (!t->layer_patterns || !t->layer_source) return lf_no_memory(err, "%skey '%s'", rules->source, key);
     for (int i = 0; i < n; i++) {
         const cJSON *entry = cJSON_IsArray(item) ? cJSON_GetArrayItem(item, i) : item;
         if (!cJSON_IsString(entry)) return wrong_type(rules->source, key, "a name or a list of names", err);
@@ -151,7 +147,7 @@ lf_status lf_targets_new(lf_targets **out, const lf_target_rules *rules, lf_err 
     lf_status rc;
     *out = NULL;
     lf_targets *t = lf_calloc(1, sizeof *t);
-    if (!t) return no_memory(rules->source, "target_modules", err);
+    if (!t) return lf_no_memory(err, "%skey '%s'", rules->source, "target_modules");
     t->all_linear = is_all_linear(rules->target_modules);
     if (!lf_json_given(rules->target_modules)) {
         rc = wrong_type(rules->source, "target_modules", "a list of names, a regular expression or all-linear", err);
@@ -166,7 +162,7 @@ lf_status lf_targets_new(lf_targets **out, const lf_target_rules *rules, lf_err 
     if (!t->targets.list) { /* one pattern: the string itself, for the coverage table */
         t->targets.list = lf_calloc(1, sizeof *t->targets.list);
         if (!t->targets.list) {
-            rc = no_memory(rules->source, "target_modules", err);
+            rc = lf_no_memory(err, "%skey '%s'", rules->source, "target_modules");
             goto out;
         }
         t->targets.list[t->targets.count++] = rules->target_modules->valuestring;
@@ -279,12 +275,12 @@ lf_status lf_patterns_new(lf_patterns **out, const cJSON *object, const char *so
     const bool ranks = strcmp(key, "rank_pattern") == 0;
     const size_t n = lf_json_given(object) ? (size_t)cJSON_GetArraySize(object) : 0;
     lf_patterns *p = lf_calloc(1, sizeof *p);
-    if (!p) return no_memory(source, key, err);
+    if (!p) return lf_no_memory(err, "%skey '%s'", source, key);
     p->regex = lf_calloc(n, sizeof *p->regex);
     p->items = lf_calloc(n, sizeof *p->items);
     p->source = lf_format("%skey '%s'", source, key);
     if (!p->regex || !p->items || !p->source) {
-        rc = no_memory(source, key, err);
+        rc = lf_no_memory(err, "%skey '%s'", source, key);
         goto out;
     }
     const cJSON *item;

@@ -30,16 +30,31 @@ static void one_plain_line(char *s) {
         if ((unsigned char)*s < 0x20 || *s == 0x7f) *s = '?';
 }
 
-lf_status lf_fail(lf_err *err, lf_status status, const char *format, ...) {
+/* What is said first is kept. */
+static lf_status say(lf_err *err, lf_status status, const char *before, const char *format, va_list args) {
     if (!err) return status;
     if (err->status != LF_OK) return err->status;
     err->status = status;
-    va_list args;
-    va_start(args, format);
-    vsnprintf(err->message, sizeof err->message, format, args);
-    va_end(args);
+    const int n = snprintf(err->message, sizeof err->message, "%s", before);
+    vsnprintf(err->message + n, sizeof err->message - (size_t)n, format, args);
     one_plain_line(err->message);
     return status;
+}
+
+lf_status lf_fail(lf_err *err, lf_status status, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    const lf_status rc = say(err, status, "", format, args);
+    va_end(args);
+    return rc;
+}
+
+lf_status lf_no_memory(lf_err *err, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    const lf_status rc = say(err, LF_ENOMEM, "out of memory for ", format, args);
+    va_end(args);
+    return rc;
 }
 
 lf_status lf_fail_errno(lf_err *err, const char *doing, const char *path) {

@@ -10,6 +10,10 @@
  * already holds a failure, the first one is kept: a lower message is never overwritten. */
 lf_status lf_fail(lf_err *err, lf_status status, const char *format, ...) LF_PRINTF(3, 4);
 
+/* LF_ENOMEM, "out of memory for ..." what the format says. What to try may follow: "a batch of %d; try a smaller one".
+ */
+lf_status lf_no_memory(lf_err *err, const char *format, ...) LF_PRINTF(2, 3);
+
 /* "path: strerror(errno)" with LF_ENOTFOUND for ENOENT/ENOTDIR, LF_EIO otherwise. `doing` is a verb: "open", "read". */
 lf_status lf_fail_errno(lf_err *err, const char *doing, const char *path);
 

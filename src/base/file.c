@@ -49,7 +49,7 @@ static lf_status read_all(char **out, size_t *size, int fd, size_t expected, con
         }
     }
     lf_free(s);
-    return lf_fail(err, LF_ENOMEM, "%s: out of memory for %zu bytes", path, capacity);
+    return lf_no_memory(err, "the %zu bytes of %s", capacity, path);
 }
 
 lf_status lf_file_read(char **out, size_t *size, const char *path, lf_err *err) {
@@ -119,7 +119,7 @@ static lf_status open_beside(lf_atomic_file *a, lf_err *err) {
         lf_free(a->temporary);
         a->temporary = name_beside(a->path, "tmp");
         if (!a->temporary) {
-            const lf_status rc = lf_fail(err, LF_ENOMEM, "%s: out of memory", a->path);
+            const lf_status rc = lf_no_memory(err, "%s", a->path);
             forget(a);
             return rc;
         }
@@ -140,7 +140,7 @@ lf_status lf_atomic_open(lf_atomic_file *a, const char *path, lf_err *err) {
     char target[PATH_MAX]; /* a link stays, what it points to is replaced */
     const bool link = lstat(path, &st) == 0 && S_ISLNK(st.st_mode) && realpath(path, target);
     *a = (lf_atomic_file){.path = lf_strdup(link ? target : path)};
-    if (!a->path) return lf_fail(err, LF_ENOMEM, "%s: out of memory", path);
+    if (!a->path) return lf_no_memory(err, "%s", path);
     /* by the name that was given: behind /dev/stdout there may be a pipe, which has no path */
     const bool there = stat(path, &st) == 0;
     if (there && S_ISDIR(st.st_mode)) {
@@ -205,7 +205,7 @@ static lf_status make_dir(const char *path, lf_err *err) {
 lf_status lf_mkdir_p(const char *path, lf_err *err) {
     if (lf_is_dir(path)) return LF_OK;
     char *part = lf_strdup(path);
-    if (!part) return lf_fail(err, LF_ENOMEM, "%s: out of memory", path);
+    if (!part) return lf_no_memory(err, "%s", path);
     lf_status rc = LF_OK;
     for (char *s = part + 1; part[0] && *s && rc == LF_OK; s++) {
         if (*s != '/' || s[-1] == '/') continue;
@@ -236,7 +236,7 @@ lf_status lf_replace_dir(const char *temporary, const char *path, lf_err *err) {
     }
     if (errno != ENOTEMPTY && errno != EEXIST) return lf_fail_errno(err, "replace", path);
     char *aside = name_beside(path, "old");
-    if (!aside) return lf_fail(err, LF_ENOMEM, "%s: out of memory", path);
+    if (!aside) return lf_no_memory(err, "%s", path);
     lf_status rc = LF_OK;
     if (rename(path, aside) != 0) {
         rc = lf_fail_errno(err, "move aside", path);
@@ -262,7 +262,7 @@ static lf_status read_names(lf_string *names, size_t *count, DIR *dir, const cha
         if (!e) return errno ? lf_fail_errno(err, "list", path) : LF_OK;
         if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0) continue;
         if (!lf_string_put(names, e->d_name, strlen(e->d_name) + 1))
-            return lf_fail(err, LF_ENOMEM, "%s: out of memory for its list of files", path);
+            return lf_no_memory(err, "the list of files of %s", path);
         ++*count;
     }
 }
@@ -277,7 +277,7 @@ lf_status lf_list_dir(char ***out, size_t *count, const char *path, lf_err *err)
     lf_status rc = read_names(&names, &n, dir, path, err);
     closedir(dir);
     char **list = rc ? NULL : lf_malloc((n + 1) * sizeof *list + names.n);
-    if (!rc && !list) rc = lf_fail(err, LF_ENOMEM, "%s: out of memory for its list of files", path);
+    if (!rc && !list) rc = lf_no_memory(err, "the list of files of %s", path);
     if (rc) goto out;
     char *copy = (char *)(list + n + 1);
     if (names.n > 0) memcpy(copy, names.s, names.n);
@@ -316,7 +316,7 @@ const char *lf_path_base(const char *path) {
 lf_status lf_copy_file(const char *from, const char *dir, const char *name, lf_err *err) {
     char *to = lf_path_join(dir, name), *text = NULL;
     size_t size;
-    lf_status rc = to ? lf_file_read(&text, &size, from, err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", dir);
+    lf_status rc = to ? lf_file_read(&text, &size, from, err) : lf_no_memory(err, "%s", dir);
     if (!rc) rc = lf_file_write(to, text, size, err);
     lf_free(text);
     lf_free(to);

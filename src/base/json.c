@@ -180,7 +180,7 @@ static lf_status check_keys(const scan *t, const cJSON *node, size_t *counter) {
     if (cJSON_IsObject(node)) {
         cJSON_ArrayForEach(child, node) n++;
         if (n > sizeof few / sizeof *few && !(keys = lf_malloc(n * sizeof *keys)))
-            return lf_fail(t->err, LF_ENOMEM, "%s: out of memory for %zu keys", t->name, n);
+            return lf_no_memory(t->err, "the %zu keys of %s", n, t->name);
         n = 0;
     }
     cJSON_ArrayForEach(child, node) {
@@ -202,7 +202,7 @@ static lf_status parse_checked(cJSON **out, const scan *t) {
     exhausted = false;
     *out = cJSON_ParseWithLengthOpts(t->s, t->size + 1, &end, true);
     if (*out) return LF_OK;
-    if (exhausted) return lf_fail(t->err, LF_ENOMEM, "%s: out of memory for JSON of %zu bytes", t->name, t->size);
+    if (exhausted) return lf_no_memory(t->err, "the %zu bytes of JSON in %s", t->size, t->name);
     if (t->s[strspn(t->s, " \t\r\n")] == 0) return lf_fail(t->err, LF_EDATA, "%s: empty; expected JSON", t->name);
     const size_t at = end ? (size_t)(end - t->s) : 0;
     return bad_text(t, at, "invalid JSON; is a comma, quote or bracket missing or one too many?");
@@ -216,7 +216,7 @@ lf_status lf_json_parse_at(cJSON **out, const char *text, size_t size, const cha
     lf_status rc;
     *out = NULL;
     if (!(t.s = size < SIZE_MAX ? lf_malloc(size + 1) : NULL))
-        return lf_fail(err, LF_ENOMEM, "%s: out of memory for JSON of %zu bytes", name, size);
+        return lf_no_memory(err, "the %zu bytes of JSON in %s", size, name);
     if (size > 0) memcpy(t.s, text, size);
     t.s[size] = 0;
     if ((rc = check_text(&t)) || (rc = parse_checked(&json, &t)) || (rc = check_keys(&t, json, &counter))) goto out;
@@ -436,16 +436,14 @@ char *lf_json_print_line(const cJSON *json) { return print((printer){.lines = fa
 
 lf_status lf_json_write(const char *path, const cJSON *json, bool sort_keys, lf_err *err) {
     char *text = json ? lf_json_print(json, sort_keys) : NULL;
-    const lf_status rc =
-        text ? lf_file_write(path, text, strlen(text), err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", path);
+    const lf_status rc = text ? lf_file_write(path, text, strlen(text), err) : lf_no_memory(err, "%s", path);
     lf_free(text);
     return rc;
 }
 
 lf_status lf_json_write_in(const char *dir, const char *name, const cJSON *json, bool sort_keys, lf_err *err) {
     char *path = lf_path_join(dir, name);
-    const lf_status rc =
-        path ? lf_json_write(path, json, sort_keys, err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", dir);
+    const lf_status rc = path ? lf_json_write(path, json, sort_keys, err) : lf_no_memory(err, "%s", dir);
     lf_free(path);
     return rc;
 }

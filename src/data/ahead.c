@@ -62,7 +62,7 @@ static void *run(void *arg) {
 lf_status lf_ahead_new(lf_ahead **out, const lf_ahead_work *work, void *slots, size_t slot_size, int64_t workers,
                        int64_t total, lf_err *err) {
     lf_ahead *a = lf_calloc(1, sizeof *a);
-    if (!a) return lf_fail(err, LF_ENOMEM, "out of memory for data workers");
+    if (!a) return lf_no_memory(err, "data workers");
     *a = (lf_ahead){
         .work = *work, .slots = slots, .slot_size = slot_size, .n_slots = workers + LF_AHEAD_SPARE, .total = total};
     pthread_mutex_init(&a->lock, NULL);
@@ -70,9 +70,7 @@ lf_status lf_ahead_new(lf_ahead **out, const lf_ahead_work *work, void *slots, s
     pthread_cond_init(&a->may_take, NULL);
     a->threads = lf_calloc((size_t)workers, sizeof *a->threads);
     a->states = lf_calloc((size_t)a->n_slots, sizeof *a->states);
-    lf_status rc = a->threads && a->states
-                       ? LF_OK
-                       : lf_fail(err, LF_ENOMEM, "out of memory for %" PRId64 " data workers", workers);
+    lf_status rc = a->threads && a->states ? LF_OK : lf_no_memory(err, "%" PRId64 " data workers", workers);
     while (!rc && a->n_threads < workers) {
         const int failure = pthread_create(&a->threads[a->n_threads], NULL, run, a);
         if (failure)

@@ -322,7 +322,7 @@ lf_status lf_fingerprint_files(lf_fingerprint *out, const char *root, const char
     XXH3_state_t *list = XXH3_createState();
     lf_status rc = t.files && t.chunk && t.bytes && list
                        ? look(&t, paths)
-                       : lf_fail(err, LF_ENOMEM, "%s: out of memory for the fingerprint of its files", root);
+                       : lf_no_memory(err, "the fingerprint of the files of %s", root);
     if (!rc) rc = take(&t, list);
     XXH3_freeState(list);
     XXH3_freeState(t.bytes);

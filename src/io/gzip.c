@@ -32,7 +32,7 @@ static lf_status grow(inflater *g) {
         return lf_fail(g->err, LF_EDATA, "%s: inflates to more than the %zu bytes expected at most", g->path, g->limit);
     const size_t want = g->capacity > most / 2 ? most : 2 * g->capacity;
     unsigned char *grown = lf_realloc(g->out, want);
-    if (!grown) return lf_fail(g->err, LF_ENOMEM, "%s: out of memory for %zu bytes inflated", g->path, want);
+    if (!grown) return lf_no_memory(g->err, "%zu bytes inflated from %s", want, g->path);
     g->out = grown;
     g->capacity = want;
     return LF_OK;
@@ -57,7 +57,7 @@ static lf_status inflate_all(inflater *g, const char *data, size_t size) {
             if (used == size) return LF_OK;
             inflateReset(&g->z);
         } else if (z == Z_MEM_ERROR) {
-            return lf_fail(g->err, LF_ENOMEM, "%s: out of memory to inflate", g->path);
+            return lf_no_memory(g->err, "inflating %s", g->path);
         } else if (z != Z_OK && z != Z_BUF_ERROR) {
             return lf_fail(g->err, LF_EDATA, "%s: corrupt gzip data at byte %zu (%s); is the download complete?",
                            g->path, used, g->z.msg ? g->z.msg : "no reason given");
@@ -73,7 +73,7 @@ static lf_status gunzip(unsigned char **out, size_t *size, const char *data, siz
     if (g->capacity == 0) g->capacity = 1;
     if (!(g->out = lf_malloc(g->capacity)) || inflateInit2(&g->z, GZIP_WINDOW) != Z_OK) {
         lf_free(g->out);
-        return lf_fail(g->err, LF_ENOMEM, "%s: out of memory to inflate", g->path);
+        return lf_no_memory(g->err, "inflating %s", g->path);
     }
     lf_status rc = inflate_all(g, data, data_size);
     inflateEnd(&g->z);

@@ -157,7 +157,7 @@ static lf_status parse_tensors(st_file *f, lf_err *err) {
     const cJSON *item;
     lf_status rc = LF_OK;
     f->tensors = lf_calloc((size_t)cJSON_GetArraySize(f->header), sizeof *f->tensors);
-    if (!f->tensors) return lf_fail(err, LF_ENOMEM, "%s: out of memory for its list of tensors", f->path);
+    if (!f->tensors) return lf_no_memory(err, "the list of tensors of %s", f->path);
     cJSON_ArrayForEach(item, f->header) {
         const entry e = {f->path, item->string, item, err};
         if (strcmp(item->string, "__metadata__") == 0) {
@@ -217,7 +217,7 @@ static const char *guess(const unsigned char *p) {
 
 /* f is zeroed; whatever happens, free_file ends it. */
 static lf_status open_file(st_file *f, const char *path, lf_err *err) {
-    if (!(f->path = lf_strdup(path))) return lf_fail(err, LF_ENOMEM, "%s: out of memory", path);
+    if (!(f->path = lf_strdup(path))) return lf_no_memory(err, "%s", path);
     lf_status rc = map_file(f, err);
     if (rc) return rc;
     const uint64_t header_size = read_u64(f->map), most = f->map_size - PREFIX;
@@ -261,7 +261,7 @@ static lf_status shard_names(const char ***out, size_t *count, const cJSON *map,
     const char **names = lf_malloc((size_t)cJSON_GetArraySize(map) * sizeof *names);
     const cJSON *item;
     size_t n = 0, unique = 0;
-    if (!names) return lf_fail(err, LF_ENOMEM, "%s: out of memory for its list of tensors", index);
+    if (!names) return lf_no_memory(err, "the list of tensors of %s", index);
     cJSON_ArrayForEach(item, map) {
         const lf_status rc = check_shard_name(item, index, err);
         if (rc) {
@@ -280,11 +280,10 @@ static lf_status shard_names(const char ***out, size_t *count, const cJSON *map,
 
 static lf_status open_shards(lf_safetensors *st, const char *folder, const char *const *names, size_t n, lf_err *err) {
     lf_status rc = LF_OK;
-    if (!(st->files = lf_calloc(n, sizeof *st->files))) return lf_fail(err, LF_ENOMEM, "%s: out of memory", folder);
+    if (!(st->files = lf_calloc(n, sizeof *st->files))) return lf_no_memory(err, "%s", folder);
     while (st->n_files < n && rc == LF_OK) {
         char *path = lf_path_join(folder, names[st->n_files]);
-        rc = path ? open_file(&st->files[st->n_files++], path, err)
-                  : lf_fail(err, LF_ENOMEM, "%s: out of memory", folder);
+        rc = path ? open_file(&st->files[st->n_files++], path, err) : lf_no_memory(err, "%s", folder);
         lf_free(path);
     }
     return rc;
@@ -307,7 +306,7 @@ static lf_status collect(lf_safetensors *st, const cJSON *map, const char *const
     const cJSON *item;
     int64_t there = 0;
     st->tensors = lf_malloc((size_t)cJSON_GetArraySize(map) * sizeof *st->tensors);
-    if (!st->tensors) return lf_fail(err, LF_ENOMEM, "%s: out of memory for its list of tensors", index);
+    if (!st->tensors) return lf_no_memory(err, "the list of tensors of %s", index);
     cJSON_ArrayForEach(item, map) {
         const char *shard = item->valuestring;
         const char *const *at = bsearch(&shard, names, st->n_files, sizeof *names, by_text);
@@ -341,7 +340,7 @@ static lf_status open_index(lf_safetensors *st, const char *folder, const char *
 }
 
 static lf_status open_single(lf_safetensors *st, const char *path, lf_err *err) {
-    if (!(st->files = lf_calloc(1, sizeof *st->files))) return lf_fail(err, LF_ENOMEM, "%s: out of memory", path);
+    if (!(st->files = lf_calloc(1, sizeof *st->files))) return lf_no_memory(err, "%s", path);
     st->n_files = 1;
     const lf_status rc = open_file(&st->files[0], path, err);
     if (rc) return rc;
@@ -355,7 +354,7 @@ static lf_status open_folder(lf_safetensors *st, const char *path, lf_err *err) 
     char *single = lf_path_join(path, "model.safetensors"), *index = lf_path_join(path, "model.safetensors.index.json");
     lf_status rc;
     if (!single || !index)
-        rc = lf_fail(err, LF_ENOMEM, "%s: out of memory", path);
+        rc = lf_no_memory(err, "%s", path);
     else if (lf_is_file(single))
         rc = open_single(st, single, err);
     else if (lf_is_file(index))
@@ -377,7 +376,7 @@ lf_status lf_safetensors_open(lf_safetensors **out, const char *path, lf_err *er
     lf_status rc;
     *out = NULL;
     if (!st || !(st->path = lf_strdup(path)))
-        rc = lf_fail(err, LF_ENOMEM, "%s: out of memory", path);
+        rc = lf_no_memory(err, "%s", path);
     else
         rc = lf_is_dir(path) ? open_folder(st, path, err) : open_single(st, path, err);
     if (rc)
@@ -425,7 +424,7 @@ static void hash_u64(XXH3_state_t *h, uint64_t v) {
 lf_status lf_safetensors_hash(const lf_safetensors *st, char out[33], lf_err *err) {
     XXH3_state_t *h = XXH3_createState();
     XXH128_canonical_t digest;
-    if (!h) return lf_fail(err, LF_ENOMEM, "%s: out of memory to hash it", st->path);
+    if (!h) return lf_no_memory(err, "hashing %s", st->path);
     XXH3_128bits_reset(h);
     for (int64_t i = 0; i < st->n; i++) {
         const lf_st_tensor *t = &st->tensors[i];

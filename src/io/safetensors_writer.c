@@ -26,10 +26,6 @@ struct lf_st_writer {
     bool header_written;
 };
 
-static lf_status no_memory(const lf_st_writer *w, lf_err *err) {
-    return lf_fail(err, LF_ENOMEM, "%s: out of memory for its header", w->file.path);
-}
-
 static void free_writer(lf_st_writer *w) {
     for (size_t i = 0; i < w->n; i++) lf_free(w->tensors[i].name);
     lf_free(w->tensors);
@@ -40,10 +36,10 @@ static void free_writer(lf_st_writer *w) {
 lf_status lf_st_writer_new(lf_st_writer **out, const char *path, lf_err *err) {
     *out = NULL;
     lf_st_writer *w = lf_calloc(1, sizeof *w);
-    if (!w) return lf_fail(err, LF_ENOMEM, "%s: out of memory for its header", path);
+    if (!w) return lf_no_memory(err, "the header of %s", path);
     lf_status rc = lf_atomic_open(&w->file, path, err);
     if (rc == LF_OK && (!(w->metadata = cJSON_CreateObject()) || !cJSON_AddStringToObject(w->metadata, "format", "pt")))
-        rc = no_memory(w, err);
+        rc = lf_no_memory(err, "the header of %s", w->file.path);
     if (rc)
         lf_st_writer_abort(w);
     else
@@ -55,7 +51,8 @@ lf_status lf_st_writer_meta(lf_st_writer *w, const char *key, const char *value,
     if (w->header_written)
         return lf_fail(err, LF_EFAIL, "%s: metadata '%s' comes after the first tensor", w->file.path, key);
     cJSON_DeleteItemFromObjectCaseSensitive(w->metadata, key);
-    return cJSON_AddStringToObject(w->metadata, key, value) ? LF_OK : no_memory(w, err);
+    return cJSON_AddStringToObject(w->metadata, key, value) ? LF_OK
+                                                            : lf_no_memory(err, "the header of %s", w->file.path);
 }
 
 lf_status lf_st_writer_declare(lf_st_writer *w, const char *name, lf_dtype dtype, int ndim, const int64_t *shape,
@@ -77,8 +74,8 @@ lf_status lf_st_writer_declare(lf_st_writer *w, const char *name, lf_dtype dtype
     }
     if (lf_add_overflow(t.begin, size, &t.end) || t.end > (uint64_t)MAX_JSON_INTEGER)
         return lf_fail(err, LF_EFAIL, "%s: tensor '%s': more than 2^53 bytes of data", w->file.path, name);
-    if (!lf_grow(&w->tensors, &w->capacity, w->n + 1)) return no_memory(w, err);
-    if (!(t.name = lf_strdup(name))) return no_memory(w, err);
+    if (!lf_grow(&w->tensors, &w->capacity, w->n + 1)) return lf_no_memory(err, "the header of %s", w->file.path);
+    if (!(t.name = lf_strdup(name))) return lf_no_memory(err, "the header of %s", w->file.path);
     w->tensors[w->n++] = t;
     w->data_size = t.end;
     return LF_OK;
@@ -91,7 +88,7 @@ static int by_text(const void *a, const void *b) { return strcmp(*(const char *c
 static lf_status check_names(const lf_st_writer *w, lf_err *err) {
     const char **names = lf_malloc(w->n * sizeof *names);
     lf_status rc = LF_OK;
-    if (!names) return no_memory(w, err);
+    if (!names) return lf_no_memory(err, "the header of %s", w->file.path);
     for (size_t i = 0; i < w->n; i++) names[i] = w->tensors[i].name;
     qsort(names, w->n, sizeof *names, by_text);
     for (size_t i = 1; i < w->n && rc == LF_OK; i++)
@@ -138,7 +135,7 @@ static lf_status write_header(lf_st_writer *w, lf_err *err) {
     lf_status rc = check_names(w, err);
     if (rc) return rc;
     char *text = header_text(w);
-    if (!text) return no_memory(w, err);
+    if (!text) return lf_no_memory(err, "the header of %s", w->file.path);
     const size_t size = strlen(text), padding = (8 - size % 8) % 8;
     unsigned char length[8];
     for (int i = 0; i < 8; i++) length[i] = (unsigned char)((uint64_t)(size + padding) >> (8 * i));

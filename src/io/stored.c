@@ -28,7 +28,7 @@ lf_status lf_stored_hash_file(char out[33], const char *path, lf_err *err) {
     FILE *f = state && block ? fopen(path, "rb") : NULL;
     lf_status rc = LF_OK;
     if (!state || !block)
-        rc = lf_fail(err, LF_ENOMEM, "%s: out of memory", path);
+        rc = lf_no_memory(err, "%s", path);
     else if (!f)
         rc = lf_fail_errno(err, "open", path);
     else {

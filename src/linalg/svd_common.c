@@ -81,10 +81,8 @@ float *lf_svd_floats(lf_svd_weight *w, int64_t rows, int64_t columns) { return a
 lapack_int *lf_svd_ints(lf_svd_weight *w, int64_t count) { return array(w, count, 1, sizeof(lapack_int)); }
 
 lf_status lf_svd_out_of_memory(const lf_svd_weight *w, lf_err *err) {
-    return lf_fail(
-        err, LF_ENOMEM,
-        "%s: out of memory in the decomposition of this [%d, %d] weight; try fewer threads or a smaller model", w->name,
-        (int)w->out, (int)w->in);
+    return lf_no_memory(err, "the decomposition of %s [%d, %d]; try fewer threads or a smaller model", w->name,
+                        (int)w->out, (int)w->in);
 }
 
 lf_status lf_svd_dgesdd(lf_svd_weight *w, double *M, lapack_int rows, lapack_int columns, double *sigma, double *L,

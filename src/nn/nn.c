@@ -10,7 +10,7 @@ enum { MAX_NAME = 256 };
 
 lf_status lf_nn_init(lf_nn *nn, const lf_kernels *k, lf_err *err) {
     *nn = (lf_nn){.k = k, .arena = lf_arena_new()};
-    return nn->arena ? LF_OK : lf_fail(err, LF_ENOMEM, "out of memory for a model's table");
+    return nn->arena ? LF_OK : lf_no_memory(err, "a model's table");
 }
 
 void lf_nn_free(lf_nn *nn) {
@@ -78,16 +78,13 @@ static void *numbers(lf_nn *nn, int64_t n) {
 
 lf_status lf_nn_hold(lf_nn *nn, lf_param *p, lf_err *err) {
     if (!p->tensor.data) p->tensor.data = numbers(nn, p->tensor.numel);
-    return p->tensor.data
-               ? LF_OK
-               : lf_fail(err, LF_ENOMEM, "%s: out of memory for %lld numbers", p->name, (long long)p->tensor.numel);
+    return p->tensor.data ? LF_OK : lf_no_memory(err, "the %lld numbers of %s", (long long)p->tensor.numel, p->name);
 }
 
 lf_status lf_nn_hold_act(lf_nn *nn, lf_param *p, const float *values, lf_err *err) {
     const lf_dtype type = nn->k->act_dtype;
     if (!p->tensor.data) p->tensor.data = lf_arena_alloc(nn->arena, (size_t)p->tensor.numel * lf_dtype_size(type));
-    if (!p->tensor.data)
-        return lf_fail(err, LF_ENOMEM, "%s: out of memory for %lld numbers", p->name, (long long)p->tensor.numel);
+    if (!p->tensor.data) return lf_no_memory(err, "the %lld numbers of %s", (long long)p->tensor.numel, p->name);
     p->tensor.dtype = type;
     nn->k->to_act(p->tensor.data, false, values, p->tensor.numel);
     return LF_OK;
@@ -96,8 +93,8 @@ lf_status lf_nn_hold_act(lf_nn *nn, lf_param *p, const float *values, lf_err *er
 static const lf_kernels *kernels_of(const lf_nn *nn, const lf_module *m) { return m->wide ? nn->k->wide : nn->k; }
 
 static lf_status no_room(const lf_nn *nn, const lf_module *m, lf_err *err) {
-    return lf_fail(err, LF_ENOMEM, "%s: out of memory for a weight of %lld x %lld in %s", m->name, (long long)m->out,
-                   (long long)m->in, nn->k->precision);
+    return lf_no_memory(err, "%s, a weight of %lld x %lld in %s", m->name, (long long)m->out, (long long)m->in,
+                        nn->k->precision);
 }
 
 static bool prepare(lf_nn *nn, const lf_kernels *k, lf_frozen *w, const float *W) {
@@ -137,7 +134,7 @@ bool lf_nn_is_frozen(const lf_module *m) { return m->group ? m->group->frozen.da
 lf_status lf_nn_group(lf_nn *nn, lf_group **out, lf_module *const *parts, int n, lf_err *err) {
     assert(n >= 1 && n <= LF_GROUP_PARTS);
     lf_group *group = *out = lf_arena_alloc(nn->arena, sizeof *group);
-    if (!group) return lf_fail(err, LF_ENOMEM, "%s: out of memory for its group", parts[0]->name);
+    if (!group) return lf_no_memory(err, "the group of %s", parts[0]->name);
     *group = (lf_group){.n = n, .frozen.in = parts[0]->in};
     for (int i = 0; i < n; i++) {
         assert(parts[i]->in == parts[0]->in && !parts[i]->wide && !parts[i]->group);
@@ -152,7 +149,7 @@ lf_status lf_nn_train(lf_nn *nn, lf_param *p, lf_err *err) {
     assert(p->tensor.data);
     p->tensor.grad = numbers(nn, p->tensor.numel);
     p->tensor.requires_grad = true;
-    return p->tensor.grad ? LF_OK : lf_fail(err, LF_ENOMEM, "%s: out of memory for its gradient", p->name);
+    return p->tensor.grad ? LF_OK : lf_no_memory(err, "the gradient of %s", p->name);
 }
 
 static bool restore_from_group(const lf_nn *nn, const lf_module *m, float *W) {
@@ -173,9 +170,9 @@ lf_status lf_nn_weight(const lf_nn *nn, const lf_module *m, float *W, lf_err *er
     else if (!(frozen && k->frozen_exact) && nn->original && nn->original(nn->original_context, m, W))
         return LF_OK;
     else if (!frozen)
-        return lf_fail(err, LF_ENOMEM, "%s: its weight could not be read again; out of memory?", m->name);
+        return lf_no_memory(err, "reading the weight of %s again", m->name);
     else if (!(m->group ? restore_from_group(nn, m, W) : k->frozen_restore(&m->frozen, W)))
-        return lf_fail(err, LF_ENOMEM, "%s: out of memory to unpack its weight", m->name);
+        return lf_no_memory(err, "unpacking the weight of %s", m->name);
     return LF_OK;
 }
 
@@ -215,7 +212,7 @@ lf_status lf_nn_trainables(lf_nn *nn, lf_trainable **out, int64_t *count, lf_err
              add_trainable(nn, &list, &n, (lf_trainable){joined(nn, m->name, "lora_B"), &m->lora->B, true, false});
     }
     *out = ok ? lf_arena_alloc(nn->arena, (size_t)(n + 1) * sizeof **out) : NULL;
-    if (!*out) return lf_fail(err, LF_ENOMEM, "out of memory for the list of trained tensors");
+    if (!*out) return lf_no_memory(err, "the list of trained tensors");
     for (int64_t i = 0; i < n; i++) (*out)[i] = *list[i];
     *count = n;
     return LF_OK;

@@ -24,7 +24,7 @@ static char *file_of(const char *dir, const char *name, const char *ending) {
 lf_status lf_plot_open(lf_atomic_file *a, const char *dir, const char *name, int width, int height, lf_err *err) {
     char *script = file_of(dir, name, "gp"), *picture = file_of(dir, name, "svg");
     *a = (lf_atomic_file){0};
-    lf_status rc = script && picture ? LF_OK : lf_fail(err, LF_ENOMEM, "%s: out of memory", dir);
+    lf_status rc = script && picture ? LF_OK : lf_no_memory(err, "%s", dir);
     if (!rc && !(rc = lf_remove_tree(picture, err)) && !(rc = lf_atomic_open(a, script, err)))
         fprintf(a->f,
                 "# gnuplot %s.gp, in this folder, draws %s.svg\n"
@@ -173,7 +173,7 @@ static bool is_whole(const char *path) {
 lf_status lf_plot_draw(lf_atomic_file *a, const char *dir, const char *name, bool *drawn, lf_err *err) {
     char *picture = file_of(dir, name, "svg"), *script = lf_format("%s.gp", name);
     *drawn = false;
-    lf_status rc = picture && script ? lf_atomic_commit(a, err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", dir);
+    lf_status rc = picture && script ? lf_atomic_commit(a, err) : lf_no_memory(err, "%s", dir);
     if (!rc) {
         const int code = run_gnuplot(dir, script);
         *drawn = code == 0 && is_whole(picture);

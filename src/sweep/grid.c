@@ -24,8 +24,6 @@ static lf_status fail(lf_err *err, const char *source, const char *key, const ch
                    key ? "': " : "", what);
 }
 
-static lf_status no_memory(lf_err *err) { return lf_fail(err, LF_ENOMEM, "out of memory for the points of a sweep"); }
-
 /* ---- values ---- */
 
 /* Numbers that are written as one would write them: 0.001, not 0.0010000000000000002. */
@@ -62,7 +60,7 @@ static lf_status spaced(cJSON **out, const cJSON *range, bool is_log, const char
         cJSON *number = cJSON_CreateNumber(x);
         if (!*out || !number || !cJSON_AddItemToArray(*out, number)) {
             cJSON_Delete(number);
-            return no_memory(err);
+            return lf_no_memory(err, "the points of a sweep");
         }
     }
     return LF_OK;
@@ -80,7 +78,7 @@ static lf_status read_values(cJSON **out, const cJSON *spec, const char *source,
                     "expected a list of values, {\"log\": [first, last, n]} or {\"linear\": [first, last, n]}");
     if (cJSON_GetArraySize(spec) == 0)
         return fail(err, source, key, "the list is empty; give a value, or leave the key out");
-    return (*out = cJSON_Duplicate(spec, true)) ? LF_OK : no_memory(err);
+    return (*out = cJSON_Duplicate(spec, true)) ? LF_OK : lf_no_memory(err, "the points of a sweep");
 }
 
 /* ---- axes ---- */
@@ -112,7 +110,7 @@ static lf_status add_key(grid_axes *g, axis *a, const cJSON *member, const char 
         snprintf(text, sizeof text, "%d values in a zip of %d; expected as many for each key", n, a->n);
         rc = fail(err, source, name, text);
     }
-    if (!rc && !cJSON_AddItemToObject(a->values, name, values)) rc = no_memory(err);
+    if (!rc && !cJSON_AddItemToObject(a->values, name, values)) rc = lf_no_memory(err, "the points of a sweep");
     if (rc) cJSON_Delete(values);
     a->n = n;
     return rc;
@@ -122,7 +120,7 @@ static lf_status add_key(grid_axes *g, axis *a, const cJSON *member, const char 
 static lf_status add_axis(grid_axes *g, const cJSON *member, bool zip, const char *source, lf_err *err) {
     if (g->n == MAX_AXES) return fail(err, source, NULL, "more keys than a sweep can have (64)");
     axis a = {.values = cJSON_CreateObject()};
-    lf_status rc = a.values ? LF_OK : no_memory(err);
+    lf_status rc = a.values ? LF_OK : lf_no_memory(err, "the points of a sweep");
     const cJSON *inner;
     if (!rc && !zip)
         rc = add_key(g, &a, member, source, err);
@@ -206,7 +204,7 @@ static lf_status add_grid(lf_grid *out, const cJSON *spec, double *total, const 
         rc = lf_fail(err, LF_EUSAGE, "key 'sweep' (in %s): %.0f points, expected at most %d; nothing was run", source,
                      *total, LF_MAX_POINTS);
     for (int64_t i = 0; !rc && i < (int64_t)count(&g); i++)
-        if (!add_point(out, &g, i)) rc = no_memory(err);
+        if (!add_point(out, &g, i)) rc = lf_no_memory(err, "the points of a sweep");
     free_axes(&g);
     return rc;
 }
@@ -215,7 +213,7 @@ lf_status lf_grid_new(lf_grid *out, const cJSON *spec, const char *source, lf_er
     *out = (lf_grid){cJSON_CreateArray(), cJSON_CreateArray()};
     double total = 0;
     const cJSON *part;
-    lf_status rc = out->keys && out->points ? LF_OK : no_memory(err);
+    lf_status rc = out->keys && out->points ? LF_OK : lf_no_memory(err, "the points of a sweep");
     if (!rc && !cJSON_IsArray(spec))
         rc = add_grid(out, spec, &total, source, err);
     else if (!rc && !spec->child)

@@ -15,8 +15,6 @@
 
 enum { MAX_NAME = 180 }; /* of 255 bytes that a file's name may have; endings are added */
 
-static lf_status no_memory(lf_err *err) { return lf_fail(err, LF_ENOMEM, "out of memory for the points of a sweep"); }
-
 /* ---- names ---- */
 
 static bool is_plain(char c) {
@@ -63,7 +61,8 @@ static char *make_name(const cJSON *values) {
 
 static lf_status set_text(lf_config *cfg, const char *key, const char *value, lf_err *err) {
     cJSON *json = cJSON_CreateString(value);
-    const lf_status rc = json ? lf_cfg_set_json(cfg, key, json, "the sweep", err) : no_memory(err);
+    const lf_status rc =
+        json ? lf_cfg_set_json(cfg, key, json, "the sweep", err) : lf_no_memory(err, "the points of a sweep");
     cJSON_Delete(json);
     return rc;
 }
@@ -72,7 +71,7 @@ static lf_status set_text(lf_config *cfg, const char *key, const char *value, lf
 static lf_status set_cache(const lf_points *p, lf_config *cfg, lf_key_id key, const char *name, lf_err *err) {
     if (lf_cfg_is_given(cfg, key)) return LF_OK;
     char *path = lf_format("%s/cache/%s", p->dir, name);
-    const lf_status rc = path ? set_text(cfg, lf_key_name(key), path, err) : no_memory(err);
+    const lf_status rc = path ? set_text(cfg, lf_key_name(key), path, err) : lf_no_memory(err, "the points of a sweep");
     lf_free(path);
     return rc;
 }
@@ -80,7 +79,8 @@ static lf_status set_cache(const lf_points *p, lf_config *cfg, lf_key_id key, co
 static lf_status configure(const lf_points *p, lf_point *at, lf_err *err) {
     cJSON *threads = cJSON_CreateNumber(p->threads), *yes = cJSON_CreateTrue(), *no = cJSON_CreateFalse();
     const cJSON *value;
-    lf_status rc = threads && yes && no ? lf_cfg_derive(&at->cfg, p->cfg, "train", err) : no_memory(err);
+    lf_status rc = threads && yes && no ? lf_cfg_derive(&at->cfg, p->cfg, "train", err)
+                                        : lf_no_memory(err, "the points of a sweep");
     if (!rc)
         cJSON_ArrayForEach(
             value, at->values) if ((rc = lf_cfg_set_json(at->cfg, value->string, value, "the sweep", err))) break;
@@ -140,17 +140,17 @@ static lf_status identify(lf_point *at, lf_err *err) {
     if (text) lf_stored_hash(at->identity, text, strlen(text));
     lf_free(text);
     cJSON_Delete(o);
-    return text ? LF_OK : no_memory(err);
+    return text ? LF_OK : lf_no_memory(err, "the points of a sweep");
 }
 
 static lf_status make_point(const lf_points *p, lf_point *at, cJSON *values, lf_err *err) {
     at->values = values;
     at->dropped = drop_position(p, values);
-    if (!(at->name = make_name(values))) return no_memory(err);
+    if (!(at->name = make_name(values))) return lf_no_memory(err, "the points of a sweep");
     at->config_path = lf_format("%s/points/%s.json", p->dir, at->name);
     at->run_dir = lf_format("%s/runs/%s", p->dir, at->name);
     at->log_path = lf_format("%s/logs/%s.log", p->dir, at->name);
-    if (!at->config_path || !at->run_dir || !at->log_path) return no_memory(err);
+    if (!at->config_path || !at->run_dir || !at->log_path) return lf_no_memory(err, "the points of a sweep");
     lf_err inner = {0};
     lf_status rc = configure(p, at, &inner);
     if (!rc) rc = check_point(at->cfg, &inner);
@@ -192,7 +192,7 @@ static void compact(lf_points *p) {
 /* The same run twice would count as two. */
 static lf_status check_different(lf_points *p, lf_err *err) {
     lf_point **order = lf_calloc((size_t)p->n, sizeof *order);
-    if (!order) return no_memory(err);
+    if (!order) return lf_no_memory(err, "the points of a sweep");
     for (int64_t i = 0; i < p->n; i++) order[i] = &p->at[i];
     qsort(order, (size_t)p->n, sizeof *order, by_identity);
     lf_status rc = LF_OK;
@@ -218,7 +218,9 @@ static lf_status check_different(lf_points *p, lf_err *err) {
 static lf_status read_member(cJSON **out, const char *dir, const char *name, lf_err *err) {
     char *path = lf_path_join(dir, name);
     *out = NULL;
-    const lf_status rc = !path ? no_memory(err) : lf_is_file(path) ? lf_json_read(out, path, err) : LF_OK;
+    const lf_status rc = !path              ? lf_no_memory(err, "the points of a sweep")
+                         : lf_is_file(path) ? lf_json_read(out, path, err)
+                                            : LF_OK;
     lf_free(path);
     return rc;
 }
@@ -284,7 +286,7 @@ lf_status lf_points_open(lf_points *p, const lf_config *cfg, int64_t jobs, lf_er
         (rc = lf_grid_new(&p->grid, lf_cfg_json(cfg, LF_sweep), "the configuration", err)))
         goto out;
     const int64_t n = cJSON_GetArraySize(p->grid.points);
-    if (!(p->at = lf_calloc((size_t)n, sizeof *p->at))) rc = no_memory(err);
+    if (!(p->at = lf_calloc((size_t)n, sizeof *p->at))) rc = lf_no_memory(err, "the points of a sweep");
     cJSON *values;
     if (!rc) cJSON_ArrayForEach(values, p->grid.points) if ((rc = make_point(p, &p->at[p->n++], values, err))) break;
     if (!rc) rc = check_different(p, err);

@@ -4,8 +4,6 @@
 #include "base/mem.h"
 #include "sweep/points.h"
 
-static lf_status no_memory(lf_err *err) { return lf_fail(err, LF_ENOMEM, "out of memory for the files of a sweep"); }
-
 /* Only what was given: a key that is given its default is not always the same as one that is not. */
 static lf_status write_point(const lf_point *at, lf_err *err) {
     cJSON *json = lf_cfg_given_to_json(at->cfg);
@@ -71,7 +69,7 @@ static lf_status make_folders(const lf_points *p, lf_err *err) {
     lf_status rc = LF_OK;
     for (size_t i = 0; i < sizeof folders / sizeof folders[0] && !rc; i++) {
         char *path = lf_path_join(p->dir, folders[i]);
-        if (!path) return no_memory(err);
+        if (!path) return lf_no_memory(err, "the files of a sweep");
         if (lf_cfg_bool(p->cfg, LF_overwrite_output_dir)) rc = lf_remove_tree(path, err);
         if (!rc) rc = lf_mkdir_p(path, err);
         lf_free(path);

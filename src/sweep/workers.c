@@ -49,7 +49,8 @@ static char *error_path(const lf_point *at) { return lf_path_join(at->run_dir, "
 
 static lf_status start(worker *w, const lf_points *p, int64_t i, lf_err *err) {
     char *path = error_path(&p->at[i]);
-    lf_status rc = path ? lf_remove_tree(path, err) : lf_fail(err, LF_ENOMEM, "out of memory"); /* of an earlier try */
+    lf_status rc =
+        path ? lf_remove_tree(path, err) : lf_no_memory(err, "the workers of a sweep"); /* of an earlier try */
     lf_free(path);
     if (rc) return rc;
     const pid_t parent = getpid();
@@ -90,7 +91,7 @@ static void describe(const lf_point *at, int status, char *text, size_t size) {
 /* A run that failed before it had a folder, or was killed, has not recorded it itself. */
 static lf_status record(const lf_point *at, int status, lf_err *err) {
     char *path = error_path(at), message[1024];
-    if (!path) return lf_fail(err, LF_ENOMEM, "out of memory");
+    if (!path) return lf_no_memory(err, "the workers of a sweep");
     lf_status rc = LF_OK;
     if (!lf_is_file(path) && !(rc = lf_mkdir_p(at->run_dir, err))) {
         describe(at, status, message, sizeof message);
@@ -172,8 +173,7 @@ lf_status lf_workers_run(lf_points *p, int64_t jobs, const lf_point **failed, lf
     *failed = NULL;
     worker *workers = lf_calloc((size_t)jobs, sizeof *workers);
     lf_table *table = lf_table_new(p, jobs);
-    lf_status rc = workers && table ? run_all(p, workers, jobs, table, err)
-                                    : lf_fail(err, LF_ENOMEM, "out of memory for the runs of a sweep");
+    lf_status rc = workers && table ? run_all(p, workers, jobs, table, err) : lf_no_memory(err, "the runs of a sweep");
     for (int64_t i = p->n; i-- > 0;)
         if (p->at[i].state == LF_POINT_FAILED) *failed = &p->at[i];
     lf_table_free(table);

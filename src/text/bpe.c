@@ -164,5 +164,5 @@ done:
         good = lf_grow(&out->ids, &out->capacity, out->n + 1);
         if (good) out->ids[out->n++] = w->symbols[i].id;
     }
-    return good ? LF_OK : lf_fail(err, LF_ENOMEM, "out of memory for a word of %zu bytes", n);
+    return good ? LF_OK : lf_no_memory(err, "a word of %zu bytes", n);
 }

@@ -71,7 +71,7 @@ static lf_status add_merge(lf_bpe *bpe, lf_string *key, const cJSON *item, int64
                        right, bpe->prefix);
     lf_string_empty(key);
     if (!lf_string_put(key, left, n_left) || !lf_string_put(key, right + skip, strlen(right + skip)))
-        return lf_fail(err, LF_ENOMEM, "%s: out of memory", where);
+        return lf_no_memory(err, "%s", where);
     if ((rc = part_id(bpe, key->s, key->n, rank, where, &merged, err))) return rc;
     const uint64_t pair = (uint64_t)(uint32_t)a << 32 | (uint32_t)b;
     size_t i = lf_bpe_slot(pair) & (bpe->n_slots - 1);
@@ -91,7 +91,7 @@ static lf_status open_merges(lf_bpe *bpe, const cJSON *merges, const char *where
     if (n > UINT32_MAX / 8) return lf_fail(err, LF_EDATA, "%s: key 'merges': %zu of them", where, n);
     for (bpe->n_slots = 16; bpe->n_slots < 2 * n;) bpe->n_slots *= 2;
     if (!(bpe->merges = lf_malloc(bpe->n_slots * sizeof *bpe->merges)))
-        return lf_fail(err, LF_ENOMEM, "%s: key 'merges': out of memory for %zu of them", where, n);
+        return lf_no_memory(err, "the %zu merges of %s", n, where);
     for (size_t i = 0; i < bpe->n_slots; i++) bpe->merges[i].pair = LF_NO_PAIR;
     cJSON_ArrayForEach(item, merges) {
         if (cJSON_IsString(item) && strncmp(item->valuestring, "#version", 8) == 0)
@@ -108,7 +108,7 @@ static lf_status open_affix(char **out, const cJSON *model, const char *key, con
     const lf_status rc = lf_json_get_str(model, key, "", &text, where, err);
     if (rc || !*text) return rc;
     *out = lf_strdup(text);
-    return *out ? LF_OK : lf_fail(err, LF_ENOMEM, "%s: out of memory", where);
+    return *out ? LF_OK : lf_no_memory(err, "%s", where);
 }
 
 static void find_bytes(lf_bpe *bpe) {
@@ -125,7 +125,7 @@ lf_status lf_bpe_open(lf_bpe *bpe, lf_vocab *vocab, const cJSON *model, const ch
     char *where = lf_format("%s: model", path);
     lf_status rc;
     *bpe = (lf_bpe){.vocab = vocab, .unk = -1};
-    if (!where) return lf_fail(err, LF_ENOMEM, "%s: out of memory", path);
+    if (!where) return lf_no_memory(err, "%s", path);
     if (!cJSON_IsObject(model)) {
         rc = lf_fail(err, LF_EDATA, "%s: key 'model': expected an object", path);
         goto out;

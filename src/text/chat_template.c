@@ -7,8 +7,6 @@
 #include "base/mem.h"
 #include "text/chat_template_internal.h"
 
-static lf_status no_memory(lf_err *err) { return lf_fail(err, LF_ENOMEM, "out of memory for a chat template"); }
-
 void lf_prompt_free(lf_prompt *p) {
     lf_free(p->text);
     lf_free(p->answers);
@@ -34,7 +32,7 @@ lf_status lf_chat_render(const lf_chat_template *c, const lf_message *messages, 
     *out = (lf_prompt){0};
     lf_status rc = c->format->write(&w, messages, n, add_generation_prompt, err);
     *out = (lf_prompt){.n = w.text.n, .answers = w.answers, .n_answers = w.n_answers};
-    if (!rc && !(out->text = lf_string_take(&w.text))) rc = no_memory(err);
+    if (!rc && !(out->text = lf_string_take(&w.text))) rc = lf_no_memory(err, "a chat template");
     lf_string_free(&w.text);
     if (rc) lf_prompt_free(out);
     return rc;
@@ -45,7 +43,7 @@ lf_status lf_chat_render(const lf_chat_template *c, const lf_message *messages, 
 static lf_status make(lf_chat_template **out, const lf_chat_format *format, const char *jinja, const char *bos,
                       const char *eos, lf_err *err) {
     lf_chat_template *c = lf_calloc(1, sizeof *c);
-    if (!c) return no_memory(err);
+    if (!c) return lf_no_memory(err, "a chat template");
     c->format = format;
     c->bos = lf_strdup(bos ? bos : format->bos);
     c->eos = lf_strdup(eos ? eos : format->eos);
@@ -55,7 +53,7 @@ static lf_status make(lf_chat_template **out, const lf_chat_format *format, cons
         return LF_OK;
     }
     lf_chat_template_free(c);
-    return no_memory(err);
+    return lf_no_memory(err, "a chat template");
 }
 
 #define NAMES "chatml, llama2, llama3, mistral or plain"
@@ -119,7 +117,7 @@ static lf_status read_files(model_files *f, const char *model_dir, lf_err *err) 
     lf_status rc = LF_OK;
     f->jinja_path = lf_path_join(model_dir, "chat_template.jinja");
     f->config_path = lf_path_join(model_dir, "tokenizer_config.json");
-    if (!f->jinja_path || !f->config_path) return no_memory(err);
+    if (!f->jinja_path || !f->config_path) return lf_no_memory(err, "a chat template");
     if (lf_is_file(f->jinja_path)) rc = lf_file_read(&f->jinja, &n, f->jinja_path, err);
     if (!rc && lf_is_file(f->config_path)) rc = lf_json_read(&f->config, f->config_path, err);
     return rc;

@@ -22,7 +22,7 @@ static lf_status each(const lf_step *s, lf_tokenizer_work *w, token_fn one, lf_e
     for (size_t i = 0; i < w->now.n && !rc; i++) {
         const size_t begin = w->next.text.n;
         rc = one(s, w, i, w->now.text.s + w->now.at[i].begin, w->now.at[i].size, err);
-        if (!rc && !end_piece(w, begin)) rc = lf_no_memory(err);
+        if (!rc && !end_piece(w, begin)) rc = lf_no_memory(err, "tokens");
     }
     if (rc) return rc;
     lf_work_take_text(w);
@@ -70,7 +70,7 @@ static lf_status apply_byte_level(const lf_step *s, lf_tokenizer_work *w, lf_err
     lf_pieces_empty(&w->next);
     good = good && put_lossy(&w->next.text, bytes.s, bytes.n) && end_piece(w, 0);
     lf_string_free(&bytes);
-    if (!good) return lf_no_memory(err);
+    if (!good) return lf_no_memory(err, "tokens");
     lf_work_take_text(w);
     lf_work_take_pieces(w);
     return LF_OK;
@@ -100,8 +100,8 @@ static lf_status metaspace(const lf_step *s, lf_tokenizer_work *w, size_t i, con
     for (size_t k = 0; k < n;) {
         const size_t one = lf_utf8_size(text + k);
         const bool space = one == size && memcmp(text + k, s->content, size) == 0;
-        if (!space && !lf_string_put(&w->next.text, text + k, one)) return lf_no_memory(err);
-        if (space && !drops && !lf_string_put(&w->next.text, " ", 1)) return lf_no_memory(err);
+        if (!space && !lf_string_put(&w->next.text, text + k, one)) return lf_no_memory(err, "tokens");
+        if (space && !drops && !lf_string_put(&w->next.text, " ", 1)) return lf_no_memory(err, "tokens");
         k += one;
     }
     return LF_OK;
@@ -154,7 +154,7 @@ static lf_status apply_byte_fallback(const lf_step *s, lf_tokenizer_work *w, lf_
     }
     good = good && end_run(w, &run);
     lf_string_free(&run);
-    if (!good) return lf_no_memory(err);
+    if (!good) return lf_no_memory(err, "tokens");
     lf_work_take_text(w);
     lf_work_take_pieces(w);
     return LF_OK;
@@ -167,8 +167,8 @@ static lf_status apply_fuse(const lf_step *s, lf_tokenizer_work *w, lf_err *err)
     lf_pieces_empty(&w->next);
     for (size_t i = 0; i < w->now.n; i++)
         if (!lf_string_put(&w->next.text, w->now.text.s + w->now.at[i].begin, w->now.at[i].size))
-            return lf_no_memory(err);
-    if (!end_piece(w, 0)) return lf_no_memory(err);
+            return lf_no_memory(err, "tokens");
+    if (!end_piece(w, 0)) return lf_no_memory(err, "tokens");
     lf_work_take_text(w);
     lf_work_take_pieces(w);
     return LF_OK;
@@ -193,7 +193,7 @@ static lf_status strip(const lf_step *s, lf_tokenizer_work *w, size_t i, const c
     (void)i;
     for (int64_t k = 0; k < s->start && n >= size && memcmp(text, s->content, size) == 0; k++) text += size, n -= size;
     for (int64_t k = 0; k < s->stop && n >= size && memcmp(text + n - size, s->content, size) == 0; k++) n -= size;
-    return lf_string_put(&w->next.text, text, n) ? LF_OK : lf_no_memory(err);
+    return lf_string_put(&w->next.text, text, n) ? LF_OK : lf_no_memory(err, "tokens");
 }
 static lf_status apply_strip(const lf_step *s, lf_tokenizer_work *w, lf_err *err) { return each(s, w, strip, err); }
 

@@ -50,8 +50,8 @@ static lf_status normal_form(lf_tokenizer_work *w, int options, lf_err *err) {
             i += size;
             size = 0;
         }
-        if (i > done && !normalize_part(w, text->s + done, i - done, options)) return lf_no_memory(err);
-        if (size > 0 && !lf_string_put(&w->next.text, text->s + i, size)) return lf_no_memory(err);
+        if (i > done && !normalize_part(w, text->s + done, i - done, options)) return lf_no_memory(err, "tokens");
+        if (size > 0 && !lf_string_put(&w->next.text, text->s + i, size)) return lf_no_memory(err, "tokens");
         i += size;
         done = i;
     }
@@ -89,7 +89,7 @@ static lf_status apply_lowercase(const lf_step *step, lf_tokenizer_work *w, lf_e
         i += lf_utf8_next(text->s + i, text->n - i, &c);
         const size_t n = lf_char_lower(c, low);
         for (size_t k = 0; k < n; k++)
-            if (!lf_string_put_char(&w->next.text, low[k])) return lf_no_memory(err);
+            if (!lf_string_put_char(&w->next.text, low[k])) return lf_no_memory(err, "tokens");
         if (i <= w->head) head = w->next.text.n;
     }
     w->head = head;
@@ -108,7 +108,7 @@ static lf_status apply_prepend(const lf_step *s, lf_tokenizer_work *w, lf_err *e
     if (w->now.text.n == 0 || w->continues) return LF_OK;
     lf_string_empty(&w->next.text);
     if (!lf_string_put(&w->next.text, s->content, n) || !lf_string_put(&w->next.text, w->now.text.s, w->now.text.n))
-        return lf_no_memory(err);
+        return lf_no_memory(err, "tokens");
     if (w->head > 0) w->head += n;
     lf_work_take_text(w);
     return LF_OK;
@@ -128,7 +128,7 @@ lf_status lf_replace(lf_tokenizer_work *w, const lf_step *step, const char *s, s
         const lf_span *span = &w->spans[i];
         const bool good = span->hit ? lf_string_put(out, step->content, size)
                                     : lf_string_put(out, s + span->begin, span->end - span->begin);
-        if (!good) return lf_no_memory(err);
+        if (!good) return lf_no_memory(err, "tokens");
         if (out->n > w->most) return lf_too_long(w, step->where, err);
         /* What replaces one character comes from where it stood; what replaces several, from the last of them. */
         if (i == 0 && head && *head > 0 && span->hit) *head = span->end <= *head ? size : 0;
@@ -178,7 +178,7 @@ static lf_status apply_bytes(const lf_step *s, lf_tokenizer_work *w, lf_err *err
     size_t head = 0;
     lf_string_empty(&w->next.text);
     for (size_t i = 0; i < w->now.text.n; i++) {
-        if (!lf_bytes_to_chars(&w->next.text, w->now.text.s + i, 1)) return lf_no_memory(err);
+        if (!lf_bytes_to_chars(&w->next.text, w->now.text.s + i, 1)) return lf_no_memory(err, "tokens");
         if (i < w->head) head = w->next.text.n;
     }
     w->head = head;

@@ -22,10 +22,6 @@ void lf_pattern_free(lf_pattern *p) {
     lf_free(p);
 }
 
-static lf_status no_memory(const lf_pattern *p, lf_err *err) {
-    return lf_fail(err, LF_ENOMEM, "%s: pattern \"%s\": out of memory", p->where, p->text);
-}
-
 static lf_status compile(lf_pattern *p, lf_err *err) {
     lf_string translated = {0};
     lf_pcre_fault fault;
@@ -34,7 +30,7 @@ static lf_status compile(lf_pattern *p, lf_err *err) {
     p->regex = lf_pcre_new(translated.s, translated.n,
                            PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C, true, &fault);
     if (!p->regex && fault.no_memory)
-        rc = no_memory(p, err);
+        rc = lf_no_memory(err, "the pattern \"%s\" of %s", p->text, p->where);
     else if (!p->regex)
         rc = lf_fail(err, LF_EDATA, "%s: \"%s\" is not a regular expression: %s", p->where, p->text, fault.why);
 out:
@@ -47,7 +43,7 @@ lf_status lf_pattern_new(lf_pattern **out, const char *text, bool literal, const
     lf_pattern *p = lf_calloc(1, sizeof *p);
     if (!p || !(p->text = lf_strdup(text))) {
         lf_free(p);
-        return lf_fail(err, LF_ENOMEM, "%s: out of memory", where);
+        return lf_no_memory(err, "%s", where);
     }
     p->size = strlen(text);
     p->where = where;
@@ -100,7 +96,8 @@ lf_status lf_pattern_next(const lf_pattern *p, lf_matcher *m, const char *s, siz
         lf_pcre_fault fault;
         size_t begin, end;
         const lf_pcre_found found = lf_pcre_match(p->regex, m, s, n, at->from, PCRE2_NO_UTF_CHECK, &fault);
-        if (found == LF_PCRE_FAULT && fault.no_memory) return no_memory(p, err);
+        if (found == LF_PCRE_FAULT && fault.no_memory)
+            return lf_no_memory(err, "the pattern \"%s\" of %s", p->text, p->where);
         if (found == LF_PCRE_FAULT)
             return lf_fail(err, LF_EDATA, "%s: matching \"%s\" with a text of %zu bytes failed: %s; split the text",
                            p->where, p->text, n, fault.why);

@@ -315,6 +315,6 @@ lf_status lf_pattern_translate(lf_string *out, const char *text, const char *whe
         }
     }
     if (!rc && t.depth > 0) return lf_fail(err, LF_EDATA, "%s: \"%s\": a ( is not closed", where, text);
-    if (!rc && out->failed) return lf_fail(err, LF_ENOMEM, "%s: \"%s\": out of memory", where, text);
+    if (!rc && out->failed) return lf_no_memory(err, "the pattern \"%s\" of %s", text, where);
     return rc;
 }

@@ -6,7 +6,7 @@
 #include "text/tokenizer_internal.h"
 
 static lf_status add(lf_step *s, int32_t id, lf_err *err) {
-    if (!lf_grow(&s->pattern_ids, &s->pattern_ids_capacity, s->n_pattern_ids + 1)) return lf_no_memory(err);
+    if (!lf_grow(&s->pattern_ids, &s->pattern_ids_capacity, s->n_pattern_ids + 1)) return lf_no_memory(err, "tokens");
     s->pattern_ids[s->n_pattern_ids++] = id;
     return LF_OK;
 }
@@ -74,7 +74,7 @@ static lf_status surround(const lf_step *s, lf_tokenizer_work *w, lf_err *err) {
         const bool text = s->pattern_ids[i] == LF_TEXT_HERE;
         const int32_t *ids = text ? w->ids.ids : &s->pattern_ids[i];
         const size_t n = text ? w->ids.n : 1;
-        if (!lf_grow(&out->ids, &out->capacity, out->n + n)) return lf_no_memory(err);
+        if (!lf_grow(&out->ids, &out->capacity, out->n + n)) return lf_no_memory(err, "tokens");
         if (n > 0) memcpy(out->ids + out->n, ids, n * sizeof *ids);
         out->n += n;
     }

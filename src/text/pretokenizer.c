@@ -19,7 +19,7 @@ static lf_status divide(const lf_step *s, lf_tokenizer_work *w, divide_fn one, l
         if (piece.id < 0)
             rc = one(s, w, &piece, err);
         else if (!lf_pieces_put(&w->next, piece))
-            rc = lf_no_memory(err);
+            rc = lf_no_memory(err, "tokens");
     }
     if (!rc) lf_work_take_pieces(w);
     return rc;
@@ -106,7 +106,7 @@ static lf_status by_kind(const lf_step *s, lf_tokenizer_work *w, const lf_piece 
         size = i < piece->size ? lf_utf8_next(text + i, piece->size - i, &c) : 1;
         const int kind = lf_char_is_space(c) ? 0 : lf_char_is_word(c) ? 1 : 2;
         if (kind != last && last != 0) {
-            if (!lf_pieces_put(&w->next, lf_piece_part(piece, begin, i - begin))) return lf_no_memory(err);
+            if (!lf_pieces_put(&w->next, lf_piece_part(piece, begin, i - begin))) return lf_no_memory(err, "tokens");
         }
         if (kind != last) begin = i;
         last = kind;
@@ -180,7 +180,7 @@ static lf_status rewrite(const lf_step *s, lf_tokenizer_work *w,
         const lf_piece *piece = &w->now.at[i];
         const bool good = piece->id >= 0 ? lf_pieces_put(&w->next, (lf_piece){.id = piece->id, .part = piece->part})
                                          : one(s, w, piece);
-        if (!good) return lf_no_memory(err);
+        if (!good) return lf_no_memory(err, "tokens");
     }
     lf_work_take_text(w);
     lf_work_take_pieces(w);
@@ -200,12 +200,12 @@ static lf_status by_metaspace(const lf_step *s, lf_tokenizer_work *w, const lf_p
             i++;
             continue;
         }
-        if (!lf_grow(&w->spans, &w->spans_capacity, w->n_spans + 2)) return lf_no_memory(err);
+        if (!lf_grow(&w->spans, &w->spans_capacity, w->n_spans + 2)) return lf_no_memory(err, "tokens");
         if (i > done) w->spans[w->n_spans++] = (lf_span){done, i, false};
         w->spans[w->n_spans++] = (lf_span){i, i + n, true};
         done = i += n;
     }
-    if (!lf_grow(&w->spans, &w->spans_capacity, w->n_spans + 1)) return lf_no_memory(err);
+    if (!lf_grow(&w->spans, &w->spans_capacity, w->n_spans + 1)) return lf_no_memory(err, "tokens");
     if (done < piece->size) w->spans[w->n_spans++] = (lf_span){done, piece->size, false};
     return lf_split_piece(w, piece, LF_MERGED_WITH_NEXT, false, err);
 }

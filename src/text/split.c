@@ -16,13 +16,13 @@ lf_status lf_find_spans(lf_tokenizer_work *w, const lf_pattern *p, const char *s
     bool hit;
     lf_status rc;
     w->n_spans = 0;
-    if (!lf_pattern_is_literal(p) && !lf_work_matcher(w)) return lf_no_memory(err);
+    if (!lf_pattern_is_literal(p) && !lf_work_matcher(w)) return lf_no_memory(err, "tokens");
     while (!(rc = lf_pattern_next(p, w->matcher, s, n, &at, &hit, err)) && hit) {
-        if (at.begin > done && !add_span(w, done, at.begin, false)) return lf_no_memory(err);
-        if (!add_span(w, at.begin, at.end, true)) return lf_no_memory(err);
+        if (at.begin > done && !add_span(w, done, at.begin, false)) return lf_no_memory(err, "tokens");
+        if (!add_span(w, at.begin, at.end, true)) return lf_no_memory(err, "tokens");
         done = at.end;
     }
-    if (!rc && done < n && !add_span(w, done, n, false)) return lf_no_memory(err);
+    if (!rc && done < n && !add_span(w, done, n, false)) return lf_no_memory(err, "tokens");
     return rc;
 }
 
@@ -34,18 +34,18 @@ lf_status lf_find_char_spans(lf_tokenizer_work *w, bool (*is_hit)(uint32_t), con
         uint32_t c;
         const size_t size = lf_utf8_next(s + i, n - i, &c);
         if (is_hit(c)) {
-            if (i > done && !add_span(w, done, i, false)) return lf_no_memory(err);
-            if (!add_span(w, i, i + size, true)) return lf_no_memory(err);
+            if (i > done && !add_span(w, done, i, false)) return lf_no_memory(err, "tokens");
+            if (!add_span(w, i, i + size, true)) return lf_no_memory(err, "tokens");
             done = i + size;
         }
         i += size;
     }
-    return done >= n || add_span(w, done, n, false) ? LF_OK : lf_no_memory(err);
+    return done >= n || add_span(w, done, n, false) ? LF_OK : lf_no_memory(err, "tokens");
 }
 
 static lf_status put(lf_tokenizer_work *w, const lf_piece *piece, size_t begin, size_t end, lf_err *err) {
     if (begin >= end) return LF_OK;
-    return lf_pieces_put(&w->next, lf_piece_part(piece, begin, end - begin)) ? LF_OK : lf_no_memory(err);
+    return lf_pieces_put(&w->next, lf_piece_part(piece, begin, end - begin)) ? LF_OK : lf_no_memory(err, "tokens");
 }
 
 /* Joins spans in place, from the first to the last, as `behavior` says. */

@@ -38,7 +38,7 @@ static lf_status open_sequence(lf_steps *out, const lf_step_list *family, const 
     if (!cJSON_IsArray(list)) return lf_fail(err, LF_EDATA, "%s: key '%s': expected a list", where, family->list_key);
     cJSON_ArrayForEach(item, list) {
         char *inner = lf_format("%s.%s[%" PRId64 "]", where, family->list_key, i++);
-        rc = inner ? open_step(out, family, item, inner, err) : lf_no_memory(err);
+        rc = inner ? open_step(out, family, item, inner, err) : lf_no_memory(err, "tokens");
         lf_free(inner);
         if (rc) break;
     }
@@ -55,10 +55,10 @@ static lf_status open_step(lf_steps *out, const lf_step_list *family, const cJSO
     for (size_t i = 0; i < family->n_kinds; i++) {
         const lf_step_kind *kind = &family->kinds[i];
         if (strcmp(kind->type, type) != 0) continue;
-        if (!lf_grow(&out->at, &out->capacity, out->n + 1)) return lf_no_memory(err);
+        if (!lf_grow(&out->at, &out->capacity, out->n + 1)) return lf_no_memory(err, "tokens");
         lf_step *s = &out->at[out->n++];
         *s = (lf_step){.kind = kind, .where = lf_strdup(where)};
-        if (!s->where) return lf_no_memory(err);
+        if (!s->where) return lf_no_memory(err, "tokens");
         return kind->open ? kind->open(s, json, err) : LF_OK;
     }
     return lf_fail(err, LF_EUNSUPPORTED, "%s: key 'type': \"%.60s\" is not supported", where, type);
@@ -69,7 +69,7 @@ lf_status lf_steps_open(lf_steps *out, const lf_step_list *family, const cJSON *
     *out = (lf_steps){0};
     if (!json || cJSON_IsNull(json)) return LF_OK;
     char *where = lf_format("%s: %s", path, family->key);
-    const lf_status rc = where ? open_step(out, family, json, where, err) : lf_no_memory(err);
+    const lf_status rc = where ? open_step(out, family, json, where, err) : lf_no_memory(err, "tokens");
     lf_free(where);
     if (!rc && out->n > 0) out->at[out->n - 1].last = true;
     if (rc) lf_steps_free(out);
@@ -84,7 +84,7 @@ lf_status lf_step_string(char **out, const lf_step *s, const cJSON *json, const 
     if (rc) return rc;
     if (!text) return lf_fail(err, LF_EDATA, "%s: key '%s': expected a string, found none", s->where, key);
     *out = lf_strdup(text);
-    return *out ? LF_OK : lf_no_memory(err);
+    return *out ? LF_OK : lf_no_memory(err, "tokens");
 }
 
 lf_status lf_step_pattern(lf_step *s, const cJSON *json, lf_err *err) {

@@ -29,7 +29,7 @@ void lf_stream_free(lf_stream *s) {
 lf_status lf_stream_new(lf_stream **out, const lf_tokenizer *t, bool skip_special_tokens, lf_err *err) {
     *out = NULL;
     lf_stream *s = lf_calloc(1, sizeof *s);
-    if (!s) return lf_no_memory(err);
+    if (!s) return lf_no_memory(err, "tokens");
     const lf_status rc = lf_tokenizer_work_new(&s->w, t, err);
     if (rc) {
         lf_stream_free(s);
@@ -42,7 +42,7 @@ lf_status lf_stream_new(lf_stream **out, const lf_tokenizer *t, bool skip_specia
 
 static lf_status decode(lf_stream *s, size_t first, size_t n, lf_string *out, lf_err *err) {
     lf_string_empty(out);
-    if (n == 0 || !lf_string_reserve(out, 1)) return n == 0 ? LF_OK : lf_no_memory(err);
+    if (n == 0 || !lf_string_reserve(out, 1)) return n == 0 ? LF_OK : lf_no_memory(err, "tokens");
     return lf_decode_with(s->w, s->ids + first, (int64_t)n, s->skip_special_tokens, out, err);
 }
 
@@ -52,7 +52,7 @@ static bool ends_open(const lf_string *text) {
 
 static lf_status answer(lf_stream *s, const char *text, size_t n, const char **out, size_t *n_out, lf_err *err) {
     lf_string_empty(&s->answer);
-    if (!lf_string_put(&s->answer, text, n)) return lf_no_memory(err);
+    if (!lf_string_put(&s->answer, text, n)) return lf_no_memory(err, "tokens");
     *out = s->answer.s;
     *n_out = n;
     return LF_OK;
@@ -73,7 +73,7 @@ static lf_status show(lf_stream *s, const char **out, size_t *n_out, lf_err *err
 
 lf_status lf_stream_push(lf_stream *s, int32_t id, const char **text, size_t *n, lf_err *err) {
     lf_status rc;
-    if (!lf_grow(&s->ids, &s->capacity, s->n + 1)) return lf_no_memory(err);
+    if (!lf_grow(&s->ids, &s->capacity, s->n + 1)) return lf_no_memory(err, "tokens");
     s->ids[s->n++] = id;
     if ((rc = decode(s, 0, s->n, &s->text, err))) {
         s->n--;

@@ -9,8 +9,6 @@
 
 enum { MOST_BYTES = 1 << 30 }; /* of one text: positions are 32 bits wide, and byte-level form doubles it */
 
-lf_status lf_no_memory(lf_err *err) { return lf_fail(err, LF_ENOMEM, "out of memory for tokens"); }
-
 /* ---- asking ---- */
 
 int64_t lf_tokenizer_vocab_size(const lf_tokenizer *t) { return (int64_t)t->vocab.n; }
@@ -36,7 +34,7 @@ bool lf_tokenizer_is_special(const lf_tokenizer *t, int32_t id) {
 
 lf_status lf_tokenizer_work_new(lf_tokenizer_work **out, const lf_tokenizer *t, lf_err *err) {
     *out = lf_calloc(1, sizeof **out);
-    if (!*out) return lf_no_memory(err);
+    if (!*out) return lf_no_memory(err, "tokens");
     lf_tokenizer_work *w = *out;
     w->t = t;
     /* Texts are never NULL, so that pieces of nothing can be pointed at. */
@@ -45,7 +43,7 @@ lf_status lf_tokenizer_work_new(lf_tokenizer_work **out, const lf_tokenizer *t, 
         return LF_OK;
     lf_tokenizer_work_free(w);
     *out = NULL;
-    return lf_no_memory(err);
+    return lf_no_memory(err, "tokens");
 }
 
 void lf_tokenizer_work_free(lf_tokenizer_work *w) {
@@ -98,14 +96,14 @@ static lf_status normalize_piece(lf_tokenizer_work *w, const char *s, const lf_p
     lf_string_empty(&w->now.text);
     w->head = piece->head;
     w->continues = piece->continues;
-    if (!lf_string_put(&w->now.text, s + piece->begin, piece->size)) return lf_no_memory(err);
+    if (!lf_string_put(&w->now.text, s + piece->begin, piece->size)) return lf_no_memory(err, "tokens");
     const lf_status rc = lf_steps_apply(&t->normalizers, w, err);
     if (rc) return rc;
     const lf_string *text = &w->now.text;
     const size_t base = w->whole.text.n, first = w->whole.n;
     if (!lf_string_put(&w->whole.text, text->s, text->n) ||
         !lf_added_tokens_find(&t->added, &t->added.normalized, text->s, text->n, base, w->head, &w->whole))
-        return lf_no_memory(err);
+        return lf_no_memory(err, "tokens");
     for (size_t i = first; i < w->whole.n; i++) w->whole.at[i].part = piece->part;
     if (first < w->whole.n) w->whole.at[first].continues = piece->continues;
     return LF_OK;
@@ -118,7 +116,7 @@ static lf_status cut_piece(lf_tokenizer_work *w, const char *s, const lf_piece *
     while (*part < w->n_cuts && w->cuts[*part] <= piece->begin) ++*part;
     if (piece->id >= 0) {
         const lf_piece token = {.id = piece->id, .part = *part};
-        return lf_pieces_put(&w->whole, token) ? LF_OK : lf_no_memory(err);
+        return lf_pieces_put(&w->whole, token) ? LF_OK : lf_no_memory(err, "tokens");
     }
     for (size_t begin = piece->begin; begin < end && !rc;) {
         const size_t next = *part < w->n_cuts && w->cuts[*part] < end ? w->cuts[*part] : end;
@@ -140,7 +138,7 @@ static lf_status find_pieces(lf_tokenizer_work *w, const char *s, size_t n, lf_e
     lf_pieces plain = {0};
     uint32_t part = 0;
     lf_pieces_empty(&w->whole);
-    if (!lf_added_tokens_find(&t->added, &t->added.plain, s, n, 0, head, &plain)) rc = lf_no_memory(err);
+    if (!lf_added_tokens_find(&t->added, &t->added.plain, s, n, 0, head, &plain)) rc = lf_no_memory(err, "tokens");
     for (size_t i = 0; i < plain.n && !rc; i++) rc = cut_piece(w, s, &plain.at[i], &part, err);
     lf_pieces_free(&plain);
     const lf_pieces old = w->now;
@@ -155,7 +153,7 @@ static lf_status encode_piece(lf_tokenizer_work *w, const lf_piece *piece, lf_er
     uint32_t n = 1;
     const int32_t *ids = piece->id >= 0 ? &piece->id : lf_word_cache_find(&w->cache, word, piece->size, &n);
     if (ids) {
-        if (!lf_grow(&out->ids, &out->capacity, out->n + n)) return lf_no_memory(err);
+        if (!lf_grow(&out->ids, &out->capacity, out->n + n)) return lf_no_memory(err, "tokens");
         for (uint32_t k = 0; k < n; k++) out->ids[out->n++] = ids[k];
         return LF_OK;
     }
@@ -207,7 +205,7 @@ lf_status lf_tokenizer_encode_cut(lf_tokenizer_work *w, const char *text, size_t
         (rc = add_special_tokens ? lf_steps_apply(&w->t->postprocessors, w, err) : LF_OK))
         return rc;
     for (size_t i = 0; i < n_cuts; i++) starts[i] += out->n;
-    return lf_ids_append(out, w->ids.ids, (int64_t)w->ids.n) ? LF_OK : lf_no_memory(err);
+    return lf_ids_append(out, w->ids.ids, (int64_t)w->ids.n) ? LF_OK : lf_no_memory(err, "tokens");
 }
 
 lf_status lf_tokenizer_encode_with(lf_tokenizer_work *w, const char *text, size_t n, bool add_special_tokens,
@@ -241,15 +239,16 @@ lf_status lf_decode_with(lf_tokenizer_work *w, const int32_t *ids, int64_t n, bo
             return lf_fail(err, LF_EDATA, "id %" PRId32 " at position %" PRId64 ": the tokenizer has no such token",
                            ids[i], i);
         if (skip_special_tokens && (one->flags & LF_TOKEN_SKIPPED)) continue;
-        if (!put_token(w, t->vocab.text.s + one->decoded_begin, one->decoded_size)) return lf_no_memory(err);
+        if (!put_token(w, t->vocab.text.s + one->decoded_begin, one->decoded_size)) return lf_no_memory(err, "tokens");
     }
     lf_work_allow(w, w->now.text.n);
     const lf_status rc = lf_steps_apply(&t->decoders, w, err);
     if (rc) return rc;
     for (size_t i = 0; i < w->now.n; i++) {
         const lf_piece *piece = &w->now.at[i];
-        if (i > 0 && t->decoders.n == 0 && !lf_string_put(out, " ", 1)) return lf_no_memory(err); /* as `tokenizers` */
-        if (!lf_string_put(out, w->now.text.s + piece->begin, piece->size)) return lf_no_memory(err);
+        if (i > 0 && t->decoders.n == 0 && !lf_string_put(out, " ", 1))
+            return lf_no_memory(err, "tokens"); /* as `tokenizers` */
+        if (!lf_string_put(out, w->now.text.s + piece->begin, piece->size)) return lf_no_memory(err, "tokens");
     }
     return LF_OK;
 }
@@ -268,6 +267,6 @@ lf_status lf_tokenizer_decode(const lf_tokenizer *t, const int32_t *ids, int64_t
     if (rc)
         lf_string_free(&text);
     else if (!(*out = lf_string_take(&text)))
-        rc = lf_no_memory(err);
+        rc = lf_no_memory(err, "tokens");
     return rc;
 }

@@ -108,7 +108,6 @@ struct lf_tokenizer_work {
     lf_ids_buffer ids, next_ids;
 };
 
-lf_status lf_no_memory(lf_err *err);
 lf_matcher *lf_work_matcher(lf_tokenizer_work *w); /* made when first needed; NULL: no memory */
 /* Before the steps see a text of n bytes. A file could have every step double it, so there is a bound that no sensible
  * step comes near (NFKC makes at most 11 bytes of one). */

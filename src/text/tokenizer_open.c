@@ -55,7 +55,7 @@ static lf_status add_token(lf_tokenizer *t, const cJSON *json, int64_t *largest,
     if (id > *largest) *largest = id;
     a.content = content;
     a.id = (int32_t)id;
-    if (!lf_grow(&t->added.at, &t->added.capacity, t->added.n + 1)) return lf_no_memory(err);
+    if (!lf_grow(&t->added.at, &t->added.capacity, t->added.n + 1)) return lf_no_memory(err, "tokens");
     t->added.at[t->added.n++] = a;
     return LF_OK;
 }
@@ -69,14 +69,14 @@ static lf_status index_token(lf_tokenizer *t, lf_tokenizer_work *w, int32_t numb
     if (a->normalized && t->normalizers.n > 0) {
         lf_string_empty(&w->now.text);
         lf_work_allow(w, n);
-        if (!lf_string_put(&w->now.text, s, n)) return lf_no_memory(err);
+        if (!lf_string_put(&w->now.text, s, n)) return lf_no_memory(err, "tokens");
         const lf_status rc = lf_steps_apply(&t->normalizers, w, err);
         if (rc) return rc;
         s = w->now.text.s;
         n = w->now.text.n;
-        if (!lf_vocab_set_decoded(&t->vocab, a->id, s, n)) return lf_no_memory(err);
+        if (!lf_vocab_set_decoded(&t->vocab, a->id, s, n)) return lf_no_memory(err, "tokens");
     }
-    return lf_trie_add(trie, s, n, number) ? LF_OK : lf_no_memory(err);
+    return lf_trie_add(trie, s, n, number) ? LF_OK : lf_no_memory(err, "tokens");
 }
 
 /* `tokenizers` (0.23) starts decoding from the normalized form of an added token, and skips it if that, not the token
@@ -95,7 +95,7 @@ static lf_status open_added_tokens(lf_tokenizer *t, const cJSON *root, const cha
     char *where = lf_format("%s: added_tokens", path);
     lf_tokenizer_work *w = NULL;
     int64_t largest = -1;
-    lf_status rc = where ? lf_tokenizer_work_new(&w, t, err) : lf_no_memory(err);
+    lf_status rc = where ? lf_tokenizer_work_new(&w, t, err) : lf_no_memory(err, "tokens");
     lf_trie_start(&t->added.plain);
     lf_trie_start(&t->added.normalized);
     if (!rc && list && !cJSON_IsNull(list) && !cJSON_IsArray(list))
@@ -143,7 +143,7 @@ static lf_status open_root(lf_tokenizer *t, const cJSON *root, const char *path,
 
 static lf_status open_json(lf_tokenizer **out, const cJSON *root, const char *path, lf_err *err) {
     lf_tokenizer *t = lf_calloc(1, sizeof *t);
-    if (!t) return lf_no_memory(err);
+    if (!t) return lf_no_memory(err, "tokens");
     t->bos = t->eos = t->pad = t->unk = -1;
     const lf_status rc = open_root(t, root, path, err);
     if (rc)
@@ -201,7 +201,7 @@ static lf_status check_listed(const lf_tokenizer *t, const cJSON *json, const ch
 static lf_status read_names(lf_tokenizer *t, const char *dir, const char *name, lf_err *err) {
     cJSON *json = NULL;
     char *path = lf_path_join(dir, name);
-    lf_status rc = path ? LF_OK : lf_no_memory(err);
+    lf_status rc = path ? LF_OK : lf_no_memory(err, "tokens");
     if (!rc && lf_is_file(path)) {
         rc = lf_json_read(&json, path, err);
         if (!rc) rc = named_token(t, json, "bos_token", path, &t->bos, err);
@@ -221,7 +221,7 @@ lf_status lf_tokenizer_open(lf_tokenizer **out, const char *model_dir, lf_err *e
     lf_tokenizer *t = NULL;
     *out = NULL;
     char *path = is_dir ? lf_path_join(model_dir, "tokenizer.json") : lf_strdup(model_dir);
-    lf_status rc = path ? lf_json_read(&root, path, err) : lf_no_memory(err);
+    lf_status rc = path ? lf_json_read(&root, path, err) : lf_no_memory(err, "tokens");
     if (!rc) rc = open_json(&t, root, path, err);
     cJSON_Delete(root); /* before more is read: a vocabulary takes a hundred times its size as a tree */
     if (!rc && !is_dir) path[(size_t)(lf_path_base(path) - path)] = 0;

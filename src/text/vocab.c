@@ -73,7 +73,7 @@ lf_status lf_vocab_add(lf_vocab *v, const char *token, int64_t id, uint32_t flag
     v->tokens[id].flags |= flags;
     return LF_OK;
 no_memory:
-    return lf_fail(err, LF_ENOMEM, "%s: out of memory for %zu tokens", where, v->count);
+    return lf_no_memory(err, "the %zu tokens of %s", v->count, where);
 }
 
 bool lf_vocab_set_decoded(lf_vocab *v, int32_t id, const char *s, size_t n) {

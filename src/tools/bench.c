@@ -41,8 +41,7 @@ static lf_status attach_adapter(bench *b, lf_err *err) {
 static lf_status allocate(bench *b, lf_err *err) {
     b->seconds = lf_calloc((size_t)b->steps, sizeof *b->seconds);
     if (!b->inference) b->moments = lf_aligned_alloc(2 * (size_t)b->numbers * sizeof *b->moments);
-    if (!b->seconds || (!b->inference && !b->moments))
-        return lf_fail(err, LF_ENOMEM, "out of memory for the optimiser");
+    if (!b->seconds || (!b->inference && !b->moments)) return lf_no_memory(err, "the optimiser");
     if (b->moments) memset(b->moments, 0, 2 * (size_t)b->numbers * sizeof *b->moments);
     return LF_OK;
 }
@@ -54,7 +53,7 @@ static lf_status set_up(bench *b, lf_err *err) {
     if (lf_cfg_bool(b->cfg, LF_profile)) b->k = lf_profile_table(b->k);
     if ((rc = lf_model_open(&b->m, lf_cfg_str(b->cfg, LF_model), b->k, LF_LOAD_FROZEN, err))) return rc;
     if (!(b->g = lf_graph_new(b->k, (uint64_t)lf_cfg_i64(b->cfg, LF_seed))))
-        return lf_fail(err, LF_ENOMEM, "out of memory");
+        return lf_no_memory(err, "the steps to be timed");
     if ((rc = lf_task_open(&b->task, b->cfg, b->m, b->g, err)) ||
         (rc = b->task->type->random_batch(b->task, b->batch, b->seq, &b->data, err)) || (rc = attach_adapter(b, err)))
         return rc;
@@ -194,7 +193,7 @@ static lf_status print_results(const bench *b, FILE *out, lf_err *err) {
     if (!json) return LF_OK;
     if (ok) return lf_print_json(out, o, err);
     cJSON_Delete(o);
-    return lf_fail(err, LF_ENOMEM, "out of memory for the results");
+    return lf_no_memory(err, "the results");
 }
 
 lf_status lf_bench(const lf_config *cfg, FILE *out, lf_err *err) {

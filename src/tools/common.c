@@ -20,7 +20,7 @@ lf_status lf_opened_open(lf_opened *o, const lf_config *cfg, lf_load load, lf_er
         return rc;
     o->model = o->adapted.model;
     o->g = lf_graph_new(o->k, 0);
-    return o->g ? LF_OK : lf_fail(err, LF_ENOMEM, "out of memory");
+    return o->g ? LF_OK : lf_no_memory(err, "the graph");
 }
 
 void lf_opened_close(lf_opened *o) {
@@ -36,7 +36,7 @@ lf_status lf_print_json(FILE *out, cJSON *o, lf_err *err) {
     if (text) fprintf(out, "%s\n", text);
     lf_free(text);
     cJSON_Delete(o);
-    return text ? LF_OK : lf_fail(err, LF_ENOMEM, "out of memory for the results");
+    return text ? LF_OK : lf_no_memory(err, "the results");
 }
 
 bool lf_put(cJSON *object, const char *key, cJSON *item) {

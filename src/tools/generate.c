@@ -120,7 +120,7 @@ static lf_status print_result(const job *j, const lf_generated *o, int64_t n_pro
         lf_put_number(result, "items_per_second", per_second))
         return lf_print_json(j->out, result, err);
     cJSON_Delete(result);
-    return lf_fail(err, LF_ENOMEM, "out of memory for the result");
+    return lf_no_memory(err, "the result");
 }
 
 /* The caller frees o. */
@@ -143,7 +143,7 @@ static lf_status add_message(job *j, const char *role, const char *content, size
         return LF_OK;
     }
     if (strcmp(role, "system") != 0) lf_free((char *)(uintptr_t)content);
-    return lf_fail(err, LF_ENOMEM, "out of memory for the conversation");
+    return lf_no_memory(err, "the conversation");
 }
 
 static char *copy_of(const char *text, size_t n) {

@@ -35,8 +35,7 @@ static lf_status read_more(lf_input *in, lf_err *err) {
     const ssize_t n = read(STDIN_FILENO, part, sizeof part);
     if (n < 0) return errno == EINTR || errno == EAGAIN ? LF_OK : lf_fail_errno(err, "read", "standard input");
     in->ended = n == 0;
-    return lf_string_put(&in->read, part, (size_t)n) ? LF_OK
-                                                     : lf_fail(err, LF_ENOMEM, "out of memory for standard input");
+    return lf_string_put(&in->read, part, (size_t)n) ? LF_OK : lf_no_memory(err, "standard input");
 }
 
 lf_status lf_input_line(lf_input *in, const char **line, size_t *n, lf_err *err) {

@@ -21,7 +21,7 @@ static lf_status read_json(cJSON **out, const char *dir, const char *name, lf_er
     char *path = lf_path_join(dir, name);
     lf_status rc = LF_OK;
     if (!path)
-        rc = lf_fail(err, LF_ENOMEM, "%s: out of memory", dir);
+        rc = lf_no_memory(err, "%s", dir);
     else if (lf_is_file(path))
         rc = lf_json_read(out, path, err);
     lf_free(path);
@@ -36,7 +36,7 @@ static lf_status open_adapter_files(adapter_files *a, const char *dir, lf_err *e
     if (rc || (rc = read_json(&a->config, dir, "adapter_config.json", err)) ||
         (rc = read_json(&a->facts, dir, "lora_ft.json", err)))
         goto out;
-    rc = path ? lf_safetensors_open(&a->weights, path, err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", dir);
+    rc = path ? lf_safetensors_open(&a->weights, path, err) : lf_no_memory(err, "%s", dir);
     for (int64_t i = 0; !rc && i < lf_safetensors_count(a->weights); i++)
         a->numbers += lf_safetensors_at(a->weights, i)->numel;
 out:
@@ -154,7 +154,7 @@ static lf_status print_members(FILE *out, const cJSON *o, lf_err *err) {
     cJSON_ArrayForEach(v, o) {
         if (strcmp(v->string, "modules") == 0 || cJSON_IsNull(v)) continue;
         char *text = cJSON_IsString(v) ? NULL : lf_json_print_line(v);
-        if (!cJSON_IsString(v) && !text) return lf_fail(err, LF_ENOMEM, "out of memory");
+        if (!cJSON_IsString(v) && !text) return lf_no_memory(err, "a table");
         const char *shown = text ? text : v->valuestring;
         const bool cut = text && strlen(text) > WIDTH;
         fprintf(out, "  %-26s %.*s%s\n", v->string, cut ? WIDTH : (int)strlen(shown), shown, cut ? " ..." : "");
@@ -213,7 +213,7 @@ lf_status lf_inspect(const lf_config *cfg, FILE *out, lf_err *err) {
         goto out;
     if ((model && !lf_put(all, "model", model_json(o.model))) ||
         (adapter && !lf_put(all, "adapter", adapter_json(&files, adapter)))) {
-        rc = lf_fail(err, LF_ENOMEM, "out of memory for what was found");
+        rc = lf_no_memory(err, "what was found");
         goto out;
     }
     if (lf_cfg_bool(cfg, LF_json)) {

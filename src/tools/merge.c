@@ -80,7 +80,7 @@ static lf_status merge_one(void *context, const lf_module *m, float *W, lf_err *
         lf_aligned_free(me->before);
         me->before = lf_aligned_alloc((size_t)n * sizeof *me->before);
         me->room = me->before ? n : 0;
-        if (!me->before) return lf_fail(err, LF_ENOMEM, "%s: out of memory for merging its adapter", m->name);
+        if (!me->before) return lf_no_memory(err, "merging an adapter into %s", m->name);
     }
     memcpy(me->before, W, (size_t)n * sizeof *W);
     const lf_status rc = lf_adapter_merge(m, W, err);
@@ -122,7 +122,7 @@ static lf_status copy_beside(const char *from_dir, const char *to_dir, lf_err *e
     for (size_t i = 0; i < sizeof names / sizeof *names && !rc; i++) {
         if (!holds(from_dir, names[i])) continue;
         char *from = lf_path_join(from_dir, names[i]);
-        rc = from ? lf_copy_file(from, to_dir, names[i], err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", to_dir);
+        rc = from ? lf_copy_file(from, to_dir, names[i], err) : lf_no_memory(err, "%s", to_dir);
         lf_free(from);
     }
     return rc;
@@ -130,7 +130,7 @@ static lf_status copy_beside(const char *from_dir, const char *to_dir, lf_err *e
 
 static lf_status write_model(lf_opened *o, const lf_config *cfg, const char *dir, merging *me, lf_err *err) {
     char *aside = path_aside(dir);
-    lf_status rc = aside ? LF_OK : lf_fail(err, LF_ENOMEM, "%s: out of memory", dir);
+    lf_status rc = aside ? LF_OK : lf_no_memory(err, "%s", dir);
     if (!rc && !(rc = lf_model_write(o->model, aside, asked_dtype(cfg), merge_one, me, err)) &&
         !(rc = copy_beside(o->model->path, aside, err)))
         rc = lf_replace_dir(aside, dir, err);
@@ -153,7 +153,7 @@ static lf_status print_merged(const merging *me, const lf_config *cfg, const cha
         lf_put_number(o, "max_abs_delta", me->largest) && lf_put_string(o, "max_abs_delta_module", me->where))
         return lf_print_json(out, o, err);
     cJSON_Delete(o);
-    return lf_fail(err, LF_ENOMEM, "out of memory for the results");
+    return lf_no_memory(err, "the results");
 }
 
 lf_status lf_merge(const lf_config *cfg, FILE *out, lf_err *err) {

@@ -139,7 +139,7 @@ static lf_status print_object(const predictions *p, const char *path, FILE *out,
     if (!path && !lf_put(o, "predictions", list)) ok = false;
     if (ok) return lf_print_json(out, o, err);
     cJSON_Delete(o);
-    return lf_fail(err, LF_ENOMEM, "out of memory for the predictions");
+    return lf_no_memory(err, "the predictions");
 }
 
 static lf_status deliver(const predictions *p, const lf_config *cfg, FILE *out, lf_err *err) {
@@ -160,7 +160,7 @@ static lf_status allocate(predictions *p, lf_err *err) {
     uint64_t all;
     p->indices = lf_calloc(n, sizeof *p->indices);
     p->guesses = lf_mul_overflow(n, (uint64_t)p->top_k, &all) ? NULL : lf_calloc((size_t)all, sizeof *p->guesses);
-    return p->indices && p->guesses ? LF_OK : lf_fail(err, LF_ENOMEM, "out of memory for %zu predictions", n);
+    return p->indices && p->guesses ? LF_OK : lf_no_memory(err, "%zu predictions", n);
 }
 
 lf_status lf_predict(const lf_config *cfg, FILE *out, lf_err *err) {

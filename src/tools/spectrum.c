@@ -54,14 +54,12 @@ static lf_status make_row(lf_spectra *s, int64_t i, lf_err *err) {
     }
     row->sigma = lf_calloc((size_t)row->n, sizeof *row->sigma);
     if (m->lora) row->cells = lf_calloc((size_t)(cells * cells), sizeof *row->cells);
-    return row->sigma && (row->cells || !m->lora)
-               ? LF_OK
-               : lf_fail(err, LF_ENOMEM, "%s: out of memory for its spectrum", m->name);
+    return row->sigma && (row->cells || !m->lora) ? LF_OK : lf_no_memory(err, "the spectrum of %s", m->name);
 }
 
 static lf_status make_rows(lf_spectra *s, lf_err *err) {
     s->rows = lf_calloc((size_t)s->match.count, sizeof *s->rows);
-    if (!s->rows) return lf_fail(err, LF_ENOMEM, "out of memory for %lld modules", (long long)s->match.count);
+    if (!s->rows) return lf_no_memory(err, "%lld modules", (long long)s->match.count);
     lf_status rc = LF_OK;
     for (int64_t i = 0; i < s->match.count && !rc; i++) rc = make_row(s, i, err);
     return rc;
@@ -83,9 +81,8 @@ static lf_status measure_update(lf_spectrum_row *row, const float *W, lf_err *er
     const int64_t R = lf_lora_rank(m->lora), sides = m->out + m->in;
     double *memory = lf_malloc(sizeof *memory * (size_t)(sides * (row->n + R)));
     if (!memory)
-        return lf_fail(err, LF_ENOMEM,
-                       "%s: out of memory for the decomposition of a weight of %lld x %lld; try fewer threads", m->name,
-                       (long long)m->out, (long long)m->in);
+        return lf_no_memory(err, "the decomposition of %s, a weight of %lld x %lld; try fewer threads", m->name,
+                            (long long)m->out, (long long)m->in);
     double *U = memory, *V = U + m->out * row->n, *B = V + m->in * row->n, *A = B + m->out * R;
     const lf_decomposed d = {m->out, m->in, U, row->sigma, V};
     lf_lora_factors(m, B, A);
@@ -116,7 +113,7 @@ static lf_status describe(const lf_spectra *s, lf_spectrum_row *row, lf_err *err
 static lf_status look_at(const lf_spectra *s, lf_spectrum_row *row, lf_err *err) {
     const lf_module *m = row->m;
     float *W = lf_aligned_alloc((size_t)(m->out * m->in) * sizeof *W);
-    if (!W) return lf_fail(err, LF_ENOMEM, "%s: out of memory for its weight", m->name);
+    if (!W) return lf_no_memory(err, "the weight of %s", m->name);
     lf_status rc = lf_nn_weight(&s->model->nn, m, W, err);
     if (!rc) rc = m->lora ? measure_update(row, W, err) : lf_svd_values(W, m->out, m->in, row->sigma, m->name, err);
     lf_aligned_free(W);
@@ -147,7 +144,7 @@ static void look_at_one(void *context, int64_t i) {
 static lf_status look_at_all(lf_spectra *s, lf_err *err) {
     const int64_t n = s->match.count;
     work w = {.s = s, .errors = lf_calloc((size_t)n, sizeof *w.errors), .drawing = ATOMIC_FLAG_INIT};
-    if (!w.errors) return lf_fail(err, LF_ENOMEM, "out of memory for %lld modules", (long long)n);
+    if (!w.errors) return lf_no_memory(err, "%lld modules", (long long)n);
     lf_progress_begin(&w.progress, "decomposing weights", n);
     lf_parallel_for(n, look_at_one, &w);
     lf_status rc = LF_OK;
@@ -189,7 +186,7 @@ static lf_status with_start(lf_config **out, char **path, const lf_config *cfg, 
     if (rc || !adapter || lf_cfg_is_given(cfg, LF_r) || lf_cfg_is_given(cfg, LF_init_lora_weights) ||
         lf_cfg_is_given(cfg, LF_init_position))
         return rc;
-    if (!(*path = lf_path_join(adapter, "lora_ft.json"))) return lf_fail(err, LF_ENOMEM, "out of memory");
+    if (!(*path = lf_path_join(adapter, "lora_ft.json"))) return lf_no_memory(err, "a path");
     return lf_is_file(*path) ? take_start(*out, *path, err) : LF_OK;
 }
 

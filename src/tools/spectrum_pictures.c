@@ -146,8 +146,7 @@ static void curves(const lf_spectra *s, FILE *f, bool chosen) {
 static lf_status draw_spectrum(lf_spectra *s, lf_err *err) {
     lf_atomic_file a;
     double *values = lf_malloc((size_t)s->match.count * sizeof *values);
-    if (!values)
-        return lf_fail(err, LF_ENOMEM, "out of memory for the picture of %lld modules", (long long)s->match.count);
+    if (!values) return lf_no_memory(err, "the picture of %lld modules", (long long)s->match.count);
     lf_status rc = lf_plot_open(&a, s->dir, "spectrum", 800, 560, err);
     if (!rc) {
         const double length = axis_length(s);
@@ -194,7 +193,7 @@ static lf_status make_map(const lf_spectra *s, map *out, lf_err *err) {
     }
     out->m = lf_map_cells(out->of->n);
     out->cells = lf_calloc((size_t)(out->m * out->m), sizeof *out->cells);
-    if (!out->cells) return lf_fail(err, LF_ENOMEM, "out of memory for the map of updates");
+    if (!out->cells) return lf_no_memory(err, "the map of updates");
     for (int64_t i = 0; i < s->match.count; i++) {
         if (!s->rows[i].update_rank || !same_shape(&s->rows[i], out->of)) continue;
         for (int64_t c = 0; c < out->m * out->m; c++) out->cells[c] += s->rows[i].cells[c];
@@ -213,7 +212,7 @@ static int64_t cell_begin(const map *p, int64_t c) { return (c * p->of->n + p->m
 static lf_status write_map(const lf_spectra *s, const map *p, lf_err *err) {
     lf_atomic_file a = {0};
     char *path = lf_path_join(s->dir, "update-map.csv");
-    lf_status rc = path ? lf_atomic_open(&a, path, err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", s->dir);
+    lf_status rc = path ? lf_atomic_open(&a, path, err) : lf_no_memory(err, "%s", s->dir);
     if (!rc) {
         fputs("left_first,left_last,right_first,right_last,mean_abs\n", a.f);
         for (int64_t i = 0; i < p->m; i++)
@@ -265,7 +264,7 @@ static lf_status remove_map(const lf_spectra *s, lf_err *err) {
     lf_status rc = LF_OK;
     for (size_t i = 0; i < sizeof names / sizeof *names && !rc; i++) {
         char *path = lf_path_join(s->dir, names[i]);
-        rc = path ? lf_remove_tree(path, err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", s->dir);
+        rc = path ? lf_remove_tree(path, err) : lf_no_memory(err, "%s", s->dir);
         lf_free(path);
     }
     return rc;

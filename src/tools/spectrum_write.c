@@ -192,7 +192,7 @@ lf_status lf_spectra_json(const lf_spectra *s, FILE *out, lf_err *err) {
         lf_put(o, "modules", modules_json(s)))
         return lf_print_json(out, o, err);
     cJSON_Delete(o);
-    return lf_fail(err, LF_ENOMEM, "out of memory for the results");
+    return lf_no_memory(err, "the results");
 }
 
 /* ---- CSV ---- */
@@ -200,7 +200,7 @@ lf_status lf_spectra_json(const lf_spectra *s, FILE *out, lf_err *err) {
 static lf_status open_csv(lf_atomic_file *a, const lf_spectra *s, const char *name, lf_err *err) {
     *a = (lf_atomic_file){0};
     char *path = lf_path_join(s->dir, name);
-    const lf_status rc = path ? lf_atomic_open(a, path, err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", s->dir);
+    const lf_status rc = path ? lf_atomic_open(a, path, err) : lf_no_memory(err, "%s", s->dir);
     lf_free(path);
     return rc;
 }

@@ -25,7 +25,7 @@ static size_t length_until(const char *text, size_t size, int64_t step, const ch
 
 lf_status lf_metrics_open(lf_metrics *m, const char *dir, int64_t keep_until, lf_err *err) {
     *m = (lf_metrics){.path = lf_path_join(dir, "metrics.jsonl")};
-    if (!m->path) return lf_fail(err, LF_ENOMEM, "%s: out of memory", dir);
+    if (!m->path) return lf_no_memory(err, "%s", dir);
     char *text = NULL;
     size_t size = 0;
     lf_status rc = LF_OK;
@@ -41,7 +41,7 @@ lf_status lf_metrics_open(lf_metrics *m, const char *dir, int64_t keep_until, lf
 lf_status lf_metrics_write(lf_metrics *m, cJSON *row, lf_err *err) {
     char *line = row ? lf_json_print_line(row) : NULL;
     cJSON_Delete(row);
-    if (!line) return lf_fail(err, LF_ENOMEM, "%s: out of memory", m->path);
+    if (!line) return lf_no_memory(err, "%s", m->path);
     const bool ok = fprintf(m->f, "%s\n", line) > 0 && fflush(m->f) == 0;
     lf_free(line);
     return ok ? LF_OK : lf_fail_errno(err, "write to", m->path);

@@ -24,8 +24,7 @@ lf_status lf_optimizer_init(lf_optimizer *o, const lf_kernels *k, lf_trainable *
         o->moments[i] = lf_aligned_alloc((size_t)o->numbers * sizeof **o->moments);
         if (!o->moments[i]) {
             lf_optimizer_free(o);
-            return lf_fail(err, LF_ENOMEM, "out of memory for the optimiser's state (%lld numbers)",
-                           (long long)o->numbers);
+            return lf_no_memory(err, "the optimiser's state (%lld numbers)", (long long)o->numbers);
         }
         memset(o->moments[i], 0, (size_t)o->numbers * sizeof **o->moments);
     }

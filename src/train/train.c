@@ -30,7 +30,7 @@ static lf_status print_object(cJSON *o, FILE *out, lf_err *err) {
     if (text) fprintf(out, "%s\n", text);
     lf_free(text);
     cJSON_Delete(o);
-    return text ? LF_OK : lf_fail(err, LF_ENOMEM, "out of memory");
+    return text ? LF_OK : lf_no_memory(err, "a run");
 }
 
 static lf_status print_results(const lf_run *run, FILE *out, lf_err *err) {
@@ -71,7 +71,7 @@ static lf_status check_finished(bool *longer, const lf_config *cfg, lf_err *err)
     const char *dir = lf_cfg_str(cfg, LF_output_dir);
     char *path = lf_path_join(dir, "config.json");
     cJSON *was = NULL;
-    lf_status rc = path ? lf_json_read(&was, path, err) : lf_fail(err, LF_ENOMEM, "out of memory");
+    lf_status rc = path ? lf_json_read(&was, path, err) : lf_no_memory(err, "a run");
     if (!rc) rc = lf_cfg_check_finished(cfg, was, dir, longer, err);
     if (!rc && !*longer) rc = check_same_data(cfg, was, dir, err);
     cJSON_Delete(was);
@@ -83,7 +83,7 @@ static lf_status check_finished(bool *longer, const lf_config *cfg, lf_err *err)
  * longer goes on from its checkpoints. */
 static lf_status leave_finished(bool *finished, const lf_config *cfg, FILE *out, lf_err *err) {
     char *path = lf_path_join(lf_cfg_str(cfg, LF_output_dir), RESULTS);
-    lf_status rc = path ? LF_OK : lf_fail(err, LF_ENOMEM, "out of memory");
+    lf_status rc = path ? LF_OK : lf_no_memory(err, "a run");
     *finished = path && cJSON_IsTrue(lf_cfg_json(cfg, LF_resume_from_checkpoint)) && lf_is_file(path);
     bool longer = false;
     if (*finished) rc = check_finished(&longer, cfg, err);
@@ -102,7 +102,7 @@ static lf_status remove_ends(const lf_run *run, lf_err *err) {
     lf_status rc = LF_OK;
     for (size_t i = 0; i < sizeof names / sizeof names[0] && !rc; i++) {
         char *path = lf_path_join(run->dir, names[i]);
-        rc = path ? lf_remove_tree(path, err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", run->dir);
+        rc = path ? lf_remove_tree(path, err) : lf_no_memory(err, "%s", run->dir);
         lf_free(path);
     }
     return rc;
@@ -123,7 +123,7 @@ static void record_failure(const lf_run *run, lf_status status, const lf_err *er
 /* A finished run that is to be longer, but kept no checkpoint, would begin again over its own results. */
 static lf_status check_nothing_is_lost(const lf_run *run, lf_err *err) {
     char *path = lf_path_join(run->dir, RESULTS);
-    lf_status rc = path ? LF_OK : lf_fail(err, LF_ENOMEM, "%s: out of memory", run->dir);
+    lf_status rc = path ? LF_OK : lf_no_memory(err, "%s", run->dir);
     if (path && lf_is_file(path) && !lf_cfg_bool(run->cfg, LF_overwrite_output_dir))
         rc = lf_cfg_fail(run->cfg, LF_resume_from_checkpoint, err,
                          "%s is finished and has no whole checkpoint to go on from; choose another output_dir, or set "
@@ -138,7 +138,7 @@ static lf_status start_or_resume(lf_run *run, lf_err *err) {
     lf_status rc = lf_checkpoint_find(&checkpoint, run, err);
     if (rc) return rc;
     const cJSON *asked = lf_cfg_json(run->cfg, LF_resume_from_checkpoint);
-    if (!(run->segments = cJSON_CreateArray())) rc = lf_fail(err, LF_ENOMEM, "out of memory");
+    if (!(run->segments = cJSON_CreateArray())) rc = lf_no_memory(err, "a run");
     if (!rc && checkpoint && !(rc = lf_checkpoint_restore(run, checkpoint, err)))
         lf_info("resumed from %s, step %lld of %lld", checkpoint, (long long)run->progress.step,
                 (long long)run->total_steps);

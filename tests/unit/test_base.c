@@ -403,6 +403,19 @@ static void test_errors(void **state) {
     assert_int_equal(lf_fail(&err, LF_EFAIL, "%s", longer), LF_EFAIL);
     assert_int_equal(strlen(err.message), sizeof err.message - 1);
 
+    err = (lf_err){0};
+    assert_int_equal(lf_no_memory(NULL, "x"), LF_ENOMEM);
+    assert_int_equal(lf_no_memory(&err, "a batch of %d\n", 8), LF_ENOMEM);
+    assert_string_equal(err.message, "out of memory for a batch of 8?");
+    assert_int_equal(lf_no_memory(&err, "later"), LF_ENOMEM);
+    assert_string_equal(err.message, "out of memory for a batch of 8?");
+    err = (lf_err){.status = LF_EDATA, .message = "first"};
+    assert_int_equal(lf_no_memory(&err, "%s", "later"), LF_EDATA);
+    assert_string_equal(err.message, "first");
+    err = (lf_err){0};
+    assert_int_equal(lf_no_memory(&err, "%s", longer), LF_ENOMEM);
+    assert_int_equal(strlen(err.message), sizeof err.message - 1);
+
     static const struct {
         int number;
         lf_status status;

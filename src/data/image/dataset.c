@@ -140,12 +140,12 @@ static void store_release(lf_store *s) {
 
 static lf_status store_open(lf_store **out, const lf_data_format *format, const lf_data_request *r, lf_err *err) {
     lf_store *s = lf_calloc(1, sizeof *s);
-    if (!s) return lf_fail(err, LF_ENOMEM, "out of memory for %s", r->path);
+    if (!s) return lf_no_memory(err, "%s", r->path);
     atomic_init(&s->users, 1);
     s->format = format;
     s->arena = lf_arena_new();
     s->path = s->arena ? lf_arena_strdup(s->arena, r->path) : NULL;
-    lf_status rc = s->path ? format->open(s, r, err) : lf_fail(err, LF_ENOMEM, "out of memory for %s", r->path);
+    lf_status rc = s->path ? format->open(s, r, err) : lf_no_memory(err, "%s", r->path);
     if (rc)
         store_release(s);
     else
@@ -196,7 +196,7 @@ lf_status lf_dataset_open(lf_dataset **out, const lf_dataset_opts *opts, lf_err 
         return rc;
     lf_dataset *d = dataset_over(s, s->n);
     if (!d) {
-        rc = lf_fail(err, LF_ENOMEM, "out of memory for the %" PRId64 " examples of %s", s->n, r.path);
+        rc = lf_no_memory(err, "the %" PRId64 " examples of %s", s->n, r.path);
         store_release(s);
         return rc;
     }
@@ -281,7 +281,7 @@ lf_status lf_dataset_split(lf_dataset *d, double fraction, uint64_t seed, lf_dat
     int64_t *start = lf_calloc((size_t)d->store->n_classes + 2, sizeof *start);
     bool *held = lf_calloc((size_t)d->n, sizeof *held);
     if (!members || !start || !held) {
-        rc = lf_fail(err, LF_ENOMEM, "out of memory for splitting %s", d->store->path);
+        rc = lf_no_memory(err, "splitting %s", d->store->path);
         goto out;
     }
     group_by_class(members, start, d);
@@ -293,7 +293,7 @@ lf_status lf_dataset_split(lf_dataset *d, double fraction, uint64_t seed, lf_dat
         goto out;
     }
     if (!(h = dataset_over(d->store, total))) {
-        rc = lf_fail(err, LF_ENOMEM, "out of memory for splitting %s", d->store->path);
+        rc = lf_no_memory(err, "splitting %s", d->store->path);
         goto out;
     }
     atomic_fetch_add(&d->store->users, 1);

@@ -37,7 +37,7 @@ static lf_status add_picture(walk *w, const char *path, lf_err *err) {
     int64_t room = w->capacity;
     const char *copy = lf_arena_strdup(s->arena, path);
     if (!copy || !lf_grow(&w->paths, &room, s->n + 1) || !lf_grow(&s->labels, &w->capacity, s->n + 1))
-        return lf_fail(err, LF_ENOMEM, "out of memory for the pictures of %s", s->path);
+        return lf_no_memory(err, "the pictures of %s", s->path);
     w->paths[s->n] = copy;
     s->labels[s->n++] = w->label;
     return LF_OK;
@@ -52,7 +52,7 @@ static lf_status enter(walk *w, const char *path, bool *again, lf_err *err) {
         *again = w->entered[i].device == st.st_dev && w->entered[i].inode == st.st_ino;
     if (*again) return LF_OK;
     if (!lf_grow(&w->entered, &w->room, w->n_entered + 1))
-        return lf_fail(err, LF_ENOMEM, "out of memory for the folders below %s", w->store->path);
+        return lf_no_memory(err, "the folders below %s", w->store->path);
     w->entered[w->n_entered++] = (struct place){st.st_dev, st.st_ino};
     return LF_OK;
 }
@@ -69,7 +69,7 @@ static lf_status collect(walk *w, const char *folder, int depth, lf_err *err) {
         if (hidden(names[i])) continue;
         char *path = lf_path_join(folder, names[i]);
         if (!path)
-            rc = lf_fail(err, LF_ENOMEM, "out of memory for the pictures of %s", folder);
+            rc = lf_no_memory(err, "the pictures of %s", folder);
         else if (lf_image_has_extension(names[i]))
             rc = add_picture(w, path, err);
         else if (lf_is_dir(path))
@@ -101,7 +101,7 @@ static lf_status list_folder(listing *l, const char *folder, lf_err *err) {
         }
         char *path = lf_path_join(folder, l->names[i]);
         if (!path)
-            rc = lf_fail(err, LF_ENOMEM, "out of memory for the folder %s", folder);
+            rc = lf_no_memory(err, "the folder %s", folder);
         else if (lf_is_dir(path))
             l->names[l->n++] = l->names[i];
         lf_free(path);
@@ -155,7 +155,7 @@ static lf_status choose_split(lf_store *s, const lf_data_request *r, lf_err *err
         lf_free(path);
         if (!s->path) {
             s->path = "";
-            rc = lf_fail(err, LF_ENOMEM, "out of memory for %s", r->path);
+            rc = lf_no_memory(err, "%s", r->path);
         }
     } else if (there[0] && r->split) {
         rc = lf_fail(err, LF_ENOTFOUND, "%s: %s: no folder for the split '%s'; there is %s", r->key, s->path, r->split,
@@ -176,7 +176,7 @@ static lf_status name_classes(lf_store *s, const lf_data_request *r, const listi
         s->class_names[i] = lf_arena_strdup(s->arena, r->class_names ? r->class_names[i] : l->names[i]);
         ok = s->class_names[i];
     }
-    return ok ? LF_OK : lf_fail(err, LF_ENOMEM, "out of memory for the classes of %s", s->path);
+    return ok ? LF_OK : lf_no_memory(err, "the classes of %s", s->path);
 }
 
 static lf_status collect_class(walk *w, const lf_data_request *r, const char *name, int64_t place, lf_err *err) {
@@ -188,7 +188,7 @@ static lf_status collect_class(walk *w, const lf_data_request *r, const char *na
                        "%s: %s: class folder '%s' is not among the %" PRId64 " expected classes ('%s', ...)", r->key,
                        s->path, name, r->n_classes, r->n_classes ? r->class_names[0] : "");
     char *path = lf_path_join(s->path, name);
-    if (!path) return lf_fail(err, LF_ENOMEM, "out of memory for the class folder '%s'", name);
+    if (!path) return lf_no_memory(err, "the class folder '%s'", name);
     w->label = (int32_t)label;
     w->n_entered = 0;
     lf_status rc = collect(w, path, 0, err);

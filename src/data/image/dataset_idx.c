@@ -99,7 +99,7 @@ static const char *find_images(char **names, size_t count, const char *split, in
 static lf_status choose_images(char **path, const lf_data_request *r, lf_err *err) {
     if (!lf_is_dir(r->path)) {
         *path = lf_strdup(r->path);
-        return *path ? LF_OK : lf_fail(err, LF_ENOMEM, "out of memory for %s", r->path);
+        return *path ? LF_OK : lf_no_memory(err, "%s", r->path);
     }
     char **names = NULL, list[256], all[256];
     size_t count = 0;
@@ -110,7 +110,7 @@ static lf_status choose_images(char **path, const lf_data_request *r, lf_err *er
     const char *found = find_images(names, count, r->split, &n, list, sizeof list);
     if (n == 1) {
         *path = lf_path_join(r->path, found);
-        if (!*path) rc = lf_fail(err, LF_ENOMEM, "out of memory for %s", r->path);
+        if (!*path) rc = lf_no_memory(err, "%s", r->path);
     } else if (!any) {
         rc = lf_fail(err, LF_EDATA, "%s: %s: no IDX files; expected names like train-images-idx3-ubyte.gz", r->key,
                      r->path);
@@ -154,7 +154,7 @@ static lf_status name_classes(lf_store *s, const lf_data_request *r, int64_t hig
         s->class_names[i] = lf_arena_strdup(s->arena, r->class_names ? r->class_names[i] : number);
         ok = s->class_names[i];
     }
-    return ok ? LF_OK : lf_fail(err, LF_ENOMEM, "out of memory for the classes of %s", s->path);
+    return ok ? LF_OK : lf_no_memory(err, "the classes of %s", s->path);
 }
 
 static lf_status take_labels(lf_store *s, const idx *labels, const char *path, const lf_data_request *r, lf_err *err) {
@@ -178,7 +178,7 @@ static lf_status add_file(lf_store *s, const char *path, lf_err *err) {
     enum { MOST = 2 };
     if (!s->files) s->files = lf_arena_alloc(s->arena, MOST * sizeof *s->files);
     const char *copy = s->files ? lf_arena_strdup(s->arena, path) : NULL;
-    if (!copy) return lf_fail(err, LF_ENOMEM, "out of memory for %s", path);
+    if (!copy) return lf_no_memory(err, "%s", path);
     s->files[s->n_files++] = copy;
     return LF_OK;
 }
@@ -189,7 +189,7 @@ static lf_status read_labels(lf_store *s, const lf_data_request *r, lf_err *err)
     char *path = r->labels ? lf_strdup(r->labels) : labels_beside(s->path, &there);
     lf_status rc;
     if (!path)
-        rc = lf_fail(err, LF_ENOMEM, "out of memory for the labels of %s", s->path);
+        rc = lf_no_memory(err, "the labels of %s", s->path);
     else if (!there)
         rc = lf_fail(err, LF_ENOTFOUND, "%s: %s: no labels file beside it%s%s; give it as \"labels\"", r->key, s->path,
                      path[0] ? ", expected " : "", path);
@@ -203,7 +203,7 @@ static lf_status read_labels(lf_store *s, const lf_data_request *r, lf_err *err)
 static lf_status idx_open(lf_store *s, const lf_data_request *r, lf_err *err) {
     char *path = NULL;
     idx *images = s->source = lf_calloc(1, sizeof *images);
-    if (!images) return lf_fail(err, LF_ENOMEM, "out of memory for %s", s->path);
+    if (!images) return lf_no_memory(err, "%s", s->path);
     lf_status rc = choose_images(&path, r, err);
     if (rc) return rc;
     rc = add_file(s, path, err);
@@ -213,7 +213,7 @@ static lf_status idx_open(lf_store *s, const lf_data_request *r, lf_err *err) {
     if ((rc = idx_read(images, s->path, IMAGES_MAGIC, "pictures", err))) return rc;
     s->n = images->n;
     s->labels = lf_calloc((size_t)s->n, sizeof *s->labels);
-    if (!s->labels) return lf_fail(err, LF_ENOMEM, "out of memory for the labels of %s", s->path);
+    if (!s->labels) return lf_no_memory(err, "the labels of %s", s->path);
     if (!r->unlabelled) return read_labels(s, r, err);
     for (int64_t i = 0; i < s->n; i++) s->labels[i] = -1;
     return LF_OK;

@@ -40,7 +40,7 @@ lf_status lf_image_new(lf_image *out, int w, int h, int channels, lf_err *err) {
         return lf_fail(err, LF_EDATA, "a picture of %d x %d pixels: expected 1 to %d pixels", w, h,
                        LF_IMAGE_MAX_PIXELS);
     unsigned char *pixels = lf_malloc(lf_image_bytes(w, h, channels));
-    if (!pixels) return lf_fail(err, LF_ENOMEM, "out of memory for a picture of %d x %d pixels", w, h);
+    if (!pixels) return lf_no_memory(err, "a picture of %d x %d pixels", w, h);
     *out = (lf_image){.width = w, .height = h, .channels = channels, .pixels = pixels};
     return LF_OK;
 }
@@ -62,7 +62,7 @@ lf_status lf_image_not_decoded(const char *name, const char *reason, lf_err *err
 }
 
 static lf_status stb_failed(const char *name, lf_err *err) {
-    if (starved) return lf_fail(err, LF_ENOMEM, "%s: out of memory to decode it", name);
+    if (starved) return lf_no_memory(err, "decoding %s", name);
     const char *reason = stbi_failure_reason();
     return lf_image_not_decoded(name, reason ? reason : "damaged", err);
 }

@@ -85,7 +85,7 @@ static void read_rows(reader *r) {
 static lf_status read_picture(reader *r, const unsigned char *bytes, size_t size, const char *name, lf_err *err) {
     j_decompress_ptr c = &r->jpeg;
     if (setjmp(r->failed)) {
-        if (r->starved) return lf_fail(err, LF_ENOMEM, "%s: out of memory to decode it", name);
+        if (r->starved) return lf_no_memory(err, "decoding %s", name);
         return lf_image_not_decoded(name, r->reason, err);
     }
     jpeg_create_decompress(c);
@@ -99,7 +99,7 @@ static lf_status read_picture(reader *r, const unsigned char *bytes, size_t size
     if (rc) return rc;
     c->out_color_space = components == 1 ? JCS_GRAYSCALE : components == 3 ? JCS_RGB : JCS_CMYK;
     if ((rc = lf_image_new(&r->img, w, h, components == 1 ? 1 : 3, NULL)))
-        return lf_fail(err, rc, "%s: out of memory to decode it", name);
+        return lf_no_memory(err, "decoding %s", name);
     jpeg_start_decompress(c);
     read_rows(r);
     jpeg_finish_decompress(c); /* reads on to the end marker: the file is whole */

@@ -138,9 +138,8 @@ static lf_status allocate(lf_loader *l, lf_err *err) {
     bool ok = l->slots && (l->order || !l->opts.shuffle);
     for (int64_t i = 0; i < l->n_slots && ok; i++) ok = slot_alloc(&l->slots[i], l->opts.batch_size, l->pixels);
     return ok ? LF_OK
-              : lf_fail(err, LF_ENOMEM,
-                        "out of memory for %" PRId64 " batches of %" PRId64 " pictures of %d x %d pixels", l->n_slots,
-                        l->opts.batch_size, W, H);
+              : lf_no_memory(err, "%" PRId64 " batches of %" PRId64 " pictures of %d x %d pixels", l->n_slots,
+                             l->opts.batch_size, W, H);
 }
 
 static lf_status start(lf_loader *l, lf_err *err) {
@@ -150,7 +149,7 @@ static lf_status start(lf_loader *l, lf_err *err) {
 
 lf_status lf_loader_new(lf_loader **out, const lf_dataset *d, const lf_loader_opts *opts, lf_err *err) {
     lf_loader *l = lf_calloc(1, sizeof *l);
-    if (!l) return lf_fail(err, LF_ENOMEM, "out of memory for a loader");
+    if (!l) return lf_no_memory(err, "a loader");
     l->data = d;
     l->opts = *opts;
     l->processor = *opts->processor;

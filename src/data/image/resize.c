@@ -98,7 +98,7 @@ static lf_status taps_make(taps *t, int source, float low, float high, int n, co
     if (!window || !t->first || !t->weights) {
         lf_free(window);
         taps_free(t);
-        return lf_fail(err, LF_ENOMEM, "out of memory for resizing %d pixels to %d", source, n);
+        return lf_no_memory(err, "resizing %d pixels to %d", source, n);
     }
     t->count = t->first + n;
     for (int i = 0; i < n; i++) {
@@ -146,7 +146,7 @@ static lf_status resize_across(lf_image *out, const lf_image *in, int y0, int ro
 static lf_status resize_down(lf_image *out, const lf_image *in, int y0, const taps *t, lf_err *err) {
     const size_t row = lf_image_bytes(in->width, 1, in->channels);
     int32_t *sums = lf_malloc(row * sizeof *sums);
-    if (!sums) return lf_fail(err, LF_ENOMEM, "out of memory for resizing a picture %d pixels wide", in->width);
+    if (!sums) return lf_no_memory(err, "resizing a picture %d pixels wide", in->width);
     const lf_status rc = lf_image_new(out, in->width, t->n, in->channels, err);
     for (int y = 0; y < t->n && !rc; y++) {
         for (size_t i = 0; i < row; i++) sums[i] = ROUND_HALF;
@@ -211,7 +211,7 @@ static void nearest_indices(int *index, int source, float low, float high, int n
 
 static lf_status resize_nearest(lf_image *out, const lf_image *in, int w, int h, const float box[4], lf_err *err) {
     int *across = lf_malloc(((size_t)w + (size_t)h) * sizeof *across);
-    if (!across) return lf_fail(err, LF_ENOMEM, "out of memory for resizing to %d x %d", w, h);
+    if (!across) return lf_no_memory(err, "resizing to %d x %d", w, h);
     int *down = across + w;
     const lf_status rc = lf_image_new(out, w, h, in->channels, err);
     if (!rc) {

@@ -78,7 +78,7 @@ static lf_status add_column(lf_text_store *s, const lf_string *name, int64_t *ca
     if (s->n_names == *capacity) {
         *capacity = 2 * *capacity + 8;
         const char **grown = lf_arena_alloc(s->arena, (size_t)*capacity * sizeof *grown);
-        if (!grown) return lf_fail(err, LF_ENOMEM, "%s: out of memory for its columns", s->map.path);
+        if (!grown) return lf_no_memory(err, "the columns of %s", s->map.path);
         if (s->n_names) memcpy(grown, s->names, (size_t)s->n_names * sizeof *grown);
         s->names = grown;
     }
@@ -89,7 +89,7 @@ static lf_status add_column(lf_text_store *s, const lf_string *name, int64_t *ca
             return lf_fail(err, LF_EDATA, "%s: line 1: column '%.100s' is there twice; rename one", s->map.path,
                            name->s);
     if (!(s->names[s->n_names] = lf_arena_strdup(s->arena, name->s)))
-        return lf_fail(err, LF_ENOMEM, "%s: out of memory for its columns", s->map.path);
+        return lf_no_memory(err, "the columns of %s", s->map.path);
     s->n_names++;
     return LF_OK;
 }
@@ -109,7 +109,7 @@ static lf_status read_header(lf_text_store *s, cursor *c, lf_err *err) {
         if (end > RECORD_ENDS)
             rc = bad_field(s, field, end, err);
         else if (name.failed)
-            rc = lf_fail(err, LF_ENOMEM, "%s: out of memory for its columns", s->map.path);
+            rc = lf_no_memory(err, "the columns of %s", s->map.path);
         else
             rc = add_column(s, &name, &capacity, err);
     }
@@ -160,7 +160,7 @@ static lf_status add_field(const lf_text_store *s, uint64_t at, cJSON *record, c
     if (!rc && !value) value = cJSON_CreateString(field->s);
     if (value && cJSON_AddItemToObject(record, column, value)) return LF_OK;
     cJSON_Delete(value);
-    return lf_fail(err, LF_ENOMEM, "%s: out of memory for a record", s->map.path);
+    return lf_no_memory(err, "a record of %s", s->map.path);
 }
 
 static lf_status read_record(const lf_text_store *s, int64_t i, char delimiter, cJSON **out, lf_err *err) {
@@ -171,13 +171,13 @@ static lf_status read_record(const lf_text_store *s, int64_t i, char delimiter, 
     field_end end = MORE_FIELDS;
     int64_t n = 0;
     cJSON *record = cJSON_CreateObject();
-    if (!record) rc = lf_fail(err, LF_ENOMEM, "%s: out of memory for a record", s->map.path);
+    if (!record) rc = lf_no_memory(err, "a record of %s", s->map.path);
     for (; !rc && end == MORE_FIELDS; n++) {
         lf_string_empty(&field);
         end = next_field(&c, &field);
         lf_string_put(&field, "", 0);
         if (field.failed)
-            rc = lf_fail(err, LF_ENOMEM, "%s: out of memory for a record", s->map.path);
+            rc = lf_no_memory(err, "a record of %s", s->map.path);
         else if (n < s->n_names)
             rc = add_field(s, at, record, s->names[n], &field, err);
     }

@@ -27,7 +27,7 @@ static lf_status take_side(int64_t *pick, int64_t *n, const lf_text_draw *draw, 
                        "train_val_split",
                        path, draw->held_share, all);
     int64_t *order = lf_malloc((size_t)all * sizeof *order), *const from = order + (draw->held ? 0 : held);
-    if (!order) return lf_fail(err, LF_ENOMEM, "%s: out of memory for splitting it", path);
+    if (!order) return lf_no_memory(err, "splitting %s", path);
     permute(order, all, draw->split_seed, SPLIT_STREAM);
     *n = draw->held ? held : all - held;
     qsort(from, (size_t)*n, sizeof *from, by_number);
@@ -43,7 +43,7 @@ lf_status lf_text_draw_from(int64_t **out, int64_t *count, const lf_text_draw *d
     *count = n;
     if (!sampled && !(draw->held_share > 0)) return LF_OK;
     int64_t *pick = lf_malloc((size_t)n * sizeof *pick);
-    if (!pick) return lf_fail(err, LF_ENOMEM, "%s: out of memory for drawing from %" PRId64 " examples", path, n);
+    if (!pick) return lf_no_memory(err, "drawing from the %" PRId64 " examples of %s", n, path);
     if (sampled) {
         permute(pick, n, draw->seed, SAMPLE_STREAM);
         *count = draw->max_samples;

@@ -48,7 +48,7 @@ lf_status lf_text_coder_init(lf_text_coder *c, const lf_text_encoder *encoder, c
         rc = lf_fail(err, LF_EUNSUPPORTED,
                      "the tokenizer's post-processor changes the tokens that it should only enclose");
     else if (!lf_ids_append(&c->before, full.ids, at) || !lf_ids_append(&c->after, full.ids + rest, full.n - rest))
-        rc = lf_fail(err, LF_ENOMEM, "out of memory for a tokenizer's special tokens");
+        rc = lf_no_memory(err, "a tokenizer's special tokens");
 out:
     lf_ids_free(&plain);
     lf_ids_free(&full);
@@ -62,7 +62,7 @@ lf_status lf_text_coder_for_thread(lf_text_coder *out, const lf_text_coder *c, l
     if (!lf_ids_append(&out->before, c->before.ids, c->before.n) ||
         !lf_ids_append(&out->after, c->after.ids, c->after.n)) {
         lf_text_coder_free(out);
-        return lf_fail(err, LF_ENOMEM, "out of memory for a tokenizer's special tokens");
+        return lf_no_memory(err, "a tokenizer's special tokens");
     }
     const lf_status rc = e->open_thread ? e->open_thread(e->context, &out->encoder.context, err) : LF_OK;
     out->owned = !rc && e->open_thread;
@@ -157,10 +157,10 @@ lf_status lf_text_encode(lf_text_tokens *out, int64_t *cut, const lf_text_coder 
     lf_status rc = encode(c, e->text, e->n, !e->rendered, &d.whole, err);
     if (!rc && c->opts.training && !e->rendered && eos >= 0 && !(d.whole.n && d.whole.ids[d.whole.n - 1] == eos) &&
         !lf_ids_append(&d.whole, &eos, 1))
-        rc = lf_fail(err, LF_ENOMEM, "%s: out of memory for its tokens", name);
+        rc = lf_no_memory(err, "the tokens of %s", name);
     if (!rc) rc = lf_text_check_ids(d.whole.ids, d.whole.n, c, name, err);
     if (!rc && !lf_text_tokens_reserve(out, d.whole.n + 1)) /* never nothing, so that there is a list to point into */
-        rc = lf_fail(err, LF_ENOMEM, "%s: out of memory for its tokens", name);
+        rc = lf_no_memory(err, "the tokens of %s", name);
     if (rc) goto out;
     uint8_t *const target = out->target + out->n;
     if ((rc = mark_answers(&d, target))) goto out;

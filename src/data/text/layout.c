@@ -96,10 +96,6 @@ static lf_status fail(const making *m, const char *expected, const char *found) 
     return lf_fail(m->err, LF_EDATA, "%s: expected %s, found %s", name_of(m, name, sizeof name), expected, found);
 }
 
-static lf_status out_of_memory(const making *m) {
-    return lf_fail(m->err, LF_ENOMEM, "%s: out of memory for a record", m->store->path);
-}
-
 /* The field of a layout that has one; text_field may name another. */
 static const char *one_field(const lf_text_store *s) { return s->text_field ? s->text_field : s->layout->required; }
 
@@ -188,7 +184,8 @@ static lf_status put_prompt(making *m) {
 /* Everything put so far from `begin` on is the answer. */
 static lf_status add_answer(making *m, size_t begin) {
     lf_text_example *e = m->out;
-    if (m->text.failed || !(e->answers = lf_malloc(sizeof *e->answers))) return out_of_memory(m);
+    if (m->text.failed || !(e->answers = lf_malloc(sizeof *e->answers)))
+        return lf_no_memory(m->err, "a record of %s", m->store->path);
     e->answers[0] = (lf_text_span){begin, m->text.n};
     e->n_answers = 1;
     return LF_OK;
@@ -224,11 +221,13 @@ static lf_status read_choices(making *m) {
     const cJSON *list = field(m->record, "choices"), *v;
     const int n = cJSON_IsArray(list) ? cJSON_GetArraySize(list) : 0;
     if (n < 2) return fail(m, "a list of two or more texts in the field 'choices'", n ? "one" : "none");
-    if (!(e->choices = lf_calloc((size_t)n, sizeof *e->choices))) return out_of_memory(m);
+    if (!(e->choices = lf_calloc((size_t)n, sizeof *e->choices)))
+        return lf_no_memory(m->err, "a record of %s", m->store->path);
     cJSON_ArrayForEach(v, list) {
         lf_string b = {0};
         if (!lf_text_put_value(&b, v)) return fail(m, "texts in the list 'choices'", "another value among them");
-        if (!(e->choices[e->n_choices] = lf_string_take(&b))) return out_of_memory(m);
+        if (!(e->choices[e->n_choices] = lf_string_take(&b)))
+            return lf_no_memory(m->err, "a record of %s", m->store->path);
         e->n_choices++;
     }
     return LF_OK;
@@ -285,7 +284,7 @@ static lf_status messages(making *m) {
     if (!cJSON_GetObjectItemCaseSensitive(m->record, "messages")) return missing(m);
     if (n == 0) return fail(m, "a list of messages in the field 'messages'", list ? "none" : "null");
     lf_text_message *all = lf_calloc((size_t)n, sizeof *all);
-    if (!all) return out_of_memory(m);
+    if (!all) return lf_no_memory(m->err, "a record of %s", m->store->path);
     lf_status rc = LF_OK;
     int64_t i = 0;
     cJSON_ArrayForEach(v, list) {
@@ -312,7 +311,7 @@ lf_status lf_text_layout_example(const lf_text_store *s, int64_t i, const cJSON 
     if (!rc) rc = s->layout->make(&m);
     if (!rc && !out->text) {
         out->n = m.text.n;
-        if (!(out->text = lf_string_take(&m.text))) rc = out_of_memory(&m);
+        if (!(out->text = lf_string_take(&m.text))) rc = lf_no_memory(m.err, "a record of %s", m.store->path);
     }
     lf_string_free(&m.text);
     if (rc) lf_text_example_free(out);
@@ -322,7 +321,7 @@ lf_status lf_text_layout_example(const lf_text_store *s, int64_t i, const cJSON 
 lf_status lf_text_example_choose(lf_text_example *e, int64_t k, lf_err *err) {
     const size_t begin = e->answers[0].begin, n = strlen(e->choices[k]);
     char *text = lf_realloc(e->text, begin + n + 1);
-    if (!text) return lf_fail(err, LF_ENOMEM, "out of memory for a choice of %zu bytes", n);
+    if (!text) return lf_no_memory(err, "a choice of %zu bytes", n);
     memcpy(text + begin, e->choices[k], n + 1);
     e->text = text;
     e->n = begin + n;

@@ -67,8 +67,8 @@ static void assign(void *context, void *item, int64_t number) {
  */
 
 static lf_status out_of_memory(const lf_text_loader *l, lf_err *err) {
-    return lf_fail(err, LF_ENOMEM, "out of memory for a batch of %" PRId64 " rows of up to %" PRId64 " tokens",
-                   l->opts.batch_size, l->opts.max_seq_length);
+    return lf_no_memory(err, "a batch of %" PRId64 " rows of up to %" PRId64 " tokens", l->opts.batch_size,
+                        l->opts.max_seq_length);
 }
 
 static lf_status add_document(const lf_text_loader *l, slot *s, int64_t row, int64_t document, lf_err *err) {
@@ -190,7 +190,7 @@ static lf_status pack(lf_text_loader *l, lf_err *err) {
     enum { PACKING_STREAM = -1 }; /* of LF_RNG_SHUFFLE, whose others are epochs */
     const int64_t n = l->scan.n;
     int64_t *order = l->opts.shuffle ? lf_malloc((size_t)n * sizeof *order) : NULL;
-    if (l->opts.shuffle && !order) return lf_fail(err, LF_ENOMEM, "out of memory for packing %" PRId64 " documents", n);
+    if (l->opts.shuffle && !order) return lf_no_memory(err, "packing %" PRId64 " documents", n);
     if (order) lf_rng_permutation(lf_rng_make(l->opts.seed, LF_RNG_SHUFFLE, (uint64_t)PACKING_STREAM), order, n);
     lf_status rc = lf_text_pack(&l->packing, l->scan.documents, n, order, l->opts.max_seq_length, err);
     lf_free(order);
@@ -253,7 +253,7 @@ lf_status lf_text_loader_new(lf_text_loader **out, const lf_text_dataset *d, con
     lf_status rc = check_opts(opts, err);
     if (rc) return rc;
     lf_text_loader *l = lf_calloc(1, sizeof *l);
-    if (!l) return lf_fail(err, LF_ENOMEM, "out of memory for a loader");
+    if (!l) return lf_no_memory(err, "a loader");
     l->data = d;
     l->opts = *opts;
     if ((rc = lf_text_coder_init(&l->coder, encoder, &how, err)) || (rc = plan(l, err)) || (rc = allocate(l, err)) ||

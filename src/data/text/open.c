@@ -79,8 +79,7 @@ static lf_status split_file(char **out, const char *folder, const char *split, l
             if (!dot || strncmp(names[i], alias, (size_t)(dot - names[i])) || alias[dot - names[i]]) continue;
             bool known = false;
             for (int f = 0; f < N_FORMATS; f++) known = known || has_extension(names[i], formats[f].extensions);
-            if (known && !(*out = lf_path_join(folder, names[i])))
-                rc = lf_fail(err, LF_ENOMEM, "%s: out of memory", folder);
+            if (known && !(*out = lf_path_join(folder, names[i]))) rc = lf_no_memory(err, "%s", folder);
         }
     lf_free(names);
     return rc;
@@ -147,7 +146,7 @@ enum { DROP_EVERY = 1 << 26 }; /* bytes */
 
 lf_status lf_text_store_add(lf_text_store *s, uint64_t begin, lf_err *err) {
     if (!lf_grow(&s->begin, &s->capacity, s->n + 1))
-        return lf_fail(err, LF_ENOMEM, "%s: out of memory for an index of %" PRId64 " records", s->path, s->n + 1);
+        return lf_no_memory(err, "an index of %" PRId64 " records of %s", s->n + 1, s->path);
     s->begin[s->n++] = begin;
     if (s->map.base && begin - s->dropped > DROP_EVERY) {
         lf_text_map_drop(&s->map, begin);
@@ -180,7 +179,7 @@ static lf_status keep_strings(lf_text_store *s, const request *r, const char *pa
     } strings[] = {{path, &s->path}, {r->text_field, &s->text_field}, {r->prompt_template, &s->prompt_template}};
     for (size_t i = 0; i < sizeof strings / sizeof *strings; i++)
         if (strings[i].from && !(*strings[i].to = lf_arena_strdup(s->arena, strings[i].from)))
-            return lf_fail(err, LF_ENOMEM, "out of memory for %s", path);
+            return lf_no_memory(err, "%s", path);
     return LF_OK;
 }
 
@@ -196,12 +195,12 @@ static lf_status choose_layout(lf_text_store *s, lf_err *err) {
 static lf_status store_open(lf_text_store **out, const lf_text_format *format, const request *r, const char *path,
                             const lf_text_chat *chat, lf_err *err) {
     lf_text_store *s = lf_calloc(1, sizeof *s);
-    if (!s) return lf_fail(err, LF_ENOMEM, "out of memory for %s", path);
+    if (!s) return lf_no_memory(err, "%s", path);
     atomic_init(&s->users, 1);
     s->format = format;
     if (chat) s->chat = *chat;
     s->arena = lf_arena_new();
-    lf_status rc = s->arena ? keep_strings(s, r, path, err) : lf_fail(err, LF_ENOMEM, "out of memory for %s", path);
+    lf_status rc = s->arena ? keep_strings(s, r, path, err) : lf_no_memory(err, "%s", path);
     if (!rc && !format->windowed && !(rc = lf_text_map_open(&s->map, s->path, err)) && s->map.size == 0)
         rc = lf_fail(err, LF_EDATA, "%s: %s: the file is empty; expected %s records", r->key, path, format->name);
     if (!rc) rc = format->index(s, err);
@@ -243,7 +242,7 @@ static lf_status open_path(lf_text_store **out, const request *r, const lf_text_
 
 static lf_status dataset_over(lf_text_dataset **out, lf_text_store *s, const lf_text_draw *draw, lf_err *err) {
     lf_text_dataset *d = lf_calloc(1, sizeof *d);
-    if (!d) return lf_fail(err, LF_ENOMEM, "out of memory for %s", s->path);
+    if (!d) return lf_no_memory(err, "%s", s->path);
     *d = (lf_text_dataset){.store = s, .draw = *draw, .n = s->n};
     const lf_status rc = s->format->windowed ? LF_OK : lf_text_draw_from(&d->pick, &d->n, draw, s->n, s->path, err);
     if (rc)

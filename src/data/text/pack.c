@@ -42,7 +42,7 @@ lf_status lf_text_pack(lf_text_packing *out, const lf_text_kept *documents, int6
     rows r = {0};
     *out = (lf_text_packing){0};
     int64_t *row_of = lf_malloc((size_t)n * sizeof *row_of);
-    if (!row_of) return lf_fail(err, LF_ENOMEM, "out of memory for packing %" PRId64 " documents", n);
+    if (!row_of) return lf_no_memory(err, "packing %" PRId64 " documents", n);
     for (int64_t k = 0; k < n; k++) {
         const int64_t size = documents[order ? order[k] : k].n;
         row_of[k] = size ? place(&r, size, capacity) : -1;
@@ -53,7 +53,7 @@ lf_status lf_text_pack(lf_text_packing *out, const lf_text_kept *documents, int6
     if (!out->documents || !out->begin) {
         lf_free(row_of);
         lf_text_packing_free(out);
-        return lf_fail(err, LF_ENOMEM, "out of memory for packing %" PRId64 " documents", n);
+        return lf_no_memory(err, "packing %" PRId64 " documents", n);
     }
     /* begin[row + 2] counts, then begin[row + 1] is where the row's next document goes, and in the end where it ends.
      */

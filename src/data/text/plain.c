@@ -24,8 +24,7 @@ static lf_status add_file(lf_text_store *s, const char *path, int64_t *empty, lf
         ++*empty;
         return LF_OK;
     }
-    if (!(s->names[s->n] = lf_arena_strdup(s->arena, path)))
-        return lf_fail(err, LF_ENOMEM, "%s: out of memory for its files", s->path);
+    if (!(s->names[s->n] = lf_arena_strdup(s->arena, path))) return lf_no_memory(err, "the files of %s", s->path);
     return lf_text_store_add(s, (uint64_t)st.st_size, err);
 }
 
@@ -36,12 +35,12 @@ static lf_status index_files(lf_text_store *s, lf_err *err) {
     const bool folder = lf_is_dir(s->path);
     lf_status rc = folder ? lf_list_dir(&names, &n, s->path, err) : LF_OK;
     if (!rc && !(s->names = lf_arena_alloc(s->arena, (n + 1) * sizeof *s->names)))
-        rc = lf_fail(err, LF_ENOMEM, "%s: out of memory for its files", s->path);
+        rc = lf_no_memory(err, "the files of %s", s->path);
     if (!rc && !folder) rc = add_file(s, s->path, &empty, err);
     for (size_t i = 0; folder && i < n && !rc; i++) {
         if (!is_text_name(names[i])) continue;
         char *path = lf_path_join(s->path, names[i]);
-        rc = path ? add_file(s, path, &empty, err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", s->path);
+        rc = path ? add_file(s, path, &empty, err) : lf_no_memory(err, "%s", s->path);
         lf_free(path);
     }
     lf_free(names);
@@ -95,7 +94,7 @@ lf_status lf_text_plain_pieces(lf_text_piece **out, int64_t *n, const lf_text_st
         do {
             if (!small) p.end = m.size - p.begin > piece_bytes ? cut_place(&m, p.begin + piece_bytes) : m.size;
             p.last = small || p.end >= m.size;
-            if (!add_piece(out, n, &capacity, p)) rc = lf_fail(err, LF_ENOMEM, "%s: out of memory", s->path);
+            if (!add_piece(out, n, &capacity, p)) rc = lf_no_memory(err, "%s", s->path);
             p.begin = p.end;
             p.first = false;
         } while (!rc && !p.last);
@@ -109,7 +108,7 @@ lf_status lf_text_plain_pieces(lf_text_piece **out, int64_t *n, const lf_text_st
 }
 
 static lf_status append(lf_text_tokens *out, const lf_ids *ids, const char *path, lf_err *err) {
-    if (!lf_text_tokens_reserve(out, ids->n)) return lf_fail(err, LF_ENOMEM, "%s: out of memory for its tokens", path);
+    if (!lf_text_tokens_reserve(out, ids->n)) return lf_no_memory(err, "the tokens of %s", path);
     if (ids->n) memcpy(out->ids + out->n, ids->ids, (size_t)ids->n * sizeof *ids->ids);
     if (ids->n) memset(out->target + out->n, 1, (size_t)ids->n);
     out->n += ids->n;

@@ -64,7 +64,7 @@ static lf_status make_piece(void *context, void *slot, lf_err *err) {
 
 static lf_status add(lf_text_scan *out, int64_t first, int64_t n, int64_t cut, lf_err *err) {
     if (!lf_grow(&out->documents, &out->capacity, out->n + 1))
-        return lf_fail(err, LF_ENOMEM, "out of memory for an index of %" PRId64 " documents", out->n + 1);
+        return lf_no_memory(err, "an index of %" PRId64 " documents", out->n + 1);
     out->documents[out->n++] = (lf_text_kept){first, (int32_t)n, (int32_t)(cut < INT32_MAX ? cut : INT32_MAX)};
     return LF_OK;
 }
@@ -147,7 +147,7 @@ lf_status lf_text_scan_run(lf_text_scan *out, const lf_text_dataset *d, const lf
     const lf_ahead_work work = {assign, windowed ? make_piece : make_records, &s};
     if (rc || (rc = lf_token_store_new(&out->store, most_in_memory, err))) goto out;
     if (!(s.slots = lf_calloc((size_t)s.n_slots, sizeof *s.slots))) {
-        rc = lf_fail(err, LF_ENOMEM, "%s: out of memory for tokenising", lf_text_dataset_path(d));
+        rc = lf_no_memory(err, "tokenising %s", lf_text_dataset_path(d));
         goto out;
     }
     for (int64_t i = 0; i < s.n_slots && !rc; i++) rc = lf_text_coder_for_thread(&s.slots[i].coder, c, err);

@@ -20,7 +20,7 @@ static const uint32_t no_target = UINT32_C(1) << 31;
 
 lf_status lf_token_store_new(lf_token_store **out, int64_t most_in_memory, lf_err *err) {
     lf_token_store *s = lf_calloc(1, sizeof *s);
-    if (!s) return lf_fail(err, LF_ENOMEM, "out of memory for tokens");
+    if (!s) return lf_no_memory(err, "tokens");
     s->fd = -1;
     s->most = most_in_memory;
     *out = s;
@@ -71,7 +71,7 @@ static lf_status read_all(int fd, void *data, size_t size, int64_t at, lf_err *e
 static lf_status move_to_file(lf_token_store *s, lf_err *err) {
     const char *folder = getenv("TMPDIR");
     char *path = lf_format("%s/lora-ft-tokens-XXXXXX", folder && *folder ? folder : "/tmp");
-    if (!path) return lf_fail(err, LF_ENOMEM, "out of memory for tokens");
+    if (!path) return lf_no_memory(err, "tokens");
     s->fd = mkstemp(path);
     if (s->fd >= 0) unlink(path);
     lf_free(path);
@@ -90,8 +90,7 @@ lf_status lf_token_store_append(lf_token_store *s, const lf_text_tokens *t, lf_e
     lf_status rc = LF_OK;
     if (s->fd < 0 && s->n + t->n > s->most && (rc = move_to_file(s, err))) return rc;
     const int64_t at = s->fd < 0 ? s->n : 0; /* with a file, kept is only the way into it */
-    if (!lf_grow(&s->kept, &s->capacity, at + t->n))
-        return lf_fail(err, LF_ENOMEM, "out of memory for %" PRId64 " tokens", s->n + t->n);
+    if (!lf_grow(&s->kept, &s->capacity, at + t->n)) return lf_no_memory(err, "%" PRId64 " tokens", s->n + t->n);
     for (int64_t i = 0; i < t->n; i++) s->kept[at + i] = (uint32_t)t->ids[i] | (t->target[i] ? 0 : no_target);
     if (s->fd >= 0)
         rc = write_all(s->fd, s->kept, (size_t)t->n * sizeof *s->kept, s->n * (int64_t)sizeof *s->kept, err);
@@ -100,7 +99,7 @@ lf_status lf_token_store_append(lf_token_store *s, const lf_text_tokens *t, lf_e
 }
 
 lf_status lf_token_store_read(const lf_token_store *s, int64_t first, int64_t n, lf_text_tokens *out, lf_err *err) {
-    if (!lf_text_tokens_reserve(out, n)) return lf_fail(err, LF_ENOMEM, "out of memory for %" PRId64 " tokens", n);
+    if (!lf_text_tokens_reserve(out, n)) return lf_no_memory(err, "%" PRId64 " tokens", n);
     for (int64_t done = 0; done < n;) {
         uint32_t buffer[4096];
         const uint32_t *from = buffer;

@@ -22,7 +22,7 @@ static void close_thread(void *context) {
 
 static lf_status new_context(thread_context **out, const lf_tokenizer *t, lf_err *err) {
     thread_context *c = lf_calloc(1, sizeof *c);
-    if (!c) return lf_fail(err, LF_ENOMEM, "out of memory for a tokenizer");
+    if (!c) return lf_no_memory(err, "a tokenizer");
     c->tokenizer = t;
     const lf_status rc = lf_tokenizer_work_new(&c->work, t, err);
     if (rc)
@@ -47,7 +47,7 @@ static lf_status encode(void *context, const char *text, size_t n, bool add_spec
 
 static lf_status copy_answers(lf_text_span **out, const lf_prompt *p, lf_err *err) {
     lf_text_span *spans = lf_calloc(p->n_answers + 1, sizeof *spans);
-    if (!spans) return lf_fail(err, LF_ENOMEM, "out of memory for a conversation");
+    if (!spans) return lf_no_memory(err, "a conversation");
     for (size_t i = 0; i < p->n_answers; i++) spans[i] = (lf_text_span){p->answers[i].begin, p->answers[i].end};
     *out = spans;
     return LF_OK;
@@ -58,7 +58,7 @@ static lf_status render(void *context, const lf_text_message *messages, int64_t 
     const lf_text_tokenizer *t = context;
     if (!t->chat_template) return lf_fail(err, t->no_chat.status, "%s", t->no_chat.message);
     lf_message *list = lf_calloc((size_t)n + 1, sizeof *list);
-    if (!list) return lf_fail(err, LF_ENOMEM, "out of memory for a conversation");
+    if (!list) return lf_no_memory(err, "a conversation");
     for (int64_t i = 0; i < n; i++) list[i] = (lf_message){.role = messages[i].role, .content = messages[i].content};
     lf_prompt p = {0};
     lf_status rc = lf_chat_render(t->chat_template, list, (size_t)n, false, &p, err);
@@ -109,9 +109,9 @@ static lf_status find_turn_end(lf_text_tokenizer *t, thread_context *c, lf_err *
 lf_status lf_text_tokenizer_open(lf_text_tokenizer **out, const lf_text_tokenizer_opts *opts, lf_err *err) {
     *out = NULL;
     lf_text_tokenizer *t = lf_calloc(1, sizeof *t);
-    if (!t) return lf_fail(err, LF_ENOMEM, "out of memory for a tokenizer");
+    if (!t) return lf_no_memory(err, "a tokenizer");
     thread_context *first = NULL;
-    lf_status rc = (t->dir = lf_strdup(opts->path)) ? LF_OK : lf_fail(err, LF_ENOMEM, "out of memory for a tokenizer");
+    lf_status rc = (t->dir = lf_strdup(opts->path)) ? LF_OK : lf_no_memory(err, "a tokenizer");
     if (!rc && !(rc = lf_tokenizer_open(&t->tokenizer, opts->path, err)) &&
         !(rc = new_context(&first, t->tokenizer, err)))
         rc = open_template(t, opts->chat_template, err);
@@ -178,7 +178,7 @@ lf_status lf_text_tokenizer_copy(const lf_text_tokenizer *t, const char *dir, lf
     for (size_t i = 0; i < sizeof names / sizeof *names && !rc; i++) {
         char *from = lf_path_join(t->dir, names[i]);
         if (!from)
-            rc = lf_fail(err, LF_ENOMEM, "%s: out of memory", dir);
+            rc = lf_no_memory(err, "%s", dir);
         else if (lf_is_file(from))
             rc = lf_copy_file(from, dir, names[i], err);
         lf_free(from);

@@ -173,7 +173,7 @@ static lf_status load(lf_font *f, lf_err *err) {
     f->data = lf_realloc(bytes, f->size + PADDING);
     if (!f->data) {
         lf_free(bytes);
-        return lf_fail(err, LF_ENOMEM, "%s: out of memory", f->path);
+        return lf_no_memory(err, "%s", f->path);
     }
     memset(f->data + f->size, 0, PADDING);
     return LF_OK;
@@ -182,7 +182,7 @@ static lf_status load(lf_font *f, lf_err *err) {
 static lf_status load_outlines(lf_font *f, const char *letters, char unfit[128], lf_err *err) {
     const size_t n = strlen(letters);
     f->outlines = lf_calloc(n, sizeof *f->outlines);
-    if (!f->outlines) return lf_fail(err, LF_ENOMEM, "%s: out of memory", f->path);
+    if (!f->outlines) return lf_no_memory(err, "%s", f->path);
     for (size_t i = 0; i < n; i++) {
         const int glyph = stbtt_FindGlyphIndex(&f->info, letters[i]);
         lf_outline *o = &f->outlines[i];
@@ -201,7 +201,7 @@ lf_status lf_font_open(lf_font **out, const char *path, const char *letters, cha
     unfit[0] = '\0';
     lf_font *f = lf_calloc(1, sizeof *f);
     if (f) f->path = lf_strdup(path);
-    lf_status rc = f && f->path ? LF_OK : lf_fail(err, LF_ENOMEM, "%s: out of memory", path);
+    lf_status rc = f && f->path ? LF_OK : lf_no_memory(err, "%s", path);
     if (!rc) rc = load(f, err);
     if (!rc) rc = check(f, unfit, err);
     if (!rc && !unfit[0] && !stbtt_InitFont(&f->info, f->data, 0))

@@ -22,7 +22,7 @@ static bool has_suffix(const char *name, const char *suffix) {
 
 static lf_status add_font(const loader *l, const char *path) {
     lf_fontset *set = l->set;
-    if (!lf_grow(&set->fonts, &set->capacity, set->n + 1)) return lf_fail(l->err, LF_ENOMEM, "%s: out of memory", path);
+    if (!lf_grow(&set->fonts, &set->capacity, set->n + 1)) return lf_no_memory(l->err, "%s", path);
     char unfit[128];
     lf_font *font;
     const lf_status rc = lf_font_open(&font, path, l->letters, unfit, l->err);
@@ -42,7 +42,7 @@ static lf_status add_folder(const loader *l, const char *folder) {
     for (size_t i = 0; i < n && !rc; i++) {
         char *path = lf_path_join(folder, names[i]);
         if (!path)
-            rc = lf_fail(l->err, LF_ENOMEM, "%s: out of memory", folder);
+            rc = lf_no_memory(l->err, "%s", folder);
         else if (lf_is_dir(path))
             rc = add_folder(l, path);
         else if (has_suffix(path, ".ttf"))
@@ -90,7 +90,7 @@ static int by_file_name(const void *a, const void *b) {
 lf_status lf_fontset_load(lf_fontset *set, const char *split, const char *list, const char *letters, lf_err *err) {
     const loader l = {set, split, letters, err};
     char *items = lf_strdup(list), *rest = NULL;
-    if (!items) return lf_fail(err, LF_ENOMEM, "--%s-fonts: out of memory", split);
+    if (!items) return lf_no_memory(err, "--%s-fonts", split);
     lf_status rc = LF_OK;
     for (char *item = strtok_r(items, ",", &rest); item && !rc; item = strtok_r(NULL, ",", &rest))
         rc = add_item(&l, item);

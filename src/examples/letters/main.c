@@ -39,7 +39,7 @@ static lf_status check_replaceable(const char *folder, lf_err *err) {
     if (rc || n == 0) goto done;
     record = lf_path_join(folder, RECORD);
     if (!record)
-        rc = lf_fail(err, LF_ENOMEM, "%s: out of memory", folder);
+        rc = lf_no_memory(err, "%s", folder);
     else if (lf_is_file(record))
         rc = lf_file_read(&text, &size, record, err);
     if (!rc && (!text || strncmp(text, RECORD_HEAD, strlen(RECORD_HEAD)) != 0))
@@ -60,7 +60,7 @@ static lf_status close_file(FILE *f, bool good, const char *path, lf_err *err) {
 /* File names only: the same fonts in other folders make the same record. */
 static lf_status write_record(const job *j, lf_err *err) {
     char *path = lf_path_join(j->partial, RECORD);
-    if (!path) return lf_fail(err, LF_ENOMEM, "%s: out of memory", j->partial);
+    if (!path) return lf_no_memory(err, "%s", j->partial);
     FILE *f = fopen(path, "wb");
     lf_status rc = f ? LF_OK : lf_fail_errno(err, "create", path);
     if (f) {
@@ -87,13 +87,13 @@ static lf_status write_png(const char *path, const uint8_t *pixels, int size, lf
 
 static lf_status write_class(const job *j, lf_renderer *r, int split, int letter, lf_err *err) {
     char *folder = lf_format("%s/%s/%c", j->partial, lf_split_names[split], 'A' + letter);
-    if (!folder) return lf_fail(err, LF_ENOMEM, "%s: out of memory", j->partial);
+    if (!folder) return lf_no_memory(err, "%s", j->partial);
     lf_status rc = lf_mkdir_p(folder, err);
     for (uint32_t i = 0; i < j->o.per_class[split] && !rc; i++) {
         char *path = lf_format("%s/%04" PRIu32 ".png", folder, i);
         const uint8_t *pixels = lf_render(r, &j->fonts[split], (uint32_t)split, (uint32_t)letter, i);
         if (!path || !pixels)
-            rc = lf_fail(err, LF_ENOMEM, "%s: out of memory", folder);
+            rc = lf_no_memory(err, "%s", folder);
         else
             rc = write_png(path, pixels, (int)j->o.size, err);
         lf_free(path);
@@ -105,7 +105,7 @@ static lf_status write_class(const job *j, lf_renderer *r, int split, int letter
 static lf_status write_splits(const job *j, lf_err *err) {
     const int n_cases = (int)strlen(lf_letters_alphabet(&j->o)) / LF_LETTERS_CLASSES;
     lf_renderer *r = lf_renderer_new((int)j->o.size, n_cases, j->o.seed);
-    if (!r) return lf_fail(err, LF_ENOMEM, "%s: out of memory", j->partial);
+    if (!r) return lf_no_memory(err, "%s", j->partial);
     lf_status rc = LF_OK;
     for (int s = 0; s < LF_N_SPLITS && !rc; s++)
         for (int letter = 0; letter < LF_LETTERS_CLASSES && j->o.per_class[s] && !rc; letter++)
@@ -118,7 +118,7 @@ static lf_status write_splits(const job *j, lf_err *err) {
  * one knows as its own. */
 static lf_status write_all(job *j, lf_err *err) {
     j->partial = lf_format("%s.tmp", j->o.out);
-    if (!j->partial) return lf_fail(err, LF_ENOMEM, "%s: out of memory", j->o.out);
+    if (!j->partial) return lf_no_memory(err, "%s", j->o.out);
     lf_status rc = check_replaceable(j->o.out, err);
     if (!rc) rc = check_replaceable(j->partial, err);
     if (!rc) rc = lf_remove_tree(j->partial, err);
@@ -155,7 +155,7 @@ int main(int argc, char **argv) {
     }
     if (!rc) {
         j.o.out = out = lf_strdup(j.o.out);
-        if (!out) rc = lf_fail(&err, LF_ENOMEM, "--out: out of memory");
+        if (!out) rc = lf_no_memory(&err, "--out");
     }
     if (!rc) cut_slashes(out);
     if (!rc) rc = load_fonts(&j, &err);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/error.h"
 #include "base/mem.h"
 
 /* In a contour whose only point is off the curve stb_truetype 1.26 looks at the point behind it, even at the end of its
@@ -13,7 +14,9 @@
 
 static void *or_exit(void *p, size_t size) {
     if (!p) {
-        fprintf(stderr, "lf-letters: out of memory (%zu bytes asked for)\n", size);
+        lf_err err = {0};
+        lf_no_memory(&err, "%zu bytes", size);
+        fprintf(stderr, "lf-letters: %s\n", err.message);
         exit(EXIT_FAILURE);
     }
     return p;
