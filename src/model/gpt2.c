@@ -2,11 +2,10 @@
  * whose weights stand in the file as [in,out]; here they are [out,in] like all others (lf_param.transposed). c_attn is
  * q, k and v in one module, which is what attention wants. */
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/json.h"
-#include "model/lm.h"
+#include "model/family.h"
 
 typedef struct layer {
     lf_module *ln_1, *ln_2, *c_attn, *c_proj, *c_fc, *mlp_c_proj;
@@ -51,7 +50,7 @@ static lf_status read_scale(const lf_model *m, gpt2 *v, lf_err *err) {
     if ((rc = lf_json_get_bool(m->config, "scale_attn_weights", true, &by_size, m->config_path, err)) ||
         (rc = lf_json_get_bool(m->config, "scale_attn_by_inverse_layer_idx", false, &v->scale_by_layer, m->config_path,
                                err)) ||
-        (rc = lf_lm_refuse(m, "add_cross_attention", "cross attention is", err)))
+        (rc = lf_family_refuse(m, "add_cross_attention", "cross attention is", err)))
         return rc;
     v->scale = by_size ? 1 / sqrt((double)(m->hidden_size / v->heads)) : 1;
     return LF_OK;
@@ -59,54 +58,36 @@ static lf_status read_scale(const lf_model *m, gpt2 *v, lf_err *err) {
 
 static lf_status read_config(lf_model *m, gpt2 *v, lf_err *err) {
     lf_status rc;
-    if ((rc = lf_lm_size(m, "vocab_size", 50257, 1 << 24, &m->vocab_size, err)) ||
-        (rc = lf_lm_size(m, "n_embd", 768, 65536, &m->hidden_size, err)) ||
-        (rc = lf_lm_size(m, "n_layer", 12, 1024, &m->n_layers, err)) ||
-        (rc = lf_lm_size(m, "n_head", 12, 4096, &v->heads, err)) ||
-        (rc = lf_lm_size(m, "n_positions", 1024, 1 << 24, &v->P, err)) ||
-        (rc = lf_lm_size(m, "n_inner", 4 * m->hidden_size, 1 << 20, &v->intermediate_size, err)) ||
-        (rc = lf_json_get_f64(m->config, "layer_norm_epsilon", 1e-5, &v->epsilon, m->config_path, err)) ||
+    if ((rc = lf_family_size(m, "vocab_size", 50257, 1 << 24, &m->vocab_size, err)) ||
+        (rc = lf_family_size(m, "n_embd", 768, 65536, &m->hidden_size, err)) ||
+        (rc = lf_family_size(m, "n_layer", 12, 1024, &m->n_layers, err)) ||
+        (rc = lf_family_size(m, "n_head", 12, 4096, &v->heads, err)) ||
+        (rc = lf_family_size(m, "n_positions", 1024, 1 << 24, &v->P, err)) ||
+        (rc = lf_family_size(m, "n_inner", 4 * m->hidden_size, 1 << 20, &v->intermediate_size, err)) ||
+        (rc = lf_family_positive(m, "layer_norm_epsilon", 1e-5, &v->epsilon, err)) ||
         (rc = lf_json_get_f64(m->config, "initializer_range", 0.02, &v->initializer_range, m->config_path, err)) ||
-        (rc = lf_lm_share(m, "embd_pdrop", 0.1, &v->embd_pdrop, err)) ||
-        (rc = lf_lm_share(m, "attn_pdrop", 0.1, &v->attn_pdrop, err)) ||
-        (rc = lf_lm_share(m, "resid_pdrop", 0.1, &v->resid_pdrop, err)) ||
+        (rc = lf_family_share(m, "embd_pdrop", 0.1, &v->embd_pdrop, err)) ||
+        (rc = lf_family_share(m, "attn_pdrop", 0.1, &v->attn_pdrop, err)) ||
+        (rc = lf_family_share(m, "resid_pdrop", 0.1, &v->resid_pdrop, err)) ||
         (rc = lf_json_get_bool(m->config, "tie_word_embeddings", true, &m->tied, m->config_path, err)) ||
-        (rc = read_activation(m, v, err)))
+        (rc = read_activation(m, v, err)) ||
+        (rc = lf_family_multiple(m, "n_embd", m->hidden_size, "n_head", v->heads, err)))
         return rc;
     m->max_positions = v->P;
-    if (!(v->epsilon > 0))
-        return lf_fail(err, LF_EDATA, "%s: key 'layer_norm_epsilon': expected a positive number, found %g",
-                       m->config_path, v->epsilon);
-    if (m->hidden_size % v->heads)
-        return lf_fail(err, LF_EDATA, "%s: key 'n_embd': %lld is not a multiple of n_head %lld", m->config_path,
-                       (long long)m->hidden_size, (long long)v->heads);
     return read_scale(m, v, err);
-}
-
-static lf_module *conv1d(lf_nn *nn, int64_t out, int64_t in, const char *name) {
-    lf_module *m = lf_lm_linear(nn, out, in, true, name);
-    if (m) m->weight->transposed = true;
-    return m;
 }
 
 static bool declare_layer(lf_model *m, const gpt2 *v, layer *l, int64_t number) {
     const int64_t C = m->hidden_size, I = v->intermediate_size;
     l->model = m;
     l->number = number;
-    const struct {
-        lf_module **to;
-        int64_t out, in;
-        const char *name;
-    } parts[] = {{&l->ln_1, 0, C, "ln_1"}, {&l->c_attn, 3 * C, C, "attn.c_attn"}, {&l->c_proj, C, C, "attn.c_proj"},
-                 {&l->ln_2, 0, C, "ln_2"}, {&l->c_fc, I, C, "mlp.c_fc"},          {&l->mlp_c_proj, C, I, "mlp.c_proj"}};
-    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
-        char name[128];
-        snprintf(name, sizeof name, "transformer.h.%lld.%s", (long long)number, parts[i].name);
-        *parts[i].to = parts[i].out ? conv1d(&m->nn, parts[i].out, parts[i].in, name)
-                                    : lf_lm_norm(&m->nn, parts[i].in, true, name);
-        if (!*parts[i].to) return false;
-    }
-    return true;
+    const lf_layer_part parts[] = {
+        {&l->ln_1, 0, C, true, "ln_1", NULL, false},         {&l->c_attn, 3 * C, C, true, "attn.c_attn", NULL, true},
+        {&l->c_proj, C, C, true, "attn.c_proj", NULL, true}, {&l->ln_2, 0, C, true, "ln_2", NULL, false},
+        {&l->c_fc, I, C, true, "mlp.c_fc", NULL, true},      {&l->mlp_c_proj, C, I, true, "mlp.c_proj", NULL, true},
+    };
+    static const char layers[] = "transformer.h";
+    return lf_family_layer(&m->nn, layers, layers, number, parts, sizeof parts / sizeof *parts);
 }
 
 static lf_status gpt2_declare(lf_model *m, lf_err *err) {
@@ -116,25 +97,20 @@ static lf_status gpt2_declare(lf_model *m, lf_err *err) {
     const lf_status rc = read_config(m, v, err);
     if (rc) return rc;
     static const char wpe[] = "transformer.wpe", *const targets[] = {"c_attn", NULL};
-    bool ok = lf_lm_declare_ends(m, "transformer.wte", targets) &&
+    bool ok = lf_family_ends(m, "transformer.wte", targets) &&
               lf_nn_module(&m->nn, LF_MODULE_EMBEDDING, v->P, m->hidden_size, wpe, wpe) &&
               (v->positions = lf_nn_param(&m->nn, wpe, wpe, "weight", 2, (int64_t[]){v->P, m->hidden_size}, false)) &&
               (v->layers = lf_arena_alloc(m->nn.arena, (size_t)m->n_layers * sizeof *v->layers));
     for (int64_t i = 0; ok && i < m->n_layers; i++) ok = declare_layer(m, v, &v->layers[i], i);
-    ok = ok && (v->ln_f = lf_lm_norm(&m->nn, m->hidden_size, true, "transformer.ln_f"));
+    ok = ok && (v->ln_f = lf_family_norm(&m->nn, m->hidden_size, true, "transformer.ln_f", NULL));
     return ok ? LF_OK : lf_fail(err, LF_ENOMEM, "%s: out of memory for the table of modules", m->path);
-}
-
-static bool gpt2_ignores(const char *name) {
-    static const char *const buffers[] = {".attn.bias", ".attn.masked_bias", NULL}; /* causal masks of old files */
-    return lf_lm_ends(name, buffers);
 }
 
 static void gpt2_init_param(const lf_model *m, const lf_param *p, lf_rng_key key, float *out) {
     const gpt2 *v = m->impl;
     const bool added =
         strstr(p->name, ".c_proj.") != NULL; /* to the residual stream: smaller by the number of additions */
-    lf_lm_init_param(p, key, v->initializer_range / (added ? sqrt(2 * (double)m->n_layers) : 1), out);
+    lf_family_init_param(p, key, v->initializer_range / (added ? sqrt(2 * (double)m->n_layers) : 1), out);
 }
 
 /* ---- forward ---- */
@@ -167,10 +143,10 @@ static lf_tensor *build_layer(const void *layer_, const lf_pass *pass, lf_graph 
     return lf_nn_residual(g, x, down);
 }
 
-static lf_tensor *gpt2_hidden(const lf_model *m, lf_graph *g, const lf_pass *pass) {
+static lf_tensor *gpt2_hidden(const lf_model *m, lf_graph *g, lf_pass *pass) {
     const gpt2 *v = m->impl;
     const lf_model_input *in = &pass->in;
-    if (!lf_lm_check_ids(m, g, in)) return NULL;
+    if (!lf_family_check_ids(m, g, in)) return NULL;
     lf_tensor *x = lf_embed(g, in->ids, in->B, in->T, &m->embedding->tensor, &v->positions->tensor, in->positions);
     x = lf_dropout(g, x, v->embd_pdrop);
     x = lf_model_layers(g, build_layer, pass, v->layers, sizeof *v->layers, m->n_layers,
@@ -180,10 +156,12 @@ static lf_tensor *gpt2_hidden(const lf_model *m, lf_graph *g, const lf_pass *pas
 
 static int64_t gpt2_kv_width(const lf_model *m) { return 2 * m->hidden_size; }
 
+static const char *const unused[] = {".attn.bias", ".attn.masked_bias", NULL}; /* causal masks of old files */
+
 const lf_family lf_family_gpt2 = {.model_type = "gpt2",
+                                  .prefix = "transformer.",
+                                  .unused = unused,
                                   .declare = gpt2_declare,
-                                  .find = lf_lm_find,
-                                  .ignores = gpt2_ignores,
                                   .init_param = gpt2_init_param,
                                   .hidden = gpt2_hidden,
                                   .kv_width = gpt2_kv_width};

@@ -1,10 +1,9 @@
 /* LlamaForCausalLM and its near relatives as transformers has them: pre-norm blocks of RMS norm, rotary attention with
  * grouped queries, and a gated MLP. The relatives differ in a few points, which are a table. */
-#include <stdio.h>
 #include <string.h>
 
 #include "base/json.h"
-#include "model/lm.h"
+#include "model/family.h"
 
 typedef struct layer {
     lf_module *norm_before, *norm_after, *q, *k, *v, *o, *gate, *up, *down, *q_norm, *k_norm;
@@ -19,23 +18,23 @@ typedef struct llama {
     bool qkv_bias, o_bias, mlp_bias, qk_norm;
     lf_module *norm;
     layer *layers;
+    int64_t *windows; /* [n_layers] */
     lf_rope_table rope;
 } llama;
 
-/* Where a relative differs. Biases: always, never, or as attention_bias says. A sliding window: nowhere, on every
- * layer, or by layer, as use_sliding_window and layer_types or max_window_layers say. */
+/* Where a relative differs. Biases: always, never, or as attention_bias says. */
 typedef enum bias_rule { BIAS_NEVER, BIAS_ALWAYS, BIAS_BY_CONFIG } bias_rule;
 static const struct relative {
     const char *model_type;
     bias_rule qkv_bias, o_bias;
     bool mlp_bias, qk_norm;
-    enum { NO_WINDOW, WINDOW_EVERYWHERE, WINDOW_BY_LAYER } window;
+    lf_window_rule window;
     int64_t head_dim; /* unless config.json says; 0: hidden_size / heads */
 } relatives[] = {
-    {"llama", BIAS_BY_CONFIG, BIAS_BY_CONFIG, true, false, NO_WINDOW, 0},
-    {"mistral", BIAS_NEVER, BIAS_NEVER, false, false, WINDOW_EVERYWHERE, 0},
-    {"qwen2", BIAS_ALWAYS, BIAS_NEVER, false, false, WINDOW_BY_LAYER, 0},
-    {"qwen3", BIAS_BY_CONFIG, BIAS_BY_CONFIG, false, true, WINDOW_BY_LAYER, 128},
+    {"llama", BIAS_BY_CONFIG, BIAS_BY_CONFIG, true, false, LF_WINDOW_NEVER, 0},
+    {"mistral", BIAS_NEVER, BIAS_NEVER, false, false, LF_WINDOW_EVERYWHERE, 0},
+    {"qwen2", BIAS_ALWAYS, BIAS_NEVER, false, false, LF_WINDOW_BY_LAYER, 0},
+    {"qwen3", BIAS_BY_CONFIG, BIAS_BY_CONFIG, false, true, LF_WINDOW_BY_LAYER, 128},
 };
 
 static const struct relative *relative_of(const lf_model *m) {
@@ -51,22 +50,22 @@ static bool by_rule(bias_rule rule, bool config) { return rule == BIAS_BY_CONFIG
 static lf_status read_numbers(lf_model *m, llama *v, const struct relative *r, lf_err *err) {
     bool attention_bias, mlp_bias;
     lf_status rc;
-    if ((rc = lf_lm_size(m, "vocab_size", -1, 1 << 24, &m->vocab_size, err)) ||
-        (rc = lf_lm_size(m, "hidden_size", -1, 65536, &m->hidden_size, err)) ||
-        (rc = lf_lm_size(m, "num_hidden_layers", -1, 1024, &m->n_layers, err)) ||
-        (rc = lf_lm_size(m, "num_attention_heads", -1, 4096, &v->heads, err)) ||
-        (rc = lf_lm_size(m, "num_key_value_heads", v->heads, 4096, &v->kv_heads, err)) ||
-        (rc = lf_lm_size(m, "intermediate_size", -1, 1 << 20, &v->intermediate_size, err)) ||
-        (rc = lf_lm_size(m, "head_dim", r->head_dim ? r->head_dim : m->hidden_size / v->heads, 65536, &v->head_dim,
-                         err)) ||
-        (rc = lf_lm_size(m, "max_position_embeddings", 2048, 1 << 27, &m->max_positions, err)) ||
-        (rc = lf_json_get_f64(m->config, "rms_norm_eps", 1e-6, &v->epsilon, m->config_path, err)) ||
+    if ((rc = lf_family_size(m, "vocab_size", -1, 1 << 24, &m->vocab_size, err)) ||
+        (rc = lf_family_size(m, "hidden_size", -1, 65536, &m->hidden_size, err)) ||
+        (rc = lf_family_size(m, "num_hidden_layers", -1, 1024, &m->n_layers, err)) ||
+        (rc = lf_family_size(m, "num_attention_heads", -1, 4096, &v->heads, err)) ||
+        (rc = lf_family_size(m, "num_key_value_heads", v->heads, 4096, &v->kv_heads, err)) ||
+        (rc = lf_family_size(m, "intermediate_size", -1, 1 << 20, &v->intermediate_size, err)) ||
+        (rc = lf_family_size(m, "head_dim", r->head_dim ? r->head_dim : m->hidden_size / v->heads, 65536, &v->head_dim,
+                             err)) ||
+        (rc = lf_family_size(m, "max_position_embeddings", 2048, 1 << 27, &m->max_positions, err)) ||
+        (rc = lf_family_positive(m, "rms_norm_eps", 1e-6, &v->epsilon, err)) ||
         (rc = lf_json_get_f64(m->config, "initializer_range", 0.02, &v->initializer_range, m->config_path, err)) ||
-        (rc = lf_lm_share(m, "attention_dropout", 0, &v->attention_dropout, err)) ||
+        (rc = lf_family_share(m, "attention_dropout", 0, &v->attention_dropout, err)) ||
         (rc = lf_json_get_bool(m->config, "attention_bias", false, &attention_bias, m->config_path, err)) ||
         (rc = lf_json_get_bool(m->config, "mlp_bias", false, &mlp_bias, m->config_path, err)) ||
         (rc = lf_json_get_bool(m->config, "tie_word_embeddings", false, &m->tied, m->config_path, err)) ||
-        (rc = lf_lm_only(m, "hidden_act", "silu", err)))
+        (rc = lf_family_only(m, "hidden_act", "silu", err)))
         return rc;
     v->qkv_bias = by_rule(r->qkv_bias, attention_bias);
     v->o_bias = by_rule(r->o_bias, attention_bias);
@@ -84,62 +83,7 @@ static lf_status read_numbers(lf_model *m, llama *v, const struct relative *r, l
     if (v->head_dim % 2)
         return lf_fail(err, LF_EUNSUPPORTED, "%s: key 'head_dim': %lld is odd, and rotary embeddings need pairs",
                        m->config_path, (long long)v->head_dim);
-    if (!(v->epsilon > 0))
-        return lf_fail(err, LF_EDATA, "%s: key 'rms_norm_eps': expected a positive number, found %g", m->config_path,
-                       v->epsilon);
     return LF_OK;
-}
-
-static lf_status read_layer_type(const lf_model *m, const struct relative *r, const cJSON *type, int64_t number,
-                                 int64_t window, layer *l, lf_err *err) {
-    const char *name = cJSON_IsString(type) ? type->valuestring : "no string";
-    const bool slides = strcmp(name, "sliding_attention") == 0;
-    if (!slides && strcmp(name, "full_attention") != 0)
-        return lf_fail(
-            err, LF_EUNSUPPORTED,
-            "%s: key 'layer_types': '%s' (layer %lld) is not supported; known: full_attention, sliding_attention",
-            m->config_path, name, (long long)number);
-    if (slides && !window)
-        return lf_fail(err, LF_EDATA,
-                       "%s: key 'layer_types': layer %lld is '%s', but there is no window; expected sliding_window%s",
-                       m->config_path, (long long)number, name,
-                       r->window == WINDOW_BY_LAYER ? " and use_sliding_window" : "");
-    if (r->window != WINDOW_BY_LAYER && slides != (l->window > 0))
-        return lf_fail(err, LF_EUNSUPPORTED,
-                       "%s: key 'layer_types': layer %lld is '%s', but the layers of a %s model are all of one kind",
-                       m->config_path, (long long)number, name, r->model_type);
-    l->window = slides ? window : 0;
-    return LF_OK;
-}
-
-/* Where a window is not given, transformers takes 4096; null is none. */
-static lf_status read_window(const lf_model *m, const struct relative *r, int64_t *window, int64_t *from, lf_err *err) {
-    bool used = r->window == WINDOW_EVERYWHERE;
-    lf_status rc;
-    *window = *from = 0;
-    if (r->window == NO_WINDOW) return lf_lm_refuse(m, "sliding_window", "a sliding window is", err);
-    if (r->window == WINDOW_BY_LAYER &&
-        ((rc = lf_json_get_bool(m->config, "use_sliding_window", false, &used, m->config_path, err)) ||
-         (rc = lf_json_get_i64(m->config, "max_window_layers", 28, from, m->config_path, err))))
-        return rc;
-    if (!used || cJSON_IsNull(cJSON_GetObjectItemCaseSensitive(m->config, "sliding_window"))) return LF_OK;
-    return lf_lm_size(m, "sliding_window", 4096, INT32_MAX, window, err);
-}
-
-static lf_status read_windows(const lf_model *m, llama *v, const struct relative *r, lf_err *err) {
-    const cJSON *types = cJSON_GetObjectItemCaseSensitive(m->config, "layer_types");
-    int64_t window, from;
-    lf_status rc = read_window(m, r, &window, &from, err);
-    if (rc) return rc;
-    for (int64_t i = from < 0 ? 0 : from; i < m->n_layers; i++) v->layers[i].window = window;
-    if (!types || cJSON_IsNull(types)) return LF_OK;
-    if (!cJSON_IsArray(types) || cJSON_GetArraySize(types) != m->n_layers)
-        return lf_fail(err, LF_EDATA, "%s: key 'layer_types': expected a list of %lld names, one for each layer",
-                       m->config_path, (long long)m->n_layers);
-    const cJSON *type = types->child;
-    for (int64_t i = 0; !rc && i < m->n_layers; i++, type = type->next)
-        rc = read_layer_type(m, r, type, i, window, &v->layers[i], err);
-    return rc;
 }
 
 /* ---- the table of modules ---- */
@@ -150,32 +94,23 @@ static bool declare_layer(lf_model *m, const llama *v, layer *l, int64_t number)
                   KV = v->kv_heads * v->head_dim;
     l->model = m;
     l->number = number;
-    const struct {
-        lf_module **to;
-        int64_t out, in;
-        bool bias;
-        const char *name;
-    } parts[] = {
-        {&l->q, Q, C, v->qkv_bias, "self_attn.q_proj"},
-        {&l->k, KV, C, v->qkv_bias, "self_attn.k_proj"},
-        {&l->v, KV, C, v->qkv_bias, "self_attn.v_proj"},
-        {&l->o, C, Q, v->o_bias, "self_attn.o_proj"},
-        {&l->q_norm, 0, v->qk_norm ? v->head_dim : 0, false, "self_attn.q_norm"},
-        {&l->k_norm, 0, v->qk_norm ? v->head_dim : 0, false, "self_attn.k_norm"},
-        {&l->gate, I, C, v->mlp_bias, "mlp.gate_proj"},
-        {&l->up, I, C, v->mlp_bias, "mlp.up_proj"},
-        {&l->down, C, I, v->mlp_bias, "mlp.down_proj"},
-        {&l->norm_before, 0, C, false, "input_layernorm"},
-        {&l->norm_after, 0, C, false, "post_attention_layernorm"},
+    l->window = v->windows[number];
+    const int64_t D = v->qk_norm ? v->head_dim : 0;
+    const lf_layer_part parts[] = {
+        {&l->q, Q, C, v->qkv_bias, "self_attn.q_proj", NULL, false},
+        {&l->k, KV, C, v->qkv_bias, "self_attn.k_proj", NULL, false},
+        {&l->v, KV, C, v->qkv_bias, "self_attn.v_proj", NULL, false},
+        {&l->o, C, Q, v->o_bias, "self_attn.o_proj", NULL, false},
+        {&l->q_norm, 0, D, false, "self_attn.q_norm", NULL, false},
+        {&l->k_norm, 0, D, false, "self_attn.k_norm", NULL, false},
+        {&l->gate, I, C, v->mlp_bias, "mlp.gate_proj", NULL, false},
+        {&l->up, I, C, v->mlp_bias, "mlp.up_proj", NULL, false},
+        {&l->down, C, I, v->mlp_bias, "mlp.down_proj", NULL, false},
+        {&l->norm_before, 0, C, false, "input_layernorm", NULL, false},
+        {&l->norm_after, 0, C, false, "post_attention_layernorm", NULL, false},
     };
-    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
-        char name[128];
-        if (!parts[i].in) continue; /* no norm of q and k */
-        snprintf(name, sizeof name, "model.layers.%lld.%s", (long long)number, parts[i].name);
-        *parts[i].to = parts[i].out ? lf_lm_linear(nn, parts[i].out, parts[i].in, parts[i].bias, name)
-                                    : lf_lm_norm(nn, parts[i].in, false, name);
-        if (!*parts[i].to) return false;
-    }
+    static const char layers[] = "model.layers";
+    if (!lf_family_layer(nn, layers, layers, number, parts, sizeof parts / sizeof *parts)) return false;
     return !lf_nn_group(nn, &l->qkv, (lf_module *[]){l->q, l->k, l->v}, 3, NULL) &&
            !lf_nn_group(nn, &l->gate_up, (lf_module *[]){l->gate, l->up}, 2, NULL);
 }
@@ -189,22 +124,19 @@ static lf_status llama_declare(lf_model *m, lf_err *err) {
     lf_status rc = read_numbers(m, v, r, err);
     if (rc) return rc;
     v->layers = lf_arena_alloc(m->nn.arena, (size_t)m->n_layers * sizeof *v->layers);
-    if (!v->layers) return lf_fail(err, LF_ENOMEM, "%s: out of memory", m->path);
-    if ((rc = read_windows(m, v, r, err)) || (rc = lf_rope_read(&v->rope, m, v->head_dim, err))) return rc;
-    bool ok = lf_lm_declare_ends(m, "model.embed_tokens", targets);
+    v->windows = lf_arena_alloc(m->nn.arena, (size_t)m->n_layers * sizeof *v->windows);
+    if (!v->layers || !v->windows) return lf_fail(err, LF_ENOMEM, "%s: out of memory", m->path);
+    if ((rc = lf_family_windows(m, r->window, v->windows, err)) || (rc = lf_rope_read(&v->rope, m, v->head_dim, err)))
+        return rc;
+    bool ok = lf_family_ends(m, "model.embed_tokens", targets);
     for (int64_t i = 0; ok && i < m->n_layers; i++) ok = declare_layer(m, v, &v->layers[i], i);
-    ok = ok && (v->norm = lf_lm_norm(&m->nn, m->hidden_size, false, "model.norm"));
+    ok = ok && (v->norm = lf_family_norm(&m->nn, m->hidden_size, false, "model.norm", NULL));
     return ok ? LF_OK : lf_fail(err, LF_ENOMEM, "%s: out of memory for the table of modules", m->path);
-}
-
-static bool llama_ignores(const char *name) {
-    static const char *const buffers[] = {".rotary_emb.inv_freq", NULL}; /* of old files; config.json says them too */
-    return lf_lm_ends(name, buffers);
 }
 
 static void llama_init_param(const lf_model *m, const lf_param *p, lf_rng_key key, float *out) {
     const llama *v = m->impl;
-    lf_lm_init_param(p, key, v->initializer_range, out);
+    lf_family_init_param(p, key, v->initializer_range, out);
 }
 
 /* ---- forward ---- */
@@ -227,8 +159,8 @@ static lf_tensor *self_attention(const layer *l, const llama *v, const lf_pass *
         qkv = lf_nn_then(g, qkv,
                          lf_head_norm(g, qkv, &l->q_norm->weight->tensor, &l->k_norm->weight->tensor, v->heads,
                                       v->kv_heads, v->epsilon));
-    qkv =
-        lf_nn_then(g, qkv, lf_rope(g, qkv, v->rope.cosines, v->rope.sines, pass->in.positions, v->heads, v->kv_heads));
+    const lf_rope_rows *turn = pass->rotation;
+    qkv = lf_nn_then(g, qkv, lf_rope(g, qkv, turn->cosines, turn->sines, turn->positions, v->heads, v->kv_heads));
     lf_tensor *a = lf_nn_then(g, qkv, attention(l, v, pass, g, qkv));
     return lf_nn_then(g, a, lf_nn_linear(g, pass->base, l->o, a));
 }
@@ -247,10 +179,10 @@ static lf_tensor *build_layer(const void *layer_, const lf_pass *pass, lf_graph 
     return lf_nn_residual(g, x, mlp(l, v, pass, g, x));
 }
 
-static lf_tensor *llama_hidden(const lf_model *m, lf_graph *g, const lf_pass *pass) {
-    llama *v = m->impl;
+static lf_tensor *llama_hidden(const lf_model *m, lf_graph *g, lf_pass *pass) {
+    const llama *v = m->impl;
     const lf_model_input *in = &pass->in;
-    if (!lf_lm_check_ids(m, g, in) || !lf_rope_reach(&v->rope, m, g, in)) return NULL;
+    if (!lf_family_check_ids(m, g, in) || !(pass->rotation = lf_rope_open(&v->rope, 1, g, in))) return NULL;
     lf_tensor *x = lf_embed(g, in->ids, in->B, in->T, &m->embedding->tensor, NULL, NULL);
     x = lf_model_layers(g, build_layer, pass, v->layers, sizeof *v->layers, m->n_layers,
                         m->gradient_checkpointing && !pass->cache, x);
@@ -262,11 +194,13 @@ static int64_t llama_kv_width(const lf_model *m) {
     return 2 * v->kv_heads * v->head_dim;
 }
 
+static const char *const unused[] = {".rotary_emb.inv_freq", NULL}; /* of old files; config.json says them too */
+
 #define RELATIVE(name)                                                                                                 \
     const lf_family lf_family_##name = {.model_type = #name,                                                           \
+                                        .prefix = "model.",                                                            \
+                                        .unused = unused,                                                              \
                                         .declare = llama_declare,                                                      \
-                                        .find = lf_lm_find,                                                            \
-                                        .ignores = llama_ignores,                                                      \
                                         .init_param = llama_init_param,                                                \
                                         .hidden = llama_hidden,                                                        \
                                         .kv_width = llama_kv_width};

@@ -1,6 +1,6 @@
 /* Opening a model: config.json chooses the family, the family declares modules and parameters, and the weights are read
  * into frozen products or held floats. */
-#include "model/lm.h"
+#include "model/family.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -99,7 +99,7 @@ static lf_status declare(lf_model *m, const char *path, char *config_path, const
     if (rc || (rc = lf_json_read(&m->config, m->config_path, err)) || (rc = choose_family(m, err)) ||
         (rc = read_labels(m, err)))
         return rc;
-    if ((rc = lf_lm_refuse(m, "quantization_config", "quantised weights are", err))) return rc;
+    if ((rc = lf_family_refuse(m, "quantization_config", "quantised weights are", err))) return rc;
     return m->family->declare(m, err);
 }
 
@@ -128,6 +128,26 @@ bool lf_param_read(const lf_model *m, const lf_param *p, const lf_st_tensor *t, 
         lf_aligned_free(as_stored);
     }
     return true;
+}
+
+bool lf_family_ignores(const lf_family *f, const char *tensor) {
+    const size_t n = strlen(tensor);
+    for (const char *const *unused = f->unused; *unused; unused++) {
+        const size_t k = strlen(*unused);
+        if (k <= n && memcmp((*unused)[0] == '.' ? tensor + n - k : tensor, *unused, k) == 0) return true;
+    }
+    return false;
+}
+
+/* transformers 4 and 5 may call a module by two names; a bare base model (ViTModel) leaves the prefix out. */
+const lf_st_tensor *lf_family_find(const lf_family *f, const lf_safetensors *st, const lf_param *p) {
+    const char *const names[] = {p->file_name, p->name};
+    const size_t k = strlen(f->prefix);
+    const lf_st_tensor *t = NULL;
+    for (int i = 0; !t && i < 2; i++) t = lf_safetensors_find(st, names[i]);
+    for (int i = 0; !t && i < 2; i++)
+        if (strncmp(names[i], f->prefix, k) == 0) t = lf_safetensors_find(st, names[i] + k);
+    return t;
 }
 
 static lf_status check_tensor(const lf_model *m, const lf_st_tensor *t, const lf_param *p, lf_err *err) {
@@ -177,7 +197,8 @@ static int64_t largest_param(const lf_model *m) {
 /* A file has its head whole or (ViTModel) not at all. */
 static bool has_head(const lf_model *m) {
     const lf_module *h = m->head;
-    return h && (m->family->find(m->weights, h->weight) || (h->bias && m->family->find(m->weights, h->bias)));
+    return h && (lf_family_find(m->family, m->weights, h->weight) ||
+                 (h->bias && lf_family_find(m->family, m->weights, h->bias)));
 }
 
 static lf_status load_all(lf_model *m, lf_load load, lf_err *err) {
@@ -188,7 +209,7 @@ static lf_status load_all(lf_model *m, lf_load load, lf_err *err) {
     const bool head = has_head(m);
     for (int64_t i = 0; i < m->nn.n_params && !rc; i++) {
         lf_param *p = m->nn.params[i];
-        const lf_st_tensor *t = m->family->find(m->weights, p);
+        const lf_st_tensor *t = lf_family_find(m->family, m->weights, p);
         const lf_module *module = holder(m, p);
         if (!t && !head && module && module->wide) continue;
         if (!t) {
@@ -210,7 +231,7 @@ static lf_status load_all(lf_model *m, lf_load load, lf_err *err) {
 /* Files of tied models may hold the output's weight a second time. One with other values would be lost. */
 static lf_status check_tied_copy(const lf_model *m, const lf_st_tensor *t, bool *is_copy, lf_err *err) {
     *is_copy = m->tied && strcmp(t->name, "lm_head.weight") == 0;
-    const lf_st_tensor *table = *is_copy ? m->family->find(m->weights, m->embedding) : NULL;
+    const lf_st_tensor *table = *is_copy ? lf_family_find(m->family, m->weights, m->embedding) : NULL;
     if (!table || (table->dtype == t->dtype && table->size == t->size && memcmp(table->data, t->data, t->size) == 0))
         return LF_OK;
     return lf_fail(err, LF_EDATA,
@@ -228,8 +249,9 @@ static lf_status check_all_used(const lf_model *m, lf_err *err) {
         bool used;
         const lf_status rc = check_tied_copy(m, t, &used, err);
         if (rc) return rc;
-        used |= m->family->ignores(t->name);
-        for (int64_t j = 0; j < m->nn.n_params && !used; j++) used = m->family->find(m->weights, m->nn.params[j]) == t;
+        used |= lf_family_ignores(m->family, t->name);
+        for (int64_t j = 0; j < m->nn.n_params && !used; j++)
+            used = lf_family_find(m->family, m->weights, m->nn.params[j]) == t;
         if (!used)
             return lf_fail(err, LF_EDATA,
                            "%s: tensor '%s' belongs to no part of the model that %s describes (model_type '%s')",
@@ -240,7 +262,7 @@ static lf_status check_all_used(const lf_model *m, lf_err *err) {
 
 static bool read_original(const void *context, const lf_module *module, float *W) {
     const lf_model *m = context;
-    const lf_st_tensor *t = m->family->find(m->weights, module->weight);
+    const lf_st_tensor *t = lf_family_find(m->family, m->weights, module->weight);
     return t && lf_param_read(m, module->weight, t, W);
 }
 
@@ -291,14 +313,14 @@ lf_status lf_model_new(lf_model **out, const char *config_path, const lf_kernels
     return LF_OK;
 }
 
-const lf_pass *lf_pass_keep(lf_graph *g, const lf_pass *pass) {
+lf_pass *lf_pass_keep(lf_graph *g, const lf_pass *pass) {
     lf_pass *kept = lf_graph_take_bytes(g, sizeof *kept);
     if (kept) *kept = *pass;
     return kept;
 }
 
 lf_tensor *lf_model_features(const lf_model *m, lf_graph *g, const lf_pass *pass) {
-    const lf_pass *kept = lf_pass_keep(g, pass);
+    lf_pass *kept = lf_pass_keep(g, pass);
     return kept ? m->family->features(m, g, kept) : NULL;
 }
 
@@ -307,7 +329,7 @@ lf_tensor *lf_model_logits(lf_graph *g, lf_module *head, lf_tensor *features) {
 }
 
 lf_tensor *lf_lm_hidden(const lf_model *m, lf_graph *g, const lf_pass *pass) {
-    const lf_pass *kept = lf_pass_keep(g, pass);
+    lf_pass *kept = lf_pass_keep(g, pass);
     return kept ? m->family->hidden(m, g, kept) : NULL;
 }
 

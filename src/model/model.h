@@ -43,32 +43,38 @@ typedef struct lf_model_input {
 } lf_model_input;
 
 typedef struct lf_kv_cache lf_kv_cache;
+typedef struct lf_rope_rows lf_rope_rows;
 
 /* A pass through a model: all that differs from one to the next, so that none of it is written into the model. */
 typedef struct lf_pass {
     lf_model_input in;
-    lf_kv_cache *cache; /* NULL, or what earlier tokens left */
-    bool base;          /* without the adapters: the untouched base, in the same memory */
+    lf_kv_cache *cache;           /* NULL, or what earlier tokens left */
+    bool base;                    /* without the adapters: the untouched base, in the same memory */
+    const lf_rope_rows *rotation; /* the family's: what its layers turn q and k by, one for each kind of layer */
 } lf_pass;
 
 struct lf_family {
     const char *model_type;
+    const char *prefix; /* of all names but the heads'; the files of a bare base model leave it out */
+    /* Tensors that a file may hold although the model does not use them (a pooler): how their names begin, or, from a
+     * dot on, how they end. Ends with NULL. */
+    const char *const *unused;
     /* Checks config.json, sets the model's sizes and fills nn with modules and parameters (no data yet); sets `head`.
      */
     lf_status (*declare)(lf_model *m, lf_err *err);
-    /* The tensor in `st` for a parameter, trying the other spellings of its name; NULL if absent. */
-    const lf_st_tensor *(*find)(const lf_safetensors *st, const lf_param *p);
-    /* May a file hold this tensor although the model does not use it (a pooler)? */
-    bool (*ignores)(const char *name);
     /* Random start, for training from nothing and for new heads: fills numel floats for p. */
     void (*init_param)(const lf_model *m, const lf_param *p, lf_rng_key key, float *out);
-    /* Features [B, hidden_size] that go into the head. NULL for language models. The pass stands still until backward,
-     * which builds a checkpointed layer again. */
-    lf_tensor *(*features)(const lf_model *m, lf_graph *g, const lf_pass *pass);
+    /* Features [B, hidden_size] that go into the head. NULL for language models. The pass is in the graph's memory: it
+     * stands still until backward, which builds a checkpointed layer again. */
+    lf_tensor *(*features)(const lf_model *m, lf_graph *g, lf_pass *pass);
     /* Language models: hidden states [B, T, hidden_size] that go into lm_head. */
-    lf_tensor *(*hidden)(const lf_model *m, lf_graph *g, const lf_pass *pass);
+    lf_tensor *(*hidden)(const lf_model *m, lf_graph *g, lf_pass *pass);
     int64_t (*kv_width)(const lf_model *m); /* numbers of a token's keys and values in a layer's cache */
 };
+
+bool lf_family_ignores(const lf_family *f, const char *tensor); /* by `unused` */
+/* The tensor of `st` for a parameter: under the file's name of it or the module's, also without the prefix; NULL. */
+const lf_st_tensor *lf_family_find(const lf_family *f, const lf_safetensors *st, const lf_param *p);
 
 /* LF_LOAD_NOTHING: declared and checked only (merge streams from the file). LF_LOAD_FROZEN: linear weights packed. The
  * file's head is frozen in either case: see lf_model_new_head and lf_model_train_head. */

@@ -11,7 +11,7 @@ bool lf_param_read(const lf_model *m, const lf_param *p, const lf_st_tensor *t, 
 void lf_transpose(float *to, const float *from, int64_t rows, int64_t columns); /* from [rows,columns] */
 
 /* A copy in the graph's memory, which is there until its next step. NULL: the graph has failed. */
-const lf_pass *lf_pass_keep(lf_graph *g, const lf_pass *pass);
+lf_pass *lf_pass_keep(lf_graph *g, const lf_pass *pass);
 
 /* x through n layers, of `size` bytes each; x is done. remake: a layer's activations are made again in backward. */
 typedef lf_tensor *(*lf_layer_fn)(const void *layer, const lf_pass *pass, lf_graph *g, lf_tensor *x);

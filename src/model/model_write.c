@@ -15,7 +15,7 @@ static lf_module *weight_of(const lf_model *m, const lf_param *p) {
 
 /* The values of p now, from memory where they are held, else from the source file. */
 static lf_status values(const lf_model *m, const lf_param *p, float *out, lf_err *err) {
-    const lf_st_tensor *t = m->weights ? m->family->find(m->weights, p) : NULL;
+    const lf_st_tensor *t = m->weights ? lf_family_find(m->family, m->weights, p) : NULL;
     if (p->tensor.data && p->tensor.dtype == m->nn.k->dtype)
         m->nn.k->to_f32(out, p->tensor.data, p->tensor.numel);
     else if (t) {

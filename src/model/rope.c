@@ -6,7 +6,7 @@
 
 #include "base/json.h"
 #include "base/mem.h"
-#include "model/lm.h"
+#include "model/family.h"
 
 typedef struct reading {
     lf_model *m;
@@ -180,27 +180,39 @@ lf_status lf_rope_read(lf_rope_table *table, lf_model *m, int64_t D, lf_err *err
 
 /* ---- cosines and sines ---- */
 
-bool lf_rope_reach(lf_rope_table *r, const lf_model *m, lf_graph *g, const lf_model_input *in) {
-    int32_t last = 0;
-    for (int64_t i = 0; i < in->B * in->T; i++)
-        if (in->positions[i] > last) last = in->positions[i];
-    if (last < r->rows) return true;
-    int64_t rows = 256; /* doubled, so that the tables left behind are no more than the last one */
-    while (rows <= last) rows *= 2;
-    float *cosines = lf_arena_alloc(m->nn.arena, (size_t)(2 * rows * r->half) * sizeof *cosines);
-    if (!cosines) {
-        lf_graph_fail(g, LF_ENOMEM, "out of memory for rotary positions up to %lld", (long long)rows);
-        return false;
-    }
-    float *sines = cosines + rows * r->half;
+static void fill_rows(const lf_rope_table *r, int32_t first, int64_t rows, float *cosines, float *sines) {
     for (int64_t t = 0; t < rows; t++)
         for (int64_t i = 0; i < r->half; i++) {
-            const float angle = (float)t * r->frequencies[i];
+            const float angle = (float)(first + t) * r->frequencies[i];
             cosines[t * r->half + i] = (float)(cos((double)angle) * (double)r->factor);
             sines[t * r->half + i] = (float)(sin((double)angle) * (double)r->factor);
         }
-    r->cosines = cosines;
-    r->sines = sines;
-    r->rows = rows;
-    return true;
+}
+
+/* Positions as rows of tables that begin at `first`. */
+static const int32_t *from_first(lf_graph *g, const lf_model_input *in, int32_t first) {
+    if (!first) return in->positions;
+    const int64_t n = in->B * in->T;
+    int32_t *rows = lf_graph_take_bytes(g, n * (int64_t)sizeof *rows);
+    for (int64_t i = 0; rows && i < n; i++) rows[i] = in->positions[i] - first;
+    return rows;
+}
+
+const lf_rope_rows *lf_rope_open(const lf_rope_table *tables, int n, lf_graph *g, const lf_model_input *in) {
+    int32_t first = in->positions[0], last = first;
+    for (int64_t i = 1; i < in->B * in->T; i++) {
+        if (in->positions[i] < first) first = in->positions[i];
+        if (in->positions[i] > last) last = in->positions[i];
+    }
+    const int64_t rows = (int64_t)last - first + 1;
+    lf_rope_rows *out = lf_graph_take_bytes(g, n * (int64_t)sizeof *out);
+    const int32_t *positions = out ? from_first(g, in, first) : NULL;
+    for (int i = 0; positions && i < n; i++) {
+        const int64_t numbers = rows * tables[i].half;
+        float *both = lf_graph_take_bytes(g, 2 * numbers * (int64_t)sizeof *both);
+        if (!both) return NULL;
+        fill_rows(&tables[i], first, rows, both, both + numbers);
+        out[i] = (lf_rope_rows){both, both + numbers, positions};
+    }
+    return positions ? out : NULL;
 }

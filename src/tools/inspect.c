@@ -99,7 +99,7 @@ static int64_t base_parameters(const lf_model *m) {
     int64_t n = 0;
     for (int64_t i = 0; m->weights && i < lf_safetensors_count(m->weights); i++) {
         const lf_st_tensor *t = lf_safetensors_at(m->weights, i);
-        if (!m->family->ignores(t->name)) n += t->numel;
+        if (!lf_family_ignores(m->family, t->name)) n += t->numel;
     }
     return n;
 }

@@ -124,8 +124,8 @@ static void check_written(const char *name, const lf_kernels *k) {
     OK(lf_model_open(&again, dir, k, LF_LOAD_NOTHING, &err));
     const lf_module *m = lf_nn_find(&again->nn, strcmp(name, "lm-gpt2") == 0 ? "transformer.h.1.attn.c_attn"
                                                                              : "model.layers.1.mlp.down_proj");
-    const lf_st_tensor *before = f.model->family->find(f.model->weights, m->weight),
-                       *after = again->family->find(again->weights, m->weight);
+    const lf_st_tensor *before = lf_family_find(f.model->family, f.model->weights, m->weight),
+                       *after = lf_family_find(again->family, again->weights, m->weight);
     const int64_t at = m->weight->transposed ? m->out - 1 : (m->out - 1) * m->in; /* in the file */
     float old;
     lf_to_f32(&old, (const char *)before->data + (size_t)at * lf_dtype_size(before->dtype), before->dtype, 1);

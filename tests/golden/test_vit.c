@@ -140,7 +140,8 @@ static void check_start(const char *name, const lf_kernels *k) {
     open_case(&f, name, k);
     for (int64_t i = 0; i < f.model->nn.n_modules; i++) {
         const lf_module *m = f.model->nn.modules[i];
-        const lf_st_tensor *t = lf_nn_is_frozen(m) ? f.model->family->find(f.model->weights, m->weight) : NULL;
+        const lf_st_tensor *t =
+            lf_nn_is_frozen(m) ? lf_family_find(f.model->family, f.model->weights, m->weight) : NULL;
         if (!t) continue;
         float *W = lf_aligned_alloc((size_t)t->numel * sizeof *W),
               *want = lf_aligned_alloc((size_t)t->numel * sizeof *W);

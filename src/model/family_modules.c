@@ -1,0 +1,66 @@
+/* The table of modules, line by line: what families share in declaring it, and in starting its weights. */
+#include <stdio.h>
+#include <string.h>
+
+#include "model/family.h"
+
+lf_module *lf_family_linear(lf_nn *nn, int64_t out, int64_t in, bool bias, const char *name, const char *alias) {
+    const char *file = alias ? alias : name;
+    lf_module *m = lf_nn_module(nn, LF_MODULE_LINEAR, out, in, name, file);
+    if (!m) return NULL;
+    m->weight = lf_nn_param(nn, name, file, "weight", 2, (int64_t[]){out, in}, true);
+    if (bias) m->bias = lf_nn_param(nn, name, file, "bias", 1, (int64_t[]){out}, false);
+    return m->weight && (m->bias || !bias) ? m : NULL;
+}
+
+lf_module *lf_family_norm(lf_nn *nn, int64_t C, bool bias, const char *name, const char *alias) {
+    const char *file = alias ? alias : name;
+    lf_module *m = lf_nn_module(nn, LF_MODULE_NORM, C, C, name, file);
+    if (!m) return NULL;
+    m->weight = lf_nn_param(nn, name, file, "weight", 1, (int64_t[]){C}, false);
+    if (bias) m->bias = lf_nn_param(nn, name, file, "bias", 1, (int64_t[]){C}, false);
+    return m->weight && (m->bias || !bias) ? m : NULL;
+}
+
+static bool declare_part(lf_nn *nn, const lf_layer_part *p, const char *name, const char *alias) {
+    lf_module *m = p->out ? lf_family_linear(nn, p->out, p->in, p->bias, name, alias)
+                          : lf_family_norm(nn, p->in, p->bias, name, alias);
+    if (m && p->transposed) m->weight->transposed = true;
+    *p->to = m;
+    return m != NULL;
+}
+
+bool lf_family_layer(lf_nn *nn, const char *layers, const char *file_layers, int64_t number, const lf_layer_part *parts,
+                     size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        char name[128], alias[128];
+        const lf_layer_part *p = &parts[i];
+        if (!p->in) continue;
+        snprintf(name, sizeof name, "%s.%lld.%s", layers, (long long)number, p->name);
+        snprintf(alias, sizeof alias, "%s.%lld.%s", file_layers, (long long)number, p->alias ? p->alias : p->name);
+        if (!declare_part(nn, p, name, alias)) return false;
+    }
+    return true;
+}
+
+bool lf_family_ends(lf_model *m, const char *embedding, const char *const *targets) {
+    lf_nn *nn = &m->nn;
+    nn->default_targets = targets;
+    const int64_t V = m->vocab_size, C = m->hidden_size;
+    lf_module *table = lf_nn_module(nn, LF_MODULE_EMBEDDING, V, C, embedding, embedding);
+    if (!table || !(table->weight = lf_nn_param(nn, embedding, embedding, "weight", 2, (int64_t[]){V, C}, false)))
+        return false;
+    m->embedding = table->weight;
+    m->lm_head = lf_nn_module(nn, LF_MODULE_LINEAR, V, C, "lm_head", "lm_head");
+    if (!m->lm_head) return false;
+    m->lm_head->is_head = true;
+    m->lm_head->weight =
+        m->tied ? m->embedding : lf_nn_param(nn, "lm_head", "lm_head", "weight", 2, (int64_t[]){V, C}, true);
+    return m->lm_head->weight != NULL;
+}
+
+void lf_family_init_param(const lf_param *p, lf_rng_key key, double range, float *out) {
+    const bool weight = p->tensor.ndim > 1, norm = !weight && strstr(p->name, ".weight");
+    for (int64_t i = 0; i < p->tensor.numel; i++)
+        out[i] = norm ? 1.0f : weight ? (float)(range * lf_rng_normal(key, (uint64_t)i)) : 0.0f;
+}
