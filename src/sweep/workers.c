@@ -33,7 +33,10 @@ static void run_child(const lf_point *at, pid_t parent) {
     lf_child_signals();
     /* Ctrl-C at the terminal reaches the sweep alone, which passes it on once: a second one would kill. */
     setpgid(0, 0);
-    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    /* When the sweep is killed the kernel says so once for each of its threads, and a second SIGTERM would end the run
+     * without a checkpoint. The terminal's SIGHUP does not come here, so it is taken under nohup too. */
+    signal(SIGHUP, SIG_DFL);
+    prctl(PR_SET_PDEATHSIG, SIGHUP);
     if (getppid() != parent) _exit(130); /* it was gone before that was asked for */
     const int log = open(at->log_path, O_WRONLY | O_CREAT | O_APPEND, 0644), nothing = open("/dev/null", O_RDWR);
     if (log < 0 || nothing < 0 || dup2(nothing, STDIN_FILENO) < 0 || dup2(nothing, STDOUT_FILENO) < 0 ||

@@ -100,13 +100,8 @@ static pid_t start_held(const char *name, const char *before, int *says) {
     *says = hold(text("%s.log", name));
     const pid_t pid = start_run(text("%s --output_dir %s", before, name), text("%s.log", name));
     wait_for_words(*says, "step 2:");
+    stop_for_a_while(pid);
     return pid;
-}
-
-static void needs_the_pipe(const char *log) {
-    size_t n;
-    lf_free(contents(log, &n));
-    if (n < 2 * PIPE_HOLDS) fail_msg("%s has only %zu bytes: a run would not stand at a full pipe", log, n);
 }
 
 static void stops_and_goes_on(const char *name, int number, int times) {

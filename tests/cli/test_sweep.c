@@ -1,12 +1,11 @@
 /* `lora-ft sweep` as a user runs it: killed and gone on with, widened, with points that diverge and fail, and the same
  * as runs by hand. */
-#define _POSIX_C_SOURCE 200809L
-#include "cli/cli_fixture.h"
+#define _GNU_SOURCE
+#include "cli/held_fixture.h"
 
-#include <signal.h>
-#include <sys/stat.h>
-#include <time.h>
-#include <unistd.h>
+#include <sys/prctl.h>
+
+#include "base/lock.h"
 
 #define SWEEP                                                                                                          \
     "sweep --model $M --train_data data --forgetting_data base --r 4 --max_steps 6 --per_device_train_batch_size 4 "   \
@@ -105,37 +104,64 @@ static void test_sweep_goes_on(void **state) {
     assert_true(is_there("mine/thesis.txt"));
 }
 
+/* A sweep whose first two runs stand at their first steps, and what they say. */
+typedef struct held_sweep {
+    pid_t pid, runs[2];
+    int says[2];
+    char logs[2][100];
+} held_sweep;
+
+static void start_held_sweep(held_sweep *h, const char *command, const char *dir) {
+    must(run("%s%s --print_commands", command, dir), 0); /* its folder, and no run yet */
+    for (int i = 0; i < 2; i++) {
+        snprintf(h->logs[i], sizeof h->logs[i], "%s/logs/seed=%d.log", dir, i + 1);
+        h->says[i] = hold(h->logs[i]);
+    }
+    h->pid = start_run(text("%s%s", command, dir), text("%s.log", dir));
+    for (int i = 0; i < 2; i++) wait_for_words(h->says[i], "step 2:");
+    assert_int_equal(children_of(h->pid, h->runs, 2), 2);
+    stop_for_a_while(h->pid);
+    for (int i = 0; i < 2; i++) stop_for_a_while(h->runs[i]);
+}
+
+static void let_runs_go(const held_sweep *h) {
+    for (int i = 0; i < 2; i++) let_go(h->says[i], h->logs[i]);
+}
+
+static void has_said(const char *log, const char *words) {
+    size_t n;
+    char *all = contents(log, &n);
+    const bool found = memmem(all, n, words, strlen(words)) != NULL;
+    if (!found) print_message("%.*s\n", (int)n, all);
+    lf_free(all);
+    if (!found) fail_msg("expected '%s' in %s", words, log);
+}
+
+#define TWO_AT_ONCE "--jobs 2 --threads 2 " TALKATIVE
+
 /* The sweep is killed so that it can do nothing about it; its runs end their steps, and the same command makes of them
  * what would have been. */
 static void test_killed_in_the_middle(void **state) {
     (void)state;
-    static const char command[] = SWEEP "--sweep '{\"seed\": [1, 2, 3]}' --max_steps 400 --jobs 2 --threads 2 "
-                                        "--learning_rate 1e-3 --eval_strategy no --output_dir ";
+    static const char command[] =
+        SWEEP "--sweep '{\"seed\": [1, 2, 3]}' --learning_rate 1e-3 " TWO_AT_ONCE "--output_dir ";
+    held_sweep h;
     must(run("%sstraight", command), 0);
-    const pid_t pid = fork();
-    if (pid == 0) {
-        setpgid(0, 0);
-        (void)!freopen("/dev/null", "w", stderr);
-        (void)!freopen("/dev/null", "w", stdout);
-        execl("/bin/sh", "sh", "-c",
-              text("cd %s && M=%s/golden/vit-base && exec %s/lora-ft %scut", root, LF_TEST_DIR, LF_BUILD_DIR, command),
-              (char *)NULL);
-        _exit(127);
-    }
-    const struct timespec moment = {.tv_nsec = 5000000};
-    for (int i = 0; i < 4000 && !is_there("cut/runs/seed=1/metrics.jsonl"); i++) nanosleep(&moment, NULL);
-    for (int i = 0; i < 10; i++) nanosleep(&moment, NULL);
-    kill(pid, SIGKILL);
-    waitpid(pid, NULL, 0);
-    assert_false(is_there("cut/runs/seed=3/all_results.json"));
+    needs_the_pipe("straight/logs/seed=1.log");
+    assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1), 0); /* its orphans are ours */
+    start_held_sweep(&h, command, "cut");
+    kill(h.pid, SIGKILL);
+    assert_int_equal(code_of(h.pid), -1);
+    for (int i = 0; i < 2; i++) wait_until_taken(h.runs[i], SIGHUP); /* by now the kernel has sent it */
+    let_runs_go(&h);
+    for (int i = 0; i < 2; i++) assert_int_equal(code_of(h.runs[i]), 130); /* they were told to stop, and did */
+    assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 0), 0);
+    for (int seed = 1; seed <= 3; seed++) assert_false(is_there(text("cut/runs/seed=%d/all_results.json", seed)));
     must(run("%scut", command), 0);
-    assert_int_equal(system(text("grep -q 'resumed from' '%s/cut/logs/seed=1.log'", root)),
-                     0); /* it was told to stop, and did */
-    for (int seed = 1; seed <= 3; seed++) {
-        char *a = text("straight/runs/seed=%d/adapter/adapter_model.safetensors", seed),
-             *b = text("cut/runs/seed=%d/adapter/adapter_model.safetensors", seed);
-        same_files(a, b);
-    }
+    for (int seed = 1; seed <= 2; seed++) has_said(text("cut/logs/seed=%d.log", seed), "resumed from");
+    for (int seed = 1; seed <= 3; seed++)
+        same_files(text("straight/runs/seed=%d/adapter/adapter_model.safetensors", seed),
+                   text("cut/runs/seed=%d/adapter/adapter_model.safetensors", seed));
 }
 
 static void test_diverged_and_failed(void **state) {
@@ -166,34 +192,59 @@ static void test_diverged_and_failed(void **state) {
     assert_false(is_there("bad/runs/train_data=hollow/error.json"));
 }
 
-/* The second comes while the first is at work: it waits, and finds runs of other settings, which are not its own. */
+/* While the first is at work, a sweep of other settings is refused, and one of the same waits and has nothing to do. */
 static void test_two_sweeps_in_one_folder(void **state) {
     (void)state;
-    must(run("version; %s/lora-ft " SWEEP
-             "--sweep '{\"seed\": [1, 2]}' --max_steps 60 --learning_rate 1e-3 --output_dir both >first.log 2>&1 & "
-             "while [ ! -f both/sweep.json ]; do sleep 0.02; done; "
-             "%s/lora-ft " SWEEP "--sweep '{\"seed\": [1, 2]}' --max_steps 60 --learning_rate 2e-3 --output_dir both; "
-             "code=$?; wait; exit $code",
-             LF_BUILD_DIR, LF_BUILD_DIR),
-         2);
+    static const char command[] =
+        SWEEP "--sweep '{\"seed\": [1, 2]}' --learning_rate 1e-3 " TWO_AT_ONCE "--output_dir ";
+    held_sweep first;
+    start_held_sweep(&first, command, "both");
+    must(run("%sboth --learning_rate 2e-3", command), 2);
     said("was begun with learning_rate 0.001, which is 0.002 now");
+    const int says = hold("second.log");
+    const pid_t second = start_run(text("%sboth", command), "second.log");
+    wait_for_words(says, "waiting for what still runs there");
+    kill(second, SIGSTOP); /* it asks every second, and only so often */
+    let_runs_go(&first);
+    assert_int_equal(code_of(first.pid), 0);
+    kill(second, SIGCONT);
+    wait_for_words(says, "2 are finished already");
+    let_go(says, "second.log");
+    assert_int_equal(code_of(second), 0);
     cJSON *o = json_at("both/points/seed=2.json");
     assert_true(cJSON_GetObjectItem(o, "learning_rate")->valuedouble == 1e-3);
     cJSON_Delete(o);
 }
 
-/* A run that somebody else stops is not forgotten. */
+/* What it saw before it had to wait is not what it goes by. */
+static void test_a_folder_changes_while_a_sweep_waits(void **state) {
+    (void)state;
+    int lock;
+    lf_err err = {0};
+    must(run(SWEEP "--sweep '{\"seed\": [1]}' --learning_rate 1e-3 --output_dir early"), 0);
+    assert_int_equal(mkdir(text("%s/late", root), 0755), 0);
+    assert_int_equal(lf_lock_take(&lock, text("%s/late", root), false, &err), LF_OK);
+    assert_int_equal(fcntl(lock, F_SETFD, FD_CLOEXEC), 0); /* it is ours alone */
+    const int says = hold("late.log");
+    const pid_t pid = start_run(SWEEP "--sweep '{\"seed\": [1]}' --learning_rate 2e-3 --output_dir late", "late.log");
+    wait_for_words(says, "waiting for what still runs there");
+    stop_for_a_while(pid);
+    assert_int_equal(system(text("cp -r %s/early/. %s/late", root, root)), 0);
+    lf_lock_drop(lock);
+    wait_for_words(says, "was begun with learning_rate 0.001, which is 0.002 now");
+    let_go(says, "late.log");
+    assert_int_equal(code_of(pid), 2);
+}
+
+/* Runs that somebody else stops are not forgotten. */
 static void test_a_worker_is_stopped(void **state) {
     (void)state;
-    must(run("version; %s/lora-ft " SWEEP "--sweep '{\"seed\": [1, 2]}' --jobs 2 --threads 2 --max_steps 100000 "
-             "--eval_strategy no --save_strategy no --output_dir stopped "
-             ">stopped.log 2>&1 & for i in 1 2 3 4 5 6 7 8 9; do sleep 1; for p in /proc/[0-9]*; do tr '\\0' ' ' "
-             "2>/dev/null <$p/cmdline | grep -q '[t]rain --config stopped/points' && "
-             "kill -TERM ${p#/proc/} && i=done; done; [ $i = done ] && break; done; wait $!; "
-             "code=$?; cat stopped.log; exit $code",
-             LF_BUILD_DIR),
-         1);
-    said("2 of 2 runs were stopped by a signal from elsewhere");
+    held_sweep h;
+    start_held_sweep(&h, SWEEP "--sweep '{\"seed\": [1, 2]}' " TWO_AT_ONCE "--output_dir ", "stopped");
+    for (int i = 0; i < 2; i++) send_signal(h.runs[i], SIGTERM);
+    let_runs_go(&h);
+    assert_int_equal(code_of(h.pid), 1);
+    has_said("stopped.log", "2 of 2 runs were stopped by a signal from elsewhere");
 }
 
 /* kaiming has no position: it is one run. Runs of one folder do not write over each other, and results of other
@@ -210,14 +261,17 @@ static void test_what_is_the_same(void **state) {
     said("3 are finished already");
     must(run("train --config 'inits/points/init_lora_weights=kaiming.json' --learning_rate 0.1"), 2);
     said("was begun with learning_rate");
-    must(run("version; %s/lora-ft train --config 'inits/points/init_lora_weights=kaiming.json' --output_dir one "
-             "--max_steps 100000 >one.log 2>&1 & "
-             "while [ ! -s one/metrics.jsonl ]; do sleep 0.05; done; "
-             "%s/lora-ft train --config 'inits/points/init_lora_weights=kaiming.json' --output_dir one --max_steps "
-             "100000; code=$?; kill $!; wait; exit $code",
-             LF_BUILD_DIR, LF_BUILD_DIR),
-         2);
+    static const char one[] =
+        "train --config 'inits/points/init_lora_weights=kaiming.json' " TALKATIVE "--output_dir one";
+    const int says = hold("one.log");
+    const pid_t first = start_run(one, "one.log");
+    wait_for_words(says, "step 2:");
+    stop_for_a_while(first);
+    must(run("%s", one), 2);
     said("another run is at work in 'one'");
+    kill(first, SIGKILL);
+    assert_int_equal(code_of(first), -1);
+    let_go(says, "one.log");
 }
 
 static void test_commands(void **state) {
@@ -276,6 +330,7 @@ int main(void) {
         cmocka_unit_test(test_commands),
         cmocka_unit_test(test_refused_before_anything_runs),
         cmocka_unit_test(test_two_sweeps_in_one_folder),
+        cmocka_unit_test(test_a_folder_changes_while_a_sweep_waits),
         cmocka_unit_test(test_a_worker_is_stopped),
         cmocka_unit_test(test_what_is_the_same),
     };
