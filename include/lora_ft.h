@@ -61,7 +61,7 @@ const char *lf_version(void); /* "0.1.0" */
  *   then     what the program runs after it, with the same configuration; NULL for nothing
  *   summary  one line for help */
 #define LF_VERB_LIST(X)                                                                                                \
-    X(train, TRAIN, train, "", lf_report, "fine-tune a model and measure what it learned and what it forgot")          \
+    X(train, TRAIN, train, "", lf_report_run, "fine-tune a model and measure what it learned and what it forgot")      \
     X(eval, EVAL, eval, "evaluate", NULL, "accuracy of a model or adapter on a data set, and forgetting on another")   \
     X(predict, PREDICT, predict, "", NULL, "classify inputs without labels")                                           \
     X(merge, MERGE, merge, "fuse|export", NULL, "write the model with an adapter merged into its weights")             \
@@ -102,11 +102,12 @@ void lf_config_print(const lf_config *cfg, FILE *out); /* the resolved configura
  * lf_train, lf_eval and so on, one function a verb. Each returns LF_OK or fills err. Results go to `out`: a table, or
  * exactly one JSON object when the key `json` is true; of lf_generate, text as it is written. Ctrl-C (see lf_interrupt)
  * makes a training run save a checkpoint and return LF_EINTERRUPTED. lf_sweep runs `train` many times, each a process
- * of this program (/proc/self/exe). lf_report also takes the configuration of a finished lf_train: the run is then its
- * output_dir. */
+ * of this program (/proc/self/exe). */
 #define LF_VERB_FUNCTION(name, ...) lf_status lf_##name(const lf_config *cfg, FILE *out, lf_err *err);
 LF_VERB_LIST(LF_VERB_FUNCTION)
 #undef LF_VERB_FUNCTION
+/* What follows a finished lf_train, with its configuration: the pictures and the page of its output_dir. */
+lf_status lf_report_run(const lf_config *cfg, FILE *out, lf_err *err);
 
 /* Async-signal-safe. lf_interrupt asks the running verb to stop at the next step; a conversation ends its answer, and
  * ends itself where it waits for the user. lf_terminate asks it to end in either case. False if the verb was asked

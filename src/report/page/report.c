@@ -51,19 +51,29 @@ static lf_status is_run(bool *is, const char *dir, lf_err *err) {
     return rc;
 }
 
+static lf_status report_folder(bool *single, bool *drawn, const char *dir, bool json, FILE *out, lf_err *err) {
+    lf_status rc = is_run(single, dir, err);
+    if (rc) return rc;
+    return *single ? report_run(dir, drawn, err) : lf_report_set(dir, json, out, err);
+}
+
 lf_status lf_report(const lf_config *cfg, FILE *out, lf_err *err) {
-    const bool after_train = strcmp(lf_cfg_verb(cfg), "train") == 0, json = lf_cfg_bool(cfg, LF_json);
-    if (after_train && lf_cfg_bool(cfg, LF_dry_run)) return LF_OK;
-    const char *dir = lf_cfg_str(cfg, after_train ? LF_output_dir : LF_run);
+    const char *dir = lf_cfg_str(cfg, LF_run);
+    const bool json = lf_cfg_bool(cfg, LF_json);
     if (!lf_is_dir(dir))
         return lf_fail(err, LF_ENOTFOUND,
                        "%s: no such folder; expected the output_dir of a training run, or a folder with runs in it",
                        dir);
-    bool drawn, single = after_train;
-    lf_status rc = single ? LF_OK : is_run(&single, dir, err);
-    if (rc) return rc;
-    if (!single) return lf_report_set(dir, json, out, err);
-    rc = report_run(dir, &drawn, err);
-    if (rc || (after_train && json)) return rc; /* stdout has its one object already */
-    return say(dir, drawn, json, out, err);
+    bool single, drawn;
+    const lf_status rc = report_folder(&single, &drawn, dir, json, out, err);
+    return rc || !single ? rc : say(dir, drawn, json, out, err);
+}
+
+/* As JSON the run's results are the one object on stdout. */
+lf_status lf_report_run(const lf_config *cfg, FILE *out, lf_err *err) {
+    if (lf_cfg_bool(cfg, LF_dry_run)) return LF_OK;
+    const char *dir = lf_cfg_str(cfg, LF_output_dir);
+    bool drawn;
+    const lf_status rc = report_run(dir, &drawn, err);
+    return rc || lf_cfg_bool(cfg, LF_json) ? rc : say(dir, drawn, false, out, err);
 }
