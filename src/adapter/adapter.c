@@ -192,6 +192,10 @@ static lf_status start_all(lf_adapter *a, const lf_adapter_opts *o, const lf_ini
     if (init->residual && (rc = lf_decompositions_open(&s.cache, o->decomposition_cache, err))) goto out;
     if ((rc = lf_decompositions_lock(s.cache, err)) || (rc = run(&s, err))) goto out;
     a->init_seconds = lf_now() - began;
+    if (!(a->start = lf_start_to_json(o, s.reports, a->match.count))) {
+        rc = lf_fail(err, LF_ENOMEM, "out of memory for the adapters' start");
+        goto out;
+    }
     warn_of_dead(&s);
     say_what_was_done(&s);
 out:
@@ -252,10 +256,12 @@ void lf_adapter_free(lf_adapter *a) {
     lf_match_free(&a->match);
     cJSON_Delete(a->rank_pattern);
     cJSON_Delete(a->alpha_pattern);
+    cJSON_Delete(a->start);
     lf_free(a);
 }
 
 double lf_adapter_init_seconds(const lf_adapter *a) { return a->init_seconds; }
+cJSON *lf_adapter_start_to_json(const lf_adapter *a) { return cJSON_Duplicate(a->start, true); }
 const char *lf_adapter_coverage(const lf_adapter *a) { return a->match.coverage; }
 int64_t lf_adapter_count(const lf_adapter *a) { return a->match.count; }
 lf_module *lf_adapter_module(const lf_adapter *a, int64_t i) { return a->match.modules[i]; }

@@ -57,12 +57,16 @@ typedef struct lf_init_report {
 typedef lf_status lf_init_fill(const lf_init_input *in, float *A, float *B, lf_init_report *report, lf_err *err);
 typedef enum lf_init_components { LF_BLOCK_NONE, LF_BLOCK_FIRST, LF_BLOCK_LAST, LF_BLOCK_KEY } lf_init_components;
 typedef struct lf_init { /* the columns of init.def */
-    const char *name;
+    const char *name, *help;
     bool residual; /* subtracted */
     lf_init_components block;
+    bool plain;
     lf_init_fill *fill;
 } lf_init;
-const lf_init *lf_init_find(const char *name);    /* NULL if there is none */
+const lf_init *lf_init_find(const char *name); /* NULL if there is none */
+/* The start that a value of init_lora_weights means, and the name that it was found by; true, or no value, is the
+ * table's first. NULL if there is none of that name. */
+const lf_init *lf_init_of(const cJSON *value, const char **name);
 void lf_init_positioned(char *text, size_t size); /* "a, b": the starts that read init_position */
 /* The first component *s of the r of n that o's start takes, -1 if these are no block of neighbours (or none at all).
  * sigma [n]. */
@@ -93,6 +97,16 @@ lf_status lf_adapter_new(lf_adapter **out, lf_nn *nn, const lf_adapter_opts *o, 
 void lf_adapter_free(lf_adapter *a);
 double lf_adapter_init_seconds(const lf_adapter *a);
 const char *lf_adapter_coverage(const lf_adapter *a);
+/* Where an adapter of lf_adapter_new started, for the files of a run: whoever reads them knows no start by its name.
+ *
+ *   {"name": "intermediate",    init_lora_weights, with `true` resolved
+ *    "plain": true,             its column in init.def
+ *    "position": 0.5,           of its block in each weight's spectrum, from 0 (first) to 1 (last); {"index": s} or
+ *                               {"energy": e} where that is another fraction in each weight; null: it has no block
+ *    "line": "..."}             one sentence for people, with the first component that was found
+ *
+ * NULL: out of memory. The caller deletes it. */
+cJSON *lf_adapter_start_to_json(const lf_adapter *a);
 /* The base weights that the start was computed from are as they were: tensors A0 and B0 of a residual start, for
  * checkpoints: n slots, each module's A0 then B0 (floats), NULL for starts without. */
 int64_t lf_adapter_count(const lf_adapter *a);

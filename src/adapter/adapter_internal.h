@@ -13,7 +13,11 @@ struct lf_adapter {
     bool residual;                       /* A0 and B0 are there */
     cJSON *rank_pattern, *alpha_pattern; /* as the user wrote them; NULL: none */
     double init_seconds;
+    cJSON *start; /* lf_adapter_start_to_json; NULL: read from a file */
 };
+
+/* `reports`: one for each of the match's n modules. NULL: out of memory. */
+cJSON *lf_start_to_json(const lf_adapter_opts *o, const lf_init_report *reports, int64_t n);
 
 double lf_lora_scaling(double alpha, int64_t r, bool use_rslora);
 

@@ -4,22 +4,23 @@
 
 #include "adapter/adapter.h"
 
-#define LF_INIT(id, name, subtracted, block, help) extern lf_init_fill lf_init_##id;
+#define LF_INIT(id, name, subtracted, block, plain, help) extern lf_init_fill lf_init_##id;
 #include "adapter/init.def"
 
 static const lf_init inits[] = {
-#define LF_INIT(id, name, subtracted, block, help) {name, subtracted, LF_BLOCK_##block, lf_init_##id},
+#define LF_INIT(id, name, subtracted, block, plain, help)                                                              \
+    {name, help, subtracted, LF_BLOCK_##block, plain, lf_init_##id},
 #include "adapter/init.def"
 };
 
 const char lf_init_choices[] = "true"
-#define LF_INIT(id, name, subtracted, block, help) "|" name
-#define LF_NO_INIT(name, why)                      "|" name "!" why
+#define LF_INIT(id, name, subtracted, block, plain, help) "|" name
+#define LF_NO_INIT(name, why)                             "|" name "!" why
 #include "adapter/init.def"
     ;
 
 const char lf_init_help[] = "what the adapter starts from (true is kaiming)"
-#define LF_INIT(id, name, subtracted, block, help) "; " name ": " help
+#define LF_INIT(id, name, subtracted, block, plain, help) "; " name ": " help
 #include "adapter/init.def"
     ;
 
@@ -27,6 +28,11 @@ const char lf_init_help[] = "what the adapter starts from (true is kaiming)"
 static bool is_number(const char *s) {
     const size_t n = strspn(s, "0123456789");
     return n >= 1 && n <= 3 && !s[n] && s[0] != '0';
+}
+
+const lf_init *lf_init_of(const cJSON *value, const char **name) {
+    *name = cJSON_IsString(value) && strcmp(value->valuestring, "true") != 0 ? value->valuestring : inits[0].name;
+    return lf_init_find(*name);
 }
 
 const lf_init *lf_init_find(const char *name) {

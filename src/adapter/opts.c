@@ -1,11 +1,7 @@
-#include <string.h>
-
 #include "adapter/adapter.h"
 
 static lf_status read_init(lf_adapter_opts *o, const lf_config *cfg, lf_err *err) {
-    const cJSON *init = lf_cfg_json(cfg, LF_init_lora_weights);
-    o->init = cJSON_IsString(init) && strcmp(init->valuestring, "true") ? init->valuestring : "kaiming";
-    if (lf_init_find(o->init)) return LF_OK;
+    if (lf_init_of(lf_cfg_json(cfg, LF_init_lora_weights), &o->init)) return LF_OK;
     return lf_cfg_fail(cfg, LF_init_lora_weights, err, "there is no start named '%s'", o->init);
 }
 

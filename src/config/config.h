@@ -72,7 +72,10 @@ extern const char lf_init_choices[], lf_init_help[];
     X(OF_TRAIN, 13) /* whose examples it changes: the training data's, ... */                                          \
     X(OF_EVAL, 14)                                                                                                     \
     X(OF_TEST, 15)                                                                                                     \
-    X(OF_FORGETTING, 16)
+    X(OF_FORGETTING, 16)                                                                                               \
+    X(DRAW, 17)  /* another draw of the same: runs that differ in it alone are repetitions */                          \
+    X(RATE, 18)  /* what a method is tried at, the first of them on an axis: runs that differ in it are one method */  \
+    X(START, 19) /* where an adapter starts; a run's files say what came of it */
 
 enum {
 #define LF_TRAIT_BIT(name, bit) LF_IS_##name = 1 << bit,

@@ -103,11 +103,11 @@ static const cJSON *init_of(const lf_points *p, const cJSON *values) {
     return init ? init : lf_cfg_json(p->cfg, LF_init_lora_weights);
 }
 
-/* Positions swept together with starts that have none, as kaiming: such a point is one, whatever its position. */
+/* Positions swept together with starts that read none: such a point is one, whatever its position. */
 static bool drop_position(const lf_points *p, cJSON *values) {
-    const char *name = cJSON_GetStringValue(init_of(p, values));
-    const lf_init *init = name ? lf_init_find(name) : NULL;
-    if (!cJSON_GetObjectItemCaseSensitive(values, "init_position") || (name && (!init || init->block == LF_BLOCK_KEY)))
+    const char *name;
+    const lf_init *init = lf_init_of(init_of(p, values), &name);
+    if (!cJSON_GetObjectItemCaseSensitive(values, "init_position") || !init || init->block == LF_BLOCK_KEY)
         return false;
     cJSON_DeleteItemFromObjectCaseSensitive(values, "init_position");
     return true;
@@ -132,9 +132,11 @@ static lf_status check_point(const lf_config *cfg, lf_err *err) {
 /* Everything that makes a run what it is, however it was spelled. */
 static lf_status identify(lf_point *at, lf_err *err) {
     cJSON *o = lf_cfg_select(at->cfg, ~(unsigned)LF_IS_ASIDE, LF_IS_MACHINE | LF_IS_ASIDE);
-    if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(o, "init_lora_weights"))) {
-        cJSON *kaiming = cJSON_CreateString("kaiming");
-        if (!kaiming || !cJSON_ReplaceItemInObjectCaseSensitive(o, "init_lora_weights", kaiming)) cJSON_Delete(kaiming);
+    const cJSON *init = cJSON_GetObjectItemCaseSensitive(o, "init_lora_weights");
+    const char *name;
+    if (init && lf_init_of(init, &name)) {
+        cJSON *spelled = cJSON_CreateString(name);
+        if (!spelled || !cJSON_ReplaceItemInObjectCaseSensitive(o, "init_lora_weights", spelled)) cJSON_Delete(spelled);
     }
     char *text = o ? lf_json_print(o, true) : NULL;
     if (text) lf_stored_hash(at->identity, text, strlen(text));

@@ -159,8 +159,8 @@ static lf_status look_at_all(lf_spectra *s, lf_err *err) {
 /* ---- the block that an adapter started from ---- */
 
 static bool is_positioned(const cJSON *run) {
-    const char *name = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(run, "init_lora_weights"));
-    const lf_init *init = name ? lf_init_find(name) : NULL;
+    const char *name;
+    const lf_init *init = lf_init_of(cJSON_GetObjectItemCaseSensitive(run, "init_lora_weights"), &name);
     return init && init->block == LF_BLOCK_KEY;
 }
 

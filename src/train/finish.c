@@ -104,9 +104,23 @@ static lf_status measure(lf_run *run, lf_model *m, lf_err *err) {
     return LF_OK;
 }
 
+bool lf_run_put_start(cJSON *o, const lf_run *run) {
+    cJSON *start = run->adapter ? lf_adapter_start_to_json(run->adapter) : cJSON_CreateNull();
+    if (start && cJSON_AddItemToObject(o, "start", start)) return true;
+    cJSON_Delete(start);
+    return false;
+}
+
+cJSON *lf_run_results(const lf_run *run) {
+    cJSON *o = lf_results_to_json(&run->results);
+    if (lf_run_put_start(o, run)) return o;
+    cJSON_Delete(o);
+    return NULL;
+}
+
 static lf_status write_results(lf_run *run, lf_err *err) {
     run->results.peak_rss_mb = (double)lf_peak_rss_bytes() / (1024.0 * 1024.0);
-    cJSON *o = lf_results_to_json(&run->results);
+    cJSON *o = lf_run_results(run);
     const lf_status rc = lf_json_write_in(run->dir, "all_results.json", o, false, err);
     cJSON_Delete(o);
     return rc;

@@ -38,7 +38,7 @@ static lf_status print_results(const lf_run *run, FILE *out, lf_err *err) {
         lf_results_table(&run->results, out);
         return LF_OK;
     }
-    return print_object(lf_results_to_json(&run->results), out, err);
+    return print_object(lf_run_results(run), out, err);
 }
 
 /* What dry_run has to say; to stdout only as JSON. */
@@ -115,7 +115,8 @@ static void record_failure(const lf_run *run, lf_status status, const lf_err *er
     const bool ok = cJSON_AddNumberToObject(o, "exit_code", lf_status_exit_code(status)) &&
                     cJSON_AddStringToObject(o, "state", status == LF_EDIVERGED ? "diverged" : "failed") &&
                     cJSON_AddNumberToObject(o, "steps_done", (double)run->progress.step) &&
-                    cJSON_AddStringToObject(o, "message", err ? err->message : lf_status_text(status));
+                    cJSON_AddStringToObject(o, "message", err ? err->message : lf_status_text(status)) &&
+                    lf_run_put_start(o, run);
     lf_json_write_in(run->dir, ERROR, ok ? o : NULL, false, NULL);
     cJSON_Delete(o);
 }

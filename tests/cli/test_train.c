@@ -41,6 +41,17 @@ static void test_run_has_all_its_files(void **state) {
     assert_true(result("full", "eval_accuracy") > 0.8); /* three plain classes */
     assert_true(fabs(result("full", "forgetting") - (result("full", "base_before") - result("full", "base_after"))) <
                 1e-12);
+    cJSON *results;
+    lf_err error = {0};
+    assert_int_equal(lf_json_read(&results, text("%s/full/all_results.json", root), &error), LF_OK);
+    const cJSON *start = cJSON_GetObjectItem(results, "start");
+    assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItem(start, "name")), "intermediate");
+    assert_true(cJSON_GetObjectItem(start, "position")->valuedouble == 0.5);
+    assert_int_equal(system(text("grep -q 'The adapter starts from intermediate: .* begin with component ' "
+                                 "%s/full/report.html",
+                                 root)),
+                     0);
+    cJSON_Delete(results);
     must(run("spectrum --model $M --adapter full/adapter"), 0); /* knows where the adapter started */
     assert_non_null(strstr(output, "those of init_lora_weights intermediate"));
     /* eval of the written adapter says the same */

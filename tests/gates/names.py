@@ -6,18 +6,9 @@ import sys
 
 # File below src: names and why. A name that is no longer compared there is said, to be taken out.
 SAME_WORD = "the same word for another thing"
-REPORTS = "the report knows files alone, and tells methods from what a method is tried at; a trait of the key is to say it"
-PLACES = "where a start's block stands is to be in each run's files"
 EXCEPTIONS = {
     "adapter/peft_open.c": (["head"], SAME_WORD + ": the module that holds a saved head"),
     "examples/letters/font.c": (["head"], SAME_WORD + ": a table of a font file"),
-    "report/figure/pictures_cells.c": (["seed", "learning_rate", "head_learning_rate", "init_position",
-                                        "init_lora_weights"], REPORTS),
-    "report/gather/summary.c": (["seed", "learning_rate", "head_learning_rate", "pissa", "milora", "intermediate",
-                                 "slice_eqmag"], REPORTS + "; " + PLACES),
-    "report/gather/summary_csv.c": (["head_learning_rate"], REPORTS),
-    "report/page/html_set.c": (["intermediate", "slice_eqmag"], PLACES),
-    "report/page/report.c": (["train"], "a report also takes the configuration of a finished run"),
     "sweep/grid.c": (["linear"], SAME_WORD + ": how a list of values is spaced"),
     "task/task_language.c": (["head"], SAME_WORD + ": a value of the key `method`"),
     "tools/predict.c": (["csv"], SAME_WORD + ": the form of what is written"),

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "adapter/adapter_internal.h"
 #include "linalg/svd.h"
 #include "unit/adapter_fixture.h"
 
@@ -370,6 +371,42 @@ static void test_plain(void **state) {
     }
 }
 
+/* What the files of a run say of each start: from here whoever reads them has its position. */
+static void test_what_a_start_says(void **state) {
+    (void)state;
+    static const struct {
+        const char *init;
+        lf_position given;
+        int64_t first, other;
+        const char *json, *line;
+    } cases[] = {
+        {"kaiming", {LF_POSITION_FRACTION, 0.5}, -1, -1, "\"plain\":false,\"position\":null", "B zero"},
+        {"gaussian", {LF_POSITION_FRACTION, 0.5}, -1, -1, "\"plain\":false,\"position\":null", "B zero"},
+        {"pissa", {LF_POSITION_FRACTION, 0.5}, 0, 0, "\"plain\":true,\"position\":0,", "component 0 of"},
+        {"pissa_niter_4", {LF_POSITION_FRACTION, 0.5}, 0, 0, "\"plain\":false,\"position\":0,", "component 0 of"},
+        {"milora", {LF_POSITION_FRACTION, 0.5}, 56, 24, "\"plain\":true,\"position\":1,", "component 24 to 56, by"},
+        {"intermediate", {LF_POSITION_FRACTION, 0.25}, 14, 14, "\"plain\":true,\"position\":0.25", "component 14 of"},
+        {"intermediate", {LF_POSITION_INDEX, 3}, 3, 3, "\"plain\":true,\"position\":{\"index\":3}", "component 3 of"},
+        {"intermediate", {LF_POSITION_ENERGY, 0.5}, 2, 9, "\"position\":{\"energy\":0.5}", "component 2 to 9, by"},
+        {"slice_eqmag", {LF_POSITION_FRACTION, 1}, 8, 8, "\"plain\":false,\"position\":1,", "component 8 of"},
+        {"slice_random", {LF_POSITION_FRACTION, 1}, -1, -1, "\"plain\":false,\"position\":null", "at random"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const lf_adapter_opts o = {.init = cases[i].init, .position = cases[i].given};
+        const lf_init_report reports[] = {
+            {.start = cases[i].first}, {.start = cases[i].other}, {.start = cases[i].first}};
+        cJSON *start = lf_start_to_json(&o, reports, 3);
+        char *text = cJSON_PrintUnformatted(start);
+        assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(start, "name")), cases[i].init);
+        if (!strstr(text, cases[i].json)) fail_msg("%s: %s not in %s", cases[i].init, cases[i].json, text);
+        const char *line = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(start, "line"));
+        if (!strstr(line, cases[i].line)) fail_msg("%s: '%s' not in '%s'", cases[i].init, cases[i].line, line);
+        assert_int_equal(strstr(line, "component ") != NULL && strstr(line, "begin with") != NULL, cases[i].first >= 0);
+        cJSON_free(text);
+        cJSON_Delete(start);
+    }
+}
+
 static void test_names(void **state) {
     (void)state;
     static const char *const none[] = {"",
@@ -389,7 +426,7 @@ static void test_names(void **state) {
     assert_int_equal(lf_init_find("milora")->block, LF_BLOCK_LAST);
     assert_int_equal(lf_init_find("slice_random")->block, LF_BLOCK_NONE);
     /* what the key's own table says of them: each line of init.def is a choice, and has its help */
-#define LF_INIT(id, name, subtracted, block, help)                                                                     \
+#define LF_INIT(id, name, subtracted, block, plain, help)                                                              \
     assert_non_null(strstr(lf_init_choices, "|" name "|"));                                                            \
     assert_non_null(strstr(lf_init_help, name ": " help));
 #define LF_NO_INIT(name, why)                                                                                          \
@@ -476,6 +513,7 @@ int main(void) {
         cmocka_unit_test(test_randomized),
         cmocka_unit_test(test_plain),
         cmocka_unit_test(test_names),
+        cmocka_unit_test(test_what_a_start_says),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_golden_pissa),
     };

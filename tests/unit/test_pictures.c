@@ -59,6 +59,17 @@ static cJSON *results_of(const run *r, bool language) {
     return o;
 }
 
+static const char *unsaid; /* a start whose runs are of an earlier version: their files say nothing of it; "": all */
+
+/* As the run itself says it: positions are not told from names. */
+static void put_start(cJSON *o, const run *r) {
+    if (unsaid && (!unsaid[0] || strcmp(unsaid, r->init) == 0)) return;
+    cJSON *start = cJSON_AddObjectToObject(o, "start");
+    cJSON_AddStringToObject(start, "name", r->init);
+    cJSON_AddBoolToObject(start, "plain", true);
+    cJSON_AddNumberToObject(start, "position", strcmp(r->init, "intermediate") == 0 ? 0.5 : 0);
+}
+
 static void make_run(const char *set, const run *r, bool language) {
     char dir[300];
     snprintf(dir, sizeof dir, "%s/%s", set, r->name);
@@ -72,7 +83,9 @@ static void make_run(const char *set, const run *r, bool language) {
     if (strcmp(r->init, "intermediate") == 0) cJSON_AddNumberToObject(config, "init_position", 0.5);
     put_json(dir, "config.json", config);
     if (isfinite(r->accuracy)) {
-        put_json(dir, "all_results.json", results_of(r, language));
+        cJSON *results = results_of(r, language);
+        put_start(results, r);
+        put_json(dir, "all_results.json", results);
         put_steps(dir, r->accuracy, r->kept, language);
         return;
     }
@@ -81,6 +94,7 @@ static void make_run(const char *set, const run *r, bool language) {
     cJSON_AddStringToObject(error, "state", "diverged");
     cJSON_AddStringToObject(error, "message",
                             r->message ? r->message : "step 7: the loss is nan; try a lower learning_rate");
+    put_start(error, r);
     put_json(dir, "error.json", error);
 }
 
@@ -342,6 +356,59 @@ static void legends_tell_series_apart(void **state) {
     lf_free(set);
 }
 
+/* Runs of an earlier version: the position that they were given stands in no picture, and a sentence says why. */
+static void unknown_starts_have_no_position(void **state) {
+    (void)state;
+    unsaid = "";
+    char *set = make_set("earlier", two_inits, N_TWO_INITS, false);
+    report(set);
+    assert_false(is_there(set, "position.csv"));
+    assert_true(is_there(set, "tradeoff.csv"));
+    char *page = get_file(set, "report.html");
+    holds(page, "Not in “Where the adapter starts”: init_lora_weights intermediate, init_position 0.5; "
+                "init_lora_weights pissa, init_position not set. The files of these runs do not say");
+    lf_free(page);
+    lf_free(set);
+    unsaid = "pissa";
+    set = make_set("mixed", two_inits, N_TWO_INITS, false);
+    unsaid = NULL;
+    report(set);
+    page = get_file(set, "report.html");
+    holds(page, "Not in “Where the adapter starts”: init_lora_weights pissa, init_position not set. The files");
+    lf_free(page);
+    lf_free(set);
+}
+
+/* The name of a start that is no mere block stands before its curve, whatever it is called. */
+static void other_starts_are_curves_of_their_own(void **state) {
+    (void)state;
+    static const char *const starts[] = {"{\"name\": \"new\", \"plain\": false, \"position\": 0}",
+                                         "{\"name\": \"new\", \"plain\": false, \"position\": 1}",
+                                         "{\"name\": \"a\", \"plain\": true, \"position\": 0.25}",
+                                         "{\"name\": \"b\", \"plain\": true, \"position\": 0.75}"};
+    char *set = lf_path_join(folder, "curves");
+    for (int i = 0; i < 4; i++) {
+        char name[8], text[500];
+        snprintf(name, sizeof name, "r%d", i);
+        char *dir = lf_path_join(set, name);
+        assert_int_equal(lf_mkdir_p(dir, NULL), LF_OK);
+        snprintf(text, sizeof text,
+                 "{\"output_dir\": \"x\", \"init_lora_weights\": \"s%d\", \"learning_rate\": 0.001, \"seed\": 1}", i);
+        put_file(dir, "config.json", text);
+        snprintf(text, sizeof text, "{\"eval_accuracy\": 0.5, \"forgetting\": 0.1, \"start\": %s}", starts[i]);
+        put_file(dir, "all_results.json", text);
+        lf_free(dir);
+    }
+    report(set);
+    char *csv = get_file(set, "position.csv");
+    csv_holds(csv, "eval_accuracy,%,\"new, learning rate 1e-3\",0.001,0,50,");
+    csv_holds(csv, "eval_accuracy,%,\"new, learning rate 1e-3\",0.001,1,50,");
+    csv_holds(csv, "eval_accuracy,%,learning rate 1e-3,0.001,0.25,50,");
+    csv_holds(csv, "eval_accuracy,%,learning rate 1e-3,0.001,0.75,50,");
+    lf_free(csv);
+    lf_free(set);
+}
+
 static void put_odd(const char *set, const char *name, const char *modules, const char *position, double rate,
                     double accuracy) {
     char *dir = lf_path_join(set, name), text[1000];
@@ -352,7 +419,10 @@ static void put_odd(const char *set, const char *name, const char *modules, cons
              "\"seed\": 1}",
              accuracy > 0.5 ? "a/long/path/to/the/model" : "a/long/path/to/another/model", modules, position, rate);
     put_file(dir, "config.json", text);
-    snprintf(text, sizeof text, "{\"eval_accuracy\": %g, \"forgetting\": 0.1, \"retention\": 0.9}", accuracy);
+    snprintf(text, sizeof text,
+             "{\"eval_accuracy\": %g, \"forgetting\": 0.1, \"retention\": 0.9, "
+             "\"start\": {\"name\": \"x\", \"plain\": true, \"position\": %s}}",
+             accuracy, position);
     put_file(dir, "all_results.json", text);
     lf_free(dir);
 }
@@ -711,6 +781,8 @@ int main(void) {
         cmocka_unit_test(without_gnuplot_all_else_is_there),
         cmocka_unit_test(legends_tell_series_apart),
         cmocka_unit_test(shared_parts_are_left_out),
+        cmocka_unit_test(unknown_starts_have_no_position),
+        cmocka_unit_test(other_starts_are_curves_of_their_own),
         cmocka_unit_test(notes_name_what_is_drawn),
         cmocka_unit_test(pictures_of_too_little_go),
         cmocka_unit_test(page_of_a_set_stands_alone),

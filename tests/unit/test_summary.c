@@ -3,6 +3,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include <math.h>
 
+#include "report/gather/start.h"
 #include "report/gather/summary.h"
 #include "runs_fixture.h"
 
@@ -12,15 +13,19 @@ static void near(double found, double expected, const char *what) {
 }
 #define assert_near(found, expected) near(found, expected, #found)
 
-/* A run of pictures: the base had 0.9, a guess has 0.1. */
-static void put_pictures(const char *name, const char *config, double accuracy, double forgetting) {
-    char results[500];
+/* A run of pictures: the base had 0.9, a guess has 0.1. `start`: more of all_results.json. */
+static void put_started(const char *name, const char *config, double accuracy, double forgetting, const char *start) {
+    char results[700];
     snprintf(results, sizeof results,
              "{\"eval_accuracy\": %.17g, \"base_before\": 0.9, \"base_after\": %.17g, \"forgetting\": %.17g, "
              "\"retention\": %.17g,"
-             " \"eval_chance\": 0.1, \"train_seconds\": 3}",
-             accuracy, 0.9 - forgetting, forgetting, (0.9 - forgetting) / 0.9);
+             " \"eval_chance\": 0.1, \"train_seconds\": 3%s}",
+             accuracy, 0.9 - forgetting, forgetting, (0.9 - forgetting) / 0.9, start);
     put_run(name, config, results);
+}
+
+static void put_pictures(const char *name, const char *config, double accuracy, double forgetting) {
+    put_started(name, config, accuracy, forgetting, "");
 }
 
 /* Of pictures, without evaluation data. */
@@ -88,7 +93,6 @@ static void test_cells_and_groups(void **state) {
     assert_true(s->by_eval && s->from == gathered);
     assert_string_equal(s->groups[0].name, "init_lora_weights intermediate");
     assert_string_equal(s->groups[1].name, "init_lora_weights milora");
-    assert_true(s->groups[0].position == 0.25 && s->groups[1].position == 1);
     for (int64_t i = 0; i < 4; i++) {
         const lf_cell *c = &s->cells[i];
         assert_int_equal(c->group, i / 2);
@@ -150,7 +154,7 @@ static void test_equals_take_the_smaller_rate(void **state) {
     assert_int_equal(s->n_groups, 1);
     assert_string_equal(s->groups[0].name, "all");
     assert_true(s->cells[s->groups[0].best].learning_rate == 0.001);
-    assert_true(isnan(s->groups[0].position));
+    assert_null(s->groups[0].start);
     done(s);
 }
 
@@ -246,41 +250,59 @@ static void test_keys(void **state) {
     done(s);
 }
 
+/* What a run's files say of its start, whatever its name is and its configuration says; nothing: not known. */
 static void test_positions(void **state) {
     (void)state;
     static const struct {
-        const char *config;
+        const char *init, *start;
         double position;
+        bool varies;
+        const char *curve; /* NULL: that of all plain blocks */
     } cases[] = {
-        {"\"init_lora_weights\": true, \"init_position\": 0.5", NAN},
-        {"\"init_lora_weights\": \"gaussian\", \"init_position\": 0.5", NAN},
-        {"\"init_lora_weights\": \"intermediate\"", 0.5},
-        {"\"init_lora_weights\": \"intermediate\", \"init_position\": 0.75", 0.75},
-        {"\"init_lora_weights\": \"intermediate\", \"init_position\": 2", NAN},
-        {"\"init_lora_weights\": \"intermediate\", \"init_position\": {\"energy\": 0.5}", NAN},
-        {"\"init_lora_weights\": \"intermediate\", \"init_position\": {\"index\": 3}", NAN},
-        {"\"init_lora_weights\": \"milora\", \"init_position\": 0.5", 1},
-        {"\"init_lora_weights\": \"pissa\", \"init_position\": 0.5", 0},
-        {"\"init_lora_weights\": \"pissa_niter_4\", \"init_position\": 0.5", 0},
-        {"\"init_lora_weights\": \"slice_eqmag\", \"init_position\": 1", 1},
-        {"\"init_lora_weights\": \"slice_random\", \"init_position\": 0.5", NAN},
+        {"a", "", NAN, false, NULL},
+        {"b", ", \"start\": null", NAN, false, NULL},
+        {"c", ", \"start\": {\"name\": \"new\", \"plain\": true, \"position\": 0.75}", 0.75, false, NULL},
+        {"d", ", \"start\": {\"name\": \"new_4\", \"plain\": false, \"position\": 0}", 0, false, "new_4"},
+        {"e", ", \"start\": {\"name\": \"x\", \"plain\": true, \"position\": {\"energy\": 0.5}}", NAN, true, NULL},
+        {"f", ", \"start\": {\"name\": \"x\", \"plain\": false, \"position\": null}", NAN, false, "x"},
+        {"milora", "", NAN, false, NULL}, /* of an earlier version */
     };
     enum { N = sizeof cases / sizeof *cases };
     for (int i = 0; i < N; i++) {
         char name[8], config[200];
         snprintf(name, sizeof name, "%c", 'a' + i);
-        snprintf(config, sizeof config, "\"learning_rate\": 1, %s", cases[i].config);
-        put_pictures(name, config, 0.5, 0.1);
+        snprintf(config, sizeof config, "\"learning_rate\": 1, \"init_position\": 0.5, \"init_lora_weights\": \"%s\"",
+                 cases[i].init);
+        put_started(name, config, 0.5, 0.1, cases[i].start);
     }
     lf_summary *s = summarize();
     assert_int_equal(s->n_groups, N);
     for (int i = 0; i < N; i++) { /* in the order above */
+        const cJSON *start = s->groups[i].start;
+        const double position = lf_start_position(start);
         assert_string_equal(gathered->runs[s->cells[i].runs[0]].name, ((char[]){(char)('a' + i), 0}));
-        if (isnan(cases[i].position))
-            assert_true(isnan(s->groups[i].position));
-        else
-            assert_true(s->groups[i].position == cases[i].position);
+        assert_true(isnan(cases[i].position) ? isnan(position) : position == cases[i].position);
+        assert_int_equal(lf_start_varies(start), cases[i].varies);
+        if (cJSON_IsObject(start)) {
+            const char *curve = lf_start_own_curve(start);
+            assert_true(cases[i].curve ? curve && strcmp(curve, cases[i].curve) == 0 : !curve);
+        }
+        assert_int_equal(start == NULL, cases[i].start[0] == 0);
     }
+    done(s);
+}
+
+/* Of a method whose runs diverged, error.json says it; and one run that says it speaks for the others. */
+static void test_positions_of_runs_without_results(void **state) {
+    (void)state;
+    put_run("a", "\"learning_rate\": 1, \"init_lora_weights\": \"x\", \"seed\": 1", NULL);
+    put_error("a", "{\"exit_code\": 4, \"state\": \"failed\", \"message\": \"killed\"}");
+    put_run("b", "\"learning_rate\": 2, \"init_lora_weights\": \"x\", \"seed\": 1", NULL);
+    put_error("b", "{\"exit_code\": 4, \"state\": \"diverged\", \"message\": \"nan\", "
+                   "\"start\": {\"name\": \"x\", \"plain\": true, \"position\": 0.25, \"line\": \"there\"}}");
+    lf_summary *s = summarize();
+    assert_int_equal(s->n_groups, 1);
+    assert_true(lf_start_position(s->groups[0].start) == 0.25);
     done(s);
 }
 
@@ -622,6 +644,7 @@ int main(void) {
         TEST(test_one_seed),
         TEST(test_keys),
         TEST(test_positions),
+        TEST(test_positions_of_runs_without_results),
         TEST(test_families),
         TEST(test_language),
         TEST(test_results_csv),

@@ -3,8 +3,10 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "config/config.h"
 #include "plot/plot.h"
 #include "report/figure/pictures_internal.h"
+#include "report/gather/start.h"
 
 /* Panels of the new task and of forgetting, as far as they were measured; returns which metrics those are. */
 static int two_panels(int metrics[2], lf_figure *f, const lf_summary *s) {
@@ -69,25 +71,19 @@ lf_status lf_fill_rate(lf_figure *f, const lf_summary *s, lf_err *err) {
 
 /* ---- over the position of the components ---- */
 
-/* What distinguishes lines of one learning rate: every swept key but those that say where the adapter starts. The kinds
- * of start that are one kind at different positions (docs/method.md, "Starts") are one line. */
+/* What distinguishes lines of one learning rate: every swept key that tells methods apart but those that say where the
+ * adapter starts, and the name of a start that is no mere block at another position. */
 static char *family_of(const lf_summary *s, const lf_cohort *g) {
-    static const char *const by_position[] = {"pissa", "milora", "intermediate"};
     const lf_gathered *from = s->from;
     const cJSON *config = from->runs[s->cells[g->cells[0]].runs[0]].config;
-    char *name = lf_strdup("");
+    const char *own = lf_start_own_curve(g->start);
+    char *name = own ? lf_format("%s, ", own) : lf_strdup("");
     for (int64_t k = 0; name && k < from->n_swept; k++) {
         const char *key = from->swept[k];
-        const cJSON *v = cJSON_GetObjectItemCaseSensitive(config, key);
-        bool left_out = !strcmp(key, "seed") || !strcmp(key, "learning_rate") || !strcmp(key, "head_learning_rate") ||
-                        !strcmp(key, "init_position");
-        const bool start = strcmp(key, "init_lora_weights") == 0;
-        for (size_t i = 0; i < sizeof by_position / sizeof by_position[0] && start && cJSON_IsString(v); i++)
-            left_out = left_out || strcmp(v->valuestring, by_position[i]) == 0;
-        if (left_out) continue;
+        if (!lf_is_method_key(key) || (lf_key_traits(key) & LF_IS_START)) continue;
         char value[200];
-        lf_value_text(value, sizeof value, v);
-        char *longer = lf_format("%s%s%s%s, ", name, start ? "" : key, start ? "" : " ", value);
+        lf_value_text(value, sizeof value, cJSON_GetObjectItemCaseSensitive(config, key));
+        char *longer = lf_format("%s%s %s, ", name, key, value);
         lf_free(name);
         name = longer;
     }
@@ -118,7 +114,7 @@ static void series_by_rate(lf_figure *f, const lf_summary *s) {
             if (s->cells[i].learning_rate > last && s->cells[i].learning_rate < next) next = s->cells[i].learning_rate;
         if (!isfinite(next)) return;
         for (int64_t i = 0; i < s->n_cells && !f->failed; i++)
-            if (s->cells[i].learning_rate == next && isfinite(s->groups[s->cells[i].group].position))
+            if (s->cells[i].learning_rate == next && isfinite(lf_start_position(s->groups[s->cells[i].group].start)))
                 line_series(f, s, &s->groups[s->cells[i].group], next);
     }
 }
@@ -137,11 +133,12 @@ lf_status lf_fill_position(lf_figure *f, const lf_summary *s, lf_err *err) {
         for (int64_t i = 0; i < s->n_cells && !f->failed; i++) {
             const lf_cell *c = &s->cells[i];
             const lf_cohort *g = &s->groups[c->group];
+            const double position = lf_start_position(g->start);
             lf_dot d;
-            if (!isfinite(g->position) || !(c->learning_rate > 0) || !lf_dot_of(&d, s, c, metrics[p])) continue;
+            if (!isfinite(position) || !(c->learning_rate > 0) || !lf_dot_of(&d, s, c, metrics[p])) continue;
             d.panel = p;
             d.series = line_series(f, s, g, c->learning_rate);
-            d.x = g->position;
+            d.x = position;
             lf_figure_dot(f, &d);
         }
     lf_figure_sort(f);

@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "report/gather/gather_internal.h"
+#include "report/gather/start.h"
 
 enum { DEEPEST = 3 }; /* folders below the gathered one */
 
@@ -36,6 +37,7 @@ void lf_gathered_free(lf_gathered *g) {
         lf_free(g->runs[i].message);
         cJSON_Delete(g->runs[i].config);
         cJSON_Delete(g->runs[i].results);
+        cJSON_Delete(g->runs[i].start);
     }
     for (int64_t i = 0; i < g->n_swept; i++) lf_free(g->swept[i]);
     lf_free(g->swept);
@@ -70,6 +72,7 @@ static lf_status read_error(lf_gathered_run *r, const char *path, lf_err *err) {
         rc = lf_fail(err, LF_EDATA, "%s: key 'state': expected \"diverged\" or \"failed\", found \"%.50s\"", path,
                      state);
     if (!rc && message && !(r->message = lf_strdup(message))) rc = lf_gather_no_memory(err);
+    if (!rc) rc = lf_start_take(&r->start, o, path, err);
 out:
     cJSON_Delete(o);
     return rc;
@@ -82,6 +85,7 @@ lf_status lf_gathered_look(lf_gathered_run *r, const char *path, lf_err *err) {
     if (!rc && lf_is_file(results)) {
         rc = lf_json_read(&r->results, results, err);
         if (!rc) rc = check_results(r->results, results, err);
+        if (!rc) rc = lf_start_take(&r->start, r->results, results, err);
         if (!rc) r->state = LF_RUN_DONE;
     } else if (!rc && lf_is_file(error)) {
         rc = read_error(r, error, err);

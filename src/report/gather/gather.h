@@ -22,13 +22,16 @@ typedef struct lf_gathered_run {
     char *message;  /* of error.json; NULL */
     cJSON *config;  /* the resolved configuration; of a run that is not begun, that of a run beside it with the point's
                        values */
-    cJSON *results; /* all_results.json; NULL unless done */
+    cJSON *results; /* all_results.json, without "start"; NULL unless done */
+    cJSON *start;   /* report/gather/start.h */
 } lf_gathered_run;
 
 /* Files beside those of a finished run, written by others:
- *   RUN/error.json      {"exit_code": 4, "state": "diverged" | "failed", "message": "..."}: how the last try of a run
- * ended DIR/sweep.json      of `lora-ft sweep`: {"swept": ["init_position", ...], "runs": ["runs/NAME", ...], "points":
- * [{"init_position": 0.5, ...}, ...], ...}: runs[i] has the values points[i]
+ *
+ *   RUN/error.json    how the last try of a run ended:
+ *                     {"exit_code": 4, "state": "diverged" | "failed", "message": "...", "start": ...}
+ *   DIR/sweep.json    of `lora-ft sweep`: {"swept": ["init_position", ...], "runs": ["runs/NAME", ...],
+ *                     "points": [{"init_position": 0.5, ...}, ...], ...}: runs[i] has the values points[i]
  *
  * The swept keys are those of sweep.json, where there is one in the folder, and all whose values differ between the
  * runs, in the order of the former and then of config.json. Of the latter without those that change no result by

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "config/config.h"
 #include "report/gather/summary_internal.h"
 
 /* ---- figures ---- */
@@ -28,9 +29,7 @@ double lf_gain_of(const lf_summary *s, const lf_gathered_run *r) {
 
 /* ---- groups and cells ---- */
 
-bool lf_is_method_key(const char *key) {
-    return strcmp(key, "seed") != 0 && strcmp(key, "learning_rate") != 0 && strcmp(key, "head_learning_rate") != 0;
-}
+bool lf_is_method_key(const char *key) { return !(lf_key_traits(key) & (LF_IS_DRAW | LF_IS_RATE)); }
 
 const cJSON *lf_run_value(const lf_gathered_run *r, const char *key) {
     return cJSON_GetObjectItemCaseSensitive(r->config, key);
@@ -48,8 +47,9 @@ static int compare_method(const lf_gathered *g, const lf_gathered_run *a, const 
 }
 
 static int compare_rate(const lf_gathered_run *a, const lf_gathered_run *b) {
-    const int c = compare_key(a, b, "learning_rate");
-    return c ? c : compare_key(a, b, "head_learning_rate");
+    int c = 0;
+    for (lf_key_id id = LF_NO_KEY; !c && (id = lf_key_next(id, LF_IS_RATE));) c = compare_key(a, b, lf_key_name(id));
+    return c;
 }
 
 typedef struct place {
@@ -137,18 +137,13 @@ static lf_status name_group(lf_summary *s, lf_cohort *group, lf_err *err) {
     return group->name ? LF_OK : no_memory(s, err);
 }
 
-/* pissa and milora are intermediate at 0 and 1 (docs/method.md, "Starts"); pissa_niter_N is pissa by other means. A run
- * that is not begun may not say where it stands: the middle is the default. */
-static double position_of(const lf_gathered_run *r) {
-    const cJSON *init = lf_run_value(r, "init_lora_weights"), *position = lf_run_value(r, "init_position");
-    if (!cJSON_IsString(init)) return NAN;
-    if (strcmp(init->valuestring, "pissa") == 0 || strncmp(init->valuestring, "pissa_niter_", 12) == 0) return 0;
-    if (strcmp(init->valuestring, "milora") == 0) return 1;
-    const bool placed = strcmp(init->valuestring, "intermediate") == 0 || strcmp(init->valuestring, "slice_eqmag") == 0;
-    if (placed && (!position || cJSON_IsNull(position))) return 0.5;
-    return placed && cJSON_IsNumber(position) && position->valuedouble >= 0 && position->valuedouble <= 1
-               ? position->valuedouble
-               : NAN;
+static const cJSON *start_of(const lf_summary *s, const lf_cohort *g) {
+    for (int64_t i = 0; i < g->n_cells; i++) {
+        const lf_cell *c = &s->cells[g->cells[i]];
+        for (int64_t k = 0; k < c->n_runs; k++)
+            if (s->from->runs[c->runs[k]].start) return s->from->runs[c->runs[k]].start;
+    }
+    return NULL;
 }
 
 /* ---- means ---- */
@@ -209,7 +204,7 @@ lf_status lf_summary_new(lf_summary **out, const lf_gathered *g, lf_err *err) {
     if ((rc = sort_runs(s, err)) || (rc = make_cells(s, err))) goto out;
     for (int64_t i = 0; i < s->n_cells; i++) measure_cell(s, &s->cells[i], values);
     for (int64_t i = 0; i < s->n_groups && !rc; i++) {
-        s->groups[i].position = position_of(&g->runs[s->cells[s->groups[i].cells[0]].runs[0]]);
+        s->groups[i].start = start_of(s, &s->groups[i]);
         rc = name_group(s, &s->groups[i], err);
     }
     if (rc || (rc = lf_summary_trade(s, values, err))) goto out;

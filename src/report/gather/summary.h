@@ -24,18 +24,18 @@ typedef struct lf_cell {
  * `eval_data`, `test_data`, `forgetting_data`, `train_val_split` or the max_*_samples of those data are of different
  * families, each with its own reference, front, matched gain and first group. */
 
-/* A method: the runs that agree in every swept key but `seed`, `learning_rate` and `head_learning_rate`. Its best
- * learning rate is the one of the largest mean gain on evaluation data among those at which every run is done (of
- * equals the smaller); none where there is no evaluation data: a choice by test data would not be one (then best is -1,
- * and it is said). A group with one learning rate has nothing to choose: that is its best once every run is done,
- * whatever it was judged by. */
+/* A method: the runs that agree in every swept key but those of which another value is another draw or rate of the same
+ * (config/config.h: `seed`, `learning_rate`, `head_learning_rate`). Its best learning rate is the one of the largest
+ * mean gain on evaluation data among those at which every run is done (of equals the smaller); none where there is no
+ * evaluation data: a choice by test data would not be one (then best is -1, and it is said). A group with one learning
+ * rate has nothing to choose: that is its best once every run is done, whatever it was judged by. */
 typedef struct lf_cohort {
     char *name;            /* "init_lora_weights intermediate, init_position 0.5"; "all" where nothing else is swept */
     int64_t *cells;        /* indices, by learning rate; in one row: cells[i] is cells[0] + i */
     int64_t n_cells, best; /* best: index of a cell, -1 */
     int64_t family; /* the first group that agrees in all swept keys of model and data: itself, where nothing of that is
                        swept, of all group 0 */
-    double position; /* init_position as a fraction in [0,1]: pissa 0, milora 1; NAN where it is none */
+    const cJSON *start; /* of the first of its runs whose files say; NULL (report/gather/start.h) */
     lf_outcome
         reference; /* of its family (docs/method.md, "Gain and cost"). Pictures: accuracy 1 / (number of labels, from
                       run's eval_chance in all_results.json), forgetting = the base's accuracy before. Language: no gain
@@ -63,6 +63,8 @@ typedef struct lf_summary {
 /* Warns where a run is there twice (same settings and seed). */
 lf_status lf_summary_new(lf_summary **out, const lf_gathered *g, lf_err *err);
 void lf_summary_free(lf_summary *s);
+
+bool lf_is_method_key(const char *key); /* a swept key that tells groups apart */
 
 /* Why a group has no best rate: at none is every run done, or those that are have no figure on evaluation data to
  * choose by. */

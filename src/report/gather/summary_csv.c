@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "config/config.h"
 #include "report/gather/summary_internal.h"
 
 /* A row being written; what fails is said once, at its end. */
@@ -129,10 +130,16 @@ lf_status lf_write_results_csv(const lf_gathered *g, const char *path, lf_err *e
 
 /* ---- summary.csv ---- */
 
-static bool sweeps_head_rate(const lf_gathered *g) {
-    for (int64_t i = 0; i < g->n_swept; i++)
-        if (strcmp(g->swept[i], "head_learning_rate") == 0) return true;
-    return false;
+/* The rates of a cell that stand in its row: the next of `after` (LF_NO_KEY: the first): the first always, others where
+ * they are swept. LF_NO_KEY: there is no other. */
+static lf_key_id next_rate(const lf_gathered *g, lf_key_id after) {
+    lf_key_id id = after;
+    while ((id = lf_key_next(id, LF_IS_RATE))) {
+        if (after == LF_NO_KEY) return id;
+        for (int64_t i = 0; i < g->n_swept; i++)
+            if (strcmp(g->swept[i], lf_key_name(id)) == 0) return id;
+    }
+    return LF_NO_KEY;
 }
 
 static void sample_head(csv *c, const char *name) {
@@ -161,8 +168,7 @@ static void summary_head(csv *c, const lf_summary *s) {
     const lf_gathered *g = s->from;
     for (int64_t i = 0; i < g->n_swept; i++)
         if (lf_is_method_key(g->swept[i])) put_text(c, g->swept[i]);
-    put_text(c, "learning_rate");
-    if (sweeps_head_rate(g)) put_text(c, "head_learning_rate");
+    for (lf_key_id id = LF_NO_KEY; (id = next_rate(g, id));) put_text(c, lf_key_name(id));
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) put_text(c, counts[i]);
     for (const lf_metric *m = g->yardstick->metrics; m->name; m++) sample_head(c, m->name);
     put_text(c, "best");
@@ -182,8 +188,7 @@ static void summary_row(csv *c, const lf_summary *s, int64_t index) {
                differs = speaks && group != &s->groups[group->family] && group->best >= 0;
     for (int64_t i = 0; i < g->n_swept; i++)
         if (lf_is_method_key(g->swept[i])) put_value(c, lf_run_value(r, g->swept[i]));
-    put_number(c, cell->learning_rate);
-    if (sweeps_head_rate(g)) put_value(c, lf_run_value(r, "head_learning_rate"));
+    for (lf_key_id id = LF_NO_KEY; (id = next_rate(g, id));) put_value(c, lf_run_value(r, lf_key_name(id)));
     const int64_t counts[] = {cell->n_runs, cell->n_done, cell->n_diverged, cell->n_failed, cell->n_unfinished};
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) put_count(c, counts[i]);
     for (int m = 0; g->yardstick->metrics[m].name; m++) put_sample(c, &cell->metrics[m]);

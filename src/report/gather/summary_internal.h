@@ -8,7 +8,6 @@
 double lf_gain_of(const lf_summary *s, const lf_gathered_run *r);
 const lf_metric *lf_gain_metric(const lf_summary *s);                 /* its figure */
 const cJSON *lf_run_value(const lf_gathered_run *r, const char *key); /* of its configuration; NULL */
-bool lf_is_method_key(const char *key);                               /* a swept key that tells groups apart */
 
 /* The best rates, the reference, the front, what each group dominates and costs, and the differences, from the cells'
  * means. `values` has room for two numbers a run. */

@@ -14,6 +14,16 @@ typedef struct page {
     cJSON *results, *config, *error;
 } page;
 
+/* Where the adapter starts, in a sentence. */
+static void start(FILE *f, const cJSON *results) {
+    const char *line = cJSON_GetStringValue(
+        cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(results, "start"), "line"));
+    if (!line) return;
+    fputs("<p>The adapter starts from ", f);
+    lf_html_text(f, line);
+    fputs(".</p>\n", f);
+}
+
 /* The results that the tool exists for, in front of all others. */
 static void cards(FILE *f, const cJSON *results) {
     int n;
@@ -75,6 +85,7 @@ static lf_status write_page(FILE *f, const page *p, lf_err *err) {
         cards(f, p->results);
     else
         ending(f, p->error);
+    start(f, p->results ? p->results : p->error);
     const lf_status rc = config ? pictures(f, p, err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", p->run);
     if (p->results) {
         fputs("<h2>Results</h2>\n", f);

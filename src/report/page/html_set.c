@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "config/config.h"
 #include "report/figure/pictures.h"
+#include "report/gather/start.h"
 #include "report/page/html_parts.h"
 
 enum { OPEN_ROWS = 60 }; /* a longer table is folded, but on the page */
@@ -106,28 +107,41 @@ static lf_status what_was_run(FILE *f, const lf_gathered *g, lf_err *err) {
 
 /* ---- the rest ---- */
 
-/* An index or an energy is another fraction in each weight: such a start has no place on the axis of positions. */
-static bool has_no_fraction(const lf_summary *s, const lf_cohort *g) {
-    const cJSON *config = s->from->runs[s->cells[g->cells[0]].runs[0]].config,
-                *init = cJSON_GetObjectItemCaseSensitive(config, "init_lora_weights");
-    return isnan(g->position) && cJSON_IsObject(cJSON_GetObjectItemCaseSensitive(config, "init_position")) &&
-           cJSON_IsString(init) &&
-           (strcmp(init->valuestring, "intermediate") == 0 || strcmp(init->valuestring, "slice_eqmag") == 0);
+static bool varies(const lf_summary *s, const lf_cohort *g) {
+    (void)s;
+    return lf_start_varies(g->start);
 }
+
+/* Runs of earlier versions, whose files do not say where they start. It matters where starts are compared. */
+static bool is_unknown(const lf_summary *s, const lf_cohort *g) {
+    int64_t n_done = 0;
+    bool swept = false;
+    for (int64_t i = 0; i < s->from->n_swept; i++) swept = swept || lf_key_traits(s->from->swept[i]) & LF_IS_START;
+    for (int64_t i = 0; i < g->n_cells; i++) n_done += s->cells[g->cells[i]].n_done;
+    return swept && n_done && !g->start;
+}
+
+static const struct {
+    bool (*holds)(const lf_summary *s, const lf_cohort *g);
+    const char *why;
+} left_out[] = {
+    {varies,
+     "A position given as an index or an energy is another fraction in each weight, so it has no place on that axis."},
+    {is_unknown, "The files of these runs do not say where their adapters start; earlier versions did not write it."},
+};
 
 static void say_left_out(FILE *f, const lf_summary *s) {
     enum { MOST = 20 };
-    int64_t n = 0;
-    for (int64_t i = 0; i < s->n_groups; i++) {
-        if (!has_no_fraction(s, &s->groups[i]) || n++ >= MOST) continue;
-        fputs(n == 1 ? "<p>Not in “Where the adapter starts”: " : "; ", f);
-        lf_html_text(f, s->groups[i].name);
+    for (size_t k = 0; k < sizeof left_out / sizeof left_out[0]; k++) {
+        int64_t n = 0;
+        for (int64_t i = 0; i < s->n_groups; i++) {
+            if (!left_out[k].holds(s, &s->groups[i]) || n++ >= MOST) continue;
+            fputs(n == 1 ? "<p>Not in “Where the adapter starts”: " : "; ", f);
+            lf_html_text(f, s->groups[i].name);
+        }
+        if (n > MOST) fprintf(f, "; and %lld more", (long long)(n - MOST));
+        if (n) fprintf(f, ". %s</p>\n", left_out[k].why);
     }
-    if (n > MOST) fprintf(f, "; and %lld more", (long long)(n - MOST));
-    if (n)
-        fputs(". A position given as an index or an energy is another fraction in each weight, so it has no place on "
-              "that axis.</p>\n",
-              f);
 }
 
 static lf_status pictures_section(FILE *f, const lf_summary *s, const lf_picture *pictures, int n, lf_err *err) {

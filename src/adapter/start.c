@@ -1,0 +1,64 @@
+/* What a run's files say of where its adapter started. */
+#include <stdio.h>
+
+#include "adapter/adapter_internal.h"
+
+static cJSON *member_of(const char *name, double value) {
+    cJSON *o = cJSON_CreateObject();
+    if (cJSON_AddNumberToObject(o, name, value)) return o;
+    cJSON_Delete(o);
+    return NULL;
+}
+
+/* An index and an energy are other fractions in each weight, and stay what they are. */
+static cJSON *given_position(lf_position p) {
+    switch (p.kind) {
+    case LF_POSITION_FRACTION: return cJSON_CreateNumber(p.value);
+    case LF_POSITION_INDEX: return member_of("index", p.value);
+    case LF_POSITION_ENERGY: return member_of("energy", p.value);
+    }
+    return NULL;
+}
+
+static cJSON *position_of(const lf_init *init, lf_position given) {
+    switch (init->block) {
+    case LF_BLOCK_NONE: return cJSON_CreateNull();
+    case LF_BLOCK_FIRST: return cJSON_CreateNumber(0);
+    case LF_BLOCK_LAST: return cJSON_CreateNumber(1);
+    case LF_BLOCK_KEY: return given_position(given);
+    }
+    return NULL;
+}
+
+static void say_start(char *text, size_t size, const lf_init *init, const lf_adapter_opts *o,
+                      const lf_init_report *reports, int64_t n) {
+    int used = snprintf(text, size, "%s: %s", o->init, init->help);
+    int64_t least = n ? reports[0].start : -1, greatest = least;
+    for (int64_t i = 1; i < n; i++) {
+        if (reports[i].start < least) least = reports[i].start;
+        if (reports[i].start > greatest) greatest = reports[i].start;
+    }
+    if (init->block == LF_BLOCK_NONE || least < 0 || used < 0 || (size_t)used >= size) return;
+    text += used;
+    size -= (size_t)used;
+    if (least == greatest)
+        snprintf(text, size, "; they begin with component %lld of each weight, counted from 0", (long long)least);
+    else
+        snprintf(text, size, "; they begin with component %lld to %lld, by weight, counted from 0", (long long)least,
+                 (long long)greatest);
+}
+
+cJSON *lf_start_to_json(const lf_adapter_opts *o, const lf_init_report *reports, int64_t n) {
+    const lf_init *init = lf_init_find(o->init);
+    char line[400];
+    say_start(line, sizeof line, init, o, reports, n);
+    cJSON *json = cJSON_CreateObject(), *position = position_of(init, o->position);
+    if (cJSON_AddStringToObject(json, "name", o->init) && cJSON_AddBoolToObject(json, "plain", init->plain) &&
+        position && cJSON_AddItemToObject(json, "position", position)) {
+        position = NULL;
+        if (cJSON_AddStringToObject(json, "line", line)) return json;
+    }
+    cJSON_Delete(position);
+    cJSON_Delete(json);
+    return NULL;
+}

@@ -1,0 +1,39 @@
+#include "report/gather/start.h"
+
+#include <math.h>
+
+static const cJSON *member(const cJSON *start, const char *name) {
+    return cJSON_GetObjectItemCaseSensitive(start, name);
+}
+
+static bool is_position(const cJSON *v) {
+    if (cJSON_IsNumber(v)) return v->valuedouble >= 0 && v->valuedouble <= 1;
+    return cJSON_IsNull(v) || cJSON_IsObject(v);
+}
+
+lf_status lf_start_take(cJSON **start, cJSON *file, const char *path, lf_err *err) {
+    cJSON *s = cJSON_DetachItemFromObjectCaseSensitive(file, "start");
+    *start = NULL;
+    if (s && !cJSON_IsNull(s) &&
+        !(cJSON_IsObject(s) && cJSON_IsString(member(s, "name")) && cJSON_IsBool(member(s, "plain")) &&
+          is_position(member(s, "position")))) {
+        cJSON_Delete(s);
+        return lf_fail(err, LF_EDATA,
+                       "%s: key 'start': expected null or an object with \"name\", \"plain\" and a \"position\" from 0 "
+                       "to 1, found another; was the file changed by hand?",
+                       path);
+    }
+    *start = s;
+    return LF_OK;
+}
+
+double lf_start_position(const cJSON *start) {
+    const cJSON *v = member(start, "position");
+    return cJSON_IsNumber(v) ? v->valuedouble : NAN;
+}
+
+bool lf_start_varies(const cJSON *start) { return cJSON_IsObject(member(start, "position")); }
+
+const char *lf_start_own_curve(const cJSON *start) {
+    return cJSON_IsTrue(member(start, "plain")) ? NULL : cJSON_GetStringValue(member(start, "name"));
+}
