@@ -11,22 +11,6 @@
 
 /* ---- messages ------------------------------------------------------------------------------------------------ */
 
-static lf_status place_fail(const lf_place *place, const char *format, va_list args) {
-    char text[768];
-    vsnprintf(text, sizeof text, format, args);
-    if (place->source)
-        return lf_fail(place->err, LF_EUSAGE, "key '%.64s' (in %.512s): %s", place->key, place->source, text);
-    return lf_fail(place->err, LF_EUSAGE, "key '%.64s' (on the command line): %s", place->key, text);
-}
-
-lf_status lf_place_fail(const lf_place *place, const char *format, ...) {
-    va_list args;
-    va_start(args, format);
-    const lf_status rc = place_fail(place, format, args);
-    va_end(args);
-    return rc;
-}
-
 lf_status lf_unknown_key(const lf_config *cfg, const char *name, const char *source, lf_err *err) {
     const lf_place place = {name, source, err};
     const lf_key *elsewhere = lf_key_find(name, LF_V_ALL);

@@ -2,6 +2,7 @@
 #ifndef LF_CONFIG_CONFIG_INTERNAL_H
 #define LF_CONFIG_CONFIG_INTERNAL_H
 
+#include <stdarg.h>
 #include <stddef.h>
 
 #include "base/pool.h"
@@ -86,6 +87,7 @@ typedef struct lf_place {
 
 /* LF_EUSAGE "key 'K' (in FILE | on the command line): ..." */
 lf_status lf_place_fail(const lf_place *place, const char *format, ...) LF_PRINTF(2, 3);
+lf_status lf_place_fail_args(const lf_place *place, const char *format, va_list args);
 
 /* Text as on the command line to a JSON value that suits the key's type; not yet checked. Caller deletes *out. */
 lf_status lf_value_from_text(cJSON **out, const lf_key *key, const char *text, const lf_place *place);

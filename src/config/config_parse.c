@@ -11,13 +11,6 @@
 
 /* ---- from text ----------------------------------------------------------------------------------------------- */
 
-bool lf_text_to_number(const char *text, double *out) {
-    if (!*text || text[strspn(text, "+-0123456789.eE")]) return false; /* no nan, inf, hex, blanks */
-    char *end;
-    *out = strtod(text, &end);
-    return end != text && !*end && isfinite(*out);
-}
-
 static bool text_to_bool(const char *text, bool *out) {
     static const struct {
         const char *word;
@@ -35,29 +28,6 @@ static bool text_to_bool(const char *text, bool *out) {
 bool lf_is_bool_word(const char *text) {
     bool ignored;
     return text_to_bool(text, &ignored);
-}
-
-cJSON *lf_split_commas(const char *text) {
-    cJSON *array = cJSON_CreateArray();
-    char *copy = lf_strdup(text), *item = copy;
-    bool ok = array && copy;
-    while (ok && item) {
-        char *comma = strchr(item, ',');
-        if (comma) *comma = '\0';
-        item += strspn(item, " \t");
-        size_t n = strlen(item);
-        while (n > 0 && strchr(" \t", item[n - 1])) item[--n] = '\0';
-        if (n > 0) {
-            cJSON *string = cJSON_CreateString(item);
-            ok = string && cJSON_AddItemToArray(array, string);
-            if (!ok) cJSON_Delete(string);
-        }
-        item = comma ? comma + 1 : NULL;
-    }
-    lf_free(copy);
-    if (ok) return array;
-    cJSON_Delete(array);
-    return NULL;
 }
 
 static lf_status parse_json_text(cJSON **out, const char *text, const lf_place *place) {
@@ -115,22 +85,6 @@ lf_status lf_value_from_text(cJSON **out, const lf_key *key, const char *text, c
 }
 
 /* ---- checks -------------------------------------------------------------------------------------------------- */
-
-lf_status lf_value_replace(cJSON **json, cJSON *value, lf_err *err) {
-    if (!value) return lf_fail(err, LF_ENOMEM, "out of memory for a configuration");
-    cJSON_Delete(*json);
-    *json = value;
-    return LF_OK;
-}
-
-bool lf_is_string_array(const cJSON *json) {
-    const cJSON *item;
-    if (!cJSON_IsArray(json)) return false;
-    cJSON_ArrayForEach(item, json) {
-        if (!cJSON_IsString(item) || !*item->valuestring) return false;
-    }
-    return true;
-}
 
 static bool has_type(const cJSON *json, lf_key_type type) {
     switch (type) {

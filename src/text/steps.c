@@ -5,6 +5,10 @@
 #include "base/mem.h"
 #include "text/tokenizer_internal.h"
 
+lf_status lf_too_long(const lf_tokenizer_work *w, const char *where, lf_err *err) {
+    return lf_fail(err, LF_EDATA, "%s: makes more than %zu bytes of the text; is it meant to?", where, w->most);
+}
+
 void lf_steps_free(lf_steps *steps) {
     for (size_t i = 0; i < steps->n; i++) {
         lf_pattern_free(steps->at[i].pattern);

@@ -71,10 +71,6 @@ void lf_work_allow(lf_tokenizer_work *w, size_t n) {
     w->most = most < INT32_MAX ? most : INT32_MAX; /* positions in a word are 32 bits wide */
 }
 
-lf_status lf_too_long(const lf_tokenizer_work *w, const char *where, lf_err *err) {
-    return lf_fail(err, LF_EDATA, "%s: makes more than %zu bytes of the text; is it meant to?", where, w->most);
-}
-
 void lf_work_take_text(lf_tokenizer_work *w) { lf_string_swap(&w->now.text, &w->next.text); }
 
 void lf_work_take_pieces(lf_tokenizer_work *w) {

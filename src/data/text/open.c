@@ -142,33 +142,12 @@ static lf_status read_spec(request *r, const lf_text_dataset_opts *opts, lf_err 
 /* ---- stores -------------------------------------------------------------------------------------------------------
  */
 
-enum { DROP_EVERY = 1 << 26 }; /* bytes */
-
-lf_status lf_text_store_add(lf_text_store *s, uint64_t begin, lf_err *err) {
-    if (!lf_grow(&s->begin, &s->capacity, s->n + 1))
-        return lf_no_memory(err, "an index of %" PRId64 " records of %s", s->n + 1, s->path);
-    s->begin[s->n++] = begin;
-    if (s->map.base && begin - s->dropped > DROP_EVERY) {
-        lf_text_map_drop(&s->map, begin);
-        s->dropped = begin;
-    }
-    return LF_OK;
-}
-
 static void store_release(lf_text_store *s) {
     if (!s || atomic_fetch_sub(&s->users, 1) > 1) return;
     lf_text_map_close(&s->map);
     lf_free(s->begin);
     lf_arena_free(s->arena);
     lf_free(s);
-}
-
-const char *lf_text_store_record_name(const lf_text_store *s, int64_t i, char *buf, size_t size) {
-    if (s->format->windowed)
-        snprintf(buf, size, "%s", s->names[i]);
-    else
-        snprintf(buf, size, "%s: line %" PRIu64, s->map.path, lf_text_map_line(&s->map, s->begin[i]));
-    return buf;
 }
 
 /* Strings that outlive the request. */

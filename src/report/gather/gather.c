@@ -1,4 +1,4 @@
-/* Finds run folders and reads their files; which keys differ between the runs is gather_swept.c's. */
+/* Finds run folders; what stands in one is gather_run.c's, which keys differ between the runs gather_swept.c's. */
 #include <math.h>
 #include <string.h>
 
@@ -6,29 +6,8 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "report/gather/gather_internal.h"
-#include "report/gather/start.h"
 
 enum { DEEPEST = 3 }; /* folders below the gathered one */
-
-const char *lf_run_state_name(lf_run_state s) {
-    static const char *const names[] = {[LF_RUN_DONE] = "done",
-                                        [LF_RUN_DIVERGED] = "diverged",
-                                        [LF_RUN_FAILED] = "failed",
-                                        [LF_RUN_UNFINISHED] = "unfinished"};
-    return names[s];
-}
-
-double lf_run_number(const lf_gathered_run *r, const char *key) {
-    const cJSON *v = cJSON_GetObjectItemCaseSensitive(r->results, key);
-    return cJSON_IsNumber(v) && isfinite(v->valuedouble) ? v->valuedouble : NAN;
-}
-
-lf_gathered_run *lf_gathered_add(lf_gathered *g) {
-    if (!lf_grow(&g->runs, &g->runs_capacity, g->n_runs + 1)) return NULL;
-    lf_gathered_run *r = &g->runs[g->n_runs++];
-    *r = (lf_gathered_run){.state = LF_RUN_UNFINISHED};
-    return r;
-}
 
 void lf_gathered_free(lf_gathered *g) {
     if (!g) return;
@@ -43,79 +22,6 @@ void lf_gathered_free(lf_gathered *g) {
     lf_free(g->swept);
     lf_free(g->runs);
     lf_free(g);
-}
-
-/* ---- the files of a run ---- */
-
-/* Figures that are shown or calculated with. The others are copied as they are. */
-static lf_status check_results(const cJSON *results, const char *path, lf_err *err) {
-    double ignored;
-    lf_status rc = LF_OK;
-    for (int y = 0; y < LF_N_YARDSTICKS; y++)
-        for (const lf_metric *m = lf_yardsticks[y].figures; m->name && !rc; m++)
-            rc = lf_json_get_f64(results, m->name, 0, &ignored, path, err);
-    return rc;
-}
-
-static lf_status read_error(lf_gathered_run *r, const char *path, lf_err *err) {
-    cJSON *o = NULL;
-    const char *state, *message;
-    lf_status rc;
-    if ((rc = lf_json_read(&o, path, err)) || (rc = lf_json_get_str(o, "state", "", &state, path, err)) ||
-        (rc = lf_json_get_str(o, "message", NULL, &message, path, err)))
-        goto out;
-    if (strcmp(state, "diverged") == 0)
-        r->state = LF_RUN_DIVERGED;
-    else if (strcmp(state, "failed") == 0)
-        r->state = LF_RUN_FAILED;
-    else
-        rc = lf_fail(err, LF_EDATA, "%s: key 'state': expected \"diverged\" or \"failed\", found \"%.50s\"", path,
-                     state);
-    if (!rc && message && !(r->message = lf_strdup(message))) rc = lf_gather_no_memory(err);
-    if (!rc) rc = lf_start_take(&r->start, o, path, err);
-out:
-    cJSON_Delete(o);
-    return rc;
-}
-
-/* Results are removed when a run begins anew: where they are, they are its last word. */
-lf_status lf_gathered_look(lf_gathered_run *r, const char *path, lf_err *err) {
-    char *results = lf_path_join(path, "all_results.json"), *error = lf_path_join(path, "error.json");
-    lf_status rc = results && error ? LF_OK : lf_gather_no_memory(err);
-    if (!rc && lf_is_file(results)) {
-        rc = lf_json_read(&r->results, results, err);
-        if (!rc) rc = check_results(r->results, results, err);
-        if (!rc) rc = lf_start_take(&r->start, r->results, results, err);
-        if (!rc) r->state = LF_RUN_DONE;
-    } else if (!rc && lf_is_file(error)) {
-        rc = read_error(r, error, err);
-    }
-    lf_free(results);
-    lf_free(error);
-    return rc;
-}
-
-static lf_status check_config(const cJSON *config, const char *path, lf_err *err) {
-    double rate;
-    int64_t seed;
-    const lf_status rc = lf_json_get_f64(config, "learning_rate", 0, &rate, path, err);
-    return rc ? rc : lf_json_get_i64(config, "seed", 0, &seed, path, err);
-}
-
-lf_status lf_run_config(cJSON **config, const char *path, lf_err *err) {
-    char *file = lf_path_join(path, "config.json");
-    cJSON *o = NULL;
-    *config = NULL;
-    lf_status rc = file ? LF_OK : lf_gather_no_memory(err);
-    if (!rc && lf_is_file(file)) rc = lf_json_read(&o, file, err);
-    if (!rc && cJSON_GetObjectItemCaseSensitive(o, "output_dir") &&
-        cJSON_GetObjectItemCaseSensitive(o, "learning_rate") && !(rc = check_config(o, file, err))) {
-        *config = o;
-        o = NULL;
-    }
-    cJSON_Delete(o);
-    lf_free(file);
-    return rc;
 }
 
 /* ---- folders ---- */

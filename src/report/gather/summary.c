@@ -9,31 +9,7 @@
 #include "config/config.h"
 #include "report/gather/summary_internal.h"
 
-/* ---- figures ---- */
-
-/* The harmonic mean is of new-task accuracy, or of test accuracy where there is none, and base_after. */
-static double figure_of(const lf_yardstick *y, const lf_gathered_run *r, const char *name) {
-    if (strcmp(name, "harmonic_mean") != 0) return lf_run_number(r, name);
-    const double judged = lf_run_number(r, lf_metric_in_role(y, LF_ROLE_GAIN)->name);
-    return lf_harmonic_mean(isfinite(judged) ? judged : lf_run_number(r, lf_metric_in_role(y, LF_ROLE_TEST_GAIN)->name),
-                            lf_run_number(r, "base_after"));
-}
-
-const lf_metric *lf_gain_metric(const lf_summary *s) {
-    return lf_metric_in_role(s->from->yardstick, s->by_eval ? LF_ROLE_GAIN : LF_ROLE_TEST_GAIN);
-}
-
-double lf_gain_of(const lf_summary *s, const lf_gathered_run *r) {
-    return lf_gain_from(s->from->yardstick, lf_run_number(r, lf_gain_metric(s)->name));
-}
-
 /* ---- groups and cells ---- */
-
-bool lf_is_method_key(const char *key) { return !(lf_key_traits(key) & (LF_IS_DRAW | LF_IS_RATE)); }
-
-const cJSON *lf_run_value(const lf_gathered_run *r, const char *key) {
-    return cJSON_GetObjectItemCaseSensitive(r->config, key);
-}
 
 static int compare_key(const lf_gathered_run *a, const lf_gathered_run *b, const char *key) {
     return lf_value_compare(lf_run_value(a, key), lf_run_value(b, key));
@@ -159,8 +135,8 @@ static void measure_cell(const lf_summary *s, lf_cell *c, double *values) {
     for (int m = 0; metrics[m].name; m++) {
         int64_t n = 0;
         for (int64_t i = 0; i < c->n_runs; i++) {
-            values[n] = figure_of(s->from->yardstick, &s->from->runs[c->runs[i]],
-                                  metrics[m].name); /* of a run that is not done: NAN */
+            values[n] = lf_figure_of(s->from->yardstick, &s->from->runs[c->runs[i]],
+                                     metrics[m].name); /* of a run that is not done: NAN */
             n += isfinite(values[n]);
         }
         c->metrics[m] = lf_sample_of(values, n);

@@ -4,6 +4,8 @@
 
 #include "report/gather/summary.h"
 
+/* A figure of those that are averaged, by its name. */
+double lf_figure_of(const lf_yardstick *y, const lf_gathered_run *r, const char *name);
 /* Of a run: accuracy, or -ln perplexity, on the data that the summary goes by; NAN where there is none. */
 double lf_gain_of(const lf_summary *s, const lf_gathered_run *r);
 const lf_metric *lf_gain_metric(const lf_summary *s);                 /* its figure */
