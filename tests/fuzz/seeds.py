@@ -32,12 +32,23 @@ def bmp(width, height):
             struct.pack("<IiiHHIIiiII", 40, width, height, 1, 24, 0, row * height, 0, 0, 0, 0) + bytes(row * height))
 
 
+def tga(kind, rows):
+    return bytes([0, 0, kind, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 2, 0, 24, 0]) + rows
+
+
+def gif(width, height):
+    return (b"GIF89a" + struct.pack("<HHBBB", width, height, 0x80, 0, 0) + bytes([0, 0, 0, 255, 255, 255]) +
+            b"," + struct.pack("<HHHHB", 0, 0, 1, 1, 0) + b"\2\2\x44\1\0;")
+
+
 def image():
     yield png(5, 3)
     yield bmp(3, 2)
+    yield gif(3, 2)
     yield b"P6 2 2 255\n" + bytes(range(12))
     yield b"P5 3 1 255\n\1\2\3"
-    yield bytes([0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 2, 0, 24, 0]) + bytes(12)  # TGA
+    yield tga(2, bytes(12))
+    yield tga(10, b"\x82\1\2\3\0\4\5\6")
 
 
 def json_texts():

@@ -239,6 +239,60 @@ static void test_png_bomb_is_refused(void **state) {
     refuse((const char *)bomb, 20, "a.png", "the PNG header is cut short");
 }
 
+/* What a file claims costs memory and time before its first pixel is read, so its own size bounds it. */
+static void test_a_few_bytes_are_no_large_picture(void **state) {
+    (void)state;
+    unsigned char gif[] = {'G', 'I',  'F', '8', '9', 'a', 0x3a, 0x34, 0x3a, 0x34, 0x80, 0, 0, 0,    0, 0, 255, 255,
+                           255, 0x2c, 0,   0,   0,   0,   1,    0,    1,    0,    0,    2, 2, 0x44, 1, 0, 0x3b};
+    refuse((const char *)gif, sizeof gif, "a.gif", "13370 x 13370 pixels in a file of 35 bytes");
+    lf_err err = {0};
+    gif[6] = gif[8] = 0, gif[7] = gif[9] = 4; /* 1024 x 1024: any file may */
+    lf_image img;
+    assert_ok(lf_image_decode(&img, gif, sizeof gif, "a.gif", &err), err);
+    assert_int_equal(img.width, 1024);
+    lf_image_free(&img);
+    assert_says(lf_image_check_size(16000, 8256, 16000, "a.png", &err), LF_OK, err, "");
+    assert_says(lf_image_check_size(16001, 8256, 16000, "a.png", &err), LF_EDATA, err, "in a file of 16000 bytes");
+}
+
+enum { TGA_HEADER = 18 };
+
+static void write_tga_header(unsigned char *to, int kind, int colours, int bits) {
+    memset(to, 0, TGA_HEADER);
+    to[1] = colours > 0, to[2] = (unsigned char)kind, to[5] = (unsigned char)colours, to[7] = colours ? 24 : 0;
+    to[12] = 4, to[14] = 2, to[16] = (unsigned char)bits; /* 4 x 2 pixels */
+}
+
+/* Whole it is read, and cut by any number of bytes it is refused. */
+static void whole_or_refused(const unsigned char *bytes, size_t size, const unsigned char *last_pixel) {
+    lf_err err = {0};
+    lf_image img;
+    assert_ok(lf_image_decode(&img, bytes, size, "a.tga", &err), err);
+    assert_true(img.width == 4 && img.height == 2 && img.channels == 3);
+    assert_memory_equal(img.pixels + 3 * 3, last_pixel, 3); /* rows stand bottom up */
+    lf_image_free(&img);
+    for (size_t n = 1; n < size; n++) refuse((const char *)bytes, n, "a.tga", "TGA");
+}
+
+static void test_a_tga_cut_anywhere_is_refused(void **state) {
+    (void)state;
+    static const unsigned char run[] = {0x83, 1, 2, 3, 0x02, 4, 5, 6, 7, 8, 9, 10, 11, 12, 0x84, 13, 14, 15};
+    static const unsigned char palette[] = {1, 2, 3, 4, 5, 6}, indices[] = {0, 0, 0, 0, 0, 0, 0, 1};
+    unsigned char bytes[TGA_HEADER + 40];
+    write_tga_header(bytes, 10, 0, 24);
+    memcpy(bytes + TGA_HEADER, run, sizeof run);
+    whole_or_refused(bytes, TGA_HEADER + sizeof run, (const unsigned char[]){15, 14, 13});
+    write_tga_header(bytes, 1, 2, 8);
+    memcpy(bytes + TGA_HEADER, palette, sizeof palette);
+    memcpy(bytes + TGA_HEADER + sizeof palette, indices, sizeof indices);
+    whole_or_refused(bytes, TGA_HEADER + sizeof palette + sizeof indices, (const unsigned char[]){6, 5, 4});
+    bytes[3] = 1;
+    refuse((const char *)bytes, sizeof bytes, "a.tga", "begins at another colour");
+    write_tga_header(bytes, 10, 0, 24); /* 67 million pixels, and three bytes of them */
+    bytes[12] = bytes[14] = 0x26, bytes[13] = bytes[15] = 0x20;
+    refuse((const char *)bytes, TGA_HEADER + 3, "a.tga", "TGA rows are not all there");
+}
+
 static void test_one_flipped_bit_in_a_png_is_seen(void **state) {
     (void)state;
     const lf_st_tensor *t = bytes_of("png");
@@ -306,6 +360,8 @@ int main(void) {
         cmocka_unit_test(test_a_jpeg_of_too_many_scans_is_refused),
         cmocka_unit_test(test_bomb_is_refused),
         cmocka_unit_test(test_png_bomb_is_refused),
+        cmocka_unit_test(test_a_few_bytes_are_no_large_picture),
+        cmocka_unit_test(test_a_tga_cut_anywhere_is_refused),
         cmocka_unit_test(test_one_flipped_bit_in_a_png_is_seen),
         cmocka_unit_test(test_luma_is_pils),
         cmocka_unit_test(test_out_of_memory),

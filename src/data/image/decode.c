@@ -51,10 +51,16 @@ void lf_image_free(lf_image *img) {
     *img = (lf_image){0};
 }
 
-lf_status lf_image_check_size(int w, int h, const char *name, lf_err *err) {
-    if (w >= 1 && h >= 1 && (int64_t)w * h <= LF_IMAGE_MAX_PIXELS) return LF_OK;
-    return lf_fail(err, LF_EDATA, "%s: %d x %d pixels: expected 1 to %d pixels (a decompression bomb?); " TRY, name, w,
-                   h, LF_IMAGE_MAX_PIXELS);
+lf_status lf_image_check_size(int w, int h, size_t size, const char *name, lf_err *err) {
+    if (w < 1 || h < 1 || (int64_t)w * h > LF_IMAGE_MAX_PIXELS)
+        return lf_fail(err, LF_EDATA, "%s: %d x %d pixels: expected 1 to %d pixels (a decompression bomb?); " TRY, name,
+                       w, h, LF_IMAGE_MAX_PIXELS);
+    const uint64_t beyond = (uint64_t)w * (uint64_t)h - 1;
+    if (beyond < LF_IMAGE_FREE_PIXELS || beyond / LF_IMAGE_PIXELS_PER_BYTE < size) return LF_OK;
+    return lf_fail(err, LF_EDATA,
+                   "%s: %d x %d pixels in a file of %zu bytes: expected at most %d pixels a byte (a decompression "
+                   "bomb?); " TRY,
+                   name, w, h, size, LF_IMAGE_PIXELS_PER_BYTE);
 }
 
 lf_status lf_image_not_decoded(const char *name, const char *reason, lf_err *err) {
@@ -72,7 +78,7 @@ lf_status lf_image_decode_stb(lf_image *out, const unsigned char *bytes, size_t 
     if (size > INT_MAX) return lf_image_not_decoded(name, "the file is larger than 2 GiB", err);
     int w = 0, h = 0, in_file = 0;
     if (!stbi_info_from_memory(bytes, (int)size, &w, &h, &in_file)) return stb_failed(name, err);
-    const lf_status rc = lf_image_check_size(w, h, name, err);
+    const lf_status rc = lf_image_check_size(w, h, size, name, err);
     if (rc) return rc;
     const int channels = in_file >= 3 ? 3 : 1; /* alpha is dropped, not blended: PIL's convert("RGB") */
     unsigned char *pixels = stbi_load_from_memory(bytes, (int)size, &w, &h, &in_file, channels);

@@ -16,7 +16,7 @@ typedef struct lf_image {
 /* JPEG by libjpeg-turbo (EXIF orientation is not applied, as PIL; inks become RGB); PNG, BMP, GIF's first frame, PNM,
  * TGA by stb_image: 16-bit is reduced to 8, alpha is dropped as PIL's convert("RGB") does. LF_EDATA naming the file if
  * the bytes are no such picture, or not all of one; a picture of more than 178,956,970 pixels is refused (a
- * decompression bomb). */
+ * decompression bomb), and one of more than a file of its size can hold. */
 lf_status lf_image_decode(lf_image *out, const unsigned char *bytes, size_t size, const char *name, lf_err *err);
 lf_status lf_image_load(lf_image *out, const char *path, lf_err *err);
 void lf_image_free(lf_image *img);

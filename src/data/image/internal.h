@@ -7,6 +7,11 @@
 /* PIL refuses more as a decompression bomb: a quarter of a gigabyte of 3-byte pixels, doubled. */
 #define LF_IMAGE_MAX_PIXELS 178956970
 
+/* What a file may claim by its size, so that a few bytes cost little: no format has more pixels in a byte than PNG,
+ * whose deflate makes 1032 bytes of one, each of up to 8 pixels. Any file may claim a million (a blank canvas). */
+#define LF_IMAGE_FREE_PIXELS     1048576
+#define LF_IMAGE_PIXELS_PER_BYTE 8256
+
 static inline size_t lf_image_bytes(int w, int h, int channels) { return (size_t)w * (size_t)h * (size_t)channels; }
 
 /* LF_EDATA above LF_IMAGE_MAX_PIXELS. The pixels are not cleared. */
@@ -15,8 +20,8 @@ lf_status lf_image_new(lf_image *out, int w, int h, int channels, lf_err *err);
 /* To 1 channel (ITU-R 601 luma in 16-bit fixed point, as PIL's "L") or 3. */
 lf_status lf_image_convert(lf_image *out, const lf_image *in, int channels, lf_err *err);
 
-/* The same check of what a file claims, and the error for one that cannot be decoded. */
-lf_status lf_image_check_size(int w, int h, const char *name, lf_err *err);
+/* The same check of what a file of `size` bytes claims, and the error for one that cannot be decoded. */
+lf_status lf_image_check_size(int w, int h, size_t size, const char *name, lf_err *err);
 lf_status lf_image_not_decoded(const char *name, const char *reason, lf_err *err);
 
 /* lf_image_decode for bytes of one format. */

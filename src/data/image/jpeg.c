@@ -95,7 +95,7 @@ static lf_status read_picture(reader *r, const unsigned char *bytes, size_t size
     const int w = (int)c->image_width, h = (int)c->image_height, components = c->num_components;
     if (components != 1 && components != 3 && components != 4)
         return lf_image_not_decoded(name, "a JPEG with neither 1 (grey), 3 (colours) nor 4 (inks) components", err);
-    lf_status rc = lf_image_check_size(w, h, name, err);
+    lf_status rc = lf_image_check_size(w, h, size, name, err);
     if (rc) return rc;
     c->out_color_space = components == 1 ? JCS_GRAYSCALE : components == 3 ? JCS_RGB : JCS_CMYK;
     if ((rc = lf_image_new(&r->img, w, h, components == 1 ? 1 : 3, NULL)))

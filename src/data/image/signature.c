@@ -93,12 +93,26 @@ const char *lf_image_refuse_pnm(const unsigned char *b, size_t size) {
     return NULL;
 }
 
+/* Runs and stretches of pixels, each behind a byte that says how many: do they reach the last pixel? */
+static bool tga_packets_reach(const unsigned char *b, size_t size, size_t at, size_t pixel_bytes, uint64_t pixels) {
+    while (pixels && at < size) {
+        const size_t n = 1u + (b[at] & 127u), bytes = b[at] >> 7 ? pixel_bytes : n * pixel_bytes;
+        if (bytes > size - at - 1) return false;
+        at += 1 + bytes;
+        pixels -= n < pixels ? n : pixels;
+    }
+    return !pixels;
+}
+
 const char *lf_image_refuse_tga(const unsigned char *b, size_t size) {
-    enum { HEADER = 18, UNCOMPRESSED_RGB = 2, UNCOMPRESSED_GREY = 3 };
+    enum { HEADER = 18, PACKETS = 8 };
     if (size < HEADER) return "the TGA header is cut short";
-    const uint64_t w = (uint64_t)b[13] << 8 | b[12], h = (uint64_t)b[15] << 8 | b[14];
-    const bool plain = b[2] == UNCOMPRESSED_RGB || b[2] == UNCOMPRESSED_GREY;
-    if (plain && w * h * ((b[16] + 7u) / 8) > size - HEADER)
-        return "the TGA rows are not all there; is the file whole?";
-    return NULL;
+    const bool has_palette = b[1], has_packets = b[2] & PACKETS;
+    if (has_palette && (b[3] || b[4])) return "the TGA's palette begins at another colour than the first";
+    const size_t entries = (size_t)b[6] << 8 | b[5], entry_bytes = (b[7] + 7u) / 8, pixel_bytes = (b[16] + 7u) / 8;
+    const size_t begin = HEADER + b[0] + (has_palette ? entries * entry_bytes : 0);
+    const uint64_t pixels = ((uint64_t)b[13] << 8 | b[12]) * ((uint64_t)b[15] << 8 | b[14]);
+    const bool whole = has_packets ? tga_packets_reach(b, size, begin, pixel_bytes, pixels)
+                                   : begin <= size && pixels * pixel_bytes <= size - begin;
+    return whole ? NULL : "the TGA rows are not all there; is the file whole?";
 }
