@@ -1,12 +1,11 @@
 /* A run that cannot end before the test lets it. What it says goes into a named pipe that holds a page, and a run that
  * evaluates after each step says more than that: while nobody reads, it stands. So a test waits for an event (words of
- * the run, a signal that was taken), and a busy machine changes nothing but how long that takes.
- *
- * LF_TEST_STOP=2 stops a run for so many seconds where its test has found it, to see that this is true. */
+ * the run, a signal that was taken), and a busy machine changes nothing but how long that takes. */
 #ifndef LF_TESTS_HELD_FIXTURE_H
 #define LF_TESTS_HELD_FIXTURE_H
 
 #include "cli/cli_fixture.h"
+#include "cli/stop_fixture.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -22,8 +21,7 @@
 
 enum {
     PIPE_HOLDS = 4096,
-    LOOK_MS = 1000,      /* how often a wait looks whether there is anybody left to wait for */
-    GIVE_UP_MS = 300000, /* a test that waits in vain fails; no other one depends on it */
+    LOOK_MS = 1000, /* how often a wait looks whether there is anybody left to wait for */
 };
 
 /* Makes the pipe; the reader that is returned never sees its end, also while no run has opened it. */
@@ -151,15 +149,6 @@ static bool is_waiting(pid_t pid) {
 static void wait_until_taken(pid_t pid, int number) {
     int waited = 0;
     while (is_pending(pid, number) || !is_waiting(pid)) wait_a_moment(&waited);
-}
-
-/* Every test calls it where it has waited for words. */
-static void stop_for_a_while(pid_t pid) {
-    const char *seconds = getenv("LF_TEST_STOP");
-    if (!seconds) return;
-    kill(pid, SIGSTOP);
-    sleep((unsigned)atoi(seconds));
-    kill(pid, SIGCONT);
 }
 
 __attribute__((unused)) static void send_signal(pid_t pid, int number) {

@@ -1,6 +1,7 @@
 /* What a language model writes: texts, answers, conversations at a terminal, and what is made of them. */
 #define _XOPEN_SOURCE 700
 #include "cli/lm_cli_fixture.h"
+#include "cli/stop_fixture.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -433,7 +434,7 @@ static int drive(const char *arguments, const step *steps, size_t n_steps) {
     output[0] = 0;
     while (waiting) {
         struct pollfd p = {.fd = terminal, .events = POLLIN};
-        const bool late = poll(&p, 1, 60000) == 0;
+        const bool late = poll(&p, 1, GIVE_UP_MS) == 0;
         const ssize_t got = late || n + 1 >= sizeof output ? 0 : read(terminal, output + n, sizeof output - 1 - n);
         waiting = got > 0; /* where the program ended, Linux says EIO */
         n += got > 0 ? (size_t)got : 0;
@@ -442,6 +443,7 @@ static int drive(const char *arguments, const step *steps, size_t n_steps) {
         while (at < n_steps && has_come(from, &steps[at])) {
             from = strstr(from, steps[at].wait) + strlen(steps[at].wait);
             const size_t size = strlen(steps[at].send);
+            stop_for_a_while(child);
             assert_int_equal(write(terminal, steps[at].send, size), size);
             at++;
         }
