@@ -4,7 +4,7 @@
 
 #include "kernels/kernels.h"
 
-/* enum, name */
+/* enum, name; kernels.def says which kernel belongs to which */
 #define LF_PROFILE_LIST(X)                                                                                             \
     X(LF_PROFILE_FROZEN, "frozen products")                                                                            \
     X(LF_PROFILE_ADAPTER, "adapter products")                                                                          \
@@ -18,7 +18,8 @@ typedef enum lf_profile_kind {
 #define LF_PROFILE_ENUM(e, name) e,
     LF_PROFILE_LIST(LF_PROFILE_ENUM)
 #undef LF_PROFILE_ENUM
-        LF_PROFILE_KINDS
+        LF_PROFILE_KINDS,
+    LF_PROFILE_UNCOUNTED = LF_PROFILE_KINDS
 } lf_profile_kind;
 
 extern const char *const lf_profile_names[LF_PROFILE_KINDS];

@@ -7,13 +7,13 @@ static void fill(void *y_, double value, int64_t n) {
     for (int64_t i = 0; i < n; i++) y[i] = a;
 }
 
-static void copy_f32(float *y, const void *x_, int64_t n) {
+static void to_f32(float *y, const void *x_, int64_t n) {
     const float *x = x_;
     PARALLEL_SIMD(n)
     for (int64_t i = 0; i < n; i++) y[i] = x[i];
 }
 
-static void from_f32(void *y, const float *x, int64_t n) { copy_f32(y, x, n); }
+static void from_f32(void *y, const float *x, int64_t n) { to_f32(y, x, n); }
 
 static void to_act(void *y_, bool add, const void *x_, int64_t n) {
     act *y = y_;
@@ -39,7 +39,7 @@ static void to_real(void *y_, bool add, const void *x_, int64_t n) {
     }
 }
 
-static void add_arrays(void *y_, const void *a_, const void *b_, int64_t n) {
+static void add(void *y_, const void *a_, const void *b_, int64_t n) {
     act *y = y_;
     const act *a = a_, *b = b_;
     PARALLEL_SIMD(n)

@@ -62,7 +62,6 @@ static void select_token_backward(void *dx_, bool add, const void *dy_, int64_t 
     const act *dy = dy_;
     if (!add) fill(dx, 0, B * T * C);
     for (int64_t b = 0; b < B; b++) {
-        act *row = dx + (b * T + t) * C;
-        add_arrays(row, row, dy + b * C, C);
+        axpy(dx + (b * T + t) * C, 1, dy + b * C, C);
     }
 }

@@ -135,7 +135,7 @@ static void to_real(void *y, bool add, const void *x, int64_t n) {
     for (int64_t i = 0; i < n; i++) store_real((real *)y + i, add, LD(((const act *)x)[i]));
 }
 
-static void add_arrays(void *y, const void *a, const void *b, int64_t n) {
+static void add(void *y, const void *a, const void *b, int64_t n) {
     for (int64_t i = 0; i < n; i++) store((act *)y + i, false, LD(((const act *)a)[i]) + LD(((const act *)b)[i]));
 }
 
@@ -487,54 +487,7 @@ const lf_kernels REF_TABLE = {
     .act_dtype = REF_ACT,
     .wide = REF_WIDE,
     .frozen_exact = REF_EXACT,
-    .gemm = gemm,
-    .gemm_real = gemm_real,
-    .frozen_size = frozen_size,
-    .frozen_prepare = frozen_prepare,
-    .frozen_restore = frozen_restore,
-    .frozen_forward = frozen_forward,
-    .frozen_forward_real = frozen_forward_real,
-    .frozen_backward = frozen_backward,
-    .lora_factors = lora_factors,
-    .low_rank_add = low_rank_add,
-    .low_rank_sum = low_rank_sum,
-    .add_transposed = add_transposed,
-    .fill = fill,
-    .from_f32 = from_f32,
-    .to_f32 = to_f32,
-    .to_act = to_act,
-    .to_real = to_real,
-    .add = add_arrays,
-    .axpy = axpy,
-    .bias = bias,
-    .column_sums = column_sums,
-    .layernorm = layernorm,
-    .layernorm_backward = layernorm_backward,
-    .gelu = gelu,
-    .gelu_backward = gelu_backward,
-    .dropout = dropout,
-    .attention_scratch = attention_scratch,
-    .attention = attention,
-    .attention_backward = attention_backward,
-    .patchify = patchify,
-    .embed_tokens = embed_tokens,
-    .embed_tokens_backward = embed_tokens_backward,
-    .select_token = select_token,
-    .select_token_backward = select_token_backward,
-    .cross_entropy = cross_entropy,
-    .cross_entropy_backward = cross_entropy_backward,
-    .rmsnorm = rmsnorm,
-    .rmsnorm_backward = rmsnorm_backward,
-    .copy_columns = copy_columns,
-    .rope = rope,
-    .silu_mul = silu_mul,
-    .silu_mul_backward = silu_mul_backward,
-    .gather_rows = gather_rows,
-    .scatter_rows = scatter_rows,
-    .lm_cross_entropy = lm_cross_entropy,
-    .lm_cross_entropy_backward = lm_cross_entropy_backward,
-    .lm_compare = lm_compare,
-    .sum_squares = sum_squares,
-    .adamw = adamw,
-    .sgd = sgd,
+#define LF_KERNEL(kind, result, name, parameters, arguments) .name = name,
+#include "kernels/kernels.def"
+#undef LF_KERNEL
 };
