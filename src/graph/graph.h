@@ -64,7 +64,7 @@ struct lf_node {
     _Alignas(16) unsigned char attributes[192]; /* the op's own parameters, copied in */
 };
 
-/* A case of the gradient check: inputs filled at random (normal), built by `build` in double. */
+/* A case of the gradient check: inputs filled at random (normal, but not near 0), built by `build` in double. */
 struct lf_op_case {
     const char *name;
     int n_in;

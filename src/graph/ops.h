@@ -40,7 +40,10 @@ typedef struct lf_linear_part {
 } lf_linear_part;
 lf_tensor *lf_linear_group(lf_graph *g, lf_tensor *x, const lf_frozen *frozen, const lf_linear_part *parts, int n);
 lf_tensor *lf_layernorm(lf_graph *g, lf_tensor *x, lf_tensor *w, lf_tensor *b, double epsilon);
-lf_tensor *lf_gelu(lf_graph *g, lf_tensor *x, bool tanh_form);
+lf_tensor *lf_activation(lf_graph *g, lf_tensor *x, lf_activation_kind f); /* f of each number */
+/* The gated activation of an MLP, [..,2I] -> [..,I]: f(first half) * second half. SwiGLU with LF_SILU, GeGLU with
+ * LF_GELU or LF_GELU_TANH, ReGLU with LF_RELU. */
+lf_tensor *lf_gated(lf_graph *g, lf_tensor *gate_up, lf_activation_kind f);
 lf_tensor *lf_add(lf_graph *g, lf_tensor *a, lf_tensor *b);
 /* x itself when p = 0 or not training; takes x over: the caller says lf_done for what is returned only. */
 lf_tensor *lf_dropout(lf_graph *g, lf_tensor *x, double p);
@@ -87,7 +90,6 @@ lf_tensor *lf_head_norm(lf_graph *g, lf_tensor *qkv, lf_tensor *w_q, lf_tensor *
  * D/2] floats (owned by the model), positions [B,T] (borrowed). v is passed on. */
 lf_tensor *lf_rope(lf_graph *g, lf_tensor *qkv, const float *cosines, const float *sines, const int32_t *positions,
                    int64_t heads, int64_t kv_heads);
-lf_tensor *lf_silu_mul(lf_graph *g, lf_tensor *gate_up); /* [..,2I] -> [..,I]: silu(first half) * second half */
 
 /* What a pass over the targets found; filled by lf_lm_loss when it runs. */
 typedef struct lf_lm_counts {

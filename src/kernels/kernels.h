@@ -46,6 +46,13 @@ typedef struct lf_attention_dims {
     lf_rng_key key;
 } lf_attention_dims;
 
+typedef enum lf_activation_kind {
+#define LF_ACTIVATION(kind, name, names) kind,
+#include "kernels/activations.def"
+#undef LF_ACTIVATION
+    LF_ACTIVATIONS
+} lf_activation_kind;
+
 typedef struct lf_adamw_step {
     double learning_rate, beta1, beta2, epsilon, weight_decay;
     double correction1, correction2; /* 1 - beta^t */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/slice.h"
 
 lf_status lf_family_size(const lf_model *m, const char *key, int64_t fallback, int64_t max, int64_t *out, lf_err *err) {
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(m->config, key);
@@ -44,11 +45,27 @@ lf_status lf_family_refuse(const lf_model *m, const char *key, const char *what,
                    what, m->family->model_type);
 }
 
-lf_status lf_family_only(const lf_model *m, const char *key, const char *only, lf_err *err) {
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(m->config, key);
-    if (!item || cJSON_IsNull(item) || (cJSON_IsString(item) && strcmp(item->valuestring, only) == 0)) return LF_OK;
-    return lf_fail(err, LF_EUNSUPPORTED, "%s: key '%s': '%s' is not supported for %s; only %s is", m->config_path, key,
-                   cJSON_IsString(item) ? item->valuestring : "a value that is no string", m->family->model_type, only);
+static const char *const activations[LF_ACTIVATIONS] = {
+#define LF_ACTIVATION(kind, name, names) [kind] = names,
+#include "kernels/activations.def"
+#undef LF_ACTIVATION
+};
+
+static const char known_activations[] =
+#define LF_ACTIVATION(kind, name, names) ", " names
+#include "kernels/activations.def"
+#undef LF_ACTIVATION
+    ;
+
+lf_status lf_family_activation(const lf_model *m, const char *key, const char *fallback, lf_activation_kind *out,
+                               lf_err *err) {
+    const char *name;
+    const lf_status rc = lf_json_get_str(m->config, key, fallback, &name, m->config_path, err);
+    if (rc) return rc;
+    for (*out = 0; *out < LF_ACTIVATIONS; ++*out)
+        if (lf_has_item(activations[*out], name)) return LF_OK;
+    return lf_fail(err, LF_EUNSUPPORTED, "%s: key '%s': '%s' is not supported for %s; known: %s", m->config_path, key,
+                   name, m->family->model_type, known_activations + strlen(", "));
 }
 
 /* image_size and patch_size may be a number or [height, width]. */

@@ -18,8 +18,9 @@ lf_status lf_family_multiple(const lf_model *m, const char *key, int64_t value, 
                              lf_err *err);
 /* LF_EUNSUPPORTED if it asks for something: it is there, and not null, false or {}. `what`: "a window is". */
 lf_status lf_family_refuse(const lf_model *m, const char *key, const char *what, lf_err *err);
-/* LF_EUNSUPPORTED if it is there, is not null and is not `only`. */
-lf_status lf_family_only(const lf_model *m, const char *key, const char *only, lf_err *err);
+/* An activation function, by one of the names of kernels/activations.def. */
+lf_status lf_family_activation(const lf_model *m, const char *key, const char *fallback, lf_activation_kind *out,
+                               lf_err *err);
 /* image_size, patch_size and num_channels into the model; *patch is the side of a patch, in pixels. */
 lf_status lf_family_pictures(lf_model *m, int64_t *patch, lf_err *err);
 

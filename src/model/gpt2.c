@@ -17,31 +17,12 @@ typedef struct gpt2 {
     int64_t heads, intermediate_size, P;
     double epsilon, embd_pdrop, attn_pdrop, resid_pdrop, initializer_range;
     double scale; /* of the scores */
-    bool gelu_tanh, scale_by_layer;
+    bool scale_by_layer;
+    lf_activation_kind activation;
     lf_param *positions;
     lf_module *ln_f;
     layer *layers;
 } gpt2;
-
-static const struct {
-    const char *name;
-    bool tanh_form;
-} activations[] = {{"gelu_new", true}, {"gelu_pytorch_tanh", true}, {"gelu_fast", true}, {"gelu", false}};
-
-static lf_status read_activation(const lf_model *m, gpt2 *v, lf_err *err) {
-    const char *act;
-    const lf_status rc = lf_json_get_str(m->config, "activation_function", "gelu_new", &act, m->config_path, err);
-    if (rc) return rc;
-    for (size_t i = 0; i < sizeof activations / sizeof activations[0]; i++)
-        if (strcmp(act, activations[i].name) == 0) {
-            v->gelu_tanh = activations[i].tanh_form;
-            return LF_OK;
-        }
-    return lf_fail(
-        err, LF_EUNSUPPORTED,
-        "%s: key 'activation_function': '%s' is not supported for gpt2; known: gelu_new, gelu_pytorch_tanh, gelu",
-        m->config_path, act);
-}
 
 /* reorder_and_upcast_attn is about roundings in half precision: softmax is in floats here anyway. */
 static lf_status read_scale(const lf_model *m, gpt2 *v, lf_err *err) {
@@ -70,7 +51,7 @@ static lf_status read_config(lf_model *m, gpt2 *v, lf_err *err) {
         (rc = lf_family_share(m, "attn_pdrop", 0.1, &v->attn_pdrop, err)) ||
         (rc = lf_family_share(m, "resid_pdrop", 0.1, &v->resid_pdrop, err)) ||
         (rc = lf_json_get_bool(m->config, "tie_word_embeddings", true, &m->tied, m->config_path, err)) ||
-        (rc = read_activation(m, v, err)) ||
+        (rc = lf_family_activation(m, "activation_function", "gelu_new", &v->activation, err)) ||
         (rc = lf_family_multiple(m, "n_embd", m->hidden_size, "n_head", v->heads, err)))
         return rc;
     m->max_positions = v->P;
@@ -137,7 +118,7 @@ static lf_tensor *build_layer(const void *layer_, const lf_pass *pass, lf_graph 
     x = lf_nn_residual(g, x, o);
     h = lf_nn_layernorm(g, l->ln_2, x, v->epsilon);
     lf_tensor *up = lf_nn_then(g, h, lf_nn_linear(g, pass->base, l->c_fc, h)),
-              *act = lf_nn_then(g, up, lf_gelu(g, up, v->gelu_tanh));
+              *act = lf_nn_then(g, up, lf_activation(g, up, v->activation));
     lf_tensor *down =
         lf_dropout(g, lf_nn_then(g, act, lf_nn_linear(g, pass->base, l->mlp_c_proj, act)), v->resid_pdrop);
     return lf_nn_residual(g, x, down);

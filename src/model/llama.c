@@ -16,6 +16,7 @@ typedef struct llama {
     int64_t heads, kv_heads, head_dim, intermediate_size;
     double epsilon, attention_dropout, initializer_range;
     bool qkv_bias, o_bias, mlp_bias, qk_norm;
+    lf_activation_kind activation; /* of the gate */
     lf_module *norm;
     layer *layers;
     int64_t *windows; /* [n_layers] */
@@ -65,7 +66,7 @@ static lf_status read_numbers(lf_model *m, llama *v, const struct relative *r, l
         (rc = lf_json_get_bool(m->config, "attention_bias", false, &attention_bias, m->config_path, err)) ||
         (rc = lf_json_get_bool(m->config, "mlp_bias", false, &mlp_bias, m->config_path, err)) ||
         (rc = lf_json_get_bool(m->config, "tie_word_embeddings", false, &m->tied, m->config_path, err)) ||
-        (rc = lf_family_only(m, "hidden_act", "silu", err)))
+        (rc = lf_family_activation(m, "hidden_act", "silu", &v->activation, err)))
         return rc;
     v->qkv_bias = by_rule(r->qkv_bias, attention_bias);
     v->o_bias = by_rule(r->o_bias, attention_bias);
@@ -168,7 +169,7 @@ static lf_tensor *self_attention(const layer *l, const llama *v, const lf_pass *
 static lf_tensor *mlp(const layer *l, const llama *v, const lf_pass *pass, lf_graph *g, lf_tensor *x) {
     lf_tensor *h = lf_nn_rmsnorm(g, l->norm_after, x, v->epsilon);
     lf_tensor *gate_up = lf_nn_then(g, h, lf_nn_linear_group(g, pass->base, l->gate_up, h));
-    lf_tensor *product = lf_nn_then(g, gate_up, lf_silu_mul(g, gate_up));
+    lf_tensor *product = lf_nn_then(g, gate_up, lf_gated(g, gate_up, v->activation));
     return lf_nn_then(g, product, lf_nn_linear(g, pass->base, l->down, product));
 }
 

@@ -17,32 +17,14 @@ typedef struct block {
 typedef struct vit {
     int64_t hidden_size, n_layers, heads, intermediate_size, patch, N;
     double epsilon, hidden_dropout, attention_dropout, initializer_range;
-    bool qkv_bias, gelu_tanh;
+    bool qkv_bias;
+    lf_activation_kind activation;
     lf_param *cls, *pos;
     lf_module *patches, *norm;
     block *blocks;
 } vit;
 
 /* ---- config.json ---- */
-
-static const struct {
-    const char *name;
-    bool tanh_form;
-} activations[] = {{"gelu", false}, {"gelu_new", true}, {"gelu_pytorch_tanh", true}, {"gelu_python", false}};
-
-static lf_status read_activation(lf_model *m, vit *v, lf_err *err) {
-    const char *act;
-    const lf_status rc = lf_json_get_str(m->config, "hidden_act", "gelu", &act, m->config_path, err);
-    if (rc) return rc;
-    for (size_t i = 0; i < sizeof activations / sizeof activations[0]; i++)
-        if (strcmp(act, activations[i].name) == 0) {
-            v->gelu_tanh = activations[i].tanh_form;
-            return LF_OK;
-        }
-    return lf_fail(err, LF_EUNSUPPORTED,
-                   "%s: key 'hidden_act': '%s' is not supported for vit; known: gelu, gelu_new, gelu_pytorch_tanh",
-                   m->config_path, act);
-}
 
 static lf_status read_config(lf_model *m, vit *v, lf_err *err) {
     const struct {
@@ -68,7 +50,8 @@ static lf_status read_config(lf_model *m, vit *v, lf_err *err) {
         rc = lf_family_size(m, sizes[i].key, sizes[i].fallback, sizes[i].max, sizes[i].to, err);
     for (size_t i = 0; !rc && i < sizeof shares / sizeof shares[0]; i++)
         rc = lf_family_share(m, shares[i].key, shares[i].fallback, shares[i].to, err);
-    if (rc || (rc = read_activation(m, v, err)) || (rc = lf_family_pictures(m, &v->patch, err)) ||
+    if (rc || (rc = lf_family_activation(m, "hidden_act", "gelu", &v->activation, err)) ||
+        (rc = lf_family_pictures(m, &v->patch, err)) ||
         (rc = lf_family_multiple(m, "hidden_size", v->hidden_size, "num_attention_heads", v->heads, err)))
         return rc;
     v->N = m->image_h / v->patch * (m->image_w / v->patch);
@@ -173,7 +156,7 @@ static lf_tensor *class_attention(const vit *v, const block *b, const lf_pass *p
 static lf_tensor *mlp(const vit *v, const block *b, const lf_pass *pass, lf_graph *g, lf_tensor *x) {
     lf_tensor *h = lf_nn_layernorm(g, b->norm_after, x, v->epsilon);
     lf_tensor *up = lf_nn_then(g, h, lf_nn_linear(g, pass->base, b->fc1, h));
-    lf_tensor *act = lf_nn_then(g, up, lf_gelu(g, up, v->gelu_tanh));
+    lf_tensor *act = lf_nn_then(g, up, lf_activation(g, up, v->activation));
     lf_tensor *down = lf_nn_then(g, act, lf_nn_linear(g, pass->base, b->fc2, act));
     return lf_dropout(g, down, v->hidden_dropout);
 }

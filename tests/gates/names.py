@@ -24,6 +24,7 @@ LISTS = {}
 LINE = r"^LF_[A-Z_]+\(\s*([a-z0-9_]+)"
 TABLES = [
     ("op", "src/graph/ops/ops.def", ["graph"], LINE),
+    ("activation", "src/kernels/activations.def", ["kernels", "graph"], r"^LF_ACTIVATION\([A-Z_]+, ([a-z_]+)"),
     ("family", "src/model/families.def", ["model"], LINE),
     ("task", "src/task/tasks.def", ["task"], LINE),
     ("start", "src/adapter/init.def", ["adapter"], LINE),

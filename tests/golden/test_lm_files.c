@@ -197,7 +197,7 @@ static const struct {
     const char *name, *key, *value, *expected;
 } bad[] = {
     {"lm-gpt2", "layer_norm_epsilon", "-1", "layer_norm_epsilon"},
-    {"lm-llama", "hidden_act", "\"relu\"", "hidden_act"},
+    {"lm-llama", "hidden_act", "\"mish\"", "hidden_act"},
     {"lm-llama", "head_dim", "9", "head_dim"},
     {"lm-llama", "num_key_value_heads", "4", "num_key_value_heads"},
     {"lm-llama", "num_hidden_layers", "0", "num_hidden_layers"},
@@ -221,7 +221,7 @@ static const struct {
     {"lm-mistral", "layer_types", "[\"full_attention\", \"sliding_attention\"]", "all of one kind"},
     {"lm-qwen2", "rope_scaling", "{\"type\": \"dynamic\", \"factor\": 2}", "dynamic"},
     {"lm-qwen3", "layer_types", "[\"full_attention\", \"sliding_attention\"]", "use_sliding_window"},
-    {"lm-gpt2", "activation_function", "\"relu\"", "activation_function"},
+    {"lm-gpt2", "activation_function", "\"mish\"", "activation_function"},
     {"lm-gpt2", "add_cross_attention", "true", "add_cross_attention"},
     {"lm-gpt2", "attn_pdrop", "1", "attn_pdrop"},
     {"lm-gpt2", "n_head", "5", "n_embd"},
@@ -243,27 +243,31 @@ static void link_weights(const char *from, const char *to) {
     }
 }
 
-static void check_refused(size_t i, const lf_kernels *k) {
+/* A folder with the model of a case, but for one key of its config.json. */
+static char *changed_case(const char *name, const char *key, const char *text) {
     char from[512], path[600], *dir = scratch();
     cJSON *config, *value;
-    snprintf(from, sizeof from, "%s/golden/%s", LF_TEST_DIR, bad[i].name);
+    snprintf(from, sizeof from, "%s/golden/%s", LF_TEST_DIR, name);
     snprintf(path, sizeof path, "%s/config.json", from);
     OK(lf_json_read(&config, path, &err));
-    OK(lf_json_parse(&value, bad[i].value, strlen(bad[i].value), "value", &err));
-    cJSON_DeleteItemFromObjectCaseSensitive(config, bad[i].key);
-    cJSON_AddItemToObject(config, bad[i].key, value);
-    char *text = lf_json_print(config, false);
+    OK(lf_json_parse(&value, text, strlen(text), "value", &err));
+    cJSON_DeleteItemFromObjectCaseSensitive(config, key);
+    cJSON_AddItemToObject(config, key, value);
     snprintf(path, sizeof path, "%s/config.json", dir);
-    OK(lf_file_write(path, text, strlen(text), &err));
+    OK(lf_json_write(path, config, false, &err));
+    cJSON_Delete(config);
     link_weights(from, dir);
+    return dir;
+}
+
+static void check_refused(size_t i, const lf_kernels *k) {
+    char *dir = changed_case(bad[i].name, bad[i].key, bad[i].value);
     lf_model *m;
     lf_err said = {0};
     const lf_status rc = lf_model_open(&m, dir, k, LF_LOAD_NOTHING, &said);
     if (!rc || !strstr(said.message, bad[i].expected) || !strstr(said.message, dir))
         fail_msg("%s with %s = %s: status %d, '%s'; expected one that names '%s'", bad[i].name, bad[i].key,
                  bad[i].value, (int)rc, said.message, bad[i].expected);
-    lf_free(text);
-    cJSON_Delete(config);
     OK(lf_remove_tree(dir, &err));
 }
 
@@ -272,6 +276,48 @@ static void test_refused(void **state) {
     const lf_kernels *k;
     OK(lf_kernels_select(&k, "fp32", &err));
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) check_refused(i, k);
+    assert_int_equal(lf_alloc_live(), 0);
+}
+
+/* Another name of a model's activation function changes nothing; another function does. */
+static const struct {
+    const char *name, *key, *value;
+    bool same;
+} activations[] = {
+    {"lm-llama", "hidden_act", "\"swish\"", true},
+    {"lm-llama", "hidden_act", "\"gelu\"", false},
+    {"lm-llama", "hidden_act", "\"relu\"", false},
+    {"lm-gpt2", "activation_function", "\"gelu_pytorch_tanh\"", true},
+    {"lm-gpt2", "activation_function", "\"silu\"", false},
+};
+
+static void check_activation(size_t i, const lf_kernels *k) {
+    fixture f;
+    char *dir = changed_case(activations[i].name, activations[i].key, activations[i].value);
+    open_case(&f, activations[i].name, k, LF_LOAD_FROZEN);
+    lf_model_free(f.model);
+    OK(lf_model_open(&f.model, dir, k, LF_LOAD_FROZEN, &err));
+    int64_t n;
+    const float *want = golden(&f, "logits", &n);
+    float *found = logits_of(&f, 0);
+    double scale = 0, difference = 0;
+    for (int64_t j = 0; j < n; j++) {
+        scale = fmax(scale, fabs((double)want[j]));
+        difference = fmax(difference, fabs((double)(found[j] - want[j])));
+    }
+    if (!(activations[i].same ? difference <= 1e-4 * scale : difference >= 1e-3 * scale))
+        fail_msg("%s with %s = %s: logits of %g differ by %g", activations[i].name, activations[i].key,
+                 activations[i].value, scale, difference);
+    lf_free(found);
+    close_case(&f);
+    OK(lf_remove_tree(dir, &err));
+}
+
+static void test_activations(void **state) {
+    (void)state;
+    const lf_kernels *k;
+    OK(lf_kernels_select(&k, "fp32", &err));
+    for (size_t i = 0; i < sizeof activations / sizeof activations[0]; i++) check_activation(i, k);
     assert_int_equal(lf_alloc_live(), 0);
 }
 
@@ -299,6 +345,6 @@ int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_adapters), cmocka_unit_test(test_targets),
                                        cmocka_unit_test(test_written),  cmocka_unit_test(test_new),
                                        cmocka_unit_test(test_cache),    cmocka_unit_test(test_refused),
-                                       cmocka_unit_test(test_ids)};
+                                       cmocka_unit_test(test_ids),      cmocka_unit_test(test_activations)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -246,7 +246,7 @@ static double decoder(lf_graph *g, const lf_kernels *k, lf_tensor *leaves, const
     lf_tensor *turned = lf_rope(g, normed, cosines, sines, positions, 2, 1);
     lf_tensor *o = lf_attention(g, turned, &(lf_attention_opts){.heads = 2, .kv_heads = 1, .causal = true});
     lf_tensor *x1 = lf_add(g, x, lf_linear(g, o, NULL, &leaves[OUT], NULL, NULL));
-    lf_tensor *gate_up = lf_linear(g, x1, NULL, &leaves[GATE_UP], NULL, NULL), *up = lf_silu_mul(g, gate_up);
+    lf_tensor *gate_up = lf_linear(g, x1, NULL, &leaves[GATE_UP], NULL, NULL), *up = lf_gated(g, gate_up, LF_SILU);
     lf_tensor *y = lf_add(g, x1, lf_linear(g, up, NULL, &leaves[DOWN], NULL, NULL));
     lf_tensor *const done[] = {x, h, qkv, normed, turned, o, x1, gate_up, up};
     for (size_t i = 0; i < sizeof done / sizeof done[0]; i++) lf_done(g, done[i]);
@@ -374,7 +374,7 @@ static void test_wrong_shapes(void **state) {
         lf_graph_begin(s.g, true, true, 0);
         if (i == 5) s.labels[2] = V;
         const lf_tensor *t = i == 0   ? lf_rmsnorm(s.g, &narrow, &W, 1e-5)
-                             : i == 1 ? lf_silu_mul(s.g, &narrow)
+                             : i == 1 ? lf_gated(s.g, &narrow, LF_SILU)
                              : i == 2 ? lf_rope(s.g, &hidden, NULL, NULL, NULL, 2, 1)
                              : i == 3
                                  ? lf_embed(s.g, ids, 1, 2, &W, NULL, NULL)

@@ -151,9 +151,13 @@ static void to_real_run(context *c) { c->k->to_real(c->b[1], c->variant, c->b[0]
 static void axpy_run(context *c) { c->k->axpy(c->b[2], -0.3, c->b[0], c->s[0]); }
 static void from_f32_run(context *c) { c->k->from_f32(c->b[0], source, c->s[0]); }
 
-static void gelu_run(context *c) { c->k->gelu(c->b[2], c->b[0], c->s[0], c->variant & 1); }
-static void gelu_backward_run(context *c) {
-    c->k->gelu_backward(c->b[2], c->variant & 2, c->b[1], c->b[0], c->s[0], c->variant & 1);
+static lf_activation_kind function(const context *c) { return (lf_activation_kind)(c->variant / 2); }
+
+static void activation_run(context *c) { /* variant: the kind */
+    c->k->activation(c->b[2], c->b[0], c->s[0], (lf_activation_kind)c->variant);
+}
+static void activation_backward_run(context *c) { /* bit 0: add; the others: the kind */
+    c->k->activation_backward(c->b[2], c->variant & 1, c->b[1], c->b[0], c->s[0], function(c));
 }
 
 static void dropout_run(context *c) {
@@ -319,9 +323,9 @@ static void gated_sizes(const int64_t *s, int64_t *n) { /* rows, C: x, y, dx */
     n[0] = n[2] = 2 * s[0] * s[1];
     n[1] = s[0] * s[1];
 }
-static void silu_mul_run(context *c) { c->k->silu_mul(c->b[1], c->b[0], c->s[0], c->s[1]); }
-static void silu_mul_backward_run(context *c) {
-    c->k->silu_mul_backward(c->b[2], c->variant, c->b[1], c->b[0], c->s[0], c->s[1]);
+static void gated_run(context *c) { c->k->gated(c->b[1], c->b[0], c->s[0], c->s[1], (lf_activation_kind)c->variant); }
+static void gated_backward_run(context *c) {
+    c->k->gated_backward(c->b[2], c->variant & 1, c->b[1], c->b[0], c->s[0], c->s[1], function(c));
 }
 
 static void table_sizes(const int64_t *s, int64_t *n) { /* rows, V, C: y, table of activations, real table */
@@ -380,6 +384,10 @@ static void lm_compare_run(context *c) {
     {                                                                                                                  \
         {1, 1, 1, 0}, {1, 1, 17, 0}, {3, 2, 1, 4}, {5, 3, 33, 7}, {130, 4, 64, 20}, { 40, 1, 1030, 0 }                 \
     }
+#define GATED                                                                                                          \
+    {                                                                                                                  \
+        {1, 1}, {3, 5}, {4, 1027}, { 130, 300 }                                                                        \
+    }
 static const kernel_case cases[] = {
     {"gemm",
      gemm_sizes,
@@ -430,8 +438,8 @@ static const kernel_case cases[] = {
     {"to_real", three_vectors, to_real_run, VECTORS, 2, 0x2, 0, 0, 1, 1e-6},
     {"axpy", three_vectors, axpy_run, VECTORS, 1, 0, 0, 0, 2, 1e-6},
     {"from_f32", three_vectors, from_f32_run, VECTORS, 1, 0x7, 0, 0, -1, 0},
-    {"gelu", three_vectors, gelu_run, VECTORS, 2, 0, 0, 0, 2, 1e-6},
-    {"gelu_backward", three_vectors, gelu_backward_run, VECTORS, 4, 0, 0, 0, 2, 1e-6},
+    {"activation", three_vectors, activation_run, VECTORS, LF_ACTIVATIONS, 0, 0, 0, 2, 1e-6},
+    {"activation_backward", three_vectors, activation_backward_run, VECTORS, 2 * LF_ACTIVATIONS, 0, 0, 0, 2, 1e-6},
     {"dropout", three_vectors, dropout_run, VECTORS, 2, 0, 0, 0, 2, 1e-6},
     {"dropout p 0, 1, near 1", three_vectors, dropout_run, {{1000}}, 16, 0, 0, 0, -1, 1e-6},
     {"sum_squares", three_vectors, sum_squares_run, VECTORS, 1, 0x7, 0, 0, 1, 1e-6},
@@ -495,17 +503,8 @@ static const kernel_case cases[] = {
     {"rmsnorm_backward", rmsnorm_sizes, rmsnorm_backward_run, NORMS, 8, 0x78, 1 << 3, 0, -1, 1e-5},
     {"copy_columns", copy_sizes, copy_run, {{1, 1, 0}, {7, 5, 3}, {300, 150, 70}}, 2, 0, 0, 0, 1, 1e-6},
     {"rope", rope_sizes, rope_run, {{1, 1, 2, 0}, {3, 2, 6, 5}, {9, 3, 34, 0}, {200, 6, 64, 128}}, 4, 0, 0, 0, 1, 1e-6},
-    {"silu_mul", gated_sizes, silu_mul_run, {{1, 1}, {3, 5}, {4, 1027}, {130, 300}}, 1, 0, 0, 0, 1, 1e-6},
-    {"silu_mul_backward",
-     gated_sizes,
-     silu_mul_backward_run,
-     {{1, 1}, {3, 5}, {4, 1027}, {130, 300}},
-     2,
-     0,
-     0,
-     0,
-     2,
-     1e-6},
+    {"gated", gated_sizes, gated_run, GATED, LF_ACTIVATIONS, 0, 0, 0, 1, 1e-6},
+    {"gated_backward", gated_sizes, gated_backward_run, GATED, 2 * LF_ACTIVATIONS, 0, 0, 0, 2, 1e-6},
     {"gather_rows", table_sizes, gather_run, {{1, 1, 1}, {9, 5, 3}, {300, 40, 130}}, 4, 0x4, 0, 0, -1, 1e-6},
     {"scatter_rows",
      table_sizes,
@@ -695,9 +694,33 @@ static void test_to_f32(void **state) {
     assert_memory_equal(y, source, sizeof y);
 }
 
-/* Relative to each value, over where e^x ends: x^2/2 is rounded to 6e-8 of itself, so the tail at -13 has 84 times
- * that. */
-static void test_gelu_everywhere(void **state) {
+/* At -3, -0.5 and 2, by the formulas of transformers in Python's math. */
+static const struct {
+    const char *name;
+    double at[3];
+} definitions[LF_ACTIVATIONS] = {
+    [LF_GELU] = {"gelu", {-0.004049694094890287, -0.15426876936299344, 1.9544997361036416}},
+    [LF_GELU_TANH] = {"gelu_tanh", {-0.0036373920817729943, -0.15428599017485606, 1.954597694087775}},
+    [LF_QUICK_GELU] = {"quick_gelu", {-0.01807130970778597, -0.1496115633936199, 1.9356586231442083}},
+    [LF_SILU] = {"silu", {-0.14227761953270035, -0.1887703343990727, 1.7615941559557646}},
+    [LF_RELU] = {"relu", {0, 0, 2}},
+};
+
+static void test_definitions(void **state) {
+    (void)state;
+    static const double x[] = {-3, -0.5, 2};
+    for (lf_activation_kind f = 0; f < LF_ACTIVATIONS; f++) {
+        double y[3];
+        if (!definitions[f].name) fail_msg("activation function %d has no values to compare with", (int)f);
+        lf_kernels_ref_f64.activation(y, x, 3, f);
+        for (int i = 0; i < 3; i++)
+            if (!(fabs(y[i] - definitions[f].at[i]) <= 1e-12))
+                fail_msg("%s(%g): expected %.15g, got %.15g", definitions[f].name, x[i], definitions[f].at[i], y[i]);
+    }
+}
+
+/* Relative to each value, over where e^x ends: the exponent is rounded to 6e-8 of itself, and x^2/2 is 84 at -13. */
+static void test_activations_everywhere(void **state) {
     (void)state;
     enum { N = 26001 };
     static float x[N], y[N], slope[N], one[N];
@@ -711,37 +734,71 @@ static void test_gelu_everywhere(void **state) {
         od[i] = 1;
     }
     for (int i = 0; i < n; i++)
-        for (int form = 0; form < 2; form++) {
-            k[i]->gelu(y, x, N, form);
-            k[i]->gelu_backward(slope, false, one, x, N, form);
-            lf_kernels_ref_f64.gelu(yd, xd, N, form);
-            lf_kernels_ref_f64.gelu_backward(sd, false, od, xd, N, form);
+        for (lf_activation_kind f = 0; f < LF_ACTIVATIONS; f++) {
+            k[i]->activation(y, x, N, f);
+            k[i]->activation_backward(slope, false, one, x, N, f);
+            lf_kernels_ref_f64.activation(yd, xd, N, f);
+            lf_kernels_ref_f64.activation_backward(sd, false, od, xd, N, f);
             for (int j = 0; j < N; j++) {
                 /* the reference of the tanh form cancels far below zero: its 1 + tanh is a multiple of 1e-16 */
-                const double tolerance = 1e-5 * fabs(yd[j]) + (form ? 1e-14 : 1e-37);
+                const double tolerance = 1e-5 * fabs(yd[j]) + (f == LF_GELU_TANH ? 1e-14 : 1e-37);
                 if (!(fabs((double)y[j] - yd[j]) <= tolerance))
-                    fail_msg("%s gelu(%g): expected %.9g, got %.9g", k[i]->name, xd[j], yd[j], (double)y[j]);
+                    fail_msg("%s %s(%g): expected %.9g, got %.9g", k[i]->name, definitions[f].name, xd[j], yd[j],
+                             (double)y[j]);
                 if (!(fabs((double)slope[j] - sd[j]) <= 1e-6))
-                    fail_msg("%s gelu'(%g): expected %.9g, got %.9g", k[i]->name, xd[j], sd[j], (double)slope[j]);
+                    fail_msg("%s %s'(%g): expected %.9g, got %.9g", k[i]->name, definitions[f].name, xd[j], sd[j],
+                             (double)slope[j]);
             }
         }
 }
 
-static void test_extremes(void **state) {
+/* Where exponentials overflow or vanish, a function is x above zero and 0 below. */
+static const float large[] = {20, -20, 100, -100, 1e20f, -1e20f, 3e38f, -3e38f};
+enum { LARGE = (int)(sizeof large / sizeof *large) };
+static bool is_nearly(float y, float want) { return fabsf(y - want) <= 1e-6f * fabsf(want) + 1e-6f; }
+
+static void test_large_numbers(void **state) {
     (void)state;
-    static const float x[] = {0, 1e-30f, -1e-30f, 20, -20, 100, -100, 1e20f, -1e20f, 3e38f, -3e38f, INFINITY};
-    enum { N = (int)(sizeof x / sizeof *x) };
     const lf_kernels *k[8];
     const int n = lf_kernels_available("fp32", k, 8);
-    float y[N], one[N];
-    for (int i = 0; i < N; i++) one[i] = 1;
+    float x[2 * LARGE], y[LARGE], one[LARGE], dx[2 * LARGE];
+    for (int j = 0; j < LARGE; j++) {
+        x[j] = large[j];
+        x[LARGE + j] = one[j] = 1;
+    }
     for (int i = 0; i < n; i++)
-        for (int form = 0; form < 2; form++) {
-            k[i]->gelu(y, x, N, form);
-            for (int j = 3; j < N; j++) assert_true(y[j] == (x[j] > 0 ? x[j] : 0));
-            assert_true(y[0] == 0 && fabsf(y[1] - 0.5e-30f) < 1e-36f && fabsf(y[2] + 0.5e-30f) < 1e-36f);
-            k[i]->gelu_backward(y, false, one, x, N - 1, form);
-            for (int j = 3; j < N - 1; j++) assert_true(fabsf(y[j] - (x[j] > 0 ? 1.0f : 0.0f)) < 1e-6f);
+        for (lf_activation_kind f = 0; f < LF_ACTIVATIONS; f++)
+            for (int gate = 0; gate < 2; gate++) {
+                if (gate) {
+                    k[i]->gated(y, x, 1, LARGE, f);
+                    k[i]->gated_backward(dx, false, one, x, 1, LARGE, f);
+                } else {
+                    k[i]->activation(y, x, LARGE, f);
+                    k[i]->activation_backward(dx, false, one, x, LARGE, f);
+                }
+                for (int j = 0; j < LARGE; j++) {
+                    const float value = large[j] > 0 ? large[j] : 0, slope = large[j] > 0 ? 1 : 0;
+                    if (!is_nearly(y[j], value) || !is_nearly(dx[j], slope) ||
+                        (gate && !is_nearly(dx[LARGE + j], value)))
+                        fail_msg("%s %s(%g)%s: value %g, slope %g", k[i]->name, definitions[f].name, (double)large[j],
+                                 gate ? " as a gate" : "", (double)y[j], (double)dx[j]);
+                }
+            }
+}
+
+/* Around zero a function is x times its slope there; of infinity it is infinity. */
+static void test_around_zero(void **state) {
+    (void)state;
+    static const float x[] = {0, 1e-30f, -1e-30f, INFINITY};
+    const lf_kernels *k[8];
+    const int n = lf_kernels_available("fp32", k, 8);
+    for (int i = 0; i < n; i++)
+        for (lf_activation_kind f = 0; f < LF_ACTIVATIONS; f++) {
+            const float half = f == LF_RELU ? 1 : 0.5f, below = f == LF_RELU ? 0 : 0.5f;
+            float y[4];
+            k[i]->activation(y, x, 4, f);
+            assert_true(y[0] == 0 && fabsf(y[1] - half * x[1]) < 1e-36f && fabsf(y[2] - below * x[2]) < 1e-36f);
+            assert_true(y[3] == INFINITY);
         }
 }
 
@@ -758,30 +815,6 @@ static void test_softmax_of_large_scores(void **state) {
         assert_true(fabs(loss - 400 - 0.126928) < 1e-4);
         k[i]->cross_entropy_backward(d, false, 1, lse, logits, label, 3, 2, 0);
         assert_true(d[0] == 0 && d[1] == 0 && d[2] == 1 && d[3] == -1 && fabsf(d[4] - 0.119203f) < 1e-5f);
-    }
-}
-
-/* The gate's slope where its exponentials overflow or vanish. */
-static void test_silu_of_large_numbers(void **state) {
-    (void)state;
-    static const float gate[] = {0, 100, -100, 1e20f, -1e20f, 3e38f, -3e38f};
-    const lf_kernels *k[8];
-    const int n = lf_kernels_available("fp32", k, 8);
-    enum { N = (int)(sizeof gate / sizeof *gate) };
-    float x[2 * N], y[N], one[N], dx[2 * N];
-    for (int i = 0; i < N; i++) {
-        x[i] = gate[i];
-        x[N + i] = one[i] = 1;
-    }
-    for (int i = 0; i < n; i++) {
-        k[i]->silu_mul(y, x, 1, N);
-        k[i]->silu_mul_backward(dx, false, one, x, 1, N);
-        for (int j = 1; j < N; j++) {
-            const float expected = gate[j] > 0 ? gate[j] : 0;
-            assert_true(fabsf(y[j] - expected) <= 1e-6f && fabsf(dx[N + j] - expected) <= 1e-6f);
-            assert_true(fabsf(dx[j] - (gate[j] > 0 ? 1.0f : 0.0f)) < 1e-6f);
-        }
-        assert_true(y[0] == 0 && fabsf(dx[0] - 0.5f) < 1e-6f);
     }
 }
 
@@ -864,10 +897,11 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_fp32),
         cmocka_unit_test(test_bf16),
         cmocka_unit_test(test_to_f32),
-        cmocka_unit_test(test_gelu_everywhere),
-        cmocka_unit_test(test_extremes),
+        cmocka_unit_test(test_definitions),
+        cmocka_unit_test(test_activations_everywhere),
+        cmocka_unit_test(test_large_numbers),
+        cmocka_unit_test(test_around_zero),
         cmocka_unit_test(test_softmax_of_large_scores),
-        cmocka_unit_test(test_silu_of_large_numbers),
         cmocka_unit_test(test_vocabulary_loss),
         cmocka_unit_test(test_sums_whatever_the_threads),
     };

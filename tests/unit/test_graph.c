@@ -269,7 +269,7 @@ static void test_failure_sticks(void **state) {
     lf_graph_begin(g, true, true, 0);
     lf_tensor *bad = lf_add(g, &a, &b);
     assert_null(bad);
-    assert_null(lf_gelu(g, bad, false));
+    assert_null(lf_activation(g, bad, LF_GELU));
     lf_err err = {0};
     assert_int_equal(lf_graph_status(g, &err), LF_ESHAPE);
     assert_non_null(strstr(err.message, "add"));
@@ -292,7 +292,7 @@ static void test_out_of_memory_is_an_error(void **state) {
         lf_graph *g = lf_graph_new(&lf_kernels_ref_f64, 1);
         if (g) {
             lf_graph_begin(g, true, true, 0);
-            lf_tensor *y = lf_gelu(g, lf_add(g, &a, &a), false);
+            lf_tensor *y = lf_activation(g, lf_add(g, &a, &a), LF_GELU);
             rc = lf_graph_status(g, NULL);
             assert_true((rc == LF_OK) == (y != NULL));
         }
@@ -310,7 +310,7 @@ static void test_nothing_trained_nothing_taped(void **state) {
     lf_tensor_init(&a, LF_F64, 1, (int64_t[]){4}, x, NULL);
     lf_graph *g = lf_graph_new(&lf_kernels_ref_f64, 1);
     lf_graph_begin(g, true, true, 0);
-    const lf_tensor *y = lf_gelu(g, &a, false);
+    const lf_tensor *y = lf_activation(g, &a, LF_GELU);
     assert_false(y->requires_grad);
     assert_null(y->producer);
     lf_graph_free(g);

@@ -65,7 +65,7 @@ static void checkpoint_backward(lf_graph *g, lf_node *n) {
 
 static lf_tensor *build_block(const void *context, lf_graph *g, lf_tensor *x) {
     lf_tensor *const *in = context;
-    lf_tensor *h = lf_gelu(g, lf_linear(g, x, NULL, in[1], NULL, NULL), false);
+    lf_tensor *h = lf_activation(g, lf_linear(g, x, NULL, in[1], NULL, NULL), LF_GELU);
     lf_tensor *y = lf_dropout(g, lf_linear(g, h, NULL, in[2], NULL, NULL), 0.3), *z = lf_add(g, x, y);
     lf_done(g, y);
     lf_done(g, x);

@@ -41,7 +41,7 @@ static void layernorm_backward(lf_graph *g, lf_node *n) {
 
 static lf_tensor *build(lf_graph *g, lf_tensor **in) { return lf_layernorm(g, in[0], in[1], in[2], 1e-6); }
 static lf_tensor *build_again(lf_graph *g, lf_tensor **in) {
-    lf_tensor *y = lf_layernorm(g, in[0], in[1], in[2], 1e-6), *z = lf_gelu(g, y, false);
+    lf_tensor *y = lf_layernorm(g, in[0], in[1], in[2], 1e-6), *z = lf_activation(g, y, LF_GELU);
     lf_done(g, y);
     return lf_add(g, z, in[0]);
 }

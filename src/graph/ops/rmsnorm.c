@@ -47,7 +47,7 @@ static lf_tensor *build_twice(lf_graph *g, lf_tensor **in) {
  * large. */
 static lf_tensor *build_soft(lf_graph *g, lf_tensor **in) { return lf_rmsnorm(g, in[0], in[1], 0.5); }
 static lf_tensor *build_again(lf_graph *g, lf_tensor **in) {
-    lf_tensor *y = lf_rmsnorm(g, in[0], in[1], 1e-5), *z = lf_gelu(g, y, false);
+    lf_tensor *y = lf_rmsnorm(g, in[0], in[1], 1e-5), *z = lf_activation(g, y, LF_GELU);
     lf_done(g, y);
     return lf_add(g, z, in[0]);
 }

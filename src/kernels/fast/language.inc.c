@@ -1,4 +1,4 @@
-/* Gated activation, rotary positions and embeddings of language models. */
+/* Rotary positions and embeddings of language models. */
 
 static void copy_row(act *restrict y, bool add, const act *restrict x, int64_t n) {
     if (add) {
@@ -48,48 +48,6 @@ static void rope(void *y_, bool add, const void *x_, const float *cosines, const
             rope_head(y + row * ld + h * D, add, x + row * ld + h * D, cosines + angle, sines + angle,
                       inverse ? -1.0f : 1.0f, half);
     }
-}
-
-/* ---- gated activation ---- */
-
-static void silu_mul_row(act *restrict y, const act *restrict gate, const act *restrict up, int64_t C) {
-    SIMD for (int64_t i = 0; i < C; i++) {
-        const float g = LD(gate[i]);
-        y[i] = ST(g * sigmoid(g) * LD(up[i]));
-    }
-}
-
-static void silu_mul(void *y_, const void *x_, int64_t rows, int64_t C) {
-    act *y = y_;
-    const act *x = x_;
-    PARALLEL(rows * C)
-    for (int64_t row = 0; row < rows; row++) silu_mul_row(y + row * C, x + row * 2 * C, x + row * 2 * C + C, C);
-}
-
-/* Of a piece of a row: silu'(g) u and silu(g). Beyond 80 the slope is 0 or 1, and e could overflow;
- * below -80 silu is that of -80, which is nothing. */
-static void silu_mul_slopes(float *restrict of_gate, float *restrict of_up, const act *restrict gate,
-                            const act *restrict up, int64_t n) {
-    SIMD for (int64_t i = 0; i < n; i++) {
-        const float g = LD(gate[i]), t = clamp(g, 80.0f);
-        const float e = fast_exp(-t), s = 1 / (1 + e);
-        of_gate[i] = nan_if_nan(s + t * s * (e * s), g) * LD(up[i]);
-        of_up[i] = (t < g ? g : t) * nan_if_nan(s, g);
-    }
-}
-
-static void silu_mul_backward(void *dx_, bool add, const void *dy_, const void *x_, int64_t rows, int64_t C) {
-    act *dx = dx_;
-    const act *dy = dy_, *x = x_;
-    PARALLEL(rows * C)
-    for (int64_t row = 0; row < rows; row++)
-        for (int64_t begin = 0; begin < C; begin += CHUNK) {
-            const int64_t n = min64(CHUNK, C - begin), gate = row * 2 * C + begin;
-            float of_gate[CHUNK], of_up[CHUNK];
-            silu_mul_slopes(of_gate, of_up, x + gate, x + gate + C, n);
-            store_product(dx + gate, add, dy + row * C + begin, of_gate, n);
-            store_product(dx + gate + C, add, dy + row * C + begin, of_up, n);
-        }
 }
 
 /* ---- embeddings ---- */

@@ -218,36 +218,7 @@ static void layernorm_backward(void *dx_, bool add, void *dw_, void *db_, const 
     }
 }
 
-/* ---- GELU -------------------------------------------------------------------------------------------------------- */
-
-static const double sqrt_half = 0.70710678118654752440, sqrt_2_over_pi = 0.79788456080286535588;
-static const double one_over_sqrt_2pi = 0.39894228040143267794, gelu_cubic = 0.044715;
-
-static void gelu(void *y_, const void *x_, int64_t n, bool tanh_form) {
-    act *y = y_;
-    for (int64_t i = 0; i < n; i++) {
-        const double x = LD(((const act *)x_)[i]);
-        y[i] = ST(0.5 * x *
-                  (tanh_form ? 1 + tanh(sqrt_2_over_pi * (x + gelu_cubic * x * x * x))
-                             : erfc(-sqrt_half * x))); /* 1 + erf, without its cancellation */
-    }
-}
-
-static void gelu_backward(void *dx_, bool add, const void *dy_, const void *x_, int64_t n, bool tanh_form) {
-    act *dx = dx_;
-    const act *dy = dy_;
-    for (int64_t i = 0; i < n; i++) {
-        const double x = LD(((const act *)x_)[i]);
-        double slope;
-        if (tanh_form) {
-            const double t = tanh(sqrt_2_over_pi * (x + gelu_cubic * x * x * x));
-            slope = 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * sqrt_2_over_pi * (1 + 3 * gelu_cubic * x * x);
-        } else {
-            slope = 0.5 * erfc(-sqrt_half * x) + x * one_over_sqrt_2pi * exp(-0.5 * x * x);
-        }
-        store(&dx[i], add, LD(dy[i]) * slope);
-    }
-}
+#include "kernels/ref/activation.inc.c"
 
 /* ---- dropout ----------------------------------------------------------------------------------------------------- */
 

@@ -59,27 +59,6 @@ static void rope(void *y_, bool add, const void *x_, const float *cosines, const
             }
 }
 
-static void silu_mul(void *y, const void *x_, int64_t rows, int64_t C) {
-    for (int64_t row = 0; row < rows; row++)
-        for (int64_t i = 0; i < C; i++) {
-            const act *x = (const act *)x_ + row * 2 * C;
-            ((act *)y)[row * C + i] = ST(LD(x[i]) / (1 + exp(-LD(x[i]))) * LD(x[C + i]));
-        }
-}
-
-/* silu'(g) = s (1 + g (1 - s)), s = 1 / (1 + e^-g) */
-static void silu_mul_backward(void *dx_, bool add, const void *dy_, const void *x_, int64_t rows, int64_t C) {
-    for (int64_t row = 0; row < rows; row++)
-        for (int64_t i = 0; i < C; i++) {
-            const act *x = (const act *)x_ + row * 2 * C;
-            act *dx = (act *)dx_ + row * 2 * C;
-            const double g = LD(x[i]), u = LD(x[C + i]), dy = LD(((const act *)dy_)[row * C + i]);
-            const double s = 1 / (1 + exp(-g)), rest = 1 / (1 + exp(g));
-            store(&dx[i], add, dy * u * s * (1 + g * rest));
-            store(&dx[C + i], add, dy * g * s);
-        }
-}
-
 static void gather_rows(void *y, bool add, const void *table, bool table_is_real, const int32_t *ids, int64_t rows,
                         int64_t C) {
     for (int64_t row = 0; row < rows; row++)

@@ -1,0 +1,133 @@
+/* The functions of activations.def, alone and as gates. Of each: its value, for the forward pass; and a point of it,
+ * value and slope from one exponential, for backward. Both take any number without an overflow in between; NaN gives
+ * NaN. */
+
+typedef struct point {
+    float value, slope;
+} point;
+
+/* s = 1 / (1 + e^-t) and rest = 1 - s, which keeps its digits where s is nearly 1; t up to where e^-t overflows. */
+typedef struct sigmoid_parts {
+    float s, rest;
+} sigmoid_parts;
+
+static inline sigmoid_parts sigmoid_and_rest(float t) {
+    const float e = fast_exp(-t), s = 1 / (1 + e);
+    return (sigmoid_parts){s, e * s};
+}
+
+/* Of x s(..), from s and the slope at t, which is x held within limits: below them s is 0, above them 1. */
+static inline point sigmoid_point(float x, float t, float s, float slope) {
+    return (point){(t < x ? x : t) * nan_if_nan(s, x), nan_if_nan(slope, x)};
+}
+
+static inline float gelu_value(float x) { return x * normal_distribution(x).cdf; }
+static inline point gelu_point(float x) {
+    const normal_values v = normal_distribution(x);
+    return (point){x * v.cdf, v.cdf + x * v.density};
+}
+
+/* The tanh form is x s(2 sqrt(2/pi) (x + 0.044715 x^3)). */
+static const float gelu_linear = 0x1.988454p+0f, gelu_cubic = 0.044715f;
+
+static inline float gelu_tanh_value(float x) { return x * sigmoid(gelu_linear * (x + gelu_cubic * x * x * x)); }
+static inline point gelu_tanh_point(float x) {
+    const float t = clamp(x, 8.0f);
+    const sigmoid_parts p = sigmoid_and_rest(gelu_linear * (t + gelu_cubic * t * t * t));
+    return sigmoid_point(x, t, p.s, p.s + t * p.s * p.rest * gelu_linear * (1 + 3 * gelu_cubic * t * t));
+}
+
+static const float quick_factor = 1.702f;
+
+static inline float quick_gelu_value(float x) { return x * sigmoid(quick_factor * x); }
+static inline point quick_gelu_point(float x) {
+    const float t = clamp(x, 40.0f);
+    const sigmoid_parts p = sigmoid_and_rest(quick_factor * t);
+    return sigmoid_point(x, t, p.s, p.s + quick_factor * t * p.s * p.rest);
+}
+
+static inline float silu_value(float x) { return x * sigmoid(x); }
+static inline point silu_point(float x) {
+    const float t = clamp(x, 80.0f);
+    const sigmoid_parts p = sigmoid_and_rest(t);
+    return sigmoid_point(x, t, p.s, p.s + t * p.s * p.rest);
+}
+
+static inline float relu_value(float x) { return x < 0 ? 0 : x; }
+static inline point relu_point(float x) { return (point){relu_value(x), nan_if_nan(x > 0 ? 1.0f : 0.0f, x)}; }
+
+/* The loops of each kind: f(x); f'(x); f(gate) up; of a gate's two inputs the slopes, f'(gate) up and f(gate). */
+#define LF_ACTIVATION(kind, name, names)                                                                               \
+    static void name##_values(act *restrict y, const act *restrict x, int64_t n) {                                     \
+        SIMD for (int64_t i = 0; i < n; i++) y[i] = ST(name##_value(LD(x[i])));                                        \
+    }                                                                                                                  \
+    static void name##_slopes(float *restrict slope, const act *restrict x, int64_t n) {                               \
+        SIMD for (int64_t i = 0; i < n; i++) slope[i] = name##_point(LD(x[i])).slope;                                  \
+    }                                                                                                                  \
+    static void name##_gate(act *restrict y, const act *restrict gate, const act *restrict up, int64_t n) {            \
+        SIMD for (int64_t i = 0; i < n; i++) y[i] = ST(name##_value(LD(gate[i])) * LD(up[i]));                         \
+    }                                                                                                                  \
+    static void name##_gate_slopes(float *restrict of_gate, float *restrict of_up, const act *restrict gate,           \
+                                   const act *restrict up, int64_t n) {                                                \
+        SIMD for (int64_t i = 0; i < n; i++) {                                                                         \
+            const point p = name##_point(LD(gate[i]));                                                                 \
+            of_gate[i] = p.slope * LD(up[i]);                                                                          \
+            of_up[i] = p.value;                                                                                        \
+        }                                                                                                              \
+    }
+#include "kernels/activations.def"
+#undef LF_ACTIVATION
+
+static const struct {
+    void (*values)(act *restrict y, const act *restrict x, int64_t n);
+    void (*slopes)(float *restrict slope, const act *restrict x, int64_t n);
+    void (*gate)(act *restrict y, const act *restrict gate, const act *restrict up, int64_t n);
+    void (*gate_slopes)(float *restrict of_gate, float *restrict of_up, const act *restrict gate,
+                        const act *restrict up, int64_t n);
+} activations[] = {
+#define LF_ACTIVATION(kind, name, names) [kind] = {name##_values, name##_slopes, name##_gate, name##_gate_slopes},
+#include "kernels/activations.def"
+#undef LF_ACTIVATION
+};
+
+static void activation(void *y_, const void *x_, int64_t n, lf_activation_kind f) {
+    act *y = y_;
+    const act *x = x_;
+    PARALLEL(n)
+    for (int64_t begin = 0; begin < n; begin += CHUNK)
+        activations[f].values(y + begin, x + begin, min64(CHUNK, n - begin));
+}
+
+static void activation_backward(void *dx_, bool add, const void *dy_, const void *x_, int64_t n, lf_activation_kind f) {
+    act *dx = dx_;
+    const act *dy = dy_, *x = x_;
+    PARALLEL(n)
+    for (int64_t begin = 0; begin < n; begin += CHUNK) {
+        const int64_t size = min64(CHUNK, n - begin);
+        float slope[CHUNK];
+        activations[f].slopes(slope, x + begin, size);
+        store_product(dx + begin, add, dy + begin, slope, size);
+    }
+}
+
+static void gated(void *y_, const void *x_, int64_t rows, int64_t C, lf_activation_kind f) {
+    act *y = y_;
+    const act *x = x_;
+    PARALLEL(rows * C)
+    for (int64_t row = 0; row < rows; row++) activations[f].gate(y + row * C, x + row * 2 * C, x + row * 2 * C + C, C);
+}
+
+static void gated_backward(void *dx_, bool add, const void *dy_, const void *x_, int64_t rows, int64_t C,
+                           lf_activation_kind f) {
+    act *dx = dx_;
+    const act *dy = dy_, *x = x_;
+    PARALLEL(rows * C)
+    for (int64_t row = 0; row < rows; row++)
+        for (int64_t begin = 0; begin < C; begin += CHUNK) {
+            const int64_t n = min64(CHUNK, C - begin), gate = row * 2 * C + begin;
+            float of_gate[CHUNK], of_up[CHUNK];
+            activations[f].gate_slopes(of_gate, of_up, x + gate, x + gate + C, n);
+            store_product(dx + gate, add, dy + row * C + begin, of_gate, n);
+            store_product(dx + gate + C, add, dy + row * C + begin, of_up, n);
+        }
+}
