@@ -270,5 +270,6 @@ int main(void) {
         cmocka_unit_test(test_children_find_what_a_program_expects),
         cmocka_unit_test(test_gnuplot_gets_an_empty_mask),
     };
+    signal(SIGHUP, SIG_DFL); /* this program may be under nohup */
     return cmocka_run_group_tests(tests, setup, teardown);
 }
