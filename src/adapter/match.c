@@ -38,7 +38,7 @@ static LF_PRINTF(3, 4) lf_status doubt(const matching *m, lf_err *err, const cha
     return LF_OK;
 }
 
-static bool may_carry(const lf_module *module) { return module->kind == LF_MODULE_LINEAR && !module->is_head; }
+static bool may_carry(const lf_module *module) { return module->kind == LF_MODULE_LINEAR && !module->head; }
 
 /* ---- matching ---- */
 
@@ -56,7 +56,7 @@ static lf_status look(matching *m, int64_t i, lf_err *err) {
         if (may_carry(module)) {
             m->selected[i] = true;
             w->n_selected++;
-        } else if (module->is_head) {
+        } else if (module->head) {
             w->n_head++;
         } else {
             if (!w->other) w->other = module->name;

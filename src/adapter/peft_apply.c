@@ -18,7 +18,7 @@ typedef struct applying {
 /* ---- which module ---- */
 
 static lf_status check_fit(const applying *p, const lf_peft_entry *e, const lf_module *m, lf_err *err) {
-    if (m->kind != LF_MODULE_LINEAR || (m->is_head && !m->wide)) /* a vocabulary's product is the loss's own */
+    if (m->kind != LF_MODULE_LINEAR || m->head == LF_TOKEN_HEAD)
         return lf_fail(err, LF_EUNSUPPORTED, "%s: module '%s' is %s: it cannot carry an adapter", p->f->weights_path,
                        e->module,
                        m->kind == LF_MODULE_LINEAR ? "a language model's output layer" : "not a linear layer");
@@ -95,14 +95,14 @@ static lf_status check_module(const applying *p, const lf_targets *t, const lf_m
     if (rc) return rc;
     for (int64_t k = 0; k < lf_targets_count(t); k++) hit |= hits[k];
     hit = hit && !(p->f->head && strcmp(p->f->head, name) == 0); /* saved whole */
-    if (hit && lf_targets_all_linear(t)) hit = m->kind == LF_MODULE_LINEAR && !m->is_head;
+    if (hit && lf_targets_all_linear(t)) hit = m->kind == LF_MODULE_LINEAR && !m->head;
     if (hit && !m->lora)
         return lf_fail(err, LF_EDATA,
                        "%s: tensor '" LF_PEFT_PREFIX
                        "%s.lora_A.weight' is missing, but target_modules in " LF_PEFT_CONFIG
                        " names this module; is the file complete?",
                        p->f->weights_path, name);
-    if (!hit && m->lora && !(m->is_head && lf_targets_all_linear(t)))
+    if (!hit && m->lora && !(m->head && lf_targets_all_linear(t)))
         return lf_fail(err, LF_EDATA,
                        "%s: module '%s' has tensors, but target_modules in " LF_PEFT_CONFIG
                        " does not name it; are the two files of one adapter?",
@@ -140,7 +140,7 @@ out:
 static const char *place_of(const lf_module *m) {
     if (!m) return "there is no such module in";
     if (m->kind == LF_MODULE_EMBEDDING) return "it is the embedding of";
-    return m->is_head ? "it is the output layer of" : "it is an inner layer of";
+    return m->head ? "it is the output layer of" : "it is an inner layer of";
 }
 
 lf_status lf_adapter_check_head(const lf_adapter_file *f, const lf_nn *nn, const lf_module *head, const char *model,

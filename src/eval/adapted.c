@@ -20,9 +20,10 @@ static lf_status make_head(lf_model *m, int64_t labels, const char *const *names
 
 static lf_status check_head(const lf_adapted *a, lf_err *err) {
     const lf_model *m = a->model;
-    char *what = lf_format("%s (%s of type '%s')", m->path, m->is_lm ? "a causal language model" : "a model",
-                           m->family->model_type);
-    const lf_status rc = what ? lf_adapter_check_head(a->file, &m->nn, m->head, what, err)
+    char *what =
+        lf_format("%s (%s of type '%s')", m->path,
+                  lf_model_says(m, LF_NEXT_TOKEN) ? "a causal language model" : "a model", m->family->model_type);
+    const lf_status rc = what ? lf_adapter_check_head(a->file, &m->nn, m->head.module, what, err)
                               : lf_fail(err, LF_ENOMEM, "%s: out of memory", m->path);
     lf_free(what);
     return rc;
@@ -35,7 +36,7 @@ static lf_status put_on(lf_adapted *a, const char *dir, lf_err *err) {
     if ((rc = lf_adapter_open(&a->file, dir, err)) || (rc = check_head(a, err))) return rc;
     const int64_t labels = lf_adapter_file_labels(a->file, &names);
     if (labels > 0 && (rc = make_head(m, labels, names, err))) return rc;
-    return lf_adapter_apply(&a->adapter, a->file, &m->nn, m->head, m->hash, err);
+    return lf_adapter_apply(&a->adapter, a->file, &m->nn, m->head.module, m->hash, err);
 }
 
 lf_status lf_adapted_open(lf_adapted *out, const char *model, const char *adapter, const lf_kernels *k, lf_load load,

@@ -8,7 +8,8 @@
 
 static lf_status add(lf_ids *out, int64_t id, const lf_model *m, lf_err *err) {
     const int32_t narrow = (int32_t)id;
-    if (id < 0 || id >= m->vocab_size) return LF_OK; /* small models keep the id of a large one: it cannot be drawn */
+    if (id < 0 || id >= m->tokens.vocab_size)
+        return LF_OK; /* small models keep the id of a large one: it cannot be drawn */
     return lf_ids_append(out, &narrow, 1) ? LF_OK
                                           : lf_fail(err, LF_ENOMEM, "out of memory for the tokens that end a text");
 }

@@ -55,7 +55,7 @@ typedef struct lf_base_score {
 
 typedef struct lf_forgetting lf_forgetting;
 /* Measures the untouched base (adapters off, base head) and keeps its logits. d is borrowed. The labels of d must
- * be the base's: open it with lf_open_labelled over base_id2label. LF_EDATA if the model has no head. */
+ * be the base's: open it with lf_open_labelled over base_head.labels. LF_EDATA if the model has no head. */
 lf_status lf_forgetting_new(lf_forgetting **out, lf_model *m, lf_graph *g, const lf_dataset *d,
                             const lf_eval_opts *opts, bool with_knn, lf_err *err);
 /* Room for such a measurement without making it: the caller fills [N, V] *logits and the N bytes *seen with those of an
@@ -78,8 +78,8 @@ lf_status lf_open_labelled(lf_dataset **out, const lf_dataset_opts *opts, const 
 
 /* The head that is judged and its labels, by the key `head`: "auto" (that of the adapter, else the model's own) or
  * "base". LF_EDATA if there is none; `what` is what needs it. */
-lf_status lf_head_in_use(const lf_model *m, const lf_config *cfg, const char *what, lf_module **head,
-                         const char ***names, lf_err *err);
+lf_status lf_head_in_use(const lf_classifier **out, const lf_model *m, const lf_config *cfg, const char *what,
+                         lf_err *err);
 
 /* The preprocessor of a model directory, or ViT's defaults (with a note) if it has no preprocessor_config.json. */
 lf_status lf_processor_for(lf_image_processor *out, const lf_model *m, lf_err *err);

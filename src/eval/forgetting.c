@@ -84,13 +84,13 @@ void lf_divergence(const float *base, const float *tuned, int64_t n, double *ce,
 static lf_status measure(lf_base_score *out, measurement *me, lf_model *m, lf_graph *g, const lf_eval_opts *asked,
                          bool base, lf_err *err) {
     lf_forgetting *f = me->f;
-    if (!m->base_head || m->base_head->out != f->V || m->hidden_size != f->dim)
+    if (!m->base_head.module || m->base_head.module->out != f->V || m->hidden_size != f->dim)
         return lf_fail(err, LF_EDATA, "%s: has no head of %lld classes, which the base was measured with", m->path,
                        (long long)f->V);
     lf_accuracy a;
     lf_eval_opts opts = *asked;
     opts.base = base;
-    const lf_status rc = lf_evaluate(&a, m, g, m->base_head, f->d, &opts, visit, me, err);
+    const lf_status rc = lf_evaluate(&a, m, g, m->base_head.module, f->d, &opts, visit, me, err);
     if (rc) return rc;
     *out = (lf_base_score){.count = a.count,
                            .accuracy = a.accuracy,
@@ -122,13 +122,13 @@ static lf_status allocate(lf_forgetting *f, lf_err *err) {
 lf_status lf_forgetting_room(lf_forgetting **out, const lf_model *m, const lf_dataset *d, const lf_eval_opts *opts,
                              bool with_knn, lf_err *err) {
     *out = NULL;
-    if (!m->base_head)
+    if (!m->base_head.module)
         return lf_fail(err, LF_EDATA, "%s: the model has no head of its own, so there is no base task to forget",
                        m->path);
     lf_forgetting *f = lf_calloc(1, sizeof *f);
     if (!f) return lf_fail(err, LF_ENOMEM, "out of memory for measuring the base");
     const int64_t N = lf_dataset_count(d), most = opts->knn_samples ? opts->knn_samples : KNN_SAMPLES;
-    *f = (lf_forgetting){.d = d, .V = m->base_head->out, .dim = m->hidden_size, .n_spread = with_knn ? most : 0};
+    *f = (lf_forgetting){.d = d, .V = m->base_head.module->out, .dim = m->hidden_size, .n_spread = with_knn ? most : 0};
     if (f->n_spread > N) f->n_spread = N;
     const lf_status rc = allocate(f, err);
     if (rc)

@@ -40,11 +40,13 @@ lf_status lf_generator_new(lf_generator **out, lf_model *m, lf_graph *g, const l
     *out = NULL;
     lf_generator *o = lf_calloc(1, sizeof *o);
     if (!o) return lf_fail(err, LF_ENOMEM, "out of memory for generating text");
-    const int64_t limit = m->max_positions ? m->max_positions : DEFAULT_CONTEXT;
-    *o = (lf_generator){
-        .m = m, .g = g, .tokenizer = t, .context = most > 0 && (most < limit || !m->max_positions) ? most : limit};
-    o->logits = lf_aligned_alloc((size_t)m->vocab_size * sizeof *o->logits);
-    o->room = lf_calloc((size_t)m->vocab_size, sizeof *o->room);
+    const int64_t limit = m->tokens.max_positions ? m->tokens.max_positions : DEFAULT_CONTEXT;
+    *o = (lf_generator){.m = m,
+                        .g = g,
+                        .tokenizer = t,
+                        .context = most > 0 && (most < limit || !m->tokens.max_positions) ? most : limit};
+    o->logits = lf_aligned_alloc((size_t)m->tokens.vocab_size * sizeof *o->logits);
+    o->room = lf_calloc((size_t)m->tokens.vocab_size, sizeof *o->room);
     lf_status rc = o->logits && o->room ? lf_ending_ids(&o->eos, m, t, err)
                                         : lf_fail(err, LF_ENOMEM, "out of memory for generating text");
     if (!rc) rc = lf_kv_cache_new(&o->cache, m, 0, err);
@@ -96,7 +98,7 @@ static lf_status read_ids(lf_generator *o, const int32_t *ids, int64_t n, lf_err
             (const char *)hidden->data + (size_t)((part - 1) * o->m->hidden_size) * lf_dtype_size(hidden->dtype);
         const void *logits = lf_lm_logits(o->g, last, frozen, weight);
         if ((rc = lf_graph_status(o->g, err))) return rc;
-        k->wide->to_f32(o->logits, logits, o->m->vocab_size);
+        k->wide->to_f32(o->logits, logits, o->m->tokens.vocab_size);
     }
     return LF_OK;
 }
@@ -200,12 +202,12 @@ static bool is_end(const lf_generator *o, const lf_generate_opts *opts, int32_t 
 
 static lf_status diverged(const lf_generator *o, int64_t at, lf_err *err) {
     int64_t bad = 0;
-    for (int64_t v = 0; v < o->m->vocab_size; v++) bad += !isfinite(o->logits[v]);
+    for (int64_t v = 0; v < o->m->tokens.vocab_size; v++) bad += !isfinite(o->logits[v]);
     return lf_fail(err, LF_EDIVERGED,
                    "token %lld: %lld of the %lld logits are NaN or infinite; expected finite numbers; are those of the "
                    "model's and the adapter's weights? "
                    "if they are, try precision fp32",
-                   (long long)at + 1, (long long)bad, (long long)o->m->vocab_size);
+                   (long long)at + 1, (long long)bad, (long long)o->m->tokens.vocab_size);
 }
 
 static lf_status write_tokens(lf_generated *out, lf_generator *o, writing *w, lf_stream *stream, lf_err *err) {
@@ -218,8 +220,8 @@ static lf_status write_tokens(lf_generated *out, lf_generator *o, writing *w, lf
                       : lf_interrupted()         ? LF_ENDED_INTERRUPT
                                                  : LF_ENDED_CONTEXT;
         if (at == opts->max_new_tokens || lf_interrupted()) return LF_OK;
-        const int32_t id = lf_sample(&opts->sampling, o->logits, o->m->vocab_size, o->in_cache.ids, o->in_cache.n,
-                                     (uint64_t)at, o->room);
+        const int32_t id = lf_sample(&opts->sampling, o->logits, o->m->tokens.vocab_size, o->in_cache.ids,
+                                     o->in_cache.n, (uint64_t)at, o->room);
         if (id < 0) return diverged(o, at, err);
         if (!lf_ids_append(&out->ids, &id, 1)) return lf_fail(err, LF_ENOMEM, "out of memory for the text");
         const bool stops = is_among(w->stop_ids.ids, w->stop_ids.n, id);
@@ -263,11 +265,11 @@ lf_status lf_generate_text(lf_generated *out, lf_generator *o, const int32_t *pr
                        "the prompt has %lld tokens, which leaves no room in the context of %lld; shorten it",
                        (long long)n, (long long)o->context);
     for (int64_t i = 0; i < n; i++)
-        if (prompt[i] < 0 || prompt[i] >= o->m->vocab_size)
+        if (prompt[i] < 0 || prompt[i] >= o->m->tokens.vocab_size)
             return lf_fail(
                 err, LF_EDATA,
                 "token id %d of the prompt is outside the model's vocabulary of %lld; is the tokenizer the model's?",
-                prompt[i], (long long)o->m->vocab_size);
+                prompt[i], (long long)o->m->tokens.vocab_size);
     writing w = {.opts = opts, .visit = visit, .context = context};
     lf_stream *stream = NULL;
     lf_status rc = begin_stream(&stream, o->tokenizer, prompt, n, err);

@@ -66,12 +66,11 @@ lf_status lf_open_labelled(lf_dataset **out, const lf_dataset_opts *opts, const 
 /* Without weights (ViTModel has none) and none from an adapter, a head is a name only. */
 static bool has_weights(const lf_module *head) { return head && (lf_nn_is_frozen(head) || head->weight->tensor.data); }
 
-lf_status lf_head_in_use(const lf_model *m, const lf_config *cfg, const char *what, lf_module **head,
-                         const char ***names, lf_err *err) {
-    const bool base = !has_weights(m->head) || strcmp(lf_cfg_str(cfg, LF_head), "base") == 0;
-    *head = base ? m->base_head : m->head;
-    *names = base ? m->base_id2label : m->id2label;
-    if (*head) return LF_OK;
+lf_status lf_head_in_use(const lf_classifier **out, const lf_model *m, const lf_config *cfg, const char *what,
+                         lf_err *err) {
+    const bool base = !has_weights(m->head.module) || strcmp(lf_cfg_str(cfg, LF_head), "base") == 0;
+    *out = base ? &m->base_head : &m->head;
+    if ((*out)->module) return LF_OK;
     return lf_fail(err, LF_EDATA, "%s: the model has no classification head of its own, but %s needs one", m->path,
                    what);
 }
@@ -87,21 +86,23 @@ static char *processor_path(const lf_model *m) {
 static lf_status read_processor(lf_image_processor *p, const lf_model *m, const char *path, lf_err *err) {
     if (!lf_is_file(path)) {
         lf_info("%s: not there; pictures are resized to %lld x %lld, bilinear, mean and std 0.5", path,
-                (long long)m->image_w, (long long)m->image_h);
-        lf_image_processor_default(p, (int)m->image_h, (int)m->image_w, (int)m->channels);
+                (long long)m->pixels.width, (long long)m->pixels.height);
+        lf_image_processor_default(p, (int)m->pixels.height, (int)m->pixels.width, (int)m->pixels.channels);
         return LF_OK;
     }
     cJSON *json = NULL;
     lf_status rc = lf_json_read(&json, path, err);
-    if (!rc) rc = lf_image_processor_read(p, json, (int)m->image_h, (int)m->image_w, (int)m->channels, path, err);
+    if (!rc)
+        rc = lf_image_processor_read(p, json, (int)m->pixels.height, (int)m->pixels.width, (int)m->pixels.channels,
+                                     path, err);
     cJSON_Delete(json);
     return rc;
 }
 
 lf_status lf_processor_for(lf_image_processor *out, const lf_model *m, lf_err *err) {
-    if (m->channels != 1 && m->channels != 3)
+    if (m->pixels.channels != 1 && m->pixels.channels != 3)
         return lf_fail(err, LF_EUNSUPPORTED, "%s: key 'num_channels': pictures have 1 or 3 channels, found %lld",
-                       m->config_path, (long long)m->channels);
+                       m->config_path, (long long)m->pixels.channels);
     char *path = processor_path(m);
     const lf_status rc =
         path ? read_processor(out, m, path, err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", m->path);

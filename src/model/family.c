@@ -91,7 +91,7 @@ lf_status lf_family_pictures(lf_model *m, int64_t *side, lf_err *err) {
     int64_t image[2], patch[2];
     lf_status rc;
     if ((rc = read_size(m, "image_size", 224, image, err)) || (rc = read_size(m, "patch_size", 16, patch, err)) ||
-        (rc = lf_family_size(m, "num_channels", 3, 4, &m->channels, err)))
+        (rc = lf_family_size(m, "num_channels", 3, 4, &m->pixels.channels, err)))
         return rc;
     if (patch[0] != patch[1])
         return lf_fail(err, LF_EUNSUPPORTED,
@@ -100,19 +100,19 @@ lf_status lf_family_pictures(lf_model *m, int64_t *side, lf_err *err) {
     if (image[0] % patch[0] || image[1] % patch[0])
         return lf_fail(err, LF_EDATA, "%s: key 'patch_size': %lld does not divide image_size %lld x %lld",
                        m->config_path, (long long)patch[0], (long long)image[0], (long long)image[1]);
-    m->image_h = image[0];
-    m->image_w = image[1];
+    m->pixels.height = image[0];
+    m->pixels.width = image[1];
     *side = patch[0];
     return LF_OK;
 }
 
 bool lf_family_check_ids(const lf_model *m, lf_graph *g, const lf_model_input *in) {
     for (int64_t i = 0; i < in->B * in->T; i++) {
-        const bool known = in->ids[i] >= 0 && in->ids[i] < m->vocab_size;
-        if (known && in->positions[i] >= 0 && in->positions[i] < m->max_positions) continue;
-        lf_graph_fail(g, LF_EDATA,
-                      "%s: token id %d at position %d; the model knows ids below %lld and positions below %lld",
-                      m->path, in->ids[i], in->positions[i], (long long)m->vocab_size, (long long)m->max_positions);
+        const bool known = in->ids[i] >= 0 && in->ids[i] < m->tokens.vocab_size;
+        if (known && in->positions[i] >= 0 && in->positions[i] < m->tokens.max_positions) continue;
+        lf_graph_fail(
+            g, LF_EDATA, "%s: token id %d at position %d; the model knows ids below %lld and positions below %lld",
+            m->path, in->ids[i], in->positions[i], (long long)m->tokens.vocab_size, (long long)m->tokens.max_positions);
         return false;
     }
     return true;

@@ -52,9 +52,11 @@ typedef struct lf_layer_part {
 bool lf_family_layer(lf_nn *nn, const char *layers, const char *file_layers, int64_t number, const lf_layer_part *parts,
                      size_t n);
 
-/* The embedding "<name>" and the head "lm_head" (whose weight is the embedding when tied): m->embedding, m->lm_head.
- * `targets`: target_modules "default"; static. */
+/* The embedding "<name>" and the head "lm_head" (whose weight is the embedding when tied): m->tokens.embedding,
+ * m->lm_head. `targets`: target_modules "default"; static. */
 bool lf_family_ends(lf_model *m, const char *embedding, const char *const *targets);
+/* The classifier m->head over `in` features, with as many labels as config.json says. */
+bool lf_family_classifier(lf_model *m, int64_t in, bool bias, const char *name);
 /* Weights normal(0, range), norms one, biases zero. */
 void lf_family_init_param(const lf_param *p, lf_rng_key key, double range, float *out);
 
@@ -64,8 +66,8 @@ void lf_family_init_param(const lf_param *p, lf_rng_key key, double range, float
 bool lf_family_check_ids(const lf_model *m, lf_graph *g, const lf_model_input *in);
 
 /* Rotary positions of heads of size D, as config.json asks for them (rope.c): types default, linear, llama3 and yarn;
- * another is LF_EUNSUPPORTED. transformers 4 has rope_theta and rope_scaling, 5 rope_parameters. m->max_positions is
- * set before. Nothing of a pass is in it. */
+ * another is LF_EUNSUPPORTED. transformers 4 has rope_theta and rope_scaling, 5 rope_parameters.
+ * m->tokens.max_positions is set before. Nothing of a pass is in it. */
 typedef struct lf_rope_table {
     int64_t half;             /* D / 2 */
     const float *frequencies; /* [half], in the model's arena */

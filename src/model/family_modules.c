@@ -46,17 +46,23 @@ bool lf_family_layer(lf_nn *nn, const char *layers, const char *file_layers, int
 bool lf_family_ends(lf_model *m, const char *embedding, const char *const *targets) {
     lf_nn *nn = &m->nn;
     nn->default_targets = targets;
-    const int64_t V = m->vocab_size, C = m->hidden_size;
+    const int64_t V = m->tokens.vocab_size, C = m->hidden_size;
     lf_module *table = lf_nn_module(nn, LF_MODULE_EMBEDDING, V, C, embedding, embedding);
     if (!table || !(table->weight = lf_nn_param(nn, embedding, embedding, "weight", 2, (int64_t[]){V, C}, false)))
         return false;
-    m->embedding = table->weight;
+    m->tokens.embedding = table->weight;
     m->lm_head = lf_nn_module(nn, LF_MODULE_LINEAR, V, C, "lm_head", "lm_head");
     if (!m->lm_head) return false;
-    m->lm_head->is_head = true;
+    m->lm_head->head = LF_TOKEN_HEAD;
     m->lm_head->weight =
-        m->tied ? m->embedding : lf_nn_param(nn, "lm_head", "lm_head", "weight", 2, (int64_t[]){V, C}, true);
+        m->tied ? m->tokens.embedding : lf_nn_param(nn, "lm_head", "lm_head", "weight", 2, (int64_t[]){V, C}, true);
     return m->lm_head->weight != NULL;
+}
+
+bool lf_family_classifier(lf_model *m, int64_t in, bool bias, const char *name) {
+    m->head.module = lf_family_linear(&m->nn, m->head.n_labels, in, bias, name, NULL);
+    if (m->head.module) m->head.module->head = LF_CLASS_HEAD;
+    return m->head.module != NULL;
 }
 
 void lf_family_init_param(const lf_param *p, lf_rng_key key, double range, float *out) {

@@ -39,7 +39,7 @@ static lf_status read_scale(const lf_model *m, gpt2 *v, lf_err *err) {
 
 static lf_status read_config(lf_model *m, gpt2 *v, lf_err *err) {
     lf_status rc;
-    if ((rc = lf_family_size(m, "vocab_size", 50257, 1 << 24, &m->vocab_size, err)) ||
+    if ((rc = lf_family_size(m, "vocab_size", 50257, 1 << 24, &m->tokens.vocab_size, err)) ||
         (rc = lf_family_size(m, "n_embd", 768, 65536, &m->hidden_size, err)) ||
         (rc = lf_family_size(m, "n_layer", 12, 1024, &m->n_layers, err)) ||
         (rc = lf_family_size(m, "n_head", 12, 4096, &v->heads, err)) ||
@@ -54,7 +54,8 @@ static lf_status read_config(lf_model *m, gpt2 *v, lf_err *err) {
         (rc = lf_family_activation(m, "activation_function", "gelu_new", &v->activation, err)) ||
         (rc = lf_family_multiple(m, "n_embd", m->hidden_size, "n_head", v->heads, err)))
         return rc;
-    m->max_positions = v->P;
+    m->tokens.max_positions = v->P;
+    m->tokens.kv_width = 2 * m->hidden_size;
     return read_scale(m, v, err);
 }
 
@@ -74,7 +75,6 @@ static bool declare_layer(lf_model *m, const gpt2 *v, layer *l, int64_t number) 
 static lf_status gpt2_declare(lf_model *m, lf_err *err) {
     gpt2 *v = m->impl = lf_arena_alloc(m->nn.arena, sizeof *v);
     if (!v) return lf_fail(err, LF_ENOMEM, "%s: out of memory", m->path);
-    m->is_lm = true;
     const lf_status rc = read_config(m, v, err);
     if (rc) return rc;
     static const char wpe[] = "transformer.wpe", *const targets[] = {"c_attn", NULL};
@@ -128,21 +128,20 @@ static lf_tensor *gpt2_hidden(const lf_model *m, lf_graph *g, lf_pass *pass) {
     const gpt2 *v = m->impl;
     const lf_model_input *in = &pass->in;
     if (!lf_family_check_ids(m, g, in)) return NULL;
-    lf_tensor *x = lf_embed(g, in->ids, in->B, in->T, &m->embedding->tensor, &v->positions->tensor, in->positions);
+    lf_tensor *x =
+        lf_embed(g, in->ids, in->B, in->T, &m->tokens.embedding->tensor, &v->positions->tensor, in->positions);
     x = lf_dropout(g, x, v->embd_pdrop);
     x = lf_model_layers(g, build_layer, pass, v->layers, sizeof *v->layers, m->n_layers,
                         m->gradient_checkpointing && !pass->cache, x);
     return lf_nn_then(g, x, lf_nn_layernorm(g, v->ln_f, x, v->epsilon));
 }
 
-static int64_t gpt2_kv_width(const lf_model *m) { return 2 * m->hidden_size; }
-
 static const char *const unused[] = {".attn.bias", ".attn.masked_bias", NULL}; /* causal masks of old files */
 
 const lf_family lf_family_gpt2 = {.model_type = "gpt2",
+                                  .input = LF_TOKENS,
                                   .prefix = "transformer.",
                                   .unused = unused,
                                   .declare = gpt2_declare,
                                   .init_param = gpt2_init_param,
-                                  .hidden = gpt2_hidden,
-                                  .kv_width = gpt2_kv_width};
+                                  .hidden = gpt2_hidden};

@@ -10,8 +10,7 @@ lf_status lf_kv_cache_new(lf_kv_cache **out, const lf_model *m, int64_t capacity
     lf_kv_cache *c = lf_calloc(1, sizeof *c);
     const int64_t n_layers = m->n_layers;
     if (c) {
-        *c =
-            (lf_kv_cache){.n_layers = n_layers, .width = m->family->kv_width(m), .number = lf_dtype_size(k->act_dtype)};
+        *c = (lf_kv_cache){.n_layers = n_layers, .width = m->tokens.kv_width, .number = lf_dtype_size(k->act_dtype)};
         c->layers = lf_calloc((size_t)n_layers, sizeof *c->layers);
     }
     const lf_status rc = c && c->layers ? lf_kv_cache_reserve(c, capacity, err)

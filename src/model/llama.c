@@ -51,7 +51,7 @@ static bool by_rule(bias_rule rule, bool config) { return rule == BIAS_BY_CONFIG
 static lf_status read_numbers(lf_model *m, llama *v, const struct relative *r, lf_err *err) {
     bool attention_bias, mlp_bias;
     lf_status rc;
-    if ((rc = lf_family_size(m, "vocab_size", -1, 1 << 24, &m->vocab_size, err)) ||
+    if ((rc = lf_family_size(m, "vocab_size", -1, 1 << 24, &m->tokens.vocab_size, err)) ||
         (rc = lf_family_size(m, "hidden_size", -1, 65536, &m->hidden_size, err)) ||
         (rc = lf_family_size(m, "num_hidden_layers", -1, 1024, &m->n_layers, err)) ||
         (rc = lf_family_size(m, "num_attention_heads", -1, 4096, &v->heads, err)) ||
@@ -59,7 +59,7 @@ static lf_status read_numbers(lf_model *m, llama *v, const struct relative *r, l
         (rc = lf_family_size(m, "intermediate_size", -1, 1 << 20, &v->intermediate_size, err)) ||
         (rc = lf_family_size(m, "head_dim", r->head_dim ? r->head_dim : m->hidden_size / v->heads, 65536, &v->head_dim,
                              err)) ||
-        (rc = lf_family_size(m, "max_position_embeddings", 2048, 1 << 27, &m->max_positions, err)) ||
+        (rc = lf_family_size(m, "max_position_embeddings", 2048, 1 << 27, &m->tokens.max_positions, err)) ||
         (rc = lf_family_positive(m, "rms_norm_eps", 1e-6, &v->epsilon, err)) ||
         (rc = lf_json_get_f64(m->config, "initializer_range", 0.02, &v->initializer_range, m->config_path, err)) ||
         (rc = lf_family_share(m, "attention_dropout", 0, &v->attention_dropout, err)) ||
@@ -72,6 +72,7 @@ static lf_status read_numbers(lf_model *m, llama *v, const struct relative *r, l
     v->o_bias = by_rule(r->o_bias, attention_bias);
     v->mlp_bias = r->mlp_bias && mlp_bias;
     v->qk_norm = r->qk_norm;
+    m->tokens.kv_width = 2 * v->kv_heads * v->head_dim;
     if (v->heads % v->kv_heads)
         return lf_fail(err, LF_EDATA, "%s: key 'num_key_value_heads': %lld does not divide num_attention_heads %lld",
                        m->config_path, (long long)v->kv_heads, (long long)v->heads);
@@ -121,7 +122,6 @@ static lf_status llama_declare(lf_model *m, lf_err *err) {
     const struct relative *r = relative_of(m);
     llama *v = m->impl = lf_arena_alloc(m->nn.arena, sizeof *v);
     if (!v) return lf_fail(err, LF_ENOMEM, "%s: out of memory", m->path);
-    m->is_lm = true;
     lf_status rc = read_numbers(m, v, r, err);
     if (rc) return rc;
     v->layers = lf_arena_alloc(m->nn.arena, (size_t)m->n_layers * sizeof *v->layers);
@@ -184,27 +184,22 @@ static lf_tensor *llama_hidden(const lf_model *m, lf_graph *g, lf_pass *pass) {
     const llama *v = m->impl;
     const lf_model_input *in = &pass->in;
     if (!lf_family_check_ids(m, g, in) || !(pass->rotation = lf_rope_open(&v->rope, 1, g, in))) return NULL;
-    lf_tensor *x = lf_embed(g, in->ids, in->B, in->T, &m->embedding->tensor, NULL, NULL);
+    lf_tensor *x = lf_embed(g, in->ids, in->B, in->T, &m->tokens.embedding->tensor, NULL, NULL);
     x = lf_model_layers(g, build_layer, pass, v->layers, sizeof *v->layers, m->n_layers,
                         m->gradient_checkpointing && !pass->cache, x);
     return lf_nn_then(g, x, lf_nn_rmsnorm(g, v->norm, x, v->epsilon));
-}
-
-static int64_t llama_kv_width(const lf_model *m) {
-    const llama *v = m->impl;
-    return 2 * v->kv_heads * v->head_dim;
 }
 
 static const char *const unused[] = {".rotary_emb.inv_freq", NULL}; /* of old files; config.json says them too */
 
 #define RELATIVE(name)                                                                                                 \
     const lf_family lf_family_##name = {.model_type = #name,                                                           \
+                                        .input = LF_TOKENS,                                                            \
                                         .prefix = "model.",                                                            \
                                         .unused = unused,                                                              \
                                         .declare = llama_declare,                                                      \
                                         .init_param = llama_init_param,                                                \
-                                        .hidden = llama_hidden,                                                        \
-                                        .kv_width = llama_kv_width};
+                                        .hidden = llama_hidden};
 RELATIVE(llama)
 RELATIVE(mistral)
 RELATIVE(qwen2)

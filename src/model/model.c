@@ -54,23 +54,24 @@ static lf_status read_names(lf_model *m, const cJSON *id2label, lf_err *err) {
     cJSON_ArrayForEach(label, id2label) {
         char *end;
         const long long i = strtoll(label->string, &end, 10);
-        if (*end || end == label->string || i < 0 || i >= m->num_labels || m->id2label[i] || !cJSON_IsString(label))
+        if (*end || end == label->string || i < 0 || i >= m->head.n_labels || m->head.labels[i] ||
+            !cJSON_IsString(label))
             return lf_fail(err, LF_EDATA,
                            "%s: key 'id2label': expected a name for each of 0 to %lld, found the key '%s'%s",
-                           m->config_path, (long long)m->num_labels - 1, label->string,
+                           m->config_path, (long long)m->head.n_labels - 1, label->string,
                            cJSON_IsString(label) ? "" : " without one");
-        m->id2label[i] = lf_arena_strdup(m->nn.arena, label->valuestring);
-        if (!m->id2label[i]) return lf_fail(err, LF_ENOMEM, "%s: out of memory for the labels", m->config_path);
+        m->head.labels[i] = lf_arena_strdup(m->nn.arena, label->valuestring);
+        if (!m->head.labels[i]) return lf_fail(err, LF_ENOMEM, "%s: out of memory for the labels", m->config_path);
     }
     return LF_OK;
 }
 
 static lf_status make_names(lf_model *m, lf_err *err) {
-    for (int64_t i = 0; i < m->num_labels; i++) {
+    for (int64_t i = 0; i < m->head.n_labels; i++) {
         char name[32];
         snprintf(name, sizeof name, "LABEL_%lld", (long long)i);
-        m->id2label[i] = lf_arena_strdup(m->nn.arena, name);
-        if (!m->id2label[i]) return lf_fail(err, LF_ENOMEM, "%s: out of memory for the labels", m->config_path);
+        m->head.labels[i] = lf_arena_strdup(m->nn.arena, name);
+        if (!m->head.labels[i]) return lf_fail(err, LF_ENOMEM, "%s: out of memory for the labels", m->config_path);
     }
     return LF_OK;
 }
@@ -79,14 +80,14 @@ static lf_status make_names(lf_model *m, lf_err *err) {
 static lf_status read_labels(lf_model *m, lf_err *err) {
     const cJSON *id2label = cJSON_GetObjectItemCaseSensitive(m->config, "id2label");
     const bool named = cJSON_IsObject(id2label);
-    lf_status rc = lf_json_get_i64(m->config, "num_labels", 2, &m->num_labels, m->config_path, err);
+    lf_status rc = lf_json_get_i64(m->config, "num_labels", 2, &m->head.n_labels, m->config_path, err);
     if (rc) return rc;
-    if (named) m->num_labels = cJSON_GetArraySize(id2label);
-    if (m->num_labels < 1 || m->num_labels > 10000000)
+    if (named) m->head.n_labels = cJSON_GetArraySize(id2label);
+    if (m->head.n_labels < 1 || m->head.n_labels > 10000000)
         return lf_fail(err, LF_EDATA, "%s: key 'id2label' or 'num_labels': expected 1 to 10000000 labels, found %lld",
-                       m->config_path, (long long)m->num_labels);
-    m->id2label = lf_arena_alloc(m->nn.arena, (size_t)m->num_labels * sizeof *m->id2label);
-    if (!m->id2label) return lf_fail(err, LF_ENOMEM, "%s: out of memory for the labels", m->config_path);
+                       m->config_path, (long long)m->head.n_labels);
+    m->head.labels = lf_arena_alloc(m->nn.arena, (size_t)m->head.n_labels * sizeof *m->head.labels);
+    if (!m->head.labels) return lf_fail(err, LF_ENOMEM, "%s: out of memory for the labels", m->config_path);
     return named ? read_names(m, id2label, err) : make_names(m, err);
 }
 
@@ -171,13 +172,13 @@ static lf_status check_tensor(const lf_model *m, const lf_st_tensor *t, const lf
 /* One tensor of the file into its place: a frozen product, or floats. `buffer` holds any parameter. */
 static lf_status load_param(lf_model *m, const lf_st_tensor *t, lf_param *p, lf_load load, float *buffer, lf_err *err) {
     lf_module *module = holder(m, p);
-    const bool trained = load == LF_LOAD_TRAINED && !(module && module->wide);
+    const bool trained = load == LF_LOAD_TRAINED && !(module && module == m->head.module);
     if (!lf_param_read(m, p, t, buffer)) return lf_fail(err, LF_ENOMEM, "%s: out of memory", p->name);
     if (!trained && module && module->weight == p &&
         (module->kind == LF_MODULE_LINEAR || module->kind == LF_MODULE_CONV))
         return lf_nn_freeze(&m->nn, module, buffer, err);
     lf_status rc = LF_OK;
-    if (!trained && p == m->embedding) {
+    if (!trained && p == m->tokens.embedding) {
         rc = lf_nn_hold_act(&m->nn, p, buffer, err);
         return !rc && m->tied ? lf_nn_freeze(&m->nn, m->lm_head, buffer, err) : rc;
     }
@@ -196,7 +197,7 @@ static int64_t largest_param(const lf_model *m) {
 
 /* A file has its head whole or (ViTModel) not at all. */
 static bool has_head(const lf_model *m) {
-    const lf_module *h = m->head;
+    const lf_module *h = m->head.module;
     return h && (lf_family_find(m->family, m->weights, h->weight) ||
                  (h->bias && lf_family_find(m->family, m->weights, h->bias)));
 }
@@ -211,7 +212,7 @@ static lf_status load_all(lf_model *m, lf_load load, lf_err *err) {
         lf_param *p = m->nn.params[i];
         const lf_st_tensor *t = lf_family_find(m->family, m->weights, p);
         const lf_module *module = holder(m, p);
-        if (!t && !head && module && module->wide) continue;
+        if (!t && !head && module && module == m->head.module) continue;
         if (!t) {
             rc = lf_fail(err, LF_EDATA,
                          "%s: tensor '%s' is missing (config.json asks for it); is the download complete?",
@@ -221,9 +222,7 @@ static lf_status load_all(lf_model *m, lf_load load, lf_err *err) {
             if (load != LF_LOAD_NOTHING) rc = load_param(m, t, p, load, buffer, err);
         }
     }
-    m->base_head = head ? m->head : NULL;
-    m->base_num_labels = head ? m->num_labels : 0;
-    m->base_id2label = head ? m->id2label : NULL;
+    if (head) m->base_head = m->head;
     lf_aligned_free(buffer);
     return rc;
 }
@@ -231,7 +230,7 @@ static lf_status load_all(lf_model *m, lf_load load, lf_err *err) {
 /* Files of tied models may hold the output's weight a second time. One with other values would be lost. */
 static lf_status check_tied_copy(const lf_model *m, const lf_st_tensor *t, bool *is_copy, lf_err *err) {
     *is_copy = m->tied && strcmp(t->name, "lm_head.weight") == 0;
-    const lf_st_tensor *table = *is_copy ? lf_family_find(m->family, m->weights, m->embedding) : NULL;
+    const lf_st_tensor *table = *is_copy ? lf_family_find(m->family, m->weights, m->tokens.embedding) : NULL;
     if (!table || (table->dtype == t->dtype && table->size == t->size && memcmp(table->data, t->data, t->size) == 0))
         return LF_OK;
     return lf_fail(err, LF_EDATA,
@@ -311,6 +310,10 @@ lf_status lf_model_new(lf_model **out, const char *config_path, const lf_kernels
     }
     *out = m;
     return LF_OK;
+}
+
+bool lf_model_says(const lf_model *m, lf_output_kind output) {
+    return output == LF_CLASSES ? m->head.module != NULL : m->lm_head != NULL;
 }
 
 lf_pass *lf_pass_keep(lf_graph *g, const lf_pass *pass) {

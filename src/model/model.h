@@ -10,7 +10,29 @@
 
 typedef struct lf_family lf_family;
 
+/* What goes into a model, and what its heads can say. They are independent: a model of tokens may say classes. */
+typedef enum lf_input_kind { LF_PIXELS, LF_TOKENS } lf_input_kind;
+typedef enum lf_output_kind { LF_CLASSES, LF_NEXT_TOKEN } lf_output_kind;
+
+typedef struct lf_pixel_facts {
+    int64_t channels, height, width; /* of pictures */
+} lf_pixel_facts;
+
+typedef struct lf_token_facts {
+    int64_t vocab_size, max_positions; /* max_positions 0: no limit */
+    int64_t kv_width;                  /* numbers of a token's keys and values in a layer's cache */
+    lf_param *embedding;               /* [vocab_size, hidden_size] */
+} lf_token_facts;
+
+/* A head that says classes. */
+typedef struct lf_classifier {
+    lf_module *module; /* NULL: there is none */
+    int64_t n_labels;
+    const char **labels; /* in nn.arena */
+} lf_classifier;
+
 typedef struct lf_model {
+    /* ---- the core, which every model has ---- */
     const lf_family *family;
     char *path; /* the directory; of a new model: its config file */
     char *config_path;
@@ -20,18 +42,18 @@ typedef struct lf_model {
     lf_nn nn;
     void *impl;                  /* the family's own, in nn.arena */
     bool gradient_checkpointing; /* a layer's activations are made again in backward; set by the owner */
-    int64_t hidden_size;
-    int64_t channels, image_h, image_w; /* of pictures */
-    bool is_lm; /* a causal language model: what follows up to lm_head is there; pictures and heads are not */
-    int64_t vocab_size, n_layers, max_positions; /* max_positions 0: no limit */
-    lf_param *embedding;                         /* [vocab_size, hidden_size] */
-    bool tied;                                   /* the embedding is the head's weight too */
-    lf_module *lm_head;                          /* [vocab_size, hidden_size]; its weight is `embedding` when tied */
-    lf_module *head;      /* the classifier in use: the file's own, or a new one; NULL for language models */
-    lf_module *base_head; /* the file's own head, always frozen; NULL if the file has none (ViTModel) */
-    int64_t num_labels, base_num_labels;
-    const char **id2label, **base_id2label; /* in nn.arena */
+    int64_t hidden_size, n_layers;
+    /* ---- what goes in: the one that family->input says ---- */
+    lf_pixel_facts pixels;
+    lf_token_facts tokens;
+    /* ---- its heads: see lf_model_says ---- */
+    lf_classifier head;      /* in use: the file's own, or a new one. A file may lack the weights (ViTModel) */
+    lf_classifier base_head; /* the file's own, always frozen; no module if the file has none */
+    lf_module *lm_head;      /* [vocab_size, hidden_size]; NULL: none */
+    bool tied;               /* its weight is tokens.embedding */
 } lf_model;
+
+bool lf_model_says(const lf_model *m, lf_output_kind output); /* has it a head for that? */
 
 /* What a model sees: pictures, or tokens. */
 typedef struct lf_model_input {
@@ -55,21 +77,21 @@ typedef struct lf_pass {
 
 struct lf_family {
     const char *model_type;
+    lf_input_kind input;
     const char *prefix; /* of all names but the heads'; the files of a bare base model leave it out */
     /* Tensors that a file may hold although the model does not use them (a pooler): how their names begin, or, from a
      * dot on, how they end. Ends with NULL. */
     const char *const *unused;
-    /* Checks config.json, sets the model's sizes and fills nn with modules and parameters (no data yet); sets `head`.
-     */
+    /* Checks config.json, sets the model's sizes, what goes in and the heads, and fills nn with modules and parameters
+     * (no data yet). */
     lf_status (*declare)(lf_model *m, lf_err *err);
     /* Random start, for training from nothing and for new heads: fills numel floats for p. */
     void (*init_param)(const lf_model *m, const lf_param *p, lf_rng_key key, float *out);
-    /* Features [B, hidden_size] that go into the head. NULL for language models. The pass is in the graph's memory: it
-     * stands still until backward, which builds a checkpointed layer again. */
+    /* Features [B, hidden_size] that go into a classifier; NULL: the family has none. The pass is in the graph's
+     * memory: it stands still until backward, which builds a checkpointed layer again. */
     lf_tensor *(*features)(const lf_model *m, lf_graph *g, lf_pass *pass);
-    /* Language models: hidden states [B, T, hidden_size] that go into lm_head. */
+    /* Hidden states [B, T, hidden_size] that go into lm_head; NULL: the family has none. */
     lf_tensor *(*hidden)(const lf_model *m, lf_graph *g, lf_pass *pass);
-    int64_t (*kv_width)(const lf_model *m); /* numbers of a token's keys and values in a layer's cache */
 };
 
 bool lf_family_ignores(const lf_family *f, const char *tensor); /* by `unused` */
@@ -113,7 +135,7 @@ void lf_kv_cache_cut(lf_kv_cache *c, int64_t n); /* forgets all but the first n 
 lf_tensor *lf_lm_hidden_cached(const lf_model *m, lf_graph *g, const int32_t *ids, int64_t n, lf_kv_cache *c);
 
 lf_tensor *lf_model_features(const lf_model *m, lf_graph *g, const lf_pass *pass); /* [B, hidden_size] */
-lf_tensor *lf_model_logits(lf_graph *g, lf_module *head, lf_tensor *features);     /* head: m->head or m->base_head */
+lf_tensor *lf_model_logits(lf_graph *g, lf_module *head, lf_tensor *features);     /* head: a classifier's */
 
 /* Writes config.json (with num_labels, id2label, label2id of the head in use) and model.safetensors of the weights held
  * now; merged adapters: `merge` is called with each linear weight [out,in] before it is written (may be NULL). dtype:

@@ -53,16 +53,16 @@ static lf_status write_tensors(const lf_model *m, lf_st_writer *w, lf_dtype dtyp
 }
 
 static bool put_labels(const lf_model *m, cJSON *config) {
-    if (m->is_lm) return true;
+    if (!lf_model_says(m, LF_CLASSES)) return true;
     cJSON *id2label = cJSON_CreateObject(), *label2id = cJSON_CreateObject();
     bool ok = id2label && label2id;
-    for (int64_t i = 0; ok && i < m->num_labels; i++) {
+    for (int64_t i = 0; ok && i < m->head.n_labels; i++) {
         char id[24];
         snprintf(id, sizeof id, "%lld", (long long)i);
         cJSON_DeleteItemFromObjectCaseSensitive(label2id,
-                                                m->id2label[i]); /* of equal names (ImageNet's "crane") the last */
-        ok = cJSON_AddStringToObject(id2label, id, m->id2label[i]) &&
-             cJSON_AddNumberToObject(label2id, m->id2label[i], (double)i);
+                                                m->head.labels[i]); /* of equal names (ImageNet's "crane") the last */
+        ok = cJSON_AddStringToObject(id2label, id, m->head.labels[i]) &&
+             cJSON_AddNumberToObject(label2id, m->head.labels[i], (double)i);
     }
     cJSON_DeleteItemFromObjectCaseSensitive(config, "num_labels"); /* the size of id2label says it */
     cJSON_DeleteItemFromObjectCaseSensitive(config, "id2label");

@@ -72,7 +72,7 @@ static double stretch(double by, double scale) { return by <= 1 ? 1 : 0.1 * scal
 
 /* YaRN (Peng et al. 2023): as llama3 with the border by pairs, and a factor on the scores. */
 static lf_status yarn(const reading *r, double *f, double *factor, lf_err *err) {
-    const double longer = (double)r->m->max_positions / (double)r->original;
+    const double longer = (double)r->m->tokens.max_positions / (double)r->original;
     double by, fast, slow, scale, scale_all, given;
     bool whole;
     lf_status rc;
@@ -142,8 +142,8 @@ static lf_status read_params(reading *r, lf_rope_table *table, lf_err *err) {
         (rc = lf_json_get_f64(r->params, "partial_rotary_factor", partial, &partial, r->name, err)) ||
         (rc = lf_json_get_str(r->params, "type", "default", &type, r->name, err)) ||
         (rc = lf_json_get_str(r->params, "rope_type", type, &type, r->name, err)) ||
-        (rc = lf_json_get_i64(r->params, "original_max_position_embeddings", m->max_positions, &r->original, r->name,
-                              err)) ||
+        (rc = lf_json_get_i64(r->params, "original_max_position_embeddings", m->tokens.max_positions, &r->original,
+                              r->name, err)) ||
         (rc = lf_json_get_i64(m->config, "original_max_position_embeddings", r->original, &r->original, m->config_path,
                               err)))
         return rc;

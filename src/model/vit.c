@@ -15,7 +15,7 @@ typedef struct block {
 } block;
 
 typedef struct vit {
-    int64_t hidden_size, n_layers, heads, intermediate_size, patch, N;
+    int64_t heads, intermediate_size, patch, N;
     double epsilon, hidden_dropout, attention_dropout, initializer_range;
     bool qkv_bias;
     lf_activation_kind activation;
@@ -31,8 +31,8 @@ static lf_status read_config(lf_model *m, vit *v, lf_err *err) {
         const char *key;
         int64_t fallback, max, *to;
     } sizes[] = {
-        {"hidden_size", 768, 65536, &v->hidden_size},
-        {"num_hidden_layers", 12, 1024, &v->n_layers},
+        {"hidden_size", 768, 65536, &m->hidden_size},
+        {"num_hidden_layers", 12, 1024, &m->n_layers},
         {"num_attention_heads", 12, 4096, &v->heads},
         {"intermediate_size", 3072, 1 << 20, &v->intermediate_size},
     };
@@ -52,9 +52,9 @@ static lf_status read_config(lf_model *m, vit *v, lf_err *err) {
         rc = lf_family_share(m, shares[i].key, shares[i].fallback, shares[i].to, err);
     if (rc || (rc = lf_family_activation(m, "hidden_act", "gelu", &v->activation, err)) ||
         (rc = lf_family_pictures(m, &v->patch, err)) ||
-        (rc = lf_family_multiple(m, "hidden_size", v->hidden_size, "num_attention_heads", v->heads, err)))
+        (rc = lf_family_multiple(m, "hidden_size", m->hidden_size, "num_attention_heads", v->heads, err)))
         return rc;
-    v->N = m->image_h / v->patch * (m->image_w / v->patch);
+    v->N = m->pixels.height / v->patch * (m->pixels.width / v->patch);
     return lf_json_get_bool(m->config, "qkv_bias", true, &v->qkv_bias, m->config_path, err);
 }
 
@@ -62,7 +62,7 @@ static lf_status read_config(lf_model *m, vit *v, lf_err *err) {
 
 static bool declare_block(lf_model *m, const vit *v, block *b, int64_t number) {
     b->model = m;
-    const int64_t C = v->hidden_size, I = v->intermediate_size;
+    const int64_t C = m->hidden_size, I = v->intermediate_size;
     const lf_layer_part parts[] = {
         {&b->norm_before, 0, C, true, "layernorm_before", NULL, false},
         {&b->q, C, C, v->qkv_bias, "attention.q_proj", "attention.attention.query", false},
@@ -88,25 +88,24 @@ static lf_status vit_declare(lf_model *m, lf_err *err) {
     m->impl = v;
     const lf_status rc = read_config(m, v, err);
     if (rc) return rc;
-    const int64_t C = m->hidden_size = v->hidden_size;
+    const int64_t C = m->hidden_size;
     static const char embeddings[] = "vit.embeddings", projection[] = "vit.embeddings.patch_embeddings.projection";
     v->cls = lf_nn_param(nn, embeddings, embeddings, "cls_token", 3, (int64_t[]){1, 1, C}, false);
     v->pos = lf_nn_param(nn, embeddings, embeddings, "position_embeddings", 3, (int64_t[]){1, v->N + 1, C}, false);
-    v->patches = lf_nn_module(nn, LF_MODULE_CONV, C, m->channels * v->patch * v->patch, projection, projection);
-    v->blocks = lf_arena_alloc(nn->arena, (size_t)v->n_layers * sizeof *v->blocks);
+    v->patches = lf_nn_module(nn, LF_MODULE_CONV, C, m->pixels.channels * v->patch * v->patch, projection, projection);
+    v->blocks = lf_arena_alloc(nn->arena, (size_t)m->n_layers * sizeof *v->blocks);
     bool ok = v->cls && v->pos && v->patches && v->blocks;
     if (ok) {
-        v->patches->weight =
-            lf_nn_param(nn, projection, projection, "weight", 4, (int64_t[]){C, m->channels, v->patch, v->patch}, true);
+        v->patches->weight = lf_nn_param(nn, projection, projection, "weight", 4,
+                                         (int64_t[]){C, m->pixels.channels, v->patch, v->patch}, true);
         v->patches->bias = lf_nn_param(nn, projection, projection, "bias", 1, (int64_t[]){C}, false);
         ok = v->patches->weight && v->patches->bias;
     }
-    for (int64_t i = 0; ok && i < v->n_layers; i++)
-        ok = declare_block(m, v, &v->blocks[i], i) && group_attention(nn, &v->blocks[i], i + 1 == v->n_layers);
+    for (int64_t i = 0; ok && i < m->n_layers; i++)
+        ok = declare_block(m, v, &v->blocks[i], i) && group_attention(nn, &v->blocks[i], i + 1 == m->n_layers);
     ok = ok && (v->norm = lf_family_norm(nn, C, true, "vit.layernorm", NULL)) &&
-         (m->head = lf_family_linear(nn, m->num_labels, C, true, "classifier", NULL));
+         lf_family_classifier(m, C, true, "classifier");
     if (!ok) return lf_fail(err, LF_ENOMEM, "%s: out of memory for the table of modules", m->path);
-    m->head->is_head = m->head->wide = true;
     return LF_OK;
 }
 
@@ -171,12 +170,13 @@ static lf_tensor *layer(const void *block_, const lf_pass *pass, lf_graph *g, lf
 static lf_tensor *vit_features(const lf_model *m, lf_graph *g, lf_pass *pass) {
     const vit *v = m->impl;
     const lf_model_input *in = &pass->in;
-    lf_tensor *pixels = lf_patchify(g, in->pixels, in->B, m->channels, m->image_h, m->image_w, v->patch);
+    lf_tensor *pixels =
+        lf_patchify(g, in->pixels, in->B, m->pixels.channels, m->pixels.height, m->pixels.width, v->patch);
     lf_tensor *patches = lf_nn_then(g, pixels, lf_nn_linear(g, pass->base, v->patches, pixels));
     lf_tensor *x = lf_nn_then(g, patches, lf_embed_tokens(g, patches, &v->cls->tensor, &v->pos->tensor));
     x = lf_dropout(g, x, v->hidden_dropout);
-    x = lf_model_layers(g, layer, pass, v->blocks, sizeof *v->blocks, v->n_layers - 1, m->gradient_checkpointing, x);
-    const block *last = &v->blocks[v->n_layers - 1];
+    x = lf_model_layers(g, layer, pass, v->blocks, sizeof *v->blocks, m->n_layers - 1, m->gradient_checkpointing, x);
+    const block *last = &v->blocks[m->n_layers - 1];
     lf_tensor *cls = lf_select_token(g, x, 0), *attended = lf_nn_then(g, x, class_attention(v, last, pass, g, x));
     cls = lf_nn_residual(g, cls, attended);
     cls = lf_to_real(g, lf_nn_residual(g, cls, mlp(v, last, pass, g, cls)));
@@ -187,6 +187,7 @@ static const char *const unused[] = {"vit.pooler.", "pooler.", "vit.embeddings.m
                                      NULL};
 
 const lf_family lf_family_vit = {.model_type = "vit",
+                                 .input = LF_PIXELS,
                                  .prefix = "vit.",
                                  .unused = unused,
                                  .declare = vit_declare,

@@ -90,7 +90,9 @@ lf_status lf_nn_hold_act(lf_nn *nn, lf_param *p, const float *values, lf_err *er
     return LF_OK;
 }
 
-static const lf_kernels *kernels_of(const lf_nn *nn, const lf_module *m) { return m->wide ? nn->k->wide : nn->k; }
+static const lf_kernels *kernels_of(const lf_nn *nn, const lf_module *m) {
+    return m->head == LF_CLASS_HEAD ? nn->k->wide : nn->k;
+}
 
 static lf_status no_room(const lf_nn *nn, const lf_module *m, lf_err *err) {
     return lf_no_memory(err, "%s, a weight of %lld x %lld in %s", m->name, (long long)m->out, (long long)m->in,
@@ -110,7 +112,7 @@ static int64_t row_in_group(const lf_module *m) {
     return row;
 }
 
-/* Classifiers are never in a group, so a group's products are the backend's own. */
+/* Heads are never in a group, so a group's products are the backend's own. */
 static bool freeze_in_group(lf_nn *nn, const lf_module *m, const float *W) {
     lf_group *group = m->group;
     if (!group->staging)
@@ -137,7 +139,7 @@ lf_status lf_nn_group(lf_nn *nn, lf_group **out, lf_module *const *parts, int n,
     if (!group) return lf_no_memory(err, "the group of %s", parts[0]->name);
     *group = (lf_group){.n = n, .frozen.in = parts[0]->in};
     for (int i = 0; i < n; i++) {
-        assert(parts[i]->in == parts[0]->in && !parts[i]->wide && !parts[i]->group);
+        assert(parts[i]->in == parts[0]->in && !parts[i]->head && !parts[i]->group);
         group->parts[i] = parts[i];
         group->frozen.out += parts[i]->out;
         parts[i]->group = group;
@@ -203,7 +205,7 @@ lf_status lf_nn_trainables(lf_nn *nn, lf_trainable **out, int64_t *count, lf_err
         lf_param *p = nn->params[i];
         if (!p->tensor.requires_grad) continue;
         const lf_module *m = module_of(nn, p);
-        ok = add_trainable(nn, &list, &n, (lf_trainable){p->name, &p->tensor, p->decays, m && m->is_head});
+        ok = add_trainable(nn, &list, &n, (lf_trainable){p->name, &p->tensor, p->decays, m && m->head != LF_NO_HEAD});
     }
     for (int64_t i = 0; i < nn->n_modules && ok; i++) {
         lf_module *m = nn->modules[i];

@@ -24,6 +24,14 @@ typedef struct lf_param {
     bool transposed;       /* its file holds [in,out] (GPT-2's Conv1D); here it is [out,in] all the same */
 } lf_param;
 
+/* What a module is to the model's outputs: a head is the last layer of all, and never an adapter's target by a pattern
+ * that means all layers. */
+typedef enum lf_head_kind {
+    LF_NO_HEAD,
+    LF_CLASS_HEAD, /* its product is in full precision whatever the backend's */
+    LF_TOKEN_HEAD  /* its product is the loss's own, in blocks: it can carry no adapter at all */
+} lf_head_kind;
+
 typedef struct lf_module {
     const char *name;  /* "vit.layers.0.attention.q_proj" */
     const char *alias; /* "vit.encoder.layer.0.attention.attention.query"; may equal name */
@@ -33,8 +41,7 @@ typedef struct lf_module {
     lf_frozen frozen;        /* data NULL when the weight is trained, or frozen together with its group's */
     struct lf_group *group;  /* NULL: multiplied on its own */
     lf_lora *lora;           /* NULL: none; owned by the adapter */
-    bool is_head;            /* the last layer of all: never an adapter's target */
-    bool wide;               /* its product is in full precision whatever the backend's (classifiers) */
+    lf_head_kind head;
 } lf_module;
 
 /* Linear modules that always see the same x (q, k, v), multiplied as one: the parts of an lf_linear_group. */

@@ -169,7 +169,7 @@ static lf_status one_question(choosing *c, int64_t i, int64_t *right, int64_t *r
 
 lf_status lf_language_choose(lf_task *t, lf_accuracy *out, lf_model *m, lf_data_role role, lf_err *err) {
     const lf_language *l = lf_language_of(t);
-    const lf_text_encode_opts how = {.max_seq_length = l->max_seq_length, .context = m->max_positions};
+    const lf_text_encode_opts how = {.max_seq_length = l->max_seq_length, .context = m->tokens.max_positions};
     choosing c = {.t = t, .m = m, .d = l->data[role]};
     const int64_t n = lf_text_dataset_count(c.d);
     int64_t right = 0, right_norm = 0;

@@ -26,7 +26,7 @@ lf_status lf_language_tokenizer(lf_text_tokenizer **out, const lf_config *cfg, c
                                               : folder[0] ? folder
                                                           : ".",
                                       .chat_template = chat,
-                                      .vocab_size = m->vocab_size};
+                                      .vocab_size = m->tokens.vocab_size};
     rc = lf_text_tokenizer_open(out, &o, err);
     lf_free(folder);
     return rc;
@@ -34,7 +34,8 @@ lf_status lf_language_tokenizer(lf_text_tokenizer **out, const lf_config *cfg, c
 
 lf_status lf_language_check_length(const lf_config *cfg, const lf_model *m, lf_err *err) {
     const int64_t asked = lf_cfg_i64(cfg, LF_max_seq_length);
-    if (!lf_cfg_is_given(cfg, LF_max_seq_length) || !m->max_positions || asked <= m->max_positions) return LF_OK;
+    if (!lf_cfg_is_given(cfg, LF_max_seq_length) || !m->tokens.max_positions || asked <= m->tokens.max_positions)
+        return LF_OK;
     return lf_cfg_fail(cfg, LF_max_seq_length, err, "expected at most the model's %lld positions (%s), found %lld",
-                       (long long)m->max_positions, m->config_path, (long long)asked);
+                       (long long)m->tokens.max_positions, m->config_path, (long long)asked);
 }

@@ -13,7 +13,7 @@ lf_status lf_task_open(lf_task **out, const lf_config *cfg, lf_model *m, lf_grap
     *out = NULL;
     const lf_task_type *type = NULL;
     for (size_t i = 0; i < sizeof tasks / sizeof *tasks && !type; i++)
-        if (tasks[i]->serves(m)) type = tasks[i];
+        if (tasks[i]->input == m->family->input && lf_model_says(m, tasks[i]->output)) type = tasks[i];
     if (!type)
         return lf_fail(err, LF_EUNSUPPORTED, "%s: nothing is known that a model of type '%s' is for", m->config_path,
                        m->family->model_type);

@@ -54,7 +54,8 @@ struct lf_task_type {
     const char *best_metric;    /* what metric_for_best_model is when it is not given */
     const char *auto_class;     /* of transformers, for an adapter's README.md */
     const char *peft_task_type; /* for adapter_config.json; NULL: PEFT has none */
-    bool (*serves)(const lf_model *m);
+    lf_input_kind input;        /* it serves models of this input that say this */
+    lf_output_kind output;
     lf_status (*open)(lf_task *t, lf_err *err); /* fills `own` */
     void (*close)(lf_task *t);
 
@@ -101,9 +102,10 @@ struct lf_task_type {
     lf_status (*look)(lf_task *t, lf_update_ratio *u, lf_model *m, lf_data_role role, lf_err *err);
 
     /* ---- results ---- */
-    lf_judged_by judged_by;                        /* its lines of stats/figures.def: all_results.json */
-    void (*compare)(lf_results *r);                /* forgetting and retention from before and after */
-    void (*table)(const lf_results *r, FILE *out); /* its rows of the closing table, above those of every task */
+    double (*chance)(const lf_model *m, bool base); /* what a uniform guess would score: of `base`, on the base task */
+    lf_judged_by judged_by;                         /* its lines of stats/figures.def: all_results.json */
+    void (*compare)(lf_results *r);                 /* forgetting and retention from before and after */
+    void (*table)(const lf_results *r, FILE *out);  /* its rows of the closing table, above those of every task */
     /* A line of metrics.jsonl, and of the log, about an evaluation; either score may be NULL. */
     void (*add_row)(cJSON *row, const lf_accuracy *a, const lf_base_score *base);
     void (*say)(char *text, size_t size, const lf_accuracy *a, const lf_base_score *base);

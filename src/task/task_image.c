@@ -28,8 +28,6 @@ typedef struct own {
 
 static own *of(const lf_task *t) { return t->own; }
 
-static bool serves(const lf_model *m) { return !m->is_lm; }
-
 static lf_status open(lf_task *t, lf_err *err) {
     t->own = lf_calloc(1, sizeof(own));
     return t->own ? LF_OK : lf_fail(err, LF_ENOMEM, "out of memory for the task");
@@ -59,7 +57,7 @@ static lf_status open_train(lf_task *t, const lf_dataset_opts *o, lf_err *err) {
     lf_dataset **out = &of(t)->data[LF_DATA_TRAIN];
     const lf_model *m = t->model;
     if (!lf_cfg_bool(t->cfg, LF_reuse_head)) return lf_dataset_open(out, o, err);
-    return lf_open_labelled(out, o, m->id2label, m->num_labels, err);
+    return lf_open_labelled(out, o, m->head.labels, m->head.n_labels, err);
 }
 
 /* By the labels of the training data; where nothing is trained, by those of the head that is judged. */
@@ -68,10 +66,9 @@ static lf_status open_judged(lf_task *t, lf_data_role role, const lf_dataset_opt
     lf_dataset **out = &of(t)->data[role];
     const lf_dataset *train = of(t)->data[LF_DATA_TRAIN];
     if (!train) {
-        lf_module *head;
-        const char **labels;
-        const lf_status rc = lf_head_in_use(t->model, t->cfg, "key 'data'", &head, &labels, err);
-        return rc ? rc : lf_open_labelled(out, o, labels, head->out, err);
+        const lf_classifier *head;
+        const lf_status rc = lf_head_in_use(&head, t->model, t->cfg, "key 'data'", err);
+        return rc ? rc : lf_open_labelled(out, o, head->labels, head->n_labels, err);
     }
     const char **names = class_names(train, &n);
     const lf_status rc =
@@ -82,9 +79,9 @@ static lf_status open_judged(lf_task *t, lf_data_role role, const lf_dataset_opt
 
 static lf_status open_base(lf_task *t, lf_key_id key, const lf_dataset_opts *o, lf_err *err) {
     const lf_model *m = t->model;
-    if (!m->base_head)
+    if (!m->base_head.module)
         return lf_cfg_fail(t->cfg, key, err, "the model has no head of its own, so there is no base task to forget");
-    return lf_open_labelled(&of(t)->data[LF_DATA_BASE], o, m->base_id2label, m->base_num_labels, err);
+    return lf_open_labelled(&of(t)->data[LF_DATA_BASE], o, m->base_head.labels, m->base_head.n_labels, err);
 }
 
 static lf_status open_data(lf_task *t, lf_data_role role, const lf_data_from *from, lf_err *err) {
@@ -178,9 +175,9 @@ static double waited(const lf_task *t) { return of(t)->loader ? lf_loader_waited
 static lf_tensor *loss(lf_task *t, const lf_task_batch *batch, lf_loss_counts *counts) {
     const lf_batch *b = batch->data;
     const lf_pass pass = {.in = {.B = b->B, .pixels = b->pixels}};
-    const int64_t V = t->model->num_labels;
+    const int64_t V = t->model->head.n_labels;
     lf_tensor *features = lf_model_features(t->model, t->g, &pass);
-    lf_tensor *logits = lf_model_logits(t->g, t->model->head, features);
+    lf_tensor *logits = lf_model_logits(t->g, t->model->head.module, features);
     lf_done(t->g, features);
     *counts = (lf_loss_counts){.targets = b->B};
     for (int64_t i = 0; logits && i < b->B; i++)
@@ -189,7 +186,7 @@ static lf_tensor *loss(lf_task *t, const lf_task_batch *batch, lf_loss_counts *c
 }
 
 static lf_status random_head(lf_task *t, lf_err *err) {
-    if (t->model->base_head) return lf_model_train_head(t->model, err);
+    if (t->model->base_head.module) return lf_model_train_head(t->model, err);
     char text[RANDOM_LABELS][24];
     const char *names[RANDOM_LABELS];
     for (int i = 0; i < RANDOM_LABELS; i++) {
@@ -209,7 +206,7 @@ static lf_status random_batch(lf_task *t, int64_t batch, int64_t seq, const lf_t
     const uint64_t seed = (uint64_t)lf_cfg_i64(t->cfg, LF_seed);
     const lf_rng_key pixels = lf_rng_make(seed, LF_RNG_TEST, STREAM_PIXELS),
                      labels = lf_rng_make(seed, LF_RNG_TEST, STREAM_LABELS);
-    const int64_t n = batch * m->channels * m->image_h * m->image_w;
+    const int64_t n = batch * m->pixels.channels * m->pixels.height * m->pixels.width;
     b->B = batch;
     b->pixels = lf_aligned_alloc((size_t)n * sizeof *b->pixels);
     b->labels = lf_calloc((size_t)batch, sizeof *b->labels);
@@ -217,7 +214,7 @@ static lf_status random_batch(lf_task *t, int64_t batch, int64_t seq, const lf_t
         return lf_fail(err, LF_ENOMEM, "out of memory for a batch of %lld; try a smaller one", (long long)batch);
     for (int64_t i = 0; i < n; i++) b->pixels[i] = (float)lf_rng_normal(pixels, (uint64_t)i);
     for (int64_t i = 0; i < batch; i++)
-        b->labels[i] = (int32_t)lf_rng_below(labels, (uint64_t)i, (uint64_t)m->num_labels);
+        b->labels[i] = (int32_t)lf_rng_below(labels, (uint64_t)i, (uint64_t)m->head.n_labels);
     of(t)->batch = (lf_task_batch){.items = batch, .data = b};
     *out = &of(t)->batch;
     return LF_OK;
@@ -241,12 +238,11 @@ static lf_eval_opts eval_opts(const lf_task *t, const char *what) {
 static lf_status evaluate(lf_task *t, lf_accuracy *out, lf_model *m, lf_data_role role, const char *save, lf_err *err) {
     const lf_dataset *d = of(t)->data[role];
     const lf_eval_opts o = eval_opts(t, "evaluate");
-    lf_module *head;
-    const char **names;
-    lf_status rc = lf_head_in_use(m, t->cfg, "key 'data'", &head, &names, err);
+    const lf_classifier *head;
+    lf_status rc = lf_head_in_use(&head, m, t->cfg, "key 'data'", err);
     if (rc) return rc;
-    rc = save ? lf_evaluate_saving(out, m, t->g, head, d, &o, save, err)
-              : lf_evaluate(out, m, t->g, head, d, &o, NULL, NULL, err);
+    rc = save ? lf_evaluate_saving(out, m, t->g, head->module, d, &o, save, err)
+              : lf_evaluate(out, m, t->g, head->module, d, &o, NULL, NULL, err);
     if (!rc) out->items = out->targets = out->count;
     return rc;
 }
@@ -284,7 +280,7 @@ static void base_restored(lf_task *t, const lf_base_score *score) {
 
 static lf_status measure_tuned(lf_task *t, lf_base_score *out, lf_model *m, lf_err *err) {
     const lf_eval_opts o = eval_opts(t, "base task");
-    lf_module *own_head = m->base_head;
+    const lf_classifier own_head = m->base_head;
     /* The base's own head may not be in a full model's new file; the one in memory is frozen and the same. */
     if (strcmp(lf_cfg_str(t->cfg, LF_method), "full") == 0) m->base_head = t->model->base_head;
     const lf_status rc = lf_forgetting_measure(out, of(t)->forgetting, m, t->g, &o, err);
@@ -320,6 +316,10 @@ static lf_status look(lf_task *t, lf_update_ratio *u, lf_model *m, lf_data_role 
 }
 
 /* ---- results ---- */
+
+static double chance(const lf_model *m, bool base) {
+    return 1 / (double)(base ? m->base_head.n_labels : m->head.n_labels);
+}
 
 static void compare(lf_results *r) {
     r->base_before = r->before.accuracy;
@@ -363,7 +363,8 @@ const lf_task_type lf_task_image = {
     .unit = "images",
     .best_metric = "accuracy",
     .auto_class = NULL,
-    .serves = serves,
+    .input = LF_PIXELS,
+    .output = LF_CLASSES,
     .open = open,
     .close = close,
     .has_split = lf_dataset_has_split,
@@ -389,6 +390,7 @@ const lf_task_type lf_task_image = {
     .base_restored = base_restored,
     .look = look,
     .judged_by = LF_BY_ACCURACY,
+    .chance = chance,
     .compare = compare,
     .table = table,
     .add_row = add_row,

@@ -19,8 +19,6 @@ static const int64_t SCAN_BYTES = INT64_C(256) << 20; /* files up to here are re
 
 lf_language *lf_language_of(const lf_task *t) { return t->own; }
 
-static bool serves(const lf_model *m) { return m->is_lm; }
-
 static lf_status open(lf_task *t, lf_err *err) {
     lf_language *l = lf_calloc(1, sizeof *l);
     if (!l) return lf_fail(err, LF_ENOMEM, "out of memory for the task");
@@ -30,7 +28,7 @@ static lf_status open(lf_task *t, lf_err *err) {
     if (strcmp(method, "head") == 0)
         return lf_cfg_fail(t->cfg, LF_method, err,
                            "a language model has no head to train alone; expected 'lora' or 'full'");
-    const int64_t asked = lf_cfg_i64(t->cfg, LF_max_seq_length), context = t->model->max_positions;
+    const int64_t asked = lf_cfg_i64(t->cfg, LF_max_seq_length), context = t->model->tokens.max_positions;
     l->max_seq_length = context && context < asked ? context : asked;
     return lf_language_check_length(t->cfg, t->model, err);
 }
@@ -94,7 +92,7 @@ lf_status lf_language_loader(lf_task *t, lf_data_role role, lf_text_loader **out
     const lf_text_dataset *d = l->data[role];
     const lf_text_loader_opts o = {.batch_size = training ? l->batch_size : lf_language_eval_rows(t),
                                    .max_seq_length = l->max_seq_length,
-                                   .context = t->model->max_positions,
+                                   .context = t->model->tokens.max_positions,
                                    .training = training,
                                    .loss_on_prompt = !lf_cfg_bool(t->cfg, LF_completion_only_loss),
                                    .packing = training && lf_cfg_bool(t->cfg, LF_packing),
@@ -209,7 +207,7 @@ static lf_tensor *loss(lf_task *t, const lf_task_batch *batch, lf_loss_counts *c
 static lf_status random_batch(lf_task *t, int64_t batch, int64_t seq, const lf_task_batch **out, lf_err *err) {
     lf_language *l = t->own;
     lf_text_batch *b = &l->random;
-    const int64_t context = t->model->max_positions,
+    const int64_t context = t->model->tokens.max_positions,
                   T = seq > 0                           ? seq
                       : context && context < RANDOM_SEQ ? context
                                                         : RANDOM_SEQ,
@@ -217,7 +215,7 @@ static lf_status random_batch(lf_task *t, int64_t batch, int64_t seq, const lf_t
     if (context && T > context)
         return lf_cfg_fail(t->cfg, LF_seq, err, "expected at most the model's %lld positions (%s), found %lld",
                            (long long)context, t->model->config_path, (long long)T);
-    const uint64_t seed = (uint64_t)lf_cfg_i64(t->cfg, LF_seed), V = (uint64_t)t->model->vocab_size;
+    const uint64_t seed = (uint64_t)lf_cfg_i64(t->cfg, LF_seed), V = (uint64_t)t->model->tokens.vocab_size;
     const lf_rng_key ids = lf_rng_make(seed, LF_RNG_TEST, STREAM_IDS),
                      labels = lf_rng_make(seed, LF_RNG_TEST, STREAM_LABELS);
     *b = (lf_text_batch){.B = batch, .T = T, .n_targets = n, .n_tokens = n, .n_documents = batch};
@@ -297,6 +295,11 @@ static lf_status measure_tuned(lf_task *t, lf_base_score *out, lf_model *m, lf_e
 
 /* ---- results ---- */
 
+static double chance(const lf_model *m, bool base) {
+    (void)base;
+    return (double)m->tokens.vocab_size;
+}
+
 static void compare(lf_results *r) {
     r->base_before = exp(r->before.loss);
     r->base_after = exp(r->after.loss);
@@ -353,7 +356,8 @@ const lf_task_type lf_task_language = {
     .best_metric = "loss",
     .auto_class = "AutoModelForCausalLM",
     .peft_task_type = "CAUSAL_LM",
-    .serves = serves,
+    .input = LF_TOKENS,
+    .output = LF_NEXT_TOKEN,
     .open = open,
     .close = close,
     .has_split = lf_text_dataset_has_split,
@@ -377,6 +381,7 @@ const lf_task_type lf_task_language = {
     .measure_tuned = measure_tuned,
     .look = lf_language_look,
     .judged_by = LF_BY_PERPLEXITY,
+    .chance = chance,
     .compare = compare,
     .table = table,
     .add_row = add_row,

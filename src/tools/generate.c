@@ -53,7 +53,7 @@ static lf_status open_all(job *j, lf_err *err) {
     lf_status rc = lf_opened_open(&j->opened, j->cfg, LF_LOAD_FROZEN, err);
     if (rc) return rc;
     const lf_model *m = j->opened.model;
-    if (!m->is_lm)
+    if (!lf_model_says(m, LF_NEXT_TOKEN))
         return lf_fail(err, LF_EUNSUPPORTED, "%s: a model of type '%s' writes no text; use predict for pictures",
                        m->config_path, m->family->model_type);
     if ((rc = lf_language_check_length(j->cfg, m, err)) || (rc = lf_language_tokenizer(&j->text, j->cfg, m, err)))

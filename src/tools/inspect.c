@@ -71,7 +71,7 @@ static cJSON *module_json(const lf_module *m, const lf_param *shared) {
     ok = lf_put(o, "shape", shape) && ok; /* takes shape over, whatever came before */
     ok = ok && lf_put_string(o, "dtype", lf_dtype_name((m->weight ? m->weight : shared)->file_dtype));
     ok = ok && lf_put(o, "bias", cJSON_CreateBool(m->bias != NULL));
-    if (m->is_head) ok = ok && lf_put(o, "head", cJSON_CreateTrue());
+    if (m->head) ok = ok && lf_put(o, "head", cJSON_CreateTrue());
     if (m->lora) ok = ok && lf_put_number(o, "r", (double)m->lora->r) && lf_put_number(o, "scaling", m->lora->scaling);
     if (ok) return o;
     cJSON_Delete(o);
@@ -84,8 +84,8 @@ static cJSON *modules_json(const lf_model *model) {
     for (int64_t i = 0; array && i < nn->n_modules; i++) {
         const lf_module *m = nn->modules[i];
         if (m->kind != LF_MODULE_LINEAR && m->kind != LF_MODULE_CONV) continue;
-        if (!m->weight && !model->embedding) continue;
-        cJSON *o = module_json(m, model->embedding);
+        if (!m->weight && !model->tokens.embedding) continue;
+        cJSON *o = module_json(m, model->tokens.embedding);
         if (o && cJSON_AddItemToArray(array, o)) continue;
         cJSON_Delete(o);
         cJSON_Delete(array);
@@ -104,30 +104,38 @@ static int64_t base_parameters(const lf_model *m) {
     return n;
 }
 
-/* What a model of its kind sees and says. */
-static bool put_picture_facts(cJSON *o, const lf_model *m) {
-    return lf_put_number(o, "num_channels", (double)m->channels) &&
-           lf_put_number(o, "image_height", (double)m->image_h) &&
-           lf_put_number(o, "image_width", (double)m->image_w) &&
-           lf_put_number(o, "num_labels", (double)m->num_labels) &&
-           lf_put(o, "base_head", cJSON_CreateBool(m->base_head != NULL)) &&
-           lf_put(o, "labels", strings(m->id2label, m->num_labels));
+/* ---- what goes in, and what the heads say ---- */
+
+static bool put_pixel_facts(cJSON *o, const lf_model *m) {
+    return lf_put_number(o, "num_channels", (double)m->pixels.channels) &&
+           lf_put_number(o, "image_height", (double)m->pixels.height) &&
+           lf_put_number(o, "image_width", (double)m->pixels.width);
 }
 
-static bool put_language_facts(cJSON *o, const lf_model *m) {
+static bool put_token_facts(cJSON *o, const lf_model *m) {
     return lf_put_number(o, "num_hidden_layers", (double)m->n_layers) &&
-           lf_put_number(o, "vocab_size", (double)m->vocab_size) &&
+           lf_put_number(o, "vocab_size", (double)m->tokens.vocab_size) &&
            lf_put(o, "max_position_embeddings",
-                  m->max_positions ? cJSON_CreateNumber((double)m->max_positions) : cJSON_CreateNull()) &&
-           lf_put(o, "tie_word_embeddings", cJSON_CreateBool(m->tied));
+                  m->tokens.max_positions ? cJSON_CreateNumber((double)m->tokens.max_positions) : cJSON_CreateNull());
+}
+
+static bool put_class_facts(cJSON *o, const lf_model *m) {
+    return lf_put_number(o, "num_labels", (double)m->head.n_labels) &&
+           lf_put(o, "base_head", cJSON_CreateBool(m->base_head.module != NULL)) &&
+           lf_put(o, "labels", strings(m->head.labels, m->head.n_labels));
+}
+
+static bool put_facts(cJSON *o, const lf_model *m) {
+    return (m->family->input == LF_PIXELS ? put_pixel_facts(o, m) : put_token_facts(o, m)) &&
+           (!lf_model_says(m, LF_NEXT_TOKEN) || lf_put(o, "tie_word_embeddings", cJSON_CreateBool(m->tied))) &&
+           (!lf_model_says(m, LF_CLASSES) || put_class_facts(o, m));
 }
 
 static cJSON *model_json(const lf_model *m) {
     cJSON *o = cJSON_CreateObject();
     const bool ok = lf_put_string(o, "path", m->path) && lf_put_string(o, "model_type", m->family->model_type) &&
                     lf_put_string(o, "hash", m->hash) && lf_put_number(o, "parameters", (double)base_parameters(m)) &&
-                    lf_put_number(o, "hidden_size", (double)m->hidden_size) &&
-                    (m->is_lm ? put_language_facts(o, m) : put_picture_facts(o, m)) &&
+                    lf_put_number(o, "hidden_size", (double)m->hidden_size) && put_facts(o, m) &&
                     lf_put(o, "modules", modules_json(m));
     if (ok) return o;
     cJSON_Delete(o);

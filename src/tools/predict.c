@@ -18,7 +18,7 @@ typedef struct guess {
 
 typedef struct predictions {
     const lf_dataset *d;
-    const char **names;
+    const char *const *names;
     int64_t top_k, count, skipped;
     int64_t *indices; /* [count] into d */
     guess *guesses;   /* [count, top_k], most probable first */
@@ -179,22 +179,24 @@ lf_status lf_predict(const lf_config *cfg, FILE *out, lf_err *err) {
                                .processor = &processor,
                                .what = "predict",
                                .interruptible = true};
-    lf_module *head;
+    const lf_classifier *head;
     lf_accuracy a;
     lf_status rc;
     if ((rc = lf_opened_open(&o, cfg, LF_LOAD_FROZEN, err))) goto out;
-    if (o.model->is_lm) {
+    if (o.model->family->input != LF_PIXELS) {
         rc = lf_fail(err, LF_EUNSUPPORTED,
                      "%s: a language model, and predict classifies pictures; use generate, or eval with choices",
                      o.model->path);
         goto out;
     }
     if ((rc = lf_processor_for(&processor, o.model, err)) ||
-        (rc = lf_head_in_use(o.model, cfg, "predict", &head, &p.names, err)) || (rc = lf_dataset_open(&d, &data, err)))
+        (rc = lf_head_in_use(&head, o.model, cfg, "predict", err)) || (rc = lf_dataset_open(&d, &data, err)))
         goto out;
     p.d = d;
-    if (p.top_k > head->out) p.top_k = head->out;
-    if ((rc = allocate(&p, err)) || (rc = lf_evaluate(&a, o.model, o.g, head, d, &opts, visit, &p, err))) goto out;
+    p.names = head->labels;
+    if (p.top_k > head->n_labels) p.top_k = head->n_labels;
+    if ((rc = allocate(&p, err)) || (rc = lf_evaluate(&a, o.model, o.g, head->module, d, &opts, visit, &p, err)))
+        goto out;
     p.skipped = a.skipped;
     if (a.skipped) lf_warn("%lld pictures could not be read and were left out", (long long)a.skipped);
     rc = deliver(&p, cfg, out, err);

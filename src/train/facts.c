@@ -29,9 +29,9 @@ lf_status lf_run_adapter_facts(const lf_run *run, lf_adapter_facts *facts, cJSON
     if (!*extra) return lf_fail(err, LF_ENOMEM, "out of memory");
     *facts = (lf_adapter_facts){.base_path = run->model->path,
                                 .base_hash = run->model->hash,
-                                .head = run->model->head,
-                                .num_labels = run->model->num_labels,
-                                .id2label = run->model->id2label,
+                                .head = run->model->head.module,
+                                .num_labels = run->model->head.n_labels,
+                                .id2label = run->model->head.labels,
                                 .seed = lf_cfg_i64(run->cfg, LF_seed),
                                 .threads = run->threads,
                                 .auto_class = run->task->type->auto_class,

@@ -107,8 +107,8 @@ lf_status lf_run_finish(lf_run *run, lf_err *err) {
     run->results.eval_accuracy_before = run->progress.eval_accuracy_before;
     run->results.eval_perplexity_before = exp(run->progress.eval_loss_before);
     const lf_model *m = run->model;
-    run->results.eval_chance = m->is_lm ? (double)m->vocab_size : 1 / (double)m->num_labels;
-    if (run->has_base) run->results.base_chance = m->is_lm ? (double)m->vocab_size : 1 / (double)m->base_num_labels;
+    run->results.eval_chance = run->task->type->chance(m, false);
+    if (run->has_base) run->results.base_chance = run->task->type->chance(m, true);
     if (!rc && !(rc = measure(run, b.model, err))) rc = write_results(run, err);
     lf_adapted_close(&b);
     if (!rc) lf_info("the %s is %s", full ? "model" : "adapter", path);

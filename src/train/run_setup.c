@@ -178,7 +178,7 @@ static lf_status open_model(lf_run *run, lf_err *err) {
 }
 
 static lf_status check_modules_to_save(const lf_run *run, lf_err *err) {
-    const lf_module *head = run->model->head;
+    const lf_module *head = run->model->head.module;
     for (int64_t i = 0; i < lf_cfg_list_count(run->cfg, LF_modules_to_save); i++) {
         const char *name = lf_cfg_list_at(run->cfg, LF_modules_to_save, i);
         if (!head)

@@ -9,7 +9,7 @@ enum { N_CASES = sizeof cases / sizeof cases[0] };
 
 static inline void open_case(fixture *f, const char *name, const lf_kernels *k, lf_load load) {
     open_model(f, name, k, load);
-    assert_true(f->model->is_lm);
+    assert_true(f->model->family->input == LF_TOKENS && lf_model_says(f->model, LF_NEXT_TOKEN));
     const lf_st_tensor *ids = lf_safetensors_find(f->gold, "ids");
     f->B = ids->shape[1];
     f->T = ids->shape[2];
@@ -46,7 +46,7 @@ static inline float *logits_of(fixture *f, int64_t batch) {
 
 static inline void check_logits(fixture *f, const char *want, double tolerance) {
     float *logits = logits_of(f, 0);
-    check_golden(f, want, logits, f->B * f->T * f->model->vocab_size, tolerance);
+    check_golden(f, want, logits, f->B * f->T * f->model->tokens.vocab_size, tolerance);
     lf_free(logits);
 }
 

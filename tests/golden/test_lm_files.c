@@ -167,7 +167,7 @@ static void check_cache(const char *name, const lf_kernels *k) {
     open_case(&f, name, k, LF_LOAD_FROZEN);
     float *want = logits_of(&f, 0);
     OK(lf_kv_cache_new(&c, f.model, 0, &err));
-    const int64_t V = f.model->vocab_size;
+    const int64_t V = f.model->tokens.vocab_size;
     for (int pass = 0; pass < 2; pass++) {
         for (int64_t t = pass ? 3 : 0, n; t < f.T; t += n) {
             n = t ? 1 : 5;
@@ -326,7 +326,7 @@ static void check_ids(const char *name, const lf_kernels *k) {
     fixture f;
     open_case(&f, name, k, LF_LOAD_FROZEN);
     const int32_t tries[][2] = {
-        {-1, 0}, {(int32_t)f.model->vocab_size, 0}, {0, -1}, {0, (int32_t)f.model->max_positions}};
+        {-1, 0}, {(int32_t)f.model->tokens.vocab_size, 0}, {0, -1}, {0, (int32_t)f.model->tokens.max_positions}};
     for (size_t i = 0; i < sizeof tries / sizeof tries[0]; i++) {
         lf_err err = {0};
         lf_graph_begin(f.g, false, false, 0);

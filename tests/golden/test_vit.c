@@ -23,7 +23,7 @@ static const int32_t *batch_labels(const fixture *f, int64_t i) {
 static lf_tensor *logits_of(fixture *f, int64_t batch, bool grad) {
     const lf_pass pass = {.in = {.B = f->B, .pixels = batch_pixels(f, batch)}};
     lf_graph_begin(f->g, grad, grad, 0);
-    return lf_model_logits(f->g, f->model->head, lf_model_features(f->model, f->g, &pass));
+    return lf_model_logits(f->g, f->model->head.module, lf_model_features(f->model, f->g, &pass));
 }
 
 static void check_golden_logits(fixture *f, const char *want, double tolerance) {
@@ -54,8 +54,8 @@ static void make_head(fixture *f) {
     const char *names[64];
     for (int i = 0; i < 64; i++) names[i] = "x";
     OK(lf_model_new_head(f->model, w->shape[0], names, 0, &err));
-    set(&f->model->head->weight->tensor, w->data);
-    set(&f->model->head->bias->tensor, golden(f, "head.bias", NULL));
+    set(&f->model->head.module->weight->tensor, w->data);
+    set(&f->model->head.module->bias->tensor, golden(f, "head.bias", NULL));
 }
 
 static lf_tensor *loss_of_step(fixture *f, int step) {
@@ -66,7 +66,7 @@ static lf_tensor *loss_of_step(fixture *f, int step) {
 static void check_head_gradient(const fixture *f, const training *t) {
     char key[128];
     snprintf(key, sizeof key, "%s.grad.head.weight", t->init);
-    const lf_tensor *weight = &f->model->head->weight->tensor;
+    const lf_tensor *weight = &f->model->head.module->weight->tensor;
     check_golden(f, key, weight->grad, weight->numel, 1e-4);
 }
 
@@ -171,7 +171,7 @@ static void check_peft_adapter(const char *name, const lf_kernels *k) {
     OK(lf_adapter_open(&file, path, &err));
     assert_int_equal(lf_adapter_file_labels(file, &names), 7);
     make_head(&f); /* with other values: the file's must win */
-    OK(lf_adapter_apply(&adapter, file, &f.model->nn, f.model->head, f.model->hash, &err));
+    OK(lf_adapter_apply(&adapter, file, &f.model->nn, f.model->head.module, f.model->hash, &err));
     check_golden_logits(&f, "kaiming.logits_after", 1e-4);
     lf_adapter_close(file);
     lf_adapter_free(adapter);

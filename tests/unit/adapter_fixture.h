@@ -85,7 +85,7 @@ static inline lf_module *fixture_new(lf_nn *nn) {
         assert_non_null(lf_nn_module(nn, LF_MODULE_NORM, FIXTURE_C, FIXTURE_C, name, alias));
     }
     lf_module *head = lf_nn_module(nn, LF_MODULE_LINEAR, FIXTURE_LABELS, FIXTURE_C, "classifier", "classifier");
-    head->is_head = head->wide = true;
+    head->head = LF_CLASS_HEAD;
     head->weight =
         lf_nn_param(nn, "classifier", "classifier", "weight", 2, (int64_t[]){FIXTURE_LABELS, FIXTURE_C}, true);
     head->bias = lf_nn_param(nn, "classifier", "classifier", "bias", 1, (int64_t[]){FIXTURE_LABELS}, false);

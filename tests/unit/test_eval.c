@@ -240,7 +240,7 @@ static void evaluate(fixture *f, bool base, all_logits *all, lf_accuracy *a) {
     lf_err err = {0};
     all->rows = 0;
     f->opts.base = base;
-    assert_ok(lf_evaluate(a, f->m, f->g, f->m->base_head, f->d, &f->opts, keep, all, &err), err);
+    assert_ok(lf_evaluate(a, f->m, f->g, f->m->base_head.module, f->d, &f->opts, keep, all, &err), err);
     assert_int_equal(all->rows, PICTURES);
 }
 
@@ -357,7 +357,7 @@ static void a_bad_picture_stops_or_is_left_out(void **state) {
     assert_says(lf_forgetting_new(&forgetting, f.m, f.g, f.d, &f.opts, true, &err), LF_EDATA, err, "zz.png");
     assert_null(forgetting);
     f.opts.skip_bad_images = true;
-    assert_ok(lf_evaluate(&a, f.m, f.g, f.m->base_head, f.d, &f.opts, NULL, NULL, &err), err);
+    assert_ok(lf_evaluate(&a, f.m, f.g, f.m->base_head.module, f.d, &f.opts, NULL, NULL, &err), err);
     assert_int_equal(a.count, PICTURES);
     assert_int_equal(a.skipped, 1);
     assert_ok(lf_forgetting_new(&forgetting, f.m, f.g, f.d, &f.opts, true, &err), err);
@@ -378,17 +378,17 @@ static void what_cannot_be_measured_says_so(void **state) {
     open_fixture(&f);
     assert_says(lf_evaluate(&a, f.m, f.g, NULL, f.d, &f.opts, NULL, NULL, &err), LF_EDATA, err,
                 "no classification head");
-    float *bias = f.m->base_head->bias->tensor.data;
+    float *bias = f.m->base_head.module->bias->tensor.data;
     const float was = bias[1];
     bias[1] = NAN;
-    assert_says(lf_evaluate(&a, f.m, f.g, f.m->base_head, f.d, &f.opts, NULL, NULL, &err), LF_EDIVERGED, err,
+    assert_says(lf_evaluate(&a, f.m, f.g, f.m->base_head.module, f.d, &f.opts, NULL, NULL, &err), LF_EDIVERGED, err,
                 "not finite");
     bias[1] = was;
-    lf_module *head = f.m->base_head;
-    f.m->base_head = NULL;
+    lf_module *head = f.m->base_head.module;
+    f.m->base_head.module = NULL;
     assert_says(lf_forgetting_new(&forgetting, f.m, f.g, f.d, &f.opts, true, &err), LF_EDATA, err,
                 "no head of its own");
-    f.m->base_head = head;
+    f.m->base_head.module = head;
     f.opts.interruptible = true;
     lf_interrupt();
     assert_says(lf_evaluate(&a, f.m, f.g, head, f.d, &f.opts, NULL, NULL, &err), LF_EINTERRUPTED, err, "0 of 12");

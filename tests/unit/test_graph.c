@@ -65,7 +65,7 @@ static void check_warm_step(const char *precision, bool checkpointing) {
         lf_optimizer_clear_gradients(&o);
         lf_graph_begin(g, true, true, step);
         lf_tensor *x = lf_model_features(m, g, &(lf_pass){.in = {.B = B, .pixels = pixels}});
-        lf_tensor *loss = lf_cross_entropy(g, lf_model_logits(g, m->head, x), labels, 1, 0);
+        lf_tensor *loss = lf_cross_entropy(g, lf_model_logits(g, m->head.module, x), labels, 1, 0);
         OK(lf_graph_backward(g, loss, 1, &err));
         lf_optimizer_step(&o, 1, 1.0 / (double)B);
     }

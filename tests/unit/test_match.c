@@ -92,7 +92,7 @@ static void test_all_linear(void **state) {
         CHECK_OK(match(&m, (rules){.target = i == 0 ? "'all-linear'" : i == 1 ? "'all'" : "'All-Linear'"}, &err_));
         assert_int_equal(m.match.count, 5 * FIXTURE_LAYERS);
         for (int64_t k = 0; k < m.match.count; k++)
-            assert_true(m.match.modules[k]->kind == LF_MODULE_LINEAR && !m.match.modules[k]->is_head);
+            assert_true(m.match.modules[k]->kind == LF_MODULE_LINEAR && !m.match.modules[k]->head);
         done(&m);
     }
 }
