@@ -88,7 +88,7 @@ typedef struct lf_task_type lf_task_type;
 
 /* One run's results: all_results.json, `eval --json` and the closing table come from this. NAN = not measured. */
 typedef struct lf_results {
-    const lf_task_type *task;        /* whose names and rows they have */
+    const lf_task_type *task;        /* whose names and rows they have; set before they are written */
     double eval_accuracy, eval_loss; /* new task, after */
     double eval_accuracy_before;     /* chance or NAN for a new head */
     double test_accuracy, test_loss;
@@ -104,7 +104,7 @@ typedef struct lf_results {
     int64_t trainable_parameters, steps;
     int threads;
 } lf_results;
-void lf_results_clear(lf_results *r); /* all NAN / 0, of pictures */
+void lf_results_clear(lf_results *r, const lf_task_type *task); /* all NAN / 0 */
 
 cJSON *lf_results_to_json(const lf_results *r); /* the keys of all_results.json */
 void lf_results_table(const lf_results *r,

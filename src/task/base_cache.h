@@ -5,7 +5,7 @@
 #ifndef LF_EVAL_BASE_CACHE_H
 #define LF_EVAL_BASE_CACHE_H
 
-#include "task/task.h"
+#include "task/source.h"
 
 /* The task's measure_base, or what the folder of the key base_cache (a folder; not set: none) holds of it. Runs that
  * share the folder wait for the one that measures. The bytes are the same with and without it. */

@@ -1,20 +1,19 @@
-/* What the files of the language task share. */
+/* The source of text (text.c), and what the files of the language task share. */
 #ifndef LF_EVAL_LANGUAGE_H
 #define LF_EVAL_LANGUAGE_H
 
 #include "data/text/loader.h"
 #include "data/text/tokenizer.h"
 #include "graph/lm_score.h"
-#include "task/task.h"
+#include "task/source.h"
 
 typedef struct lf_language {
     lf_text_tokenizer *text; /* NULL until the first data set is opened */
     lf_text_dataset *data[LF_DATA_ROLES];
     lf_text_loader *loaders[LF_DATA_ROLES];
     int64_t max_seq_length, batch_size; /* rows of a training batch */
-    lf_task_batch batch;                /* the last one served */
+    lf_example_batch batch;             /* the last one served */
     lf_text_batch random;               /* its arrays are ours */
-    bool full;                          /* all weights are trained: no untouched base is in memory */
 } lf_language;
 
 lf_language *lf_language_of(const lf_task *t);
@@ -23,6 +22,7 @@ lf_status lf_language_open_text(lf_task *t, lf_err *err);
 lf_status lf_language_loader(lf_task *t, lf_data_role role, lf_text_loader **out, lf_err *err);
 int64_t lf_language_eval_rows(const lf_task *t); /* of a batch of an evaluation */
 lf_model_input lf_language_input(const lf_text_batch *b);
+lf_example_batch lf_language_batch(const lf_text_batch *b);
 
 /* language_text.c: the tokenizer and the chat template that the configuration says, and that a max_seq_length that is
  * given is one the model has positions for. */
@@ -45,9 +45,6 @@ lf_status lf_language_score_data(lf_task *t, lf_language_score *out, lf_model *m
 /* Scores one batch: out [B*T]. */
 lf_status lf_language_score_batch(lf_task *t, lf_lm_token *out, lf_model *m, const lf_text_batch *b,
                                   lf_scored what_runs, lf_err *err);
-
-/* language_look.c: the table's `look`. */
-lf_status lf_language_look(lf_task *t, lf_update_ratio *u, lf_model *m, lf_data_role role, lf_err *err);
 
 /* language_choices.c: the choices of every question by log-likelihood. */
 lf_status lf_language_choose(lf_task *t, lf_accuracy *out, lf_model *m, lf_data_role role, lf_err *err);

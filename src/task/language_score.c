@@ -6,10 +6,6 @@
 #include "base/mem.h"
 #include "task/language.h"
 
-lf_model_input lf_language_input(const lf_text_batch *b) {
-    return (lf_model_input){.B = b->B, .T = b->T, .ids = b->ids, .positions = b->positions, .first = b->document};
-}
-
 lf_status lf_language_score_batch(lf_task *t, lf_lm_token *out, lf_model *m, const lf_text_batch *b,
                                   lf_scored what_runs, lf_err *err) {
     const lf_pass pass = {.in = lf_language_input(b), .base = what_runs == LF_SCORE_BASE},

@@ -5,12 +5,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "task/task.h"
+#include "task/source.h"
 
-void lf_results_clear(lf_results *r) {
+void lf_results_clear(lf_results *r, const lf_task_type *task) {
     const lf_base_score none = {.accuracy = NAN, .loss = NAN, .ce = NAN, .kl = NAN, .knn = NAN};
     const lf_accuracy nothing = LF_ACCURACY_NONE;
-    *r = (lf_results){.task = &lf_task_image,
+    *r = (lf_results){.task = task,
                       .eval_accuracy = NAN,
                       .eval_loss = NAN,
                       .eval_accuracy_before = NAN,
@@ -142,7 +142,7 @@ void lf_results_row(FILE *out, const lf_row *row) {
 
 static void time_line(FILE *out, const lf_results *r) {
     char speed[48];
-    snprintf(speed, sizeof speed, "%%.1f %s/s", r->task->unit);
+    snprintf(speed, sizeof speed, "%%.1f %s/s", lf_source_for(r->task->input)->unit);
     const struct {
         const char *format;
         double value;

@@ -1,5 +1,5 @@
 /* Which task a model is for. */
-#include "task/task.h"
+#include "task/source.h"
 
 #include "base/mem.h"
 
@@ -8,6 +8,18 @@ static const lf_task_type *const tasks[] = {
 #include "task/tasks.def"
 #undef LF_TASK
 };
+
+static const lf_source_type *const sources[] = {
+#define LF_SOURCE(name) &lf_source_##name,
+#include "task/sources.def"
+#undef LF_SOURCE
+};
+
+const lf_source_type *lf_source_for(lf_input_kind input) {
+    size_t i = 0;
+    while (sources[i]->input != input) i++;
+    return sources[i];
+}
 
 lf_status lf_task_open(lf_task **out, const lf_config *cfg, lf_model *m, lf_graph *g, lf_err *err) {
     *out = NULL;
@@ -19,8 +31,9 @@ lf_status lf_task_open(lf_task **out, const lf_config *cfg, lf_model *m, lf_grap
                        m->family->model_type);
     lf_task *t = lf_calloc(1, sizeof *t);
     if (!t) return lf_fail(err, LF_ENOMEM, "out of memory for the task");
-    *t = (lf_task){.type = type, .cfg = cfg, .model = m, .g = g};
-    const lf_status rc = type->open(t, err);
+    *t = (lf_task){.type = type, .source = lf_source_for(type->input), .cfg = cfg, .model = m, .g = g};
+    lf_status rc = t->source->open(t, err);
+    if (!rc) rc = type->open(t, err);
     if (rc)
         lf_task_close(t);
     else
@@ -28,9 +41,12 @@ lf_status lf_task_open(lf_task **out, const lf_config *cfg, lf_model *m, lf_grap
     return rc;
 }
 
+lf_status lf_task_prepare(lf_task *t, lf_err *err) { return t->type->prepare ? t->type->prepare(t, err) : LF_OK; }
+
 void lf_task_close(lf_task *t) {
     if (!t) return;
-    t->type->close(t);
+    if (t->type->close) t->type->close(t);
+    t->source->close(t);
     lf_free(t);
 }
 

@@ -1,10 +1,13 @@
 /* What a model is trained for and judged by: classifying pictures, or language. A task is one file, task_<name>.c, and
  * one line in tasks.def; the training loop, the checkpoints and the verbs know no more of it than this table.
  *
- *   lf_task_open -> open_data for the roles that are there -> prepare, plan, start -> next, loss, ... -> lf_task_close
+ * What goes into the model is not the task's: a source (task/source.h), one for pictures and one for text, opens data
+ * and makes batches for every task.
  *
- * A task is of one model and one configuration. It reads processor or tokenizer when its first data set is opened, so
- * that `bench` needs neither. */
+ *   lf_task_open -> source->open_data for the roles that are there -> prepare, source->plan, start -> next, loss, ...
+ *   -> lf_task_close
+ *
+ * A task is of one model and one configuration. */
 #ifndef LF_EVAL_TASK_H
 #define LF_EVAL_TASK_H
 
@@ -12,6 +15,7 @@
 
 #include "data/fingerprint.h"
 #include "eval/eval.h"
+#include "eval/examples.h"
 #include "io/stored.h"
 #include "stats/figures.h"
 
@@ -26,23 +30,19 @@ typedef struct lf_data_from {
     lf_key_id limit;   /* the key that says how many samples at most; LF_NO_KEY: all */
 } lf_data_from;
 
-/* A batch of training data. `data` is the task's own. */
-typedef struct lf_task_batch {
-    int64_t epoch, number; /* number within the epoch */
-    int64_t items;         /* what speed is counted in: pictures, or tokens without padding */
-    const void *data;
-} lf_task_batch;
-
 /* What a loss found on its way. */
 typedef struct lf_loss_counts {
     int64_t targets, correct;
 } lf_loss_counts;
 
+typedef struct lf_source_type lf_source_type;
 typedef struct lf_task {
     const lf_task_type *type;
+    const lf_source_type *source; /* of the model's input */
     const lf_config *cfg;
     lf_model *model; /* borrowed, as the next two */
     lf_graph *g;
+    void *data;         /* the source's */
     void *own;          /* the task's */
     bool interruptible; /* evaluations end with LF_EINTERRUPTED after lf_interrupt; training lets them end first */
 } lf_task;
@@ -50,41 +50,24 @@ typedef struct lf_task {
 enum { LF_BASE_PARTS = 2 };
 
 struct lf_task_type {
-    const char *unit;           /* of items: "images" */
     const char *best_metric;    /* what metric_for_best_model is when it is not given */
     const char *auto_class;     /* of transformers, for an adapter's README.md */
     const char *peft_task_type; /* for adapter_config.json; NULL: PEFT has none */
     lf_input_kind input;        /* it serves models of this input that say this */
     lf_output_kind output;
-    lf_status (*open)(lf_task *t, lf_err *err); /* fills `own` */
-    void (*close)(lf_task *t);
-
-    /* ---- data ---- */
-    bool (*has_split)(const cJSON *spec, const char *split);
-    lf_status (*open_data)(lf_task *t, lf_data_role role, const lf_data_from *from, lf_err *err);
-    lf_status (*split_data)(lf_task *t, double share, lf_err *err); /* of the training data, to evaluate on */
-    bool (*has_data)(const lf_task *t, lf_data_role role);
-    int64_t (*count)(const lf_task *t, lf_data_role role);
-    /* Of the files that a role's data are read from (data/fingerprint.h). */
-    lf_status (*fingerprint)(const lf_task *t, lf_data_role role, lf_fingerprint *out, lf_err *err);
-    void (*describe)(const lf_task *t, lf_data_role role, char *text,
-                     size_t size); /* "60 examples of 3 classes (data/x)" */
+    lf_status (*open)(lf_task *t, lf_err *err); /* can the configuration be followed? Fills `own` */
+    void (*close)(lf_task *t);                  /* NULL: nothing to free */
 
     /* ---- training ---- */
-    lf_status (*prepare)(lf_task *t, lf_err *err); /* makes the model's head fit the training data */
-    lf_status (*plan)(lf_task *t, int64_t batch_size, int64_t *batches_per_epoch, lf_err *err);
-    lf_status (*start)(lf_task *t, int64_t epoch, int64_t batch,
-                       lf_err *err); /* of the batches: from there, without end */
-    /* The next batch, valid until the next call. One of which nothing is left may be missing: count by `number`. */
-    lf_status (*next)(lf_task *t, const lf_task_batch **out, lf_err *err);
-    int64_t (*skipped)(const lf_task *t); /* pictures that could not be read since `start` */
-    double (*waited)(const lf_task *t);   /* seconds that `next` waited for batches since `start`, the first left out */
+    /* The names that fix the labels of a role's data, which `key` gives; *names NULL: whatever the data call them.
+     * NULL: the task has no labels. */
+    lf_status (*labels)(const lf_task *t, lf_data_role role, lf_key_id key, const char *const **names, int64_t *n,
+                        lf_err *err);
+    /* Makes the model's head fit the training data; without any (`bench`), one of random weights where there is none.
+     * NULL: heads stay as they are. */
+    lf_status (*prepare)(lf_task *t, lf_err *err);
     /* Runs the model: the sum of the targets' losses [1]. NULL after a failure, which is the graph's. */
-    lf_tensor *(*loss)(lf_task *t, const lf_task_batch *b, lf_loss_counts *counts);
-    /* For measuring speed: a batch of random numbers that `loss` takes; of the task until it is closed. */
-    lf_status (*random_batch)(lf_task *t, int64_t batch, int64_t seq, const lf_task_batch **out, lf_err *err);
-    /* The files that belong beside the model's weights (processor, tokenizer). */
-    lf_status (*save_beside)(const lf_task *t, const char *dir, lf_err *err);
+    lf_tensor *(*loss)(lf_task *t, const lf_example_batch *b, lf_loss_counts *counts);
 
     /* ---- judging ---- */
     /* `m` with its adapter, on a role's data. save: file for each example's logits; NULL: none. */
@@ -97,9 +80,6 @@ struct lf_task_type {
      * NULL: nothing. */
     lf_status (*base_parts)(lf_task *t, bool make, lf_stored_part *parts, int *n, lf_err *err);
     void (*base_restored)(lf_task *t, const lf_base_score *score);
-    /* Forward passes of m, its adapter on, over a small part of a role's data, for `u` to look at
-     * (task/update_ratio.h). */
-    lf_status (*look)(lf_task *t, lf_update_ratio *u, lf_model *m, lf_data_role role, lf_err *err);
 
     /* ---- results ---- */
     double (*chance)(const lf_model *m, bool base); /* what a uniform guess would score: of `base`, on the base task */
@@ -116,6 +96,7 @@ extern const lf_task_type lf_task_image, lf_task_language;
 /* LF_EUNSUPPORTED if no task serves the model. */
 lf_status lf_task_open(lf_task **out, const lf_config *cfg, lf_model *m, lf_graph *g, lf_err *err);
 void lf_task_close(lf_task *t);
+lf_status lf_task_prepare(lf_task *t, lf_err *err);                 /* the head, if the task has one to fit */
 lf_eval_opts lf_task_eval_opts(const lf_task *t, const char *what); /* the configuration's, without a processor */
 
 /* A score into the results, for LF_DATA_EVAL or LF_DATA_TEST. */

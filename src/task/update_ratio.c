@@ -52,7 +52,7 @@ lf_status lf_update_ratio_measure(double *out, lf_task *t, lf_model *m, lf_data_
     if (!adapted) return LF_OK;
     lf_update_ratio *u;
     lf_status rc = lf_update_ratio_begin(&u, &m->nn, err);
-    if (!rc) rc = t->type->look(t, u, m, role, err);
+    if (!rc) rc = t->source->look(t, u, m, role, err);
     const double ratio = lf_update_ratio_end(u);
     if (!rc) *out = ratio;
     return rc;

@@ -5,7 +5,7 @@
 #ifndef LF_EVAL_UPDATE_RATIO_H
 #define LF_EVAL_UPDATE_RATIO_H
 
-#include "task/task.h"
+#include "task/source.h"
 
 /* What is looked at: enough for three digits, little beside an evaluation. */
 enum { LF_UPDATE_EXAMPLES = 256, LF_UPDATE_TOKENS = 8192 };

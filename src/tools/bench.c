@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "kernels/profile.h"
+#include "task/source.h"
 #include "tools/common.h"
 
 typedef struct bench {
@@ -21,7 +22,7 @@ typedef struct bench {
     lf_adapter *adapter;
     lf_graph *g;
     lf_task *task;
-    const lf_task_batch *data;
+    const lf_example_batch *data;
     lf_trainable *trained;
     int64_t n_trained, numbers; /* numbers: trained */
     float *moments;             /* AdamW's two, one after the other */
@@ -54,8 +55,8 @@ static lf_status set_up(bench *b, lf_err *err) {
     if ((rc = lf_model_open(&b->m, lf_cfg_str(b->cfg, LF_model), b->k, LF_LOAD_FROZEN, err))) return rc;
     if (!(b->g = lf_graph_new(b->k, (uint64_t)lf_cfg_i64(b->cfg, LF_seed))))
         return lf_no_memory(err, "the steps to be timed");
-    if ((rc = lf_task_open(&b->task, b->cfg, b->m, b->g, err)) ||
-        (rc = b->task->type->random_batch(b->task, b->batch, b->seq, &b->data, err)) || (rc = attach_adapter(b, err)))
+    if ((rc = lf_task_open(&b->task, b->cfg, b->m, b->g, err)) || (rc = lf_task_prepare(b->task, err)) ||
+        (rc = b->task->source->random_batch(b->task, b->batch, b->seq, &b->data, err)) || (rc = attach_adapter(b, err)))
         return rc;
     b->m->gradient_checkpointing = lf_cfg_bool(b->cfg, LF_gradient_checkpointing);
     return allocate(b, err);

@@ -2,13 +2,14 @@
 #include <stdio.h>
 
 #include "base/log.h"
+#include "task/source.h"
 #include "task/update_ratio.h"
 #include "tools/common.h"
 
 static lf_status new_task(lf_results *r, lf_task *t, lf_err *err) {
     const lf_data_from from = {.key = LF_data, .split = "test", .limit = LF_max_samples};
     lf_accuracy a;
-    lf_status rc = t->type->open_data(t, LF_DATA_EVAL, &from, err);
+    lf_status rc = t->source->open_data(t, LF_DATA_EVAL, &from, err);
     if (rc) return rc;
     const double began = lf_now();
     if ((rc = t->type->evaluate(t, &a, t->model, LF_DATA_EVAL, lf_cfg_str(t->cfg, LF_save_logits), err))) return rc;
@@ -22,7 +23,7 @@ static lf_status base_task(lf_results *r, lf_task *t, lf_err *err) {
     const lf_data_from from = {.key = LF_forgetting_data, .split = "test", .limit = LF_max_forgetting_samples};
     lf_base_score before, after;
     lf_status rc;
-    if ((rc = t->type->open_data(t, LF_DATA_BASE, &from, err)) || (rc = t->type->measure_base(t, &before, err)) ||
+    if ((rc = t->source->open_data(t, LF_DATA_BASE, &from, err)) || (rc = t->type->measure_base(t, &before, err)) ||
         (rc = t->type->measure_tuned(t, &after, t->model, err)))
         return rc;
     lf_results_put_base(r, &before, &after);
@@ -44,7 +45,7 @@ lf_status lf_eval(const lf_config *cfg, FILE *out, lf_err *err) {
     lf_opened o = {0};
     lf_task *t = NULL;
     lf_results r;
-    lf_results_clear(&r);
+    lf_results_clear(&r, NULL);
     lf_status rc;
     if ((rc = lf_opened_open(&o, cfg, LF_LOAD_FROZEN, err)) || (rc = lf_task_open(&t, cfg, o.model, o.g, err)))
         goto out;

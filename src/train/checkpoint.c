@@ -172,7 +172,7 @@ static lf_status read_counters(counters *c, const cJSON *saved, const char *path
 /* What has to be the same beside the keys. The kernels are the machine's: with others, the last digits are. */
 static cJSON *facts_of(const lf_run *run) {
     cJSON *o = cJSON_CreateObject();
-    if (cJSON_AddNumberToObject(o, "train_examples", (double)run->task->type->count(run->task, LF_DATA_TRAIN)) &&
+    if (cJSON_AddNumberToObject(o, "train_examples", (double)run->task->source->count(run->task, LF_DATA_TRAIN)) &&
         cJSON_AddStringToObject(o, "precision", run->k->precision) &&
         cJSON_AddStringToObject(o, "kernels", run->k->name) &&
         cJSON_AddStringToObject(o, "base_hash", run->model->hash))

@@ -22,7 +22,7 @@ static lf_status write_model(lf_run *run, const char *path, lf_err *err) {
     char *aside = lf_format("%s.tmp", path);
     lf_status rc = aside ? lf_remove_tree(aside, err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", path);
     if (!rc && !(rc = lf_model_write(run->model, aside, dtype, NULL, NULL, err)) &&
-        !(rc = run->task->type->save_beside(run->task, aside, err)))
+        !(rc = run->task->source->save_beside(run->task, aside, err)))
         rc = lf_replace_dir(aside, path, err);
     if (rc && aside) lf_remove_tree(aside, NULL);
     lf_free(aside);

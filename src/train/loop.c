@@ -10,7 +10,7 @@
 
 typedef struct loop {
     lf_run *run;
-    const lf_task_batch *early; /* served already, but of a later window; else NULL */
+    const lf_example_batch *early; /* served already, but of a later window; else NULL */
     double grad_norm, started, seconds_before, eval_seconds;
     int64_t items, skipped_before;
 } loop;
@@ -41,7 +41,7 @@ static lf_status name_the_culprit(const lf_run *run, double value, lf_err *err) 
     return diverged(run, "the loss", value, err);
 }
 
-static lf_status micro_batch(loop *l, const lf_task_batch *b, int64_t micro, lf_window *w, lf_err *err) {
+static lf_status micro_batch(loop *l, const lf_example_batch *b, int64_t micro, lf_window *w, lf_err *err) {
     lf_run *run = l->run;
     lf_graph *g = run->g;
     lf_loss_counts counts = {0};
@@ -79,8 +79,8 @@ static lf_status run_window(loop *l, lf_window *w, lf_err *err) {
     if (last > first + run->accumulation - 1) last = first + run->accumulation - 1;
     for (int64_t number = first; number <= last; number++) {
         lf_status rc;
-        if (!l->early && (rc = run->task->type->next(run->task, &l->early, err))) return rc;
-        const lf_task_batch *b = l->early;
+        if (!l->early && (rc = run->task->source->next(run->task, &l->early, err))) return rc;
+        const lf_example_batch *b = l->early;
         if (b->epoch != epoch || b->number > last) return LF_OK;
         number = b->number;
         l->early = NULL;
@@ -187,7 +187,7 @@ static int64_t eval_every(const lf_run *run) {
 
 static lf_status save(loop *l, lf_err *err) {
     l->run->progress.train_seconds = seconds(l);
-    l->run->progress.skipped_images = l->skipped_before + l->run->task->type->skipped(l->run->task);
+    l->run->progress.skipped_images = l->skipped_before + l->run->task->source->skipped(l->run->task);
     return lf_checkpoint_save(l->run, err);
 }
 
@@ -235,9 +235,9 @@ lf_status lf_run_loop(lf_run *run, lf_err *err) {
               .started = lf_now(),
               .seconds_before = run->progress.train_seconds,
               .skipped_before = run->progress.skipped_images};
-    const lf_task_type *task = run->task->type;
-    lf_status rc = task->start(run->task, run->progress.step / run->steps_per_epoch,
-                               run->progress.step % run->steps_per_epoch * run->accumulation, err);
+    const lf_source_type *source = run->task->source;
+    lf_status rc = source->start(run->task, run->progress.step / run->steps_per_epoch,
+                                 run->progress.step % run->steps_per_epoch * run->accumulation, err);
     if (!rc && run->progress.step == 0 && (run->has_eval || run->has_base)) rc = evaluate(&l, err);
     run->task->interruptible = false;
     lf_progress bar;
@@ -252,7 +252,7 @@ lf_status lf_run_loop(lf_run *run, lf_err *err) {
         snprintf(detail, sizeof detail, "epoch %.2f  loss %.4f  acc %.3f  %.1f %s/s",
                  (double)run->progress.step / (double)run->steps_per_epoch,
                  sum->targets ? sum->loss / (double)sum->targets : 0,
-                 sum->targets ? (double)sum->correct / (double)sum->targets : 0, (double)l.items / busy, task->unit);
+                 sum->targets ? (double)sum->correct / (double)sum->targets : 0, (double)l.items / busy, source->unit);
         lf_progress_update(&bar, run->progress.step, detail);
         rc = after_step(&l, &stop, err);
     }
@@ -260,13 +260,13 @@ lf_status lf_run_loop(lf_run *run, lf_err *err) {
     char summary[128] = "";
     if (!rc)
         snprintf(summary, sizeof summary, "%lld steps, %.1f s, %.1f %s/s", (long long)run->progress.step, busy,
-                 (double)l.items / busy, task->unit);
+                 (double)l.items / busy, source->unit);
     lf_progress_end(&bar, summary);
-    run->progress.skipped_images = l.skipped_before + task->skipped(run->task);
+    run->progress.skipped_images = l.skipped_before + source->skipped(run->task);
     if (run->progress.skipped_images)
         lf_warn("%lld pictures could not be read and were left out", (long long)run->progress.skipped_images);
     run->progress.train_seconds = seconds(&l);
-    run->results.data_wait_seconds = l.items ? task->waited(run->task) : NAN;
+    run->results.data_wait_seconds = l.items ? source->waited(run->task) : NAN;
     run->results.items_per_second = l.items ? (double)l.items / busy : NAN;
     return rc;
 }

@@ -4,7 +4,7 @@
 #define LF_TRAIN_RUN_H
 
 #include "adapter/adapter.h"
-#include "task/task.h"
+#include "task/source.h"
 #include "train/metrics.h"
 #include "train/optimizer.h"
 #include "train/schedule.h"

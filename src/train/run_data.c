@@ -16,8 +16,8 @@ lf_status lf_run_hash_data(lf_run *run, lf_err *err) {
     for (int role = 0; role < LF_DATA_ROLES; role++) {
         lf_fingerprint f = {.hash = ""};
         char note[300];
-        if (!run->task->type->has_data(run->task, (lf_data_role)role)) continue;
-        const lf_status rc = run->task->type->fingerprint(run->task, (lf_data_role)role, &f, err);
+        if (!run->task->source->has_data(run->task, (lf_data_role)role)) continue;
+        const lf_status rc = run->task->source->fingerprint(run->task, (lf_data_role)role, &f, err);
         if (rc) return rc;
         memcpy(run->data_hash[role], f.hash, sizeof f.hash);
         if (f.sampled) lf_info("%s: %s", lf_key_name(keys[role]), lf_fingerprint_note(&f, note, sizeof note));

@@ -105,18 +105,18 @@ static lf_status clear_output_dir(const lf_run *run, lf_err *err) {
 
 /* A role's data: under a key of their own, else a part of train_data's folder, else none. */
 static lf_status open_part(lf_run *run, lf_data_role role, const lf_data_from *from, lf_err *err) {
-    const lf_task_type *task = run->task->type;
-    if (lf_cfg_json(run->cfg, from->key)) return task->open_data(run->task, role, from, err);
+    const lf_source_type *source = run->task->source;
+    if (lf_cfg_json(run->cfg, from->key)) return source->open_data(run->task, role, from, err);
     const lf_data_from beside = {.key = LF_train_data, .split = from->split, .limit = from->limit};
-    if (!task->has_split(lf_cfg_json(run->cfg, LF_train_data), from->split)) return LF_OK;
-    return task->open_data(run->task, role, &beside, err);
+    if (!source->has_split(lf_cfg_json(run->cfg, LF_train_data), from->split)) return LF_OK;
+    return source->open_data(run->task, role, &beside, err);
 }
 
 /* The evaluation data: eval_data, else a share of the training data, else val/ beside train/. */
 static lf_status open_eval(lf_run *run, lf_err *err) {
     const lf_data_from from = {.key = LF_eval_data, .split = "val", .limit = LF_max_eval_samples};
     const double share = lf_cfg_f64(run->cfg, LF_train_val_split);
-    if (share > 0 && !lf_cfg_json(run->cfg, LF_eval_data)) return run->task->type->split_data(run->task, share, err);
+    if (share > 0 && !lf_cfg_json(run->cfg, LF_eval_data)) return run->task->source->split_data(run->task, share, err);
     return open_part(run, LF_DATA_EVAL, &from, err);
 }
 
@@ -124,15 +124,15 @@ static lf_status open_data(lf_run *run, lf_err *err) {
     const lf_data_from train = {.key = LF_train_data, .split = "train", .limit = LF_max_train_samples};
     const lf_data_from test = {.key = LF_test_data, .split = "test"};
     const lf_data_from base = {.key = LF_forgetting_data, .split = "test", .limit = LF_max_forgetting_samples};
-    const lf_task_type *task = run->task->type;
+    const lf_source_type *source = run->task->source;
     lf_status rc;
-    if ((rc = task->open_data(run->task, LF_DATA_TRAIN, &train, err)) || (rc = open_eval(run, err)) ||
+    if ((rc = source->open_data(run->task, LF_DATA_TRAIN, &train, err)) || (rc = open_eval(run, err)) ||
         (rc = open_part(run, LF_DATA_TEST, &test, err)) ||
-        (lf_cfg_json(run->cfg, base.key) && (rc = task->open_data(run->task, LF_DATA_BASE, &base, err))))
+        (lf_cfg_json(run->cfg, base.key) && (rc = source->open_data(run->task, LF_DATA_BASE, &base, err))))
         return rc;
-    run->has_eval = task->has_data(run->task, LF_DATA_EVAL);
-    run->has_test = task->has_data(run->task, LF_DATA_TEST);
-    run->has_base = task->has_data(run->task, LF_DATA_BASE);
+    run->has_eval = source->has_data(run->task, LF_DATA_EVAL);
+    run->has_test = source->has_data(run->task, LF_DATA_TEST);
+    run->has_base = source->has_data(run->task, LF_DATA_BASE);
     return lf_run_hash_data(run, err);
 }
 
@@ -157,8 +157,8 @@ static void say_data(const lf_run *run) {
     };
     for (int role = 0; role < LF_DATA_ROLES; role++) {
         char text[1200];
-        const bool is_there = run->task->type->has_data(run->task, (lf_data_role)role);
-        if (is_there) run->task->type->describe(run->task, (lf_data_role)role, text, sizeof text);
+        const bool is_there = run->task->source->has_data(run->task, (lf_data_role)role);
+        if (is_there) run->task->source->describe(run->task, (lf_data_role)role, text, sizeof text);
         if (is_there || roles[role].missing) lf_info("%s: %s", roles[role].name, is_there ? text : roles[role].missing);
     }
 }
@@ -209,7 +209,7 @@ static lf_status attach_adapter(lf_run *run, lf_err *err) {
 static lf_status plan_steps(lf_run *run, lf_err *err) {
     run->batch_size = lf_cfg_i64(run->cfg, LF_per_device_train_batch_size);
     run->accumulation = lf_cfg_i64(run->cfg, LF_gradient_accumulation_steps);
-    const lf_status rc = run->task->type->plan(run->task, run->batch_size, &run->batches_per_epoch, err);
+    const lf_status rc = run->task->source->plan(run->task, run->batch_size, &run->batches_per_epoch, err);
     if (rc) return rc;
     run->steps_per_epoch = (run->batches_per_epoch + run->accumulation - 1) / run->accumulation;
     const int64_t max_steps = lf_cfg_i64(run->cfg, LF_max_steps);
@@ -225,7 +225,7 @@ lf_status lf_run_open_data(lf_run *run, const lf_config *cfg, lf_err *err) {
                     .dir = lf_cfg_str(cfg, LF_output_dir),
                     .lock = -1,
                     .progress = {.best_metric = NAN, .eval_accuracy_before = NAN, .eval_loss_before = NAN}};
-    lf_results_clear(&run->results);
+    lf_results_clear(&run->results, NULL);
     read_method(run);
     run->threads = lf_threads_set((int)lf_cfg_i64(cfg, LF_threads));
     lf_status rc;
@@ -248,7 +248,7 @@ lf_status lf_run_open(lf_run *run, const lf_config *cfg, lf_err *err) {
     say_data(run);
     const bool dry = lf_cfg_bool(cfg, LF_dry_run);
     if (run->has_base && !dry && (rc = lf_measure_base(run->task, &run->before, err))) return rc;
-    if ((rc = run->task->type->prepare(run->task, err)) || (rc = attach_adapter(run, err)) ||
+    if ((rc = lf_task_prepare(run->task, err)) || (rc = attach_adapter(run, err)) ||
         (rc = lf_nn_trainables(&run->model->nn, &run->trainables, &run->n_trainables, err)) ||
         (rc = lf_optimizer_init(&run->optimizer, run->k, run->trainables, run->n_trainables, cfg, err)))
         return rc;

@@ -50,7 +50,7 @@ static lf_status print_plan(const lf_run *run, FILE *out, lf_err *err) {
     cJSON *o = cJSON_CreateObject();
     cJSON_AddNumberToObject(o, "total_steps", (double)run->total_steps);
     cJSON_AddNumberToObject(o, "steps_per_epoch", (double)run->steps_per_epoch);
-    cJSON_AddNumberToObject(o, "train_examples", (double)run->task->type->count(run->task, LF_DATA_TRAIN));
+    cJSON_AddNumberToObject(o, "train_examples", (double)run->task->source->count(run->task, LF_DATA_TRAIN));
     cJSON_AddNumberToObject(o, "trainable_parameters", (double)run->results.trainable_parameters);
     return print_object(o, out, err);
 }

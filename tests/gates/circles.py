@@ -13,9 +13,6 @@ KNOWN = [
       "kernels/fast/avx2_bf16.c", "kernels/fast/avx512.c", "kernels/fast/avx512_bf16.c", "kernels/fast/avx512_dot.c",
       "kernels/fast/baseline.c", "kernels/fast/baseline_bf16.c"},
      "the number of threads is to stand in a file of its own"),
-    ({"task/results.c", "task/task.c", "task/task_image.c", "task/task_language.c", "task/language_answers.c",
-      "task/language_choices.c", "task/language_look.c", "task/language_score.c"},
-     "what the files of a task share is to stand in a file of its own"),
 ]
 
 

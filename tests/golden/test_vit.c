@@ -41,6 +41,19 @@ static void check_logits(const char *name, const lf_kernels *k) {
     check_golden_logits(&f, "logits", in_bf16(k) ? 2e-2 : 2e-5); /* float32 sums on both sides; the contract is 1e-4 */
     close_case(&f);
 }
+static void check_traits(const char *name, const lf_kernels *k) {
+    fixture f;
+    open_case(&f, name, k);
+    const lf_model *m = f.model;
+    assert_true(m->family->input == LF_PIXELS && lf_model_says(m, LF_CLASSES) && !lf_model_says(m, LF_NEXT_TOKEN));
+    assert_true(m->base_head.module == m->head.module && m->base_head.n_labels == m->head.module->out);
+    close_case(&f);
+}
+static void test_traits(void **state) {
+    (void)state;
+    each_backend(check_traits);
+}
+
 static void test_logits(void **state) {
     (void)state;
     each_backend(check_logits);
@@ -183,7 +196,8 @@ static void test_peft_adapter(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_logits),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_traits),
+                                       cmocka_unit_test(test_logits),
                                        cmocka_unit_test(test_training_kaiming),
                                        cmocka_unit_test(test_training_pissa),
                                        cmocka_unit_test(test_checkpointing_changes_no_bit),

@@ -7,6 +7,7 @@
 #include "adapter/adapter.h"
 #include "eval/eval.h"
 #include "eval/eval_internal.h"
+#include "task/task.h"
 
 enum { LABELS = 5, SIDE = 16, PICTURES = 12 };
 static const char *const names[LABELS] = {"LABEL_0", "LABEL_1", "LABEL_2", "LABEL_3",
@@ -445,7 +446,7 @@ static char *table_of(const lf_results *r) {
 static void results_hold_what_was_measured(void **state) {
     (void)state;
     lf_results r;
-    lf_results_clear(&r);
+    lf_results_clear(&r, &lf_task_image);
     cJSON *o = lf_results_to_json(&r);
     assert_true(cJSON_IsNull(cJSON_GetObjectItemCaseSensitive(o, "forgetting")));
     assert_true(cJSON_IsNull(cJSON_GetObjectItemCaseSensitive(o, "init_seconds")));

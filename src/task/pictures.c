@@ -1,0 +1,217 @@
+/* Pictures as a source of batches: labelled folders and IDX files, read ahead and preprocessed. */
+#include "task/pictures.h"
+
+#include <stdio.h>
+
+#include "base/json.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "task/update_ratio.h"
+
+enum { STREAM_PIXELS, STREAM_LABELS };
+
+lf_pictures *lf_pictures_of(const lf_task *t) { return t->data; }
+
+static lf_status open(lf_task *t, lf_err *err) {
+    t->data = lf_calloc(1, sizeof(lf_pictures));
+    return t->data ? LF_OK : lf_no_memory(err, "the task");
+}
+
+static void close(lf_task *t) {
+    lf_pictures *w = t->data;
+    if (!w) return;
+    lf_loader_free(w->loader);
+    for (int i = 0; i < LF_DATA_ROLES; i++) lf_dataset_free(w->data[i]);
+    lf_free(w->classes);
+    lf_aligned_free(w->random.pixels);
+    lf_free(w->random.labels);
+    lf_free(w);
+}
+
+static lf_example_batch to_batch(const lf_batch *b) {
+    return (lf_example_batch){.in = {.B = b->B, .pixels = b->pixels},
+                              .labels = b->labels,
+                              .indices = b->indices,
+                              .examples = b->B,
+                              .items = b->B,
+                              .epoch = b->epoch,
+                              .number = b->number};
+}
+
+/* ---- the data of a role ---- */
+
+static lf_status note_classes(lf_pictures *w, lf_err *err) {
+    const lf_dataset *d = w->data[LF_DATA_TRAIN];
+    const int64_t n = lf_dataset_n_classes(d);
+    w->classes = lf_calloc((size_t)n, sizeof *w->classes);
+    if (!w->classes) return lf_no_memory(err, "the class names");
+    for (int64_t i = 0; i < n; i++) w->classes[i] = lf_dataset_class_name(d, i);
+    return LF_OK;
+}
+
+static const char *const *classes(const lf_task *t, int64_t *n) {
+    const lf_pictures *w = t->data;
+    *n = w->classes ? lf_dataset_n_classes(w->data[LF_DATA_TRAIN]) : 0;
+    return w->classes;
+}
+
+static lf_status open_data(lf_task *t, lf_data_role role, const lf_data_from *from, lf_err *err) {
+    lf_pictures *w = t->data;
+    const lf_dataset_opts o = {.spec = lf_cfg_json(t->cfg, from->key),
+                               .key = lf_key_name(from->key),
+                               .split = from->split,
+                               .max_samples = from->limit ? lf_cfg_i64(t->cfg, from->limit) : 0,
+                               .seed = (uint64_t)lf_cfg_i64(t->cfg, LF_seed)};
+    lf_status rc = w->has_processor ? LF_OK : lf_processor_for(&w->processor, t->model, err);
+    w->has_processor = !rc;
+    if (rc) return rc;
+    const char *const *names;
+    int64_t n;
+    if ((rc = t->type->labels(t, role, from->key, &names, &n, err))) return rc;
+    rc = names ? lf_open_labelled(&w->data[role], &o, names, n, err) : lf_dataset_open(&w->data[role], &o, err);
+    return rc || role != LF_DATA_TRAIN ? rc : note_classes(w, err);
+}
+
+static lf_status split_data(lf_task *t, double share, lf_err *err) {
+    return lf_dataset_split(lf_pictures_of(t)->data[LF_DATA_TRAIN], share, (uint64_t)lf_cfg_i64(t->cfg, LF_seed),
+                            &lf_pictures_of(t)->data[LF_DATA_EVAL], err);
+}
+
+static bool has_data(const lf_task *t, lf_data_role role) { return lf_pictures_of(t)->data[role] != NULL; }
+static lf_status fingerprint(const lf_task *t, lf_data_role role, lf_fingerprint *out, lf_err *err) {
+    return lf_dataset_fingerprint(out, lf_pictures_of(t)->data[role], lf_cfg_bool(t->cfg, LF_skip_bad_images), err);
+}
+static int64_t count(const lf_task *t, lf_data_role role) { return lf_dataset_count(lf_pictures_of(t)->data[role]); }
+
+static void describe(const lf_task *t, lf_data_role role, char *text, size_t size) {
+    const lf_dataset *d = lf_pictures_of(t)->data[role];
+    char classes[48] = "";
+    if (role == LF_DATA_TRAIN)
+        snprintf(classes, sizeof classes, " of %lld classes", (long long)lf_dataset_n_classes(d));
+    snprintf(text, size, "%lld examples%s (%s)", (long long)lf_dataset_count(d), classes, lf_dataset_path(d));
+}
+
+static lf_status save_beside(const lf_task *t, const char *dir, lf_err *err) {
+    cJSON *o = lf_image_processor_to_json(&lf_pictures_of(t)->processor);
+    const lf_status rc = lf_json_write_in(dir, "preprocessor_config.json", o, true, err);
+    cJSON_Delete(o);
+    return rc;
+}
+
+/* ---- batches of the training data ---- */
+
+static lf_status plan(lf_task *t, int64_t batch_size, int64_t *batches_per_epoch, lf_err *err) {
+    (void)err;
+    lf_pictures_of(t)->batch_size = batch_size;
+    *batches_per_epoch = (count(t, LF_DATA_TRAIN) + batch_size - 1) / batch_size;
+    return LF_OK;
+}
+
+static lf_status start(lf_task *t, int64_t epoch, int64_t batch, lf_err *err) {
+    lf_pictures *w = t->data;
+    const lf_eval_opts e = lf_task_eval_opts(t, "");
+    lf_augmentation augmentation;
+    if (!lf_augmentation_parse(lf_cfg_str(t->cfg, LF_augmentation), &augmentation))
+        return lf_cfg_fail(t->cfg, LF_augmentation, err, "there is no such augmentation");
+    const lf_loader_opts o = {.batch_size = w->batch_size,
+                              .workers = e.workers,
+                              .shuffle = true,
+                              .seed = (uint64_t)lf_cfg_i64(t->cfg, LF_seed),
+                              .augmentation = augmentation,
+                              .processor = &w->processor,
+                              .skip_bad_images = e.skip_bad_images,
+                              .first_epoch = epoch,
+                              .first_batch = batch,
+                              .epochs = INT64_MAX};
+    return lf_loader_new(&w->loader, w->data[LF_DATA_TRAIN], &o, err);
+}
+
+static lf_status next(lf_task *t, const lf_example_batch **out, lf_err *err) {
+    lf_pictures *w = t->data;
+    const lf_batch *b;
+    *out = NULL;
+    const lf_status rc = lf_loader_next(w->loader, &b, err);
+    if (rc || !b) return rc;
+    w->batch = to_batch(b);
+    *out = &w->batch;
+    return LF_OK;
+}
+
+static int64_t skipped(const lf_task *t) {
+    return lf_pictures_of(t)->loader ? lf_loader_skipped(lf_pictures_of(t)->loader) : 0;
+}
+static double waited(const lf_task *t) {
+    return lf_pictures_of(t)->loader ? lf_loader_waited(lf_pictures_of(t)->loader) : 0;
+}
+
+static lf_status random_batch(lf_task *t, int64_t batch, int64_t seq, const lf_example_batch **out, lf_err *err) {
+    const lf_model *m = t->model;
+    lf_batch *b = &lf_pictures_of(t)->random;
+    if (seq > 0)
+        return lf_cfg_fail(t->cfg, LF_seq, err, "is for language models; pictures have no length, leave it out");
+    const uint64_t seed = (uint64_t)lf_cfg_i64(t->cfg, LF_seed);
+    const lf_rng_key pixels = lf_rng_make(seed, LF_RNG_TEST, STREAM_PIXELS),
+                     labels = lf_rng_make(seed, LF_RNG_TEST, STREAM_LABELS);
+    const int64_t n = batch * m->pixels.channels * m->pixels.height * m->pixels.width;
+    b->B = batch;
+    b->pixels = lf_aligned_alloc((size_t)n * sizeof *b->pixels);
+    b->labels = lf_calloc((size_t)batch, sizeof *b->labels);
+    if (!b->pixels || !b->labels)
+        return lf_fail(err, LF_ENOMEM, "out of memory for a batch of %lld; try a smaller one", (long long)batch);
+    for (int64_t i = 0; i < n; i++) b->pixels[i] = (float)lf_rng_normal(pixels, (uint64_t)i);
+    for (int64_t i = 0; i < batch; i++)
+        b->labels[i] = (int32_t)lf_rng_below(labels, (uint64_t)i, (uint64_t)m->head.n_labels);
+    lf_pictures_of(t)->batch = to_batch(b);
+    *out = &lf_pictures_of(t)->batch;
+    return LF_OK;
+}
+
+/* In an order of its own: a folder's pictures come class by class. */
+static lf_status look(lf_task *t, lf_update_ratio *u, lf_model *m, lf_data_role role, lf_err *err) {
+    enum { SEED = 0 };
+    (void)u;
+    const lf_eval_opts e = lf_task_eval_opts(t, "");
+    const lf_loader_opts o = {.batch_size = e.batch_size,
+                              .workers = e.workers,
+                              .shuffle = true,
+                              .seed = SEED,
+                              .processor = &lf_pictures_of(t)->processor,
+                              .skip_bad_images = e.skip_bad_images,
+                              .epochs = 1};
+    lf_loader *loader = NULL;
+    lf_status rc = lf_loader_new(&loader, lf_pictures_of(t)->data[role], &o, err);
+    for (int64_t left = LF_UPDATE_EXAMPLES; !rc && left > 0;) {
+        const lf_batch *b;
+        if ((rc = lf_loader_next(loader, &b, err)) || !b) break;
+        const lf_pass pass = {.in = {.B = b->B < left ? b->B : left, .pixels = b->pixels}};
+        lf_graph_begin(t->g, false, false, 0);
+        (void)lf_model_features(m, t->g, &pass);
+        rc = lf_graph_status(t->g, err);
+        left -= pass.in.B;
+    }
+    lf_loader_free(loader);
+    return rc;
+}
+
+const lf_source_type lf_source_pictures = {
+    .input = LF_PIXELS,
+    .unit = "images",
+    .open = open,
+    .close = close,
+    .has_split = lf_dataset_has_split,
+    .open_data = open_data,
+    .split_data = split_data,
+    .has_data = has_data,
+    .count = count,
+    .fingerprint = fingerprint,
+    .describe = describe,
+    .classes = classes,
+    .save_beside = save_beside,
+    .plan = plan,
+    .start = start,
+    .next = next,
+    .skipped = skipped,
+    .waited = waited,
+    .random_batch = random_batch,
+    .look = look,
+};

@@ -1,0 +1,53 @@
+/* Data, by what goes into the model: a source, one for pictures (pictures.c) and one for text (text.c), each a line of
+ * sources.def, serves every task on a model of that input. Opens the data of a role, serves batches of them from any
+ * place, and knows what belongs beside the model's weights. Processor or tokenizer are read when the first data set is
+ * opened, so that `bench` needs neither. */
+#ifndef LF_TASK_SOURCE_H
+#define LF_TASK_SOURCE_H
+
+#include "task/task.h"
+
+struct lf_source_type {
+    lf_input_kind input;
+    const char *unit;                           /* of items: "images" */
+    lf_status (*open)(lf_task *t, lf_err *err); /* fills t->data */
+    void (*close)(lf_task *t);
+
+    /* ---- the data of a role ---- */
+    bool (*has_split)(const cJSON *spec, const char *split);
+    lf_status (*open_data)(lf_task *t, lf_data_role role, const lf_data_from *from, lf_err *err);
+    lf_status (*split_data)(lf_task *t, double share, lf_err *err); /* of the training data, to evaluate on */
+    bool (*has_data)(const lf_task *t, lf_data_role role);
+    int64_t (*count)(const lf_task *t, lf_data_role role);
+    /* Of the files that a role's data are read from (data/fingerprint.h). */
+    lf_status (*fingerprint)(const lf_task *t, lf_data_role role, lf_fingerprint *out, lf_err *err);
+    void (*describe)(const lf_task *t, lf_data_role role, char *text,
+                     size_t size); /* "60 examples of 3 classes (data/x)" */
+    /* The classes of the training data in the order of their labels, *n of them; NULL: there are none. */
+    const char *const *(*classes)(const lf_task *t, int64_t *n);
+    /* The files that belong beside the model's weights (processor, tokenizer). */
+    lf_status (*save_beside)(const lf_task *t, const char *dir, lf_err *err);
+
+    /* ---- batches of the training data ---- */
+    lf_status (*plan)(lf_task *t, int64_t batch_size, int64_t *batches_per_epoch, lf_err *err);
+    lf_status (*start)(lf_task *t, int64_t epoch, int64_t batch,
+                       lf_err *err); /* of the batches: from there, without end */
+    /* The next batch, valid until the next call. One of which nothing is left may be missing: count by `number`. */
+    lf_status (*next)(lf_task *t, const lf_example_batch **out, lf_err *err);
+    int64_t (*skipped)(const lf_task *t); /* pictures that could not be read since `start` */
+    double (*waited)(const lf_task *t);   /* seconds that `next` waited for batches since `start`, the first left out */
+    /* For measuring speed: a batch of random numbers that the task's `loss` takes; of the task until it is closed. */
+    lf_status (*random_batch)(lf_task *t, int64_t batch, int64_t seq, const lf_example_batch **out, lf_err *err);
+
+    /* Forward passes of m, its adapter on, over a small part of a role's data, for `u` to look at
+     * (task/update_ratio.h). */
+    lf_status (*look)(lf_task *t, lf_update_ratio *u, lf_model *m, lf_data_role role, lf_err *err);
+};
+
+#define LF_SOURCE(name) extern const lf_source_type lf_source_##name;
+#include "task/sources.def"
+#undef LF_SOURCE
+
+const lf_source_type *lf_source_for(lf_input_kind input);
+
+#endif

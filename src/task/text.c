@@ -1,0 +1,308 @@
+/* Text as a source of batches: records of the supported layouts, tokens, rows that may be packed. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "task/language.h"
+#include "task/update_ratio.h"
+
+enum {
+    EVAL_TOKENS = 8192,
+    MOST_EVAL_ROWS = 32
+};                         /* of a batch of an evaluation, unless a number of rows is asked for */
+enum { RANDOM_SEQ = 128 }; /* tokens of a row of `bench` */
+enum { STREAM_IDS, STREAM_LABELS };
+static const int64_t SCAN_BYTES = INT64_C(256) << 20; /* files up to here are read before the first step */
+
+lf_model_input lf_language_input(const lf_text_batch *b) {
+    return (lf_model_input){.B = b->B, .T = b->T, .ids = b->ids, .positions = b->positions, .first = b->document};
+}
+
+lf_example_batch lf_language_batch(const lf_text_batch *b) {
+    return (lf_example_batch){.in = lf_language_input(b),
+                              .labels = b->labels,
+                              .indices = b->indices,
+                              .examples = b->n_documents,
+                              .items = b->n_tokens,
+                              .epoch = b->epoch,
+                              .number = b->number};
+}
+
+lf_language *lf_language_of(const lf_task *t) { return t->data; }
+
+static lf_status open(lf_task *t, lf_err *err) {
+    lf_language *l = lf_calloc(1, sizeof *l);
+    if (!l) return lf_fail(err, LF_ENOMEM, "out of memory for the task");
+    t->data = l;
+    const int64_t asked = lf_cfg_i64(t->cfg, LF_max_seq_length), context = t->model->tokens.max_positions;
+    l->max_seq_length = context && context < asked ? context : asked;
+    return lf_language_check_length(t->cfg, t->model, err);
+}
+
+static void close(lf_task *t) {
+    lf_language *l = t->data;
+    if (!l) return;
+    for (int i = 0; i < LF_DATA_ROLES; i++) lf_text_loader_free(l->loaders[i]);
+    for (int i = 0; i < LF_DATA_ROLES; i++) lf_text_dataset_free(l->data[i]);
+    lf_text_tokenizer_free(l->text);
+    lf_aligned_free(l->random.ids);
+    lf_aligned_free(l->random.labels);
+    lf_aligned_free(l->random.positions);
+    lf_free(l);
+}
+
+/* ---- data ---- */
+
+lf_status lf_language_open_text(lf_task *t, lf_err *err) {
+    lf_language *l = t->data;
+    return l->text ? LF_OK : lf_language_tokenizer(&l->text, t->cfg, t->model, err);
+}
+
+static lf_status open_data(lf_task *t, lf_data_role role, const lf_data_from *from, lf_err *err) {
+    lf_language *l = t->data;
+    lf_status rc = lf_language_open_text(t, err);
+    if (rc) return rc;
+    const lf_text_dataset_opts o = {.spec = lf_cfg_json(t->cfg, from->key),
+                                    .key = lf_key_name(from->key),
+                                    .split = from->split,
+                                    .text_field = lf_cfg_str(t->cfg, LF_text_field),
+                                    .prompt_template = lf_cfg_str(t->cfg, LF_prompt_template),
+                                    .chat = &l->text->chat,
+                                    .max_samples = from->limit ? lf_cfg_i64(t->cfg, from->limit) : 0,
+                                    .seed = (uint64_t)lf_cfg_i64(t->cfg, LF_seed)};
+    rc = lf_text_dataset_open(&l->data[role], &o, err);
+    if (!rc && lf_text_dataset_is(l->data[role], LF_TEXT_CHAT)) lf_text_tokenizer_warn_turn_end(l->text);
+    return rc;
+}
+
+static lf_status split_data(lf_task *t, double share, lf_err *err) {
+    lf_language *l = t->data;
+    return lf_text_dataset_split(l->data[LF_DATA_TRAIN], share, (uint64_t)lf_cfg_i64(t->cfg, LF_seed),
+                                 &l->data[LF_DATA_EVAL], err);
+}
+
+int64_t lf_language_eval_rows(const lf_task *t) {
+    if (lf_cfg_is_given(t->cfg, LF_per_device_eval_batch_size))
+        return lf_cfg_i64(t->cfg, LF_per_device_eval_batch_size);
+    const int64_t rows = EVAL_TOKENS / lf_language_of(t)->max_seq_length;
+    return rows < 1 ? 1 : rows > MOST_EVAL_ROWS ? MOST_EVAL_ROWS : rows;
+}
+
+/* Training text ends in EOS, may be packed, is shuffled and served without end; text to judge by is served once, in
+ * order. */
+lf_status lf_language_loader(lf_task *t, lf_data_role role, lf_text_loader **out, lf_err *err) {
+    lf_language *l = t->data;
+    const bool training = role == LF_DATA_TRAIN;
+    *out = l->loaders[role];
+    if (*out) return LF_OK;
+    const lf_text_dataset *d = l->data[role];
+    const lf_text_loader_opts o = {.batch_size = training ? l->batch_size : lf_language_eval_rows(t),
+                                   .max_seq_length = l->max_seq_length,
+                                   .context = t->model->tokens.max_positions,
+                                   .training = training,
+                                   .loss_on_prompt = !lf_cfg_bool(t->cfg, LF_completion_only_loss),
+                                   .packing = training && lf_cfg_bool(t->cfg, LF_packing),
+                                   .shuffle = training,
+                                   .scan = lf_file_size(lf_text_dataset_path(d)) <= SCAN_BYTES,
+                                   .workers = lf_cfg_i64(t->cfg, LF_dataloader_num_workers),
+                                   .seed = (uint64_t)lf_cfg_i64(t->cfg, LF_seed),
+                                   .epochs = training ? INT64_MAX : 1};
+    lf_status rc = lf_text_loader_new(&l->loaders[role], d, &l->text->encoder, &o, err);
+    if (rc) return rc;
+    *out = l->loaders[role];
+    const lf_text_stats s = lf_text_loader_stats(*out);
+    if (s.scan_truncated)
+        lf_warn("%s: %lld of %lld documents are longer than max_seq_length %lld and were cut", lf_text_dataset_path(d),
+                (long long)s.scan_truncated, (long long)s.scan_documents, (long long)l->max_seq_length);
+    return LF_OK;
+}
+
+static bool has_data(const lf_task *t, lf_data_role role) { return lf_language_of(t)->data[role] != NULL; }
+static lf_status fingerprint(const lf_task *t, lf_data_role role, lf_fingerprint *out, lf_err *err) {
+    return lf_text_dataset_fingerprint(out, lf_language_of(t)->data[role], err);
+}
+
+/* Documents; windows where the text is cut into windows, which its loader knows. */
+static int64_t count(const lf_task *t, lf_data_role role) {
+    const lf_language *l = t->data;
+    return l->loaders[role] ? lf_text_loader_count(l->loaders[role]) : lf_text_dataset_count(l->data[role]);
+}
+
+static void describe(const lf_task *t, lf_data_role role, char *text, size_t size) {
+    const lf_language *l = t->data;
+    const lf_text_dataset *d = l->data[role];
+    const lf_text_loader *loader = l->loaders[role];
+    const char *what = lf_text_dataset_windowed(d) ? "windows" : "documents";
+    char tokens[96] = "";
+    if (loader && lf_text_loader_stats(loader).scan_documents)
+        snprintf(tokens, sizeof tokens, ", %lld tokens", (long long)lf_text_loader_stats(loader).scan_tokens);
+    if (loader && role == LF_DATA_TRAIN && lf_cfg_bool(t->cfg, LF_packing))
+        snprintf(tokens + strlen(tokens), sizeof tokens - strlen(tokens), " in %lld packed rows",
+                 (long long)lf_text_loader_rows_per_epoch(loader));
+    snprintf(text, size, "%lld %s%s (%s)", (long long)count(t, role), what, tokens, lf_text_dataset_path(d));
+}
+
+static lf_status save_beside(const lf_task *t, const char *dir, lf_err *err) {
+    static const char name[] = "generation_config.json"; /* the model's, wherever its tokenizer is from */
+    const char *config = t->model->config_path;
+    char *from = lf_format("%.*s%s", (int)(lf_path_base(config) - config), config, name);
+    lf_status rc = from ? lf_text_tokenizer_copy(lf_language_of(t)->text, dir, err)
+                        : lf_fail(err, LF_ENOMEM, "%s: out of memory", dir);
+    if (!rc && lf_is_file(from)) rc = lf_copy_file(from, dir, name, err);
+    lf_free(from);
+    return rc;
+}
+
+/* ---- batches of the training data ---- */
+
+/* All loaders, so that a bad record shows before the base is measured. */
+static lf_status plan(lf_task *t, int64_t batch_size, int64_t *batches_per_epoch, lf_err *err) {
+    lf_language *l = t->data;
+    l->batch_size = batch_size;
+    lf_text_loader *loader;
+    for (int role = 0; role < LF_DATA_ROLES; role++) {
+        const lf_status rc = l->data[role] ? lf_language_loader(t, (lf_data_role)role, &loader, err) : LF_OK;
+        if (rc) return rc;
+    }
+    *batches_per_epoch = lf_text_loader_batches_per_epoch(l->loaders[LF_DATA_TRAIN]);
+    return LF_OK;
+}
+
+static lf_status start(lf_task *t, int64_t epoch, int64_t batch, lf_err *err) {
+    return lf_text_loader_restart(lf_language_of(t)->loaders[LF_DATA_TRAIN], epoch, batch, err);
+}
+
+/* Batches without a target are left out: there is nothing to learn from them. */
+static lf_status next(lf_task *t, const lf_example_batch **out, lf_err *err) {
+    lf_language *l = t->data;
+    lf_text_loader *loader = l->loaders[LF_DATA_TRAIN];
+    *out = NULL;
+    for (int64_t empty = 0; empty <= lf_text_loader_batches_per_epoch(loader); empty++) {
+        const lf_text_batch *b;
+        const lf_status rc = lf_text_loader_next(loader, &b, err);
+        if (rc || !b) return rc;
+        if (!b->n_targets) continue;
+        l->batch = lf_language_batch(b);
+        *out = &l->batch;
+        return LF_OK;
+    }
+    return lf_fail(err, LF_EDATA, "%s: holds no token to predict; a text needs two tokens at least",
+                   lf_text_dataset_path(l->data[LF_DATA_TRAIN]));
+}
+
+static double waited(const lf_task *t) {
+    const lf_text_loader *loader = lf_language_of(t)->loaders[LF_DATA_TRAIN];
+    return loader ? lf_text_loader_waited(loader) : 0;
+}
+
+static int64_t skipped(const lf_task *t) {
+    (void)t;
+    return 0;
+}
+
+static lf_status random_batch(lf_task *t, int64_t batch, int64_t seq, const lf_example_batch **out, lf_err *err) {
+    lf_language *l = t->data;
+    lf_text_batch *b = &l->random;
+    const int64_t context = t->model->tokens.max_positions,
+                  T = seq > 0                           ? seq
+                      : context && context < RANDOM_SEQ ? context
+                                                        : RANDOM_SEQ,
+                  n = batch * T;
+    if (context && T > context)
+        return lf_cfg_fail(t->cfg, LF_seq, err, "expected at most the model's %lld positions (%s), found %lld",
+                           (long long)context, t->model->config_path, (long long)T);
+    const uint64_t seed = (uint64_t)lf_cfg_i64(t->cfg, LF_seed), V = (uint64_t)t->model->tokens.vocab_size;
+    const lf_rng_key ids = lf_rng_make(seed, LF_RNG_TEST, STREAM_IDS),
+                     labels = lf_rng_make(seed, LF_RNG_TEST, STREAM_LABELS);
+    *b = (lf_text_batch){.B = batch, .T = T, .n_targets = n, .n_tokens = n, .n_documents = batch};
+    b->ids = lf_aligned_alloc((size_t)n * sizeof *b->ids);
+    b->labels = lf_aligned_alloc((size_t)n * sizeof *b->labels);
+    b->positions = lf_aligned_alloc((size_t)n * sizeof *b->positions);
+    if (!b->ids || !b->labels || !b->positions)
+        return lf_fail(err, LF_ENOMEM, "out of memory for a batch of %lld x %lld tokens; try a smaller one",
+                       (long long)batch, (long long)T);
+    for (int64_t i = 0; i < n; i++) {
+        b->ids[i] = (int32_t)lf_rng_below(ids, (uint64_t)i, V);
+        b->labels[i] = (int32_t)lf_rng_below(labels, (uint64_t)i, V);
+        b->positions[i] = (int32_t)(i % T);
+    }
+    l->batch = lf_language_batch(b);
+    *out = &l->batch;
+    return LF_OK;
+}
+
+/* ---- looking into the model ---- */
+
+/* Tokens of a batch that are padding, or stand in a row without anything to predict (an empty document is nothing but
+ * padding). A row of an evaluation is one document from column 0 on. Returns how many are neither. */
+static int64_t mark_ignored(bool *ignored, const lf_text_batch *b) {
+    int64_t counted = 0;
+    for (int64_t row = 0; row < b->B; row++) {
+        bool any = false;
+        for (int64_t i = row * b->T; i < (row + 1) * b->T; i++) any = any || b->labels[i] >= 0;
+        for (int64_t i = row * b->T; i < (row + 1) * b->T; i++) {
+            ignored[i] = !any || b->document[i] != 0;
+            counted += !ignored[i];
+        }
+    }
+    return counted;
+}
+
+static lf_status look_at(lf_task *t, lf_update_ratio *u, lf_model *m, const lf_text_batch *b, int64_t *left,
+                         lf_err *err) {
+    const lf_pass pass = {.in = lf_language_input(b)};
+    bool *ignored = lf_malloc((size_t)(b->B * b->T) * sizeof *ignored);
+    if (!ignored)
+        return lf_fail(err, LF_ENOMEM, "out of memory for the marks of %lld tokens", (long long)(b->B * b->T));
+    *left -= mark_ignored(ignored, b);
+    lf_update_ratio_ignore(u, ignored, b->B * b->T);
+    lf_graph_begin(t->g, false, false, 0);
+    (void)lf_lm_hidden(m, t->g, &pass);
+    const lf_status rc = lf_graph_status(t->g, err);
+    lf_update_ratio_ignore(u, NULL, 0);
+    lf_free(ignored);
+    return rc;
+}
+
+static lf_status look(lf_task *t, lf_update_ratio *u, lf_model *m, lf_data_role role, lf_err *err) {
+    lf_text_loader *loader;
+    lf_status rc;
+    if ((rc = lf_language_loader(t, role, &loader, err)) || (rc = lf_text_loader_restart(loader, 0, 0, err))) return rc;
+    for (int64_t left = LF_UPDATE_TOKENS; !rc && left > 0;) {
+        const lf_text_batch *b;
+        if ((rc = lf_text_loader_next(loader, &b, err)) || !b) break;
+        rc = look_at(t, u, m, b, &left, err);
+    }
+    return rc;
+}
+
+static const char *const *classes(const lf_task *t, int64_t *n) {
+    (void)t;
+    *n = 0;
+    return NULL;
+}
+
+const lf_source_type lf_source_text = {
+    .input = LF_TOKENS,
+    .unit = "tokens",
+    .open = open,
+    .close = close,
+    .has_split = lf_text_dataset_has_split,
+    .open_data = open_data,
+    .split_data = split_data,
+    .has_data = has_data,
+    .count = count,
+    .fingerprint = fingerprint,
+    .describe = describe,
+    .classes = classes,
+    .save_beside = save_beside,
+    .plan = plan,
+    .start = start,
+    .next = next,
+    .skipped = skipped,
+    .waited = waited,
+    .random_batch = random_batch,
+    .look = look,
+};
