@@ -8,8 +8,8 @@
 #include "adapter/peft_readme.h"
 #include "adapter/targets.h"
 #include "base/file.h"
-#include "base/json.h"
 #include "base/mem.h"
+#include "base/obj.h"
 
 typedef struct writing {
     const lf_adapter *a; /* NULL: a head alone */
@@ -23,24 +23,6 @@ static const char *written_name(const writing *w, const lf_module *m) {
 }
 static int64_t written_rank(const writing *w, int64_t r) { return w->a->residual ? 2 * r : r; }
 static double alpha_factor(const writing *w) { return !w->a->residual ? 1 : w->a->use_rslora ? sqrt(2) : 2; }
-
-/* ---- JSON ---- */
-
-static bool put(cJSON *object, const char *key, cJSON *item) {
-    if (object && item && cJSON_AddItemToObject(object, key, item)) return true;
-    cJSON_Delete(item);
-    return false;
-}
-static bool append(cJSON *array, cJSON *item) {
-    if (array && item && cJSON_AddItemToArray(array, item)) return true;
-    cJSON_Delete(item);
-    return false;
-}
-static cJSON *string_or_null(const char *s) { return s ? cJSON_CreateString(s) : cJSON_CreateNull(); }
-
-static lf_status write_json(const writing *w, const char *name, const cJSON *json, lf_err *err) {
-    return lf_json_write_in(w->dir, name, json, true, err);
-}
 
 /* ---- adapter_config.json ---- */
 
@@ -73,20 +55,18 @@ static int64_t sort_unique(const char **names, int64_t n) {
 static cJSON *target_list(const writing *w) {
     int64_t n = w->a->match.count;
     const char **names = lf_calloc((size_t)n, sizeof *names);
-    cJSON *list = names ? cJSON_CreateArray() : NULL;
-    bool ok = list != NULL;
-    for (int64_t i = 0; ok && i < n; i++) names[i] = leaf_of(written_name(w, w->a->match.modules[i]));
-    if (ok) n = sort_unique(names, n);
-    if (ok && !selects_the_same(w, names, n)) {
+    if (!names) return NULL;
+    for (int64_t i = 0; i < n; i++) names[i] = leaf_of(written_name(w, w->a->match.modules[i]));
+    n = sort_unique(names, n);
+    if (!selects_the_same(w, names, n)) {
         n = w->a->match.count;
         for (int64_t i = 0; i < n; i++) names[i] = written_name(w, w->a->match.modules[i]);
         n = sort_unique(names, n);
     }
-    for (int64_t i = 0; ok && i < n; i++) ok = append(list, cJSON_CreateString(names[i]));
+    lf_obj list = lf_list_new();
+    for (int64_t i = 0; i < n; i++) lf_list_string(&list, names[i]);
     lf_free(names);
-    if (ok) return list;
-    cJSON_Delete(list);
-    return NULL;
+    return lf_obj_take(&list);
 }
 
 static double value_of(const lf_match *m, int64_t i, bool ranks) { return ranks ? (double)m->r[i] : m->alpha[i]; }
@@ -108,37 +88,29 @@ static lf_status patterns_hold(const writing *w, const cJSON *given, const char 
 }
 
 /* rank_pattern or alpha_pattern, times `factor`: as given, or by the modules' whole names. */
-static lf_status put_pattern(const writing *w, cJSON *config, const char *key, double factor, lf_err *err) {
+static lf_status put_pattern(const writing *w, lf_obj *config, const char *key, double factor, lf_err *err) {
     const bool ranks = strcmp(key, "rank_pattern") == 0;
     const cJSON *given = ranks ? w->a->rank_pattern : w->a->alpha_pattern, *item;
-    bool hold, ok = true;
+    bool hold;
     const lf_status rc = patterns_hold(w, given, key, ranks, &hold, err);
     if (rc) return rc;
-    cJSON *object = cJSON_CreateObject();
-    if (hold) {
-        for (item = given ? given->child : NULL; item && ok; item = item->next)
-            ok = put(object, item->string, cJSON_CreateNumber(factor * item->valuedouble));
-    } else {
-        const double usual = ranks ? (double)w->a->r : w->a->lora_alpha;
-        for (int64_t i = 0; ok && i < w->a->match.count; i++) {
-            const double value = value_of(&w->a->match, i, ranks);
-            if (value != usual)
-                ok = put(object, written_name(w, w->a->match.modules[i]), cJSON_CreateNumber(factor * value));
-        }
+    const double usual = ranks ? (double)w->a->r : w->a->lora_alpha;
+    lf_obj o = lf_obj_new();
+    const cJSON *kept = hold ? given : NULL;
+    cJSON_ArrayForEach(item, kept) lf_obj_number(&o, item->string, factor * item->valuedouble);
+    for (int64_t i = 0; !hold && i < w->a->match.count; i++) {
+        const double value = value_of(&w->a->match, i, ranks);
+        if (value != usual) lf_obj_number(&o, written_name(w, w->a->match.modules[i]), factor * value);
     }
-    if (!ok) {
-        cJSON_Delete(object);
-        return lf_no_memory(err, "writing the adapter %s", w->dir);
-    }
-    return put(config, key, object) ? LF_OK : lf_no_memory(err, "writing the adapter %s", w->dir);
+    lf_obj_put(config, key, lf_obj_take(&o));
+    return LF_OK;
 }
 
 static cJSON *saved_modules(const writing *w) {
     if (!w->facts->head) return cJSON_CreateNull();
-    cJSON *list = cJSON_CreateArray();
-    if (append(list, cJSON_CreateString(written_name(w, w->facts->head)))) return list;
-    cJSON_Delete(list);
-    return NULL;
+    lf_obj list = lf_list_new();
+    lf_list_string(&list, written_name(w, w->facts->head));
+    return lf_obj_take(&list);
 }
 
 /* Do the base's files hold these weights as [in, out]? A and B are the same either way; PEFT wants to know. */
@@ -147,61 +119,59 @@ static bool is_turned(const lf_adapter *a) { return a->match.count > 0 && a->mat
 /* Only keys that PEFT has known since 2024, so that older readers take the file too. */
 static lf_status write_config(const writing *w, lf_err *err) {
     const lf_adapter *a = w->a;
-    cJSON *c = cJSON_CreateObject();
-    const bool ok =
-        put(c, "peft_type", cJSON_CreateString("LORA")) && put(c, "task_type", string_or_null(w->facts->task_type)) &&
-        put(c, "base_model_name_or_path", string_or_null(w->facts->base_path)) &&
-        put(c, "revision", cJSON_CreateNull()) && put(c, "inference_mode", cJSON_CreateTrue()) &&
-        put(c, "r", cJSON_CreateNumber((double)written_rank(w, a->r))) &&
-        put(c, "lora_alpha", cJSON_CreateNumber(alpha_factor(w) * a->lora_alpha)) &&
-        put(c, "lora_dropout", cJSON_CreateNumber(a->lora_dropout)) && put(c, "target_modules", target_list(w)) &&
-        put(c, "bias", cJSON_CreateString("none")) && put(c, "fan_in_fan_out", cJSON_CreateBool(is_turned(a))) &&
-        put(c, "init_lora_weights", cJSON_CreateTrue()) && put(c, "modules_to_save", saved_modules(w)) &&
-        put(c, "layers_to_transform", cJSON_CreateNull()) && put(c, "layers_pattern", cJSON_CreateNull()) &&
-        put(c, "use_rslora", cJSON_CreateBool(a->use_rslora)) && put(c, "use_dora", cJSON_CreateFalse());
-    lf_status rc = ok ? LF_OK : lf_no_memory(err, "writing the adapter %s", w->dir);
-    if (!rc) rc = put_pattern(w, c, "rank_pattern", a->residual ? 2 : 1, err);
-    if (!rc) rc = put_pattern(w, c, "alpha_pattern", alpha_factor(w), err);
-    if (!rc) rc = write_json(w, LF_PEFT_CONFIG, c, err);
-    cJSON_Delete(c);
+    lf_obj o = lf_obj_new();
+    lf_obj_string(&o, "peft_type", "LORA");
+    lf_obj_string(&o, "task_type", w->facts->task_type);
+    lf_obj_string(&o, "base_model_name_or_path", w->facts->base_path);
+    lf_obj_string(&o, "revision", NULL);
+    lf_obj_bool(&o, "inference_mode", true);
+    lf_obj_number(&o, "r", (double)written_rank(w, a->r));
+    lf_obj_number(&o, "lora_alpha", alpha_factor(w) * a->lora_alpha);
+    lf_obj_number(&o, "lora_dropout", a->lora_dropout);
+    lf_obj_put(&o, "target_modules", target_list(w));
+    lf_obj_string(&o, "bias", "none");
+    lf_obj_bool(&o, "fan_in_fan_out", is_turned(a));
+    lf_obj_bool(&o, "init_lora_weights", true);
+    lf_obj_put(&o, "modules_to_save", saved_modules(w));
+    lf_obj_string(&o, "layers_to_transform", NULL);
+    lf_obj_string(&o, "layers_pattern", NULL);
+    lf_obj_bool(&o, "use_rslora", a->use_rslora);
+    lf_obj_bool(&o, "use_dora", false);
+    lf_status rc = put_pattern(w, &o, "rank_pattern", a->residual ? 2 : 1, err);
+    if (!rc) rc = put_pattern(w, &o, "alpha_pattern", alpha_factor(w), err);
+    if (!rc) return lf_obj_write_in(&o, w->dir, LF_PEFT_CONFIG, true, err);
+    cJSON_Delete(lf_obj_take(&o));
     return rc;
 }
 
 /* ---- lora_ft.json ---- */
 
-static bool put_labels(const lf_adapter_facts *f, cJSON *o) {
-    cJSON *labels = cJSON_CreateObject();
-    bool ok = labels != NULL;
-    for (int64_t i = 0; ok && i < f->num_labels; i++) {
+static cJSON *labels_json(const lf_adapter_facts *f) {
+    lf_obj labels = lf_obj_new();
+    for (int64_t i = 0; i < f->num_labels; i++) {
         char id[24];
         snprintf(id, sizeof id, "%lld", (long long)i);
-        ok = put(labels, id, cJSON_CreateString(f->id2label[i]));
+        lf_obj_string(&labels, id, f->id2label[i]);
     }
-    if (ok) return put(o, "id2label", labels);
-    cJSON_Delete(labels);
-    return false;
-}
-
-static bool put_training(const writing *w, cJSON *o) {
-    return !w->a || (put(o, "trained_r", cJSON_CreateNumber((double)w->a->r)) &&
-                     put(o, "delta_form", cJSON_CreateBool(w->a->residual)));
+    return lf_obj_take(&labels);
 }
 
 static lf_status write_facts(const writing *w, lf_err *err) {
     const lf_adapter_facts *f = w->facts;
-    cJSON *o = cJSON_CreateObject();
-    const bool ok =
-        put(o, "kind", cJSON_CreateString(w->a ? "lora" : "head")) &&
-        put(o, "lora_ft_version", cJSON_CreateString(lf_version())) &&
-        put(o, "base_model", string_or_null(f->base_path)) && put(o, "base_hash", string_or_null(f->base_hash)) &&
-        put(o, "head", string_or_null(f->head ? written_name(w, f->head) : NULL)) &&
-        (!f->id2label || put_labels(f, o)) && put(o, "num_labels", cJSON_CreateNumber((double)f->num_labels)) &&
-        put(o, "seed", cJSON_CreateNumber((double)f->seed)) && put(o, "threads", cJSON_CreateNumber(f->threads)) &&
-        put_training(w, o) && (!f->run || put(o, "run", cJSON_Duplicate(f->run, true)));
-    const lf_status rc =
-        ok ? write_json(w, LF_ADAPTER_FACTS, o, err) : lf_no_memory(err, "writing the adapter %s", w->dir);
-    cJSON_Delete(o);
-    return rc;
+    lf_obj o = lf_obj_new();
+    lf_obj_string(&o, "kind", w->a ? "lora" : "head");
+    lf_obj_string(&o, "lora_ft_version", lf_version());
+    lf_obj_string(&o, "base_model", f->base_path);
+    lf_obj_string(&o, "base_hash", f->base_hash);
+    lf_obj_string(&o, "head", f->head ? written_name(w, f->head) : NULL);
+    if (f->id2label) lf_obj_put(&o, "id2label", labels_json(f));
+    lf_obj_number(&o, "num_labels", (double)f->num_labels);
+    lf_obj_number(&o, "seed", (double)f->seed);
+    lf_obj_number(&o, "threads", f->threads);
+    if (w->a) lf_obj_number(&o, "trained_r", (double)w->a->r);
+    if (w->a) lf_obj_bool(&o, "delta_form", w->a->residual);
+    if (f->run) lf_obj_copy(&o, "run", f->run);
+    return lf_obj_write_in(&o, w->dir, LF_ADAPTER_FACTS, true, err);
 }
 
 /* ---- adapter_model.safetensors ---- */

@@ -448,6 +448,14 @@ lf_status lf_json_write_in(const char *dir, const char *name, const cJSON *json,
     return rc;
 }
 
+lf_status lf_json_write_line(FILE *out, cJSON *json, lf_err *err) {
+    char *text = json ? lf_json_print_line(json) : NULL;
+    if (text) fprintf(out, "%s\n", text);
+    lf_free(text);
+    cJSON_Delete(json);
+    return text ? LF_OK : lf_no_memory(err, "a line of JSON");
+}
+
 bool lf_json_same(bool *same, const cJSON *a, const cJSON *b) {
     *same = false;
     if (!a || !b) return true;

@@ -9,6 +9,7 @@
 #include <cjson/cJSON.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "base/error.h"
 
@@ -48,6 +49,8 @@ lf_status lf_json_write_in(const char *dir, const char *name, const cJSON *json,
  * cJSON_Compare doubles with every level of nesting. False: out of memory. */
 bool lf_json_same(bool *same, const cJSON *a, const cJSON *b);
 char *lf_json_print_line(const cJSON *json); /* one line, no newline */
+/* One line with its newline to a stream. Takes json over; NULL: it could not be made, LF_ENOMEM. */
+lf_status lf_json_write_line(FILE *out, cJSON *json, lf_err *err);
 /* A string that may hold NUL bytes, where cJSON's own end. For printing alone: its type is cJSON_Raw. NULL when out of
  * memory. */
 cJSON *lf_json_create_text(const char *s, size_t n);

@@ -6,6 +6,7 @@
 
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/obj.h"
 #include "config/config.h"
 
 /* Keys whose values go together: one dimension of a grid. */
@@ -178,22 +179,17 @@ static bool add_name(cJSON *keys, const char *name) {
 static bool add_point(const lf_grid *out, const grid_axes *g, int64_t number) {
     int index[MAX_AXES];
     for (int i = g->n; i-- > 0; number /= g->at[i].n) index[i] = (int)(number % g->at[i].n);
-    cJSON *point = cJSON_CreateObject();
-    bool ok = point;
-    for (int i = 0; i < g->n && ok; i++) {
+    lf_obj point = lf_obj_new();
+    for (int i = 0; i < g->n; i++) {
         const cJSON *values;
         cJSON_ArrayForEach(values, g->at[i].values) {
-            cJSON *value = cJSON_Duplicate(cJSON_GetArrayItem(values, index[i]), true);
-            ok = ok && value && add_name(out->keys, values->string) &&
-                 cJSON_AddItemToObject(point, values->string, value);
-            if (!ok) {
-                cJSON_Delete(value);
-                break;
-            }
+            lf_obj_copy(&point, values->string, cJSON_GetArrayItem(values, index[i]));
+            if (!add_name(out->keys, values->string)) point.failed = true;
         }
     }
-    if (ok && cJSON_AddItemToArray(out->points, point)) return true;
-    cJSON_Delete(point);
+    cJSON *made = lf_obj_take(&point);
+    if (made && cJSON_AddItemToArray(out->points, made)) return true;
+    cJSON_Delete(made);
     return false;
 }
 

@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/obj.h"
 #include "sweep/points.h"
 
 /* Only what was given: a key that is given its default is not always the same as one that is not. */
@@ -12,55 +13,33 @@ static lf_status write_point(const lf_point *at, lf_err *err) {
     return rc;
 }
 
-static bool add_copy(cJSON *o, const char *name, const cJSON *value) {
-    cJSON *copy = cJSON_Duplicate(value, true);
-    if (copy && cJSON_AddItemToObject(o, name, copy)) return true;
-    cJSON_Delete(copy);
-    return false;
-}
-
-static bool add_run(cJSON *runs, const lf_point *at) {
-    char *path = lf_format("runs/%s", at->name);
-    cJSON *text = path ? cJSON_CreateString(path) : NULL;
-    lf_free(path);
-    if (text && cJSON_AddItemToArray(runs, text)) return true;
-    cJSON_Delete(text);
-    return false;
-}
-
-static bool add_values(cJSON *points, const lf_point *at) {
-    cJSON *copy = cJSON_Duplicate(at->values, true);
-    if (copy && cJSON_AddItemToArray(points, copy)) return true;
-    cJSON_Delete(copy);
-    return false;
-}
-
 static lf_status write_sweep(const lf_points *p, lf_err *err) {
-    cJSON *o = cJSON_CreateObject(), *config = lf_cfg_given_to_json(p->cfg), *runs, *points;
-    bool ok = o && config && cJSON_AddStringToObject(o, "version", lf_version()) &&
-              cJSON_AddNumberToObject(o, "threads", p->threads) && add_copy(o, "config", config) &&
-              add_copy(o, "swept", p->grid.keys) && (runs = cJSON_AddArrayToObject(o, "runs"));
-    for (int64_t i = 0; i < p->n && ok; i++) ok = add_run(runs, &p->at[i]);
-    ok = ok && (points = cJSON_AddArrayToObject(o, "points"));
-    for (int64_t i = 0; i < p->n && ok; i++) ok = add_values(points, &p->at[i]);
-    const lf_status rc = lf_json_write_in(p->dir, "sweep.json", ok ? o : NULL, false, err);
-    cJSON_Delete(config);
-    cJSON_Delete(o);
-    return rc;
+    lf_obj o = lf_obj_new(), runs = lf_list_new(), points = lf_list_new();
+    for (int64_t i = 0; i < p->n; i++) {
+        char *path = lf_format("runs/%s", p->at[i].name);
+        lf_list_put(&runs, path ? cJSON_CreateString(path) : NULL);
+        lf_list_put(&points, cJSON_Duplicate(p->at[i].values, true));
+        lf_free(path);
+    }
+    lf_obj_string(&o, "version", lf_version());
+    lf_obj_number(&o, "threads", p->threads);
+    lf_obj_put(&o, "config", lf_cfg_given_to_json(p->cfg));
+    lf_obj_copy(&o, "swept", p->grid.keys);
+    lf_obj_put(&o, "runs", lf_obj_take(&runs));
+    lf_obj_put(&o, "points", lf_obj_take(&points));
+    return lf_obj_write_in(&o, p->dir, "sweep.json", false, err);
 }
 
 /* Without what belongs to this call, the folder included; with as many threads as give each run those that it has. */
 static lf_status write_config(const lf_points *p, lf_err *err) {
     const char *here[LF_N_KEYS + 1];
     lf_key_names(here, LF_IS_CALL);
-    cJSON *o = lf_cfg_given_to_json(p->cfg);
-    for (size_t i = 0; here[i]; i++) cJSON_DeleteItemFromObjectCaseSensitive(o, here[i]);
-    cJSON_DeleteItemFromObjectCaseSensitive(o, lf_key_name(LF_threads));
+    lf_obj o = lf_obj_of(lf_cfg_given_to_json(p->cfg));
+    for (size_t i = 0; here[i]; i++) lf_obj_drop(&o, here[i]);
+    lf_obj_drop(&o, lf_key_name(LF_threads));
     const int64_t all = p->threads * lf_cfg_i64(p->cfg, LF_jobs);
-    const bool ok = o && cJSON_AddNumberToObject(o, "threads", (double)(all < 4096 ? all : 4096));
-    const lf_status rc = lf_json_write_in(p->dir, "sweep-config.json", ok ? o : NULL, false, err);
-    cJSON_Delete(o);
-    return rc;
+    lf_obj_number(&o, "threads", (double)(all < 4096 ? all : 4096));
+    return lf_obj_write_in(&o, p->dir, "sweep-config.json", false, err);
 }
 
 /* Folders of a sweep: made, and emptied first where it begins afresh. */

@@ -13,9 +13,9 @@
 
 #include "base/child.h"
 #include "base/file.h"
-#include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/obj.h"
 #include "sweep/table.h"
 
 static const char SELF[] = "/proc/self/exe"; /* also after the file was replaced or removed */
@@ -48,7 +48,8 @@ static void run_child(const lf_point *at, pid_t parent) {
     _exit(127);
 }
 
-static char *error_path(const lf_point *at) { return lf_path_join(at->run_dir, "error.json"); }
+static const char error_name[] = "error.json";
+static char *error_path(const lf_point *at) { return lf_path_join(at->run_dir, error_name); }
 
 static lf_status start(worker *w, const lf_points *p, int64_t i, lf_err *err) {
     char *path = error_path(&p->at[i]);
@@ -98,12 +99,11 @@ static lf_status record(const lf_point *at, int status, lf_err *err) {
     lf_status rc = LF_OK;
     if (!lf_is_file(path) && !(rc = lf_mkdir_p(at->run_dir, err))) {
         describe(at, status, message, sizeof message);
-        cJSON *o = cJSON_CreateObject();
-        const bool ok =
-            cJSON_AddNumberToObject(o, "exit_code", WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status)) &&
-            cJSON_AddStringToObject(o, "state", "failed") && cJSON_AddStringToObject(o, "message", message);
-        rc = lf_json_write(path, ok ? o : NULL, false, err);
-        cJSON_Delete(o);
+        lf_obj o = lf_obj_new();
+        lf_obj_number(&o, "exit_code", WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+        lf_obj_string(&o, "state", "failed");
+        lf_obj_string(&o, "message", message);
+        rc = lf_obj_write_in(&o, at->run_dir, error_name, false, err);
     }
     lf_free(path);
     return rc;

@@ -9,6 +9,7 @@
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/obj.h"
 #include "linalg/svd.h"
 
 static const char KIND[] = "base_score";
@@ -75,23 +76,26 @@ static lf_status hash_files(char hash[33], const lf_task *t, lf_err *err) {
 /* Everything that may change a bit of the score. Keys say themselves whether they
  * change the examples that forgetting is measured on. */
 static char *identity_text(const lf_task *t, const char *files) {
-    cJSON *o = lf_cfg_select(t->cfg, LF_IS_OF_FORGETTING, 0);
+    lf_obj o = lf_obj_of(lf_cfg_select(t->cfg, LF_IS_OF_FORGETTING, 0));
     const lf_kernels *k = lf_graph_kernels(t->g);
     char solver[256]; /* BLAS and processor */
     lf_svd_solver(solver, sizeof solver);
     const bool sampled = lf_cfg_i64(t->cfg, LF_max_forgetting_samples) > 0; /* drawn by seed */
     const int64_t batch =
         lf_cfg_is_given(t->cfg, LF_per_device_eval_batch_size) ? lf_cfg_i64(t->cfg, LF_per_device_eval_batch_size) : 0;
-    const bool ok =
-        o && cJSON_AddStringToObject(o, "base", t->model->hash) &&
-        cJSON_AddStringToObject(o, "method", lf_cfg_str(t->cfg, LF_method)) &&
-        cJSON_AddStringToObject(o, "solver", solver) && cJSON_AddStringToObject(o, "precision", k->precision) &&
-        cJSON_AddStringToObject(o, "kernels", k->name) && cJSON_AddNumberToObject(o, "threads", lf_threads()) &&
-        cJSON_AddNumberToObject(o, "batch", (double)batch) &&
-        cJSON_AddNumberToObject(o, "seed", sampled ? (double)lf_cfg_i64(t->cfg, LF_seed) : 0) &&
-        cJSON_AddStringToObject(o, "version", lf_version()) && cJSON_AddStringToObject(o, "files", files);
-    char *text = ok ? lf_json_print_line(o) : NULL;
-    cJSON_Delete(o);
+    lf_obj_string(&o, "base", t->model->hash);
+    lf_obj_string(&o, "method", lf_cfg_str(t->cfg, LF_method));
+    lf_obj_string(&o, "solver", solver);
+    lf_obj_string(&o, "precision", k->precision);
+    lf_obj_string(&o, "kernels", k->name);
+    lf_obj_number(&o, "threads", lf_threads());
+    lf_obj_number(&o, "batch", (double)batch);
+    lf_obj_number(&o, "seed", sampled ? (double)lf_cfg_i64(t->cfg, LF_seed) : 0);
+    lf_obj_string(&o, "version", lf_version());
+    lf_obj_string(&o, "files", files);
+    cJSON *json = lf_obj_take(&o);
+    char *text = json ? lf_json_print_line(json) : NULL;
+    cJSON_Delete(json);
     return text;
 }
 

@@ -101,24 +101,18 @@ static double value_of(const lf_results *r, field_kind kind, size_t offset) {
     return NAN;
 }
 
-static bool add_fields(cJSON *o, const lf_results *r, const field *f) {
-    bool ok = o;
-    for (; ok && f->name; f++) {
+static void add_fields(lf_obj *o, const lf_results *r, const field *f) {
+    for (; f->name; f++) {
         const double value = value_of(r, f->kind, f->offset);
         const bool measured = f->kind == LF_FIELD_REAL ? isfinite(value) : value != 0;
-        if (isfinite(value) && (measured || f->always))
-            ok = cJSON_AddNumberToObject(o, f->name, value);
-        else if (f->always)
-            ok = cJSON_AddNullToObject(o, f->name);
+        if (measured || f->always) lf_obj_number(o, f->name, value); /* null where it was not measured */
     }
-    return ok;
 }
 
 cJSON *lf_results_to_json(const lf_results *r) {
-    cJSON *o = cJSON_CreateObject();
-    if (add_fields(o, r, fields_by[r->task->judged_by])) return o;
-    cJSON_Delete(o);
-    return NULL;
+    lf_obj o = lf_obj_new();
+    add_fields(&o, r, fields_by[r->task->judged_by]);
+    return lf_obj_take(&o);
 }
 
 /* ---- table ---- */

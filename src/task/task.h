@@ -13,6 +13,7 @@
 
 #include <stddef.h>
 
+#include "base/obj.h"
 #include "data/fingerprint.h"
 #include "eval/eval.h"
 #include "eval/examples.h"
@@ -87,7 +88,7 @@ struct lf_task_type {
     void (*compare)(lf_results *r);                 /* forgetting and retention from before and after */
     void (*table)(const lf_results *r, FILE *out);  /* its rows of the closing table, above those of every task */
     /* A line of metrics.jsonl, and of the log, about an evaluation; either score may be NULL. */
-    void (*add_row)(cJSON *row, const lf_accuracy *a, const lf_base_score *base);
+    void (*add_row)(lf_obj *row, const lf_accuracy *a, const lf_base_score *base);
     void (*say)(char *text, size_t size, const lf_accuracy *a, const lf_base_score *base);
 };
 

@@ -170,17 +170,17 @@ static void table(const lf_results *r, FILE *out) {
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) lf_results_row(out, &rows[i]);
 }
 
-static void add_row(cJSON *row, const lf_accuracy *a, const lf_base_score *base) {
+static void add_row(lf_obj *row, const lf_accuracy *a, const lf_base_score *base) {
     if (a) {
-        cJSON_AddNumberToObject(row, "eval_accuracy", a->accuracy);
-        cJSON_AddNumberToObject(row, "eval_loss", a->loss);
+        lf_obj_number(row, "eval_accuracy", a->accuracy);
+        lf_obj_number(row, "eval_loss", a->loss);
     }
     if (!base) return;
-    cJSON_AddNumberToObject(row, "base_accuracy", base->accuracy);
-    cJSON_AddNumberToObject(row, "base_loss", base->loss);
-    cJSON_AddNumberToObject(row, "base_ce", base->ce);
-    cJSON_AddNumberToObject(row, "base_kl", base->kl);
-    if (isfinite(base->knn)) cJSON_AddNumberToObject(row, "base_knn", base->knn);
+    lf_obj_number(row, "base_accuracy", base->accuracy);
+    lf_obj_number(row, "base_loss", base->loss);
+    lf_obj_number(row, "base_ce", base->ce);
+    lf_obj_number(row, "base_kl", base->kl);
+    if (isfinite(base->knn)) lf_obj_number(row, "base_knn", base->knn);
 }
 
 static void say(char *text, size_t size, const lf_accuracy *a, const lf_base_score *base) {

@@ -106,11 +106,11 @@ static void table(const lf_results *r, FILE *out) {
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) lf_results_row(out, &rows[i]);
 }
 
-static void add_number(cJSON *row, const char *name, double value) {
-    if (isfinite(value)) cJSON_AddNumberToObject(row, name, value);
+static void add_number(lf_obj *row, const char *name, double value) {
+    if (isfinite(value)) lf_obj_number(row, name, value);
 }
 
-static void add_row(cJSON *row, const lf_accuracy *a, const lf_base_score *base) {
+static void add_row(lf_obj *row, const lf_accuracy *a, const lf_base_score *base) {
     if (a) {
         add_number(row, "eval_perplexity", exp(a->loss));
         add_number(row, "eval_loss", a->loss);

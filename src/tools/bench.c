@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/obj.h"
 #include "kernels/profile.h"
 #include "task/source.h"
 #include "tools/common.h"
@@ -129,8 +130,8 @@ static double median(const double *sorted, int64_t n) { return (sorted[(n - 1) /
 
 /* Seconds of a step in each kind of kernel; what is left is the loop between them. With json into `o`, else as lines.
  */
-static bool print_profile(const bench *b, FILE *out, cJSON *o) {
-    cJSON *profile = o ? cJSON_AddObjectToObject(o, "profile_seconds") : NULL;
+static void print_profile(const bench *b, FILE *out, lf_obj *o) {
+    lf_obj profile = lf_obj_new();
     double all = 0, counted = 0;
     for (int64_t i = 0; i < b->steps; i++) all += b->seconds[i] / (double)b->steps;
     for (int i = 0; i <= LF_PROFILE_KINDS; i++) {
@@ -138,10 +139,15 @@ static bool print_profile(const bench *b, FILE *out, cJSON *o) {
             i < LF_PROFILE_KINDS ? lf_profile_seconds((lf_profile_kind)i) / (double)b->steps : all - counted;
         const char *name = i < LF_PROFILE_KINDS ? lf_profile_names[i] : "between kernels";
         counted += s;
-        if (o && !(profile && cJSON_AddNumberToObject(profile, name, s))) return false;
-        if (!o) fprintf(out, "  %-20s %12.4f %5.1f %%\n", name, s, 100 * s / all);
+        if (o)
+            lf_obj_number(&profile, name, s);
+        else
+            fprintf(out, "  %-20s %12.4f %5.1f %%\n", name, s, 100 * s / all);
     }
-    return true;
+    if (o)
+        lf_obj_put(o, "profile_seconds", lf_obj_take(&profile));
+    else
+        cJSON_Delete(lf_obj_take(&profile));
 }
 
 static lf_status print_results(const bench *b, FILE *out, lf_err *err) {
@@ -171,30 +177,29 @@ static lf_status print_results(const bench *b, FILE *out, lf_err *err) {
                  {"precision", b->k->precision},
                  {"kernels", b->k->name}};
     const bool json = lf_cfg_bool(b->cfg, LF_json);
-    cJSON *o = json ? cJSON_CreateObject() : NULL;
-    bool ok = true;
-    for (size_t i = 0; i < sizeof numbers / sizeof *numbers && ok; i++) {
+    lf_obj o = lf_obj_new();
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         if (json) {
-            ok = lf_put_number(o, numbers[i].name, numbers[i].value);
+            lf_obj_number(&o, numbers[i].name, numbers[i].value);
             continue;
         }
         char text[32];
         snprintf(text, sizeof text, numbers[i].format, numbers[i].value);
         fprintf(out, "%-22s %12s%s\n", numbers[i].name, text, numbers[i].unit);
     }
-    for (size_t i = 0; i < sizeof words / sizeof *words && ok; i++) {
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
         if (json)
-            ok = lf_put_string(o, words[i].name, words[i].value);
+            lf_obj_string(&o, words[i].name, words[i].value);
         else
             fprintf(out, "%-22s %12s\n", words[i].name, words[i].value);
     }
     const cJSON *start = lf_cfg_json(b->cfg, LF_init_lora_weights);
-    if (json && ok) ok = lf_put(o, "init_lora_weights", cJSON_Duplicate(start, true));
-    if (ok && lf_cfg_bool(b->cfg, LF_profile)) ok = print_profile(b, out, o);
-    if (!json) return LF_OK;
-    if (ok) return lf_print_json(out, o, err);
-    cJSON_Delete(o);
-    return lf_no_memory(err, "the results");
+    if (json) lf_obj_copy(&o, "init_lora_weights", start);
+    if (lf_cfg_bool(b->cfg, LF_profile)) print_profile(b, out, json ? &o : NULL);
+    cJSON *results = lf_obj_take(&o);
+    if (json) return lf_json_write_line(out, results, err);
+    cJSON_Delete(results);
+    return LF_OK;
 }
 
 lf_status lf_bench(const lf_config *cfg, FILE *out, lf_err *err) {

@@ -1,10 +1,7 @@
 #include "tools/common.h"
 
-#include <math.h>
-#include <stdio.h>
 #include <string.h>
 
-#include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
 
@@ -27,40 +24,6 @@ void lf_opened_close(lf_opened *o) {
     lf_graph_free(o->g);
     lf_adapted_close(&o->adapted);
     *o = (lf_opened){0};
-}
-
-/* ---- JSON ---- */
-
-lf_status lf_print_json(FILE *out, cJSON *o, lf_err *err) {
-    char *text = o ? lf_json_print_line(o) : NULL;
-    if (text) fprintf(out, "%s\n", text);
-    lf_free(text);
-    cJSON_Delete(o);
-    return text ? LF_OK : lf_no_memory(err, "the results");
-}
-
-bool lf_put(cJSON *object, const char *key, cJSON *item) {
-    if (object && item && cJSON_AddItemToObject(object, key, item)) return true;
-    cJSON_Delete(item);
-    return false;
-}
-
-bool lf_put_to_array(cJSON *array, cJSON *item) {
-    if (array && item && cJSON_AddItemToArray(array, item)) return true;
-    cJSON_Delete(item);
-    return false;
-}
-
-bool lf_put_number(cJSON *object, const char *key, double value) {
-    return lf_put(object, key, isfinite(value) ? cJSON_CreateNumber(value) : cJSON_CreateNull());
-}
-
-bool lf_put_string(cJSON *object, const char *key, const char *value) {
-    return lf_put(object, key, value ? cJSON_CreateString(value) : cJSON_CreateNull());
-}
-
-bool lf_put_text(cJSON *object, const char *key, const char *text, size_t n) {
-    return lf_put(object, key, lf_json_create_text(text, n));
 }
 
 double lf_peak_rss_mb(void) { return (double)lf_peak_rss_bytes() / (1024.0 * 1024.0); }

@@ -1,6 +1,7 @@
 /* The verb `eval`: a model or adapter on `data`, and what it forgot on `forgetting_data`. */
 #include <stdio.h>
 
+#include "base/json.h"
 #include "base/log.h"
 #include "task/source.h"
 #include "task/update_ratio.h"
@@ -31,7 +32,7 @@ static lf_status base_task(lf_results *r, lf_task *t, lf_err *err) {
 }
 
 static lf_status print_results(const lf_results *r, const lf_config *cfg, FILE *out, lf_err *err) {
-    if (lf_cfg_bool(cfg, LF_json)) return lf_print_json(out, lf_results_to_json(r), err);
+    if (lf_cfg_bool(cfg, LF_json)) return lf_json_write_line(out, lf_results_to_json(r), err);
     lf_results_table(r, out);
     return LF_OK;
 }

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/obj.h"
 #include "eval/generate.h"
 #include "task/language.h"
 #include "tools/common.h"
@@ -93,13 +94,9 @@ static lf_status print_piece(void *context, const char *text, size_t n, lf_err *
 }
 
 static cJSON *ids_json(const lf_ids *ids) {
-    cJSON *array = cJSON_CreateArray();
-    for (int64_t i = 0; array && i < ids->n; i++)
-        if (!lf_put_to_array(array, cJSON_CreateNumber(ids->ids[i]))) {
-            cJSON_Delete(array);
-            return NULL;
-        }
-    return array;
+    lf_obj list = lf_list_new();
+    for (int64_t i = 0; i < ids->n; i++) lf_list_put(&list, cJSON_CreateNumber(ids->ids[i]));
+    return lf_obj_take(&list);
 }
 
 static lf_status print_result(const job *j, const lf_generated *o, int64_t n_prompt, lf_err *err) {
@@ -111,16 +108,15 @@ static lf_status print_result(const job *j, const lf_generated *o, int64_t n_pro
                 lf_ending_names[o->ending]);
         return LF_OK;
     }
-    cJSON *result = cJSON_CreateObject();
-    if (lf_put_text(result, "text", o->text, o->n) && lf_put(result, "ids", ids_json(&o->ids)) &&
-        lf_put_string(result, "finish_reason", lf_ending_names[o->ending]) &&
-        lf_put_number(result, "prompt_tokens", (double)n_prompt) &&
-        lf_put_number(result, "generated_tokens", (double)o->ids.n) &&
-        lf_put_number(result, "prompt_seconds", o->prompt_seconds) &&
-        lf_put_number(result, "items_per_second", per_second))
-        return lf_print_json(j->out, result, err);
-    cJSON_Delete(result);
-    return lf_no_memory(err, "the result");
+    lf_obj result = lf_obj_new();
+    lf_obj_text(&result, "text", o->text, o->n);
+    lf_obj_put(&result, "ids", ids_json(&o->ids));
+    lf_obj_string(&result, "finish_reason", lf_ending_names[o->ending]);
+    lf_obj_number(&result, "prompt_tokens", (double)n_prompt);
+    lf_obj_number(&result, "generated_tokens", (double)o->ids.n);
+    lf_obj_number(&result, "prompt_seconds", o->prompt_seconds);
+    lf_obj_number(&result, "items_per_second", per_second);
+    return lf_json_write_line(j->out, lf_obj_take(&result), err);
 }
 
 /* The caller frees o. */

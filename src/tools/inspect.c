@@ -1,12 +1,14 @@
 /* The verb `inspect`: what is in a model directory, an adapter folder, or both together. Weights are checked, not
  * loaded. */
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/obj.h"
 #include "tools/common.h"
 
 /* ---- the adapter's own files ---- */
@@ -52,46 +54,34 @@ static void close_adapter_files(adapter_files *a) {
 
 /* ---- JSON: everything; the text below prints the same object ---- */
 
-static cJSON *strings(const char *const *list, int64_t n) {
-    cJSON *array = cJSON_CreateArray();
-    for (int64_t i = 0; array && i < n; i++) {
-        cJSON *s = cJSON_CreateString(list[i]);
-        if (cJSON_AddItemToArray(array, s)) continue;
-        cJSON_Delete(s);
-        cJSON_Delete(array);
-        return NULL;
-    }
-    return array;
+static cJSON *strings(const char *const *values, int64_t n) {
+    lf_obj list = lf_list_new();
+    for (int64_t i = 0; i < n; i++) lf_list_string(&list, values[i]);
+    return lf_obj_take(&list);
 }
 
 /* `shared`: the weight of a head that is another module's (tied embeddings). */
 static cJSON *module_json(const lf_module *m, const lf_param *shared) {
-    cJSON *o = cJSON_CreateObject(), *shape = cJSON_CreateDoubleArray((double[]){(double)m->out, (double)m->in}, 2);
-    bool ok = lf_put_string(o, "name", m->name);
-    ok = lf_put(o, "shape", shape) && ok; /* takes shape over, whatever came before */
-    ok = ok && lf_put_string(o, "dtype", lf_dtype_name((m->weight ? m->weight : shared)->file_dtype));
-    ok = ok && lf_put(o, "bias", cJSON_CreateBool(m->bias != NULL));
-    if (m->head) ok = ok && lf_put(o, "head", cJSON_CreateTrue());
-    if (m->lora) ok = ok && lf_put_number(o, "r", (double)m->lora->r) && lf_put_number(o, "scaling", m->lora->scaling);
-    if (ok) return o;
-    cJSON_Delete(o);
-    return NULL;
+    lf_obj o = lf_obj_new();
+    lf_obj_string(&o, "name", m->name);
+    lf_obj_put(&o, "shape", cJSON_CreateDoubleArray((double[]){(double)m->out, (double)m->in}, 2));
+    lf_obj_string(&o, "dtype", lf_dtype_name((m->weight ? m->weight : shared)->file_dtype));
+    lf_obj_bool(&o, "bias", m->bias != NULL);
+    if (m->head) lf_obj_bool(&o, "head", true);
+    if (m->lora) lf_obj_number(&o, "r", (double)m->lora->r);
+    if (m->lora) lf_obj_number(&o, "scaling", m->lora->scaling);
+    return lf_obj_take(&o);
 }
 
 static cJSON *modules_json(const lf_model *model) {
     const lf_nn *nn = &model->nn;
-    cJSON *array = cJSON_CreateArray();
-    for (int64_t i = 0; array && i < nn->n_modules; i++) {
+    lf_obj list = lf_list_new();
+    for (int64_t i = 0; i < nn->n_modules; i++) {
         const lf_module *m = nn->modules[i];
         if (m->kind != LF_MODULE_LINEAR && m->kind != LF_MODULE_CONV) continue;
-        if (!m->weight && !model->tokens.embedding) continue;
-        cJSON *o = module_json(m, model->tokens.embedding);
-        if (o && cJSON_AddItemToArray(array, o)) continue;
-        cJSON_Delete(o);
-        cJSON_Delete(array);
-        return NULL;
+        if (m->weight || model->tokens.embedding) lf_list_put(&list, module_json(m, model->tokens.embedding));
     }
-    return array;
+    return lf_obj_take(&list);
 }
 
 /* Numbers of the base model alone: neither adapters nor a head that an adapter brought. */
@@ -106,51 +96,53 @@ static int64_t base_parameters(const lf_model *m) {
 
 /* ---- what goes in, and what the heads say ---- */
 
-static bool put_pixel_facts(cJSON *o, const lf_model *m) {
-    return lf_put_number(o, "num_channels", (double)m->pixels.channels) &&
-           lf_put_number(o, "image_height", (double)m->pixels.height) &&
-           lf_put_number(o, "image_width", (double)m->pixels.width);
+static void put_pixel_facts(lf_obj *o, const lf_model *m) {
+    lf_obj_number(o, "num_channels", (double)m->pixels.channels);
+    lf_obj_number(o, "image_height", (double)m->pixels.height);
+    lf_obj_number(o, "image_width", (double)m->pixels.width);
 }
 
-static bool put_token_facts(cJSON *o, const lf_model *m) {
-    return lf_put_number(o, "num_hidden_layers", (double)m->n_layers) &&
-           lf_put_number(o, "vocab_size", (double)m->tokens.vocab_size) &&
-           lf_put(o, "max_position_embeddings",
-                  m->tokens.max_positions ? cJSON_CreateNumber((double)m->tokens.max_positions) : cJSON_CreateNull());
+static void put_token_facts(lf_obj *o, const lf_model *m) {
+    lf_obj_number(o, "num_hidden_layers", (double)m->n_layers);
+    lf_obj_number(o, "vocab_size", (double)m->tokens.vocab_size);
+    lf_obj_number(o, "max_position_embeddings", m->tokens.max_positions ? (double)m->tokens.max_positions : NAN);
 }
 
-static bool put_class_facts(cJSON *o, const lf_model *m) {
-    return lf_put_number(o, "num_labels", (double)m->head.n_labels) &&
-           lf_put(o, "base_head", cJSON_CreateBool(m->base_head.module != NULL)) &&
-           lf_put(o, "labels", strings(m->head.labels, m->head.n_labels));
+static void put_class_facts(lf_obj *o, const lf_model *m) {
+    lf_obj_number(o, "num_labels", (double)m->head.n_labels);
+    lf_obj_bool(o, "base_head", m->base_head.module != NULL);
+    lf_obj_put(o, "labels", strings(m->head.labels, m->head.n_labels));
 }
 
-static bool put_facts(cJSON *o, const lf_model *m) {
-    return (m->family->input == LF_PIXELS ? put_pixel_facts(o, m) : put_token_facts(o, m)) &&
-           (!lf_model_says(m, LF_NEXT_TOKEN) || lf_put(o, "tie_word_embeddings", cJSON_CreateBool(m->tied))) &&
-           (!lf_model_says(m, LF_CLASSES) || put_class_facts(o, m));
+static void put_facts(lf_obj *o, const lf_model *m) {
+    if (m->family->input == LF_PIXELS)
+        put_pixel_facts(o, m);
+    else
+        put_token_facts(o, m);
+    if (lf_model_says(m, LF_NEXT_TOKEN)) lf_obj_bool(o, "tie_word_embeddings", m->tied);
+    if (lf_model_says(m, LF_CLASSES)) put_class_facts(o, m);
 }
 
 static cJSON *model_json(const lf_model *m) {
-    cJSON *o = cJSON_CreateObject();
-    const bool ok = lf_put_string(o, "path", m->path) && lf_put_string(o, "model_type", m->family->model_type) &&
-                    lf_put_string(o, "hash", m->hash) && lf_put_number(o, "parameters", (double)base_parameters(m)) &&
-                    lf_put_number(o, "hidden_size", (double)m->hidden_size) && put_facts(o, m) &&
-                    lf_put(o, "modules", modules_json(m));
-    if (ok) return o;
-    cJSON_Delete(o);
-    return NULL;
+    lf_obj o = lf_obj_new();
+    lf_obj_string(&o, "path", m->path);
+    lf_obj_string(&o, "model_type", m->family->model_type);
+    lf_obj_string(&o, "hash", m->hash);
+    lf_obj_number(&o, "parameters", (double)base_parameters(m));
+    lf_obj_number(&o, "hidden_size", (double)m->hidden_size);
+    put_facts(&o, m);
+    lf_obj_put(&o, "modules", modules_json(m));
+    return lf_obj_take(&o);
 }
 
 static cJSON *adapter_json(const adapter_files *a, const char *path) {
-    cJSON *o = cJSON_CreateObject();
-    bool ok = lf_put_string(o, "path", path) && lf_put_number(o, "tensors", (double)lf_safetensors_count(a->weights)) &&
-              lf_put_number(o, "parameters", (double)a->numbers);
-    if (a->config) ok = ok && lf_put(o, "adapter_config", cJSON_Duplicate(a->config, true));
-    if (a->facts) ok = ok && lf_put(o, "lora_ft", cJSON_Duplicate(a->facts, true));
-    if (ok) return o;
-    cJSON_Delete(o);
-    return NULL;
+    lf_obj o = lf_obj_new();
+    lf_obj_string(&o, "path", path);
+    lf_obj_number(&o, "tensors", (double)lf_safetensors_count(a->weights));
+    lf_obj_number(&o, "parameters", (double)a->numbers);
+    if (a->config) lf_obj_copy(&o, "adapter_config", a->config);
+    if (a->facts) lf_obj_copy(&o, "lora_ft", a->facts);
+    return lf_obj_take(&o);
 }
 
 /* ---- text ---- */
@@ -214,23 +206,23 @@ lf_status lf_inspect(const lf_config *cfg, FILE *out, lf_err *err) {
     if (!model && !adapter) return lf_fail(err, LF_EUSAGE, "key 'model' or 'adapter' is required; write --model DIR");
     lf_opened o = {0};
     adapter_files files = {0};
-    cJSON *all = cJSON_CreateObject();
+    lf_obj all = lf_obj_new();
+    cJSON *found = NULL;
     lf_status rc = LF_OK;
     if ((adapter && (rc = open_adapter_files(&files, adapter, err))) ||
         (model && (rc = lf_opened_open(&o, cfg, LF_LOAD_NOTHING, err))))
         goto out;
-    if ((model && !lf_put(all, "model", model_json(o.model))) ||
-        (adapter && !lf_put(all, "adapter", adapter_json(&files, adapter)))) {
-        rc = lf_no_memory(err, "what was found");
-        goto out;
-    }
+    if (model) lf_obj_put(&all, "model", model_json(o.model));
+    if (adapter) lf_obj_put(&all, "adapter", adapter_json(&files, adapter));
+    found = lf_obj_take(&all);
     if (lf_cfg_bool(cfg, LF_json)) {
-        rc = lf_print_json(out, all, err);
-        all = NULL;
+        rc = lf_json_write_line(out, found, err);
+        found = NULL;
     } else
-        rc = print_text(out, all, err);
+        rc = found ? print_text(out, found, err) : lf_no_memory(err, "what was found");
 out:
-    cJSON_Delete(all);
+    cJSON_Delete(found);
+    cJSON_Delete(lf_obj_take(&all));
     close_adapter_files(&files);
     lf_opened_close(&o);
     return rc;

@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/obj.h"
 #include "tools/common.h"
 
 /* ---- where to ---- */
@@ -148,12 +149,12 @@ static lf_status print_merged(const merging *me, const lf_config *cfg, const cha
             fprintf(out, "%s: no weight changed but the head's; the adapter holds no LoRA\n", dir);
         return LF_OK;
     }
-    cJSON *o = cJSON_CreateObject();
-    if (lf_put_string(o, "output_dir", dir) && lf_put_number(o, "merged_modules", (double)me->modules) &&
-        lf_put_number(o, "max_abs_delta", me->largest) && lf_put_string(o, "max_abs_delta_module", me->where))
-        return lf_print_json(out, o, err);
-    cJSON_Delete(o);
-    return lf_no_memory(err, "the results");
+    lf_obj o = lf_obj_new();
+    lf_obj_string(&o, "output_dir", dir);
+    lf_obj_number(&o, "merged_modules", (double)me->modules);
+    lf_obj_number(&o, "max_abs_delta", me->largest);
+    lf_obj_string(&o, "max_abs_delta_module", me->where);
+    return lf_json_write_line(out, lf_obj_take(&o), err);
 }
 
 lf_status lf_merge(const lf_config *cfg, FILE *out, lf_err *err) {

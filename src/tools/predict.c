@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/obj.h"
 #include "eval/eval_internal.h"
 #include "tools/common.h"
 
@@ -53,31 +54,40 @@ static lf_status visit(void *context, const lf_batch *b, const float *features, 
 
 enum { NAME = 4352 }; /* PATH_MAX and an index */
 
+static void put_guess(lf_obj *o, const predictions *p, const guess *g) {
+    lf_obj_string(o, "label", p->names[g->label]);
+    lf_obj_number(o, "probability", (double)g->probability);
+}
+
+static cJSON *guesses_json(const predictions *p, const guess *top) {
+    lf_obj list = lf_list_new();
+    for (int64_t k = 0; k < p->top_k; k++) {
+        lf_obj one = lf_obj_new();
+        put_guess(&one, p, &top[k]);
+        lf_list_put(&list, lf_obj_take(&one));
+    }
+    return lf_obj_take(&list);
+}
+
 static cJSON *to_json(const predictions *p, int64_t i) {
     char name[NAME];
     const guess *top = p->guesses + i * p->top_k;
-    cJSON *o = cJSON_CreateObject(), *list = p->top_k > 1 ? cJSON_CreateArray() : NULL;
-    bool ok = lf_put_string(o, "file", lf_dataset_example_name(p->d, p->indices[i], name, sizeof name)) &&
-              lf_put_string(o, "label", p->names[top->label]) &&
-              lf_put_number(o, "probability", (double)top->probability) && (list || p->top_k == 1);
-    for (int64_t k = 0; ok && list && k < p->top_k; k++) {
-        cJSON *one = cJSON_CreateObject();
-        ok = lf_put_string(one, "label", p->names[top[k].label]) &&
-             lf_put_number(one, "probability", (double)top[k].probability);
-        if (!cJSON_AddItemToArray(list, one)) {
-            cJSON_Delete(one);
-            ok = false;
-        }
-    }
-    if (list && !lf_put(o, "top_k", list)) ok = false;
-    if (ok) return o;
-    cJSON_Delete(o);
-    return NULL;
+    lf_obj o = lf_obj_new();
+    lf_obj_string(&o, "file", lf_dataset_example_name(p->d, p->indices[i], name, sizeof name));
+    put_guess(&o, p, top);
+    if (p->top_k > 1) lf_obj_put(&o, "top_k", guesses_json(p, top));
+    return lf_obj_take(&o);
+}
+
+static cJSON *all_json(const predictions *p) {
+    lf_obj list = lf_list_new();
+    for (int64_t i = 0; i < p->count; i++) lf_list_put(&list, to_json(p, i));
+    return lf_obj_take(&list);
 }
 
 static lf_status write_jsonl(const predictions *p, FILE *f, lf_err *err) {
     lf_status rc = LF_OK;
-    for (int64_t i = 0; i < p->count && !rc; i++) rc = lf_print_json(f, to_json(p, i), err);
+    for (int64_t i = 0; i < p->count && !rc; i++) rc = lf_json_write_line(f, to_json(p, i), err);
     return rc;
 }
 
@@ -129,17 +139,14 @@ static lf_status write_file(const predictions *p, const char *format, const char
 
 /* With `json`: one object, that holds the predictions or names the file that does. */
 static lf_status print_object(const predictions *p, const char *path, FILE *out, lf_err *err) {
-    cJSON *o = cJSON_CreateObject(), *list = path ? NULL : cJSON_CreateArray();
-    bool ok = lf_put_number(o, "count", (double)p->count) && lf_put_number(o, "skipped", (double)p->skipped);
-    if (path) ok = ok && lf_put_string(o, "output_file", path);
-    for (int64_t i = 0; list && ok && i < p->count; i++) {
-        cJSON *one = to_json(p, i);
-        if (!(ok = one && cJSON_AddItemToArray(list, one))) cJSON_Delete(one);
-    }
-    if (!path && !lf_put(o, "predictions", list)) ok = false;
-    if (ok) return lf_print_json(out, o, err);
-    cJSON_Delete(o);
-    return lf_no_memory(err, "the predictions");
+    lf_obj o = lf_obj_new();
+    lf_obj_number(&o, "count", (double)p->count);
+    lf_obj_number(&o, "skipped", (double)p->skipped);
+    if (path)
+        lf_obj_string(&o, "output_file", path);
+    else
+        lf_obj_put(&o, "predictions", all_json(p));
+    return lf_json_write_line(out, lf_obj_take(&o), err);
 }
 
 static lf_status deliver(const predictions *p, const lf_config *cfg, FILE *out, lf_err *err) {

@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/obj.h"
 #include "tools/spectrum.h"
 
 /* ---- columns ---- */
@@ -148,51 +149,42 @@ void lf_spectra_table(const lf_spectra *s, FILE *out) {
 /* ---- JSON ---- */
 
 static cJSON *row_json(const lf_spectrum_row *row) {
-    cJSON *o = cJSON_CreateObject();
-    bool ok = lf_put_string(o, "name", row->m->name);
-    ok = ok && lf_put(o, "shape", cJSON_CreateDoubleArray((double[]){(double)row->m->out, (double)row->m->in}, 2));
-    for (int c = 0; c < N_COLUMNS && ok; c++)
-        if (!columns[c].update || row->update_rank) ok = lf_put_number(o, columns[c].key, value_of(row, &columns[c]));
-    if (ok) return o;
-    cJSON_Delete(o);
-    return NULL;
+    lf_obj o = lf_obj_new();
+    lf_obj_string(&o, "name", row->m->name);
+    lf_obj_put(&o, "shape", cJSON_CreateDoubleArray((double[]){(double)row->m->out, (double)row->m->in}, 2));
+    for (int c = 0; c < N_COLUMNS; c++)
+        if (!columns[c].update || row->update_rank) lf_obj_number(&o, columns[c].key, value_of(row, &columns[c]));
+    return lf_obj_take(&o);
 }
 
 static cJSON *median_json(const lf_spectra *s) {
-    cJSON *o = cJSON_CreateObject();
-    bool ok = o;
-    for (int c = 0; c < N_COLUMNS && ok; c++)
-        if (!columns[c].update || s->adapted) ok = lf_put_number(o, columns[c].key, median_of(s, &columns[c]));
-    if (ok) return o;
-    cJSON_Delete(o);
-    return NULL;
+    lf_obj o = lf_obj_new();
+    for (int c = 0; c < N_COLUMNS; c++)
+        if (!columns[c].update || s->adapted) lf_obj_number(&o, columns[c].key, median_of(s, &columns[c]));
+    return lf_obj_take(&o);
 }
 
 static cJSON *modules_json(const lf_spectra *s) {
-    cJSON *array = cJSON_CreateArray();
-    for (int64_t i = 0; i < s->match.count; i++)
-        if (!lf_put_to_array(array, row_json(&s->rows[i]))) {
-            cJSON_Delete(array);
-            return NULL;
-        }
-    return array;
+    lf_obj list = lf_list_new();
+    for (int64_t i = 0; i < s->match.count; i++) lf_list_put(&list, row_json(&s->rows[i]));
+    return lf_obj_take(&list);
 }
 
-static bool put_setting(cJSON *o, const lf_spectra *s, lf_key_id key, bool read) {
-    const cJSON *value = read ? lf_cfg_json(s->cfg, key) : NULL;
-    return lf_put(o, lf_key_name(key), value ? cJSON_Duplicate(value, true) : cJSON_CreateNull());
+static void put_setting(lf_obj *o, const lf_spectra *s, lf_key_id key, bool read) {
+    lf_obj_copy(o, lf_key_name(key), read ? lf_cfg_json(s->cfg, key) : NULL);
 }
 
 lf_status lf_spectra_json(const lf_spectra *s, FILE *out, lf_err *err) {
-    cJSON *o = cJSON_CreateObject();
-    if (lf_put_string(o, "model", s->model->path) && lf_put_string(o, "adapter", lf_cfg_str(s->cfg, LF_adapter)) &&
-        lf_put_number(o, "r", (double)s->o.r) && put_setting(o, s, LF_init_lora_weights, true) &&
-        put_setting(o, s, LF_init_position, lf_init_find(s->o.init)->block == LF_BLOCK_KEY) &&
-        lf_put_string(o, "output_dir", s->dir) && lf_put(o, "median", median_json(s)) &&
-        lf_put(o, "modules", modules_json(s)))
-        return lf_print_json(out, o, err);
-    cJSON_Delete(o);
-    return lf_no_memory(err, "the results");
+    lf_obj o = lf_obj_new();
+    lf_obj_string(&o, "model", s->model->path);
+    lf_obj_string(&o, "adapter", lf_cfg_str(s->cfg, LF_adapter));
+    lf_obj_number(&o, "r", (double)s->o.r);
+    put_setting(&o, s, LF_init_lora_weights, true);
+    put_setting(&o, s, LF_init_position, lf_init_find(s->o.init)->block == LF_BLOCK_KEY);
+    lf_obj_string(&o, "output_dir", s->dir);
+    lf_obj_put(&o, "median", median_json(s));
+    lf_obj_put(&o, "modules", modules_json(s));
+    return lf_json_write_line(out, lf_obj_take(&o), err);
 }
 
 /* ---- CSV ---- */

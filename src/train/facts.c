@@ -3,25 +3,21 @@
 
 #include "train/run.h"
 
-bool lf_run_put_segments(cJSON *o, const lf_run *run) {
-    if (!cJSON_GetArraySize(run->segments)) return true;
-    cJSON *copy = cJSON_Duplicate(run->segments, true);
-    if (copy && cJSON_AddItemToObject(o, lf_key_name(LF_segments), copy)) return true;
-    cJSON_Delete(copy);
-    return false;
+void lf_run_put_segments(lf_obj *o, const lf_run *run) {
+    if (cJSON_GetArraySize(run->segments)) lf_obj_copy(o, lf_key_name(LF_segments), run->segments);
 }
 
 /* What lora_ft.json says beside the contract's facts: nothing that depends on time or place, so that the same run
  * writes the same bytes. */
 static cJSON *run_facts(const lf_run *run) {
-    cJSON *o = lf_cfg_select(run->cfg, LF_IS_MAIN, LF_IS_INPUT);           /* paths are of a place */
-    cJSON_DeleteItemFromObjectCaseSensitive(o, lf_key_name(LF_precision)); /* "auto" became one */
-    if (o && lf_run_put_segments(o, run) && cJSON_AddNumberToObject(o, "steps", (double)run->progress.step) &&
-        cJSON_AddStringToObject(o, "precision", run->k->precision) &&
-        cJSON_AddStringToObject(o, "kernels", run->k->name) && cJSON_AddStringToObject(o, "version", lf_version()))
-        return o;
-    cJSON_Delete(o);
-    return NULL;
+    lf_obj o = lf_obj_of(lf_cfg_select(run->cfg, LF_IS_MAIN, LF_IS_INPUT)); /* paths are of a place */
+    lf_obj_drop(&o, lf_key_name(LF_precision));                             /* "auto" became one */
+    lf_run_put_segments(&o, run);
+    lf_obj_number(&o, "steps", (double)run->progress.step);
+    lf_obj_string(&o, "precision", run->k->precision);
+    lf_obj_string(&o, "kernels", run->k->name);
+    lf_obj_string(&o, "version", lf_version());
+    return lf_obj_take(&o);
 }
 
 lf_status lf_run_adapter_facts(const lf_run *run, lf_adapter_facts *facts, cJSON **extra, lf_err *err) {
@@ -41,9 +37,6 @@ lf_status lf_run_adapter_facts(const lf_run *run, lf_adapter_facts *facts, cJSON
     return LF_OK;
 }
 
-bool lf_run_put_start(cJSON *o, const lf_run *run) {
-    cJSON *start = run->adapter ? lf_adapter_start_to_json(run->adapter) : cJSON_CreateNull();
-    if (start && cJSON_AddItemToObject(o, "start", start)) return true;
-    cJSON_Delete(start);
-    return false;
+void lf_run_put_start(lf_obj *o, const lf_run *run) {
+    lf_obj_put(o, "start", run->adapter ? lf_adapter_start_to_json(run->adapter) : cJSON_CreateNull());
 }

@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/obj.h"
 #include "eval/adapted.h"
 #include "task/update_ratio.h"
 #include "train/run.h"
@@ -67,10 +68,9 @@ static lf_status measure(lf_run *run, lf_model *m, lf_err *err) {
 }
 
 cJSON *lf_run_results(const lf_run *run) {
-    cJSON *o = lf_results_to_json(&run->results);
-    if (lf_run_put_start(o, run)) return o;
-    cJSON_Delete(o);
-    return NULL;
+    lf_obj o = lf_obj_of(lf_results_to_json(&run->results));
+    lf_run_put_start(&o, run);
+    return lf_obj_take(&o);
 }
 
 static lf_status write_results(lf_run *run, lf_err *err) {

@@ -108,19 +108,24 @@ static lf_status train_step(loop *l, lf_err *err) {
 
 static double seconds(const loop *l) { return l->seconds_before + lf_now() - l->started; }
 
+static lf_obj begin_row(const lf_run *run) {
+    lf_obj row = lf_obj_new();
+    lf_obj_number(&row, "step", (double)run->progress.step);
+    lf_obj_number(&row, "epoch", (double)run->progress.step / (double)run->steps_per_epoch);
+    return row;
+}
+
 static lf_status log_step(loop *l, lf_err *err) {
     lf_run *run = l->run;
     const lf_window *w = &run->progress.since_log;
-    cJSON *row = cJSON_CreateObject();
-    cJSON_AddNumberToObject(row, "step", (double)run->progress.step);
-    cJSON_AddNumberToObject(row, "epoch", (double)run->progress.step / (double)run->steps_per_epoch);
-    cJSON_AddNumberToObject(row, "loss", w->loss / (double)w->targets);
-    cJSON_AddNumberToObject(row, "train_accuracy", (double)w->correct / (double)w->targets);
-    cJSON_AddNumberToObject(row, "learning_rate",
-                            run->optimizer.learning_rate * lf_schedule_factor(&run->schedule, run->progress.step - 1));
-    cJSON_AddNumberToObject(row, "grad_norm", l->grad_norm);
+    lf_obj row = begin_row(run);
+    lf_obj_number(&row, "loss", w->loss / (double)w->targets);
+    lf_obj_number(&row, "train_accuracy", (double)w->correct / (double)w->targets);
+    lf_obj_number(&row, "learning_rate",
+                  run->optimizer.learning_rate * lf_schedule_factor(&run->schedule, run->progress.step - 1));
+    lf_obj_number(&row, "grad_norm", l->grad_norm);
     run->progress.since_log = (lf_window){0};
-    return lf_metrics_write(&run->metrics, row, err);
+    return lf_metrics_write(&run->metrics, lf_obj_take(&row), err);
 }
 
 const char *lf_run_best_metric(const lf_run *run) {
@@ -163,15 +168,13 @@ static lf_status evaluate(loop *l, lf_err *err) {
     }
     if (run->has_base && !rc) rc = task->measure_tuned(run->task, &base, run->model, &cause);
     if (rc) return lf_fail(err, rc, "step %lld: %s", (long long)run->progress.step, cause.message);
-    cJSON *row = cJSON_CreateObject();
-    cJSON_AddNumberToObject(row, "step", (double)run->progress.step);
-    cJSON_AddNumberToObject(row, "epoch", (double)run->progress.step / (double)run->steps_per_epoch);
+    lf_obj row = begin_row(run);
     char text[200];
-    task->add_row(row, run->has_eval ? &a : NULL, run->has_base ? &base : NULL);
+    task->add_row(&row, run->has_eval ? &a : NULL, run->has_base ? &base : NULL);
     task->say(text, sizeof text, run->has_eval ? &a : NULL, run->has_base ? &base : NULL);
     if (text[0]) lf_info("step %lld: %s", (long long)run->progress.step, text);
     l->eval_seconds += lf_now() - began;
-    return lf_metrics_write(&run->metrics, row, err);
+    return lf_metrics_write(&run->metrics, lf_obj_take(&row), err);
 }
 
 static bool is_due(const lf_run *run, lf_key_id strategy_key, int64_t every) {

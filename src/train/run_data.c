@@ -26,13 +26,9 @@ lf_status lf_run_hash_data(lf_run *run, lf_err *err) {
 }
 
 cJSON *lf_run_data_hashes(const lf_run *run) {
-    cJSON *o = cJSON_CreateObject();
-    for (int role = 0; role < LF_DATA_ROLES && o; role++) {
-        if (cJSON_AddStringToObject(o, lf_key_name(keys[role]), run->data_hash[role])) continue;
-        cJSON_Delete(o);
-        o = NULL;
-    }
-    return o;
+    lf_obj o = lf_obj_new();
+    for (int role = 0; role < LF_DATA_ROLES; role++) lf_obj_string(&o, lf_key_name(keys[role]), run->data_hash[role]);
+    return lf_obj_take(&o);
 }
 
 lf_status lf_run_check_data(const lf_run *run, const cJSON *was, const char *path, lf_err *err) {

@@ -2,35 +2,19 @@
 #include <string.h>
 
 #include "base/file.h"
-#include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/obj.h"
 #include "train/run.h"
 
 #define RESULTS "all_results.json"
 #define ERROR   "error.json"
 
 static lf_status write_config(const lf_run *run, lf_err *err) {
-    cJSON *o = lf_cfg_resolved_to_json(run->cfg);
-    cJSON *hashes = lf_run_data_hashes(run);
-    if (!o || !hashes || !lf_run_put_segments(o, run) ||
-        !cJSON_AddItemToObject(o, lf_key_name(LF_data_hashes), hashes)) {
-        cJSON_Delete(hashes);
-        cJSON_Delete(o);
-        o = NULL;
-    }
-    const lf_status rc = lf_json_write_in(run->dir, "config.json", o, false, err);
-    cJSON_Delete(o);
-    return rc;
-}
-
-/* One line; `o` is taken over and may be NULL. */
-static lf_status print_object(cJSON *o, FILE *out, lf_err *err) {
-    char *text = o ? lf_json_print_line(o) : NULL;
-    if (text) fprintf(out, "%s\n", text);
-    lf_free(text);
-    cJSON_Delete(o);
-    return text ? LF_OK : lf_no_memory(err, "a run");
+    lf_obj o = lf_obj_of(lf_cfg_resolved_to_json(run->cfg));
+    lf_run_put_segments(&o, run);
+    lf_obj_put(&o, lf_key_name(LF_data_hashes), lf_run_data_hashes(run));
+    return lf_obj_write_in(&o, run->dir, "config.json", false, err);
 }
 
 static lf_status print_results(const lf_run *run, FILE *out, lf_err *err) {
@@ -38,7 +22,7 @@ static lf_status print_results(const lf_run *run, FILE *out, lf_err *err) {
         lf_results_table(&run->results, out);
         return LF_OK;
     }
-    return print_object(lf_run_results(run), out, err);
+    return lf_json_write_line(out, lf_run_results(run), err);
 }
 
 /* What dry_run has to say; to stdout only as JSON. */
@@ -47,12 +31,12 @@ static lf_status print_plan(const lf_run *run, FILE *out, lf_err *err) {
             (long long)run->total_steps, (long long)(run->batch_size * run->accumulation),
             (long long)run->steps_per_epoch);
     if (!lf_cfg_bool(run->cfg, LF_json)) return LF_OK;
-    cJSON *o = cJSON_CreateObject();
-    cJSON_AddNumberToObject(o, "total_steps", (double)run->total_steps);
-    cJSON_AddNumberToObject(o, "steps_per_epoch", (double)run->steps_per_epoch);
-    cJSON_AddNumberToObject(o, "train_examples", (double)run->task->source->count(run->task, LF_DATA_TRAIN));
-    cJSON_AddNumberToObject(o, "trainable_parameters", (double)run->results.trainable_parameters);
-    return print_object(o, out, err);
+    lf_obj o = lf_obj_new();
+    lf_obj_number(&o, "total_steps", (double)run->total_steps);
+    lf_obj_number(&o, "steps_per_epoch", (double)run->steps_per_epoch);
+    lf_obj_number(&o, "train_examples", (double)run->task->source->count(run->task, LF_DATA_TRAIN));
+    lf_obj_number(&o, "trainable_parameters", (double)run->results.trainable_parameters);
+    return lf_json_write_line(out, lf_obj_take(&o), err);
 }
 
 /* Runs of earlier versions wrote no hashes. */
@@ -91,7 +75,7 @@ static lf_status leave_finished(bool *finished, const lf_config *cfg, FILE *out,
     if (*finished && !rc) lf_info("%s is there: the run is finished, nothing to resume", path);
     cJSON *results = NULL;
     if (!rc && *finished && lf_cfg_bool(cfg, LF_json) && !(rc = lf_json_read(&results, path, err)))
-        rc = print_object(results, out, err);
+        rc = lf_json_write_line(out, results, err);
     lf_free(path);
     return rc;
 }
@@ -111,14 +95,13 @@ static lf_status remove_ends(const lf_run *run, lf_err *err) {
 /* How a run ended that has no results, for whoever looks at many runs. That it cannot be written changes nothing. */
 static void record_failure(const lf_run *run, lf_status status, const lf_err *err) {
     if (status == LF_EINTERRUPTED) return;
-    cJSON *o = cJSON_CreateObject();
-    const bool ok = cJSON_AddNumberToObject(o, "exit_code", lf_status_exit_code(status)) &&
-                    cJSON_AddStringToObject(o, "state", status == LF_EDIVERGED ? "diverged" : "failed") &&
-                    cJSON_AddNumberToObject(o, "steps_done", (double)run->progress.step) &&
-                    cJSON_AddStringToObject(o, "message", err ? err->message : lf_status_text(status)) &&
-                    lf_run_put_start(o, run);
-    lf_json_write_in(run->dir, ERROR, ok ? o : NULL, false, NULL);
-    cJSON_Delete(o);
+    lf_obj o = lf_obj_new();
+    lf_obj_number(&o, "exit_code", lf_status_exit_code(status));
+    lf_obj_string(&o, "state", status == LF_EDIVERGED ? "diverged" : "failed");
+    lf_obj_number(&o, "steps_done", (double)run->progress.step);
+    lf_obj_string(&o, "message", err ? err->message : lf_status_text(status));
+    lf_run_put_start(&o, run);
+    lf_obj_write_in(&o, run->dir, ERROR, false, NULL);
 }
 
 /* A finished run that is to be longer, but kept no checkpoint, would begin again over its own results. */

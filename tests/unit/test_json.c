@@ -1,11 +1,14 @@
 /* JSON: what is accepted, what is refused and where, typed members, printing, and every failing allocation. */
+#define _POSIX_C_SOURCE 200809L
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "memory_fixture.h"
 
 #include "base/json.h"
+#include "base/obj.h"
 #include "base/rng.h"
 
 static cJSON *parse(const char *text) {
@@ -272,11 +275,100 @@ static void test_text_with_nul(void **state) {
     cJSON_Delete(o);
 }
 
+/* ---- building ---- */
+
+static cJSON *built(const cJSON *copied) {
+    lf_obj o = lf_obj_new(), list = lf_list_new();
+    lf_obj_string(&o, "s", "a\"b");
+    lf_obj_string(&o, "none", NULL);
+    lf_obj_number(&o, "n", 0.5);
+    lf_obj_number(&o, "nan", NAN);
+    lf_obj_number(&o, "inf", -INFINITY);
+    lf_obj_bool(&o, "yes", true);
+    lf_obj_bool(&o, "no", false);
+    lf_obj_text(&o, "text", "a\0b", 3);
+    lf_obj_copy(&o, "copy", copied);
+    lf_obj_copy(&o, "nothing", NULL);
+    lf_list_string(&list, "x");
+    lf_list_string(&list, NULL);
+    lf_list_put(&list, cJSON_CreateNumber(3));
+    lf_obj_put(&o, "list", lf_obj_take(&list));
+    assert_true(!list.json && !list.failed); /* taken: it is empty */
+    return lf_obj_take(&o);
+}
+
+static void test_building(void **state) {
+    (void)state;
+    cJSON *copied = parse("{\"k\": [1, 2]}"), *json = built(copied);
+    cJSON_Delete(copied); /* a copy is one's own */
+    char *text = lf_json_print_line(json);
+    assert_string_equal(text,
+                        "{\"s\": \"a\\\"b\", \"none\": null, \"n\": 0.5, \"nan\": null, \"inf\": null, \"yes\": true, "
+                        "\"no\": false, \"text\": \"a\\u0000b\", \"copy\": {\"k\": [1, 2]}, \"nothing\": null, "
+                        "\"list\": [\"x\", null, 3]}");
+    lf_free(text);
+
+    lf_obj o = lf_obj_of(json);
+    lf_obj_drop(&o, "s");
+    lf_obj_drop(&o, "not there");
+    lf_obj_number(&o, "s", 1);
+    json = lf_obj_take(&o);
+    assert_null(cJSON_GetObjectItemCaseSensitive(json, "S"));
+    assert_true(cJSON_GetObjectItemCaseSensitive(json, "s")->valuedouble == 1);
+    assert_string_equal(json->child->string, "none"); /* what is put again stands at the end */
+    cJSON_Delete(json);
+}
+
+/* Wherever it fails first, all that was put is freed, and what is put later, too. */
+static void test_building_failing(void **state) {
+    (void)state;
+    cJSON *copied = parse("{\"k\": [1, 2]}"), *json = NULL;
+    const int64_t live = lf_alloc_live();
+    int64_t n = 0;
+    for (; !json; n++) {
+        lf_alloc_fail_after(n);
+        json = built(copied);
+        lf_alloc_fail_after(-1);
+        if (!json) assert_int_equal(lf_alloc_live(), live);
+    }
+    assert_true(n > 30);
+    cJSON_Delete(json);
+
+    lf_obj o = lf_obj_new();
+    lf_obj_string(&o, "before", "x");
+    lf_obj_put(&o, "could not be made", NULL);
+    lf_obj_string(&o, "after", "x");
+    lf_obj_put(&o, "later", cJSON_CreateNumber(1)); /* taken over all the same */
+    assert_true(o.failed);
+    assert_null(cJSON_GetObjectItemCaseSensitive(o.json, "after"));
+    lf_err err = {0};
+    assert_int_equal(lf_obj_write_in(&o, "no such folder", "x.json", false, &err), LF_ENOMEM);
+    o = lf_obj_of(NULL);
+    lf_obj_drop(&o, "x");
+    lf_obj_number(&o, "x", 1);
+    assert_null(lf_obj_take(&o));
+    cJSON_Delete(copied);
+}
+
+static void test_line(void **state) {
+    (void)state;
+    char *text = NULL;
+    size_t size = 0;
+    FILE *f = open_memstream(&text, &size);
+    lf_err err = {0};
+    assert_int_equal(lf_json_write_line(f, parse("{\"a\": [1]}"), &err), LF_OK);
+    assert_int_equal(lf_json_write_line(f, NULL, &err), LF_ENOMEM);
+    fclose(f);
+    assert_string_equal(text, "{\"a\": [1]}\n");
+    free(text);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        LEAKLESS(test_comments),      LEAKLESS(test_refused),         LEAKLESS(test_many_keys),
-        LEAKLESS(test_depth),         LEAKLESS(test_members),         LEAKLESS(test_print),
-        LEAKLESS(test_text_with_nul), LEAKLESS(test_numbers_survive), LEAKLESS(test_failing_allocations),
+        LEAKLESS(test_comments),      LEAKLESS(test_refused),          LEAKLESS(test_many_keys),
+        LEAKLESS(test_depth),         LEAKLESS(test_members),          LEAKLESS(test_print),
+        LEAKLESS(test_text_with_nul), LEAKLESS(test_numbers_survive),  LEAKLESS(test_failing_allocations),
+        LEAKLESS(test_building),      LEAKLESS(test_building_failing), LEAKLESS(test_line),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/obj.h"
 #include "data/image/internal.h"
 
 /* Files from before transformers 4.27 leave out what is a processor class's own default. These are the classes whose
@@ -230,14 +231,17 @@ void lf_image_processor_out_size(const lf_image_processor *p, int *h, int *w) {
     *w = p->do_center_crop ? p->crop_w : p->size_w;
 }
 
-static bool add_size(cJSON *o, const char *key, int h, int w) {
-    cJSON *size = cJSON_AddObjectToObject(o, key);
-    return size && cJSON_AddNumberToObject(size, "height", h) && cJSON_AddNumberToObject(size, "width", w);
+static cJSON *size_json(int h, int w) {
+    lf_obj size = lf_obj_new();
+    lf_obj_number(&size, "height", h);
+    lf_obj_number(&size, "width", w);
+    return lf_obj_take(&size);
 }
 
-static bool add_edge(cJSON *o, int edge) {
-    cJSON *size = cJSON_AddObjectToObject(o, "size");
-    return size && cJSON_AddNumberToObject(size, "shortest_edge", edge);
+static cJSON *edge_json(int edge) {
+    lf_obj size = lf_obj_new();
+    lf_obj_number(&size, "shortest_edge", edge);
+    return lf_obj_take(&size);
 }
 
 /* In transformers 4 ViTImageProcessor cannot crop and DeiTImageProcessor cannot keep the aspect. */
@@ -247,25 +251,18 @@ static const char *class_for(const lf_image_processor *p) {
 }
 
 cJSON *lf_image_processor_to_json(const lf_image_processor *p) {
-    cJSON *o = cJSON_CreateObject();
-    cJSON *mean = cJSON_CreateDoubleArray(p->mean, p->channels), *std = cJSON_CreateDoubleArray(p->std, p->channels);
-    bool ok = o && mean && std && cJSON_AddItemToObject(o, "image_mean", mean);
-    if (ok) mean = NULL; /* o owns it now */
-    ok = ok && cJSON_AddItemToObject(o, "image_std", std);
-    if (ok) std = NULL;
-    ok = ok && cJSON_AddStringToObject(o, "image_processor_type", class_for(p)) &&
-         cJSON_AddBoolToObject(o, "do_convert_rgb", p->channels == 3) &&
-         cJSON_AddBoolToObject(o, "do_resize", p->do_resize) &&
-         cJSON_AddNumberToObject(o, "resample", (double)p->resample) &&
-         (p->shortest_edge ? add_edge(o, p->shortest_edge) : add_size(o, "size", p->size_h, p->size_w)) &&
-         cJSON_AddBoolToObject(o, "do_center_crop", p->do_center_crop) &&
-         (!p->do_center_crop || add_size(o, "crop_size", p->crop_h, p->crop_w)) &&
-         cJSON_AddBoolToObject(o, "do_rescale", p->do_rescale) &&
-         cJSON_AddNumberToObject(o, "rescale_factor", p->rescale_factor) &&
-         cJSON_AddBoolToObject(o, "do_normalize", p->do_normalize);
-    if (ok) return o;
-    cJSON_Delete(mean);
-    cJSON_Delete(std);
-    cJSON_Delete(o);
-    return NULL;
+    lf_obj o = lf_obj_new();
+    lf_obj_put(&o, "image_mean", cJSON_CreateDoubleArray(p->mean, p->channels));
+    lf_obj_put(&o, "image_std", cJSON_CreateDoubleArray(p->std, p->channels));
+    lf_obj_string(&o, "image_processor_type", class_for(p));
+    lf_obj_bool(&o, "do_convert_rgb", p->channels == 3);
+    lf_obj_bool(&o, "do_resize", p->do_resize);
+    lf_obj_number(&o, "resample", (double)p->resample);
+    lf_obj_put(&o, "size", p->shortest_edge ? edge_json(p->shortest_edge) : size_json(p->size_h, p->size_w));
+    lf_obj_bool(&o, "do_center_crop", p->do_center_crop);
+    if (p->do_center_crop) lf_obj_put(&o, "crop_size", size_json(p->crop_h, p->crop_w));
+    lf_obj_bool(&o, "do_rescale", p->do_rescale);
+    lf_obj_number(&o, "rescale_factor", p->rescale_factor);
+    lf_obj_bool(&o, "do_normalize", p->do_normalize);
+    return lf_obj_take(&o);
 }

@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/obj.h"
 #include "config/config.h"
 #include "report/gather/gather_internal.h"
 
@@ -128,25 +129,19 @@ static int64_t find_sibling(const lf_gathered *g, int64_t begun, const lf_sweep_
     return any;
 }
 
-static bool set(cJSON *o, const cJSON *value) {
-    cJSON *copy = cJSON_Duplicate(value, true);
-    cJSON_DeleteItemFromObjectCaseSensitive(o, value->string);
-    if (copy && cJSON_AddItemToObject(o, value->string, copy)) return true;
-    cJSON_Delete(copy);
-    return false;
+static void set(lf_obj *o, const cJSON *value) {
+    lf_obj_drop(o, value->string);
+    lf_obj_copy(o, value->string, value);
 }
 
 /* What is not swept is as in the runs that have begun. */
 static cJSON *planned_config(const lf_gathered *g, int64_t begun, const lf_sweep_file *f, const cJSON *point) {
     const int64_t sibling = find_sibling(g, begun, f, point);
     const cJSON *v, *from = sibling >= 0 ? g->runs[sibling].config : f->config;
-    cJSON *o = cJSON_IsObject(from) ? cJSON_Duplicate(from, true) : cJSON_CreateObject();
-    bool ok = o;
-    if (ok) cJSON_DeleteItemFromObjectCaseSensitive(o, "output_dir");
-    if (ok) cJSON_ArrayForEach(v, point) if (!(ok = set(o, v))) break;
-    if (ok) return o;
-    cJSON_Delete(o);
-    return NULL;
+    lf_obj o = cJSON_IsObject(from) ? lf_obj_of(cJSON_Duplicate(from, true)) : lf_obj_new();
+    lf_obj_drop(&o, "output_dir");
+    cJSON_ArrayForEach(v, point) set(&o, v);
+    return lf_obj_take(&o);
 }
 
 static lf_status add_planned(lf_gathered *g, int64_t begun, const lf_sweep_file *f, const char *name,

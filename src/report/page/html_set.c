@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/obj.h"
 #include "config/config.h"
 #include "report/figure/pictures.h"
 #include "report/gather/start.h"
@@ -66,8 +67,7 @@ static void swept_row(FILE *f, const lf_gathered *g, const char *key) {
 static cJSON *shared_config(const lf_gathered *g) {
     const cJSON *first = NULL, *v;
     for (int64_t i = 0; i < g->n_runs && !first; i++) first = g->runs[i].config;
-    cJSON *shared = cJSON_CreateObject();
-    bool ok = shared;
+    lf_obj shared = lf_obj_new();
     cJSON_ArrayForEach(v, first) {
         bool same = !cJSON_IsNull(v) && !(lf_key_traits(v->string) & (LF_IS_CALL | LF_IS_RECORD));
         for (int64_t i = 0; i < g->n_runs && same; i++) {
@@ -75,14 +75,9 @@ static cJSON *shared_config(const lf_gathered *g) {
             same = lf_value_compare(v, cJSON_GetObjectItemCaseSensitive(g->runs[i].config, v->string)) == 0;
         }
         for (int64_t k = 0; k < g->n_swept && same; k++) same = strcmp(v->string, g->swept[k]) != 0;
-        if (!same || !ok) continue;
-        cJSON *copy = cJSON_Duplicate(v, true);
-        ok = copy && cJSON_AddItemToObject(shared, v->string, copy);
-        if (!ok) cJSON_Delete(copy);
+        if (same) lf_obj_copy(&shared, v->string, v);
     }
-    if (ok) return shared;
-    cJSON_Delete(shared);
-    return NULL;
+    return lf_obj_take(&shared);
 }
 
 static lf_status what_was_run(FILE *f, const lf_gathered *g, lf_err *err) {

@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "base/file.h"
-#include "base/json.h"
 #include "base/mem.h"
+#include "base/obj.h"
 #include "config/config.h"
 #include "report/gather/gather.h"
 
@@ -28,14 +28,10 @@ static lf_status report_run(const char *run, bool *drawn, lf_err *err) {
 
 static lf_status say(const char *run, bool drawn, bool json, FILE *out, lf_err *err) {
     if (json) {
-        cJSON *o = cJSON_CreateObject();
-        const bool ok = cJSON_AddStringToObject(o, "run", run) && cJSON_AddBoolToObject(o, "drawn", drawn);
-        char *text = ok ? lf_json_print_line(o) : NULL;
-        cJSON_Delete(o);
-        if (!text) return lf_fail(err, LF_ENOMEM, "%s: out of memory", run);
-        fprintf(out, "%s\n", text);
-        lf_free(text);
-        return LF_OK;
+        lf_obj o = lf_obj_new();
+        lf_obj_string(&o, "run", run);
+        lf_obj_bool(&o, "drawn", drawn);
+        return lf_json_write_line(out, lf_obj_take(&o), err);
     }
     if (drawn) fprintf(out, "picture: %s/curves.svg\n", run);
     fprintf(out, "report:  %s/report.html\n", run);

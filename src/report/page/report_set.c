@@ -2,9 +2,9 @@
 #include <math.h>
 
 #include "base/file.h"
-#include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/obj.h"
 #include "report/figure/pictures.h"
 #include "report/page/report.h"
 
@@ -19,66 +19,47 @@ static void free_paths(report_paths *p) {
     lf_free(p->page);
 }
 
-static cJSON *add_number(cJSON *o, const char *name, double value) {
-    return isfinite(value) ? cJSON_AddNumberToObject(o, name, value) : cJSON_AddNullToObject(o, name);
-}
-
-static bool add_counts(cJSON *o, const lf_gathered *g) {
+static void put_counts(lf_obj *o, const lf_gathered *g) {
     static const lf_run_state states[] = {LF_RUN_DONE, LF_RUN_DIVERGED, LF_RUN_FAILED, LF_RUN_UNFINISHED};
-    bool ok = cJSON_AddNumberToObject(o, "runs", (double)g->n_runs);
-    for (int k = 0; k < 4 && ok; k++) {
+    lf_obj_number(o, "runs", (double)g->n_runs);
+    for (int k = 0; k < 4; k++) {
         int64_t n = 0;
         for (int64_t i = 0; i < g->n_runs; i++) n += g->runs[i].state == states[k];
-        ok = cJSON_AddNumberToObject(o, lf_run_state_name(states[k]), (double)n);
+        lf_obj_number(o, lf_run_state_name(states[k]), (double)n);
     }
-    return ok;
 }
 
 /* A group at its best rate: the means, as all_results.json names and scales them. */
-static bool add_group(cJSON *list, const lf_summary *s, const lf_cohort *g) {
+static cJSON *group_json(const lf_summary *s, const lf_cohort *g) {
     const lf_metric *m = s->from->yardstick->metrics;
     const lf_cell *best = g->best >= 0 ? &s->cells[g->best] : NULL;
-    cJSON *o = cJSON_CreateObject();
-    bool ok = o && cJSON_AddStringToObject(o, "name", g->name) &&
-              add_number(o, "best_learning_rate", best ? best->learning_rate : NAN) &&
-              add_number(o, "n", best ? (double)best->n_done : NAN);
-    for (int i = 0; best && ok && m[i].name; i++)
-        if (best->metrics[i].n) ok = add_number(o, m[i].name, best->metrics[i].mean);
-    if (ok && cJSON_AddItemToArray(list, o)) return true;
-    cJSON_Delete(o);
-    return false;
+    lf_obj o = lf_obj_new();
+    lf_obj_string(&o, "name", g->name);
+    lf_obj_number(&o, "best_learning_rate", best ? best->learning_rate : NAN);
+    lf_obj_number(&o, "n", best ? (double)best->n_done : NAN);
+    for (int i = 0; best && m[i].name; i++)
+        if (best->metrics[i].n) lf_obj_number(&o, m[i].name, best->metrics[i].mean);
+    return lf_obj_take(&o);
 }
 
 static cJSON *to_json(const lf_summary *s, const lf_picture *pictures, int n, const report_paths *p) {
-    cJSON *o = cJSON_CreateObject();
-    bool ok = o && cJSON_AddStringToObject(o, "dir", s->from->dir) && add_counts(o, s->from);
-    cJSON *groups = ok ? cJSON_AddArrayToObject(o, "groups") : NULL;
-    ok = groups;
-    for (int64_t i = 0; i < s->n_groups && ok; i++) ok = add_group(groups, s, &s->groups[i]);
-    cJSON *drawn = ok ? cJSON_AddArrayToObject(o, "pictures") : NULL;
-    ok = drawn;
-    for (int i = 0; i < n && ok; i++) {
-        cJSON *name = pictures[i].drawn ? cJSON_CreateString(pictures[i].name) : NULL;
-        ok = !pictures[i].drawn || (name && cJSON_AddItemToArray(drawn, name));
-    }
-    ok = ok && cJSON_AddStringToObject(o, "results", p->results) && cJSON_AddStringToObject(o, "summary", p->summary) &&
-         cJSON_AddStringToObject(o, "report", p->page);
-    if (ok) return o;
-    cJSON_Delete(o);
-    return NULL;
+    lf_obj o = lf_obj_new(), groups = lf_list_new(), drawn = lf_list_new();
+    for (int64_t i = 0; i < s->n_groups; i++) lf_list_put(&groups, group_json(s, &s->groups[i]));
+    for (int i = 0; i < n; i++)
+        if (pictures[i].drawn) lf_list_string(&drawn, pictures[i].name);
+    lf_obj_string(&o, "dir", s->from->dir);
+    put_counts(&o, s->from);
+    lf_obj_put(&o, "groups", lf_obj_take(&groups));
+    lf_obj_put(&o, "pictures", lf_obj_take(&drawn));
+    lf_obj_string(&o, "results", p->results);
+    lf_obj_string(&o, "summary", p->summary);
+    lf_obj_string(&o, "report", p->page);
+    return lf_obj_take(&o);
 }
 
 static lf_status say(const lf_summary *s, const lf_picture *pictures, int n, const report_paths *p, bool json,
                      FILE *out, lf_err *err) {
-    if (json) {
-        cJSON *o = to_json(s, pictures, n, p);
-        char *text = o ? lf_json_print_line(o) : NULL;
-        cJSON_Delete(o);
-        if (!text) return lf_fail(err, LF_ENOMEM, "%s: out of memory", s->from->dir);
-        fprintf(out, "%s\n", text);
-        lf_free(text);
-        return LF_OK;
-    }
+    if (json) return lf_json_write_line(out, to_json(s, pictures, n, p), err);
     lf_summary_table(s, out);
     for (int i = 0; i < n; i++)
         if (pictures[i].drawn) fprintf(out, "picture: %s/%s.svg\n", s->from->dir, pictures[i].name);
