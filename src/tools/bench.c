@@ -12,6 +12,7 @@
 #include "kernels/profile.h"
 #include "task/source.h"
 #include "tools/common.h"
+#include "train/optimizer.h"
 
 typedef struct bench {
     const lf_config *cfg;
@@ -26,8 +27,8 @@ typedef struct bench {
     const lf_example_batch *data;
     lf_trainable *trained;
     int64_t n_trained, numbers; /* numbers: trained */
-    float *moments;             /* AdamW's two, one after the other */
-    double *seconds;            /* of the timed steps, sorted at the end */
+    lf_optimizer optimizer;
+    double *seconds; /* of the timed steps, sorted at the end */
 } bench;
 
 static lf_status attach_adapter(bench *b, lf_err *err) {
@@ -42,10 +43,15 @@ static lf_status attach_adapter(bench *b, lf_err *err) {
 
 static lf_status allocate(bench *b, lf_err *err) {
     b->seconds = lf_calloc((size_t)b->steps, sizeof *b->seconds);
-    if (!b->inference) b->moments = lf_aligned_alloc(2 * (size_t)b->numbers * sizeof *b->moments);
-    if (!b->seconds || (!b->inference && !b->moments)) return lf_no_memory(err, "the optimiser");
-    if (b->moments) memset(b->moments, 0, 2 * (size_t)b->numbers * sizeof *b->moments);
-    return LF_OK;
+    if (!b->seconds) return lf_no_memory(err, "%lld steps", (long long)b->steps);
+    if (b->inference) return LF_OK;
+    b->optimizer = (lf_optimizer){.n_moments = 2,
+                                  .learning_rate = 1e-4,
+                                  .head_learning_rate = 1e-4,
+                                  .beta1 = 0.9,
+                                  .beta2 = 0.999,
+                                  .epsilon = 1e-8};
+    return lf_optimizer_hold(&b->optimizer, b->k, b->trained, b->n_trained, err);
 }
 
 /* The batch first: a picture model's new head comes with it. */
@@ -65,37 +71,16 @@ static lf_status set_up(bench *b, lf_err *err) {
 
 /* ---- one step ---- */
 
-static void clear_gradients(const bench *b) {
-    for (int64_t i = 0; i < b->n_trained; i++)
-        b->k->wide->fill(b->trained[i].tensor->grad, 0, b->trained[i].tensor->numel);
-}
-
-static void adamw(const bench *b, int64_t step) {
-    const lf_adamw_step a = {.learning_rate = 1e-4,
-                             .beta1 = 0.9,
-                             .beta2 = 0.999,
-                             .epsilon = 1e-8,
-                             .gradient_scale = 1,
-                             .correction1 = 1 - pow(0.9, (double)(step + 1)),
-                             .correction2 = 1 - pow(0.999, (double)(step + 1))};
-    float *m = b->moments, *v = b->moments + b->numbers;
-    for (int64_t i = 0; i < b->n_trained; i++) {
-        const lf_tensor *t = b->trained[i].tensor;
-        b->k->adamw(t->data, m, v, t->grad, t->numel, &a);
-        m += t->numel;
-        v += t->numel;
-    }
-}
-
-static lf_status one_step(const bench *b, int64_t step, lf_err *err) {
+static lf_status one_step(bench *b, int64_t step, lf_err *err) {
     lf_graph *g = b->g;
     lf_loss_counts counts;
     lf_graph_begin(g, !b->inference, !b->inference, (uint64_t)step);
-    if (!b->inference) clear_gradients(b);
+    if (!b->inference) lf_optimizer_clear_gradients(&b->optimizer);
     lf_tensor *loss = b->task->type->loss(b->task, b->data, &counts);
     lf_status rc = lf_graph_status(g, err);
-    if (rc || b->inference || (rc = lf_graph_backward(g, loss, 1 / (double)counts.targets, err))) return rc;
-    adamw(b, step);
+    if (rc || b->inference || (rc = lf_graph_backward(g, loss, 1, err))) return rc;
+    const double mean = 1 / (double)counts.targets, norm = lf_optimizer_gradient_norm(&b->optimizer, mean);
+    lf_optimizer_step(&b->optimizer, 1, norm > 1 ? mean / norm : mean); /* clipped, as max_grad_norm does it */
     return LF_OK;
 }
 
@@ -216,7 +201,7 @@ lf_status lf_bench(const lf_config *cfg, FILE *out, lf_err *err) {
     lf_graph_free(b.g);
     lf_adapter_free(b.adapter);
     lf_model_free(b.m);
-    lf_aligned_free(b.moments);
+    lf_optimizer_free(&b.optimizer);
     lf_free(b.seconds);
     return rc;
 }

@@ -7,10 +7,7 @@
 
 lf_status lf_optimizer_init(lf_optimizer *o, const lf_kernels *k, lf_trainable *list, int64_t count,
                             const lf_config *cfg, lf_err *err) {
-    *o = (lf_optimizer){.k = k,
-                        .list = list,
-                        .count = count,
-                        .n_moments = strcmp(lf_cfg_str(cfg, LF_optim), "sgd") == 0 ? 1 : 2,
+    *o = (lf_optimizer){.n_moments = strcmp(lf_cfg_str(cfg, LF_optim), "sgd") == 0 ? 1 : 2,
                         .learning_rate = lf_cfg_f64(cfg, LF_learning_rate),
                         .weight_decay = lf_cfg_f64(cfg, LF_weight_decay),
                         .beta1 = lf_cfg_f64(cfg, LF_adam_beta1),
@@ -19,6 +16,13 @@ lf_status lf_optimizer_init(lf_optimizer *o, const lf_kernels *k, lf_trainable *
                         .momentum = lf_cfg_f64(cfg, LF_momentum)};
     o->head_learning_rate =
         lf_cfg_is_set(cfg, LF_head_learning_rate) ? lf_cfg_f64(cfg, LF_head_learning_rate) : o->learning_rate;
+    return lf_optimizer_hold(o, k, list, count, err);
+}
+
+lf_status lf_optimizer_hold(lf_optimizer *o, const lf_kernels *k, lf_trainable *list, int64_t count, lf_err *err) {
+    o->k = k;
+    o->list = list;
+    o->count = count;
     for (int64_t i = 0; i < count; i++) o->numbers += list[i].tensor->numel;
     for (int i = 0; i < o->n_moments; i++) {
         o->moments[i] = lf_aligned_alloc((size_t)o->numbers * sizeof **o->moments);

@@ -15,8 +15,11 @@ typedef struct lf_optimizer {
     double learning_rate, head_learning_rate, weight_decay, beta1, beta2, epsilon, momentum;
 } lf_optimizer;
 
+/* As a configuration of `train` says. */
 lf_status lf_optimizer_init(lf_optimizer *o, const lf_kernels *k, lf_trainable *list, int64_t count,
                             const lf_config *cfg, lf_err *err);
+/* For rates, decays and n_moments that the caller has set: takes the list and makes the moments. */
+lf_status lf_optimizer_hold(lf_optimizer *o, const lf_kernels *k, lf_trainable *list, int64_t count, lf_err *err);
 void lf_optimizer_free(lf_optimizer *o);
 void lf_optimizer_clear_gradients(lf_optimizer *o);
 /* Norm of all gradients times `scale`; NaN or Inf travels. */
