@@ -21,13 +21,13 @@ lf_obj lf_obj_of(cJSON *json); /* to go on with; takes it over; NULL: it could n
 
 /* Takes item over, in whatever state o is; NULL: it could not be made, and so cannot o. */
 void lf_obj_put(lf_obj *o, const char *key, cJSON *item);
-void lf_obj_copy(lf_obj *o, const char *key, const cJSON *value);    /* NULL: null, as below */
-void lf_obj_number(lf_obj *o, const char *key, double value);        /* null unless finite */
+void lf_obj_copy(lf_obj *o, const char *key, const cJSON *value); /* NULL: null, as below */
+void lf_obj_number(lf_obj *o, const char *key, double value);     /* null unless finite */
 void lf_obj_string(lf_obj *o, const char *key, const char *value);
 void lf_obj_text(lf_obj *o, const char *key, const char *s, size_t n); /* may hold NUL bytes: for printing alone */
 void lf_obj_bool(lf_obj *o, const char *key, bool value);
 void lf_obj_drop(lf_obj *o, const char *key); /* if it is there: to put another */
-void lf_list_put(lf_obj *list, cJSON *item); /* as lf_obj_put */
+void lf_list_put(lf_obj *list, cJSON *item);  /* as lf_obj_put */
 void lf_list_string(lf_obj *list, const char *value);
 
 /* The object, for cJSON_Delete; NULL if it has failed, which lf_json_write and lf_json_write_line understand. o is

@@ -75,8 +75,8 @@ static bool same(const char *a, span x, const char *b, span y) {
 
 /* What the right answer says: of a conversation the last one, without the mark of its end, which a model draws but does
  * not say. */
-static lf_text_span content_of(const matching *w, const lf_text_example *e) {
-    lf_text_span s = e->answers[e->n_answers - 1];
+static lf_answer content_of(const matching *w, const lf_text_example *e) {
+    lf_answer s = e->answers[e->n_answers - 1];
     const lf_chat_template *chat = lf_language_of(w->t)->text->chat_template;
     const char *mark = e->rendered && chat ? lf_chat_template_turn_end(chat) : "";
     const size_t n = strlen(mark);
@@ -119,7 +119,7 @@ static lf_status one_answer(matching *w, int64_t i, int64_t *right, lf_err *err)
                          record_name(w, name), lf_text_dataset_layout(w->d));
         goto out;
     }
-    const lf_text_span answer = content_of(w, &e);
+    const lf_answer answer = content_of(w, &e);
     const char *right_text = e.text + answer.begin;
     if ((rc = find_wanted(w, right_text, answer.end - answer.begin, &wanted, err)) ||
         (rc = write_answer(w, &o, &e, answer.begin, err)) || (rc = find_last(w, o.text, o.n, &found, &written, err)))

@@ -16,7 +16,7 @@ static void check_example(const lf_text_dataset *d, int64_t i, const char *text,
     assert_int_equal(e.n, strlen(text));
     if (answer) {
         assert_true(e.n_answers > 0);
-        const lf_text_span s = e.answers[e.n_answers - 1];
+        const lf_answer s = e.answers[e.n_answers - 1];
         assert_int_equal(s.end - s.begin, strlen(answer));
         assert_memory_equal(e.text + s.begin, answer, strlen(answer));
     } else {

@@ -16,7 +16,7 @@ typedef struct stand_in {
 static inline lf_status stand_in_encode(void *context, const char *text, size_t n, bool special, lf_ids *out,
                                         lf_err *err) {
     const stand_in *s = context;
-    if (!lf_ids_reserve(out, (int64_t)n + 2)) return lf_fail(err, LF_ENOMEM, "stand-in: out of memory");
+    if (!lf_ids_reserve(out, (int64_t)n + 2)) return lf_no_memory(err, "the stand-in");
     if (special && s->adds_bos) out->ids[out->n++] = BOS;
     for (size_t i = 0; i < n; i++) {
         const unsigned char c = (unsigned char)text[i];
@@ -30,7 +30,7 @@ static inline lf_status stand_in_encode(void *context, const char *text, size_t 
 static inline lf_status stand_in_open_thread(void *context, void **out, lf_err *err) {
     const stand_in *s = context;
     stand_in *copy = lf_malloc(sizeof *copy);
-    if (!copy) return lf_fail(err, LF_ENOMEM, "stand-in: out of memory");
+    if (!copy) return lf_no_memory(err, "the stand-in");
     *copy = *s;
     *out = copy;
     return LF_OK;
@@ -48,21 +48,20 @@ static inline lf_text_encoder encoder_over(stand_in *s) {
 }
 
 /* "<role>content;" for each message, the assistant's content and semicolon being the answers. */
-static inline lf_status stand_in_render(void *context, const lf_text_message *m, int64_t n, char **text,
-                                        lf_text_span **answers, int64_t *n_answers, lf_err *err) {
+static inline lf_status stand_in_render(void *context, const lf_message *m, size_t n, lf_prompt *out, lf_err *err) {
     (void)context;
     size_t size = 1, at = 0;
-    for (int64_t i = 0; i < n; i++) size += strlen(m[i].role) + strlen(m[i].content) + 3;
-    *text = lf_malloc(size);
-    *answers = lf_malloc((size_t)n * sizeof **answers);
-    *n_answers = 0;
-    if (!*text || !*answers) return lf_fail(err, LF_ENOMEM, "stand-in: out of memory");
-    for (int64_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++) size += strlen(m[i].role) + strlen(m[i].content) + 3;
+    out->text = lf_malloc(size);
+    out->answers = lf_malloc(n * sizeof *out->answers);
+    if (!out->text || !out->answers) return lf_no_memory(err, "the stand-in");
+    for (size_t i = 0; i < n; i++) {
         if (!strcmp(m[i].role, "nobody")) return lf_fail(err, LF_EDATA, "the template knows no role 'nobody'");
-        at += (size_t)snprintf(*text + at, size - at, "<%s>", m[i].role);
+        at += (size_t)snprintf(out->text + at, size - at, "<%s>", m[i].role);
         const size_t begin = at;
-        at += (size_t)snprintf(*text + at, size - at, "%s;", m[i].content);
-        if (!strcmp(m[i].role, "assistant")) (*answers)[(*n_answers)++] = (lf_text_span){begin, at};
+        at += (size_t)snprintf(out->text + at, size - at, "%s;", m[i].content);
+        if (!strcmp(m[i].role, "assistant")) out->answers[out->n_answers++] = (lf_answer){begin, at};
+        out->n = at;
     }
     return LF_OK;
 }

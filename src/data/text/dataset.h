@@ -42,6 +42,7 @@
 
 #include "base/error.h"
 #include "data/fingerprint.h"
+#include "text/chat_template.h"
 #include "text/ids.h"
 
 /* ---- what others provide ------------------------------------------------------------------------------------------
@@ -60,20 +61,11 @@ typedef struct lf_text_encoder {
     void (*close_thread)(void *thread_context);
 } lf_text_encoder;
 
-typedef struct lf_text_span {
-    size_t begin, end; /* bytes */
-} lf_text_span;
-
-typedef struct lf_text_message {
-    const char *role, *content;
-} lf_text_message;
-
 /* A chat template, called from several threads at once. */
 typedef struct lf_text_chat {
-    /* *text (freed by lf_free) is the conversation with all its special tokens; *answers (freed by lf_free) are the
-     * parts that the assistant says, ascending, each with the token that ends its turn. */
-    lf_status (*render)(void *context, const lf_text_message *messages, int64_t n, char **text, lf_text_span **answers,
-                        int64_t *n_answers, lf_err *err);
+    /* As lf_chat_render: the conversation with all its special tokens, and in it what the assistant says, ascending,
+     * each answer with the token that ends its turn. The caller frees *out. */
+    lf_status (*render)(void *context, const lf_message *messages, size_t n, lf_prompt *out, lf_err *err);
     void *context;
 } lf_text_chat;
 
@@ -127,7 +119,7 @@ lf_status lf_text_dataset_split(lf_text_dataset *d, double fraction, uint64_t se
 typedef struct lf_text_example {
     char *text; /* the whole document; NUL at text[n] */
     size_t n;
-    lf_text_span *answers; /* where loss is taken; none: everywhere */
+    lf_answer *answers; /* where loss is taken; none: everywhere */
     int64_t n_answers;
     bool rendered;  /* by a chat template: special tokens are in the text, and it ends as the template says */
     char **choices; /* [n_choices]; the text before the answer is text[0 .. answers[0].begin) */

@@ -186,7 +186,7 @@ static lf_status add_answer(making *m, size_t begin) {
     lf_text_example *e = m->out;
     if (m->text.failed || !(e->answers = lf_malloc(sizeof *e->answers)))
         return lf_no_memory(m->err, "a record of %s", m->store->path);
-    e->answers[0] = (lf_text_span){begin, m->text.n};
+    e->answers[0] = (lf_answer){begin, m->text.n};
     e->n_answers = 1;
     return LF_OK;
 }
@@ -265,14 +265,18 @@ static bool good_spans(const lf_text_example *e) {
     return true;
 }
 
-static lf_status render(making *m, const lf_text_message *list, int64_t n) {
+static lf_status render(making *m, const lf_message *list, size_t n) {
     lf_text_example *e = m->out;
     lf_err err = {0};
     char name[600];
     const lf_text_chat *chat = &m->store->chat;
-    const lf_status rc = chat->render(chat->context, list, n, &e->text, &e->answers, &e->n_answers, &err);
+    lf_prompt p = {0};
+    const lf_status rc = chat->render(chat->context, list, n, &p, &err);
+    e->text = p.text;
+    e->n = p.n;
+    e->answers = p.answers;
+    e->n_answers = (int64_t)p.n_answers;
     if (rc) return lf_fail(m->err, rc, "%s: %s", name_of(m, name, sizeof name), err.message);
-    e->n = strlen(e->text);
     e->rendered = true;
     if (!good_spans(e)) return fail(m, "answers inside the text of the chat template", "others");
     return e->n_answers ? LF_OK : fail(m, "a message of role 'assistant'", "none");
@@ -283,7 +287,7 @@ static lf_status messages(making *m) {
     const int n = cJSON_IsArray(list) ? cJSON_GetArraySize(list) : 0;
     if (!cJSON_GetObjectItemCaseSensitive(m->record, "messages")) return missing(m);
     if (n == 0) return fail(m, "a list of messages in the field 'messages'", list ? "none" : "null");
-    lf_text_message *all = lf_calloc((size_t)n, sizeof *all);
+    lf_message *all = lf_calloc((size_t)n, sizeof *all);
     if (!all) return lf_no_memory(m->err, "a record of %s", m->store->path);
     lf_status rc = LF_OK;
     int64_t i = 0;
@@ -294,7 +298,7 @@ static lf_status messages(making *m) {
             rc = fail(m, "each message to be {\"role\": \"...\", \"content\": \"...\"}", "another form");
         i++;
     }
-    if (!rc) rc = render(m, all, n);
+    if (!rc) rc = render(m, all, (size_t)n);
     lf_free(all);
     return rc;
 }

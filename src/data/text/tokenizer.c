@@ -45,31 +45,10 @@ static lf_status encode(void *context, const char *text, size_t n, bool add_spec
 
 /* ---- the chat template ---- */
 
-static lf_status copy_answers(lf_text_span **out, const lf_prompt *p, lf_err *err) {
-    lf_text_span *spans = lf_calloc(p->n_answers + 1, sizeof *spans);
-    if (!spans) return lf_no_memory(err, "a conversation");
-    for (size_t i = 0; i < p->n_answers; i++) spans[i] = (lf_text_span){p->answers[i].begin, p->answers[i].end};
-    *out = spans;
-    return LF_OK;
-}
-
-static lf_status render(void *context, const lf_text_message *messages, int64_t n, char **text, lf_text_span **answers,
-                        int64_t *n_answers, lf_err *err) {
+static lf_status render(void *context, const lf_message *messages, size_t n, lf_prompt *out, lf_err *err) {
     const lf_text_tokenizer *t = context;
     if (!t->chat_template) return lf_fail(err, t->no_chat.status, "%s", t->no_chat.message);
-    lf_message *list = lf_calloc((size_t)n + 1, sizeof *list);
-    if (!list) return lf_no_memory(err, "a conversation");
-    for (int64_t i = 0; i < n; i++) list[i] = (lf_message){.role = messages[i].role, .content = messages[i].content};
-    lf_prompt p = {0};
-    lf_status rc = lf_chat_render(t->chat_template, list, (size_t)n, false, &p, err);
-    lf_free(list);
-    if (!rc && !(rc = copy_answers(answers, &p, err))) {
-        *text = p.text;
-        *n_answers = (int64_t)p.n_answers;
-        p.text = NULL;
-    }
-    lf_prompt_free(&p);
-    return rc;
+    return lf_chat_render(t->chat_template, messages, n, false, out, err);
 }
 
 static lf_status open_template_file(lf_text_tokenizer *t, const char *path, lf_err *err) {
