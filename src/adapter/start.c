@@ -2,12 +2,12 @@
 #include <stdio.h>
 
 #include "adapter/adapter_internal.h"
+#include "base/obj.h"
 
 static cJSON *member_of(const char *name, double value) {
-    cJSON *o = cJSON_CreateObject();
-    if (cJSON_AddNumberToObject(o, name, value)) return o;
-    cJSON_Delete(o);
-    return NULL;
+    lf_obj o = lf_obj_new();
+    lf_obj_number(&o, name, value);
+    return lf_obj_take(&o);
 }
 
 /* An index and an energy are other fractions in each weight, and stay what they are. */
@@ -52,13 +52,10 @@ cJSON *lf_start_to_json(const lf_adapter_opts *o, const lf_init_report *reports,
     const lf_init *init = lf_init_find(o->init);
     char line[400];
     say_start(line, sizeof line, init, o, reports, n);
-    cJSON *json = cJSON_CreateObject(), *position = position_of(init, o->position);
-    if (cJSON_AddStringToObject(json, "name", o->init) && cJSON_AddBoolToObject(json, "plain", init->plain) &&
-        position && cJSON_AddItemToObject(json, "position", position)) {
-        position = NULL;
-        if (cJSON_AddStringToObject(json, "line", line)) return json;
-    }
-    cJSON_Delete(position);
-    cJSON_Delete(json);
-    return NULL;
+    lf_obj start = lf_obj_new();
+    lf_obj_string(&start, "name", o->init);
+    lf_obj_bool(&start, "plain", init->plain);
+    lf_obj_put(&start, "position", position_of(init, o->position));
+    lf_obj_string(&start, "line", line);
+    return lf_obj_take(&start);
 }

@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/obj.h"
 #include "io/stored.h"
 #include "kernels/kernels.h"
 #include "report/gather/gather.h"
@@ -59,11 +60,11 @@ static char *make_name(const cJSON *values) {
 
 /* ---- configurations ---- */
 
-static lf_status set_text(lf_config *cfg, const char *key, const char *value, lf_err *err) {
-    cJSON *json = cJSON_CreateString(value);
+/* `value` is taken over; NULL: it could not be made. */
+static lf_status set(lf_config *cfg, const char *key, cJSON *value, lf_err *err) {
     const lf_status rc =
-        json ? lf_cfg_set_json(cfg, key, json, "the sweep", err) : lf_no_memory(err, "the points of a sweep");
-    cJSON_Delete(json);
+        value ? lf_cfg_set_json(cfg, key, value, "the sweep", err) : lf_no_memory(err, "the points of a sweep");
+    cJSON_Delete(value);
     return rc;
 }
 
@@ -71,30 +72,23 @@ static lf_status set_text(lf_config *cfg, const char *key, const char *value, lf
 static lf_status set_cache(const lf_points *p, lf_config *cfg, lf_key_id key, const char *name, lf_err *err) {
     if (lf_cfg_is_given(cfg, key)) return LF_OK;
     char *path = lf_format("%s/cache/%s", p->dir, name);
-    const lf_status rc = path ? set_text(cfg, lf_key_name(key), path, err) : lf_no_memory(err, "the points of a sweep");
+    const lf_status rc = set(cfg, lf_key_name(key), path ? cJSON_CreateString(path) : NULL, err);
     lf_free(path);
     return rc;
 }
 
 static lf_status configure(const lf_points *p, lf_point *at, lf_err *err) {
-    cJSON *threads = cJSON_CreateNumber(p->threads), *yes = cJSON_CreateTrue(), *no = cJSON_CreateFalse();
-    const cJSON *value;
-    lf_status rc = threads && yes && no ? lf_cfg_derive(&at->cfg, p->cfg, "train", err)
-                                        : lf_no_memory(err, "the points of a sweep");
-    if (!rc)
-        cJSON_ArrayForEach(
-            value, at->values) if ((rc = lf_cfg_set_json(at->cfg, value->string, value, "the sweep", err))) break;
-    if (!rc && !(rc = set_text(at->cfg, "output_dir", at->run_dir, err)) &&
-        !(rc = lf_cfg_set_json(at->cfg, "threads", threads, "the sweep", err)) &&
-        !(rc = lf_cfg_set_json(at->cfg, "resume_from_checkpoint", yes, "the sweep", err)) &&
-        !(rc = lf_cfg_set_json(at->cfg, "overwrite_output_dir", no, "the sweep", err)) &&
-        !(rc = set_cache(p, at->cfg, LF_decomposition_cache, "decompositions", err)) &&
-        !(rc = set_cache(p, at->cfg, LF_base_cache, "base", err)))
-        rc = lf_config_finish(at->cfg, err);
-    cJSON_Delete(threads);
-    cJSON_Delete(yes);
-    cJSON_Delete(no);
-    return rc;
+    lf_status rc = lf_cfg_derive(&at->cfg, p->cfg, "train", err);
+    for (const cJSON *value = at->values->child; value && !rc; value = value->next)
+        rc = lf_cfg_set_json(at->cfg, value->string, value, "the sweep", err);
+    if (rc || (rc = set(at->cfg, "output_dir", cJSON_CreateString(at->run_dir), err)) ||
+        (rc = set(at->cfg, "threads", cJSON_CreateNumber(p->threads), err)) ||
+        (rc = set(at->cfg, "resume_from_checkpoint", cJSON_CreateTrue(), err)) ||
+        (rc = set(at->cfg, "overwrite_output_dir", cJSON_CreateFalse(), err)) ||
+        (rc = set_cache(p, at->cfg, LF_decomposition_cache, "decompositions", err)) ||
+        (rc = set_cache(p, at->cfg, LF_base_cache, "base", err)))
+        return rc;
+    return lf_config_finish(at->cfg, err);
 }
 
 /* What a point starts from; the sweep's own where the point does not say. */
@@ -131,17 +125,19 @@ static lf_status check_point(const lf_config *cfg, lf_err *err) {
 
 /* Everything that makes a run what it is, however it was spelled. */
 static lf_status identify(lf_point *at, lf_err *err) {
-    cJSON *o = lf_cfg_select(at->cfg, ~(unsigned)LF_IS_ASIDE, LF_IS_MACHINE | LF_IS_ASIDE);
-    const cJSON *init = cJSON_GetObjectItemCaseSensitive(o, "init_lora_weights");
+    lf_obj o = lf_obj_of(lf_cfg_select(at->cfg, ~(unsigned)LF_IS_ASIDE, LF_IS_MACHINE | LF_IS_ASIDE));
+    const cJSON *init = cJSON_GetObjectItemCaseSensitive(o.json, "init_lora_weights");
     const char *name;
     if (init && lf_init_of(init, &name)) {
         cJSON *spelled = cJSON_CreateString(name);
-        if (!spelled || !cJSON_ReplaceItemInObjectCaseSensitive(o, "init_lora_weights", spelled)) cJSON_Delete(spelled);
+        lf_obj_drop(&o, "init_lora_weights");
+        lf_obj_put(&o, "init_lora_weights", spelled);
     }
-    char *text = o ? lf_json_print(o, true) : NULL;
+    cJSON *json = lf_obj_take(&o);
+    char *text = json ? lf_json_print(json, true) : NULL;
     if (text) lf_stored_hash(at->identity, text, strlen(text));
     lf_free(text);
-    cJSON_Delete(o);
+    cJSON_Delete(json);
     return text ? LF_OK : lf_no_memory(err, "the points of a sweep");
 }
 

@@ -134,17 +134,23 @@ static lf_status start_or_resume(lf_run *run, lf_err *err) {
     return rc ? rc : lf_metrics_open(&run->metrics, run->dir, keep, err);
 }
 
+/* From the first step, or from where a checkpoint ends, to what is written at the end. */
+static lf_status train(lf_run *run, lf_err *err) {
+    lf_status rc;
+    if ((rc = start_or_resume(run, err)) || (rc = remove_ends(run, err)) || (rc = write_config(run, err))) return rc;
+    if ((rc = lf_run_loop(run, err)) || (rc = lf_run_finish(run, err))) record_failure(run, rc, err);
+    return rc;
+}
+
 lf_status lf_train(const lf_config *cfg, FILE *out, lf_err *err) {
     bool finished;
     lf_status rc = leave_finished(&finished, cfg, out, err);
     if (rc || finished) return rc;
     lf_run run;
-    if (!(rc = lf_run_open(&run, cfg, err)) && lf_cfg_bool(cfg, LF_dry_run))
+    rc = lf_run_open(&run, cfg, err);
+    if (!rc && lf_cfg_bool(cfg, LF_dry_run))
         rc = print_plan(&run, out, err);
-    else if (!rc && !(rc = start_or_resume(&run, err)) && !(rc = remove_ends(&run, err)) &&
-             !(rc = write_config(&run, err)) && ((rc = lf_run_loop(&run, err)) || (rc = lf_run_finish(&run, err))))
-        record_failure(&run, rc, err);
-    else if (!rc)
+    else if (!rc && !(rc = train(&run, err)))
         rc = print_results(&run, out, err);
     lf_run_close(&run);
     return rc;
