@@ -193,7 +193,7 @@ static lf_status start_all(lf_adapter *a, const lf_adapter_opts *o, const lf_ini
     if ((rc = lf_decompositions_lock(s.cache, err)) || (rc = run(&s, err))) goto out;
     a->init_seconds = lf_now() - began;
     if (!(a->start = lf_start_to_json(o, s.reports, a->match.count))) {
-        rc = lf_fail(err, LF_ENOMEM, "out of memory for the adapters' start");
+        rc = lf_no_memory(err, "the adapters' start");
         goto out;
     }
     warn_of_dead(&s);

@@ -22,11 +22,6 @@ typedef lf_status (*choose_fn)(const lf_init_input *in, slice *s, lf_err *err);
 
 static int64_t smaller_side(const lf_init_input *in) { return in->out < in->in ? in->out : in->in; }
 
-static lf_status no_memory(const lf_init_input *in, lf_err *err) {
-    return lf_fail(err, LF_ENOMEM, "%s: out of memory for the decomposition of a weight of %lld x %lld", in->name,
-                   (long long)in->out, (long long)in->in);
-}
-
 static void fill_factors(const lf_init_input *in, const slice *s, float *A, float *B) {
     for (int64_t k = 0; k < in->r; k++) {
         const double sigma = s->sigma[k] > DEAD * s->report.sigma_max ? s->sigma[k] : 0,
@@ -47,7 +42,7 @@ static lf_status start_from(choose_fn choose, const lf_init_input *in, float *A,
             "smaller r by rank_pattern, or leave it out by exclude_modules",
             in->name, in->init, (long long)in->r, (long long)in->out, (long long)in->in, (long long)n);
     double *memory = lf_calloc((size_t)((in->out + in->in + 1) * in->r), sizeof *memory);
-    if (!memory) return no_memory(in, err);
+    if (!memory) return lf_no_memory(err, "the decomposition of %s", in->name);
     slice s = {.U = memory, .V = memory + in->out * in->r, .sigma = memory + (in->out + in->in) * in->r};
     const lf_status rc = choose(in, &s, err);
     if (!rc) {
@@ -161,7 +156,7 @@ static lf_status choose_at_position(const lf_init_input *in, slice *s, lf_err *e
     if (in->position.kind != LF_POSITION_ENERGY)
         return (rc = place(in, NULL, &start, err)) ? rc : block_at(in, start, s, err);
     double *all = lf_malloc((size_t)smaller_side(in) * sizeof *all);
-    if (!all) return no_memory(in, err);
+    if (!all) return lf_no_memory(err, "the decomposition of %s", in->name);
     rc = block_and_values(in, all, s, err);
     lf_free(all);
     return rc;
@@ -172,7 +167,7 @@ static lf_status choose_at_position(const lf_init_input *in, slice *s, lf_err *e
 static lf_status choose_equal_magnitude(const lf_init_input *in, slice *s, lf_err *err) {
     const int64_t n = smaller_side(in);
     double *all = lf_malloc((size_t)n * sizeof *all), mean = 0;
-    if (!all) return no_memory(in, err);
+    if (!all) return lf_no_memory(err, "the decomposition of %s", in->name);
     const lf_status rc = block_and_values(in, all, s, err);
     if (!rc) {
         for (int64_t i = 0; i < n; i++) mean += all[i] / (double)n;
@@ -206,7 +201,7 @@ static lf_status find_random(const lf_init_input *in, slice *s, lf_err *err) {
     double *memory = lf_calloc((size_t)((in->out + in->in + 1) * n), sizeof *memory);
     lf_status rc = LF_OK;
     if (!order || !memory) {
-        rc = no_memory(in, err);
+        rc = lf_no_memory(err, "the decomposition of %s", in->name);
         goto out;
     }
     double *U = memory, *V = memory + in->out * n, *sigma = memory + (in->out + in->in) * n;

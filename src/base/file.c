@@ -159,6 +159,14 @@ void lf_atomic_abort(lf_atomic_file *a) {
     forget(a);
 }
 
+lf_status lf_atomic_open_in(lf_atomic_file *a, const char *dir, const char *name, lf_err *err) {
+    *a = (lf_atomic_file){0};
+    char *path = lf_path_join(dir, name);
+    const lf_status rc = path ? lf_atomic_open(a, path, err) : lf_no_memory(err, "%s", dir);
+    lf_free(path);
+    return rc;
+}
+
 lf_status lf_atomic_commit(lf_atomic_file *a, lf_err *err) {
     errno = 0;
     const bool failed_before = ferror(a->f) != 0;
@@ -227,6 +235,13 @@ lf_status lf_remove_tree(const char *path, lf_err *err) {
     /* FTW_PHYS: a link is removed, what it points to is not */
     if (nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS) == 0 || errno == ENOENT) return LF_OK;
     return lf_fail_errno(err, "remove", path);
+}
+
+lf_status lf_remove_in(const char *dir, const char *name, lf_err *err) {
+    char *path = lf_path_join(dir, name);
+    const lf_status rc = path ? lf_remove_tree(path, err) : lf_no_memory(err, "%s", dir);
+    lf_free(path);
+    return rc;
 }
 
 lf_status lf_replace_dir(const char *temporary, const char *path, lf_err *err) {

@@ -19,6 +19,7 @@ typedef struct lf_atomic_file {
     char *path, *temporary;
 } lf_atomic_file;
 lf_status lf_atomic_open(lf_atomic_file *a, const char *path, lf_err *err);
+lf_status lf_atomic_open_in(lf_atomic_file *a, const char *dir, const char *name, lf_err *err); /* dir/name */
 lf_status lf_atomic_commit(lf_atomic_file *a, lf_err *err); /* closes; on failure the temporary file is removed */
 void lf_atomic_abort(lf_atomic_file *a);                    /* closes and removes; safe after commit */
 lf_status lf_file_write(const char *path, const void *data, size_t size, lf_err *err); /* all of the above at once */
@@ -28,7 +29,8 @@ int64_t lf_file_size(const char *path); /* in bytes; of a folder, of the files i
 /* Folders likewise: fill `temporary`, then commit renames it over `path` (an existing folder is moved aside first and
  * removed after). */
 lf_status lf_mkdir_p(const char *path, lf_err *err);
-lf_status lf_remove_tree(const char *path, lf_err *err); /* no error when it is not there */
+lf_status lf_remove_tree(const char *path, lf_err *err);                /* no error when it is not there */
+lf_status lf_remove_in(const char *dir, const char *name, lf_err *err); /* dir/name */
 lf_status lf_replace_dir(const char *temporary, const char *path, lf_err *err);
 
 bool lf_is_dir(const char *path);

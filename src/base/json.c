@@ -242,6 +242,14 @@ lf_status lf_json_read(cJSON **out, const char *path, lf_err *err) {
     return rc;
 }
 
+lf_status lf_json_read_in(cJSON **out, const char *dir, const char *name, lf_err *err) {
+    *out = NULL;
+    char *path = lf_path_join(dir, name);
+    const lf_status rc = path ? lf_json_read(out, path, err) : lf_no_memory(err, "%s", dir);
+    lf_free(path);
+    return rc;
+}
+
 /* ---- typed members ---- */
 
 static lf_status wrong_type(const cJSON *item, const char *key, const char *expected, const char *name, lf_err *err) {

@@ -20,7 +20,8 @@ lf_status lf_json_parse(cJSON **out, const char *text, size_t size, const char *
 /* The same for a piece of a file: its text begins in line `first_line`. */
 lf_status lf_json_parse_at(cJSON **out, const char *text, size_t size, const char *name, uint64_t first_line,
                            lf_err *err);
-lf_status lf_json_read(cJSON **out, const char *path, lf_err *err); /* the whole file */
+lf_status lf_json_read(cJSON **out, const char *path, lf_err *err);                     /* the whole file */
+lf_status lf_json_read_in(cJSON **out, const char *dir, const char *name, lf_err *err); /* dir/name */
 
 /* cJSON keeps numbers as doubles. True, and *out set, if `item` is a number that is an exact integer of at most 2^53
  * in size; use this, never valueint, for list elements. */

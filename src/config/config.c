@@ -48,13 +48,13 @@ lf_status lf_config_new(lf_config **out, const char *verb, lf_err *err) {
     const lf_verb *v = lf_verb_find(verb);
     if (!v) return lf_fail(err, LF_EUSAGE, "there is no verb '%.64s'", verb);
     lf_config *cfg = lf_calloc(1, sizeof *cfg);
-    if (!cfg) return lf_fail(err, LF_ENOMEM, "out of memory for a configuration");
+    if (!cfg) return lf_no_memory(err, "a configuration");
     lf_status rc = LF_OK;
     cfg->verb = v;
     cfg->values = lf_calloc(lf_n_keys, sizeof *cfg->values);
     cfg->arena = lf_arena_new();
     if (!cfg->values || !cfg->arena) {
-        rc = lf_fail(err, LF_ENOMEM, "out of memory for a configuration");
+        rc = lf_no_memory(err, "a configuration");
         goto out;
     }
     if ((rc = set_defaults(cfg, err))) goto out;
@@ -106,7 +106,7 @@ static lf_status store_behind(lf_config *cfg, const lf_key *key, cJSON *json, lf
     cJSON_Delete(json);
     if (ok) return lf_config_store(cfg, key, all, NULL, err);
     cJSON_Delete(all);
-    return lf_fail(err, LF_ENOMEM, "out of memory for a configuration");
+    return lf_no_memory(err, "a configuration");
 }
 
 lf_status lf_config_append(lf_config *cfg, const char *name, const char *text, lf_err *err) {
@@ -136,7 +136,7 @@ lf_status lf_cfg_set_json(lf_config *cfg, const char *name, const cJSON *value, 
     const lf_key *key = lf_key_find(name, cfg->verb->knows);
     if (!key) return lf_unknown_key(cfg, name, source, err);
     cJSON *json = cJSON_Duplicate(value, true);
-    return json ? lf_config_store(cfg, key, json, source, err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", source);
+    return json ? lf_config_store(cfg, key, json, source, err) : lf_no_memory(err, "%s", source);
 }
 
 lf_status lf_cfg_derive(lf_config **out, const lf_config *from, const char *verb, lf_err *err) {
@@ -145,8 +145,7 @@ lf_status lf_cfg_derive(lf_config **out, const lf_config *from, const char *verb
         const lf_value *value = &from->values[i];
         if (!value->given || !(lf_keys[i].verbs & (*out)->verb->knows)) continue;
         cJSON *json = cJSON_Duplicate(value->json, true);
-        rc = json ? lf_config_store(*out, &lf_keys[i], json, value->source, err)
-                  : lf_fail(err, LF_ENOMEM, "out of memory for a configuration");
+        rc = json ? lf_config_store(*out, &lf_keys[i], json, value->source, err) : lf_no_memory(err, "a configuration");
     }
     if (!rc) return LF_OK;
     lf_config_free(*out);
@@ -165,7 +164,7 @@ static lf_status load_member(lf_config *cfg, const cJSON *member, const char *so
         return lf_place_fail(&place, "given twice, once as '%.64s'; delete one", member->string);
     }
     cJSON *json = cJSON_IsNull(member) ? cJSON_CreateString("default") : cJSON_Duplicate(member, true);
-    if (!json) return lf_fail(err, LF_ENOMEM, "%s: out of memory", source);
+    if (!json) return lf_no_memory(err, "%s", source);
     return lf_config_store(cfg, key, json, source, err);
 }
 
@@ -180,7 +179,7 @@ lf_status lf_config_load(lf_config *cfg, const char *path, lf_err *err) {
     }
     const char *source = lf_arena_strdup(cfg->arena, path);
     if (!source) {
-        rc = lf_fail(err, LF_ENOMEM, "%s: out of memory", path);
+        rc = lf_no_memory(err, "%s", path);
         goto out;
     }
     if (!cJSON_IsObject(json)) {

@@ -81,7 +81,7 @@ lf_status lf_value_from_text(cJSON **out, const lf_key *key, const char *text, c
     case LF_KEY_JSON: rc = json_from_text(out, text, place); break;
     }
     if (rc) return rc;
-    return *out ? LF_OK : lf_fail(place->err, LF_ENOMEM, "key '%s': out of memory", key->name);
+    return *out ? LF_OK : lf_no_memory(place->err, "key '%s'", key->name);
 }
 
 /* ---- checks -------------------------------------------------------------------------------------------------- */

@@ -71,7 +71,7 @@ static lf_status compare(change *out, const lf_config *cfg, lf_key_id id, const 
     const cJSON *a = member(was, id), *b = member(now, id);
     bool same = !a && (!b || !lf_cfg_is_given(cfg, id));
     *out = CHANGE_NONE;
-    if (a && b && !lf_json_same(&same, a, b)) return lf_fail(err, LF_ENOMEM, "out of memory for a comparison");
+    if (a && b && !lf_json_same(&same, a, b)) return lf_no_memory(err, "a comparison");
     if (!same && (lf_keys[id - 1].verbs & cfg->verb->knows)) *out = kind_of_change(cfg, id, was, now);
     return LF_OK;
 }
@@ -119,7 +119,7 @@ static lf_status refuse_resume(const char *path, lf_key_id id, const cJSON *was,
 lf_status lf_cfg_check_finished(const lf_config *cfg, const cJSON *was, const char *dir, bool *longer, lf_err *err) {
     *longer = false;
     cJSON *now = lf_cfg_to_json(cfg);
-    lf_status rc = now ? LF_OK : lf_fail(err, LF_ENOMEM, "%s: out of memory", dir);
+    lf_status rc = now ? LF_OK : lf_no_memory(err, "%s", dir);
     for (lf_key_id id = LF_NO_KEY; !rc && (id = lf_key_next(id, ~0u));) {
         change c;
         if ((rc = compare(&c, cfg, id, was, now, err))) break;
@@ -150,7 +150,7 @@ static lf_status record(cJSON *segments, const char *path, int64_t step, lf_key_
         put_copy(o, "old", member(was, id)) && put_copy(o, "new", member(now, id)) && cJSON_AddItemToArray(segments, o))
         return LF_OK;
     cJSON_Delete(o);
-    return lf_fail(err, LF_ENOMEM, "%s: out of memory", path);
+    return lf_no_memory(err, "%s", path);
 }
 
 static lf_status machine_changed(const lf_config *cfg, const char *path, lf_key_id id, const cJSON *was,

@@ -56,7 +56,7 @@ cJSON *lf_split_commas(const char *text) {
 }
 
 lf_status lf_value_replace(cJSON **json, cJSON *value, lf_err *err) {
-    if (!value) return lf_fail(err, LF_ENOMEM, "out of memory for a configuration");
+    if (!value) return lf_no_memory(err, "a configuration");
     cJSON_Delete(*json);
     *json = value;
     return LF_OK;

@@ -106,8 +106,7 @@ lf_status lf_evaluate(lf_accuracy *out, lf_model *m, lf_graph *g, lf_module *hea
                               .epochs = 1};
     p.features = lf_aligned_alloc((size_t)(opts->batch_size * m->hidden_size) * sizeof *p.features);
     p.logits = lf_aligned_alloc((size_t)(opts->batch_size * head->out) * sizeof *p.logits);
-    lf_status rc = p.features && p.logits ? lf_loader_new(&loader, d, &l, err)
-                                          : lf_fail(err, LF_ENOMEM, "out of memory for a batch's logits");
+    lf_status rc = p.features && p.logits ? lf_loader_new(&loader, d, &l, err) : lf_no_memory(err, "a batch's logits");
     if (!rc && !(rc = run(&p, loader, opts, visit, context, err))) {
         const double n = (double)p.labelled;
         *out = (lf_accuracy){.count = p.count,

@@ -12,8 +12,8 @@ static lf_status make_head(lf_model *m, int64_t labels, const char *const *names
         snprintf(unnamed, sizeof unnamed, "LABEL_%lld", (long long)i);
         if (!(made[i] = lf_arena_strdup(arena, names ? names[i] : unnamed))) made = NULL;
     }
-    const lf_status rc = made ? lf_model_new_head(m, labels, made, 0, err)
-                              : lf_fail(err, LF_ENOMEM, "out of memory for %lld labels", (long long)labels);
+    const lf_status rc =
+        made ? lf_model_new_head(m, labels, made, 0, err) : lf_no_memory(err, "%lld labels", (long long)labels);
     lf_arena_free(arena);
     return rc;
 }
@@ -23,8 +23,8 @@ static lf_status check_head(const lf_adapted *a, lf_err *err) {
     char *what =
         lf_format("%s (%s of type '%s')", m->path,
                   lf_model_says(m, LF_NEXT_TOKEN) ? "a causal language model" : "a model", m->family->model_type);
-    const lf_status rc = what ? lf_adapter_check_head(a->file, &m->nn, m->head.module, what, err)
-                              : lf_fail(err, LF_ENOMEM, "%s: out of memory", m->path);
+    const lf_status rc =
+        what ? lf_adapter_check_head(a->file, &m->nn, m->head.module, what, err) : lf_no_memory(err, "%s", m->path);
     lf_free(what);
     return rc;
 }

@@ -10,8 +10,7 @@ static lf_status add(lf_ids *out, int64_t id, const lf_model *m, lf_err *err) {
     const int32_t narrow = (int32_t)id;
     if (id < 0 || id >= m->tokens.vocab_size)
         return LF_OK; /* small models keep the id of a large one: it cannot be drawn */
-    return lf_ids_append(out, &narrow, 1) ? LF_OK
-                                          : lf_fail(err, LF_ENOMEM, "out of memory for the tokens that end a text");
+    return lf_ids_append(out, &narrow, 1) ? LF_OK : lf_no_memory(err, "the tokens that end a text");
 }
 
 static lf_status wrong(const cJSON *found, const char *path, lf_err *err) {
@@ -38,7 +37,7 @@ static lf_status add_of(lf_ids *out, const cJSON *config, const char *path, cons
 lf_status lf_ending_ids(lf_ids *out, const lf_model *m, const lf_tokenizer *t, lf_err *err) {
     char *path =
         lf_format("%.*sgeneration_config.json", (int)(lf_path_base(m->config_path) - m->config_path), m->config_path);
-    if (!path) return lf_fail(err, LF_ENOMEM, "out of memory for the tokens that end a text");
+    if (!path) return lf_no_memory(err, "the tokens that end a text");
     cJSON *more = NULL;
     lf_status rc = lf_is_file(path) ? lf_json_read(&more, path, err) : LF_OK;
     if (!rc && more && !cJSON_IsObject(more))

@@ -114,9 +114,8 @@ static lf_status allocate(lf_forgetting *f, lf_err *err) {
         f->labels = lf_calloc((size_t)f->n_spread, sizeof *f->labels);
     }
     if (f->logits && f->seen && (!f->n_spread || (f->features && f->labels))) return LF_OK;
-    return lf_fail(err, LF_ENOMEM,
-                   "out of memory for the base's logits: %lld examples x %lld classes; try max_forgetting_samples",
-                   (long long)N, (long long)f->V);
+    return lf_no_memory(err, "the base's logits, %lld examples x %lld classes; try max_forgetting_samples",
+                        (long long)N, (long long)f->V);
 }
 
 lf_status lf_forgetting_room(lf_forgetting **out, const lf_model *m, const lf_dataset *d, const lf_eval_opts *opts,
@@ -126,7 +125,7 @@ lf_status lf_forgetting_room(lf_forgetting **out, const lf_model *m, const lf_da
         return lf_fail(err, LF_EDATA, "%s: the model has no head of its own, so there is no base task to forget",
                        m->path);
     lf_forgetting *f = lf_calloc(1, sizeof *f);
-    if (!f) return lf_fail(err, LF_ENOMEM, "out of memory for measuring the base");
+    if (!f) return lf_no_memory(err, "measuring the base");
     const int64_t N = lf_dataset_count(d), most = opts->knn_samples ? opts->knn_samples : KNN_SAMPLES;
     *f = (lf_forgetting){.d = d, .V = m->base_head.module->out, .dim = m->hidden_size, .n_spread = with_knn ? most : 0};
     if (f->n_spread > N) f->n_spread = N;

@@ -39,7 +39,7 @@ lf_status lf_generator_new(lf_generator **out, lf_model *m, lf_graph *g, const l
                            lf_err *err) {
     *out = NULL;
     lf_generator *o = lf_calloc(1, sizeof *o);
-    if (!o) return lf_fail(err, LF_ENOMEM, "out of memory for generating text");
+    if (!o) return lf_no_memory(err, "generating text");
     const int64_t limit = m->tokens.max_positions ? m->tokens.max_positions : DEFAULT_CONTEXT;
     *o = (lf_generator){.m = m,
                         .g = g,
@@ -47,8 +47,7 @@ lf_status lf_generator_new(lf_generator **out, lf_model *m, lf_graph *g, const l
                         .context = most > 0 && (most < limit || !m->tokens.max_positions) ? most : limit};
     o->logits = lf_aligned_alloc((size_t)m->tokens.vocab_size * sizeof *o->logits);
     o->room = lf_calloc((size_t)m->tokens.vocab_size, sizeof *o->room);
-    lf_status rc = o->logits && o->room ? lf_ending_ids(&o->eos, m, t, err)
-                                        : lf_fail(err, LF_ENOMEM, "out of memory for generating text");
+    lf_status rc = o->logits && o->room ? lf_ending_ids(&o->eos, m, t, err) : lf_no_memory(err, "generating text");
     if (!rc) rc = lf_kv_cache_new(&o->cache, m, 0, err);
     if (rc)
         lf_generator_free(o);
@@ -76,7 +75,7 @@ static lf_status reserve(lf_generator *o, int64_t n, lf_err *err) {
     if (n <= has) return LF_OK;
     const int64_t capacity = n > grown ? n : grown;
     if (!lf_ids_reserve(&o->in_cache, capacity - o->in_cache.n))
-        return lf_fail(err, LF_ENOMEM, "out of memory for a text of %lld tokens", (long long)capacity);
+        return lf_no_memory(err, "a text of %lld tokens", (long long)capacity);
     return lf_kv_cache_reserve(o->cache, capacity, err);
 }
 
@@ -164,7 +163,7 @@ static size_t count_open(const writing *w) {
 
 static lf_status add_text(writing *w, const char *text, size_t n, lf_err *err) {
     if (!n) return LF_OK;
-    if (!lf_string_put(&w->text, text, n)) return lf_fail(err, LF_ENOMEM, "out of memory for the text");
+    if (!lf_string_put(&w->text, text, n)) return lf_no_memory(err, "the text");
     const size_t end = find_stop(w, &w->stopped);
     if (w->stopped) w->text.n = end;
     return show(w, w->stopped ? end : end - count_open(w), err);
@@ -191,7 +190,7 @@ static lf_status find_stop_ids(writing *w, const lf_tokenizer *t, lf_err *err) {
     for (int64_t i = 0; i < w->opts->n_stops; i++) {
         const int32_t id = lf_tokenizer_id(t, w->opts->stops[i]);
         if (id >= 0 && lf_tokenizer_is_special(t, id) && !lf_ids_append(&w->stop_ids, &id, 1))
-            return lf_fail(err, LF_ENOMEM, "out of memory for the text");
+            return lf_no_memory(err, "the text");
     }
     return LF_OK;
 }
@@ -223,7 +222,7 @@ static lf_status write_tokens(lf_generated *out, lf_generator *o, writing *w, lf
         const int32_t id = lf_sample(&opts->sampling, o->logits, o->m->tokens.vocab_size, o->in_cache.ids,
                                      o->in_cache.n, (uint64_t)at, o->room);
         if (id < 0) return diverged(o, at, err);
-        if (!lf_ids_append(&out->ids, &id, 1)) return lf_fail(err, LF_ENOMEM, "out of memory for the text");
+        if (!lf_ids_append(&out->ids, &id, 1)) return lf_no_memory(err, "the text");
         const bool stops = is_among(w->stop_ids.ids, w->stop_ids.n, id);
         if (stops || is_end(o, opts, id)) {
             out->ending = stops ? LF_ENDED_STOP : LF_ENDED_EOS;
@@ -251,7 +250,7 @@ static lf_status end_text(lf_generated *out, writing *w, lf_stream *stream, lf_e
     if (rc) return rc;
     out->n = w->text.n;
     out->text = lf_string_take(&w->text);
-    return out->text ? LF_OK : lf_fail(err, LF_ENOMEM, "out of memory for the text");
+    return out->text ? LF_OK : lf_no_memory(err, "the text");
 }
 
 lf_status lf_generate_text(lf_generated *out, lf_generator *o, const int32_t *prompt, int64_t n,

@@ -117,7 +117,7 @@ static lf_status turned(lf_geometry *out, const float *W, const lf_decomposed *d
     if (out->sigma_max == 0)
         return LF_OK; /* within a cluster of equal sigma, another decomposition of W may have other vectors */
     double *memory = lf_malloc(sizeof *memory * (size_t)((d->out + d->in + 1) * k));
-    if (!memory) return lf_fail(err, LF_ENOMEM, "%s: out of memory for its first singular vectors", name);
+    if (!memory) return lf_no_memory(err, "the first singular vectors of %s", name);
     double *top = memory, *V = top + d->out * k, *sigma = V + d->in * k;
     const lf_status rc = lf_svd_block_updated(W, u->B, u->A, d->out, d->in, u->r, 0, k, top, sigma, V, name, err);
     if (!rc) {
@@ -132,7 +132,7 @@ lf_status lf_geometry_measure(lf_geometry *out, const float *W, const lf_decompo
                               double *cells, const char *name, lf_err *err) {
     const int64_t n = components(d), rank = u->r < n ? u->r : n;
     double *memory = lf_malloc(sizeof *memory * (size_t)(2 * n * u->r + n + rank));
-    if (!memory) return lf_fail(err, LF_ENOMEM, "%s: out of memory for the geometry of its update", name);
+    if (!memory) return lf_no_memory(err, "the geometry of the update of %s", name);
     double *sigma = memory, *work = memory + rank;
     *out = (lf_geometry){0};
     lf_status rc = lf_svd_low_rank_values(u->B, u->A, d->out, d->in, u->r, sigma, name, err);

@@ -71,7 +71,7 @@ lf_status lf_knn_accuracy(double *out, const lf_kernels *k, const float *feature
     double *votes = lf_calloc((size_t)n_classes, sizeof *votes);
     lf_status rc = LF_OK;
     if (!unit || !product || !cosines || !row || !votes) {
-        rc = lf_fail(err, LF_ENOMEM, "out of memory for the nearest neighbours of %lld features", (long long)n);
+        rc = lf_no_memory(err, "the nearest neighbours of %lld features", (long long)n);
         goto out;
     }
     normalise(unit, k, features, row, n, dim);
@@ -80,7 +80,7 @@ lf_status lf_knn_accuracy(double *out, const lf_kernels *k, const float *feature
         const int64_t rows = n - first < block ? n - first : block;
         const char *queries = unit + (size_t)(first * dim) * number;
         if (!k->wide->gemm(false, true, rows, n, dim, queries, dim, unit, dim, false, product, n)) {
-            rc = lf_fail(err, LF_ENOMEM, "out of memory for the nearest neighbours of %lld features", (long long)n);
+            rc = lf_no_memory(err, "the nearest neighbours of %lld features", (long long)n);
             goto out;
         }
         k->to_f32(cosines, product, rows * n);

@@ -104,8 +104,7 @@ lf_status lf_processor_for(lf_image_processor *out, const lf_model *m, lf_err *e
         return lf_fail(err, LF_EUNSUPPORTED, "%s: key 'num_channels': pictures have 1 or 3 channels, found %lld",
                        m->config_path, (long long)m->pixels.channels);
     char *path = processor_path(m);
-    const lf_status rc =
-        path ? read_processor(out, m, path, err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", m->path);
+    const lf_status rc = path ? read_processor(out, m, path, err) : lf_no_memory(err, "%s", m->path);
     lf_free(path);
     return rc;
 }

@@ -40,8 +40,8 @@ lf_status lf_evaluate_saving(lf_accuracy *out, lf_model *m, lf_graph *g, lf_modu
     logits_kept kept = {.capacity = lf_dataset_count(d)};
     kept.values = lf_aligned_alloc((size_t)(kept.capacity * head->out) * sizeof *kept.values);
     if (!kept.values)
-        return lf_fail(err, LF_ENOMEM, "out of memory for the logits of %lld examples x %lld classes; try max_samples",
-                       (long long)kept.capacity, (long long)head->out);
+        return lf_no_memory(err, "the logits of %lld examples x %lld classes; try max_samples",
+                            (long long)kept.capacity, (long long)head->out);
     lf_status rc = lf_evaluate(out, m, g, head, d, opts, keep, &kept, err);
     if (!rc) rc = write_logits(path, &kept, head->out, err);
     lf_aligned_free(kept.values);

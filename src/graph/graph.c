@@ -56,12 +56,14 @@ void lf_graph_fail(lf_graph *g, lf_status status, const char *format, ...) {
     lf_fail(&g->failure, status, "%s", message);
 }
 
+lf_err *lf_graph_failure(lf_graph *g) { return &g->failure; }
+
 void *lf_graph_take_bytes(lf_graph *g, int64_t bytes) {
     if (g->failure.status) return NULL;
     void *p = lf_pool_take(g->pool, (size_t)bytes);
     if (!p)
-        lf_graph_fail(g, LF_ENOMEM, "out of memory for %lld more bytes of the step (%.1f MB held); try a smaller batch",
-                      (long long)bytes, (double)lf_pool_bytes(g->pool) / 1e6);
+        lf_no_memory(&g->failure, "%lld more bytes of the step (%.1f MB held); try a smaller batch", (long long)bytes,
+                     (double)lf_pool_bytes(g->pool) / 1e6);
     return p;
 }
 

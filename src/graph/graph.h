@@ -109,6 +109,7 @@ lf_status lf_graph_backward(lf_graph *g, lf_tensor *loss, double dloss, lf_err *
 lf_tensor *lf_graph_apply(lf_graph *g, const lf_op *op, int n_in, lf_tensor *const *in, const void *attributes,
                           size_t size);
 void lf_graph_fail(lf_graph *g, lf_status status, const char *format, ...) LF_PRINTF(3, 4);
+lf_err *lf_graph_failure(lf_graph *g); /* where what failed is kept until the next begin: for lf_no_memory */
 void *lf_graph_take(lf_graph *g, lf_dtype dtype, int64_t numbers); /* pool memory; on failure sticky and NULL */
 void lf_graph_give(lf_graph *g, void *block);
 void *lf_graph_take_bytes(lf_graph *g, int64_t bytes);

@@ -62,10 +62,8 @@ void lf_lm_blocks_gather(const lf_lm_blocks *b, const void *hidden) {
 
 bool lf_lm_blocks_made(lf_graph *g, const lf_lm_blocks *b, bool ok) {
     if (!ok)
-        lf_graph_fail(
-            g, LF_ENOMEM,
-            "lm_loss: a %s product of %lld rows with a weight of %lld x %lld could not be made; out of memory?",
-            b->k->precision, (long long)b->n, (long long)b->V, (long long)b->C);
+        lf_no_memory(lf_graph_failure(g), "lm_loss: a %s product of %lld rows with a weight of %lld x %lld",
+                     b->k->precision, (long long)b->n, (long long)b->V, (long long)b->C);
     return ok;
 }
 

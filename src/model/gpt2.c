@@ -74,7 +74,7 @@ static bool declare_layer(lf_model *m, const gpt2 *v, layer *l, int64_t number) 
 
 static lf_status gpt2_declare(lf_model *m, lf_err *err) {
     gpt2 *v = m->impl = lf_arena_alloc(m->nn.arena, sizeof *v);
-    if (!v) return lf_fail(err, LF_ENOMEM, "%s: out of memory", m->path);
+    if (!v) return lf_no_memory(err, "%s", m->path);
     const lf_status rc = read_config(m, v, err);
     if (rc) return rc;
     static const char wpe[] = "transformer.wpe", *const targets[] = {"c_attn", NULL};
@@ -84,7 +84,7 @@ static lf_status gpt2_declare(lf_model *m, lf_err *err) {
               (v->layers = lf_arena_alloc(m->nn.arena, (size_t)m->n_layers * sizeof *v->layers));
     for (int64_t i = 0; ok && i < m->n_layers; i++) ok = declare_layer(m, v, &v->layers[i], i);
     ok = ok && (v->ln_f = lf_family_norm(&m->nn, m->hidden_size, true, "transformer.ln_f", NULL));
-    return ok ? LF_OK : lf_fail(err, LF_ENOMEM, "%s: out of memory for the table of modules", m->path);
+    return ok ? LF_OK : lf_no_memory(err, "the table of modules of %s", m->path);
 }
 
 static void gpt2_init_param(const lf_model *m, const lf_param *p, lf_rng_key key, float *out) {

@@ -13,8 +13,8 @@ lf_status lf_kv_cache_new(lf_kv_cache **out, const lf_model *m, int64_t capacity
         *c = (lf_kv_cache){.n_layers = n_layers, .width = m->tokens.kv_width, .number = lf_dtype_size(k->act_dtype)};
         c->layers = lf_calloc((size_t)n_layers, sizeof *c->layers);
     }
-    const lf_status rc = c && c->layers ? lf_kv_cache_reserve(c, capacity, err)
-                                        : lf_fail(err, LF_ENOMEM, "out of memory for a cache of keys and values");
+    const lf_status rc =
+        c && c->layers ? lf_kv_cache_reserve(c, capacity, err) : lf_no_memory(err, "a cache of keys and values");
     if (rc)
         lf_kv_cache_free(c);
     else
@@ -26,7 +26,7 @@ lf_status lf_kv_cache_reserve(lf_kv_cache *c, int64_t capacity, lf_err *err) {
     if (capacity <= c->capacity) return LF_OK;
     for (int64_t i = 0; i < c->n_layers; i++) { /* after a failure some layers are longer than capacity says: no harm */
         char *grown = lf_aligned_alloc((size_t)(capacity * c->width) * c->number);
-        if (!grown) return lf_fail(err, LF_ENOMEM, "out of memory for a cache of %lld tokens", (long long)capacity);
+        if (!grown) return lf_no_memory(err, "a cache of %lld tokens", (long long)capacity);
         if (c->n) memcpy(grown, c->layers[i], (size_t)(c->n * c->width) * c->number);
         lf_aligned_free(c->layers[i]);
         c->layers[i] = grown;

@@ -121,18 +121,18 @@ static lf_status llama_declare(lf_model *m, lf_err *err) {
     static const char *const targets[] = {"q_proj", "v_proj", NULL};
     const struct relative *r = relative_of(m);
     llama *v = m->impl = lf_arena_alloc(m->nn.arena, sizeof *v);
-    if (!v) return lf_fail(err, LF_ENOMEM, "%s: out of memory", m->path);
+    if (!v) return lf_no_memory(err, "%s", m->path);
     lf_status rc = read_numbers(m, v, r, err);
     if (rc) return rc;
     v->layers = lf_arena_alloc(m->nn.arena, (size_t)m->n_layers * sizeof *v->layers);
     v->windows = lf_arena_alloc(m->nn.arena, (size_t)m->n_layers * sizeof *v->windows);
-    if (!v->layers || !v->windows) return lf_fail(err, LF_ENOMEM, "%s: out of memory", m->path);
+    if (!v->layers || !v->windows) return lf_no_memory(err, "%s", m->path);
     if ((rc = lf_family_windows(m, r->window, v->windows, err)) || (rc = lf_rope_read(&v->rope, m, v->head_dim, err)))
         return rc;
     bool ok = lf_family_ends(m, "model.embed_tokens", targets);
     for (int64_t i = 0; ok && i < m->n_layers; i++) ok = declare_layer(m, v, &v->layers[i], i);
     ok = ok && (v->norm = lf_family_norm(&m->nn, m->hidden_size, false, "model.norm", NULL));
-    return ok ? LF_OK : lf_fail(err, LF_ENOMEM, "%s: out of memory for the table of modules", m->path);
+    return ok ? LF_OK : lf_no_memory(err, "the table of modules of %s", m->path);
 }
 
 static void llama_init_param(const lf_model *m, const lf_param *p, lf_rng_key key, float *out) {

@@ -61,7 +61,7 @@ static lf_status read_names(lf_model *m, const cJSON *id2label, lf_err *err) {
                            m->config_path, (long long)m->head.n_labels - 1, label->string,
                            cJSON_IsString(label) ? "" : " without one");
         m->head.labels[i] = lf_arena_strdup(m->nn.arena, label->valuestring);
-        if (!m->head.labels[i]) return lf_fail(err, LF_ENOMEM, "%s: out of memory for the labels", m->config_path);
+        if (!m->head.labels[i]) return lf_no_memory(err, "the labels of %s", m->config_path);
     }
     return LF_OK;
 }
@@ -71,7 +71,7 @@ static lf_status make_names(lf_model *m, lf_err *err) {
         char name[32];
         snprintf(name, sizeof name, "LABEL_%lld", (long long)i);
         m->head.labels[i] = lf_arena_strdup(m->nn.arena, name);
-        if (!m->head.labels[i]) return lf_fail(err, LF_ENOMEM, "%s: out of memory for the labels", m->config_path);
+        if (!m->head.labels[i]) return lf_no_memory(err, "the labels of %s", m->config_path);
     }
     return LF_OK;
 }
@@ -87,7 +87,7 @@ static lf_status read_labels(lf_model *m, lf_err *err) {
         return lf_fail(err, LF_EDATA, "%s: key 'id2label' or 'num_labels': expected 1 to 10000000 labels, found %lld",
                        m->config_path, (long long)m->head.n_labels);
     m->head.labels = lf_arena_alloc(m->nn.arena, (size_t)m->head.n_labels * sizeof *m->head.labels);
-    if (!m->head.labels) return lf_fail(err, LF_ENOMEM, "%s: out of memory for the labels", m->config_path);
+    if (!m->head.labels) return lf_no_memory(err, "the labels of %s", m->config_path);
     return named ? read_names(m, id2label, err) : make_names(m, err);
 }
 
@@ -96,7 +96,7 @@ static lf_status declare(lf_model *m, const char *path, char *config_path, const
     lf_status rc = lf_nn_init(&m->nn, k, err);
     m->config_path = config_path;
     m->path = lf_strdup(path);
-    if (!rc && (!m->path || !m->config_path)) rc = lf_fail(err, LF_ENOMEM, "%s: out of memory", path);
+    if (!rc && (!m->path || !m->config_path)) rc = lf_no_memory(err, "%s", path);
     if (rc || (rc = lf_json_read(&m->config, m->config_path, err)) || (rc = choose_family(m, err)) ||
         (rc = read_labels(m, err)))
         return rc;
@@ -173,7 +173,7 @@ static lf_status check_tensor(const lf_model *m, const lf_st_tensor *t, const lf
 static lf_status load_param(lf_model *m, const lf_st_tensor *t, lf_param *p, lf_load load, float *buffer, lf_err *err) {
     lf_module *module = holder(m, p);
     const bool trained = load == LF_LOAD_TRAINED && !(module && module == m->head.module);
-    if (!lf_param_read(m, p, t, buffer)) return lf_fail(err, LF_ENOMEM, "%s: out of memory", p->name);
+    if (!lf_param_read(m, p, t, buffer)) return lf_no_memory(err, "%s", p->name);
     if (!trained && module && module->weight == p &&
         (module->kind == LF_MODULE_LINEAR || module->kind == LF_MODULE_CONV))
         return lf_nn_freeze(&m->nn, module, buffer, err);
@@ -204,8 +204,7 @@ static bool has_head(const lf_model *m) {
 
 static lf_status load_all(lf_model *m, lf_load load, lf_err *err) {
     float *buffer = load == LF_LOAD_NOTHING ? NULL : lf_aligned_alloc((size_t)largest_param(m) * sizeof *buffer);
-    if (load != LF_LOAD_NOTHING && !buffer)
-        return lf_fail(err, LF_ENOMEM, "%s: out of memory for its largest tensor", m->path);
+    if (load != LF_LOAD_NOTHING && !buffer) return lf_no_memory(err, "the largest tensor of %s", m->path);
     lf_status rc = LF_OK;
     const bool head = has_head(m);
     for (int64_t i = 0; i < m->nn.n_params && !rc; i++) {
@@ -272,7 +271,7 @@ lf_status lf_model_open(lf_model **out, const char *path, const lf_kernels *k, l
                        "%s: not a folder; expected a Hugging Face model directory (config.json, model.safetensors)",
                        path);
     lf_model *m = lf_calloc(1, sizeof *m);
-    if (!m) return lf_fail(err, LF_ENOMEM, "%s: out of memory", path);
+    if (!m) return lf_no_memory(err, "%s", path);
     lf_status rc;
     if (!(rc = declare(m, path, lf_path_join(path, "config.json"), k, err)) &&
         !(rc = lf_safetensors_open(&m->weights, path, err)) && !(rc = check_all_used(m, err)) &&
@@ -291,11 +290,11 @@ lf_status lf_model_open(lf_model **out, const char *path, const lf_kernels *k, l
 lf_status lf_model_new(lf_model **out, const char *config_path, const lf_kernels *k, uint64_t seed, lf_err *err) {
     *out = NULL;
     lf_model *m = lf_calloc(1, sizeof *m);
-    if (!m) return lf_fail(err, LF_ENOMEM, "%s: out of memory", config_path);
+    if (!m) return lf_no_memory(err, "%s", config_path);
     float *buffer = NULL;
     lf_status rc = declare(m, config_path, lf_strdup(config_path), k, err);
     if (!rc && !(buffer = lf_aligned_alloc((size_t)largest_param(m) * sizeof *buffer)))
-        rc = lf_fail(err, LF_ENOMEM, "%s: out of memory for its largest tensor", config_path);
+        rc = lf_no_memory(err, "the largest tensor of %s", config_path);
     for (int64_t i = 0; !rc && i < m->nn.n_params; i++) {
         lf_param *p = m->nn.params[i];
         m->family->init_param(m, p, lf_rng_make(seed, LF_RNG_MODEL_INIT, (uint64_t)i), buffer);

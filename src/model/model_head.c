@@ -30,7 +30,7 @@ static lf_status make_trained_head(lf_model *m, int64_t num_labels, lf_err *err)
     lf_nn *nn = &m->nn;
     const lf_module *old = m->head.module;
     lf_module *head = lf_nn_module(nn, LF_MODULE_LINEAR, num_labels, old->in, old->name, old->alias);
-    if (!head) return lf_fail(err, LF_ENOMEM, "out of memory for a head of %lld labels", (long long)num_labels);
+    if (!head) return lf_no_memory(err, "a head of %lld labels", (long long)num_labels);
     head->head = LF_CLASS_HEAD;
     head->weight = lf_nn_param(nn, old->name, old->alias, "weight", 2, (int64_t[]){num_labels, old->in}, true);
     if (old->bias) head->bias = lf_nn_param(nn, old->name, old->alias, "bias", 1, (int64_t[]){num_labels}, false);
@@ -47,7 +47,7 @@ static lf_status make_trained_head(lf_model *m, int64_t num_labels, lf_err *err)
 
 static lf_status fill(lf_model *m, lf_param *p, lf_rng_key key, lf_err *err) {
     float *buffer = lf_aligned_alloc((size_t)p->tensor.numel * sizeof *buffer);
-    if (!buffer) return lf_fail(err, LF_ENOMEM, "%s: out of memory", p->name);
+    if (!buffer) return lf_no_memory(err, "%s", p->name);
     m->family->init_param(m, p, key, buffer);
     m->nn.k->from_f32(p->tensor.data, buffer, p->tensor.numel);
     lf_aligned_free(buffer);
@@ -62,7 +62,7 @@ lf_status lf_model_new_head(lf_model *m, int64_t num_labels, const char *const *
     const char **names = lf_arena_alloc(m->nn.arena, (size_t)num_labels * sizeof *names);
     for (int64_t i = 0; names && i < num_labels; i++)
         if (!(names[i] = lf_arena_strdup(m->nn.arena, class_names[i]))) names = NULL;
-    if (!names) return lf_fail(err, LF_ENOMEM, "out of memory for %lld labels", (long long)num_labels);
+    if (!names) return lf_no_memory(err, "%lld labels", (long long)num_labels);
     lf_status rc;
     if ((rc = make_trained_head(m, num_labels, err)) ||
         (rc = fill(m, m->head.module->weight, lf_rng_make(seed, LF_RNG_HEAD_INIT, 0), err)) ||
@@ -78,7 +78,7 @@ lf_status lf_model_train_head(lf_model *m, lf_err *err) {
     const lf_module *old = m->head.module;
     if (rc || (old->weight->tensor.grad) || (rc = make_trained_head(m, old->out, err))) return rc;
     float *W = lf_aligned_alloc((size_t)(old->out * old->in) * sizeof *W);
-    if (!W) return lf_fail(err, LF_ENOMEM, "%s: out of memory", old->name);
+    if (!W) return lf_no_memory(err, "%s", old->name);
     rc = lf_nn_weight(&m->nn, old, W, err);
     if (!rc) m->nn.k->from_f32(m->head.module->weight->tensor.data, W, old->out * old->in);
     if (old->bias)

@@ -19,7 +19,7 @@ static lf_status values(const lf_model *m, const lf_param *p, float *out, lf_err
     if (p->tensor.data && p->tensor.dtype == m->nn.k->dtype)
         m->nn.k->to_f32(out, p->tensor.data, p->tensor.numel);
     else if (t) {
-        if (!lf_param_read(m, p, t, out)) return lf_fail(err, LF_ENOMEM, "%s: out of memory", p->name);
+        if (!lf_param_read(m, p, t, out)) return lf_no_memory(err, "%s", p->name);
     } else
         return lf_fail(err, LF_EDATA, "%s: no values for tensor '%s' (the model has no head, and none was made)",
                        m->path, p->file_name);
@@ -40,7 +40,7 @@ static lf_status write_tensors(const lf_model *m, lf_st_writer *w, lf_dtype dtyp
         rc = lf_st_writer_declare(w, p->file_name, dtype_for(p, dtype), p->tensor.ndim, shape, err);
     }
     float *buffer = lf_aligned_alloc(2 * (size_t)largest * sizeof *buffer), *turned = buffer ? buffer + largest : NULL;
-    if (!rc && !buffer) rc = lf_fail(err, LF_ENOMEM, "%s: out of memory for its largest tensor", m->path);
+    if (!rc && !buffer) rc = lf_no_memory(err, "the largest tensor of %s", m->path);
     for (int64_t i = 0; i < m->nn.n_params && !rc; i++) {
         const lf_param *p = m->nn.params[i];
         const lf_module *module = weight_of(m, p);
@@ -94,7 +94,7 @@ lf_status lf_model_write(lf_model *m, const char *dir, lf_dtype dtype, lf_merge_
     if (rc) return rc;
     char *path = lf_path_join(dir, "model.safetensors");
     lf_st_writer *w = NULL;
-    if (!path) rc = lf_fail(err, LF_ENOMEM, "%s: out of memory", dir);
+    if (!path) rc = lf_no_memory(err, "%s", dir);
     if (!rc && !(rc = lf_st_writer_new(&w, path, err)) && !(rc = write_tensors(m, w, dtype, merge, context, err))) {
         rc = lf_st_writer_commit(w, err);
         w = NULL;

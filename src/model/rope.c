@@ -119,8 +119,7 @@ static lf_status fill(const reading *r, lf_rope_table *table, const char *type, 
                        type);
     double *f = lf_malloc((size_t)r->half * sizeof *f), factor = 1;
     float *kept = lf_arena_alloc(r->m->nn.arena, (size_t)r->half * sizeof *kept);
-    lf_status rc =
-        f && kept ? kinds[kind].fill(r, f, &factor, err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", r->name);
+    lf_status rc = f && kept ? kinds[kind].fill(r, f, &factor, err) : lf_no_memory(err, "%s", r->name);
     for (int64_t i = 0; !rc && i < r->half; i++) kept[i] = (float)f[i];
     *table = (lf_rope_table){.half = r->half, .frequencies = kept, .factor = (float)factor};
     lf_free(f);
@@ -172,8 +171,7 @@ lf_status lf_rope_read(lf_rope_table *table, lf_model *m, int64_t D, lf_err *err
     }
     char *name = key ? lf_format("%s: %s", m->config_path, key) : lf_strdup(m->config_path);
     reading r = {.m = m, .params = params, .name = name, .size = D, .half = D / 2};
-    const lf_status rc =
-        name ? read_params(&r, table, err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", m->config_path);
+    const lf_status rc = name ? read_params(&r, table, err) : lf_no_memory(err, "%s", m->config_path);
     lf_free(name);
     return rc;
 }

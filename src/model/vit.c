@@ -84,7 +84,7 @@ static bool group_attention(lf_nn *nn, block *b, bool last) {
 static lf_status vit_declare(lf_model *m, lf_err *err) {
     lf_nn *nn = &m->nn;
     vit *v = lf_arena_alloc(nn->arena, sizeof *v);
-    if (!v) return lf_fail(err, LF_ENOMEM, "%s: out of memory", m->path);
+    if (!v) return lf_no_memory(err, "%s", m->path);
     m->impl = v;
     const lf_status rc = read_config(m, v, err);
     if (rc) return rc;
@@ -105,7 +105,7 @@ static lf_status vit_declare(lf_model *m, lf_err *err) {
         ok = declare_block(m, v, &v->blocks[i], i) && group_attention(nn, &v->blocks[i], i + 1 == m->n_layers);
     ok = ok && (v->norm = lf_family_norm(nn, C, true, "vit.layernorm", NULL)) &&
          lf_family_classifier(m, C, true, "classifier");
-    if (!ok) return lf_fail(err, LF_ENOMEM, "%s: out of memory for the table of modules", m->path);
+    if (!ok) return lf_no_memory(err, "the table of modules of %s", m->path);
     return LF_OK;
 }
 

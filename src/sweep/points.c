@@ -214,13 +214,9 @@ static lf_status check_different(lf_points *p, lf_err *err) {
 
 /* Reads DIR/NAME; *out is NULL if there is no such file. */
 static lf_status read_member(cJSON **out, const char *dir, const char *name, lf_err *err) {
-    char *path = lf_path_join(dir, name);
-    *out = NULL;
-    const lf_status rc = !path              ? lf_no_memory(err, "the points of a sweep")
-                         : lf_is_file(path) ? lf_json_read(out, path, err)
-                                            : LF_OK;
-    lf_free(path);
-    return rc;
+    lf_err why = {0};
+    const lf_status rc = lf_json_read_in(out, dir, name, &why);
+    return !rc || rc == LF_ENOTFOUND ? LF_OK : lf_fail(err, rc, "%s", why.message);
 }
 
 static lf_status look(lf_point *at, lf_err *err) {

@@ -15,8 +15,6 @@
 static const char KIND[] = "base_score";
 enum { N_NUMBERS = 7, MAX_DEPTH = 8 };
 
-static lf_status no_memory(lf_err *err) { return lf_fail(err, LF_ENOMEM, "out of memory for base_cache"); }
-
 /* ---- identity ---- */
 
 /* Name, size and time of the files at a path, which may be a folder of folders, as one hash after another. */
@@ -25,7 +23,7 @@ static lf_status add_files(char hash[33], const char *path, int depth, lf_err *e
     if (stat(path, &s) < 0) return lf_fail_errno(err, "read", path);
     char *text = lf_format("%s %s %lld %lld.%09ld", hash, path, S_ISDIR(s.st_mode) ? 0LL : (long long)s.st_size,
                            (long long)s.st_mtim.tv_sec, s.st_mtim.tv_nsec);
-    if (!text) return no_memory(err);
+    if (!text) return lf_no_memory(err, "base_cache");
     lf_stored_hash(hash, text, strlen(text));
     lf_free(text);
     if (!S_ISDIR(s.st_mode)) return LF_OK;
@@ -36,7 +34,7 @@ static lf_status add_files(char hash[33], const char *path, int depth, lf_err *e
     lf_status rc = lf_list_dir(&names, &n, path, err);
     for (size_t i = 0; i < n && !rc; i++) {
         char *inner = lf_path_join(path, names[i]);
-        rc = inner ? add_files(hash, inner, depth + 1, err) : no_memory(err);
+        rc = inner ? add_files(hash, inner, depth + 1, err) : lf_no_memory(err, "base_cache");
         lf_free(inner);
     }
     lf_free(names);
@@ -47,10 +45,10 @@ static lf_status add_files(char hash[33], const char *path, int depth, lf_err *e
 static lf_status add_labels(char hash[33], const char *file, lf_err *err) {
     char *folder = lf_format("%.*s", (int)(lf_path_base(file) - file), file), **names = NULL;
     size_t n = 0;
-    lf_status rc = folder ? lf_list_dir(&names, &n, folder[0] ? folder : ".", err) : no_memory(err);
+    lf_status rc = folder ? lf_list_dir(&names, &n, folder[0] ? folder : ".", err) : lf_no_memory(err, "base_cache");
     for (size_t i = 0; i < n && !rc; i++) {
         char *path = lf_path_join(folder[0] ? folder : ".", names[i]);
-        rc = !path                                          ? no_memory(err)
+        rc = !path                                          ? lf_no_memory(err, "base_cache")
              : strstr(names[i], "idx1") && lf_is_file(path) ? add_files(hash, path, 0, err)
                                                             : LF_OK;
         lf_free(path);
@@ -158,7 +156,7 @@ static lf_status measure_locked(lf_task *t, lf_base_score *out, const char *fold
     lf_err why = {0};
     int lock = -1;
     char *path = lf_path_join(folder, "score.safetensors");
-    lf_status rc = path ? lf_mkdir_p(folder, &why) : no_memory(&why);
+    lf_status rc = path ? lf_mkdir_p(folder, &why) : lf_no_memory(&why, "base_cache");
     if (!rc) rc = lf_lock_take(&lock, folder, true, &why);
     if (rc == LF_EINTERRUPTED || rc == LF_ENOMEM) {
         lf_fail(err, rc, "%s", why.message);
@@ -184,7 +182,7 @@ lf_status lf_measure_base(lf_task *t, lf_base_score *out, lf_err *err) {
         folder = lf_path_join(where, name);
     }
     if (!rc && !folder)
-        rc = no_memory(err);
+        rc = lf_no_memory(err, "base_cache");
     else if (!rc)
         rc = measure_locked(t, out, folder, identity, err);
     else { /* not all that the score depends on is known */

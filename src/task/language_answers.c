@@ -32,7 +32,7 @@ static lf_status compile(matching *w, const char *pattern, lf_err *err) {
         return lf_cfg_fail(w->t->cfg, LF_answer_pattern, err, "expected a regular expression; at offset %zu: %s",
                            fault.at, fault.why);
     w->matcher = w->pattern ? lf_pcre_matcher_new(w->pattern, &(lf_pcre_limits){.steps = MAX_STEPS}) : NULL;
-    return w->matcher ? LF_OK : lf_fail(err, LF_ENOMEM, "out of memory for the answer_pattern");
+    return w->matcher ? LF_OK : lf_no_memory(err, "the answer_pattern");
 }
 
 /* For messages alone: it counts lines. */
@@ -42,7 +42,7 @@ static const char *record_name(const matching *w, char buf[600]) {
 
 static lf_status match_failed(const matching *w, const lf_pcre_fault *fault, lf_err *err) {
     char name[600];
-    if (fault->no_memory) return lf_fail(err, LF_ENOMEM, "out of memory for the answer_pattern");
+    if (fault->no_memory) return lf_no_memory(err, "the answer_pattern");
     return lf_cfg_fail(w->t->cfg, LF_answer_pattern, err, "it cannot be looked for in an answer to %s: %s; simplify it",
                        record_name(w, name), fault->why);
 }

@@ -21,10 +21,6 @@ typedef struct choosing {
     int64_t cells; /* B * T that there is room for */
 } choosing;
 
-static lf_status no_memory(const choosing *c, lf_err *err) {
-    return lf_fail(err, LF_ENOMEM, "%s: out of memory for the choices of a question", lf_text_dataset_path(c->d));
-}
-
 static void free_cells(choosing *c) {
     lf_text_batch *b = &c->batch;
     int32_t **const arrays[] = {&b->ids, &b->labels, &b->positions, &b->document};
@@ -73,7 +69,8 @@ static lf_status lay_out(choosing *c, int64_t first, int64_t n, lf_err *err) {
         const int64_t length = c->ends[k] - (k ? c->ends[k - 1] : 0);
         if (length > longest) longest = length;
     }
-    if (!reserve(c, n * longest)) return no_memory(c, err);
+    if (!reserve(c, n * longest))
+        return lf_no_memory(err, "the choices of a question of %s", lf_text_dataset_path(c->d));
     b->B = n;
     b->T = longest;
     for (int64_t k = 0; k < n; k++) {
@@ -113,7 +110,8 @@ static bool has_target(const lf_text_tokens *t, int64_t begin) {
 static lf_status encode_choices(choosing *c, lf_text_example *e, const char *name, lf_err *err) {
     char advice[128];
     c->tokens.n = 0;
-    if (!reserve_choices(c, e->n_choices)) return no_memory(c, err);
+    if (!reserve_choices(c, e->n_choices))
+        return lf_no_memory(err, "the choices of a question of %s", lf_text_dataset_path(c->d));
     for (int64_t k = 0; k < e->n_choices; k++) {
         int64_t cut;
         lf_status rc;

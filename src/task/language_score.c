@@ -33,8 +33,7 @@ typedef struct kept {
 static lf_status keep(kept *k, float nll, int32_t id, lf_err *err) {
     int64_t room = k->capacity;
     if (!lf_grow(&k->nll, &room, k->n + 1) || !lf_grow(&k->ids, &k->capacity, k->n + 1))
-        return lf_fail(err, LF_ENOMEM, "out of memory for the figures of %lld tokens; try max_samples",
-                       (long long)k->n);
+        return lf_no_memory(err, "the figures of %lld tokens; try max_samples", (long long)k->n);
     k->nll[k->n] = nll;
     k->ids[k->n++] = id;
     return LF_OK;
@@ -95,7 +94,7 @@ static lf_status make_room(pass *p, const lf_text_batch *b, lf_err *err) {
     lf_free(p->tokens);
     p->tokens = lf_malloc((size_t)n * sizeof *p->tokens);
     p->room = p->tokens ? n : 0;
-    return p->tokens ? LF_OK : lf_fail(err, LF_ENOMEM, "out of memory for the figures of %lld tokens", (long long)n);
+    return p->tokens ? LF_OK : lf_no_memory(err, "the figures of %lld tokens", (long long)n);
 }
 
 static lf_status each_batch(pass *p, lf_text_loader *loader, lf_model *m, const char *what, lf_scored what_runs,

@@ -21,7 +21,7 @@ lf_status lf_language_tokenizer(lf_text_tokenizer **out, const lf_config *cfg, c
     const char *base = lf_path_base(config);
     if (base - config > 1) base--; /* without the '/' */
     char *folder = lf_format("%.*s", (int)(base - config), config);
-    if (!folder) return lf_fail(err, LF_ENOMEM, "out of memory for a tokenizer");
+    if (!folder) return lf_no_memory(err, "a tokenizer");
     const lf_text_tokenizer_opts o = {.path = asked       ? asked
                                               : folder[0] ? folder
                                                           : ".",

@@ -156,8 +156,7 @@ static lf_status random_batch(lf_task *t, int64_t batch, int64_t seq, const lf_e
     b->B = batch;
     b->pixels = lf_aligned_alloc((size_t)n * sizeof *b->pixels);
     b->labels = lf_calloc((size_t)batch, sizeof *b->labels);
-    if (!b->pixels || !b->labels)
-        return lf_fail(err, LF_ENOMEM, "out of memory for a batch of %lld; try a smaller one", (long long)batch);
+    if (!b->pixels || !b->labels) return lf_no_memory(err, "a batch of %lld; try a smaller one", (long long)batch);
     for (int64_t i = 0; i < n; i++) b->pixels[i] = (float)lf_rng_normal(pixels, (uint64_t)i);
     for (int64_t i = 0; i < batch; i++)
         b->labels[i] = (int32_t)lf_rng_below(labels, (uint64_t)i, (uint64_t)m->head.n_labels);

@@ -30,7 +30,7 @@ lf_status lf_task_open(lf_task **out, const lf_config *cfg, lf_model *m, lf_grap
         return lf_fail(err, LF_EUNSUPPORTED, "%s: nothing is known that a model of type '%s' is for", m->config_path,
                        m->family->model_type);
     lf_task *t = lf_calloc(1, sizeof *t);
-    if (!t) return lf_fail(err, LF_ENOMEM, "out of memory for the task");
+    if (!t) return lf_no_memory(err, "the task");
     *t = (lf_task){.type = type, .source = lf_source_for(type->input), .cfg = cfg, .model = m, .g = g};
     lf_status rc = t->source->open(t, err);
     if (!rc) rc = type->open(t, err);

@@ -34,7 +34,7 @@ lf_language *lf_language_of(const lf_task *t) { return t->data; }
 
 static lf_status open(lf_task *t, lf_err *err) {
     lf_language *l = lf_calloc(1, sizeof *l);
-    if (!l) return lf_fail(err, LF_ENOMEM, "out of memory for the task");
+    if (!l) return lf_no_memory(err, "the task");
     t->data = l;
     const int64_t asked = lf_cfg_i64(t->cfg, LF_max_seq_length), context = t->model->tokens.max_positions;
     l->max_seq_length = context && context < asked ? context : asked;
@@ -148,8 +148,7 @@ static lf_status save_beside(const lf_task *t, const char *dir, lf_err *err) {
     static const char name[] = "generation_config.json"; /* the model's, wherever its tokenizer is from */
     const char *config = t->model->config_path;
     char *from = lf_format("%.*s%s", (int)(lf_path_base(config) - config), config, name);
-    lf_status rc = from ? lf_text_tokenizer_copy(lf_language_of(t)->text, dir, err)
-                        : lf_fail(err, LF_ENOMEM, "%s: out of memory", dir);
+    lf_status rc = from ? lf_text_tokenizer_copy(lf_language_of(t)->text, dir, err) : lf_no_memory(err, "%s", dir);
     if (!rc && lf_is_file(from)) rc = lf_copy_file(from, dir, name, err);
     lf_free(from);
     return rc;
@@ -221,8 +220,7 @@ static lf_status random_batch(lf_task *t, int64_t batch, int64_t seq, const lf_e
     b->labels = lf_aligned_alloc((size_t)n * sizeof *b->labels);
     b->positions = lf_aligned_alloc((size_t)n * sizeof *b->positions);
     if (!b->ids || !b->labels || !b->positions)
-        return lf_fail(err, LF_ENOMEM, "out of memory for a batch of %lld x %lld tokens; try a smaller one",
-                       (long long)batch, (long long)T);
+        return lf_no_memory(err, "a batch of %lld x %lld tokens; try a smaller one", (long long)batch, (long long)T);
     for (int64_t i = 0; i < n; i++) {
         b->ids[i] = (int32_t)lf_rng_below(ids, (uint64_t)i, V);
         b->labels[i] = (int32_t)lf_rng_below(labels, (uint64_t)i, V);
@@ -254,8 +252,7 @@ static lf_status look_at(lf_task *t, lf_update_ratio *u, lf_model *m, const lf_t
                          lf_err *err) {
     const lf_pass pass = {.in = lf_language_input(b)};
     bool *ignored = lf_malloc((size_t)(b->B * b->T) * sizeof *ignored);
-    if (!ignored)
-        return lf_fail(err, LF_ENOMEM, "out of memory for the marks of %lld tokens", (long long)(b->B * b->T));
+    if (!ignored) return lf_no_memory(err, "the marks of %lld tokens", (long long)(b->B * b->T));
     *left -= mark_ignored(ignored, b);
     lf_update_ratio_ignore(u, ignored, b->B * b->T);
     lf_graph_begin(t->g, false, false, 0);

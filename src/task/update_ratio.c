@@ -15,7 +15,7 @@ lf_status lf_update_ratio_begin(lf_update_ratio **out, lf_nn *nn, lf_err *err) {
     if (!u || !u->probes) {
         lf_free(u);
         *out = NULL;
-        return lf_fail(err, LF_ENOMEM, "out of memory for measuring %lld modules", (long long)nn->n_modules);
+        return lf_no_memory(err, "measuring %lld modules", (long long)nn->n_modules);
     }
     for (int64_t i = 0; i < nn->n_modules; i++)
         if (nn->modules[i]->lora) nn->modules[i]->lora->probe = &u->probes[i];

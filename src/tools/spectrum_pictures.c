@@ -210,9 +210,8 @@ static lf_status make_map(const lf_spectra *s, map *out, lf_err *err) {
 static int64_t cell_begin(const map *p, int64_t c) { return (c * p->of->n + p->m - 1) / p->m; }
 
 static lf_status write_map(const lf_spectra *s, const map *p, lf_err *err) {
-    lf_atomic_file a = {0};
-    char *path = lf_path_join(s->dir, "update-map.csv");
-    lf_status rc = path ? lf_atomic_open(&a, path, err) : lf_no_memory(err, "%s", s->dir);
+    lf_atomic_file a;
+    lf_status rc = lf_atomic_open_in(&a, s->dir, "update-map.csv", err);
     if (!rc) {
         fputs("left_first,left_last,right_first,right_last,mean_abs\n", a.f);
         for (int64_t i = 0; i < p->m; i++)
@@ -223,7 +222,6 @@ static lf_status write_map(const lf_spectra *s, const map *p, lf_err *err) {
         rc = lf_atomic_commit(&a, err);
     }
     lf_atomic_abort(&a);
-    lf_free(path);
     return rc;
 }
 
@@ -263,9 +261,7 @@ static lf_status remove_map(const lf_spectra *s, lf_err *err) {
     static const char *const names[] = {"update-map.csv", "update-map.gp", "update-map.svg"};
     lf_status rc = LF_OK;
     for (size_t i = 0; i < sizeof names / sizeof *names && !rc; i++) {
-        char *path = lf_path_join(s->dir, names[i]);
-        rc = path ? lf_remove_tree(path, err) : lf_no_memory(err, "%s", s->dir);
-        lf_free(path);
+        rc = lf_remove_in(s->dir, names[i], err);
     }
     return rc;
 }

@@ -189,14 +189,6 @@ lf_status lf_spectra_json(const lf_spectra *s, FILE *out, lf_err *err) {
 
 /* ---- CSV ---- */
 
-static lf_status open_csv(lf_atomic_file *a, const lf_spectra *s, const char *name, lf_err *err) {
-    *a = (lf_atomic_file){0};
-    char *path = lf_path_join(s->dir, name);
-    const lf_status rc = path ? lf_atomic_open(a, path, err) : lf_no_memory(err, "%s", s->dir);
-    lf_free(path);
-    return rc;
-}
-
 static lf_status close_csv(lf_atomic_file *a, lf_err *err) {
     const lf_status rc = lf_atomic_commit(a, err);
     lf_atomic_abort(a);
@@ -216,14 +208,14 @@ static void write_row(FILE *f, const lf_spectra *s, const lf_spectrum_row *row) 
 
 lf_status lf_spectra_csv(const lf_spectra *s, lf_err *err) {
     lf_atomic_file a;
-    lf_status rc = open_csv(&a, s, "spectrum.csv", err);
+    lf_status rc = lf_atomic_open_in(&a, s->dir, "spectrum.csv", err);
     if (rc) return rc;
     fputs("module,out,in", a.f);
     for (int c = 0; c < N_COLUMNS; c++)
         if (!columns[c].update || s->adapted) fprintf(a.f, ",%s", columns[c].key);
     fputc('\n', a.f);
     for (int64_t i = 0; i < s->match.count; i++) write_row(a.f, s, &s->rows[i]);
-    if ((rc = close_csv(&a, err)) || (rc = open_csv(&a, s, "singular-values.csv", err))) return rc;
+    if ((rc = close_csv(&a, err)) || (rc = lf_atomic_open_in(&a, s->dir, "singular-values.csv", err))) return rc;
     fputs("module,i,sigma\n", a.f);
     for (int64_t i = 0; i < s->match.count; i++)
         for (int64_t k = 0; k < s->rows[i].n; k++)

@@ -83,7 +83,7 @@ static lf_status write_entry(void *writer, const entry *e, lf_err *err) {
 static lf_status write_state(lf_run *run, const char *dir, lf_err *err) {
     lf_st_writer *w = NULL;
     char *path = lf_path_join(dir, LF_STATE_FILE);
-    lf_status rc = path ? lf_st_writer_new(&w, path, err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", dir);
+    lf_status rc = path ? lf_st_writer_new(&w, path, err) : lf_no_memory(err, "%s", dir);
     if (!rc && !(rc = each_tensor(run, declare_entry, w, err)) && !(rc = each_tensor(run, write_entry, w, err))) {
         rc = lf_st_writer_commit(w, err);
         w = NULL;
@@ -222,8 +222,7 @@ static lf_status write_adapter(lf_run *run, const char *dir, lf_err *err) {
     lf_adapter_facts facts;
     cJSON *extra = NULL;
     char *path = lf_path_join(dir, "adapter");
-    lf_status rc =
-        path ? lf_run_adapter_facts(run, &facts, &extra, err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", dir);
+    lf_status rc = path ? lf_run_adapter_facts(run, &facts, &extra, err) : lf_no_memory(err, "%s", dir);
     if (!rc) rc = lf_adapter_save(run->adapter, &run->model->nn, path, &facts, err);
     cJSON_Delete(extra);
     lf_free(path);
@@ -249,9 +248,7 @@ static lf_status prune(const lf_run *run, lf_err *err) {
         if (rc || have <= limit || oldest == INT64_MAX) break;
         for (size_t i = 0; i < count; i++) {
             if (lf_checkpoint_step(names[i]) != oldest) continue;
-            char *path = lf_path_join(run->dir, names[i]);
-            rc = path ? lf_remove_tree(path, err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", run->dir);
-            lf_free(path);
+            rc = lf_remove_in(run->dir, names[i], err);
             names[i][0] = 0;
         }
     }
@@ -262,7 +259,7 @@ static lf_status prune(const lf_run *run, lf_err *err) {
 lf_status lf_checkpoint_save(lf_run *run, lf_err *err) {
     char *path = lf_format("%s/checkpoint-%lld", run->dir, (long long)run->progress.step);
     char *aside = path ? lf_format("%s.tmp", path) : NULL;
-    lf_status rc = aside ? LF_OK : lf_fail(err, LF_ENOMEM, "%s: out of memory", run->dir);
+    lf_status rc = aside ? LF_OK : lf_no_memory(err, "%s", run->dir);
     if (!rc && !(rc = lf_remove_tree(aside, err)) && !(rc = lf_mkdir_p(aside, err)) &&
         !(rc = write_state(run, aside, err)) && !(rc = write_adapter(run, aside, err)) &&
         !(rc = write_state_json(run, aside, err)) && !(rc = lf_checkpoint_seal(aside, err)))
@@ -287,10 +284,7 @@ static bool is_whole(const char *dir, const char *name) {
 }
 
 static lf_status read_json(cJSON **out, const char *dir, lf_err *err) {
-    char *path = lf_path_join(dir, LF_STATE_JSON);
-    const lf_status rc = path ? lf_json_read(out, path, err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", dir);
-    lf_free(path);
-    return rc;
+    return lf_json_read_in(out, dir, LF_STATE_JSON, err);
 }
 
 /* A number that is none would spread over all that is trained. */
@@ -307,7 +301,7 @@ static lf_status check_finite(const char *path, const lf_st_tensor *t, lf_err *e
 
 static lf_status open_state(lf_safetensors **out, const char *dir, lf_err *err) {
     char *path = lf_path_join(dir, LF_STATE_FILE);
-    const lf_status rc = path ? lf_safetensors_open(out, path, err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", dir);
+    const lf_status rc = path ? lf_safetensors_open(out, path, err) : lf_no_memory(err, "%s", dir);
     lf_free(path);
     return rc;
 }
@@ -352,7 +346,7 @@ static lf_status find_newest(char **path, const char *dir, lf_err *err) {
         newest_below(&step, dir, names, count, step);
         if (step < 0) break;
         if (!(*path = lf_format("%s/checkpoint-%lld", dir, (long long)step)))
-            rc = lf_fail(err, LF_ENOMEM, "%s: out of memory", dir);
+            rc = lf_no_memory(err, "%s", dir);
         else if ((rc = check_checkpoint(*path, &why)) == LF_ENOMEM)
             lf_fail(err, rc, "%s", why.message);
         else if (rc) {
@@ -379,7 +373,7 @@ lf_status lf_checkpoint_find(char **path, const lf_run *run, lf_err *err) {
         return lf_cfg_fail(run->cfg, LF_resume_from_checkpoint, err,
                            "expected true or a checkpoint folder, found '%s', which is no folder", from->valuestring);
     *path = lf_strdup(from->valuestring);
-    return *path ? LF_OK : lf_fail(err, LF_ENOMEM, "out of memory");
+    return *path ? LF_OK : lf_no_memory(err, "a checkpoint");
 }
 
 static lf_status read_entry(void *file, const entry *e, lf_err *err) {
@@ -413,11 +407,11 @@ static lf_status other_fact(const lf_run *run, const cJSON *old, const cJSON *no
 static lf_status check_facts(const lf_run *run, const cJSON *was, const char *path, lf_err *err) {
     cJSON *facts = facts_of(run);
     const cJSON *now;
-    lf_status rc = facts ? LF_OK : lf_fail(err, LF_ENOMEM, "%s: out of memory", path);
+    lf_status rc = facts ? LF_OK : lf_no_memory(err, "%s", path);
     cJSON_ArrayForEach(now, facts) {
         const cJSON *old = cJSON_GetObjectItemCaseSensitive(was, now->string);
         bool same = false;
-        if (!rc && !lf_json_same(&same, old, now)) rc = lf_fail(err, LF_ENOMEM, "%s: out of memory", path);
+        if (!rc && !lf_json_same(&same, old, now)) rc = lf_no_memory(err, "%s", path);
         if (!rc && !same) rc = other_fact(run, old, now, path, err);
     }
     cJSON_Delete(facts);
@@ -426,8 +420,8 @@ static lf_status check_facts(const lf_run *run, const cJSON *was, const char *pa
 
 static lf_status check_keys(lf_run *run, const cJSON *was, const char *path, int64_t step, lf_err *err) {
     cJSON *now = keys_of(run);
-    const lf_status rc = now ? lf_cfg_check_resume(run->cfg, was, now, path, step, run->segments, err)
-                             : lf_fail(err, LF_ENOMEM, "%s: out of memory", path);
+    const lf_status rc =
+        now ? lf_cfg_check_resume(run->cfg, was, now, path, step, run->segments, err) : lf_no_memory(err, "%s", path);
     cJSON_Delete(now);
     return rc;
 }
@@ -448,7 +442,7 @@ static lf_status take_segments(lf_run *run, const cJSON *saved, const char *path
         return lf_fail(err, LF_EDATA, "%s: key '%s': expected a list", path, lf_key_name(LF_segments));
     cJSON_Delete(run->segments);
     run->segments = cJSON_Duplicate(before, true);
-    return run->segments ? LF_OK : lf_fail(err, LF_ENOMEM, "%s: out of memory", path);
+    return run->segments ? LF_OK : lf_no_memory(err, "%s", path);
 }
 
 static lf_status restore_counters(lf_run *run, const cJSON *saved, const char *path, lf_err *err) {

@@ -11,11 +11,9 @@
 static const char SUMS[] = "xxh128sums";
 enum { HEX = 32 };
 
-static lf_status no_memory(const char *dir, lf_err *err) { return lf_fail(err, LF_ENOMEM, "%s: out of memory", dir); }
-
 static lf_status hash_file(char hash[HEX + 1], const char *dir, const char *name, lf_err *err) {
     char *path = lf_path_join(dir, name);
-    const lf_status rc = path ? lf_stored_hash_file(hash, path, err) : no_memory(dir, err);
+    const lf_status rc = path ? lf_stored_hash_file(hash, path, err) : lf_no_memory(err, "%s", dir);
     lf_free(path);
     return rc;
 }
@@ -26,12 +24,12 @@ static lf_status hash_file(char hash[HEX + 1], const char *dir, const char *name
 static lf_status write_lines(FILE *f, const char *dir, const char *inner, lf_err *err) {
     char *folder = inner ? lf_path_join(dir, inner) : lf_strdup(dir), **names = NULL;
     size_t n = 0;
-    lf_status rc = folder ? lf_list_dir(&names, &n, folder, err) : no_memory(dir, err);
+    lf_status rc = folder ? lf_list_dir(&names, &n, folder, err) : lf_no_memory(err, "%s", dir);
     for (size_t i = 0; i < n && !rc; i++) {
         char *name = inner ? lf_path_join(inner, names[i]) : lf_strdup(names[i]);
         char *path = name ? lf_path_join(dir, name) : NULL, hash[HEX + 1];
         if (!path)
-            rc = no_memory(dir, err);
+            rc = lf_no_memory(err, "%s", dir);
         else if (lf_is_dir(path))
             rc = write_lines(f, dir, name, err);
         else if (strncmp(name, SUMS, sizeof SUMS - 1) != 0 && !(rc = hash_file(hash, dir, name, err)))
@@ -46,8 +44,7 @@ static lf_status write_lines(FILE *f, const char *dir, const char *inner, lf_err
 
 lf_status lf_checkpoint_seal(const char *dir, lf_err *err) {
     lf_atomic_file a;
-    char *path = lf_path_join(dir, SUMS);
-    lf_status rc = path ? lf_atomic_open(&a, path, err) : no_memory(dir, err);
+    lf_status rc = lf_atomic_open_in(&a, dir, SUMS, err);
     if (!rc) {
         rc = write_lines(a.f, dir, NULL, err);
         if (rc)
@@ -55,7 +52,6 @@ lf_status lf_checkpoint_seal(const char *dir, lf_err *err) {
         else
             rc = lf_atomic_commit(&a, err);
     }
-    lf_free(path);
     return rc;
 }
 
@@ -99,7 +95,7 @@ lf_status lf_checkpoint_check_sums(const char *dir, lf_err *err) {
     int needed = 0;
     lf_status rc = LF_OK;
     if (!path)
-        rc = no_memory(dir, err);
+        rc = lf_no_memory(err, "%s", dir);
     else if (!lf_is_file(path))
         rc = lf_fail(err, LF_EDATA,
                      "%s: not there; the checkpoint is not whole, or of an earlier version, which wrote no hashes: %s",

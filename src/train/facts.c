@@ -22,7 +22,7 @@ static cJSON *run_facts(const lf_run *run) {
 
 lf_status lf_run_adapter_facts(const lf_run *run, lf_adapter_facts *facts, cJSON **extra, lf_err *err) {
     *extra = run_facts(run);
-    if (!*extra) return lf_fail(err, LF_ENOMEM, "out of memory");
+    if (!*extra) return lf_no_memory(err, "the facts of a run");
     *facts = (lf_adapter_facts){.base_path = run->model->path,
                                 .base_hash = run->model->hash,
                                 .head = run->model->head.module,

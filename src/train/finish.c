@@ -21,7 +21,7 @@ static lf_status write_model(lf_run *run, const char *path, lf_err *err) {
     for (size_t i = 0; name && i < sizeof dtypes / sizeof dtypes[0]; i++)
         if (strcmp(dtypes[i].name, name) == 0) dtype = dtypes[i].dtype;
     char *aside = lf_format("%s.tmp", path);
-    lf_status rc = aside ? lf_remove_tree(aside, err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", path);
+    lf_status rc = aside ? lf_remove_tree(aside, err) : lf_no_memory(err, "%s", path);
     if (!rc && !(rc = lf_model_write(run->model, aside, dtype, NULL, NULL, err)) &&
         !(rc = run->task->source->save_beside(run->task, aside, err)))
         rc = lf_replace_dir(aside, path, err);
@@ -86,8 +86,7 @@ static lf_status restore_best(lf_run *run, lf_err *err) {
         run->progress.best_step == run->progress.step)
         return LF_OK;
     char *path = lf_format("%s/checkpoint-%lld", run->dir, (long long)run->progress.best_step);
-    const lf_status rc =
-        path ? lf_checkpoint_restore_weights(run, path, err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", run->dir);
+    const lf_status rc = path ? lf_checkpoint_restore_weights(run, path, err) : lf_no_memory(err, "%s", run->dir);
     if (!rc)
         lf_info("the best checkpoint is that of step %lld (%s %.4f)", (long long)run->progress.best_step,
                 lf_run_best_metric(run), run->progress.best_metric);
@@ -99,7 +98,7 @@ lf_status lf_run_finish(lf_run *run, lf_err *err) {
     const bool full = run->method == LF_METHOD_FULL;
     lf_adapted b = {0}; /* what was written, read back */
     char *path = lf_path_join(run->dir, full ? "model" : "adapter");
-    lf_status rc = path ? restore_best(run, err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", run->dir);
+    lf_status rc = path ? restore_best(run, err) : lf_no_memory(err, "%s", run->dir);
     if (!rc) rc = full ? write_model(run, path, err) : write_adapter(run, path, err);
     if (!rc) rc = lf_adapted_open(&b, full ? path : run->model->path, full ? NULL : path, run->k, LF_LOAD_FROZEN, err);
     run->results.steps = run->progress.step;

@@ -93,9 +93,7 @@ static lf_status clear_output_dir(const lf_run *run, lf_err *err) {
     lf_status rc = lf_list_dir(&names, &count, run->dir, err);
     for (size_t i = 0; i < count && !rc; i++) {
         if (!is_ours(names[i], strlen(names[i]))) continue;
-        char *path = lf_path_join(run->dir, names[i]);
-        rc = path ? lf_remove_tree(path, err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", run->dir);
-        lf_free(path);
+        rc = lf_remove_in(run->dir, names[i], err);
     }
     lf_free(names);
     return rc;
@@ -233,7 +231,7 @@ lf_status lf_run_open_data(lf_run *run, const lf_config *cfg, lf_err *err) {
         (rc = open_model(run, err)) || (rc = check_modules_to_save(run, err)))
         return rc;
     if (!(run->g = lf_graph_new(run->k, (uint64_t)lf_cfg_i64(cfg, LF_seed))))
-        return lf_fail(err, LF_ENOMEM, "out of memory");
+        return lf_no_memory(err, "the setup of a run");
     if ((rc = lf_task_open(&run->task, cfg, run->model, run->g, err))) return rc;
     return open_data(run, err);
 }

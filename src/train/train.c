@@ -53,13 +53,11 @@ static lf_status check_same_data(const lf_config *cfg, const cJSON *was, const c
 /* Results of other settings, or of other data, are not those that were asked for. */
 static lf_status check_finished(bool *longer, const lf_config *cfg, lf_err *err) {
     const char *dir = lf_cfg_str(cfg, LF_output_dir);
-    char *path = lf_path_join(dir, "config.json");
-    cJSON *was = NULL;
-    lf_status rc = path ? lf_json_read(&was, path, err) : lf_no_memory(err, "a run");
+    cJSON *was;
+    lf_status rc = lf_json_read_in(&was, dir, "config.json", err);
     if (!rc) rc = lf_cfg_check_finished(cfg, was, dir, longer, err);
     if (!rc && !*longer) rc = check_same_data(cfg, was, dir, err);
     cJSON_Delete(was);
-    lf_free(path);
     return rc;
 }
 
@@ -85,9 +83,7 @@ static lf_status remove_ends(const lf_run *run, lf_err *err) {
     static const char *const names[] = {RESULTS, ERROR};
     lf_status rc = LF_OK;
     for (size_t i = 0; i < sizeof names / sizeof names[0] && !rc; i++) {
-        char *path = lf_path_join(run->dir, names[i]);
-        rc = path ? lf_remove_tree(path, err) : lf_no_memory(err, "%s", run->dir);
-        lf_free(path);
+        rc = lf_remove_in(run->dir, names[i], err);
     }
     return rc;
 }

@@ -1,5 +1,6 @@
 """One thing, one name: each lf_ type is defined once; headers do not include each other in a circle; no document is cited
-that the repository does not have; no line is longer than 120 characters. Argument: the source tree."""
+that the repository does not have; no line is longer than 120 characters; "out of memory" is said in one place.
+Argument: the source tree."""
 import os
 import re
 import sys
@@ -95,9 +96,20 @@ def check_sections(root):
                 yield f"{path}: cites docs/method.md, \"{name}\"; its sections: {', '.join(sorted(sections))}"
 
 
+def check_no_memory(root):
+    """lf_no_memory says it for all; the text of the status LF_ENOMEM is in the public header."""
+    for path in files(root, ["src"], (".c", ".h", ".def")):
+        if path == "src/base/error.c":
+            continue
+        text = re.sub(r"/\*.*?\*/", lambda m: "\n" * m.group().count("\n"), read(os.path.join(root, path)), flags=re.S)
+        for number, line in enumerate(text.split("\n"), 1):
+            if re.search(r'"[^"]*out of memory', line):
+                yield f"{path}:{number}: says \"out of memory\" by itself; call lf_no_memory"
+
+
 def main(root):
-    faults = [fault for check in (check_types, check_circles, check_lines, check_citations, check_sections)
-              for fault in check(root)]
+    checks = check_types, check_circles, check_lines, check_citations, check_sections, check_no_memory
+    faults = [fault for check in checks for fault in check(root)]
     print("\n".join(faults))
     return 1 if faults else 0
 

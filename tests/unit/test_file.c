@@ -12,6 +12,7 @@
 
 #include "folder_fixture.h"
 
+#include "base/json.h"
 #include "io/gzip.h"
 
 static void holds(const char *name, const char *text) {
@@ -337,6 +338,44 @@ static void test_gzip_damaged(void **state) {
     }
 }
 
+/* ---- by folder and name ---- */
+
+static lf_status use_members(lf_err *err) {
+    lf_atomic_file a;
+    lf_status rc = lf_atomic_open_in(&a, folder, "m.json", err);
+    if (rc) return rc;
+    fputs("{\"a\": 1}", a.f);
+    if ((rc = lf_atomic_commit(&a, err))) return rc;
+    cJSON *json;
+    if ((rc = lf_json_read_in(&json, folder, "m.json", err))) {
+        assert_null(json);
+        return rc;
+    }
+    assert_true(cJSON_GetObjectItemCaseSensitive(json, "a")->valuedouble == 1);
+    cJSON_Delete(json);
+    return lf_remove_in(folder, "m.json", err);
+}
+
+static void test_members(void **state) {
+    (void)state;
+    lf_err err = {0};
+    if (use_members(&err)) fail_msg("%s", err.message);
+    folder_holds("");
+    cJSON *json;
+    assert_int_equal(lf_json_read_in(&json, folder, "none", NULL), LF_ENOTFOUND);
+    assert_int_equal(lf_remove_in(folder, "none", NULL), LF_OK); /* it is not there */
+    int64_t k = 0;
+    for (lf_status rc = LF_ENOMEM; rc; k++) {
+        err = (lf_err){0};
+        lf_alloc_fail_after(k);
+        rc = use_members(&err);
+        lf_alloc_fail_after(-1);
+        assert_true(rc == LF_OK || (rc == LF_ENOMEM && strstr(err.message, "out of memory")));
+        assert_int_equal(lf_alloc_live(), 0);
+    }
+    assert_true(k > 8);
+}
+
 /* ---- failing allocations ---- */
 
 static lf_status use_everything(lf_err *err) {
@@ -379,17 +418,10 @@ static void test_failing_allocations(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        IN_FOLDER(test_read),
-        IN_FOLDER(test_atomic),
-        IN_FOLDER(test_written_in_place),
-        IN_FOLDER(test_full_disk),
-        IN_FOLDER(test_folders),
-        IN_FOLDER(test_replace_dir),
-        IN_FOLDER(test_list),
-        IN_FOLDER(test_names),
-        IN_FOLDER(test_gzip),
-        IN_FOLDER(test_gzip_damaged),
-        IN_FOLDER(test_failing_allocations),
+        IN_FOLDER(test_read),         IN_FOLDER(test_atomic),  IN_FOLDER(test_written_in_place),
+        IN_FOLDER(test_full_disk),    IN_FOLDER(test_folders), IN_FOLDER(test_replace_dir),
+        IN_FOLDER(test_list),         IN_FOLDER(test_names),   IN_FOLDER(test_gzip),
+        IN_FOLDER(test_gzip_damaged), IN_FOLDER(test_members), IN_FOLDER(test_failing_allocations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -70,10 +70,8 @@ static lf_status linear_shape(lf_node *n, lf_err *err) {
 /* A product could not be made: the library was out of memory. */
 static void check(lf_graph *g, bool ok, const lf_group_extents *e) {
     if (!ok)
-        lf_graph_fail(
-            g, LF_ENOMEM,
-            "linear: a %s product of %lld rows with a weight of %lld x %lld could not be made; out of memory?",
-            lf_graph_kernels(g)->precision, (long long)e->rows, (long long)e->out, (long long)e->in);
+        lf_no_memory(lf_graph_failure(g), "linear: a %s product of %lld rows with a weight of %lld x %lld",
+                     lf_graph_kernels(g)->precision, (long long)e->rows, (long long)e->out, (long long)e->in);
 }
 
 /* ---- rows in blocks ---- */

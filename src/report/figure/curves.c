@@ -175,7 +175,7 @@ lf_status lf_report_curves(const char *run, bool *drawn, lf_err *err) {
     lf_atomic_file a = {0};
     bool any = false;
     *drawn = false;
-    lf_status rc = metrics && csv ? LF_OK : lf_fail(err, LF_ENOMEM, "%s: out of memory", run);
+    lf_status rc = metrics && csv ? LF_OK : lf_no_memory(err, "%s", run);
     if (!rc && !(rc = lf_steps_read(&rows, metrics, err)) && !(rc = write_csv(rows, csv, err)) &&
         !(rc = write_script(&a, rows, run, &any, err))) {
         if (any)

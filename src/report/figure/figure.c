@@ -115,13 +115,12 @@ lf_status lf_figure_draw(lf_figure *f, const char *dir, bool *drawn, lf_err *err
     lf_atomic_file a = {0};
     int width, height;
     *drawn = false;
-    lf_status rc =
-        csv && !f->failed ? LF_OK : lf_fail(err, LF_ENOMEM, "%s: out of memory for picture %s", dir, f->name);
+    lf_status rc = csv && !f->failed ? LF_OK : lf_no_memory(err, "picture %s of %s", f->name, dir);
     if (!rc && !(rc = write_csv(f, csv, err))) {
         lf_figure_size(f, &width, &height);
         if (!(rc = lf_plot_open(&a, dir, f->name, width, height, err))) {
             rc = lf_figure_script(a.f, f) ? lf_plot_draw(&a, dir, f->name, drawn, err)
-                                          : lf_fail(err, LF_ENOMEM, "%s: out of memory for picture %s", dir, f->name);
+                                          : lf_no_memory(err, "picture %s of %s", f->name, dir);
         }
     }
     lf_atomic_abort(&a);

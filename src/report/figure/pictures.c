@@ -35,9 +35,8 @@ static lf_status remove_files(const char *dir, const char *name, lf_err *err) {
     static const char *const endings[] = {"csv", "gp", "svg"};
     lf_status rc = LF_OK;
     for (int i = 0; i < 3 && !rc; i++) {
-        char *file = lf_format("%s.%s", name, endings[i]), *path = file ? lf_path_join(dir, file) : NULL;
-        rc = path ? lf_remove_tree(path, err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", dir);
-        lf_free(path);
+        char *file = lf_format("%s.%s", name, endings[i]);
+        rc = file ? lf_remove_in(dir, file, err) : lf_no_memory(err, "%s", dir);
         lf_free(file);
     }
     return rc;
@@ -52,7 +51,7 @@ lf_status lf_draw_pictures(lf_picture out[LF_MAX_PICTURES], int *n, const lf_sum
         lf_picture *p = &out[i];
         *p = (lf_picture){.name = pictures[i].name, .title = pictures[i].title, .caption = pictures[i].caption};
         if (!(rc = pictures[i].fill(&f, s, err)) && f.failed)
-            rc = lf_fail(err, LF_ENOMEM, "%s: out of memory for picture %s", s->from->dir, f.name);
+            rc = lf_no_memory(err, "picture %s of %s", f.name, s->from->dir);
         p->made = !rc && f.n_panels;
         if (!rc)
             rc = p->made ? lf_figure_draw(&f, s->from->dir, &p->drawn, err) : remove_files(s->from->dir, p->name, err);

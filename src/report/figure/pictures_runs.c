@@ -55,7 +55,7 @@ static bool add_measured(measurements *all, measured m) {
 static lf_status read_run(measurements *all, const curve *curves, const char *dir, const char *name, lf_err *err) {
     char *run = lf_path_join(dir, name), *path = run ? lf_path_join(run, "metrics.jsonl") : NULL;
     cJSON *rows = NULL;
-    lf_status rc = path ? LF_OK : lf_fail(err, LF_ENOMEM, "%s: out of memory", dir);
+    lf_status rc = path ? LF_OK : lf_no_memory(err, "%s", dir);
     if (!rc && lf_file_size(path) > 0) rc = lf_steps_read(&rows, path, err);
     for (int c = 0; c < N_CURVES && !rc; c++) {
         const int64_t before = all->n;
@@ -63,7 +63,7 @@ static lf_status read_run(measurements *all, const curve *curves, const char *di
         cJSON_ArrayForEach(row, rows) {
             const measured m = {c, lf_step_value(row, "step"), curves[c].scale * lf_step_value(row, curves[c].key)};
             if (isfinite(m.step) && isfinite(m.value) && !add_measured(all, m)) {
-                rc = lf_fail(err, LF_ENOMEM, "%s: out of memory", dir);
+                rc = lf_no_memory(err, "%s", dir);
                 break;
             }
         }

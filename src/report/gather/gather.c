@@ -36,13 +36,14 @@ static lf_status walk(const search *s, const char *below, int depth, lf_err *err
 static lf_status visit(const search *s, const char *name, int depth, lf_err *err) {
     char *path = lf_path_join(s->g->dir, name);
     cJSON *config = NULL;
-    lf_status rc = path ? LF_OK : lf_gather_no_memory(err);
+    lf_status rc = path ? LF_OK : lf_no_memory(err, "the runs that are gathered");
     if (rc || !lf_is_dir(path)) goto out;
     const bool listed = lf_sweep_file_lists(s->sweep, name);
     lf_err ignored = {0};
     rc = lf_run_config(&config, path, listed ? err : &ignored);
     if (!listed && rc)
-        rc = rc == LF_ENOMEM ? lf_gather_no_memory(err) : LF_OK; /* whatever it is, it is not of the sweep */
+        rc = rc == LF_ENOMEM ? lf_no_memory(err, "the runs that are gathered")
+                             : LF_OK; /* whatever it is, it is not of the sweep */
     if (rc) goto out;
     if (config && !listed) {
         s->g->n_others++;
@@ -58,7 +59,7 @@ static lf_status visit(const search *s, const char *name, int depth, lf_err *err
         config = NULL;
         r->name = lf_strdup(name);
     }
-    rc = r && r->name ? lf_gathered_look(r, path, err) : lf_gather_no_memory(err);
+    rc = r && r->name ? lf_gathered_look(r, path, err) : lf_no_memory(err, "the runs that are gathered");
 out:
     cJSON_Delete(config);
     lf_free(path);
@@ -69,11 +70,11 @@ out:
 static lf_status walk(const search *s, const char *below, int depth, lf_err *err) {
     char **names = NULL, *path = below[0] ? lf_path_join(s->g->dir, below) : lf_strdup(s->g->dir);
     size_t n = 0;
-    lf_status rc = path ? lf_list_dir(&names, &n, path, err) : lf_gather_no_memory(err);
+    lf_status rc = path ? lf_list_dir(&names, &n, path, err) : lf_no_memory(err, "the runs that are gathered");
     for (size_t i = 0; i < n && !rc; i++) {
         if (names[i][0] == '.') continue;
         char *name = below[0] ? lf_path_join(below, names[i]) : lf_strdup(names[i]);
-        rc = name ? visit(s, name, depth + 1, err) : lf_gather_no_memory(err);
+        rc = name ? visit(s, name, depth + 1, err) : lf_no_memory(err, "the runs that are gathered");
         lf_free(name);
     }
     lf_free(names);
@@ -129,7 +130,7 @@ static lf_status find_yardstick(lf_gathered *g, lf_err *err) {
 lf_status lf_gather(lf_gathered **out, const char *dir, lf_err *err) {
     *out = NULL;
     lf_gathered *g = lf_calloc(1, sizeof *g);
-    if (!g) return lf_gather_no_memory(err);
+    if (!g) return lf_no_memory(err, "the runs that are gathered");
     g->dir = dir;
     lf_sweep_file sweep = {0};
     lf_status rc;

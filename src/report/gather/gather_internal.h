@@ -22,8 +22,4 @@ lf_status lf_gathered_look(lf_gathered_run *r, const char *path, lf_err *err);
 /* Once all folders are read: the swept keys, runs that are not begun, and the order. */
 lf_status lf_gathered_finish(lf_gathered *g, const lf_sweep_file *sweep, lf_err *err);
 
-static inline lf_status lf_gather_no_memory(lf_err *err) {
-    return lf_fail(err, LF_ENOMEM, "out of memory for the runs that are gathered");
-}
-
 #endif

@@ -52,7 +52,7 @@ static lf_status read_error(lf_gathered_run *r, const char *path, lf_err *err) {
     else
         rc = lf_fail(err, LF_EDATA, "%s: key 'state': expected \"diverged\" or \"failed\", found \"%.50s\"", path,
                      state);
-    if (!rc && message && !(r->message = lf_strdup(message))) rc = lf_gather_no_memory(err);
+    if (!rc && message && !(r->message = lf_strdup(message))) rc = lf_no_memory(err, "the runs that are gathered");
     if (!rc) rc = lf_start_take(&r->start, o, path, err);
 out:
     cJSON_Delete(o);
@@ -62,7 +62,7 @@ out:
 /* Results are removed when a run begins anew: where they are, they are its last word. */
 lf_status lf_gathered_look(lf_gathered_run *r, const char *path, lf_err *err) {
     char *results = lf_path_join(path, "all_results.json"), *error = lf_path_join(path, "error.json");
-    lf_status rc = results && error ? LF_OK : lf_gather_no_memory(err);
+    lf_status rc = results && error ? LF_OK : lf_no_memory(err, "the runs that are gathered");
     if (!rc && lf_is_file(results)) {
         rc = lf_json_read(&r->results, results, err);
         if (!rc) rc = check_results(r->results, results, err);
@@ -87,7 +87,7 @@ lf_status lf_run_config(cJSON **config, const char *path, lf_err *err) {
     char *file = lf_path_join(path, "config.json");
     cJSON *o = NULL;
     *config = NULL;
-    lf_status rc = file ? LF_OK : lf_gather_no_memory(err);
+    lf_status rc = file ? LF_OK : lf_no_memory(err, "the runs that are gathered");
     if (!rc && lf_is_file(file)) rc = lf_json_read(&o, file, err);
     if (!rc && cJSON_GetObjectItemCaseSensitive(o, "output_dir") &&
         cJSON_GetObjectItemCaseSensitive(o, "learning_rate") && !(rc = check_config(o, file, err))) {

@@ -29,7 +29,7 @@ static lf_status add_swept(lf_gathered *g, const char *key, lf_err *err) {
     char *copy = lf_strdup(key);
     if (!copy || !lf_grow(&g->swept, &g->swept_capacity, g->n_swept + 1)) {
         lf_free(copy);
-        return lf_gather_no_memory(err);
+        return lf_no_memory(err, "the runs that are gathered");
     }
     g->swept[g->n_swept++] = copy;
     return LF_OK;
@@ -68,7 +68,7 @@ static lf_status list_of(const cJSON **out, const lf_sweep_file *f, const char *
 }
 
 lf_status lf_sweep_file_read(lf_sweep_file *f, const char *dir, lf_err *err) {
-    if (!(f->path = lf_path_join(dir, "sweep.json"))) return lf_gather_no_memory(err);
+    if (!(f->path = lf_path_join(dir, "sweep.json"))) return lf_no_memory(err, "the runs that are gathered");
     if (!lf_is_file(f->path)) return LF_OK;
     lf_status rc;
     if ((rc = lf_json_read(&f->json, f->path, err)) || (rc = list_of(&f->swept, f, "swept", false, err)) ||
@@ -157,7 +157,7 @@ static lf_status add_planned(lf_gathered *g, int64_t begun, const lf_sweep_file 
         cJSON_Delete(config);
         lf_free(copy);
         lf_free(path);
-        return lf_gather_no_memory(err);
+        return lf_no_memory(err, "the runs that are gathered");
     }
     r->name = copy;
     r->config = config;
@@ -188,7 +188,7 @@ static int by_swept_then_name(const void *a, const void *b) {
 
 static lf_status sort_runs(lf_gathered *g, lf_err *err) {
     place *places = lf_calloc((size_t)g->n_runs, sizeof *places);
-    if (!places) return lf_gather_no_memory(err);
+    if (!places) return lf_no_memory(err, "the runs that are gathered");
     for (int64_t i = 0; i < g->n_runs; i++) places[i] = (place){g, g->runs[i]};
     qsort(places, (size_t)g->n_runs, sizeof *places, by_swept_then_name);
     for (int64_t i = 0; i < g->n_runs; i++) g->runs[i] = places[i].run;

@@ -12,7 +12,7 @@ lf_status lf_steps_read(cJSON **out, const char *path, lf_err *err) {
     size_t size = 0;
     lf_status rc = lf_file_read(&text, &size, path, err);
     cJSON *rows = cJSON_CreateArray();
-    if (!rc && !rows) rc = lf_fail(err, LF_ENOMEM, "%s: out of memory", path);
+    if (!rc && !rows) rc = lf_no_memory(err, "%s", path);
     uint64_t line = 1;
     for (const char *at = text, *end; !rc && at && (end = memchr(at, '\n', size - (size_t)(at - text)));
          at = end + 1, line++) {

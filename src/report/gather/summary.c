@@ -42,10 +42,6 @@ static int by_group_cell_seed(const void *a, const void *b) {
     return c ? c : (x->run > y->run) - (x->run < y->run);
 }
 
-static lf_status no_memory(const lf_summary *s, lf_err *err) {
-    return lf_fail(err, LF_ENOMEM, "%s: out of memory for the summary of its runs", s->from->dir);
-}
-
 /* Fills s->runs, in the order of groups, their rates and seeds. */
 static lf_status sort_runs(lf_summary *s, lf_err *err) {
     const int64_t n = s->from->n_runs;
@@ -56,7 +52,7 @@ static lf_status sort_runs(lf_summary *s, lf_err *err) {
     if (ok) qsort(places, (size_t)n, sizeof *places, by_group_cell_seed);
     for (int64_t i = 0; i < n && ok; i++) s->runs[i] = places[i].run;
     lf_free(places);
-    return ok ? LF_OK : no_memory(s, err);
+    return ok ? LF_OK : lf_no_memory(err, "the summary of the runs of %s", s->from->dir);
 }
 
 static void count_state(lf_cell *c, lf_run_state state) {
@@ -73,7 +69,8 @@ static lf_status make_cells(lf_summary *s, lf_err *err) {
     s->cells = lf_calloc(n, sizeof *s->cells);
     s->groups = lf_calloc(n, sizeof *s->groups);
     s->cell_order = lf_calloc(n, sizeof *s->cell_order);
-    if (!s->cells || !s->groups || !s->cell_order) return no_memory(s, err);
+    if (!s->cells || !s->groups || !s->cell_order)
+        return lf_no_memory(err, "the summary of the runs of %s", s->from->dir);
     for (int64_t i = 0; i < g->n_runs; i++) {
         const lf_gathered_run *r = &g->runs[s->runs[i]], *before = i > 0 ? &g->runs[s->runs[i - 1]] : NULL;
         const bool new_group = !before || compare_method(g, before, r) != 0,
@@ -107,10 +104,10 @@ static lf_status name_group(lf_summary *s, lf_cohort *group, lf_err *err) {
                                  value[0] ? value : "not set");
         lf_free(group->name);
         group->name = longer;
-        if (!longer) return no_memory(s, err);
+        if (!longer) return lf_no_memory(err, "the summary of the runs of %s", s->from->dir);
     }
     if (!group->name) group->name = lf_strdup("all");
-    return group->name ? LF_OK : no_memory(s, err);
+    return group->name ? LF_OK : lf_no_memory(err, "the summary of the runs of %s", s->from->dir);
 }
 
 static const cJSON *start_of(const lf_summary *s, const lf_cohort *g) {
@@ -172,8 +169,7 @@ lf_status lf_summary_new(lf_summary **out, const lf_gathered *g, lf_err *err) {
     *out = NULL;
     lf_summary *s = lf_calloc(1, sizeof *s);
     double *values = lf_calloc(2 * (size_t)g->n_runs, sizeof *values);
-    lf_status rc =
-        s && values ? LF_OK : lf_fail(err, LF_ENOMEM, "%s: out of memory for the summary of its runs", g->dir);
+    lf_status rc = s && values ? LF_OK : lf_no_memory(err, "the summary of the runs of %s", g->dir);
     if (rc) goto out;
     s->from = g;
     s->by_eval = any_eval(g);

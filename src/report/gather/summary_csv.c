@@ -54,8 +54,7 @@ static void end_row(csv *c) {
 }
 
 static lf_status finish(lf_atomic_file *a, const csv *c, const char *path, lf_err *err) {
-    const lf_status rc =
-        c->no_memory ? lf_fail(err, LF_ENOMEM, "%s: out of memory for a row", path) : lf_atomic_commit(a, err);
+    const lf_status rc = c->no_memory ? lf_no_memory(err, "a row of %s", path) : lf_atomic_commit(a, err);
     lf_atomic_abort(a);
     return rc;
 }
@@ -116,8 +115,8 @@ static void results_row(csv *c, const lf_gathered *g, const key_list *columns, c
 lf_status lf_write_results_csv(const lf_gathered *g, const char *path, lf_err *err) {
     key_list columns = {0};
     lf_atomic_file a = {0};
-    lf_status rc = find_columns(&columns, g) ? lf_atomic_open(&a, path, err)
-                                             : lf_fail(err, LF_ENOMEM, "%s: out of memory for its columns", path);
+    lf_status rc =
+        find_columns(&columns, g) ? lf_atomic_open(&a, path, err) : lf_no_memory(err, "the columns of %s", path);
     if (!rc) {
         csv c = {.f = a.f};
         results_head(&c, g, &columns);

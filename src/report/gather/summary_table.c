@@ -117,7 +117,7 @@ static bool is_shown(const lf_cohort *g, int64_t cell) { return g->best < 0 || g
 static void print_groups(const lf_summary *s, FILE *out) {
     line *lines = lf_calloc((size_t)s->n_cells + 1, sizeof *lines);
     if (!lines) {
-        fputs("(out of memory for the table of methods)\n", out);
+        fputs("(no memory for the table of methods)\n", out);
         return;
     }
     int64_t n = 0;

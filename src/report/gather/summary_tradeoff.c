@@ -126,16 +126,13 @@ static lf_status weigh_group(lf_summary *s, lf_cohort *g, const lf_outcome *p, l
     /* A group that only diverged dominates nothing; of one that has not ended yet nothing is known. */
     const bool known = is_known(g->reference) && (isfinite(most_gain(own, g->n_cells)) || any_diverged(s, g));
     g->hypervolume = known ? lf_hypervolume(own, g->n_cells, g->reference) : NAN;
-    return known && isnan(g->hypervolume)
-               ? lf_fail(err, LF_ENOMEM, "%s: out of memory for the summary of its runs", s->from->dir)
-               : LF_OK;
+    return known && isnan(g->hypervolume) ? lf_no_memory(err, "the summary of the runs of %s", s->from->dir) : LF_OK;
 }
 
 static lf_status weigh_outcomes(lf_summary *s, lf_err *err) {
     lf_outcome *p = lf_calloc(2 * (size_t)s->n_cells, sizeof *p);
     bool *front = lf_calloc((size_t)s->n_cells, sizeof *front);
-    lf_status rc =
-        p && front ? LF_OK : lf_fail(err, LF_ENOMEM, "%s: out of memory for the summary of its runs", s->from->dir);
+    lf_status rc = p && front ? LF_OK : lf_no_memory(err, "the summary of the runs of %s", s->from->dir);
     for (int64_t i = 0; i < s->n_cells && !rc; i++) p[i] = counted(&s->cells[i]);
     for (int64_t i = 0; i < s->n_groups && !rc; i++)
         if (s->groups[i].family == i) weigh_family(s, i, p, p + s->n_cells, front);

@@ -43,7 +43,7 @@ void lf_value_text(char *text, size_t size, const cJSON *value) {
         lf_number_text(text, size, value->valuedouble);
     else {
         char *line = lf_json_print_line(value);
-        copy_text(text, size, line ? line : "(out of memory)");
+        copy_text(text, size, line ? line : "(no memory)");
         lf_free(line);
     }
 }

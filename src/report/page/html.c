@@ -66,7 +66,7 @@ static lf_status pictures(FILE *f, const page *p, lf_err *err) {
         char *file = lf_format("%s.svg", all[i].name), *csv = lf_format("%s.csv", all[i].name);
         char *path = file ? lf_path_join(p->run, file) : NULL, *numbers = csv ? lf_path_join(p->run, csv) : NULL;
         if (!path || !numbers)
-            rc = lf_fail(err, LF_ENOMEM, "%s: out of memory", p->run);
+            rc = lf_no_memory(err, "%s", p->run);
         else if (lf_is_file(path) || (i == 0 && lf_is_file(numbers)))
             rc = lf_html_picture(f, p->run, all[i].name, all[i].title, all[i].caption, err);
         lf_free(numbers);
@@ -86,7 +86,7 @@ static lf_status write_page(FILE *f, const page *p, lf_err *err) {
     else
         ending(f, p->error);
     start(f, p->results ? p->results : p->error);
-    const lf_status rc = config ? pictures(f, p, err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", p->run);
+    const lf_status rc = config ? pictures(f, p, err) : lf_no_memory(err, "%s", p->run);
     if (p->results) {
         fputs("<h2>Results</h2>\n", f);
         lf_html_object(f, p->results, NULL);
@@ -98,13 +98,6 @@ static lf_status write_page(FILE *f, const page *p, lf_err *err) {
         f, (const char *const[]){"lora-ft", "train", "--config", config ? config : "", "--output_dir", "DIR", NULL});
     lf_html_end(f);
     lf_free(config);
-    return rc;
-}
-
-static lf_status read_member(cJSON **out, const char *run, const char *name, lf_err *err) {
-    char *path = lf_path_join(run, name);
-    const lf_status rc = path ? lf_json_read(out, path, err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", run);
-    lf_free(path);
     return rc;
 }
 
@@ -120,11 +113,11 @@ lf_status lf_report_html(const char *run, lf_err *err) {
     char *path = lf_path_join(run, "report.html");
     const bool ended_badly = has_member(run, "error.json") && !has_member(run, "all_results.json");
     lf_atomic_file a = {0};
-    lf_status rc = path ? LF_OK : lf_fail(err, LF_ENOMEM, "%s: out of memory", run);
+    lf_status rc = path ? LF_OK : lf_no_memory(err, "%s", run);
     if (!rc)
-        rc = ended_badly ? read_member(&p.error, run, "error.json", err)
-                         : read_member(&p.results, run, "all_results.json", err);
-    if (!rc && !(rc = read_member(&p.config, run, "config.json", err)) && !(rc = lf_atomic_open(&a, path, err)) &&
+        rc = ended_badly ? lf_json_read_in(&p.error, run, "error.json", err)
+                         : lf_json_read_in(&p.results, run, "all_results.json", err);
+    if (!rc && !(rc = lf_json_read_in(&p.config, run, "config.json", err)) && !(rc = lf_atomic_open(&a, path, err)) &&
         !(rc = write_page(a.f, &p, err)))
         rc = lf_atomic_commit(&a, err);
     lf_atomic_abort(&a);

@@ -96,7 +96,7 @@ lf_status lf_html_picture(FILE *f, const char *dir, const char *name, const char
                           lf_err *err) {
     char *file = lf_format("%s.svg", name), *path = file ? lf_path_join(dir, file) : NULL, *text = NULL, *svg = NULL;
     size_t size = 0;
-    lf_status rc = path ? LF_OK : lf_fail(err, LF_ENOMEM, "%s: out of memory", dir);
+    lf_status rc = path ? LF_OK : lf_no_memory(err, "%s", dir);
     const bool there = !rc && lf_is_file(path);
     if (there && !(rc = lf_file_read(&text, &size, path, err)) && strlen(text) == size) svg = inner(text);
     if (!rc) {

@@ -84,7 +84,7 @@ static lf_status what_was_run(FILE *f, const lf_gathered *g, lf_err *err) {
     const char *main_keys[LF_N_KEYS + 1];
     lf_key_names(main_keys, LF_IS_MAIN);
     cJSON *shared = shared_config(g);
-    if (!shared) return lf_fail(err, LF_ENOMEM, "%s: out of memory", g->dir);
+    if (!shared) return lf_no_memory(err, "%s", g->dir);
     fputs("<h2>What was run</h2>\n", f);
     if (g->n_swept) {
         fputs("<p>These values differ between the runs:</p>\n<table class=\"object\">\n", f);
@@ -160,7 +160,7 @@ static void begin_fold(FILE *f, const char *title, int64_t rows) {
 
 static lf_status to_repeat(FILE *f, const lf_gathered *g, lf_err *err) {
     char *sweep = lf_path_join(g->dir, "sweep-config.json");
-    if (!sweep) return lf_fail(err, LF_ENOMEM, "%s: out of memory", g->dir);
+    if (!sweep) return lf_no_memory(err, "%s", g->dir);
     fputs("<h2>To repeat it</h2>\n", f);
     if (lf_is_file(sweep)) {
         lf_html_command(f, (const char *const[]){"lora-ft", "sweep", "--config", sweep, "--output_dir", "DIR", NULL});
@@ -204,11 +204,9 @@ static lf_status write_page(FILE *f, const lf_summary *s, const lf_picture *pict
 }
 
 lf_status lf_report_set_html(const lf_summary *s, const lf_picture *pictures, int n, lf_err *err) {
-    char *path = lf_path_join(s->from->dir, "report.html");
-    lf_atomic_file a = {0};
-    lf_status rc = path ? lf_atomic_open(&a, path, err) : lf_fail(err, LF_ENOMEM, "%s: out of memory", s->from->dir);
+    lf_atomic_file a;
+    lf_status rc = lf_atomic_open_in(&a, s->from->dir, "report.html", err);
     if (!rc && !(rc = write_page(a.f, s, pictures, n, err))) rc = lf_atomic_commit(&a, err);
     lf_atomic_abort(&a);
-    lf_free(path);
     return rc;
 }

@@ -74,7 +74,7 @@ lf_status lf_report_set(const char *dir, bool json, FILE *out, lf_err *err) {
     lf_gathered *g = NULL;
     lf_summary *s = NULL;
     int n = 0;
-    lf_status rc = p.results && p.summary && p.page ? LF_OK : lf_fail(err, LF_ENOMEM, "%s: out of memory", dir);
+    lf_status rc = p.results && p.summary && p.page ? LF_OK : lf_no_memory(err, "%s", dir);
     if (rc || (rc = lf_gather(&g, dir, err))) goto out;
     if (g->n_others)
         lf_info("%s: %lld other run%s below this folder %s not of this sweep", dir, (long long)g->n_others,
