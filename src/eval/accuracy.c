@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "eval/counted.h"
 #include "eval/eval.h"
 #include "eval/eval_internal.h"
 
@@ -21,6 +22,15 @@ double lf_log_sum_exp(const float *x, int64_t n) {
     return most + log(sum);
 }
 
+double lf_count_accuracy(const lf_class_counts *c) {
+    int64_t are = 0, right = 0;
+    for (int64_t k = 0; k < c->n; k++) {
+        are += c->are[k];
+        right += c->right[k];
+    }
+    return are ? (double)right / (double)are : NAN;
+}
+
 typedef struct pass {
     lf_model *m;
     lf_graph *g;
@@ -29,6 +39,7 @@ typedef struct pass {
     bool base;
     float *features, *logits; /* of one batch */
     int64_t count, labelled, correct;
+    lf_class_counts classes; /* its arrays are one piece of memory, at `are` */
     double loss;
 } pass;
 
@@ -62,7 +73,11 @@ static lf_status count(pass *p, const lf_batch *b, lf_err *err) {
         p->count++;
         if (b->labels[i] < 0) continue;
         p->labelled++;
-        p->correct += lf_argmax(logits, V) == b->labels[i];
+        const int64_t taken = lf_argmax(logits, V);
+        p->correct += taken == b->labels[i];
+        p->classes.are[b->labels[i]]++;
+        p->classes.taken[taken]++;
+        p->classes.right[taken] += taken == b->labels[i];
         p->loss += lse - (double)logits[b->labels[i]];
     }
     return LF_OK;
@@ -106,15 +121,20 @@ lf_status lf_evaluate(lf_accuracy *out, lf_model *m, lf_graph *g, lf_module *hea
                               .epochs = 1};
     p.features = lf_aligned_alloc((size_t)(opts->batch_size * m->hidden_size) * sizeof *p.features);
     p.logits = lf_aligned_alloc((size_t)(opts->batch_size * head->out) * sizeof *p.logits);
-    lf_status rc = p.features && p.logits ? lf_loader_new(&loader, d, &l, err) : lf_no_memory(err, "a batch's logits");
+    const int64_t V = head->out;
+    int64_t *counts = lf_calloc((size_t)(3 * V), sizeof *counts);
+    p.classes = (lf_class_counts){V, counts, counts ? counts + V : NULL, counts ? counts + 2 * V : NULL};
+    lf_status rc =
+        p.features && p.logits && counts ? lf_loader_new(&loader, d, &l, err) : lf_no_memory(err, "a batch's logits");
     if (!rc && !(rc = run(&p, loader, opts, visit, context, err))) {
         const double n = (double)p.labelled;
-        *out = (lf_accuracy){.count = p.count,
-                             .skipped = lf_loader_skipped(loader),
-                             .accuracy = p.labelled ? (double)p.correct / n : NAN,
-                             .loss = p.labelled ? p.loss / n : NAN};
+        *out = (lf_accuracy){
+            .count = p.count, .skipped = lf_loader_skipped(loader), .loss = p.labelled ? p.loss / n : NAN};
+        lf_count_all(out->counted, &p.classes);
+        out->accuracy = out->counted[LF_COUNTED_accuracy];
     }
     lf_loader_free(loader);
+    lf_free(counts);
     lf_aligned_free(p.logits);
     lf_aligned_free(p.features);
     return rc;

@@ -6,6 +6,7 @@
 #include "config/config.h"
 #include "data/image/dataset.h"
 #include "model/model.h"
+#include "stats/figures.h"
 
 typedef struct lf_eval_opts {
     int64_t batch_size, workers;
@@ -28,6 +29,7 @@ typedef struct lf_accuracy {
     int64_t choices;                              /* questions */
     double exact_match;                           /* share of generated answers that are the right one; NAN */
     int64_t matches;                              /* answers generated */
+    double counted[LF_N_COUNTED];                 /* of pictures: stats/figures.def, COUNTED */
 } lf_accuracy;
 #define LF_ACCURACY_NONE                                                                                               \
     { .accuracy = NAN, .loss = NAN, .choice_accuracy = NAN, .choice_accuracy_norm = NAN, .exact_match = NAN }

@@ -4,6 +4,8 @@
 #include <math.h>
 #include <stddef.h>
 
+#define LF_FIGURES_AGAIN
+
 #define LINE(name, label, unit, scale, role, better, card, decimals)                                                   \
     {#name, label, unit, scale, LF_ROLE_##role, LF_##better##_IS_BETTER, card, decimals},
 #define FIGURE(yardstick, kind, always, name, member, role, better, card, decimals, label, unit, scale)                \
@@ -58,37 +60,34 @@ static const lf_metric figures_by_perplexity[] = {
 #undef OF_PERPLEXITY
 #undef OF_ACCURACY
 
+/* ---- metrics.jsonl ---- */
+
+#undef FIGURE
+#undef DERIVED
+#undef BASIS
+#undef STEP_EVAL
+#undef STEP_BASE
+#define STEP_EVAL(yardstick, when, how, name, member, look, title, label, unit, scale)                                 \
+    OF_##yardstick({#name, LF_LOOK_##look, title, label, unit, scale}, )
+#define STEP_BASE        STEP_EVAL
+
+#define OF_ACCURACY(...) __VA_ARGS__
+#define OF_PERPLEXITY(...)
+static const lf_step_figure accuracy_steps[] = {
+#include "stats/figures.def"
+    {0}};
+#undef OF_ACCURACY
+#undef OF_PERPLEXITY
+
+#define OF_PERPLEXITY(...) __VA_ARGS__
+#define OF_ACCURACY(...)
+static const lf_step_figure perplexity_steps[] = {
+#include "stats/figures.def"
+    {0}};
+
 _Static_assert(sizeof averaged_by_accuracy / sizeof *averaged_by_accuracy <= LF_MAX_METRICS + 1 &&
                    sizeof averaged_by_perplexity / sizeof *averaged_by_perplexity <= LF_MAX_METRICS + 1,
                "a cell has room for every figure");
-
-/* ---- metrics.jsonl ---- */
-
-#define KEPT_IN_CSV(name)                                                                                              \
-    { name, LF_LOOK_NONE, NULL, NULL, NULL, 1 }
-static const lf_step_figure accuracy_steps[] = {
-    {"eval_accuracy", LF_LOOK_LEARNED, "new task", "new task, accuracy", "%", 100},
-    KEPT_IN_CSV("eval_loss"),
-    {"base_accuracy", LF_LOOK_KEPT, "base task, its own head", "base task, accuracy", "%", 100},
-    KEPT_IN_CSV("base_loss"),
-    KEPT_IN_CSV("base_ce"),
-    KEPT_IN_CSV("base_kl"),
-    {"base_knn", LF_LOOK_NEIGHBOURS, "base task, nearest neighbours", NULL, NULL, 100},
-    {0},
-};
-static const lf_step_figure perplexity_steps[] = {
-    {"eval_perplexity", LF_LOOK_LEARNED, "new text", "new text, perplexity", "", 1},
-    KEPT_IN_CSV("eval_loss"),
-    KEPT_IN_CSV("eval_token_accuracy"),
-    KEPT_IN_CSV("eval_choice_accuracy"),
-    KEPT_IN_CSV("eval_exact_match"),
-    {"base_perplexity", LF_LOOK_KEPT, "pretraining text", "pretraining text, perplexity", "", 1},
-    KEPT_IN_CSV("base_loss"),
-    KEPT_IN_CSV("base_token_accuracy"),
-    KEPT_IN_CSV("base_ce"),
-    KEPT_IN_CSV("base_kl"),
-    {0},
-};
 
 /* ---- yardsticks ---- */
 

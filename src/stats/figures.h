@@ -31,6 +31,13 @@ typedef struct lf_metric {
 } lf_metric;
 enum { LF_MAX_METRICS = 12 }; /* that are averaged */
 
+/* LF_COUNTED_accuracy, ...: what is made from the counts of each class. */
+enum {
+#define COUNTED(name) LF_COUNTED_##name,
+#include "stats/figures.def"
+    LF_N_COUNTED
+};
+
 /* A figure of metrics.jsonl that stands in a run's curves.csv. */
 typedef enum lf_look { LF_LOOK_NONE, LF_LOOK_LEARNED, LF_LOOK_KEPT, LF_LOOK_NEIGHBOURS } lf_look;
 typedef struct lf_step_figure {

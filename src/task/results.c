@@ -7,9 +7,12 @@
 
 #include "task/source.h"
 
+#define LF_FIGURES_AGAIN
+
 void lf_results_clear(lf_results *r, const lf_task_type *task) {
     const lf_base_score none = {.accuracy = NAN, .loss = NAN, .ce = NAN, .kl = NAN, .knn = NAN};
-    const lf_accuracy nothing = LF_ACCURACY_NONE;
+    lf_accuracy nothing = LF_ACCURACY_NONE;
+    for (int i = 0; i < LF_N_COUNTED; i++) nothing.counted[i] = NAN;
     *r = (lf_results){.task = task,
                       .eval_accuracy = NAN,
                       .eval_loss = NAN,
@@ -68,10 +71,9 @@ typedef struct field {
     OF_##yardstick(FIELD(kind, always, name, member))
 #define BASIS(yardstick, kind, always, name, member) OF_##yardstick(FIELD(kind, always, name, member))
 #define PLAIN(yardstick, kind, always, name, member) OF_##yardstick(FIELD(kind, always, name, member))
-#define DERIVED(yardstick, name, role, better, label, unit, scale)
-#define OF_EVERY(...)    __VA_ARGS__
+#define OF_EVERY(...)                                __VA_ARGS__
 
-#define OF_ACCURACY(...) __VA_ARGS__
+#define OF_ACCURACY(...)                             __VA_ARGS__
 #define OF_PERPLEXITY(...)
 static const field fields_by_accuracy[] = {
 #include "stats/figures.def"
@@ -115,9 +117,96 @@ cJSON *lf_results_to_json(const lf_results *r) {
     return lf_obj_take(&o);
 }
 
+/* ---- lines of metrics.jsonl ---- */
+
+/* Of STEP_EVAL and STEP_BASE: where the number stands, in which of the two. */
+typedef enum step_when { LF_STEP_ALWAYS, LF_STEP_FINITE } step_when;
+typedef enum step_how { LF_STEP_SAME, LF_STEP_EXP } step_how;
+typedef struct step_field {
+    const char *name;
+    bool of_base;
+    step_when when;
+    step_how how;
+    size_t offset;
+} step_field;
+
+#undef FIGURE
+#undef BASIS
+#undef PLAIN
+#undef STEP_EVAL
+#undef STEP_BASE
+#define STEP_EVAL(yardstick, when, how, name, member, look, title, label, unit, scale)                                 \
+    OF_##yardstick({#name, false, LF_STEP_##when, LF_STEP_##how, offsetof(lf_accuracy, member)}, )
+#define STEP_BASE(yardstick, when, how, name, member, look, title, label, unit, scale)                                 \
+    OF_##yardstick({#name, true, LF_STEP_##when, LF_STEP_##how, offsetof(lf_base_score, member)}, )
+static const step_field steps_by_perplexity[] = {
+#include "stats/figures.def"
+    {0}};
+#undef OF_ACCURACY
+#undef OF_PERPLEXITY
+#define OF_ACCURACY(...) __VA_ARGS__
+#define OF_PERPLEXITY(...)
+static const step_field steps_by_accuracy[] = {
+#include "stats/figures.def"
+    {0}};
+
+static const step_field *const steps_by[LF_N_YARDSTICKS] = {
+    [LF_BY_ACCURACY] = steps_by_accuracy, [LF_BY_PERPLEXITY] = steps_by_perplexity};
+
+void lf_results_step(lf_obj *row, lf_judged_by by, const lf_accuracy *a, const lf_base_score *base) {
+    for (const step_field *f = steps_by[by]; f->name; f++) {
+        const char *from = f->of_base ? (const char *)base : (const char *)a;
+        double value;
+        if (!from) continue;
+        memcpy(&value, from + f->offset, sizeof value);
+        if (f->how == LF_STEP_EXP) value = exp(value);
+        if (f->when == LF_STEP_ALWAYS || isfinite(value)) lf_obj_number(row, f->name, value);
+    }
+}
+
 /* ---- table ---- */
 
-static const char *show(char *cell, size_t size, const lf_row *row, double value) {
+/* A row; left out where nothing was measured. alone: there is no before. */
+typedef struct table_row {
+    const char *title, *format;
+    double scale;
+    size_t before, after, count; /* where they stand in lf_results; NOWHERE */
+    const char *of;
+    bool alone;
+} table_row;
+enum { NOWHERE = sizeof(lf_results) };
+
+#undef STEP_EVAL
+#undef STEP_BASE
+#undef ROW
+#undef ROW_AFTER
+#undef ROW_ALONE
+#define AT(member) offsetof(lf_results, member)
+#define ROW(yardstick, title, format, scale, before, after, count, of)                                                 \
+    OF_##yardstick({title, format, scale, AT(before), AT(after), AT(count), of, false}, )
+#define ROW_AFTER(yardstick, title, format, scale, after, count, of)                                                   \
+    OF_##yardstick({title, format, scale, NOWHERE, AT(after), AT(count), of, false}, )
+#define ROW_ALONE(yardstick, title, format, scale, after)                                                              \
+    OF_##yardstick({title, format, scale, NOWHERE, AT(after), NOWHERE, NULL, true}, )
+static const table_row rows_by_accuracy[] = {
+#include "stats/figures.def"
+    {0}};
+#undef OF_ACCURACY
+#undef OF_PERPLEXITY
+#define OF_ACCURACY(...)
+#define OF_PERPLEXITY(...) __VA_ARGS__
+static const table_row rows_by_perplexity[] = {
+#include "stats/figures.def"
+    {0}};
+
+static const table_row *const rows_by[LF_N_YARDSTICKS] = {
+    [LF_BY_ACCURACY] = rows_by_accuracy, [LF_BY_PERPLEXITY] = rows_by_perplexity};
+
+static double number_at(const lf_results *r, size_t offset, field_kind kind) {
+    return offset == NOWHERE ? NAN : value_of(r, kind, offset);
+}
+
+static const char *show(char *cell, size_t size, const table_row *row, double value) {
     if (isfinite(value))
         snprintf(cell, size, row->format, row->scale * value);
     else
@@ -125,12 +214,14 @@ static const char *show(char *cell, size_t size, const lf_row *row, double value
     return cell;
 }
 
-void lf_results_row(FILE *out, const lf_row *row) {
+static void print_row(FILE *out, const lf_results *r, const table_row *row) {
+    const double before = number_at(r, row->before, LF_FIELD_REAL), after = number_at(r, row->after, LF_FIELD_REAL),
+                 count = number_at(r, row->count, LF_FIELD_WHOLE);
     char a[32], b[32];
-    if (!isfinite(row->before) && !isfinite(row->after)) return;
-    fprintf(out, "%-26s %10s %10s", row->name, row->alone ? "" : show(a, sizeof a, row, row->before),
-            show(b, sizeof b, row, row->after));
-    if (row->count) fprintf(out, "   %lld %s", (long long)row->count, row->unit);
+    if (!isfinite(before) && !isfinite(after)) return;
+    fprintf(out, "%-26s %10s %10s", row->title, row->alone ? "" : show(a, sizeof a, row, before),
+            show(b, sizeof b, row, after));
+    if (count > 0) fprintf(out, "   %.0f %s", count, row->of);
     fputc('\n', out);
 }
 
@@ -159,9 +250,6 @@ static void time_line(FILE *out, const lf_results *r) {
 void lf_results_table(const lf_results *r, FILE *out) {
     if (isfinite(r->eval_accuracy) || isfinite(r->test_accuracy) || isfinite(r->base_after))
         fprintf(out, "%-26s %10s %10s\n", "", "before", "after");
-    r->task->table(r, out);
-    lf_results_row(out, &(lf_row){"retention", "%.2f %%", 100, NAN, r->retention, 0, "", true});
-    lf_results_row(out, &(lf_row){"KL from the base (nats)", "%.5f", 1, NAN, r->after.kl, 0, "", true});
-    lf_results_row(out, &(lf_row){"update, |dW x| / |W x|", "%.4f", 1, NAN, r->update_ratio, 0, "", true});
+    for (const table_row *row = rows_by[r->task->judged_by]; row->title; row++) print_row(out, r, row);
     time_line(out, r);
 }

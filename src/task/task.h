@@ -86,9 +86,7 @@ struct lf_task_type {
     double (*chance)(const lf_model *m, bool base); /* what a uniform guess would score: of `base`, on the base task */
     lf_judged_by judged_by;                         /* its lines of stats/figures.def: all_results.json */
     void (*compare)(lf_results *r);                 /* forgetting and retention from before and after */
-    void (*table)(const lf_results *r, FILE *out);  /* its rows of the closing table, above those of every task */
-    /* A line of metrics.jsonl, and of the log, about an evaluation; either score may be NULL. */
-    void (*add_row)(lf_obj *row, const lf_accuracy *a, const lf_base_score *base);
+    /* A line of the log about an evaluation; either score may be NULL. */
     void (*say)(char *text, size_t size, const lf_accuracy *a, const lf_base_score *base);
 };
 
@@ -105,14 +103,7 @@ void lf_results_put(lf_results *r, lf_data_role role, const lf_accuracy *a);
 /* What the base knew before and after, compared. */
 void lf_results_put_base(lf_results *r, const lf_base_score *before, const lf_base_score *after);
 
-/* A row of the closing table, for the tasks' own; left out where nothing was measured. `alone`: there is no before. */
-typedef struct lf_row {
-    const char *name, *format;
-    double scale, before, after;
-    int64_t count;
-    const char *unit;
-    bool alone;
-} lf_row;
-void lf_results_row(FILE *out, const lf_row *row);
+/* The figures of an evaluation into a line of metrics.jsonl; either score may be NULL. */
+void lf_results_step(lf_obj *row, lf_judged_by by, const lf_accuracy *a, const lf_base_score *base);
 
 #endif

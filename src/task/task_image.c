@@ -158,31 +158,6 @@ static void compare(lf_results *r) {
     r->retention = r->base_before > 0 ? r->base_after / r->base_before : NAN;
 }
 
-static void table(const lf_results *r, FILE *out) {
-    const char *const share = "%.2f %%", *const unit = "examples";
-    const lf_row rows[] = {
-        {"new task", share, 100, r->eval_accuracy_before, r->eval_accuracy, r->eval_count, unit, false},
-        {"new task, test", share, 100, NAN, r->test_accuracy, r->test_count, unit, false},
-        {"base task", share, 100, r->base_before, r->base_after, r->after.count, unit, false},
-        {"base task, neighbours", share, 100, r->before.knn, r->after.knn, r->after.knn_count, unit, false},
-        {"forgetting (points)", "%.2f", 100, NAN, r->forgetting, 0, unit, true},
-    };
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) lf_results_row(out, &rows[i]);
-}
-
-static void add_row(lf_obj *row, const lf_accuracy *a, const lf_base_score *base) {
-    if (a) {
-        lf_obj_number(row, "eval_accuracy", a->accuracy);
-        lf_obj_number(row, "eval_loss", a->loss);
-    }
-    if (!base) return;
-    lf_obj_number(row, "base_accuracy", base->accuracy);
-    lf_obj_number(row, "base_loss", base->loss);
-    lf_obj_number(row, "base_ce", base->ce);
-    lf_obj_number(row, "base_kl", base->kl);
-    if (isfinite(base->knn)) lf_obj_number(row, "base_knn", base->knn);
-}
-
 static void say(char *text, size_t size, const lf_accuracy *a, const lf_base_score *base) {
     text[0] = 0;
     if (a) snprintf(text, size, "accuracy %.4f  loss %.4f  ", a->accuracy, a->loss);
@@ -207,7 +182,5 @@ const lf_task_type lf_task_image = {
     .judged_by = LF_BY_ACCURACY,
     .chance = chance,
     .compare = compare,
-    .table = table,
-    .add_row = add_row,
     .say = say,
 };

@@ -89,43 +89,6 @@ static void compare(lf_results *r) {
     r->retention = exp(r->before.loss - r->after.loss);
 }
 
-static void table(const lf_results *r, FILE *out) {
-    const char *const share = "%.2f %%", *const tokens = "tokens", *const number = "%.4g";
-    const lf_row rows[] = {
-        {"perplexity, new text", number, 1, r->eval_perplexity_before, r->eval_perplexity, r->eval.targets, tokens,
-         false},
-        {"next token right", share, 100, r->eval_accuracy_before, r->eval_accuracy, r->eval.targets, tokens, false},
-        {"multiple choice", share, 100, NAN, r->eval.choice_accuracy, r->eval.choices, "questions", false},
-        {"multiple choice, a byte", share, 100, NAN, r->eval.choice_accuracy_norm, r->eval.choices, "questions", false},
-        {"exact match", share, 100, NAN, r->eval.exact_match, r->eval.matches, "answers", false},
-        {"perplexity, test", number, 1, NAN, r->test_perplexity, r->test.targets, tokens, false},
-        {"multiple choice, test", share, 100, NAN, r->test.choice_accuracy, r->test.choices, "questions", false},
-        {"perplexity, pretraining", number, 1, r->base_before, r->base_after, r->after.count, tokens, false},
-        {"forgetting (nats)", "%.4f", 1, NAN, r->forgetting, 0, tokens, true},
-    };
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) lf_results_row(out, &rows[i]);
-}
-
-static void add_number(lf_obj *row, const char *name, double value) {
-    if (isfinite(value)) lf_obj_number(row, name, value);
-}
-
-static void add_row(lf_obj *row, const lf_accuracy *a, const lf_base_score *base) {
-    if (a) {
-        add_number(row, "eval_perplexity", exp(a->loss));
-        add_number(row, "eval_loss", a->loss);
-        add_number(row, "eval_token_accuracy", a->accuracy);
-        add_number(row, "eval_choice_accuracy", a->choice_accuracy);
-        add_number(row, "eval_exact_match", a->exact_match);
-    }
-    if (!base) return;
-    add_number(row, "base_perplexity", exp(base->loss));
-    add_number(row, "base_loss", base->loss);
-    add_number(row, "base_token_accuracy", base->accuracy);
-    add_number(row, "base_ce", base->ce);
-    add_number(row, "base_kl", base->kl);
-}
-
 static void say(char *text, size_t size, const lf_accuracy *a, const lf_base_score *base) {
     text[0] = 0;
     if (a) snprintf(text, size, "perplexity %.4g  loss %.4f  ", exp(a->loss), a->loss);
@@ -147,7 +110,5 @@ const lf_task_type lf_task_language = {
     .judged_by = LF_BY_PERPLEXITY,
     .chance = chance,
     .compare = compare,
-    .table = table,
-    .add_row = add_row,
     .say = say,
 };

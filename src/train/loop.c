@@ -170,7 +170,7 @@ static lf_status evaluate(loop *l, lf_err *err) {
     if (rc) return lf_fail(err, rc, "step %lld: %s", (long long)run->progress.step, cause.message);
     lf_obj row = begin_row(run);
     char text[200];
-    task->add_row(&row, run->has_eval ? &a : NULL, run->has_base ? &base : NULL);
+    lf_results_step(&row, task->judged_by, run->has_eval ? &a : NULL, run->has_base ? &base : NULL);
     task->say(text, sizeof text, run->has_eval ? &a : NULL, run->has_base ? &base : NULL);
     if (text[0]) lf_info("step %lld: %s", (long long)run->progress.step, text);
     l->eval_seconds += lf_now() - began;
