@@ -4,19 +4,8 @@
 #define LF_EVAL_EVAL_H
 
 #include "config/config.h"
-#include "data/image/dataset.h"
-#include "model/model.h"
+#include "eval/examples.h"
 #include "stats/figures.h"
-
-typedef struct lf_eval_opts {
-    int64_t batch_size, workers;
-    bool skip_bad_images;
-    const lf_image_processor *processor;
-    const char *what;    /* of the progress line: "evaluate"; "" for none */
-    int64_t knn_samples; /* most features that the nearest neighbours are searched in; 0: 2000 */
-    bool base;           /* without the adapters */
-    bool interruptible;  /* stop with LF_EINTERRUPTED after lf_interrupt; training lets an evaluation end first */
-} lf_eval_opts;
 
 /* A model on a data set. Pictures are judged by accuracy and loss alone. */
 typedef struct lf_accuracy {
@@ -35,17 +24,17 @@ typedef struct lf_accuracy {
     { .accuracy = NAN, .loss = NAN, .choice_accuracy = NAN, .choice_accuracy_norm = NAN, .exact_match = NAN }
 
 /* Called with each batch in data-set order: features [B, hidden_size], logits [B, V] (floats), the batch. */
-typedef lf_status (*lf_eval_visit)(void *context, const lf_batch *batch, const float *features, const float *logits,
-                                   int64_t V, lf_err *err);
+typedef lf_status (*lf_eval_visit)(void *context, const lf_example_batch *batch, const float *features,
+                                   const float *logits, int64_t V, lf_err *err);
 
-/* Forward passes (no gradient, no dropout) over all of d with `head`. visit may be NULL;
+/* Forward passes (no gradient, no dropout) over all of e with `head`. visit may be NULL;
  * labels below 0 (unlabelled) count in `count` only; without any label accuracy and loss are NAN. The graph's steps are
  * used and forgotten. LF_EDATA for a head without weights or a label that it lacks; LF_EDIVERGED, naming the example,
  * for logits that are not finite. */
-lf_status lf_evaluate(lf_accuracy *out, lf_model *m, lf_graph *g, lf_module *head, const lf_dataset *d,
+lf_status lf_evaluate(lf_accuracy *out, lf_model *m, lf_graph *g, lf_module *head, lf_examples *e,
                       const lf_eval_opts *opts, lf_eval_visit visit, void *context, lf_err *err);
 
-/* The base task on held-out data, always through the base's own frozen head (docs/method.md, "Forgetting"). */
+/* What the base knew, on held-out data, always through its own frozen head (docs/method.md, "Forgetting"). */
 typedef struct lf_base_score {
     int64_t count;
     double accuracy, loss; /* of the labels */
@@ -56,19 +45,23 @@ typedef struct lf_base_score {
 } lf_base_score;
 
 typedef struct lf_forgetting lf_forgetting;
-/* Measures the untouched base (adapters off, base head) and keeps its logits. d is borrowed. The labels of d must
- * be the base's: open it with lf_open_labelled over base_head.labels. LF_EDATA if the model has no head. */
-lf_status lf_forgetting_new(lf_forgetting **out, lf_model *m, lf_graph *g, const lf_dataset *d,
+/* Measures the untouched base (adapters off) by one of its outputs, and keeps of it what a comparison needs: of
+ * classes, through the base's own head, the logits; of next tokens nothing, because the base can run beside the model.
+ * e is borrowed. Classes: the labels of e must be the base's (open it with lf_open_labelled over base_head.labels), and
+ * LF_EDATA if the model has no head. */
+lf_status lf_forgetting_new(lf_forgetting **out, lf_model *m, lf_graph *g, lf_output_kind output, lf_examples *e,
                             const lf_eval_opts *opts, bool with_knn, lf_err *err);
-/* Room for such a measurement without making it: the caller fills [N, V] *logits and the N bytes *seen with those of an
+/* Room for such a measurement without making it: the caller fills what lf_forgetting_arrays gives with those of an
  * earlier one, and sets its score. */
-lf_status lf_forgetting_room(lf_forgetting **out, const lf_model *m, const lf_dataset *d, const lf_eval_opts *opts,
-                             bool with_knn, lf_err *err);
+lf_status lf_forgetting_room(lf_forgetting **out, const lf_model *m, lf_output_kind output, lf_examples *e,
+                             const lf_eval_opts *opts, bool with_knn, lf_err *err);
+/* [N, V] *logits and the N bytes *seen; V = 0: there are none. */
 void lf_forgetting_arrays(lf_forgetting *f, float **logits, int64_t *V, uint8_t **seen, int64_t *N);
 void lf_forgetting_set_before(lf_forgetting *f, const lf_base_score *score);
 void lf_forgetting_free(lf_forgetting *f);
 const lf_base_score *lf_forgetting_before(const lf_forgetting *f);
-/* The model as it is now (adapters on), against what was kept. */
+/* The model as it is now (adapters on), against what was kept. ce and kl are NAN where there is no base to compare
+ * with. */
 lf_status lf_forgetting_measure(lf_base_score *out, lf_forgetting *f, lf_model *m, lf_graph *g,
                                 const lf_eval_opts *opts, lf_err *err);
 

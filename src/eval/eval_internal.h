@@ -12,7 +12,7 @@ double lf_log_sum_exp(const float *x, int64_t n);
 void lf_divergence(const float *base, const float *tuned, int64_t n, double *ce, double *kl);
 
 /* lf_evaluate, and all logits [N, classes] to a safetensors file. */
-lf_status lf_evaluate_saving(lf_accuracy *out, lf_model *m, lf_graph *g, lf_module *head, const lf_dataset *d,
+lf_status lf_evaluate_saving(lf_accuracy *out, lf_model *m, lf_graph *g, lf_module *head, lf_examples *e,
                              const lf_eval_opts *opts, const char *path, lf_err *err);
 
 enum { LF_KNN_NEIGHBOURS = 20 };

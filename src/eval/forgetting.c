@@ -1,20 +1,22 @@
 /* What the base task lost: the tuned model through the base's own head, against the untouched base on the same
- * examples. The base's logits are kept as they came, so that an untouched model has a divergence of zero, not of a
- * rounding. */
+ * examples, by the kind of its output. The base's logits over classes are kept as they came, so that an untouched model
+ * has a divergence of zero, not of a rounding. */
 #include <math.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "eval/eval.h"
 #include "eval/eval_internal.h"
+#include "eval/score.h"
 
 enum { KNN_SAMPLES = 2000 };
 
 struct lf_forgetting {
-    const lf_dataset *d;
-    int64_t V, dim;
-    float *logits;    /* [N, V] of the untouched base, a row an example of d */
-    uint8_t *seen;    /* [N]: 0 where the picture could not be read */
+    lf_output_kind output;
+    lf_examples *e;
+    int64_t V, dim;   /* 0 of next tokens, as all that follows up to `before` */
+    float *logits;    /* [N, V] of the untouched base, a row an example of e */
+    uint8_t *seen;    /* [N]: 0 where the example could not be read */
     int64_t n_spread; /* examples whose features are kept; 0: no k-NN */
     float *features;  /* [n_spread, dim], of the measurement that is going on */
     int32_t *labels;  /* [n_spread] */
@@ -45,7 +47,7 @@ static lf_status compare(measurement *me, int64_t index, const float *logits, lf
         f->seen[index] = 1;
     } else if (!f->seen[index]) {
         return lf_fail(err, LF_EDATA, "%s: could not be read when the base was measured, but can be now",
-                       lf_dataset_example_name(f->d, index, name, sizeof name));
+                       f->e->name(f->e->data, index, name, sizeof name));
     }
     double ce, kl;
     lf_divergence(base, logits, f->V, &ce, &kl);
@@ -55,15 +57,14 @@ static lf_status compare(measurement *me, int64_t index, const float *logits, lf
     return LF_OK;
 }
 
-static lf_status visit(void *context, const lf_batch *b, const float *features, const float *logits, int64_t V,
+static lf_status visit(void *context, const lf_example_batch *b, const float *features, const float *logits, int64_t V,
                        lf_err *err) {
     measurement *me = context;
     lf_forgetting *f = me->f;
-    for (int64_t i = 0; i < b->B; i++) {
+    for (int64_t i = 0; i < b->in.B; i++) {
         const lf_status rc = compare(me, b->indices[i], logits + i * V, err);
         if (rc) return rc;
-        if (b->labels[i] < 0 || !f->n_spread || !is_spread(b->indices[i], f->n_spread, lf_dataset_count(f->d)))
-            continue;
+        if (b->labels[i] < 0 || !f->n_spread || !is_spread(b->indices[i], f->n_spread, f->e->count)) continue;
         memcpy(f->features + me->n_features * f->dim, features + i * f->dim, (size_t)f->dim * sizeof *features);
         f->labels[me->n_features++] = b->labels[i];
     }
@@ -81,16 +82,22 @@ void lf_divergence(const float *base, const float *tuned, int64_t n, double *ce,
     }
 }
 
-static lf_status measure(lf_base_score *out, measurement *me, lf_model *m, lf_graph *g, const lf_eval_opts *asked,
-                         bool base, lf_err *err) {
+/* ---- a measurement, by the kind of output ---- */
+
+typedef lf_status (*lf_measure_fn)(lf_base_score *out, measurement *me, lf_model *m, lf_graph *g,
+                                   const lf_eval_opts *opts, lf_err *err);
+
+static lf_status measure_classes(lf_base_score *out, measurement *me, lf_model *m, lf_graph *g,
+                                 const lf_eval_opts *asked, lf_err *err) {
     lf_forgetting *f = me->f;
-    if (!m->base_head.module || m->base_head.module->out != f->V || m->hidden_size != f->dim)
+    const lf_module *head = m->base_head.module;
+    if (!head || head->out != f->V || m->hidden_size != f->dim)
         return lf_fail(err, LF_EDATA, "%s: has no head of %lld classes, which the base was measured with", m->path,
                        (long long)f->V);
     lf_accuracy a;
     lf_eval_opts opts = *asked;
-    opts.base = base;
-    const lf_status rc = lf_evaluate(&a, m, g, m->base_head.module, f->d, &opts, visit, me, err);
+    opts.base = me->keep;
+    const lf_status rc = lf_evaluate(&a, m, g, m->base_head.module, f->e, &opts, visit, me, err);
     if (rc) return rc;
     *out = (lf_base_score){.count = a.count,
                            .accuracy = a.accuracy,
@@ -103,8 +110,34 @@ static lf_status measure(lf_base_score *out, measurement *me, lf_model *m, lf_gr
     return lf_knn_accuracy(&out->knn, lf_graph_kernels(g), f->features, f->labels, me->n_features, f->dim, f->V, err);
 }
 
+/* The untouched base is the model without its adapter; where all weights were trained it is gone, and only the losses
+ * are compared. */
+static lf_status measure_tokens(lf_base_score *out, measurement *me, lf_model *m, lf_graph *g, const lf_eval_opts *opts,
+                                lf_err *err) {
+    const bool beside = !me->keep && !opts->base_is_gone;
+    lf_score_sum sum;
+    const lf_status rc = lf_score_tokens(&sum, m, g, me->f->e,
+                                         me->keep ? LF_SCORE_BASE
+                                         : beside ? LF_SCORE_BESIDE_BASE
+                                                  : LF_SCORE_MODEL,
+                                         opts, NULL, err);
+    if (rc) return rc;
+    const double n = (double)sum.targets;
+    *out = (lf_base_score){.count = sum.targets,
+                           .accuracy = (double)sum.correct / n,
+                           .loss = sum.nll / n,
+                           .ce = beside ? sum.ce / n : NAN,
+                           .kl = beside ? sum.kl / n : NAN,
+                           .knn = NAN};
+    return LF_OK;
+}
+
+static const lf_measure_fn measure_by[] = {[LF_CLASSES] = measure_classes, [LF_NEXT_TOKEN] = measure_tokens};
+
+/* ---- making room ---- */
+
 static lf_status allocate(lf_forgetting *f, lf_err *err) {
-    const int64_t N = lf_dataset_count(f->d);
+    const int64_t N = f->e->count;
     uint64_t numbers;
     const bool fits = !lf_mul_overflow((uint64_t)N, (uint64_t)f->V, &numbers) && numbers < SIZE_MAX / sizeof(float);
     f->logits = fits ? lf_aligned_alloc((size_t)numbers * sizeof *f->logits) : NULL;
@@ -118,18 +151,25 @@ static lf_status allocate(lf_forgetting *f, lf_err *err) {
                         (long long)N, (long long)f->V);
 }
 
-lf_status lf_forgetting_room(lf_forgetting **out, const lf_model *m, const lf_dataset *d, const lf_eval_opts *opts,
-                             bool with_knn, lf_err *err) {
-    *out = NULL;
+static lf_status make_room(lf_forgetting *f, const lf_model *m, const lf_eval_opts *opts, bool with_knn, lf_err *err) {
+    if (f->output != LF_CLASSES) return LF_OK;
     if (!m->base_head.module)
         return lf_fail(err, LF_EDATA, "%s: the model has no head of its own, so there is no base task to forget",
                        m->path);
+    const int64_t N = f->e->count, most = opts->knn_samples ? opts->knn_samples : KNN_SAMPLES;
+    f->V = m->base_head.module->out;
+    f->dim = m->hidden_size;
+    f->n_spread = !with_knn ? 0 : most < N ? most : N;
+    return allocate(f, err);
+}
+
+lf_status lf_forgetting_room(lf_forgetting **out, const lf_model *m, lf_output_kind output, lf_examples *e,
+                             const lf_eval_opts *opts, bool with_knn, lf_err *err) {
+    *out = NULL;
     lf_forgetting *f = lf_calloc(1, sizeof *f);
     if (!f) return lf_no_memory(err, "measuring the base");
-    const int64_t N = lf_dataset_count(d), most = opts->knn_samples ? opts->knn_samples : KNN_SAMPLES;
-    *f = (lf_forgetting){.d = d, .V = m->base_head.module->out, .dim = m->hidden_size, .n_spread = with_knn ? most : 0};
-    if (f->n_spread > N) f->n_spread = N;
-    const lf_status rc = allocate(f, err);
+    *f = (lf_forgetting){.output = output, .e = e};
+    const lf_status rc = make_room(f, m, opts, with_knn, err);
     if (rc)
         lf_forgetting_free(f);
     else
@@ -137,14 +177,14 @@ lf_status lf_forgetting_room(lf_forgetting **out, const lf_model *m, const lf_da
     return rc;
 }
 
-lf_status lf_forgetting_new(lf_forgetting **out, lf_model *m, lf_graph *g, const lf_dataset *d,
+lf_status lf_forgetting_new(lf_forgetting **out, lf_model *m, lf_graph *g, lf_output_kind output, lf_examples *e,
                             const lf_eval_opts *opts, bool with_knn, lf_err *err) {
     lf_forgetting *f;
     *out = NULL;
-    lf_status rc = lf_forgetting_room(&f, m, d, opts, with_knn, err);
+    lf_status rc = lf_forgetting_room(&f, m, output, e, opts, with_knn, err);
     if (rc) return rc;
     measurement me = {.f = f, .keep = true};
-    rc = measure(&f->before, &me, m, g, opts, true, err);
+    rc = measure_by[output](&f->before, &me, m, g, opts, err);
     if (rc)
         lf_forgetting_free(f);
     else
@@ -156,7 +196,7 @@ void lf_forgetting_arrays(lf_forgetting *f, float **logits, int64_t *V, uint8_t 
     *logits = f->logits;
     *V = f->V;
     *seen = f->seen;
-    *N = lf_dataset_count(f->d);
+    *N = f->e->count;
 }
 
 void lf_forgetting_set_before(lf_forgetting *f, const lf_base_score *score) { f->before = *score; }
@@ -175,5 +215,5 @@ const lf_base_score *lf_forgetting_before(const lf_forgetting *f) { return &f->b
 lf_status lf_forgetting_measure(lf_base_score *out, lf_forgetting *f, lf_model *m, lf_graph *g,
                                 const lf_eval_opts *opts, lf_err *err) {
     measurement me = {.f = f};
-    return measure(out, &me, m, g, opts, false, err);
+    return measure_by[f->output](out, &me, m, g, opts, err);
 }

@@ -12,13 +12,13 @@ typedef struct logits_kept {
     int64_t rows, capacity;
 } logits_kept;
 
-static lf_status keep(void *context, const lf_batch *b, const float *features, const float *logits, int64_t V,
+static lf_status keep(void *context, const lf_example_batch *b, const float *features, const float *logits, int64_t V,
                       lf_err *err) {
     (void)features;
     logits_kept *kept = context;
-    if (kept->rows + b->B > kept->capacity) return lf_fail(err, LF_EFAIL, "more examples than the data set said");
-    memcpy(kept->values + kept->rows * V, logits, (size_t)(b->B * V) * sizeof *logits);
-    kept->rows += b->B;
+    if (kept->rows + b->in.B > kept->capacity) return lf_fail(err, LF_EFAIL, "more examples than the data set said");
+    memcpy(kept->values + kept->rows * V, logits, (size_t)(b->in.B * V) * sizeof *logits);
+    kept->rows += b->in.B;
     return LF_OK;
 }
 
@@ -35,14 +35,14 @@ static lf_status write_logits(const char *path, const logits_kept *kept, int64_t
     return rc;
 }
 
-lf_status lf_evaluate_saving(lf_accuracy *out, lf_model *m, lf_graph *g, lf_module *head, const lf_dataset *d,
+lf_status lf_evaluate_saving(lf_accuracy *out, lf_model *m, lf_graph *g, lf_module *head, lf_examples *e,
                              const lf_eval_opts *opts, const char *path, lf_err *err) {
-    logits_kept kept = {.capacity = lf_dataset_count(d)};
+    logits_kept kept = {.capacity = e->count};
     kept.values = lf_aligned_alloc((size_t)(kept.capacity * head->out) * sizeof *kept.values);
     if (!kept.values)
         return lf_no_memory(err, "the logits of %lld examples x %lld classes; try max_samples",
                             (long long)kept.capacity, (long long)head->out);
-    lf_status rc = lf_evaluate(out, m, g, head, d, opts, keep, &kept, err);
+    lf_status rc = lf_evaluate(out, m, g, head, e, opts, keep, &kept, err);
     if (!rc) rc = write_logits(path, &kept, head->out, err);
     lf_aligned_free(kept.values);
     return rc;

@@ -5,7 +5,7 @@
 /* Of one block, by way of b: the base's hidden numbers take x over once the model's have served. ce, kl: NULL without a
  * base. */
 static bool score_block(lf_graph *g, const lf_lm_blocks *b, const void *hidden, const void *base_hidden, void *lse,
-                        void *base_logits, double *ce, double *kl, lf_lm_token *out) {
+                        void *base_logits, double *ce, double *kl, lf_label_score *out) {
     lf_lm_blocks_gather(b, hidden);
     if (!lf_lm_blocks_product(g, b, b->logits)) return false;
     b->k->lm_cross_entropy(lse, b->nll, NULL, b->correct, b->logits, b->label, b->n, b->V);
@@ -15,11 +15,11 @@ static bool score_block(lf_graph *g, const lf_lm_blocks *b, const void *hidden, 
         b->k->lm_compare(ce, kl, b->logits, base_logits, b->n, b->V);
     }
     for (int64_t i = 0; i < b->n; i++)
-        out[b->row[i]] = (lf_lm_token){.target = true,
-                                       .correct = b->correct[i],
-                                       .nll = b->nll[i],
-                                       .ce = base_hidden ? ce[i] : 0,
-                                       .kl = base_hidden ? kl[i] : 0};
+        out[b->row[i]] = (lf_label_score){.target = true,
+                                          .correct = b->correct[i],
+                                          .nll = b->nll[i],
+                                          .ce = base_hidden ? ce[i] : 0,
+                                          .kl = base_hidden ? kl[i] : 0};
     return true;
 }
 
@@ -31,7 +31,7 @@ static void check_labels(lf_graph *g, const int32_t *labels, int64_t rows, int64
 }
 
 lf_status lf_lm_score(lf_graph *g, const void *hidden, const void *base_hidden, const lf_frozen *frozen,
-                      const lf_tensor *weight, const int32_t *labels, int64_t rows, lf_lm_token *out) {
+                      const lf_tensor *weight, const int32_t *labels, int64_t rows, lf_label_score *out) {
     const lf_kernels *k = lf_graph_kernels(g);
     lf_lm_blocks b;
     check_labels(g, labels, rows, frozen ? frozen->out : weight->shape[0]);
@@ -40,7 +40,7 @@ lf_status lf_lm_score(lf_graph *g, const void *hidden, const void *base_hidden, 
          *base_logits = base_hidden ? lf_graph_take(g, k->dtype, b.size * b.V) : NULL;
     double *compared = lf_graph_take(g, LF_F64, 2 * b.size); /* ce, kl */
     bool ok = !lf_graph_status(g, NULL);
-    for (int64_t i = 0; ok && i < rows; i++) out[i] = (lf_lm_token){0};
+    for (int64_t i = 0; ok && i < rows; i++) out[i] = (lf_label_score){0};
     while (ok && lf_lm_blocks_next(&b, labels))
         ok = score_block(g, &b, hidden, base_hidden, lse, base_logits, compared, compared + b.size, out);
     lf_graph_give(g, compared);

@@ -5,19 +5,20 @@
 
 #include "graph/graph.h"
 
-typedef struct lf_lm_token {
-    bool target;   /* the row has a label; else all is zero */
+/* What a model says of one label: of the next token, or of a class (eval/score.h). */
+typedef struct lf_label_score {
+    bool target;   /* there is a label; else all is zero */
     bool correct;  /* the label is the first of the largest logits */
     double nll;    /* -log p[label] */
     double ce, kl; /* with a base, q = its distribution: -sum q log p, and sum q log(q / p) = ce - H(q) */
-} lf_lm_token;
+} lf_label_score;
 
 /* hidden [rows,C], activations; logits are hidden W^T with W [V,C]: exactly one of `frozen` and `weight` (real). labels
  * [rows], < 0: no target, the row is not computed. base_hidden [rows,C] (NULL: no base) is what the base made of the
  * same rows; it goes through the same W. out [rows]. Memory is of the graph's pool and given back: logits of a block of
  * rows at a time. Failure is the graph's (lf_graph_status); its status is returned. */
 lf_status lf_lm_score(lf_graph *g, const void *hidden, const void *base_hidden, const lf_frozen *frozen,
-                      const lf_tensor *weight, const int32_t *labels, int64_t rows, lf_lm_token *out);
+                      const lf_tensor *weight, const int32_t *labels, int64_t rows, lf_label_score *out);
 
 /* The logits [V] after one row of hidden numbers [C], activations, in the backend's real numbers (of the graph's pool:
  * give them back with lf_graph_give, or begin another step). NULL after a failure, which is the graph's. */

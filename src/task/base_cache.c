@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/obj.h"
+#include "io/stored.h"
 #include "linalg/svd.h"
 
 static const char KIND[] = "base_score";
@@ -119,17 +120,31 @@ static bool are_counts(const double x[N_NUMBERS]) {
     return x[0] >= 0 && x[0] < LF_NO_MAX && x[6] >= 0 && x[6] < LF_NO_MAX;
 }
 
-static bool found(lf_task *t, lf_base_score *out, const char *path, const char *identity) {
-    lf_stored_part parts[1 + LF_BASE_PARTS];
-    double numbers[N_NUMBERS];
-    int n = 0;
+enum { MOST_PARTS = 3 };
+
+/* The score, and what a comparison needs of the base beside it. Returns how many parts there are. */
+static int list_parts(lf_stored_part parts[MOST_PARTS], double numbers[N_NUMBERS], lf_forgetting *f) {
+    float *logits;
+    uint8_t *seen;
+    int64_t V, N;
+    lf_forgetting_arrays(f, &logits, &V, &seen, &N);
     parts[0] = (lf_stored_part){"score", numbers, 1, N_NUMBERS, LF_F64};
+    if (!V) return 1;
+    parts[1] = (lf_stored_part){"logits", logits, N, V, LF_F32};
+    parts[2] = (lf_stored_part){"seen", seen, 1, N, LF_U8};
+    return MOST_PARTS;
+}
+
+static bool found(lf_task *t, lf_base_score *out, const char *path, const char *identity) {
+    lf_stored_part parts[MOST_PARTS];
+    double numbers[N_NUMBERS];
     lf_err why = {0};
     if (!lf_is_file(path)) return false;
-    lf_status rc = t->type->base_parts ? t->type->base_parts(t, true, parts + 1, &n, &why) : LF_OK;
-    if (!rc && !(rc = lf_stored_read(path, KIND, identity, parts, 1 + n, &why)) && are_counts(numbers)) {
+    lf_status rc = lf_task_base_room(t, &why);
+    if (!rc && !(rc = lf_stored_read(path, KIND, identity, parts, list_parts(parts, numbers, t->forgetting), &why)) &&
+        are_counts(numbers)) {
         from_numbers(out, numbers);
-        if (t->type->base_restored) t->type->base_restored(t, out);
+        lf_forgetting_set_before(t->forgetting, out);
         lf_info("the untouched base's score is that of %s", path);
         return true;
     }
@@ -137,16 +152,13 @@ static bool found(lf_task *t, lf_base_score *out, const char *path, const char *
     return false;
 }
 
-static void keep(lf_task *t, const lf_base_score *score, const char *path, const char *identity) {
-    lf_stored_part parts[1 + LF_BASE_PARTS];
+static void keep(const lf_task *t, const lf_base_score *score, const char *path, const char *identity) {
+    lf_stored_part parts[MOST_PARTS];
     double numbers[N_NUMBERS];
-    int n = 0;
-    to_numbers(numbers, score);
-    parts[0] = (lf_stored_part){"score", numbers, 1, N_NUMBERS, LF_F64};
     lf_err why = {0};
-    lf_status rc = t->type->base_parts ? t->type->base_parts(t, false, parts + 1, &n, &why) : LF_OK;
-    if (!rc) rc = lf_stored_write(path, KIND, identity, parts, 1 + n, &why);
-    if (rc) lf_warn("base_cache: %s; going on without it", why.message);
+    to_numbers(numbers, score);
+    if (lf_stored_write(path, KIND, identity, parts, list_parts(parts, numbers, t->forgetting), &why))
+        lf_warn("base_cache: %s; going on without it", why.message);
 }
 
 /* ---- with the folder ---- */
@@ -162,8 +174,8 @@ static lf_status measure_locked(lf_task *t, lf_base_score *out, const char *fold
         lf_fail(err, rc, "%s", why.message);
     } else if (rc) { /* a folder that cannot be used */
         lf_warn("base_cache: %s; going on without it", why.message);
-        rc = t->type->measure_base(t, out, err);
-    } else if (!found(t, out, path, identity) && !(rc = t->type->measure_base(t, out, err)))
+        rc = lf_task_measure_base(t, out, err);
+    } else if (!found(t, out, path, identity) && !(rc = lf_task_measure_base(t, out, err)))
         keep(t, out, path, identity);
     lf_lock_drop(lock);
     lf_free(path);
@@ -172,7 +184,7 @@ static lf_status measure_locked(lf_task *t, lf_base_score *out, const char *fold
 
 lf_status lf_measure_base(lf_task *t, lf_base_score *out, lf_err *err) {
     const char *where = lf_cfg_str(t->cfg, LF_base_cache);
-    if (!where || !t->model->hash[0]) return t->type->measure_base(t, out, err);
+    if (!where || !t->model->hash[0]) return lf_task_measure_base(t, out, err);
     char files[33], name[33];
     lf_err why = {0};
     lf_status rc = hash_files(files, t, &why);
@@ -187,7 +199,7 @@ lf_status lf_measure_base(lf_task *t, lf_base_score *out, lf_err *err) {
         rc = measure_locked(t, out, folder, identity, err);
     else { /* not all that the score depends on is known */
         lf_warn("base_cache: %s; going on without it", why.message);
-        rc = t->type->measure_base(t, out, err);
+        rc = lf_task_measure_base(t, out, err);
     }
     lf_free(folder);
     lf_free(identity);

@@ -7,7 +7,7 @@
 
 #include "task/source.h"
 
-/* The task's measure_base, or what the folder of the key base_cache (a folder; not set: none) holds of it. Runs that
+/* lf_task_measure_base, or what the folder of the key base_cache (a folder; not set: none) holds of it. Runs that
  * share the folder wait for the one that measures. The bytes are the same with and without it. */
 lf_status lf_measure_base(lf_task *t, lf_base_score *out, lf_err *err);
 

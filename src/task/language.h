@@ -2,15 +2,15 @@
 #ifndef LF_EVAL_LANGUAGE_H
 #define LF_EVAL_LANGUAGE_H
 
-#include "data/text/loader.h"
 #include "data/text/tokenizer.h"
-#include "graph/lm_score.h"
+#include "eval/score.h"
 #include "task/source.h"
 
 typedef struct lf_language {
     lf_text_tokenizer *text; /* NULL until the first data set is opened */
     lf_text_dataset *data[LF_DATA_ROLES];
     lf_text_loader *loaders[LF_DATA_ROLES];
+    lf_text_examples examples[LF_DATA_ROLES];
     int64_t max_seq_length, batch_size; /* rows of a training batch */
     lf_example_batch batch;             /* the last one served */
     lf_text_batch random;               /* its arrays are ours */
@@ -21,30 +21,11 @@ lf_status lf_language_open_text(lf_task *t, lf_err *err);
 /* A role's loader, made at the first call. */
 lf_status lf_language_loader(lf_task *t, lf_data_role role, lf_text_loader **out, lf_err *err);
 int64_t lf_language_eval_rows(const lf_task *t); /* of a batch of an evaluation */
-lf_model_input lf_language_input(const lf_text_batch *b);
-lf_example_batch lf_language_batch(const lf_text_batch *b);
 
 /* language_text.c: the tokenizer and the chat template that the configuration says, and that a max_seq_length that is
  * given is one the model has positions for. */
 lf_status lf_language_tokenizer(lf_text_tokenizer **out, const lf_config *cfg, const lf_model *m, lf_err *err);
 lf_status lf_language_check_length(const lf_config *cfg, const lf_model *m, lf_err *err);
-
-/* language_score.c: one pass over a role's rows. save: NULL, or the file for
- * each target's -log p and id. */
-typedef enum lf_scored {
-    LF_SCORE_MODEL,
-    LF_SCORE_BASE,       /* the model without its adapter */
-    LF_SCORE_BESIDE_BASE /* the model, against the base: it runs a second time */
-} lf_scored;
-typedef struct lf_language_score {
-    int64_t documents, tokens, targets, correct;
-    double nll, ce, kl; /* sums */
-} lf_language_score;
-lf_status lf_language_score_data(lf_task *t, lf_language_score *out, lf_model *m, lf_data_role role, const char *what,
-                                 lf_scored what_runs, const char *save, lf_err *err);
-/* Scores one batch: out [B*T]. */
-lf_status lf_language_score_batch(lf_task *t, lf_lm_token *out, lf_model *m, const lf_text_batch *b,
-                                  lf_scored what_runs, lf_err *err);
 
 /* language_choices.c: the choices of every question by log-likelihood. */
 lf_status lf_language_choose(lf_task *t, lf_accuracy *out, lf_model *m, lf_data_role role, lf_err *err);

@@ -17,7 +17,7 @@ typedef struct choosing {
     double *nll;           /* [n_choices] */
     int64_t most;          /* choices that ends and nll have room for */
     lf_text_batch batch;   /* rows of one question's choices */
-    lf_lm_token *scores;
+    lf_label_score *scores;
     int64_t cells; /* B * T that there is room for */
 } choosing;
 
@@ -88,10 +88,10 @@ static lf_status lay_out(choosing *c, int64_t first, int64_t n, lf_err *err) {
 }
 
 static lf_status score_rows(choosing *c, int64_t first, int64_t n, lf_err *err) {
-    lf_status rc;
-    if ((rc = lay_out(c, first, n, err)) ||
-        (rc = lf_language_score_batch(c->t, c->scores, c->m, &c->batch, LF_SCORE_MODEL, err)))
-        return rc;
+    lf_status rc = lay_out(c, first, n, err);
+    if (rc) return rc;
+    const lf_example_batch rows = lf_batch_of_text(&c->batch);
+    if ((rc = lf_score_token_batch(c->scores, c->m, c->t->g, &rows, LF_SCORE_MODEL, err))) return rc;
     for (int64_t k = 0; k < n; k++) {
         c->nll[first + k] = 0;
         for (int64_t i = 0; i < c->batch.T; i++) c->nll[first + k] += c->scores[k * c->batch.T + i].nll;

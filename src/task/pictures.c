@@ -28,16 +28,6 @@ static void close(lf_task *t) {
     lf_free(w);
 }
 
-static lf_example_batch to_batch(const lf_batch *b) {
-    return (lf_example_batch){.in = {.B = b->B, .pixels = b->pixels},
-                              .labels = b->labels,
-                              .indices = b->indices,
-                              .examples = b->B,
-                              .items = b->B,
-                              .epoch = b->epoch,
-                              .number = b->number};
-}
-
 /* ---- the data of a role ---- */
 
 static lf_status note_classes(lf_pictures *w, lf_err *err) {
@@ -132,7 +122,7 @@ static lf_status next(lf_task *t, const lf_example_batch **out, lf_err *err) {
     *out = NULL;
     const lf_status rc = lf_loader_next(w->loader, &b, err);
     if (rc || !b) return rc;
-    w->batch = to_batch(b);
+    w->batch = lf_batch_of_pictures(b);
     *out = &w->batch;
     return LF_OK;
 }
@@ -160,8 +150,17 @@ static lf_status random_batch(lf_task *t, int64_t batch, int64_t seq, const lf_e
     for (int64_t i = 0; i < n; i++) b->pixels[i] = (float)lf_rng_normal(pixels, (uint64_t)i);
     for (int64_t i = 0; i < batch; i++)
         b->labels[i] = (int32_t)lf_rng_below(labels, (uint64_t)i, (uint64_t)m->head.n_labels);
-    lf_pictures_of(t)->batch = to_batch(b);
+    lf_pictures_of(t)->batch = lf_batch_of_pictures(b);
     *out = &lf_pictures_of(t)->batch;
+    return LF_OK;
+}
+
+static lf_status examples(lf_task *t, lf_data_role role, lf_examples **out, lf_err *err) {
+    lf_pictures *w = t->data;
+    lf_eval_opts o = lf_task_eval_opts(t, "");
+    (void)err;
+    o.processor = &w->processor;
+    *out = lf_examples_of_pictures(&w->examples[role], w->data[role], &o);
     return LF_OK;
 }
 
@@ -212,5 +211,6 @@ const lf_source_type lf_source_pictures = {
     .skipped = skipped,
     .waited = waited,
     .random_batch = random_batch,
+    .examples = examples,
     .look = look,
 };

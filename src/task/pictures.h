@@ -10,6 +10,7 @@ typedef struct lf_pictures {
     bool has_processor;
     lf_dataset *data[LF_DATA_ROLES]; /* NULL: not given */
     const char **classes;            /* of the training data */
+    lf_picture_examples examples[LF_DATA_ROLES];
     lf_loader *loader;
     int64_t batch_size;
     lf_example_batch batch; /* the last one served */

@@ -39,6 +39,9 @@ struct lf_source_type {
     /* For measuring speed: a batch of random numbers that the task's `loss` takes; of the task until it is closed. */
     lf_status (*random_batch)(lf_task *t, int64_t batch, int64_t seq, const lf_example_batch **out, lf_err *err);
 
+    /* ---- judging ---- */
+    /* A role's data, in order; of the source. */
+    lf_status (*examples)(lf_task *t, lf_data_role role, lf_examples **out, lf_err *err);
     /* Forward passes of m, its adapter on, over a small part of a role's data, for `u` to look at
      * (task/update_ratio.h). */
     lf_status (*look)(lf_task *t, lf_update_ratio *u, lf_model *m, lf_data_role role, lf_err *err);

@@ -1,4 +1,6 @@
 /* Which task a model is for. */
+#include <string.h>
+
 #include "task/source.h"
 
 #include "base/mem.h"
@@ -33,7 +35,7 @@ lf_status lf_task_open(lf_task **out, const lf_config *cfg, lf_model *m, lf_grap
     if (!t) return lf_no_memory(err, "the task");
     *t = (lf_task){.type = type, .source = lf_source_for(type->input), .cfg = cfg, .model = m, .g = g};
     lf_status rc = t->source->open(t, err);
-    if (!rc) rc = type->open(t, err);
+    if (!rc && type->check) rc = type->check(t, err);
     if (rc)
         lf_task_close(t);
     else
@@ -45,7 +47,7 @@ lf_status lf_task_prepare(lf_task *t, lf_err *err) { return t->type->prepare ? t
 
 void lf_task_close(lf_task *t) {
     if (!t) return;
-    if (t->type->close) t->type->close(t);
+    lf_forgetting_free(t->forgetting);
     t->source->close(t);
     lf_free(t);
 }
@@ -57,4 +59,45 @@ lf_eval_opts lf_task_eval_opts(const lf_task *t, const char *what) {
                           .what = what,
                           .knn_samples = lf_cfg_i64(t->cfg, LF_knn_reference_samples),
                           .interruptible = t->interruptible};
+}
+
+/* ---- forgetting ---- */
+
+static bool trains_all(const lf_task *t) { return strcmp(lf_cfg_str(t->cfg, LF_method), "full") == 0; }
+
+static lf_status base_examples(lf_task *t, lf_examples **out, lf_err *err) {
+    lf_forgetting_free(t->forgetting);
+    t->forgetting = NULL;
+    return t->source->examples(t, LF_DATA_BASE, out, err);
+}
+
+lf_status lf_task_base_room(lf_task *t, lf_err *err) {
+    const lf_eval_opts o = lf_task_eval_opts(t, "");
+    lf_examples *e;
+    const lf_status rc = base_examples(t, &e, err);
+    if (rc) return rc;
+    return lf_forgetting_room(&t->forgetting, t->model, t->type->output, e, &o, lf_cfg_bool(t->cfg, LF_forgetting_knn),
+                              err);
+}
+
+lf_status lf_task_measure_base(lf_task *t, lf_base_score *out, lf_err *err) {
+    const lf_eval_opts o = lf_task_eval_opts(t, "untouched base");
+    lf_examples *e;
+    lf_status rc = base_examples(t, &e, err);
+    if (!rc)
+        rc = lf_forgetting_new(&t->forgetting, t->model, t->g, t->type->output, e, &o,
+                               lf_cfg_bool(t->cfg, LF_forgetting_knn), err);
+    if (!rc) *out = *lf_forgetting_before(t->forgetting);
+    return rc;
+}
+
+lf_status lf_task_measure_tuned(lf_task *t, lf_base_score *out, lf_model *m, lf_err *err) {
+    lf_eval_opts o = lf_task_eval_opts(t, t->type->base_data);
+    const lf_classifier own_head = m->base_head;
+    /* The base's own head may not be in a full model's new file; the one in memory is frozen and the same. */
+    o.base_is_gone = trains_all(t);
+    if (o.base_is_gone) m->base_head = t->model->base_head;
+    const lf_status rc = lf_forgetting_measure(out, t->forgetting, m, t->g, &o, err);
+    m->base_head = own_head;
+    return rc;
 }

@@ -17,7 +17,6 @@
 #include "data/fingerprint.h"
 #include "eval/eval.h"
 #include "eval/examples.h"
-#include "io/stored.h"
 #include "stats/figures.h"
 
 typedef enum lf_data_role { LF_DATA_TRAIN, LF_DATA_EVAL, LF_DATA_TEST, LF_DATA_BASE, LF_DATA_ROLES } lf_data_role;
@@ -43,21 +42,19 @@ typedef struct lf_task {
     const lf_config *cfg;
     lf_model *model; /* borrowed, as the next two */
     lf_graph *g;
-    void *data;         /* the source's */
-    void *own;          /* the task's */
+    void *data;                /* the source's */
+    lf_forgetting *forgetting; /* NULL until the base is measured */
     bool interruptible; /* evaluations end with LF_EINTERRUPTED after lf_interrupt; training lets them end first */
 } lf_task;
-
-enum { LF_BASE_PARTS = 2 };
 
 struct lf_task_type {
     const char *best_metric;    /* what metric_for_best_model is when it is not given */
     const char *auto_class;     /* of transformers, for an adapter's README.md */
     const char *peft_task_type; /* for adapter_config.json; NULL: PEFT has none */
+    const char *base_data;      /* what forgetting is measured on: "base task" */
     lf_input_kind input;        /* it serves models of this input that say this */
     lf_output_kind output;
-    lf_status (*open)(lf_task *t, lf_err *err); /* can the configuration be followed? Fills `own` */
-    void (*close)(lf_task *t);                  /* NULL: nothing to free */
+    lf_status (*check)(const lf_task *t, lf_err *err); /* can the configuration be followed? NULL: always */
 
     /* ---- training ---- */
     /* The names that fix the labels of a role's data, which `key` gives; *names NULL: whatever the data call them.
@@ -73,14 +70,6 @@ struct lf_task_type {
     /* ---- judging ---- */
     /* `m` with its adapter, on a role's data. save: file for each example's logits; NULL: none. */
     lf_status (*evaluate)(lf_task *t, lf_accuracy *out, lf_model *m, lf_data_role role, const char *save, lf_err *err);
-    /* The untouched base on LF_DATA_BASE (through lf_measure_base); then any state of the model against it. */
-    lf_status (*measure_base)(lf_task *t, lf_base_score *out, lf_err *err);
-    lf_status (*measure_tuned)(lf_task *t, lf_base_score *out, lf_model *m, lf_err *err);
-    /* What measure_tuned needs of the base beside its score, as arrays of the task's: those that measure_base filled,
-     * or, `make`, room for what it would fill, which base_restored then takes for measured. At most LF_BASE_PARTS.
-     * NULL: nothing. */
-    lf_status (*base_parts)(lf_task *t, bool make, lf_stored_part *parts, int *n, lf_err *err);
-    void (*base_restored)(lf_task *t, const lf_base_score *score);
 
     /* ---- results ---- */
     double (*chance)(const lf_model *m, bool base); /* what a uniform guess would score: of `base`, on the base task */
@@ -97,6 +86,13 @@ lf_status lf_task_open(lf_task **out, const lf_config *cfg, lf_model *m, lf_grap
 void lf_task_close(lf_task *t);
 lf_status lf_task_prepare(lf_task *t, lf_err *err);                 /* the head, if the task has one to fit */
 lf_eval_opts lf_task_eval_opts(const lf_task *t, const char *what); /* the configuration's, without a processor */
+
+/* What the base knows of LF_DATA_BASE, by the task's output: the untouched one (base_cache.h keeps it for other runs),
+ * then any state of the model against it. */
+lf_status lf_task_measure_base(lf_task *t, lf_base_score *out, lf_err *err);
+lf_status lf_task_measure_tuned(lf_task *t, lf_base_score *out, lf_model *m, lf_err *err);
+/* Room for a measurement of the base whose numbers are those of an earlier one. */
+lf_status lf_task_base_room(lf_task *t, lf_err *err);
 
 /* A score into the results, for LF_DATA_EVAL or LF_DATA_TEST. */
 void lf_results_put(lf_results *r, lf_data_role role, const lf_accuracy *a);

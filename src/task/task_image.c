@@ -4,27 +4,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/mem.h"
 #include "eval/eval_internal.h"
-#include "task/pictures.h"
+#include "task/source.h"
 
 enum { RANDOM_LABELS = 100 }; /* of the head that a model without one gets for measuring speed */
-
-typedef struct own {
-    lf_forgetting *forgetting;
-} own;
-
-static own *of(const lf_task *t) { return t->own; }
-
-static lf_status open(lf_task *t, lf_err *err) {
-    t->own = lf_calloc(1, sizeof(own));
-    return t->own ? LF_OK : lf_no_memory(err, "the task");
-}
-
-static void close(lf_task *t) {
-    if (t->own) lf_forgetting_free(of(t)->forgetting);
-    lf_free(t->own);
-}
 
 /* ---- labels and heads ---- */
 
@@ -86,62 +69,16 @@ static lf_tensor *loss(lf_task *t, const lf_example_batch *b, lf_loss_counts *co
 
 /* ---- judging ---- */
 
-static lf_eval_opts eval_opts(const lf_task *t, const char *what) {
-    lf_eval_opts o = lf_task_eval_opts(t, what);
-    o.processor = &lf_pictures_of(t)->processor;
-    return o;
-}
-
 static lf_status evaluate(lf_task *t, lf_accuracy *out, lf_model *m, lf_data_role role, const char *save, lf_err *err) {
-    const lf_dataset *d = lf_pictures_of(t)->data[role];
-    const lf_eval_opts o = eval_opts(t, "evaluate");
+    const lf_eval_opts o = lf_task_eval_opts(t, "evaluate");
     const lf_classifier *head;
-    lf_status rc = lf_head_in_use(&head, m, t->cfg, "key 'data'", err);
-    if (rc) return rc;
-    rc = save ? lf_evaluate_saving(out, m, t->g, head->module, d, &o, save, err)
-              : lf_evaluate(out, m, t->g, head->module, d, &o, NULL, NULL, err);
+    lf_examples *e;
+    lf_status rc;
+    if ((rc = lf_head_in_use(&head, m, t->cfg, "key 'data'", err)) || (rc = t->source->examples(t, role, &e, err)))
+        return rc;
+    rc = save ? lf_evaluate_saving(out, m, t->g, head->module, e, &o, save, err)
+              : lf_evaluate(out, m, t->g, head->module, e, &o, NULL, NULL, err);
     if (!rc) out->items = out->targets = out->count;
-    return rc;
-}
-
-static lf_status measure_base(lf_task *t, lf_base_score *out, lf_err *err) {
-    own *w = of(t);
-    const lf_eval_opts o = eval_opts(t, "untouched base");
-    lf_forgetting_free(w->forgetting);
-    const lf_status rc = lf_forgetting_new(&w->forgetting, t->model, t->g, lf_pictures_of(t)->data[LF_DATA_BASE], &o,
-                                           lf_cfg_bool(t->cfg, LF_forgetting_knn), err);
-    if (!rc) *out = *lf_forgetting_before(w->forgetting);
-    return rc;
-}
-
-static lf_status base_parts(lf_task *t, bool make, lf_stored_part *parts, int *n, lf_err *err) {
-    own *w = of(t);
-    const lf_eval_opts o = eval_opts(t, "");
-    float *logits;
-    uint8_t *seen;
-    int64_t V, N;
-    const lf_status rc = make ? lf_forgetting_room(&w->forgetting, t->model, lf_pictures_of(t)->data[LF_DATA_BASE], &o,
-                                                   lf_cfg_bool(t->cfg, LF_forgetting_knn), err)
-                              : LF_OK;
-    if (rc) return rc;
-    lf_forgetting_arrays(w->forgetting, &logits, &V, &seen, &N);
-    parts[0] = (lf_stored_part){"logits", logits, N, V, LF_F32};
-    parts[1] = (lf_stored_part){"seen", seen, 1, N, LF_U8};
-    *n = 2;
-    return LF_OK;
-}
-
-static void base_restored(lf_task *t, const lf_base_score *score) {
-    lf_forgetting_set_before(of(t)->forgetting, score);
-}
-
-static lf_status measure_tuned(lf_task *t, lf_base_score *out, lf_model *m, lf_err *err) {
-    const lf_eval_opts o = eval_opts(t, "base task");
-    const lf_classifier own_head = m->base_head;
-    /* The base's own head may not be in a full model's new file; the one in memory is frozen and the same. */
-    if (strcmp(lf_cfg_str(t->cfg, LF_method), "full") == 0) m->base_head = t->model->base_head;
-    const lf_status rc = lf_forgetting_measure(out, of(t)->forgetting, m, t->g, &o, err);
-    m->base_head = own_head;
     return rc;
 }
 
@@ -167,18 +104,13 @@ static void say(char *text, size_t size, const lf_accuracy *a, const lf_base_sco
 const lf_task_type lf_task_image = {
     .best_metric = "accuracy",
     .auto_class = NULL,
+    .base_data = "base task",
     .input = LF_PIXELS,
     .output = LF_CLASSES,
-    .open = open,
-    .close = close,
     .labels = labels,
     .prepare = prepare,
     .loss = loss,
     .evaluate = evaluate,
-    .measure_base = measure_base,
-    .measure_tuned = measure_tuned,
-    .base_parts = base_parts,
-    .base_restored = base_restored,
     .judged_by = LF_BY_ACCURACY,
     .chance = chance,
     .compare = compare,

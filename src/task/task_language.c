@@ -6,9 +6,7 @@
 
 #include "task/language.h"
 
-static bool trains_all(const lf_task *t) { return strcmp(lf_cfg_str(t->cfg, LF_method), "full") == 0; }
-
-static lf_status open(lf_task *t, lf_err *err) {
+static lf_status check(const lf_task *t, lf_err *err) {
     if (strcmp(lf_cfg_str(t->cfg, LF_method), "head")) return LF_OK;
     return lf_cfg_fail(t->cfg, LF_method, err,
                        "a language model has no head to train alone; expected 'lora' or 'full'");
@@ -31,47 +29,20 @@ static lf_tensor *loss(lf_task *t, const lf_example_batch *b, lf_loss_counts *co
 /* ---- judging ---- */
 
 static lf_status evaluate(lf_task *t, lf_accuracy *out, lf_model *m, lf_data_role role, const char *save, lf_err *err) {
-    lf_language_score s;
-    lf_status rc = lf_language_score_data(t, &s, m, role, "evaluate", LF_SCORE_MODEL, save, err);
-    if (rc) return rc;
+    const lf_eval_opts o = lf_task_eval_opts(t, "evaluate");
+    lf_score_sum s;
+    lf_examples *e;
+    lf_status rc = t->source->examples(t, role, &e, err);
+    if (rc || (rc = lf_score_tokens(&s, m, t->g, e, LF_SCORE_MODEL, &o, save, err))) return rc;
     *out = (lf_accuracy)LF_ACCURACY_NONE;
-    out->count = s.documents;
-    out->items = s.tokens;
+    out->count = s.examples;
+    out->items = s.items;
     out->targets = s.targets;
     out->loss = s.nll / (double)s.targets;
     out->accuracy = (double)s.correct / (double)s.targets;
     if (lf_text_dataset_is(lf_language_of(t)->data[role], LF_TEXT_CHOICES))
         rc = lf_language_choose(t, out, m, role, err);
     if (!rc && lf_cfg_is_set(t->cfg, LF_answer_pattern)) rc = lf_language_answer(t, out, m, role, err);
-    return rc;
-}
-
-static void fill(lf_base_score *out, const lf_language_score *s, bool compared) {
-    const double n = (double)s->targets;
-    *out = (lf_base_score){.count = s->targets,
-                           .accuracy = (double)s->correct / n,
-                           .loss = s->nll / n,
-                           .ce = compared ? s->ce / n : NAN,
-                           .kl = compared ? s->kl / n : NAN,
-                           .knn = NAN};
-}
-
-static lf_status measure_base(lf_task *t, lf_base_score *out, lf_err *err) {
-    lf_language_score s;
-    const lf_status rc =
-        lf_language_score_data(t, &s, t->model, LF_DATA_BASE, "untouched base", LF_SCORE_BASE, NULL, err);
-    if (!rc) fill(out, &s, false);
-    return rc;
-}
-
-/* The untouched base is the model without its adapter; where all weights were trained it is gone, and only the
- * perplexities are compared. */
-static lf_status measure_tuned(lf_task *t, lf_base_score *out, lf_model *m, lf_err *err) {
-    lf_language_score s;
-    const bool compared = !trains_all(t);
-    const lf_status rc = lf_language_score_data(t, &s, m, LF_DATA_BASE, "pretraining text",
-                                                compared ? LF_SCORE_BESIDE_BASE : LF_SCORE_MODEL, NULL, err);
-    if (!rc) fill(out, &s, compared);
     return rc;
 }
 
@@ -100,13 +71,12 @@ const lf_task_type lf_task_language = {
     .best_metric = "loss",
     .auto_class = "AutoModelForCausalLM",
     .peft_task_type = "CAUSAL_LM",
+    .base_data = "pretraining text",
     .input = LF_TOKENS,
     .output = LF_NEXT_TOKEN,
-    .open = open,
+    .check = check,
     .loss = loss,
     .evaluate = evaluate,
-    .measure_base = measure_base,
-    .measure_tuned = measure_tuned,
     .judged_by = LF_BY_PERPLEXITY,
     .chance = chance,
     .compare = compare,

@@ -16,20 +16,6 @@ enum { RANDOM_SEQ = 128 }; /* tokens of a row of `bench` */
 enum { STREAM_IDS, STREAM_LABELS };
 static const int64_t SCAN_BYTES = INT64_C(256) << 20; /* files up to here are read before the first step */
 
-lf_model_input lf_language_input(const lf_text_batch *b) {
-    return (lf_model_input){.B = b->B, .T = b->T, .ids = b->ids, .positions = b->positions, .first = b->document};
-}
-
-lf_example_batch lf_language_batch(const lf_text_batch *b) {
-    return (lf_example_batch){.in = lf_language_input(b),
-                              .labels = b->labels,
-                              .indices = b->indices,
-                              .examples = b->n_documents,
-                              .items = b->n_tokens,
-                              .epoch = b->epoch,
-                              .number = b->number};
-}
-
 lf_language *lf_language_of(const lf_task *t) { return t->data; }
 
 static lf_status open(lf_task *t, lf_err *err) {
@@ -183,7 +169,7 @@ static lf_status next(lf_task *t, const lf_example_batch **out, lf_err *err) {
         const lf_status rc = lf_text_loader_next(loader, &b, err);
         if (rc || !b) return rc;
         if (!b->n_targets) continue;
-        l->batch = lf_language_batch(b);
+        l->batch = lf_batch_of_text(b);
         *out = &l->batch;
         return LF_OK;
     }
@@ -226,9 +212,17 @@ static lf_status random_batch(lf_task *t, int64_t batch, int64_t seq, const lf_e
         b->labels[i] = (int32_t)lf_rng_below(labels, (uint64_t)i, V);
         b->positions[i] = (int32_t)(i % T);
     }
-    l->batch = lf_language_batch(b);
+    l->batch = lf_batch_of_text(b);
     *out = &l->batch;
     return LF_OK;
+}
+
+static lf_status examples(lf_task *t, lf_data_role role, lf_examples **out, lf_err *err) {
+    lf_language *l = t->data;
+    lf_text_loader *loader;
+    const lf_status rc = lf_language_loader(t, role, &loader, err);
+    if (!rc) *out = lf_examples_of_text(&l->examples[role], l->data[role], loader);
+    return rc;
 }
 
 /* ---- looking into the model ---- */
@@ -250,7 +244,7 @@ static int64_t mark_ignored(bool *ignored, const lf_text_batch *b) {
 
 static lf_status look_at(lf_task *t, lf_update_ratio *u, lf_model *m, const lf_text_batch *b, int64_t *left,
                          lf_err *err) {
-    const lf_pass pass = {.in = lf_language_input(b)};
+    const lf_pass pass = {.in = lf_batch_of_text(b).in};
     bool *ignored = lf_malloc((size_t)(b->B * b->T) * sizeof *ignored);
     if (!ignored) return lf_no_memory(err, "the marks of %lld tokens", (long long)(b->B * b->T));
     *left -= mark_ignored(ignored, b);
@@ -301,5 +295,6 @@ const lf_source_type lf_source_text = {
     .skipped = skipped,
     .waited = waited,
     .random_batch = random_batch,
+    .examples = examples,
     .look = look,
 };

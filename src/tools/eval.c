@@ -24,8 +24,8 @@ static lf_status base_task(lf_results *r, lf_task *t, lf_err *err) {
     const lf_data_from from = {.key = LF_forgetting_data, .split = "test", .limit = LF_max_forgetting_samples};
     lf_base_score before, after;
     lf_status rc;
-    if ((rc = t->source->open_data(t, LF_DATA_BASE, &from, err)) || (rc = t->type->measure_base(t, &before, err)) ||
-        (rc = t->type->measure_tuned(t, &after, t->model, err)))
+    if ((rc = t->source->open_data(t, LF_DATA_BASE, &from, err)) || (rc = lf_task_measure_base(t, &before, err)) ||
+        (rc = lf_task_measure_tuned(t, &after, t->model, err)))
         return rc;
     lf_results_put_base(r, &before, &after);
     return LF_OK;

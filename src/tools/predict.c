@@ -38,12 +38,12 @@ static void choose(guess *top, int64_t top_k, const float *logits, int64_t V) {
     for (int64_t i = 0; i < n; i++) top[i].probability = (float)exp((double)logits[top[i].label] - lse);
 }
 
-static lf_status visit(void *context, const lf_batch *b, const float *features, const float *logits, int64_t V,
+static lf_status visit(void *context, const lf_example_batch *b, const float *features, const float *logits, int64_t V,
                        lf_err *err) {
     (void)features;
     (void)err;
     predictions *p = context;
-    for (int64_t i = 0; i < b->B; i++, p->count++) {
+    for (int64_t i = 0; i < b->in.B; i++, p->count++) {
         p->indices[p->count] = b->indices[i];
         choose(p->guesses + p->count * p->top_k, p->top_k, logits + i * V, V);
     }
@@ -187,6 +187,7 @@ lf_status lf_predict(const lf_config *cfg, FILE *out, lf_err *err) {
                                .what = "predict",
                                .interruptible = true};
     const lf_classifier *head;
+    lf_picture_examples pictures;
     lf_accuracy a;
     lf_status rc;
     if ((rc = lf_opened_open(&o, cfg, LF_LOAD_FROZEN, err))) goto out;
@@ -202,7 +203,9 @@ lf_status lf_predict(const lf_config *cfg, FILE *out, lf_err *err) {
     p.d = d;
     p.names = head->labels;
     if (p.top_k > head->n_labels) p.top_k = head->n_labels;
-    if ((rc = allocate(&p, err)) || (rc = lf_evaluate(&a, o.model, o.g, head->module, d, &opts, visit, &p, err)))
+    if ((rc = allocate(&p, err)) ||
+        (rc = lf_evaluate(&a, o.model, o.g, head->module, lf_examples_of_pictures(&pictures, d, &opts), &opts, visit,
+                          &p, err)))
         goto out;
     p.skipped = a.skipped;
     if (a.skipped) lf_warn("%lld pictures could not be read and were left out", (long long)a.skipped);

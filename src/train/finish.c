@@ -62,7 +62,7 @@ static lf_status measure(lf_run *run, lf_model *m, lf_err *err) {
         lf_results_put(&run->results, LF_DATA_TEST, &a);
     }
     if (!run->has_base) return LF_OK;
-    if ((rc = task->measure_tuned(run->task, &after, m, err))) return rc;
+    if ((rc = lf_task_measure_tuned(run->task, &after, m, err))) return rc;
     lf_results_put_base(&run->results, &run->before, &after);
     return LF_OK;
 }

@@ -166,7 +166,7 @@ static lf_status evaluate(loop *l, lf_err *err) {
         } else
             note_best(run, &a);
     }
-    if (run->has_base && !rc) rc = task->measure_tuned(run->task, &base, run->model, &cause);
+    if (run->has_base && !rc) rc = lf_task_measure_tuned(run->task, &base, run->model, &cause);
     if (rc) return lf_fail(err, rc, "step %lld: %s", (long long)run->progress.step, cause.message);
     lf_obj row = begin_row(run);
     char text[200];

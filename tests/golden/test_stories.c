@@ -80,7 +80,7 @@ static void check_nll(const lf_kernels *k, double tolerance) {
     lf_lm_head(f.m, &frozen, &weight);
     const cJSON *text;
     cJSON_ArrayForEach(text, cJSON_GetObjectItemCaseSensitive(f.reference, "texts")) {
-        static lf_lm_token tokens[MOST];
+        static lf_label_score tokens[MOST];
         int32_t labels[MOST];
         const cJSON *nll = cJSON_GetObjectItemCaseSensitive(text, "nll");
         const int64_t n = read_ids(f.ids, cJSON_GetObjectItemCaseSensitive(text, "ids"));
@@ -125,7 +125,7 @@ static void test_greedy_story(void **state) {
     lf_tensor *weight;
     lf_lm_head(f.m, &frozen, &weight);
     for (int64_t i = 0; i + 1 < n; i++) {
-        lf_lm_token token;
+        lf_label_score token;
         lf_graph_begin(f.g, false, false, 0);
         lf_tensor *hidden = lf_lm_hidden_cached(f.m, f.g, want + i, 1, cache);
         OK(lf_graph_status(f.g, &err));

@@ -105,9 +105,9 @@ static void log_p(double *out, const setup *s, const void *hidden, int64_t row) 
     for (int64_t v = 0; v < V; v++) out[v] -= max + log(sum);
 }
 
-static lf_lm_token expected_token(const setup *s, int64_t row, bool with_base) {
+static lf_label_score expected_token(const setup *s, int64_t row, bool with_base) {
     static double p[V], q[V];
-    lf_lm_token t = {.target = s->labels[row] >= 0};
+    lf_label_score t = {.target = s->labels[row] >= 0};
     if (!t.target) return t;
     log_p(p, s, s->hidden, row);
     log_p(q, s, s->base, row);
@@ -155,7 +155,7 @@ static void check_loss(const lf_kernels *k, bool frozen) {
     double nll = 0;
     int64_t targets = 0, correct = 0;
     for (int64_t row = 0; row < ROWS; row++) {
-        const lf_lm_token t = expected_token(&s, row, false);
+        const lf_label_score t = expected_token(&s, row, false);
         nll += t.nll;
         targets += t.target;
         correct += t.correct;
@@ -184,7 +184,7 @@ static void check_loss(const lf_kernels *k, bool frozen) {
 static void check_score(const lf_kernels *k) {
     setup s;
     setup_begin(&s, k);
-    static lf_lm_token got[ROWS], trained[ROWS], alone[ROWS];
+    static lf_label_score got[ROWS], trained[ROWS], alone[ROWS];
     lf_tensor W;
     leaf(&W, k->dtype, V, C, s.W, NULL);
     lf_graph_begin(s.g, false, false, 0);
@@ -192,7 +192,7 @@ static void check_score(const lf_kernels *k) {
     OK(lf_lm_score(s.g, s.hidden, s.hidden, NULL, &W, s.labels, ROWS, trained));
     OK(lf_lm_score(s.g, s.hidden, NULL, &s.frozen, NULL, s.labels, ROWS, alone));
     for (int64_t row = 0; row < ROWS; row++) {
-        const lf_lm_token t = expected_token(&s, row, true);
+        const lf_label_score t = expected_token(&s, row, true);
         assert_true(got[row].target == t.target && got[row].correct == t.correct && alone[row].correct == t.correct);
         assert_near(got[row].nll, t.nll, 1e-5, "nll", k, row);
         assert_near(got[row].ce, t.ce, 1e-5, "ce", k, row);
@@ -215,7 +215,7 @@ static void check_warm_step(const lf_kernels *k) {
     uint64_t calls = 0;
     int64_t bytes = 0;
     for (int64_t step = 0; step < 6; step++) {
-        static lf_lm_token got[ROWS];
+        static lf_label_score got[ROWS];
         if (step == 2) {
             calls = lf_alloc_calls();
             bytes = lf_graph_bytes(s.g);
@@ -340,7 +340,7 @@ static void test_out_of_memory(void **state) {
     leaf(&hidden, LF_F32, 8, C, s.hidden, s.dhidden);
     leaf(&W, LF_F32, V, C, s.W, s.dW);
     for (; rc == LF_ENOMEM; n++) {
-        lf_lm_token got[8];
+        lf_label_score got[8];
         const int64_t live = lf_alloc_live();
         lf_alloc_fail_after(n);
         lf_graph *g = lf_graph_new(s.k, 1);

@@ -170,6 +170,7 @@ typedef struct fixture {
     lf_image_processor processor;
     lf_eval_opts opts;
     lf_adapter *adapter;
+    lf_picture_examples examples;
 } fixture;
 
 /* Pictures of noise, label i % 5 for the i-th. */
@@ -204,6 +205,9 @@ static void close_fixture(fixture *f) {
     lf_model_free(f->m);
 }
 
+/* The fixture's pictures, read as its options say now. */
+static lf_examples *examples(fixture *f) { return lf_examples_of_pictures(&f->examples, f->d, &f->opts); }
+
 /* An adapter that moves every module. */
 static void attach(fixture *f) {
     lf_err err = {0};
@@ -226,14 +230,14 @@ typedef struct all_logits {
     int64_t rows;
 } all_logits;
 
-static lf_status keep(void *context, const lf_batch *b, const float *features, const float *logits, int64_t V,
+static lf_status keep(void *context, const lf_example_batch *b, const float *features, const float *logits, int64_t V,
                       lf_err *err) {
     all_logits *all = context;
     (void)features;
     (void)err;
-    for (int64_t i = 0; i < b->B; i++) assert_int_equal(b->indices[i], all->rows + i);
-    memcpy(all->values + all->rows * V, logits, (size_t)(b->B * V) * sizeof *logits);
-    all->rows += b->B;
+    for (int64_t i = 0; i < b->in.B; i++) assert_int_equal(b->indices[i], all->rows + i);
+    memcpy(all->values + all->rows * V, logits, (size_t)(b->in.B * V) * sizeof *logits);
+    all->rows += b->in.B;
     return LF_OK;
 }
 
@@ -241,7 +245,7 @@ static void evaluate(fixture *f, bool base, all_logits *all, lf_accuracy *a) {
     lf_err err = {0};
     all->rows = 0;
     f->opts.base = base;
-    assert_ok(lf_evaluate(a, f->m, f->g, f->m->base_head.module, f->d, &f->opts, keep, all, &err), err);
+    assert_ok(lf_evaluate(a, f->m, f->g, f->m->base_head.module, examples(f), &f->opts, keep, all, &err), err);
     assert_int_equal(all->rows, PICTURES);
 }
 
@@ -280,7 +284,7 @@ static void untouched_model_forgets_nothing(void **state) {
     lf_forgetting *forgetting;
     lf_base_score after;
     open_fixture(&f);
-    assert_ok(lf_forgetting_new(&forgetting, f.m, f.g, f.d, &f.opts, true, &err), err);
+    assert_ok(lf_forgetting_new(&forgetting, f.m, f.g, LF_CLASSES, examples(&f), &f.opts, true, &err), err);
     assert_ok(lf_forgetting_measure(&after, forgetting, f.m, f.g, &f.opts, &err), err);
     const lf_base_score *before = lf_forgetting_before(forgetting);
     assert_true(after.accuracy - before->accuracy == 0);
@@ -302,7 +306,7 @@ static void an_adapter_is_compared_with_the_base(void **state) {
     lf_accuracy a_base, a_tuned;
     open_fixture(&f);
     attach(&f);
-    assert_ok(lf_forgetting_new(&forgetting, f.m, f.g, f.d, &f.opts, false, &err), err);
+    assert_ok(lf_forgetting_new(&forgetting, f.m, f.g, LF_CLASSES, examples(&f), &f.opts, false, &err), err);
     f.opts.base = true; /* the measurement is of the adapter all the same */
     assert_ok(lf_forgetting_measure(&after, forgetting, f.m, f.g, &f.opts, &err), err);
     evaluate(&f, true, &base, &a_base);
@@ -338,7 +342,7 @@ static void neighbours_are_searched_in_a_spread_sample(void **state) {
     lf_forgetting *forgetting;
     open_fixture(&f);
     f.opts.knn_samples = 7;
-    assert_ok(lf_forgetting_new(&forgetting, f.m, f.g, f.d, &f.opts, true, &err), err);
+    assert_ok(lf_forgetting_new(&forgetting, f.m, f.g, LF_CLASSES, examples(&f), &f.opts, true, &err), err);
     assert_int_equal(lf_forgetting_before(forgetting)->knn_count, 7);
     lf_forgetting_free(forgetting);
     close_fixture(&f);
@@ -355,13 +359,14 @@ static void a_bad_picture_stops_or_is_left_out(void **state) {
     lf_dataset_free(f.d);
     put_bytes("base/LABEL_2/zz.png", "no picture", 10);
     assert_ok(open_labelled(&f.d, "base", LABELS, &err), err);
-    assert_says(lf_forgetting_new(&forgetting, f.m, f.g, f.d, &f.opts, true, &err), LF_EDATA, err, "zz.png");
+    assert_says(lf_forgetting_new(&forgetting, f.m, f.g, LF_CLASSES, examples(&f), &f.opts, true, &err), LF_EDATA, err,
+                "zz.png");
     assert_null(forgetting);
     f.opts.skip_bad_images = true;
-    assert_ok(lf_evaluate(&a, f.m, f.g, f.m->base_head.module, f.d, &f.opts, NULL, NULL, &err), err);
+    assert_ok(lf_evaluate(&a, f.m, f.g, f.m->base_head.module, examples(&f), &f.opts, NULL, NULL, &err), err);
     assert_int_equal(a.count, PICTURES);
     assert_int_equal(a.skipped, 1);
-    assert_ok(lf_forgetting_new(&forgetting, f.m, f.g, f.d, &f.opts, true, &err), err);
+    assert_ok(lf_forgetting_new(&forgetting, f.m, f.g, LF_CLASSES, examples(&f), &f.opts, true, &err), err);
     assert_ok(lf_forgetting_measure(&after, forgetting, f.m, f.g, &f.opts, &err), err);
     assert_int_equal(after.count, PICTURES);
     assert_true(after.kl == 0);
@@ -377,24 +382,25 @@ static void what_cannot_be_measured_says_so(void **state) {
     lf_forgetting *forgetting;
     lf_accuracy a;
     open_fixture(&f);
-    assert_says(lf_evaluate(&a, f.m, f.g, NULL, f.d, &f.opts, NULL, NULL, &err), LF_EDATA, err,
+    assert_says(lf_evaluate(&a, f.m, f.g, NULL, examples(&f), &f.opts, NULL, NULL, &err), LF_EDATA, err,
                 "no classification head");
     float *bias = f.m->base_head.module->bias->tensor.data;
     const float was = bias[1];
     bias[1] = NAN;
-    assert_says(lf_evaluate(&a, f.m, f.g, f.m->base_head.module, f.d, &f.opts, NULL, NULL, &err), LF_EDIVERGED, err,
-                "not finite");
+    assert_says(lf_evaluate(&a, f.m, f.g, f.m->base_head.module, examples(&f), &f.opts, NULL, NULL, &err), LF_EDIVERGED,
+                err, "not finite");
     bias[1] = was;
     lf_module *head = f.m->base_head.module;
     f.m->base_head.module = NULL;
-    assert_says(lf_forgetting_new(&forgetting, f.m, f.g, f.d, &f.opts, true, &err), LF_EDATA, err,
+    assert_says(lf_forgetting_new(&forgetting, f.m, f.g, LF_CLASSES, examples(&f), &f.opts, true, &err), LF_EDATA, err,
                 "no head of its own");
     f.m->base_head.module = head;
     f.opts.interruptible = true;
     lf_interrupt();
-    assert_says(lf_evaluate(&a, f.m, f.g, head, f.d, &f.opts, NULL, NULL, &err), LF_EINTERRUPTED, err, "0 of 12");
+    assert_says(lf_evaluate(&a, f.m, f.g, head, examples(&f), &f.opts, NULL, NULL, &err), LF_EINTERRUPTED, err,
+                "0 of 12");
     f.opts.interruptible = false; /* an evaluation in training ends first */
-    assert_ok(lf_evaluate(&a, f.m, f.g, head, f.d, &f.opts, NULL, NULL, &err), err);
+    assert_ok(lf_evaluate(&a, f.m, f.g, head, examples(&f), &f.opts, NULL, NULL, &err), err);
     lf_interrupt_reset();
     close_fixture(&f);
 }
@@ -415,7 +421,7 @@ static void memory_may_run_out(void **state) {
         const int64_t live = lf_alloc_live();
         lf_alloc_fail_after(n);
         f.g = lf_graph_new(f.k, 1);
-        rc = !f.g ? LF_ENOMEM : lf_forgetting_new(&forgetting, f.m, f.g, f.d, &f.opts, true, &err);
+        rc = !f.g ? LF_ENOMEM : lf_forgetting_new(&forgetting, f.m, f.g, LF_CLASSES, examples(&f), &f.opts, true, &err);
         if (!rc) rc = lf_forgetting_measure(&after, forgetting, f.m, f.g, &f.opts, &err);
         lf_alloc_fail_after(-1);
         lf_forgetting_free(forgetting);

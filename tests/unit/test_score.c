@@ -1,0 +1,146 @@
+/* One pass over examples: what is summed, what is not, and that what was begun is ended. */
+#include "eval/score.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/log.h"
+
+enum { BATCHES = 3, ROWS = 2, T = 3 };
+
+/* Batches of two rows of three labels each; the last batch is of one row. */
+typedef struct made {
+    lf_examples examples;
+    lf_example_batch batch;
+    int64_t served, begun, ended;
+    int64_t fails_at; /* the batch in whose place an error is; -1: none */
+} made;
+
+static lf_status begin(void *data, lf_err *err) {
+    made *m = data;
+    (void)err;
+    m->served = 0;
+    m->begun++;
+    return LF_OK;
+}
+
+static lf_status next(void *data, const lf_example_batch **out, lf_err *err) {
+    made *m = data;
+    *out = NULL;
+    if (m->served == m->fails_at) return lf_fail(err, LF_EDATA, "batch %lld is bad", (long long)m->served);
+    if (m->served == BATCHES) return LF_OK;
+    const int64_t rows = ++m->served == BATCHES ? 1 : ROWS;
+    m->batch = (lf_example_batch){.in = {.B = rows, .T = T}, .examples = 5, .items = 7, .number = m->served - 1};
+    *out = &m->batch;
+    return LF_OK;
+}
+
+static void end(void *data) {
+    made *m = data;
+    m->ended++;
+    m->served = -100; /* nothing may be asked of it now */
+}
+
+static int64_t skipped(const void *data) {
+    const made *m = data;
+    assert_true(m->served >= 0);
+    return m->served; /* one for each batch */
+}
+
+static void make(made *m) {
+    *m = (made){.fails_at = -1};
+    m->examples = (lf_examples){.data = m,
+                                .count = ROWS * BATCHES - 1,
+                                .unit = "rows",
+                                .path = "made",
+                                .begin = begin,
+                                .next = next,
+                                .end = end,
+                                .skipped = skipped};
+}
+
+/* Of each row the first label is right, the second wrong, and the third none, whatever numbers stand in it. */
+static lf_status score(void *context, const lf_example_batch *b, const lf_label_score **scores, int64_t *n,
+                       lf_err *err) {
+    static lf_label_score s[ROWS * T];
+    const int64_t *fails_at = context;
+    if (b->number == *fails_at) return lf_fail(err, LF_EDIVERGED, "batch %lld is no number", (long long)b->number);
+    for (int64_t i = 0; i < b->in.B * T; i++)
+        s[i] = (lf_label_score){.target = i % T != 2, .correct = i % T != 1, .nll = 0.5, .ce = 2, .kl = 0.25};
+    *scores = s;
+    *n = b->in.B * T;
+    return LF_OK;
+}
+
+static void say(const lf_score_sum *sum, char *text, size_t size) {
+    assert_true(sum->targets > 0 && size > 0);
+    text[0] = '\0';
+}
+
+static lf_status run(made *m, lf_score_sum *sum, int64_t scorer_fails_at, bool interruptible, lf_err *err) {
+    const lf_eval_opts opts = {.what = "", .interruptible = interruptible};
+    return lf_score_examples(sum, &m->examples, &(lf_scorer){&scorer_fails_at, score, say}, &opts, err);
+}
+
+static void sums_are_of_the_targets(void **state) {
+    (void)state;
+    made m;
+    lf_score_sum sum;
+    lf_err err = {0};
+    make(&m);
+    for (int64_t again = 1; again <= 2; again++) { /* from its beginning each time */
+        assert_int_equal(run(&m, &sum, -1, false, &err), LF_OK);
+        assert_int_equal(sum.rows, 5);
+        assert_int_equal(sum.examples, 15);
+        assert_int_equal(sum.items, 21);
+        assert_int_equal(sum.skipped, BATCHES);
+        assert_int_equal(sum.targets, 10);
+        assert_int_equal(sum.correct, 5);
+        assert_true(sum.nll == 5 && sum.ce == 20 && sum.kl == 2.5);
+        assert_true(m.begun == again && m.ended == again);
+    }
+}
+
+static void a_failure_is_passed_on_and_ends_the_reading(void **state) {
+    (void)state;
+    made m;
+    lf_score_sum sum;
+    lf_err err = {0};
+    make(&m);
+    m.fails_at = 1;
+    assert_int_equal(run(&m, &sum, -1, false, &err), LF_EDATA);
+    assert_string_equal(err.message, "batch 1 is bad");
+    assert_int_equal(m.ended, 1);
+    make(&m);
+    err = (lf_err){0};
+    assert_int_equal(run(&m, &sum, 2, false, &err), LF_EDIVERGED);
+    assert_string_equal(err.message, "batch 2 is no number");
+    assert_true(m.ended == 1 && sum.rows == 4);
+}
+
+static void an_interruption_says_how_far_it_came(void **state) {
+    (void)state;
+    made m;
+    lf_score_sum sum;
+    lf_err err = {0};
+    make(&m);
+    lf_interrupt();
+    assert_int_equal(run(&m, &sum, -1, false, &err), LF_OK); /* in training an evaluation ends first */
+    assert_int_equal(run(&m, &sum, -1, true, &err), LF_EINTERRUPTED);
+    lf_interrupt_reset();
+    assert_string_equal(err.message, "interrupted after 0 of 5 rows");
+    assert_int_equal(m.ended, 2);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(sums_are_of_the_targets),
+        cmocka_unit_test(a_failure_is_passed_on_and_ends_the_reading),
+        cmocka_unit_test(an_interruption_says_how_far_it_came),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
