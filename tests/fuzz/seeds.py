@@ -85,8 +85,18 @@ def tokenizer():
         yield json.dumps(one).encode() + b"\0ab a(b|c)+"
 
 
+def jinja():
+    folder = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../golden/jinja")
+    for name in sorted(os.listdir(folder)):
+        if name.endswith(".jinja"):
+            with open(os.path.join(folder, name), "rb") as file:
+                yield file.read()
+    with open(os.path.join(folder, "expressions.txt"), "rb") as file:
+        yield from file.read().splitlines()
+
+
 SEEDS = {"fuzz_safetensors": safetensors, "fuzz_image": image, "fuzz_json": json_texts, "fuzz_text": text,
-         "fuzz_tokenizer": tokenizer}
+         "fuzz_tokenizer": tokenizer, "fuzz_jinja": jinja}
 
 
 def main(name, folder):

@@ -20,14 +20,16 @@ def chain(line, prefix=""):
 
 
 chain(drawing[0])
-beside = [n.strip() for n in re.search(r"beside kernels: (.*?) \(", drawing[1]).group(1).split(",")]
+chains = [[n.strip() for n in part.split("─►")] for part in re.search(r"beside kernels: (.*?) \(", drawing[1]).group(1).split(",")]
+beside = [name for names in chains for name in names]
 for folder, right in allowed.items():
     if "graph" not in right and folder not in ("cli", "graph", "kernels", "base"):  # nn includes no library's part
         right.update(beside)
     if "graph" in right and folder not in ("cli", "nn"):
         right.update(beside)
-for folder in beside:
-    allowed[folder] = {"base"}
+for names in chains:
+    for i, name in enumerate(names):
+        allowed[name] = {"base", *names[i + 1:]}
 allowed["cli"] = set()  # the public header alone
 allowed["examples"] = {"base"}
 inside = {}
