@@ -1,5 +1,8 @@
+/* Opening a chat template, and a conversation's text with its answers. */
+#define _XOPEN_SOURCE 700 /* localtime_r */
 #include "text/chat_template.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
@@ -15,72 +18,89 @@ void lf_prompt_free(lf_prompt *p) {
 
 void lf_chat_template_free(lf_chat_template *c) {
     if (!c) return;
-    lf_free(c->bos);
-    lf_free(c->eos);
-    lf_free(c->system);
+    for (int i = 0; i < LF_CHAT_TOKENS; i++) lf_free(c->tokens[i]);
+    lf_jinja_free(c->jinja);
+    lf_free(c->name);
+    lf_free(c->turn_end);
+    lf_free(c->inner_end);
+    lf_free(c->header);
     lf_free(c);
 }
 
-const char *lf_chat_template_name(const lf_chat_template *c) { return c->format->name; }
-const char *lf_chat_template_turn_end(const lf_chat_template *c) {
-    return c->format->turn_end ? c->format->turn_end : c->eos;
+const char *lf_chat_template_name(const lf_chat_template *c) { return c->name; }
+const char *lf_chat_template_turn_end(const lf_chat_template *c) { return c->turn_end; }
+bool lf_chat_template_reads(const lf_chat_template *c, const char *key) { return lf_jinja_mentions(c->jinja, key); }
+
+/* ---- rendering ---- */
+
+lf_status lf_chat_render_tools(const lf_chat_template *c, const lf_message *messages, size_t n, const cJSON *tools,
+                               bool add_generation_prompt, lf_prompt *out, lf_err *err) {
+    const lf_chat_talk talk = {
+        .messages = messages, .n = n, .tools = tools, .add_generation_prompt = add_generation_prompt};
+    lf_jinja_run *r = NULL;
+    lf_jinja_result result;
+    *out = (lf_prompt){0};
+    lf_status rc = lf_chat_run(c, &talk, &r, &result, err);
+    if (!rc) {
+        out->n = result.n;
+        out->text = lf_malloc(result.n + 1);
+        rc = out->text ? lf_chat_answers(c, &talk, &result, out, err) : lf_no_memory(err, "a conversation");
+    }
+    if (!rc) memcpy(out->text, result.text, result.n + 1);
+    if (rc) lf_prompt_free(out);
+    lf_jinja_run_free(r);
+    return rc;
 }
 
 lf_status lf_chat_render(const lf_chat_template *c, const lf_message *messages, size_t n, bool add_generation_prompt,
                          lf_prompt *out, lf_err *err) {
-    lf_chat_writer w = {.c = c};
-    *out = (lf_prompt){0};
-    lf_status rc = c->format->write(&w, messages, n, add_generation_prompt, err);
-    *out = (lf_prompt){.n = w.text.n, .answers = w.answers, .n_answers = w.n_answers};
-    if (!rc && !(out->text = lf_string_take(&w.text))) rc = lf_no_memory(err, "a chat template");
-    lf_string_free(&w.text);
-    if (rc) lf_prompt_free(out);
-    return rc;
+    return lf_chat_render_tools(c, messages, n, NULL, add_generation_prompt, out, err);
 }
 
 /* ---- opening ---- */
 
-static lf_status make(lf_chat_template **out, const lf_chat_format *format, const char *jinja, const char *bos,
-                      const char *eos, lf_err *err) {
-    lf_chat_template *c = lf_calloc(1, sizeof *c);
-    if (!c) return lf_no_memory(err, "a chat template");
-    c->format = format;
-    c->bos = lf_strdup(bos ? bos : format->bos);
-    c->eos = lf_strdup(eos ? eos : format->eos);
-    if (jinja && format->look) format->look(c, jinja);
-    if (c->bos && c->eos && !c->failed) {
-        *out = c;
-        return LF_OK;
-    }
-    lf_chat_template_free(c);
-    return lf_no_memory(err, "a chat template");
+#define NAMES "chatml, llama2, llama3, mistral or plain"
+
+/* Today, for templates that write the date; SOURCE_DATE_EPOCH (seconds) stands for it, as in reproducible builds. */
+static struct tm today(void) {
+    const char *fixed = getenv("SOURCE_DATE_EPOCH");
+    const time_t now = fixed && *fixed ? (time_t)strtoll(fixed, NULL, 10) : time(NULL);
+    struct tm out = {0};
+    if (fixed && *fixed)
+        gmtime_r(&now, &out);
+    else
+        localtime_r(&now, &out);
+    return out;
 }
 
-#define NAMES "chatml, llama2, llama3, mistral or plain"
+/* tokens: as lf_chat_token_names, NULL where there is none. */
+static lf_status make(lf_chat_template **out, const char *name, const char *jinja, const char *const *tokens,
+                      const char *where, lf_err *err) {
+    lf_chat_template *c = lf_calloc(1, sizeof *c);
+    if (!c) return lf_no_memory(err, "a chat template");
+    c->now = today();
+    lf_status rc = (c->name = lf_strdup(name)) ? LF_OK : lf_no_memory(err, "a chat template");
+    for (int i = 0; i < LF_CHAT_TOKENS && !rc; i++)
+        if (tokens[i] && !(c->tokens[i] = lf_strdup(tokens[i]))) rc = lf_no_memory(err, "a chat template");
+    if (!rc) rc = lf_jinja_parse(&c->jinja, jinja, strlen(jinja), where, err);
+    if (!rc) rc = lf_chat_template_probe(c, err);
+    if (rc)
+        lf_chat_template_free(c);
+    else
+        *out = c;
+    return rc;
+}
 
 lf_status lf_chat_template_parse(lf_chat_template **out, const char *jinja, const char *bos, const char *eos,
                                  const char *where, lf_err *err) {
+    const char *const tokens[LF_CHAT_TOKENS] = {bos, eos};
     *out = NULL;
-    for (size_t i = 0; i < lf_n_chat_formats; i++) {
-        const lf_chat_format *format = &lf_chat_formats[i];
-        if (!format->mark || !strstr(jinja, format->mark)) continue;
-        for (const char *const *more = format->refused; *more; more++)
-            if (strstr(jinja, *more))
-                return lf_fail(
-                    err, LF_EUNSUPPORTED,
-                    "%s: the chat template is like %s, but has \"%s\", which is not supported; name a template "
-                    "to go without it: " NAMES,
-                    where, format->name, *more);
-        return make(out, format, jinja, bos, eos, err);
-    }
-    const size_t line = strcspn(jinja, "\r\n");
-    return lf_fail(err, LF_EUNSUPPORTED, "%s: the chat template \"%.*s...\" is not one we know; name one: " NAMES,
-                   where, (int)(line < 60 ? line : 60), jinja);
+    return make(out, where, jinja, tokens, where, err);
 }
 
 static const lf_chat_format *find_format(const char *name) {
-    for (size_t i = 0; i < lf_n_chat_formats; i++)
-        if (strcmp(lf_chat_formats[i].name, name) == 0) return &lf_chat_formats[i];
+    for (const lf_chat_format *f = lf_chat_formats; f->name; f++)
+        if (strcmp(f->name, name) == 0) return f;
     return NULL;
 }
 
@@ -108,35 +128,39 @@ static const char *config_template(const cJSON *config) {
 
 typedef struct model_files {
     char *jinja_path, *config_path;
-    char *jinja; /* chat_template.jinja's text, or NULL */
+    char *jinja; /* a template's file, or NULL */
     cJSON *config;
 } model_files;
 
-static lf_status read_files(model_files *f, const char *model_dir, lf_err *err) {
+/* `path` is the template's file; NULL: the folder's own. */
+static lf_status read_files(model_files *f, const char *path, const char *model_dir, lf_err *err) {
     size_t n;
     lf_status rc = LF_OK;
-    f->jinja_path = lf_path_join(model_dir, "chat_template.jinja");
-    f->config_path = lf_path_join(model_dir, "tokenizer_config.json");
+    f->jinja_path = path ? lf_strdup(path) : lf_path_join(model_dir ? model_dir : ".", "chat_template.jinja");
+    f->config_path = lf_path_join(model_dir ? model_dir : ".", "tokenizer_config.json");
     if (!f->jinja_path || !f->config_path) return lf_no_memory(err, "a chat template");
-    if (lf_is_file(f->jinja_path)) rc = lf_file_read(&f->jinja, &n, f->jinja_path, err);
-    if (!rc && lf_is_file(f->config_path)) rc = lf_json_read(&f->config, f->config_path, err);
+    if (path || (model_dir && lf_is_file(f->jinja_path))) rc = lf_file_read(&f->jinja, &n, f->jinja_path, err);
+    if (!rc && model_dir && lf_is_file(f->config_path)) rc = lf_json_read(&f->config, f->config_path, err);
     return rc;
 }
 
 lf_status lf_chat_template_open(lf_chat_template **out, const char *name, const char *model_dir, lf_err *err) {
-    const bool any = !name || strcmp(name, "auto") == 0;
-    const lf_chat_format *format = any ? NULL : find_format(name);
+    const bool own = !name || strcmp(name, "auto") == 0;
+    const lf_chat_format *format = own ? NULL : find_format(name);
+    const char *tokens[LF_CHAT_TOKENS];
     model_files f = {0};
     *out = NULL;
-    if (!any && !format)
-        return lf_fail(err, LF_EUNSUPPORTED, "chat template \"%.60s\" is not one we know; expected " NAMES, name);
-    lf_status rc = model_dir ? read_files(&f, model_dir, err) : LF_OK;
-    const char *jinja = f.jinja ? f.jinja : config_template(f.config);
-    const char *bos = token_text(f.config, "bos_token"), *eos = token_text(f.config, "eos_token");
-    if (!rc && format)
-        rc = make(out, format, NULL, bos, eos, err);
-    else if (!rc && jinja)
-        rc = lf_chat_template_parse(out, jinja, bos, eos, f.jinja ? f.jinja_path : f.config_path, err);
+    if (!own && !format && !lf_is_file(name))
+        return lf_fail(err, LF_EUNSUPPORTED, "chat template \"%.60s\" is no file and not one we know; expected " NAMES,
+                       name);
+    lf_status rc = read_files(&f, own || format ? NULL : name, model_dir, err);
+    for (int i = 0; i < LF_CHAT_TOKENS; i++) tokens[i] = token_text(f.config, lf_chat_token_names[i]);
+    const char *jinja = format ? format->jinja : f.jinja ? f.jinja : config_template(f.config);
+    const char *where = format ? format->name : f.jinja ? f.jinja_path : f.config_path;
+    if (format && !tokens[0]) tokens[0] = format->bos;
+    if (format && !tokens[1]) tokens[1] = format->eos;
+    if (!rc && jinja)
+        rc = make(out, where, jinja, tokens, where, err);
     else if (!rc)
         rc =
             lf_fail(err, LF_EUNSUPPORTED, "%s: no chat template; name one: " NAMES, model_dir ? model_dir : "no model");

@@ -1,39 +1,54 @@
 #ifndef LF_TEXT_CHAT_TEMPLATE_INTERNAL_H
 #define LF_TEXT_CHAT_TEMPLATE_INTERNAL_H
 
-#include "base/string.h"
+#include "jinja/jinja.h"
 #include "text/chat_template.h"
 
-typedef struct lf_chat_writer {
-    const lf_chat_template *c;
-    lf_string text; /* failed also stands for the answers: said once, in the end */
-    lf_answer *answers;
-    size_t n_answers, answers_capacity;
-} lf_chat_writer;
-
+/* A template of ours. */
 typedef struct lf_chat_format {
     const char *name;
-    const char *mark;           /* a template with this is of the format */
-    const char *const *refused; /* a template with one of these does more; NULL ends the list */
-    const char *bos, *eos;      /* where the model names none */
-    const char *turn_end;       /* what ends an answer; NULL: eos */
-    /* What the template says beyond its mark. */
-    void (*look)(lf_chat_template *c, const char *jinja);
-    lf_status (*write)(lf_chat_writer *w, const lf_message *messages, size_t n, bool add_generation_prompt,
-                       lf_err *err);
+    const char *bos, *eos; /* where the model names none */
+    const char *jinja;
 } lf_chat_format;
-extern const lf_chat_format lf_chat_formats[]; /* in the order in which their marks are looked for */
-extern const size_t lf_n_chat_formats;
+extern const lf_chat_format lf_chat_formats[]; /* the last has no name */
+
+enum { LF_CHAT_TOKENS = 7 };
+extern const char *const lf_chat_token_names[LF_CHAT_TOKENS]; /* bos_token first, then eos_token */
 
 struct lf_chat_template {
-    const lf_chat_format *format;
-    char *bos, *eos;
-    char *system;      /* ChatML: said where the conversation has no system message; NULL: nothing */
-    bool trim;         /* ChatML: contents without spaces around them */
-    bool starts_bos;   /* ChatML */
-    bool answer_space; /* Mistral: a space before each answer */
-    bool space_after;  /* Mistral: a space behind its eos */
-    bool failed;       /* no memory for system */
+    char *name;
+    lf_jinja *jinja;
+    char *tokens[LF_CHAT_TOKENS]; /* NULL: the model has none, and the template finds it undefined */
+    char *turn_end;               /* never NULL once the template is open */
+    char *inner_end; /* what ends an answer that another message follows, if that is another token; or NULL */
+    char *header;    /* what a generation prompt puts behind a question; "" if that is not known */
+    struct tm now;   /* when it was opened */
 };
+
+/* Finds turn_end and header by rendering a conversation (chat_answers.c). */
+lf_status lf_chat_template_probe(lf_chat_template *c, lf_err *err);
+
+/* Where a byte of a rendering came from: a field of a message. */
+typedef enum lf_chat_field { LF_CHAT_ROLE, LF_CHAT_CONTENT, LF_CHAT_MORE, LF_CHAT_FIELDS } lf_chat_field;
+static inline int32_t lf_chat_origin(size_t message, lf_chat_field field) {
+    return (int32_t)(1 + message * LF_CHAT_FIELDS + field);
+}
+
+/* What is rendered. */
+typedef struct lf_chat_talk {
+    const lf_message *messages;
+    size_t n;
+    const cJSON *tools;
+    bool add_generation_prompt;
+    /* If not NULL: what stands for the content of the messages that are marked. */
+    const char *stand_in;
+    const bool *marked;
+} lf_chat_talk;
+/* One rendering; the result is *r's, which the caller frees, in failure too. */
+lf_status lf_chat_run(const lf_chat_template *c, const lf_chat_talk *talk, lf_jinja_run **r, lf_jinja_result *out,
+                      lf_err *err);
+/* Fills p->answers. */
+lf_status lf_chat_answers(const lf_chat_template *c, const lf_chat_talk *talk, const lf_jinja_result *result,
+                          lf_prompt *p, lf_err *err);
 
 #endif

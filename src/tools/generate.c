@@ -135,7 +135,7 @@ static lf_status answer(job *j, lf_generated *o, const char *text, size_t n, boo
 /* `content` is taken over unless the role is system's. */
 static lf_status add_message(job *j, const char *role, const char *content, size_t n, lf_err *err) {
     if (content && lf_grow(&j->messages, &j->capacity, j->n_messages + 1)) {
-        j->messages[j->n_messages++] = (lf_message){role, content, n};
+        j->messages[j->n_messages++] = (lf_message){.role = role, .content = content, .n = n};
         return LF_OK;
     }
     if (strcmp(role, "system") != 0) lf_free((char *)(uintptr_t)content);

@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "base/string.h"
 #include "text/chat_template.h"
 
 static const char *text_of(const cJSON *o, const char *key) {
@@ -65,12 +66,12 @@ static void test_golden(void **state) {
         if (lf_chat_template_parse(&c, text_of(one, "template"), text_of(one, "bos"), text_of(one, "eos"), "t.json",
                                    &err))
             fail_msg("%s", err.message);
-        assert_string_equal(lf_chat_template_name(c), format);
+        assert_string_equal(lf_chat_template_name(c), "t.json");
         const lf_status rc =
             lf_chat_render(c, messages, n, cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(one, "generate")), &p, &err);
         if (!expected) {
             assert_int_equal(rc, LF_EDATA);
-            assert_non_null(strstr(err.message, "message "));
+            assert_non_null(strstr(err.message, "refuses the conversation: turns"));
             err = (lf_err){0};
         } else {
             if (rc) fail_msg("%s", err.message);
@@ -121,11 +122,9 @@ static void test_refused(void **state) {
     static const struct {
         const char *jinja, *names;
     } bad[] = {
-        {"{{ '<start_of_turn>' }}", "<start_of_turn>"},
-        {"{{ '<|im_start|>' }}{{ '<think>' }}", "<think>"},
-        {"{{ '<|start_header_id|>' }}{{ 'Cutting Knowledge Date' }}", "Cutting Knowledge"},
-        {"{{ '[INST] ' }}{{ '[AVAILABLE_TOOLS]' }}", "[AVAILABLE_TOOLS]"},
-        {"", "is not one we know"},
+        {"{{ '<|im_start|>' | xmlattr }}", "xmlattr"},
+        {"{% include 'other' %}", "include"},
+        {"{{ messages[0].content.swapcase() }}", "swapcase"},
     };
     lf_chat_template *c;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
@@ -140,6 +139,166 @@ static void test_refused(void **state) {
     err = (lf_err){0};
     assert_int_equal(lf_chat_template_open(&c, NULL, "/nowhere", &err), LF_EUNSUPPORTED);
     assert_non_null(strstr(err.message, "/nowhere"));
+}
+
+/* ---- which bytes are answers ---- */
+
+enum { MOST = 16 };
+
+/* The messages of a JSON list, as data sets hand them on. */
+static size_t read_all(const cJSON *list, lf_message *out) {
+    const cJSON *m;
+    size_t n = 0;
+    cJSON_ArrayForEach(m, list) {
+        assert_true(n < MOST);
+        out[n++] = (lf_message){.role = text_of(m, "role"),
+                                .content = text_of(m, "content"),
+                                .json = m,
+                                .unlearned = cJSON_IsFalse(cJSON_GetObjectItemCaseSensitive(m, "train"))};
+    }
+    return n;
+}
+
+/* "one|two": the answers of a text. */
+static char *joined_answers(const lf_prompt *p) {
+    lf_string s = {0};
+    for (size_t i = 0; i < p->n_answers; i++) {
+        if (i) lf_string_put(&s, "|", 1);
+        lf_string_put(&s, p->text + p->answers[i].begin, p->answers[i].end - p->answers[i].begin);
+    }
+    return lf_string_take(&s);
+}
+
+static lf_status render_list(const char *jinja, const char *list, lf_prompt *p, lf_err *err) {
+    cJSON *json = NULL;
+    lf_chat_template *c = NULL;
+    lf_message messages[MOST];
+    assert_int_equal(lf_json_parse(&json, list, strlen(list), "list", NULL), LF_OK);
+    const size_t n = read_all(json, messages);
+    lf_status rc = lf_chat_template_parse(&c, jinja, "<s>", "</s>", "t.jinja", err);
+    if (!rc) rc = lf_chat_render(c, messages, n, false, p, err);
+    lf_chat_template_free(c);
+    cJSON_Delete(json);
+    return rc;
+}
+
+#define USER(text)      "{\"role\": \"user\", \"content\": \"" text "\"}"
+#define ASSISTANT(text) "{\"role\": \"assistant\", \"content\": \"" text "\"}"
+#define TWO             "[" USER("A") ", " ASSISTANT(" B ") ", " USER("C") ", " ASSISTANT("D") "]"
+
+/* Templates of tests/golden/jinja, the families' styles. */
+static void test_answers_of_families(void **state) {
+    (void)state;
+    static const struct {
+        const char *name, *messages, *answers;
+    } cases[] = {
+        {"chatml", TWO, " B <|im_end|>|D<|im_end|>"},
+        {"chatml-default-system", TWO, "B<|im_end|>|D<|im_end|>"},
+        {"chatml-bos-generation", TWO, " B <|im_end|>|D<|im_end|>"},
+        {"llama2", TWO, " B </s>| D </s>"},
+        {"llama3", TWO, "B<|eot_id|>|D<|eot_id|>"},
+        {"mistral-v1", TWO, " B </s>|D</s>"},
+        {"mistral-v3-tools", TWO, " B</s>| D</s>"},
+        {"gemma", TWO, "B<end_of_turn>|D<end_of_turn>"},
+        {"phi3", TWO, " B <|end|>|D<|end|>"},
+        {"phi4", TWO, " B <|end|>|D<|end|>"},
+        {"qwen25-tools", TWO, " B <|im_end|>|D<|im_end|>"},
+        {"deepseek", TWO, "  B </s>| D</s>"},
+        {"command-r", TWO, "B<|END_OF_TURN_TOKEN|>|D<|END_OF_TURN_TOKEN|>"},
+        {"zephyr", TWO, " B </s>|D</s>"},
+        {"smollm2", TWO, " B <|im_end|>|D<|im_end|>"},
+        {"granite", TWO, " B <|end_of_text|>|D<|end_of_text|>"},
+        {"olmo", TWO, " B </s>|D"}, /* the last answer has no end there */
+        {"falcon", TWO, " B| D"},
+        {"vicuna", TWO, " B</s>| D</s>"},
+        {"gpt-oss", TWO, " B <|end|>|D<|return|>"},
+        {"alpaca", TWO, "B</s>|D</s>"},
+        /* Earlier thoughts are dropped, the last ones are learned. */
+        {"qwen3-thinking",
+         "[" USER("A") ", " ASSISTANT("<think>\\nno\\n</think>\\n\\nB") ", " USER("C") ", " ASSISTANT(
+             "<think>\\nyes\\n</think>\\n\\nD") "]",
+         "B<|im_end|>|yes\n</think>\n\nD<|im_end|>"},
+        {"qwen3-thinking",
+         "[" USER("A") ", {\"role\": \"assistant\", \"content\": \"B\", \"reasoning_content\": \"hm\"}]",
+         "<think>\nhm\n</think>\n\nB<|im_end|>"},
+        {"qwen3-thinking",
+         "[" USER(
+             "A") ", {\"role\": \"assistant\", \"content\": \"\", \"tool_calls\": [{\"function\": {\"name\": \"f\", "
+                  "\"arguments\": {\"x\": 1}}}]}, {\"role\": \"tool\", \"content\": \"9\"}, " ASSISTANT("D") "]",
+         "<tool_call>\n{\"name\": \"f\", \"arguments\": {\"x\": "
+         "1}}\n</tool_call><|im_end|>|D<|im_end|>"},
+        /* Empty answers are learned as what ends them. */
+        {"chatml", "[" USER("A") ", " ASSISTANT("") ", " USER("") ", " ASSISTANT("") "]", "<|im_end|>|<|im_end|>"},
+        {"llama3", "[" USER("A") ", " ASSISTANT(" \\n") "]", "<|eot_id|>"},
+        {"chatml", "[" ASSISTANT("A") ", " ASSISTANT("<|im_end|>") "]", "A<|im_end|>|<|im_end|><|im_end|>"},
+        /* What is not to be learned. */
+        {"chatml",
+         "[" USER("A") ", {\"role\": \"assistant\", \"content\": \"B\", \"train\": false}, " ASSISTANT("C") "]",
+         "C<|im_end|>"},
+        {"chatml-bos-generation",
+         "[" USER("A") ", {\"role\": \"assistant\", \"content\": \"B\", \"train\": false}, " ASSISTANT("C") "]",
+         "C<|im_end|>"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *path = lf_format(LF_TEST_DIR "/golden/jinja/%s.jinja", cases[i].name), *jinja = NULL;
+        size_t n;
+        lf_prompt p = {0};
+        lf_err err = {0};
+        assert_int_equal(lf_file_read(&jinja, &n, path, NULL), LF_OK);
+        if (render_list(jinja, cases[i].messages, &p, &err)) fail_msg("%s: %s", cases[i].name, err.message);
+        char *got = joined_answers(&p);
+        if (strcmp(got, cases[i].answers) != 0)
+            fail_msg("%s %s:\n%s\nhas the answers\n%s\ninstead of\n%s", cases[i].name, cases[i].messages, p.text, got,
+                     cases[i].answers);
+        lf_free(got);
+        lf_prompt_free(&p);
+        lf_free(jinja);
+        lf_free(path);
+    }
+}
+
+/* Where the answer's bytes cannot be found again, nothing is guessed. */
+static void test_answers_lost(void **state) {
+    (void)state;
+    static const struct {
+        const char *jinja, *says;
+    } cases[] = {
+        {"{% for m in messages %}{{ m.content | int }};{% endfor %}", "message 1: the chat template makes a number"},
+        {"{% for m in messages %}{{ m.content }}{% endfor %}{% for m in messages %}{{ m.content }}{% endfor %}",
+         "message 1: the chat template does not write what the assistant says in one piece"},
+        {"{% for m in messages | reverse %}{{ m.content }}{% endfor %}",
+         "does not write what the assistant says in one piece"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        lf_prompt p = {0};
+        lf_err err = {0};
+        assert_int_equal(render_list(cases[i].jinja, TWO, &p, &err), LF_EUNSUPPORTED);
+        if (!strstr(err.message, cases[i].says)) fail_msg("%s", err.message);
+        assert_null(p.text);
+    }
+}
+
+static void test_turn_ends(void **state) {
+    (void)state;
+    static const struct {
+        const char *jinja, *end;
+    } cases[] = {
+        {"{% for m in messages %}{{ m.role ~ ': ' ~ m.content ~ '\\n' }}{% endfor %}", ""},
+        {"{% for m in messages %}{{ m.content + '<|im_end|>' + eos_token }}{% endfor %}", "<|im_end|>"},
+        {"{% for m in messages %}{{ m.content + '[|endofturn|]\\n' }}{% endfor %}", "[|endofturn|]"},
+        {"{% for m in messages %}{{ m.content + ' ' + eos_token + ' ' }}{% endfor %}", "</s>"},
+        {"{% for m in messages %}{{ m.content + ('<|end|>' if not loop.last else '<|return|>') }}{% endfor %}",
+         "<|return|>"},
+        {"{{ raise_exception('never') }}", "</s>"},
+        {"nothing", ""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        lf_chat_template *c = NULL;
+        assert_int_equal(lf_chat_template_parse(&c, cases[i].jinja, NULL, "</s>", "t", NULL), LF_OK);
+        if (strcmp(lf_chat_template_turn_end(c), cases[i].end) != 0)
+            fail_msg("%s: %s", cases[i].jinja, lf_chat_template_turn_end(c));
+        lf_chat_template_free(c);
+    }
 }
 
 static void put_file(const char *folder, const char *name, const char *text) {
@@ -158,16 +317,25 @@ static void test_files(void **state) {
     put_file(folder, "tokenizer_config.json",
              "{\"bos_token\": {\"content\": \"[B]\"}, \"chat_template\": [{\"name\": \"tool_use\", \"template\": "
              "\"\"}, {\"name\": "
-             "\"default\", \"template\": \"{{ bos_token }}[INST] \"}]}");
+             "\"default\", \"template\": \"{{ bos_token }}{{ messages[0].content }}[/]\"}]}");
     assert_int_equal(lf_chat_template_open(&c, "auto", folder, NULL), LF_OK);
     assert_int_equal(lf_chat_render(c, &hi, 1, true, &p, NULL), LF_OK);
-    assert_string_equal(p.text, "[B][INST] Hi [/INST]");
+    assert_string_equal(p.text, "[B]Hi[/]");
     lf_prompt_free(&p);
     lf_chat_template_free(c);
     put_file(folder, "chat_template.jinja", "<|im_start|>"); /* newer, so it wins */
     assert_int_equal(lf_chat_template_open(&c, NULL, folder, NULL), LF_OK);
-    assert_string_equal(lf_chat_template_name(c), "chatml");
+    assert_non_null(strstr(lf_chat_template_name(c), "chat_template.jinja"));
     lf_chat_template_free(c);
+    char *path = lf_path_join(folder, "by-path.txt"); /* the tokens are the model's all the same */
+    put_file(folder, "by-path.txt",
+             "{{ bos_token }}{% for m in messages %}{{ m.content }}{% endfor %}{{ pad_token is defined }}");
+    assert_int_equal(lf_chat_template_open(&c, path, folder, NULL), LF_OK);
+    assert_int_equal(lf_chat_render(c, &hi, 1, true, &p, NULL), LF_OK);
+    assert_string_equal(p.text, "[B]HiFalse");
+    lf_prompt_free(&p);
+    lf_chat_template_free(c);
+    lf_free(path);
     lf_status rc = LF_ENOMEM;
     for (int64_t k = 0; rc == LF_ENOMEM; k++) {
         lf_alloc_fail_after(k);
@@ -215,6 +383,9 @@ int main(void) {
         LEAKLESS(test_refused),
         LEAKLESS(test_files),
         LEAKLESS(test_nul_and_turn_ends),
+        LEAKLESS(test_answers_of_families),
+        LEAKLESS(test_answers_lost),
+        LEAKLESS(test_turn_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -71,6 +71,15 @@ static void test_layouts(void **state) {
         "a.jsonl",
         "{\"messages\": [{\"role\": \"user\", \"content\": \"hi\"}, {\"role\": \"assistant\", \"content\": \"yes\"}]}",
         "messages", "<user>hi;<assistant>yes;", "yes;");
+    check_file(
+        "a.jsonl",
+        "{\"messages\": [{\"role\": \"assistant\", \"content\": \"no\", \"weight\": 0}, {\"role\": \"assistant\", "
+        "\"content\": \"nor\", \"train\": false}, {\"role\": \"assistant\", \"content\": \"yes\", \"weight\": 1}]}",
+        "messages", "<assistant>no;<assistant>nor;<assistant>yes;", "yes;");
+    check_file("a.jsonl",
+               "{\"tools\": [], \"messages\": [{\"role\": \"user\", \"content\": [{\"type\": \"text\"}]}, {\"role\": "
+               "\"assistant\", \"content\": null, \"tool_calls\": []}]}",
+               "messages", "[tools]<user>...;<assistant>...;", "...;");
     check_file("a.jsonl", "{\"question\": \"Sky?\", \"choices\": [\"red\", \"blue\"], \"answer\": 1}", "choices",
                "Sky?\nblue", "blue");
     check_file("a.csv", "question,choices,answer\nSky?,\"[\"\"red\"\", \"\"blue\"\"]\",B\n", "choices", "Sky?\nblue",

@@ -47,20 +47,23 @@ static inline lf_text_encoder encoder_over(stand_in *s) {
                              .close_thread = lf_free};
 }
 
-/* "<role>content;" for each message, the assistant's content and semicolon being the answers. */
-static inline lf_status stand_in_render(void *context, const lf_message *m, size_t n, lf_prompt *out, lf_err *err) {
+/* "<role>content;" for each message, the assistant's content and semicolon being the answers; "[tools]" before them if
+ * there are any, and "..." for a content that is no text. */
+static inline lf_status stand_in_render(void *context, const lf_message *m, size_t n, const cJSON *tools,
+                                        lf_prompt *out, lf_err *err) {
     (void)context;
-    size_t size = 1, at = 0;
-    for (size_t i = 0; i < n; i++) size += strlen(m[i].role) + strlen(m[i].content) + 3;
+    size_t size = 8, at = 0;
+    for (size_t i = 0; i < n; i++) size += strlen(m[i].role) + (m[i].content ? strlen(m[i].content) : 3) + 3;
     out->text = lf_malloc(size);
     out->answers = lf_malloc(n * sizeof *out->answers);
     if (!out->text || !out->answers) return lf_no_memory(err, "the stand-in");
+    if (tools) at += (size_t)snprintf(out->text, size, "[tools]");
     for (size_t i = 0; i < n; i++) {
         if (!strcmp(m[i].role, "nobody")) return lf_fail(err, LF_EDATA, "the template knows no role 'nobody'");
         at += (size_t)snprintf(out->text + at, size - at, "<%s>", m[i].role);
         const size_t begin = at;
-        at += (size_t)snprintf(out->text + at, size - at, "%s;", m[i].content);
-        if (!strcmp(m[i].role, "assistant")) out->answers[out->n_answers++] = (lf_answer){begin, at};
+        at += (size_t)snprintf(out->text + at, size - at, "%s;", m[i].content ? m[i].content : "...");
+        if (!strcmp(m[i].role, "assistant") && !m[i].unlearned) out->answers[out->n_answers++] = (lf_answer){begin, at};
         out->n = at;
     }
     return LF_OK;

@@ -64,8 +64,9 @@ typedef struct lf_text_encoder {
 /* A chat template, called from several threads at once. */
 typedef struct lf_text_chat {
     /* As lf_chat_render: the conversation with all its special tokens, and in it what the assistant says, ascending,
-     * each answer with the token that ends its turn. The caller frees *out. */
-    lf_status (*render)(void *context, const lf_message *messages, size_t n, lf_prompt *out, lf_err *err);
+     * each answer with the token that ends its turn. `tools` may be NULL. The caller frees *out. */
+    lf_status (*render)(void *context, const lf_message *messages, size_t n, const cJSON *tools, lf_prompt *out,
+                        lf_err *err);
     void *context;
 } lf_text_chat;
 

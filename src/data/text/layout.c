@@ -271,7 +271,8 @@ static lf_status render(making *m, const lf_message *list, size_t n) {
     char name[600];
     const lf_text_chat *chat = &m->store->chat;
     lf_prompt p = {0};
-    const lf_status rc = chat->render(chat->context, list, n, &p, &err);
+    const cJSON *tools = field(m->record, "tools");
+    const lf_status rc = chat->render(chat->context, list, n, tools, &p, &err);
     e->text = p.text;
     e->n = p.n;
     e->answers = p.answers;
@@ -280,6 +281,18 @@ static lf_status render(making *m, const lf_message *list, size_t n) {
     e->rendered = true;
     if (!good_spans(e)) return fail(m, "answers inside the text of the chat template", "others");
     return e->n_answers ? LF_OK : fail(m, "a message of role 'assistant'", "none");
+}
+
+/* {"role", "content"}, or more that the template may read; "weight": 0 or "train": false: not to be learned. */
+static bool read_message(lf_message *out, const cJSON *v) {
+    const cJSON *weight = cJSON_GetObjectItemCaseSensitive(v, "weight");
+    *out = (lf_message){.role = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(v, "role")),
+                        .content = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(v, "content")),
+                        .json = v,
+                        .unlearned = (cJSON_IsNumber(weight) && weight->valuedouble == 0) ||
+                                     cJSON_IsFalse(cJSON_GetObjectItemCaseSensitive(v, "train"))};
+    return out->role && (out->content || cJSON_IsArray(cJSON_GetObjectItemCaseSensitive(v, "content")) ||
+                         cJSON_IsArray(cJSON_GetObjectItemCaseSensitive(v, "tool_calls")));
 }
 
 static lf_status messages(making *m) {
@@ -292,11 +305,11 @@ static lf_status messages(making *m) {
     lf_status rc = LF_OK;
     int64_t i = 0;
     cJSON_ArrayForEach(v, list) {
-        all[i].role = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(v, "role"));
-        all[i].content = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(v, "content"));
-        if (!rc && (!all[i].role || !all[i].content))
-            rc = fail(m, "each message to be {\"role\": \"...\", \"content\": \"...\"}", "another form");
-        i++;
+        if (!read_message(&all[i++], v) && !rc)
+            rc = fail(m,
+                      "each message to be {\"role\": \"...\", \"content\": \"...\"}, with a text, a list of parts or "
+                      "tool_calls",
+                      "another form");
     }
     if (!rc) rc = render(m, all, (size_t)n);
     lf_free(all);

@@ -45,24 +45,43 @@ static lf_status encode(void *context, const char *text, size_t n, bool add_spec
 
 /* ---- the chat template ---- */
 
-static lf_status render(void *context, const lf_message *messages, size_t n, lf_prompt *out, lf_err *err) {
-    const lf_text_tokenizer *t = context;
-    if (!t->chat_template) return lf_fail(err, t->no_chat.status, "%s", t->no_chat.message);
-    return lf_chat_render(t->chat_template, messages, n, false, out, err);
+/* What the template does not look at changes nothing, and whoever wrote it should know: once a key. */
+static void warn_unread(lf_text_tokenizer *t, const char *key, const char *what) {
+    uint64_t hash = 5381;
+    if (lf_chat_template_reads(t->chat_template, key)) return;
+    for (const char *s = key; *s; s++) hash = hash * 33 + (unsigned char)*s;
+    const uint64_t bit = (uint64_t)1 << (hash % 64);
+    if (!(atomic_fetch_or(&t->unread, bit) & bit))
+        lf_warn("chat template '%s' does not read '%s', which %s: it changes nothing",
+                lf_chat_template_name(t->chat_template), key, what);
 }
 
-static lf_status open_template_file(lf_text_tokenizer *t, const char *path, lf_err *err) {
-    char *jinja = NULL;
-    size_t size;
-    lf_status rc = lf_file_read(&jinja, &size, path, err);
-    if (!rc) rc = lf_chat_template_parse(&t->chat_template, jinja, NULL, NULL, path, err);
-    lf_free(jinja);
-    return rc;
+/* Those that are followed whatever the template does. */
+static bool is_followed(const char *key) {
+    static const char *const keys[] = {"role", "content", "weight", "train"};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        if (strcmp(keys[i], key) == 0) return true;
+    return false;
+}
+
+static void look_for_unread(lf_text_tokenizer *t, const lf_message *messages, size_t n, const cJSON *tools) {
+    const cJSON *item;
+    for (size_t i = 0; i < n; i++) cJSON_ArrayForEach(item, messages[i].json) {
+            if (!is_followed(item->string) && !cJSON_IsNull(item)) warn_unread(t, item->string, "messages have");
+        }
+    if (tools) warn_unread(t, "tools", "records have");
+}
+
+static lf_status render(void *context, const lf_message *messages, size_t n, const cJSON *tools, lf_prompt *out,
+                        lf_err *err) {
+    lf_text_tokenizer *t = context;
+    if (!t->chat_template) return lf_fail(err, t->no_chat.status, "%s", t->no_chat.message);
+    look_for_unread(t, messages, n, tools);
+    return lf_chat_render_tools(t->chat_template, messages, n, tools, false, out, err);
 }
 
 static lf_status open_template(lf_text_tokenizer *t, const char *asked, lf_err *err) {
     const char *folder = lf_is_dir(t->dir) ? t->dir : NULL;
-    if (asked && lf_is_file(asked)) return open_template_file(t, asked, err);
     if (asked) return lf_chat_template_open(&t->chat_template, asked, folder, err);
     if (folder)
         (void)lf_chat_template_open(&t->chat_template, NULL, folder, &t->no_chat);
@@ -95,6 +114,9 @@ lf_status lf_text_tokenizer_open(lf_text_tokenizer **out, const lf_text_tokenize
         !(rc = new_context(&first, t->tokenizer, err)))
         rc = open_template(t, opts->chat_template, err);
     if (!rc) rc = find_turn_end(t, first, err);
+    if (!rc && t->chat_template && lf_chat_template_reads(t->chat_template, "strftime_now"))
+        lf_info("chat template '%s' may write today's date; SOURCE_DATE_EPOCH (seconds) sets another",
+                lf_chat_template_name(t->chat_template));
     t->encoder.context = first;
     if (rc) {
         lf_text_tokenizer_free(t);
