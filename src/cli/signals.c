@@ -75,6 +75,8 @@ static void choose_signals(void) {
         sigaction(number, &handle, NULL);
     }
     sigaction(SIGPIPE, &ignore, NULL);
+    /* Who ignores it, perhaps by inheritance, cannot wait for children. */
+    sigaction(SIGCHLD, &(struct sigaction){.sa_handler = SIG_DFL}, NULL);
 }
 
 int lf_signals_take(void) {

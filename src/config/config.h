@@ -139,10 +139,12 @@ lf_status lf_cfg_check_finished(const lf_config *cfg, const cJSON *was, const ch
 /* Whether a run can go on from a checkpoint. `was` and `now` hold the keys of lf_cfg_select(cfg, ~LF_IS_BESIDE |
  * LF_IS_MACHINE, 0), whose values may have been resolved further (threads). LF_EUSAGE, naming `path`, the key, both
  * values and what to do, for a change that makes it another run; one of MACHINE passes with force_resume. What was let
- * pass and changes numbers is said, and appended to the array `segments` as {"from_step", "key", "old", "new"}. A
+ * pass and changes numbers is appended to the array `segments` as {"from_step", "key", "old", "new"}. A
  * length is compared here as far as the keys tell: epochs and steps only where they are given alike. */
 lf_status lf_cfg_check_resume(const lf_config *cfg, const cJSON *was, const cJSON *now, const char *path, int64_t step,
                               cJSON *segments, lf_err *err);
+/* A line of the log for each of these segments, which lf_cfg_check_resume appended, from number `from` on. */
+void lf_cfg_say_segments(const cJSON *segments, int from, const char *path);
 /* The name of a key of this verb, by name or alias; NULL if there is none. */
 const char *lf_cfg_key_name(const char *verb, const char *key);
 /* LF_EUSAGE with the message "key 'K' (in FILE | on the command line): ..." so that later checks name the source. */

@@ -1,4 +1,7 @@
 /* What a changed value means for a run that is there: the same run, the same run gone on, or another one. */
+#define _XOPEN_SOURCE 700
+#include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/json.h"
@@ -65,6 +68,13 @@ static const cJSON *member(const cJSON *o, lf_key_id id) {
     return cJSON_IsNull(item) ? NULL : item;
 }
 
+/* The same file or folder, however its path is spelled. What its bytes are, hashes tell. */
+static bool same_place(const cJSON *a, const cJSON *b) {
+    char x[PATH_MAX], y[PATH_MAX];
+    return cJSON_IsString(a) && cJSON_IsString(b) && realpath(a->valuestring, x) && realpath(b->valuestring, y) &&
+           strcmp(x, y) == 0;
+}
+
 /* A default that is not in the file is that of a newer version, or one that is not written. */
 static lf_status compare(change *out, const lf_config *cfg, lf_key_id id, const cJSON *was, const cJSON *now,
                          lf_err *err) {
@@ -72,6 +82,7 @@ static lf_status compare(change *out, const lf_config *cfg, lf_key_id id, const 
     bool same = !a && (!b || !lf_cfg_is_given(cfg, id));
     *out = CHANGE_NONE;
     if (a && b && !lf_json_same(&same, a, b)) return lf_no_memory(err, "a comparison");
+    if (!same && (lf_keys[id - 1].traits & LF_IS_INPUT)) same = same_place(a, b);
     if (!same && (lf_keys[id - 1].verbs & cfg->verb->knows)) *out = kind_of_change(cfg, id, was, now);
     return LF_OK;
 }
@@ -142,10 +153,6 @@ static bool put_copy(cJSON *o, const char *name, const cJSON *value) {
 static lf_status record(cJSON *segments, const char *path, int64_t step, lf_key_id id, const cJSON *was,
                         const cJSON *now, lf_err *err) {
     cJSON *o = cJSON_CreateObject();
-    const values v = values_of(id, was, now);
-    lf_info("%s: from step %lld on, %s is %.150s, which was %.150s", path, (long long)step, lf_key_name(id),
-            text_of(v.now), text_of(v.was));
-    free_values(v);
     if (cJSON_AddNumberToObject(o, "from_step", (double)step) && cJSON_AddStringToObject(o, "key", lf_key_name(id)) &&
         put_copy(o, "old", member(was, id)) && put_copy(o, "new", member(now, id)) && cJSON_AddItemToArray(segments, o))
         return LF_OK;
@@ -176,4 +183,17 @@ lf_status lf_cfg_check_resume(const lf_config *cfg, const cJSON *was, const cJSO
         if (!rc) rc = record(segments, path, step, id, was, now, err);
     }
     return rc;
+}
+
+void lf_cfg_say_segments(const cJSON *segments, int from, const char *path) {
+    for (int i = from; i < cJSON_GetArraySize(segments); i++) {
+        const cJSON *o = cJSON_GetArrayItem(segments, i), *was = cJSON_GetObjectItemCaseSensitive(o, "old"),
+                    *now = cJSON_GetObjectItemCaseSensitive(o, "new");
+        const values v = {cJSON_IsNull(was) ? NULL : lf_json_print_line(was),
+                          cJSON_IsNull(now) ? NULL : lf_json_print_line(now)};
+        lf_info("%s: from step %.0f on, %s is %.150s, which was %.150s", path,
+                cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(o, "from_step")),
+                cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(o, "key")), text_of(v.now), text_of(v.was));
+        free_values(v);
+    }
 }

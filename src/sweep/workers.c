@@ -30,9 +30,10 @@ typedef struct worker {
 
 static void run_child(const lf_point *at, pid_t parent) {
     signal(SIGUSR1, SIG_IGN); /* until the run takes it: a request for a checkpoint must not be its death */
-    lf_child_signals();
-    /* Ctrl-C at the terminal reaches the sweep alone, which passes it on once: a second one would kill. */
+    /* Ctrl-C at the terminal reaches the sweep alone, which passes it on once: a second one would kill. Before signals
+     * are let through. */
     setpgid(0, 0);
+    lf_child_signals();
     /* When the sweep is killed the kernel says so once for each of its threads, and a second SIGTERM would end the run
      * without a checkpoint. The terminal's SIGHUP does not come here, so it is taken under nohup too. */
     signal(SIGHUP, SIG_DFL);
@@ -112,7 +113,8 @@ static lf_status record(const lf_point *at, int status, lf_err *err) {
 static lf_status finish(lf_points *p, const worker *w, int status, lf_err *err) {
     lf_point *at = &p->at[w->point];
     const int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-    const bool stopped = WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM;   /* before it could take the signal */
+    const int by = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+    const bool stopped = by == SIGTERM || by == SIGINT || by == SIGHUP;        /* before it could take the signal */
     if (stopped || code == lf_status_exit_code(LF_EINTERRUPTED)) return LF_OK; /* still to do */
     if (code == 0) {
         at->state = LF_POINT_DONE;
@@ -139,6 +141,11 @@ static void wait_a_moment(void) {
     nanosleep(&moment, NULL);
 }
 
+static bool has_ended(pid_t pid, int *status) {
+    const pid_t ended = waitpid(pid, status, WNOHANG);
+    return ended == pid || (ended < 0 && errno != EINTR);
+}
+
 static lf_status run_all(lf_points *p, worker *workers, int64_t jobs, lf_table *table, lf_err *err) {
     int64_t next = next_todo(p, 0), running = 0;
     bool stopping = false;
@@ -152,13 +159,13 @@ static lf_status run_all(lf_points *p, worker *workers, int64_t jobs, lf_table *
         if (lf_checkpoint_taken()) pass_on(workers, jobs, SIGUSR1);
         for (int64_t i = 0; i < jobs; i++) {
             worker *w = &workers[i];
-            int status;
+            int status = 1 << 8; /* of a child that cannot be waited for: failed */
             if (!w->pid && !stopping && !rc && next < p->n) {
                 if ((rc = start(w, p, next, err))) break;
                 running++;
                 lf_table_started(table, next);
                 next = next_todo(p, next + 1);
-            } else if (w->pid && waitpid(w->pid, &status, WNOHANG) == w->pid) {
+            } else if (w->pid && has_ended(w->pid, &status)) {
                 const lf_status recorded = finish(p, w, status, err);
                 if (!rc) rc = recorded;
                 lf_table_ended(table, w->point, lf_now() - w->started);

@@ -174,8 +174,7 @@ static cJSON *facts_of(const lf_run *run) {
     cJSON *o = cJSON_CreateObject();
     if (cJSON_AddNumberToObject(o, "train_examples", (double)run->task->source->count(run->task, LF_DATA_TRAIN)) &&
         cJSON_AddStringToObject(o, "precision", run->k->precision) &&
-        cJSON_AddStringToObject(o, "kernels", run->k->name) &&
-        cJSON_AddStringToObject(o, "base_hash", run->model->hash))
+        cJSON_AddStringToObject(o, "kernels", run->k->name))
         return o;
     cJSON_Delete(o);
     return NULL;
@@ -335,12 +334,13 @@ static void newest_below(int64_t *step, const char *dir, char *const *names, siz
     }
 }
 
-/* The newest whole one; damaged ones are said. */
-static lf_status find_newest(char **path, const char *dir, lf_err *err) {
+/* The newest whole one; damaged ones are said. *path NULL: there is none; *refused: how many are damaged. */
+static lf_status find_newest(char **path, int *refused, const char *dir, lf_err *err) {
     char **names = NULL;
     size_t count = 0;
     int64_t step = INT64_MAX;
     lf_status rc = lf_is_dir(dir) ? lf_list_dir(&names, &count, dir, err) : LF_OK;
+    *refused = 0;
     while (!rc && !*path) {
         lf_err why = {0};
         newest_below(&step, dir, names, count, step);
@@ -354,6 +354,7 @@ static lf_status find_newest(char **path, const char *dir, lf_err *err) {
             rc = LF_OK;
             lf_free(*path);
             *path = NULL;
+            (*refused)++;
         }
     }
     if (rc) {
@@ -364,11 +365,23 @@ static lf_status find_newest(char **path, const char *dir, lf_err *err) {
     return rc;
 }
 
+/* To begin again would write over what may still be of use to somebody. */
+static lf_status find_in_folder(char **path, const lf_run *run, lf_err *err) {
+    int refused;
+    const lf_status rc = find_newest(path, &refused, run->dir, err);
+    if (rc || *path || !refused || lf_cfg_bool(run->cfg, LF_overwrite_output_dir)) return rc;
+    return lf_fail(
+        err, LF_EDATA,
+        "%s: none of its checkpoints can be used (%d passed over); begin again with another output_dir, or set "
+        "overwrite_output_dir to begin again in this one",
+        run->dir, refused);
+}
+
 lf_status lf_checkpoint_find(char **path, const lf_run *run, lf_err *err) {
     *path = NULL;
     const cJSON *from = lf_cfg_json(run->cfg, LF_resume_from_checkpoint);
     if (!from || cJSON_IsFalse(from)) return LF_OK;
-    if (!cJSON_IsString(from)) return find_newest(path, run->dir, err);
+    if (!cJSON_IsString(from)) return find_in_folder(path, run, err);
     if (!lf_is_dir(from->valuestring))
         return lf_cfg_fail(run->cfg, LF_resume_from_checkpoint, err,
                            "expected true or a checkpoint folder, found '%s', which is no folder", from->valuestring);
@@ -445,6 +458,10 @@ static lf_status take_segments(lf_run *run, const cJSON *saved, const char *path
     return run->segments ? LF_OK : lf_no_memory(err, "%s", path);
 }
 
+static int segments_before(const cJSON *saved) {
+    return cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(saved, lf_key_name(LF_segments)));
+}
+
 static lf_status restore_counters(lf_run *run, const cJSON *saved, const char *path, lf_err *err) {
     counters c;
     lf_status rc;
@@ -455,6 +472,7 @@ static lf_status restore_counters(lf_run *run, const cJSON *saved, const char *p
         (rc = check_facts(run, cJSON_GetObjectItemCaseSensitive(saved, "facts"), path, err)) ||
         (rc = check_length(run, &c, path, err)))
         return rc;
+    lf_cfg_say_segments(run->segments, segments_before(saved), path);
     run->progress = c.at;
     run->optimizer.steps = c.optimizer_steps;
     run->planned_steps = c.planned_steps;
@@ -495,5 +513,34 @@ lf_status lf_checkpoint_restore(lf_run *run, const char *dir, lf_err *err) {
         rc = with_state(run, dir, each_tensor, err);
     if (!rc) forget_best_elsewhere(run);
     cJSON_Delete(saved);
+    return rc;
+}
+
+/* To "checkpoint-N.old-M", a name that is free. */
+static lf_status set_aside(const char *dir, const char *name, lf_err *err) {
+    lf_status rc = LF_OK;
+    char *from = lf_path_join(dir, name), *to = NULL;
+    for (int i = 1; from && !rc; i++) {
+        lf_free(to);
+        if (!(to = lf_format("%s.old-%d", from, i)) || !lf_is_dir(to)) break;
+    }
+    if (!to)
+        rc = lf_no_memory(err, "%s", dir);
+    else if (rename(from, to) < 0)
+        rc = lf_fail_errno(err, "rename", from);
+    else
+        lf_info("%s is of steps that are done again: it is %s now", from, lf_path_base(to));
+    lf_free(to);
+    lf_free(from);
+    return rc;
+}
+
+lf_status lf_checkpoint_set_later_aside(const lf_run *run, lf_err *err) {
+    char **names = NULL;
+    size_t count = 0;
+    lf_status rc = lf_is_dir(run->dir) ? lf_list_dir(&names, &count, run->dir, err) : LF_OK;
+    for (size_t i = 0; i < count && !rc; i++)
+        if (lf_checkpoint_step(names[i]) > run->progress.step) rc = set_aside(run->dir, names[i], err);
+    lf_free(names);
     return rc;
 }

@@ -67,6 +67,9 @@ lf_status lf_checkpoint_save(lf_run *run, lf_err *err);
 /* Finds what resume_from_checkpoint means; *path NULL: nothing there, start at the beginning. Freed by lf_free. */
 lf_status lf_checkpoint_find(char **path, const lf_run *run, lf_err *err);
 lf_status lf_checkpoint_restore(lf_run *run, const char *path, lf_err *err);
+/* Gives the checkpoints in output_dir that are later than the restored one another name: the run goes another way from
+ * here, and the next resume must not find the abandoned one. */
+lf_status lf_checkpoint_set_later_aside(const lf_run *run, lf_err *err);
 /* Only the trained tensors (load_best_model_at_end). */
 lf_status lf_checkpoint_restore_weights(lf_run *run, const char *path, lf_err *err);
 
@@ -76,7 +79,7 @@ const char *lf_run_best_metric(const lf_run *run); /* "accuracy" or "loss" */
 
 /* run_data.c: whether the data are still what they were. */
 lf_status lf_run_hash_data(lf_run *run, lf_err *err);
-/* {"train_data": hash, ...} of every role; NULL: out of memory. */
+/* {"model": hash, "train_data": hash, ...} of the model and every role; NULL: out of memory. */
 cJSON *lf_run_data_hashes(const lf_run *run);
 /* LF_EUSAGE, naming `path`, the key and both hashes, where `was` (such an object) says another hash, or none. */
 lf_status lf_run_check_data(const lf_run *run, const cJSON *was, const char *path, lf_err *err);

@@ -1,4 +1,4 @@
-/* Data under the same name may hold something else by now; the hash of their bytes tells. */
+/* A model or data under the same name may hold something else by now; the hash of their bytes tells. */
 #include <string.h>
 
 #include "base/log.h"
@@ -26,24 +26,32 @@ lf_status lf_run_hash_data(lf_run *run, lf_err *err) {
 }
 
 cJSON *lf_run_data_hashes(const lf_run *run) {
-    lf_obj o = lf_obj_new();
-    for (int role = 0; role < LF_DATA_ROLES; role++) lf_obj_string(&o, lf_key_name(keys[role]), run->data_hash[role]);
-    return lf_obj_take(&o);
+    cJSON *o = cJSON_CreateObject();
+    bool ok = cJSON_AddStringToObject(o, lf_key_name(LF_model), run->model->hash) != NULL;
+    for (int role = 0; role < LF_DATA_ROLES && ok; role++)
+        ok = cJSON_AddStringToObject(o, lf_key_name(keys[role]), run->data_hash[role]) != NULL;
+    if (ok) return o;
+    cJSON_Delete(o);
+    return NULL;
+}
+
+static lf_status check_one(const char *name, const char *now, const cJSON *was, const char *path, lf_err *err) {
+    const char *then = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(was, name));
+    if (then && strcmp(then, now) == 0) return LF_OK;
+    return lf_fail(
+        err, LF_EUSAGE,
+        "%s: the files of '%s' hold other bytes than when the run began (their hash was %.40s and is %s); put "
+        "back what they were, or begin again with another output_dir",
+        path, name,
+        !then     ? "not recorded"
+        : then[0] ? then
+                  : "that of none",
+        now[0] ? now : "that of none");
 }
 
 lf_status lf_run_check_data(const lf_run *run, const cJSON *was, const char *path, lf_err *err) {
-    for (int role = 0; role < LF_DATA_ROLES; role++) {
-        const char *name = lf_key_name(keys[role]), *now = run->data_hash[role];
-        const char *then = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(was, name));
-        if (then && strcmp(then, now) == 0) continue;
-        return lf_fail(err, LF_EUSAGE,
-                       "%s: the files of '%s' hold other bytes than when the run began (their hash was %.40s and is "
-                       "%s); put back what they were, or begin again with another output_dir",
-                       path, name,
-                       !then     ? "not recorded"
-                       : then[0] ? then
-                                 : "that of none",
-                       now[0] ? now : "that of none");
-    }
-    return LF_OK;
+    lf_status rc = check_one(lf_key_name(LF_model), run->model->hash, was, path, err);
+    for (int role = 0; role < LF_DATA_ROLES && !rc; role++)
+        rc = check_one(lf_key_name(keys[role]), run->data_hash[role], was, path, err);
+    return rc;
 }

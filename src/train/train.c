@@ -61,7 +61,7 @@ static lf_status check_finished(bool *longer, const lf_config *cfg, lf_err *err)
     return rc;
 }
 
-/* A run that is finished already is left as it is: resuming it costs nothing and changes nothing. One that is to be
+/* A run that is finished already is left as it is: resuming it trains nothing and changes nothing. One that is to be
  * longer goes on from its checkpoints. */
 static lf_status leave_finished(bool *finished, const lf_config *cfg, FILE *out, lf_err *err) {
     char *path = lf_path_join(lf_cfg_str(cfg, LF_output_dir), RESULTS);
@@ -124,7 +124,7 @@ static lf_status start_or_resume(lf_run *run, lf_err *err) {
                 (long long)run->total_steps);
     else if (!rc && !checkpoint && cJSON_IsTrue(asked))
         lf_info("%s holds no whole checkpoint: starting at the beginning", run->dir);
-    if (!rc && !checkpoint) rc = check_nothing_is_lost(run, err);
+    if (!rc) rc = checkpoint ? lf_checkpoint_set_later_aside(run, err) : check_nothing_is_lost(run, err);
     const int64_t keep = checkpoint ? run->progress.step : -1;
     lf_free(checkpoint);
     return rc ? rc : lf_metrics_open(&run->metrics, run->dir, keep, err);

@@ -192,6 +192,7 @@ static void test_resume_with_other_keys(void **state) {
         {"--max_steps 5", 2, "'max_steps' was 6 and is 5"},
         {"--logging_steps 3 --save_steps 2 --gradient_checkpointing true --dataloader_num_workers 1", 0, "step 3 of 6"},
         {"--max_steps 8", 0, "from step 3 on, max_steps is 8, which was 6"},
+        {"--train_data ./data", 0, "step 3 of 6"}, /* the same place */
         {"--skip_bad_images", 0, "from step 3 on, skip_bad_images is true, which was false"},
     };
     must(run(STOPPED "--output_dir kept"), 0);
@@ -229,6 +230,23 @@ static void test_resume_with_other_keys(void **state) {
     assert_non_null(strstr(output, "weight_decay"));
 }
 
+/* The run goes another way from an older checkpoint; the next resume goes on from there, not from the way that was
+ * left. */
+static void test_resume_from_an_older_checkpoint(void **state) {
+    (void)state;
+    static const char arguments[] =
+        TRAIN "--r 4 --save_strategy steps --save_steps 2 --logging_steps 1 --output_dir branch ";
+    must(run("%s --max_steps 6", arguments), 0);
+    must(run("%s --max_steps 7 --resume_from_checkpoint branch/checkpoint-2", arguments), 0);
+    assert_non_null(strstr(output, "step 2 of 7"));
+    assert_non_null(
+        strstr(output, "branch/checkpoint-6 is of steps that are done again: it is checkpoint-6.old-1 now"));
+    assert_true(lf_is_dir(text("%s/branch/checkpoint-6.old-1", root)) &&
+                lf_is_dir(text("%s/branch/checkpoint-7", root)));
+    must(run("%s --max_steps 9 --resume_from_checkpoint true", arguments), 0);
+    assert_non_null(strstr(output, "step 7 of 9"));
+}
+
 /* Another corpus under the same name, for a run that stopped and for one that is finished. */
 static void test_resume_with_other_data(void **state) {
     (void)state;
@@ -242,6 +260,18 @@ static void test_resume_with_other_data(void **state) {
                     root)),
         0);
     must(run("%s", arguments), 0);
+    /* another model under the same name */
+    assert_int_equal(system(text("cd %s && cp -r %s/golden/vit-base same", root, LF_TEST_DIR)), 0);
+    must(run("train --model same --train_data data --max_steps 1 --output_dir other_model"), 0);
+    size_t size;
+    char *bytes = contents("same/model.safetensors", &size);
+    bytes[size - 2] ^= 1;
+    assert_int_equal(lf_file_write(text("%s/same/model.safetensors", root), bytes, size, NULL), LF_OK);
+    lf_free(bytes);
+    must(run("train --model same --train_data data --max_steps 1 --output_dir other_model --resume_from_checkpoint "
+             "true"),
+         2);
+    assert_non_null(strstr(output, "the files of 'model' hold other bytes"));
     for (int finished = 1; finished >= 0; finished--) {
         for (size_t i = 0; i < sizeof roles / sizeof roles[0]; i++) {
             static const char *const folders[] = {"train", "val", "test", "base"};
@@ -518,6 +548,7 @@ int main(void) {
                                        cmocka_unit_test(test_resumed_equals_straight),
                                        cmocka_unit_test(test_resume_with_other_keys),
                                        cmocka_unit_test(test_resume_with_other_data),
+                                       cmocka_unit_test(test_resume_from_an_older_checkpoint),
                                        cmocka_unit_test(test_bf16),
                                        cmocka_unit_test(test_resume_without_checkpoint_starts_over),
                                        cmocka_unit_test(test_interrupt),

@@ -301,6 +301,22 @@ static void test_find_takes_the_newest_whole_one(void **state) {
     assert_null(find(in_scratch("run/checkpoint-8"), LF_EUSAGE, "checkpoint-8"));
 }
 
+/* None of them is as it was written: to begin again would write over them. */
+static void test_nothing_is_begun_over_damaged_ones(void **state) {
+    (void)state;
+    put_checkpoint("checkpoint-9");
+    put_bytes("run/checkpoint-9/trainer_state.json", "{}", 2);
+    assert_null(find("true", LF_EDATA, "none of its checkpoints can be used (1 passed over)"));
+    const char *const keys[] = {"resume_from_checkpoint", "true", "overwrite_output_dir", "true", NULL};
+    lf_config *cfg = config(keys);
+    const lf_run run = {.cfg = cfg, .dir = lf_cfg_str(cfg, LF_output_dir)};
+    lf_err err = {0};
+    char *path;
+    assert_ok(lf_checkpoint_find(&path, &run, &err), err);
+    assert_null(path);
+    lf_config_free(cfg);
+}
+
 /* ---- what may change between a stop and a resume ---- */
 
 /* Two values of the key's type, the second larger. */
@@ -570,6 +586,7 @@ int main(void) {
         IN_A_CLEAN_RUN(test_a_failed_save_loses_nothing),
         IN_A_CLEAN_RUN(test_the_newest_and_the_best_are_kept),
         IN_A_CLEAN_RUN(test_find_takes_the_newest_whole_one),
+        IN_A_CLEAN_RUN(test_nothing_is_begun_over_damaged_ones),
         IN_A_CLEAN_RUN(test_every_key_as_its_trait_says),
         IN_A_CLEAN_RUN(test_the_traits_of_some_keys),
         IN_A_CLEAN_RUN(test_another_corpus_is_refused),
