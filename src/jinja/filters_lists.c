@@ -136,6 +136,13 @@ lf_jval lf_jfilter_reverse(lf_jinja_run *r, lf_jval v, lf_jcall *c) {
     return out;
 }
 
+static bool is_reverse(lf_jinja_run *r, const lf_jval *v) {
+    int64_t i = 0;
+    if (v->kind != LF_J_ABSENT && !lf_jas_int(v, &i))
+        lf_jfail(r, LF_EDATA, "sort: reverse is a %s, not true or false", lf_jtype(v));
+    return i != 0;
+}
+
 /* By insertion, which keeps the order of equal ones: lists in templates are short. */
 static void sort(lf_jinja_run *r, lf_jseq *q, lf_jval *keys, bool reverse) {
     for (size_t i = 1; i < q->n && !lf_jstop(r); i++) {
@@ -173,7 +180,8 @@ lf_jval lf_jfilter_sort(lf_jinja_run *r, lf_jval v, lf_jcall *c) {
     lf_jval *keys = lf_jtake(r, (out.q->n + 1) * sizeof *keys);
     for (size_t i = 0; keys && i < out.q->n && !lf_jstop(r); i++)
         keys[i] = sort_key(r, out.q->items[i], c->slot[2], lf_jtruth(&c->slot[1]));
-    if (!lf_jstop(r)) sort(r, out.q, keys, lf_jtruth(&c->slot[0]));
+    const bool reverse = is_reverse(r, &c->slot[0]);
+    if (!lf_jstop(r)) sort(r, out.q, keys, reverse);
     return out;
 }
 
@@ -243,7 +251,8 @@ lf_jval lf_jfilter_dictsort(lf_jinja_run *r, lf_jval v, lf_jcall *c) {
         lf_jseq_add(r, out.q, pair(r, v.d->keys[i], v.d->values[i]));
         keys[i] = key_of(r, by_value ? v.d->values[i] : v.d->keys[i], absent, lf_jtruth(&c->slot[0]));
     }
-    if (!lf_jstop(r)) sort(r, out.q, keys, lf_jtruth(&c->slot[2]));
+    const bool reverse = is_reverse(r, &c->slot[2]);
+    if (!lf_jstop(r)) sort(r, out.q, keys, reverse);
     return out;
 }
 

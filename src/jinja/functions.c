@@ -7,7 +7,9 @@
 static void fill(lf_jinja_run *r, lf_jdict *d, const lf_jcall *c) {
     const lf_jval *from = c->given.n ? &c->given.items[0] : NULL;
     if (c->given.n > 1) lf_jfail(r, LF_EDATA, "a dict of more than one argument");
-    if (from && from->kind == LF_J_DICT) {
+    if (from && from->kind == LF_J_UNDEFINED) {
+        lf_jfail(r, LF_EDATA, "'%.60s' is undefined", from->name ? from->name : "a value");
+    } else if (from && from->kind == LF_J_DICT) {
         for (size_t i = 0; i < from->d->n && lf_jstep(r, 1); i++)
             lf_jdict_put(r, d, from->d->keys[i], from->d->values[i]);
     } else if (from) {

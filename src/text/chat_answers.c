@@ -32,6 +32,7 @@ typedef struct place {
     size_t next;       /* where the next message's bytes begin, or the text's end */
     bool mixed;        /* bytes of another message are among them */
     bool more;         /* the first are of another key than the content */
+    bool any_more;     /* one is */
 } place;
 
 static size_t message_of(const lf_jinja_span *s) { return (size_t)(s->origin - 1) / LF_CHAT_FIELDS; }
@@ -39,22 +40,24 @@ static bool is_said(const lf_jinja_span *s) {
     return s->origin > 0 && (s->origin - 1) % LF_CHAT_FIELDS != (int)LF_CHAT_ROLE;
 }
 
-static place find_place(const lf_jinja_result *t, size_t message) {
-    place p = {.next = t->n};
+/* In the first `limit` bytes of the text. */
+static place find_place(const lf_jinja_result *t, size_t message, size_t limit) {
+    place p = {.next = limit};
     bool other = false, found = false;
-    for (size_t i = 0; i < t->n_spans; i++) {
+    for (size_t i = 0; i < t->n_spans && t->spans[i].begin < limit; i++) {
         const lf_jinja_span *s = &t->spans[i];
         if (s->origin == 0) continue;
         if (message_of(s) != message) {
-            if (found && p.next == t->n) p.next = s->begin;
+            if (found && p.next == limit) p.next = s->begin;
             if (!found) p.before = s->end;
             other = found;
         } else if (is_said(s)) {
             if (!found) p.begin = s->begin;
             if (!found) p.more = (s->origin - 1) % LF_CHAT_FIELDS == (int)LF_CHAT_MORE;
             p.mixed |= other;
+            p.any_more |= (s->origin - 1) % LF_CHAT_FIELDS == (int)LF_CHAT_MORE;
             p.end = s->end;
-            p.next = t->n;
+            p.next = limit;
             found = true;
         }
     }
@@ -161,25 +164,63 @@ static lf_status generated(const lf_chat_talk *talk, const lf_jinja_result *t, l
     return rc;
 }
 
-/* t is the text, or the one with stand-ins for the messages that are marked. */
+/* *limit: where the text of the messages up to this one ends, if the whole text begins with it; else 0. */
+static lf_status turn_limit(const lf_chat_template *c, const lf_chat_talk *talk, size_t message,
+                            const lf_jinja_result *t, size_t *limit, lf_err *err) {
+    lf_chat_talk first = *talk;
+    lf_jinja_run *r = NULL;
+    lf_jinja_result part;
+    lf_err ignored = {0};
+    first.n = message + 1;
+    first.add_generation_prompt = false;
+    const lf_status rc = lf_chat_run(c, &first, &r, &part, &ignored);
+    *limit = 0;
+    if (!rc && part.n <= t->n && memcmp(part.text, t->text, part.n) == 0) *limit = part.n;
+    lf_jinja_run_free(r);
+    return rc == LF_ENOMEM ? lf_fail(err, rc, "%s", ignored.message) : LF_OK;
+}
+
+/* The answer of a message in t, which is the text, or the one with stand-ins; begin and end the same: none of it is
+ * shown. */
+static lf_status find_answer(const lf_chat_template *c, const lf_chat_talk *talk, size_t message, size_t before,
+                             const lf_jinja_result *t, lf_answer *out, lf_err *err) {
+    size_t limit = 0;
+    place at = find_place(t, message, t->n);
+    if (at.any_more) { /* calls: a later message may name the tool again, and they may end in a token of their own */
+        const lf_status rc = turn_limit(c, talk, message, t, &limit, err);
+        if (rc) return rc;
+        if (limit) at = find_place(t, message, limit);
+    }
+    *out = (lf_answer){at.begin, at.begin};
+    if (at.begin == at.end) return LF_OK;
+    if (at.mixed || at.begin < before)
+        return lf_fail(
+            err, LF_EUNSUPPORTED,
+            "message %zu: the chat template does not write what the assistant says in one piece and in order, so "
+            "its answer cannot be told from the rest of the text",
+            message);
+    *out = (lf_answer){turn_begin(c, t->text, &at), turn_end(c, t->text, at.end, at.next)};
+    if (limit && out->end == at.end) {
+        while (limit > at.end && is_space(t->text[limit - 1])) limit--;
+        out->end = limit;
+    }
+    return LF_OK;
+}
+
 static lf_status said(const lf_chat_template *c, const lf_chat_talk *talk, const lf_jinja_result *t, const bool *marked,
                       lf_prompt *p, lf_err *err) {
     size_t capacity = 0, before = 0;
-    lf_status rc = LF_OK;
-    for (size_t i = 0; i < talk->n && !rc; i++) {
-        const place at = find_place(t, i);
-        if (!is_learned(&talk->messages[i]) || at.begin == at.end) continue;
-        if (at.mixed || at.begin < before)
-            return lf_fail(err, LF_EUNSUPPORTED,
-                           "message %zu: the chat template does not write what the assistant says in one piece and in "
-                           "order, so its answer cannot be told from the rest of the text",
-                           i);
-        const size_t begin = turn_begin(c, t->text, &at), end = turn_end(c, t->text, at.end, at.next);
-        rc = add_answer(p, &capacity, begin - stand_in_bytes(t, marked, begin), end - stand_in_bytes(t, marked, end),
-                        err);
-        before = end;
+    for (size_t i = 0; i < talk->n; i++) {
+        lf_answer a;
+        if (!is_learned(&talk->messages[i])) continue;
+        lf_status rc = find_answer(c, talk, i, before, t, &a, err);
+        if (!rc && a.end > a.begin)
+            rc = add_answer(p, &capacity, a.begin - stand_in_bytes(t, marked, a.begin),
+                            a.end - stand_in_bytes(t, marked, a.end), err);
+        if (rc) return rc;
+        if (a.end > before) before = a.end;
     }
-    return rc;
+    return LF_OK;
 }
 
 lf_status lf_chat_answers(const lf_chat_template *c, const lf_chat_talk *talk, const lf_jinja_result *result,
@@ -194,7 +235,7 @@ lf_status lf_chat_answers(const lf_chat_template *c, const lf_chat_talk *talk, c
     if (!marked) return lf_no_memory(err, "a conversation");
     for (size_t i = 0; i < talk->n; i++) {
         const lf_message *m = &talk->messages[i];
-        const place at = find_place(result, i);
+        const place at = find_place(result, i, result->n);
         marked[i] = is_learned(m) && m->content && at.begin == at.end &&
                     spaces(m->content, strlen(m->content)) == (m->n ? m->n : strlen(m->content));
         any |= marked[i];
@@ -253,7 +294,7 @@ static void find_turn_end(lf_chat_template *c, const char *middle, size_t n, con
 
 /* The end of a generation prompt, without what ends the question's turn. */
 static char *find_header(const lf_chat_template *c, const lf_jinja_result *question) {
-    const place asked = find_place(question, 0);
+    const place asked = find_place(question, 0, question->n);
     const size_t begin = asked.end > asked.begin ? turn_end(c, question->text, asked.end, question->n) : question->n;
     const size_t skip = begin > asked.end ? spaces(question->text + begin, question->n - begin) : 0;
     return copy_of(question->text + begin + skip, question->n - begin - skip);
@@ -271,7 +312,7 @@ lf_status lf_chat_template_probe(lf_chat_template *c, lf_err *err) {
     const lf_status rc = lf_chat_run(c, &whole, &r, &t, &ignored);
     const lf_status rc_asked = lf_chat_run(c, &asked, &r_asked, &question, &ignored);
     if (!rc) {
-        const place first = find_place(&t, 1), last = find_place(&t, 3);
+        const place first = find_place(&t, 1, t.n), last = find_place(&t, 3, t.n);
         if (last.end > last.begin && first.next >= first.end)
             find_turn_end(c, t.text + first.end, first.next - first.end, t.text + last.end, t.n - last.end);
         else

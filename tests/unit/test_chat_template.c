@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/string.h"
+#include "io/gzip.h"
 #include "text/chat_template.h"
 
 static const char *text_of(const cJSON *o, const char *key) {
@@ -227,6 +228,12 @@ static void test_answers_of_families(void **state) {
                   "\"arguments\": {\"x\": 1}}}]}, {\"role\": \"tool\", \"content\": \"9\"}, " ASSISTANT("D") "]",
          "<tool_call>\n{\"name\": \"f\", \"arguments\": {\"x\": "
          "1}}\n</tool_call><|im_end|>|D<|im_end|>"},
+        /* A call ends in a token of its own, and the tool's header names it again. */
+        {"gpt-oss",
+         "[" USER(
+             "A") ", {\"role\": \"assistant\", \"content\": \"\", \"tool_calls\": [{\"function\": {\"name\": \"f\", "
+                  "\"arguments\": {\"x\": 1}}}]}, {\"role\": \"tool\", \"content\": \"9\"}, " ASSISTANT("D") "]",
+         " to=functions.f<|channel|>commentary json<|message|>{\"x\": 1}<|call|>|D<|return|>"},
         /* Empty answers are learned as what ends them. */
         {"chatml", "[" USER("A") ", " ASSISTANT("") ", " USER("") ", " ASSISTANT("") "]", "<|im_end|>|<|im_end|>"},
         {"llama3", "[" USER("A") ", " ASSISTANT(" \\n") "]", "<|eot_id|>"},
@@ -255,6 +262,63 @@ static void test_answers_of_families(void **state) {
         lf_free(jinja);
         lf_free(path);
     }
+}
+
+/* Another way to the same answers, where a template only appends: what a message adds behind the generation prompt. */
+static bool grows(const lf_chat_template *c, const lf_message *m, size_t i, const lf_prompt *whole, size_t *begin,
+                  size_t *end) {
+    lf_prompt asked = {0}, said = {0};
+    bool same = lf_chat_render(c, m, i, true, &asked, NULL) == LF_OK &&
+                lf_chat_render(c, m, i + 1, false, &said, NULL) == LF_OK;
+    same = same && asked.n < said.n && said.n <= whole->n && memcmp(asked.text, said.text, asked.n) == 0 &&
+           memcmp(said.text, whole->text, said.n) == 0;
+    *begin = asked.n;
+    *end = said.n;
+    lf_prompt_free(&asked);
+    lf_prompt_free(&said);
+    return same;
+}
+
+static cJSON *conversations(void) {
+    unsigned char *text = NULL;
+    size_t n;
+    cJSON *json = NULL;
+    assert_int_equal(lf_read_maybe_gzip(&text, &n, LF_TEST_DIR "/golden/jinja/results.json.gz", 64 << 20, NULL), LF_OK);
+    assert_int_equal(lf_json_parse(&json, (const char *)text, n, "results", NULL), LF_OK);
+    lf_free(text);
+    return json;
+}
+
+static void test_answers_as_growing_prefixes(void **state) {
+    (void)state;
+    cJSON *root = conversations();
+    const cJSON *one, *talk;
+    int compared = 0;
+    cJSON_ArrayForEach(one, cJSON_GetObjectItemCaseSensitive(root, "templates")) {
+        char *path = lf_format(LF_TEST_DIR "/golden/jinja/%s.jinja", text_of(one, "name"));
+        lf_chat_template *c = NULL;
+        assert_int_equal(lf_chat_template_open(&c, path, NULL, NULL), LF_OK);
+        lf_free(path);
+        cJSON_ArrayForEach(talk, cJSON_GetObjectItemCaseSensitive(root, "conversations")) {
+            lf_message m[MOST];
+            lf_prompt p = {0};
+            const size_t n = read_all(cJSON_GetObjectItemCaseSensitive(talk, "messages"), m);
+            if (lf_chat_render(c, m, n, false, &p, NULL)) continue;
+            for (size_t i = 1, k = 0; i < n; i++) {
+                size_t begin, end;
+                if (strcmp(m[i].role, "assistant") != 0 || !grows(c, m, i, &p, &begin, &end)) continue;
+                while (k < p.n_answers && p.answers[k].begin < begin) k++;
+                if (k == p.n_answers || p.answers[k].begin >= end) continue; /* no byte of it is shown */
+                if (p.answers[k].end > end)
+                    fail_msg("%s: an answer goes on beyond its turn:\n%s", text_of(one, "name"), p.text);
+                compared++;
+            }
+            lf_prompt_free(&p);
+        }
+        lf_chat_template_free(c);
+    }
+    assert_true(compared > 400);
+    cJSON_Delete(root);
 }
 
 /* Where the answer's bytes cannot be found again, nothing is guessed. */
@@ -384,6 +448,7 @@ int main(void) {
         LEAKLESS(test_files),
         LEAKLESS(test_nul_and_turn_ends),
         LEAKLESS(test_answers_of_families),
+        LEAKLESS(test_answers_as_growing_prefixes),
         LEAKLESS(test_answers_lost),
         LEAKLESS(test_turn_ends),
     };
