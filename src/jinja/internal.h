@@ -13,6 +13,7 @@ typedef struct lf_jmemory {
     lf_arena *arena;
     char *block; /* what is left of the last piece of the arena */
     size_t left, used, most;
+    bool refused; /* more than `most` was asked for */
 } lf_jmemory;
 void *lf_jmemory_take(lf_jmemory *m, size_t size); /* cleared; NULL: none, or more than `most` */
 
@@ -253,7 +254,7 @@ bool lf_jenter(lf_jinja_run *r); /* one level deeper; false: too deep */
 void lf_jleave(lf_jinja_run *r);
 void *lf_jtake(lf_jinja_run *r, size_t size); /* NULL after a failure */
 void lf_jlose(lf_jinja_run *r, const lf_jstr *s);
-void lf_jno_memory(lf_jinja_run *r, size_t size); /* fails: there is none, or that much would be more than the limit */
+void lf_jno_memory(lf_jinja_run *r); /* fails: there is none, or no more is allowed */
 
 /* value.c */
 static inline lf_jval lf_jundefined(const char *name) { return (lf_jval){.kind = LF_J_UNDEFINED, .name = name}; }

@@ -19,10 +19,12 @@
 enum { PIECE = 16384, UNIT = 16 };
 
 void *lf_jmemory_take(lf_jmemory *m, size_t size) {
-    if (size > m->most - m->used) return NULL;
     const size_t asked = size;
     size = (size + UNIT - 1) / UNIT * UNIT + (GUARDED ? UNIT : 0);
-    if (size > m->most - m->used) return NULL;
+    if (size < asked || size > m->most - m->used) {
+        m->refused = true;
+        return NULL;
+    }
     if (size > m->left) {
         const size_t want = size > PIECE / 4 ? size : PIECE;
         char *piece = lf_arena_alloc(m->arena, want);

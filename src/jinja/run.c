@@ -17,9 +17,9 @@ lf_jval lf_jfail(lf_jinja_run *r, lf_status status, const char *format, ...) {
     return lf_jundefined(NULL);
 }
 
-void lf_jno_memory(lf_jinja_run *r, size_t size) {
+void lf_jno_memory(lf_jinja_run *r) {
     if (r->rc) return;
-    if (size > r->limits.memory - r->memory.used)
+    if (r->memory.refused)
         lf_jfail(r, LF_EDATA, "the template makes more than %zu MB of text", r->limits.memory >> 20);
     else
         r->rc = lf_no_memory(&r->err, "a chat template");
@@ -27,7 +27,7 @@ void lf_jno_memory(lf_jinja_run *r, size_t size) {
 
 void *lf_jtake(lf_jinja_run *r, size_t size) {
     void *p = lf_jstop(r) ? NULL : lf_jmemory_take(&r->memory, size);
-    if (!p) lf_jno_memory(r, size);
+    if (!p) lf_jno_memory(r);
     return p;
 }
 
@@ -57,7 +57,7 @@ void lf_jlose(lf_jinja_run *r, const lf_jstr *s) {
         for (size_t k = 0; k < r->n_lost && !known; k++) known = r->lost[k] == origin;
         if (known) continue;
         if (!lf_grow(&r->lost, &r->lost_capacity, r->n_lost + 1)) {
-            lf_jno_memory(r, 0);
+            lf_jno_memory(r);
             return;
         }
         r->lost[r->n_lost++] = origin;

@@ -26,7 +26,7 @@ lf_jinja_value *lf_jinja_text(lf_jinja_run *r, const char *s, size_t n, int32_t 
 
 /* What is missing fails the run, once. */
 static bool there(lf_jinja_run *r, const lf_jinja_value *a, const lf_jinja_value *b) {
-    if (!a || !b) lf_jno_memory(r, 0);
+    if (!a || !b) lf_jno_memory(r);
     return !lf_jstop(r);
 }
 
