@@ -239,6 +239,150 @@ static void test_png_bomb_is_refused(void **state) {
     refuse((const char *)bomb, 20, "a.png", "the PNG header is cut short");
 }
 
+/* ---- PNG files made here ---- */
+
+enum { PNG_HEADER = 33 };
+
+static unsigned char *put_big_endian(unsigned char *to, uLong n) {
+    for (int i = 0; i < 4; i++) to[i] = (unsigned char)(n >> (24 - 8 * i));
+    return to + 4;
+}
+
+static unsigned char *put_chunk(unsigned char *to, const char *type, const void *data, size_t size) {
+    put_big_endian(to, size);
+    memcpy(to + 4, type, 4);
+    if (size) memcpy(to + 8, data, size);
+    return put_big_endian(to + 8 + size, crc32(0, to + 4, (uInt)(size + 4)));
+}
+
+typedef struct png_kind {
+    unsigned char width, height, depth, colours, interlaced;
+} png_kind;
+
+/* `rows` packed and cut into chunks of at most `piece` bytes; lf_free. */
+static unsigned char *make_png(size_t *size, const png_kind *p, const unsigned char *rows, size_t n, size_t piece) {
+    uLongf packed_size = compressBound(n);
+    unsigned char *packed = lf_malloc(packed_size);
+    assert_int_equal(compress(packed, &packed_size, rows, n), Z_OK);
+    unsigned char *png = lf_malloc(PNG_HEADER + packed_size + 12 * (packed_size / piece + 2)), *to = png + 8;
+    memcpy(png, "\x89PNG\r\n\x1a\n", 8);
+    to = put_chunk(
+        to, "IHDR",
+        (const unsigned char[]){0, 0, 0, p->width, 0, 0, 0, p->height, p->depth, p->colours, 0, 0, p->interlaced}, 13);
+    for (size_t at = 0; at < packed_size; at += piece)
+        to = put_chunk(to, "IDAT", packed + at, packed_size - at < piece ? packed_size - at : piece);
+    to = put_chunk(to, "IEND", NULL, 0);
+    lf_free(packed);
+    *size = (size_t)(to - png);
+    return png;
+}
+
+static void refuse_made(const png_kind *p, const unsigned char *rows, size_t n, size_t piece, const char *reason) {
+    size_t size = 0;
+    unsigned char *png = make_png(&size, p, rows, n, piece);
+    refuse((const char *)png, size, "cats/a.png", reason);
+    lf_free(png);
+}
+
+/* stb_image's own word: it reads so many bytes, and not one less. Files so small are not counted by us. */
+static void stb_needs(const png_kind *p, const unsigned char *rows, size_t n) {
+    size_t size = 0;
+    lf_err err = {0};
+    lf_image img;
+    unsigned char *png = make_png(&size, p, rows, n, n);
+    assert_ok(lf_image_decode(&img, png, size, "a.png", &err), err);
+    lf_image_free(&img);
+    lf_free(png);
+    refuse_made(p, rows, n - 1, n, "not enough pixels");
+}
+
+/* What is in the compressed data is counted against the header, in each way that pixels are packed. The numbers of
+ * bytes are from the specification: rows of whole bytes, each behind its filter, in up to seven passes. */
+static void test_a_png_that_unpacks_to_more_than_its_pixels_is_refused(void **state) {
+    (void)state;
+    static const struct {
+        png_kind kind;
+        int bytes;
+    } cases[] = {{{4, 4, 8, 2, 0}, 52}, {{4, 4, 8, 0, 0}, 20}, {{9, 3, 1, 0, 0}, 9},   {{9, 3, 2, 3, 0}, 12},
+                 {{5, 2, 4, 0, 0}, 8},  {{5, 2, 8, 4, 0}, 22}, {{5, 2, 16, 4, 0}, 42}, {{5, 2, 16, 6, 0}, 82},
+                 {{8, 8, 8, 0, 1}, 79}, {{1, 1, 8, 6, 1}, 5},  {{5, 3, 1, 0, 1}, 14},  {{3, 5, 16, 2, 1}, 100},
+                 {{4, 1, 8, 0, 1}, 7}};
+    const size_t n = 4 << 20;
+    unsigned char *zeros = lf_calloc(1, n);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char reason[128];
+        snprintf(reason, sizeof reason, "expected %d bytes unpacked for a PNG of %d x %d pixels, found more than %d (",
+                 cases[i].bytes, cases[i].kind.width, cases[i].kind.height, cases[i].bytes + LF_IMAGE_FREE_PIXELS);
+        refuse_made(&cases[i].kind, zeros, n, 1 << 20, reason);
+        refuse_made(&cases[i].kind, zeros, n, 1000, reason); /* in chunks that alone are small enough */
+        if (cases[i].kind.colours != 3) stb_needs(&cases[i].kind, zeros, (size_t)cases[i].bytes); /* no palette here */
+    }
+    lf_free(zeros);
+}
+
+/* It is counted and not kept: nothing is allocated that grows with what comes out. */
+static void test_counting_a_png_takes_no_memory(void **state) {
+    (void)state;
+    const png_kind kind = {4, 4, 8, 2, 0};
+    uint64_t calls[2];
+    unsigned char *zeros = lf_calloc(1, 64 << 20);
+    for (int i = 0; i < 2; i++) {
+        size_t size = 0;
+        unsigned char *png = make_png(&size, &kind, zeros, (size_t)(i ? 64 : 2) << 20, 1 << 20);
+        const uint64_t before = lf_alloc_calls();
+        refuse((const char *)png, size, "a.png", "decompression bomb");
+        calls[i] = lf_alloc_calls() - before;
+        lf_free(png);
+    }
+    lf_free(zeros);
+    assert_int_equal(calls[0], calls[1]);
+    assert_in_range(calls[0], 1, 2); /* zlib's state and its window */
+}
+
+/* Noise, so that the file is large enough to be counted; whole, with bytes too many, and with a row too few. */
+static void test_a_png_of_noise_is_counted_and_read(void **state) {
+    (void)state;
+    enum { SIDE = 250, ROW = 1 + 3 * SIDE, BYTES = SIDE * ROW };
+    const png_kind kind = {SIDE, SIDE, 8, 2, 0};
+    unsigned char *rows = lf_calloc(1, BYTES + 1000);
+    const lf_rng_key key = lf_rng_make(7, LF_RNG_TEST, 1);
+    for (int i = 0; i < BYTES; i++) rows[i] = i % ROW ? (unsigned char)lf_rng_below(key, (uint64_t)i, 256) : 0;
+    for (int more = 0; more <= 1000; more += 1000) {
+        size_t size = 0;
+        lf_err err = {0};
+        lf_image img;
+        unsigned char *png = make_png(&size, &kind, rows, (size_t)(BYTES + more), 777);
+        assert_ok(lf_image_decode(&img, png, size, "a.png", &err), err);
+        for (int y = 0; y < SIDE; y++) assert_memory_equal(img.pixels + y * (ROW - 1), rows + y * ROW + 1, ROW - 1);
+        lf_image_free(&img);
+        lf_alloc_fail_after(0);
+        assert_says(lf_image_decode(&img, png, size, "a.png", &err), LF_ENOMEM, err, "unpacking a.png");
+        lf_alloc_fail_after(-1);
+        lf_free(png);
+    }
+    refuse_made(&kind, rows, BYTES - ROW, 777, "found 186999; is the file whole?; set skip_bad_images");
+    lf_free(rows);
+}
+
+/* Checksums that are right around pixel data that are none; and a chunk in front of the header, which hid its size. */
+static void test_a_png_of_damaged_pixel_data_is_refused(void **state) {
+    (void)state;
+    static const unsigned char zeros[4000];
+    const png_kind kind = {4, 4, 8, 2, 0};
+    size_t size = 0;
+    unsigned char *png = make_png(&size, &kind, zeros, sizeof zeros, sizeof zeros), *end;
+    unsigned char bytes[2 * 4096] = {0};
+    memcpy(bytes, png, PNG_HEADER);
+    end = put_chunk(bytes + PNG_HEADER, "IDAT", "\x78\x9c\x07", 3);
+    end = put_chunk(end, "IDAT", zeros, 2000);
+    end = put_chunk(end, "IEND", NULL, 0);
+    refuse((const char *)bytes, (size_t)(end - bytes), "a.png", "the PNG's pixel data: invalid block type");
+    end = put_chunk(bytes + 8, "CgBI", zeros, 4);
+    memcpy(end, png + 8, size - 8);
+    refuse((const char *)bytes, (size_t)(end - bytes) + size - 8, "a.png", "does not begin with its header chunk");
+    lf_free(png);
+}
+
 /* What a file claims costs memory and time before its first pixel is read, so its own size bounds it. */
 static void test_a_few_bytes_are_no_large_picture(void **state) {
     (void)state;
@@ -360,6 +504,10 @@ int main(void) {
         cmocka_unit_test(test_a_jpeg_of_too_many_scans_is_refused),
         cmocka_unit_test(test_bomb_is_refused),
         cmocka_unit_test(test_png_bomb_is_refused),
+        cmocka_unit_test(test_a_png_that_unpacks_to_more_than_its_pixels_is_refused),
+        cmocka_unit_test(test_counting_a_png_takes_no_memory),
+        cmocka_unit_test(test_a_png_of_noise_is_counted_and_read),
+        cmocka_unit_test(test_a_png_of_damaged_pixel_data_is_refused),
         cmocka_unit_test(test_a_few_bytes_are_no_large_picture),
         cmocka_unit_test(test_a_tga_cut_anywhere_is_refused),
         cmocka_unit_test(test_one_flipped_bit_in_a_png_is_seen),

@@ -1,5 +1,6 @@
-/* Bytes to pixels: JPEG by image_jpeg.c, all else by stb_image, whose one implementation in the program stands here.
- * Its heap use goes through lf_malloc, so that it is counted and can be made to fail like ours. */
+/* Bytes to pixels: JPEG by jpeg.c, all else by stb_image (PNG when png.c has nothing against it), whose one
+ * implementation in the program stands here. Its heap use goes through lf_malloc, so that it is counted and can be made
+ * to fail like ours. */
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
