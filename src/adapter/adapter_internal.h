@@ -1,6 +1,6 @@
 /* What the files of this folder share. */
-#ifndef LF_ADAPTER_INTERNAL_H
-#define LF_ADAPTER_INTERNAL_H
+#ifndef LF_ADAPTER_ADAPTER_INTERNAL_H
+#define LF_ADAPTER_ADAPTER_INTERNAL_H
 
 #include "adapter/adapter.h"
 

@@ -2,8 +2,8 @@
  * each score, whose name is a hash of all that the score depends on (weights, kernels, threads, the keys of data and
  * evaluation, and name, size and time of every file that is read), so that files do not go stale, and any may be
  * deleted. A damaged file is warned of and made again. */
-#ifndef LF_EVAL_BASE_CACHE_H
-#define LF_EVAL_BASE_CACHE_H
+#ifndef LF_TASK_BASE_CACHE_H
+#define LF_TASK_BASE_CACHE_H
 
 #include "task/source.h"
 

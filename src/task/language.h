@@ -1,6 +1,6 @@
 /* The source of text (text.c), and what the files of the language task share. */
-#ifndef LF_EVAL_LANGUAGE_H
-#define LF_EVAL_LANGUAGE_H
+#ifndef LF_TASK_LANGUAGE_H
+#define LF_TASK_LANGUAGE_H
 
 #include "data/text/tokenizer.h"
 #include "eval/score.h"

@@ -8,8 +8,8 @@
  *   -> lf_task_close
  *
  * A task is of one model and one configuration. */
-#ifndef LF_EVAL_TASK_H
-#define LF_EVAL_TASK_H
+#ifndef LF_TASK_TASK_H
+#define LF_TASK_TASK_H
 
 #include <stddef.h>
 

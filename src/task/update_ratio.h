@@ -2,8 +2,8 @@
  * an update"; after CLoRA's |dW x| / |x|), both without the bias: the mean over an adapter's modules of the mean over
  * the rows x that each of them sees. Rows are tokens, in pictures those of the patches and of the class; padding and
  * rows with W x = 0 are left out. A module counts like any other however many rows it sees. */
-#ifndef LF_EVAL_UPDATE_RATIO_H
-#define LF_EVAL_UPDATE_RATIO_H
+#ifndef LF_TASK_UPDATE_RATIO_H
+#define LF_TASK_UPDATE_RATIO_H
 
 #include "task/source.h"
 

@@ -1,6 +1,6 @@
 /* Labelled pictures as one indexed set, whatever they are stored as, and batches decoded ahead by worker threads. */
-#ifndef LF_DATA_DATASET_H
-#define LF_DATA_DATASET_H
+#ifndef LF_DATA_IMAGE_DATASET_H
+#define LF_DATA_IMAGE_DATASET_H
 
 #include "data/fingerprint.h"
 #include "data/image/image.h"

@@ -1,6 +1,6 @@
 /* What a data format fills and dataset.c serves. */
-#ifndef LF_DATA_DATASET_INTERNAL_H
-#define LF_DATA_DATASET_INTERNAL_H
+#ifndef LF_DATA_IMAGE_DATASET_INTERNAL_H
+#define LF_DATA_IMAGE_DATASET_INTERNAL_H
 
 #include <stdatomic.h>
 

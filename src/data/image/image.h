@@ -1,6 +1,6 @@
 /* Pictures: decoding, the preprocessing that a Hugging Face image processor does, augmentation. */
-#ifndef LF_DATA_IMAGE_H
-#define LF_DATA_IMAGE_H
+#ifndef LF_DATA_IMAGE_IMAGE_H
+#define LF_DATA_IMAGE_IMAGE_H
 
 #include <cjson/cJSON.h>
 #include <stdint.h>

@@ -4,8 +4,8 @@
  * tables that are read have the checksum the directory says, the character map and the glyph index lie in their tables.
  * That finds files that are cut off or damaged. It does not make stb_truetype safe against a file written to attack it
  * (one with right checksums around wrong contents): use fonts from a source you trust. */
-#ifndef LF_LETTERS_FONT_H
-#define LF_LETTERS_FONT_H
+#ifndef LF_EXAMPLES_LETTERS_FONT_H
+#define LF_EXAMPLES_LETTERS_FONT_H
 
 #include "base/error.h"
 #include "examples/letters/stb.h"

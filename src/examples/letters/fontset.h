@@ -1,6 +1,6 @@
 /* The fonts of one split. */
-#ifndef LF_LETTERS_FONTSET_H
-#define LF_LETTERS_FONTSET_H
+#ifndef LF_EXAMPLES_LETTERS_FONTSET_H
+#define LF_EXAMPLES_LETTERS_FONTSET_H
 
 #include "examples/letters/font.h"
 

@@ -1,6 +1,6 @@
 /* The command line of lf-letters. */
-#ifndef LF_LETTERS_OPTIONS_H
-#define LF_LETTERS_OPTIONS_H
+#ifndef LF_EXAMPLES_LETTERS_OPTIONS_H
+#define LF_EXAMPLES_LETTERS_OPTIONS_H
 
 #include "base/error.h"
 

@@ -1,6 +1,6 @@
 /* One picture of a letter, bright on black as in Fashion-MNIST. */
-#ifndef LF_LETTERS_RENDER_H
-#define LF_LETTERS_RENDER_H
+#ifndef LF_EXAMPLES_LETTERS_RENDER_H
+#define LF_EXAMPLES_LETTERS_RENDER_H
 
 #include <stdint.h>
 

@@ -1,6 +1,6 @@
 /* The two stb libraries with their heap turned to lf_malloc. Include this, never <stb/...>, in this folder. */
-#ifndef LF_LETTERS_STB_H
-#define LF_LETTERS_STB_H
+#ifndef LF_EXAMPLES_LETTERS_STB_H
+#define LF_EXAMPLES_LETTERS_STB_H
 
 #include <stddef.h>
 

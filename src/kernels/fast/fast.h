@@ -1,6 +1,6 @@
 /* The fast kernels: fast/body.inc.c, compiled once for each instruction set (kernels.cmake) and type of activations. */
-#ifndef LF_KERNELS_FAST_H
-#define LF_KERNELS_FAST_H
+#ifndef LF_KERNELS_FAST_FAST_H
+#define LF_KERNELS_FAST_FAST_H
 
 #include "kernels/kernels.h"
 

@@ -1,7 +1,7 @@
 /* Products by the libraries that do them best: oneDNN (AVX-512, AVX512_BF16, AMX), BLAS for floats elsewhere. One
  * description serves them all. Called from one thread at a time, outside parallel regions. */
-#ifndef LF_KERNELS_PRODUCTS_H
-#define LF_KERNELS_PRODUCTS_H
+#ifndef LF_KERNELS_PRODUCT_PRODUCTS_H
+#define LF_KERNELS_PRODUCT_PRODUCTS_H
 
 #include <stdbool.h>
 #include <stdint.h>

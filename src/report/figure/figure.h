@@ -1,7 +1,7 @@
 /* A picture as data: dots of named series in panels one above the other, over one x axis. From it come CSV and script,
  * so that what is drawn and what is written cannot differ. */
-#ifndef LF_REPORT_FIGURE_H
-#define LF_REPORT_FIGURE_H
+#ifndef LF_REPORT_FIGURE_FIGURE_H
+#define LF_REPORT_FIGURE_FIGURE_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,6 +1,6 @@
 /* Where things stand in a figure: legend, notes, axes. Within figure_*.c. */
-#ifndef LF_REPORT_FIGURE_LAYOUT_H
-#define LF_REPORT_FIGURE_LAYOUT_H
+#ifndef LF_REPORT_FIGURE_FIGURE_LAYOUT_H
+#define LF_REPORT_FIGURE_FIGURE_LAYOUT_H
 
 #include "report/figure/figure.h"
 

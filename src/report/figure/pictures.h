@@ -8,8 +8,8 @@
  * group; diverged runs marked curves         training loss, new task and base task over steps, of each group at its
  * best rate (mean over seeds) update         forgetting against update_ratio, a point a run, coloured by group
  */
-#ifndef LF_REPORT_PICTURES_H
-#define LF_REPORT_PICTURES_H
+#ifndef LF_REPORT_FIGURE_PICTURES_H
+#define LF_REPORT_FIGURE_PICTURES_H
 
 #include "report/gather/summary.h"
 

@@ -1,6 +1,6 @@
 /* What the pictures and pages of a set of runs take from its summary. Within pictures*.c and html_set*.c. */
-#ifndef LF_REPORT_PICTURES_INTERNAL_H
-#define LF_REPORT_PICTURES_INTERNAL_H
+#ifndef LF_REPORT_FIGURE_PICTURES_INTERNAL_H
+#define LF_REPORT_FIGURE_PICTURES_INTERNAL_H
 
 #include "report/figure/figure.h"
 #include "report/figure/pictures.h"

@@ -1,6 +1,6 @@
 /* Runs that stand under one folder, as their files tell: what ran where does not matter. */
-#ifndef LF_REPORT_GATHER_H
-#define LF_REPORT_GATHER_H
+#ifndef LF_REPORT_GATHER_GATHER_H
+#define LF_REPORT_GATHER_GATHER_H
 
 #include <cjson/cJSON.h>
 

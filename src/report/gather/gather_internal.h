@@ -1,6 +1,6 @@
 /* Between the files that gather runs. */
-#ifndef LF_REPORT_GATHER_INTERNAL_H
-#define LF_REPORT_GATHER_INTERNAL_H
+#ifndef LF_REPORT_GATHER_GATHER_INTERNAL_H
+#define LF_REPORT_GATHER_GATHER_INTERNAL_H
 
 #include "report/gather/gather.h"
 

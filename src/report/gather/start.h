@@ -1,8 +1,8 @@
 /* Where a run's adapter started, as its all_results.json or error.json says under "start" (adapter/adapter.h has the
  * form). NULL: the files do not say, as those of earlier versions and of runs that are not begun: its position is not
  * known. JSON's null: the run has no adapter. */
-#ifndef LF_REPORT_START_H
-#define LF_REPORT_START_H
+#ifndef LF_REPORT_GATHER_START_H
+#define LF_REPORT_GATHER_START_H
 
 #include <cjson/cJSON.h>
 

@@ -1,6 +1,6 @@
 /* metrics.jsonl of a run: what was measured at which step. */
-#ifndef LF_REPORT_STEPS_H
-#define LF_REPORT_STEPS_H
+#ifndef LF_REPORT_GATHER_STEPS_H
+#define LF_REPORT_GATHER_STEPS_H
 
 #include <cjson/cJSON.h>
 

@@ -1,6 +1,6 @@
 /* What a set of runs says: figures over seeds, the best learning rate of each method, trade-offs. */
-#ifndef LF_REPORT_SUMMARY_H
-#define LF_REPORT_SUMMARY_H
+#ifndef LF_REPORT_GATHER_SUMMARY_H
+#define LF_REPORT_GATHER_SUMMARY_H
 
 #include "report/gather/gather.h"
 #include "stats/stats.h"

@@ -1,6 +1,6 @@
 /* Between the files that sum runs up. */
-#ifndef LF_REPORT_SUMMARY_INTERNAL_H
-#define LF_REPORT_SUMMARY_INTERNAL_H
+#ifndef LF_REPORT_GATHER_SUMMARY_INTERNAL_H
+#define LF_REPORT_GATHER_SUMMARY_INTERNAL_H
 
 #include "report/gather/summary.h"
 

@@ -1,7 +1,7 @@
 /* The parts of which the pages are made: one file each, without a network; light or dark as the reader's system is, on
  * paper light. */
-#ifndef LF_REPORT_HTML_PARTS_H
-#define LF_REPORT_HTML_PARTS_H
+#ifndef LF_REPORT_PAGE_HTML_PARTS_H
+#define LF_REPORT_PAGE_HTML_PARTS_H
 
 #include <cjson/cJSON.h>
 #include <stdio.h>

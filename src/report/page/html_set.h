@@ -1,6 +1,6 @@
 /* The page of a set of runs in its two files. Within html_set*.c. */
-#ifndef LF_REPORT_HTML_SET_H
-#define LF_REPORT_HTML_SET_H
+#ifndef LF_REPORT_PAGE_HTML_SET_H
+#define LF_REPORT_PAGE_HTML_SET_H
 
 #include <stdio.h>
 

@@ -1,6 +1,6 @@
 /* Pictures and a page of a run, or of a set of runs, from their files alone. */
-#ifndef LF_REPORT_REPORT_H
-#define LF_REPORT_REPORT_H
+#ifndef LF_REPORT_PAGE_REPORT_H
+#define LF_REPORT_PAGE_REPORT_H
 
 #include <cjson/cJSON.h>
 
