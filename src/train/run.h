@@ -84,14 +84,16 @@ cJSON *lf_run_data_hashes(const lf_run *run);
 /* LF_EUSAGE, naming `path`, the key and both hashes, where `was` (such an object) says another hash, or none. */
 lf_status lf_run_check_data(const lf_run *run, const cJSON *was, const char *path, lf_err *err);
 
-/* finish.c: writes the adapter (or model), reads it back, and measures what was written. */
+/* facts.c: what the files of a run say of it. */
 /* Where the run went on with other settings, as the member `segments`; nothing where it never did. */
 void lf_run_put_segments(lf_obj *o, const lf_run *run);
 /* Where the adapter started, as the member `start` (adapter/adapter.h); null where there is none. */
 void lf_run_put_start(lf_obj *o, const lf_run *run);
+lf_status lf_run_adapter_facts(const lf_run *run, lf_adapter_facts *facts, cJSON **extra, lf_err *err);
+
+/* finish.c: writes the adapter (or model), reads it back, and measures what was written. */
 /* What all_results.json holds: the figures, and the start. NULL: out of memory. */
 cJSON *lf_run_results(const lf_run *run);
-lf_status lf_run_adapter_facts(const lf_run *run, lf_adapter_facts *facts, cJSON **extra, lf_err *err);
 lf_status lf_run_finish(lf_run *run, lf_err *err);
 
 #endif

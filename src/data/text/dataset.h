@@ -3,7 +3,7 @@
  * A file is mapped, never read whole: opening makes an index of where records begin (8 bytes a record), and a record is
  * parsed when it is asked for. Lines are counted only for messages.
  *
- * Formats (text_formats.def), by the file's extension, else by its first character; "format" in the spec decides:
+ * Formats (formats.def), by the file's extension, else by its first character; "format" in the spec decides:
  *   jsonl      a JSON object a line; blank lines are skipped
  *   json       a list of objects, or objects one after the other
  *   csv, tsv   RFC 4180; the first record names the columns; a quoted field may hold line breaks

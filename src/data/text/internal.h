@@ -1,4 +1,4 @@
-/* What a text format fills, text_open.c serves and text_layout.c makes documents of. */
+/* What a text format fills, open.c serves and layout.c makes documents of. */
 #ifndef LF_DATA_TEXT_INTERNAL_H
 #define LF_DATA_TEXT_INTERNAL_H
 

@@ -8,7 +8,7 @@
  * Order. Rows are permuted by (seed, epoch) alone, and a batch is the next batch_size of them; nothing depends on the
  * number of workers, and a loader that starts at (first_epoch, first_batch) serves what an uninterrupted one would
  * have. Packing is done once, over the documents in an order that depends on the seed alone (first fit among the open
- * rows, text_pack.c), and whole rows are permuted in each epoch: so every epoch has the same number of batches, and a
+ * rows, pack.c), and whole rows are permuted in each epoch: so every epoch has the same number of batches, and a
  * resumed run needs nothing but the seed.
  *
  * Tokenising. Unpacked records are tokenised when their batch is made, by the workers. Packing and plain text need to

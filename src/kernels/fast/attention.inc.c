@@ -1,7 +1,7 @@
 /* Attention, block by block: a block of queries meets one block of keys after the other, with a running maximum and sum
  * of each softmax row (forward), or with the row's log-sum-exp (backward). No [T, T] matrix is kept. Scores, softmax
- * and sums are floats whatever the type of activations; the products of blocks are fast_attention_float.inc.c's or, for
- * processors that multiply bf16, fast_attention_dot.inc.c's. They define attention_buffers, lay_out, attend and
+ * and sums are floats whatever the type of activations; the products of blocks are attention_float.inc.c's or, for
+ * processors that multiply bf16, attention_dot.inc.c's. They define attention_buffers, lay_out, attend and
  * attend_backward.
  *
  * The key blocks of a causal head end at the last query and begin at the first key that one of the queries sees; within

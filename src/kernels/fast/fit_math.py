@@ -1,4 +1,4 @@
-"""Fits the polynomials of fast_math.inc.c (needs numpy, mpmath) and prints their coefficients, lowest power first.
+"""Fits the polynomials of math.inc.c (needs numpy, mpmath) and prints their coefficients, lowest power first.
 
 Minimax fits of the relative error by Lawson's iteration: least squares whose weights grow where the error is large.
 """
