@@ -60,11 +60,15 @@ bool lf_grow_i64(void *array, int64_t *capacity, int64_t wanted, size_t element)
     return true;
 }
 
-char *lf_strdup(const char *s) {
-    const size_t n = strlen(s) + 1;
-    char *p = lf_malloc(n);
-    return p ? memcpy(p, s, n) : NULL;
+char *lf_copy_text(const char *s, size_t n) {
+    char *copy = n < SIZE_MAX ? lf_malloc(n + 1) : NULL;
+    if (!copy) return NULL;
+    memcpy(copy, s, n);
+    copy[n] = 0;
+    return copy;
 }
+
+char *lf_strdup(const char *s) { return lf_copy_text(s, strlen(s)); }
 
 char *lf_format(const char *format, ...) {
     va_list args;

@@ -14,6 +14,7 @@ void *lf_malloc(size_t size);
 void *lf_calloc(size_t count, size_t size); /* overflow of count * size: NULL */
 void *lf_realloc(void *p, size_t size);
 char *lf_strdup(const char *s);
+char *lf_copy_text(const char *s, size_t n); /* n bytes, NUL bytes among them, and a NUL behind */
 char *lf_format(const char *format, ...) __attribute__((format(printf, 1, 2))); /* sprintf into a new string */
 void lf_free(void *p);
 

@@ -250,14 +250,6 @@ lf_status lf_chat_answers(const lf_chat_template *c, const lf_chat_talk *talk, c
 
 /* ---- what ends a turn ---- */
 
-static char *copy_of(const char *s, size_t n) {
-    char *out = lf_malloc(n + 1);
-    if (!out) return NULL;
-    memcpy(out, s, n);
-    out[n] = 0;
-    return out;
-}
-
 /* "<...>" at the beginning: how long; 0: it does not begin so. */
 static size_t bracketed(const char *s, size_t n) {
     const char *close = n > 0 && *s == '<' ? memchr(s, '>', n) : NULL;
@@ -285,11 +277,11 @@ static void find_turn_end(lf_chat_template *c, const char *middle, size_t n, con
         if (cut) left = (size_t)(cut - s);
     } else { /* the last answer ends in a way of its own */
         const size_t at = spaces(last, n_last), size = bracketed(last + at, n_last - at), inner = spaces(middle, n);
-        if (size && !(c->inner_end = copy_of(middle + inner, bracketed(middle + inner, n - inner)))) return;
+        if (size && !(c->inner_end = lf_copy_text(middle + inner, bracketed(middle + inner, n - inner)))) return;
         s = last + at;
         left = size;
     }
-    c->turn_end = copy_of(s, left);
+    c->turn_end = lf_copy_text(s, left);
 }
 
 /* The end of a generation prompt, without what ends the question's turn. */
@@ -297,7 +289,7 @@ static char *find_header(const lf_chat_template *c, const lf_jinja_result *quest
     const place asked = find_place(question, 0, question->n);
     const size_t begin = asked.end > asked.begin ? turn_end(c, question->text, asked.end, question->n) : question->n;
     const size_t skip = begin > asked.end ? spaces(question->text + begin, question->n - begin) : 0;
-    return copy_of(question->text + begin + skip, question->n - begin - skip);
+    return lf_copy_text(question->text + begin + skip, question->n - begin - skip);
 }
 
 lf_status lf_chat_template_probe(lf_chat_template *c, lf_err *err) {

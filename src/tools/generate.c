@@ -142,22 +142,14 @@ static lf_status add_message(job *j, const char *role, const char *content, size
     return lf_no_memory(err, "the conversation");
 }
 
-static char *copy_of(const char *text, size_t n) {
-    char *copy = lf_malloc(n + 1);
-    if (!copy) return NULL;
-    memcpy(copy, text, n);
-    copy[n] = 0;
-    return copy;
-}
-
 /* The user says `text`, the model answers, and both stay in the conversation; after a failure neither. */
 static lf_status say(job *j, lf_generated *o, const char *text, size_t n, lf_err *err) {
     lf_prompt p = {0};
     const size_t before = j->n_messages;
-    lf_status rc = add_message(j, "user", copy_of(text, n), n, err);
+    lf_status rc = add_message(j, "user", lf_copy_text(text, n), n, err);
     if (!rc && !(rc = lf_chat_render(j->text->chat_template, j->messages, j->n_messages, true, &p, err)) &&
         !(rc = answer(j, o, p.text, p.n, true, err)))
-        rc = add_message(j, "assistant", copy_of(o->text, o->n), o->n, err);
+        rc = add_message(j, "assistant", lf_copy_text(o->text, o->n), o->n, err);
     if (rc && j->n_messages > before) lf_free((char *)(uintptr_t)j->messages[--j->n_messages].content);
     lf_prompt_free(&p);
     return rc;
