@@ -13,6 +13,7 @@
 
 #include "base/dtype.h"
 #include "base/error.h"
+#include "base/left_out.h"
 #include "base/log.h"
 #include "base/pcre.h"
 #include "base/pool.h"
@@ -701,6 +702,37 @@ static void test_pcre_faults(void **state) {
     lf_pcre_free(p);
 }
 
+/* ---- what was left out ---- */
+
+static void test_left_out(void **state) {
+    (void)state;
+    lf_left_out l = {0};
+    char text[128];
+    assert_string_equal(lf_left_out_text(&l, text, sizeof text), "");
+    static const char *const files[] = {"b.TIFF", "a/x.webp",   "y.WebP",
+                                        "z.webp", "a.b/README", ".hidden",
+                                        "x.",     "c.txt.gz",   "x.anextensionofseventeen"};
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) assert_true(lf_left_out_add_file(&l, files[i]));
+    assert_int_equal(l.total, 9);
+    assert_string_equal(lf_left_out_text(&l, text, sizeof text), "4 no extension, 3 .webp, 1 .gz, 1 .tiff");
+    char small[66];
+    assert_string_equal(lf_left_out_text(&l, small, sizeof small), "4 no extension, 5 of 3 other kinds");
+    char tiny[8]; /* cut, and within its bounds */
+    assert_true(strlen(lf_left_out_text(&l, tiny, sizeof tiny)) < sizeof tiny);
+    lf_left_out_free(&l);
+    for (long k = 0;; k++) {
+        lf_alloc_fail_after(k);
+        const bool added = lf_left_out_add(&l, "key 'weight'");
+        lf_alloc_fail_after(-1);
+        assert_int_equal(l.total, added);
+        if (added) break;
+    }
+    lf_alloc_fail_after(0); /* no memory to sort in */
+    assert_string_equal(lf_left_out_text(&l, text, sizeof text), "1 of 1 kinds");
+    lf_alloc_fail_after(-1);
+    lf_left_out_free(&l);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         LEAKLESS(test_philox_known_answers),
@@ -721,6 +753,7 @@ int main(void) {
         LEAKLESS(test_string_failing),
         LEAKLESS(test_grow),
         LEAKLESS(test_lists),
+        LEAKLESS(test_left_out),
         LEAKLESS(test_pcre_groups),
         LEAKLESS(test_pcre_faults),
         LEAKLESS(test_errors),
