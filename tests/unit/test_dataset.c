@@ -138,7 +138,8 @@ static void test_folders_that_are_refused(void **state) {
            "there are pictures, but no class folders; expected FOLDER/CLASS/picture.jpg");
     put_picture("hollow/full/a.pgm", 2, 2, 1);
     put_bytes("hollow/empty/readme.txt", "x", 1);
-    refuse("\"%s/hollow\"", none, LF_EDATA, "hollow/empty: the class folder is empty");
+    refuse("\"%s/hollow\"", none, LF_EDATA,
+           "hollow/empty: the class folder is empty of pictures, but 1 .txt; expected some (jpg, ");
     put_bytes("nothing/readme.txt", "x", 1);
     refuse("\"%s/nothing\"", none, LF_EDATA, "no pictures and no class folders");
     refuse("\"%s/nowhere\"", none, LF_ENOTFOUND, "nowhere: no such file or folder");

@@ -21,6 +21,8 @@ typedef struct lf_dataset_opts {
 } lf_dataset_opts;
 
 /* image_folder: a subfolder a class, pictures below it by extension (those of decoders.def, any case).
+ * Other files there are counted by extension and said in one warning; hidden ones, and those that systems put there
+ * (Thumbs.db, desktop.ini, __MACOSX, @eaDir), are not looked at.
  * idx: a pair of IDX files; path is the images file (*-images-idx3-ubyte[.gz]; the labels file is found beside it by
  * name or given as "labels"), or a folder that holds such pairs (train-*, t10k-* for test; split chooses). An empty
  * class folder, a folder without pictures, labels and images of different counts: LF_EDATA, naming it. */

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "base/file.h"
+#include "base/left_out.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "data/image/dataset_internal.h"
@@ -28,9 +29,40 @@ typedef struct walk {
         ino_t inode;
     } * entered;
     size_t n_entered, room;
+    lf_left_out left_out, left_out_here; /* files that are no pictures: of all folders, and of the class at hand */
 } walk;
 
-static bool hidden(const char *name) { return name[0] == '.'; }
+/* What systems put beside a user's files is not the user's, and not worth a word. */
+static bool hidden(const char *name) {
+    static const char *const of_systems[] = {"Thumbs.db", "ehthumbs.db", "desktop.ini", "__MACOSX", "@eaDir"};
+    for (size_t i = 0; i < sizeof of_systems / sizeof *of_systems; i++)
+        if (!strcasecmp(name, of_systems[i])) return true;
+    return name[0] == '.';
+}
+
+static lf_status leave_out(walk *w, const char *name, lf_err *err) {
+    const bool counted = lf_left_out_add_file(&w->left_out, name) && lf_left_out_add_file(&w->left_out_here, name);
+    return counted ? LF_OK : lf_no_memory(err, "the files of %s", w->store->path);
+}
+
+enum { KINDS = 256, EXTENSIONS = 160 }; /* bytes in messages */
+
+/* ", but 6 .heic, 1 .txt" for an error that has found no picture; "" where there is nothing at all. */
+static const char *but_others(const walk *w, char *buf, size_t size) {
+    char kinds[KINDS];
+    buf[0] = 0;
+    if (w->left_out_here.total)
+        snprintf(buf, size, ", but %s", lf_left_out_text(&w->left_out_here, kinds, sizeof kinds));
+    return buf;
+}
+
+static void warn_of_left_out(const walk *w, const char *key) {
+    char kinds[KINDS], extensions[EXTENSIONS];
+    if (w->left_out.total)
+        lf_warn("%s: %s: %" PRId64 " file%s left out: %s; read are %s", key, w->store->path, w->left_out.total,
+                w->left_out.total == 1 ? "" : "s", lf_left_out_text(&w->left_out, kinds, sizeof kinds),
+                lf_image_extensions(extensions, sizeof extensions));
+}
 
 static lf_status add_picture(walk *w, const char *path, lf_err *err) {
     lf_store *s = w->store;
@@ -74,6 +106,8 @@ static lf_status collect(walk *w, const char *folder, int depth, lf_err *err) {
             rc = add_picture(w, path, err);
         else if (lf_is_dir(path))
             rc = collect(w, path, depth + 1, err);
+        else
+            rc = leave_out(w, names[i], err);
         lf_free(path);
     }
     lf_free(names);
@@ -181,7 +215,7 @@ static lf_status name_classes(lf_store *s, const lf_data_request *r, const listi
 
 static lf_status collect_class(walk *w, const lf_data_request *r, const char *name, int64_t place, lf_err *err) {
     lf_store *s = w->store;
-    char extensions[128];
+    char extensions[EXTENSIONS], others[KINDS + 8];
     const int64_t label = r->class_names ? lf_class_find(r, name) : place, before = s->n;
     if (label < 0)
         return lf_fail(err, LF_EDATA,
@@ -191,13 +225,14 @@ static lf_status collect_class(walk *w, const lf_data_request *r, const char *na
     if (!path) return lf_no_memory(err, "the class folder '%s'", name);
     w->label = (int32_t)label;
     w->n_entered = 0;
+    lf_left_out_free(&w->left_out_here);
     lf_status rc = collect(w, path, 0, err);
     if (!rc && s->n == before)
-        rc =
-            lf_fail(err, LF_EDATA,
-                    "%s: %s: the class folder is empty; expected pictures (%s) in it; remove the folder if there is no "
-                    "such class",
-                    r->key, path, lf_image_extensions(extensions, sizeof extensions));
+        rc = lf_fail(err, LF_EDATA,
+                     "%s: %s: the class folder is empty of pictures%s; expected some (%s) in it; remove the folder if "
+                     "there is no such class",
+                     r->key, path, but_others(w, others, sizeof others),
+                     lf_image_extensions(extensions, sizeof extensions));
     lf_free(path);
     return rc;
 }
@@ -220,12 +255,12 @@ static lf_status open_labelled(walk *w, const lf_data_request *r, lf_err *err) {
 
 static lf_status open_unlabelled(walk *w, const lf_data_request *r, lf_err *err) {
     lf_store *s = w->store;
-    char extensions[128];
+    char extensions[EXTENSIONS], others[KINDS + 8];
     w->label = -1;
     const lf_status rc = lf_is_dir(s->path) ? collect(w, s->path, 0, err) : add_picture(w, s->path, err);
     if (!rc && !s->n)
-        return lf_fail(err, LF_EDATA, "%s: %s: no pictures (%s)", r->key, s->path,
-                       lf_image_extensions(extensions, sizeof extensions));
+        return lf_fail(err, LF_EDATA, "%s: %s: no pictures (%s)%s", r->key, s->path,
+                       lf_image_extensions(extensions, sizeof extensions), but_others(w, others, sizeof others));
     return rc;
 }
 
@@ -239,6 +274,9 @@ static lf_status folder_open(lf_store *s, const lf_data_request *r, lf_err *err)
         return lf_fail(err, LF_EDATA, "%s: %s is a file; expected a folder: " LAYOUT, r->key, s->path);
     if (lf_is_dir(s->path)) rc = choose_split(s, r, err);
     if (!rc) rc = r->unlabelled ? open_unlabelled(&w, r, err) : open_labelled(&w, r, err);
+    if (!rc) warn_of_left_out(&w, r->key);
+    lf_left_out_free(&w.left_out);
+    lf_left_out_free(&w.left_out_here);
     lf_free(w.entered);
     s->files = s->source = w.paths;
     s->n_files = s->n;
