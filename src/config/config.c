@@ -231,6 +231,12 @@ const char *lf_cfg_path(const lf_config *cfg, lf_key_id key) {
     return cJSON_GetStringValue(cJSON_IsObject(spec) ? cJSON_GetObjectItemCaseSensitive(spec, "path") : spec);
 }
 
+lf_status lf_cfg_paths(lf_paths *out, const lf_config *cfg, lf_key_id key, lf_err *err) {
+    const cJSON *spec = value_of(cfg, key, 1u << LF_KEY_STR | 1u << LF_KEY_PATH | 1u << LF_KEY_JSON)->json;
+    const cJSON *path = cJSON_IsObject(spec) ? cJSON_GetObjectItemCaseSensitive(spec, "path") : spec;
+    return path ? lf_paths_expand(out, path, lf_key_name(key), err) : LF_OK;
+}
+
 int64_t lf_cfg_list_count(const lf_config *cfg, lf_key_id key) {
     return cJSON_GetArraySize(value_of(cfg, key, 1u << LF_KEY_LIST)->json);
 }

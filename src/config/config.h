@@ -30,6 +30,7 @@
 #include <cjson/cJSON.h>
 
 #include "base/error.h"
+#include "base/paths.h"
 
 #define LF_NO_MAX 9007199254740991.0 /* 2^53 - 1: whole numbers up to here are exact in JSON */
 
@@ -112,8 +113,10 @@ int64_t lf_cfg_i64(const lf_config *cfg, lf_key_id key);
 double lf_cfg_f64(const lf_config *cfg, lf_key_id key);
 const char *lf_cfg_str(const lf_config *cfg, lf_key_id key);   /* STR, PATH; NULL if not set */
 const cJSON *lf_cfg_json(const lf_config *cfg, lf_key_id key); /* JSON; NULL if not set */
-/* STR, PATH, or a data set given as a path or {"path": ...}; NULL if not set */
+/* STR, PATH, or a data set given as a path or {"path": ...}; NULL if not set, or if it is a list of paths */
 const char *lf_cfg_path(const lf_config *cfg, lf_key_id key);
+/* Appends all paths of it, also those of a list and what matches a pattern (base/paths.h); none if it is not set. */
+lf_status lf_cfg_paths(lf_paths *out, const lf_config *cfg, lf_key_id key, lf_err *err);
 int64_t lf_cfg_list_count(const lf_config *cfg, lf_key_id key); /* LIST */
 const char *lf_cfg_list_at(const lf_config *cfg, lf_key_id key, int64_t i);
 bool lf_cfg_is_set(const lf_config *cfg, lf_key_id key);   /* given by the user, or has a default */

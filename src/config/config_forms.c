@@ -24,9 +24,11 @@ static lf_status bad_form(const cJSON *json, const lf_place *place, const char *
 static lf_status data_set(cJSON **json, const lf_place *place) {
     const cJSON *path = cJSON_GetObjectItemCaseSensitive(*json, "path");
     if (cJSON_IsString(*json) || (cJSON_IsString(path) && *path->valuestring)) return LF_OK;
+    const cJSON *list = cJSON_IsObject(*json) ? path : *json;
+    if (lf_is_string_array(list) && list->child) return LF_OK;
     if (cJSON_IsNumber(*json) || cJSON_IsBool(*json))
         return bad_form(*json, place, "a path (write ./NAME for a folder with such a name)");
-    return bad_form(*json, place, "a path or an object with \"path\"");
+    return bad_form(*json, place, "a path, a list of paths, or an object with \"path\"");
 }
 
 /* Names are words joined by dots; with any other character a string is a regular expression, as in PEFT. */

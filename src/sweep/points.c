@@ -109,12 +109,16 @@ static bool drop_position(const lf_points *p, cJSON *values) {
 
 /* What can be known to be wrong without opening anything. */
 static lf_status check_paths(const lf_config *cfg, lf_err *err) {
-    for (lf_key_id id = LF_NO_KEY; (id = lf_key_next(id, LF_IS_INPUT));) {
-        const char *path = lf_cfg_path(cfg, id);
-        if (path && !lf_is_file(path) && !lf_is_dir(path))
-            return lf_cfg_fail(cfg, id, err, "'%s': no such file or folder", path);
+    lf_status rc = LF_OK;
+    for (lf_key_id id = LF_NO_KEY; !rc && (id = lf_key_next(id, LF_IS_INPUT));) {
+        lf_paths paths = {0};
+        rc = lf_cfg_paths(&paths, cfg, id, err);
+        for (int64_t i = 0; i < paths.n && !rc; i++)
+            if (!lf_is_file(paths.at[i]) && !lf_is_dir(paths.at[i]))
+                rc = lf_cfg_fail(cfg, id, err, "'%s': no such file or folder", paths.at[i]);
+        lf_paths_free(&paths);
     }
-    return LF_OK;
+    return rc;
 }
 
 static lf_status check_point(const lf_config *cfg, lf_err *err) {

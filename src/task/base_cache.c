@@ -63,10 +63,14 @@ static lf_status hash_files(char hash[33], const lf_task *t, lf_err *err) {
     const cJSON *spec = lf_cfg_json(t->cfg, LF_forgetting_data),
                 *labels = cJSON_IsObject(spec) ? cJSON_GetObjectItemCaseSensitive(spec, "labels") : NULL;
     const char *data = lf_cfg_path(t->cfg, LF_forgetting_data),
-               *paths[] = {data, cJSON_GetStringValue(labels), t->model->path, lf_cfg_str(t->cfg, LF_tokenizer),
+               *paths[] = {cJSON_GetStringValue(labels), t->model->path, lf_cfg_str(t->cfg, LF_tokenizer),
                            lf_cfg_str(t->cfg, LF_chat_template)};
-    lf_status rc = LF_OK;
+    lf_paths examples = {0};
+    lf_status rc = lf_cfg_paths(&examples, t->cfg, LF_forgetting_data, err);
     hash[0] = '\0';
+    for (int64_t i = 0; i < examples.n && !rc; i++)
+        if (lf_is_file(examples.at[i]) || lf_is_dir(examples.at[i])) rc = add_files(hash, examples.at[i], 0, err);
+    lf_paths_free(&examples);
     for (size_t i = 0; i < sizeof paths / sizeof paths[0] && !rc; i++)
         if (paths[i] && (lf_is_file(paths[i]) || lf_is_dir(paths[i]))) rc = add_files(hash, paths[i], 0, err);
     return rc || !data || !lf_is_file(data) || !strstr(lf_path_base(data), "idx3") ? rc : add_labels(hash, data, err);

@@ -14,7 +14,7 @@ enum {
 };                         /* of a batch of an evaluation, unless a number of rows is asked for */
 enum { RANDOM_SEQ = 128 }; /* tokens of a row of `bench` */
 enum { STREAM_IDS, STREAM_LABELS };
-static const int64_t SCAN_BYTES = INT64_C(256) << 20; /* files up to here are read before the first step */
+static const uint64_t SCAN_BYTES = UINT64_C(256) << 20; /* files up to here are read before the first step */
 
 lf_language *lf_language_of(const lf_task *t) { return t->data; }
 
@@ -91,7 +91,7 @@ lf_status lf_language_loader(lf_task *t, lf_data_role role, lf_text_loader **out
                                    .loss_on_prompt = !lf_cfg_bool(t->cfg, LF_completion_only_loss),
                                    .packing = training && lf_cfg_bool(t->cfg, LF_packing),
                                    .shuffle = training,
-                                   .scan = lf_file_size(lf_text_dataset_path(d)) <= SCAN_BYTES,
+                                   .scan = lf_text_dataset_bytes(d) <= SCAN_BYTES,
                                    .workers = lf_cfg_i64(t->cfg, LF_dataloader_num_workers),
                                    .seed = (uint64_t)lf_cfg_i64(t->cfg, LF_seed),
                                    .epochs = training ? INT64_MAX : 1};

@@ -42,7 +42,7 @@ static bool is_ours(const char *name, size_t n) {
 static lf_status check_input_is_safe(const lf_run *run, lf_key_id key, const char *path, const char *dir, lf_err *err) {
     char input[PATH_MAX];
     const size_t n = strlen(dir);
-    if (!path || !realpath(path, input) || strncmp(input, dir, n) != 0) return LF_OK;
+    if (!realpath(path, input) || strncmp(input, dir, n) != 0) return LF_OK;
     if (!input[n])
         return lf_cfg_fail(run->cfg, LF_output_dir, err, "'%s' is the folder of '%s'; choose another", run->dir,
                            lf_key_name(key));
@@ -55,8 +55,12 @@ static lf_status check_inputs_are_safe(const lf_run *run, lf_err *err) {
     char dir[PATH_MAX];
     if (!realpath(run->dir, dir)) return LF_OK; /* not there yet, so nothing is in it */
     lf_status rc = LF_OK;
-    for (lf_key_id id = LF_NO_KEY; !rc && (id = lf_key_next(id, LF_IS_INPUT));)
-        rc = check_input_is_safe(run, id, lf_cfg_path(run->cfg, id), dir, err);
+    for (lf_key_id id = LF_NO_KEY; !rc && (id = lf_key_next(id, LF_IS_INPUT));) {
+        lf_paths paths = {0};
+        rc = lf_cfg_paths(&paths, run->cfg, id, err);
+        for (int64_t i = 0; i < paths.n && !rc; i++) rc = check_input_is_safe(run, id, paths.at[i], dir, err);
+        lf_paths_free(&paths);
+    }
     return rc;
 }
 

@@ -31,26 +31,6 @@ enum { N_FORMATS = sizeof formats / sizeof *formats };
 /* ---- names ----------------------------------------------------------------------------------------------------------
  */
 
-enum { MAX_ALIASES = 5 };
-static const char *const split_names[][MAX_ALIASES] = {
-    {"train", "training"}, {"val", "validation", "valid", "dev"}, {"test", "testing", "t10k"}};
-enum { N_SPLITS = sizeof split_names / sizeof *split_names };
-
-static int split_group(const char *name) {
-    for (int g = 0; g < N_SPLITS; g++)
-        for (int i = 0; i < MAX_ALIASES && split_names[g][i]; i++)
-            if (!strcasecmp(name, split_names[g][i])) return g;
-    return -1;
-}
-
-bool lf_split_known(const char *name) { return split_group(name) >= 0; }
-
-const char *lf_split_alias(const char *split, int i) {
-    const int g = split_group(split);
-    if (g < 0) return i == 0 ? split : NULL;
-    return i < MAX_ALIASES ? split_names[g][i] : NULL;
-}
-
 int64_t lf_class_find(const lf_data_request *r, const char *name) {
     for (int64_t i = 0; i < r->n_classes; i++)
         if (!strcmp(r->class_names[i], name)) return i;

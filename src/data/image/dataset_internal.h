@@ -6,6 +6,7 @@
 
 #include "base/pool.h"
 #include "data/image/dataset.h"
+#include "data/splits.h"
 
 typedef struct lf_data_format lf_data_format;
 
@@ -41,11 +42,6 @@ struct lf_data_format {
     const char *(*name_of)(const lf_store *s, int64_t i, char *buf, size_t size);
     void (*close)(lf_store *s);
 };
-
-/* A split goes by several names ("val", "validation", ...): the i-th of those that mean the same as `split`, itself
- * included; NULL at the end. A name of no known split has only itself. */
-const char *lf_split_alias(const char *split, int i);
-bool lf_split_known(const char *name);
 
 /* The label of class `name`: its place in r->class_names; -1 if it is not among them. */
 int64_t lf_class_find(const lf_data_request *r, const char *name);

@@ -9,7 +9,9 @@
  *   csv, tsv   RFC 4180; the first record names the columns; a quoted field may hold line breaks
  *   text       plain text: a file is one document, and a folder of .txt files as many; see "windows"
  * A byte order mark is skipped, lines may end in CRLF (in plain text and quoted fields the CR stays).
- * A folder may instead hold a file for each split: train.jsonl, test.csv, ...
+ * A folder may instead hold a file for each split: train.jsonl, test.csv, ..., or shards of it (data/files.h). Several
+ * files, by a list, a pattern or as shards, are one data set; each has a format of its own, all one layout.
+ * gzip and Zstandard are unpacked into a temporary file (io/unpack.h).
  *
  * Layouts (layouts.def), by the fields of the first record; every record must have them:
  *   messages            [{"role": ..., "content": ...}, ...]; the chat template makes the text; loss on what the
@@ -76,8 +78,8 @@ typedef struct lf_text_chat {
 typedef struct lf_text_dataset lf_text_dataset;
 
 typedef struct lf_text_dataset_opts {
-    const cJSON *spec;           /* a path as string, or {"path":..., "format":..., "split":..., "text_field":...,
-                                  * "prompt_template":...}; the last two win over those below */
+    const cJSON *spec;           /* a path as string, a list of paths, or {"path":..., "format":..., "split":...,
+                                  * "text_field":..., "prompt_template":...}; the last two win over those below */
     const char *key;             /* the config key, for errors: "train_data" */
     const char *split;           /* which file of a folder with a file for each split; NULL: "train" */
     const char *text_field;      /* NULL: "text" */
@@ -91,9 +93,10 @@ typedef struct lf_text_dataset_opts {
  * record format only the structure that divides records is checked here; a bad record is found when it is read. */
 lf_status lf_text_dataset_open(lf_text_dataset **out, const lf_text_dataset_opts *opts, lf_err *err);
 void lf_text_dataset_free(lf_text_dataset *d);
-int64_t lf_text_dataset_count(const lf_text_dataset *d); /* records; files, if windowed */
-bool lf_text_dataset_windowed(const lf_text_dataset *d); /* plain text */
-const char *lf_text_dataset_path(const lf_text_dataset *d);
+int64_t lf_text_dataset_count(const lf_text_dataset *d);      /* records; files, if windowed */
+bool lf_text_dataset_windowed(const lf_text_dataset *d);      /* plain text */
+const char *lf_text_dataset_path(const lf_text_dataset *d);   /* for messages: "FILE and 3 more files" */
+uint64_t lf_text_dataset_bytes(const lf_text_dataset *d);     /* of all files, unpacked */
 const char *lf_text_dataset_layout(const lf_text_dataset *d); /* its name, for messages; plain text: "text" */
 /* What a layout is to those who read its documents. */
 typedef enum lf_text_trait {

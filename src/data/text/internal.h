@@ -4,12 +4,13 @@
 
 #include <stdatomic.h>
 
+#include "base/paths.h"
 #include "base/pool.h"
 #include "base/string.h"
 #include "data/text/dataset.h"
 
 /* ---- a file, mapped -----------------------------------------------------------------------------------------------
- */
+ * Of a compressed file, its content in a temporary file. */
 
 typedef struct lf_text_map {
     const char *path; /* borrowed */
@@ -17,7 +18,9 @@ typedef struct lf_text_map {
     size_t size;
     void *base;
     size_t base_size;
+    bool unpacked;
 } lf_text_map;
+/* LF_EDATA if it is a file of a kind that is no text, which is named. */
 lf_status lf_text_map_open(lf_text_map *m, const char *path, lf_err *err);
 void lf_text_map_close(lf_text_map *m);
 uint64_t lf_text_map_line(const lf_text_map *m, uint64_t at); /* number of the line that byte `at` is in; counts */
@@ -33,15 +36,17 @@ lf_status lf_text_map_check_utf8(const lf_text_map *m, uint64_t begin, uint64_t 
 typedef struct lf_text_format lf_text_format;
 typedef struct lf_text_layout lf_text_layout;
 
-/* All records of a place; data sets that were split from one another share it. */
+/* The records of a file; or all of plain text, whatever the number of its files. */
 typedef struct lf_text_store {
     const lf_text_format *format;
     const lf_text_layout *layout;
-    atomic_int users;
     lf_arena *arena;
     const char *path;
-    lf_text_map map; /* of the records; plain text maps its files when it reads them */
-    uint64_t *begin; /* [n] where records begin; plain text: [n] bytes of its files */
+    lf_text_map map;       /* of the records; plain text maps its files when it reads them */
+    uint64_t *begin;       /* [n] where records begin; plain text: [n] bytes of its files */
+    const lf_paths *given; /* plain text: its files if they were named; NULL: those of the folder `path`. While the
+                            * index is made */
+    lf_text_map *kept;     /* plain text: [n] those of its files that had to be unpacked, mapped */
     int64_t n, capacity;
     uint64_t dropped;   /* pages of the map up to here were let go while the index was made */
     const char **names; /* csv: [n_names] columns; plain text: [n] paths */
@@ -56,6 +61,23 @@ struct lf_text_format {
     lf_status (*index)(lf_text_store *s, lf_err *err); /* fills begin and n; windowed: also opens s->path itself */
     lf_status (*record)(const lf_text_store *s, int64_t i, cJSON **out, lf_err *err); /* an object; NULL if windowed */
 };
+
+/* The formats of formats.def: by name, by the extension of a file's name; NULL: none. Their names for messages. */
+const lf_text_format *lf_text_format_named(const char *name);
+const lf_text_format *lf_text_format_by_name_of(const char *path);
+const lf_text_format *lf_text_format_by_first(char c); /* by the first character that is no blank */
+const char *lf_text_format_names(char *buf, size_t size);
+
+/* What the data set of these paths is read from. */
+typedef struct lf_text_origin {
+    const char *key, *text_field, *prompt_template; /* the last two may be NULL */
+    const lf_text_chat *chat;                       /* NULL: none */
+} lf_text_origin;
+/* Of `path`, which is a file; plain text: the folder, or what stands for the files `given`. */
+lf_status lf_text_store_open(lf_text_store **out, const lf_text_format *format, const lf_text_origin *o,
+                             const char *path, const lf_paths *given, lf_err *err);
+void lf_text_store_free(lf_text_store *s);
+uint64_t lf_text_store_bytes(const lf_text_store *s); /* unpacked */
 
 /* For the index functions; LF_ENOMEM. */
 lf_status lf_text_store_add(lf_text_store *s, uint64_t begin, lf_err *err);
@@ -81,6 +103,26 @@ lf_status lf_text_template_render(lf_string *out, const char *text, const cJSON 
                                   const char *name, lf_err *err);
 /* Puts a string, number or truth value as text; false if the value is none of those. */
 bool lf_text_put_value(lf_string *out, const cJSON *value);
+
+/* ---- files in a row -----------------------------------------------------------------------------------------------
+ */
+
+/* The stores of a data set's files, one after the other; data sets that were split from one another share them. */
+typedef struct lf_text_shards {
+    atomic_int users;
+    const char *path; /* for messages: the file, or the first and how many more */
+    lf_text_store **stores;
+    int64_t *first; /* [n_stores + 1] number of a store's first record among all; the last is that of all records */
+    int64_t n_stores;
+} lf_text_shards;
+/* format: NULL: by each file's name or first character. */
+lf_status lf_text_shards_open(lf_text_shards **out, const lf_text_format *format, const lf_text_origin *o,
+                              const lf_paths *files, lf_err *err);
+/* Plain text in a folder. */
+lf_status lf_text_shards_open_folder(lf_text_shards **out, const lf_text_origin *o, const char *folder, lf_err *err);
+void lf_text_shards_release(lf_text_shards *s);
+/* The store of record i, which becomes its number there. */
+const lf_text_store *lf_text_shards_at(const lf_text_shards *s, int64_t *i);
 
 /* ---- plain text ---------------------------------------------------------------------------------------------------
  */
@@ -111,10 +153,10 @@ lf_status lf_text_draw_from(int64_t **out, int64_t *count, const lf_text_draw *d
                             lf_err *err);
 
 struct lf_text_dataset {
-    lf_text_store *store;
+    lf_text_shards *shards;
     lf_text_draw draw;
     int64_t n;     /* records drawn; files, if windowed */
-    int64_t *pick; /* [n] into the store; NULL: all */
+    int64_t *pick; /* [n] into all records; NULL: all */
 };
 
 /* Tokens for lf_text_encode's friends: out of range is LF_EDATA, naming `name`. */

@@ -1,4 +1,4 @@
-#define _DEFAULT_SOURCE /* madvise */
+#define _DEFAULT_SOURCE /* madvise, pread */
 #include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
@@ -8,6 +8,7 @@
 
 #include "base/utf8.h"
 #include "data/text/internal.h"
+#include "io/unpack.h"
 
 static const char byte_order_mark[] = "\xef\xbb\xbf";
 enum { BOM_SIZE = sizeof byte_order_mark - 1 };
@@ -15,8 +16,6 @@ enum { BOM_SIZE = sizeof byte_order_mark - 1 };
 static lf_status map(lf_text_map *m, int fd, lf_err *err) {
     struct stat st;
     if (fstat(fd, &st)) return lf_fail_errno(err, "read", m->path);
-    if (!S_ISREG(st.st_mode))
-        return lf_fail(err, LF_EDATA, "%s: expected a file; a pipe or device cannot be read in any order", m->path);
     if (st.st_size == 0) return LF_OK;
     m->base_size = (size_t)st.st_size;
     m->base = mmap(NULL, m->base_size, PROT_READ, MAP_PRIVATE, fd, 0);
@@ -33,11 +32,40 @@ static lf_status map(lf_text_map *m, int fd, lf_err *err) {
     return LF_OK;
 }
 
+static lf_status read_head(unsigned char head[LF_KIND_BYTES], size_t *n, int fd, const char *path, lf_err *err) {
+    const ssize_t got = pread(fd, head, LF_KIND_BYTES, 0);
+    *n = got > 0 ? (size_t)got : 0;
+    return got < 0 ? lf_fail_errno(err, "read", path) : LF_OK;
+}
+
+/* *fd becomes that of the content, if the file is packed. Refuses what is no text, packed or not. */
+static lf_status unpack(lf_text_map *m, int *fd, lf_err *err) {
+    unsigned char head[LF_KIND_BYTES];
+    size_t n;
+    lf_status rc = read_head(head, &n, *fd, m->path, err);
+    const lf_packing *p = rc ? NULL : lf_packing_of(head, n);
+    if (p) {
+        int content;
+        if ((rc = lf_unpack(&content, p, *fd, m->path, err))) return rc;
+        close(*fd);
+        *fd = content;
+        m->unpacked = true;
+        rc = read_head(head, &n, *fd, m->path, err);
+    }
+    return rc ? rc : lf_refuse_kind(head, n, m->path, err);
+}
+
 lf_status lf_text_map_open(lf_text_map *m, const char *path, lf_err *err) {
+    struct stat st;
     *m = (lf_text_map){.path = path};
-    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) return lf_fail_errno(err, "open", path);
-    const lf_status rc = map(m, fd, err);
+    lf_status rc = LF_OK;
+    if (fstat(fd, &st))
+        rc = lf_fail_errno(err, "read", path);
+    else if (!S_ISREG(st.st_mode))
+        rc = lf_fail(err, LF_EDATA, "%s: expected a file; a pipe or device cannot be read in any order", path);
+    if (!rc && !(rc = unpack(m, &fd, err))) rc = map(m, fd, err);
     close(fd);
     return rc;
 }

@@ -1,229 +1,135 @@
-/* Opening text: what the spec says, which file is meant, which format it is, which records are drawn. */
-#include <ctype.h>
+/* Text data sets: what the spec says, which files are meant, which records are drawn. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "base/mem.h"
-#include "base/slice.h"
-#include "data/image/dataset_internal.h"
+#include "data/files.h"
 #include "data/text/internal.h"
-
-/* ---- formats ------------------------------------------------------------------------------------------------------
- */
-
-#define LF_TEXT_FORMAT(name, extensions, first) extern const lf_text_format lf_text_##name;
-#include "data/text/formats.def"
-#undef LF_TEXT_FORMAT
-
-static const struct {
-    const lf_text_format *format;
-    const char *extensions;
-    char first;
-} formats[] = {
-#define LF_TEXT_FORMAT(name, extensions, first) {&lf_text_##name, extensions, first},
-#include "data/text/formats.def"
-#undef LF_TEXT_FORMAT
-};
-
-enum { N_FORMATS = sizeof formats / sizeof *formats };
-
-static bool has_extension(const char *path, const char *extensions) {
-    char name[16];
-    const char *dot = strrchr(lf_path_base(path), '.');
-    const size_t n = dot ? strlen(dot + 1) : 0;
-    if (n == 0 || n >= sizeof name) return false;
-    for (size_t i = 0; i <= n; i++) name[i] = (char)tolower((unsigned char)dot[1 + i]);
-    return lf_has_item(extensions, name);
-}
-
-static const lf_text_format *format_named(const char *name) {
-    for (int i = 0; i < N_FORMATS; i++)
-        if (!strcmp(name, formats[i].format->name)) return formats[i].format;
-    return NULL;
-}
-
-static lf_status recognise(const lf_text_format **out, const char *path, const char *key, lf_err *err) {
-    for (int i = 0; i < N_FORMATS && !*out; i++)
-        if (has_extension(path, formats[i].extensions)) *out = formats[i].format;
-    if (*out) return LF_OK;
-    lf_text_map m;
-    const lf_status rc = lf_text_map_open(&m, path, err);
-    if (rc) return rc;
-    size_t at = 0;
-    while (at < m.size && memchr(" \t\r\n", m.data[at], 4)) at++;
-    for (int i = 0; i < N_FORMATS && !*out && at < m.size; i++)
-        if (formats[i].first && formats[i].first == m.data[at]) *out = formats[i].format;
-    lf_text_map_close(&m);
-    if (*out) return LF_OK;
-    return lf_fail(err, LF_EDATA,
-                   "%s: %s: expected a .jsonl, .json, .csv, .tsv or .txt file by its name or first character; name the "
-                   "format: {\"path\": ..., \"format\": \"text\"}",
-                   key, path);
-}
-
-/* ---- files of a split ---------------------------------------------------------------------------------------------
- */
-
-/* *out (lf_free): FOLDER/train.jsonl or the like; NULL if there is none. */
-static lf_status split_file(char **out, const char *folder, const char *split, lf_err *err) {
-    char **names = NULL;
-    size_t n = 0;
-    lf_status rc = lf_list_dir(&names, &n, folder, err);
-    *out = NULL;
-    const char *alias;
-    for (int a = 0; !rc && !*out && (alias = lf_split_alias(split, a)); a++)
-        for (size_t i = 0; i < n && !rc && !*out; i++) {
-            const char *dot = strrchr(names[i], '.');
-            if (!dot || strncmp(names[i], alias, (size_t)(dot - names[i])) || alias[dot - names[i]]) continue;
-            bool known = false;
-            for (int f = 0; f < N_FORMATS; f++) known = known || has_extension(names[i], formats[f].extensions);
-            if (known && !(*out = lf_path_join(folder, names[i]))) rc = lf_no_memory(err, "%s", folder);
-        }
-    lf_free(names);
-    return rc;
-}
-
-bool lf_text_dataset_has_split(const cJSON *spec, const char *split) {
-    const cJSON *path = cJSON_IsObject(spec) ? cJSON_GetObjectItemCaseSensitive(spec, "path") : spec;
-    char *file = NULL;
-    if (!cJSON_IsString(path) || !lf_is_dir(path->valuestring)) return false;
-    if (split_file(&file, path->valuestring, split, NULL)) return false;
-    lf_free(file);
-    return file != NULL;
-}
 
 /* ---- what was asked for -------------------------------------------------------------------------------------------
  */
 
 typedef struct request {
-    const char *path, *format, *split, *text_field, *prompt_template, *key;
+    const cJSON *path; /* a string or a list */
+    const char *format, *split, *text_field, *prompt_template, *key;
 } request;
 
-static lf_status read_spec(request *r, const lf_text_dataset_opts *opts, lf_err *err) {
+static const cJSON *spec_path(const cJSON *spec) {
+    return cJSON_IsObject(spec) ? cJSON_GetObjectItemCaseSensitive(spec, "path") : spec;
+}
+
+/* A key of the spec that is a string: where it goes to. */
+static lf_status read_string(request *r, const cJSON *v, lf_err *err) {
     const struct {
         const char *key;
         const char **to;
-    } fields[] = {{"path", &r->path},
-                  {"format", &r->format},
+    } fields[] = {{"format", &r->format},
                   {"split", &r->split},
                   {"text_field", &r->text_field},
                   {"prompt_template", &r->prompt_template}};
     enum { N_FIELDS = sizeof fields / sizeof *fields };
+    size_t i = 0;
+    while (i < N_FIELDS && strcmp(fields[i].key, v->string)) i++;
+    if (i == N_FIELDS)
+        return lf_fail(err, LF_EUSAGE,
+                       "%s: unknown key '%s'; expected path, format, split, text_field or prompt_template", r->key,
+                       v->string);
+    if (!cJSON_IsString(v)) return lf_fail(err, LF_EUSAGE, "%s: '%s': expected a string", r->key, v->string);
+    *fields[i].to = v->valuestring;
+    return LF_OK;
+}
+
+static lf_status read_spec(request *r, const lf_text_dataset_opts *opts, lf_err *err) {
     const cJSON *v;
-    *r = (request){.split = opts->split ? opts->split : "train",
+    *r = (request){.path = spec_path(opts->spec),
+                   .split = opts->split ? opts->split : "train",
                    .text_field = opts->text_field,
                    .prompt_template = opts->prompt_template,
                    .key = opts->key};
-    if (cJSON_IsString(opts->spec)) r->path = opts->spec->valuestring;
-    if (cJSON_IsObject(opts->spec)) {
-        cJSON_ArrayForEach(v, opts->spec) {
-            size_t i = 0;
-            while (i < N_FIELDS && strcmp(fields[i].key, v->string)) i++;
-            if (i == N_FIELDS)
-                return lf_fail(err, LF_EUSAGE,
-                               "%s: unknown key '%s'; expected path, format, split, text_field or prompt_template",
-                               opts->key, v->string);
-            if (!cJSON_IsString(v)) return lf_fail(err, LF_EUSAGE, "%s: '%s': expected a string", opts->key, v->string);
-            *fields[i].to = v->valuestring;
+    if (!cJSON_IsArray(r->path) && (!cJSON_IsString(r->path) || !*r->path->valuestring))
+        return lf_fail(err, LF_EUSAGE, "%s: expected a path, a list of paths, or {\"path\": ..., \"format\": ...}",
+                       r->key);
+    lf_status rc = LF_OK;
+    if (cJSON_IsObject(opts->spec)) cJSON_ArrayForEach(v, opts->spec) {
+            if (!rc && v != r->path) rc = read_string(r, v, err);
         }
-    }
-    if (!r->path || !*r->path)
-        return lf_fail(err, LF_EUSAGE, "%s: expected a path, or {\"path\": ..., \"format\": ...}", opts->key);
-    if (r->format && !format_named(r->format)) {
-        char known[128] = "";
-        for (int i = 0; i < N_FORMATS; i++) lf_list_append(known, sizeof known, formats[i].format->name);
-        return lf_fail(err, LF_EUSAGE, "%s: unknown format '%s'; expected one of %s", opts->key, r->format, known);
-    }
-    return LF_OK;
+    if (rc || !r->format || lf_text_format_named(r->format)) return rc;
+    char known[128];
+    return lf_fail(err, LF_EUSAGE, "%s: unknown format '%s'; expected one of %s", r->key, r->format,
+                   lf_text_format_names(known, sizeof known));
 }
 
-/* ---- stores -------------------------------------------------------------------------------------------------------
+/* ---- files --------------------------------------------------------------------------------------------------------
  */
 
-static void store_release(lf_text_store *s) {
-    if (!s || atomic_fetch_sub(&s->users, 1) > 1) return;
-    lf_text_map_close(&s->map);
-    lf_free(s->begin);
-    lf_arena_free(s->arena);
-    lf_free(s);
+static bool has_format(const char *name) { return lf_text_format_by_name_of(name); }
+
+bool lf_text_dataset_has_split(const cJSON *spec, const char *split) {
+    const cJSON *path = spec_path(spec);
+    lf_data_files files;
+    if (!cJSON_IsString(path) || !lf_is_dir(path->valuestring)) return false;
+    const lf_data_wanted w = {.key = "", .split = split, .ours = has_format};
+    if (lf_data_files_find(&files, path, &w, NULL)) return true; /* opening it says what is wrong */
+    const bool yes = !files.folder;
+    lf_data_files_free(&files);
+    return yes;
 }
 
-/* Strings that outlive the request. */
-static lf_status keep_strings(lf_text_store *s, const request *r, const char *path, lf_err *err) {
-    const struct {
-        const char *from;
-        const char **to;
-    } strings[] = {{path, &s->path}, {r->text_field, &s->text_field}, {r->prompt_template, &s->prompt_template}};
-    for (size_t i = 0; i < sizeof strings / sizeof *strings; i++)
-        if (strings[i].from && !(*strings[i].to = lf_arena_strdup(s->arena, strings[i].from)))
-            return lf_no_memory(err, "%s", path);
-    return LF_OK;
+/* Once, though a folder is opened for each of its splits. */
+static void warn_of_others(const request *r, const lf_data_files *f) {
+    static char said[512];
+    char kinds[256], text[512];
+    if (!f->other.total) return;
+    snprintf(text, sizeof text, "%.200s: beside the files of the splits there are %s, which are not read",
+             r->path->valuestring ? r->path->valuestring : f->paths.at[0],
+             lf_left_out_text(&f->other, kinds, sizeof kinds));
+    if (!strcmp(said, text)) return;
+    snprintf(said, sizeof said, "%s", text);
+    lf_warn("%s", text);
 }
 
-static lf_status choose_layout(lf_text_store *s, lf_err *err) {
-    cJSON *first = NULL;
-    lf_status rc = s->prompt_template ? lf_text_template_check(s->prompt_template, err) : LF_OK;
-    if (rc || s->format->windowed) return rc;
-    if (!(rc = s->format->record(s, 0, &first, err))) rc = lf_text_layout_choose(s, first, err);
-    cJSON_Delete(first);
-    return rc;
+static void warn_of_twins(const lf_paths *p) {
+    for (int64_t i = 1; i < p->n; i++)
+        for (int64_t k = 0; k < i; k++)
+            if (!strcmp(p->at[i], p->at[k])) {
+                lf_warn("%s is in the list twice, so each of its records is there twice", p->at[i]);
+                return;
+            }
 }
 
-static lf_status store_open(lf_text_store **out, const lf_text_format *format, const request *r, const char *path,
-                            const lf_text_chat *chat, lf_err *err) {
-    lf_text_store *s = lf_calloc(1, sizeof *s);
-    if (!s) return lf_no_memory(err, "%s", path);
-    atomic_init(&s->users, 1);
-    s->format = format;
-    if (chat) s->chat = *chat;
-    s->arena = lf_arena_new();
-    lf_status rc = s->arena ? keep_strings(s, r, path, err) : lf_no_memory(err, "%s", path);
-    if (!rc && !format->windowed && !(rc = lf_text_map_open(&s->map, s->path, err)) && s->map.size == 0)
-        rc = lf_fail(err, LF_EDATA, "%s: %s: the file is empty; expected %s records", r->key, path, format->name);
-    if (!rc) rc = format->index(s, err);
-    if (!rc && s->n == 0)
-        rc = lf_fail(err, LF_EDATA, "%s: %s: nothing in it; expected %s", r->key, path,
-                     format->windowed ? "text" : "records, found blank lines or a heading alone");
-    if (!rc) rc = choose_layout(s, err);
-    if (rc)
-        store_release(s);
+static lf_status open_shards(lf_text_shards **out, const request *r, const lf_text_chat *chat, lf_err *err) {
+    const lf_text_format *format = r->format ? lf_text_format_named(r->format) : NULL;
+    const lf_data_wanted w = {.key = r->key, .split = r->split, .ours = has_format};
+    const lf_text_origin o = {r->key, r->text_field, r->prompt_template, chat};
+    lf_data_files files;
+    lf_status rc = lf_data_files_find(&files, r->path, &w, err);
+    if (rc) return rc;
+    warn_of_others(r, &files);
+    warn_of_twins(&files.paths);
+    if (!files.folder)
+        rc = lf_text_shards_open(out, format, &o, &files.paths, err);
+    else if (format && !format->windowed)
+        rc = lf_fail(err, LF_EDATA, "%s: %s: expected a file, or a folder with a file for split '%s'", r->key,
+                     files.paths.at[0], r->split);
     else
-        *out = s;
-    return rc;
-}
-
-static lf_status open_path(lf_text_store **out, const request *r, const lf_text_chat *chat, lf_err *err) {
-    const lf_text_format *format = r->format ? format_named(r->format) : NULL;
-    char *file = NULL;
-    lf_status rc = LF_OK;
-    const bool folder = lf_is_dir(r->path);
-    if (!folder && !lf_is_file(r->path))
-        return lf_fail(err, LF_ENOTFOUND, "%s: %s: no such file or folder", r->key, r->path);
-    if (folder && (rc = split_file(&file, r->path, r->split, err))) return rc;
-    const char *path = file ? file : r->path;
-    if (folder && !file) {
-        if (format && !format->windowed)
-            rc = lf_fail(err, LF_EDATA, "%s: %s: expected a file, or a folder with a file for split '%s'", r->key, path,
-                         r->split);
-        format = format_named("text");
-    } else if (!format) {
-        rc = recognise(&format, path, r->key, err);
-    }
-    if (!rc) rc = store_open(out, format, r, path, chat, err);
-    lf_free(file);
+        rc = lf_text_shards_open_folder(out, &o, files.paths.at[0], err);
+    lf_data_files_free(&files);
     return rc;
 }
 
 /* ---- data sets ----------------------------------------------------------------------------------------------------
  */
 
-static lf_status dataset_over(lf_text_dataset **out, lf_text_store *s, const lf_text_draw *draw, lf_err *err) {
+static bool windowed(const lf_text_shards *s) { return s->stores[0]->format->windowed; }
+
+static lf_status dataset_over(lf_text_dataset **out, lf_text_shards *s, const lf_text_draw *draw, lf_err *err) {
     lf_text_dataset *d = lf_calloc(1, sizeof *d);
     if (!d) return lf_no_memory(err, "%s", s->path);
-    *d = (lf_text_dataset){.store = s, .draw = *draw, .n = s->n};
-    const lf_status rc = s->format->windowed ? LF_OK : lf_text_draw_from(&d->pick, &d->n, draw, s->n, s->path, err);
+    *d = (lf_text_dataset){.shards = s, .draw = *draw, .n = s->first[s->n_stores]};
+    const lf_status rc = windowed(s) ? LF_OK : lf_text_draw_from(&d->pick, &d->n, draw, d->n, s->path, err);
     if (rc)
         lf_free(d);
     else
@@ -233,51 +139,81 @@ static lf_status dataset_over(lf_text_dataset **out, lf_text_store *s, const lf_
 
 lf_status lf_text_dataset_open(lf_text_dataset **out, const lf_text_dataset_opts *opts, lf_err *err) {
     request r;
-    lf_text_store *s = NULL;
+    lf_text_shards *s = NULL;
     lf_status rc;
-    if ((rc = read_spec(&r, opts, err)) || (rc = open_path(&s, &r, opts->chat, err))) return rc;
+    if ((rc = read_spec(&r, opts, err)) || (rc = open_shards(&s, &r, opts->chat, err))) return rc;
     const lf_text_draw draw = {.max_samples = opts->max_samples, .seed = opts->seed};
-    if ((rc = dataset_over(out, s, &draw, err))) store_release(s);
+    if ((rc = dataset_over(out, s, &draw, err))) lf_text_shards_release(s);
     return rc;
 }
 
 void lf_text_dataset_free(lf_text_dataset *d) {
     if (!d) return;
-    store_release(d->store);
+    lf_text_shards_release(d->shards);
     lf_free(d->pick);
     lf_free(d);
 }
 
 int64_t lf_text_dataset_count(const lf_text_dataset *d) { return d->n; }
-bool lf_text_dataset_windowed(const lf_text_dataset *d) { return d->store->format->windowed; }
-const char *lf_text_dataset_path(const lf_text_dataset *d) { return d->store->path; }
+bool lf_text_dataset_windowed(const lf_text_dataset *d) { return windowed(d->shards); }
+const char *lf_text_dataset_path(const lf_text_dataset *d) { return d->shards->path; }
 
-lf_status lf_text_dataset_fingerprint(lf_fingerprint *out, const lf_text_dataset *d, lf_err *err) {
-    const lf_text_store *s = d->store;
-    const char *const *files = s->format->windowed ? s->names : &s->path;
-    return lf_fingerprint_files(out, s->path, files, s->format->windowed ? s->n : 1, false, &lf_fingerprint_usual, err);
+uint64_t lf_text_dataset_bytes(const lf_text_dataset *d) {
+    uint64_t sum = 0;
+    for (int64_t i = 0; i < d->shards->n_stores; i++) sum += lf_text_store_bytes(d->shards->stores[i]);
+    return sum;
 }
 
+/* Names are below the folder that all files share; of plain text in a folder, below that. */
+static lf_status list_files(lf_paths *out, const lf_text_shards *s, lf_err *err) {
+    for (int64_t i = 0; i < s->n_stores; i++) {
+        const lf_text_store *store = s->stores[i];
+        const char *const *names = windowed(s) ? store->names : &store->path;
+        for (int64_t k = 0; k < (windowed(s) ? store->n : 1); k++)
+            if (!lf_paths_add(out, names[k])) return lf_no_memory(err, "the fingerprint of %s", s->path);
+    }
+    return LF_OK;
+}
+
+lf_status lf_text_dataset_fingerprint(lf_fingerprint *out, const lf_text_dataset *d, lf_err *err) {
+    lf_paths files = {0};
+    char *root = NULL;
+    lf_status rc = list_files(&files, d->shards, err);
+    if (!rc && !lf_data_files_root(&root, &files)) rc = lf_no_memory(err, "the fingerprint of %s", d->shards->path);
+    if (!rc)
+        rc = lf_fingerprint_files(out, root, (const char *const *)files.at, files.n, false, &lf_fingerprint_usual, err);
+    lf_free(root);
+    lf_paths_free(&files);
+    return rc;
+}
+
+static const lf_text_layout *layout_of(const lf_text_dataset *d) { return d->shards->stores[0]->layout; }
+
 const char *lf_text_dataset_layout(const lf_text_dataset *d) {
-    return d->store->layout ? lf_text_layout_name(d->store->layout) : "text";
+    return layout_of(d) ? lf_text_layout_name(layout_of(d)) : "text";
 }
 
 bool lf_text_dataset_is(const lf_text_dataset *d, lf_text_trait trait) {
-    return d->store->layout && lf_text_layout_is(d->store->layout, trait);
+    return layout_of(d) && lf_text_layout_is(layout_of(d), trait);
 }
 
-static int64_t record_of(const lf_text_dataset *d, int64_t i) { return d->pick ? d->pick[i] : i; }
+/* The store of example i, which becomes its number there. */
+static const lf_text_store *store_of(const lf_text_dataset *d, int64_t *i) {
+    if (d->pick) *i = d->pick[*i];
+    return lf_text_shards_at(d->shards, i);
+}
 
 const char *lf_text_dataset_record_name(const lf_text_dataset *d, int64_t i, char *buf, size_t size) {
-    return lf_text_store_record_name(d->store, record_of(d, i), buf, size);
+    const lf_text_store *s = store_of(d, &i);
+    return lf_text_store_record_name(s, i, buf, size);
 }
 
 lf_status lf_text_dataset_example(const lf_text_dataset *d, int64_t i, lf_text_example *out, lf_err *err) {
     cJSON *record = NULL;
-    const int64_t r = record_of(d, i);
+    const lf_text_store *s = store_of(d, &i);
     *out = (lf_text_example){0};
-    lf_status rc = d->store->format->record(d->store, r, &record, err);
-    if (!rc) rc = lf_text_layout_example(d->store, r, record, out, err);
+    lf_status rc = s->format->record(s, i, &record, err);
+    if (!rc) rc = lf_text_layout_example(s, i, record, out, err);
     cJSON_Delete(record);
     return rc;
 }
@@ -287,16 +223,16 @@ lf_status lf_text_dataset_split(lf_text_dataset *d, double fraction, uint64_t se
     if (!(fraction > 0 && fraction < 1))
         return lf_fail(err, LF_EUSAGE, "train_val_split: expected a share above 0 and below 1, found %g", fraction);
     if (d->draw.held_share > 0)
-        return lf_fail(err, LF_EUSAGE, "%s: a data set that was split cannot be split again", d->store->path);
+        return lf_fail(err, LF_EUSAGE, "%s: a data set that was split cannot be split again", d->shards->path);
     lf_text_draw draw = d->draw;
     draw.held_share = fraction;
     draw.split_seed = seed;
     lf_text_dataset *kept = NULL, *held = NULL;
-    lf_status rc = dataset_over(&kept, d->store, &draw, err);
+    lf_status rc = dataset_over(&kept, d->shards, &draw, err);
     draw.held = true;
-    if (!rc) rc = dataset_over(&held, d->store, &draw, err);
+    if (!rc) rc = dataset_over(&held, d->shards, &draw, err);
     if (!rc) {
-        atomic_fetch_add(&d->store->users, 1);
+        atomic_fetch_add(&d->shards->users, 1);
         lf_free(d->pick);
         *d = *kept;
         *held_out = held;

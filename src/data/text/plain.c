@@ -7,36 +7,60 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "data/text/internal.h"
+#include "io/unpack.h"
 
 /* ---- files --------------------------------------------------------------------------------------------------------
  */
 
+/* "a.txt", "a.txt.gz" */
 static bool is_text_name(const char *name) {
-    const char *dot = strrchr(name, '.');
-    return dot && dot > name && !strcmp(dot, ".txt");
+    const size_t n = lf_packing_stem(name), extension = strlen(".txt");
+    return n > extension && !strncmp(name + n - extension, ".txt", extension);
+}
+
+/* Of a packed file the content is mapped once and kept: cutting and encoding come back to it. */
+static lf_status keep_unpacked(lf_text_store *s, const char *path, uint64_t *size, lf_err *err) {
+    lf_text_map *m = &s->kept[s->n];
+    const lf_status rc = lf_text_map_open(m, path, err);
+    *size = m->base_size;
+    if (rc || !m->unpacked) lf_text_map_close(m);
+    return rc;
 }
 
 static lf_status add_file(lf_text_store *s, const char *path, int64_t *empty, lf_err *err) {
     struct stat st;
+    uint64_t size;
     if (stat(path, &st)) return lf_fail_errno(err, "read", path);
     if (S_ISDIR(st.st_mode)) return LF_OK;
-    if (st.st_size == 0) {
-        ++*empty;
-        return LF_OK;
-    }
+    lf_status rc = LF_OK;
     if (!(s->names[s->n] = lf_arena_strdup(s->arena, path))) return lf_no_memory(err, "the files of %s", s->path);
-    return lf_text_store_add(s, (uint64_t)st.st_size, err);
+    size = (uint64_t)st.st_size;
+    if (size && (rc = keep_unpacked(s, s->names[s->n], &size, err))) return rc;
+    if (size) return lf_text_store_add(s, size, err);
+    lf_text_map_close(&s->kept[s->n]);
+    ++*empty;
+    return LF_OK;
+}
+
+/* The map of a file; closing it leaves a kept one. */
+static lf_status map_file(lf_text_map *m, const lf_text_store *s, int64_t file, lf_err *err) {
+    if (!s->kept[file].unpacked) return lf_text_map_open(m, s->names[file], err);
+    *m = s->kept[file];
+    m->base = NULL;
+    return LF_OK;
 }
 
 static lf_status index_files(lf_text_store *s, lf_err *err) {
     char **names = NULL;
-    size_t n = 1;
+    size_t n = 0;
     int64_t empty = 0;
-    const bool folder = lf_is_dir(s->path);
+    const bool folder = !s->given;
     lf_status rc = folder ? lf_list_dir(&names, &n, s->path, err) : LF_OK;
-    if (!rc && !(s->names = lf_arena_alloc(s->arena, (n + 1) * sizeof *s->names)))
+    if (!folder) n = (size_t)s->given->n;
+    if (!rc && (!(s->names = lf_arena_alloc(s->arena, (n + 1) * sizeof *s->names)) ||
+                !(s->kept = lf_arena_alloc(s->arena, (n + 1) * sizeof *s->kept))))
         rc = lf_no_memory(err, "the files of %s", s->path);
-    if (!rc && !folder) rc = add_file(s, s->path, &empty, err);
+    for (size_t i = 0; !folder && i < n && !rc; i++) rc = add_file(s, s->given->at[i], &empty, err);
     for (size_t i = 0; folder && i < n && !rc; i++) {
         if (!is_text_name(names[i])) continue;
         char *path = lf_path_join(s->path, names[i]);
@@ -90,7 +114,7 @@ lf_status lf_text_plain_pieces(lf_text_piece **out, int64_t *n, const lf_text_st
         lf_text_map m = {0};
         lf_text_piece p = {.file = f, .first = true, .end = s->begin[f]};
         const bool small = s->begin[f] <= piece_bytes;
-        if (!small && (rc = lf_text_map_open(&m, s->names[f], err))) break;
+        if (!small && (rc = map_file(&m, s, f, err))) break;
         do {
             if (!small) p.end = m.size - p.begin > piece_bytes ? cut_place(&m, p.begin + piece_bytes) : m.size;
             p.last = small || p.end >= m.size;
@@ -121,7 +145,7 @@ lf_status lf_text_plain_encode(lf_text_tokens *out, const lf_text_store *s, cons
     const int32_t eos = c->encoder.eos;
     lf_text_map m;
     lf_ids ids = {0};
-    lf_status rc = lf_text_map_open(&m, path, err);
+    lf_status rc = map_file(&m, s, p->file, err);
     if (rc) return rc;
     const uint64_t end = p->last || p->end > m.size ? m.size : p->end;
     if ((p->last ? m.base_size != s->begin[p->file] : p->end > m.size))

@@ -56,7 +56,7 @@ static lf_status make_piece(void *context, void *slot, lf_err *err) {
     const scanning *s = context;
     chunk *c = slot;
     c->tokens.n = 0;
-    return lf_text_plain_encode(&c->tokens, s->data->store, &s->pieces[c->number], &c->coder, err);
+    return lf_text_plain_encode(&c->tokens, s->data->shards->stores[0], &s->pieces[c->number], &c->coder, err);
 }
 
 /* ---- keeping them, in order ---------------------------------------------------------------------------------------
@@ -142,7 +142,8 @@ lf_status lf_text_scan_run(lf_text_scan *out, const lf_text_dataset *d, const lf
     scanning s = {.out = out, .data = d, .coder = c, .n_slots = workers + LF_AHEAD_SPARE};
     lf_ahead *ahead = NULL;
     *out = (lf_text_scan){0};
-    lf_status rc = windowed ? lf_text_plain_pieces(&s.pieces, &s.n_chunks, d->store, piece_bytes, err) : LF_OK;
+    lf_status rc =
+        windowed ? lf_text_plain_pieces(&s.pieces, &s.n_chunks, d->shards->stores[0], piece_bytes, err) : LF_OK;
     if (!windowed) s.n_chunks = (lf_text_dataset_count(d) + CHUNK - 1) / CHUNK;
     const lf_ahead_work work = {assign, windowed ? make_piece : make_records, &s};
     if (rc || (rc = lf_token_store_new(&out->store, most_in_memory, err))) goto out;

@@ -1,0 +1,64 @@
+/* Which format a file of text has. */
+#include <ctype.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/slice.h"
+#include "data/image/dataset_internal.h"
+#include "data/text/internal.h"
+#include "io/unpack.h"
+
+#define LF_TEXT_FORMAT(name, extensions, first) extern const lf_text_format lf_text_##name;
+#include "data/text/formats.def"
+#undef LF_TEXT_FORMAT
+
+static const struct {
+    const lf_text_format *format;
+    const char *extensions;
+    char first;
+} formats[] = {
+#define LF_TEXT_FORMAT(name, extensions, first) {&lf_text_##name, extensions, first},
+#include "data/text/formats.def"
+#undef LF_TEXT_FORMAT
+};
+
+enum { N_FORMATS = sizeof formats / sizeof *formats };
+
+const lf_text_format *lf_text_format_named(const char *name) {
+    for (int i = 0; i < N_FORMATS; i++)
+        if (!strcmp(name, formats[i].format->name)) return formats[i].format;
+    return NULL;
+}
+
+/* The extension in small letters, that of a packing left out; false: there is none of a usual length. */
+static bool extension_of(char out[16], const char *path) {
+    const char *base = lf_path_base(path), *dot = NULL;
+    const size_t n = lf_packing_stem(base);
+    for (size_t i = 0; i < n; i++)
+        if (base[i] == '.') dot = base + i;
+    const size_t size = dot ? n - (size_t)(dot + 1 - base) : 0;
+    if (size == 0 || size >= 16) return false;
+    for (size_t i = 0; i < size; i++) out[i] = (char)tolower((unsigned char)dot[1 + i]);
+    out[size] = 0;
+    return true;
+}
+
+const lf_text_format *lf_text_format_by_name_of(const char *path) {
+    char extension[16];
+    if (!extension_of(extension, path)) return NULL;
+    for (int i = 0; i < N_FORMATS; i++)
+        if (lf_has_item(formats[i].extensions, extension)) return formats[i].format;
+    return NULL;
+}
+
+const lf_text_format *lf_text_format_by_first(char c) {
+    for (int i = 0; i < N_FORMATS; i++)
+        if (formats[i].first && formats[i].first == c) return formats[i].format;
+    return NULL;
+}
+
+const char *lf_text_format_names(char *buf, size_t size) {
+    *buf = 0;
+    for (int i = 0; i < N_FORMATS; i++) lf_list_append(buf, size, formats[i].format->name);
+    return buf;
+}

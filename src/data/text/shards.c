@@ -1,0 +1,208 @@
+/* The files of a data set, opened one after the other: each a store, but plain text, which is one store for all. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "data/files.h"
+#include "data/text/internal.h"
+
+/* ---- stores -------------------------------------------------------------------------------------------------------
+ */
+
+void lf_text_store_free(lf_text_store *s) {
+    if (!s) return;
+    lf_text_map_close(&s->map);
+    for (int64_t i = 0; s->kept && i <= s->n; i++) lf_text_map_close(&s->kept[i]); /* the last may be half made */
+    lf_free(s->begin);
+    lf_arena_free(s->arena);
+    lf_free(s);
+}
+
+/* Strings that outlive the request. */
+static lf_status keep_strings(lf_text_store *s, const lf_text_origin *o, const char *path, lf_err *err) {
+    const struct {
+        const char *from;
+        const char **to;
+    } strings[] = {{path, &s->path}, {o->text_field, &s->text_field}, {o->prompt_template, &s->prompt_template}};
+    for (size_t i = 0; i < sizeof strings / sizeof *strings; i++)
+        if (strings[i].from && !(*strings[i].to = lf_arena_strdup(s->arena, strings[i].from)))
+            return lf_no_memory(err, "%s", path);
+    return LF_OK;
+}
+
+static lf_status choose_layout(lf_text_store *s, lf_err *err) {
+    cJSON *first = NULL;
+    lf_status rc = s->prompt_template ? lf_text_template_check(s->prompt_template, err) : LF_OK;
+    if (rc || s->format->windowed) return rc;
+    if (!(rc = s->format->record(s, 0, &first, err))) rc = lf_text_layout_choose(s, first, err);
+    cJSON_Delete(first);
+    return rc;
+}
+
+static lf_status fill(lf_text_store *s, const lf_text_origin *o, const char *path, lf_err *err) {
+    const lf_text_format *format = s->format;
+    lf_status rc = s->arena ? keep_strings(s, o, path, err) : lf_no_memory(err, "%s", path);
+    if (!rc && !format->windowed && !(rc = lf_text_map_open(&s->map, s->path, err)) && s->map.size == 0)
+        rc = lf_fail(err, LF_EDATA, "%s: %s: the file is empty; expected %s records", o->key, path, format->name);
+    if (!rc) rc = format->index(s, err);
+    if (!rc && s->n == 0)
+        rc = lf_fail(err, LF_EDATA, "%s: %s: nothing in it; expected %s", o->key, path,
+                     format->windowed ? "text" : "records, found blank lines or a heading alone");
+    return rc ? rc : choose_layout(s, err);
+}
+
+lf_status lf_text_store_open(lf_text_store **out, const lf_text_format *format, const lf_text_origin *o,
+                             const char *path, const lf_paths *given, lf_err *err) {
+    lf_text_store *s = lf_calloc(1, sizeof *s);
+    if (!s) return lf_no_memory(err, "%s", path);
+    s->format = format;
+    if (o->chat) s->chat = *o->chat;
+    s->arena = lf_arena_new();
+    s->given = given;
+    const lf_status rc = fill(s, o, path, err);
+    s->given = NULL;
+    if (rc)
+        lf_text_store_free(s);
+    else
+        *out = s;
+    return rc;
+}
+
+uint64_t lf_text_store_bytes(const lf_text_store *s) {
+    uint64_t sum = s->map.base_size;
+    for (int64_t i = 0; s->format->windowed && i < s->n; i++) sum += s->begin[i];
+    return sum;
+}
+
+/* ---- shards -------------------------------------------------------------------------------------------------------
+ */
+
+void lf_text_shards_release(lf_text_shards *s) {
+    if (!s || atomic_fetch_sub(&s->users, 1) > 1) return;
+    for (int64_t i = 0; i < s->n_stores; i++) lf_text_store_free(s->stores[i]);
+    lf_free(s->stores);
+    lf_free(s->first);
+    lf_free((char *)s->path);
+    lf_free(s);
+}
+
+static lf_text_shards *new_shards(const char *path, int64_t most) {
+    lf_text_shards *s = lf_calloc(1, sizeof *s);
+    if (!s) return NULL;
+    atomic_init(&s->users, 1);
+    s->path = lf_strdup(path);
+    s->stores = lf_calloc((size_t)most, sizeof *s->stores);
+    s->first = lf_calloc((size_t)most + 1, sizeof *s->first);
+    if (s->path && s->stores && s->first) return s;
+    lf_text_shards_release(s);
+    return NULL;
+}
+
+static void add_store(lf_text_shards *s, lf_text_store *store) {
+    s->stores[s->n_stores++] = store;
+    s->first[s->n_stores] = s->first[s->n_stores - 1] + store->n;
+}
+
+static lf_status recognise(const lf_text_format **out, const char *path, const char *key, lf_err *err) {
+    *out = lf_text_format_by_name_of(path);
+    if (*out) return LF_OK;
+    lf_text_map m;
+    const lf_status rc = lf_text_map_open(&m, path, err);
+    if (rc) return rc;
+    size_t at = 0;
+    while (at < m.size && memchr(" \t\r\n", m.data[at], 4)) at++;
+    if (at < m.size) *out = lf_text_format_by_first(m.data[at]);
+    lf_text_map_close(&m);
+    if (*out) return LF_OK;
+    return lf_fail(err, LF_EDATA,
+                   "%s: %s: expected a .jsonl, .json, .csv, .tsv or .txt file by its name or first character; name the "
+                   "format: {\"path\": ..., \"format\": \"text\"}",
+                   key, path);
+}
+
+static lf_status check_like_first(const lf_text_shards *s, const lf_text_store *store, lf_err *err) {
+    const lf_text_store *first = s->stores[0];
+    if (store->layout == first->layout) return LF_OK;
+    return lf_fail(err, LF_EDATA,
+                   "%s: its records are of layout '%s', but those of %s of '%s'; the files of one data set need one "
+                   "layout",
+                   store->path, lf_text_layout_name(store->layout), first->path, lf_text_layout_name(first->layout));
+}
+
+static lf_status open_records(lf_text_shards *s, const lf_text_format *format, const lf_text_origin *o,
+                              const char *path, lf_err *err) {
+    lf_text_store *store = NULL;
+    lf_status rc = format ? LF_OK : recognise(&format, path, o->key, err);
+    if (!rc && format->windowed)
+        return lf_fail(err, LF_EUSAGE, "%s: %s is plain text, but %s holds records; they cannot be one data set",
+                       o->key, path, s->stores[0]->path);
+    if (rc || (rc = lf_text_store_open(&store, format, o, path, NULL, err))) return rc;
+    if (s->n_stores && (rc = check_like_first(s, store, err)))
+        lf_text_store_free(store);
+    else
+        add_store(s, store);
+    return rc;
+}
+
+static lf_status open_plain(lf_text_shards *s, const lf_text_format *format, const lf_text_origin *o,
+                            const lf_paths *files, bool named, lf_err *err) {
+    lf_text_store *store;
+    const lf_text_format *other = format;
+    for (int64_t i = 1; i < files->n && !named; i++) {
+        const lf_status rc = recognise(&other, files->at[i], o->key, err);
+        if (rc) return rc;
+        if (other != format)
+            return lf_fail(err, LF_EUSAGE, "%s: %s is plain text, but %s holds records; they cannot be one data set",
+                           o->key, files->at[0], files->at[i]);
+    }
+    const lf_status rc = lf_text_store_open(&store, format, o, s->path, files, err);
+    if (!rc) add_store(s, store);
+    return rc;
+}
+
+lf_status lf_text_shards_open(lf_text_shards **out, const lf_text_format *format, const lf_text_origin *o,
+                              const lf_paths *files, lf_err *err) {
+    char path[1024];
+    const lf_text_format *first = format;
+    lf_status rc = first ? LF_OK : recognise(&first, files->at[0], o->key, err);
+    if (rc) return rc;
+    lf_text_shards *s = new_shards(lf_data_files_text(files, path, sizeof path), files->n);
+    if (!s) return lf_no_memory(err, "%s", files->at[0]);
+    if (first->windowed)
+        rc = open_plain(s, first, o, files, format, err);
+    else
+        for (int64_t i = 0; i < files->n && !rc; i++) rc = open_records(s, i ? format : first, o, files->at[i], err);
+    if (rc)
+        lf_text_shards_release(s);
+    else
+        *out = s;
+    return rc;
+}
+
+lf_status lf_text_shards_open_folder(lf_text_shards **out, const lf_text_origin *o, const char *folder, lf_err *err) {
+    lf_text_shards *s = new_shards(folder, 1);
+    lf_text_store *store;
+    if (!s) return lf_no_memory(err, "%s", folder);
+    const lf_status rc = lf_text_store_open(&store, lf_text_format_named("text"), o, folder, NULL, err);
+    if (rc) {
+        lf_text_shards_release(s);
+        return rc;
+    }
+    add_store(s, store);
+    *out = s;
+    return LF_OK;
+}
+
+const lf_text_store *lf_text_shards_at(const lf_text_shards *s, int64_t *i) {
+    int64_t low = 0, high = s->n_stores - 1;
+    while (low < high) {
+        const int64_t middle = low + (high - low + 1) / 2;
+        if (s->first[middle] <= *i)
+            low = middle;
+        else
+            high = middle - 1;
+    }
+    *i -= s->first[low];
+    return s->stores[low];
+}
