@@ -4,6 +4,7 @@
 
 #include "adapter/adapter_internal.h"
 #include "adapter/peft_config.h"
+#include "base/slice.h"
 
 /* A module's two tensors. */
 typedef struct lf_peft_entry {
@@ -22,7 +23,8 @@ struct lf_adapter_file {
     lf_arena *arena; /* of the names below */
     lf_peft_entry *entries;
     int64_t n_entries;
-    const char *head; /* module that was saved whole; NULL: none */
+    lf_slice adapter_name; /* in the tensors' names; of length 0: none, as save_pretrained writes them */
+    const char *head;      /* module that was saved whole; NULL: none */
     const lf_st_tensor *head_weight, *head_bias;
     const char **labels; /* [rows of head_weight]; NULL: lora_ft.json does not say */
 };

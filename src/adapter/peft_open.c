@@ -89,12 +89,26 @@ static lf_peft_entry *entry_of(lf_adapter_file *f, const char *module) {
     return e;
 }
 
+/* PEFT takes any name that ends so: "norm" is also input_layernorm. */
+static bool ends_so(const char *name, const char *end) {
+    const size_t n = strlen(name), k = strlen(end);
+    return n >= k && strcmp(name + n - k, end) == 0;
+}
+
 static const char *saved_module(const lf_adapter_file *f, const char *module) {
     const cJSON *item;
     if (f->head_only) return module;
     cJSON_ArrayForEach(item, f->config.modules_to_save) if (cJSON_IsString(item) &&
-                                                            lf_name_ends(module, item->valuestring)) return module;
+                                                            ends_so(module, item->valuestring)) return module;
     return NULL;
+}
+
+/* What is no matrix is no head. */
+static lf_status not_a_head(const lf_st_tensor *t, const char *module, lf_err *err) {
+    return lf_fail(err, LF_EUNSUPPORTED,
+                   "%s: module '%s' is saved whole (modules_to_save), which only the head of a picture classifier can "
+                   "be; try the model that PEFT's merge_and_unload makes of both, or train the adapter without it",
+                   t->path, module);
 }
 
 static lf_status take_saved(lf_adapter_file *f, const lf_st_tensor *t, const char *module, bool is_bias, lf_err *err) {
@@ -107,6 +121,7 @@ static lf_status take_saved(lf_adapter_file *f, const lf_st_tensor *t, const cha
         return lf_fail(err, LF_EUNSUPPORTED,
                        "%s: tensors of '%s' and of '%s': only the head can be saved whole (modules_to_save)", t->path,
                        f->head, module);
+    if (!is_bias && t->ndim != 2) return not_a_head(t, module, err);
     f->head = module;
     *(is_bias ? &f->head_bias : &f->head_weight) = t;
     return check_numbers(t, is_bias ? 1 : 2, err);
@@ -123,7 +138,66 @@ static const struct {
                {".lora_magnitude_vector", "DoRA is"},
                {".lora_B.bias", "a bias in lora_B is"},
                {".base_layer.", "trained weights under an adapter are"},
-               {".token_adapter.", "trained tokens are"}};
+               {".token_adapter.", "trained tokens are"},
+               {".original_module.", "the whole state of a model in training is"}};
+
+/* While an adapter is in memory PEFT has its name in those of its tensors ("lora_A.default.weight"), and so have files
+ * that were written otherwise than by save_pretrained. The name is taken out; it is one for the whole file. */
+static const struct {
+    const char *part;
+    bool stays;
+} named_parts[] = {{".lora_A.", true}, {".lora_B.", true}, {".modules_to_save.", false}};
+
+static lf_status check_one_adapter(lf_adapter_file *f, const lf_st_tensor *t, lf_slice adapter, lf_err *err) {
+    if (!f->adapter_name.start) f->adapter_name = adapter;
+    if (adapter.length == f->adapter_name.length &&
+        memcmp(adapter.start, f->adapter_name.start, (size_t)adapter.length) == 0)
+        return LF_OK;
+    return lf_fail(
+        err, LF_EDATA,
+        "%s: tensor '%s': expected the adapter's name '%.*s' as in the tensors before it, found '%.*s'; write "
+        "one adapter a file, as save_pretrained does",
+        t->path, t->name, f->adapter_name.length, f->adapter_name.start, adapter.length, adapter.start);
+}
+
+static lf_status drop_adapter_name(lf_adapter_file *f, const lf_st_tensor *t, const char **name, lf_err *err) {
+    for (size_t i = 0; i < sizeof named_parts / sizeof *named_parts; i++) {
+        const char *at = strstr(*name, named_parts[i].part);
+        if (!at) continue;
+        const char *begin = at + strlen(named_parts[i].part), *end = strchr(begin, '.');
+        const lf_slice adapter = {begin, end ? (int)(end - begin) : 0};
+        const lf_status rc = check_one_adapter(f, t, adapter, err);
+        if (rc || !end) return rc;
+        const size_t front = (size_t)((named_parts[i].stays ? begin - 1 : at) - *name);
+        char *without = lf_arena_strdup(f->arena, *name);
+        if (!without) return lf_no_memory(err, "reading the adapter %s", f->dir);
+        memcpy(without + front, end, strlen(end) + 1);
+        *name = without;
+        return LF_OK;
+    }
+    return LF_OK;
+}
+
+static const struct {
+    const char *part, *what;
+} strange[] = {
+    {"_orig_mod.", "torch.compile's wrapper is in its name; save the model that is in the wrapper"},
+    {"module.", "the wrapper of a distributed run is in its name; save the model that is in the wrapper"},
+    {".lora_down.", "it is named as tools for pictures do (lora_down, lora_up); convert the file to PEFT's names"},
+    {".lora_up.", "it is named as tools for pictures do (lora_down, lora_up); convert the file to PEFT's names"},
+    {".lora_a", "it is named as mlx and torchtune do (lora_a, lora_b); convert the file to PEFT's names"},
+    {".lora_b", "it is named as mlx and torchtune do (lora_a, lora_b); convert the file to PEFT's names"}};
+
+static lf_status not_of_peft(const lf_st_tensor *t, lf_err *err) {
+    for (size_t i = 0; i < sizeof strange / sizeof *strange; i++) {
+        const char *part = strange[i].part;
+        if (part[0] == '.' ? strstr(t->name, part) != NULL : strncmp(t->name, part, strlen(part)) == 0)
+            return lf_fail(err, LF_EUNSUPPORTED, "%s: tensor '%s': %s", t->path, t->name, strange[i].what);
+    }
+    return lf_fail(err, LF_EDATA,
+                   "%s: tensor '%s': expected a name that begins with '" LF_PEFT_PREFIX "', as PEFT writes them",
+                   t->path, t->name);
+}
 
 static lf_status take_tensor(lf_adapter_file *f, const lf_st_tensor *t, lf_err *err) {
     for (size_t i = 0; i < sizeof foreign / sizeof foreign[0]; i++)
@@ -131,13 +205,13 @@ static lf_status take_tensor(lf_adapter_file *f, const lf_st_tensor *t, lf_err *
             return lf_fail(err, LF_EUNSUPPORTED, "%s: tensor '%s': %s not supported", t->path, t->name,
                            foreign[i].what);
     const size_t prefix = strlen(LF_PEFT_PREFIX);
-    if (strncmp(t->name, LF_PEFT_PREFIX, prefix))
-        return lf_fail(err, LF_EDATA,
-                       "%s: tensor '%s': expected a name that begins with '" LF_PEFT_PREFIX "', as PEFT writes them",
-                       t->path, t->name);
+    if (strncmp(t->name, LF_PEFT_PREFIX, prefix)) return not_of_peft(t, err);
+    const char *name = t->name + prefix;
+    const lf_status rc = drop_adapter_name(f, t, &name, err);
+    if (rc) return rc;
     for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
         bool ends;
-        const char *module = stem(f, t->name + prefix, endings[i].suffix, &ends);
+        const char *module = stem(f, name, endings[i].suffix, &ends);
         if (!ends) continue;
         if (!module) return lf_no_memory(err, "reading the adapter %s", f->dir);
         if (endings[i].what == IS_WEIGHT || endings[i].what == IS_BIAS)

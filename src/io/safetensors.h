@@ -49,7 +49,8 @@ lf_status lf_st_writer_declare(lf_st_writer *w, const char *name, lf_dtype dtype
                                lf_err *err);
 /* The next declared tensor's bytes, whole. LF_EFAIL if size is not what was declared. */
 lf_status lf_st_writer_write(lf_st_writer *w, const void *data, size_t size, lf_err *err);
-/* The same from floats, converted to the declared dtype. */
+/* The same from floats, rounded to the declared dtype. A finite number that would become infinite: LF_EDATA naming it.
+ */
 lf_status lf_st_writer_write_f32(lf_st_writer *w, const float *data, int64_t n, lf_err *err);
 lf_status lf_st_writer_commit(lf_st_writer *w, lf_err *err); /* frees w; a declared tensor not written: LF_EFAIL */
 void lf_st_writer_abort(lf_st_writer *w);                    /* frees w, removes the temporary file; accepts NULL */

@@ -1,4 +1,5 @@
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -175,6 +176,22 @@ lf_status lf_st_writer_write(lf_st_writer *w, const void *data, size_t size, lf_
     return LF_OK;
 }
 
+/* Rounding may lose digits, but not that a number is one. */
+static lf_status check_finite(const lf_st_writer *w, const declared *t, const float *given, const void *rounded,
+                              int64_t first, int64_t n, lf_err *err) {
+    const size_t bytes = lf_dtype_size(t->dtype);
+    for (int64_t i = 0; i < n; i++) {
+        float back;
+        lf_to_f32(&back, (const char *)rounded + (size_t)i * bytes, t->dtype, 1);
+        if (isfinite(given[i]) && !isfinite(back))
+            return lf_fail(err, LF_EDATA,
+                           "%s: tensor '%s': number %" PRId64 " is %g, which is too large for %s; choose another "
+                           "save_dtype",
+                           w->file.path, t->name, first + i, (double)given[i], lf_dtype_name(t->dtype));
+    }
+    return LF_OK;
+}
+
 lf_status lf_st_writer_write_f32(lf_st_writer *w, const float *data, int64_t n, lf_err *err) {
     enum { CHUNK = 4096 };
     double buffer[CHUNK]; /* large and aligned enough for every float type */
@@ -189,7 +206,8 @@ lf_status lf_st_writer_write_f32(lf_st_writer *w, const float *data, int64_t n, 
     for (int64_t i = 0; i < n && rc == LF_OK; i += CHUNK) {
         const int64_t part = n - i < CHUNK ? n - i : CHUNK;
         lf_from_f32(buffer, t->dtype, data + i, part);
-        rc = put(w, buffer, (size_t)part * bytes, err);
+        if (bytes < sizeof *data) rc = check_finite(w, t, data + i, buffer, i, part, err);
+        if (!rc) rc = put(w, buffer, (size_t)part * bytes, err);
     }
     if (rc == LF_OK) w->next++;
     return rc;

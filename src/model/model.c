@@ -2,6 +2,8 @@
  * into frozen products or held floats. */
 #include "model/family.h"
 
+#include <float.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,6 +37,7 @@ static lf_status choose_family(lf_model *m, lf_err *err) {
     const char *type;
     lf_status rc = lf_json_get_str(m->config, "model_type", "", &type, m->config_path, err);
     if (rc) return rc;
+    if (!*type) return lf_model_explain_config(m->config, m->config_path, err);
     char known[256] = "";
     for (int i = 0; i < N_FAMILIES; i++) {
         if (strcmp(families[i]->model_type, type) == 0) {
@@ -151,6 +154,20 @@ const lf_st_tensor *lf_family_find(const lf_family *f, const lf_safetensors *st,
     return t;
 }
 
+/* Numbers are floats here: of F64, that none becomes infinite. */
+static lf_status check_range(const lf_st_tensor *t, lf_err *err) {
+    for (int64_t i = 0; t->dtype == LF_F64 && i < t->numel; i++) {
+        double x;
+        memcpy(&x, (const char *)t->data + (size_t)i * sizeof x, sizeof x);
+        if (isfinite(x) && fabs(x) > FLT_MAX)
+            return lf_fail(err, LF_EDATA,
+                           "%s: tensor '%s': number %lld is %g, which is too large for F32; scale the weights, or save "
+                           "them again in a format that holds them",
+                           t->path, t->name, (long long)i, x);
+    }
+    return LF_OK;
+}
+
 static lf_status check_tensor(const lf_model *m, const lf_st_tensor *t, const lf_param *p, lf_err *err) {
     char want[64], found[64];
     int64_t shape[LF_TENSOR_DIMS];
@@ -166,7 +183,7 @@ static lf_status check_tensor(const lf_model *m, const lf_st_tensor *t, const lf
         return lf_fail(err, LF_EUNSUPPORTED,
                        "%s: tensor '%s': expected F32, F16 or BF16, found %s (quantised models are not supported)",
                        t->path, t->name, lf_dtype_name(t->dtype));
-    return LF_OK;
+    return check_range(t, err);
 }
 
 /* One tensor of the file into its place: a frozen product, or floats. `buffer` holds any parameter. */
@@ -226,11 +243,32 @@ static lf_status load_all(lf_model *m, lf_load load, lf_err *err) {
     return rc;
 }
 
+/* Do they hold the same numbers, to the digits of the shorter format? A second copy may have been saved in another one,
+ * and 0 may be -0 in it. */
+static bool same_numbers(const lf_st_tensor *a, const lf_st_tensor *b) {
+    enum { CHUNK = 4096 };
+    float x[CHUNK], y[CHUNK], rounded[CHUNK];
+    const lf_st_tensor *shorter = lf_dtype_size(a->dtype) < lf_dtype_size(b->dtype) ? a : b;
+    if (!lf_dtype_is_float(a->dtype) || !lf_dtype_is_float(b->dtype) || a->numel != b->numel) return false;
+    for (int64_t i = 0; i < a->numel; i += CHUNK) {
+        const int64_t n = a->numel - i < CHUNK ? a->numel - i : CHUNK;
+        lf_to_f32(x, (const char *)a->data + (size_t)i * lf_dtype_size(a->dtype), a->dtype, n);
+        lf_to_f32(y, (const char *)b->data + (size_t)i * lf_dtype_size(b->dtype), b->dtype, n);
+        float *longer = shorter == a ? y : x;
+        lf_from_f32(rounded, shorter->dtype, longer, n);
+        lf_to_f32(longer, rounded, shorter->dtype, n);
+        for (int64_t k = 0; k < n; k++)
+            if (x[k] != y[k] && !(isnan(x[k]) && isnan(y[k]))) return false;
+    }
+    return true;
+}
+
 /* Files of tied models may hold the output's weight a second time. One with other values would be lost. */
 static lf_status check_tied_copy(const lf_model *m, const lf_st_tensor *t, bool *is_copy, lf_err *err) {
     *is_copy = m->tied && strcmp(t->name, "lm_head.weight") == 0;
     const lf_st_tensor *table = *is_copy ? lf_family_find(m->family, m->weights, m->tokens.embedding) : NULL;
-    if (!table || (table->dtype == t->dtype && table->size == t->size && memcmp(table->data, t->data, t->size) == 0))
+    if (!table || (t->ndim == table->ndim && memcmp(t->shape, table->shape, sizeof *t->shape * (size_t)t->ndim) == 0 &&
+                   same_numbers(table, t)))
         return LF_OK;
     return lf_fail(err, LF_EDATA,
                    "%s: tensor '%s' differs from '%s', but key 'tie_word_embeddings' in %s says that they are one; set "
@@ -266,13 +304,10 @@ static bool read_original(const void *context, const lf_module *module, float *W
 
 lf_status lf_model_open(lf_model **out, const char *path, const lf_kernels *k, lf_load load, lf_err *err) {
     *out = NULL;
-    if (!lf_is_dir(path))
-        return lf_fail(err, LF_ENOTFOUND,
-                       "%s: not a folder; expected a Hugging Face model directory (config.json, model.safetensors)",
-                       path);
+    lf_status rc = lf_model_explain_folder(path, err);
+    if (rc) return rc;
     lf_model *m = lf_calloc(1, sizeof *m);
     if (!m) return lf_no_memory(err, "%s", path);
-    lf_status rc;
     if (!(rc = declare(m, path, lf_path_join(path, "config.json"), k, err)) &&
         !(rc = lf_safetensors_open(&m->weights, path, err)) && !(rc = check_all_used(m, err)) &&
         !(rc = load_all(m, load, err)))

@@ -8,6 +8,11 @@
 void lf_param_file_shape(const lf_param *p, int64_t shape[LF_TENSOR_DIMS]);
 /* Its values from the file, in our orientation; false when out of memory. Several threads may read at a time. */
 bool lf_param_read(const lf_model *m, const lf_param *p, const lf_st_tensor *t, float *out);
+/* LF_OK if `path` is a folder with config.json and weights, or nothing better can be said of it than who opens them
+ * does; else what it is (an adapter, a file, a name on a hub, weights in a form that is not read), and what to do. */
+lf_status lf_model_explain_folder(const char *path, lf_err *err);
+/* LF_EDATA: what a config.json (at `path`) without model_type is. */
+lf_status lf_model_explain_config(const cJSON *config, const char *path, lf_err *err);
 void lf_transpose(float *to, const float *from, int64_t rows, int64_t columns); /* from [rows,columns] */
 
 /* A copy in the graph's memory, which is there until its next step. NULL: the graph has failed. */

@@ -26,6 +26,18 @@ static lf_status values(const lf_model *m, const lf_param *p, float *out, lf_err
     return LF_OK;
 }
 
+/* The bytes of the source, if they are what is to be written: not held, not merged into, and not in another format. */
+static const lf_st_tensor *untouched(const lf_model *m, const lf_param *p, const lf_module *module, lf_dtype dtype) {
+    const lf_st_tensor *t = m->weights ? lf_family_find(m->family, m->weights, p) : NULL;
+    return p->tensor.data || (module && module->lora) || !t || t->dtype != dtype ? NULL : t;
+}
+
+static lf_status copy_tensor(const lf_model *m, lf_st_writer *w, const lf_st_tensor *t, lf_err *err) {
+    const lf_status rc = lf_st_writer_write(w, t->data, t->size, err);
+    lf_safetensors_drop_pages(m->weights, t);
+    return rc;
+}
+
 static lf_dtype dtype_for(const lf_param *p, lf_dtype asked) { return asked == LF_N_DTYPES ? p->file_dtype : asked; }
 
 static lf_status write_tensors(const lf_model *m, lf_st_writer *w, lf_dtype dtype, lf_merge_fn merge, void *context,
@@ -44,6 +56,17 @@ static lf_status write_tensors(const lf_model *m, lf_st_writer *w, lf_dtype dtyp
     for (int64_t i = 0; i < m->nn.n_params && !rc; i++) {
         const lf_param *p = m->nn.params[i];
         const lf_module *module = weight_of(m, p);
+        const lf_st_tensor *source = untouched(m, p, module, dtype_for(p, dtype));
+        if (source) {
+            rc = copy_tensor(m, w, source, err);
+            continue;
+        }
+        if (merge && module && module->lora && dtype_for(p, dtype) == LF_F64) {
+            rc = lf_fail(err, LF_EUNSUPPORTED,
+                         "%s: tensor '%s' is F64, but adapters are merged in F32; choose a save_dtype", m->path,
+                         p->file_name);
+            break;
+        }
         if ((rc = values(m, p, buffer, err)) || (merge && module && (rc = merge(context, module, buffer, err)))) break;
         if (p->transposed) lf_transpose(turned, buffer, p->tensor.shape[0], p->tensor.shape[1]);
         rc = lf_st_writer_write_f32(w, p->transposed ? turned : buffer, p->tensor.numel, err);
@@ -74,7 +97,11 @@ static bool put_labels(const lf_model *m, cJSON *config) {
     return ok && kept && kept_too;
 }
 
-static const char *torch_name(lf_dtype t) { return t == LF_BF16 ? "bfloat16" : t == LF_F16 ? "float16" : "float32"; }
+static const char *torch_name(lf_dtype t) {
+    static const char *const names[LF_N_DTYPES] = {
+        [LF_F64] = "float64", [LF_F32] = "float32", [LF_F16] = "float16", [LF_BF16] = "bfloat16"};
+    return names[t];
+}
 
 /* The dtype goes under both names: "dtype" for transformers 5, "torch_dtype" for 4. */
 static lf_status write_config(const lf_model *m, const char *dir, lf_dtype dtype, lf_err *err) {

@@ -476,6 +476,8 @@ typedef struct folder {
     const char *skip, *add, *bend; /* a tensor that is left out, added as F32 [2, 2], or given a wrong shape */
     const char *poison;            /* a tensor with an infinity */
     lf_dtype dtype;
+    const char *named; /* the adapter's name, in the tensors of layers below `named_to` and of the head */
+    int named_to;
 } folder;
 
 static const char right[] =
@@ -514,13 +516,23 @@ static void write_folder(folder f) {
     for (int now = 0; now < 2; now++) {
         for (int layer = 0; layer < FIXTURE_LAYERS; layer++) {
             char name[128];
-            snprintf(name, sizeof name, "base_model.model.vit.layers.%d.attention.q_proj.lora_A.weight", layer);
+            const char *dot = f.named && layer < f.named_to ? "." : "", *named = *dot ? f.named : "";
+#define NAME(part)                                                                                                     \
+    snprintf(name, sizeof name, "base_model.model.vit.layers.%d.attention.q_proj." part "%s%s.weight", layer, dot,     \
+             named)
+            NAME("lora_A");
             write_tensor(w, name, R, FIXTURE_C, &f, now);
-            snprintf(name, sizeof name, "base_model.model.vit.layers.%d.attention.q_proj.lora_B.weight", layer);
+            NAME("lora_B");
             write_tensor(w, name, FIXTURE_C, R, &f, now);
         }
-        write_tensor(w, "base_model.model.classifier.weight", FIXTURE_LABELS, FIXTURE_C, &f, now);
-        write_tensor(w, "base_model.model.classifier.bias", FIXTURE_LABELS, 0, &f, now);
+        const bool named = f.named != NULL;
+        write_tensor(w,
+                     named ? "base_model.model.classifier.modules_to_save.default.weight"
+                           : "base_model.model.classifier.weight",
+                     FIXTURE_LABELS, FIXTURE_C, &f, now);
+        write_tensor(
+            w, named ? "base_model.model.classifier.modules_to_save.default.bias" : "base_model.model.classifier.bias",
+            FIXTURE_LABELS, 0, &f, now);
         if (f.add) write_tensor(w, f.add, 2, 2, &(folder){.dtype = f.dtype}, now);
     }
     CHECK_OK(lf_st_writer_commit(w, &err_));
@@ -560,6 +572,40 @@ static void test_right_folders(void **state) {
         write_folder((folder){.config = configs[i], .dtype = i % 2 ? LF_BF16 : LF_F16});
         CHECK_OK(read_folder(&err_));
     }
+}
+
+/* As torch.save of a model's state_dict names them. */
+static void test_named_tensors(void **state) {
+    (void)state;
+    write_folder((folder){.named = "default", .named_to = FIXTURE_LAYERS});
+    CHECK_OK(read_folder(&err_));
+    REJECTS(LF_EDATA, ((folder){.named = "other", .named_to = FIXTURE_LAYERS}), "'default'", "'other'", "one adapter");
+    REJECTS(LF_EDATA, ((folder){.named = "default", .named_to = 1}), "'default'", "''", "one adapter");
+}
+
+/* Named by other tools. */
+static void test_strange_tensors(void **state) {
+    (void)state;
+    static const struct {
+        const char *tensor, *word;
+    } cases[] = {{"_orig_mod.base_model.model.x.lora_A.weight", "torch.compile"},
+                 {"module.base_model.model.x.lora_A.weight", "distributed"},
+                 {"unet.x.lora_down.weight", "lora_down"},
+                 {"lora_te_x.lora_up.weight", "lora_up"},
+                 {"model.layers.0.self_attn.q_proj.lora_a", "mlx"},
+                 {"layers.0.attn.q_proj.lora_b.weight", "torchtune"},
+                 {"base_model.model.classifier.original_module.weight", "whole state"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        REJECTS(LF_EUNSUPPORTED, ((folder){.add = cases[i].tensor}), cases[i].tensor, cases[i].word);
+}
+
+/* modules_to_save means whatever ends so. */
+static void test_saved_norms(void **state) {
+    (void)state;
+    REJECTS(LF_EUNSUPPORTED,
+            ((folder){.config = "{'peft_type': 'LORA', 'r': 2, 'modules_to_save': ['classifier', 'norm']}",
+                      .add = "base_model.model.vit.layernorm.weight"}),
+            "vit.layernorm'", "only the head");
 }
 
 static void test_wrong_tensors(void **state) {
@@ -687,8 +733,10 @@ int main(void) {
         cmocka_unit_test(test_parallel_is_serial), cmocka_unit_test(test_refused_starts),
         cmocka_unit_test(test_head_only),          cmocka_unit_test(test_failing_save),
         cmocka_unit_test(test_failing_read),       cmocka_unit_test(test_right_folders),
-        cmocka_unit_test(test_wrong_tensors),      cmocka_unit_test(test_wrong_targets),
-        cmocka_unit_test(test_wrong_configs),      cmocka_unit_test(test_wrong_files),
+        cmocka_unit_test(test_named_tensors),      cmocka_unit_test(test_strange_tensors),
+        cmocka_unit_test(test_saved_norms),        cmocka_unit_test(test_wrong_tensors),
+        cmocka_unit_test(test_wrong_targets),      cmocka_unit_test(test_wrong_configs),
+        cmocka_unit_test(test_wrong_files),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
