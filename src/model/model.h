@@ -138,8 +138,9 @@ lf_tensor *lf_model_features(const lf_model *m, lf_graph *g, const lf_pass *pass
 lf_tensor *lf_model_logits(lf_graph *g, lf_module *head, lf_tensor *features);     /* head: a classifier's */
 
 /* Writes config.json (with num_labels, id2label, label2id of the head in use) and model.safetensors of the weights held
- * now; merged adapters: `merge` is called with each linear weight [out,in] before it is written (may be NULL). dtype:
- * LF_F32, LF_BF16, LF_F16; LF_N_DTYPES: as each tensor is in the source (fp32 for a new model). Streamed. */
+ * now; merged adapters: `merge` is called with each weight [out,in] that carries one before it is written (may be
+ * NULL). dtype: LF_F32, LF_BF16, LF_F16; LF_N_DTYPES: as each tensor is in the source (fp32 for a new model). Streamed;
+ * what stays as it is in the source is copied byte by byte. A number that the format does not hold: LF_EDATA. */
 typedef lf_status (*lf_merge_fn)(void *context, const lf_module *m, float *W, lf_err *err);
 lf_status lf_model_write(lf_model *m, const char *dir, lf_dtype dtype, lf_merge_fn merge, void *context, lf_err *err);
 

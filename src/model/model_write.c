@@ -67,7 +67,9 @@ static lf_status write_tensors(const lf_model *m, lf_st_writer *w, lf_dtype dtyp
                          p->file_name);
             break;
         }
-        if ((rc = values(m, p, buffer, err)) || (merge && module && (rc = merge(context, module, buffer, err)))) break;
+        if ((rc = values(m, p, buffer, err)) ||
+            (merge && module && module->lora && (rc = merge(context, module, buffer, err))))
+            break;
         if (p->transposed) lf_transpose(turned, buffer, p->tensor.shape[0], p->tensor.shape[1]);
         rc = lf_st_writer_write_f32(w, p->transposed ? turned : buffer, p->tensor.numel, err);
     }

@@ -5,6 +5,7 @@
 
 #include <unistd.h>
 
+#include "adapter/adapter_internal.h"
 #include "base/file.h"
 #include "base/json.h"
 
@@ -120,10 +121,13 @@ static void check_written(const char *name, const lf_kernels *k) {
     f.model = again;
     check_logits(&f, "logits", 2e-5);
     int64_t weights = 0;
+    lf_module *changed = lf_nn_find(&f.model->nn, strcmp(name, "lm-gpt2") == 0 ? "transformer.h.1.attn.c_attn"
+                                                                               : "model.layers.1.mlp.down_proj");
+    OK(lf_lora_attach(&f.model->nn, changed, 1, 1, 0, false, false, &err));
     OK(lf_model_write(f.model, dir, LF_F32, add_one, &weights, &err));
+    assert_int_equal(weights, 1); /* those that carry an adapter */
     OK(lf_model_open(&again, dir, k, LF_LOAD_NOTHING, &err));
-    const lf_module *m = lf_nn_find(&again->nn, strcmp(name, "lm-gpt2") == 0 ? "transformer.h.1.attn.c_attn"
-                                                                             : "model.layers.1.mlp.down_proj");
+    const lf_module *m = lf_nn_find(&again->nn, changed->name);
     const lf_st_tensor *before = lf_family_find(f.model->family, f.model->weights, m->weight),
                        *after = lf_family_find(again->family, again->weights, m->weight);
     const int64_t at = m->weight->transposed ? m->out - 1 : (m->out - 1) * m->in; /* in the file */
