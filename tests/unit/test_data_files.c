@@ -432,7 +432,7 @@ static void test_shards_in_folders(void **state) {
         {"b4", {"train.jsonl:a", "train.json:b"}, "'train.json' and 'train.jsonl' may both be meant"},
         {"b5", {"train-1.jsonl:a", "train-2.csv:b"}, "'train-1.jsonl' and 'train-2.csv' may both be meant"},
         {"b6", {"train-00000-of-00002-a.jsonl:a", "train-00000-of-00002-b.jsonl:b"}, "may both be meant"},
-        {"b7", {"notes.jsonl:a"}, "expected .txt files, or a file for each split"},
+        {"b7", {"notes.jsonl:a"}, "expected .txt, .text or .md files, or a file for each split"},
     };
     lf_err err = {0};
     lf_text_dataset *d;

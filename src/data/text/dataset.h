@@ -6,9 +6,10 @@
  * Formats (formats.def), by the file's extension, else by its first character; "format" in the spec decides:
  *   jsonl      a JSON object a line; blank lines are skipped
  *   json       a list of objects, or objects one after the other
- *   csv, tsv   RFC 4180; the first record names the columns; a quoted field may hold line breaks
- *   text       plain text: a file is one document, and a folder of .txt files as many; see "windows"
- * A byte order mark is skipped, lines may end in CRLF (in plain text and quoted fields the CR stays).
+ *   csv, tsv   data/delimited.h; the first record names the columns; "delimiter" and "quoting" in the spec
+ *   text       plain text: a file is one document, and a folder of them as many; see "windows"
+ * A byte order mark is skipped, lines may end in LF, CRLF or CR. In plain text each becomes LF; in quoted fields a line
+ * break stays as it is.
  * A folder may instead hold a file for each split: train.jsonl, test.csv, ..., or shards of it (data/files.h). Several
  * files, by a list, a pattern or as shards, are one data set; each has a format of its own, all one layout.
  * gzip and Zstandard are unpacked into a temporary file (io/unpack.h).
@@ -79,7 +80,8 @@ typedef struct lf_text_dataset lf_text_dataset;
 
 typedef struct lf_text_dataset_opts {
     const cJSON *spec;           /* a path as string, a list of paths, or {"path":..., "format":..., "split":...,
-                                  * "text_field":..., "prompt_template":...}; the last two win over those below */
+                                  * "text_field":..., "prompt_template":..., "delimiter":..., "quoting":...};
+                                  * text_field and prompt_template win over those below */
     const char *key;             /* the config key, for errors: "train_data" */
     const char *split;           /* which file of a folder with a file for each split; NULL: "train" */
     const char *text_field;      /* NULL: "text" */

@@ -7,6 +7,7 @@
 #include "base/paths.h"
 #include "base/pool.h"
 #include "base/string.h"
+#include "data/delimited.h"
 #include "data/text/dataset.h"
 
 /* ---- a file, mapped -----------------------------------------------------------------------------------------------
@@ -52,12 +53,15 @@ typedef struct lf_text_store {
     const char **names; /* csv: [n_names] columns; plain text: [n] paths */
     int64_t n_names;
     const char *text_field, *prompt_template; /* NULL if not given */
+    lf_dialect_spec dialect_spec;             /* csv: what was asked for, and what it is */
+    lf_dialect dialect;
     lf_text_chat chat;
 } lf_text_store;
 
 struct lf_text_format {
     const char *name;
     bool windowed;                                     /* plain text */
+    bool delimited;                                    /* "delimiter" and "quoting" are for it */
     lf_status (*index)(lf_text_store *s, lf_err *err); /* fills begin and n; windowed: also opens s->path itself */
     lf_status (*record)(const lf_text_store *s, int64_t i, cJSON **out, lf_err *err); /* an object; NULL if windowed */
 };
@@ -71,7 +75,8 @@ const char *lf_text_format_names(char *buf, size_t size);
 /* What the data set of these paths is read from. */
 typedef struct lf_text_origin {
     const char *key, *text_field, *prompt_template; /* the last two may be NULL */
-    const lf_text_chat *chat;                       /* NULL: none */
+    lf_dialect_spec dialect;
+    const lf_text_chat *chat; /* NULL: none */
 } lf_text_origin;
 /* Of `path`, which is a file; plain text: the folder, or what stands for the files `given`. */
 lf_status lf_text_store_open(lf_text_store **out, const lf_text_format *format, const lf_text_origin *o,

@@ -15,6 +15,7 @@
 typedef struct request {
     const cJSON *path; /* a string or a list */
     const char *format, *split, *text_field, *prompt_template, *key;
+    lf_dialect_spec dialect;
 } request;
 
 static const cJSON *spec_path(const cJSON *spec) {
@@ -29,14 +30,17 @@ static lf_status read_string(request *r, const cJSON *v, lf_err *err) {
     } fields[] = {{"format", &r->format},
                   {"split", &r->split},
                   {"text_field", &r->text_field},
-                  {"prompt_template", &r->prompt_template}};
+                  {"prompt_template", &r->prompt_template},
+                  {"delimiter", &r->dialect.delimiter},
+                  {"quoting", &r->dialect.quoting}};
     enum { N_FIELDS = sizeof fields / sizeof *fields };
     size_t i = 0;
     while (i < N_FIELDS && strcmp(fields[i].key, v->string)) i++;
     if (i == N_FIELDS)
         return lf_fail(err, LF_EUSAGE,
-                       "%s: unknown key '%s'; expected path, format, split, text_field or prompt_template", r->key,
-                       v->string);
+                       "%s: unknown key '%s'; expected path, format, split, text_field, prompt_template, delimiter or "
+                       "quoting",
+                       r->key, v->string);
     if (!cJSON_IsString(v)) return lf_fail(err, LF_EUSAGE, "%s: '%s': expected a string", r->key, v->string);
     *fields[i].to = v->valuestring;
     return LF_OK;
@@ -56,7 +60,8 @@ static lf_status read_spec(request *r, const lf_text_dataset_opts *opts, lf_err 
     if (cJSON_IsObject(opts->spec)) cJSON_ArrayForEach(v, opts->spec) {
             if (!rc && v != r->path) rc = read_string(r, v, err);
         }
-    if (rc || !r->format || lf_text_format_named(r->format)) return rc;
+    if (rc || (rc = lf_dialect_check(&r->dialect, r->key, err))) return rc;
+    if (!r->format || lf_text_format_named(r->format)) return LF_OK;
     char known[128];
     return lf_fail(err, LF_EUSAGE, "%s: unknown format '%s'; expected one of %s", r->key, r->format,
                    lf_text_format_names(known, sizeof known));
@@ -103,7 +108,7 @@ static void warn_of_twins(const lf_paths *p) {
 static lf_status open_shards(lf_text_shards **out, const request *r, const lf_text_chat *chat, lf_err *err) {
     const lf_text_format *format = r->format ? lf_text_format_named(r->format) : NULL;
     const lf_data_wanted w = {.key = r->key, .split = r->split, .ours = has_format};
-    const lf_text_origin o = {r->key, r->text_field, r->prompt_template, chat};
+    const lf_text_origin o = {r->key, r->text_field, r->prompt_template, r->dialect, chat};
     lf_data_files files;
     lf_status rc = lf_data_files_find(&files, r->path, &w, err);
     if (rc) return rc;

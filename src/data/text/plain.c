@@ -1,21 +1,68 @@
 /* Plain text: a file is one document. The store has no records; begin[] holds the sizes of the files. */
+#define _POSIX_C_SOURCE 200809L
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 
 #include "base/file.h"
+#include "base/left_out.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "data/text/internal.h"
+#include "data/walk.h"
 #include "io/unpack.h"
 
 /* ---- files --------------------------------------------------------------------------------------------------------
  */
 
-/* "a.txt", "a.txt.gz" */
+/* READMEs and the like describe a folder; they are no part of what is in it. */
+static bool is_about_folder(const char *name) { return strncasecmp(name, "readme.", strlen("readme.")) == 0; }
+
+/* "a.txt", "a.MD", "a.txt.gz" */
 static bool is_text_name(const char *name) {
-    const size_t n = lf_packing_stem(name), extension = strlen(".txt");
-    return n > extension && !strncmp(name + n - extension, ".txt", extension);
+    static const char *const extensions[] = {".txt", ".text", ".md"};
+    const size_t n = lf_packing_stem(name);
+    bool known = false;
+    for (size_t i = 0; i < sizeof extensions / sizeof *extensions; i++) {
+        const size_t e = strlen(extensions[i]);
+        known = known || (n > e && strncasecmp(name + n - e, extensions[i], e) == 0);
+    }
+    return known && !is_about_folder(name);
+}
+
+typedef struct gathering {
+    const char *folder;
+    lf_paths texts;
+    lf_left_out others;
+} gathering;
+
+static lf_status meet_file(void *context, const char *path, lf_err *err) {
+    gathering *g = context;
+    const char *name = lf_path_base(path);
+    const bool ok = is_text_name(name)      ? lf_paths_add(&g->texts, path)
+                    : is_about_folder(name) ? lf_left_out_add(&g->others, "README")
+                                            : lf_left_out_add_file(&g->others, path);
+    return ok ? LF_OK : lf_no_memory(err, "the files of %s", g->folder);
+}
+
+static int by_path(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
+
+static lf_status gather(gathering *g, lf_err *err) {
+    const lf_walk walk = {.context = g, .file = meet_file, .known_file = is_text_name};
+    char found[512];
+    const lf_status rc = lf_walk_files(&walk, g->folder, err);
+    if (rc) return rc;
+    if (!g->texts.n)
+        return lf_fail(err, LF_EDATA,
+                       "%s: expected .txt, .text or .md files, or a file for each split such as train.jsonl; found %s",
+                       g->folder, g->others.n ? lf_left_out_text(&g->others, found, sizeof found) : "neither");
+    qsort(g->texts.at, (size_t)g->texts.n, sizeof *g->texts.at, by_path);
+    if (g->others.n)
+        lf_warn("%s: only .txt, .text and .md files are read; left out: %s", g->folder,
+                lf_left_out_text(&g->others, found, sizeof found));
+    return LF_OK;
 }
 
 /* Of a packed file the content is mapped once and kept: cutting and encoding come back to it. */
@@ -50,28 +97,25 @@ static lf_status map_file(lf_text_map *m, const lf_text_store *s, int64_t file, 
     return LF_OK;
 }
 
-static lf_status index_files(lf_text_store *s, lf_err *err) {
-    char **names = NULL;
-    size_t n = 0;
+static lf_status add_files(lf_text_store *s, const lf_paths *files, lf_err *err) {
+    const size_t n = (size_t)files->n;
     int64_t empty = 0;
-    const bool folder = !s->given;
-    lf_status rc = folder ? lf_list_dir(&names, &n, s->path, err) : LF_OK;
-    if (!folder) n = (size_t)s->given->n;
-    if (!rc && (!(s->names = lf_arena_alloc(s->arena, (n + 1) * sizeof *s->names)) ||
-                !(s->kept = lf_arena_alloc(s->arena, (n + 1) * sizeof *s->kept))))
-        rc = lf_no_memory(err, "the files of %s", s->path);
-    for (size_t i = 0; !folder && i < n && !rc; i++) rc = add_file(s, s->given->at[i], &empty, err);
-    for (size_t i = 0; folder && i < n && !rc; i++) {
-        if (!is_text_name(names[i])) continue;
-        char *path = lf_path_join(s->path, names[i]);
-        rc = path ? add_file(s, path, &empty, err) : lf_no_memory(err, "%s", s->path);
-        lf_free(path);
-    }
-    lf_free(names);
-    if (!rc && s->n == 0 && folder && !empty)
-        rc = lf_fail(err, LF_EDATA,
-                     "%s: expected .txt files, or a file for each split such as train.jsonl; found neither", s->path);
+    lf_status rc = LF_OK;
+    if (!(s->names = lf_arena_alloc(s->arena, (n + 1) * sizeof *s->names)) ||
+        !(s->kept = lf_arena_alloc(s->arena, (n + 1) * sizeof *s->kept)))
+        return lf_no_memory(err, "the files of %s", s->path);
+    for (size_t i = 0; i < n && !rc; i++) rc = add_file(s, files->at[i], &empty, err);
     if (!rc && s->n && empty) lf_warn("%s: %" PRId64 " empty files are left out", s->path, empty);
+    return rc;
+}
+
+static lf_status index_files(lf_text_store *s, lf_err *err) {
+    if (s->given) return add_files(s, s->given, err);
+    gathering g = {.folder = s->path};
+    lf_status rc = gather(&g, err);
+    if (!rc) rc = add_files(s, &g.texts, err);
+    lf_paths_free(&g.texts);
+    lf_left_out_free(&g.others);
     return rc;
 }
 
@@ -82,19 +126,28 @@ const lf_text_format lf_text_text = {.name = "text", .windowed = true, .index = 
 
 static bool is_blank(char c) { return memchr(" \t\r\n\v\f", c, 6) != NULL; }
 
+/* Is there a line break just before `at`, with no blank before or behind it? */
+static bool between_lines(const lf_text_map *m, uint64_t at) {
+    const char *const s = m->data + at;
+    const uint64_t n = s[-1] == '\n' && at >= 2 && s[-2] == '\r' ? 2 : 1;
+    return (s[-1] == '\n' || s[-1] == '\r') && at > n && !is_blank(s[-1 - (int64_t)n]) && !is_blank(*s);
+}
+
 /* The first place from `from` on, or after some way the best so far, where a text may be cut. Best is behind a line
- * feed between two characters that are not blank: no tokenizer that splits text at blanks joins what is on its two
- * sides. Else before a blank, else between any two characters. */
+ * break between two characters that are not blank: no tokenizer that splits text at blanks joins what is on its two
+ * sides. Else before a blank, else between any two characters; never between a carriage return and its line feed, which
+ * are one. */
 static uint64_t cut_place(const lf_text_map *m, uint64_t from) {
     enum { FAR = 1 << 20 };
     uint64_t blank = 0, at = from;
     for (; at + 1 < m->size && at < from + FAR; at++) {
         const char *c = m->data + at;
-        if (c[0] == '\n' && !is_blank(c[-1]) && !is_blank(c[1])) return at + 1;
+        if (between_lines(m, at + 1)) return at + 1;
         if (!blank && is_blank(c[0]) && !is_blank(c[-1])) blank = at;
     }
     if (blank) return blank;
     while (at < m->size && (m->data[at] & 0xc0) == 0x80) at++; /* not inside a character */
+    if (at < m->size && m->data[at] == '\n' && m->data[at - 1] == '\r') at++;
     return at + 1 < m->size ? at : m->size;
 }
 
@@ -139,6 +192,34 @@ static lf_status append(lf_text_tokens *out, const lf_ids *ids, const char *path
     return LF_OK;
 }
 
+/* Lines end in a line feed, as in Python's text mode: *out are the n bytes at s with CRLF and lone carriage returns
+ * made one, in `copy` if there are any (the file's own bytes are only read). */
+static bool unify_lines(const char **out, size_t *n, const char *s, lf_string *copy) {
+    const char *const end = s + *n, *from = s, *cr = memchr(s, '\r', *n);
+    *out = s;
+    if (!cr) return true;
+    for (; cr; cr = memchr(from, '\r', (size_t)(end - from))) {
+        lf_string_put(copy, from, (size_t)(cr - from));
+        lf_string_put(copy, "\n", 1);
+        from = cr + (cr + 1 < end && cr[1] == '\n' ? 2 : 1);
+    }
+    lf_string_put(copy, from, (size_t)(end - from));
+    *out = copy->s;
+    *n = copy->n;
+    return !copy->failed;
+}
+
+static lf_status encode_bytes(lf_ids *ids, const char *s, size_t n, const lf_text_coder *c, const char *path,
+                              lf_err *err) {
+    lf_string copy = {0};
+    const char *text;
+    const lf_status rc = unify_lines(&text, &n, s, &copy)
+                             ? c->encoder.encode(c->encoder.context, text, n, false, ids, err)
+                             : lf_no_memory(err, "a piece of %s", path);
+    lf_string_free(&copy);
+    return rc;
+}
+
 lf_status lf_text_plain_encode(lf_text_tokens *out, const lf_text_store *s, const lf_text_piece *p,
                                const lf_text_coder *c, lf_err *err) {
     const char *path = s->names[p->file];
@@ -152,8 +233,7 @@ lf_status lf_text_plain_encode(lf_text_tokens *out, const lf_text_store *s, cons
         rc = lf_fail(err, LF_EDATA, "%s: changed while it is read; expected %" PRIu64 " bytes, found %zu", path,
                      s->begin[p->file], m.base_size);
     if (!rc && m.size) rc = lf_text_map_check_utf8(&m, p->begin, end, err);
-    if (!rc && m.size)
-        rc = c->encoder.encode(c->encoder.context, m.data + p->begin, (size_t)(end - p->begin), false, &ids, err);
+    if (!rc && m.size) rc = encode_bytes(&ids, m.data + p->begin, (size_t)(end - p->begin), c, path, err);
     if (!rc) rc = lf_text_check_ids(ids.ids, ids.n, c, path, err);
     if (!rc && p->first) rc = append(out, &c->before, path, err);
     if (!rc) rc = append(out, &ids, path, err);

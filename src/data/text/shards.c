@@ -24,7 +24,11 @@ static lf_status keep_strings(lf_text_store *s, const lf_text_origin *o, const c
     const struct {
         const char *from;
         const char **to;
-    } strings[] = {{path, &s->path}, {o->text_field, &s->text_field}, {o->prompt_template, &s->prompt_template}};
+    } strings[] = {{path, &s->path},
+                   {o->text_field, &s->text_field},
+                   {o->prompt_template, &s->prompt_template},
+                   {o->dialect.delimiter, &s->dialect_spec.delimiter},
+                   {o->dialect.quoting, &s->dialect_spec.quoting}};
     for (size_t i = 0; i < sizeof strings / sizeof *strings; i++)
         if (strings[i].from && !(*strings[i].to = lf_arena_strdup(s->arena, strings[i].from)))
             return lf_no_memory(err, "%s", path);
@@ -43,6 +47,9 @@ static lf_status choose_layout(lf_text_store *s, lf_err *err) {
 static lf_status fill(lf_text_store *s, const lf_text_origin *o, const char *path, lf_err *err) {
     const lf_text_format *format = s->format;
     lf_status rc = s->arena ? keep_strings(s, o, path, err) : lf_no_memory(err, "%s", path);
+    if (!rc && !format->delimited && (o->dialect.delimiter || o->dialect.quoting))
+        rc = lf_fail(err, LF_EUSAGE, "%s: 'delimiter' and 'quoting' are for CSV and TSV; %s is %s", o->key, path,
+                     format->name);
     if (!rc && !format->windowed && !(rc = lf_text_map_open(&s->map, s->path, err)) && s->map.size == 0)
         rc = lf_fail(err, LF_EDATA, "%s: %s: the file is empty; expected %s records", o->key, path, format->name);
     if (!rc) rc = format->index(s, err);
