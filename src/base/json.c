@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/mistaken.h"
 #include "base/string.h"
 #include "base/utf8.h"
 
@@ -36,6 +37,7 @@ typedef struct scan {
     size_t size;
     uint64_t first_line; /* of the text in its file */
     const char *name;
+    lf_json_numbers numbers;
     lf_err *err;
 } scan;
 
@@ -49,7 +51,31 @@ static lf_status bad_text(const scan *t, size_t at, const char *what) {
     return lf_fail(t->err, LF_EDATA, "%s: line %" PRIu64 ", column %zu: %s", t->name, line, column, what);
 }
 
-static bool is_digit(char c) { return c >= '0' && c <= '9'; }
+/* The four digits behind \u; -1: they are none. */
+static long code_unit(const char *s) {
+    char hex[5] = {0};
+    if (s[0] != '\\' || s[1] != 'u' || strspn(s + 2, "0123456789abcdefABCDEF") < 4) return -1;
+    memcpy(hex, s + 2, 4);
+    return strtol(hex, NULL, 16);
+}
+
+/* *at is the backslash of \uXXXX; moves it behind the character, which may be two of them. */
+static lf_status scan_escape(const scan *t, size_t *at) {
+    const char *s = t->s + *at;
+    const long first = code_unit(s), second = first >= 0xd800 && first < 0xdc00 ? code_unit(s + 6) : -1;
+    if (first < 0) return bad_text(t, *at, "\\u is not followed by four hexadecimal digits");
+    if (first == 0) return bad_text(t, *at, "\\u0000 in a string is not supported");
+    if (first >= 0xd800 && first < 0xe000 && !(second >= 0xdc00 && second < 0xe000)) {
+        char what[200];
+        snprintf(what, sizeof what,
+                 "%.6s is half of a character (such as an emoji) whose other half is missing; was the text cut in the "
+                 "middle of it? cut it between characters, or delete the half",
+                 s);
+        return bad_text(t, *at, what);
+    }
+    *at += second >= 0 ? 12 : 6;
+    return LF_OK;
+}
 
 /* *at is a quote; moves it behind the closing one. */
 static lf_status scan_string(const scan *t, size_t *at) {
@@ -63,10 +89,8 @@ static lf_status scan_string(const scan *t, size_t *at) {
         if (*s == '\n') return bad_text(t, begin, "the string that begins here is not closed on its line");
         if ((unsigned char)*s < 0x20) return bad_text(t, i, "control character in a string; write it as \\uXXXX");
         if (*s == '\\' && s[1] == 'u') {
-            const size_t hex = strspn(s + 2, "0123456789abcdefABCDEF");
-            if (hex < 4) return bad_text(t, i, "\\u is not followed by four hexadecimal digits");
-            if (memcmp(s + 2, "0000", 4) == 0) return bad_text(t, i, "\\u0000 in a string is not supported");
-            i += 6;
+            const lf_status rc = scan_escape(t, &i);
+            if (rc) return rc;
         } else if (*s == '\\') {
             i += 2; /* which letters may follow is cJSON's to check */
         } else {
@@ -79,28 +103,47 @@ static lf_status scan_string(const scan *t, size_t *at) {
     return bad_text(t, begin, "the string that begins here is not closed");
 }
 
-static lf_status scan_number(const scan *t, size_t *at) {
-    const char *const begin = t->s + *at, *s = begin;
-    if (*s == '-') s++;
-    bool good = is_digit(*s);
-    if (*s == '0')
-        s++;
-    else
-        while (is_digit(*s)) s++;
-    if (*s == '.') {
-        good = good && is_digit(*++s);
-        while (is_digit(*s)) s++;
-    }
-    if (*s == 'e' || *s == 'E') {
-        s++;
-        if (*s == '+' || *s == '-') s++;
-        good = good && is_digit(*s);
-        while (is_digit(*s)) s++;
-    }
-    if (!good || (*s && strchr("0123456789+-.eE", *s))) return bad_text(t, *at, "not a number as JSON writes it");
-    if (s - begin > 63) return bad_text(t, *at, "a number of more than 63 characters"); /* cJSON's buffer */
-    *at = (size_t)(s - t->s);
+static lf_status scan_number(scan *t, size_t *at) {
+    size_t size;
+    bool no_memory;
+    const char *wrong = lf_json_scan_number(&t->numbers, t->s, *at, &size, &no_memory);
+    if (no_memory) return lf_no_memory(t->err, "the numbers of %s", t->name);
+    if (wrong) return bad_text(t, *at, wrong);
+    *at += size;
     return LF_OK;
+}
+
+/* What others write where JSON has nothing, or another word. */
+static const struct {
+    const char *word, *what;
+} foreign[] = {
+    {"NaN", "JSON has no NaN, though Python's json writes it; write null, or leave the key out"},
+    {"nan", "JSON has no nan; write null, or leave the key out"},
+    {"Infinity", "JSON has no Infinity, though Python's json writes it; write null or a number"},
+    {"-Infinity", "JSON has no -Infinity, though Python's json writes it; write null or a number"},
+    {"inf", "JSON has no inf; write null or a number"},
+    {"-inf", "JSON has no -inf; write null or a number"},
+    {"True", "True is Python's; JSON's is true. Write the file with json.dumps, not with str or print"},
+    {"False", "False is Python's; JSON's is false. Write the file with json.dumps, not with str or print"},
+    {"None", "None is Python's; JSON's is null. Write the file with json.dumps, not with str or print"},
+    {"undefined", "undefined is JavaScript's; JSON's is null"},
+    {"'",
+     "a single quote; strings of JSON stand in double quotes. Write the file with json.dumps, not with str or print"},
+    {"`", "a backquote; strings of JSON stand in double quotes"},
+    {"\xe2\x80\x9c", "a typographic quote, as word processors put it; strings of JSON stand in \"plain\" ones"},
+    {"\xe2\x80\x9d", "a typographic quote, as word processors put it; strings of JSON stand in \"plain\" ones"},
+    {"\xc2\xa0", "a no-break space outside of a string; put a plain one"},
+    {"\xef\xbb\xbf", "a byte order mark in the middle; were files put together? delete it"},
+    {"#", "JSON has no # comments; write // or delete it"},
+};
+
+/* What stands at s[at], outside of a string, if it is known not to be JSON. */
+static const char *foreign_at(const char *s, size_t at) {
+    for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++)
+        if (strncmp(s + at, foreign[i].word, strlen(foreign[i].word)) == 0 &&
+            !(at == 0 && foreign[i].word[0] == '\xef'))
+            return foreign[i].what;
+    return NULL;
 }
 
 /* *at is the slash; blanks the comment and moves *at behind it. */
@@ -119,24 +162,41 @@ static lf_status blank_comment(const scan *t, size_t *at) {
     return LF_OK;
 }
 
-static lf_status check_text(const scan *t) {
+/* A character outside of strings, numbers and comments; *comma: where the last one was a comma, else SIZE_MAX. */
+static lf_status check_mark(const scan *t, size_t at, int *depth, size_t *comma) {
+    const char c = t->s[at];
+    const char *wrong = strchr(" \t\r\n,:[]{}", c) ? NULL : foreign_at(t->s, at);
+    if (wrong) return bad_text(t, at, wrong);
+    if ((unsigned char)c < 0x20 && c != '\n' && c != '\r' && c != '\t')
+        return bad_text(t, at, "control character; is this a text file?");
+    if (c == '[' || c == '{') ++*depth;
+    if (c == ']' || c == '}') {
+        if (*comma != SIZE_MAX) return bad_text(t, *comma, "a comma behind the last element; delete it");
+        --*depth;
+    }
+    if (*depth > CJSON_NESTING_LIMIT) return bad_text(t, at, "nested too deep");
+    if (!strchr(" \t\r\n", c)) *comma = c == ',' ? at : SIZE_MAX;
+    return LF_OK;
+}
+
+static lf_status check_text(scan *t) {
+    const char *mistaken = lf_mistaken_text(t->s, t->size);
     int depth = 0;
+    size_t comma = SIZE_MAX;
     lf_status rc = LF_OK;
+    if (mistaken) return lf_fail(t->err, LF_EDATA, "%s: expected JSON, found %s", t->name, mistaken);
     for (size_t i = 0; i < t->size && rc == LF_OK;) {
         const char c = t->s[i];
-        if (c == '"') {
-            rc = scan_string(t, &i);
-        } else if (c == '-' || is_digit(c)) {
-            rc = scan_number(t, &i);
-        } else if (c == '/' && (t->s[i + 1] == '/' || t->s[i + 1] == '*')) {
+        if (c == '/' && (t->s[i + 1] == '/' || t->s[i + 1] == '*')) {
             rc = blank_comment(t, &i);
-        } else if ((unsigned char)c < 0x20 && c != '\n' && c != '\r' && c != '\t') {
-            rc = bad_text(t, i, "control character; is this a text file?");
+        } else if (c == '"') {
+            comma = SIZE_MAX;
+            rc = scan_string(t, &i);
+        } else if ((c == '-' && !foreign_at(t->s, i)) || (c >= '0' && c <= '9')) {
+            comma = SIZE_MAX;
+            rc = scan_number(t, &i);
         } else {
-            if (c == '[' || c == '{') depth++;
-            if (c == ']' || c == '}') depth--;
-            if (depth > CJSON_NESTING_LIMIT) rc = bad_text(t, i, "nested too deep");
-            i++;
+            rc = check_mark(t, i++, &depth, &comma);
         }
     }
     return rc;
@@ -220,10 +280,15 @@ lf_status lf_json_parse_at(cJSON **out, const char *text, size_t size, const cha
     if (size > 0) memcpy(t.s, text, size);
     t.s[size] = 0;
     if ((rc = check_text(&t)) || (rc = parse_checked(&json, &t)) || (rc = check_keys(&t, json, &counter))) goto out;
+    if (!lf_json_keep_numbers(&t.numbers, text, json)) {
+        rc = lf_no_memory(err, "the numbers of %s", name);
+        goto out;
+    }
     *out = json;
     json = NULL;
 out:
     cJSON_Delete(json);
+    lf_free(t.numbers.at);
     lf_free(t.s);
     return rc;
 }
@@ -252,12 +317,20 @@ lf_status lf_json_read_in(cJSON **out, const char *dir, const char *name, lf_err
 
 /* ---- typed members ---- */
 
+static void found_number(char *buf, size_t size, const cJSON *item) {
+    const char *exact = lf_json_long_integer(item);
+    if (exact)
+        snprintf(buf, size, "%.60s", exact);
+    else
+        snprintf(buf, size, "%.17g", item->valuedouble);
+}
+
 static lf_status wrong_type(const cJSON *item, const char *key, const char *expected, const char *name, lf_err *err) {
     char found[64] = "nothing";
     if (cJSON_IsString(item))
         snprintf(found, sizeof found, "\"%.50s\"", item->valuestring);
     else if (cJSON_IsNumber(item))
-        snprintf(found, sizeof found, "%.17g", item->valuedouble);
+        found_number(found, sizeof found, item);
     else if (cJSON_IsBool(item))
         snprintf(found, sizeof found, "%s", cJSON_IsTrue(item) ? "true" : "false");
     else if (cJSON_IsObject(item))
@@ -276,21 +349,13 @@ static lf_status member(const cJSON **out, const cJSON *o, const char *key, cons
     return LF_OK;
 }
 
-bool lf_json_exact_i64(const cJSON *item, int64_t *out) {
-    if (!cJSON_IsNumber(item) || !(fabs(item->valuedouble) <= 0x1p53)) return false;
-    const int64_t i = (int64_t)item->valuedouble;
-    if ((double)i != item->valuedouble) return false;
-    *out = i;
-    return true;
-}
-
 lf_status lf_json_get_i64(const cJSON *o, const char *key, int64_t fallback, int64_t *out, const char *name,
                           lf_err *err) {
     const cJSON *item;
     const lf_status rc = member(&item, o, key, name, err);
     *out = fallback;
     if (rc || !item) return rc;
-    return lf_json_exact_i64(item, out) ? LF_OK : wrong_type(item, key, "an integer of at most 2^53", name, err);
+    return lf_json_exact_i64(item, out) ? LF_OK : wrong_type(item, key, "an integer of 64 bits", name, err);
 }
 
 lf_status lf_json_get_f64(const cJSON *o, const char *key, double fallback, double *out, const char *name,
@@ -366,8 +431,14 @@ static void put_string_n(printer *p, const char *s, size_t n) {
 
 static void put_string(printer *p, const char *s) { put_string_n(p, s, strlen(s)); }
 
-static void put_number(printer *p, double d) {
+static void put_number(printer *p, const cJSON *item) {
     char text[40];
+    const double d = item->valuedouble;
+    const char *exact = lf_json_long_integer(item);
+    if (exact) {
+        put_text(p, exact);
+        return;
+    }
     if (!isfinite(d)) {
         put_text(p, "null");
         return;
@@ -423,7 +494,7 @@ static void put_value(printer *p, const cJSON *v) {
     else if (cJSON_IsString(v))
         put_string(p, v->valuestring);
     else if (cJSON_IsNumber(v))
-        put_number(p, v->valuedouble);
+        put_number(p, v);
     else if (cJSON_IsRaw(v))
         put_text(p, v->valuestring);
     else

@@ -12,20 +12,18 @@
 #include <stdio.h>
 
 #include "base/error.h"
+#include "base/json_number.h"
 
 /* Parses `size` bytes of `text` (need not end in NUL). `name` is named in errors (file or key). Comments of both
- * kinds are allowed. A duplicate key, trailing text, text that is not UTF-8, \u0000 in a string or invalid JSON is
- * LF_EDATA with the line. Caller: cJSON_Delete. */
+ * kinds are allowed. A duplicate key, trailing text, text that is not UTF-8, \u0000 in a string, a number beyond the
+ * range of doubles or invalid JSON is LF_EDATA with the line; what is often met instead of JSON (NaN, single quotes, a
+ * web page) is called by its name. Integers of any length keep their digits (json_number.h). Caller: cJSON_Delete. */
 lf_status lf_json_parse(cJSON **out, const char *text, size_t size, const char *name, lf_err *err);
 /* The same for a piece of a file: its text begins in line `first_line`. */
 lf_status lf_json_parse_at(cJSON **out, const char *text, size_t size, const char *name, uint64_t first_line,
                            lf_err *err);
 lf_status lf_json_read(cJSON **out, const char *path, lf_err *err);                     /* the whole file */
 lf_status lf_json_read_in(cJSON **out, const char *dir, const char *name, lf_err *err); /* dir/name */
-
-/* cJSON keeps numbers as doubles. True, and *out set, if `item` is a number that is an exact integer of at most 2^53
- * in size; use this, never valueint, for list elements. */
-bool lf_json_exact_i64(const cJSON *item, int64_t *out);
 
 /* Member `key` of object `o`. Absent or null: *out = fallback. Wrong type, not an exact integer, not finite: LF_EDATA.
  */
@@ -37,9 +35,9 @@ lf_status lf_json_get_bool(const cJSON *o, const char *key, bool fallback, bool 
 lf_status lf_json_get_str(const cJSON *o, const char *key, const char *fallback, const char **out, const char *name,
                           lf_err *err);
 
-/* Printed with two spaces of indent, keys sorted if asked, a newline at the end; freed by lf_free. Numbers print
- * with 17 significant digits where needed, so they read back to the same double. NaN and infinity print as null.
- * NULL when out of memory. */
+/* Printed with two spaces of indent, keys sorted if asked, a newline at the end; freed by lf_free. Integers that were
+ * read print as they stood; other numbers with 17 significant digits where needed, so they read back to the same
+ * double, and 1.0 as 1. NaN and infinity print as null. NULL when out of memory. */
 char *lf_json_print(const cJSON *json, bool sort_keys);
 /* The same into a file, whole or not at all. json NULL: it could not be made, LF_ENOMEM, as when it cannot be printed.
  */

@@ -211,7 +211,8 @@ bool lf_cfg_bool(const lf_config *cfg, lf_key_id key) {
 
 int64_t lf_cfg_i64(const lf_config *cfg, lf_key_id key) {
     const cJSON *json = value_of(cfg, key, 1u << LF_KEY_I64)->json;
-    return json ? (int64_t)json->valuedouble : 0;
+    int64_t whole;
+    return lf_json_exact_i64(json, &whole) ? whole : 0;
 }
 
 double lf_cfg_f64(const lf_config *cfg, lf_key_id key) {

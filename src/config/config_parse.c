@@ -116,7 +116,8 @@ static lf_status out_of_range(double found, const lf_key *key, const lf_place *p
 static lf_status check_number(const cJSON *json, const lf_key *key, const lf_place *place) {
     const double x = json->valuedouble;
     const bool bounded = key->min != 0 || key->max != 0;
-    if (!isfinite(x) || (key->type == LF_KEY_I64 && x != floor(x)))
+    int64_t whole;
+    if (!isfinite(x) || (key->type == LF_KEY_I64 && !lf_json_exact_i64(json, &whole)))
         return lf_place_fail(place, "expected %s, found %.17g", lf_key_type_expects[key->type], x);
     if (bounded && (x < key->min || x > key->max)) return out_of_range(x, key, place);
     return LF_OK;

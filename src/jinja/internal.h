@@ -307,7 +307,6 @@ void lf_jb_add_cased(lf_jbuilder *b, const lf_jstr *s, size_t begin, size_t end,
 void lf_jb_str(lf_jbuilder *b, lf_jval v);             /* str(v) */
 void lf_jb_repr(lf_jbuilder *b, lf_jval v);            /* repr(v) */
 const lf_jstr *lf_jstr_of(lf_jinja_run *r, lf_jval v); /* str(v); never NULL */
-size_t lf_jfloat_text(char out[40], double f);
 
 /* format.c */
 lf_jval lf_jformat(lf_jinja_run *r, const lf_jstr *format, lf_jval args); /* format % args */

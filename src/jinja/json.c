@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/json_number.h"
 #include "jinja/internal.h"
 
 typedef struct style {
@@ -44,7 +45,7 @@ static void put_float(lf_jbuilder *b, double f) {
     if (isnan(f) || isinf(f))
         put(b, isnan(f) ? "NaN" : f < 0 ? "-Infinity" : "Infinity");
     else
-        lf_jb_put(b, text, lf_jfloat_text(text, f));
+        lf_jb_put(b, text, lf_float_repr(text, f));
 }
 
 /* Names, numbers, true and null become strings. */

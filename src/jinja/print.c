@@ -1,34 +1,17 @@
 /* str() and repr() as Python has them. */
-#include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <utf8proc.h>
 
+#include "base/json_number.h"
 #include "jinja/internal.h"
 
 /* ---- numbers ---- */
 
-/* The fewest digits that read back to f; with an exponent below 1e-4 and from 1e16 on. */
-size_t lf_jfloat_text(char out[40], double f) {
-    char digits[32], *e;
-    int precision = 0;
-    if (isnan(f)) return (size_t)snprintf(out, 40, "nan");
-    if (isinf(f)) return (size_t)snprintf(out, 40, f < 0 ? "-inf" : "inf");
-    do snprintf(digits, sizeof digits, "%.*e", precision, f);
-    while (strtod(digits, &e) != f && ++precision < 17);
-    const int exponent = atoi(strchr(digits, 'e') + 1);
-    if (exponent >= -4 && exponent < 16) {
-        const int places = precision - exponent;
-        return (size_t)snprintf(out, 40, "%.*f", places > 1 ? places : 1, f);
-    }
-    return (size_t)snprintf(out, 40, "%s", digits); /* C writes exponents as Python does */
-}
-
 static void put_number(lf_jbuilder *b, const lf_jval *v) {
     char text[40];
     const size_t n =
-        v->kind == LF_J_INT ? (size_t)snprintf(text, sizeof text, "%lld", (long long)v->i) : lf_jfloat_text(text, v->f);
+        v->kind == LF_J_INT ? (size_t)snprintf(text, sizeof text, "%lld", (long long)v->i) : lf_float_repr(text, v->f);
     lf_jb_put(b, text, n);
 }
 

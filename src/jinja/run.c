@@ -13,7 +13,10 @@ lf_jval lf_jfail(lf_jinja_run *r, lf_status status, const char *format, ...) {
     va_start(args, format);
     vsnprintf(what, sizeof what, format, args);
     va_end(args);
-    r->rc = lf_fail(&r->err, status, "%s: line %d: %s", r->t ? r->t->where : "chat template", r->line, what);
+    if (r->t)
+        r->rc = lf_fail(&r->err, status, "%s: line %d: %s", r->t->where, r->line, what);
+    else /* a value that it is given */
+        r->rc = lf_fail(&r->err, status, "chat template: %s", what);
     return lf_jundefined(NULL);
 }
 

@@ -1,6 +1,7 @@
 /* What a run is given: the public functions that make values. */
 #include <string.h>
 
+#include "base/json_number.h"
 #include "jinja/internal.h"
 
 static lf_jinja_value *boxed(lf_jinja_run *r, lf_jval v) {
@@ -74,9 +75,11 @@ static lf_jval json_value(lf_jinja_run *r, const cJSON *json, int32_t origin) {
     if (cJSON_IsString(json)) return text_of(r, json->valuestring, strlen(json->valuestring), origin);
     if (cJSON_IsBool(json)) return lf_jbool(cJSON_IsTrue(json));
     if (cJSON_IsNumber(json)) {
-        const double f = json->valuedouble;
-        const bool whole = f >= -9007199254740992.0 && f <= 9007199254740992.0 && f == (double)(int64_t)f;
-        return whole ? lf_jint((int64_t)f) : lf_jfloat(f);
+        int64_t whole;
+        const char *text = lf_json_long_integer(json);
+        if (!lf_json_is_float(json) && lf_json_exact_i64(json, &whole)) return lf_jint(whole);
+        if (!text) return lf_jfloat(json->valuedouble);
+        return lf_jfail(r, LF_EUNSUPPORTED, "the integer %.40s is beyond 64 bits, which no value here can be", text);
     }
     if (cJSON_IsArray(json) || cJSON_IsObject(json)) return json_children(r, json, origin);
     return lf_jnone();

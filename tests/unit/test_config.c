@@ -323,7 +323,8 @@ static void test_file(void **state) {
     lf_config_free(cfg);
 
     refuse_text("train", "{\"r\": \"8\"}", "expected a whole number, found '\"8\"'");
-    refuse_text("train", "{\"r\": 1e400}", "key 'r' (in ");
+    refuse_text("train", "{\"r\": 1e400}", "line 1, column 7: a number beyond the range");
+    refuse_text("train", "{\"r\": 9223372036854775808}", "key 'r' (in ");
     refuse_text("train", "{\"r\": 8, \"r\": 9}", "twice");
     refuse_text("train", "{\"r\": 8, \"lora_r\": 9}", "key 'r' (in ");
     refuse_text("train", "{\"overwrite_output_dir\": 1}", "expected true or false");

@@ -263,22 +263,39 @@ static void test_mentions(void **state) {
 
 static void test_json_values(void **state) {
     (void)state;
-    static const char source[] = "{{ v | tojson }}", json[] = "{\"a\": [1, -2.5, true, null, \"x\", {}], \"b\": 1e3}";
-    cJSON *tree = NULL;
-    lf_jinja *t = NULL;
-    lf_jinja_run *r = NULL;
-    lf_jinja_result out;
-    assert_int_equal(lf_json_parse(&tree, json, sizeof json - 1, "j", NULL), LF_OK);
-    assert_int_equal(lf_jinja_parse(&t, source, sizeof source - 1, "t", NULL), LF_OK);
-    assert_int_equal(lf_jinja_run_new(&r, NULL, NULL), LF_OK);
-    lf_jinja_set(r, "v", lf_jinja_json(r, tree, 3));
-    assert_int_equal(lf_jinja_render(t, r, &out, NULL), LF_OK);
-    assert_string_equal(out.text, "{\"a\": [1, -2.5, true, null, \"x\", {}], \"b\": 1000}");
-    assert_int_equal(out.n_spans, 1);
-    assert_int_equal(out.spans[0].origin, 3);
-    lf_jinja_run_free(r);
-    lf_jinja_free(t);
-    cJSON_Delete(tree);
+    static const char source[] = "{{ v | tojson }} {{ v.b }}";
+    static const struct {
+        const char *json, *text;
+    } cases[] = {
+        {"{\"a\": [1, -2.5, true, null, \"x\", {}], \"b\": 1e3}",
+         "{\"a\": [1, -2.5, true, null, \"x\", {}], \"b\": 1000.0} 1000.0"},
+        {"{\"b\": 1.0}", "{\"b\": 1.0} 1.0"},
+        {"{\"b\": 1e16}", "{\"b\": 1e+16} 1e+16"},
+        {"{\"b\": 9007199254740993}", "{\"b\": 9007199254740993} 9007199254740993"},
+        {"{\"b\": -9223372036854775808}", "{\"b\": -9223372036854775808} -9223372036854775808"},
+        {"{\"b\": 9223372036854775808}", NULL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        cJSON *tree = NULL;
+        lf_jinja *t = NULL;
+        lf_jinja_run *r = NULL;
+        lf_jinja_result out;
+        lf_err err = {0};
+        assert_int_equal(lf_json_parse(&tree, cases[i].json, strlen(cases[i].json), "j", NULL), LF_OK);
+        assert_int_equal(lf_jinja_parse(&t, source, sizeof source - 1, "t", NULL), LF_OK);
+        assert_int_equal(lf_jinja_run_new(&r, NULL, NULL), LF_OK);
+        lf_jinja_set(r, "v", lf_jinja_json(r, tree, 3));
+        assert_int_equal(lf_jinja_render(t, r, &out, &err), cases[i].text ? LF_OK : LF_EUNSUPPORTED);
+        if (cases[i].text) {
+            assert_string_equal(out.text, cases[i].text);
+            if (i == 0) assert_int_equal(out.spans[0].origin, 3); /* of its text */
+        } else {
+            assert_non_null(strstr(err.message, "9223372036854775808 is beyond 64 bits"));
+        }
+        lf_jinja_run_free(r);
+        lf_jinja_free(t);
+        cJSON_Delete(tree);
+    }
 }
 
 static void test_no_memory(void **state) {

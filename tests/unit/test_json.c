@@ -7,7 +7,9 @@
 
 #include "memory_fixture.h"
 
+#include "base/file.h"
 #include "base/json.h"
+#include "base/mem.h"
 #include "base/obj.h"
 #include "base/rng.h"
 
@@ -50,7 +52,10 @@ static void test_refused(void **state) {
         {"", "t.json", "empty"},
         {" // nothing\n", "t.json", "empty"},
         {"{\n\"a\": 1,\n\"b\" 2\n}", "line 3", "invalid JSON"},
-        {"{\"a\": 1,}", "line 1", "invalid JSON"},
+        {"{\"a\": 1,}", "line 1, column 8", "comma behind the last element"},
+        {"[1, // one\n 2, /* two */\n]", "line 2, column 3", "comma behind the last element"},
+        {"{\"a\": [1,2 ,\r\n\t]}", "line 1, column 12", "comma behind the last element"},
+        {"[1,,2]", "line 1", "invalid JSON"},
         {"[1 2]", "line 1", "invalid JSON"},
         {"{} {}", "line 1, column 4", "invalid JSON"},
         {"{}\n\nx", "line 3", "invalid JSON"},
@@ -64,7 +69,12 @@ static void test_refused(void **state) {
         {"{\"a\\u0000b\": 1}", "line 1", "\\u0000"},
         {"[\"\\u12G4\"]", "line 1", "hexadecimal"},
         {"[\"\\x\"]", "line 1", "invalid JSON"},
-        {"[\"\\ud800\"]", "line 1", "invalid JSON"},
+        {"[\"\\ud800\"]", "line 1, column 3", "\\ud800 is half of a character"},
+        {"{\"text\": \"cut \\ud83d\"}", "line 1, column 15", "\\ud83d is half of a character (such as an emoji)"},
+        {"[\"\\uD83D.\\uDE00\"]", "line 1, column 3", "\\uD83D is half"},
+        {"[\"\\ude00 x\"]", "line 1, column 3", "\\ude00 is half"},
+        {"[\"\\ud83d\\ud83d\\ude00\"]", "line 1, column 3", "\\ud83d is half"},
+        {"{\"\\ud83d\": 1}", "line 1, column 3", "half of a character"},
         {"[\"\xff\"]", "line 1", "UTF-8"},
         {"[\"\xc0\xaf\"]", "line 1", "UTF-8"},
         {"[\"\xe0\x80\xaf\"]", "line 1", "UTF-8"},
@@ -78,9 +88,34 @@ static void test_refused(void **state) {
         {"[--1]", "line 1", "number"},
         {"[1.2.3]", "line 1", "number"},
         {"[.5]", "line 1", "invalid JSON"},
-        {"[NaN]", "line 1", "invalid JSON"},
         {"[0x10]", "line 1", "invalid JSON"},
-        {"[1000000000000000000000000000000000000000000000000000000000000000000000]", "line 1", "63 characters"},
+        {"{\"text\":\"A cat.\",\n\"score\":NaN}", "line 2, column 9", "no NaN, though Python's json writes it"},
+        {"[nan]", "line 1, column 2", "no nan"},
+        {"[1, Infinity]", "line 1, column 5", "no Infinity"},
+        {"[-Infinity]", "line 1, column 2", "no -Infinity"},
+        {"[-inf]", "line 1, column 2", "no -inf"},
+        {"[inf]", "line 1, column 2", "no inf"},
+        {"{\"a\": True}", "line 1, column 7", "JSON's is true"},
+        {"{\"a\": False}", "line 1, column 7", "JSON's is false"},
+        {"{\"a\": None}", "line 1, column 7", "JSON's is null"},
+        {"{\"a\": undefined}", "line 1, column 7", "JSON's is null"},
+        {"{'a': 1}", "line 1, column 2", "single quote"},
+        {"{\"a\": 'x'}", "line 1, column 7", "single quote"},
+        {"[`a`]", "line 1, column 2", "backquote"},
+        {"{\xe2\x80\x9c"
+         "a\xe2\x80\x9d: 1}",
+         "line 1, column 2", "typographic quote"},
+        {"{\xc2\xa0\"a\": 1}", "line 1, column 2", "no-break space"},
+        {"{\"a\": 1}\n\xef\xbb\xbf{\"a\": 2}", "line 2, column 1", "byte order mark in the middle"},
+        {"{\"a\": 1} # one", "line 1, column 10", "no # comments"},
+        {"[1,\n1e400]", "line 2, column 1", "beyond the range of a double"},
+        {"[-2.5e+999]", "line 1, column 2", "beyond the range of a double"},
+        {"\n <!DOCTYPE html><html>", "t.json", "found a web page"},
+        {"<html><body>404</body></html>", "t.json", "found a web page"},
+        {"<?xml version=\"1.0\"?><Error/>", "t.json", "found XML"},
+        {"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", "t.json", "git lfs pull"},
+        {"PK\x03\x04....", "t.json", "zip archive"},
+        {"\x1f\x8b\x08....", "t.json", "gunzip"},
         {"{\n\"a\": 1,\n\"b\": {\"a\": 1},\n\"a\": 2}", "line 4, column 1", "key 'a' is there twice"},
         {"[{}, {\"x\": [{\n\"k\": \"k\", \"q\":1,\n \"\\u006b\": 2}]}]", "line 3, column 2", "key 'k' is there twice"},
         {"{\"a\\n\": 1, \"a\\n\": 1}", "line 1", "there twice"},
@@ -90,6 +125,114 @@ static void test_refused(void **state) {
     refused("[1,\0 2]", 7, "line 1, column 4", "control character");
     refused("[\"a\0b\"]", 7, "line 1", "control character");
     refused("/* \0 */ 1", 9, "line 1", "not closed");
+    refused("\xff\xfe{\0\"\0a\0", 8, "t.json", "UTF-16 text (as Windows writes it); save it as UTF-8");
+    refused("\xfe\xff\0{\0\"\0a", 8, "t.json", "UTF-16");
+    refused("\xff\xfe\0\0{\0\0\0", 8, "t.json", "UTF-32");
+    refused("{\0\"\0a\0\"\0", 8, "t.json", "UTF-16 text without a mark (little endian)");
+    refused("\0{\0\"\0a\0\"", 8, "t.json", "UTF-16 text without a mark (big endian)");
+    refused("PK\x03\x04\0\0\0\0", 8, "t.json", "zip");
+    static char digits[4400];
+    memset(digits, '7', 4301);
+    refused(digits, 4301, "line 1, column 1", "more than 4300 digits");
+}
+
+/* What is not JSON outside of strings may stand in them. */
+static void test_words_in_strings(void **state) {
+    (void)state;
+    static const char text[] =
+        "[\"NaN None True 'x' # , ] \xe2\x80\x9c \\ud83d\\ude00 \\uD83D\\uDE00\", \"a\", true, false, null]";
+    cJSON *json = parse(text);
+    assert_string_equal(json->child->valuestring,
+                        "NaN None True 'x' # , ] \xe2\x80\x9c \xf0\x9f\x98\x80 \xf0\x9f\x98\x80");
+    cJSON_Delete(json);
+}
+
+/* Each number as it prints, as Python's str() writes it, and whether it is an integer of 64 bits. */
+static void test_numbers(void **state) {
+    (void)state;
+    static const struct {
+        const char *text, *printed, *as_python;
+        bool whole;
+        int64_t i;
+        bool is_float;
+    } cases[] = {
+        {"0", "0", "0", true, 0, false},
+        {"-0", "-0", "0", true, 0, false},
+        {"-0.0", "-0", "-0.0", true, 0, true},
+        {"42", "42", "42", true, 42, false},
+        {"999999999999999", "999999999999999", "999999999999999", true, 999999999999999, false},
+        {"9007199254740991", "9007199254740991", "9007199254740991", true, 9007199254740991, false},
+        {"9007199254740992", "9007199254740992", "9007199254740992", true, 9007199254740992, false},
+        {"9007199254740993", "9007199254740993", "9007199254740993", true, 9007199254740993, false},
+        {"-9007199254740993", "-9007199254740993", "-9007199254740993", true, -9007199254740993, false},
+        {"123456789012345678", "123456789012345678", "123456789012345678", true, 123456789012345678, false},
+        {"9223372036854775807", "9223372036854775807", "9223372036854775807", true, INT64_MAX, false},
+        {"-9223372036854775808", "-9223372036854775808", "-9223372036854775808", true, INT64_MIN, false},
+        {"9223372036854775808", "9223372036854775808", "9223372036854775808", false, 0, false},
+        {"100000000000000000000", "100000000000000000000", "100000000000000000000", false, 0, false},
+        {"1000000000000000000000000000000000000000000000000000000000000000000001",
+         "1000000000000000000000000000000000000000000000000000000000000000000001",
+         "1000000000000000000000000000000000000000000000000000000000000000000001", false, 0, false},
+        {"1.0", "1", "1.0", true, 1, true},
+        {"1e5", "100000", "100000.0", true, 100000, true},
+        {"1E+2", "100", "100.0", true, 100, true},
+        {"1e15", "1000000000000000", "1000000000000000.0", true, 1000000000000000, true},
+        {"1e16", "1e+16", "1e+16", false, 0, true},
+        {"123456789012345678.0", "1.2345678901234568e+17", "1.2345678901234568e+17", false, 0, true},
+        {"0.1", "0.1", "0.1", false, 0, true},
+        {"1e-5", "1e-05", "1e-05", false, 0, true},
+        {"0.0001", "0.0001", "0.0001", false, 0, true},
+        {"1.50", "1.5", "1.5", false, 0, true},
+        {"5e-324", "4.94065645841247e-324", "5e-324", false, 0, true},
+        {"1e-400", "0", "0.0", true, 0, true},
+        {"3.14159265358979323846264338327950288419716939937510582097494459230781640628", "3.141592653589793",
+         "3.141592653589793", false, 0, true},
+    };
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        char *text = lf_format("[1, [%s], {\"k\": %s}, 2.0, 3]", cases[k].text, cases[k].text);
+        char *expected = lf_format("[1, [%s], {\"k\": %s}, 2, 3]", cases[k].printed, cases[k].printed);
+        cJSON *json = parse(text), *copy = cJSON_Duplicate(json, true);
+        const cJSON *one = cJSON_GetArrayItem(copy, 1)->child;
+        char *printed = lf_json_print_line(copy);
+        lf_string as_python = {0};
+        int64_t i = -7;
+        bool same;
+        assert_string_equal(printed, expected);
+        assert_true(lf_json_put_number(&as_python, one));
+        assert_string_equal(as_python.s, cases[k].as_python);
+        assert_int_equal(lf_json_exact_i64(one, &i), cases[k].whole);
+        assert_int_equal(i, cases[k].whole ? cases[k].i : -7);
+        assert_int_equal(lf_json_is_float(one), cases[k].is_float);
+        assert_true(lf_json_same(&same, json, copy) && same);
+        lf_string_free(&as_python);
+        lf_free(printed);
+        cJSON_Delete(copy);
+        cJSON_Delete(json);
+        lf_free(expected);
+        lf_free(text);
+    }
+}
+
+/* Neighbours that are one double are two numbers; 1.0 and 1 are one, whichever way a configuration writes it. */
+static void test_same_numbers(void **state) {
+    (void)state;
+    static const struct {
+        const char *a, *b;
+        bool same;
+    } cases[] = {{"9007199254740993", "9007199254740992", false},
+                 {"9007199254740993", "9007199254740993", true},
+                 {"[1.0]", "[1]", true},
+                 {"100000000000000000000", "1e20", false},
+                 {"{\"a\": 1e5}", "{\"a\": 100000}", true},
+                 {"18446744073709551615", "18446744073709551616", false}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        cJSON *a = parse(cases[i].a), *b = parse(cases[i].b);
+        bool same = !cases[i].same;
+        assert_true(lf_json_same(&same, a, b));
+        assert_int_equal(same, cases[i].same);
+        cJSON_Delete(a);
+        cJSON_Delete(b);
+    }
 }
 
 /* Many keys take the heap, few the stack: both find the pair, wherever it stands. */
@@ -130,8 +273,9 @@ static void test_depth(void **state) {
 
 static void test_members(void **state) {
     (void)state;
-    cJSON *o = parse("{\"i\": 9007199254740992, \"big\": 9007199254740994, \"f\": 1.5, \"inf\": 1e999, \"s\": \"x\","
-                     "\"t\": true, \"z\": null, \"n\": -3, \"o\": {}, \"l\": []}");
+    cJSON *o = parse(
+        "{\"i\": 9007199254740992, \"big\": 9223372036854775808, \"f\": 1.5, \"exact\": 9007199254740993, \"s\": \"x\","
+        "\"t\": true, \"z\": null, \"n\": -3, \"o\": {}, \"l\": []}");
     int64_t i = 0;
     double d = 0;
     bool b = false;
@@ -158,8 +302,12 @@ static void test_members(void **state) {
 
     static const struct {
         const char *key, *found;
-    } not_integers[] = {{"big", "9007199254740994"}, {"f", "1.5"},   {"inf", "inf"}, {"s", "\"x\""}, {"t", "true"},
-                        {"o", "an object"},          {"l", "a list"}};
+    } not_integers[] = {{"big", "9223372036854775808"},
+                        {"f", "1.5"},
+                        {"s", "\"x\""},
+                        {"t", "true"},
+                        {"o", "an object"},
+                        {"l", "a list"}};
     for (size_t k = 0; k < sizeof not_integers / sizeof *not_integers; k++) {
         err = (lf_err){0};
         assert_int_equal(lf_json_get_i64(o, not_integers[k].key, 5, &i, "t.json", &err), LF_EDATA);
@@ -168,7 +316,8 @@ static void test_members(void **state) {
         assert_non_null(strstr(err.message, not_integers[k].found));
         assert_true(i == 5);
     }
-    assert_int_equal(lf_json_get_f64(o, "inf", 0, &d, "t", NULL), LF_EDATA);
+    assert_int_equal(lf_json_get_i64(o, "exact", 0, &i, "t", &err), LF_OK);
+    assert_true(i == 9007199254740993);
     assert_int_equal(lf_json_get_f64(o, "s", 0, &d, "t", NULL), LF_EDATA);
     assert_int_equal(lf_json_get_bool(o, "i", 0, &b, "t", NULL), LF_EDATA);
     assert_int_equal(lf_json_get_str(o, "i", 0, &s, "t", NULL), LF_EDATA);
@@ -233,7 +382,7 @@ static void test_failing_allocations(void **state) {
     (void)state;
     static const char text[] =
         "{\"a\": [1, {\"b\": \"c\"}], \"k1\":1,\"k2\":1,\"k3\":1,\"k4\":1,\"k5\":1,\"k6\":1,\"k7\":1,\"k8\":1,"
-        "\"k9\":1,\"k10\":1,\"k11\":1,\"k12\":1,\"k13\":1,\"k14\":1,\"k15\":1,\"k16\":1,\"k17\":1}";
+        "\"k9\":9007199254740993,\"k10\":1,\"k11\":1,\"k12\":1,\"k13\":1,\"k14\":1,\"k15\":1,\"k16\":1,\"k17\":1}";
     lf_status rc = LF_ENOMEM;
     int64_t k = 0;
     for (; rc == LF_ENOMEM && k < 1000; k++) {
@@ -368,6 +517,7 @@ int main(void) {
         LEAKLESS(test_comments),      LEAKLESS(test_refused),          LEAKLESS(test_many_keys),
         LEAKLESS(test_depth),         LEAKLESS(test_members),          LEAKLESS(test_print),
         LEAKLESS(test_text_with_nul), LEAKLESS(test_numbers_survive),  LEAKLESS(test_failing_allocations),
+        LEAKLESS(test_numbers),       LEAKLESS(test_same_numbers),     LEAKLESS(test_words_in_strings),
         LEAKLESS(test_building),      LEAKLESS(test_building_failing), LEAKLESS(test_line),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -66,6 +66,21 @@ static void test_layouts(void **state) {
                "Sing.\nla", "la");
     check_file("a.jsonl", "{\"instruction\": \"Sing.\", \"output\": \"la\"}", "instruction", "Sing.\nla", "la");
     check_file("a.jsonl", "{\"question\": \"2+2?\", \"answer\": 4}", "question_answer", "2+2?\n4", "4");
+    static const char *const numbers[][2] = {{"9007199254740993", "9007199254740993"}, /* as they stand in the file */
+                                             {"-123456789012345678", "-123456789012345678"},
+                                             {"100000000000000000000", "100000000000000000000"},
+                                             {"-0", "0"}, /* the rest as Python's str() */
+                                             {"1.0", "1.0"},
+                                             {"1e5", "100000.0"},
+                                             {"0.1", "0.1"},
+                                             {"2.5e-7", "2.5e-07"},
+                                             {"1e16", "1e+16"}};
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        char record[96], text[64];
+        snprintf(record, sizeof record, "{\"question\": \"q\", \"answer\": %s}", numbers[i][0]);
+        snprintf(text, sizeof text, "q\n%s", numbers[i][1]);
+        check_file("a.jsonl", record, "question_answer", text, numbers[i][1]);
+    }
     check_file("a.jsonl", "{\"question\": \"Wet?\", \"answer\": true}", "question_answer", "Wet?\ntrue", "true");
     check_file(
         "a.jsonl",
@@ -195,6 +210,10 @@ static void test_what_is_wrong(void **state) {
         {"e.json", "[{\"text\": \"a\"}\n{\"text\": \"b\"}]", "line 2: expected ',' or ']', found '{'"},
         {"e.json", "[{\"text\": \"a\"}] x", "expected nothing behind the list"},
         {"e.json", "[]", "nothing in it"},
+        {"e.json", "<!DOCTYPE html>\n<html>", "e.json: expected JSON, found a web page"},
+        {"e.jsonl", "<html>", "e.jsonl: expected JSON, found a web page"},
+        {"e.jsonl", "version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "a git-lfs pointer"},
+        {"e.jsonl", "{\"text\": \"A cat.\", \"score\": NaN}", "line 1, column 29: JSON has no NaN"},
         {"e.json", "[3]", "expected an object, '{', found '3'"},
         {"e.csv", "text,x\n\"a,1\n", "line 2: the quoted field that begins here is not closed"},
         {"e.csv", "text,x\n\"a\"b,1\n", "line 2: text behind the closing quote"},

@@ -24,8 +24,9 @@
  *   question_answer     question, answer: "{question}\n", then answer; loss on answer
  *   prompt_completion   prompt, completion, with nothing between; loss on completion
  *   text                text (or text_field); loss on everything
- * Numbers and true/false are taken as text. prompt_template replaces what stands before the answer: {field} is a field
- * of the record (empty if it is absent but another record may have it, as input), {{ and }} are braces.
+ * Numbers (as Python writes them) and true/false are taken as text. prompt_template replaces what stands before the
+ * answer: {field} is a field of the record (empty if it is absent but another record may have it, as input), {{ and }}
+ * are braces.
  *
  * Tokens. A document is encoded whole, with the special tokens of the tokenizer's post-processor (a chat template's
  * text: without, they are in the text). For training, the EOS token is put behind it unless it ends in one or came from

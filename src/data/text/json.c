@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/mistaken.h"
 #include "data/text/internal.h"
 
 static uint64_t skip_blank(const lf_text_map *m, uint64_t at) {
@@ -32,6 +33,8 @@ static uint64_t object_end(const lf_text_map *m, uint64_t at) {
 
 static lf_status expected(const lf_text_store *s, uint64_t at, const char *what, lf_err *err) {
     const uint64_t line = lf_text_map_line(&s->map, at);
+    const char *mistaken = lf_mistaken_text(s->map.data, s->map.size);
+    if (mistaken) return lf_fail(err, LF_EDATA, "%s: expected JSON, found %s", s->map.path, mistaken);
     if (at >= s->map.size)
         return lf_fail(err, LF_EDATA, "%s: line %" PRIu64 ": expected %s, found the end of the file; is it whole?",
                        s->map.path, line, what);

@@ -11,13 +11,12 @@ bool lf_text_put_value(lf_string *out, const cJSON *value) {
         lf_string_put(out, value->valuestring, strlen(value->valuestring));
         return true;
     }
-    if (!cJSON_IsNumber(value) && !cJSON_IsBool(value)) return false;
-    char *printed = lf_json_print_line(value);
-    if (printed)
-        lf_string_put(out, printed, strlen(printed));
-    else
-        out->failed = true;
-    lf_free(printed);
+    if (cJSON_IsNumber(value)) {
+        lf_json_put_number(out, value);
+        return true;
+    }
+    if (!cJSON_IsBool(value)) return false;
+    lf_string_add(out, "%s", cJSON_IsTrue(value) ? "true" : "false");
     return true;
 }
 
