@@ -322,6 +322,24 @@ lf_status lf_model_open(lf_model **out, const char *path, const lf_kernels *k, l
     return LF_OK;
 }
 
+lf_status lf_model_outline(lf_model **out, const char *path, const lf_kernels *k, lf_err *err) {
+    *out = NULL;
+    char *config = lf_is_dir(path) ? lf_path_join(path, "config.json") : lf_strdup(path);
+    lf_model *m = config ? lf_calloc(1, sizeof *m) : NULL;
+    lf_status rc = m ? LF_OK : lf_no_memory(err, "%s", path);
+    if (!rc && !lf_is_file(config)) rc = lf_model_explain_folder(path, err);
+    if (rc) {
+        lf_free(config);
+        lf_free(m);
+        return rc;
+    }
+    if ((rc = declare(m, path, config, k, err)))
+        lf_model_free(m);
+    else
+        *out = m;
+    return rc;
+}
+
 lf_status lf_model_new(lf_model **out, const char *config_path, const lf_kernels *k, uint64_t seed, lf_err *err) {
     *out = NULL;
     lf_model *m = lf_calloc(1, sizeof *m);

@@ -105,6 +105,9 @@ typedef enum lf_load { LF_LOAD_NOTHING, LF_LOAD_FROZEN, LF_LOAD_TRAINED } lf_loa
 /* LF_EDATA/LF_ESHAPE/LF_EUNSUPPORTED naming file, key or tensor. A tensor that the file lacks or has too many of is an
  * error, except a missing head (ViTModel) and tensors that the family lists as unused (pooler). */
 lf_status lf_model_open(lf_model **out, const char *path, const lf_kernels *k, lf_load load, lf_err *err);
+/* What config.json alone says: sizes, modules and labels. The weights need not be there, and nothing can be computed.
+ * `path`: a model's folder, or a config.json. */
+lf_status lf_model_outline(lf_model **out, const char *path, const lf_kernels *k, lf_err *err);
 /* A new model from a config.json, random weights by seed (all trained). */
 lf_status lf_model_new(lf_model **out, const char *config_path, const lf_kernels *k, uint64_t seed, lf_err *err);
 void lf_model_free(lf_model *m);

@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "task/preview.h"
 #include "task/update_ratio.h"
 
 enum { STREAM_PIXELS, STREAM_LABELS };
@@ -97,13 +98,14 @@ static lf_status plan(lf_task *t, int64_t batch_size, int64_t *batches_per_epoch
     return LF_OK;
 }
 
-static lf_status start(lf_task *t, int64_t epoch, int64_t batch, lf_err *err) {
+static lf_status open_loader(lf_task *t, lf_loader **out, int64_t batch_size, int64_t epoch, int64_t batch,
+                             lf_err *err) {
     lf_pictures *w = t->data;
     const lf_eval_opts e = lf_task_eval_opts(t, "");
     lf_augmentation augmentation;
     if (!lf_augmentation_parse(lf_cfg_str(t->cfg, LF_augmentation), &augmentation))
         return lf_cfg_fail(t->cfg, LF_augmentation, err, "there is no such augmentation");
-    const lf_loader_opts o = {.batch_size = w->batch_size,
+    const lf_loader_opts o = {.batch_size = batch_size,
                               .workers = e.workers,
                               .shuffle = true,
                               .seed = (uint64_t)lf_cfg_i64(t->cfg, LF_seed),
@@ -113,7 +115,11 @@ static lf_status start(lf_task *t, int64_t epoch, int64_t batch, lf_err *err) {
                               .first_epoch = epoch,
                               .first_batch = batch,
                               .epochs = INT64_MAX};
-    return lf_loader_new(&w->loader, w->data[LF_DATA_TRAIN], &o, err);
+    return lf_loader_new(out, w->data[LF_DATA_TRAIN], &o, err);
+}
+
+static lf_status start(lf_task *t, int64_t epoch, int64_t batch, lf_err *err) {
+    return open_loader(t, &lf_pictures_of(t)->loader, lf_pictures_of(t)->batch_size, epoch, batch, err);
 }
 
 static lf_status next(lf_task *t, const lf_example_batch **out, lf_err *err) {
@@ -153,6 +159,16 @@ static lf_status random_batch(lf_task *t, int64_t batch, int64_t seq, const lf_e
     lf_pictures_of(t)->batch = lf_batch_of_pictures(b);
     *out = &lf_pictures_of(t)->batch;
     return LF_OK;
+}
+
+/* The first of the first epoch: in a folder they would come class by class. */
+static lf_status preview(lf_task *t, int64_t n, const char *sheet, lf_obj *out, lf_err *err) {
+    const lf_pictures *w = t->data;
+    lf_loader *loader = NULL;
+    lf_status rc = n > 0 ? open_loader(t, &loader, 1, 0, 0, err) : LF_OK;
+    if (!rc) rc = lf_preview_pictures(w->data[LF_DATA_TRAIN], loader, &w->processor, n, sheet, out, err);
+    lf_loader_free(loader);
+    return rc;
 }
 
 static lf_status examples(lf_task *t, lf_data_role role, lf_examples **out, lf_err *err) {
@@ -211,6 +227,7 @@ const lf_source_type lf_source_pictures = {
     .skipped = skipped,
     .waited = waited,
     .random_batch = random_batch,
+    .preview = preview,
     .examples = examples,
     .look = look,
 };

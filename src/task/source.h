@@ -39,6 +39,12 @@ struct lf_source_type {
     /* For measuring speed: a batch of random numbers that the task's `loss` takes; of the task until it is closed. */
     lf_status (*random_batch)(lf_task *t, int64_t batch, int64_t seq, const lf_example_batch **out, lf_err *err);
 
+    /* ---- for people to look at ---- */
+    /* What training will see (docs/preview.md): the first n of the training data into the member "records" (n 0: no
+     * such member), and of all of them "counts". Pictures are drawn into the file `sheet`. Nothing of the model is
+     * needed but its config.json. */
+    lf_status (*preview)(lf_task *t, int64_t n, const char *sheet, lf_obj *out, lf_err *err);
+
     /* ---- judging ---- */
     /* A role's data, in order; of the source. */
     lf_status (*examples)(lf_task *t, lf_data_role role, lf_examples **out, lf_err *err);

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "task/language.h"
+#include "task/preview.h"
 #include "task/update_ratio.h"
 
 enum {
@@ -78,23 +79,29 @@ int64_t lf_language_eval_rows(const lf_task *t) {
 
 /* Training text ends in EOS, may be packed, is shuffled and served without end; text to judge by is served once, in
  * order. */
+static lf_text_loader_opts loader_opts(const lf_task *t, lf_data_role role) {
+    const lf_language *l = t->data;
+    const bool training = role == LF_DATA_TRAIN;
+    const lf_text_dataset *d = l->data[role];
+    return (lf_text_loader_opts){.batch_size = training ? l->batch_size : lf_language_eval_rows(t),
+                                 .max_seq_length = l->max_seq_length,
+                                 .context = t->model->tokens.max_positions,
+                                 .training = training,
+                                 .loss_on_prompt = !lf_cfg_bool(t->cfg, LF_completion_only_loss),
+                                 .packing = training && lf_cfg_bool(t->cfg, LF_packing),
+                                 .shuffle = training,
+                                 .scan = lf_text_dataset_bytes(d) <= SCAN_BYTES,
+                                 .workers = lf_cfg_i64(t->cfg, LF_dataloader_num_workers),
+                                 .seed = (uint64_t)lf_cfg_i64(t->cfg, LF_seed),
+                                 .epochs = training ? INT64_MAX : 1};
+}
+
 lf_status lf_language_loader(lf_task *t, lf_data_role role, lf_text_loader **out, lf_err *err) {
     lf_language *l = t->data;
-    const bool training = role == LF_DATA_TRAIN;
     *out = l->loaders[role];
     if (*out) return LF_OK;
     const lf_text_dataset *d = l->data[role];
-    const lf_text_loader_opts o = {.batch_size = training ? l->batch_size : lf_language_eval_rows(t),
-                                   .max_seq_length = l->max_seq_length,
-                                   .context = t->model->tokens.max_positions,
-                                   .training = training,
-                                   .loss_on_prompt = !lf_cfg_bool(t->cfg, LF_completion_only_loss),
-                                   .packing = training && lf_cfg_bool(t->cfg, LF_packing),
-                                   .shuffle = training,
-                                   .scan = lf_text_dataset_bytes(d) <= SCAN_BYTES,
-                                   .workers = lf_cfg_i64(t->cfg, LF_dataloader_num_workers),
-                                   .seed = (uint64_t)lf_cfg_i64(t->cfg, LF_seed),
-                                   .epochs = training ? INT64_MAX : 1};
+    const lf_text_loader_opts o = loader_opts(t, role);
     lf_status rc = lf_text_loader_new(&l->loaders[role], d, &l->text->encoder, &o, err);
     if (rc) return rc;
     *out = l->loaders[role];
@@ -217,6 +224,19 @@ static lf_status random_batch(lf_task *t, int64_t batch, int64_t seq, const lf_e
     return LF_OK;
 }
 
+/* Single rows, from where they can be seen one by one: records in their file's order, packed rows as the first epoch
+ * has them. */
+static lf_status preview(lf_task *t, int64_t n, const char *sheet, lf_obj *out, lf_err *err) {
+    const lf_language *l = t->data;
+    lf_text_loader_opts o = loader_opts(t, LF_DATA_TRAIN);
+    (void)sheet;
+    o.batch_size = 1;
+    o.shuffle = o.packing;
+    o.scan = false;
+    o.epochs = 1;
+    return lf_preview_text(l->data[LF_DATA_TRAIN], &l->text->encoder, l->text->tokenizer, &o, n, out, err);
+}
+
 static lf_status examples(lf_task *t, lf_data_role role, lf_examples **out, lf_err *err) {
     lf_language *l = t->data;
     lf_text_loader *loader;
@@ -295,6 +315,7 @@ const lf_source_type lf_source_text = {
     .skipped = skipped,
     .waited = waited,
     .random_batch = random_batch,
+    .preview = preview,
     .examples = examples,
     .look = look,
 };

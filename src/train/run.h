@@ -60,6 +60,8 @@ typedef struct lf_run {
 lf_status lf_run_open(lf_run *run, const lf_config *cfg, lf_err *err);
 /* Its first part: the model and the data, and the hashes of the data's files. */
 lf_status lf_run_open_data(lf_run *run, const lf_config *cfg, lf_err *err);
+/* For looking at the training data alone: of the model only what its config.json says, no other data, no folder. */
+lf_status lf_run_open_to_look(lf_run *run, const lf_config *cfg, lf_err *err);
 void lf_run_close(lf_run *run);
 
 /* checkpoint.c: output_dir/checkpoint-<step>, written aside and renamed. */

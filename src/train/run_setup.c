@@ -114,22 +114,30 @@ static lf_status open_part(lf_run *run, lf_data_role role, const lf_data_from *f
     return source->open_data(run->task, role, &beside, err);
 }
 
-/* The evaluation data: eval_data, else a share of the training data, else val/ beside train/. */
+static bool is_split(const lf_run *run) {
+    return lf_cfg_f64(run->cfg, LF_train_val_split) > 0 && !lf_cfg_json(run->cfg, LF_eval_data);
+}
+
+/* The training data, and the share of them that is set aside to evaluate on. */
+static lf_status open_train(lf_run *run, lf_err *err) {
+    const lf_data_from from = {.key = LF_train_data, .split = "train", .limit = LF_max_train_samples};
+    const lf_source_type *source = run->task->source;
+    const lf_status rc = source->open_data(run->task, LF_DATA_TRAIN, &from, err);
+    return rc || !is_split(run) ? rc : source->split_data(run->task, lf_cfg_f64(run->cfg, LF_train_val_split), err);
+}
+
+/* The evaluation data: eval_data, else that share, else val/ beside train/. */
 static lf_status open_eval(lf_run *run, lf_err *err) {
     const lf_data_from from = {.key = LF_eval_data, .split = "val", .limit = LF_max_eval_samples};
-    const double share = lf_cfg_f64(run->cfg, LF_train_val_split);
-    if (share > 0 && !lf_cfg_json(run->cfg, LF_eval_data)) return run->task->source->split_data(run->task, share, err);
-    return open_part(run, LF_DATA_EVAL, &from, err);
+    return is_split(run) ? LF_OK : open_part(run, LF_DATA_EVAL, &from, err);
 }
 
 static lf_status open_data(lf_run *run, lf_err *err) {
-    const lf_data_from train = {.key = LF_train_data, .split = "train", .limit = LF_max_train_samples};
     const lf_data_from test = {.key = LF_test_data, .split = "test"};
     const lf_data_from base = {.key = LF_forgetting_data, .split = "test", .limit = LF_max_forgetting_samples};
     const lf_source_type *source = run->task->source;
     lf_status rc;
-    if ((rc = source->open_data(run->task, LF_DATA_TRAIN, &train, err)) || (rc = open_eval(run, err)) ||
-        (rc = open_part(run, LF_DATA_TEST, &test, err)) ||
+    if ((rc = open_train(run, err)) || (rc = open_eval(run, err)) || (rc = open_part(run, LF_DATA_TEST, &test, err)) ||
         (lf_cfg_json(run->cfg, base.key) && (rc = source->open_data(run->task, LF_DATA_BASE, &base, err))))
         return rc;
     run->has_eval = source->has_data(run->task, LF_DATA_EVAL);
@@ -222,7 +230,7 @@ static lf_status plan_steps(lf_run *run, lf_err *err) {
     return lf_schedule_read(&run->schedule, run->cfg, run->total_steps, err);
 }
 
-lf_status lf_run_open_data(lf_run *run, const lf_config *cfg, lf_err *err) {
+static void begin(lf_run *run, const lf_config *cfg) {
     *run = (lf_run){.cfg = cfg,
                     .dir = lf_cfg_str(cfg, LF_output_dir),
                     .lock = -1,
@@ -230,13 +238,31 @@ lf_status lf_run_open_data(lf_run *run, const lf_config *cfg, lf_err *err) {
     lf_results_clear(&run->results, NULL);
     read_method(run);
     run->threads = lf_threads_set((int)lf_cfg_i64(cfg, LF_threads));
-    lf_status rc;
-    if ((rc = check_output_dir(run, err)) || (rc = lf_kernels_select(&run->k, lf_cfg_str(cfg, LF_precision), err)) ||
-        (rc = open_model(run, err)) || (rc = check_modules_to_save(run, err)))
-        return rc;
-    if (!(run->g = lf_graph_new(run->k, (uint64_t)lf_cfg_i64(cfg, LF_seed))))
+}
+
+static lf_status open_task(lf_run *run, lf_err *err) {
+    if (!(run->g = lf_graph_new(run->k, (uint64_t)lf_cfg_i64(run->cfg, LF_seed))))
         return lf_no_memory(err, "the setup of a run");
-    if ((rc = lf_task_open(&run->task, cfg, run->model, run->g, err))) return rc;
+    return lf_task_open(&run->task, run->cfg, run->model, run->g, err);
+}
+
+lf_status lf_run_open_to_look(lf_run *run, const lf_config *cfg, lf_err *err) {
+    const char *fresh = lf_cfg_str(cfg, LF_init_model);
+    lf_status rc;
+    begin(run, cfg);
+    if ((rc = lf_kernels_select(&run->k, "fp32", err)) ||
+        (rc = lf_model_outline(&run->model, fresh ? fresh : lf_cfg_str(cfg, LF_model), run->k, err)) ||
+        (rc = open_task(run, err)))
+        return rc;
+    return open_train(run, err);
+}
+
+lf_status lf_run_open_data(lf_run *run, const lf_config *cfg, lf_err *err) {
+    lf_status rc;
+    begin(run, cfg);
+    if ((rc = check_output_dir(run, err)) || (rc = lf_kernels_select(&run->k, lf_cfg_str(cfg, LF_precision), err)) ||
+        (rc = open_model(run, err)) || (rc = check_modules_to_save(run, err)) || (rc = open_task(run, err)))
+        return rc;
     return open_data(run, err);
 }
 

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/obj.h"
+#include "base/string.h"
 #include "train/run.h"
 
 #define RESULTS "all_results.json"
@@ -25,13 +26,36 @@ static lf_status print_results(const lf_run *run, FILE *out, lf_err *err) {
     return lf_json_write_line(out, lf_run_results(run), err);
 }
 
+/* "records 24, tokens 310, ...; apple 11, bee 11" */
+static lf_status say_counts(const cJSON *counts, lf_err *err) {
+    const cJSON *count, *classes = cJSON_GetObjectItemCaseSensitive(counts, "classes");
+    lf_string t = {0};
+    cJSON_ArrayForEach(count, counts) if (cJSON_IsNumber(count))
+        lf_string_add(&t, "%s%s %.0f", t.n ? ", " : "", count->string, count->valuedouble);
+    cJSON_ArrayForEach(count, classes)
+        lf_string_add(&t, "%s%s %.0f", count == classes->child ? "; " : ", ", count->string, count->valuedouble);
+    if (!t.failed) lf_info("train_data: %s", t.s);
+    const lf_status rc = t.failed ? lf_no_memory(err, "the counts") : LF_OK;
+    lf_string_free(&t);
+    return rc;
+}
+
 /* What dry_run has to say; to stdout only as JSON. */
 static lf_status print_plan(const lf_run *run, FILE *out, lf_err *err) {
+    lf_obj o = lf_obj_new();
+    lf_status rc = run->task->source->preview(run->task, 0, NULL, &o, err);
+    if (!rc) rc = say_counts(cJSON_GetObjectItemCaseSensitive(o.json, "counts"), err);
+    if (rc) {
+        cJSON_Delete(lf_obj_take(&o));
+        return rc;
+    }
     lf_info("%lld steps of %lld examples, %lld steps an epoch; nothing was trained (dry_run)",
             (long long)run->total_steps, (long long)(run->batch_size * run->accumulation),
             (long long)run->steps_per_epoch);
-    if (!lf_cfg_bool(run->cfg, LF_json)) return LF_OK;
-    lf_obj o = lf_obj_new();
+    if (!lf_cfg_bool(run->cfg, LF_json)) {
+        cJSON_Delete(lf_obj_take(&o));
+        return LF_OK;
+    }
     lf_obj_number(&o, "total_steps", (double)run->total_steps);
     lf_obj_number(&o, "steps_per_epoch", (double)run->steps_per_epoch);
     lf_obj_number(&o, "train_examples", (double)run->task->source->count(run->task, LF_DATA_TRAIN));
