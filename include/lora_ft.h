@@ -69,6 +69,7 @@ const char *lf_version(void); /* "0.1.0" */
     X(inspect, INSPECT, inspect, "", NULL, "show what is in a model or adapter")                                       \
     X(report, REPORT, report, "", NULL,                                                                                \
       "draw a run, or compare the runs below a folder: pictures, tables, report.html")                                 \
+    X(preview, PREVIEW, train, "", NULL, "show the training data as the model will see them, and count them")          \
     X(generate, GENERATE, generate, "", NULL, "write text after a prompt, or hold a conversation")                     \
     X(spectrum, SPECTRUM, spectrum, "", NULL, "singular values of the weights, and what an adapter does to them")      \
     X(sweep, SWEEP, train, "", NULL,                                                                                   \

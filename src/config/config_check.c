@@ -14,10 +14,10 @@ static const struct {
     unsigned verbs;
     lf_key_id keys[2];
 } required[] = {
-    {LF_V_train, {LF_model, LF_init_model}},
+    {LF_V_train | LF_V_preview, {LF_model, LF_init_model}},
     {LF_V_eval | LF_V_predict | LF_V_merge | LF_V_bench | LF_V_generate | LF_V_spectrum, {LF_model, LF_NO_KEY}},
     {LF_V_inspect, {LF_model, LF_adapter}},
-    {LF_V_train, {LF_train_data, LF_NO_KEY}},
+    {LF_V_train | LF_V_preview, {LF_train_data, LF_NO_KEY}},
     {LF_V_eval, {LF_data, LF_forgetting_data}},
     {LF_V_predict, {LF_data, LF_NO_KEY}},
     {LF_V_merge, {LF_adapter, LF_NO_KEY}},
@@ -108,10 +108,10 @@ static const struct {
     lf_status (*check)(const lf_config *cfg, lf_err *err);
 } checks[] = {
     {LF_V_ALL, check_required},
-    {LF_V_train, check_start},
+    {LF_V_train | LF_V_preview, check_start},
     {LF_V_train, check_length},
     {LF_V_train, check_warmup},
-    {LF_V_train, check_validation},
+    {LF_V_train | LF_V_preview, check_validation},
     {LF_V_train, check_best},
     {LF_V_train | LF_V_bench | LF_V_spectrum, check_layers},
 };

@@ -1,0 +1,129 @@
+/* The verb `preview`: the first of the training data as the model will see them, and what all of them come to. The
+ * source says it as JSON (task/source.h), and the text below prints the same object. */
+#define _POSIX_C_SOURCE 200809L
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "base/obj.h"
+#include "base/utf8.h"
+#include "train/run.h"
+
+enum { TEXTS = 3, PICTURES = 16 }; /* shown where the number is not given */
+
+static double number(const cJSON *o, const char *key) {
+    return cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(o, key));
+}
+static const char *string(const cJSON *o, const char *key) {
+    return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(o, key));
+}
+
+/* ---- text ---- */
+
+/* What stands around the trained part. */
+typedef struct marks {
+    const char *begin, *end;
+} marks;
+
+static marks marks_for(FILE *out) {
+    const char *no_color = getenv("NO_COLOR");
+    if (isatty(fileno(out)) == 1 && !(no_color && *no_color)) return (marks){"\033[32m", "\033[0m"};
+    return (marks){"\u27e6", "\u27e7"};
+}
+
+/* Control characters could change a terminal; their pictures are shown. */
+static void print_character(FILE *out, const char *s, size_t size) {
+    char picture[4];
+    uint32_t c;
+    (void)lf_utf8_next(s, size, &c);
+    if ((c < 0x20 && c != '\n' && c != '\t') || c == 0x7f)
+        fwrite(picture, 1, lf_utf8_put(picture, c == 0x7f ? 0x2421 : 0x2400 + c), out);
+    else if (c >= 0x80 && c < 0xa0)
+        fputs("\ufffd", out);
+    else
+        fwrite(s, 1, size, out);
+}
+
+static bool is_at(const cJSON *place, int64_t i) { return place && place->valuedouble == (double)i; }
+
+/* Spans neither touch nor overlap, and are in ascending order. A new document of a row begins a line. */
+static void print_text(FILE *out, const cJSON *record, marks m) {
+    const cJSON *span = cJSON_GetObjectItemCaseSensitive(record, "spans")->child,
+                *document = cJSON_GetObjectItemCaseSensitive(record, "documents")->child;
+    const char *s = string(record, "text"), *last = s;
+    if (document) document = document->next;
+    for (int64_t i = 0; *s || span; i++) {
+        if (span && is_at(span->child->next, i)) {
+            fputs(m.end, out);
+            span = span->next;
+        }
+        for (; is_at(document, i); document = document->next) fputs("\n-- next document of the row\n", out);
+        if (span && is_at(span->child, i)) fputs(m.begin, out);
+        if (!*s) break;
+        const size_t size = lf_utf8_size(s);
+        print_character(out, s, size);
+        last = s;
+        s += size;
+    }
+    fputs(*last == '\n' ? "\n" : "\n\n", out);
+}
+
+static void print_document(FILE *out, const cJSON *record, marks m) {
+    fprintf(out, "== %s: %.0f tokens, %.0f trained", string(record, "name"), number(record, "tokens"),
+            number(record, "trained"));
+    if (number(record, "cut") > 0) fprintf(out, ", %.0f cut off", number(record, "cut"));
+    fputc('\n', out);
+    print_text(out, record, m);
+}
+
+/* ---- what there is ---- */
+
+static void print_records(FILE *out, const cJSON *all) {
+    const cJSON *record;
+    const marks m = marks_for(out);
+    int64_t i = 0;
+    cJSON_ArrayForEach(record, cJSON_GetObjectItemCaseSensitive(all, "records")) {
+        if (string(record, "text"))
+            print_document(out, record, m);
+        else
+            fprintf(out, "%4lld  %-24s %s\n", (long long)++i, string(record, "label"), string(record, "name"));
+    }
+    if (string(all, "sheet")) fprintf(out, "\ncontact sheet: %s\n", string(all, "sheet"));
+}
+
+static void print_counts(FILE *out, const cJSON *counts) {
+    const cJSON *count, *class;
+    cJSON_ArrayForEach(count, counts) if (cJSON_IsNumber(count))
+        fprintf(out, "%-20s %12.0f\n", count->string, count->valuedouble);
+    cJSON_ArrayForEach(class, cJSON_GetObjectItemCaseSensitive(counts, "classes"))
+        fprintf(out, "  %-18s %12.0f\n", class->string, class->valuedouble);
+}
+
+/* ---- the verb ---- */
+
+static int64_t how_many(const lf_run *run) {
+    if (lf_cfg_is_given(run->cfg, LF_n)) return lf_cfg_i64(run->cfg, LF_n);
+    return run->task->source->input == LF_PIXELS ? PICTURES : TEXTS;
+}
+
+static lf_status look(cJSON **out, const lf_config *cfg, lf_err *err) {
+    lf_run run;
+    lf_obj o = lf_obj_new();
+    lf_status rc = lf_run_open_to_look(&run, cfg, err);
+    if (!rc) rc = run.task->source->preview(run.task, how_many(&run), lf_cfg_str(cfg, LF_sheet), &o, err);
+    *out = lf_obj_take(&o);
+    lf_run_close(&run);
+    return !rc && !*out ? lf_no_memory(err, "a preview") : rc;
+}
+
+lf_status lf_preview(const lf_config *cfg, FILE *out, lf_err *err) {
+    cJSON *all;
+    const lf_status rc = look(&all, cfg, err);
+    if (!rc && lf_cfg_bool(cfg, LF_json)) return lf_json_write_line(out, all, err);
+    if (!rc) print_records(out, all);
+    if (!rc) print_counts(out, cJSON_GetObjectItemCaseSensitive(all, "counts"));
+    cJSON_Delete(all);
+    return rc;
+}
