@@ -17,13 +17,14 @@ def safetensors():
         yield struct.pack("<Q", len(text)) + text + bytes(range(size))
 
 
-def png(width, height):
-    def chunk(kind, body):
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+def png_chunk(kind, body):
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
+
+def png(width, height):
     rows = b"".join(b"\0" + bytes((x * y) % 256 for x in range(3 * width)) for y in range(height))
-    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)) +
-            chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+    return (b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)) +
+            png_chunk(b"IDAT", zlib.compress(rows)) + png_chunk(b"IEND", b""))
 
 
 def bmp(width, height):
@@ -41,7 +42,42 @@ def gif(width, height):
             b"," + struct.pack("<HHHHB", 0, 0, 1, 1, 0) + b"\2\2\x44\1\0;")
 
 
+def riff(*chunks):
+    body = b"WEBP" + b"".join(kind + struct.pack("<I", len(data)) + data + bytes(len(data) % 2) for kind, data in chunks)
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+def exif(orientation):
+    return b"II*\0" + struct.pack("<IHHHII4x", 8, 1, 274, 3, 1, orientation)
+
+
+def webp():
+    one = bytes.fromhex("2f00000010071011118888080700")  # a lossless picture of one pixel
+    yield riff((b"VP8L", one))
+    yield riff((b"VP8X", bytes([8]) + bytes(9)), (b"VP8L", one), (b"EXIF", exif(6)))
+    frame = bytes(12) + struct.pack("<I", 10) + b"VP8L" + struct.pack("<I", len(one)) + one
+    yield riff((b"VP8X", bytes([2]) + bytes(9)), (b"ANIM", bytes(6)), (b"ANMF", frame))
+
+
+def tiff(order, photometric, compression, body, *more):
+    entries = [(256, 4), (257, 2), (258, 8), (259, compression), (262, photometric), (273, 8), (277, 1), (278, 2),
+               (279, len(body)), *more]
+    directory = b"".join(struct.pack(order + "HHIH2x", tag, 3, 1, value) for tag, value in sorted(entries))
+    head = (b"II" if order == "<" else b"MM") + struct.pack(order + "HI", 42, 8 + len(body))
+    return head + body + struct.pack(order + "H", len(entries)) + directory + bytes(4)
+
+
 def image():
+    yield from webp()
+    yield tiff("<", 1, 1, bytes(range(8)))
+    yield tiff(">", 0, 32773, bytes([0xFD, 7, 3, 1, 2, 3, 4]), (274, 6))
+    yield tiff("<", 1, 8, zlib.compress(bytes(range(8))))
+    yield tiff("<", 1, 5, bytes.fromhex("800000202018100a0603c040"))
+    yield tiff("<", 1, 1, bytes(256), (322, 16), (323, 16), (324, 8), (325, 256))
+    yield b"\x89PNG\r\n\x1a\n" + png(4, 2)[8:33] + png_chunk(b"eXIf", exif(8)) + png(4, 2)[33:]
+    yield b"P1 3 2 1 0 1\n# a comment\n011"
+    yield b"P3 1 2 9 1 2 3 4 5 6"
+    yield b"P4 9 1\n\x55\x80"
     yield png(5, 3)
     yield bmp(3, 2)
     yield gif(3, 2)

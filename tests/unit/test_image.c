@@ -130,7 +130,7 @@ static void test_reasons(void **state) {
     refuse("Hello, I am a text file.\n", 25, "cats/a.jpg", "cats/a.jpg: not a picture that can be decoded");
     refuse("Hello, I am a text file.\n", 25, "a.jpg", "set skip_bad_images to leave such files out");
     refuse("", 0, "a.png", "the file is empty");
-    refuse("P5 4 4 65535\n0123456789abcdef0123456789abcdef", 45, "a.pgm", "largest value is not 255");
+    refuse("P5 4 4 65535\n0123456789abcdef0123456789abcdef", 45, "a.pgm", "the PNM is grey of more than 8 bits");
     refuse("P5 # a comment\n 2 2\n255\nabc", 27, "a.pgm", "not all there");
     refuse("P6 16777215 16777215 255\n", 25, "a.ppm", "not all there");
     refuse("\xff\xd8\xff", 3, "dogs/a.jpg", "dogs/a.jpg: not a picture that can be decoded: Premature end");

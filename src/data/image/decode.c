@@ -1,9 +1,8 @@
-/* Bytes to pixels: JPEG by jpeg.c, all else by stb_image (PNG when png.c has nothing against it), whose one
- * implementation in the program stands here. Its heap use goes through lf_malloc, so that it is counted and can be made
- * to fail like ours. */
+/* Bytes to pixels: by the format's own decoder, or by stb_image (BMP, TGA, and PNG when png.c has nothing against it),
+ * whose one implementation in the program stands here. Its heap use goes through lf_malloc, so that it is counted and
+ * can be made to fail like ours. */
 #include <limits.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/stat.h>
 
 #include "base/file.h"
@@ -23,8 +22,6 @@ static void *watched(void *p) {
 #define STBI_FREE(p)          lf_free(p)
 #define STBI_ONLY_PNG
 #define STBI_ONLY_BMP
-#define STBI_ONLY_GIF
-#define STBI_ONLY_PNM
 #define STBI_ONLY_TGA
 #define STBI_NO_STDIO
 #define STB_IMAGE_STATIC
@@ -35,22 +32,6 @@ static void *watched(void *p) {
 #include <stb/stb_image.h>
 
 #define TRY "set skip_bad_images to leave such files out"
-
-lf_status lf_image_new(lf_image *out, int w, int h, int channels, lf_err *err) {
-    if (w < 1 || h < 1 || (int64_t)w * h > LF_IMAGE_MAX_PIXELS)
-        return lf_fail(err, LF_EDATA, "a picture of %d x %d pixels: expected 1 to %d pixels", w, h,
-                       LF_IMAGE_MAX_PIXELS);
-    unsigned char *pixels = lf_malloc(lf_image_bytes(w, h, channels));
-    if (!pixels) return lf_no_memory(err, "a picture of %d x %d pixels", w, h);
-    *out = (lf_image){.width = w, .height = h, .channels = channels, .pixels = pixels};
-    return LF_OK;
-}
-
-void lf_image_free(lf_image *img) {
-    if (!img) return;
-    lf_free(img->pixels);
-    *img = (lf_image){0};
-}
 
 lf_status lf_image_check_size(int w, int h, size_t size, const char *name, lf_err *err) {
     if (w < 1 || h < 1 || (int64_t)w * h > LF_IMAGE_MAX_PIXELS)
@@ -64,6 +45,8 @@ lf_status lf_image_check_size(int w, int h, size_t size, const char *name, lf_er
                    name, w, h, size, LF_IMAGE_PIXELS_PER_BYTE);
 }
 
+const char *lf_image_no_objection(const unsigned char *bytes, size_t size) { return (void)bytes, (void)size, NULL; }
+
 lf_status lf_image_not_decoded(const char *name, const char *reason, lf_err *err) {
     return lf_fail(err, LF_EDATA, "%s: not a picture that can be decoded: %s; " TRY, name, reason);
 }
@@ -74,6 +57,12 @@ static lf_status stb_failed(const char *name, lf_err *err) {
     return lf_image_not_decoded(name, reason ? reason : "damaged", err);
 }
 
+/* In place: stb_image does it in a second buffer, and loses the first where there is no memory for that. */
+static void keep_high_bytes(unsigned char *pixels, size_t n) {
+    const stbi_us *wide = (const stbi_us *)(const void *)pixels;
+    for (size_t i = 0; i < n; i++) pixels[i] = (unsigned char)(wide[i] >> 8);
+}
+
 lf_status lf_image_decode_stb(lf_image *out, const unsigned char *bytes, size_t size, const char *name, lf_err *err) {
     starved = false;
     if (size > INT_MAX) return lf_image_not_decoded(name, "the file is larger than 2 GiB", err);
@@ -82,8 +71,12 @@ lf_status lf_image_decode_stb(lf_image *out, const unsigned char *bytes, size_t 
     const lf_status rc = lf_image_check_size(w, h, size, name, err);
     if (rc) return rc;
     const int channels = in_file >= 3 ? 3 : 1; /* alpha is dropped, not blended: PIL's convert("RGB") */
-    unsigned char *pixels = stbi_load_from_memory(bytes, (int)size, &w, &h, &in_file, channels);
+    const bool wide = stbi_is_16_bit_from_memory(bytes, (int)size);
+    unsigned char *pixels =
+        wide ? (unsigned char *)stbi_load_16_from_memory(bytes, (int)size, &w, &h, &in_file, channels)
+             : stbi_load_from_memory(bytes, (int)size, &w, &h, &in_file, channels);
     if (!pixels) return stb_failed(name, err);
+    if (wide) keep_high_bytes(pixels, lf_image_bytes(w, h, channels));
     *out = (lf_image){.width = w, .height = h, .channels = channels, .pixels = pixels};
     return LF_OK;
 }
@@ -97,8 +90,13 @@ lf_status lf_image_decode(lf_image *out, const unsigned char *bytes, size_t size
         snprintf(reason, sizeof reason, "it does not begin like one of %s", lf_image_names(names, sizeof names));
         return lf_image_not_decoded(name, reason, err);
     }
-    const char *reason = d->refuse ? d->refuse(bytes, size) : NULL;
-    return reason ? lf_image_not_decoded(name, reason, err) : d->decode(out, bytes, size, name, err);
+    const char *reason = d->refuse(bytes, size);
+    lf_status rc = reason ? lf_image_not_decoded(name, reason, err) : d->decode(out, bytes, size, name, err);
+    if (!rc && (rc = lf_image_turn(out, d->orientation(bytes, size), NULL))) {
+        lf_image_free(out);
+        rc = lf_no_memory(err, "decoding %s", name);
+    }
+    return rc;
 }
 
 lf_status lf_image_load(lf_image *out, const char *path, lf_err *err) {
@@ -111,21 +109,4 @@ lf_status lf_image_load(lf_image *out, const char *path, lf_err *err) {
     if (!rc) rc = lf_image_decode(out, (const unsigned char *)bytes, size, path, err);
     lf_free(bytes);
     return rc;
-}
-
-lf_status lf_image_convert(lf_image *out, const lf_image *in, int channels, lf_err *err) {
-    *out = (lf_image){0};
-    const lf_status rc = lf_image_new(out, in->width, in->height, channels, err);
-    if (rc) return rc;
-    const size_t n = lf_image_bytes(in->width, in->height, 1);
-    const unsigned char *p = in->pixels;
-    unsigned char *q = out->pixels;
-    if (in->channels == channels)
-        memcpy(q, p, n * (size_t)channels);
-    else if (channels == 1)
-        for (size_t i = 0; i < n; i++, p += 3) /* 0.299, 0.587, 0.114 in 1/65536; they add up to 65536 */
-            q[i] = (unsigned char)((p[0] * 19595u + p[1] * 38470u + p[2] * 7471u + 32768u) >> 16);
-    else
-        for (size_t i = 0; i < n; i++, q += 3) q[0] = q[1] = q[2] = p[i];
-    return LF_OK;
 }

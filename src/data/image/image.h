@@ -13,10 +13,11 @@ typedef struct lf_image {
     unsigned char *pixels;       /* [height, width, channels]; freed by lf_image_free */
 } lf_image;
 
-/* JPEG by libjpeg-turbo (EXIF orientation is not applied, as PIL; inks become RGB); PNG, BMP, GIF's first frame, PNM,
- * TGA by stb_image: 16-bit is reduced to 8, alpha is dropped as PIL's convert("RGB") does. LF_EDATA naming the file if
- * the bytes are no such picture, or not all of one; a picture of more than 178,956,970 pixels is refused (a
- * decompression bomb), and one of more than a file of its size can hold. */
+/* The formats of decoders.def, as PIL's convert("RGB") has them after ImageOps.exif_transpose: turned upright (EXIF, or
+ * XMP where there is none), transparent pixels with the colours that they have in the file, of animations and pages the
+ * first, inks to RGB, colours of 16 bits reduced to 8. LF_EDATA naming the file if the bytes are no such picture, or
+ * not all of one; a picture of more than 178,956,970 pixels is refused (a decompression bomb), and one of more than a
+ * file of its size can hold. */
 lf_status lf_image_decode(lf_image *out, const unsigned char *bytes, size_t size, const char *name, lf_err *err);
 lf_status lf_image_load(lf_image *out, const char *path, lf_err *err);
 void lf_image_free(lf_image *img);

@@ -30,18 +30,29 @@ typedef lf_status lf_image_decode_fn(lf_image *out, const unsigned char *bytes, 
 /* NULL if all of the picture is there, else the reason why not. stb_image fills what a truncated file lacks with black
  * without a word, so this is asked before. */
 typedef const char *lf_image_refuse_fn(const unsigned char *bytes, size_t size);
+/* Of bytes that were decoded: how to turn the picture, as EXIF numbers it (1 to 8); any other number: it says nothing.
+ */
+typedef int lf_image_orientation_fn(const unsigned char *bytes, size_t size);
 
 /* A line of decoders.def. */
 typedef struct lf_image_decoder {
     const char *name, *signatures, *extensions;
     lf_image_decode_fn *decode;
     lf_image_refuse_fn *refuse;
+    lf_image_orientation_fn *orientation;
 } lf_image_decoder;
-#define LF_IMAGE_DECODER(name, signatures, extensions, decode, refuse) extern lf_image_decode_fn decode;
+#define LF_IMAGE_DECODER(name, signatures, extensions, decode, refuse, orientation)                                    \
+    extern lf_image_decode_fn decode;                                                                                  \
+    extern lf_image_refuse_fn refuse;                                                                                  \
+    extern lf_image_orientation_fn orientation;
 #include "data/image/decoders.def"
 #undef LF_IMAGE_DECODER
-extern lf_image_refuse_fn lf_image_refuse_png, lf_image_refuse_bmp, lf_image_refuse_gif, lf_image_refuse_pnm,
-    lf_image_refuse_tga;
+
+/* What an EXIF block (a TIFF, also one that is a picture; "Exif\0\0" may stand before it) or an XMP text says. */
+int lf_exif_orientation(const unsigned char *bytes, size_t size);
+int lf_xmp_orientation(const unsigned char *bytes, size_t size);
+/* So that it stands upright; numbers that are no orientation leave it. */
+lf_status lf_image_turn(lf_image *img, int orientation, lf_err *err);
 
 const lf_image_decoder *lf_image_decoder_of(const unsigned char *bytes, size_t size, const char *name); /* NULL: none */
 bool lf_image_has_extension(const char *name);           /* one of the decoders', any case */

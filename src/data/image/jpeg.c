@@ -3,6 +3,7 @@
  * of, filling the rest with grey, is refused. */
 #include <setjmp.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <jpeglib.h> /* needs stdio.h before it */
 
@@ -118,4 +119,29 @@ lf_status lf_image_decode_jpeg(lf_image *out, const unsigned char *bytes, size_t
     if (rc) lf_image_free(&r.img);
     *out = r.img;
     return rc;
+}
+
+/* ---- orientation ---- */
+
+/* Segment by segment up to the first scan: cameras put theirs in front of it. */
+int lf_image_orientation_jpeg(const unsigned char *bytes, size_t size) {
+    enum { APP1 = 0xe1, SCAN = 0xda };
+    static const char exif[] = "Exif\0", xmp[] = "http://ns.adobe.com/xap/1.0/";
+    int in_exif = 0, in_xmp = 0;
+    for (size_t at = 2; at + 4 <= size && bytes[at] == 0xff;) {
+        const unsigned marker = bytes[at + 1];
+        if (marker == 0xff) { /* filling */
+            at++;
+            continue;
+        }
+        const size_t n = (size_t)bytes[at + 2] << 8 | bytes[at + 3];
+        const unsigned char *body = bytes + at + 4;
+        if (marker == SCAN || n < 2 || n > size - at - 2) break;
+        if (marker == APP1 && !in_exif && n >= 2 + sizeof exif && !memcmp(body, exif, sizeof exif))
+            in_exif = lf_exif_orientation(body, n - 2);
+        if (marker == APP1 && !in_xmp && n >= 2 + sizeof xmp && !memcmp(body, xmp, sizeof xmp))
+            in_xmp = lf_xmp_orientation(body, n - 2);
+        at += 2 + n;
+    }
+    return in_exif ? in_exif : in_xmp;
 }

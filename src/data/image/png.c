@@ -30,6 +30,7 @@ const char *lf_image_refuse_png(const unsigned char *b, size_t size) {
     if (size < HEADER) return "the PNG header is cut short";
     if (big_endian(b + 8) != 13 || memcmp(b + 12, "IHDR", 4)) /* Apple's "CgBI" has other colours and no zlib header */
         return "the PNG does not begin with its header chunk";
+    if (b[24] == 16 && b[25] == 0) return "the PNG is grey of 16 bits, which PIL cuts off at 255; convert it to 8 bits";
     for (size_t at = FRONT; size - at >= CHUNK;) {
         const size_t length = big_endian(b + at);
         if (length > size - at - CHUNK) break;
@@ -131,4 +132,20 @@ lf_status lf_image_decode_png(lf_image *out, const unsigned char *bytes, size_t 
     lf_status rc = lf_image_check_size((int)w, (int)h, size, name, err);
     if (!rc) rc = check_bytes(bytes, name, err);
     return rc ? rc : lf_image_decode_stb(out, bytes, size, name, err);
+}
+
+/* Chunk by chunk: they may stand behind the pixels, too. */
+int lf_image_orientation_png(const unsigned char *bytes, size_t size) {
+    static const char xmp[] = "XML:com.adobe.xmp";
+    int in_exif = 0, in_xmp = 0;
+    for (size_t at = FRONT; at + CHUNK <= size && memcmp(bytes + at + 4, "IEND", 4);) {
+        const size_t n = big_endian(bytes + at);
+        const unsigned char *body = bytes + at + 8;
+        if (n > size - at - CHUNK) break;
+        if (!in_exif && !memcmp(body - 4, "eXIf", 4)) in_exif = lf_exif_orientation(body, n);
+        if (!in_xmp && !memcmp(body - 4, "iTXt", 4) && n >= sizeof xmp && !memcmp(body, xmp, sizeof xmp))
+            in_xmp = lf_xmp_orientation(body, n);
+        at += n + CHUNK;
+    }
+    return in_exif ? in_exif : in_xmp;
 }

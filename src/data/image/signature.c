@@ -1,7 +1,6 @@
-/* Is all of a picture there? Only containers, no pixels: see the column in decoders.def. PNG has a
- * file of its own. */
+/* Is all of a picture there? Only containers, no pixels, of the formats that stb_image decodes: see the column in
+ * decoders.def. PNG has a file of its own. */
 #include <stdint.h>
-#include <string.h>
 
 #include "data/image/internal.h"
 
@@ -22,50 +21,6 @@ const char *lf_image_refuse_bmp(const unsigned char *b, size_t size) {
     const uint64_t offset = little_endian(b + 10);
     if (offset > size || (row && h > (size - offset) / row))
         return "the BMP rows are not all there; is the file whole?";
-    return NULL;
-}
-
-/* The end of a chain of GIF sub-blocks (length, bytes, ..., 0) that starts at `at`; size if it is cut. */
-static size_t gif_chain_end(const unsigned char *b, size_t size, size_t at) {
-    while (at < size && b[at] != 0) at += 1u + b[at];
-    return at < size ? at + 1 : size;
-}
-
-static size_t gif_palette_bytes(unsigned char flags) { return flags & 0x80 ? (size_t)3 << ((flags & 7) + 1) : 0; }
-
-/* Block by block up to the first picture's end: only that one is used. */
-const char *lf_image_refuse_gif(const unsigned char *b, size_t size) {
-    enum { EXTENSION = 0x21, PICTURE = 0x2c };
-    size_t at = size > 13 ? 13 + gif_palette_bytes(b[10]) : size;
-    while (at + 2 < size && b[at] == EXTENSION) at = gif_chain_end(b, size, at + 2);
-    if (at + 10 < size && b[at] == PICTURE) {
-        at = gif_chain_end(b, size, at + 11 + gif_palette_bytes(b[at + 9]));
-        if (at < size) return NULL;
-    }
-    return "the GIF's first picture is not all there; is the file whole?";
-}
-
-/* The next number of a PNM header, after blanks and comments; 0 if there is none. */
-static uint64_t pnm_number(const unsigned char *b, size_t size, size_t *at) {
-    while (*at < size && (strchr(" \t\r\n", b[*at]) || b[*at] == '#')) {
-        if (b[*at] == '#')
-            while (*at < size && b[*at] != '\n') ++*at;
-        else
-            ++*at;
-    }
-    uint64_t n = 0;
-    for (; *at < size && b[*at] >= '0' && b[*at] <= '9' && n < LF_IMAGE_MAX_PIXELS; ++*at)
-        n = n * 10 + (b[*at] - (uint64_t)'0');
-    return n;
-}
-
-const char *lf_image_refuse_pnm(const unsigned char *b, size_t size) {
-    size_t at = 2;
-    const uint64_t w = pnm_number(b, size, &at), h = pnm_number(b, size, &at), top = pnm_number(b, size, &at);
-    if (!w || !h) return "the PNM header is damaged";
-    if (top != 255) return "the PNM's largest value is not 255";
-    const uint64_t row = w * (b[1] == '6' ? 3 : 1);
-    if (at >= size || h > (size - at - 1) / row) return "the PNM rows are not all there; is the file whole?";
     return NULL;
 }
 
