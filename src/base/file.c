@@ -306,6 +306,16 @@ out:
     return rc;
 }
 
+lf_status lf_file_begins(void *out, size_t room, size_t *n, const char *path, lf_err *err) {
+    *n = 0;
+    FILE *f = fopen(path, "rb");
+    if (!f) return lf_fail_errno(err, "open", path);
+    *n = fread(out, 1, room, f);
+    const lf_status rc = ferror(f) ? lf_fail_errno(err, "read", path) : LF_OK;
+    fclose(f);
+    return rc;
+}
+
 /* ---- names ---- */
 
 bool lf_is_dir(const char *path) {

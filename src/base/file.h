@@ -11,6 +11,9 @@
 /* The file's bytes plus a NUL; freed by lf_free. LF_EDATA above 2 GiB. */
 lf_status lf_file_read(char **out, size_t *size, const char *path, lf_err *err);
 
+/* Its first `room` bytes, or as many as there are. */
+lf_status lf_file_begins(void *out, size_t room, size_t *n, const char *path, lf_err *err);
+
 /* A file that appears under its name only when it is whole: written to a temporary name in the same folder, synced,
  * renamed. lf_atomic_abort (or a crash) leaves the old file, if any, as it was. Of a link, what it points to is
  * replaced; what is neither file nor folder (/dev/stdout, a pipe) is written into. Failures are LF_EIO. */

@@ -1,5 +1,6 @@
 """Writes the seeds of a fuzz target: small inputs of each kind that its reader knows, so that a run of seconds gets beyond
 the first check. Arguments: the target's name, a folder."""
+import gzip
 import json
 import os
 import struct
@@ -102,7 +103,7 @@ def text():
         (2, b'text,label\n"a ""quoted"" text",1\nplain,0\n'),
         (3, b'prompt\tcompletion\na\tb\n'),
         (4, b'A text.\n\nAnother paragraph of it.\n'),
-        (8, b'{"question": "q", "input": "x", "answer": "a"}\n')]
+        (8, b'{"question": "q", "input": "x", "answer": "a"}\n'), (0, gzip.compress(b'{"text": "one two"}\n'))]
     for kind, body in records:
         yield bytes([kind]) + body
 
@@ -131,8 +132,17 @@ def jinja():
         yield from file.read().splitlines()
 
 
+def parquet():
+    folder = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../golden/parquet")
+    for name in sorted(os.listdir(folder)):
+        path = os.path.join(folder, name)
+        if name.endswith(".parquet") and os.path.getsize(path) <= 4000:  # what run.sh lets through
+            with open(path, "rb") as file:
+                yield file.read()
+
+
 SEEDS = {"fuzz_safetensors": safetensors, "fuzz_image": image, "fuzz_json": json_texts, "fuzz_text": text,
-         "fuzz_tokenizer": tokenizer, "fuzz_jinja": jinja}
+         "fuzz_tokenizer": tokenizer, "fuzz_jinja": jinja, "fuzz_parquet": parquet}
 
 
 def main(name, folder):

@@ -536,6 +536,111 @@ static void test_fingerprints(void **state) {
     assert_string_not_equal(all, changed);
 }
 
+/* ---- Parquet -------------------------------------------------------------------------------------------------------
+ */
+
+#define GOLDEN LF_TEST_DIR "/golden/parquet/"
+
+static lf_text_dataset *open_spec(const char *spec, const char *split) {
+    static const lf_text_chat chat = {.render = stand_in_render};
+    lf_err err = {0};
+    lf_text_dataset *d;
+    cJSON *json = spec_of(spec);
+    const lf_text_dataset_opts o = {.spec = json, .key = "train_data", .split = split, .chat = &chat};
+    assert_ok(lf_text_dataset_open(&d, &o, &err), err);
+    cJSON_Delete(json);
+    return d;
+}
+
+/* Every record of two data sets makes the same document. */
+static void check_same(lf_text_dataset *a, lf_text_dataset *b) {
+    assert_int_equal(lf_text_dataset_count(a), lf_text_dataset_count(b));
+    assert_string_equal(lf_text_dataset_layout(a), lf_text_dataset_layout(b));
+    for (int64_t i = 0; i < lf_text_dataset_count(a); i++) {
+        lf_text_example x, y;
+        lf_err err = {0};
+        assert_ok(lf_text_dataset_example(a, i, &x, &err), err);
+        assert_ok(lf_text_dataset_example(b, i, &y, &err), err);
+        assert_string_equal(x.text, y.text);
+        assert_int_equal(x.n_answers, y.n_answers);
+        for (int64_t k = 0; k < x.n_answers; k++) assert_memory_equal(&x.answers[k], &y.answers[k], sizeof *x.answers);
+        lf_text_example_free(&x);
+        lf_text_example_free(&y);
+    }
+    lf_text_dataset_free(a);
+    lf_text_dataset_free(b);
+}
+
+static void put_copy(const char *name, const char *of) {
+    char *bytes;
+    size_t n;
+    assert_int_equal(lf_file_read(&bytes, &n, of, NULL), LF_OK);
+    put_bytes(name, bytes, n);
+    lf_free(bytes);
+}
+
+static void test_parquet_as_text(void **state) {
+    (void)state;
+    char name[700];
+    check_same(open_spec("\"" GOLDEN "hub.parquet\"", NULL), open_spec("\"" GOLDEN "hub.jsonl\"", NULL));
+    check_same(open_spec("\"" GOLDEN "chat.parquet\"", NULL), open_spec("\"" GOLDEN "chat.jsonl\"", NULL));
+    check_same(open_spec("\"" GOLDEN "one-page.parquet\"", NULL), open_spec("\"" GOLDEN "one-page.jsonl\"", NULL));
+    check_same(open_spec("{\"path\": \"" GOLDEN "odd.parquet\", \"text_field\": \"label\"}", NULL),
+               open_spec("{\"path\": \"" GOLDEN "odd.jsonl\", \"text_field\": \"label\"}", NULL));
+    check_same(open_spec("[\"" GOLDEN "fallback.parquet\", \"" GOLDEN "hub.jsonl\"]", NULL),
+               open_spec("[\"" GOLDEN "fallback.jsonl\", \"" GOLDEN "hub.parquet\"]", NULL));
+    lf_text_dataset *d = open_spec("\"" GOLDEN "chat.parquet\"", NULL);
+    assert_non_null(strstr(lf_text_dataset_record_name(d, 3, name, sizeof name), "chat.parquet: row 3"));
+    assert_true(lf_text_dataset_is(d, LF_TEXT_CHAT));
+    assert_true(lf_text_dataset_bytes(d) > 0);
+    lf_text_dataset_free(d);
+}
+
+static void test_parquet_in_folders(void **state) {
+    (void)state;
+    put_copy("hub/README.md", GOLDEN "hub.jsonl");
+    put_copy("hub/data/train-00000-of-00002.parquet", GOLDEN "fallback.parquet");
+    put_copy("hub/data/train-00001-of-00002.parquet", GOLDEN "hub.parquet");
+    put_copy("hub/data/test-00000-of-00001.parquet", GOLDEN "one-page.parquet");
+    check_same(open_spec("\"%/hub\"", "train"),
+               open_spec("[\"" GOLDEN "fallback.jsonl\", \"" GOLDEN "hub.jsonl\"]", NULL));
+    check_same(open_spec("\"%/hub\"", "test"), open_spec("\"" GOLDEN "one-page.jsonl\"", NULL));
+    check_same(open_spec("\"%/hub/data/train-*.parquet\"", NULL), open_spec("\"%/hub\"", "train"));
+}
+
+static void test_parquet_by_any_name(void **state) {
+    (void)state;
+    static unsigned char packed[ROOM];
+    lf_err err = {0};
+    lf_text_dataset *d;
+    char *bytes;
+    size_t n;
+    put_copy("named.txt", GOLDEN "hub.parquet");
+    put_copy("named.csv", GOLDEN "hub.parquet");
+    put_copy("named", GOLDEN "hub.parquet");
+    check_same(open_spec("\"%/named.txt\"", NULL), open_spec("\"%/named.csv\"", NULL));
+    check_same(open_spec("\"%/named\"", NULL), open_spec("{\"path\": \"%/named.txt\", \"format\": \"parquet\"}", NULL));
+    put_text("lines.parquet", "{\"text\": \"a\"}\n");
+    assert_int_equal(lf_file_read(&bytes, &n, GOLDEN "hub.parquet", NULL), LF_OK);
+    put_bytes("packed.parquet.gz", packed, gzip_bytes(packed, bytes, n));
+    lf_free(bytes);
+    static const struct {
+        const char *spec, *says;
+    } bad[] = {
+        {"\"%/lines.parquet\"", "lines.parquet: no Parquet file: it does not begin with 'PAR1'"},
+        {"\"%/packed.parquet.gz\"", "packed.parquet.gz: a packed file; Parquet is packed within, so unpack it first"},
+        {"{\"path\": \"%/named\", \"format\": \"jsonl\"}", "named: this is Parquet; give it as it is"},
+        {"\"" GOLDEN "empty.parquet\"", "nothing in it; expected records, found none"},
+        {"\"" GOLDEN "refused-brotli.parquet\"", "compressed by BROTLI"},
+        {"{\"path\": \"" GOLDEN "one-page.parquet\", \"text_field\": \"x\"}",
+         "one-page.parquet: row 0: expected the fields 'x'"},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        assert_says(try_spec(&d, bad[i].spec, NULL, &err), LF_EDATA, err, bad[i].says);
+        assert_null(d);
+    }
+}
+
 /* ---- memory --------------------------------------------------------------------------------------------------------
  */
 
@@ -546,7 +651,8 @@ static void test_failing_allocations(void **state) {
                                         "\"%/f6\"",
                                         "\"%/f7\"",
                                         "\"%/books\"",
-                                        "[\"%/many/other.csv\", \"%/many/part-1.jsonl\"]"};
+                                        "[\"%/many/other.csv\", \"%/many/part-1.jsonl\"]",
+                                        "\"%/hub\""};
     for (size_t f = 0; f < sizeof specs / sizeof *specs; f++) {
         const int64_t before = lf_alloc_live();
         lf_status rc = LF_ENOMEM;
@@ -583,6 +689,9 @@ int main(void) {
         cmocka_unit_test(test_splits_that_are_there),
         cmocka_unit_test(test_what_is_left_out),
         cmocka_unit_test(test_fingerprints),
+        cmocka_unit_test(test_parquet_as_text),
+        cmocka_unit_test(test_parquet_in_folders),
+        cmocka_unit_test(test_parquet_by_any_name),
         cmocka_unit_test(test_failing_allocations),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);

@@ -223,7 +223,7 @@ static void test_what_is_wrong(void **state) {
         {"e.csv", "text\na,b,c\n", "line 2: expected 1 fields as the first line has, found 3"},
         {"e.csv", "text,x\na,1\nb\n", "e.csv: line 3: expected 2 fields"},
         {"e.csv", "a,b\n1,2\n", "found 'a', 'b'"},
-        {"e.bin", "\x01\x02", "expected a .jsonl, .json, .csv, .tsv or .txt file"},
+        {"e.bin", "\x01\x02", "expected a .jsonl, .json, .csv, .tsv, .parquet or .txt file"},
     };
     lf_err err = {0};
     lf_text_dataset *d;

@@ -7,6 +7,7 @@
  *   jsonl      a JSON object a line; blank lines are skipped
  *   json       a list of objects, or objects one after the other
  *   csv, tsv   data/delimited.h; the first record names the columns; "delimiter" and "quoting" in the spec
+ *   parquet    rows of a Parquet file (parquet/parquet.h), known by its first bytes under any name
  *   text       plain text: a file is one document, and a folder of them as many; see "windows"
  * A byte order mark is skipped, lines may end in LF, CRLF or CR. In plain text each becomes LF; in quoted fields a line
  * break stays as it is.

@@ -8,16 +8,15 @@
 #include "data/text/internal.h"
 #include "io/unpack.h"
 
-#define LF_TEXT_FORMAT(name, extensions, first) extern const lf_text_format lf_text_##name;
+#define LF_TEXT_FORMAT(name, extensions, beginning) extern const lf_text_format lf_text_##name;
 #include "data/text/formats.def"
 #undef LF_TEXT_FORMAT
 
 static const struct {
     const lf_text_format *format;
-    const char *extensions;
-    char first;
+    const char *extensions, *beginning;
 } formats[] = {
-#define LF_TEXT_FORMAT(name, extensions, first) {&lf_text_##name, extensions, first},
+#define LF_TEXT_FORMAT(name, extensions, beginning) {&lf_text_##name, extensions, beginning},
 #include "data/text/formats.def"
 #undef LF_TEXT_FORMAT
 };
@@ -51,9 +50,13 @@ const lf_text_format *lf_text_format_by_name_of(const char *path) {
     return NULL;
 }
 
-const lf_text_format *lf_text_format_by_first(char c) {
-    for (int i = 0; i < N_FORMATS; i++)
-        if (formats[i].first && formats[i].first == c) return formats[i].format;
+const lf_text_format *lf_text_format_by_beginning(const char *text, size_t n, size_t least) {
+    while (n > 0 && memchr(" \t\r\n", *text, 4)) text++, n--;
+    for (int i = 0; i < N_FORMATS; i++) {
+        const char *wanted = formats[i].beginning;
+        const size_t size = wanted ? strlen(wanted) : 0;
+        if (size && size >= least && size <= n && !memcmp(text, wanted, size)) return formats[i].format;
+    }
     return NULL;
 }
 

@@ -50,6 +50,8 @@ typedef struct lf_text_store {
                             * index is made */
     lf_text_map *kept;     /* plain text: [n] those of its files that had to be unpacked, mapped */
     int64_t n, capacity;
+    void *source;       /* of a format that has its own file */
+    uint64_t bytes;     /* of that, unpacked */
     uint64_t dropped;   /* pages of the map up to here were let go while the index was made */
     const char **names; /* csv: [n_names] columns; plain text: [n] paths */
     int64_t n_names;
@@ -63,14 +65,18 @@ struct lf_text_format {
     const char *name;
     bool windowed;                                     /* plain text */
     bool delimited;                                    /* "delimiter" and "quoting" are for it */
+    bool own_file;                                     /* index opens s->path itself, and sets bytes */
     lf_status (*index)(lf_text_store *s, lf_err *err); /* fills begin and n; windowed: also opens s->path itself */
     lf_status (*record)(const lf_text_store *s, int64_t i, cJSON **out, lf_err *err); /* an object; NULL if windowed */
+    void (*name_of)(const lf_text_store *s, int64_t i, char *buf, size_t size);       /* NULL: "FILE: line 17" */
+    void (*close)(lf_text_store *s); /* what index made in `source`, perhaps NULL; NULL: nothing */
 };
 
 /* The formats of formats.def: by name, by the extension of a file's name; NULL: none. Their names for messages. */
 const lf_text_format *lf_text_format_named(const char *name);
 const lf_text_format *lf_text_format_by_name_of(const char *path);
-const lf_text_format *lf_text_format_by_first(char c); /* by the first character that is no blank */
+/* By what stands behind the blanks at a file's beginning; only marks of `least` characters or more. */
+const lf_text_format *lf_text_format_by_beginning(const char *text, size_t n, size_t least);
 const char *lf_text_format_names(char *buf, size_t size);
 
 /* What the data set of these paths is read from. */

@@ -19,7 +19,9 @@ lf_status lf_text_store_add(lf_text_store *s, uint64_t begin, lf_err *err) {
 }
 
 const char *lf_text_store_record_name(const lf_text_store *s, int64_t i, char *buf, size_t size) {
-    if (s->format->windowed)
+    if (s->format->name_of)
+        s->format->name_of(s, i, buf, size);
+    else if (s->format->windowed)
         snprintf(buf, size, "%s", s->names[i]);
     else
         snprintf(buf, size, "%s: line %" PRIu64, s->map.path, lf_text_map_line(&s->map, s->begin[i]));

@@ -12,6 +12,7 @@
 
 void lf_text_store_free(lf_text_store *s) {
     if (!s) return;
+    if (s->format->close) s->format->close(s);
     lf_text_map_close(&s->map);
     for (int64_t i = 0; s->kept && i <= s->n; i++) lf_text_map_close(&s->kept[i]); /* the last may be half made */
     lf_free(s->begin);
@@ -50,12 +51,15 @@ static lf_status fill(lf_text_store *s, const lf_text_origin *o, const char *pat
     if (!rc && !format->delimited && (o->dialect.delimiter || o->dialect.quoting))
         rc = lf_fail(err, LF_EUSAGE, "%s: 'delimiter' and 'quoting' are for CSV and TSV; %s is %s", o->key, path,
                      format->name);
-    if (!rc && !format->windowed && !(rc = lf_text_map_open(&s->map, s->path, err)) && s->map.size == 0)
+    if (!rc && !format->windowed && !format->own_file && !(rc = lf_text_map_open(&s->map, s->path, err)) &&
+        s->map.size == 0)
         rc = lf_fail(err, LF_EDATA, "%s: %s: the file is empty; expected %s records", o->key, path, format->name);
     if (!rc) rc = format->index(s, err);
     if (!rc && s->n == 0)
         rc = lf_fail(err, LF_EDATA, "%s: %s: nothing in it; expected %s", o->key, path,
-                     format->windowed ? "text" : "records, found blank lines or a heading alone");
+                     format->windowed   ? "text"
+                     : format->own_file ? "records, found none"
+                                        : "records, found blank lines or a heading alone");
     return rc ? rc : choose_layout(s, err);
 }
 
@@ -77,7 +81,7 @@ lf_status lf_text_store_open(lf_text_store **out, const lf_text_format *format, 
 }
 
 uint64_t lf_text_store_bytes(const lf_text_store *s) {
-    uint64_t sum = s->map.base_size;
+    uint64_t sum = s->map.base_size + s->bytes;
     for (int64_t i = 0; s->format->windowed && i < s->n; i++) sum += s->begin[i];
     return sum;
 }
@@ -111,21 +115,31 @@ static void add_store(lf_text_shards *s, lf_text_store *store) {
     s->first[s->n_stores] = s->first[s->n_stores - 1] + store->n;
 }
 
-static lf_status recognise(const lf_text_format **out, const char *path, const char *key, lf_err *err) {
-    *out = lf_text_format_by_name_of(path);
-    if (*out) return LF_OK;
+/* Behind a packing, if there is one. */
+static lf_status by_content(const lf_text_format **out, const char *path, lf_err *err) {
     lf_text_map m;
     const lf_status rc = lf_text_map_open(&m, path, err);
     if (rc) return rc;
-    size_t at = 0;
-    while (at < m.size && memchr(" \t\r\n", m.data[at], 4)) at++;
-    if (at < m.size) *out = lf_text_format_by_first(m.data[at]);
+    *out = lf_text_format_by_beginning(m.data, m.size, 1);
     lf_text_map_close(&m);
-    if (*out) return LF_OK;
-    return lf_fail(err, LF_EDATA,
-                   "%s: %s: expected a .jsonl, .json, .csv, .tsv or .txt file by its name or first character; name the "
-                   "format: {\"path\": ..., \"format\": \"text\"}",
-                   key, path);
+    return LF_OK;
+}
+
+/* What a file certainly is by its beginning, else by its name, else by its first character. */
+static lf_status recognise(const lf_text_format **out, const char *path, const char *key, lf_err *err) {
+    enum { CERTAIN = 4 };
+    char head[64];
+    size_t n;
+    lf_status rc = lf_file_begins(head, sizeof head, &n, path, err);
+    if (rc) return rc;
+    if ((*out = lf_text_format_by_beginning(head, n, CERTAIN)) || (*out = lf_text_format_by_name_of(path)))
+        return LF_OK;
+    if ((rc = by_content(out, path, err)) || *out) return rc;
+    return lf_fail(
+        err, LF_EDATA,
+        "%s: %s: expected a .jsonl, .json, .csv, .tsv, .parquet or .txt file by its name or first character; "
+        "name the format: {\"path\": ..., \"format\": \"text\"}",
+        key, path);
 }
 
 static lf_status check_like_first(const lf_text_shards *s, const lf_text_store *store, lf_err *err) {
