@@ -4,7 +4,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
-#include "adapter/adapter_internal.h"
+#include "adapter/peft_file.h"
 #include "adapter/targets.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -97,6 +97,8 @@ static lf_status start_module(start *s, int64_t i, lf_err *err) {
             return rc;
         }
     }
+    const lf_peft_entry *from = NULL;
+    if (s->o->from && (rc = lf_peft_find(&from, s->o->from, m, err))) return rc;
     const lf_init_input in = {.name = m->name,
                               .W = W,
                               .out = m->out,
@@ -107,7 +109,8 @@ static lf_status start_module(start *s, int64_t i, lf_err *err) {
                               .init = s->o->init,
                               .seed = s->o->seed,
                               .stream = (uint64_t)s->streams[i],
-                              .stored = lf_decompositions_weight(W ? s->cache : NULL, W, m->out, m->in)};
+                              .stored = lf_decompositions_weight(W ? s->cache : NULL, W, m->out, m->in),
+                              .from = from};
     rc = s->init->fill(&in, l->A.data, l->B.data, &s->reports[i], err);
     lf_aligned_free(W);
     if (rc || !s->init->residual) return rc;
@@ -164,7 +167,9 @@ static lf_status run(start *s, lf_err *err) {
 
 static void say_what_was_done(const start *s) {
     const long long n = (long long)s->a->match.count, n_read = (long long)lf_decompositions_n_read(s->cache);
-    if (n_read)
+    if (s->o->from)
+        lf_info("%lld adapters go on from %s", n, s->o->from->dir);
+    else if (n_read)
         lf_info("%lld adapters started from %s in %.2f s, with %lld decompositions of %s", n, s->o->init,
                 s->a->init_seconds, n_read, lf_decompositions_folder(s->cache));
     else
@@ -192,7 +197,7 @@ static lf_status start_all(lf_adapter *a, const lf_adapter_opts *o, const lf_ini
     if (init->residual && (rc = lf_decompositions_open(&s.cache, o->decomposition_cache, err))) goto out;
     if ((rc = lf_decompositions_lock(s.cache, err)) || (rc = run(&s, err))) goto out;
     a->init_seconds = lf_now() - began;
-    if (!(a->start = lf_start_to_json(o, s.reports, a->match.count))) {
+    if (!(a->start = lf_start_to_json(o, init, s.reports, a->match.count))) {
         rc = lf_no_memory(err, "the adapters' start");
         goto out;
     }
@@ -226,10 +231,10 @@ static lf_status check_start(const lf_adapter *a, const lf_adapter_opts *o, cons
     return LF_OK;
 }
 
-lf_status lf_adapter_new(lf_adapter **out, lf_nn *nn, const lf_adapter_opts *o, lf_err *err) {
+/* `o` names the start that init is. */
+static lf_status make(lf_adapter **out, lf_nn *nn, const lf_adapter_opts *o, const lf_init *init, lf_err *err) {
     lf_status rc;
     *out = NULL;
-    const lf_init *init = lf_init_find(o->init);
     if (!init) return lf_fail(err, LF_EUSAGE, "init_lora_weights: there is no start named '%s'", o->init);
     lf_adapter *a = lf_calloc(1, sizeof *a);
     if (!a) return lf_no_memory(err, "the adapters");
@@ -241,6 +246,7 @@ lf_status lf_adapter_new(lf_adapter **out, lf_nn *nn, const lf_adapter_opts *o, 
                       .residual = init->residual};
     if ((rc = lf_match_modules(&a->match, nn, o, err)) ||
         (rc = lf_adapter_keep_patterns(a, o->rank_pattern, o->alpha_pattern, err)) ||
+        (o->from && (rc = lf_continue_check(o->from, &a->match, o->use_rslora, err))) ||
         (rc = check_start(a, o, init, err)) || (rc = attach_all(a, err)) || (rc = start_all(a, o, init, err)))
         goto out;
     *out = a;
@@ -249,6 +255,12 @@ out:
     if (rc) lf_lora_detach_all(nn);
     lf_adapter_free(a);
     return rc;
+}
+
+lf_status lf_adapter_new(lf_adapter **out, lf_nn *nn, const lf_adapter_opts *o, lf_err *err) {
+    lf_adapter_opts own = *o;
+    if (o->from) own.init = lf_init_continued.name;
+    return make(out, nn, &own, o->from ? &lf_init_continued : lf_init_find(own.init), err);
 }
 
 void lf_adapter_free(lf_adapter *a) {

@@ -22,6 +22,9 @@ typedef struct lf_position {
 lf_status lf_position_start(lf_position p, int64_t n, int64_t r, const double *sigma, const char *name, int64_t *s,
                             lf_err *err);
 
+/* An adapter folder, ours or PEFT's, opened and checked but not yet applied. */
+typedef struct lf_adapter_file lf_adapter_file;
+
 /* Everything that decides an adapter's shape and start. Borrows from the configuration. */
 typedef struct lf_adapter_opts {
     int64_t r;
@@ -33,8 +36,12 @@ typedef struct lf_adapter_opts {
     uint64_t seed;
     const char *decomposition_cache; /* a folder, "auto", "none"; NULL: none */
     bool strict_targets;             /* uneven cover over layers is an error instead of a warning */
+    const lf_adapter_file *from;     /* its A and B are the start, whatever `init` says; NULL: none */
 } lf_adapter_opts;
 lf_status lf_adapter_opts_read(lf_adapter_opts *o, const lf_config *cfg, lf_err *err);
+/* Where the key continue_from is given: gives cfg the rank, scaling, targets and dropout of that adapter where the user
+ * gave none. LF_EUSAGE, naming key and both values, where he gave others, or asks for a start of another kind. */
+lf_status lf_adapter_take_settings(lf_config *cfg, lf_err *err);
 
 /* A start is one line in init.def and an lf_init_fill, which fills A0 [r,in], B0 [out,r] as PEFT would hold them at
  * step 0. */
@@ -44,9 +51,10 @@ typedef struct lf_init_input {
     int64_t out, in, r;
     double scaling;
     lf_position position;
-    const char *init;        /* the whole value, for its suffix */
-    uint64_t seed, stream;   /* stream: number of the module in the table */
-    lf_stored_weight stored; /* where decompositions of W are kept; {0}: nowhere */
+    const char *init;                 /* the whole value, for its suffix */
+    uint64_t seed, stream;            /* stream: number of the module in the table */
+    lf_stored_weight stored;          /* where decompositions of W are kept; {0}: nowhere */
+    const struct lf_peft_entry *from; /* the factors of another adapter; NULL: none */
 } lf_init_input;
 typedef struct lf_init_report {
     int64_t start;    /* first component of the block; -1: none */
@@ -64,6 +72,7 @@ typedef struct lf_init { /* the columns of init.def */
     lf_init_fill *fill;
 } lf_init;
 const lf_init *lf_init_find(const char *name); /* NULL if there is none */
+extern const lf_init lf_init_continued;        /* not in the table: the factors of lf_adapter_opts.from */
 /* The start that a value of init_lora_weights means, and the name that it was found by; true, or no value, is the
  * table's first. NULL if there is none of that name. */
 const lf_init *lf_init_of(const cJSON *value, const char **name);
@@ -132,8 +141,6 @@ typedef struct lf_adapter_facts {
 lf_status lf_adapter_save(const lf_adapter *a, const lf_nn *nn, const char *dir, const lf_adapter_facts *facts,
                           lf_err *err);
 
-/* An adapter folder, ours or PEFT's, opened and checked but not yet applied. */
-typedef struct lf_adapter_file lf_adapter_file;
 lf_status lf_adapter_open(lf_adapter_file **out, const char *dir, lf_err *err);
 void lf_adapter_close(lf_adapter_file *f);
 /* Labels of the saved head: 0 if the adapter holds none; names NULL if lora_ft.json does not say. */
@@ -144,6 +151,13 @@ int64_t lf_adapter_file_labels(const lf_adapter_file *f, const char *const **nam
  * another kind of model); LF_ESHAPE where its width or bias is not the head's. The number of labels is free. */
 lf_status lf_adapter_check_head(const lf_adapter_file *f, const lf_nn *nn, const lf_module *head, const char *model,
                                 lf_err *err);
+/* The head alone, into one that is there (see lf_adapter_apply). */
+lf_status lf_adapter_apply_head(const lf_adapter_file *f, const lf_nn *nn, lf_module *head, lf_err *err);
+/* Warns where lora_ft.json names another base. */
+void lf_adapter_compare_base(const lf_adapter_file *f, const char *base_hash);
+/* Of the tensors. */
+lf_status lf_adapter_file_hash(const lf_adapter_file *f, char out[33], lf_err *err);
+bool lf_adapter_file_is_head(const lf_adapter_file *f); /* a head alone, without LoRA */
 /* Attaches plain LoRAs to nn (those that it had are taken off), without gradients, and copies the saved head into
  * `head` (which has its shape and holds its floats; NULL: the model has none, which the saved one is checked against).
  * A tensor that fits no module, or a

@@ -17,7 +17,10 @@ struct lf_adapter {
 };
 
 /* `reports`: one for each of the match's n modules. NULL: out of memory. */
-cJSON *lf_start_to_json(const lf_adapter_opts *o, const lf_init_report *reports, int64_t n);
+cJSON *lf_start_to_json(const lf_adapter_opts *o, const lf_init *init, const lf_init_report *reports, int64_t n);
+
+/* continue.c: do the modules that were chosen, their ranks and scalings, and the tensors of o->from say the same? */
+lf_status lf_continue_check(const lf_adapter_file *from, const lf_match *match, bool use_rslora, lf_err *err);
 
 double lf_lora_scaling(double alpha, int64_t r, bool use_rslora);
 

@@ -17,24 +17,6 @@ typedef struct applying {
 
 /* ---- which module ---- */
 
-static lf_status check_fit(const applying *p, const lf_peft_entry *e, const lf_module *m, lf_err *err) {
-    if (m->kind != LF_MODULE_LINEAR || m->head == LF_TOKEN_HEAD)
-        return lf_fail(err, LF_EUNSUPPORTED, "%s: module '%s' is %s: it cannot carry an adapter", p->f->weights_path,
-                       e->module,
-                       m->kind == LF_MODULE_LINEAR ? "a language model's output layer" : "not a linear layer");
-    if (e->A->shape[1] != m->in || e->B->shape[0] != m->out) {
-        char A[64], B[64];
-        return lf_fail(err, LF_ESHAPE,
-                       "%s: module '%s': expected lora_A [%lld, %lld] and lora_B [%lld, %lld] for this base model, "
-                       "found %s and %s; "
-                       "was the adapter made for another model?",
-                       p->f->weights_path, e->module, (long long)e->r, (long long)m->in, (long long)m->out,
-                       (long long)e->r, lf_shape_str(A, sizeof A, 2, e->A->shape),
-                       lf_shape_str(B, sizeof B, 2, e->B->shape));
-    }
-    return LF_OK;
-}
-
 static void put(const lf_nn *nn, lf_tensor *to, const lf_st_tensor *from, float *buffer) {
     lf_to_f32(buffer, from->data, from->dtype, from->numel);
     nn->k->from_f32(to->data, buffer, from->numel);
@@ -43,7 +25,7 @@ static void put(const lf_nn *nn, lf_tensor *to, const lf_st_tensor *from, float 
 static lf_status apply_entry(applying *p, lf_module *m, const lf_peft_entry *e, lf_err *err) {
     lf_match *match = &p->a->match;
     const double scaling = lf_lora_scaling(e->alpha, e->r, p->a->use_rslora);
-    lf_status rc = check_fit(p, e, m, err);
+    lf_status rc = lf_peft_check_fit(p->f, e, m, err);
     if (rc || (rc = lf_lora_attach(p->nn, m, e->r, scaling, p->a->lora_dropout, false, false, err))) return rc;
     match->modules[match->count] = m;
     match->r[match->count] = e->r;
@@ -57,12 +39,6 @@ static lf_status apply_entry(applying *p, lf_module *m, const lf_peft_entry *e, 
     return LF_OK;
 }
 
-static const lf_peft_entry *entry_of(const lf_adapter_file *f, const char *module) {
-    for (int64_t i = 0; i < f->n_entries; i++)
-        if (strcmp(f->entries[i].module, module) == 0) return &f->entries[i];
-    return NULL;
-}
-
 static lf_status apply_all(applying *p, lf_err *err) {
     const lf_adapter_file *f = p->f;
     lf_lora_detach_all(p->nn);
@@ -73,14 +49,11 @@ static lf_status apply_all(applying *p, lf_err *err) {
                            f->weights_path, f->entries[i].module);
     for (int64_t i = 0; i < p->nn->n_modules; i++) {
         lf_module *m = p->nn->modules[i];
-        const lf_peft_entry *e = entry_of(f, m->name), *old = strcmp(m->name, m->alias) ? entry_of(f, m->alias) : NULL;
-        if (e && old)
-            return lf_fail(err, LF_EDATA, "%s: '%s' and '%s' are two names of one module", f->weights_path, e->module,
-                           old->module);
-        if (!e && !old) continue;
-        p->old_names = old != NULL;
-        const lf_status rc = apply_entry(p, m, e ? e : old, err);
-        if (rc) return rc;
+        const lf_peft_entry *e;
+        lf_status rc = lf_peft_find(&e, f, m, err);
+        if (!rc && !e) continue;
+        if (rc || (rc = apply_entry(p, m, e, err))) return rc;
+        p->old_names = strcmp(e->module, m->name) != 0;
     }
     return LF_OK;
 }
@@ -165,9 +138,8 @@ lf_status lf_adapter_check_head(const lf_adapter_file *f, const lf_nn *nn, const
                    model, lf_shape_str(found, sizeof found, 2, t->shape), f->head_bias ? " with one" : " without");
 }
 
-static lf_status apply_head(const applying *p, lf_module *head, lf_err *err) {
-    const lf_adapter_file *f = p->f;
-    const lf_status rc = lf_adapter_check_head(f, p->nn, head, "this model", err);
+lf_status lf_adapter_apply_head(const lf_adapter_file *f, const lf_nn *nn, lf_module *head, lf_err *err) {
+    const lf_status rc = lf_adapter_check_head(f, nn, head, "this model", err);
     if (rc || !f->head) return rc;
     if (f->head_weight->shape[0] != head->out) {
         char found[64];
@@ -178,20 +150,11 @@ static lf_status apply_head(const applying *p, lf_module *head, lf_err *err) {
                        lf_shape_str(found, sizeof found, 2, f->head_weight->shape));
     }
     float *buffer = lf_malloc((size_t)f->head_weight->numel * sizeof *buffer);
-    if (!buffer) return lf_no_memory(err, "applying the adapter %s", p->f->dir);
-    put(p->nn, &head->weight->tensor, f->head_weight, buffer);
-    if (head->bias) put(p->nn, &head->bias->tensor, f->head_bias, buffer);
+    if (!buffer) return lf_no_memory(err, "applying the adapter %s", f->dir);
+    put(nn, &head->weight->tensor, f->head_weight, buffer);
+    if (head->bias) put(nn, &head->bias->tensor, f->head_bias, buffer);
     lf_free(buffer);
     return LF_OK;
-}
-
-static void compare_base(const lf_adapter_file *f, const char *base_hash) {
-    const cJSON *hash = cJSON_GetObjectItemCaseSensitive(f->facts, "base_hash");
-    if (!cJSON_IsString(hash) || !hash->valuestring[0] || !base_hash || !base_hash[0]) return;
-    if (strcmp(hash->valuestring, base_hash))
-        lf_warn("%s: the adapter was trained on a base model with other weights (hash %s, this one %s): results will "
-                "differ",
-                f->dir, hash->valuestring, base_hash);
 }
 
 static lf_status make_room(applying *p, lf_err *err) {
@@ -218,8 +181,10 @@ lf_status lf_adapter_apply(lf_adapter **out, const lf_adapter_file *f, lf_nn *nn
     applying p = {.f = f, .nn = nn};
     *out = NULL;
     lf_status rc = make_room(&p, err);
-    if (rc || (rc = apply_all(&p, err)) || (rc = check_targets(&p, err)) || (rc = apply_head(&p, head, err))) goto out;
-    compare_base(f, base_hash);
+    if (rc || (rc = apply_all(&p, err)) || (rc = check_targets(&p, err)) ||
+        (rc = lf_adapter_apply_head(f, nn, head, err)))
+        goto out;
+    lf_adapter_compare_base(f, base_hash);
     *out = p.a;
     p.a = NULL;
 out:

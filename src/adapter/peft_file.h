@@ -29,4 +29,9 @@ struct lf_adapter_file {
     const char **labels; /* [rows of head_weight]; NULL: lora_ft.json does not say */
 };
 
+/* peft_entry.c: the module's, by its name or alias; LF_EDATA where the file has both. *out NULL: none. */
+lf_status lf_peft_find(const lf_peft_entry **out, const lf_adapter_file *f, const lf_module *m, lf_err *err);
+/* LF_ESHAPE where they are not of this module's size, LF_EUNSUPPORTED where it can carry no adapter. */
+lf_status lf_peft_check_fit(const lf_adapter_file *f, const lf_peft_entry *e, const lf_module *m, lf_err *err);
+
 #endif

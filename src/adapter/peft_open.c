@@ -379,3 +379,9 @@ int64_t lf_adapter_file_labels(const lf_adapter_file *f, const char *const **nam
     *names = f->labels;
     return f->head ? f->head_weight->shape[0] : 0;
 }
+
+lf_status lf_adapter_file_hash(const lf_adapter_file *f, char out[33], lf_err *err) {
+    return lf_safetensors_hash(f->st, out, err);
+}
+
+bool lf_adapter_file_is_head(const lf_adapter_file *f) { return f->head_only; }

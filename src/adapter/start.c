@@ -48,8 +48,7 @@ static void say_start(char *text, size_t size, const lf_init *init, const lf_ada
                  (long long)greatest);
 }
 
-cJSON *lf_start_to_json(const lf_adapter_opts *o, const lf_init_report *reports, int64_t n) {
-    const lf_init *init = lf_init_find(o->init);
+cJSON *lf_start_to_json(const lf_adapter_opts *o, const lf_init *init, const lf_init_report *reports, int64_t n) {
     char line[400];
     say_start(line, sizeof line, init, o, reports, n);
     lf_obj start = lf_obj_new();

@@ -18,24 +18,33 @@ static lf_status make_head(lf_model *m, int64_t labels, const char *const *names
     return rc;
 }
 
-static lf_status check_head(const lf_adapted *a, lf_err *err) {
-    const lf_model *m = a->model;
+static lf_status check_head(const lf_model *m, const lf_adapter_file *f, lf_err *err) {
     char *what =
         lf_format("%s (%s of type '%s')", m->path,
                   lf_model_says(m, LF_NEXT_TOKEN) ? "a causal language model" : "a model", m->family->model_type);
     const lf_status rc =
-        what ? lf_adapter_check_head(a->file, &m->nn, m->head.module, what, err) : lf_no_memory(err, "%s", m->path);
+        what ? lf_adapter_check_head(f, &m->nn, m->head.module, what, err) : lf_no_memory(err, "%s", m->path);
     lf_free(what);
     return rc;
 }
 
+/* Room for the head that the file holds, if it holds one. */
+static lf_status take_head(lf_model *m, const lf_adapter_file *f, lf_err *err) {
+    const char *const *names;
+    const lf_status rc = check_head(m, f, err);
+    const int64_t labels = rc ? 0 : lf_adapter_file_labels(f, &names);
+    return labels > 0 ? make_head(m, labels, names, err) : rc;
+}
+
+lf_status lf_adapted_head(lf_model *m, const lf_adapter_file *f, lf_err *err) {
+    const lf_status rc = take_head(m, f, err);
+    return rc ? rc : lf_adapter_apply_head(f, &m->nn, m->head.module, err);
+}
+
 static lf_status put_on(lf_adapted *a, const char *dir, lf_err *err) {
     lf_model *m = a->model;
-    const char *const *names;
     lf_status rc;
-    if ((rc = lf_adapter_open(&a->file, dir, err)) || (rc = check_head(a, err))) return rc;
-    const int64_t labels = lf_adapter_file_labels(a->file, &names);
-    if (labels > 0 && (rc = make_head(m, labels, names, err))) return rc;
+    if ((rc = lf_adapter_open(&a->file, dir, err)) || (rc = take_head(m, a->file, err))) return rc;
     return lf_adapter_apply(&a->adapter, a->file, &m->nn, m->head.module, m->hash, err);
 }
 

@@ -17,6 +17,8 @@ typedef struct lf_adapted {
  * caller closes. */
 lf_status lf_adapted_open(lf_adapted *out, const char *model, const char *adapter, const lf_kernels *k, lf_load load,
                           lf_err *err);
+/* The head alone of an adapter's file, where it holds one, as a new trained head of m; refused as above. */
+lf_status lf_adapted_head(lf_model *m, const lf_adapter_file *f, lf_err *err);
 void lf_adapted_close(lf_adapted *a);
 
 #endif

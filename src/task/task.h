@@ -44,6 +44,7 @@ typedef struct lf_task {
     lf_graph *g;
     void *data;                /* the source's */
     lf_forgetting *forgetting; /* NULL until the base is measured */
+    bool keeps_head;           /* training goes on with the head that the model has, and its labels */
     bool interruptible; /* evaluations end with LF_EINTERRUPTED after lf_interrupt; training lets them end first */
 } lf_task;
 

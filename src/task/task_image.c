@@ -24,7 +24,8 @@ static lf_status labels(const lf_task *t, lf_data_role role, lf_key_id key, cons
     const lf_model *m = t->model;
     const lf_classifier *head;
     *names = NULL;
-    if (role == LF_DATA_TRAIN) return lf_cfg_bool(t->cfg, LF_reuse_head) ? take(&m->head, names, n) : LF_OK;
+    if (role == LF_DATA_TRAIN)
+        return t->keeps_head || lf_cfg_bool(t->cfg, LF_reuse_head) ? take(&m->head, names, n) : LF_OK;
     if (role == LF_DATA_BASE) {
         if (m->base_head.module) return take(&m->base_head, names, n);
         return lf_cfg_fail(t->cfg, key, err, "the model has no head of its own, so there is no base task to forget");
@@ -51,6 +52,7 @@ static lf_status prepare(lf_task *t, lf_err *err) {
     int64_t n;
     const char *const *names = t->source->classes(t, &n);
     if (!names) return random_head(t, err);
+    if (t->keeps_head) return LF_OK;
     if (lf_cfg_bool(t->cfg, LF_reuse_head)) return lf_model_train_head(t->model, err);
     return lf_model_new_head(t->model, n, names, (uint64_t)lf_cfg_i64(t->cfg, LF_seed), err);
 }

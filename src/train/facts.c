@@ -13,6 +13,7 @@ static cJSON *run_facts(const lf_run *run) {
     lf_obj o = lf_obj_of(lf_cfg_select(run->cfg, LF_IS_MAIN, LF_IS_INPUT)); /* paths are of a place */
     lf_obj_drop(&o, lf_key_name(LF_precision));                             /* "auto" became one */
     lf_run_put_segments(&o, run);
+    if (run->from) lf_obj_string(&o, "continued_from", run->from_hash);
     lf_obj_number(&o, "steps", (double)run->progress.step);
     lf_obj_string(&o, "precision", run->k->precision);
     lf_obj_string(&o, "kernels", run->k->name);

@@ -38,6 +38,8 @@ typedef struct lf_run {
     const lf_kernels *k;
     lf_graph *g;
     lf_model *model;
+    lf_adapter_file *from;             /* continue_from; NULL: a new adapter */
+    char from_hash[33];                /* of its tensors; "": none */
     lf_adapter *adapter;               /* NULL unless method lora */
     lf_task *task;                     /* data, loss and judgement */
     char data_hash[LF_DATA_ROLES][33]; /* of the bytes of each role's files (data/fingerprint.h); "": it has none */

@@ -1,4 +1,4 @@
-/* A model or data under the same name may hold something else by now; the hash of their bytes tells. */
+/* A model, an adapter or data under the same name may hold something else by now; the hash of their bytes tells. */
 #include <string.h>
 
 #include "base/log.h"
@@ -30,6 +30,7 @@ cJSON *lf_run_data_hashes(const lf_run *run) {
     bool ok = cJSON_AddStringToObject(o, lf_key_name(LF_model), run->model->hash) != NULL;
     for (int role = 0; role < LF_DATA_ROLES && ok; role++)
         ok = cJSON_AddStringToObject(o, lf_key_name(keys[role]), run->data_hash[role]) != NULL;
+    if (ok && run->from) ok = cJSON_AddStringToObject(o, lf_key_name(LF_continue_from), run->from_hash) != NULL;
     if (ok) return o;
     cJSON_Delete(o);
     return NULL;
@@ -53,5 +54,6 @@ lf_status lf_run_check_data(const lf_run *run, const cJSON *was, const char *pat
     lf_status rc = check_one(lf_key_name(LF_model), run->model->hash, was, path, err);
     for (int role = 0; role < LF_DATA_ROLES && !rc; role++)
         rc = check_one(lf_key_name(keys[role]), run->data_hash[role], was, path, err);
+    if (!rc && run->from) rc = check_one(lf_key_name(LF_continue_from), run->from_hash, was, path, err);
     return rc;
 }

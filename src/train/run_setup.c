@@ -12,6 +12,7 @@
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "eval/adapted.h"
 #include "task/base_cache.h"
 #include "train/checkpoint_internal.h"
 #include "train/run.h"
@@ -187,6 +188,18 @@ static lf_status open_model(lf_run *run, lf_err *err) {
                          err);
 }
 
+/* The adapter to go on with, and its head in the place of the model's own. */
+static lf_status open_from(lf_run *run, lf_err *err) {
+    const char *dir = lf_cfg_str(run->cfg, LF_continue_from);
+    lf_status rc = LF_OK;
+    if (!dir || (rc = lf_adapter_open(&run->from, dir, err)) ||
+        (rc = lf_adapter_file_hash(run->from, run->from_hash, err)) ||
+        (rc = lf_adapted_head(run->model, run->from, err)))
+        return rc;
+    lf_adapter_compare_base(run->from, run->model->hash);
+    return LF_OK;
+}
+
 static lf_status check_modules_to_save(const lf_run *run, lf_err *err) {
     const lf_module *head = run->model->head.module;
     for (int64_t i = 0; i < lf_cfg_list_count(run->cfg, LF_modules_to_save); i++) {
@@ -208,9 +221,9 @@ static lf_status attach_adapter(lf_run *run, lf_err *err) {
     if (run->method != LF_METHOD_LORA) return LF_OK;
     lf_adapter_opts o;
     lf_status rc;
-    if ((rc = lf_adapter_opts_read(&o, run->cfg, err)) ||
-        (rc = lf_adapter_new(&run->adapter, &run->model->nn, &o, err)))
-        return rc;
+    if ((rc = lf_adapter_opts_read(&o, run->cfg, err))) return rc;
+    o.from = run->from;
+    if ((rc = lf_adapter_new(&run->adapter, &run->model->nn, &o, err))) return rc;
     lf_info("%s", lf_adapter_coverage(run->adapter));
     run->results.init_seconds = lf_adapter_init_seconds(run->adapter);
     return LF_OK;
@@ -261,8 +274,10 @@ lf_status lf_run_open_data(lf_run *run, const lf_config *cfg, lf_err *err) {
     lf_status rc;
     begin(run, cfg);
     if ((rc = check_output_dir(run, err)) || (rc = lf_kernels_select(&run->k, lf_cfg_str(cfg, LF_precision), err)) ||
-        (rc = open_model(run, err)) || (rc = check_modules_to_save(run, err)) || (rc = open_task(run, err)))
+        (rc = open_model(run, err)) || (rc = open_from(run, err)) || (rc = check_modules_to_save(run, err)) ||
+        (rc = open_task(run, err)))
         return rc;
+    run->task->keeps_head = run->from && lf_adapter_file_labels(run->from, &(const char *const *){NULL}) > 0;
     return open_data(run, err);
 }
 
@@ -296,6 +311,7 @@ void lf_run_close(lf_run *run) {
     lf_optimizer_free(&run->optimizer);
     lf_task_close(run->task);
     lf_adapter_free(run->adapter);
+    lf_adapter_close(run->from);
     lf_graph_free(run->g);
     lf_model_free(run->model);
 }

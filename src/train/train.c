@@ -162,7 +162,7 @@ static lf_status train(lf_run *run, lf_err *err) {
     return rc;
 }
 
-lf_status lf_train(const lf_config *cfg, FILE *out, lf_err *err) {
+static lf_status run_or_leave(const lf_config *cfg, FILE *out, lf_err *err) {
     bool finished;
     lf_status rc = leave_finished(&finished, cfg, out, err);
     if (rc || finished) return rc;
@@ -173,5 +173,15 @@ lf_status lf_train(const lf_config *cfg, FILE *out, lf_err *err) {
     else if (!rc && !(rc = train(&run, err)))
         rc = print_results(&run, out, err);
     lf_run_close(&run);
+    return rc;
+}
+
+/* With continue_from, the settings of that adapter are the run's, as if they had been given. */
+lf_status lf_train(const lf_config *cfg, FILE *out, lf_err *err) {
+    if (!lf_cfg_is_set(cfg, LF_continue_from)) return run_or_leave(cfg, out, err);
+    lf_config *own;
+    lf_status rc = lf_cfg_derive(&own, cfg, "train", err);
+    if (!rc && !(rc = lf_adapter_take_settings(own, err))) rc = run_or_leave(own, out, err);
+    lf_config_free(own);
     return rc;
 }

@@ -111,9 +111,74 @@ static void test_training_pissa(void **state) {
     each_bf16(check_pissa);
 }
 
+/* ---- going on with PEFT's adapter, as PEFT goes on with it (scripts/make-golden-continued.py) ---- */
+
+/* Settings, module by module, and factors are those of the file. */
+static void open_continued(training *t, fixture *f, const char *name, lf_adapter_file **from) {
+    char path[400];
+    lf_adapter_opts o;
+    snprintf(path, sizeof path, "%s/golden/%s/peft_adapter", LF_TEST_DIR, name);
+    *t = (training){.init = name};
+    OK(lf_config_new(&t->cfg, "train", &err));
+    const char *const keys[][2] = {{"model", "m"},           {"train_data", "d"},
+                                   {"output_dir", "o"},      {"learning_rate", "5e-3"},
+                                   {"weight_decay", "0.01"}, {"continue_from", path}};
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) OK(lf_config_set(t->cfg, keys[i][0], keys[i][1], &err));
+    OK(lf_config_finish(t->cfg, &err));
+    OK(lf_adapter_take_settings(t->cfg, &err));
+    OK(lf_adapter_opts_read(&o, t->cfg, &err));
+    assert_true(o.r == 4 && o.lora_alpha == 6);
+    OK(lf_adapter_open(from, path, &err));
+    o.from = *from;
+    OK(lf_adapter_new(&t->adapter, &f->model->nn, &o, &err));
+    OK(lf_nn_trainables(&f->model->nn, &t->list, &t->count, &err));
+    OK(lf_optimizer_init(&t->optimizer, f->k, t->list, t->count, t->cfg, &err));
+}
+
+static const lf_st_tensor *continued(lf_safetensors *gold, const char *name, const char *what) {
+    char key[200];
+    snprintf(key, sizeof key, "%s.%s", name, what);
+    const lf_st_tensor *t = lf_safetensors_find(gold, key);
+    if (!t) fail_msg("no golden tensor '%s'", key);
+    return t;
+}
+
+static void check_continued(const char *name, const lf_kernels *k) {
+    fixture f;
+    training t;
+    lf_adapter_file *from;
+    lf_safetensors *gold;
+    open_case(&f, name, k, LF_LOAD_FROZEN);
+    OK(lf_safetensors_open(&gold, LF_TEST_DIR "/golden/continued.safetensors", &err));
+    open_continued(&t, &f, name, &from);
+    if (!in_bf16(k)) check_logits(&f, "kaiming.logits_after", 2e-5); /* step 0 is the adapter */
+    const float *want = continued(gold, name, "losses")->data;
+    for (int step = 0; step < STEPS; step++) {
+        lf_optimizer_clear_gradients(&t.optimizer);
+        lf_tensor *loss = loss_of_step(&f, step);
+        const float value = *(const float *)loss->data;
+        if (!(fabsf(value - want[step]) <= (in_bf16(k) ? 3e-2f : 1e-4f) * want[step]))
+            fail_msg("%s, %s: step %d: loss %.7f, PEFT has %.7f", name, k->name, step, (double)value,
+                     (double)want[step]);
+        OK(lf_graph_backward(f.g, loss, 1, &err));
+        const double norm = lf_optimizer_gradient_norm(&t.optimizer, 1);
+        lf_optimizer_step(&t.optimizer, 1, norm > 1 ? 1 / (norm + 1e-6) : 1);
+    }
+    close_training(&t);
+    lf_adapter_close(from);
+    lf_safetensors_close(gold);
+    close_case(&f);
+}
+static void test_going_on_with_an_adapter(void **state) {
+    (void)state;
+    each_backend(check_continued);
+    each_bf16(check_continued);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_logits), cmocka_unit_test(test_full_gradients),
-                                       cmocka_unit_test(test_two_passes), cmocka_unit_test(test_training_kaiming),
-                                       cmocka_unit_test(test_training_pissa)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_logits),         cmocka_unit_test(test_full_gradients),
+        cmocka_unit_test(test_two_passes),     cmocka_unit_test(test_training_kaiming),
+        cmocka_unit_test(test_training_pissa), cmocka_unit_test(test_going_on_with_an_adapter)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

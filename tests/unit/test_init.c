@@ -395,7 +395,7 @@ static void test_what_a_start_says(void **state) {
         const lf_adapter_opts o = {.init = cases[i].init, .position = cases[i].given};
         const lf_init_report reports[] = {
             {.start = cases[i].first}, {.start = cases[i].other}, {.start = cases[i].first}};
-        cJSON *start = lf_start_to_json(&o, reports, 3);
+        cJSON *start = lf_start_to_json(&o, lf_init_find(o.init), reports, 3);
         char *text = cJSON_PrintUnformatted(start);
         assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(start, "name")), cases[i].init);
         if (!strstr(text, cases[i].json)) fail_msg("%s: %s not in %s", cases[i].init, cases[i].json, text);

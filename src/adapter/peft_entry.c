@@ -1,0 +1,47 @@
+/* Which tensors of an adapter's file are a module's, whether they fit it, and whose base they were trained on. */
+#include <string.h>
+
+#include "adapter/peft_file.h"
+#include "base/file.h"
+#include "base/log.h"
+
+static const lf_peft_entry *entry_of(const lf_adapter_file *f, const char *module) {
+    for (int64_t i = 0; i < f->n_entries; i++)
+        if (strcmp(f->entries[i].module, module) == 0) return &f->entries[i];
+    return NULL;
+}
+
+lf_status lf_peft_find(const lf_peft_entry **out, const lf_adapter_file *f, const lf_module *m, lf_err *err) {
+    const lf_peft_entry *e = entry_of(f, m->name), *old = strcmp(m->name, m->alias) ? entry_of(f, m->alias) : NULL;
+    *out = e ? e : old;
+    if (!e || !old) return LF_OK;
+    return lf_fail(err, LF_EDATA, "%s: '%s' and '%s' are two names of one module", f->weights_path, e->module,
+                   old->module);
+}
+
+lf_status lf_peft_check_fit(const lf_adapter_file *f, const lf_peft_entry *e, const lf_module *m, lf_err *err) {
+    if (m->kind != LF_MODULE_LINEAR || m->head == LF_TOKEN_HEAD)
+        return lf_fail(err, LF_EUNSUPPORTED, "%s: module '%s' is %s: it cannot carry an adapter", f->weights_path,
+                       e->module,
+                       m->kind == LF_MODULE_LINEAR ? "a language model's output layer" : "not a linear layer");
+    if (e->A->shape[1] != m->in || e->B->shape[0] != m->out) {
+        char A[64], B[64];
+        return lf_fail(err, LF_ESHAPE,
+                       "%s: module '%s': expected lora_A [%lld, %lld] and lora_B [%lld, %lld] for this base model, "
+                       "found %s and %s; "
+                       "was the adapter made for another model?",
+                       f->weights_path, e->module, (long long)e->r, (long long)m->in, (long long)m->out,
+                       (long long)e->r, lf_shape_str(A, sizeof A, 2, e->A->shape),
+                       lf_shape_str(B, sizeof B, 2, e->B->shape));
+    }
+    return LF_OK;
+}
+
+void lf_adapter_compare_base(const lf_adapter_file *f, const char *base_hash) {
+    const cJSON *hash = cJSON_GetObjectItemCaseSensitive(f->facts, "base_hash");
+    if (!cJSON_IsString(hash) || !hash->valuestring[0] || !base_hash || !base_hash[0]) return;
+    if (strcmp(hash->valuestring, base_hash))
+        lf_warn("%s: the adapter was trained on a base model with other weights (hash %s, this one %s): results will "
+                "differ",
+                f->dir, hash->valuestring, base_hash);
+}
