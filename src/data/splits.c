@@ -3,9 +3,9 @@
 #include <stddef.h>
 #include <strings.h>
 
-enum { MAX_ALIASES = 5 };
+enum { MAX_ALIASES = 6 };
 static const char *const split_names[][MAX_ALIASES] = {
-    {"train", "training"}, {"val", "validation", "valid", "dev"}, {"test", "testing", "t10k"}};
+    {"train", "training"}, {"val", "validation", "valid", "dev", "eval", "evaluation"}, {"test", "testing", "t10k"}};
 enum { N_SPLITS = sizeof split_names / sizeof *split_names };
 
 static int split_group(const char *name) {

@@ -2,12 +2,20 @@
 #include "data/walk.h"
 
 #include <stddef.h>
+#include <strings.h>
 #include <sys/stat.h>
 
 #include "base/file.h"
 #include "base/mem.h"
 
 enum { MAX_DEPTH = 32 };
+
+bool lf_is_hidden(const char *name) {
+    static const char *const of_systems[] = {"Thumbs.db", "ehthumbs.db", "desktop.ini", "__MACOSX", "@eaDir"};
+    for (size_t i = 0; i < sizeof of_systems / sizeof *of_systems; i++)
+        if (!strcasecmp(name, of_systems[i])) return true;
+    return name[0] == '.';
+}
 
 typedef struct walking {
     const lf_walk *walk;

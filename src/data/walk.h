@@ -13,11 +13,12 @@ typedef struct lf_walk {
     bool (*known_file)(const char *name);
 } lf_walk;
 
-/* Folder by folder, names sorted by bytes; those that begin with a dot are passed over. Links are followed, and a
- * folder is entered once, for they may go round in circles. LF_EDATA: nested more than 32 deep. */
+/* Folder by folder, names sorted by bytes, hidden ones passed over. Links are followed, and a folder is entered once,
+ * for they may go round in circles. LF_EDATA: nested more than 32 deep. */
 lf_status lf_walk_files(const lf_walk *w, const char *folder, lf_err *err);
 
-/* Names that begin with a dot: what systems and editors keep beside the user's files. */
-static inline bool lf_is_hidden(const char *name) { return name[0] == '.'; }
+/* What systems and editors put beside the user's files is not the user's, and not worth a word: names that begin with a
+ * dot, Thumbs.db and the like. */
+bool lf_is_hidden(const char *name);
 
 #endif

@@ -65,9 +65,9 @@ const lf_base_score *lf_forgetting_before(const lf_forgetting *f);
 lf_status lf_forgetting_measure(lf_base_score *out, lf_forgetting *f, lf_model *m, lf_graph *g,
                                 const lf_eval_opts *opts, lf_err *err);
 
-/* Names that are all in the model's label2id map by it; else sorted order with a warning if there
- * are at most as many as labels; else LF_EDATA. For IDX data the numbers are the labels. `names` are the model's
- * labels. */
+/* The classes of a data set as a model's labels, `names`: each by its name, and an unknown one is LF_EDATA. If no name
+ * is known, numbers are labels (as those of IDX files are), and as many classes as there are labels are taken in sorted
+ * order, with a warning; else LF_EDATA. */
 lf_status lf_open_labelled(lf_dataset **out, const lf_dataset_opts *opts, const char *const *names, int64_t n_names,
                            lf_err *err);
 

@@ -1,4 +1,5 @@
 /* How a data set's classes and pictures meet a model's labels and input. */
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -6,61 +7,148 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "data/image/dataset_internal.h"
 #include "eval/eval.h"
 
 /* ---- labels ---- */
 
-static bool is_among(const char *name, const char *const *names, int64_t n) {
-    for (int64_t i = 0; i < n; i++)
-        if (strcmp(names[i], name) == 0) return true;
+/* The classes of a data set and the labels that they are to become. */
+typedef struct matching {
+    const lf_dataset *data;
+    const char *key;
+    const char *const *names; /* [n_names] the labels */
+    int64_t n_names, n;       /* n: classes of the data */
+    int32_t *to;              /* [n] */
+} matching;
+
+static const char *class_name(const matching *m, int64_t c) { return lf_dataset_class_name(m->data, c); }
+
+/* How many have a label by their name; to[c] is -1 of the others. */
+static int64_t match_names(matching *m) {
+    int64_t known = 0;
+    for (int64_t c = 0; c < m->n; c++) {
+        int64_t i = 0;
+        while (i < m->n_names && strcmp(m->names[i], class_name(m, c))) i++;
+        m->to[c] = i < m->n_names ? (int32_t)i : -1;
+        known += i < m->n_names;
+    }
+    return known;
+}
+
+/* Classes called "0", "1", ... as those of IDX files are: the numbers are the labels. */
+static bool match_numbers(matching *m, int64_t *highest) {
+    *highest = 0;
+    for (int64_t c = 0; c < m->n; c++) {
+        const int64_t number = lf_class_number(class_name(m, c));
+        if (number < 0) return false;
+        if (number > *highest) *highest = number;
+        m->to[c] = (int32_t)number;
+    }
+    return true;
+}
+
+/* The next letter or digit at *s, in small letters; 0 at the end, or at the comma of a list of names. */
+static int next_letter(const char **s) {
+    while (**s && **s != ',' && !isalnum((unsigned char)**s) && (unsigned char)**s < 0x80) ++*s;
+    return **s && **s != ',' ? tolower((unsigned char)*(*s)++) : 0;
+}
+
+/* "Golden retriever" is like "golden_retriever", and "tench" like the first of "tench, Tinca tinca". */
+static bool is_like(const char *name, const char *label) {
+    for (const char *from = label; from; from = strchr(from, ',')) {
+        const char *a = name, *b = from += *from == ',';
+        int x, y;
+        do {
+            x = next_letter(&a);
+            y = next_letter(&b);
+        } while (x && x == y);
+        if (x == y && a > name) return true;
+    }
     return false;
 }
 
-static bool all_among(const lf_dataset *d, const char *const *names, int64_t n) {
-    for (int64_t i = 0; i < lf_dataset_n_classes(d); i++)
-        if (!is_among(lf_dataset_class_name(d, i), names, n)) return false;
-    return true;
+/* The label that class c may have been meant for; NULL: none. */
+static const char *like(const matching *m, int64_t c) {
+    for (int64_t i = 0; i < m->n_names; i++)
+        if (is_like(class_name(m, c), m->names[i])) return m->names[i];
+    return NULL;
 }
 
-/* Classes called "0", "1", ... in this order, as those of IDX files are: the numbers are the labels. */
-static bool are_numbers(const lf_dataset *d) {
-    for (int64_t i = 0; i < lf_dataset_n_classes(d); i++) {
-        char number[24];
-        snprintf(number, sizeof number, "%lld", (long long)i);
-        if (strcmp(lf_dataset_class_name(d, i), number) != 0) return false;
+static bool any_like(const matching *m) {
+    bool any = false;
+    for (int64_t c = 0; c < m->n && !any; c++) any = like(m, c) != NULL;
+    return any;
+}
+
+/* Which are unknown, and what is known: a suggestion first. */
+static lf_status unknown_classes(const matching *m, lf_err *err) {
+    char unknown[256] = "", expected[200] = "", hint[200] = "";
+    int64_t n = 0;
+    for (int64_t c = 0; c < m->n; c++) {
+        if (m->to[c] >= 0) continue;
+        const char *name = class_name(m, c), *origin = lf_dataset_class_origin(m->data, c), *near = like(m, c);
+        char both[160];
+        n++;
+        if (strcmp(name, origin))
+            snprintf(both, sizeof both, "%.60s -> %.60s", origin, name); /* by a label_map */
+        else
+            snprintf(both, sizeof both, "%.120s", name);
+        lf_list_append(unknown, sizeof unknown, both);
+        if (near && !hint[0]) snprintf(hint, sizeof hint, "is '%.80s' called '%.80s'? ", name, near);
     }
-    return true;
+    for (int64_t i = 0; i < m->n_names; i++) lf_list_append(expected, sizeof expected, m->names[i]);
+    return lf_fail(
+        err, LF_EDATA,
+        "%s: %s: of its %lld classes %lld are not among the %lld expected ones: %s; expected %s; %srename the "
+        "folders, or name the class of each in a label_map: {\"path\": ..., \"label_map\": \"map.json\"}",
+        m->key, lf_dataset_path(m->data), (long long)m->n, (long long)n, (long long)m->n_names, unknown, expected,
+        hint);
+}
+
+static void warn_of_order(const matching *m) {
+    lf_warn("%s: %s: none of its classes ('%s', ...) is among the labels ('%s', ...); there are as many, so in sorted "
+            "order they are taken for labels 0 to %lld; a label_map says which is which",
+            m->key, lf_dataset_path(m->data), class_name(m, 0), m->names[0], (long long)m->n - 1);
+}
+
+/* By name; else, if no name is known, by number, or in sorted order if there are as many classes as labels. A name that
+ * is like a label's but not it shows that the classes have names, and which one is misspelt. */
+static lf_status match(matching *m, lf_err *err) {
+    int64_t highest;
+    const int64_t known = match_names(m);
+    if (known == m->n) return LF_OK;
+    if (!known && match_numbers(m, &highest)) {
+        if (highest < m->n_names) return LF_OK;
+        return lf_fail(err, LF_EDATA,
+                       "%s: %s: its classes are numbers up to %lld; expected 0 to %lld, for the labels "
+                       "('%s', ...)",
+                       m->key, lf_dataset_path(m->data), (long long)highest, (long long)m->n_names - 1, m->names[0]);
+    }
+    if (known || m->n != m->n_names || any_like(m)) {
+        match_names(m);
+        return unknown_classes(m, err);
+    }
+    for (int64_t c = 0; c < m->n; c++) m->to[c] = (int32_t)c;
+    warn_of_order(m);
+    return LF_OK;
 }
 
 lf_status lf_open_labelled(lf_dataset **out, const lf_dataset_opts *opts, const char *const *names, int64_t n_names,
                            lf_err *err) {
     *out = NULL;
-    lf_dataset_opts o = *opts;
-    o.class_names = NULL;
     lf_dataset *d = NULL;
-    lf_status rc = lf_dataset_open(&d, &o, err);
+    lf_status rc = lf_dataset_open(&d, opts, err);
     if (rc) return rc;
-    const int64_t n = lf_dataset_n_classes(d);
-    if (all_among(d, names, n_names)) { /* the same again, by the model's numbers */
-        o.class_names = names;
-        o.n_classes = n_names;
+    matching m = {.data = d, .key = opts->key, .names = names, .n_names = n_names, .n = lf_dataset_n_classes(d)};
+    m.to = lf_malloc((size_t)m.n * sizeof *m.to);
+    rc = m.to ? match(&m, err) : lf_no_memory(err, "the classes of %s", lf_dataset_path(d));
+    if (!rc) rc = lf_dataset_relabel(d, names, n_names, m.to, err);
+    lf_free(m.to);
+    if (rc)
         lf_dataset_free(d);
-        return lf_dataset_open(out, &o, err);
-    }
-    if (n > n_names) {
-        rc = lf_fail(err, LF_EDATA,
-                     "%s: %s: expected at most the model's %lld classes ('%s', ...), found %lld ('%s', ...)", o.key,
-                     lf_dataset_path(d), (long long)n_names, names[0], (long long)n, lf_dataset_class_name(d, 0));
-        lf_dataset_free(d);
-        return rc;
-    }
-    if (!are_numbers(d))
-        lf_warn("%s: %s: the classes ('%s', ...) are not the model's labels ('%s', ...); in sorted order they are "
-                "taken for "
-                "labels 0 to %lld",
-                o.key, lf_dataset_path(d), lf_dataset_class_name(d, 0), names[0], (long long)n - 1);
-    *out = d;
-    return LF_OK;
+    else
+        *out = d;
+    return rc;
 }
 
 /* Without weights (ViTModel has none) and none from an adapter, a head is a name only. */

@@ -37,6 +37,9 @@ static lf_status note_classes(lf_pictures *w, lf_err *err) {
     w->classes = lf_calloc((size_t)n, sizeof *w->classes);
     if (!w->classes) return lf_no_memory(err, "the class names");
     for (int64_t i = 0; i < n; i++) w->classes[i] = lf_dataset_class_name(d, i);
+    if (n == 1)
+        lf_warn("train_data: %s: there is one class alone, '%s', so there is nothing to tell apart", lf_dataset_path(d),
+                w->classes[0]);
     return LF_OK;
 }
 

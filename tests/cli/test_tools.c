@@ -234,7 +234,7 @@ static void eval_says_what_is_wrong(void **state) {
         snprintf(name, sizeof name, "many/class%d/a.pgm", i);
         put_noise(name, 1);
     }
-    FAILS(eval, LF_EDATA, "5 classes", "--model @model --data @many");
+    FAILS(eval, LF_EDATA, "of its 6 classes 6 are not among the 5 expected ones", "--model @model --data @many");
     no_leftovers();
 }
 

@@ -490,7 +490,7 @@ static void test_mistakes(void **state) {
         {"train --model $M --train_data emptyclass --output_dir O", 3, "dog"},
         {"train --model $M --train_data notjpg --max_steps 50 --output_dir O", 3, ".jpg"},
         {"eval --model $M --adapter data --data data/val", 3, "adapter_config.json"},
-        {"eval --model $M --data data/val --forgetting_data nowhere", 3, "nowhere"},
+        {"eval --model $M --data base --forgetting_data nowhere", 3, "nowhere"},
         {"eval --model $M", 2, "data"},
         {"merge --model trunc --adapter full/adapter -o O", 3, "trunc"},
         {"generate --prompt x", 2, "generate"},

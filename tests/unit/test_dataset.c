@@ -81,21 +81,24 @@ static void test_folder(void **state) {
     lf_dataset_free(d);
 }
 
-static void test_given_classes(void **state) {
+static void test_relabelled(void **state) {
     (void)state;
     put_picture("given/dog/a.pgm", 2, 2, 1);
     put_picture("given/cat/a.pgm", 2, 2, 2);
-    const char *three[] = {"dog", "bird", "cat"}, *one[] = {"dog"};
+    const char *three[] = {"dog", "bird", "cat"};
+    const int32_t to[] = {2, 0};
     lf_err err = {0};
     lf_dataset *d;
-    assert_ok(open_as(&d, "\"%s/given\"", (lf_dataset_opts){.class_names = three, .n_classes = 3}, &err), err);
+    assert_ok(open_as(&d, "\"%s/given\"", (lf_dataset_opts){0}, &err), err);
+    assert_string_equal(lf_dataset_class_origin(d, 1), "dog");
+    assert_ok(lf_dataset_relabel(d, three, 3, to, &err), err);
     assert_int_equal(lf_dataset_n_classes(d), 3);
     assert_string_equal(lf_dataset_class_name(d, 1), "bird");
+    assert_string_equal(lf_dataset_class_origin(d, 1), "bird"); /* the data have none */
+    assert_string_equal(lf_dataset_class_origin(d, 2), "cat");
     assert_int_equal(lf_dataset_label(d, 0), 2);
     assert_int_equal(lf_dataset_label(d, 1), 0);
     lf_dataset_free(d);
-    refuse("\"%s/given\"", (lf_dataset_opts){.class_names = one, .n_classes = 1}, LF_EDATA,
-           "class folder 'cat' is not among the 1 expected classes ('dog', ...)");
 }
 
 static void test_splits(void **state) {
@@ -286,9 +289,8 @@ static void test_idx(void **state) {
     refuse("\"%s/mnist\"", (lf_dataset_opts){.split = "val"}, LF_ENOTFOUND,
            "no IDX files of the split 'val'; there is 't10k-images-idx3-ubyte', 'train-images-idx3-ubyte.gz'");
     refuse("\"%s/mnist\"", (lf_dataset_opts){0}, LF_EUSAGE, "say which one by \"split\"");
-    const char *two[] = {"a", "b"};
-    refuse("\"%s/mnist\"", (lf_dataset_opts){.split = "train", .class_names = two, .n_classes = 2}, LF_EDATA,
-           "label 2 of picture 2: expected 0 to 1 (2 classes)");
+    refuse("{\"path\": \"%s/mnist\", \"split\": \"train\", \"label_field\": \"x\"}", (lf_dataset_opts){0}, LF_EUSAGE,
+           "'label_field' is for a metadata.csv");
     refuse("{\"path\": \"%s/mnist/t10k-images-idx3-ubyte\", \"labels\": \"%s/mnist/train-labels-idx1-ubyte.gz\"}",
            (lf_dataset_opts){0}, LF_EDATA, "expected 2 labels, one for each picture in");
     refuse("{\"path\": \"%s/mnist/t10k-images-idx3-ubyte\", \"labels\": \"%s/mnist/t10k-images-idx3-ubyte\"}",
@@ -432,7 +434,7 @@ static void test_out_of_memory(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_folder),
-        cmocka_unit_test(test_given_classes),
+        cmocka_unit_test(test_relabelled),
         cmocka_unit_test(test_splits),
         cmocka_unit_test(test_folders_that_are_refused),
         cmocka_unit_test(test_text_named_jpg),

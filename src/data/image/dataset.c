@@ -28,23 +28,6 @@ static const lf_data_format *const formats[] = {
 
 enum { N_FORMATS = sizeof formats / sizeof *formats };
 
-/* ---- names ----------------------------------------------------------------------------------------------------------
- */
-
-int64_t lf_class_find(const lf_data_request *r, const char *name) {
-    for (int64_t i = 0; i < r->n_classes; i++)
-        if (!strcmp(r->class_names[i], name)) return i;
-    return -1;
-}
-
-void lf_list_append(char *buf, size_t size, const char *name) {
-    const size_t used = strlen(buf), need = strlen(name) + 4;
-    if (used + need + 5 < size)
-        snprintf(buf + used, size - used, "%s'%s'", used ? ", " : "", name);
-    else if (used + 5 < size && (used < 3 || strcmp(buf + used - 3, "...")))
-        snprintf(buf + used, size - used, ", ...");
-}
-
 /* ---- what was asked for ---------------------------------------------------------------------------------------------
  */
 
@@ -52,31 +35,47 @@ static const cJSON *spec_path(const cJSON *spec) {
     return cJSON_IsObject(spec) ? cJSON_GetObjectItemCaseSensitive(spec, "path") : spec;
 }
 
+/* A key of the spec but its path; those that are strings have a place to go to. */
+static lf_status read_key(lf_data_request *r, const char **format, const cJSON *v, lf_err *err) {
+    const struct {
+        const char *key;
+        const char **to;
+    } fields[] = {{"format", format}, {"split", &r->split}, {"labels", &r->labels}, {"label_field", &r->label_field}};
+    enum { N_FIELDS = sizeof fields / sizeof *fields };
+    size_t i = 0;
+    if (!strcmp(v->string, "path")) return LF_OK;
+    if (!strcmp(v->string, "label_map") && (cJSON_IsString(v) || cJSON_IsObject(v))) {
+        r->label_map = v;
+        return LF_OK;
+    }
+    while (i < N_FIELDS && strcmp(fields[i].key, v->string)) i++;
+    if (i < N_FIELDS && cJSON_IsString(v)) {
+        *fields[i].to = v->valuestring;
+        return LF_OK;
+    }
+    if (i < N_FIELDS) return lf_fail(err, LF_EUSAGE, "%s: '%s': expected a string", r->key, v->string);
+    if (!strcmp(v->string, "label_map"))
+        return lf_fail(err, LF_EUSAGE,
+                       "%s: 'label_map': expected a path, or an object from a name in the data to a class", r->key);
+    return lf_fail(err, LF_EUSAGE,
+                   "%s: unknown key '%s'; expected path, format, split, labels, label_map or label_field", r->key,
+                   v->string);
+}
+
 /* Takes spec apart. *format stays NULL if none is named. */
 static lf_status read_spec(lf_data_request *r, const lf_data_format **format, const lf_dataset_opts *opts,
                            lf_err *err) {
     const char *name = NULL;
-    const struct {
-        const char *key;
-        const char **to;
-    } fields[] = {{"path", &r->path}, {"format", &name}, {"split", &r->split}, {"labels", &r->labels}};
-    enum { N_FIELDS = sizeof fields / sizeof *fields };
     const cJSON *path = spec_path(opts->spec), *v;
+    lf_status rc = LF_OK;
     if (!cJSON_IsString(path) || !path->valuestring[0])
         return lf_fail(err, LF_EUSAGE, "%s: expected a path, or {\"path\": ..., \"format\": ..., \"split\": ...}",
                        opts->key);
     r->path = path->valuestring;
-    if (cJSON_IsObject(opts->spec)) {
-        cJSON_ArrayForEach(v, opts->spec) {
-            size_t i = 0;
-            while (i < N_FIELDS && strcmp(fields[i].key, v->string)) i++;
-            if (i == N_FIELDS)
-                return lf_fail(err, LF_EUSAGE, "%s: unknown key '%s'; expected path, format, split or labels",
-                               opts->key, v->string);
-            if (!cJSON_IsString(v)) return lf_fail(err, LF_EUSAGE, "%s: '%s': expected a string", opts->key, v->string);
-            *fields[i].to = v->valuestring;
+    if (cJSON_IsObject(opts->spec)) cJSON_ArrayForEach(v, opts->spec) {
+            if (!rc) rc = read_key(r, &name, v, err);
         }
-    }
+    if (rc) return rc;
     char known[128] = "";
     for (int i = 0; name && i < N_FORMATS && !*format; i++) {
         if (!strcmp(name, formats[i]->name)) *format = formats[i];
@@ -126,6 +125,7 @@ static lf_status store_open(lf_store **out, const lf_data_format *format, const 
     s->arena = lf_arena_new();
     s->path = s->arena ? lf_arena_strdup(s->arena, r->path) : NULL;
     lf_status rc = s->path ? format->open(s, r, err) : lf_no_memory(err, "%s", r->path);
+    if (!rc && r->label_map && !r->unlabelled) rc = lf_store_map_labels(s, r, err);
     if (rc)
         store_release(s);
     else
@@ -163,11 +163,7 @@ static void draw_sample(lf_dataset *d, int64_t most, uint64_t seed) {
 }
 
 lf_status lf_dataset_open(lf_dataset **out, const lf_dataset_opts *opts, lf_err *err) {
-    lf_data_request r = {.key = opts->key,
-                         .split = opts->split,
-                         .unlabelled = opts->unlabelled,
-                         .class_names = opts->class_names,
-                         .n_classes = opts->class_names ? opts->n_classes : 0};
+    lf_data_request r = {.key = opts->key, .split = opts->split, .unlabelled = opts->unlabelled};
     const lf_data_format *format = NULL;
     lf_store *s = NULL;
     lf_status rc;
@@ -193,14 +189,33 @@ void lf_dataset_free(lf_dataset *d) {
     lf_free(d);
 }
 
+/* The files that hold the labels are data too. */
 lf_status lf_dataset_fingerprint(lf_fingerprint *out, const lf_dataset *d, bool skip_unreadable, lf_err *err) {
     const lf_store *s = d->store;
-    return lf_fingerprint_files(out, s->path, s->files, s->n_files, skip_unreadable, &lf_fingerprint_usual, err);
+    const char **files = lf_malloc((size_t)(s->n_files + 2) * sizeof *files);
+    int64_t n = s->n_files;
+    if (!files) return lf_no_memory(err, "the fingerprint of %s", s->path);
+    memcpy(files, s->files, (size_t)n * sizeof *files);
+    if (s->table) files[n++] = s->table;
+    if (s->label_map) files[n++] = s->label_map;
+    const lf_status rc = lf_fingerprint_files(out, s->path, files, n, skip_unreadable, &lf_fingerprint_usual, err);
+    lf_free(files);
+    return rc;
 }
 
 int64_t lf_dataset_count(const lf_dataset *d) { return d->n; }
 int64_t lf_dataset_n_classes(const lf_dataset *d) { return d->store->n_classes; }
 const char *lf_dataset_class_name(const lf_dataset *d, int64_t label) { return d->store->class_names[label]; }
+
+const char *lf_dataset_class_origin(const lf_dataset *d, int64_t label) {
+    const char *origin = d->store->origins ? d->store->origins[label] : NULL;
+    return origin ? origin : d->store->class_names[label];
+}
+
+lf_status lf_dataset_relabel(lf_dataset *d, const char *const *names, int64_t n, const int32_t *to, lf_err *err) {
+    return lf_store_relabel(d->store, names, n, to, err);
+}
+
 int64_t lf_dataset_label(const lf_dataset *d, int64_t i) { return d->store->labels[d->pick[i]]; }
 const char *lf_dataset_path(const lf_dataset *d) { return d->store->path; }
 

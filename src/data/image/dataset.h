@@ -8,29 +8,35 @@
 typedef struct lf_dataset lf_dataset;
 
 typedef struct lf_dataset_opts {
-    const cJSON
-        *spec; /* a path as string, or {"path":..., "format": "image_folder"|"idx", "split": ..., "labels": ...} */
+    const cJSON *spec;   /* a path as string, or {"path":..., "format": "image_folder"|"idx", "split":..., "labels":...,
+                          * "label_map":..., "label_field":...} */
     const char *key;     /* the config key, for errors: "train_data" */
     const char *split;   /* which subfolder is meant if the folder has train/ val/ test/: "train", "val", "test" */
     bool unlabelled;     /* predict: any folder of pictures, or a single picture; labels are -1 */
     int64_t max_samples; /* 0 = all; else that many, drawn by `seed` without replacement, in order */
     uint64_t seed;
-    const char *const
-        *class_names;  /* NULL: sorted folder names (IDX: "0", "1", ...). Else these names fix the labels: a */
-    int64_t n_classes; /* folder that is not among them is LF_EDATA (for IDX: a label >= n_classes is) */
 } lf_dataset_opts;
 
-/* image_folder: a subfolder a class, pictures below it by extension (those of decoders.def, any case).
+/* image_folder: a subfolder a class, pictures below it by extension (those of decoders.def, any case); or pictures
+ * anywhere, and a file that names them and their labels: metadata.csv and the like (image/labels_file.h), in the
+ * folder, in that of the split, or above it. Folders of splits with pictures directly in them are no classes: LF_EDATA.
  * Other files there are counted by extension and said in one warning; hidden ones, and those that systems put there
  * (Thumbs.db, desktop.ini, __MACOSX, @eaDir), are not looked at.
  * idx: a pair of IDX files; path is the images file (*-images-idx3-ubyte[.gz]; the labels file is found beside it by
  * name or given as "labels"), or a folder that holds such pairs (train-*, t10k-* for test; split chooses). An empty
- * class folder, a folder without pictures, labels and images of different counts: LF_EDATA, naming it. */
+ * class folder, a folder without pictures, labels and images of different counts: LF_EDATA, naming it.
+ *
+ * Classes are numbered in the sorted order of their names; "label_map", the path of a JSON or CSV file or an object,
+ * renames them before. */
 lf_status lf_dataset_open(lf_dataset **out, const lf_dataset_opts *opts, lf_err *err);
 void lf_dataset_free(lf_dataset *d);
 int64_t lf_dataset_count(const lf_dataset *d);
 int64_t lf_dataset_n_classes(const lf_dataset *d);
 const char *lf_dataset_class_name(const lf_dataset *d, int64_t label);
+/* What the data call the class, where a label_map or lf_dataset_relabel has renamed it; else its name. */
+const char *lf_dataset_class_origin(const lf_dataset *d, int64_t label);
+/* The classes become names[n]: what was class c is class to[c] from now on, in all data sets split from this one. */
+lf_status lf_dataset_relabel(lf_dataset *d, const char *const *names, int64_t n, const int32_t *to, lf_err *err);
 int64_t lf_dataset_label(const lf_dataset *d, int64_t i);
 const char *lf_dataset_example_name(const lf_dataset *d, int64_t i, char *buf,
                                     size_t size); /* path, or "file[index]" */

@@ -1,11 +1,11 @@
-/* Pictures in folders: a subfolder a class, pictures anywhere below it; or, without labels, any folder or one file. */
+/* Pictures in folders: a subfolder a class, pictures anywhere below it; or labels from a file in the folder; or,
+ * without labels, any folder or one file. */
 #define _POSIX_C_SOURCE 200809L
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/stat.h>
 
 #include "base/file.h"
 #include "base/left_out.h"
@@ -13,32 +13,21 @@
 #include "base/mem.h"
 #include "data/image/dataset_internal.h"
 #include "data/image/internal.h"
+#include "data/image/labels_file.h"
+#include "data/walk.h"
 
 #define LAYOUT "FOLDER/CLASS/picture.jpg, or FOLDER/train/CLASS/picture.jpg (also val, test)"
+#define TABLE  "a metadata.csv with the columns file_name and label"
 
-enum { MAX_DEPTH = 32 };
-
-/* The pictures found so far. A folder is entered once a class: links may go round in circles. */
+/* The pictures found so far. */
 typedef struct walk {
     lf_store *store;
     const char **paths;
     int64_t capacity;
     int32_t label;
-    struct place {
-        dev_t device;
-        ino_t inode;
-    } * entered;
-    size_t n_entered, room;
+    const char *table;                   /* the file of labels, or NULL */
     lf_left_out left_out, left_out_here; /* files that are no pictures: of all folders, and of the class at hand */
 } walk;
-
-/* What systems put beside a user's files is not the user's, and not worth a word. */
-static bool hidden(const char *name) {
-    static const char *const of_systems[] = {"Thumbs.db", "ehthumbs.db", "desktop.ini", "__MACOSX", "@eaDir"};
-    for (size_t i = 0; i < sizeof of_systems / sizeof *of_systems; i++)
-        if (!strcasecmp(name, of_systems[i])) return true;
-    return name[0] == '.';
-}
 
 static lf_status leave_out(walk *w, const char *name, lf_err *err) {
     const bool counted = lf_left_out_add_file(&w->left_out, name) && lf_left_out_add_file(&w->left_out_here, name);
@@ -75,43 +64,16 @@ static lf_status add_picture(walk *w, const char *path, lf_err *err) {
     return LF_OK;
 }
 
-/* *again: this folder was entered before. */
-static lf_status enter(walk *w, const char *path, bool *again, lf_err *err) {
-    struct stat st;
-    if (stat(path, &st)) return lf_fail_errno(err, "open", path);
-    *again = false;
-    for (size_t i = 0; i < w->n_entered && !*again; i++)
-        *again = w->entered[i].device == st.st_dev && w->entered[i].inode == st.st_ino;
-    if (*again) return LF_OK;
-    if (!lf_grow(&w->entered, &w->room, w->n_entered + 1))
-        return lf_no_memory(err, "the folders below %s", w->store->path);
-    w->entered[w->n_entered++] = (struct place){st.st_dev, st.st_ino};
-    return LF_OK;
+static lf_status meet_file(void *context, const char *path, lf_err *err) {
+    walk *w = context;
+    if (lf_image_has_extension(lf_path_base(path))) return add_picture(w, path, err);
+    return w->table && !strcmp(path, w->table) ? LF_OK : leave_out(w, path, err);
 }
 
-static lf_status collect(walk *w, const char *folder, int depth, lf_err *err) {
-    bool again;
-    lf_status rc = enter(w, folder, &again, err);
-    if (rc || again) return rc;
-    if (depth > MAX_DEPTH) return lf_fail(err, LF_EDATA, "%s: folders are nested more than %d deep", folder, MAX_DEPTH);
-    char **names = NULL;
-    size_t n = 0;
-    if ((rc = lf_list_dir(&names, &n, folder, err))) return rc;
-    for (size_t i = 0; i < n && !rc; i++) {
-        if (hidden(names[i])) continue;
-        char *path = lf_path_join(folder, names[i]);
-        if (!path)
-            rc = lf_no_memory(err, "the pictures of %s", folder);
-        else if (lf_image_has_extension(names[i]))
-            rc = add_picture(w, path, err);
-        else if (lf_is_dir(path))
-            rc = collect(w, path, depth + 1, err);
-        else
-            rc = leave_out(w, names[i], err);
-        lf_free(path);
-    }
-    lf_free(names);
-    return rc;
+/* All pictures below a folder, as of class w->label. */
+static lf_status collect(walk *w, const char *folder, lf_err *err) {
+    const lf_walk all = {.context = w, .file = meet_file, .known_file = lf_image_has_extension};
+    return lf_walk_files(&all, folder, err);
 }
 
 /* ---- what a folder holds -------------------------------------------------------------------------------------------
@@ -128,7 +90,7 @@ static lf_status list_folder(listing *l, const char *folder, lf_err *err) {
     size_t n = 0;
     lf_status rc = lf_list_dir(&l->names, &n, folder, err);
     for (size_t i = 0; i < n && !rc; i++) {
-        if (hidden(l->names[i])) continue;
+        if (lf_is_hidden(l->names[i])) continue;
         if (lf_image_has_extension(l->names[i])) {
             l->pictures++;
             continue;
@@ -147,86 +109,160 @@ static lf_status list_folder(listing *l, const char *folder, lf_err *err) {
     return rc;
 }
 
-/* A subfolder by the name of a split is one, unless pictures lie in it directly: then it is a class (a data set may
- * well have trains in it). */
-static bool is_split(const char *root, const char *name) {
+/* ---- splits -------------------------------------------------------------------------------------------------------
+ */
+
+static bool has_table(const char *folder) {
+    lf_labels_file f;
+    const bool yes = lf_labels_file_find(&f, folder, "", NULL) || f.path; /* several: to be told of when it is opened */
+    lf_labels_file_free(&f);
+    return yes;
+}
+
+/* A subfolder by the name of a split is one, unless pictures lie in it directly and no file names their labels. */
+static bool is_split(const char *root, const char *name, bool root_has_table) {
     listing l = {0};
     char *path = lf_path_join(root, name);
-    const bool yes = path && !list_folder(&l, path, NULL) && l.pictures == 0;
+    const bool yes = path && (root_has_table || has_table(path) || (!list_folder(&l, path, NULL) && l.pictures == 0));
     lf_free(l.names);
     lf_free(path);
     return yes;
 }
 
-/* Which of root's subfolders is `split`? *found is NULL if none, or if split is NULL; *there lists the splits that
- * there are, and is empty if root is not divided. Borrows from l. */
-static void find_split(const char **found, char *there, size_t size, const char *root, const listing *l,
-                       const char *split) {
-    *found = NULL;
-    there[0] = 0;
+static bool same_split(const char *a, const char *b) {
+    for (int i = 0; lf_split_alias(a, i); i++)
+        if (!strcasecmp(lf_split_alias(a, i), b)) return true;
+    return false;
+}
+
+/* How a folder is divided. Names are borrowed from its listing. */
+typedef struct splits {
+    const char *found,
+        *twin;        /* the folder of the split that was asked for, and another by a name for the same; or NULL */
+    const char *flat; /* one that would be, but pictures lie in it directly */
+    char there[256];  /* the folders of splits; "": it is not divided */
+    char flats[256];  /* the folders with names of splits and pictures directly in them */
+    char others[256]; /* the folders with other names */
+    const char *first_flat;
+    bool several_flats; /* of different splits */
+} splits;
+
+static void find_splits(splits *out, const char *root, const listing *l, const char *split) {
+    const bool table = has_table(root);
+    *out = (splits){0};
     for (size_t i = 0; i < l->n; i++) {
-        if (!lf_split_known(l->names[i]) || !is_split(root, l->names[i])) continue;
-        lf_list_append(there, size, l->names[i]);
-        for (int a = 0; split && !*found && lf_split_alias(split, a); a++)
-            if (!strcasecmp(lf_split_alias(split, a), l->names[i])) *found = l->names[i];
+        const char *name = l->names[i];
+        const bool asked = split && same_split(split, name);
+        if (!lf_split_known(name)) {
+            lf_list_append(out->others, sizeof out->others, name);
+        } else if (is_split(root, name, table)) {
+            lf_list_append(out->there, sizeof out->there, name);
+            if (asked && out->found) out->twin = name;
+            if (asked && !out->found) out->found = name;
+        } else {
+            lf_list_append(out->flats, sizeof out->flats, name);
+            if (asked) out->flat = name;
+            if (!out->first_flat) out->first_flat = name;
+            out->several_flats |= !same_split(out->first_flat, name);
+        }
     }
 }
 
-/* ---- opening -------------------------------------------------------------------------------------------------------
- */
+/* Pictures directly in train/, val/ and test/, and no other classes: those are no classes. One of these names among
+ * others may be a class: a data set may well have trains in it. */
+static bool taken_for_classes(const splits *d) {
+    if (d->there[0]) return d->flat && !d->found;
+    return d->first_flat && (!d->others[0] || d->several_flats);
+}
+
+static lf_status take_split(lf_store *s, const lf_data_request *r, const char *name, lf_err *err) {
+    char *path = lf_path_join(s->path, name);
+    s->path = path ? lf_arena_strdup(s->arena, path) : NULL;
+    lf_free(path);
+    if (s->path) return LF_OK;
+    s->path = "";
+    return lf_no_memory(err, "%s", r->path);
+}
+
+/* Said once a run: with the training data. */
+static void warn_of_others(const splits *d, const listing *l, const lf_data_request *r) {
+    if (!d->found || !same_split("train", d->found) || (!d->others[0] && !l->pictures)) return;
+    lf_warn("%s: %s: beside the folders of splits there are %zu pictures%s%s, which are not read", r->key, r->path,
+            l->pictures, d->others[0] ? " and the folders " : "", d->others);
+}
 
 /* s->path becomes the split's folder, if the folder is divided. */
 static lf_status choose_split(lf_store *s, const lf_data_request *r, lf_err *err) {
     listing l;
+    splits d;
     lf_status rc = list_folder(&l, s->path, err);
     if (rc) return rc;
-    const char *found;
-    char there[256];
-    find_split(&found, there, sizeof there, s->path, &l, r->split);
-    if (found) {
-        char *path = lf_path_join(s->path, found);
-        s->path = path ? lf_arena_strdup(s->arena, path) : NULL;
-        lf_free(path);
-        if (!s->path) {
-            s->path = "";
-            rc = lf_no_memory(err, "%s", r->path);
-        }
-    } else if (there[0] && r->split) {
+    find_splits(&d, s->path, &l, r->split);
+    if (!r->unlabelled && taken_for_classes(&d))
+        rc = lf_fail(err, LF_EDATA,
+                     "%s: %s: pictures lie directly in %s, which are names of splits and no classes; expected "
+                     "%s/CLASS/picture.jpg, or " TABLE " in it",
+                     r->key, s->path, d.flats, d.flat ? d.flat : d.first_flat);
+    else if (d.twin)
+        rc = lf_fail(err, LF_EUSAGE, "%s: %s: '%s' and '%s' may both be the split '%s'; give the path of one", r->key,
+                     s->path, d.found, d.twin, r->split);
+    else if (d.found)
+        rc = take_split(s, r, d.found, err);
+    else if (d.there[0] && r->split)
         rc = lf_fail(err, LF_ENOTFOUND, "%s: %s: no folder for the split '%s'; there is %s", r->key, s->path, r->split,
-                     there);
-    } else if (there[0] && !r->unlabelled) {
+                     d.there);
+    else if (d.there[0] && !r->unlabelled)
         rc = lf_fail(err, LF_EUSAGE, "%s: %s is divided into %s; say which one: {\"path\": \"%s\", \"split\": ...}",
-                     r->key, s->path, there, r->path);
-    }
+                     r->key, s->path, d.there, r->path);
+    if (!rc) warn_of_others(&d, &l, r);
     lf_free(l.names);
     return rc;
 }
 
-static lf_status name_classes(lf_store *s, const lf_data_request *r, const listing *l, lf_err *err) {
-    s->n_classes = r->class_names ? r->n_classes : (int64_t)l->n;
-    s->class_names = lf_arena_alloc(s->arena, (size_t)s->n_classes * sizeof *s->class_names);
-    bool ok = s->class_names;
-    for (int64_t i = 0; i < s->n_classes && ok; i++) {
-        s->class_names[i] = lf_arena_strdup(s->arena, r->class_names ? r->class_names[i] : l->names[i]);
-        ok = s->class_names[i];
+/* ---- class folders ------------------------------------------------------------------------------------------------
+ */
+
+/* The folders in a class folder that are called as splits are. */
+static void list_splits_in(char *buf, size_t size, const char *folder) {
+    static const char *const names[] = {"train", "training", "val", "validation", "valid", "dev", "test", "testing"};
+    buf[0] = 0;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char *path = lf_path_join(folder, names[i]);
+        if (path && lf_is_dir(path)) lf_list_append(buf, size, names[i]);
+        lf_free(path);
     }
-    return ok ? LF_OK : lf_no_memory(err, "the classes of %s", s->path);
+}
+
+/* A folder too high, or classes that are divided themselves. */
+static lf_status check_no_splits_in(const walk *w, const lf_data_request *r, const listing *l, lf_err *err) {
+    char inner[160];
+    for (size_t i = 0; i < l->n; i++) {
+        char *path = lf_path_join(w->store->path, l->names[i]);
+        if (!path) return lf_no_memory(err, "the class folder '%s'", l->names[i]);
+        list_splits_in(inner, sizeof inner, path);
+        lf_status rc = LF_OK;
+        if (inner[0] && l->n == 1)
+            rc = lf_fail(err, LF_EDATA,
+                         "%s: %s: its only folder '%s' is no class but holds %s; expected " LAYOUT "; did you mean %s?",
+                         r->key, w->store->path, l->names[i], inner, path);
+        else if (inner[0])
+            lf_warn("%s: the class folder %s holds %s: the pictures of all of them are read as one", r->key, path,
+                    inner);
+        lf_free(path);
+        if (rc || inner[0]) return rc;
+    }
+    return LF_OK;
 }
 
 static lf_status collect_class(walk *w, const lf_data_request *r, const char *name, int64_t place, lf_err *err) {
     lf_store *s = w->store;
     char extensions[EXTENSIONS], others[KINDS + 8];
-    const int64_t label = r->class_names ? lf_class_find(r, name) : place, before = s->n;
-    if (label < 0)
-        return lf_fail(err, LF_EDATA,
-                       "%s: %s: class folder '%s' is not among the %" PRId64 " expected classes ('%s', ...)", r->key,
-                       s->path, name, r->n_classes, r->n_classes ? r->class_names[0] : "");
+    const int64_t before = s->n;
     char *path = lf_path_join(s->path, name);
     if (!path) return lf_no_memory(err, "the class folder '%s'", name);
-    w->label = (int32_t)label;
-    w->n_entered = 0;
+    w->label = (int32_t)place;
     lf_left_out_free(&w->left_out_here);
-    lf_status rc = collect(w, path, 0, err);
+    lf_status rc = collect(w, path, err);
     if (!rc && s->n == before)
         rc = lf_fail(err, LF_EDATA,
                      "%s: %s: the class folder is empty of pictures%s; expected some (%s) in it; remove the folder if "
@@ -237,18 +273,77 @@ static lf_status collect_class(walk *w, const lf_data_request *r, const char *na
     return rc;
 }
 
-static lf_status open_labelled(walk *w, const lf_data_request *r, lf_err *err) {
+static lf_status open_class_folders(walk *w, const lf_data_request *r, const listing *l, lf_err *err) {
+    lf_status rc = lf_store_name_classes(w->store, (const char *const *)l->names, (int64_t)l->n, err);
+    if (l->pictures)
+        lf_warn("%s: %zu pictures beside the class folders belong to no class and are left out", w->store->path,
+                l->pictures);
+    if (!rc) rc = check_no_splits_in(w, r, l, err);
+    for (size_t i = 0; i < l->n && !rc; i++) rc = collect_class(w, r, l->names[i], (int64_t)i, err);
+    return rc;
+}
+
+/* ---- labels from a file -------------------------------------------------------------------------------------------
+ */
+
+/* The file in the split's folder, else above it. */
+static lf_status find_table(lf_labels_file *f, const lf_store *s, const lf_data_request *r, lf_err *err) {
+    const lf_status rc = lf_labels_file_find(f, s->path, r->key, err);
+    if (rc || f->path || !strcmp(s->path, r->path)) return rc;
+    return lf_labels_file_find(f, r->path, r->key, err);
+}
+
+static lf_status open_table(walk *w, const lf_data_request *r, lf_labels_file *f, lf_err *err) {
     lf_store *s = w->store;
-    listing l;
-    lf_status rc = list_folder(&l, s->path, err);
+    int64_t unnamed = 0;
+    w->label = -1;
+    w->table = f->path;
+    lf_status rc = collect(w, s->path, err);
+    if (!rc) rc = lf_labels_file_apply(f, s, w->paths, &unnamed, r->key, err);
     if (rc) return rc;
-    if (!l.n)
-        rc = lf_fail(err, LF_EDATA, "%s: %s: %s no class folders; expected " LAYOUT, r->key, s->path,
-                     l.pictures ? "there are pictures, but" : "no pictures and");
-    else if (l.pictures)
-        lf_warn("%s: %zu pictures beside the class folders belong to no class and are left out", s->path, l.pictures);
-    if (!rc) rc = name_classes(s, r, &l, err);
-    for (size_t i = 0; i < l.n && !rc; i++) rc = collect_class(w, r, l.names[i], (int64_t)i, err);
+    lf_info("%s: %s: the labels are those of %s", r->key, s->path, f->path);
+    if (unnamed)
+        lf_warn("%s: %s: %" PRId64 " pictures are left out: %s does not name them", r->key, s->path, unnamed, f->path);
+    if (f->unread[0]) lf_warn("%s: %s: its columns %s are not read", r->key, f->path, f->unread);
+    if (!(s->table = lf_arena_strdup(s->arena, f->path))) rc = lf_no_memory(err, "%s", f->path);
+    return rc     ? rc
+           : s->n ? LF_OK
+                  : lf_fail(err, LF_EDATA, "%s: %s: it names no picture below %s", r->key, f->path, s->path);
+}
+
+/* ---- opening ------------------------------------------------------------------------------------------------------
+ */
+
+static lf_status no_classes(const lf_store *s, const lf_data_request *r, const listing *l, const lf_labels_file *f,
+                            lf_err *err) {
+    if (f->path)
+        return lf_fail(err, LF_EDATA, "%s: %s: no class folders, and %s names no labels: %s", r->key, s->path, f->path,
+                       f->lacks);
+    return lf_fail(err, LF_EDATA, "%s: %s: %s no class folders; expected " LAYOUT ", or " TABLE, r->key, s->path,
+                   l->pictures ? "there are pictures, but" : "no pictures and");
+}
+
+static lf_status open_with_labels(walk *w, const lf_data_request *r, const listing *l, lf_labels_file *f, lf_err *err) {
+    lf_status rc = f->path ? lf_labels_file_read(f, r, err) : LF_OK;
+    if (rc) return rc;
+    const bool table = f->path && !f->lacks[0];
+    if (r->label_field && !table)
+        return lf_fail(err, LF_EDATA, "%s: 'label_field' is '%s', but %s: %s", r->key, r->label_field,
+                       f->path ? f->path : w->store->path,
+                       f->path ? f->lacks : "there is no metadata.csv (or labels.csv, .tsv, .jsonl) in it");
+    if (table) return open_table(w, r, f, err);
+    if (!l->n) return no_classes(w->store, r, l, f, err);
+    if (f->path) lf_warn("%s: %s is not read: %s; the class folders are the labels", r->key, f->path, f->lacks);
+    return open_class_folders(w, r, l, err);
+}
+
+static lf_status open_labelled(walk *w, const lf_data_request *r, lf_err *err) {
+    listing l;
+    lf_labels_file f = {0};
+    lf_status rc = list_folder(&l, w->store->path, err);
+    if (!rc) rc = find_table(&f, w->store, r, err);
+    if (!rc) rc = open_with_labels(w, r, &l, &f, err);
+    lf_labels_file_free(&f);
     lf_free(l.names);
     return rc;
 }
@@ -257,7 +352,7 @@ static lf_status open_unlabelled(walk *w, const lf_data_request *r, lf_err *err)
     lf_store *s = w->store;
     char extensions[EXTENSIONS], others[KINDS + 8];
     w->label = -1;
-    const lf_status rc = lf_is_dir(s->path) ? collect(w, s->path, 0, err) : add_picture(w, s->path, err);
+    const lf_status rc = lf_is_dir(s->path) ? collect(w, s->path, err) : add_picture(w, s->path, err);
     if (!rc && !s->n)
         return lf_fail(err, LF_EDATA, "%s: %s: no pictures (%s)%s", r->key, s->path,
                        lf_image_extensions(extensions, sizeof extensions), but_others(w, others, sizeof others));
@@ -277,7 +372,6 @@ static lf_status folder_open(lf_store *s, const lf_data_request *r, lf_err *err)
     if (!rc) warn_of_left_out(&w, r->key);
     lf_left_out_free(&w.left_out);
     lf_left_out_free(&w.left_out_here);
-    lf_free(w.entered);
     s->files = s->source = w.paths;
     s->n_files = s->n;
     return rc;
@@ -303,11 +397,11 @@ static bool folder_recognises(const char *path, bool unlabelled) {
 static bool folder_has_split(const char *path, const char *split) {
     listing l;
     if (list_folder(&l, path, NULL)) return false;
-    const char *found;
-    char there[256];
-    find_split(&found, there, sizeof there, path, &l, split);
+    splits d;
+    find_splits(&d, path, &l, split);
+    const bool yes = d.found;
     lf_free(l.names);
-    return found;
+    return yes;
 }
 
 const lf_data_format lf_data_image_folder = {

@@ -144,20 +144,19 @@ static char *labels_beside(const char *images, bool *there) {
 /* ---- opening -------------------------------------------------------------------------------------------------------
  */
 
-static lf_status name_classes(lf_store *s, const lf_data_request *r, int64_t highest, lf_err *err) {
-    s->n_classes = r->class_names ? r->n_classes : highest + 1;
+static lf_status name_classes(lf_store *s, int64_t highest, lf_err *err) {
+    s->n_classes = highest + 1;
     s->class_names = lf_arena_alloc(s->arena, (size_t)s->n_classes * sizeof *s->class_names);
     bool ok = s->class_names;
     for (int64_t i = 0; i < s->n_classes && ok; i++) {
         char number[24];
         snprintf(number, sizeof number, "%" PRId64, i);
-        s->class_names[i] = lf_arena_strdup(s->arena, r->class_names ? r->class_names[i] : number);
-        ok = s->class_names[i];
+        ok = (s->class_names[i] = lf_arena_strdup(s->arena, number)) != NULL;
     }
     return ok ? LF_OK : lf_no_memory(err, "the classes of %s", s->path);
 }
 
-static lf_status take_labels(lf_store *s, const idx *labels, const char *path, const lf_data_request *r, lf_err *err) {
+static lf_status take_labels(lf_store *s, const idx *labels, const char *path, lf_err *err) {
     if (labels->n != s->n)
         return lf_fail(err, LF_EDATA, "%s: expected %" PRId64 " labels, one for each picture in %s, found %" PRId64,
                        path, s->n, s->path, labels->n);
@@ -165,12 +164,8 @@ static lf_status take_labels(lf_store *s, const idx *labels, const char *path, c
     for (int64_t i = 0; i < s->n; i++) {
         s->labels[i] = labels->data[i];
         if (labels->data[i] > highest) highest = labels->data[i];
-        if (r->class_names && labels->data[i] >= r->n_classes)
-            return lf_fail(err, LF_EDATA,
-                           "%s: label %d of picture %" PRId64 ": expected 0 to %" PRId64 " (%" PRId64 " classes)", path,
-                           labels->data[i], i, r->n_classes - 1, r->n_classes);
     }
-    return name_classes(s, r, highest, err);
+    return name_classes(s, highest, err);
 }
 
 /* The images file, then that of the labels. */
@@ -194,7 +189,7 @@ static lf_status read_labels(lf_store *s, const lf_data_request *r, lf_err *err)
         rc = lf_fail(err, LF_ENOTFOUND, "%s: %s: no labels file beside it%s%s; give it as \"labels\"", r->key, s->path,
                      path[0] ? ", expected " : "", path);
     else if (!(rc = add_file(s, path, err)) && !(rc = idx_read(&labels, path, LABELS_MAGIC, "labels", err)))
-        rc = take_labels(s, &labels, path, r, err);
+        rc = take_labels(s, &labels, path, err);
     lf_free(labels.bytes);
     lf_free(path);
     return rc;
@@ -204,6 +199,9 @@ static lf_status idx_open(lf_store *s, const lf_data_request *r, lf_err *err) {
     char *path = NULL;
     idx *images = s->source = lf_calloc(1, sizeof *images);
     if (!images) return lf_no_memory(err, "%s", s->path);
+    if (r->label_field)
+        return lf_fail(err, LF_EUSAGE, "%s: 'label_field' is for a metadata.csv in a folder of pictures; %s is IDX",
+                       r->key, r->path);
     lf_status rc = choose_images(&path, r, err);
     if (rc) return rc;
     rc = add_file(s, path, err);

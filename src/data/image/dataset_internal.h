@@ -19,18 +19,20 @@ typedef struct lf_store {
     int64_t n;
     int32_t *labels; /* [n], -1 = none; lf_malloc */
     const char **class_names;
-    int64_t n_classes;  /* 0 if unlabelled */
-    const char **files; /* [n_files] that the examples are read from */
+    const char **origins;          /* NULL, or [n_classes] what the data call them; NULL of one that they do not have */
+    int64_t n_classes;             /* 0 if unlabelled */
+    const char *table, *label_map; /* the files that were read for them, or NULL */
+    const char **files;            /* [n_files] that the examples are read from */
     int64_t n_files;
     void *source; /* the format's own; freed by its close */
 } lf_store;
 
 /* What lf_dataset_open was asked for, spec taken apart. */
 typedef struct lf_data_request {
-    const char *path, *split, *labels, *key; /* split, labels: NULL if not given */
+    const char *path, *key;
+    const char *split, *labels, *label_field; /* NULL if not given */
+    const cJSON *label_map;                   /* a path or an object; NULL if not given */
     bool unlabelled;
-    const char *const *class_names;
-    int64_t n_classes;
 } lf_data_request;
 
 struct lf_data_format {
@@ -43,8 +45,18 @@ struct lf_data_format {
     void (*close)(lf_store *s);
 };
 
-/* The label of class `name`: its place in r->class_names; -1 if it is not among them. */
-int64_t lf_class_find(const lf_data_request *r, const char *name);
+lf_status lf_store_name_classes(lf_store *s, const char *const *names, int64_t n, lf_err *err); /* copies */
+/* The classes become names[n]: what was class c is class to[c]; -1: of no example. Names are copied. */
+lf_status lf_store_relabel(lf_store *s, const char *const *names, int64_t n, const int32_t *to, lf_err *err);
+/* Renames the classes by r->label_map. LF_EDATA: a class that has examples is neither a name nor a class in it. */
+lf_status lf_store_map_labels(lf_store *s, const lf_data_request *r, lf_err *err);
+
+/* Sorted, each once; returns how many. By number if all of them are, else by bytes. */
+int64_t lf_class_names_sort(const char **names, int64_t n);
+int64_t lf_class_names_find(const char *name, const char *const *names, int64_t n); /* -1: not among them */
+/* "0", "1", ... "999999999"; -1: another name ("01" among them). */
+int64_t lf_class_number(const char *name);
+
 /* Appends ", 'name'" to a list in a message's buffer, "..." where it ends. */
 void lf_list_append(char *buf, size_t size, const char *name);
 

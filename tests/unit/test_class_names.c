@@ -1,0 +1,522 @@
+/* Which label a class of pictures gets: by folder, by a label_map, by a file of labels; what is no class at all; and
+ * what is said where it cannot be known. */
+#define _POSIX_C_SOURCE 200809L
+#include "stderr_fixture.h"
+
+#include "eval/eval.h"
+
+enum { MOST = 12 };
+
+/* A data set as text: pictures, "|" between them ("train/cat/0"; their level is their place), and files with content.
+ */
+typedef struct tree {
+    const char *pictures;
+    struct {
+        const char *name, *content;
+    } files[3];
+} tree;
+
+static void make_tree(const tree *t) {
+    char all[600], *save = NULL;
+    unsigned char level = 0;
+    assert_int_equal(lf_remove_tree(in_scratch("t"), NULL), LF_OK);
+    put_bytes("t/.keep", "", 0);
+    snprintf(all, sizeof all, "%s", t->pictures);
+    for (char *name = strtok_r(all, "|", &save); name; name = strtok_r(NULL, "|", &save)) {
+        char path[200];
+        snprintf(path, sizeof path, "t/%s.pgm", name);
+        put_picture(path, 2, 2, level++);
+    }
+    for (size_t i = 0; i < 3 && t->files[i].name; i++) {
+        char path[200];
+        snprintf(path, sizeof path, "t/%s", t->files[i].name);
+        put_bytes(path, t->files[i].content, strlen(t->files[i].content));
+    }
+}
+
+/* Opens t for a split, with further keys of the spec (%s in them is the scratch folder); names NULL: the data's own. */
+static lf_status open_tree(lf_dataset **d, const char *split, const char *keys, const char *names, lf_err *err) {
+    char more[300], text[900], list[300], *save = NULL;
+    const char *labels[MOST];
+    int64_t n = 0;
+    cJSON *spec = NULL;
+    snprintf(list, sizeof list, "%s", names ? names : "");
+    for (char *name = strtok_r(list, "|", &save); name; name = strtok_r(NULL, "|", &save)) labels[n++] = name;
+    snprintf(more, sizeof more, keys ? keys : "", scratch);
+    snprintf(text, sizeof text, "{\"path\": \"%s/t\"%s%s}", scratch, keys ? ", " : "", more);
+    assert_ok(lf_json_parse(&spec, text, strlen(text), "spec", err), *err);
+    const lf_dataset_opts o = {.spec = spec, .key = "data", .split = split};
+    *d = NULL;
+    const lf_status rc = names ? lf_open_labelled(d, &o, labels, n, err) : lf_dataset_open(d, &o, err);
+    cJSON_Delete(spec);
+    return rc;
+}
+
+/* "1=cat 0=dog": of each example its picture's level and its class. */
+static void list_labels(char *out, size_t size, const lf_dataset *d) {
+    out[0] = 0;
+    for (int64_t i = 0; i < lf_dataset_count(d); i++) {
+        lf_image img;
+        lf_err err = {0};
+        assert_ok(lf_dataset_image(d, i, &img, &err), err);
+        const size_t used = strlen(out);
+        snprintf(out + used, size - used, "%s%d=%s", i ? " " : "", img.pixels[0],
+                 lf_dataset_class_name(d, lf_dataset_label(d, i)));
+        lf_image_free(&img);
+    }
+}
+
+typedef struct reading {
+    tree tree;
+    const char *split, *keys, *names;
+    const char *is;   /* NULL: it is refused */
+    const char *says; /* the error, or a part of what is said; NULL: not a word */
+} reading;
+
+static void check(const reading *r) {
+    char is[400];
+    lf_dataset *d;
+    lf_err err = {0};
+    const int64_t live = lf_alloc_live();
+    make_tree(&r->tree);
+    hear_begin(LF_LOG_INFO);
+    const lf_status rc = open_tree(&d, r->split, r->keys, r->names, &err);
+    const char *said = hear_end();
+    if (r->is) {
+        assert_ok(rc, err);
+        list_labels(is, sizeof is, d);
+        assert_string_equal(is, r->is);
+        assert_heard(said, r->says);
+    } else {
+        assert_says(rc, rc == LF_EUSAGE ? LF_EUSAGE : LF_EDATA, err, r->says);
+        assert_null(d);
+    }
+    lf_dataset_free(d);
+    assert_int_equal(lf_alloc_live(), live);
+}
+
+#define CHECK(all)                                                                                                     \
+    for (size_t i = 0; i < sizeof(all) / sizeof *(all); i++) check(&(all)[i])
+
+#define THREE "apple|bear|cat"
+
+static void test_names(void **state) {
+    (void)state;
+    static const reading all[] = {
+        {{"apple/0|bear/0|cat/0", {{0}}}, NULL, NULL, "cat|bear|apple", "0=apple 1=bear 2=cat", NULL},
+        {{"cat/0", {{0}}}, NULL, NULL, THREE, "0=cat", NULL}, /* some of them are enough */
+        {{"Cat/0|apple/0|bear/0", {{0}}},
+         NULL,
+         NULL,
+         THREE,
+         NULL,
+         "of its 3 classes 1 are not among the 3 expected ones: 'Cat'; expected 'apple', 'bear', 'cat'; is 'Cat' "
+         "called 'cat'?"},
+        {{"Cat/0|Apple/0|Bear/0", {{0}}}, NULL, NULL, THREE, NULL, "is 'Apple' called 'apple'?"}, /* not sorted: they
+                                                                                                     have names */
+        {{"dog/0|apple/0", {{0}}},
+         NULL,
+         NULL,
+         THREE,
+         NULL,
+         "not among the 3 expected ones: 'dog'; expected 'apple', 'bear', 'cat'; rename"},
+        {{"apple/0|bear/0|cat/0|dog/0", {{0}}}, NULL, NULL, THREE, NULL, "of its 4 classes 1 are not among"},
+        {{"golden_retriever/0", {{0}}},
+         NULL,
+         NULL,
+         "Golden Retriever|pug",
+         NULL,
+         "is 'golden_retriever' called 'Golden Retriever'?"},
+        {{"tench/0", {{0}}},
+         NULL,
+         NULL,
+         "goldfish, Carassius auratus|tench, Tinca tinca",
+         NULL,
+         "is 'tench' called 'tench, Tinca tinca'?"},
+        {{"apple /0|bear/0|cat/0", {{0}}}, NULL, NULL, THREE, NULL, "is 'apple ' called 'apple'?"},
+        /* no name is known */
+        {{"n01/0|n02/0|n03/0", {{0}}},
+         NULL,
+         NULL,
+         THREE,
+         "0=apple 1=bear 2=cat",
+         "none of its classes ('n01', ...) is among the labels ('apple', ...); there are as many, so in sorted order"},
+        {{"n01/0|n02/0", {{0}}},
+         NULL,
+         NULL,
+         THREE,
+         NULL,
+         "of its 2 classes 2 are not among the 3 expected ones: 'n01', 'n02'; expected 'apple', 'bear', 'cat'"},
+        {{"n01/0|n02/0|n03/0|n04/0", {{0}}}, NULL, NULL, THREE, NULL, "of its 4 classes 4 are not among"},
+        /* numbers are labels */
+        {{"0/0|2/0", {{0}}}, NULL, NULL, THREE, "0=apple 1=cat", NULL},
+        {{"0/0|1/0|10/0|2/0", {{0}}}, NULL, NULL, "a|b|c|d|e|f|g|h|i|j|k|l", "0=a 1=b 2=k 3=c", NULL},
+        {{"0/0|3/0", {{0}}},
+         NULL,
+         NULL,
+         THREE,
+         NULL,
+         "numbers up to 3; expected 0 to 2, for the labels ('apple', ...)"},
+        {{"00/0|01/0|02/0", {{0}}}, NULL, NULL, THREE, "0=apple 1=bear 2=cat", "in sorted order"},
+        {{"1/0|2/0", {{0}}}, NULL, NULL, "1|2|3", "0=1 1=2", NULL}, /* they are names */
+    };
+    CHECK(all);
+}
+
+static void test_label_map(void **state) {
+    (void)state;
+    static const reading all[] = {
+        {{"n01/0|n02/0", {{"m.json", "{\"n01\": \"cat\", \"n02\": \"apple\", \"n99\": \"unused\"}"}}},
+         NULL,
+         "\"label_map\": \"%s/t/m.json\"",
+         THREE,
+         "0=cat 1=apple",
+         NULL},
+        {{"n01/0|n02/0", {{".m.csv", "folder,class\nn01,cat\nn02,\"bear\"\n"}}},
+         NULL,
+         "\"label_map\": \"%s/t/.m.csv\"",
+         THREE,
+         "0=cat 1=bear",
+         NULL},
+        {{"n01/0|n02/0", {{".m.csv", "n01;cat\r\nn02;bear\r\n"}}},
+         NULL,
+         "\"label_map\": \"%s/t/.m.csv\"",
+         THREE,
+         "0=cat 1=bear",
+         "semicolons"},
+        {{"n01/0|n02/0", {{".m.tsv", "n01\ttench, Tinca\nn02\tbear\n"}}},
+         NULL,
+         "\"label_map\": \"%s/t/.m.tsv\"",
+         "bear|tench, Tinca",
+         "0=tench, Tinca 1=bear",
+         NULL},
+        {{"n01/0|cat/0", {{0}}},
+         NULL,
+         "\"label_map\": {\"n01\": \"cat\"}",
+         THREE,
+         "1=cat 0=cat",
+         NULL}, /* two folders of one class, one by its own name */
+        {{"n02/0|n01/0", {{0}}}, NULL, "\"label_map\": {\"n01\": 2, \"n02\": 0}", THREE, "1=cat 0=apple", NULL},
+        {{"n01/0|n02/0", {{0}}},
+         NULL,
+         "\"label_map\": {\"n01\": \"pug\", \"n02\": \"corgi\"}",
+         NULL,
+         "0=pug 1=corgi",
+         NULL}, /* for a new head */
+        {{"n01/0|n02/0", {{0}}},
+         NULL,
+         "\"label_map\": {\"n01\": \"tiger\", \"n02\": \"cat\"}",
+         THREE,
+         NULL,
+         "not among the 3 expected ones: 'n01 -> tiger'; expected 'apple', 'bear', 'cat'"},
+        {{"n01/0|n02/0", {{0}}},
+         NULL,
+         "\"label_map\": {\"n01\": \"cat\"}",
+         NULL,
+         NULL,
+         "class 'n02' is neither a name nor a class in the label_map label_map, which has 'n01'"},
+        {{"cat/0|bear/0", {{0}}},
+         NULL,
+         "\"label_map\": {\"Katze\": \"cat\", \"Bear\": \"bear\"}",
+         THREE,
+         NULL,
+         "is it the other way round?"},
+        {{"n01/0", {{0}}},
+         NULL,
+         "\"label_map\": {\"n01\": [\"n01\", \"cat\"]}",
+         THREE,
+         NULL,
+         "key 'n01': expected the name of a class"},
+        {{"n01/0", {{0}}}, NULL, "\"label_map\": {}", THREE, NULL, "there is nothing in it"},
+        {{"n01/0", {{0}}}, NULL, "\"label_map\": 3", THREE, NULL, "'label_map': expected a path, or an object"},
+        {{"n01/0", {{".m.csv", "n01,cat\nn01,bear\n"}}},
+         NULL,
+         "\"label_map\": \"%s/t/.m.csv\"",
+         THREE,
+         NULL,
+         "'n01' is there twice, in lines 1 and 2"},
+        {{"n01/0", {{".m.csv", "n01,cat,x\n"}}},
+         NULL,
+         "\"label_map\": \"%s/t/.m.csv\"",
+         THREE,
+         NULL,
+         "line 1: expected two fields, a name in the data and its class, found 3"},
+    };
+    CHECK(all);
+}
+
+static void test_folders_of_splits(void **state) {
+    (void)state;
+    static const reading all[] = {
+        {{"train/a|test/b", {{0}}},
+         "train",
+         NULL,
+         NULL,
+         NULL,
+         "pictures lie directly in 'test', 'train', which are names of splits and no classes; expected "
+         "train/CLASS/picture.jpg, or a metadata.csv"},
+        {{"train/a", {{0}}}, "train", NULL, NULL, NULL, "pictures lie directly in 'train'"},
+        {{"Train/a|Validation/b", {{0}}}, "train", NULL, NULL, NULL, "pictures lie directly in 'Train', 'Validation'"},
+        {{"training/a|dev/b|testing/c", {{0}}},
+         NULL,
+         NULL,
+         NULL,
+         NULL,
+         "pictures lie directly in 'dev', 'testing', 'training'"},
+        {{"TRAIN/a|eval/b", {{0}}}, "val", NULL, NULL, NULL, "pictures lie directly in 'TRAIN', 'eval'"},
+        {{"train/a|valid/b|extra/c", {{0}}}, "train", NULL, NULL, NULL, "pictures lie directly in 'train', 'valid'"},
+        {{"train/a|val/cat/b|val/dog/c", {{0}}}, "train", NULL, NULL, NULL, "pictures lie directly in 'train'"},
+        {{"train/cat/a|train/dog/b|eval/cat/c", {{0}}}, "val", NULL, NULL, "2=cat", NULL},
+        {{"train/a|car/b", {{0}}}, "train", NULL, NULL, "1=car 0=train", NULL}, /* a class of trains */
+        {{"val/cat/a|validation/cat/b", {{0}}},
+         "val",
+         NULL,
+         NULL,
+         NULL,
+         "'val' and 'validation' may both be the split 'val'"},
+        {{"pets/train/cat/a|pets/test/cat/b", {{0}}},
+         "train",
+         NULL,
+         NULL,
+         NULL,
+         "its only folder 'pets' is no class but holds 'train', 'test'; expected FOLDER/CLASS/picture.jpg, or"},
+        {{"cat/train/a|cat/test/b|dog/x", {{0}}},
+         NULL,
+         NULL,
+         NULL,
+         "1=cat 0=cat 2=dog",
+         "t/cat holds 'train', 'test': the pictures of all of them are read as one"},
+        {{"train/cat/a|train/dog/b|stray|x/y", {{0}}},
+         "train",
+         NULL,
+         NULL,
+         "0=cat 1=dog",
+         "beside the folders of splits there are 1 pictures and the folders 'x', which are not read"},
+    };
+    CHECK(all);
+}
+
+#define META(text)                                                                                                     \
+    {                                                                                                                  \
+        { "metadata.csv", text }                                                                                       \
+    }
+
+static void test_labels_file(void **state) {
+    (void)state;
+    static const reading all[] = {
+        {{"a|b|sub/c", META("file_name,label\nb.pgm,dog\na.pgm,cat\nsub/c.pgm,cat\n")},
+         "train",
+         NULL,
+         NULL,
+         "0=cat 1=dog 2=cat",
+         "the labels are those of "},
+        {{"train/a|train/b|test/c",
+          {{"train/metadata.csv", "file_name,label\na.pgm,dog\nb.pgm,cat\n"},
+           {"test/metadata.csv", "file_name,label\nc.pgm,dog\n"}}},
+         "test",
+         NULL,
+         "cat|dog",
+         "2=dog",
+         "the labels are those of "},
+        {{"train/a|test/c", META("file_name,label\ntrain/a.pgm,dog\n./test/c.pgm,cat\n")},
+         "train",
+         NULL,
+         NULL,
+         "0=dog",
+         "the labels are those of "},
+        {{"a|b",
+          {{"metadata.jsonl",
+            "{\"file_name\": \"a.pgm\", \"label\": \"x\"}\n\n{\"label\": 1, \"file_name\": \"b.pgm\"}\n"}}},
+         NULL,
+         NULL,
+         NULL,
+         "0=x 1=1",
+         "the labels are those of "},
+        {{"a|b",
+          {{"labels.csv", "\xef\xbb\xbf"
+                          "file_name;class\r\na.pgm;\"one; two\"\r\nb.pgm;three\r\n"}}},
+         NULL,
+         NULL,
+         NULL,
+         "0=one; two 1=three",
+         "the labels are those of "},
+        {{"a|b", {{"labels.tsv", "category\tfile_name\n\"x\ta.pgm\ny\tb.pgm\n"}}},
+         NULL,
+         NULL,
+         NULL,
+         "0=\"x 1=y",
+         "the labels are those of "},
+        {{"a|b", META("file_name,breed,label\na.pgm,pug,dog\nb.pgm,corgi,dog\n")},
+         NULL,
+         "\"label_field\": \"breed\"",
+         NULL,
+         "0=pug 1=corgi",
+         "its columns 'label' are not read"},
+        {{"a|b|c", META("file_name,label\na.pgm,10\nb.pgm,9\nc.pgm,9\n")},
+         NULL,
+         NULL,
+         "a|b|c|d|e|f|g|h|i|j|k",
+         "0=k 1=j 2=j",
+         "the labels are those of "}, /* numbers */
+        {{"cat/a|cat/b", META("file_name,label\ncat/a.pgm,x\ncat/b.pgm,y\n")},
+         NULL,
+         NULL,
+         NULL,
+         "0=x 1=y",
+         "the labels are those of "}, /* it wins over folders, as in datasets */
+        {{"a|b", META("file_name,label\na.pgm,n01\nb.pgm,n02\n")},
+         NULL,
+         "\"label_map\": {\"n01\": \"cat\", \"n02\": \"apple\"}",
+         THREE,
+         "0=cat 1=apple",
+         "the labels are those of "},
+        {{"a|b|c", META("file_name,label\na.pgm,x\n")}, NULL, NULL, NULL, "0=x", "2 pictures are left out: "},
+        {{"cat/a|dog/b", META("file_name,text\ncat/a.pgm,a cat\n")},
+         NULL,
+         NULL,
+         NULL,
+         "0=cat 1=dog",
+         "metadata.csv is not read: no column label, class or category; it has 'file_name', 'text'"},
+        {{"cat/a|dog/b", {{"labels.csv", "id,breed\n1,pug\n"}}},
+         NULL,
+         NULL,
+         NULL,
+         "0=cat 1=dog",
+         "labels.csv is not read: no column 'file_name'; it has 'id', 'breed'"},
+        /* refused */
+        {{"a|b", META("file_name,label\na.pgm,x\nc.pgm,y\nd.pgm,y\n")},
+         NULL,
+         NULL,
+         NULL,
+         NULL,
+         "of 3 files that it names, 2 are not there, or are no pictures that are read: 'c.pgm', 'd.pgm'"},
+        {{"a", META("file_name,label\na.pgm,x\na.pgm,y\n")},
+         NULL,
+         NULL,
+         NULL,
+         NULL,
+         "'a.pgm' is named twice, in lines 2 and 3; a picture has one label"},
+        {{"a", META("file_name,label,class\na.pgm,x,y\n")},
+         NULL,
+         NULL,
+         NULL,
+         NULL,
+         "'label' and 'class' may both be the label; say which: "},
+        {{"a", META("file_name,breed\na.pgm,x\n")},
+         NULL,
+         NULL,
+         NULL,
+         NULL,
+         "names no labels: no column label, class or category; it has 'file_name', 'breed'; \"label_field\" may name "
+         "another"},
+        {{"a", META("id,label\n1,x\n")}, NULL, NULL, NULL, NULL, "no column 'file_name'; it has 'id', 'label'"},
+        {{"a", META("file_name,label\na.pgm,x\n")},
+         NULL,
+         "\"label_field\": \"breed\"",
+         NULL,
+         NULL,
+         "'label_field' is 'breed', but "},
+        {{"cat/a", {{0}}}, NULL, "\"label_field\": \"breed\"", NULL, NULL, "there is no metadata.csv"},
+        {{"a", META("file_name,label\n../a.pgm,x\n")},
+         NULL,
+         NULL,
+         NULL,
+         NULL,
+         "line 2: file_name '../a.pgm': expected a path below"},
+        {{"a", META("file_name,label\n/etc/passwd,x\n")},
+         NULL,
+         NULL,
+         NULL,
+         NULL,
+         "line 2: file_name '/etc/passwd': expected a path below"},
+        {{"a", META("file_name,label\na.pgm,\n")}, NULL, NULL, NULL, NULL, "line 2: the label is empty"},
+        {{"a", META("file_name,label\na.pgm\n")},
+         NULL,
+         NULL,
+         NULL,
+         NULL,
+         "line 2: expected 2 fields as the first line has, found 1"},
+        {{"a", META("file_name,label\n")}, NULL, NULL, NULL, NULL, "a heading, and no row"},
+        {{"a", META("")}, NULL, NULL, NULL, NULL, "nothing in it"},
+        {{"a", {{"metadata.csv", "file_name,label\na.pgm,x\n"}, {"labels.csv", "file_name,label\na.pgm,y\n"}}},
+         NULL,
+         NULL,
+         NULL,
+         NULL,
+         "may both hold the labels"},
+        {{"a", {{"metadata.jsonl", "{\"file_name\": \"a.pgm\", \"label\": [\"x\", \"y\"]}\n"}}},
+         NULL,
+         NULL,
+         NULL,
+         NULL,
+         "line 1: expected 'file_name' with a text and 'label' with a text or a number, one label a picture"},
+        {{"a", {{"metadata.jsonl", "{\"file_name\": \"a.pgm\"\n"}}}, NULL, NULL, NULL, NULL, "metadata.jsonl: line 1"},
+        {{"a|b", {{0}}},
+         NULL,
+         NULL,
+         NULL,
+         NULL,
+         "there are pictures, but no class folders; expected FOLDER/CLASS/picture.jpg, or "
+         "FOLDER/train/CLASS/picture.jpg (also val, test), or a metadata.csv"},
+    };
+    CHECK(all);
+}
+
+/* The file of labels is part of what was read: another label is another data set. */
+static void test_fingerprint(void **state) {
+    (void)state;
+    static const char *const contents[] = {"file_name,label\na.pgm,x\nb.pgm,y\n",
+                                           "file_name,label\na.pgm,y\nb.pgm,x\n"};
+    static const char *const maps[] = {"{\"x\": \"1\", \"y\": \"2\"}", "{\"x\": \"2\", \"y\": \"1\"}"};
+    char hashes[4][33];
+    for (int i = 0; i < 4; i++) {
+        const tree t = {"a|b", {{"metadata.csv", contents[i / 2]}, {".map.json", maps[i % 2]}}};
+        lf_dataset *d;
+        lf_fingerprint f;
+        lf_err err = {0};
+        make_tree(&t);
+        assert_ok(open_tree(&d, NULL, "\"label_map\": \"%s/t/.map.json\"", NULL, &err), err);
+        assert_ok(lf_dataset_fingerprint(&f, d, false, &err), err);
+        snprintf(hashes[i], sizeof hashes[i], "%s", f.hash);
+        for (int k = 0; k < i; k++) assert_string_not_equal(hashes[i], hashes[k]);
+        lf_dataset_free(d);
+    }
+}
+
+static void test_failing_allocations(void **state) {
+    (void)state;
+    const tree t = {"a|b|c", META("file_name,label\na.pgm,n01\nb.pgm,n02\n")};
+    make_tree(&t);
+    const int64_t live = lf_alloc_live();
+    lf_status rc = LF_ENOMEM;
+    cJSON *spec = NULL;
+    char text[600];
+    const char *names[] = {"cat", "dog"};
+    lf_err err = {0};
+    snprintf(text, sizeof text, "{\"path\": \"%s/t\", \"label_map\": {\"n01\": \"cat\", \"n02\": \"dog\"}}", scratch);
+    assert_ok(lf_json_parse(&spec, text, strlen(text), "spec", &err), err);
+    const lf_dataset_opts o = {.spec = spec, .key = "data"};
+    for (int64_t k = 0; rc == LF_ENOMEM; k++) {
+        lf_dataset *d = NULL;
+        err = (lf_err){0};
+        lf_alloc_fail_after(k);
+        rc = lf_open_labelled(&d, &o, names, 2, &err);
+        lf_alloc_fail_after(-1);
+        if (rc != LF_ENOMEM) assert_ok(rc, err);
+        lf_dataset_free(d);
+    }
+    cJSON_Delete(spec);
+    assert_int_equal(lf_alloc_live(), live);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_label_map),
+        cmocka_unit_test(test_folders_of_splits),
+        cmocka_unit_test(test_labels_file),
+        cmocka_unit_test(test_failing_allocations),
+        cmocka_unit_test(test_fingerprint),
+    };
+    return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
+}
