@@ -93,6 +93,8 @@ lf_status lf_config_set(lf_config *cfg, const char *key, const char *text, lf_er
 lf_status lf_config_parse_args(lf_config *cfg, int argc, char **argv, bool *help, lf_err *err);
 /* Cross-key checks and required keys. Call once after the last set. */
 lf_status lf_config_finish(lf_config *cfg, lf_err *err);
+/* Warns of each key that was given and is not read, because of another key's value. */
+void lf_config_say_unread(const lf_config *cfg);
 /* One line saying what a verb does; NULL if there is no such verb. */
 const char *lf_verb_summary(const char *verb);
 /* Help text of one verb (all keys, types, defaults, ranges) or, verb NULL, the Markdown of docs/config.md. */

@@ -124,6 +124,7 @@ static int run_verb(const verb *v, int argc, char **argv) {
         lf_config_print(cfg, stdout);
         goto out;
     }
+    lf_config_say_unread(cfg);
     rc = run_under_signals(v, cfg, &err);
 out:
     lf_config_free(cfg);

@@ -249,6 +249,9 @@ const char *lf_cfg_list_at(const lf_config *cfg, lf_key_id key, int64_t i) {
 
 bool lf_cfg_is_set(const lf_config *cfg, lf_key_id key) { return value_of(cfg, key, ANY_TYPE)->json != NULL; }
 bool lf_cfg_is_given(const lf_config *cfg, lf_key_id key) { return value_of(cfg, key, ANY_TYPE)->given; }
+bool lf_cfg_is_flag(const lf_config *cfg, lf_key_id key) {
+    return lf_cfg_is_given(cfg, key) && !value_of(cfg, key, ANY_TYPE)->source;
+}
 const char *lf_cfg_verb(const lf_config *cfg) { return cfg->verb->name; }
 
 typedef enum which { ALL, RESOLVED, GIVEN } which;

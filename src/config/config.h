@@ -121,6 +121,9 @@ int64_t lf_cfg_list_count(const lf_config *cfg, lf_key_id key); /* LIST */
 const char *lf_cfg_list_at(const lf_config *cfg, lf_key_id key, int64_t i);
 bool lf_cfg_is_set(const lf_config *cfg, lf_key_id key);   /* given by the user, or has a default */
 bool lf_cfg_is_given(const lf_config *cfg, lf_key_id key); /* given by the user (file or flag) */
+bool lf_cfg_is_flag(const lf_config *cfg, lf_key_id key);  /* given on the command line */
+/* Why a key is not read (effects.def): "with method head", "without forgetting_data", into buf; NULL: it is. */
+const char *lf_config_unread(const lf_config *cfg, lf_key_id id, char *buf, size_t size);
 const char *lf_cfg_verb(const lf_config *cfg);
 /* Every key that is set, as a JSON object; the caller deletes it. */
 cJSON *lf_cfg_to_json(const lf_config *cfg);

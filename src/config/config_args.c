@@ -11,6 +11,7 @@ typedef struct walk {
     int argc, at;
     char **argv;
     lf_err *err;
+    const char *run; /* given without a name; NULL: none so far */
 } walk;
 
 typedef struct argument {
@@ -67,8 +68,12 @@ static bool ends_in_json(const char *text) {
 static lf_status positional(walk *w, argument *a, const char *text) {
     if (ends_in_json(text))
         set_name(a, "config", 6);
-    else if (w->cfg->verb->bit == LF_V_report)
-        set_name(a, "run", 3);
+    else if (w->cfg->verb->bit == LF_V_report && !w->run)
+        set_name(a, "run", 3), w->run = text;
+    else if (w->run)
+        return lf_fail(w->err, LF_EUSAGE,
+                       "unexpected '%.200s' beside '%.200s'; report takes one folder: give the one that both are in",
+                       text, w->run);
     else
         return lf_fail(w->err, LF_EUSAGE,
                        "unexpected '%.200s'; values are given as --key value, a config file ends in .json", text);
@@ -94,7 +99,7 @@ static lf_status next_argument(walk *w, argument *a) {
 /* Flags win over files wherever they stand, so files go first. Of a key that is given twice the last one counts; lists
  * are put together. */
 static lf_status apply(lf_config *cfg, int argc, char **argv, bool files, lf_err *err) {
-    walk w = {cfg, argc, 0, argv, err};
+    walk w = {.cfg = cfg, .argc = argc, .argv = argv, .err = err};
     argument a;
     lf_status rc = LF_OK;
     while (!rc && w.at < argc) {

@@ -214,6 +214,21 @@ static lf_status check_different(lf_points *p, lf_err *err) {
     return rc;
 }
 
+/* A flag for a key that every point has its own value of would change nothing. */
+static lf_status check_flags(const lf_points *p, lf_err *err) {
+    for (lf_key_id id = LF_NO_KEY; (id = lf_key_next(id, ~0u));) {
+        const cJSON *values = lf_cfg_is_flag(p->cfg, id) ? p->grid.points->child : NULL;
+        if (!values) continue;
+        while (values && cJSON_GetObjectItemCaseSensitive(values, lf_key_name(id))) values = values->next;
+        if (!values)
+            return lf_cfg_fail(
+                p->cfg, id, err,
+                "has no effect: the sweep gives each of its points one; take it out of 'sweep', or leave "
+                "out the flag");
+    }
+    return LF_OK;
+}
+
 /* ---- what is there already ---- */
 
 /* Reads DIR/NAME; *out is NULL if there is no such file. */
@@ -283,6 +298,7 @@ lf_status lf_points_open(lf_points *p, const lf_config *cfg, int64_t jobs, lf_er
         (rc = choose_threads(p, afresh ? NULL : before, jobs, err)) ||
         (rc = lf_grid_new(&p->grid, lf_cfg_json(cfg, LF_sweep), "the configuration", err)))
         goto out;
+    if ((rc = check_flags(p, err))) goto out;
     const int64_t n = cJSON_GetArraySize(p->grid.points);
     if (!(p->at = lf_calloc((size_t)n, sizeof *p->at))) rc = lf_no_memory(err, "the points of a sweep");
     cJSON *values;

@@ -3,6 +3,7 @@
 
 #include "task/source.h"
 
+#include "base/log.h"
 #include "base/mem.h"
 
 static const lf_task_type *const tasks[] = {
@@ -80,6 +81,22 @@ lf_status lf_task_base_room(lf_task *t, lf_err *err) {
                               err);
 }
 
+/* Who gets nothing right has nothing to forget: then the labels are not those that the model knows, and a forgetting of
+ * 0.00 would say that all is well. */
+static lf_status check_known(const lf_task *t, const lf_base_score *base, lf_err *err) {
+    enum { ENOUGH = 20 }; /* of fewer it may be chance */
+    static const char what[] =
+        "forgetting cannot be measured on it; do the classes of forgetting_data mean the model's "
+        "labels, in their order (see label_map, and inspect for the model's)?";
+    if (t->type->output != LF_CLASSES || base->accuracy > 0 || base->count == 0) return LF_OK;
+    if (base->count >= ENOUGH)
+        return lf_fail(err, LF_EDATA, "key 'forgetting_data': of %lld pictures the untouched base gets none right: %s",
+                       (long long)base->count, what);
+    lf_warn("key 'forgetting_data': of %lld pictures the untouched base gets none right: %s", (long long)base->count,
+            what);
+    return LF_OK;
+}
+
 lf_status lf_task_measure_base(lf_task *t, lf_base_score *out, lf_err *err) {
     const lf_eval_opts o = lf_task_eval_opts(t, "untouched base");
     lf_examples *e;
@@ -87,8 +104,9 @@ lf_status lf_task_measure_base(lf_task *t, lf_base_score *out, lf_err *err) {
     if (!rc)
         rc = lf_forgetting_new(&t->forgetting, t->model, t->g, t->type->output, e, &o,
                                lf_cfg_bool(t->cfg, LF_forgetting_knn), err);
-    if (!rc) *out = *lf_forgetting_before(t->forgetting);
-    return rc;
+    if (rc) return rc;
+    *out = *lf_forgetting_before(t->forgetting);
+    return check_known(t, out, err);
 }
 
 lf_status lf_task_measure_tuned(lf_task *t, lf_base_score *out, lf_model *m, lf_err *err) {

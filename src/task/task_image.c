@@ -93,7 +93,7 @@ static double chance(const lf_model *m, bool base) {
 static void compare(lf_results *r) {
     r->base_before = r->before.accuracy;
     r->base_after = r->after.accuracy;
-    r->forgetting = r->base_before - r->base_after;
+    r->forgetting = r->base_before > 0 ? r->base_before - r->base_after : NAN; /* nothing known, nothing forgotten */
     r->retention = r->base_before > 0 ? r->base_after / r->base_before : NAN;
 }
 

@@ -23,6 +23,10 @@ __attribute__((unused)) static void must(int code, int want) {
     if (code != want) fail_msg("exit code %d, expected %d; it said:\n%s", code, want, output);
 }
 
+__attribute__((unused)) static void said(const char *words) {
+    if (!strstr(output, words)) fail_msg("expected '%s' in:\n%s", words, output);
+}
+
 /* ---- data: classes that differ in colour and stripes, as PPM pictures ---- */
 
 static void write_picture(const char *path, int which, uint64_t stream) {

@@ -136,6 +136,7 @@ static void test_help_and_version(void **state) {
     snprintf(version, sizeof version, "{\"version\": \"%s\"}\n", lf_version());
     assert_string_equal(o->out, version);
     assert_bad_usage("version now", "lora-ft version: unexpected 'now'");
+    assert_bad_usage("report a b", "unexpected 'b' beside 'a'; report takes one folder");
     o = run("");
     assert_int_equal(o->code, 2);
     assert_non_null(strstr(o->err, "Usage: lora-ft VERB"));

@@ -25,10 +25,6 @@ static cJSON *json_at(const char *path) {
 
 static int is_there(const char *path) { return lf_is_file(text("%s/%s", root, path)); }
 
-static void said(const char *words) {
-    if (!strstr(output, words)) fail_msg("expected '%s' in:\n%s", words, output);
-}
-
 static int64_t count_files(const char *folder) {
     char **names;
     size_t n;
@@ -281,6 +277,9 @@ static void test_commands(void **state) {
          0);
     assert_true(is_there("a b/runs/seed=2/all_results.json"));
     must(run("report 'a b'"), 0);
+    assert_int_equal(system(text("cd %s && mkdir half && cp 'a b/runs/seed=2/config.json' half", root)), 0);
+    must(run("report half"), 3);
+    said("half: there is no all_results.json: the run is still going, or was interrupted; to go on with it: lora-ft");
     assert_true(is_there("a b/results.csv"));
     must(run(SWEEP "--sweep '{\"seed\": [1, 2]}' --learning_rate 1e-3 --output_dir 'a b' --print_commands 2>/dev/null"),
          0);
@@ -312,6 +311,8 @@ static void test_refused_before_anything_runs(void **state) {
         said(cases[i].words);
         assert_false(lf_is_dir(text("%s/refused", root)));
     }
+    must(run(SWEEP "--sweep '{\"seed\": [1, 2]}' --seed 3 --output_dir refused"), 2);
+    said("key 'seed' (on the command line): has no effect: the sweep gives each of its points one");
     must(run("sweep --model $M --train_data data --output_dir refused"), 2);
     said("key 'sweep' is required");
     must(run(SWEEP "--sweep '{\"seed\": [1]}'"), 2);

@@ -430,6 +430,31 @@ static void test_never_over_its_own_input(void **state) {
                 lf_is_dir(text("%s/own/checkpoint-1/data/train", root)));
 }
 
+/* Pictures under another label than the model gives them: nothing to forget, and a run that could not say so would
+ * report a forgetting of 0. */
+static void test_labels_that_do_not_fit(void **state) {
+    (void)state;
+    must(run("predict --model $M --data base --output csv 2>/dev/null > base.csv"), 0);
+    static const char script[] =
+        "cd %s && awk -F, 'NR > 1 { sub(/LABEL_/, \"\", $2); c = \"/LABEL_\" ($2 + 1) %% 5; put(\"wrong\" c); "
+        "if (NR < 12) put(\"few\" c) } function put(d) { print \"mkdir -p \" d \" && cp \" $1 \" \" d \"/\" NR "
+        "\".ppm\" }' "
+        "base.csv | sh";
+    char command[1024];
+    snprintf(command, sizeof command, script, root);
+    assert_int_equal(system(command), 0);
+    must(run(TRAIN "--forgetting_data wrong --max_steps 1 --output_dir unfit"), 3);
+    said("untouched base gets none right");
+    assert_false(lf_is_file(text("%s/unfit/all_results.json", root)));
+    must(run("eval --model $M --forgetting_data wrong"), 3);
+    must(run(TRAIN "--forgetting_data few --max_steps 1 --output_dir unfit"), 0); /* so few may be chance: */
+    said("of 10 pictures the untouched base gets none right");
+    size_t size;
+    char *results = contents("unfit/all_results.json", &size); /* but it was not measured */
+    assert_non_null(strstr(results, "\"forgetting\": null"));
+    lf_free(results);
+}
+
 /* A model of nothing but NaN. */
 static void write_nan_model(void) {
     assert_int_equal(system(text("cp -r %s/golden/vit-base %s/nan", LF_TEST_DIR, root)), 0);
@@ -556,6 +581,7 @@ int main(void) {
                                        cmocka_unit_test(test_merged_equals_adapter),
                                        cmocka_unit_test(test_other_methods),
                                        cmocka_unit_test(test_skipped_pictures_are_counted),
+                                       cmocka_unit_test(test_labels_that_do_not_fit),
                                        cmocka_unit_test(test_mistakes),
                                        cmocka_unit_test(test_resumed_equals_straight_with_bad_pictures),
                                        cmocka_unit_test(test_the_best_step_has_a_checkpoint),

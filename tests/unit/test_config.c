@@ -599,9 +599,88 @@ static void test_failing_allocations(void **state) {
     assert_true(n > 100); /* the loop did walk through failures */
 }
 
+/* ---- keys that are not read ---- */
+
+static void test_unread(void **state) {
+    (void)state;
+    static const struct {
+        const char *verb, *args[4];
+        lf_key_id key;
+        const char *why; /* NULL: it is read */
+    } cases[] = {
+        {"train", {"--method", "head", "--r", "4"}, LF_r, "with method head"},
+        {"train", {"--method", "full", "--init_position", "0.5"}, LF_init_position, "with method full"},
+        {"train", {"--r", "4"}, LF_r, NULL},
+        {"train", {"--optim", "sgd", "--adam_beta2", "0.9"}, LF_adam_beta2, "with optim sgd"},
+        {"train", {"--optim", "adamw_torch", "--momentum", "0.5"}, LF_momentum, "with optim adamw"},
+        {"train", {"--optim", "sgd", "--momentum", "0.5"}, LF_momentum, NULL},
+        {"train",
+         {"--lr_scheduler", "constant", "--warmup_steps", "5"},
+         LF_warmup_steps,
+         "with lr_scheduler_type constant"},
+        {"train", {"--warmup_ratio", "0.1"}, LF_warmup_ratio, NULL},
+        {"train", {"--eval_steps", "5"}, LF_eval_steps, "with eval_strategy epoch"},
+        {"train", {"--save_steps", "5", "--save_strategy", "steps"}, LF_save_steps, NULL},
+        {"train", {"--save_total_limit", "5", "--save_strategy", "no"}, LF_save_total_limit, "with save_strategy no"},
+        {"train", {"--save_dtype", "bf16"}, LF_save_dtype, "with method lora"},
+        {"merge", {"--save_dtype", "bf16"}, LF_save_dtype, NULL},
+        {"train", {"--forgetting_knn", "false"}, LF_forgetting_knn, "without forgetting_data"},
+        {"eval", {"--max_forgetting_samples", "5"}, LF_max_forgetting_samples, "without forgetting_data"},
+        {"eval", {"--max_forgetting_samples", "5", "--forgetting_data", "x"}, LF_max_forgetting_samples, NULL},
+        {"eval",
+         {"--knn_reference_samples=5", "--forgetting_data=x", "--no-forgetting_knn"},
+         LF_knn_reference_samples,
+         "with forgetting_knn false"},
+        {"train", {"--force_resume"}, LF_force_resume, "without resume_from_checkpoint"},
+        {"train", {"--force_resume", "--resume_from_checkpoint=true"}, LF_force_resume, NULL},
+        {"generate", {"--top_p", "0.9"}, LF_top_p, "with temperature 0"},
+        {"generate", {"--top_p", "0.9", "--temperature", "1"}, LF_top_p, NULL},
+        {"generate", {"--system", "x"}, LF_system, "with chat false"},
+        {"eval", {"--answer_stop", "x"}, LF_answer_stop, "without answer_pattern"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        lf_config *cfg = new_config(cases[i].verb);
+        const char *args[5] = {cases[i].args[0], cases[i].args[1], cases[i].args[2], cases[i].args[3], NULL};
+        char text[96];
+        lf_err err = {0};
+        if (parse(cfg, args, &err)) fail_msg("case %zu: %s", i, err.message);
+        const char *why = lf_config_unread(cfg, cases[i].key, text, sizeof text);
+        if (!why != !cases[i].why || (why && strcmp(why, cases[i].why) != 0))
+            fail_msg("case %zu: expected '%s', found '%s'", i, cases[i].why ? cases[i].why : "read",
+                     why ? why : "read");
+        lf_config_free(cfg);
+    }
+}
+
+/* The table names keys by text: each is one, of each of the verbs that it is told for. */
+static void test_unread_names(void **state) {
+    (void)state;
+    static const struct {
+        const char *keys;
+        unsigned verbs;
+    } lines[] = {
+#define LF_EFFECT(keys, verbs, other, condition, values) {keys, verbs},
+#include "config/effects.def"
+#undef LF_EFFECT
+    };
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        const char *keys = lines[i].keys;
+        lf_slice name;
+        while (lf_next_item(&keys, &name)) {
+            char text[64];
+            snprintf(text, sizeof text, "%.*s", name.length, name.start);
+            for (unsigned bit = 1; bit <= LF_V_ALL; bit <<= 1)
+                if (lines[i].verbs & bit && !lf_key_find(text, bit))
+                    fail_msg("'%s' is no key of one of its verbs", text);
+        }
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_table_is_sound),
+        cmocka_unit_test(test_unread),
+        cmocka_unit_test(test_unread_names),
         cmocka_unit_test(test_verbs_are_told_apart),
         cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_numbers),

@@ -111,9 +111,15 @@ static bool has_member(const char *run, const char *name) {
 lf_status lf_report_html(const char *run, lf_err *err) {
     page p = {.run = run};
     char *path = lf_path_join(run, "report.html");
-    const bool ended_badly = has_member(run, "error.json") && !has_member(run, "all_results.json");
+    const bool ended_well = has_member(run, "all_results.json"),
+               ended_badly = !ended_well && has_member(run, "error.json");
     lf_atomic_file a = {0};
     lf_status rc = path ? LF_OK : lf_no_memory(err, "%s", run);
+    if (!rc && !ended_well && !ended_badly)
+        rc = lf_fail(err, LF_ENOTFOUND,
+                     "%s: there is no all_results.json: the run is still going, or was interrupted; to go on with it: "
+                     "lora-ft train --config %s/config.json --resume_from_checkpoint true",
+                     run, run);
     if (!rc)
         rc = ended_badly ? lf_json_read_in(&p.error, run, "error.json", err)
                          : lf_json_read_in(&p.results, run, "all_results.json", err);

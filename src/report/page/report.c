@@ -20,9 +20,9 @@ static bool has(const char *run, const char *name) {
 
 /* A run that ended before its first line has no curves, but a page that says how it ended. */
 static lf_status report_run(const char *run, bool *drawn, lf_err *err) {
-    const bool ended_at_once = has(run, "error.json") && !has(run, "metrics.jsonl");
+    const bool no_curves = !has(run, "metrics.jsonl");
     *drawn = false;
-    const lf_status rc = ended_at_once ? LF_OK : lf_report_curves(run, drawn, err);
+    const lf_status rc = no_curves ? LF_OK : lf_report_curves(run, drawn, err);
     return rc ? rc : lf_report_html(run, err);
 }
 
