@@ -303,7 +303,7 @@ static void test_refused_before_anything_runs(void **state) {
         {"{\"init_lora_weights\": [true, \"kaiming\"]}", "are the same run"},
         {"{\"init_lora_weights\": [\"intermediate\"], \"init_position\": [{\"index\": 3}, \"index:3\"]}",
          "are the same run"},
-        {"{\"train_data\": [\"data\", \"nowhere\"]}", "'nowhere': no such file or folder"},
+        {"{\"test_data\": [\"data\", \"nowhere\"]}", "'nowhere': no such file or folder"},
         {"\"all of them\"", "expected an object"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
