@@ -1,16 +1,27 @@
 /* Templates of ours, for models that come without one: conversations as the families' models know them. */
 #include "text/chat_template_internal.h"
 
-/* A content may be parts; these templates know text alone, and no calls of tools. */
-#define TEXT_OF                                                                                                        \
-    "{% macro text(m) %}{% if m.tool_calls %}{{ raise_exception('calls of tools need a template that knows them') }}"  \
-    "{% endif %}{% if m.content is string %}{{ m.content }}{% else %}{% for part in m.content %}"                      \
+/* A content may be parts; these templates know text alone. */
+#define TEXT_OR_CALLS(calls)                                                                                           \
+    "{% macro text(m) %}" calls "{% if m.content is string %}{{ m.content }}{% else %}{% for part in m.content %}"     \
     "{% if part.type != 'text' %}{{ raise_exception('a content with a part of type ' ~ part.type) }}{% endif %}"       \
     "{{ part.text }}{% endfor %}{% endif %}{% endmacro %}"
+#define TEXT_OF                                                                                                        \
+    TEXT_OR_CALLS(                                                                                                     \
+        "{% if m.tool_calls %}{{ raise_exception('calls of tools need a template that knows them') }}{% endif %}")
+
+/* A call is written as Qwen and Hermes do, whose turns these are; its arguments may come as text or as JSON. */
+#define CALLS_OF                                                                                                       \
+    "{% macro calls(m) %}{% for call in m.tool_calls or [] %}{% set f = call.function or call %}"                      \
+    "{{ '\\n' if m.content or not loop.first }}{{ '<tool_call>\\n{\"name\": ' ~ f.name | tojson ~ ', \"arguments\": "  \
+    "' }}"                                                                                                             \
+    "{{ f.arguments if f.arguments is string else f.arguments | tojson }}{{ '}\\n</tool_call>' }}"                     \
+    "{% endfor %}{% endmacro %}"
 
 #define CHATML                                                                                                         \
-    TEXT_OF                                                                                                            \
-    "{% for m in messages %}{{ '<|im_start|>' ~ m.role ~ '\\n' ~ text(m) ~ '<|im_end|>\\n' }}{% endfor %}"             \
+    TEXT_OR_CALLS("")                                                                                                  \
+    CALLS_OF                                                                                                           \
+    "{% for m in messages %}{{ '<|im_start|>' ~ m.role ~ '\\n' ~ text(m) ~ calls(m) ~ '<|im_end|>\\n' }}{% endfor %}"  \
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
 
 #define LLAMA3                                                                                                         \

@@ -15,19 +15,16 @@
  * files, by a list, a pattern or as shards, are one data set; each has a format of its own, all one layout.
  * gzip and Zstandard are unpacked into a temporary file (io/unpack.h).
  *
- * Layouts (layouts.def), by the fields of the first record; every record must have them:
- *   messages            [{"role": ..., "content": ...}, ...]; the chat template makes the text; loss on what the
- *                       assistant says
- *   choices             question, choices (a list of at least two), answer (number from 0, or the choice itself, or its
- *                       letter); the text is "{question}\n" and the right choice; loss on the choice
- *   instruction         instruction, output, and perhaps input: "{instruction}\n{input}\n" or, where input is empty,
- *                       "{instruction}\n", then output; loss on output
- *   question_answer     question, answer: "{question}\n", then answer; loss on answer
- *   prompt_completion   prompt, completion, with nothing between; loss on completion
- *   text                text (or text_field); loss on everything
+ * Layouts (layouts.def, docs/text-data.md), by the fields of the first record; every record must have them:
+ *   messages and the like  [{"role": ..., "content": ...}, ...]; the chat template makes the text; loss on what the
+ *                          assistant says
+ *   choices and the like   a question, choices, and which is right; the text is the question and the right choice; loss
+ *                          on the choice
+ *   pairs                  a prompt and an answer under one of many names; loss on the answer
+ *   text                   text (or text_field); loss on everything
  * Numbers (as Python writes them) and true/false are taken as text. prompt_template replaces what stands before the
  * answer: {field} is a field of the record (empty if it is absent but another record may have it, as input), {{ and }}
- * are braces.
+ * are braces. Fields and keys of messages that nothing reads are counted and said.
  *
  * Tokens. A document is encoded whole, with the special tokens of the tokenizer's post-processor (a chat template's
  * text: without, they are in the text). For training, the EOS token is put behind it unless it ends in one or came from
@@ -72,6 +69,7 @@ typedef struct lf_text_chat {
      * each answer with the token that ends its turn. `tools` may be NULL. The caller frees *out. */
     lf_status (*render)(void *context, const lf_message *messages, size_t n, const cJSON *tools, lf_prompt *out,
                         lf_err *err);
+    bool (*reads)(void *context, const char *key); /* may it read this key of a message? NULL: it may */
     void *context;
 } lf_text_chat;
 
@@ -109,6 +107,8 @@ typedef enum lf_text_trait {
     LF_TEXT_CHAT = 4       /* the chat template makes the document */
 } lf_text_trait;
 bool lf_text_dataset_is(const lf_text_dataset *d, lf_text_trait trait); /* of plain text: none */
+/* Says, once, which fields of the examples that were made so far nothing reads, and which keys of their messages. */
+void lf_text_dataset_say_unread(const lf_text_dataset *d);
 /* "FILE: line 17" */
 const char *lf_text_dataset_record_name(const lf_text_dataset *d, int64_t i, char *buf, size_t size);
 /* Of all files that the records are read from, whichever were drawn. */
@@ -129,6 +129,7 @@ typedef struct lf_text_example {
     size_t n;
     lf_answer *answers; /* where loss is taken; none: everywhere */
     int64_t n_answers;
+    bool marked;    /* an answer is said not to be learned, so it is none of `answers` */
     bool rendered;  /* by a chat template: special tokens are in the text, and it ends as the template says */
     char **choices; /* [n_choices]; the text before the answer is text[0 .. answers[0].begin) */
     int64_t n_choices, answer;

@@ -152,8 +152,13 @@ static lf_status no_answer_left(const lf_text_coder *c, const uint8_t *target, i
 lf_status lf_text_encode(lf_text_tokens *out, int64_t *cut, const lf_text_coder *c, const lf_text_example *e,
                          const char *name, lf_err *err) {
     document d = {.coder = c, .example = e, .err = err};
-    const int32_t eos = c->encoder.eos;
     *cut = 0;
+    if (e->marked && c->opts.loss_on_prompt)
+        return lf_fail(err, LF_EDATA,
+                       "%s: a message is marked not to be learned (\"weight\": 0, \"train\": false), but "
+                       "completion_only_loss false learns everything; leave out one of the two",
+                       name);
+    const int32_t eos = c->encoder.eos;
     lf_status rc = encode(c, e->text, e->n, !e->rendered, &d.whole, err);
     if (!rc && c->opts.training && !e->rendered && eos >= 0 && !(d.whole.n && d.whole.ids[d.whole.n - 1] == eos) &&
         !lf_ids_append(&d.whole, &eos, 1))

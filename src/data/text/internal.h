@@ -9,6 +9,7 @@
 #include "base/string.h"
 #include "data/delimited.h"
 #include "data/text/dataset.h"
+#include "data/text/unread.h"
 
 /* ---- a file, mapped -----------------------------------------------------------------------------------------------
  * Of a compressed file, its content in a temporary file. */
@@ -103,8 +104,9 @@ lf_status lf_text_parse_object(const lf_text_store *s, uint64_t begin, uint64_t 
 lf_status lf_text_layout_choose(lf_text_store *s, const cJSON *record, lf_err *err);
 const char *lf_text_layout_name(const lf_text_layout *l);
 bool lf_text_layout_is(const lf_text_layout *l, lf_text_trait trait);
-lf_status lf_text_layout_example(const lf_text_store *s, int64_t i, const cJSON *record, lf_text_example *out,
-                                 lf_err *err);
+/* unread: NULL: what is not read is not counted. */
+lf_status lf_text_layout_example(const lf_text_store *s, int64_t i, const cJSON *record, lf_text_unread *unread,
+                                 lf_text_example *out, lf_err *err);
 
 /* LF_EUSAGE naming prompt_template and the place. */
 lf_status lf_text_template_check(const char *text, lf_err *err);
@@ -112,6 +114,7 @@ lf_status lf_text_template_check(const char *text, lf_err *err);
  * in `optional` ("a|b" or NULL) it is empty. */
 lf_status lf_text_template_render(lf_string *out, const char *text, const cJSON *record, const char *optional,
                                   const char *name, lf_err *err);
+bool lf_text_template_has(const char *text, const char *field); /* "{field}" */
 /* Puts a string, number or truth value as text; false if the value is none of those. */
 bool lf_text_put_value(lf_string *out, const cJSON *value);
 
@@ -168,6 +171,7 @@ struct lf_text_dataset {
     lf_text_draw draw;
     int64_t n;     /* records drawn; files, if windowed */
     int64_t *pick; /* [n] into all records; NULL: all */
+    lf_text_unread *unread;
 };
 
 /* Tokens for lf_text_encode's friends: out of range is LF_EDATA, naming `name`. */

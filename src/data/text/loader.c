@@ -213,6 +213,7 @@ static lf_status plan(lf_text_loader *l, lf_err *err) {
         l->stats.scan_tokens = l->scan.n_tokens;
         l->stats.scan_seconds = l->scan.seconds;
         for (int64_t i = 0; i < l->scan.n; i++) l->stats.scan_truncated += l->scan.documents[i].cut > 0;
+        lf_text_dataset_say_unread(l->data);
     }
     if (o->packing) rc = pack(l, err);
     l->n_rows = o->packing ? l->packing.n_rows : l->n_documents;
@@ -319,6 +320,8 @@ lf_status lf_text_loader_next(lf_text_loader *l, const lf_text_batch **out, lf_e
     if (!item) return LF_OK;
     const slot *s = item;
     count(&l->stats, s);
+    if (l->stats.documents >= l->n_documents)
+        lf_text_dataset_say_unread(l->data); /* a large file that was not scanned */
     *out = &s->batch;
     return LF_OK;
 }

@@ -130,13 +130,22 @@ static lf_status open_shards(lf_text_shards **out, const request *r, const lf_te
 
 static bool windowed(const lf_text_shards *s) { return s->stores[0]->format->windowed; }
 
+/* Without the records, which others may share. */
+static void free_alone(lf_text_dataset *d) {
+    if (!d) return;
+    lf_text_unread_free(d->unread);
+    lf_free(d->pick);
+    lf_free(d);
+}
+
 static lf_status dataset_over(lf_text_dataset **out, lf_text_shards *s, const lf_text_draw *draw, lf_err *err) {
     lf_text_dataset *d = lf_calloc(1, sizeof *d);
     if (!d) return lf_no_memory(err, "%s", s->path);
     *d = (lf_text_dataset){.shards = s, .draw = *draw, .n = s->first[s->n_stores]};
-    const lf_status rc = windowed(s) ? LF_OK : lf_text_draw_from(&d->pick, &d->n, draw, d->n, s->path, err);
+    lf_status rc = lf_text_unread_new(&d->unread, err);
+    if (!rc && !windowed(s)) rc = lf_text_draw_from(&d->pick, &d->n, draw, d->n, s->path, err);
     if (rc)
-        lf_free(d);
+        free_alone(d);
     else
         *out = d;
     return rc;
@@ -155,8 +164,7 @@ lf_status lf_text_dataset_open(lf_text_dataset **out, const lf_text_dataset_opts
 void lf_text_dataset_free(lf_text_dataset *d) {
     if (!d) return;
     lf_text_shards_release(d->shards);
-    lf_free(d->pick);
-    lf_free(d);
+    free_alone(d);
 }
 
 int64_t lf_text_dataset_count(const lf_text_dataset *d) { return d->n; }
@@ -208,6 +216,8 @@ static const lf_text_store *store_of(const lf_text_dataset *d, int64_t *i) {
     return lf_text_shards_at(d->shards, i);
 }
 
+void lf_text_dataset_say_unread(const lf_text_dataset *d) { lf_text_unread_say(d->unread, d->shards->path); }
+
 const char *lf_text_dataset_record_name(const lf_text_dataset *d, int64_t i, char *buf, size_t size) {
     const lf_text_store *s = store_of(d, &i);
     return lf_text_store_record_name(s, i, buf, size);
@@ -218,7 +228,7 @@ lf_status lf_text_dataset_example(const lf_text_dataset *d, int64_t i, lf_text_e
     const lf_text_store *s = store_of(d, &i);
     *out = (lf_text_example){0};
     lf_status rc = s->format->record(s, i, &record, err);
-    if (!rc) rc = lf_text_layout_example(s, i, record, out, err);
+    if (!rc) rc = lf_text_layout_example(s, i, record, d->unread, out, err);
     cJSON_Delete(record);
     return rc;
 }
@@ -237,13 +247,12 @@ lf_status lf_text_dataset_split(lf_text_dataset *d, double fraction, uint64_t se
     draw.held = true;
     if (!rc) rc = dataset_over(&held, d->shards, &draw, err);
     if (!rc) {
+        const lf_text_dataset was = *d;
         atomic_fetch_add(&d->shards->users, 1);
-        lf_free(d->pick);
         *d = *kept;
+        *kept = was;
         *held_out = held;
-    } else if (kept) {
-        lf_free(kept->pick);
     }
-    lf_free(kept);
+    free_alone(kept);
     return rc;
 }

@@ -59,6 +59,13 @@ lf_status lf_text_template_check(const char *text, lf_err *err) {
     return LF_OK;
 }
 
+bool lf_text_template_has(const char *text, const char *field) {
+    part p;
+    while (*text && next_part(&text, &p))
+        if (p.field && p.n == strlen(field) && !memcmp(p.s, field, p.n)) return true;
+    return false;
+}
+
 lf_status lf_text_template_render(lf_string *out, const char *text, const cJSON *record, const char *optional,
                                   const char *name, lf_err *err) {
     part p;
@@ -76,7 +83,10 @@ lf_status lf_text_template_render(lf_string *out, const char *text, const cJSON 
         if ((!value || cJSON_IsNull(value)) && lf_has_item(optional, field)) continue;
         if (!value || !lf_text_put_value(out, value))
             return lf_fail(err, LF_EDATA, "%s: expected a text '%s' for the prompt template, found %s", name, field,
-                           value ? "another value" : "no such field");
+                           !value                 ? "no such field"
+                           : cJSON_IsArray(value) ? "a list (of messages? they are both 'prompt' and 'completion', or "
+                                                    "'messages')"
+                                                  : "another value");
     }
     return LF_OK;
 }

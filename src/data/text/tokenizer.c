@@ -45,38 +45,15 @@ static lf_status encode(void *context, const char *text, size_t n, bool add_spec
 
 /* ---- the chat template ---- */
 
-/* What the template does not look at changes nothing, and whoever wrote it should know: once a key. */
-static void warn_unread(lf_text_tokenizer *t, const char *key, const char *what) {
-    uint64_t hash = 5381;
-    if (lf_chat_template_reads(t->chat_template, key)) return;
-    for (const char *s = key; *s; s++) hash = hash * 33 + (unsigned char)*s;
-    const uint64_t bit = (uint64_t)1 << (hash % 64);
-    if (!(atomic_fetch_or(&t->unread, bit) & bit))
-        lf_warn("chat template '%s' does not read '%s', which %s: it changes nothing",
-                lf_chat_template_name(t->chat_template), key, what);
-}
-
-/* Those that are followed whatever the template does. */
-static bool is_followed(const char *key) {
-    static const char *const keys[] = {"role", "content", "weight", "train"};
-    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
-        if (strcmp(keys[i], key) == 0) return true;
-    return false;
-}
-
-static void look_for_unread(lf_text_tokenizer *t, const lf_message *messages, size_t n, const cJSON *tools) {
-    const cJSON *item;
-    for (size_t i = 0; i < n; i++) cJSON_ArrayForEach(item, messages[i].json) {
-            if (!is_followed(item->string) && !cJSON_IsNull(item)) warn_unread(t, item->string, "messages have");
-        }
-    if (tools) warn_unread(t, "tools", "records have");
+static bool reads(void *context, const char *key) {
+    const lf_text_tokenizer *t = context;
+    return !t->chat_template || lf_chat_template_reads(t->chat_template, key);
 }
 
 static lf_status render(void *context, const lf_message *messages, size_t n, const cJSON *tools, lf_prompt *out,
                         lf_err *err) {
     lf_text_tokenizer *t = context;
     if (!t->chat_template) return lf_fail(err, t->no_chat.status, "%s", t->no_chat.message);
-    look_for_unread(t, messages, n, tools);
     return lf_chat_render_tools(t->chat_template, messages, n, tools, false, out, err);
 }
 
@@ -130,7 +107,7 @@ lf_status lf_text_tokenizer_open(lf_text_tokenizer **out, const lf_text_tokenize
                                    .vocab_size = opts->vocab_size,
                                    .open_thread = open_thread,
                                    .close_thread = close_thread};
-    t->chat = (lf_text_chat){.render = render, .context = t};
+    t->chat = (lf_text_chat){.render = render, .reads = reads, .context = t};
     *out = t;
     return LF_OK;
 }

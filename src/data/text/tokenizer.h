@@ -2,8 +2,6 @@
 #ifndef LF_DATA_TEXT_TOKENIZER_H
 #define LF_DATA_TEXT_TOKENIZER_H
 
-#include <stdatomic.h>
-
 #include "data/text/dataset.h"
 #include "text/chat_template.h"
 #include "text/tokenizer.h"
@@ -16,8 +14,7 @@ typedef struct lf_text_tokenizer {
     lf_err no_chat;
     int32_t turn_end; /* the token that ends an answer of chat_template; -1: none, or more than one token */
     bool warned;
-    _Atomic uint64_t unread; /* keys of messages that were said not to be read, a bit each by their letters */
-    char *dir;               /* where it came from: a folder, or a tokenizer.json */
+    char *dir; /* where it came from: a folder, or a tokenizer.json */
 } lf_text_tokenizer;
 
 typedef struct lf_text_tokenizer_opts {

@@ -1,0 +1,144 @@
+/* What the makers of documents share: fields, messages, the text before an answer. */
+#include "data/text/making.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/slice.h"
+#include "data/image/dataset_internal.h"
+
+/* ---- fields ---- */
+
+bool lf_text_next_field(const char **list, char name[LF_TEXT_FIELD], const char **kind) {
+    lf_slice item;
+    if (!lf_next_item(list, &item)) return false;
+    snprintf(name, LF_TEXT_FIELD, "%.*s", item.length, item.start);
+    char *colon = strchr(name, ':');
+    if (colon) *colon = 0;
+    if (kind) *kind = colon ? colon + 1 : "";
+    return true;
+}
+
+static bool is_kind(const cJSON *v, const char *kind) {
+    if (!strcmp(kind, "list")) return cJSON_IsArray(v) && v->child;
+    if (!strcmp(kind, "object")) return cJSON_IsObject(v);
+    if (!strcmp(kind, "bool")) return cJSON_IsBool(v);
+    return v != NULL;
+}
+
+bool lf_text_has_fields(const cJSON *record, const char *required) {
+    char name[LF_TEXT_FIELD];
+    const char *kind;
+    while (lf_text_next_field(&required, name, &kind))
+        if (!is_kind(cJSON_GetObjectItemCaseSensitive(record, name), kind)) return false;
+    return true;
+}
+
+const cJSON *lf_text_field(const cJSON *record, const char *name) {
+    const cJSON *v = cJSON_GetObjectItemCaseSensitive(record, name);
+    return cJSON_IsNull(v) ? NULL : v;
+}
+
+bool lf_text_is_empty(const cJSON *v) {
+    if (!v || cJSON_IsNull(v)) return true;
+    if (cJSON_IsString(v)) return !*v->valuestring;
+    return (cJSON_IsArray(v) || cJSON_IsObject(v)) && !v->child;
+}
+
+const char *lf_text_one_field(const lf_text_making *m) {
+    return m->store->text_field ? m->store->text_field : m->layout->required;
+}
+
+/* ---- messages ---- */
+
+const char *lf_text_record(const lf_text_making *m, char *buf, size_t size) {
+    return lf_text_store_record_name(m->store, m->index, buf, size);
+}
+
+lf_status lf_text_bad(const lf_text_making *m, const char *expected, const char *found) {
+    char name[600];
+    return lf_fail(m->err, LF_EDATA, "%s: expected %s, found %s", lf_text_record(m, name, sizeof name), expected,
+                   found);
+}
+
+lf_status lf_text_missing(const lf_text_making *m) {
+    char found[256] = "", expected[256] = "", what[320], name[LF_TEXT_FIELD];
+    const char *list = m->layout->required;
+    const cJSON *v;
+    cJSON_ArrayForEach(v, m->record) lf_list_append(found, sizeof found, v->string);
+    if (m->layout->traits & LF_TEXT_ONE_FIELD)
+        lf_list_append(expected, sizeof expected, lf_text_one_field(m));
+    else
+        while (lf_text_next_field(&list, name, NULL)) lf_list_append(expected, sizeof expected, name);
+    snprintf(what, sizeof what, "the fields %s%s", expected, m->index ? " as in the first record" : "");
+    return lf_text_bad(m, what, *found ? found : "none");
+}
+
+lf_status lf_text_out_of_memory(const lf_text_making *m) {
+    return lf_no_memory(m->err, "a record of %s", m->store->path);
+}
+
+/* ---- text ---- */
+
+lf_status lf_text_put_field(lf_text_making *m, const char *name) {
+    char what[96];
+    const cJSON *v = cJSON_GetObjectItemCaseSensitive(m->record, name);
+    if (v && lf_text_put_value(&m->text, v)) return LF_OK;
+    if (!v) return lf_text_missing(m);
+    snprintf(what, sizeof what, "text in the field '%.60s'", name);
+    return lf_text_bad(m, what, cJSON_IsNull(v) ? "null" : cJSON_IsArray(v) ? "a list" : "an object");
+}
+
+/* "{a}\n{b}\n" without the lines of fields that may be there and are empty. */
+static bool put_lines(lf_string *out, const lf_text_making *m, const char *lines) {
+    while (*lines) {
+        const size_t n = strcspn(lines, "\n") + (lines[strcspn(lines, "\n")] == '\n');
+        const char *close = memchr(lines, '}', n);
+        char name[LF_TEXT_FIELD] = "";
+        if (*lines == '{' && close && close[1] == '\n')
+            snprintf(name, sizeof name, "%.*s", (int)(close - lines) - 1, lines + 1);
+        const bool left_out =
+            lf_has_item(m->layout->optional, name) && lf_text_is_empty(lf_text_field(m->record, name));
+        if (!left_out && !lf_string_put(out, lines, n)) return false;
+        lines += n;
+    }
+    return true;
+}
+
+lf_status lf_text_put_prompt(lf_text_making *m) {
+    const char *given = m->store->prompt_template, *optional = m->layout->optional;
+    lf_string lines = {0};
+    char name[600];
+    if (!given && !put_lines(&lines, m, m->layout->prompt)) {
+        lf_string_free(&lines);
+        return lf_text_out_of_memory(m);
+    }
+    const char *text = given ? given : lines.s ? lines.s : "";
+    lf_status rc = lf_text_template_render(&m->text, text, m->record, optional, m->store->path, NULL);
+    if (rc) /* the name counts lines: only for a failure */
+        rc = lf_text_template_render(&m->text, text, m->record, optional, lf_text_record(m, name, sizeof name), m->err);
+    lf_string_free(&lines);
+    return rc;
+}
+
+lf_status lf_text_add_answer(lf_text_making *m, size_t begin) {
+    lf_text_example *e = m->out;
+    if (m->text.failed || !(e->answers = lf_malloc(sizeof *e->answers))) return lf_text_out_of_memory(m);
+    e->answers[0] = (lf_answer){begin, m->text.n};
+    e->n_answers = 1;
+    return LF_OK;
+}
+
+/* ---- documents without choices or messages ---- */
+
+lf_status lf_text_make_whole(lf_text_making *m) { return lf_text_put_field(m, lf_text_one_field(m)); }
+
+lf_status lf_text_make_pair(lf_text_making *m) {
+    lf_status rc = lf_text_put_prompt(m);
+    const size_t begin = m->text.n;
+    const char *answer = strrchr(m->layout->required, '|') + 1;
+    if (rc || (rc = lf_text_put_field(m, answer))) return rc;
+    return lf_text_add_answer(m, begin);
+}
