@@ -88,6 +88,7 @@ static lf_text_loader_opts loader_opts(const lf_task *t, lf_data_role role) {
                                  .context = t->model->tokens.max_positions,
                                  .training = training,
                                  .loss_on_prompt = !lf_cfg_bool(t->cfg, LF_completion_only_loss),
+                                 .overlong = lf_text_overlong_named(lf_cfg_str(t->cfg, LF_overlong)),
                                  .packing = training && lf_cfg_bool(t->cfg, LF_packing),
                                  .shuffle = training,
                                  .scan = lf_text_dataset_bytes(d) <= SCAN_BYTES,
@@ -106,6 +107,10 @@ lf_status lf_language_loader(lf_task *t, lf_data_role role, lf_text_loader **out
     if (rc) return rc;
     *out = l->loaders[role];
     const lf_text_stats s = lf_text_loader_stats(*out);
+    if (s.scan_skipped)
+        lf_warn("%s: %lld of %lld documents are longer than max_seq_length %lld and were skipped",
+                lf_text_dataset_path(d), (long long)s.scan_skipped, (long long)s.scan_documents,
+                (long long)l->max_seq_length);
     if (s.scan_truncated)
         lf_warn("%s: %lld of %lld documents are longer than max_seq_length %lld and were cut", lf_text_dataset_path(d),
                 (long long)s.scan_truncated, (long long)s.scan_documents, (long long)l->max_seq_length);

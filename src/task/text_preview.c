@@ -133,6 +133,7 @@ static void put_counts(lf_obj *out, const lf_text_loader *loader, const lf_text_
     lf_obj_number(&o, "trained", (double)s->targets);
     lf_obj_number(&o, "cut", (double)s->truncated_tokens);
     lf_obj_number(&o, "cut_records", (double)s->truncated_documents);
+    lf_obj_number(&o, "skipped_records", (double)s->scan_skipped);
     lf_obj_number(&o, "untrained_records", (double)(lf_text_loader_count(loader) - learned));
     lf_obj_put(out, "counts", lf_obj_take(&o));
 }

@@ -137,6 +137,63 @@ static void test_rows(void **state) {
     lf_text_dataset_free(d);
 }
 
+/* Three documents of 4, 14 and 5 tokens (with BOS), of which 8 are allowed. */
+static void test_overlong(void **state) {
+    (void)state;
+    static const struct {
+        lf_text_overlong overlong;
+        bool packing;
+        int64_t rows, documents, skipped, truncated, tokens;
+    } cases[] = {{LF_TEXT_TRUNCATE, false, 3, 3, 0, 1, 17},
+                 {LF_TEXT_TRUNCATE, true, 3, 3, 0, 1, 17},
+                 {LF_TEXT_SKIP, false, 2, 2, 1, 0, 9},
+                 {LF_TEXT_SKIP, true, 2, 2, 1, 0, 9}};
+    put_text("long.jsonl", "{\"prompt\": \"q:\", \"completion\": \"a\"}\n{\"prompt\": \"l:\", \"completion\": "
+                           "\"0123456789a\"}\n{\"prompt\": \"r:\", \"completion\": \"bc\"}\n");
+    lf_text_dataset *d = open_text("long.jsonl");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        lf_text_loader *l = loader_over(d, (lf_text_loader_opts){.batch_size = 1,
+                                                                 .max_seq_length = 8,
+                                                                 .scan = true,
+                                                                 .overlong = cases[i].overlong,
+                                                                 .packing = cases[i].packing,
+                                                                 .epochs = 2});
+        const lf_text_batch *b;
+        int64_t tokens = 0, at = 0;
+        assert_int_equal(lf_text_loader_rows_per_epoch(l), cases[i].rows);
+        assert_int_equal(lf_text_loader_count(l), cases[i].documents);
+        for (; (b = next(l)); at++) {
+            tokens += b->n_tokens;
+            if (cases[i].overlong == LF_TEXT_SKIP) assert_int_not_equal(b->indices[0], 1); /* which it would be else */
+        }
+        const lf_text_stats stats = lf_text_loader_stats(l);
+        assert_int_equal(at, 2 * cases[i].rows);
+        assert_int_equal(tokens, 2 * cases[i].tokens);
+        assert_int_equal(stats.scan_skipped, cases[i].skipped);
+        assert_int_equal(stats.scan_truncated, cases[i].truncated);
+        lf_text_loader_free(l);
+    }
+    lf_text_loader *l;
+    lf_err err = {0};
+    assert_says(
+        try_loader(&l, d, (lf_text_loader_opts){.max_seq_length = 8, .scan = true, .overlong = LF_TEXT_STOP}, &err),
+        LF_EDATA, err, "long.jsonl: line 2: 14 tokens, more than max_seq_length 8");
+    assert_says(try_loader(&l, d, (lf_text_loader_opts){.max_seq_length = 3, .overlong = LF_TEXT_SKIP}, &err), LF_EDATA,
+                err, "each of 3 documents is longer than max_seq_length 3");
+    /* A prompt that leaves nothing of its answer: an error where texts are cut, counted where they are left out. */
+    put_text("prompt.jsonl",
+             "{\"prompt\": \"q:\", \"completion\": \"a\"}\n{\"prompt\": \"0123456789\", \"completion\": "
+             "\"a\"}\n");
+    lf_text_dataset *p = open_text("prompt.jsonl");
+    assert_says(try_loader(&l, p, (lf_text_loader_opts){.max_seq_length = 8, .scan = true}, &err), LF_EDATA, err,
+                "leaves nothing of the answer");
+    l = loader_over(p, (lf_text_loader_opts){.max_seq_length = 8, .overlong = LF_TEXT_SKIP});
+    assert_int_equal(lf_text_loader_stats(l).scan_skipped, 1);
+    lf_text_loader_free(l);
+    lf_text_dataset_free(p);
+    lf_text_dataset_free(d);
+}
+
 static void test_promises(void **state) {
     (void)state;
     for (int how = 0; how < 8; how++) {
@@ -562,6 +619,7 @@ static void test_shared_data(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_overlong),
         cmocka_unit_test(test_promises),
         cmocka_unit_test(test_workers_and_resuming_do_not_matter),
         cmocka_unit_test(test_epochs_differ),

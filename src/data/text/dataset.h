@@ -144,11 +144,16 @@ void lf_text_example_free(lf_text_example *e);
 /* ---- tokens -------------------------------------------------------------------------------------------------------
  */
 
+/* What becomes of a document that is longer than max_seq_length. */
+typedef enum lf_text_overlong { LF_TEXT_TRUNCATE, LF_TEXT_SKIP, LF_TEXT_STOP } lf_text_overlong;
+lf_text_overlong lf_text_overlong_named(const char *name); /* of the key overlong */
+
 typedef struct lf_text_encode_opts {
     int64_t max_seq_length; /* >= 2 */
     bool training;          /* EOS at a document's end */
     bool loss_on_prompt;    /* completion_only_loss: false */
     int64_t context;        /* positions of the model; 0: no limit. max_seq_length cannot be raised above it */
+    lf_text_overlong overlong;
 } lf_text_encode_opts;
 
 /* What to do about a text that is longer than max_seq_length. */
@@ -177,8 +182,8 @@ typedef struct lf_text_tokens {
 bool lf_text_tokens_reserve(lf_text_tokens *t, int64_t more); /* false when out of memory */
 void lf_text_tokens_free(lf_text_tokens *t);
 
-/* Appends the document's tokens; *cut is how many were cut off. `name` is named in errors. An id outside the
- * vocabulary, an answer of which nothing is left: LF_EDATA. */
+/* Appends the document's tokens; *cut is how many were cut off: all of them, if it is left out. `name` is named in
+ * errors. An id outside the vocabulary, an answer of which nothing is left: LF_EDATA. */
 lf_status lf_text_encode(lf_text_tokens *out, int64_t *cut, const lf_text_coder *c, const lf_text_example *e,
                          const char *name, lf_err *err);
 /* Record i of a data set, read and encoded; out as it was on failure. Thread safe. Not for windowed data sets. */

@@ -149,6 +149,19 @@ static lf_status no_answer_left(const lf_text_coder *c, const uint8_t *target, i
                    lf_text_longer_advice(&c->opts, "the prompt", advice, sizeof advice));
 }
 
+static lf_status too_many(const lf_text_coder *c, int64_t n, const char *name, lf_err *err) {
+    char advice[128];
+    return lf_fail(err, LF_EDATA,
+                   "%s: %" PRId64 " tokens, more than max_seq_length %" PRId64
+                   " (overlong: error); %s, or set overlong to skip or truncate",
+                   name, n, c->opts.max_seq_length, lf_text_longer_advice(&c->opts, "the text", advice, sizeof advice));
+}
+
+lf_text_overlong lf_text_overlong_named(const char *name) {
+    if (!strcmp(name, "skip")) return LF_TEXT_SKIP;
+    return strcmp(name, "error") ? LF_TEXT_TRUNCATE : LF_TEXT_STOP;
+}
+
 lf_status lf_text_encode(lf_text_tokens *out, int64_t *cut, const lf_text_coder *c, const lf_text_example *e,
                          const char *name, lf_err *err) {
     document d = {.coder = c, .example = e, .err = err};
@@ -169,6 +182,15 @@ lf_status lf_text_encode(lf_text_tokens *out, int64_t *cut, const lf_text_coder 
     if (rc) goto out;
     uint8_t *const target = out->target + out->n;
     if ((rc = mark_answers(&d, target))) goto out;
+    const bool too_long = d.whole.n > c->opts.max_seq_length;
+    if (too_long && c->opts.overlong == LF_TEXT_STOP) {
+        rc = too_many(c, d.whole.n, name, err);
+        goto out;
+    }
+    if (too_long && c->opts.overlong == LF_TEXT_SKIP) {
+        *cut = d.whole.n;
+        goto out;
+    }
     const int64_t kept = d.whole.n < c->opts.max_seq_length ? d.whole.n : c->opts.max_seq_length;
     if (kept < d.whole.n && count_targets(target, d.whole.n) && !count_targets(target, kept)) {
         rc = no_answer_left(c, target, d.whole.n, name, err);

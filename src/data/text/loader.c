@@ -34,6 +34,7 @@ struct lf_text_loader {
     bool scanned;
     lf_text_scan scan;
     lf_text_packing packing; /* n_rows 0: a row is a document */
+    int64_t *kept;           /* [n_documents] unpacked, those that were not skipped; NULL: all */
     int64_t n_documents, n_rows, per_epoch;
     int64_t *order, order_epoch; /* of rows; touched in lf_ahead's assign alone */
     slot *slots;
@@ -96,9 +97,9 @@ static lf_status gather(const lf_text_loader *l, slot *s, lf_err *err) {
     for (int64_t r = 0; r < s->batch.B; r++) {
         const int64_t row = s->rows[r], begin = packed ? l->packing.begin[row] : row,
                       end = packed ? l->packing.begin[row + 1] : row + 1;
-        s->batch.indices[r] = packed ? l->packing.documents[begin] : row;
-        for (int64_t k = begin; k < end && !rc; k++)
-            rc = add_document(l, s, r, packed ? l->packing.documents[k] : k, err);
+        const int64_t *documents = packed ? l->packing.documents : l->kept;
+        s->batch.indices[r] = documents ? documents[begin] : row;
+        for (int64_t k = begin; k < end && !rc; k++) rc = add_document(l, s, r, documents ? documents[k] : k, err);
     }
     return rc;
 }
@@ -200,20 +201,45 @@ static lf_status pack(lf_text_loader *l, lf_err *err) {
     return rc;
 }
 
+static bool is_skipped(const lf_text_loader *l, const lf_text_kept *k) {
+    return l->opts.overlong == LF_TEXT_SKIP && k->cut > 0 && k->n == 0;
+}
+
+/* Counts what the scan cut and left out; the documents are those that are left. */
+static lf_status leave_out(lf_text_loader *l, lf_err *err) {
+    lf_text_stats *s = &l->stats;
+    for (int64_t i = 0; i < l->scan.n; i++) {
+        s->scan_skipped += is_skipped(l, &l->scan.documents[i]);
+        s->scan_truncated += l->scan.documents[i].cut > 0 && !is_skipped(l, &l->scan.documents[i]);
+    }
+    l->n_documents = l->scan.n - s->scan_skipped;
+    if (!s->scan_skipped || l->opts.packing) return LF_OK; /* of packed rows no document without tokens is part */
+    if (l->n_documents == 0)
+        return lf_fail(err, LF_EDATA,
+                       "%s: each of %" PRId64 " documents is longer than max_seq_length %" PRId64
+                       " and skipped; raise it, or set overlong to truncate",
+                       lf_text_dataset_path(l->data), l->scan.n, l->opts.max_seq_length);
+    if (!(l->kept = lf_malloc((size_t)l->n_documents * sizeof *l->kept)))
+        return lf_no_memory(err, "a list of %" PRId64 " documents", l->n_documents);
+    for (int64_t i = 0, at = 0; i < l->scan.n; i++)
+        if (!is_skipped(l, &l->scan.documents[i])) l->kept[at++] = i;
+    return LF_OK;
+}
+
 /* How many rows there are, and so batches. */
 static lf_status plan(lf_text_loader *l, lf_err *err) {
     const lf_text_loader_opts *o = &l->opts;
     lf_status rc = LF_OK;
-    l->scanned = o->packing || o->scan || lf_text_dataset_windowed(l->data);
+    l->scanned = o->packing || o->scan || o->overlong == LF_TEXT_SKIP || lf_text_dataset_windowed(l->data);
     l->n_documents = lf_text_dataset_count(l->data);
     if (l->scanned) {
         if ((rc = lf_text_scan_run(&l->scan, l->data, &l->coder, o->workers, LF_TOKENS_IN_MEMORY, LF_TEXT_PIECE, err)))
             return rc;
-        l->n_documents = l->stats.scan_documents = l->scan.n;
+        l->stats.scan_documents = l->scan.n;
         l->stats.scan_tokens = l->scan.n_tokens;
         l->stats.scan_seconds = l->scan.seconds;
-        for (int64_t i = 0; i < l->scan.n; i++) l->stats.scan_truncated += l->scan.documents[i].cut > 0;
         lf_text_dataset_say_unread(l->data);
+        if ((rc = leave_out(l, err))) return rc;
     }
     if (o->packing) rc = pack(l, err);
     l->n_rows = o->packing ? l->packing.n_rows : l->n_documents;
@@ -250,7 +276,8 @@ static lf_status start(lf_text_loader *l, lf_err *err) {
 
 lf_status lf_text_loader_new(lf_text_loader **out, const lf_text_dataset *d, const lf_text_encoder *encoder,
                              const lf_text_loader_opts *opts, lf_err *err) {
-    const lf_text_encode_opts how = {opts->max_seq_length, opts->training, opts->loss_on_prompt, opts->context};
+    const lf_text_encode_opts how = {opts->max_seq_length, opts->training, opts->loss_on_prompt, opts->context,
+                                     opts->overlong};
     lf_status rc = check_opts(opts, err);
     if (rc) return rc;
     lf_text_loader *l = lf_calloc(1, sizeof *l);
@@ -294,6 +321,7 @@ void lf_text_loader_free(lf_text_loader *l) {
     }
     lf_free(l->slots);
     lf_free(l->order);
+    lf_free(l->kept);
     lf_text_packing_free(&l->packing);
     lf_text_scan_free(&l->scan);
     lf_text_coder_free(&l->coder);

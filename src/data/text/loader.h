@@ -39,6 +39,7 @@ typedef struct lf_text_loader_opts {
     int64_t context;        /* see lf_text_encode_opts */
     bool training;          /* see lf_text_encode_opts */
     bool loss_on_prompt;
+    lf_text_overlong overlong; /* skip: everything is tokenised before the first batch */
     bool packing, shuffle;
     bool scan;       /* tokenise everything before the first batch */
     int64_t workers; /* >= 1 */
@@ -47,12 +48,13 @@ typedef struct lf_text_loader_opts {
     int64_t epochs;                   /* how many to serve from first_epoch on; INT64_MAX = without end */
 } lf_text_loader_opts;
 
-/* Of what was served since lf_text_loader_new; the last four of its scan (0 if there was none). */
+/* Of what was served since lf_text_loader_new; the last five of its scan (0 if there was none). */
 typedef struct lf_text_stats {
     int64_t documents, tokens, targets;
     int64_t truncated_documents, truncated_tokens;
     int64_t positions;                                   /* tokens and padding */
     int64_t scan_documents, scan_tokens, scan_truncated; /* scan_truncated: documents */
+    int64_t scan_skipped; /* documents that are longer than max_seq_length and in no row */
     double scan_seconds;
 } lf_text_stats;
 
