@@ -32,7 +32,8 @@ typedef struct lf_generated {
 void lf_generated_free(lf_generated *o);
 
 /* Appends the ids that end a text: the tokenizer's EOS, and eos_token_id of config.json and of the
- * generation_config.json beside it. LF_EDATA naming file and key if that is neither a number nor a list of numbers. */
+ * generation_config.json beside it. The first is what training puts behind a document. LF_EDATA naming file and key if
+ * that is neither a number nor a list of numbers. */
 lf_status lf_ending_ids(lf_ids *out, const lf_model *m, const lf_tokenizer *t, lf_err *err);
 
 typedef struct lf_generator lf_generator;

@@ -1,6 +1,8 @@
 /* A model's tokenizer and chat template, by the keys `tokenizer` and `chat_template`. */
 #include "base/file.h"
+#include "base/log.h"
 #include "base/mem.h"
+#include "eval/generate.h"
 #include "task/language.h"
 
 static lf_status check_template(const lf_config *cfg, const char *asked, lf_err *err) {
@@ -9,6 +11,22 @@ static lf_status check_template(const lf_config *cfg, const char *asked, lf_err 
         cfg, LF_chat_template, err,
         "expected chatml, llama2, llama3, mistral, plain, auto, or the path of a file with a template, found '%.200s'",
         asked);
+}
+
+/* What ends a text is for lf_ending_ids to say, to generating and training alike; a tokenizer's own comes first there.
+ */
+static lf_status find_end(lf_text_tokenizer *t, const lf_model *m, lf_err *err) {
+    lf_ids ids = {0};
+    if (t->encoder.eos >= 0) return LF_OK;
+    const lf_status rc = lf_ending_ids(&ids, m, t->tokenizer, err);
+    if (!rc && ids.n) {
+        const char *token = lf_tokenizer_token(t->tokenizer, ids.ids[0]);
+        t->encoder.eos = ids.ids[0];
+        lf_info("%s: no eos_token; a text ends in token %d, '%s', which the model's eos_token_id names", t->dir,
+                (int)ids.ids[0], token ? token : "");
+    }
+    lf_ids_free(&ids);
+    return rc;
 }
 
 /* The key `tokenizer`, else the model's folder; of a new model, the folder of its config.json. */
@@ -28,6 +46,10 @@ lf_status lf_language_tokenizer(lf_text_tokenizer **out, const lf_config *cfg, c
                                       .chat_template = chat,
                                       .vocab_size = m->tokens.vocab_size};
     rc = lf_text_tokenizer_open(out, &o, err);
+    if (!rc && (rc = find_end(*out, m, err))) {
+        lf_text_tokenizer_free(*out);
+        *out = NULL;
+    }
     lf_free(folder);
     return rc;
 }

@@ -60,6 +60,10 @@ static lf_status open_data(lf_task *t, lf_data_role role, const lf_data_from *fr
                                     .max_samples = from->limit ? lf_cfg_i64(t->cfg, from->limit) : 0,
                                     .seed = (uint64_t)lf_cfg_i64(t->cfg, LF_seed)};
     rc = lf_text_dataset_open(&l->data[role], &o, err);
+    if (!rc && role == LF_DATA_TRAIN && l->text->encoder.eos < 0 && !lf_text_dataset_is(l->data[role], LF_TEXT_CHAT))
+        lf_warn("%s: no eos_token, and the model names no eos_token_id: nothing is put behind a document, so the model "
+                "will not learn where a text ends; name one in tokenizer_config.json",
+                l->text->dir);
     if (!rc && lf_text_dataset_is(l->data[role], LF_TEXT_CHAT)) lf_text_tokenizer_warn_turn_end(l->text);
     return rc;
 }

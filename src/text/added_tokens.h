@@ -29,6 +29,7 @@ typedef struct lf_trie {
 typedef struct lf_added_tokens {
     lf_added_token *at;
     size_t n, capacity;
+    int64_t largest;    /* id; -1: none */
     lf_trie plain;      /* found in the text as it is */
     lf_trie normalized; /* found, in their normalized form, in the normalized text */
 } lf_added_tokens;

@@ -3,9 +3,6 @@
 
 #include "text/chat_template_internal.h"
 
-const char *const lf_chat_token_names[LF_CHAT_TOKENS] = {"bos_token", "eos_token", "unk_token", "sep_token",
-                                                         "pad_token", "cls_token", "mask_token"};
-
 static void put_key(lf_jinja_run *r, lf_jinja_value *m, const char *key, const cJSON *v, int32_t origin) {
     lf_jinja_put(r, m, key, lf_jinja_json(r, v, origin));
 }
@@ -50,7 +47,7 @@ lf_status lf_chat_run(const lf_chat_template *c, const lf_chat_talk *talk, lf_ji
     lf_jinja_set(*r, "add_generation_prompt", lf_jinja_bool(*r, talk->add_generation_prompt));
     for (int i = 0; i < LF_CHAT_TOKENS; i++) {
         const char *s = c->tokens[i];
-        if (s) lf_jinja_set(*r, lf_chat_token_names[i], lf_jinja_text(*r, s, strlen(s), 0));
+        if (s) lf_jinja_set(*r, lf_special_name_keys[i], lf_jinja_text(*r, s, strlen(s), 0));
     }
     lf_jinja_set_now(*r, &c->now);
     return lf_jinja_render(c->jinja, *r, out, err);

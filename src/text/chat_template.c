@@ -73,7 +73,7 @@ static struct tm today(void) {
     return out;
 }
 
-/* tokens: as lf_chat_token_names, NULL where there is none. */
+/* tokens: as lf_special_name_keys, NULL where there is none. */
 static lf_status make(lf_chat_template **out, const char *name, const char *jinja, const char *const *tokens,
                       const char *where, lf_err *err) {
     lf_chat_template *c = lf_calloc(1, sizeof *c);
@@ -106,13 +106,6 @@ static const lf_chat_format *find_format(const char *name) {
 
 bool lf_chat_template_is_name(const char *name) { return strcmp(name, "auto") == 0 || find_format(name); }
 
-/* A token in tokenizer_config.json is a string or an object with "content". */
-static const char *token_text(const cJSON *config, const char *key) {
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(config, key);
-    if (cJSON_IsObject(item)) item = cJSON_GetObjectItemCaseSensitive(item, "content");
-    return cJSON_IsString(item) ? item->valuestring : NULL;
-}
-
 /* "chat_template" is the template or a list of {"name", "template"}, of which we want "default". */
 static const char *config_template(const cJSON *config) {
     const cJSON *json = cJSON_GetObjectItemCaseSensitive(config, "chat_template"), *item;
@@ -137,10 +130,9 @@ static lf_status read_files(model_files *f, const char *path, const char *model_
     size_t n;
     lf_status rc = LF_OK;
     f->jinja_path = path ? lf_strdup(path) : lf_path_join(model_dir ? model_dir : ".", "chat_template.jinja");
-    f->config_path = lf_path_join(model_dir ? model_dir : ".", "tokenizer_config.json");
-    if (!f->jinja_path || !f->config_path) return lf_no_memory(err, "a chat template");
+    if (!f->jinja_path) return lf_no_memory(err, "a chat template");
     if (path || (model_dir && lf_is_file(f->jinja_path))) rc = lf_file_read(&f->jinja, &n, f->jinja_path, err);
-    if (!rc && model_dir && lf_is_file(f->config_path)) rc = lf_json_read(&f->config, f->config_path, err);
+    if (!rc && model_dir) rc = lf_special_names_read(&f->config, &f->config_path, model_dir, err);
     return rc;
 }
 
@@ -154,7 +146,7 @@ lf_status lf_chat_template_open(lf_chat_template **out, const char *name, const 
         return lf_fail(err, LF_EUNSUPPORTED, "chat template \"%.60s\" is no file and not one we know; expected " NAMES,
                        name);
     lf_status rc = read_files(&f, own || format ? NULL : name, model_dir, err);
-    for (int i = 0; i < LF_CHAT_TOKENS; i++) tokens[i] = token_text(f.config, lf_chat_token_names[i]);
+    for (int i = 0; i < LF_CHAT_TOKENS; i++) tokens[i] = lf_special_name(f.config, lf_special_name_keys[i]);
     const char *jinja = format ? format->jinja : f.jinja ? f.jinja : config_template(f.config);
     const char *where = format ? format->name : f.jinja ? f.jinja_path : f.config_path;
     if (format && !tokens[0]) tokens[0] = format->bos;

@@ -3,6 +3,7 @@
 
 #include "jinja/jinja.h"
 #include "text/chat_template.h"
+#include "text/special_names.h"
 
 /* A template of ours. */
 typedef struct lf_chat_format {
@@ -12,8 +13,7 @@ typedef struct lf_chat_format {
 } lf_chat_format;
 extern const lf_chat_format lf_chat_formats[]; /* the last has no name */
 
-enum { LF_CHAT_TOKENS = 7 };
-extern const char *const lf_chat_token_names[LF_CHAT_TOKENS]; /* bos_token first, then eos_token */
+enum { LF_CHAT_TOKENS = LF_SPECIAL_NAMES };
 
 struct lf_chat_template {
     char *name;

@@ -22,10 +22,10 @@ typedef struct lf_tokenizer lf_tokenizer;
 typedef struct lf_tokenizer_work lf_tokenizer_work;
 
 /* `model_dir` is a model's folder with a tokenizer.json, or the path of such a file. bos, eos, pad and unk are named by
- * tokenizer_config.json or special_tokens_map.json beside it, if they are there; a name that is no token is LF_EDATA.
- * (Their add_bos_token and add_eos_token say what the post-processor in tokenizer.json says; it is that one we follow.)
- * Tokens of its added_tokens_decoder must be in tokenizer.json too. LF_EDATA or LF_EUNSUPPORTED with file and key. The
- * caller frees *out. */
+ * the files beside it (special_names.h), and tokens that those list or name and tokenizer.json does not have are added,
+ * as in transformers; pad may then be beyond the model's vocabulary. (Their add_bos_token and add_eos_token are not
+ * followed, nor are they there: it is the post-processor in tokenizer.json; where the two differ a warning says so.)
+ * LF_EDATA or LF_EUNSUPPORTED with file and key. The caller frees *out. */
 lf_status lf_tokenizer_open(lf_tokenizer **out, const char *model_dir, lf_err *err);
 /* The same from the text of a tokenizer.json alone; `name` stands for the file in errors. */
 lf_status lf_tokenizer_parse(lf_tokenizer **out, const char *json, size_t size, const char *name, lf_err *err);

@@ -82,6 +82,16 @@ struct lf_tokenizer {
     lf_tokenizer_work *work; /* lf_tokenizer_encode's; made when first needed */
 };
 
+/* tokenizer_added.c. The id that `tokenizers` gives a token: that of the vocabulary, else the next one. */
+int64_t lf_tokenizer_place(const lf_tokenizer *t, const char *content);
+/* {"content", "special", "normalized", "single_word", "lstrip", "rstrip"}; content must stay until it is indexed. */
+lf_status lf_tokenizer_add(lf_tokenizer *t, const cJSON *json, int64_t id, const char *where, lf_err *err);
+lf_status lf_tokenizer_index_added(lf_tokenizer *t, size_t first, lf_err *err); /* those from number `first` on */
+lf_status lf_tokenizer_open_added(lf_tokenizer *t, const cJSON *root, const char *path, lf_err *err);
+
+/* tokenizer_config.c: what the files beside tokenizer.json say. */
+lf_status lf_tokenizer_read_config(lf_tokenizer *t, const char *dir, lf_err *err);
+
 typedef struct lf_span {
     size_t begin, end;
     bool hit;

@@ -423,27 +423,191 @@ static void test_names(void **state) {
         lf_free(path);
     }
     t = open_path(folder);
-    assert_int_equal(lf_tokenizer_bos(t), 1);
+    assert_int_equal(lf_tokenizer_bos(t), 2); /* without "added_tokens_decoder" the older file wins */
     assert_int_equal(lf_tokenizer_eos(t), 2);
     assert_int_equal(lf_tokenizer_pad(t), 0);
     assert_int_equal(lf_tokenizer_unk(t), 0);
     assert_true(lf_tokenizer_is_special(t, 1) && !lf_tokenizer_is_special(t, 300));
     lf_tokenizer_free(t);
     path = lf_path_join(folder, "tokenizer_config.json");
-    assert_int_equal(lf_file_write(path, "{\"pad_token\": \"[PAD]\"}", 22, NULL), LF_OK);
+    assert_int_equal(lf_file_write(path, "{\"eos_token\": [\"a\"]}", 20, NULL), LF_OK);
     lf_free(path);
     assert_int_equal(lf_tokenizer_open(&t, folder, &err), LF_EDATA);
-    assert_non_null(strstr(err.message, "tokenizer_config.json: key 'pad_token'"));
+    assert_non_null(strstr(err.message, "tokenizer_config.json: key 'eos_token'"));
     assert_null(t);
     static const char listed[] =
-        "{\"added_tokens_decoder\": {\"1\": {\"content\": \"<s>\"}, \"900\": {\"content\": \"<x>\"}}}";
+        "{\"added_tokens_decoder\": {\"1\": {\"content\": \"<s>\"}, \"901\": {\"content\": \"<x>\"}}}";
     path = lf_path_join(folder, "tokenizer_config.json");
     assert_int_equal(lf_file_write(path, listed, sizeof listed - 1, NULL), LF_OK);
     lf_free(path);
     err = (lf_err){0};
     assert_int_equal(lf_tokenizer_open(&t, folder, &err), LF_EUNSUPPORTED);
-    assert_non_null(strstr(err.message, "\"<x>\" has id 900 here, none in"));
+    assert_non_null(strstr(err.message, "\"<x>\" has id 901 here, and 900 by"));
     assert_int_equal(lf_tokenizer_open(&t, "/nowhere", NULL), LF_ENOTFOUND);
+    assert_int_equal(lf_remove_tree(folder, NULL), LF_OK);
+}
+
+/* ---- files beside it ---- */
+
+/* What transformers 5.24 makes of a text with a tokenizer of 13 tokens and these files beside it. */
+static void test_config(void **state) {
+    (void)state;
+    static const char tokenizer[] = "{\"added_tokens\": [{\"id\": 0, \"content\": \"<unk>\", \"special\": true, "
+                                    "\"normalized\": false}], \"model\": "
+                                    "{\"type\": \"BPE\", \"unk_token\": \"<unk>\", \"vocab\": {\"<unk>\": 0, \"</s>\": "
+                                    "1, \"a\": 2, \"b\": 3, \"ab\": 4, "
+                                    "\"<\": 5, \"/\": 6, \"s\": 7, \">\": 8, \"x\": 9, \"[\": 10, \"]\": 11, \"P\": "
+                                    "12}, \"merges\": [[\"a\", \"b\"]]}}";
+    static const struct {
+        const char *config, *map, *older; /* tokenizer_config.json, special_tokens_map.json, added_tokens.json */
+        const char *text;
+        int32_t ids[8], n, bos, eos, pad;
+    } cases[] = {
+        {"{}", NULL, NULL, "ab</s>x", {4, 5, 6, 7, 8, 9}, 6, -1, -1, -1},
+        {NULL, NULL, NULL, "ab</s>x", {4, 5, 6, 7, 8, 9}, 6, -1, -1, -1},
+        {"{\"eos_token\": \"</s>\"}", NULL, NULL, "ab</s>x", {4, 1, 9}, 3, -1, 1, -1},
+        {"{\"eos_token\": {\"__type\": \"AddedToken\", \"content\": \"</s>\", \"lstrip\": false, \"normalized\": "
+         "false, "
+         "\"rstrip\": false, \"single_word\": false}}",
+         NULL,
+         NULL,
+         "ab</s>x",
+         {4, 1, 9},
+         3,
+         -1,
+         1,
+         -1},
+        {"{\"pad_token\": \"[P]\"}", NULL, NULL, "ab[P]x", {4, 13, 9}, 3, -1, -1, 13},
+        {"{\"added_tokens_decoder\": {\"0\": {\"content\": \"<unk>\", \"special\": true}, \"13\": {\"content\": "
+         "\"<x>\", "
+         "\"special\": true}}}",
+         NULL,
+         NULL,
+         "a<x>b",
+         {2, 13, 3},
+         3,
+         -1,
+         -1,
+         -1},
+        {"{\"added_tokens_decoder\": {\"14\": {\"content\": \"<y>\"}, \"13\": {\"content\": \"<x>\"}}}",
+         NULL,
+         NULL,
+         "a<x><y>b",
+         {2, 13, 14, 3},
+         4,
+         -1,
+         -1,
+         -1},
+        {"{\"added_tokens_decoder\": {\"13\": {\"content\": \"<x>\", \"special\": true, \"lstrip\": true}}}",
+         NULL,
+         NULL,
+         "a <x>b",
+         {2, 13, 3},
+         3,
+         -1,
+         -1,
+         -1},
+        {"{\"added_tokens_decoder\": {\"1\": {\"content\": \"</s>\", \"special\": true}}}",
+         NULL,
+         NULL,
+         "ab</s>x",
+         {4, 1, 9},
+         3,
+         -1,
+         -1,
+         -1},
+        {"{\"additional_special_tokens\": [\"<x>\", \"<y>\"]}", NULL, NULL, "a<y><x>b", {2, 14, 13, 3}, 4, -1, -1, -1},
+        {"{\"extra_special_tokens\": [\"<x>\"]}", NULL, NULL, "a<x>b", {2, 13, 3}, 3, -1, -1, -1},
+        {"{\"image_token\": \"<x>\"}", NULL, NULL, "a<x>b", {2, 13, 3}, 3, -1, -1, -1},
+        {"{\"extra_special_tokens\": {\"image_token\": \"<x>\"}}", NULL, NULL, "a<x>b", {2, 13, 3}, 3, -1, -1, -1},
+        {"{}", "{\"eos_token\": \"</s>\"}", NULL, "ab</s>x", {4, 1, 9}, 3, -1, 1, -1},
+        {"{\"eos_token\": \"ab\"}", "{\"eos_token\": \"</s>\"}", NULL, "ab</s>x", {4, 1, 9}, 3, -1, 1, -1},
+        {"{\"eos_token\": null}", "{\"eos_token\": \"</s>\"}", NULL, "ab</s>x", {4, 1, 9}, 3, -1, 1, -1},
+        {"{\"eos_token\": \"ab\", \"added_tokens_decoder\": {\"0\": {\"content\": \"<unk>\"}}}",
+         "{\"eos_token\": \"</s>\", \"pad_token\": \"x\"}",
+         NULL,
+         "ab</s>x",
+         {4, 5, 6, 7, 8, 9},
+         6,
+         -1,
+         4,
+         -1},
+        {"{\"extra_special_tokens\": [\"<y>\"]}",
+         "{\"extra_special_tokens\": [\"<x>\"]}",
+         NULL,
+         "a<y><x>b",
+         {2, 13, 14, 3},
+         4,
+         -1,
+         -1,
+         -1},
+        {"{}", NULL, "{\"<x>\": 13}", "a<x>b", {2, 13, 3}, 3, -1, -1, -1},
+        {"{\"eos_token\": \"<x>\"}", NULL, "{\"<x>\": 13, \"<y>\": 14}", "a<x><y>b", {2, 13, 14, 3}, 4, -1, 13, -1},
+        {"{\"add_eos_token\": true, \"add_bos_token\": true, \"eos_token\": \"</s>\", \"bos_token\": \"ab\"}",
+         NULL,
+         NULL,
+         "x",
+         {9},
+         1,
+         4,
+         1,
+         -1},
+        {"{\"pad_token\": \"<p>\", \"eos_token\": \"<e>\", \"bos_token\": \"<b>\", \"additional_special_tokens\": "
+         "[\"<x>\"], "
+         "\"added_tokens_decoder\": {\"13\": {\"content\": \"<z>\"}}}",
+         NULL,
+         NULL,
+         "<b><e><p><x><z>",
+         {14, 15, 16, 17, 13},
+         5,
+         14,
+         15,
+         16},
+    };
+    char folder[] = "/tmp/lf-tokenizer-XXXXXX";
+    assert_non_null(mkdtemp(folder));
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const char *const files[][2] = {{"tokenizer.json", tokenizer},
+                                        {"tokenizer_config.json", cases[i].config},
+                                        {"special_tokens_map.json", cases[i].map},
+                                        {"added_tokens.json", cases[i].older}};
+        for (size_t k = 0; k < 4; k++) {
+            char *path = lf_path_join(folder, files[k][0]);
+            remove(path);
+            if (files[k][1]) assert_int_equal(lf_file_write(path, files[k][1], strlen(files[k][1]), NULL), LF_OK);
+            lf_free(path);
+        }
+        lf_tokenizer *t = open_path(folder);
+        lf_ids ids = {0};
+        lf_err err = {0};
+        assert_int_equal(lf_tokenizer_encode(t, cases[i].text, strlen(cases[i].text), true, &ids, &err), LF_OK);
+        assert_int_equal(ids.n, cases[i].n);
+        assert_memory_equal(ids.ids, cases[i].ids, (size_t)ids.n * sizeof *ids.ids);
+        assert_int_equal(lf_tokenizer_bos(t), cases[i].bos);
+        assert_int_equal(lf_tokenizer_eos(t), cases[i].eos);
+        assert_int_equal(lf_tokenizer_pad(t), cases[i].pad);
+        lf_ids_free(&ids);
+        lf_tokenizer_free(t);
+    }
+    static const char *const refused[][2] = {
+        {"{\"split_special_tokens\": true}", "'split_special_tokens'"},
+        {"{\"added_tokens_decoder\": {\"20\": {\"content\": \"<x>\"}}}",
+         "\"<x>\" has id 20 here, and 13 by tokenizer.json"},
+        {"{\"added_tokens_decoder\": {\"x\": {\"content\": \"<x>\"}}}", "expected tokens by id"},
+        {"{\"added_tokens_decoder\": {\"13\": {}}}", "expected tokens by id"},
+        {"{\"eos_token\": 3}", "key 'eos_token': expected a token"},
+        {"[]", "expected an object"},
+    };
+    char *path = lf_path_join(folder, "tokenizer_config.json");
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+        lf_tokenizer *t = NULL;
+        lf_err err = {0};
+        assert_int_equal(lf_file_write(path, refused[i][0], strlen(refused[i][0]), NULL), LF_OK);
+        assert_true(lf_tokenizer_open(&t, folder, &err) != LF_OK);
+        if (!strstr(err.message, refused[i][1])) fail_msg("'%s' does not say '%s'", err.message, refused[i][1]);
+        assert_null(t);
+    }
+    lf_free(path);
     assert_int_equal(lf_remove_tree(folder, NULL), LF_OK);
 }
 
@@ -650,10 +814,10 @@ static void test_stories(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        LEAKLESS(test_golden),      LEAKLESS(test_tokens),       LEAKLESS(test_nul_and_append), LEAKLESS(test_not_utf8),
-        LEAKLESS(test_unknown_ids), LEAKLESS(test_cuts),         LEAKLESS(test_cut_answers),    LEAKLESS(test_refused),
-        LEAKLESS(test_patterns),    LEAKLESS(test_names),        LEAKLESS(test_long_word),      LEAKLESS(test_threads),
-        LEAKLESS(test_no_memory),   LEAKLESS(test_gpt2_vectors), LEAKLESS(test_stories),
+        LEAKLESS(test_golden),      LEAKLESS(test_tokens),    LEAKLESS(test_nul_and_append), LEAKLESS(test_not_utf8),
+        LEAKLESS(test_unknown_ids), LEAKLESS(test_cuts),      LEAKLESS(test_cut_answers),    LEAKLESS(test_refused),
+        LEAKLESS(test_patterns),    LEAKLESS(test_names),     LEAKLESS(test_config),         LEAKLESS(test_long_word),
+        LEAKLESS(test_threads),     LEAKLESS(test_no_memory), LEAKLESS(test_gpt2_vectors),   LEAKLESS(test_stories),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -99,11 +99,12 @@ lf_status lf_text_tokenizer_open(lf_text_tokenizer **out, const lf_text_tokenize
         lf_text_tokenizer_free(t);
         return rc;
     }
+    const int32_t pad = lf_tokenizer_pad(t->tokenizer); /* padding is never looked at, so any token of the model does */
     t->encoder = (lf_text_encoder){.encode = encode,
                                    .context = first,
                                    .bos = lf_tokenizer_bos(t->tokenizer),
                                    .eos = lf_tokenizer_eos(t->tokenizer),
-                                   .pad = lf_tokenizer_pad(t->tokenizer),
+                                   .pad = pad < opts->vocab_size ? pad : -1,
                                    .vocab_size = opts->vocab_size,
                                    .open_thread = open_thread,
                                    .close_thread = close_thread};
@@ -150,7 +151,7 @@ lf_status lf_text_tokenizer_prompt(const lf_text_tokenizer *t, const char *text,
 
 lf_status lf_text_tokenizer_copy(const lf_text_tokenizer *t, const char *dir, lf_err *err) {
     static const char *const names[] = {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
-                                        "chat_template.jinja"};
+                                        "added_tokens.json", "chat_template.jinja"};
     if (!lf_is_dir(t->dir)) return lf_copy_file(t->dir, dir, names[0], err);
     lf_status rc = LF_OK;
     for (size_t i = 0; i < sizeof names / sizeof *names && !rc; i++) {

@@ -1,0 +1,109 @@
+/* Tokens beside the model's vocabulary: where they stand, and how they are found in a text. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "base/mem.h"
+#include "text/tokenizer_internal.h"
+
+/* Where `tokenizers` puts a token that the model does not have: behind all others, whatever the file says. */
+static int64_t next_id(const lf_tokenizer *t) {
+    const int64_t model = (int64_t)t->vocab.count_model, largest_added = t->added.largest;
+    return largest_added >= model || (model == 0 && largest_added >= 0) ? largest_added + 1 : model;
+}
+
+int64_t lf_tokenizer_place(const lf_tokenizer *t, const char *content) {
+    const int32_t known = lf_vocab_find(&t->vocab, content, strlen(content), ~0u);
+    return known >= 0 ? known : next_id(t);
+}
+
+lf_status lf_tokenizer_add(lf_tokenizer *t, const cJSON *json, int64_t id, const char *where, lf_err *err) {
+    const char *content;
+    bool special;
+    lf_added_token a = {0};
+    lf_status rc;
+    if ((rc = lf_json_get_str(json, "content", "", &content, where, err)) ||
+        (rc = lf_json_get_bool(json, "special", false, &special, where, err)) ||
+        (rc = lf_json_get_bool(json, "normalized", !special, &a.normalized, where, err)) ||
+        (rc = lf_json_get_bool(json, "single_word", false, &a.single_word, where, err)) ||
+        (rc = lf_json_get_bool(json, "lstrip", false, &a.lstrip, where, err)) ||
+        (rc = lf_json_get_bool(json, "rstrip", false, &a.rstrip, where, err)))
+        return rc;
+    if (!*content) return lf_fail(err, LF_EDATA, "%s: key 'content': expected a token, found none", where);
+    const int64_t wanted = lf_tokenizer_place(t, content);
+    if (id != wanted)
+        return lf_fail(err, LF_EDATA,
+                       "%s: token \"%.100s\": id %" PRId64 " in the file, but its place is %" PRId64
+                       "; are tokens missing from the list?",
+                       where, content, id, wanted);
+    if ((rc = lf_vocab_add(&t->vocab, content, id, LF_TOKEN_ADDED | (special ? LF_TOKEN_SPECIAL : 0), where, err)))
+        return rc;
+    if (id > t->added.largest) t->added.largest = id;
+    a.content = content;
+    a.id = (int32_t)id;
+    if (!lf_grow(&t->added.at, &t->added.capacity, t->added.n + 1)) return lf_no_memory(err, "tokens");
+    t->added.at[t->added.n++] = a;
+    return LF_OK;
+}
+
+/* Puts token `number` where it will be looked for; a normalized one is normalized itself. */
+static lf_status index_token(lf_tokenizer *t, lf_tokenizer_work *w, int32_t number, lf_err *err) {
+    const lf_added_token *a = &t->added.at[number];
+    lf_trie *trie = a->normalized ? &t->added.normalized : &t->added.plain;
+    const char *s = a->content;
+    size_t n = strlen(s);
+    if (a->normalized && t->normalizers.n > 0) {
+        lf_string_empty(&w->now.text);
+        lf_work_allow(w, n);
+        if (!lf_string_put(&w->now.text, s, n)) return lf_no_memory(err, "tokens");
+        const lf_status rc = lf_steps_apply(&t->normalizers, w, err);
+        if (rc) return rc;
+        s = w->now.text.s;
+        n = w->now.text.n;
+        if (!lf_vocab_set_decoded(&t->vocab, a->id, s, n)) return lf_no_memory(err, "tokens");
+    }
+    return lf_trie_add(trie, s, n, number) ? LF_OK : lf_no_memory(err, "tokens");
+}
+
+/* `tokenizers` (0.23) starts decoding from the normalized form of an added token, and skips it if that, not the token
+ * itself, is the text of a special token. */
+static void mark_skipped(lf_tokenizer *t) {
+    for (size_t i = 0; i < t->vocab.n; i++) {
+        lf_token *one = &t->vocab.tokens[i];
+        if (!one->flags) continue;
+        const char *s = t->vocab.text.s + one->decoded_begin;
+        if (lf_vocab_find(&t->vocab, s, one->decoded_size, LF_TOKEN_SPECIAL) >= 0) one->flags |= LF_TOKEN_SKIPPED;
+    }
+}
+
+lf_status lf_tokenizer_index_added(lf_tokenizer *t, size_t first, lf_err *err) {
+    lf_tokenizer_work *w = NULL;
+    lf_status rc = lf_tokenizer_work_new(&w, t, err);
+    for (int special = 1; special >= 0; special--) /* of two with the same normalized form a special one is found */
+        for (size_t i = first; i < t->added.n && !rc; i++)
+            if (lf_tokenizer_is_special(t, t->added.at[i].id) == (special == 1))
+                rc = index_token(t, w, (int32_t)i, err);
+    for (size_t i = first; i < t->added.n; i++) t->added.at[i].content = NULL;
+    if (!rc) mark_skipped(t);
+    lf_tokenizer_work_free(w);
+    return rc;
+}
+
+lf_status lf_tokenizer_open_added(lf_tokenizer *t, const cJSON *root, const char *path, lf_err *err) {
+    const cJSON *list = cJSON_GetObjectItemCaseSensitive(root, "added_tokens"), *item;
+    char *where = lf_format("%s: added_tokens", path);
+    lf_status rc = where ? LF_OK : lf_no_memory(err, "tokens");
+    lf_trie_start(&t->added.plain);
+    lf_trie_start(&t->added.normalized);
+    t->added.largest = -1;
+    if (!rc && list && !cJSON_IsNull(list) && !cJSON_IsArray(list))
+        rc = lf_fail(err, LF_EDATA, "%s: key 'added_tokens': expected a list", path);
+    cJSON_ArrayForEach(item, list) {
+        int64_t id;
+        if (!rc) rc = lf_json_get_i64(item, "id", -1, &id, where, err);
+        if (!rc) rc = lf_tokenizer_add(t, item, id, where, err);
+    }
+    if (!rc) rc = lf_tokenizer_index_added(t, 0, err);
+    lf_free(where);
+    return rc;
+}
