@@ -135,6 +135,31 @@ def odd(rng):
     })
 
 
+def pgm(level):
+    return b"P5 3 2 255\n" + bytes([level] * 6)
+
+
+def pictures():
+    """Shards as the Hub has them: picture i is of level 10 i and of class i % 3. Others with bytes and texts alone."""
+    folder = os.path.join(OUT, "pictures")
+    os.makedirs(folder, exist_ok=True)
+    features = {"image": {"_type": "Image"}, "label": {"names": ["cat", "dog", "bird"], "_type": "ClassLabel"}}
+    meta = {"huggingface": json.dumps({"info": {"features": features}})}
+    image = pyarrow.struct([("bytes", pyarrow.binary()), ("path", pyarrow.string())])
+
+    def shard(name, rows, **options):
+        table = pyarrow.table({"image": pyarrow.array([{"bytes": pgm(10 * i), "path": f"{i}.pgm"} for i in rows], image),
+                               "label": pyarrow.array([i % 3 for i in rows], pyarrow.int64())}).replace_schema_metadata(meta)
+        pyarrow.parquet.write_table(table, os.path.join(folder, name), row_group_size=3, **options)
+
+    shard("train-00000-of-00002.parquet", range(8))
+    shard("train-00001-of-00002.parquet", range(8, 12), compression="none")
+    shard("test-00000-of-00001.parquet", range(5), compression="zstd", data_page_version="2.0")
+    plain = pyarrow.table({"picture": [pgm(7), pgm(8), None, b"no picture"], "kind": ["pear", "apple", "pear", "fig"], "n": [0, 2, 2, 1],
+                           "bad": [0, -1, 1, None]})
+    pyarrow.parquet.write_table(plain, os.path.join(folder, "plain.parquet"))
+
+
 def main():
     os.makedirs(OUT, exist_ok=True)
     for version, page in (("v1", "1.0"), ("v2", "2.0")):
@@ -174,6 +199,7 @@ def main():
                                                                                 {"text": ["ice", "snow", "fire"], "label": ["1", "2", "3"]}],
            "answerKey": ["B", "3"]}
     write("arc", pyarrow.table(arc), compression="snappy")
+    pictures()
     for codec in ("brotli", "lz4"):
         pyarrow.parquet.write_table(pyarrow.table({"text": ["a"]}), os.path.join(OUT, f"refused-{codec}.parquet"), compression=codec)
     print(f"pyarrow {pyarrow.__version__}, datasets {datasets.__version__}")

@@ -9,6 +9,7 @@
 #include <strings.h>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "data/splits.h"
 #include "io/unpack.h"
@@ -68,6 +69,7 @@ typedef struct search {
     const char *folder;
     char **names; /* in it */
     size_t n;
+    const char *used;   /* a folder in it in which files were found, or NULL */
     const char **found; /* [n_found] of the names */
     size_t n_found;
     lf_err *err;
@@ -144,16 +146,20 @@ static bool of_some_split(const char *name, const lf_data_wanted *w) {
     return false;
 }
 
-/* Of a file: what is neither taken nor of another split. Of a folder: nothing that could be meant. */
+/* Is it a split's, or a folder for one, or that in which files were found? */
+static bool is_accounted_for(const search *s, const char *name) {
+    bool same_split = false;
+    for (int a = 0; lf_split_alias(s->w->split, a); a++)
+        same_split = same_split || relation_to(lf_split_alias(s->w->split, a), name, s->w);
+    return lf_split_known(name) || (s->used && !strcmp(s->used, name)) || (!same_split && of_some_split(name, s->w));
+}
+
+/* What is neither taken nor another split's; of this split too, where other files were taken for it. */
 static lf_status note_others(lf_left_out *other, const search *s) {
     for (size_t i = 0; i < s->n; i++) {
         bool taken = s->names[i][0] == '.';
         for (size_t k = 0; k < s->n_found && !taken; k++) taken = s->found[k] == s->names[i];
-        if (taken) continue;
-        bool same_split = false;
-        for (int a = 0; lf_split_alias(s->w->split, a); a++)
-            same_split = same_split || relation_to(lf_split_alias(s->w->split, a), s->names[i], s->w);
-        if (!same_split && of_some_split(s->names[i], s->w)) continue;
+        if (taken || is_accounted_for(s, s->names[i])) continue;
         char *path = lf_path_join(s->folder, s->names[i]);
         const bool ok =
             path && (lf_is_dir(path) ? lf_left_out_add(other, "folder") : lf_left_out_add_file(other, s->names[i]));
@@ -170,7 +176,8 @@ static lf_status take_found(lf_data_files *out, const search *s) {
         lf_free(path);
         if (!ok) return lf_no_memory(s->err, "the files of %s", s->folder);
     }
-    return s->n_found ? note_others(&out->other, s) : LF_OK;
+    if (!s->n_found) return LF_OK;
+    return note_others(&out->other, s);
 }
 
 /* Appends what `how` finds in a folder. */
@@ -186,6 +193,16 @@ static lf_status search_folder(lf_data_files *out, const char *folder, const lf_
     return rc;
 }
 
+/* What lies beside the folder in which files were found. */
+static lf_status note_beside(lf_data_files *out, const char *folder, const char *used, const lf_data_wanted *w,
+                             lf_err *err) {
+    search s = {.w = w, .folder = folder, .used = used, .err = err};
+    lf_status rc = lf_list_dir(&s.names, &s.n, folder, err);
+    if (!rc) rc = note_others(&out->other, &s);
+    lf_free(s.names);
+    return rc;
+}
+
 /* The same in a folder below, if it is there. */
 static lf_status search_below(lf_data_files *out, const char *folder, const char *name, const lf_data_wanted *w,
                               lf_status (*how)(search *s), lf_err *err) {
@@ -195,6 +212,7 @@ static lf_status search_below(lf_data_files *out, const char *folder, const char
         rc = lf_no_memory(err, "the files of %s", folder);
     else if (lf_is_dir(below))
         rc = search_folder(out, below, w, how, err);
+    if (!rc && out->paths.n) rc = note_beside(out, folder, name, w, err);
     lf_free(below);
     return rc;
 }
@@ -216,9 +234,27 @@ static lf_status holds_text(bool *yes, const char *folder, const lf_data_wanted 
     return rc;
 }
 
+static bool has_name(const search *s, const char *name) {
+    for (size_t i = 0; i < s->n; i++)
+        if (!strcmp(s->names[i], name)) return true;
+    return false;
+}
+
+/* What `datasets` saves with save_to_disk is Arrow, in folders of its own. */
+static lf_status refuse_saved_to_disk(search *s) {
+    if (!has_name(s, "dataset_dict.json") && !(has_name(s, "state.json") && has_name(s, "dataset_info.json")))
+        return LF_OK;
+    return lf_fail(s->err, LF_EDATA,
+                   "%s: %s: Arrow files, as save_to_disk of `datasets` writes them; write each split as Parquet: "
+                   "load_from_disk(FOLDER)[SPLIT].to_parquet('train.parquet')",
+                   s->w->key, s->folder);
+}
+
 static lf_status find_split(lf_data_files *out, const char *folder, const lf_data_wanted *w, lf_err *err) {
     bool plain = false;
+    if (!(out->searched = lf_strdup(folder))) return lf_no_memory(err, "the files of %s", folder);
     lf_status rc = search_folder(out, folder, w, search_names, err);
+    if (!rc && !out->paths.n) rc = search_folder(out, folder, w, refuse_saved_to_disk, err);
     if (!rc && !out->paths.n) rc = holds_text(&plain, folder, w, err);
     if (!rc && !out->paths.n && !plain) rc = search_below(out, folder, "data", w, search_names, err);
     const char *alias;
@@ -258,7 +294,19 @@ lf_status lf_data_files_find(lf_data_files *out, const cJSON *path, const lf_dat
 void lf_data_files_free(lf_data_files *f) {
     lf_paths_free(&f->paths);
     lf_left_out_free(&f->other);
+    lf_free(f->searched);
     *f = (lf_data_files){0};
+}
+
+void lf_data_files_warn(const lf_data_files *f) {
+    static char said[512];
+    char kinds[256], text[512];
+    if (!f->other.total) return;
+    snprintf(text, sizeof text, "%.200s: beside the files of the splits there are %s, which are not read", f->searched,
+             lf_left_out_text(&f->other, kinds, sizeof kinds));
+    if (!strcmp(said, text)) return;
+    snprintf(said, sizeof said, "%s", text);
+    lf_warn("%s", text);
 }
 
 const char *lf_data_files_text(const lf_paths *paths, char *buf, size_t size) {

@@ -10,6 +10,7 @@ typedef struct lf_data_files {
     lf_paths paths;    /* files; or, with `folder`, one: a folder that holds no files for a split */
     bool folder;       /* nothing was found for a split; whoever asks may know such folders otherwise */
     lf_left_out other; /* what lies in the folder that was searched and belongs to no split */
+    char *searched;    /* that folder; NULL: none was */
 } lf_data_files;
 
 typedef struct lf_data_wanted {
@@ -26,6 +27,8 @@ typedef struct lf_data_wanted {
  * or shards of several formats, are LF_EUSAGE: one has to be named. */
 lf_status lf_data_files_find(lf_data_files *out, const cJSON *path, const lf_data_wanted *w, lf_err *err);
 void lf_data_files_free(lf_data_files *f);
+/* Warns of `other`: once, though a folder is opened for each of its splits. */
+void lf_data_files_warn(const lf_data_files *f);
 
 /* "FILE" or "FILE and 3 more files" */
 const char *lf_data_files_text(const lf_paths *paths, char *buf, size_t size);

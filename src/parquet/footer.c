@@ -156,16 +156,19 @@ static lf_status read_groups(const lf_thrift_field *f, reading *r) {
  */
 
 /* Anyone may write anything there: what is not as `datasets` has it is not taken. */
-static void take_features(lf_parquet *p, const unsigned char *text, size_t n) {
-    lf_err ignored = {0};
-    if (p->features_of || lf_json_parse(&p->features_of, (const char *)text, n, "huggingface", &ignored)) return;
+static lf_status take_features(reading *r, const unsigned char *text, size_t n) {
+    lf_parquet *p = r->p;
+    if (p->features_of) return LF_OK;
+    const lf_status rc = lf_json_parse(&p->features_of, (const char *)text, n, "huggingface", NULL);
+    if (rc) return rc == LF_ENOMEM ? lf_no_memory(r->err, "the footer of %s", p->path) : LF_OK;
     const cJSON *info = cJSON_GetObjectItemCaseSensitive(p->features_of, "info");
-    if (cJSON_IsObject(cJSON_GetObjectItemCaseSensitive(info, "features"))) return;
+    if (cJSON_IsObject(cJSON_GetObjectItemCaseSensitive(info, "features"))) return LF_OK;
     cJSON_Delete(p->features_of);
     p->features_of = NULL;
+    return LF_OK;
 }
 
-static void read_key_value(reading *r) {
+static lf_status read_key_value(reading *r) {
     enum { K_KEY = 1, K_VALUE };
     static const char wanted[] = "huggingface";
     const unsigned char *key = NULL, *value = NULL;
@@ -179,7 +182,15 @@ static void read_key_value(reading *r) {
             lf_thrift_skip(&r->t, &f);
     }
     if (key && value && key_size == sizeof wanted - 1 && !memcmp(key, wanted, key_size))
-        take_features(r->p, value, value_size);
+        return take_features(r, value, value_size);
+    return LF_OK;
+}
+
+static lf_status read_key_values(const lf_thrift_field *f, reading *r) {
+    const size_t n = lf_thrift_list(&r->t, f, LF_THRIFT_STRUCT);
+    lf_status rc = LF_OK;
+    for (size_t i = 0; i < n && !rc && !r->t.failed; i++) rc = read_key_value(r);
+    return rc;
 }
 
 /* ---- all of it -----------------------------------------------------------------------------------------------------
@@ -191,9 +202,7 @@ static lf_status read_field(const lf_thrift_field *f, reading *r) {
     case F_SCHEMA: return lf_pq_schema_read(r->p, &r->t, f, r->err);
     case F_ROWS: r->n_rows = lf_thrift_integer(&r->t, f); return LF_OK;
     case F_GROUPS: return read_groups(f, r);
-    case F_KEY_VALUES:
-        for (size_t n = lf_thrift_list(&r->t, f, LF_THRIFT_STRUCT); n > 0 && !r->t.failed; n--) read_key_value(r);
-        return LF_OK;
+    case F_KEY_VALUES: return read_key_values(f, r);
     case F_ENCRYPTION: return lf_fail(r->err, LF_EDATA, "%s: it is encrypted; write the file without", r->p->path);
     default: lf_thrift_skip(&r->t, f); return LF_OK;
     }

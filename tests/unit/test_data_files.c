@@ -498,6 +498,20 @@ static void test_what_is_left_out(void **state) {
                         "2 .pdf, 1 .jsonl, 1 .md, 1 folder, 1 no extension");
     lf_data_files_free(&f);
     cJSON_Delete(path);
+    static const char *const hub[] = {"README.md",  "dataset_infos.json", "data/train-1.jsonl", "data/test.jsonl",
+                                      "data/x.csv", "test/0.csv",         "other/y.csv"};
+    for (size_t i = 0; i < sizeof hub / sizeof *hub; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "left2/%s", hub[i]);
+        put_text(name, "{\"text\": \"a\"}\n");
+    }
+    path = cJSON_CreateString(in_scratch("left2"));
+    assert_ok(lf_data_files_find(&f, path, &(lf_data_wanted){"train_data", "train", any_name}, &err), err);
+    assert_int_equal(f.paths.n, 1);
+    assert_string_equal(lf_left_out_text(&f.other, text, sizeof text), "1 .csv, 1 .json, 1 .md, 1 folder");
+    assert_non_null(strstr(f.searched, "left2"));
+    lf_data_files_free(&f);
+    cJSON_Delete(path);
 }
 
 /* ---- fingerprints --------------------------------------------------------------------------------------------------

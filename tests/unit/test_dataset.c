@@ -150,7 +150,7 @@ static void test_folders_that_are_refused(void **state) {
     refuse("{\"path\": \"%s/flat/a.pgm\", \"format\": \"image_folder\"}", none, LF_EDATA,
            "is a file; expected a folder");
     refuse("{\"path\": \"%s/flat\", \"format\": \"zip\"}", none, LF_EUSAGE,
-           "unknown format 'zip'; expected one of 'idx', 'image_folder'");
+           "unknown format 'zip'; expected one of 'idx', 'parquet', 'image_folder'");
     refuse("{\"path\": \"%s/flat\", \"spilt\": \"train\"}", none, LF_EUSAGE, "unknown key 'spilt'");
     refuse("{\"path\": \"%s/flat\", \"split\": 3}", none, LF_EUSAGE, "'split': expected a string");
     refuse("{\"path\": \"%s/hollow\", \"labels\": \"x\"}", none, LF_EUSAGE, "'labels' is for IDX files");

@@ -9,6 +9,8 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/paths.h"
+#include "io/unpack.h"
 
 struct lf_dataset {
     lf_store *store;
@@ -40,7 +42,11 @@ static lf_status read_key(lf_data_request *r, const char **format, const cJSON *
     const struct {
         const char *key;
         const char **to;
-    } fields[] = {{"format", format}, {"split", &r->split}, {"labels", &r->labels}, {"label_field", &r->label_field}};
+    } fields[] = {{"format", format},
+                  {"split", &r->split},
+                  {"labels", &r->labels},
+                  {"label_field", &r->label_field},
+                  {"image_field", &r->image_field}};
     enum { N_FIELDS = sizeof fields / sizeof *fields };
     size_t i = 0;
     if (!strcmp(v->string, "path")) return LF_OK;
@@ -58,20 +64,22 @@ static lf_status read_key(lf_data_request *r, const char **format, const cJSON *
         return lf_fail(err, LF_EUSAGE,
                        "%s: 'label_map': expected a path, or an object from a name in the data to a class", r->key);
     return lf_fail(err, LF_EUSAGE,
-                   "%s: unknown key '%s'; expected path, format, split, labels, label_map or label_field", r->key,
-                   v->string);
+                   "%s: unknown key '%s'; expected path, format, split, labels, label_map, label_field or image_field",
+                   r->key, v->string);
 }
 
 /* Takes spec apart. *format stays NULL if none is named. */
 static lf_status read_spec(lf_data_request *r, const lf_data_format **format, const lf_dataset_opts *opts,
                            lf_err *err) {
     const char *name = NULL;
-    const cJSON *path = spec_path(opts->spec), *v;
+    const cJSON *v;
     lf_status rc = LF_OK;
-    if (!cJSON_IsString(path) || !path->valuestring[0])
-        return lf_fail(err, LF_EUSAGE, "%s: expected a path, or {\"path\": ..., \"format\": ..., \"split\": ...}",
+    r->paths = spec_path(opts->spec);
+    r->path = cJSON_GetStringValue(cJSON_IsArray(r->paths) ? r->paths->child : r->paths);
+    if (!r->path || !*r->path)
+        return lf_fail(err, LF_EUSAGE,
+                       "%s: expected a path, a list of paths, or {\"path\": ..., \"format\": ..., \"split\": ...}",
                        opts->key);
-    r->path = path->valuestring;
     if (cJSON_IsObject(opts->spec)) cJSON_ArrayForEach(v, opts->spec) {
             if (!rc) rc = read_key(r, &name, v, err);
         }
@@ -92,11 +100,32 @@ static const lf_data_format *recognise(const char *path, bool unlabelled) {
     return NULL;
 }
 
+/* What a file is that nobody recognises, if it can be named. */
+static lf_status name_kind(const lf_data_request *r, lf_err *err) {
+    unsigned char head[LF_KIND_BYTES];
+    size_t n;
+    if (!lf_is_file(r->path)) return LF_OK;
+    const lf_status rc = lf_file_begins(head, sizeof head, &n, r->path, err);
+    return rc ? rc : lf_refuse_kind(head, n, r->path, err);
+}
+
+/* A list, or a pattern, is of files that hold many pictures. */
+static lf_status choose_for_several(const lf_data_format **format, const lf_data_request *r, lf_err *err) {
+    for (int i = 0; i < N_FORMATS && !*format; i++)
+        if (formats[i]->takes_lists) *format = formats[i];
+    if ((*format)->takes_lists) return LF_OK;
+    return lf_fail(err, LF_EUSAGE, "%s: a list of paths, or a pattern, is for Parquet files, not for format '%s'",
+                   r->key, (*format)->name);
+}
+
 static lf_status choose_format(const lf_data_format **format, const lf_data_request *r, lf_err *err) {
+    if (cJSON_IsArray(r->paths) || lf_is_pattern(r->path)) return choose_for_several(format, r, err);
     if (!lf_is_dir(r->path) && !lf_is_file(r->path))
         return lf_fail(err, LF_ENOTFOUND, "%s: %s: no such file or folder", r->key, r->path);
     if (!*format) *format = recognise(r->path, r->unlabelled);
     if (*format) return LF_OK;
+    const lf_status rc = name_kind(r, err);
+    if (rc) return rc;
     char expects[512] = "";
     for (int i = 0; i < N_FORMATS; i++) {
         const size_t used = strlen(expects);

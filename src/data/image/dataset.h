@@ -8,8 +8,8 @@
 typedef struct lf_dataset lf_dataset;
 
 typedef struct lf_dataset_opts {
-    const cJSON *spec;   /* a path as string, or {"path":..., "format": "image_folder"|"idx", "split":..., "labels":...,
-                          * "label_map":..., "label_field":...} */
+    const cJSON *spec;   /* a path as string, or {"path":..., "format": "image_folder"|"idx"|"parquet", "split":...,
+                          * "labels":...,   "label_map":..., "label_field":...} */
     const char *key;     /* the config key, for errors: "train_data" */
     const char *split;   /* which subfolder is meant if the folder has train/ val/ test/: "train", "val", "test" */
     bool unlabelled;     /* predict: any folder of pictures, or a single picture; labels are -1 */
@@ -22,6 +22,8 @@ typedef struct lf_dataset_opts {
  * folder, in that of the split, or above it. Folders of splits with pictures directly in them are no classes: LF_EDATA.
  * Other files there are counted by extension and said in one warning; hidden ones, and those that systems put there
  * (Thumbs.db, desktop.ini, __MACOSX, @eaDir), are not looked at.
+ * parquet: files with a column of pictures and one of labels (docs/picture-data.md); a file, a list of them, a pattern,
+ * or a folder with the shards of each split (data/files.h).
  * idx: a pair of IDX files; path is the images file (*-images-idx3-ubyte[.gz]; the labels file is found beside it by
  * name or given as "labels"), or a folder that holds such pairs (train-*, t10k-* for test; split chooses). An empty
  * class folder, a folder without pictures, labels and images of different counts: LF_EDATA, naming it.

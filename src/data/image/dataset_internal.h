@@ -30,13 +30,15 @@ typedef struct lf_store {
 /* What lf_dataset_open was asked for, spec taken apart. */
 typedef struct lf_data_request {
     const char *path, *key;
-    const char *split, *labels, *label_field; /* NULL if not given */
-    const cJSON *label_map;                   /* a path or an object; NULL if not given */
+    const cJSON *paths; /* a path, as a string, or a list of them; `path` is the first */
+    const char *split, *labels, *label_field, *image_field; /* NULL if not given */
+    const cJSON *label_map;                                 /* a path or an object; NULL if not given */
     bool unlabelled;
 } lf_data_request;
 
 struct lf_data_format {
     const char *name, *expects; /* "image_folder", "a folder with ..." for errors */
+    bool takes_lists;           /* reads r->paths, which may be a list or a pattern */
     bool (*recognises)(const char *path, bool unlabelled);
     bool (*has_split)(const char *path, const char *split);
     lf_status (*open)(lf_store *s, const lf_data_request *r, lf_err *err); /* on failure the caller closes */

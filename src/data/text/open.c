@@ -83,19 +83,6 @@ bool lf_text_dataset_has_split(const cJSON *spec, const char *split) {
     return yes;
 }
 
-/* Once, though a folder is opened for each of its splits. */
-static void warn_of_others(const request *r, const lf_data_files *f) {
-    static char said[512];
-    char kinds[256], text[512];
-    if (!f->other.total) return;
-    snprintf(text, sizeof text, "%.200s: beside the files of the splits there are %s, which are not read",
-             r->path->valuestring ? r->path->valuestring : f->paths.at[0],
-             lf_left_out_text(&f->other, kinds, sizeof kinds));
-    if (!strcmp(said, text)) return;
-    snprintf(said, sizeof said, "%s", text);
-    lf_warn("%s", text);
-}
-
 static void warn_of_twins(const lf_paths *p) {
     for (int64_t i = 1; i < p->n; i++)
         for (int64_t k = 0; k < i; k++)
@@ -112,7 +99,7 @@ static lf_status open_shards(lf_text_shards **out, const request *r, const lf_te
     lf_data_files files;
     lf_status rc = lf_data_files_find(&files, r->path, &w, err);
     if (rc) return rc;
-    warn_of_others(r, &files);
+    lf_data_files_warn(&files);
     warn_of_twins(&files.paths);
     if (!files.folder)
         rc = lf_text_shards_open(out, format, &o, &files.paths, err);

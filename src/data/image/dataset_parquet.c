@@ -1,0 +1,412 @@
+/* Pictures in Parquet files, as `datasets` and the Hub have them: a column with the bytes of picture files, another
+ * with labels. Files of a split are one data set, in their order. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "data/files.h"
+#include "data/image/dataset_internal.h"
+#include "parquet/parquet.h"
+
+typedef struct shard {
+    lf_parquet *file;
+    int64_t first;        /* number of its first row among all */
+    int64_t image, label; /* leaves; label: -1 if there is none */
+    int64_t path;         /* what `datasets` calls a picture; -1: nothing */
+} shard;
+
+typedef struct shards {
+    shard *at;
+    int64_t n;
+} shards;
+
+/* ---- columns -------------------------------------------------------------------------------------------------------
+ */
+
+static bool is_feature(const lf_parquet *p, const char *column, const char *type) {
+    const cJSON *feature = cJSON_GetObjectItemCaseSensitive(lf_parquet_features(p), column);
+    const char *found = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(feature, "_type"));
+    return found && !strcmp(found, type);
+}
+
+enum { PATH_ROOM = 300 };
+
+/* "NAME.PART"; false: it is longer than any name that is used. */
+static bool part_of(char path[PATH_ROOM], const char *name, const char *part) {
+    return snprintf(path, PATH_ROOM, "%s.%s", name, part) < PATH_ROOM;
+}
+
+/* The leaf "NAME.bytes", or NAME itself; -1: it holds no bytes. */
+static int64_t bytes_of(const lf_parquet *p, const char *name) {
+    char path[PATH_ROOM];
+    int64_t leaf = part_of(path, name, "bytes") ? lf_parquet_leaf(p, path) : -1;
+    if (leaf < 0) leaf = lf_parquet_leaf(p, name);
+    return leaf >= 0 && lf_parquet_leaf_is_bytes(p, leaf) ? leaf : -1;
+}
+
+static int64_t label_of(const lf_parquet *p, const char *name) {
+    const int64_t leaf = lf_parquet_leaf(p, name);
+    return leaf >= 0 && (lf_parquet_leaf_is_integer(p, leaf) || lf_parquet_leaf_is_bytes(p, leaf)) ? leaf : -1;
+}
+
+/* How a column is looked for: by what `datasets` says that it is, else by names that are usual for it. */
+typedef struct role {
+    const char *what, *key, *feature, *names[4];
+    int64_t (*leaf)(const lf_parquet *p, const char *name);
+} role;
+
+static const role image_role = {"picture", "image_field", "Image", {"image", "img", "pixel_values"}, bytes_of};
+static const role label_role = {"label", "label_field", "ClassLabel", {"label", "labels", "fine_label"}, label_of};
+
+static lf_status not_found(const lf_parquet *p, const char *path, const role *r, const char *wanted, bool many,
+                           lf_err *err) {
+    char there[300] = "";
+    for (int64_t i = 0; i < lf_parquet_columns(p); i++)
+        if (r->leaf(p, lf_parquet_column_at(p, i)->name) >= 0)
+            lf_list_append(there, sizeof there, lf_parquet_column_at(p, i)->name);
+    return lf_fail(err, LF_EDATA, "%s: %s; columns that can hold a %s: %s; name one with {\"path\": ..., \"%s\": ...}",
+                   path,
+                   wanted ? "there is no such column"
+                   : many ? "several columns may be meant"
+                          : "no column is known",
+                   r->what, *there ? there : "none", r->key);
+}
+
+/* *name: that of the column; borrowed from p. */
+static lf_status find_column(const char **name, const lf_parquet *p, const char *path, const role *r,
+                             const char *wanted, lf_err *err) {
+    int64_t n = 0;
+    *name = NULL;
+    for (int64_t i = 0; i < lf_parquet_columns(p); i++) {
+        const char *column = lf_parquet_column_at(p, i)->name;
+        if (wanted ? strcmp(column, wanted) != 0 : !is_feature(p, column, r->feature)) continue;
+        if (r->leaf(p, column) >= 0 && !n++) *name = column;
+    }
+    if (n == 1) return LF_OK;
+    if (n > 1 || wanted) return not_found(p, path, r, wanted, n > 1, err);
+    for (int k = 0; r->names[k] && !*name; k++)
+        for (int64_t i = 0; i < lf_parquet_columns(p) && !*name; i++) {
+            const char *column = lf_parquet_column_at(p, i)->name;
+            if (!strcmp(column, r->names[k]) && r->leaf(p, column) >= 0) *name = column;
+        }
+    return *name ? LF_OK : not_found(p, path, r, NULL, false, err);
+}
+
+/* ---- labels --------------------------------------------------------------------------------------------------------
+ */
+
+/* The names of the classes as they are met: those of a ClassLabel, or texts, or numbers. */
+typedef struct naming {
+    lf_store *store;
+    const lf_data_request *request;
+    const cJSON *names; /* of a ClassLabel, or NULL */
+    lf_paths texts;     /* classes that are texts, in the order in which they were met */
+    int64_t highest;    /* of numbers */
+    bool numbers;       /* labels are numbers */
+} naming;
+
+static lf_status bad_label(const naming *g, int64_t row, int64_t label, lf_err *err) {
+    char name[600];
+    const int n = cJSON_GetArraySize(g->names);
+    g->store->format->name_of(g->store, row, name, sizeof name);
+    if (label == -1)
+        return lf_fail(err, LF_EDATA, "%s: the label is -1, which stands for none; is it a split without labels?",
+                       name);
+    return lf_fail(err, LF_EDATA, "%s: label %" PRId64 ": expected 0 to %d", name, label, n ? n - 1 : INT32_MAX);
+}
+
+static lf_status read_number(const naming *g, const shard *s, int64_t i, int64_t row, int64_t *label, lf_err *err) {
+    enum { MOST = 1 << 24 };
+    bool is_null;
+    const lf_status rc = lf_parquet_get_integer(s->file, s->label, i, label, &is_null, err);
+    if (rc) return rc;
+    if (is_null) *label = -1;
+    if (*label < 0 || *label > MOST || (g->names && *label >= cJSON_GetArraySize(g->names)))
+        return bad_label(g, row, *label, err);
+    return LF_OK;
+}
+
+static lf_status read_text(naming *g, const shard *s, int64_t i, int64_t row, int64_t *label, lf_err *err) {
+    unsigned char *text;
+    size_t n;
+    lf_status rc = lf_parquet_get_bytes(s->file, s->label, i, &text, &n, err);
+    if (rc) return rc;
+    if (!text || memchr(text, 0, n)) {
+        lf_free(text);
+        return bad_label(g, row, -1, err);
+    }
+    int64_t k = 0;
+    while (k < g->texts.n && strcmp(g->texts.at[k], (char *)text) != 0) k++;
+    if (k == g->texts.n && !lf_paths_add(&g->texts, (char *)text))
+        rc = lf_no_memory(err, "the classes of %s", g->store->path);
+    lf_free(text);
+    *label = k;
+    return rc;
+}
+
+static lf_status read_labels(naming *g, const shards *all, lf_err *err) {
+    lf_store *s = g->store;
+    lf_status rc = LF_OK;
+    for (int64_t f = 0; f < all->n && !rc; f++) {
+        const shard *at = &all->at[f];
+        for (int64_t i = 0; i < lf_parquet_rows(at->file) && !rc; i++) {
+            int64_t label = -1;
+            rc = g->numbers ? read_number(g, at, i, at->first + i, &label, err)
+                            : read_text(g, at, i, at->first + i, &label, err);
+            if (label > g->highest) g->highest = label;
+            s->labels[at->first + i] = (int32_t)label;
+        }
+    }
+    return rc;
+}
+
+/* Classes that are texts are numbered in sorted order, as those of folders are. */
+static lf_status name_by_texts(naming *g, lf_err *err) {
+    const int64_t n = g->texts.n;
+    const char **sorted = lf_malloc((size_t)(n + 1) * sizeof *sorted);
+    if (!sorted) return lf_no_memory(err, "the classes of %s", g->store->path);
+    for (int64_t i = 0; i < n; i++) sorted[i] = g->texts.at[i];
+    lf_class_names_sort(sorted, n);
+    int32_t *to = lf_malloc((size_t)(n + 1) * sizeof *to);
+    lf_status rc = to ? LF_OK : lf_no_memory(err, "the classes of %s", g->store->path);
+    for (int64_t i = 0; i < n && !rc; i++) to[i] = (int32_t)lf_class_names_find(g->texts.at[i], sorted, n);
+    for (int64_t i = 0; i < g->store->n && !rc; i++) g->store->labels[i] = to[g->store->labels[i]];
+    if (!rc) rc = lf_store_name_classes(g->store, sorted, n, err);
+    lf_free(to);
+    lf_free(sorted);
+    return rc;
+}
+
+/* Those of a ClassLabel, or "0", "1", ... */
+static lf_status name_by_numbers(const naming *g, lf_err *err) {
+    const int64_t n = g->names ? cJSON_GetArraySize(g->names) : g->highest + 1;
+    lf_paths made = {0};
+    lf_status rc = LF_OK;
+    const cJSON *name = g->names ? g->names->child : NULL;
+    for (int64_t i = 0; i < n && !rc; i++) {
+        char number[24];
+        snprintf(number, sizeof number, "%" PRId64, i);
+        const char *text = g->names ? cJSON_GetStringValue(name) : number;
+        if (!text)
+            rc = lf_fail(err, LF_EDATA, "%s: the names of the classes are no texts", g->store->path);
+        else if (!lf_paths_add(&made, text))
+            rc = lf_no_memory(err, "the classes of %s", g->store->path);
+        if (name) name = name->next;
+    }
+    if (!rc) rc = lf_store_name_classes(g->store, (const char *const *)made.at, n, err);
+    lf_paths_free(&made);
+    return rc;
+}
+
+/* ---- opening -------------------------------------------------------------------------------------------------------
+ */
+
+static bool is_parquet_name(const char *name) {
+    const char *dot = strrchr(name, '.');
+    return dot && (!strcmp(dot, ".parquet") || !strcmp(dot, ".pq"));
+}
+
+static lf_status open_shard(shard *s, const char *path, const lf_data_request *r, const char **label, lf_err *err) {
+    const char *image;
+    lf_status rc = lf_parquet_open(&s->file, path, err);
+    if (!rc) rc = find_column(&image, s->file, path, &image_role, r->image_field, err);
+    if (rc) return rc;
+    s->image = bytes_of(s->file, image);
+    char name[PATH_ROOM];
+    s->path = part_of(name, image, "path") ? lf_parquet_leaf(s->file, name) : -1;
+    if (s->path >= 0 && !lf_parquet_leaf_is_bytes(s->file, s->path)) s->path = -1;
+    s->label = -1;
+    if (r->unlabelled || (rc = find_column(label, s->file, path, &label_role, r->label_field, err))) return rc;
+    s->label = label_of(s->file, *label);
+    return LF_OK;
+}
+
+static const cJSON *class_names(const lf_parquet *p, const char *column) {
+    const cJSON *feature = cJSON_GetObjectItemCaseSensitive(lf_parquet_features(p), column);
+    const cJSON *names = cJSON_GetObjectItemCaseSensitive(feature, "names");
+    return cJSON_IsArray(names) && names->child ? names : NULL;
+}
+
+/* Labels mean the same in all files. */
+static lf_status check_like_first(const shards *all, const shard *s, const char *path, const char *label,
+                                  const cJSON *names, lf_err *err) {
+    const shard *first = &all->at[0];
+    if (s == first || s->label < 0) return LF_OK;
+    bool same;
+    if (!lf_json_same(&same, names, class_names(s->file, label))) return lf_no_memory(err, "%s", path);
+    if (same && lf_parquet_leaf_is_integer(s->file, s->label) == lf_parquet_leaf_is_integer(first->file, first->label))
+        return LF_OK;
+    return lf_fail(err, LF_EDATA, "%s: the column '%s' has other classes than in the files before it", path, label);
+}
+
+static lf_status open_shards(shards *all, naming *g, lf_err *err) {
+    lf_store *s = g->store;
+    lf_status rc = LF_OK;
+    for (int64_t f = 0; f < s->n_files && !rc; f++) {
+        const char *label = NULL;
+        shard *at = &all->at[all->n++];
+        at->first = s->n;
+        if ((rc = open_shard(at, s->files[f], g->request, &label, err))) break;
+        s->n += lf_parquet_rows(at->file);
+        if (f == 0 && label) {
+            g->numbers = lf_parquet_leaf_is_integer(at->file, at->label);
+            g->names = g->numbers ? class_names(at->file, label) : NULL;
+        }
+        rc = check_like_first(all, at, s->files[f], label, g->names, err);
+    }
+    return rc;
+}
+
+static bool has_files(const char *folder, const char *split) {
+    const cJSON path = {.type = cJSON_String, .valuestring = (char *)folder};
+    const lf_data_wanted w = {.key = "", .split = split, .ours = is_parquet_name};
+    lf_data_files files;
+    if (lf_data_files_find(&files, &path, &w, NULL)) return true; /* opening it says what is wrong */
+    const bool yes = !files.folder;
+    lf_data_files_free(&files);
+    return yes;
+}
+
+static const char *const splits[] = {"train", "val", "test"};
+enum { N_SPLITS = sizeof splits / sizeof *splits };
+
+/* Where no split is asked for, the one that there is. */
+static const char *split_of(const lf_data_request *r) {
+    const char *only = NULL;
+    if (r->split || !r->path || !lf_is_dir(r->path)) return r->split ? r->split : splits[0];
+    for (int i = 0, n = 0; i < N_SPLITS; i++)
+        if (has_files(r->path, splits[i])) only = n++ ? splits[0] : splits[i];
+    return only ? only : splits[0];
+}
+
+static lf_status take_files(lf_store *s, const lf_data_request *r, lf_err *err) {
+    const lf_data_wanted w = {.key = r->key, .split = split_of(r), .ours = is_parquet_name};
+    char text[1024];
+    lf_data_files files;
+    lf_status rc = lf_data_files_find(&files, r->paths, &w, err);
+    if (rc) return rc;
+    if (files.folder)
+        rc = lf_fail(err, LF_ENOTFOUND, "%s: %s: no Parquet files of the split '%s'; expected names like %s-*.parquet",
+                     r->key, files.paths.at[0], w.split, w.split);
+    lf_data_files_warn(&files);
+    s->n_files = files.paths.n;
+    if (!rc && !(s->files = lf_arena_alloc(s->arena, (size_t)files.paths.n * sizeof *s->files)))
+        rc = lf_no_memory(err, "%s", files.paths.at[0]);
+    for (int64_t i = 0; i < files.paths.n && !rc; i++)
+        if (!(s->files[i] = lf_arena_strdup(s->arena, files.paths.at[i])))
+            rc = lf_no_memory(err, "%s", files.paths.at[i]);
+    if (!rc) {
+        const char *path = lf_arena_strdup(s->arena, lf_data_files_text(&files.paths, text, sizeof text));
+        if (path)
+            s->path = path;
+        else
+            rc = lf_no_memory(err, "%s", files.paths.at[0]);
+    }
+    lf_data_files_free(&files);
+    return rc;
+}
+
+static lf_status parquet_open(lf_store *s, const lf_data_request *r, lf_err *err) {
+    naming g = {.store = s, .request = r};
+    shards *all = s->source = lf_calloc(1, sizeof *all);
+    if (r->labels)
+        return lf_fail(err, LF_EUSAGE, "%s: 'labels' is for IDX files; of Parquet, label_field names the column",
+                       r->key);
+    lf_status rc = all ? take_files(s, r, err) : lf_no_memory(err, "%s", r->path);
+    if (!rc && !(all->at = lf_calloc((size_t)s->n_files, sizeof *all->at))) rc = lf_no_memory(err, "%s", s->path);
+    if (!rc) rc = open_shards(all, &g, err);
+    if (!rc && s->n == 0) rc = lf_fail(err, LF_EDATA, "%s: %s: nothing in it; expected pictures", r->key, s->path);
+    if (!rc && !(s->labels = lf_malloc((size_t)s->n * sizeof *s->labels)))
+        rc = lf_no_memory(err, "the labels of %s", s->path);
+    for (int64_t i = 0; i < s->n && !rc && r->unlabelled; i++) s->labels[i] = -1;
+    if (!rc && !r->unlabelled && !(rc = read_labels(&g, all, err)))
+        rc = g.numbers ? name_by_numbers(&g, err) : name_by_texts(&g, err);
+    lf_paths_free(&g.texts);
+    return rc;
+}
+
+static void parquet_close(lf_store *s) {
+    shards *all = s->source;
+    for (int64_t i = 0; all && i < all->n; i++) lf_parquet_close(all->at[i].file);
+    if (all) lf_free(all->at);
+    lf_free(all);
+}
+
+/* ---- pictures ------------------------------------------------------------------------------------------------------
+ */
+
+/* The file of picture i, which becomes its row there. */
+static const shard *shard_of(const lf_store *s, int64_t *i) {
+    const shards *all = s->source;
+    int64_t low = 0, high = all->n - 1;
+    while (low < high) {
+        const int64_t middle = low + (high - low + 1) / 2;
+        if (all->at[middle].first <= *i)
+            low = middle;
+        else
+            high = middle - 1;
+    }
+    while (lf_parquet_rows(all->at[low].file) == 0) low--; /* files without rows, at the end */
+    *i -= all->at[low].first;
+    return &all->at[low];
+}
+
+static const char *parquet_name_of(const lf_store *s, int64_t i, char *buf, size_t size) {
+    const shard *at = shard_of(s, &i);
+    snprintf(buf, size, "%s: row %" PRId64, s->files[at - ((const shards *)s->source)->at], i);
+    return buf;
+}
+
+/* A data set that was saved with the paths of its pictures alone. */
+static lf_status no_bytes(const shard *at, int64_t row, const char *name, lf_err *err) {
+    unsigned char *path = NULL;
+    size_t n;
+    lf_status rc = at->path >= 0 ? lf_parquet_get_bytes(at->file, at->path, row, &path, &n, err) : LF_OK;
+    if (!rc)
+        rc = lf_fail(err, LF_EDATA, "%s: the picture is not in the file%s%.200s", name,
+                     path ? ", only its path: " : ": it is null", path ? (char *)path : "");
+    lf_free(path);
+    return rc;
+}
+
+static lf_status parquet_image(const lf_store *s, int64_t i, lf_image *out, lf_err *err) {
+    char name[600];
+    unsigned char *bytes;
+    size_t n;
+    parquet_name_of(s, i, name, sizeof name);
+    const shard *at = shard_of(s, &i);
+    *out = (lf_image){0};
+    lf_status rc = lf_parquet_get_bytes(at->file, at->image, i, &bytes, &n, err);
+    if (!rc) rc = bytes ? lf_image_decode(out, bytes, n, name, err) : no_bytes(at, i, name, err);
+    lf_free(bytes);
+    return rc;
+}
+
+/* ---- what it looks like --------------------------------------------------------------------------------------------
+ */
+
+static bool parquet_recognises(const char *path, bool unlabelled) {
+    (void)unlabelled;
+    char head[8];
+    size_t n;
+    for (int i = 0; i < N_SPLITS && lf_is_dir(path); i++)
+        if (has_files(path, splits[i])) return true;
+    if (lf_is_dir(path)) return false;
+    if (lf_file_begins(head, sizeof head, &n, path, NULL)) return false;
+    return lf_parquet_begins(head, n) || is_parquet_name(path);
+}
+
+const lf_data_format lf_data_parquet = {
+    .name = "parquet",
+    .expects = "Parquet files with a column of pictures",
+    .takes_lists = true,
+    .recognises = parquet_recognises,
+    .has_split = has_files,
+    .open = parquet_open,
+    .image = parquet_image,
+    .name_of = parquet_name_of,
+    .close = parquet_close,
+};
