@@ -462,6 +462,25 @@ static void test_labels_file(void **state) {
     CHECK(all);
 }
 
+static void test_without_labels(void **state) {
+    (void)state;
+    const tree t = {"a", META("file_name,label\na.pgm,x\n")};
+    static const char nul[] = "{\"file_name\": \"a.pgm\", \"label\": \"x\"}\n\0\n";
+    char text[400];
+    cJSON *spec = NULL;
+    lf_dataset *d = NULL;
+    lf_err err = {0};
+    make_tree(&t);
+    snprintf(text, sizeof text, "{\"path\": \"%s/t\", \"label_map\": {\"x\": \"y\"}}", scratch);
+    assert_ok(lf_json_parse(&spec, text, strlen(text), "spec", &err), err);
+    const lf_dataset_opts o = {.spec = spec, .key = "data", .unlabelled = true};
+    assert_says(lf_dataset_open(&d, &o, &err), LF_EUSAGE, err, "are for data with labels, which are not read here");
+    cJSON_Delete(spec);
+    assert_int_equal(lf_remove_tree(in_scratch("t/metadata.csv"), NULL), LF_OK);
+    put_bytes("t/metadata.jsonl", nul, sizeof nul - 1);
+    assert_says(open_tree(&d, NULL, NULL, NULL, &err), LF_EDATA, err, "metadata.jsonl: a NUL byte");
+}
+
 /* The file of labels is part of what was read: another label is another data set. */
 static void test_fingerprint(void **state) {
     (void)state;
@@ -517,6 +536,7 @@ int main(void) {
         cmocka_unit_test(test_labels_file),
         cmocka_unit_test(test_failing_allocations),
         cmocka_unit_test(test_fingerprint),
+        cmocka_unit_test(test_without_labels),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

@@ -84,6 +84,9 @@ static lf_status read_spec(lf_data_request *r, const lf_data_format **format, co
             if (!rc) rc = read_key(r, &name, v, err);
         }
     if (rc) return rc;
+    if (r->unlabelled && (r->label_map || r->label_field))
+        return lf_fail(err, LF_EUSAGE,
+                       "%s: 'label_map' and 'label_field' are for data with labels, which are not read here", r->key);
     char known[128] = "";
     for (int i = 0; name && i < N_FORMATS && !*format; i++) {
         if (!strcmp(name, formats[i]->name)) *format = formats[i];

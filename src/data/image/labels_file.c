@@ -174,6 +174,8 @@ static lf_status read_lines(reading *r) {
     size_t n = 0;
     uint64_t line = 1;
     lf_status rc = lf_file_read(&bytes, &n, r->file->path, r->err);
+    if (!rc && memchr(bytes, 0, n))
+        rc = lf_fail(r->err, LF_EDATA, "%s: a NUL byte; is this a text file?", r->file->path);
     for (char *s = bytes, *end; !rc && s && *s; line++, s = end) {
         end = s + strcspn(s, "\n");
         cJSON *record = NULL;
