@@ -462,6 +462,26 @@ static int segments_before(const cJSON *saved) {
     return cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(saved, lf_key_name(LF_segments)));
 }
 
+/* Whether the steps that are done had the learning rates that a run of the new length gives them: a longer run is then
+ * that run, else it has a course of its own. */
+static lf_status say_length(const lf_run *run, const counters *c, const char *path, lf_err *err) {
+    lf_schedule was;
+    const lf_status rc = lf_schedule_read(&was, run->cfg, c->max_steps, err);
+    if (rc || run->total_steps == c->max_steps) return rc;
+    lf_schedule_stretch(&was, run->cfg, c->planned_steps);
+    int64_t same = 0;
+    while (same < c->at.step && lf_schedule_factor(&was, same) == lf_schedule_factor(&run->schedule, same)) same++;
+    if (same == c->at.step)
+        lf_info("%s: longer by %lld steps; as if it had been so long from the beginning", path,
+                (long long)(run->total_steps - c->max_steps));
+    else
+        lf_info("%s: longer by %lld steps; lr_scheduler_type %s goes over all of them now, so the %lld steps that are "
+                "done had other learning rates than in a run of this length from the beginning (constant has the same)",
+                path, (long long)(run->total_steps - c->max_steps), lf_cfg_str(run->cfg, LF_lr_scheduler_type),
+                (long long)c->at.step);
+    return LF_OK;
+}
+
 static lf_status restore_counters(lf_run *run, const cJSON *saved, const char *path, lf_err *err) {
     counters c;
     lf_status rc;
@@ -477,7 +497,7 @@ static lf_status restore_counters(lf_run *run, const cJSON *saved, const char *p
     run->optimizer.steps = c.optimizer_steps;
     run->planned_steps = c.planned_steps;
     lf_schedule_stretch(&run->schedule, run->cfg, c.planned_steps);
-    return LF_OK;
+    return say_length(run, &c, path, err);
 }
 
 /* The best checkpoint lies beside the resumed one, but not where a run goes on in another folder. */

@@ -104,11 +104,18 @@ static lf_status leave_finished(bool *finished, const lf_config *cfg, FILE *out,
 
 /* A run that goes on has not ended: what an earlier end left would make it look so. */
 static lf_status remove_ends(const lf_run *run, lf_err *err) {
-    static const char *const names[] = {RESULTS, ERROR};
-    lf_status rc = LF_OK;
-    for (size_t i = 0; i < sizeof names / sizeof names[0] && !rc; i++) {
-        rc = lf_remove_in(run->dir, names[i], err);
-    }
+    const lf_status rc = lf_remove_in(run->dir, RESULTS, err);
+    return rc ? rc : lf_remove_in(run->dir, ERROR, err);
+}
+
+/* Is it a finished run that is to be longer? (Had nothing changed, it would have been left as it is.) Its results and
+ * its config.json stand, and are of each other, until there are new ones: so it is found again as what it is. */
+static lf_status is_lengthened(bool *is, const lf_run *run, lf_err *err) {
+    char *path = lf_path_join(run->dir, RESULTS);
+    *is = path && cJSON_IsTrue(lf_cfg_json(run->cfg, LF_resume_from_checkpoint)) && lf_is_file(path) &&
+          !lf_cfg_bool(run->cfg, LF_overwrite_output_dir);
+    const lf_status rc = path ? LF_OK : lf_no_memory(err, "%s", run->dir);
+    lf_free(path);
     return rc;
 }
 
@@ -129,10 +136,12 @@ static lf_status check_nothing_is_lost(const lf_run *run, lf_err *err) {
     char *path = lf_path_join(run->dir, RESULTS);
     lf_status rc = path ? LF_OK : lf_no_memory(err, "%s", run->dir);
     if (path && lf_is_file(path) && !lf_cfg_bool(run->cfg, LF_overwrite_output_dir))
-        rc = lf_cfg_fail(run->cfg, LF_resume_from_checkpoint, err,
-                         "%s is finished and has no whole checkpoint to go on from; choose another output_dir, or set "
-                         "overwrite_output_dir to run it again",
-                         run->dir);
+        rc = lf_cfg_fail(
+            run->cfg, LF_resume_from_checkpoint, err,
+            "%s is finished and has no whole checkpoint to go on from (save_strategy no keeps none); choose "
+            "another output_dir, where --continue_from %s/adapter begins with what it learned, or set "
+            "overwrite_output_dir to run it again",
+            run->dir, run->dir);
     lf_free(path);
     return rc;
 }
@@ -154,11 +163,19 @@ static lf_status start_or_resume(lf_run *run, lf_err *err) {
     return rc ? rc : lf_metrics_open(&run->metrics, run->dir, keep, err);
 }
 
+static lf_status loop_and_finish(lf_run *run, lf_err *err) {
+    const lf_status rc = lf_run_loop(run, err);
+    return rc ? rc : lf_run_finish(run, err);
+}
+
 /* From the first step, or from where a checkpoint ends, to what is written at the end. */
 static lf_status train(lf_run *run, lf_err *err) {
-    lf_status rc;
-    if ((rc = start_or_resume(run, err)) || (rc = remove_ends(run, err)) || (rc = write_config(run, err))) return rc;
-    if ((rc = lf_run_loop(run, err)) || (rc = lf_run_finish(run, err))) record_failure(run, rc, err);
+    bool lengthened;
+    lf_status rc = is_lengthened(&lengthened, run, err);
+    if (rc || (rc = start_or_resume(run, err))) return rc;
+    if (lengthened) return (rc = loop_and_finish(run, err)) ? rc : write_config(run, err);
+    if ((rc = remove_ends(run, err)) || (rc = write_config(run, err))) return rc;
+    if ((rc = loop_and_finish(run, err))) record_failure(run, rc, err);
     return rc;
 }
 
