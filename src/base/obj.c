@@ -1,6 +1,11 @@
 #include "base/obj.h"
 
 #include <math.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/string.h"
+#include "base/utf8.h"
 
 lf_obj lf_obj_of(cJSON *json) { return (lf_obj){json, !json}; }
 lf_obj lf_obj_new(void) { return lf_obj_of(cJSON_CreateObject()); }
@@ -20,7 +25,14 @@ void lf_list_put(lf_obj *list, cJSON *item) {
     cJSON_Delete(item);
 }
 
-static cJSON *string_or_null(const char *s) { return s ? cJSON_CreateString(s) : cJSON_CreateNull(); }
+static cJSON *string_or_null(const char *s) {
+    if (!s) return cJSON_CreateNull();
+    if (lf_utf8_invalid(s, strlen(s)) == strlen(s)) return cJSON_CreateString(s);
+    char *repaired = lf_string_repaired(s);
+    cJSON *string = repaired ? cJSON_CreateString(repaired) : NULL;
+    lf_free(repaired);
+    return string;
+}
 
 void lf_obj_copy(lf_obj *o, const char *key, const cJSON *value) {
     lf_obj_put(o, key, value ? cJSON_Duplicate(value, true) : cJSON_CreateNull());

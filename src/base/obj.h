@@ -23,6 +23,7 @@ lf_obj lf_obj_of(cJSON *json); /* to go on with; takes it over; NULL: it could n
 void lf_obj_put(lf_obj *o, const char *key, cJSON *item);
 void lf_obj_copy(lf_obj *o, const char *key, const cJSON *value); /* NULL: null, as below */
 void lf_obj_number(lf_obj *o, const char *key, double value);     /* null unless finite */
+/* Bytes that are no UTF-8 (of a file's name, say) come out as U+FFFD: what is written is JSON. */
 void lf_obj_string(lf_obj *o, const char *key, const char *value);
 void lf_obj_text(lf_obj *o, const char *key, const char *s, size_t n); /* may hold NUL bytes: for printing alone */
 void lf_obj_bool(lf_obj *o, const char *key, bool value);

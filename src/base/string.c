@@ -75,3 +75,15 @@ void lf_string_swap(lf_string *a, lf_string *b) {
     *a = *b;
     *b = c;
 }
+
+char *lf_string_repaired(const char *s) {
+    lf_string t = {0};
+    for (size_t n = strlen(s); n > 0;) {
+        const size_t good = lf_utf8_invalid(s, n), bad = good < n ? lf_utf8_bad_size(s + good, n - good) : 0;
+        lf_string_put(&t, s, good);
+        if (bad) lf_string_put_char(&t, 0xfffd);
+        s += good + bad;
+        n -= good + bad;
+    }
+    return lf_string_take(&t);
+}

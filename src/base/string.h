@@ -31,4 +31,8 @@ void lf_string_empty(lf_string *t); /* keeps its memory for what comes next; not
 void lf_string_free(lf_string *t);
 void lf_string_swap(lf_string *a, lf_string *b);
 
+/* s with a U+FFFD for each of what lf_utf8_bad_size counts: file names, which may be any bytes, where text must be
+ * UTF-8. Freed by lf_free; NULL when out of memory. */
+char *lf_string_repaired(const char *s);
+
 #endif

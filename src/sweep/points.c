@@ -86,7 +86,8 @@ static lf_status configure(const lf_points *p, lf_point *at, lf_err *err) {
         (rc = set(at->cfg, "resume_from_checkpoint", cJSON_CreateTrue(), err)) ||
         (rc = set(at->cfg, "overwrite_output_dir", cJSON_CreateFalse(), err)) ||
         (rc = set_cache(p, at->cfg, LF_decomposition_cache, "decompositions", err)) ||
-        (rc = set_cache(p, at->cfg, LF_base_cache, "base", err)) || (rc = lf_adapter_take_settings(at->cfg, err)))
+        (rc = set_cache(p, at->cfg, LF_base_cache, "base", err)) ||
+        (rc = set_cache(p, at->cfg, LF_check_cache, "checked", err)) || (rc = lf_adapter_take_settings(at->cfg, err)))
         return rc;
     return lf_config_finish(at->cfg, err);
 }

@@ -2,6 +2,7 @@
 #ifndef LF_TASK_PICTURES_H
 #define LF_TASK_PICTURES_H
 
+#include "data/image/check.h"
 #include "data/image/dataset.h"
 #include "task/source.h"
 
@@ -9,7 +10,11 @@ typedef struct lf_pictures {
     lf_image_processor processor;
     bool has_processor;
     lf_dataset *data[LF_DATA_ROLES]; /* NULL: not given */
-    const char **classes;            /* of the training data */
+    struct lf_picture_mark {
+        char identity[33]; /* of data that were checked; "": were not */
+        lf_checked found;
+    } marks[LF_DATA_ROLES];
+    const char **classes; /* of the training data */
     lf_picture_examples examples[LF_DATA_ROLES];
     lf_loader *loader;
     int64_t batch_size;
@@ -18,5 +23,9 @@ typedef struct lf_pictures {
 } lf_pictures;
 
 lf_pictures *lf_pictures_of(const lf_task *t);
+
+/* pictures_check.c: `check` and `keep_checks` of the source. */
+lf_status lf_pictures_check(lf_task *t, lf_data_role role, const char *hash, lf_err *err);
+lf_status lf_pictures_keep_checks(const lf_task *t, const char *dir, lf_err *err);
 
 #endif

@@ -21,6 +21,11 @@ struct lf_source_type {
     int64_t (*count)(const lf_task *t, lf_data_role role);
     /* Of the files that a role's data are read from (data/fingerprint.h). */
     lf_status (*fingerprint)(const lf_task *t, lf_data_role role, lf_fingerprint *out, lf_err *err);
+    /* Before the first step: can all of a role's data be read? `hash` is their fingerprint's; what was found of the
+     * same bytes before is taken for it. LF_EDATA saying how many cannot and which, unless skip_bad_images leaves them
+     * out. NULL: opening reads them. */
+    lf_status (*check)(lf_task *t, lf_data_role role, const char *hash, lf_err *err);
+    lf_status (*keep_checks)(const lf_task *t, const char *dir, lf_err *err); /* for a run that goes on in dir */
     void (*describe)(const lf_task *t, lf_data_role role, char *text,
                      size_t size); /* "60 examples of 3 classes (data/x)" */
     /* The classes of the training data in the order of their labels, *n of them; NULL: there are none. */

@@ -1,5 +1,6 @@
 /* The verb `predict`: pictures without labels to classes and probabilities. All are kept (a few numbers a picture) and
  * written at the end, so that there is a whole result or none. */
+#include <ctype.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -9,6 +10,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/obj.h"
+#include "base/string.h"
+#include "base/utf8.h"
 #include "eval/eval_internal.h"
 #include "tools/common.h"
 
@@ -69,11 +72,24 @@ static cJSON *guesses_json(const predictions *p, const guess *top) {
     return lf_obj_take(&list);
 }
 
+/* A name that is no UTF-8 also as its bytes, all but letters, digits and -._~/ as %XX: the file can be found by it. */
+static void put_name(lf_obj *o, const char *name) {
+    static const char plain[] = "-._~/";
+    lf_obj_string(o, "file", name);
+    if (lf_utf8_invalid(name, strlen(name)) == strlen(name)) return;
+    lf_string t = {0};
+    for (const char *c = name; *c; c++)
+        lf_string_add(&t, isalnum((unsigned char)*c) || strchr(plain, *c) ? "%c" : "%%%02X", (unsigned char)*c);
+    char *percent = lf_string_take(&t);
+    lf_obj_put(o, "file_percent", percent ? cJSON_CreateString(percent) : NULL);
+    lf_free(percent);
+}
+
 static cJSON *to_json(const predictions *p, int64_t i) {
     char name[NAME];
     const guess *top = p->guesses + i * p->top_k;
     lf_obj o = lf_obj_new();
-    lf_obj_string(&o, "file", lf_dataset_example_name(p->d, p->indices[i], name, sizeof name));
+    put_name(&o, lf_dataset_example_name(p->d, p->indices[i], name, sizeof name));
     put_guess(&o, p, top);
     if (p->top_k > 1) lf_obj_put(&o, "top_k", guesses_json(p, top));
     return lf_obj_take(&o);
@@ -105,14 +121,22 @@ static void csv_text(FILE *f, const char *s) {
     fputc('"', f);
 }
 
+static lf_status csv_name(FILE *f, const char *name, lf_err *err) {
+    char *repaired = lf_string_repaired(name);
+    if (!repaired) return lf_no_memory(err, "the predictions");
+    csv_text(f, repaired);
+    lf_free(repaired);
+    return LF_OK;
+}
+
 static lf_status write_csv(const predictions *p, FILE *f, lf_err *err) {
-    (void)err;
     char name[NAME];
     fputs("file,label,probability", f);
     for (int64_t k = 1; k < p->top_k; k++) fprintf(f, ",label_%" PRId64 ",probability_%" PRId64, k + 1, k + 1);
     fputc('\n', f);
     for (int64_t i = 0; i < p->count; i++) {
-        csv_text(f, lf_dataset_example_name(p->d, p->indices[i], name, sizeof name));
+        const lf_status rc = csv_name(f, lf_dataset_example_name(p->d, p->indices[i], name, sizeof name), err);
+        if (rc) return rc;
         for (int64_t k = 0; k < p->top_k; k++) {
             const guess *g = &p->guesses[i * p->top_k + k];
             fputc(',', f);

@@ -13,6 +13,7 @@ typedef struct loop {
     const lf_example_batch *early; /* served already, but of a later window; else NULL */
     double grad_norm, started, seconds_before, eval_seconds;
     int64_t items, skipped_before;
+    bool data_failed; /* reading them, and nothing else, ended the run */
 } loop;
 
 static lf_status diverged(const lf_run *run, const char *tensor, double value, lf_err *err) {
@@ -79,7 +80,10 @@ static lf_status run_window(loop *l, lf_window *w, lf_err *err) {
     if (last > first + run->accumulation - 1) last = first + run->accumulation - 1;
     for (int64_t number = first; number <= last; number++) {
         lf_status rc;
-        if (!l->early && (rc = run->task->source->next(run->task, &l->early, err))) return rc;
+        if (!l->early && (rc = run->task->source->next(run->task, &l->early, err))) {
+            l->data_failed = true;
+            return rc;
+        }
         const lf_example_batch *b = l->early;
         if (b->epoch != epoch || b->number > last) return LF_OK;
         number = b->number;
@@ -194,6 +198,26 @@ static lf_status save(loop *l, lf_err *err) {
     return lf_checkpoint_save(l->run, err);
 }
 
+/* Data that changed under the run, or were not checked before it: what was learned until then is kept. The state is
+ * that of the step before, as nothing is touched until a window is read. */
+static lf_status end_at_data(loop *l, lf_status rc, lf_err *err) {
+    lf_run *run = l->run;
+    const lf_source_type *source = run->task->source;
+    const bool can_skip = rc == LF_EDATA && source->check && !lf_cfg_bool(run->cfg, LF_skip_bad_images);
+    lf_err kept = {0}, ended = {0};
+    if (!err || run->progress.step == 0 || rc == LF_EINTERRUPTED || rc == LF_ENOMEM) return rc;
+    if (can_skip && lf_run_hash_data_again(run, &kept)) return rc;
+    if (save(l, &kept)) {
+        lf_warn("no checkpoint of step %lld: %s", (long long)run->progress.step, kept.message);
+        return rc;
+    }
+    lf_fail(&ended, rc, "step %lld: %s; %s/checkpoint-%lld is written, %s with --resume_from_checkpoint true%s",
+            (long long)run->progress.step + 1, err->message, run->dir, (long long)run->progress.step,
+            can_skip ? "go on" : "put the data back as they were and go on", can_skip ? " --skip_bad_images" : "");
+    *err = ended;
+    return rc;
+}
+
 /* A run that was stopped early stays so when it is resumed. */
 static bool out_of_patience(const lf_run *run) {
     const int64_t patience = lf_cfg_i64(run->cfg, LF_early_stopping_patience);
@@ -248,7 +272,10 @@ lf_status lf_run_loop(lf_run *run, lf_err *err) {
     bar.first = run->progress.step;
     bool stop = run->progress.step >= run->total_steps || out_of_patience(run);
     while (!rc && !stop) {
-        if ((rc = train_step(&l, err))) break;
+        if ((rc = train_step(&l, err))) {
+            if (l.data_failed) rc = end_at_data(&l, rc, err);
+            break;
+        }
         char detail[128];
         const double busy = lf_now() - l.started - l.eval_seconds;
         const lf_window *sum = &run->progress.since_log;

@@ -83,6 +83,9 @@ const char *lf_run_best_metric(const lf_run *run); /* "accuracy" or "loss" */
 
 /* run_data.c: whether the data are still what they were. */
 lf_status lf_run_hash_data(lf_run *run, lf_err *err);
+/* The same where they are known to have changed, with a warning for each role that has: a checkpoint that is written
+ * then goes on with them as they are now. */
+lf_status lf_run_hash_data_again(lf_run *run, lf_err *err);
 /* {"model": hash, "train_data": hash, ...} of the model and every role; NULL: out of memory. */
 cJSON *lf_run_data_hashes(const lf_run *run);
 /* LF_EUSAGE, naming `path`, the key and both hashes, where `was` (such an object) says another hash, or none. */

@@ -32,8 +32,9 @@ static bool resumes(const lf_run *run) {
 
 /* What a run writes into its folder, and what overwrite_output_dir removes: a user's other files are left alone. */
 static bool is_ours(const char *name, size_t n) {
-    static const char *const ours[] = {"adapter",    "model",       "config.json", "metrics.jsonl", "all_results.json",
-                                       "error.json", "report.html", "curves.csv",  "curves.gp",     "curves.svg"};
+    static const char *const ours[] = {"adapter",          "model",      "config.json",   "metrics.jsonl",
+                                       "all_results.json", "error.json", "report.html",   "curves.csv",
+                                       "curves.gp",        "curves.svg", "checked_images"};
     for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++)
         if (strlen(ours[i]) == n && memcmp(ours[i], name, n) == 0) return true;
     return lf_checkpoint_is_ours(name, n);
@@ -174,6 +175,16 @@ static void say_data(const lf_run *run) {
     }
 }
 
+/* What cannot be read shows now, not after hours. */
+static lf_status check_examples(const lf_run *run, lf_err *err) {
+    const lf_source_type *source = run->task->source;
+    lf_status rc = LF_OK;
+    for (int role = 0; role < LF_DATA_ROLES && !rc && source->check; role++)
+        if (source->has_data(run->task, (lf_data_role)role))
+            rc = source->check(run->task, (lf_data_role)role, run->data_hash[role], err);
+    return rc;
+}
+
 /* ---- model, head, adapter ---- */
 
 static lf_status open_model(lf_run *run, lf_err *err) {
@@ -290,6 +301,7 @@ lf_status lf_run_open(lf_run *run, const lf_config *cfg, lf_err *err) {
     run->model->gradient_checkpointing = lf_cfg_bool(cfg, LF_gradient_checkpointing);
     say_data(run);
     const bool dry = lf_cfg_bool(cfg, LF_dry_run);
+    if ((rc = check_examples(run, err))) return rc;
     if (run->has_base && !dry && (rc = lf_measure_base(run->task, &run->before, err))) return rc;
     if ((rc = lf_task_prepare(run->task, err)) || (rc = attach_adapter(run, err)) ||
         (rc = lf_nn_trainables(&run->model->nn, &run->trainables, &run->n_trainables, err)) ||

@@ -168,11 +168,17 @@ static lf_status loop_and_finish(lf_run *run, lf_err *err) {
     return rc ? rc : lf_run_finish(run, err);
 }
 
+/* What was found of the data, for a run that goes on here. */
+static lf_status keep_checks(const lf_run *run, lf_err *err) {
+    const lf_source_type *source = run->task->source;
+    return source->keep_checks ? source->keep_checks(run->task, run->dir, err) : LF_OK;
+}
+
 /* From the first step, or from where a checkpoint ends, to what is written at the end. */
 static lf_status train(lf_run *run, lf_err *err) {
     bool lengthened;
     lf_status rc = is_lengthened(&lengthened, run, err);
-    if (rc || (rc = start_or_resume(run, err))) return rc;
+    if (rc || (rc = start_or_resume(run, err)) || (rc = keep_checks(run, err))) return rc;
     if (lengthened) return (rc = loop_and_finish(run, err)) ? rc : write_config(run, err);
     if ((rc = remove_ends(run, err)) || (rc = write_config(run, err))) return rc;
     if ((rc = loop_and_finish(run, err))) record_failure(run, rc, err);

@@ -388,6 +388,38 @@ static void predict_as_csv(void **state) {
     assert_int_equal(lines(printed), 2);
 }
 
+/* Names are bytes; lines are JSON all the same, and say which file it was. */
+static void predict_names_that_are_no_utf8(void **state) {
+    (void)state;
+    static const struct {
+        const char *name, *file, *percent; /* below the scratch folder; percent NULL: there is none */
+    } cases[] = {
+        {"bytes1/plain.pgm", "bytes1/plain.pgm", NULL},
+        {"bytes2/na\xc3\xafve.pgm", "bytes2/na\xc3\xafve.pgm", NULL},
+        {"bytes3/bad\xff.pgm", "bytes3/bad\xef\xbf\xbd.pgm", "bytes3/bad%FF.pgm"},
+        {"bytes4/latin \xe9t\xe9 100%.pgm", "bytes4/latin \xef\xbf\xbdt\xef\xbf\xbd 100%.pgm",
+         "bytes4/latin%20%E9t%E9%20100%25.pgm"},
+        {"bytes5/cut\xe2\x82.pgm", "bytes5/cut\xef\xbf\xbd.pgm", "bytes5/cut%E2%82.pgm"},
+        {"bytes6/\xed\xa0\x80.pgm", "bytes6/\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd.pgm", "bytes6/%ED%A0%80.pgm"},
+        {"bytes7/\xc0\xaf.pgm", "bytes7/\xef\xbf\xbd\xef\xbf\xbd.pgm", "bytes7/%C0%AF.pgm"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char arguments[128];
+        put_noise(cases[i].name, 1);
+        snprintf(arguments, sizeof arguments, "--model @model --data @bytes%zu", i + 1);
+        RUN(predict, arguments);
+        cJSON *o = object(); /* fails where it is no JSON */
+        const cJSON *percent = cJSON_GetObjectItemCaseSensitive(o, "file_percent");
+        assert_non_null(strstr(member(o, "file")->valuestring, cases[i].file));
+        assert_int_equal(percent != NULL, cases[i].percent != NULL);
+        if (percent && !strstr(percent->valuestring, cases[i].percent)) fail_msg("%s", percent->valuestring);
+        cJSON_Delete(o);
+        snprintf(arguments, sizeof arguments, "--model @model --data @bytes%zu --output csv", i + 1);
+        RUN(predict, arguments);
+        assert_non_null(strstr(printed, cases[i].file));
+    }
+}
+
 static void predictions_are_whole_or_not_there(void **state) {
     (void)state;
     put_noise("some/a.pgm", 1);
@@ -667,6 +699,7 @@ int main(void) {
         cmocka_unit_test(merge_of_labels_with_one_name),
         cmocka_unit_test(predict_as_jsonl),
         cmocka_unit_test(predict_as_csv),
+        cmocka_unit_test(predict_names_that_are_no_utf8),
         cmocka_unit_test(predictions_are_whole_or_not_there),
         cmocka_unit_test(bench_needs_only_config_and_weights),
         cmocka_unit_test(inspect_shows_what_is_there),

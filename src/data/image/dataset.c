@@ -7,6 +7,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include <xxhash.h>
+
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/paths.h"
@@ -16,6 +18,7 @@ struct lf_dataset {
     lf_store *store;
     int64_t n;
     int64_t *pick; /* [n] into the store, ascending */
+    bool sampled;  /* it was drawn from a larger one, of which the rest is no one's */
 };
 
 #define LF_DATA_FORMAT(name) extern const lf_data_format lf_data_##name;
@@ -192,6 +195,7 @@ static void draw_sample(lf_dataset *d, int64_t most, uint64_t seed) {
     lf_rng_permutation(lf_rng_make(seed, LF_RNG_SPLIT, (uint64_t)WHOLE_SET_STREAM), d->pick, d->n);
     qsort(d->pick, (size_t)most, sizeof *d->pick, by_index);
     d->n = most;
+    d->sampled = true;
 }
 
 lf_status lf_dataset_open(lf_dataset **out, const lf_dataset_opts *opts, lf_err *err) {
@@ -259,6 +263,26 @@ lf_status lf_dataset_image(const lf_dataset *d, int64_t i, lf_image *out, lf_err
     return d->store->format->image(d->store, d->pick[i], out, err);
 }
 
+int64_t lf_dataset_check_count(const lf_dataset *d) { return d->sampled ? d->n : d->store->n; }
+
+lf_status lf_dataset_check_one(const lf_dataset *d, int64_t i, bool decode, lf_err *err) {
+    const lf_store *s = d->store;
+    const int64_t at = d->sampled ? d->pick[i] : i;
+    if (!decode && s->format->check) return s->format->check(s, at, err);
+    lf_image img;
+    const lf_status rc = s->format->image(s, at, &img, err);
+    if (!rc) lf_image_free(&img);
+    return rc;
+}
+
+const char *lf_dataset_check_name(const lf_dataset *d, int64_t i, char *buf, size_t size) {
+    return d->store->format->name_of(d->store, d->sampled ? d->pick[i] : i, buf, size);
+}
+
+uint64_t lf_dataset_check_hash(const lf_dataset *d) {
+    return d->sampled ? XXH3_64bits(d->pick, (size_t)d->n * sizeof *d->pick) : 0;
+}
+
 bool lf_dataset_has_split(const cJSON *spec, const char *split) {
     const cJSON *path = spec_path(spec);
     if (!cJSON_IsString(path) || !lf_is_dir(path->valuestring)) return false;
@@ -324,6 +348,7 @@ lf_status lf_dataset_split(lf_dataset *d, double fraction, uint64_t seed, lf_dat
         goto out;
     }
     atomic_fetch_add(&d->store->users, 1);
+    h->sampled = d->sampled;
     int64_t kept = 0, gone = 0;
     for (int64_t i = 0; i < d->n; i++) {
         if (held[i])

@@ -385,6 +385,10 @@ static lf_status folder_image(const lf_store *s, int64_t i, lf_image *out, lf_er
     return lf_image_load(out, path_of(s, i), err);
 }
 
+static lf_status folder_check(const lf_store *s, int64_t i, lf_err *err) {
+    return lf_image_check_file(path_of(s, i), err);
+}
+
 static const char *folder_name_of(const lf_store *s, int64_t i, char *buf, size_t size) {
     snprintf(buf, size, "%s", path_of(s, i));
     return buf;
@@ -411,6 +415,7 @@ const lf_data_format lf_data_image_folder = {
     .has_split = folder_has_split,
     .open = folder_open,
     .image = folder_image,
+    .check = folder_check,
     .name_of = folder_name_of,
     .close = folder_close,
 };

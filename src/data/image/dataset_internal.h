@@ -43,6 +43,8 @@ struct lf_data_format {
     bool (*has_split)(const char *path, const char *split);
     lf_status (*open)(lf_store *s, const lf_data_request *r, lf_err *err); /* on failure the caller closes */
     lf_status (*image)(const lf_store *s, int64_t i, lf_image *out, lf_err *err);
+    /* Is it there and whole, without decoding it (lf_image_check_file)? NULL: `image` is as cheap. */
+    lf_status (*check)(const lf_store *s, int64_t i, lf_err *err);
     const char *(*name_of)(const lf_store *s, int64_t i, char *buf, size_t size);
     void (*close)(lf_store *s);
 };
@@ -58,6 +60,13 @@ int64_t lf_class_names_sort(const char **names, int64_t n);
 int64_t lf_class_names_find(const char *name, const char *const *names, int64_t n); /* -1: not among them */
 /* "0", "1", ... "999999999"; -1: another name ("01" among them). */
 int64_t lf_class_number(const char *name);
+
+/* What is to be checked (check.c): all of the store, so that what was split is checked once; of a sample only the
+ * sample. */
+int64_t lf_dataset_check_count(const lf_dataset *d);
+lf_status lf_dataset_check_one(const lf_dataset *d, int64_t i, bool decode, lf_err *err);
+const char *lf_dataset_check_name(const lf_dataset *d, int64_t i, char *buf, size_t size);
+uint64_t lf_dataset_check_hash(const lf_dataset *d); /* of which they are, within the store; 0: all */
 
 /* Appends ", 'name'" to a list in a message's buffer, "..." where it ends. */
 void lf_list_append(char *buf, size_t size, const char *name);

@@ -81,17 +81,21 @@ lf_status lf_image_decode_stb(lf_image *out, const unsigned char *bytes, size_t 
     return LF_OK;
 }
 
+static lf_status find_decoder(const lf_image_decoder **out, const unsigned char *bytes, size_t size, const char *name,
+                              lf_err *err) {
+    if (size == 0) return lf_image_not_decoded(name, "the file is empty", err);
+    char names[128], reason[192];
+    *out = lf_image_decoder_of(bytes, size, name);
+    snprintf(reason, sizeof reason, "it does not begin like one of %s", lf_image_names(names, sizeof names));
+    const char *refused = *out ? (*out)->refuse(bytes, size) : reason;
+    return refused ? lf_image_not_decoded(name, refused, err) : LF_OK;
+}
+
 lf_status lf_image_decode(lf_image *out, const unsigned char *bytes, size_t size, const char *name, lf_err *err) {
     *out = (lf_image){0};
-    if (size == 0) return lf_image_not_decoded(name, "the file is empty", err);
-    const lf_image_decoder *d = lf_image_decoder_of(bytes, size, name);
-    if (!d) {
-        char names[128], reason[192];
-        snprintf(reason, sizeof reason, "it does not begin like one of %s", lf_image_names(names, sizeof names));
-        return lf_image_not_decoded(name, reason, err);
-    }
-    const char *reason = d->refuse(bytes, size);
-    lf_status rc = reason ? lf_image_not_decoded(name, reason, err) : d->decode(out, bytes, size, name, err);
+    const lf_image_decoder *d = NULL;
+    lf_status rc = find_decoder(&d, bytes, size, name, err);
+    if (!rc) rc = d->decode(out, bytes, size, name, err);
     if (!rc && (rc = lf_image_turn(out, d->orientation(bytes, size), NULL))) {
         lf_image_free(out);
         rc = lf_no_memory(err, "decoding %s", name);
@@ -99,14 +103,36 @@ lf_status lf_image_decode(lf_image *out, const unsigned char *bytes, size_t size
     return rc;
 }
 
-lf_status lf_image_load(lf_image *out, const char *path, lf_err *err) {
-    *out = (lf_image){0};
+lf_status lf_image_check_container(const unsigned char *bytes, size_t size, const char *name, lf_err *err) {
+    const lf_image_decoder *d = NULL;
+    lf_image img = {0};
+    lf_status rc = find_decoder(&d, bytes, size, name, err);
+    if (!rc && d->refuse == lf_image_no_objection) rc = d->decode(&img, bytes, size, name, err);
+    lf_image_free(&img);
+    return rc;
+}
+
+static lf_status read_file(char **bytes, size_t *size, const char *path, lf_err *err) {
     struct stat st; /* opening a pipe would wait for ever */
     if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) return lf_image_not_decoded(path, "it is not a file", err);
+    return lf_file_read(bytes, size, path, err);
+}
+
+lf_status lf_image_load(lf_image *out, const char *path, lf_err *err) {
+    *out = (lf_image){0};
     char *bytes = NULL;
     size_t size = 0;
-    lf_status rc = lf_file_read(&bytes, &size, path, err);
+    lf_status rc = read_file(&bytes, &size, path, err);
     if (!rc) rc = lf_image_decode(out, (const unsigned char *)bytes, size, path, err);
+    lf_free(bytes);
+    return rc;
+}
+
+lf_status lf_image_check_file(const char *path, lf_err *err) {
+    char *bytes = NULL;
+    size_t size = 0;
+    lf_status rc = read_file(&bytes, &size, path, err);
+    if (!rc) rc = lf_image_check_container((const unsigned char *)bytes, size, path, err);
     lf_free(bytes);
     return rc;
 }

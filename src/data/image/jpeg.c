@@ -121,27 +121,55 @@ lf_status lf_image_decode_jpeg(lf_image *out, const unsigned char *bytes, size_t
     return rc;
 }
 
-/* ---- orientation ---- */
+/* ---- segments ---- */
 
-/* Segment by segment up to the first scan: cameras put theirs in front of it. */
+enum { APP1 = 0xe1, SCAN = 0xda, END = 0xd9 };
+
+/* A segment in front of the first scan: its marker, and what follows its length. */
+typedef struct segment {
+    unsigned marker;
+    const unsigned char *body;
+    size_t size;
+} segment;
+
+/* The next one at or after *at, and *at behind it; false at the first scan, and where there is none or not all of it.
+ */
+static bool next_segment(segment *s, const unsigned char *bytes, size_t size, size_t *at) {
+    while (*at + 4 <= size && bytes[*at] == 0xff && bytes[*at + 1] == 0xff) ++*at; /* filling */
+    if (*at + 4 > size || bytes[*at] != 0xff || bytes[*at + 1] == SCAN) return false;
+    const size_t n = (size_t)bytes[*at + 2] << 8 | bytes[*at + 3];
+    if (n < 2 || n > size - *at - 2) return false;
+    *s = (segment){.marker = bytes[*at + 1], .body = bytes + *at + 4, .size = n - 2};
+    *at += 2 + n;
+    return true;
+}
+
+/* Only what ends within a segment, or has a scan and no end behind it, which is how a file that is not whole looks;
+ * pixels never look like an end. All else is the decoder's to say. */
+const char *lf_image_refuse_jpeg(const unsigned char *bytes, size_t size) {
+    enum { LEAST = 0xc0 }; /* of the markers that a length follows */
+    segment s;
+    size_t at = 2;
+    while (next_segment(&s, bytes, size, &at)) continue;
+    const unsigned marker = at + 1 < size && bytes[at] == 0xff ? bytes[at + 1] : 0;
+    if (at + 1 < size && (marker < LEAST || marker == END)) return NULL;
+    for (const unsigned char *p = bytes + (marker == SCAN ? at + 2 : size);
+         (p = memchr(p, 0xff, (size_t)(bytes + size - p))); p++)
+        if (p + 1 < bytes + size && p[1] == END) return NULL;
+    return "Premature end of JPEG file: no end marker; is the file whole?";
+}
+
+/* Cameras put theirs in front of the first scan. */
 int lf_image_orientation_jpeg(const unsigned char *bytes, size_t size) {
-    enum { APP1 = 0xe1, SCAN = 0xda };
     static const char exif[] = "Exif\0", xmp[] = "http://ns.adobe.com/xap/1.0/";
     int in_exif = 0, in_xmp = 0;
-    for (size_t at = 2; at + 4 <= size && bytes[at] == 0xff;) {
-        const unsigned marker = bytes[at + 1];
-        if (marker == 0xff) { /* filling */
-            at++;
-            continue;
-        }
-        const size_t n = (size_t)bytes[at + 2] << 8 | bytes[at + 3];
-        const unsigned char *body = bytes + at + 4;
-        if (marker == SCAN || n < 2 || n > size - at - 2) break;
-        if (marker == APP1 && !in_exif && n >= 2 + sizeof exif && !memcmp(body, exif, sizeof exif))
-            in_exif = lf_exif_orientation(body, n - 2);
-        if (marker == APP1 && !in_xmp && n >= 2 + sizeof xmp && !memcmp(body, xmp, sizeof xmp))
-            in_xmp = lf_xmp_orientation(body, n - 2);
-        at += 2 + n;
+    segment s;
+    for (size_t at = 2; next_segment(&s, bytes, size, &at);) {
+        if (s.marker != APP1) continue;
+        if (!in_exif && s.size >= sizeof exif && !memcmp(s.body, exif, sizeof exif))
+            in_exif = lf_exif_orientation(s.body, s.size);
+        if (!in_xmp && s.size >= sizeof xmp && !memcmp(s.body, xmp, sizeof xmp))
+            in_xmp = lf_xmp_orientation(s.body, s.size);
     }
     return in_exif ? in_exif : in_xmp;
 }

@@ -64,11 +64,19 @@ lf_status lf_image_decode_webp(lf_image *out, const unsigned char *bytes, size_t
     return rc;
 }
 
+static size_t little_endian(const unsigned char *p) {
+    return (size_t)p[3] << 24 | (size_t)p[2] << 16 | (size_t)p[1] << 8 | p[0];
+}
+
+const char *lf_image_refuse_webp(const unsigned char *bytes, size_t size) {
+    return little_endian(bytes + 4) > size - CHUNK_HEADER ? "the WebP is cut short; is the file whole?" : NULL;
+}
+
 int lf_image_orientation_webp(const unsigned char *bytes, size_t size) {
     int in_exif = 0, in_xmp = 0;
     for (size_t at = FILE_HEADER; at <= size && size - at >= CHUNK_HEADER;) {
-        const unsigned char *chunk = bytes + at, *p = chunk + 4;
-        const size_t n = (size_t)p[3] << 24 | (size_t)p[2] << 16 | (size_t)p[1] << 8 | p[0];
+        const unsigned char *chunk = bytes + at;
+        const size_t n = little_endian(chunk + 4);
         at += CHUNK_HEADER;
         if (n > size - at) break;
         if (!in_exif && !memcmp(chunk, "EXIF", 4)) in_exif = lf_exif_orientation(bytes + at, n);

@@ -1,0 +1,169 @@
+/* Pictures that cannot be read: found before the first step, once; and what one that is met later leaves behind. */
+#define _XOPEN_SOURCE 700
+#include "cli/cli_fixture.h"
+
+#define TRAIN "train --model $M --threads 2 --r 2 --per_device_train_batch_size 1 "
+
+static void shell(const char *command) {
+    if (system(text("cd %s && { %s; }", root, command))) fail_msg("%s", command);
+}
+
+static void says(const char *words) {
+    if (!strstr(output, words)) fail_msg("it does not say '%s' but:\n%s", words, output);
+}
+
+static void says_not(const char *words) {
+    if (strstr(output, words)) fail_msg("it says '%s':\n%s", words, output);
+}
+
+/* Every role, several ways of being damaged, each way of looking. */
+static void test_damage_is_found_before_the_first_step(void **state) {
+    (void)state;
+    static const struct {
+        const char *make, *arguments, *says;
+    } cases[] = {
+        {"cp -r data d1 && echo text > d1/train/bee/x.jpg", "--train_data d1",
+         "d1/train: 1 of 34 pictures cannot be read: 'd1/train/bee/x.jpg'; the first of them: d1/train/bee/x.jpg: not "
+         "a "
+         "picture that can be decoded: it does not begin like one of"},
+        {"cp -r data d2 && head -c 200 data/val/bee/00.ppm > d2/val/cat/00.ppm", "--train_data d2",
+         "d2/val: 1 of 15 pictures cannot be read: 'd2/val/cat/00.ppm'"},
+        {"cp -r data d3 && : > d3/test/cat/00.ppm", "--train_data d3", "d3/test: 1 of 12 pictures cannot be read"},
+        {"cp -r base b4 && echo P6 > b4/LABEL_3/00.ppm && cp b4/LABEL_3/00.ppm b4/LABEL_1",
+         "--train_data data --forgetting_data b4",
+         "b4: 2 of 20 pictures cannot be read: 'b4/LABEL_1/00.ppm', 'b4/LABEL_3/00.ppm'; the first of them: "
+         "b4/LABEL_1/00.ppm: not a picture that can be decoded: the PNM header is damaged; set skip_bad_images"},
+        {"cp -r data/val v5 && printf 'P3 1 1 9 1 2 x' > v5/bee/y.ppm", "--train_data data --eval_data v5",
+         "v5: 1 of 16 pictures cannot be read: 'v5/bee/y.ppm'"},
+        {"cp -r data d6 && head -c 100 data/train/bee/00.ppm > d6/train/cat/y.ppm",
+         "--train_data d6 --check_images headers", "d6/train: 1 of 34 pictures cannot be read: 'd6/train/cat/y.ppm'"},
+        {"cp -r data d7 && head -c 100 data/train/bee/00.ppm > d7/train/cat/y.ppm",
+         "--train_data d7 --train_val_split 0.2 --dataloader_num_workers 7",
+         "d7/train: 1 of 34 pictures cannot be read"},
+        {"cp -r data d8 && echo text > d8/train/bee/x.jpg", "--train_data d8 --dry_run", "d8/train: 1 of 34 pictures"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        shell(cases[i].make);
+        must(run(TRAIN "--max_steps 3 --output_dir early%d %s", (int)i, cases[i].arguments), 3);
+        says(cases[i].says);
+        says("; set skip_bad_images to leave such files out");
+        assert_false(lf_is_dir(text("%s/early%d", root, (int)i)));
+        must(run(TRAIN "--max_steps 3 --output_dir left%d %s --skip_bad_images", (int)i, cases[i].arguments), 0);
+        says("cannot be read and are left out: '");
+    }
+}
+
+/* What was found is taken for the same bytes, and for no others. */
+static void test_pictures_are_checked_once(void **state) {
+    (void)state;
+    static const char look[] = "check pictures: ";
+    shell("cp -r data once && cp -r once/train twice");
+    must(run(TRAIN "--train_data once --max_steps 2 --output_dir a"), 0);
+    says("check pictures: 33 of 33 can be read");
+    must(run(TRAIN "--train_data once --max_steps 4 --output_dir a --resume_from_checkpoint true"), 0);
+    says_not(look);
+    must(run(TRAIN "--train_data once --max_steps 2 --output_dir a --overwrite_output_dir"), 0);
+    says_not(look);
+    must(run(TRAIN "--train_data once --max_steps 2 --output_dir b --check_cache seen"), 0);
+    says(look);
+    must(run(TRAIN "--train_data once --max_steps 2 --output_dir c --check_cache seen"), 0);
+    says_not(look);
+    must(run(TRAIN "--train_data twice --max_steps 2 --output_dir d --check_cache seen --train_val_split 0.2"), 0);
+    says_not(look); /* the same bytes under another name, and parts of what was looked at whole */
+    must(run(TRAIN "--train_data once --max_steps 2 --output_dir e --check_cache seen --check_images headers"), 0);
+    says(look);
+    must(run(TRAIN "--train_data once --max_steps 2 --output_dir f --check_cache seen --max_train_samples 20"), 0);
+    says("check pictures: 20 of 20 can be read");
+    must(run(TRAIN "--train_data once --max_steps 2 --output_dir g --check_images off"), 0);
+    says_not(look);
+    shell("echo text > once/train/bee/00.ppm");
+    must(run(TRAIN "--train_data once --max_steps 2 --output_dir h --check_cache seen"), 3);
+    says("1 of 33 pictures cannot be read");
+    must(run(TRAIN "--train_data once --max_steps 2 --output_dir i --check_cache seen --skip_bad_images"), 0);
+    says(look);
+    must(run(TRAIN "--train_data once --max_steps 2 --output_dir j --check_cache seen --skip_bad_images"), 0);
+    says_not(look);
+    says("1 of 33 pictures cannot be read and are left out: 'once/train/bee/00.ppm'");
+    must(run(TRAIN "--train_data once --max_steps 2 --output_dir k --check_cache seen"),
+         3); /* that mark is none here */
+    shell("find seen -name checked.json | while read f; do echo '{' > $f; done");
+    must(run(TRAIN "--train_data twice --max_steps 2 --output_dir l --check_cache seen"), 0);
+    says(look);
+}
+
+static void test_a_sweep_checks_once(void **state) {
+    (void)state;
+    must(run("sweep --model $M --train_data data --threads 2 --r 2 --max_steps 1 --output_dir sweep --sweep "
+             "'{\"learning_rate\": [1e-4, 1e-3], \"seed\": [1, 2]}'"),
+         0);
+    const char *count = "cd %s && find sweep/cache/checked -name checked.json | wc -l";
+    must(run_shell(text(count, root)), 0);
+    assert_int_equal(atoi(output), 3); /* train, val and test, of four runs */
+    must(run_shell(text("cd %s && cat $(find sweep -name '*.log') | grep -c 'check pictures'", root)), 0);
+    assert_int_equal(atoi(output), 3);
+}
+
+/* Met in training: what was learned until then is there, and goes on as if the picture had been left out from the
+ * beginning. */
+static void test_damage_met_later_leaves_a_checkpoint(void **state) {
+    (void)state;
+    shell("cp -r data late && echo text > late/train/bee/03.ppm");
+    must(run(TRAIN "--train_data late --max_steps 40 --learning_rate 1e-3 --check_images off --output_dir late1"), 3);
+    says("late/train/bee/03.ppm: not a picture that can be decoded");
+    const char *at = strstr(output, "late1/checkpoint-");
+    assert_non_null(at);
+    const int step = atoi(at + strlen("late1/checkpoint-"));
+    assert_in_range(step, 1, 32);
+    says(text("lora-ft train: step %d: late/train", step + 1));
+    says(text("late1/checkpoint-%d is written, go on with --resume_from_checkpoint true --skip_bad_images", step));
+    assert_true(lf_is_dir(text("%s/late1/checkpoint-%d", root, step)));
+    must(run(TRAIN "--train_data late --max_steps 40 --learning_rate 1e-3 --check_images off --output_dir late1 "
+                   "--resume_from_checkpoint true --skip_bad_images"),
+         0);
+    says(text("resumed from late1/checkpoint-%d", step));
+    must(run(TRAIN "--train_data late --max_steps 40 --learning_rate 1e-3 --output_dir late2 --skip_bad_images"), 0);
+    same_files("late1/adapter/adapter_model.safetensors", "late2/adapter/adapter_model.safetensors");
+    /* in the very first step there is nothing to keep */
+    shell("mkdir -p all/train/a && echo text > all/train/a/1.ppm && cp all/train/a/1.ppm all/train/a/2.ppm");
+    must(run(TRAIN "--train_data all --max_steps 4 --check_images off --output_dir all1"), 3);
+    says_not("checkpoint-");
+}
+
+/* Runs the program and, beside it, a command when moved/checkpoint-<step> is there; its $2 is the program's process. */
+static int run_until(int step, const char *command, const char *arguments) {
+    return run_shell(text("{ cd %s; M=%s/golden/vit-base; %s/lora-ft %s & sh when %d $! '%s'; wait $!; } 2>&1", root,
+                          LF_TEST_DIR, LF_BUILD_DIR, arguments, step, command));
+}
+
+/* A file that changes under a run, which was checked: the run meets it in its next epoch, whenever that is. */
+static void test_a_file_that_changes_under_a_run(void **state) {
+    (void)state;
+    static const char arguments[] =
+        TRAIN "--train_data moving --num_train_epochs 100000 --save_strategy steps --save_steps 1 --save_total_limit 2 "
+              "--output_dir moved";
+    /* when N PROCESS COMMAND: the command when checkpoint-N is there, or none if the process ends before */
+    shell(
+        "cp -r data/train moving && echo 'until [ -d moved/checkpoint-$1 ]; do kill -0 $2 || exit; done; eval \"$3\"' "
+        "> when");
+    must(run_until(2, "echo text > moving/bee/05.ppm", arguments), 3);
+    says("moving/bee/05.ppm: not a picture that can be decoded");
+    says("train_data: its files hold other bytes than when the run began");
+    const char *at = strstr(output, "moved/checkpoint-");
+    assert_non_null(at);
+    const int step = atoi(at + strlen("moved/checkpoint-"));
+    must(run_until(step + 1, "kill -TERM $2", text("%s --resume_from_checkpoint true --skip_bad_images", arguments)),
+         130);
+    says(text("resumed from moved/checkpoint-%d", step));
+    says("1 of 33 pictures cannot be read and are left out: 'moving/bee/05.ppm'");
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_damage_is_found_before_the_first_step),
+        cmocka_unit_test(test_pictures_are_checked_once),
+        cmocka_unit_test(test_a_sweep_checks_once),
+        cmocka_unit_test(test_damage_met_later_leaves_a_checkpoint),
+        cmocka_unit_test(test_a_file_that_changes_under_a_run),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
