@@ -282,8 +282,9 @@ static const char *add_up(uint64_t *total, const uint64_t *kept, const uint64_t 
 /* How much each has in common with the one before, the lengths of what is new, and that. */
 static const char *front_coded(lf_pq_values *v, lf_pq_bytes *b) {
     const size_t n = (size_t)v->n;
-    uint64_t *kept = lf_malloc((2 * n + 2) * sizeof *kept), *lengths = kept + n + 1, total = 0;
+    uint64_t *kept = lf_malloc((2 * n + 2) * sizeof *kept), total = 0;
     if (!kept) return lf_pq_no_memory;
+    uint64_t *const lengths = kept + n + 1;
     const char *wrong = read_deltas(kept, v->n, b);
     if (!wrong) wrong = read_deltas(lengths, v->n, b);
     if (!wrong) wrong = add_up(&total, kept, lengths, v->n, left(b));
