@@ -162,6 +162,21 @@ static void test_packed_documents_have_their_places(void **state) {
     cJSON_Delete(o);
 }
 
+/* What is left out is counted, and not shown. */
+static void test_skipped_records(void **state) {
+    (void)state;
+    cJSON *o = json_of("preview --model pre/model --train_data eval.jsonl --max_seq_length 8 --overlong skip --json");
+    const cJSON *counts = member(o, "counts"), *records = member(o, "records");
+    near(number(counts, "records"), 1, 0);
+    near(number(counts, "skipped_records"), 1, 0);
+    near(number(counts, "cut_records"), 0, 0);
+    near(number(counts, "tokens"), 6, 0);
+    near(number(counts, "untrained_records"), 0, 0);
+    assert_int_equal(cJSON_GetArraySize(records), 1);
+    assert_string_equal(cJSON_GetStringValue(member(records->child, "name")), "eval.jsonl: line 2");
+    cJSON_Delete(o);
+}
+
 /* Marks where there is no terminal; control characters are shown, not done; a terminal's are never written. */
 static void test_text_is_marked(void **state) {
     (void)state;
@@ -180,7 +195,8 @@ static void test_text_is_marked(void **state) {
 static void test_dry_run_counts_the_same(void **state) {
     (void)state;
     static const char *const data[] = {"train.jsonl --packing true --max_seq_length 24", "plain.txt",
-                                       "eval.jsonl --max_seq_length 8", "train.jsonl --train_val_split 0.25"};
+                                       "eval.jsonl --max_seq_length 8 --overlong skip", "eval.jsonl --max_seq_length 8",
+                                       "train.jsonl --train_val_split 0.25"};
     for (size_t i = 0; i < sizeof data / sizeof data[0]; i++) {
         cJSON *a = json_of(text("preview --model pre/model --train_data %s --json", data[i])),
               *b = json_of(text("train --model pre/model --train_data %s --dry_run --output_dir none --json", data[i]));
@@ -244,6 +260,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_texts_are_shown_as_they_are_trained),
         cmocka_unit_test(test_packed_documents_have_their_places),
+        cmocka_unit_test(test_skipped_records),
         cmocka_unit_test(test_text_is_marked),
         cmocka_unit_test(test_dry_run_counts_the_same),
         cmocka_unit_test(test_weights_are_not_needed),
