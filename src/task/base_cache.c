@@ -97,6 +97,7 @@ static char *identity_text(const lf_task *t, const char *files) {
     lf_obj_number(&o, "seed", sampled ? (double)lf_cfg_i64(t->cfg, LF_seed) : 0);
     lf_obj_string(&o, "version", lf_version());
     lf_obj_string(&o, "files", files);
+    if (t->source->put_moment) t->source->put_moment(t, &o);
     cJSON *json = lf_obj_take(&o);
     char *text = json ? lf_json_print_line(json) : NULL;
     cJSON_Delete(json);

@@ -1,5 +1,6 @@
 /* A model's tokenizer and chat template, by the keys `tokenizer` and `chat_template`. */
 #include "base/file.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "eval/generate.h"
@@ -29,6 +30,24 @@ static lf_status find_end(lf_text_tokenizer *t, const lf_model *m, lf_err *err) 
     return rc;
 }
 
+/* What a run that goes on recorded as its date; *out = NULL (else lf_free) if there is none. */
+static lf_status recorded_date(char **out, const lf_config *cfg, lf_err *err) {
+    const cJSON *resume = lf_cfg_json(cfg, LF_resume_from_checkpoint);
+    const char *dir = lf_cfg_str(cfg, LF_output_dir), *date;
+    cJSON *was = NULL;
+    *out = NULL;
+    if (!resume || cJSON_IsFalse(resume) || !dir) return LF_OK;
+    char *path = lf_path_join(dir, "config.json");
+    lf_status rc = path ? LF_OK : lf_no_memory(err, "%s", dir);
+    if (!rc && lf_is_file(path) && !(rc = lf_json_read(&was, path, err)) &&
+        !(rc = lf_json_get_str(was, lf_key_name(LF_template_date), NULL, &date, path, err)) && date &&
+        !(*out = lf_strdup(date)))
+        rc = lf_no_memory(err, "%s", path);
+    cJSON_Delete(was);
+    lf_free(path);
+    return rc;
+}
+
 /* The key `tokenizer`, else the model's folder; of a new model, the folder of its config.json. */
 lf_status lf_language_tokenizer(lf_text_tokenizer **out, const lf_config *cfg, const lf_model *m, lf_err *err) {
     const char *asked = lf_cfg_str(cfg, LF_tokenizer), *chat = lf_cfg_str(cfg, LF_chat_template),
@@ -40,16 +59,23 @@ lf_status lf_language_tokenizer(lf_text_tokenizer **out, const lf_config *cfg, c
     if (base - config > 1) base--; /* without the '/' */
     char *folder = lf_format("%.*s", (int)(base - config), config);
     if (!folder) return lf_no_memory(err, "a tokenizer");
+    char *date = NULL;
+    if ((rc = recorded_date(&date, cfg, err))) {
+        lf_free(folder);
+        return rc;
+    }
     const lf_text_tokenizer_opts o = {.path = asked       ? asked
                                               : folder[0] ? folder
                                                           : ".",
                                       .chat_template = chat,
-                                      .vocab_size = m->tokens.vocab_size};
+                                      .vocab_size = m->tokens.vocab_size,
+                                      .date = date};
     rc = lf_text_tokenizer_open(out, &o, err);
     if (!rc && (rc = find_end(*out, m, err))) {
         lf_text_tokenizer_free(*out);
         *out = NULL;
     }
+    lf_free(date);
     lf_free(folder);
     return rc;
 }

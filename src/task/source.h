@@ -31,6 +31,9 @@ struct lf_source_type {
     /* The classes of the training data in the order of their labels, *n of them; NULL: there are none. */
     const char *const *(*classes)(const lf_task *t, int64_t *n);
     /* The files that belong beside the model's weights (processor, tokenizer). */
+    /* What the source takes from the time of the call, for the run's record and whoever keeps its results. NULL:
+     * nothing. */
+    void (*put_moment)(const lf_task *t, lf_obj *o);
     lf_status (*save_beside)(const lf_task *t, const char *dir, lf_err *err);
 
     /* ---- batches of the training data ---- */

@@ -146,6 +146,13 @@ static void describe(const lf_task *t, lf_data_role role, char *text, size_t siz
     snprintf(text, size, "%lld %s%s (%s)", (long long)count(t, role), what, tokens, lf_text_dataset_path(d));
 }
 
+static void put_moment(const lf_task *t, lf_obj *o) {
+    const lf_text_tokenizer *text = lf_language_of(t)->text;
+    char date[LF_CHAT_DATE];
+    if (text && text->chat_template && lf_chat_template_asks_date(text->chat_template))
+        lf_obj_string(o, lf_key_name(LF_template_date), lf_chat_template_date(text->chat_template, date));
+}
+
 static lf_status save_beside(const lf_task *t, const char *dir, lf_err *err) {
     static const char name[] = "generation_config.json"; /* the model's, wherever its tokenizer is from */
     const char *config = t->model->config_path;
@@ -317,6 +324,7 @@ const lf_source_type lf_source_text = {
     .fingerprint = fingerprint,
     .describe = describe,
     .classes = classes,
+    .put_moment = put_moment,
     .save_beside = save_beside,
     .plan = plan,
     .start = start,

@@ -1,9 +1,10 @@
 /* Opening a chat template, and a conversation's text with its answers. */
-#define _XOPEN_SOURCE 700 /* localtime_r */
+#define _XOPEN_SOURCE 700 /* localtime_r, strptime */
 #include "text/chat_template.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/file.h"
 #include "base/json.h"
@@ -61,7 +62,8 @@ lf_status lf_chat_render(const lf_chat_template *c, const lf_message *messages, 
 
 #define NAMES "chatml, llama2, llama3, mistral or plain"
 
-/* Today, for templates that write the date; SOURCE_DATE_EPOCH (seconds) stands for it, as in reproducible builds. */
+/* Today, for templates that write the date; SOURCE_DATE_EPOCH (seconds) stands for it, as in reproducible builds. Of
+ * the clock the day alone: runs of one day see the same text, and share what is kept of the base. */
 static struct tm today(void) {
     const char *fixed = getenv("SOURCE_DATE_EPOCH");
     const time_t now = fixed && *fixed ? (time_t)strtoll(fixed, NULL, 10) : time(NULL);
@@ -70,8 +72,26 @@ static struct tm today(void) {
         gmtime_r(&now, &out);
     else
         localtime_r(&now, &out);
+    if (!fixed || !*fixed) out.tm_hour = out.tm_min = out.tm_sec = 0;
     return out;
 }
+
+static const char date_form[] = "%Y-%m-%dT%H:%M:%S";
+
+const char *lf_chat_template_date(const lf_chat_template *c, char buf[LF_CHAT_DATE]) {
+    if (!strftime(buf, LF_CHAT_DATE, date_form, &c->now)) buf[0] = 0;
+    return buf;
+}
+
+bool lf_chat_template_set_date(lf_chat_template *c, const char *date) {
+    struct tm at = {0};
+    const char *end = strptime(date, date_form, &at); /* the day of the week too */
+    if (!end || *end) return false;
+    c->now = at;
+    return true;
+}
+
+bool lf_chat_template_asks_date(const lf_chat_template *c) { return lf_jinja_mentions(c->jinja, "strftime_now"); }
 
 /* tokens: as lf_special_name_keys, NULL where there is none. */
 static lf_status make(lf_chat_template **out, const char *name, const char *jinja, const char *const *tokens,

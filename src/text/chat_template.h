@@ -48,6 +48,12 @@ lf_status lf_chat_template_parse(lf_chat_template **out, const char *jinja, cons
 void lf_chat_template_free(lf_chat_template *c);
 const char *lf_chat_template_name(const lf_chat_template *c); /* as it was asked for, or its file */
 bool lf_chat_template_is_name(const char *name);              /* one of those above */
+/* When strftime_now says it is: as "2026-11-29T13:10:00"; that of opening until another is set. False: no such text. A
+ * template that does not ask writes none. */
+enum { LF_CHAT_DATE = 20 }; /* bytes, with the NUL */
+const char *lf_chat_template_date(const lf_chat_template *c, char buf[LF_CHAT_DATE]);
+bool lf_chat_template_set_date(lf_chat_template *c, const char *date);
+bool lf_chat_template_asks_date(const lf_chat_template *c);
 /* What ends an answer: a token of the models that know the template. "" where it has none. Borrowed. */
 const char *lf_chat_template_turn_end(const lf_chat_template *c);
 /* The template may read this key of a message; if not, the key changes nothing. */

@@ -15,6 +15,7 @@ static lf_status write_config(const lf_run *run, lf_err *err) {
     lf_obj o = lf_obj_of(lf_cfg_resolved_to_json(run->cfg));
     lf_run_put_segments(&o, run);
     lf_obj_put(&o, lf_key_name(LF_data_hashes), lf_run_data_hashes(run));
+    if (run->task->source->put_moment) run->task->source->put_moment(run->task, &o);
     return lf_obj_write_in(&o, run->dir, "config.json", false, err);
 }
 

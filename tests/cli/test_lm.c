@@ -115,6 +115,36 @@ static void test_resumed_equals_straight(void **state) {
     "--momentum 0 --max_grad_norm 0 --logging_steps 1 "
 
 /* The documents are the same, so the sums of their losses are, whatever rows they stand in. */
+/* A template that writes the date writes that of the run's begin, on whatever day it goes on. */
+static void test_date_is_of_the_run(void **state) {
+    (void)state;
+    static const char args[] =
+        "train --model pre/model --train_data dated.jsonl --chat_template dated.jinja --threads 1 --r 2 --batch_size 1 "
+        "--output_dir dated";
+    static const struct {
+        const char *epoch, *flags, *date;
+    } cases[] = {{"86400", "--max_steps 1", "1970-01-02T00:00:00"},
+                 {"864000", "--max_steps 2 --resume_from_checkpoint true", "1970-01-02T00:00:00"},
+                 {"864000", "--max_steps 1 --overwrite_output_dir true", "1970-01-11T00:00:00"}};
+    put("dated.jinja",
+        "{{ strftime_now('%d %b %Y') }}{% for m in messages %}{{ m.role ~ ': ' ~ m.content ~ eos_token }}"
+        "{% endfor %}");
+    put("dated.jsonl",
+        "{\"messages\": [{\"role\": \"user\", \"content\": \"a\"}, {\"role\": \"assistant\", \"content\": "
+        "\"b\"}]}\n");
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        cJSON *written;
+        lf_err err = {0};
+        setenv("SOURCE_DATE_EPOCH", cases[i].epoch, 1);
+        must(text("%s %s", args, cases[i].flags), 0);
+        unsetenv("SOURCE_DATE_EPOCH");
+        if (lf_json_read(&written, text("%s/dated/config.json", root), &err)) fail_msg("%s", err.message);
+        assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(written, "template_date")),
+                            cases[i].date);
+        cJSON_Delete(written);
+    }
+}
+
 static void test_packing_changes_no_loss(void **state) {
     (void)state;
     must(ONE "--batch_size 24 --max_steps 1 --output_dir loose", 0);
@@ -262,6 +292,7 @@ int main(void) {
         cmocka_unit_test(test_pretrained_folder_is_a_model),
         cmocka_unit_test(test_tuning_and_forgetting),
         cmocka_unit_test(test_resumed_equals_straight),
+        cmocka_unit_test(test_date_is_of_the_run),
         cmocka_unit_test(test_packing_changes_no_loss),
         cmocka_unit_test(test_accumulation_equals_the_big_batch),
         cmocka_unit_test(test_a_text_without_targets_does_no_harm),

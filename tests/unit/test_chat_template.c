@@ -415,6 +415,41 @@ static void test_files(void **state) {
 }
 
 /* What a model wrote may hold a NUL; what ends its turn is said for each format. */
+/* A template's date is a fact that can be set and read, day of the week included. */
+static void test_dates(void **state) {
+    (void)state;
+    static const char source[] = "{{ strftime_now('%a %d %b %Y %H:%M:%S') }}";
+    static const struct {
+        const char *set, *text; /* text NULL: refused */
+    } cases[] = {{"2026-11-29T13:10:05", "Sun 29 Nov 2026 13:10:05"},
+                 {"1970-01-01T00:00:00", "Thu 01 Jan 1970 00:00:00"},
+                 {"2024-02-29T00:00:00", "Thu 29 Feb 2024 00:00:00"},
+                 {"2026-11-29", NULL},
+                 {"2026-11-29T13:10:05Z", NULL},
+                 {"", NULL}};
+    const lf_message m = {.role = "user", .content = "x"};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        lf_chat_template *c;
+        lf_prompt p;
+        char date[LF_CHAT_DATE];
+        lf_err err = {0};
+        assert_int_equal(lf_chat_template_parse(&c, source, NULL, NULL, "t", &err), LF_OK);
+        assert_true(lf_chat_template_asks_date(c));
+        assert_int_equal(lf_chat_template_set_date(c, cases[i].set), cases[i].text != NULL);
+        if (cases[i].text) {
+            assert_string_equal(lf_chat_template_date(c, date), cases[i].set);
+            assert_int_equal(lf_chat_render(c, &m, 1, true, &p, &err), LF_OK);
+            assert_string_equal(p.text, cases[i].text);
+            lf_prompt_free(&p);
+        }
+        lf_chat_template_free(c);
+    }
+    lf_chat_template *c;
+    assert_int_equal(lf_chat_template_open(&c, "chatml", NULL, NULL), LF_OK);
+    assert_false(lf_chat_template_asks_date(c));
+    lf_chat_template_free(c);
+}
+
 static void test_nul_and_turn_ends(void **state) {
     (void)state;
     static const struct {
@@ -446,6 +481,7 @@ int main(void) {
         LEAKLESS(test_named),
         LEAKLESS(test_refused),
         LEAKLESS(test_files),
+        LEAKLESS(test_dates),
         LEAKLESS(test_nul_and_turn_ends),
         LEAKLESS(test_answers_of_families),
         LEAKLESS(test_answers_as_growing_prefixes),

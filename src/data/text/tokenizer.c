@@ -79,6 +79,17 @@ static lf_status find_turn_end(lf_text_tokenizer *t, thread_context *c, lf_err *
     return rc;
 }
 
+static lf_status set_date(lf_text_tokenizer *t, const char *date, lf_err *err) {
+    char now[LF_CHAT_DATE];
+    if (!t->chat_template || !lf_chat_template_asks_date(t->chat_template)) return LF_OK;
+    if (date && !lf_chat_template_set_date(t->chat_template, date))
+        return lf_fail(err, LF_EDATA, "a run's date: expected the like of 2026-11-29T13:10:00, found '%.40s'", date);
+    lf_info("chat template '%s' may write the date, which is %s%s", lf_chat_template_name(t->chat_template),
+            lf_chat_template_date(t->chat_template, now),
+            date ? ", that of the run's begin" : "; SOURCE_DATE_EPOCH (seconds) sets another");
+    return LF_OK;
+}
+
 /* ---- both ---- */
 
 lf_status lf_text_tokenizer_open(lf_text_tokenizer **out, const lf_text_tokenizer_opts *opts, lf_err *err) {
@@ -91,9 +102,7 @@ lf_status lf_text_tokenizer_open(lf_text_tokenizer **out, const lf_text_tokenize
         !(rc = new_context(&first, t->tokenizer, err)))
         rc = open_template(t, opts->chat_template, err);
     if (!rc) rc = find_turn_end(t, first, err);
-    if (!rc && t->chat_template && lf_chat_template_reads(t->chat_template, "strftime_now"))
-        lf_info("chat template '%s' may write today's date; SOURCE_DATE_EPOCH (seconds) sets another",
-                lf_chat_template_name(t->chat_template));
+    if (!rc) rc = set_date(t, opts->date, err);
     t->encoder.context = first;
     if (rc) {
         lf_text_tokenizer_free(t);

@@ -21,6 +21,7 @@ typedef struct lf_text_tokenizer_opts {
     const char *path;          /* a folder with a tokenizer.json, or such a file */
     const char *chat_template; /* name, or the path of a file; NULL: the folder's own */
     int64_t vocab_size;        /* of the model: ids must be below it */
+    const char *date;          /* what the template takes for now (lf_chat_template_date); NULL: now */
 } lf_text_tokenizer_opts;
 
 /* A chat template that is asked for and not known fails here; one that the folder has and we do not know, or lacks,
