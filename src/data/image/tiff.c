@@ -135,6 +135,7 @@ static const struct kind {
 };
 
 static const struct kind *kind_of(const layout *l) {
+    if (!l->bits || l->bits & (l->bits - 1)) return NULL; /* 3 or 119 bits are none of a sum's */
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if (kinds[i].photometric == l->photometric && kinds[i].bits & l->bits) return &kinds[i];
     return NULL;
