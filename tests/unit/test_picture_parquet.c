@@ -3,6 +3,7 @@
 #include "data_fixture.h"
 
 #include "base/string.h"
+#include "data/image/check.h"
 
 #define GOLDEN LF_TEST_DIR "/golden/parquet/pictures/"
 
@@ -236,6 +237,23 @@ static void test_loader(void **state) {
     }
 }
 
+/* Before a run: by what the pictures say of themselves, and decoded. */
+static void test_check(void **state) {
+    (void)state;
+    lf_dataset *d = open_spec("{\"path\": \"%plain.parquet\", \"image_field\": \"picture\"}",
+                              (lf_dataset_opts){.unlabelled = true});
+    for (int decode = 0; decode < 2; decode++) {
+        lf_err err = {0};
+        lf_checked found;
+        const lf_check_opts o = {.workers = 2, .decode = decode};
+        assert_ok(lf_dataset_check(&found, d, &o, &err), err);
+        assert_int_equal(found.pictures, 4);
+        assert_int_equal(found.damaged, 2);
+        assert_non_null(strstr(found.first.message, "plain.parquet: row 2: the picture is not in the file"));
+    }
+    lf_dataset_free(d);
+}
+
 static void test_fingerprint(void **state) {
     (void)state;
     lf_err err = {0};
@@ -280,15 +298,11 @@ static void test_failing_allocations(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_shards),
-        cmocka_unit_test(test_names),
-        cmocka_unit_test(test_splits),
-        cmocka_unit_test(test_plain_columns),
-        cmocka_unit_test(test_label_map),
-        cmocka_unit_test(test_what_is_wrong),
-        cmocka_unit_test(test_loader),
-        cmocka_unit_test(test_fingerprint),
-        cmocka_unit_test(test_failing_allocations),
+        cmocka_unit_test(test_shards),      cmocka_unit_test(test_names),
+        cmocka_unit_test(test_splits),      cmocka_unit_test(test_plain_columns),
+        cmocka_unit_test(test_label_map),   cmocka_unit_test(test_what_is_wrong),
+        cmocka_unit_test(test_loader),      cmocka_unit_test(test_check),
+        cmocka_unit_test(test_fingerprint), cmocka_unit_test(test_failing_allocations),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

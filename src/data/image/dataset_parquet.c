@@ -372,15 +372,31 @@ static lf_status no_bytes(const shard *at, int64_t row, const char *name, lf_err
     return rc;
 }
 
+/* The bytes of picture i (lf_free), which are there. */
+static lf_status read_picture(const lf_store *s, int64_t i, unsigned char **bytes, size_t *n, const char *name,
+                              lf_err *err) {
+    const shard *at = shard_of(s, &i);
+    const lf_status rc = lf_parquet_get_bytes(at->file, at->image, i, bytes, n, err);
+    return rc || *bytes ? rc : no_bytes(at, i, name, err);
+}
+
 static lf_status parquet_image(const lf_store *s, int64_t i, lf_image *out, lf_err *err) {
     char name[600];
     unsigned char *bytes;
     size_t n;
-    parquet_name_of(s, i, name, sizeof name);
-    const shard *at = shard_of(s, &i);
     *out = (lf_image){0};
-    lf_status rc = lf_parquet_get_bytes(at->file, at->image, i, &bytes, &n, err);
-    if (!rc) rc = bytes ? lf_image_decode(out, bytes, n, name, err) : no_bytes(at, i, name, err);
+    lf_status rc = read_picture(s, i, &bytes, &n, parquet_name_of(s, i, name, sizeof name), err);
+    if (!rc) rc = lf_image_decode(out, bytes, n, name, err);
+    lf_free(bytes);
+    return rc;
+}
+
+static lf_status parquet_check(const lf_store *s, int64_t i, lf_err *err) {
+    char name[600];
+    unsigned char *bytes;
+    size_t n;
+    lf_status rc = read_picture(s, i, &bytes, &n, parquet_name_of(s, i, name, sizeof name), err);
+    if (!rc) rc = lf_image_check_container(bytes, n, name, err);
     lf_free(bytes);
     return rc;
 }
@@ -407,6 +423,7 @@ const lf_data_format lf_data_parquet = {
     .has_split = has_files,
     .open = parquet_open,
     .image = parquet_image,
+    .check = parquet_check,
     .name_of = parquet_name_of,
     .close = parquet_close,
 };
