@@ -107,8 +107,10 @@ static void test_classes(void **state) {
     put_bytes("zoo/cat/a.heic", "x", 1);
     put_picture("zoo/dog/p.pgm", 2, 2, 1);
     put_bytes("zoo/dog/a.heic", "x", 1);
+    put_bytes("zoo/bear.heic", "x", 1); /* beside the classes */
+    put_bytes("zoo/README.md", "x", 1);
     lf_err err = {0};
-    says(opened("zoo", false, LF_OK, 2, &err), "/zoo: 2 files left out: 2 .heic; read are");
+    says(opened("zoo", false, LF_OK, 2, &err), "/zoo: 4 files left out: 3 .heic, 1 .md; read are");
     put_bytes("zoo/emu/a.avif", "x", 1);
     put_bytes("zoo/emu/b.avif", "x", 1);
     opened("zoo", false, LF_EDATA, 0, &err);

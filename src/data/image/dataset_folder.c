@@ -273,12 +273,31 @@ static lf_status collect_class(walk *w, const lf_data_request *r, const char *na
     return rc;
 }
 
+/* Files that lie beside the class folders, and are no pictures. */
+static lf_status leave_out_beside(walk *w, lf_err *err) {
+    char **names = NULL;
+    size_t n = 0;
+    lf_status rc = lf_list_dir(&names, &n, w->store->path, err);
+    for (size_t i = 0; i < n && !rc; i++) {
+        if (lf_is_hidden(names[i]) || lf_image_has_extension(names[i])) continue;
+        char *path = lf_path_join(w->store->path, names[i]);
+        if (!path)
+            rc = lf_no_memory(err, "the folder %s", w->store->path);
+        else if (!lf_is_dir(path))
+            rc = leave_out(w, names[i], err);
+        lf_free(path);
+    }
+    lf_free(names);
+    return rc;
+}
+
 static lf_status open_class_folders(walk *w, const lf_data_request *r, const listing *l, lf_err *err) {
     lf_status rc = lf_store_name_classes(w->store, (const char *const *)l->names, (int64_t)l->n, err);
     if (l->pictures)
         lf_warn("%s: %zu pictures beside the class folders belong to no class and are left out", w->store->path,
                 l->pictures);
     if (!rc) rc = check_no_splits_in(w, r, l, err);
+    if (!rc) rc = leave_out_beside(w, err);
     for (size_t i = 0; i < l->n && !rc; i++) rc = collect_class(w, r, l->names[i], (int64_t)i, err);
     return rc;
 }
