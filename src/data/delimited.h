@@ -40,8 +40,8 @@ lf_field_end lf_field_next(lf_fields *f, lf_string *out);
  */
 
 typedef struct lf_delimited {
-    const char *path, *key; /* for messages; key: the config key, or NULL */
-    const char *text;       /* without a byte order mark */
+    const char *path; /* for messages */
+    const char *text; /* without a byte order mark */
     size_t n;
     bool tabs; /* by its name: tabs divide the fields, and a quote is a character unless the file says otherwise */
     lf_dialect_spec spec;

@@ -13,6 +13,7 @@
 
 #include <zlib.h>
 #include <zstd.h>
+#include <zstd_errors.h>
 
 #include "base/file.h"
 #include "base/mem.h"
@@ -146,6 +147,12 @@ static lf_status decompress_chunk(unpacking *u, ZSTD_DStream *z, bool *ended) {
     do {
         out = (ZSTD_outBuffer){u->to, CHUNK, 0};
         const size_t left = ZSTD_decompressStream(z, &out, &in);
+        if (ZSTD_getErrorCode(left) == ZSTD_error_frameParameter_windowTooLarge)
+            return lf_fail(
+                u->err, LF_EUNSUPPORTED,
+                "%s: unpacking it takes a window of more than 128 MiB (zstd --long); unpack it before: unzstd "
+                "--long=31",
+                u->path);
         if (ZSTD_isError(left)) return damaged(u, ZSTD_getErrorName(left));
         *ended = left == 0;
         const lf_status put = deliver(u, out.pos);

@@ -247,7 +247,8 @@ static lf_status load_all(lf_model *m, lf_load load, lf_err *err) {
  * and 0 may be -0 in it. */
 static bool same_numbers(const lf_st_tensor *a, const lf_st_tensor *b) {
     enum { CHUNK = 4096 };
-    float x[CHUNK], y[CHUNK], rounded[CHUNK];
+    float x[CHUNK], y[CHUNK];
+    double rounded[CHUNK]; /* large and aligned enough for every float type */
     const lf_st_tensor *shorter = lf_dtype_size(a->dtype) < lf_dtype_size(b->dtype) ? a : b;
     if (!lf_dtype_is_float(a->dtype) || !lf_dtype_is_float(b->dtype) || a->numel != b->numel) return false;
     for (int64_t i = 0; i < a->numel; i += CHUNK) {

@@ -228,7 +228,8 @@ static lf_status enter_page(lf_pq_cursor *c, int64_t number, lf_err *err) {
     const lf_status rc = hold(&c->decoded, page, c->chunk, &c->where, err);
     if (rc) return rc;
     c->page = number;
-    c->values = c->decoded->index ? &c->chunk->pages[0].decoded->values : &c->decoded->values;
+    c->values =
+        c->decoded->index && c->chunk->has_dictionary ? &c->chunk->pages[0].decoded->values : &c->decoded->values;
     return LF_OK;
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/json_number.h"
 #include "base/mem.h"
 #include "base/utf8.h"
 #include "parquet/internal.h"
@@ -56,8 +57,7 @@ static lf_status real_number(cJSON **out, const putting *r, double v) {
         *out = cJSON_CreateNull();
         return *out ? LF_OK : no_memory(r);
     }
-    snprintf(text, sizeof text, "%.17g", v);
-    if (!text[strcspn(text, ".e")]) strcat(text, ".0");
+    lf_float_repr(text, v);
     return number_of_text(out, r, text);
 }
 

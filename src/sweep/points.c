@@ -70,7 +70,8 @@ static lf_status set(lf_config *cfg, const char *key, cJSON *value, lf_err *err)
 
 /* Unless the user named one: `key` is a folder in the sweep's cache. */
 static lf_status set_cache(const lf_points *p, lf_config *cfg, lf_key_id key, const char *name, lf_err *err) {
-    if (lf_cfg_is_given(cfg, key)) return LF_OK;
+    char why[96];
+    if (lf_cfg_is_given(cfg, key) || lf_config_unread(cfg, key, why, sizeof why)) return LF_OK;
     char *path = lf_format("%s/cache/%s", p->dir, name);
     const lf_status rc = set(cfg, lf_key_name(key), path ? cJSON_CreateString(path) : NULL, err);
     lf_free(path);

@@ -199,15 +199,14 @@ static lf_status save(loop *l, lf_err *err) {
 }
 
 /* Data that changed under the run, or were not checked before it: what was learned until then is kept. The state is
- * that of the step before, as nothing is touched until a window is read. */
+ * that of the step before: what a window has begun to add up are gradients, which no checkpoint holds. */
 static lf_status end_at_data(loop *l, lf_status rc, lf_err *err) {
     lf_run *run = l->run;
     const lf_source_type *source = run->task->source;
     const bool can_skip = rc == LF_EDATA && source->check && !lf_cfg_bool(run->cfg, LF_skip_bad_images);
     lf_err kept = {0}, ended = {0};
     if (!err || run->progress.step == 0 || rc == LF_EINTERRUPTED || rc == LF_ENOMEM) return rc;
-    if (can_skip && lf_run_hash_data_again(run, &kept)) return rc;
-    if (save(l, &kept)) {
+    if ((can_skip && lf_run_hash_data_again(run, &kept)) || save(l, &kept)) {
         lf_warn("no checkpoint of step %lld: %s", (long long)run->progress.step, kept.message);
         return rc;
     }

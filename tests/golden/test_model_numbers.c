@@ -93,6 +93,9 @@ static void test_tied_twice(void **state) {
         {{.dtype = LF_F32, .second = true, .second_dtype = LF_BF16, .bend = -1}, LF_OK},
         {{.dtype = LF_F32, .second = true, .second_dtype = LF_F16, .bend = -1}, LF_OK},
         {{.dtype = LF_BF16, .second = true, .second_dtype = LF_F32, .bend = -1}, LF_OK}, /* the file has more digits */
+        {{.dtype = LF_F64, .second = true, .second_dtype = LF_F64, .bend = -1}, LF_OK},
+        {{.dtype = LF_F64, .second = true, .second_dtype = LF_BF16, .bend = -1}, LF_OK},
+        {{.dtype = LF_F64, .second = true, .second_dtype = LF_F64, .bend = 2500}, LF_EDATA},
         {{.dtype = LF_F32, .second = true, .second_dtype = LF_F32, .bend = 0}, LF_EDATA},
         {{.dtype = LF_F32, .second = true, .second_dtype = LF_BF16, .bend = 4099}, LF_EDATA},
         {{.dtype = LF_F16, .second = true, .second_dtype = LF_F32, .bend = 7}, LF_EDATA},

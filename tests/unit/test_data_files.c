@@ -136,6 +136,23 @@ static void test_damaged(void **state) {
     put_bytes("cut.jsonl.zst", bytes, n - 1);
     assert_says(try_open(&d, "cut.jsonl.zst", (lf_text_dataset_opts){0}, &err), LF_EDATA, err,
                 "the Zstandard data end too early");
+    static const unsigned char wide[] = {0x28,           0xb5, 0x2f, 0xfd, 0,
+                                         (28 - 10) << 3, 1,    0,    0}; /* a window of 2^28 bytes */
+    put_bytes("wide.jsonl.zst", wide, sizeof wide);
+    assert_says(try_open(&d, "wide.jsonl.zst", (lf_text_dataset_opts){0}, &err), LF_EUNSUPPORTED, err,
+                "a window of more than 128 MiB (zstd --long); unpack it before: unzstd --long=31");
+}
+
+/* Columns may be called as other files begin. */
+static void test_headings_like_marks(void **state) {
+    (void)state;
+    static const char *const headings[] = {"PAR1", "FEA1", "ARROW1", "Obj", "BZh9", "ustar"};
+    for (size_t i = 0; i < sizeof headings / sizeof *headings; i++) {
+        char text[64];
+        const int n = snprintf(text, sizeof text, "%s,text\n1,hi\n", headings[i]);
+        put_bytes("heading.csv", text, (size_t)n);
+        check_texts(open_text("heading.csv"), "h");
+    }
 }
 
 static void test_bomb_and_no_room(void **state) {
@@ -186,7 +203,7 @@ static void test_kinds(void **state) {
     } cases[] = {
         {"ARROW1\0\0", 0, 8, "this is Arrow; turn it into Parquet"},
         {"\xff\xff\xff\xff\x10\0\0\0", 0, 8, "this is an Arrow stream, as `datasets` keeps it"},
-        {"FEA1", 0, 4, "this is Feather"},
+        {"FEA1\0\0\0\0", 0, 8, "this is Feather"},
         {"SQLite format 3\0", 0, 16, "this is an SQLite database; write a table as CSV"},
         {"[Content_Types].xml", 30, 19, "this is an Office document; save the table as CSV"},
         {"PK\3\4", 0, 4, "this is a zip archive; unpack it: unzip"},
@@ -694,6 +711,7 @@ int main(void) {
         cmocka_unit_test(test_packed_in_parts),
         cmocka_unit_test(test_damaged),
         cmocka_unit_test(test_bomb_and_no_room),
+        cmocka_unit_test(test_headings_like_marks),
         cmocka_unit_test(test_kinds),
         cmocka_unit_test(test_lists_and_patterns),
         cmocka_unit_test(test_one_layout),
