@@ -60,8 +60,8 @@ def webp():
     yield riff((b"VP8X", bytes([2]) + bytes(9)), (b"ANIM", bytes(6)), (b"ANMF", frame))
 
 
-def tiff(order, photometric, compression, body, *more):
-    entries = [(256, 4), (257, 2), (258, 8), (259, compression), (262, photometric), (273, 8), (277, 1), (278, 2),
+def tiff(order, photometric, compression, body, *more, bits=8):
+    entries = [(256, 4), (257, 2), (258, bits), (259, compression), (262, photometric), (273, 8), (277, 1), (278, 2),
                (279, len(body)), *more]
     directory = b"".join(struct.pack(order + "HHIH2x", tag, 3, 1, value) for tag, value in sorted(entries))
     head = (b"II" if order == "<" else b"MM") + struct.pack(order + "HI", 42, 8 + len(body))
@@ -75,6 +75,9 @@ def image():
     yield tiff("<", 1, 8, zlib.compress(bytes(range(8))))
     yield tiff("<", 1, 5, bytes.fromhex("800000202018100a0603c040"))
     yield tiff("<", 1, 1, bytes(256), (322, 16), (323, 16), (324, 8), (325, 256))
+    yield tiff("<", 1, 1, bytes(12), bits=12)
+    yield tiff("<", 1, 1, bytes(6), bits=5)
+    yield tiff("<", 1, 1, bytes(4), bits=4)
     yield b"\x89PNG\r\n\x1a\n" + png(4, 2)[8:33] + png_chunk(b"eXIf", exif(8)) + png(4, 2)[33:]
     yield b"P1 3 2 1 0 1\n# a comment\n011"
     yield b"P3 1 2 9 1 2 3 4 5 6"

@@ -122,7 +122,7 @@ static void put_inks(unsigned char *to, const layout *l, const unsigned char *ro
     }
 }
 
-/* What is read, by what its samples are; bits: those allowed, as a sum. */
+/* What is read, by what its samples are; bits: those allowed, each a power of two, as their sum. */
 static const struct kind {
     uint16_t photometric;
     unsigned bits;
@@ -135,7 +135,7 @@ static const struct kind {
 };
 
 static const struct kind *kind_of(const layout *l) {
-    if (!l->bits || l->bits & (l->bits - 1)) return NULL; /* 3 or 119 bits are none of a sum's */
+    if (!l->bits || l->bits & (l->bits - 1)) return NULL; /* else 12 bits would pass as some of 1 + 2 + 4 + 8 */
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if (kinds[i].photometric == l->photometric && kinds[i].bits & l->bits) return &kinds[i];
     return NULL;
