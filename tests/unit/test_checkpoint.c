@@ -406,6 +406,9 @@ static void test_the_traits_of_some_keys(void **state) {
     };
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
         if (!(lf_key_traits(known[i].key) & known[i].trait)) fail_msg("key %s", known[i].key);
+    /* what is only beside a run changes no example, so what is kept of data (base_cache) does not depend on it */
+    for (lf_key_id id = LF_NO_KEY; (id = lf_key_next(id, LF_IS_ASIDE | LF_IS_FORM));)
+        if (lf_key_traits(lf_key_name(id)) & LF_IS_OF_ALL) fail_msg("key %s", lf_key_name(id));
 }
 
 /* The same name, other pictures. */
