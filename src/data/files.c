@@ -139,10 +139,9 @@ static lf_status search_all(search *s) {
 }
 
 static bool of_some_split(const char *name, const lf_data_wanted *w) {
-    static const char *const splits[] = {"train", "val", "test"};
-    for (size_t i = 0; i < sizeof splits / sizeof *splits; i++)
-        for (int a = 0; lf_split_alias(splits[i], a); a++)
-            if (relation_to(lf_split_alias(splits[i], a), name, w)) return true;
+    const char *split;
+    for (int i = 0; (split = lf_split_name(i)); i++)
+        if (relation_to(split, name, w)) return true;
     return false;
 }
 

@@ -15,6 +15,13 @@ static int split_group(const char *name) {
     return -1;
 }
 
+const char *lf_split_name(int i) {
+    for (int g = 0; g < N_SPLITS; g++)
+        for (int k = 0; k < MAX_ALIASES && split_names[g][k]; k++)
+            if (i-- == 0) return split_names[g][k];
+    return NULL;
+}
+
 bool lf_split_known(const char *name) { return split_group(name) >= 0; }
 
 const char *lf_split_alias(const char *split, int i) {

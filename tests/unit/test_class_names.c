@@ -220,6 +220,13 @@ static void test_label_map(void **state) {
          "\"label_map\": {\"Katze\": \"cat\", \"Bear\": \"bear\"}",
          THREE,
          NULL,
+         "has the class 'bear' on its right side only; "},
+        {{"aardvark/0|cat/0|zebra/0", {{0}}},
+         NULL,
+         "\"label_map\": {\"Katze\": \"cat\", \"Zebra\": \"zebra\"}",
+         THREE,
+         NULL,
+         "has the class 'cat' on its right side only; expected names in the data on the left and classes on the right; "
          "is it the other way round?"},
         {{"n01/0", {{0}}},
          NULL,
@@ -241,6 +248,30 @@ static void test_label_map(void **state) {
          THREE,
          NULL,
          "line 1: expected two fields, a name in the data and its class, found 3"},
+    };
+    CHECK(all);
+}
+
+/* An adapter's files could not hold them: what comes back would be another name. */
+static void test_names_that_are_not_utf8(void **state) {
+    (void)state;
+    static const reading all[] = {
+        {{"\xff\xfe/0|dog/0", {{0}}},
+         NULL,
+         NULL,
+         NULL,
+         NULL,
+         "t: the name of the class '\\xff\\xfe' is not UTF-8; expected text that is; rename the class's folder"},
+        {{"caf\xe9/0|dog/0", {{0}}}, NULL, NULL, THREE, NULL, "the class 'caf\\xe9' is not UTF-8"},
+        {{"\xc3\xa9\xed\xa0\x80/0|dog/0", {{0}}}, NULL, NULL, NULL, NULL, "class '\xc3\xa9\\xed\\xa0\\x80' is not"},
+        {{"train/\xc0\xaf/0|train/dog/0", {{0}}},
+         "train",
+         NULL,
+         NULL,
+         NULL,
+         "train: the name of the class '\\xc0\\xaf'"},
+        {{"\x80/0", {{0}}}, NULL, "\"label_map\": {\"a\": \"cat\"}", NULL, NULL, "the class '\\x80' is not UTF-8"},
+        {{"caf\xc3\xa9/0|\xf0\x9f\x90\x95/0", {{0}}}, NULL, NULL, NULL, "0=caf\xc3\xa9 1=\xf0\x9f\x90\x95", NULL},
     };
     CHECK(all);
 }
@@ -286,6 +317,13 @@ static void test_folders_of_splits(void **state) {
          NULL,
          "1=cat 0=cat 2=dog",
          "t/cat holds 'train', 'test': the pictures of all of them are read as one"},
+        {{"pets/eval/cat/a|pets/t10k/cat/b", {{0}}},
+         "train",
+         NULL,
+         NULL,
+         NULL,
+         "its only folder 'pets' is no class but holds 'eval', 't10k'; expected"},
+        {{"cat/evaluation/a|dog/x", {{0}}}, NULL, NULL, NULL, "0=cat 1=dog", "t/cat holds 'evaluation': the pictures"},
         {{"train/cat/a|train/dog/b|stray|x/y", {{0}}},
          "train",
          NULL,
@@ -532,6 +570,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_label_map),
+        cmocka_unit_test(test_names_that_are_not_utf8),
         cmocka_unit_test(test_folders_of_splits),
         cmocka_unit_test(test_labels_file),
         cmocka_unit_test(test_failing_allocations),

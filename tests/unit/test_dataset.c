@@ -141,6 +141,10 @@ static void test_folders_that_are_refused(void **state) {
            "there are pictures, but no class folders; expected FOLDER/CLASS/picture.jpg");
     put_picture("hollow/full/a.pgm", 2, 2, 1);
     put_bytes("hollow/empty/readme.txt", "x", 1);
+    refuse("{\"path\": \"%s/hollow\", \"image_field\": \"x\"}", none, LF_EUSAGE,
+           "'image_field' names a column of Parquet files; ");
+    refuse("{\"path\": \"%s/hollow\", \"image_field\": \"x\"}", (lf_dataset_opts){.unlabelled = true}, LF_EUSAGE,
+           "is a folder of pictures, so leave it out");
     refuse("\"%s/hollow\"", none, LF_EDATA,
            "hollow/empty: the class folder is empty of pictures, but 1 .txt; expected some (jpg, ");
     put_bytes("nothing/readme.txt", "x", 1);
@@ -291,6 +295,8 @@ static void test_idx(void **state) {
     refuse("\"%s/mnist\"", (lf_dataset_opts){0}, LF_EUSAGE, "say which one by \"split\"");
     refuse("{\"path\": \"%s/mnist\", \"split\": \"train\", \"label_field\": \"x\"}", (lf_dataset_opts){0}, LF_EUSAGE,
            "'label_field' is for a metadata.csv");
+    refuse("{\"path\": \"%s/mnist\", \"split\": \"train\", \"image_field\": \"x\"}", (lf_dataset_opts){0}, LF_EUSAGE,
+           "'image_field' names a column of Parquet files; ");
     refuse("{\"path\": \"%s/mnist/t10k-images-idx3-ubyte\", \"labels\": \"%s/mnist/train-labels-idx1-ubyte.gz\"}",
            (lf_dataset_opts){0}, LF_EDATA, "expected 2 labels, one for each picture in");
     refuse("{\"path\": \"%s/mnist/t10k-images-idx3-ubyte\", \"labels\": \"%s/mnist/t10k-images-idx3-ubyte\"}",

@@ -56,6 +56,23 @@ static void put_copy(const char *name, const char *of) {
     lf_free(bytes);
 }
 
+/* A copy with each `from` in it exchanged for `to`, which is as long. */
+static void put_altered(const char *name, const char *of, const char *from, const char *to) {
+    char *bytes;
+    size_t n, found = 0;
+    const size_t size = strlen(from);
+    assert_int_equal(strlen(to), size);
+    assert_int_equal(lf_file_read(&bytes, &n, of, NULL), LF_OK);
+    for (size_t at = 0; at + size <= n; at++)
+        if (!memcmp(bytes + at, from, size)) {
+            memcpy(bytes + at, to, size);
+            found++;
+        }
+    assert_true(found > 0);
+    put_bytes(name, bytes, n);
+    lf_free(bytes);
+}
+
 static void put_hub_folder(void) {
     put_copy("hub/data/train-00000-of-00002.parquet", GOLDEN "train-00000-of-00002.parquet");
     put_copy("hub/data/train-00001-of-00002.parquet", GOLDEN "train-00001-of-00002.parquet");
@@ -170,6 +187,7 @@ static void test_what_is_wrong(void **state) {
     put_bytes("saved/data-00000-of-00001.arrow", "x", 1);
     put_bytes("a.arrow", "ARROW1\0\0", 8);
     put_bytes("a.zip", "PK\3\4", 4);
+    put_altered("latin.parquet", GOLDEN "plain.parquet", "pear", "p\xe9\xe8r");
     static const struct {
         const char *spec;
         lf_status status;
@@ -194,6 +212,8 @@ static void test_what_is_wrong(void **state) {
         {"\"$/saved\"", LF_EDATA, "save_to_disk of `datasets` writes them"},
         {"\"$/a.arrow\"", LF_EDATA, "this is Arrow; turn it into Parquet"},
         {"\"$/a.zip\"", LF_EDATA, "this is a zip archive; unpack it"},
+        {"{\"path\": \"$/latin.parquet\", \"image_field\": \"picture\", \"label_field\": \"kind\"}", LF_EDATA,
+         "latin.parquet: the name of the class 'p\\xe9\\xe8r' is not UTF-8"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         lf_err err = {0};

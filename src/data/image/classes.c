@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "data/image/dataset_internal.h"
 #include "data/rows.h"
 
@@ -51,7 +52,38 @@ int64_t lf_class_names_find(const char *name, const char *const *names, int64_t 
     return -1;
 }
 
+/* What is not UTF-8 as \xff. */
+static const char *escaped(const char *name, char *buf, size_t size) {
+    size_t used = 0;
+    for (size_t left = strlen(name), n; left && used + 5 < size; name += n, left -= n) {
+        uint32_t c;
+        n = lf_utf8_next(name, left, &c);
+        if (n)
+            memcpy(buf + used, name, n);
+        else
+            snprintf(buf + used, size - used, "\\x%02x", (unsigned)(unsigned char)*name);
+        used += n ? n : 4;
+        n += !n;
+    }
+    buf[used] = 0;
+    return buf;
+}
+
+/* An adapter keeps the names in JSON: another text would come back than was put in, and fit its own data no more. */
+static lf_status check_names(const lf_store *s, const char *const *names, int64_t n, lf_err *err) {
+    char name[160];
+    for (int64_t i = 0; i < n; i++)
+        if (lf_utf8_invalid(names[i], strlen(names[i])) < strlen(names[i]))
+            return lf_fail(err, LF_EDATA,
+                           "%s: the name of the class '%s' is not UTF-8; expected text that is; rename the class's "
+                           "folder, or save the labels again as UTF-8",
+                           s->path, escaped(names[i], name, sizeof name));
+    return LF_OK;
+}
+
 lf_status lf_store_name_classes(lf_store *s, const char *const *names, int64_t n, lf_err *err) {
+    const lf_status rc = check_names(s, names, n, err);
+    if (rc) return rc;
     s->class_names = lf_arena_alloc(s->arena, (size_t)n * sizeof *s->class_names);
     s->n_classes = 0;
     while (s->class_names && s->n_classes < n) {
@@ -181,18 +213,19 @@ static lf_status not_mapped(const label_map *m, const lf_store *s, const char *n
 
 /* The class of each name of the store; what is a class of the map already, or has no example, keeps its name. */
 static lf_status map_names(const char **out, const label_map *m, const lf_store *s, const bool *used, lf_err *err) {
-    int64_t found = 0, turned = 0;
+    const char *turned = NULL; /* the first that is on the right side alone */
+    int64_t found = 0;
     for (int64_t c = 0; c < s->n_classes; c++) {
         const entry *e = find_entry(m, s->class_names[c]);
         out[c] = e ? e->to : s->class_names[c];
         found += e != NULL;
-        turned += !e && is_target(m, s->class_names[c]);
+        if (!e && !turned && is_target(m, s->class_names[c])) turned = s->class_names[c];
     }
     if (!found && turned)
         return lf_fail(err, LF_EDATA,
                        "%s: %s: the label_map %s has the class '%s' on its right side only; expected names in the data "
                        "on the left and classes on the right; is it the other way round?",
-                       m->key, s->path, m->name, s->class_names[0]);
+                       m->key, s->path, m->name, turned);
     for (int64_t c = 0; c < s->n_classes; c++)
         if (used[c] && !find_entry(m, s->class_names[c]) && !is_target(m, s->class_names[c]))
             return not_mapped(m, s, s->class_names[c], err);

@@ -224,11 +224,11 @@ static lf_status choose_split(lf_store *s, const lf_data_request *r, lf_err *err
 
 /* The folders in a class folder that are called as splits are. */
 static void list_splits_in(char *buf, size_t size, const char *folder) {
-    static const char *const names[] = {"train", "training", "val", "validation", "valid", "dev", "test", "testing"};
+    const char *name;
     buf[0] = 0;
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        char *path = lf_path_join(folder, names[i]);
-        if (path && lf_is_dir(path)) lf_list_append(buf, size, names[i]);
+    for (int i = 0; (name = lf_split_name(i)); i++) {
+        char *path = lf_path_join(folder, name);
+        if (path && lf_is_dir(path)) lf_list_append(buf, size, name);
         lf_free(path);
     }
 }
@@ -384,6 +384,10 @@ static lf_status folder_open(lf_store *s, const lf_data_request *r, lf_err *err)
     if (r->labels)
         return lf_fail(err, LF_EUSAGE,
                        "%s: 'labels' is for IDX files; in a folder of pictures the subfolders are the labels", r->key);
+    if (r->image_field)
+        return lf_fail(err, LF_EUSAGE,
+                       "%s: 'image_field' names a column of Parquet files; %s is a folder of pictures, so leave it out",
+                       r->key, r->path);
     if (!lf_is_dir(s->path) && !r->unlabelled)
         return lf_fail(err, LF_EDATA, "%s: %s is a file; expected a folder: " LAYOUT, r->key, s->path);
     if (lf_is_dir(s->path)) rc = choose_split(s, r, err);

@@ -202,6 +202,9 @@ static lf_status idx_open(lf_store *s, const lf_data_request *r, lf_err *err) {
     if (r->label_field)
         return lf_fail(err, LF_EUSAGE, "%s: 'label_field' is for a metadata.csv in a folder of pictures; %s is IDX",
                        r->key, r->path);
+    if (r->image_field)
+        return lf_fail(err, LF_EUSAGE, "%s: 'image_field' names a column of Parquet files; %s is IDX, so leave it out",
+                       r->key, r->path);
     lf_status rc = choose_images(&path, r, err);
     if (rc) return rc;
     rc = add_file(s, path, err);

@@ -49,7 +49,8 @@ struct lf_data_format {
     void (*close)(lf_store *s);
 };
 
-lf_status lf_store_name_classes(lf_store *s, const char *const *names, int64_t n, lf_err *err); /* copies */
+lf_status lf_store_name_classes(lf_store *s, const char *const *names, int64_t n,
+                                lf_err *err); /* copies; LF_EDATA: one is not UTF-8 */
 /* The classes become names[n]: what was class c is class to[c]; -1: of no example. Names are copied. */
 lf_status lf_store_relabel(lf_store *s, const char *const *names, int64_t n, const int32_t *to, lf_err *err);
 /* Renames the classes by r->label_map. LF_EDATA: a class that has examples is neither a name nor a class in it. */
