@@ -273,8 +273,12 @@ static lf_status collect_class(walk *w, const lf_data_request *r, const char *na
     return rc;
 }
 
-/* Files that lie beside the class folders, and are no pictures. */
-static lf_status leave_out_beside(walk *w, lf_err *err) {
+static bool is_label_map(const lf_data_request *r, const char *path) {
+    return cJSON_IsString(r->label_map) && !strcmp(path, r->label_map->valuestring);
+}
+
+/* Files that lie beside the class folders, are no pictures and are not read otherwise. */
+static lf_status leave_out_beside(walk *w, const lf_data_request *r, lf_err *err) {
     char **names = NULL;
     size_t n = 0;
     lf_status rc = lf_list_dir(&names, &n, w->store->path, err);
@@ -283,7 +287,7 @@ static lf_status leave_out_beside(walk *w, lf_err *err) {
         char *path = lf_path_join(w->store->path, names[i]);
         if (!path)
             rc = lf_no_memory(err, "the folder %s", w->store->path);
-        else if (!lf_is_dir(path))
+        else if (!lf_is_dir(path) && !is_label_map(r, path))
             rc = leave_out(w, names[i], err);
         lf_free(path);
     }
@@ -297,7 +301,7 @@ static lf_status open_class_folders(walk *w, const lf_data_request *r, const lis
         lf_warn("%s: %zu pictures beside the class folders belong to no class and are left out", w->store->path,
                 l->pictures);
     if (!rc) rc = check_no_splits_in(w, r, l, err);
-    if (!rc) rc = leave_out_beside(w, err);
+    if (!rc) rc = leave_out_beside(w, r, err);
     for (size_t i = 0; i < l->n && !rc; i++) rc = collect_class(w, r, l->names[i], (int64_t)i, err);
     return rc;
 }
