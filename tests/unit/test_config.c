@@ -599,6 +599,17 @@ static void test_failing_allocations(void **state) {
     assert_true(n > 100); /* the loop did walk through failures */
 }
 
+/* What config.json could not hold is refused by the verbs that write one. */
+static void test_not_utf8(void **state) {
+    (void)state;
+    refuse("train", "train_data", "n\xff.jsonl", "not UTF-8");
+    refuse("train", "output_dir", "\xc3", "not UTF-8");
+    refuse("sweep", "model", "m\xed\xa0\x80", "not UTF-8");
+    lf_config *cfg = new_config("predict");
+    set(cfg, "data", "n\xff.png");
+    lf_config_free(cfg);
+}
+
 /* ---- keys that are not read ---- */
 
 static void test_unread(void **state) {
@@ -679,6 +690,7 @@ static void test_unread_names(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_table_is_sound),
+        cmocka_unit_test(test_not_utf8),
         cmocka_unit_test(test_unread),
         cmocka_unit_test(test_unread_names),
         cmocka_unit_test(test_verbs_are_told_apart),

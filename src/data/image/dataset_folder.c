@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 
 #include "base/file.h"
 #include "base/left_out.h"
@@ -186,9 +187,14 @@ static lf_status take_split(lf_store *s, const lf_data_request *r, const char *n
 
 /* Said once a run: with the training data. */
 static void warn_of_others(const splits *d, const listing *l, const lf_data_request *r) {
-    if (!d->found || !same_split("train", d->found) || (!d->others[0] && !l->pictures)) return;
-    lf_warn("%s: %s: beside the folders of splits there are %zu pictures%s%s, which are not read", r->key, r->path,
-            l->pictures, d->others[0] ? " and the folders " : "", d->others);
+    if (!d->found || !same_split("train", d->found)) return;
+    if (d->flats[0])
+        lf_warn("%s: %s: pictures lie directly in %s, which have no class there; nothing is read from it; expected "
+                "%s/CLASS/picture.jpg, or " TABLE " in it",
+                r->key, r->path, d->flats, d->first_flat);
+    if (d->others[0] || l->pictures)
+        lf_warn("%s: %s: beside the folders of splits there are %zu pictures%s%s, which are not read", r->key, r->path,
+                l->pictures, d->others[0] ? " and the folders " : "", d->others);
 }
 
 /* s->path becomes the split's folder, if the folder is divided. */
@@ -273,11 +279,14 @@ static lf_status collect_class(walk *w, const lf_data_request *r, const char *na
     return rc;
 }
 
+/* The label_map may lie beside the classes, by whatever name it is called for. */
 static bool is_label_map(const lf_data_request *r, const char *path) {
-    return cJSON_IsString(r->label_map) && !strcmp(path, r->label_map->valuestring);
+    const char *map = cJSON_GetStringValue(r->label_map);
+    struct stat a, b;
+    return map && !stat(map, &a) && !stat(path, &b) && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
-/* Files that lie beside the class folders, are no pictures and are not read otherwise. */
+/* Files that lie beside the class folders, and are no pictures. */
 static lf_status leave_out_beside(walk *w, const lf_data_request *r, lf_err *err) {
     char **names = NULL;
     size_t n = 0;
