@@ -36,14 +36,18 @@ start_busy() { # four loops that want all they can get
     done
 }
 
+suite() { # build folder; side by side, because no test looks at the clock
+    ctest --test-dir "$1" --output-on-failure -j"$(nproc)"
+}
+
 scripts/format.sh --check
 build build-gcc gcc
-ctest --test-dir build-gcc --output-on-failure
+suite build-gcc
 build build-clang clang
-ctest --test-dir build-clang --output-on-failure
+suite build-clang
 build build-sanitize gcc -DLF_SANITIZE=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo
 # leaks are counted by our own allocator in the tests; libraries keep what they cache
-ASAN_OPTIONS=detect_leaks=0 ctest --test-dir build-sanitize --output-on-failure
+ASAN_OPTIONS=detect_leaks=0 suite build-sanitize
 build build-fuzz clang -DLF_FUZZ=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo
 if $long; then tests/fuzz/run.sh build-fuzz 60; else tests/fuzz/run.sh build-fuzz 0; fi # 0: the seeds alone, which no clock decides
 
@@ -52,7 +56,7 @@ if $long; then
     ctest --test-dir build-gcc --output-on-failure -j3 --repeat until-fail:20 -R "$held"
     start_busy
     LF_TEST_STOP=2 ctest --test-dir build-gcc --output-on-failure -j3 --repeat until-fail:20 -R "$held"
-    ctest --test-dir build-gcc --output-on-failure
-    ctest --test-dir build-gcc --output-on-failure
+    suite build-gcc
+    suite build-gcc
     stop_busy
 fi
