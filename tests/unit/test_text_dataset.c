@@ -99,6 +99,9 @@ static void test_layouts(void **state) {
                "Sky?\nblue", "blue");
     check_file("a.csv", "question,choices,answer\nSky?,\"[\"\"red\"\", \"\"blue\"\"]\",B\n", "choices", "Sky?\nblue",
                "blue");
+    check_file("a.csv", "question,A,B,C,D,answer\nWho?,Noah,Adam,Eve,Abel,C\n", "columns", "Who?\nEve", "Eve");
+    check_file("a.csv", "question,passage,answer\nis it,Rain.,Yes\n", "boolq", "Rain.\nQuestion: is it?\nAnswer: yes",
+               "yes");
     check_file("a.tsv", "prompt\tcompletion\na, b\tc\n", "prompt_completion", "a, bc", "c");
     check_file("a.ndjson", "{\"text\": \"x\"}", "text", "x", NULL);
     check_file("a.JSON", "[\n{\"text\": \"x{]\\\"\"}\n]\n", "text", "x{]\"", NULL);

@@ -235,6 +235,37 @@ static void test_choices(void **state) {
         {"race",
          "{\"article\": \"T.\", \"question\": \"Q?\", \"options\": [\"a\", \"b\", \"c\", \"d\"], \"answer\": \"D\"}",
          "T.\nQ?\nd", "d", 4, 3},
+        {"boolq", "{\"question\": \"is it wet\", \"passage\": \"Rain.\", \"answer\": \"yes\"}",
+         "Rain.\nQuestion: is it wet?\nAnswer: yes", "yes", 2, 1},
+        {"boolq", "{\"question\": \"is it wet\", \"passage\": \"Sun.\", \"answer\": 0}",
+         "Sun.\nQuestion: is it wet?\nAnswer: no", "no", 2, 0},
+        {"boolq", "{\"question\": \"is it wet\", \"passage\": \"Sun.\", \"answer\": \"False\"}",
+         "Sun.\nQuestion: is it wet?\nAnswer: no", "no", 2, 0},
+        {"question_answer", "{\"question\": \"Q?\", \"passage\": \"P.\", \"answer\": \"1912\"}", "Q?\n1912", "1912", 0,
+         -1},
+        {"columns", "{\"question\": \"Q?\", \"answer\": \"B\", \"A\": \"a\", \"B\": \"b\", \"C\": \"c\", \"D\": \"d\"}",
+         "Q?\nb", "b", 4, 1},
+        {"columns", "{\"question\": \"Q?\", \"answer\": 3, \"A\": \"a\", \"B\": \"b\", \"C\": \"c\", \"D\": \"d\"}",
+         "Q?\nd", "d", 4, 3},
+        {"columns", "{\"question\": \"Q?\", \"answer\": \"cat\", \"A\": 1, \"B\": 2, \"C\": \"cat\", \"D\": \"\"}",
+         "Q?\ncat", "cat", 3, 2},
+        {"columns", /* a letter is the column's name before it is a choice */
+         "{\"question\": \"Q?\", \"answer\": \"A\", \"A\": \"B\", \"B\": \"A\", \"C\": \"c\", \"D\": null}", "Q?\nB",
+         "B", 3, 0},
+        {"columns_e",
+         "{\"question\": \"Q?\", \"answer\": \"e\", \"A\": \"1\", \"B\": \"2\", \"C\": \"3\", \"D\": \"4\", \"E\": "
+         "\"5\"}",
+         "Q?\n5", "5", 5, 4},
+        {"columns_c", "{\"question\": \"Q?\", \"answer\": \"C\", \"A\": \"1\", \"B\": \"2\", \"C\": \"3\"}", "Q?\n3",
+         "3", 3, 2},
+        {"columns_option",
+         "{\"question\": \"Q?\", \"answer\": \"option_b\", \"option_a\": \"a\", \"option_b\": \"b\", \"option_c\": "
+         "\"c\", "
+         "\"option_d\": \"d\"}",
+         "Q?\nb", "b", 4, 1},
+        {"medmcqa",
+         "{\"question\": \"Q?\", \"opa\": \"a\", \"opb\": \"b\", \"opc\": \"c\", \"opd\": \"d\", \"cop\": 0}", "Q?\na",
+         "a", 4, 0},
         {"medqa",
          "{\"question\": \"Q?\", \"answer\": \"b\", \"options\": {\"A\": \"x\", \"B\": \"b\"}, \"answer_idx\": \"B\"}",
          "Q?\nb", "b", 2, 1},
@@ -243,7 +274,7 @@ static void test_choices(void **state) {
         check_form(cases[i].layout, cases[i].record, cases[i].text, cases[i].answer);
         lf_text_dataset *d = open_text("f.jsonl");
         lf_text_example e = example_of(d);
-        assert_true(lf_text_dataset_is(d, LF_TEXT_CHOICES));
+        assert_int_equal(lf_text_dataset_is(d, LF_TEXT_CHOICES), cases[i].n > 0);
         assert_int_equal(e.n_choices, cases[i].n);
         assert_int_equal(e.answer, cases[i].right);
         lf_text_example_free(&e);
@@ -276,6 +307,12 @@ static void test_refused(void **state) {
         {"{\"ctx\": \"g\", \"endings\": [\"a\", \"b\"], \"label\": \"\"}", "the answer is hidden ('label' is empty)"},
         {"{\"ctx\": \"g\", \"endings\": [\"a\", \"b\"], \"label\": \"-1\"}", "the answer is hidden"},
         {"{\"sentence\": \"a _\", \"option1\": \"a\", \"option2\": \"b\", \"answer\": \"\"}", "the answer is hidden"},
+        {"{\"question\": \"Q\", \"answer\": \"B\", \"A\": \"a\", \"B\": null, \"C\": \"c\", \"D\": \"d\"}",
+         "a text in the field of the right choice"},
+        {"{\"question\": \"Q\", \"answer\": \"E\", \"A\": \"a\", \"B\": \"b\", \"C\": \"c\", \"D\": \"d\"}",
+         "a letter from A to D, found \"E\""},
+        {"{\"question\": \"Q\", \"answer\": \"D\", \"A\": \"a\", \"B\": \"b\", \"C\": \"c\", \"D\": \"\"}",
+         "a letter from A to C, found \"D\""},
         {"{\"sentence\": \"a\", \"option1\": \"a\", \"option2\": \"b\", \"answer\": \"1\"}", "a '_' in the sentence"},
         {"{\"sentence\": \"a _\", \"option1\": \"a\", \"option2\": \"b\", \"answer\": \"0\"}", "a number from 1 to 2"},
         {"{\"sentence\": \"a _\", \"option1\": \"a\", \"option2\": \"b\", \"answer\": 3}", "a number from 1 to 2"},

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/json.h"
 #include "base/mem.h"
@@ -36,9 +37,16 @@ static lf_status add_value(reading *r, const cJSON *v, const char *field) {
     return lf_text_bad(r->m, what, "another value among them");
 }
 
+/* Is each choice a field of its own? */
+static bool has_columns(const reading *r) {
+    const char *list = r->m->layout->choices;
+    return *list != '=' && strchr(list, '|');
+}
+
 /* A text; a list of them; {"text": [...], "label": [...]}; {"A": ..., "B": ...}. */
 static lf_status add_field(reading *r, const char *field) {
     const cJSON *v = lf_text_field(r->m->record, field), *item;
+    if (!v && has_columns(r)) return add_text(r, lf_strdup(""));
     lf_status rc = LF_OK;
     if (cJSON_IsObject(v)) {
         const cJSON *texts = cJSON_GetObjectItemCaseSensitive(v, "text");
@@ -50,6 +58,11 @@ static lf_status add_field(reading *r, const char *field) {
     return rc;
 }
 
+/* A table has as many columns as the longest question has choices. */
+static void drop_empty_end(lf_text_example *e) {
+    while (e->n_choices > 2 && !*e->choices[e->n_choices - 1]) lf_free(e->choices[--e->n_choices]);
+}
+
 static lf_status read_choices(reading *r) {
     const char *list = r->m->layout->choices;
     const bool fixed = *list == '=';
@@ -57,6 +70,7 @@ static lf_status read_choices(reading *r) {
     lf_status rc = LF_OK;
     list += fixed;
     while (!rc && lf_text_next_field(&list, name, NULL)) rc = fixed ? add_text(r, lf_strdup(name)) : add_field(r, name);
+    if (!rc && has_columns(r)) drop_empty_end(r->m->out);
     if (rc || r->m->out->n_choices >= 2) return rc;
     char what[128];
     snprintf(what, sizeof what, "a list of two or more texts in the field '%.60s'", r->m->layout->choices);
@@ -83,10 +97,20 @@ static int64_t labelled(const cJSON *labels, const char *s) {
     return -1;
 }
 
+/* By the name of the field that holds it. */
+static int64_t column_of(const reading *r, const char *s) {
+    const char *list = r->m->layout->choices;
+    char name[LF_TEXT_FIELD];
+    for (int64_t i = 0; has_columns(r) && lf_text_next_field(&list, name, NULL); i++)
+        if (!strcasecmp(name, s)) return i;
+    return -1;
+}
+
 /* By its label, else as one of the choices, else as a letter, else as a number in a string. */
 static int64_t index_of_text(const reading *r, const char *s, int64_t first) {
     const lf_text_example *e = r->m->out;
     int64_t i = labelled(r->labels, s);
+    if (i < 0) i = *r->m->layout->choices == '=' ? lf_text_yes_or_no(s) : column_of(r, s);
     if (i >= 0) return i;
     for (i = 0; i < e->n_choices; i++)
         if (!strcmp(e->choices[i], s)) return i;
@@ -139,7 +163,9 @@ static lf_status find_answer(const reading *r) {
     } else
         i = -1;
     e->answer = i;
-    return i >= 0 && i < e->n_choices ? LF_OK : bad_answer(m, answer, first);
+    if (i < 0 || i >= e->n_choices) return bad_answer(m, answer, first);
+    return *e->choices[i] || !has_columns(r) ? LF_OK
+                                             : lf_text_bad(m, "a text in the field of the right choice", "none");
 }
 
 /* ---- documents ---- */

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/json.h"
 #include "base/mem.h"
@@ -21,10 +22,26 @@ bool lf_text_next_field(const char **list, char name[LF_TEXT_FIELD], const char 
     return true;
 }
 
+/* As a question of yes or no is answered, in JSON or in CSV. */
+static bool is_yes_or_no(const cJSON *v) {
+    const char *s = cJSON_GetStringValue(v);
+    int64_t i = -1;
+    if (s) return lf_text_yes_or_no(s) >= 0;
+    return cJSON_IsBool(v) || (lf_json_exact_i64(v, &i) && (i == 0 || i == 1));
+}
+
+int lf_text_yes_or_no(const char *s) {
+    static const char *const words[] = {"no", "yes", "false", "true", "0", "1"};
+    for (int i = 0; i < (int)(sizeof words / sizeof *words); i++)
+        if (!strcasecmp(s, words[i])) return i % 2;
+    return -1;
+}
+
 static bool is_kind(const cJSON *v, const char *kind) {
     if (!strcmp(kind, "list")) return cJSON_IsArray(v) && v->child;
     if (!strcmp(kind, "object")) return cJSON_IsObject(v);
     if (!strcmp(kind, "bool")) return cJSON_IsBool(v);
+    if (!strcmp(kind, "yesno")) return is_yes_or_no(v);
     return v != NULL;
 }
 

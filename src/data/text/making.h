@@ -38,6 +38,7 @@ enum { LF_TEXT_FIELD = 64 }; /* bytes of a field's name in layouts.def */
 bool lf_text_next_field(const char **list, char name[LF_TEXT_FIELD], const char **kind);
 bool lf_text_has_fields(const cJSON *record, const char *required);
 const cJSON *lf_text_field(const cJSON *record, const char *name); /* NULL for null too */
+int lf_text_yes_or_no(const char *s);                              /* "no", "False", "0": 0; -1: neither */
 bool lf_text_is_empty(const cJSON *value);                         /* absent, null, "", [] or {} */
 const char *lf_text_one_field(const lf_text_making *m); /* of a layout that has one; text_field may name another */
 
