@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/hub.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/slice.h"
@@ -37,30 +38,15 @@ static bool ends_in(const char *path, const char *endings) {
     return lf_has_item(endings, ending);
 }
 
-/* "gpt2", "Qwen/Qwen2-0.5B": as models are named on a hub. */
-static bool is_hub_name(const char *path) {
-    int slashes = 0;
-    if (!isalnum((unsigned char)path[0])) return false;
-    for (const char *c = path; *c; c++) {
-        if (*c == '/' && (++slashes > 1 || !isalnum((unsigned char)c[1]))) return false;
-        if (!isalnum((unsigned char)*c) && !strchr("/._-", *c)) return false;
-    }
-    return true;
-}
-
 static lf_status no_folder(const char *path, lf_err *err) {
     if (lf_is_file(path)) {
         for (size_t i = 0; i < sizeof files / sizeof *files; i++)
             if (ends_in(path, files[i].endings)) return lf_fail(err, LF_EDATA, "%s: %s", path, files[i].what);
         return lf_fail(err, LF_EDATA, "%s: is a file; " EXPECTED, path);
     }
-    if (!is_hub_name(path)) return lf_fail(err, LF_ENOTFOUND, "%s: no such folder; " EXPECTED, path);
-    const char *name = lf_path_base(path);
-    return lf_fail(err, LF_ENOTFOUND,
-                   "%s: no such folder; " EXPECTED
-                   "; if it is a model of the Hugging Face hub, fetch it: hf download %s --local-dir %s, then --model "
-                   "%s",
-                   path, path, name, name);
+    char fetch[LF_HUB_HINT];
+    return lf_fail(err, LF_ENOTFOUND, "%s: no such folder; " EXPECTED "%s", path,
+                   lf_hub_hint(fetch, path, LF_HUB_MODEL, "--model"));
 }
 
 /* ---- a folder without config.json ---- */

@@ -61,6 +61,10 @@ static const struct {
 } paths[] = {
     {"Qwen/Qwen2-0.5B", LF_ENOTFOUND, {"no such folder", "hf download Qwen/Qwen2-0.5B --local-dir Qwen2-0.5B"}},
     {"gpt2", LF_ENOTFOUND, {"hf download gpt2 --local-dir gpt2"}},
+    {"https://huggingface.co/openai/clip",
+     LF_ENOTFOUND,
+     {"hf download openai/clip --local-dir clip, then --model clip"}},
+    {"s3://bucket/model", LF_ENOTFOUND, {"no such folder", "nothing is fetched from addresses"}},
     {"./no/such", LF_ENOTFOUND, {"no such folder", "model.safetensors)"}},
     {"/no/such", LF_ENOTFOUND, {"no such folder"}},
     {"a/b/c", LF_ENOTFOUND, {"no such folder"}},
