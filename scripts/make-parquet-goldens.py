@@ -160,6 +160,22 @@ def pictures():
     pyarrow.parquet.write_table(plain, os.path.join(folder, "plain.parquet"))
 
 
+def classes():
+    """Columns of classes, and beside them the rows that text is made of: names, but numbers where they say which choice is right."""
+    made = {"classes": ({"question": ["a", "b"], "answer": [0, 1], "other": [-1, 0]}, {"answer": ["neg", "pos"], "other": ["x"]}),
+            "classes-choices": ({"question": [0, 1], "choices": [["1", "0"], ["x", "y"]], "answer": [0, 1]}, {"question": ["Who?", "What?"]})}
+    for name, (columns, names) in made.items():
+        features = {"info": {"features": {c: {"names": n, "_type": "ClassLabel"} for c, n in (names | {"none": []}).items()}}}
+        if name == "classes-choices":
+            features["info"]["features"]["answer"] = {"names": ["A", "B"], "_type": "ClassLabel"}
+        table = pyarrow.table(columns).replace_schema_metadata({"huggingface": json.dumps(features)})
+        pyarrow.parquet.write_table(table, os.path.join(OUT, name + ".parquet"))
+        for c, n in names.items():
+            columns[c] = [n[i] if i >= 0 else None for i in columns[c]]
+        with open(os.path.join(OUT, name + ".jsonl"), "w", encoding="utf-8") as file:
+            file.writelines(json.dumps(dict(zip(columns, row))) + "\n" for row in zip(*columns.values()))
+
+
 def main():
     os.makedirs(OUT, exist_ok=True)
     for version, page in (("v1", "1.0"), ("v2", "2.0")):
@@ -200,6 +216,7 @@ def main():
            "answerKey": ["B", "3"]}
     write("arc", pyarrow.table(arc), compression="snappy")
     pictures()
+    classes()
     for codec in ("brotli", "lz4"):
         pyarrow.parquet.write_table(pyarrow.table({"text": ["a"]}), os.path.join(OUT, f"refused-{codec}.parquet"), compression=codec)
     print(f"pyarrow {pyarrow.__version__}, datasets {datasets.__version__}")

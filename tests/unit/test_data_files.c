@@ -313,6 +313,12 @@ static void test_lists_and_patterns(void **state) {
         {"[\"%/many/part-1.jsonl\", 3]", LF_EUSAGE, "expected a path, or a list of paths"},
         {"[\"%/many/part-1.jsonl\", \"\"]", LF_EUSAGE, "expected a path, or a list of paths"},
         {"{\"path\": {}}", LF_EUSAGE, "expected a path, a list of paths"},
+        {"\"tatsu-lab/alpaca\"", LF_ENOTFOUND,
+         "hf download --repo-type dataset tatsu-lab/alpaca --local-dir alpaca, then --train_data alpaca"},
+        {"\"squad\"", LF_ENOTFOUND, "hf download --repo-type dataset squad --local-dir squad"},
+        {"\"hf://datasets/a/b\"", LF_ENOTFOUND, "hf download --repo-type dataset a/b --local-dir b"},
+        {"\"https://huggingface.co/datasets/a/b\"", LF_ENOTFOUND, "hf download --repo-type dataset a/b --local-dir b"},
+        {"\"https://example.org/a/b.jsonl\"", LF_ENOTFOUND, "nothing is fetched from addresses"},
         {"[\"%/many/part-1.jsonl\", \"%/many/part-9.jsonl\"]", LF_ENOTFOUND, "part-9.jsonl: no such file"},
         {"[\"%/many/part-1.jsonl\", \"%/many/below\"]", LF_EUSAGE, "below: a folder among several paths"},
         {"[\"%/many/one.txt\", \"%/many/part-1.jsonl\"]", LF_EUSAGE, "is plain text, but"},
@@ -322,6 +328,8 @@ static void test_lists_and_patterns(void **state) {
         assert_says(try_spec(&d, bad[i].spec, NULL, &err), bad[i].status, err, bad[i].says);
         assert_null(d);
     }
+    assert_says(try_spec(&d, "\"alpaca.json\"", NULL, &err), LF_ENOTFOUND, err, "no such file");
+    assert_null(strstr(err.message, "hf download")); /* a file's name, not a data set's */
 }
 
 static void test_one_layout(void **state) {
@@ -627,6 +635,29 @@ static void test_parquet_as_text(void **state) {
     lf_text_dataset_free(d);
 }
 
+/* A column of classes is its names in a document, and its numbers where a number says which choice is right. */
+static void test_parquet_classes(void **state) {
+    (void)state;
+    static const struct { const char *template, *text; } cases[] = {{NULL, "a\nneg"}, {"{answer}? ", "neg? neg"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        lf_text_dataset *d;
+        lf_text_example e;
+        lf_err err = {0};
+        cJSON *spec = spec_of("\"" GOLDEN "classes.parquet\"");
+        const lf_text_dataset_opts o = {.spec = spec, .key = "train_data", .prompt_template = cases[i].template};
+        assert_ok(lf_text_dataset_open(&d, &o, &err), err);
+        assert_ok(lf_text_dataset_example(d, 0, &e, &err), err);
+        assert_string_equal(e.text, cases[i].text);
+        lf_text_example_free(&e);
+        lf_text_dataset_free(d);
+        cJSON_Delete(spec);
+    }
+    check_same(open_spec("{\"path\": \"" GOLDEN "classes.parquet\", \"text_field\": \"answer\"}", NULL),
+               open_spec("{\"path\": \"" GOLDEN "classes.jsonl\", \"text_field\": \"answer\"}", NULL));
+    check_same(open_spec("\"" GOLDEN "classes-choices.parquet\"", NULL),
+               open_spec("\"" GOLDEN "classes-choices.jsonl\"", NULL));
+}
+
 static void test_parquet_in_folders(void **state) {
     (void)state;
     put_copy("hub/README.md", GOLDEN "hub.jsonl");
@@ -722,6 +753,7 @@ int main(void) {
         cmocka_unit_test(test_what_is_left_out),
         cmocka_unit_test(test_fingerprints),
         cmocka_unit_test(test_parquet_as_text),
+        cmocka_unit_test(test_parquet_classes),
         cmocka_unit_test(test_parquet_in_folders),
         cmocka_unit_test(test_parquet_by_any_name),
         cmocka_unit_test(test_failing_allocations),

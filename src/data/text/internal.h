@@ -104,6 +104,7 @@ lf_status lf_text_parse_object(const lf_text_store *s, uint64_t begin, uint64_t 
 lf_status lf_text_layout_choose(lf_text_store *s, const cJSON *record, lf_err *err);
 const char *lf_text_layout_name(const lf_text_layout *l);
 bool lf_text_layout_is(const lf_text_layout *l, lf_text_trait trait);
+bool lf_text_layout_answered_by(const lf_text_layout *l, const char *field); /* does it say which choice is right? */
 /* unread: NULL: what is not read is not counted. */
 lf_status lf_text_layout_example(const lf_text_store *s, int64_t i, const cJSON *record, lf_text_unread *unread,
                                  lf_text_example *out, lf_err *err);

@@ -46,6 +46,11 @@ enum { N_LAYOUTS = sizeof layouts / sizeof *layouts, N_REFUSED = sizeof refused 
 const char *lf_text_layout_name(const lf_text_layout *l) { return l->name; }
 bool lf_text_layout_is(const lf_text_layout *l, lf_text_trait trait) { return l->traits & trait; }
 
+bool lf_text_layout_answered_by(const lf_text_layout *l, const char *field) {
+    const size_t n = l->answer ? strcspn(l->answer, "-") : 0;
+    return n && strlen(field) == n && !strncmp(l->answer, field, n);
+}
+
 static const lf_text_layout *layout_with(lf_text_trait trait) {
     const lf_text_layout *l = layouts;
     while (!(l->traits & trait)) l++;

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "base/log.h"
 #include "data/text/internal.h"
 #include "parquet/parquet.h"
@@ -34,8 +35,32 @@ static lf_status index_rows(lf_text_store *s, lf_err *err) {
     return LF_OK;
 }
 
+/* Classes by their names, as text means them; null where the number is none of a class, as -1 is not. The number stays
+ * where it says which choice is right, and until the layout is known. */
+static lf_status name_classes(const lf_text_store *s, cJSON *row, lf_err *err) {
+    const cJSON *feature;
+    cJSON_ArrayForEach(feature, lf_parquet_features(s->source)) {
+        const cJSON *names = cJSON_GetObjectItemCaseSensitive(feature, "names");
+        const cJSON *value = cJSON_GetObjectItemCaseSensitive(row, feature->string);
+        int64_t k;
+        if (!cJSON_IsArray(names) || !cJSON_IsNumber(value) || !lf_json_exact_i64(value, &k)) continue;
+        if (lf_text_layout_answered_by(s->layout, feature->string)) continue;
+        const cJSON *name = k >= 0 && k < cJSON_GetArraySize(names) ? cJSON_GetArrayItem(names, (int)k) : NULL;
+        cJSON *text = cJSON_IsString(name) ? cJSON_CreateString(name->valuestring) : cJSON_CreateNull();
+        if (!text || !cJSON_ReplaceItemInObjectCaseSensitive(row, feature->string, text)) {
+            cJSON_Delete(text);
+            return lf_no_memory(err, "a row of %s", s->path);
+        }
+    }
+    return LF_OK;
+}
+
 static lf_status record(const lf_text_store *s, int64_t i, cJSON **out, lf_err *err) {
-    return lf_parquet_row(s->source, i, out, err);
+    lf_status rc = lf_parquet_row(s->source, i, out, err);
+    if (rc || !s->layout || !(rc = name_classes(s, *out, err))) return rc;
+    cJSON_Delete(*out);
+    *out = NULL;
+    return rc;
 }
 
 static void name_row(const lf_text_store *s, int64_t i, char *buf, size_t size) {
