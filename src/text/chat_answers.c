@@ -64,9 +64,15 @@ static place find_place(const lf_jinja_result *t, size_t message, size_t limit) 
     return p;
 }
 
+bool lf_chat_shows(const lf_jinja_result *t, size_t message) {
+    const place at = find_place(t, message, t->n);
+    return at.end > at.begin;
+}
+
 /* Behind the token that ends the turn, if the fixed text from `end` to `next` has it. */
 static size_t turn_end(const lf_chat_template *c, const char *text, size_t end, size_t next) {
-    const char *tokens[] = {c->turn_end, c->tokens[1], c->inner_end};
+    const char *tokens[] = {c->spelled ? c->tokens[1] : c->turn_end, c->spelled ? c->turn_end : c->tokens[1],
+                            c->inner_end};
     for (int i = 0; i < 3; i++) {
         const size_t size = tokens[i] ? strlen(tokens[i]) : 0;
         const char *found = size ? memmem(text + end, next - end, tokens[i], size) : NULL;
@@ -258,25 +264,44 @@ static size_t bracketed(const char *s, size_t n) {
     return close ? (size_t)(close - s) + 1 : 0;
 }
 
-/* The token that ends a turn: of the text behind an answer in the middle (n bytes) and behind the last one (n_last
- * bytes), the first token of what both begin with. */
+/* The first token of the vocabulary in a text, of which white space is none; *n becomes its size. NULL: none, or the
+ * vocabulary is not known. */
+static const char *first_token(const lf_chat_vocabulary *known, const char *s, size_t *n) {
+    for (size_t i = 0; known->token_at && i < *n; i++) {
+        const size_t size = known->token_at(known->context, s + i, *n - i);
+        if (size == 0 || spaces(s + i, size) == size) continue;
+        *n = size;
+        return s + i;
+    }
+    return NULL;
+}
+
+/* What ends a turn: of the text behind an answer in the middle (n bytes) and behind the last one (n_last bytes), eos if
+ * it is in what both begin with, whatever stands before it; else the first token there, else what looks like one. */
 static void find_turn_end(lf_chat_template *c, const char *middle, size_t n, const char *last, size_t n_last) {
     const char *eos = c->tokens[1];
     size_t same = 0;
     while (same < n && same < n_last && middle[same] == last[same]) same++;
     const size_t skip = spaces(middle, same);
-    const char *s = middle + skip;
-    size_t left = same - skip;
-    if (begins(s, n - skip, eos)) {
+    const char *s = middle + skip, *token;
+    size_t left = same - skip, size = left;
+    if (begins(s, n - skip, eos) || (eos && *eos && memmem(s, left, eos, strlen(eos)))) {
+        s = eos;
         left = strlen(eos);
+    } else if ((token = first_token(&c->known, s, &size))) {
+        s = token;
+        left = size;
     } else if (bracketed(s, left)) {
         left = bracketed(s, left);
+        c->spelled = c->known.token_at;
     } else if (left > 0 && *s != '<') { /* no such token: a word of another kind, without the white space behind it */
+        c->spelled = true;
         while (is_space(s[left - 1])) left--;
         const char *cut = memchr(s, '<', left);
         if (cut) left = (size_t)(cut - s);
     } else { /* the last answer ends in a way of its own */
-        const size_t at = spaces(last, n_last), size = bracketed(last + at, n_last - at), inner = spaces(middle, n);
+        const size_t at = spaces(last, n_last), inner = spaces(middle, n);
+        size = bracketed(last + at, n_last - at);
         if (size && !(c->inner_end = lf_copy_text(middle + inner, bracketed(middle + inner, n - inner)))) return;
         s = last + at;
         left = size;
@@ -315,6 +340,7 @@ lf_status lf_chat_template_probe(lf_chat_template *c, lf_err *err) {
     }
     lf_jinja_run_free(r);
     lf_jinja_run_free(r_asked);
+    c->known = (lf_chat_vocabulary){0};
     if (rc == LF_EUNSUPPORTED) return lf_fail(err, rc, "%s", ignored.message);
     if (!c->header) c->header = lf_strdup("");
     if (rc == LF_ENOMEM || rc_asked == LF_ENOMEM || !c->header || !c->turn_end)

@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/mistaken.h"
 #include "text/chat_template_internal.h"
 
 void lf_prompt_free(lf_prompt *p) {
@@ -20,6 +21,7 @@ void lf_prompt_free(lf_prompt *p) {
 void lf_chat_template_free(lf_chat_template *c) {
     if (!c) return;
     for (int i = 0; i < LF_CHAT_TOKENS; i++) lf_free(c->tokens[i]);
+    lf_chat_template_free(c->with_tools);
     lf_jinja_free(c->jinja);
     lf_free(c->name);
     lf_free(c->turn_end);
@@ -30,9 +32,42 @@ void lf_chat_template_free(lf_chat_template *c) {
 
 const char *lf_chat_template_name(const lf_chat_template *c) { return c->name; }
 const char *lf_chat_template_turn_end(const lf_chat_template *c) { return c->turn_end; }
-bool lf_chat_template_reads(const lf_chat_template *c, const char *key) { return lf_jinja_mentions(c->jinja, key); }
+bool lf_chat_template_reads(const lf_chat_template *c, const char *key) {
+    if (c->with_tools && (strcmp(key, "tools") == 0 || lf_chat_template_reads(c->with_tools, key))) return true;
+    return lf_jinja_mentions(c->jinja, key);
+}
+
+lf_status lf_chat_template_use_vocabulary(lf_chat_template *c, const lf_chat_vocabulary *known, lf_err *err) {
+    lf_free(c->turn_end);
+    lf_free(c->inner_end);
+    lf_free(c->header);
+    c->turn_end = c->inner_end = c->header = NULL;
+    c->spelled = false;
+    c->known = *known;
+    const lf_status rc = lf_chat_template_probe(c, err);
+    return rc || !c->with_tools ? rc : lf_chat_template_use_vocabulary(c->with_tools, known, err);
+}
 
 /* ---- rendering ---- */
+
+/* What is no template at all renders too, as itself: no question is in it then. */
+static lf_status check_asked(const lf_chat_template *c, const lf_chat_talk *talk, const lf_jinja_result *t,
+                             lf_err *err) {
+    bool asked = false;
+    if (t->n_lost) return LF_OK; /* a field went through a number: its bytes may well be there */
+    for (size_t i = 0; i < talk->n; i++) {
+        const lf_message *m = &talk->messages[i];
+        if (strcmp(m->role, "user") != 0 || !m->content) continue;
+        if (lf_chat_shows(t, i) || strspn(m->content, " \t\r\n\v\f") == strlen(m->content)) return LF_OK;
+        asked = true;
+    }
+    if (!asked) return LF_OK;
+    return lf_fail(
+        err, LF_EUNSUPPORTED,
+        "chat template '%s' writes nothing of what the user says; is it a chat template? set chat_template to "
+        "another",
+        c->name);
+}
 
 lf_status lf_chat_render_tools(const lf_chat_template *c, const lf_message *messages, size_t n, const cJSON *tools,
                                bool add_generation_prompt, lf_prompt *out, lf_err *err) {
@@ -41,7 +76,9 @@ lf_status lf_chat_render_tools(const lf_chat_template *c, const lf_message *mess
     lf_jinja_run *r = NULL;
     lf_jinja_result result;
     *out = (lf_prompt){0};
+    if (tools && c->with_tools) c = c->with_tools;
     lf_status rc = lf_chat_run(c, &talk, &r, &result, err);
+    if (!rc) rc = check_asked(c, &talk, &result, err);
     if (!rc) {
         out->n = result.n;
         out->text = lf_malloc(result.n + 1);
@@ -88,10 +125,11 @@ bool lf_chat_template_set_date(lf_chat_template *c, const char *date) {
     const char *end = strptime(date, date_form, &at); /* the day of the week too */
     if (!end || *end) return false;
     c->now = at;
+    if (c->with_tools) c->with_tools->now = at;
     return true;
 }
 
-bool lf_chat_template_asks_date(const lf_chat_template *c) { return lf_jinja_mentions(c->jinja, "strftime_now"); }
+bool lf_chat_template_asks_date(const lf_chat_template *c) { return lf_chat_template_reads(c, "strftime_now"); }
 
 /* tokens: as lf_special_name_keys, NULL where there is none. */
 static lf_status make(lf_chat_template **out, const char *name, const char *jinja, const char *const *tokens,
@@ -102,6 +140,8 @@ static lf_status make(lf_chat_template **out, const char *name, const char *jinj
     lf_status rc = (c->name = lf_strdup(name)) ? LF_OK : lf_no_memory(err, "a chat template");
     for (int i = 0; i < LF_CHAT_TOKENS && !rc; i++)
         if (tokens[i] && !(c->tokens[i] = lf_strdup(tokens[i]))) rc = lf_no_memory(err, "a chat template");
+    const char *mistaken = lf_mistaken_text(jinja, strlen(jinja));
+    if (!rc && mistaken) rc = lf_fail(err, LF_EDATA, "%s: expected a chat template, found %s", where, mistaken);
     if (!rc) rc = lf_jinja_parse(&c->jinja, jinja, strlen(jinja), where, err);
     if (!rc) rc = lf_chat_template_probe(c, err);
     if (rc)
@@ -126,33 +166,72 @@ static const lf_chat_format *find_format(const char *name) {
 
 bool lf_chat_template_is_name(const char *name) { return strcmp(name, "auto") == 0 || find_format(name); }
 
-/* "chat_template" is the template or a list of {"name", "template"}, of which we want "default". */
-static const char *config_template(const cJSON *config) {
+/* "chat_template" is the template, which is the "default", or a list of {"name", "template"}, or {name: template}. */
+static const char *config_template(const cJSON *config, const char *name) {
     const cJSON *json = cJSON_GetObjectItemCaseSensitive(config, "chat_template"), *item;
-    if (cJSON_IsString(json)) return json->valuestring;
+    const char *found = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, name));
+    if (cJSON_IsString(json) && strcmp(name, "default") == 0) return json->valuestring;
+    if (cJSON_IsObject(json)) return found;
     cJSON_ArrayForEach(item, json) {
-        const cJSON *name = cJSON_GetObjectItemCaseSensitive(item, "name");
-        const cJSON *text = cJSON_GetObjectItemCaseSensitive(item, "template");
-        if (cJSON_IsString(name) && cJSON_IsString(text) && strcmp(name->valuestring, "default") == 0)
-            return text->valuestring;
+        const char *its_name = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(item, "name"));
+        const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(item, "template"));
+        if (its_name && text && strcmp(its_name, name) == 0) found = text; /* the last one, as in transformers */
     }
-    return NULL;
+    return found;
 }
 
+/* A template, and where it is from. */
+typedef struct source {
+    char *path, *text; /* of its file; text NULL: there is none */
+} source;
+
 typedef struct model_files {
-    char *jinja_path, *config_path;
-    char *jinja; /* a template's file, or NULL */
+    source jinja, tool_use;
+    char *config_path;
     cJSON *config;
 } model_files;
 
-/* `path` is the template's file; NULL: the folder's own. */
-static lf_status read_files(model_files *f, const char *path, const char *model_dir, lf_err *err) {
+static lf_status read_source(source *s, const char *dir, const char *name, lf_err *err) {
     size_t n;
+    s->path = dir ? lf_path_join(dir, name) : lf_strdup(name);
+    if (!s->path) return lf_no_memory(err, "a chat template");
+    return dir && !lf_is_file(s->path) ? LF_OK : lf_file_read(&s->text, &n, s->path, err);
+}
+
+/* `path` is the template's file; NULL: the folder's own, if `own`. */
+static lf_status read_files(model_files *f, const char *path, const char *model_dir, bool own, lf_err *err) {
     lf_status rc = LF_OK;
-    f->jinja_path = path ? lf_strdup(path) : lf_path_join(model_dir ? model_dir : ".", "chat_template.jinja");
-    if (!f->jinja_path) return lf_no_memory(err, "a chat template");
-    if (path || (model_dir && lf_is_file(f->jinja_path))) rc = lf_file_read(&f->jinja, &n, f->jinja_path, err);
+    if (path)
+        rc = read_source(&f->jinja, NULL, path, err);
+    else if (model_dir && own && !(rc = read_source(&f->jinja, model_dir, "chat_template.jinja", err)))
+        rc = read_source(&f->tool_use, model_dir, LF_CHAT_MORE_TEMPLATES "/tool_use.jinja", err);
     if (!rc && model_dir) rc = lf_special_names_read(&f->config, &f->config_path, model_dir, err);
+    return rc;
+}
+
+static void free_files(model_files *f) {
+    lf_free(f->jinja.path);
+    lf_free(f->jinja.text);
+    lf_free(f->tool_use.path);
+    lf_free(f->tool_use.text);
+    lf_free(f->config_path);
+    cJSON_Delete(f->config);
+}
+
+/* The model's own: files win over all that tokenizer_config.json has. */
+static lf_status make_own(lf_chat_template **out, const model_files *f, const char *const *tokens, lf_err *err) {
+    const bool in_files = f->jinja.text || f->tool_use.text;
+    const char *text = in_files ? f->jinja.text : config_template(f->config, "default");
+    const char *tool_use = in_files ? f->tool_use.text : config_template(f->config, "tool_use");
+    const char *where = in_files ? f->jinja.path : f->config_path;
+    if (!text) return LF_OK;
+    lf_status rc = make(out, where, text, tokens, where, err);
+    if (rc || !tool_use) return rc;
+    where = in_files ? f->tool_use.path : f->config_path;
+    rc = make(&(*out)->with_tools, where, tool_use, tokens, where, err);
+    if (!rc) return LF_OK;
+    lf_chat_template_free(*out);
+    *out = NULL;
     return rc;
 }
 
@@ -165,20 +244,17 @@ lf_status lf_chat_template_open(lf_chat_template **out, const char *name, const 
     if (!own && !format && !lf_is_file(name))
         return lf_fail(err, LF_EUNSUPPORTED, "chat template \"%.60s\" is no file and not one we know; expected " NAMES,
                        name);
-    lf_status rc = read_files(&f, own || format ? NULL : name, model_dir, err);
+    lf_status rc = read_files(&f, own || format ? NULL : name, model_dir, own, err);
     for (int i = 0; i < LF_CHAT_TOKENS; i++) tokens[i] = lf_special_name(f.config, lf_special_name_keys[i]);
-    const char *jinja = format ? format->jinja : f.jinja ? f.jinja : config_template(f.config);
-    const char *where = format ? format->name : f.jinja ? f.jinja_path : f.config_path;
     if (format && !tokens[0]) tokens[0] = format->bos;
     if (format && !tokens[1]) tokens[1] = format->eos;
-    if (!rc && jinja)
-        rc = make(out, where, jinja, tokens, where, err);
+    if (!rc && own)
+        rc = make_own(out, &f, tokens, err);
     else if (!rc)
+        rc = make(out, name, format ? format->jinja : f.jinja.text, tokens, name, err);
+    if (!rc && !*out)
         rc =
             lf_fail(err, LF_EUNSUPPORTED, "%s: no chat template; name one: " NAMES, model_dir ? model_dir : "no model");
-    lf_free(f.jinja_path);
-    lf_free(f.config_path);
-    lf_free(f.jinja);
-    cJSON_Delete(f.config);
+    free_files(&f);
     return rc;
 }

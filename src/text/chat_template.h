@@ -36,15 +36,23 @@ typedef struct lf_prompt {
 void lf_prompt_free(lf_prompt *p);
 
 typedef struct lf_chat_template lf_chat_template;
+#define LF_CHAT_MORE_TEMPLATES "additional_chat_templates" /* a model's folder of templates with other names */
 
 /* `name` is "chatml" (Qwen), "llama2", "llama3", "mistral" or "plain", or the path of a file with a template; NULL or
- * "auto": the model's chat_template.jinja, else what its tokenizer_config.json has. LF_EUNSUPPORTED if there is none,
+ * "auto": the model's chat_template.jinja, else what its tokenizer_config.json has; and the one that either names
+ * "tool_use", which renders the conversations with tools, as in transformers. LF_EUNSUPPORTED if there is none,
  * or if it has something of Jinja that we do not run, which is named. The special tokens are those of the model's
  * tokenizer_config.json whichever template it is. model_dir may be NULL if a name or path is given. */
 lf_status lf_chat_template_open(lf_chat_template **out, const char *name, const char *model_dir, lf_err *err);
 /* The same for a template's text; `where` stands for its file in errors. bos, eos: NULL where there are none. */
 lf_status lf_chat_template_parse(lf_chat_template **out, const char *jinja, const char *bos, const char *eos,
                                  const char *where, lf_err *err);
+/* The tokenizer's tokens: an answer then ends in one that its template writes behind it, not in what looks like one. */
+typedef struct lf_chat_vocabulary {
+    size_t (*token_at)(const void *context, const char *s, size_t n); /* bytes of the added token at s; 0: none */
+    const void *context;
+} lf_chat_vocabulary;
+lf_status lf_chat_template_use_vocabulary(lf_chat_template *c, const lf_chat_vocabulary *known, lf_err *err);
 void lf_chat_template_free(lf_chat_template *c);
 const char *lf_chat_template_name(const lf_chat_template *c); /* as it was asked for, or its file */
 bool lf_chat_template_is_name(const char *name);              /* one of those above */

@@ -17,12 +17,15 @@ enum { LF_CHAT_TOKENS = LF_SPECIAL_NAMES };
 
 struct lf_chat_template {
     char *name;
+    lf_chat_template *with_tools; /* what is rendered instead where there are tools; NULL: nothing else */
     lf_jinja *jinja;
     char *tokens[LF_CHAT_TOKENS]; /* NULL: the model has none, and the template finds it undefined */
     char *turn_end;               /* never NULL once the template is open */
-    char *inner_end; /* what ends an answer that another message follows, if that is another token; or NULL */
-    char *header;    /* what a generation prompt puts behind a question; "" if that is not known */
-    struct tm now;   /* when it was opened */
+    char *inner_end;          /* what ends an answer that another message follows, if that is another token; or NULL */
+    bool spelled;             /* turn_end is several tokens, so an answer ends in eos where that follows it */
+    lf_chat_vocabulary known; /* while turn_end is looked for */
+    char *header;             /* what a generation prompt puts behind a question; "" if that is not known */
+    struct tm now;            /* when it was opened */
 };
 
 /* Finds turn_end and header by rendering a conversation (chat_answers.c). */
@@ -47,6 +50,7 @@ typedef struct lf_chat_talk {
 /* One rendering; the result is *r's, which the caller frees, in failure too. */
 lf_status lf_chat_run(const lf_chat_template *c, const lf_chat_talk *talk, lf_jinja_run **r, lf_jinja_result *out,
                       lf_err *err);
+bool lf_chat_shows(const lf_jinja_result *t, size_t message); /* a byte of what it says is in the text */
 /* Fills p->answers. */
 lf_status lf_chat_answers(const lf_chat_template *c, const lf_chat_talk *talk, const lf_jinja_result *result,
                           lf_prompt *p, lf_err *err);

@@ -26,6 +26,10 @@ const char *lf_tokenizer_token(const lf_tokenizer *t, int32_t id) {
 int32_t lf_tokenizer_id(const lf_tokenizer *t, const char *text) {
     return lf_vocab_find(&t->vocab, text, strlen(text), ~0u);
 }
+size_t lf_tokenizer_added_at(const lf_tokenizer *t, const char *s, size_t n) {
+    while (n > 0 && lf_vocab_find(&t->vocab, s, n, LF_TOKEN_ADDED) < 0) n--;
+    return n;
+}
 bool lf_tokenizer_is_special(const lf_tokenizer *t, int32_t id) {
     return token(t, id) && (token(t, id)->flags & LF_TOKEN_SPECIAL);
 }

@@ -39,6 +39,8 @@ int32_t lf_tokenizer_unk(const lf_tokenizer *t);
 const char *lf_tokenizer_token(const lf_tokenizer *t,
                                int32_t id); /* as in the file ("\u0120the"); NULL: no token; borrowed */
 int32_t lf_tokenizer_id(const lf_tokenizer *t, const char *token); /* -1: no such token */
+/* Bytes of the longest added token that s[0 .. n) begins with; 0: it begins with none. */
+size_t lf_tokenizer_added_at(const lf_tokenizer *t, const char *s, size_t n);
 bool lf_tokenizer_is_special(const lf_tokenizer *t, int32_t id);
 
 /* Appends the ids of text[0 .. n) to *out. Added tokens inside the text are found, special ones too: text that users

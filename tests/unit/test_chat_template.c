@@ -348,7 +348,9 @@ static void test_turn_ends(void **state) {
         const char *jinja, *end;
     } cases[] = {
         {"{% for m in messages %}{{ m.role ~ ': ' ~ m.content ~ '\\n' }}{% endfor %}", ""},
-        {"{% for m in messages %}{{ m.content + '<|im_end|>' + eos_token }}{% endfor %}", "<|im_end|>"},
+        {"{% for m in messages %}{{ m.content + '<|im_end|>' + eos_token }}{% endfor %}", "</s>"},
+        {"{% for m in messages %}{{ m.content + '\\n###' + eos_token + '\\n' }}{% endfor %}", "</s>"},
+        {"{% for m in messages %}{{ m.role ~ m.content + '</assistant>' + eos_token }}{% endfor %}", "</s>"},
         {"{% for m in messages %}{{ m.content + '[|endofturn|]\\n' }}{% endfor %}", "[|endofturn|]"},
         {"{% for m in messages %}{{ m.content + ' ' + eos_token + ' ' }}{% endfor %}", "</s>"},
         {"{% for m in messages %}{{ m.content + ('<|end|>' if not loop.last else '<|return|>') }}{% endfor %}",
@@ -361,6 +363,53 @@ static void test_turn_ends(void **state) {
         assert_int_equal(lf_chat_template_parse(&c, cases[i].jinja, NULL, "</s>", "t", NULL), LF_OK);
         if (strcmp(lf_chat_template_turn_end(c), cases[i].end) != 0)
             fail_msg("%s: %s", cases[i].jinja, lf_chat_template_turn_end(c));
+        lf_chat_template_free(c);
+    }
+}
+
+/* A vocabulary of these tokens, with a NUL behind each and behind the last. */
+static size_t token_at(const void *tokens, const char *s, size_t n) {
+    for (const char *t = tokens; *t; t += strlen(t) + 1)
+        if (strlen(t) <= n && memcmp(t, s, strlen(t)) == 0) return strlen(t);
+    return 0;
+}
+
+/* Where it is known what is a token, an answer ends in one, if the template writes one behind it. */
+static void test_turn_ends_by_vocabulary(void **state) {
+    (void)state;
+#define TALK(behind) "{% for m in messages %}{{ m.role ~ '\\n' ~ m.content ~ '" behind "' }}{% endfor %}"
+    static const char odd[] = "</s>\0<|eot|>\0###\0\n\0";
+    static const struct {
+        const char *jinja, *tokens, *end, *answer;
+    } cases[] = {
+        {TALK("<|stop|></s>\\n"), odd, "</s>", "Yo<|stop|></s>"},
+        {TALK("\\n###</s>\\n"), odd, "</s>", "Yo\n###</s>"},
+        {TALK("<|eot|></s>"), odd, "</s>", "Yo<|eot|></s>"},
+        {TALK("<end><|eot|>\\n"), odd, "<|eot|>", "Yo<end><|eot|>"},
+        {TALK("\\nEND <|eot|>\\n"), odd, "<|eot|>", "Yo\nEND <|eot|>"},
+        {TALK("\\n### \\n"), odd, "###", "Yo\n###"},      /* the line's end is a token, but ends nothing */
+        {TALK("\\n<end>\\n"), odd, "<end>", "Yo\n<end>"}, /* nothing better is there */
+        {"{% for m in messages %}{{ m.role ~ m.content ~ '<end>' }}{{ eos_token if loop.last }}{% endfor %}", odd,
+         "<end>", "Yo<end></s>"},
+        {"{% for m in messages %}{{ m.role ~ m.content ~ '<|eot|>' }}{{ eos_token if loop.last }}{% endfor %}", odd,
+         "<|eot|>", "Yo<|eot|>"},
+        {"{% for m in messages %}{{ m.content ~ ('<|eot|>' if not loop.last else '<|done|>') }}{% endfor %}", odd,
+         "<|done|>", "Yo<|done|>"},
+    };
+#undef TALK
+    const lf_message talk[] = {{.role = "user", .content = "Hi"}, {.role = "assistant", .content = "Yo"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const lf_chat_vocabulary known = {.token_at = token_at, .context = cases[i].tokens};
+        lf_chat_template *c = NULL;
+        lf_prompt p = {0};
+        assert_int_equal(lf_chat_template_parse(&c, cases[i].jinja, NULL, "</s>", "t", NULL), LF_OK);
+        assert_int_equal(lf_chat_template_use_vocabulary(c, &known, NULL), LF_OK);
+        assert_string_equal(lf_chat_template_turn_end(c), cases[i].end);
+        assert_int_equal(lf_chat_render(c, talk, 2, false, &p, NULL), LF_OK);
+        char *got = joined_answers(&p);
+        if (strcmp(got, cases[i].answer) != 0) fail_msg("%s: %s", cases[i].jinja, got);
+        lf_free(got);
+        lf_prompt_free(&p);
         lf_chat_template_free(c);
     }
 }
@@ -387,7 +436,7 @@ static void test_files(void **state) {
     assert_string_equal(p.text, "[B]Hi[/]");
     lf_prompt_free(&p);
     lf_chat_template_free(c);
-    put_file(folder, "chat_template.jinja", "<|im_start|>"); /* newer, so it wins */
+    put_file(folder, "chat_template.jinja", "<|im_start|>{{ messages[0].content }}"); /* newer, so it wins */
     assert_int_equal(lf_chat_template_open(&c, NULL, folder, NULL), LF_OK);
     assert_non_null(strstr(lf_chat_template_name(c), "chat_template.jinja"));
     lf_chat_template_free(c);
@@ -414,6 +463,81 @@ static void test_files(void **state) {
     assert_int_equal(lf_remove_tree(folder, NULL), LF_OK);
 }
 
+/* Templates with names, as transformers' get_chat_template takes them: "tool_use" where there are tools. */
+static void test_tool_use(void **state) {
+    (void)state;
+#define SAYS(letter) "{% for m in messages %}" letter "{{ m.content }}{% endfor %}"
+    static const char as_list[] = "{\"chat_template\": [{\"name\": \"default\", \"template\": \"" SAYS(
+        "D") "\"}, {\"name\": \"tool_use\", \"template\": \"" SAYS("T") "\"}]}";
+    static const char as_object[] =
+        "{\"chat_template\": {\"default\": \"" SAYS("d") "\", \"tool_use\": \"" SAYS("t") "\"}}";
+    static const char as_text[] = "{\"chat_template\": \"" SAYS("C") "\"}";
+    static const struct {
+        const char *config, *jinja, *tool_use, *plain, *with_tools; /* plain NULL: there is no template */
+    } cases[] = {
+        {as_list, NULL, NULL, "DHi", "THi"},           {as_object, NULL, NULL, "dHi", "tHi"},
+        {as_text, NULL, NULL, "CHi", "CHi"},           {as_list, SAYS("F"), NULL, "FHi", "FHi"},
+        {as_list, SAYS("F"), SAYS("U"), "FHi", "UHi"}, {"{}", SAYS("F"), SAYS("U"), "FHi", "UHi"},
+        {as_list, NULL, SAYS("U"), NULL, NULL},
+    };
+#undef SAYS
+    const lf_message hi = {.role = "user", .content = "Hi"};
+    cJSON *none = cJSON_CreateArray();
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char folder[] = "/tmp/lf-chat-XXXXXX";
+        lf_chat_template *c = NULL;
+        lf_prompt p;
+        assert_non_null(mkdtemp(folder));
+        char *more = lf_path_join(folder, LF_CHAT_MORE_TEMPLATES);
+        assert_int_equal(lf_mkdir_p(more, NULL), LF_OK);
+        put_file(folder, "tokenizer_config.json", cases[i].config);
+        if (cases[i].jinja) put_file(folder, "chat_template.jinja", cases[i].jinja);
+        if (cases[i].tool_use) put_file(more, "tool_use.jinja", cases[i].tool_use);
+        assert_int_equal(lf_chat_template_open(&c, NULL, folder, NULL), cases[i].plain ? LF_OK : LF_EUNSUPPORTED);
+        for (int tools = 0; tools < 2 && c; tools++) {
+            assert_int_equal(lf_chat_render_tools(c, &hi, 1, tools ? none : NULL, false, &p, NULL), LF_OK);
+            assert_string_equal(p.text, tools ? cases[i].with_tools : cases[i].plain);
+            lf_prompt_free(&p);
+        }
+        lf_chat_template_free(c);
+        lf_free(more);
+        assert_int_equal(lf_remove_tree(folder, NULL), LF_OK);
+    }
+    cJSON_Delete(none);
+}
+
+/* What is no template: by its first bytes, or because nothing of a question is in its text. */
+static void test_no_template(void **state) {
+    (void)state;
+    static const struct {
+        const char *jinja, *says; /* says NULL: it is one */
+    } cases[] = {
+        {"version https://git-lfs.github.com/spec/v1\noid sha256:aaaa\n", "git-lfs pointer"},
+        {"<!DOCTYPE html>\n<html></html>", "a web page"},
+        {"{\"error\": \"not found\"}", "writes nothing of what the user says"},
+        {"{% for m in messages %}{{ m.role }}{% endfor %}", "writes nothing of what the user says"},
+        {"{% for m in messages if m.role == 'assistant' %}{{ m.content }}{% endfor %}", "nothing of what the user"},
+        {"{{ messages[0].content | upper }}", NULL},
+        {"{{ messages[0].content | tojson }}", NULL},
+        {"{{ messages[0] }}", NULL},
+        {"{{ messages | map(attribute='content') | join(' ') }}", NULL},
+        {"{{ messages[0].content.split('i')[0] }}", NULL},
+        {"{{ messages[0].content | length }}", "nothing of what the user"},
+    };
+    const lf_message talk[] = {{.role = "user", .content = "Hi"}, {.role = "assistant", .content = "Yo"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        lf_chat_template *c = NULL;
+        lf_prompt p = {0};
+        lf_err err = {0};
+        lf_status rc = lf_chat_template_parse(&c, cases[i].jinja, NULL, "</s>", "t", &err);
+        if (!rc) rc = lf_chat_render(c, talk, 1, true, &p, &err);
+        if (cases[i].says ? !rc || !strstr(err.message, cases[i].says) : rc != LF_OK)
+            fail_msg("%s: %s", cases[i].jinja, rc ? err.message : p.text);
+        lf_prompt_free(&p);
+        lf_chat_template_free(c);
+    }
+}
+
 /* What a model wrote may hold a NUL; what ends its turn is said for each format. */
 /* A template's date is a fact that can be set and read, day of the week included. */
 static void test_dates(void **state) {
@@ -427,7 +551,7 @@ static void test_dates(void **state) {
                  {"2026-11-29", NULL},
                  {"2026-11-29T13:10:05Z", NULL},
                  {"", NULL}};
-    const lf_message m = {.role = "user", .content = "x"};
+    const lf_message m = {.role = "system", .content = "x"};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         lf_chat_template *c;
         lf_prompt p;
@@ -487,6 +611,9 @@ int main(void) {
         LEAKLESS(test_answers_as_growing_prefixes),
         LEAKLESS(test_answers_lost),
         LEAKLESS(test_turn_ends),
+        LEAKLESS(test_turn_ends_by_vocabulary),
+        LEAKLESS(test_tool_use),
+        LEAKLESS(test_no_template),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

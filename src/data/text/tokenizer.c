@@ -68,6 +68,15 @@ static lf_status open_template(lf_text_tokenizer *t, const char *asked, lf_err *
     return t->no_chat.status == LF_ENOMEM ? lf_fail(err, LF_ENOMEM, "%s", t->no_chat.message) : LF_OK;
 }
 
+static size_t token_at(const void *tokenizer, const char *s, size_t n) {
+    return lf_tokenizer_added_at(tokenizer, s, n);
+}
+
+static lf_status use_vocabulary(lf_text_tokenizer *t, lf_err *err) {
+    const lf_chat_vocabulary known = {.token_at = token_at, .context = t->tokenizer};
+    return t->chat_template ? lf_chat_template_use_vocabulary(t->chat_template, &known, err) : LF_OK;
+}
+
 static lf_status find_turn_end(lf_text_tokenizer *t, thread_context *c, lf_err *err) {
     lf_ids ids = {0};
     t->turn_end = -1;
@@ -101,6 +110,7 @@ lf_status lf_text_tokenizer_open(lf_text_tokenizer **out, const lf_text_tokenize
     if (!rc && !(rc = lf_tokenizer_open(&t->tokenizer, opts->path, err)) &&
         !(rc = new_context(&first, t->tokenizer, err)))
         rc = open_template(t, opts->chat_template, err);
+    if (!rc) rc = use_vocabulary(t, err);
     if (!rc) rc = find_turn_end(t, first, err);
     if (!rc) rc = set_date(t, opts->date, err);
     t->encoder.context = first;
@@ -158,18 +168,31 @@ lf_status lf_text_tokenizer_prompt(const lf_text_tokenizer *t, const char *text,
     return rc;
 }
 
+/* A file of the folder, if it is there. */
+static lf_status copy_one(const lf_text_tokenizer *t, const char *dir, const char *name, lf_err *err) {
+    char *from = lf_path_join(t->dir, name);
+    const lf_status rc = !from              ? lf_no_memory(err, "%s", dir)
+                         : lf_is_file(from) ? lf_copy_file(from, dir, name, err)
+                                            : LF_OK;
+    lf_free(from);
+    return rc;
+}
+
+static lf_status copy_more_templates(const lf_text_tokenizer *t, const char *dir, lf_err *err) {
+    static const char name[] = LF_CHAT_MORE_TEMPLATES "/tool_use.jinja";
+    char *from = lf_path_join(t->dir, name), *to = lf_path_join(dir, LF_CHAT_MORE_TEMPLATES);
+    lf_status rc = from && to ? LF_OK : lf_no_memory(err, "%s", dir);
+    if (!rc && lf_is_file(from) && !(rc = lf_mkdir_p(to, err))) rc = copy_one(t, dir, name, err);
+    lf_free(from);
+    lf_free(to);
+    return rc;
+}
+
 lf_status lf_text_tokenizer_copy(const lf_text_tokenizer *t, const char *dir, lf_err *err) {
     static const char *const names[] = {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
                                         "added_tokens.json", "chat_template.jinja"};
     if (!lf_is_dir(t->dir)) return lf_copy_file(t->dir, dir, names[0], err);
     lf_status rc = LF_OK;
-    for (size_t i = 0; i < sizeof names / sizeof *names && !rc; i++) {
-        char *from = lf_path_join(t->dir, names[i]);
-        if (!from)
-            rc = lf_no_memory(err, "%s", dir);
-        else if (lf_is_file(from))
-            rc = lf_copy_file(from, dir, names[i], err);
-        lf_free(from);
-    }
-    return rc;
+    for (size_t i = 0; i < sizeof names / sizeof *names && !rc; i++) rc = copy_one(t, dir, names[i], err);
+    return rc ? rc : copy_more_templates(t, dir, err);
 }
