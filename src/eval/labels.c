@@ -23,28 +23,71 @@ typedef struct matching {
 
 static const char *class_name(const matching *m, int64_t c) { return lf_dataset_class_name(m->data, c); }
 
+/* The same names in the same order, though one of them may be there twice. */
+static bool are_the_labels(const matching *m) {
+    bool same = m->n == m->n_names;
+    for (int64_t c = 0; c < m->n && same; c++) same = !strcmp(m->names[c], class_name(m, c));
+    return same;
+}
+
 /* How many have a label by their name; to[c] is -1 of the others. */
 static int64_t match_names(matching *m) {
     int64_t known = 0;
     for (int64_t c = 0; c < m->n; c++) {
-        int64_t i = 0;
-        while (i < m->n_names && strcmp(m->names[i], class_name(m, c))) i++;
-        m->to[c] = i < m->n_names ? (int32_t)i : -1;
-        known += i < m->n_names;
+        m->to[c] = (int32_t)lf_class_names_find(class_name(m, c), m->names, m->n_names);
+        known += m->to[c] >= 0;
     }
     return known;
 }
 
+/* How many of the others have a label by the number that a label_map gives them in the place of a name. */
+static int64_t match_mapped_numbers(matching *m) {
+    int64_t known = 0;
+    for (int64_t c = 0; c < m->n; c++) {
+        const bool mapped = strcmp(class_name(m, c), lf_dataset_class_origin(m->data, c)) != 0;
+        const int64_t number = m->to[c] < 0 && mapped ? lf_class_number(class_name(m, c)) : -1;
+        if (number < 0 || number >= m->n_names) continue;
+        m->to[c] = (int32_t)number;
+        known++;
+    }
+    return known;
+}
+
+/* Two labels may have one name: of ImageNet's, 134 and 517 are both 'crane'. */
+static lf_status check_one_label_each(const matching *m, lf_err *err) {
+    for (int64_t c = 0; c < m->n; c++) {
+        const int64_t first = lf_class_names_find(class_name(m, c), m->names, m->n_names);
+        if (first < 0) continue;
+        const int64_t more = lf_class_names_find(class_name(m, c), m->names + first + 1, m->n_names - first - 1);
+        if (more >= 0)
+            return lf_fail(err, LF_EDATA,
+                           "%s: %s: the class '%s' may be label %lld or label %lld, which have the same name; name its "
+                           "number in a label_map: {\"%s\": %lld}",
+                           m->key, lf_dataset_path(m->data), class_name(m, c), (long long)first,
+                           (long long)(first + 1 + more), lf_dataset_class_origin(m->data, c), (long long)first);
+    }
+    return LF_OK;
+}
+
 /* Classes called "0", "1", ... as those of IDX files are: the numbers are the labels. */
-static bool match_numbers(matching *m, int64_t *highest) {
+static bool are_numbers(const matching *m, int64_t *highest) {
     *highest = 0;
     for (int64_t c = 0; c < m->n; c++) {
         const int64_t number = lf_class_number(class_name(m, c));
         if (number < 0) return false;
         if (number > *highest) *highest = number;
-        m->to[c] = (int32_t)number;
     }
     return true;
+}
+
+static lf_status match_numbers(matching *m, int64_t highest, lf_err *err) {
+    if (highest >= m->n_names)
+        return lf_fail(err, LF_EDATA,
+                       "%s: %s: its classes are numbers up to %lld; expected 0 to %lld, for the labels "
+                       "('%s', ...)",
+                       m->key, lf_dataset_path(m->data), (long long)highest, (long long)m->n_names - 1, m->names[0]);
+    for (int64_t c = 0; c < m->n; c++) m->to[c] = (int32_t)lf_class_number(class_name(m, c));
+    return LF_OK;
 }
 
 /* The next letter or digit at *s, in small letters; 0 at the end, or at the comma of a list of names. */
@@ -111,24 +154,26 @@ static void warn_of_order(const matching *m) {
             m->key, lf_dataset_path(m->data), class_name(m, 0), m->names[0], (long long)m->n - 1);
 }
 
+static void match_in_order(matching *m) {
+    for (int64_t c = 0; c < m->n; c++) m->to[c] = (int32_t)c;
+}
+
 /* By name; else, if no name is known, by number, or in sorted order if there are as many classes as labels. A name that
  * is like a label's but not it shows that the classes have names, and which one is misspelt. */
 static lf_status match(matching *m, lf_err *err) {
     int64_t highest;
-    const int64_t known = match_names(m);
+    if (are_the_labels(m)) {
+        match_in_order(m);
+        return LF_OK;
+    }
+    int64_t known = match_names(m);
+    const lf_status rc = check_one_label_each(m, err);
+    if (rc) return rc;
+    if (!known && are_numbers(m, &highest)) return match_numbers(m, highest, err);
+    known += match_mapped_numbers(m);
     if (known == m->n) return LF_OK;
-    if (!known && match_numbers(m, &highest)) {
-        if (highest < m->n_names) return LF_OK;
-        return lf_fail(err, LF_EDATA,
-                       "%s: %s: its classes are numbers up to %lld; expected 0 to %lld, for the labels "
-                       "('%s', ...)",
-                       m->key, lf_dataset_path(m->data), (long long)highest, (long long)m->n_names - 1, m->names[0]);
-    }
-    if (known || m->n != m->n_names || any_like(m)) {
-        match_names(m);
-        return unknown_classes(m, err);
-    }
-    for (int64_t c = 0; c < m->n; c++) m->to[c] = (int32_t)c;
+    if (known || m->n != m->n_names || any_like(m)) return unknown_classes(m, err);
+    match_in_order(m);
     warn_of_order(m);
     return LF_OK;
 }

@@ -163,6 +163,59 @@ static void test_names(void **state) {
     CHECK(all);
 }
 
+/* What examples are of, by number: names cannot tell. */
+static void check_numbers(const lf_dataset *d, const char *wanted) {
+    char is[200] = "";
+    for (int64_t i = 0; i < lf_dataset_count(d); i++) {
+        const size_t used = strlen(is);
+        snprintf(is + used, sizeof is - used, "%s%d", i ? " " : "", (int)lf_dataset_label(d, i));
+    }
+    assert_string_equal(is, wanted);
+}
+
+/* Two labels of one name, as ImageNet has them. */
+static void test_labels_of_one_name(void **state) {
+    (void)state;
+    static const struct {
+        const char *pictures, *keys, *labels;
+        const char *numbers; /* NULL: it is refused */
+        const char *says;
+    } cases[] = {
+        {"crane/0|owl/0", NULL, "owl|crane|cat|crane", NULL,
+         "the class 'crane' may be label 1 or label 3, which have the same name; name its number in a label_map: "
+         "{\"crane\": 1}"},
+        {"crane/0", NULL, "crane|crane", NULL, "may be label 0 or label 1"},
+        {"n1/0|n2/0", "\"label_map\": {\"n1\": \"crane\", \"n2\": \"owl\"}", "owl|crane|cat|crane", NULL,
+         "name its number in a label_map: {\"n1\": 1}"},
+        {"owl/0|cat/0", NULL, "owl|crane|cat|crane", "2 0", NULL}, /* in the order of folders: cat, owl */
+        {"crane/0|owl/0", "\"label_map\": {\"crane\": 3}", NULL, NULL, "class 'owl' is neither"},
+        {"crane/0|owl/0", "\"label_map\": {\"crane\": 3, \"owl\": \"owl\"}", "owl|crane|cat|crane", "3 0", NULL},
+        {"crane/0|owl/0", "\"label_map\": {\"crane\": \"1\", \"owl\": \"owl\"}", "owl|crane|cat|crane", "1 0", NULL},
+        {"n1/0|n2/0|owl/0", "\"label_map\": {\"n1\": 3, \"n2\": 1, \"owl\": \"owl\"}", "owl|crane|cat|crane", "3 1 0",
+         NULL},
+        {"n1/0|n2/0|n3/0", "\"label_map\": {\"n1\": 1, \"n2\": 1, \"n3\": 0}", "owl|crane|cat|crane", "1 1 0", NULL},
+        {"n1/0|0/0", "\"label_map\": {\"n1\": 2, \"0\": 0}", "owl|crane|cat|crane", "0 2", NULL},
+        {"crane/0|owl/0", "\"label_map\": {\"crane\": 4, \"owl\": \"owl\"}", "owl|crane|cat|crane", NULL,
+         "are not among the 4 expected ones: 'crane -> 4'"},
+        {"crane/0|owl/0|3/0", NULL, "owl|crane|cat|bear", NULL, "are not among the 4 expected ones: '3'"},
+        {"n1/0|owl/0", "\"label_map\": {\"n1\": 3, \"owl\": \"owl\"}", "owl|3|cat|crane", "1 0", NULL}, /* a name */
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const tree t = {cases[i].pictures, {{0}}};
+        lf_dataset *d;
+        lf_err err = {0};
+        make_tree(&t);
+        const lf_status rc = open_tree(&d, NULL, cases[i].keys, cases[i].labels, &err);
+        if (cases[i].numbers) {
+            assert_ok(rc, err);
+            check_numbers(d, cases[i].numbers);
+        } else {
+            assert_says(rc, LF_EDATA, err, cases[i].says);
+        }
+        lf_dataset_free(d);
+    }
+}
+
 static void test_label_map(void **state) {
     (void)state;
     static const reading all[] = {
@@ -581,6 +634,7 @@ static void test_failing_allocations(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_names),
+        cmocka_unit_test(test_labels_of_one_name),
         cmocka_unit_test(test_label_map),
         cmocka_unit_test(test_names_that_are_not_utf8),
         cmocka_unit_test(test_folders_of_splits),
