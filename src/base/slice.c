@@ -1,6 +1,7 @@
 #include "base/slice.h"
 
 #include <string.h>
+#include <strings.h>
 
 bool lf_slice_equal(lf_slice text, const char *s) {
     return strlen(s) == (size_t)text.length && memcmp(text.start, s, (size_t)text.length) == 0;
@@ -17,5 +18,12 @@ bool lf_next_item(const char **list, lf_slice *item) {
 bool lf_has_item(const char *list, const char *s) {
     for (lf_slice item; lf_next_item(&list, &item);)
         if (lf_slice_equal(item, s)) return true;
+    return false;
+}
+
+bool lf_has_extension(const char *name, const char *extensions) {
+    const char *dot = strrchr(name, '.');
+    for (lf_slice e; dot && lf_next_item(&extensions, &e);)
+        if (strlen(dot + 1) == (size_t)e.length && !strncasecmp(dot + 1, e.start, (size_t)e.length)) return true;
     return false;
 }

@@ -15,4 +15,7 @@ bool lf_slice_equal(lf_slice text, const char *s);
 bool lf_next_item(const char **list, lf_slice *item);
 bool lf_has_item(const char *list, const char *s); /* s is one of "a|b|c" */
 
+/* Does a file's name end in one of the extensions "jpg|jpeg", in small letters or capitals? */
+bool lf_has_extension(const char *name, const char *extensions);
+
 #endif

@@ -305,15 +305,30 @@ void lf_data_files_free(lf_data_files *f) {
     *f = (lf_data_files){0};
 }
 
+static void warn_of_twins(const lf_paths *p) {
+    for (int64_t i = 1; i < p->n; i++)
+        for (int64_t k = 0; k < i; k++)
+            if (!strcmp(p->at[i], p->at[k])) {
+                lf_warn("%s is in the list twice, so all that it holds is there twice", p->at[i]);
+                return;
+            }
+}
+
 void lf_data_files_warn(const lf_data_files *f) {
     static char said[512];
     char kinds[256], text[512];
+    warn_of_twins(&f->paths);
     if (!f->other.total) return;
     snprintf(text, sizeof text, "%.200s: beside the files of the splits there are %s, which are not read", f->searched,
              lf_left_out_text(&f->other, kinds, sizeof kinds));
     if (!strcmp(said, text)) return;
     snprintf(said, sizeof said, "%s", text);
     lf_warn("%s", text);
+}
+
+void lf_data_files_warn_of_no_rows(const char *first, int64_t n) {
+    if (n == 1) lf_warn("%s has no rows; the other files are read", first);
+    if (n > 1) lf_warn("%" PRId64 " files have no rows, %s among them; the others are read", n, first);
 }
 
 const char *lf_data_files_text(const lf_paths *paths, char *buf, size_t size) {
@@ -324,11 +339,16 @@ const char *lf_data_files_text(const lf_paths *paths, char *buf, size_t size) {
     return buf;
 }
 
+size_t lf_data_files_folder(const char *const *paths, int64_t n) {
+    if (n == 0) return 0;
+    const char *first = paths[0];
+    size_t size = (size_t)(lf_path_base(first) - first);
+    for (int64_t i = 1; i < n; i++)
+        while (size > 0 && (strncmp(first, paths[i], size) != 0 || first[size - 1] != '/')) size--;
+    return size;
+}
+
 bool lf_data_files_root(char **out, const lf_paths *paths) {
-    const char *first = paths->at[0];
-    size_t n = (size_t)(lf_path_base(first) - first);
-    for (int64_t i = 1; i < paths->n; i++)
-        while (n > 0 && (strncmp(first, paths->at[i], n) != 0 || first[n - 1] != '/')) n--;
-    *out = lf_copy_text(first, n);
+    *out = lf_copy_text(paths->at[0], lf_data_files_folder((const char *const *)paths->at, paths->n));
     return *out;
 }

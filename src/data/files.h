@@ -27,11 +27,15 @@ typedef struct lf_data_wanted {
  * or shards of several formats, are LF_EUSAGE: one has to be named. */
 lf_status lf_data_files_find(lf_data_files *out, const cJSON *path, const lf_data_wanted *w, lf_err *err);
 void lf_data_files_free(lf_data_files *f);
-/* Warns of `other`: once, though a folder is opened for each of its splits. */
+/* Warns of `other`: once, though a folder is opened for each of its splits; and of a file that is given twice. */
 void lf_data_files_warn(const lf_data_files *f);
+/* Warns of n files of a data set, `first` among them, that are whole but have no row; nothing if n is 0. */
+void lf_data_files_warn_of_no_rows(const char *first, int64_t n);
 
 /* "FILE" or "FILE and 3 more files" */
 const char *lf_data_files_text(const lf_paths *paths, char *buf, size_t size);
+/* How much of the paths is the longest folder that all of them are below, with its slash; 0: there is none. */
+size_t lf_data_files_folder(const char *const *paths, int64_t n);
 /* The longest folder that all paths are below, for lf_fingerprint_files; "" if there is none. False: out of memory. */
 bool lf_data_files_root(char **out, const lf_paths *paths);
 

@@ -20,6 +20,8 @@
 
 #include "base/error.h"
 
+#define LF_PARQUET_EXTENSIONS "parquet|pq"
+
 typedef struct lf_parquet lf_parquet;
 
 /* LF_ENOTFOUND, LF_EIO; LF_EDATA naming the file: no Parquet, damaged, or of a kind that is not read (encrypted, an

@@ -1,5 +1,6 @@
 /* Which files a data set is read from, packed files, and several files as one. */
 #define _GNU_SOURCE /* mkdtemp, setenv */
+#include "stderr_fixture.h"
 #include "text_fixture.h"
 
 #include <zlib.h>
@@ -703,6 +704,37 @@ static void test_parquet_by_any_name(void **state) {
     }
 }
 
+/* A file that is whole and has no rows is not one that is cut off: it adds nothing, and that is said. */
+static void test_parquet_without_rows(void **state) {
+    (void)state;
+    static const struct {
+        const char *spec, *same_as, *says;
+    } cases[] = {
+        {"[\"" GOLDEN "empty.parquet\", \"" GOLDEN "hub.parquet\"]", "\"" GOLDEN "hub.jsonl\"",
+         "empty.parquet has no rows; the other files are read"},
+        {"[\"" GOLDEN "hub.parquet\", \"" GOLDEN "empty.parquet\"]", "\"" GOLDEN "hub.jsonl\"",
+         "empty.parquet has no rows"},
+        {"[\"" GOLDEN "hub.parquet\", \"" GOLDEN "empty.parquet\", \"%/none.parquet\", \"" GOLDEN "hub.jsonl\"]",
+         "[\"" GOLDEN "hub.jsonl\", \"" GOLDEN "hub.parquet\"]", "2 files have no rows, "},
+        {"[\"" GOLDEN "hub.parquet\", \"" GOLDEN "hub.parquet\"]",
+         "[\"" GOLDEN "hub.jsonl\", \"" GOLDEN "hub.parquet\"]",
+         "hub.parquet is in the list twice, so all that it holds is there twice"},
+    };
+    lf_err err = {0};
+    lf_text_dataset *d;
+    put_copy("none.parquet", GOLDEN "empty.parquet");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        hear_begin(LF_LOG_WARN);
+        d = open_spec(cases[i].spec, NULL);
+        assert_heard(hear_end(), cases[i].says);
+        check_same(d, open_spec(cases[i].same_as, NULL));
+    }
+    assert_says(try_spec(&d, "[\"" GOLDEN "empty.parquet\", \"%/none.parquet\"]", NULL, &err), LF_EDATA, err,
+                "empty.parquet and 1 more file: nothing in it; expected records, found none");
+    assert_says(try_spec(&d, "[\"" GOLDEN "empty.parquet\", \"%/many/one.txt\"]", NULL, &err), LF_EUSAGE, err,
+                "one.txt is plain text, but");
+}
+
 /* ---- memory --------------------------------------------------------------------------------------------------------
  */
 
@@ -756,6 +788,7 @@ int main(void) {
         cmocka_unit_test(test_parquet_classes),
         cmocka_unit_test(test_parquet_in_folders),
         cmocka_unit_test(test_parquet_by_any_name),
+        cmocka_unit_test(test_parquet_without_rows),
         cmocka_unit_test(test_failing_allocations),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);

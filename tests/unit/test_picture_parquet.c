@@ -1,6 +1,6 @@
 /* Pictures in Parquet files: columns, classes, shards and splits, what is wrong, and a loader over them. */
 #define _POSIX_C_SOURCE 200809L
-#include "data_fixture.h"
+#include "stderr_fixture.h"
 
 #include "base/string.h"
 #include "data/image/check.h"
@@ -175,6 +175,58 @@ static void test_label_map(void **state) {
     lf_dataset_free(d);
 }
 
+/* ---- several files -------------------------------------------------------------------------------------------------
+ */
+
+#define NO_ROWS "%no-rows.parquet"
+#define PART_0  "%train-00000-of-00002.parquet"
+#define PART_1  "%train-00001-of-00002.parquet"
+
+/* A file without rows adds nothing, wherever it stands; one that is given twice is there twice. Both are said. */
+static void test_files_that_are_odd(void **state) {
+    (void)state;
+    static const struct {
+        const char *spec;
+        int64_t n;
+        const char *says; /* NULL: not a word */
+    } cases[] = {
+        {"[\"" PART_0 "\", \"" PART_1 "\"]", 12, NULL},
+        {"[\"" NO_ROWS "\", \"" PART_0 "\"]", 8, "pictures/no-rows.parquet has no rows; the other files are read"},
+        {"[\"" PART_0 "\", \"" NO_ROWS "\", \"" PART_1 "\"]", 12, "pictures/no-rows.parquet has no rows"},
+        {"[\"" PART_0 "\", \"" NO_ROWS "\"]", 8, "pictures/no-rows.parquet has no rows"},
+        {"[\"$/n1.pq\", \"" PART_0 "\", \"" NO_ROWS "\"]", 8, "2 files have no rows, "},
+        {"[\"" PART_0 "\", \"" PART_1 "\", \"" PART_0 "\"]", 20,
+         "train-00000-of-00002.parquet is in the list twice, so all that it holds is there twice"},
+    };
+    put_copy("n1.pq", GOLDEN "no-rows.parquet");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        hear_begin(LF_LOG_WARN);
+        lf_dataset *d = open_spec(cases[i].spec, (lf_dataset_opts){0});
+        assert_heard(hear_end(), cases[i].says);
+        assert_int_equal(lf_dataset_count(d), cases[i].n);
+        assert_int_equal(lf_dataset_n_classes(d), 3);
+        for (int64_t k = 0; k < cases[i].n; k++) assert_int_equal(level_at(d, k), 10 * (k % 12));
+        lf_dataset_free(d);
+    }
+}
+
+/* An extension in capitals is one. */
+static void test_capitals(void **state) {
+    (void)state;
+    put_copy("big/train-00000-of-00002.PARQUET", GOLDEN "train-00000-of-00002.parquet");
+    put_copy("big/train-00001-of-00002.PARQUET", GOLDEN "train-00001-of-00002.parquet");
+    put_copy("big/test.Pq", GOLDEN "test-00000-of-00001.parquet");
+    static const struct {
+        const char *spec, *split;
+        int64_t n;
+    } cases[] = {{"\"$/big\"", "train", 12}, {"\"$/big\"", "test", 5}, {"\"$/big/test.Pq\"", NULL, 5}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        lf_dataset *d = open_spec(cases[i].spec, (lf_dataset_opts){.split = cases[i].split});
+        assert_int_equal(lf_dataset_count(d), cases[i].n);
+        lf_dataset_free(d);
+    }
+}
+
 /* ---- what is wrong -------------------------------------------------------------------------------------------------
  */
 
@@ -208,6 +260,8 @@ static void test_what_is_wrong(void **state) {
         {"\"$/none-*.parquet\"", LF_ENOTFOUND, "no file matches"},
         {"{\"path\": [\"a\", \"b\"], \"format\": \"image_folder\"}", LF_EUSAGE,
          "is for Parquet files, not for format 'image_folder'"},
+        {"[\"" NO_ROWS "\", \"" NO_ROWS "\"]", LF_EDATA, "no-rows.parquet and 1 more file: nothing in it"},
+        {"[\"" PART_0 "\", \"%plain.parquet\", \"" NO_ROWS "\"]", LF_EDATA, "plain.parquet: no column is known"},
         {"[]", LF_EUSAGE, "expected a path, a list of paths"},
         {"\"$/saved\"", LF_EDATA, "save_to_disk of `datasets` writes them"},
         {"\"$/a.arrow\"", LF_EDATA, "this is Arrow; turn it into Parquet"},
@@ -274,6 +328,41 @@ static void test_check(void **state) {
     lf_dataset_free(d);
 }
 
+/* Which pictures were checked: other files, another order of them where a sample is drawn, another column. */
+static void test_check_identity(void **state) {
+    (void)state;
+    put_hub_folder();
+    static const struct {
+        const char *spec;
+        int64_t max_samples;
+        int same; /* as which case before; -1: as none */
+    } cases[] = {
+        {"[\"" PART_0 "\", \"" PART_1 "\"]", 4, -1},
+        {"[\"" PART_1 "\", \"" PART_0 "\"]", 4, -1},
+        {"\"%train-*.parquet\"", 4, 0},
+        {"\"$/hub\"", 4, 0}, /* elsewhere */
+        {"{\"path\": \"$/hub\", \"image_field\": \"image\"}", 4, 0},
+        {"[\"" PART_0 "\", \"" PART_1 "\"]", 5, -1},
+        {"[\"" PART_0 "\", \"" PART_1 "\"]", 0, -1},
+        {"[\"" PART_1 "\", \"" PART_0 "\"]", 0, -1}, /* the first that is damaged is another */
+        {"[\"" PART_0 "\", \"" PART_0 "\"]", 4, -1},
+        {"{\"path\": \"%plain.parquet\", \"image_field\": \"picture\"}", 0, -1},
+        {"{\"path\": \"%plain.parquet\", \"image_field\": \"kind\"}", 0, -1},
+    };
+    enum { N = sizeof cases / sizeof *cases };
+    char is[N][160];
+    for (int i = 0; i < N; i++) {
+        const lf_dataset_opts o = {.unlabelled = true, .max_samples = cases[i].max_samples, .seed = 3};
+        lf_dataset *d = open_spec(cases[i].spec, o);
+        lf_dataset_check_identity(d, true, is[i], sizeof is[i]);
+        lf_dataset_free(d);
+        for (int k = 0; k < i; k++)
+            if ((strcmp(is[i], is[k]) == 0) !=
+                (cases[i].same == k || (cases[i].same >= 0 && cases[i].same == cases[k].same)))
+                fail_msg("%s and %s: %s, %s", cases[i].spec, cases[k].spec, is[i], is[k]);
+    }
+}
+
 static void test_fingerprint(void **state) {
     (void)state;
     lf_err err = {0};
@@ -318,11 +407,19 @@ static void test_failing_allocations(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_shards),      cmocka_unit_test(test_names),
-        cmocka_unit_test(test_splits),      cmocka_unit_test(test_plain_columns),
-        cmocka_unit_test(test_label_map),   cmocka_unit_test(test_what_is_wrong),
-        cmocka_unit_test(test_loader),      cmocka_unit_test(test_check),
-        cmocka_unit_test(test_fingerprint), cmocka_unit_test(test_failing_allocations),
+        cmocka_unit_test(test_shards),
+        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_splits),
+        cmocka_unit_test(test_plain_columns),
+        cmocka_unit_test(test_label_map),
+        cmocka_unit_test(test_what_is_wrong),
+        cmocka_unit_test(test_loader),
+        cmocka_unit_test(test_check),
+        cmocka_unit_test(test_files_that_are_odd),
+        cmocka_unit_test(test_capitals),
+        cmocka_unit_test(test_check_identity),
+        cmocka_unit_test(test_fingerprint),
+        cmocka_unit_test(test_failing_allocations),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

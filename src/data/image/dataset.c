@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/paths.h"
+#include "data/files.h"
 #include "io/unpack.h"
 
 struct lf_dataset {
@@ -279,8 +280,17 @@ const char *lf_dataset_check_name(const lf_dataset *d, int64_t i, char *buf, siz
     return d->store->format->name_of(d->store, d->sampled ? d->pick[i] : i, buf, size);
 }
 
+static uint64_t hash_text(uint64_t before, const char *s) { return XXH3_64bits_withSeed(s, strlen(s) + 1, before); }
+
 uint64_t lf_dataset_check_hash(const lf_dataset *d) {
-    return d->sampled ? XXH3_64bits(d->pick, (size_t)d->n * sizeof *d->pick) : 0;
+    const lf_store *s = d->store;
+    const size_t folder = lf_data_files_folder(s->files, s->n_files);
+    uint64_t hash = d->sampled ? XXH3_64bits(d->pick, (size_t)d->n * sizeof *d->pick) : 0;
+    for (int64_t i = 0; i < s->n_files; i++) {
+        hash = hash_text(hash, s->files[i] + folder);
+        if (s->columns) hash = hash_text(hash, s->columns[i]);
+    }
+    return hash;
 }
 
 bool lf_dataset_has_split(const cJSON *spec, const char *split) {

@@ -23,7 +23,7 @@ typedef struct lf_dataset_opts {
  * Other files there are counted by extension and said in one warning; hidden ones, and those that systems put there
  * (Thumbs.db, desktop.ini, __MACOSX, @eaDir), are not looked at.
  * parquet: files with a column of pictures and one of labels (docs/picture-data.md); a file, a list of them, a pattern,
- * or a folder with the shards of each split (data/files.h).
+ * or a folder with the shards of each split (data/files.h). Files without rows add nothing, and are warned of.
  * idx: a pair of IDX files; path is the images file (*-images-idx3-ubyte[.gz]; the labels file is found beside it by
  * name or given as "labels"), or a folder that holds such pairs (train-*, t10k-* for test; split chooses). An empty
  * class folder, a folder without pictures, labels and images of different counts: LF_EDATA, naming it.

@@ -24,7 +24,8 @@ typedef struct lf_store {
     const char *table, *label_map; /* the files that were read for them, or NULL */
     const char **files;            /* [n_files] that the examples are read from */
     int64_t n_files;
-    void *source; /* the format's own; freed by its close */
+    const char **columns; /* NULL, or [n_files] the column of pictures in each */
+    void *source;         /* the format's own; freed by its close */
 } lf_store;
 
 /* What lf_dataset_open was asked for, spec taken apart. */
@@ -67,7 +68,8 @@ int64_t lf_class_number(const char *name);
 int64_t lf_dataset_check_count(const lf_dataset *d);
 lf_status lf_dataset_check_one(const lf_dataset *d, int64_t i, bool decode, lf_err *err);
 const char *lf_dataset_check_name(const lf_dataset *d, int64_t i, char *buf, size_t size);
-uint64_t lf_dataset_check_hash(const lf_dataset *d); /* of which they are, within the store; 0: all */
+/* Of which they are: the files in their order (names below their common folder), the columns, and the drawn ones. */
+uint64_t lf_dataset_check_hash(const lf_dataset *d);
 
 /* Appends ", 'name'" to a list in a message's buffer, "..." where it ends. */
 void lf_list_append(char *buf, size_t size, const char *name);

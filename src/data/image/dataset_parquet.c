@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/slice.h"
 #include "data/files.h"
 #include "data/image/dataset_internal.h"
 #include "parquet/parquet.h"
@@ -98,14 +99,21 @@ static lf_status find_column(const char **name, const lf_parquet *p, const char 
 /* ---- labels --------------------------------------------------------------------------------------------------------
  */
 
+/* A class that is a text, and how many were met before it. */
+typedef struct text_class {
+    char *text; /* lf_malloc */
+    int32_t number;
+} text_class;
+
 /* The names of the classes as they are met: those of a ClassLabel, or texts, or numbers. */
 typedef struct naming {
     lf_store *store;
     const lf_data_request *request;
     const cJSON *names; /* of a ClassLabel, or NULL */
-    lf_paths texts;     /* classes that are texts, in the order in which they were met */
-    int64_t highest;    /* of numbers */
-    bool numbers;       /* labels are numbers */
+    text_class *texts;  /* [n_texts] sorted by bytes */
+    int64_t n_texts, room;
+    int64_t highest; /* of numbers */
+    bool numbers;    /* labels are numbers */
 } naming;
 
 static lf_status bad_label(const naming *g, int64_t row, int64_t label, lf_err *err) {
@@ -129,6 +137,30 @@ static lf_status read_number(const naming *g, const shard *s, int64_t i, int64_t
     return LF_OK;
 }
 
+/* Where a text is among those that were met, or belongs. */
+static int64_t place_of(const naming *g, const char *text) {
+    int64_t low = 0, high = g->n_texts;
+    while (low < high) {
+        const int64_t middle = low + (high - low) / 2;
+        if (strcmp(g->texts[middle].text, text) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* Takes text over. */
+static lf_status add_text(naming *g, char *text, int64_t at, lf_err *err) {
+    if (!lf_grow(&g->texts, &g->room, g->n_texts + 1)) {
+        lf_free(text);
+        return lf_no_memory(err, "the classes of %s", g->store->path);
+    }
+    memmove(g->texts + at + 1, g->texts + at, (size_t)(g->n_texts - at) * sizeof *g->texts);
+    g->texts[at] = (text_class){text, (int32_t)g->n_texts++};
+    return LF_OK;
+}
+
 static lf_status read_text(naming *g, const shard *s, int64_t i, int64_t row, int64_t *label, lf_err *err) {
     unsigned char *text;
     size_t n;
@@ -138,12 +170,13 @@ static lf_status read_text(naming *g, const shard *s, int64_t i, int64_t row, in
         lf_free(text);
         return bad_label(g, row, -1, err);
     }
-    int64_t k = 0;
-    while (k < g->texts.n && strcmp(g->texts.at[k], (char *)text) != 0) k++;
-    if (k == g->texts.n && !lf_paths_add(&g->texts, (char *)text))
-        rc = lf_no_memory(err, "the classes of %s", g->store->path);
-    lf_free(text);
-    *label = k;
+    const int64_t k = place_of(g, (char *)text);
+    const bool known = k < g->n_texts && !strcmp(g->texts[k].text, (char *)text);
+    if (known)
+        lf_free(text);
+    else
+        rc = add_text(g, (char *)text, k, err);
+    if (!rc) *label = g->texts[k].number;
     return rc;
 }
 
@@ -165,14 +198,14 @@ static lf_status read_labels(naming *g, const shards *all, lf_err *err) {
 
 /* Classes that are texts are numbered in sorted order, as those of folders are. */
 static lf_status name_by_texts(naming *g, lf_err *err) {
-    const int64_t n = g->texts.n;
+    const int64_t n = g->n_texts;
     const char **sorted = lf_malloc((size_t)(n + 1) * sizeof *sorted);
     if (!sorted) return lf_no_memory(err, "the classes of %s", g->store->path);
-    for (int64_t i = 0; i < n; i++) sorted[i] = g->texts.at[i];
+    for (int64_t i = 0; i < n; i++) sorted[i] = g->texts[i].text;
     lf_class_names_sort(sorted, n);
     int32_t *to = lf_malloc((size_t)(n + 1) * sizeof *to);
     lf_status rc = to ? LF_OK : lf_no_memory(err, "the classes of %s", g->store->path);
-    for (int64_t i = 0; i < n && !rc; i++) to[i] = (int32_t)lf_class_names_find(g->texts.at[i], sorted, n);
+    for (int64_t i = 0; i < n && !rc; i++) to[g->texts[place_of(g, sorted[i])].number] = (int32_t)i;
     for (int64_t i = 0; i < g->store->n && !rc; i++) g->store->labels[i] = to[g->store->labels[i]];
     if (!rc) rc = lf_store_name_classes(g->store, sorted, n, err);
     lf_free(to);
@@ -204,19 +237,17 @@ static lf_status name_by_numbers(const naming *g, lf_err *err) {
 /* ---- opening -------------------------------------------------------------------------------------------------------
  */
 
-static bool is_parquet_name(const char *name) {
-    const char *dot = strrchr(name, '.');
-    return dot && (!strcmp(dot, ".parquet") || !strcmp(dot, ".pq"));
-}
+static bool is_parquet_name(const char *name) { return lf_has_extension(name, LF_PARQUET_EXTENSIONS); }
 
-static lf_status open_shard(shard *s, const char *path, const lf_data_request *r, const char **label, lf_err *err) {
-    const char *image;
+/* *image and *label: names of columns, borrowed from the file. */
+static lf_status open_shard(shard *s, const char *path, const lf_data_request *r, const char **image,
+                            const char **label, lf_err *err) {
     lf_status rc = lf_parquet_open(&s->file, path, err);
-    if (!rc) rc = find_column(&image, s->file, path, &image_role, r->image_field, err);
+    if (!rc) rc = find_column(image, s->file, path, &image_role, r->image_field, err);
     if (rc) return rc;
-    s->image = bytes_of(s->file, image);
+    s->image = bytes_of(s->file, *image);
     char name[PATH_ROOM];
-    s->path = part_of(name, image, "path") ? lf_parquet_leaf(s->file, name) : -1;
+    s->path = part_of(name, *image, "path") ? lf_parquet_leaf(s->file, name) : -1;
     if (s->path >= 0 && !lf_parquet_leaf_is_bytes(s->file, s->path)) s->path = -1;
     s->label = -1;
     if (r->unlabelled || (rc = find_column(label, s->file, path, &label_role, r->label_field, err))) return rc;
@@ -245,18 +276,22 @@ static lf_status check_like_first(const shards *all, const shard *s, const char 
 static lf_status open_shards(shards *all, naming *g, lf_err *err) {
     lf_store *s = g->store;
     lf_status rc = LF_OK;
+    int64_t without_rows = 0;
+    const char *without = NULL;
     for (int64_t f = 0; f < s->n_files && !rc; f++) {
         const char *label = NULL;
         shard *at = &all->at[all->n++];
         at->first = s->n;
-        if ((rc = open_shard(at, s->files[f], g->request, &label, err))) break;
+        if ((rc = open_shard(at, s->files[f], g->request, &s->columns[f], &label, err))) break;
         s->n += lf_parquet_rows(at->file);
+        if (lf_parquet_rows(at->file) == 0 && !without_rows++) without = s->files[f];
         if (f == 0 && label) {
             g->numbers = lf_parquet_leaf_is_integer(at->file, at->label);
             g->names = g->numbers ? class_names(at->file, label) : NULL;
         }
         rc = check_like_first(all, at, s->files[f], label, g->names, err);
     }
+    if (!rc && s->n) lf_data_files_warn_of_no_rows(without, without_rows);
     return rc;
 }
 
@@ -293,7 +328,8 @@ static lf_status take_files(lf_store *s, const lf_data_request *r, lf_err *err) 
                      r->key, files.paths.at[0], w.split, w.split);
     lf_data_files_warn(&files);
     s->n_files = files.paths.n;
-    if (!rc && !(s->files = lf_arena_alloc(s->arena, (size_t)files.paths.n * sizeof *s->files)))
+    if (!rc && (!(s->files = lf_arena_alloc(s->arena, (size_t)files.paths.n * sizeof *s->files)) ||
+                !(s->columns = lf_arena_alloc(s->arena, (size_t)files.paths.n * sizeof *s->columns))))
         rc = lf_no_memory(err, "%s", files.paths.at[0]);
     for (int64_t i = 0; i < files.paths.n && !rc; i++)
         if (!(s->files[i] = lf_arena_strdup(s->arena, files.paths.at[i])))
@@ -324,7 +360,8 @@ static lf_status parquet_open(lf_store *s, const lf_data_request *r, lf_err *err
     for (int64_t i = 0; i < s->n && !rc && r->unlabelled; i++) s->labels[i] = -1;
     if (!rc && !r->unlabelled && !(rc = read_labels(&g, all, err)))
         rc = g.numbers ? name_by_numbers(&g, err) : name_by_texts(&g, err);
-    lf_paths_free(&g.texts);
+    for (int64_t i = 0; i < g.n_texts; i++) lf_free(g.texts[i].text);
+    lf_free(g.texts);
     return rc;
 }
 
@@ -349,7 +386,6 @@ static const shard *shard_of(const lf_store *s, int64_t *i) {
         else
             high = middle - 1;
     }
-    while (lf_parquet_rows(all->at[low].file) == 0) low--; /* files without rows, at the end */
     *i -= all->at[low].first;
     return &all->at[low];
 }

@@ -1,7 +1,6 @@
 /* Which format a picture has: what it begins with decides, its name only where there is nothing to see. */
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/slice.h"
 #include "data/image/internal.h"
@@ -25,24 +24,17 @@ static bool begins_with(const unsigned char *bytes, size_t size, const char *sig
     return false;
 }
 
-static bool has_extension(const char *name, const char *extensions) {
-    const char *dot = strrchr(name, '.');
-    for (lf_slice e; dot && lf_next_item(&extensions, &e);)
-        if (strlen(dot + 1) == (size_t)e.length && !strncasecmp(dot + 1, e.start, (size_t)e.length)) return true;
-    return false;
-}
-
 const lf_image_decoder *lf_image_decoder_of(const unsigned char *bytes, size_t size, const char *name) {
     for (int i = 0; i < N_DECODERS; i++)
         if (begins_with(bytes, size, decoders[i].signatures)) return &decoders[i];
     for (int i = 0; i < N_DECODERS; i++) /* without a signature almost anything could be one: only under its own name */
-        if (!decoders[i].signatures && has_extension(name, decoders[i].extensions)) return &decoders[i];
+        if (!decoders[i].signatures && lf_has_extension(name, decoders[i].extensions)) return &decoders[i];
     return NULL;
 }
 
 bool lf_image_has_extension(const char *name) {
     for (int i = 0; i < N_DECODERS; i++)
-        if (has_extension(name, decoders[i].extensions)) return true;
+        if (lf_has_extension(name, decoders[i].extensions)) return true;
     return false;
 }
 

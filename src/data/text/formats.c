@@ -7,6 +7,7 @@
 #include "data/image/dataset_internal.h"
 #include "data/text/internal.h"
 #include "io/unpack.h"
+#include "parquet/parquet.h"
 
 #define LF_TEXT_FORMAT(name, extensions, beginning) extern const lf_text_format lf_text_##name;
 #include "data/text/formats.def"

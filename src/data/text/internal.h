@@ -85,7 +85,8 @@ typedef struct lf_text_origin {
     lf_dialect_spec dialect;
     const lf_text_chat *chat; /* NULL: none */
 } lf_text_origin;
-/* Of `path`, which is a file; plain text: the folder, or what stands for the files `given`. */
+/* Of `path`, which is a file; plain text: the folder, or what stands for the files `given`. Without records it is
+ * LF_EDATA, but of an own_file, which says of itself that it has none: n is 0, and no layout is chosen. */
 lf_status lf_text_store_open(lf_text_store **out, const lf_text_format *format, const lf_text_origin *o,
                              const char *path, const lf_paths *given, lf_err *err);
 void lf_text_store_free(lf_text_store *s);

@@ -83,15 +83,6 @@ bool lf_text_dataset_has_split(const cJSON *spec, const char *split) {
     return yes;
 }
 
-static void warn_of_twins(const lf_paths *p) {
-    for (int64_t i = 1; i < p->n; i++)
-        for (int64_t k = 0; k < i; k++)
-            if (!strcmp(p->at[i], p->at[k])) {
-                lf_warn("%s is in the list twice, so each of its records is there twice", p->at[i]);
-                return;
-            }
-}
-
 static lf_status open_shards(lf_text_shards **out, const request *r, const lf_text_chat *chat, lf_err *err) {
     const lf_text_format *format = r->format ? lf_text_format_named(r->format) : NULL;
     const lf_data_wanted w = {.key = r->key, .split = r->split, .ours = has_format};
@@ -100,7 +91,6 @@ static lf_status open_shards(lf_text_shards **out, const request *r, const lf_te
     lf_status rc = lf_data_files_find(&files, r->path, &w, err);
     if (rc) return rc;
     lf_data_files_warn(&files);
-    warn_of_twins(&files.paths);
     if (!files.folder)
         rc = lf_text_shards_open(out, format, &o, &files.paths, err);
     else if (format && !format->windowed)

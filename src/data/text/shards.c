@@ -55,12 +55,11 @@ static lf_status fill(lf_text_store *s, const lf_text_origin *o, const char *pat
         s->map.size == 0)
         rc = lf_fail(err, LF_EDATA, "%s: %s: the file is empty; expected %s records", o->key, path, format->name);
     if (!rc) rc = format->index(s, err);
-    if (!rc && s->n == 0)
-        rc = lf_fail(err, LF_EDATA, "%s: %s: nothing in it; expected %s", o->key, path,
-                     format->windowed   ? "text"
-                     : format->own_file ? "records, found none"
-                                        : "records, found blank lines or a heading alone");
-    return rc ? rc : choose_layout(s, err);
+    if (rc || (s->n == 0 && format->own_file)) return rc;
+    if (s->n == 0)
+        return lf_fail(err, LF_EDATA, "%s: %s: nothing in it; expected %s", o->key, path,
+                       format->windowed ? "text" : "records, found blank lines or a heading alone");
+    return choose_layout(s, err);
 }
 
 lf_status lf_text_store_open(lf_text_store **out, const lf_text_format *format, const lf_text_origin *o,
@@ -151,18 +150,35 @@ static lf_status check_like_first(const lf_text_shards *s, const lf_text_store *
                    store->path, lf_text_layout_name(store->layout), first->path, lf_text_layout_name(first->layout));
 }
 
+/* A file that says of itself that it has no rows adds no store. */
 static lf_status open_records(lf_text_shards *s, const lf_text_format *format, const lf_text_origin *o,
                               const char *path, lf_err *err) {
     lf_text_store *store = NULL;
     lf_status rc = format ? LF_OK : recognise(&format, path, o->key, err);
     if (!rc && format->windowed)
         return lf_fail(err, LF_EUSAGE, "%s: %s is plain text, but %s holds records; they cannot be one data set",
-                       o->key, path, s->stores[0]->path);
+                       o->key, path, s->n_stores ? s->stores[0]->path : s->path);
     if (rc || (rc = lf_text_store_open(&store, format, o, path, NULL, err))) return rc;
-    if (s->n_stores && (rc = check_like_first(s, store, err)))
+    if (store->n && s->n_stores) rc = check_like_first(s, store, err);
+    if (rc || !store->n)
         lf_text_store_free(store);
     else
         add_store(s, store);
+    return rc;
+}
+
+static lf_status open_all_records(lf_text_shards *s, const lf_text_format *first, const lf_text_format *format,
+                                  const lf_text_origin *o, const lf_paths *files, lf_err *err) {
+    const char *without = NULL;
+    lf_status rc = LF_OK;
+    for (int64_t i = 0; i < files->n && !rc; i++) {
+        const int64_t before = s->n_stores;
+        rc = open_records(s, i ? format : first, o, files->at[i], err);
+        if (s->n_stores == before && !without) without = files->at[i];
+    }
+    if (!rc && !s->n_stores)
+        rc = lf_fail(err, LF_EDATA, "%s: %s: nothing in it; expected records, found none", o->key, s->path);
+    if (!rc) lf_data_files_warn_of_no_rows(without, files->n - s->n_stores);
     return rc;
 }
 
@@ -193,7 +209,7 @@ lf_status lf_text_shards_open(lf_text_shards **out, const lf_text_format *format
     if (first->windowed)
         rc = open_plain(s, first, o, files, format, err);
     else
-        for (int64_t i = 0; i < files->n && !rc; i++) rc = open_records(s, i ? format : first, o, files->at[i], err);
+        rc = open_all_records(s, first, format, o, files, err);
     if (rc)
         lf_text_shards_release(s);
     else
