@@ -124,6 +124,9 @@ bool lf_cfg_is_given(const lf_config *cfg, lf_key_id key); /* given by the user 
 bool lf_cfg_is_flag(const lf_config *cfg, lf_key_id key);  /* given on the command line */
 /* Why a key is not read (effects.def): "with method head", "without forgetting_data", into buf; NULL: it is. */
 const char *lf_config_unread(const lf_config *cfg, lf_key_id id, char *buf, size_t size);
+/* Warns of each of `keys` ("a|b") that was given (defaults in a file aside) that it has no effect `why` ("on
+ * pictures"). For what shows only when model and data are known; the rest is in effects.def. */
+void lf_config_say_no_effect(const lf_config *cfg, const char *keys, const char *why);
 const char *lf_cfg_verb(const lf_config *cfg);
 /* Every key that is set, as a JSON object; the caller deletes it. */
 cJSON *lf_cfg_to_json(const lf_config *cfg);

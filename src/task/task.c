@@ -1,4 +1,5 @@
 /* Which task a model is for. */
+#include <stdio.h>
 #include <string.h>
 
 #include "task/source.h"
@@ -24,6 +25,23 @@ const lf_source_type *lf_source_for(lf_input_kind input) {
     return sources[i];
 }
 
+static const struct {
+    lf_input_kind input;
+    const char *what, *keys;
+} other_keys[] = {
+#define LF_OTHER_KEYS(input, what, keys) {input, what, keys},
+#include "task/other_keys.def"
+#undef LF_OTHER_KEYS
+};
+
+static void say_other_keys(const lf_config *cfg, lf_input_kind input) {
+    for (size_t i = 0; i < sizeof other_keys / sizeof *other_keys; i++) {
+        char why[64];
+        snprintf(why, sizeof why, "on %s", other_keys[i].what);
+        if (other_keys[i].input == input) lf_config_say_no_effect(cfg, other_keys[i].keys, why);
+    }
+}
+
 lf_status lf_task_open(lf_task **out, const lf_config *cfg, lf_model *m, lf_graph *g, lf_err *err) {
     *out = NULL;
     const lf_task_type *type = NULL;
@@ -34,6 +52,7 @@ lf_status lf_task_open(lf_task **out, const lf_config *cfg, lf_model *m, lf_grap
                        m->family->model_type);
     lf_task *t = lf_calloc(1, sizeof *t);
     if (!t) return lf_no_memory(err, "the task");
+    say_other_keys(cfg, type->input);
     *t = (lf_task){.type = type, .source = lf_source_for(type->input), .cfg = cfg, .model = m, .g = g};
     lf_status rc = t->source->open(t, err);
     if (!rc && type->check) rc = type->check(t, err);

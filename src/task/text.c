@@ -47,6 +47,22 @@ lf_status lf_language_open_text(lf_task *t, lf_err *err) {
     return l->text ? LF_OK : lf_language_tokenizer(&l->text, t->cfg, t->model, err);
 }
 
+/* What is trained, or what is judged where nothing is: keys that these records have no use for. */
+static void say_unread_keys(const lf_task *t, lf_data_role role) {
+    const lf_text_dataset *const *data = (const lf_text_dataset *const *)lf_language_of(t)->data;
+    const lf_text_dataset *d = data[role];
+    char why[600];
+    if (role != LF_DATA_TRAIN && (role != LF_DATA_EVAL || data[LF_DATA_TRAIN])) return;
+    if (lf_text_dataset_windowed(d)) {
+        snprintf(why, sizeof why, "on plain text (%.500s)", lf_text_dataset_path(d));
+        lf_config_say_no_effect(t->cfg, "overlong|text_field|prompt_template|chat_template|completion_only_loss", why);
+    } else if (!lf_text_dataset_is(d, LF_TEXT_CHAT)) {
+        snprintf(why, sizeof why, "on records of layout '%s' (%.500s)", lf_text_dataset_layout(d),
+                 lf_text_dataset_path(d));
+        lf_config_say_no_effect(t->cfg, "chat_template", why);
+    }
+}
+
 static lf_status open_data(lf_task *t, lf_data_role role, const lf_data_from *from, lf_err *err) {
     lf_language *l = t->data;
     lf_status rc = lf_language_open_text(t, err);
@@ -60,6 +76,7 @@ static lf_status open_data(lf_task *t, lf_data_role role, const lf_data_from *fr
                                     .max_samples = from->limit ? lf_cfg_i64(t->cfg, from->limit) : 0,
                                     .seed = (uint64_t)lf_cfg_i64(t->cfg, LF_seed)};
     rc = lf_text_dataset_open(&l->data[role], &o, err);
+    if (!rc) say_unread_keys(t, role);
     if (!rc && role == LF_DATA_TRAIN && l->text->encoder.eos < 0 && !lf_text_dataset_is(l->data[role], LF_TEXT_CHAT))
         lf_warn("%s: no eos_token, and the model names no eos_token_id: nothing is put behind a document, so the model "
                 "will not learn where a text ends; name one in tokenizer_config.json",

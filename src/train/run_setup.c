@@ -145,6 +145,9 @@ static lf_status open_data(lf_run *run, lf_err *err) {
     run->has_eval = source->has_data(run->task, LF_DATA_EVAL);
     run->has_test = source->has_data(run->task, LF_DATA_TEST);
     run->has_base = source->has_data(run->task, LF_DATA_BASE);
+    if (!run->has_eval || is_split(run))
+        lf_config_say_no_effect(run->cfg, "max_eval_samples",
+                                run->has_eval ? "with train_val_split" : "without data for evaluations");
     return lf_run_hash_data(run, err);
 }
 

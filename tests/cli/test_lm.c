@@ -287,10 +287,32 @@ static void test_mistakes(void **state) {
     assert_false(lf_is_dir(text("%s/bad", root)));
 }
 
+static void test_keys_without_effect(void **state) {
+    (void)state;
+    static const struct {
+        const char *arguments, *says, *not ;
+    } cases[] = {
+        {"--skip_bad_images --augmentation flip", "key 'augmentation' (on the command line) has no effect on text",
+         "'max_seq_length'"},
+        {"--reuse_head", "key 'reuse_head' (on the command line) has no effect on text", "'lr'"},
+        {"--overlong skip", "key 'overlong' (on the command line) has no effect on plain text (plain.txt)", "on text"},
+        {"--text_field body", "key 'text_field' (on the command line) has no effect on plain text", "on text"},
+        {"--chat_template chatml --train_data train.jsonl",
+         "key 'chat_template' (on the command line) has no effect on records of layout '", "on plain text"},
+        {"--overlong skip --train_data train.jsonl", "train.jsonl", "has no effect"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        must(text(TUNE "--dry_run --output_dir unread %s", cases[i].arguments), 0);
+        if (!strstr(output, cases[i].says) || strstr(output, cases[i].not ))
+            fail_msg("case %zu: expected '%s' in:\n%s", i, cases[i].says, output);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pretrained_folder_is_a_model),
         cmocka_unit_test(test_tuning_and_forgetting),
+        cmocka_unit_test(test_keys_without_effect),
         cmocka_unit_test(test_resumed_equals_straight),
         cmocka_unit_test(test_date_is_of_the_run),
         cmocka_unit_test(test_packing_changes_no_loss),

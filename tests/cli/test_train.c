@@ -567,8 +567,28 @@ static void test_divergence(void **state) {
     assert_false(lf_is_file(text("%s/diverged/adapter/adapter_model.safetensors", root)));
 }
 
+/* Said of what was asked for, and once: what a file holds as a default was not. */
+static void test_keys_of_text(void **state) {
+    (void)state;
+    FILE *f = fopen(text("%s/text.json", root), "w");
+    fputs("{\"packing\": false, \"max_seq_length\": 64, \"momentum\": 0.9, \"max_eval_samples\": 5}", f);
+    fclose(f);
+    must(run(TRAIN "--config text.json --packing --prompt_template x --dry_run --output_dir unread"), 0);
+    said("key 'packing' (on the command line) has no effect on pictures");
+    said("key 'prompt_template' (on the command line) has no effect on pictures");
+    said("key 'max_seq_length' (in text.json) has no effect on pictures");
+    assert_null(strstr(output, "'momentum'"));
+    assert_null(strstr(output, "'max_eval_samples'")); /* there is val/ beside train/ */
+    must(run(TRAIN "--config text.json --train_data data/train --dry_run --output_dir unread"), 0);
+    said("key 'max_eval_samples' (in text.json) has no effect without data for evaluations");
+    assert_null(strstr(output, "'packing'"));
+    must(run(TRAIN "--config text.json --train_val_split 0.2 --dry_run --output_dir unread"), 0);
+    said("key 'max_eval_samples' (in text.json) has no effect with train_val_split");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_run_has_all_its_files),
+                                       cmocka_unit_test(test_keys_of_text),
                                        cmocka_unit_test(test_same_bytes_twice),
                                        cmocka_unit_test(test_resumed_equals_straight),
                                        cmocka_unit_test(test_resume_with_other_keys),

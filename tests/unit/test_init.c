@@ -425,6 +425,20 @@ static void test_names(void **state) {
     assert_true(lf_init_find("milora")->residual);
     assert_int_equal(lf_init_find("milora")->block, LF_BLOCK_LAST);
     assert_int_equal(lf_init_find("slice_random")->block, LF_BLOCK_NONE);
+    /* effects.def names those that have no use for decompositions */
+    for (const char *list = "true|kaiming|gaussian|pissa|pissa_niter_16|milora|intermediate|slice_random|slice_eqmag",
+                    *at;
+         (at = list) && *at; list = at[strcspn(at, "|")] ? at + strcspn(at, "|") + 1 : "") {
+        char name[32], why[96];
+        snprintf(name, sizeof name, "%.*s", (int)strcspn(at, "|"), at);
+        const bool plain = !strcmp(name, "true") || !lf_init_find(name)->residual;
+        const char *args[] = {"--init_lora_weights", name};
+        lf_config *cfg;
+        CHECK_OK(lf_config_new(&cfg, "train", &err_));
+        CHECK_OK(lf_config_parse_args(cfg, 2, (char **)args, &(bool){false}, &err_));
+        assert_int_equal(lf_config_unread(cfg, LF_decomposition_cache, why, sizeof why) != NULL, plain);
+        lf_config_free(cfg);
+    }
     /* what the key's own table says of them: each line of init.def is a choice, and has its help */
 #define LF_INIT(id, name, subtracted, block, plain, help)                                                              \
     assert_non_null(strstr(lf_init_choices, "|" name "|"));                                                            \
