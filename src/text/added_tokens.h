@@ -7,7 +7,6 @@
 #include "text/vocab.h"
 
 typedef struct lf_added_token {
-    const char *content; /* borrowed from the JSON, valid while opening only */
     int32_t id;
     bool single_word, lstrip, rstrip, normalized;
 } lf_added_token;

@@ -65,6 +65,7 @@ static void add_older(lf_obj *names, const cJSON *added) {
         lf_obj_string(&token, "content", item->string);
         lf_obj_bool(&token, "special", special);
         lf_obj_bool(&token, "normalized", !special);
+        lf_obj_bool(&token, LF_TOKEN_OF_OLDER_FILE, true);
         lf_obj_put(&decoder, id, lf_obj_take(&token));
     }
     lf_obj_put(names, "added_tokens_decoder", lf_obj_take(&decoder));

@@ -11,6 +11,7 @@
  * files count: special_tokens_map.json wins over it, and added_tokens.json becomes its "added_tokens_decoder". `*path`
  * is its file, for errors. The caller deletes and frees both. */
 lf_status lf_special_names_read(cJSON **out, char **path, const char *dir, lf_err *err);
+#define LF_TOKEN_OF_OLDER_FILE "older" /* key of such a token: over it what tokenizer.json says wins */
 /* The token that "eos_token" or the like names, as text or as an object with "content"; NULL: none. */
 const char *lf_special_name(const cJSON *names, const char *key);
 

@@ -17,17 +17,23 @@ int64_t lf_tokenizer_place(const lf_tokenizer *t, const char *content) {
     return known >= 0 ? known : next_id(t);
 }
 
+static lf_status read_flags(lf_added_token *a, bool *special, const cJSON *json, const char *where, lf_err *err) {
+    lf_status rc;
+    if ((rc = lf_json_get_bool(json, "special", false, special, where, err)) ||
+        (rc = lf_json_get_bool(json, "normalized", !*special, &a->normalized, where, err)) ||
+        (rc = lf_json_get_bool(json, "single_word", false, &a->single_word, where, err)) ||
+        (rc = lf_json_get_bool(json, "lstrip", false, &a->lstrip, where, err)))
+        return rc;
+    return lf_json_get_bool(json, "rstrip", false, &a->rstrip, where, err);
+}
+
 lf_status lf_tokenizer_add(lf_tokenizer *t, const cJSON *json, int64_t id, const char *where, lf_err *err) {
     const char *content;
     bool special;
     lf_added_token a = {0};
     lf_status rc;
     if ((rc = lf_json_get_str(json, "content", "", &content, where, err)) ||
-        (rc = lf_json_get_bool(json, "special", false, &special, where, err)) ||
-        (rc = lf_json_get_bool(json, "normalized", !special, &a.normalized, where, err)) ||
-        (rc = lf_json_get_bool(json, "single_word", false, &a.single_word, where, err)) ||
-        (rc = lf_json_get_bool(json, "lstrip", false, &a.lstrip, where, err)) ||
-        (rc = lf_json_get_bool(json, "rstrip", false, &a.rstrip, where, err)))
+        (rc = read_flags(&a, &special, json, where, err)))
         return rc;
     if (!*content) return lf_fail(err, LF_EDATA, "%s: key 'content': expected a token, found none", where);
     const int64_t wanted = lf_tokenizer_place(t, content);
@@ -39,10 +45,27 @@ lf_status lf_tokenizer_add(lf_tokenizer *t, const cJSON *json, int64_t id, const
     if ((rc = lf_vocab_add(&t->vocab, content, id, LF_TOKEN_ADDED | (special ? LF_TOKEN_SPECIAL : 0), where, err)))
         return rc;
     if (id > t->added.largest) t->added.largest = id;
-    a.content = content;
     a.id = (int32_t)id;
     if (!lf_grow(&t->added.at, &t->added.capacity, t->added.n + 1)) return lf_no_memory(err, "tokens");
     t->added.at[t->added.n++] = a;
+    return LF_OK;
+}
+
+lf_status lf_tokenizer_add_again(lf_tokenizer *t, const cJSON *json, int64_t id, bool *changed, const char *where,
+                                 lf_err *err) {
+    lf_added_token now = {.id = (int32_t)id};
+    bool special;
+    const lf_status rc = read_flags(&now, &special, json, where, err);
+    if (rc) return rc;
+    for (size_t i = 0; i < t->added.n; i++) {
+        lf_added_token *a = &t->added.at[i];
+        if (a->id != now.id) continue;
+        const bool more = special && !lf_tokenizer_is_special(t, a->id);
+        *changed |= more || a->normalized != now.normalized || a->single_word != now.single_word ||
+                    a->lstrip != now.lstrip || a->rstrip != now.rstrip;
+        *a = now;
+        if (more) t->vocab.tokens[id].flags |= LF_TOKEN_SPECIAL;
+    }
     return LF_OK;
 }
 
@@ -50,7 +73,7 @@ lf_status lf_tokenizer_add(lf_tokenizer *t, const cJSON *json, int64_t id, const
 static lf_status index_token(lf_tokenizer *t, lf_tokenizer_work *w, int32_t number, lf_err *err) {
     const lf_added_token *a = &t->added.at[number];
     lf_trie *trie = a->normalized ? &t->added.normalized : &t->added.plain;
-    const char *s = a->content;
+    const char *s = lf_vocab_text(&t->vocab, a->id);
     size_t n = strlen(s);
     if (a->normalized && t->normalizers.n > 0) {
         lf_string_empty(&w->now.text);
@@ -71,6 +94,7 @@ static void mark_skipped(lf_tokenizer *t) {
     for (size_t i = 0; i < t->vocab.n; i++) {
         lf_token *one = &t->vocab.tokens[i];
         if (!one->flags) continue;
+        one->flags &= ~(uint32_t)LF_TOKEN_SKIPPED;
         const char *s = t->vocab.text.s + one->decoded_begin;
         if (lf_vocab_find(&t->vocab, s, one->decoded_size, LF_TOKEN_SPECIAL) >= 0) one->flags |= LF_TOKEN_SKIPPED;
     }
@@ -83,10 +107,17 @@ lf_status lf_tokenizer_index_added(lf_tokenizer *t, size_t first, lf_err *err) {
         for (size_t i = first; i < t->added.n && !rc; i++)
             if (lf_tokenizer_is_special(t, t->added.at[i].id) == (special == 1))
                 rc = index_token(t, w, (int32_t)i, err);
-    for (size_t i = first; i < t->added.n; i++) t->added.at[i].content = NULL;
     if (!rc) mark_skipped(t);
     lf_tokenizer_work_free(w);
     return rc;
+}
+
+lf_status lf_tokenizer_index_all_added(lf_tokenizer *t, lf_err *err) {
+    lf_free(t->added.plain.nodes);
+    lf_free(t->added.normalized.nodes);
+    lf_trie_start(&t->added.plain);
+    lf_trie_start(&t->added.normalized);
+    return lf_tokenizer_index_added(t, 0, err);
 }
 
 lf_status lf_tokenizer_open_added(lf_tokenizer *t, const cJSON *root, const char *path, lf_err *err) {

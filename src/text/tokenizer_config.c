@@ -1,6 +1,6 @@
 /* What tokenizer_config.json and the older files say of tokens, as transformers (5.24) takes it: tokens that
  * tokenizer.json does not have among its added ones are added, first those listed by id, then those with a name, then
- * the rest. */
+ * the rest; of those that it has, "added_tokens_decoder" wins in how they are found. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,7 +23,8 @@ typedef struct adding {
     lf_tokenizer *t;
     const cJSON *names;
     const char *path;
-    cJSON *made; /* a list: tokens that the file has as mere text */
+    cJSON *made;  /* a list: tokens that the file has as mere text */
+    bool changed; /* what tokenizer.json says of a token */
     lf_err *err;
 } adding;
 
@@ -66,7 +67,9 @@ static lf_status add_one_listed(adding *a, const listed *one) {
     if (!content) return lf_fail(a->err, LF_EDATA, "%s: key 'added_tokens_decoder': expected tokens by id", a->path);
     const int64_t place = lf_tokenizer_place(a->t, content);
     if (one->id != place) return wrong_id(a, content, one->token->string, place);
-    return is_added(a->t, content) ? LF_OK : lf_tokenizer_add(a->t, one->token, place, a->path, a->err);
+    if (!is_added(a->t, content)) return lf_tokenizer_add(a->t, one->token, place, a->path, a->err);
+    if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(one->token, LF_TOKEN_OF_OLDER_FILE))) return LF_OK;
+    return lf_tokenizer_add_again(a->t, one->token, place, &a->changed, a->path, a->err);
 }
 
 static lf_status add_listed(adding *a) {
@@ -173,7 +176,7 @@ lf_status lf_tokenizer_read_config(lf_tokenizer *t, const char *dir, lf_err *err
     adding a = {.t = t, .names = names, .path = path, .made = cJSON_CreateArray(), .err = err};
     if (!rc && !a.made) rc = lf_no_memory(err, "tokens");
     if (!rc && !(rc = refuse_splitting(&a)) && !(rc = check_names(&a)) && !(rc = add_all(&a)) &&
-        !(rc = lf_tokenizer_index_added(t, first, err))) {
+        !(rc = a.changed ? lf_tokenizer_index_all_added(t, err) : lf_tokenizer_index_added(t, first, err))) {
         read_ids(t, names);
         rc = warn_unfollowed(&a);
     }

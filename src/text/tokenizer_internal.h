@@ -84,8 +84,13 @@ struct lf_tokenizer {
 
 /* tokenizer_added.c. The id that `tokenizers` gives a token: that of the vocabulary, else the next one. */
 int64_t lf_tokenizer_place(const lf_tokenizer *t, const char *content);
-/* {"content", "special", "normalized", "single_word", "lstrip", "rstrip"}; content must stay until it is indexed. */
+/* {"content", "special", "normalized", "single_word", "lstrip", "rstrip"} */
 lf_status lf_tokenizer_add(lf_tokenizer *t, const cJSON *json, int64_t id, const char *where, lf_err *err);
+/* What another file says of a token that is added: its flags count, but special it stays, and its text when decoded
+ * too. *changed is set where they differ: index all then. */
+lf_status lf_tokenizer_add_again(lf_tokenizer *t, const cJSON *json, int64_t id, bool *changed, const char *where,
+                                 lf_err *err);
+lf_status lf_tokenizer_index_all_added(lf_tokenizer *t, lf_err *err);
 lf_status lf_tokenizer_index_added(lf_tokenizer *t, size_t first, lf_err *err); /* those from number `first` on */
 lf_status lf_tokenizer_open_added(lf_tokenizer *t, const cJSON *root, const char *path, lf_err *err);
 

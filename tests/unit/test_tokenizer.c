@@ -449,6 +449,74 @@ static void test_names(void **state) {
 
 /* ---- files beside it ---- */
 
+/* tokenizer.json and "added_tokens_decoder" say different things of one token: what transformers 5.24 makes of it. */
+static void test_flags_differ(void **state) {
+    (void)state;
+#define NOT ", \"normalized\": false, \"special\": "
+#define YES ", \"normalized\": true, \"special\": "
+    static const char text[] = "a <T> b<t>b<T>x";
+    static const struct {
+        const char *old, *now; /* now NULL: no "added_tokens_decoder" */
+        int32_t ids[13], n;
+        const char *decoded; /* without special tokens */
+    } cases[] = {
+        {NOT "true", NULL, {0, 5, 8, 5, 1, 3, 2, 4, 1, 8, 7}, 11, "a     b < t > b x"},
+        {NOT "false", NOT "true", {0, 5, 8, 5, 1, 3, 2, 4, 1, 8, 7}, 11, "a     b < t > b x"},
+        {NOT "false", YES "false", {0, 5, 8, 5, 1, 8, 1, 8, 7}, 9, "a   <t>   b <t> b <t> x"},
+        {NOT "true", NOT "false", {0, 5, 8, 5, 1, 3, 2, 4, 1, 8, 7}, 11, "a     b < t > b x"},
+        {NOT "true", YES "false", {0, 5, 8, 5, 1, 8, 1, 8, 7}, 9, "a   <t>   b <t> b <t> x"},
+        {NOT "true", YES "true", {0, 5, 8, 5, 1, 8, 1, 8, 7}, 9, "a   <t>   b <t> b <t> x"},
+        {YES "false", NOT "true", {0, 5, 8, 5, 1, 3, 2, 4, 1, 8, 7}, 11, "a   <t>   b < t > b <t> x"},
+        {YES "true", NOT "false", {0, 5, 8, 5, 1, 3, 2, 4, 1, 8, 7}, 11, "a   <t>   b < t > b <t> x"},
+        {NOT "true, \"single_word\": true", NOT "true", {0, 5, 8, 5, 1, 3, 2, 4, 1, 8, 7}, 11, "a     b < t > b x"},
+        {NOT "true",
+         NOT "true, \"single_word\": true",
+         {0, 5, 8, 5, 1, 3, 2, 4, 1, 3, 2, 4, 7},
+         13,
+         "a     b < t > b < t > x"},
+        {NOT "true, \"lstrip\": true",
+         ", \"special\": true",
+         {0, 5, 8, 5, 1, 3, 2, 4, 1, 8, 7},
+         11,
+         "a     b < t > b x"},
+        {NOT "true, \"lstrip\": true", "", {0, 5, 8, 5, 1, 8, 1, 8, 7}, 9, "a   <t>   b <t> b <t> x"},
+    };
+#undef NOT
+#undef YES
+    char folder[] = "/tmp/lf-tokenizer-XXXXXX";
+    assert_non_null(mkdtemp(folder));
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *files[] = {lf_format("{\"normalizer\": {\"type\": \"Lowercase\"}, \"added_tokens\": [{\"id\": 8, "
+                                   "\"content\": \"<T>\"%s}], \"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 0, "
+                                   "\"b\": 1, \"t\": 2, \"<\": 3, \">\": 4, \" \": 5, \".\": 6, \"x\": 7}, "
+                                   "\"merges\": []}}",
+                                   cases[i].old),
+                         cases[i].now
+                             ? lf_format("{\"added_tokens_decoder\": {\"8\": {\"content\": \"<T>\"%s}}}", cases[i].now)
+                             : lf_strdup("{}")};
+        static const char *const names[] = {"tokenizer.json", "tokenizer_config.json"};
+        for (size_t k = 0; k < 2; k++) {
+            char *path = lf_path_join(folder, names[k]);
+            assert_int_equal(lf_file_write(path, files[k], strlen(files[k]), NULL), LF_OK);
+            lf_free(path);
+            lf_free(files[k]);
+        }
+        lf_tokenizer *t = open_path(folder);
+        lf_ids ids = {0};
+        char *decoded;
+        size_t n;
+        assert_int_equal(lf_tokenizer_encode(t, text, sizeof text - 1, true, &ids, NULL), LF_OK);
+        assert_int_equal(lf_tokenizer_decode(t, ids.ids, ids.n, true, &decoded, &n, NULL), LF_OK);
+        assert_int_equal(ids.n, cases[i].n);
+        assert_memory_equal(ids.ids, cases[i].ids, (size_t)ids.n * sizeof *ids.ids);
+        assert_string_equal(decoded, cases[i].decoded);
+        lf_free(decoded);
+        lf_ids_free(&ids);
+        lf_tokenizer_free(t);
+    }
+    assert_int_equal(lf_remove_tree(folder, NULL), LF_OK);
+}
+
 /* What transformers 5.24 makes of a text with a tokenizer of 13 tokens and these files beside it. */
 static void test_config(void **state) {
     (void)state;
@@ -814,10 +882,11 @@ static void test_stories(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        LEAKLESS(test_golden),      LEAKLESS(test_tokens),    LEAKLESS(test_nul_and_append), LEAKLESS(test_not_utf8),
-        LEAKLESS(test_unknown_ids), LEAKLESS(test_cuts),      LEAKLESS(test_cut_answers),    LEAKLESS(test_refused),
-        LEAKLESS(test_patterns),    LEAKLESS(test_names),     LEAKLESS(test_config),         LEAKLESS(test_long_word),
-        LEAKLESS(test_threads),     LEAKLESS(test_no_memory), LEAKLESS(test_gpt2_vectors),   LEAKLESS(test_stories),
+        LEAKLESS(test_golden),      LEAKLESS(test_tokens),  LEAKLESS(test_nul_and_append), LEAKLESS(test_not_utf8),
+        LEAKLESS(test_unknown_ids), LEAKLESS(test_cuts),    LEAKLESS(test_cut_answers),    LEAKLESS(test_refused),
+        LEAKLESS(test_patterns),    LEAKLESS(test_names),   LEAKLESS(test_config),         LEAKLESS(test_flags_differ),
+        LEAKLESS(test_long_word),   LEAKLESS(test_threads), LEAKLESS(test_no_memory),      LEAKLESS(test_gpt2_vectors),
+        LEAKLESS(test_stories),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
