@@ -87,12 +87,17 @@ static lf_status match_numbers(matching *m, int64_t highest, lf_err *err) {
                        "('%s', ...)",
                        m->key, lf_dataset_path(m->data), (long long)highest, (long long)m->n_names - 1, m->names[0]);
     for (int64_t c = 0; c < m->n; c++) m->to[c] = (int32_t)lf_class_number(class_name(m, c));
+    lf_info("%s: %s: its classes are numbers, taken for those of the labels: 0 is '%s'", m->key,
+            lf_dataset_path(m->data), m->names[0]);
     return LF_OK;
 }
 
-/* The next letter or digit at *s, in small letters; 0 at the end, or at the comma of a list of names. */
-static int next_letter(const char **s) {
+/* The next letter or digit at *s, in small letters; 0 at the end, or at the comma of a list of names. Zeros in front of
+ * a number are passed over. */
+static int next_letter(const char **s, bool *in_number) {
     while (**s && **s != ',' && !isalnum((unsigned char)**s) && (unsigned char)**s < 0x80) ++*s;
+    while (!*in_number && **s == '0' && isdigit((unsigned char)(*s)[1])) ++*s;
+    *in_number = isdigit((unsigned char)**s);
     return **s && **s != ',' ? tolower((unsigned char)*(*s)++) : 0;
 }
 
@@ -100,10 +105,11 @@ static int next_letter(const char **s) {
 static bool is_like(const char *name, const char *label) {
     for (const char *from = label; from; from = strchr(from, ',')) {
         const char *a = name, *b = from += *from == ',';
+        bool in_a = false, in_b = false;
         int x, y;
         do {
-            x = next_letter(&a);
-            y = next_letter(&b);
+            x = next_letter(&a, &in_a);
+            y = next_letter(&b, &in_b);
         } while (x && x == y);
         if (x == y && a > name) return true;
     }

@@ -86,7 +86,10 @@ struct layout {
 /* As it is stored; of 16 bits the upper 8. */
 static unsigned sample(const layout *l, const unsigned char *row, size_t i) {
     if (l->bits == 8) return row[i];
-    if (l->bits < 8) return row[i * l->bits / 8] >> (8 - l->bits - i * l->bits % 8) & ((1u << l->bits) - 1);
+    if (l->bits < 8) {
+        const unsigned byte = row[i * l->bits / 8];
+        return byte >> (8 - l->bits - i * l->bits % 8) & ((1u << l->bits) - 1);
+    }
     uint16_t wide; /* libtiff has put its bytes in our order */
     memcpy(&wide, row + 2 * i, sizeof wide);
     return wide >> 8;
