@@ -484,30 +484,34 @@ static void test_bad_tokens(void **state) {
     (void)state;
     const struct {
         const char *record, *says;
+        int32_t eos;
     } cases[] = {
         {"{\"text\": \"a@\"}",
-         "t.jsonl: line 1: token id 603 is outside the model's vocabulary of 603; is the tokenizer.json"},
+         "t.jsonl: line 1: token id 603 is outside the model's vocabulary of 603; is the tokenizer.json", EOS},
+        {"{\"text\": \"a@\"}", "token id 603, the 'eos_token' of tokenizer_config.json, is outside the model's", 603},
         {"{\"prompt\": \"a long one\", \"completion\": \"ab\"}",
-         "t.jsonl: line 1: the prompt has 9 tokens, which leaves nothing of the answer within max_seq_length 8; raise"},
+         "t.jsonl: line 1: the prompt has 9 tokens, which leaves nothing of the answer within max_seq_length 8; raise",
+         EOS},
     };
     stand_in s = {.adds_bos = true};
-    const lf_text_encoder encoder = encoder_over(&s);
+    lf_text_encoder encoder = encoder_over(&s);
     lf_text_coder c;
     lf_err err = {0};
     assert_says(lf_text_coder_init(&c, &encoder, &(lf_text_encode_opts){.max_seq_length = 1}, &err), LF_EUSAGE, err,
                 "max_seq_length: expected 2 to");
-    assert_ok(lf_text_coder_init(&c, &encoder, &(lf_text_encode_opts){.max_seq_length = 8}, &err), err);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         lf_text_tokens t = {0};
         int64_t cut;
+        encoder.eos = cases[i].eos;
+        assert_ok(lf_text_coder_init(&c, &encoder, &(lf_text_encode_opts){.max_seq_length = 8}, &err), err);
         put_text("t.jsonl", cases[i].record);
         lf_text_dataset *d = open_text("t.jsonl");
         assert_says(lf_text_dataset_tokens(d, 0, &c, &t, &cut, &err), LF_EDATA, err, cases[i].says);
         assert_int_equal(t.n, 0);
         lf_text_tokens_free(&t);
         lf_text_dataset_free(d);
+        lf_text_coder_free(&c);
     }
-    lf_text_coder_free(&c);
 }
 
 /* ---- memory -------------------------------------------------------------------------------------------------------

@@ -121,6 +121,8 @@ static void test_marks(void **state) {
     } cases[] = {{"", true},
                  {", \"weight\": 0", false},
                  {", \"weight\": 0.0", false},
+                 {", \"trainable\": false", false},
+                 {", \"trainable\": true", true},
                  {", \"weight\": 1", true},
                  {", \"weight\": null", true},
                  {", \"train\": false", false},
@@ -321,6 +323,17 @@ static void test_refused(void **state) {
          "two or more"},
         {TALK("{\"role\": \"assistant\", \"content\": \"A\", \"weight\": 0.5}"), "message 1: 'weight' is 1 or true"},
         {TALK("{\"role\": \"assistant\", \"content\": \"A\", \"train\": \"no\"}"), "message 1: 'train' is 1 or true"},
+        {"{\"prompt\": \"a\", \"completion\": \"b\", \"weight\": 0}",
+         "line 1: 'weight' says that the record is not to"},
+        {"{\"prompt\": \"a\", \"completion\": \"b\", \"weight\": 0.0}", "'weight' says"},
+        {"{\"text\": \"a\", \"train\": false}", "'train' says"},
+        {"{\"messages\": [], \"trainable\": false}", "'trainable' says"},
+        {"{\"prompt\": \"a\", \"completion\": \"b\", \"masks\": [0, 1]}", "'masks' is a list of what is to be learned"},
+        {"{\"messages\": [], \"weights\": [1, 0.5]}", "'weights' is a list"},
+        {"{\"text\": \"ab\", \"loss_mask\": [true, false]}", "'loss_mask' is a list"},
+        {TALK("{\"role\": \"assistant\", \"content\": \"A\", \"weights\": [0]}"), "message 1: parts of a message"},
+        {TALK("{\"role\": \"assistant\", \"content\": \"A\", \"trainable\": 2}"),
+         "message 1: 'trainable' is 1 or true"},
         {TALK("{\"role\": \"assistant\", \"content\": \"A\", \"training_detail\": [{}]}"), "'training_detail'"},
         {TALK("{\"role\": \"assistant\", \"content\": \"A\", \"weight\": 0}"),
          "a message of the assistant that is to be learned"},
@@ -349,6 +362,29 @@ static void test_refused(void **state) {
         lf_status rc = try_open(&d, "f.jsonl", (lf_text_dataset_opts){0}, &err);
         if (!rc) rc = lf_text_dataset_example(d, 0, &e, &err);
         assert_says(rc, LF_EDATA, err, cases[i].says);
+        lf_text_dataset_free(d);
+    }
+}
+
+/* Marks that say nothing against learning, or are not marks where one field is asked for by name. */
+static void test_harmless_marks(void **state) {
+    (void)state;
+    static const struct {
+        const char *record, *field;
+    } cases[] = {{"{\"text\": \"a\", \"weight\": 1, \"train\": true, \"loss\": null}", NULL},
+                 {"{\"text\": \"a\", \"weight\": 0.5}", NULL},
+                 {"{\"text\": \"a\", \"weight\": \"0 kg\", \"masks\": \"none\"}", NULL},
+                 {"{\"text\": \"a\", \"masks\": [1, true, 1.0], \"weights\": []}", NULL},
+                 {"{\"text\": \"a\", \"weight\": 0, \"masks\": [0]}", "text"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        lf_text_dataset *d = NULL;
+        lf_text_example e;
+        lf_err err = {0};
+        put_text("f.jsonl", cases[i].record);
+        assert_ok(try_open(&d, "f.jsonl", (lf_text_dataset_opts){.text_field = cases[i].field}, &err), err);
+        assert_ok(lf_text_dataset_example(d, 0, &e, &err), err);
+        assert_string_equal(e.text, "a");
+        lf_text_example_free(&e);
         lf_text_dataset_free(d);
     }
 }
@@ -485,10 +521,15 @@ static void test_no_memory(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pairs),     cmocka_unit_test(test_conversations),
-        cmocka_unit_test(test_marks),     cmocka_unit_test(test_choices),
-        cmocka_unit_test(test_refused),   cmocka_unit_test(test_marked_and_loss_everywhere),
-        cmocka_unit_test(test_unread),    cmocka_unit_test(test_unread_names),
+        cmocka_unit_test(test_pairs),
+        cmocka_unit_test(test_conversations),
+        cmocka_unit_test(test_marks),
+        cmocka_unit_test(test_choices),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_harmless_marks),
+        cmocka_unit_test(test_marked_and_loss_everywhere),
+        cmocka_unit_test(test_unread),
+        cmocka_unit_test(test_unread_names),
         cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);

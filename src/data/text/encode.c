@@ -78,12 +78,13 @@ void lf_text_coder_free(lf_text_coder *c) {
 }
 
 lf_status lf_text_check_ids(const int32_t *ids, int64_t n, const lf_text_coder *c, const char *name, lf_err *err) {
-    for (int64_t i = 0; i < n; i++)
-        if (ids[i] < 0 || ids[i] >= c->encoder.vocab_size)
-            return lf_fail(err, LF_EDATA,
-                           "%s: token id %" PRId32 " is outside the model's vocabulary of %" PRId64
-                           "; is the tokenizer.json of another model?",
-                           name, ids[i], c->encoder.vocab_size);
+    for (int64_t i = 0; i < n; i++) {
+        if (ids[i] >= 0 && ids[i] < c->encoder.vocab_size) continue;
+        const bool end = ids[i] == c->encoder.eos;
+        return lf_fail(err, LF_EDATA, "%s: token id %" PRId32 "%s is outside the model's vocabulary of %" PRId64 "; %s",
+                       name, ids[i], end ? ", the 'eos_token' of tokenizer_config.json," : "", c->encoder.vocab_size,
+                       end ? "name a token there that tokenizer.json has" : "is the tokenizer.json of another model?");
+    }
     return LF_OK;
 }
 

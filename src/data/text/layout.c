@@ -151,6 +151,43 @@ static lf_status count_unread(const lf_text_making *m) {
     return LF_OK;
 }
 
+/* ---- marks of what is not to be learned ---- */
+
+/* Of a record: these say 0 or false of all of it, and these hold a mark for each of its parts. */
+static const char *const whole_marks[] = {"weight", "sample_weight", "train", "training", "trainable", "loss"};
+static const char *const part_marks[] = {"weights", "masks", "mask", "loss_mask"};
+
+static bool is_one(const cJSON *v) { return cJSON_IsTrue(v) || (cJSON_IsNumber(v) && v->valuedouble == 1); }
+static bool is_off(const cJSON *v) { return cJSON_IsFalse(v) || (cJSON_IsNumber(v) && v->valuedouble == 0); }
+
+static bool marks_parts(const cJSON *list) {
+    const cJSON *v = cJSON_IsArray(list) ? list->child : NULL;
+    while (v && is_one(v)) v = v->next;
+    return v;
+}
+
+static lf_status bad_mark(const lf_text_making *m, const char *field, const char *says) {
+    char name[600];
+    return lf_fail(m->err, LF_EDATA, "%s: '%s' %s", lf_text_record(m, name, sizeof name), field, says);
+}
+
+/* Learning what a record says not to learn would be the opposite of what was asked for. */
+static lf_status check_marks(const lf_text_making *m) {
+    if (m->store->text_field) return LF_OK; /* one field was asked for by name, and nothing else */
+    for (size_t i = 0; i < sizeof whole_marks / sizeof *whole_marks; i++)
+        if (!is_read(m, whole_marks[i]) && is_off(lf_text_field(m->record, whole_marks[i])))
+            return bad_mark(m, whole_marks[i],
+                            "says that the record is not to be learned; leave the record out, or the field if it means "
+                            "something else");
+    for (size_t i = 0; i < sizeof part_marks / sizeof *part_marks; i++)
+        if (!is_read(m, part_marks[i]) && marks_parts(lf_text_field(m->record, part_marks[i])))
+            return bad_mark(
+                m, part_marks[i],
+                "is a list of what is to be learned of the record, which is not followed; mark the messages "
+                "themselves (\"train\": false), or leave the field out if it means something else");
+    return LF_OK;
+}
+
 /* ---- one example ---- */
 
 lf_status lf_text_layout_example(const lf_text_store *s, int64_t i, const cJSON *record, lf_text_unread *unread,
@@ -161,6 +198,7 @@ lf_status lf_text_layout_example(const lf_text_store *s, int64_t i, const cJSON 
     const bool one = s->layout->traits & LF_TEXT_ONE_FIELD;
     lf_status rc = check_refused(&m);
     if (!rc && !one && !lf_text_has_fields(record, s->layout->required)) rc = lf_text_missing(&m);
+    if (!rc) rc = check_marks(&m);
     if (!rc) rc = s->layout->make(&m);
     if (!rc && !out->text) {
         out->n = m.text.n;

@@ -69,7 +69,7 @@ static lf_status read_calls(talk *t, lf_message *message, lf_err *err) {
 
 /* ---- what is learned of a message ---- */
 
-static const char *const flags[] = {"weight", "train", "training", "loss"};
+static const char *const flags[] = {"weight", "train", "training", "trainable", "loss"};
 enum { N_FLAGS = sizeof flags / sizeof *flags };
 
 /* A message of the assistant is learned unless one of its flags says 0 or false. */
@@ -109,11 +109,11 @@ static bool template_reads(const lf_text_making *m, const char *key) {
 }
 
 static lf_status read_keys(talk *t, lf_message *message, const cJSON *v) {
-    static const char *const details[] = {"train_detail", "training_detail"};
+    static const char *const details[] = {"train_detail", "training_detail", "weights", "masks", "loss_mask"};
     lf_status rc = LF_OK;
     const cJSON *item;
     for (size_t i = 0; i < N_FLAGS && !rc; i++) rc = read_flag(t, message, v, flags[i]);
-    for (size_t i = 0; i < 2 && !rc; i++)
+    for (size_t i = 0; i < sizeof details / sizeof *details && !rc; i++)
         if (!lf_text_is_empty(lf_text_field(v, details[i])))
             rc = bad_message(t, "parts of a message cannot be left out of the loss; see", details[i]);
     if (rc) return rc;
