@@ -327,6 +327,8 @@ static void test_refused(void **state) {
          "line 1: 'weight' says that the record is not to"},
         {"{\"prompt\": \"a\", \"completion\": \"b\", \"weight\": 0.0}", "'weight' says"},
         {"{\"text\": \"a\", \"train\": false}", "'train' says"},
+        {"{\"text\": \"a\", \"train\": \"False\"}", "'train' says"},
+        {"{\"text\": \"a\", \"weight\": \"0.0\"}", "'weight' says"},
         {"{\"messages\": [], \"trainable\": false}", "'trainable' says"},
         {"{\"prompt\": \"a\", \"completion\": \"b\", \"masks\": [0, 1]}", "'masks' is a list of what is to be learned"},
         {"{\"messages\": [], \"weights\": [1, 0.5]}", "'weights' is a list"},

@@ -158,7 +158,11 @@ static const char *const whole_marks[] = {"weight", "sample_weight", "train", "t
 static const char *const part_marks[] = {"weights", "masks", "mask", "loss_mask"};
 
 static bool is_one(const cJSON *v) { return cJSON_IsTrue(v) || (cJSON_IsNumber(v) && v->valuedouble == 1); }
-static bool is_off(const cJSON *v) { return cJSON_IsFalse(v) || (cJSON_IsNumber(v) && v->valuedouble == 0); }
+static bool is_off(const cJSON *v) {
+    if (cJSON_IsString(v)) /* all that a CSV file has is text */
+        return lf_has_item("0|0.0|false|False|FALSE", v->valuestring);
+    return cJSON_IsFalse(v) || (cJSON_IsNumber(v) && v->valuedouble == 0);
+}
 
 static bool marks_parts(const cJSON *list) {
     const cJSON *v = cJSON_IsArray(list) ? list->child : NULL;
