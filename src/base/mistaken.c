@@ -22,7 +22,7 @@ static bool begins(const char *s, size_t n, const beginning *b) {
 }
 
 /* Without a mark, every second byte of text in these encodings is 0 where the characters are Latin. */
-static const char *wide(const char *s, size_t n) {
+const char *lf_wide_text(const char *s, size_t n) {
     if (n < 4) return NULL;
     if (s[0] && !s[1] && s[2] && !s[3]) return "UTF-16 text without a mark (little endian); save it as UTF-8";
     if (!s[0] && s[1] && !s[2] && s[3]) return "UTF-16 text without a mark (big endian); save it as UTF-8";
@@ -37,5 +37,5 @@ const char *lf_mistaken_text(const char *s, size_t n) {
         const size_t skip = *b->bytes == '<' ? blank : 0;
         if (begins(s + skip, n - skip, b)) return b->what;
     }
-    return wide(s, n);
+    return lf_wide_text(s, n);
 }

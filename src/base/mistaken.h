@@ -7,5 +7,7 @@
 
 /* "a web page, not the file: ..., what to do"; NULL if it is nothing of the kind. For messages; static. */
 const char *lf_mistaken_text(const char *s, size_t n);
+/* "UTF-16 text without a mark (little endian); ..."; NULL: these are not its first bytes. */
+const char *lf_wide_text(const char *s, size_t n);
 
 #endif

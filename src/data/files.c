@@ -269,7 +269,7 @@ static lf_status find_split(lf_data_files *out, const char *folder, const lf_dat
  */
 
 /* A name with an extension is a file's that is not there, not a data set's. */
-static lf_status no_such_path(const char *path, const char *key, lf_err *err) {
+lf_status lf_data_no_such_path(const char *path, const char *key, lf_err *err) {
     char fetch[LF_HUB_HINT] = "", option[64];
     snprintf(option, sizeof option, "--%s", key);
     if (strstr(path, "://") || !strchr(lf_path_base(path), '.')) lf_hub_hint(fetch, path, LF_HUB_DATASET, option);
@@ -281,7 +281,7 @@ static lf_status check_files(const lf_data_files *f, const char *key, lf_err *er
         if (lf_is_dir(f->paths.at[i]))
             return lf_fail(err, LF_EUSAGE, "%s: %s: a folder among several paths; expected files, as in '%s/*.jsonl'",
                            key, f->paths.at[i], f->paths.at[i]);
-        if (!lf_is_file(f->paths.at[i])) return no_such_path(f->paths.at[i], key, err);
+        if (!lf_is_file(f->paths.at[i])) return lf_data_no_such_path(f->paths.at[i], key, err);
     }
     return LF_OK;
 }

@@ -31,6 +31,8 @@ void lf_data_files_free(lf_data_files *f);
 void lf_data_files_warn(const lf_data_files *f);
 /* Warns of n files of a data set, `first` among them, that are whole but have no row; nothing if n is 0. */
 void lf_data_files_warn_of_no_rows(const char *first, int64_t n);
+/* LF_ENOTFOUND; of what a hub calls a data set, with the command that fetches it. */
+lf_status lf_data_no_such_path(const char *path, const char *key, lf_err *err);
 
 /* "FILE" or "FILE and 3 more files" */
 const char *lf_data_files_text(const lf_paths *paths, char *buf, size_t size);

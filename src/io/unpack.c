@@ -17,6 +17,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/mistaken.h"
 #include "base/slice.h"
 
 enum { CHUNK = 1 << 18 }; /* bytes read and written at once */
@@ -188,6 +189,10 @@ static const struct kind {
     size_t at, n;
     const char *magic, *name, *advice;
 } kinds[] = {
+#define PICKLE                                                                                                         \
+    "pickles can run code and are not read; write it as JSON lines: pandas.DataFrame.to_json(OUT, lines=True, "        \
+    "orient='records')"
+#define OTHER_PICTURE                         "it is not read; save it as JPEG or PNG: magick IN OUT.png"
 #define LF_FILE_KIND(at, magic, name, advice) {at, sizeof magic - 1, magic, name, advice},
 #include "io/kinds.def"
 #undef LF_FILE_KIND
@@ -227,7 +232,8 @@ lf_status lf_refuse_kind(const void *bytes, size_t n, const char *path, lf_err *
         if (n >= k->at + k->n && fits((const unsigned char *)bytes + k->at, k->magic, k->n))
             return lf_fail(err, LF_EDATA, "%s: this is %s; %s", path, k->name, k->advice);
     }
-    return LF_OK;
+    const char *wide = lf_wide_text(bytes, n);
+    return wide ? lf_fail(err, LF_EDATA, "%s: this is %s", path, wide) : LF_OK;
 }
 
 /* ---- all of it

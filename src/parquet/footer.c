@@ -217,7 +217,10 @@ static lf_status find(reading *r) {
         const lf_status rc = lf_refuse_kind(p->map, p->size, p->path, r->err);
         if (rc) return rc;
     }
-    if (p->size < MAGIC + TAIL || !lf_parquet_begins(p->map, p->size))
+    if (p->size < MAGIC + TAIL && lf_parquet_begins(p->map, p->size))
+        return lf_fail(r->err, LF_EDATA, "%s: it begins as Parquet and ends after %zu bytes; is the download complete?",
+                       p->path, p->size);
+    if (!lf_parquet_begins(p->map, p->size))
         return lf_fail(r->err, LF_EDATA, "%s: no Parquet file: it does not begin with 'PAR1'", p->path);
     const unsigned char *tail = p->map + p->size - TAIL;
     if (!memcmp(tail + 4, encrypted_magic, MAGIC))

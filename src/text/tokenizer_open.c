@@ -68,13 +68,37 @@ lf_status lf_tokenizer_parse(lf_tokenizer **out, const char *json, size_t size, 
     return rc;
 }
 
+/* Files that transformers makes a tokenizer.json of. */
+static const char *const sources[] = {"tokenizer.model", "spiece.model", "sentencepiece.bpe.model",
+                                      "vocab.json",      "vocab.txt"};
+
+/* A folder whose tokenizer is in another form; LF_OK: who opens tokenizer.json says what is wrong. */
+static lf_status explain_folder(const char *dir, const char *path, lf_err *err) {
+    if (lf_is_file(path)) return LF_OK;
+    for (size_t i = 0; i < sizeof sources / sizeof *sources; i++) {
+        char *source = lf_path_join(dir, sources[i]);
+        if (!source) return lf_no_memory(err, "tokens");
+        const bool there = lf_is_file(source);
+        lf_free(source);
+        if (there)
+            return lf_fail(err, LF_ENOTFOUND,
+                           "%s: there is no tokenizer.json, but %s; where transformers is installed, this makes one of "
+                           "it: python3 -c \"from transformers import AutoTokenizer as t; d = '%s'; "
+                           "t.from_pretrained(d).save_pretrained(d)\"",
+                           dir, sources[i], dir);
+    }
+    return LF_OK;
+}
+
 lf_status lf_tokenizer_open(lf_tokenizer **out, const char *model_dir, lf_err *err) {
     const bool is_dir = lf_is_dir(model_dir);
     cJSON *root = NULL;
     lf_tokenizer *t = NULL;
     *out = NULL;
     char *path = is_dir ? lf_path_join(model_dir, "tokenizer.json") : lf_strdup(model_dir);
-    lf_status rc = path ? lf_json_read(&root, path, err) : lf_no_memory(err, "tokens");
+    lf_status rc = path ? LF_OK : lf_no_memory(err, "tokens");
+    if (!rc && is_dir) rc = explain_folder(model_dir, path, err);
+    if (!rc) rc = lf_json_read(&root, path, err);
     if (!rc) rc = open_json(&t, root, path, err);
     cJSON_Delete(root); /* before more is read: a vocabulary takes a hundred times its size as a tree */
     if (!rc && !is_dir) path[(size_t)(lf_path_base(path) - path)] = 0;

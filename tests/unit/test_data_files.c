@@ -217,6 +217,14 @@ static void test_kinds(void **state) {
         {"%PDF-1.7", 0, 8, "this is a PDF document"},
         {"\x93NUMPY", 0, 6, "this is a NumPy array"},
         {"\x89HDF\r\n\x1a\n", 0, 8, "this is HDF5"},
+        {"\x80\x04\x95", 0, 3, "this is a pickle of Python; pickles can run code"},
+        {"\x80\x02}q", 0, 4, "this is a pickle of Python"},
+        {"\0\0\0\x1c"
+         "ftypavif",
+         0, 12, "this is an AVIF picture; it is not read; save it as JPEG or PNG"},
+        {"\0\0\0\x0cjP  ", 0, 8, "this is a JPEG 2000 picture"},
+        {"a\0,\0b\0", 0, 6, "this is UTF-16 text without a mark (little endian); save it as UTF-8"},
+        {"\0a\0,\0b", 0, 6, "this is UTF-16 text without a mark (big endian)"},
         {"\xff\xfe{\0", 0, 4, "this is text in UTF-16; save it as UTF-8: iconv"},
     };
     static const char *const names[] = {"kind.jsonl", "kind.csv", "kind.txt", "kind", "kind.txt.gz"};

@@ -468,6 +468,9 @@ static void test_unread(void **state) {
                  (const char *const[]){"change nothing: 2 \"id\", 1 \"train\": true of 'user'\n", "1 \"prompt\"\n"}, 2);
     check_unread("{\"tools\": [{}], \"messages\": [{\"role\": \"assistant\", \"content\": \"A\"}]}\n", NULL,
                  (const char *const[]){"1 \"tools\" of the record\n"}, 1);
+    check_unread(
+        "{\"question\": \"q\", \"answer\": \"x\", \"options\": {\"A\": \"x\", \"B\": \"y\"}, \"answer_idx\": \"A\"}\n",
+        NULL, NULL, 0);
     check_unread("{\"question\": \"q\", \"answer\": \"a\", \"passage\": \"p\", \"answer_start\": 3}\n", NULL,
                  (const char *const[]){"they may matter: 1 \"passage\"\n", "not read: 1 \"answer_start\"\n"}, 2);
 }
@@ -521,6 +524,23 @@ static void test_no_memory(void **state) {
     lf_text_dataset_free(d);
 }
 
+/* A page of the web may be wanted as text, so it is trained; but it is told of. */
+static void test_pages_as_text(void **state) {
+    (void)state;
+    lf_text_dataset *d;
+    lf_err err = {0};
+    put_text("page.txt", "<!DOCTYPE html>\n<html><p>Not found</p></html>\n");
+    hear_begin(LF_LOG_INFO);
+    assert_ok(try_open(&d, "page.txt", (lf_text_dataset_opts){0}, &err), err);
+    assert_heard(hear_end(), "page.txt' like a web page");
+    lf_text_dataset_free(d);
+    put_text("page.txt", "A <html> is a tag.\n");
+    hear_begin(LF_LOG_INFO);
+    assert_ok(try_open(&d, "page.txt", (lf_text_dataset_opts){0}, &err), err);
+    assert_null(strstr(hear_end(), "web page"));
+    lf_text_dataset_free(d);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pairs),
@@ -531,6 +551,7 @@ int main(void) {
         cmocka_unit_test(test_harmless_marks),
         cmocka_unit_test(test_marked_and_loss_everywhere),
         cmocka_unit_test(test_unread),
+        cmocka_unit_test(test_pages_as_text),
         cmocka_unit_test(test_unread_names),
         cmocka_unit_test(test_no_memory),
     };

@@ -444,6 +444,20 @@ static void test_names(void **state) {
     assert_int_equal(lf_tokenizer_open(&t, folder, &err), LF_EUNSUPPORTED);
     assert_non_null(strstr(err.message, "\"<x>\" has id 901 here, and 900 by"));
     assert_int_equal(lf_tokenizer_open(&t, "/nowhere", NULL), LF_ENOTFOUND);
+    static const char *const others[] = {"vocab.txt", "vocab.json", "tokenizer.model"}; /* the last one is named */
+    path = lf_path_join(folder, "tokenizer.json");
+    assert_int_equal(lf_remove_tree(path, NULL), LF_OK);
+    lf_free(path);
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        path = lf_path_join(folder, others[i]);
+        assert_int_equal(lf_file_write(path, "x", 1, NULL), LF_OK);
+        lf_free(path);
+        err = (lf_err){0};
+        assert_int_equal(lf_tokenizer_open(&t, folder, &err), LF_ENOTFOUND);
+        assert_non_null(strstr(err.message, "there is no tokenizer.json, but "));
+        assert_non_null(strstr(err.message, others[i]));
+        assert_non_null(strstr(err.message, "t.from_pretrained(d).save_pretrained(d)"));
+    }
     assert_int_equal(lf_remove_tree(folder, NULL), LF_OK);
 }
 

@@ -127,8 +127,7 @@ static lf_status choose_for_several(const lf_data_format **format, const lf_data
 
 static lf_status choose_format(const lf_data_format **format, const lf_data_request *r, lf_err *err) {
     if (cJSON_IsArray(r->paths) || lf_is_pattern(r->path)) return choose_for_several(format, r, err);
-    if (!lf_is_dir(r->path) && !lf_is_file(r->path))
-        return lf_fail(err, LF_ENOTFOUND, "%s: %s: no such file or folder", r->key, r->path);
+    if (!lf_is_dir(r->path) && !lf_is_file(r->path)) return lf_data_no_such_path(r->path, r->key, err);
     if (!*format) *format = recognise(r->path, r->unlabelled);
     if (*format) return LF_OK;
     const lf_status rc = name_kind(r, err);

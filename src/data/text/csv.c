@@ -4,6 +4,7 @@
 
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/mistaken.h"
 #include "data/text/internal.h"
 
 static lf_fields fields_at(const lf_text_store *s, uint64_t at) {
@@ -81,6 +82,8 @@ static void start_again(void *context) {
 
 static lf_status index_records(lf_text_store *s, bool tabs, lf_err *err) {
     indexing x = {.store = s};
+    const char *mistaken = lf_mistaken_text(s->map.data, s->map.size);
+    if (mistaken) return lf_fail(err, LF_EDATA, "%s: expected a table, found %s", s->map.path, mistaken);
     const lf_delimited d = {.path = s->map.path,
                             .text = s->map.data,
                             .n = s->map.size,

@@ -15,7 +15,25 @@ static bool is_blank(const char *s, const char *end) {
     return s == end;
 }
 
+/* Is there another object behind a carriage return in the first line? JSON itself may hold one between its parts. */
+static bool has_bare_returns(const lf_text_map *m) {
+    if (!m->size) return false;
+    const char *const end = line_end(m, 0), *s = m->data;
+    while ((s = memchr(s, '\r', (size_t)(end - s)))) {
+        const char *before = s++;
+        while (s < end && *s == '\r') s++;
+        if (before > m->data && before[-1] == '}' && s < end && *s == '{') return true;
+    }
+    return false;
+}
+
 static lf_status index_lines(lf_text_store *s, lf_err *err) {
+    if (has_bare_returns(&s->map))
+        return lf_fail(
+            err, LF_EDATA,
+            "%s: its lines end in a carriage return alone, as on old Macs; write line feeds: tr '\\r' '\\n' < "
+            "IN > OUT",
+            s->map.path);
     lf_status rc = LF_OK;
     for (uint64_t at = 0; at < s->map.size && !rc;) {
         const char *end = line_end(&s->map, at);

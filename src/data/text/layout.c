@@ -77,6 +77,14 @@ static bool list_near(char *buf, size_t size, const cJSON *record) {
     return strlen(buf) > begin;
 }
 
+/* A table of one column with a '|' in its name has another delimiter than those that are found out. */
+static const char *advice(const lf_text_store *s, const cJSON *record) {
+    const cJSON *first = record->child;
+    if (s->format->delimited && first && !first->next && strchr(first->string, '|'))
+        return "is '|' what is between columns? {\"path\": ..., \"delimiter\": \"|\"}";
+    return "text_field may name another";
+}
+
 static lf_status no_layout(const lf_text_store *s, const cJSON *record, lf_err *err) {
     char name[600], found[256] = "", expected[512] = "the fields ";
     const cJSON *v;
@@ -85,8 +93,8 @@ static lf_status no_layout(const lf_text_store *s, const cJSON *record, lf_err *
         snprintf(expected, sizeof expected,
                  "the fields 'text', or 'messages', or 'prompt', 'completion', or 'question', "
                  "'answer' (docs/text-data.md has them all)");
-    return lf_fail(err, LF_EDATA, "%s: expected %s; found %s; text_field may name another",
-                   lf_text_store_record_name(s, 0, name, sizeof name), expected, *found ? found : "none");
+    return lf_fail(err, LF_EDATA, "%s: expected %s; found %s; %s", lf_text_store_record_name(s, 0, name, sizeof name),
+                   expected, *found ? found : "none", advice(s, record));
 }
 
 static lf_status check_refused(const lf_text_making *m) {

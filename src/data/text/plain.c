@@ -10,6 +10,7 @@
 #include "base/left_out.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/mistaken.h"
 #include "data/text/internal.h"
 #include "data/walk.h"
 #include "io/unpack.h"
@@ -65,16 +66,27 @@ static lf_status gather(gathering *g, lf_err *err) {
     return LF_OK;
 }
 
+/* Of the files that are added, for one warning each. */
+typedef struct adding {
+    int64_t empty, odd;
+    const char *first, *like; /* of the odd ones: those that begin like something else */
+} adding;
+
 /* Of a packed file the content is mapped once and kept: cutting and encoding come back to it. */
-static lf_status keep_unpacked(lf_text_store *s, const char *path, uint64_t *size, lf_err *err) {
+static lf_status keep_unpacked(lf_text_store *s, const char *path, uint64_t *size, adding *a, lf_err *err) {
     lf_text_map *m = &s->kept[s->n];
     const lf_status rc = lf_text_map_open(m, path, err);
     *size = m->base_size;
+    const char *mistaken = rc ? NULL : lf_mistaken_text(m->data, m->size);
+    if (mistaken && a->odd++ == 0) {
+        a->first = path;
+        a->like = mistaken;
+    }
     if (rc || !m->unpacked) lf_text_map_close(m);
     return rc;
 }
 
-static lf_status add_file(lf_text_store *s, const char *path, int64_t *empty, lf_err *err) {
+static lf_status add_file(lf_text_store *s, const char *path, adding *a, lf_err *err) {
     struct stat st;
     uint64_t size;
     if (stat(path, &st)) return lf_fail_errno(err, "read", path);
@@ -82,10 +94,10 @@ static lf_status add_file(lf_text_store *s, const char *path, int64_t *empty, lf
     lf_status rc = LF_OK;
     if (!(s->names[s->n] = lf_arena_strdup(s->arena, path))) return lf_no_memory(err, "the files of %s", s->path);
     size = (uint64_t)st.st_size;
-    if (size && (rc = keep_unpacked(s, s->names[s->n], &size, err))) return rc;
+    if (size && (rc = keep_unpacked(s, s->names[s->n], &size, a, err))) return rc;
     if (size) return lf_text_store_add(s, size, err);
     lf_text_map_close(&s->kept[s->n]);
-    ++*empty;
+    a->empty++;
     return LF_OK;
 }
 
@@ -99,13 +111,16 @@ static lf_status map_file(lf_text_map *m, const lf_text_store *s, int64_t file, 
 
 static lf_status add_files(lf_text_store *s, const lf_paths *files, lf_err *err) {
     const size_t n = (size_t)files->n;
-    int64_t empty = 0;
+    adding a = {0};
     lf_status rc = LF_OK;
     if (!(s->names = lf_arena_alloc(s->arena, (n + 1) * sizeof *s->names)) ||
         !(s->kept = lf_arena_alloc(s->arena, (n + 1) * sizeof *s->kept)))
         return lf_no_memory(err, "the files of %s", s->path);
-    for (size_t i = 0; i < n && !rc; i++) rc = add_file(s, files->at[i], &empty, err);
-    if (!rc && s->n && empty) lf_warn("%s: %" PRId64 " empty files are left out", s->path, empty);
+    for (size_t i = 0; i < n && !rc; i++) rc = add_file(s, files->at[i], &a, err);
+    if (!rc && s->n && a.empty) lf_warn("%s: %" PRId64 " empty files are left out", s->path, a.empty);
+    if (!rc && a.odd)
+        lf_warn("%s: %" PRId64 " of %" PRId64 " files of plain text begin like something else, '%s' like %s", s->path,
+                a.odd, s->n, a.first, a.like);
     return rc;
 }
 
