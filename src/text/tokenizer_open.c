@@ -69,8 +69,8 @@ lf_status lf_tokenizer_parse(lf_tokenizer **out, const char *json, size_t size, 
 }
 
 /* Files that transformers makes a tokenizer.json of. */
-static const char *const sources[] = {"tokenizer.model", "spiece.model", "sentencepiece.bpe.model",
-                                      "vocab.json",      "vocab.txt"};
+static const char *const sources[] = {"tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "vocab.json",
+                                      "vocab.txt"};
 
 /* A folder whose tokenizer is in another form; LF_OK: who opens tokenizer.json says what is wrong. */
 static lf_status explain_folder(const char *dir, const char *path, lf_err *err) {
