@@ -1,5 +1,6 @@
 #include "base/slice.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -19,6 +20,14 @@ bool lf_has_item(const char *list, const char *s) {
     for (lf_slice item; lf_next_item(&list, &item);)
         if (lf_slice_equal(item, s)) return true;
     return false;
+}
+
+void lf_list_append(char *buf, size_t size, const char *name) {
+    const size_t used = strlen(buf), need = strlen(name) + 4;
+    if (used + need + 5 < size)
+        snprintf(buf + used, size - used, "%s'%s'", used ? ", " : "", name);
+    else if (used + 5 < size && (used < 3 || strcmp(buf + used - 3, "...")))
+        snprintf(buf + used, size - used, ", ...");
 }
 
 bool lf_has_extension(const char *name, const char *extensions) {

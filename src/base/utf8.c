@@ -73,3 +73,8 @@ size_t lf_utf8_put(char out[4], uint32_t c) {
     out[0] = (char)((0xf00u >> n & 0xf0) | c); /* c0, e0, f0 */
     return n;
 }
+
+size_t lf_utf8_mark_size(const char *s, size_t n) {
+    static const char mark[3] = {'\xef', '\xbb', '\xbf'};
+    return n >= sizeof mark && memcmp(s, mark, sizeof mark) == 0 ? sizeof mark : 0;
+}

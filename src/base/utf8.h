@@ -12,6 +12,9 @@ size_t lf_utf8_next(const char *s, size_t n, uint32_t *c);
 /* Where the first byte is that belongs to no character; n if there is none. */
 size_t lf_utf8_invalid(const char *s, size_t n);
 
+/* Bytes of the byte order mark that a text begins with: 3, or 0. */
+size_t lf_utf8_mark_size(const char *s, size_t n);
+
 /* Writes c, which must be a character; returns the number of bytes. */
 size_t lf_utf8_put(char out[4], uint32_t c);
 

@@ -85,13 +85,12 @@ static lf_status tell_rows(reading *r, lf_dialect dialect, lf_status (*row)(void
 
 lf_status lf_rows_each(const char *path, lf_status (*row)(void *context, const lf_row *row, lf_err *err), void *context,
                        lf_err *err) {
-    static const char mark[] = "\xef\xbb\xbf";
     char *bytes = NULL;
     lf_dialect dialect;
     reading r = {.path = path};
     lf_status rc = lf_file_read(&bytes, &r.n, path, err);
     if (rc) return rc;
-    const size_t skip = r.n >= 3 && memcmp(bytes, mark, 3) == 0 ? 3 : 0;
+    const size_t skip = lf_utf8_mark_size(bytes, r.n);
     r.text = bytes + skip;
     r.n -= skip;
     if (!(rc = find_rows(&r, &dialect, err))) rc = tell_rows(&r, dialect, row, context, err);

@@ -15,6 +15,8 @@ static int split_group(const char *name) {
     return -1;
 }
 
+const char *lf_split_at(int i) { return i < N_SPLITS ? split_names[i][0] : NULL; }
+
 const char *lf_split_name(int i) {
     for (int g = 0; g < N_SPLITS; g++)
         for (int k = 0; k < MAX_ALIASES && split_names[g][k]; k++)

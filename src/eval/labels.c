@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/slice.h"
 #include "data/image/dataset_internal.h"
 #include "eval/eval.h"
 

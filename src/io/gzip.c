@@ -5,16 +5,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
-
-static voidpf take(voidpf opaque, uInt count, uInt size) {
-    (void)opaque;
-    return lf_calloc(count, size);
-}
-
-static void give(voidpf opaque, voidpf block) {
-    (void)opaque;
-    lf_free(block);
-}
+#include "io/zlib_memory.h"
 
 typedef struct inflater {
     z_stream z;
@@ -96,7 +87,7 @@ lf_status lf_read_maybe_gzip(unsigned char **out, size_t *size, const char *path
     lf_status rc = lf_file_read(&data, &n, path, err);
     if (rc) return rc;
     if (n >= 2 && (unsigned char)data[0] == 0x1f && (unsigned char)data[1] == 0x8b) {
-        inflater g = {.z = {.zalloc = take, .zfree = give}, .limit = limit, .path = path, .err = err};
+        inflater g = {.z = lf_zlib_stream(), .limit = limit, .path = path, .err = err};
         rc = gunzip(out, size, data, n, &g);
     } else if (n > limit) {
         rc = lf_fail(err, LF_EDATA, "%s: %zu bytes; expected at most %zu", path, n, limit);

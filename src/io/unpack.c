@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -19,6 +18,7 @@
 #include "base/mem.h"
 #include "base/mistaken.h"
 #include "base/slice.h"
+#include "io/zlib_memory.h"
 
 enum { CHUNK = 1 << 18 }; /* bytes read and written at once */
 
@@ -94,16 +94,6 @@ static lf_status cut_short(const unpacking *u) {
  * ------------------------------------------------------------------------------------------------------------
  */
 
-static voidpf take(voidpf opaque, uInt count, uInt size) {
-    (void)opaque;
-    return lf_calloc(count, size);
-}
-
-static void give(voidpf opaque, voidpf block) {
-    (void)opaque;
-    lf_free(block);
-}
-
 /* What is in u->from; *ended: a member's end was the last thing. */
 static lf_status inflate_chunk(unpacking *u, z_stream *z, bool *ended) {
     z->next_in = u->from;
@@ -128,7 +118,7 @@ static lf_status inflate_chunk(unpacking *u, z_stream *z, bool *ended) {
 
 static lf_status unpack_gzip(unpacking *u) {
     enum { GZIP_WINDOW = 16 + MAX_WBITS };
-    z_stream z = {.zalloc = take, .zfree = give};
+    z_stream z = lf_zlib_stream();
     bool ended = false;
     lf_status rc;
     if (inflateInit2(&z, GZIP_WINDOW) != Z_OK) return lf_no_memory(u->err, "unpacking %s", u->path);
@@ -216,13 +206,8 @@ const lf_packing *lf_packing_of(const void *bytes, size_t n) {
 }
 
 size_t lf_packing_stem(const char *name) {
-    const char *dot = strrchr(name, '.');
-    for (int i = 0; dot && i < N_PACKINGS; i++) {
-        const char *list = packings[i].extensions;
-        for (lf_slice e; lf_next_item(&list, &e);)
-            if (strlen(dot + 1) == (size_t)e.length && !strncasecmp(dot + 1, e.start, (size_t)e.length))
-                return (size_t)(dot - name);
-    }
+    for (int i = 0; i < N_PACKINGS; i++)
+        if (lf_has_extension(name, packings[i].extensions)) return (size_t)(strrchr(name, '.') - name);
     return strlen(name);
 }
 

@@ -29,19 +29,11 @@ static const struct {
     {"zip|tar|gz|tgz|xz|zst", "is packed; unpack it and give the folder; " EXPECTED},
 };
 
-static bool ends_in(const char *path, const char *endings) {
-    char ending[16];
-    const char *dot = strrchr(lf_path_base(path), '.');
-    const size_t n = dot ? strlen(dot + 1) : 0;
-    if (n == 0 || n >= sizeof ending) return false;
-    for (size_t i = 0; i <= n; i++) ending[i] = (char)tolower((unsigned char)dot[1 + i]);
-    return lf_has_item(endings, ending);
-}
-
 static lf_status no_folder(const char *path, lf_err *err) {
     if (lf_is_file(path)) {
         for (size_t i = 0; i < sizeof files / sizeof *files; i++)
-            if (ends_in(path, files[i].endings)) return lf_fail(err, LF_EDATA, "%s: %s", path, files[i].what);
+            if (lf_has_extension(lf_path_base(path), files[i].endings))
+                return lf_fail(err, LF_EDATA, "%s: %s", path, files[i].what);
         return lf_fail(err, LF_EDATA, "%s: is a file; " EXPECTED, path);
     }
     char fetch[LF_HUB_HINT];

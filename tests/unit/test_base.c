@@ -638,6 +638,12 @@ static void test_lists(void **state) {
     assert_false(lf_has_item("one|two", "one|two"));
     assert_false(lf_has_item(NULL, "one"));
     assert_false(lf_has_item("one", ""));
+    char names[24] = ""; /* lists in messages */
+    lf_list_append(names, sizeof names, "a");
+    lf_list_append(names, sizeof names, "b c");
+    assert_string_equal(names, "'a', 'b c'");
+    for (int i = 0; i < 3; i++) lf_list_append(names, sizeof names, "a long one");
+    assert_string_equal(names, "'a', 'b c', ...");
 }
 
 static const lf_pcre_limits sensible = {.steps = 1000};

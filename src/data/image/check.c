@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/slice.h"
 #include "data/ahead.h"
 #include "data/image/dataset_internal.h"
 

@@ -8,20 +8,13 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/slice.h"
 #include "base/utf8.h"
 #include "data/image/dataset_internal.h"
 #include "data/rows.h"
 
 /* ---- names --------------------------------------------------------------------------------------------------------
  */
-
-void lf_list_append(char *buf, size_t size, const char *name) {
-    const size_t used = strlen(buf), need = strlen(name) + 4;
-    if (used + need + 5 < size)
-        snprintf(buf + used, size - used, "%s'%s'", used ? ", " : "", name);
-    else if (used + 5 < size && (used < 3 || strcmp(buf + used - 3, "...")))
-        snprintf(buf + used, size - used, ", ...");
-}
 
 int64_t lf_class_number(const char *name) {
     const size_t n = strlen(name);

@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/paths.h"
+#include "base/slice.h"
 #include "data/files.h"
 #include "io/unpack.h"
 

@@ -12,6 +12,7 @@
 #include "base/left_out.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/slice.h"
 #include "data/image/dataset_internal.h"
 #include "data/image/internal.h"
 #include "data/image/labels_file.h"

@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/slice.h"
 #include "data/image/dataset_internal.h"
 #include "data/image/internal.h"
 #include "io/gzip.h"

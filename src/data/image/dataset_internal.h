@@ -71,7 +71,4 @@ const char *lf_dataset_check_name(const lf_dataset *d, int64_t i, char *buf, siz
 /* Of which they are: the files in their order (names below their common folder), the columns, and the drawn ones. */
 uint64_t lf_dataset_check_hash(const lf_dataset *d);
 
-/* Appends ", 'name'" to a list in a message's buffer, "..." where it ends. */
-void lf_list_append(char *buf, size_t size, const char *name);
-
 #endif

@@ -305,16 +305,13 @@ static bool has_files(const char *folder, const char *split) {
     return yes;
 }
 
-static const char *const splits[] = {"train", "val", "test"};
-enum { N_SPLITS = sizeof splits / sizeof *splits };
-
 /* Where no split is asked for, the one that there is. */
 static const char *split_of(const lf_data_request *r) {
-    const char *only = NULL;
-    if (r->split || !r->path || !lf_is_dir(r->path)) return r->split ? r->split : splits[0];
-    for (int i = 0, n = 0; i < N_SPLITS; i++)
-        if (has_files(r->path, splits[i])) only = n++ ? splits[0] : splits[i];
-    return only ? only : splits[0];
+    const char *only = NULL, *split, *usual = lf_split_at(0);
+    if (r->split || !r->path || !lf_is_dir(r->path)) return r->split ? r->split : usual;
+    for (int i = 0, n = 0; (split = lf_split_at(i)); i++)
+        if (has_files(r->path, split)) only = n++ ? usual : split;
+    return only ? only : usual;
 }
 
 static lf_status take_files(lf_store *s, const lf_data_request *r, lf_err *err) {
@@ -444,9 +441,12 @@ static bool parquet_recognises(const char *path, bool unlabelled) {
     (void)unlabelled;
     char head[8];
     size_t n;
-    for (int i = 0; i < N_SPLITS && lf_is_dir(path); i++)
-        if (has_files(path, splits[i])) return true;
-    if (lf_is_dir(path)) return false;
+    const char *split;
+    if (lf_is_dir(path)) {
+        for (int i = 0; (split = lf_split_at(i)); i++)
+            if (has_files(path, split)) return true;
+        return false;
+    }
     if (lf_file_begins(head, sizeof head, &n, path, NULL)) return false;
     return lf_parquet_begins(head, n) || is_parquet_name(path);
 }

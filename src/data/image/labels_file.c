@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/slice.h"
+#include "base/utf8.h"
 #include "data/rows.h"
 
 #define FILE_NAME    "file_name"
@@ -180,7 +181,7 @@ static lf_status read_lines(reading *r) {
         end = s + strcspn(s, "\n");
         cJSON *record = NULL;
         if (s + strspn(s, " \t\r\xef\xbb\xbf") < end) {
-            if (line == 1 && !strncmp(s, "\xef\xbb\xbf", 3)) s += 3;
+            if (line == 1) s += lf_utf8_mark_size(s, (size_t)(end - s));
             rc = lf_json_parse_at(&record, s, (size_t)(end - s), r->file->path, line, r->err);
             if (!rc) rc = take_record(r, record, line);
             cJSON_Delete(record);

@@ -4,10 +4,10 @@
  * is overwritten, and only count. */
 #include <stdio.h>
 #include <string.h>
-#include <zlib.h>
 
 #include "base/mem.h"
 #include "data/image/internal.h"
+#include "io/zlib_memory.h"
 
 enum { FRONT = 8, HEADER = 33, CHUNK = 12, WINDOW = 32768 };
 
@@ -74,9 +74,6 @@ static const unsigned char *next_pixels(const unsigned char *b, size_t *at, uint
     }
 }
 
-static voidpf take(voidpf opaque, uInt count, uInt size) { return (void)opaque, lf_calloc(count, size); }
-static void give(voidpf opaque, voidpf block) { (void)opaque, lf_free(block); }
-
 /* Unpacks chunk after chunk until the stream ends or more than `most` bytes came out, into *found how many did. As
  * zlib's inflate: Z_OK and Z_BUF_ERROR: all chunks are read, and the stream has not ended. */
 static int count_bytes(uint64_t *found, z_stream *z, const unsigned char *b, uint64_t most) {
@@ -108,7 +105,7 @@ static uint64_t packed_bytes(const unsigned char *b) {
 static lf_status check_bytes(const unsigned char *b, const char *name, lf_err *err) {
     const uint64_t expected = expected_bytes(b), most = expected + SPARE;
     if (packed_bytes(b) * MOST_PER_BYTE <= most) return LF_OK; /* small pictures: not worth a look */
-    z_stream z = {.zalloc = take, .zfree = give};
+    z_stream z = lf_zlib_stream();
     if (inflateInit(&z) != Z_OK) return lf_no_memory(err, "unpacking %s", name);
     inflateValidate(&z, 0); /* neither PIL nor stb_image asks for the checksum at the end: chunks have their own */
     uint64_t found = 0;

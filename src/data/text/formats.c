@@ -4,7 +4,6 @@
 
 #include "base/file.h"
 #include "base/slice.h"
-#include "data/image/dataset_internal.h"
 #include "data/text/internal.h"
 #include "io/unpack.h"
 #include "parquet/parquet.h"

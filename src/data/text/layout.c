@@ -5,7 +5,6 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/slice.h"
-#include "data/image/dataset_internal.h"
 #include "data/text/making.h"
 
 static const lf_text_layout layouts[] = {

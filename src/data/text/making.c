@@ -8,7 +8,6 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/slice.h"
-#include "data/image/dataset_internal.h"
 
 /* ---- fields ---- */
 

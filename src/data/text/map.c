@@ -10,9 +10,6 @@
 #include "data/text/internal.h"
 #include "io/unpack.h"
 
-static const char byte_order_mark[] = "\xef\xbb\xbf";
-enum { BOM_SIZE = sizeof byte_order_mark - 1 };
-
 static lf_status map(lf_text_map *m, int fd, lf_err *err) {
     struct stat st;
     if (fstat(fd, &st)) return lf_fail_errno(err, "read", m->path);
@@ -25,10 +22,9 @@ static lf_status map(lf_text_map *m, int fd, lf_err *err) {
     }
     m->data = m->base;
     m->size = m->base_size;
-    if (m->size >= BOM_SIZE && memcmp(m->data, byte_order_mark, BOM_SIZE) == 0) {
-        m->data += BOM_SIZE;
-        m->size -= BOM_SIZE;
-    }
+    const size_t mark = lf_utf8_mark_size(m->data, m->size);
+    m->data += mark;
+    m->size -= mark;
     return LF_OK;
 }
 
