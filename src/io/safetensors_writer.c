@@ -176,14 +176,15 @@ lf_status lf_st_writer_write(lf_st_writer *w, const void *data, size_t size, lf_
     return LF_OK;
 }
 
+enum { CHUNK = 4096 }; /* numbers rounded at once */
+
 /* Rounding may lose digits, but not that a number is one. */
 static lf_status check_finite(const lf_st_writer *w, const declared *t, const float *given, const void *rounded,
                               int64_t first, int64_t n, lf_err *err) {
-    const size_t bytes = lf_dtype_size(t->dtype);
+    float back[CHUNK];
+    lf_to_f32(back, rounded, t->dtype, n);
     for (int64_t i = 0; i < n; i++) {
-        float back;
-        lf_to_f32(&back, (const char *)rounded + (size_t)i * bytes, t->dtype, 1);
-        if (isfinite(given[i]) && !isfinite(back))
+        if (isfinite(given[i]) && !isfinite(back[i]))
             return lf_fail(err, LF_EDATA,
                            "%s: tensor '%s': number %" PRId64 " is %g, which is too large for %s; choose another "
                            "save_dtype",
@@ -193,7 +194,6 @@ static lf_status check_finite(const lf_st_writer *w, const declared *t, const fl
 }
 
 lf_status lf_st_writer_write_f32(lf_st_writer *w, const float *data, int64_t n, lf_err *err) {
-    enum { CHUNK = 4096 };
     double buffer[CHUNK]; /* large and aligned enough for every float type */
     const declared *t = NULL;
     lf_status rc = next_tensor(w, &t, err);

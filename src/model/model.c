@@ -250,6 +250,7 @@ static bool same_numbers(const lf_st_tensor *a, const lf_st_tensor *b) {
     float x[CHUNK], y[CHUNK];
     double rounded[CHUNK]; /* large and aligned enough for every float type */
     const lf_st_tensor *shorter = lf_dtype_size(a->dtype) < lf_dtype_size(b->dtype) ? a : b;
+    if (a->dtype == b->dtype && a->size == b->size && memcmp(a->data, b->data, a->size) == 0) return true; /* usual */
     if (!lf_dtype_is_float(a->dtype) || !lf_dtype_is_float(b->dtype) || a->numel != b->numel) return false;
     for (int64_t i = 0; i < a->numel; i += CHUNK) {
         const int64_t n = a->numel - i < CHUNK ? a->numel - i : CHUNK;
