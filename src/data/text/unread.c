@@ -1,6 +1,7 @@
 #include "data/text/unread.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -18,7 +19,7 @@ enum {
 struct lf_text_unread {
     pthread_mutex_t lock;
     lf_left_out counts[N_COUNTS];
-    bool said;
+    atomic_bool said; /* set under the lock, so that nothing is counted afterwards */
 };
 
 lf_status lf_text_unread_new(lf_text_unread **out, lf_err *err) {
@@ -52,7 +53,7 @@ static bool is_counted(const lf_left_out *l, const char *name) {
 bool lf_text_unread_add(lf_text_unread *u, lf_text_unread_kind kind, const char *name) {
     char quoted[96];
     bool good = true;
-    if (!u) return true;
+    if (!u || u->said) return true; /* all epochs but the first */
     const bool field = kind == LF_TEXT_UNREAD_FIELD;
     snprintf(quoted, sizeof quoted, field ? "\"%.80s\"" : "%.90s", name);
     pthread_mutex_lock(&u->lock);
