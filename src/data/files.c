@@ -305,6 +305,17 @@ void lf_data_files_free(lf_data_files *f) {
     *f = (lf_data_files){0};
 }
 
+bool lf_data_files_has_split(const char *folder, const char *split, bool (*ours)(const char *name)) {
+    const cJSON path = {.type = cJSON_String, .valuestring = (char *)folder};
+    const lf_data_wanted w = {.key = "", .split = split, .ours = ours};
+    lf_data_files files;
+    if (!lf_is_dir(folder)) return false;
+    if (lf_data_files_find(&files, &path, &w, NULL)) return true;
+    const bool yes = !files.folder;
+    lf_data_files_free(&files);
+    return yes;
+}
+
 static void warn_of_twins(const lf_paths *p) {
     for (int64_t i = 1; i < p->n; i++)
         for (int64_t k = 0; k < i; k++)

@@ -27,6 +27,8 @@ typedef struct lf_data_wanted {
  * or shards of several formats, are LF_EUSAGE: one has to be named. */
 lf_status lf_data_files_find(lf_data_files *out, const cJSON *path, const lf_data_wanted *w, lf_err *err);
 void lf_data_files_free(lf_data_files *f);
+/* Would a folder be found to hold files of the split? Also where they are wrong: opening them says why. */
+bool lf_data_files_has_split(const char *folder, const char *split, bool (*ours)(const char *name));
 /* Warns of `other`: once, though a folder is opened for each of its splits; and of a file that is given twice. */
 void lf_data_files_warn(const lf_data_files *f);
 /* Warns of n files of a data set, `first` among them, that are whole but have no row; nothing if n is 0. */

@@ -296,13 +296,7 @@ static lf_status open_shards(shards *all, naming *g, lf_err *err) {
 }
 
 static bool has_files(const char *folder, const char *split) {
-    const cJSON path = {.type = cJSON_String, .valuestring = (char *)folder};
-    const lf_data_wanted w = {.key = "", .split = split, .ours = is_parquet_name};
-    lf_data_files files;
-    if (lf_data_files_find(&files, &path, &w, NULL)) return true; /* opening it says what is wrong */
-    const bool yes = !files.folder;
-    lf_data_files_free(&files);
-    return yes;
+    return lf_data_files_has_split(folder, split, is_parquet_name);
 }
 
 /* Where no split is asked for, the one that there is. */

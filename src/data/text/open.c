@@ -74,13 +74,7 @@ static bool has_format(const char *name) { return lf_text_format_by_name_of(name
 
 bool lf_text_dataset_has_split(const cJSON *spec, const char *split) {
     const cJSON *path = spec_path(spec);
-    lf_data_files files;
-    if (!cJSON_IsString(path) || !lf_is_dir(path->valuestring)) return false;
-    const lf_data_wanted w = {.key = "", .split = split, .ours = has_format};
-    if (lf_data_files_find(&files, path, &w, NULL)) return true; /* opening it says what is wrong */
-    const bool yes = !files.folder;
-    lf_data_files_free(&files);
-    return yes;
+    return cJSON_IsString(path) && lf_data_files_has_split(path->valuestring, split, has_format);
 }
 
 static lf_status open_shards(lf_text_shards **out, const request *r, const lf_text_chat *chat, lf_err *err) {
