@@ -12,7 +12,7 @@ typedef struct lf_family lf_family;
 
 /* What goes into a model, and what its heads can say. They are independent: a model of tokens may say classes. */
 typedef enum lf_input_kind { LF_PIXELS, LF_TOKENS } lf_input_kind;
-typedef enum lf_output_kind { LF_CLASSES, LF_NEXT_TOKEN } lf_output_kind;
+typedef enum lf_output_kind { LF_CLASSES, LF_NEXT_TOKEN, LF_MASKED_TOKEN } lf_output_kind;
 
 typedef struct lf_pixel_facts {
     int64_t channels, height, width; /* of pictures */
@@ -24,9 +24,13 @@ typedef struct lf_token_facts {
     lf_param *embedding;               /* [vocab_size, hidden_size] */
 } lf_token_facts;
 
+/* What a classifier's logits mean, by the key problem_type: one class of several, each class yes or no, or numbers. */
+typedef enum lf_problem { LF_SINGLE_LABEL, LF_MULTI_LABEL, LF_REGRESSION } lf_problem;
+
 /* A head that says classes. */
 typedef struct lf_classifier {
     lf_module *module; /* NULL: there is none */
+    lf_problem problem;
     int64_t n_labels;
     const char **labels; /* in nn.arena */
 } lf_classifier;
@@ -62,6 +66,9 @@ typedef struct lf_model_input {
     int64_t T;
     const int32_t *ids, *positions; /* [B, T]; positions within a token's own document */
     const int32_t *first;           /* [B, T] the first column of a token's own document; NULL: 0, one document a row */
+    /* Of rows with one text each, as classifiers and encoders read them: */
+    const int32_t *lengths;     /* [B] tokens of the text, behind which is padding; NULL: all T */
+    const int32_t *token_types; /* [B, T] 1 in the second text of a pair; NULL: all 0 */
 } lf_model_input;
 
 typedef struct lf_kv_cache lf_kv_cache;
