@@ -67,6 +67,12 @@ lf_tensor *lf_patchify(lf_graph *g, const float *pixels, int64_t B, int64_t chan
 /* patches [B,N,C], cls [1,1,C], pos [1,N+1,C] -> [B,N+1,C] */
 lf_tensor *lf_embed_tokens(lf_graph *g, lf_tensor *patches, lf_tensor *cls, lf_tensor *pos);
 lf_tensor *lf_select_token(lf_graph *g, lf_tensor *x, int64_t t); /* [B,T,C] -> [B,C] */
+/* The token of each row at columns[b] (int32 [B], borrowed until backward): x [B,T,C] -> [B,C]. For texts of different
+ * lengths, whose last token stands in another column in each row. */
+lf_tensor *lf_select_tokens(lf_graph *g, lf_tensor *x, const int32_t *columns);
+/* The mean of each row's tokens first .. lengths[b] - 1: x [B,T,C] -> [B,C]. lengths: [B], borrowed until backward, or
+ * NULL for T; each larger than `first`. */
+lf_tensor *lf_mean_tokens(lf_graph *g, lf_tensor *x, int64_t first, const int32_t *lengths);
 /* In the backend's full precision, for classifiers and losses: x itself where it is already; takes x over, as
  * lf_dropout. */
 lf_tensor *lf_to_real(lf_graph *g, lf_tensor *x);
@@ -105,5 +111,12 @@ lf_tensor *lf_lm_loss(lf_graph *g, lf_tensor *hidden, const lf_frozen *frozen, l
 /* logits [rows,V], labels [rows] (borrowed until backward; < 0 is ignored) -> [1]: the sum over rows divided by
  * `normalizer` (the number of targets in the whole accumulated batch), with label smoothing as torch's. */
 lf_tensor *lf_cross_entropy(lf_graph *g, lf_tensor *logits, const int32_t *labels, double normalizer, double smoothing);
+
+/* Losses of numbers, logits and targets [rows,V] -> [1]: the sum over all of them divided by `normalizer`. targets:
+ * plain floats, borrowed until backward; NaN: no label, no term. Logits in full precision (lf_to_real).
+ * bce: -[t log s(x) + (1 - t) log(1 - s(x))], s = 1 / (1 + e^-x), as torch's binary_cross_entropy_with_logits, for
+ * several labels at once. mse: (x - t)^2, for regression. */
+lf_tensor *lf_bce_loss(lf_graph *g, lf_tensor *logits, const float *targets, double normalizer);
+lf_tensor *lf_mse_loss(lf_graph *g, lf_tensor *logits, const float *targets, double normalizer);
 
 #endif

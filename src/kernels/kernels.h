@@ -53,6 +53,9 @@ typedef enum lf_activation_kind {
     LF_ACTIVATIONS
 } lf_activation_kind;
 
+/* Losses of numbers instead of classes: several labels at once (binary cross-entropy of each), regression. */
+typedef enum lf_value_loss_kind { LF_BCE, LF_MSE, LF_VALUE_LOSSES } lf_value_loss_kind;
+
 typedef struct lf_adamw_step {
     double learning_rate, beta1, beta2, epsilon, weight_decay;
     double correction1, correction2; /* 1 - beta^t */

@@ -381,6 +381,29 @@ static void select_backward_run(context *c) { /* variant: add */
     c->k->select_token_backward(c->b[TOKENS], c->variant, c->b[TOKEN], c->s[0], c->s[1], c->s[2], c->s[3]);
 }
 
+static void select_tokens_run(context *c) {
+    c->k->select_tokens(c->b[TOKEN], c->b[TOKENS], some_ids(c->s[0], c->s[1]), c->s[0], c->s[1], c->s[2]);
+}
+static void select_tokens_backward_run(context *c) { /* variant: add */
+    c->k->select_tokens_backward(c->b[TOKENS], c->variant, c->b[TOKEN], some_ids(c->s[0], c->s[1]), c->s[0], c->s[1],
+                                 c->s[2]);
+}
+/* Lengths of 1 .. T tokens after the first s[3]. */
+static const int32_t *some_lengths(const int64_t *s) {
+    static int32_t lengths[MAX_ROWS];
+    for (int64_t b = 0; b < s[0]; b++) lengths[b] = (int32_t)(b == 0 ? s[1] : s[3] + 1 + b * 7 % (s[1] - s[3]));
+    return lengths;
+}
+static const kernel_shape means[] = {{1, 1, 1, 0}, {3, 4, 5, 2}, {6, 50, 130, 1}, {2, 9, 1500, 0}, {0}};
+static void mean_tokens_run(context *c) { /* variant: lengths */
+    c->k->mean_tokens(c->b[TOKEN], c->b[TOKENS], c->s[3], c->variant ? some_lengths(c->s) : NULL, c->s[0], c->s[1],
+                      c->s[2]);
+}
+static void mean_tokens_backward_run(context *c) { /* bits: add, lengths */
+    c->k->mean_tokens_backward(c->b[TOKENS], c->variant & 1, c->b[TOKEN], c->s[3],
+                               c->variant & 2 ? some_lengths(c->s) : NULL, c->s[0], c->s[1], c->s[2]);
+}
+
 enum { GATHERED, TABLE_ACT, TABLE_REAL };
 static void table_sizes(const int64_t *s, int64_t *n) { /* rows, V, C */
     n[GATHERED] = s[0] * s[2];
@@ -414,6 +437,21 @@ static void cross_entropy_run(context *c) { /* bits: add, smoothing */
     put_real(c, CLASS_LOSS, &loss, 1);
     c->k->cross_entropy_backward(b[DLOGITS], c->variant & 1, 0.3, b[CLASS_LSE], b[LOGITS], labels, rows, classes,
                                  smoothing);
+}
+
+/* Targets 0, 1 and between; some are missing. */
+static const float *some_targets(int64_t n) {
+    static float targets[SOURCE];
+    assert_true(n <= SOURCE);
+    for (int64_t i = 0; i < n; i++) targets[i] = i % 7 == 6 ? NAN : (float)(i % 3) / 2;
+    return targets;
+}
+static void value_loss_run(context *c) { /* bits: add, mse */
+    const int64_t n = c->s[0] * c->s[1];
+    const lf_value_loss_kind kind = c->variant & 2 ? LF_MSE : LF_BCE;
+    const double loss = c->k->value_loss(c->b[LOGITS], some_targets(n), n, kind);
+    put_real(c, CLASS_LOSS, &loss, 1);
+    c->k->value_loss_backward(c->b[DLOGITS], c->variant & 1, 0.3, c->b[LOGITS], some_targets(n), n, kind);
 }
 
 enum { LM_LOGITS, LM_BASE, LM_DLOGITS, LM_LSE, LM_NLL, LM_UNIFORM, LM_CORRECT, LM_CE = LM_NLL, LM_KL = LM_UNIFORM };
@@ -690,6 +728,27 @@ static const kernel_case cases[] = {
      .variants = 2,
      .nan = {TOKEN, TOKENS},
      .tolerance = 1e-6},
+    {.name = "select_tokens", .sizes = token_sizes, .run = select_tokens_run, .shapes = selections},
+    {.name = "select_tokens_backward",
+     .sizes = token_sizes,
+     .run = select_tokens_backward_run,
+     .shapes = selections,
+     .variants = 2,
+     .nan = {TOKEN, TOKENS},
+     .tolerance = 1e-6},
+    {.name = "mean_tokens",
+     .sizes = token_sizes,
+     .run = mean_tokens_run,
+     .shapes = means,
+     .variants = 2,
+     .tolerance = 1e-6},
+    {.name = "mean_tokens_backward",
+     .sizes = token_sizes,
+     .run = mean_tokens_backward_run,
+     .shapes = means,
+     .variants = 4,
+     .nan = {TOKEN, TOKENS},
+     .tolerance = 1e-6},
     {.name = "gather_rows",
      .sizes = table_sizes,
      .run = gather_run,
@@ -711,6 +770,14 @@ static const kernel_case cases[] = {
      .variants = 4,
      .real = BIT(CLASS_LSE) | BIT(CLASS_LOSS),
      .nan = {LOGITS, CLASS_LSE},
+     .tolerance = 1e-5},
+    {.name = "value_loss",
+     .sizes = class_sizes,
+     .run = value_loss_run,
+     .shapes = row_shapes,
+     .variants = 4,
+     .real = BIT(CLASS_LSE) | BIT(CLASS_LOSS),
+     .nan = {LOGITS, CLASS_LOSS},
      .tolerance = 1e-5},
     {.name = "lm_cross_entropy",
      .sizes = lm_sizes,

@@ -214,6 +214,7 @@ static const struct {
     [LF_QUICK_GELU] = {"quick_gelu", {-0.01807130970778597, -0.1496115633936199, 1.9356586231442083}},
     [LF_SILU] = {"silu", {-0.14227761953270035, -0.1887703343990727, 1.7615941559557646}},
     [LF_RELU] = {"relu", {0, 0, 2}},
+    [LF_TANH] = {"tanh", {-0.9950547536867305, -0.46211715726000973, 0.9640275800758169}},
 };
 
 static void test_definitions(void **state) {
@@ -348,6 +349,24 @@ static void test_vocabulary_loss(void **state) {
     }
 }
 
+/* Binary cross-entropy of logits of any size, by the formula in Python's math; and a missing target adds nothing. */
+static void test_value_losses(void **state) {
+    (void)state;
+    const float logits[] = {1000, -1000, 100, -100, 0, 2, 7}, targets[] = {1, 0, 0, 1, 1, 0.25f, NAN};
+    const lf_kernels *k[8];
+    const int n = lf_kernels_available("fp32", k, 8);
+    float d[7];
+    for (int i = 0; i < n; i++) {
+        assert_true(k[i]->value_loss(logits, targets, 2, LF_BCE) == 0);
+        assert_true(fabs(k[i]->value_loss(logits + 2, targets + 2, 5, LF_BCE) - 202.3200751916029) < 1e-9);
+        assert_true(k[i]->value_loss(logits + 4, targets + 4, 3, LF_MSE) == 4.0625);
+        k[i]->value_loss_backward(d, false, 1, logits, targets, 7, LF_BCE);
+        assert_true(d[0] == 0 && d[1] == 0 && d[2] == 1 && d[3] == -1 && d[4] == -0.5f && d[6] == 0);
+        k[i]->value_loss_backward(d, false, 0.5, logits, targets, 7, LF_MSE);
+        assert_true(d[4] == -1 && d[5] == 1.75f && d[6] == 0);
+    }
+}
+
 static void test_select(void **state) {
     (void)state;
     const lf_kernels *k = NULL, *all[8];
@@ -414,6 +433,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_ends),
         cmocka_unit_test(test_softmax_of_large_scores),
         cmocka_unit_test(test_vocabulary_loss),
+        cmocka_unit_test(test_value_losses),
         cmocka_unit_test(test_sums_whatever_the_threads),
     };
     for (int64_t i = 0; i < SOURCE; i++) source[i] = (float)lf_rng_normal(lf_rng_make(11, LF_RNG_TEST, 0), (uint64_t)i);

@@ -56,6 +56,9 @@ static inline point silu_point(float x) {
 static inline float relu_value(float x) { return x < 0 ? 0 : x; }
 static inline point relu_point(float x) { return (point){relu_value(x), nan_if_nan(x > 0 ? 1.0f : 0.0f, x)}; }
 
+static inline float tanh_value(float x) { return fast_tanh(x); }
+static inline point tanh_point(float x) { return (point){fast_tanh(x), tanh_slope_of(x)}; }
+
 /* The loops of each kind: f(x); f'(x); f(gate) up; of a gate's two inputs the slopes, f'(gate) up and f(gate). */
 #define LF_ACTIVATION(kind, name, names)                                                                               \
     static void name##_values(act *restrict y, const act *restrict x, int64_t n) {                                     \

@@ -42,3 +42,9 @@ z = nodes(1 / (1 + Z_SLOPE * 14.5), 1)
 t = (1 / z - 1) / Z_SLOPE
 tail = np.array([float(mp.exp(mp.mpf(x) ** 2 / 2) * mp.erfc(mp.mpf(x) / mp.sqrt(2)) / 2) for x in t])
 show("normal tail, p", lawson(np.stack([z ** (k + 1) / tail for k in range(9)], 1), np.ones_like(z)))
+
+# tanh(x) = x + x^3 p(x^2), |x| <= 0.625: beyond, (1 - e^(-2 x)) / (1 + e^(-2 x)) does not cancel
+x = nodes(0, 0.625)
+y = np.array([float(mp.tanh(mp.mpf(v))) for v in x])
+cubed = np.array([float(mp.tanh(mp.mpf(v)) - mp.mpf(v)) for v in x])
+show("tanh, p", lawson(np.stack([x ** (2 * k + 3) / y for k in range(5)], 1), cubed / y))

@@ -101,3 +101,40 @@ static void cross_entropy_backward(void *dlogits_, bool add, double dloss, const
             fill(dlogits + row * V, 0, V);
     }
 }
+
+/* Losses of numbers: a few each example, so one function a number. Value as in ref/body.inc.c, in double, as the sum;
+ * the slope in float. */
+static double bce_value(double x, double t) { return (x < 0 ? 0 : x) - t * x + log1p(exp(-fabs(x))); }
+static float bce_slope(float x, float t) { return sigmoid(x) - t; }
+static double mse_value(double x, double t) { return (x - t) * (x - t); }
+static float mse_slope(float x, float t) { return 2 * (x - t); }
+
+static const struct {
+    double (*value)(double x, double t);
+    float (*slope)(float x, float t);
+} value_losses[] = {[LF_BCE] = {bce_value, bce_slope}, [LF_MSE] = {mse_value, mse_slope}};
+
+static double value_loss(const void *logits_, const float *targets, int64_t n, lf_value_loss_kind kind) {
+    const act *logits = logits_;
+    double part[PIECES], loss = 0;
+    PARALLEL(n)
+    for (int64_t piece = 0; piece < PIECES; piece++) {
+        double sum = 0;
+        for (int64_t i = piece_begin(n, piece); i < piece_begin(n, piece + 1); i++)
+            if (!isnan(targets[i])) sum += value_losses[kind].value((double)LD(logits[i]), (double)targets[i]);
+        part[piece] = sum;
+    }
+    for (int piece = 0; piece < PIECES; piece++) loss += part[piece];
+    return loss;
+}
+
+static void value_loss_backward(void *dlogits_, bool add, double dloss, const void *logits_, const float *targets,
+                                int64_t n, lf_value_loss_kind kind) {
+    act *dlogits = dlogits_;
+    const act *logits = logits_;
+    PARALLEL(n)
+    for (int64_t i = 0; i < n; i++) {
+        const float d = isnan(targets[i]) ? 0 : (float)dloss * value_losses[kind].slope(LD(logits[i]), targets[i]);
+        dlogits[i] = ST(add ? LD(dlogits[i]) + d : d);
+    }
+}

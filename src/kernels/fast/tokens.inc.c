@@ -65,3 +65,52 @@ static void select_token_backward(void *dx_, bool add, const void *dy_, int64_t 
         axpy(dx + (b * T + t) * C, 1, dy + b * C, C);
     }
 }
+
+static void select_tokens(void *y_, const void *x_, const int32_t *columns, int64_t B, int64_t T, int64_t C) {
+    act *y = y_;
+    const act *x = x_;
+    for (int64_t b = 0; b < B; b++) memcpy(y + b * C, x + (b * T + columns[b]) * C, (size_t)C * sizeof(act));
+}
+
+static void select_tokens_backward(void *dx_, bool add, const void *dy_, const int32_t *columns, int64_t B, int64_t T,
+                                   int64_t C) {
+    act *dx = dx_;
+    const act *dy = dy_;
+    if (!add) fill(dx, 0, B * T * C);
+    for (int64_t b = 0; b < B; b++) axpy(dx + (b * T + columns[b]) * C, 1, dy + b * C, C);
+}
+
+/* n columns of a row's mean over `tokens` rows of x, C apart */
+static void mean_columns(act *restrict y, const act *restrict x, int64_t tokens, int64_t C, int64_t n) {
+    float sum[CHUNK] = {0};
+    const float share = 1 / (float)tokens;
+    for (int64_t t = 0; t < tokens; t++) SIMD for (int64_t c = 0; c < n; c++) sum[c] += LD(x[t * C + c]);
+    SIMD for (int64_t c = 0; c < n; c++) y[c] = ST(sum[c] * share);
+}
+
+static void mean_tokens(void *y_, const void *x_, int64_t first, const int32_t *lengths, int64_t B, int64_t T,
+                        int64_t C) {
+    act *y = y_;
+    const act *x = x_;
+    PARALLEL(B * T * C)
+    for (int64_t b = 0; b < B; b++)
+        for (int64_t c = 0; c < C; c += CHUNK)
+            mean_columns(y + b * C + c, x + (b * T + first) * C + c, (lengths ? lengths[b] : T) - first, C,
+                         min64(CHUNK, C - c));
+}
+
+static void mean_tokens_backward(void *dx_, bool add, const void *dy_, int64_t first, const int32_t *lengths, int64_t B,
+                                 int64_t T, int64_t C) {
+    act *dx = dx_;
+    const act *dy = dy_;
+    if (!add) fill(dx, 0, B * T * C);
+    PARALLEL(B * T * C)
+    for (int64_t b = 0; b < B; b++) {
+        const int64_t end = lengths ? lengths[b] : T;
+        const float share = 1 / (float)(end - first);
+        for (int64_t t = first; t < end; t++) {
+            act *to = dx + (b * T + t) * C;
+            SIMD for (int64_t c = 0; c < C; c++) to[c] = ST(LD(to[c]) + LD(dy[b * C + c]) * share);
+        }
+    }
+}

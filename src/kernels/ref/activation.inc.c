@@ -31,6 +31,12 @@ static double silu_slope(double x) { return logistic(x) * (1 + x * logistic(-x))
 static double relu_value(double x) { return x < 0 ? 0 : x; }
 static double relu_slope(double x) { return x < 0 ? 0 : x > 0 ? 1 : x; }
 
+static double tanh_value(double x) { return tanh(x); }
+static double tanh_slope(double x) {
+    const double e = exp(-2 * fabs(x)); /* 1 - tanh^2, without its cancellation */
+    return 4 * e / ((1 + e) * (1 + e));
+}
+
 static const struct {
     double (*value)(double x), (*slope)(double x);
 } activations[] = {

@@ -389,6 +389,42 @@ static void select_token_backward(void *dx_, bool add, const void *dy_, int64_t 
         for (int64_t c = 0; c < C; c++) store(&dx[(b * T + t) * C + c], true, LD(dy[b * C + c]));
 }
 
+static void select_tokens(void *y, const void *x_, const int32_t *columns, int64_t B, int64_t T, int64_t C) {
+    const act *x = x_;
+    for (int64_t b = 0; b < B; b++) memcpy((act *)y + b * C, x + (b * T + columns[b]) * C, (size_t)C * sizeof(act));
+}
+
+static void select_tokens_backward(void *dx_, bool add, const void *dy_, const int32_t *columns, int64_t B, int64_t T,
+                                   int64_t C) {
+    act *dx = dx_;
+    const act *dy = dy_;
+    if (!add) fill(dx, 0, B * T * C);
+    for (int64_t b = 0; b < B; b++)
+        for (int64_t c = 0; c < C; c++) store(&dx[(b * T + columns[b]) * C + c], true, LD(dy[b * C + c]));
+}
+
+static void mean_tokens(void *y, const void *x, int64_t first, const int32_t *lengths, int64_t B, int64_t T,
+                        int64_t C) {
+    for (int64_t b = 0; b < B; b++)
+        for (int64_t c = 0; c < C; c++) {
+            const int64_t end = lengths ? lengths[b] : T;
+            double sum = 0;
+            for (int64_t t = first; t < end; t++) sum += LD(((const act *)x)[(b * T + t) * C + c]);
+            store((act *)y + b * C + c, false, sum / (double)(end - first));
+        }
+}
+
+static void mean_tokens_backward(void *dx, bool add, const void *dy, int64_t first, const int32_t *lengths, int64_t B,
+                                 int64_t T, int64_t C) {
+    if (!add) fill(dx, 0, B * T * C);
+    for (int64_t b = 0; b < B; b++) {
+        const int64_t end = lengths ? lengths[b] : T;
+        for (int64_t t = first; t < end; t++)
+            for (int64_t c = 0; c < C; c++)
+                store((act *)dx + (b * T + t) * C + c, true, LD(((const act *)dy)[b * C + c]) / (double)(end - first));
+    }
+}
+
 /* ---- loss -------------------------------------------------------------------------------------------------------- */
 
 static double cross_entropy(void *lse_, const void *logits, const int32_t *labels, int64_t rows, int64_t V,
@@ -423,6 +459,31 @@ static void cross_entropy_backward(void *dlogits, bool add, double dloss, const 
             const double target = (v == labels[row] ? 1 - smoothing : 0) + smoothing / (double)V;
             store(&dx[v], add, labels[row] < 0 ? 0 : dloss * (p - target));
         }
+    }
+}
+
+/* -[t log s(x) + (1 - t) log(1 - s(x))] = max(x, 0) - t x + log(1 + e^-|x|) */
+static double bce_value(double x, double t) { return (x < 0 ? 0 : x) - t * x + log1p(exp(-fabs(x))); }
+static double bce_slope(double x, double t) { return logistic(x) - t; }
+static double mse_value(double x, double t) { return (x - t) * (x - t); }
+static double mse_slope(double x, double t) { return 2 * (x - t); }
+
+static const struct {
+    double (*value)(double x, double t), (*slope)(double x, double t);
+} value_losses[] = {[LF_BCE] = {bce_value, bce_slope}, [LF_MSE] = {mse_value, mse_slope}};
+
+static double value_loss(const void *logits, const float *targets, int64_t n, lf_value_loss_kind kind) {
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++)
+        if (!isnan(targets[i])) sum += value_losses[kind].value(LD(((const act *)logits)[i]), (double)targets[i]);
+    return sum;
+}
+
+static void value_loss_backward(void *dlogits, bool add, double dloss, const void *logits, const float *targets,
+                                int64_t n, lf_value_loss_kind kind) {
+    for (int64_t i = 0; i < n; i++) {
+        const double x = LD(((const act *)logits)[i]), t = (double)targets[i];
+        store((act *)dlogits + i, add, isnan(t) ? 0 : dloss * value_losses[kind].slope(x, t));
     }
 }
 
