@@ -2,10 +2,13 @@
 """Makes tests/golden/tokenizer: small tokenizers of every kind that we read, and what Hugging Face `tokenizers` makes
 of a few hundred random and adversarial strings with them.
 
-Needs tokenizers. Run from anywhere; the files are the same bytes for the same version.
+Needs tokenizers. Run from anywhere; the files are the same bytes for the same version. A <name>.json that is there is
+taken as it is, because some trainers do not make the same twice: remove it to train anew.
 
   <name>.json         a tokenizer.json, trained on the text below
   strings.json.gz     {"tokenizers": version, "strings": [..]}
+  pairs.json.gz       [{"tokenizer", "a", "b" (may be missing), "max_length" (0: none), "left": cut at the beginning,
+                      "ids", "types", "left_out": ids that were cut off}]
   <name>.ids.json.gz  {"encoded": ids of each string, "special": the same with add_special_tokens where it differs,
                       "decoded": text of the ids, "skipped": the same with skip_special_tokens where it differs}
 
@@ -19,6 +22,7 @@ import random
 import tokenizers
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
+FOLDER = pathlib.Path(__file__).resolve().parent.parent / "tests/golden/tokenizer"
 TEXT = """
 The old clock in the hall struck seven, and nobody in the house believed it. It hadn't been right since 1987; Grandma's
 brother had wound it once, and he'd said it'd never be wound again. "We're late," said Tom, "and I'll bet they've left."
@@ -155,7 +159,8 @@ def metaspace_always():
     t = sentencepiece(byte_fallback=False, fuse_unk=False)
     t.pre_tokenizer = pre_tokenizers.Metaspace()
     t.decoder = decoders.Metaspace()
-    t.post_processor = processors.TemplateProcessing(single="<s> $A </s>", special_tokens=[("<s>", 1), ("</s>", 2)])
+    t.post_processor = processors.TemplateProcessing(single="<s> $A </s>", pair="<s> $B:1 </s>:1 $A </s>:3",
+                                                     special_tokens=[("<s>", 1), ("</s>", 2)])
     return t
 
 
@@ -238,6 +243,8 @@ def regexes():
 ZOO = [gpt2, prefix_space, llama3, qwen, o200k, llama2, metaspace_first, metaspace_always, gemma, flags, deepseek, clip,
        wordpiece_like, behaviors, regexes]
 
+PAIRED = [gpt2, prefix_space, llama3, metaspace_always, deepseek, wordpiece_like]  # every form of post-processor
+
 TOKENS = ["<|endoftext|>", "<s>", "</s>", "<mask>", "<unk>", "<|begin_of_text|>", "<|eot_id|>", "<|start_header_id|>",
           "<|im_start|>", "<|im_end|>", "<think>", "<tool_call>", "added", "ADDED ", "<L>", "<R>", "<B>", "<W>", "<NORM>",
           "<norm>", "Word", "word", "wOrD", "ÀB", "A\u0300B", "ab", "abc", "ABC", " sp", "ﬁx", "fix", "[CLS]", "[UNK]",
@@ -278,25 +285,47 @@ def strings(n, seed, nul=True):
     return [s if nul else s.replace("\0", "") for s in out[:n]]
 
 
+def kept(make):
+    """The tokenizer of tests/golden, or a new one."""
+    path = FOLDER / (make.__name__ + ".json")
+    return Tokenizer.from_file(str(path)) if path.exists() else make()
+
+
+def pairs(make, n, seed):
+    """n texts, one or two, cut to all kinds of lengths."""
+    r, t, some, out = random.Random(seed), kept(make), strings(400, seed, nul=False), []
+    for _ in range(n):
+        texts = ["".join(r.choices(some, k=r.randrange(4)))[:300] for _ in range(2 if r.random() < 0.8 else 1)]
+        special = t.num_special_tokens_to_add(len(texts) == 2)
+        most, left = r.choice([0, special + r.randrange(1, 60), special + r.randrange(1, 8)]), r.random() < 0.3
+        t.no_truncation()
+        whole = len(t.encode(*texts).ids)
+        if most:
+            t.enable_truncation(most, strategy="longest_first", direction="left" if left else "right")
+        e = t.encode(*texts)
+        out.append({"tokenizer": make.__name__, **dict(zip("ab", texts)), "max_length": most, "left": left,
+                    "ids": e.ids, "types": e.type_ids, "left_out": whole - len(e.ids)})
+    return out
+
+
 def differing(some, others):
     return {str(i): b for i, (a, b) in enumerate(zip(some, others)) if a != b}
 
 
 def main():
-    folder = pathlib.Path(__file__).resolve().parent.parent / "tests/golden/tokenizer"
-    folder.mkdir(exist_ok=True)
+    FOLDER.mkdir(exist_ok=True)
 
     def write(name, value):
         text = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
         if name.endswith(".gz"):
             text = gzip.compress(text, 9, mtime=0)
-        (folder / name).write_bytes(text)
+        (FOLDER / name).write_bytes(text)
         print(name, len(text))
 
     some = strings(700, 1, nul=False)
     write("strings.json.gz", {"tokenizers": tokenizers.__version__, "strings": some})
     for make in ZOO:
-        t = make()
+        t = kept(make)
         encoded = [t.encode(s, add_special_tokens=False).ids for s in some]
         special = [t.encode(s).ids for s in some]
         decoded = [t.decode(ids, skip_special_tokens=False).replace("\0", "") for ids in special]
@@ -304,6 +333,7 @@ def main():
         write(make.__name__ + ".json", json.loads(t.to_str()))
         write(make.__name__ + ".ids.json.gz", {"encoded": encoded, "special": differing(encoded, special),
                                                "decoded": decoded, "skipped": differing(decoded, skipped)})
+    write("pairs.json.gz", [p for i, make in enumerate(PAIRED) for p in pairs(make, 60, i)])
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
  *
  * Models: BPE, on bytes (GPT-2, Llama 3, Qwen) or on characters with byte fallback (Llama 2, Mistral). A normalizer,
  * pre-tokenizer, post-processor or decoder that we do not have, and any other model, is LF_EUNSUPPORTED with the file,
- * the key and the type. The keys "truncation" and "padding" are knowingly not followed: how long an example may be and
- * how a batch is filled up is the trainer's business.
+ * the key and the type. The keys "truncation" (but for its direction, see lf_tokenizer_encode_pair) and "padding" are
+ * knowingly not followed: how long an example may be and how a batch is filled up is the trainer's business.
  *
  * Threads: an open tokenizer does not change, except in lf_tokenizer_encode, which uses memory that it keeps in it.
  * Several threads may share one if each encodes with a work of its own (lf_tokenizer_encode_with); all other calls take
@@ -61,6 +61,17 @@ lf_status lf_tokenizer_encode_with(lf_tokenizer_work *w, const char *text, size_
  * inside of an added token counts as behind it. */
 lf_status lf_tokenizer_encode_cut(lf_tokenizer_work *w, const char *text, size_t n, const size_t *cuts, size_t n_cuts,
                                   bool add_special_tokens, lf_ids *out, int64_t *starts, lf_err *err);
+
+/* One text, or two for a model that judges pairs (b NULL: one), with the special tokens of the post-processor and at
+ * most max_length ids, special ones included (0: no limit). Too long a text is cut as transformers does by
+ * truncation=True ("longest_first"): of two the longer one first, then both to the same length; at the end, or at the
+ * beginning where "truncation_side" is "left". *token_types (NULL: not wanted) are the post-processor's, one an id: of
+ * one text 0, of BERT's second text 1. Both lists are appended to. *n_left_out (NULL: not wanted): ids that were cut
+ * off. LF_EDATA if a text is not UTF-8 or max_length has no room for the special tokens, LF_EUNSUPPORTED if the file
+ * has no form for two texts. On failure the lists are as they were. */
+lf_status lf_tokenizer_encode_pair(lf_tokenizer_work *w, const char *a, size_t na, const char *b, size_t nb,
+                                   int64_t max_length, lf_ids *ids, lf_ids *token_types, int64_t *n_left_out,
+                                   lf_err *err);
 
 /* The text of ids, with a NUL behind it; freed by lf_free. As `tokenizers` decodes, without transformers'
  * clean_up_tokenization_spaces. Bytes that are no UTF-8 come out as U+FFFD. An id without token is LF_EDATA. */

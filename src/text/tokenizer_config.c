@@ -145,6 +145,19 @@ static lf_status warn_unfollowed(const adding *a) {
     return rc;
 }
 
+/* Which end of a text that is too long is cut off (lf_tokenizer_encode_pair). */
+static lf_status read_side(const adding *a) {
+    const char *side;
+    const lf_status rc =
+        lf_json_get_str(a->names, "truncation_side", a->t->truncates_left ? "left" : "right", &side, a->path, a->err);
+    if (rc) return rc;
+    if (strcmp(side, "left") != 0 && strcmp(side, "right") != 0)
+        return lf_fail(a->err, LF_EDATA, "%s: key 'truncation_side': expected left or right, found \"%.20s\"", a->path,
+                       side);
+    a->t->truncates_left = side[0] == 'l';
+    return LF_OK;
+}
+
 /* ---- all of it ---- */
 
 static void read_ids(lf_tokenizer *t, const cJSON *names) {
@@ -175,7 +188,8 @@ lf_status lf_tokenizer_read_config(lf_tokenizer *t, const char *dir, lf_err *err
     lf_status rc = lf_special_names_read(&names, &path, dir, err);
     adding a = {.t = t, .names = names, .path = path, .made = cJSON_CreateArray(), .err = err};
     if (!rc && !a.made) rc = lf_no_memory(err, "tokens");
-    if (!rc && !(rc = refuse_splitting(&a)) && !(rc = check_names(&a)) && !(rc = add_all(&a)) &&
+    if (!rc && !(rc = refuse_splitting(&a)) && !(rc = check_names(&a)) && !(rc = read_side(&a)) &&
+        !(rc = add_all(&a)) &&
         !(rc = a.changed ? lf_tokenizer_index_all_added(t, err) : lf_tokenizer_index_added(t, first, err))) {
         read_ids(t, names);
         rc = warn_unfollowed(&a);

@@ -33,22 +33,31 @@ typedef enum lf_behavior {
 } lf_behavior;
 typedef enum lf_prepend { LF_PREPEND_FIRST, LF_PREPEND_NEVER, LF_PREPEND_ALWAYS } lf_prepend;
 
+/* What a post-processor puts around texts: special tokens by id, and where the texts go. */
+typedef struct lf_template_item {
+    int32_t id;   /* LF_TEXT_HERE: the text, or the first of two; LF_SECOND_HERE: the second */
+    int32_t type; /* token type of what is put here */
+} lf_template_item;
+enum { LF_TEXT_HERE = -1, LF_SECOND_HERE = -2 };
+typedef struct lf_template {
+    lf_template_item *at;
+    size_t n, capacity;
+} lf_template;
+
 struct lf_step {
     const lf_step_kind *kind;
-    char *where;          /* file and key, for errors */
-    bool last;            /* of its list */
-    lf_pattern *pattern;  /* Split, Replace, ByteLevel */
-    char *content;        /* Replace, Prepend; Metaspace's replacement; Strip's character */
-    lf_behavior behavior; /* Split, Punctuation */
-    lf_prepend prepend;   /* Metaspace; ByteLevel's add_prefix_space */
-    bool invert;          /* Split */
-    bool split;           /* Metaspace; Digits' individual_digits */
-    bool left, right;     /* Strip (normalizer) */
-    int64_t start, stop;  /* Strip (decoder) */
-    int32_t *pattern_ids; /* post-processors: what surrounds the text; LF_TEXT_HERE is the text */
-    size_t n_pattern_ids, pattern_ids_capacity;
+    char *where;              /* file and key, for errors */
+    bool last;                /* of its list */
+    lf_pattern *pattern;      /* Split, Replace, ByteLevel */
+    char *content;            /* Replace, Prepend; Metaspace's replacement; Strip's character */
+    lf_behavior behavior;     /* Split, Punctuation */
+    lf_prepend prepend;       /* Metaspace; ByteLevel's add_prefix_space */
+    bool invert;              /* Split */
+    bool split;               /* Metaspace; Digits' individual_digits */
+    bool left, right;         /* Strip (normalizer) */
+    int64_t start, stop;      /* Strip (decoder) */
+    lf_template single, pair; /* post-processors: what surrounds one text, and two */
 };
-enum { LF_TEXT_HERE = -1 };
 
 typedef struct lf_step_list {
     const char *key;      /* "pre_tokenizer" */
@@ -79,6 +88,7 @@ struct lf_tokenizer {
     lf_added_tokens added;
     lf_steps normalizers, pretokenizers, postprocessors, decoders;
     int32_t bos, eos, pad, unk;
+    bool truncates_left;     /* "truncation_side": what is cut off is the beginning */
     lf_tokenizer_work *work; /* lf_tokenizer_encode's; made when first needed */
 };
 

@@ -22,13 +22,18 @@ void lf_tokenizer_free(lf_tokenizer *t) {
 
 /* ---- tokenizer.json ---- */
 
-static lf_status check_ids(const lf_tokenizer *t, const lf_step *s, lf_err *err) {
-    for (size_t i = 0; i < s->n_pattern_ids; i++) {
-        const int32_t id = s->pattern_ids[i];
-        if (id != LF_TEXT_HERE && !lf_tokenizer_token(t, id))
-            return lf_fail(err, LF_EDATA, "%s: no token has id %" PRId32, s->where, id);
+static lf_status check_template(const lf_tokenizer *t, const lf_template *p, const char *where, lf_err *err) {
+    for (size_t i = 0; i < p->n; i++) {
+        const int32_t id = p->at[i].id;
+        if (id >= 0 && !lf_tokenizer_token(t, id))
+            return lf_fail(err, LF_EDATA, "%s: no token has id %" PRId32, where, id);
     }
     return LF_OK;
+}
+
+static lf_status check_ids(const lf_tokenizer *t, const lf_step *s, lf_err *err) {
+    const lf_status rc = check_template(t, &s->single, s->where, err);
+    return rc ? rc : check_template(t, &s->pair, s->where, err);
 }
 
 static lf_status open_root(lf_tokenizer *t, const cJSON *root, const char *path, lf_err *err) {
@@ -43,6 +48,9 @@ static lf_status open_root(lf_tokenizer *t, const cJSON *root, const char *path,
         (rc = lf_tokenizer_open_added(t, root, path, err)))
         return rc;
     t->unk = t->bpe.unk;
+    const cJSON *side =
+        cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(root, "truncation"), "direction");
+    t->truncates_left = cJSON_IsString(side) && !strcmp(side->valuestring, "Left");
     for (size_t i = 0; i < t->postprocessors.n && !rc; i++) rc = check_ids(t, &t->postprocessors.at[i], err);
     return rc;
 }

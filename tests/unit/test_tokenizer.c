@@ -289,6 +289,102 @@ static void test_cut_answers(void **state) {
     }
 }
 
+/* ---- one text or two, cut to a length ---- */
+
+/* The golden tokenizer whose texts are cut at the end or at the beginning. */
+static lf_tokenizer *open_cutting(const char *name, bool left) {
+    cJSON *root = read_json(golden_path(name, ".json"));
+    lf_tokenizer *t = NULL;
+    lf_err err = {0};
+    cJSON_DeleteItemFromObjectCaseSensitive(root, "truncation");
+    cJSON_AddItemToObject(root, "truncation", cJSON_Parse(left ? "{\"direction\": \"Left\"}" : "null"));
+    char *json = cJSON_PrintUnformatted(root);
+    cJSON_Delete(root);
+    if (lf_tokenizer_parse(&t, json, strlen(json), name, &err)) fail_msg("%s", err.message);
+    cJSON_free(json);
+    return t;
+}
+
+static const char *text_of(const cJSON *o, const char *key) {
+    return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(o, key));
+}
+static int64_t number_of(const cJSON *o, const char *key) {
+    return (int64_t)cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(o, key));
+}
+
+static void test_pairs(void **state) {
+    (void)state;
+    cJSON *root = read_json(golden_path("pairs", ".json.gz"));
+    const cJSON *p;
+    const char *name = "";
+    lf_tokenizer *t[2] = {NULL, NULL}; /* cutting at the end, at the beginning */
+    lf_tokenizer_work *w[2] = {NULL, NULL};
+    lf_ids ids = {0}, types = {0};
+    cJSON_ArrayForEach(p, root) {
+        const char *a = text_of(p, "a"), *b = text_of(p, "b");
+        const bool left = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(p, "left"));
+        int64_t left_out = -1;
+        lf_err err = {0};
+        for (int i = 0; i < 2 && strcmp(name, text_of(p, "tokenizer")) != 0; i++) {
+            lf_tokenizer_work_free(w[i]);
+            lf_tokenizer_free(t[i]);
+            t[i] = open_cutting(text_of(p, "tokenizer"), i == 1);
+            assert_int_equal(lf_tokenizer_work_new(&w[i], t[i], NULL), LF_OK);
+        }
+        name = text_of(p, "tokenizer");
+        ids.n = types.n = 0;
+        if (lf_tokenizer_encode_pair(w[left], a, strlen(a), b, b ? strlen(b) : 0, number_of(p, "max_length"), &ids,
+                                     &types, &left_out, &err))
+            fail_msg("%s", err.message);
+        same_ids(&ids, cJSON_GetObjectItemCaseSensitive(p, "ids"), name, a);
+        same_ids(&types, cJSON_GetObjectItemCaseSensitive(p, "types"), name, a);
+        assert_int_equal(left_out, number_of(p, "left_out"));
+    }
+    for (int i = 0; i < 2; i++) lf_tokenizer_work_free(w[i]), lf_tokenizer_free(t[i]);
+    lf_ids_free(&ids);
+    lf_ids_free(&types);
+    cJSON_Delete(root);
+}
+
+static void test_pairs_refused(void **state) {
+    (void)state;
+    lf_tokenizer *t = open_golden("wordpiece_like");
+    lf_tokenizer_work *w;
+    lf_ids ids = {0}, types = {0};
+    lf_err err = {0};
+    assert_int_equal(lf_tokenizer_work_new(&w, t, NULL), LF_OK);
+    assert_int_equal(lf_tokenizer_encode_pair(w, "a", 1, NULL, 0, 0, &ids, NULL, NULL, &err), LF_OK);
+    assert_int_equal(ids.n, 3);
+    assert_int_equal(lf_tokenizer_encode_pair(w, "a", 1, "b", 1, 3, &ids, &types, NULL, &err), LF_EDATA);
+    if (!strstr(err.message, "3 tokens has no room")) fail_msg("%s", err.message);
+    err = (lf_err){0};
+    assert_int_equal(lf_tokenizer_encode_pair(w, "a", 1, "\xff", 1, 9, &ids, &types, NULL, &err), LF_EDATA);
+    assert_int_equal(ids.n, 3); /* as it was */
+    assert_int_equal(types.n, 0);
+    lf_tokenizer_work_free(w);
+    lf_tokenizer_free(t);
+    lf_ids_free(&ids);
+    static const char *const bad[][2] = {
+        {"{\"type\": \"TemplateProcessing\", \"single\": []}", "key 'pair': none"},
+        {"{\"type\": \"Sequence\", \"processors\": [{\"type\": \"BertProcessing\", \"cls\": [\"a\", 0], \"sep\": "
+         "[\"b\", 1]}, {\"type\": \"BertProcessing\", \"cls\": [\"a\", 0], \"sep\": [\"b\", 1]}]}",
+         "processors[1]: a second step"},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        char *json = lf_format("{\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 0, \"b\": 1}, \"merges\": []}, "
+                               "\"post_processor\": %s}",
+                               bad[i][0]);
+        err = (lf_err){0};
+        assert_int_equal(lf_tokenizer_parse(&t, json, strlen(json), "t.json", &err), LF_OK);
+        assert_int_equal(lf_tokenizer_work_new(&w, t, NULL), LF_OK);
+        assert_int_equal(lf_tokenizer_encode_pair(w, "a", 1, "b", 1, 9, &ids, &types, NULL, &err), LF_EUNSUPPORTED);
+        if (!strstr(err.message, bad[i][1])) fail_msg("'%s' does not say '%s'", err.message, bad[i][1]);
+        lf_tokenizer_work_free(w);
+        lf_tokenizer_free(t);
+        lf_free(json);
+    }
+}
+
 /* ---- what is refused ---- */
 
 #define MODEL "\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 0, \"b\": 1, \"ab\": 2}, \"merges\": [\"a b\"]}"
@@ -334,6 +430,15 @@ static void test_refused(void **state) {
          LF_EDATA, "special_tokens"},
         {"{" MODEL ", \"post_processor\": {\"type\": \"BertProcessing\", \"cls\": [\"c\", 7], \"sep\": [\"s\", 1]}}",
          LF_EDATA, "no token has id 7"},
+        {"{" MODEL ", \"post_processor\": {\"type\": \"TemplateProcessing\", \"single\": [{\"Sequence\": {\"id\": "
+         "\"B\"}}]}}",
+         LF_EDATA, "key 'single': sequence \"B\"; expected \"A\""},
+        {"{" MODEL ", \"post_processor\": {\"type\": \"TemplateProcessing\", \"single\": [], \"pair\": [{\"Sequence\": "
+         "{\"id\": \"C\"}}]}}",
+         LF_EDATA, "key 'pair': sequence \"C\"; expected \"A\" or \"B\""},
+        {"{" MODEL ", \"post_processor\": {\"type\": \"TemplateProcessing\", \"single\": [{\"Sequence\": {\"id\": "
+         "\"A\", \"type_id\": -1}}]}}",
+         LF_EDATA, "'type_id'"},
         {"{" MODEL
          ", \"pre_tokenizer\": {\"type\": \"Split\", \"pattern\": {\"Regex\": \"(\"}, \"behavior\": \"Isolated\"}}",
          LF_EDATA, "pre_tokenizer"},
@@ -896,10 +1001,12 @@ static void test_stories(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        LEAKLESS(test_golden),      LEAKLESS(test_tokens),  LEAKLESS(test_nul_and_append), LEAKLESS(test_not_utf8),
-        LEAKLESS(test_unknown_ids), LEAKLESS(test_cuts),    LEAKLESS(test_cut_answers),    LEAKLESS(test_refused),
-        LEAKLESS(test_patterns),    LEAKLESS(test_names),   LEAKLESS(test_config),         LEAKLESS(test_flags_differ),
-        LEAKLESS(test_long_word),   LEAKLESS(test_threads), LEAKLESS(test_no_memory),      LEAKLESS(test_gpt2_vectors),
+        LEAKLESS(test_golden),        LEAKLESS(test_tokens),       LEAKLESS(test_nul_and_append),
+        LEAKLESS(test_not_utf8),      LEAKLESS(test_unknown_ids),  LEAKLESS(test_cuts),
+        LEAKLESS(test_cut_answers),   LEAKLESS(test_refused),      LEAKLESS(test_pairs),
+        LEAKLESS(test_pairs_refused), LEAKLESS(test_patterns),     LEAKLESS(test_names),
+        LEAKLESS(test_config),        LEAKLESS(test_flags_differ), LEAKLESS(test_long_word),
+        LEAKLESS(test_threads),       LEAKLESS(test_no_memory),    LEAKLESS(test_gpt2_vectors),
         LEAKLESS(test_stories),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
