@@ -52,8 +52,11 @@ typedef struct lf_attention_opts {
     int64_t heads, kv_heads;
     double scale; /* 0: 1/sqrt(head size) */
     bool causal;
-    int64_t window;       /* as lf_attention_dims */
-    const int32_t *first; /* as lf_attention_dims; borrowed until backward */
+    int64_t window;         /* as lf_attention_dims, and so are: */
+    const int32_t *first;   /* borrowed until backward */
+    const int32_t *lengths; /* borrowed until backward; 1 .. T each */
+    double softcap;
+    const lf_tensor *bias; /* [heads,Tq,T] real, a constant; borrowed until backward */
     double dropout;
 } lf_attention_opts;
 /* qkv [B,T,(heads + 2 kv_heads)*D], side by side -> [B,T,heads*D] */

@@ -33,16 +33,22 @@ typedef struct lf_frozen {
 
 /* softmax(scale * q k^T) v a head; q, o: [B, Tq, H * D] with row stride ldq / ldo; k, v: [B, T, Hkv * D], row stride
  * ldkv. H is a multiple of Hkv (grouped-query attention). The queries are those of the last Tq of T positions: query i
- * stands at position T - Tq + i. Dropout acts on the normalised probabilities; the number of entry (b, h, i, j) is
- * ((b * H + h) * Tq + i) * T + j. */
+ * stands at position T - Tq + i. A score is u = scale q.k, then softcap tanh(u / softcap) if there is a softcap, plus
+ * the bias. A query that sees no key (padding, far behind a text) has o = 0 and lse = 0. Dropout acts on the normalised
+ * probabilities; the number of entry (b, h, i, j) is ((b * H + h) * Tq + i) * T + j. */
 typedef struct lf_attention_dims {
     int64_t B, T, Tq, H, Hkv, D;
     int64_t ldq, ldkv, ldo;
     double scale;
     bool causal;
-    int64_t window;       /* causal only: a query sees the last `window` keys, its own included; 0: all */
-    const int32_t *first; /* causal only: [B,Tq], the first key that a query sees (its document's start); NULL: 0 */
-    double dropout;       /* 0: none */
+    /* 0: all keys. causal: a query sees the last `window` keys, its own included; else those at most `window` positions
+     * from its own, to either side (transformers' bidirectional sliding window, inclusive) */
+    int64_t window;
+    const int32_t *first;   /* causal only: [B,Tq], the first key that a query sees (its document's start); NULL: 0 */
+    const int32_t *lengths; /* not causal only: [B], keys from lengths[b] on are padding that no query sees; NULL: T */
+    double softcap;         /* 0: none */
+    const void *bias;       /* [H,Tq,T] real, a constant; NULL: none */
+    double dropout;         /* 0: none */
     lf_rng_key key;
 } lf_attention_dims;
 

@@ -15,7 +15,7 @@
 #include "base/rng.h"
 #include "kernels/kernels.h"
 
-enum { BUFFERS = 9, DIMS = 6, SOURCE = 1 << 17, MAX_ROWS = 512 };
+enum { BUFFERS = 10, DIMS = 6, SOURCE = 1 << 17, MAX_ROWS = 512 };
 
 typedef int64_t kernel_shape[DIMS]; /* a list of them ends with a first number 0 */
 
@@ -278,18 +278,32 @@ static const int32_t *documents(int64_t B, int64_t T, int64_t Tq) {
     return first;
 }
 
-enum { ATT_Q, ATT_K, ATT_V, ATT_O, ATT_LSE, ATT_DO, ATT_DQ, ATT_DK, ATT_DV };
+enum { ATT_Q, ATT_K, ATT_V, ATT_O, ATT_LSE, ATT_DO, ATT_DQ, ATT_DK, ATT_DV, ATT_BIAS };
 static void attention_sizes(const int64_t *s, int64_t *n) { /* B, T, H, Hkv, D, Tq (0: T) */
     const int64_t tokens = s[0] * s[1], queries = s[0] * (s[5] ? s[5] : s[1]);
     n[ATT_Q] = n[ATT_DQ] = queries * (s[2] * s[4] + 5);
     n[ATT_K] = n[ATT_V] = n[ATT_DK] = n[ATT_DV] = tokens * (s[3] * s[4] + 3);
     n[ATT_O] = n[ATT_DO] = queries * (s[2] * s[4] + 1);
     n[ATT_LSE] = queries * s[2];
+    n[ATT_BIAS] = queries / s[0] * s[1] * s[2];
 }
 static const kernel_shape attention_shapes[] = {{2, 1, 1, 1, 1},    {1, 5, 2, 1, 7},        {2, 17, 4, 2, 8},
                                                 {1, 197, 1, 1, 64}, {1, 270, 2, 1, 20},     {2, 33, 6, 2, 1, 1},
                                                 {1, 600, 1, 1, 3},  {1, 300, 2, 2, 6, 290}, {0}};
-static lf_attention_dims attention_dims(const context *c) { /* bits: causal, dropout; a window, documents: causal too */
+/* What the first 16 variants do not ask for. */
+static const struct {
+    bool causal, dropout, lengths, bias;
+    int window; /* the sequence in so many parts */
+    double softcap;
+} more_attention[] = {{.softcap = 0.8},
+                      {.causal = true, .dropout = true, .window = 2, .softcap = 1.5},
+                      {.lengths = true},
+                      {.lengths = true, .dropout = true, .window = 9},
+                      {.window = 20},
+                      {.bias = true},
+                      {.bias = true, .lengths = true, .dropout = true, .softcap = 2}};
+enum { ATT_BITS = 16, ATT_VARIANTS = ATT_BITS + (int)(sizeof more_attention / sizeof *more_attention) };
+static lf_attention_dims attention_base(const context *c) {
     const int64_t *s = c->s, Tq = s[5] ? s[5] : s[1];
     return (lf_attention_dims){.B = s[0],
                                .T = s[1],
@@ -301,11 +315,30 @@ static lf_attention_dims attention_dims(const context *c) { /* bits: causal, dro
                                .ldkv = s[3] * s[4] + 3,
                                .ldo = s[2] * s[4] + 1,
                                .scale = 1 / sqrt((double)s[4]),
-                               .causal = c->variant & 1 || c->variant >= 4,
-                               .window = c->variant & 4 ? s[1] / 3 + 1 : 0,
-                               .first = c->variant & 8 ? documents(s[0], s[1], Tq) : NULL,
-                               .dropout = c->variant & 2 ? 0.2 : 0,
                                .key = random_key};
+}
+/* bits: causal, dropout; a window, documents: causal too; from ATT_BITS on more_attention */
+static lf_attention_dims attention_dims(const context *c) {
+    const int64_t *s = c->s;
+    static int32_t lengths[2];
+    lf_attention_dims d = attention_base(c);
+    if (c->variant < ATT_BITS) {
+        d.causal = c->variant & 1 || c->variant >= 4;
+        d.window = c->variant & 4 ? s[1] / 3 + 1 : 0;
+        d.first = c->variant & 8 ? documents(s[0], s[1], d.Tq) : NULL;
+        d.dropout = c->variant & 2 ? 0.2 : 0;
+        return d;
+    }
+    const int i = (int)c->variant - ATT_BITS;
+    for (int64_t b = 0; b < 2; b++) lengths[b] = (int32_t)(b < s[0] - 1 ? s[1] : (s[1] + 1) / 2);
+    assert_true(s[0] <= 2);
+    d.causal = more_attention[i].causal;
+    d.dropout = more_attention[i].dropout ? 0.2 : 0;
+    d.lengths = more_attention[i].lengths ? lengths : NULL;
+    d.window = more_attention[i].window ? s[1] / more_attention[i].window + 1 : 0;
+    d.softcap = more_attention[i].softcap;
+    d.bias = more_attention[i].bias ? c->b[ATT_BIAS] : NULL;
+    return d;
 }
 static int64_t attention_scratch(const context *c) {
     const lf_attention_dims d = attention_dims(c);
@@ -692,8 +725,8 @@ static const kernel_case cases[] = {
      .sizes = attention_sizes,
      .run = attention_run,
      .shapes = attention_shapes,
-     .variants = 16,
-     .real = BIT(ATT_LSE),
+     .variants = ATT_VARIANTS,
+     .real = BIT(ATT_LSE) | BIT(ATT_BIAS),
      .nan = {ATT_Q, ATT_O},
      .tolerance = 5e-5,
      .tolerance_bf16 = 0x1p-7,

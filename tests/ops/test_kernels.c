@@ -367,6 +367,50 @@ static void test_value_losses(void **state) {
     }
 }
 
+/* Which keys a query sees: with q = 0 and v the identity, o is 1 / n at each of its n keys. */
+static const struct {
+    lf_attention_dims d;
+    const char *sees[6]; /* a character for each key */
+} masks[] = {
+    {{.causal = true, .window = 2}, {"x.....", "xx....", ".xx...", "..xx..", "...xx.", "....xx"}},
+    {{.window = 1}, {"xx....", "xxx...", ".xxx..", "..xxx.", "...xxx", "....xx"}},
+    {{.window = 1, .lengths = (const int32_t[]){3}}, {"xx....", "xxx...", ".xx...", "..x...", "......", "......"}},
+    {{.lengths = (const int32_t[]){4}}, {"xxxx..", "xxxx..", "xxxx..", "xxxx..", "xxxx..", "xxxx.."}},
+    {{.window = 9, .lengths = (const int32_t[]){6}}, {"xxxxxx", "xxxxxx", "xxxxxx", "xxxxxx", "xxxxxx", "xxxxxx"}},
+    {{.Tq = 2, .window = 2}, {"..xxxx", "...xxx"}},
+    {{.Tq = 2, .causal = true, .window = 2}, {"...xx.", "....xx"}},
+};
+
+static void check_mask(const lf_kernels *k, int row) {
+    enum { N = 6 };
+    lf_attention_dims d = masks[row].d;
+    if (!d.Tq) d.Tq = N;
+    d.B = d.H = d.Hkv = 1;
+    d.T = d.D = d.ldq = d.ldkv = d.ldo = N;
+    d.scale = 1;
+    float q[N * N] = {0}, v[N * N] = {0}, o[N * N], lse[N];
+    for (int i = 0; i < N; i++) v[i * N + i] = 1;
+    void *scratch = must(lf_aligned_alloc((size_t)k->attention_scratch(&d, false)));
+    k->attention(o, lse, q, source, v, &d, scratch);
+    for (int i = 0; i < d.Tq; i++) {
+        int seen = 0;
+        for (int j = 0; j < N; j++) seen += masks[row].sees[i][j] == 'x';
+        assert_true(fabs((double)lse[i] - (seen ? log(seen) : 0)) < 1e-6);
+        for (int j = 0; j < N; j++)
+            if (!(fabs((double)o[i * N + j] - (masks[row].sees[i][j] == 'x' ? 1.0 / seen : 0)) < 1e-6))
+                fail_msg("%s mask %d: query %d, key %d has %g", k->name, row, i, j, (double)o[i * N + j]);
+    }
+    lf_aligned_free(scratch);
+}
+
+static void test_masks(void **state) {
+    (void)state;
+    const lf_kernels *k[8];
+    const int n = lf_kernels_available("fp32", k, 8);
+    for (int i = 0; i < n; i++)
+        for (int row = 0; row < (int)(sizeof masks / sizeof *masks); row++) check_mask(k[i], row);
+}
+
 static void test_select(void **state) {
     (void)state;
     const lf_kernels *k = NULL, *all[8];
@@ -434,6 +478,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_softmax_of_large_scores),
         cmocka_unit_test(test_vocabulary_loss),
         cmocka_unit_test(test_value_losses),
+        cmocka_unit_test(test_masks),
         cmocka_unit_test(test_sums_whatever_the_threads),
     };
     for (int64_t i = 0; i < SOURCE; i++) source[i] = (float)lf_rng_normal(lf_rng_make(11, LF_RNG_TEST, 0), (uint64_t)i);

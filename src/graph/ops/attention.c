@@ -7,17 +7,44 @@
 #include "graph/ops.h"
 
 extern const lf_op lf_op_attention;
+
+typedef struct attributes {
+    lf_attention_dims d; /* without the key; sizes are filled by the shape rule */
+    const lf_tensor *bias;
+} attributes;
 enum { Q, KV }; /* inputs; the same tensor twice when all three stand in it */
 enum { LSE };
 
 static lf_attention_dims dims_of(const lf_node *n) {
-    lf_attention_dims d = *(const lf_attention_dims *)(const void *)n->attributes;
+    lf_attention_dims d = ((const attributes *)(const void *)n->attributes)->d;
     d.key = n->key;
     return d;
 }
 
+static lf_status check_lengths(const lf_attention_dims *d, lf_err *err) {
+    for (int64_t b = 0; d->lengths && b < d->B; b++)
+        if (d->lengths[b] < 1 || d->lengths[b] > d->T)
+            return lf_fail(err, LF_ESHAPE, "attention: row %lld has %d tokens, of %lld", (long long)b, d->lengths[b],
+                           (long long)d->T);
+    return LF_OK;
+}
+
+static lf_status check_bias(const lf_attention_dims *d, const lf_tensor *q, const lf_tensor *bias, lf_err *err) {
+    if (!bias) return LF_OK;
+    const lf_dtype real = q->dtype == LF_F64 ? LF_F64 : LF_F32;
+    if (bias->ndim == 3 && bias->shape[0] == d->H && bias->shape[1] == d->Tq && bias->shape[2] == d->T &&
+        bias->dtype == real && !bias->requires_grad)
+        return LF_OK;
+    return lf_fail(
+        err, LF_ESHAPE,
+        "attention: the bias has %lld numbers (%s) in %d dims, expected a constant of [%lld, %lld, %lld] (%s)",
+        (long long)bias->numel, lf_dtype_name(bias->dtype), bias->ndim, (long long)d->H, (long long)d->Tq,
+        (long long)d->T, lf_dtype_name(real));
+}
+
 static lf_status attention_shape(lf_node *n, lf_err *err) {
-    lf_attention_dims *d = (void *)n->attributes;
+    attributes *a = (void *)n->attributes;
+    lf_attention_dims *d = &a->d;
     const lf_tensor *q = n->in[Q], *kv = n->in[KV];
     const bool together = q == kv;
     const int64_t width = q->shape[q->ndim - 1], heads = together ? d->H + 2 * d->Hkv : d->H;
@@ -41,7 +68,8 @@ static lf_status attention_shape(lf_node *n, lf_err *err) {
     n->out->ndim = q->ndim;
     memcpy(n->out->shape, q->shape, sizeof n->out->shape);
     n->out->shape[q->ndim - 1] = d->ldo;
-    return LF_OK;
+    const lf_status rc = check_lengths(d, err);
+    return rc ? rc : check_bias(d, q, a->bias, err);
 }
 
 /* q, k and v in a tensor's data or gradient. */
@@ -111,6 +139,30 @@ static lf_tensor *build_documents(lf_graph *g, lf_tensor **in) { /* two in the f
     static const int32_t first[] = {0, 0, 0, 3, 3, 3, 0, 1, 1, 1, 4, 4};
     return lf_attention(g, in[0], &(lf_attention_opts){.heads = 2, .kv_heads = 1, .causal = true, .first = first});
 }
+static const int32_t lengths[] = {2, 7}; /* with a window of 1, queries 4 .. 6 of the first row see nothing */
+static lf_tensor *build_lengths(lf_graph *g, lf_tensor **in) {
+    return lf_attention(g, in[0], &(lf_attention_opts){.heads = 2, .kv_heads = 2, .lengths = lengths});
+}
+static lf_tensor *build_two_sided(lf_graph *g, lf_tensor **in) {
+    return lf_attention(
+        g, in[0], &(lf_attention_opts){.heads = 2, .kv_heads = 1, .window = 1, .lengths = lengths, .dropout = 0.3});
+}
+static lf_tensor *build_softcap(lf_graph *g, lf_tensor **in) {
+    return lf_attention(
+        g, in[0],
+        &(lf_attention_opts){
+            .heads = 2, .kv_heads = 1, .causal = true, .window = 4, .softcap = 1.5, .scale = 0.7, .dropout = 0.3});
+}
+static lf_tensor *with_bias(lf_graph *g, lf_tensor **in, double softcap) {
+    static double table[2 * 3 * 5];
+    static lf_tensor bias;
+    for (int i = 0; i < 2 * 3 * 5; i++) table[i] = i % 7 * 0.5 - 1;
+    lf_tensor_init(&bias, LF_F64, 3, (int64_t[]){2, 3, 5}, table, NULL);
+    return lf_attention_of(g, in[0], in[1],
+                           &(lf_attention_opts){.heads = 2, .kv_heads = 2, .bias = &bias, .softcap = softcap});
+}
+static lf_tensor *build_bias(lf_graph *g, lf_tensor **in) { return with_bias(g, in, 0); }
+static lf_tensor *build_bias_softcap(lf_graph *g, lf_tensor **in) { return with_bias(g, in, 2); }
 
 static const lf_op_case cases[] = {
     {"two heads", 1, {{3, {2, 5, 18}, false}}, build, 1e-6},
@@ -124,6 +176,11 @@ static const lf_op_case cases[] = {
     {"k and v constant", 2, {{3, {2, 3, 8}, false}, {3, {2, 5, 8}, true}}, build_of, 1e-6},
     {"window", 1, {{3, {1, 7, 8}, false}}, build_window, 1e-6},
     {"documents", 1, {{3, {2, 6, 8}, false}}, build_documents, 1e-6},
+    {"lengths", 1, {{3, {2, 7, 12}, false}}, build_lengths, 1e-6},
+    {"window to both sides, lengths, dropout", 1, {{3, {2, 7, 8}, false}}, build_two_sided, 1e-6},
+    {"softcap, window, dropout", 1, {{3, {1, 6, 8}, false}}, build_softcap, 1e-6},
+    {"bias", 2, {{3, {2, 3, 4}, false}, {3, {2, 5, 8}, false}}, build_bias, 1e-6},
+    {"bias, softcap", 2, {{3, {2, 3, 4}, false}, {3, {2, 5, 8}, false}}, build_bias_softcap, 1e-6},
     {.name = NULL},
 };
 
@@ -135,14 +192,18 @@ const lf_op lf_op_attention = {.name = "attention",
                                .cases = cases};
 
 lf_tensor *lf_attention_of(lf_graph *g, lf_tensor *q, lf_tensor *kv, const lf_attention_opts *opts) {
-    const lf_attention_dims d = {.H = opts->heads,
-                                 .Hkv = opts->kv_heads,
-                                 .scale = opts->scale,
-                                 .causal = opts->causal,
-                                 .window = opts->window,
-                                 .first = opts->first,
-                                 .dropout = lf_graph_training(g) ? opts->dropout : 0};
-    return q && kv ? lf_graph_apply(g, &lf_op_attention, 2, (lf_tensor *[]){q, kv}, &d, sizeof d) : NULL;
+    const attributes a = {.bias = opts->bias,
+                          .d = {.H = opts->heads,
+                                .Hkv = opts->kv_heads,
+                                .scale = opts->scale,
+                                .causal = opts->causal,
+                                .window = opts->window,
+                                .first = opts->first,
+                                .lengths = opts->lengths,
+                                .softcap = opts->softcap,
+                                .bias = opts->bias ? opts->bias->data : NULL,
+                                .dropout = lf_graph_training(g) ? opts->dropout : 0}};
+    return q && kv ? lf_graph_apply(g, &lf_op_attention, 2, (lf_tensor *[]){q, kv}, &a, sizeof a) : NULL;
 }
 
 lf_tensor *lf_attention(lf_graph *g, lf_tensor *qkv, const lf_attention_opts *opts) {

@@ -4,8 +4,8 @@
  * processors that multiply bf16, attention_dot.inc.c's. They define attention_buffers, lay_out, attend and
  * attend_backward.
  *
- * The key blocks of a causal head end at the last query and begin at the first key that one of the queries sees; within
- * a block, what a query does not see is zero before the product with v. */
+ * The key blocks begin and end with the first and the last key that one of the queries sees; within a block, what a
+ * query does not see is zero before the product with v. */
 
 enum { MAX_QUERIES = 256, MAX_CAUSAL_QUERIES = 64, MAX_KEYS = 256 };
 
@@ -15,9 +15,10 @@ static int64_t block_size(int64_t T, int64_t most) {
     return blocks == 0 ? 16 : ((T + blocks - 1) / blocks + 15) / 16 * 16;
 }
 
-/* A block of a causal head meets keys that only some of its queries see: small blocks meet fewer. */
+/* A block of a causal head, or of one with a window, meets keys that only some of its queries see: small blocks meet
+ * fewer. */
 static int64_t query_block(const lf_attention_dims *d) {
-    return block_size(d->Tq, d->causal ? MAX_CAUSAL_QUERIES : MAX_QUERIES);
+    return block_size(d->Tq, d->causal || d->window > 0 ? MAX_CAUSAL_QUERIES : MAX_QUERIES);
 }
 
 static void copy_out(act *to, int64_t stride, const float *from, int64_t width, int64_t rows, int64_t D, float factor) {
@@ -33,12 +34,14 @@ typedef struct attention_tile {
     int64_t j, m;       /* keys j .. j + m - 1 */
 } attention_tile;
 
-/* Query i of example b sees keys *begin .. *end - 1. */
+/* Query i of example b sees keys *begin .. *end - 1: none if the two are the same. */
 static void visible(const lf_attention_dims *d, int64_t b, int64_t i, int64_t *begin, int64_t *end) {
-    *begin = 0;
-    *end = d->causal ? d->T - d->Tq + i + 1 : d->T;
-    if (d->causal && d->window > 0 && *end > d->window) *begin = *end - d->window;
+    const int64_t at = d->T - d->Tq + i, behind = d->causal ? d->window - 1 : d->window;
+    *begin = d->window > 0 && at > behind ? at - behind : 0;
+    *end = d->causal ? at + 1 : d->lengths ? d->lengths[b] : d->T;
+    if (!d->causal && d->window > 0 && *end > at + d->window + 1) *end = at + d->window + 1;
     if (d->causal && d->first && d->first[b * d->Tq + i] > *begin) *begin = d->first[b * d->Tq + i];
+    if (*end < *begin) *end = *begin;
 }
 
 /* The keys that any query of the tile sees. */
@@ -48,6 +51,7 @@ static void tile_range(const attention_tile *t, const lf_attention_dims *d, int6
     for (int64_t row = 0; row < t->n; row++) {
         int64_t from, to;
         visible(d, t->b, t->i + row, &from, &to);
+        if (from == to) continue;
         *begin = from < *begin ? from : *begin;
         *end = to > *end ? to : *end;
     }
@@ -79,6 +83,10 @@ static int64_t query_offset(const lf_attention_dims *d, int64_t b, int64_t h, in
 static int64_t key_offset(const lf_attention_dims *d, int64_t b, int64_t h, int64_t j) {
     return (b * d->T + j) * d->ldkv + h / (d->H / d->Hkv) * d->D;
 }
+
+/* What a row's sum of exponentials divides by; a query that saw no key has the sum 0, and o = 0. */
+static float share_of(float sum) { return sum == 0 ? 0 : 1 / sum; }
+static float logsumexp_of(float max, float sum) { return sum == 0 ? 0 : max + logf(sum); }
 
 static void scale_row(float *x, float factor, int64_t n) { SIMD for (int64_t i = 0; i < n; i++) x[i] *= factor; }
 

@@ -208,8 +208,8 @@ static void attend(const attention_buffers *w, attention_tile t, const lf_attent
         dot_product(w->o, w->width, (dot_side){w->p_a, m2, 1}, w->v, w->width, t.n, D, m2, true);
     }
     for (int64_t row = 0; row < t.n; row++) {
-        copy_out(o + row * d->ldo, d->ldo, w->o + row * w->width, w->width, 1, D, 1 / w->sum[row]);
-        lse[row] = w->max[row] + logf(w->sum[row]);
+        copy_out(o + row * d->ldo, d->ldo, w->o + row * w->width, w->width, 1, D, share_of(w->sum[row]));
+        lse[row] = logsumexp_of(w->max[row], w->sum[row]);
     }
 }
 

@@ -91,8 +91,8 @@ static void attend(const attention_buffers *w, attention_tile t, const lf_attent
         sgemm(false, false, t.n, D, t.m, 1, w->p, w->keys, w->v, D, true, w->o, D);
     }
     for (int64_t row = 0; row < t.n; row++) {
-        copy_out(o + row * d->ldo, d->ldo, w->o + row * D, D, 1, D, 1 / w->sum[row]);
-        lse[row] = w->max[row] + logf(w->sum[row]);
+        copy_out(o + row * d->ldo, d->ldo, w->o + row * D, D, 1, D, share_of(w->sum[row]));
+        lse[row] = logsumexp_of(w->max[row], w->sum[row]);
     }
 }
 

@@ -245,12 +245,23 @@ static double attention_dropout(const lf_attention_dims *d, int64_t b, int64_t h
     return d->dropout > 0 ? dropout_factor(d->dropout, d->key, ((b * d->H + h) * d->Tq + i) * d->T + j) : 1;
 }
 
-/* Query i of example b sees keys *begin .. *end - 1. */
+/* Query i of example b sees keys *begin .. *end - 1: none if the two are the same. */
 static void visible(const lf_attention_dims *d, int64_t b, int64_t i, int64_t *begin, int64_t *end) {
-    *begin = 0;
-    *end = d->causal ? d->T - d->Tq + i + 1 : d->T;
-    if (d->causal && d->window > 0 && *end > d->window) *begin = *end - d->window;
+    const int64_t at = d->T - d->Tq + i, behind = d->causal ? d->window - 1 : d->window;
+    *begin = d->window > 0 && at > behind ? at - behind : 0;
+    *end = d->causal ? at + 1 : d->lengths ? d->lengths[b] : d->T;
+    if (!d->causal && d->window > 0 && *end > at + d->window + 1) *end = at + d->window + 1;
     if (d->causal && d->first && d->first[b * d->Tq + i] > *begin) *begin = d->first[b * d->Tq + i];
+    if (*end < *begin) *end = *begin;
+}
+
+/* The score of query i and key j in head h; *slope = its derivative by q.k. */
+static double score_of(const act *q, const act *k, const lf_attention_dims *d, int64_t h, int64_t i, int64_t j,
+                       double *slope) {
+    const double u = d->scale * dot(q, k + j * d->ldkv, d->D), cap = d->softcap,
+                 bias = d->bias ? (double)((const real *)d->bias)[(h * d->Tq + i) * d->T + j] : 0;
+    *slope = cap > 0 ? d->scale * tanh_slope(u / cap) : d->scale;
+    return (cap > 0 ? cap * tanh(u / cap) : u) + bias;
 }
 
 /* Forward: one row of probabilities. Backward: dq of one query, dk and dv of one head. */
@@ -263,9 +274,9 @@ static void attend(act *o, real *lse, double *p, const act *q, const act *k, con
                    int64_t b, int64_t h, int64_t i) {
     int64_t begin, end;
     visible(d, b, i, &begin, &end);
-    double max = -INFINITY, sum = 0;
+    double max = -INFINITY, sum = 0, slope;
     for (int64_t j = begin; j < end; j++) {
-        p[j] = d->scale * dot(q, k + j * d->ldkv, d->D);
+        p[j] = score_of(q, k, d, h, i, j, &slope);
         max = p[j] > max ? p[j] : max;
     }
     for (int64_t j = begin; j < end; j++) sum += exp(p[j] - max);
@@ -275,7 +286,7 @@ static void attend(act *o, real *lse, double *p, const act *q, const act *k, con
         for (int64_t j = begin; j < end; j++) total += p[j] * LD(v[j * d->ldkv + c]);
         o[c] = ST(total);
     }
-    *lse = (real)(max + log(sum));
+    *lse = begin < end ? (real)(max + log(sum)) : 0;
 }
 
 static void attention(void *o_, void *lse_, const void *q_, const void *k_, const void *v_, const lf_attention_dims *d,
@@ -291,7 +302,7 @@ static void attention(void *o_, void *lse_, const void *q_, const void *k_, cons
 }
 
 /* Adds what query i of head h gives to dk, dv of all keys, and writes its dq. ds_ij = p_ij (keep_ij do_i.v_j -
- * do_i.o_i). */
+ * do_i.o_i), times the score's slope. */
 static void attend_backward(double *dq, double *dk, double *dv, const act *dout, const act *o, double lse, const act *q,
                             const act *k, const act *v, const lf_attention_dims *d, int64_t b, int64_t h, int64_t i) {
     int64_t begin, end;
@@ -300,8 +311,9 @@ static void attend_backward(double *dq, double *dk, double *dv, const act *dout,
     for (int64_t c = 0; c < d->D; c++) dq[c] = 0;
     for (int64_t j = begin; j < end; j++) {
         const act *kj = k + j * d->ldkv, *vj = v + j * d->ldkv;
-        const double p = exp(d->scale * dot(q, kj, d->D) - lse), keep = attention_dropout(d, b, h, i, j);
-        const double ds = d->scale * p * (keep * dot(dout, vj, d->D) - delta);
+        double slope;
+        const double p = exp(score_of(q, k, d, h, i, j, &slope) - lse), keep = attention_dropout(d, b, h, i, j);
+        const double ds = slope * p * (keep * dot(dout, vj, d->D) - delta);
         for (int64_t c = 0; c < d->D; c++) {
             dq[c] += ds * LD(kj[c]);
             dk[j * d->D + c] += ds * LD(q[c]);
