@@ -1,4 +1,4 @@
-/* The scorer of classes: a head on the features of whatever goes in. */
+/* The scorer of classes: a head on the features of whatever goes in; and the features alone. */
 #include <math.h>
 #include <stdio.h>
 
@@ -34,7 +34,7 @@ double lf_count_accuracy(const lf_class_counts *c) {
 typedef struct scoring {
     lf_model *m;
     lf_graph *g;
-    lf_module *head;
+    lf_module *head; /* NULL: features alone */
     const lf_examples *e;
     bool base;
     int64_t room;             /* rows that the next three have room for */
@@ -57,10 +57,13 @@ static void free_room(scoring *s) {
 static lf_status make_room(scoring *s, int64_t rows, lf_err *err) {
     if (rows <= s->room) return LF_OK;
     free_room(s);
-    s->features = lf_aligned_alloc((size_t)(rows * s->m->hidden_size) * sizeof *s->features);
-    s->logits = lf_aligned_alloc((size_t)(rows * s->head->out) * sizeof *s->logits);
-    s->scores = lf_calloc((size_t)rows, sizeof *s->scores);
-    if (!s->features || !s->logits || !s->scores) return lf_no_memory(err, "a batch's logits");
+    s->features = lf_aligned_alloc((size_t)(rows * lf_model_feature_width(s->m)) * sizeof *s->features);
+    if (!s->features) return lf_no_memory(err, "a batch's features");
+    if (s->head) {
+        s->logits = lf_aligned_alloc((size_t)(rows * s->head->out) * sizeof *s->logits);
+        s->scores = lf_calloc((size_t)rows, sizeof *s->scores);
+        if (!s->logits || !s->scores) return lf_no_memory(err, "a batch's logits");
+    }
     s->room = rows;
     return LF_OK;
 }
@@ -70,11 +73,11 @@ static lf_status forward(scoring *s, const lf_example_batch *b, lf_err *err) {
     const lf_pass pass = {.in = b->in, .base = s->base};
     lf_graph_begin(s->g, false, false, 0);
     lf_tensor *features = lf_model_features(s->m, s->g, &pass);
-    lf_tensor *logits = lf_model_logits(s->g, s->head, features);
+    const lf_tensor *logits = s->head ? lf_model_logits(s->g, s->head, features) : NULL;
     const lf_status rc = lf_graph_status(s->g, err);
     if (rc) return rc;
     k->to_f32(s->features, features->data, features->numel);
-    k->to_f32(s->logits, logits->data, logits->numel);
+    if (logits) k->to_f32(s->logits, logits->data, logits->numel);
     return LF_OK;
 }
 
@@ -112,6 +115,26 @@ static lf_status score(void *context, const lf_example_batch *b, const lf_label_
     return s->visit ? s->visit(s->context, b, s->features, s->logits, s->head->out, err) : LF_OK;
 }
 
+static lf_status check_features(const scoring *s, const lf_example_batch *b, lf_err *err) {
+    const int64_t width = lf_model_feature_width(s->m);
+    char name[512];
+    for (int64_t i = 0; i < b->in.B * width; i++)
+        if (!isfinite(s->features[i]))
+            return lf_fail(err, LF_EDIVERGED, "%s: the features are not finite; are the weights?",
+                           s->e->name(s->e->data, b->indices[i / width], name, sizeof name));
+    return LF_OK;
+}
+
+static lf_status look(void *context, const lf_example_batch *b, const lf_label_score **scores, int64_t *n,
+                      lf_err *err) {
+    scoring *s = context;
+    lf_status rc;
+    *scores = NULL;
+    *n = 0;
+    if ((rc = make_room(s, b->in.B, err)) || (rc = forward(s, b, err)) || (rc = check_features(s, b, err))) return rc;
+    return s->visit(s->context, b, s->features, NULL, 0, err);
+}
+
 static void say(const lf_score_sum *sum, char *text, size_t size) {
     snprintf(text, size, "accuracy %.4f", (double)sum->correct / (double)sum->targets);
 }
@@ -136,5 +159,14 @@ lf_status lf_evaluate(lf_accuracy *out, lf_model *m, lf_graph *g, lf_module *hea
     }
     free_room(&s);
     lf_free(counts);
+    return rc;
+}
+
+lf_status lf_evaluate_features(lf_model *m, lf_graph *g, lf_examples *e, const lf_eval_opts *opts, lf_eval_visit visit,
+                               void *context, lf_err *err) {
+    scoring s = {.m = m, .g = g, .e = e, .base = opts->base, .visit = visit, .context = context};
+    lf_score_sum sum;
+    const lf_status rc = lf_score_examples(&sum, e, &(lf_scorer){&s, look, say}, opts, err);
+    free_room(&s);
     return rc;
 }

@@ -23,7 +23,8 @@ typedef struct lf_accuracy {
 #define LF_ACCURACY_NONE                                                                                               \
     { .accuracy = NAN, .loss = NAN, .choice_accuracy = NAN, .choice_accuracy_norm = NAN, .exact_match = NAN }
 
-/* Called with each batch in data-set order: features [B, hidden_size], logits [B, V] (floats), the batch. */
+/* Called with each batch in data-set order: features [B, lf_model_feature_width], logits [B, V] (floats; NULL where no
+ * head was asked), the batch. */
 typedef lf_status (*lf_eval_visit)(void *context, const lf_example_batch *batch, const float *features,
                                    const float *logits, int64_t V, lf_err *err);
 
@@ -34,21 +35,28 @@ typedef lf_status (*lf_eval_visit)(void *context, const lf_example_batch *batch,
 lf_status lf_evaluate(lf_accuracy *out, lf_model *m, lf_graph *g, lf_module *head, lf_examples *e,
                       const lf_eval_opts *opts, lf_eval_visit visit, void *context, lf_err *err);
 
-/* What the base knew, on held-out data, always through its own frozen head (docs/method.md, "Forgetting"). */
+/* As lf_evaluate, of the features alone: the model needs no head. LF_EDIVERGED for features that are not finite. */
+lf_status lf_evaluate_features(lf_model *m, lf_graph *g, lf_examples *e, const lf_eval_opts *opts, lf_eval_visit visit,
+                               void *context, lf_err *err);
+
+/* What the base knew, on held-out data, through its own frozen head; where it has none, by the nearest neighbours of
+ * its features (docs/method.md, "Forgetting"). */
 typedef struct lf_base_score {
     int64_t count;
-    double accuracy, loss; /* of the labels */
+    double accuracy, loss; /* of the labels; by neighbours: accuracy is knn */
     double ce;             /* E[ -sum_v p_base log p_tuned ] (arXiv 2401.05605) */
     double kl;             /* ce - entropy of p_base */
     double knn;            /* weighted k-NN on features, k = 20, votes exp(cos / 0.07), leave-one-out; NAN if off */
     int64_t knn_count;     /* examples that it was done on: at most knn_samples, evenly spread over the data set */
+    int by_neighbours;     /* 1: the model has no head of its own; loss, ce and kl are NAN then */
 } lf_base_score;
 
 typedef struct lf_forgetting lf_forgetting;
 /* Measures the untouched base (adapters off) by one of its outputs, and keeps of it what a comparison needs: of
  * classes, through the base's own head, the logits; of next tokens nothing, because the base can run beside the model.
- * e is borrowed. Classes: the labels of e must be the base's (open it with lf_open_labelled over base_head.labels), and
- * LF_EDATA if the model has no head. */
+ * e is borrowed. Classes: the labels of e must be the base's (open it with lf_open_labelled over base_head.labels). A
+ * model without a head of its own is judged by neighbours, whatever with_knn says: any labels will do, and nothing is
+ * kept. */
 lf_status lf_forgetting_new(lf_forgetting **out, lf_model *m, lf_graph *g, lf_output_kind output, lf_examples *e,
                             const lf_eval_opts *opts, bool with_knn, lf_err *err);
 /* Room for such a measurement without making it: the caller fills what lf_forgetting_arrays gives with those of an

@@ -1,6 +1,7 @@
 /* What the base task lost: the tuned model through the base's own head, against the untouched base on the same
  * examples, by the kind of its output. The base's logits over classes are kept as they came, so that an untouched model
- * has a divergence of zero, not of a rounding. */
+ * has a divergence of zero, not of a rounding. A model without a head of its own is judged by the neighbours of its
+ * features, which need no head, and of which nothing is kept but the figure. */
 #include <math.h>
 #include <string.h>
 
@@ -11,10 +12,14 @@
 
 enum { KNN_SAMPLES = 2000 };
 
+typedef struct measurement measurement;
+typedef lf_status (*lf_measure_fn)(lf_base_score *out, measurement *me, lf_model *m, lf_graph *g,
+                                   const lf_eval_opts *opts, lf_err *err);
+
 struct lf_forgetting {
-    lf_output_kind output;
+    lf_measure_fn measure;
     lf_examples *e;
-    int64_t V, dim;   /* 0 of next tokens, as all that follows up to `before` */
+    int64_t V, dim;   /* 0 of next tokens, as all that follows up to `before`; V 0: by neighbours, no logits */
     float *logits;    /* [N, V] of the untouched base, a row an example of e */
     uint8_t *seen;    /* [N]: 0 where the example could not be read */
     int64_t n_spread; /* examples whose features are kept; 0: no k-NN */
@@ -24,12 +29,12 @@ struct lf_forgetting {
 };
 
 /* The state of one measurement. */
-typedef struct measurement {
+struct measurement {
     lf_forgetting *f;
     bool keep; /* the untouched base: keep its logits */
     int64_t count, n_features;
     double ce, kl;
-} measurement;
+};
 
 /* Is example i one of n evenly spread over N (those at floor(j N / n))? A folder's examples come class by class, so the
  * first n would hold a few classes only. */
@@ -57,17 +62,23 @@ static lf_status compare(measurement *me, int64_t index, const float *logits, lf
     return LF_OK;
 }
 
-static lf_status visit(void *context, const lf_example_batch *b, const float *features, const float *logits, int64_t V,
-                       lf_err *err) {
-    measurement *me = context;
+static void keep_features(measurement *me, const lf_example_batch *b, const float *features) {
     lf_forgetting *f = me->f;
     for (int64_t i = 0; i < b->in.B; i++) {
-        const lf_status rc = compare(me, b->indices[i], logits + i * V, err);
-        if (rc) return rc;
         if (b->labels[i] < 0 || !f->n_spread || !is_spread(b->indices[i], f->n_spread, f->e->count)) continue;
         memcpy(f->features + me->n_features * f->dim, features + i * f->dim, (size_t)f->dim * sizeof *features);
         f->labels[me->n_features++] = b->labels[i];
     }
+}
+
+static lf_status visit(void *context, const lf_example_batch *b, const float *features, const float *logits, int64_t V,
+                       lf_err *err) {
+    measurement *me = context;
+    for (int64_t i = 0; i < b->in.B && logits; i++) {
+        const lf_status rc = compare(me, b->indices[i], logits + i * V, err);
+        if (rc) return rc;
+    }
+    keep_features(me, b, features);
     return LF_OK;
 }
 
@@ -84,14 +95,11 @@ void lf_divergence(const float *base, const float *tuned, int64_t n, double *ce,
 
 /* ---- a measurement, by the kind of output ---- */
 
-typedef lf_status (*lf_measure_fn)(lf_base_score *out, measurement *me, lf_model *m, lf_graph *g,
-                                   const lf_eval_opts *opts, lf_err *err);
-
 static lf_status measure_classes(lf_base_score *out, measurement *me, lf_model *m, lf_graph *g,
                                  const lf_eval_opts *asked, lf_err *err) {
     lf_forgetting *f = me->f;
     const lf_module *head = m->base_head.module;
-    if (!head || head->out != f->V || m->hidden_size != f->dim)
+    if (!head || head->out != f->V || lf_model_feature_width(m) != f->dim)
         return lf_fail(err, LF_EDATA, "%s: has no head of %lld classes, which the base was measured with", m->path,
                        (long long)f->V);
     lf_accuracy a;
@@ -108,6 +116,30 @@ static lf_status measure_classes(lf_base_score *out, measurement *me, lf_model *
                            .knn_count = me->n_features};
     if (!f->n_spread) return LF_OK;
     return lf_knn_accuracy(&out->knn, lf_graph_kernels(g), f->features, f->labels, me->n_features, f->dim, f->V, err);
+}
+
+static lf_status measure_neighbours(lf_base_score *out, measurement *me, lf_model *m, lf_graph *g,
+                                    const lf_eval_opts *asked, lf_err *err) {
+    lf_forgetting *f = me->f;
+    lf_eval_opts opts = *asked;
+    opts.base = me->keep;
+    lf_status rc = lf_evaluate_features(m, g, f->e, &opts, visit, me, err);
+    if (rc) return rc;
+    const int64_t n = me->n_features;
+    if (n < 2)
+        return lf_fail(err, LF_EDATA, "%s: of its examples %lld have labels and can be read; neighbours need two",
+                       f->e->path, (long long)n);
+    if (!me->keep && n != f->before.knn_count)
+        return lf_fail(err, LF_EDATA, "%s: %lld examples could be read when the base was measured, and now %lld",
+                       f->e->path, (long long)f->before.knn_count, (long long)n);
+    int64_t n_classes = 0;
+    for (int64_t i = 0; i < n; i++)
+        if (f->labels[i] >= n_classes) n_classes = f->labels[i] + 1;
+    *out = (lf_base_score){
+        .count = n, .loss = NAN, .ce = NAN, .kl = NAN, .knn_count = n, .by_neighbours = 1, .accuracy = NAN};
+    rc = lf_knn_accuracy(&out->knn, lf_graph_kernels(g), f->features, f->labels, n, f->dim, n_classes, err);
+    out->accuracy = out->knn;
+    return rc;
 }
 
 /* The untouched base is the model without its adapter; where all weights were trained it is gone, and only the losses
@@ -132,7 +164,9 @@ static lf_status measure_tokens(lf_base_score *out, measurement *me, lf_model *m
     return LF_OK;
 }
 
-static const lf_measure_fn measure_by[] = {[LF_CLASSES] = measure_classes, [LF_NEXT_TOKEN] = measure_tokens};
+static lf_measure_fn measure_by(lf_output_kind output, const lf_model *m) {
+    return output == LF_NEXT_TOKEN ? measure_tokens : m->base_head.module ? measure_classes : measure_neighbours;
+}
 
 /* ---- making room ---- */
 
@@ -140,26 +174,28 @@ static lf_status allocate(lf_forgetting *f, lf_err *err) {
     const int64_t N = f->e->count;
     uint64_t numbers;
     const bool fits = !lf_mul_overflow((uint64_t)N, (uint64_t)f->V, &numbers) && numbers < SIZE_MAX / sizeof(float);
-    f->logits = fits ? lf_aligned_alloc((size_t)numbers * sizeof *f->logits) : NULL;
-    f->seen = lf_calloc((size_t)N, sizeof *f->seen);
-    if (f->n_spread) {
-        f->features = lf_aligned_alloc((size_t)(f->n_spread * f->dim) * sizeof *f->features);
-        f->labels = lf_calloc((size_t)f->n_spread, sizeof *f->labels);
+    if (f->V) {
+        f->logits = fits ? lf_aligned_alloc((size_t)numbers * sizeof *f->logits) : NULL;
+        f->seen = lf_calloc((size_t)N, sizeof *f->seen);
+        if (!f->logits || !f->seen)
+            return lf_no_memory(err, "the base's logits, %lld examples x %lld classes; try max_forgetting_samples",
+                                (long long)N, (long long)f->V);
     }
-    if (f->logits && f->seen && (!f->n_spread || (f->features && f->labels))) return LF_OK;
-    return lf_no_memory(err, "the base's logits, %lld examples x %lld classes; try max_forgetting_samples",
-                        (long long)N, (long long)f->V);
+    if (!f->n_spread) return LF_OK;
+    f->features = lf_aligned_alloc((size_t)(f->n_spread * f->dim) * sizeof *f->features);
+    f->labels = lf_calloc((size_t)f->n_spread, sizeof *f->labels);
+    if (f->features && f->labels) return LF_OK;
+    return lf_no_memory(err, "the features of %lld examples; try a smaller knn_reference_samples",
+                        (long long)f->n_spread);
 }
 
 static lf_status make_room(lf_forgetting *f, const lf_model *m, const lf_eval_opts *opts, bool with_knn, lf_err *err) {
-    if (f->output != LF_CLASSES) return LF_OK;
-    if (!m->base_head.module)
-        return lf_fail(err, LF_EDATA, "%s: the model has no head of its own, so there is no base task to forget",
-                       m->path);
+    if (f->measure == measure_tokens) return LF_OK;
     const int64_t N = f->e->count, most = opts->knn_samples ? opts->knn_samples : KNN_SAMPLES;
-    f->V = m->base_head.module->out;
-    f->dim = m->hidden_size;
-    f->n_spread = !with_knn ? 0 : most < N ? most : N;
+    const lf_module *head = m->base_head.module;
+    f->V = head ? head->out : 0;
+    f->dim = lf_model_feature_width(m);
+    f->n_spread = head && !with_knn ? 0 : most < N ? most : N;
     return allocate(f, err);
 }
 
@@ -168,7 +204,7 @@ lf_status lf_forgetting_room(lf_forgetting **out, const lf_model *m, lf_output_k
     *out = NULL;
     lf_forgetting *f = lf_calloc(1, sizeof *f);
     if (!f) return lf_no_memory(err, "measuring the base");
-    *f = (lf_forgetting){.output = output, .e = e};
+    *f = (lf_forgetting){.measure = measure_by(output, m), .e = e};
     const lf_status rc = make_room(f, m, opts, with_knn, err);
     if (rc)
         lf_forgetting_free(f);
@@ -184,7 +220,7 @@ lf_status lf_forgetting_new(lf_forgetting **out, lf_model *m, lf_graph *g, lf_ou
     lf_status rc = lf_forgetting_room(&f, m, output, e, opts, with_knn, err);
     if (rc) return rc;
     measurement me = {.f = f, .keep = true};
-    rc = measure_by[output](&f->before, &me, m, g, opts, err);
+    rc = f->measure(&f->before, &me, m, g, opts, err);
     if (rc)
         lf_forgetting_free(f);
     else
@@ -199,7 +235,10 @@ void lf_forgetting_arrays(lf_forgetting *f, float **logits, int64_t *V, uint8_t 
     *N = f->e->count;
 }
 
-void lf_forgetting_set_before(lf_forgetting *f, const lf_base_score *score) { f->before = *score; }
+void lf_forgetting_set_before(lf_forgetting *f, const lf_base_score *score) {
+    f->before = *score;
+    f->before.by_neighbours = f->measure == measure_neighbours;
+}
 
 void lf_forgetting_free(lf_forgetting *f) {
     if (!f) return;
@@ -215,5 +254,5 @@ const lf_base_score *lf_forgetting_before(const lf_forgetting *f) { return &f->b
 lf_status lf_forgetting_measure(lf_base_score *out, lf_forgetting *f, lf_model *m, lf_graph *g,
                                 const lf_eval_opts *opts, lf_err *err) {
     measurement me = {.f = f};
-    return measure_by[f->output](out, &me, m, g, opts, err);
+    return f->measure(out, &me, m, g, opts, err);
 }

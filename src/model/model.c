@@ -376,6 +376,8 @@ lf_pass *lf_pass_keep(lf_graph *g, const lf_pass *pass) {
     return kept;
 }
 
+int64_t lf_model_feature_width(const lf_model *m) { return m->head.module ? m->head.module->in : m->hidden_size; }
+
 lf_tensor *lf_model_features(const lf_model *m, lf_graph *g, const lf_pass *pass) {
     lf_pass *kept = lf_pass_keep(g, pass);
     return kept ? m->family->features(m, g, kept) : NULL;

@@ -94,8 +94,8 @@ struct lf_family {
     lf_status (*declare)(lf_model *m, lf_err *err);
     /* Random start, for training from nothing and for new heads: fills numel floats for p. */
     void (*init_param)(const lf_model *m, const lf_param *p, lf_rng_key key, float *out);
-    /* Features [B, hidden_size] that go into a classifier; NULL: the family has none. The pass is in the graph's
-     * memory: it stands still until backward, which builds a checkpointed layer again. */
+    /* Features [B, lf_model_feature_width] that go into a classifier; NULL: the family has none. The pass is in the
+     * graph's memory: it stands still until backward, which builds a checkpointed layer again. */
     lf_tensor *(*features)(const lf_model *m, lf_graph *g, lf_pass *pass);
     /* Hidden states [B, T, hidden_size] that go into lm_head; NULL: the family has none. */
     lf_tensor *(*hidden)(const lf_model *m, lf_graph *g, lf_pass *pass);
@@ -144,7 +144,9 @@ void lf_kv_cache_cut(lf_kv_cache *c, int64_t n); /* forgets all but the first n 
 /* The next n tokens: hidden states [1, n, hidden_size]. n + count <= capacity is asserted. */
 lf_tensor *lf_lm_hidden_cached(const lf_model *m, lf_graph *g, const int32_t *ids, int64_t n, lf_kv_cache *c);
 
-lf_tensor *lf_model_features(const lf_model *m, lf_graph *g, const lf_pass *pass); /* [B, hidden_size] */
+/* Numbers of a picture or a text that go into a classifier: what its head multiplies (of DINOv2 2 x hidden_size). */
+int64_t lf_model_feature_width(const lf_model *m);
+lf_tensor *lf_model_features(const lf_model *m, lf_graph *g, const lf_pass *pass); /* [B, feature_width] */
 lf_tensor *lf_model_logits(lf_graph *g, lf_module *head, lf_tensor *features);     /* head: a classifier's */
 
 /* Writes config.json (with num_labels, id2label, label2id of the head in use) and model.safetensors of the weights held

@@ -151,6 +151,7 @@ static bool found(lf_task *t, lf_base_score *out, const char *path, const char *
         are_counts(numbers)) {
         from_numbers(out, numbers);
         lf_forgetting_set_before(t->forgetting, out);
+        *out = *lf_forgetting_before(t->forgetting);
         lf_info("the untouched base's score is that of %s", path);
         return true;
     }

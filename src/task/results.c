@@ -251,5 +251,7 @@ void lf_results_table(const lf_results *r, FILE *out) {
     if (isfinite(r->eval_accuracy) || isfinite(r->test_accuracy) || isfinite(r->base_after))
         fprintf(out, "%-26s %10s %10s\n", "", "before", "after");
     for (const table_row *row = rows_by[r->task->judged_by]; row->title; row++) print_row(out, r, row);
+    if (r->after.by_neighbours)
+        fputs("the base task is judged by nearest neighbours of features: the model has no head of its own\n", out);
     time_line(out, r);
 }

@@ -100,18 +100,19 @@ lf_status lf_task_base_room(lf_task *t, lf_err *err) {
                               err);
 }
 
-/* Who gets nothing right has nothing to forget: then the labels are not those that the model knows, and a forgetting of
- * 0.00 would say that all is well. */
+/* Who gets nothing right has nothing to forget: then the labels are not those that the model knows (or no two examples
+ * are of one class, whose neighbours could vote for it), and a forgetting of 0.00 would say that all is well. */
 static lf_status check_known(const lf_task *t, const lf_base_score *base, lf_err *err) {
     enum { ENOUGH = 20 }; /* of fewer it may be chance */
-    static const char what[] =
-        "forgetting cannot be measured on it; do the classes of forgetting_data mean the model's "
-        "labels, in their order (see label_map, and inspect for the model's)?";
+    const char *what = base->by_neighbours
+                           ? "forgetting cannot be measured on it; are there several examples of each class?"
+                           : "forgetting cannot be measured on it; do the classes of forgetting_data mean the model's "
+                             "labels, in their order (see label_map, and inspect for the model's)?";
     if (t->type->output != LF_CLASSES || base->accuracy > 0 || base->count == 0) return LF_OK;
     if (base->count >= ENOUGH)
-        return lf_fail(err, LF_EDATA, "key 'forgetting_data': of %lld pictures the untouched base gets none right: %s",
+        return lf_fail(err, LF_EDATA, "key 'forgetting_data': of %lld examples the untouched base gets none right: %s",
                        (long long)base->count, what);
-    lf_warn("key 'forgetting_data': of %lld pictures the untouched base gets none right: %s", (long long)base->count,
+    lf_warn("key 'forgetting_data': of %lld examples the untouched base gets none right: %s", (long long)base->count,
             what);
     return LF_OK;
 }

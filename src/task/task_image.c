@@ -17,19 +17,18 @@ static lf_status take(const lf_classifier *head, const char *const **names, int6
     return LF_OK;
 }
 
-/* Training data name their classes themselves, unless the head stays. What is judged goes by the labels of the training
- * data; where nothing is trained, by those of the head that is judged. */
+/* Training data name their classes themselves, unless the head stays; so do data of the base's, where it has no head of
+ * its own. What is judged goes by the labels of the training data; where nothing is trained, by those of the head that
+ * is judged. */
 static lf_status labels(const lf_task *t, lf_data_role role, lf_key_id key, const char *const **names, int64_t *n,
                         lf_err *err) {
     const lf_model *m = t->model;
     const lf_classifier *head;
+    (void)key;
     *names = NULL;
     if (role == LF_DATA_TRAIN)
         return t->keeps_head || lf_cfg_bool(t->cfg, LF_reuse_head) ? take(&m->head, names, n) : LF_OK;
-    if (role == LF_DATA_BASE) {
-        if (m->base_head.module) return take(&m->base_head, names, n);
-        return lf_cfg_fail(t->cfg, key, err, "the model has no head of its own, so there is no base task to forget");
-    }
+    if (role == LF_DATA_BASE) return m->base_head.module ? take(&m->base_head, names, n) : LF_OK;
     *names = t->source->classes(t, n);
     if (*names) return LF_OK;
     const lf_status rc = lf_head_in_use(&head, m, t->cfg, "key 'data'", err);
@@ -87,6 +86,7 @@ static lf_status evaluate(lf_task *t, lf_accuracy *out, lf_model *m, lf_data_rol
 /* ---- results ---- */
 
 static double chance(const lf_model *m, bool base) {
+    if (base && !m->base_head.module) return NAN; /* by neighbours: the classes are those of the data */
     return 1 / (double)(base ? m->base_head.n_labels : m->head.n_labels);
 }
 
@@ -100,7 +100,11 @@ static void compare(lf_results *r) {
 static void say(char *text, size_t size, const lf_accuracy *a, const lf_base_score *base) {
     text[0] = 0;
     if (a) snprintf(text, size, "accuracy %.4f  loss %.4f  ", a->accuracy, a->loss);
-    if (base) snprintf(text + strlen(text), size - strlen(text), "base task %.4f  KL %.5f", base->accuracy, base->kl);
+    const size_t n = strlen(text);
+    if (base && base->by_neighbours)
+        snprintf(text + n, size - n, "base task, by neighbours %.4f", base->accuracy);
+    else if (base)
+        snprintf(text + n, size - n, "base task %.4f  KL %.5f", base->accuracy, base->kl);
 }
 
 const lf_task_type lf_task_image = {

@@ -219,6 +219,33 @@ static void eval_of_an_adapter(void **state) {
     cJSON_Delete(o);
 }
 
+/* Without a head of its own a model is judged by the neighbours of its features, on classes of any names. */
+static void eval_of_a_base_without_a_head(void **state) {
+    (void)state;
+    enum { OF_EACH = 3 };
+    for (int i = 0; i < 2 * OF_EACH; i++) { /* alike within a class, so that neighbours know it */
+        char name[64];
+        snprintf(name, sizeof name, "alike/%s/%d.pgm", i % 2 ? "cat" : "dog", i);
+        put_noise(name, (uint64_t)(i % 2));
+    }
+    RUN(eval, "--model @headless --adapter @adapter --forgetting_data @alike --forgetting_knn false --json");
+    cJSON *o = object();
+    assert_true(number(o, "base_by_neighbours") == 1);
+    assert_true(number(o, "base_before") == number(o, "base_knn_before"));
+    assert_true(number(o, "base_after") == number(o, "base_knn_after"));
+    assert_true(number(o, "forgetting") == number(o, "base_before") - number(o, "base_after"));
+    assert_true(number(o, "base_before") == 1);
+    assert_true(number(o, "base_samples") == 2 * OF_EACH);
+    assert_null(cJSON_GetObjectItemCaseSensitive(o, "base_kl"));
+    cJSON_Delete(o);
+    RUN(eval, "--model @model --forgetting_data @base --json"); /* has one */
+    o = object();
+    assert_null(cJSON_GetObjectItemCaseSensitive(o, "base_by_neighbours"));
+    cJSON_Delete(o);
+    RUN(eval, "--model @headless --forgetting_data @alike");
+    assert_non_null(strstr(printed, "judged by nearest neighbours"));
+}
+
 static void eval_says_what_is_wrong(void **state) {
     (void)state;
     FAILS(eval, LF_EUSAGE, "data", "--model @model");
@@ -226,7 +253,6 @@ static void eval_says_what_is_wrong(void **state) {
     FAILS(eval, LF_ENOTFOUND, "nowhere", "--model @nowhere --data @base");
     FAILS(eval, LF_ENOTFOUND, "nowhere", "--model @model --data @nowhere");
     FAILS(eval, LF_EDATA, "no classification head", "--model @headless --data @base");
-    FAILS(eval, LF_EUSAGE, "no base task", "--model @headless --adapter @adapter --forgetting_data @base");
     RUN(eval, "--model @headless --adapter @adapter --data @base"); /* the adapter brings one */
     FAILS(eval, LF_EIO, "no-folder", "--model @model --data @base --save-logits @no-folder/x.safetensors");
     for (int i = 0; i < LABELS + 1; i++) {
@@ -689,6 +715,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(eval_of_the_model),
         cmocka_unit_test(eval_of_an_adapter),
+        cmocka_unit_test(eval_of_a_base_without_a_head),
         cmocka_unit_test(eval_says_what_is_wrong),
         cmocka_unit_test(merge_gives_the_adapter_s_logits),
         cmocka_unit_test(merge_spares_what_is_there),

@@ -448,7 +448,7 @@ static void test_labels_that_do_not_fit(void **state) {
     assert_false(lf_is_file(text("%s/unfit/all_results.json", root)));
     must(run("eval --model $M --forgetting_data wrong"), 3);
     must(run(TRAIN "--forgetting_data few --max_steps 1 --output_dir unfit"), 0); /* so few may be chance: */
-    said("of 10 pictures the untouched base gets none right");
+    said("of 10 examples the untouched base gets none right");
     size_t size;
     char *results = contents("unfit/all_results.json", &size); /* but it was not measured */
     assert_non_null(strstr(results, "\"forgetting\": null"));

@@ -325,6 +325,44 @@ static void neighbours_are_searched_in_a_spread_sample(void **state) {
     close_fixture(&f);
 }
 
+/* A model without a head of its own: the figure is that of the neighbours, and the same whatever with_knn says. */
+static void a_base_without_a_head_is_judged_by_neighbours(void **state) {
+    (void)state;
+    fixture f;
+    lf_err err = {0};
+    lf_forgetting *with, *without;
+    lf_base_score after;
+    float *logits;
+    uint8_t *seen;
+    int64_t V, N;
+    open_fixture(&f);
+    assert_ok(lf_forgetting_new(&with, f.m, f.g, LF_CLASSES, examples(&f), &f.opts, true, &err), err);
+    const lf_classifier own = f.m->base_head;
+    f.m->base_head.module = NULL;
+    assert_ok(lf_forgetting_new(&without, f.m, f.g, LF_CLASSES, examples(&f), &f.opts, false, &err), err);
+    const lf_base_score *before = lf_forgetting_before(without);
+    assert_true(before->knn == lf_forgetting_before(with)->knn && before->accuracy == before->knn);
+    assert_int_equal(before->by_neighbours, 1);
+    assert_int_equal(lf_forgetting_before(with)->by_neighbours, 0);
+    assert_int_equal(before->count, PICTURES);
+    assert_true(isnan(before->loss) && isnan(before->ce) && isnan(before->kl));
+    lf_forgetting_arrays(without, &logits, &V, &seen, &N);
+    assert_true(V == 0 && !logits && !seen);
+    assert_ok(lf_forgetting_measure(&after, without, f.m, f.g, &f.opts, &err), err);
+    assert_true(after.accuracy == before->accuracy && after.by_neighbours == 1);
+    f.m->base_head = own; /* the way is chosen when the base is measured, and kept */
+    assert_ok(lf_forgetting_measure(&after, without, f.m, f.g, &f.opts, &err), err);
+    assert_int_equal(after.by_neighbours, 1);
+    lf_forgetting_free(without);
+    f.m->base_head.module = NULL;
+    f.opts.knn_samples = 1;
+    assert_says(lf_forgetting_new(&without, f.m, f.g, LF_CLASSES, examples(&f), &f.opts, false, &err), LF_EDATA, err,
+                "neighbours need two");
+    f.m->base_head = own;
+    lf_forgetting_free(with);
+    close_fixture(&f);
+}
+
 static void a_bad_picture_stops_or_is_left_out(void **state) {
     (void)state;
     fixture f;
@@ -356,7 +394,6 @@ static void what_cannot_be_measured_says_so(void **state) {
     (void)state;
     fixture f;
     lf_err err = {0};
-    lf_forgetting *forgetting;
     lf_accuracy a;
     open_fixture(&f);
     assert_says(lf_evaluate(&a, f.m, f.g, NULL, examples(&f), &f.opts, NULL, NULL, &err), LF_EDATA, err,
@@ -368,10 +405,6 @@ static void what_cannot_be_measured_says_so(void **state) {
                 err, "not finite");
     bias[1] = was;
     lf_module *head = f.m->base_head.module;
-    f.m->base_head.module = NULL;
-    assert_says(lf_forgetting_new(&forgetting, f.m, f.g, LF_CLASSES, examples(&f), &f.opts, true, &err), LF_EDATA, err,
-                "no head of its own");
-    f.m->base_head.module = head;
     f.opts.interruptible = true;
     lf_interrupt();
     assert_says(lf_evaluate(&a, f.m, f.g, head, examples(&f), &f.opts, NULL, NULL, &err), LF_EINTERRUPTED, err,
@@ -474,6 +507,7 @@ int main(void) {
         cmocka_unit_test(untouched_model_forgets_nothing),
         cmocka_unit_test(an_adapter_is_compared_with_the_base),
         cmocka_unit_test(neighbours_are_searched_in_a_spread_sample),
+        cmocka_unit_test(a_base_without_a_head_is_judged_by_neighbours),
         cmocka_unit_test(a_bad_picture_stops_or_is_left_out),
         cmocka_unit_test(what_cannot_be_measured_says_so),
         cmocka_unit_test(memory_may_run_out),

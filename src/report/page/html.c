@@ -24,6 +24,13 @@ static void start(FILE *f, const cJSON *results) {
     fputs(".</p>\n", f);
 }
 
+static void how_base_is_judged(FILE *f, const cJSON *results) {
+    if (cJSON_GetObjectItemCaseSensitive(results, "base_by_neighbours"))
+        fputs("<p>The model has no head of its own, so its base task is judged by the nearest neighbours of its "
+              "features, before and after.</p>\n",
+              f);
+}
+
 /* The results that the tool exists for, in front of all others. */
 static void cards(FILE *f, const cJSON *results) {
     int n;
@@ -86,6 +93,7 @@ static lf_status write_page(FILE *f, const page *p, lf_err *err) {
     else
         ending(f, p->error);
     start(f, p->results ? p->results : p->error);
+    how_base_is_judged(f, p->results);
     const lf_status rc = config ? pictures(f, p, err) : lf_no_memory(err, "%s", p->run);
     if (p->results) {
         fputs("<h2>Results</h2>\n", f);
