@@ -82,9 +82,8 @@ static lf_status reserve(lf_generator *o, int64_t n, lf_err *err) {
 /* Puts ids into the cache; the logits after the last one into o->logits. */
 static lf_status read_ids(lf_generator *o, const int32_t *ids, int64_t n, lf_err *err) {
     const lf_kernels *k = lf_graph_kernels(o->g);
-    const lf_frozen *frozen;
-    lf_tensor *weight;
-    lf_lm_head(o->m, &frozen, &weight);
+    lf_lm_head head;
+    lf_model_lm_head(o->m, &head);
     for (int64_t i = 0; i < n; i += PREFILL) {
         const int64_t part = n - i < PREFILL ? n - i : PREFILL;
         lf_graph_begin(o->g, false, false, 0);
@@ -95,7 +94,7 @@ static lf_status read_ids(lf_generator *o, const int32_t *ids, int64_t n, lf_err
         if (i + part < n) continue;
         const char *last =
             (const char *)hidden->data + (size_t)((part - 1) * o->m->hidden_size) * lf_dtype_size(hidden->dtype);
-        const void *logits = lf_lm_logits(o->g, last, frozen, weight);
+        const void *logits = lf_lm_logits(o->g, last, &head);
         if ((rc = lf_graph_status(o->g, err))) return rc;
         k->wide->to_f32(o->logits, logits, o->m->tokens.vocab_size);
     }

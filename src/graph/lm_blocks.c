@@ -24,13 +24,14 @@ static const void *as_activations(lf_graph *g, lf_lm_blocks *b, const lf_tensor 
     return b->owned;
 }
 
-bool lf_lm_blocks_begin(lf_graph *g, lf_lm_blocks *b, const lf_kernels *k, int64_t rows, const lf_frozen *frozen,
-                        const lf_tensor *weight) {
+bool lf_lm_blocks_begin(lf_graph *g, lf_lm_blocks *b, const lf_kernels *k, int64_t rows, const lf_lm_head *head) {
+    const lf_frozen *frozen = head->frozen;
     *b = (lf_lm_blocks){.k = k,
-                        .frozen = frozen,
+                        .head = *head,
                         .rows = rows,
-                        .V = frozen ? frozen->out : weight->shape[0],
-                        .C = frozen ? frozen->in : weight->shape[1]};
+                        .V = frozen ? frozen->out : head->weight->shape[0],
+                        .C = frozen ? frozen->in : head->weight->shape[1]};
+    if (head->scale == 0) b->head.scale = 1;
     b->size = block_rows(rows, b->V, (int64_t)lf_dtype_size(k->dtype));
     b->x = lf_graph_take(g, k->act_dtype, b->size * b->C);
     b->logits = lf_graph_take(g, k->dtype, b->size * b->V);
@@ -39,7 +40,7 @@ bool lf_lm_blocks_begin(lf_graph *g, lf_lm_blocks *b, const lf_kernels *k, int64
     b->nll = bytes(g, b->size, sizeof *b->nll);
     b->uniform = bytes(g, b->size, sizeof *b->uniform);
     b->correct = bytes(g, b->size, sizeof *b->correct);
-    if (!frozen) b->W = as_activations(g, b, weight);
+    if (!frozen) b->W = as_activations(g, b, head->weight);
     return !lf_graph_status(g, NULL);
 }
 
@@ -67,11 +68,14 @@ bool lf_lm_blocks_made(lf_graph *g, const lf_lm_blocks *b, bool ok) {
     return ok;
 }
 
-bool lf_lm_blocks_product(lf_graph *g, const lf_lm_blocks *b, void *to) {
-    return lf_lm_blocks_made(
-        g, b,
-        b->frozen ? b->k->frozen_forward_real(b->frozen, to, b->x, b->n)
-                  : b->k->gemm_real(false, true, b->n, b->V, b->C, b->x, b->C, b->W, b->C, false, to, b->V));
+bool lf_lm_blocks_logits(lf_graph *g, const lf_lm_blocks *b, void *to) {
+    const lf_lm_head *h = &b->head;
+    const bool ok = h->frozen ? b->k->frozen_forward_real(h->frozen, to, b->x, b->n)
+                              : b->k->gemm_real(false, true, b->n, b->V, b->C, b->x, b->C, b->W, b->C, false, to, b->V);
+    if (!lf_lm_blocks_made(g, b, ok)) return false;
+    if (h->bias || h->scale != 1 || h->softcap > 0)
+        b->k->lm_logits(to, h->bias ? h->bias->data : NULL, b->n, b->V, h->scale, h->softcap);
+    return true;
 }
 
 void lf_lm_blocks_end(lf_graph *g, lf_lm_blocks *b) {

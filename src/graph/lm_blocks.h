@@ -4,32 +4,31 @@
 #ifndef LF_GRAPH_LM_BLOCKS_H
 #define LF_GRAPH_LM_BLOCKS_H
 
-#include "graph/graph.h"
+#include "graph/ops.h"
 
 typedef struct lf_lm_blocks {
-    const lf_kernels *k;     /* whose activations the hidden numbers are */
-    const lf_frozen *frozen; /* the weight [V,C], or */
-    const void *W;           /* a trained one as activations */
-    int64_t rows, V, C;      /* of the batch */
-    int64_t size;            /* most rows of a block */
-    void *x, *logits;        /* of this block: [size,C], and real [size,V] */
-    int64_t n, *row;         /* its rows, and where they are in the batch */
-    int32_t *label;          /* their labels */
-    double *nll, *uniform;   /* for lm_cross_entropy: [size] each */
+    const lf_kernels *k; /* whose activations the hidden numbers are */
+    lf_lm_head head;
+    const void *W;         /* a trained weight [V,C] as activations; NULL: it is frozen */
+    int64_t rows, V, C;    /* of the batch */
+    int64_t size;          /* most rows of a block */
+    void *x, *logits;      /* of this block: [size,C], and real [size,V] */
+    int64_t n, *row;       /* its rows, and where they are in the batch */
+    int32_t *label;        /* their labels */
+    double *nll, *uniform; /* for lm_cross_entropy: [size] each */
     bool *correct;
     int64_t before; /* rows with targets in the blocks before this one */
     int64_t next;   /* where the search for the next block begins */
     void *owned;    /* W, when it is in pool memory */
 } lf_lm_blocks;
 
-/* Exactly one of frozen and weight. False: the graph has failed. lf_lm_blocks_end in either case. */
-bool lf_lm_blocks_begin(lf_graph *g, lf_lm_blocks *b, const lf_kernels *k, int64_t rows, const lf_frozen *frozen,
-                        const lf_tensor *weight);
+/* False: the graph has failed. lf_lm_blocks_end in either case. */
+bool lf_lm_blocks_begin(lf_graph *g, lf_lm_blocks *b, const lf_kernels *k, int64_t rows, const lf_lm_head *head);
 /* Finds the next rows with label >= 0; false: there are none left. */
 bool lf_lm_blocks_next(lf_lm_blocks *b, const int32_t *labels);
 void lf_lm_blocks_gather(const lf_lm_blocks *b, const void *hidden); /* their rows of hidden [rows,C] into x */
-/* to [n,V] real = x W^T. A product that cannot be made fails the graph. */
-bool lf_lm_blocks_product(lf_graph *g, const lf_lm_blocks *b, void *to);
+/* to [n,V] real = the head's logits of x. A product that cannot be made fails the graph. */
+bool lf_lm_blocks_logits(lf_graph *g, const lf_lm_blocks *b, void *to);
 /* The graph fails unless `ok`, a product's result. */
 bool lf_lm_blocks_made(lf_graph *g, const lf_lm_blocks *b, bool ok);
 void lf_lm_blocks_end(lf_graph *g, lf_lm_blocks *b);

@@ -3,7 +3,7 @@
 #ifndef LF_GRAPH_LM_SCORE_H
 #define LF_GRAPH_LM_SCORE_H
 
-#include "graph/graph.h"
+#include "graph/ops.h"
 
 /* What a model says of one label: of the next token, or of a class (eval/score.h). */
 typedef struct lf_label_score {
@@ -13,15 +13,15 @@ typedef struct lf_label_score {
     double ce, kl; /* with a base, q = its distribution: -sum q log p, and sum q log(q / p) = ce - H(q) */
 } lf_label_score;
 
-/* hidden [rows,C], activations; logits are hidden W^T with W [V,C]: exactly one of `frozen` and `weight` (real). labels
- * [rows], < 0: no target, the row is not computed. base_hidden [rows,C] (NULL: no base) is what the base made of the
- * same rows; it goes through the same W. out [rows]. Memory is of the graph's pool and given back: logits of a block of
- * rows at a time. Failure is the graph's (lf_graph_status); its status is returned. */
-lf_status lf_lm_score(lf_graph *g, const void *hidden, const void *base_hidden, const lf_frozen *frozen,
-                      const lf_tensor *weight, const int32_t *labels, int64_t rows, lf_label_score *out);
+/* hidden [rows,C], activations, and the head that makes logits of them. labels [rows], < 0: no target, the row is not
+ * computed. base_hidden [rows,C] (NULL: no base) is what the base made of the same rows; it goes through the same head.
+ * out [rows]. Memory is of the graph's pool and given back: logits of a block of rows at a time. Failure is the graph's
+ * (lf_graph_status); its status is returned. */
+lf_status lf_lm_score(lf_graph *g, const void *hidden, const void *base_hidden, const lf_lm_head *head,
+                      const int32_t *labels, int64_t rows, lf_label_score *out);
 
 /* The logits [V] after one row of hidden numbers [C], activations, in the backend's real numbers (of the graph's pool:
  * give them back with lf_graph_give, or begin another step). NULL after a failure, which is the graph's. */
-void *lf_lm_logits(lf_graph *g, const void *hidden, const lf_frozen *frozen, const lf_tensor *weight);
+void *lf_lm_logits(lf_graph *g, const void *hidden, const lf_lm_head *head);
 
 #endif

@@ -105,11 +105,20 @@ typedef struct lf_lm_counts {
     double nll; /* sum of -log p[label] */
     int64_t targets, correct;
 } lf_lm_counts;
+/* What makes logits over a vocabulary of hidden states h: z = scale (h W^T) + bias, then softcap tanh(z / softcap).
+ * Nothing of it is owned; all of it outlives backward. */
+typedef struct lf_lm_head {
+    const lf_frozen *frozen; /* W [V,C], or */
+    lf_tensor *weight;       /* a trained one, real */
+    lf_tensor *bias;         /* [V] real; NULL: none */
+    double scale;            /* 0: 1 */
+    double softcap;          /* 0: none */
+} lf_lm_head;
 /* The loss of a language model: hidden [B,T,C], labels [B*T] (< 0: no target; borrowed until backward) -> [1] = sum of
- * -log softmax(hidden W^T)[label] / normalizer, real. W [V,C]: `frozen`, or `weight` (trained). The logits are made in
- * real precision a block of rows at a time and never stand in memory whole; only rows with a target are computed. */
-lf_tensor *lf_lm_loss(lf_graph *g, lf_tensor *hidden, const lf_frozen *frozen, lf_tensor *weight, const int32_t *labels,
-                      double normalizer, double smoothing, lf_lm_counts *counts);
+ * -log softmax(logits)[label] / normalizer, real. The logits are made in real precision a block of rows at a time and
+ * never stand in memory whole; only rows with a target are computed. */
+lf_tensor *lf_lm_loss(lf_graph *g, lf_tensor *hidden, const lf_lm_head *head, const int32_t *labels, double normalizer,
+                      double smoothing, lf_lm_counts *counts);
 
 /* logits [rows,V], labels [rows] (borrowed until backward; < 0 is ignored) -> [1]: the sum over rows divided by
  * `normalizer` (the number of targets in the whole accumulated batch), with label smoothing as torch's. */

@@ -392,9 +392,13 @@ lf_tensor *lf_lm_hidden(const lf_model *m, lf_graph *g, const lf_pass *pass) {
     return kept ? m->family->hidden(m, g, kept) : NULL;
 }
 
-void lf_lm_head(const lf_model *m, const lf_frozen **frozen, lf_tensor **weight) {
-    *frozen = m->lm_head->frozen.data ? &m->lm_head->frozen : NULL;
-    *weight = *frozen ? NULL : &m->lm_head->weight->tensor;
+void lf_model_lm_head(const lf_model *m, lf_lm_head *out) {
+    const bool frozen = m->lm_head->frozen.data;
+    *out = (lf_lm_head){.frozen = frozen ? &m->lm_head->frozen : NULL,
+                        .weight = frozen ? NULL : &m->lm_head->weight->tensor,
+                        .bias = m->lm_head->bias ? &m->lm_head->bias->tensor : NULL,
+                        .scale = m->logits_scale,
+                        .softcap = m->logits_softcap};
 }
 
 typedef struct layer_call {

@@ -55,6 +55,8 @@ typedef struct lf_model {
     lf_classifier base_head; /* the file's own, always frozen; no module if the file has none */
     lf_module *lm_head;      /* [vocab_size, hidden_size]; NULL: none */
     bool tied;               /* its weight is tokens.embedding */
+    double logits_scale;     /* of lm_head's product; 0: 1 */
+    double logits_softcap;   /* of its logits; 0: none */
 } lf_model;
 
 bool lf_model_says(const lf_model *m, lf_output_kind output); /* has it a head for that? */
@@ -130,8 +132,7 @@ lf_status lf_model_train_head(lf_model *m, lf_err *err);
 lf_status lf_model_need_head(const lf_model *m, const char *what, lf_err *err);
 
 lf_tensor *lf_lm_hidden(const lf_model *m, lf_graph *g, const lf_pass *pass); /* [B, T, hidden_size] */
-/* What the logits are the product with: exactly one of the two is set. W [vocab_size, hidden_size]. */
-void lf_lm_head(const lf_model *m, const lf_frozen **frozen, lf_tensor **weight);
+void lf_model_lm_head(const lf_model *m, lf_lm_head *out); /* what makes the logits of them; borrowed from the model */
 
 /* Keys and values of the tokens of one sequence so far, in each layer; without gradients. */
 lf_status lf_kv_cache_new(lf_kv_cache **out, const lf_model *m, int64_t capacity, lf_err *err);

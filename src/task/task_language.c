@@ -14,13 +14,12 @@ static lf_status check(const lf_task *t, lf_err *err) {
 
 static lf_tensor *loss(lf_task *t, const lf_example_batch *b, lf_loss_counts *counts) {
     const lf_pass pass = {.in = b->in};
-    const lf_frozen *frozen;
-    lf_tensor *weight;
+    lf_lm_head head;
     lf_lm_counts found = {0};
     lf_tensor *hidden = lf_lm_hidden(t->model, t->g, &pass);
-    lf_lm_head(t->model, &frozen, &weight);
+    lf_model_lm_head(t->model, &head);
     lf_tensor *sum =
-        lf_lm_loss(t->g, hidden, frozen, weight, b->labels, 1, lf_cfg_f64(t->cfg, LF_label_smoothing_factor), &found);
+        lf_lm_loss(t->g, hidden, &head, b->labels, 1, lf_cfg_f64(t->cfg, LF_label_smoothing_factor), &found);
     lf_done(t->g, hidden);
     *counts = (lf_loss_counts){.targets = found.targets, .correct = found.correct};
     return sum;

@@ -29,10 +29,14 @@ static inline lf_tensor *hidden_of(fixture *f, int64_t batch, bool grad) {
 }
 
 static inline lf_tensor *through_head(fixture *f, lf_tensor *hidden) {
-    const lf_frozen *frozen;
-    lf_tensor *weight;
-    lf_lm_head(f->model, &frozen, &weight);
-    return lf_to_real(f->g, lf_linear(f->g, hidden, frozen, weight, NULL, NULL));
+    lf_lm_head head;
+    lf_model_lm_head(f->model, &head);
+    lf_tensor *logits = lf_to_real(f->g, lf_linear(f->g, hidden, head.frozen, head.weight, NULL, NULL));
+    if (logits)
+        lf_graph_kernels(f->g)->lm_logits(logits->data, head.bias ? head.bias->data : NULL,
+                                          logits->numel / f->model->tokens.vocab_size, f->model->tokens.vocab_size,
+                                          head.scale > 0 ? head.scale : 1, head.softcap);
+    return logits;
 }
 
 /* [B,T,V] of a batch, as floats; the caller frees them. */
@@ -58,11 +62,9 @@ static inline int64_t targets_in(const fixture *f, int64_t batch) {
 
 static inline lf_tensor *loss_of(fixture *f, int64_t batch, lf_lm_counts *counts) {
     lf_tensor *hidden = hidden_of(f, batch, true);
-    const lf_frozen *frozen;
-    lf_tensor *weight;
-    lf_lm_head(f->model, &frozen, &weight);
-    lf_tensor *loss =
-        lf_lm_loss(f->g, hidden, frozen, weight, batch_labels(f, batch), (double)targets_in(f, batch), 0, counts);
+    lf_lm_head head;
+    lf_model_lm_head(f->model, &head);
+    lf_tensor *loss = lf_lm_loss(f->g, hidden, &head, batch_labels(f, batch), (double)targets_in(f, batch), 0, counts);
     OK(lf_graph_status(f->g, &err));
     return loss;
 }

@@ -75,9 +75,8 @@ static int64_t read_ids(int32_t *out, const cJSON *list) {
 static void check_nll(const lf_kernels *k, double tolerance) {
     fixture f;
     if (!open_stories(&f, k)) skip();
-    const lf_frozen *frozen;
-    lf_tensor *weight;
-    lf_lm_head(f.m, &frozen, &weight);
+    lf_lm_head head;
+    lf_model_lm_head(f.m, &head);
     const cJSON *text;
     cJSON_ArrayForEach(text, cJSON_GetObjectItemCaseSensitive(f.reference, "texts")) {
         static lf_label_score tokens[MOST];
@@ -89,7 +88,7 @@ static void check_nll(const lf_kernels *k, double tolerance) {
         const lf_pass pass = {.in = {.B = 1, .T = n, .ids = f.ids, .positions = f.positions}};
         lf_tensor *hidden = lf_lm_hidden(f.m, f.g, &pass);
         OK(lf_graph_status(f.g, &err));
-        OK(lf_lm_score(f.g, hidden->data, NULL, frozen, weight, labels, n, tokens));
+        OK(lf_lm_score(f.g, hidden->data, NULL, &head, labels, n, tokens));
         for (int64_t i = 0; i + 1 < n; i++) {
             const double want = cJSON_GetArrayItem(nll, (int)i)->valuedouble;
             if (!(fabs(tokens[i].nll - want) <= tolerance * (1 + want)))
@@ -121,15 +120,14 @@ static void test_greedy_story(void **state) {
     const int64_t n = read_ids(want, greedy);
     lf_kv_cache *cache;
     OK(lf_kv_cache_new(&cache, f.m, n, &err));
-    const lf_frozen *frozen;
-    lf_tensor *weight;
-    lf_lm_head(f.m, &frozen, &weight);
+    lf_lm_head head;
+    lf_model_lm_head(f.m, &head);
     for (int64_t i = 0; i + 1 < n; i++) {
         lf_label_score token;
         lf_graph_begin(f.g, false, false, 0);
         lf_tensor *hidden = lf_lm_hidden_cached(f.m, f.g, want + i, 1, cache);
         OK(lf_graph_status(f.g, &err));
-        OK(lf_lm_score(f.g, hidden->data, NULL, frozen, weight, want + i + 1, 1, &token));
+        OK(lf_lm_score(f.g, hidden->data, NULL, &head, want + i + 1, 1, &token));
         if (!token.correct) fail_msg("token %lld of the story is not the most likely one", (long long)i + 1);
     }
     assert_int_equal(lf_kv_cache_count(cache), n - 1);

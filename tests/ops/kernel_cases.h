@@ -487,13 +487,26 @@ static void value_loss_run(context *c) { /* bits: add, mse */
     c->k->value_loss_backward(c->b[DLOGITS], c->variant & 1, 0.3, c->b[LOGITS], some_targets(n), n, kind);
 }
 
-enum { LM_LOGITS, LM_BASE, LM_DLOGITS, LM_LSE, LM_NLL, LM_UNIFORM, LM_CORRECT, LM_CE = LM_NLL, LM_KL = LM_UNIFORM };
+enum {
+    LM_LOGITS,
+    LM_BASE,
+    LM_DLOGITS,
+    LM_LSE,
+    LM_NLL,
+    LM_UNIFORM,
+    LM_CORRECT,
+    LM_BIAS,
+    LM_CE = LM_NLL,
+    LM_KL = LM_UNIFORM
+};
 static void lm_sizes(const int64_t *s, int64_t *n) { /* rows, V */
     n[LM_LOGITS] = n[LM_BASE] = n[LM_DLOGITS] = s[0] * s[1];
     n[LM_LSE] = n[LM_NLL] = n[LM_UNIFORM] = n[LM_CORRECT] = s[0];
+    n[LM_BIAS] = s[1];
 }
 static const kernel_shape logit_shapes[] = {{1, 1}, {1, 33}, {5, 7}, {300, 200}, {3, 5001}, {0}};
-#define REAL_LM (BIT(LM_LOGITS) | BIT(LM_BASE) | BIT(LM_LSE) | BIT(LM_NLL) | BIT(LM_UNIFORM) | BIT(LM_CORRECT))
+#define REAL_LM                                                                                                        \
+    (BIT(LM_LOGITS) | BIT(LM_BASE) | BIT(LM_LSE) | BIT(LM_NLL) | BIT(LM_UNIFORM) | BIT(LM_CORRECT) | BIT(LM_BIAS))
 static void lm_cross_entropy_run(context *c) { /* bit: smoothing */
     static double nll[MAX_ROWS], uniform[MAX_ROWS], right[MAX_ROWS];
     static bool correct[MAX_ROWS];
@@ -507,6 +520,11 @@ static void lm_cross_entropy_run(context *c) { /* bit: smoothing */
     put_real(c, LM_NLL, nll, rows);
     if (smooth) put_real(c, LM_UNIFORM, uniform, rows);
     put_real(c, LM_CORRECT, right, rows);
+}
+static void lm_logits_run(context *c) { /* bits: bias, softcap */
+    const double softcap = c->variant & 2 ? 1.5 : 0;
+    c->k->lm_logits(c->b[LM_LOGITS], c->variant & 1 ? c->b[LM_BIAS] : NULL, c->s[0], c->s[1], 0.7, softcap);
+    c->k->lm_logits_backward(c->b[LM_DLOGITS], softcap > 0 ? c->b[LM_LOGITS] : NULL, c->s[0] * c->s[1], 0.3, softcap);
 }
 static void lm_compare_run(context *c) {
     static double ce[MAX_ROWS], kl[MAX_ROWS];
@@ -820,6 +838,13 @@ static const kernel_case cases[] = {
      .real = REAL_LM,
      .nan = {LM_LOGITS, LM_NLL},
      .tolerance = 1e-5},
+    {.name = "lm_logits",
+     .sizes = lm_sizes,
+     .run = lm_logits_run,
+     .shapes = logit_shapes,
+     .variants = 4,
+     .real = REAL_LM,
+     .tolerance = 1e-6},
     {.name = "lm_compare",
      .sizes = lm_sizes,
      .run = lm_compare_run,

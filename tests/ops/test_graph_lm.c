@@ -63,6 +63,9 @@ typedef struct setup {
     int32_t labels[ROWS];
 } setup;
 
+#define FROZEN(s)  ((lf_lm_head){.frozen = &(s).frozen})
+#define TRAINED(W) ((lf_lm_head){.weight = &(W)})
+
 static void setup_begin(setup *s, const lf_kernels *k) {
     *s = (setup){.k = k, .g = lf_graph_new(k, 1)};
     s->hidden = numbers(ROWS * C, k->act_dtype, 1, 1);
@@ -146,7 +149,8 @@ static void check_loss(const lf_kernels *k, bool frozen) {
     leaf(&W, k->dtype, V, C, s.W, s.dW);
     lf_lm_counts counts;
     lf_graph_begin(s.g, true, true, 0);
-    lf_tensor *loss = lf_lm_loss(s.g, &hidden, frozen ? &s.frozen : NULL, frozen ? NULL : &W, s.labels, 10, 0, &counts);
+    const lf_lm_head head = frozen ? FROZEN(s) : TRAINED(W);
+    lf_tensor *loss = lf_lm_loss(s.g, &hidden, &head, s.labels, 10, 0, &counts);
     OK(lf_graph_status(s.g, &err));
     assert_int_equal(loss->dtype, k->dtype);
     const double value = get(loss->data, k->dtype, 0);
@@ -188,9 +192,9 @@ static void check_score(const lf_kernels *k) {
     lf_tensor W;
     leaf(&W, k->dtype, V, C, s.W, NULL);
     lf_graph_begin(s.g, false, false, 0);
-    OK(lf_lm_score(s.g, s.hidden, s.base, &s.frozen, NULL, s.labels, ROWS, got));
-    OK(lf_lm_score(s.g, s.hidden, s.hidden, NULL, &W, s.labels, ROWS, trained));
-    OK(lf_lm_score(s.g, s.hidden, NULL, &s.frozen, NULL, s.labels, ROWS, alone));
+    OK(lf_lm_score(s.g, s.hidden, s.base, &FROZEN(s), s.labels, ROWS, got));
+    OK(lf_lm_score(s.g, s.hidden, s.hidden, &TRAINED(W), s.labels, ROWS, trained));
+    OK(lf_lm_score(s.g, s.hidden, NULL, &FROZEN(s), s.labels, ROWS, alone));
     for (int64_t row = 0; row < ROWS; row++) {
         const lf_label_score t = expected_token(&s, row, true);
         assert_true(got[row].target == t.target && got[row].correct == t.correct && alone[row].correct == t.correct);
@@ -201,7 +205,41 @@ static void check_score(const lf_kernels *k) {
         assert_true(trained[row].kl == 0 && alone[row].kl == 0 && alone[row].ce == 0 && alone[row].nll == got[row].nll);
     }
     s.labels[1] = V;
-    assert_int_equal(lf_lm_score(s.g, s.hidden, NULL, &s.frozen, NULL, s.labels, ROWS, got), LF_ESHAPE);
+    assert_int_equal(lf_lm_score(s.g, s.hidden, NULL, &FROZEN(s), s.labels, ROWS, got), LF_ESHAPE);
+    setup_end(&s);
+}
+
+/* A head with a bias, a scale and a soft-cap: its logits by their definition, and scores and the loss by those. */
+static void check_head(const lf_kernels *k) {
+    enum { AT = 5, N = 8 };
+    setup s;
+    setup_begin(&s, k);
+    lf_tensor bias, hidden;
+    lf_label_score got[N];
+    lf_lm_counts counts;
+    leaf(&bias, k->dtype, 1, V, numbers(V, k->dtype, 6, 1), NULL);
+    leaf(&hidden, k->act_dtype, N, C, s.hidden, NULL);
+    const lf_lm_head head = {.frozen = &s.frozen, .bias = &bias, .scale = 0.7, .softcap = 3};
+    lf_graph_begin(s.g, false, false, 0);
+    const void *logits = lf_lm_logits(s.g, (char *)s.hidden + AT * C * lf_dtype_size(k->act_dtype), &head);
+    OK(lf_graph_status(s.g, &err));
+    double sum = 0;
+    for (int64_t v = 0; v < V; v++) {
+        double product = 0;
+        for (int64_t c = 0; c < C; c++)
+            product += get(s.hidden, k->act_dtype, AT * C + c) * (double)s.W_float[v * C + c];
+        const double want = 3 * tanh((0.7 * product + get(bias.data, k->dtype, v)) / 3);
+        assert_near(get(logits, k->dtype, v), want, 1e-5, "logit", k, v);
+        sum += exp(want);
+    }
+    OK(lf_lm_score(s.g, s.hidden, s.base, &head, s.labels, N, got));
+    assert_near(got[AT].nll, log(sum) - get(logits, k->dtype, s.labels[AT]), 1e-5, "nll", k, AT);
+    const lf_tensor *loss = lf_lm_loss(s.g, &hidden, &head, s.labels, 1, 0, &counts);
+    OK(lf_graph_status(s.g, &err));
+    double nll = 0;
+    for (int i = 0; i < N; i++) nll += got[i].nll;
+    assert_near(get(loss->data, k->dtype, 0), nll, 1e-4, "loss", k, -1);
+    lf_aligned_free(bias.data);
     setup_end(&s);
 }
 
@@ -222,11 +260,11 @@ static void check_warm_step(const lf_kernels *k) {
         }
         some_labels(s.labels, step);
         lf_graph_begin(s.g, true, true, (uint64_t)step);
-        lf_tensor *a = lf_lm_loss(s.g, &hidden, &s.frozen, NULL, s.labels, 10, 0.1, NULL);
-        lf_tensor *b = lf_lm_loss(s.g, &hidden, NULL, &W, s.labels, 10, 0.1, NULL);
+        lf_tensor *a = lf_lm_loss(s.g, &hidden, &FROZEN(s), s.labels, 10, 0.1, NULL);
+        lf_tensor *b = lf_lm_loss(s.g, &hidden, &TRAINED(W), s.labels, 10, 0.1, NULL);
         OK(lf_graph_backward(s.g, lf_add(s.g, a, b), 1, &err));
         lf_graph_begin(s.g, false, false, (uint64_t)step);
-        OK(lf_lm_score(s.g, s.hidden, s.base, &s.frozen, NULL, s.labels, ROWS, got));
+        OK(lf_lm_score(s.g, s.hidden, s.base, &FROZEN(s), s.labels, ROWS, got));
     }
     assert_true(calls > 0 && lf_alloc_calls() == calls);
     assert_true(bytes > 0 && lf_graph_bytes(s.g) == bytes);
@@ -250,7 +288,7 @@ static double decoder(lf_graph *g, const lf_kernels *k, lf_tensor *leaves, const
     lf_tensor *y = lf_add(g, x1, lf_linear(g, up, NULL, &leaves[DOWN], NULL, NULL));
     lf_tensor *const done[] = {x, h, qkv, normed, turned, o, x1, gate_up, up};
     for (size_t i = 0; i < sizeof done / sizeof done[0]; i++) lf_done(g, done[i]);
-    lf_tensor *loss = lf_lm_loss(g, y, NULL, &leaves[TABLE], ids, 8, 0, NULL);
+    lf_tensor *loss = lf_lm_loss(g, y, &TRAINED(leaves[TABLE]), ids, 8, 0, NULL);
     OK(lf_graph_status(g, &err));
     const double value = get(loss->data, k->dtype, 0);
     OK(lf_graph_backward(g, loss, 1, &err));
@@ -320,6 +358,10 @@ static void test_score(void **state) {
     (void)state;
     with_backends(check_score);
 }
+static void test_head(void **state) {
+    (void)state;
+    with_backends(check_head);
+}
 static void test_warm_step(void **state) {
     (void)state;
     with_backends(check_warm_step);
@@ -346,10 +388,10 @@ static void test_out_of_memory(void **state) {
         lf_graph *g = lf_graph_new(s.k, 1);
         if (g) {
             lf_graph_begin(g, true, true, 0);
-            lf_tensor *a = lf_lm_loss(g, &hidden, &s.frozen, NULL, s.labels, 1, 0, NULL),
-                      *b = lf_lm_loss(g, &hidden, NULL, &W, s.labels, 1, 0, NULL);
+            lf_tensor *a = lf_lm_loss(g, &hidden, &FROZEN(s), s.labels, 1, 0, NULL),
+                      *b = lf_lm_loss(g, &hidden, &TRAINED(W), s.labels, 1, 0, NULL);
             rc = lf_graph_backward(g, lf_add(g, a, b), 1, NULL);
-            if (!rc) rc = lf_lm_score(g, s.hidden, s.base, &s.frozen, NULL, s.labels, 8, got);
+            if (!rc) rc = lf_lm_score(g, s.hidden, s.base, &FROZEN(s), s.labels, 8, got);
         }
         lf_graph_free(g);
         assert_int_equal(lf_alloc_live(), live);
@@ -376,9 +418,8 @@ static void test_wrong_shapes(void **state) {
         const lf_tensor *t = i == 0   ? lf_rmsnorm(s.g, &narrow, &W, 1e-5)
                              : i == 1 ? lf_gated(s.g, &narrow, LF_SILU)
                              : i == 2 ? lf_rope(s.g, &hidden, NULL, NULL, NULL, 2, 1)
-                             : i == 3
-                                 ? lf_embed(s.g, ids, 1, 2, &W, NULL, NULL)
-                                 : lf_lm_loss(s.g, i == 4 ? &narrow : &hidden, &s.frozen, NULL, s.labels, 1, 0, NULL);
+                             : i == 3 ? lf_embed(s.g, ids, 1, 2, &W, NULL, NULL)
+                                      : lf_lm_loss(s.g, i == 4 ? &narrow : &hidden, &FROZEN(s), s.labels, 1, 0, NULL);
         assert_null(t);
         err = (lf_err){0};
         assert_int_equal(lf_graph_status(s.g, &err), LF_ESHAPE);
@@ -389,9 +430,9 @@ static void test_wrong_shapes(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_frozen_loss),  cmocka_unit_test(test_trained_loss), cmocka_unit_test(test_score),
-        cmocka_unit_test(test_warm_step),    cmocka_unit_test(test_decoder),      cmocka_unit_test(test_out_of_memory),
-        cmocka_unit_test(test_wrong_shapes),
+        cmocka_unit_test(test_frozen_loss),   cmocka_unit_test(test_trained_loss), cmocka_unit_test(test_score),
+        cmocka_unit_test(test_head),          cmocka_unit_test(test_warm_step),    cmocka_unit_test(test_decoder),
+        cmocka_unit_test(test_out_of_memory), cmocka_unit_test(test_wrong_shapes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,7 +4,9 @@
  * W is kept, as large as hidden, and backward only scales it. So the product with the vocabulary, the largest of a
  * small model, is made once in each direction. A trained weight's gradient is as large as the weight and belongs to its
  * owner, who may not have asked for it yet: its logits are made again in backward, from hidden and the log-sum-exp of
- * each row. */
+ * each row. The gradient of a trained bias is small: the forward pass keeps it where it makes that of the hidden
+ * states.
+ */
 #include <string.h>
 
 #include "graph/lm_blocks.h"
@@ -12,13 +14,13 @@
 #include "graph/view.h"
 
 typedef struct attributes {
-    const lf_frozen *frozen;
+    lf_lm_head head;
     const int32_t *labels;
     double normalizer, smoothing;
     lf_lm_counts *counts;
 } attributes;
-enum { HIDDEN, WEIGHT }; /* inputs; the second NULL when frozen */
-enum { LSE, DHIDDEN };   /* slots of saved: real [rows with targets], in their order; act [rows,C] */
+enum { HIDDEN, WEIGHT, BIAS, INPUTS }; /* the second NULL when frozen, the third when there is none */
+enum { LSE, DHIDDEN, DBIAS }; /* slots of saved: real [rows with targets], in their order; act [rows,C]; real [V] */
 
 static const attributes *attributes_of(const lf_node *n) { return (const void *)n->attributes; }
 static int64_t channels(const lf_node *n) { return n->in[HIDDEN]->shape[n->in[HIDDEN]->ndim - 1]; }
@@ -26,12 +28,14 @@ static int64_t rows(const lf_node *n) { return n->in[HIDDEN]->numel / channels(n
 
 static lf_status lm_loss_shape(lf_node *n, lf_err *err) {
     const attributes *a = attributes_of(n);
-    const lf_tensor *x = n->in[HIDDEN], *W = n->in[WEIGHT];
-    const int64_t V = a->frozen ? a->frozen->out : W->shape[0], C = a->frozen ? a->frozen->in : W->shape[1];
-    if (C != channels(n) || (a->frozen ? a->frozen->act_dtype != x->dtype : W->ndim != 2))
-        return lf_fail(err, LF_ESHAPE, "lm_loss: hidden has last dim %lld (%s), the weight is [%lld, %lld] (%s)",
+    const lf_tensor *x = n->in[HIDDEN], *W = n->in[WEIGHT], *bias = n->in[BIAS];
+    const lf_frozen *frozen = a->head.frozen;
+    const int64_t V = frozen ? frozen->out : W->shape[0], C = frozen ? frozen->in : W->shape[1];
+    if (C != channels(n) || (frozen ? frozen->act_dtype != x->dtype : W->ndim != 2) || (bias && bias->numel != V))
+        return lf_fail(err, LF_ESHAPE,
+                       "lm_loss: hidden has last dim %lld (%s), the weight is [%lld, %lld] (%s), the bias has %lld",
                        (long long)channels(n), lf_dtype_name(x->dtype), (long long)V, (long long)C,
-                       a->frozen ? lf_dtype_name(a->frozen->act_dtype) : "trained");
+                       frozen ? lf_dtype_name(frozen->act_dtype) : "trained", (long long)(bias ? bias->numel : V));
     for (int64_t i = 0; i < rows(n); i++)
         if (a->labels[i] >= V)
             return lf_fail(err, LF_ESHAPE, "lm_loss: label %d of row %lld, but the vocabulary has %lld", a->labels[i],
@@ -42,9 +46,11 @@ static lf_status lm_loss_shape(lf_node *n, lf_err *err) {
     return LF_OK;
 }
 
-/* Where a block's dlogits go: over its logits, or where they are of another type into memory of the pool. */
+/* Where a block's dlogits go: over its logits, or, where they are of another type or a soft-cap's slope is still to be
+ * read from them, into memory of the pool. */
 static void *dlogits_of(lf_graph *g, const lf_lm_blocks *b) {
-    return b->k->act_dtype == b->k->dtype ? b->logits : lf_graph_take(g, b->k->act_dtype, b->size * b->V);
+    return b->k->act_dtype == b->k->dtype && !(b->head.softcap > 0) ? b->logits
+                                                                    : lf_graph_take(g, b->k->act_dtype, b->size * b->V);
 }
 
 /* The block's rows of `from`, to their places in the batch. */
@@ -69,32 +75,47 @@ static double block_loss(const lf_lm_blocks *b, lf_view lse, double smoothing, l
     return (1 - smoothing) * nll + smoothing * uniform;
 }
 
-static void block_dlogits(const lf_lm_blocks *b, void *dlogits, double scale, lf_const_view lse, double smoothing) {
-    b->k->lm_cross_entropy_backward(dlogits, scale, lf_const_view_at(lse, b->before, 0).data, b->logits, b->label, b->n,
-                                    b->V, smoothing);
+/* The gradient of the block's products h W^T; that of the bias is added to dbias, real (NULL: not wanted). */
+static void block_dlogits(const lf_lm_blocks *b, void *dlogits, void *dbias, double scale, lf_const_view lse,
+                          double smoothing) {
+    const lf_lm_head *h = &b->head;
+    const double later = dbias ? h->scale : 1; /* the bias is not scaled */
+    b->k->lm_cross_entropy_backward(dlogits, scale * (dbias ? 1 : h->scale), lf_const_view_at(lse, b->before, 0).data,
+                                    b->logits, b->label, b->n, b->V, smoothing);
+    if (h->softcap > 0) b->k->lm_logits_backward(dlogits, b->logits, b->n * b->V, 1, h->softcap);
+    if (dbias) b->k->column_sums(dbias, dlogits, b->V, b->n, b->V);
+    if (later != 1) b->k->lm_logits_backward(dlogits, NULL, b->n * b->V, later, 0);
+}
+
+/* Of a trained bias, when the forward pass makes the gradients: [V], zero. */
+static void *kept_dbias(lf_graph *g, lf_node *n) {
+    const lf_kernels *k = lf_kernels_for(g, n->in[HIDDEN]);
+    void *dbias = lf_wants_grad(n, BIAS) ? lf_save(g, n, DBIAS, k->dtype, n->in[BIAS]->numel) : NULL;
+    if (dbias) k->wide->fill(dbias, 0, n->in[BIAS]->numel);
+    return dbias;
 }
 
 static void lm_loss_forward(lf_graph *g, lf_node *n) {
     const attributes *a = attributes_of(n);
     const lf_kernels *k = lf_kernels_for(g, n->in[HIDDEN]);
-    const bool keeps = a->frozen && lf_node_keeps(g, n);
+    const bool keeps = a->head.frozen && lf_node_keeps(g, n);
     lf_lm_counts counts = {0};
     lf_lm_blocks b;
-    lf_lm_blocks_begin(g, &b, k, rows(n), a->frozen, n->in[WEIGHT]);
+    lf_lm_blocks_begin(g, &b, k, rows(n), &a->head);
     const lf_view lse = {lf_save(g, n, LSE, k->dtype, rows(n)), 1, k->dtype};
     void *dhidden = keeps ? lf_save(g, n, DHIDDEN, k->act_dtype, n->in[HIDDEN]->numel) : NULL,
-         *dlogits = keeps ? dlogits_of(g, &b) : NULL;
+         *dlogits = keeps ? dlogits_of(g, &b) : NULL, *dbias = keeps ? kept_dbias(g, n) : NULL;
     bool ok = !lf_graph_status(g, NULL);
     double loss = 0;
     if (ok && keeps) k->fill(dhidden, 0, n->in[HIDDEN]->numel);
     while (ok && lf_lm_blocks_next(&b, a->labels)) {
         lf_lm_blocks_gather(&b, n->in[HIDDEN]->data);
-        ok = lf_lm_blocks_product(g, &b, b.logits);
+        ok = lf_lm_blocks_logits(g, &b, b.logits);
         if (!ok) break;
         loss += block_loss(&b, lse, a->smoothing, &counts);
         if (!keeps) continue;
-        block_dlogits(&b, dlogits, 1 / a->normalizer, lf_view_read(lse), a->smoothing);
-        ok = lf_lm_blocks_made(g, &b, k->frozen_backward(a->frozen, b.x, dlogits, b.n, false)); /* x has served */
+        block_dlogits(&b, dlogits, dbias, 1 / a->normalizer, lf_view_read(lse), a->smoothing);
+        ok = lf_lm_blocks_made(g, &b, k->frozen_backward(a->head.frozen, b.x, dlogits, b.n, false)); /* x has served */
         scatter(&b, dhidden, b.x);
     }
     if (ok) k->wide->fill(n->out->data, counts.targets > 0 ? loss / a->normalizer : 0, 1);
@@ -107,6 +128,8 @@ static void lm_loss_forward(lf_graph *g, lf_node *n) {
 static void frozen_backward(lf_graph *g, lf_node *n, double dloss) {
     const lf_kernels *k = lf_kernels_for(g, n->in[HIDDEN]);
     bool add;
+    void *dbias = lf_grad_out(g, n, BIAS, &add);
+    if (dbias) k->wide->axpy(dbias, dloss, n->saved[DBIAS], n->in[BIAS]->numel);
     void *dx = lf_grad_out(g, n, HIDDEN, &add);
     if (!dx) return;
     if (!add) k->fill(dx, 0, n->in[HIDDEN]->numel);
@@ -129,17 +152,19 @@ static void trained_backward(lf_graph *g, lf_node *n, double dloss) {
     const attributes *a = attributes_of(n);
     const lf_kernels *k = lf_kernels_for(g, n->in[HIDDEN]);
     bool add = false, ignored;
-    void *dx = lf_grad_out(g, n, HIDDEN, &add), *dW = lf_grad_out(g, n, WEIGHT, &ignored);
+    void *dx = lf_grad_out(g, n, HIDDEN, &add), *dW = lf_grad_out(g, n, WEIGHT, &ignored),
+         *dbias = lf_grad_out(g, n, BIAS, &ignored);
     lf_lm_blocks b;
-    lf_lm_blocks_begin(g, &b, k, rows(n), NULL, n->in[WEIGHT]);
+    lf_lm_blocks_begin(g, &b, k, rows(n), &a->head);
     void *dlogits = dlogits_of(g, &b), *dx_block = dx ? lf_graph_take(g, k->act_dtype, b.size * b.C) : NULL;
     bool ok = !lf_graph_status(g, NULL);
     if (ok && dx && !add) k->fill(dx, 0, n->in[HIDDEN]->numel);
     while (ok && lf_lm_blocks_next(&b, a->labels)) {
         lf_lm_blocks_gather(&b, n->in[HIDDEN]->data);
-        ok = lf_lm_blocks_product(g, &b, b.logits);
+        ok = lf_lm_blocks_logits(g, &b, b.logits);
         if (!ok) break;
-        block_dlogits(&b, dlogits, dloss / a->normalizer, (lf_const_view){n->saved[LSE], 1, k->dtype}, a->smoothing);
+        block_dlogits(&b, dlogits, dbias, dloss / a->normalizer, (lf_const_view){n->saved[LSE], 1, k->dtype},
+                      a->smoothing);
         ok = block_backward(g, &b, dlogits, dW, dx, dx_block);
     }
     lf_graph_give(g, dx_block);
@@ -149,24 +174,50 @@ static void trained_backward(lf_graph *g, lf_node *n, double dloss) {
 
 static void lm_loss_backward(lf_graph *g, lf_node *n) {
     const double dloss = n->out->dtype == LF_F64 ? *(const double *)n->out->grad : (double)*(const float *)n->out->grad;
-    if (attributes_of(n)->frozen)
+    if (attributes_of(n)->head.frozen)
         frozen_backward(g, n, dloss);
     else
         trained_backward(g, n, dloss);
 }
 
-static unsigned lm_loss_needs(const lf_node *n) { return attributes_of(n)->frozen ? 0 : LF_NEEDS(HIDDEN); }
+static unsigned lm_loss_needs(const lf_node *n) { return attributes_of(n)->head.frozen ? 0 : LF_NEEDS(HIDDEN); }
 
-/* ---- cases: hidden, W ---- */
+/* ---- cases: hidden, W, bias ---- */
 
 enum { MOST_ROWS = 800 };
 static const int32_t labels[] = {2, -100, 0, 4, -1, 2}, none[] = {-100, -100};
 
 /* The reference's frozen weight is W itself, row-major, so a case can borrow its input. */
-static lf_tensor *with(lf_graph *g, lf_tensor **in, bool frozen, double smoothing) {
+static lf_lm_head head_of(lf_tensor **in, bool frozen) {
     static lf_frozen W;
     W = (lf_frozen){.out = in[1]->shape[0], .in = in[1]->shape[1], .data = in[1]->data, .act_dtype = LF_F64};
-    return lf_lm_loss(g, in[0], frozen ? &W : NULL, frozen ? NULL : in[1], labels, 3, smoothing, NULL);
+    return (lf_lm_head){.frozen = frozen ? &W : NULL, .weight = frozen ? NULL : in[1]};
+}
+static lf_tensor *with(lf_graph *g, lf_tensor **in, bool frozen, double smoothing) {
+    const lf_lm_head head = head_of(in, frozen);
+    return lf_lm_loss(g, in[0], &head, labels, 3, smoothing, NULL);
+}
+static lf_tensor *with_bias(lf_graph *g, lf_tensor **in, bool frozen, double scale, double softcap) {
+    lf_lm_head head = head_of(in, frozen);
+    head.bias = in[2];
+    head.scale = scale;
+    head.softcap = softcap;
+    return lf_add(g, lf_lm_loss(g, in[0], &head, labels, 3, 0.1, NULL),
+                  lf_lm_loss(g, in[0], &head, labels, 2, 0, NULL));
+}
+static lf_tensor *build_frozen_bias(lf_graph *g, lf_tensor **in) { return with_bias(g, in, true, 0, 0); }
+static lf_tensor *build_trained_bias(lf_graph *g, lf_tensor **in) { return with_bias(g, in, false, 0, 0); }
+static lf_tensor *build_frozen_all(lf_graph *g, lf_tensor **in) { return with_bias(g, in, true, 0.3, 1.5); }
+static lf_tensor *build_trained_all(lf_graph *g, lf_tensor **in) { return with_bias(g, in, false, 0.3, 1.5); }
+static lf_tensor *build_scale(lf_graph *g, lf_tensor **in) {
+    lf_lm_head head = head_of(in, false);
+    head.scale = 1.7;
+    return lf_lm_loss(g, in[0], &head, labels, 3, 0, NULL);
+}
+static lf_tensor *build_softcap(lf_graph *g, lf_tensor **in) {
+    lf_lm_head head = head_of(in, true);
+    head.softcap = 0.7;
+    return lf_lm_loss(g, in[0], &head, labels, 3, 0, NULL);
 }
 static lf_tensor *build_frozen(lf_graph *g, lf_tensor **in) { return with(g, in, true, 0); }
 static lf_tensor *build_trained(lf_graph *g, lf_tensor **in) { return with(g, in, false, 0); }
@@ -177,15 +228,15 @@ static lf_tensor *build_trained_smooth(lf_graph *g, lf_tensor **in) {
     return lf_add(g, with(g, in, false, 0.1), with(g, in, false, 0));
 }
 static lf_tensor *build_no_target(lf_graph *g, lf_tensor **in) {
-    return lf_lm_loss(g, in[0], NULL, in[1], none, 1, 0, NULL);
+    const lf_lm_head head = head_of(in, false);
+    return lf_lm_loss(g, in[0], &head, none, 1, 0, NULL);
 }
 /* More rows than a block takes; every third has no target. */
 static lf_tensor *build_blocks(lf_graph *g, lf_tensor **in, bool frozen) {
     static int32_t many[MOST_ROWS];
-    static lf_frozen W;
-    W = (lf_frozen){.out = in[1]->shape[0], .in = in[1]->shape[1], .data = in[1]->data, .act_dtype = LF_F64};
+    const lf_lm_head head = head_of(in, frozen);
     for (int32_t i = 0; i < MOST_ROWS; i++) many[i] = i % 3 == 2 ? -100 : i % 2;
-    return lf_lm_loss(g, in[0], frozen ? &W : NULL, frozen ? NULL : in[1], many, 10, 0, NULL);
+    return lf_lm_loss(g, in[0], &head, many, 10, 0, NULL);
 }
 static lf_tensor *build_blocks_frozen(lf_graph *g, lf_tensor **in) { return build_blocks(g, in, true); }
 static lf_tensor *build_blocks_trained(lf_graph *g, lf_tensor **in) { return build_blocks(g, in, false); }
@@ -199,6 +250,26 @@ static const lf_op_case cases[] = {
     {"hidden only", 2, {{3, {2, 3, 4}, false}, {2, {5, 4}, true}}, build_trained, 1e-7},
     {"one row, one channel", 2, {{2, {1, 1}, false}, {2, {3, 1}, false}}, build_trained, 1e-7},
     {"no target", 2, {{2, {2, 3}, false}, {2, {4, 3}, false}}, build_no_target, 1e-7},
+    {"frozen, bias", 3, {{3, {2, 3, 4}, false}, {2, {5, 4}, true}, {1, {5}, false}}, build_frozen_bias, 1e-7},
+    {"frozen, constant bias, scale, softcap",
+     3,
+     {{3, {2, 3, 4}, false}, {2, {5, 4}, true}, {1, {5}, true}},
+     build_frozen_all,
+     1e-7},
+    {"frozen, bias, scale, softcap",
+     3,
+     {{3, {2, 3, 4}, false}, {2, {5, 4}, true}, {1, {5}, false}},
+     build_frozen_all,
+     1e-7},
+    {"trained, bias", 3, {{3, {2, 3, 4}, false}, {2, {5, 4}, false}, {1, {5}, false}}, build_trained_bias, 1e-7},
+    {"trained, bias, scale, softcap",
+     3,
+     {{3, {2, 3, 4}, false}, {2, {5, 4}, false}, {1, {5}, false}},
+     build_trained_all,
+     1e-7},
+    {"bias only", 3, {{3, {2, 3, 4}, true}, {2, {5, 4}, true}, {1, {5}, false}}, build_frozen_all, 1e-7},
+    {"trained, scale", 2, {{3, {2, 3, 4}, false}, {2, {5, 4}, false}}, build_scale, 1e-7},
+    {"frozen, softcap", 2, {{3, {2, 3, 4}, false}, {2, {5, 4}, true}}, build_softcap, 1e-7},
     {"blocks, frozen", 2, {{2, {MOST_ROWS, 1}, false}, {2, {2, 1}, true}}, build_blocks_frozen, 1e-7},
     {"blocks, trained", 2, {{2, {MOST_ROWS, 1}, true}, {2, {2, 1}, false}}, build_blocks_trained, 1e-7},
     {.name = NULL},
@@ -211,10 +282,11 @@ const lf_op lf_op_lm_loss = {.name = "lm_loss",
                              .backward = lm_loss_backward,
                              .cases = cases};
 
-lf_tensor *lf_lm_loss(lf_graph *g, lf_tensor *hidden, const lf_frozen *frozen, lf_tensor *weight,
-                      const int32_t *row_labels, double normalizer, double smoothing, lf_lm_counts *counts) {
-    const attributes a = {frozen, row_labels, normalizer, smoothing, counts};
-    return hidden && (frozen || weight)
-               ? lf_graph_apply(g, &lf_op_lm_loss, 2, (lf_tensor *[]){hidden, weight}, &a, sizeof a)
+lf_tensor *lf_lm_loss(lf_graph *g, lf_tensor *hidden, const lf_lm_head *head, const int32_t *row_labels,
+                      double normalizer, double smoothing, lf_lm_counts *counts) {
+    const attributes a = {*head, row_labels, normalizer, smoothing, counts};
+    return hidden && (head->frozen || head->weight)
+               ? lf_graph_apply(g, &lf_op_lm_loss, INPUTS, (lf_tensor *[]){hidden, head->weight, head->bias}, &a,
+                                sizeof a)
                : NULL;
 }

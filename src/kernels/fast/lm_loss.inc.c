@@ -54,6 +54,36 @@ static void lm_cross_entropy_backward(void *dlogits_, double scale, const void *
                                       (const float *)logits + row * V, labels[row], V, (float)smoothing);
 }
 
+static void lm_logits_row(float *restrict x, const float *restrict bias, float scale, float softcap, int64_t V) {
+    if (bias) {
+        SIMD for (int64_t v = 0; v < V; v++) x[v] = scale * x[v] + bias[v];
+    } else {
+        SIMD for (int64_t v = 0; v < V; v++) x[v] *= scale;
+    }
+    if (softcap > 0) SIMD for (int64_t v = 0; v < V; v++) x[v] = softcap * fast_tanh(x[v] / softcap);
+}
+
+static void lm_logits(void *logits, const void *bias, int64_t rows, int64_t V, double scale, double softcap) {
+    PARALLEL(rows * V)
+    for (int64_t row = 0; row < rows; row++)
+        lm_logits_row((float *)logits + row * V, bias, (float)scale, (float)softcap, V);
+}
+
+static void lm_logits_backward(void *dlogits_, const void *logits, int64_t n, double scale_, double softcap_) {
+    act *dlogits = dlogits_;
+    const float *y = logits, scale = (float)scale_, softcap = (float)softcap_;
+    if (softcap > 0) {
+        PARALLEL_SIMD(n)
+        for (int64_t i = 0; i < n; i++) {
+            const float share = y[i] / softcap;
+            dlogits[i] = ST(LD(dlogits[i]) * (scale * (1 - share * share)));
+        }
+    } else {
+        PARALLEL_SIMD(n)
+        for (int64_t i = 0; i < n; i++) dlogits[i] = ST(LD(dlogits[i]) * scale);
+    }
+}
+
 /* With e = e^(b - max): sums of e, e x and e (b - x). What is summed is divided by the sum of the very same e, so that
  * the rounding of e does not show in kl. */
 typedef struct compared {

@@ -77,6 +77,21 @@ static void scatter_rows(void *dtable, const void *dy, const int32_t *ids, int64
 
 /* ---- loss over a vocabulary: logits are real ---- */
 
+static void lm_logits(void *logits, const void *bias, int64_t rows, int64_t V, double scale, double softcap) {
+    for (int64_t i = 0; i < rows * V; i++) {
+        real *x = (real *)logits + i;
+        const double z = scale * *x + (bias ? (double)((const real *)bias)[i % V] : 0);
+        *x = (real)(softcap > 0 ? softcap * tanh(z / softcap) : z);
+    }
+}
+
+static void lm_logits_backward(void *dlogits, const void *logits, int64_t n, double scale, double softcap) {
+    for (int64_t i = 0; i < n; i++) {
+        const double y = softcap > 0 ? (double)((const real *)logits)[i] / softcap : 0;
+        store((act *)dlogits + i, false, LD(((act *)dlogits)[i]) * scale * (1 - y * y));
+    }
+}
+
 static double logsumexp(const real *x, int64_t n) {
     double max = -INFINITY, sum = 0;
     for (int64_t i = 0; i < n; i++) max = (double)x[i] > max ? (double)x[i] : max;
