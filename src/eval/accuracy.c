@@ -70,7 +70,8 @@ static lf_status make_room(scoring *s, int64_t rows, lf_err *err) {
 
 static lf_status forward(scoring *s, const lf_example_batch *b, lf_err *err) {
     const lf_kernels *k = lf_graph_kernels(s->g);
-    const lf_pass pass = {.in = b->in, .base = s->base};
+    const lf_pass pass = {
+        .in = b->in, .base = s->base, .head = s->head == s->m->base_head.module ? &s->m->base_head : &s->m->head};
     lf_graph_begin(s->g, false, false, 0);
     lf_tensor *features = lf_model_features(s->m, s->g, &pass);
     const lf_tensor *logits = s->head ? lf_model_logits(s->g, s->head, features) : NULL;

@@ -45,6 +45,31 @@ lf_status lf_family_refuse(const lf_model *m, const char *key, const char *what,
                    what, m->family->model_type);
 }
 
+static bool ends_so(const char *name, const char *end) {
+    const size_t n = strlen(name), k = strlen(end);
+    return n >= k && strcmp(name + n - k, end) == 0;
+}
+
+lf_status lf_family_check_class(const lf_model *m, lf_err *err) {
+    static const struct {
+        const char *end, *what;
+    } others[] = {{"ForTokenClassification", "classes of single tokens are"},
+                  {"ForMultipleChoice", "heads that choose among texts are"},
+                  {"LMHeadModel", "decoders are"},
+                  {"ForCausalLM", "decoders are"}};
+    const cJSON *list = cJSON_GetObjectItemCaseSensitive(m->config, "architectures"), *item;
+    cJSON_ArrayForEach(item, list) {
+        const char *name = cJSON_IsString(item) ? item->valuestring : "";
+        for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+            if (ends_so(name, others[i].end))
+                return lf_fail(err, LF_EUNSUPPORTED,
+                               "%s: key 'architectures': '%s': %s not supported for model_type '%s'; try a file of the "
+                               "model before it was trained for that",
+                               m->config_path, name, others[i].what, m->family->model_type);
+    }
+    return LF_OK;
+}
+
 static const char *const activations[LF_ACTIVATIONS] = {
 #define LF_ACTIVATION(kind, name, names) [kind] = names,
 #include "kernels/activations.def"
@@ -104,6 +129,11 @@ lf_status lf_family_pictures(lf_model *m, int64_t *side, lf_err *err) {
     m->pixels.width = image[1];
     *side = patch[0];
     return LF_OK;
+}
+
+lf_module *lf_head_layer(const lf_model *m, const lf_pass *pass, int number) {
+    lf_module *inner = (pass->head ? pass->head : &m->head)->inner[number];
+    return inner && (lf_nn_is_frozen(inner) || inner->weight->tensor.data) ? inner : NULL;
 }
 
 bool lf_family_check_ids(const lf_model *m, lf_graph *g, const lf_model_input *in) {

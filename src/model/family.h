@@ -55,12 +55,23 @@ bool lf_family_layer(lf_nn *nn, const char *layers, const char *file_layers, int
 /* The embedding "<name>" and the head "lm_head" (whose weight is the embedding when tied): m->tokens.embedding,
  * m->lm_head. `targets`: target_modules "default"; static. */
 bool lf_family_ends(lf_model *m, const char *embedding, const char *const *targets);
+/* The two apart: the embedding alone, and of a family that says masked tokens the head `name` with a bias, which files
+ * of transformers call `bias` (NULL, and the head has none where `biased` is false). */
+bool lf_family_embedding(lf_model *m, const char *name);
+bool lf_family_masked_head(lf_model *m, const char *name, bool biased, const char *bias);
+/* LF_EUNSUPPORTED if `architectures` names a class whose tensors would be mistaken for those of another: of a class of
+ * each token, of choices, of a decoder. */
+lf_status lf_family_check_class(const lf_model *m, lf_err *err);
 /* The classifier m->head over `in` features, with as many labels as config.json says. */
 bool lf_family_classifier(lf_model *m, int64_t in, bool bias, const char *name);
 /* Weights normal(0, range), norms one, biases zero. */
 void lf_family_init_param(const lf_param *p, lf_rng_key key, double range, float *out);
 
 /* ---- a pass ---- */
+
+/* The layer `number` of those before the classifier that the pass goes through; NULL: there is none, or (a base without
+ * its own classifier) it has no numbers. */
+lf_module *lf_head_layer(const lf_model *m, const lf_pass *pass, int number);
 
 /* Are all ids and positions of the input the model's? Else the graph fails. */
 bool lf_family_check_ids(const lf_model *m, lf_graph *g, const lf_model_input *in);

@@ -43,20 +43,37 @@ bool lf_family_layer(lf_nn *nn, const char *layers, const char *file_layers, int
     return true;
 }
 
-bool lf_family_ends(lf_model *m, const char *embedding, const char *const *targets) {
-    lf_nn *nn = &m->nn;
-    nn->default_targets = targets;
+bool lf_family_embedding(lf_model *m, const char *name) {
     const int64_t V = m->tokens.vocab_size, C = m->hidden_size;
-    lf_module *table = lf_nn_module(nn, LF_MODULE_EMBEDDING, V, C, embedding, embedding);
-    if (!table || !(table->weight = lf_nn_param(nn, embedding, embedding, "weight", 2, (int64_t[]){V, C}, false)))
+    lf_module *table = lf_nn_module(&m->nn, LF_MODULE_EMBEDDING, V, C, name, name);
+    if (!table || !(table->weight = lf_nn_param(&m->nn, name, name, "weight", 2, (int64_t[]){V, C}, false)))
         return false;
     m->tokens.embedding = table->weight;
-    m->lm_head = lf_nn_module(nn, LF_MODULE_LINEAR, V, C, "lm_head", "lm_head");
+    return true;
+}
+
+static bool declare_output(lf_model *m, const char *name, lf_head_kind kind) {
+    const int64_t V = m->tokens.vocab_size, C = m->hidden_size;
+    m->lm_head = lf_nn_module(&m->nn, LF_MODULE_LINEAR, V, C, name, name);
     if (!m->lm_head) return false;
-    m->lm_head->head = LF_TOKEN_HEAD;
+    m->lm_head->head = kind;
     m->lm_head->weight =
-        m->tied ? m->tokens.embedding : lf_nn_param(nn, "lm_head", "lm_head", "weight", 2, (int64_t[]){V, C}, true);
+        m->tied ? m->tokens.embedding : lf_nn_param(&m->nn, name, name, "weight", 2, (int64_t[]){V, C}, true);
     return m->lm_head->weight != NULL;
+}
+
+bool lf_family_ends(lf_model *m, const char *embedding, const char *const *targets) {
+    m->nn.default_targets = targets;
+    return lf_family_embedding(m, embedding) && declare_output(m, "lm_head", LF_TOKEN_HEAD);
+}
+
+bool lf_family_masked_head(lf_model *m, const char *name, bool biased, const char *bias) {
+    if (!declare_output(m, name, LF_MASKED_HEAD)) return false;
+    if (!biased) return true;
+    lf_param *p = m->lm_head->bias =
+        lf_nn_param(&m->nn, name, name, "bias", 1, (int64_t[]){m->tokens.vocab_size}, false);
+    if (p && bias) *(m->tied ? &p->file_name : &p->name) = bias; /* untied, transformers 5 has both and uses its own */
+    return p != NULL;
 }
 
 bool lf_family_classifier(lf_model *m, int64_t in, bool bias, const char *name) {

@@ -143,14 +143,35 @@ bool lf_family_ignores(const lf_family *f, const char *tensor) {
     return false;
 }
 
-/* transformers 4 and 5 may call a module by two names; a bare base model (ViTModel) leaves the prefix out. */
-const lf_st_tensor *lf_family_find(const lf_family *f, const lf_safetensors *st, const lf_param *p) {
-    const char *const names[] = {p->file_name, p->name};
+/* Under a name, and as the first BERTs were written: LayerNorm.gamma and LayerNorm.beta. */
+static const lf_st_tensor *find_spelled(const lf_safetensors *st, const char *name) {
+    static const char *const spellings[][2] = {{"LayerNorm.weight", "LayerNorm.gamma"},
+                                               {"LayerNorm.bias", "LayerNorm.beta"}};
+    const lf_st_tensor *t = lf_safetensors_find(st, name);
+    const size_t n = strlen(name);
+    for (size_t i = 0; !t && i < sizeof spellings / sizeof *spellings; i++) {
+        const size_t k = strlen(spellings[i][0]);
+        char old[256];
+        if (n < k || strcmp(name + n - k, spellings[i][0]) != 0) continue;
+        snprintf(old, sizeof old, "%.*s%s", (int)(n - k), name, spellings[i][1]);
+        t = lf_safetensors_find(st, old);
+    }
+    return t;
+}
+
+/* By the name number `way`: transformers 4 and 5 may call a module by two names; a bare base model (ViTModel) leaves
+ * the prefix out. */
+enum { NAMINGS = 4 };
+static const lf_st_tensor *find_by(const lf_family *f, const lf_safetensors *st, const lf_param *p, int way) {
+    const char *name = way % 2 ? p->name : p->file_name;
     const size_t k = strlen(f->prefix);
+    if (way < 2) return find_spelled(st, name);
+    return strncmp(name, f->prefix, k) == 0 ? find_spelled(st, name + k) : NULL;
+}
+
+const lf_st_tensor *lf_family_find(const lf_family *f, const lf_safetensors *st, const lf_param *p) {
     const lf_st_tensor *t = NULL;
-    for (int i = 0; !t && i < 2; i++) t = lf_safetensors_find(st, names[i]);
-    for (int i = 0; !t && i < 2; i++)
-        if (strncmp(names[i], f->prefix, k) == 0) t = lf_safetensors_find(st, names[i] + k);
+    for (int way = 0; !t && way < NAMINGS; way++) t = find_by(f, st, p, way);
     return t;
 }
 
@@ -189,7 +210,8 @@ static lf_status check_tensor(const lf_model *m, const lf_st_tensor *t, const lf
 /* One tensor of the file into its place: a frozen product, or floats. `buffer` holds any parameter. */
 static lf_status load_param(lf_model *m, const lf_st_tensor *t, lf_param *p, lf_load load, float *buffer, lf_err *err) {
     lf_module *module = holder(m, p);
-    const bool trained = load == LF_LOAD_TRAINED && !(module && module == m->head.module);
+    const bool always_frozen = module && (module->head == LF_CLASS_HEAD || module->head == LF_MASKED_HEAD);
+    const bool trained = load == LF_LOAD_TRAINED && !always_frozen;
     if (!lf_param_read(m, p, t, buffer)) return lf_no_memory(err, "%s", p->name);
     if (!trained && module && module->weight == p &&
         (module->kind == LF_MODULE_LINEAR || module->kind == LF_MODULE_CONV))
@@ -197,7 +219,7 @@ static lf_status load_param(lf_model *m, const lf_st_tensor *t, lf_param *p, lf_
     lf_status rc = LF_OK;
     if (!trained && p == m->tokens.embedding) {
         rc = lf_nn_hold_act(&m->nn, p, buffer, err);
-        return !rc && m->tied ? lf_nn_freeze(&m->nn, m->lm_head, buffer, err) : rc;
+        return !rc && m->tied && m->lm_head ? lf_nn_freeze(&m->nn, m->lm_head, buffer, err) : rc;
     }
     rc = lf_nn_hold(&m->nn, p, err);
     if (rc) return rc;
@@ -212,23 +234,59 @@ static int64_t largest_param(const lf_model *m) {
     return n;
 }
 
-/* A file has its head whole or (ViTModel) not at all. */
-static bool has_head(const lf_model *m) {
-    const lf_module *h = m->head.module;
-    return h && (lf_family_find(m->family, m->weights, h->weight) ||
-                 (h->bias && lf_family_find(m->family, m->weights, h->bias)));
+/* ---- heads that the file has ---- */
+
+bool lf_model_file_has(const lf_model *m, const lf_module *module) {
+    return lf_family_find(m->family, m->weights, module->weight) ||
+           (module->bias && lf_family_find(m->family, m->weights, module->bias));
+}
+
+/* A file has its head whole or (ViTModel) not at all, and then it may lack what stands before a head (a pooler), too:
+ * each layer whole or not at all. */
+static bool may_lack(const lf_model *m, const lf_module *module) {
+    if (!module || !m->head.module || lf_model_file_has(m, m->head.module)) return false;
+    bool of_head = module == m->head.module;
+    for (int i = 0; i < LF_HEAD_LAYERS; i++) of_head |= module == m->head.inner[i];
+    return of_head && !lf_model_file_has(m, module);
+}
+
+static void take_base_head(lf_model *m) {
+    if (m->head.module && lf_model_file_has(m, m->head.module)) {
+        m->base_head = m->head;
+        return;
+    }
+    for (int i = 0; i < LF_HEAD_LAYERS; i++) {
+        lf_module *inner = m->head.inner[i];
+        m->base_head.inner[i] = inner && lf_model_file_has(m, inner) ? inner : NULL;
+    }
+}
+
+/* Of what is the masked-language-model head's alone: a tied weight is the embedding's too. */
+static bool has_masked_head(const lf_model *m) {
+    for (int64_t i = 0; i < m->nn.n_modules; i++) {
+        const lf_module *module = m->nn.modules[i];
+        if (module->head != LF_MASKED_HEAD) continue;
+        if ((module->weight != m->tokens.embedding && lf_family_find(m->family, m->weights, module->weight)) ||
+            (module->bias && lf_family_find(m->family, m->weights, module->bias)))
+            return true;
+    }
+    return false;
+}
+
+static void drop_masked_head(lf_model *m) {
+    for (int64_t i = m->nn.n_modules; i-- > 0;)
+        if (m->nn.modules[i]->head == LF_MASKED_HEAD) lf_nn_drop(&m->nn, m->nn.modules[i]);
+    m->lm_head = NULL;
 }
 
 static lf_status load_all(lf_model *m, lf_load load, lf_err *err) {
     float *buffer = load == LF_LOAD_NOTHING ? NULL : lf_aligned_alloc((size_t)largest_param(m) * sizeof *buffer);
     if (load != LF_LOAD_NOTHING && !buffer) return lf_no_memory(err, "the largest tensor of %s", m->path);
     lf_status rc = LF_OK;
-    const bool head = has_head(m);
     for (int64_t i = 0; i < m->nn.n_params && !rc; i++) {
         lf_param *p = m->nn.params[i];
         const lf_st_tensor *t = lf_family_find(m->family, m->weights, p);
-        const lf_module *module = holder(m, p);
-        if (!t && !head && module && module == m->head.module) continue;
+        if (!t && may_lack(m, holder(m, p))) continue;
         if (!t) {
             rc = lf_fail(err, LF_EDATA,
                          "%s: tensor '%s' is missing (config.json asks for it); is the download complete?",
@@ -238,7 +296,7 @@ static lf_status load_all(lf_model *m, lf_load load, lf_err *err) {
             if (load != LF_LOAD_NOTHING) rc = load_param(m, t, p, load, buffer, err);
         }
     }
-    if (head) m->base_head = m->head;
+    take_base_head(m);
     lf_aligned_free(buffer);
     return rc;
 }
@@ -265,18 +323,35 @@ static bool same_numbers(const lf_st_tensor *a, const lf_st_tensor *b) {
     return true;
 }
 
+static bool same_tensor(const lf_st_tensor *a, const lf_st_tensor *b) {
+    return a->ndim == b->ndim && memcmp(a->shape, b->shape, sizeof *a->shape * (size_t)a->ndim) == 0 &&
+           same_numbers(a, b);
+}
+
+static bool is_weight_of(const lf_module *module, const char *tensor) {
+    const size_t n = strlen(module->name);
+    return strncmp(tensor, module->name, n) == 0 && strcmp(tensor + n, ".weight") == 0;
+}
+
 /* Files of tied models may hold the output's weight a second time. One with other values would be lost. */
 static lf_status check_tied_copy(const lf_model *m, const lf_st_tensor *t, bool *is_copy, lf_err *err) {
-    *is_copy = m->tied && strcmp(t->name, "lm_head.weight") == 0;
+    *is_copy = m->tied && m->lm_head && is_weight_of(m->lm_head, t->name);
     const lf_st_tensor *table = *is_copy ? lf_family_find(m->family, m->weights, m->tokens.embedding) : NULL;
-    if (!table || (t->ndim == table->ndim && memcmp(t->shape, table->shape, sizeof *t->shape * (size_t)t->ndim) == 0 &&
-                   same_numbers(table, t)))
-        return LF_OK;
+    if (!table || same_tensor(table, t)) return LF_OK;
     return lf_fail(err, LF_EDATA,
                    "%s: tensor '%s' differs from '%s', but key 'tie_word_embeddings' in %s says that they are one; set "
                    "it to false "
                    "if the model has both",
                    t->path, t->name, table->name, m->config_path);
+}
+
+/* The same of any parameter that the file holds under two of its names (cls.predictions.bias and its decoder's). */
+static lf_status check_use(const lf_model *m, const lf_st_tensor *t, const lf_param *p, bool *used, lf_err *err) {
+    for (int way = 0; !*used && way < NAMINGS; way++) *used = find_by(m->family, m->weights, p, way) == t;
+    const lf_st_tensor *first = *used ? lf_family_find(m->family, m->weights, p) : t;
+    if (first == t || same_tensor(first, t)) return LF_OK;
+    return lf_fail(err, LF_EDATA, "%s: tensor '%s' differs from '%s', but they are two names of one parameter", t->path,
+                   t->name, first->name);
 }
 
 /* A tensor that nothing asked for means that the model is not what config.json says it is. */
@@ -285,11 +360,10 @@ static lf_status check_all_used(const lf_model *m, lf_err *err) {
     for (int64_t i = 0; i < n; i++) {
         const lf_st_tensor *t = lf_safetensors_at(m->weights, i);
         bool used;
-        const lf_status rc = check_tied_copy(m, t, &used, err);
-        if (rc) return rc;
+        lf_status rc = check_tied_copy(m, t, &used, err);
         used |= lf_family_ignores(m->family, t->name);
-        for (int64_t j = 0; j < m->nn.n_params && !used; j++)
-            used = lf_family_find(m->family, m->weights, m->nn.params[j]) == t;
+        for (int64_t j = 0; j < m->nn.n_params && !rc && !used; j++) rc = check_use(m, t, m->nn.params[j], &used, err);
+        if (rc) return rc;
         if (!used)
             return lf_fail(err, LF_EDATA,
                            "%s: tensor '%s' belongs to no part of the model that %s describes (model_type '%s')",
@@ -311,9 +385,11 @@ lf_status lf_model_open(lf_model **out, const char *path, const lf_kernels *k, l
     lf_model *m = lf_calloc(1, sizeof *m);
     if (!m) return lf_no_memory(err, "%s", path);
     if (!(rc = declare(m, path, lf_path_join(path, "config.json"), k, err)) &&
-        !(rc = lf_safetensors_open(&m->weights, path, err)) && !(rc = check_all_used(m, err)) &&
-        !(rc = load_all(m, load, err)))
-        rc = lf_safetensors_hash(m->weights, m->hash, err);
+        !(rc = lf_safetensors_open(&m->weights, path, err))) {
+        if (m->family->masked && !has_masked_head(m)) drop_masked_head(m);
+        if (!(rc = check_all_used(m, err)) && !(rc = load_all(m, load, err)))
+            rc = lf_safetensors_hash(m->weights, m->hash, err);
+    }
     if (rc) {
         lf_model_free(m);
         return rc;
@@ -348,6 +424,7 @@ lf_status lf_model_new(lf_model **out, const char *config_path, const lf_kernels
     if (!m) return lf_no_memory(err, "%s", config_path);
     float *buffer = NULL;
     lf_status rc = declare(m, config_path, lf_strdup(config_path), k, err);
+    if (!rc && m->family->masked) drop_masked_head(m); /* what is made new is made for classes */
     if (!rc && !(buffer = lf_aligned_alloc((size_t)largest_param(m) * sizeof *buffer)))
         rc = lf_no_memory(err, "the largest tensor of %s", config_path);
     for (int64_t i = 0; !rc && i < m->nn.n_params; i++) {
@@ -367,7 +444,8 @@ lf_status lf_model_new(lf_model **out, const char *config_path, const lf_kernels
 }
 
 bool lf_model_says(const lf_model *m, lf_output_kind output) {
-    return output == LF_CLASSES ? m->head.module != NULL : m->lm_head != NULL;
+    if (output == LF_CLASSES) return m->head.module != NULL;
+    return m->lm_head && (output == LF_MASKED_TOKEN) == (m->family->masked != NULL);
 }
 
 lf_pass *lf_pass_keep(lf_graph *g, const lf_pass *pass) {
@@ -389,7 +467,8 @@ lf_tensor *lf_model_logits(lf_graph *g, lf_module *head, lf_tensor *features) {
 
 lf_tensor *lf_lm_hidden(const lf_model *m, lf_graph *g, const lf_pass *pass) {
     lf_pass *kept = lf_pass_keep(g, pass);
-    return kept ? m->family->hidden(m, g, kept) : NULL;
+    if (!kept) return NULL;
+    return m->family->masked ? m->family->masked(m, g, kept) : m->family->hidden(m, g, kept);
 }
 
 void lf_model_lm_head(const lf_model *m, lf_lm_head *out) {

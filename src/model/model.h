@@ -28,8 +28,12 @@ typedef struct lf_token_facts {
 typedef enum lf_problem { LF_SINGLE_LABEL, LF_MULTI_LABEL, LF_REGRESSION } lf_problem;
 
 /* A head that says classes. */
+enum { LF_HEAD_LAYERS = 2 };
 typedef struct lf_classifier {
     lf_module *module; /* NULL: there is none */
+    /* What stands between a text's pooled state and `module` (a pooler, a dense layer), in order; NULL: nothing. Those
+     * of kind LF_CLASS_HEAD are trained and saved with the head, the others are of the body. */
+    lf_module *inner[LF_HEAD_LAYERS];
     lf_problem problem;
     int64_t n_labels;
     const char **labels; /* in nn.arena */
@@ -52,7 +56,7 @@ typedef struct lf_model {
     lf_token_facts tokens;
     /* ---- its heads: see lf_model_says ---- */
     lf_classifier head;      /* in use: the file's own, or a new one. A file may lack the weights (ViTModel) */
-    lf_classifier base_head; /* the file's own, always frozen; no module if the file has none */
+    lf_classifier base_head; /* the file's own, always frozen; no module, or not all of `inner`, if it has none */
     lf_module *lm_head;      /* [vocab_size, hidden_size]; NULL: none */
     bool tied;               /* its weight is tokens.embedding */
     double logits_scale;     /* of lm_head's product; 0: 1 */
@@ -81,6 +85,7 @@ typedef struct lf_pass {
     lf_model_input in;
     lf_kv_cache *cache;           /* NULL, or what earlier tokens left */
     bool base;                    /* without the adapters: the untouched base, in the same memory */
+    const lf_classifier *head;    /* through whose `inner` layers the features go; NULL: the head in use */
     const lf_rope_rows *rotation; /* the family's: what its layers turn q and k by, one for each kind of layer */
 } lf_pass;
 
@@ -101,6 +106,10 @@ struct lf_family {
     lf_tensor *(*features)(const lf_model *m, lf_graph *g, lf_pass *pass);
     /* Hidden states [B, T, hidden_size] that go into lm_head; NULL: the family has none. */
     lf_tensor *(*hidden)(const lf_model *m, lf_graph *g, lf_pass *pass);
+    /* The same of a family that says masked tokens: it sees both sides of each token. NULL: the family does not. A
+     * file may lack the layers of kind LF_MASKED_HEAD. */
+    lf_tensor *(*masked)(const lf_model *m, lf_graph *g, lf_pass *pass);
+    const char *class_name; /* in transformers, with a classifier: for `architectures` of what is written; NULL: kept */
 };
 
 bool lf_family_ignores(const lf_family *f, const char *tensor); /* by `unused` */
@@ -121,8 +130,9 @@ lf_status lf_model_outline(lf_model **out, const char *path, const lf_kernels *k
 lf_status lf_model_new(lf_model **out, const char *config_path, const lf_kernels *k, uint64_t seed, lf_err *err);
 void lf_model_free(lf_model *m);
 
-/* Replaces the head by a new trained one: weights as the family starts them (init_param), by seed, zero bias. class
- * names are copied. May be called once; base_head stays. LF_EUNSUPPORTED for a model that can have none. */
+/* Replaces the head by a new trained one: weights as the family starts them (init_param), by seed, zero bias. Its inner
+ * layers become trained too where they are the head's own (from the file's values) or the file lacks them (by seed).
+ * class names are copied. May be called once; base_head stays. LF_EUNSUPPORTED for a model that can have none. */
 lf_status lf_model_new_head(lf_model *m, int64_t num_labels, const char *const *class_names, uint64_t seed,
                             lf_err *err);
 /* Makes the file's own head trained (reuse_head), keeping a frozen copy as base_head. */
@@ -131,7 +141,8 @@ lf_status lf_model_train_head(lf_model *m, lf_err *err);
 /* LF_EDATA if the model's file has no head to use (`what` wants one), LF_EUNSUPPORTED if its kind has none. */
 lf_status lf_model_need_head(const lf_model *m, const char *what, lf_err *err);
 
-lf_tensor *lf_lm_hidden(const lf_model *m, lf_graph *g, const lf_pass *pass); /* [B, T, hidden_size] */
+/* [B, T, hidden_size], for lm_head: of next tokens, or of masked ones. */
+lf_tensor *lf_lm_hidden(const lf_model *m, lf_graph *g, const lf_pass *pass);
 void lf_model_lm_head(const lf_model *m, lf_lm_head *out); /* what makes the logits of them; borrowed from the model */
 
 /* Keys and values of the tokens of one sequence so far, in each layer; without gradients. */

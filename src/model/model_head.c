@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "model/model.h"
+#include "model/model_internal.h"
 
 lf_status lf_model_need_head(const lf_model *m, const char *what, lf_err *err) {
     if (!m->head.module)
@@ -26,32 +26,68 @@ static void take_places(lf_nn *nn, const lf_module *old, lf_module *new_head) {
     }
 }
 
-static lf_status make_trained_head(lf_model *m, int64_t num_labels, lf_err *err) {
+/* A trained parameter like `old`, with `rows` rows. NULL: out of memory, or there is no old one. */
+static lf_param *trained_like(lf_nn *nn, const lf_module *module, const lf_param *old, const char *leaf, int64_t rows) {
+    if (!old) return NULL;
+    int64_t shape[LF_TENSOR_DIMS];
+    memcpy(shape, old->tensor.shape, sizeof shape);
+    shape[0] = rows;
+    lf_param *p = lf_nn_param(nn, module->name, module->alias, leaf, old->tensor.ndim, shape, old->decays);
+    return p && !lf_nn_hold(nn, p, NULL) && !lf_nn_train(nn, p, NULL) ? p : NULL;
+}
+
+/* Puts a trained module into the place of `*place`, of `rows` outputs; its numbers are not set. */
+static lf_status make_trained(lf_model *m, lf_module **place, int64_t rows, lf_err *err) {
     lf_nn *nn = &m->nn;
-    const lf_module *old = m->head.module;
-    lf_module *head = lf_nn_module(nn, LF_MODULE_LINEAR, num_labels, old->in, old->name, old->alias);
-    if (!head) return lf_no_memory(err, "a head of %lld labels", (long long)num_labels);
-    head->head = LF_CLASS_HEAD;
-    head->weight = lf_nn_param(nn, old->name, old->alias, "weight", 2, (int64_t[]){num_labels, old->in}, true);
-    if (old->bias) head->bias = lf_nn_param(nn, old->name, old->alias, "bias", 1, (int64_t[]){num_labels}, false);
-    if (!head->weight || (old->bias && !head->bias))
-        return lf_no_memory(err, "a head of %lld labels", (long long)num_labels);
-    lf_status rc;
-    if ((rc = lf_nn_hold(nn, head->weight, err)) || (rc = lf_nn_train(nn, head->weight, err)) ||
-        (head->bias && ((rc = lf_nn_hold(nn, head->bias, err)) || (rc = lf_nn_train(nn, head->bias, err)))))
-        return rc;
-    take_places(nn, old, head);
-    m->head.module = head;
+    const lf_module *old = *place;
+    lf_module *made = lf_nn_module(nn, old->kind, rows, old->in, old->name, old->alias);
+    if (!made) return lf_no_memory(err, "a trained %s", old->name);
+    made->head = LF_CLASS_HEAD;
+    made->weight = trained_like(nn, made, old->weight, "weight", rows);
+    made->bias = trained_like(nn, made, old->bias, "bias", rows);
+    if (!made->weight || (old->bias && !made->bias)) return lf_no_memory(err, "a trained %s", old->name);
+    take_places(nn, old, made);
+    *place = made;
     return LF_OK;
 }
 
-static lf_status fill(lf_model *m, lf_param *p, lf_rng_key key, lf_err *err) {
+/* p's numbers: those of `from`, or (NULL) random ones by the key. */
+static lf_status fill(lf_model *m, lf_param *p, const lf_param *from, lf_rng_key key, lf_err *err) {
     float *buffer = lf_aligned_alloc((size_t)p->tensor.numel * sizeof *buffer);
     if (!buffer) return lf_no_memory(err, "%s", p->name);
-    m->family->init_param(m, p, key, buffer);
-    m->nn.k->from_f32(p->tensor.data, buffer, p->tensor.numel);
+    lf_status rc = LF_OK;
+    if (from)
+        rc = lf_param_values(m, from, buffer, err);
+    else
+        m->family->init_param(m, p, key, buffer);
+    if (!rc) m->nn.k->from_f32(p->tensor.data, buffer, p->tensor.numel);
     lf_aligned_free(buffer);
-    return LF_OK;
+    return rc;
+}
+
+/* Weight and bias of the module that took the place of `old`: old's (`keep`), or random, numbers `first` and first + 1
+ * of those that the seed gives. */
+static lf_status fill_module(lf_model *m, const lf_module *made, const lf_module *old, bool keep, uint64_t seed,
+                             uint64_t first, lf_err *err) {
+    const lf_status rc =
+        fill(m, made->weight, keep ? old->weight : NULL, lf_rng_make(seed, LF_RNG_HEAD_INIT, first), err);
+    if (rc || !made->bias) return rc;
+    return fill(m, made->bias, keep ? old->bias : NULL, lf_rng_make(seed, LF_RNG_HEAD_INIT, first + 1), err);
+}
+
+/* The inner layers that are trained with a head: its own, and those that the file lacks, which would else stay random
+ * and be in no file. */
+static lf_status train_inner(lf_model *m, uint64_t seed, lf_err *err) {
+    lf_status rc = LF_OK;
+    for (int i = 0; !rc && i < LF_HEAD_LAYERS; i++) {
+        const lf_module *old = m->head.inner[i];
+        if (!old) continue;
+        const bool there = m->base_head.inner[i] || old->weight->tensor.data;
+        if (old->weight->tensor.grad || (there && old->head != LF_CLASS_HEAD)) continue;
+        if (!(rc = make_trained(m, &m->head.inner[i], old->out, err)))
+            rc = fill_module(m, m->head.inner[i], old, there, seed, 2 + 2 * (uint64_t)i, err);
+    }
+    return rc;
 }
 
 lf_status lf_model_new_head(lf_model *m, int64_t num_labels, const char *const *class_names, uint64_t seed,
@@ -64,9 +100,8 @@ lf_status lf_model_new_head(lf_model *m, int64_t num_labels, const char *const *
         if (!(names[i] = lf_arena_strdup(m->nn.arena, class_names[i]))) names = NULL;
     if (!names) return lf_no_memory(err, "%lld labels", (long long)num_labels);
     lf_status rc;
-    if ((rc = make_trained_head(m, num_labels, err)) ||
-        (rc = fill(m, m->head.module->weight, lf_rng_make(seed, LF_RNG_HEAD_INIT, 0), err)) ||
-        (m->head.module->bias && (rc = fill(m, m->head.module->bias, lf_rng_make(seed, LF_RNG_HEAD_INIT, 1), err))))
+    if ((rc = make_trained(m, &m->head.module, num_labels, err)) ||
+        (rc = fill_module(m, m->head.module, NULL, false, seed, 0, err)) || (rc = train_inner(m, seed, err)))
         return rc;
     m->head.n_labels = num_labels;
     m->head.labels = names;
@@ -76,14 +111,8 @@ lf_status lf_model_new_head(lf_model *m, int64_t num_labels, const char *const *
 lf_status lf_model_train_head(lf_model *m, lf_err *err) {
     lf_status rc = lf_model_need_head(m, "reuse_head", err);
     const lf_module *old = m->head.module;
-    if (rc || (old->weight->tensor.grad) || (rc = make_trained_head(m, old->out, err))) return rc;
-    float *W = lf_aligned_alloc((size_t)(old->out * old->in) * sizeof *W);
-    if (!W) return lf_no_memory(err, "%s", old->name);
-    rc = lf_nn_weight(&m->nn, old, W, err);
-    if (!rc) m->nn.k->from_f32(m->head.module->weight->tensor.data, W, old->out * old->in);
-    if (old->bias)
-        memcpy(m->head.module->bias->tensor.data, old->bias->tensor.data,
-               (size_t)old->out * lf_dtype_size(m->nn.k->dtype));
-    lf_aligned_free(W);
-    return rc;
+    if (rc || (old->weight->tensor.grad) || (rc = make_trained(m, &m->head.module, old->out, err)) ||
+        (rc = fill_module(m, m->head.module, old, true, 0, 0, err)))
+        return rc;
+    return train_inner(m, 0, err);
 }

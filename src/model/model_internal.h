@@ -8,6 +8,10 @@
 void lf_param_file_shape(const lf_param *p, int64_t shape[LF_TENSOR_DIMS]);
 /* Its values from the file, in our orientation; false when out of memory. Several threads may read at a time. */
 bool lf_param_read(const lf_model *m, const lf_param *p, const lf_st_tensor *t, float *out);
+/* Its values now: from memory where they are held, else from the model's file. LF_EDATA if there are none. */
+lf_status lf_param_values(const lf_model *m, const lf_param *p, float *out, lf_err *err);
+/* Has the file the module's weight or bias (of a file that is cut off: not all of them)? */
+bool lf_model_file_has(const lf_model *m, const lf_module *module);
 /* LF_OK if `path` is a folder with config.json and weights, or nothing better can be said of it than who opens them
  * does; else what it is (an adapter, a file, a name on a hub, weights in a form that is not read), and what to do. */
 lf_status lf_model_explain_folder(const char *path, lf_err *err);

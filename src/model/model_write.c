@@ -13,8 +13,7 @@ static lf_module *weight_of(const lf_model *m, const lf_param *p) {
     return NULL;
 }
 
-/* The values of p now, from memory where they are held, else from the source file. */
-static lf_status values(const lf_model *m, const lf_param *p, float *out, lf_err *err) {
+lf_status lf_param_values(const lf_model *m, const lf_param *p, float *out, lf_err *err) {
     const lf_st_tensor *t = m->weights ? lf_family_find(m->family, m->weights, p) : NULL;
     if (p->tensor.data && p->tensor.dtype == m->nn.k->dtype)
         m->nn.k->to_f32(out, p->tensor.data, p->tensor.numel);
@@ -38,6 +37,29 @@ static lf_status copy_tensor(const lf_model *m, lf_st_writer *w, const lf_st_ten
     return rc;
 }
 
+/* A classifier is written without the head that says masked tokens, as transformers' class of it has none; a model
+ * without a classifier, without what it might have had. */
+static bool is_written(const lf_model *m, const lf_module *module) {
+    const lf_classifier *h = &m->head;
+    const bool classifies = h->module && (m->base_head.module || h->module->weight->tensor.data);
+    if (!module) return true;
+    if (module->head == LF_MASKED_HEAD) return !classifies;
+    bool of_head = module == h->module;
+    for (int i = 0; i < LF_HEAD_LAYERS; i++) of_head |= module == h->inner[i];
+    return classifies || !of_head || (m->weights && lf_model_file_has(m, module));
+}
+
+static bool param_is_written(const lf_model *m, const lf_param *p) {
+    bool written = false, held = false;
+    for (int64_t i = 0; i < m->nn.n_modules; i++) {
+        const lf_module *module = m->nn.modules[i];
+        if (module->weight != p && module->bias != p) continue;
+        held = true;
+        written |= is_written(m, module);
+    }
+    return written || !held;
+}
+
 static lf_dtype dtype_for(const lf_param *p, lf_dtype asked) { return asked == LF_N_DTYPES ? p->file_dtype : asked; }
 
 static lf_status write_tensors(const lf_model *m, lf_st_writer *w, lf_dtype dtype, lf_merge_fn merge, void *context,
@@ -46,6 +68,7 @@ static lf_status write_tensors(const lf_model *m, lf_st_writer *w, lf_dtype dtyp
     lf_status rc = LF_OK;
     for (int64_t i = 0; i < m->nn.n_params && !rc; i++) {
         const lf_param *p = m->nn.params[i];
+        if (!param_is_written(m, p)) continue;
         if (p->tensor.numel > largest) largest = p->tensor.numel;
         int64_t shape[LF_TENSOR_DIMS];
         lf_param_file_shape(p, shape);
@@ -55,6 +78,7 @@ static lf_status write_tensors(const lf_model *m, lf_st_writer *w, lf_dtype dtyp
     if (!rc && !buffer) rc = lf_no_memory(err, "the largest tensor of %s", m->path);
     for (int64_t i = 0; i < m->nn.n_params && !rc; i++) {
         const lf_param *p = m->nn.params[i];
+        if (!param_is_written(m, p)) continue;
         const lf_module *module = weight_of(m, p);
         const lf_st_tensor *source = untouched(m, p, module, dtype_for(p, dtype));
         if (source) {
@@ -67,7 +91,7 @@ static lf_status write_tensors(const lf_model *m, lf_st_writer *w, lf_dtype dtyp
                          p->file_name);
             break;
         }
-        if ((rc = values(m, p, buffer, err)) ||
+        if ((rc = lf_param_values(m, p, buffer, err)) ||
             (merge && module && module->lora && (rc = merge(context, module, buffer, err))))
             break;
         if (p->transposed) lf_transpose(turned, buffer, p->tensor.shape[0], p->tensor.shape[1]);
@@ -105,13 +129,25 @@ static const char *torch_name(lf_dtype t) {
     return names[t];
 }
 
+/* What transformers is to open it as: a classifier, where it has become one. */
+static bool put_class(const lf_model *m, cJSON *config) {
+    const lf_module *head = m->head.module;
+    if (!m->family->class_name || !head || !(m->base_head.module || head->weight->tensor.data)) return true;
+    cJSON_DeleteItemFromObjectCaseSensitive(config, "architectures");
+    cJSON *list = cJSON_CreateStringArray(&m->family->class_name, 1);
+    if (list && cJSON_AddItemToObject(config, "architectures", list)) return true;
+    cJSON_Delete(list);
+    return false;
+}
+
 /* The dtype goes under both names: "dtype" for transformers 5, "torch_dtype" for 4. */
 static lf_status write_config(const lf_model *m, const char *dir, lf_dtype dtype, lf_err *err) {
     cJSON *config = cJSON_Duplicate(m->config, true);
     const char *name = torch_name(dtype_for(m->nn.params[0], dtype));
     cJSON_DeleteItemFromObjectCaseSensitive(config, "dtype");
     cJSON_DeleteItemFromObjectCaseSensitive(config, "torch_dtype");
-    const bool ok = config && put_labels(m, config) && cJSON_AddStringToObject(config, "dtype", name) &&
+    const bool ok = config && put_labels(m, config) && put_class(m, config) &&
+                    cJSON_AddStringToObject(config, "dtype", name) &&
                     cJSON_AddStringToObject(config, "torch_dtype", name);
     const lf_status rc = lf_json_write_in(dir, "config.json", ok ? config : NULL, true, err);
     cJSON_Delete(config);

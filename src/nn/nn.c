@@ -72,6 +72,29 @@ lf_module *lf_nn_find(const lf_nn *nn, const char *name) {
     return NULL;
 }
 
+static bool is_shared(const lf_nn *nn, const lf_module *m, const lf_param *p) {
+    for (int64_t i = 0; i < nn->n_modules; i++)
+        if (nn->modules[i] != m && (nn->modules[i]->weight == p || nn->modules[i]->bias == p)) return true;
+    return false;
+}
+
+static void drop_param(lf_nn *nn, const lf_module *m, const lf_param *p) {
+    int64_t kept = 0;
+    if (!p || is_shared(nn, m, p)) return;
+    for (int64_t i = 0; i < nn->n_params; i++)
+        if (nn->params[i] != p) nn->params[kept++] = nn->params[i];
+    nn->n_params = kept;
+}
+
+void lf_nn_drop(lf_nn *nn, const lf_module *m) {
+    int64_t kept = 0;
+    drop_param(nn, m, m->weight);
+    drop_param(nn, m, m->bias);
+    for (int64_t i = 0; i < nn->n_modules; i++)
+        if (nn->modules[i] != m) nn->modules[kept++] = nn->modules[i];
+    nn->n_modules = kept;
+}
+
 static void *numbers(lf_nn *nn, int64_t n) {
     return lf_arena_alloc(nn->arena, (size_t)n * lf_dtype_size(nn->k->dtype));
 }

@@ -29,7 +29,9 @@ typedef struct lf_param {
 typedef enum lf_head_kind {
     LF_NO_HEAD,
     LF_CLASS_HEAD, /* its product is in full precision whatever the backend's */
-    LF_TOKEN_HEAD  /* its product is the loss's own, in blocks: it can carry no adapter at all */
+    LF_TOKEN_HEAD, /* its product is the loss's own, in blocks: it can carry no adapter at all */
+    LF_MASKED_HEAD /* a layer of a masked-language-model head: always frozen, without adapters; PEFT's models that are
+                      trained for classes do not have it */
 } lf_head_kind;
 
 typedef struct lf_module {
@@ -86,6 +88,8 @@ lf_param *lf_nn_param(lf_nn *nn, const char *module, const char *file_prefix, co
 lf_status lf_nn_group(lf_nn *nn, lf_group **out, lf_module *const *parts, int n,
                       lf_err *err);                       /* before any has a weight */
 lf_module *lf_nn_find(const lf_nn *nn, const char *name); /* by name or alias; NULL */
+/* Takes a module out of the table, with the parameters that no other module has (a tied weight stays). */
+void lf_nn_drop(lf_nn *nn, const lf_module *m);
 
 /* Gives a parameter floats of its own, in the arena (not cleared of earlier values). */
 lf_status lf_nn_hold(lf_nn *nn, lf_param *p, lf_err *err);

@@ -1,0 +1,233 @@
+/* Encoders written by transformers: logits of classes and of masked tokens, losses, gradients, and ten steps of
+ * training must be those of transformers + PEFT (scripts/make-golden-encoder.py). Rows of a batch differ in length. */
+#define _POSIX_C_SOURCE 200809L
+#include "golden/golden_fixture.h"
+
+/* A folder, and the adapter's targets. */
+static const char *const cases[] = {
+    "enc-bert",        "enc-bert-mlm",    "enc-bert-old",   "enc-bert-bare",      "enc-roberta",
+    "enc-roberta-mlm", "enc-xlm-roberta", "enc-distilbert", "enc-distilbert-mlm",
+};
+enum { N_CASES = sizeof cases / sizeof cases[0] };
+
+static const char *targets_of(const char *name) {
+    static const char *const others[][2] = {
+        {"enc-bert-old", "query,value"},    {"enc-bert-bare", "query,value"},
+        {"enc-roberta-mlm", "query,value"}, {"enc-xlm-roberta", "query,key,value,dense"},
+        {"enc-distilbert", "q_lin,v_lin"},  {"enc-distilbert-mlm", "q_lin,k_lin,v_lin,out_lin,lin1,lin2"}};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (strcmp(others[i][0], name) == 0) return others[i][1];
+    return "all-linear";
+}
+
+static bool has(const fixture *f, const char *name) { return lf_safetensors_find(f->gold, name) != NULL; }
+
+static const int32_t *numbers_of(const fixture *f, const char *what, int64_t batch, int64_t each) {
+    const lf_st_tensor *t = lf_safetensors_find(f->gold, what);
+    return t ? (const int32_t *)t->data + batch * each : NULL;
+}
+
+static void open_case(fixture *f, const char *name, const lf_kernels *k, lf_load load) {
+    open_model(f, name, k, load);
+    const lf_st_tensor *ids = lf_safetensors_find(f->gold, "ids");
+    f->B = ids->shape[1];
+    f->T = ids->shape[2];
+}
+
+static lf_pass pass_of(const fixture *f, int64_t batch) {
+    return (lf_pass){.in = {.B = f->B,
+                            .T = f->T,
+                            .ids = numbers_of(f, "ids", batch, f->B * f->T),
+                            .lengths = numbers_of(f, "lengths", batch, f->B),
+                            .token_types = numbers_of(f, "token_types", batch, f->B * f->T)}};
+}
+
+static void each_backend(case_check *check) { each_available("fp32", cases, N_CASES, check); }
+static void each_bf16(case_check *check) { each_available("bf16", cases, N_CASES, check); }
+
+/* ---- classes ---- */
+
+static lf_tensor *logits_of(fixture *f, int64_t batch, bool grad) {
+    const lf_pass pass = pass_of(f, batch);
+    lf_graph_begin(f->g, grad, grad, 0);
+    return lf_model_logits(f->g, f->model->head.module, lf_model_features(f->model, f->g, &pass));
+}
+
+static void check_logits(const char *name, const lf_kernels *k) {
+    fixture f;
+    open_case(&f, name, k, LF_LOAD_FROZEN);
+    const lf_model *m = f.model;
+    assert_true(m->family->input == LF_TOKENS && lf_model_says(m, LF_CLASSES) && !lf_model_says(m, LF_NEXT_TOKEN));
+    assert_int_equal(lf_model_says(m, LF_MASKED_TOKEN), has(&f, "mask_logits"));
+    assert_int_equal(m->base_head.module != NULL, has(&f, "logits"));
+    if (has(&f, "logits")) {
+        const lf_tensor *logits = logits_of(&f, 0, false);
+        assert_non_null(logits);
+        check_golden(&f, "logits", logits->data, logits->numel, in_bf16(k) ? 5e-2 : 2e-5);
+    }
+    close_case(&f);
+}
+static void test_logits(void **state) {
+    (void)state;
+    each_backend(check_logits);
+    each_bf16(check_logits);
+}
+
+/* ---- masked tokens ---- */
+
+static lf_tensor *masked_hidden(fixture *f, bool grad) {
+    const lf_pass pass = pass_of(f, 0);
+    lf_graph_begin(f->g, grad, grad, 0);
+    return lf_lm_hidden(f->model, f->g, &pass);
+}
+
+static lf_tensor *masked_logits(fixture *f, bool grad) {
+    lf_tensor *hidden = masked_hidden(f, grad);
+    lf_module *head = f->model->lm_head;
+    return lf_to_real(f->g, lf_linear(f->g, hidden, head->frozen.data ? &head->frozen : NULL,
+                                      head->frozen.data ? NULL : &head->weight->tensor,
+                                      head->bias ? &head->bias->tensor : NULL, NULL));
+}
+
+static void check_masked_logits(fixture *f, double tolerance) {
+    const lf_tensor *logits = masked_logits(f, false);
+    OK(lf_graph_status(f->g, &err));
+    float *inside = lf_malloc((size_t)logits->numel * sizeof *inside);
+    assert_non_null(inside);
+    const int64_t V = f->model->tokens.vocab_size;
+    const int32_t *lengths = numbers_of(f, "lengths", 0, f->B);
+    for (int64_t i = 0; i < f->B * f->T; i++)
+        for (int64_t j = 0; j < V; j++)
+            inside[i * V + j] = i % f->T < lengths[i / f->T] ? ((const float *)logits->data)[i * V + j] : 0;
+    check_golden(f, "mask_logits", inside, logits->numel, tolerance);
+    lf_free(inside);
+}
+
+static void check_masked(const char *name, const lf_kernels *k) {
+    fixture f;
+    open_case(&f, name, k, LF_LOAD_FROZEN);
+    if (has(&f, "mask_logits")) check_masked_logits(&f, in_bf16(k) ? 5e-2 : 2e-5);
+    close_case(&f);
+}
+static void test_masked_logits(void **state) {
+    (void)state;
+    each_backend(check_masked);
+    each_bf16(check_masked);
+}
+
+static const int32_t *mask_labels(const fixture *f) { return numbers_of(f, "mask_labels", 0, f->B * f->T); }
+
+static int64_t targets_in(const fixture *f) {
+    int64_t n = 0;
+    for (int64_t i = 0; i < f->B * f->T; i++) n += mask_labels(f)[i] >= 0;
+    return n;
+}
+
+/* What is added to all keys alike changes no attention: the gradient of such a bias is a rounding of zero. */
+static void check_parameter(const fixture *f, const char *key, const lf_param *p) {
+    if (!strstr(p->name, "key.bias") && !strstr(p->name, "k_lin.bias")) {
+        check_golden(f, key, p->tensor.grad, p->tensor.numel, 1e-4);
+        return;
+    }
+    for (int64_t i = 0; i < p->tensor.numel; i++) assert_true(fabsf(((const float *)p->tensor.grad)[i]) < 1e-6f);
+}
+
+/* With all weights trained: those of the masked head alone stay frozen. */
+static void check_full(const char *name, const lf_kernels *k) {
+    fixture f;
+    int64_t trained = 0;
+    open_case(&f, name, k, LF_LOAD_TRAINED);
+    if (has(&f, "mask_logits")) {
+        f.model->gradient_checkpointing = true;
+        lf_lm_head head;
+        lf_tensor *hidden = masked_hidden(&f, true);
+        lf_model_lm_head(f.model, &head);
+        lf_tensor *loss = lf_lm_loss(f.g, hidden, &head, mask_labels(&f), (double)targets_in(&f), 0, NULL);
+        OK(lf_graph_status(f.g, &err));
+        check_golden(&f, "mask_loss", loss->data, 1, 1e-5);
+        OK(lf_graph_backward(f.g, loss, 1, &err));
+        for (int64_t i = 0; i < f.model->nn.n_params; i++) {
+            const lf_param *p = f.model->nn.params[i];
+            char key[256];
+            snprintf(key, sizeof key, "full.grad.%s", p->name);
+            if (!p->tensor.requires_grad || !has(&f, key)) continue;
+            check_parameter(&f, key, p);
+            trained++;
+        }
+        assert_true(trained >= 5 + 2 * 16 - 1); /* embeddings and norm, all of both layers */
+    }
+    close_case(&f);
+}
+static void test_masked_gradients(void **state) {
+    (void)state;
+    each_backend(check_full);
+}
+
+/* ---- training ---- */
+
+enum { LABELS = 5 };
+
+/* A new head, and what is trained with it, where PEFT's start. */
+static void make_head(fixture *f) {
+    const char *const names[LABELS] = {"a", "b", "c", "d", "e"};
+    int64_t set_ = 0, given = 0;
+    OK(lf_model_new_head(f->model, LABELS, names, 3, &err));
+    for (int64_t i = 0; i < f->model->nn.n_params; i++) {
+        lf_param *p = f->model->nn.params[i];
+        char key[256];
+        snprintf(key, sizeof key, "start.%s", p->name);
+        if (!p->tensor.requires_grad) continue;
+        set(&p->tensor, golden(f, key, NULL));
+        set_++;
+    }
+    for (int64_t i = 0; i < lf_safetensors_count(f->gold); i++)
+        given += strncmp(lf_safetensors_at(f->gold, i)->name, "start.", 6) == 0;
+    assert_int_equal(set_, given);
+}
+
+/* With gradient checkpointing in half of the steps: it changes no bit. */
+static lf_tensor *loss_of_step(fixture *f, int step) {
+    const int batch = step % N_BATCHES;
+    f->model->gradient_checkpointing = step % 2;
+    return lf_cross_entropy(f->g, logits_of(f, batch, true), numbers_of(f, "labels", batch, f->B), (double)f->B, 0);
+}
+
+static void check_whole_gradients(const fixture *f, const training *t) {
+    for (int64_t i = 0; i < f->model->nn.n_params; i++) {
+        const lf_param *p = f->model->nn.params[i];
+        char key[256];
+        snprintf(key, sizeof key, "%s.grad.whole.%s", t->init, p->name);
+        if (p->tensor.requires_grad) check_golden(f, key, p->tensor.grad, p->tensor.numel, 1e-4);
+    }
+}
+
+static void check_training(const char *name, const lf_kernels *k, const char *init) {
+    fixture f;
+    training t;
+    open_case(&f, name, k, LF_LOAD_FROZEN);
+    make_head(&f);
+    open_training(&t, &f, init, targets_of(name), 0);
+    check_losses(&f, &t, loss_of_step, check_whole_gradients);
+    close_training(&t);
+    close_case(&f);
+}
+static void check_kaiming(const char *name, const lf_kernels *k) { check_training(name, k, "kaiming"); }
+static void check_pissa(const char *name, const lf_kernels *k) { check_training(name, k, "pissa"); }
+static void test_training_kaiming(void **state) {
+    (void)state;
+    each_backend(check_kaiming);
+    each_bf16(check_kaiming);
+}
+static void test_training_pissa(void **state) {
+    (void)state;
+    each_backend(check_pissa);
+    each_bf16(check_pissa);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_logits), cmocka_unit_test(test_masked_logits),
+                                       cmocka_unit_test(test_masked_gradients),
+
+                                       cmocka_unit_test(test_training_kaiming), cmocka_unit_test(test_training_pissa)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
