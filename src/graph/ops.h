@@ -45,6 +45,7 @@ lf_tensor *lf_activation(lf_graph *g, lf_tensor *x, lf_activation_kind f); /* f 
  * LF_GELU or LF_GELU_TANH, ReGLU with LF_RELU. */
 lf_tensor *lf_gated(lf_graph *g, lf_tensor *gate_up, lf_activation_kind f);
 lf_tensor *lf_add(lf_graph *g, lf_tensor *a, lf_tensor *b);
+lf_tensor *lf_scale(lf_graph *g, lf_tensor *x, double by); /* by * x; x itself when by = 1; takes x over */
 /* x itself when p = 0 or not training; takes x over: the caller says lf_done for what is returned only. */
 lf_tensor *lf_dropout(lf_graph *g, lf_tensor *x, double p);
 
@@ -92,13 +93,15 @@ lf_tensor *lf_checkpoint(lf_graph *g, lf_block_fn block, const void *context, lf
 lf_tensor *lf_embed(lf_graph *g, const int32_t *ids, int64_t B, int64_t T, lf_tensor *table, lf_tensor *positions_table,
                     const int32_t *positions);
 lf_tensor *lf_rmsnorm(lf_graph *g, lf_tensor *x, lf_tensor *w, double epsilon); /* x / sqrt(mean(x^2) + epsilon) * w */
-/* RMS norm of each head of q and of k (Qwen3): qkv as lf_attention takes it, w_q, w_k [D]. v is passed on. */
+/* RMS norm of each head of q and of k (Qwen3): qkv as lf_attention takes it, w_q, w_k [D]; or, with w_q [heads*D] and
+ * w_k [kv_heads*D], of all heads of q as one and of all of k (OLMo 2). v is passed on. */
 lf_tensor *lf_head_norm(lf_graph *g, lf_tensor *qkv, lf_tensor *w_q, lf_tensor *w_k, int64_t heads, int64_t kv_heads,
                         double epsilon);
-/* Rotary position embedding of q and k (Su et al. 2021), halves rotated as transformers does it: cosines, sines [P,
- * D/2] floats (owned by the model), positions [B,T] (borrowed). v is passed on. */
+/* Rotary position embedding of q and k (Su et al. 2021), halves rotated as transformers does it, of the first `turned`
+ * numbers of each head (even; D: of all): cosines, sines [P, turned/2] floats (borrowed until backward), positions
+ * [B,T] (borrowed). The rest of a head and v are passed on. */
 lf_tensor *lf_rope(lf_graph *g, lf_tensor *qkv, const float *cosines, const float *sines, const int32_t *positions,
-                   int64_t heads, int64_t kv_heads);
+                   int64_t turned, int64_t heads, int64_t kv_heads);
 
 /* What a pass over the targets found; filled by lf_lm_loss when it runs. */
 typedef struct lf_lm_counts {

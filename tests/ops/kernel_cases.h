@@ -362,14 +362,15 @@ static const int32_t *some_ids(int64_t n, int64_t limit) {
 }
 
 enum { ROPE_X, ROPE_Y };
-static void rope_sizes(const int64_t *s, int64_t *n) { /* rows, heads, D, padding */
+static void rope_sizes(const int64_t *s, int64_t *n) { /* rows, heads, D, padding, of each head not turned */
     n[ROPE_X] = n[ROPE_Y] = s[0] * (s[1] * s[2] + s[3]);
 }
-static const kernel_shape rope_shapes[] = {{1, 1, 2, 0}, {3, 2, 6, 5}, {9, 3, 34, 0}, {200, 6, 64, 128}, {0}};
+static const kernel_shape rope_shapes[] = {{1, 1, 2, 0},    {3, 2, 6, 5},      {9, 3, 34, 0},        {200, 6, 64, 128},
+                                           {2, 3, 7, 0, 1}, {5, 2, 34, 3, 22}, {100, 4, 64, 64, 16}, {0}};
 static void rope_run(context *c) { /* bits: add, inverse */
     const int64_t *s = c->s;
     c->k->rope(c->b[ROPE_Y], c->variant & 1, c->b[ROPE_X], source, source + SOURCE / 2, some_ids(s[0], 300),
-               c->variant & 2, s[0], s[1], s[2], s[1] * s[2] + s[3]);
+               c->variant & 2, s[0], s[1], s[2], s[2] - s[4], s[1] * s[2] + s[3]);
 }
 
 /* ---- embeddings and tokens --------------------------------------------------------------------------------------- */

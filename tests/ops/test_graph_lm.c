@@ -281,7 +281,7 @@ static double decoder(lf_graph *g, const lf_kernels *k, lf_tensor *leaves, const
     lf_tensor *x = lf_embed(g, ids, 2, 4, &leaves[TABLE], NULL, NULL), *h = lf_rmsnorm(g, x, &leaves[NORM], 1e-5);
     lf_tensor *qkv = lf_linear(g, h, NULL, &leaves[QKV], NULL, NULL);
     lf_tensor *normed = lf_head_norm(g, qkv, &leaves[NORM_Q], &leaves[NORM_K], 2, 1, 1e-5);
-    lf_tensor *turned = lf_rope(g, normed, cosines, sines, positions, 2, 1);
+    lf_tensor *turned = lf_rope(g, normed, cosines, sines, positions, 4, 2, 1);
     lf_tensor *o = lf_attention(g, turned, &(lf_attention_opts){.heads = 2, .kv_heads = 1, .causal = true});
     lf_tensor *x1 = lf_add(g, x, lf_linear(g, o, NULL, &leaves[OUT], NULL, NULL));
     lf_tensor *gate_up = lf_linear(g, x1, NULL, &leaves[GATE_UP], NULL, NULL), *up = lf_gated(g, gate_up, LF_SILU);
@@ -417,7 +417,7 @@ static void test_wrong_shapes(void **state) {
         if (i == 5) s.labels[2] = V;
         const lf_tensor *t = i == 0   ? lf_rmsnorm(s.g, &narrow, &W, 1e-5)
                              : i == 1 ? lf_gated(s.g, &narrow, LF_SILU)
-                             : i == 2 ? lf_rope(s.g, &hidden, NULL, NULL, NULL, 2, 1)
+                             : i == 2 ? lf_rope(s.g, &hidden, NULL, NULL, NULL, 2, 2, 1)
                              : i == 3 ? lf_embed(s.g, ids, 1, 2, &W, NULL, NULL)
                                       : lf_lm_loss(s.g, i == 4 ? &narrow : &hidden, &FROZEN(s), s.labels, 1, 0, NULL);
         assert_null(t);

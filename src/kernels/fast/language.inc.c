@@ -37,16 +37,18 @@ static void rope_head(act *restrict y, bool add, const act *restrict x, const fl
 }
 
 static void rope(void *y_, bool add, const void *x_, const float *cosines, const float *sines, const int32_t *positions,
-                 bool inverse, int64_t rows, int64_t heads, int64_t D, int64_t ld) {
+                 bool inverse, int64_t rows, int64_t heads, int64_t D, int64_t turned, int64_t ld) {
     act *y = y_;
     const act *x = x_;
-    const int64_t half = D / 2;
+    const int64_t half = turned / 2;
     PARALLEL(rows * heads * D)
     for (int64_t row = 0; row < rows; row++) {
         const int64_t angle = positions[row] * half;
-        for (int64_t h = 0; h < heads; h++)
-            rope_head(y + row * ld + h * D, add, x + row * ld + h * D, cosines + angle, sines + angle,
-                      inverse ? -1.0f : 1.0f, half);
+        for (int64_t h = 0; h < heads; h++) {
+            const int64_t at = row * ld + h * D;
+            rope_head(y + at, add, x + at, cosines + angle, sines + angle, inverse ? -1.0f : 1.0f, half);
+            copy_row(y + at + turned, add, x + at + turned, D - turned);
+        }
     }
 }
 

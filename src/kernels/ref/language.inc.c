@@ -46,10 +46,10 @@ static void copy_columns(void *y, bool add, const void *x, int64_t ld, int64_t r
 }
 
 static void rope(void *y_, bool add, const void *x_, const float *cosines, const float *sines, const int32_t *positions,
-                 bool inverse, int64_t rows, int64_t heads, int64_t D, int64_t ld) {
-    const int64_t half = D / 2;
+                 bool inverse, int64_t rows, int64_t heads, int64_t D, int64_t turned, int64_t ld) {
+    const int64_t half = turned / 2;
     for (int64_t row = 0; row < rows; row++)
-        for (int64_t h = 0; h < heads; h++)
+        for (int64_t h = 0; h < heads; h++) {
             for (int64_t i = 0; i < half; i++) {
                 const int64_t first = row * ld + h * D + i, angle = positions[row] * half + i;
                 const double c = (double)cosines[angle], s = inverse ? -(double)sines[angle] : (double)sines[angle];
@@ -57,6 +57,9 @@ static void rope(void *y_, bool add, const void *x_, const float *cosines, const
                 store((act *)y_ + first, add, x1 * c - x2 * s);
                 store((act *)y_ + first + half, add, x2 * c + x1 * s);
             }
+            for (int64_t i = row * ld + h * D + turned; i < row * ld + (h + 1) * D; i++)
+                store((act *)y_ + i, add, LD(((const act *)x_)[i]));
+        }
 }
 
 static void gather_rows(void *y, bool add, const void *table, bool table_is_real, const int32_t *ids, int64_t rows,
