@@ -53,7 +53,7 @@ def prepare(source, folder):
 def loss_by_transformers(model, texts):
     total, n = 0.0, 0
     with torch.no_grad():
-        for ids in texts:
+        for ids in sorted(texts, key=len):  # with rope_type dynamic, transformers turns a text as the longest one before it
             logits = model(input_ids=torch.tensor([ids])).logits[0, :-1].double()
             total += torch.nn.functional.cross_entropy(logits, torch.tensor(ids[1:]), reduction="sum").item()
             n += len(ids) - 1

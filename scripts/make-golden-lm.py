@@ -13,16 +13,22 @@ peft_adapter/ as PEFT writes it after ten training steps from `kaiming`, and gol
   {kaiming,pissa}.grad.<module>.lora_A   and lora_B: gradients of the first step, before clipping
   kaiming.logits_after                   of batch 0 with the adapter in peft_adapter/
   full.grad.<parameter>                  gradients of batch 0's loss by every parameter of the base
+  greedy [1,n]                           batch 0's first 8 ids, and what generate() goes on with: 50 ids, or up to the model's last position
 """
 import json, os, sys
 import torch
 from golden_common import init_lora_weights, plain_name, save_adapter, save_golden, start_folder, stir, train, trained
 from peft import LoraConfig, get_peft_model
-from transformers import AutoModelForCausalLM, GPT2Config, LlamaConfig, MistralConfig, Qwen2Config, Qwen3Config
+from transformers import (AutoModelForCausalLM, Gemma3TextConfig, GPT2Config, LlamaConfig, MistralConfig, Olmo2Config, Phi3Config, Qwen2Config,
+                          Qwen3Config, SmolLM3Config)
 
 LLAMA_TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 LLAMA3 = dict(rope_type="llama3", rope_theta=500.0, factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=32)
 YARN = dict(rope_type="yarn", rope_theta=300.0, factor=4.0, original_max_position_embeddings=16)
+DYNAMIC = dict(rope_type="dynamic", rope_theta=200.0, factor=4.0)
+LONGROPE = dict(rope_type="longrope", rope_theta=100.0, partial_rotary_factor=0.75, short_factor=[1.0, 1.5, 2.0], long_factor=[1.25, 4.0, 9.0])
+BY_LAYER = dict(full_attention=dict(rope_type="linear", rope_theta=1000.0, factor=4.0), sliding_attention=dict(rope_type="default", rope_theta=50.0))
+NO_IDS = dict(bos_token_id=None, eos_token_id=None, pad_token_id=None)
 CASES = {
     # grouped queries, untied, head size of its own, biases everywhere, file in two shards
     "lm-llama": dict(config=LlamaConfig(vocab_size=211, hidden_size=48, intermediate_size=56, num_hidden_layers=2, num_attention_heads=6,
@@ -46,6 +52,24 @@ CASES = {
     "lm-gpt2": dict(config=GPT2Config(vocab_size=160, n_positions=32, n_embd=32, n_layer=2, n_head=4, resid_pdrop=0.0, embd_pdrop=0.0,
                                       attn_pdrop=0.0, bos_token_id=0, eos_token_id=0), dtype=torch.float16,
                     targets=["c_attn", "c_proj", "c_fc"]),
+    # texts longer than those of the training; ReLU in the gate
+    "lm-dynamic": dict(config=LlamaConfig(vocab_size=110, hidden_size=24, intermediate_size=32, num_hidden_layers=2, num_attention_heads=4,
+                                          num_key_value_heads=2, max_position_embeddings=12, hidden_act="relu", rope_parameters=DYNAMIC)),
+    # tied; the layer without rotary positions has a window
+    "lm-smollm3": dict(config=SmolLM3Config(vocab_size=110, hidden_size=24, intermediate_size=32, num_hidden_layers=3, num_attention_heads=4,
+                                            num_key_value_heads=2, max_position_embeddings=64, no_rope_layer_interval=2, use_sliding_window=True,
+                                            sliding_window=6, **NO_IDS)),
+    # norms behind the branches, and of whole projections
+    "lm-olmo2": dict(config=Olmo2Config(vocab_size=120, hidden_size=32, intermediate_size=40, num_hidden_layers=2, num_attention_heads=4,
+                                        num_key_value_heads=2, max_position_embeddings=64, **NO_IDS)),
+    # fused projections; a part of each head is turned, by other factors from 13 tokens on
+    "lm-phi3": dict(config=Phi3Config(vocab_size=120, hidden_size=32, intermediate_size=40, num_hidden_layers=2, num_attention_heads=4,
+                                      num_key_value_heads=2, max_position_embeddings=64, original_max_position_embeddings=12,
+                                      rope_parameters=LONGROPE, **NO_IDS), targets=["qkv_proj", "o_proj", "gate_up_proj", "down_proj"]),
+    # norms around zero, four a layer, of heads too; two kinds of layers, each with its rotary positions; tied, scaled
+    "lm-gemma3": dict(config=Gemma3TextConfig(vocab_size=120, hidden_size=24, intermediate_size=32, num_hidden_layers=3, num_attention_heads=4,
+                                              num_key_value_heads=1, head_dim=16, max_position_embeddings=64, sliding_window=5,
+                                              sliding_window_pattern=2, query_pre_attn_scalar=20, rope_parameters=BY_LAYER, **NO_IDS)),
 }
 B, T = 2, 17
 
@@ -69,6 +93,13 @@ def spell_as_transformers_4(path):
 def loss_of(model, batch):
     logits = model(input_ids=batch[0]).logits
     return torch.nn.functional.cross_entropy(logits.reshape(-1, logits.shape[-1]), batch[1].reshape(-1), ignore_index=-1), logits
+
+
+def greedy(model, prompt):
+    rope = getattr(model.config, "rope_parameters", None) or {}
+    reach = model.config.max_position_embeddings * (int(rope["factor"]) if rope.get("rope_type") == "dynamic" else 1)
+    n = min(50, reach - prompt.shape[1])
+    return model.generate(prompt, max_new_tokens=n, min_new_tokens=n, do_sample=False, use_cache=True).to(torch.int32)
 
 
 def tune(path, init, targets, batches, out):
@@ -104,6 +135,7 @@ def make(name, case, outdir):
     out["logits"], out["loss"] = logits.detach(), loss.detach().reshape(1)
     for n, p in base.named_parameters():
         out[f"full.grad.{n}"] = p.grad.detach().clone()
+    out["greedy"] = greedy(base_model(path).eval(), ids[0, :1, :8])
     targets = case.get("targets", LLAMA_TARGETS)
     save_adapter(tune(path, "kaiming", targets, batches, out), path, "kaiming", lambda model: loss_of(model, batches[0])[1], out)
     tune(path, "pissa", targets, batches, out)

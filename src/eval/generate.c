@@ -79,31 +79,50 @@ static lf_status reserve(lf_generator *o, int64_t n, lf_err *err) {
     return lf_kv_cache_reserve(o->cache, capacity, err);
 }
 
-/* Puts ids into the cache; the logits after the last one into o->logits. */
-static lf_status read_ids(lf_generator *o, const int32_t *ids, int64_t n, lf_err *err) {
-    const lf_kernels *k = lf_graph_kernels(o->g);
+static lf_status make_logits(lf_generator *o, const lf_tensor *hidden, lf_err *err) {
+    const int64_t last = hidden->numel - o->m->hidden_size;
     lf_lm_head head;
     lf_model_lm_head(o->m, &head);
-    for (int64_t i = 0; i < n; i += PREFILL) {
-        const int64_t part = n - i < PREFILL ? n - i : PREFILL;
+    const void *logits =
+        lf_lm_logits(o->g, (const char *)hidden->data + (size_t)last * lf_dtype_size(hidden->dtype), &head);
+    const lf_status rc = lf_graph_status(o->g, err);
+    if (!rc) lf_graph_kernels(o->g)->wide->to_f32(o->logits, logits, o->m->tokens.vocab_size);
+    return rc;
+}
+
+/* Puts ids into the cache, `at_once` of them in a pass; the logits after the last one into o->logits. */
+static lf_status read_parts(lf_generator *o, const int32_t *ids, int64_t n, int64_t at_once, lf_err *err) {
+    for (int64_t i = 0; i < n; i += at_once) {
+        const int64_t part = n - i < at_once ? n - i : at_once;
         lf_graph_begin(o->g, false, false, 0);
         const lf_tensor *hidden = lf_lm_hidden_cached(o->m, o->g, ids + i, part, o->cache);
         lf_status rc = lf_graph_status(o->g, err);
         if (rc) return rc;
-        lf_ids_append(&o->in_cache, ids + i, part); /* the room is reserved */
-        if (i + part < n) continue;
-        const char *last =
-            (const char *)hidden->data + (size_t)((part - 1) * o->m->hidden_size) * lf_dtype_size(hidden->dtype);
-        const void *logits = lf_lm_logits(o->g, last, &head);
-        if ((rc = lf_graph_status(o->g, err))) return rc;
-        k->wide->to_f32(o->logits, logits, o->m->tokens.vocab_size);
+        if (i + part == n && (rc = make_logits(o, hidden, err))) return rc;
     }
     return LF_OK;
 }
 
+/* The same, noted. A text beyond tokens.steady goes through the model at once, because what its keys are depends on its
+ * length; one that grows beyond it is read again where the model wants that (longrope). With `dynamic`, keys that are
+ * there stay, and the new token alone is turned by the new length. Both as transformers does. */
+static lf_status read_ids(lf_generator *o, const int32_t *ids, int64_t n, lf_err *err) {
+    const lf_token_facts *f = &o->m->tokens;
+    const int64_t had = o->in_cache.n, all = had + n;
+    const bool longer = f->steady && all > f->steady, again = longer && f->reads_again && had <= f->steady;
+    lf_ids_append(&o->in_cache, ids, n); /* the room is reserved */
+    if (again) lf_kv_cache_cut(o->cache, 0);
+    const int64_t from = again ? 0 : had;
+    const lf_status rc = read_parts(o, o->in_cache.ids + from, all - from, longer ? all : PREFILL, err);
+    if (rc) o->in_cache.n = 0;
+    return rc;
+}
+
 /* The prompt less what the cache has of it; its last token is read in any case, for the logits. */
 static lf_status read_prompt(lf_generated *out, lf_generator *o, const int32_t *prompt, int64_t n, lf_err *err) {
+    const int64_t steady = o->m->tokens.steady;
     int64_t same = 0;
+    if (steady && (n > steady || o->in_cache.n > steady)) o->in_cache.n = 0; /* keys of another length are others */
     while (same < n - 1 && same < o->in_cache.n && o->in_cache.ids[same] == prompt[same]) same++;
     lf_kv_cache_cut(o->cache, same);
     o->in_cache.n = same;

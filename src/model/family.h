@@ -24,10 +24,23 @@ lf_status lf_family_activation(const lf_model *m, const char *key, const char *f
 /* image_size, patch_size and num_channels into the model; *patch is the side of a patch, in pixels. */
 lf_status lf_family_pictures(lf_model *m, int64_t *patch, lf_err *err);
 
-/* Which layers see only the latest tokens (family_windows.c): none may, all do where `sliding_window` is a number, or
- * by layer, as use_sliding_window with max_window_layers says. layer_types may say it too, and must not contradict. */
-typedef enum lf_window_rule { LF_WINDOW_NEVER, LF_WINDOW_EVERYWHERE, LF_WINDOW_BY_LAYER } lf_window_rule;
-lf_status lf_family_windows(const lf_model *m, lf_window_rule rule, int64_t *windows, lf_err *err);
+/* Which layers see only the latest tokens (family_windows.c), where `sliding_window` is a number. layer_types may say
+ * it too: it must not contradict a rule for all layers, and counts before the others. */
+typedef enum lf_window_rule {
+    LF_WINDOW_NEVER,      /* none may: the key is refused */
+    LF_WINDOW_EVERYWHERE, /* all; 4096 where the key is missing (Mistral) */
+    LF_WINDOW_GIVEN,      /* all; none where it is missing (Phi-3) */
+    LF_WINDOW_BY_LAYER,   /* with use_sliding_window, from layer max_window_layers on (Qwen) */
+    LF_WINDOW_UNTURNED,   /* with use_sliding_window, layers without rotary positions (SmolLM3) */
+    LF_WINDOW_PATTERN     /* all but every so manieth layer; 4096 where it is missing (Gemma) */
+} lf_window_rule;
+typedef struct lf_window_opts {
+    lf_window_rule rule;
+    int64_t full_every;   /* PATTERN: unless sliding_window_pattern says */
+    const bool *unturned; /* UNTURNED: [n_layers] */
+} lf_window_opts;
+/* windows [n_layers]: 0 where a layer sees all. */
+lf_status lf_family_windows(const lf_model *m, const lf_window_opts *opts, int64_t *windows, lf_err *err);
 /* layer_types alone, where config.json has it: windows [n_layers] become `window` or 0. `fixed`: they may not differ
  * from what they are. `needs`: the keys that make a window, for the error of a layer that slides without one. */
 lf_status lf_family_layer_types(const lf_model *m, int64_t window, bool fixed, const char *needs, int64_t *windows,
@@ -76,21 +89,44 @@ lf_module *lf_head_layer(const lf_model *m, const lf_pass *pass, int number);
 /* Are all ids and positions of the input the model's? Else the graph fails. */
 bool lf_family_check_ids(const lf_model *m, lf_graph *g, const lf_model_input *in);
 
-/* Rotary positions of heads of size D, as config.json asks for them (rope.c): types default, linear, llama3 and yarn;
- * another is LF_EUNSUPPORTED. transformers 4 has rope_theta and rope_scaling, 5 rope_parameters.
- * m->tokens.max_positions is set before. Nothing of a pass is in it. */
+/* Rotary positions (rope.c): types default, linear, llama3, yarn, dynamic and longrope; another is LF_EUNSUPPORTED.
+ * transformers 4 has rope_theta and rope_scaling, 5 rope_parameters. Nothing of a pass is in a table. */
 typedef struct lf_rope_table {
-    int64_t half;             /* D / 2 */
+    int64_t size, half;       /* of each head `size` numbers are turned, in pairs */
     const float *frequencies; /* [half], in the model's arena */
-    float factor;             /* of all cosines and sines (yarn) */
+    float factor;             /* of all cosines and sines (yarn, longrope) */
+    double theta;
+    /* Of tables whose frequencies depend on the length of the text (dynamic, longrope): */
+    int64_t steady;      /* those of texts up to so many tokens do not; 0: of none */
+    const float *longer; /* [half] of longer ones; NULL: theta by the length and `stretch` (dynamic) */
+    double stretch;
+    int64_t
+        reach; /* max_position_embeddings is the training's, and texts may have so many tokens; 0: it is the limit */
 } lf_rope_table;
-lf_status lf_rope_read(lf_rope_table *r, lf_model *m, int64_t D, lf_err *err);
 
-/* What the rotation of a pass's tokens needs, made for the positions that it has: a model of 131072 positions would
- * need 32 MB for all, and texts are short. */
+/* How a family says it in config.json; all zero: as LLaMA. */
+typedef struct lf_rope_keys {
+    const char *theta_key; /* beside rope_parameters; NULL: rope_theta */
+    double theta;          /* where no key says it; 0: 10000 */
+    const char *layers;    /* the member of rope_parameters that is for these layers; NULL: it is for all layers */
+    bool scaled;           /* of such layers: transformers 4 has rope_scaling for these */
+    bool partial;          /* partial_rotary_factor may be below 1 */
+    int64_t original;      /* original_max_position_embeddings stands beside rope_parameters; this, where it does not */
+    const char *const *longrope_names; /* older names of the type longrope; ends with NULL; NULL: none */
+} lf_rope_keys;
+/* For heads of D numbers. m->tokens.max_positions is set before: max_position_embeddings. */
+lf_status lf_rope_read(lf_rope_table *r, lf_model *m, int64_t D, const lf_rope_keys *keys, lf_err *err);
+/* What the tables that a model uses say of its texts' lengths: max_positions, steady, reads_again. */
+void lf_rope_limits(lf_model *m, const lf_rope_table *tables, int n);
+
+/* What the rotation of a pass's tokens needs (rope_rows.c), made for the positions that it has: a model of 131072
+ * positions would need 32 MB for all, and texts are short. Where frequencies depend on the length of a text, that is
+ * the token's own: up to the last position that its document has in this pass, whatever stands beside it in the batch
+ * (transformers takes the largest position of the whole batch). */
 struct lf_rope_rows {
-    const float *cosines, *sines; /* [rows, half] */
+    const float *cosines, *sines; /* [rows, turned / 2] */
     const int32_t *positions;     /* [B, T], which row is a token's */
+    int64_t turned;               /* as lf_rope takes it */
 };
 /* Those of n tables, in the graph's memory, which is there until its next step. NULL: the graph has failed. */
 const lf_rope_rows *lf_rope_open(const lf_rope_table *tables, int n, lf_graph *g, const lf_model_input *in);

@@ -1,150 +1,91 @@
-/* LlamaForCausalLM and its near relatives as transformers has them: pre-norm blocks of RMS norm, rotary attention with
- * grouped queries, and a gated MLP. The relatives differ in a few points, which are a table. */
+/* LlamaForCausalLM and its relatives as transformers has them: blocks of RMS norms, rotary attention with grouped
+ * queries, and a gated MLP. What they differ in is in lf_llama, by config.json and the table of llama_config.c. */
 #include <string.h>
 
-#include "base/json.h"
-#include "model/family.h"
+#include "model/llama.h"
 
-typedef struct layer {
-    lf_module *norm_before, *norm_after, *q, *k, *v, *o, *gate, *up, *down, *q_norm, *k_norm;
-    lf_group *qkv, *gate_up;
-    const lf_model *model;
-    int64_t number, window; /* 0: sees all */
-} layer;
-
-typedef struct llama {
-    int64_t heads, kv_heads, head_dim, intermediate_size;
-    double epsilon, attention_dropout, initializer_range;
-    bool qkv_bias, o_bias, mlp_bias, qk_norm;
-    lf_activation_kind activation; /* of the gate */
-    lf_module *norm;
-    layer *layers;
-    int64_t *windows; /* [n_layers] */
-    lf_rope_table rope;
-} llama;
-
-/* Where a relative differs. Biases: always, never, or as attention_bias says. */
-typedef enum bias_rule { BIAS_NEVER, BIAS_ALWAYS, BIAS_BY_CONFIG } bias_rule;
-static const struct relative {
-    const char *model_type;
-    bias_rule qkv_bias, o_bias;
-    bool mlp_bias, qk_norm;
-    lf_window_rule window;
-    int64_t head_dim; /* unless config.json says; 0: hidden_size / heads */
-} relatives[] = {
-    {"llama", BIAS_BY_CONFIG, BIAS_BY_CONFIG, true, false, LF_WINDOW_NEVER, 0},
-    {"mistral", BIAS_NEVER, BIAS_NEVER, false, false, LF_WINDOW_EVERYWHERE, 0},
-    {"qwen2", BIAS_ALWAYS, BIAS_NEVER, false, false, LF_WINDOW_BY_LAYER, 0},
-    {"qwen3", BIAS_BY_CONFIG, BIAS_BY_CONFIG, false, true, LF_WINDOW_BY_LAYER, 128},
-};
-
-static const struct relative *relative_of(const lf_model *m) {
-    const struct relative *r = relatives;
-    while (strcmp(r->model_type, m->family->model_type) != 0) r++;
-    return r;
-}
-
-/* ---- config.json ---- */
-
-static bool by_rule(bias_rule rule, bool config) { return rule == BIAS_BY_CONFIG ? config : rule == BIAS_ALWAYS; }
-
-static lf_status read_numbers(lf_model *m, llama *v, const struct relative *r, lf_err *err) {
-    bool attention_bias, mlp_bias;
-    lf_status rc;
-    if ((rc = lf_family_size(m, "vocab_size", -1, 1 << 24, &m->tokens.vocab_size, err)) ||
-        (rc = lf_family_size(m, "hidden_size", -1, 65536, &m->hidden_size, err)) ||
-        (rc = lf_family_size(m, "num_hidden_layers", -1, 1024, &m->n_layers, err)) ||
-        (rc = lf_family_size(m, "num_attention_heads", -1, 4096, &v->heads, err)) ||
-        (rc = lf_family_size(m, "num_key_value_heads", v->heads, 4096, &v->kv_heads, err)) ||
-        (rc = lf_family_size(m, "intermediate_size", -1, 1 << 20, &v->intermediate_size, err)) ||
-        (rc = lf_family_size(m, "head_dim", r->head_dim ? r->head_dim : m->hidden_size / v->heads, 65536, &v->head_dim,
-                             err)) ||
-        (rc = lf_family_size(m, "max_position_embeddings", 2048, 1 << 27, &m->tokens.max_positions, err)) ||
-        (rc = lf_family_positive(m, "rms_norm_eps", 1e-6, &v->epsilon, err)) ||
-        (rc = lf_json_get_f64(m->config, "initializer_range", 0.02, &v->initializer_range, m->config_path, err)) ||
-        (rc = lf_family_share(m, "attention_dropout", 0, &v->attention_dropout, err)) ||
-        (rc = lf_json_get_bool(m->config, "attention_bias", false, &attention_bias, m->config_path, err)) ||
-        (rc = lf_json_get_bool(m->config, "mlp_bias", false, &mlp_bias, m->config_path, err)) ||
-        (rc = lf_json_get_bool(m->config, "tie_word_embeddings", false, &m->tied, m->config_path, err)) ||
-        (rc = lf_family_activation(m, "hidden_act", "silu", &v->activation, err)))
-        return rc;
-    v->qkv_bias = by_rule(r->qkv_bias, attention_bias);
-    v->o_bias = by_rule(r->o_bias, attention_bias);
-    v->mlp_bias = r->mlp_bias && mlp_bias;
-    v->qk_norm = r->qk_norm;
-    m->tokens.kv_width = 2 * v->kv_heads * v->head_dim;
-    if (v->heads % v->kv_heads)
-        return lf_fail(err, LF_EDATA, "%s: key 'num_key_value_heads': %lld does not divide num_attention_heads %lld",
-                       m->config_path, (long long)v->kv_heads, (long long)v->heads);
-    if (!cJSON_IsNumber(cJSON_GetObjectItemCaseSensitive(m->config, "head_dim")) && !r->head_dim &&
-        m->hidden_size % v->heads)
-        return lf_fail(
-            err, LF_EDATA,
-            "%s: key 'hidden_size': %lld is not a multiple of num_attention_heads %lld, and there is no head_dim",
-            m->config_path, (long long)m->hidden_size, (long long)v->heads);
-    if (v->head_dim % 2)
-        return lf_fail(err, LF_EUNSUPPORTED, "%s: key 'head_dim': %lld is odd, and rotary embeddings need pairs",
-                       m->config_path, (long long)v->head_dim);
-    return LF_OK;
-}
+typedef lf_llama_layer layer;
 
 /* ---- the table of modules ---- */
 
-static bool declare_layer(lf_model *m, const llama *v, layer *l, int64_t number) {
+enum { BEFORE_ATTENTION, BEHIND_ATTENTION, BEFORE_MLP, BEHIND_MLP, NORMS };
+static const char *const norm_names[][NORMS] = {
+    /* NULL: there is none */
+    [LF_NORMS_BEFORE] = {"input_layernorm", NULL, "post_attention_layernorm", NULL},
+    [LF_NORMS_BEHIND] = {NULL, "post_attention_layernorm", NULL, "post_feedforward_layernorm"},
+    [LF_NORMS_BOTH] = {"input_layernorm", "post_attention_layernorm", "pre_feedforward_layernorm",
+                       "post_feedforward_layernorm"},
+};
+
+static bool declare_layer(lf_model *m, const lf_llama *v, layer *l) {
     lf_nn *nn = &m->nn;
-    const int64_t C = m->hidden_size, I = v->intermediate_size, Q = v->heads * v->head_dim,
-                  KV = v->kv_heads * v->head_dim;
-    l->model = m;
-    l->number = number;
-    l->window = v->windows[number];
-    const int64_t D = v->qk_norm ? v->head_dim : 0;
+    const int64_t C = m->hidden_size, I = v->intermediate_size, D = v->head_dim, Q = v->heads * D, KV = v->kv_heads * D;
+    const int64_t apart = v->fused ? 0 : C, as_one = v->fused ? C : 0; /* what a layer has none of goes in 0 wide */
+    const bool normed = v->qk_norm != LF_QK_PLAIN, whole = v->qk_norm == LF_QK_WHOLE;
+    const char *const *norms = norm_names[v->norms];
     const lf_layer_part parts[] = {
-        {&l->q, Q, C, v->qkv_bias, "self_attn.q_proj", NULL, false},
-        {&l->k, KV, C, v->qkv_bias, "self_attn.k_proj", NULL, false},
-        {&l->v, KV, C, v->qkv_bias, "self_attn.v_proj", NULL, false},
+        {&l->q, Q, apart, v->qkv_bias, "self_attn.q_proj", NULL, false},
+        {&l->k, KV, apart, v->qkv_bias, "self_attn.k_proj", NULL, false},
+        {&l->v, KV, apart, v->qkv_bias, "self_attn.v_proj", NULL, false},
+        {&l->fused_qkv, Q + 2 * KV, as_one, v->qkv_bias, "self_attn.qkv_proj", NULL, false},
         {&l->o, C, Q, v->o_bias, "self_attn.o_proj", NULL, false},
-        {&l->q_norm, 0, D, false, "self_attn.q_norm", NULL, false},
-        {&l->k_norm, 0, D, false, "self_attn.k_norm", NULL, false},
-        {&l->gate, I, C, v->mlp_bias, "mlp.gate_proj", NULL, false},
-        {&l->up, I, C, v->mlp_bias, "mlp.up_proj", NULL, false},
+        {&l->q_norm, 0,
+         !normed ? 0
+         : whole ? Q
+                 : D,
+         false, "self_attn.q_norm", NULL, false},
+        {&l->k_norm, 0,
+         !normed ? 0
+         : whole ? KV
+                 : D,
+         false, "self_attn.k_norm", NULL, false},
+        {&l->gate, I, apart, v->mlp_bias, "mlp.gate_proj", NULL, false},
+        {&l->up, I, apart, v->mlp_bias, "mlp.up_proj", NULL, false},
+        {&l->fused_gate_up, 2 * I, as_one, v->mlp_bias, "mlp.gate_up_proj", NULL, false},
         {&l->down, C, I, v->mlp_bias, "mlp.down_proj", NULL, false},
-        {&l->norm_before, 0, C, false, "input_layernorm", NULL, false},
-        {&l->norm_after, 0, C, false, "post_attention_layernorm", NULL, false},
+        {&l->before_attention, 0, norms[BEFORE_ATTENTION] ? C : 0, false, norms[BEFORE_ATTENTION], NULL, false},
+        {&l->behind_attention, 0, norms[BEHIND_ATTENTION] ? C : 0, false, norms[BEHIND_ATTENTION], NULL, false},
+        {&l->before_mlp, 0, norms[BEFORE_MLP] ? C : 0, false, norms[BEFORE_MLP], NULL, false},
+        {&l->behind_mlp, 0, norms[BEHIND_MLP] ? C : 0, false, norms[BEHIND_MLP], NULL, false},
     };
     static const char layers[] = "model.layers";
-    if (!lf_family_layer(nn, layers, layers, number, parts, sizeof parts / sizeof *parts)) return false;
-    return !lf_nn_group(nn, &l->qkv, (lf_module *[]){l->q, l->k, l->v}, 3, NULL) &&
-           !lf_nn_group(nn, &l->gate_up, (lf_module *[]){l->gate, l->up}, 2, NULL);
+    l->model = m;
+    if (!lf_family_layer(nn, layers, layers, l->number, parts, sizeof parts / sizeof *parts)) return false;
+    return v->fused || (!lf_nn_group(nn, &l->qkv, (lf_module *[]){l->q, l->k, l->v}, 3, NULL) &&
+                        !lf_nn_group(nn, &l->gate_up, (lf_module *[]){l->gate, l->up}, 2, NULL));
+}
+
+static void center_norms(lf_nn *nn) {
+    for (int64_t i = 0; i < nn->n_modules; i++)
+        if (nn->modules[i]->kind == LF_MODULE_NORM) nn->modules[i]->weight->plus_one = true;
 }
 
 static lf_status llama_declare(lf_model *m, lf_err *err) {
-    static const char *const targets[] = {"q_proj", "v_proj", NULL};
-    const struct relative *r = relative_of(m);
-    llama *v = m->impl = lf_arena_alloc(m->nn.arena, sizeof *v);
+    lf_llama *v = m->impl = lf_arena_alloc(m->nn.arena, sizeof *v);
     if (!v) return lf_no_memory(err, "%s", m->path);
-    lf_status rc = read_numbers(m, v, r, err);
+    const lf_status rc = lf_llama_read(m, v, err);
     if (rc) return rc;
-    v->layers = lf_arena_alloc(m->nn.arena, (size_t)m->n_layers * sizeof *v->layers);
-    v->windows = lf_arena_alloc(m->nn.arena, (size_t)m->n_layers * sizeof *v->windows);
-    if (!v->layers || !v->windows) return lf_no_memory(err, "%s", m->path);
-    if ((rc = lf_family_windows(m, r->window, v->windows, err)) || (rc = lf_rope_read(&v->rope, m, v->head_dim, err)))
-        return rc;
-    bool ok = lf_family_ends(m, "model.embed_tokens", targets);
-    for (int64_t i = 0; ok && i < m->n_layers; i++) ok = declare_layer(m, v, &v->layers[i], i);
+    bool ok = lf_family_ends(m, "model.embed_tokens", v->targets);
+    for (int64_t i = 0; ok && i < m->n_layers; i++) {
+        v->layers[i].number = i;
+        ok = declare_layer(m, v, &v->layers[i]);
+    }
     ok = ok && (v->norm = lf_family_norm(&m->nn, m->hidden_size, false, "model.norm", NULL));
+    if (v->norms_around_zero) center_norms(&m->nn);
     return ok ? LF_OK : lf_no_memory(err, "the table of modules of %s", m->path);
 }
 
 static void llama_init_param(const lf_model *m, const lf_param *p, lf_rng_key key, float *out) {
-    const llama *v = m->impl;
+    const lf_llama *v = m->impl;
     lf_family_init_param(p, key, v->initializer_range, out);
 }
 
 /* ---- forward ---- */
 
-static lf_tensor *attention(const layer *l, const llama *v, const lf_pass *pass, lf_graph *g, lf_tensor *qkv) {
+static lf_tensor *attention(const layer *l, const lf_llama *v, const lf_pass *pass, lf_graph *g, lf_tensor *qkv) {
     const lf_attention_opts o = {.heads = v->heads,
                                  .kv_heads = v->kv_heads,
+                                 .scale = v->score_scale,
                                  .causal = true,
                                  .window = l->window,
                                  .first = pass->in.first,
@@ -153,40 +94,61 @@ static lf_tensor *attention(const layer *l, const llama *v, const lf_pass *pass,
                        : lf_attention(g, qkv, &o);
 }
 
-static lf_tensor *self_attention(const layer *l, const llama *v, const lf_pass *pass, lf_graph *g, lf_tensor *x) {
-    lf_tensor *h = lf_nn_rmsnorm(g, l->norm_before, x, v->epsilon);
-    lf_tensor *qkv = lf_nn_then(g, h, lf_nn_linear_group(g, pass->base, l->qkv, h));
-    if (v->qk_norm)
+/* Norms and rotary positions of q and k; qkv is done. */
+static lf_tensor *prepare(const layer *l, const lf_llama *v, const lf_pass *pass, lf_graph *g, lf_tensor *qkv) {
+    if (l->q_norm)
         qkv = lf_nn_then(g, qkv,
                          lf_head_norm(g, qkv, &l->q_norm->weight->tensor, &l->k_norm->weight->tensor, v->heads,
                                       v->kv_heads, v->epsilon));
-    const lf_rope_rows *turn = pass->rotation;
-    qkv = lf_nn_then(g, qkv, lf_rope(g, qkv, turn->cosines, turn->sines, turn->positions, v->heads, v->kv_heads));
+    if (l->rope == LF_ROPE_NONE) return qkv;
+    const lf_rope_rows *turn = &pass->rotation[l->rope];
+    return lf_nn_then(
+        g, qkv, lf_rope(g, qkv, turn->cosines, turn->sines, turn->positions, turn->turned, v->heads, v->kv_heads));
+}
+
+/* Either branch is done with h as soon as it is read, if it is a norm's: x itself is also what the branch is added to.
+ */
+static lf_tensor *self_attention(const layer *l, const lf_llama *v, const lf_pass *pass, lf_graph *g, lf_tensor *h) {
+    lf_tensor *qkv =
+        l->fused_qkv ? lf_nn_linear(g, pass->base, l->fused_qkv, h) : lf_nn_linear_group(g, pass->base, l->qkv, h);
+    if (l->before_attention) lf_done(g, h);
+    qkv = prepare(l, v, pass, g, qkv);
     lf_tensor *a = lf_nn_then(g, qkv, attention(l, v, pass, g, qkv));
     return lf_nn_then(g, a, lf_nn_linear(g, pass->base, l->o, a));
 }
 
-static lf_tensor *mlp(const layer *l, const llama *v, const lf_pass *pass, lf_graph *g, lf_tensor *x) {
-    lf_tensor *h = lf_nn_rmsnorm(g, l->norm_after, x, v->epsilon);
-    lf_tensor *gate_up = lf_nn_then(g, h, lf_nn_linear_group(g, pass->base, l->gate_up, h));
+static lf_tensor *mlp(const layer *l, const lf_llama *v, const lf_pass *pass, lf_graph *g, lf_tensor *h) {
+    lf_tensor *gate_up = l->fused_gate_up ? lf_nn_linear(g, pass->base, l->fused_gate_up, h)
+                                          : lf_nn_linear_group(g, pass->base, l->gate_up, h);
+    if (l->before_mlp) lf_done(g, h);
     lf_tensor *product = lf_nn_then(g, gate_up, lf_gated(g, gate_up, v->activation));
     return lf_nn_then(g, product, lf_nn_linear(g, pass->base, l->down, product));
 }
 
+typedef lf_tensor *branch_fn(const layer *l, const lf_llama *v, const lf_pass *pass, lf_graph *g, lf_tensor *h);
+
+/* x + the branch, which has a norm before it, behind it, or both; x is done. */
+static lf_tensor *with_branch(const layer *l, const lf_pass *pass, lf_graph *g, lf_tensor *x, lf_module *before,
+                              branch_fn *branch, lf_module *behind) {
+    const lf_llama *v = l->model->impl;
+    lf_tensor *h = before ? lf_nn_rmsnorm(g, before, x, v->epsilon) : x, *y = branch(l, v, pass, g, h);
+    if (behind) y = lf_nn_then(g, y, lf_nn_rmsnorm(g, behind, y, v->epsilon));
+    return lf_nn_residual(g, x, lf_scale(g, lf_dropout(g, y, v->resid_pdrop), v->residual_scale));
+}
+
 static lf_tensor *build_layer(const void *layer_, const lf_pass *pass, lf_graph *g, lf_tensor *x) {
     const layer *l = layer_;
-    const llama *v = l->model->impl;
-    x = lf_nn_residual(g, x, self_attention(l, v, pass, g, x));
-    return lf_nn_residual(g, x, mlp(l, v, pass, g, x));
+    x = with_branch(l, pass, g, x, l->before_attention, self_attention, l->behind_attention);
+    return with_branch(l, pass, g, x, l->before_mlp, mlp, l->behind_mlp);
 }
 
 static lf_tensor *llama_hidden(const lf_model *m, lf_graph *g, lf_pass *pass) {
-    const llama *v = m->impl;
+    const lf_llama *v = m->impl;
     const lf_model_input *in = &pass->in;
-    if (!lf_family_check_ids(m, g, in) || !(pass->rotation = lf_rope_open(&v->rope, 1, g, in))) return NULL;
+    if (!lf_family_check_ids(m, g, in) || !(pass->rotation = lf_rope_open(v->ropes, v->n_ropes, g, in))) return NULL;
     lf_tensor *x = lf_embed(g, in->ids, in->B, in->T, &m->tokens.embedding->tensor, NULL, NULL);
     x = lf_model_layers(g, build_layer, pass, v->layers, sizeof *v->layers, m->n_layers,
-                        m->gradient_checkpointing && !pass->cache, x);
+                        m->gradient_checkpointing && !pass->cache, lf_scale(g, x, v->embedding_scale));
     return lf_nn_then(g, x, lf_nn_rmsnorm(g, v->norm, x, v->epsilon));
 }
 
@@ -204,3 +166,7 @@ RELATIVE(llama)
 RELATIVE(mistral)
 RELATIVE(qwen2)
 RELATIVE(qwen3)
+RELATIVE(smollm3)
+RELATIVE(olmo2)
+RELATIVE(phi3)
+RELATIVE(gemma3_text)

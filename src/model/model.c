@@ -122,7 +122,7 @@ void lf_transpose(float *to, const float *from, int64_t rows, int64_t columns) {
         for (int64_t j = 0; j < columns; j++) to[j * rows + i] = from[i * columns + j];
 }
 
-bool lf_param_read(const lf_model *m, const lf_param *p, const lf_st_tensor *t, float *out) {
+bool lf_param_stored(const lf_model *m, const lf_param *p, const lf_st_tensor *t, float *out) {
     float *as_stored = p->transposed ? lf_aligned_alloc((size_t)t->numel * sizeof *as_stored) : out;
     if (!as_stored) return false;
     lf_to_f32(as_stored, t->data, t->dtype, t->numel);
@@ -131,6 +131,12 @@ bool lf_param_read(const lf_model *m, const lf_param *p, const lf_st_tensor *t, 
         lf_transpose(out, as_stored, p->tensor.shape[1], p->tensor.shape[0]);
         lf_aligned_free(as_stored);
     }
+    return true;
+}
+
+bool lf_param_read(const lf_model *m, const lf_param *p, const lf_st_tensor *t, float *out) {
+    if (!lf_param_stored(m, p, t, out)) return false;
+    for (int64_t i = 0; p->plus_one && i < t->numel; i++) out[i] += 1;
     return true;
 }
 

@@ -21,6 +21,8 @@ typedef struct lf_pixel_facts {
 typedef struct lf_token_facts {
     int64_t vocab_size, max_positions; /* max_positions 0: no limit */
     int64_t kv_width;                  /* numbers of a token's keys and values in a layer's cache */
+    int64_t steady;                    /* keys of texts longer than this depend on their length (rope.c); 0: never */
+    bool reads_again;                  /* a cached text that grows beyond it is to be read again from its beginning */
     lf_param *embedding;               /* [vocab_size, hidden_size] */
 } lf_token_facts;
 
@@ -153,7 +155,8 @@ int64_t lf_kv_cache_capacity(const lf_kv_cache *c);
 void lf_kv_cache_free(lf_kv_cache *c);
 int64_t lf_kv_cache_count(const lf_kv_cache *c);
 void lf_kv_cache_cut(lf_kv_cache *c, int64_t n); /* forgets all but the first n tokens */
-/* The next n tokens: hidden states [1, n, hidden_size]. n + count <= capacity is asserted. */
+/* The next n tokens: hidden states [1, n, hidden_size]. n + count <= capacity is asserted. Keys that are there stay as
+ * they are; where those of longer texts are others (tokens.steady), whoever generates text begins again. */
 lf_tensor *lf_lm_hidden_cached(const lf_model *m, lf_graph *g, const int32_t *ids, int64_t n, lf_kv_cache *c);
 
 /* Numbers of a picture or a text that go into a classifier: what its head multiplies (of DINOv2 2 x hidden_size). */

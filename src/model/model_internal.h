@@ -6,7 +6,9 @@
 
 /* A parameter's shape as its file has it. */
 void lf_param_file_shape(const lf_param *p, int64_t shape[LF_TENSOR_DIMS]);
-/* Its values from the file, in our orientation; false when out of memory. Several threads may read at a time. */
+/* Its values from the file, in our orientation; false when out of memory. Several threads may read at a time.
+ * lf_param_read: as the model computes with them (plus_one). */
+bool lf_param_stored(const lf_model *m, const lf_param *p, const lf_st_tensor *t, float *out);
 bool lf_param_read(const lf_model *m, const lf_param *p, const lf_st_tensor *t, float *out);
 /* Its values now: from memory where they are held, else from the model's file. LF_EDATA if there are none. */
 lf_status lf_param_values(const lf_model *m, const lf_param *p, float *out, lf_err *err);

@@ -25,6 +25,16 @@ lf_status lf_param_values(const lf_model *m, const lf_param *p, float *out, lf_e
     return LF_OK;
 }
 
+/* The same as a file has them, less the 1 that was added. What nobody trained comes from the source, because some
+ * digits of a small w are lost in 1 + w. */
+static lf_status file_values(const lf_model *m, const lf_param *p, float *out, lf_err *err) {
+    const lf_st_tensor *t = m->weights && p->plus_one ? lf_family_find(m->family, m->weights, p) : NULL;
+    if (t && !p->tensor.grad) return lf_param_stored(m, p, t, out) ? LF_OK : lf_no_memory(err, "%s", p->name);
+    const lf_status rc = lf_param_values(m, p, out, err);
+    for (int64_t i = 0; !rc && p->plus_one && i < p->tensor.numel; i++) out[i] -= 1;
+    return rc;
+}
+
 /* The bytes of the source, if they are what is to be written: not held, not merged into, and not in another format. */
 static const lf_st_tensor *untouched(const lf_model *m, const lf_param *p, const lf_module *module, lf_dtype dtype) {
     const lf_st_tensor *t = m->weights ? lf_family_find(m->family, m->weights, p) : NULL;
@@ -91,7 +101,7 @@ static lf_status write_tensors(const lf_model *m, lf_st_writer *w, lf_dtype dtyp
                          p->file_name);
             break;
         }
-        if ((rc = lf_param_values(m, p, buffer, err)) ||
+        if ((rc = file_values(m, p, buffer, err)) ||
             (merge && module && module->lora && (rc = merge(context, module, buffer, err))))
             break;
         if (p->transposed) lf_transpose(turned, buffer, p->tensor.shape[0], p->tensor.shape[1]);

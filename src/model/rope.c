@@ -1,5 +1,5 @@
-/* Frequencies of rotary position embeddings, by the kinds that transformers knows, and their cosines and sines. A
- * table: a new kind is a function and a line. Angles are products of floats, as models were trained with them. */
+/* Frequencies of rotary position embeddings, by the kinds that transformers knows, from config.json. A table: a new
+ * kind is a function and a line. What is made of them for the tokens of a pass: rope_rows.c. */
 #define _XOPEN_SOURCE 700 /* M_PI */
 #include <math.h>
 #include <string.h>
@@ -10,10 +10,11 @@
 
 typedef struct reading {
     lf_model *m;
-    const cJSON *params; /* NULL: none */
-    const char *name;    /* of params, in errors */
-    double theta, factor;
-    int64_t size, half, original; /* original: max_position_embeddings before scaling */
+    const lf_rope_keys *keys;
+    const cJSON *params;    /* NULL: none */
+    const char *name;       /* of params, in errors */
+    int64_t head, original; /* numbers of a head; max_position_embeddings before scaling */
+    lf_rope_table *table;   /* theta, size and half are there before a kind fills the rest */
 } reading;
 
 /* A key without which the kind has no meaning. */
@@ -24,54 +25,53 @@ static lf_status need(const reading *r, const char *key, double *out, lf_err *er
                    *out == -1 ? "none" : "another");
 }
 
-static double frequency(const reading *r, int64_t i) { return pow(r->theta, -2.0 * (double)i / (double)r->size); }
+static double frequency(const reading *r, int64_t i) {
+    return pow(r->table->theta, -2.0 * (double)i / (double)r->table->size);
+}
 
-/* ---- kinds: fill [half] frequencies ---- */
+/* ---- kinds: fill [half] frequencies, and what of the table is not as in most ---- */
 
-static lf_status plain(const reading *r, double *f, double *factor, lf_err *err) {
-    (void)factor;
+static lf_status plain(const reading *r, float *f, lf_err *err) {
     (void)err;
-    for (int64_t i = 0; i < r->half; i++) f[i] = frequency(r, i);
+    for (int64_t i = 0; i < r->table->half; i++) f[i] = (float)frequency(r, i);
     return LF_OK;
 }
 
-static lf_status linear(const reading *r, double *f, double *factor, lf_err *err) {
+static lf_status linear(const reading *r, float *f, lf_err *err) {
     double by;
     const lf_status rc = need(r, "factor", &by, err);
-    (void)factor;
-    for (int64_t i = 0; !rc && i < r->half; i++) f[i] = frequency(r, i) / by;
+    for (int64_t i = 0; !rc && i < r->table->half; i++) f[i] = (float)(frequency(r, i) / by);
     return rc;
 }
 
 /* Llama 3.1: waves that turn often in a text of the first training stay, slow ones are stretched, those between are
  * mixed. */
-static lf_status llama3(const reading *r, double *f, double *factor, lf_err *err) {
+static lf_status llama3(const reading *r, float *f, lf_err *err) {
     double by, low, high;
     lf_status rc;
-    (void)factor;
     if ((rc = need(r, "factor", &by, err)) || (rc = need(r, "low_freq_factor", &low, err)) ||
         (rc = need(r, "high_freq_factor", &high, err)))
         return rc;
     if (!(high > low))
         return lf_fail(err, LF_EDATA, "%s: key 'high_freq_factor': expected more than low_freq_factor %g, found %g",
                        r->name, low, high);
-    for (int64_t i = 0; i < r->half; i++) {
+    for (int64_t i = 0; i < r->table->half; i++) {
         const double turns = (double)r->original * frequency(r, i) / (2 * M_PI); /* in a text of the first training */
         const double kept = turns > high ? 1 : turns < low ? 0 : (turns - low) / (high - low);
-        f[i] = frequency(r, i) * (kept + (1 - kept) / by);
+        f[i] = (float)(frequency(r, i) * (kept + (1 - kept) / by));
     }
     return LF_OK;
 }
 
 /* The pair of numbers whose wave turns `turns` times in a text of the first training. */
 static double pair_of(const reading *r, double turns) {
-    return (double)r->size * log((double)r->original / (turns * 2 * M_PI)) / (2 * log(r->theta));
+    return (double)r->table->size * log((double)r->original / (turns * 2 * M_PI)) / (2 * log(r->table->theta));
 }
 
 static double stretch(double by, double scale) { return by <= 1 ? 1 : 0.1 * scale * log(by) + 1; }
 
 /* YaRN (Peng et al. 2023): as llama3 with the border by pairs, and a factor on the scores. */
-static lf_status yarn(const reading *r, double *f, double *factor, lf_err *err) {
+static lf_status yarn(const reading *r, float *f, lf_err *err) {
     const double longer = (double)r->m->tokens.max_positions / (double)r->original;
     double by, fast, slow, scale, scale_all, given;
     bool whole;
@@ -93,124 +93,209 @@ static lf_status yarn(const reading *r, double *f, double *factor, lf_err *err) 
     double low = pair_of(r, fast > 0 ? fast : 32), high = pair_of(r, slow > 0 ? slow : 1);
     if (whole) low = floor(low), high = ceil(high);
     low = fmax(low, 0);
-    high = fmin(high, (double)(r->size - 1));
+    high = fmin(high, (double)(r->table->size - 1));
     if (low == high) high += 0.001;
-    for (int64_t i = 0; i < r->half; i++) {
+    for (int64_t i = 0; i < r->table->half; i++) {
         const double stretched = fmin(fmax(((double)i - low) / (high - low), 0), 1);
-        f[i] = frequency(r, i) * (1 - stretched + stretched / by);
+        f[i] = (float)(frequency(r, i) * (1 - stretched + stretched / by));
     }
-    *factor = given;
+    r->table->factor = (float)given;
+    return LF_OK;
+}
+
+/* NTK scaling: a text that is longer than those of the training has a larger theta, by its length. */
+static lf_status dynamic(const reading *r, float *f, lf_err *err) {
+    lf_rope_table *t = r->table;
+    const lf_status rc = need(r, "factor", &t->stretch, err);
+    if (rc) return rc;
+    if (t->stretch < 1 || t->size < 4)
+        return lf_fail(err, LF_EDATA, "%s: key 'factor': expected at least 1, and 4 numbers to turn; found %g and %lld",
+                       r->name, t->stretch, (long long)t->size);
+    t->steady = r->m->tokens.max_positions;
+    t->reach = (int64_t)fmin(t->stretch * (double)t->steady, INT32_MAX);
+    return plain(r, f, err);
+}
+
+/* One number for each pair that is turned, by which its frequency is divided. */
+static lf_status divide(const reading *r, const char *key, float *f, lf_err *err) {
+    const cJSON *list = cJSON_GetObjectItemCaseSensitive(r->params, key), *number;
+    bool good = cJSON_IsArray(list) && cJSON_GetArraySize(list) == r->table->half;
+    int64_t i = 0;
+    cJSON_ArrayForEach(number, list) {
+        if (!good || !(good = cJSON_IsNumber(number) && number->valuedouble > 0)) break;
+        f[i] = (float)(frequency(r, i) / number->valuedouble);
+        i++;
+    }
+    return good ? LF_OK
+                : lf_fail(err, LF_EDATA, "%s: key '%s': expected a list of %lld numbers above 0, one for each pair",
+                          r->name, key, (long long)r->table->half);
+}
+
+/* LongRoPE (Ding et al. 2024): a text longer than those of the first training has other frequencies; either has a
+ * divisor of its own for each. */
+static lf_status longrope(const reading *r, float *f, lf_err *err) {
+    lf_rope_table *t = r->table;
+    double by, given;
+    float *longer = lf_arena_alloc(r->m->nn.arena, (size_t)t->half * sizeof *longer);
+    if (!longer) return lf_no_memory(err, "%s", r->name);
+    lf_status rc;
+    if ((rc = lf_json_get_f64(r->params, "factor", (double)r->m->tokens.max_positions / (double)r->original, &by,
+                              r->name, err)) ||
+        (rc = lf_json_get_f64(r->params, "attention_factor", by <= 1 ? 1 : sqrt(1 + log(by) / log((double)r->original)),
+                              &given, r->name, err)) ||
+        (rc = divide(r, "short_factor", f, err)) || (rc = divide(r, "long_factor", longer, err)))
+        return rc;
+    if (!(given > 0) || !isfinite(given))
+        return lf_fail(err, LF_EDATA, "%s: key 'attention_factor': expected a number above 0, found %g", r->name,
+                       given);
+    t->factor = (float)given;
+    t->steady = r->original;
+    t->longer = longer;
     return LF_OK;
 }
 
 static const struct {
     const char *type;
-    lf_status (*fill)(const reading *r, double *f, double *factor, lf_err *err);
-} kinds[] = {{"default", plain}, {"linear", linear}, {"llama3", llama3}, {"yarn", yarn}};
+    lf_status (*fill)(const reading *r, float *f, lf_err *err);
+} kinds[] = {{"default", plain}, {"linear", linear},   {"llama3", llama3},
+             {"yarn", yarn},     {"dynamic", dynamic}, {"longrope", longrope}};
 
 /* ---- config.json ---- */
 
-static lf_status fill(const reading *r, lf_rope_table *table, const char *type, lf_err *err) {
+static lf_status fill(const reading *r, const char *type, lf_err *err) {
     size_t kind = 0;
     while (kind < sizeof kinds / sizeof kinds[0] && strcmp(kinds[kind].type, type)) kind++;
     if (kind == sizeof kinds / sizeof kinds[0])
         return lf_fail(err, LF_EUNSUPPORTED,
-                       "%s: key 'rope_type': '%s' is not supported; known: default, linear, llama3, yarn", r->name,
-                       type);
-    double *f = lf_malloc((size_t)r->half * sizeof *f), factor = 1;
-    float *kept = lf_arena_alloc(r->m->nn.arena, (size_t)r->half * sizeof *kept);
-    lf_status rc = f && kept ? kinds[kind].fill(r, f, &factor, err) : lf_no_memory(err, "%s", r->name);
-    for (int64_t i = 0; !rc && i < r->half; i++) kept[i] = (float)f[i];
-    *table = (lf_rope_table){.half = r->half, .frequencies = kept, .factor = (float)factor};
-    lf_free(f);
-    return rc;
+                       "%s: key 'rope_type': '%s' is not supported; known: default, linear, llama3, yarn, dynamic, "
+                       "longrope",
+                       r->name, type);
+    float *f = lf_arena_alloc(r->m->nn.arena, (size_t)r->table->half * sizeof *f);
+    r->table->frequencies = f;
+    return f ? kinds[kind].fill(r, f, err) : lf_no_memory(err, "%s", r->name);
 }
 
-static lf_status read_params(reading *r, lf_rope_table *table, lf_err *err) {
+/* How many numbers of each head are turned. An odd count has a pair more, as transformers rounds it. */
+static lf_status read_part(const reading *r, lf_err *err) {
     const lf_model *m = r->m;
-    const char *type;
-    double theta, partial;
+    double partial;
     lf_status rc;
-    const cJSON *item;
-    cJSON_ArrayForEach(item, r->params) if (cJSON_IsObject(item)) return lf_fail(
-        err, LF_EUNSUPPORTED, "%s: key '%s': rotary positions by kind of layer are not supported", r->name,
-        item->string);
-    if ((rc = lf_json_get_f64(m->config, "rope_theta", 10000, &theta, m->config_path, err)) ||
-        (rc = lf_json_get_f64(r->params, "rope_theta", theta, &r->theta, r->name, err)) ||
-        (rc = lf_json_get_f64(m->config, "partial_rotary_factor", 1, &partial, m->config_path, err)) ||
-        (rc = lf_json_get_f64(r->params, "partial_rotary_factor", partial, &partial, r->name, err)) ||
-        (rc = lf_json_get_str(r->params, "type", "default", &type, r->name, err)) ||
-        (rc = lf_json_get_str(r->params, "rope_type", type, &type, r->name, err)) ||
-        (rc = lf_json_get_i64(r->params, "original_max_position_embeddings", m->tokens.max_positions, &r->original,
-                              r->name, err)) ||
-        (rc = lf_json_get_i64(m->config, "original_max_position_embeddings", r->original, &r->original, m->config_path,
-                              err)))
+    if ((rc = lf_json_get_f64(m->config, "partial_rotary_factor", 1, &partial, m->config_path, err)) ||
+        (rc = lf_json_get_f64(r->params, "partial_rotary_factor", partial, &partial, r->name, err)))
         return rc;
-    if (!(r->theta > 1))
-        return lf_fail(err, LF_EDATA, "%s: key 'rope_theta': expected more than 1, found %g", r->name, r->theta);
-    if (r->original < 1)
-        return lf_fail(err, LF_EDATA, "%s: key 'original_max_position_embeddings': expected at least 1, found %lld",
-                       r->name, (long long)r->original);
-    if (partial != 1)
+    if (partial != 1 && !r->keys->partial)
         return lf_fail(err, LF_EUNSUPPORTED,
                        "%s: key 'partial_rotary_factor': only 1 is supported for model_type '%s', found %g", r->name,
                        m->family->model_type, partial);
-    return fill(r, table, type, err);
+    r->table->size = partial > 0 && partial <= 1 ? (int64_t)((double)r->head * partial) : 0;
+    r->table->half = (r->table->size + 1) / 2;
+    if (r->table->size >= 1 && 2 * r->table->half <= r->head) return LF_OK;
+    return lf_fail(err, LF_EDATA, "%s: key 'partial_rotary_factor': %g of heads of %lld numbers cannot be turned",
+                   r->name, partial, (long long)r->head);
 }
 
-lf_status lf_rope_read(lf_rope_table *table, lf_model *m, int64_t D, lf_err *err) {
-    static const char *const keys[] = {"rope_scaling",
-                                       "rope_parameters"}; /* the first that says something, as transformers 5 */
-    const cJSON *params = NULL;
-    const char *key = NULL;
-    for (size_t i = 0; i < 2 && !params; i++) {
-        const cJSON *item = cJSON_GetObjectItemCaseSensitive(m->config, keys[i]);
-        if (item && !cJSON_IsNull(item) && !cJSON_IsObject(item))
-            return lf_fail(err, LF_EDATA, "%s: key '%s': expected an object or null", m->config_path, keys[i]);
-        if (item && item->child) params = item, key = keys[i];
+/* Phi-3's class reads original_max_position_embeddings beside rope_parameters, and that counts. */
+static lf_status read_original(reading *r, lf_err *err) {
+    const lf_model *m = r->m;
+    lf_status rc;
+    if ((rc = lf_json_get_i64(r->params, "original_max_position_embeddings", m->tokens.max_positions, &r->original,
+                              r->name, err)) ||
+        (rc = lf_json_get_i64(m->config, "original_max_position_embeddings",
+                              r->keys->original ? r->keys->original : r->original, &r->original, m->config_path, err)))
+        return rc;
+    if (r->original >= 1) return LF_OK;
+    return lf_fail(err, LF_EDATA, "%s: key 'original_max_position_embeddings': expected at least 1, found %lld",
+                   r->name, (long long)r->original);
+}
+
+static lf_status read_params(reading *r, lf_err *err) {
+    const lf_model *m = r->m;
+    const lf_rope_keys *keys = r->keys;
+    const char *type;
+    lf_status rc;
+    const cJSON *item;
+    cJSON_ArrayForEach(item, r->params) if (cJSON_IsObject(item)) return lf_fail(
+        err, LF_EUNSUPPORTED, "%s: key '%s': rotary positions by kind of layer are not supported for model_type '%s'",
+        r->name, item->string, m->family->model_type);
+    if ((rc = lf_json_get_f64(m->config, keys->theta_key ? keys->theta_key : "rope_theta",
+                              keys->theta > 0 ? keys->theta : 10000, &r->table->theta, m->config_path, err)) ||
+        (rc = lf_json_get_f64(r->params, "rope_theta", r->table->theta, &r->table->theta, r->name, err)) ||
+        (rc = lf_json_get_str(r->params, "type", "default", &type, r->name, err)) ||
+        (rc = lf_json_get_str(r->params, "rope_type", type, &type, r->name, err)) || (rc = read_original(r, err)) ||
+        (rc = read_part(r, err)))
+        return rc;
+    if (!(r->table->theta > 1))
+        return lf_fail(err, LF_EDATA, "%s: key 'rope_theta': expected more than 1, found %g", r->name, r->table->theta);
+    for (const char *const *old = keys->longrope_names; old && *old; old++)
+        if (strcmp(type, *old) == 0) type = "longrope";
+    return fill(r, type, err);
+}
+
+/* The object of a key; *out is NULL where there is none, or nothing in it. */
+static lf_status object_of(const lf_model *m, const char *key, const cJSON **out, lf_err *err) {
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(m->config, key);
+    *out = NULL;
+    if (item && !cJSON_IsNull(item) && !cJSON_IsObject(item))
+        return lf_fail(err, LF_EDATA, "%s: key '%s': expected an object or null", m->config_path, key);
+    if (item && item->child) *out = item;
+    return LF_OK;
+}
+
+/* Of rope_parameters by kind of layer, those of `kind`. */
+static lf_status of_kind(const lf_model *m, const cJSON *all, const char *kind, const cJSON **out, lf_err *err) {
+    const cJSON *item;
+    *out = NULL;
+    cJSON_ArrayForEach(item, all) {
+        const bool known =
+            strcmp(item->string, "full_attention") == 0 || strcmp(item->string, "sliding_attention") == 0;
+        if (!known || (!cJSON_IsNull(item) && !cJSON_IsObject(item)))
+            return lf_fail(err, LF_EUNSUPPORTED,
+                           "%s: key 'rope_parameters': expected an object for full_attention and one for "
+                           "sliding_attention, as model_type '%s' has them; found '%s'",
+                           m->config_path, m->family->model_type, item->string);
+        if (strcmp(item->string, kind) == 0 && item->child) *out = item;
     }
+    return LF_OK;
+}
+
+/* Which object of config.json says it: rope_scaling if it says something, else rope_parameters, as in transformers 5;
+ * of layers of one kind, their own in rope_parameters, or rope_scaling, which transformers 4 had for the full ones. */
+static lf_status choose_params(reading *r, const char **key, lf_err *err) {
+    const lf_rope_keys *keys = r->keys;
+    const cJSON *old, *new;
+    lf_status rc;
+    if ((rc = object_of(r->m, "rope_scaling", &old, err)) || (rc = object_of(r->m, "rope_parameters", &new, err)) ||
+        (keys->layers && (rc = of_kind(r->m, new, keys->layers, &new, err))))
+        return rc;
+    if (keys->layers && !keys->scaled) old = NULL;
+    if (keys->layers && old && new)
+        return lf_fail(err, LF_EUNSUPPORTED,
+                       "%s: key 'rope_scaling': rope_parameters says something of these layers too; leave one out",
+                       r->m->config_path);
+    r->params = old ? old : new;
+    *key = old ? "rope_scaling" : new ? "rope_parameters" : NULL;
+    return LF_OK;
+}
+
+lf_status lf_rope_read(lf_rope_table *table, lf_model *m, int64_t D, const lf_rope_keys *keys, lf_err *err) {
+    reading r = {.m = m, .keys = keys, .head = D, .table = table};
+    const char *key = NULL;
+    *table = (lf_rope_table){.factor = 1};
+    lf_status rc = choose_params(&r, &key, err);
+    if (rc) return rc;
     char *name = key ? lf_format("%s: %s", m->config_path, key) : lf_strdup(m->config_path);
-    reading r = {.m = m, .params = params, .name = name, .size = D, .half = D / 2};
-    const lf_status rc = name ? read_params(&r, table, err) : lf_no_memory(err, "%s", m->config_path);
+    r.name = name;
+    rc = name ? read_params(&r, err) : lf_no_memory(err, "%s", m->config_path);
     lf_free(name);
     return rc;
 }
 
-/* ---- cosines and sines ---- */
-
-static void fill_rows(const lf_rope_table *r, int32_t first, int64_t rows, float *cosines, float *sines) {
-    for (int64_t t = 0; t < rows; t++)
-        for (int64_t i = 0; i < r->half; i++) {
-            const float angle = (float)(first + t) * r->frequencies[i];
-            cosines[t * r->half + i] = (float)(cos((double)angle) * (double)r->factor);
-            sines[t * r->half + i] = (float)(sin((double)angle) * (double)r->factor);
-        }
-}
-
-/* Positions as rows of tables that begin at `first`. */
-static const int32_t *from_first(lf_graph *g, const lf_model_input *in, int32_t first) {
-    if (!first) return in->positions;
-    const int64_t n = in->B * in->T;
-    int32_t *rows = lf_graph_take_bytes(g, n * (int64_t)sizeof *rows);
-    for (int64_t i = 0; rows && i < n; i++) rows[i] = in->positions[i] - first;
-    return rows;
-}
-
-const lf_rope_rows *lf_rope_open(const lf_rope_table *tables, int n, lf_graph *g, const lf_model_input *in) {
-    int32_t first = in->positions[0], last = first;
-    for (int64_t i = 1; i < in->B * in->T; i++) {
-        if (in->positions[i] < first) first = in->positions[i];
-        if (in->positions[i] > last) last = in->positions[i];
+void lf_rope_limits(lf_model *m, const lf_rope_table *tables, int n) {
+    lf_token_facts *f = &m->tokens;
+    for (int i = 0; i < n; i++) {
+        if (tables[i].reach > f->max_positions) f->max_positions = tables[i].reach;
+        if (!tables[i].steady) continue;
+        if (!f->steady || tables[i].steady < f->steady) f->steady = tables[i].steady;
+        f->reads_again |= tables[i].longer != NULL;
     }
-    const int64_t rows = (int64_t)last - first + 1;
-    lf_rope_rows *out = lf_graph_take_bytes(g, n * (int64_t)sizeof *out);
-    const int32_t *positions = out ? from_first(g, in, first) : NULL;
-    for (int i = 0; positions && i < n; i++) {
-        const int64_t numbers = rows * tables[i].half;
-        float *both = lf_graph_take_bytes(g, 2 * numbers * (int64_t)sizeof *both);
-        if (!both) return NULL;
-        fill_rows(&tables[i], first, rows, both, both + numbers);
-        out[i] = (lf_rope_rows){both, both + numbers, positions};
-    }
-    return positions ? out : NULL;
 }

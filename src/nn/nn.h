@@ -22,6 +22,7 @@ typedef struct lf_param {
     lf_dtype file_dtype;   /* in the file it was read from; LF_F32 for a new one */
     bool decays;           /* weight decay applies when trained (not to biases, norms, embeddings) */
     bool transposed;       /* its file holds [in,out] (GPT-2's Conv1D); here it is [out,in] all the same */
+    bool plus_one;         /* its file holds w, here it is 1 + w (Gemma's norms): who writes it takes the 1 off again */
 } lf_param;
 
 /* What a module is to the model's outputs: a head is the last layer of all, and never an adapter's target by a pattern
