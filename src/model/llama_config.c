@@ -34,9 +34,13 @@ static const char *const su_and_yarn[] = {"su", "yarn", NULL}; /* longrope, in o
 static const lf_rope_keys local_rope = {
     .layers = "sliding_attention", .theta_key = "rope_local_base_freq", .theta = 10000};
 static const char *const gemma3_refused[] = {
-    "use_bidirectional_attention", "attention to later tokens is", /* transformers reads the key and caps nothing: */
-    "attn_logit_softcapping", "a cap on scores, which transformers does not apply, is",
-    "final_logit_softcapping", "a cap on logits is", NULL};
+    "use_bidirectional_attention",
+    "attention to later tokens is", /* transformers reads the key and caps nothing: */
+    "attn_logit_softcapping",
+    "a cap on scores, which transformers does not apply, is",
+    "final_logit_softcapping",
+    "a cap on logits is",
+    NULL};
 
 static const relative relatives[] = {
     {.model_type = "llama", .qkv_bias = BIAS_BY_CONFIG, .o_bias = BIAS_BY_CONFIG, .mlp_bias = BIAS_BY_CONFIG},

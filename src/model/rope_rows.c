@@ -65,8 +65,7 @@ static void fill_text(const lf_rope_table *r, const int32_t *positions, int64_t 
     for (int64_t i = 0; i < n; i++)
         if (positions[i] >= length) length = positions[i] + 1;
     const float *frequencies = frequencies_of(r, length, room);
-    for (int64_t i = 0; i < n; i++)
-        fill_row(r, frequencies, positions[i], cosines + i * r->half, sines + i * r->half);
+    for (int64_t i = 0; i < n; i++) fill_row(r, frequencies, positions[i], cosines + i * r->half, sines + i * r->half);
 }
 
 static bool by_token(lf_rope_rows *out, const lf_rope_table *r, lf_graph *g, const lf_model_input *in) {
@@ -89,7 +88,6 @@ static bool by_token(lf_rope_rows *out, const lf_rope_table *r, lf_graph *g, con
 const lf_rope_rows *lf_rope_open(const lf_rope_table *tables, int n, lf_graph *g, const lf_model_input *in) {
     lf_rope_rows *out = lf_graph_take_bytes(g, n * (int64_t)sizeof *out);
     bool ok = out != NULL;
-    for (int i = 0; ok && i < n; i++)
-        ok = (tables[i].steady ? by_token : by_position)(&out[i], &tables[i], g, in);
+    for (int i = 0; ok && i < n; i++) ok = (tables[i].steady ? by_token : by_position)(&out[i], &tables[i], g, in);
     return ok ? out : NULL;
 }

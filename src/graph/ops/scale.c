@@ -1,5 +1,5 @@
-/* y = alpha x: what some families multiply their embeddings and branches by. Cheap: made again in backward, which reads no
- * value. */
+/* y = alpha x: what some families multiply their embeddings and branches by. Cheap: made again in backward, which reads
+ * no value. */
 #include <string.h>
 
 #include "graph/ops.h"
