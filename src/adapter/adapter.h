@@ -145,13 +145,15 @@ lf_status lf_adapter_open(lf_adapter_file **out, const char *dir, lf_err *err);
 void lf_adapter_close(lf_adapter_file *f);
 /* Labels of the saved head: 0 if the adapter holds none; names NULL if lora_ft.json does not say. */
 int64_t lf_adapter_file_labels(const lf_adapter_file *f, const char *const **names);
-/* Can the module that the file holds whole be the head of this model? Asked before a head is made for it. `head`: the
+bool lf_adapter_file_holds(const lf_adapter_file *f, const lf_module *m); /* a layer before the head, whole? */
+/* Can the modules that the file holds whole be the head of this model and the layers before it? Asked before a head is
+ * made for it. `head`: the
  * model's classifier, NULL if it has none; `model`: the model's name and kind, for the message. LF_OK where the file
  * holds none; LF_EUNSUPPORTED where it is another module (an embedding, a vocabulary's output layer, the head of
  * another kind of model); LF_ESHAPE where its width or bias is not the head's. The number of labels is free. */
 lf_status lf_adapter_check_head(const lf_adapter_file *f, const lf_nn *nn, const lf_module *head, const char *model,
                                 lf_err *err);
-/* The head alone, into one that is there (see lf_adapter_apply). */
+/* The head alone, with the layers before it, into one that is there (see lf_adapter_apply). */
 lf_status lf_adapter_apply_head(const lf_adapter_file *f, const lf_nn *nn, lf_module *head, lf_err *err);
 /* Warns where lora_ft.json names another base. */
 void lf_adapter_compare_base(const lf_adapter_file *f, const char *base_hash);

@@ -67,7 +67,8 @@ static lf_status check_module(const applying *p, const lf_targets *t, const lf_m
     const lf_status rc = lf_targets_look(t, name, hits, &excluded, err);
     if (rc) return rc;
     for (int64_t k = 0; k < lf_targets_count(t); k++) hit |= hits[k];
-    hit = hit && !(p->f->head && strcmp(p->f->head, name) == 0); /* saved whole */
+    hit = hit && !(p->f->head && strcmp(p->f->head, name) == 0) && !lf_peft_inner(p->f, m); /* saved whole */
+    hit = hit && m->head != LF_MASKED_HEAD;
     if (hit && lf_targets_all_linear(t)) hit = m->kind == LF_MODULE_LINEAR && !m->head;
     if (hit && !m->lora)
         return lf_fail(err, LF_EDATA,
@@ -116,26 +117,75 @@ static const char *place_of(const lf_module *m) {
     return m->head ? "it is the output layer of" : "it is an inner layer of";
 }
 
+static lf_status cannot_be_put(const lf_adapter_file *f, const lf_nn *nn, const char *name, const char *model,
+                               lf_err *err) {
+    const lf_module *m = lf_nn_find(nn, name);
+    return lf_fail(err, LF_EUNSUPPORTED,
+                   "%s: module '%s' is saved whole (modules_to_save), which only the head of a classifier "
+                   "can be; %s %s; try %s, or train the adapter without modules_to_save",
+                   f->weights_path, name, place_of(m), model,
+                   m ? "the model that PEFT's merge_and_unload makes of both"
+                     : "the model that the adapter was trained on");
+}
+
+static bool same_shape(const lf_st_tensor *t, const lf_param *p) {
+    if (!t || !p) return !t && !p;
+    bool same = t->ndim == p->tensor.ndim;
+    for (int i = 0; same && i < t->ndim; i++) same = t->shape[i] == p->tensor.shape[i];
+    return same;
+}
+
+/* The layers before the head. */
+static lf_status check_inner(const lf_adapter_file *f, const lf_nn *nn, const char *model, lf_err *err) {
+    for (int i = 0; i < f->n_inner; i++) {
+        const lf_peft_layer *layer = &f->inner[i];
+        const lf_module *m = lf_nn_find(nn, layer->module);
+        if (!m || !m->feeds_head) return cannot_be_put(f, nn, layer->module, model, err);
+        if (!layer->weight || !same_shape(layer->weight, m->weight) || !same_shape(layer->bias, m->bias))
+            return lf_fail(err, LF_ESHAPE,
+                           "%s: the tensors of '%s' are not all there, or not of the size that %s has; was the adapter "
+                           "made for another model?",
+                           f->weights_path, layer->module, model);
+    }
+    return LF_OK;
+}
+
 lf_status lf_adapter_check_head(const lf_adapter_file *f, const lf_nn *nn, const lf_module *head, const char *model,
                                 lf_err *err) {
     if (!f->head) return LF_OK;
     const lf_st_tensor *t = f->head_weight;
-    if (!head || (strcmp(f->head, head->name) && strcmp(f->head, head->alias))) {
-        const lf_module *m = lf_nn_find(nn, f->head);
-        return lf_fail(err, LF_EUNSUPPORTED,
-                       "%s: module '%s' is saved whole (modules_to_save), which only the head of a picture classifier "
-                       "can be; %s %s; try %s, or train the adapter without modules_to_save",
-                       f->weights_path, f->head, place_of(m), model,
-                       m ? "the model that PEFT's merge_and_unload makes of both"
-                         : "the model that the adapter was trained on");
-    }
-    if (t->shape[1] == head->in && !f->head_bias == !head->bias) return LF_OK;
+    if (!head || (strcmp(f->head, head->name) && strcmp(f->head, head->alias)))
+        return cannot_be_put(f, nn, f->head, model, err);
+    const lf_status rc = check_inner(f, nn, model, err);
+    if (rc || (t->shape[1] == head->in && !f->head_bias == !head->bias)) return rc;
     char found[64];
     return lf_fail(err, LF_ESHAPE,
                    "%s: tensor '%s': expected [.., %lld]%s for the head of %s, found %s%s; was the adapter made for "
                    "another model?",
                    f->weights_path, t->name, (long long)head->in, head->bias ? " with a bias" : " without a bias",
                    model, lf_shape_str(found, sizeof found, 2, t->shape), f->head_bias ? " with one" : " without");
+}
+
+static lf_status put_module(const lf_adapter_file *f, const lf_nn *nn, lf_module *m, const lf_st_tensor *weight,
+                            const lf_st_tensor *bias, lf_err *err) {
+    const int64_t n = bias && bias->numel > weight->numel ? bias->numel : weight->numel;
+    float *buffer = lf_malloc((size_t)n * sizeof *buffer);
+    if (!buffer) return lf_no_memory(err, "applying the adapter %s", f->dir);
+    put(nn, &m->weight->tensor, weight, buffer);
+    if (m->bias) put(nn, &m->bias->tensor, bias, buffer);
+    lf_free(buffer);
+    return LF_OK;
+}
+
+/* Whoever made the head has made these too: they hold their numbers. */
+static lf_status apply_inner(const lf_adapter_file *f, const lf_nn *nn, lf_err *err) {
+    lf_status rc = LF_OK;
+    for (int i = 0; !rc && i < f->n_inner; i++) {
+        lf_module *m = lf_nn_find(nn, f->inner[i].module);
+        rc = m->weight->tensor.data ? put_module(f, nn, m, f->inner[i].weight, f->inner[i].bias, err)
+                                    : cannot_be_put(f, nn, m->name, "this model", err);
+    }
+    return rc;
 }
 
 lf_status lf_adapter_apply_head(const lf_adapter_file *f, const lf_nn *nn, lf_module *head, lf_err *err) {
@@ -149,12 +199,8 @@ lf_status lf_adapter_apply_head(const lf_adapter_file *f, const lf_nn *nn, lf_mo
                        f->weights_path, f->head_weight->name, (long long)head->out, (long long)head->in,
                        lf_shape_str(found, sizeof found, 2, f->head_weight->shape));
     }
-    float *buffer = lf_malloc((size_t)f->head_weight->numel * sizeof *buffer);
-    if (!buffer) return lf_no_memory(err, "applying the adapter %s", f->dir);
-    put(nn, &head->weight->tensor, f->head_weight, buffer);
-    if (head->bias) put(nn, &head->bias->tensor, f->head_bias, buffer);
-    lf_free(buffer);
-    return LF_OK;
+    const lf_status put_head = put_module(f, nn, head, f->head_weight, f->head_bias, err);
+    return put_head ? put_head : apply_inner(f, nn, err);
 }
 
 static lf_status make_room(applying *p, lf_err *err) {

@@ -95,12 +95,33 @@ static bool ends_so(const char *name, const char *end) {
     return n >= k && strcmp(name + n - k, end) == 0;
 }
 
-static const char *saved_module(const lf_adapter_file *f, const char *module) {
+/* Is the module, or one that it is part of ("classifier" of "classifier.dense"), one of that name? */
+static bool is_in(lf_adapter_file *f, const char *module, const char *name) {
+    char *path = lf_arena_strdup(f->arena, module);
+    bool in = path && ends_so(path, name);
+    for (char *dot; path && !in && (dot = strrchr(path, '.'));) {
+        *dot = 0;
+        in = ends_so(path, name);
+    }
+    return in;
+}
+
+static const char *saved_module(lf_adapter_file *f, const char *module) {
     const cJSON *item;
     if (f->head_only) return module;
     cJSON_ArrayForEach(item, f->config.modules_to_save) if (cJSON_IsString(item) &&
-                                                            ends_so(module, item->valuestring)) return module;
+                                                            is_in(f, module, item->valuestring)) return module;
     return NULL;
+}
+
+/* Which of the modules that were saved is the head: what lora_ft.json says, else transformers' names of it. */
+static bool is_head(const lf_adapter_file *f, const char *module) {
+    static const char *const names[] = {"classifier", "score", "classifier.out_proj"};
+    const char *said = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(f->facts, "head"));
+    if (said) return strcmp(module, said) == 0;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(module, names[i]) == 0) return true;
+    return false;
 }
 
 /* What is no matrix is no head. */
@@ -111,20 +132,43 @@ static lf_status not_a_head(const lf_st_tensor *t, const char *module, lf_err *e
                    t->path, module);
 }
 
+static lf_status take_inner(lf_adapter_file *f, const lf_st_tensor *t, const char *module, bool is_bias, lf_err *err) {
+    int i = 0;
+    while (i < f->n_inner && strcmp(f->inner[i].module, module)) i++;
+    if (i == LF_PEFT_LAYERS) return not_a_head(t, module, err);
+    if (i == f->n_inner) f->inner[f->n_inner++] = (lf_peft_layer){.module = module};
+    *(is_bias ? &f->inner[i].bias : &f->inner[i].weight) = t;
+    return check_numbers(t, is_bias || t->ndim == 1 ? 1 : 2, err);
+}
+
 static lf_status take_saved(lf_adapter_file *f, const lf_st_tensor *t, const char *module, bool is_bias, lf_err *err) {
     if (!saved_module(f, module))
         return lf_fail(err, LF_EDATA,
                        "%s: tensor '%s' belongs neither to a LoRA nor to modules_to_save in " LF_PEFT_CONFIG
                        "; is the folder put together from two adapters?",
                        t->path, t->name);
-    if (f->head && strcmp(f->head, module))
-        return lf_fail(err, LF_EUNSUPPORTED,
-                       "%s: tensors of '%s' and of '%s': only the head can be saved whole (modules_to_save)", t->path,
-                       f->head, module);
+    if (!is_head(f, module)) return take_inner(f, t, module, is_bias, err);
     if (!is_bias && t->ndim != 2) return not_a_head(t, module, err);
     f->head = module;
     *(is_bias ? &f->head_bias : &f->head_weight) = t;
     return check_numbers(t, is_bias ? 1 : 2, err);
+}
+
+/* One module alone is the head, whatever its name. */
+static lf_status promote(lf_adapter_file *f, lf_err *err) {
+    if (f->head || !f->n_inner) return LF_OK;
+    const lf_peft_layer *only = &f->inner[0];
+    if (f->n_inner > 1)
+        return lf_fail(err, LF_EUNSUPPORTED,
+                       "%s: tensors of '%s' and of '%s': only the head, and layers before it, can be saved whole "
+                       "(modules_to_save)",
+                       f->weights_path, only->module, f->inner[1].module);
+    if (only->weight && only->weight->ndim != 2) return not_a_head(only->weight, only->module, err);
+    f->head = only->module;
+    f->head_weight = only->weight;
+    f->head_bias = only->bias;
+    f->n_inner = 0;
+    return LF_OK;
 }
 
 static const struct {
@@ -232,7 +276,7 @@ static lf_status sort_tensors(lf_adapter_file *f, lf_err *err) {
     f->entries = f->arena ? lf_arena_alloc(f->arena, (size_t)(n + 1) * sizeof *f->entries) : NULL;
     if (!f->entries) return lf_no_memory(err, "reading the adapter %s", f->dir);
     for (int64_t i = 0; !rc && i < n; i++) rc = take_tensor(f, lf_safetensors_at(f->st, i), err);
-    return rc;
+    return rc ? rc : promote(f, err);
 }
 
 /* ---- do they fit each other ---- */

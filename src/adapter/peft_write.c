@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/obj.h"
+#include "base/slice.h"
 
 typedef struct writing {
     const lf_adapter *a; /* NULL: a head alone */
@@ -106,10 +107,28 @@ static lf_status put_pattern(const writing *w, lf_obj *config, const char *key, 
     return LF_OK;
 }
 
+/* A layer before the head that was trained with it. */
+static bool is_saved_inner(const writing *w, const lf_module *m) {
+    return w->facts->head && m->feeds_head && m->head == LF_CLASS_HEAD && m->weight->tensor.requires_grad;
+}
+
+/* "classifier.dense" is below "classifier": PEFT saves both by the name of the latter. */
+static bool is_below(const char *name, const char *above) {
+    const size_t n = strlen(above);
+    return strncmp(name, above, n) == 0 && name[n] == '.';
+}
+
 static cJSON *saved_modules(const writing *w) {
     if (!w->facts->head) return cJSON_CreateNull();
     lf_obj list = lf_list_new();
-    lf_list_string(&list, written_name(w, w->facts->head));
+    const char *head = written_name(w, w->facts->head);
+    const lf_slice part_of = {head, (int)strcspn(head, ".")};
+    char *name = lf_format("%.*s", part_of.length, part_of.start);
+    lf_list_string(&list, name);
+    for (int64_t i = 0; name && i < w->nn->n_modules; i++)
+        if (is_saved_inner(w, w->nn->modules[i]) && !is_below(written_name(w, w->nn->modules[i]), name))
+            lf_list_string(&list, written_name(w, w->nn->modules[i]));
+    lf_free(name);
     return lf_obj_take(&list);
 }
 
@@ -209,6 +228,12 @@ static lf_status declare_all(const writing *w, lf_st_writer *st, lf_err *err) {
     }
     if (!rc && head) rc = declare(w, st, head, "weight", 2, head->out, head->in, err);
     if (!rc && head && head->bias) rc = declare(w, st, head, "bias", 1, head->out, 0, err);
+    for (int64_t i = 0; !rc && i < w->nn->n_modules; i++) {
+        const lf_module *m = w->nn->modules[i];
+        if (!is_saved_inner(w, m)) continue;
+        rc = declare(w, st, m, "weight", m->weight->tensor.ndim, m->out, m->in, err);
+        if (!rc && m->bias) rc = declare(w, st, m, "bias", 1, m->out, 0, err);
+    }
     return rc;
 }
 
@@ -238,6 +263,26 @@ static lf_status write_head(const writing *w, lf_st_writer *st, lf_err *err) {
     return rc;
 }
 
+static lf_status write_param(const writing *w, lf_st_writer *st, const lf_param *p, lf_err *err) {
+    float *values = lf_malloc((size_t)p->tensor.numel * sizeof *values);
+    if (!values) return lf_no_memory(err, "writing the adapter %s", w->dir);
+    w->nn->k->to_f32(values, p->tensor.data, p->tensor.numel);
+    const lf_status rc = lf_st_writer_write_f32(st, values, p->tensor.numel, err);
+    lf_free(values);
+    return rc;
+}
+
+static lf_status write_inner(const writing *w, lf_st_writer *st, lf_err *err) {
+    lf_status rc = LF_OK;
+    for (int64_t i = 0; !rc && i < w->nn->n_modules; i++) {
+        const lf_module *m = w->nn->modules[i];
+        if (!is_saved_inner(w, m)) continue;
+        rc = write_param(w, st, m->weight, err);
+        if (!rc && m->bias) rc = write_param(w, st, m->bias, err);
+    }
+    return rc;
+}
+
 static lf_status write_weights(const writing *w, lf_err *err) {
     lf_st_writer *st = NULL;
     char *path = lf_path_join(w->dir, LF_PEFT_WEIGHTS);
@@ -245,6 +290,7 @@ static lf_status write_weights(const writing *w, lf_err *err) {
     if (!rc) rc = declare_all(w, st, err);
     for (int64_t i = 0; !rc && w->a && i < w->a->match.count; i++) rc = write_lora(w, st, w->a->match.modules[i], err);
     if (!rc && w->facts->head) rc = write_head(w, st, err);
+    if (!rc) rc = write_inner(w, st, err);
     if (!rc) {
         rc = lf_st_writer_commit(st, err);
         st = NULL;

@@ -18,6 +18,22 @@ static lf_status make_head(lf_model *m, int64_t labels, const char *const *names
     return rc;
 }
 
+/* A layer before the head that neither of the two has was random when the adapter was trained, and is lost. */
+static lf_status check_inner(lf_model *m, const lf_adapter_file *f, lf_err *err) {
+    for (int i = 0; i < LF_HEAD_LAYERS; i++) {
+        lf_module *inner = m->head.inner[i];
+        if (!inner) continue;
+        inner->saved = lf_adapter_file_holds(f, inner);
+        if (!inner->saved && !m->base_head.inner[i])
+            return lf_fail(err, LF_EDATA,
+                           "%s: module '%s' is neither in the model nor in the adapter: it was random when the adapter "
+                           "was trained, and PEFT saves it only where modules_to_save names it; train again, here or "
+                           "with that",
+                           m->path, inner->name);
+    }
+    return LF_OK;
+}
+
 static lf_status check_head(const lf_model *m, const lf_adapter_file *f, lf_err *err) {
     char *what =
         lf_format("%s (%s of type '%s')", m->path,
@@ -31,9 +47,10 @@ static lf_status check_head(const lf_model *m, const lf_adapter_file *f, lf_err 
 /* Room for the head that the file holds, if it holds one. */
 static lf_status take_head(lf_model *m, const lf_adapter_file *f, lf_err *err) {
     const char *const *names;
-    const lf_status rc = check_head(m, f, err);
+    lf_status rc = check_head(m, f, err);
     const int64_t labels = rc ? 0 : lf_adapter_file_labels(f, &names);
-    return labels > 0 ? make_head(m, labels, names, err) : rc;
+    if (rc || labels <= 0 || (rc = check_inner(m, f, err))) return rc;
+    return make_head(m, labels, names, err);
 }
 
 lf_status lf_adapted_head(lf_model *m, const lf_adapter_file *f, lf_err *err) {

@@ -262,6 +262,7 @@ static bool declare_heads(lf_model *m, bert *v) {
     const int64_t C = m->hidden_size;
     lf_module *made = m->head.inner[0] = lf_family_linear(&m->nn, C, C, true, inner->name, NULL);
     if (!made) return false;
+    made->feeds_head = true;
     if (inner->of_head) made->head = LF_CLASS_HEAD;
     return lf_family_classifier(m, C, true, v->relative->classifier) && declare_masked_head(m, v);
 }

@@ -43,6 +43,7 @@ static lf_status make_trained(lf_model *m, lf_module **place, int64_t rows, lf_e
     lf_module *made = lf_nn_module(nn, old->kind, rows, old->in, old->name, old->alias);
     if (!made) return lf_no_memory(err, "a trained %s", old->name);
     made->head = LF_CLASS_HEAD;
+    made->feeds_head = old->feeds_head;
     made->weight = trained_like(nn, made, old->weight, "weight", rows);
     made->bias = trained_like(nn, made, old->bias, "bias", rows);
     if (!made->weight || (old->bias && !made->bias)) return lf_no_memory(err, "a trained %s", old->name);
@@ -83,7 +84,7 @@ static lf_status train_inner(lf_model *m, uint64_t seed, lf_err *err) {
         const lf_module *old = m->head.inner[i];
         if (!old) continue;
         const bool there = m->base_head.inner[i] || old->weight->tensor.data;
-        if (old->weight->tensor.grad || (there && old->head != LF_CLASS_HEAD)) continue;
+        if (old->weight->tensor.grad || (there && old->head != LF_CLASS_HEAD && !old->saved)) continue;
         if (!(rc = make_trained(m, &m->head.inner[i], old->out, err)))
             rc = fill_module(m, m->head.inner[i], old, there, seed, 2 + 2 * (uint64_t)i, err);
     }

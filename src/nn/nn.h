@@ -45,6 +45,8 @@ typedef struct lf_module {
     struct lf_group *group;  /* NULL: multiplied on its own */
     lf_lora *lora;           /* NULL: none; owned by the adapter */
     lf_head_kind head;
+    bool feeds_head; /* a layer between the body and the classifier (a pooler) */
+    bool saved;      /* an adapter's file holds it whole: it is replaced as the head is */
 } lf_module;
 
 /* Linear modules that always see the same x (q, k, v), multiplied as one: the parts of an lf_linear_group. */

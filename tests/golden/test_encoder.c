@@ -1,7 +1,13 @@
 /* Encoders written by transformers: logits of classes and of masked tokens, losses, gradients, and ten steps of
  * training must be those of transformers + PEFT (scripts/make-golden-encoder.py). Rows of a batch differ in length. */
-#define _POSIX_C_SOURCE 200809L
+#define _XOPEN_SOURCE 700
 #include "golden/golden_fixture.h"
+
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "eval/adapted.h"
 
 /* A folder, and the adapter's targets. */
 static const char *const cases[] = {
@@ -224,10 +230,141 @@ static void test_training_pissa(void **state) {
     each_bf16(check_pissa);
 }
 
+/* ---- files ---- */
+
+static char *scratch(void) {
+    static char path[64];
+    snprintf(path, sizeof path, "/tmp/lora-ft-test-enc-XXXXXX");
+    if (!mkdtemp(path)) fail_msg("no temporary folder");
+    return path;
+}
+
+static lf_status merge_one(void *context, const lf_module *m, float *W, lf_err *err) {
+    (void)context;
+    return lf_adapter_merge(m, W, err);
+}
+
+static void check_adapted_logits(fixture *f, lf_adapted *a, double tolerance) {
+    f->model = a->model;
+    const lf_tensor *logits = logits_of(f, 0, false);
+    assert_non_null(logits);
+    check_golden(f, "kaiming.logits_after", logits->data, logits->numel, tolerance);
+}
+
+static void check_saved_modules(const char *dir, const char *const *expected) {
+    char path[200];
+    cJSON *json;
+    snprintf(path, sizeof path, "%s/adapter_config.json", dir);
+    OK(lf_json_read(&json, path, &err));
+    const cJSON *list = cJSON_GetObjectItemCaseSensitive(json, "modules_to_save");
+    for (int i = 0; expected[i]; i++) {
+        bool found = false;
+        const cJSON *item;
+        cJSON_ArrayForEach(item, list) found |= strcmp(cJSON_GetStringValue(item), expected[i]) == 0;
+        if (!found) fail_msg("%s: modules_to_save lacks '%s'", path, expected[i]);
+    }
+    cJSON_Delete(json);
+}
+
+/* What PEFT saves of the head, and what it lacks of the body. */
+static const char *const *saved_of(const char *name) {
+    static const struct {
+        const char *name, *saved[3];
+    } others[] = {{"enc-bert-mlm", {"classifier", "bert.pooler.dense"}},
+                  {"enc-distilbert", {"classifier", "pre_classifier"}},
+                  {"enc-distilbert-mlm", {"classifier", "pre_classifier"}}};
+    static const char *const head[] = {"classifier", NULL};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (strcmp(others[i].name, name) == 0) return others[i].saved;
+    return head;
+}
+
+/* PEFT's adapter gives PEFT's logits; written by us and read back, again; and so does the merged model, which is a
+ * classifier without another head. */
+static void check_files(const char *name, const lf_kernels *k) {
+    fixture f;
+    lf_adapted a;
+    char theirs[600], ours[100], merged[100], *dir = scratch();
+    open_case(&f, name, k, LF_LOAD_NOTHING);
+    lf_model_free(f.model);
+    snprintf(theirs, sizeof theirs, "%s/peft_adapter", f.dir);
+    snprintf(ours, sizeof ours, "%s/adapter", dir);
+    snprintf(merged, sizeof merged, "%s/merged", dir);
+    OK(lf_adapted_open(&a, f.dir, theirs, k, LF_LOAD_FROZEN, &err));
+    check_adapted_logits(&f, &a, 1e-4);
+    OK(lf_adapter_save(a.adapter, &a.model->nn, ours,
+                       &(lf_adapter_facts){.base_path = name, .head = a.model->head.module, .task_type = "SEQ_CLS"},
+                       &err));
+    lf_adapted_close(&a);
+    check_saved_modules(ours, saved_of(name));
+    OK(lf_adapted_open(&a, f.dir, ours, k, LF_LOAD_NOTHING, &err));
+    OK(lf_model_write(a.model, merged, LF_F32, merge_one, NULL, &err));
+    lf_adapted_close(&a);
+    OK(lf_adapted_open(&a, f.dir, ours, k, LF_LOAD_FROZEN, &err));
+    check_adapted_logits(&f, &a, 1e-4);
+    lf_adapted_close(&a);
+    OK(lf_adapted_open(&a, merged, NULL, k, LF_LOAD_FROZEN, &err));
+    check_adapted_logits(&f, &a, 1e-4);
+    assert_true(a.model->base_head.module && !a.model->lm_head);
+    lf_adapted_close(&a);
+    f.model = NULL;
+    OK(lf_remove_tree(dir, &err));
+    close_case(&f);
+}
+static void test_files(void **state) {
+    (void)state;
+    const lf_kernels *k;
+    OK(lf_kernels_select(&k, "fp32", &err));
+    for (int c = 0; c < N_CASES; c++) check_files(cases[c], k);
+    assert_int_equal(lf_alloc_live(), 0);
+}
+
+/* A pooler that neither the base nor the adapter has is lost: that is said, and no other made in its place. */
+static void test_lost_pooler(void **state) {
+    (void)state;
+    const lf_kernels *k;
+    lf_adapted a;
+    lf_err why = {0};
+    OK(lf_kernels_select(&k, "fp32", &err));
+    assert_int_equal(lf_adapted_open(&a, LF_TEST_DIR "/golden/enc-bert-mlm",
+                                     LF_TEST_DIR "/golden/enc-bert-old/peft_adapter", k, LF_LOAD_FROZEN, &why),
+                     LF_EDATA);
+    assert_non_null(strstr(why.message, "bert.pooler.dense"));
+    lf_adapted_close(&a);
+    assert_int_equal(lf_alloc_live(), 0);
+}
+
+/* Of a new head and a missing pooler the seed alone decides. */
+static void test_seed(void **state) {
+    (void)state;
+    const lf_kernels *k;
+    static const char *const names[] = {"a", "b"};
+    float first[2][4];
+    OK(lf_kernels_select(&k, "fp32", &err));
+    for (int i = 0; i < 3; i++) {
+        lf_model *m;
+        OK(lf_model_open(&m, LF_TEST_DIR "/golden/enc-bert-mlm", k, LF_LOAD_FROZEN, &err));
+        assert_null(m->base_head.module);
+        assert_null(m->base_head.inner[0]);
+        OK(lf_model_new_head(m, 2, names, i < 2 ? 5 : 6, &err));
+        const lf_tensor *pooler = &m->head.inner[0]->weight->tensor;
+        assert_true(pooler->requires_grad && m->head.module->weight->tensor.requires_grad);
+        memcpy(first[i > 0], pooler->data, sizeof *first);
+        if (i) assert_int_equal(memcmp(first[0], first[1], sizeof *first) == 0, i == 1);
+        lf_model_free(m);
+    }
+    assert_int_equal(lf_alloc_live(), 0);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_logits), cmocka_unit_test(test_masked_logits),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_logits),
+                                       cmocka_unit_test(test_masked_logits),
                                        cmocka_unit_test(test_masked_gradients),
 
-                                       cmocka_unit_test(test_training_kaiming), cmocka_unit_test(test_training_pissa)};
+                                       cmocka_unit_test(test_training_kaiming),
+                                       cmocka_unit_test(test_training_pissa),
+                                       cmocka_unit_test(test_files),
+                                       cmocka_unit_test(test_lost_pooler),
+                                       cmocka_unit_test(test_seed)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
