@@ -13,14 +13,15 @@ peft_adapter/ as PEFT writes it after ten training steps from `kaiming`, and gol
   {kaiming,pissa}.grad.<module>.lora_A   and lora_B: gradients of the first step, before clipping
   kaiming.logits_after                   of batch 0 with the adapter in peft_adapter/
   full.grad.<parameter>                  gradients of batch 0's loss by every parameter of the base
-  greedy [1,n]                           batch 0's first 8 ids, and what generate() goes on with: 50 ids, or up to the model's last position
+  greedy [1,n]                           batch 0's first 8 ids, and what generate() goes on with: 50 ids, or up to the model's last position;
+                                         the most probable with repetition_penalty 3
 """
 import json, os, sys
 import torch
 from golden_common import init_lora_weights, plain_name, save_adapter, save_golden, start_folder, stir, train, trained
 from peft import LoraConfig, get_peft_model
-from transformers import (AutoModelForCausalLM, Gemma3TextConfig, GPT2Config, LlamaConfig, MistralConfig, Olmo2Config, Phi3Config, Qwen2Config,
-                          Qwen3Config, SmolLM3Config)
+from transformers import (AutoModelForCausalLM, Gemma2Config, Gemma3TextConfig, GPT2Config, GraniteConfig, LlamaConfig, MistralConfig,
+                          Olmo2Config, Phi3Config, Qwen2Config, Qwen3Config, SmolLM3Config)
 
 LLAMA_TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 LLAMA3 = dict(rope_type="llama3", rope_theta=500.0, factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=32)
@@ -66,12 +67,22 @@ CASES = {
     "lm-phi3": dict(config=Phi3Config(vocab_size=120, hidden_size=32, intermediate_size=40, num_hidden_layers=2, num_attention_heads=4,
                                       num_key_value_heads=2, max_position_embeddings=64, original_max_position_embeddings=12,
                                       rope_parameters=LONGROPE, **NO_IDS), targets=["qkv_proj", "o_proj", "gate_up_proj", "down_proj"]),
+    # four scalars, all biases, tied
+    "lm-granite": dict(config=GraniteConfig(vocab_size=120, hidden_size=24, intermediate_size=32, num_hidden_layers=2, num_attention_heads=4,
+                                            num_key_value_heads=2, max_position_embeddings=64, attention_bias=True, mlp_bias=True,
+                                            tie_word_embeddings=True, embedding_multiplier=3.5, attention_multiplier=0.2,
+                                            residual_multiplier=0.6, logits_scaling=2.5, **NO_IDS)),
+    # soft-caps on scores and logits that are larger; tied
+    "lm-gemma2": dict(config=Gemma2Config(vocab_size=120, hidden_size=24, intermediate_size=32, num_hidden_layers=2, num_attention_heads=4,
+                                          num_key_value_heads=2, head_dim=8, max_position_embeddings=64, sliding_window=5,
+                                          query_pre_attn_scalar=20, attn_logit_softcapping=2.0, final_logit_softcapping=4.0, **NO_IDS)),
     # norms around zero, four a layer, of heads too; two kinds of layers, each with its rotary positions; tied, scaled
     "lm-gemma3": dict(config=Gemma3TextConfig(vocab_size=120, hidden_size=24, intermediate_size=32, num_hidden_layers=3, num_attention_heads=4,
                                               num_key_value_heads=1, head_dim=16, max_position_embeddings=64, sliding_window=5,
                                               sliding_window_pattern=2, query_pre_attn_scalar=20, rope_parameters=BY_LAYER, **NO_IDS)),
 }
 B, T = 2, 17
+PENALTY = 3.0  # or random models with tied embeddings say one word for ever
 
 
 def base_model(path):
@@ -99,7 +110,8 @@ def greedy(model, prompt):
     rope = getattr(model.config, "rope_parameters", None) or {}
     reach = model.config.max_position_embeddings * (int(rope["factor"]) if rope.get("rope_type") == "dynamic" else 1)
     n = min(50, reach - prompt.shape[1])
-    return model.generate(prompt, max_new_tokens=n, min_new_tokens=n, do_sample=False, use_cache=True).to(torch.int32)
+    model.generation_config.eos_token_id = None
+    return model.generate(prompt, max_new_tokens=n, do_sample=False, repetition_penalty=PENALTY, use_cache=True).to(torch.int32)
 
 
 def tune(path, init, targets, batches, out):

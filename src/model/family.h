@@ -36,8 +36,9 @@ typedef enum lf_window_rule {
 } lf_window_rule;
 typedef struct lf_window_opts {
     lf_window_rule rule;
-    int64_t full_every;   /* PATTERN: unless sliding_window_pattern says */
-    const bool *unturned; /* UNTURNED: [n_layers] */
+    int64_t full_every;      /* PATTERN: unless `pattern_key` says */
+    const char *pattern_key; /* NULL: none does */
+    const bool *unturned;    /* UNTURNED: [n_layers] */
 } lf_window_opts;
 /* windows [n_layers]: 0 where a layer sees all. */
 lf_status lf_family_windows(const lf_model *m, const lf_window_opts *opts, int64_t *windows, lf_err *err);

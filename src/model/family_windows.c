@@ -68,9 +68,9 @@ static bool slides(const lf_window_opts *o, int64_t number, int64_t i) {
 }
 
 static lf_status read_number(const lf_model *m, const lf_window_opts *o, int64_t *number, lf_err *err) {
-    *number = 0;
-    if (o->rule == LF_WINDOW_PATTERN)
-        return lf_family_size(m, "sliding_window_pattern", o->full_every, INT32_MAX, number, err);
+    *number = o->full_every;
+    if (o->rule == LF_WINDOW_PATTERN && o->pattern_key)
+        return lf_family_size(m, o->pattern_key, o->full_every, INT32_MAX, number, err);
     return o->rule == LF_WINDOW_BY_LAYER
                ? lf_json_get_i64(m->config, "max_window_layers", 28, number, m->config_path, err)
                : LF_OK;

@@ -86,6 +86,7 @@ static lf_tensor *attention(const layer *l, const lf_llama *v, const lf_pass *pa
     const lf_attention_opts o = {.heads = v->heads,
                                  .kv_heads = v->kv_heads,
                                  .scale = v->score_scale,
+                                 .softcap = v->score_cap,
                                  .causal = true,
                                  .window = l->window,
                                  .first = pass->in.first,
@@ -169,4 +170,6 @@ RELATIVE(qwen3)
 RELATIVE(smollm3)
 RELATIVE(olmo2)
 RELATIVE(phi3)
+RELATIVE(granite)
+RELATIVE(gemma2)
 RELATIVE(gemma3_text)

@@ -15,17 +15,20 @@ typedef struct relative {
     lf_llama_norms norms;
     lf_llama_qk_norm qk_norm;
     lf_window_rule window;
-    int64_t full_every; /* of rule LF_WINDOW_PATTERN: the last of so many layers sees all */
-    int64_t head_dim;   /* unless config.json says; 0: hidden_size / heads */
-    int64_t kv_heads;   /* the same; 0: as many as heads */
-    int64_t positions;  /* the same; 0: 2048 */
-    double epsilon;     /* the same; 0: 1e-6 */
-    bool tied;          /* the same */
-    bool gemma;         /* norms by 1 + w, embeddings by sqrt(hidden_size), scores by query_pre_attn_scalar, GeGLU */
-    bool fused;         /* qkv_proj, gate_up_proj; dropout of branches */
-    bool multiplied;    /* by the four scalars of Granite */
-    bool unturned;      /* some layers turn nothing: no_rope_layers */
-    lf_rope_keys rope;  /* of full layers, if there are two kinds */
+    int64_t full_every;      /* of rule LF_WINDOW_PATTERN: the last of so many layers sees all */
+    const char *pattern_key; /* where config.json may say so; NULL: nowhere */
+    int64_t head_dim;        /* unless config.json says; 0: hidden_size / heads */
+    int64_t kv_heads;        /* the same; 0: as many as heads */
+    int64_t positions;       /* the same; 0: 2048 */
+    double epsilon;          /* the same; 0: 1e-6 */
+    bool tied;               /* the same */
+    double score_cap;        /* attn_logit_softcapping, where it is missing; 0: the key is not read */
+    double logits_cap;       /* the same of final_logit_softcapping, which all that are `gemma` have; 0: none */
+    bool gemma;        /* norms by 1 + w, embeddings by sqrt(hidden_size), scores by query_pre_attn_scalar, GeGLU */
+    bool fused;        /* qkv_proj, gate_up_proj; dropout of branches */
+    bool multiplied;   /* by the four scalars of Granite */
+    bool unturned;     /* some layers turn nothing: no_rope_layers */
+    lf_rope_keys rope; /* of full layers, if there are two kinds */
     const lf_rope_keys *sliding_rope; /* NULL: theirs too */
     const char *const *refused;       /* pairs of a key and what it asks for; ends with NULL; NULL: none */
 } relative;
@@ -33,14 +36,10 @@ typedef struct relative {
 static const char *const su_and_yarn[] = {"su", "yarn", NULL}; /* longrope, in old files of Phi-3 */
 static const lf_rope_keys local_rope = {
     .layers = "sliding_attention", .theta_key = "rope_local_base_freq", .theta = 10000};
+static const char *const gemma2_refused[] = {"use_bidirectional_attention", "attention to later tokens is", NULL};
 static const char *const gemma3_refused[] = {
-    "use_bidirectional_attention",
-    "attention to later tokens is", /* transformers reads the key and caps nothing: */
-    "attn_logit_softcapping",
-    "a cap on scores, which transformers does not apply, is",
-    "final_logit_softcapping",
-    "a cap on logits is",
-    NULL};
+    "use_bidirectional_attention", "attention to later tokens is", /* transformers reads the next and caps nothing: */
+    "attn_logit_softcapping", "a cap on scores, which transformers does not apply, is", NULL};
 
 static const relative relatives[] = {
     {.model_type = "llama", .qkv_bias = BIAS_BY_CONFIG, .o_bias = BIAS_BY_CONFIG, .mlp_bias = BIAS_BY_CONFIG},
@@ -74,6 +73,25 @@ static const relative relatives[] = {
      .epsilon = 1e-5,
      .fused = true,
      .rope = {.partial = true, .original = 4096, .longrope_names = su_and_yarn}},
+    {.model_type = "granite",
+     .qkv_bias = BIAS_BY_CONFIG,
+     .o_bias = BIAS_BY_CONFIG,
+     .mlp_bias = BIAS_BY_CONFIG,
+     .multiplied = true},
+    {.model_type = "gemma2",
+     .qkv_bias = BIAS_BY_CONFIG,
+     .o_bias = BIAS_BY_CONFIG,
+     .norms = LF_NORMS_BOTH,
+     .window = LF_WINDOW_PATTERN,
+     .full_every = 2,
+     .head_dim = 256,
+     .kv_heads = 4,
+     .positions = 8192,
+     .tied = true,
+     .gemma = true,
+     .score_cap = 50,
+     .logits_cap = 30,
+     .refused = gemma2_refused},
     {.model_type = "gemma3_text",
      .qkv_bias = BIAS_BY_CONFIG,
      .o_bias = BIAS_BY_CONFIG,
@@ -81,6 +99,7 @@ static const relative relatives[] = {
      .qk_norm = LF_QK_BY_HEAD,
      .window = LF_WINDOW_PATTERN,
      .full_every = 6,
+     .pattern_key = "sliding_window_pattern",
      .head_dim = 256,
      .kv_heads = 4,
      .positions = 131072,
@@ -170,16 +189,40 @@ static double rounded(const lf_model *m, double x) {
     return (double)as_float;
 }
 
-static lf_status read_scalars(lf_model *m, lf_llama *v, const relative *r, lf_err *err) {
-    double query = 0;
+/* null is none; a missing key is `missing`. */
+static lf_status read_cap(const lf_model *m, const char *key, double missing, double *cap, lf_err *err) {
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(m->config, key);
+    *cap = item ? 0 : missing;
+    return !item || cJSON_IsNull(item) ? LF_OK : lf_family_positive(m, key, 0, cap, err);
+}
+
+static lf_status read_gemma(lf_model *m, lf_llama *v, const relative *r, lf_err *err) {
+    double query;
     lf_status rc;
-    v->embedding_scale = v->residual_scale = 1;
-    if (r->gemma) {
-        if ((rc = lf_family_positive(m, "query_pre_attn_scalar", 256, &query, err))) return rc;
-        v->score_scale = 1 / sqrt(query);
-        v->embedding_scale = rounded(m, sqrt((double)m->hidden_size));
-    }
+    if ((rc = lf_family_positive(m, "query_pre_attn_scalar", 256, &query, err)) ||
+        (r->score_cap > 0 && (rc = read_cap(m, "attn_logit_softcapping", r->score_cap, &v->score_cap, err))) ||
+        (rc = read_cap(m, "final_logit_softcapping", r->logits_cap, &m->logits_softcap, err)))
+        return rc;
+    v->score_scale = 1 / sqrt(query);
+    v->embedding_scale = rounded(m, sqrt((double)m->hidden_size));
     return LF_OK;
+}
+
+static lf_status read_multipliers(lf_model *m, lf_llama *v, lf_err *err) {
+    double divisor;
+    lf_status rc;
+    if ((rc = lf_family_positive(m, "embedding_multiplier", 1, &v->embedding_scale, err)) ||
+        (rc = lf_family_positive(m, "residual_multiplier", 1, &v->residual_scale, err)) ||
+        (rc = lf_family_positive(m, "attention_multiplier", 1, &v->score_scale, err)) ||
+        (rc = lf_family_positive(m, "logits_scaling", 1, &divisor, err)))
+        return rc;
+    m->logits_scale = 1 / divisor;
+    return LF_OK;
+}
+
+static lf_status read_scalars(lf_model *m, lf_llama *v, const relative *r, lf_err *err) {
+    v->embedding_scale = v->residual_scale = 1;
+    return r->gemma ? read_gemma(m, v, r, err) : r->multiplied ? read_multipliers(m, v, err) : LF_OK;
 }
 
 /* ---- layers: windows, and which rotary table turns them ---- */
@@ -213,7 +256,8 @@ static lf_status read_layers(lf_model *m, lf_llama *v, const relative *r, lf_err
     lf_status rc;
     if (r->unturned && (rc = read_unturned(m, v, err))) return rc;
     for (int64_t i = 0; i < m->n_layers; i++) unturned[i] = v->layers[i].rope == LF_ROPE_NONE;
-    const lf_window_opts opts = {.rule = r->window, .full_every = r->full_every, .unturned = unturned};
+    const lf_window_opts opts = {
+        .rule = r->window, .full_every = r->full_every, .pattern_key = r->pattern_key, .unturned = unturned};
     if ((rc = lf_family_windows(m, &opts, windows, err))) return rc;
     for (int64_t i = 0; i < m->n_layers; i++) {
         v->layers[i].window = windows[i];

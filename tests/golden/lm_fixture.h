@@ -4,8 +4,9 @@
 
 #include "golden/golden_fixture.h"
 
-static const char *const cases[] = {"lm-llama",   "lm-llama3",  "lm-mistral", "lm-qwen2", "lm-qwen3", "lm-gpt2",
-                                    "lm-dynamic", "lm-smollm3", "lm-olmo2",   "lm-phi3",  "lm-gemma3"};
+static const char *const cases[] = {"lm-llama",   "lm-llama3",  "lm-mistral", "lm-qwen2", "lm-qwen3",
+                                    "lm-gpt2",    "lm-dynamic", "lm-smollm3", "lm-olmo2", "lm-phi3",
+                                    "lm-granite", "lm-gemma2",  "lm-gemma3"};
 enum { N_CASES = sizeof cases / sizeof cases[0] };
 
 static inline void open_case(fixture *f, const char *name, const lf_kernels *k, lf_load load) {

@@ -226,7 +226,7 @@ static lf_tokenizer *tokens(int64_t n) {
 static void check_generated(fixture *f, lf_generator *o, const int32_t *ids, int64_t begin, int64_t n) {
     lf_generated out;
     const lf_generate_opts opts = {
-        .sampling = {.repetition_penalty = 1, .top_p = 1}, .max_new_tokens = n - begin, .ignore_eos = true};
+        .sampling = {.repetition_penalty = 3, .top_p = 1}, .max_new_tokens = n - begin, .ignore_eos = true};
     OK(lf_generate_text(&out, o, ids, begin, &opts, NULL, NULL, &err));
     assert_int_equal(out.ids.n, n - begin);
     for (int64_t i = 0; i < out.ids.n; i++)
@@ -345,7 +345,19 @@ static const struct {
     {"lm-phi3", "layer_types", "[\"full_attention\", \"sliding_attention\"]", "sliding_window"},
     {"lm-gemma3", "use_bidirectional_attention", "true", "use_bidirectional_attention"},
     {"lm-gemma3", "attn_logit_softcapping", "50", "attn_logit_softcapping"},
-    {"lm-gemma3", "final_logit_softcapping", "30", "final_logit_softcapping"},
+    {"lm-gemma3", "final_logit_softcapping", "-30", "final_logit_softcapping"},
+    {"lm-gemma2", "use_bidirectional_attention", "true", "use_bidirectional_attention"},
+    {"lm-gemma2", "attn_logit_softcapping", "0", "attn_logit_softcapping"},
+    {"lm-gemma2", "final_logit_softcapping", "\"high\"", "final_logit_softcapping"},
+    {"lm-gemma2", "rope_parameters", "{\"full_attention\": {\"rope_type\": \"default\"}}", "full_attention"},
+    {"lm-gemma2", "rope_parameters", "{\"partial_rotary_factor\": 0.5}", "partial_rotary_factor"},
+    {"lm-gemma2", NULL, "{\"sliding_window\": null, \"layer_types\": null}", "sliding_window"},
+    {"lm-granite", "logits_scaling", "0", "logits_scaling"},
+    {"lm-granite", "embedding_multiplier", "-1", "embedding_multiplier"},
+    {"lm-granite", "residual_multiplier", "\"1\"", "residual_multiplier"},
+    {"lm-granite", "attention_multiplier", "0", "attention_multiplier"},
+    {"lm-granite", "sliding_window", "5", "sliding_window"},
+    {"lm-granite", "mlp_bias", "false", "down_proj.bias"},
     {"lm-gemma3", "hidden_activation", "\"mish\"", "hidden_activation"},
     {"lm-gemma3", "query_pre_attn_scalar", "0", "query_pre_attn_scalar"},
     {"lm-gemma3", "sliding_window", "null", "sliding_window"},
@@ -452,6 +464,16 @@ static const struct {
      "{\"rope_parameters\": null, \"rope_theta\": 100, \"partial_rotary_factor\": 0.75, \"rope_scaling\": {\"type\": "
      "\"su\", \"short_factor\": [1.0, 1.5, 2.0], \"long_factor\": [1.25, 4.0, 9.0]}}",
      true},
+    {"lm-granite", "logits_scaling", "null", false},
+    {"lm-granite", "embedding_multiplier", "1", false},
+    {"lm-granite", "residual_multiplier", "null", false},
+    {"lm-granite", "attention_multiplier", "0.25", false},
+    {"lm-gemma2", "layer_types", "null", true},                                          /* every second sees all */
+    {"lm-gemma2", NULL, "{\"layer_types\": null, \"sliding_window_pattern\": 6}", true}, /* a key of Gemma 3 */
+    {"lm-gemma2", "attn_logit_softcapping", "null", false},
+    {"lm-gemma2", "final_logit_softcapping", "null", false},
+    {"lm-gemma2", "query_pre_attn_scalar", "24", false},
+    {"lm-gemma3", "final_logit_softcapping", "4", false},
     {"lm-gemma3", "layer_types", "null", true},
     {"lm-gemma3", NULL, "{\"layer_types\": null, \"sliding_window_pattern\": null}", false},
     {"lm-gemma3", NULL,
