@@ -5,7 +5,7 @@
 
 NAME is a tokenizer of make-golden-tokenizer.py; without names all of them are compared. Ids with and without special tokens, the text of the ids, and
 the text of random ids are compared. --time: megabytes a second of both on the text of FILE, one thread. Needs
-tokenizers, and cc with our libraries: src/base and src/text are built into a temporary library."""
+tokenizers, and cc with our libraries: src/base, src/jinja and src/text are built into a temporary library."""
 import argparse
 import ctypes
 import pathlib
@@ -33,7 +33,7 @@ class Err(ctypes.Structure):
 
 
 def library(folder):
-    sources = [str(p) for d in ("base", "text") for p in sorted((ROOT / "src" / d).glob("*.c"))]
+    sources = [str(p) for d in ("base", "jinja", "text") for p in sorted((ROOT / "src" / d).glob("*.c"))]
     out = f"{folder}/liblf_text.so"
     subprocess.run(["cc", "-std=c17", "-O3", "-g", "-shared", "-fPIC", '-DLF_VERSION="check"', f"-I{ROOT}/src",
                     f"-I{ROOT}/include", *sources, "-lcjson", "-lxxhash", "-lpcre2-8", "-lutf8proc", "-lm", "-o", out],
@@ -133,7 +133,12 @@ def all_characters(lib):
         t = Tokenizer(models.BPE(letters, []))
         t.normalizer, t.pre_tokenizer = n, P.ByteLevel(add_prefix_space=False, use_regex=False)
         some += [(str(n), t, "{c}"), (str(n), t, "a{c}\u0323{c}\u0301b{c}\u0334{c}")]
-    for p in (P.Digits(True), P.Digits(False), P.Punctuation(), P.Whitespace(), P.WhitespaceSplit()):
+    for n in (N.BertNormalizer(), N.BertNormalizer(lowercase=False), N.BertNormalizer(False, False, True, False), N.StripAccents(),
+              N.Nmt(), N.Precompiled(GOLDEN["CHARSMAP"](GOLDEN["replacements"]()))):
+        t = Tokenizer(models.BPE(letters, []))
+        t.normalizer, t.pre_tokenizer = n, P.ByteLevel(add_prefix_space=False, use_regex=False)
+        some += [(str(n)[:60], t, form) for form in ("a{c}b", "a\u0323{c}\u0301q{c}\u0334ab{c}\u2122{c}\u0307 ", "\u00a0{c}q")]
+    for p in (P.BertPreTokenizer(), P.Digits(True), P.Digits(False), P.Punctuation(), P.Whitespace(), P.WhitespaceSplit()):
         t = Tokenizer(models.BPE({"a": 0, "b": 1, "ab": 2, "u": 3}, [("a", "b")], unk_token="u", fuse_unk=True))
         t.pre_tokenizer = p
         some.append((str(p), t, "ab{c}ab{c}{c}a"))
@@ -143,7 +148,7 @@ def all_characters(lib):
     every, wrong = [chr(c) for c in range(0x110000) if not 0xD800 <= c < 0xE000], 0
     for name, theirs, form in some:
         ours, bad = Ours(lib, theirs.to_str().encode()), []
-        for i in range(0, len(every), 64):
+        for i in range(0, len(every), 64):  # NUL stands in the first
             s = "".join(form.format(c=c) for c in every[i : i + 64])
             if theirs.encode(s).ids != ours.encode(s.encode(), False):
                 bad.append(hex(ord(every[i])))
@@ -187,7 +192,7 @@ def main():
     wrong = 0
     with tempfile.TemporaryDirectory() as folder:
         lib = library(folder)
-        zoo = {make.__name__: make for make in GOLDEN["ZOO"]}
+        zoo = {make.__name__: make for make in GOLDEN["ZOO"] + GOLDEN["ZOO_OF_WORDS"]}
         some = [(name, zoo[name]().to_str().encode() if name in zoo else pathlib.Path(name).read_bytes())
                 for name in args.files or zoo]
         strings = GOLDEN["strings"](args.strings, args.seed)

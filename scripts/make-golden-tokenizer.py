@@ -9,7 +9,7 @@ taken as it is, because some trainers do not make the same twice: remove it to t
   strings.json.gz     {"tokenizers": version, "strings": [..]}
   pairs.json.gz       [{"tokenizer", "a", "b" (may be missing), "max_length" (0: none), "left": cut at the beginning,
                       "ids", "types", "left_out": ids that were cut off}]
-  <name>.ids.json.gz  {"encoded": ids of each string, "special": the same with add_special_tokens where it differs,
+  <name>.ids.json.gz  {"encoded": ids of each string (of some kinds only of the first), "special": the same with add_special_tokens where it differs,
                       "decoded": text of the ids, "skipped": the same with skip_special_tokens where it differs}
 
 scripts/check-tokenizer.py takes the tokenizers and the strings from here and compares many more of them.
@@ -18,10 +18,13 @@ import gzip
 import json
 import pathlib
 import random
+import runpy
+import unicodedata
 
 import tokenizers
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
+CHARSMAP = runpy.run_path(str(pathlib.Path(__file__).resolve().parent / "charsmap.py"))["charsmap"]
 FOLDER = pathlib.Path(__file__).resolve().parent.parent / "tests/golden/tokenizer"
 TEXT = """
 The old clock in the hall struck seven, and nobody in the house believed it. It hadn't been right since 1987; Grandma's
@@ -240,10 +243,97 @@ def regexes():
     return t
 
 
+def wordpiece(lowercase, size=600, **options):
+    """BERT as the files on the Hub have it, cased (all languages) or not."""
+    t = Tokenizer(models.WordPiece(unk_token="[UNK]", **options))
+    t.normalizer = normalizers.BertNormalizer(True, True, None, lowercase)
+    t.pre_tokenizer, t.decoder = pre_tokenizers.BertPreTokenizer(), decoders.WordPiece()
+    some = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    train(t, trainers.WordPieceTrainer(vocab_size=size, show_progress=False, special_tokens=some))
+    t.post_processor = processors.TemplateProcessing(
+        single="[CLS]:0 $A:0 [SEP]:0", pair="[CLS]:0 $A:0 [SEP]:0 $B:1 [SEP]:1", special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
+    return t
+
+
+def bert_uncased():
+    return wordpiece(True)
+
+
+def bert_cased():
+    return wordpiece(False, 800)
+
+
+def bert_odd():
+    """Every switch of BERT's parts the other way."""
+    t = wordpiece(True, 400, max_input_chars_per_word=7, continuing_subword_prefix="@")
+    t = Tokenizer.from_str(t.to_str().replace('"##', '"@'))
+    t.normalizer = normalizers.BertNormalizer(clean_text=False, handle_chinese_chars=False, strip_accents=True, lowercase=False)
+    t.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.CharDelimiterSplit("e"), pre_tokenizers.BertPreTokenizer()])
+    t.decoder = decoders.WordPiece(prefix="@", cleanup=False)
+    return t
+
+
+def replacements():
+    """Some of what sentencepiece's nmt_nfkc replaces, and sequences as keys."""
+    some = [chr(c) for c in [*range(0xA0, 0x180), *range(0x2000, 0x2200), *range(0x3000, 0x3400, 3), *range(0xFB00, 0xFB07),
+                             *range(0xFF01, 0xFF5F, 2), *range(0x958, 0x960)]]
+    out = {c: unicodedata.normalize("NFKC", c).strip() for c in some if unicodedata.normalize("NFKC", c) != c}
+    out |= {c: " " for c in "\t\n\r\u00a0\u2028\u3000\ufeff\u2581"} | {c: "" for c in "\x01\x08\x7f\u200b\u200d\u00ad"}
+    return out | {"e\u0301": "é", "a\u0323\u0307": "<a>", "q": "kw", "\u0301": "'", "ab": "ba", "❤": "<3"}
+
+
+def unigram(size, first, unk, byte_fallback=False):
+    """A Unigram model whose first tokens are `first`."""
+    t = Tokenizer(models.Unigram())
+    t.normalizer, t.pre_tokenizer = normalizers.NFKC(), pre_tokenizers.Metaspace()
+    train(t, trainers.UnigramTrainer(vocab_size=size, show_progress=False, special_tokens=first, unk_token=unk,
+                                     max_piece_length=8))
+    j = json.loads(t.to_str())
+    if byte_fallback:
+        j["model"]["vocab"] += [[f"<0x{b:02X}>", -30.0] for b in range(256)]
+    j["model"].update(unk_id=first.index(unk), byte_fallback=byte_fallback)
+    j["model"]["vocab"] = [[token, round(score, 4)] for token, score in j["model"]["vocab"]]
+    return Tokenizer.from_str(json.dumps(j))
+
+
+def xlm_roberta():
+    t = unigram(500, ["<s>", "<pad>", "</s>", "<unk>"], "<unk>")
+    t.normalizer = normalizers.Precompiled(CHARSMAP(replacements()))
+    t.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()])
+    t.decoder = decoders.Metaspace()
+    t.add_special_tokens([AddedToken("<mask>", lstrip=True)])
+    t.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", pair="<s> $A </s> </s> $B </s>", special_tokens=[("<s>", 0), ("</s>", 2)])
+    return t
+
+
+def albert():
+    t = unigram(400, ["<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]"], "<unk>")
+    t.normalizer = normalizers.Sequence([
+        normalizers.Replace("``", '"'), normalizers.Replace("\'\'", '"'), normalizers.NFKD(), normalizers.StripAccents(),
+        normalizers.Lowercase(), normalizers.Precompiled(CHARSMAP(replacements()))])
+    t.pre_tokenizer, t.decoder = pre_tokenizers.Metaspace(), decoders.Metaspace()
+    t.post_processor = processors.TemplateProcessing(
+        single="[CLS]:0 $A:0 [SEP]:0", pair="[CLS]:0 $A:0 [SEP]:0 $B:1 [SEP]:1", special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
+    return t
+
+
+def unigram_bytes():
+    """byte_fallback, no division into words, the older normalizer, the prefix at the first word alone."""
+    t = unigram(400, ["<unk>", "<s>", "</s>"], "<unk>", byte_fallback=True)
+    t.normalizer = normalizers.Sequence([normalizers.Nmt(), normalizers.NFKC(), normalizers.Replace(Regex(" {2,}"), " ")])
+    t.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first", split=False)
+    t.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)])
+    t.add_tokens(["added", AddedToken("ADDED ", rstrip=True)])
+    return t
+
+
+FEWER = 300  # strings of the first; a few hundred are enough for each kind
 ZOO = [gpt2, prefix_space, llama3, qwen, o200k, llama2, metaspace_first, metaspace_always, gemma, flags, deepseek, clip,
        wordpiece_like, behaviors, regexes]
+ZOO_OF_WORDS = [bert_uncased, bert_cased, bert_odd, xlm_roberta, albert, unigram_bytes]
 
-PAIRED = [gpt2, prefix_space, llama3, metaspace_always, deepseek, wordpiece_like]  # every form of post-processor
+PAIRED = [gpt2, prefix_space, llama3, metaspace_always, deepseek, wordpiece_like, bert_uncased, xlm_roberta]  # every form of post-processor
 
 TOKENS = ["<|endoftext|>", "<s>", "</s>", "<mask>", "<unk>", "<|begin_of_text|>", "<|eot_id|>", "<|start_header_id|>",
           "<|im_start|>", "<|im_end|>", "<think>", "<tool_call>", "added", "ADDED ", "<L>", "<R>", "<B>", "<W>", "<NORM>",
@@ -324,10 +414,10 @@ def main():
 
     some = strings(700, 1, nul=False)
     write("strings.json.gz", {"tokenizers": tokenizers.__version__, "strings": some})
-    for make in ZOO:
-        t = kept(make)
-        encoded = [t.encode(s, add_special_tokens=False).ids for s in some]
-        special = [t.encode(s).ids for s in some]
+    for make in ZOO + ZOO_OF_WORDS:
+        t, texts = kept(make), some[:FEWER] if make in ZOO_OF_WORDS else some
+        encoded = [t.encode(s, add_special_tokens=False).ids for s in texts]
+        special = [t.encode(s).ids for s in texts]
         decoded = [t.decode(ids, skip_special_tokens=False).replace("\0", "") for ids in special]
         skipped = [t.decode(ids, skip_special_tokens=True).replace("\0", "") for ids in special]
         write(make.__name__ + ".json", json.loads(t.to_str()))

@@ -7,11 +7,15 @@
 #include "base/utf8.h"
 #include "text/bytelevel.h"
 
-void lf_bpe_work_free(lf_bpe_work *w) {
+static void *work_new(void) { return lf_calloc(1, sizeof(lf_bpe_work)); }
+
+static void work_free(void *work) {
+    lf_bpe_work *w = work;
+    if (!w) return;
     lf_free(w->symbols);
     lf_free(w->heap);
     lf_string_free(&w->key);
-    *w = (lf_bpe_work){0};
+    lf_free(w);
 }
 
 static const lf_bpe_merge *find_merge(const lf_bpe *bpe, int32_t left, int32_t right) {
@@ -132,8 +136,11 @@ static bool merge_all(const lf_bpe *bpe, lf_bpe_work *w) {
     return true;
 }
 
-lf_status lf_bpe_encode(const lf_bpe *bpe, lf_bpe_work *w, const char *word, size_t n, bool bytes, lf_ids_buffer *out,
+/* LF_ENOMEM alone. */
+static lf_status encode(const void *model, void *work, const char *word, size_t n, bool bytes, lf_ids_buffer *out,
                         lf_err *err) {
+    const lf_bpe *bpe = model;
+    lf_bpe_work *w = work;
     lf_string mapped = {0};
     w->n_symbols = 0;
     bool good = true;
@@ -161,8 +168,15 @@ done:
     lf_string_free(&mapped);
     for (size_t i = 0; i < w->n_symbols && good; i++) {
         if (w->symbols[i].id < 0) continue;
-        good = lf_grow(&out->ids, &out->capacity, out->n + 1);
-        if (good) out->ids[out->n++] = w->symbols[i].id;
+        good = lf_ids_buffer_put(out, w->symbols[i].id);
     }
     return good ? LF_OK : lf_no_memory(err, "a word of %zu bytes", n);
 }
+
+const lf_word_model_kind lf_bpe_kind = {.type = "BPE",
+                                        .takes_bytes = true,
+                                        .open = lf_bpe_open,
+                                        .close = lf_bpe_close,
+                                        .work_new = work_new,
+                                        .work_free = work_free,
+                                        .encode = encode};

@@ -1,4 +1,4 @@
-/* Byte pair encoding of one word at a time. */
+/* Byte pair encoding of one word at a time: what bpe.c (lf_bpe_kind) and bpe_open.c share. */
 #ifndef LF_TEXT_BPE_H
 #define LF_TEXT_BPE_H
 
@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "text/vocab.h"
+#include "text/word_model.h"
 
 typedef struct lf_bpe_merge {
     uint64_t pair; /* left id << 32 | right id; LF_NO_PAIR: an empty slot */
@@ -30,9 +31,8 @@ typedef struct lf_bpe {
     int32_t mapped[256];   /* ids of the characters that stand for bytes (bytelevel.h) */
 } lf_bpe;
 
-/* "model" of a tokenizer.json; its vocabulary goes into `vocab`, which the model borrows. `path` is named in errors. */
-lf_status lf_bpe_open(lf_bpe *bpe, lf_vocab *vocab, const cJSON *model, const char *path, lf_err *err);
-void lf_bpe_free(lf_bpe *bpe);
+lf_status lf_bpe_open(void **out, const lf_word_model_file *file, lf_err *err);
+void lf_bpe_close(void *bpe);
 
 typedef struct lf_symbol {
     int32_t id, previous, next; /* -1: none; id -1: merged into the one before */
@@ -41,12 +41,8 @@ typedef struct lf_bpe_candidate {
     uint64_t order; /* rank << 32 | position: the smallest merges first */
     int32_t merged;
 } lf_bpe_candidate;
-typedef struct lf_ids_buffer {
-    int32_t *ids;
-    size_t n, capacity;
-} lf_ids_buffer;
 
-/* What one thread needs; start with {0}. */
+/* What one thread needs. */
 typedef struct lf_bpe_work {
     lf_symbol *symbols;
     size_t n_symbols, symbols_capacity;
@@ -54,11 +50,5 @@ typedef struct lf_bpe_work {
     size_t n_heap, heap_capacity;
     lf_string key;
 } lf_bpe_work;
-void lf_bpe_work_free(lf_bpe_work *w);
-
-/* Appends the ids of a word, UTF-8 of less than 2^31 bytes. If `bytes`, the word stands for its byte-level form.
- * LF_ENOMEM alone. */
-lf_status lf_bpe_encode(const lf_bpe *bpe, lf_bpe_work *w, const char *word, size_t n, bool bytes, lf_ids_buffer *out,
-                        lf_err *err);
 
 #endif

@@ -7,25 +7,13 @@
 #include "text/bpe.h"
 #include "text/bytelevel.h"
 
-void lf_bpe_free(lf_bpe *bpe) {
+void lf_bpe_close(void *model) {
+    lf_bpe *bpe = model;
+    if (!bpe) return;
     lf_free(bpe->merges);
     lf_free(bpe->prefix);
     lf_free(bpe->suffix);
-    *bpe = (lf_bpe){0};
-}
-
-static lf_status open_vocab(lf_vocab *v, const cJSON *vocab, const char *where, lf_err *err) {
-    const cJSON *token;
-    if (!cJSON_IsObject(vocab))
-        return lf_fail(err, LF_EDATA, "%s: key 'vocab': expected an object of tokens and ids", where);
-    cJSON_ArrayForEach(token, vocab) {
-        int64_t id;
-        if (!lf_json_exact_i64(token, &id))
-            return lf_fail(err, LF_EDATA, "%s: key 'vocab': token \"%.100s\" has no integer id", where, token->string);
-        const lf_status rc = lf_vocab_add(v, token->string, id, LF_TOKEN_MODEL, where, err);
-        if (rc) return rc;
-    }
-    return LF_OK;
+    lf_free(bpe);
 }
 
 static lf_status part_id(const lf_bpe *bpe, const char *s, size_t n, int64_t rank, const char *where, int32_t *id,
@@ -120,41 +108,35 @@ static void find_bytes(lf_bpe *bpe) {
     }
 }
 
-lf_status lf_bpe_open(lf_bpe *bpe, lf_vocab *vocab, const cJSON *model, const char *path, lf_err *err) {
-    const char *type, *unk;
-    char *where = lf_format("%s: model", path);
-    lf_status rc;
-    *bpe = (lf_bpe){.vocab = vocab, .unk = -1};
-    if (!where) return lf_no_memory(err, "%s", path);
-    if (!cJSON_IsObject(model)) {
-        rc = lf_fail(err, LF_EDATA, "%s: key 'model': expected an object", path);
-        goto out;
-    }
-    const cJSON *merges = cJSON_GetObjectItemCaseSensitive(model, "merges");
-    if ((rc = lf_json_get_str(model, "type", merges ? "BPE" : "none", &type, where, err))) goto out;
-    if (strcmp(type, "BPE") != 0) {
-        rc = lf_fail(err, LF_EUNSUPPORTED, "%s: key 'type': expected \"BPE\", found \"%.50s\", which is not supported",
-                     where, type);
-        goto out;
-    }
+static lf_status open_keys(lf_bpe *bpe, const lf_word_model_file *file, lf_err *err) {
+    const cJSON *model = file->json, *merges = cJSON_GetObjectItemCaseSensitive(model, "merges");
     const cJSON *dropout = cJSON_GetObjectItemCaseSensitive(model, "dropout");
-    if (dropout && !cJSON_IsNull(dropout) && !(cJSON_IsNumber(dropout) && dropout->valuedouble == 0)) {
-        rc = lf_fail(err, LF_EUNSUPPORTED, "%s: key 'dropout': random merges are not supported; set it to null", where);
-        goto out;
-    }
+    const char *where = file->where;
+    lf_status rc;
+    if (dropout && !cJSON_IsNull(dropout) && !(cJSON_IsNumber(dropout) && dropout->valuedouble == 0))
+        return lf_fail(err, LF_EUNSUPPORTED, "%s: key 'dropout': random merges are not supported; set it to null",
+                       where);
     if ((rc = lf_json_get_bool(model, "fuse_unk", false, &bpe->fuse_unk, where, err)) ||
         (rc = lf_json_get_bool(model, "byte_fallback", false, &bpe->byte_fallback, where, err)) ||
         (rc = lf_json_get_bool(model, "ignore_merges", false, &bpe->ignore_merges, where, err)) ||
-        (rc = lf_json_get_str(model, "unk_token", NULL, &unk, where, err)) ||
         (rc = open_affix(&bpe->prefix, model, "continuing_subword_prefix", where, err)) ||
         (rc = open_affix(&bpe->suffix, model, "end_of_word_suffix", where, err)) ||
-        (rc = open_vocab(vocab, cJSON_GetObjectItemCaseSensitive(model, "vocab"), where, err)) ||
-        (rc = open_merges(bpe, merges, where, err)))
-        goto out;
-    if (unk && (bpe->unk = lf_vocab_find(vocab, unk, strlen(unk), LF_TOKEN_MODEL)) < 0)
-        rc = lf_fail(err, LF_EDATA, "%s: key 'unk_token': \"%.100s\" is not in 'vocab'", where, unk);
+        (rc = lf_word_model_vocab(file, err)) || (rc = open_merges(bpe, merges, where, err)) ||
+        (rc = lf_word_model_unk(file, NULL, err)))
+        return rc;
+    bpe->unk = *file->unk;
     find_bytes(bpe);
-out:
-    lf_free(where);
+    return LF_OK;
+}
+
+lf_status lf_bpe_open(void **out, const lf_word_model_file *file, lf_err *err) {
+    lf_bpe *bpe = lf_calloc(1, sizeof *bpe);
+    if (!bpe) return lf_no_memory(err, "%s", file->where);
+    bpe->vocab = file->vocab;
+    const lf_status rc = open_keys(bpe, file, err);
+    if (rc)
+        lf_bpe_close(bpe);
+    else
+        *out = bpe;
     return rc;
 }

@@ -221,10 +221,61 @@ static lf_status suffix(const lf_step *s, lf_tokenizer_work *w, size_t i, const 
 }
 static lf_status apply_suffix(const lf_step *s, lf_tokenizer_work *w, lf_err *err) { return each(s, w, suffix, err); }
 
+/* ---- WordPiece: a space before each token that does not begin with the prefix, and English punctuation cleaned up
+ * ---- */
+
+static lf_status open_wordpiece(lf_step *s, const cJSON *json, lf_err *err) {
+    const char *prefix;
+    lf_status rc;
+    if ((rc = lf_json_get_str(json, "prefix", "##", &prefix, s->where, err)) ||
+        (rc = lf_json_get_bool(json, "cleanup", true, &s->clean, s->where, err)))
+        return rc;
+    s->content = lf_strdup(prefix);
+    return s->content ? LF_OK : lf_no_memory(err, "tokens");
+}
+
+/* Replaces in *text, by way of *room. */
+static bool replace_all(lf_string *text, lf_string *room, const char *from, const char *to) {
+    const size_t n = strlen(from), n_to = strlen(to);
+    lf_string_empty(room);
+    for (size_t i = 0; i < text->n;) {
+        const bool hit = text->n - i >= n && memcmp(text->s + i, from, n) == 0;
+        if (!(hit ? lf_string_put(room, to, n_to) : lf_string_put(room, text->s + i, 1))) return false;
+        i += hit ? n : 1;
+    }
+    lf_string_swap(text, room);
+    return true;
+}
+
+static bool clean_up(lf_string *text, lf_string *room) {
+    static const char *const pairs[][2] = {{" .", "."},   {" ?", "?"},     {" !", "!"},    {" ,", ","},
+                                           {" ' ", "'"},  {" n't", "n't"}, {" 'm", "'m"},  {" do not", " don't"},
+                                           {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"}};
+    bool good = true;
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs && good && text->n > 0; i++)
+        good = replace_all(text, room, pairs[i][0], pairs[i][1]);
+    return good;
+}
+
+static lf_status wordpiece(const lf_step *s, lf_tokenizer_work *w, size_t i, const char *text, size_t n, lf_err *err) {
+    const size_t size = strlen(s->content);
+    const bool inside = i > 0 && n >= size && memcmp(text, s->content, size) == 0, space = i > 0 && !inside;
+    lf_string token = {0}, room = {0};
+    const bool good = (!space || lf_string_put(&token, " ", 1)) &&
+                      lf_string_put(&token, text + (inside ? size : 0), n - (inside ? size : 0)) &&
+                      (!s->clean || clean_up(&token, &room)) && lf_string_put(&w->next.text, token.s, token.n);
+    lf_string_free(&token);
+    lf_string_free(&room);
+    return good ? LF_OK : lf_no_memory(err, "tokens");
+}
+static lf_status apply_wordpiece(const lf_step *s, lf_tokenizer_work *w, lf_err *err) {
+    return each(s, w, wordpiece, err);
+}
+
 static const lf_step_kind kinds[] = {
     {"ByteLevel", NULL, apply_byte_level},       {"Metaspace", open_metaspace, apply_metaspace},
     {"ByteFallback", NULL, apply_byte_fallback}, {"Fuse", NULL, apply_fuse},
     {"Strip", open_strip, apply_strip},          {"Replace", open_replace, apply_replace},
-    {"BPEDecoder", open_suffix, apply_suffix},
+    {"BPEDecoder", open_suffix, apply_suffix},   {"WordPiece", open_wordpiece, apply_wordpiece},
 };
 const lf_step_list lf_decoders = {"decoder", "decoders", kinds, sizeof kinds / sizeof *kinds};

@@ -95,6 +95,26 @@ static lf_status apply_whitespace_split(const lf_step *s, lf_tokenizer_work *w, 
     return divide(s, w, by_space, err);
 }
 
+/* BertPreTokenizer: words between spaces, punctuation by itself. */
+static lf_status apply_bert(const lf_step *s, lf_tokenizer_work *w, lf_err *err) {
+    const lf_step spaces = {.where = s->where, .behavior = LF_REMOVED};
+    const lf_step punctuation = {.where = s->where, .behavior = LF_ISOLATED};
+    const lf_status rc = divide(&spaces, w, by_space, err);
+    return rc ? rc : divide(&punctuation, w, by_punctuation, err);
+}
+
+/* CharDelimiterSplit: words between two of one character. */
+static lf_status open_delimiter(lf_step *s, const cJSON *json, lf_err *err) {
+    char *delimiter = NULL;
+    lf_status rc = lf_step_string(&delimiter, s, json, "delimiter", err);
+    s->behavior = LF_REMOVED;
+    if (!rc && (!*delimiter || strlen(delimiter) != lf_utf8_size(delimiter)))
+        rc = lf_fail(err, LF_EDATA, "%s: key 'delimiter': expected one character", s->where);
+    if (!rc) rc = lf_pattern_new(&s->pattern, delimiter, true, s->where, err);
+    lf_free(delimiter);
+    return rc;
+}
+
 /* Whitespace: runs of word characters, runs of what is neither word nor space; spaces go. */
 static lf_status by_kind(const lf_step *s, lf_tokenizer_work *w, const lf_piece *piece, lf_err *err) {
     const char *text = w->now.text.s + piece->begin;
@@ -269,5 +289,7 @@ static const lf_step_kind kinds[] = {
     {"Punctuation", open_punctuation, apply_punctuation},
     {"Whitespace", NULL, apply_whitespace},
     {"WhitespaceSplit", open_removed, apply_whitespace_split},
+    {"BertPreTokenizer", NULL, apply_bert},
+    {"CharDelimiterSplit", open_delimiter, apply_split},
 };
 const lf_step_list lf_pretokenizers = {"pre_tokenizer", "pretokenizers", kinds, sizeof kinds / sizeof *kinds};

@@ -13,6 +13,7 @@ void lf_steps_free(lf_steps *steps) {
     for (size_t i = 0; i < steps->n; i++) {
         lf_pattern_free(steps->at[i].pattern);
         lf_free(steps->at[i].content);
+        lf_charsmap_free(steps->at[i].charsmap);
         lf_free(steps->at[i].single.at);
         lf_free(steps->at[i].pair.at);
         lf_free(steps->at[i].where);

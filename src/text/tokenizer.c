@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "base/utf8.h"
+#include "text/bytelevel.h"
 #include "text/tokenizer_internal.h"
 
 enum { MOST_BYTES = 1 << 30 }; /* of one text: positions are 32 bits wide, and byte-level form doubles it */
@@ -42,7 +43,8 @@ lf_status lf_tokenizer_work_new(lf_tokenizer_work **out, const lf_tokenizer *t, 
     lf_tokenizer_work *w = *out;
     w->t = t;
     /* Texts are never NULL, so that pieces of nothing can be pointed at. */
-    if (lf_string_reserve(&w->now.text, 1) && lf_string_reserve(&w->next.text, 1) &&
+    w->model = t->model.kind->work_new();
+    if (w->model && lf_string_reserve(&w->now.text, 1) && lf_string_reserve(&w->next.text, 1) &&
         lf_string_reserve(&w->whole.text, 1))
         return LF_OK;
     lf_tokenizer_work_free(w);
@@ -58,7 +60,8 @@ void lf_tokenizer_work_free(lf_tokenizer_work *w) {
     lf_free(w->spans);
     lf_free(w->code_points);
     lf_matcher_free(w->matcher);
-    lf_bpe_work_free(&w->bpe);
+    w->t->model.kind->work_free(w->model);
+    lf_string_free(&w->bytes_of_word);
     lf_word_cache_free(&w->cache);
     lf_free(w->ids.ids);
     lf_free(w->next_ids.ids);
@@ -147,6 +150,14 @@ static lf_status find_pieces(lf_tokenizer_work *w, const char *s, size_t n, lf_e
     return rc;
 }
 
+static lf_status encode_word(lf_tokenizer_work *w, const char *word, size_t n, lf_err *err) {
+    const lf_word_model *m = &w->t->model;
+    if (!w->bytes || m->kind->takes_bytes) return m->kind->encode(m->model, w->model, word, n, w->bytes, &w->ids, err);
+    lf_string_empty(&w->bytes_of_word);
+    if (!lf_bytes_to_chars(&w->bytes_of_word, word, n)) return lf_no_memory(err, "tokens");
+    return m->kind->encode(m->model, w->model, w->bytes_of_word.s, w->bytes_of_word.n, false, &w->ids, err);
+}
+
 static lf_status encode_piece(lf_tokenizer_work *w, const lf_piece *piece, lf_err *err) {
     lf_ids_buffer *out = &w->ids;
     const char *word = w->now.text.s + piece->begin;
@@ -158,7 +169,7 @@ static lf_status encode_piece(lf_tokenizer_work *w, const lf_piece *piece, lf_er
         return LF_OK;
     }
     const size_t before = out->n;
-    const lf_status rc = lf_bpe_encode(&w->t->bpe, &w->bpe, word, piece->size, w->bytes, out, err);
+    const lf_status rc = encode_word(w, word, piece->size, err);
     if (!rc && out->n > before) /* of a word without ids there may be no array yet */
         lf_word_cache_put(&w->cache, word, piece->size, out->ids + before, out->n - before);
     return rc;

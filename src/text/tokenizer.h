@@ -1,9 +1,10 @@
 /* Text to token ids and back, as Hugging Face `tokenizers` does it from a tokenizer.json.
  *
- * Models: BPE, on bytes (GPT-2, Llama 3, Qwen) or on characters with byte fallback (Llama 2, Mistral). A normalizer,
- * pre-tokenizer, post-processor or decoder that we do not have, and any other model, is LF_EUNSUPPORTED with the file,
- * the key and the type. The keys "truncation" (but for its direction, see lf_tokenizer_encode_pair) and "padding" are
- * knowingly not followed: how long an example may be and how a batch is filled up is the trainer's business.
+ * Models: BPE, on bytes (GPT-2, Llama 3, Qwen) or on characters with byte fallback (Llama 2, Mistral); WordPiece
+ * (BERT); Unigram (XLM-RoBERTa, T5, ALBERT). A normalizer, pre-tokenizer, post-processor or decoder that we do not
+ * have, and any other model, is LF_EUNSUPPORTED with the file, the key and the type. The keys "truncation" (but for its
+ * direction, see lf_tokenizer_encode_pair) and "padding" are knowingly not followed: how long an example may be and how
+ * a batch is filled up is the trainer's business.
  *
  * Threads: an open tokenizer does not change, except in lf_tokenizer_encode, which uses memory that it keeps in it.
  * Several threads may share one if each encodes with a work of its own (lf_tokenizer_encode_with); all other calls take
@@ -21,11 +22,11 @@
 typedef struct lf_tokenizer lf_tokenizer;
 typedef struct lf_tokenizer_work lf_tokenizer_work;
 
-/* `model_dir` is a model's folder with a tokenizer.json, or the path of such a file. bos, eos, pad and unk are named by
- * the files beside it (special_names.h), and tokens that those list or name and tokenizer.json does not have are added,
- * as in transformers; pad may then be beyond the model's vocabulary. (Their add_bos_token and add_eos_token are not
- * followed, nor are they there: it is the post-processor in tokenizer.json; where the two differ a warning says so.)
- * LF_EDATA or LF_EUNSUPPORTED with file and key. The caller frees *out. */
+/* `model_dir` is a model's folder with a tokenizer.json, or BERT's vocab.txt alone, or the path of such a file. bos,
+ * eos, pad and unk are named by the files beside it (special_names.h), and tokens that those list or name and
+ * tokenizer.json does not have are added, as in transformers; pad may then be beyond the model's vocabulary. (Their
+ * add_bos_token and add_eos_token are not followed, nor are they there: it is the post-processor in tokenizer.json;
+ * where the two differ a warning says so.) LF_EDATA or LF_EUNSUPPORTED with file and key. The caller frees *out. */
 lf_status lf_tokenizer_open(lf_tokenizer **out, const char *model_dir, lf_err *err);
 /* The same from the text of a tokenizer.json alone; `name` stands for the file in errors. */
 lf_status lf_tokenizer_parse(lf_tokenizer **out, const char *json, size_t size, const char *name, lf_err *err);

@@ -181,21 +181,45 @@ static lf_status check_names(const adding *a) {
     return LF_OK;
 }
 
-lf_status lf_tokenizer_read_config(lf_tokenizer *t, const char *dir, lf_err *err) {
-    cJSON *names = NULL;
-    char *path = NULL;
+/* Where the class is BERT's, transformers makes its normalizer anew of this file's switches, whatever tokenizer.json
+ * says. */
+static lf_status read_switches(const adding *a, lf_step *s) {
+    lf_status rc;
+    if ((rc = lf_json_get_bool(a->names, "do_lower_case", true, &s->lower, a->path, a->err)) ||
+        (rc = lf_json_get_bool(a->names, "tokenize_chinese_chars", true, &s->chinese, a->path, a->err)))
+        return rc;
+    return lf_json_get_bool(a->names, "strip_accents", s->lower, &s->accents, a->path, a->err);
+}
+
+static lf_status use_switches(adding *a) {
+    const char *class = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(a->names, "tokenizer_class"));
+    lf_status rc = LF_OK;
+    if (!class || !strstr(class, "BertTokenizer")) return LF_OK;
+    for (size_t i = 0; i < a->t->normalizers.n && !rc; i++) {
+        lf_step *s = &a->t->normalizers.at[i];
+        const lf_step old = *s;
+        if (strcmp(s->kind->type, "BertNormalizer") != 0) continue;
+        rc = read_switches(a, s);
+        if (rc || (old.lower == s->lower && old.chinese == s->chinese && old.accents == s->accents)) continue;
+        a->changed = true; /* added tokens are found in their normalized form */
+        lf_warn(
+            "%s: of a %.60s: to lower case: %s, accents removed: %s, Chinese characters set apart: %s; tokenizer.json "
+            "says otherwise, but is not followed in this, as in transformers",
+            a->path, class, s->lower ? "yes" : "no", s->accents ? "yes" : "no", s->chinese ? "yes" : "no");
+    }
+    return rc;
+}
+
+lf_status lf_tokenizer_use_names(lf_tokenizer *t, const cJSON *names, const char *path, lf_err *err) {
     const size_t first = t->added.n;
-    lf_status rc = lf_special_names_read(&names, &path, dir, err);
     adding a = {.t = t, .names = names, .path = path, .made = cJSON_CreateArray(), .err = err};
-    if (!rc && !a.made) rc = lf_no_memory(err, "tokens");
+    lf_status rc = a.made ? LF_OK : lf_no_memory(err, "tokens");
     if (!rc && !(rc = refuse_splitting(&a)) && !(rc = check_names(&a)) && !(rc = read_side(&a)) &&
-        !(rc = add_all(&a)) &&
+        !(rc = use_switches(&a)) && !(rc = add_all(&a)) &&
         !(rc = a.changed ? lf_tokenizer_index_all_added(t, err) : lf_tokenizer_index_added(t, first, err))) {
         read_ids(t, names);
         rc = warn_unfollowed(&a);
     }
     cJSON_Delete(a.made);
-    cJSON_Delete(names);
-    lf_free(path);
     return rc;
 }

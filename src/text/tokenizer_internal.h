@@ -6,12 +6,13 @@
 #include <cjson/cJSON.h>
 
 #include "text/added_tokens.h"
-#include "text/bpe.h"
+#include "text/charsmap.h"
 #include "text/pattern.h"
 #include "text/pieces.h"
 #include "text/tokenizer.h"
 #include "text/vocab.h"
 #include "text/word_cache.h"
+#include "text/word_model.h"
 
 typedef struct lf_step lf_step;
 
@@ -56,6 +57,9 @@ struct lf_step {
     bool split;               /* Metaspace; Digits' individual_digits */
     bool left, right;         /* Strip (normalizer) */
     int64_t start, stop;      /* Strip (decoder) */
+    bool clean, chinese;      /* BertNormalizer's clean_text and handle_chinese_chars; WordPiece's cleanup */
+    bool accents, lower;      /* its strip_accents and lowercase */
+    lf_charsmap *charsmap;    /* Precompiled */
     lf_template single, pair; /* post-processors: what surrounds one text, and two */
 };
 
@@ -84,7 +88,7 @@ lf_status lf_step_pattern(lf_step *s, const cJSON *json, lf_err *err);
 
 struct lf_tokenizer {
     lf_vocab vocab;
-    lf_bpe bpe;
+    lf_word_model model;
     lf_added_tokens added;
     lf_steps normalizers, pretokenizers, postprocessors, decoders;
     int32_t bos, eos, pad, unk;
@@ -104,8 +108,8 @@ lf_status lf_tokenizer_index_all_added(lf_tokenizer *t, lf_err *err);
 lf_status lf_tokenizer_index_added(lf_tokenizer *t, size_t first, lf_err *err); /* those from number `first` on */
 lf_status lf_tokenizer_open_added(lf_tokenizer *t, const cJSON *root, const char *path, lf_err *err);
 
-/* tokenizer_config.c: what the files beside tokenizer.json say. */
-lf_status lf_tokenizer_read_config(lf_tokenizer *t, const char *dir, lf_err *err);
+/* tokenizer_config.c: what the files beside tokenizer.json say (special_names.h); `path` is named in errors. */
+lf_status lf_tokenizer_use_names(lf_tokenizer *t, const cJSON *names, const char *path, lf_err *err);
 
 typedef struct lf_span {
     size_t begin, end;
@@ -128,7 +132,8 @@ struct lf_tokenizer_work {
     int32_t *code_points; /* normal forms */
     size_t code_points_capacity;
     lf_matcher *matcher;
-    lf_bpe_work bpe;
+    void *model; /* lf_word_model_kind.work_new's */
+    lf_string bytes_of_word;
     lf_word_cache cache;
     lf_ids_buffer ids, next_ids;
 };
@@ -146,6 +151,19 @@ lf_status lf_find_spans(lf_tokenizer_work *w, const lf_pattern *p, const char *s
 lf_status lf_find_char_spans(lf_tokenizer_work *w, bool (*is_hit)(uint32_t), const char *s, size_t n, lf_err *err);
 /* Appends to next the pieces that `behavior` makes of the spans of `piece`; empty ones are left out. */
 lf_status lf_split_piece(lf_tokenizer_work *w, const lf_piece *piece, lf_behavior behavior, bool invert, lf_err *err);
+/* Normalizers: now.text with each character as what `one` makes of it: up to 3 characters, or none. */
+typedef size_t (*lf_char_map)(uint32_t c, uint32_t out[3]);
+lf_status lf_map_chars(lf_tokenizer_work *w, lf_char_map one, lf_err *err);
+/* ... in a normal form; `options` are utf8proc's. */
+lf_status lf_normal_form(lf_tokenizer_work *w, int options, lf_err *err);
+/* normalizer_bert.c, normalizer_sentencepiece.c: lines of the normalizers' table */
+lf_status lf_open_bert_normalizer(lf_step *s, const cJSON *json, lf_err *err);
+lf_status lf_apply_bert_normalizer(const lf_step *s, lf_tokenizer_work *w, lf_err *err);
+lf_status lf_apply_strip_accents(const lf_step *s, lf_tokenizer_work *w, lf_err *err);
+lf_status lf_apply_nmt(const lf_step *s, lf_tokenizer_work *w, lf_err *err);
+lf_status lf_open_precompiled(lf_step *s, const cJSON *json, lf_err *err);
+lf_status lf_apply_precompiled(const lf_step *s, lf_tokenizer_work *w, lf_err *err);
+
 /* Appends to `out` s with all matches replaced. *head as in lf_piece, updated; may be NULL. */
 lf_status lf_replace(lf_tokenizer_work *w, const lf_step *step, const char *s, size_t n, lf_string *out, size_t *head,
                      lf_err *err);

@@ -5,7 +5,9 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "text/special_names.h"
 #include "text/tokenizer_internal.h"
+#include "text/vocab_txt.h"
 
 void lf_tokenizer_free(lf_tokenizer *t) {
     if (!t) return;
@@ -15,7 +17,7 @@ void lf_tokenizer_free(lf_tokenizer *t) {
     lf_steps_free(&t->postprocessors);
     lf_steps_free(&t->decoders);
     lf_added_tokens_free(&t->added);
-    lf_bpe_free(&t->bpe);
+    lf_word_model_close(&t->model);
     lf_vocab_free(&t->vocab);
     lf_free(t);
 }
@@ -40,14 +42,14 @@ static lf_status open_root(lf_tokenizer *t, const cJSON *root, const char *path,
     const cJSON *model = cJSON_GetObjectItemCaseSensitive(root, "model");
     lf_status rc;
     if (!cJSON_IsObject(root)) return lf_fail(err, LF_EDATA, "%s: expected an object with key 'model'", path);
-    if ((rc = lf_bpe_open(&t->bpe, &t->vocab, model, path, err)) ||
+    if ((rc = lf_word_model_open(&t->model, &t->vocab, model, path, err)) ||
         (rc = lf_steps_open(&t->normalizers, &lf_normalizers, root, path, err)) ||
         (rc = lf_steps_open(&t->pretokenizers, &lf_pretokenizers, root, path, err)) ||
         (rc = lf_steps_open(&t->postprocessors, &lf_postprocessors, root, path, err)) ||
         (rc = lf_steps_open(&t->decoders, &lf_decoders, root, path, err)) ||
         (rc = lf_tokenizer_open_added(t, root, path, err)))
         return rc;
-    t->unk = t->bpe.unk;
+    t->unk = t->model.unk;
     const cJSON *side =
         cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(root, "truncation"), "direction");
     t->truncates_left = cJSON_IsString(side) && !strcmp(side->valuestring, "Left");
@@ -77,8 +79,7 @@ lf_status lf_tokenizer_parse(lf_tokenizer **out, const char *json, size_t size, 
 }
 
 /* Files that transformers makes a tokenizer.json of. */
-static const char *const sources[] = {"tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "vocab.json",
-                                      "vocab.txt"};
+static const char *const sources[] = {"tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "vocab.json"};
 
 /* A folder whose tokenizer is in another form; LF_OK: who opens tokenizer.json says what is wrong. */
 static lf_status explain_folder(const char *dir, const char *path, lf_err *err) {
@@ -98,21 +99,94 @@ static lf_status explain_folder(const char *dir, const char *path, lf_err *err) 
     return LF_OK;
 }
 
-lf_status lf_tokenizer_open(lf_tokenizer **out, const char *model_dir, lf_err *err) {
-    const bool is_dir = lf_is_dir(model_dir);
+/* ---- a vocab.txt ---- */
+
+/* "model_type" of config.json in the folder; *out NULL: it does not say. The caller deletes *config. */
+static lf_status read_model_type(const char **out, cJSON **config, const char *dir, lf_err *err) {
+    char *path = lf_path_join(dir, "config.json");
+    lf_status rc = path ? LF_OK : lf_no_memory(err, "tokens");
+    *out = NULL;
+    if (!rc && lf_is_file(path)) rc = lf_json_read(config, path, err);
+    if (!rc) *out = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(*config, "model_type"));
+    lf_free(path);
+    return rc;
+}
+
+static lf_status put_postprocessor(lf_tokenizer *t, const cJSON *names, const char *path, lf_err *err) {
+    const char *cls = lf_special_name(names, "cls_token"), *sep = lf_special_name(names, "sep_token");
+    if (!cls || !sep)
+        return lf_fail(err, LF_EDATA, "%s: key '%s' of tokenizer_config.json: expected a token, found none", path,
+                       cls ? "sep_token" : "cls_token");
+    cJSON *root = lf_vocab_txt_postprocessor(lf_tokenizer_id(t, cls), lf_tokenizer_id(t, sep));
+    const lf_status rc =
+        root ? lf_steps_open(&t->postprocessors, &lf_postprocessors, root, path, err) : lf_no_memory(err, "tokens");
+    cJSON_Delete(root);
+    return rc;
+}
+
+static lf_status open_vocab_txt(lf_tokenizer **t, cJSON *names, const char *dir, const char *path, lf_err *err) {
+    cJSON *config = NULL, *root = NULL;
+    const char *model_type;
+    lf_status rc = read_model_type(&model_type, &config, dir, err);
+    if (!rc) rc = lf_vocab_txt_read(&root, names, model_type, path, err);
+    if (!rc) rc = open_json(t, root, path, err);
+    cJSON_Delete(root);
+    cJSON_Delete(config);
+    return rc;
+}
+
+/* ---- a folder or a file ---- */
+
+typedef struct place {
+    char *path; /* of tokenizer.json, or vocab.txt where that is not there */
+    char *dir;  /* what the files stand in that are beside it */
+    bool vocab_txt;
+} place;
+
+static lf_status find_place(place *p, const char *given, lf_err *err) {
+    const bool is_dir = lf_is_dir(given);
+    char *vocab = is_dir ? lf_path_join(given, "vocab.txt") : lf_strdup(given);
+    p->path = is_dir ? lf_path_join(given, "tokenizer.json") : lf_strdup(given);
+    p->dir = lf_strdup(given);
+    if (!p->path || !p->dir || !vocab) {
+        lf_free(vocab);
+        return lf_no_memory(err, "tokens");
+    }
+    if (!is_dir) p->dir[(size_t)(lf_path_base(given) - given)] = 0;
+    const lf_status rc = is_dir ? explain_folder(given, p->path, err) : LF_OK;
+    p->vocab_txt = is_dir ? !lf_is_file(p->path) && lf_is_file(vocab) : !strcmp(lf_path_base(given), "vocab.txt");
+    if (p->vocab_txt) {
+        lf_free(p->path);
+        p->path = vocab;
+    } else
+        lf_free(vocab);
+    return rc;
+}
+
+static lf_status open_tokenizer_json(lf_tokenizer **t, const char *path, lf_err *err) {
     cJSON *root = NULL;
+    lf_status rc = lf_json_read(&root, path, err);
+    if (!rc) rc = open_json(t, root, path, err);
+    cJSON_Delete(root); /* before more is read: a vocabulary takes a hundred times its size as a tree */
+    return rc;
+}
+
+lf_status lf_tokenizer_open(lf_tokenizer **out, const char *model_dir, lf_err *err) {
+    place p = {0};
+    cJSON *names = NULL;
+    char *names_path = NULL;
     lf_tokenizer *t = NULL;
     *out = NULL;
-    char *path = is_dir ? lf_path_join(model_dir, "tokenizer.json") : lf_strdup(model_dir);
-    lf_status rc = path ? LF_OK : lf_no_memory(err, "tokens");
-    if (!rc && is_dir) rc = explain_folder(model_dir, path, err);
-    if (!rc) rc = lf_json_read(&root, path, err);
-    if (!rc) rc = open_json(&t, root, path, err);
-    cJSON_Delete(root); /* before more is read: a vocabulary takes a hundred times its size as a tree */
-    if (!rc && !is_dir) path[(size_t)(lf_path_base(path) - path)] = 0;
-    const char *dir = is_dir ? model_dir : path && *path ? path : ".";
-    if (!rc) rc = lf_tokenizer_read_config(t, dir, err);
-    lf_free(path);
+    lf_status rc = find_place(&p, model_dir, err);
+    if (!rc && !p.vocab_txt) rc = open_tokenizer_json(&t, p.path, err);
+    if (!rc) rc = lf_special_names_read(&names, &names_path, *p.dir ? p.dir : ".", err);
+    if (!rc && p.vocab_txt) rc = open_vocab_txt(&t, names, *p.dir ? p.dir : ".", p.path, err);
+    if (!rc) rc = lf_tokenizer_use_names(t, names, names_path, err);
+    if (!rc && p.vocab_txt) rc = put_postprocessor(t, names, p.path, err);
+    cJSON_Delete(names);
+    lf_free(names_path);
+    lf_free(p.path);
+    lf_free(p.dir);
     if (rc)
         lf_tokenizer_free(t);
     else

@@ -8,6 +8,11 @@
 #define LF_PUNCTUATION(first, last)
 #define LF_INERT(first, last)
 #define LF_LOWER(first, last, add)
+#define LF_UNCLEAN(first, last)
+#define LF_ACCENT(first, last)
+#define LF_MARK(first, last)
+#define LF_CLUSTER(first, last, kind)
+#define LF_JOINER(first, last, kind)
 
 #undef LF_LATE
 #define LF_LATE(first, last, name) {first, last, name},
@@ -54,6 +59,50 @@ static const char_range inert[] = {
 #undef LF_INERT
 #define LF_INERT(first, last)
 
+#undef LF_UNCLEAN
+#define LF_UNCLEAN(first, last) {first, last},
+static const char_range unclean[] = {
+#include "text/unicode.def"
+};
+#undef LF_UNCLEAN
+#define LF_UNCLEAN(first, last)
+
+#undef LF_ACCENT
+#define LF_ACCENT(first, last) {first, last},
+static const char_range accent[] = {
+#include "text/unicode.def"
+};
+#undef LF_ACCENT
+#define LF_ACCENT(first, last)
+
+#undef LF_MARK
+#define LF_MARK(first, last) {first, last},
+static const char_range mark[] = {
+#include "text/unicode.def"
+};
+#undef LF_MARK
+#define LF_MARK(first, last)
+
+typedef struct kind_range {
+    uint32_t first, last;
+    int kind;
+} kind_range;
+#undef LF_CLUSTER
+#define LF_CLUSTER(first, last, kind) {first, last, LF_CLUSTER_##kind},
+static const kind_range clusters[] = {
+#include "text/unicode.def"
+};
+#undef LF_CLUSTER
+#define LF_CLUSTER(first, last, kind)
+
+#undef LF_JOINER
+#define LF_JOINER(first, last, kind) {first, last, LF_JOINER_##kind},
+static const kind_range joiners[] = {
+#include "text/unicode.def"
+};
+#undef LF_JOINER
+#define LF_JOINER(first, last, kind)
+
 typedef struct lower_range {
     uint32_t first, last;
     int32_t add;
@@ -76,6 +125,24 @@ static bool among(uint32_t c, const char_range *ranges, size_t n) {
     return low < n && ranges[low].first <= c;
 }
 
+static int kind_among(uint32_t c, const kind_range *ranges, size_t n) {
+    size_t low = 0, high = n;
+    while (low < high) {
+        const size_t middle = (low + high) / 2;
+        if (ranges[middle].last < c)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < n && ranges[low].first <= c ? ranges[low].kind : 0;
+}
+
+lf_cluster_class lf_char_cluster_class(uint32_t c) {
+    if (c >= 0xac00 && c <= 0xd7a3) return (c - 0xac00) % 28 == 0 ? LF_CLUSTER_LV : LF_CLUSTER_LVT;
+    return (lf_cluster_class)kind_among(c, clusters, sizeof clusters / sizeof *clusters);
+}
+lf_joiner lf_char_joiner(uint32_t c) { return (lf_joiner)kind_among(c, joiners, sizeof joiners / sizeof *joiners); }
+
 bool lf_char_is_space(uint32_t c) {
     return (c >= 9 && c <= 13) || c == 0x20 || c == 0x85 || c == 0xa0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200a) ||
            c == 0x2028 || c == 0x2029 || c == 0x202f || c == 0x205f || c == 0x3000;
@@ -86,7 +153,15 @@ bool lf_char_is_numeric(uint32_t c) { return among(c, numeric, sizeof numeric / 
 bool lf_char_is_punctuation(uint32_t c) { return among(c, punctuation, sizeof punctuation / sizeof *punctuation); }
 bool lf_char_is_inert(uint32_t c) { return among(c, inert, sizeof inert / sizeof *inert); }
 
-size_t lf_char_lower(uint32_t c, uint32_t out[2]) {
+bool lf_char_is_unclean(uint32_t c) { return among(c, unclean, sizeof unclean / sizeof *unclean); }
+bool lf_char_is_accent(uint32_t c) { return among(c, accent, sizeof accent / sizeof *accent); }
+bool lf_char_is_mark(uint32_t c) { return among(c, mark, sizeof mark / sizeof *mark); }
+
+size_t lf_char_lower(uint32_t c, uint32_t out[3]) {
+    if (c < 0x80) {
+        out[0] = c >= 'A' && c <= 'Z' ? c + 32 : c;
+        return 1;
+    }
     if (c == 0x130) { /* capital I with dot: the one character whose lower case is two */
         out[0] = 'i';
         out[1] = 0x307;

@@ -117,6 +117,8 @@ static lf_status copy_beside(const char *from_dir, const char *to_dir, lf_err *e
                                         "chat_template.jinja",
                                         "generation_config.json",
                                         "vocab.json",
+                                        "vocab.txt",
+                                        "added_tokens.json",
                                         "merges.txt",
                                         "tokenizer.model"};
     lf_status rc = LF_OK;

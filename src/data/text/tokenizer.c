@@ -189,9 +189,10 @@ static lf_status copy_more_templates(const lf_text_tokenizer *t, const char *dir
 }
 
 lf_status lf_text_tokenizer_copy(const lf_text_tokenizer *t, const char *dir, lf_err *err) {
-    static const char *const names[] = {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
-                                        "added_tokens.json", "chat_template.jinja"};
-    if (!lf_is_dir(t->dir)) return lf_copy_file(t->dir, dir, names[0], err);
+    static const char *const names[] = {"tokenizer.json",    "tokenizer_config.json", "special_tokens_map.json",
+                                        "added_tokens.json", "chat_template.jinja",   "vocab.txt"};
+    if (!lf_is_dir(t->dir))
+        return lf_copy_file(t->dir, dir, strcmp(lf_path_base(t->dir), "vocab.txt") ? names[0] : "vocab.txt", err);
     lf_status rc = LF_OK;
     for (size_t i = 0; i < sizeof names / sizeof *names && !rc; i++) rc = copy_one(t, dir, names[i], err);
     return rc ? rc : copy_more_templates(t, dir, err);
