@@ -5,6 +5,7 @@
 #include <cjson/cJSON.h>
 
 #include "adapter/decompositions.h"
+#include "base/problem.h"
 #include "config/config.h"
 #include "io/safetensors.h"
 #include "nn/nn.h"
@@ -127,6 +128,8 @@ typedef struct lf_adapter_facts {
     const lf_module *head; /* saved under modules_to_save; NULL: none */
     int64_t num_labels;
     const char **id2label;
+    const char *problem_type; /* what the head's logits mean, in config.json's words; NULL: not said */
+    int32_t pad_token_id;     /* of a model that classifies texts: what pads them, for README.md; below 0: none */
     int64_t seed;
     int threads;
     bool old_names;         /* peft_names: "transformers4" */
@@ -146,6 +149,8 @@ void lf_adapter_close(lf_adapter_file *f);
 /* Labels of the saved head: 0 if the adapter holds none; names NULL if lora_ft.json does not say. */
 int64_t lf_adapter_file_labels(const lf_adapter_file *f, const char *const **names);
 bool lf_adapter_file_holds(const lf_adapter_file *f, const lf_module *m); /* a layer before the head, whole? */
+const char *lf_adapter_file_head(const lf_adapter_file *f);               /* its module's name; NULL: no head */
+bool lf_adapter_file_problem(const lf_adapter_file *f, lf_problem *out);  /* of the head; false: not said */
 /* Can the modules that the file holds whole be the head of this model and the layers before it? Asked before a head is
  * made for it. `head`: the
  * model's classifier, NULL if it has none; `model`: the model's name and kind, for the message. LF_OK where the file

@@ -127,7 +127,7 @@ static bool is_head(const lf_adapter_file *f, const char *module) {
 /* What is no matrix is no head. */
 static lf_status not_a_head(const lf_st_tensor *t, const char *module, lf_err *err) {
     return lf_fail(err, LF_EUNSUPPORTED,
-                   "%s: module '%s' is saved whole (modules_to_save), which only the head of a picture classifier can "
+                   "%s: module '%s' is saved whole (modules_to_save), which only the head of a classifier can "
                    "be; try the model that PEFT's merge_and_unload makes of both, or train the adapter without it",
                    t->path, module);
 }
@@ -422,6 +422,13 @@ void lf_adapter_close(lf_adapter_file *f) {
 int64_t lf_adapter_file_labels(const lf_adapter_file *f, const char *const **names) {
     *names = f->labels;
     return f->head ? f->head_weight->shape[0] : 0;
+}
+
+const char *lf_adapter_file_head(const lf_adapter_file *f) { return f->head; }
+
+bool lf_adapter_file_problem(const lf_adapter_file *f, lf_problem *out) {
+    const char *name = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(f->facts, "problem_type"));
+    return name && lf_problem_named(out, name);
 }
 
 lf_status lf_adapter_file_hash(const lf_adapter_file *f, char out[33], lf_err *err) {

@@ -31,6 +31,10 @@ static void add_python(lf_string *t, const lf_adapter_facts *f, const char *base
             "    BASE, id2label=id2label, label2id={name: i for i, name in id2label.items()},\n"
             "    ignore_mismatched_sizes=True)\n",
             (long long)f->num_labels, loader);
+        if (f->problem_type) lf_string_add(t, "base.config.problem_type = \"%s\"\n", f->problem_type);
+        if (f->problem_type && f->pad_token_id >= 0)
+            lf_string_add(t, "base.config.pad_token_id = %d  # of the tokenizer: behind it no state is taken\n",
+                          (int)f->pad_token_id);
     } else {
         lf_string_add(t, "base = %s.from_pretrained(BASE, num_labels=%lld, ignore_mismatched_sizes=True)\n", loader,
                       (long long)f->num_labels);

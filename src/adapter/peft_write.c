@@ -118,13 +118,26 @@ static bool is_below(const char *name, const char *above) {
     return strncmp(name, above, n) == 0 && name[n] == '.';
 }
 
+/* "classifier" of "classifier.out_proj"; of a model that classifies texts both names that PEFT saves there. */
+static void list_head(const writing *w, lf_obj *list, const char *part) {
+    static const char *const of_peft[] = {"classifier", "score"};
+    enum { N = sizeof of_peft / sizeof *of_peft };
+    bool known = false;
+    for (size_t i = 0; i < N; i++) known = known || !strcmp(part, of_peft[i]);
+    if (!known || !w->facts->task_type)
+        lf_list_string(list, part);
+    else
+        for (size_t i = 0; i < N; i++) lf_list_string(list, of_peft[i]);
+}
+
 static cJSON *saved_modules(const writing *w) {
     if (!w->facts->head) return cJSON_CreateNull();
     lf_obj list = lf_list_new();
     const char *head = written_name(w, w->facts->head);
     const lf_slice part_of = {head, (int)strcspn(head, ".")};
     char *name = lf_format("%.*s", part_of.length, part_of.start);
-    lf_list_string(&list, name);
+    list.failed |= !name;
+    if (name) list_head(w, &list, name);
     for (int64_t i = 0; name && i < w->nn->n_modules; i++)
         if (is_saved_inner(w, w->nn->modules[i]) && !is_below(written_name(w, w->nn->modules[i]), name))
             lf_list_string(&list, written_name(w, w->nn->modules[i]));
@@ -183,6 +196,7 @@ static lf_status write_facts(const writing *w, lf_err *err) {
     lf_obj_string(&o, "base_model", f->base_path);
     lf_obj_string(&o, "base_hash", f->base_hash);
     lf_obj_string(&o, "head", f->head ? written_name(w, f->head) : NULL);
+    if (f->problem_type) lf_obj_string(&o, "problem_type", f->problem_type);
     if (f->id2label) lf_obj_put(&o, "id2label", labels_json(f));
     lf_obj_number(&o, "num_labels", (double)f->num_labels);
     lf_obj_number(&o, "seed", (double)f->seed);

@@ -6,24 +6,12 @@
 #include "eval/counted.h"
 #include "eval/eval.h"
 #include "eval/eval_internal.h"
+#include "eval/kept_rows.h"
 #include "eval/score.h"
-
-int64_t lf_argmax(const float *x, int64_t n) {
-    int64_t best = 0;
-    for (int64_t i = 1; i < n; i++)
-        if (x[i] > x[best]) best = i;
-    return best;
-}
-
-double lf_log_sum_exp(const float *x, int64_t n) {
-    const double most = (double)x[lf_argmax(x, n)];
-    double sum = 0;
-    for (int64_t i = 0; i < n; i++) sum += exp((double)x[i] - most);
-    return most + log(sum);
-}
 
 double lf_count_accuracy(const lf_class_counts *c) {
     int64_t are = 0, right = 0;
+    if (c->several) return c->rows ? (double)c->exact / (double)c->rows : NAN;
     for (int64_t k = 0; k < c->n; k++) {
         are += c->are[k];
         right += c->right[k];
@@ -40,6 +28,8 @@ typedef struct scoring {
     int64_t room;             /* rows that the next three have room for */
     float *features, *logits; /* of one batch */
     lf_label_score *scores;
+    lf_problem problem;
+    lf_kept_rows kept;       /* of texts */
     lf_class_counts classes; /* its arrays are one piece of memory, at `are` */
     lf_eval_visit visit;
     void *context;
@@ -82,26 +72,77 @@ static lf_status forward(scoring *s, const lf_example_batch *b, lf_err *err) {
     return LF_OK;
 }
 
+/* log(1 + exp(-|x|)) + max(x, 0) - x t, which loses nothing where x is far from 0. */
+static double yes_or_no_loss(double x, double t) { return log1p(exp(-fabs(x))) + fmax(x, 0) - x * t; }
+
+/* Each label by itself: yes where the logit is above 0. */
+static void score_several(scoring *s, const float *logits, const float *values, lf_label_score *out) {
+    const int64_t V = s->head->out;
+    bool exact = true;
+    *out = (lf_label_score){.target = true};
+    for (int64_t v = 0; v < V; v++) {
+        const bool is = values[v] > 0.5f, taken = logits[v] > 0;
+        s->classes.are[v] += is;
+        s->classes.taken[v] += taken;
+        s->classes.right[v] += is && taken;
+        exact = exact && is == taken;
+        out->nll += yes_or_no_loss((double)logits[v], (double)values[v]) / (double)V;
+    }
+    out->correct = exact;
+    s->classes.exact += exact;
+}
+
+static void score_numbers(const scoring *s, const float *logits, const float *values, lf_label_score *out) {
+    const int64_t V = s->head->out;
+    *out = (lf_label_score){.target = true};
+    for (int64_t v = 0; v < V; v++) {
+        const double d = (double)logits[v] - (double)values[v];
+        out->nll += d * d / (double)V;
+    }
+}
+
+static lf_status keep_row(scoring *s, const lf_example_batch *b, int64_t row, lf_err *err) {
+    const int64_t V = s->head->out;
+    s->classes.rows++;
+    if (!s->classes.texts) return LF_OK;
+    return lf_keep_row(&s->kept, s->logits + row * V, b->labels ? b->labels[row] : -1,
+                       s->problem == LF_SINGLE_LABEL ? NULL : b->values + row * V, err);
+}
+
+static bool is_finite_row(const float *x, int64_t n) {
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++) sum += (double)x[i];
+    return isfinite(sum);
+}
+
 static lf_status score_row(scoring *s, const lf_example_batch *b, int64_t row, lf_err *err) {
     const int64_t V = s->head->out;
     const int32_t label = b->labels[row];
     const float *logits = s->logits + row * V;
     const double lse = lf_log_sum_exp(logits, V);
     char name[512];
-    if (!isfinite(lse))
+    if (!isfinite(lse) || !is_finite_row(logits, V))
         return lf_fail(err, LF_EDIVERGED, "%s: the logits are not finite; are the weights?",
                        s->e->name(s->e->data, b->indices[row], name, sizeof name));
     if (label >= V)
         return lf_fail(err, LF_EDATA, "%s: label %d, but the head '%s' has %lld classes",
                        s->e->name(s->e->data, b->indices[row], name, sizeof name), label, s->head->name, (long long)V);
     s->scores[row] = (lf_label_score){0};
+    if (s->problem != LF_SINGLE_LABEL) {
+        if (!b->values) return LF_OK;
+        if (s->problem == LF_MULTI_LABEL)
+            score_several(s, logits, b->values + row * V, &s->scores[row]);
+        else
+            score_numbers(s, logits, b->values + row * V, &s->scores[row]);
+        return keep_row(s, b, row, err);
+    }
     if (label < 0) return LF_OK;
     const int64_t taken = lf_argmax(logits, V);
     s->classes.are[label]++;
     s->classes.taken[taken]++;
     s->classes.right[taken] += taken == label;
     s->scores[row] = (lf_label_score){.target = true, .correct = taken == label, .nll = lse - (double)logits[label]};
-    return LF_OK;
+    return keep_row(s, b, row, err);
 }
 
 static lf_status score(void *context, const lf_example_batch *b, const lf_label_score **scores, int64_t *n,
@@ -140,6 +181,29 @@ static void say(const lf_score_sum *sum, char *text, size_t size) {
     snprintf(text, size, "accuracy %.4f", (double)sum->correct / (double)sum->targets);
 }
 
+static void say_loss(const lf_score_sum *sum, char *text, size_t size) {
+    snprintf(text, size, "loss %.4f", sum->nll / (double)sum->targets);
+}
+
+static lf_problem problem_of(const lf_model *m, const lf_module *head) {
+    return head == m->base_head.module ? m->base_head.problem : m->head.problem;
+}
+
+/* From the sums and from what was kept. */
+static lf_status put_figures(lf_accuracy *out, const scoring *s, const lf_score_sum *sum, lf_err *err) {
+    *out = (lf_accuracy)LF_ACCURACY_NONE;
+    out->count = sum->examples;
+    out->items = sum->items;
+    out->skipped = sum->skipped;
+    if (sum->targets) out->loss = sum->nll / (double)sum->targets;
+    lf_count_all(out->counted, &s->classes);
+    if (s->problem == LF_REGRESSION)
+        for (int i = 0; i < LF_N_COUNTED; i++) out->counted[i] = NAN;
+    out->accuracy = out->counted[LF_COUNTED_accuracy];
+    const lf_status rc = lf_kept_auc(&out->auc, &s->kept, err);
+    return rc ? rc : lf_kept_correlations(&out->pearson, &out->spearman, &s->kept, err);
+}
+
 lf_status lf_evaluate(lf_accuracy *out, lf_model *m, lf_graph *g, lf_module *head, lf_examples *e,
                       const lf_eval_opts *opts, lf_eval_visit visit, void *context, lf_err *err) {
     if (!head || !(lf_nn_is_frozen(head) || head->weight->tensor.data))
@@ -150,14 +214,18 @@ lf_status lf_evaluate(lf_accuracy *out, lf_model *m, lf_graph *g, lf_module *hea
     const int64_t V = head->out;
     int64_t *counts = lf_calloc((size_t)(3 * V), sizeof *counts);
     if (!counts) return lf_no_memory(err, "the counts of %lld classes", (long long)V);
-    s.classes = (lf_class_counts){V, counts, counts + V, counts + 2 * V};
-    const lf_status rc = lf_score_examples(&sum, e, &(lf_scorer){&s, score, say}, opts, err);
-    if (!rc) {
-        *out = (lf_accuracy){
-            .count = sum.examples, .skipped = sum.skipped, .loss = sum.targets ? sum.nll / (double)sum.targets : NAN};
-        lf_count_all(out->counted, &s.classes);
-        out->accuracy = out->counted[LF_COUNTED_accuracy];
-    }
+    s.problem = problem_of(m, head);
+    s.kept = (lf_kept_rows){.problem = s.problem, .V = V};
+    s.classes = (lf_class_counts){.n = V,
+                                  .are = counts,
+                                  .taken = counts + V,
+                                  .right = counts + 2 * V,
+                                  .several = s.problem == LF_MULTI_LABEL,
+                                  .texts = m->family->input == LF_TOKENS};
+    const lf_scorer scorer = {&s, score, s.problem == LF_REGRESSION ? say_loss : say};
+    lf_status rc = lf_score_examples(&sum, e, &scorer, opts, err);
+    if (!rc) rc = put_figures(out, &s, &sum, err);
+    lf_kept_rows_free(&s.kept);
     free_room(&s);
     lf_free(counts);
     return rc;

@@ -1,6 +1,7 @@
 #include "eval/adapted.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "base/mem.h"
 
@@ -44,13 +45,29 @@ static lf_status check_head(const lf_model *m, const lf_adapter_file *f, lf_err 
     return rc;
 }
 
+/* A causal language model gets a classifier's head by an adapter that has one. */
+static lf_status make_place(lf_model *m, const lf_adapter_file *f, lf_err *err) {
+    const char *head = lf_adapter_file_head(f);
+    if (!head || m->head.module || !m->family->hidden || strcmp(head, LF_CAUSAL_CLASSIFIER)) return LF_OK;
+    return lf_model_add_classifier(m, err);
+}
+
+/* What an adapter of texts does not say of its head follows from the number of its labels, as in transformers. */
+static void take_problem(lf_model *m, const lf_adapter_file *f, int64_t labels) {
+    lf_problem *p = &m->head.problem;
+    if (lf_adapter_file_problem(f, p) || m->family->input != LF_TOKENS) return;
+    *p = labels == 1 ? LF_REGRESSION : *p == LF_REGRESSION ? LF_SINGLE_LABEL : *p;
+}
+
 /* Room for the head that the file holds, if it holds one. */
 static lf_status take_head(lf_model *m, const lf_adapter_file *f, lf_err *err) {
     const char *const *names;
-    lf_status rc = check_head(m, f, err);
-    const int64_t labels = rc ? 0 : lf_adapter_file_labels(f, &names);
-    if (rc || labels <= 0 || (rc = check_inner(m, f, err))) return rc;
-    return make_head(m, labels, names, err);
+    lf_status rc;
+    if ((rc = make_place(m, f, err)) || (rc = check_head(m, f, err))) return rc;
+    const int64_t labels = lf_adapter_file_labels(f, &names);
+    if (labels <= 0 || (rc = check_inner(m, f, err))) return rc;
+    if (!(rc = make_head(m, labels, names, err))) take_problem(m, f, labels);
+    return rc;
 }
 
 lf_status lf_adapted_head(lf_model *m, const lf_adapter_file *f, lf_err *err) {

@@ -10,18 +10,25 @@
 /* A model on a data set. Pictures are judged by accuracy and loss alone. */
 typedef struct lf_accuracy {
     int64_t count, skipped;
-    double accuracy; /* share of labels (of pictures, of next tokens) with the largest logit; the first of equals */
-    double loss;     /* mean cross-entropy of the labels */
-    int64_t items;   /* what speed is counted in: pictures, or tokens */
-    int64_t targets; /* labels */
+    /* Share of labels (of examples, of next tokens) with the largest logit, the first of equals; of several labels,
+     * share of the examples of which all are right (a logit above 0 is a yes); NAN of numbers. */
+    double accuracy;
+    double loss;   /* mean cross-entropy of the labels; of several labels the mean over them too; of numbers squared */
+    int64_t items; /* what speed is counted in: pictures, or tokens */
+    int64_t targets;                              /* labels */
     double choice_accuracy, choice_accuracy_norm; /* multiple choice, by log-likelihood and by that of a byte; NAN */
     int64_t choices;                              /* questions */
     double exact_match;                           /* share of generated answers that are the right one; NAN */
     int64_t matches;                              /* answers generated */
-    double counted[LF_N_COUNTED];                 /* of pictures: stats/figures.def, COUNTED */
+    double counted[LF_N_COUNTED];                 /* of classes: stats/figures.def, COUNTED */
+    double auc;                                   /* of texts: area under the ROC (kept_rows.h); NAN */
+    double pearson, spearman;                     /* of numbers: correlation with the right ones; NAN */
 } lf_accuracy;
 #define LF_ACCURACY_NONE                                                                                               \
-    { .accuracy = NAN, .loss = NAN, .choice_accuracy = NAN, .choice_accuracy_norm = NAN, .exact_match = NAN }
+    {                                                                                                                  \
+        .accuracy = NAN, .loss = NAN, .choice_accuracy = NAN, .choice_accuracy_norm = NAN, .exact_match = NAN,         \
+        .auc = NAN, .pearson = NAN, .spearman = NAN                                                                    \
+    }
 
 /* Called with each batch in data-set order: features [B, lf_model_feature_width], logits [B, V] (floats; NULL where no
  * head was asked), the batch. */
@@ -78,6 +85,9 @@ lf_status lf_forgetting_measure(lf_base_score *out, lf_forgetting *f, lf_model *
  * order, with a warning; else LF_EDATA. */
 lf_status lf_open_labelled(lf_dataset **out, const lf_dataset_opts *opts, const char *const *names, int64_t n_names,
                            lf_err *err);
+
+/* The same for texts that are open (and all that were split from them); of numbers there is nothing to match. */
+lf_status lf_match_texts(lf_text_dataset *d, const char *key, const char *const *names, int64_t n_names, lf_err *err);
 
 /* The head that is judged and its labels, by the key `head`: "auto" (that of the adapter, else the model's own) or
  * "base". LF_EDATA if there is none; `what` is what needs it. */

@@ -73,8 +73,15 @@ lf_examples *lf_examples_of_pictures(lf_picture_examples *out, const lf_dataset 
 
 lf_example_batch lf_batch_of_text(const lf_text_batch *b) {
     return (lf_example_batch){
-        .in = {.B = b->B, .T = b->T, .ids = b->ids, .positions = b->positions, .first = b->document},
-        .labels = b->labels,
+        .in = {.B = b->B,
+               .T = b->T,
+               .ids = b->ids,
+               .positions = b->positions,
+               .first = b->lengths ? NULL : b->document, /* a text a row: nothing of its own is behind its padding */
+               .lengths = b->lengths,
+               .token_types = b->lengths ? b->token_types : NULL},
+        .labels = b->lengths ? b->classes : b->labels,
+        .values = b->values,
         .indices = b->indices,
         .examples = b->n_documents,
         .items = b->n_tokens,

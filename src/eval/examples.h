@@ -8,8 +8,10 @@
 
 /* Valid until the next one is asked for. */
 typedef struct lf_example_batch {
-    lf_model_input in;      /* in.B rows */
-    const int32_t *labels;  /* a class a row [B], or the next token of each [B,T]; below 0: none */
+    lf_model_input in;     /* in.B rows */
+    const int32_t *labels; /* a class a row [B], or the next token of each [B,T]; below 0: none */
+    /* [B, n_labels] of several labels 0 or 1 each, or numbers (regression; NAN: none); NULL: `labels` say it. */
+    const float *values;
     const int64_t *indices; /* [B] which example of its data each row is, or begins with */
     int64_t examples;       /* that begin in it: pictures, documents */
     int64_t items;          /* what speed is counted in: pictures, or tokens without padding */

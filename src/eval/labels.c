@@ -1,4 +1,4 @@
-/* How a data set's classes and pictures meet a model's labels and input. */
+/* How a data set's classes, of pictures and of texts, meet a model's labels, and pictures its input. */
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,19 +15,20 @@
 
 /* The classes of a data set and the labels that they are to become. */
 typedef struct matching {
-    const lf_dataset *data;
-    const char *key;
+    const char *key, *path;
+    const char *const *classes; /* [n] of the data */
+    const char *const *origins; /* [n] what the data call them, where a label_map has renamed them */
+    const char *advice;         /* how a class gets another name */
+    int64_t n;
     const char *const *names; /* [n_names] the labels */
-    int64_t n_names, n;       /* n: classes of the data */
-    int32_t *to;              /* [n] */
+    int64_t n_names;
+    int32_t *to; /* [n] */
 } matching;
-
-static const char *class_name(const matching *m, int64_t c) { return lf_dataset_class_name(m->data, c); }
 
 /* The same names in the same order, though one of them may be there twice. */
 static bool are_the_labels(const matching *m) {
     bool same = m->n == m->n_names;
-    for (int64_t c = 0; c < m->n && same; c++) same = !strcmp(m->names[c], class_name(m, c));
+    for (int64_t c = 0; c < m->n && same; c++) same = !strcmp(m->names[c], m->classes[c]);
     return same;
 }
 
@@ -35,7 +36,7 @@ static bool are_the_labels(const matching *m) {
 static int64_t match_names(matching *m) {
     int64_t known = 0;
     for (int64_t c = 0; c < m->n; c++) {
-        m->to[c] = (int32_t)lf_class_names_find(class_name(m, c), m->names, m->n_names);
+        m->to[c] = (int32_t)lf_class_names_find(m->classes[c], m->names, m->n_names);
         known += m->to[c] >= 0;
     }
     return known;
@@ -45,8 +46,8 @@ static int64_t match_names(matching *m) {
 static int64_t match_mapped_numbers(matching *m) {
     int64_t known = 0;
     for (int64_t c = 0; c < m->n; c++) {
-        const bool mapped = strcmp(class_name(m, c), lf_dataset_class_origin(m->data, c)) != 0;
-        const int64_t number = m->to[c] < 0 && mapped ? lf_class_number(class_name(m, c)) : -1;
+        const bool mapped = strcmp(m->classes[c], m->origins[c]) != 0;
+        const int64_t number = m->to[c] < 0 && mapped ? lf_class_number(m->classes[c]) : -1;
         if (number < 0 || number >= m->n_names) continue;
         m->to[c] = (int32_t)number;
         known++;
@@ -57,15 +58,15 @@ static int64_t match_mapped_numbers(matching *m) {
 /* Two labels may have one name: of ImageNet's, 134 and 517 are both 'crane'. */
 static lf_status check_one_label_each(const matching *m, lf_err *err) {
     for (int64_t c = 0; c < m->n; c++) {
-        const int64_t first = lf_class_names_find(class_name(m, c), m->names, m->n_names);
+        const int64_t first = lf_class_names_find(m->classes[c], m->names, m->n_names);
         if (first < 0) continue;
-        const int64_t more = lf_class_names_find(class_name(m, c), m->names + first + 1, m->n_names - first - 1);
+        const int64_t more = lf_class_names_find(m->classes[c], m->names + first + 1, m->n_names - first - 1);
         if (more >= 0)
             return lf_fail(err, LF_EDATA,
                            "%s: %s: the class '%s' may be label %lld or label %lld, which have the same name; name its "
                            "number in a label_map: {\"%s\": %lld}",
-                           m->key, lf_dataset_path(m->data), class_name(m, c), (long long)first,
-                           (long long)(first + 1 + more), lf_dataset_class_origin(m->data, c), (long long)first);
+                           m->key, m->path, m->classes[c], (long long)first, (long long)(first + 1 + more),
+                           m->origins[c], (long long)first);
     }
     return LF_OK;
 }
@@ -74,7 +75,7 @@ static lf_status check_one_label_each(const matching *m, lf_err *err) {
 static bool are_numbers(const matching *m, int64_t *highest) {
     *highest = 0;
     for (int64_t c = 0; c < m->n; c++) {
-        const int64_t number = lf_class_number(class_name(m, c));
+        const int64_t number = lf_class_number(m->classes[c]);
         if (number < 0) return false;
         if (number > *highest) *highest = number;
     }
@@ -86,10 +87,9 @@ static lf_status match_numbers(matching *m, int64_t highest, lf_err *err) {
         return lf_fail(err, LF_EDATA,
                        "%s: %s: its classes are numbers up to %lld; expected 0 to %lld, for the labels "
                        "('%s', ...)",
-                       m->key, lf_dataset_path(m->data), (long long)highest, (long long)m->n_names - 1, m->names[0]);
-    for (int64_t c = 0; c < m->n; c++) m->to[c] = (int32_t)lf_class_number(class_name(m, c));
-    lf_info("%s: %s: its classes are numbers, taken for those of the labels: 0 is '%s'", m->key,
-            lf_dataset_path(m->data), m->names[0]);
+                       m->key, m->path, (long long)highest, (long long)m->n_names - 1, m->names[0]);
+    for (int64_t c = 0; c < m->n; c++) m->to[c] = (int32_t)lf_class_number(m->classes[c]);
+    lf_info("%s: %s: its classes are numbers, taken for those of the labels: 0 is '%s'", m->key, m->path, m->names[0]);
     return LF_OK;
 }
 
@@ -120,7 +120,7 @@ static bool is_like(const char *name, const char *label) {
 /* The label that class c may have been meant for; NULL: none. */
 static const char *like(const matching *m, int64_t c) {
     for (int64_t i = 0; i < m->n_names; i++)
-        if (is_like(class_name(m, c), m->names[i])) return m->names[i];
+        if (is_like(m->classes[c], m->names[i])) return m->names[i];
     return NULL;
 }
 
@@ -136,7 +136,7 @@ static lf_status unknown_classes(const matching *m, lf_err *err) {
     int64_t n = 0;
     for (int64_t c = 0; c < m->n; c++) {
         if (m->to[c] >= 0) continue;
-        const char *name = class_name(m, c), *origin = lf_dataset_class_origin(m->data, c), *near = like(m, c);
+        const char *name = m->classes[c], *origin = m->origins[c], *near = like(m, c);
         char both[160];
         n++;
         if (strcmp(name, origin))
@@ -148,17 +148,14 @@ static lf_status unknown_classes(const matching *m, lf_err *err) {
     }
     for (int64_t i = 0; i < m->n_names; i++) lf_list_append(expected, sizeof expected, m->names[i]);
     return lf_fail(
-        err, LF_EDATA,
-        "%s: %s: of its %lld classes %lld are not among the %lld expected ones: %s; expected %s; %srename the "
-        "folders, or name the class of each in a label_map: {\"path\": ..., \"label_map\": \"map.json\"}",
-        m->key, lf_dataset_path(m->data), (long long)m->n, (long long)n, (long long)m->n_names, unknown, expected,
-        hint);
+        err, LF_EDATA, "%s: %s: of its %lld classes %lld are not among the %lld expected ones: %s; expected %s; %s%s",
+        m->key, m->path, (long long)m->n, (long long)n, (long long)m->n_names, unknown, expected, hint, m->advice);
 }
 
 static void warn_of_order(const matching *m) {
     lf_warn("%s: %s: none of its classes ('%s', ...) is among the labels ('%s', ...); there are as many, so in sorted "
             "order they are taken for labels 0 to %lld; a label_map says which is which",
-            m->key, lf_dataset_path(m->data), class_name(m, 0), m->names[0], (long long)m->n - 1);
+            m->key, m->path, m->classes[0], m->names[0], (long long)m->n - 1);
 }
 
 static void match_in_order(matching *m) {
@@ -185,23 +182,76 @@ static lf_status match(matching *m, lf_err *err) {
     return LF_OK;
 }
 
+/* ---- pictures' classes ---- */
+
+/* [2 n]: the classes, then what the data call them. NULL: out of memory. */
+static const char **class_names_of(const lf_dataset *d) {
+    const int64_t n = lf_dataset_n_classes(d);
+    const char **names = lf_calloc((size_t)(2 * n), sizeof *names);
+    for (int64_t c = 0; c < n && names; c++) {
+        names[c] = lf_dataset_class_name(d, c);
+        names[n + c] = lf_dataset_class_origin(d, c);
+    }
+    return names;
+}
+
+static lf_status match_pictures(lf_dataset *d, const char *key, const char *const *names, int64_t n_names,
+                                lf_err *err) {
+    const int64_t n = lf_dataset_n_classes(d);
+    const char **classes = class_names_of(d);
+    matching m = {.key = key,
+                  .path = lf_dataset_path(d),
+                  .advice = "rename the folders, or name the class of each in a label_map: {\"path\": ..., "
+                            "\"label_map\": \"map.json\"}",
+                  .n = n,
+                  .names = names,
+                  .n_names = n_names,
+                  .to = lf_malloc((size_t)n * sizeof *m.to)};
+    lf_status rc = classes && m.to ? LF_OK : lf_no_memory(err, "the classes of %s", m.path);
+    if (!rc) {
+        m.classes = classes;
+        m.origins = classes + n;
+        rc = match(&m, err);
+    }
+    if (!rc) rc = lf_dataset_relabel(d, names, n_names, m.to, err);
+    lf_free(m.to);
+    lf_free(classes);
+    return rc;
+}
+
 lf_status lf_open_labelled(lf_dataset **out, const lf_dataset_opts *opts, const char *const *names, int64_t n_names,
                            lf_err *err) {
     *out = NULL;
     lf_dataset *d = NULL;
     lf_status rc = lf_dataset_open(&d, opts, err);
-    if (rc) return rc;
-    matching m = {.data = d, .key = opts->key, .names = names, .n_names = n_names, .n = lf_dataset_n_classes(d)};
-    m.to = lf_malloc((size_t)m.n * sizeof *m.to);
-    rc = m.to ? match(&m, err) : lf_no_memory(err, "the classes of %s", lf_dataset_path(d));
-    if (!rc) rc = lf_dataset_relabel(d, names, n_names, m.to, err);
-    lf_free(m.to);
-    if (rc)
+    if (rc || (rc = match_pictures(d, opts->key, names, n_names, err)))
         lf_dataset_free(d);
     else
         *out = d;
     return rc;
 }
+
+/* ---- texts' classes ---- */
+
+lf_status lf_match_texts(lf_text_dataset *d, const char *key, const char *const *names, int64_t n_names, lf_err *err) {
+    int64_t n;
+    const char *const *classes = lf_text_dataset_classes(d, &n);
+    matching m = {.key = key,
+                  .path = lf_text_dataset_path(d),
+                  .classes = classes,
+                  .origins = classes,
+                  .advice = "give the records the names of these labels, or their numbers",
+                  .n = n,
+                  .names = names,
+                  .n_names = n_names,
+                  .to = lf_malloc((size_t)n * sizeof *m.to)};
+    lf_status rc = m.to ? match(&m, err) : lf_no_memory(err, "the classes of %s", m.path);
+    if (!rc) rc = lf_text_dataset_relabel(d, names, n_names, m.to, err);
+    lf_free(m.to);
+    return rc;
+}
+
+/* ---- heads ---- */
 
 /* Without weights (ViTModel has none) and none from an adapter, a head is a name only. */
 static bool has_weights(const lf_module *head) { return head && (lf_nn_is_frozen(head) || head->weight->tensor.data); }

@@ -70,6 +70,12 @@ lf_status lf_family_check_class(const lf_model *m, lf_err *err) {
     return LF_OK;
 }
 
+bool lf_family_is_for(const lf_model *m, const char *architecture) {
+    const cJSON *item, *list = cJSON_GetObjectItemCaseSensitive(m->config, "architectures");
+    cJSON_ArrayForEach(item, list) if (cJSON_IsString(item) && ends_so(item->valuestring, architecture)) return true;
+    return false;
+}
+
 static const char *const activations[LF_ACTIVATIONS] = {
 #define LF_ACTIVATION(kind, name, names) [kind] = names,
 #include "kernels/activations.def"

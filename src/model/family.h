@@ -18,6 +18,8 @@ lf_status lf_family_multiple(const lf_model *m, const char *key, int64_t value, 
                              lf_err *err);
 /* LF_EUNSUPPORTED if it asks for something: it is there, and not null, false or {}. `what`: "a window is". */
 lf_status lf_family_refuse(const lf_model *m, const char *key, const char *what, lf_err *err);
+/* Does an entry of `architectures` end so ("ForSequenceClassification")? */
+bool lf_family_is_for(const lf_model *m, const char *architecture);
 /* An activation function, by one of the names of kernels/activations.def. */
 lf_status lf_family_activation(const lf_model *m, const char *key, const char *fallback, lf_activation_kind *out,
                                lf_err *err);
@@ -66,8 +68,9 @@ typedef struct lf_layer_part {
 bool lf_family_layer(lf_nn *nn, const char *layers, const char *file_layers, int64_t number, const lf_layer_part *parts,
                      size_t n);
 
-/* The embedding "<name>" and the head "lm_head" (whose weight is the embedding when tied): m->tokens.embedding,
- * m->lm_head. `targets`: target_modules "default"; static. */
+/* The embedding "<name>" and the heads: m->tokens.embedding, and "lm_head" (whose weight is the embedding when tied),
+ * m->lm_head; of a ...ForSequenceClassification "score" instead, m->head, and lm_head only where its file has one.
+ * `targets`: target_modules "default"; static. */
 bool lf_family_ends(lf_model *m, const char *embedding, const char *const *targets);
 /* The two apart: the embedding alone, and of a family that says masked tokens the head `name` with a bias, which files
  * of transformers call `bias` (NULL, and the head has none where `biased` is false). */

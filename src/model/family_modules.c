@@ -64,7 +64,13 @@ static bool declare_output(lf_model *m, const char *name, lf_head_kind kind) {
 
 bool lf_family_ends(lf_model *m, const char *embedding, const char *const *targets) {
     m->nn.default_targets = targets;
-    return lf_family_embedding(m, embedding) && declare_output(m, "lm_head", LF_TOKEN_HEAD);
+    if (!lf_family_embedding(m, embedding)) return false;
+    const bool classifies = lf_family_is_for(m, "ForSequenceClassification");
+    if (classifies && !(m->weights && lf_safetensors_find(m->weights, "lm_head.weight")))
+        m->tied = false;
+    else if (!declare_output(m, "lm_head", LF_TOKEN_HEAD))
+        return false;
+    return !classifies || lf_family_classifier(m, m->hidden_size, false, LF_CAUSAL_CLASSIFIER);
 }
 
 bool lf_family_masked_head(lf_model *m, const char *name, bool biased, const char *bias) {

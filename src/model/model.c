@@ -94,17 +94,40 @@ static lf_status read_labels(lf_model *m, lf_err *err) {
     return named ? read_names(m, id2label, err) : make_names(m, err);
 }
 
+/* As transformers takes it: by problem_type, else one label is a number, and of several one is right. */
+static lf_status read_problem(lf_model *m, lf_err *err) {
+    const char *name;
+    const lf_status rc = lf_json_get_str(m->config, "problem_type", NULL, &name, m->config_path, err);
+    m->head.problem = m->head.n_labels == 1 && m->family->input == LF_TOKENS ? LF_REGRESSION : LF_SINGLE_LABEL;
+    if (rc || !name || lf_problem_named(&m->head.problem, name)) return rc;
+    return lf_fail(err, LF_EUNSUPPORTED,
+                   "%s: key 'problem_type': expected single_label_classification, multi_label_classification or "
+                   "regression, found '%.60s'",
+                   m->config_path, name);
+}
+
+static lf_status read_pad(lf_model *m, lf_err *err) {
+    int64_t pad;
+    const lf_status rc = lf_json_get_i64(m->config, "pad_token_id", -1, &pad, m->config_path, err);
+    m->tokens.pad = pad >= 0 && pad <= INT32_MAX ? (int32_t)pad : -1;
+    return rc;
+}
+
 /* `config_path` is taken over. */
-static lf_status declare(lf_model *m, const char *path, char *config_path, const lf_kernels *k, lf_err *err) {
+static lf_status read_config(lf_model *m, const char *path, char *config_path, const lf_kernels *k, lf_err *err) {
     lf_status rc = lf_nn_init(&m->nn, k, err);
     m->config_path = config_path;
     m->path = lf_strdup(path);
     if (!rc && (!m->path || !m->config_path)) rc = lf_no_memory(err, "%s", path);
     if (rc || (rc = lf_json_read(&m->config, m->config_path, err)) || (rc = choose_family(m, err)) ||
-        (rc = read_labels(m, err)))
+        (rc = read_labels(m, err)) || (rc = read_problem(m, err)) || (rc = read_pad(m, err)))
         return rc;
-    if ((rc = lf_family_refuse(m, "quantization_config", "quantised weights are", err))) return rc;
-    return m->family->declare(m, err);
+    return lf_family_refuse(m, "quantization_config", "quantised weights are", err);
+}
+
+static lf_status declare(lf_model *m, const char *path, char *config_path, const lf_kernels *k, lf_err *err) {
+    const lf_status rc = read_config(m, path, config_path, k, err);
+    return rc ? rc : m->family->declare(m, err);
 }
 
 static lf_module *holder(const lf_model *m, const lf_param *p) {
@@ -390,8 +413,8 @@ lf_status lf_model_open(lf_model **out, const char *path, const lf_kernels *k, l
     if (rc) return rc;
     lf_model *m = lf_calloc(1, sizeof *m);
     if (!m) return lf_no_memory(err, "%s", path);
-    if (!(rc = declare(m, path, lf_path_join(path, "config.json"), k, err)) &&
-        !(rc = lf_safetensors_open(&m->weights, path, err))) {
+    if (!(rc = read_config(m, path, lf_path_join(path, "config.json"), k, err)) &&
+        !(rc = lf_safetensors_open(&m->weights, path, err)) && !(rc = m->family->declare(m, err))) {
         if (m->family->masked && !has_masked_head(m)) drop_masked_head(m);
         if (!(rc = check_all_used(m, err)) && !(rc = load_all(m, load, err)))
             rc = lf_safetensors_hash(m->weights, m->hash, err);
@@ -462,9 +485,28 @@ lf_pass *lf_pass_keep(lf_graph *g, const lf_pass *pass) {
 
 int64_t lf_model_feature_width(const lf_model *m) { return m->head.module ? m->head.module->in : m->hidden_size; }
 
+/* Where each row's last token stands that is no padding; 0 in a row of padding alone. In the graph's memory. */
+static int32_t *last_tokens(const lf_model *m, lf_graph *g, const lf_model_input *in) {
+    int32_t *columns = lf_graph_take_bytes(g, in->B * (int64_t)sizeof *columns);
+    for (int64_t row = 0; columns && row < in->B; row++) {
+        const int32_t *ids = in->ids + row * in->T;
+        int64_t at = (in->lengths ? in->lengths[row] : in->T) - 1;
+        while (at > 0 && ids[at] == m->tokens.pad) at--;
+        columns[row] = (int32_t)at;
+    }
+    return columns;
+}
+
+static lf_tensor *last_states(const lf_model *m, lf_graph *g, lf_pass *pass) {
+    const int32_t *columns = last_tokens(m, g, &pass->in);
+    lf_tensor *hidden = columns ? m->family->hidden(m, g, pass) : NULL;
+    return lf_to_real(g, lf_nn_then(g, hidden, lf_select_tokens(g, hidden, columns)));
+}
+
 lf_tensor *lf_model_features(const lf_model *m, lf_graph *g, const lf_pass *pass) {
     lf_pass *kept = lf_pass_keep(g, pass);
-    return kept ? m->family->features(m, g, kept) : NULL;
+    if (!kept) return NULL;
+    return m->family->features ? m->family->features(m, g, kept) : last_states(m, g, kept);
 }
 
 lf_tensor *lf_model_logits(lf_graph *g, lf_module *head, lf_tensor *features) {

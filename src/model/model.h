@@ -5,6 +5,7 @@
 
 #include <cjson/cJSON.h>
 
+#include "base/problem.h"
 #include "io/safetensors.h"
 #include "nn/nn.h"
 
@@ -20,14 +21,13 @@ typedef struct lf_pixel_facts {
 
 typedef struct lf_token_facts {
     int64_t vocab_size, max_positions; /* max_positions 0: no limit */
-    int64_t kv_width;                  /* numbers of a token's keys and values in a layer's cache */
-    int64_t steady;                    /* keys of texts longer than this depend on their length (rope.c); 0: never */
-    bool reads_again;                  /* a cached text that grows beyond it is to be read again from its beginning */
-    lf_param *embedding;               /* [vocab_size, hidden_size] */
+    int32_t pad;      /* pad_token_id, by config.json or set by who opens the tokenizer: what pads a row, and is no last
+                       * token of a text (lf_model_features); -1: none */
+    int64_t kv_width; /* numbers of a token's keys and values in a layer's cache */
+    int64_t steady;   /* keys of texts longer than this depend on their length (rope.c); 0: never */
+    bool reads_again; /* a cached text that grows beyond it is to be read again from its beginning */
+    lf_param *embedding; /* [vocab_size, hidden_size] */
 } lf_token_facts;
-
-/* What a classifier's logits mean, by the key problem_type: one class of several, each class yes or no, or numbers. */
-typedef enum lf_problem { LF_SINGLE_LABEL, LF_MULTI_LABEL, LF_REGRESSION } lf_problem;
 
 /* A head that says classes. */
 enum { LF_HEAD_LAYERS = 2 };
@@ -103,8 +103,9 @@ struct lf_family {
     lf_status (*declare)(lf_model *m, lf_err *err);
     /* Random start, for training from nothing and for new heads: fills numel floats for p. */
     void (*init_param)(const lf_model *m, const lf_param *p, lf_rng_key key, float *out);
-    /* Features [B, lf_model_feature_width] that go into a classifier; NULL: the family has none. The pass is in the
-     * graph's memory: it stands still until backward, which builds a checkpointed layer again. */
+    /* Features [B, lf_model_feature_width] that go into a classifier; NULL: those of the last token's hidden state, by
+     * `hidden`. The pass is in the graph's memory: it stands still until backward, which builds a checkpointed layer
+     * again. */
     lf_tensor *(*features)(const lf_model *m, lf_graph *g, lf_pass *pass);
     /* Hidden states [B, T, hidden_size] that go into lm_head; NULL: the family has none. */
     lf_tensor *(*hidden)(const lf_model *m, lf_graph *g, lf_pass *pass);
@@ -137,6 +138,10 @@ void lf_model_free(lf_model *m);
  * class names are copied. May be called once; base_head stays. LF_EUNSUPPORTED for a model that can have none. */
 lf_status lf_model_new_head(lf_model *m, int64_t num_labels, const char *const *class_names, uint64_t seed,
                             lf_err *err);
+#define LF_CAUSAL_CLASSIFIER "score"
+/* Gives a causal language model without one the classifier's head that transformers has for it, as yet without
+ * weights (lf_model_new_head makes them). Nothing where there is a head. LF_EUNSUPPORTED: its kind can have none. */
+lf_status lf_model_add_classifier(lf_model *m, lf_err *err);
 /* Makes the file's own head trained (reuse_head), keeping a frozen copy as base_head. */
 lf_status lf_model_train_head(lf_model *m, lf_err *err);
 
@@ -161,13 +166,17 @@ lf_tensor *lf_lm_hidden_cached(const lf_model *m, lf_graph *g, const int32_t *id
 
 /* Numbers of a picture or a text that go into a classifier: what its head multiplies (of DINOv2 2 x hidden_size). */
 int64_t lf_model_feature_width(const lf_model *m);
-lf_tensor *lf_model_features(const lf_model *m, lf_graph *g, const lf_pass *pass); /* [B, feature_width] */
-lf_tensor *lf_model_logits(lf_graph *g, lf_module *head, lf_tensor *features);     /* head: a classifier's */
+/* [B, feature_width]. Of a causal language model: the final state of each row's last token; tokens.pad at the end of a
+ * row are passed over, as transformers does. */
+lf_tensor *lf_model_features(const lf_model *m, lf_graph *g, const lf_pass *pass);
+lf_tensor *lf_model_logits(lf_graph *g, lf_module *head, lf_tensor *features); /* head: a classifier's */
 
-/* Writes config.json (with num_labels, id2label, label2id of the head in use) and model.safetensors of the weights held
- * now; merged adapters: `merge` is called with each weight [out,in] that carries one before it is written (may be
- * NULL). dtype: LF_F32, LF_BF16, LF_F16; LF_N_DTYPES: as each tensor is in the source (fp32 for a new model). Streamed;
- * what stays as it is in the source is copied byte by byte. A number that the format does not hold: LF_EDATA. */
+/* Writes config.json (with num_labels, id2label, label2id of the head in use; of a model of tokens that classifies also
+ * its architecture, problem_type and pad_token_id, and then no head of the vocabulary, which transformers has none for)
+ * and model.safetensors of the weights held now; merged adapters: `merge` is called with each weight [out,in] that
+ * carries one before it is written (may be NULL). dtype: LF_F32, LF_BF16, LF_F16; LF_N_DTYPES: as each tensor is in the
+ * source (fp32 for a new model). Streamed; what stays as it is in the source is copied byte by byte. A number that the
+ * format does not hold: LF_EDATA. */
 typedef lf_status (*lf_merge_fn)(void *context, const lf_module *m, float *W, lf_err *err);
 lf_status lf_model_write(lf_model *m, const char *dir, lf_dtype dtype, lf_merge_fn merge, void *context, lf_err *err);
 

@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "model/model_internal.h"
+#include "model/family.h"
 
 lf_status lf_model_need_head(const lf_model *m, const char *what, lf_err *err) {
     if (!m->head.module)
@@ -12,6 +12,16 @@ lf_status lf_model_need_head(const lf_model *m, const char *what, lf_err *err) {
     return lf_fail(err, LF_EDATA,
                    "%s: the model has no classification head ('%s' is not in its file), but %s needs one", m->path,
                    m->head.module->weight->file_name, what);
+}
+
+lf_status lf_model_add_classifier(lf_model *m, lf_err *err) {
+    if (m->head.module) return LF_OK;
+    if (!m->family->hidden)
+        return lf_fail(err, LF_EUNSUPPORTED, "%s: a model of type '%s' cannot classify", m->path,
+                       m->family->model_type);
+    return lf_family_classifier(m, m->hidden_size, false, LF_CAUSAL_CLASSIFIER)
+               ? LF_OK
+               : lf_no_memory(err, "a head of %s", m->path);
 }
 
 /* The table holds the head in use: the new module and its parameters take the old ones' places. */

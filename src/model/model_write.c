@@ -1,6 +1,7 @@
 /* Writing a model as transformers reads it, tensor by tensor: what was not loaded or trained streams from the source.
  */
 #include <stdio.h>
+#include <string.h>
 
 #include "base/file.h"
 #include "base/json.h"
@@ -47,16 +48,20 @@ static lf_status copy_tensor(const lf_model *m, lf_st_writer *w, const lf_st_ten
     return rc;
 }
 
-/* A classifier is written without the head that says masked tokens, as transformers' class of it has none; a model
- * without a classifier, without what it might have had. */
+static bool classifies(const lf_model *m) {
+    const lf_module *head = m->head.module;
+    return head && (m->base_head.module || head->weight->tensor.data);
+}
+
+/* A classifier is written without the head that says masked or next tokens, as transformers' class of it has none; a
+ * model without a classifier, without what it might have had. */
 static bool is_written(const lf_model *m, const lf_module *module) {
     const lf_classifier *h = &m->head;
-    const bool classifies = h->module && (m->base_head.module || h->module->weight->tensor.data);
     if (!module) return true;
-    if (module->head == LF_MASKED_HEAD) return !classifies;
+    if (module->head == LF_MASKED_HEAD || module->head == LF_TOKEN_HEAD) return !classifies(m);
     bool of_head = module == h->module;
     for (int i = 0; i < LF_HEAD_LAYERS; i++) of_head |= module == h->inner[i];
-    return classifies || !of_head || (m->weights && lf_model_file_has(m, module));
+    return classifies(m) || !of_head || (m->weights && lf_model_file_has(m, module));
 }
 
 static bool param_is_written(const lf_model *m, const lf_param *p) {
@@ -133,6 +138,52 @@ static bool put_labels(const lf_model *m, cJSON *config) {
     return ok && kept && kept_too;
 }
 
+/* LlamaForCausalLM and the like as LlamaForSequenceClassification. What has another form stays, and transformers goes
+ * by model_type. NULL: out of memory. */
+static cJSON *classifying(const char *architecture) {
+    static const char classifier[] = "ForSequenceClassification";
+    static const char *const endings[] = {"ForCausalLM", "LMHeadModel", "Model", classifier};
+    const size_t n = strlen(architecture);
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
+        const size_t k = strlen(endings[i]);
+        if (n <= k || strcmp(architecture + n - k, endings[i])) continue;
+        char *name = lf_format("%.*s%s", (int)(n - k), architecture, classifier);
+        cJSON *out = name ? cJSON_CreateString(name) : NULL;
+        lf_free(name);
+        return out;
+    }
+    return cJSON_CreateString(architecture);
+}
+
+static bool put_architectures(cJSON *config) {
+    const cJSON *item, *list = cJSON_GetObjectItemCaseSensitive(config, "architectures");
+    if (!cJSON_IsArray(list)) return true;
+    cJSON *made = cJSON_CreateArray();
+    bool ok = made;
+    cJSON_ArrayForEach(item, list) {
+        cJSON *name = ok && cJSON_IsString(item) ? classifying(item->valuestring) : NULL;
+        ok = ok && name && cJSON_AddItemToArray(made, name);
+    }
+    if (!ok || !cJSON_ReplaceItemInObjectCaseSensitive(config, "architectures", made)) {
+        cJSON_Delete(made);
+        return false;
+    }
+    return true;
+}
+
+/* Of a model of texts: what its head's logits mean, and what pads a text; without the latter transformers reads no
+ * batches. */
+static bool put_classification(const lf_model *m, cJSON *config) {
+    if (m->family->input != LF_TOKENS || !classifies(m)) return true;
+    const cJSON *pad = cJSON_GetObjectItemCaseSensitive(config, "pad_token_id");
+    const bool padded = cJSON_IsNumber(pad) || m->tokens.pad < 0;
+    cJSON_DeleteItemFromObjectCaseSensitive(config, "problem_type");
+    if (!padded) cJSON_DeleteItemFromObjectCaseSensitive(config, "pad_token_id");
+    return (m->family->class_name || put_architectures(config)) &&
+           cJSON_AddStringToObject(config, "problem_type", lf_problem_name(m->head.problem)) &&
+           (padded || cJSON_AddNumberToObject(config, "pad_token_id", m->tokens.pad));
+}
+
 static const char *torch_name(lf_dtype t) {
     static const char *const names[LF_N_DTYPES] = {
         [LF_F64] = "float64", [LF_F32] = "float32", [LF_F16] = "float16", [LF_BF16] = "bfloat16"};
@@ -141,8 +192,7 @@ static const char *torch_name(lf_dtype t) {
 
 /* What transformers is to open it as: a classifier, where it has become one. */
 static bool put_class(const lf_model *m, cJSON *config) {
-    const lf_module *head = m->head.module;
-    if (!m->family->class_name || !head || !(m->base_head.module || head->weight->tensor.data)) return true;
+    if (!m->family->class_name || !classifies(m)) return true;
     cJSON_DeleteItemFromObjectCaseSensitive(config, "architectures");
     cJSON *list = cJSON_CreateStringArray(&m->family->class_name, 1);
     if (list && cJSON_AddItemToObject(config, "architectures", list)) return true;
@@ -156,7 +206,7 @@ static lf_status write_config(const lf_model *m, const char *dir, lf_dtype dtype
     const char *name = torch_name(dtype_for(m->nn.params[0], dtype));
     cJSON_DeleteItemFromObjectCaseSensitive(config, "dtype");
     cJSON_DeleteItemFromObjectCaseSensitive(config, "torch_dtype");
-    const bool ok = config && put_labels(m, config) && put_class(m, config) &&
+    const bool ok = config && put_labels(m, config) && put_class(m, config) && put_classification(m, config) &&
                     cJSON_AddStringToObject(config, "dtype", name) &&
                     cJSON_AddStringToObject(config, "torch_dtype", name);
     const lf_status rc = lf_json_write_in(dir, "config.json", ok ? config : NULL, true, err);

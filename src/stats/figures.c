@@ -20,45 +20,26 @@
 #define ROLE_COST(...)      __VA_ARGS__
 #define ROLE_KEPT(...)      __VA_ARGS__
 #define ROLE_MEAN(...)      __VA_ARGS__
-#define OF_EVERY(...)       __VA_ARGS__
 
-#define OF_ACCURACY(...)    __VA_ARGS__
-#define OF_PERPLEXITY(...)
 #define ROLE_START(...)
 #define ROLE_CARD(...)
-static const lf_metric averaged_by_accuracy[] = {
-#include "stats/figures.def"
-    {0}};
-#undef ROLE_START
-#undef ROLE_CARD
-#define ROLE_START(...) __VA_ARGS__
-#define ROLE_CARD(...)  __VA_ARGS__
-static const lf_metric figures_by_accuracy[] = {
-#include "stats/figures.def"
-    {0}};
-#undef ROLE_START
-#undef ROLE_CARD
-#undef OF_ACCURACY
-#undef OF_PERPLEXITY
+#define LF_TABLE_BEGIN(yardstick) static const lf_metric averaged_by_##yardstick[] = {
+#define LF_TABLE_END                                                                                                   \
+    { 0 }                                                                                                              \
+    }                                                                                                                  \
+    ;
+#include "stats/each_yardstick.inc"
 
-#define OF_PERPLEXITY(...) __VA_ARGS__
-#define OF_ACCURACY(...)
-#define ROLE_START(...)
-#define ROLE_CARD(...)
-static const lf_metric averaged_by_perplexity[] = {
-#include "stats/figures.def"
-    {0}};
 #undef ROLE_START
 #undef ROLE_CARD
-#define ROLE_START(...) __VA_ARGS__
-#define ROLE_CARD(...)  __VA_ARGS__
-static const lf_metric figures_by_perplexity[] = {
-#include "stats/figures.def"
-    {0}};
-#undef ROLE_START
-#undef ROLE_CARD
-#undef OF_PERPLEXITY
-#undef OF_ACCURACY
+#define ROLE_START(...)           __VA_ARGS__
+#define ROLE_CARD(...)            __VA_ARGS__
+#define LF_TABLE_BEGIN(yardstick) static const lf_metric figures_by_##yardstick[] = {
+#define LF_TABLE_END                                                                                                   \
+    { 0 }                                                                                                              \
+    }                                                                                                                  \
+    ;
+#include "stats/each_yardstick.inc"
 
 /* ---- metrics.jsonl ---- */
 
@@ -69,44 +50,38 @@ static const lf_metric figures_by_perplexity[] = {
 #undef STEP_BASE
 #define STEP_EVAL(yardstick, when, how, name, member, look, title, label, unit, scale)                                 \
     OF_##yardstick({#name, LF_LOOK_##look, title, label, unit, scale}, )
-#define STEP_BASE        STEP_EVAL
+#define STEP_BASE                 STEP_EVAL
+#define LF_TABLE_BEGIN(yardstick) static const lf_step_figure steps_by_##yardstick[] = {
+#define LF_TABLE_END                                                                                                   \
+    { 0 }                                                                                                              \
+    }                                                                                                                  \
+    ;
+#include "stats/each_yardstick.inc"
 
-#define OF_ACCURACY(...) __VA_ARGS__
-#define OF_PERPLEXITY(...)
-static const lf_step_figure accuracy_steps[] = {
-#include "stats/figures.def"
-    {0}};
-#undef OF_ACCURACY
-#undef OF_PERPLEXITY
-
-#define OF_PERPLEXITY(...) __VA_ARGS__
-#define OF_ACCURACY(...)
-static const lf_step_figure perplexity_steps[] = {
-#include "stats/figures.def"
-    {0}};
-
-_Static_assert(sizeof averaged_by_accuracy / sizeof *averaged_by_accuracy <= LF_MAX_METRICS + 1 &&
-                   sizeof averaged_by_perplexity / sizeof *averaged_by_perplexity <= LF_MAX_METRICS + 1,
+#define FITS(yardstick) (sizeof averaged_by_##yardstick / sizeof *averaged_by_##yardstick <= LF_MAX_METRICS + 1)
+_Static_assert(FITS(ACCURACY) && FITS(PERPLEXITY) && FITS(CORRELATION) && FITS(ACCURACY_BESIDE_TEXT) &&
+                   FITS(CORRELATION_BESIDE_TEXT),
                "a cell has room for every figure");
 
 /* ---- yardsticks ---- */
 
+#define TABLES(yardstick)                                                                                              \
+    .metrics = averaged_by_##yardstick, .figures = figures_by_##yardstick, .steps = steps_by_##yardstick
+#define OF_CLASSES                                                                                                     \
+    .name = "accuracy", .article = "an", .start = "eval_chance", .difference = "new task",                             \
+    .difference_unit = "points", .difference_scale = 100, .matched = "%s at %.2f %%"
+#define OF_NUMBERS                                                                                                     \
+    .name = "Pearson correlation", .article = "a", .start = "eval_chance", .difference = "new task, Pearson",          \
+    .difference_unit = "", .difference_scale = 1, .matched = "%s at a correlation of %.4g"
+#define BESIDE_TEXT .mark = "base_tokens", .base_log = true, .worst = "base_chance"
+
 const lf_yardstick lf_yardsticks[LF_N_YARDSTICKS] = {
-    [LF_BY_ACCURACY] = {.name = "accuracy",
-                        .article = "an",
-                        .of = "pictures",
-                        .start = "eval_chance",
-                        .difference = "new task",
-                        .difference_unit = "points",
-                        .difference_scale = 100,
-                        .matched = "%s at %.2f %%",
-                        .metrics = averaged_by_accuracy,
-                        .figures = figures_by_accuracy,
-                        .steps = accuracy_steps},
+    [LF_BY_ACCURACY] = {OF_CLASSES, .of = "classes", TABLES(ACCURACY)},
     [LF_BY_PERPLEXITY] = {.name = "perplexity",
                           .article = "a",
                           .of = "language",
                           .log = true,
+                          .base_log = true,
                           .start = "eval_perplexity_before",
                           .start_is_of_eval = true,
                           .worst = "base_chance",
@@ -114,9 +89,12 @@ const lf_yardstick lf_yardsticks[LF_N_YARDSTICKS] = {
                           .difference_unit = "nats",
                           .difference_scale = 1,
                           .matched = "%s at perplexity %.4g",
-                          .metrics = averaged_by_perplexity,
-                          .figures = figures_by_perplexity,
-                          .steps = perplexity_steps},
+                          TABLES(PERPLEXITY)},
+    [LF_BY_CORRELATION] = {OF_NUMBERS, .of = "numbers", TABLES(CORRELATION)},
+    [LF_BY_ACCURACY_BESIDE_TEXT] = {OF_CLASSES, .of = "classes beside language", BESIDE_TEXT,
+                                    TABLES(ACCURACY_BESIDE_TEXT)},
+    [LF_BY_CORRELATION_BESIDE_TEXT] = {OF_NUMBERS, .of = "numbers beside language", BESIDE_TEXT,
+                                       TABLES(CORRELATION_BESIDE_TEXT)},
 };
 
 const lf_metric *lf_metric_in_role(const lf_yardstick *y, lf_role role) {
@@ -132,6 +110,11 @@ static double sign_of(const lf_yardstick *y) {
 double lf_gain_from(const lf_yardstick *y, double figure) {
     if (y->log && !(figure > 0)) return NAN;
     return sign_of(y) * (y->log ? log(figure) : figure);
+}
+
+double lf_kept_from(const lf_yardstick *y, double figure) {
+    if (!y->base_log) return figure;
+    return figure > 0 ? -log(figure) : NAN;
 }
 
 double lf_gain_shown(const lf_yardstick *y, double gain) {

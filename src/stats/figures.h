@@ -48,16 +48,26 @@ typedef struct lf_step_figure {
     double scale;
 } lf_step_figure;
 
-typedef enum lf_judged_by { LF_BY_ACCURACY, LF_BY_PERPLEXITY, LF_N_YARDSTICKS } lf_judged_by;
+/* What the new task is judged by; BESIDE_TEXT: and the base by the perplexity of text, else by accuracy. */
+typedef enum lf_judged_by {
+    LF_BY_ACCURACY,
+    LF_BY_PERPLEXITY,
+    LF_BY_CORRELATION,
+    LF_BY_ACCURACY_BESIDE_TEXT, /* of two with the same gain the one with a mark comes later */
+    LF_BY_CORRELATION_BESIDE_TEXT,
+    LF_N_YARDSTICKS
+} lf_judged_by;
 
 /* What the runs of a task are judged by. Which one a run has, the gain in its all_results.json tells. */
 typedef struct lf_yardstick {
-    const char *name, *article;               /* "accuracy", "an" */
-    const char *of;                           /* "pictures": whose runs they are, for messages */
-    bool log;                                 /* compared and drawn by its logarithm */
-    const char *start;                        /* the figure of a model that learned nothing */
-    bool start_is_of_eval;                    /* and it says nothing about test data */
-    const char *worst;                        /* the figure of a base that forgot all; NULL: 0 */
+    const char *name, *article; /* "accuracy", "an" */
+    const char *of;             /* "pictures": whose runs they are, for messages */
+    const char *mark;           /* a key of all_results.json that tells it from one of the same gain; NULL */
+    bool log;                   /* compared and drawn by its logarithm */
+    bool base_log;              /* what the base knew is a perplexity: compared by its logarithm */
+    const char *start;          /* the figure of a model that learned nothing */
+    bool start_is_of_eval;      /* and it says nothing about test data */
+    const char *worst;          /* the figure of a base that forgot all; NULL: 0 */
     const char *difference, *difference_unit; /* of two gains; shown times difference_scale */
     double difference_scale;
     const char *matched;         /* format of "forgetting at a gain of": the label of the cost, the gain as shown */
@@ -72,6 +82,8 @@ const lf_metric *lf_metric_in_role(const lf_yardstick *y, lf_role role);
 /* A figure as a gain: more is better, differences mean something. And back. NAN stays NAN; a perplexity that is not
  * positive is NAN. */
 double lf_gain_from(const lf_yardstick *y, double figure);
+/* What the base knew, in the same way. */
+double lf_kept_from(const lf_yardstick *y, double figure);
 double lf_gain_shown(const lf_yardstick *y, double gain); /* times the scale of the gain's figure */
 
 #endif

@@ -71,6 +71,11 @@ static lf_status split_data(lf_task *t, double share, lf_err *err) {
                             &lf_pictures_of(t)->data[LF_DATA_EVAL], err);
 }
 
+static bool has_split(const lf_task *t, const cJSON *spec, const char *split) {
+    (void)t;
+    return lf_dataset_has_split(spec, split);
+}
+
 static bool has_data(const lf_task *t, lf_data_role role) { return lf_pictures_of(t)->data[role] != NULL; }
 static lf_status fingerprint(const lf_task *t, lf_data_role role, lf_fingerprint *out, lf_err *err) {
     return lf_dataset_fingerprint(out, lf_pictures_of(t)->data[role], lf_cfg_bool(t->cfg, LF_skip_bad_images), err);
@@ -215,7 +220,7 @@ const lf_source_type lf_source_pictures = {
     .unit = "images",
     .open = open,
     .close = close,
-    .has_split = lf_dataset_has_split,
+    .has_split = has_split,
     .open_data = open_data,
     .split_data = split_data,
     .has_data = has_data,

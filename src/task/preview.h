@@ -12,6 +12,10 @@
 lf_status lf_preview_text(const lf_text_dataset *d, const lf_text_encoder *encoder, const lf_tokenizer *tokenizer,
                           const lf_text_loader_opts *opts, int64_t n, lf_obj *out, lf_err *err);
 
+/* text_preview.c: of d, whose records are classified: the first n with their label. */
+lf_status lf_preview_classified(const lf_text_dataset *d, const lf_text_encoder *encoder, const lf_tokenizer *tokenizer,
+                                const lf_text_loader_opts *opts, int64_t n, lf_obj *out, lf_err *err);
+
 /* pictures_preview.c: the first n that `loader` serves, one a batch, drawn into the file `sheet`; n 0: none, the loader
  * may be NULL. */
 lf_status lf_preview_pictures(const lf_dataset *d, lf_loader *loader, const lf_image_processor *p, int64_t n,

@@ -49,6 +49,13 @@ void lf_results_put(lf_results *r, lf_data_role role, const lf_accuracy *a) {
     *(test ? &r->test : &r->eval) = *a;
 }
 
+void lf_results_compare_text(lf_results *r) {
+    r->base_before = exp(r->before.loss);
+    r->base_after = exp(r->after.loss);
+    r->forgetting = r->after.loss - r->before.loss; /* ln after - ln before */
+    r->retention = exp(r->before.loss - r->after.loss);
+}
+
 void lf_results_put_base(lf_results *r, const lf_base_score *before, const lf_base_score *after) {
     r->before = *before;
     r->after = *after;
@@ -71,24 +78,22 @@ typedef struct field {
     OF_##yardstick(FIELD(kind, always, name, member))
 #define BASIS(yardstick, kind, always, name, member) OF_##yardstick(FIELD(kind, always, name, member))
 #define PLAIN(yardstick, kind, always, name, member) OF_##yardstick(FIELD(kind, always, name, member))
-#define OF_EVERY(...)                                __VA_ARGS__
+#define LF_TABLE_BEGIN(yardstick)                    static const field fields_by_##yardstick[] = {
+#define LF_TABLE_END                                                                                                   \
+    { 0 }                                                                                                              \
+    }                                                                                                                  \
+    ;
+#include "stats/each_yardstick.inc"
 
-#define OF_ACCURACY(...)                             __VA_ARGS__
-#define OF_PERPLEXITY(...)
-static const field fields_by_accuracy[] = {
-#include "stats/figures.def"
-    {0}};
-#undef OF_ACCURACY
-#undef OF_PERPLEXITY
+/* A table's array for each yardstick. */
+#define BY_YARDSTICK(table)                                                                                            \
+    {                                                                                                                  \
+        [LF_BY_ACCURACY] = table##_by_ACCURACY, [LF_BY_PERPLEXITY] = table##_by_PERPLEXITY,                            \
+        [LF_BY_CORRELATION] = table##_by_CORRELATION, [LF_BY_ACCURACY_BESIDE_TEXT] = table##_by_ACCURACY_BESIDE_TEXT,  \
+        [LF_BY_CORRELATION_BESIDE_TEXT] = table##_by_CORRELATION_BESIDE_TEXT                                           \
+    }
 
-#define OF_ACCURACY(...)
-#define OF_PERPLEXITY(...) __VA_ARGS__
-static const field fields_by_perplexity[] = {
-#include "stats/figures.def"
-    {0}};
-
-static const field *const fields_by[LF_N_YARDSTICKS] = {
-    [LF_BY_ACCURACY] = fields_by_accuracy, [LF_BY_PERPLEXITY] = fields_by_perplexity};
+static const field *const fields_by[LF_N_YARDSTICKS] = BY_YARDSTICK(fields);
 
 static double value_of(const lf_results *r, field_kind kind, size_t offset) {
     const char *at = (const char *)r + offset;
@@ -139,19 +144,14 @@ typedef struct step_field {
     OF_##yardstick({#name, false, LF_STEP_##when, LF_STEP_##how, offsetof(lf_accuracy, member)}, )
 #define STEP_BASE(yardstick, when, how, name, member, look, title, label, unit, scale)                                 \
     OF_##yardstick({#name, true, LF_STEP_##when, LF_STEP_##how, offsetof(lf_base_score, member)}, )
-static const step_field steps_by_perplexity[] = {
-#include "stats/figures.def"
-    {0}};
-#undef OF_ACCURACY
-#undef OF_PERPLEXITY
-#define OF_ACCURACY(...) __VA_ARGS__
-#define OF_PERPLEXITY(...)
-static const step_field steps_by_accuracy[] = {
-#include "stats/figures.def"
-    {0}};
+#define LF_TABLE_BEGIN(yardstick) static const step_field steps_by_##yardstick[] = {
+#define LF_TABLE_END                                                                                                   \
+    { 0 }                                                                                                              \
+    }                                                                                                                  \
+    ;
+#include "stats/each_yardstick.inc"
 
-static const step_field *const steps_by[LF_N_YARDSTICKS] = {
-    [LF_BY_ACCURACY] = steps_by_accuracy, [LF_BY_PERPLEXITY] = steps_by_perplexity};
+static const step_field *const steps_by[LF_N_YARDSTICKS] = BY_YARDSTICK(steps);
 
 void lf_results_step(lf_obj *row, lf_judged_by by, const lf_accuracy *a, const lf_base_score *base) {
     for (const step_field *f = steps_by[by]; f->name; f++) {
@@ -188,19 +188,14 @@ enum { NOWHERE = sizeof(lf_results) };
     OF_##yardstick({title, format, scale, NOWHERE, AT(after), AT(count), of, false}, )
 #define ROW_ALONE(yardstick, title, format, scale, after)                                                              \
     OF_##yardstick({title, format, scale, NOWHERE, AT(after), NOWHERE, NULL, true}, )
-static const table_row rows_by_accuracy[] = {
-#include "stats/figures.def"
-    {0}};
-#undef OF_ACCURACY
-#undef OF_PERPLEXITY
-#define OF_ACCURACY(...)
-#define OF_PERPLEXITY(...) __VA_ARGS__
-static const table_row rows_by_perplexity[] = {
-#include "stats/figures.def"
-    {0}};
+#define LF_TABLE_BEGIN(yardstick) static const table_row rows_by_##yardstick[] = {
+#define LF_TABLE_END                                                                                                   \
+    { 0 }                                                                                                              \
+    }                                                                                                                  \
+    ;
+#include "stats/each_yardstick.inc"
 
-static const table_row *const rows_by[LF_N_YARDSTICKS] = {
-    [LF_BY_ACCURACY] = rows_by_accuracy, [LF_BY_PERPLEXITY] = rows_by_perplexity};
+static const table_row *const rows_by[LF_N_YARDSTICKS] = BY_YARDSTICK(rows);
 
 static double number_at(const lf_results *r, size_t offset, field_kind kind) {
     return offset == NOWHERE ? NAN : value_of(r, kind, offset);

@@ -14,7 +14,7 @@ struct lf_source_type {
     void (*close)(lf_task *t);
 
     /* ---- the data of a role ---- */
-    bool (*has_split)(const cJSON *spec, const char *split);
+    bool (*has_split)(const lf_task *t, const cJSON *spec, const char *split);
     lf_status (*open_data)(lf_task *t, lf_data_role role, const lf_data_from *from, lf_err *err);
     lf_status (*split_data)(lf_task *t, double share, lf_err *err); /* of the training data, to evaluate on */
     bool (*has_data)(const lf_task *t, lf_data_role role);

@@ -27,34 +27,55 @@ const lf_source_type *lf_source_for(lf_input_kind input) {
 
 static const struct {
     lf_input_kind input;
+    lf_output_kind output;
     const char *what, *keys;
 } other_keys[] = {
-#define LF_OTHER_KEYS(input, what, keys) {input, what, keys},
+#define LF_OTHER_KEYS(input, output, what, keys) {input, output, what, keys},
 #include "task/other_keys.def"
 #undef LF_OTHER_KEYS
 };
 
-static void say_other_keys(const lf_config *cfg, lf_input_kind input) {
+static void say_other_keys(const lf_config *cfg, const lf_task_type *type) {
     for (size_t i = 0; i < sizeof other_keys / sizeof *other_keys; i++) {
         char why[64];
         snprintf(why, sizeof why, "on %s", other_keys[i].what);
-        if (other_keys[i].input == input) lf_config_say_no_effect(cfg, other_keys[i].keys, why);
+        if (other_keys[i].input == type->input && other_keys[i].output == type->output)
+            lf_config_say_no_effect(cfg, other_keys[i].keys, why);
     }
+}
+
+/* What the model is for: what the key task_type says, else what it has a head for. */
+static lf_status choose_output(lf_output_kind *out, const lf_config *cfg, lf_model *m, lf_err *err) {
+    const char *asked = lf_cfg_str(cfg, LF_task_type);
+    const bool classes = lf_model_says(m, LF_CLASSES), given = m->family->input == LF_TOKENS && strcmp(asked, "auto");
+    *out = given     ? strcmp(asked, lf_task_classification.peft_task_type) ? LF_NEXT_TOKEN : LF_CLASSES
+           : classes ? LF_CLASSES
+                     : LF_NEXT_TOKEN;
+    if (*out == LF_CLASSES && m->family->input == LF_TOKENS) return lf_model_add_classifier(m, err);
+    if (given && !lf_model_says(m, *out))
+        return lf_cfg_fail(cfg, LF_task_type, err,
+                           "expected SEQ_CLS for a model without a causal lm_head (%s), found '%s'", m->config_path,
+                           asked);
+    return LF_OK;
 }
 
 lf_status lf_task_open(lf_task **out, const lf_config *cfg, lf_model *m, lf_graph *g, lf_err *err) {
     *out = NULL;
     const lf_task_type *type = NULL;
+    lf_output_kind wanted;
+    lf_status rc = choose_output(&wanted, cfg, m, err);
+    if (rc) return rc;
     for (size_t i = 0; i < sizeof tasks / sizeof *tasks && !type; i++)
-        if (tasks[i]->input == m->family->input && lf_model_says(m, tasks[i]->output)) type = tasks[i];
+        if (tasks[i]->input == m->family->input && tasks[i]->output == wanted && lf_model_says(m, wanted))
+            type = tasks[i];
     if (!type)
         return lf_fail(err, LF_EUNSUPPORTED, "%s: nothing is known that a model of type '%s' is for", m->config_path,
                        m->family->model_type);
     lf_task *t = lf_calloc(1, sizeof *t);
     if (!t) return lf_no_memory(err, "the task");
-    say_other_keys(cfg, type->input);
+    say_other_keys(cfg, type);
     *t = (lf_task){.type = type, .source = lf_source_for(type->input), .cfg = cfg, .model = m, .g = g};
-    lf_status rc = t->source->open(t, err);
+    rc = t->source->open(t, err);
     if (!rc && type->check) rc = type->check(t, err);
     if (rc)
         lf_task_close(t);
@@ -91,12 +112,16 @@ static lf_status base_examples(lf_task *t, lf_examples **out, lf_err *err) {
     return t->source->examples(t, LF_DATA_BASE, out, err);
 }
 
+static lf_output_kind base_output(const lf_task *t) {
+    return t->type->base_output ? t->type->base_output(t) : t->type->output;
+}
+
 lf_status lf_task_base_room(lf_task *t, lf_err *err) {
     const lf_eval_opts o = lf_task_eval_opts(t, "");
     lf_examples *e;
     const lf_status rc = base_examples(t, &e, err);
     if (rc) return rc;
-    return lf_forgetting_room(&t->forgetting, t->model, t->type->output, e, &o, lf_cfg_bool(t->cfg, LF_forgetting_knn),
+    return lf_forgetting_room(&t->forgetting, t->model, base_output(t), e, &o, lf_cfg_bool(t->cfg, LF_forgetting_knn),
                               err);
 }
 
@@ -108,7 +133,7 @@ static lf_status check_known(const lf_task *t, const lf_base_score *base, lf_err
                            ? "forgetting cannot be measured on it; are there several examples of each class?"
                            : "forgetting cannot be measured on it; do the classes of forgetting_data mean the model's "
                              "labels, in their order (see label_map, and inspect for the model's)?";
-    if (t->type->output != LF_CLASSES || base->accuracy > 0 || base->count == 0) return LF_OK;
+    if (base_output(t) != LF_CLASSES || base->accuracy > 0 || base->count == 0) return LF_OK;
     if (base->count >= ENOUGH)
         return lf_fail(err, LF_EDATA, "key 'forgetting_data': of %lld examples the untouched base gets none right: %s",
                        (long long)base->count, what);
@@ -122,7 +147,7 @@ lf_status lf_task_measure_base(lf_task *t, lf_base_score *out, lf_err *err) {
     lf_examples *e;
     lf_status rc = base_examples(t, &e, err);
     if (!rc)
-        rc = lf_forgetting_new(&t->forgetting, t->model, t->g, t->type->output, e, &o,
+        rc = lf_forgetting_new(&t->forgetting, t->model, t->g, base_output(t), e, &o,
                                lf_cfg_bool(t->cfg, LF_forgetting_knn), err);
     if (rc) return rc;
     *out = *lf_forgetting_before(t->forgetting);

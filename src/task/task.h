@@ -56,8 +56,14 @@ struct lf_task_type {
     lf_input_kind input;        /* it serves models of this input that say this */
     lf_output_kind output;
     lf_status (*check)(const lf_task *t, lf_err *err); /* can the configuration be followed? NULL: always */
+    /* By which output the base is judged on the data that are open for LF_DATA_BASE; NULL: by `output`. */
+    lf_output_kind (*base_output)(const lf_task *t);
 
     /* ---- training ---- */
+    /* What the labels of a role's texts are; false: what they look like. Only of a task with labels. */
+    bool (*problem)(const lf_task *t, lf_data_role role, lf_problem *out);
+    /* A role's texts are open: can they be followed? Only of a task with labels. */
+    lf_status (*opened)(lf_task *t, lf_data_role role, const lf_text_dataset *d, lf_err *err);
     /* The names that fix the labels of a role's data, which `key` gives; *names NULL: whatever the data call them.
      * NULL: the task has no labels. */
     lf_status (*labels)(const lf_task *t, lf_data_role role, lf_key_id key, const char *const **names, int64_t *n,
@@ -80,9 +86,11 @@ struct lf_task_type {
     void (*say)(char *text, size_t size, const lf_accuracy *a, const lf_base_score *base);
 };
 
-extern const lf_task_type lf_task_image, lf_task_language;
+extern const lf_task_type lf_task_image, lf_task_language, lf_task_classification;
 
-/* LF_EUNSUPPORTED if no task serves the model. */
+/* By the model, and of those of text by the key task_type, for which a head is made where there is none.
+ * LF_EUNSUPPORTED if no task serves the model. Its type may become another of the same name while its data are opened
+ * (what classifies may be numbers): whoever keeps it takes it afterwards. */
 lf_status lf_task_open(lf_task **out, const lf_config *cfg, lf_model *m, lf_graph *g, lf_err *err);
 void lf_task_close(lf_task *t);
 lf_status lf_task_prepare(lf_task *t, lf_err *err);                 /* the head, if the task has one to fit */
@@ -97,6 +105,8 @@ lf_status lf_task_base_room(lf_task *t, lf_err *err);
 
 /* A score into the results, for LF_DATA_EVAL or LF_DATA_TEST. */
 void lf_results_put(lf_results *r, lf_data_role role, const lf_accuracy *a);
+/* `compare` of a task whose base is judged by the loss of text. */
+void lf_results_compare_text(lf_results *r);
 /* What the base knew before and after, compared. */
 void lf_results_put_base(lf_results *r, const lf_base_score *before, const lf_base_score *after);
 

@@ -52,13 +52,6 @@ static double chance(const lf_model *m, bool base) {
     return (double)m->tokens.vocab_size;
 }
 
-static void compare(lf_results *r) {
-    r->base_before = exp(r->before.loss);
-    r->base_after = exp(r->after.loss);
-    r->forgetting = r->after.loss - r->before.loss; /* ln after - ln before */
-    r->retention = exp(r->before.loss - r->after.loss);
-}
-
 static void say(char *text, size_t size, const lf_accuracy *a, const lf_base_score *base) {
     text[0] = 0;
     if (a) snprintf(text, size, "perplexity %.4g  loss %.4f  ", exp(a->loss), a->loss);
@@ -78,6 +71,6 @@ const lf_task_type lf_task_language = {
     .evaluate = evaluate,
     .judged_by = LF_BY_PERPLEXITY,
     .chance = chance,
-    .compare = compare,
+    .compare = lf_results_compare_text,
     .say = say,
 };

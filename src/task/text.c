@@ -5,19 +5,22 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "data/splits.h"
+#include "eval/eval.h"
 #include "task/language.h"
 #include "task/preview.h"
 #include "task/update_ratio.h"
 
 enum {
     EVAL_TOKENS = 8192,
-    MOST_EVAL_ROWS = 32
+    MOST_EVAL_ROWS = 32    /* classified texts are short, and padded to the longest of a batch: always so many */
 };                         /* of a batch of an evaluation, unless a number of rows is asked for */
 enum { RANDOM_SEQ = 128 }; /* tokens of a row of `bench` */
 enum { STREAM_IDS, STREAM_LABELS };
 static const uint64_t SCAN_BYTES = UINT64_C(256) << 20; /* files up to here are read before the first step */
 
 lf_language *lf_language_of(const lf_task *t) { return t->data; }
+static bool classifies(const lf_task *t) { return t->type->output == LF_CLASSES; }
 
 static lf_status open(lf_task *t, lf_err *err) {
     lf_language *l = lf_calloc(1, sizeof *l);
@@ -37,6 +40,8 @@ static void close(lf_task *t) {
     lf_aligned_free(l->random.ids);
     lf_aligned_free(l->random.labels);
     lf_aligned_free(l->random.positions);
+    lf_aligned_free(l->random.lengths);
+    lf_aligned_free(l->random.classes);
     lf_free(l);
 }
 
@@ -44,7 +49,11 @@ static void close(lf_task *t) {
 
 lf_status lf_language_open_text(lf_task *t, lf_err *err) {
     lf_language *l = t->data;
-    return l->text ? LF_OK : lf_language_tokenizer(&l->text, t->cfg, t->model, err);
+    if (l->text) return LF_OK;
+    const lf_status rc = lf_language_tokenizer(&l->text, t->cfg, t->model, err);
+    if (!rc && t->model->tokens.pad < 0)
+        t->model->tokens.pad = l->text->encoder.pad >= 0 ? l->text->encoder.pad : l->text->encoder.eos;
+    return rc;
 }
 
 /* What is trained, or what is judged where nothing is: keys that these records have no use for. */
@@ -53,6 +62,7 @@ static void say_unread_keys(const lf_task *t, lf_data_role role) {
     const lf_text_dataset *d = data[role];
     char why[600];
     if (role != LF_DATA_TRAIN && (role != LF_DATA_EVAL || data[LF_DATA_TRAIN])) return;
+    if (lf_text_dataset_is(d, LF_TEXT_CLASSIFIED)) return;
     if (lf_text_dataset_windowed(d)) {
         snprintf(why, sizeof why, "on plain text (%.500s)", lf_text_dataset_path(d));
         lf_config_say_no_effect(t->cfg, "overlong|text_field|prompt_template|chat_template|completion_only_loss", why);
@@ -63,8 +73,41 @@ static void say_unread_keys(const lf_task *t, lf_data_role role) {
     }
 }
 
+/* Of all texts but those that the model knew before a label is needed. */
+static const lf_text_labelling *labelling(lf_text_labelling *how, const lf_task *t, lf_data_role role) {
+    if (!classifies(t)) return NULL;
+    *how = (lf_text_labelling){.labels = role == LF_DATA_BASE ? LF_TEXT_LABELS_MAYBE : LF_TEXT_LABELS_NEEDED,
+                               .label_field = lf_cfg_str(t->cfg, LF_label_field),
+                               .text_pair_field = lf_cfg_str(t->cfg, LF_text_pair_field)};
+    how->problem_known = t->type->problem(t, role, &how->problem);
+    return how;
+}
+
+/* Classes as the labels that they are to be. */
+static lf_status take_labels(lf_task *t, lf_data_role role, const lf_data_from *from, lf_err *err) {
+    lf_text_dataset *d = lf_language_of(t)->data[role];
+    const char *const *names;
+    int64_t n, n_classes;
+    lf_status rc = t->type->opened(t, role, d, err);
+    if (rc || !lf_text_dataset_classes(d, &n_classes)) return rc;
+    if ((rc = t->type->labels(t, role, from->key, &names, &n, err)) || !names) return rc;
+    return lf_match_texts(d, lf_key_name(from->key), names, n, err);
+}
+
+/* What documents need, and classified texts do not. */
+static void warn_of_ends(const lf_task *t, lf_data_role role) {
+    const lf_language *l = t->data;
+    const bool chat = lf_text_dataset_is(l->data[role], LF_TEXT_CHAT);
+    if (role == LF_DATA_TRAIN && l->text->encoder.eos < 0 && !chat)
+        lf_warn("%s: no eos_token, and the model names no eos_token_id: nothing is put behind a document, so the model "
+                "will not learn where a text ends; name one in tokenizer_config.json",
+                l->text->dir);
+    if (chat) lf_text_tokenizer_warn_turn_end(l->text);
+}
+
 static lf_status open_data(lf_task *t, lf_data_role role, const lf_data_from *from, lf_err *err) {
     lf_language *l = t->data;
+    lf_text_labelling how;
     lf_status rc = lf_language_open_text(t, err);
     if (rc) return rc;
     const lf_text_dataset_opts o = {.spec = lf_cfg_json(t->cfg, from->key),
@@ -73,16 +116,29 @@ static lf_status open_data(lf_task *t, lf_data_role role, const lf_data_from *fr
                                     .text_field = lf_cfg_str(t->cfg, LF_text_field),
                                     .prompt_template = lf_cfg_str(t->cfg, LF_prompt_template),
                                     .chat = &l->text->chat,
+                                    .labelling = labelling(&how, t, role),
                                     .max_samples = from->limit ? lf_cfg_i64(t->cfg, from->limit) : 0,
                                     .seed = (uint64_t)lf_cfg_i64(t->cfg, LF_seed)};
     rc = lf_text_dataset_open(&l->data[role], &o, err);
-    if (!rc) say_unread_keys(t, role);
-    if (!rc && role == LF_DATA_TRAIN && l->text->encoder.eos < 0 && !lf_text_dataset_is(l->data[role], LF_TEXT_CHAT))
-        lf_warn("%s: no eos_token, and the model names no eos_token_id: nothing is put behind a document, so the model "
-                "will not learn where a text ends; name one in tokenizer_config.json",
-                l->text->dir);
-    if (!rc && lf_text_dataset_is(l->data[role], LF_TEXT_CHAT)) lf_text_tokenizer_warn_turn_end(l->text);
-    return rc;
+    if (rc) return rc;
+    say_unread_keys(t, role);
+    if (lf_text_dataset_is(l->data[role], LF_TEXT_CLASSIFIED)) return take_labels(t, role, from, err);
+    if (classifies(t) && (rc = t->type->opened(t, role, l->data[role], err))) return rc;
+    warn_of_ends(t, role);
+    return LF_OK;
+}
+
+/* Folders of classes may stand in a folder for each split. */
+static bool has_split(const lf_task *t, const cJSON *spec, const char *split) {
+    const cJSON *path = cJSON_IsObject(spec) ? cJSON_GetObjectItemCaseSensitive(spec, "path") : spec;
+    const char *alias;
+    bool found = lf_text_dataset_has_split(spec, split);
+    for (int a = 0; classifies(t) && cJSON_IsString(path) && !found && (alias = lf_split_alias(split, a)); a++) {
+        char *below = lf_path_join(path->valuestring, alias);
+        found = below && lf_is_dir(below);
+        lf_free(below);
+    }
+    return found;
 }
 
 static lf_status split_data(lf_task *t, double share, lf_err *err) {
@@ -94,7 +150,7 @@ static lf_status split_data(lf_task *t, double share, lf_err *err) {
 int64_t lf_language_eval_rows(const lf_task *t) {
     if (lf_cfg_is_given(t->cfg, LF_per_device_eval_batch_size))
         return lf_cfg_i64(t->cfg, LF_per_device_eval_batch_size);
-    const int64_t rows = EVAL_TOKENS / lf_language_of(t)->max_seq_length;
+    const int64_t rows = classifies(t) ? MOST_EVAL_ROWS : EVAL_TOKENS / lf_language_of(t)->max_seq_length;
     return rows < 1 ? 1 : rows > MOST_EVAL_ROWS ? MOST_EVAL_ROWS : rows;
 }
 
@@ -110,7 +166,7 @@ static lf_text_loader_opts loader_opts(const lf_task *t, lf_data_role role) {
                                  .training = training,
                                  .loss_on_prompt = !lf_cfg_bool(t->cfg, LF_completion_only_loss),
                                  .overlong = lf_text_overlong_named(lf_cfg_str(t->cfg, LF_overlong)),
-                                 .packing = training && lf_cfg_bool(t->cfg, LF_packing),
+                                 .packing = training && lf_cfg_bool(t->cfg, LF_packing) && !classifies(t),
                                  .shuffle = training,
                                  .scan = lf_text_dataset_bytes(d) <= SCAN_BYTES,
                                  .workers = lf_cfg_i64(t->cfg, LF_dataloader_num_workers),
@@ -153,11 +209,16 @@ static void describe(const lf_task *t, lf_data_role role, char *text, size_t siz
     const lf_language *l = t->data;
     const lf_text_dataset *d = l->data[role];
     const lf_text_loader *loader = l->loaders[role];
-    const char *what = lf_text_dataset_windowed(d) ? "windows" : "documents";
-    char tokens[96] = "";
+    const bool classified = lf_text_dataset_is(d, LF_TEXT_CLASSIFIED);
+    const char *what = lf_text_dataset_windowed(d) ? "windows" : classified ? "texts" : "documents";
+    char tokens[160] = "";
+    int64_t n_classes;
+    if (classified && lf_text_dataset_classes(d, &n_classes) && role == LF_DATA_TRAIN)
+        snprintf(tokens, sizeof tokens, " of %lld classes", (long long)n_classes);
     if (loader && lf_text_loader_stats(loader).scan_documents)
-        snprintf(tokens, sizeof tokens, ", %lld tokens", (long long)lf_text_loader_stats(loader).scan_tokens);
-    if (loader && role == LF_DATA_TRAIN && lf_cfg_bool(t->cfg, LF_packing))
+        snprintf(tokens + strlen(tokens), sizeof tokens - strlen(tokens), ", %lld tokens",
+                 (long long)lf_text_loader_stats(loader).scan_tokens);
+    if (loader && role == LF_DATA_TRAIN && lf_cfg_bool(t->cfg, LF_packing) && !classified)
         snprintf(tokens + strlen(tokens), sizeof tokens - strlen(tokens), " in %lld packed rows",
                  (long long)lf_text_loader_rows_per_epoch(loader));
     snprintf(text, size, "%lld %s%s (%s)", (long long)count(t, role), what, tokens, lf_text_dataset_path(d));
@@ -241,7 +302,8 @@ static lf_status random_batch(lf_task *t, int64_t batch, int64_t seq, const lf_e
     const uint64_t seed = (uint64_t)lf_cfg_i64(t->cfg, LF_seed), V = (uint64_t)t->model->tokens.vocab_size;
     const lf_rng_key ids = lf_rng_make(seed, LF_RNG_TEST, STREAM_IDS),
                      labels = lf_rng_make(seed, LF_RNG_TEST, STREAM_LABELS);
-    *b = (lf_text_batch){.B = batch, .T = T, .n_targets = n, .n_tokens = n, .n_documents = batch};
+    *b = (lf_text_batch){
+        .B = batch, .T = T, .n_targets = classifies(t) ? batch : n, .n_tokens = n, .n_documents = batch};
     b->ids = lf_aligned_alloc((size_t)n * sizeof *b->ids);
     b->labels = lf_aligned_alloc((size_t)n * sizeof *b->labels);
     b->positions = lf_aligned_alloc((size_t)n * sizeof *b->positions);
@@ -251,6 +313,15 @@ static lf_status random_batch(lf_task *t, int64_t batch, int64_t seq, const lf_e
         b->ids[i] = (int32_t)lf_rng_below(ids, (uint64_t)i, V);
         b->labels[i] = (int32_t)lf_rng_below(labels, (uint64_t)i, V);
         b->positions[i] = (int32_t)(i % T);
+    }
+    if (classifies(t)) {
+        b->lengths = lf_aligned_alloc((size_t)batch * sizeof *b->lengths);
+        b->classes = lf_aligned_alloc((size_t)batch * sizeof *b->classes);
+        if (!b->lengths || !b->classes) return lf_no_memory(err, "a batch of %lld texts", (long long)batch);
+        for (int64_t i = 0; i < batch; i++) {
+            b->lengths[i] = (int32_t)T;
+            b->classes[i] = (int32_t)lf_rng_below(labels, (uint64_t)i, (uint64_t)t->model->head.n_labels);
+        }
     }
     l->batch = lf_batch_of_text(b);
     *out = &l->batch;
@@ -267,6 +338,8 @@ static lf_status preview(lf_task *t, int64_t n, const char *sheet, lf_obj *out, 
     o.shuffle = o.packing;
     o.scan = false;
     o.epochs = 1;
+    if (classifies(t))
+        return lf_preview_classified(l->data[LF_DATA_TRAIN], &l->text->encoder, l->text->tokenizer, &o, n, out, err);
     return lf_preview_text(l->data[LF_DATA_TRAIN], &l->text->encoder, l->text->tokenizer, &o, n, out, err);
 }
 
@@ -279,6 +352,12 @@ static lf_status examples(lf_task *t, lf_data_role role, lf_examples **out, lf_e
 }
 
 /* ---- looking into the model ---- */
+
+/* Of classified texts: the padding. */
+static int64_t mark_padding(bool *ignored, const lf_text_batch *b) {
+    for (int64_t i = 0; i < b->B * b->T; i++) ignored[i] = i % b->T >= b->lengths[i / b->T];
+    return b->n_tokens;
+}
 
 /* Tokens of a batch that are padding, or stand in a row without anything to predict (an empty document is nothing but
  * padding). A row of an evaluation is one document from column 0 on. Returns how many are neither. */
@@ -300,10 +379,10 @@ static lf_status look_at(lf_task *t, lf_update_ratio *u, lf_model *m, const lf_t
     const lf_pass pass = {.in = lf_batch_of_text(b).in};
     bool *ignored = lf_malloc((size_t)(b->B * b->T) * sizeof *ignored);
     if (!ignored) return lf_no_memory(err, "the marks of %lld tokens", (long long)(b->B * b->T));
-    *left -= mark_ignored(ignored, b);
+    *left -= b->lengths ? mark_padding(ignored, b) : mark_ignored(ignored, b);
     lf_update_ratio_ignore(u, ignored, b->B * b->T);
     lf_graph_begin(t->g, false, false, 0);
-    (void)lf_lm_hidden(m, t->g, &pass);
+    (void)(m->family->hidden ? lf_lm_hidden(m, t->g, &pass) : lf_model_features(m, t->g, &pass));
     const lf_status rc = lf_graph_status(t->g, err);
     lf_update_ratio_ignore(u, NULL, 0);
     lf_free(ignored);
@@ -323,9 +402,9 @@ static lf_status look(lf_task *t, lf_update_ratio *u, lf_model *m, lf_data_role 
 }
 
 static const char *const *classes(const lf_task *t, int64_t *n) {
-    (void)t;
+    const lf_text_dataset *d = lf_language_of(t)->data[LF_DATA_TRAIN];
     *n = 0;
-    return NULL;
+    return d && lf_text_dataset_is(d, LF_TEXT_CLASSIFIED) ? lf_text_dataset_classes(d, n) : NULL;
 }
 
 const lf_source_type lf_source_text = {
@@ -333,7 +412,7 @@ const lf_source_type lf_source_text = {
     .unit = "tokens",
     .open = open,
     .close = close,
-    .has_split = lf_text_dataset_has_split,
+    .has_split = has_split,
     .open_data = open_data,
     .split_data = split_data,
     .has_data = has_data,

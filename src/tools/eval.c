@@ -27,6 +27,7 @@ static lf_status base_task(lf_results *r, lf_task *t, lf_err *err) {
     if ((rc = t->source->open_data(t, LF_DATA_BASE, &from, err)) || (rc = lf_task_measure_base(t, &before, err)) ||
         (rc = lf_task_measure_tuned(t, &after, t->model, err)))
         return rc;
+    r->task = t->type; /* which may have become another while its data were opened */
     lf_results_put_base(r, &before, &after);
     return LF_OK;
 }
@@ -50,11 +51,11 @@ lf_status lf_eval(const lf_config *cfg, FILE *out, lf_err *err) {
     lf_status rc;
     if ((rc = lf_opened_open(&o, cfg, LF_LOAD_FROZEN, err)) || (rc = lf_task_open(&t, cfg, o.model, o.g, err)))
         goto out;
-    r.task = t->type;
     t->interruptible = true;
     if ((data && (rc = new_task(&r, t, err))) || (base && (rc = base_task(&r, t, err))) ||
         (rc = lf_update_ratio_measure(&r.update_ratio, t, o.model, base ? LF_DATA_BASE : LF_DATA_EVAL, err)))
         goto out;
+    r.task = t->type;
     r.threads = o.threads;
     r.trainable_parameters = lf_nn_count(&o.model->nn, true);
     r.peak_rss_mb = lf_peak_rss_mb();

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/obj.h"
+#include "eval/generate.h"
 #include "tools/common.h"
 
 /* ---- where to ---- */
@@ -131,9 +132,30 @@ static lf_status copy_beside(const char *from_dir, const char *to_dir, lf_err *e
     return rc;
 }
 
+/* What pads a text, where config.json does not say it: as training takes it (lf_token_facts.pad). Without it
+ * transformers reads no batches. */
+static lf_status find_padding(lf_model *m, lf_err *err) {
+    if (m->family->input != LF_TOKENS || !lf_model_says(m, LF_CLASSES) || m->tokens.pad >= 0) return LF_OK;
+    if (!holds(m->path, "tokenizer.json")) {
+        lf_warn("%s: no pad_token_id in config.json, and no tokenizer that says it: transformers will read the merged "
+                "model's texts one by one",
+                m->path);
+        return LF_OK;
+    }
+    lf_tokenizer *t = NULL;
+    lf_ids ends = {0};
+    lf_status rc = lf_tokenizer_open(&t, m->path, err);
+    if (!rc) m->tokens.pad = lf_tokenizer_pad(t);
+    if (m->tokens.pad >= m->tokens.vocab_size) m->tokens.pad = -1;
+    if (!rc && m->tokens.pad < 0 && !(rc = lf_ending_ids(&ends, m, t, err)) && ends.n) m->tokens.pad = ends.ids[0];
+    lf_ids_free(&ends);
+    lf_tokenizer_free(t);
+    return rc;
+}
+
 static lf_status write_model(lf_opened *o, const lf_config *cfg, const char *dir, merging *me, lf_err *err) {
     char *aside = path_aside(dir);
-    lf_status rc = aside ? LF_OK : lf_no_memory(err, "%s", dir);
+    lf_status rc = aside ? find_padding(o->model, err) : lf_no_memory(err, "%s", dir);
     if (!rc && !(rc = lf_model_write(o->model, aside, asked_dtype(cfg), merge_one, me, err)) &&
         !(rc = copy_beside(o->model->path, aside, err)))
         rc = lf_replace_dir(aside, dir, err);

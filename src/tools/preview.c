@@ -78,6 +78,30 @@ static void print_document(FILE *out, const cJSON *record, marks m) {
     print_text(out, record, m);
 }
 
+/* A class, several of them, or a number. */
+static void print_label(FILE *out, const cJSON *label) {
+    const cJSON *item;
+    if (cJSON_IsNumber(label)) fprintf(out, "%g", label->valuedouble);
+    if (cJSON_IsString(label)) fprintf(out, "'%s'", label->valuestring);
+    if (!cJSON_IsArray(label)) return;
+    cJSON_ArrayForEach(item, label) fprintf(out, "%s'%s'", item == label->child ? "" : ", ", item->valuestring);
+    if (!label->child) fputs("none", out);
+}
+
+static void print_classified(FILE *out, const cJSON *record) {
+    const char *s = string(record, "text");
+    fprintf(out, "== %s: %.0f tokens", string(record, "name"), number(record, "tokens"));
+    if (number(record, "cut") > 0) fprintf(out, ", %.0f cut off", number(record, "cut"));
+    fputs(", label ", out);
+    print_label(out, cJSON_GetObjectItemCaseSensitive(record, "label"));
+    fputc('\n', out);
+    for (size_t size; *s; s += size) {
+        size = lf_utf8_size(s);
+        print_character(out, s, size);
+    }
+    fputs("\n\n", out);
+}
+
 /* ---- what there is ---- */
 
 static void print_records(FILE *out, const cJSON *all) {
@@ -85,8 +109,10 @@ static void print_records(FILE *out, const cJSON *all) {
     const marks m = marks_for(out);
     int64_t i = 0;
     cJSON_ArrayForEach(record, cJSON_GetObjectItemCaseSensitive(all, "records")) {
-        if (string(record, "text"))
+        if (cJSON_GetObjectItemCaseSensitive(record, "spans"))
             print_document(out, record, m);
+        else if (string(record, "text"))
+            print_classified(out, record);
         else
             fprintf(out, "%4lld  %-24s %s\n", (long long)++i, string(record, "label"), string(record, "name"));
     }

@@ -24,11 +24,15 @@ static cJSON *run_facts(const lf_run *run) {
 lf_status lf_run_adapter_facts(const lf_run *run, lf_adapter_facts *facts, cJSON **extra, lf_err *err) {
     *extra = run_facts(run);
     if (!*extra) return lf_no_memory(err, "the facts of a run");
-    *facts = (lf_adapter_facts){.base_path = run->model->path,
-                                .base_hash = run->model->hash,
-                                .head = run->model->head.module,
-                                .num_labels = run->model->head.n_labels,
-                                .id2label = run->model->head.labels,
+    const lf_model *m = run->model;
+    const bool classes = run->task->type->output == LF_CLASSES, texts = classes && m->family->input == LF_TOKENS;
+    *facts = (lf_adapter_facts){.base_path = m->path,
+                                .base_hash = m->hash,
+                                .head = classes ? m->head.module : NULL,
+                                .num_labels = m->head.n_labels,
+                                .id2label = m->head.labels,
+                                .problem_type = texts ? lf_problem_name(m->head.problem) : NULL,
+                                .pad_token_id = texts ? m->tokens.pad : -1,
                                 .seed = lf_cfg_i64(run->cfg, LF_seed),
                                 .threads = run->threads,
                                 .auto_class = run->task->type->auto_class,

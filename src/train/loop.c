@@ -141,12 +141,32 @@ static bool is_better(const lf_run *run, double metric) {
     const bool loss = strcmp(lf_run_best_metric(run), "loss") == 0;
     const bool greater =
         lf_cfg_is_given(run->cfg, LF_greater_is_better) ? lf_cfg_bool(run->cfg, LF_greater_is_better) : !loss;
+    if (isnan(metric)) return false;
     return isnan(run->progress.best_metric) ||
            (greater ? metric > run->progress.best_metric : metric < run->progress.best_metric);
 }
 
+/* NAN where the data's labels are of another kind: then nothing is ever better. */
+static double metric_in(const lf_accuracy *a, const char *name) {
+    const struct {
+        const char *name;
+        double value;
+    } metrics[] = {{"loss", a->loss},
+                   {"accuracy", a->accuracy},
+                   {"f1_macro", a->counted[LF_COUNTED_f1_macro]},
+                   {"f1_micro", a->counted[LF_COUNTED_f1_micro]},
+                   {"f1_weighted", a->counted[LF_COUNTED_f1_weighted]},
+                   {"matthews", a->counted[LF_COUNTED_matthews]},
+                   {"auc", a->auc},
+                   {"pearson", a->pearson},
+                   {"spearman", a->spearman}};
+    for (size_t i = 0; i < sizeof metrics / sizeof *metrics; i++)
+        if (!strcmp(metrics[i].name, name)) return metrics[i].value;
+    return NAN;
+}
+
 static void note_best(lf_run *run, const lf_accuracy *a) {
-    const double metric = strcmp(lf_run_best_metric(run), "loss") == 0 ? a->loss : a->accuracy;
+    const double metric = metric_in(a, lf_run_best_metric(run));
     if (is_better(run, metric)) {
         run->progress.best_metric = metric;
         run->progress.best_step = run->progress.step;

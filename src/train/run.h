@@ -79,7 +79,7 @@ lf_status lf_checkpoint_restore_weights(lf_run *run, const char *path, lf_err *e
 
 /* loop.c: from run->progress.step to the end; LF_EINTERRUPTED after writing a checkpoint. */
 lf_status lf_run_loop(lf_run *run, lf_err *err);
-const char *lf_run_best_metric(const lf_run *run); /* "accuracy" or "loss" */
+const char *lf_run_best_metric(const lf_run *run); /* "accuracy", "loss", ... */
 
 /* run_data.c: whether the data are still what they were. */
 lf_status lf_run_hash_data(lf_run *run, lf_err *err);

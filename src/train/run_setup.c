@@ -112,7 +112,7 @@ static lf_status open_part(lf_run *run, lf_data_role role, const lf_data_from *f
     const lf_source_type *source = run->task->source;
     if (lf_cfg_json(run->cfg, from->key)) return source->open_data(run->task, role, from, err);
     const lf_data_from beside = {.key = LF_train_data, .split = from->split, .limit = from->limit};
-    if (!source->has_split(lf_cfg_json(run->cfg, LF_train_data), from->split)) return LF_OK;
+    if (!source->has_split(run->task, lf_cfg_json(run->cfg, LF_train_data), from->split)) return LF_OK;
     return source->open_data(run->task, role, &beside, err);
 }
 

@@ -72,7 +72,11 @@ static const struct {
     {{"score", "\"SEQ_CLS\"", ON_LM, .saved = "\"classifier\", \"score\"", .tensor = "score", .rows = LABELS,
       .columns = LM_C},
      LM,
-     {"score/adapter_model.safetensors", "'score'", "no such module", "language model", "try"}},
+     {NULL}},
+    {{"score-bias", "\"SEQ_CLS\"", ON_LM, .saved = "\"classifier\", \"score\"", .tensor = "score", .rows = LABELS,
+      .columns = LM_C, .bias = LABELS},
+     LM,
+     {"score-bias/adapter_model.safetensors", "score.weight'", "[.., 48] without a bias", "[3, 48] with one"}},
     {{"inner", "\"CAUSAL_LM\"", ON_LM, .saved = "\"down_proj\"", .tensor = "model.layers.1.mlp.down_proj", .rows = LM_C,
       .columns = LM_I},
      LM,
@@ -146,7 +150,7 @@ static void test_every_verb(void **state) {
 static void test_a_head_alone(void **state) {
     (void)state;
     lf_err err = {0};
-    const adapter a = cases[5].a;
+    const adapter a = cases[6].a;
     write_adapter(&a);
     FILE *f = fopen(text("%s/%s/lora_ft.json", root, a.name), "w");
     assert_non_null(f);

@@ -182,7 +182,7 @@ static void test_language(void **state) {
     assert_ptr_equal(g->yardstick, &lf_yardsticks[LF_BY_PERPLEXITY]);
     lf_gathered_free(g);
     put_run("d", "\"learning_rate\": 1, \"seed\": 4", PICTURES);
-    assert_not_gathered("'a' is a run of language", "'d' of pictures");
+    assert_not_gathered("'a' is a run of language", "'d' of classes");
 }
 
 static void test_no_runs(void **state) {
@@ -222,8 +222,8 @@ static void test_bad_files(void **state) {
          "'forgetting': expected a finite number, found a list"},
         {NULL, "{\"eval_accuracy\": 1, \"base_kl\": -1e400}", NULL, NULL, "a/all_results.json", "a number beyond"},
         {NULL, "[1]", NULL, NULL, "a/all_results.json", "object"},
-        {NULL, "{\"steps\": 1}", NULL, NULL, "a/all_results.json", "neither"},
-        {NULL, "{\"eval_accuracy\": 1, \"eval_perplexity\": 1}", NULL, NULL, "a/all_results.json", "both"},
+        {NULL, "{\"steps\": 1}", NULL, NULL, "a/all_results.json", "none"},
+        {NULL, "{\"eval_accuracy\": 1, \"eval_perplexity\": 1}", NULL, NULL, "a/all_results.json", "several"},
         {NULL, "{\"eval_accuracy\": 1, \"start\": \"pissa\"}", NULL, NULL, "a/all_results.json", "'start': expected"},
         {NULL, "{\"eval_accuracy\": 1, \"start\": {\"name\": \"x\", \"plain\": true}}", NULL, NULL,
          "a/all_results.json", "'start': expected"},

@@ -37,6 +37,7 @@ static void step_is(lf_judged_by by, const lf_accuracy *a, const lf_base_score *
 /* What was found, with nothing counted: of figures that other tests know. */
 static lf_accuracy uncounted(lf_accuracy a) {
     for (int i = 0; i < LF_N_COUNTED; i++) a.counted[i] = NAN;
+    a.auc = a.pearson = a.spearman = NAN;
     return a;
 }
 
@@ -113,10 +114,10 @@ static void test_counted(void **state) {
     (void)state;
     int64_t are[] = {4, 3, 0}, taken[] = {3, 2, 2}, right[] = {3, 1, 0};
     double counted[LF_N_COUNTED];
-    lf_count_all(counted, &(lf_class_counts){3, are, taken, right});
+    lf_count_all(counted, &(lf_class_counts){.n = 3, .are = are, .taken = taken, .right = right, .rows = 7});
     assert_true(counted[LF_COUNTED_accuracy] == 4.0 / 7.0);
     int64_t none[] = {0, 0, 0};
-    lf_count_all(counted, &(lf_class_counts){3, none, none, none});
+    lf_count_all(counted, &(lf_class_counts){.n = 3, .are = none, .taken = none, .right = none});
     for (int i = 0; i < LF_N_COUNTED; i++) assert_true(isnan(counted[i])); /* nothing is labelled */
 }
 

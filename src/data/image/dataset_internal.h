@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 
 #include "base/pool.h"
+#include "data/class_names.h"
 #include "data/image/dataset.h"
 #include "data/splits.h"
 
@@ -56,12 +57,6 @@ lf_status lf_store_name_classes(lf_store *s, const char *const *names, int64_t n
 lf_status lf_store_relabel(lf_store *s, const char *const *names, int64_t n, const int32_t *to, lf_err *err);
 /* Renames the classes by r->label_map. LF_EDATA: a class that has examples is neither a name nor a class in it. */
 lf_status lf_store_map_labels(lf_store *s, const lf_data_request *r, lf_err *err);
-
-/* Sorted, each once; returns how many. By number if all of them are, else by bytes. */
-int64_t lf_class_names_sort(const char **names, int64_t n);
-int64_t lf_class_names_find(const char *name, const char *const *names, int64_t n); /* -1: not among them */
-/* "0", "1", ... "999999999"; -1: another name ("01" among them). */
-int64_t lf_class_number(const char *name);
 
 /* What is to be checked (check.c): all of the store, so that what was split is checked once; of a sample only the
  * sample. */

@@ -43,6 +43,7 @@
 #include <cjson/cJSON.h>
 
 #include "base/error.h"
+#include "base/problem.h"
 #include "data/fingerprint.h"
 #include "text/chat_template.h"
 #include "text/ids.h"
@@ -54,6 +55,9 @@
 typedef struct lf_text_encoder {
     /* Appends the ids of text to *out. */
     lf_status (*encode)(void *context, const char *text, size_t n, bool add_special_tokens, lf_ids *out, lf_err *err);
+    /* One text, or two (b NULL: one), as a classifier reads them: see lf_tokenizer_encode_pair. NULL: it cannot. */
+    lf_status (*encode_pair)(void *context, const char *a, size_t na, const char *b, size_t nb, int64_t max_length,
+                             lf_ids *ids, lf_ids *token_types, int64_t *n_left_out, lf_err *err);
     void *context;
     int32_t bos, eos, pad;
     int64_t vocab_size; /* ids are below it: that of the model */
@@ -78,16 +82,31 @@ typedef struct lf_text_chat {
 
 typedef struct lf_text_dataset lf_text_dataset;
 
+/* How records are classified: one text or two, and a label (labelled.def says by which fields). Folders may instead
+ * hold a folder of texts a class, or a file a class, with a text a line. */
+typedef enum lf_text_labels_asked {
+    LF_TEXT_LABELS_NEEDED, /* every record must have one */
+    LF_TEXT_LABELS_MAYBE,  /* where the first record has none, they are documents as without a labelling */
+    LF_TEXT_LABELS_IGNORED /* the texts alone */
+} lf_text_labels_asked;
+typedef struct lf_text_labelling {
+    lf_text_labels_asked labels;
+    const char *label_field, *text_pair_field; /* NULL: by the fields' names; text_field is that of the data set */
+    bool problem_known;                        /* else what the labels look like */
+    lf_problem problem;
+} lf_text_labelling;
+
 typedef struct lf_text_dataset_opts {
-    const cJSON *spec;           /* a path as string, a list of paths, or {"path":..., "format":..., "split":...,
-                                  * "text_field":..., "prompt_template":..., "delimiter":..., "quoting":...};
-                                  * text_field and prompt_template win over those below */
-    const char *key;             /* the config key, for errors: "train_data" */
-    const char *split;           /* which file of a folder with a file for each split; NULL: "train" */
-    const char *text_field;      /* NULL: "text" */
-    const char *prompt_template; /* NULL: the layout's own */
-    const lf_text_chat *chat;    /* copied; NULL: messages are an error */
-    int64_t max_samples;         /* 0 = all; else that many, drawn by `seed` without replacement, in order */
+    const cJSON *spec;                  /* a path as string, a list of paths, or {"path":..., "format":..., "split":...,
+                                         * "delimiter":..., "quoting":..., "text_field":..., "text_pair_field":...,
+                                         * "label_field":..., "prompt_template":...}; what it says of fields wins */
+    const char *key;                    /* the config key, for errors: "train_data" */
+    const char *split;                  /* which file of a folder with a file for each split; NULL: "train" */
+    const char *text_field;             /* NULL: "text" */
+    const char *prompt_template;        /* NULL: the layout's own */
+    const lf_text_chat *chat;           /* copied; NULL: messages are an error */
+    const lf_text_labelling *labelling; /* NULL: records are documents */
+    int64_t max_samples;                /* 0 = all; else that many, drawn by `seed` without replacement, in order */
     uint64_t seed;
 } lf_text_dataset_opts;
 
@@ -104,7 +123,8 @@ const char *lf_text_dataset_layout(const lf_text_dataset *d); /* its name, for m
 typedef enum lf_text_trait {
     LF_TEXT_ONE_FIELD = 1, /* the document is one field, whose name text_field may give */
     LF_TEXT_CHOICES = 2,   /* the answer is one of the example's choices */
-    LF_TEXT_CHAT = 4       /* the chat template makes the document */
+    LF_TEXT_CHAT = 4,      /* the chat template makes the document */
+    LF_TEXT_CLASSIFIED = 8 /* one text or two, of which a label says something; see the labels below */
 } lf_text_trait;
 bool lf_text_dataset_is(const lf_text_dataset *d, lf_text_trait trait); /* of plain text: none */
 /* Says, once, which fields of the examples that were made so far nothing reads, and which keys of their messages. */
@@ -121,6 +141,24 @@ bool lf_text_dataset_has_split(const cJSON *spec, const char *split);
 lf_status lf_text_dataset_split(lf_text_dataset *d, double fraction, uint64_t seed, lf_text_dataset **held_out,
                                 lf_err *err);
 
+/* ---- labels -------------------------------------------------------------------------------------------------------
+ * Of a data set that is LF_TEXT_CLASSIFIED, whose labels are not ignored. */
+
+bool lf_text_dataset_labelled(const lf_text_dataset *d); /* are there any? */
+lf_problem lf_text_dataset_problem(const lf_text_dataset *d);
+/* The classes, sorted by name (by number if all are numbers), those of all records, drawn or not; NULL and 0 of
+ * numbers. */
+const char *const *lf_text_dataset_classes(const lf_text_dataset *d, int64_t *n);
+/* The classes become names[n]: what was class c is class to[c] from now on, in all data sets split from this one. */
+lf_status lf_text_dataset_relabel(lf_text_dataset *d, const char *const *names, int64_t n, const int32_t *to,
+                                  lf_err *err);
+/* How many numbers lf_text_dataset_values gives for a record: classes of several labels, 1 of numbers, 0 of one class.
+ */
+int64_t lf_text_dataset_width(const lf_text_dataset *d);
+void lf_text_dataset_values(const lf_text_dataset *d, int64_t i, float *out); /* 0 or 1 a class, or the number */
+int32_t lf_text_dataset_class(const lf_text_dataset *d,
+                              int64_t i); /* of one class; -1 of other problems, or unlabelled */
+
 /* ---- one document -------------------------------------------------------------------------------------------------
  */
 
@@ -129,9 +167,12 @@ typedef struct lf_text_example {
     size_t n;
     lf_answer *answers; /* where loss is taken; none: everywhere */
     int64_t n_answers;
-    bool marked;    /* an answer is said not to be learned, so it is none of `answers` */
-    bool rendered;  /* by a chat template: special tokens are in the text, and it ends as the template says */
-    char **choices; /* [n_choices]; the text before the answer is text[0 .. answers[0].begin) */
+    bool marked;   /* an answer is said not to be learned, so it is none of `answers` */
+    bool rendered; /* by a chat template: special tokens are in the text, and it ends as the template says */
+    char *second;  /* classified: the second text of a pair, with a NUL behind it; NULL: there is one text */
+    size_t n_second;
+    bool classified; /* encoded as a classifier reads it */
+    char **choices;  /* [n_choices]; the text before the answer is text[0 .. answers[0].begin) */
     int64_t n_choices, answer;
 } lf_text_example;
 
@@ -172,7 +213,7 @@ lf_status lf_text_coder_init(lf_text_coder *c, const lf_text_encoder *encoder, c
 lf_status lf_text_coder_for_thread(lf_text_coder *out, const lf_text_coder *c, lf_err *err);
 void lf_text_coder_free(lf_text_coder *c);
 
-/* Tokens, each with whether it is to be predicted. */
+/* Tokens, each with whether it is to be predicted; of classified texts, with whether it is of the second one. */
 typedef struct lf_text_tokens {
     int32_t *ids;
     uint8_t *target;
@@ -182,7 +223,8 @@ typedef struct lf_text_tokens {
 bool lf_text_tokens_reserve(lf_text_tokens *t, int64_t more); /* false when out of memory */
 void lf_text_tokens_free(lf_text_tokens *t);
 
-/* Appends the document's tokens; *cut is how many were cut off: all of them, if it is left out. `name` is named in
+/* Appends the document's tokens; of a classified one those of its text or two, at least one token, without an EOS of
+ * training. *cut is how many were cut off: all of them, if it is left out. `name` is named in
  * errors. An id outside the vocabulary, an answer of which nothing is left: LF_EDATA. */
 lf_status lf_text_encode(lf_text_tokens *out, int64_t *cut, const lf_text_coder *c, const lf_text_example *e,
                          const char *name, lf_err *err);

@@ -163,10 +163,50 @@ lf_text_overlong lf_text_overlong_named(const char *name) {
     return strcmp(name, "error") ? LF_TEXT_TRUNCATE : LF_TEXT_STOP;
 }
 
+/* ---- classified texts ---------------------------------------------------------------------------------------------
+ */
+
+static lf_status append_typed(lf_text_tokens *out, const lf_ids *ids, const lf_ids *types, const char *name,
+                              lf_err *err) {
+    if (!lf_text_tokens_reserve(out, ids->n)) return lf_no_memory(err, "the tokens of %s", name);
+    if (ids->n) memcpy(out->ids + out->n, ids->ids, (size_t)ids->n * sizeof *ids->ids);
+    for (int64_t i = 0; i < ids->n; i++) out->target[out->n + i] = types->ids[i] != 0;
+    out->n += ids->n;
+    return LF_OK;
+}
+
+/* A text without tokens has one of padding, whose state transformers takes too. */
+static bool pad_empty(lf_ids *ids, lf_ids *types, const lf_text_encoder *e) {
+    const int32_t pad = e->pad >= 0 ? e->pad : e->eos >= 0 ? e->eos : 0, first = 0;
+    return ids->n > 0 || (lf_ids_append(ids, &pad, 1) && lf_ids_append(types, &first, 1));
+}
+
+static lf_status encode_classified(lf_text_tokens *out, int64_t *cut, const lf_text_coder *c, const lf_text_example *e,
+                                   const char *name, lf_err *err) {
+    lf_ids ids = {0}, types = {0};
+    lf_status rc = c->encoder.encode_pair(c->encoder.context, e->text, e->n, e->second, e->n_second,
+                                          c->opts.max_seq_length, &ids, &types, cut, err);
+    if (!rc && !pad_empty(&ids, &types, &c->encoder)) rc = lf_no_memory(err, "the tokens of %s", name);
+    if (!rc) rc = lf_text_check_ids(ids.ids, ids.n, c, name, err);
+    if (!rc && *cut && c->opts.overlong == LF_TEXT_STOP) rc = too_many(c, ids.n + *cut, name, err);
+    if (!rc && *cut && c->opts.overlong == LF_TEXT_SKIP) {
+        *cut += ids.n;
+        ids.n = types.n = 0;
+    }
+    if (!rc) rc = append_typed(out, &ids, &types, name, err);
+    lf_ids_free(&ids);
+    lf_ids_free(&types);
+    return rc;
+}
+
+/* ---- documents ----------------------------------------------------------------------------------------------------
+ */
+
 lf_status lf_text_encode(lf_text_tokens *out, int64_t *cut, const lf_text_coder *c, const lf_text_example *e,
                          const char *name, lf_err *err) {
     document d = {.coder = c, .example = e, .err = err};
     *cut = 0;
+    if (e->classified) return encode_classified(out, cut, c, e, name, err);
     if (e->marked && c->opts.loss_on_prompt)
         return lf_fail(err, LF_EDATA,
                        "%s: a message is marked not to be learned (\"weight\": 0, \"train\": false), but "

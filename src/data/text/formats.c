@@ -1,6 +1,7 @@
 /* Which format a file of text has. */
 #include <ctype.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/file.h"
 #include "base/slice.h"
@@ -64,4 +65,20 @@ const char *lf_text_format_names(char *buf, size_t size) {
     *buf = 0;
     for (int i = 0; i < N_FORMATS; i++) lf_list_append(buf, size, formats[i].format->name);
     return buf;
+}
+
+/* ---- files of plain text ---- */
+
+/* READMEs and the like describe a folder; they are no part of what is in it. */
+bool lf_text_is_about_folder(const char *name) { return strncasecmp(name, "readme.", strlen("readme.")) == 0; }
+
+bool lf_text_is_plain_name(const char *name) {
+    static const char *const extensions[] = {".txt", ".text", ".md"};
+    const size_t n = lf_packing_stem(name);
+    bool known = false;
+    for (size_t i = 0; i < sizeof extensions / sizeof *extensions; i++) {
+        const size_t e = strlen(extensions[i]);
+        known = known || (n > e && strncasecmp(name + n - e, extensions[i], e) == 0);
+    }
+    return known && !lf_text_is_about_folder(name);
 }

@@ -37,6 +37,7 @@ lf_status lf_text_map_check_utf8(const lf_text_map *m, uint64_t begin, uint64_t 
 
 typedef struct lf_text_format lf_text_format;
 typedef struct lf_text_layout lf_text_layout;
+typedef struct lf_text_labels lf_text_labels; /* labelled.h */
 
 /* The records of a file; or all of plain text, whatever the number of its files. */
 typedef struct lf_text_store {
@@ -59,13 +60,19 @@ typedef struct lf_text_store {
     lf_dialect_spec dialect_spec;             /* csv: what was asked for, and what it is */
     lf_dialect dialect;
     lf_text_chat chat;
+    const lf_text_labelling *labelling; /* NULL: documents */
+    const char *split;                  /* of a folder of classes; NULL: not known */
+    struct {
+        const char *text, *second, *label; /* of classified records; second, label: NULL: none */
+    } fields;
 } lf_text_store;
 
 struct lf_text_format {
     const char *name;
-    bool windowed;                                     /* plain text */
-    bool delimited;                                    /* "delimiter" and "quoting" are for it */
-    bool own_file;                                     /* index opens s->path itself, and sets bytes */
+    bool windowed;   /* plain text */
+    bool delimited;  /* "delimiter" and "quoting" are for it */
+    bool own_file;   /* index opens s->path itself, and sets bytes */
+    bool many_files; /* `path` is a folder, and `names` its files; fields of its records are "text" and "label" */
     lf_status (*index)(lf_text_store *s, lf_err *err); /* fills begin and n; windowed: also opens s->path itself */
     lf_status (*record)(const lf_text_store *s, int64_t i, cJSON **out, lf_err *err); /* an object; NULL if windowed */
     void (*name_of)(const lf_text_store *s, int64_t i, char *buf, size_t size);       /* NULL: "FILE: line 17" */
@@ -78,12 +85,16 @@ const lf_text_format *lf_text_format_by_name_of(const char *path);
 /* By what stands behind the blanks at a file's beginning; only marks of `least` characters or more. */
 const lf_text_format *lf_text_format_by_beginning(const char *text, size_t n, size_t least);
 const char *lf_text_format_names(char *buf, size_t size);
+bool lf_text_is_plain_name(const char *name);   /* of plain text: "a.txt", "a.MD", "a.txt.gz"; not "README.md" */
+bool lf_text_is_about_folder(const char *name); /* "README.md" */
 
 /* What the data set of these paths is read from. */
 typedef struct lf_text_origin {
     const char *key, *text_field, *prompt_template; /* the last two may be NULL */
     lf_dialect_spec dialect;
-    const lf_text_chat *chat; /* NULL: none */
+    const lf_text_chat *chat;           /* NULL: none */
+    const lf_text_labelling *labelling; /* NULL: none */
+    const char *split;                  /* of a folder of classes */
 } lf_text_origin;
 /* Of `path`, which is a file; plain text: the folder, or what stands for the files `given`. Without records it is
  * LF_EDATA, but of an own_file, which says of itself that it has none: n is 0, and no layout is chosen. */
@@ -130,15 +141,19 @@ typedef struct lf_text_shards {
     lf_text_store **stores;
     int64_t *first; /* [n_stores + 1] number of a store's first record among all; the last is that of all records */
     int64_t n_stores;
+    lf_text_labels *labels; /* of all records; NULL: they are not classified, or the labels are ignored */
 } lf_text_shards;
 /* format: NULL: by each file's name or first character. */
 lf_status lf_text_shards_open(lf_text_shards **out, const lf_text_format *format, const lf_text_origin *o,
                               const lf_paths *files, lf_err *err);
-/* Plain text in a folder. */
+/* Plain text in a folder, or texts by class. */
 lf_status lf_text_shards_open_folder(lf_text_shards **out, const lf_text_origin *o, const char *folder, lf_err *err);
 void lf_text_shards_release(lf_text_shards *s);
 /* The store of record i, which becomes its number there. */
 const lf_text_store *lf_text_shards_at(const lf_text_shards *s, int64_t *i);
+
+/* class_files.c: not in formats.def, because no name says it. */
+extern const lf_text_format lf_text_class_files;
 
 /* ---- plain text ---------------------------------------------------------------------------------------------------
  */

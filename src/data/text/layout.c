@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/slice.h"
+#include "data/text/labelled.h"
 #include "data/text/making.h"
 
 static const lf_text_layout layouts[] = {
@@ -109,8 +110,9 @@ static lf_status check_refused(const lf_text_making *m) {
 
 lf_status lf_text_layout_choose(lf_text_store *s, const cJSON *record, lf_err *err) {
     lf_text_making m = {.store = s, .record = record, .err = err};
-    const lf_status rc = check_refused(&m);
-    if (rc) return rc;
+    bool classified = false;
+    lf_status rc = s->labelling ? lf_text_labelled_choose(s, record, &classified, err) : LF_OK;
+    if (rc || classified || (rc = check_refused(&m))) return rc;
     if (s->text_field) {
         m.layout = s->layout = layout_with(LF_TEXT_ONE_FIELD);
         if (!cJSON_GetObjectItemCaseSensitive(record, s->text_field)) return lf_text_missing(&m);
@@ -142,6 +144,7 @@ static bool is_listed(const char *list, const char *field) {
 
 static bool is_read(const lf_text_making *m, const char *field) {
     const lf_text_layout *l = m->layout;
+    if (l->traits & LF_TEXT_CLASSIFIED) return lf_text_labelled_reads(m->store, field);
     const char *given = l->prompt ? m->store->prompt_template : NULL, *answer = strrchr(l->required, '|');
     if (l->traits & LF_TEXT_ONE_FIELD) return !strcmp(field, lf_text_one_field(m));
     if (!given) return is_listed(l->required, field) || is_listed(l->optional, field);
@@ -206,8 +209,9 @@ lf_status lf_text_layout_example(const lf_text_store *s, int64_t i, const cJSON 
     *out = (lf_text_example){.answer = -1};
     lf_text_making m = {
         .store = s, .layout = s->layout, .record = record, .index = i, .unread = unread, .out = out, .err = err};
-    const bool one = s->layout->traits & LF_TEXT_ONE_FIELD;
-    lf_status rc = check_refused(&m);
+    const bool classified = s->layout->traits & LF_TEXT_CLASSIFIED,
+               one = classified || s->layout->traits & LF_TEXT_ONE_FIELD;
+    lf_status rc = classified ? LF_OK : check_refused(&m);
     if (!rc && !one && !lf_text_has_fields(record, s->layout->required)) rc = lf_text_missing(&m);
     if (!rc) rc = check_marks(&m);
     if (!rc) rc = s->layout->make(&m);
@@ -234,6 +238,7 @@ lf_status lf_text_example_choose(lf_text_example *e, int64_t k, lf_err *err) {
 
 void lf_text_example_free(lf_text_example *e) {
     lf_free(e->text);
+    lf_free(e->second);
     lf_free(e->answers);
     for (int64_t i = 0; i < e->n_choices; i++) lf_free(e->choices[i]);
     lf_free(e->choices);

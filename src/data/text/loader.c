@@ -2,6 +2,7 @@
  * (seed, epoch). Filling a batch is done by any thread and depends on nothing else. */
 #include "data/text/loader.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -31,6 +32,8 @@ struct lf_text_loader {
     const lf_text_dataset *data;
     lf_text_loader_opts opts;
     lf_text_coder coder;
+    bool classified; /* a row is a text of a class */
+    int64_t width;   /* numbers of a row's values */
     bool scanned;
     lf_text_scan scan;
     lf_text_packing packing; /* n_rows 0: a row is a document */
@@ -116,14 +119,15 @@ static int64_t longest_row(const slot *s) {
 
 static bool reserve_cells(slot *s, int64_t cells) {
     lf_text_batch *b = &s->batch;
-    int32_t **const arrays[] = {&b->ids, &b->labels, &b->positions, &b->document};
+    int32_t **const arrays[] = {&b->ids, &b->labels, &b->positions, &b->document, &b->token_types};
+    enum { N_ARRAYS = sizeof arrays / sizeof *arrays };
     if (cells <= s->cells) return true;
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < N_ARRAYS; i++) {
         lf_aligned_free(*arrays[i]);
         *arrays[i] = NULL;
     }
     s->cells = 0;
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < N_ARRAYS; i++)
         if (!(*arrays[i] = lf_aligned_alloc((size_t)cells * sizeof(int32_t)))) return false;
     s->cells = cells;
     return true;
@@ -143,6 +147,28 @@ static int64_t write_document(lf_text_batch *b, int64_t row, int64_t from, const
     return from + n;
 }
 
+/* A text of a class: the marks of its tokens are their types. */
+static int64_t write_text(lf_text_batch *b, int64_t row, const lf_text_tokens *t, span d) {
+    const int64_t n = d.end - d.begin, at = row * b->T;
+    for (int64_t i = 0; i < n; i++) {
+        b->ids[at + i] = t->ids[d.begin + i];
+        b->token_types[at + i] = t->target[d.begin + i];
+        b->labels[at + i] = -1;
+        b->positions[at + i] = (int32_t)i;
+        b->document[at + i] = 0;
+    }
+    b->lengths[row] = (int32_t)n;
+    return n;
+}
+
+static void write_labels(const lf_text_loader *l, lf_text_batch *b) {
+    for (int64_t row = 0; row < b->B; row++) {
+        b->classes[row] = lf_text_dataset_class(l->data, b->indices[row]);
+        if (b->values) lf_text_dataset_values(l->data, b->indices[row], b->values + row * l->width);
+        b->n_targets += b->values || b->classes[row] >= 0;
+    }
+}
+
 static void write_padding(lf_text_batch *b, int64_t row, int64_t from, int32_t pad) {
     for (int64_t c = from; c < b->T; c++) {
         const int64_t at = row * b->T + c;
@@ -150,6 +176,7 @@ static void write_padding(lf_text_batch *b, int64_t row, int64_t from, int32_t p
         b->labels[at] = -1;
         b->positions[at] = (int32_t)(c - from);
         b->document[at] = (int32_t)from;
+        b->token_types[at] = 0;
     }
 }
 
@@ -172,9 +199,11 @@ static lf_status fill(void *context, void *item, lf_err *err) {
     for (int64_t row = 0, d = 0; row < b->B; row++) {
         int64_t column = 0;
         for (; d < s->n_documents && s->documents[d].row == row; d++)
-            column = write_document(b, row, column, &s->tokens, s->documents[d]);
+            column = l->classified ? write_text(b, row, &s->tokens, s->documents[d])
+                                   : write_document(b, row, column, &s->tokens, s->documents[d]);
         write_padding(b, row, column, pad);
     }
+    if (l->classified) write_labels(l, b);
     return LF_OK;
 }
 
@@ -247,6 +276,13 @@ static lf_status plan(lf_text_loader *l, lf_err *err) {
     return rc;
 }
 
+static bool allocate_labels(const lf_text_loader *l, lf_text_batch *b, size_t rows) {
+    b->lengths = lf_calloc(rows, sizeof *b->lengths);
+    b->classes = lf_calloc(rows, sizeof *b->classes);
+    b->values = l->width ? lf_calloc(rows * (size_t)l->width, sizeof *b->values) : NULL;
+    return b->lengths && b->classes && (b->values || !l->width);
+}
+
 static lf_status allocate(lf_text_loader *l, lf_err *err) {
     const size_t batch_size = (size_t)(l->opts.batch_size < l->n_rows ? l->opts.batch_size : l->n_rows);
     l->order_epoch = -1;
@@ -258,7 +294,7 @@ static lf_status allocate(lf_text_loader *l, lf_err *err) {
         slot *s = &l->slots[i];
         s->rows = lf_calloc(batch_size, sizeof *s->rows);
         s->batch.indices = lf_calloc(batch_size, sizeof *s->batch.indices);
-        good = s->rows && s->batch.indices;
+        good = s->rows && s->batch.indices && (!l->classified || allocate_labels(l, &s->batch, batch_size));
     }
     lf_status rc = good ? LF_OK : out_of_memory(l, err);
     for (int64_t i = 0; i < l->n_slots && !rc && !l->scanned; i++)
@@ -284,6 +320,9 @@ lf_status lf_text_loader_new(lf_text_loader **out, const lf_text_dataset *d, con
     if (!l) return lf_no_memory(err, "a loader");
     l->data = d;
     l->opts = *opts;
+    l->classified = lf_text_dataset_is(d, LF_TEXT_CLASSIFIED);
+    l->width = l->classified ? lf_text_dataset_width(d) : 0;
+    assert(!l->classified || (!opts->packing && encoder->encode_pair));
     if ((rc = lf_text_coder_init(&l->coder, encoder, &how, err)) || (rc = plan(l, err)) || (rc = allocate(l, err)) ||
         (rc = start(l, err)))
         lf_text_loader_free(l);
@@ -313,6 +352,10 @@ void lf_text_loader_free(lf_text_loader *l) {
         lf_aligned_free(s->batch.labels);
         lf_aligned_free(s->batch.positions);
         lf_aligned_free(s->batch.document);
+        lf_aligned_free(s->batch.token_types);
+        lf_free(s->batch.lengths);
+        lf_free(s->batch.classes);
+        lf_free(s->batch.values);
         lf_free(s->batch.indices);
         lf_free(s->rows);
         lf_free(s->documents);

@@ -26,9 +26,13 @@ typedef struct lf_text_batch {
     int32_t *labels;    /* [B,T] the next token, where it is of the same document and to be predicted; else -1 */
     int32_t *positions; /* [B,T] within the document, from 0 */
     int32_t *document;  /* [B,T] first column of the token's document */
-    int64_t *indices;   /* [B] which document or window the row begins with; see lf_text_loader_count */
-    int64_t n_targets;  /* labels that are not -1; may be 0 */
-    int64_t n_tokens;   /* without padding */
+    int32_t *token_types,
+        *lengths;     /* of classified texts, a text a row: [B,T] 1 in the second text; [B] tokens of it */
+    int32_t *classes; /* of classified texts: [B]; -1: unlabelled, or not of one class */
+    float *values; /* of several labels or numbers: [B, lf_text_dataset_width]; NULL else. `labels` are then all -1 */
+    int64_t *indices;  /* [B] which document or window the row begins with; see lf_text_loader_count */
+    int64_t n_targets; /* labels that are not -1; of classified texts, rows that have one; may be 0 */
+    int64_t n_tokens;  /* without padding */
     int64_t n_documents;
     int64_t epoch, number; /* batch number within the epoch */
 } lf_text_batch;
@@ -40,9 +44,9 @@ typedef struct lf_text_loader_opts {
     bool training;          /* see lf_text_encode_opts */
     bool loss_on_prompt;
     lf_text_overlong overlong; /* skip: everything is tokenised before the first batch */
-    bool packing, shuffle;
-    bool scan;       /* tokenise everything before the first batch */
-    int64_t workers; /* >= 1 */
+    bool packing, shuffle;     /* packing: not of classified texts */
+    bool scan;                 /* tokenise everything before the first batch */
+    int64_t workers;           /* >= 1 */
     uint64_t seed;
     int64_t first_epoch, first_batch; /* resume position */
     int64_t epochs;                   /* how many to serve from first_epoch on; INT64_MAX = without end */

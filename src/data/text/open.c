@@ -7,7 +7,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "data/files.h"
-#include "data/text/internal.h"
+#include "data/text/labelled.h"
 
 /* ---- what was asked for -------------------------------------------------------------------------------------------
  */
@@ -16,6 +16,8 @@ typedef struct request {
     const cJSON *path; /* a string or a list */
     const char *format, *split, *text_field, *prompt_template, *key;
     lf_dialect_spec dialect;
+    bool classified;
+    lf_text_labelling labelling; /* what is asked of records that are classified */
 } request;
 
 static const cJSON *spec_path(const cJSON *spec) {
@@ -30,6 +32,8 @@ static lf_status read_string(request *r, const cJSON *v, lf_err *err) {
     } fields[] = {{"format", &r->format},
                   {"split", &r->split},
                   {"text_field", &r->text_field},
+                  {"text_pair_field", r->classified ? &r->labelling.text_pair_field : NULL},
+                  {"label_field", r->classified ? &r->labelling.label_field : NULL},
                   {"prompt_template", &r->prompt_template},
                   {"delimiter", &r->dialect.delimiter},
                   {"quoting", &r->dialect.quoting}};
@@ -38,10 +42,13 @@ static lf_status read_string(request *r, const cJSON *v, lf_err *err) {
     while (i < N_FIELDS && strcmp(fields[i].key, v->string)) i++;
     if (i == N_FIELDS)
         return lf_fail(err, LF_EUSAGE,
-                       "%s: unknown key '%s'; expected path, format, split, text_field, prompt_template, delimiter or "
-                       "quoting",
+                       "%s: unknown key '%s'; expected path, format, split, text_field, text_pair_field, label_field, "
+                       "prompt_template, delimiter or quoting",
                        r->key, v->string);
     if (!cJSON_IsString(v)) return lf_fail(err, LF_EUSAGE, "%s: '%s': expected a string", r->key, v->string);
+    if (!fields[i].to)
+        return lf_fail(err, LF_EUSAGE, "%s: '%s' is for texts that are classified; a language model has no labels",
+                       r->key, v->string);
     *fields[i].to = v->valuestring;
     return LF_OK;
 }
@@ -52,7 +59,9 @@ static lf_status read_spec(request *r, const lf_text_dataset_opts *opts, lf_err 
                    .split = opts->split ? opts->split : "train",
                    .text_field = opts->text_field,
                    .prompt_template = opts->prompt_template,
-                   .key = opts->key};
+                   .key = opts->key,
+                   .classified = opts->labelling};
+    if (opts->labelling) r->labelling = *opts->labelling;
     if (!cJSON_IsArray(r->path) && (!cJSON_IsString(r->path) || !*r->path->valuestring))
         return lf_fail(err, LF_EUSAGE, "%s: expected a path, a list of paths, or {\"path\": ..., \"format\": ...}",
                        r->key);
@@ -80,7 +89,13 @@ bool lf_text_dataset_has_split(const cJSON *spec, const char *split) {
 static lf_status open_shards(lf_text_shards **out, const request *r, const lf_text_chat *chat, lf_err *err) {
     const lf_text_format *format = r->format ? lf_text_format_named(r->format) : NULL;
     const lf_data_wanted w = {.key = r->key, .split = r->split, .ours = has_format};
-    const lf_text_origin o = {r->key, r->text_field, r->prompt_template, r->dialect, chat};
+    const lf_text_origin o = {.key = r->key,
+                              .text_field = r->text_field,
+                              .prompt_template = r->prompt_template,
+                              .dialect = r->dialect,
+                              .chat = chat,
+                              .labelling = r->classified ? &r->labelling : NULL,
+                              .split = r->split};
     lf_data_files files;
     lf_status rc = lf_data_files_find(&files, r->path, &w, err);
     if (rc) return rc;
@@ -127,6 +142,10 @@ lf_status lf_text_dataset_open(lf_text_dataset **out, const lf_text_dataset_opts
     lf_text_shards *s = NULL;
     lf_status rc;
     if ((rc = read_spec(&r, opts, err)) || (rc = open_shards(&s, &r, opts->chat, err))) return rc;
+    if (s->stores[0]->fields.label && (rc = lf_text_labels_read(&s->labels, s, &r.labelling, err))) {
+        lf_text_shards_release(s);
+        return rc;
+    }
     const lf_text_draw draw = {.max_samples = opts->max_samples, .seed = opts->seed};
     if ((rc = dataset_over(out, s, &draw, err))) lf_text_shards_release(s);
     return rc;
@@ -152,8 +171,9 @@ uint64_t lf_text_dataset_bytes(const lf_text_dataset *d) {
 static lf_status list_files(lf_paths *out, const lf_text_shards *s, lf_err *err) {
     for (int64_t i = 0; i < s->n_stores; i++) {
         const lf_text_store *store = s->stores[i];
-        const char *const *names = windowed(s) ? store->names : &store->path;
-        for (int64_t k = 0; k < (windowed(s) ? store->n : 1); k++)
+        const bool many = store->format->many_files;
+        const char *const *names = windowed(s) || many ? store->names : &store->path;
+        for (int64_t k = 0; k < (windowed(s) ? store->n : many ? store->n_names : 1); k++)
             if (!lf_paths_add(out, names[k])) return lf_no_memory(err, "the fingerprint of %s", s->path);
     }
     return LF_OK;

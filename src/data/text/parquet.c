@@ -35,20 +35,43 @@ static lf_status index_rows(lf_text_store *s, lf_err *err) {
     return LF_OK;
 }
 
-/* Classes by their names, as text means them; null where the number is none of a class, as -1 is not. The number stays
- * where it says which choice is right, and until the layout is known. */
+/* The name of class k in place of its number; null where the number is none of a class, as -1 is not. */
+static cJSON *class_name(const cJSON *names, int64_t k) {
+    const cJSON *name = k >= 0 && k < cJSON_GetArraySize(names) ? cJSON_GetArrayItem(names, (int)k) : NULL;
+    return cJSON_IsString(name) ? cJSON_CreateString(name->valuestring) : cJSON_CreateNull();
+}
+
+/* The classes of a list by their names; NULL: out of memory. */
+static cJSON *class_list(const cJSON *names, const cJSON *list) {
+    cJSON *out = cJSON_CreateArray();
+    const cJSON *v;
+    int64_t k;
+    cJSON_ArrayForEach(v, list) {
+        cJSON *name = lf_json_exact_i64(v, &k) ? class_name(names, k) : cJSON_Duplicate(v, true);
+        if (out && name && cJSON_AddItemToArray(out, name)) continue;
+        cJSON_Delete(name);
+        cJSON_Delete(out);
+        return NULL;
+    }
+    return out;
+}
+
+/* Classes by their names, as text means them. The number stays where it says which choice is right, and until the
+ * layout is known. */
 static lf_status name_classes(const lf_text_store *s, cJSON *row, lf_err *err) {
     const cJSON *feature;
     cJSON_ArrayForEach(feature, lf_parquet_features(s->source)) {
         const cJSON *names = cJSON_GetObjectItemCaseSensitive(feature, "names");
+        const cJSON *inner = cJSON_GetObjectItemCaseSensitive(feature, "feature"); /* of a list */
         const cJSON *value = cJSON_GetObjectItemCaseSensitive(row, feature->string);
-        int64_t k;
-        if (!cJSON_IsArray(names) || !cJSON_IsNumber(value) || !lf_json_exact_i64(value, &k)) continue;
+        int64_t k = -1;
+        const bool list = cJSON_IsArray(value) && cJSON_IsObject(inner);
+        if (list) names = cJSON_GetObjectItemCaseSensitive(inner, "names");
+        if (!cJSON_IsArray(names) || (!list && !(cJSON_IsNumber(value) && lf_json_exact_i64(value, &k)))) continue;
         if (lf_text_layout_answered_by(s->layout, feature->string)) continue;
-        const cJSON *name = k >= 0 && k < cJSON_GetArraySize(names) ? cJSON_GetArrayItem(names, (int)k) : NULL;
-        cJSON *text = cJSON_IsString(name) ? cJSON_CreateString(name->valuestring) : cJSON_CreateNull();
-        if (!text || !cJSON_ReplaceItemInObjectCaseSensitive(row, feature->string, text)) {
-            cJSON_Delete(text);
+        cJSON *named = list ? class_list(names, value) : class_name(names, k);
+        if (!named || !cJSON_ReplaceItemInObjectCaseSensitive(row, feature->string, named)) {
+            cJSON_Delete(named);
             return lf_no_memory(err, "a row of %s", s->path);
         }
     }

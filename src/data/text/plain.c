@@ -18,21 +18,6 @@
 /* ---- files --------------------------------------------------------------------------------------------------------
  */
 
-/* READMEs and the like describe a folder; they are no part of what is in it. */
-static bool is_about_folder(const char *name) { return strncasecmp(name, "readme.", strlen("readme.")) == 0; }
-
-/* "a.txt", "a.MD", "a.txt.gz" */
-static bool is_text_name(const char *name) {
-    static const char *const extensions[] = {".txt", ".text", ".md"};
-    const size_t n = lf_packing_stem(name);
-    bool known = false;
-    for (size_t i = 0; i < sizeof extensions / sizeof *extensions; i++) {
-        const size_t e = strlen(extensions[i]);
-        known = known || (n > e && strncasecmp(name + n - e, extensions[i], e) == 0);
-    }
-    return known && !is_about_folder(name);
-}
-
 typedef struct gathering {
     const char *folder;
     lf_paths texts;
@@ -42,16 +27,16 @@ typedef struct gathering {
 static lf_status meet_file(void *context, const char *path, lf_err *err) {
     gathering *g = context;
     const char *name = lf_path_base(path);
-    const bool ok = is_text_name(name)      ? lf_paths_add(&g->texts, path)
-                    : is_about_folder(name) ? lf_left_out_add(&g->others, "README")
-                                            : lf_left_out_add_file(&g->others, path);
+    const bool ok = lf_text_is_plain_name(name)     ? lf_paths_add(&g->texts, path)
+                    : lf_text_is_about_folder(name) ? lf_left_out_add(&g->others, "README")
+                                                    : lf_left_out_add_file(&g->others, path);
     return ok ? LF_OK : lf_no_memory(err, "the files of %s", g->folder);
 }
 
 static int by_path(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
 
 static lf_status gather(gathering *g, lf_err *err) {
-    const lf_walk walk = {.context = g, .file = meet_file, .known_file = is_text_name};
+    const lf_walk walk = {.context = g, .file = meet_file, .known_file = lf_text_is_plain_name};
     char found[512];
     const lf_status rc = lf_walk_files(&walk, g->folder, err);
     if (rc) return rc;

@@ -5,7 +5,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "data/files.h"
-#include "data/text/internal.h"
+#include "data/text/labelled.h"
 
 /* ---- stores -------------------------------------------------------------------------------------------------------
  */
@@ -20,7 +20,20 @@ void lf_text_store_free(lf_text_store *s) {
     lf_free(s);
 }
 
-/* Strings that outlive the request. */
+/* What outlives the request. */
+static lf_status keep_labelling(lf_text_store *s, const lf_text_labelling *how, lf_err *err) {
+    lf_text_labelling *kept = how ? lf_arena_alloc(s->arena, sizeof *kept) : NULL;
+    if (!how) return LF_OK;
+    bool good = kept;
+    if (good) {
+        *kept = *how;
+        good = (!how->label_field || (kept->label_field = lf_arena_strdup(s->arena, how->label_field))) &&
+               (!how->text_pair_field || (kept->text_pair_field = lf_arena_strdup(s->arena, how->text_pair_field)));
+    }
+    s->labelling = kept;
+    return good ? LF_OK : lf_no_memory(err, "%s", s->path);
+}
+
 static lf_status keep_strings(lf_text_store *s, const lf_text_origin *o, const char *path, lf_err *err) {
     const struct {
         const char *from;
@@ -28,6 +41,7 @@ static lf_status keep_strings(lf_text_store *s, const lf_text_origin *o, const c
     } strings[] = {{path, &s->path},
                    {o->text_field, &s->text_field},
                    {o->prompt_template, &s->prompt_template},
+                   {o->split, &s->split},
                    {o->dialect.delimiter, &s->dialect_spec.delimiter},
                    {o->dialect.quoting, &s->dialect_spec.quoting}};
     for (size_t i = 0; i < sizeof strings / sizeof *strings; i++)
@@ -48,6 +62,7 @@ static lf_status choose_layout(lf_text_store *s, lf_err *err) {
 static lf_status fill(lf_text_store *s, const lf_text_origin *o, const char *path, lf_err *err) {
     const lf_text_format *format = s->format;
     lf_status rc = s->arena ? keep_strings(s, o, path, err) : lf_no_memory(err, "%s", path);
+    if (!rc) rc = keep_labelling(s, o->labelling, err);
     if (!rc && !format->delimited && (o->dialect.delimiter || o->dialect.quoting))
         rc = lf_fail(err, LF_EUSAGE, "%s: 'delimiter' and 'quoting' are for CSV and TSV; %s is %s", o->key, path,
                      format->name);
@@ -91,6 +106,7 @@ uint64_t lf_text_store_bytes(const lf_text_store *s) {
 void lf_text_shards_release(lf_text_shards *s) {
     if (!s || atomic_fetch_sub(&s->users, 1) > 1) return;
     for (int64_t i = 0; i < s->n_stores; i++) lf_text_store_free(s->stores[i]);
+    lf_text_labels_free(s->labels);
     lf_free(s->stores);
     lf_free(s->first);
     lf_free((char *)s->path);
@@ -141,9 +157,19 @@ static lf_status recognise(const lf_text_format **out, const char *path, const c
         key, path);
 }
 
+static bool same_field(const char *a, const char *b) { return a == b || (a && b && !strcmp(a, b)); }
+
 static lf_status check_like_first(const lf_text_shards *s, const lf_text_store *store, lf_err *err) {
     const lf_text_store *first = s->stores[0];
-    if (store->layout == first->layout) return LF_OK;
+    if (store->layout == first->layout && same_field(store->fields.text, first->fields.text) &&
+        same_field(store->fields.second, first->fields.second) && same_field(store->fields.label, first->fields.label))
+        return LF_OK;
+    if (store->layout == first->layout)
+        return lf_fail(err, LF_EDATA,
+                       "%s: its text and label are the fields '%s' and '%s', but those of %s are '%s' and '%s'; the "
+                       "files of one data set need the same",
+                       store->path, store->fields.text, store->fields.label ? store->fields.label : "none", first->path,
+                       first->fields.text, first->fields.label ? first->fields.label : "none");
     return lf_fail(err, LF_EDATA,
                    "%s: its records are of layout '%s', but those of %s of '%s'; the files of one data set need one "
                    "layout",
@@ -198,6 +224,21 @@ static lf_status open_plain(lf_text_shards *s, const lf_text_format *format, con
     return rc;
 }
 
+/* Is plain text that of classes? What needs no label is read as documents. */
+static bool by_class(const lf_text_origin *o) { return o->labelling && o->labelling->labels != LF_TEXT_LABELS_MAYBE; }
+
+static lf_status open_class_files(lf_text_shards *s, const lf_text_origin *o, const lf_paths *files, lf_err *err) {
+    lf_text_store *store;
+    if (files->n < 2 && o->labelling->labels == LF_TEXT_LABELS_NEEDED)
+        return lf_fail(err, LF_EDATA,
+                       "%s: %s is plain text, which has no labels; expected records with a label, or a .txt file or a "
+                       "folder of .txt files for each class",
+                       o->key, files->at[0]);
+    const lf_status rc = lf_text_store_open(&store, &lf_text_class_files, o, s->path, files, err);
+    if (!rc) add_store(s, store);
+    return rc;
+}
+
 lf_status lf_text_shards_open(lf_text_shards **out, const lf_text_format *format, const lf_text_origin *o,
                               const lf_paths *files, lf_err *err) {
     char path[1024];
@@ -206,7 +247,9 @@ lf_status lf_text_shards_open(lf_text_shards **out, const lf_text_format *format
     if (rc) return rc;
     lf_text_shards *s = new_shards(lf_data_files_text(files, path, sizeof path), files->n);
     if (!s) return lf_no_memory(err, "%s", files->at[0]);
-    if (first->windowed)
+    if (first->windowed && by_class(o))
+        rc = open_class_files(s, o, files, err);
+    else if (first->windowed)
         rc = open_plain(s, first, o, files, format, err);
     else
         rc = open_all_records(s, first, format, o, files, err);
@@ -218,10 +261,11 @@ lf_status lf_text_shards_open(lf_text_shards **out, const lf_text_format *format
 }
 
 lf_status lf_text_shards_open_folder(lf_text_shards **out, const lf_text_origin *o, const char *folder, lf_err *err) {
+    const lf_text_format *format = by_class(o) ? &lf_text_class_files : lf_text_format_named("text");
     lf_text_shards *s = new_shards(folder, 1);
     lf_text_store *store;
     if (!s) return lf_no_memory(err, "%s", folder);
-    const lf_status rc = lf_text_store_open(&store, lf_text_format_named("text"), o, folder, NULL, err);
+    const lf_status rc = lf_text_store_open(&store, format, o, folder, NULL, err);
     if (rc) {
         lf_text_shards_release(s);
         return rc;

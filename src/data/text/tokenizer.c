@@ -43,6 +43,12 @@ static lf_status encode(void *context, const char *text, size_t n, bool add_spec
     return lf_tokenizer_encode_with(((thread_context *)context)->work, text, n, add_special_tokens, out, err);
 }
 
+static lf_status encode_pair(void *context, const char *a, size_t na, const char *b, size_t nb, int64_t max_length,
+                             lf_ids *ids, lf_ids *token_types, int64_t *n_left_out, lf_err *err) {
+    return lf_tokenizer_encode_pair(((thread_context *)context)->work, a, na, b, nb, max_length, ids, token_types,
+                                    n_left_out, err);
+}
+
 /* ---- the chat template ---- */
 
 static bool reads(void *context, const char *key) {
@@ -120,6 +126,7 @@ lf_status lf_text_tokenizer_open(lf_text_tokenizer **out, const lf_text_tokenize
     }
     const int32_t pad = lf_tokenizer_pad(t->tokenizer); /* padding is never looked at, so any token of the model does */
     t->encoder = (lf_text_encoder){.encode = encode,
+                                   .encode_pair = encode_pair,
                                    .context = first,
                                    .bos = lf_tokenizer_bos(t->tokenizer),
                                    .eos = lf_tokenizer_eos(t->tokenizer),

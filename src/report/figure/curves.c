@@ -38,12 +38,18 @@ static int curves_of(curve curves[MAX_CURVES], const lf_yardstick *y) {
     return n;
 }
 
-/* The one of whose curves a row has any; the first where the run was never judged. */
+/* The one of whose curves the rows have most; the first of equals, and where the run was never judged. */
 static const lf_yardstick *yardstick_in(const cJSON *rows) {
-    for (const lf_yardstick *y = lf_yardsticks; y < lf_yardsticks + LF_N_YARDSTICKS; y++)
+    const lf_yardstick *best = lf_yardsticks;
+    int most = 0;
+    for (const lf_yardstick *y = lf_yardsticks; y < lf_yardsticks + LF_N_YARDSTICKS; y++) {
+        int n = 0;
         for (const lf_step_figure *f = y->steps; f->name; f++)
-            if (f->look != LF_LOOK_NONE && lf_steps_have(rows, f->name)) return y;
-    return lf_yardsticks;
+            n += f->look != LF_LOOK_NONE && lf_steps_have(rows, f->name);
+        if (n > most) best = y;
+        if (n > most) most = n;
+    }
+    return best;
 }
 
 static void put_cell(FILE *f, const cJSON *row, const char *column) {

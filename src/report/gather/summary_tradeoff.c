@@ -78,7 +78,7 @@ static void add_reference(const lf_summary *s, const lf_cell *c, mean *gain, mea
         const lf_gathered_run *r = &s->from->runs[c->runs[i]];
         const double before = lf_run_number(r, "base_before");
         if (s->by_eval || !y->start_is_of_eval) add(gain, lf_gain_from(y, lf_run_number(r, y->start)));
-        add(cost, lf_gain_from(y, before) - (y->worst ? lf_gain_from(y, lf_run_number(r, y->worst)) : 0));
+        add(cost, lf_kept_from(y, before) - (y->worst ? lf_kept_from(y, lf_run_number(r, y->worst)) : 0));
     }
 }
 

@@ -1,0 +1,306 @@
+/* Classifying texts as a user does it: a tiny causal language model learns what films are good, forgets, goes on,
+ * resumes, is judged, merged and asked; numbers, several labels and pairs; and mistakes. */
+#define _XOPEN_SOURCE 700
+#include "cli/lm_cli_fixture.h"
+
+#define TUNE                                                                                                           \
+    "train --model pre/model --task_type SEQ_CLS --threads 1 --r 4 --lr 1e-2 --batch_size 8 --max_seq_length 40 "
+
+static const char *const things[] = {"film", "book", "song", "meal"};
+static const char *const good[] = {"good", "great", "lovely", "fine"}, *const bad[] = {"bad", "poor", "awful", "dull"};
+
+enum { TRAINED = 48, JUDGED = 24 };
+
+/* Text i, good or bad, and two or three things about it. */
+static const char *text_of(int i) {
+    const bool is_good = (i / 3) % 2 == 0;
+    return text("the %s was %s%s%s", things[i % 4], i % 5 == 0 ? "very " : "", (is_good ? good : bad)[(i / 2) % 4],
+                i % 4 == 3 ? " and long indeed" : "");
+}
+static const char *label_of(int i) { return (i / 3) % 2 == 0 ? "pos" : "neg"; }
+
+static void put_records(const char *name, int begin, int end, const char *format) {
+    FILE *f = fopen(text("%s/%s", root, name), "w");
+    assert_non_null(f);
+    for (int i = begin; i < end; i++) {
+        char written[200];
+        snprintf(written, sizeof written, "%s", text_of(i));
+        if (!strcmp(format, "jsonl"))
+            fprintf(f, "{\"text\": \"%s\", \"label\": \"%s\"}\n", written, label_of(i));
+        else if (!strcmp(format, "several"))
+            fprintf(f, "{\"text\": \"%s\", \"labels\": [%s%s%s]}\n", written, *label_of(i) == 'p' ? "\"pos\"" : "",
+                    *label_of(i) == 'p' && i % 4 == 3 ? ", " : "", i % 4 == 3 ? "\"long\"" : "");
+        else
+            fprintf(f, "%s\"%s\",it was so,%g\n", i == begin ? "sentence1,sentence2,score\n" : "", written,
+                    *label_of(i) == 'p' ? 4.5 : 0.25);
+    }
+    fclose(f);
+}
+
+static int setup_all(void **state) {
+    if (setup(state)) return 1;
+    put_records("films.jsonl", 0, TRAINED, "jsonl");
+    put_records("judged.jsonl", TRAINED, TRAINED + JUDGED, "jsonl");
+    put_records("several.jsonl", 0, TRAINED, "several");
+    put_records("numbers.csv", 0, TRAINED, "csv");
+    must(TUNE "--train_data films.jsonl --eval_data judged.jsonl --forgetting_data train.jsonl --max_steps 60 "
+              "--save_strategy steps --save_steps 30 --eval_strategy steps --eval_steps 30 --output_dir tuned",
+         0);
+    return 0;
+}
+
+/* ---- one class of two ---- */
+
+static void test_learns_and_forgets(void **state) {
+    (void)state;
+    cJSON *r = results("tuned");
+    assert_true(number(r, "eval_accuracy") > 0.9 && number(r, "eval_accuracy_before") < 0.9);
+    near(number(r, "eval_chance"), 0.5, 0);
+    static const char *const scores[] = {"eval_f1_macro", "eval_f1_weighted", "eval_auc", "eval_matthews"};
+    for (size_t i = 0; i < sizeof scores / sizeof *scores; i++) assert_true(number(r, scores[i]) > 0.7);
+    assert_null(cJSON_GetObjectItemCaseSensitive(r, "eval_f1_micro")); /* it is the accuracy */
+    /* what it knew before is text, and its own output layer reads it */
+    near(number(r, "forgetting"), log(number(r, "base_after")) - log(number(r, "base_before")), 1e-12);
+    assert_true(number(r, "base_tokens") > 100 && number(r, "base_kl") > 0 && number(r, "update_ratio") > 0);
+    cJSON *e = json_of("eval --model pre/model --adapter tuned/adapter --data judged.jsonl --forgetting_data "
+                       "train.jsonl --max_seq_length 40 --threads 1 --json");
+    static const char *const keys[] = {"eval_accuracy", "eval_loss",  "eval_f1_macro", "eval_matthews", "eval_auc",
+                                       "base_before",   "base_after", "base_kl",       "update_ratio"};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) near(number(e, keys[i]), number(r, keys[i]), 1e-12);
+    cJSON_Delete(e);
+    cJSON_Delete(r);
+}
+
+/* What a text's neighbours in a batch are, and so its padding, changes nothing. */
+static void test_padding_does_not_count(void **state) {
+    (void)state;
+    static const char *const sizes[] = {"1", "5", "64"};
+    cJSON *first = NULL;
+    for (int i = 0; i < 3; i++) {
+        cJSON *e = json_of(text("eval --model pre/model --adapter tuned/adapter --data judged.jsonl --max_seq_length "
+                                "40 --eval_batch_size %s --threads 1 --json",
+                                sizes[i]));
+        if (!first) first = cJSON_Duplicate(e, true);
+        near(number(e, "eval_loss"), number(first, "eval_loss"), 1e-6);
+        near(number(e, "update_ratio"), number(first, "update_ratio"), 1e-6);
+        cJSON_Delete(e);
+    }
+    cJSON_Delete(first);
+}
+
+static void test_the_same_bytes_after_a_stop(void **state) {
+    (void)state;
+    must(TUNE "--train_data films.jsonl --eval_data judged.jsonl --forgetting_data train.jsonl --max_steps 60 "
+              "--save_strategy steps --save_steps 30 --eval_strategy steps --eval_steps 30 --output_dir again",
+         0);
+    same_files("tuned/adapter/adapter_model.safetensors", "again/adapter/adapter_model.safetensors");
+    must(TUNE "--train_data films.jsonl --eval_data judged.jsonl --forgetting_data train.jsonl --max_steps 60 "
+              "--save_strategy steps --save_steps 30 --eval_strategy steps --eval_steps 30 --output_dir again "
+              "--dataloader_num_workers 4 --resume_from_checkpoint again/checkpoint-30",
+         0);
+    same_files("tuned/adapter/adapter_model.safetensors", "again/adapter/adapter_model.safetensors");
+}
+
+/* ---- adapters and merged models ---- */
+
+static void test_peft_names(void **state) {
+    (void)state;
+    cJSON *o;
+    lf_err err = {0};
+    assert_int_equal(lf_json_read(&o, text("%s/tuned/adapter/adapter_config.json", root), &err), LF_OK);
+    assert_string_equal(cJSON_GetObjectItemCaseSensitive(o, "task_type")->valuestring, "SEQ_CLS");
+    const cJSON *saved = cJSON_GetObjectItemCaseSensitive(o, "modules_to_save");
+    assert_int_equal(cJSON_GetArraySize(saved), 2);
+    assert_string_equal(saved->child->valuestring, "classifier");
+    assert_string_equal(saved->child->next->valuestring, "score");
+    cJSON_Delete(o);
+    lf_safetensors *st;
+    assert_int_equal(lf_safetensors_open(&st, text("%s/tuned/adapter/adapter_model.safetensors", root), &err), LF_OK);
+    const lf_st_tensor *t = lf_safetensors_find(st, "base_model.model.score.weight");
+    assert_true(t && t->shape[0] == 2 && t->shape[1] == 32);
+    lf_safetensors_close(st);
+}
+
+static void test_merged_model_classifies(void **state) {
+    (void)state;
+    must("merge --model pre/model --adapter tuned/adapter --output_dir merged", 0);
+    cJSON *o, *e;
+    lf_err err = {0};
+    assert_int_equal(lf_json_read(&o, text("%s/merged/config.json", root), &err), LF_OK);
+    assert_string_equal(cJSON_GetObjectItemCaseSensitive(o, "architectures")->child->valuestring,
+                        "LlamaForSequenceClassification");
+    assert_string_equal(cJSON_GetObjectItemCaseSensitive(o, "problem_type")->valuestring,
+                        "single_label_classification");
+    near(number(o, "pad_token_id"), 2, 0); /* there is no pad_token: the end of a text */
+    const cJSON *names = cJSON_GetObjectItemCaseSensitive(o, "id2label");
+    assert_string_equal(cJSON_GetObjectItemCaseSensitive(names, "0")->valuestring, "neg");
+    cJSON_Delete(o);
+    e = json_of("eval --model merged --data judged.jsonl --max_seq_length 40 --threads 1 --json");
+    o = json_of("eval --model pre/model --adapter tuned/adapter --data judged.jsonl --max_seq_length 40 --threads 1 "
+                "--json");
+    near(number(e, "eval_loss"), number(o, "eval_loss"), 1e-5);
+    cJSON_Delete(e);
+    cJSON_Delete(o);
+    /* labels: it reads them by its own head; text alone: it has nothing to read it with */
+    e = json_of("eval --model merged --forgetting_data judged.jsonl --threads 1 --json");
+    near(number(e, "base_before"), number(e, "base_after"), 0);
+    assert_true(number(e, "base_before") > 0.9 && number(e, "base_knn_samples") == JUDGED);
+    cJSON_Delete(e);
+    must("eval --model merged --forgetting_data train.jsonl --threads 1", 3);
+    assert_non_null(strstr(output, "no head of the vocabulary"));
+    /* all weights trained on, with its own head */
+    must("train --model merged --method full --reuse_head --train_data films.jsonl --forgetting_data judged.jsonl "
+         "--max_steps 4 --lr 1e-3 --threads 1 --output_dir full",
+         0);
+    e = json_of("eval --model full/model --data judged.jsonl --threads 1 --json");
+    assert_true(number(e, "eval_accuracy") > 0.9);
+    cJSON_Delete(e);
+}
+
+static void test_goes_on(void **state) {
+    (void)state;
+    must("train --model pre/model --continue_from tuned/adapter --train_data judged.jsonl --eval_data judged.jsonl "
+         "--max_steps 6 --lr 1e-3 --threads 1 --output_dir on",
+         0);
+    cJSON *r = results("on");
+    assert_true(number(r, "eval_accuracy") > 0.9 && number(r, "eval_accuracy_before") > 0.9);
+    cJSON_Delete(r);
+}
+
+/* The head alone: what the model knew stays as it was. */
+static void test_head_alone(void **state) {
+    (void)state;
+    must("train --model pre/model --task_type SEQ_CLS --method head --train_data films.jsonl --eval_data judged.jsonl "
+         "--forgetting_data train.jsonl --max_steps 30 --lr 3e-2 --threads 1 --output_dir head",
+         0);
+    cJSON *r = results("head");
+    near(number(r, "forgetting"), 0, 0);
+    near(number(r, "base_kl"), 0, 0);
+    near(number(r, "trainable_parameters"), 64, 0);
+    cJSON *e = json_of("eval --model pre/model --adapter head/adapter --data judged.jsonl --threads 1 --json");
+    near(number(e, "eval_loss"), number(r, "eval_loss"), 1e-12);
+    cJSON_Delete(e);
+    cJSON_Delete(r);
+}
+
+/* ---- other labels ---- */
+
+static void test_several_labels(void **state) {
+    (void)state;
+    must(TUNE "--train_data several.jsonl --eval_data several.jsonl --max_steps 80 --metric_for_best_model f1_macro "
+              "--output_dir several",
+         0);
+    cJSON *r = results("several");
+    assert_true(number(r, "eval_f1_micro") > 0.8 && number(r, "eval_f1_macro") > 0.7 && number(r, "eval_auc") > 0.8);
+    assert_true(number(r, "eval_accuracy") <= number(r, "eval_f1_micro")); /* all labels of a text must be right */
+    assert_null(cJSON_GetObjectItemCaseSensitive(r, "eval_matthews"));
+    cJSON *e = json_of("eval --model pre/model --adapter several/adapter --data several.jsonl --max_seq_length 40 "
+                       "--threads 1 --json");
+    near(number(e, "eval_loss"), number(r, "eval_loss"), 1e-12);
+    near(number(e, "eval_f1_macro"), number(r, "eval_f1_macro"), 1e-12);
+    cJSON_Delete(e);
+    cJSON_Delete(r);
+}
+
+static void test_numbers_of_pairs(void **state) {
+    (void)state;
+    must(TUNE "--train_data numbers.csv --train_val_split 0.25 --forgetting_data films.jsonl --max_steps 60 "
+              "--output_dir numbers",
+         0);
+    assert_non_null(strstr(output, "Pearson"));
+    cJSON *r = results("numbers");
+    assert_true(number(r, "eval_pearson") > -1 && number(r, "eval_spearman") > -1 && number(r, "eval_samples") == 12);
+    assert_null(cJSON_GetObjectItemCaseSensitive(r, "eval_accuracy"));
+    /* no head of its own for the labels of films.jsonl: neighbours */
+    near(number(r, "base_by_neighbours"), 1, 0);
+    near(number(r, "forgetting"), number(r, "base_before") - number(r, "base_after"), 1e-12);
+    cJSON *e = json_of("eval --model pre/model --adapter numbers/adapter --data numbers.csv --max_seq_length 40 "
+                       "--threads 1 --json");
+    assert_true(number(e, "eval_pearson") > 0.6 && number(e, "eval_spearman") > 0.6 && number(e, "eval_loss") > 0);
+    cJSON_Delete(e);
+    cJSON_Delete(r);
+    must("report --run numbers", 0);
+}
+
+/* ---- looking ---- */
+
+static void test_preview_and_dry_run(void **state) {
+    (void)state;
+    cJSON *o = json_of("preview --model pre/model --task_type SEQ_CLS --train_data films.jsonl --n 2 --json");
+    const cJSON *first = cJSON_GetObjectItemCaseSensitive(o, "records")->child,
+                *counts = cJSON_GetObjectItemCaseSensitive(o, "counts");
+    assert_string_equal(cJSON_GetObjectItemCaseSensitive(first, "label")->valuestring, "pos");
+    assert_non_null(strstr(cJSON_GetObjectItemCaseSensitive(first, "text")->valuestring, text_of(0)));
+    near(number(counts, "records"), TRAINED, 0);
+    near(number(cJSON_GetObjectItemCaseSensitive(counts, "classes"), "neg"), TRAINED / 2, 0);
+    cJSON_Delete(o);
+    must("preview --model pre/model --task_type SEQ_CLS --train_data several.jsonl --n 4", 0);
+    assert_non_null(strstr(output, "label 'pos'"));
+    must(TUNE "--train_data films.jsonl --dry_run --output_dir dry", 0);
+    assert_non_null(strstr(output, "pos 24"));
+    must("bench --model pre/model --task_type SEQ_CLS --batch 2 --seq 16 --steps 1 --warmup 0 --threads 1", 0);
+}
+
+/* ---- mistakes ---- */
+
+static void test_wrong_inputs(void **state) {
+    (void)state;
+    static const struct {
+        const char *arguments;
+        int code;
+        const char *says;
+    } wrong[] = {
+        {"--train_data plain.txt", 3, "plain text, which has no labels"},
+        {"--train_data train.jsonl", 3, "expected a label"},
+        {"--train_data films.jsonl --label_field kind", 3, "'kind' (label_field)"},
+        {"--train_data films.jsonl --text_field body", 3, "'body' (text_field)"},
+        {"--train_data films.jsonl --eval_data other.jsonl", 3, "'meh'"},
+        {"--train_data hidden.tsv", 3, "hidden"},
+        {"--train_data films.jsonl --problem_type regression", 3, "expected a number as label"},
+        {"--train_data films.jsonl --problem_type both", 2, "problem_type"},
+        {"--train_data films.jsonl --reuse_head", 3, "no classification head"},
+        {"--train_data films.jsonl --packing --dry_run", 0, "'packing' (on the command line) has no effect on texts"},
+        {"--train_data several.jsonl --label_smoothing_factor 0.1 --dry_run", 0, "'label_smoothing_factor'"},
+        {"--train_data rare.jsonl --dry_run", 0, "one example or none: 'once'"},
+        {"--train_data alone.jsonl --dry_run", 0, "one class alone"},
+        {"--train_data empty.jsonl --dry_run", 0, "1 of 2 texts are empty"},
+        {"--train_data films.jsonl --max_seq_length 4 --dry_run", 0, "were cut"},
+        {"--train_data films.jsonl --max_seq_length 4 --overlong error", 3, "overlong: error"},
+    };
+    put("other.jsonl", "{\"text\": \"x\", \"label\": \"pos\"}\n{\"text\": \"y\", \"label\": \"meh\"}\n");
+    put("hidden.tsv", "sentence\tlabel\nx\t-1\n");
+    put("rare.jsonl", "{\"text\": \"x\", \"label\": \"once\"}\n{\"text\": \"y\", \"label\": \"a\"}\n"
+                      "{\"text\": \"z\", \"label\": \"a\"}\n");
+    put("alone.jsonl", "{\"text\": \"x\", \"label\": \"a\"}\n{\"text\": \"y\", \"label\": \"a\"}\n");
+    put("empty.jsonl", "{\"text\": \"\", \"label\": \"a\"}\n{\"text\": \"y\", \"label\": \"b\"}\n");
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        const int code = run_as("2>&1", text("train --model pre/model --task_type SEQ_CLS --threads 1 %s --output_dir "
+                                             "wrong",
+                                             wrong[i].arguments));
+        if (code != wrong[i].code || !strstr(output, wrong[i].says))
+            fail_msg("%s: exit code %d, expected %d and \"%s\"; it said:\n%s", wrong[i].arguments, code, wrong[i].code,
+                     wrong[i].says, output);
+    }
+    must("eval --model pre/model --task_type SEQ_CLS --data judged.jsonl --threads 1", 3);
+    assert_non_null(strstr(output, "no classification head of its own"));
+    must("eval --model merged --task_type CAUSAL_LM --data judged.jsonl --threads 1", 2);
+    assert_non_null(strstr(output, "lm_head"));
+    must("train --model pre/model --train_data films.jsonl --label_field label --threads 1 --dry_run --output_dir w",
+         0);
+    assert_non_null(strstr(output, "'label_field' (on the command line) has no effect on text"));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_learns_and_forgets),
+                                       cmocka_unit_test(test_padding_does_not_count),
+                                       cmocka_unit_test(test_the_same_bytes_after_a_stop),
+                                       cmocka_unit_test(test_peft_names),
+                                       cmocka_unit_test(test_merged_model_classifies),
+                                       cmocka_unit_test(test_goes_on),
+                                       cmocka_unit_test(test_head_alone),
+                                       cmocka_unit_test(test_several_labels),
+                                       cmocka_unit_test(test_numbers_of_pairs),
+                                       cmocka_unit_test(test_preview_and_dry_run),
+                                       cmocka_unit_test(test_wrong_inputs)};
+    return cmocka_run_group_tests(tests, setup_all, teardown);
+}
