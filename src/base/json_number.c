@@ -101,6 +101,12 @@ bool lf_json_is_float(const cJSON *item) {
     return item->valuestring ? written_as_float(item) : item->valuedouble != floor(item->valuedouble);
 }
 
+void lf_json_keep_floats(cJSON *json) {
+    cJSON *child;
+    if (lf_json_is_float(json) && json->valuestring) json->type = (json->type & ~0xFF) | cJSON_Raw;
+    cJSON_ArrayForEach(child, json) lf_json_keep_floats(child);
+}
+
 bool lf_json_exact_i64(const cJSON *item, int64_t *out) {
     const char *text = lf_json_long_integer(item);
     if (text) {

@@ -200,10 +200,12 @@ static bool put_class(const lf_model *m, cJSON *config) {
     return false;
 }
 
-/* The dtype goes under both names: "dtype" for transformers 5, "torch_dtype" for 4. */
+/* The dtype goes under both names: "dtype" for transformers 5, "torch_dtype" for 4. Floats stay floats: transformers 5
+ * refuses 4 where Gemma's class wants 4.0. */
 static lf_status write_config(const lf_model *m, const char *dir, lf_dtype dtype, lf_err *err) {
     cJSON *config = cJSON_Duplicate(m->config, true);
     const char *name = torch_name(dtype_for(m->nn.params[0], dtype));
+    if (config) lf_json_keep_floats(config);
     cJSON_DeleteItemFromObjectCaseSensitive(config, "dtype");
     cJSON_DeleteItemFromObjectCaseSensitive(config, "torch_dtype");
     const bool ok = config && put_labels(m, config) && put_class(m, config) && put_classification(m, config) &&

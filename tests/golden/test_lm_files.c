@@ -110,11 +110,29 @@ static lf_status add_one(void *context, const lf_module *m, float *W, lf_err *er
     return LF_OK;
 }
 
+/* Each key of a model's config.json is in what was written of it, floats as floats. */
+static void check_written_config(const fixture *f, const char *dir) {
+    char path[700];
+    cJSON *json;
+    const cJSON *item;
+    snprintf(path, sizeof path, "%s/config.json", dir);
+    OK(lf_json_read(&json, path, &err));
+    cJSON_ArrayForEach(item, f->model->config) {
+        const cJSON *written = cJSON_GetObjectItemCaseSensitive(json, item->string);
+        bool same;
+        assert_true(lf_json_same(&same, item, written) && written);
+        if (!same || lf_json_is_float(item) != lf_json_is_float(written))
+            fail_msg("%s: '%s' is not as it was", path, item->string);
+    }
+    cJSON_Delete(json);
+}
+
 static void check_written(const char *name, const lf_kernels *k) {
     fixture f;
     char *dir = scratch();
     open_case(&f, name, k, LF_LOAD_NOTHING);
     OK(lf_model_write(f.model, dir, LF_N_DTYPES, NULL, NULL, &err));
+    check_written_config(&f, dir);
     lf_model *again;
     OK(lf_model_open(&again, dir, k, LF_LOAD_FROZEN, &err));
     assert_string_equal(again->hash, f.model->hash); /* names, types, shapes and bytes; nothing twice */

@@ -204,6 +204,13 @@ static void test_numbers(void **state) {
         assert_int_equal(i, cases[k].whole ? cases[k].i : -7);
         assert_int_equal(lf_json_is_float(one), cases[k].is_float);
         assert_true(lf_json_same(&same, json, copy) && same);
+        lf_free(printed);
+        lf_json_keep_floats(copy);
+        printed = lf_json_print_line(copy);
+        const char *kept = cases[k].is_float && one->valuestring ? cases[k].text : cases[k].printed;
+        lf_free(expected);
+        expected = lf_format("[1, [%s], {\"k\": %s}, 2.0, 3]", kept, kept);
+        assert_string_equal(printed, expected);
         lf_string_free(&as_python);
         lf_free(printed);
         cJSON_Delete(copy);
