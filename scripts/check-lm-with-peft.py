@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Checks by transformers and PEFT what lora-ft writes for language models. Needs torch, transformers, peft; the tests do not run it.
 
-usage: check-lm-with-peft.py LORA_FT [GOLDEN=tests/golden]
+usage: check-lm-with-peft.py LORA_FT [GOLDEN=tests/golden [MODEL...]]
 
-For each tiny model of make-golden-lm.py, with a tokenizer of single letters beside it, and for two starts of the adapter:
+For each tiny model of make-golden-lm.py, with a tokenizer of single letters beside it, and for each of WAYS to make an adapter:
 1. `lora-ft train` makes an adapter, which loads in PEFT without a word about missing or unexpected keys (or fan_in_fan_out) and
    gives `lora-ft eval`'s loss on the same texts.
 2. The model that `lora-ft merge` writes loads in transformers without such a word, tied as before, and gives the same loss.
@@ -18,6 +18,7 @@ from tokenizers import Tokenizer, models
 from transformers import AutoModelForCausalLM
 from transformers.utils import logging as hf_logging
 
+WAYS = [("true", []), ("intermediate", []), ("intermediate", ["--bias", "all"]), ("true", ["--bias", "lora_only"])]
 LETTERS = "abcdefghijklmnopqrstuvwxyz ."
 COMPLAINTS = ("missing", "unexpected", "newly initialized", "not initialized", "mismatch", "fan_in_fan_out", "tie")
 
@@ -74,12 +75,12 @@ def base_of(path):
     return AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32, attn_implementation="eager")
 
 
-def check(program, source, start):
+def check(program, source, start, more):
     with tempfile.TemporaryDirectory() as folder:
         model, data, texts = prepare(source, folder)
         out, merged = os.path.join(folder, "run"), os.path.join(folder, "merged")
         run(program, "train", "--model", model, "--train_data", data, "--output_dir", out, "--max_steps", "8", "--r", "4", "--lora_alpha", "8",
-            "--learning_rate", "5e-3", "--init_lora_weights", start, "--max_seq_length", "32", "--per_device_train_batch_size", "4")
+            "--learning_rate", "5e-3", "--init_lora_weights", start, "--max_seq_length", "32", "--per_device_train_batch_size", "4", *more)
         adapter = os.path.join(out, "adapter")
         config = json.load(open(os.path.join(adapter, "adapter_config.json")))
         ours = loss_by_us(program, "--model", model, "--adapter", adapter, "--data", data)
@@ -100,9 +101,9 @@ def main():
     hf_logging.disable_progress_bar()
     ok = True
     for name in sorted(n for n in os.listdir(golden) if n.startswith("lm-") and os.path.isdir(os.path.join(golden, n))):
-        for start in ("true", "intermediate"):
-            print(name, start)
-            ok &= check(program, os.path.join(golden, name), start)
+        for start, more in WAYS if len(sys.argv) < 4 or name in sys.argv[3:] else ():
+            print(name, start, *more)
+            ok &= check(program, os.path.join(golden, name), start, more)
     finish(ok)
 
 

@@ -41,6 +41,7 @@ no_memory:
 
 void lf_lora_detach_all(lf_nn *nn) {
     for (int64_t i = 0; i < nn->n_modules; i++) nn->modules[i]->lora = NULL;
+    lf_nn_take_beside_off(nn);
 }
 
 static cJSON *copy_of(const cJSON *object) {
@@ -243,11 +244,13 @@ static lf_status make(lf_adapter **out, lf_nn *nn, const lf_adapter_opts *o, con
                       .lora_alpha = o->lora_alpha,
                       .lora_dropout = o->lora_dropout,
                       .use_rslora = o->use_rslora,
+                      .bias = lf_bias_named(o->bias),
                       .residual = init->residual};
     if ((rc = lf_match_modules(&a->match, nn, o, err)) ||
         (rc = lf_adapter_keep_patterns(a, o->rank_pattern, o->alpha_pattern, err)) ||
         (o->from && (rc = lf_continue_check(o->from, &a->match, o->use_rslora, err))) ||
-        (rc = check_start(a, o, init, err)) || (rc = attach_all(a, err)) || (rc = start_all(a, o, init, err)))
+        (rc = check_start(a, o, init, err)) || (rc = attach_all(a, err)) ||
+        (rc = lf_beside_put(a, o->from, true, err)) || (rc = start_all(a, o, init, err)))
         goto out;
     *out = a;
     a = NULL;

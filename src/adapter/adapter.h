@@ -26,6 +26,11 @@ lf_status lf_position_start(lf_position p, int64_t n, int64_t r, const double *s
 /* An adapter folder, ours or PEFT's, opened and checked but not yet applied. */
 typedef struct lf_adapter_file lf_adapter_file;
 
+/* The key `bias`: which biases are trained and saved beside the factors. */
+#define LF_BIAS_NONE "none"
+#define LF_BIAS_ALL  "all"
+#define LF_BIAS_LORA "lora_only"
+
 /* Everything that decides an adapter's shape and start. Borrows from the configuration. */
 typedef struct lf_adapter_opts {
     int64_t r;
@@ -36,6 +41,7 @@ typedef struct lf_adapter_opts {
     lf_position position;
     uint64_t seed;
     const char *decomposition_cache; /* a folder, "auto", "none"; NULL: none */
+    const char *bias;                /* LF_BIAS_NONE, ...; NULL: none */
     bool strict_targets;             /* uneven cover over layers is an error instead of a warning */
     const lf_adapter_file *from;     /* its A and B are the start, whatever `init` says; NULL: none */
 } lf_adapter_opts;

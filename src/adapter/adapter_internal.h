@@ -10,6 +10,7 @@ struct lf_adapter {
     int64_t r; /* PEFT's defaults, for modules that no pattern names */
     double lora_alpha, lora_dropout;
     bool use_rslora;
+    const char *bias;                    /* LF_BIAS_NONE, ...; static */
     bool residual;                       /* A0 and B0 are there */
     cJSON *rank_pattern, *alpha_pattern; /* as the user wrote them; NULL: none */
     double init_seconds;
@@ -29,8 +30,14 @@ double lf_lora_scaling(double alpha, int64_t r, bool use_rslora);
 lf_status lf_lora_attach(lf_nn *nn, lf_module *m, int64_t r, double scaling, double dropout, bool trained,
                          bool residual, lf_err *err);
 
-/* Takes all adapters off nn's modules: a half-started one must not be computed with. */
+/* Takes all adapters, and what stands beside them, off nn's modules: a half-started one must not be computed with. */
 void lf_lora_detach_all(lf_nn *nn);
+
+/* beside.c: the name as a static one; NULL: there is none of that name. */
+const char *lf_bias_named(const char *name);
+/* The biases that a->bias chooses, with numbers of their own: those of f (LF_EDATA, LF_ESHAPE where they do not fit),
+ * or (NULL) as they are. Adapters are attached before. */
+lf_status lf_beside_put(const lf_adapter *a, const lf_adapter_file *f, bool trained, lf_err *err);
 
 /* Copies of the patterns; an object that is not given or empty becomes NULL. */
 lf_status lf_adapter_keep_patterns(lf_adapter *a, const cJSON *rank_pattern, const cJSON *alpha_pattern, lf_err *err);

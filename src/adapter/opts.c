@@ -46,6 +46,7 @@ lf_status lf_adapter_opts_read(lf_adapter_opts *o, const lf_config *cfg, lf_err 
         .alpha_pattern = lf_cfg_json(cfg, LF_alpha_pattern),
         .seed = (uint64_t)lf_cfg_i64(cfg, LF_seed),
         .decomposition_cache = lf_cfg_str(cfg, LF_decomposition_cache),
+        .bias = lf_cfg_str(cfg, LF_bias),
         .strict_targets = lf_cfg_bool(cfg, LF_strict_targets),
     };
     const lf_status rc = read_init(o, cfg, err);

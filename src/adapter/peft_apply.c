@@ -212,7 +212,8 @@ static lf_status make_room(applying *p, lf_err *err) {
                       .r = c->r,
                       .lora_alpha = c->lora_alpha,
                       .lora_dropout = c->lora_dropout,
-                      .use_rslora = c->use_rslora};
+                      .use_rslora = c->use_rslora,
+                      .bias = p->f->head_only ? LF_BIAS_NONE : c->bias};
     a->match.modules = lf_calloc(n, sizeof *a->match.modules);
     a->match.r = lf_calloc(n, sizeof *a->match.r);
     a->match.alpha = lf_calloc(n, sizeof *a->match.alpha);
@@ -227,7 +228,7 @@ lf_status lf_adapter_apply(lf_adapter **out, const lf_adapter_file *f, lf_nn *nn
     applying p = {.f = f, .nn = nn};
     *out = NULL;
     lf_status rc = make_room(&p, err);
-    if (rc || (rc = apply_all(&p, err)) || (rc = check_targets(&p, err)) ||
+    if (rc || (rc = apply_all(&p, err)) || (rc = check_targets(&p, err)) || (rc = lf_beside_put(p.a, f, false, err)) ||
         (rc = lf_adapter_apply_head(f, nn, head, err)))
         goto out;
     lf_adapter_compare_base(f, base_hash);

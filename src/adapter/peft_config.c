@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "adapter/adapter_internal.h"
 #include "adapter/targets.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -81,11 +82,6 @@ static lf_status check_refused(const lf_peft_config *c, const char *path, lf_err
         if (is_on(member(c, refused[i].key)))
             return lf_fail(err, LF_EUNSUPPORTED, "%s: key '%s': %s is not supported; only plain LoRA adapters are",
                            path, refused[i].key, refused[i].what);
-    const cJSON *bias = member(c, "bias");
-    if (cJSON_IsString(bias) && strcmp(bias->valuestring, "none"))
-        return lf_fail(err, LF_EUNSUPPORTED,
-                       "%s: key 'bias': expected \"none\", found \"%s\"; trained biases are not supported", path,
-                       bias->valuestring);
     return LF_OK;
 }
 
@@ -129,8 +125,16 @@ static lf_status warn_of_unknown(const lf_peft_config *c, const char *path, lf_e
     return LF_OK;
 }
 
+static lf_status read_bias(lf_peft_config *c, const char *path, lf_err *err) {
+    const char *name;
+    const lf_status rc = lf_json_get_str(c->json, "bias", LF_BIAS_NONE, &name, path, err);
+    if (rc || (c->bias = lf_bias_named(name))) return rc;
+    return lf_fail(err, LF_EDATA, "%s: key 'bias': expected none, all or lora_only, found \"%s\"", path, name);
+}
+
 static lf_status read_values(lf_peft_config *c, const char *path, lf_err *err) {
-    lf_status rc;
+    lf_status rc = read_bias(c, path, err);
+    if (rc) return rc;
     if ((rc = lf_json_get_i64(c->json, "r", 8, &c->r, path, err)) ||
         (rc = lf_json_get_f64(c->json, "lora_alpha", 8, &c->lora_alpha, path, err)) ||
         (rc = lf_json_get_f64(c->json, "lora_dropout", 0, &c->lora_dropout, path, err)) ||

@@ -11,6 +11,7 @@ typedef struct lf_peft_config {
     int64_t r;
     double lora_alpha, lora_dropout;
     bool use_rslora;
+    const char *bias; /* static */
     const cJSON *target_modules, *exclude_modules, *layers_to_transform,
         *layers_pattern; /* borrowed from json; may be NULL */
     const cJSON *rank_pattern, *alpha_pattern, *modules_to_save;

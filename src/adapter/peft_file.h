@@ -21,6 +21,12 @@ typedef struct lf_peft_layer {
 } lf_peft_layer;
 enum { LF_PEFT_LAYERS = 4 }; /* more are no model's */
 
+/* A tensor that was trained and saved beside the factors. */
+typedef struct lf_peft_whole {
+    const char *module, *leaf; /* as the file spells it; "weight" or "bias" */
+    const lf_st_tensor *t;
+} lf_peft_whole;
+
 struct lf_adapter_file {
     char *dir, *config_path, *weights_path;
     bool head_only; /* no LoRA, no adapter_config.json */
@@ -30,6 +36,8 @@ struct lf_adapter_file {
     lf_arena *arena; /* of the names below */
     lf_peft_entry *entries;
     int64_t n_entries;
+    lf_peft_whole *wholes; /* but for the head's */
+    int64_t n_wholes;
     lf_slice adapter_name; /* in the tensors' names; of length 0: none, as save_pretrained writes them */
     const char *head;      /* module that was saved whole; NULL: none */
     const lf_st_tensor *head_weight, *head_bias;

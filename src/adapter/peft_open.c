@@ -141,7 +141,20 @@ static lf_status take_inner(lf_adapter_file *f, const lf_st_tensor *t, const cha
     return check_numbers(t, is_bias || t->ndim == 1 ? 1 : 2, err);
 }
 
+static bool has_biases(const lf_adapter_file *f) { return !f->head_only && strcmp(f->config.bias, LF_BIAS_NONE); }
+
+/* A bias that the key `bias` means. Of an adapter's module PEFT names it "<module>.base_layer.bias". */
+static lf_status take_bias(lf_adapter_file *f, const lf_st_tensor *t, const char *module, lf_err *err) {
+    static const char base_layer[] = ".base_layer";
+    bool ends;
+    const char *inner = stem(f, module, base_layer, &ends);
+    if (ends && !inner) return lf_no_memory(err, "reading the adapter %s", f->dir);
+    f->wholes[f->n_wholes++] = (lf_peft_whole){ends ? inner : module, "bias", t};
+    return check_numbers(t, 1, err);
+}
+
 static lf_status take_saved(lf_adapter_file *f, const lf_st_tensor *t, const char *module, bool is_bias, lf_err *err) {
+    if (is_bias && has_biases(f) && !saved_module(f, module)) return take_bias(f, t, module, err);
     if (!saved_module(f, module))
         return lf_fail(err, LF_EDATA,
                        "%s: tensor '%s' belongs neither to a LoRA nor to modules_to_save in " LF_PEFT_CONFIG
@@ -243,9 +256,19 @@ static lf_status not_of_peft(const lf_st_tensor *t, lf_err *err) {
                    t->path, t->name);
 }
 
+/* With bias "all" PEFT writes the bias of a module that is saved whole two times more: as it was, and as it is. */
+static bool is_second_bias(const lf_adapter_file *f, const char *name) {
+    return has_biases(f) && (ends_so(name, ".original_module.bias") || ends_so(name, ".modules_to_save.bias"));
+}
+
+static bool is_refused(const lf_adapter_file *f, const char *name, const char *part) {
+    return strstr(name, part) && !(has_biases(f) && ends_so(name, ".base_layer.bias"));
+}
+
 static lf_status take_tensor(lf_adapter_file *f, const lf_st_tensor *t, lf_err *err) {
+    if (is_second_bias(f, t->name)) return LF_OK;
     for (size_t i = 0; i < sizeof foreign / sizeof foreign[0]; i++)
-        if (strstr(t->name, foreign[i].part))
+        if (is_refused(f, t->name, foreign[i].part))
             return lf_fail(err, LF_EUNSUPPORTED, "%s: tensor '%s': %s not supported", t->path, t->name,
                            foreign[i].what);
     const size_t prefix = strlen(LF_PEFT_PREFIX);
@@ -274,7 +297,8 @@ static lf_status sort_tensors(lf_adapter_file *f, lf_err *err) {
     lf_status rc = LF_OK;
     f->arena = lf_arena_new();
     f->entries = f->arena ? lf_arena_alloc(f->arena, (size_t)(n + 1) * sizeof *f->entries) : NULL;
-    if (!f->entries) return lf_no_memory(err, "reading the adapter %s", f->dir);
+    f->wholes = f->arena ? lf_arena_alloc(f->arena, (size_t)(n + 1) * sizeof *f->wholes) : NULL;
+    if (!f->entries || !f->wholes) return lf_no_memory(err, "reading the adapter %s", f->dir);
     for (int64_t i = 0; !rc && i < n; i++) rc = take_tensor(f, lf_safetensors_at(f->st, i), err);
     return rc ? rc : promote(f, err);
 }

@@ -161,7 +161,7 @@ static lf_status write_config(const writing *w, lf_err *err) {
     lf_obj_number(&o, "lora_alpha", alpha_factor(w) * a->lora_alpha);
     lf_obj_number(&o, "lora_dropout", a->lora_dropout);
     lf_obj_put(&o, "target_modules", target_list(w));
-    lf_obj_string(&o, "bias", "none");
+    lf_obj_string(&o, "bias", a->bias);
     lf_obj_bool(&o, "fan_in_fan_out", is_turned(a));
     lf_obj_bool(&o, "init_lora_weights", true);
     lf_obj_put(&o, "modules_to_save", saved_modules(w));
@@ -231,6 +231,20 @@ static lf_status declare(const writing *w, lf_st_writer *st, const lf_module *m,
     return rc;
 }
 
+/* What was trained beside the factors. Of an adapter's module PEFT calls it "<module>.base_layer.bias". */
+static lf_status declare_beside(const writing *w, lf_st_writer *st, const lf_param *p, lf_err *err) {
+    const char *name = w->facts->old_names ? p->file_name : p->name, *leaf = leaf_of(name);
+    const lf_module *m = NULL;
+    for (int64_t i = 0; i < w->nn->n_modules; i++)
+        if (w->nn->modules[i]->bias == p) m = w->nn->modules[i];
+    char *full =
+        lf_format(LF_PEFT_PREFIX "%.*s%s.%s", (int)(leaf - name - 1), name, m && m->lora ? ".base_layer" : "", leaf);
+    const lf_status rc = full ? lf_st_writer_declare(st, full, LF_F32, p->tensor.ndim, p->tensor.shape, err)
+                              : lf_no_memory(err, "writing the adapter %s", w->dir);
+    lf_free(full);
+    return rc;
+}
+
 static lf_status declare_all(const writing *w, lf_st_writer *st, lf_err *err) {
     lf_status rc = LF_OK;
     const lf_module *head = w->facts->head;
@@ -240,6 +254,8 @@ static lf_status declare_all(const writing *w, lf_st_writer *st, lf_err *err) {
         rc = declare(w, st, m, "lora_A.weight", 2, R, m->in, err);
         if (!rc) rc = declare(w, st, m, "lora_B.weight", 2, m->out, R, err);
     }
+    for (int64_t i = 0; !rc && w->a && i < w->nn->n_params; i++)
+        if (lf_nn_is_beside(w->nn, w->nn->params[i])) rc = declare_beside(w, st, w->nn->params[i], err);
     if (!rc && head) rc = declare(w, st, head, "weight", 2, head->out, head->in, err);
     if (!rc && head && head->bias) rc = declare(w, st, head, "bias", 1, head->out, 0, err);
     for (int64_t i = 0; !rc && i < w->nn->n_modules; i++) {
@@ -258,6 +274,15 @@ static lf_status write_lora(const writing *w, lf_st_writer *st, const lf_module 
     plain_factors(m->lora, m, memory, memory + n_A);
     lf_status rc = lf_st_writer_write_f32(st, memory, n_A, err);
     if (!rc) rc = lf_st_writer_write_f32(st, memory + n_A, n_B, err);
+    lf_free(memory);
+    return rc;
+}
+
+static lf_status write_beside(const writing *w, lf_st_writer *st, const lf_param *p, lf_err *err) {
+    float *memory = lf_malloc((size_t)p->tensor.numel * sizeof *memory);
+    if (!memory) return lf_no_memory(err, "writing the adapter %s", w->dir);
+    w->nn->k->to_f32(memory, p->tensor.data, p->tensor.numel);
+    const lf_status rc = lf_st_writer_write_f32(st, memory, p->tensor.numel, err);
     lf_free(memory);
     return rc;
 }
@@ -303,6 +328,8 @@ static lf_status write_weights(const writing *w, lf_err *err) {
     lf_status rc = path ? lf_st_writer_new(&st, path, err) : lf_no_memory(err, "writing the adapter %s", w->dir);
     if (!rc) rc = declare_all(w, st, err);
     for (int64_t i = 0; !rc && w->a && i < w->a->match.count; i++) rc = write_lora(w, st, w->a->match.modules[i], err);
+    for (int64_t i = 0; !rc && w->a && i < w->nn->n_params; i++)
+        if (lf_nn_is_beside(w->nn, w->nn->params[i])) rc = write_beside(w, st, w->nn->params[i], err);
     if (!rc && w->facts->head) rc = write_head(w, st, err);
     if (!rc) rc = write_inner(w, st, err);
     if (!rc) {

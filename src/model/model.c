@@ -503,10 +503,18 @@ static lf_tensor *last_states(const lf_model *m, lf_graph *g, lf_pass *pass) {
     return lf_to_real(g, lf_nn_then(g, hidden, lf_select_tokens(g, hidden, columns)));
 }
 
-lf_tensor *lf_model_features(const lf_model *m, lf_graph *g, const lf_pass *pass) {
+/* A pass of the base sees all parameters as they were. */
+static lf_tensor *run(const lf_model *m, lf_graph *g, const lf_pass *pass,
+                      lf_tensor *(*build)(const lf_model *m, lf_graph *g, lf_pass *pass)) {
     lf_pass *kept = lf_pass_keep(g, pass);
-    if (!kept) return NULL;
-    return m->family->features ? m->family->features(m, g, kept) : last_states(m, g, kept);
+    const bool before = lf_nn_show_base(&m->nn, pass->base);
+    lf_tensor *t = kept ? build(m, g, kept) : NULL;
+    lf_nn_show_base(&m->nn, before);
+    return t;
+}
+
+lf_tensor *lf_model_features(const lf_model *m, lf_graph *g, const lf_pass *pass) {
+    return run(m, g, pass, m->family->features ? m->family->features : last_states);
 }
 
 lf_tensor *lf_model_logits(lf_graph *g, lf_module *head, lf_tensor *features) {
@@ -514,9 +522,7 @@ lf_tensor *lf_model_logits(lf_graph *g, lf_module *head, lf_tensor *features) {
 }
 
 lf_tensor *lf_lm_hidden(const lf_model *m, lf_graph *g, const lf_pass *pass) {
-    lf_pass *kept = lf_pass_keep(g, pass);
-    if (!kept) return NULL;
-    return m->family->masked ? m->family->masked(m, g, kept) : m->family->hidden(m, g, kept);
+    return run(m, g, pass, m->family->masked ? m->family->masked : m->family->hidden);
 }
 
 void lf_model_lm_head(const lf_model *m, lf_lm_head *out) {

@@ -228,13 +228,16 @@ lf_status lf_nn_trainables(lf_nn *nn, lf_trainable **out, int64_t *count, lf_err
         lf_param *p = nn->params[i];
         if (!p->tensor.requires_grad) continue;
         const lf_module *m = module_of(nn, p);
-        ok = add_trainable(nn, &list, &n, (lf_trainable){p->name, &p->tensor, p->decays, m && m->head != LF_NO_HEAD});
+        ok = add_trainable(
+            nn, &list, &n,
+            (lf_trainable){p->name, &p->tensor, .decays = p->decays, .is_head = m && m->head != LF_NO_HEAD});
     }
     for (int64_t i = 0; i < nn->n_modules && ok; i++) {
         lf_module *m = nn->modules[i];
         if (!m->lora) continue;
-        ok = add_trainable(nn, &list, &n, (lf_trainable){joined(nn, m->name, "lora_A"), &m->lora->A, true, false}) &&
-             add_trainable(nn, &list, &n, (lf_trainable){joined(nn, m->name, "lora_B"), &m->lora->B, true, false});
+        ok = add_trainable(nn, &list, &n, (lf_trainable){joined(nn, m->name, "lora_A"), &m->lora->A, .decays = true}) &&
+             add_trainable(nn, &list, &n,
+                           (lf_trainable){joined(nn, m->name, "lora_B"), &m->lora->B, .decays = true, .is_B = true});
     }
     *out = ok ? lf_arena_alloc(nn->arena, (size_t)(n + 1) * sizeof **out) : NULL;
     if (!*out) return lf_no_memory(err, "the list of trained tensors");

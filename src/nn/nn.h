@@ -69,6 +69,7 @@ typedef struct lf_nn {
     lf_module **modules;
     lf_param **params;
     int64_t n_modules, n_params;
+    struct lf_nn_beside *beside; /* NULL: nothing; see lf_nn_put_beside */
     const char *const
         *default_targets; /* target_modules "default": PEFT's for this family; ends with NULL; NULL: none */
 } lf_nn;
@@ -78,6 +79,7 @@ typedef struct lf_trainable {
     const char *name; /* "vit.layers.0.attention.q_proj.lora_A", "classifier.weight" */
     lf_tensor *tensor;
     bool decays, is_head;
+    bool is_B; /* the factor of an adapter that starts at zero */
 } lf_trainable;
 
 lf_status lf_nn_init(lf_nn *nn, const lf_kernels *k, lf_err *err);
@@ -102,6 +104,15 @@ lf_status lf_nn_hold_act(lf_nn *nn, lf_param *p, const float *values, lf_err *er
 lf_status lf_nn_freeze(lf_nn *nn, lf_module *m, const float *W, lf_err *err);
 /* Makes a parameter that holds its floats trainable: gives it a gradient, cleared. */
 lf_status lf_nn_train(lf_nn *nn, lf_param *p, lf_err *err);
+/* Trained beside an adapter, or read from its file (beside.c): p gets numbers of its own, `values` (NULL: as they are
+ * now), and what it had stays for the base. p holds floats, or nothing (a model that was only declared). */
+lf_status lf_nn_put_beside(lf_nn *nn, lf_param *p, const float *values, bool trained, lf_err *err);
+void lf_nn_take_beside_off(lf_nn *nn); /* all parameters are what they were, for good */
+bool lf_nn_is_beside(const lf_nn *nn, const lf_param *p);
+/* Shows all of those as they were (base) or as they are; returns what was shown before. Nothing else changes, and where
+ * there is none, nothing at all. A tape that was written while one was shown cannot go back while the other is: passes
+ * of the base have no gradient then. */
+bool lf_nn_show_base(const lf_nn *nn, bool base);
 /* W [out,in] of a linear module as floats, whether frozen, held or not loaded at all: the original numbers, also where
  * the frozen product has rounded ones, as long as `original` has them. */
 lf_status lf_nn_weight(const lf_nn *nn, const lf_module *m, float *W, lf_err *err);

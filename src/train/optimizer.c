@@ -16,6 +16,7 @@ lf_status lf_optimizer_init(lf_optimizer *o, const lf_kernels *k, lf_trainable *
                         .momentum = lf_cfg_f64(cfg, LF_momentum)};
     o->head_learning_rate =
         lf_cfg_is_set(cfg, LF_head_learning_rate) ? lf_cfg_f64(cfg, LF_head_learning_rate) : o->learning_rate;
+    o->b_ratio = lf_cfg_is_set(cfg, LF_loraplus_lr_ratio) ? lf_cfg_f64(cfg, LF_loraplus_lr_ratio) : 0;
     return lf_optimizer_hold(o, k, list, count, err);
 }
 
@@ -52,6 +53,13 @@ double lf_optimizer_gradient_norm(const lf_optimizer *o, double scale) {
     return sqrt(sum) * scale;
 }
 
+/* The peak rate of one tensor. LoRA+ (Hayou et al. 2024) has a larger one for B and, in PEFT's version, for all that is
+ * no matrix. */
+static double rate_of(const lf_optimizer *o, const lf_trainable *t) {
+    const double rate = t->is_head ? o->head_learning_rate : o->learning_rate;
+    return o->b_ratio > 0 && (t->is_B || t->tensor->ndim == 1) ? o->b_ratio * rate : rate;
+}
+
 void lf_optimizer_step(lf_optimizer *o, double factor, double gradient_scale) {
     const bool first = o->steps == 0;
     o->steps++;
@@ -64,7 +72,7 @@ void lf_optimizer_step(lf_optimizer *o, double factor, double gradient_scale) {
     int64_t at = 0;
     for (int64_t i = 0; i < o->count; i++) {
         const lf_trainable *t = &o->list[i];
-        a.learning_rate = factor * (t->is_head ? o->head_learning_rate : o->learning_rate);
+        a.learning_rate = factor * rate_of(o, t);
         a.weight_decay = t->decays ? o->weight_decay : 0;
         if (o->n_moments == 2)
             o->k->adamw(t->tensor->data, o->moments[0] + at, o->moments[1] + at, t->tensor->grad, t->tensor->numel, &a);

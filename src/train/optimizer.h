@@ -13,6 +13,7 @@ typedef struct lf_optimizer {
     int n_moments;
     int64_t steps; /* done so far */
     double learning_rate, head_learning_rate, weight_decay, beta1, beta2, epsilon, momentum;
+    double b_ratio; /* loraplus_lr_ratio: of B and of what is no matrix; 0: as the others */
 } lf_optimizer;
 
 /* As a configuration of `train` says. */

@@ -163,14 +163,13 @@ static void test_contradictions_are_refused(void **state) {
         {"--continue_from base/adapter --method head", "by --method lora, found 'head'", 2},
         {"--continue_from nowhere", "nowhere: no such adapter folder", 3},
         {"--continue_from dora", "DoRA is not supported", 3},
-        {"--continue_from biases", "trained biases are not supported", 3},
+        {"--continue_from base/adapter --bias all", "key 'bias' (on the command line): expected \"none\"", 2},
         {"--continue_from unwritten", "\"pissa\" subtracts its start", 3},
         {"--continue_from base/adapter --output_dir base --overwrite_output_dir", "would write over its own", 2},
     };
     must(PLAIN "--r 3 --max_steps 1 --output_dir base", 0);
     must(PLAIN "--r 3 --max_steps 1 --target_modules q_proj --output_dir some", 0);
     write_config("dora", "use_dora", "true");
-    write_config("biases", "bias", "\"all\"");
     write_config("unwritten", "init_lora_weights", "\"pissa\"");
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         must(text("train --model pre/model --train_data train.jsonl --max_steps 1 --threads 1 --output_dir none%zu %s",

@@ -290,19 +290,6 @@ static void attention_sizes(const int64_t *s, int64_t *n) { /* B, T, H, Hkv, D, 
 static const kernel_shape attention_shapes[] = {{2, 1, 1, 1, 1},    {1, 5, 2, 1, 7},        {2, 17, 4, 2, 8},
                                                 {1, 197, 1, 1, 64}, {1, 270, 2, 1, 20},     {2, 33, 6, 2, 1, 1},
                                                 {1, 600, 1, 1, 3},  {1, 300, 2, 2, 6, 290}, {0}};
-/* What the first 16 variants do not ask for. */
-static const struct {
-    bool causal, dropout, lengths, bias;
-    int window; /* the sequence in so many parts */
-    double softcap;
-} more_attention[] = {{.softcap = 0.8},
-                      {.causal = true, .dropout = true, .window = 2, .softcap = 1.5},
-                      {.lengths = true},
-                      {.lengths = true, .dropout = true, .window = 9},
-                      {.window = 20},
-                      {.bias = true},
-                      {.bias = true, .lengths = true, .dropout = true, .softcap = 2}};
-enum { ATT_BITS = 16, ATT_VARIANTS = ATT_BITS + (int)(sizeof more_attention / sizeof *more_attention) };
 static lf_attention_dims attention_base(const context *c) {
     const int64_t *s = c->s, Tq = s[5] ? s[5] : s[1];
     return (lf_attention_dims){.B = s[0],
@@ -317,40 +304,67 @@ static lf_attention_dims attention_base(const context *c) {
                                .scale = 1 / sqrt((double)s[4]),
                                .key = random_key};
 }
-/* bits: causal, dropout; a window, documents: causal too; from ATT_BITS on more_attention */
-static lf_attention_dims attention_dims(const context *c) {
-    const int64_t *s = c->s;
-    static int32_t lengths[2];
+static lf_attention_dims attention_dims(const context *c) { /* bits: causal, dropout; a window, documents: causal too */
     lf_attention_dims d = attention_base(c);
-    if (c->variant < ATT_BITS) {
-        d.causal = c->variant & 1 || c->variant >= 4;
-        d.window = c->variant & 4 ? s[1] / 3 + 1 : 0;
-        d.first = c->variant & 8 ? documents(s[0], s[1], d.Tq) : NULL;
-        d.dropout = c->variant & 2 ? 0.2 : 0;
-        return d;
-    }
-    const int i = (int)c->variant - ATT_BITS;
-    for (int64_t b = 0; b < 2; b++) lengths[b] = (int32_t)(b < s[0] - 1 ? s[1] : (s[1] + 1) / 2);
-    assert_true(s[0] <= 2);
-    d.causal = more_attention[i].causal;
-    d.dropout = more_attention[i].dropout ? 0.2 : 0;
-    d.lengths = more_attention[i].lengths ? lengths : NULL;
-    d.window = more_attention[i].window ? s[1] / more_attention[i].window + 1 : 0;
-    d.softcap = more_attention[i].softcap;
-    d.bias = more_attention[i].bias ? c->b[ATT_BIAS] : NULL;
+    d.causal = c->variant & 1 || c->variant >= 4;
+    d.window = c->variant & 4 ? d.T / 3 + 1 : 0;
+    d.first = c->variant & 8 ? documents(d.B, d.T, d.Tq) : NULL;
+    d.dropout = c->variant & 2 ? 0.2 : 0;
     return d;
+}
+/* The other options, in these ways together. */
+static const kernel_shape more_attention_shapes[] = {{2, 1, 1, 1, 1},    {2, 17, 4, 2, 8},       {2, 33, 6, 2, 1, 1},
+                                                     {1, 270, 2, 1, 20}, {1, 300, 2, 2, 6, 290}, {0}};
+static const struct {
+    bool causal, dropout, lengths, bias;
+    int window; /* the sequence in so many parts */
+    double softcap;
+} more_attention[] = {{.softcap = 0.8},
+                      {.causal = true, .dropout = true, .window = 2, .softcap = 1.5},
+                      {.lengths = true},
+                      {.lengths = true, .dropout = true, .window = 9},
+                      {.window = 20},
+                      {.bias = true},
+                      {.bias = true, .lengths = true, .dropout = true, .softcap = 2}};
+enum { MORE_ATTENTION = (int)(sizeof more_attention / sizeof *more_attention) };
+static lf_attention_dims more_attention_dims(const context *c) { /* variant: the row of the table */
+    static int32_t lengths[2];                                   /* the last example ends half way */
+    lf_attention_dims d = attention_base(c);
+    assert_true(d.B <= 2);
+    for (int64_t b = 0; b < 2; b++) lengths[b] = (int32_t)(b < d.B - 1 ? d.T : (d.T + 1) / 2);
+    d.causal = more_attention[c->variant].causal;
+    d.dropout = more_attention[c->variant].dropout ? 0.2 : 0;
+    d.lengths = more_attention[c->variant].lengths ? lengths : NULL;
+    d.window = more_attention[c->variant].window ? d.T / more_attention[c->variant].window + 1 : 0;
+    d.softcap = more_attention[c->variant].softcap;
+    d.bias = more_attention[c->variant].bias ? c->b[ATT_BIAS] : NULL;
+    return d;
+}
+static int64_t scratch_for(const lf_kernels *k, const lf_attention_dims *d) {
+    const int64_t forward = k->attention_scratch(d, false), backward = k->attention_scratch(d, true);
+    return forward > backward ? forward : backward;
 }
 static int64_t attention_scratch(const context *c) {
     const lf_attention_dims d = attention_dims(c);
-    const int64_t forward = c->k->attention_scratch(&d, false), backward = c->k->attention_scratch(&d, true);
-    return forward > backward ? forward : backward;
+    return scratch_for(c->k, &d);
+}
+static int64_t more_attention_scratch(const context *c) {
+    const lf_attention_dims d = more_attention_dims(c);
+    return scratch_for(c->k, &d);
+}
+static void attention_with(context *c, const lf_attention_dims *d) {
+    void **b = c->b;
+    c->k->attention(b[ATT_O], b[ATT_LSE], b[ATT_Q], b[ATT_K], b[ATT_V], d, c->scratch);
+    c->k->attention_backward(b[ATT_DQ], b[ATT_DK], b[ATT_DV], b[ATT_DO], b[ATT_O], b[ATT_LSE], b[ATT_Q], b[ATT_K],
+                             b[ATT_V], d, c->scratch);
 }
 static void attention_run(context *c) {
     const lf_attention_dims d = attention_dims(c);
-    void **b = c->b;
-    c->k->attention(b[ATT_O], b[ATT_LSE], b[ATT_Q], b[ATT_K], b[ATT_V], &d, c->scratch);
-    c->k->attention_backward(b[ATT_DQ], b[ATT_DK], b[ATT_DV], b[ATT_DO], b[ATT_O], b[ATT_LSE], b[ATT_Q], b[ATT_K],
-                             b[ATT_V], &d, c->scratch);
+    attention_with(c, &d);
+}
+static void more_attention_run(context *c) {
+    const lf_attention_dims d = more_attention_dims(c);
+    attention_with(c, &d);
 }
 
 /* Numbers below `limit` in no order; some come again and again. */
@@ -744,12 +758,22 @@ static const kernel_case cases[] = {
      .sizes = attention_sizes,
      .run = attention_run,
      .shapes = attention_shapes,
-     .variants = ATT_VARIANTS,
+     .variants = 16,
      .real = BIT(ATT_LSE) | BIT(ATT_BIAS),
      .nan = {ATT_Q, ATT_O},
      .tolerance = 5e-5,
      .tolerance_bf16 = 0x1p-7,
      .scratch = attention_scratch},
+    {.name = "attention, more",
+     .sizes = attention_sizes,
+     .run = more_attention_run,
+     .shapes = more_attention_shapes,
+     .variants = MORE_ATTENTION,
+     .real = BIT(ATT_LSE) | BIT(ATT_BIAS),
+     .nan = {ATT_Q, ATT_O},
+     .tolerance = 5e-5,
+     .tolerance_bf16 = 0x1p-7,
+     .scratch = more_attention_scratch},
     {.name = "rope",
      .sizes = rope_sizes,
      .run = rope_run,

@@ -343,7 +343,7 @@ static void test_adamw_by_hand(void **state) {
     lf_config *cfg = config(keys, 6);
     float p[2][1] = {{1}, {1}}, grad[2][1] = {{0.5f}, {-2}};
     lf_tensor t[2];
-    lf_trainable list[2] = {{"a", &t[0], true, false}, {"b", &t[1], false, true}};
+    lf_trainable list[2] = {{"a", &t[0], .decays = true}, {"b", &t[1], .is_head = true}};
     for (int i = 0; i < 2; i++) lf_tensor_init(&t[i], LF_F64, 1, (int64_t[]){1}, p[i], grad[i]);
     lf_optimizer o;
     OK(lf_optimizer_init(&o, &lf_kernels_ref_f32, list, 2, cfg, &err));

@@ -670,7 +670,6 @@ static void test_wrong_configs(void **state) {
                                           "'target_parameters': ['x']",
                                           "'trainable_token_indices': [3]",
                                           "'layer_replication': [[0, 1]]",
-                                          "'bias': 'all'",
                                           "'init_lora_weights': 'pissa'",
                                           "'init_lora_weights': 'pissa_niter_4'",
                                           "'init_lora_weights': 'olora'",
@@ -684,6 +683,10 @@ static void test_wrong_configs(void **state) {
         REJECTS(LF_EUNSUPPORTED, ((folder){.config = config}), "adapter_config.json", key);
     }
     REJECTS(LF_EUNSUPPORTED, ((folder){.config = "{'peft_type': 'IA3'}"}), "IA3");
+    REJECTS(LF_EDATA, ((folder){.config = "{'peft_type': 'LORA', 'r': 2, " TARGET ", 'bias': 'some'}"}), "'bias'",
+            "some");
+    REJECTS(LF_EDATA, ((folder){.config = "{'peft_type': 'LORA', 'r': 2, " TARGET ", 'bias': 'all'}"}), "is missing",
+            "'bias'");
     REJECTS(LF_EDATA, ((folder){.config = "{}"}), "peft_type");
     REJECTS(LF_EDATA, ((folder){.config = "[]"}), "object");
     REJECTS(LF_EDATA, ((folder){.config = "{'peft_type': 'LORA', 'r': 0}"}), "'r'");

@@ -1,0 +1,291 @@
+/* Adapters with more than factors, next to PEFT's (scripts/make-golden-variants.py): losses of ten steps from its
+ * start, its file read and written again, the base under it, and the merged model. */
+#define _POSIX_C_SOURCE 200809L
+#include "golden/lm_fixture.h"
+
+#include <unistd.h>
+
+#include "base/file.h"
+
+/* A variant: the settings of its training that PEFT's were given, beside r, lora_alpha, rate and decay. */
+typedef struct variant {
+    const char *base, *name;
+    const char *keys[3][2];
+} variant;
+
+static const variant variants[] = {
+    {"lm-qwen2", "bias_lora_only", {{"bias", "lora_only"}}},
+    {"lm-gpt2", "bias_lora_only", {{"bias", "lora_only"}}},
+    {"lm-qwen2", "bias_all", {{"bias", "all"}}},
+    {"lm-gpt2", "bias_all", {{"bias", "all"}}},
+    {"lm-qwen2", "loraplus", {{"bias", "all"}, {"loraplus_lr_ratio", "4"}}},
+    {"vit-base", "bias_lora_only", {{"bias", "lora_only"}, {"target_modules", "[\"q_proj\", \"v_proj\", \"fc1\"]"}}},
+    {"vit-base", "bias_all", {{"bias", "all"}, {"target_modules", "[\"q_proj\", \"v_proj\", \"fc1\"]"}}},
+};
+enum { N_VARIANTS = sizeof variants / sizeof variants[0] };
+
+/* ---- a case: the base with its batches, and what PEFT made ---- */
+
+typedef struct varied {
+    const variant *v;
+    fixture f;
+    char dir[600]; /* PEFT's adapter */
+    lf_safetensors *gold;
+} varied;
+
+static bool is_lm(const variant *v) { return strncmp(v->base, "lm-", 3) == 0; }
+
+static void make_head(fixture *f) {
+    const char *names[64];
+    const lf_st_tensor *w = lf_safetensors_find(f->gold, "head.weight");
+    for (int i = 0; i < 64; i++) names[i] = "x";
+    OK(lf_model_new_head(f->model, w->shape[0], names, 0, &err));
+    set(&f->model->head.module->weight->tensor, w->data);
+    set(&f->model->head.module->bias->tensor, golden(f, "head.bias", NULL));
+}
+
+static void open_varied(varied *c, const variant *v, const lf_kernels *k) {
+    char path[700];
+    *c = (varied){.v = v};
+    if (is_lm(v))
+        open_case(&c->f, v->base, k, LF_LOAD_FROZEN);
+    else {
+        open_model(&c->f, v->base, k, LF_LOAD_FROZEN);
+        c->f.B = lf_safetensors_find(c->f.gold, "pixels")->shape[1];
+        make_head(&c->f);
+    }
+    snprintf(c->dir, sizeof c->dir, "%s/golden/variants/%s-%s", LF_TEST_DIR, v->base, v->name);
+    snprintf(path, sizeof path, "%s/golden.safetensors", c->dir);
+    OK(lf_safetensors_open(&c->gold, path, &err));
+}
+
+static void close_varied(varied *c) {
+    lf_safetensors_close(c->gold);
+    close_case(&c->f);
+}
+
+static const float *theirs(const varied *c, const char *what, int64_t *n) {
+    const lf_st_tensor *t = lf_safetensors_find(c->gold, what);
+    if (!t) fail_msg("%s-%s has no '%s'", c->v->base, c->v->name, what);
+    if (n) *n = t->numel;
+    return t->data;
+}
+
+static const float *pixels_of(const fixture *f, int64_t batch) {
+    int64_t n;
+    const float *p = golden(f, "pixels", &n);
+    return p + batch * (n / N_BATCHES);
+}
+
+static lf_tensor *class_logits(fixture *f, int64_t batch, bool base, bool grad) {
+    const lf_pass pass = {.in = {.B = f->B, .pixels = pixels_of(f, batch)}, .base = base};
+    lf_graph_begin(f->g, grad, grad, 0);
+    return lf_model_logits(f->g, f->model->head.module, lf_model_features(f->model, f->g, &pass));
+}
+
+static lf_tensor *token_logits(fixture *f, bool base) {
+    const lf_pass pass = {.in = {.B = f->B, .T = f->T, .ids = batch_ids(f, 0), .positions = f->positions},
+                          .base = base};
+    lf_graph_begin(f->g, false, false, 0);
+    return through_head(f, lf_lm_hidden(f->model, f->g, &pass));
+}
+
+/* Of batch 0, as they are or as the base says them: next to `want`. */
+static void check_logits_now(varied *c, bool base, const float *want, double tolerance) {
+    const lf_tensor *logits = is_lm(c->v) ? token_logits(&c->f, base) : class_logits(&c->f, 0, base, false);
+    char what[200];
+    OK(lf_graph_status(c->f.g, &err));
+    snprintf(what, sizeof what, "%s-%s %s: logits of the %s", c->v->base, c->v->name, c->f.k->name,
+             base ? "base" : "adapter");
+    check_close(what, logits->data, want, logits->numel, tolerance);
+}
+
+/* ---- training ---- */
+
+static void open_variant(training *t, varied *c) {
+    lf_adapter_opts opts;
+    *t = (training){.init = "kaiming"};
+    OK(lf_config_new(&t->cfg, "train", &err));
+    static const char *const keys[][2] = {
+        {"model", "m"},      {"train_data", "d"},       {"output_dir", "o"},      {"r", "4"},
+        {"lora_alpha", "6"}, {"learning_rate", "5e-3"}, {"weight_decay", "0.01"}, {"precision", "fp32"}};
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) OK(lf_config_set(t->cfg, keys[i][0], keys[i][1], &err));
+    for (int i = 0; i < 3 && c->v->keys[i][0]; i++) OK(lf_config_set(t->cfg, c->v->keys[i][0], c->v->keys[i][1], &err));
+    OK(lf_config_finish(t->cfg, &err));
+    OK(lf_adapter_opts_read(&opts, t->cfg, &err));
+    OK(lf_adapter_new(&t->adapter, &c->f.model->nn, &opts, &err));
+    for (int64_t i = 0; i < lf_adapter_count(t->adapter); i++) {
+        char key[160];
+        snprintf(key, sizeof key, "start.%s.lora_A", lf_adapter_module(t->adapter, i)->name);
+        set(&lf_adapter_module(t->adapter, i)->lora->A, theirs(c, key, NULL));
+    }
+    OK(lf_nn_trainables(&c->f.model->nn, &t->list, &t->count, &err));
+    OK(lf_optimizer_init(&t->optimizer, c->f.k, t->list, t->count, t->cfg, &err));
+}
+
+static lf_tensor *step_loss(varied *c, int step) {
+    fixture *f = &c->f;
+    f->model->gradient_checkpointing = step % 2;
+    if (is_lm(c->v)) return loss_of(f, step % N_BATCHES, NULL);
+    const int32_t *all = lf_safetensors_find(f->gold, "labels")->data;
+    return lf_cross_entropy(f->g, class_logits(f, step % N_BATCHES, false, true), all + step % N_BATCHES * f->B,
+                            (double)f->B, 0);
+}
+
+static void train_steps(varied *c, training *t) {
+    const float *want = theirs(c, "losses", NULL);
+    for (int step = 0; step < STEPS; step++) {
+        lf_optimizer_clear_gradients(&t->optimizer);
+        lf_tensor *loss = step_loss(c, step);
+        OK(lf_graph_status(c->f.g, &err));
+        const float value = *(const float *)loss->data;
+        if (!(fabsf(value - want[step]) <= (in_bf16(c->f.k) ? 4e-2f : 1e-3f) * want[step]))
+            fail_msg("%s-%s, %s: step %d: loss %.7f, PEFT has %.7f", c->v->base, c->v->name, c->f.k->name, step,
+                     (double)value, (double)want[step]);
+        OK(lf_graph_backward(c->f.g, loss, 1, &err));
+        const double norm = lf_optimizer_gradient_norm(&t->optimizer, 1);
+        lf_optimizer_step(&t->optimizer, 1, norm > 1 ? 1 / (norm + 1e-6) : 1);
+    }
+}
+
+/* PEFT's losses; and the base under the adapter is what it was, bit for bit. */
+static void check_training(const variant *v, const lf_kernels *k) {
+    varied c;
+    training t;
+    open_varied(&c, v, k);
+    const lf_tensor *before = is_lm(v) ? token_logits(&c.f, true) : class_logits(&c.f, 0, true, false);
+    const size_t size = (size_t)before->numel * sizeof(float);
+    float *untouched = lf_malloc(size);
+    assert_non_null(untouched);
+    memcpy(untouched, before->data, size);
+    open_variant(&t, &c);
+    if (is_lm(v)) check_logits_now(&c, false, untouched, 0); /* step 0 */
+    train_steps(&c, &t);
+    if (!in_bf16(k)) check_logits_now(&c, false, theirs(&c, "logits_after", NULL), 5e-3);
+    if (is_lm(v)) check_logits_now(&c, true, untouched, 0); /* a classifier's head is trained, and the base's another */
+    lf_free(untouched);
+    close_training(&t);
+    close_varied(&c);
+}
+
+/* ---- files ---- */
+
+static char *scratch(void) {
+    static int n;
+    static char path[200];
+    snprintf(path, sizeof path, "%s/variants-%d-%d", LF_BUILD_DIR, (int)getpid(), n++);
+    return path;
+}
+
+static lf_adapter *apply(varied *c, const char *dir) {
+    lf_adapter_file *file;
+    lf_adapter *a;
+    OK(lf_adapter_open(&file, dir, &err));
+    OK(lf_adapter_apply(&a, file, &c->f.model->nn, c->f.model->head.module, c->f.model->hash, &err));
+    lf_adapter_close(file);
+    return a;
+}
+
+/* The same names and shapes in both; `more` are let through in theirs: copies that PEFT writes and nobody needs. */
+static bool is_more(const char *name) { return strstr(name, ".original_module.") || strstr(name, ".modules_to_save."); }
+static void check_same_tensors(const char *their_dir, const char *our_dir) {
+    const char *const dirs[] = {their_dir, our_dir};
+    lf_safetensors *st[2];
+    for (int i = 0; i < 2; i++) {
+        char path[800];
+        snprintf(path, sizeof path, "%s/adapter_model.safetensors", dirs[i]);
+        OK(lf_safetensors_open(&st[i], path, &err));
+    }
+    for (int i = 0; i < 2; i++)
+        for (int64_t j = 0; j < lf_safetensors_count(st[i]); j++) {
+            const lf_st_tensor *t = lf_safetensors_at(st[i], j), *u = lf_safetensors_find(st[1 - i], t->name);
+            if (!u && !is_more(t->name)) fail_msg("%s: '%s' is not in %s", dirs[i], t->name, dirs[1 - i]);
+            if (u) assert_true(u->ndim == t->ndim && !memcmp(u->shape, t->shape, (size_t)t->ndim * sizeof *t->shape));
+        }
+    for (int i = 0; i < 2; i++) lf_safetensors_close(st[i]);
+}
+
+/* PEFT's file gives PEFT's logits; what is written of it has the same names, and gives them again. */
+static void check_file(const variant *v, const lf_kernels *k) {
+    varied c;
+    char *ours = scratch();
+    open_varied(&c, v, k);
+    lf_adapter *a = apply(&c, c.dir);
+    check_logits_now(&c, false, theirs(&c, "logits_after", NULL), 1e-4);
+    const lf_adapter_facts facts = {.base_path = v->base,
+                                    .head = c.f.model->head.module,
+                                    .num_labels = c.f.model->head.n_labels,
+                                    .id2label = c.f.model->head.labels,
+                                    .task_type = is_lm(v) ? "CAUSAL_LM" : NULL};
+    OK(lf_adapter_save(a, &c.f.model->nn, ours, &facts, &err));
+    lf_adapter_free(a);
+    check_same_tensors(c.dir, ours);
+    a = apply(&c, ours);
+    check_logits_now(&c, false, theirs(&c, "logits_after", NULL), 1e-4);
+    lf_adapter_free(a);
+    OK(lf_remove_tree(ours, &err));
+    close_varied(&c);
+}
+
+static lf_status merge(void *context, const lf_module *m, float *W, lf_err *why) {
+    (void)context;
+    return lf_adapter_merge(m, W, why);
+}
+
+/* The merged model gives them without an adapter. */
+static void check_merged(const variant *v, const lf_kernels *k) {
+    varied c;
+    char *dir = scratch();
+    lf_model *base;
+    lf_adapter_file *file;
+    lf_adapter *a;
+    open_varied(&c, v, k);
+    if (!is_lm(v)) { /* a head of other labels is the business of eval/adapted.h */
+        close_varied(&c);
+        return;
+    }
+    OK(lf_model_open(&base, c.f.dir, k, LF_LOAD_NOTHING, &err));
+    OK(lf_adapter_open(&file, c.dir, &err));
+    OK(lf_adapter_apply(&a, file, &base->nn, NULL, base->hash, &err));
+    OK(lf_model_write(base, dir, LF_F32, merge, NULL, &err));
+    lf_adapter_free(a);
+    lf_adapter_close(file);
+    lf_model_free(base);
+    lf_model_free(c.f.model);
+    OK(lf_model_open(&c.f.model, dir, k, LF_LOAD_FROZEN, &err));
+    check_logits_now(&c, false, theirs(&c, "logits_after", NULL), 1e-4);
+    OK(lf_remove_tree(dir, &err));
+    close_varied(&c);
+}
+
+/* ---- all ---- */
+
+static void each(void (*check)(const variant *v, const lf_kernels *k), const char *precision) {
+    const lf_kernels *k[8];
+    const int n = lf_kernels_available(precision, k, 8);
+    for (int i = 0; i < n; i++)
+        for (int j = 0; j < N_VARIANTS; j++) check(&variants[j], k[i]);
+    assert_int_equal(lf_alloc_live(), 0);
+}
+
+static void test_training(void **state) {
+    (void)state;
+    each(check_training, "fp32");
+    each(check_training, "bf16");
+}
+
+static void test_files(void **state) {
+    (void)state;
+    each(check_file, "fp32");
+}
+
+static void test_merged(void **state) {
+    (void)state;
+    each(check_merged, "fp32");
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_training), cmocka_unit_test(test_files),
+                                       cmocka_unit_test(test_merged)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
