@@ -1,4 +1,4 @@
-"""What make-golden-lm.py and make-golden-vit.py share: a model's folder, training steps as PEFT takes them, and the file of what came out."""
+"""What make-golden-lm.py, make-golden-vit.py and their kin share: a model's folder, training steps as PEFT takes them, and the file of what came out."""
 import json, os, shutil
 import peft, torch, transformers
 from safetensors.torch import save_file
