@@ -173,7 +173,7 @@ static lf_status read_dropouts(const lf_model *m, bert *v, lf_err *err) {
 static lf_status refuse_others(const lf_model *m, lf_err *err) {
     const char *positions;
     lf_status rc;
-    if ((rc = lf_family_check_class(m, err)) || (rc = lf_family_refuse(m, "is_decoder", "a decoder is", err)) ||
+    if ((rc = lf_family_check_class(m, false, err)) || (rc = lf_family_refuse(m, "is_decoder", "a decoder is", err)) ||
         (rc = lf_family_refuse(m, "add_cross_attention", "cross attention is", err)) ||
         (rc = lf_json_get_str(m->config, "position_embedding_type", "absolute", &positions, m->config_path, err)))
         return rc;
@@ -300,8 +300,6 @@ static void bert_init_param(const lf_model *m, const lf_param *p, lf_rng_key key
 
 /* ---- forward: embeddings ---- */
 
-static int64_t length_of(const lf_model_input *in, int64_t row) { return in->lengths ? in->lengths[row] : in->T; }
-
 /* Which row of the table of positions is a token's: they count from 0; those of roberta from behind pad's, and pad
  * tokens, wherever they stand, have pad's own. What stands behind a text is looked at by nobody. */
 static int32_t *rows_of_positions(const bert *v, lf_graph *g, const lf_model_input *in) {
@@ -309,27 +307,17 @@ static int32_t *rows_of_positions(const bert *v, lf_graph *g, const lf_model_inp
     for (int64_t b = 0; rows && b < in->B; b++) {
         int32_t next = (int32_t)v->pad + 1;
         for (int64_t t = 0; t < in->T; t++) {
-            const bool counts = t < length_of(in, b) && !(v->pad >= 0 && in->ids[b * in->T + t] == v->pad);
+            const bool counts = t < lf_text_length(in, b) && !(v->pad >= 0 && in->ids[b * in->T + t] == v->pad);
             rows[b * in->T + t] = counts ? next++ : (int32_t)(v->pad > 0 ? v->pad : 0);
         }
     }
     return rows;
 }
 
-static bool check_input(const lf_model *m, lf_graph *g, const lf_model_input *in) {
-    for (int64_t b = 0; b < in->B; b++)
-        if (length_of(in, b) < 1 || length_of(in, b) > m->tokens.max_positions) {
-            lf_graph_fail(g, LF_EDATA, "%s: a text of %lld tokens; the model takes 1 to %lld", m->path,
-                          (long long)length_of(in, b), (long long)m->tokens.max_positions);
-            return false;
-        }
-    return true;
-}
-
 static lf_tensor *embed(const lf_model *m, const lf_pass *pass, lf_graph *g) {
     const bert *v = m->impl;
     const lf_model_input *in = &pass->in;
-    int32_t *rows = check_input(m, g, in) ? rows_of_positions(v, g, in) : NULL;
+    int32_t *rows = lf_family_check_lengths(m, g, in) ? rows_of_positions(v, g, in) : NULL;
     if (!rows) return NULL;
     lf_tensor *x = lf_embed(g, in->ids, in->B, in->T, &m->tokens.embedding->tensor, &v->positions->tensor, rows);
     const int32_t *types = in->token_types;

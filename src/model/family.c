@@ -50,17 +50,19 @@ static bool ends_so(const char *name, const char *end) {
     return n >= k && strcmp(name + n - k, end) == 0;
 }
 
-lf_status lf_family_check_class(const lf_model *m, lf_err *err) {
+lf_status lf_family_check_class(const lf_model *m, bool answers, lf_err *err) {
     static const struct {
         const char *end, *what;
     } others[] = {{"ForTokenClassification", "classes of single tokens are"},
                   {"ForMultipleChoice", "heads that choose among texts are"},
                   {"LMHeadModel", "decoders are"},
-                  {"ForCausalLM", "decoders are"}};
+                  {"ForCausalLM", "decoders are"},
+                  {"ForQuestionAnswering", "answers in a text are"}};
+    const size_t n = sizeof others / sizeof *others - (answers ? 0 : 1);
     const cJSON *list = cJSON_GetObjectItemCaseSensitive(m->config, "architectures"), *item;
     cJSON_ArrayForEach(item, list) {
         const char *name = cJSON_IsString(item) ? item->valuestring : "";
-        for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        for (size_t i = 0; i < n; i++)
             if (ends_so(name, others[i].end))
                 return lf_fail(err, LF_EUNSUPPORTED,
                                "%s: key 'architectures': '%s': %s not supported for model_type '%s'; try a file of the "
@@ -135,6 +137,19 @@ lf_status lf_family_pictures(lf_model *m, int64_t *side, lf_err *err) {
     m->pixels.width = image[1];
     *side = patch[0];
     return LF_OK;
+}
+
+int64_t lf_text_length(const lf_model_input *in, int64_t row) { return in->lengths ? in->lengths[row] : in->T; }
+
+bool lf_family_check_lengths(const lf_model *m, lf_graph *g, const lf_model_input *in) {
+    for (int64_t b = 0; b < in->B; b++) {
+        const int64_t n = lf_text_length(in, b);
+        if (n >= 1 && n <= m->tokens.max_positions) continue;
+        lf_graph_fail(g, LF_EDATA, "%s: a text of %lld tokens; the model takes 1 to %lld", m->path, (long long)n,
+                      (long long)m->tokens.max_positions);
+        return false;
+    }
+    return true;
 }
 
 lf_module *lf_head_layer(const lf_model *m, const lf_pass *pass, int number) {

@@ -77,8 +77,8 @@ bool lf_family_ends(lf_model *m, const char *embedding, const char *const *targe
 bool lf_family_embedding(lf_model *m, const char *name);
 bool lf_family_masked_head(lf_model *m, const char *name, bool biased, const char *bias);
 /* LF_EUNSUPPORTED if `architectures` names a class whose tensors would be mistaken for those of another: of a class of
- * each token, of choices, of a decoder. */
-lf_status lf_family_check_class(const lf_model *m, lf_err *err);
+ * each token, of choices, of a decoder; with `answers`, of answers in a text, too. */
+lf_status lf_family_check_class(const lf_model *m, bool answers, lf_err *err);
 /* The classifier m->head over `in` features, with as many labels as config.json says. */
 bool lf_family_classifier(lf_model *m, int64_t in, bool bias, const char *name);
 /* Weights normal(0, range), norms one, biases zero. */
@@ -90,6 +90,10 @@ void lf_family_init_param(const lf_param *p, lf_rng_key key, double range, float
  * its own classifier) it has no numbers. */
 lf_module *lf_head_layer(const lf_model *m, const lf_pass *pass, int number);
 
+/* How many tokens the text of a row has. */
+int64_t lf_text_length(const lf_model_input *in, int64_t row);
+/* Are all lengths 1 to max_positions? Else the graph fails. (Ids are looked at by lf_embed.) */
+bool lf_family_check_lengths(const lf_model *m, lf_graph *g, const lf_model_input *in);
 /* Are all ids and positions of the input the model's? Else the graph fails. */
 bool lf_family_check_ids(const lf_model *m, lf_graph *g, const lf_model_input *in);
 

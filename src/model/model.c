@@ -290,16 +290,26 @@ static void take_base_head(lf_model *m) {
     }
 }
 
-/* Of what is the masked-language-model head's alone: a tied weight is the embedding's too. */
+static bool is_named_masked(const lf_model *m) {
+    const cJSON *list = cJSON_GetObjectItemCaseSensitive(m->config, "architectures"), *item;
+    bool named = false;
+    cJSON_ArrayForEach(item, list) named |= cJSON_IsString(item) && strstr(item->valuestring, "ForMaskedLM");
+    return named;
+}
+
+/* Of what is the masked-language-model head's alone: a tied weight is the embedding's too. A head that has nothing of
+ * its own is there if config.json says so. */
 static bool has_masked_head(const lf_model *m) {
+    bool own = false;
     for (int64_t i = 0; i < m->nn.n_modules; i++) {
         const lf_module *module = m->nn.modules[i];
         if (module->head != LF_MASKED_HEAD) continue;
+        own |= module->bias || module->weight != m->tokens.embedding;
         if ((module->weight != m->tokens.embedding && lf_family_find(m->family, m->weights, module->weight)) ||
             (module->bias && lf_family_find(m->family, m->weights, module->bias)))
             return true;
     }
-    return false;
+    return !own && is_named_masked(m);
 }
 
 static void drop_masked_head(lf_model *m) {
