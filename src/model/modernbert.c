@@ -80,9 +80,9 @@ static lf_status read_switches(lf_model *m, modernbert *v, lf_err *err) {
         const char *key;
         bool fallback, *to;
     } switches[] = {
-        {"norm_bias", false, &v->norm_bias},       {"attention_bias", false, &v->attention_bias},
-        {"mlp_bias", false, &v->mlp_bias},         {"classifier_bias", false, &v->classifier_bias},
-        {"decoder_bias", true, &v->decoder_bias},  {"tie_word_embeddings", true, &m->tied},
+        {"norm_bias", false, &v->norm_bias},      {"attention_bias", false, &v->attention_bias},
+        {"mlp_bias", false, &v->mlp_bias},        {"classifier_bias", false, &v->classifier_bias},
+        {"decoder_bias", true, &v->decoder_bias}, {"tie_word_embeddings", true, &m->tied},
     };
     lf_status rc = LF_OK;
     for (size_t i = 0; !rc && i < sizeof switches / sizeof switches[0]; i++)
@@ -116,8 +116,9 @@ static lf_status read_windows(const lf_model *m, modernbert *v, lf_err *err) {
 
 static lf_status read_ropes(lf_model *m, modernbert *v, lf_err *err) {
     static const lf_rope_keys keys[N_ROPES] = {
-        [ROPE_FULL] = {.theta_key = "global_rope_theta", .theta = 160000, .layers = "full_attention", .scaled = true},
-        [ROPE_NEARBY] = {.theta_key = "local_rope_theta", .theta = 10000, .layers = "sliding_attention", .scaled = true},
+        /* ROPE_FULL, ROPE_NEARBY */
+        {.theta_key = "global_rope_theta", .theta = 160000, .layers = "full_attention", .scaled = true},
+        {.theta_key = "local_rope_theta", .theta = 10000, .layers = "sliding_attention", .scaled = true},
     };
     lf_status rc = LF_OK;
     for (int i = 0; !rc && i < N_ROPES; i++) rc = lf_rope_read(&v->ropes[i], m, v->head_dim, &keys[i], err);
@@ -159,8 +160,7 @@ static bool declare_heads(lf_model *m, const modernbert *v) {
         !(inner[NORM] = lf_family_norm(&m->nn, C, v->norm_bias, "head.norm", NULL)))
         return false;
     inner[DENSE]->feeds_head = inner[NORM]->feeds_head = true;
-    return lf_family_classifier(m, C, true, "classifier") &&
-           lf_family_masked_head(m, "decoder", v->decoder_bias, NULL);
+    return lf_family_classifier(m, C, true, "classifier") && lf_family_masked_head(m, "decoder", v->decoder_bias, NULL);
 }
 
 static bool make_zeros(lf_model *m, modernbert *v) {

@@ -281,6 +281,21 @@ static const char *const *saved_of(const char *name) {
     return head;
 }
 
+/* What was written as a float still is. */
+static void check_floats(const char *base, const char *merged) {
+    cJSON *from, *to;
+    const cJSON *item;
+    OK(lf_json_read_in(&from, base, "config.json", &err));
+    OK(lf_json_read_in(&to, merged, "config.json", &err));
+    cJSON_ArrayForEach(item, from) {
+        const cJSON *now = cJSON_GetObjectItemCaseSensitive(to, item->string);
+        if (cJSON_IsNumber(item) && lf_json_is_float(item) && !lf_json_is_float(now))
+            fail_msg("%s: '%s' is no float any more", merged, item->string);
+    }
+    cJSON_Delete(from);
+    cJSON_Delete(to);
+}
+
 /* PEFT's adapter gives PEFT's logits; written by us and read back, again; and so does the merged model, which is a
  * classifier without another head. */
 static void check_files(const char *name, const lf_kernels *k) {
@@ -310,6 +325,7 @@ static void check_files(const char *name, const lf_kernels *k) {
     assert_true(a.model->base_head.module && !a.model->lm_head);
     lf_adapted_close(&a);
     f.model = NULL;
+    check_floats(f.dir, merged);
     OK(lf_remove_tree(dir, &err));
     close_case(&f);
 }
