@@ -68,8 +68,17 @@ lf_tensor *lf_attention_of(lf_graph *g, lf_tensor *q, lf_tensor *kv, const lf_at
 
 /* pixels [B,channels,H,W] (floats, whatever the backend) -> [B, N, channels*P*P]; no gradient for pixels. */
 lf_tensor *lf_patchify(lf_graph *g, const float *pixels, int64_t B, int64_t channels, int64_t H, int64_t W, int64_t P);
-/* patches [B,N,C], cls [1,1,C], pos [1,N+1,C] -> [B,N+1,C] */
-lf_tensor *lf_embed_tokens(lf_graph *g, lf_tensor *patches, lf_tensor *cls, lf_tensor *pos);
+/* patches [B,N,C], prefix: P tokens of C numbers in front of them, pos: K + N places, K <= P -> [B,P+N,C]. The first K
+ * tokens in front have places, the others (registers) none. prefix, pos: real, of any shape; NULL: none. */
+lf_tensor *lf_embed_tokens(lf_graph *g, lf_tensor *patches, lf_tensor *prefix, lf_tensor *pos);
+/* Each channel times its own number: x [..,C], w [C] real -> as x. */
+lf_tensor *lf_layer_scale(lf_graph *g, lf_tensor *x, lf_tensor *w);
+/* x [B, ..] with whole examples left out with chance p, the others / (1 - p); as lf_dropout takes x over. */
+lf_tensor *lf_drop_path(lf_graph *g, lf_tensor *x, double p);
+/* Rows side by side, each part seen as [its first dim, all the rest]: [R,C1], [R,C2], .. -> [R, C1 + C2 + ..]. */
+lf_tensor *lf_concat(lf_graph *g, lf_tensor *const *parts, int n);
+/* matrix [R,S] times x (S rows of C) -> [R,C]; the matrix is a constant of x's type. */
+lf_tensor *lf_mix_rows(lf_graph *g, lf_tensor *x, lf_tensor *matrix);
 lf_tensor *lf_select_token(lf_graph *g, lf_tensor *x, int64_t t); /* [B,T,C] -> [B,C] */
 /* The token of each row at columns[b] (int32 [B], borrowed until backward): x [B,T,C] -> [B,C]. For texts of different
  * lengths, whose last token stands in another column in each row. */

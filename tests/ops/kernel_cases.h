@@ -256,6 +256,28 @@ static void rmsnorm_backward_run(context *c) { /* bits: add; dx, dw not wanted *
                            c->s[1] * c->s[2] + c->s[3]);
 }
 
+enum { SCALE_X, SCALE_Y, SCALE_W, SCALE_DW };
+static void scale_sizes(const int64_t *s, int64_t *n) { /* rows, C */
+    n[SCALE_X] = n[SCALE_Y] = s[0] * s[1];
+    n[SCALE_W] = n[SCALE_DW] = s[1];
+}
+static const kernel_shape scale_shapes[] = {{1, 1}, {7, 5}, {300, 150}, {40, 1030}, {0}};
+static void scale_run(context *c) { /* variant: add */
+    c->k->scale_columns(c->b[SCALE_Y], c->variant, c->b[SCALE_X], c->b[SCALE_W], c->s[0], c->s[1]);
+}
+static void column_products_run(context *c) {
+    c->k->column_products(c->b[SCALE_DW], c->b[SCALE_Y], c->b[SCALE_X], c->s[0], c->s[1]);
+}
+
+static void block_sizes(const int64_t *s, int64_t *n) { /* rows, C, padding of x, of y */
+    n[0] = s[0] * (s[1] + s[2]);
+    n[1] = s[0] * (s[1] + s[3]);
+}
+static const kernel_shape block_shapes[] = {{1, 1, 0, 0}, {7, 5, 3, 0}, {300, 150, 70, 11}, {0}};
+static void block_run(context *c) { /* variant: add */
+    c->k->copy_block(c->b[1], c->s[1] + c->s[3], c->variant, c->b[0], c->s[1] + c->s[2], c->s[0], c->s[1]);
+}
+
 enum { COPY_X, COPY_Y };
 static void copy_sizes(const int64_t *s, int64_t *n) {
     n[COPY_X] = n[COPY_Y] = s[0] * (s[1] + s[2]);
@@ -400,20 +422,26 @@ static void patchify_run(context *c) {
 }
 
 enum { EMBED_X, EMBED_PATCHES, CLS, POS, DPATCHES, DCLS, DPOS };
-static void embed_sizes(const int64_t *s, int64_t *n) { /* B, N, C */
-    n[EMBED_X] = s[0] * (s[1] + 1) * s[2];
+static void embed_sizes(const int64_t *s, int64_t *n) { /* B, N, C, P, K (-1: no positions) */
+    n[EMBED_X] = s[0] * (s[1] + s[3]) * s[2];
     n[EMBED_PATCHES] = n[DPATCHES] = s[0] * s[1] * s[2];
-    n[CLS] = n[DCLS] = s[2];
-    n[POS] = n[DPOS] = (s[1] + 1) * s[2];
+    n[CLS] = n[DCLS] = (s[3] ? s[3] : 1) * s[2];
+    n[POS] = n[DPOS] = (s[1] + (s[4] > 0 ? s[4] : 0)) * s[2];
 }
-static const kernel_shape embedding_shapes[] = {{1, 1, 1}, {3, 4, 5}, {6, 50, 130}, {0}};
+static const kernel_shape embedding_shapes[] = {{1, 1, 1, 1, 1}, {3, 4, 5, 2, 2},    {2, 3, 7, 0, 0},
+                                                {2, 6, 5, 5, 1}, {6, 50, 130, 1, 1}, {0}};
+static const kernel_shape embedding_shapes_forward[] = {
+    {1, 1, 1, 1, 1}, {3, 4, 5, 2, 2}, {2, 3, 7, 0, 0}, {2, 6, 5, 5, 1}, {6, 50, 130, 1, 1}, {2, 4, 6, 1, -1}, {0}};
 #define REAL_EMBED (BIT(CLS) | BIT(POS) | BIT(DCLS) | BIT(DPOS))
 static void embed_run(context *c) {
-    c->k->embed_tokens(c->b[EMBED_X], c->b[EMBED_PATCHES], c->b[CLS], c->b[POS], c->s[0], c->s[1], c->s[2]);
+    const bool placed = c->s[4] >= 0;
+    c->k->embed_tokens(c->b[EMBED_X], c->b[EMBED_PATCHES], c->s[3] ? c->b[CLS] : NULL, placed ? c->b[POS] : NULL,
+                       c->s[0], c->s[1], c->s[2], c->s[3], placed ? c->s[4] : 0);
 }
 static void embed_backward_run(context *c) { /* bits: not wanted */
     c->k->embed_tokens_backward(c->variant & 1 ? NULL : c->b[DPATCHES], c->variant & 2 ? NULL : c->b[DCLS],
-                                c->variant & 4 ? NULL : c->b[DPOS], c->b[EMBED_X], c->s[0], c->s[1], c->s[2]);
+                                c->variant & 4 ? NULL : c->b[DPOS], c->b[EMBED_X], c->s[0], c->s[1], c->s[2], c->s[3],
+                                c->s[4]);
 }
 
 enum { TOKENS, TOKEN };
@@ -747,6 +775,28 @@ static const kernel_case cases[] = {
      .real = REAL_RMS,
      .positive = BIT(RMS_RSTD_GIVEN),
      .tolerance = 1e-5},
+    {.name = "scale_columns",
+     .sizes = scale_sizes,
+     .run = scale_run,
+     .shapes = scale_shapes,
+     .variants = 2,
+     .real = BIT(SCALE_W) | BIT(SCALE_DW),
+     .nan = {SCALE_X, SCALE_Y},
+     .tolerance = 1e-6},
+    {.name = "column_products",
+     .sizes = scale_sizes,
+     .run = column_products_run,
+     .shapes = scale_shapes,
+     .real = BIT(SCALE_W) | BIT(SCALE_DW),
+     .nan = {SCALE_Y, SCALE_DW},
+     .tolerance = 1e-5},
+    {.name = "copy_block",
+     .sizes = block_sizes,
+     .run = block_run,
+     .shapes = block_shapes,
+     .variants = 2,
+     .nan = {0, 1},
+     .tolerance = 1e-6},
     {.name = "copy_columns",
      .sizes = copy_sizes,
      .run = copy_run,
@@ -785,9 +835,9 @@ static const kernel_case cases[] = {
     {.name = "embed_tokens",
      .sizes = embed_sizes,
      .run = embed_run,
-     .shapes = embedding_shapes,
+     .shapes = embedding_shapes_forward,
      .real = REAL_EMBED,
-     .nan = {POS, EMBED_X},
+     .nan = {EMBED_PATCHES, EMBED_X},
      .tolerance = 1e-6},
     {.name = "embed_tokens_backward",
      .sizes = embed_sizes,

@@ -90,6 +90,40 @@ static void column_sums(void *db, const void *dy, int64_t ld, int64_t rows, int6
         column_sums_piece((float *)db + c, (const act *)dy + c, rows, ld, min64(width, C - c));
 }
 
+/* Columns of dw; see column_sums. */
+static void column_products_piece(float *restrict dw, const act *restrict dy, const act *restrict x, int64_t rows,
+                                  int64_t C, int64_t n) {
+    float total[COLUMNS] = {0};
+    for (int64_t begin = 0; begin < rows; begin += ROWS) {
+        const int64_t end = min64(begin + ROWS, rows);
+        float part[COLUMNS] = {0};
+        for (int64_t row = begin; row < end; row++)
+            SIMD for (int64_t c = 0; c < n; c++) part[c] += LD(dy[row * C + c]) * LD(x[row * C + c]);
+        SIMD for (int64_t c = 0; c < n; c++) total[c] += part[c];
+    }
+    SIMD for (int64_t c = 0; c < n; c++) dw[c] += total[c];
+}
+
+static void column_products(void *dw, const void *dy, const void *x, int64_t rows, int64_t C) {
+    const int64_t width = columns_per_piece(C);
+    PARALLEL(rows * C)
+    for (int64_t c = 0; c < C; c += width)
+        column_products_piece((float *)dw + c, (const act *)dy + c, (const act *)x + c, rows, C, min64(width, C - c));
+}
+
+static void scale_channels(act *y, bool add, const act *x, const float *restrict w, int64_t C) {
+    if (add) {
+        SIMD for (int64_t c = 0; c < C; c++) y[c] = ST(LD(y[c]) + LD(x[c]) * w[c]);
+    } else {
+        SIMD for (int64_t c = 0; c < C; c++) y[c] = ST(LD(x[c]) * w[c]);
+    }
+}
+
+static void scale_columns(void *y, bool add, const void *x, const void *w, int64_t rows, int64_t C) {
+    PARALLEL(rows * C)
+    for (int64_t row = 0; row < rows; row++) scale_channels((act *)y + row * C, add, (const act *)x + row * C, w, C);
+}
+
 /* In double: a square of a float neither overflows nor vanishes. A fixed number of pieces makes the sum independent of
  * the threads. */
 static double sum_squares(const void *x_, int64_t n) {

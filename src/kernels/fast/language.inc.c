@@ -15,6 +15,13 @@ static void copy_columns(void *y_, bool add, const void *x_, int64_t ld, int64_t
     for (int64_t row = 0; row < rows; row++) copy_row(y + row * ld, add, x + row * ld, C);
 }
 
+static void copy_block(void *y_, int64_t ldy, bool add, const void *x_, int64_t ldx, int64_t rows, int64_t C) {
+    act *y = y_;
+    const act *x = x_;
+    PARALLEL(rows * C)
+    for (int64_t row = 0; row < rows; row++) copy_row(y + row * ldy, add, x + row * ldx, C);
+}
+
 /* ---- rotary positions ---- */
 
 /* sign: -1 turns back */

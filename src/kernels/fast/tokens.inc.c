@@ -17,36 +17,54 @@ static void patchify(void *patches_, const float *pixels, int64_t B, int64_t cha
     }
 }
 
-static void embed_tokens(void *x_, const void *patches_, const void *cls, const void *pos_, int64_t B, int64_t N,
-                         int64_t C) {
-    act *x = x_;
-    const act *patches = patches_;
-    const float *pos = pos_;
-    PARALLEL(B * (N + 1) * C)
-    for (int64_t row = 0; row < B * (N + 1); row++) {
-        const int64_t b = row / (N + 1), t = row % (N + 1);
-        if (t == 0) {
-            SIMD for (int64_t c = 0; c < C; c++) x[row * C + c] = ST(((const float *)cls)[c] + pos[c]);
-        } else {
-            const act *patch = patches + (b * N + t - 1) * C;
-            SIMD for (int64_t c = 0; c < C; c++) x[row * C + c] = ST(LD(patch[c]) + pos[t * C + c]);
-        }
+/* One row: token + place, where there is a place. */
+static void put_prefix(act *restrict x, const float *restrict token, const float *restrict place, int64_t C) {
+    if (place) {
+        SIMD for (int64_t c = 0; c < C; c++) x[c] = ST(token[c] + place[c]);
+    } else {
+        SIMD for (int64_t c = 0; c < C; c++) x[c] = ST(token[c]);
     }
 }
 
-static void embed_tokens_backward(void *dpatches_, void *dcls_, void *dpos_, const void *dx_, int64_t B, int64_t N,
-                                  int64_t C) {
+static void put_patch(act *restrict x, const act *restrict patch, const float *restrict place, int64_t C) {
+    if (place) {
+        SIMD for (int64_t c = 0; c < C; c++) x[c] = ST(LD(patch[c]) + place[c]);
+    } else {
+        memcpy(x, patch, (size_t)C * sizeof *x);
+    }
+}
+
+static void embed_tokens(void *x_, const void *patches_, const void *prefix_, const void *pos_, int64_t B, int64_t N,
+                         int64_t C, int64_t P, int64_t K) {
+    act *x = x_;
+    const act *patches = patches_;
+    const float *prefix = prefix_, *pos = pos_;
+    const int64_t T = P + N;
+    PARALLEL(B * T * C)
+    for (int64_t row = 0; row < B * T; row++) {
+        const int64_t b = row / T, t = row % T;
+        if (t < P)
+            put_prefix(x + row * C, prefix + t * C, pos && t < K ? pos + t * C : NULL, C);
+        else
+            put_patch(x + row * C, patches + (b * N + t - P) * C, pos ? pos + (K + t - P) * C : NULL, C);
+    }
+}
+
+static void embed_tokens_backward(void *dpatches_, void *dprefix_, void *dpos_, const void *dx_, int64_t B, int64_t N,
+                                  int64_t C, int64_t P, int64_t K) {
     act *dpatches = dpatches_;
-    float *dpos = dpos_;
     const act *dx = dx_;
-    PARALLEL(B * (N + 1) * C)
-    for (int64_t t = 0; t <= N; t++) {
-        float *dcls = t == 0 ? dcls_ : NULL;
+    const int64_t T = P + N;
+    PARALLEL(B * T * C)
+    for (int64_t t = 0; t < T; t++) {
+        const bool placed = dpos_ && (t >= P || t < K);
+        float *dprefix = dprefix_ && t < P ? (float *)dprefix_ + t * C : NULL,
+              *dpos = placed ? (float *)dpos_ + (t < P ? t : K + t - P) * C : NULL;
         for (int64_t b = 0; b < B; b++) {
-            const act *d = dx + (b * (N + 1) + t) * C;
-            if (dpatches && t > 0) memcpy(dpatches + (b * N + t - 1) * C, d, (size_t)C * sizeof(act));
-            if (dcls) to_real(dcls, true, d, C);
-            if (dpos) to_real(dpos + t * C, true, d, C);
+            const act *d = dx + (b * T + t) * C;
+            if (dpatches && t >= P) memcpy(dpatches + (b * N + t - P) * C, d, (size_t)C * sizeof(act));
+            if (dprefix) to_real(dprefix, true, d, C);
+            if (dpos) to_real(dpos, true, d, C);
         }
     }
 }

@@ -158,6 +158,25 @@ static void column_sums(void *db_, const void *dy_, int64_t ld, int64_t rows, in
     }
 }
 
+static void scale_columns(void *y, bool add, const void *x, const void *w, int64_t rows, int64_t C) {
+    for (int64_t i = 0; i < rows * C; i++)
+        store((act *)y + i, add, LD(((const act *)x)[i]) * (double)((const real *)w)[i % C]);
+}
+
+static void column_products(void *dw, const void *dy, const void *x, int64_t rows, int64_t C) {
+    for (int64_t c = 0; c < C; c++) {
+        double sum = 0;
+        for (int64_t row = 0; row < rows; row++)
+            sum += LD(((const act *)dy)[row * C + c]) * LD(((const act *)x)[row * C + c]);
+        store_real((real *)dw + c, true, sum);
+    }
+}
+
+static void copy_block(void *y, int64_t ldy, bool add, const void *x, int64_t ldx, int64_t rows, int64_t C) {
+    for (int64_t row = 0; row < rows; row++)
+        for (int64_t c = 0; c < C; c++) store((act *)y + row * ldy + c, add, LD(((const act *)x)[row * ldx + c]));
+}
+
 static double sum_squares(const void *x_, int64_t n) {
     const real *x = x_;
     double sum = 0;
@@ -360,31 +379,34 @@ static void patchify(void *patches, const float *pixels, int64_t B, int64_t chan
                             *out++ = ST((double)pixels[((b * channels + c) * H + row * P + y) * W + column * P + x]);
 }
 
-static void embed_tokens(void *x, const void *patches, const void *cls, const void *pos, int64_t B, int64_t N,
-                         int64_t C) {
+static void embed_tokens(void *x, const void *patches, const void *prefix, const void *pos, int64_t B, int64_t N,
+                         int64_t C, int64_t P, int64_t K) {
     for (int64_t b = 0; b < B; b++)
-        for (int64_t t = 0; t <= N; t++)
+        for (int64_t t = 0; t < P + N; t++)
             for (int64_t c = 0; c < C; c++) {
-                const double token =
-                    t == 0 ? (double)((const real *)cls)[c] : LD(((const act *)patches)[(b * N + t - 1) * C + c]);
-                ((act *)x)[(b * (N + 1) + t) * C + c] = ST(token + ((const real *)pos)[t * C + c]);
+                const int64_t place = t < P ? t : K + t - P; /* in pos */
+                const double token = t < P ? (double)((const real *)prefix)[t * C + c]
+                                           : LD(((const act *)patches)[(b * N + t - P) * C + c]);
+                const bool placed = pos && (t >= P || t < K);
+                ((act *)x)[(b * (P + N) + t) * C + c] =
+                    ST(token + (placed ? (double)((const real *)pos)[place * C + c] : 0));
             }
 }
 
-static void embed_tokens_backward(void *dpatches_, void *dcls_, void *dpos_, const void *dx_, int64_t B, int64_t N,
-                                  int64_t C) {
+static void embed_tokens_backward(void *dpatches_, void *dprefix_, void *dpos_, const void *dx_, int64_t B, int64_t N,
+                                  int64_t C, int64_t P, int64_t K) {
     act *dpatches = dpatches_;
-    real *dcls = dcls_, *dpos = dpos_;
-    for (int64_t t = 0; t <= N; t++)
+    real *dprefix = dprefix_, *dpos = dpos_;
+    for (int64_t t = 0; t < P + N; t++)
         for (int64_t c = 0; c < C; c++) {
             double sum = 0;
             for (int64_t b = 0; b < B; b++) {
-                const act dx = ((const act *)dx_)[(b * (N + 1) + t) * C + c];
-                if (dpatches && t > 0) dpatches[(b * N + t - 1) * C + c] = dx;
+                const act dx = ((const act *)dx_)[(b * (P + N) + t) * C + c];
+                if (dpatches && t >= P) dpatches[(b * N + t - P) * C + c] = dx;
                 sum += LD(dx);
             }
-            if (dcls && t == 0) store_real(&dcls[c], true, sum);
-            if (dpos) store_real(&dpos[t * C + c], true, sum);
+            if (dprefix && t < P) store_real(&dprefix[t * C + c], true, sum);
+            if (dpos && (t >= P || t < K)) store_real(&dpos[(t < P ? t : K + t - P) * C + c], true, sum);
         }
 }
 
