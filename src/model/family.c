@@ -120,10 +120,10 @@ static lf_status read_size(const lf_model *m, const char *key, int64_t fallback,
     return LF_OK;
 }
 
-lf_status lf_family_pictures(lf_model *m, int64_t *side, lf_err *err) {
+lf_status lf_family_pictures(lf_model *m, int64_t fallback, int64_t *side, lf_err *err) {
     int64_t image[2], patch[2];
     lf_status rc;
-    if ((rc = read_size(m, "image_size", 224, image, err)) || (rc = read_size(m, "patch_size", 16, patch, err)) ||
+    if ((rc = read_size(m, "image_size", 224, image, err)) || (rc = read_size(m, "patch_size", fallback, patch, err)) ||
         (rc = lf_family_size(m, "num_channels", 3, 4, &m->pixels.channels, err)))
         return rc;
     if (patch[0] != patch[1])

@@ -23,8 +23,9 @@ bool lf_family_is_for(const lf_model *m, const char *architecture);
 /* An activation function, by one of the names of kernels/activations.def. */
 lf_status lf_family_activation(const lf_model *m, const char *key, const char *fallback, lf_activation_kind *out,
                                lf_err *err);
-/* image_size, patch_size and num_channels into the model; *patch is the side of a patch, in pixels. */
-lf_status lf_family_pictures(lf_model *m, int64_t *patch, lf_err *err);
+/* image_size, patch_size and num_channels into the model; *side is that of a patch in pixels, `patch` if none is said.
+ */
+lf_status lf_family_pictures(lf_model *m, int64_t patch, int64_t *side, lf_err *err);
 
 /* Which layers see only the latest tokens (family_windows.c), where `sliding_window` is a number. layer_types may say
  * it too: it must not contradict a rule for all layers, and counts before the others. */

@@ -38,7 +38,7 @@ static lf_status choose_family(lf_model *m, lf_err *err) {
     lf_status rc = lf_json_get_str(m->config, "model_type", "", &type, m->config_path, err);
     if (rc) return rc;
     if (!*type) return lf_model_explain_config(m->config, m->config_path, err);
-    char known[256] = "";
+    char known[1024] = "";
     for (int i = 0; i < N_FAMILIES; i++) {
         if (strcmp(families[i]->model_type, type) == 0) {
             m->family = families[i];
@@ -318,6 +318,13 @@ static void drop_masked_head(lf_model *m) {
     m->lm_head = NULL;
 }
 
+static lf_status check_trained(const lf_model *m, lf_err *err) {
+    if (!m->family->adapters_only) return LF_OK;
+    return lf_fail(err, LF_EUNSUPPORTED,
+                   "%s: all weights of a model of type '%s' cannot be trained: %s; try method lora", m->path,
+                   m->family->model_type, m->family->adapters_only);
+}
+
 static lf_status load_all(lf_model *m, lf_load load, lf_err *err) {
     float *buffer = load == LF_LOAD_NOTHING ? NULL : lf_aligned_alloc((size_t)largest_param(m) * sizeof *buffer);
     if (load != LF_LOAD_NOTHING && !buffer) return lf_no_memory(err, "the largest tensor of %s", m->path);
@@ -424,9 +431,11 @@ lf_status lf_model_open(lf_model **out, const char *path, const lf_kernels *k, l
     lf_model *m = lf_calloc(1, sizeof *m);
     if (!m) return lf_no_memory(err, "%s", path);
     if (!(rc = read_config(m, path, lf_path_join(path, "config.json"), k, err)) &&
+        !(load == LF_LOAD_TRAINED && (rc = check_trained(m, err))) &&
         !(rc = lf_safetensors_open(&m->weights, path, err)) && !(rc = m->family->declare(m, err))) {
         if (m->family->masked && !has_masked_head(m)) drop_masked_head(m);
-        if (!(rc = check_all_used(m, err)) && !(rc = load_all(m, load, err)))
+        if (!(rc = check_all_used(m, err)) && !(rc = load_all(m, load, err)) &&
+            !(load != LF_LOAD_NOTHING && m->family->loaded && (rc = m->family->loaded(m, err))))
             rc = lf_safetensors_hash(m->weights, m->hash, err);
     }
     if (rc) {
@@ -463,6 +472,7 @@ lf_status lf_model_new(lf_model **out, const char *config_path, const lf_kernels
     if (!m) return lf_no_memory(err, "%s", config_path);
     float *buffer = NULL;
     lf_status rc = declare(m, config_path, lf_strdup(config_path), k, err);
+    if (!rc) rc = check_trained(m, err);
     if (!rc && m->family->masked) drop_masked_head(m); /* what is made new is made for classes */
     if (!rc && !(buffer = lf_aligned_alloc((size_t)largest_param(m) * sizeof *buffer)))
         rc = lf_no_memory(err, "the largest tensor of %s", config_path);

@@ -101,6 +101,11 @@ struct lf_family {
     /* Checks config.json, sets the model's sizes, what goes in and the heads, and fills nn with modules and parameters
      * (no data yet). */
     lf_status (*declare)(lf_model *m, lf_err *err);
+    /* What is made of weights once they are there; NULL: nothing. */
+    lf_status (*loaded)(lf_model *m, lf_err *err);
+    const char *adapters_only; /* why not all of its weights can be trained; NULL: they can */
+    const char *part_of;       /* a classifier of it is written as this model_type, with its config.json as
+                                  vision_config; NULL: as itself */
     /* Random start, for training from nothing and for new heads: fills numel floats for p. */
     void (*init_param)(const lf_model *m, const lf_param *p, lf_rng_key key, float *out);
     /* Features [B, lf_model_feature_width] that go into a classifier; NULL: those of the last token's hidden state, by

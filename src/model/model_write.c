@@ -200,10 +200,23 @@ static bool put_class(const lf_model *m, cJSON *config) {
     return false;
 }
 
+/* The whole that a tower is part of, in which transformers has its classifier. Takes the tower's over; NULL: no memory.
+ */
+static cJSON *wrapped(cJSON *tower, const char *whole_type) {
+    cJSON *whole = tower ? cJSON_CreateObject() : NULL;
+    if (whole && cJSON_AddStringToObject(whole, "model_type", whole_type) &&
+        cJSON_AddItemToObject(whole, "vision_config", tower))
+        return whole;
+    cJSON_Delete(whole);
+    cJSON_Delete(tower);
+    return NULL;
+}
+
 /* The dtype goes under both names: "dtype" for transformers 5, "torch_dtype" for 4. Floats stay floats: transformers 5
  * refuses 4 where Gemma's class wants 4.0. */
 static lf_status write_config(const lf_model *m, const char *dir, lf_dtype dtype, lf_err *err) {
     cJSON *config = cJSON_Duplicate(m->config, true);
+    if (m->family->part_of) config = wrapped(config, m->family->part_of);
     const char *name = torch_name(dtype_for(m->nn.params[0], dtype));
     if (config) lf_json_keep_floats(config);
     cJSON_DeleteItemFromObjectCaseSensitive(config, "dtype");
