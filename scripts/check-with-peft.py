@@ -16,7 +16,7 @@ from PIL import Image
 from peft import PeftModel
 from peft_common import finish, is_close, said_by
 from safetensors.torch import load_file
-from transformers import ViTForImageClassification
+import transformers
 from transformers.utils import logging as hf_logging
 try:
     from transformers import ViTImageProcessorPil as Processor
@@ -30,10 +30,20 @@ def pictures(data):
             yield os.path.join(data, folder, name)
 
 
+CLASSES = {"vit": "ViT", "deit": "DeiT", "dinov2": "Dinov2", "dinov2_with_registers": "Dinov2WithRegisters", "beit": "Beit", "clip": "CLIP",
+           "siglip": "Siglip"}
+
+
+def class_of(path):
+    """The class of transformers that has this model with a classifier."""
+    return getattr(transformers, CLASSES[json.load(open(os.path.join(path, "config.json")))["model_type"]] + "ForImageClassification")
+
+
 def logits_by_transformers(model, data, channels):
     source = sys.argv[2] if os.path.exists(os.path.join(sys.argv[2], "preprocessor_config.json")) else None
-    size = model.config.image_size
-    size = size if isinstance(size, (list, tuple)) else [size, size]
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    size = getattr(base.config, "vision_config", base.config).image_size
+    size = list(size) if isinstance(size, (list, tuple)) else [size, size]
     processor = Processor.from_pretrained(source) if source else Processor(size=dict(height=size[0], width=size[1]))
     rows = []
     with torch.no_grad():
@@ -44,7 +54,8 @@ def logits_by_transformers(model, data, channels):
                 pixels = processor(array, return_tensors="pt", input_data_format="channels_last")["pixel_values"]
             else:
                 pixels = processor(image, return_tensors="pt")["pixel_values"]
-            rows.append(model(pixel_values=pixels).logits)
+            other = list(pixels.shape[-2:]) != size and not type(base).__name__.startswith("Dinov2")
+            rows.append(model(pixel_values=pixels, **(dict(interpolate_pos_encoding=True) if other else {})).logits)
     return torch.cat(rows)
 
 
@@ -67,17 +78,17 @@ def main():
     config = json.load(open(os.path.join(path, "config.json")))
     head = load_file(os.path.join(adapter, "adapter_model.safetensors"))["base_model.model.classifier.weight"]
     options = dict(num_labels=head.shape[0], ignore_mismatched_sizes=True, dtype=torch.float32)
-    base = ViTForImageClassification.from_pretrained(path, **options)
+    base = class_of(path).from_pretrained(path, **options)
     model, said = said_by(lambda: PeftModel.from_pretrained(base, adapter).eval())
     print("PEFT said:", repr(said.strip()))
     ok = not any(word in said.lower() for word in ("missing", "unexpected", "not initialized"))
-    channels = config.get("num_channels", 3)
+    channels = config.get("vision_config", config).get("num_channels", 3)
     ours = logits_by_us("--model", path, "--adapter", adapter, "--data", data)
     ok &= compare("adapter in PEFT", logits_by_transformers(model, data, channels), ours)
     with tempfile.TemporaryDirectory() as folder:
         merged = os.path.join(folder, "merged")
         subprocess.run([program, "merge", "--model", path, "--adapter", adapter, "-o", merged], check=True, stdout=subprocess.DEVNULL)
-        again, said = said_by(lambda: ViTForImageClassification.from_pretrained(merged, dtype=torch.float32).eval())
+        again, said = said_by(lambda: class_of(merged).from_pretrained(merged, dtype=torch.float32).eval())
         print("transformers said:", repr(said.strip()[:300]))
         ok &= not any(word in said.lower() for word in ("missing", "unexpected", "newly initialized", "mismatch"))
         ok &= compare("merged in transformers", logits_by_transformers(again, data, channels), ours)

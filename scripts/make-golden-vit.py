@@ -42,7 +42,7 @@ CASES = {
     # positions of 4 x 4 patches for 6 x 5
     "vit-resized": dict(config=dict(num_labels=5, **SMALL), dtype=torch.float32, size=(24, 20)),
     "deit-tiny": dict(kind="DeiT", config=dict(num_labels=5, **SMALL), dtype=torch.float32),
-    "dinov2-tiny": dict(kind="Dinov2", config=dict(num_labels=5, mlp_ratio=2, **SMALL_DINO), dtype=torch.float32),
+    "dinov2-tiny": dict(kind="Dinov2", config=dict(num_labels=5, mlp_ratio=2, **SMALL_DINO | dict(hidden_size=24)), dtype=torch.float32),
     # the file's grid is larger, as that of the published ones; bf16
     "dinov2-resized": dict(kind="Dinov2", config=dict(num_labels=3, mlp_ratio=2, **SMALL_DINO | dict(image_size=28, num_hidden_layers=1)),
                            dtype=torch.bfloat16, size=(16, 20)),

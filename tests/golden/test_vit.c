@@ -1,9 +1,11 @@
-/* ViTs written by transformers: logits, loss, the adapters' first gradients and ten training losses must be those of
- * transformers + PEFT (scripts/make-golden-vit.py). */
+/* ViTs and their relatives written by transformers: logits, loss, the adapters' first gradients and ten training losses
+ * must be those of transformers + PEFT (scripts/make-golden-vit.py). */
 #define _POSIX_C_SOURCE 200809L
 #include "golden/golden_fixture.h"
 
-static const char *const cases[] = {"vit-base", "vit-odd", "vit-long"};
+static const char *const cases[] = {"vit-base",  "vit-odd",     "vit-long",       "vit-resized",
+                                    "deit-tiny", "dinov2-tiny", "dinov2-resized", "dinov2-registers",
+                                    "beit-tiny", "beit-shared", "clip-tiny",      "siglip-tiny"};
 enum { N_CASES = sizeof cases / sizeof cases[0] };
 
 static void open_case(fixture *f, const char *name, const lf_kernels *k) {
