@@ -2,7 +2,7 @@
 """lora-ft against PyTorch + PEFT on the same machine, side by side: rounds alternate, ratios are taken pair by pair.
 
 Needs torch, transformers, peft. Nothing else should run on the machine meanwhile.
-usage: bench-vs-peft.py [--program build/lora-ft] [--rounds 5] [--steps 5] [--shape vit-b|smollm-135m] [--batch 32] [--seq 256]
+usage: bench-vs-peft.py [--program build/lora-ft] [--rounds 5] [--steps 5] [--shape vit-b|dinov2-s|smollm-135m] [--batch 32] [--seq 256]
                         [--rank 16] [--precision fp32|bf16] [--mode autocast|cast] [--init kaiming|pissa|pissa_niter_N]
                         [--eval] [--checkpointing] [--plain-peer] [--compile] [--model DIR]
 
@@ -13,16 +13,20 @@ through torch.compile. Prints a line a run, then median [min, max] of the ratios
 """
 import argparse, contextlib, json, os, statistics, subprocess, sys, tempfile, time
 
-SHAPES = {"vit-b": dict(unit="images", targets=["q_proj", "k_proj", "v_proj", "o_proj", "fc1", "fc2", "query", "key", "value", "dense"]),
+OF_PICTURES = ["q_proj", "k_proj", "v_proj", "o_proj", "fc1", "fc2", "query", "key", "value", "dense"]
+SHAPES = {"vit-b": dict(unit="images", targets=OF_PICTURES),
+          "dinov2-s": dict(unit="images", targets=OF_PICTURES),
           "smollm-135m": dict(unit="tokens", targets=["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"])}
 
 
 def make_model(shape, folder):
     import torch
-    from transformers import LlamaConfig, LlamaForCausalLM, ViTConfig, ViTForImageClassification
+    from transformers import Dinov2Config, Dinov2ForImageClassification, LlamaConfig, LlamaForCausalLM, ViTConfig, ViTForImageClassification
     torch.manual_seed(0)
     if shape == "vit-b":
         model = ViTForImageClassification(ViTConfig(num_labels=100))
+    elif shape == "dinov2-s":  # at 224 pixels, 257 tokens
+        model = Dinov2ForImageClassification(Dinov2Config(hidden_size=384, num_attention_heads=6, image_size=224, num_labels=100))
     else:
         model = LlamaForCausalLM(LlamaConfig(hidden_size=576, intermediate_size=1536, num_hidden_layers=30, num_attention_heads=9,
                                              num_key_value_heads=3, vocab_size=49152, max_position_embeddings=2048, rms_norm_eps=1e-5,
@@ -33,9 +37,9 @@ def make_model(shape, folder):
 def open_peer(a):
     import torch
     from transformers import AutoModelForCausalLM, AutoModelForImageClassification
-    auto = AutoModelForImageClassification if a.shape == "vit-b" else AutoModelForCausalLM
+    auto = AutoModelForImageClassification if SHAPES[a.shape]["unit"] == "images" else AutoModelForCausalLM
     model = auto.from_pretrained(a.model, dtype=torch.float32)
-    if a.shape == "vit-b":
+    if SHAPES[a.shape]["unit"] == "images":
         size = model.config.image_size
         batch = dict(pixel_values=torch.randn(a.batch, model.config.num_channels, size, size),
                      labels=torch.randint(0, model.config.num_labels, (a.batch,)))
@@ -62,7 +66,7 @@ def peer(a):
     targets = [t for t in SHAPES[a.shape]["targets"] if any(n.endswith("." + t) for n, _ in model.named_modules())]
     start = time.perf_counter()
     model = get_peft_model(model, LoraConfig(r=a.rank, lora_alpha=a.rank, target_modules=targets,
-                                             modules_to_save=["classifier"] if a.shape == "vit-b" else None,
+                                             modules_to_save=["classifier"] if SHAPES[a.shape]["unit"] == "images" else None,
                                              init_lora_weights=True if a.init == "kaiming" else a.init))
     init = time.perf_counter() - start
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-4)
@@ -100,7 +104,7 @@ def commands(a):
     same = ["--model", a.model, "--batch", str(a.batch), "--steps", str(a.steps), "--precision", a.precision, "--init", a.init]
     same += ["--eval"] if a.eval else []
     ours = [a.program, "bench", *same, "--r", str(a.rank), "--lora_alpha", str(a.rank), "--threads", threads, "--json"]
-    ours += ["--seq", str(a.seq)] if a.shape != "vit-b" else []
+    ours += ["--seq", str(a.seq)] if SHAPES[a.shape]["unit"] != "images" else []
     ours += ["--target_modules", "all-linear"]
     ours += ["--gradient_checkpointing", "true"] if a.checkpointing else []
     theirs = [sys.executable, os.path.abspath(__file__), "--peer", *same, "--rank", str(a.rank), "--shape", a.shape, "--seq", str(a.seq),
