@@ -45,8 +45,8 @@ static void drop_path_backward(lf_graph *g, lf_node *n) {
 
 static lf_tensor *build(lf_graph *g, lf_tensor **in) { return lf_drop_path(g, in[0], 0.4); }
 static lf_tensor *build_twice(lf_graph *g, lf_tensor **in) {
-    lf_tensor *x = lf_add(g, in[0], in[0]);
-    return lf_add(g, lf_drop_path(g, lf_add(g, x, in[0]), 0.5), lf_drop_path(g, x, 0.2));
+    lf_tensor *made = lf_drop_path(g, lf_add(g, in[0], in[0]), 0.5);
+    return lf_add(g, made, lf_drop_path(g, in[0], 0.2));
 }
 
 static const lf_op_case cases[] = {
