@@ -1,7 +1,7 @@
 /* Unigram: of all ways to make a word of tokens, the one with the largest sum of scores (log probabilities). What no
  * token has is unknown, character by character, at a score below all others; neighbours that are unknown become one.
- * Scores are those of the file to the last bit, as transformers' classes read them: `tokenizers` reading the file itself
- * is off by a bit in some, which shows where two ways are equally good, in runs of one letter. */
+ * Scores are those of the file to the last bit, as transformers' classes read them: `tokenizers` reading the file
+ * itself is off by a bit in some, which shows where two ways are equally good, in runs of one letter. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

@@ -50,6 +50,24 @@ static void check_text(lf_tokenizer *t, const char *text, size_t n, bool special
     lf_ids_free(&ids);
 }
 
+/* The usual text and another as a pair, cut to a few tokens. */
+static void check_pair(lf_tokenizer *t, const char *text, size_t n) {
+    lf_tokenizer_work *w = NULL;
+    lf_ids ids = {0}, types = {0};
+    int64_t left_out = 0;
+    lf_err err = {0};
+    require(lf_tokenizer_work_new(&w, t, NULL) == LF_OK);
+    const int64_t most = 1 + (int64_t)(n % 40);
+    const lf_status rc =
+        lf_tokenizer_encode_pair(w, usual, sizeof usual - 1, text, n, most, &ids, &types, &left_out, &err);
+    check_failure(rc, &err);
+    require(ids.n == types.n && (rc ? ids.n == 0 : left_out >= 0));
+    for (int64_t i = 0; i < ids.n; i++) require(lf_tokenizer_token(t, ids.ids[i]) != NULL && types.ids[i] >= 0);
+    lf_tokenizer_work_free(w);
+    lf_ids_free(&ids);
+    lf_ids_free(&types);
+}
+
 /* The text as a pattern: whatever it is, matches lie in order within what was searched. */
 static void check_pattern(const char *text, size_t n) {
     char *pattern = malloc(n + 1);
@@ -84,6 +102,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (t) {
         check_text(t, usual, sizeof usual - 1, true);
         if (end) check_text(t, (const char *)end + 1, size - json_size - 1, false);
+        if (end) check_pair(t, (const char *)end + 1, size - json_size - 1);
     }
     lf_tokenizer_free(t);
     const char *rest = end ? (const char *)end + 1 : (const char *)data;

@@ -1,5 +1,6 @@
 """Writes the seeds of a fuzz target: small inputs of each kind that its reader knows, so that a run of seconds gets beyond
 the first check. Arguments: the target's name, a folder."""
+import base64
 import gzip
 import json
 import os
@@ -123,6 +124,27 @@ def tokenizer():
                                        "invert": False})
     for one in (whole, split, dict(whole, normalizer=None, pre_tokenizer=None, decoder=None)):
         yield json.dumps(one).encode() + b"\0ab a(b|c)+"
+    pair = {"type": "TemplateProcessing", "special_tokens": {"u": {"id": "u", "ids": [0], "tokens": ["u"]}},
+            "single": [{"SpecialToken": {"id": "u", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
+            "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}}]}
+    wordpiece = {"type": "WordPiece", "unk_token": "u", "continuing_subword_prefix": "##", "max_input_chars_per_word": 9,
+                 "vocab": {"u": 0, "a": 1, "##b": 2, "the": 3}}
+    unigram = {"type": "Unigram", "unk_id": 0, "byte_fallback": True,
+               "vocab": [["u", 0.0], ["a", -1.5], ["b", -2.0], ["ab", -3.25], ["\u2581", -2.0], ["<0x41>", -9.0]]}
+    # "a" becomes "X": one key
+    charsmap = base64.b64encode(b"\x8c\1\0\0" + trie_of_a() + b"X\0").decode()
+    yield json.dumps({"normalizer": {"type": "BertNormalizer"}, "pre_tokenizer": {"type": "BertPreTokenizer"},
+                      "decoder": {"type": "WordPiece"}, "post_processor": pair, "model": wordpiece}).encode() + b"\0ab the"
+    yield json.dumps({"normalizer": {"type": "Precompiled", "precompiled_charsmap": charsmap},
+                      "pre_tokenizer": {"type": "Metaspace", "replacement": "\u2581"}, "post_processor": pair,
+                      "decoder": {"type": "Metaspace", "replacement": "\u2581"}, "model": unigram}).encode() + b"\0ab"
+
+
+def trie_of_a():
+    """Darts' double array with the key "a": 99 units, of which three are used."""
+    units = [0] * 99
+    units[0], units[1 ^ 97], units[1 ^ 97 ^ 2] = 1 << 10, 97 | 1 << 8 | 2 << 10, 1 << 31
+    return b"".join(u.to_bytes(4, "little") for u in units)
 
 
 def jinja():
