@@ -18,7 +18,8 @@ typedef enum lf_rng_purpose {
     LF_RNG_DROPOUT, /* step, op number, element */
     LF_RNG_TEST,
     LF_RNG_LETTERS, /* lf-letters: split and class, picture */
-    LF_RNG_SAMPLE   /* generate: text, token */
+    LF_RNG_SAMPLE,  /* generate: text, token */
+    LF_RNG_MASK     /* of masked tokens: document, two a token */
 } lf_rng_purpose;
 
 typedef struct lf_rng_key {

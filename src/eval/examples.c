@@ -80,7 +80,7 @@ lf_example_batch lf_batch_of_text(const lf_text_batch *b) {
                .first = b->lengths ? NULL : b->document, /* a text a row: nothing of its own is behind its padding */
                .lengths = b->lengths,
                .token_types = b->lengths ? b->token_types : NULL},
-        .labels = b->lengths ? b->classes : b->labels,
+        .labels = b->classes ? b->classes : b->labels,
         .values = b->values,
         .indices = b->indices,
         .examples = b->n_documents,

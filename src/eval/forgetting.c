@@ -19,7 +19,7 @@ typedef lf_status (*lf_measure_fn)(lf_base_score *out, measurement *me, lf_model
 struct lf_forgetting {
     lf_measure_fn measure;
     lf_examples *e;
-    int64_t V, dim;   /* 0 of next tokens, as all that follows up to `before`; V 0: by neighbours, no logits */
+    int64_t V, dim;   /* 0 of tokens, as all that follows up to `before`; V 0: by neighbours, no logits */
     float *logits;    /* [N, V] of the untouched base, a row an example of e */
     uint8_t *seen;    /* [N]: 0 where the example could not be read */
     int64_t n_spread; /* examples whose features are kept; 0: no k-NN */
@@ -165,7 +165,7 @@ static lf_status measure_tokens(lf_base_score *out, measurement *me, lf_model *m
 }
 
 static lf_measure_fn measure_by(lf_output_kind output, const lf_model *m) {
-    return output == LF_NEXT_TOKEN ? measure_tokens : m->base_head.module ? measure_classes : measure_neighbours;
+    return output != LF_CLASSES ? measure_tokens : m->base_head.module ? measure_classes : measure_neighbours;
 }
 
 /* ---- making room ---- */

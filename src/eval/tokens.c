@@ -112,7 +112,10 @@ lf_status lf_score_tokens(lf_score_sum *out, lf_model *m, lf_graph *g, lf_exampl
     scoring s = {.m = m, .g = g, .e = e, .what_runs = what_runs, .kept = save ? &k : NULL};
     lf_status rc = lf_score_examples(out, e, &(lf_scorer){&s, score, say}, opts, err);
     if (!rc && !out->targets)
-        rc = lf_fail(err, LF_EDATA, "%s: holds no token to predict; a text needs two tokens at least", e->path);
+        rc = lf_fail(
+            err, LF_EDATA,
+            "%s: holds no token to predict; a text needs two tokens at least, and some more where they are hidden",
+            e->path);
     if (!rc && save) rc = write_kept(save, &k, err);
     lf_free(k.nll);
     lf_free(k.ids);

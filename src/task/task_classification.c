@@ -21,7 +21,9 @@ static bool base_is_text(const lf_task *t) {
     return base && !lf_text_dataset_is(base, LF_TEXT_CLASSIFIED);
 }
 
-static lf_output_kind base_output(const lf_task *t) { return base_is_text(t) ? LF_NEXT_TOKEN : LF_CLASSES; }
+static lf_output_kind base_output(const lf_task *t) {
+    return !base_is_text(t) ? LF_CLASSES : lf_model_says(t->model, LF_MASKED_TOKEN) ? LF_MASKED_TOKEN : LF_NEXT_TOKEN;
+}
 
 /* ---- what the labels are ---- */
 
@@ -105,7 +107,8 @@ static lf_status check_head_fits(const lf_task *t, lf_data_role role, const lf_t
 
 static lf_status opened(lf_task *t, lf_data_role role, const lf_text_dataset *d, lf_err *err) {
     const bool labelled = lf_text_dataset_is(d, LF_TEXT_CLASSIFIED);
-    if (role == LF_DATA_BASE && !labelled && !lf_model_says(t->model, LF_NEXT_TOKEN))
+    if (role == LF_DATA_BASE && !labelled && !lf_model_says(t->model, LF_NEXT_TOKEN) &&
+        !lf_model_says(t->model, LF_MASKED_TOKEN))
         return lf_fail(
             err, LF_EDATA,
             "key 'forgetting_data': %s has no labels, and %s no head of the vocabulary to read it with; give "

@@ -154,6 +154,24 @@ int64_t lf_language_eval_rows(const lf_task *t) {
     return rows < 1 ? 1 : rows > MOST_EVAL_ROWS ? MOST_EVAL_ROWS : rows;
 }
 
+static bool is_special(const void *tokenizer, int32_t id) { return lf_tokenizer_is_special(tokenizer, id); }
+
+/* Text that an encoder is judged by: what it says of hidden tokens. */
+static bool is_masked(const lf_task *t, lf_data_role role) {
+    return role == LF_DATA_BASE && lf_model_says(t->model, LF_MASKED_TOKEN) &&
+           !lf_text_dataset_is(lf_language_of(t)->data[role], LF_TEXT_CLASSIFIED);
+}
+
+static lf_status check_mask(const lf_task *t, lf_data_role role, lf_err *err) {
+    const lf_text_tokenizer *text = lf_language_of(t)->text;
+    const int32_t mask = lf_tokenizer_mask(text->tokenizer);
+    if (!is_masked(t, role) || (mask >= 0 && mask < t->model->tokens.vocab_size)) return LF_OK;
+    return lf_fail(err, LF_EDATA,
+                   "%s: no mask_token that the model knows, which %s needs to be judged by hidden tokens; name one in "
+                   "tokenizer_config.json, or give forgetting_data with a label",
+                   text->dir, t->model->path);
+}
+
 /* Training text ends in EOS, may be packed, is shuffled and served without end; text to judge by is served once, in
  * order. */
 static lf_text_loader_opts loader_opts(const lf_task *t, lf_data_role role) {
@@ -168,6 +186,11 @@ static lf_text_loader_opts loader_opts(const lf_task *t, lf_data_role role) {
                                  .overlong = lf_text_overlong_named(lf_cfg_str(t->cfg, LF_overlong)),
                                  .packing = training && lf_cfg_bool(t->cfg, LF_packing) && !classifies(t),
                                  .shuffle = training,
+                                 .masked = is_masked(t, role),
+                                 .masking = {.mask = lf_tokenizer_mask(l->text->tokenizer),
+                                             .vocab_size = t->model->tokens.vocab_size,
+                                             .is_special = is_special,
+                                             .context = l->text->tokenizer},
                                  .scan = lf_text_dataset_bytes(d) <= SCAN_BYTES,
                                  .workers = lf_cfg_i64(t->cfg, LF_dataloader_num_workers),
                                  .seed = (uint64_t)lf_cfg_i64(t->cfg, LF_seed),
@@ -180,7 +203,9 @@ lf_status lf_language_loader(lf_task *t, lf_data_role role, lf_text_loader **out
     if (*out) return LF_OK;
     const lf_text_dataset *d = l->data[role];
     const lf_text_loader_opts o = loader_opts(t, role);
-    lf_status rc = lf_text_loader_new(&l->loaders[role], d, &l->text->encoder, &o, err);
+    lf_status rc = check_mask(t, role, err);
+    if (rc) return rc;
+    rc = lf_text_loader_new(&l->loaders[role], d, &l->text->encoder, &o, err);
     if (rc) return rc;
     *out = l->loaders[role];
     const lf_text_stats s = lf_text_loader_stats(*out);

@@ -18,6 +18,13 @@ int32_t lf_tokenizer_eos(const lf_tokenizer *t) { return t->eos; }
 int32_t lf_tokenizer_pad(const lf_tokenizer *t) { return t->pad; }
 int32_t lf_tokenizer_unk(const lf_tokenizer *t) { return t->unk; }
 
+int32_t lf_tokenizer_mask(const lf_tokenizer *t) {
+    static const char *const names[] = {"[MASK]", "<mask>"};
+    int32_t id = t->mask;
+    for (size_t i = 0; id < 0 && i < sizeof names / sizeof *names; i++) id = lf_tokenizer_id(t, names[i]);
+    return id;
+}
+
 static const lf_token *token(const lf_tokenizer *t, int32_t id) {
     return id >= 0 && (size_t)id < t->vocab.n && t->vocab.tokens[id].flags ? &t->vocab.tokens[id] : NULL;
 }

@@ -37,6 +37,8 @@ int32_t lf_tokenizer_bos(const lf_tokenizer *t);        /* -1: none; so the next
 int32_t lf_tokenizer_eos(const lf_tokenizer *t);
 int32_t lf_tokenizer_pad(const lf_tokenizer *t);
 int32_t lf_tokenizer_unk(const lf_tokenizer *t);
+/* What stands for a hidden token: mask_token, else what BERT or RoBERTa call it; -1: none. */
+int32_t lf_tokenizer_mask(const lf_tokenizer *t);
 const char *lf_tokenizer_token(const lf_tokenizer *t,
                                int32_t id); /* as in the file ("\u0120the"); NULL: no token; borrowed */
 int32_t lf_tokenizer_id(const lf_tokenizer *t, const char *token); /* -1: no such token */

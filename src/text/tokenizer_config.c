@@ -164,7 +164,11 @@ static void read_ids(lf_tokenizer *t, const cJSON *names) {
     const struct {
         const char *key;
         int32_t *id;
-    } ids[] = {{"bos_token", &t->bos}, {"eos_token", &t->eos}, {"pad_token", &t->pad}, {"unk_token", &t->unk}};
+    } ids[] = {{"bos_token", &t->bos},
+               {"eos_token", &t->eos},
+               {"pad_token", &t->pad},
+               {"unk_token", &t->unk},
+               {"mask_token", &t->mask}};
     for (size_t i = 0; i < sizeof ids / sizeof *ids; i++) {
         const char *s = lf_special_name(names, ids[i].key);
         if (s && *s) *ids[i].id = lf_tokenizer_id(t, s);

@@ -91,7 +91,7 @@ struct lf_tokenizer {
     lf_word_model model;
     lf_added_tokens added;
     lf_steps normalizers, pretokenizers, postprocessors, decoders;
-    int32_t bos, eos, pad, unk;
+    int32_t bos, eos, pad, unk, mask;
     bool truncates_left;     /* "truncation_side": what is cut off is the beginning */
     lf_tokenizer_work *work; /* lf_tokenizer_encode's; made when first needed */
 };

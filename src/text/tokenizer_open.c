@@ -60,7 +60,7 @@ static lf_status open_root(lf_tokenizer *t, const cJSON *root, const char *path,
 static lf_status open_json(lf_tokenizer **out, const cJSON *root, const char *path, lf_err *err) {
     lf_tokenizer *t = lf_calloc(1, sizeof *t);
     if (!t) return lf_no_memory(err, "tokens");
-    t->bos = t->eos = t->pad = t->unk = -1;
+    t->bos = t->eos = t->pad = t->unk = t->mask = -1;
     const lf_status rc = open_root(t, root, path, err);
     if (rc)
         lf_tokenizer_free(t);

@@ -147,6 +147,19 @@ static int64_t write_document(lf_text_batch *b, int64_t row, int64_t from, const
     return from + n;
 }
 
+/* A document of which some tokens are to be said again. An empty one is as long as one token of padding. */
+static int64_t write_masked(const lf_text_loader *l, lf_text_batch *b, int64_t row, const lf_text_tokens *t, span d) {
+    const int64_t n = d.end - d.begin, at = row * b->T;
+    for (int64_t i = 0; i < n; i++) {
+        b->ids[at + i] = t->ids[d.begin + i];
+        b->token_types[at + i] = b->document[at + i] = 0;
+        b->positions[at + i] = (int32_t)i;
+    }
+    b->n_targets += lf_text_mask(&l->opts.masking, b->indices[row], b->ids + at, b->labels + at, n);
+    b->lengths[row] = (int32_t)(n ? n : 1);
+    return n;
+}
+
 /* A text of a class: the marks of its tokens are their types. */
 static int64_t write_text(lf_text_batch *b, int64_t row, const lf_text_tokens *t, span d) {
     const int64_t n = d.end - d.begin, at = row * b->T;
@@ -199,8 +212,9 @@ static lf_status fill(void *context, void *item, lf_err *err) {
     for (int64_t row = 0, d = 0; row < b->B; row++) {
         int64_t column = 0;
         for (; d < s->n_documents && s->documents[d].row == row; d++)
-            column = l->classified ? write_text(b, row, &s->tokens, s->documents[d])
-                                   : write_document(b, row, column, &s->tokens, s->documents[d]);
+            column = l->classified    ? write_text(b, row, &s->tokens, s->documents[d])
+                     : l->opts.masked ? write_masked(l, b, row, &s->tokens, s->documents[d])
+                                      : write_document(b, row, column, &s->tokens, s->documents[d]);
         write_padding(b, row, column, pad);
     }
     if (l->classified) write_labels(l, b);
@@ -294,7 +308,8 @@ static lf_status allocate(lf_text_loader *l, lf_err *err) {
         slot *s = &l->slots[i];
         s->rows = lf_calloc(batch_size, sizeof *s->rows);
         s->batch.indices = lf_calloc(batch_size, sizeof *s->batch.indices);
-        good = s->rows && s->batch.indices && (!l->classified || allocate_labels(l, &s->batch, batch_size));
+        good = s->rows && s->batch.indices && (!l->classified || allocate_labels(l, &s->batch, batch_size)) &&
+               (!l->opts.masked || (s->batch.lengths = lf_calloc(batch_size, sizeof *s->batch.lengths)));
     }
     lf_status rc = good ? LF_OK : out_of_memory(l, err);
     for (int64_t i = 0; i < l->n_slots && !rc && !l->scanned; i++)
@@ -323,6 +338,7 @@ lf_status lf_text_loader_new(lf_text_loader **out, const lf_text_dataset *d, con
     l->classified = lf_text_dataset_is(d, LF_TEXT_CLASSIFIED);
     l->width = l->classified ? lf_text_dataset_width(d) : 0;
     assert(!l->classified || (!opts->packing && encoder->encode_pair));
+    assert(!opts->masked || (!opts->packing && !l->classified));
     if ((rc = lf_text_coder_init(&l->coder, encoder, &how, err)) || (rc = plan(l, err)) || (rc = allocate(l, err)) ||
         (rc = start(l, err)))
         lf_text_loader_free(l);

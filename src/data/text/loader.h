@@ -19,15 +19,17 @@
 #define LF_DATA_TEXT_LOADER_H
 
 #include "data/text/dataset.h"
+#include "data/text/masking.h"
 
 typedef struct lf_text_batch {
     int64_t B, T; /* T: the longest row of this batch, rounded up to a multiple of 8 (but not above max_seq_length) */
     int32_t *ids; /* [B,T]; padding: the encoder's pad, else eos, else 0 */
-    int32_t *labels;    /* [B,T] the next token, where it is of the same document and to be predicted; else -1 */
+    int32_t *labels;    /* [B,T] the next token, where it is of the same document and to be predicted; else -1. Of
+                           masked documents the token that stood here, where it was chosen */
     int32_t *positions; /* [B,T] within the document, from 0 */
     int32_t *document;  /* [B,T] first column of the token's document */
     int32_t *token_types,
-        *lengths;     /* of classified texts, a text a row: [B,T] 1 in the second text; [B] tokens of it */
+        *lengths;     /* of classified texts and masked documents, one a row: [B,T] 1 in the second text; [B] tokens */
     int32_t *classes; /* of classified texts: [B]; -1: unlabelled, or not of one class */
     float *values; /* of several labels or numbers: [B, lf_text_dataset_width]; NULL else. `labels` are then all -1 */
     int64_t *indices;  /* [B] which document or window the row begins with; see lf_text_loader_count */
@@ -46,7 +48,9 @@ typedef struct lf_text_loader_opts {
     lf_text_overlong overlong; /* skip: everything is tokenised before the first batch */
     bool packing, shuffle;     /* packing: not of classified texts */
     bool scan;                 /* tokenise everything before the first batch */
-    int64_t workers;           /* >= 1 */
+    lf_text_masking masking;   /* where `masked`: of documents, not packed */
+    bool masked;
+    int64_t workers; /* >= 1 */
     uint64_t seed;
     int64_t first_epoch, first_batch; /* resume position */
     int64_t epochs;                   /* how many to serve from first_epoch on; INT64_MAX = without end */
