@@ -18,7 +18,8 @@ from tokenizers import Tokenizer, models
 from transformers import AutoModelForCausalLM
 from transformers.utils import logging as hf_logging
 
-WAYS = [("true", []), ("intermediate", []), ("intermediate", ["--bias", "all"]), ("true", ["--bias", "lora_only"])]
+WAYS = [("true", []), ("intermediate", []), ("intermediate", ["--bias", "all"]), ("true", ["--bias", "lora_only"]),
+        ("true", ["--use_dora", "true"])]
 LETTERS = "abcdefghijklmnopqrstuvwxyz ."
 COMPLAINTS = ("missing", "unexpected", "newly initialized", "not initialized", "mismatch", "fan_in_fan_out", "tie")
 

@@ -23,6 +23,8 @@ TARGETS = {"lm-gpt2": ["c_attn", "c_proj", "c_fc"], "vit-base": ["q_proj", "v_pr
 VARIANTS = {
     "bias_lora_only": (["lm-qwen2", "lm-gpt2", "vit-base"], dict(bias="lora_only")),
     "bias_all": (["lm-qwen2", "lm-gpt2", "vit-base"], dict(bias="all")),
+    "dora": (["lm-qwen2", "vit-base"], dict(use_dora=True)),
+    "dora_bias": (["lm-gpt2"], dict(use_dora=True, bias="lora_only")),
     "loraplus": (["lm-qwen2"], dict(bias="all")),
 }
 

@@ -24,6 +24,31 @@ static bool factor(lf_nn *nn, lf_tensor *t, int64_t rows, int64_t columns, bool 
     return data && (grad || !trained) && (*start || !residual);
 }
 
+/* The magnitudes of DoRA start as the norms of W's rows, so that each is divided by itself at step 0. */
+static lf_status fill_magnitude(lf_nn *nn, const lf_module *m, lf_lora *l, lf_err *err) {
+    float *W = lf_aligned_alloc((size_t)(m->out * m->in) * sizeof *W), *squares = l->squares,
+          *norms = l->magnitude.data;
+    if (!W) return lf_no_memory(err, "the weight of %s", m->name);
+    const lf_status rc = lf_nn_weight(nn, m, W, err);
+    for (int64_t o = 0; !rc && o < m->out; o++) {
+        squares[o] = (float)nn->k->wide->sum_squares(W + o * m->in, m->in);
+        norms[o] = (float)sqrt((double)squares[o]);
+    }
+    lf_aligned_free(W);
+    return rc;
+}
+
+lf_status lf_lora_add_magnitude(lf_nn *nn, lf_module *m, bool trained, lf_err *err) {
+    lf_lora *l = m->lora;
+    const size_t size = (size_t)m->out * sizeof(float);
+    void *data = lf_arena_alloc(nn->arena, size), *grad = trained ? lf_arena_alloc(nn->arena, size) : NULL;
+    l->squares = lf_arena_alloc(nn->arena, size);
+    if (!data || !l->squares || (trained && !grad)) return lf_no_memory(err, "the magnitudes of %s", m->name);
+    lf_tensor_init(&l->magnitude, LF_F32, 1, (int64_t[]){m->out}, data, grad);
+    l->magnitude.requires_grad = trained;
+    return fill_magnitude(nn, m, l, err);
+}
+
 lf_status lf_lora_attach(lf_nn *nn, lf_module *m, int64_t r, double scaling, double dropout, bool trained,
                          bool residual, lf_err *err) {
     assert(nn->k->dtype == LF_F32);
@@ -61,8 +86,8 @@ static lf_status attach_all(lf_adapter *a, lf_err *err) {
     for (int64_t i = 0; i < a->match.count; i++) {
         const lf_match *m = &a->match;
         const double scaling = lf_lora_scaling(m->alpha[i], m->r[i], a->use_rslora);
-        const lf_status rc =
-            lf_lora_attach(a->nn, m->modules[i], m->r[i], scaling, a->lora_dropout, true, a->residual, err);
+        lf_status rc = lf_lora_attach(a->nn, m->modules[i], m->r[i], scaling, a->lora_dropout, true, a->residual, err);
+        if (!rc && a->use_dora) rc = lf_lora_add_magnitude(a->nn, m->modules[i], true, err);
         if (rc) return rc;
     }
     return LF_OK;
@@ -113,6 +138,8 @@ static lf_status start_module(start *s, int64_t i, lf_err *err) {
                               .stored = lf_decompositions_weight(W ? s->cache : NULL, W, m->out, m->in),
                               .from = from};
     rc = s->init->fill(&in, l->A.data, l->B.data, &s->reports[i], err);
+    if (!rc && from && from->magnitude)
+        lf_to_f32(l->magnitude.data, from->magnitude->data, from->magnitude->dtype, m->out);
     lf_aligned_free(W);
     if (rc || !s->init->residual) return rc;
     memcpy(l->A0, l->A.data, (size_t)l->A.numel * sizeof(float));
@@ -213,7 +240,25 @@ out:
 }
 
 /* What would fail in the middle of the work is found before it. */
+static lf_status check_dora(const lf_adapter_opts *o, const lf_init *init, lf_err *err) {
+    if (!o->use_dora) return LF_OK;
+    if (init->residual)
+        return lf_fail(err, LF_EUSAGE,
+                       "use_dora: cannot be combined with init_lora_weights %s, which subtracts its start; expected "
+                       "true, kaiming or gaussian",
+                       o->init);
+    if (o->lora_dropout > 0)
+        return lf_fail(
+            err, LF_EUSAGE,
+            "use_dora: cannot be combined with lora_dropout %g (PEFT drops inputs of the weight itself then); "
+            "set lora_dropout to 0",
+            o->lora_dropout);
+    return LF_OK;
+}
+
 static lf_status check_start(const lf_adapter *a, const lf_adapter_opts *o, const lf_init *init, lf_err *err) {
+    const lf_status why = check_dora(o, init, err);
+    if (why) return why;
     if (init->residual && o->use_rslora && (a->rank_pattern || a->alpha_pattern))
         return lf_fail(err, LF_EUSAGE,
                        "use_rslora: with init_lora_weights %s it cannot be combined with rank_pattern or alpha_pattern "
@@ -244,6 +289,7 @@ static lf_status make(lf_adapter **out, lf_nn *nn, const lf_adapter_opts *o, con
                       .lora_alpha = o->lora_alpha,
                       .lora_dropout = o->lora_dropout,
                       .use_rslora = o->use_rslora,
+                      .use_dora = o->use_dora,
                       .bias = lf_bias_named(o->bias),
                       .residual = init->residual};
     if ((rc = lf_match_modules(&a->match, nn, o, err)) ||

@@ -35,7 +35,7 @@ typedef struct lf_adapter_file lf_adapter_file;
 typedef struct lf_adapter_opts {
     int64_t r;
     double lora_alpha, lora_dropout;
-    bool use_rslora;
+    bool use_rslora, use_dora;
     const cJSON *target_modules, *exclude_modules, *layers_to_transform, *layers_pattern, *rank_pattern, *alpha_pattern;
     const char *init; /* "kaiming", "gaussian", "pissa", "pissa_niter_4", ... */
     lf_position position;
@@ -178,7 +178,8 @@ bool lf_adapter_file_is_head(const lf_adapter_file *f); /* a head alone, without
 lf_status lf_adapter_apply(lf_adapter **out, const lf_adapter_file *f, lf_nn *nn, lf_module *head,
                            const char *base_hash, lf_err *err);
 
-/* W += scaling * (B A) (delta form included) in double, rounded once; for merge. Signature of lf_merge_fn's work. */
+/* W += scaling * (B A) (delta form included), its rows scaled to their magnitudes (DoRA), in double, rounded once; for
+ * merge. Signature of lf_merge_fn's work. */
 lf_status lf_adapter_merge(const lf_module *m, float *W, lf_err *err);
 /* A module's update as one product: dW = B A, B [out,R] with the scaling in it, A [R,in], R = lf_lora_rank (r, in delta
  * form 2r). */

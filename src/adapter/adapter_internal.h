@@ -10,6 +10,7 @@ struct lf_adapter {
     int64_t r; /* PEFT's defaults, for modules that no pattern names */
     double lora_alpha, lora_dropout;
     bool use_rslora;
+    bool use_dora;                       /* magnitudes are there */
     const char *bias;                    /* LF_BIAS_NONE, ...; static */
     bool residual;                       /* A0 and B0 are there */
     cJSON *rank_pattern, *alpha_pattern; /* as the user wrote them; NULL: none */
@@ -29,6 +30,9 @@ double lf_lora_scaling(double alpha, int64_t r, bool use_rslora);
  * B0. */
 lf_status lf_lora_attach(lf_nn *nn, lf_module *m, int64_t r, double scaling, double dropout, bool trained,
                          bool residual, lf_err *err);
+
+/* Gives the module's lf_lora a magnitude (DoRA): the norms of W's rows. */
+lf_status lf_lora_add_magnitude(lf_nn *nn, lf_module *m, bool trained, lf_err *err);
 
 /* Takes all adapters, and what stands beside them, off nn's modules: a half-started one must not be computed with. */
 void lf_lora_detach_all(lf_nn *nn);

@@ -90,6 +90,7 @@ static const struct {
     {LF_lora_alpha, CHECKED},
     {LF_use_rslora, CHECKED},
     {LF_bias, CHECKED},
+    {LF_use_dora, CHECKED},
     {LF_lora_dropout, FREE},
     {LF_target_modules, PLACES},
     {LF_exclude_modules, PLACES},
@@ -116,6 +117,7 @@ static cJSON *settings_of(const lf_adapter_file *f) {
     lf_obj_bool(&o, lf_key_name(LF_use_rslora), c->use_rslora);
     lf_obj_number(&o, lf_key_name(LF_lora_dropout), c->lora_dropout);
     lf_obj_string(&o, lf_key_name(LF_bias), c->bias);
+    lf_obj_bool(&o, lf_key_name(LF_use_dora), c->use_dora);
     if (!c->target_modules) lf_obj_put(&o, lf_key_name(LF_target_modules), modules_of(f));
     for (int i = 0; i < N_SETTINGS; i++) {
         const char *name = lf_key_name(settings[i].key);

@@ -1,3 +1,5 @@
+#include <math.h>
+
 #include "adapter/adapter.h"
 #include "base/mem.h"
 
@@ -8,6 +10,13 @@ static void add_row(double *row, double b, const float *a, const float *a0, int6
         for (int64_t j = 0; j < n; j++) row[j] += b * ((double)a[j] - (double)a0[j]);
     else
         for (int64_t j = 0; j < n; j++) row[j] += b * (double)a[j];
+}
+
+/* What DoRA multiplies the adapted row with. */
+static double share_of_norm(const double *row, int64_t n, float magnitude) {
+    double squares = 0;
+    for (int64_t j = 0; j < n; j++) squares += row[j] * row[j];
+    return (double)magnitude / sqrt(squares);
 }
 
 lf_status lf_adapter_merge(const lf_module *m, float *W, lf_err *err) {
@@ -23,7 +32,10 @@ lf_status lf_adapter_merge(const lf_module *m, float *W, lf_err *err) {
             add_row(row, (double)B[at] - (B0 ? (double)B0[at] : 0), A + k * m->in, NULL, m->in);
             if (B0) add_row(row, (double)B0[at], A + k * m->in, A0 + k * m->in, m->in);
         }
-        for (int64_t j = 0; j < m->in; j++) W[o * m->in + j] = (float)((double)W[o * m->in + j] + l->scaling * row[j]);
+        for (int64_t j = 0; j < m->in; j++) row[j] = (double)W[o * m->in + j] + l->scaling * row[j];
+        const float *magnitude = l->magnitude.data;
+        const double factor = magnitude ? share_of_norm(row, m->in, magnitude[o]) : 1;
+        for (int64_t j = 0; j < m->in; j++) W[o * m->in + j] = (float)(magnitude ? factor * row[j] : row[j]);
     }
     lf_free(row);
     return LF_OK;

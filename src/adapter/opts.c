@@ -38,6 +38,7 @@ lf_status lf_adapter_opts_read(lf_adapter_opts *o, const lf_config *cfg, lf_err 
         .lora_alpha = lf_cfg_f64(cfg, LF_lora_alpha),
         .lora_dropout = lf_cfg_f64(cfg, LF_lora_dropout),
         .use_rslora = lf_cfg_bool(cfg, LF_use_rslora),
+        .use_dora = lf_cfg_bool(cfg, LF_use_dora),
         .target_modules = lf_cfg_json(cfg, LF_target_modules),
         .exclude_modules = lf_cfg_json(cfg, LF_exclude_modules),
         .layers_to_transform = lf_cfg_json(cfg, LF_layers_to_transform),

@@ -27,6 +27,7 @@ static lf_status apply_entry(applying *p, lf_module *m, const lf_peft_entry *e, 
     const double scaling = lf_lora_scaling(e->alpha, e->r, p->a->use_rslora);
     lf_status rc = lf_peft_check_fit(p->f, e, m, err);
     if (rc || (rc = lf_lora_attach(p->nn, m, e->r, scaling, p->a->lora_dropout, false, false, err))) return rc;
+    if (p->a->use_dora && (rc = lf_lora_add_magnitude(p->nn, m, false, err))) return rc;
     match->modules[match->count] = m;
     match->r[match->count] = e->r;
     match->alpha[match->count++] = e->alpha;
@@ -35,6 +36,7 @@ static lf_status apply_entry(applying *p, lf_module *m, const lf_peft_entry *e, 
     if (!buffer) return lf_no_memory(err, "applying the adapter %s", p->f->dir);
     put(p->nn, &m->lora->A, e->A, buffer);
     put(p->nn, &m->lora->B, e->B, buffer);
+    if (e->magnitude) put(p->nn, &m->lora->magnitude, e->magnitude, buffer);
     lf_free(buffer);
     return LF_OK;
 }
@@ -213,6 +215,7 @@ static lf_status make_room(applying *p, lf_err *err) {
                       .lora_alpha = c->lora_alpha,
                       .lora_dropout = c->lora_dropout,
                       .use_rslora = c->use_rslora,
+                      .use_dora = c->use_dora,
                       .bias = p->f->head_only ? LF_BIAS_NONE : c->bias};
     a->match.modules = lf_calloc(n, sizeof *a->match.modules);
     a->match.r = lf_calloc(n, sizeof *a->match.r);

@@ -13,7 +13,6 @@
 static const struct {
     const char *key, *what;
 } refused[] = {
-    {"use_dora", "DoRA"},
     {"use_qalora", "QA-LoRA"},
     {"use_bdlora", "block-diagonal LoRA"},
     {"lora_bias", "a bias in lora_B"},
@@ -57,6 +56,7 @@ static const char *const known[] = {"alpha_pattern",
                                     "runtime_config",
                                     "target_modules",
                                     "task_type",
+                                    "use_dora",
                                     "use_rslora"};
 
 /* Starts that leave the base weights alone: the file is the whole update. */
@@ -138,7 +138,8 @@ static lf_status read_values(lf_peft_config *c, const char *path, lf_err *err) {
     if ((rc = lf_json_get_i64(c->json, "r", 8, &c->r, path, err)) ||
         (rc = lf_json_get_f64(c->json, "lora_alpha", 8, &c->lora_alpha, path, err)) ||
         (rc = lf_json_get_f64(c->json, "lora_dropout", 0, &c->lora_dropout, path, err)) ||
-        (rc = lf_json_get_bool(c->json, "use_rslora", false, &c->use_rslora, path, err)))
+        (rc = lf_json_get_bool(c->json, "use_rslora", false, &c->use_rslora, path, err)) ||
+        (rc = lf_json_get_bool(c->json, "use_dora", false, &c->use_dora, path, err)))
         return rc;
     if (c->r < 1) return lf_fail(err, LF_EDATA, "%s: key 'r': expected at least 1, found %lld", path, (long long)c->r);
     if (!(c->lora_dropout >= 0 && c->lora_dropout < 1))

@@ -10,6 +10,7 @@
 typedef struct lf_peft_entry {
     const char *module; /* as the file spells it */
     const lf_st_tensor *A, *B;
+    const lf_st_tensor *magnitude; /* of DoRA; NULL: none */
     int64_t r;
     double alpha;
 } lf_peft_entry;

@@ -186,13 +186,16 @@ static lf_status promote(lf_adapter_file *f, lf_err *err) {
 
 static const struct {
     const char *suffix;
-    enum { IS_A, IS_B, IS_WEIGHT, IS_BIAS } what;
-} endings[] = {{".lora_A.weight", IS_A}, {".lora_B.weight", IS_B}, {".weight", IS_WEIGHT}, {".bias", IS_BIAS}};
+    enum { IS_A, IS_B, IS_MAGNITUDE, IS_WEIGHT, IS_BIAS } what;
+} endings[] = {{".lora_A.weight", IS_A},
+               {".lora_B.weight", IS_B},
+               {".lora_magnitude_vector", IS_MAGNITUDE},
+               {".weight", IS_WEIGHT},
+               {".bias", IS_BIAS}};
 
 static const struct {
     const char *part, *what;
 } foreign[] = {{".lora_embedding_", "adapters on embeddings are"},
-               {".lora_magnitude_vector", "DoRA is"},
                {".lora_B.bias", "a bias in lora_B is"},
                {".base_layer.", "trained weights under an adapter are"},
                {".token_adapter.", "trained tokens are"},
@@ -284,8 +287,8 @@ static lf_status take_tensor(lf_adapter_file *f, const lf_st_tensor *t, lf_err *
         if (endings[i].what == IS_WEIGHT || endings[i].what == IS_BIAS)
             return take_saved(f, t, module, endings[i].what == IS_BIAS, err);
         lf_peft_entry *e = entry_of(f, module);
-        *(endings[i].what == IS_A ? &e->A : &e->B) = t;
-        return check_numbers(t, 2, err);
+        *(endings[i].what == IS_A ? &e->A : endings[i].what == IS_B ? &e->B : &e->magnitude) = t;
+        return check_numbers(t, endings[i].what == IS_MAGNITUDE ? 1 : 2, err);
     }
     return lf_fail(err, LF_EDATA,
                    "%s: tensor '%s' is neither lora_A.weight nor lora_B.weight nor of a module in modules_to_save",
@@ -311,6 +314,12 @@ static lf_status check_pair(const lf_adapter_file *f, const lf_peft_entry *e, lf
                        "%s: tensor '" LF_PEFT_PREFIX
                        "%s.lora_%s.weight' is missing, but lora_%s of this module is there; is the file complete?",
                        f->weights_path, e->module, e->A ? "B" : "A", e->A ? "A" : "B");
+    if (!e->magnitude != !f->config.use_dora || (e->magnitude && e->magnitude->shape[0] != e->B->shape[0]))
+        return lf_fail(err, LF_EDATA,
+                       "%s: module '%s': expected %s lora_magnitude_vector, because key 'use_dora' in " LF_PEFT_CONFIG
+                       " is %s, of as many numbers as lora_B has rows, found %lld; are the two files of one adapter?",
+                       f->weights_path, e->module, f->config.use_dora ? "a" : "no",
+                       f->config.use_dora ? "true" : "false", (long long)(e->magnitude ? e->magnitude->numel : 0));
     if (e->A->shape[0] != e->r || e->B->shape[1] != e->r) {
         char A[64], B[64];
         return lf_fail(err, LF_ESHAPE,

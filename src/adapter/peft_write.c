@@ -168,7 +168,7 @@ static lf_status write_config(const writing *w, lf_err *err) {
     lf_obj_string(&o, "layers_to_transform", NULL);
     lf_obj_string(&o, "layers_pattern", NULL);
     lf_obj_bool(&o, "use_rslora", a->use_rslora);
-    lf_obj_bool(&o, "use_dora", false);
+    lf_obj_bool(&o, "use_dora", a->use_dora);
     lf_status rc = put_pattern(w, &o, "rank_pattern", a->residual ? 2 : 1, err);
     if (!rc) rc = put_pattern(w, &o, "alpha_pattern", alpha_factor(w), err);
     if (!rc) return lf_obj_write_in(&o, w->dir, LF_PEFT_CONFIG, true, err);
@@ -253,6 +253,7 @@ static lf_status declare_all(const writing *w, lf_st_writer *st, lf_err *err) {
         const int64_t R = written_rank(w, m->lora->r);
         rc = declare(w, st, m, "lora_A.weight", 2, R, m->in, err);
         if (!rc) rc = declare(w, st, m, "lora_B.weight", 2, m->out, R, err);
+        if (!rc && w->a->use_dora) rc = declare(w, st, m, "lora_magnitude_vector", 1, m->out, 0, err);
     }
     for (int64_t i = 0; !rc && w->a && i < w->nn->n_params; i++)
         if (lf_nn_is_beside(w->nn, w->nn->params[i])) rc = declare_beside(w, st, w->nn->params[i], err);
@@ -274,6 +275,7 @@ static lf_status write_lora(const writing *w, lf_st_writer *st, const lf_module 
     plain_factors(m->lora, m, memory, memory + n_A);
     lf_status rc = lf_st_writer_write_f32(st, memory, n_A, err);
     if (!rc) rc = lf_st_writer_write_f32(st, memory + n_A, n_B, err);
+    if (!rc && w->a->use_dora) rc = lf_st_writer_write_f32(st, m->lora->magnitude.data, m->out, err);
     lf_free(memory);
     return rc;
 }

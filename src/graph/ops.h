@@ -22,6 +22,8 @@ typedef struct lf_lora {
     int64_t r;
     double scaling, dropout;
     lf_tensor A, B;
+    lf_tensor magnitude;  /* DoRA (lf_dora): [out] real, trained; data NULL: none */
+    void *squares;        /* with a magnitude: [out] real, of each row of W the sum of squares */
     void *A0, *B0;        /* as A and B: numbers of the backend's dtype. Written by a start and by a checkpoint */
     lf_lora_probe *probe; /* NULL: nothing is measured, at no cost */
 } lf_lora;
@@ -39,6 +41,10 @@ typedef struct lf_linear_part {
     lf_lora *lora;
 } lf_linear_part;
 lf_tensor *lf_linear_group(lf_graph *g, lf_tensor *x, const lf_frozen *frozen, const lf_linear_part *parts, int n);
+/* DoRA (Liu et al. 2024) behind a group of frozen layers: z [.., sum of out] is what lf_linear_group made of the parts
+ * without their biases, and y = magnitude z / |row of W + scaling B A| + bias, of parts that have a magnitude; of the
+ * others y = z + bias. As in PEFT the norms are constants to backward. */
+lf_tensor *lf_dora(lf_graph *g, lf_tensor *z, const lf_frozen *frozen, const lf_linear_part *parts, int n);
 lf_tensor *lf_layernorm(lf_graph *g, lf_tensor *x, lf_tensor *w, lf_tensor *b, double epsilon);
 lf_tensor *lf_activation(lf_graph *g, lf_tensor *x, lf_activation_kind f); /* f of each number */
 /* The gated activation of an MLP, [..,2I] -> [..,I]: f(first half) * second half. SwiGLU with LF_SILU, GeGLU with

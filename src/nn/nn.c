@@ -235,9 +235,12 @@ lf_status lf_nn_trainables(lf_nn *nn, lf_trainable **out, int64_t *count, lf_err
     for (int64_t i = 0; i < nn->n_modules && ok; i++) {
         lf_module *m = nn->modules[i];
         if (!m->lora) continue;
-        ok = add_trainable(nn, &list, &n, (lf_trainable){joined(nn, m->name, "lora_A"), &m->lora->A, .decays = true}) &&
-             add_trainable(nn, &list, &n,
-                           (lf_trainable){joined(nn, m->name, "lora_B"), &m->lora->B, .decays = true, .is_B = true});
+        const lf_trainable of_adapter[] = {
+            {joined(nn, m->name, "lora_A"), &m->lora->A, .decays = true},
+            {joined(nn, m->name, "lora_B"), &m->lora->B, .decays = true, .is_B = true},
+            {joined(nn, m->name, "lora_magnitude_vector"), &m->lora->magnitude, .decays = true}};
+        for (int k = 0; k < (m->lora->magnitude.data ? 3 : 2); k++)
+            ok = ok && add_trainable(nn, &list, &n, of_adapter[k]);
     }
     *out = ok ? lf_arena_alloc(nn->arena, (size_t)(n + 1) * sizeof **out) : NULL;
     if (!*out) return lf_no_memory(err, "the list of trained tensors");
@@ -251,25 +254,43 @@ int64_t lf_nn_count(const lf_nn *nn, bool trained_only) {
     for (int64_t i = 0; i < nn->n_params; i++)
         if (!trained_only || nn->params[i]->tensor.requires_grad) n += nn->params[i]->tensor.numel;
     for (int64_t i = 0; i < nn->n_modules; i++)
-        if (nn->modules[i]->lora) n += nn->modules[i]->lora->A.numel + nn->modules[i]->lora->B.numel;
+        if (nn->modules[i]->lora)
+            n += nn->modules[i]->lora->A.numel + nn->modules[i]->lora->B.numel +
+                 (nn->modules[i]->lora->magnitude.data ? nn->modules[i]->out : 0);
     return n;
+}
+
+/* Parts with magnitudes (DoRA) get their biases behind these. */
+static lf_tensor *linear_parts(lf_graph *g, lf_tensor *x, const lf_frozen *frozen, const lf_linear_part *parts, int n) {
+    lf_linear_part bare[LF_GROUP_PARTS];
+    bool scaled = false;
+    for (int i = 0; i < n; i++) {
+        bare[i] = parts[i];
+        bare[i].bias = NULL;
+        scaled = scaled || (parts[i].lora && parts[i].lora->magnitude.data);
+    }
+    if (!scaled) return lf_linear_group(g, x, frozen, parts, n);
+    lf_tensor *z = lf_linear_group(g, x, frozen, bare, n);
+    return lf_nn_then(g, z, lf_dora(g, z, frozen, parts, n));
+}
+
+static lf_linear_part part_of(const lf_module *m, bool base, bool frozen) {
+    return (lf_linear_part){m->out, frozen ? NULL : &m->weight->tensor, m->bias ? &m->bias->tensor : NULL,
+                            base ? NULL : m->lora};
 }
 
 lf_tensor *lf_nn_linear_group(lf_graph *g, bool base, const lf_group *group, lf_tensor *x) {
     lf_linear_part parts[LF_GROUP_PARTS];
     const bool frozen = group->frozen.data != NULL;
-    for (int i = 0; i < group->n; i++) {
-        const lf_module *m = group->parts[i];
-        parts[i] = (lf_linear_part){m->out, frozen ? NULL : &m->weight->tensor, m->bias ? &m->bias->tensor : NULL,
-                                    base ? NULL : m->lora};
-    }
-    return lf_linear_group(g, x, frozen ? &group->frozen : NULL, parts, group->n);
+    for (int i = 0; i < group->n; i++) parts[i] = part_of(group->parts[i], base, frozen);
+    return linear_parts(g, x, frozen ? &group->frozen : NULL, parts, group->n);
 }
 
 lf_tensor *lf_nn_linear(lf_graph *g, bool base, lf_module *m, lf_tensor *x) {
     assert(!m->group);
-    return lf_linear(g, x, m->frozen.data ? &m->frozen : NULL, m->frozen.data ? NULL : &m->weight->tensor,
-                     m->bias ? &m->bias->tensor : NULL, base ? NULL : m->lora);
+    const bool frozen = m->frozen.data != NULL;
+    const lf_linear_part only = part_of(m, base, frozen);
+    return linear_parts(g, x, frozen ? &m->frozen : NULL, &only, 1);
 }
 
 lf_tensor *lf_nn_layernorm(lf_graph *g, lf_module *m, lf_tensor *x, double epsilon) {

@@ -48,7 +48,11 @@ double lf_update_ratio_end(lf_update_ratio *u) {
 lf_status lf_update_ratio_measure(double *out, lf_task *t, lf_model *m, lf_data_role role, lf_err *err) {
     bool adapted = false;
     *out = NAN;
-    for (int64_t i = 0; i < m->nn.n_modules; i++) adapted = adapted || m->nn.modules[i]->lora;
+    for (int64_t i = 0; i < m->nn.n_modules; i++) {
+        const lf_lora *l = m->nn.modules[i]->lora;
+        if (l && l->magnitude.data) return LF_OK; /* DoRA changes W itself: what it adds is no product of its own */
+        adapted = adapted || l;
+    }
     if (!adapted) return LF_OK;
     lf_update_ratio *u;
     lf_status rc = lf_update_ratio_begin(&u, &m->nn, err);

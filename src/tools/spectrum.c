@@ -112,6 +112,12 @@ static lf_status describe(const lf_spectra *s, lf_spectrum_row *row, lf_err *err
 
 static lf_status look_at(const lf_spectra *s, lf_spectrum_row *row, lf_err *err) {
     const lf_module *m = row->m;
+    if (m->lora && m->lora->magnitude.data)
+        return lf_fail(
+            err, LF_EUNSUPPORTED,
+            "adapter: has magnitudes (DoRA), so that its update of %s is no product of two factors; spectrum "
+            "shows plain adapters only",
+            m->name);
     float *W = lf_aligned_alloc((size_t)(m->out * m->in) * sizeof *W);
     if (!W) return lf_no_memory(err, "the weight of %s", m->name);
     lf_status rc = lf_nn_weight(&s->model->nn, m, W, err);

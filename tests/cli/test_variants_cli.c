@@ -16,6 +16,7 @@ static const struct {
     {"--bias lora_only --target_modules q_proj,up_proj", "model.layers.0.self_attn.q_proj.base_layer.bias", true},
     {"--bias all --target_modules q_proj --init intermediate", "model.layers.1.mlp.down_proj.bias", true},
     {"--loraplus_lr_ratio 8", NULL, true},
+    {"--use_dora true --bias lora_only", "model.layers.0.self_attn.k_proj.lora_magnitude_vector", true},
 };
 enum { WAYS = sizeof ways / sizeof ways[0] };
 
@@ -42,7 +43,8 @@ static void test_resumed_equals_straight(void **state) {
     (void)state;
     lf_err err = {0};
     for (int i = 0; i < WAYS; i++) {
-        const char *args = text(TRAIN "--max_steps 7 --lora_dropout 0.1 %s", ways[i].flags);
+        const char *args =
+            text(TRAIN "--max_steps 7 %s %s", strstr(ways[i].flags, "dora") ? "" : "--lora_dropout 0.1", ways[i].flags);
         must(text("%s --output_dir straight%d", args, i), 0);
         must(text("%s --output_dir cut%d", args, i), 0);
         assert_int_equal(lf_remove_tree(text("%s/cut%d/checkpoint-6", root, i), &err), LF_OK);

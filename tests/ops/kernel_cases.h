@@ -166,6 +166,30 @@ static void add_transposed_run(context *c) {
     c->k->add_transposed(c->b[TRANSPOSED_Y], c->b[TRANSPOSED_X], c->s[0] + 5, c->s[0], c->s[1]);
 }
 
+enum { DORA_NORM, DORA_SQUARES, DORA_B, DORA_P, DORA_G, DORA_M, DORA_Z, DORA_Y };
+static void dora_sizes(const int64_t *s, int64_t *n) { /* rows, C, r */
+    n[DORA_NORM] = n[DORA_SQUARES] = n[DORA_M] = s[1];
+    n[DORA_B] = s[1] * s[2];
+    n[DORA_P] = s[2] * (s[1] + 3);
+    n[DORA_G] = s[2] * s[2];
+    n[DORA_Z] = n[DORA_Y] = s[0] * s[1];
+}
+static const kernel_shape dora_shapes[] = {{1, 1, 1}, {5, 7, 3}, {130, 300, 8}, {3, 1030, 2}, {0}};
+#define REAL_DORA (~(BIT(DORA_Z) | BIT(DORA_Y)))
+static void row_norms_run(context *c) {
+    c->k->row_norms(c->b[DORA_NORM], c->b[DORA_SQUARES], c->b[DORA_B], c->b[DORA_P], c->s[1] + 3, c->b[DORA_G], c->s[1],
+                    c->s[2], 0.05);
+}
+static void apply_magnitudes_run(context *c) { /* variant: bias */
+    c->k->apply_magnitudes(c->b[DORA_Y], c->b[DORA_Z], c->b[DORA_M], c->b[DORA_SQUARES],
+                           c->variant ? c->b[DORA_NORM] : NULL, c->s[0], c->s[1]);
+}
+static void apply_magnitudes_backward_run(context *c) { /* bits: add; dz, dm not wanted; its dy is Y */
+    c->k->apply_magnitudes_backward(c->variant & 2 ? NULL : c->b[DORA_Z], c->variant & 1,
+                                    c->variant & 4 ? NULL : c->b[DORA_NORM], c->b[DORA_Y], c->b[DORA_Z], c->b[DORA_M],
+                                    c->b[DORA_SQUARES], c->s[0], c->s[1]);
+}
+
 /* ---- one pass over memory each ----------------------------------------------------------------------------------- */
 
 enum { X, DY, Y }; /* of n numbers each; DY: any second one */
@@ -664,6 +688,31 @@ static const kernel_case cases[] = {
      .real = BIT(TRANSPOSED_Y) | BIT(TRANSPOSED_X),
      .nan = {TRANSPOSED_X, TRANSPOSED_Y},
      .tolerance = 1e-6},
+    {.name = "row_norms",
+     .sizes = dora_sizes,
+     .run = row_norms_run,
+     .shapes = dora_shapes,
+     .real = REAL_DORA,
+     .positive = BIT(DORA_SQUARES) | BIT(DORA_B) | BIT(DORA_P) | BIT(DORA_G),
+     .nan = {DORA_B, DORA_NORM},
+     .tolerance = 1e-6},
+    {.name = "apply_magnitudes",
+     .sizes = dora_sizes,
+     .run = apply_magnitudes_run,
+     .shapes = dora_shapes,
+     .variants = 2,
+     .real = REAL_DORA,
+     .positive = BIT(DORA_SQUARES),
+     .nan = {DORA_Z, DORA_Y},
+     .tolerance = 1e-6},
+    {.name = "apply_magnitudes_backward",
+     .sizes = dora_sizes,
+     .run = apply_magnitudes_backward_run,
+     .shapes = dora_shapes,
+     .variants = 8,
+     .real = REAL_DORA,
+     .positive = BIT(DORA_SQUARES),
+     .tolerance = 1e-5},
     {.name = "fill", .sizes = three_vectors, .run = fill_run, .shapes = vectors},
     {.name = "from_f32", .sizes = three_vectors, .run = from_f32_run, .shapes = vectors, .real = BIT(Y)},
     {.name = "to_f32",

@@ -217,7 +217,7 @@ static void test_text_lists_and_choices(void **state) {
     REFUSE("train", {"optim", "lion", "expected one of adamw, sgd, found 'lion'"},
            {"overwrite_output_dir", "maybe", "expected true or false, found 'maybe'"},
            {"precision", "fp8", "expected one of fp32, bf16, auto, found 'fp8'"},
-           {"use_dora", "true", "DoRA is not supported"}, {"bias", "some", "expected one of none, all, lora_only"},
+           {"bias", "some", "expected one of none, all, lora_only"},
            {"modules_to_save", "[1]", "expected a list of strings, found '[1]'"},
            {"modules_to_save", "[\"a\"", "line 1"}, {"output_dir", "", "empty"});
 }

@@ -634,8 +634,8 @@ static void test_wrong_tensors(void **state) {
     REJECTS(LF_EDATA, ((folder){.add = "base_model.model.vit.x"}), "'base_model.model.vit.x'");
     REJECTS(LF_EDATA, ((folder){.add = "base_model.model.vit.layernorm.weight"}), "vit.layernorm.weight",
             "modules_to_save");
-    REJECTS(LF_EUNSUPPORTED, ((folder){.add = "base_model.model.vit.layers.0.attention.q_proj.lora_magnitude_vector"}),
-            "lora_magnitude_vector", "DoRA");
+    REJECTS(LF_ESHAPE, ((folder){.add = "base_model.model.vit.layers.0.attention.q_proj.lora_magnitude_vector"}),
+            "lora_magnitude_vector", "1 dimensions");
     REJECTS(LF_EUNSUPPORTED, ((folder){.add = "base_model.model.vit.embed.lora_embedding_A"}), "embeddings");
 }
 
@@ -660,8 +660,7 @@ static void test_wrong_targets(void **state) {
 static void test_wrong_configs(void **state) {
     (void)state;
 #define TARGET "'target_modules': ['q_proj'], 'modules_to_save': ['classifier']"
-    static const char *const refused[] = {"'use_dora': true",
-                                          "'use_qalora': true",
+    static const char *const refused[] = {"'use_qalora': true",
                                           "'use_bdlora': {'nblocks': 2}",
                                           "'lora_bias': true",
                                           "'alora_invocation_tokens': [1]",
@@ -687,6 +686,8 @@ static void test_wrong_configs(void **state) {
             "some");
     REJECTS(LF_EDATA, ((folder){.config = "{'peft_type': 'LORA', 'r': 2, " TARGET ", 'bias': 'all'}"}), "is missing",
             "'bias'");
+    REJECTS(LF_EDATA, ((folder){.config = "{'peft_type': 'LORA', 'r': 2, " TARGET ", 'use_dora': true}"}), "'use_dora'",
+            "expected a lora_magnitude_vector");
     REJECTS(LF_EDATA, ((folder){.config = "{}"}), "peft_type");
     REJECTS(LF_EDATA, ((folder){.config = "[]"}), "object");
     REJECTS(LF_EDATA, ((folder){.config = "{'peft_type': 'LORA', 'r': 0}"}), "'r'");

@@ -59,6 +59,8 @@ static void store_product(act *y, bool add, const act *a, const float *restrict 
 
 #include "kernels/fast/elementwise.inc.c"
 
+#include "kernels/fast/dora.inc.c"
+
 #include "kernels/fast/activation.inc.c"
 
 #include "kernels/fast/dropout.inc.c"

@@ -252,6 +252,45 @@ static void dropout(void *y_, bool add, const void *x_, int64_t n, double p, lf_
     for (int64_t i = 0; i < n; i++) store(&y[i], add, LD(x[i]) * dropout_factor(p, key, i));
 }
 
+/* ---- DoRA ---- */
+
+static void row_norms(void *norm, const void *squares, const void *B_, const void *P, int64_t ldp, const void *G,
+                      int64_t out, int64_t r, double scaling) {
+    for (int64_t o = 0; o < out; o++) {
+        const real *B = (const real *)B_ + o * r;
+        double cross = 0, square = 0;
+        for (int64_t k = 0; k < r; k++) {
+            cross += B[k] * ((const real *)P)[k * ldp + o];
+            for (int64_t l = 0; l < r; l++) square += B[k] * B[l] * ((const real *)G)[k * r + l];
+        }
+        const double sum = ((const real *)squares)[o] + 2 * scaling * cross + scaling * scaling * square;
+        ((real *)norm)[o] = (real)sqrt(sum < 0 ? 0 : sum);
+    }
+}
+
+static void apply_magnitudes(void *y, const void *z, const void *m, const void *norm, const void *b, int64_t rows,
+                             int64_t C) {
+    for (int64_t i = 0; i < rows * C; i++) {
+        const int64_t c = i % C;
+        const double factor = (double)((const real *)m)[c] / (double)((const real *)norm)[c];
+        store((act *)y + i, false, LD(((const act *)z)[i]) * factor + (b ? (double)((const real *)b)[c] : 0));
+    }
+}
+
+static void apply_magnitudes_backward(void *dz, bool add, void *dm, const void *dy_, const void *z_, const void *m,
+                                      const void *norm_, int64_t rows, int64_t C) {
+    const act *dy = dy_, *z = z_;
+    for (int64_t c = 0; c < C; c++) {
+        const double norm = (double)((const real *)norm_)[c], factor = (double)((const real *)m)[c] / norm;
+        double sum = 0;
+        for (int64_t row = 0; row < rows; row++) {
+            sum += LD(dy[row * C + c]) * LD(z[row * C + c]);
+            if (dz) store((act *)dz + row * C + c, add, LD(dy[row * C + c]) * factor);
+        }
+        if (dm) store_real((real *)dm + c, true, sum / norm);
+    }
+}
+
 /* ---- attention --------------------------------------------------------------------------------------------------- */
 
 static double dot(const act *a, const act *b, int64_t n) {
