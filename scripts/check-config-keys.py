@@ -33,16 +33,22 @@ LM = dict(TEXT, num_key_value_heads=2, tie_word_embeddings=False)
 ENCODER = dict(TEXT, num_labels=3, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
 PICTURE = dict(hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=48, image_size=16, patch_size=4,
                initializer_range=0.3, num_labels=3, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+TOWER = {k: v for k, v in PICTURE.items() if "dropout" not in k and k != "num_labels"}
+WHOLE = dict(vision_config=TOWER, text_config=dict(hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=24, vocab_size=64),
+             num_labels=3)
+# Their file is that of a tower of another family, under the same keys.
+TOWERS = {"clip_vision_model": "clip", "siglip_vision_model": "siglip"}
 CAUSAL, CLASSES, MASKED, PICTURES = ("AutoModelForCausalLM", "AutoModelForSequenceClassification", "AutoModelForMaskedLM",
                                      "AutoModelForImageClassification")
 # model_type: the sizes of a small one, and the classes whose files are made
 FAMILIES = {
     "vit": (PICTURE, [PICTURES]),
-    "deit": (PICTURE, [PICTURES]),
+    "deit": (dict(PICTURE, architectures=["DeiTForImageClassification"]), [PICTURES]),
     "dinov2": (PICTURE, [PICTURES]),
     "beit": (PICTURE, [PICTURES]),
-    "clip_vision_model": (PICTURE, [PICTURES]),
-    "siglip_vision_model": (PICTURE, [PICTURES]),
+    "dinov2_with_registers": (PICTURE, [PICTURES]),
+    "clip": (WHOLE, [PICTURES]),
+    "siglip": (WHOLE, [PICTURES]),
     "llama": (LM, [CAUSAL]),
     "mistral": (dict(LM, sliding_window=5, head_dim=8), [CAUSAL]),
     "qwen2": (LM, [CAUSAL]),
@@ -78,6 +84,14 @@ NO_MATTER = {
     "is_encoder_decoder": "transformers' own bookkeeping: no class of these families has a second half",
     "label2id": "the inverse of id2label, which is read", "num_labels": "how many id2label has",
     "encoder_stride": "of masked picture modelling, another head",
+    "apply_layernorm": "of a backbone, another class", "reshape_hidden_states": "of a backbone, another class",
+    "out_features": "of a backbone, another class", "out_indices": "of a backbone, another class", "stage_names": "of a backbone, another class",
+    "add_fpn": "of a backbone, another class", "pool_scales": "of segmentation, another head", "semantic_loss_ignore_index": "of segmentation, another head",
+    "use_auxiliary_head": "of segmentation, another head", "auxiliary_loss_weight": "of segmentation, another head",
+    "auxiliary_channels": "of segmentation, another head", "auxiliary_num_convs": "of segmentation, another head",
+    "auxiliary_concat_input": "of segmentation, another head", "vocab_size of beit": "of masked picture modelling, another head",
+    "pooler_output_size": "of a pooler that no classifier has", "layerscale_value": "of new weights", "layer_scale_init_value": "of new weights, if it is above 0",
+    "initializer_factor": "of new weights", "projection_dim": "of the projection beside text, which no classifier has",
     "embd_pdrop of phi3": "no class of transformers reads it", "qa_dropout": "of the head that answers questions",
     "summary_first_dropout": "of GPT2DoubleHeadsModel, another head",
     "pretraining_tp": "slices of products, for the same numbers",
@@ -139,7 +153,7 @@ def theirs(folder, name):
     """What transformers computes; None: it does not."""
     try:
         m = getattr(transformers, name).from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
-        c = m.config
+        c = getattr(m.config, "vision_config", m.config)
         with torch.no_grad():
             if name == PICTURES:
                 h, w = c.image_size if isinstance(c.image_size, (list, tuple)) else (c.image_size, c.image_size)
@@ -175,6 +189,9 @@ class Case:
         self.family, self.folder, self.name, self.program, self.keys = family, folder, name, program, keys_of(config)
         self.path = folder / "config.json"
         self.json, self.all = json.loads(self.path.read_text()), config.to_dict()
+        self.part = "vision_config" if "vision_config" in self.json else None
+        if self.part:  # what is asked for stands there
+            self.all, self.keys = self.all[self.part], keys_of(config.vision_config)
         self.ours, self.theirs = program.ask(folder), theirs(folder, name)
 
     def numbers(self, answer):
@@ -183,7 +200,8 @@ class Case:
 
     def judge(self, key, value):
         """What setting the key does, and whether that is as it should be."""
-        self.path.write_text(json.dumps({**self.json, key: value}))
+        changed = {self.part: {**self.json[self.part], key: value}} if self.part else {key: value}
+        self.path.write_text(json.dumps({**self.json, **changed}))
         ours, their_numbers = self.program.ask(self.folder), theirs(self.folder, self.name)
         self.path.write_text(json.dumps(self.json))
         if "error" in ours:
@@ -234,7 +252,10 @@ def main():
     args = p.parse_args()
     known = re.findall(r"LF_FAMILY\((\w+)\)", (ROOT / "src/model/families.def").read_text())
     program, count = Program(args.program), 0
-    for family in args.families or [k if k in FAMILIES else k.replace("_", "-") for k in known]:
+    for family in args.families or [k if k in FAMILIES or k in TOWERS else k.replace("_", "-") for k in known]:
+        if family in TOWERS:
+            print(f"{family}: the tower of {TOWERS[family]}")
+            continue
         if family not in FAMILIES:
             print(f"{family}: no line in this script's FAMILIES")
             count += 1

@@ -15,7 +15,11 @@ static atomic_int asked; /* of these; lock-free, so that a signal handler may */
 static atomic_bool checkpoint_requested;
 static bool bar_shown; /* a progress bar stands on the current terminal line */
 
-void lf_log_set_level(lf_log_level l) { level = l; }
+lf_log_level lf_log_set_level(lf_log_level l) {
+    const lf_log_level was = level;
+    level = l;
+    return was;
+}
 
 static bool ask(int what) {
     int before = NOTHING;

@@ -9,7 +9,7 @@
 
 typedef enum lf_log_level { LF_LOG_QUIET, LF_LOG_WARN, LF_LOG_INFO } lf_log_level;
 
-void lf_log_set_level(lf_log_level level);             /* default LF_LOG_INFO */
+lf_log_level lf_log_set_level(lf_log_level level);     /* default LF_LOG_INFO; returns what it was */
 void lf_info(const char *format, ...) LF_PRINTF(1, 2); /* one line; the newline is added */
 void lf_warn(const char *format, ...) LF_PRINTF(1, 2); /* one line, "warning: " in front */
 

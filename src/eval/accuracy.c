@@ -8,6 +8,7 @@
 #include "eval/eval_internal.h"
 #include "eval/kept_rows.h"
 #include "eval/score.h"
+#include "stats/stats.h"
 
 double lf_count_accuracy(const lf_class_counts *c) {
     int64_t are = 0, right = 0;
@@ -30,6 +31,7 @@ typedef struct scoring {
     lf_label_score *scores;
     lf_problem problem;
     lf_kept_rows kept;       /* of texts */
+    lf_confusion *confusion; /* NULL, or without room: not asked */
     lf_class_counts classes; /* its arrays are one piece of memory, at `are` */
     lf_eval_visit visit;
     void *context;
@@ -115,6 +117,21 @@ static bool is_finite_row(const float *x, int64_t n) {
     return isfinite(sum);
 }
 
+/* Is the label among the LF_TOP largest logits, of equals the first? */
+static bool is_near(const float *logits, int64_t V, int64_t label) {
+    int64_t before = 0;
+    for (int64_t v = 0; v < V; v++) before += logits[v] > logits[label] || (logits[v] == logits[label] && v < label);
+    return before < LF_TOP;
+}
+
+static void count_class(scoring *s, const float *logits, int64_t label, int64_t taken) {
+    s->classes.are[label]++;
+    s->classes.taken[taken]++;
+    s->classes.right[taken] += taken == label;
+    s->classes.near += is_near(logits, s->head->out, label);
+    if (s->confusion && s->confusion->n) s->confusion->counts[label * s->confusion->n + taken]++;
+}
+
 static lf_status score_row(scoring *s, const lf_example_batch *b, int64_t row, lf_err *err) {
     const int64_t V = s->head->out;
     const int32_t label = b->labels[row];
@@ -138,9 +155,7 @@ static lf_status score_row(scoring *s, const lf_example_batch *b, int64_t row, l
     }
     if (label < 0) return LF_OK;
     const int64_t taken = lf_argmax(logits, V);
-    s->classes.are[label]++;
-    s->classes.taken[taken]++;
-    s->classes.right[taken] += taken == label;
+    count_class(s, logits, label, taken);
     s->scores[row] = (lf_label_score){.target = true, .correct = taken == label, .nll = lse - (double)logits[label]};
     return keep_row(s, b, row, err);
 }
@@ -200,8 +215,18 @@ static lf_status put_figures(lf_accuracy *out, const scoring *s, const lf_score_
     if (s->problem == LF_REGRESSION)
         for (int i = 0; i < LF_N_COUNTED; i++) out->counted[i] = NAN;
     out->accuracy = out->counted[LF_COUNTED_accuracy];
+    lf_wilson(out->accuracy, s->classes.rows, &out->accuracy_low, &out->accuracy_high);
     const lf_status rc = lf_kept_auc(&out->auc, &s->kept, err);
     return rc ? rc : lf_kept_correlations(&out->pearson, &out->spearman, &s->kept, err);
+}
+
+static lf_status make_confusion(lf_confusion *c, lf_problem problem, int64_t V, lf_err *err) {
+    *c = (lf_confusion){0};
+    if (problem != LF_SINGLE_LABEL || V > LF_CONFUSION_CLASSES) return LF_OK;
+    c->counts = lf_calloc((size_t)(V * V), sizeof *c->counts);
+    if (!c->counts) return lf_no_memory(err, "which of %lld classes is taken for which", (long long)V);
+    c->n = V;
+    return LF_OK;
 }
 
 lf_status lf_evaluate(lf_accuracy *out, lf_model *m, lf_graph *g, lf_module *head, lf_examples *e,
@@ -223,7 +248,9 @@ lf_status lf_evaluate(lf_accuracy *out, lf_model *m, lf_graph *g, lf_module *hea
                                   .several = s.problem == LF_MULTI_LABEL,
                                   .texts = m->family->input == LF_TOKENS};
     const lf_scorer scorer = {&s, score, s.problem == LF_REGRESSION ? say_loss : say};
-    lf_status rc = lf_score_examples(&sum, e, &scorer, opts, err);
+    s.confusion = opts->confusion;
+    lf_status rc = s.confusion ? make_confusion(s.confusion, s.problem, V, err) : LF_OK;
+    if (!rc) rc = lf_score_examples(&sum, e, &scorer, opts, err);
     if (!rc) rc = put_figures(out, &s, &sum, err);
     lf_kept_rows_free(&s.kept);
     free_room(&s);

@@ -8,11 +8,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+enum { LF_TOP = 5 };
+
 /* Of the labelled examples, for each class: how many are of it, how many were taken for it, and how many are both. */
 typedef struct lf_class_counts {
     int64_t n; /* classes */
     int64_t *are, *taken, *right;
     int64_t rows;  /* labelled examples */
+    int64_t near;  /* of one label each: examples whose label is among the five largest logits */
     bool several;  /* of each class it is said whether it holds: an example may be of none, or of several */
     int64_t exact; /* then: examples of which all is right */
     bool texts;    /* figures that are only asked of texts are NAN else */

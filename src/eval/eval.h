@@ -13,6 +13,7 @@ typedef struct lf_accuracy {
     /* Share of labels (of examples, of next tokens) with the largest logit, the first of equals; of several labels,
      * share of the examples of which all are right (a logit above 0 is a yes); NAN of numbers. */
     double accuracy;
+    double accuracy_low, accuracy_high; /* its 95 % interval by Wilson; NAN */
     double loss;   /* mean cross-entropy of the labels; of several labels the mean over them too; of numbers squared */
     int64_t items; /* what speed is counted in: pictures, or tokens */
     int64_t targets;                              /* labels */
@@ -27,8 +28,23 @@ typedef struct lf_accuracy {
 #define LF_ACCURACY_NONE                                                                                               \
     {                                                                                                                  \
         .accuracy = NAN, .loss = NAN, .choice_accuracy = NAN, .choice_accuracy_norm = NAN, .exact_match = NAN,         \
-        .auc = NAN, .pearson = NAN, .spearman = NAN                                                                    \
+        .auc = NAN, .pearson = NAN, .spearman = NAN, .accuracy_low = NAN, .accuracy_high = NAN                         \
     }
+
+/* How often an example of one class was taken for another. Asked for by lf_eval_opts.confusion; of one label each, and
+ * up to LF_CONFUSION_CLASSES classes: else n is 0. */
+enum { LF_CONFUSION_CLASSES = 1000 };
+struct lf_confusion {
+    int64_t n;
+    int64_t *counts; /* [n, n]: a row what is right, a column what was said. lf_free */
+};
+/* A line a class: its name, how many examples, how many of them right, their share, and a column for each class that
+ * they were taken for. */
+lf_status lf_confusion_write(const lf_confusion *c, const char *const *names, const char *path, lf_err *err);
+/* {"labels": [..], "counts": [[..]]}; NULL: out of memory */
+cJSON *lf_confusion_json(const lf_confusion *c, const char *const *names);
+/* [{"label", "samples", "accuracy"}] of the classes that there are examples of; NULL: out of memory */
+cJSON *lf_confusion_classes(const lf_confusion *c, const char *const *names);
 
 /* Called with each batch in data-set order: features [B, lf_model_feature_width], logits [B, V] (floats; NULL where no
  * head was asked), the batch. */

@@ -36,15 +36,17 @@ typedef struct lf_examples {
     const char *(*name)(const void *data, int64_t index, char *buf, size_t size); /* of an example, for errors */
 } lf_examples;
 
+typedef struct lf_confusion lf_confusion;
 typedef struct lf_eval_opts {
     int64_t batch_size, workers;
     bool skip_bad_images;
     const lf_image_processor *processor;
-    const char *what;    /* of the progress line: "evaluate"; "" for none */
-    int64_t knn_samples; /* most features that the nearest neighbours are searched in; 0: 2000 */
-    bool base;           /* without the adapters */
-    bool base_is_gone;   /* all weights are trained: no untouched base is in the model's memory */
-    bool interruptible;  /* stop with LF_EINTERRUPTED after lf_interrupt; training lets an evaluation end first */
+    const char *what;        /* of the progress line: "evaluate"; "" for none */
+    int64_t knn_samples;     /* most features that the nearest neighbours are searched in; 0: 2000 */
+    bool base;               /* without the adapters */
+    lf_confusion *confusion; /* filled by lf_evaluate; NULL: not asked */
+    bool base_is_gone;       /* all weights are trained: no untouched base is in the model's memory */
+    bool interruptible;      /* stop with LF_EINTERRUPTED after lf_interrupt; training lets an evaluation end first */
 } lf_eval_opts;
 
 /* Pictures, in order. All is borrowed, and there while the examples are used; the options say how they are read. */

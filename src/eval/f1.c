@@ -12,7 +12,7 @@ static double f1_of(const lf_class_counts *c, int64_t k) {
 double lf_count_f1_macro(const lf_class_counts *c) {
     double sum = 0;
     int64_t n = 0;
-    for (int64_t k = 0; k < c->n && c->texts; k++) {
+    for (int64_t k = 0; k < c->n; k++) {
         if (!c->several && !c->are[k] && !c->taken[k]) continue;
         sum += f1_of(c, k);
         n++;

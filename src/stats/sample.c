@@ -93,3 +93,13 @@ static lf_sample sample_of(const double *a, const double *b, int64_t n) {
 
 lf_sample lf_sample_of(const double *x, int64_t n) { return sample_of(x, NULL, n); }
 lf_sample lf_sample_paired(const double *a, const double *b, int64_t n) { return sample_of(a, b, n); }
+
+void lf_wilson(double p, int64_t n, double *low, double *high) {
+    const double z = 1.959963984540054; /* the normal distribution's 97.5 % quantile */
+    *low = *high = NAN;
+    if (n < 1 || !(p >= 0 && p <= 1)) return;
+    const double N = (double)n, shrunk = 1 + z * z / N, centre = (p + z * z / (2 * N)) / shrunk,
+                 half = z / shrunk * sqrt(p * (1 - p) / N + z * z / (4 * N * N));
+    *low = fmax(centre - half, 0);
+    *high = fmin(centre + half, 1);
+}

@@ -23,6 +23,10 @@ lf_sample lf_sample_of(const double *x, int64_t n);
 /* Of the differences a[i] - b[i]. */
 lf_sample lf_sample_paired(const double *a, const double *b, int64_t n);
 
+/* 95 % interval of a share `p` found in n trials (Wilson 1927), which stays within 0 and 1 however few they are or
+ * however sure; NAN for n < 1 or a p that is no share. */
+void lf_wilson(double p, int64_t n, double *low, double *high);
+
 /* An outcome: more `gain` is better, less `cost` is better. Outcomes with a number that is not finite are left out
  * everywhere. */
 typedef struct lf_outcome {

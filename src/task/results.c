@@ -242,10 +242,18 @@ static void time_line(FILE *out, const lf_results *r) {
     if (between[0]) fputc('\n', out);
 }
 
+static void say_interval(FILE *out, const char *what, const lf_accuracy *a) {
+    if (a->accuracy_high > 0)
+        fprintf(out, "%s: 95 %% interval (Wilson) %.2f to %.2f %%\n", what, 100 * a->accuracy_low,
+                100 * a->accuracy_high);
+}
+
 void lf_results_table(const lf_results *r, FILE *out) {
     if (isfinite(r->eval_accuracy) || isfinite(r->test_accuracy) || isfinite(r->base_after))
         fprintf(out, "%-26s %10s %10s\n", "", "before", "after");
     for (const table_row *row = rows_by[r->task->judged_by]; row->title; row++) print_row(out, r, row);
+    say_interval(out, "new task", &r->eval);
+    say_interval(out, "new task, test", &r->test);
     if (r->after.by_neighbours)
         fputs("the base task is judged by nearest neighbours of features: the model has no head of its own\n", out);
     time_line(out, r);

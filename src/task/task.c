@@ -89,6 +89,7 @@ lf_status lf_task_prepare(lf_task *t, lf_err *err) { return t->type->prepare ? t
 void lf_task_close(lf_task *t) {
     if (!t) return;
     lf_forgetting_free(t->forgetting);
+    lf_free(t->confusion.counts);
     t->source->close(t);
     lf_free(t);
 }
@@ -100,6 +101,14 @@ lf_eval_opts lf_task_eval_opts(const lf_task *t, const char *what) {
                           .what = what,
                           .knn_samples = lf_cfg_i64(t->cfg, LF_knn_reference_samples),
                           .interruptible = t->interruptible};
+}
+
+lf_eval_opts lf_task_judge_opts(lf_task *t, const char *what) {
+    lf_eval_opts o = lf_task_eval_opts(t, what);
+    lf_free(t->confusion.counts);
+    t->confusion = (lf_confusion){0};
+    if (t->confuses) o.confusion = &t->confusion;
+    return o;
 }
 
 /* ---- forgetting ---- */

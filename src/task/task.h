@@ -44,6 +44,8 @@ typedef struct lf_task {
     lf_graph *g;
     void *data;                /* the source's */
     lf_forgetting *forgetting; /* NULL until the base is measured */
+    lf_confusion confusion;    /* of the last evaluation with confuses; n 0: none */
+    bool confuses;             /* evaluations count which class is taken for which */
     bool keeps_head;           /* training goes on with the head that the model has, and its labels */
     bool interruptible; /* evaluations end with LF_EINTERRUPTED after lf_interrupt; training lets them end first */
 } lf_task;
@@ -93,6 +95,8 @@ extern const lf_task_type lf_task_image, lf_task_language, lf_task_classificatio
  * (what classifies may be numbers): whoever keeps it takes it afterwards. */
 lf_status lf_task_open(lf_task **out, const lf_config *cfg, lf_model *m, lf_graph *g, lf_err *err);
 void lf_task_close(lf_task *t);
+/* The options of `evaluate`: with the confusion, where it is asked. */
+lf_eval_opts lf_task_judge_opts(lf_task *t, const char *what);
 lf_status lf_task_prepare(lf_task *t, lf_err *err);                 /* the head, if the task has one to fit */
 lf_eval_opts lf_task_eval_opts(const lf_task *t, const char *what); /* the configuration's, without a processor */
 

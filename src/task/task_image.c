@@ -71,7 +71,7 @@ static lf_tensor *loss(lf_task *t, const lf_example_batch *b, lf_loss_counts *co
 /* ---- judging ---- */
 
 static lf_status evaluate(lf_task *t, lf_accuracy *out, lf_model *m, lf_data_role role, const char *save, lf_err *err) {
-    const lf_eval_opts o = lf_task_eval_opts(t, "evaluate");
+    const lf_eval_opts o = lf_task_judge_opts(t, "evaluate");
     const lf_classifier *head;
     lf_examples *e;
     lf_status rc;

@@ -3,9 +3,29 @@
 
 #include "base/json.h"
 #include "base/log.h"
+#include "base/obj.h"
 #include "task/source.h"
 #include "task/update_ratio.h"
 #include "tools/common.h"
+
+/* The names of the classes that were told apart; NULL: none were. */
+static const char *const *class_names(const lf_task *t) {
+    const lf_classifier *head;
+    if (!t->confusion.n || lf_head_in_use(&head, t->model, t->cfg, "key 'data'", &(lf_err){0})) return NULL;
+    return head->labels;
+}
+
+static lf_status write_confusion(const lf_task *t, lf_err *err) {
+    const char *path = lf_cfg_str(t->cfg, LF_confusion_file);
+    if (!path) return LF_OK;
+    const char *const *names = class_names(t);
+    if (!names)
+        return lf_cfg_fail(t->cfg, LF_confusion_file, err, "is of data with one class each, of at most %d classes",
+                           LF_CONFUSION_CLASSES);
+    const lf_status rc = lf_confusion_write(&t->confusion, names, path, err);
+    if (!rc) lf_info("which class is taken for which is in %s", path);
+    return rc;
+}
 
 static lf_status new_task(lf_results *r, lf_task *t, lf_err *err) {
     const lf_data_from from = {.key = LF_data, .split = "test", .limit = LF_max_samples};
@@ -17,7 +37,7 @@ static lf_status new_task(lf_results *r, lf_task *t, lf_err *err) {
     lf_results_put(r, LF_DATA_EVAL, &a);
     r->items_per_second = (double)a.items / (lf_now() - began);
     if (a.skipped) lf_warn("%lld pictures could not be read and were left out", (long long)a.skipped);
-    return LF_OK;
+    return write_confusion(t, err);
 }
 
 static lf_status base_task(lf_results *r, lf_task *t, lf_err *err) {
@@ -32,10 +52,15 @@ static lf_status base_task(lf_results *r, lf_task *t, lf_err *err) {
     return LF_OK;
 }
 
-static lf_status print_results(const lf_results *r, const lf_config *cfg, FILE *out, lf_err *err) {
-    if (lf_cfg_bool(cfg, LF_json)) return lf_json_write_line(out, lf_results_to_json(r), err);
-    lf_results_table(r, out);
-    return LF_OK;
+static lf_status print_results(const lf_results *r, const lf_task *t, FILE *out, lf_err *err) {
+    if (!lf_cfg_bool(t->cfg, LF_json)) {
+        lf_results_table(r, out);
+        return LF_OK;
+    }
+    const char *const *names = class_names(t);
+    lf_obj o = lf_obj_of(lf_results_to_json(r));
+    if (names) lf_obj_put(&o, "eval_classes", lf_confusion_classes(&t->confusion, names));
+    return lf_json_write_line(out, lf_obj_take(&o), err);
 }
 
 lf_status lf_eval(const lf_config *cfg, FILE *out, lf_err *err) {
@@ -52,6 +77,7 @@ lf_status lf_eval(const lf_config *cfg, FILE *out, lf_err *err) {
     if ((rc = lf_opened_open(&o, cfg, LF_LOAD_FROZEN, err)) || (rc = lf_task_open(&t, cfg, o.model, o.g, err)))
         goto out;
     t->interruptible = true;
+    t->confuses = true;
     if ((data && (rc = new_task(&r, t, err))) || (base && (rc = base_task(&r, t, err))) ||
         (rc = lf_update_ratio_measure(&r.update_ratio, t, o.model, base ? LF_DATA_BASE : LF_DATA_EVAL, err)))
         goto out;
@@ -59,7 +85,7 @@ lf_status lf_eval(const lf_config *cfg, FILE *out, lf_err *err) {
     r.threads = o.threads;
     r.trainable_parameters = lf_nn_count(&o.model->nn, true);
     r.peak_rss_mb = lf_peak_rss_mb();
-    rc = print_results(&r, cfg, out, err);
+    rc = print_results(&r, t, out, err);
 out:
     lf_task_close(t);
     lf_opened_close(&o);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/csv.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -24,6 +25,7 @@ typedef struct predictions {
     const lf_dataset *d;
     const char *const *names;
     int64_t top_k, count, skipped;
+    bool labelled;    /* the classes of d are labels of the model: they are said beside what was guessed */
     int64_t *indices; /* [count] into d */
     guess *guesses;   /* [count, top_k], most probable first */
 } predictions;
@@ -62,6 +64,14 @@ static void put_guess(lf_obj *o, const predictions *p, const guess *g) {
     lf_obj_number(o, "probability", (double)g->probability);
 }
 
+static const char *true_name(const predictions *p, int64_t i) {
+    return lf_dataset_class_name(p->d, lf_dataset_label(p->d, p->indices[i]));
+}
+
+static bool is_right(const predictions *p, int64_t i) {
+    return strcmp(true_name(p, i), p->names[p->guesses[i * p->top_k].label]) == 0;
+}
+
 static cJSON *guesses_json(const predictions *p, const guess *top) {
     lf_obj list = lf_list_new();
     for (int64_t k = 0; k < p->top_k; k++) {
@@ -91,6 +101,10 @@ static cJSON *to_json(const predictions *p, int64_t i) {
     lf_obj o = lf_obj_new();
     put_name(&o, lf_dataset_example_name(p->d, p->indices[i], name, sizeof name));
     put_guess(&o, p, top);
+    if (p->labelled) {
+        lf_obj_string(&o, "true_label", true_name(p, i));
+        lf_obj_bool(&o, "right", is_right(p, i));
+    }
     if (p->top_k > 1) lf_obj_put(&o, "top_k", guesses_json(p, top));
     return lf_obj_take(&o);
 }
@@ -107,24 +121,10 @@ static lf_status write_jsonl(const predictions *p, FILE *f, lf_err *err) {
     return rc;
 }
 
-/* RFC 4180: quoted where there is a comma, a quote or a line break. */
-static void csv_text(FILE *f, const char *s) {
-    if (!strpbrk(s, ",\"\r\n")) {
-        fputs(s, f);
-        return;
-    }
-    fputc('"', f);
-    for (; *s; s++) {
-        if (*s == '"') fputc('"', f);
-        fputc(*s, f);
-    }
-    fputc('"', f);
-}
-
 static lf_status csv_name(FILE *f, const char *name, lf_err *err) {
     char *repaired = lf_string_repaired(name);
     if (!repaired) return lf_no_memory(err, "the predictions");
-    csv_text(f, repaired);
+    lf_csv_text(f, repaired);
     lf_free(repaired);
     return LF_OK;
 }
@@ -133,6 +133,7 @@ static lf_status write_csv(const predictions *p, FILE *f, lf_err *err) {
     char name[NAME];
     fputs("file,label,probability", f);
     for (int64_t k = 1; k < p->top_k; k++) fprintf(f, ",label_%" PRId64 ",probability_%" PRId64, k + 1, k + 1);
+    if (p->labelled) fputs(",true_label,right", f);
     fputc('\n', f);
     for (int64_t i = 0; i < p->count; i++) {
         const lf_status rc = csv_name(f, lf_dataset_example_name(p->d, p->indices[i], name, sizeof name), err);
@@ -140,8 +141,13 @@ static lf_status write_csv(const predictions *p, FILE *f, lf_err *err) {
         for (int64_t k = 0; k < p->top_k; k++) {
             const guess *g = &p->guesses[i * p->top_k + k];
             fputc(',', f);
-            csv_text(f, p->names[g->label]);
+            lf_csv_text(f, p->names[g->label]);
             fprintf(f, ",%.6g", (double)g->probability);
+        }
+        if (p->labelled) {
+            fputc(',', f);
+            lf_csv_text(f, true_name(p, i));
+            fputs(is_right(p, i) ? ",true" : ",false", f);
         }
         fputc('\n', f);
     }
@@ -194,6 +200,44 @@ static lf_status allocate(predictions *p, lf_err *err) {
     return p->indices && p->guesses ? LF_OK : lf_no_memory(err, "%zu predictions", n);
 }
 
+static bool is_label(const char *name, const lf_classifier *head) {
+    for (int64_t i = 0; i < head->n_labels; i++)
+        if (strcmp(head->labels[i], name) == 0) return true;
+    return false;
+}
+
+/* Are the folders (or what a file of labels says) classes that the model knows, each by its name? Then they are what is
+ * right. Folders of other names may mean anything. */
+static bool has_true_labels(const lf_dataset *d, int64_t count, const lf_classifier *head) {
+    if (lf_dataset_count(d) != count) return false; /* pictures that no label is given of */
+    for (int64_t c = 0; c < lf_dataset_n_classes(d); c++)
+        if (!is_label(lf_dataset_class_name(d, c), head)) return false;
+    return true;
+}
+
+/* The pictures, with their labels where they have true ones. */
+static lf_status open_pictures(predictions *p, lf_dataset **out, const lf_dataset_opts *opts, const lf_classifier *head,
+                               lf_err *err) {
+    const lf_status rc = lf_dataset_open(out, opts, err);
+    if (rc) return rc;
+    lf_dataset_opts labelled = *opts;
+    lf_dataset *d = NULL;
+    lf_err ignored = {0};
+    labelled.unlabelled = false;
+    const lf_log_level was = lf_log_set_level(LF_LOG_QUIET); /* what is left out was said */
+    const lf_status has_none = lf_dataset_open(&d, &labelled, &ignored);
+    lf_log_set_level(was);
+    if (has_none) return LF_OK;
+    p->labelled = has_true_labels(d, lf_dataset_count(*out), head);
+    if (p->labelled) {
+        lf_dataset *plain = *out;
+        *out = d;
+        d = plain;
+    }
+    lf_dataset_free(d);
+    return LF_OK;
+}
+
 lf_status lf_predict(const lf_config *cfg, FILE *out, lf_err *err) {
     const lf_dataset_opts data = {.spec = lf_cfg_json(cfg, LF_data),
                                   .key = "data",
@@ -222,7 +266,7 @@ lf_status lf_predict(const lf_config *cfg, FILE *out, lf_err *err) {
         goto out;
     }
     if ((rc = lf_processor_for(&processor, o.model, err)) ||
-        (rc = lf_head_in_use(&head, o.model, cfg, "predict", err)) || (rc = lf_dataset_open(&d, &data, err)))
+        (rc = lf_head_in_use(&head, o.model, cfg, "predict", err)) || (rc = open_pictures(&p, &d, &data, head, err)))
         goto out;
     p.d = d;
     p.names = head->labels;

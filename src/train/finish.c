@@ -47,12 +47,28 @@ static lf_status measure_update(lf_run *run, lf_model *m, lf_err *err) {
                                    run->has_base ? LF_DATA_BASE : LF_DATA_EVAL, err);
 }
 
+/* confusion.csv, and confusion.json for the page: of the test data where there are some, else of the evaluation's. */
+static lf_status keep_confusion(const lf_run *run, lf_err *err) {
+    const lf_confusion *c = &run->task->confusion;
+    const char *const *names = run->model->head.labels;
+    if (!c->n || c->n != run->model->head.n_labels) return LF_OK;
+    char *path = lf_path_join(run->dir, "confusion.csv");
+    lf_status rc = path ? lf_confusion_write(c, names, path, err) : lf_no_memory(err, "%s", run->dir);
+    lf_free(path);
+    if (rc) return rc;
+    cJSON *o = lf_confusion_json(c, names);
+    rc = lf_json_write_in(run->dir, "confusion.json", o, false, err);
+    cJSON_Delete(o);
+    return rc;
+}
+
 static lf_status measure(lf_run *run, lf_model *m, lf_err *err) {
     const lf_task_type *task = run->task->type;
     lf_accuracy a;
     lf_base_score after;
     lf_status rc = measure_update(run, m, err);
     if (rc) return rc;
+    run->task->confuses = true;
     if (run->has_eval) {
         if ((rc = task->evaluate(run->task, &a, m, LF_DATA_EVAL, NULL, err))) return rc;
         lf_results_put(&run->results, LF_DATA_EVAL, &a);
@@ -61,7 +77,7 @@ static lf_status measure(lf_run *run, lf_model *m, lf_err *err) {
         if ((rc = task->evaluate(run->task, &a, m, LF_DATA_TEST, NULL, err))) return rc;
         lf_results_put(&run->results, LF_DATA_TEST, &a);
     }
-    if (!run->has_base) return LF_OK;
+    if ((rc = keep_confusion(run, err)) || !run->has_base) return rc;
     if ((rc = lf_task_measure_tuned(run->task, &after, m, err))) return rc;
     lf_results_put_base(&run->results, &run->before, &after);
     return LF_OK;

@@ -202,6 +202,49 @@ static void eval_of_the_model(void **state) {
     lf_safetensors_close(open_logits("few.safetensors", 4, LABELS));
 }
 
+/* Which class is taken for which: in JSON and as CSV, by the logits that are saved beside. */
+static void eval_tells_classes_apart(void **state) {
+    (void)state;
+    RUN(eval, "--model @model --data @base --save-logits @own.safetensors --confusion_file @confusion.csv --json");
+    cJSON *o = object();
+    lf_safetensors *st = open_logits("own.safetensors", PICTURES, LABELS);
+    const float *logits = lf_safetensors_at(st, 0)->data;
+    int taken[LABELS][LABELS] = {0}, at = 0;
+    char want[512] = "label,samples,right,accuracy,as LABEL_0,as LABEL_1,as LABEL_2,as LABEL_3,as LABEL_4\n", *text;
+    for (int label = 0; label < LABELS; label++)
+        for (int i = label; i < PICTURES; i += LABELS, at++) taken[label][lf_argmax(logits + at * LABELS, LABELS)]++;
+    lf_safetensors_close(st);
+    const cJSON *one = member(o, "eval_classes")->child;
+    for (int label = 0; label < LABELS; label++, one = one->next) {
+        int n = 0;
+        for (int v = 0; v < LABELS; v++) n += taken[label][v];
+        assert_true(number(one, "samples") == n);
+        assert_true(fabs(number(one, "accuracy") - (double)taken[label][label] / n) < 1e-12);
+        snprintf(want + strlen(want), sizeof want - strlen(want), "LABEL_%d,%d,%d,%.6g", label, n, taken[label][label],
+                 (double)taken[label][label] / n);
+        for (int v = 0; v < LABELS; v++)
+            snprintf(want + strlen(want), sizeof want - strlen(want), ",%d", taken[label][v]);
+        strcat(want, "\n");
+    }
+    assert_null(one);
+    assert_true(number(o, "eval_accuracy_low") < number(o, "eval_accuracy") || number(o, "eval_accuracy") == 0);
+    assert_true(number(o, "eval_accuracy_high") > number(o, "eval_accuracy"));
+    assert_true(number(o, "eval_f1_macro") >= 0);
+    assert_null(cJSON_GetObjectItemCaseSensitive(o, "eval_top5")); /* of five classes all are among the first five */
+    cJSON_Delete(o);
+    size_t size;
+    lf_err err = {0};
+    assert_ok(lf_file_read(&text, &size, in_scratch("confusion.csv"), &err), err);
+    assert_string_equal(text, want);
+    lf_free(text);
+    RUN(eval, "--model @model --data @base");
+    assert_non_null(strstr(printed, "interval (Wilson)"));
+    RUN(eval, "--model @model --adapter @adapter --data @base --json"); /* seven classes */
+    o = object();
+    assert_true(number(o, "eval_top5") >= number(o, "eval_accuracy") && number(o, "eval_top5") <= 1);
+    cJSON_Delete(o);
+}
+
 static void eval_of_an_adapter(void **state) {
     (void)state;
     RUN(eval, "--model @model --adapter @adapter --data @base --save-logits @adapter.safetensors --forgetting_data "
@@ -403,6 +446,32 @@ static void predict_as_jsonl(void **state) {
     assert_true(number(o, "count") == 1);
     assert_null(cJSON_GetObjectItemCaseSensitive(member(o, "predictions")->child, "top_k"));
     cJSON_Delete(o);
+}
+
+/* Folders of the model's labels are what is right; folders of other names are only folders. */
+static void predict_says_what_is_right(void **state) {
+    (void)state;
+    RUN(predict, "--model @model --data @base --json");
+    cJSON *o = object();
+    const cJSON *one;
+    int right = 0;
+    cJSON_ArrayForEach(one, member(o, "predictions")) {
+        const char *label = member(one, "true_label")->valuestring;
+        assert_non_null(strstr(member(one, "file")->valuestring, label));
+        const bool is = strcmp(label, member(one, "label")->valuestring) == 0;
+        assert_int_equal(cJSON_IsTrue(member(one, "right")), is);
+        right += is;
+    }
+    cJSON_Delete(o);
+    RUN(eval, "--model @model --data @base --json");
+    o = object();
+    assert_true(fabs(number(o, "eval_accuracy") - (double)right / PICTURES) < 1e-12);
+    cJSON_Delete(o);
+    RUN(predict, "--model @model --data @base --output csv");
+    assert_int_equal(strncmp(printed, "file,label,probability,true_label,right\n", 40), 0);
+    put_noise("names/pets/a.pgm", 1);
+    RUN(predict, "--model @model --data @names");
+    assert_null(strstr(printed, "true_label"));
 }
 
 static void predict_as_csv(void **state) {
@@ -714,6 +783,7 @@ static void spectrum_without_memory(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(eval_of_the_model),
+        cmocka_unit_test(eval_tells_classes_apart),
         cmocka_unit_test(eval_of_an_adapter),
         cmocka_unit_test(eval_of_a_base_without_a_head),
         cmocka_unit_test(eval_says_what_is_wrong),
@@ -722,6 +792,7 @@ int main(void) {
         cmocka_unit_test(merge_leaves_nothing_half_written),
         cmocka_unit_test(merge_of_labels_with_one_name),
         cmocka_unit_test(predict_as_jsonl),
+        cmocka_unit_test(predict_says_what_is_right),
         cmocka_unit_test(predict_as_csv),
         cmocka_unit_test(predict_names_that_are_no_utf8),
         cmocka_unit_test(predictions_are_whole_or_not_there),

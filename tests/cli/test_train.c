@@ -31,6 +31,8 @@ static void test_run_has_all_its_files(void **state) {
                                         "adapter/README.md",
                                         "report.html",
                                         "curves.csv",
+                                        "confusion.csv",
+                                        "confusion.json",
                                         "checkpoint-40/adapter/adapter_model.safetensors"};
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
         if (!lf_is_file(text("%s/full/%s", root, files[i]))) fail_msg("full/%s is missing", files[i]);
@@ -52,6 +54,8 @@ static void test_run_has_all_its_files(void **state) {
                                  root)),
                      0);
     cJSON_Delete(results);
+    assert_int_equal(system(text("grep -q 'Which class is taken for which' %s/full/report.html", root)), 0);
+    assert_int_equal(system(text("grep -q '^bee,4,' %s/full/confusion.csv", root)), 0); /* of the test data */
     must(run("spectrum --model $M --adapter full/adapter"), 0); /* knows where the adapter started */
     assert_non_null(strstr(output, "those of init_lora_weights intermediate"));
     /* eval of the written adapter says the same */

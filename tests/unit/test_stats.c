@@ -252,6 +252,29 @@ static void test_gain(void **state) {
     assert_true(isnan(lf_gain_shown(accuracy, NAN)) && isnan(lf_gain_shown(perplexity, NAN)));
 }
 
+/* The roots q of n (p - q)^2 = z^2 q (1 - q), solved with 30 digits. */
+static void test_wilson(void **state) {
+    (void)state;
+    static const struct {
+        double p;
+        int64_t n;
+        double low, high;
+    } cases[] = {{0.5, 10, 0.2365930905, 0.7634069095},
+                 {0, 10, 0, 0.2775327998},
+                 {1, 1, 0.2065493143, 1},
+                 {0.9, 1000, 0.8798480368, 0.9170905564}};
+    double low, high;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        lf_wilson(cases[i].p, cases[i].n, &low, &high);
+        if (fabs(low - cases[i].low) > 1e-6 || fabs(high - cases[i].high) > 1e-6)
+            fail_msg("%g of %lld: %.9f to %.9f", cases[i].p, (long long)cases[i].n, low, high);
+    }
+    lf_wilson(0.5, 0, &low, &high);
+    assert_true(isnan(low) && isnan(high));
+    lf_wilson(NAN, 5, &low, &high);
+    assert_true(isnan(low) && isnan(high));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_t_closed_forms),
@@ -259,6 +282,7 @@ int main(void) {
         cmocka_unit_test(test_t_refused),
         cmocka_unit_test(test_sample),
         cmocka_unit_test(test_sample_without_interval),
+        cmocka_unit_test(test_wilson),
         cmocka_unit_test(test_paired),
         cmocka_unit_test(test_pareto),
         cmocka_unit_test(test_hypervolume),

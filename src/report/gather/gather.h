@@ -75,7 +75,4 @@ void lf_number_text(char *text, size_t size, double x); /* the fewest digits tha
  * objects. */
 int lf_value_compare(const cJSON *a, const cJSON *b);
 
-/* A field of a CSV line, quoted where it must be. */
-void lf_csv_text(FILE *f, const char *text);
-
 #endif

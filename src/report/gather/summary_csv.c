@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/csv.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"

@@ -81,16 +81,3 @@ int lf_value_compare(const cJSON *a, const cJSON *b) {
     }
     return (x != NULL) - (y != NULL);
 }
-
-void lf_csv_text(FILE *f, const char *text) {
-    if (!text[strcspn(text, ",\"\r\n")]) {
-        fputs(text, f);
-        return;
-    }
-    fputc('"', f);
-    for (; *text; text++) {
-        if (*text == '"') fputc('"', f);
-        fputc(*text, f);
-    }
-    fputc('"', f);
-}

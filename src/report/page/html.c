@@ -85,6 +85,57 @@ static lf_status pictures(FILE *f, const page *p, lf_err *err) {
     return rc;
 }
 
+/* ---- which class is taken for which ---- */
+
+enum { MOST_SHOWN = 40 }; /* classes; of more the CSV file is the better table */
+
+/* The darker, the larger its share of the row. */
+static void confusion_cell(FILE *f, double count, double of_row, bool right) {
+    fprintf(f, "<td class=\"n\" style=\"background:rgba(%s,%.3f)\">", right ? "46,139,87" : "205,92,92",
+            of_row > 0 ? 0.75 * count / of_row : 0);
+    if (count > 0) fprintf(f, "%.0f", count);
+    fputs("</td>", f);
+}
+
+static void confusion_row(FILE *f, const cJSON *labels, const cJSON *row, int label) {
+    double sum = 0;
+    const cJSON *count;
+    int said = 0;
+    cJSON_ArrayForEach(count, row) sum += count->valuedouble;
+    const cJSON *right = cJSON_GetArrayItem(row, label);
+    fputs("<tr><th>", f);
+    lf_html_value(f, cJSON_GetArrayItem(labels, label));
+    fprintf(f, "</th><td class=\"n\">%.0f</td><td class=\"n\">", sum);
+    if (sum > 0) fprintf(f, "%.1f %%", 100 * (right ? right->valuedouble : 0) / sum);
+    fputs("</td>", f);
+    cJSON_ArrayForEach(count, row) confusion_cell(f, count->valuedouble, sum, said++ == label);
+    fputs("</tr>\n", f);
+}
+
+/* confusion.json of the run, as a table of which the cells are shaded. */
+static void confusion(FILE *f, const char *run) {
+    cJSON *json = NULL;
+    if (lf_json_read_in(&json, run, "confusion.json", &(lf_err){0})) return;
+    const cJSON *labels = cJSON_GetObjectItemCaseSensitive(json, "labels"),
+                *counts = cJSON_GetObjectItemCaseSensitive(json, "counts"), *label, *row;
+    int number = 0;
+    fputs("<h2>Which class is taken for which</h2>\n", f);
+    if (cJSON_GetArraySize(labels) > MOST_SHOWN) {
+        fprintf(f, "<p>The numbers of %d classes are in confusion.csv.</p>\n", cJSON_GetArraySize(labels));
+    } else {
+        fputs("<p>A row is what is right, a column what was said; numbers are also in confusion.csv.</p>\n", f);
+        lf_html_table_begin(f);
+        lf_html_column(f, "class", false);
+        lf_html_column(f, "examples", true);
+        lf_html_column(f, "right", true);
+        cJSON_ArrayForEach(label, labels) lf_html_column(f, cJSON_IsString(label) ? label->valuestring : "", true);
+        lf_html_rows(f);
+        cJSON_ArrayForEach(row, counts) confusion_row(f, labels, row, number++);
+        lf_html_table_end(f);
+    }
+    cJSON_Delete(json);
+}
+
 static lf_status write_page(FILE *f, const page *p, lf_err *err) {
     char *config = lf_path_join(p->run, "config.json");
     lf_html_begin(f, "lora-ft run");
@@ -96,6 +147,7 @@ static lf_status write_page(FILE *f, const page *p, lf_err *err) {
     how_base_is_judged(f, p->results);
     const lf_status rc = config ? pictures(f, p, err) : lf_no_memory(err, "%s", p->run);
     if (p->results) {
+        confusion(f, p->run);
         fputs("<h2>Results</h2>\n", f);
         lf_html_object(f, p->results, NULL);
     }
