@@ -206,7 +206,7 @@ typedef struct vit {
     int64_t heads, intermediate_size, patch, registers;
     lf_patch_grid file_grid, grid; /* of the file's positions, and of the pictures */
     double epsilon, hidden_dropout, attention_dropout, initializer_range, scale_value, drop_path;
-    bool qkv_bias, k_bias, has_mask, has_positions, own_bias, shared_bias;
+    bool qkv_bias, k_bias, has_mask, has_positions, pooling_head, own_bias, shared_bias;
     pooling pool;
     lf_activation_kind activation;
     lf_param *front[2], *pos, *bias_table;
@@ -304,7 +304,9 @@ static lf_status read_kind(lf_model *m, vit *v, lf_err *err) {
     if (v->kind->embeddings->clip) v->qkv_bias = v->k_bias = true; /* no key says it */
     if (is_dino(v)) return read_dino(m, v, err);
     const lf_status rc = lf_family_size(m, "intermediate_size", 3072, 1 << 20, &v->intermediate_size, err);
-    return rc || !is_beit(v) ? rc : read_beit(m, v, err);
+    if (rc || is_beit(v)) return rc ? rc : read_beit(m, v, err);
+    if (v->kind->pool != POOL_MEAN) return LF_OK; /* SigLIP's alone has it */
+    return lf_json_get_bool(m->config, "vision_use_head", true, &v->pooling_head, m->config_path, err);
 }
 
 /* Pictures are as large as preprocessor_config.json makes them. Where that is not config.json's image_size, positions
@@ -490,13 +492,7 @@ static bool declare_shared_bias(lf_model *m, vit *v) {
 
 /* The head of SigLIP that pools by attention: no part of a classifier, but of the file of one. */
 static bool declare_pooling_head(lf_model *m, const vit *v) {
-    bool has_head = true;
-    const cJSON *key;
     const int64_t C = m->hidden_size, I = v->intermediate_size;
-    cJSON *tower;
-    if (v->kind->pool != POOL_MEAN || tower_config(m, v, &tower, &(lf_err){0})) return true;
-    key = cJSON_GetObjectItemCaseSensitive(tower, "vision_use_head");
-    has_head = !cJSON_IsFalse(key);
     const struct {
         const char *module, *leaf;
         int ndim;
@@ -515,7 +511,14 @@ static bool declare_pooling_head(lf_model *m, const vit *v) {
         {"head.mlp.fc2", "bias", 1, {C}},
     };
     lf_param *ignored;
-    for (size_t i = 0; has_head && i < sizeof params / sizeof *params; i++)
+    /* Known by name, so that an adapter's target_modules do not mean them in PEFT. */
+    static const char *const layers[] = {"head.attention.out_proj", "head.mlp.fc1", "head.mlp.fc2"};
+    for (size_t i = 0; v->pooling_head && i < sizeof layers / sizeof *layers; i++) {
+        char path[NAME];
+        below(path, v->kind->root, layers[i]);
+        if (!lf_nn_module(&m->nn, LF_MODULE_OTHER, 0, 0, path, path)) return false;
+    }
+    for (size_t i = 0; v->pooling_head && i < sizeof params / sizeof *params; i++)
         if (!declare_param(m, v, &ignored, params[i].module, params[i].leaf, params[i].ndim, params[i].shape))
             return false;
     return true;

@@ -124,6 +124,41 @@ static void test_towers(void **state) {
     each_available("fp32", names, 2, check_whole_names);
 }
 
+/* ---- names of targets ---- */
+
+/* PEFT sees the layers of SigLIP's pooling head, which carry no adapter: what is written must not mean them. */
+static void check_targets(const char *name, const lf_kernels *k) {
+    static const char *const idle[] = {"vision_model.head.attention.out_proj", "vision_model.head.mlp.fc1",
+                                       "vision_model.head.mlp.fc2"};
+    fixture f;
+    training t;
+    cJSON *config;
+    const cJSON *target;
+    char *dir = scratch();
+    open_model(&f, name, k, LF_LOAD_FROZEN);
+    open_training(&t, &f, "pissa", NULL, 0);
+    assert_int_equal(lf_adapter_count(t.adapter), 6 * f.model->n_layers);
+    OK(lf_adapter_save(t.adapter, &f.model->nn, dir, &(lf_adapter_facts){.base_path = name}, &err));
+    OK(lf_json_read_in(&config, dir, "adapter_config.json", &err));
+    cJSON_ArrayForEach(target, cJSON_GetObjectItemCaseSensitive(config, "target_modules")) {
+        for (size_t i = 0; i < sizeof idle / sizeof *idle; i++) {
+            const size_t n = strlen(idle[i]), m = strlen(target->valuestring);
+            if (m <= n && strcmp(idle[i] + n - m, target->valuestring) == 0)
+                fail_msg("%s means %s", target->valuestring, idle[i]);
+        }
+    }
+    cJSON_Delete(config);
+    close_training(&t);
+    OK(lf_remove_tree(dir, &err));
+    close_case(&f);
+}
+
+static void test_targets(void **state) {
+    (void)state;
+    static const char *const names[] = {"siglip-tiny"};
+    each_available("fp32", names, 1, check_targets);
+}
+
 /* ---- all weights trained ---- */
 
 /* What a classifier does not use: of SigLIP's pooling head and CLIP's last norm nothing is learned. */
@@ -254,7 +289,7 @@ static void test_prepared_size(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_written), cmocka_unit_test(test_towers),
-                                       cmocka_unit_test(test_all_trained), cmocka_unit_test(test_refused),
-                                       cmocka_unit_test(test_prepared_size)};
+                                       cmocka_unit_test(test_targets), cmocka_unit_test(test_all_trained),
+                                       cmocka_unit_test(test_refused), cmocka_unit_test(test_prepared_size)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
