@@ -29,7 +29,7 @@ lf_status lf_family_layer_types(const lf_model *m, int64_t window, bool fixed, c
     const cJSON *types = cJSON_GetObjectItemCaseSensitive(m->config, "layer_types");
     if (!types || cJSON_IsNull(types)) return LF_OK;
     if (!cJSON_IsArray(types) || cJSON_GetArraySize(types) != m->n_layers)
-        return lf_fail(err, LF_EDATA, "%s: key 'layer_types': expected a list of %lld names, one for each layer",
+        return lf_fail(err, LF_EDATA, "%s: key 'layer_types': expected a list of %lld names, as num_hidden_layers says",
                        m->config_path, (long long)m->n_layers);
     const cJSON *type = types->child;
     lf_status rc = LF_OK;

@@ -235,7 +235,8 @@ static lf_status read_unturned(const lf_model *m, lf_llama *v, lf_err *err) {
     const lf_status rc = lf_family_size(m, "no_rope_layer_interval", 4, INT32_MAX, &every, err);
     if (rc) return rc;
     if (given && (!cJSON_IsArray(list) || cJSON_GetArraySize(list) < m->n_layers))
-        return lf_fail(err, LF_EDATA, "%s: key 'no_rope_layers': expected a list of %lld numbers, one for each layer",
+        return lf_fail(err, LF_EDATA,
+                       "%s: key 'no_rope_layers': expected a list of %lld numbers, as num_hidden_layers says",
                        m->config_path, (long long)m->n_layers);
     item = given ? list->child : NULL;
     for (int64_t i = 0; i < m->n_layers; i++, item = item ? item->next : NULL) {
