@@ -2,8 +2,8 @@
 """lora-ft against PyTorch + PEFT on the same machine, side by side: rounds alternate, ratios are taken pair by pair.
 
 Needs torch, transformers, peft. Nothing else should run on the machine meanwhile.
-usage: bench-vs-peft.py [--program build/lora-ft] [--rounds 5] [--steps 5] [--shape vit-b|dinov2-s|smollm-135m] [--batch 32] [--seq 256]
-                        [--rank 16] [--precision fp32|bf16] [--mode autocast|cast] [--init kaiming|pissa|pissa_niter_N]
+usage: bench-vs-peft.py [--program build/lora-ft] [--rounds 5] [--steps 5] [--shape vit-b|dinov2-s|smollm-135m|bert-base]
+                        [--batch 32] [--seq 256] [--rank 16] [--precision fp32|bf16] [--mode autocast|cast] [--init kaiming|pissa|pissa_niter_N]
                         [--eval] [--checkpointing] [--plain-peer] [--compile] [--model DIR]
 
 Both sides run in processes of their own with OMP_NUM_THREADS threads (2 if unset), on the same random weights (or those of
@@ -16,17 +16,22 @@ import argparse, contextlib, json, os, statistics, subprocess, sys, tempfile, ti
 OF_PICTURES = ["q_proj", "k_proj", "v_proj", "o_proj", "fc1", "fc2", "query", "key", "value", "dense"]
 SHAPES = {"vit-b": dict(unit="images", targets=OF_PICTURES),
           "dinov2-s": dict(unit="images", targets=OF_PICTURES),
-          "smollm-135m": dict(unit="tokens", targets=["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"])}
+          "smollm-135m": dict(unit="tokens", targets=["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]),
+          "bert-base": dict(unit="tokens", targets=["query", "key", "value", "dense"])}  # a classifier, with its dropout of 0.1
+CLASSIFIERS = ["vit-b", "dinov2-s", "bert-base"]
 
 
 def make_model(shape, folder):
     import torch
-    from transformers import Dinov2Config, Dinov2ForImageClassification, LlamaConfig, LlamaForCausalLM, ViTConfig, ViTForImageClassification
+    from transformers import (BertConfig, BertForSequenceClassification, Dinov2Config, Dinov2ForImageClassification, LlamaConfig,
+                              LlamaForCausalLM, ViTConfig, ViTForImageClassification)
     torch.manual_seed(0)
     if shape == "vit-b":
         model = ViTForImageClassification(ViTConfig(num_labels=100))
     elif shape == "dinov2-s":  # at 224 pixels, 257 tokens
         model = Dinov2ForImageClassification(Dinov2Config(hidden_size=384, num_attention_heads=6, image_size=224, num_labels=100))
+    elif shape == "bert-base":
+        model = BertForSequenceClassification(BertConfig())
     else:
         model = LlamaForCausalLM(LlamaConfig(hidden_size=576, intermediate_size=1536, num_hidden_layers=30, num_attention_heads=9,
                                              num_key_value_heads=3, vocab_size=49152, max_position_embeddings=2048, rms_norm_eps=1e-5,
@@ -36,16 +41,18 @@ def make_model(shape, folder):
 
 def open_peer(a):
     import torch
-    from transformers import AutoModelForCausalLM, AutoModelForImageClassification
-    auto = AutoModelForImageClassification if SHAPES[a.shape]["unit"] == "images" else AutoModelForCausalLM
+    from transformers import AutoModelForCausalLM, AutoModelForImageClassification, AutoModelForSequenceClassification
+    pictures, classes = SHAPES[a.shape]["unit"] == "images", a.shape in CLASSIFIERS
+    auto = AutoModelForImageClassification if pictures else AutoModelForSequenceClassification if classes else AutoModelForCausalLM
     model = auto.from_pretrained(a.model, dtype=torch.float32)
-    if SHAPES[a.shape]["unit"] == "images":
+    if pictures:
         size = model.config.image_size
         batch = dict(pixel_values=torch.randn(a.batch, model.config.num_channels, size, size),
                      labels=torch.randint(0, model.config.num_labels, (a.batch,)))
         return model, batch, a.batch
     ids = torch.randint(0, model.config.vocab_size, (a.batch, a.seq))
-    return model, dict(input_ids=ids, labels=ids), a.batch * a.seq
+    labels = torch.randint(0, model.config.num_labels, (a.batch,)) if classes else ids
+    return model, dict(input_ids=ids, labels=labels), a.batch * a.seq
 
 
 def peer(a):
@@ -66,7 +73,7 @@ def peer(a):
     targets = [t for t in SHAPES[a.shape]["targets"] if any(n.endswith("." + t) for n, _ in model.named_modules())]
     start = time.perf_counter()
     model = get_peft_model(model, LoraConfig(r=a.rank, lora_alpha=a.rank, target_modules=targets,
-                                             modules_to_save=["classifier"] if SHAPES[a.shape]["unit"] == "images" else None,
+                                             modules_to_save=["classifier"] if a.shape in CLASSIFIERS else None,
                                              init_lora_weights=True if a.init == "kaiming" else a.init))
     init = time.perf_counter() - start
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-4)
