@@ -413,12 +413,11 @@ static lf_tensor *bert_masked(const lf_model *m, lf_graph *g, lf_pass *pass) {
     return lf_nn_then(g, h, lf_nn_layernorm(g, v->transform_norm, h, v->epsilon));
 }
 
-/* Heads of other tasks; buffers of old files; roberta's and xlm-roberta's poolers, which their classifiers do not read;
- * and the second bias of an untied head, which nothing reads where the decoder has its own. */
-static const char *const unused[] = {"cls.seq_relationship.", "cls.predictions.bias", "qa_outputs.",
-                                     ".position_ids",         ".token_type_ids",      NULL};
-static const char *const unused_of_roberta[] = {
-    "qa_outputs.", "lm_head.bias", "roberta.pooler.", "pooler.", ".position_ids", ".token_type_ids", NULL};
+/* Heads of other tasks; buffers of old files; and roberta's and xlm-roberta's poolers, which their classifiers do not
+ * read. */
+static const char *const unused[] = {"cls.seq_relationship.", "qa_outputs.", ".position_ids", ".token_type_ids", NULL};
+static const char *const unused_of_roberta[] = {"qa_outputs.",   "roberta.pooler.", "pooler.",
+                                                ".position_ids", ".token_type_ids", NULL};
 
 #define RELATIVE(name, type, prefix_, class, unused_)                                                                  \
     const lf_family lf_family_##name = {.model_type = type,                                                            \

@@ -395,7 +395,8 @@ static lf_status check_tied_copy(const lf_model *m, const lf_st_tensor *t, bool 
 static lf_status check_use(const lf_model *m, const lf_st_tensor *t, const lf_param *p, bool *used, lf_err *err) {
     for (int way = 0; !*used && way < NAMINGS; way++) *used = find_by(m->family, m->weights, p, way) == t;
     const lf_st_tensor *first = *used ? lf_family_find(m->family, m->weights, p) : t;
-    if (first == t || same_tensor(first, t)) return LF_OK;
+    const bool unread = !m->tied && m->lm_head && p == m->lm_head->bias; /* an untied head has two, and reads its own */
+    if (first == t || unread || same_tensor(first, t)) return LF_OK;
     return lf_fail(err, LF_EDATA, "%s: tensor '%s' differs from '%s', but they are two names of one parameter", t->path,
                    t->name, first->name);
 }

@@ -119,7 +119,8 @@ static void put_facts(lf_obj *o, const lf_model *m) {
         put_pixel_facts(o, m);
     else
         put_token_facts(o, m);
-    if (lf_model_says(m, LF_NEXT_TOKEN)) lf_obj_bool(o, "tie_word_embeddings", m->tied);
+    if (m->lm_head) lf_obj_bool(o, "tie_word_embeddings", m->tied);
+    if (m->family->masked) lf_obj_bool(o, "masked_head", m->lm_head != NULL);
     if (lf_model_says(m, LF_CLASSES)) put_class_facts(o, m);
 }
 
