@@ -25,6 +25,8 @@ int64_t lf_language_eval_rows(const lf_task *t); /* of a batch of an evaluation 
 /* language_text.c: the tokenizer and the chat template that the configuration says, and that a max_seq_length that is
  * given is one the model has positions for. */
 lf_status lf_language_tokenizer(lf_text_tokenizer **out, const lf_config *cfg, const lf_model *m, lf_err *err);
+/* What pads a text, where config.json does not say it. */
+void lf_language_take_padding(lf_model *m, const lf_text_tokenizer *t);
 lf_status lf_language_check_length(const lf_config *cfg, const lf_model *m, lf_err *err);
 
 /* language_choices.c: the choices of every question by log-likelihood. */

@@ -80,6 +80,10 @@ lf_status lf_language_tokenizer(lf_text_tokenizer **out, const lf_config *cfg, c
     return rc;
 }
 
+void lf_language_take_padding(lf_model *m, const lf_text_tokenizer *t) {
+    if (m->tokens.pad < 0) m->tokens.pad = t->encoder.pad >= 0 ? t->encoder.pad : t->encoder.eos;
+}
+
 lf_status lf_language_check_length(const lf_config *cfg, const lf_model *m, lf_err *err) {
     const int64_t asked = lf_cfg_i64(cfg, LF_max_seq_length);
     if (!lf_cfg_is_given(cfg, LF_max_seq_length) || !m->tokens.max_positions || asked <= m->tokens.max_positions)

@@ -51,8 +51,7 @@ lf_status lf_language_open_text(lf_task *t, lf_err *err) {
     lf_language *l = t->data;
     if (l->text) return LF_OK;
     const lf_status rc = lf_language_tokenizer(&l->text, t->cfg, t->model, err);
-    if (!rc && t->model->tokens.pad < 0)
-        t->model->tokens.pad = l->text->encoder.pad >= 0 ? l->text->encoder.pad : l->text->encoder.eos;
+    if (!rc) lf_language_take_padding(t->model, l->text);
     return rc;
 }
 

@@ -15,6 +15,7 @@
 #include "base/utf8.h"
 #include "eval/eval_internal.h"
 #include "tools/common.h"
+#include "tools/predictions.h"
 
 typedef struct guess {
     int32_t label;
@@ -260,9 +261,7 @@ lf_status lf_predict(const lf_config *cfg, FILE *out, lf_err *err) {
     lf_status rc;
     if ((rc = lf_opened_open(&o, cfg, LF_LOAD_FROZEN, err))) goto out;
     if (o.model->family->input != LF_PIXELS) {
-        rc = lf_fail(err, LF_EUNSUPPORTED,
-                     "%s: a language model, and predict classifies pictures; use generate, or eval with choices",
-                     o.model->path);
+        rc = lf_predict_texts(cfg, o.model, o.g, out, err);
         goto out;
     }
     if ((rc = lf_processor_for(&processor, o.model, err)) ||

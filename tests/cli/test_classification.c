@@ -241,6 +241,80 @@ static void test_preview_and_dry_run(void **state) {
     must("bench --model pre/model --task_type SEQ_CLS --batch 2 --seq 16 --steps 1 --warmup 0 --threads 1", 0);
 }
 
+/* ---- asking ---- */
+
+static void test_predict(void **state) {
+    (void)state;
+    cJSON *o = json_of("predict --model pre/model --adapter tuned/adapter --data judged.jsonl --threads 1 --json");
+    const cJSON *one;
+    int i = TRAINED, right = 0;
+    near(number(o, "count"), JUDGED, 0);
+    cJSON_ArrayForEach(one, cJSON_GetObjectItemCaseSensitive(o, "predictions")) {
+        assert_string_equal(cJSON_GetObjectItemCaseSensitive(one, "text")->valuestring, text_of(i));
+        assert_true(number(one, "score") > 0.5);
+        right += !strcmp(cJSON_GetObjectItemCaseSensitive(one, "label")->valuestring, label_of(i++));
+    }
+    assert_true(right > 0.9 * JUDGED);
+    cJSON_Delete(o);
+    /* a text a line, and lines with nothing in them left out */
+    put("lines.txt", "the film was good\n\nthe book was \"awful\", and dull\n");
+    must("predict --model merged --data - --output csv --top_k 2 --threads 1 < lines.txt", 0);
+    assert_non_null(strstr(output, "text,label,score,label_2,score_2\nthe film was good,pos,"));
+    assert_non_null(strstr(output, "\n\"the book was \"\"awful\"\", and dull\","));
+    must("predict --model merged --data lines.txt --threads 1 --output_file said.jsonl", 0);
+    char *said;
+    size_t n;
+    lf_err err = {0};
+    assert_int_equal(lf_file_read(&said, &n, text("%s/said.jsonl", root), &err), LF_OK);
+    assert_non_null(strstr(said, "{\"text\": \"the film was good\", \"label\": \"pos\", \"score\": "));
+    lf_free(said);
+    /* each of several labels, and a number of a pair */
+    o = json_of("predict --model pre/model --adapter several/adapter --data several.jsonl --threads 1 --json");
+    one = cJSON_GetObjectItemCaseSensitive(o, "predictions")->child;
+    assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(one, "top_k")), 2);
+    cJSON_Delete(o);
+    o = json_of("predict --model pre/model --adapter numbers/adapter --data numbers.csv --threads 1 --json");
+    one = cJSON_GetObjectItemCaseSensitive(o, "predictions")->child;
+    assert_string_equal(cJSON_GetObjectItemCaseSensitive(one, "text_pair")->valuestring, "it was so");
+    assert_null(cJSON_GetObjectItemCaseSensitive(one, "label"));
+    assert_true(number(one, "score") > 1);
+    cJSON_Delete(o);
+}
+
+/* ---- an encoder ---- */
+
+static const char bert_config[] =
+    "{\"architectures\": [\"BertModel\"], \"model_type\": \"bert\", \"hidden_size\": 32, \"intermediate_size\": 48, "
+    "\"num_hidden_layers\": 2, \"num_attention_heads\": 4, \"vocab_size\": 900, \"max_position_embeddings\": 64, "
+    "\"initializer_range\": 0.2, \"pad_token_id\": 0, \"hidden_dropout_prob\": 0.0, "
+    "\"attention_probs_dropout_prob\": 0.0}\n";
+
+/* The same task on a model that sees both sides: from nothing, then an adapter, judged by neighbours of its features.
+ */
+static void test_encoder(void **state) {
+    (void)state;
+    put("bert.json", bert_config);
+    must("train --init_model bert.json --tokenizer tokenizer --method full --train_data films.jsonl --eval_data "
+         "judged.jsonl --max_steps 60 --lr 3e-3 --batch_size 8 --threads 1 --output_dir bert",
+         0);
+    cJSON *r = results("bert");
+    assert_true(number(r, "eval_accuracy") > 0.8);
+    cJSON_Delete(r);
+    must("train --model bert/model --train_data several.jsonl --eval_data several.jsonl --forgetting_data films.jsonl "
+         "--max_steps 40 --r 4 --lr 1e-2 --batch_size 8 --threads 1 --output_dir bert2",
+         0);
+    r = results("bert2");
+    assert_true(number(r, "eval_f1_micro") > 0.6 && number(r, "base_before") > 0.8 && number(r, "base_kl") > 0);
+    cJSON *e = json_of("eval --model bert/model --adapter bert2/adapter --data several.jsonl --forgetting_data "
+                       "films.jsonl --threads 1 --json");
+    near(number(e, "eval_loss"), number(r, "eval_loss"), 1e-12);
+    near(number(e, "base_after"), number(r, "base_after"), 1e-12);
+    cJSON_Delete(e);
+    cJSON_Delete(r);
+    must("merge --model bert/model --adapter bert2/adapter --output_dir bert3", 0);
+    must("predict --model bert3 --data lines.txt --threads 1", 0);
+}
+
 /* ---- mistakes ---- */
 
 static void test_wrong_inputs(void **state) {
@@ -301,6 +375,8 @@ int main(void) {
                                        cmocka_unit_test(test_several_labels),
                                        cmocka_unit_test(test_numbers_of_pairs),
                                        cmocka_unit_test(test_preview_and_dry_run),
+                                       cmocka_unit_test(test_predict),
+                                       cmocka_unit_test(test_encoder),
                                        cmocka_unit_test(test_wrong_inputs)};
     return cmocka_run_group_tests(tests, setup_all, teardown);
 }

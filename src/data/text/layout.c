@@ -219,7 +219,8 @@ lf_status lf_text_layout_example(const lf_text_store *s, int64_t i, const cJSON 
         out->n = m.text.n;
         if (!(out->text = lf_string_take(&m.text))) rc = lf_text_out_of_memory(&m);
     }
-    if (!rc && unread) rc = count_unread(&m);
+    const bool asked = !classified || s->labelling->labels != LF_TEXT_LABELS_IGNORED; /* else only texts are */
+    if (!rc && unread && asked) rc = count_unread(&m);
     lf_string_free(&m.text);
     if (rc) lf_text_example_free(out);
     return rc;

@@ -1,0 +1,48 @@
+/* What `predict` found of texts, and how it is written. All are kept (a few numbers an input) and written
+ * at the end, so that there is a whole result or none. */
+#ifndef LF_TOOLS_PREDICTIONS_H
+#define LF_TOOLS_PREDICTIONS_H
+
+#include "base/obj.h"
+#include "eval/eval.h"
+
+typedef struct lf_guess {
+    int32_t label;
+    float score;
+} lf_guess;
+
+typedef struct lf_predictions lf_predictions;
+
+/* How an input is shown beside its guesses. */
+typedef struct lf_predicted {
+    const char *columns, *score; /* of CSV, "file"; what a guess's number is called, "probability" */
+    lf_status (*put)(lf_obj *o, const lf_predictions *p, int64_t index, lf_err *err);
+    lf_status (*csv)(FILE *f, const lf_predictions *p, int64_t index,
+                     lf_err *err); /* the columns, with commas between */
+} lf_predicted;
+
+struct lf_predictions {
+    const lf_predicted *how;
+    const void *data; /* that the indices are of */
+    const char *const *names;
+    lf_problem problem; /* regression: the score is the number, and has no label */
+    int64_t top_k, count, skipped;
+    int64_t *indices;  /* [count] */
+    lf_guess *guesses; /* [count, top_k], the best first */
+};
+
+/* Room for n inputs; top_k and names are set. */
+lf_status lf_predictions_hold(lf_predictions *p, int64_t n, lf_err *err);
+void lf_predictions_free(lf_predictions *p);
+/* An lf_eval_visit over the predictions. */
+lf_status lf_predictions_add(void *predictions, const lf_example_batch *b, const float *features, const float *logits,
+                             int64_t V, lf_err *err);
+/* As the keys output, output_file and json say. */
+lf_status lf_predictions_deliver(const lf_predictions *p, const lf_config *cfg, FILE *out, lf_err *err);
+void lf_predictions_csv_text(FILE *f,
+                             const char *s); /* RFC 4180: quoted where there is a comma, a quote or a line break */
+
+/* predict_texts.c, of a model of tokens. */
+lf_status lf_predict_texts(const lf_config *cfg, lf_model *m, lf_graph *g, FILE *out, lf_err *err);
+
+#endif
