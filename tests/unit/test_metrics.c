@@ -72,7 +72,7 @@ static void read_row(float out[MOST], const cJSON *list) {
 
 static void check_figures(judged *j, const cJSON *c) {
     lf_err err = {0};
-    double counted[LF_N_COUNTED], auc, pearson, spearman;
+    double counted[LF_N_COUNTED], auc = NAN, pearson = NAN, spearman = NAN;
     lf_count_all(counted, &j->counts);
     if (lf_kept_auc(&auc, &j->kept, &err) || lf_kept_correlations(&pearson, &spearman, &j->kept, &err))
         fail_msg("%s", err.message);
