@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/csv.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "task/language.h"
@@ -28,17 +29,17 @@ static lf_status csv_texts(FILE *f, const lf_predictions *p, int64_t index, lf_e
     lf_text_example e;
     const lf_status rc = lf_text_dataset_example(p->data, index, &e, err);
     if (rc) return rc;
-    lf_predictions_csv_text(f, e.text);
+    lf_csv_text(f, e.text);
     if (e.second) {
         fputc(',', f);
-        lf_predictions_csv_text(f, e.second);
+        lf_csv_text(f, e.second);
     }
     lf_text_example_free(&e);
     return LF_OK;
 }
 
-static const lf_predicted texts = {"text", "score", put_texts, csv_texts},
-                          pairs = {"text,text_pair", "score", put_texts, csv_texts};
+static const lf_predicted texts = {.columns = "text", .score = "score", .put = put_texts, .csv = csv_texts},
+                          pairs = {.columns = "text,text_pair", .score = "score", .put = put_texts, .csv = csv_texts};
 
 /* ---- standard input ---- */
 

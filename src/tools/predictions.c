@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/csv.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -80,6 +81,7 @@ static lf_status to_json(cJSON **out, const lf_predictions *p, int64_t i, lf_err
     lf_obj o = lf_obj_new();
     const lf_status rc = p->how->put(&o, p, p->indices[i], err);
     if (!rc) put_guess(&o, p, top);
+    if (!rc && p->how->put_more) p->how->put_more(&o, p, i);
     if (!rc && p->top_k > 1) lf_obj_put(&o, "top_k", guesses_json(p, top));
     *out = lf_obj_take(&o);
     if (!rc) return LF_OK;
@@ -121,22 +123,10 @@ static lf_status print_object(const lf_predictions *p, const char *path, FILE *o
 
 /* ---- CSV ---- */
 
-void lf_predictions_csv_text(FILE *f, const char *s) {
-    if (!strpbrk(s, ",\"\r\n")) {
-        fputs(s, f);
-        return;
-    }
-    fputc('"', f);
-    for (; *s; s++) {
-        if (*s == '"') fputc('"', f);
-        fputc(*s, f);
-    }
-    fputc('"', f);
-}
-
 static void csv_heading(const lf_predictions *p, FILE *f) {
     fprintf(f, "%s%s,%s", p->how->columns, p->problem == LF_REGRESSION ? "" : ",label", p->how->score);
     for (int64_t k = 1; k < p->top_k; k++) fprintf(f, ",label_%" PRId64 ",%s_%" PRId64, k + 1, p->how->score, k + 1);
+    if (p->how->more_columns) fputs(p->how->more_columns, f);
     fputc('\n', f);
 }
 
@@ -149,10 +139,11 @@ static lf_status write_csv(const lf_predictions *p, FILE *f, lf_err *err) {
             const lf_guess *g = &p->guesses[i * p->top_k + k];
             if (p->problem != LF_REGRESSION) {
                 fputc(',', f);
-                lf_predictions_csv_text(f, p->names[g->label]);
+                lf_csv_text(f, p->names[g->label]);
             }
             fprintf(f, ",%.6g", (double)g->score);
         }
+        if (p->how->csv_more) p->how->csv_more(f, p, i);
         fputc('\n', f);
     }
     return LF_OK;

@@ -1,5 +1,5 @@
-/* What `predict` found of texts, and how it is written. All are kept (a few numbers an input) and written
- * at the end, so that there is a whole result or none. */
+/* What `predict` found, and how it is written. All are kept (a few numbers an input) and written at the end, so that
+ * there is a whole result or none. */
 #ifndef LF_TOOLS_PREDICTIONS_H
 #define LF_TOOLS_PREDICTIONS_H
 
@@ -19,6 +19,10 @@ typedef struct lf_predicted {
     lf_status (*put)(lf_obj *o, const lf_predictions *p, int64_t index, lf_err *err);
     lf_status (*csv)(FILE *f, const lf_predictions *p, int64_t index,
                      lf_err *err); /* the columns, with commas between */
+    /* Behind the guesses, of prediction i; NULL: nothing. */
+    const char *more_columns; /* ",right" */
+    void (*put_more)(lf_obj *o, const lf_predictions *p, int64_t i);
+    void (*csv_more)(FILE *f, const lf_predictions *p, int64_t i); /* each with a comma before it */
 } lf_predicted;
 
 struct lf_predictions {
@@ -39,8 +43,6 @@ lf_status lf_predictions_add(void *predictions, const lf_example_batch *b, const
                              int64_t V, lf_err *err);
 /* As the keys output, output_file and json say. */
 lf_status lf_predictions_deliver(const lf_predictions *p, const lf_config *cfg, FILE *out, lf_err *err);
-void lf_predictions_csv_text(FILE *f,
-                             const char *s); /* RFC 4180: quoted where there is a comma, a quote or a line break */
 
 /* predict_texts.c, of a model of tokens. */
 lf_status lf_predict_texts(const lf_config *cfg, lf_model *m, lf_graph *g, FILE *out, lf_err *err);
