@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/slice.h"
 #include "eval/eval_internal.h"
+#include "task/classes.h"
 #include "task/language.h"
 
 enum { RANDOM_LABELS = 2 }; /* of the head that a model without one gets for measuring speed */
@@ -27,8 +28,6 @@ static lf_output_kind base_output(const lf_task *t) {
 
 /* ---- what the labels are ---- */
 
-static bool stays(const lf_task *t) { return t->keeps_head || lf_cfg_bool(t->cfg, LF_reuse_head); }
-
 /* The key decides; else the head that stays, or is judged; else, of what is judged, the training data. */
 static bool problem(const lf_task *t, lf_data_role role, lf_problem *out) {
     const lf_text_dataset *trained = lf_language_of(t)->data[LF_DATA_TRAIN];
@@ -43,7 +42,9 @@ static bool problem(const lf_task *t, lf_data_role role, lf_problem *out) {
         *out = lf_text_dataset_problem(trained);
         return true;
     }
-    if (role == LF_DATA_TRAIN ? !stays(t) : lf_head_in_use(&head, m, t->cfg, "key 'data'", NULL) != LF_OK) return false;
+    if (role == LF_DATA_TRAIN ? !lf_classes_head_stays(t)
+                              : lf_head_in_use(&head, m, t->cfg, "key 'data'", NULL) != LF_OK)
+        return false;
     *out = head ? head->problem : m->head.problem;
     return true;
 }
@@ -98,7 +99,7 @@ static lf_status warn_of_rare(const lf_text_dataset *d, lf_err *err) {
 static lf_status check_head_fits(const lf_task *t, lf_data_role role, const lf_text_dataset *d, lf_err *err) {
     const lf_classifier *head = &t->model->head;
     const lf_problem p = lf_text_dataset_problem(d);
-    if (role != LF_DATA_TRAIN || !stays(t)) return LF_OK;
+    if (role != LF_DATA_TRAIN || !lf_classes_head_stays(t)) return LF_OK;
     if (p == head->problem && (p != LF_REGRESSION || head->n_labels == 1)) return LF_OK;
     return lf_fail(err, LF_EDATA, "%s: labels for %s, but the head that stays has %lld labels for %s; make a new head",
                    lf_text_dataset_path(d), lf_problem_name(p), (long long)head->n_labels,
@@ -126,29 +127,6 @@ static lf_status opened(lf_task *t, lf_data_role role, const lf_text_dataset *d,
 }
 
 /* ---- labels and heads ---- */
-
-static lf_status take(const lf_classifier *head, const char *const **names, int64_t *n) {
-    *names = head->labels;
-    *n = head->n_labels;
-    return LF_OK;
-}
-
-/* Training data name their classes themselves, unless the head stays; so do data of the base's, where it has no head of
- * its own. What is judged goes by the labels of the training data; where nothing is trained, by those of the head that
- * is judged. */
-static lf_status labels(const lf_task *t, lf_data_role role, lf_key_id key, const char *const **names, int64_t *n,
-                        lf_err *err) {
-    const lf_model *m = t->model;
-    const lf_classifier *head;
-    (void)key;
-    *names = NULL;
-    if (role == LF_DATA_TRAIN) return stays(t) ? take(&m->head, names, n) : LF_OK;
-    if (role == LF_DATA_BASE) return m->base_head.module ? take(&m->base_head, names, n) : LF_OK;
-    *names = t->source->classes(t, n);
-    if (*names) return LF_OK;
-    const lf_status rc = lf_head_in_use(&head, m, t->cfg, "key 'data'", err);
-    return rc ? rc : take(head, names, n);
-}
 
 static lf_status new_head(lf_task *t, const char *const *names, int64_t n, lf_problem p, lf_err *err) {
     const lf_status rc = lf_model_new_head(t->model, n, names, (uint64_t)lf_cfg_i64(t->cfg, LF_seed), err);
@@ -196,21 +174,6 @@ static lf_tensor *loss(lf_task *t, const lf_example_batch *b, lf_loss_counts *co
     return lf_cross_entropy(t->g, logits, b->labels, 1, lf_cfg_f64(t->cfg, LF_label_smoothing_factor));
 }
 
-/* ---- judging ---- */
-
-static lf_status evaluate(lf_task *t, lf_accuracy *out, lf_model *m, lf_data_role role, const char *save, lf_err *err) {
-    const lf_eval_opts o = lf_task_judge_opts(t, "evaluate");
-    const lf_classifier *head;
-    lf_examples *e;
-    lf_status rc;
-    if ((rc = lf_head_in_use(&head, m, t->cfg, "key 'data'", err)) || (rc = t->source->examples(t, role, &e, err)))
-        return rc;
-    rc = save ? lf_evaluate_saving(out, m, t->g, head->module, e, &o, save, err)
-              : lf_evaluate(out, m, t->g, head->module, e, &o, NULL, NULL, err);
-    if (!rc) out->targets = out->count;
-    return rc;
-}
-
 /* ---- results ---- */
 
 static double chance(const lf_model *m, bool base) {
@@ -220,13 +183,6 @@ static double chance(const lf_model *m, bool base) {
 
 static double chance_beside_text(const lf_model *m, bool base) {
     return base ? (double)m->tokens.vocab_size : chance(m, false);
-}
-
-static void compare(lf_results *r) {
-    r->base_before = r->before.accuracy;
-    r->base_after = r->after.accuracy;
-    r->forgetting = r->base_before > 0 ? r->base_before - r->base_after : NAN; /* nothing known, nothing forgotten */
-    r->retention = r->base_before > 0 ? r->base_after / r->base_before : NAN;
 }
 
 static void say_base(char *text, size_t size, const lf_base_score *base) {
@@ -265,17 +221,17 @@ SAY(say_numbers_and_text, say_new_numbers, say_text)
     {                                                                                                                  \
         .best_metric = best, .auto_class = "AutoModelForSequenceClassification", .peft_task_type = "SEQ_CLS",          \
         .base_data = what_base, .input = LF_TOKENS, .output = LF_CLASSES, .base_output = base_output,                  \
-        .problem = problem, .opened = opened, .labels = labels, .prepare = prepare, .loss = loss,                      \
-        .evaluate = evaluate, .judged_by = yardstick, .chance = chance_of, .compare = compared, .say = said            \
+        .problem = problem, .opened = opened, .labels = lf_classes_labels, .prepare = prepare, .loss = loss,           \
+        .evaluate = lf_classes_evaluate, .judged_by = yardstick, .chance = chance_of, .compare = compared, .say = said \
     }
 
 const lf_task_type lf_task_classification =
-    CLASSIFICATION("accuracy", LF_BY_ACCURACY, "base task", chance, compare, say_classes_and_base);
+    CLASSIFICATION("accuracy", LF_BY_ACCURACY, "base task", chance, lf_classes_compare, say_classes_and_base);
 static const lf_task_type classes_beside_text =
     CLASSIFICATION("accuracy", LF_BY_ACCURACY_BESIDE_TEXT, "pretraining text", chance_beside_text,
                    lf_results_compare_text, say_classes_and_text);
 static const lf_task_type numbers =
-    CLASSIFICATION("pearson", LF_BY_CORRELATION, "base task", chance, compare, say_numbers_and_base);
+    CLASSIFICATION("pearson", LF_BY_CORRELATION, "base task", chance, lf_classes_compare, say_numbers_and_base);
 static const lf_task_type numbers_beside_text =
     CLASSIFICATION("pearson", LF_BY_CORRELATION_BESIDE_TEXT, "pretraining text", chance_beside_text,
                    lf_results_compare_text, say_numbers_and_text);

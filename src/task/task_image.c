@@ -5,35 +5,12 @@
 #include <string.h>
 
 #include "eval/eval_internal.h"
+#include "task/classes.h"
 #include "task/source.h"
 
 enum { RANDOM_LABELS = 100 }; /* of the head that a model without one gets for measuring speed */
 
 /* ---- labels and heads ---- */
-
-static lf_status take(const lf_classifier *head, const char *const **names, int64_t *n) {
-    *names = head->labels;
-    *n = head->n_labels;
-    return LF_OK;
-}
-
-/* Training data name their classes themselves, unless the head stays; so do data of the base's, where it has no head of
- * its own. What is judged goes by the labels of the training data; where nothing is trained, by those of the head that
- * is judged. */
-static lf_status labels(const lf_task *t, lf_data_role role, lf_key_id key, const char *const **names, int64_t *n,
-                        lf_err *err) {
-    const lf_model *m = t->model;
-    const lf_classifier *head;
-    (void)key;
-    *names = NULL;
-    if (role == LF_DATA_TRAIN)
-        return t->keeps_head || lf_cfg_bool(t->cfg, LF_reuse_head) ? take(&m->head, names, n) : LF_OK;
-    if (role == LF_DATA_BASE) return m->base_head.module ? take(&m->base_head, names, n) : LF_OK;
-    *names = t->source->classes(t, n);
-    if (*names) return LF_OK;
-    const lf_status rc = lf_head_in_use(&head, m, t->cfg, "key 'data'", err);
-    return rc ? rc : take(head, names, n);
-}
 
 /* For measuring speed. */
 static lf_status random_head(lf_task *t, lf_err *err) {
@@ -68,33 +45,11 @@ static lf_tensor *loss(lf_task *t, const lf_example_batch *b, lf_loss_counts *co
     return lf_cross_entropy(t->g, logits, b->labels, 1, lf_cfg_f64(t->cfg, LF_label_smoothing_factor));
 }
 
-/* ---- judging ---- */
-
-static lf_status evaluate(lf_task *t, lf_accuracy *out, lf_model *m, lf_data_role role, const char *save, lf_err *err) {
-    const lf_eval_opts o = lf_task_judge_opts(t, "evaluate");
-    const lf_classifier *head;
-    lf_examples *e;
-    lf_status rc;
-    if ((rc = lf_head_in_use(&head, m, t->cfg, "key 'data'", err)) || (rc = t->source->examples(t, role, &e, err)))
-        return rc;
-    rc = save ? lf_evaluate_saving(out, m, t->g, head->module, e, &o, save, err)
-              : lf_evaluate(out, m, t->g, head->module, e, &o, NULL, NULL, err);
-    if (!rc) out->items = out->targets = out->count;
-    return rc;
-}
-
 /* ---- results ---- */
 
 static double chance(const lf_model *m, bool base) {
     if (base && !m->base_head.module) return NAN; /* by neighbours: the classes are those of the data */
     return 1 / (double)(base ? m->base_head.n_labels : m->head.n_labels);
-}
-
-static void compare(lf_results *r) {
-    r->base_before = r->before.accuracy;
-    r->base_after = r->after.accuracy;
-    r->forgetting = r->base_before > 0 ? r->base_before - r->base_after : NAN; /* nothing known, nothing forgotten */
-    r->retention = r->base_before > 0 ? r->base_after / r->base_before : NAN;
 }
 
 static void say(char *text, size_t size, const lf_accuracy *a, const lf_base_score *base) {
@@ -113,12 +68,12 @@ const lf_task_type lf_task_image = {
     .base_data = "base task",
     .input = LF_PIXELS,
     .output = LF_CLASSES,
-    .labels = labels,
+    .labels = lf_classes_labels,
     .prepare = prepare,
     .loss = loss,
-    .evaluate = evaluate,
+    .evaluate = lf_classes_evaluate,
     .judged_by = LF_BY_ACCURACY,
     .chance = chance,
-    .compare = compare,
+    .compare = lf_classes_compare,
     .say = say,
 };
