@@ -8,6 +8,7 @@ usage: make-golden-vit.py [OUTDIR=tests/golden [CASE...]]
 Each folder: config.json + model.safetensors as save_pretrained writes them, peft_adapter/ as PEFT writes it after ten
 training steps from `kaiming`, and golden.safetensors:
   pixels [3,B,ch,H,W], labels [3,B]      three batches; step i uses batch i % 3
+  values [3,B,7]                         instead of labels where each label holds or not (problem_type); base_values [B,n]
   logits, loss                           of the base on batch 0 with its own head (float32)
   head.weight, head.bias                 the start of a new head with another number of labels
   {kaiming,pissa}.losses [10]            AdamW 5e-3, weight decay 0.01 (not on biases), gradients clipped to norm 1
@@ -39,6 +40,9 @@ CASES = {
     # 65 tokens, patch 2, file in fp16, written in two shards
     "vit-long": dict(config=dict(hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32, image_size=16,
                                  patch_size=2, num_labels=4), dtype=torch.float16, shard="4KB"),
+    # each label holds or not
+    "vit-several": dict(config=dict(num_labels=5, problem_type="multi_label_classification", **SMALL | dict(num_hidden_layers=1)),
+                        dtype=torch.float32),
     # positions of 4 x 4 patches for 6 x 5
     "vit-resized": dict(config=dict(num_labels=5, **SMALL), dtype=torch.float32, size=(24, 20)),
     "deit-tiny": dict(kind="DeiT", config=dict(num_labels=5, **SMALL), dtype=torch.float32),
@@ -83,6 +87,10 @@ def logits_of(model, pixels):
 
 def loss_of(model, batch):
     logits = logits_of(model, batch[0])
+    if batch[1].is_floating_point():  # by transformers' own rule
+        base = model.get_base_model() if hasattr(model, "get_base_model") else model
+        base.config.num_labels = logits.shape[-1]
+        return base.loss_function(batch[1], logits, base.config), logits
     return torch.nn.functional.cross_entropy(logits, batch[1]), logits
 
 
@@ -136,13 +144,19 @@ def make(name, case, outdir):
         json.dump(processor, open(os.path.join(path, "preprocessor_config.json"), "w"))
     pixels = torch.randn(3, 5, config.num_channels, *size)
     labels = torch.randint(0, NEW_LABELS, (3, 5))
-    batches = [(pixels[i], labels[i]) for i in range(3)]
+    several = getattr(model.config, "problem_type", None) == "multi_label_classification"
+    values = torch.randint(0, 2, (3, 5, NEW_LABELS)).float() if several else labels
+    batches = [(pixels[i], values[i]) for i in range(3)]
     head = {"head.weight": 0.3 * torch.randn(NEW_LABELS, model.classifier.in_features), "head.bias": 0.1 * torch.randn(NEW_LABELS)}
-    out = {"pixels": pixels, "labels": labels.to(torch.int32), **head}
+    out = {"pixels": pixels, **({"values": values} if several else {"labels": labels.to(torch.int32)}), **head}
     base = base_model(case, path).eval()
     with torch.no_grad():
         out["logits"] = logits_of(base, pixels[0])
-        out["loss"] = torch.nn.functional.cross_entropy(out["logits"], labels[0] % model.config.num_labels).reshape(1)
+        if several:
+            out["base_values"] = values[0][:, :model.config.num_labels].contiguous()
+            out["loss"] = base(pixel_values=pixels[0], labels=out["base_values"]).loss.reshape(1)
+        else:
+            out["loss"] = torch.nn.functional.cross_entropy(out["logits"], labels[0] % model.config.num_labels).reshape(1)
     tuned = tune(case, path, "kaiming", batches, head, out)
     save_adapter(tuned, path, "kaiming", lambda m: loss_of(m, batches[0])[1], out)
     tune(case, path, "pissa", batches, head, out)

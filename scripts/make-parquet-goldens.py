@@ -158,6 +158,17 @@ def pictures():
     plain = pyarrow.table({"picture": [pgm(7), pgm(8), None, b"no picture"], "kind": ["pear", "apple", "pear", "fig"], "n": [0, 2, 2, 1],
                            "bad": [0, -1, 1, None]})
     pyarrow.parquet.write_table(plain, os.path.join(folder, "plain.parquet"))
+    several_labels(folder)
+
+
+def several_labels(folder):
+    """Several classes a picture: lists of a ClassLabel and of texts, names joined, columns of 0 and 1."""
+    features = {"image": {"_type": "Image"}, "labels": {"feature": {"names": ["cat", "dog", "bird"], "_type": "ClassLabel"}, "_type": "List"}}
+    table = pyarrow.table({"image": [{"bytes": pgm(level), "path": None} for level in (1, 2, 3, 4)], "labels": [[0, 2], [], [1], [2]],
+                           "tags": [["y", "x"], ["x"], [], ["z"]], "joined": ["b | a", "a", "", "c"],
+                           "sun": [1, 0, 1, 0], "rain": [True, False, False, True], "odd": [0, 1, 2, 0]})
+    pyarrow.parquet.write_table(table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})}),
+                                os.path.join(folder, "several.parquet"))
 
 
 def classes():

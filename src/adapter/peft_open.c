@@ -461,7 +461,8 @@ const char *lf_adapter_file_head(const lf_adapter_file *f) { return f->head; }
 
 bool lf_adapter_file_problem(const lf_adapter_file *f, lf_problem *out) {
     const char *name = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(f->facts, "problem_type"));
-    return name && lf_problem_named(out, name);
+    if (!name && f->facts) *out = LF_SINGLE_LABEL;
+    return name ? lf_problem_named(out, name) : f->facts != NULL;
 }
 
 lf_status lf_adapter_file_hash(const lf_adapter_file *f, char out[33], lf_err *err) {

@@ -147,3 +147,17 @@ bool lf_json_put_number(lf_string *out, const cJSON *number) {
     if (lf_json_is_float(number)) return lf_string_put(out, text, lf_float_repr(text, number->valuedouble));
     return lf_string_add(out, "%.0f", number->valuedouble + 0.0); /* -0 is the integer 0 */
 }
+
+bool lf_json_put_value(lf_string *out, const cJSON *value) {
+    if (cJSON_IsString(value)) {
+        lf_string_put(out, value->valuestring, strlen(value->valuestring));
+        return true;
+    }
+    if (cJSON_IsNumber(value)) {
+        lf_json_put_number(out, value);
+        return true;
+    }
+    if (!cJSON_IsBool(value)) return false;
+    lf_string_add(out, "%s", cJSON_IsTrue(value) ? "true" : "false");
+    return true;
+}

@@ -19,6 +19,8 @@ bool lf_json_is_float(const cJSON *item);
 const char *lf_json_long_integer(const cJSON *item);
 /* Puts a number as Python's str() writes it: integers as they stand, 1.0 as 1.0, 1e5 as 100000.0. False: no memory. */
 bool lf_json_put_number(lf_string *out, const cJSON *number);
+/* Puts a string, number or truth value as text; false if the value is none of those. */
+bool lf_json_put_value(lf_string *out, const cJSON *value);
 /* From here on whole floats print as they were written: 1.0 as 1.0, which is 1 otherwise. For a file whose readers tell
  * floats from integers; to cJSON they are text. */
 void lf_json_keep_floats(cJSON *json);

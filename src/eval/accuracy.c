@@ -30,7 +30,7 @@ typedef struct scoring {
     float *features, *logits; /* of one batch */
     lf_label_score *scores;
     lf_problem problem;
-    lf_kept_rows kept;       /* of texts */
+    lf_kept_rows kept;       /* for figures that need all of them */
     lf_confusion *confusion; /* NULL, or without room: not asked */
     lf_class_counts classes; /* its arrays are one piece of memory, at `are` */
     lf_eval_visit visit;
@@ -74,9 +74,6 @@ static lf_status forward(scoring *s, const lf_example_batch *b, lf_err *err) {
     return LF_OK;
 }
 
-/* log(1 + exp(-|x|)) + max(x, 0) - x t, which loses nothing where x is far from 0. */
-static double yes_or_no_loss(double x, double t) { return log1p(exp(-fabs(x))) + fmax(x, 0) - x * t; }
-
 /* Each label by itself: yes where the logit is above 0. */
 static void score_several(scoring *s, const float *logits, const float *values, lf_label_score *out) {
     const int64_t V = s->head->out;
@@ -88,7 +85,8 @@ static void score_several(scoring *s, const float *logits, const float *values, 
         s->classes.taken[v] += taken;
         s->classes.right[v] += is && taken;
         exact = exact && is == taken;
-        out->nll += yes_or_no_loss((double)logits[v], (double)values[v]) / (double)V;
+        if (s->confusion && s->confusion->n) lf_confusion_count(s->confusion, v, is, taken);
+        out->nll += lf_yes_or_no_loss((double)logits[v], (double)values[v]) / (double)V;
     }
     out->correct = exact;
     s->classes.exact += exact;
@@ -106,7 +104,7 @@ static void score_numbers(const scoring *s, const float *logits, const float *va
 static lf_status keep_row(scoring *s, const lf_example_batch *b, int64_t row, lf_err *err) {
     const int64_t V = s->head->out;
     s->classes.rows++;
-    if (!s->classes.texts) return LF_OK;
+    if (!s->classes.all) return LF_OK;
     return lf_keep_row(&s->kept, s->logits + row * V, b->labels ? b->labels[row] : -1,
                        s->problem == LF_SINGLE_LABEL ? NULL : b->values + row * V, err);
 }
@@ -221,9 +219,9 @@ static lf_status put_figures(lf_accuracy *out, const scoring *s, const lf_score_
 }
 
 static lf_status make_confusion(lf_confusion *c, lf_problem problem, int64_t V, lf_err *err) {
-    *c = (lf_confusion){0};
-    if (problem != LF_SINGLE_LABEL || V > LF_CONFUSION_CLASSES) return LF_OK;
-    c->counts = lf_calloc((size_t)(V * V), sizeof *c->counts);
+    *c = (lf_confusion){.several = problem == LF_MULTI_LABEL};
+    if (problem == LF_REGRESSION || V > LF_CONFUSION_CLASSES) return LF_OK;
+    c->counts = lf_calloc((size_t)(V * (c->several ? LF_CONFUSION_COUNTS : V)), sizeof *c->counts);
     if (!c->counts) return lf_no_memory(err, "which of %lld classes is taken for which", (long long)V);
     c->n = V;
     return LF_OK;
@@ -246,7 +244,7 @@ lf_status lf_evaluate(lf_accuracy *out, lf_model *m, lf_graph *g, lf_module *hea
                                   .taken = counts + V,
                                   .right = counts + 2 * V,
                                   .several = s.problem == LF_MULTI_LABEL,
-                                  .texts = m->family->input == LF_TOKENS};
+                                  .all = m->family->input == LF_TOKENS || s.problem == LF_MULTI_LABEL};
     const lf_scorer scorer = {&s, score, s.problem == LF_REGRESSION ? say_loss : say};
     s.confusion = opts->confusion;
     lf_status rc = s.confusion ? make_confusion(s.confusion, s.problem, V, err) : LF_OK;

@@ -18,7 +18,7 @@ typedef struct lf_class_counts {
     int64_t near;  /* of one label each: examples whose label is among the five largest logits */
     bool several;  /* of each class it is said whether it holds: an example may be of none, or of several */
     int64_t exact; /* then: examples of which all is right */
-    bool texts;    /* figures that are only asked of texts are NAN else */
+    bool all;      /* of texts, and of several labels; figures that are not asked of pictures with one are NAN else */
 } lf_class_counts;
 
 typedef double lf_count_fn(const lf_class_counts *c); /* NAN where nothing is labelled */

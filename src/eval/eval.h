@@ -31,19 +31,24 @@ typedef struct lf_accuracy {
         .auc = NAN, .pearson = NAN, .spearman = NAN, .accuracy_low = NAN, .accuracy_high = NAN                         \
     }
 
-/* How often an example of one class was taken for another. Asked for by lf_eval_opts.confusion; of one label each, and
- * up to LF_CONFUSION_CLASSES classes: else n is 0. */
-enum { LF_CONFUSION_CLASSES = 1000 };
+/* How often an example of one class was taken for another; of several labels, how often each class is one, was said to
+ * be one, and both. Asked for by lf_eval_opts.confusion; up to LF_CONFUSION_CLASSES classes, and not of numbers: else n
+ * is 0. */
+enum { LF_CONFUSION_CLASSES = 1000, LF_CONFUSION_COUNTS = 3 };
 struct lf_confusion {
     int64_t n;
-    int64_t *counts; /* [n, n]: a row what is right, a column what was said. lf_free */
+    bool several;
+    int64_t *counts; /* [n, n]: a row what is right, a column what was said; of several [n, 3]. lf_free */
 };
+void lf_confusion_count(lf_confusion *c, int64_t label, bool is, bool said); /* of several: one more */
 /* A line a class: its name, how many examples, how many of them right, their share, and a column for each class that
- * they were taken for. */
+ * they were taken for; of several: its name, how many examples, how many were said to be of it, how many of these are
+ * right, precision, recall and F1. */
 lf_status lf_confusion_write(const lf_confusion *c, const char *const *names, const char *path, lf_err *err);
-/* {"labels": [..], "counts": [[..]]}; NULL: out of memory */
+/* {"labels": [..], "counts": [[..]]}; of several {"labels": [..], "classes": [..]}; NULL: out of memory */
 cJSON *lf_confusion_json(const lf_confusion *c, const char *const *names);
-/* [{"label", "samples", "accuracy"}] of the classes that there are examples of; NULL: out of memory */
+/* [{"label", "samples", "accuracy"}] of the classes that there are examples of; of several [{"label", "samples",
+ * "said", "right", "precision", "recall", "f1"}] of all (a share of nothing is left out); NULL: out of memory */
 cJSON *lf_confusion_classes(const lf_confusion *c, const char *const *names);
 
 /* Called with each batch in data-set order: features [B, lf_model_feature_width], logits [B, V] (floats; NULL where no

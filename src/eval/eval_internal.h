@@ -10,6 +10,11 @@ double lf_log_sum_exp(const float *x, int64_t n);
 /* Two distributions over n classes, as logits: *ce = -sum p_base log p_tuned, *kl = sum p_base (log p_base - log
  * p_tuned). The same logits give kl = 0 exactly. */
 void lf_divergence(const float *base, const float *tuned, int64_t n, double *ce, double *kl);
+/* The same of n labels of which each holds or not: the mean over them. */
+void lf_divergence_of_several(const float *base, const float *tuned, int64_t n, double *ce, double *kl);
+/* log(1 + exp(-|x|)) + max(x, 0) - x t: the loss of a logit x where the share t is right; it loses nothing far from 0.
+ */
+double lf_yes_or_no_loss(double x, double t);
 
 /* lf_evaluate, and all logits [N, classes] to a safetensors file. */
 lf_status lf_evaluate_saving(lf_accuracy *out, lf_model *m, lf_graph *g, lf_module *head, lf_examples *e,

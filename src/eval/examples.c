@@ -6,10 +6,11 @@
 /* ---- pictures ---- */
 
 lf_example_batch lf_batch_of_pictures(const lf_batch *b) {
-    int64_t targets = 0;
-    for (int64_t i = 0; i < b->B; i++) targets += b->labels[i] >= 0;
+    int64_t targets = b->values ? b->B : 0;
+    for (int64_t i = 0; i < b->B && !b->values; i++) targets += b->labels[i] >= 0;
     return (lf_example_batch){.in = {.B = b->B, .pixels = b->pixels},
                               .labels = b->labels,
+                              .values = b->values,
                               .indices = b->indices,
                               .examples = b->B,
                               .items = b->B,

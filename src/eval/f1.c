@@ -23,7 +23,7 @@ double lf_count_f1_macro(const lf_class_counts *c) {
 double lf_count_f1_weighted(const lf_class_counts *c) {
     double sum = 0;
     int64_t are = 0;
-    for (int64_t k = 0; k < c->n && c->texts; k++) {
+    for (int64_t k = 0; k < c->n && c->all; k++) {
         sum += (double)c->are[k] * f1_of(c, k);
         are += c->are[k];
     }
@@ -33,7 +33,7 @@ double lf_count_f1_weighted(const lf_class_counts *c) {
 /* Of one label it is the accuracy, and not said twice. */
 double lf_count_f1_micro(const lf_class_counts *c) {
     int64_t right = 0, both = 0;
-    for (int64_t k = 0; k < c->n && c->texts && c->several; k++) {
+    for (int64_t k = 0; k < c->n && c->all && c->several; k++) {
         right += c->right[k];
         both += c->are[k] + c->taken[k];
     }

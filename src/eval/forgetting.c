@@ -16,8 +16,11 @@ typedef struct measurement measurement;
 typedef lf_status (*lf_measure_fn)(lf_base_score *out, measurement *me, lf_model *m, lf_graph *g,
                                    const lf_eval_opts *opts, lf_err *err);
 
+typedef void lf_diverge_fn(const float *base, const float *tuned, int64_t n, double *ce, double *kl);
+
 struct lf_forgetting {
     lf_measure_fn measure;
+    lf_diverge_fn *diverge; /* of the base's own head */
     lf_examples *e;
     int64_t V, dim;   /* 0 of tokens, as all that follows up to `before`; V 0: by neighbours, no logits */
     float *logits;    /* [N, V] of the untouched base, a row an example of e */
@@ -55,7 +58,7 @@ static lf_status compare(measurement *me, int64_t index, const float *logits, lf
                        f->e->name(f->e->data, index, name, sizeof name));
     }
     double ce, kl;
-    lf_divergence(base, logits, f->V, &ce, &kl);
+    f->diverge(base, logits, f->V, &ce, &kl);
     me->ce += ce;
     me->kl += kl;
     me->count++;
@@ -92,6 +95,27 @@ void lf_divergence(const float *base, const float *tuned, int64_t n, double *ce,
         *kl += p * (log_base - log_tuned);
     }
 }
+
+void lf_divergence_of_several(const float *base, const float *tuned, int64_t n, double *ce, double *kl) {
+    *ce = *kl = 0;
+    for (int64_t i = 0; i < n; i++) {
+        const double p = 1 / (1 + exp(-(double)base[i])), own = lf_yes_or_no_loss((double)base[i], p),
+                     cross = lf_yes_or_no_loss((double)tuned[i], p);
+        *ce += cross / (double)n;
+        *kl += (cross - own) / (double)n;
+    }
+}
+
+/* Numbers are no shares. */
+static void no_divergence(const float *base, const float *tuned, int64_t n, double *ce, double *kl) {
+    (void)base;
+    (void)tuned;
+    (void)n;
+    *ce = *kl = NAN;
+}
+
+static lf_diverge_fn *const diverge_by[LF_N_PROBLEMS] = {
+    [LF_SINGLE_LABEL] = lf_divergence, [LF_MULTI_LABEL] = lf_divergence_of_several, [LF_REGRESSION] = no_divergence};
 
 /* ---- a measurement, by the kind of output ---- */
 
@@ -194,6 +218,7 @@ static lf_status make_room(lf_forgetting *f, const lf_model *m, const lf_eval_op
     const int64_t N = f->e->count, most = opts->knn_samples ? opts->knn_samples : KNN_SAMPLES;
     const lf_module *head = m->base_head.module;
     f->V = head ? head->out : 0;
+    f->diverge = diverge_by[m->base_head.problem];
     f->dim = lf_model_feature_width(m);
     f->n_spread = head && !with_knn ? 0 : most < N ? most : N;
     return allocate(f, err);

@@ -10,6 +10,8 @@ int64_t lf_argmax(const float *x, int64_t n) {
     return best;
 }
 
+double lf_yes_or_no_loss(double x, double t) { return log1p(exp(-fabs(x))) + fmax(x, 0) - x * t; }
+
 double lf_log_sum_exp(const float *x, int64_t n) {
     const double most = (double)x[lf_argmax(x, n)];
     double sum = 0;

@@ -7,7 +7,7 @@
 
 double lf_count_matthews(const lf_class_counts *c) {
     double n = 0, right = 0, at = 0, aa = 0, tt = 0;
-    if (!c->texts || c->several) return NAN;
+    if (!c->all || c->several) return NAN;
     for (int64_t k = 0; k < c->n; k++) {
         const double a = (double)c->are[k], t = (double)c->taken[k];
         n += a;

@@ -99,11 +99,14 @@ static lf_status read_problem(lf_model *m, lf_err *err) {
     const char *name;
     const lf_status rc = lf_json_get_str(m->config, "problem_type", NULL, &name, m->config_path, err);
     m->head.problem = m->head.n_labels == 1 && m->family->input == LF_TOKENS ? LF_REGRESSION : LF_SINGLE_LABEL;
-    if (rc || !name || lf_problem_named(&m->head.problem, name)) return rc;
+    if (rc || !name) return rc;
+    const bool known = lf_problem_named(&m->head.problem, name), numbers = m->head.problem == LF_REGRESSION;
+    if (known && !(numbers && m->family->input == LF_PIXELS)) return LF_OK;
     return lf_fail(err, LF_EUNSUPPORTED,
-                   "%s: key 'problem_type': expected single_label_classification, multi_label_classification or "
-                   "regression, found '%.60s'",
-                   m->config_path, name);
+                   "%s: key 'problem_type': expected single_label_classification%s, found '%.60s'", m->config_path,
+                   m->family->input == LF_PIXELS ? " or multi_label_classification of a model of pictures"
+                                                 : ", multi_label_classification or regression",
+                   name);
 }
 
 static lf_status read_pad(lf_model *m, lf_err *err) {

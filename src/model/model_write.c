@@ -171,16 +171,23 @@ static bool put_architectures(cJSON *config) {
     return true;
 }
 
-/* Of a model of texts: what its head's logits mean, and what pads a text; without the latter transformers reads no
- * batches. */
+/* What the head's logits mean: always of texts; of pictures, of which one class each goes without saying, where it is
+ * another or was said. */
+static bool put_problem(const lf_model *m, cJSON *config) {
+    const bool said = cJSON_IsString(cJSON_GetObjectItemCaseSensitive(config, "problem_type"));
+    if (m->family->input != LF_TOKENS && m->head.problem == LF_SINGLE_LABEL && !said) return true;
+    cJSON_DeleteItemFromObjectCaseSensitive(config, "problem_type");
+    return cJSON_AddStringToObject(config, "problem_type", lf_problem_name(m->head.problem));
+}
+
+/* And of a model of texts what pads a text; without that transformers reads no batches. */
 static bool put_classification(const lf_model *m, cJSON *config) {
-    if (m->family->input != LF_TOKENS || !classifies(m)) return true;
+    if (!classifies(m)) return true;
+    if (m->family->input != LF_TOKENS) return put_problem(m, config);
     const cJSON *pad = cJSON_GetObjectItemCaseSensitive(config, "pad_token_id");
     const bool padded = cJSON_IsNumber(pad) || m->tokens.pad < 0;
-    cJSON_DeleteItemFromObjectCaseSensitive(config, "problem_type");
     if (!padded) cJSON_DeleteItemFromObjectCaseSensitive(config, "pad_token_id");
-    return (m->family->class_name || put_architectures(config)) &&
-           cJSON_AddStringToObject(config, "problem_type", lf_problem_name(m->head.problem)) &&
+    return (m->family->class_name || put_architectures(config)) && put_problem(m, config) &&
            (padded || cJSON_AddNumberToObject(config, "pad_token_id", m->tokens.pad));
 }
 

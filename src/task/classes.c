@@ -1,11 +1,103 @@
 #include "task/classes.h"
 
 #include <math.h>
+#include <stdio.h>
+#include <string.h>
 
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/slice.h"
 #include "eval/eval_internal.h"
 #include "task/source.h"
 
 bool lf_classes_head_stays(const lf_task *t) { return t->keeps_head || lf_cfg_bool(t->cfg, LF_reuse_head); }
+
+/* ---- what the labels are ---- */
+
+/* The key decides; else the head that stays, or is judged; else, of what is judged, the training data. */
+bool lf_classes_problem(const lf_task *t, lf_data_role role, lf_problem *out) {
+    const lf_model *m = t->model;
+    const lf_classifier *head = NULL;
+    lf_data_labels trained;
+    if (role == LF_DATA_BASE) {
+        *out = m->base_head.problem;
+        return m->base_head.module;
+    }
+    if (lf_problem_named(out, lf_cfg_str(t->cfg, LF_problem_type))) return true;
+    if (role != LF_DATA_TRAIN && t->source->labels(t, LF_DATA_TRAIN, &trained)) {
+        *out = trained.problem;
+        return true;
+    }
+    if (role == LF_DATA_TRAIN ? !lf_classes_head_stays(t)
+                              : lf_head_in_use(&head, m, t->cfg, "key 'data'", NULL) != LF_OK)
+        return false;
+    *out = head ? head->problem : m->head.problem;
+    return true;
+}
+
+static void say_classes(const lf_data_labels *l) {
+    char list[200] = "";
+    for (int64_t i = 0; i < l->n; i++) lf_list_append(list, sizeof list, l->classes[i]);
+    if (l->problem == LF_REGRESSION)
+        lf_info("%s: the labels are numbers (problem_type regression)", l->path);
+    else
+        lf_info("%s: %lld classes%s: %s", l->path, (long long)l->n,
+                l->problem == LF_MULTI_LABEL ? ", several of which may hold (problem_type "
+                                               "multi_label_classification)"
+                                             : "",
+                list);
+    if (l->n == 1 && l->problem == LF_SINGLE_LABEL)
+        lf_warn("train_data: %s: there is one class alone, '%s', so there is nothing to tell apart", l->path,
+                l->classes[0]);
+}
+
+/* Of one class with one example nothing can be learned and judged too. */
+static lf_status warn_of_rare(const lf_data_labels *l, lf_err *err) {
+    int64_t rare = 0;
+    char list[200] = "";
+    if (l->problem != LF_SINGLE_LABEL) return LF_OK;
+    int64_t *counts = lf_calloc((size_t)l->n, sizeof *counts);
+    if (!counts) return lf_no_memory(err, "the counts of %lld classes", (long long)l->n);
+    for (int64_t i = 0; i < l->count; i++) counts[l->class_of(l->data, i)]++;
+    for (int64_t c = 0; c < l->n; c++) {
+        if (counts[c] > 1) continue;
+        rare++;
+        lf_list_append(list, sizeof list, l->classes[c]);
+    }
+    lf_free(counts);
+    if (rare)
+        lf_warn("train_data: %s: %lld of %lld classes have one example or none: %s", l->path, (long long)rare,
+                (long long)l->n, list);
+    return LF_OK;
+}
+
+static lf_status check_head_fits(const lf_task *t, const lf_data_labels *l, lf_err *err) {
+    const lf_classifier *head = &t->model->head;
+    if (l->problem == head->problem && (l->problem != LF_REGRESSION || head->n_labels == 1)) return LF_OK;
+    return lf_fail(err, LF_EDATA, "%s: labels for %s, but the head that stays has %lld labels for %s; make a new head",
+                   l->path, lf_problem_name(l->problem), (long long)head->n_labels, lf_problem_name(head->problem));
+}
+
+static lf_status check_neighbours(const lf_task *t, const lf_data_labels *l, lf_err *err) {
+    if (t->model->base_head.module || l->problem == LF_SINGLE_LABEL) return LF_OK;
+    return lf_fail(err, LF_EDATA,
+                   "key 'forgetting_data': %s: labels for %s, but the model has no head of its own, and nearest "
+                   "neighbours need one class each; give data with one",
+                   l->path, lf_problem_name(l->problem));
+}
+
+lf_status lf_classes_opened(lf_task *t, lf_data_role role, lf_err *err) {
+    lf_data_labels l;
+    if (!t->source->labels(t, role, &l)) return LF_OK;
+    if (role == LF_DATA_BASE) return check_neighbours(t, &l, err);
+    if (role != LF_DATA_TRAIN) return LF_OK;
+    if (l.problem != LF_SINGLE_LABEL)
+        lf_config_say_no_effect(t->cfg, "label_smoothing_factor", "where labels are not one class each");
+    say_classes(&l);
+    return lf_classes_head_stays(t) ? check_head_fits(t, &l, err) : warn_of_rare(&l, err);
+}
+
+/* ---- whose they are ---- */
 
 static lf_status take(const lf_classifier *head, const char *const **names, int64_t *n) {
     *names = head->labels;
@@ -20,15 +112,71 @@ lf_status lf_classes_labels(const lf_task *t, lf_data_role role, lf_key_id key, 
                             lf_err *err) {
     const lf_model *m = t->model;
     const lf_classifier *head;
+    lf_data_labels trained;
     (void)key;
     *names = NULL;
     if (role == LF_DATA_TRAIN) return lf_classes_head_stays(t) ? take(&m->head, names, n) : LF_OK;
     if (role == LF_DATA_BASE) return m->base_head.module ? take(&m->base_head, names, n) : LF_OK;
-    *names = t->source->classes(t, n);
-    if (*names) return LF_OK;
+    if (t->source->labels(t, LF_DATA_TRAIN, &trained) && trained.classes) {
+        *names = trained.classes;
+        *n = trained.n;
+        return LF_OK;
+    }
     const lf_status rc = lf_head_in_use(&head, m, t->cfg, "key 'data'", err);
     return rc ? rc : take(head, names, n);
 }
+
+/* ---- heads ---- */
+
+static lf_status new_head(lf_task *t, const char *const *names, int64_t n, lf_problem p, lf_err *err) {
+    const lf_status rc = lf_model_new_head(t->model, n, names, (uint64_t)lf_cfg_i64(t->cfg, LF_seed), err);
+    if (!rc) t->model->head.problem = p;
+    return rc;
+}
+
+/* For measuring speed: where the model has none, one with so many labels as are usual. */
+static lf_status random_head(lf_task *t, lf_err *err) {
+    enum { OF_PICTURES = 100, OF_TEXTS = 2 };
+    char text[OF_PICTURES][24];
+    const char *names[OF_PICTURES];
+    if (t->model->base_head.module && t->model->base_head.problem == LF_SINGLE_LABEL)
+        return lf_model_train_head(t->model, err);
+    for (int i = 0; i < OF_PICTURES; i++) {
+        snprintf(text[i], sizeof text[i], "LABEL_%d", i);
+        names[i] = text[i];
+    }
+    return new_head(t, names, t->type->input == LF_PIXELS ? OF_PICTURES : OF_TEXTS, LF_SINGLE_LABEL, err);
+}
+
+lf_status lf_classes_prepare(lf_task *t, lf_err *err) {
+    static const char *const of_a_number[] = {"LABEL_0"}; /* its one label, which transformers gives this name */
+    lf_data_labels l;
+    if (!t->source->labels(t, LF_DATA_TRAIN, &l)) return random_head(t, err);
+    if (t->keeps_head) return LF_OK;
+    if (lf_cfg_bool(t->cfg, LF_reuse_head)) return lf_model_train_head(t->model, err);
+    const bool number = l.problem == LF_REGRESSION;
+    return new_head(t, number ? of_a_number : l.classes, number ? 1 : l.n, l.problem, err);
+}
+
+/* ---- the loss ---- */
+
+/* As transformers has it: of several labels the mean over all of them, of numbers the squared difference. */
+lf_tensor *lf_classes_loss(lf_task *t, const lf_example_batch *b, lf_loss_counts *counts) {
+    const lf_pass pass = {.in = b->in};
+    const lf_classifier *head = &t->model->head;
+    const int64_t V = head->n_labels;
+    lf_tensor *features = lf_model_features(t->model, t->g, &pass);
+    lf_tensor *logits = lf_model_logits(t->g, head->module, features);
+    lf_done(t->g, features);
+    *counts = (lf_loss_counts){.targets = b->targets};
+    if (head->problem == LF_MULTI_LABEL) return lf_bce_loss(t->g, logits, b->values, (double)V);
+    if (head->problem == LF_REGRESSION) return lf_mse_loss(t->g, logits, b->values, (double)V);
+    for (int64_t i = 0; logits && i < b->in.B; i++)
+        counts->correct += lf_argmax((const float *)logits->data + i * V, V) == b->labels[i];
+    return lf_cross_entropy(t->g, logits, b->labels, 1, lf_cfg_f64(t->cfg, LF_label_smoothing_factor));
+}
+
+/* ---- judging ---- */
 
 lf_status lf_classes_evaluate(lf_task *t, lf_accuracy *out, lf_model *m, lf_data_role role, const char *save,
                               lf_err *err) {
@@ -44,9 +192,36 @@ lf_status lf_classes_evaluate(lf_task *t, lf_accuracy *out, lf_model *m, lf_data
     return rc;
 }
 
+/* ---- results ---- */
+
+double lf_classes_chance(const lf_model *m, bool base) {
+    const lf_classifier *head = base ? &m->base_head : &m->head;
+    if (base && !head->module) return NAN; /* by neighbours: the classes are those of the data */
+    return head->problem == LF_SINGLE_LABEL ? 1 / (double)head->n_labels : 0;
+}
+
 void lf_classes_compare(lf_results *r) {
     r->base_before = r->before.accuracy;
     r->base_after = r->after.accuracy;
     r->forgetting = r->base_before > 0 ? r->base_before - r->base_after : NAN; /* nothing known, nothing forgotten */
     r->retention = r->base_before > 0 ? r->base_after / r->base_before : NAN;
+}
+
+void lf_classes_say_new(char *text, size_t size, const lf_accuracy *a) {
+    const size_t n = strlen(text);
+    if (a) snprintf(text + n, size - n, "accuracy %.4f  loss %.4f  ", a->accuracy, a->loss);
+}
+
+void lf_classes_say_base(char *text, size_t size, const lf_base_score *base) {
+    size_t n = strlen(text);
+    if (!base) return;
+    snprintf(text + n, size - n, "base task%s %.4f", base->by_neighbours ? ", by neighbours" : "", base->accuracy);
+    n = strlen(text);
+    if (isfinite(base->kl)) snprintf(text + n, size - n, "  KL %.5f", base->kl);
+}
+
+void lf_classes_say(char *text, size_t size, const lf_accuracy *a, const lf_base_score *base) {
+    text[0] = 0;
+    lf_classes_say_new(text, size, a);
+    lf_classes_say_base(text, size, base);
 }

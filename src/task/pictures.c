@@ -23,7 +23,7 @@ static void close(lf_task *t) {
     if (!w) return;
     lf_loader_free(w->loader);
     for (int i = 0; i < LF_DATA_ROLES; i++) lf_dataset_free(w->data[i]);
-    lf_free(w->classes);
+    for (int i = 0; i < LF_DATA_ROLES; i++) lf_free(w->classes[i]);
     lf_aligned_free(w->random.pixels);
     lf_free(w->random.labels);
     lf_free(w);
@@ -31,39 +31,49 @@ static void close(lf_task *t) {
 
 /* ---- the data of a role ---- */
 
-static lf_status note_classes(lf_pictures *w, lf_err *err) {
-    const lf_dataset *d = w->data[LF_DATA_TRAIN];
+static int64_t class_of(const void *data, int64_t i) { return lf_dataset_label(data, i); }
+
+/* Names of classes, as the data set has them now. */
+static lf_status note_classes(lf_pictures *w, lf_data_role role, lf_err *err) {
+    const lf_dataset *d = w->data[role];
     const int64_t n = lf_dataset_n_classes(d);
-    w->classes = lf_calloc((size_t)n, sizeof *w->classes);
-    if (!w->classes) return lf_no_memory(err, "the class names");
-    for (int64_t i = 0; i < n; i++) w->classes[i] = lf_dataset_class_name(d, i);
-    if (n == 1)
-        lf_warn("train_data: %s: there is one class alone, '%s', so there is nothing to tell apart", lf_dataset_path(d),
-                w->classes[0]);
+    w->classes[role] = lf_calloc((size_t)n, sizeof *w->classes[role]);
+    if (!w->classes[role]) return lf_no_memory(err, "the class names");
+    for (int64_t i = 0; i < n; i++) w->classes[role][i] = lf_dataset_class_name(d, i);
     return LF_OK;
 }
 
-static const char *const *classes(const lf_task *t, int64_t *n) {
+static bool labels(const lf_task *t, lf_data_role role, lf_data_labels *out) {
     const lf_pictures *w = t->data;
-    *n = w->classes ? lf_dataset_n_classes(w->data[LF_DATA_TRAIN]) : 0;
-    return w->classes;
+    const lf_dataset *d = w->data[role];
+    if (!d || !w->classes[role]) return false;
+    *out = (lf_data_labels){.path = lf_dataset_path(d),
+                            .problem = lf_dataset_several(d) ? LF_MULTI_LABEL : LF_SINGLE_LABEL,
+                            .classes = w->classes[role],
+                            .n = lf_dataset_n_classes(d),
+                            .count = lf_dataset_count(d),
+                            .data = d,
+                            .class_of = class_of};
+    return true;
 }
 
 static lf_status open_data(lf_task *t, lf_data_role role, const lf_data_from *from, lf_err *err) {
     lf_pictures *w = t->data;
-    const lf_dataset_opts o = {.spec = lf_cfg_json(t->cfg, from->key),
-                               .key = lf_key_name(from->key),
-                               .split = from->split,
-                               .max_samples = from->limit ? lf_cfg_i64(t->cfg, from->limit) : 0,
-                               .seed = (uint64_t)lf_cfg_i64(t->cfg, LF_seed)};
+    lf_dataset_opts o = {.spec = lf_cfg_json(t->cfg, from->key),
+                         .key = lf_key_name(from->key),
+                         .split = from->split,
+                         .max_samples = from->limit ? lf_cfg_i64(t->cfg, from->limit) : 0,
+                         .seed = (uint64_t)lf_cfg_i64(t->cfg, LF_seed)};
     lf_status rc = w->has_processor ? LF_OK : lf_processor_for(&w->processor, t->model, err);
     w->has_processor = !rc;
     if (rc) return rc;
     const char *const *names;
     int64_t n;
     if ((rc = t->type->labels(t, role, from->key, &names, &n, err))) return rc;
+    o.problem_known = t->type->problem(t, role, &o.problem);
     rc = names ? lf_open_labelled(&w->data[role], &o, names, n, err) : lf_dataset_open(&w->data[role], &o, err);
-    return rc || role != LF_DATA_TRAIN ? rc : note_classes(w, err);
+    if (!rc) rc = note_classes(w, role, err);
+    return rc ? rc : t->type->opened(t, role, err);
 }
 
 static lf_status split_data(lf_task *t, double share, lf_err *err) {
@@ -229,7 +239,7 @@ const lf_source_type lf_source_pictures = {
     .check = lf_pictures_check,
     .keep_checks = lf_pictures_keep_checks,
     .describe = describe,
-    .classes = classes,
+    .labels = labels,
     .save_beside = save_beside,
     .plan = plan,
     .start = start,

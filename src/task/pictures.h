@@ -14,7 +14,7 @@ typedef struct lf_pictures {
         char identity[33]; /* of data that were checked; "": were not */
         lf_checked found;
     } marks[LF_DATA_ROLES];
-    const char **classes; /* of the training data */
+    const char **classes[LF_DATA_ROLES]; /* their names, borrowed from the data */
     lf_picture_examples examples[LF_DATA_ROLES];
     lf_loader *loader;
     int64_t batch_size;

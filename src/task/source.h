@@ -7,6 +7,16 @@
 
 #include "task/task.h"
 
+/* The labels of a role's data. */
+typedef struct lf_data_labels {
+    const char *path;
+    lf_problem problem;
+    const char *const *classes; /* [n] in the order of their labels; NULL of numbers */
+    int64_t n, count;           /* classes; examples */
+    const void *data;
+    int64_t (*class_of)(const void *data, int64_t i); /* of one class each */
+} lf_data_labels;
+
 struct lf_source_type {
     lf_input_kind input;
     const char *unit;                           /* of items: "images" */
@@ -28,8 +38,8 @@ struct lf_source_type {
     lf_status (*keep_checks)(const lf_task *t, const char *dir, lf_err *err); /* for a run that goes on in dir */
     void (*describe)(const lf_task *t, lf_data_role role, char *text,
                      size_t size); /* "60 examples of 3 classes (data/x)" */
-    /* The classes of the training data in the order of their labels, *n of them; NULL: there are none. */
-    const char *const *(*classes)(const lf_task *t, int64_t *n);
+    /* False: there are none: no such data, or texts without labels. */
+    bool (*labels)(const lf_task *t, lf_data_role role, lf_data_labels *out);
     /* The files that belong beside the model's weights (processor, tokenizer). */
     /* What the source takes from the time of the call, for the run's record and whoever keeps its results. NULL:
      * nothing. */

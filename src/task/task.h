@@ -62,10 +62,10 @@ struct lf_task_type {
     lf_output_kind (*base_output)(const lf_task *t);
 
     /* ---- training ---- */
-    /* What the labels of a role's texts are; false: what they look like. Only of a task with labels. */
+    /* What the labels of a role's data are; false: what they look like. Only of a task with labels. */
     bool (*problem)(const lf_task *t, lf_data_role role, lf_problem *out);
-    /* A role's texts are open: can they be followed? Only of a task with labels. */
-    lf_status (*opened)(lf_task *t, lf_data_role role, const lf_text_dataset *d, lf_err *err);
+    /* A role's data are open: can they be followed? Only of a task with labels. */
+    lf_status (*opened)(lf_task *t, lf_data_role role, lf_err *err);
     /* The names that fix the labels of a role's data, which `key` gives; *names NULL: whatever the data call them.
      * NULL: the task has no labels. */
     lf_status (*labels)(const lf_task *t, lf_data_role role, lf_key_id key, const char *const **names, int64_t *n,

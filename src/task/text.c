@@ -87,7 +87,7 @@ static lf_status take_labels(lf_task *t, lf_data_role role, const lf_data_from *
     lf_text_dataset *d = lf_language_of(t)->data[role];
     const char *const *names;
     int64_t n, n_classes;
-    lf_status rc = t->type->opened(t, role, d, err);
+    lf_status rc = t->type->opened(t, role, err);
     if (rc || !lf_text_dataset_classes(d, &n_classes)) return rc;
     if ((rc = t->type->labels(t, role, from->key, &names, &n, err)) || !names) return rc;
     return lf_match_texts(d, lf_key_name(from->key), names, n, err);
@@ -122,7 +122,7 @@ static lf_status open_data(lf_task *t, lf_data_role role, const lf_data_from *fr
     if (rc) return rc;
     say_unread_keys(t, role);
     if (lf_text_dataset_is(l->data[role], LF_TEXT_CLASSIFIED)) return take_labels(t, role, from, err);
-    if (classifies(t) && (rc = t->type->opened(t, role, l->data[role], err))) return rc;
+    if (classifies(t) && (rc = t->type->opened(t, role, err))) return rc;
     warn_of_ends(t, role);
     return LF_OK;
 }
@@ -425,10 +425,18 @@ static lf_status look(lf_task *t, lf_update_ratio *u, lf_model *m, lf_data_role 
     return rc;
 }
 
-static const char *const *classes(const lf_task *t, int64_t *n) {
-    const lf_text_dataset *d = lf_language_of(t)->data[LF_DATA_TRAIN];
-    *n = 0;
-    return d && lf_text_dataset_is(d, LF_TEXT_CLASSIFIED) ? lf_text_dataset_classes(d, n) : NULL;
+static int64_t class_of(const void *data, int64_t i) { return lf_text_dataset_class(data, i); }
+
+static bool labels(const lf_task *t, lf_data_role role, lf_data_labels *out) {
+    const lf_text_dataset *d = lf_language_of(t)->data[role];
+    if (!d || !lf_text_dataset_is(d, LF_TEXT_CLASSIFIED)) return false;
+    *out = (lf_data_labels){.path = lf_text_dataset_path(d),
+                            .problem = lf_text_dataset_problem(d),
+                            .count = lf_text_dataset_count(d),
+                            .data = d,
+                            .class_of = class_of};
+    out->classes = lf_text_dataset_classes(d, &out->n);
+    return true;
 }
 
 const lf_source_type lf_source_text = {
@@ -443,7 +451,7 @@ const lf_source_type lf_source_text = {
     .count = count,
     .fingerprint = fingerprint,
     .describe = describe,
-    .classes = classes,
+    .labels = labels,
     .put_moment = put_moment,
     .save_beside = save_beside,
     .plan = plan,

@@ -20,10 +20,10 @@ static lf_status write_confusion(const lf_task *t, lf_err *err) {
     if (!path) return LF_OK;
     const char *const *names = class_names(t);
     if (!names)
-        return lf_cfg_fail(t->cfg, LF_confusion_file, err, "is of data with one class each, of at most %d classes",
+        return lf_cfg_fail(t->cfg, LF_confusion_file, err, "is of data with classes, of at most %d of them",
                            LF_CONFUSION_CLASSES);
     const lf_status rc = lf_confusion_write(&t->confusion, names, path, err);
-    if (!rc) lf_info("which class is taken for which is in %s", path);
+    if (!rc) lf_info("how well each class is told is in %s", path);
     return rc;
 }
 

@@ -9,6 +9,7 @@
 #include "base/obj.h"
 #include "base/string.h"
 #include "base/utf8.h"
+#include "data/class_names.h"
 #include "eval/eval_internal.h"
 #include "tools/common.h"
 #include "tools/predictions.h"
@@ -43,6 +44,8 @@ static lf_status csv_name(FILE *f, const lf_predictions *p, int64_t index, lf_er
     return LF_OK;
 }
 
+/* ---- beside what is right ---- */
+
 static const char *true_name(const lf_predictions *p, int64_t i) {
     return lf_dataset_class_name(p->data, lf_dataset_label(p->data, p->indices[i]));
 }
@@ -51,15 +54,57 @@ static bool is_right(const lf_predictions *p, int64_t i) {
     return strcmp(true_name(p, i), p->names[p->guesses[i * p->top_k].label]) == 0;
 }
 
-static void put_right(lf_obj *o, const lf_predictions *p, int64_t i) {
+static lf_status put_right(lf_obj *o, const lf_predictions *p, int64_t i, lf_err *err) {
+    (void)err;
     lf_obj_string(o, "true_label", true_name(p, i));
     lf_obj_bool(o, "right", is_right(p, i));
+    return LF_OK;
 }
 
-static void csv_right(FILE *f, const lf_predictions *p, int64_t i) {
+static lf_status csv_right(FILE *f, const lf_predictions *p, int64_t i, lf_err *err) {
+    (void)err;
     fputc(',', f);
     lf_csv_text(f, true_name(p, i));
     fputs(is_right(p, i) ? ",true" : ",false", f);
+    return LF_OK;
+}
+
+/* Of several labels: those of the picture as a list, and whether they are those that hold. */
+static lf_status true_names(cJSON **out, bool *right, const lf_predictions *p, int64_t i, lf_err *err) {
+    float *values = lf_malloc((size_t)p->n_labels * sizeof *values);
+    lf_obj list = lf_list_new();
+    *right = true;
+    if (!values) {
+        cJSON_Delete(lf_obj_take(&list));
+        return lf_no_memory(err, "the predictions");
+    }
+    lf_dataset_values(p->data, p->indices[i], values);
+    for (int64_t c = 0; c < p->n_labels; c++) {
+        const bool is = values[c] > 0.5f;
+        *right = *right && is == lf_predictions_hold_class(p, i, c);
+        if (is) lf_list_string(&list, p->names[c]);
+    }
+    lf_free(values);
+    *out = lf_obj_take(&list);
+    return LF_OK;
+}
+
+static lf_status put_all_right(lf_obj *o, const lf_predictions *p, int64_t i, lf_err *err) {
+    cJSON *names;
+    bool right;
+    const lf_status rc = true_names(&names, &right, p, i, err);
+    if (rc) return rc;
+    lf_obj_put(o, "true_labels", names);
+    lf_obj_bool(o, "right", right);
+    return LF_OK;
+}
+
+static lf_status csv_all_right(FILE *f, const lf_predictions *p, int64_t i, lf_err *err) {
+    cJSON *names;
+    bool right;
+    lf_status rc = true_names(&names, &right, p, i, err);
+    if (!rc && !(rc = lf_predictions_csv_list(f, names, err))) fputs(right ? ",true" : ",false", f);
+    return rc;
 }
 
 static const lf_predicted plain_pictures = {.columns = "file",
@@ -72,23 +117,36 @@ static const lf_predicted plain_pictures = {.columns = "file",
                                                .csv = csv_name,
                                                .more_columns = ",true_label,right",
                                                .put_more = put_right,
-                                               .csv_more = csv_right};
+                                               .csv_more = csv_right},
+                          several_labels = {.columns = "file",
+                                            .score = "probability",
+                                            .put = put_name,
+                                            .csv = csv_name,
+                                            .more_columns = ",true_labels,right",
+                                            .put_more = put_all_right,
+                                            .csv_more = csv_all_right};
 
 /* ---- the verb ---- */
-
-static bool is_label(const char *name, const lf_classifier *head) {
-    for (int64_t i = 0; i < head->n_labels; i++)
-        if (strcmp(head->labels[i], name) == 0) return true;
-    return false;
-}
 
 /* Are the folders (or what a file of labels says) classes that the model knows, each by its name? Then they are what is
  * right. Folders of other names may mean anything. */
 static bool has_true_labels(const lf_dataset *d, int64_t count, const lf_classifier *head) {
     if (lf_dataset_count(d) != count) return false; /* pictures that no label is given of */
     for (int64_t c = 0; c < lf_dataset_n_classes(d); c++)
-        if (!is_label(lf_dataset_class_name(d, c), head)) return false;
+        if (lf_class_names_find(lf_dataset_class_name(d, c), head->labels, head->n_labels) < 0) return false;
     return true;
+}
+
+/* Classes get the numbers that the head's labels have, each by its name. */
+static lf_status take_numbers(lf_dataset *d, const lf_classifier *head, lf_err *err) {
+    const int64_t n = lf_dataset_n_classes(d);
+    int32_t *to = lf_malloc((size_t)n * sizeof *to);
+    if (!to) return lf_no_memory(err, "the classes of %s", lf_dataset_path(d));
+    for (int64_t c = 0; c < n; c++)
+        to[c] = (int32_t)lf_class_names_find(lf_dataset_class_name(d, c), head->labels, head->n_labels);
+    const lf_status rc = lf_dataset_relabel(d, head->labels, head->n_labels, to, err);
+    lf_free(to);
+    return rc;
 }
 
 /* The pictures, with their labels where they have true ones. */
@@ -100,18 +158,23 @@ static lf_status open_pictures(lf_predictions *p, lf_dataset **out, const lf_dat
     lf_dataset *d = NULL;
     lf_err ignored = {0};
     labelled.unlabelled = false;
+    labelled.problem_known = true;
+    labelled.problem = head->problem;
     const lf_log_level was = lf_log_set_level(LF_LOG_QUIET); /* what is left out was said */
     const lf_status has_none = lf_dataset_open(&d, &labelled, &ignored);
     lf_log_set_level(was);
     if (has_none) return LF_OK;
+    lf_status made = LF_OK;
     if (has_true_labels(d, lf_dataset_count(*out), head)) {
-        p->how = &labelled_pictures;
+        const bool several = lf_dataset_several(d);
+        p->how = several ? &several_labels : &labelled_pictures;
+        made = several ? take_numbers(d, head, err) : LF_OK;
         lf_dataset *plain = *out;
         *out = d;
         d = plain;
     }
     lf_dataset_free(d);
-    return LF_OK;
+    return made;
 }
 
 lf_status lf_predict(const lf_config *cfg, FILE *out, lf_err *err) {
@@ -122,7 +185,7 @@ lf_status lf_predict(const lf_config *cfg, FILE *out, lf_err *err) {
     if (!data.spec) return lf_fail(err, LF_EUSAGE, "key 'data' is required; write --data PATH");
     lf_opened o = {0};
     lf_dataset *d = NULL;
-    lf_predictions p = {.how = &plain_pictures, .top_k = lf_cfg_is_set(cfg, LF_top_k) ? lf_cfg_i64(cfg, LF_top_k) : 1};
+    lf_predictions p = {.how = &plain_pictures};
     lf_image_processor processor;
     const lf_eval_opts opts = {.batch_size = lf_cfg_i64(cfg, LF_per_device_eval_batch_size),
                                .workers = lf_cfg_i64(cfg, LF_dataloader_num_workers),
@@ -143,8 +206,7 @@ lf_status lf_predict(const lf_config *cfg, FILE *out, lf_err *err) {
         (rc = lf_head_in_use(&head, o.model, cfg, "predict", err)) || (rc = open_pictures(&p, &d, &data, head, err)))
         goto out;
     p.data = d;
-    p.names = head->labels;
-    if (p.top_k > head->n_labels) p.top_k = head->n_labels;
+    lf_predictions_of(&p, head, cfg);
     if ((rc = lf_predictions_hold(&p, lf_dataset_count(d), err)) ||
         (rc = lf_evaluate(&a, o.model, o.g, head->module, lf_examples_of_pictures(&pictures, d, &opts), &opts,
                           lf_predictions_add, &p, err)))

@@ -117,13 +117,6 @@ static lf_status open_all(opened *o, const lf_config *cfg, lf_model *m, lf_err *
     return open_loader(o, cfg, m, err);
 }
 
-/* Where several labels may hold, each has its score. */
-static int64_t how_many(const lf_config *cfg, const lf_classifier *head) {
-    const int64_t usual = head->problem == LF_MULTI_LABEL ? head->n_labels : 1,
-                  asked = lf_cfg_is_set(cfg, LF_top_k) ? lf_cfg_i64(cfg, LF_top_k) : usual;
-    return head->problem == LF_REGRESSION ? 1 : asked < head->n_labels ? asked : head->n_labels;
-}
-
 static lf_status run(lf_predictions *p, const opened *o, const lf_config *cfg, lf_model *m, lf_graph *g,
                      const lf_classifier *head, lf_err *err) {
     const lf_eval_opts opts = {.what = "predict", .interruptible = true};
@@ -132,11 +125,8 @@ static lf_status run(lf_predictions *p, const opened *o, const lf_config *cfg, l
     lf_text_example first;
     lf_status rc = lf_text_dataset_example(o->data, 0, &first, err);
     if (rc) return rc;
-    *p = (lf_predictions){.how = first.second ? &pairs : &texts,
-                          .data = o->data,
-                          .names = head->labels,
-                          .problem = head->problem,
-                          .top_k = how_many(cfg, head)};
+    *p = (lf_predictions){.how = first.second ? &pairs : &texts, .data = o->data};
+    lf_predictions_of(p, head, cfg);
     lf_text_example_free(&first);
     if ((rc = lf_predictions_hold(p, lf_text_dataset_count(o->data), err))) return rc;
     rc = lf_evaluate(&a, m, g, head->module, lf_examples_of_text(&examples, o->data, o->loader), &opts,

@@ -12,17 +12,36 @@
 #include "base/mem.h"
 #include "eval/eval_internal.h"
 
+/* Where several labels may hold, each has its score. */
+void lf_predictions_of(lf_predictions *p, const lf_classifier *head, const lf_config *cfg) {
+    const int64_t usual = head->problem == LF_MULTI_LABEL ? head->n_labels : 1,
+                  asked = lf_cfg_is_set(cfg, LF_top_k) ? lf_cfg_i64(cfg, LF_top_k) : usual;
+    p->names = head->labels;
+    p->n_labels = head->n_labels;
+    p->problem = head->problem;
+    p->top_k = head->problem == LF_REGRESSION ? 1 : asked < head->n_labels ? asked : head->n_labels;
+}
+
+bool lf_predictions_hold_class(const lf_predictions *p, int64_t i, int64_t c) {
+    return p->holds ? p->holds[i * p->n_labels + c] : p->guesses[i * p->top_k].label == c;
+}
+
 lf_status lf_predictions_hold(lf_predictions *p, int64_t n, lf_err *err) {
-    uint64_t all;
+    uint64_t all, each;
     p->indices = lf_calloc((size_t)n, sizeof *p->indices);
     p->guesses =
         lf_mul_overflow((uint64_t)n, (uint64_t)p->top_k, &all) ? NULL : lf_calloc((size_t)all, sizeof *p->guesses);
-    return p->indices && p->guesses ? LF_OK : lf_no_memory(err, "%lld predictions", (long long)n);
+    const bool several = p->problem == LF_MULTI_LABEL;
+    if (several && !lf_mul_overflow((uint64_t)n, (uint64_t)p->n_labels, &each))
+        p->holds = lf_calloc((size_t)each, sizeof *p->holds);
+    return p->indices && p->guesses && (p->holds || !several) ? LF_OK
+                                                              : lf_no_memory(err, "%lld predictions", (long long)n);
 }
 
 void lf_predictions_free(lf_predictions *p) {
     lf_free(p->indices);
     lf_free(p->guesses);
+    lf_free(p->holds);
     *p = (lf_predictions){0};
 }
 
@@ -55,6 +74,7 @@ lf_status lf_predictions_add(void *predictions, const lf_example_batch *b, const
     for (int64_t i = 0; i < b->in.B; i++, p->count++) {
         p->indices[p->count] = b->indices[i];
         choose(p, p->guesses + p->count * p->top_k, logits + i * V, V);
+        for (int64_t v = 0; v < V && p->holds; v++) p->holds[p->count * V + v] = logits[i * V + v] > 0;
     }
     return LF_OK;
 }
@@ -64,6 +84,14 @@ lf_status lf_predictions_add(void *predictions, const lf_example_batch *b, const
 static void put_guess(lf_obj *o, const lf_predictions *p, const lf_guess *g) {
     if (p->problem != LF_REGRESSION) lf_obj_string(o, "label", p->names[g->label]);
     lf_obj_number(o, p->how->score, (double)g->score);
+}
+
+/* Those that hold, in the order of the labels. */
+static cJSON *held_json(const lf_predictions *p, int64_t i) {
+    lf_obj list = lf_list_new();
+    for (int64_t c = 0; c < p->n_labels; c++)
+        if (lf_predictions_hold_class(p, i, c)) lf_list_string(&list, p->names[c]);
+    return lf_obj_take(&list);
 }
 
 static cJSON *guesses_json(const lf_predictions *p, const lf_guess *top) {
@@ -79,9 +107,10 @@ static cJSON *guesses_json(const lf_predictions *p, const lf_guess *top) {
 static lf_status to_json(cJSON **out, const lf_predictions *p, int64_t i, lf_err *err) {
     const lf_guess *top = p->guesses + i * p->top_k;
     lf_obj o = lf_obj_new();
-    const lf_status rc = p->how->put(&o, p, p->indices[i], err);
+    lf_status rc = p->how->put(&o, p, p->indices[i], err);
     if (!rc) put_guess(&o, p, top);
-    if (!rc && p->how->put_more) p->how->put_more(&o, p, i);
+    if (!rc && p->holds) lf_obj_put(&o, "labels", held_json(p, i));
+    if (!rc && p->how->put_more) rc = p->how->put_more(&o, p, i, err);
     if (!rc && p->top_k > 1) lf_obj_put(&o, "top_k", guesses_json(p, top));
     *out = lf_obj_take(&o);
     if (!rc) return LF_OK;
@@ -126,14 +155,26 @@ static lf_status print_object(const lf_predictions *p, const char *path, FILE *o
 static void csv_heading(const lf_predictions *p, FILE *f) {
     fprintf(f, "%s%s,%s", p->how->columns, p->problem == LF_REGRESSION ? "" : ",label", p->how->score);
     for (int64_t k = 1; k < p->top_k; k++) fprintf(f, ",label_%" PRId64 ",%s_%" PRId64, k + 1, p->how->score, k + 1);
+    if (p->holds) fputs(",labels", f);
     if (p->how->more_columns) fputs(p->how->more_columns, f);
     fputc('\n', f);
+}
+
+/* As a list in JSON, which is how a table of labels is read. */
+lf_status lf_predictions_csv_list(FILE *f, cJSON *list, lf_err *err) {
+    char *text = list ? lf_json_print_line(list) : NULL;
+    cJSON_Delete(list);
+    if (!text) return lf_no_memory(err, "the predictions");
+    fputc(',', f);
+    lf_csv_text(f, text);
+    lf_free(text);
+    return LF_OK;
 }
 
 static lf_status write_csv(const lf_predictions *p, FILE *f, lf_err *err) {
     csv_heading(p, f);
     for (int64_t i = 0; i < p->count; i++) {
-        const lf_status rc = p->how->csv(f, p, p->indices[i], err);
+        lf_status rc = p->how->csv(f, p, p->indices[i], err);
         if (rc) return rc;
         for (int64_t k = 0; k < p->top_k; k++) {
             const lf_guess *g = &p->guesses[i * p->top_k + k];
@@ -143,7 +184,9 @@ static lf_status write_csv(const lf_predictions *p, FILE *f, lf_err *err) {
             }
             fprintf(f, ",%.6g", (double)g->score);
         }
-        if (p->how->csv_more) p->how->csv_more(f, p, i);
+        if (p->holds) rc = lf_predictions_csv_list(f, held_json(p, i), err);
+        if (!rc && p->how->csv_more) rc = p->how->csv_more(f, p, i, err);
+        if (rc) return rc;
         fputc('\n', f);
     }
     return LF_OK;

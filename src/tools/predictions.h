@@ -21,8 +21,8 @@ typedef struct lf_predicted {
                      lf_err *err); /* the columns, with commas between */
     /* Behind the guesses, of prediction i; NULL: nothing. */
     const char *more_columns; /* ",right" */
-    void (*put_more)(lf_obj *o, const lf_predictions *p, int64_t i);
-    void (*csv_more)(FILE *f, const lf_predictions *p, int64_t i); /* each with a comma before it */
+    lf_status (*put_more)(lf_obj *o, const lf_predictions *p, int64_t i, lf_err *err);
+    lf_status (*csv_more)(FILE *f, const lf_predictions *p, int64_t i, lf_err *err); /* each with a comma before it */
 } lf_predicted;
 
 struct lf_predictions {
@@ -30,17 +30,24 @@ struct lf_predictions {
     const void *data; /* that the indices are of */
     const char *const *names;
     lf_problem problem; /* regression: the score is the number, and has no label */
-    int64_t top_k, count, skipped;
+    int64_t n_labels, top_k, count, skipped;
     int64_t *indices;  /* [count] */
     lf_guess *guesses; /* [count, top_k], the best first */
+    bool *holds;       /* [count, n_labels] of several labels; NULL of others */
 };
 
+/* What `head` says, as many guesses as the key top_k says: sets names, problem and top_k. */
+void lf_predictions_of(lf_predictions *p, const lf_classifier *head, const lf_config *cfg);
+/* Does class c hold of prediction i? Of several labels each of which may: where it is likelier than not. */
+bool lf_predictions_hold_class(const lf_predictions *p, int64_t i, int64_t c);
 /* Room for n inputs; top_k and names are set. */
 lf_status lf_predictions_hold(lf_predictions *p, int64_t n, lf_err *err);
 void lf_predictions_free(lf_predictions *p);
 /* An lf_eval_visit over the predictions. */
 lf_status lf_predictions_add(void *predictions, const lf_example_batch *b, const float *features, const float *logits,
                              int64_t V, lf_err *err);
+/* A list (taken over; NULL: no memory) as a field of CSV, with a comma before it. */
+lf_status lf_predictions_csv_list(FILE *f, cJSON *list, lf_err *err);
 /* As the keys output, output_file and json say. */
 lf_status lf_predictions_deliver(const lf_predictions *p, const lf_config *cfg, FILE *out, lf_err *err);
 

@@ -21,6 +21,12 @@ static cJSON *run_facts(const lf_run *run) {
     return lf_obj_take(&o);
 }
 
+/* Of pictures one class each goes without saying. */
+static const char *problem_of(const lf_model *m, bool classes) {
+    const bool said = m->family->input == LF_TOKENS || m->head.problem != LF_SINGLE_LABEL;
+    return classes && said ? lf_problem_name(m->head.problem) : NULL;
+}
+
 lf_status lf_run_adapter_facts(const lf_run *run, lf_adapter_facts *facts, cJSON **extra, lf_err *err) {
     *extra = run_facts(run);
     if (!*extra) return lf_no_memory(err, "the facts of a run");
@@ -31,7 +37,7 @@ lf_status lf_run_adapter_facts(const lf_run *run, lf_adapter_facts *facts, cJSON
                                 .head = classes ? m->head.module : NULL,
                                 .num_labels = m->head.n_labels,
                                 .id2label = m->head.labels,
-                                .problem_type = texts ? lf_problem_name(m->head.problem) : NULL,
+                                .problem_type = problem_of(m, classes),
                                 .pad_token_id = texts ? m->tokens.pad : -1,
                                 .seed = lf_cfg_i64(run->cfg, LF_seed),
                                 .threads = run->threads,

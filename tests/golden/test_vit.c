@@ -3,15 +3,17 @@
 #define _POSIX_C_SOURCE 200809L
 #include "golden/golden_fixture.h"
 
-static const char *const cases[] = {"vit-base",  "vit-odd",     "vit-long",       "vit-resized",
-                                    "deit-tiny", "dinov2-tiny", "dinov2-resized", "dinov2-registers",
-                                    "beit-tiny", "beit-shared", "clip-tiny",      "siglip-tiny"};
+static const char *const cases[] = {"vit-base",    "vit-odd",     "vit-long",       "vit-several",      "vit-resized",
+                                    "deit-tiny",   "dinov2-tiny", "dinov2-resized", "dinov2-registers", "beit-tiny",
+                                    "beit-shared", "clip-tiny",   "siglip-tiny"};
 enum { N_CASES = sizeof cases / sizeof cases[0] };
 
 static void open_case(fixture *f, const char *name, const lf_kernels *k) {
     open_model(f, name, k, LF_LOAD_FROZEN);
     f->B = lf_safetensors_find(f->gold, "pixels")->shape[1];
 }
+
+static bool several(const fixture *f) { return f->model->base_head.problem == LF_MULTI_LABEL; }
 
 static const float *batch_pixels(const fixture *f, int64_t i) {
     int64_t n;
@@ -62,6 +64,26 @@ static void test_logits(void **state) {
     each_bf16(check_logits);
 }
 
+/* ---- the loss of the base's own head ---- */
+
+static void check_loss(const char *name, const lf_kernels *k) {
+    fixture f;
+    open_case(&f, name, k);
+    const int64_t V = f.model->head.module->out;
+    int32_t labels[64];
+    for (int64_t i = 0; i < f.B && !several(&f); i++) labels[i] = batch_labels(&f, 0)[i] % (int32_t)V;
+    lf_tensor *logits = logits_of(&f, 0, false);
+    const lf_tensor *loss = several(&f) ? lf_bce_loss(f.g, logits, golden(&f, "base_values", NULL), (double)(f.B * V))
+                                        : lf_cross_entropy(f.g, logits, labels, (double)f.B, 0);
+    OK(lf_graph_status(f.g, &err));
+    check_golden(&f, "loss", loss->data, 1, 2e-5);
+    close_case(&f);
+}
+static void test_loss(void **state) {
+    (void)state;
+    each_backend(check_loss);
+}
+
 /* ---- training ---- */
 
 static void make_head(fixture *f) {
@@ -75,7 +97,10 @@ static void make_head(fixture *f) {
 
 static lf_tensor *loss_of_step(fixture *f, int step) {
     const int batch = step % N_BATCHES;
-    return lf_cross_entropy(f->g, logits_of(f, batch, true), batch_labels(f, batch), (double)f->B, 0);
+    lf_tensor *logits = logits_of(f, batch, true);
+    if (!several(f)) return lf_cross_entropy(f->g, logits, batch_labels(f, batch), (double)f->B, 0);
+    const int64_t V = f->model->head.module->out;
+    return lf_bce_loss(f->g, logits, golden(f, "values", NULL) + batch * f->B * V, (double)(f->B * V));
 }
 
 static void check_head_gradient(const fixture *f, const training *t) {
@@ -200,6 +225,7 @@ static void test_peft_adapter(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_traits),
                                        cmocka_unit_test(test_logits),
+                                       cmocka_unit_test(test_loss),
                                        cmocka_unit_test(test_training_kaiming),
                                        cmocka_unit_test(test_training_pissa),
                                        cmocka_unit_test(test_checkpointing_changes_no_bit),

@@ -35,7 +35,8 @@ static void make_tree(const tree *t) {
 }
 
 /* Opens t for a split, with further keys of the spec (%s in them is the scratch folder); names NULL: the data's own. */
-static lf_status open_tree(lf_dataset **d, const char *split, const char *keys, const char *names, lf_err *err) {
+static lf_status open_tree(lf_dataset **d, const char *split, const char *keys, const char *names, int problem,
+                           lf_err *err) {
     char more[300], text[900], list[300], *save = NULL;
     const char *labels[MOST];
     int64_t n = 0;
@@ -45,14 +46,35 @@ static lf_status open_tree(lf_dataset **d, const char *split, const char *keys, 
     snprintf(more, sizeof more, keys ? keys : "", scratch);
     snprintf(text, sizeof text, "{\"path\": \"%s/t\"%s%s}", scratch, keys ? ", " : "", more);
     assert_ok(lf_json_parse(&spec, text, strlen(text), "spec", err), *err);
-    const lf_dataset_opts o = {.spec = spec, .key = "data", .split = split};
+    const lf_dataset_opts o = {.spec = spec,
+                               .key = "data",
+                               .split = split,
+                               .problem_known = problem > 0,
+                               .problem = problem > 0 ? (lf_problem)(problem - 1) : LF_SINGLE_LABEL};
     *d = NULL;
     const lf_status rc = names ? lf_open_labelled(d, &o, labels, n, err) : lf_dataset_open(d, &o, err);
     cJSON_Delete(spec);
     return rc;
 }
 
-/* "1=cat 0=dog": of each example its picture's level and its class. */
+/* The class of example i, or several: "cat+dog". */
+static void put_classes(char *out, size_t size, const lf_dataset *d, int64_t i) {
+    float values[MOST];
+    out[0] = 0;
+    if (!lf_dataset_several(d)) {
+        snprintf(out, size, "%s", lf_dataset_class_name(d, lf_dataset_label(d, i)));
+        return;
+    }
+    assert_int_equal(lf_dataset_label(d, i), -1);
+    lf_dataset_values(d, i, values);
+    for (int64_t c = 0; c < lf_dataset_n_classes(d); c++) {
+        const size_t used = strlen(out);
+        assert_true(values[c] == 0 || values[c] == 1);
+        if (values[c] > 0) snprintf(out + used, size - used, "%s%s", used ? "+" : "", lf_dataset_class_name(d, c));
+    }
+}
+
+/* "1=cat 0=dog": of each example its picture's level and its class, or several. */
 static void list_labels(char *out, size_t size, const lf_dataset *d) {
     out[0] = 0;
     for (int64_t i = 0; i < lf_dataset_count(d); i++) {
@@ -60,8 +82,9 @@ static void list_labels(char *out, size_t size, const lf_dataset *d) {
         lf_err err = {0};
         assert_ok(lf_dataset_image(d, i, &img, &err), err);
         const size_t used = strlen(out);
-        snprintf(out + used, size - used, "%s%d=%s", i ? " " : "", img.pixels[0],
-                 lf_dataset_class_name(d, lf_dataset_label(d, i)));
+        char classes[200];
+        put_classes(classes, sizeof classes, d, i);
+        snprintf(out + used, size - used, "%s%d=%s", i ? " " : "", img.pixels[0], classes);
         lf_image_free(&img);
     }
 }
@@ -73,14 +96,15 @@ typedef struct reading {
     const char *says; /* the error, or a part of what is said; NULL: not a word */
 } reading;
 
-static void check(const reading *r) {
+/* problem 0: what the labels look like; else 1 + what is asked for. */
+static void check_asked(const reading *r, int problem) {
     char is[400];
     lf_dataset *d;
     lf_err err = {0};
     const int64_t live = lf_alloc_live();
     make_tree(&r->tree);
     hear_begin(LF_LOG_INFO);
-    const lf_status rc = open_tree(&d, r->split, r->keys, r->names, &err);
+    const lf_status rc = open_tree(&d, r->split, r->keys, r->names, problem, &err);
     const char *said = hear_end();
     if (r->is) {
         assert_ok(rc, err);
@@ -94,6 +118,8 @@ static void check(const reading *r) {
     lf_dataset_free(d);
     assert_int_equal(lf_alloc_live(), live);
 }
+
+static void check(const reading *r) { check_asked(r, 0); }
 
 #define CHECK(all)                                                                                                     \
     for (size_t i = 0; i < sizeof(all) / sizeof *(all); i++) check(&(all)[i])
@@ -211,7 +237,7 @@ static void test_labels_of_one_name(void **state) {
         lf_dataset *d;
         lf_err err = {0};
         make_tree(&t);
-        const lf_status rc = open_tree(&d, NULL, cases[i].keys, cases[i].labels, &err);
+        const lf_status rc = open_tree(&d, NULL, cases[i].keys, cases[i].labels, 0, &err);
         if (cases[i].numbers) {
             assert_ok(rc, err);
             check_numbers(d, cases[i].numbers);
@@ -558,12 +584,18 @@ static void test_labels_file(void **state) {
          NULL,
          NULL,
          "may both hold the labels"},
-        {{"a", {{"metadata.jsonl", "{\"file_name\": \"a.pgm\", \"label\": [\"x\", \"y\"]}\n"}}},
+        {{"a", {{"metadata.jsonl", "{\"file_name\": \"a.pgm\", \"label\": {}}\n"}}},
          NULL,
          NULL,
          NULL,
          NULL,
-         "line 1: expected 'file_name' with a text and 'label' with a text or a number, one label a picture"},
+         "line 1: expected a label that is a text or a number, or a list of them"},
+        {{"a", {{"metadata.jsonl", "{\"file_name\": \"a.pgm\", \"label\": null}\n"}}},
+         NULL,
+         NULL,
+         NULL,
+         NULL,
+         "line 1: expected 'label' with a text or a number, or a list of them, found none"},
         {{"a", {{"metadata.jsonl", "{\"file_name\": \"a.pgm\"\n"}}}, NULL, NULL, NULL, NULL, "metadata.jsonl: line 1"},
         {{"a|b", {{0}}},
          NULL,
@@ -574,6 +606,200 @@ static void test_labels_file(void **state) {
          "FOLDER/train/CLASS/picture.jpg (also val, test), or a metadata.csv"},
     };
     CHECK(all);
+}
+
+#define LINES(text)                                                                                                    \
+    {                                                                                                                  \
+        { "metadata.jsonl", text }                                                                                     \
+    }
+#define LINE(name, label) "{\"file_name\": \"" name ".pgm\", \"labels\": " label "}\n"
+#define SEVERAL           (1 + LF_MULTI_LABEL)
+#define ONE               (1 + LF_SINGLE_LABEL)
+
+/* Where pictures have several classes, and where they have one although it is written as if there were several. */
+static void test_several(void **state) {
+    (void)state;
+    static const struct {
+        reading reading;
+        int problem;
+    } all[] = {
+        {{{"a|b|c", LINES(LINE("a", "[\"y\", \"x\"]") LINE("b", "[]") LINE("c", "[\"z\"]"))},
+          NULL,
+          NULL,
+          NULL,
+          "0=x+y 1= 2=z",
+          "the labels are those of "},
+         0},
+        {{{"a|b", LINES(LINE("a", "[10, 9]") LINE("b", "[9]"))},
+          NULL,
+          NULL,
+          NULL,
+          "0=9+10 1=9",
+          "the labels are those of "},
+         0},
+        {{{"a|b", LINES(LINE("a", "[1, 0, 1]") LINE("b", "[0, 0, 0]"))},
+          NULL,
+          NULL,
+          NULL,
+          "0=0+2 1=",
+          "the labels are those of "},
+         0}, /* a mark a class */
+        {{{"a|b", LINES(LINE("a", "[\"x\"]") LINE("b", "[\"y\"]"))},
+          NULL,
+          NULL,
+          NULL,
+          "0=x 1=y",
+          "the labels are those of "},
+         ONE},
+        {{{"a|b", LINES(LINE("a", "[\"x\", \"y\"]") LINE("b", "[\"y\"]"))},
+          NULL,
+          NULL,
+          NULL,
+          NULL,
+          "line 1: expected one label (problem_type single_label_classification), found several"},
+         ONE},
+        {{{"a|b", META("file_name,label\na.pgm,\"[\"\"x\"\", \"\"z\"\"]\"\nb.pgm,[]\n")},
+          NULL,
+          NULL,
+          NULL,
+          "0=x+z 1=",
+          "the labels are those of "},
+         0}, /* as JSON, in a table */
+        {{{"a|b|c", META("file_name,tags\na.pgm,haze primary\nb.pgm,primary\nc.pgm,\n")},
+          NULL,
+          "\"label_separator\": \" \"",
+          NULL,
+          "0=haze+primary 1=primary 2=",
+          "the labels are those of "},
+         0},
+        {{{"a|b", META("file_name,findings,label\na.pgm,x | y||x,1\nb.pgm,y,2\n")},
+          NULL,
+          "\"label_separator\": \"|\", \"label_field\": \"findings\"",
+          NULL,
+          "0=x+y 1=y",
+          "its columns 'label' are not read"},
+         0},
+        {{{"a|b", META("file_name,label\na.pgm,x|y\nb.pgm,y\n")},
+          NULL,
+          NULL,
+          NULL,
+          "0=x|y 1=y",
+          "one of its 2 classes is 'x|y'; are these several classes? \"label_separator\": \"|\""},
+         0},
+        {{{"a|b|c", META("file_name,dog,id,cat\na.pgm,1,7,0\nb.pgm,0.0,8,1.0\nc.pgm,false,9,FALSE\n")},
+          NULL,
+          "\"label_columns\": [\"dog\", \"cat\"]",
+          NULL,
+          "0=dog 1=cat 2=",
+          "its columns 'id' are not read"},
+         0},
+        {{{"a|b", LINES("{\"file_name\": \"a.pgm\", \"sun\": true, \"rain\": 1}\n"
+                        "{\"file_name\": \"b.pgm\", \"sun\": 0, \"rain\": false}\n")},
+          NULL,
+          "\"label_columns\": [\"rain\", \"sun\"]",
+          NULL,
+          "0=rain+sun 1=",
+          "the labels are those of "},
+         0},
+        {{{"a|b", META("file_name,dog,cat\na.pgm,1,0\nb.pgm,0,1\n")},
+          NULL,
+          "\"label_columns\": [\"dog\", \"cat\"]",
+          NULL,
+          "0=dog 1=cat",
+          "the labels are those of "},
+         ONE},
+        {{{"train/a|test/c",
+           META("file_name,label\ntrain/a.pgm,\"[\"\"x\"\"]\"\ntest/c.pgm,\"[\"\"y\"\", \"\"z\"\"]\"\n")},
+          "test",
+          NULL,
+          NULL,
+          "1=y+z",
+          "the labels are those of "},
+         0}, /* of classes those that the part has */
+        {{{"cat/0|dog/0|dog/1", {{0}}}, NULL, NULL, NULL, "0=cat 1=dog 2=dog", NULL}, SEVERAL},
+        {{{"cat/0|dog/0", {{0}}}, NULL, NULL, "owl|dog|cat", "0=cat 1=dog", NULL}, SEVERAL},
+        {{{"a|b", LINES(LINE("a", "[\"cat\", \"apple\"]") LINE("b", "[\"cat\"]"))},
+          NULL,
+          NULL,
+          THREE,
+          "0=apple+cat 1=cat",
+          "the labels are those of "},
+         SEVERAL},
+        {{{"a|b", LINES(LINE("a", "[\"n1\", \"n2\"]") LINE("b", "[\"n3\"]"))},
+          NULL,
+          "\"label_map\": {\"n1\": \"cat\", \"n2\": \"apple\", \"n3\": \"apple\"}",
+          NULL,
+          "0=apple+cat 1=apple",
+          "the labels are those of "},
+         0},
+        /* refused */
+        {{{"a|b", META("file_name,dog,cat\na.pgm,1,0\nb.pgm,,1\n")},
+          NULL,
+          "\"label_columns\": [\"dog\", \"cat\"]",
+          NULL,
+          NULL,
+          "line 3: expected 0 or 1 in the column 'dog' (label_columns), found ''"},
+         0},
+        {{{"a", META("file_name,dog\na.pgm,-1\n")},
+          NULL,
+          "\"label_columns\": [\"dog\"]",
+          NULL,
+          NULL,
+          "line 2: expected 0 or 1 in the column 'dog'"},
+         0},
+        {{{"a", META("file_name,dog\na.pgm,1\n")},
+          NULL,
+          "\"label_columns\": [\"dog\", \"owl\"]",
+          NULL,
+          NULL,
+          "no column 'owl' (label_columns)"},
+         0},
+        {{{"a", META("file_name,dog\na.pgm,1\n")},
+          NULL,
+          "\"label_columns\": [\"dog\"], \"label_field\": \"dog\"",
+          NULL,
+          NULL,
+          "both say where labels are"},
+         0},
+        {{{"a", META("file_name,dog\na.pgm,1\n")},
+          NULL,
+          "\"label_columns\": [\"dog\", \"dog\"]",
+          NULL,
+          NULL,
+          "'label_columns': expected a list of the columns"},
+         0},
+        {{{"a", META("file_name,dog\na.pgm,1\n")},
+          NULL,
+          "\"label_columns\": \"dog\"",
+          NULL,
+          NULL,
+          "'label_columns': expected a list of the columns"},
+         0},
+        {{{"a", META("file_name,label\na.pgm,1\n")},
+          NULL,
+          "\"label_separator\": \"\"",
+          NULL,
+          NULL,
+          "'label_separator': expected what stands between"},
+         0},
+        {{{"cat/a", {{0}}}, NULL, "\"label_separator\": \"|\"", NULL, NULL, "'label_separator' is '|', but "}, 0},
+        {{{"cat/a", {{0}}}, NULL, "\"label_columns\": [\"x\"]", NULL, NULL, "'label_columns' are given, but "}, 0},
+        {{{"a|b", LINES(LINE("a", "[]") LINE("b", "[]"))},
+          NULL,
+          NULL,
+          NULL,
+          NULL,
+          "no record has a label: all lists are empty"},
+         0},
+        {{{"a|b", LINES(LINE("a", "[null]") LINE("b", "[]"))},
+          NULL,
+          NULL,
+          NULL,
+          NULL,
+          "line 1: expected a label that is a text or a number, or a list of them, found null"},
+         0},
+    };
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) check_asked(&all[i].reading, all[i].problem);
 }
 
 static void test_without_labels(void **state) {
@@ -592,7 +818,7 @@ static void test_without_labels(void **state) {
     cJSON_Delete(spec);
     assert_int_equal(lf_remove_tree(in_scratch("t/metadata.csv"), NULL), LF_OK);
     put_bytes("t/metadata.jsonl", nul, sizeof nul - 1);
-    assert_says(open_tree(&d, NULL, NULL, NULL, &err), LF_EDATA, err, "metadata.jsonl: a NUL byte");
+    assert_says(open_tree(&d, NULL, NULL, NULL, 0, &err), LF_EDATA, err, "metadata.jsonl: a NUL byte");
 }
 
 /* The file of labels is part of what was read: another label is another data set. */
@@ -608,7 +834,7 @@ static void test_fingerprint(void **state) {
         lf_fingerprint f;
         lf_err err = {0};
         make_tree(&t);
-        assert_ok(open_tree(&d, NULL, "\"label_map\": \"%s/t/.map.json\"", NULL, &err), err);
+        assert_ok(open_tree(&d, NULL, "\"label_map\": \"%s/t/.map.json\"", NULL, 0, &err), err);
         assert_ok(lf_dataset_fingerprint(&f, d, false, &err), err);
         snprintf(hashes[i], sizeof hashes[i], "%s", f.hash);
         for (int k = 0; k < i; k++) assert_string_not_equal(hashes[i], hashes[k]);
@@ -650,6 +876,7 @@ int main(void) {
         cmocka_unit_test(test_names_that_are_not_utf8),
         cmocka_unit_test(test_folders_of_splits),
         cmocka_unit_test(test_labels_file),
+        cmocka_unit_test(test_several),
         cmocka_unit_test(test_failing_allocations),
         cmocka_unit_test(test_fingerprint),
         cmocka_unit_test(test_without_labels),

@@ -35,6 +35,13 @@ static void divergence_by_hand(void **state) {
     lf_divergence(even, steep, 2, &ce, &kl);
     assert_close(kl, 0.5 * log(5.0 / 9) + 0.5 * log(5), 1e-6);
     assert_close(ce, kl + log(2), 1e-6);
+    /* of two labels by themselves: p = (1/2, 1/2), q = (9/10, 1/2), and the mean over both */
+    const float unsure[] = {0, 0}, sure[] = {logf(9), 0};
+    lf_divergence_of_several(unsure, sure, 2, &ce, &kl);
+    assert_close(kl, (0.5 * log(5.0 / 9) + 0.5 * log(5)) / 2, 1e-6);
+    assert_close(ce, kl + log(2), 1e-6);
+    lf_divergence_of_several(sure, sure, 2, &ce, &kl);
+    assert_true(kl == 0);
 }
 
 static void extremes_do_not_overflow(void **state) {

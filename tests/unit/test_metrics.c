@@ -27,12 +27,8 @@ typedef struct judged {
 static void begin(judged *j, lf_problem problem, int64_t V) {
     assert_true(V <= MOST);
     *j = (judged){.kept = {.problem = problem, .V = V}};
-    j->counts = (lf_class_counts){.n = V,
-                                  .are = j->are,
-                                  .taken = j->taken,
-                                  .right = j->right,
-                                  .several = problem == LF_MULTI_LABEL,
-                                  .texts = true};
+    j->counts = (lf_class_counts){
+        .n = V, .are = j->are, .taken = j->taken, .right = j->right, .several = problem == LF_MULTI_LABEL, .all = true};
 }
 
 static void add(judged *j, const float *logits, int32_t label, const float *values) {
@@ -213,7 +209,7 @@ static void test_not_defined(void **state) {
     add(&j, (const float[]){1, 0}, 0, NULL);
     lf_count_all(counted, &j.counts);
     near_to("matthews", counted[LF_COUNTED_matthews], 0); /* 0 / 0, as scikit-learn has it */
-    j.counts.texts = false;
+    j.counts.all = false;
     lf_count_all(counted, &j.counts);
     near_to("accuracy", counted[LF_COUNTED_accuracy], 1);
     near_to("f1_macro", counted[LF_COUNTED_f1_macro], 1);

@@ -166,6 +166,50 @@ static void test_plain_columns(void **state) {
     lf_dataset_free(d);
 }
 
+/* Several classes a picture, by what column; "#": by ClassLabel. What each is of: "a+b|c". */
+static void test_several(void **state) {
+    (void)state;
+    static const struct {
+        const char *keys, *classes, *are;
+    } cases[] = {
+        {"", "cat|dog|bird|", "cat+bird||dog|bird|"},
+        {", \"label_field\": \"tags\"", "x|y|z|", "x+y|x||z|"},
+        {", \"label_field\": \"joined\", \"label_separator\": \"|\"", "a|b|c|", "a+b|a||c|"},
+        {", \"label_columns\": [\"sun\", \"rain\"]", "sun|rain|", "sun+rain||sun|rain|"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char spec[300], classes[100] = "", are[100] = "";
+        float values[4];
+        snprintf(spec, sizeof spec, "{\"path\": \"%%several.parquet\"%s}", cases[i].keys);
+        lf_dataset *d = open_spec(spec, (lf_dataset_opts){0});
+        assert_true(lf_dataset_several(d) && lf_dataset_count(d) == 4 && level_at(d, 2) == 3);
+        for (int64_t c = 0; c < lf_dataset_n_classes(d); c++) {
+            strcat(classes, lf_dataset_class_name(d, c));
+            strcat(classes, "|");
+        }
+        for (int64_t k = 0; k < 4; k++) {
+            const char *between = "";
+            lf_dataset_values(d, k, values);
+            for (int64_t c = 0; c < lf_dataset_n_classes(d); c++) {
+                if (!(values[c] > 0)) continue;
+                strcat(strcat(are, between), lf_dataset_class_name(d, c));
+                between = "+";
+            }
+            strcat(are, "|");
+        }
+        assert_string_equal(classes, cases[i].classes);
+        assert_string_equal(are, cases[i].are);
+        lf_dataset_free(d);
+    }
+    lf_err err = {0};
+    lf_dataset *d;
+    cJSON *spec = spec_of("{\"path\": \"%several.parquet\", \"label_columns\": [\"sun\", \"odd\"]}");
+    const lf_dataset_opts o = {.spec = spec, .key = "data"};
+    assert_says(lf_dataset_open(&d, &o, &err), LF_EDATA, err,
+                "several.parquet: row 2: expected 0 or 1 in the column 'odd' (label_columns), found another number");
+    cJSON_Delete(spec);
+}
+
 static void test_label_map(void **state) {
     (void)state;
     lf_dataset *d = open_spec("{\"path\": \"%test-00000-of-00001.parquet\", \"label_map\": {\"cat\": \"pet\", \"dog\": "
@@ -407,19 +451,13 @@ static void test_failing_allocations(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_shards),
-        cmocka_unit_test(test_names),
-        cmocka_unit_test(test_splits),
-        cmocka_unit_test(test_plain_columns),
-        cmocka_unit_test(test_label_map),
-        cmocka_unit_test(test_what_is_wrong),
-        cmocka_unit_test(test_loader),
-        cmocka_unit_test(test_check),
-        cmocka_unit_test(test_files_that_are_odd),
-        cmocka_unit_test(test_capitals),
-        cmocka_unit_test(test_check_identity),
-        cmocka_unit_test(test_fingerprint),
-        cmocka_unit_test(test_failing_allocations),
+        cmocka_unit_test(test_shards),        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_splits),        cmocka_unit_test(test_plain_columns),
+        cmocka_unit_test(test_several),       cmocka_unit_test(test_label_map),
+        cmocka_unit_test(test_what_is_wrong), cmocka_unit_test(test_loader),
+        cmocka_unit_test(test_check),         cmocka_unit_test(test_files_that_are_odd),
+        cmocka_unit_test(test_capitals),      cmocka_unit_test(test_check_identity),
+        cmocka_unit_test(test_fingerprint),   cmocka_unit_test(test_failing_allocations),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

@@ -26,47 +26,54 @@ static const lf_text_labelling needed = {.labels = LF_TEXT_LABELS_NEEDED};
 /* A file, and what it says: "a|b" the classes ("#": numbers), and of each record "text>second=label+label". */
 static const struct {
     const char *name, *content, *text_field, *pair_field, *label_field, *classes, *records;
-    int problem; /* of the key; -1: by the labels */
+    int problem;       /* of the key; -1: by the labels */
+    const char *forms; /* label_separator and label_columns, as members of a specification; NULL: none */
 } good[] = {
     {"a.jsonl", "{\"text\": \"x\", \"label\": \"b\"}\n{\"text\": \"y\", \"label\": \"a\"}\n", NULL, NULL, NULL, "a|b",
-     "x=b|y=a", -1},
+     "x=b|y=a", -1, NULL},
     {"trec.jsonl", "{\"text\": \"x\", \"label-coarse\": 10, \"id\": 4}\n{\"text\": \"y\", \"label-coarse\": 9}\n", NULL,
-     NULL, NULL, "9|10", "x=10|y=9", -1}, /* sorted as numbers */
-    {"sst2.tsv", "sentence\tlabel\nx y\t1\nz\t0\n", NULL, NULL, NULL, "0|1", "x y=1|z=0", -1},
-    {"Upper.csv", "Text,Category\nx,b\ny,a\n", NULL, NULL, NULL, "a|b", "x=b|y=a", -1},
-    {"ag.csv", "Class Index,Title,Description\n3,t,d\n1,u,e\n", NULL, NULL, NULL, "1|3", "t>d=3|u>e=1", -1},
+     NULL, NULL, "9|10", "x=10|y=9", -1, NULL}, /* sorted as numbers */
+    {"sst2.tsv", "sentence\tlabel\nx y\t1\nz\t0\n", NULL, NULL, NULL, "0|1", "x y=1|z=0", -1, NULL},
+    {"Upper.csv", "Text,Category\nx,b\ny,a\n", NULL, NULL, NULL, "a|b", "x=b|y=a", -1, NULL},
+    {"ag.csv", "Class Index,Title,Description\n3,t,d\n1,u,e\n", NULL, NULL, NULL, "1|3", "t>d=3|u>e=1", -1, NULL},
     {"mnli.json",
      "[{\"premise\": \"p\", \"hypothesis\": \"h\", \"label\": true, \"idx\": 0},"
      "{\"premise\": \"q\", \"hypothesis\": \"\", \"label\": false}]",
-     NULL, NULL, NULL, "false|true", "p>h=true|q>=false", -1},
+     NULL, NULL, NULL, "false|true", "p>h=true|q>=false", -1, NULL},
     {"qqp.tsv", "id\tquestion1\tquestion2\tis_duplicate\n0\ta\tb\t1\n1\tc\td\t0\n", NULL, NULL, NULL, "0|1",
-     "a>b=1|c>d=0", -1},
+     "a>b=1|c>d=0", -1, NULL},
     {"chosen.jsonl", "{\"chosen\": \"x\", \"rejected\": \"r\", \"text\": \"t\", \"label\": 1}\n", NULL, NULL, NULL, "1",
-     "t=1", -1}, /* no preference data: the task decides */
+     "t=1", -1, NULL}, /* no preference data: the task decides */
     {"instruction.jsonl", "{\"instruction\": \"i\", \"output\": \"o\", \"intent\": \"k\"}\n", "instruction", NULL,
-     "intent", "k", "i=k", -1},
+     "intent", "k", "i=k", -1, NULL},
     {"named.jsonl", "{\"a\": \"x\", \"b\": \"y\", \"c\": 1, \"label\": 7, \"text\": \"t\"}\n", "a", "b", "c", "1",
-     "x>y=1", -1},
+     "x>y=1", -1, NULL},
     {"one.jsonl", "{\"sentence1\": \"x\", \"sentence2\": \"y\", \"label\": 1}\n", "sentence1", NULL, NULL, "1", "x=1",
-     -1}, /* a field that is named is the one text */
+     -1, NULL}, /* a field that is named is the one text */
     {"sts.csv", "sentence1,sentence2,score\na,b,2.5\nc,d,5.000\ne,f,-1\n", NULL, NULL, NULL, "#",
-     "a>b=2.5|c>d=5|e>f=-1", -1},
-    {"stars.csv", "text,stars\na,5\nb,1\n", NULL, NULL, NULL, "#", "a=5|b=1", LF_REGRESSION},
-    {"whole.csv", "text,label\na,1.0\nb,0.0\nc,1\n", NULL, NULL, NULL, "0|1", "a=1|b=0|c=1", -1},
-    {"minus.csv", "text,label\na,-1\nb,0\nc,1\n", NULL, NULL, NULL, "-1|0|1", "a=-1|b=0|c=1", -1},
+     "a>b=2.5|c>d=5|e>f=-1", -1, NULL},
+    {"stars.csv", "text,stars\na,5\nb,1\n", NULL, NULL, NULL, "#", "a=5|b=1", LF_REGRESSION, NULL},
+    {"whole.csv", "text,label\na,1.0\nb,0.0\nc,1\n", NULL, NULL, NULL, "0|1", "a=1|b=0|c=1", -1, NULL},
+    {"minus.csv", "text,label\na,-1\nb,0\nc,1\n", NULL, NULL, NULL, "-1|0|1", "a=-1|b=0|c=1", -1, NULL},
     {"many.jsonl",
      "{\"text\": \"a\", \"labels\": [\"x\", \"z\"]}\n{\"text\": \"b\", \"labels\": []}\n"
      "{\"text\": \"c\", \"labels\": [\"y\"]}\n",
-     NULL, NULL, NULL, "x|y|z", "a=x+z|b=|c=y", -1},
-    {"many.csv", "text,labels\na,\"[\"\"x\"\", \"\"z\"\"]\"\nb,[]\n", NULL, NULL, NULL, "x|z", "a=x+z|b=", -1},
+     NULL, NULL, NULL, "x|y|z", "a=x+z|b=|c=y", -1, NULL},
+    {"many.csv", "text,labels\na,\"[\"\"x\"\", \"\"z\"\"]\"\nb,[]\n", NULL, NULL, NULL, "x|z", "a=x+z|b=", -1, NULL},
     {"ids.jsonl", "{\"text\": \"a\", \"labels\": [2, 10]}\n{\"text\": \"b\", \"labels\": [2]}\n", NULL, NULL, NULL,
-     "2|10", "a=2+10|b=2", -1},
+     "2|10", "a=2+10|b=2", -1, NULL},
     {"marks.jsonl", "{\"text\": \"a\", \"labels\": [1, 0, 1]}\n{\"text\": \"b\", \"labels\": [0.0, 0.0, 0.0]}\n", NULL,
-     NULL, NULL, "0|1|2", "a=0+2|b=", -1}, /* a mark a class */
+     NULL, NULL, "0|1|2", "a=0+2|b=", -1, NULL}, /* a mark a class */
     {"single.jsonl", "{\"text\": \"a\", \"labels\": [\"x\"]}\n{\"text\": \"b\", \"labels\": [\"y\"]}\n", NULL, NULL,
-     NULL, "x|y", "a=x|b=y", LF_SINGLE_LABEL},
+     NULL, "x|y", "a=x|b=y", LF_SINGLE_LABEL, NULL},
     {"plain.jsonl", "{\"text\": \"a\", \"label\": \"x\"}\n{\"text\": \"b\", \"label\": \"y\"}\n", NULL, NULL, NULL,
-     "x|y", "a=x|b=y", LF_MULTI_LABEL},
+     "x|y", "a=x|b=y", LF_MULTI_LABEL, NULL},
+    {"joined.csv", "text,tags\na,x; z\nb,\nc,y\n", NULL, NULL, NULL, "x|y|z", "a=x+z|b=|c=y", -1,
+     "{\"label_separator\": \";\"}"},
+    {"toxic.csv", "id,comment_text,toxic,insult\n7,a,1,0\n8,b,0,0\n9,c,1,1\n", NULL, NULL, NULL, "toxic|insult",
+     "a=toxic|b=|c=toxic+insult", -1, "{\"label_columns\": [\"toxic\", \"insult\"]}"},
+    {"marks2.jsonl", "{\"text\": \"a\", \"u\": true, \"v\": 0}\n{\"text\": \"b\", \"u\": false, \"v\": 1.0}\n", NULL,
+     NULL, NULL, "v|u", "a=u|b=v", -1, "{\"label_columns\": [\"v\", \"u\"]}"},
 };
 
 static void put_label(lf_string *t, const lf_text_dataset *d, int64_t i) {
@@ -121,6 +128,17 @@ static void check(const lf_text_dataset *d, const char *name, const char *classe
     lf_free(r);
 }
 
+static cJSON *forms_of(const char *text, lf_label_form *out) {
+    cJSON *all = NULL;
+    const cJSON *v;
+    lf_err err = {0};
+    bool taken;
+    if (!text) return NULL;
+    assert_ok(lf_json_parse(&all, text, strlen(text), "forms", &err), err);
+    cJSON_ArrayForEach(v, all) assert_ok(lf_label_form_take(out, v, &taken, "train_data", &err), err);
+    return all;
+}
+
 static void test_good(void **state) {
     (void)state;
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
@@ -129,8 +147,11 @@ static void test_good(void **state) {
                                        .problem_known = good[i].problem >= 0,
                                        .problem = good[i].problem >= 0 ? (lf_problem)good[i].problem : 0};
         put_text(good[i].name, good[i].content);
+        lf_text_labelling formed = how;
+        cJSON *forms = forms_of(good[i].forms, &formed.form);
         lf_text_dataset *d =
-            open_with(good[i].name, (lf_text_dataset_opts){.labelling = &how, .text_field = good[i].text_field});
+            open_with(good[i].name, (lf_text_dataset_opts){.labelling = &formed, .text_field = good[i].text_field});
+        cJSON_Delete(forms); /* what is kept of them is the data set's */
         assert_true(lf_text_dataset_is(d, LF_TEXT_CLASSIFIED) && lf_text_dataset_labelled(d));
         check(d, good[i].name, good[i].classes, good[i].records);
         lf_text_dataset_free(d);

@@ -58,6 +58,25 @@ lf_status lf_store_name_classes(lf_store *s, const char *const *names, int64_t n
     return s->class_names && s->n_classes == n ? LF_OK : lf_no_memory(err, "the classes of %s", s->path);
 }
 
+lf_status lf_store_take_labels(lf_label_reader *reader, const lf_data_request *r, lf_labels **out, lf_err *err) {
+    const lf_problem looks = reader->lists ? LF_MULTI_LABEL : LF_SINGLE_LABEL;
+    return lf_label_reader_take(reader, r->problem ? r->problem : &looks, out, err);
+}
+
+lf_status lf_store_make_several(lf_store *s, lf_err *err) {
+    lf_class_sets *sets = &s->several;
+    sets->ids = lf_malloc((size_t)(s->n + 1) * sizeof *sets->ids);
+    sets->begin = lf_calloc((size_t)s->n + 1, sizeof *sets->begin);
+    if (!sets->ids || !sets->begin) return lf_no_memory(err, "the labels of %s", s->path);
+    sets->n = s->n;
+    for (int64_t i = 0; i < s->n; i++) {
+        sets->begin[i + 1] = i + 1;
+        sets->ids[i] = s->labels[i];
+        s->labels[i] = -1;
+    }
+    return LF_OK;
+}
+
 lf_status lf_store_relabel(lf_store *s, const char *const *names, int64_t n, const int32_t *to, lf_err *err) {
     const char **origins = lf_arena_alloc(s->arena, (size_t)n * sizeof *origins);
     if (!origins) return lf_no_memory(err, "the classes of %s", s->path);
@@ -65,6 +84,7 @@ lf_status lf_store_relabel(lf_store *s, const char *const *names, int64_t n, con
         if (to[c] >= 0 && !origins[to[c]]) origins[to[c]] = s->origins ? s->origins[c] : s->class_names[c];
     for (int64_t i = 0; i < s->n; i++)
         if (s->labels[i] >= 0) s->labels[i] = to[s->labels[i]];
+    if (s->several.begin) lf_class_sets_renumber(&s->several, to);
     s->origins = origins;
     return lf_store_name_classes(s, names, n, err);
 }
@@ -196,13 +216,20 @@ static lf_status map_names(const char **out, const label_map *m, const lf_store 
     return LF_OK;
 }
 
+/* used [n_classes]: has the class an example? */
+static void mark_used(bool *used, const lf_store *s) {
+    const lf_class_sets *sets = &s->several;
+    for (int64_t i = 0; i < s->n && !sets->begin; i++) used[s->labels[i]] = true;
+    for (int64_t k = 0; sets->begin && k < sets->begin[s->n]; k++) used[sets->ids[k]] = true;
+}
+
 static lf_status apply(lf_store *s, const label_map *m, lf_err *err) {
     const size_t n = (size_t)s->n_classes;
     const char **names = lf_malloc(n * sizeof *names), **sorted = lf_malloc(n * sizeof *sorted);
     int32_t *to = lf_malloc(n * sizeof *to);
     bool *used = lf_calloc(n, sizeof *used);
     lf_status rc = names && sorted && to && used ? LF_OK : lf_no_memory(err, "%s", m->name);
-    for (int64_t i = 0; i < s->n && !rc; i++) used[s->labels[i]] = true;
+    if (!rc) mark_used(used, s);
     if (!rc && !(rc = map_names(names, m, s, used, err))) {
         int64_t classes = 0;
         for (size_t c = 0; c < n; c++)

@@ -44,6 +44,8 @@ static const cJSON *spec_path(const cJSON *spec) {
 
 /* A key of the spec but its path; those that are strings have a place to go to. */
 static lf_status read_key(lf_data_request *r, const char **format, const cJSON *v, lf_err *err) {
+    bool taken;
+    const lf_status rc = lf_label_form_take(&r->form, v, &taken, r->key, err);
     const struct {
         const char *key;
         const char **to;
@@ -54,7 +56,7 @@ static lf_status read_key(lf_data_request *r, const char **format, const cJSON *
                   {"image_field", &r->image_field}};
     enum { N_FIELDS = sizeof fields / sizeof *fields };
     size_t i = 0;
-    if (!strcmp(v->string, "path")) return LF_OK;
+    if (rc || taken || !strcmp(v->string, "path")) return rc;
     if (!strcmp(v->string, "label_map") && (cJSON_IsString(v) || cJSON_IsObject(v))) {
         r->label_map = v;
         return LF_OK;
@@ -69,7 +71,8 @@ static lf_status read_key(lf_data_request *r, const char **format, const cJSON *
         return lf_fail(err, LF_EUSAGE,
                        "%s: 'label_map': expected a path, or an object from a name in the data to a class", r->key);
     return lf_fail(err, LF_EUSAGE,
-                   "%s: unknown key '%s'; expected path, format, split, labels, label_map, label_field or image_field",
+                   "%s: unknown key '%s'; expected path, format, split, labels, label_map, label_field, "
+                   "label_separator, label_columns or image_field",
                    r->key, v->string);
 }
 
@@ -89,9 +92,13 @@ static lf_status read_spec(lf_data_request *r, const lf_data_format **format, co
             if (!rc) rc = read_key(r, &name, v, err);
         }
     if (rc) return rc;
-    if (r->unlabelled && (r->label_map || r->label_field))
+    if (r->unlabelled && (r->label_map || r->label_field || r->form.separator || r->form.columns))
         return lf_fail(err, LF_EUSAGE,
-                       "%s: 'label_map' and 'label_field' are for data with labels, which are not read here", r->key);
+                       "%s: 'label_map', 'label_field' and the like are for data with labels, which are not read here",
+                       r->key);
+    if (r->label_field && r->form.columns)
+        return lf_fail(err, LF_EUSAGE, "%s: 'label_field' and 'label_columns' both say where labels are; give one",
+                       r->key);
     char known[128] = "";
     for (int i = 0; name && i < N_FORMATS && !*format; i++) {
         if (!strcmp(name, formats[i]->name)) *format = formats[i];
@@ -149,6 +156,7 @@ static void store_release(lf_store *s) {
     if (!s || atomic_fetch_sub(&s->users, 1) > 1) return;
     if (s->format) s->format->close(s);
     lf_free(s->labels);
+    lf_class_sets_free(&s->several);
     lf_arena_free(s->arena);
     lf_free(s);
 }
@@ -162,6 +170,8 @@ static lf_status store_open(lf_store **out, const lf_data_format *format, const 
     s->path = s->arena ? lf_arena_strdup(s->arena, r->path) : NULL;
     lf_status rc = s->path ? format->open(s, r, err) : lf_no_memory(err, "%s", r->path);
     if (!rc && r->label_map && !r->unlabelled) rc = lf_store_map_labels(s, r, err);
+    const bool several = r->problem && *r->problem == LF_MULTI_LABEL && !r->unlabelled;
+    if (!rc && several && !s->several.begin) rc = lf_store_make_several(s, err);
     if (rc)
         store_release(s);
     else
@@ -200,7 +210,10 @@ static void draw_sample(lf_dataset *d, int64_t most, uint64_t seed) {
 }
 
 lf_status lf_dataset_open(lf_dataset **out, const lf_dataset_opts *opts, lf_err *err) {
-    lf_data_request r = {.key = opts->key, .split = opts->split, .unlabelled = opts->unlabelled};
+    lf_data_request r = {.key = opts->key,
+                         .split = opts->split,
+                         .unlabelled = opts->unlabelled,
+                         .problem = opts->problem_known ? &opts->problem : NULL};
     const lf_data_format *format = NULL;
     lf_store *s = NULL;
     lf_status rc;
@@ -254,6 +267,13 @@ lf_status lf_dataset_relabel(lf_dataset *d, const char *const *names, int64_t n,
 }
 
 int64_t lf_dataset_label(const lf_dataset *d, int64_t i) { return d->store->labels[d->pick[i]]; }
+
+bool lf_dataset_several(const lf_dataset *d) { return d->store->several.begin; }
+
+void lf_dataset_values(const lf_dataset *d, int64_t i, float *out) {
+    lf_class_sets_values(&d->store->several, d->pick[i], d->store->n_classes, out);
+}
+
 const char *lf_dataset_path(const lf_dataset *d) { return d->store->path; }
 
 const char *lf_dataset_example_name(const lf_dataset *d, int64_t i, char *buf, size_t size) {

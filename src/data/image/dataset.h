@@ -2,22 +2,29 @@
 #ifndef LF_DATA_IMAGE_DATASET_H
 #define LF_DATA_IMAGE_DATASET_H
 
+#include "base/problem.h"
 #include "data/fingerprint.h"
 #include "data/image/image.h"
 
 typedef struct lf_dataset lf_dataset;
 
 typedef struct lf_dataset_opts {
-    const cJSON *spec;   /* a path as string, or {"path":..., "format": "image_folder"|"idx"|"parquet", "split":...,
-                          * "labels":...,   "label_map":..., "label_field":...} */
-    const char *key;     /* the config key, for errors: "train_data" */
-    const char *split;   /* which subfolder is meant if the folder has train/ val/ test/: "train", "val", "test" */
-    bool unlabelled;     /* predict: any folder of pictures, or a single picture; labels are -1 */
+    const cJSON *spec;  /* a path as string, or {"path":..., "format": "image_folder"|"idx"|"parquet", "split":...,
+                         * "labels":..., "label_map":..., "label_field":..., "label_separator":...,
+                         * "label_columns":...} */
+    const char *key;    /* the config key, for errors: "train_data" */
+    const char *split;  /* which subfolder is meant if the folder has train/ val/ test/: "train", "val", "test" */
+    bool unlabelled;    /* predict: any folder of pictures, or a single picture; labels are -1 */
+    bool problem_known; /* one class each, or several; else what the labels look like */
+    lf_problem problem;
     int64_t max_samples; /* 0 = all; else that many, drawn by `seed` without replacement, in order */
     uint64_t seed;
 } lf_dataset_opts;
 
-/* image_folder: a subfolder a class, pictures below it by extension (those of decoders.def, any case); or pictures
+/* A picture has one class, or (lists of them, names with a label_separator between them, label_columns) several, of
+ * which each holds or not.
+ *
+ * image_folder: a subfolder a class, pictures below it by extension (those of decoders.def, any case); or pictures
  * anywhere, and a file that names them and their labels: metadata.csv and the like (image/labels_file.h), in the
  * folder, in that of the split, or above it. Folders of splits with pictures directly in them are no classes: LF_EDATA.
  * Other files there are counted by extension and said in one warning; hidden ones, and those that systems put there
@@ -39,7 +46,10 @@ const char *lf_dataset_class_name(const lf_dataset *d, int64_t label);
 const char *lf_dataset_class_origin(const lf_dataset *d, int64_t label);
 /* The classes become names[n]: what was class c is class to[c] from now on, in all data sets split from this one. */
 lf_status lf_dataset_relabel(lf_dataset *d, const char *const *names, int64_t n, const int32_t *to, lf_err *err);
-int64_t lf_dataset_label(const lf_dataset *d, int64_t i);
+int64_t lf_dataset_label(const lf_dataset *d, int64_t i); /* -1: none, or several */
+bool lf_dataset_several(const lf_dataset *d);             /* has each picture any number of classes? */
+/* Then out [n_classes]: 1 of the classes of picture i, 0 of the others. */
+void lf_dataset_values(const lf_dataset *d, int64_t i, float *out);
 const char *lf_dataset_example_name(const lf_dataset *d, int64_t i, char *buf,
                                     size_t size); /* path, or "file[index]" */
 const char *lf_dataset_path(const lf_dataset *d);
@@ -62,6 +72,7 @@ typedef struct lf_batch {
     int64_t B;
     float *pixels;         /* [B, channels, H, W] */
     int32_t *labels;       /* [B] */
+    float *values;         /* [B, n_classes] of pictures with several classes each, 0 or 1; NULL: of others */
     int64_t *indices;      /* [B] into the data set */
     int64_t epoch, number; /* batch number within the epoch */
 } lf_batch;

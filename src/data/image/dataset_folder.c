@@ -332,7 +332,7 @@ static lf_status open_table(walk *w, const lf_data_request *r, lf_labels_file *f
     w->label = -1;
     w->table = f->path;
     lf_status rc = collect(w, s->path, err);
-    if (!rc) rc = lf_labels_file_apply(f, s, w->paths, &unnamed, r->key, err);
+    if (!rc) rc = lf_labels_file_apply(f, s, w->paths, &unnamed, r, err);
     if (rc) return rc;
     lf_info("%s: %s: the labels are those of %s", r->key, s->path, f->path);
     if (unnamed)
@@ -356,13 +356,26 @@ static lf_status no_classes(const lf_store *s, const lf_data_request *r, const l
                    l->pictures ? "there are pictures, but" : "no pictures and");
 }
 
+/* What the specification says of a file of labels, for a message; NULL: nothing. */
+static const char *asks_for_table(const lf_data_request *r, char *buf, size_t size) {
+    const bool one = r->label_field;
+    if (one || r->form.separator)
+        snprintf(buf, size, "'%s' is '%.100s'", one ? "label_field" : "label_separator",
+                 one ? r->label_field : r->form.separator);
+    else if (r->form.columns)
+        snprintf(buf, size, "'label_columns' are given");
+    else
+        return NULL;
+    return buf;
+}
+
 static lf_status open_with_labels(walk *w, const lf_data_request *r, const listing *l, lf_labels_file *f, lf_err *err) {
     lf_status rc = f->path ? lf_labels_file_read(f, r, err) : LF_OK;
     if (rc) return rc;
     const bool table = f->path && !f->lacks[0];
-    if (r->label_field && !table)
-        return lf_fail(err, LF_EDATA, "%s: 'label_field' is '%s', but %s: %s", r->key, r->label_field,
-                       f->path ? f->path : w->store->path,
+    char asked[160];
+    if (asks_for_table(r, asked, sizeof asked) && !table)
+        return lf_fail(err, LF_EDATA, "%s: %s, but %s: %s", r->key, asked, f->path ? f->path : w->store->path,
                        f->path ? f->lacks : "there is no metadata.csv (or labels.csv, .tsv, .jsonl) in it");
     if (table) return open_table(w, r, f, err);
     if (!l->n) return no_classes(w->store, r, l, f, err);

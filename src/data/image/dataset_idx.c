@@ -203,6 +203,11 @@ static lf_status idx_open(lf_store *s, const lf_data_request *r, lf_err *err) {
     if (r->label_field)
         return lf_fail(err, LF_EUSAGE, "%s: 'label_field' is for a metadata.csv in a folder of pictures; %s is IDX",
                        r->key, r->path);
+    if (r->form.separator || r->form.columns)
+        return lf_fail(
+            err, LF_EUSAGE,
+            "%s: 'label_separator' and 'label_columns' are for files with columns; %s is IDX, so leave it out", r->key,
+            r->path);
     if (r->image_field)
         return lf_fail(err, LF_EUSAGE, "%s: 'image_field' names a column of Parquet files; %s is IDX, so leave it out",
                        r->key, r->path);

@@ -7,6 +7,7 @@
 #include "base/pool.h"
 #include "data/class_names.h"
 #include "data/image/dataset.h"
+#include "data/label_sets.h"
 #include "data/splits.h"
 
 typedef struct lf_data_format lf_data_format;
@@ -18,7 +19,8 @@ typedef struct lf_store {
     lf_arena *arena;  /* strings and whatever else lives as long as the store */
     const char *path; /* of what was opened: a split's folder, an images file */
     int64_t n;
-    int32_t *labels; /* [n], -1 = none; lf_malloc */
+    int32_t *labels;       /* [n], -1 = none; lf_malloc */
+    lf_class_sets several; /* of pictures with several classes each, which have no label; begin NULL: of others */
     const char **class_names;
     const char **origins;          /* NULL, or [n_classes] what the data call them; NULL of one that they do not have */
     int64_t n_classes;             /* 0 if unlabelled */
@@ -35,6 +37,8 @@ typedef struct lf_data_request {
     const cJSON *paths; /* a path, as a string, or a list of them; `path` is the first */
     const char *split, *labels, *label_field, *image_field; /* NULL if not given */
     const cJSON *label_map;                                 /* a path or an object; NULL if not given */
+    lf_label_form form;                                     /* how several classes are written */
+    const lf_problem *problem;                              /* what the labels are; NULL: what they look like */
     bool unlabelled;
 } lf_data_request;
 
@@ -53,6 +57,10 @@ struct lf_data_format {
 
 lf_status lf_store_name_classes(lf_store *s, const char *const *names, int64_t n,
                                 lf_err *err); /* copies; LF_EDATA: one is not UTF-8 */
+/* Of labels that are single classes or several, by what they look like if r does not say it. */
+lf_status lf_store_take_labels(lf_label_reader *reader, const lf_data_request *r, lf_labels **out, lf_err *err);
+/* One class each as sets of one. */
+lf_status lf_store_make_several(lf_store *s, lf_err *err);
 /* The classes become names[n]: what was class c is class to[c]; -1: of no example. Names are copied. */
 lf_status lf_store_relabel(lf_store *s, const char *const *names, int64_t n, const int32_t *to, lf_err *err);
 /* Renames the classes by r->label_map. LF_EDATA: a class that has examples is neither a name nor a class in it. */

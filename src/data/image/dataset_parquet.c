@@ -15,7 +15,7 @@
 typedef struct shard {
     lf_parquet *file;
     int64_t first;        /* number of its first row among all */
-    int64_t image, label; /* leaves; label: -1 if there is none */
+    int64_t image, label; /* leaves; label: -1 if there is none, or it is read from rows */
     int64_t path;         /* what `datasets` calls a picture; -1: nothing */
 } shard;
 
@@ -27,8 +27,15 @@ typedef struct shards {
 /* ---- columns -------------------------------------------------------------------------------------------------------
  */
 
-static bool is_feature(const lf_parquet *p, const char *column, const char *type) {
+/* What `datasets` says of a column; of a list, of what is in it. */
+static const cJSON *feature_of(const lf_parquet *p, const char *column) {
     const cJSON *feature = cJSON_GetObjectItemCaseSensitive(lf_parquet_features(p), column);
+    const cJSON *inner = cJSON_GetObjectItemCaseSensitive(feature, "feature");
+    return cJSON_IsArray(feature) ? feature->child : inner ? inner : feature;
+}
+
+static bool is_feature(const lf_parquet *p, const char *column, const char *type) {
+    const cJSON *feature = feature_of(p, column);
     const char *found = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(feature, "_type"));
     return found && !strcmp(found, type);
 }
@@ -53,20 +60,31 @@ static int64_t label_of(const lf_parquet *p, const char *name) {
     return leaf >= 0 && (lf_parquet_leaf_is_integer(p, leaf) || lf_parquet_leaf_is_bytes(p, leaf)) ? leaf : -1;
 }
 
+/* Lists and structs are no leaves. */
+static bool is_nested(const lf_parquet *p, const char *name) {
+    for (int64_t i = 0; i < lf_parquet_columns(p); i++)
+        if (!strcmp(lf_parquet_column_at(p, i)->name, name))
+            return !lf_parquet_column_at(p, i)->left_out && lf_parquet_leaf(p, name) < 0;
+    return false;
+}
+
+static bool can_be_picture(const lf_parquet *p, const char *name) { return bytes_of(p, name) >= 0; }
+static bool can_be_label(const lf_parquet *p, const char *name) { return label_of(p, name) >= 0 || is_nested(p, name); }
+
 /* How a column is looked for: by what `datasets` says that it is, else by names that are usual for it. */
 typedef struct role {
     const char *what, *key, *feature, *names[4];
-    int64_t (*leaf)(const lf_parquet *p, const char *name);
+    bool (*fits)(const lf_parquet *p, const char *name);
 } role;
 
-static const role image_role = {"picture", "image_field", "Image", {"image", "img", "pixel_values"}, bytes_of};
-static const role label_role = {"label", "label_field", "ClassLabel", {"label", "labels", "fine_label"}, label_of};
+static const role image_role = {"picture", "image_field", "Image", {"image", "img", "pixel_values"}, can_be_picture};
+static const role label_role = {"label", "label_field", "ClassLabel", {"label", "labels", "fine_label"}, can_be_label};
 
 static lf_status not_found(const lf_parquet *p, const char *path, const role *r, const char *wanted, bool many,
                            lf_err *err) {
     char there[300] = "";
     for (int64_t i = 0; i < lf_parquet_columns(p); i++)
-        if (r->leaf(p, lf_parquet_column_at(p, i)->name) >= 0)
+        if (r->fits(p, lf_parquet_column_at(p, i)->name))
             lf_list_append(there, sizeof there, lf_parquet_column_at(p, i)->name);
     return lf_fail(err, LF_EDATA, "%s: %s; columns that can hold a %s: %s; name one with {\"path\": ..., \"%s\": ...}",
                    path,
@@ -84,14 +102,14 @@ static lf_status find_column(const char **name, const lf_parquet *p, const char 
     for (int64_t i = 0; i < lf_parquet_columns(p); i++) {
         const char *column = lf_parquet_column_at(p, i)->name;
         if (wanted ? strcmp(column, wanted) != 0 : !is_feature(p, column, r->feature)) continue;
-        if (r->leaf(p, column) >= 0 && !n++) *name = column;
+        if (r->fits(p, column) && !n++) *name = column;
     }
     if (n == 1) return LF_OK;
     if (n > 1 || wanted) return not_found(p, path, r, wanted, n > 1, err);
     for (int k = 0; r->names[k] && !*name; k++)
         for (int64_t i = 0; i < lf_parquet_columns(p) && !*name; i++) {
             const char *column = lf_parquet_column_at(p, i)->name;
-            if (!strcmp(column, r->names[k]) && r->leaf(p, column) >= 0) *name = column;
+            if (!strcmp(column, r->names[k]) && r->fits(p, column)) *name = column;
         }
     return *name ? LF_OK : not_found(p, path, r, NULL, false, err);
 }
@@ -110,10 +128,12 @@ typedef struct naming {
     lf_store *store;
     const lf_data_request *request;
     const cJSON *names; /* of a ClassLabel, or NULL */
+    const char *column; /* of the labels, of the first file; NULL: columns of 0 and 1 */
     text_class *texts;  /* [n_texts] sorted by bytes */
     int64_t n_texts, room;
     int64_t highest; /* of numbers */
     bool numbers;    /* labels are numbers */
+    bool by_rows;    /* they are lists, or several in one text, or in several columns */
 } naming;
 
 static lf_status bad_label(const naming *g, int64_t row, int64_t label, lf_err *err) {
@@ -234,6 +254,56 @@ static lf_status name_by_numbers(const naming *g, lf_err *err) {
     return rc;
 }
 
+/* ---- several labels ------------------------------------------------------------------------------------------------
+ */
+
+static const char *name_of_picture(const void *store, int64_t i, char *buf, size_t size) {
+    const lf_store *s = store;
+    return s->format->name_of(s, i, buf, size);
+}
+
+static lf_status read_row(const naming *g, lf_label_reader *reader, const shard *at, int64_t i, lf_err *err) {
+    cJSON *row = NULL;
+    lf_status rc = lf_parquet_row(at->file, i, &row, err);
+    if (rc) return rc;
+    const cJSON *label = g->column ? cJSON_GetObjectItemCaseSensitive(row, g->column) : NULL;
+    if (!g->column)
+        rc = lf_label_reader_add_columns(reader, row, err);
+    else if (!label || cJSON_IsNull(label))
+        rc = bad_label(g, at->first + i, -1, err);
+    else
+        rc = lf_label_reader_add(reader, label, err);
+    cJSON_Delete(row);
+    return rc;
+}
+
+/* Those of one class each become labels, all others the store's sets. */
+static lf_status take_labels(lf_store *s, lf_labels *l, lf_err *err) {
+    const lf_status rc = lf_store_name_classes(s, l->names, l->n_names, err);
+    const bool several = l->problem == LF_MULTI_LABEL;
+    for (int64_t i = 0; i < s->n; i++) s->labels[i] = several ? -1 : l->sets.ids[l->sets.begin[i]];
+    if (!several) return rc;
+    s->several = l->sets;
+    l->sets = (lf_class_sets){0};
+    return rc;
+}
+
+static lf_status read_rows(const naming *g, const shards *all, lf_err *err) {
+    lf_label_reader reader = {
+        .path = g->store->path, .form = g->request->form, .name_of = name_of_picture, .data = g->store};
+    lf_labels *l = NULL;
+    lf_status rc = lf_label_reader_open(&reader, err);
+    if (!rc && g->names) rc = lf_label_reader_fix(&reader, g->names, err);
+    for (int64_t f = 0; f < all->n && !rc; f++)
+        for (int64_t i = 0; i < lf_parquet_rows(all->at[f].file) && !rc; i++)
+            rc = read_row(g, &reader, &all->at[f], i, err);
+    if (!rc) rc = lf_store_take_labels(&reader, g->request, &l, err);
+    if (!rc) rc = take_labels(g->store, l, err);
+    lf_labels_free(l);
+    lf_label_reader_free(&reader);
+    return rc;
+}
+
 /* ---- opening -------------------------------------------------------------------------------------------------------
  */
 
@@ -250,27 +320,38 @@ static lf_status open_shard(shard *s, const char *path, const lf_data_request *r
     s->path = part_of(name, *image, "path") ? lf_parquet_leaf(s->file, name) : -1;
     if (s->path >= 0 && !lf_parquet_leaf_is_bytes(s->file, s->path)) s->path = -1;
     s->label = -1;
-    if (r->unlabelled || (rc = find_column(label, s->file, path, &label_role, r->label_field, err))) return rc;
+    if (r->unlabelled || r->form.columns || (rc = find_column(label, s->file, path, &label_role, r->label_field, err)))
+        return rc;
     s->label = label_of(s->file, *label);
     return LF_OK;
 }
 
 static const cJSON *class_names(const lf_parquet *p, const char *column) {
-    const cJSON *feature = cJSON_GetObjectItemCaseSensitive(lf_parquet_features(p), column);
-    const cJSON *names = cJSON_GetObjectItemCaseSensitive(feature, "names");
+    const cJSON *names = cJSON_GetObjectItemCaseSensitive(feature_of(p, column), "names");
     return cJSON_IsArray(names) && names->child ? names : NULL;
 }
+
+static bool is_integer(const shard *s) { return s->label >= 0 && lf_parquet_leaf_is_integer(s->file, s->label); }
 
 /* Labels mean the same in all files. */
 static lf_status check_like_first(const shards *all, const shard *s, const char *path, const char *label,
                                   const cJSON *names, lf_err *err) {
     const shard *first = &all->at[0];
-    if (s == first || s->label < 0) return LF_OK;
+    if (s == first || !label) return LF_OK;
     bool same;
     if (!lf_json_same(&same, names, class_names(s->file, label))) return lf_no_memory(err, "%s", path);
-    if (same && lf_parquet_leaf_is_integer(s->file, s->label) == lf_parquet_leaf_is_integer(first->file, first->label))
-        return LF_OK;
+    if (same && is_integer(s) == is_integer(first) && (s->label < 0) == (first->label < 0)) return LF_OK;
     return lf_fail(err, LF_EDATA, "%s: the column '%s' has other classes than in the files before it", path, label);
+}
+
+/* What the first file says of its labels. */
+static void note_labels(naming *g, const shard *first, const char *label) {
+    const lf_label_form *form = &g->request->form;
+    if (g->request->unlabelled) return;
+    g->column = label;
+    g->numbers = is_integer(first);
+    g->by_rows = !label || first->label < 0 || (form->separator && !g->numbers);
+    g->names = g->numbers || (g->by_rows && label) ? class_names(first->file, label) : NULL;
 }
 
 static lf_status open_shards(shards *all, naming *g, lf_err *err) {
@@ -285,10 +366,7 @@ static lf_status open_shards(shards *all, naming *g, lf_err *err) {
         if ((rc = open_shard(at, s->files[f], g->request, &s->columns[f], &label, err))) break;
         s->n += lf_parquet_rows(at->file);
         if (lf_parquet_rows(at->file) == 0 && !without_rows++) without = s->files[f];
-        if (f == 0 && label) {
-            g->numbers = lf_parquet_leaf_is_integer(at->file, at->label);
-            g->names = g->numbers ? class_names(at->file, label) : NULL;
-        }
+        if (f == 0) note_labels(g, at, label);
         rc = check_like_first(all, at, s->files[f], label, g->names, err);
     }
     if (!rc && s->n) lf_data_files_warn_of_no_rows(without, without_rows);
@@ -349,7 +427,9 @@ static lf_status parquet_open(lf_store *s, const lf_data_request *r, lf_err *err
     if (!rc && !(s->labels = lf_malloc((size_t)s->n * sizeof *s->labels)))
         rc = lf_no_memory(err, "the labels of %s", s->path);
     for (int64_t i = 0; i < s->n && !rc && r->unlabelled; i++) s->labels[i] = -1;
-    if (!rc && !r->unlabelled && !(rc = read_labels(&g, all, err)))
+    if (!rc && g.by_rows)
+        rc = read_rows(&g, all, err);
+    else if (!rc && !r->unlabelled && !(rc = read_labels(&g, all, err)))
         rc = g.numbers ? name_by_numbers(&g, err) : name_by_texts(&g, err);
     for (int64_t i = 0; i < g.n_texts; i++) lf_free(g.texts[i].text);
     lf_free(g.texts);

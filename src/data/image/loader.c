@@ -92,6 +92,7 @@ static lf_status fill(void *context, void *item, lf_err *err) {
             return rc;
         }
         b->indices[good] = index;
+        if (b->values) lf_dataset_values(l->data, index, b->values + good * lf_dataset_n_classes(l->data));
         b->labels[good++] = (int32_t)lf_dataset_label(l->data, index);
     }
     b->B = good;
@@ -118,14 +119,16 @@ static lf_status plan(lf_loader *l, lf_err *err) {
     return LF_OK;
 }
 
-static bool slot_alloc(slot *s, int64_t batch_size, size_t pixels) {
+static bool slot_alloc(slot *s, const lf_dataset *d, int64_t batch_size, size_t pixels) {
+    const int64_t width = lf_dataset_several(d) ? lf_dataset_n_classes(d) : 0;
     uint64_t floats, bytes;
     if (lf_mul_overflow((uint64_t)batch_size, pixels, &floats) || lf_mul_overflow(floats, sizeof(float), &bytes))
         return false;
     s->batch.pixels = lf_aligned_alloc((size_t)bytes);
     s->batch.labels = lf_calloc((size_t)batch_size, sizeof *s->batch.labels);
     s->batch.indices = lf_calloc((size_t)batch_size, sizeof *s->batch.indices);
-    return s->batch.pixels && s->batch.labels && s->batch.indices;
+    s->batch.values = width ? lf_calloc((size_t)(batch_size * width), sizeof *s->batch.values) : NULL;
+    return s->batch.pixels && s->batch.labels && s->batch.indices && (s->batch.values || !width);
 }
 
 static lf_status allocate(lf_loader *l, lf_err *err) {
@@ -136,7 +139,8 @@ static lf_status allocate(lf_loader *l, lf_err *err) {
     l->slots = lf_calloc((size_t)l->n_slots, sizeof *l->slots);
     if (l->opts.shuffle) l->order = lf_calloc((size_t)lf_dataset_count(l->data), sizeof *l->order);
     bool ok = l->slots && (l->order || !l->opts.shuffle);
-    for (int64_t i = 0; i < l->n_slots && ok; i++) ok = slot_alloc(&l->slots[i], l->opts.batch_size, l->pixels);
+    for (int64_t i = 0; i < l->n_slots && ok; i++)
+        ok = slot_alloc(&l->slots[i], l->data, l->opts.batch_size, l->pixels);
     return ok ? LF_OK
               : lf_no_memory(err, "%" PRId64 " batches of %" PRId64 " pictures of %d x %d pixels", l->n_slots,
                              l->opts.batch_size, W, H);
@@ -168,6 +172,7 @@ void lf_loader_free(lf_loader *l) {
     for (int64_t i = 0; l->slots && i < l->n_slots; i++) {
         lf_aligned_free(l->slots[i].batch.pixels);
         lf_free(l->slots[i].batch.labels);
+        lf_free(l->slots[i].batch.values);
         lf_free(l->slots[i].batch.indices);
     }
     lf_free(l->slots);

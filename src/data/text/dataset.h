@@ -45,6 +45,7 @@
 #include "base/error.h"
 #include "base/problem.h"
 #include "data/fingerprint.h"
+#include "data/label_sets.h"
 #include "text/chat_template.h"
 #include "text/ids.h"
 
@@ -92,6 +93,7 @@ typedef enum lf_text_labels_asked {
 typedef struct lf_text_labelling {
     lf_text_labels_asked labels;
     const char *label_field, *text_pair_field; /* NULL: by the fields' names; text_field is that of the data set */
+    lf_label_form form;                        /* how several classes are written */
     bool problem_known;                        /* else what the labels look like */
     lf_problem problem;
 } lf_text_labelling;
@@ -99,7 +101,8 @@ typedef struct lf_text_labelling {
 typedef struct lf_text_dataset_opts {
     const cJSON *spec;                  /* a path as string, a list of paths, or {"path":..., "format":..., "split":...,
                                          * "delimiter":..., "quoting":..., "text_field":..., "text_pair_field":...,
-                                         * "label_field":..., "prompt_template":...}; what it says of fields wins */
+                                         * "label_field":..., "label_separator":..., "label_columns":..., "prompt_template":...};
+                                         * what it says of fields wins */
     const char *key;                    /* the config key, for errors: "train_data" */
     const char *split;                  /* which file of a folder with a file for each split; NULL: "train" */
     const char *text_field;             /* NULL: "text" */

@@ -8,6 +8,7 @@
 #include "base/pool.h"
 #include "base/string.h"
 #include "data/delimited.h"
+#include "data/label_sets.h"
 #include "data/text/dataset.h"
 #include "data/text/unread.h"
 
@@ -37,7 +38,6 @@ lf_status lf_text_map_check_utf8(const lf_text_map *m, uint64_t begin, uint64_t 
 
 typedef struct lf_text_format lf_text_format;
 typedef struct lf_text_layout lf_text_layout;
-typedef struct lf_text_labels lf_text_labels; /* labelled.h */
 
 /* The records of a file; or all of plain text, whatever the number of its files. */
 typedef struct lf_text_store {
@@ -128,8 +128,6 @@ lf_status lf_text_template_check(const char *text, lf_err *err);
 lf_status lf_text_template_render(lf_string *out, const char *text, const cJSON *record, const char *optional,
                                   const char *name, lf_err *err);
 bool lf_text_template_has(const char *text, const char *field); /* "{field}" */
-/* Puts a string, number or truth value as text; false if the value is none of those. */
-bool lf_text_put_value(lf_string *out, const cJSON *value);
 
 /* ---- files in a row -----------------------------------------------------------------------------------------------
  */
@@ -141,7 +139,7 @@ typedef struct lf_text_shards {
     lf_text_store **stores;
     int64_t *first; /* [n_stores + 1] number of a store's first record among all; the last is that of all records */
     int64_t n_stores;
-    lf_text_labels *labels; /* of all records; NULL: they are not classified, or the labels are ignored */
+    lf_labels *labels; /* of all records; NULL: they are not classified, or the labels are ignored */
 } lf_text_shards;
 /* format: NULL: by each file's name or first character. */
 lf_status lf_text_shards_open(lf_text_shards **out, const lf_text_format *format, const lf_text_origin *o,

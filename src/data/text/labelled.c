@@ -37,6 +37,7 @@ const cJSON *lf_text_label_of(const lf_text_store *s, const cJSON *record) {
 }
 
 bool lf_text_labelled_reads(const lf_text_store *s, const char *field) {
+    if (s->labelling && lf_label_form_has(&s->labelling->form, field)) return true;
     const char *const read[] = {s->fields.text, s->fields.second, s->fields.label};
     for (size_t i = 0; i < sizeof read / sizeof *read; i++)
         if (read[i] && !strcmp(read[i], field)) return true;
@@ -114,6 +115,19 @@ static const char *named(const cJSON *record, const char *given) {
     return field ? field->string : NULL;
 }
 
+/* The record's own name of the label: of columns the first, if all of them are there. */
+static const char *choose_label(const lf_text_labelling *how, const cJSON *record, const char *given, bool needed) {
+    const cJSON *column;
+    const char *first = NULL;
+    if (!how->form.columns) return given ? named(record, given) : label_by_name(record, needed);
+    cJSON_ArrayForEach(column, how->form.columns) {
+        const char *name = named(record, column->valuestring);
+        if (!name) return NULL;
+        if (!first) first = name;
+    }
+    return first;
+}
+
 static lf_status keep(lf_text_store *s, const char **to, const char *name, lf_err *err) {
     *to = name ? lf_arena_strdup(s->arena, name) : NULL;
     return *to || !name ? LF_OK : lf_no_memory(err, "%s", s->path);
@@ -127,10 +141,11 @@ lf_status lf_text_labelled_choose(lf_text_store *s, const cJSON *record, bool *f
                *pair_field = named_here ? NULL : how->text_pair_field;
     const char *first = NULL, *second = NULL, *label = NULL;
     *found = false;
-    if (how->labels != LF_TEXT_LABELS_IGNORED)
-        label = label_field ? named(record, label_field) : label_by_name(record, needed);
+    if (how->labels != LF_TEXT_LABELS_IGNORED) label = choose_label(how, record, label_field, needed);
     if (!label && maybe) return LF_OK;
-    if (!label && needed) return no_field(s, record, "a label", "label_field", label_field, err);
+    if (!label && needed)
+        return no_field(s, record, how->form.columns ? "all of label_columns" : "a label", "label_field", label_field,
+                        err);
     if (!text_field) texts_by_name(record, &first, &second);
     if (text_field) first = named(record, text_field);
     if (text_field || pair_field) second = named(record, pair_field);

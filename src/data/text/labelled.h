@@ -11,19 +11,8 @@ lf_status lf_text_labelled_choose(lf_text_store *s, const cJSON *record, bool *f
 bool lf_text_labelled_reads(const lf_text_store *s, const char *field);
 const cJSON *lf_text_label_of(const lf_text_store *s, const cJSON *record); /* NULL: none */
 
-/* labels.c. Of all records of s, in their order. LF_EDATA: some have none, or none that the problem can have. */
-lf_status lf_text_labels_read(lf_text_labels **out, const lf_text_shards *s, const lf_text_labelling *how, lf_err *err);
-void lf_text_labels_free(lf_text_labels *l); /* labels_of.c */
-
-struct lf_text_labels {
-    lf_problem problem;
-    int64_t n;          /* records */
-    const char **names; /* [n_names] of the classes; none of numbers */
-    int64_t n_names;
-    int32_t *ids;   /* the classes of a record: ids[begin[i]] .. ids[begin[i + 1] - 1] */
-    int64_t *begin; /* [n + 1] */
-    float *numbers; /* regression: [n]; NULL else */
-    lf_arena *arena;
-};
+/* labels.c. Of all records of s, in their order; *out: lf_labels_free. LF_EDATA: some have none, or none that the
+ * problem can have. */
+lf_status lf_text_labels_read(lf_labels **out, const lf_text_shards *s, const lf_text_labelling *how, lf_err *err);
 
 #endif

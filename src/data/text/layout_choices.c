@@ -32,7 +32,7 @@ static lf_status add_text(reading *r, char *text) {
 static lf_status add_value(reading *r, const cJSON *v, const char *field) {
     lf_string b = {0};
     char what[128];
-    if (lf_text_put_value(&b, v)) return add_text(r, lf_string_take(&b));
+    if (lf_json_put_value(&b, v)) return add_text(r, lf_string_take(&b));
     snprintf(what, sizeof what, "texts as choices in '%.60s'", field);
     return lf_text_bad(r->m, what, "another value among them");
 }
@@ -81,7 +81,7 @@ static lf_status read_choices(reading *r) {
 
 static bool same_value(const cJSON *label, const char *s) {
     lf_string b = {0};
-    const bool same = lf_text_put_value(&b, label) && b.s && !strcmp(b.s, s);
+    const bool same = lf_json_put_value(&b, label) && b.s && !strcmp(b.s, s);
     lf_string_free(&b);
     return same;
 }

@@ -101,7 +101,7 @@ lf_status lf_text_out_of_memory(const lf_text_making *m) {
 lf_status lf_text_put_field(lf_text_making *m, const char *name) {
     char what[96];
     const cJSON *v = cJSON_GetObjectItemCaseSensitive(m->record, name);
-    if (v && lf_text_put_value(&m->text, v)) return LF_OK;
+    if (v && lf_json_put_value(&m->text, v)) return LF_OK;
     if (!v) return lf_text_missing(m);
     snprintf(what, sizeof what, "text in the field '%.60s'", name);
     return lf_text_bad(m, what, cJSON_IsNull(v) ? "null" : cJSON_IsArray(v) ? "a list" : "an object");

@@ -24,6 +24,11 @@ static const cJSON *spec_path(const cJSON *spec) {
     return cJSON_IsObject(spec) ? cJSON_GetObjectItemCaseSensitive(spec, "path") : spec;
 }
 
+static lf_status no_labels(const request *r, const char *key, lf_err *err) {
+    return lf_fail(err, LF_EUSAGE, "%s: '%s' is for texts that are classified; a language model has no labels", r->key,
+                   key);
+}
+
 /* A key of the spec that is a string: where it goes to. */
 static lf_status read_string(request *r, const cJSON *v, lf_err *err) {
     const struct {
@@ -43,14 +48,19 @@ static lf_status read_string(request *r, const cJSON *v, lf_err *err) {
     if (i == N_FIELDS)
         return lf_fail(err, LF_EUSAGE,
                        "%s: unknown key '%s'; expected path, format, split, text_field, text_pair_field, label_field, "
-                       "prompt_template, delimiter or quoting",
+                       "label_separator, label_columns, prompt_template, delimiter or quoting",
                        r->key, v->string);
     if (!cJSON_IsString(v)) return lf_fail(err, LF_EUSAGE, "%s: '%s': expected a string", r->key, v->string);
-    if (!fields[i].to)
-        return lf_fail(err, LF_EUSAGE, "%s: '%s' is for texts that are classified; a language model has no labels",
-                       r->key, v->string);
+    if (!fields[i].to) return no_labels(r, v->string, err);
     *fields[i].to = v->valuestring;
     return LF_OK;
+}
+
+static lf_status read_key(request *r, const cJSON *v, lf_err *err) {
+    bool taken;
+    const lf_status rc = lf_label_form_take(&r->labelling.form, v, &taken, r->key, err);
+    if (rc || !taken) return rc ? rc : read_string(r, v, err);
+    return r->classified ? LF_OK : no_labels(r, v->string, err);
 }
 
 static lf_status read_spec(request *r, const lf_text_dataset_opts *opts, lf_err *err) {
@@ -67,7 +77,7 @@ static lf_status read_spec(request *r, const lf_text_dataset_opts *opts, lf_err 
                        r->key);
     lf_status rc = LF_OK;
     if (cJSON_IsObject(opts->spec)) cJSON_ArrayForEach(v, opts->spec) {
-            if (!rc && v != r->path) rc = read_string(r, v, err);
+            if (!rc && v != r->path) rc = read_key(r, v, err);
         }
     if (rc || (rc = lf_dialect_check(&r->dialect, r->key, err))) return rc;
     if (!r->format || lf_text_format_named(r->format)) return LF_OK;

@@ -27,7 +27,8 @@ static lf_status keep_labelling(lf_text_store *s, const lf_text_labelling *how, 
     bool good = kept;
     if (good) {
         *kept = *how;
-        good = (!how->label_field || (kept->label_field = lf_arena_strdup(s->arena, how->label_field))) &&
+        good = lf_label_form_keep(&kept->form, s->arena) &&
+               (!how->label_field || (kept->label_field = lf_arena_strdup(s->arena, how->label_field))) &&
                (!how->text_pair_field || (kept->text_pair_field = lf_arena_strdup(s->arena, how->text_pair_field)));
     }
     s->labelling = kept;
@@ -106,7 +107,7 @@ uint64_t lf_text_store_bytes(const lf_text_store *s) {
 void lf_text_shards_release(lf_text_shards *s) {
     if (!s || atomic_fetch_sub(&s->users, 1) > 1) return;
     for (int64_t i = 0; i < s->n_stores; i++) lf_text_store_free(s->stores[i]);
-    lf_text_labels_free(s->labels);
+    lf_labels_free(s->labels);
     lf_free(s->stores);
     lf_free(s->first);
     lf_free((char *)s->path);

@@ -6,20 +6,6 @@
 #include "base/slice.h"
 #include "data/text/internal.h"
 
-bool lf_text_put_value(lf_string *out, const cJSON *value) {
-    if (cJSON_IsString(value)) {
-        lf_string_put(out, value->valuestring, strlen(value->valuestring));
-        return true;
-    }
-    if (cJSON_IsNumber(value)) {
-        lf_json_put_number(out, value);
-        return true;
-    }
-    if (!cJSON_IsBool(value)) return false;
-    lf_string_add(out, "%s", cJSON_IsTrue(value) ? "true" : "false");
-    return true;
-}
-
 /* ---- parts --------------------------------------------------------------------------------------------------------
  */
 
@@ -81,7 +67,7 @@ lf_status lf_text_template_render(lf_string *out, const char *text, const cJSON 
         field[p.n] = 0;
         const cJSON *value = cJSON_GetObjectItemCaseSensitive(record, field);
         if ((!value || cJSON_IsNull(value)) && lf_has_item(optional, field)) continue;
-        if (!value || !lf_text_put_value(out, value))
+        if (!value || !lf_json_put_value(out, value))
             return lf_fail(err, LF_EDATA, "%s: expected a text '%s' for the prompt template, found %s", name, field,
                            !value                 ? "no such field"
                            : cJSON_IsArray(value) ? "a list (of messages? they are both 'prompt' and 'completion', or "

@@ -112,13 +112,51 @@ static void confusion_row(FILE *f, const cJSON *labels, const cJSON *row, int la
     fputs("</tr>\n", f);
 }
 
+/* ---- how well each of several labels is told ---- */
+
+static void told_cell(FILE *f, const cJSON *class, const char *key, bool share) {
+    const cJSON *v = cJSON_GetObjectItemCaseSensitive(class, key);
+    fputs("<td class=\"n\">", f);
+    if (cJSON_IsNumber(v)) fprintf(f, share ? "%.1f %%" : "%.0f", share ? 100 * v->valuedouble : v->valuedouble);
+    fputs("</td>", f);
+}
+
+static void told(FILE *f, const cJSON *classes) {
+    static const struct {
+        const char *key, *title;
+        bool share;
+    } columns[] = {{"samples", "examples", false},   {"said", "said", false},    {"right", "right", false},
+                   {"precision", "precision", true}, {"recall", "recall", true}, {"f1", "F1", true}};
+    const cJSON *class;
+    fputs("<h2>How well each class is told</h2>\n", f);
+    lf_html_table_begin(f);
+    lf_html_column(f, "class", false);
+    for (size_t i = 0; i < sizeof columns / sizeof *columns; i++) lf_html_column(f, columns[i].title, true);
+    lf_html_rows(f);
+    cJSON_ArrayForEach(class, classes) {
+        fputs("<tr><th>", f);
+        lf_html_value(f, cJSON_GetObjectItemCaseSensitive(class, "label"));
+        fputs("</th>", f);
+        for (size_t i = 0; i < sizeof columns / sizeof *columns; i++)
+            told_cell(f, class, columns[i].key, columns[i].share);
+        fputs("</tr>\n", f);
+    }
+    lf_html_table_end(f);
+}
+
 /* confusion.json of the run, as a table of which the cells are shaded. */
 static void confusion(FILE *f, const char *run) {
     cJSON *json = NULL;
     if (lf_json_read_in(&json, run, "confusion.json", &(lf_err){0})) return;
     const cJSON *labels = cJSON_GetObjectItemCaseSensitive(json, "labels"),
                 *counts = cJSON_GetObjectItemCaseSensitive(json, "counts"), *label, *row;
+    const cJSON *classes = cJSON_GetObjectItemCaseSensitive(json, "classes");
     int number = 0;
+    if (classes) {
+        told(f, classes);
+        cJSON_Delete(json);
+        return;
+    }
     fputs("<h2>Which class is taken for which</h2>\n", f);
     if (cJSON_GetArraySize(labels) > MOST_SHOWN) {
         fprintf(f, "<p>The numbers of %d classes are in confusion.csv.</p>\n", cJSON_GetArraySize(labels));
