@@ -99,10 +99,10 @@ typedef struct lf_text_labelling {
 } lf_text_labelling;
 
 typedef struct lf_text_dataset_opts {
-    const cJSON *spec;                  /* a path as string, a list of paths, or {"path":..., "format":..., "split":...,
-                                         * "delimiter":..., "quoting":..., "text_field":..., "text_pair_field":...,
-                                         * "label_field":..., "label_separator":..., "label_columns":..., "prompt_template":...};
-                                         * what it says of fields wins */
+    /* A path as string, a list of paths, or {"path":..., "format":..., "split":..., "delimiter":..., "quoting":...,
+     * "text_field":..., "text_pair_field":..., "label_field":..., "label_separator":..., "label_columns":...,
+     * "prompt_template":...}; what it says of fields wins. */
+    const cJSON *spec;
     const char *key;                    /* the config key, for errors: "train_data" */
     const char *split;                  /* which file of a folder with a file for each split; NULL: "train" */
     const char *text_field;             /* NULL: "text" */
