@@ -46,10 +46,13 @@ static void free_room(scoring *s) {
     s->room = 0;
 }
 
+/* Numbers of an example that go into the head. */
+static int64_t width_of(const scoring *s) { return s->head ? s->head->in : lf_model_feature_width(s->m); }
+
 static lf_status make_room(scoring *s, int64_t rows, lf_err *err) {
     if (rows <= s->room) return LF_OK;
     free_room(s);
-    s->features = lf_aligned_alloc((size_t)(rows * lf_model_feature_width(s->m)) * sizeof *s->features);
+    s->features = lf_aligned_alloc((size_t)(rows * width_of(s)) * sizeof *s->features);
     if (!s->features) return lf_no_memory(err, "a batch's features");
     if (s->head) {
         s->logits = lf_aligned_alloc((size_t)(rows * s->head->out) * sizeof *s->logits);
@@ -171,7 +174,7 @@ static lf_status score(void *context, const lf_example_batch *b, const lf_label_
 }
 
 static lf_status check_features(const scoring *s, const lf_example_batch *b, lf_err *err) {
-    const int64_t width = lf_model_feature_width(s->m);
+    const int64_t width = width_of(s);
     char name[512];
     for (int64_t i = 0; i < b->in.B * width; i++)
         if (!isfinite(s->features[i]))

@@ -51,7 +51,7 @@ cJSON *lf_confusion_json(const lf_confusion *c, const char *const *names);
  * "said", "right", "precision", "recall", "f1"}] of all (a share of nothing is left out); NULL: out of memory */
 cJSON *lf_confusion_classes(const lf_confusion *c, const char *const *names);
 
-/* Called with each batch in data-set order: features [B, lf_model_feature_width], logits [B, V] (floats; NULL where no
+/* Called with each batch in data-set order: features [B, the head's width], logits [B, V] (floats; NULL where no
  * head was asked), the batch. */
 typedef lf_status (*lf_eval_visit)(void *context, const lf_example_batch *batch, const float *features,
                                    const float *logits, int64_t V, lf_err *err);

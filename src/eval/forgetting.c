@@ -123,7 +123,7 @@ static lf_status measure_classes(lf_base_score *out, measurement *me, lf_model *
                                  const lf_eval_opts *asked, lf_err *err) {
     lf_forgetting *f = me->f;
     const lf_module *head = m->base_head.module;
-    if (!head || head->out != f->V || lf_model_feature_width(m) != f->dim)
+    if (!head || head->out != f->V || head->in != f->dim)
         return lf_fail(err, LF_EDATA, "%s: has no head of %lld classes, which the base was measured with", m->path,
                        (long long)f->V);
     lf_accuracy a;
@@ -219,7 +219,7 @@ static lf_status make_room(lf_forgetting *f, const lf_model *m, const lf_eval_op
     const lf_module *head = m->base_head.module;
     f->V = head ? head->out : 0;
     f->diverge = diverge_by[m->base_head.problem];
-    f->dim = lf_model_feature_width(m);
+    f->dim = head ? head->in : lf_model_feature_width(m);
     f->n_spread = head && !with_knn ? 0 : most < N ? most : N;
     return allocate(f, err);
 }

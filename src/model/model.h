@@ -38,7 +38,8 @@ typedef struct lf_classifier {
     lf_module *inner[LF_HEAD_LAYERS];
     lf_problem problem;
     int64_t n_labels;
-    const char **labels; /* in nn.arena */
+    const char **labels;                  /* in nn.arena */
+    const struct lf_comparing *comparing; /* it stands on features that are compared with texts; NULL: the usual ones */
 } lf_classifier;
 
 typedef struct lf_model {
@@ -117,6 +118,7 @@ struct lf_family {
     /* The same of a family that says masked tokens: it sees both sides of each token. NULL: the family does not. A
      * file may lack the layers of kind LF_MASKED_HEAD. */
     lf_tensor *(*masked)(const lf_model *m, lf_graph *g, lf_pass *pass);
+    bool compares;          /* trained to compare pictures with texts: see lf_model_compare_with */
     const char *class_name; /* in transformers, with a classifier: for `architectures` of what is written; NULL: kept */
 };
 
@@ -149,6 +151,12 @@ lf_status lf_model_new_head(lf_model *m, int64_t num_labels, const char *const *
 lf_status lf_model_add_classifier(lf_model *m, lf_err *err);
 /* Makes the file's own head trained (reuse_head), keeping a frozen copy as base_head. */
 lf_status lf_model_train_head(lf_model *m, lf_err *err);
+
+/* The file's own head becomes one that compares pictures with the embeddings of texts, one a class, in the safetensors
+ * file `path`: the tensor class_embeddings [classes, D] and the metadata "classes", a list of names in JSON. Of CLIP
+ * and SigLIP, whose file holds what compares (logit_scale, visual_projection, ...) and no classifier; else LF_EDATA or
+ * LF_EUNSUPPORTED. */
+lf_status lf_model_compare_with(lf_model *m, const char *path, lf_err *err);
 
 /* LF_EDATA if the model's file has no head to use (`what` wants one), LF_EUNSUPPORTED if its kind has none. */
 lf_status lf_model_need_head(const lf_model *m, const char *what, lf_err *err);

@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "model/vision.h"
+#include "model/zero_shot.h"
 
 /* What goes into the classifier, of the tokens of the last layer. Normed: by the last norm, where there is one. */
 typedef enum pooling {
@@ -708,6 +709,37 @@ static lf_tensor *(*const pool_by[])(const vit *v, lf_graph *g, lf_tensor *x, in
     [POOL_PATCHES] = pool_patches, [POOL_PATCHES_AND_NORM] = pool_patches_and_norm,
 };
 
+/* ---- to be compared with texts ---- */
+
+/* [B,T,C] (done) -> [B,C]: what one query finds among all tokens, and an MLP of it. Without adapters, whatever the
+ * pass. */
+static lf_tensor *pool_by_probe(const vit *v, const lf_probe_pooling *p, lf_graph *g, lf_tensor *x) {
+    const lf_attention_opts opts = {.heads = v->heads, .kv_heads = v->heads};
+    lf_tensor *with_probe = lf_embed_tokens(g, x, &p->probe->tensor, NULL),
+              *probe = lf_nn_then(g, with_probe, lf_select_token(g, with_probe, 0));
+    lf_tensor *q = lf_nn_then(g, probe, lf_nn_linear(g, true, p->q, probe));
+    lf_tensor *kv = lf_nn_then(g, x, lf_nn_linear(g, true, p->kv, x));
+    lf_tensor *a = lf_attention_of(g, q, kv, &opts);
+    lf_done(g, q);
+    lf_done(g, kv);
+    lf_tensor *o = lf_nn_then(g, a, lf_nn_linear(g, true, p->o, a)), *h = lf_nn_layernorm(g, p->norm, o, v->epsilon);
+    lf_tensor *up = lf_nn_then(g, h, lf_nn_linear(g, true, p->fc1, h));
+    lf_tensor *act = lf_nn_then(g, up, lf_activation(g, up, v->activation));
+    return lf_nn_residual(g, o, lf_nn_then(g, act, lf_nn_linear(g, true, p->fc2, act)));
+}
+
+/* Of length one, as texts are. */
+static lf_tensor *compared(const vit *v, const struct lf_comparing *c, lf_graph *g, lf_tensor *x) {
+    lf_tensor *y;
+    if (c->pooling) {
+        y = lf_to_real(g, pool_by_probe(v, c->pooling, g, norm(v, g, x)));
+    } else {
+        y = pool_class(v, g, x, 1);
+        y = lf_nn_then(g, y, lf_nn_linear(g, true, c->projection, y));
+    }
+    return lf_nn_then(g, y, lf_rmsnorm(g, y, &c->unit->tensor, 0));
+}
+
 static lf_tensor *vit_features(const lf_model *m, lf_graph *g, lf_pass *pass) {
     const vit *v = m->impl;
     const bool alone = class_alone(v);
@@ -715,6 +747,7 @@ static lf_tensor *vit_features(const lf_model *m, lf_graph *g, lf_pass *pass) {
     x = lf_model_layers(g, layer, pass, v->blocks, sizeof *v->blocks, m->n_layers - alone, m->gradient_checkpointing,
                         x);
     if (!x) return NULL;
+    if (pass->head && pass->head->comparing) return compared(v, pass->head->comparing, g, x);
     const int64_t front = x->shape[1] - v->grid.height * v->grid.width;
     return alone ? pool_class_alone(m, v, g, pass, x) : pool_by[v->pool](v, g, x, front);
 }
@@ -736,24 +769,25 @@ static const char *const beit_unused[] = {".embeddings.mask_token", "embeddings.
 static const char *const clip_unused[] = {
     "text_model.", "text_projection.", "visual_projection.", "logit_scale", "logit_bias", ".position_ids", NULL};
 
-#define FAMILY(type, class, names_root, names_unused, why_not_all, whole)                                              \
+#define FAMILY(type, class, names_root, names_unused, why_not_all, whole, with_texts)                                  \
     const lf_family lf_family_##type = {.model_type = #type,                                                           \
                                         .input = LF_PIXELS,                                                            \
                                         .prefix = names_root ".",                                                      \
                                         .unused = names_unused,                                                        \
                                         .adapters_only = why_not_all,                                                  \
                                         .part_of = whole,                                                              \
+                                        .compares = with_texts,                                                        \
                                         .class_name = class "ForImageClassification",                                  \
                                         .declare = vit_declare,                                                        \
                                         .loaded = vit_loaded,                                                          \
                                         .init_param = vit_init_param,                                                  \
                                         .features = vit_features}
-FAMILY(vit, "ViT", "vit", vit_unused, NULL, NULL);
-FAMILY(deit, "DeiT", "deit", deit_unused, NULL, NULL);
-FAMILY(dinov2, "Dinov2", "dinov2", dino_unused, NULL, NULL);
-FAMILY(dinov2_with_registers, "Dinov2WithRegisters", "dinov2_with_registers", dino_unused, NULL, NULL);
-FAMILY(beit, "Beit", "beit", beit_unused, "its biases by relative position have no gradient", NULL);
-FAMILY(clip, "CLIP", "vision_model", clip_unused, NULL, NULL);
-FAMILY(clip_vision_model, "CLIP", "vision_model", clip_unused, NULL, "clip");
-FAMILY(siglip, "Siglip", "vision_model", clip_unused, NULL, NULL);
-FAMILY(siglip_vision_model, "Siglip", "vision_model", clip_unused, NULL, "siglip");
+FAMILY(vit, "ViT", "vit", vit_unused, NULL, NULL, false);
+FAMILY(deit, "DeiT", "deit", deit_unused, NULL, NULL, false);
+FAMILY(dinov2, "Dinov2", "dinov2", dino_unused, NULL, NULL, false);
+FAMILY(dinov2_with_registers, "Dinov2WithRegisters", "dinov2_with_registers", dino_unused, NULL, NULL, false);
+FAMILY(beit, "Beit", "beit", beit_unused, "its biases by relative position have no gradient", NULL, false);
+FAMILY(clip, "CLIP", "vision_model", clip_unused, NULL, NULL, true);
+FAMILY(clip_vision_model, "CLIP", "vision_model", clip_unused, NULL, "clip", true);
+FAMILY(siglip, "Siglip", "vision_model", clip_unused, NULL, NULL, true);
+FAMILY(siglip_vision_model, "Siglip", "vision_model", clip_unused, NULL, "siglip", true);

@@ -63,9 +63,12 @@ static lf_status hash_files(char hash[33], const lf_task *t, lf_err *err) {
     const cJSON *spec = lf_cfg_json(t->cfg, LF_forgetting_data),
                 *labels = cJSON_IsObject(spec) ? cJSON_GetObjectItemCaseSensitive(spec, "labels") : NULL,
                 *map = cJSON_IsObject(spec) ? cJSON_GetObjectItemCaseSensitive(spec, "label_map") : NULL;
-    const char *data = lf_cfg_path(t->cfg, LF_forgetting_data),
-               *paths[] = {cJSON_GetStringValue(labels), cJSON_GetStringValue(map), t->model->path,
-                           lf_cfg_str(t->cfg, LF_tokenizer), lf_cfg_str(t->cfg, LF_chat_template)};
+    const char *data = lf_cfg_path(t->cfg, LF_forgetting_data), *paths[] = {cJSON_GetStringValue(labels),
+                                                                            cJSON_GetStringValue(map),
+                                                                            t->model->path,
+                                                                            lf_cfg_str(t->cfg, LF_tokenizer),
+                                                                            lf_cfg_str(t->cfg, LF_chat_template),
+                                                                            lf_cfg_str(t->cfg, LF_class_embeddings)};
     lf_paths examples = {0};
     lf_status rc = lf_cfg_paths(&examples, t->cfg, LF_forgetting_data, err);
     hash[0] = '\0';

@@ -6,8 +6,10 @@
 
 static lf_status check(const lf_task *t, lf_err *err) {
     lf_problem p;
-    if (!lf_problem_named(&p, lf_cfg_str(t->cfg, LF_problem_type)) || p != LF_REGRESSION) return LF_OK;
-    return lf_cfg_fail(t->cfg, LF_problem_type, err, "pictures have classes; numbers are for texts");
+    const char *texts = lf_cfg_str(t->cfg, LF_class_embeddings);
+    if (lf_problem_named(&p, lf_cfg_str(t->cfg, LF_problem_type)) && p == LF_REGRESSION)
+        return lf_cfg_fail(t->cfg, LF_problem_type, err, "pictures have classes; numbers are for texts");
+    return texts && t->model->weights ? lf_model_compare_with(t->model, texts, err) : LF_OK; /* not just its config */
 }
 
 const lf_task_type lf_task_image = {

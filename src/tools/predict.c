@@ -202,7 +202,9 @@ lf_status lf_predict(const lf_config *cfg, FILE *out, lf_err *err) {
         rc = lf_predict_texts(cfg, o.model, o.g, out, err);
         goto out;
     }
-    if ((rc = lf_processor_for(&processor, o.model, err)) ||
+    const char *texts = lf_cfg_str(cfg, LF_class_embeddings);
+    if ((texts && (rc = lf_model_compare_with(o.model, texts, err))) ||
+        (rc = lf_processor_for(&processor, o.model, err)) ||
         (rc = lf_head_in_use(&head, o.model, cfg, "predict", err)) || (rc = open_pictures(&p, &d, &data, head, err)))
         goto out;
     p.data = d;

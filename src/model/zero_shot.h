@@ -1,0 +1,20 @@
+/* What compares pictures with texts in a file of CLIP or SigLIP, as modules that are in no table: nothing trains, writes
+ * or adapts them. */
+#ifndef LF_MODEL_ZERO_SHOT_H
+#define LF_MODEL_ZERO_SHOT_H
+
+#include "model/model.h"
+
+/* SigLIP's head that pools by attention: one query, `probe`, over all tokens, and an MLP. */
+typedef struct lf_probe_pooling {
+    lf_param *probe; /* [1,1,C] */
+    lf_module *q, *kv, *o, *norm, *fc1, *fc2; /* kv [2C,C]: keys, then values */
+} lf_probe_pooling;
+
+struct lf_comparing {
+    lf_module *projection;     /* CLIP's, of the class token; NULL: none */
+    lf_probe_pooling *pooling; /* SigLIP's; NULL: the class token */
+    lf_param *unit;            /* [D] 1 / sqrt(D): what makes a root mean square the length */
+};
+
+#endif
