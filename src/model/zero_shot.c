@@ -14,10 +14,11 @@
 static lf_status find(const lf_model *m, const char *name, const lf_st_tensor **out, lf_err *err) {
     *out = lf_safetensors_find(m->weights, name);
     if (*out && lf_dtype_is_float((*out)->dtype)) return LF_OK;
-    return lf_fail(err, LF_EDATA,
-                   "key 'class_embeddings': %s has no tensor '%s'; expected a file of a whole CLIPModel or SiglipModel, "
-                   "which holds what compares pictures with texts",
-                   m->path, name);
+    return lf_fail(
+        err, LF_EDATA,
+        "key 'class_embeddings': %s has no tensor '%s'; expected a file of a whole CLIPModel or SiglipModel, "
+        "which holds what compares pictures with texts",
+        m->path, name);
 }
 
 /* As floats (lf_aligned_free). */
@@ -86,7 +87,9 @@ static lf_status make_layer(lf_model *m, const layer *l, lf_head_kind kind, lf_e
     lf_status rc = find(m, l->weight, &w, err);
     if (rc) return rc;
     const int64_t out = l->out ? l->out : w->shape[0], rows = l->rows ? l->rows : out,
-                  in = l->in ? l->in : w->ndim == 2 ? w->shape[1] : 0;
+                  in = l->in          ? l->in
+                       : w->ndim == 2 ? w->shape[1]
+                                      : 0;
     if (!(rc = check_shape(w, rows, in, err)) && !(rc = values_of(w, &W, err)) && l->bias &&
         !(rc = find(m, l->bias, &b, err)) && !(rc = check_shape(b, rows, 0, err)))
         rc = values_of(b, &bias, err);
@@ -195,10 +198,11 @@ static lf_status read_names(lf_model *m, const lf_safetensors *st, int64_t n, co
     int64_t k = 0;
     if (!text || lf_json_parse(&list, text, strlen(text), path, err) || !cJSON_IsArray(list) ||
         cJSON_GetArraySize(list) != n)
-        rc = lf_fail(err, LF_EDATA,
-                     "%s: metadata 'classes': expected a list in JSON of the names of %lld classes, one for each row of "
-                     "'class_embeddings'",
-                     path, (long long)n);
+        rc =
+            lf_fail(err, LF_EDATA,
+                    "%s: metadata 'classes': expected a list in JSON of the names of %lld classes, one for each row of "
+                    "'class_embeddings'",
+                    path, (long long)n);
     *out = rc ? NULL : lf_arena_alloc(m->nn.arena, (size_t)n * sizeof **out);
     if (!rc && !*out) rc = lf_no_memory(err, "%s", path);
     cJSON_ArrayForEach(v, list) {
@@ -280,7 +284,8 @@ lf_status lf_model_compare_with(lf_model *m, const char *path, lf_err *err) {
                        "texts; expected clip or siglip",
                        m->family->model_type, m->path);
     if (m->base_head.module)
-        return lf_fail(err, LF_EDATA, "key 'class_embeddings': %s has a classifier of its own, which is judged", m->path);
+        return lf_fail(err, LF_EDATA, "key 'class_embeddings': %s has a classifier of its own, which is judged",
+                       m->path);
     lf_status rc = lf_safetensors_open(&st, path, err);
     if (!rc) rc = take(m, st, err);
     lf_safetensors_close(st);

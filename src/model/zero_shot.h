@@ -1,5 +1,5 @@
-/* What compares pictures with texts in a file of CLIP or SigLIP, as modules that are in no table: nothing trains, writes
- * or adapts them. */
+/* What compares pictures with texts in a file of CLIP or SigLIP, as modules that are in no table: nothing trains,
+ * writes or adapts them. */
 #ifndef LF_MODEL_ZERO_SHOT_H
 #define LF_MODEL_ZERO_SHOT_H
 
@@ -7,7 +7,7 @@
 
 /* SigLIP's head that pools by attention: one query, `probe`, over all tokens, and an MLP. */
 typedef struct lf_probe_pooling {
-    lf_param *probe; /* [1,1,C] */
+    lf_param *probe;                          /* [1,1,C] */
     lf_module *q, *kv, *o, *norm, *fc1, *fc2; /* kv [2C,C]: keys, then values */
 } lf_probe_pooling;
 

@@ -24,19 +24,22 @@ static void test_forgetting(void **state) {
     (void)state;
     for (int i = 0; i < 2; i++) {
         char m[1024];
-        snprintf(m, sizeof m, "--model %s/golden/%s --class_embeddings %s/golden/%s/class_embeddings.safetensors --threads 1",
+        snprintf(m, sizeof m,
+                 "--model %s/golden/%s --class_embeddings %s/golden/%s/class_embeddings.safetensors --threads 1",
                  LF_TEST_DIR, models[i], LF_TEST_DIR, models[i]);
         must(run("eval %s --data known --json ", m), 0); /* the classes are those of the texts */
         const double accuracy = printed("eval_accuracy"), loss = printed("eval_loss");
-        must(run("train %s --train_data data/train --eval_data data/val --forgetting_data known --max_steps 8 --lr 2e-2 "
-                 "--batch_size 11 --output_dir %s",
-                 m, models[i]),
-             0);
+        must(
+            run("train %s --train_data data/train --eval_data data/val --forgetting_data known --max_steps 8 --lr 2e-2 "
+                "--batch_size 11 --output_dir %s",
+                m, models[i]),
+            0);
         assert_true(fabs(result(models[i], "base_before") - accuracy) < 1e-9);
         assert_true(fabs(result(models[i], "base_loss_before") - loss) < 1e-5);
         assert_true(result(models[i], "base_kl") > 1e-4);
         /* what was written, read again, is what was measured; its new head is judged on the new task */
-        must(run("eval %s --adapter %s/adapter --data data/val --forgetting_data known --json 2>/dev/null", m, models[i]),
+        must(run("eval %s --adapter %s/adapter --data data/val --forgetting_data known --json 2>/dev/null", m,
+                 models[i]),
              0);
         assert_true(fabs(printed("base_after") - result(models[i], "base_after")) < 1e-9);
         assert_true(fabs(printed("base_kl") - result(models[i], "base_kl")) < 1e-6);
@@ -56,8 +59,9 @@ static void test_refused(void **state) {
     (void)state;
     must(run("train --model $M " TEXTS("zero-clip") "--train_data data/train --max_steps 1 --output_dir no"), 3);
     said("a model of type 'vit'");
-    must(run("train --model " GOLDEN("zero-clip") " --class_embeddings no.safetensors --train_data data/train --max_steps 1 "
-             "--output_dir no"),
+    must(run("train --model " GOLDEN(
+             "zero-clip") " --class_embeddings no.safetensors --train_data data/train --max_steps 1 "
+                          "--output_dir no"),
          3);
     must(run("eval --model " GOLDEN("zero-clip") " " TEXTS("zero-clip") "--data data/val --threads 1"), 3);
     said("are not among the 5 expected ones");
