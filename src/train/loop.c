@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/slice.h"
 #include "train/run.h"
 
 typedef struct loop {
@@ -146,23 +147,40 @@ static bool is_better(const lf_run *run, double metric) {
            (greater ? metric > run->progress.best_metric : metric < run->progress.best_metric);
 }
 
-/* NAN where the data's labels are of another kind: then nothing is ever better. */
+/* What metric_for_best_model can be, in its order. */
+enum { METRICS = 9 };
+static const char *const metric_names[METRICS] = {"accuracy", "loss", "f1_macro", "f1_micro", "f1_weighted",
+                                                  "matthews", "auc",  "pearson",  "spearman"};
+
+/* NAN where the data's labels are of another kind. */
+static double metric_number(const lf_accuracy *a, int i) {
+    const double values[METRICS] = {a->accuracy,
+                                    a->loss,
+                                    a->counted[LF_COUNTED_f1_macro],
+                                    a->counted[LF_COUNTED_f1_micro],
+                                    a->counted[LF_COUNTED_f1_weighted],
+                                    a->counted[LF_COUNTED_matthews],
+                                    a->auc,
+                                    a->pearson,
+                                    a->spearman};
+    return values[i];
+}
+
 static double metric_in(const lf_accuracy *a, const char *name) {
-    const struct {
-        const char *name;
-        double value;
-    } metrics[] = {{"loss", a->loss},
-                   {"accuracy", a->accuracy},
-                   {"f1_macro", a->counted[LF_COUNTED_f1_macro]},
-                   {"f1_micro", a->counted[LF_COUNTED_f1_micro]},
-                   {"f1_weighted", a->counted[LF_COUNTED_f1_weighted]},
-                   {"matthews", a->counted[LF_COUNTED_matthews]},
-                   {"auc", a->auc},
-                   {"pearson", a->pearson},
-                   {"spearman", a->spearman}};
-    for (size_t i = 0; i < sizeof metrics / sizeof *metrics; i++)
-        if (!strcmp(metrics[i].name, name)) return metrics[i].value;
+    for (int i = 0; i < METRICS; i++)
+        if (!strcmp(metric_names[i], name)) return metric_number(a, i);
     return NAN;
+}
+
+/* By one that these data have no number of, no model would ever be the best. Told before anything is trained. */
+static lf_status check_metric(const lf_run *run, const lf_accuracy *a, lf_err *err) {
+    const char *name = lf_run_best_metric(run);
+    char list[200] = "";
+    if (!lf_cfg_is_given(run->cfg, LF_metric_for_best_model) || !isnan(metric_in(a, name))) return LF_OK;
+    for (int i = 0; i < METRICS; i++)
+        if (!isnan(metric_number(a, i))) lf_list_append(list, sizeof list, metric_names[i]);
+    return lf_cfg_fail(run->cfg, LF_metric_for_best_model, err,
+                       "'%s' is not measured on these evaluation data; expected one of %s", name, list);
 }
 
 static void note_best(lf_run *run, const lf_accuracy *a) {
@@ -185,6 +203,7 @@ static lf_status evaluate(loop *l, lf_err *err) {
     lf_err cause = {0};
     if (run->has_eval && !(rc = task->evaluate(run->task, &a, run->model, LF_DATA_EVAL, NULL, &cause))) {
         if (run->progress.step == 0) {
+            if ((rc = check_metric(run, &a, err))) return rc;
             run->progress.eval_accuracy_before = a.accuracy;
             run->progress.eval_loss_before = a.loss;
         } else
