@@ -1,5 +1,6 @@
 #include "data/label_sets.h"
 
+#include <float.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -369,7 +370,8 @@ static lf_status make_numbers(lf_label_reader *r, lf_err *err) {
         double x;
         if (labels_of(s, i) != 1) return bad_label(r, i, err, "one number as label", "a list");
         const char *name = l->names[s->ids[s->begin[i]]];
-        if (!as_number(name, &x)) return bad_label(r, i, err, "a number as label (problem_type regression)", name);
+        if (!as_number(name, &x) || fabs(x) > FLT_MAX)
+            return bad_label(r, i, err, "a number as label (problem_type regression), not above 3.4e38", name);
         l->numbers[i] = (float)x;
     }
     l->n_names = 0;

@@ -314,10 +314,25 @@ static int32_t *rows_of_positions(const bert *v, lf_graph *g, const lf_model_inp
     return rows;
 }
 
+/* A tokenizer may give a second text a type that the model has none of: another model's. */
+static bool check_types(const lf_model *m, lf_graph *g, const lf_model_input *in) {
+    const bert *v = m->impl;
+    for (int64_t i = 0; v->types && in->token_types && i < in->B * in->T; i++) {
+        if (in->token_types[i] >= 0 && in->token_types[i] < v->types) continue;
+        lf_graph_fail(g, LF_EDATA,
+                      "%s: the tokenizer gives a token type %d, but key 'type_vocab_size' in %s says %lld; is the "
+                      "tokenizer that of another model?",
+                      m->path, in->token_types[i], m->config_path, (long long)v->types);
+        return false;
+    }
+    return true;
+}
+
 static lf_tensor *embed(const lf_model *m, const lf_pass *pass, lf_graph *g) {
     const bert *v = m->impl;
     const lf_model_input *in = &pass->in;
-    int32_t *rows = lf_family_check_lengths(m, g, in) ? rows_of_positions(v, g, in) : NULL;
+    const bool good = lf_family_check_lengths(m, g, in) && check_types(m, g, in);
+    int32_t *rows = good ? rows_of_positions(v, g, in) : NULL;
     if (!rows) return NULL;
     lf_tensor *x = lf_embed(g, in->ids, in->B, in->T, &m->tokens.embedding->tensor, &v->positions->tensor, rows);
     const int32_t *types = in->token_types;

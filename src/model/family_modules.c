@@ -62,13 +62,19 @@ static bool declare_output(lf_model *m, const char *name, lf_head_kind kind) {
     return m->lm_head->weight != NULL;
 }
 
+/* A file of LlamaModel or the like, saved without the head that says the next token. */
+static bool is_bare(const lf_model *m) {
+    return m->weights && !m->tied && lf_family_is_for(m, "Model") && !lf_family_is_for(m, "LMHeadModel") &&
+           !lf_safetensors_find(m->weights, "lm_head.weight");
+}
+
 bool lf_family_ends(lf_model *m, const char *embedding, const char *const *targets) {
     m->nn.default_targets = targets;
     if (!lf_family_embedding(m, embedding)) return false;
     const bool classifies = lf_family_is_for(m, "ForSequenceClassification");
     if (classifies && !(m->weights && lf_safetensors_find(m->weights, "lm_head.weight")))
         m->tied = false;
-    else if (!declare_output(m, "lm_head", LF_TOKEN_HEAD))
+    else if (!is_bare(m) && !declare_output(m, "lm_head", LF_TOKEN_HEAD))
         return false;
     return !classifies || lf_family_classifier(m, m->hidden_size, false, LF_CAUSAL_CLASSIFIER);
 }

@@ -155,21 +155,22 @@ static lf_tensor *llama_hidden(const lf_model *m, lf_graph *g, lf_pass *pass) {
 
 static const char *const unused[] = {".rotary_emb.inv_freq", NULL}; /* of old files; config.json says them too */
 
-#define RELATIVE(name)                                                                                                 \
+#define RELATIVE(name, no_class)                                                                                       \
     const lf_family lf_family_##name = {.model_type = #name,                                                           \
                                         .input = LF_TOKENS,                                                            \
                                         .prefix = "model.",                                                            \
                                         .unused = unused,                                                              \
+                                        .unclassified = no_class,                                                      \
                                         .declare = llama_declare,                                                      \
                                         .init_param = llama_init_param,                                                \
                                         .hidden = llama_hidden};
-RELATIVE(llama)
-RELATIVE(mistral)
-RELATIVE(qwen2)
-RELATIVE(qwen3)
-RELATIVE(smollm3)
-RELATIVE(olmo2)
-RELATIVE(phi3)
-RELATIVE(granite)
-RELATIVE(gemma2)
-RELATIVE(gemma3_text)
+RELATIVE(llama, false)
+RELATIVE(mistral, false)
+RELATIVE(qwen2, false)
+RELATIVE(qwen3, false)
+RELATIVE(smollm3, false)
+RELATIVE(olmo2, false)
+RELATIVE(phi3, false)
+RELATIVE(granite, true)
+RELATIVE(gemma2, false)
+RELATIVE(gemma3_text, false)

@@ -105,6 +105,7 @@ struct lf_family {
     /* What is made of weights once they are there; NULL: nothing. */
     lf_status (*loaded)(lf_model *m, lf_err *err);
     const char *adapters_only; /* why not all of its weights can be trained; NULL: they can */
+    bool unclassified;         /* transformers has no class of it with a classifier */
     const char *part_of;       /* a classifier of it is written as this model_type, with its config.json as
                                   vision_config; NULL: as itself */
     /* Random start, for training from nothing and for new heads: fills numel floats for p. */

@@ -78,7 +78,15 @@ static lf_status check_head_fits(const lf_task *t, const lf_data_labels *l, lf_e
                    l->path, lf_problem_name(l->problem), (long long)head->n_labels, lf_problem_name(head->problem));
 }
 
-static lf_status check_neighbours(const lf_task *t, const lf_data_labels *l, lf_err *err) {
+/* Labels of what the model knew before: of classes accuracy says how much is forgotten, or neighbours do. */
+static lf_status check_base(const lf_task *t, const lf_data_labels *l, lf_err *err) {
+    const lf_classifier *head = &t->model->base_head;
+    if (head->module && head->problem == LF_REGRESSION)
+        return lf_fail(err, LF_EUNSUPPORTED,
+                       "key 'forgetting_data': %s has labels, and the head of %s says numbers (problem_type "
+                       "regression), of which forgetting is not measured; leave forgetting_data out, or give text "
+                       "without labels to a model that says words",
+                       l->path, t->model->path);
     if (t->model->base_head.module || l->problem == LF_SINGLE_LABEL) return LF_OK;
     return lf_fail(err, LF_EDATA,
                    "key 'forgetting_data': %s: labels for %s, but the model has no head of its own, and nearest "
@@ -89,7 +97,7 @@ static lf_status check_neighbours(const lf_task *t, const lf_data_labels *l, lf_
 lf_status lf_classes_opened(lf_task *t, lf_data_role role, lf_err *err) {
     lf_data_labels l;
     if (!t->source->labels(t, role, &l)) return LF_OK;
-    if (role == LF_DATA_BASE) return check_neighbours(t, &l, err);
+    if (role == LF_DATA_BASE) return check_base(t, &l, err);
     if (role != LF_DATA_TRAIN) return LF_OK;
     if (l.problem != LF_SINGLE_LABEL)
         lf_config_say_no_effect(t->cfg, "label_smoothing_factor", "where labels are not one class each");
@@ -154,6 +162,10 @@ lf_status lf_classes_prepare(lf_task *t, lf_err *err) {
     if (!t->source->labels(t, LF_DATA_TRAIN, &l)) return random_head(t, err);
     if (t->keeps_head) return LF_OK;
     if (lf_cfg_bool(t->cfg, LF_reuse_head)) return lf_model_train_head(t->model, err);
+    if (t->model->family->unclassified)
+        lf_warn("%s: transformers has no ...ForSequenceClassification of model_type '%s': what is trained is read by "
+                "lora-ft, but neither by PEFT nor by transformers",
+                t->model->path, t->model->family->model_type);
     const bool number = l.problem == LF_REGRESSION;
     return new_head(t, number ? of_a_number : l.classes, number ? 1 : l.n, l.problem, err);
 }

@@ -23,8 +23,9 @@ static lf_status find_end(lf_text_tokenizer *t, const lf_model *m, lf_err *err) 
     if (!rc && ids.n) {
         const char *token = lf_tokenizer_token(t->tokenizer, ids.ids[0]);
         t->encoder.eos = ids.ids[0];
-        lf_info("%s: no eos_token; a text ends in token %d, '%s', which the model's eos_token_id names", t->dir,
-                (int)ids.ids[0], token ? token : "");
+        if (m->family->hidden) /* an encoder's texts get none */
+            lf_info("%s: no eos_token; a text ends in token %d, '%s', which the model's eos_token_id names", t->dir,
+                    (int)ids.ids[0], token ? token : "");
     }
     lf_ids_free(&ids);
     return rc;

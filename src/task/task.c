@@ -52,6 +52,11 @@ static lf_status choose_output(lf_output_kind *out, const lf_config *cfg, lf_mod
            : classes ? LF_CLASSES
                      : LF_NEXT_TOKEN;
     if (*out == LF_CLASSES && m->family->input == LF_TOKENS) return lf_model_add_classifier(m, err);
+    if (!given && !lf_model_says(m, *out) && m->family->hidden)
+        return lf_cfg_fail(cfg, LF_task_type, err,
+                           "expected SEQ_CLS for %s, whose file has neither a head for the next token nor one for "
+                           "classes (an architecture that ends in Model), found '%s'",
+                           m->path, asked);
     if (given && !lf_model_says(m, *out))
         return lf_cfg_fail(cfg, LF_task_type, err,
                            "expected SEQ_CLS for a model without a causal lm_head (%s), found '%s'", m->config_path,

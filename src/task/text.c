@@ -72,10 +72,17 @@ static void say_unread_keys(const lf_task *t, lf_data_role role) {
     }
 }
 
-/* Of all texts but those that the model knew before a label is needed. */
+/* Of all texts but those that the model knew before a label is needed; of those, where it can say nothing else. */
+static lf_text_labels_asked labels_asked(const lf_task *t, lf_data_role role) {
+    const lf_model *m = t->model;
+    if (role != LF_DATA_BASE) return LF_TEXT_LABELS_NEEDED;
+    return lf_model_says(m, LF_NEXT_TOKEN) || lf_model_says(m, LF_MASKED_TOKEN) ? LF_TEXT_LABELS_MAYBE
+                                                                                : LF_TEXT_LABELS_HOPED;
+}
+
 static const lf_text_labelling *labelling(lf_text_labelling *how, const lf_task *t, lf_data_role role) {
     if (!classifies(t)) return NULL;
-    *how = (lf_text_labelling){.labels = role == LF_DATA_BASE ? LF_TEXT_LABELS_MAYBE : LF_TEXT_LABELS_NEEDED,
+    *how = (lf_text_labelling){.labels = labels_asked(t, role),
                                .label_field = lf_cfg_str(t->cfg, LF_label_field),
                                .text_pair_field = lf_cfg_str(t->cfg, LF_text_pair_field)};
     how->problem_known = t->type->problem(t, role, &how->problem);

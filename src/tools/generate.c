@@ -55,7 +55,7 @@ static lf_status open_all(job *j, lf_err *err) {
     if (rc) return rc;
     const lf_model *m = j->opened.model;
     if (!lf_model_says(m, LF_NEXT_TOKEN))
-        return lf_fail(err, LF_EUNSUPPORTED, "%s: a model of type '%s' writes no text; use predict for pictures",
+        return lf_fail(err, LF_EUNSUPPORTED, "%s: a model of type '%s' writes no text; use predict, which says classes",
                        m->config_path, m->family->model_type);
     if ((rc = lf_language_check_length(j->cfg, m, err)) || (rc = lf_language_tokenizer(&j->text, j->cfg, m, err)))
         return rc;

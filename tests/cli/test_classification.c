@@ -340,6 +340,12 @@ static void test_wrong_inputs(void **state) {
         {"--train_data empty.jsonl --dry_run", 0, "1 of 2 texts are empty"},
         {"--train_data films.jsonl --max_seq_length 4 --dry_run", 0, "were cut"},
         {"--train_data films.jsonl --max_seq_length 4 --overlong error", 3, "overlong: error"},
+        {"--train_data half.jsonl", 3, "line 2: expected the fields 'sentence1', 'sentence2', 'label' as in the first"},
+        {"--train_data huge.jsonl", 3,
+         "line 1: expected a number as label (problem_type regression), not above 3.4e38"},
+        {"--train_data films.jsonl --eval_data judged.jsonl --metric_for_best_model pearson", 2,
+         "'pearson' is not measured on these evaluation data; expected one of 'accuracy', 'loss', 'f1_macro', "
+         "'f1_weighted', 'matthews', 'auc'"},
     };
     put("other.jsonl", "{\"text\": \"x\", \"label\": \"pos\"}\n{\"text\": \"y\", \"label\": \"meh\"}\n");
     put("hidden.tsv", "sentence\tlabel\nx\t-1\n");
@@ -347,6 +353,9 @@ static void test_wrong_inputs(void **state) {
                       "{\"text\": \"z\", \"label\": \"a\"}\n");
     put("alone.jsonl", "{\"text\": \"x\", \"label\": \"a\"}\n{\"text\": \"y\", \"label\": \"a\"}\n");
     put("empty.jsonl", "{\"text\": \"\", \"label\": \"a\"}\n{\"text\": \"y\", \"label\": \"b\"}\n");
+    put("half.jsonl", "{\"sentence1\": \"x\", \"sentence2\": \"y\", \"label\": 0}\n"
+                      "{\"sentence1\": \"x\", \"label\": 1}\n");
+    put("huge.jsonl", "{\"text\": \"x\", \"label\": 1e300}\n{\"text\": \"y\", \"label\": 0.5}\n");
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         const int code = run_as("2>&1", text("train --model pre/model --task_type SEQ_CLS --threads 1 %s --output_dir "
                                              "wrong",
@@ -364,6 +373,74 @@ static void test_wrong_inputs(void **state) {
     assert_non_null(strstr(output, "'label_field' (on the command line) has no effect on text"));
 }
 
+/* ---- models of transformers ---- */
+
+/* tests/golden/lm-olmo2 as Olmo2Model is saved: without lm_head. */
+static void put_bare(const char *name) {
+    cJSON *c;
+    lf_safetensors *st;
+    lf_st_writer *w;
+    lf_err err = {0};
+    const char *architecture = "Olmo2Model";
+    assert_int_equal(lf_json_read(&c, LF_TEST_DIR "/golden/lm-olmo2/config.json", &err), LF_OK);
+    cJSON_ReplaceItemInObjectCaseSensitive(c, "architectures", cJSON_CreateStringArray(&architecture, 1));
+    assert_int_equal(lf_mkdir_p(text("%s/%s", root, name), &err), LF_OK);
+    assert_int_equal(lf_json_write_in(text("%s/%s", root, name), "config.json", c, true, &err), LF_OK);
+    assert_int_equal(lf_safetensors_open(&st, LF_TEST_DIR "/golden/lm-olmo2/model.safetensors", &err), LF_OK);
+    assert_int_equal(lf_st_writer_new(&w, text("%s/%s/model.safetensors", root, name), &err), LF_OK);
+    for (int pass = 0; pass < 2; pass++)
+        for (int64_t i = 0; i < lf_safetensors_count(st); i++) {
+            const lf_st_tensor *t = lf_safetensors_at(st, i);
+            if (!strcmp(t->name, "lm_head.weight")) continue;
+            assert_int_equal(
+                pass ? lf_st_writer_write(w, t->data, t->size, &err)
+                     : lf_st_writer_declare(w, t->name + strlen("model."), t->dtype, t->ndim, t->shape, &err),
+                LF_OK);
+        }
+    assert_int_equal(lf_st_writer_commit(w, &err), LF_OK);
+    lf_safetensors_close(st);
+    cJSON_Delete(c);
+}
+
+/* A tokenizer of letters, for models of 120 tokens. */
+static void put_letters(void) {
+    lf_err err = {0};
+    char vocabulary[1000] = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n";
+    for (char c = 'a'; c <= 'z'; c++) strcat(vocabulary, text("%c\n##%c\n", c, c));
+    assert_int_equal(lf_mkdir_p(text("%s/letters", root), &err), LF_OK);
+    put("letters/vocab.txt", vocabulary);
+}
+
+/* A file without the output layer says no next token, but it can be trained to say classes. */
+static void test_bare_model(void **state) {
+    (void)state;
+    put_bare("bare");
+    put_letters();
+    must("train --model bare --tokenizer letters --train_data films.jsonl --threads 1 --output_dir none", 2);
+    assert_non_null(strstr(output, "expected SEQ_CLS"));
+    must("generate --model bare --tokenizer letters --prompt x --threads 1", 3);
+    assert_non_null(strstr(output, "writes no text"));
+    must("train --model bare --tokenizer letters --task_type SEQ_CLS --train_data films.jsonl --eval_data "
+         "judged.jsonl "
+         "--max_steps 2 --r 2 --threads 1 --max_seq_length 40 --output_dir of-bare",
+         0);
+    must("merge --model bare --adapter of-bare/adapter --output_dir bare-merged", 0);
+    cJSON *r = results("of-bare"), *e = json_of("eval --model bare-merged --tokenizer letters --data judged.jsonl "
+                                                "--max_seq_length 40 --threads 1 --json");
+    near(number(e, "eval_loss"), number(r, "eval_loss"), 1e-5);
+    cJSON_Delete(e);
+    cJSON_Delete(r);
+}
+
+static void test_no_class_in_transformers(void **state) {
+    (void)state;
+    put_letters();
+    must("train --model " LF_TEST_DIR "/golden/lm-granite --tokenizer letters --task_type SEQ_CLS --train_data "
+         "films.jsonl --dry_run --threads 1 --max_seq_length 40 --output_dir none",
+         0);
+    if (!strstr(output, "transformers has no ...ForSequenceClassification")) fail_msg("it said: %s", output);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_learns_and_forgets),
                                        cmocka_unit_test(test_padding_does_not_count),
@@ -377,6 +454,8 @@ int main(void) {
                                        cmocka_unit_test(test_preview_and_dry_run),
                                        cmocka_unit_test(test_predict),
                                        cmocka_unit_test(test_encoder),
-                                       cmocka_unit_test(test_wrong_inputs)};
+                                       cmocka_unit_test(test_wrong_inputs),
+                                       cmocka_unit_test(test_bare_model),
+                                       cmocka_unit_test(test_no_class_in_transformers)};
     return cmocka_run_group_tests(tests, setup_all, teardown);
 }

@@ -98,6 +98,50 @@ static void test_mistakes(void **state) {
     assert_int_equal(put_model("bert-mlm"), 0);
 }
 
+/* Labels of what the model knew before, by what its head says. */
+static void test_labels_of_before(void **state) {
+    (void)state;
+    lf_err err = {0};
+    cJSON *c;
+    put("kinds.jsonl", "{\"text\": \"a\", \"category\": \"x\"}\n{\"text\": \"b\", \"category\": \"x\"}\n");
+    put("numbers.jsonl", "{\"text\": \"a\", \"label\": 0.5}\n{\"text\": \"b\", \"label\": 1.5}\n");
+    put("several.jsonl", "{\"text\": \"a\", \"label\": [\"x\"]}\n{\"text\": \"b\", \"label\": [\"x\", \"y\"]}\n");
+    assert_int_equal(put_model("bert-bare"), 0);
+    must("train --model bert-bare --train_data films.jsonl --forgetting_data kinds.jsonl --max_steps 1 --threads 1 "
+         "--output_dir kinds",
+         0);
+    cJSON *r = results("kinds");
+    near(number(r, "base_before"), 1, 0); /* by neighbours, which are all of one class */
+    cJSON_Delete(r);
+    static const char *const unfit[] = {"numbers", "several"};
+    for (int i = 0; i < 2; i++) {
+        must(text("train --model bert-bare --train_data films.jsonl --forgetting_data %s.jsonl --threads 1 "
+                  "--output_dir none",
+                  unfit[i]),
+             3);
+        if (!strstr(output, "neighbours need one class each")) fail_msg("it said: %s", output);
+    }
+    assert_int_equal(lf_json_read(&c, text("%s/bert/config.json", root), &err), LF_OK);
+    cJSON_AddStringToObject(c, "problem_type", "regression");
+    assert_int_equal(lf_json_write_in(text("%s/bert", root), "config.json", c, true, &err), LF_OK);
+    cJSON_Delete(c);
+    must("train --model bert --train_data films.jsonl --forgetting_data numbers.jsonl --threads 1 --output_dir none",
+         3);
+    if (!strstr(output, "says numbers (problem_type regression)")) fail_msg("it said: %s", output);
+    assert_int_equal(put_model("bert"), 0);
+}
+
+/* BERT's tokenizer gives a second text the type 1, of which RoBERTa has none. */
+static void test_types_of_another_model(void **state) {
+    (void)state;
+    put("pairs.jsonl", "{\"sentence1\": \"a\", \"sentence2\": \"b\", \"label\": 0}\n"
+                       "{\"sentence1\": \"b\", \"sentence2\": \"b\", \"label\": 1}\n");
+    assert_int_equal(put_model("roberta"), 0);
+    must("train --model roberta --tokenizer bert --train_data pairs.jsonl --max_steps 1 --threads 1 --output_dir none",
+         3);
+    if (!strstr(output, "gives a token type 1, but key 'type_vocab_size'")) fail_msg("it said: %s", output);
+}
+
 static void test_bench(void **state) {
     (void)state;
     static const char *const modes[] = {"", "--eval", "--precision bf16 --gradient_checkpointing true"};
@@ -112,8 +156,12 @@ static void test_bench(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_forgets), cmocka_unit_test(test_same_places),
-                                       cmocka_unit_test(test_goes_on), cmocka_unit_test(test_bench),
-                                       cmocka_unit_test(test_mistakes)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_forgets),
+                                       cmocka_unit_test(test_same_places),
+                                       cmocka_unit_test(test_goes_on),
+                                       cmocka_unit_test(test_bench),
+                                       cmocka_unit_test(test_mistakes),
+                                       cmocka_unit_test(test_labels_of_before),
+                                       cmocka_unit_test(test_types_of_another_model)};
     return cmocka_run_group_tests(tests, setup_all, teardown);
 }

@@ -87,7 +87,8 @@ typedef struct lf_text_dataset lf_text_dataset;
  * hold a folder of texts a class, or a file a class, with a text a line. */
 typedef enum lf_text_labels_asked {
     LF_TEXT_LABELS_NEEDED, /* every record must have one */
-    LF_TEXT_LABELS_MAYBE,  /* where the first record has none, they are documents as without a labelling */
+    LF_TEXT_LABELS_HOPED,  /* looked for as much, but where the first record has none, they are documents */
+    LF_TEXT_LABELS_MAYBE,  /* the same, and only a field that is called label is one, unless label_field names it */
     LF_TEXT_LABELS_IGNORED /* the texts alone */
 } lf_text_labels_asked;
 typedef struct lf_text_labelling {

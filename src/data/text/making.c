@@ -84,7 +84,11 @@ lf_status lf_text_missing(const lf_text_making *m) {
     const char *list = m->layout->required;
     const cJSON *v;
     cJSON_ArrayForEach(v, m->record) lf_list_append(found, sizeof found, v->string);
-    if (m->layout->traits & LF_TEXT_ONE_FIELD)
+    const char *const classified[] = {m->store->fields.text, m->store->fields.second, m->store->fields.label};
+    if (m->layout->traits & LF_TEXT_CLASSIFIED) {
+        for (size_t i = 0; i < sizeof classified / sizeof *classified; i++)
+            if (classified[i]) lf_list_append(expected, sizeof expected, classified[i]);
+    } else if (m->layout->traits & LF_TEXT_ONE_FIELD)
         lf_list_append(expected, sizeof expected, lf_text_one_field(m));
     else
         while (lf_text_next_field(&list, name, NULL)) lf_list_append(expected, sizeof expected, name);
