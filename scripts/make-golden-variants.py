@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """Makes tests/golden/variants/<model>-<variant>: adapters with more than factors, as PEFT trains and writes them.
 
-Needs torch, transformers, peft (versions are stored in each file's metadata). The base models are those of make-golden-lm.py and
-make-golden-vit.py, of which nothing is changed. Each folder: adapter_config.json and adapter_model.safetensors as PEFT writes them
+Needs torch, transformers, peft (versions are stored in each file's metadata). The base models are those of make-golden-lm.py,
+make-golden-vit.py and make-golden-encoder.py, of which nothing is changed. Each folder: adapter_config.json and adapter_model.safetensors as PEFT writes them
 after ten steps, and golden.safetensors:
   start.<module>.lora_A                  where PEFT's adapter starts (B is zero)
-  losses [10]                            AdamW 5e-3, weight decay 0.01 (not on biases and norms), gradients clipped to norm 1;
+  grad.<parameter>                       of step 0, of variants that save modules whole (modules_to_save)
+  losses [10]                            AdamW 5e-3, weight decay 0.01 (not on biases and norms, as the Trainer), gradients clipped to norm 1;
                                          of "loraplus" with create_loraplus_optimizer, the same decay
+                                         (of "saved_loraplus" none)
   logits_after                           of batch 0 with the adapter in the folder
 usage: make-golden-variants.py [GOLDEN=tests/golden [VARIANT...]]
 """
@@ -16,17 +18,34 @@ from golden_common import plain_name, trained
 from peft import LoraConfig, get_peft_model
 from peft.optimizers import create_loraplus_optimizer
 from safetensors.torch import load_file, save_file
-from transformers import AutoModelForCausalLM, ViTForImageClassification
+from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, ViTForImageClassification
 
 LLAMA_TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
-TARGETS = {"lm-gpt2": ["c_attn", "c_proj", "c_fc"], "vit-base": ["q_proj", "v_proj", "fc1"]}
-VARIANTS = {
-    "bias_lora_only": (["lm-qwen2", "lm-gpt2", "vit-base"], dict(bias="lora_only")),
-    "bias_all": (["lm-qwen2", "lm-gpt2", "vit-base"], dict(bias="all")),
-    "dora": (["lm-qwen2", "vit-base"], dict(use_dora=True)),
-    "dora_bias": (["lm-gpt2"], dict(use_dora=True, bias="lora_only")),
-    "loraplus": (["lm-qwen2"], dict(bias="all")),
-}
+TARGETS = {"lm-gpt2": ["c_attn", "c_proj", "c_fc"], "vit-base": ["q_proj", "v_proj", "fc1"], "enc-bert": ["query", "value"]}
+
+
+def saving(*names):
+    return dict(modules_to_save=list(names))
+
+
+VARIANTS = [ # name, base, settings
+    *(("bias_lora_only", base, dict(bias="lora_only")) for base in ("lm-qwen2", "lm-gpt2", "vit-base")),
+    *(("bias_all", base, dict(bias="all")) for base in ("lm-qwen2", "lm-gpt2", "vit-base")),
+    *(("dora", base, dict(use_dora=True)) for base in ("lm-qwen2", "vit-base")),
+    ("dora_bias", "lm-gpt2", dict(use_dora=True, bias="lora_only")),
+    ("loraplus", "lm-qwen2", dict(bias="all")),
+    # untied, and of q, k and v the second; a layer that is in no group
+    ("saved", "lm-llama", saving("embed_tokens", "lm_head", "model.norm", "layers.0.self_attn.k_proj", "layers.1.mlp.down_proj")),
+    # tied, and apart from here on; "norm" is all norms
+    ("saved", "lm-qwen2", dict(bias="all", **saving("embed_tokens", "lm_head", "norm"))),
+    ("saved_head", "lm-qwen2", saving("lm_head")),
+    ("saved_embedding", "lm-qwen2", saving("embed_tokens")),
+    ("saved_loraplus", "lm-qwen2", saving("embed_tokens", "norm")),
+    ("saved", "lm-gpt2", saving("wte", "wpe", "ln_f", "h.0.mlp.c_fc")), # a Conv1D, [in,out] in files
+    ("saved", "lm-gemma3", saving("embed_tokens", "norm")), # norms around zero, an embedding that is scaled
+    ("saved", "vit-base", saving("classifier", "layernorm_before", "vit.embeddings", "layers.1.mlp.fc2")),
+    ("saved", "enc-bert", saving("pooler", "embeddings.LayerNorm", "word_embeddings")),
+]
 
 
 def open_lm(path, gold):
@@ -45,15 +64,32 @@ def open_vit(path, gold):
     return model, batches, dict(modules_to_save=["classifier"])
 
 
+def open_encoder(path, gold):
+    labels = gold["start.classifier.weight"].shape[0]
+    model = AutoModelForSequenceClassification.from_pretrained(path, dtype=torch.float32, attn_implementation="eager", num_labels=labels,
+                                                               ignore_mismatched_sizes=True)
+    with torch.no_grad():
+        model.classifier.weight.copy_(gold["start.classifier.weight"])
+        model.classifier.bias.copy_(gold["start.classifier.bias"])
+    inside = torch.arange(gold["ids"].shape[2])[None, None] < gold["lengths"][:, :, None]
+    batches = [(dict(input_ids=gold["ids"][i].long(), token_type_ids=gold["token_types"][i].long(), attention_mask=inside[i].long()),
+                gold["labels"][i].long()) for i in range(3)]
+    return model, batches, dict(task_type="SEQ_CLS")
+
+
+OPENERS = {"lm": open_lm, "vit": open_vit, "enc": open_encoder}
+
+
 def loss_of(model, batch):
-    logits = model(batch[0]).logits
+    logits = (model(**batch[0]) if isinstance(batch[0], dict) else model(batch[0])).logits
     return torch.nn.functional.cross_entropy(logits.reshape(-1, logits.shape[-1]), batch[1], ignore_index=-1), logits
 
 
 def optimizer_of(model, variant):
-    if variant == "loraplus":
-        return create_loraplus_optimizer(model, torch.optim.AdamW, lr=5e-3, loraplus_lr_ratio=4, loraplus_weight_decay=0.01)
-    flat = [n for n in trained(model) if n.endswith("bias") or "norm" in n or "ln_" in n]
+    if variant.endswith("loraplus"):
+        decay = 0.0 if variant.startswith("saved") else 0.01 # it would decay RMS norms, which the Trainer does not
+        return create_loraplus_optimizer(model, torch.optim.AdamW, lr=5e-3, loraplus_lr_ratio=4, loraplus_weight_decay=decay)
+    flat = [n for n in trained(model) if n.endswith("bias") or "norm" in n.lower() or "ln_" in n]
     groups = [dict(params=[p for n, p in trained(model).items() if (n in flat) == is_flat], weight_decay=0.0 if is_flat else 0.01)
               for is_flat in (False, True)]
     return torch.optim.AdamW([g for g in groups if g["params"]], lr=5e-3)
@@ -63,7 +99,7 @@ def make(golden, base, variant, settings):
     path, folder = os.path.join(golden, base), os.path.join(golden, "variants", f"{base}-{variant}")
     shutil.rmtree(folder, ignore_errors=True)
     gold = load_file(os.path.join(path, "golden.safetensors"))
-    model, batches, more = (open_lm if base.startswith("lm") else open_vit)(path, gold)
+    model, batches, more = OPENERS[base.split("-")[0]](path, gold)
     torch.manual_seed(1)
     model = get_peft_model(model, LoraConfig(r=4, lora_alpha=6, target_modules=TARGETS.get(base, LLAMA_TARGETS), **{**more, **settings}))
     model.train()
@@ -72,6 +108,8 @@ def make(golden, base, variant, settings):
     for step in range(10):
         loss = loss_of(model, batches[step % 3])[0]
         loss.backward()
+        for n, p in trained(model).items() if step == 0 and variant.startswith("saved") else ():
+            out["grad." + plain_name(n).replace("modules_to_save.", "").replace("base_layer.", "")] = p.grad.clone()
         torch.nn.utils.clip_grad_norm_(list(trained(model).values()), 1.0)
         optimizer.step()
         optimizer.zero_grad()
@@ -92,7 +130,6 @@ def make(golden, base, variant, settings):
 
 
 if __name__ == "__main__":
-    for variant, (bases, settings) in VARIANTS.items():
+    for variant, base, settings in VARIANTS:
         if len(sys.argv) < 3 or variant in sys.argv[2:]:
-            for base in bases:
-                make(sys.argv[1] if len(sys.argv) > 1 else "tests/golden", base, variant, settings)
+            make(sys.argv[1] if len(sys.argv) > 1 else "tests/golden", base, variant, settings)

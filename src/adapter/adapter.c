@@ -73,12 +73,17 @@ static cJSON *copy_of(const cJSON *object) {
     return lf_json_given(object) && object->child ? cJSON_Duplicate(object, true) : NULL;
 }
 
-lf_status lf_adapter_keep_patterns(lf_adapter *a, const cJSON *rank_pattern, const cJSON *alpha_pattern, lf_err *err) {
-    a->rank_pattern = copy_of(rank_pattern);
-    a->alpha_pattern = copy_of(alpha_pattern);
-    const bool lost = (lf_json_given(rank_pattern) && rank_pattern->child && !a->rank_pattern) ||
-                      (lf_json_given(alpha_pattern) && alpha_pattern->child && !a->alpha_pattern);
-    return lost ? lf_no_memory(err, "rank_pattern and alpha_pattern") : LF_OK;
+static bool keep(cJSON **to, const cJSON *given) {
+    *to = copy_of(given);
+    return *to || !lf_json_given(given) || !given->child;
+}
+
+lf_status lf_adapter_keep_lists(lf_adapter *a, const cJSON *rank_pattern, const cJSON *alpha_pattern,
+                                const cJSON *modules_to_save, lf_err *err) {
+    if (keep(&a->rank_pattern, rank_pattern) && keep(&a->alpha_pattern, alpha_pattern) &&
+        keep(&a->saves, modules_to_save))
+        return LF_OK;
+    return lf_no_memory(err, "rank_pattern, alpha_pattern and modules_to_save");
 }
 
 static lf_status attach_all(lf_adapter *a, lf_err *err) {
@@ -293,7 +298,7 @@ static lf_status make(lf_adapter **out, lf_nn *nn, const lf_adapter_opts *o, con
                       .bias = lf_bias_named(o->bias),
                       .residual = init->residual};
     if ((rc = lf_match_modules(&a->match, nn, o, err)) ||
-        (rc = lf_adapter_keep_patterns(a, o->rank_pattern, o->alpha_pattern, err)) ||
+        (rc = lf_adapter_keep_lists(a, o->rank_pattern, o->alpha_pattern, o->modules_to_save, err)) ||
         (o->from && (rc = lf_continue_check(o->from, &a->match, o->use_rslora, err))) ||
         (rc = check_start(a, o, init, err)) || (rc = attach_all(a, err)) ||
         (rc = lf_beside_put(a, o->from, true, err)) || (rc = start_all(a, o, init, err)))
@@ -317,6 +322,7 @@ void lf_adapter_free(lf_adapter *a) {
     lf_match_free(&a->match);
     cJSON_Delete(a->rank_pattern);
     cJSON_Delete(a->alpha_pattern);
+    cJSON_Delete(a->saves);
     cJSON_Delete(a->start);
     lf_free(a);
 }

@@ -42,10 +42,15 @@ typedef struct lf_adapter_opts {
     uint64_t seed;
     const char *decomposition_cache; /* a folder, "auto", "none"; NULL: none */
     const char *bias;                /* LF_BIAS_NONE, ...; NULL: none */
+    const cJSON *modules_to_save;    /* a list of names; NULL: none */
     bool strict_targets;             /* uneven cover over layers is an error instead of a warning */
     const lf_adapter_file *from;     /* its A and B are the start, whatever `init` says; NULL: none */
 } lf_adapter_opts;
 lf_status lf_adapter_opts_read(lf_adapter_opts *o, const lf_config *cfg, lf_err *err);
+/* LF_EUSAGE where a name of modules_to_save means nothing in the model. */
+lf_status lf_adapter_check_saves(const lf_nn *nn, const cJSON *names, lf_err *err);
+/* Marks the layers before the head that the names mean (lf_module.saved): they are trained with a new head. */
+void lf_adapter_mark_saved(lf_nn *nn, const cJSON *names);
 /* Where the key continue_from is given: gives cfg the rank, scaling, targets and dropout of that adapter where the user
  * gave none. LF_EUSAGE, naming key and both values, where he gave others, or asks for a start of another kind. */
 lf_status lf_adapter_take_settings(lf_config *cfg, lf_err *err);
@@ -157,11 +162,10 @@ int64_t lf_adapter_file_labels(const lf_adapter_file *f, const char *const **nam
 bool lf_adapter_file_holds(const lf_adapter_file *f, const lf_module *m); /* a layer before the head, whole? */
 const char *lf_adapter_file_head(const lf_adapter_file *f);               /* its module's name; NULL: no head */
 bool lf_adapter_file_problem(const lf_adapter_file *f, lf_problem *out);  /* of the head; false: not said */
-/* Can the modules that the file holds whole be the head of this model and the layers before it? Asked before a head is
- * made for it. `head`: the
- * model's classifier, NULL if it has none; `model`: the model's name and kind, for the message. LF_OK where the file
- * holds none; LF_EUNSUPPORTED where it is another module (an embedding, a vocabulary's output layer, the head of
- * another kind of model); LF_ESHAPE where its width or bias is not the head's. The number of labels is free. */
+/* Can the modules that the file holds whole be this model's? Asked before a head is made for it. `head`: the model's
+ * classifier, NULL if it has none; `model`: the model's name and kind, for the message. LF_OK where the file holds
+ * none; LF_EUNSUPPORTED where the model lacks one of them; LF_ESHAPE where the head's width or bias is another, or a
+ * layer's before it (the number of labels is free; others are looked at by lf_adapter_apply). */
 lf_status lf_adapter_check_head(const lf_adapter_file *f, const lf_nn *nn, const lf_module *head, const char *model,
                                 lf_err *err);
 /* The head alone, with the layers before it, into one that is there (see lf_adapter_apply). */

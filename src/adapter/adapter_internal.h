@@ -12,6 +12,7 @@ struct lf_adapter {
     bool use_rslora;
     bool use_dora;                       /* magnitudes are there */
     const char *bias;                    /* LF_BIAS_NONE, ...; static */
+    cJSON *saves;                        /* modules_to_save, as it was given; NULL: none */
     bool residual;                       /* A0 and B0 are there */
     cJSON *rank_pattern, *alpha_pattern; /* as the user wrote them; NULL: none */
     double init_seconds;
@@ -39,12 +40,13 @@ void lf_lora_detach_all(lf_nn *nn);
 
 /* beside.c: the name as a static one; NULL: there is none of that name. */
 const char *lf_bias_named(const char *name);
-/* The biases that a->bias chooses, with numbers of their own: those of f (LF_EDATA, LF_ESHAPE where they do not fit),
- * or (NULL) as they are. Adapters are attached before. */
+/* What a->bias and a->saves choose, with numbers of its own: those of f (LF_EDATA, LF_ESHAPE where they do not fit),
+ * or (NULL) as they are. Adapters are attached before. LF_EUSAGE, LF_EUNSUPPORTED where it cannot be. */
 lf_status lf_beside_put(const lf_adapter *a, const lf_adapter_file *f, bool trained, lf_err *err);
 
-/* Copies of the patterns; an object that is not given or empty becomes NULL. */
-lf_status lf_adapter_keep_patterns(lf_adapter *a, const cJSON *rank_pattern, const cJSON *alpha_pattern, lf_err *err);
+/* Copies of them; one that is not given or empty becomes NULL. */
+lf_status lf_adapter_keep_lists(lf_adapter *a, const cJSON *rank_pattern, const cJSON *alpha_pattern,
+                                const cJSON *modules_to_save, lf_err *err);
 
 #define LF_PEFT_PREFIX   "base_model.model."
 #define LF_PEFT_CONFIG   "adapter_config.json"

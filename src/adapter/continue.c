@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "adapter/peft_file.h"
+#include "adapter/saved.h"
 #include "adapter/targets.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -90,6 +91,7 @@ static const struct {
     {LF_lora_alpha, CHECKED},
     {LF_use_rslora, CHECKED},
     {LF_bias, CHECKED},
+    {LF_modules_to_save, CHECKED},
     {LF_use_dora, CHECKED},
     {LF_lora_dropout, FREE},
     {LF_target_modules, PLACES},
@@ -108,6 +110,22 @@ static cJSON *modules_of(const lf_adapter_file *f) {
     return lf_obj_take(&list);
 }
 
+static bool is_used(const lf_adapter_file *f, const cJSON *name) {
+    bool used = false;
+    for (int64_t i = 0; i < f->n_wholes; i++)
+        used = used || (f->wholes[i].saved && lf_saves_by(name->valuestring, f->wholes[i].module));
+    return used;
+}
+
+/* Of modules_to_save those that mean more than the head, which is trained in any case. NULL: none, or out of memory. */
+static void put_saved(lf_obj *o, const lf_adapter_file *f) {
+    const cJSON *item;
+    lf_obj list = lf_list_new();
+    cJSON_ArrayForEach(item, f->config.modules_to_save) if (cJSON_IsString(item) && is_used(f, item))
+        lf_list_string(&list, item->valuestring);
+    lf_obj_put(o, lf_key_name(LF_modules_to_save), lf_obj_take(&list));
+}
+
 /* What adapter_config.json says of these keys, or would by PEFT's defaults; what selects nothing is left out. */
 static cJSON *settings_of(const lf_adapter_file *f) {
     const lf_peft_config *c = &f->config;
@@ -118,6 +136,7 @@ static cJSON *settings_of(const lf_adapter_file *f) {
     lf_obj_number(&o, lf_key_name(LF_lora_dropout), c->lora_dropout);
     lf_obj_string(&o, lf_key_name(LF_bias), c->bias);
     lf_obj_bool(&o, lf_key_name(LF_use_dora), c->use_dora);
+    put_saved(&o, f);
     if (!c->target_modules) lf_obj_put(&o, lf_key_name(LF_target_modules), modules_of(f));
     for (int i = 0; i < N_SETTINGS; i++) {
         const char *name = lf_key_name(settings[i].key);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "adapter/adapter.h"
+#include "adapter/saved.h"
 #include "adapter/targets.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -42,6 +43,12 @@ static bool may_carry(const lf_module *module) { return module->kind == LF_MODUL
 
 /* ---- matching ---- */
 
+/* What is trained whole gets no adapter, as in PEFT. */
+static bool is_saved(const matching *m, const lf_module *module) {
+    const cJSON *names = m->o->modules_to_save;
+    return lf_saves_instead(names, module->name) || lf_saves_instead(names, module->alias);
+}
+
 static lf_status look(matching *m, int64_t i, lf_err *err) {
     const lf_module *module = m->nn->modules[i];
     bool *hits = m->hits + i * m->n_rows, excluded = false, alias_excluded = false;
@@ -51,7 +58,7 @@ static lf_status look(matching *m, int64_t i, lf_err *err) {
         rc = lf_targets_look(m->targets, module->alias, hits, &alias_excluded, err);
     for (int64_t k = 0; !rc && k < m->n_rows; k++) {
         row *w = &m->rows[k];
-        if (excluded || alias_excluded) hits[k] = false;
+        if (excluded || alias_excluded || is_saved(m, module)) hits[k] = false;
         if (!hits[k]) continue;
         if (may_carry(module)) {
             m->selected[i] = true;
@@ -170,7 +177,8 @@ typedef struct place {
 
 static bool place_of(const matching *m, int64_t i, place *p) {
     p->name = m->nn->modules[i]->name;
-    return may_carry(m->nn->modules[i]) && lf_layer_number(p->name, &p->layer, &p->begin, &p->end);
+    return may_carry(m->nn->modules[i]) && !is_saved(m, m->nn->modules[i]) &&
+           lf_layer_number(p->name, &p->layer, &p->begin, &p->end);
 }
 
 static bool same_place(const place *a, const place *b) { /* but for the layer */

@@ -48,6 +48,7 @@ lf_status lf_adapter_opts_read(lf_adapter_opts *o, const lf_config *cfg, lf_err 
         .seed = (uint64_t)lf_cfg_i64(cfg, LF_seed),
         .decomposition_cache = lf_cfg_str(cfg, LF_decomposition_cache),
         .bias = lf_cfg_str(cfg, LF_bias),
+        .modules_to_save = lf_cfg_list(cfg, LF_modules_to_save),
         .strict_targets = lf_cfg_bool(cfg, LF_strict_targets),
     };
     const lf_status rc = read_init(o, cfg, err);

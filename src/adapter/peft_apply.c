@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "adapter/peft_file.h"
+#include "adapter/saved.h"
 #include "adapter/targets.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -69,7 +70,8 @@ static lf_status check_module(const applying *p, const lf_targets *t, const lf_m
     const lf_status rc = lf_targets_look(t, name, hits, &excluded, err);
     if (rc) return rc;
     for (int64_t k = 0; k < lf_targets_count(t); k++) hit |= hits[k];
-    hit = hit && !(p->f->head && strcmp(p->f->head, name) == 0) && !lf_peft_inner(p->f, m); /* saved whole */
+    hit =
+        hit && !(p->f->head && strcmp(p->f->head, name) == 0) && !lf_saves_instead(p->f->config.modules_to_save, name);
     hit = hit && m->head != LF_MASKED_HEAD;
     if (hit && lf_targets_all_linear(t)) hit = m->kind == LF_MODULE_LINEAR && !m->head;
     if (hit && !m->lora)
@@ -112,22 +114,11 @@ out:
 
 /* ---- the head ---- */
 
-/* What the module is in the model, to say where it cannot be put. */
-static const char *place_of(const lf_module *m) {
-    if (!m) return "there is no such module in";
-    if (m->kind == LF_MODULE_EMBEDDING) return "it is the embedding of";
-    return m->head ? "it is the output layer of" : "it is an inner layer of";
-}
-
-static lf_status cannot_be_put(const lf_adapter_file *f, const lf_nn *nn, const char *name, const char *model,
-                               lf_err *err) {
-    const lf_module *m = lf_nn_find(nn, name);
+static lf_status has_no_place(const lf_adapter_file *f, const char *name, const char *model, lf_err *err) {
     return lf_fail(err, LF_EUNSUPPORTED,
-                   "%s: module '%s' is saved whole (modules_to_save), which only the head of a classifier "
-                   "can be; %s %s; try %s, or train the adapter without modules_to_save",
-                   f->weights_path, name, place_of(m), model,
-                   m ? "the model that PEFT's merge_and_unload makes of both"
-                     : "the model that the adapter was trained on");
+                   "%s: module '%s' is saved whole (modules_to_save), but there is no such module in %s; try the model "
+                   "that the adapter was trained on",
+                   f->weights_path, name, model);
 }
 
 static bool same_shape(const lf_st_tensor *t, const lf_param *p) {
@@ -137,29 +128,51 @@ static bool same_shape(const lf_st_tensor *t, const lf_param *p) {
     return same;
 }
 
-/* The layers before the head. */
+/* A module, or what holds parameters without one (a class token). */
+static bool is_in_model(const lf_nn *nn, const char *module) {
+    const size_t n = strlen(module);
+    bool is = lf_nn_find(nn, module);
+    for (int64_t i = 0; !is && i < nn->n_params; i++) {
+        const char *const names[] = {nn->params[i]->name, nn->params[i]->file_name};
+        for (int k = 0; k < 2; k++) is = is || (strncmp(names[k], module, n) == 0 && names[k][n] == '.');
+    }
+    return is;
+}
+
+static lf_status check_modules(const lf_adapter_file *f, const lf_nn *nn, const char *model, lf_err *err) {
+    for (int64_t i = 0; i < f->n_wholes; i++)
+        if (f->wholes[i].saved && !is_in_model(nn, f->wholes[i].module))
+            return has_no_place(f, f->wholes[i].module, model, err);
+    return LF_OK;
+}
+
+/* A layer before the head that the file holds. */
+static bool is_inner(const lf_adapter_file *f, const lf_module *m) {
+    return m->feeds_head && lf_adapter_file_holds(f, m);
+}
+
 static lf_status check_inner(const lf_adapter_file *f, const lf_nn *nn, const char *model, lf_err *err) {
-    for (int i = 0; i < f->n_inner; i++) {
-        const lf_peft_layer *layer = &f->inner[i];
-        const lf_module *m = lf_nn_find(nn, layer->module);
-        if (!m || !m->feeds_head) return cannot_be_put(f, nn, layer->module, model, err);
-        if (!layer->weight || !same_shape(layer->weight, m->weight) || !same_shape(layer->bias, m->bias))
+    for (int64_t i = 0; i < nn->n_modules; i++) {
+        const lf_module *m = nn->modules[i];
+        if (is_inner(f, m) && !(lf_peft_saved(f, m, "weight") && same_shape(lf_peft_saved(f, m, "weight"), m->weight) &&
+                                same_shape(lf_peft_saved(f, m, "bias"), m->bias)))
             return lf_fail(err, LF_ESHAPE,
                            "%s: the tensors of '%s' are not all there, or not of the size that %s has; was the adapter "
                            "made for another model?",
-                           f->weights_path, layer->module, model);
+                           f->weights_path, m->name, model);
     }
     return LF_OK;
 }
 
 lf_status lf_adapter_check_head(const lf_adapter_file *f, const lf_nn *nn, const lf_module *head, const char *model,
                                 lf_err *err) {
-    if (!f->head) return LF_OK;
     const lf_st_tensor *t = f->head_weight;
-    if (!head || (strcmp(f->head, head->name) && strcmp(f->head, head->alias)))
-        return cannot_be_put(f, nn, f->head, model, err);
-    const lf_status rc = check_inner(f, nn, model, err);
-    if (rc || (t->shape[1] == head->in && !f->head_bias == !head->bias)) return rc;
+    if (f->head && (!head || (strcmp(f->head, head->name) && strcmp(f->head, head->alias))))
+        return has_no_place(f, f->head, model, err);
+    lf_status rc = check_modules(f, nn, model, err);
+    if (rc || !f->head || (rc = check_inner(f, nn, model, err)) ||
+        (t->shape[1] == head->in && !f->head_bias == !head->bias))
+        return rc;
     char found[64];
     return lf_fail(err, LF_ESHAPE,
                    "%s: tensor '%s': expected [.., %lld]%s for the head of %s, found %s%s; was the adapter made for "
@@ -182,10 +195,10 @@ static lf_status put_module(const lf_adapter_file *f, const lf_nn *nn, lf_module
 /* Whoever made the head has made these too: they hold their numbers. */
 static lf_status apply_inner(const lf_adapter_file *f, const lf_nn *nn, lf_err *err) {
     lf_status rc = LF_OK;
-    for (int i = 0; !rc && i < f->n_inner; i++) {
-        lf_module *m = lf_nn_find(nn, f->inner[i].module);
-        rc = m->weight->tensor.data ? put_module(f, nn, m, f->inner[i].weight, f->inner[i].bias, err)
-                                    : cannot_be_put(f, nn, m->name, "this model", err);
+    for (int64_t i = 0; !rc && i < nn->n_modules; i++) {
+        lf_module *m = nn->modules[i];
+        if (!is_inner(f, m) || m->head != LF_CLASS_HEAD) continue;
+        rc = put_module(f, nn, m, lf_peft_saved(f, m, "weight"), lf_peft_saved(f, m, "bias"), err);
     }
     return rc;
 }
@@ -223,7 +236,7 @@ static lf_status make_room(applying *p, lf_err *err) {
     a->match.coverage = lf_format("  %lld modules with adapters, from %s", (long long)n, p->f->dir);
     if (!a->match.modules || !a->match.r || !a->match.alpha || !a->match.coverage)
         return lf_no_memory(err, "applying the adapter %s", p->f->dir);
-    return lf_adapter_keep_patterns(a, c->rank_pattern, c->alpha_pattern, err);
+    return lf_adapter_keep_lists(a, c->rank_pattern, c->alpha_pattern, c->modules_to_save, err);
 }
 
 lf_status lf_adapter_apply(lf_adapter **out, const lf_adapter_file *f, lf_nn *nn, lf_module *head,

@@ -19,13 +19,19 @@ lf_status lf_peft_find(const lf_peft_entry **out, const lf_adapter_file *f, cons
                    old->module);
 }
 
-const lf_peft_layer *lf_peft_inner(const lf_adapter_file *f, const lf_module *m) {
-    for (int i = 0; i < f->n_inner; i++)
-        if (strcmp(f->inner[i].module, m->name) == 0 || strcmp(f->inner[i].module, m->alias) == 0) return &f->inner[i];
+const lf_st_tensor *lf_peft_saved(const lf_adapter_file *f, const lf_module *m, const char *leaf) {
+    for (int64_t i = 0; i < f->n_wholes; i++) {
+        const lf_peft_whole *w = &f->wholes[i];
+        if (w->saved && strcmp(w->leaf, leaf) == 0 &&
+            (strcmp(w->module, m->name) == 0 || strcmp(w->module, m->alias) == 0))
+            return w->t;
+    }
     return NULL;
 }
 
-bool lf_adapter_file_holds(const lf_adapter_file *f, const lf_module *m) { return lf_peft_inner(f, m) != NULL; }
+bool lf_adapter_file_holds(const lf_adapter_file *f, const lf_module *m) {
+    return lf_peft_saved(f, m, "weight") || lf_peft_saved(f, m, "bias");
+}
 
 lf_status lf_peft_check_fit(const lf_adapter_file *f, const lf_peft_entry *e, const lf_module *m, lf_err *err) {
     if (m->kind != LF_MODULE_LINEAR || m->head == LF_TOKEN_HEAD)

@@ -15,17 +15,11 @@ typedef struct lf_peft_entry {
     double alpha;
 } lf_peft_entry;
 
-/* A layer before the head that was saved whole with it. */
-typedef struct lf_peft_layer {
-    const char *module; /* as the file spells it */
-    const lf_st_tensor *weight, *bias;
-} lf_peft_layer;
-enum { LF_PEFT_LAYERS = 4 }; /* more are no model's */
-
-/* A tensor that was trained and saved beside the factors. */
+/* A tensor that was trained and saved beside the factors; but for the head's. */
 typedef struct lf_peft_whole {
-    const char *module, *leaf; /* as the file spells it; "weight" or "bias" */
+    const char *module, *leaf; /* as the file spells them; leaf: "weight", "bias", "cls_token" */
     const lf_st_tensor *t;
+    bool saved; /* by modules_to_save, else by the key `bias` */
 } lf_peft_whole;
 
 struct lf_adapter_file {
@@ -42,15 +36,13 @@ struct lf_adapter_file {
     lf_slice adapter_name; /* in the tensors' names; of length 0: none, as save_pretrained writes them */
     const char *head;      /* module that was saved whole; NULL: none */
     const lf_st_tensor *head_weight, *head_bias;
-    lf_peft_layer inner[LF_PEFT_LAYERS];
-    int n_inner;
     const char **labels; /* [rows of head_weight]; NULL: lora_ft.json does not say */
 };
 
 /* peft_entry.c: the module's, by its name or alias; LF_EDATA where the file has both. *out NULL: none. */
 lf_status lf_peft_find(const lf_peft_entry **out, const lf_adapter_file *f, const lf_module *m, lf_err *err);
-/* peft_entry.c: those of a layer before the head; NULL: the file does not hold it. */
-const lf_peft_layer *lf_peft_inner(const lf_adapter_file *f, const lf_module *m);
+/* peft_entry.c: a tensor of a module that is saved whole and is not the head; NULL: the file does not hold it. */
+const lf_st_tensor *lf_peft_saved(const lf_adapter_file *f, const lf_module *m, const char *leaf);
 /* LF_ESHAPE where they are not of this module's size, LF_EUNSUPPORTED where it can carry no adapter. */
 lf_status lf_peft_check_fit(const lf_adapter_file *f, const lf_peft_entry *e, const lf_module *m, lf_err *err);
 

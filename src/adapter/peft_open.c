@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "adapter/peft_file.h"
+#include "adapter/saved.h"
 #include "adapter/targets.h"
 #include "base/file.h"
 #include "base/json.h"
@@ -89,29 +90,8 @@ static lf_peft_entry *entry_of(lf_adapter_file *f, const char *module) {
     return e;
 }
 
-/* PEFT takes any name that ends so: "norm" is also input_layernorm. */
-static bool ends_so(const char *name, const char *end) {
-    const size_t n = strlen(name), k = strlen(end);
-    return n >= k && strcmp(name + n - k, end) == 0;
-}
-
-/* Is the module, or one that it is part of ("classifier" of "classifier.dense"), one of that name? */
-static bool is_in(lf_adapter_file *f, const char *module, const char *name) {
-    char *path = lf_arena_strdup(f->arena, module);
-    bool in = path && ends_so(path, name);
-    for (char *dot; path && !in && (dot = strrchr(path, '.'));) {
-        *dot = 0;
-        in = ends_so(path, name);
-    }
-    return in;
-}
-
-static const char *saved_module(lf_adapter_file *f, const char *module) {
-    const cJSON *item;
-    if (f->head_only) return module;
-    cJSON_ArrayForEach(item, f->config.modules_to_save) if (cJSON_IsString(item) &&
-                                                            is_in(f, module, item->valuestring)) return module;
-    return NULL;
+static bool is_saved(const lf_adapter_file *f, const char *module) {
+    return f->head_only || lf_saves_module(f->config.modules_to_save, module);
 }
 
 /* Which of the modules that were saved is the head: what lora_ft.json says, else transformers' names of it. */
@@ -124,23 +104,6 @@ static bool is_head(const lf_adapter_file *f, const char *module) {
     return false;
 }
 
-/* What is no matrix is no head. */
-static lf_status not_a_head(const lf_st_tensor *t, const char *module, lf_err *err) {
-    return lf_fail(err, LF_EUNSUPPORTED,
-                   "%s: module '%s' is saved whole (modules_to_save), which only the head of a classifier can "
-                   "be; try the model that PEFT's merge_and_unload makes of both, or train the adapter without it",
-                   t->path, module);
-}
-
-static lf_status take_inner(lf_adapter_file *f, const lf_st_tensor *t, const char *module, bool is_bias, lf_err *err) {
-    int i = 0;
-    while (i < f->n_inner && strcmp(f->inner[i].module, module)) i++;
-    if (i == LF_PEFT_LAYERS) return not_a_head(t, module, err);
-    if (i == f->n_inner) f->inner[f->n_inner++] = (lf_peft_layer){.module = module};
-    *(is_bias ? &f->inner[i].bias : &f->inner[i].weight) = t;
-    return check_numbers(t, is_bias || t->ndim == 1 ? 1 : 2, err);
-}
-
 static bool has_biases(const lf_adapter_file *f) { return !f->head_only && strcmp(f->config.bias, LF_BIAS_NONE); }
 
 /* A bias that the key `bias` means. Of an adapter's module PEFT names it "<module>.base_layer.bias". */
@@ -149,49 +112,35 @@ static lf_status take_bias(lf_adapter_file *f, const lf_st_tensor *t, const char
     bool ends;
     const char *inner = stem(f, module, base_layer, &ends);
     if (ends && !inner) return lf_no_memory(err, "reading the adapter %s", f->dir);
-    f->wholes[f->n_wholes++] = (lf_peft_whole){ends ? inner : module, "bias", t};
+    f->wholes[f->n_wholes++] = (lf_peft_whole){ends ? inner : module, "bias", t, false};
     return check_numbers(t, 1, err);
 }
 
-static lf_status take_saved(lf_adapter_file *f, const lf_st_tensor *t, const char *module, bool is_bias, lf_err *err) {
-    if (is_bias && has_biases(f) && !saved_module(f, module)) return take_bias(f, t, module, err);
-    if (!saved_module(f, module))
-        return lf_fail(err, LF_EDATA,
-                       "%s: tensor '%s' belongs neither to a LoRA nor to modules_to_save in " LF_PEFT_CONFIG
-                       "; is the folder put together from two adapters?",
-                       t->path, t->name);
-    if (!is_head(f, module)) return take_inner(f, t, module, is_bias, err);
-    if (!is_bias && t->ndim != 2) return not_a_head(t, module, err);
+static lf_status take_head(lf_adapter_file *f, const lf_st_tensor *t, const char *module, bool is_bias, lf_err *err) {
     f->head = module;
     *(is_bias ? &f->head_bias : &f->head_weight) = t;
     return check_numbers(t, is_bias ? 1 : 2, err);
 }
 
-/* One module alone is the head, whatever its name. */
-static lf_status promote(lf_adapter_file *f, lf_err *err) {
-    if (f->head || !f->n_inner) return LF_OK;
-    const lf_peft_layer *only = &f->inner[0];
-    if (f->n_inner > 1)
-        return lf_fail(err, LF_EUNSUPPORTED,
-                       "%s: tensors of '%s' and of '%s': only the head, and layers before it, can be saved whole "
-                       "(modules_to_save)",
-                       f->weights_path, only->module, f->inner[1].module);
-    if (only->weight && only->weight->ndim != 2) return not_a_head(only->weight, only->module, err);
-    f->head = only->module;
-    f->head_weight = only->weight;
-    f->head_bias = only->bias;
-    f->n_inner = 0;
-    return LF_OK;
+/* A tensor that is no factor: `leaf` of `module`. */
+static lf_status take_whole(lf_adapter_file *f, const lf_st_tensor *t, const char *module, const char *leaf,
+                            lf_err *err) {
+    const bool is_bias = strcmp(leaf, "bias") == 0, is_weight = strcmp(leaf, "weight") == 0;
+    if (!is_saved(f, module) && is_bias && has_biases(f)) return take_bias(f, t, module, err);
+    if (!is_saved(f, module))
+        return lf_fail(err, LF_EDATA,
+                       "%s: tensor '%s' belongs neither to a LoRA nor to modules_to_save in " LF_PEFT_CONFIG
+                       "; is the folder put together from two adapters?",
+                       t->path, t->name);
+    if ((is_bias || is_weight) && is_head(f, module)) return take_head(f, t, module, is_bias, err);
+    f->wholes[f->n_wholes++] = (lf_peft_whole){module, leaf, t, true};
+    return check_numbers(t, t->ndim, err);
 }
 
 static const struct {
     const char *suffix;
-    enum { IS_A, IS_B, IS_MAGNITUDE, IS_WEIGHT, IS_BIAS } what;
-} endings[] = {{".lora_A.weight", IS_A},
-               {".lora_B.weight", IS_B},
-               {".lora_magnitude_vector", IS_MAGNITUDE},
-               {".weight", IS_WEIGHT},
-               {".bias", IS_BIAS}};
+    enum { IS_A, IS_B, IS_MAGNITUDE } what;
+} endings[] = {{".lora_A.weight", IS_A}, {".lora_B.weight", IS_B}, {".lora_magnitude_vector", IS_MAGNITUDE}};
 
 static const struct {
     const char *part, *what;
@@ -259,6 +208,11 @@ static lf_status not_of_peft(const lf_st_tensor *t, lf_err *err) {
                    t->path, t->name);
 }
 
+static bool ends_so(const char *name, const char *end) {
+    const size_t n = strlen(name), k = strlen(end);
+    return n >= k && strcmp(name + n - k, end) == 0;
+}
+
 /* With bias "all" PEFT writes the bias of a module that is saved whole two times more: as it was, and as it is. */
 static bool is_second_bias(const lf_adapter_file *f, const char *name) {
     return has_biases(f) && (ends_so(name, ".original_module.bias") || ends_so(name, ".modules_to_save.bias"));
@@ -284,15 +238,15 @@ static lf_status take_tensor(lf_adapter_file *f, const lf_st_tensor *t, lf_err *
         const char *module = stem(f, name, endings[i].suffix, &ends);
         if (!ends) continue;
         if (!module) return lf_no_memory(err, "reading the adapter %s", f->dir);
-        if (endings[i].what == IS_WEIGHT || endings[i].what == IS_BIAS)
-            return take_saved(f, t, module, endings[i].what == IS_BIAS, err);
         lf_peft_entry *e = entry_of(f, module);
         *(endings[i].what == IS_A ? &e->A : endings[i].what == IS_B ? &e->B : &e->magnitude) = t;
         return check_numbers(t, endings[i].what == IS_MAGNITUDE ? 1 : 2, err);
     }
-    return lf_fail(err, LF_EDATA,
-                   "%s: tensor '%s' is neither lora_A.weight nor lora_B.weight nor of a module in modules_to_save",
-                   t->path, t->name);
+    const char *dot = strrchr(name, '.');
+    char *module = lf_arena_strdup(f->arena, name);
+    if (!module) return lf_no_memory(err, "reading the adapter %s", f->dir);
+    module[dot ? (size_t)(dot - name) : 0] = 0;
+    return take_whole(f, t, module, dot ? dot + 1 : name, err);
 }
 
 static lf_status sort_tensors(lf_adapter_file *f, lf_err *err) {
@@ -303,7 +257,7 @@ static lf_status sort_tensors(lf_adapter_file *f, lf_err *err) {
     f->wholes = f->arena ? lf_arena_alloc(f->arena, (size_t)(n + 1) * sizeof *f->wholes) : NULL;
     if (!f->entries || !f->wholes) return lf_no_memory(err, "reading the adapter %s", f->dir);
     for (int64_t i = 0; !rc && i < n; i++) rc = take_tensor(f, lf_safetensors_at(f->st, i), err);
-    return rc ? rc : promote(f, err);
+    return rc;
 }
 
 /* ---- do they fit each other ---- */
@@ -356,8 +310,14 @@ out:
     return rc;
 }
 
+static bool any_saved(const lf_adapter_file *f) {
+    bool any = false;
+    for (int64_t i = 0; i < f->n_wholes; i++) any = any || f->wholes[i].saved;
+    return any;
+}
+
 static lf_status check_head(const lf_adapter_file *f, lf_err *err) {
-    if (!f->head && f->config.modules_to_save && f->config.modules_to_save->child)
+    if (!f->head && !any_saved(f) && f->config.modules_to_save && f->config.modules_to_save->child)
         return lf_fail(
             err, LF_EDATA,
             "%s: no tensor of modules_to_save in " LF_PEFT_CONFIG " is there (first: '%s'); is the file complete? "

@@ -6,6 +6,7 @@
 
 #include "adapter/adapter_internal.h"
 #include "adapter/peft_readme.h"
+#include "adapter/saved.h"
 #include "adapter/targets.h"
 #include "base/file.h"
 #include "base/mem.h"
@@ -118,6 +119,16 @@ static bool is_below(const char *name, const char *above) {
     return strncmp(name, above, n) == 0 && name[n] == '.';
 }
 
+static void list_once(lf_obj *list, const char *name, int length) {
+    const cJSON *item;
+    cJSON_ArrayForEach(item, list->json) if ((int)strlen(item->valuestring) == length &&
+                                             strncmp(item->valuestring, name, (size_t)length) == 0) return;
+    char *copy = lf_format("%.*s", length, name);
+    list->failed |= !copy;
+    if (copy) lf_list_string(list, copy);
+    lf_free(copy);
+}
+
 /* "classifier" of "classifier.out_proj"; of a model that classifies texts both names that PEFT saves there. */
 static void list_head(const writing *w, lf_obj *list, const char *part) {
     static const char *const of_peft[] = {"classifier", "score"};
@@ -130,19 +141,55 @@ static void list_head(const writing *w, lf_obj *list, const char *part) {
         for (size_t i = 0; i < N; i++) lf_list_string(list, of_peft[i]);
 }
 
-static cJSON *saved_modules(const writing *w) {
-    if (!w->facts->head) return cJSON_CreateNull();
-    lf_obj list = lf_list_new();
+static const char *written_param(const writing *w, const lf_param *p) {
+    return w->facts->old_names ? p->file_name : p->name;
+}
+
+/* Is it there because of modules_to_save? The biases of the key `bias` are beside the adapter, too. */
+static bool is_saved(const writing *w, const lf_param *p) {
+    return lf_nn_is_beside(w->nn, p) &&
+           (lf_saves_param(w->a->saves, p->name) || lf_saves_param(w->a->saves, p->file_name));
+}
+
+/* Do the user's names mean the same modules as they are written? */
+static bool names_hold(const writing *w) {
+    for (int64_t i = 0; i < w->nn->n_params; i++) {
+        const lf_param *p = w->nn->params[i];
+        if (is_saved(w, p) && !lf_saves_param(w->a->saves, written_param(w, p))) return false;
+    }
+    return true;
+}
+
+/* The names as they were given, or the modules by their own; those that the head is listed by are there already. */
+static void list_saved(const writing *w, lf_obj *list) {
+    const cJSON *item, *names = w->a ? w->a->saves : NULL;
+    const bool hold = !names || names_hold(w);
+    cJSON_ArrayForEach(item, names) if (hold) list_once(list, item->valuestring, (int)strlen(item->valuestring));
+    for (int64_t i = 0; !hold && i < w->nn->n_params; i++) {
+        const char *name = written_param(w, w->nn->params[i]);
+        if (is_saved(w, w->nn->params[i])) list_once(list, name, (int)(leaf_of(name) - name - 1));
+    }
+}
+
+static void list_head_and_inner(const writing *w, lf_obj *list) {
     const char *head = written_name(w, w->facts->head);
-    const lf_slice part_of = {head, (int)strcspn(head, ".")};
-    char *name = lf_format("%.*s", part_of.length, part_of.start);
-    list.failed |= !name;
-    if (name) list_head(w, &list, name);
+    char *name = lf_format("%.*s", (int)strcspn(head, "."), head);
+    list->failed |= !name;
+    if (name) list_head(w, list, name);
     for (int64_t i = 0; name && i < w->nn->n_modules; i++)
         if (is_saved_inner(w, w->nn->modules[i]) && !is_below(written_name(w, w->nn->modules[i]), name))
-            lf_list_string(&list, written_name(w, w->nn->modules[i]));
+            lf_list_string(list, written_name(w, w->nn->modules[i]));
     lf_free(name);
-    return lf_obj_take(&list);
+}
+
+static cJSON *saved_modules(const writing *w) {
+    lf_obj list = lf_list_new();
+    if (w->facts->head) list_head_and_inner(w, &list);
+    list_saved(w, &list);
+    cJSON *made = lf_obj_take(&list);
+    if (!made || made->child) return made;
+    cJSON_Delete(made);
+    return cJSON_CreateNull();
 }
 
 /* Do the base's files hold these weights as [in, out]? A and B are the same either way; PEFT wants to know. */
@@ -233,13 +280,13 @@ static lf_status declare(const writing *w, lf_st_writer *st, const lf_module *m,
 
 /* What was trained beside the factors. Of an adapter's module PEFT calls it "<module>.base_layer.bias". */
 static lf_status declare_beside(const writing *w, lf_st_writer *st, const lf_param *p, lf_err *err) {
-    const char *name = w->facts->old_names ? p->file_name : p->name, *leaf = leaf_of(name);
-    const lf_module *m = NULL;
-    for (int64_t i = 0; i < w->nn->n_modules; i++)
-        if (w->nn->modules[i]->bias == p) m = w->nn->modules[i];
+    const char *name = written_param(w, p), *leaf = leaf_of(name);
+    const lf_module *m = lf_nn_holder(w->nn, p);
+    int64_t shape[LF_TENSOR_DIMS];
+    lf_param_file_shape(p, shape);
     char *full =
         lf_format(LF_PEFT_PREFIX "%.*s%s.%s", (int)(leaf - name - 1), name, m && m->lora ? ".base_layer" : "", leaf);
-    const lf_status rc = full ? lf_st_writer_declare(st, full, LF_F32, p->tensor.ndim, p->tensor.shape, err)
+    const lf_status rc = full ? lf_st_writer_declare(st, full, LF_F32, p->tensor.ndim, shape, err)
                               : lf_no_memory(err, "writing the adapter %s", w->dir);
     lf_free(full);
     return rc;
@@ -280,12 +327,16 @@ static lf_status write_lora(const writing *w, lf_st_writer *st, const lf_module 
     return rc;
 }
 
-static lf_status write_beside(const writing *w, lf_st_writer *st, const lf_param *p, lf_err *err) {
-    float *memory = lf_malloc((size_t)p->tensor.numel * sizeof *memory);
-    if (!memory) return lf_no_memory(err, "writing the adapter %s", w->dir);
-    w->nn->k->to_f32(memory, p->tensor.data, p->tensor.numel);
-    const lf_status rc = lf_st_writer_write_f32(st, memory, p->tensor.numel, err);
-    lf_free(memory);
+/* A parameter as a file of the base holds it. */
+static lf_status write_param(const writing *w, lf_st_writer *st, const lf_param *p, lf_err *err) {
+    const int64_t n = p->tensor.numel;
+    float *values = lf_malloc((size_t)n * (p->transposed ? 2 : 1) * sizeof *values);
+    if (!values) return lf_no_memory(err, "writing the adapter %s", w->dir);
+    w->nn->k->to_f32(values, p->tensor.data, n);
+    for (int64_t i = 0; p->plus_one && i < n; i++) values[i] -= 1;
+    if (p->transposed) lf_transpose(values + n, values, p->tensor.shape[0], p->tensor.shape[1]);
+    const lf_status rc = lf_st_writer_write_f32(st, p->transposed ? values + n : values, n, err);
+    lf_free(values);
     return rc;
 }
 
@@ -301,15 +352,6 @@ static lf_status write_head(const writing *w, lf_st_writer *st, lf_err *err) {
         rc = lf_st_writer_write_f32(st, bias, head->out, err);
     }
     lf_free(memory);
-    return rc;
-}
-
-static lf_status write_param(const writing *w, lf_st_writer *st, const lf_param *p, lf_err *err) {
-    float *values = lf_malloc((size_t)p->tensor.numel * sizeof *values);
-    if (!values) return lf_no_memory(err, "writing the adapter %s", w->dir);
-    w->nn->k->to_f32(values, p->tensor.data, p->tensor.numel);
-    const lf_status rc = lf_st_writer_write_f32(st, values, p->tensor.numel, err);
-    lf_free(values);
     return rc;
 }
 
@@ -331,7 +373,7 @@ static lf_status write_weights(const writing *w, lf_err *err) {
     if (!rc) rc = declare_all(w, st, err);
     for (int64_t i = 0; !rc && w->a && i < w->a->match.count; i++) rc = write_lora(w, st, w->a->match.modules[i], err);
     for (int64_t i = 0; !rc && w->a && i < w->nn->n_params; i++)
-        if (lf_nn_is_beside(w->nn, w->nn->params[i])) rc = write_beside(w, st, w->nn->params[i], err);
+        if (lf_nn_is_beside(w->nn, w->nn->params[i])) rc = write_param(w, st, w->nn->params[i], err);
     if (!rc && w->facts->head) rc = write_head(w, st, err);
     if (!rc) rc = write_inner(w, st, err);
     if (!rc) {

@@ -252,6 +252,8 @@ int64_t lf_cfg_list_count(const lf_config *cfg, lf_key_id key) {
     return cJSON_GetArraySize(value_of(cfg, key, 1u << LF_KEY_LIST)->json);
 }
 
+const cJSON *lf_cfg_list(const lf_config *cfg, lf_key_id key) { return value_of(cfg, key, 1u << LF_KEY_LIST)->json; }
+
 const char *lf_cfg_list_at(const lf_config *cfg, lf_key_id key, int64_t i) {
     const cJSON *item = cJSON_GetArrayItem(value_of(cfg, key, 1u << LF_KEY_LIST)->json, (int)i);
     return item ? item->valuestring : NULL;

@@ -82,7 +82,7 @@ static lf_status reserve(lf_generator *o, int64_t n, lf_err *err) {
 static lf_status make_logits(lf_generator *o, const lf_tensor *hidden, lf_err *err) {
     const int64_t last = hidden->numel - o->m->hidden_size;
     lf_lm_head head;
-    lf_model_lm_head(o->m, &head);
+    lf_model_lm_head(o->m, false, &head);
     const void *logits =
         lf_lm_logits(o->g, (const char *)hidden->data + (size_t)last * lf_dtype_size(hidden->dtype), &head);
     const lf_status rc = lf_graph_status(o->g, err);

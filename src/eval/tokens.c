@@ -16,7 +16,7 @@ lf_status lf_score_token_batch(lf_label_score *out, lf_model *m, lf_graph *g, co
     lf_tensor *hidden = lf_lm_hidden(m, g, &pass);
     lf_status rc = lf_graph_status(g, err);
     if (rc) return rc;
-    lf_model_lm_head(m, &head);
+    lf_model_lm_head(m, pass.base, &head);
     (void)lf_lm_score(g, hidden->data, of_base ? of_base->data : NULL, &head, b->labels, b->in.B * b->in.T, out);
     return lf_graph_status(g, err);
 }

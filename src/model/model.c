@@ -133,21 +133,6 @@ static lf_status declare(lf_model *m, const char *path, char *config_path, const
     return rc ? rc : m->family->declare(m, err);
 }
 
-static lf_module *holder(const lf_model *m, const lf_param *p) {
-    for (int64_t i = 0; i < m->nn.n_modules; i++)
-        if (m->nn.modules[i]->weight == p || m->nn.modules[i]->bias == p) return m->nn.modules[i];
-    return NULL;
-}
-
-void lf_param_file_shape(const lf_param *p, int64_t shape[LF_TENSOR_DIMS]) {
-    for (int i = 0; i < p->tensor.ndim; i++) shape[i] = p->tensor.shape[p->transposed ? p->tensor.ndim - 1 - i : i];
-}
-
-void lf_transpose(float *to, const float *from, int64_t rows, int64_t columns) {
-    for (int64_t i = 0; i < rows; i++)
-        for (int64_t j = 0; j < columns; j++) to[j * rows + i] = from[i * columns + j];
-}
-
 bool lf_param_stored(const lf_model *m, const lf_param *p, const lf_st_tensor *t, float *out) {
     float *as_stored = p->transposed ? lf_aligned_alloc((size_t)t->numel * sizeof *as_stored) : out;
     if (!as_stored) return false;
@@ -204,7 +189,7 @@ static const lf_st_tensor *find_by(const lf_family *f, const lf_safetensors *st,
 const lf_st_tensor *lf_family_find(const lf_family *f, const lf_safetensors *st, const lf_param *p) {
     const lf_st_tensor *t = NULL;
     for (int way = 0; !t && way < NAMINGS; way++) t = find_by(f, st, p, way);
-    return t;
+    return t || !p->twin ? t : lf_family_find(f, st, p->twin);
 }
 
 /* Numbers are floats here: of F64, that none becomes infinite. */
@@ -241,7 +226,7 @@ static lf_status check_tensor(const lf_model *m, const lf_st_tensor *t, const lf
 
 /* One tensor of the file into its place: a frozen product, or floats. `buffer` holds any parameter. */
 static lf_status load_param(lf_model *m, const lf_st_tensor *t, lf_param *p, lf_load load, float *buffer, lf_err *err) {
-    lf_module *module = holder(m, p);
+    lf_module *module = lf_nn_holder(&m->nn, p);
     const bool always_frozen = module && (module->head == LF_CLASS_HEAD || module->head == LF_MASKED_HEAD);
     const bool trained = load == LF_LOAD_TRAINED && !always_frozen;
     if (!lf_param_read(m, p, t, buffer)) return lf_no_memory(err, "%s", p->name);
@@ -335,7 +320,7 @@ static lf_status load_all(lf_model *m, lf_load load, lf_err *err) {
     for (int64_t i = 0; i < m->nn.n_params && !rc; i++) {
         lf_param *p = m->nn.params[i];
         const lf_st_tensor *t = lf_family_find(m->family, m->weights, p);
-        if (!t && may_lack(m, holder(m, p))) continue;
+        if (!t && may_lack(m, lf_nn_holder(&m->nn, p))) continue;
         if (!t) {
             rc = lf_fail(err, LF_EDATA,
                          "%s: tensor '%s' is missing (config.json asks for it); is the download complete?",
@@ -549,8 +534,8 @@ lf_tensor *lf_lm_hidden(const lf_model *m, lf_graph *g, const lf_pass *pass) {
     return run(m, g, pass, m->family->masked ? m->family->masked : m->family->hidden);
 }
 
-void lf_model_lm_head(const lf_model *m, lf_lm_head *out) {
-    const bool frozen = m->lm_head->frozen.data;
+void lf_model_lm_head(const lf_model *m, bool base, lf_lm_head *out) {
+    const bool frozen = m->lm_head->frozen.data && (base || !m->lm_head->weight->own);
     *out = (lf_lm_head){.frozen = frozen ? &m->lm_head->frozen : NULL,
                         .weight = frozen ? NULL : &m->lm_head->weight->tensor,
                         .bias = m->lm_head->bias ? &m->lm_head->bias->tensor : NULL,

@@ -164,7 +164,8 @@ lf_status lf_model_need_head(const lf_model *m, const char *what, lf_err *err);
 
 /* [B, T, hidden_size], for lm_head: of next tokens, or of masked ones. */
 lf_tensor *lf_lm_hidden(const lf_model *m, lf_graph *g, const lf_pass *pass);
-void lf_model_lm_head(const lf_model *m, lf_lm_head *out); /* what makes the logits of them; borrowed from the model */
+/* What makes the logits of them; base: as the untouched base does. Borrowed from the model. */
+void lf_model_lm_head(const lf_model *m, bool base, lf_lm_head *out);
 
 /* Keys and values of the tokens of one sequence so far, in each layer; without gradients. */
 lf_status lf_kv_cache_new(lf_kv_cache **out, const lf_model *m, int64_t capacity, lf_err *err);

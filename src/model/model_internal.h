@@ -4,8 +4,6 @@
 
 #include "model/model.h"
 
-/* A parameter's shape as its file has it. */
-void lf_param_file_shape(const lf_param *p, int64_t shape[LF_TENSOR_DIMS]);
 /* Its values from the file, in our orientation; false when out of memory. Several threads may read at a time.
  * lf_param_read: as the model computes with them (plus_one). */
 bool lf_param_stored(const lf_model *m, const lf_param *p, const lf_st_tensor *t, float *out);
@@ -19,7 +17,6 @@ bool lf_model_file_has(const lf_model *m, const lf_module *module);
 lf_status lf_model_explain_folder(const char *path, lf_err *err);
 /* LF_EDATA: what a config.json (at `path`) without model_type is. */
 lf_status lf_model_explain_config(const cJSON *config, const char *path, lf_err *err);
-void lf_transpose(float *to, const float *from, int64_t rows, int64_t columns); /* from [rows,columns] */
 
 /* A copy in the graph's memory, which is there until its next step. NULL: the graph has failed. */
 lf_pass *lf_pass_keep(lf_graph *g, const lf_pass *pass);

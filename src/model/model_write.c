@@ -30,7 +30,8 @@ lf_status lf_param_values(const lf_model *m, const lf_param *p, float *out, lf_e
  * digits of a small w are lost in 1 + w. */
 static lf_status file_values(const lf_model *m, const lf_param *p, float *out, lf_err *err) {
     const lf_st_tensor *t = m->weights && p->plus_one ? lf_family_find(m->family, m->weights, p) : NULL;
-    if (t && !p->tensor.grad) return lf_param_stored(m, p, t, out) ? LF_OK : lf_no_memory(err, "%s", p->name);
+    if (t && !p->tensor.grad && !p->own)
+        return lf_param_stored(m, p, t, out) ? LF_OK : lf_no_memory(err, "%s", p->name);
     const lf_status rc = lf_param_values(m, p, out, err);
     for (int64_t i = 0; !rc && p->plus_one && i < p->tensor.numel; i++) out[i] -= 1;
     return rc;
@@ -191,6 +192,13 @@ static bool put_classification(const lf_model *m, cJSON *config) {
            (padded || cJSON_AddNumberToObject(config, "pad_token_id", m->tokens.pad));
 }
 
+/* An adapter may have cut the tie between the embedding and the output layer: two tensors are written then. */
+static bool put_tie(const lf_model *m, cJSON *config) {
+    if (!m->tied || !m->lm_head || m->lm_head->weight == m->tokens.embedding) return true;
+    cJSON_DeleteItemFromObjectCaseSensitive(config, "tie_word_embeddings");
+    return cJSON_AddBoolToObject(config, "tie_word_embeddings", false) != NULL;
+}
+
 static const char *torch_name(lf_dtype t) {
     static const char *const names[LF_N_DTYPES] = {
         [LF_F64] = "float64", [LF_F32] = "float32", [LF_F16] = "float16", [LF_BF16] = "bfloat16"};
@@ -229,7 +237,7 @@ static lf_status write_config(const lf_model *m, const char *dir, lf_dtype dtype
     cJSON_DeleteItemFromObjectCaseSensitive(config, "dtype");
     cJSON_DeleteItemFromObjectCaseSensitive(config, "torch_dtype");
     const bool ok = config && put_labels(m, config) && put_class(m, config) && put_classification(m, config) &&
-                    cJSON_AddStringToObject(config, "dtype", name) &&
+                    put_tie(m, config) && cJSON_AddStringToObject(config, "dtype", name) &&
                     cJSON_AddStringToObject(config, "torch_dtype", name);
     const lf_status rc = lf_json_write_in(dir, "config.json", ok ? config : NULL, true, err);
     cJSON_Delete(config);

@@ -384,6 +384,14 @@ static bool declare_param(lf_model *m, const vit *v, lf_param **out, const char 
     return (*out = lf_nn_param(&m->nn, path, path, leaf, ndim, shape, false)) != NULL;
 }
 
+static bool declare_idle(lf_model *m, const vit *v, const char *module, const char *leaf, int ndim,
+                         const int64_t *shape) {
+    lf_param *p;
+    if (!declare_param(m, v, &p, module, leaf, ndim, shape)) return false;
+    p->use = LF_PARAM_IDLE;
+    return true;
+}
+
 /* LayerScale and the table of biases stand beside a layer's modules. A path of BEiT's files has the table below the
  * attention. */
 static bool declare_beside(lf_model *m, const vit *v, block *b, int64_t number) {
@@ -400,6 +408,7 @@ static bool declare_beside(lf_model *m, const vit *v, block *b, int64_t number) 
     snprintf(file_table, sizeof file_table, "%.100s.attention.attention.relative_position_bias", file);
     b->bias_table =
         lf_nn_param(&m->nn, table, file_table, "relative_position_bias_table", 2, (int64_t[]){rows, v->heads}, false);
+    if (b->bias_table) b->bias_table->use = LF_PARAM_CONSTANT;
     return b->bias_table != NULL;
 }
 
@@ -447,10 +456,9 @@ static int64_t placed(const vit *v) { return !v->front[0] ? 0 : v->front[1] && !
 
 /* The token that stands for what is hidden in pretraining: no part of a classifier, but of the file of one. */
 static bool declare_mask(lf_model *m, const vit *v) {
-    lf_param *ignored;
     if (!v->has_mask) return true;
-    return declare_param(m, v, &ignored, "embeddings", "mask_token", is_dino(v) ? 2 : 3,
-                         is_dino(v) ? (int64_t[]){1, m->hidden_size} : (int64_t[]){1, 1, m->hidden_size});
+    return declare_idle(m, v, "embeddings", "mask_token", is_dino(v) ? 2 : 3,
+                        is_dino(v) ? (int64_t[]){1, m->hidden_size} : (int64_t[]){1, 1, m->hidden_size});
 }
 
 static bool declare_positions(lf_model *m, vit *v) {
@@ -488,6 +496,7 @@ static bool declare_shared_bias(lf_model *m, vit *v) {
     if (!v->shared_bias) return true;
     v->bias_table = lf_nn_param(&m->nn, "beit.shared_position_bias", "beit.encoder.relative_position_bias",
                                 "relative_position_bias_table", 2, (int64_t[]){rows, v->heads}, false);
+    if (v->bias_table) v->bias_table->use = LF_PARAM_CONSTANT;
     return v->bias_table != NULL;
 }
 
@@ -511,7 +520,6 @@ static bool declare_pooling_head(lf_model *m, const vit *v) {
         {"head.mlp.fc2", "weight", 2, {C, I}},
         {"head.mlp.fc2", "bias", 1, {C}},
     };
-    lf_param *ignored;
     /* Known by name, so that an adapter's target_modules do not mean them in PEFT. */
     static const char *const layers[] = {"head.attention.out_proj", "head.mlp.fc1", "head.mlp.fc2"};
     for (size_t i = 0; v->pooling_head && i < sizeof layers / sizeof *layers; i++) {
@@ -520,8 +528,7 @@ static bool declare_pooling_head(lf_model *m, const vit *v) {
         if (!lf_nn_module(&m->nn, LF_MODULE_OTHER, 0, 0, path, path)) return false;
     }
     for (size_t i = 0; v->pooling_head && i < sizeof params / sizeof *params; i++)
-        if (!declare_param(m, v, &ignored, params[i].module, params[i].leaf, params[i].ndim, params[i].shape))
-            return false;
+        if (!declare_idle(m, v, params[i].module, params[i].leaf, params[i].ndim, params[i].shape)) return false;
     return true;
 }
 

@@ -1,13 +1,17 @@
 /* Parameters trained beside an adapter: what they were stays, and one call puts it back and forth. Everything that
- * reads a parameter reads lf_param.tensor, so no family has to know of it. */
+ * reads a parameter reads lf_param.tensor, and who multiplies with a frozen weight asks lf_param.own first, so no
+ * family has to know of it. */
 #include <assert.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "nn/nn.h"
 
 typedef struct beside {
     lf_param *param;
     lf_tensor other; /* of the two tensors the one that is not shown */
+    bool helps;      /* there because another part of its group is: what it was, and never written */
     struct beside *next;
 } beside;
 
@@ -23,42 +27,102 @@ static beside *find(const lf_nn *nn, const lf_param *p) {
     return b;
 }
 
+/* ---- what a parameter is before ---- */
+
+static bool is_product(const lf_module *m, const lf_param *p) {
+    return m && m->weight == p && (m->kind == LF_MODULE_LINEAR || m->kind == LF_MODULE_CONV);
+}
+
+/* p's numbers now. A table that is looked up may be held in fewer digits than its file has. */
+static lf_status values_now(const lf_nn *nn, const lf_param *p, float *out, lf_err *err) {
+    const lf_module *m = lf_nn_holder(nn, p);
+    if (p->tensor.data && p->tensor.dtype == nn->k->dtype)
+        nn->k->to_f32(out, p->tensor.data, p->tensor.numel);
+    else if (is_product(m, p))
+        return lf_nn_weight(nn, m, out, err);
+    else if (!(m && nn->original && nn->original(nn->original_context, m, out)))
+        lf_to_f32(out, p->tensor.data, p->tensor.dtype, p->tensor.numel);
+    return LF_OK;
+}
+
+/* ---- putting ---- */
+
 static lf_status add(lf_nn *nn, lf_param *p, lf_err *err) {
     if (!nn->beside && (nn->beside = lf_arena_alloc(nn->arena, sizeof *nn->beside)))
         *nn->beside = (struct lf_nn_beside){0};
     beside *b = nn->beside ? lf_arena_alloc(nn->arena, sizeof *b) : NULL;
-    const size_t size = (size_t)p->tensor.numel * lf_dtype_size(nn->k->dtype);
-    void *data = b ? lf_arena_alloc(nn->arena, size) : NULL;
+    void *data = b ? lf_arena_alloc(nn->arena, (size_t)p->tensor.numel * lf_dtype_size(nn->k->dtype)) : NULL;
     if (!data) return lf_no_memory(err, "the %lld trained numbers of %s", (long long)p->tensor.numel, p->name);
     *b = (beside){.param = p, .other = p->tensor, .next = nn->beside->first};
     nn->beside->first = b;
-    if (p->tensor.data) memcpy(data, p->tensor.data, size);
     lf_tensor_init(&p->tensor, nn->k->dtype, b->other.ndim, b->other.shape, data, NULL);
+    p->own = true;
     return LF_OK;
 }
 
+/* The same, with `values`, or (NULL) what it is now. */
+static lf_status add_filled(lf_nn *nn, lf_param *p, const float *values, lf_err *err) {
+    float *now = values ? NULL : lf_aligned_alloc((size_t)p->tensor.numel * sizeof *now);
+    lf_status rc = values || now ? LF_OK : lf_no_memory(err, "the numbers of %s", p->name);
+    if (!rc && now) rc = values_now(nn, p, now, err);
+    if (!rc && !(rc = add(nn, p, err))) nn->k->from_f32(p->tensor.data, values ? values : now, p->tensor.numel);
+    lf_aligned_free(now);
+    return rc;
+}
+
+/* The other parts of a frozen group, so that it can be multiplied part by part. */
+static lf_status add_rest_of_group(lf_nn *nn, const lf_param *p, lf_err *err) {
+    const lf_module *m = lf_nn_holder(nn, p);
+    const lf_group *group = is_product(m, p) ? m->group : NULL;
+    lf_status rc = LF_OK;
+    for (int i = 0; !rc && group && group->frozen.data && i < group->n; i++) {
+        lf_param *other = group->parts[i]->weight;
+        if (!find(nn, other) && !(rc = add_filled(nn, other, NULL, err))) nn->beside->first->helps = true;
+    }
+    return rc;
+}
+
 lf_status lf_nn_put_beside(lf_nn *nn, lf_param *p, const float *values, bool trained, lf_err *err) {
-    assert(!p->tensor.data || p->tensor.dtype == nn->k->dtype);
-    assert(values || p->tensor.data);
     assert(!nn->beside || !nn->beside->base);
-    const lf_status rc = find(nn, p) ? LF_OK : add(nn, p, err);
-    if (rc) return rc;
-    if (values) nn->k->from_f32(p->tensor.data, values, p->tensor.numel);
+    beside *there = find(nn, p);
+    lf_status rc = LF_OK;
+    if (!there && ((rc = add_filled(nn, p, values, err)) || (rc = add_rest_of_group(nn, p, err)))) return rc;
+    if (there && values) nn->k->from_f32(p->tensor.data, values, p->tensor.numel);
+    if (there) there->helps = false;
     return trained && !p->tensor.grad ? lf_nn_train(nn, p, err) : LF_OK;
 }
+
+lf_status lf_nn_untie(lf_nn *nn, lf_module *m, lf_err *err) {
+    const lf_param *shared = m->weight;
+    bool tied = false;
+    for (int64_t i = 0; i < nn->n_modules; i++) tied |= nn->modules[i] != m && nn->modules[i]->weight == shared;
+    if (!tied) return LF_OK;
+    lf_param *p = lf_nn_param(nn, m->name, m->alias, "weight", shared->tensor.ndim, shared->tensor.shape, true);
+    if (!p) return lf_no_memory(err, "the weight of %s", m->name);
+    p->file_dtype = shared->file_dtype;
+    p->twin = shared;
+    m->weight = p;
+    return LF_OK;
+}
+
+/* ---- back and forth ---- */
 
 void lf_nn_take_beside_off(lf_nn *nn) {
     lf_nn_show_base(nn, true);
     nn->beside = NULL;
 }
 
-bool lf_nn_is_beside(const lf_nn *nn, const lf_param *p) { return find(nn, p) != NULL; }
+bool lf_nn_is_beside(const lf_nn *nn, const lf_param *p) {
+    const beside *b = find(nn, p);
+    return b && !b->helps;
+}
 
 bool lf_nn_show_base(const lf_nn *nn, bool base) {
     if (!nn->beside || nn->beside->base == base) return base;
     for (beside *b = nn->beside->first; b; b = b->next) {
         const lf_tensor shown = b->param->tensor;
         b->param->tensor = b->other;
+        b->param->own = !base;
         b->other = shown;
     }
     nn->beside->base = base;

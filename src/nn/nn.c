@@ -72,6 +72,12 @@ lf_module *lf_nn_find(const lf_nn *nn, const char *name) {
     return NULL;
 }
 
+lf_module *lf_nn_holder(const lf_nn *nn, const lf_param *p) {
+    for (int64_t i = 0; i < nn->n_modules; i++)
+        if (nn->modules[i]->weight == p || nn->modules[i]->bias == p) return nn->modules[i];
+    return NULL;
+}
+
 static bool is_shared(const lf_nn *nn, const lf_module *m, const lf_param *p) {
     for (int64_t i = 0; i < nn->n_modules; i++)
         if (nn->modules[i] != m && (nn->modules[i]->weight == p || nn->modules[i]->bias == p)) return true;
@@ -93,6 +99,15 @@ void lf_nn_drop(lf_nn *nn, const lf_module *m) {
     for (int64_t i = 0; i < nn->n_modules; i++)
         if (nn->modules[i] != m) nn->modules[kept++] = nn->modules[i];
     nn->n_modules = kept;
+}
+
+void lf_param_file_shape(const lf_param *p, int64_t shape[LF_TENSOR_DIMS]) {
+    for (int i = 0; i < p->tensor.ndim; i++) shape[i] = p->tensor.shape[p->transposed ? p->tensor.ndim - 1 - i : i];
+}
+
+void lf_transpose(float *to, const float *from, int64_t rows, int64_t columns) {
+    for (int64_t i = 0; i < rows; i++)
+        for (int64_t j = 0; j < columns; j++) to[j * rows + i] = from[i * columns + j];
 }
 
 static void *numbers(lf_nn *nn, int64_t n) {
@@ -188,7 +203,8 @@ static bool restore_from_group(const lf_nn *nn, const lf_module *m, float *W) {
 
 lf_status lf_nn_weight(const lf_nn *nn, const lf_module *m, float *W, lf_err *err) {
     const lf_kernels *k = kernels_of(nn, m);
-    const bool frozen = lf_nn_is_frozen(m), held = !frozen && m->weight->tensor.data;
+    const lf_tensor *own = &m->weight->tensor;
+    const bool frozen = lf_nn_is_frozen(m), held = own->data && own->dtype == k->dtype;
     assert(frozen || held || nn->original);
     if (held)
         k->to_f32(W, m->weight->tensor.data, m->out * m->in);
@@ -199,12 +215,6 @@ lf_status lf_nn_weight(const lf_nn *nn, const lf_module *m, float *W, lf_err *er
     else if (!(m->group ? restore_from_group(nn, m, W) : k->frozen_restore(&m->frozen, W)))
         return lf_no_memory(err, "unpacking the weight of %s", m->name);
     return LF_OK;
-}
-
-static lf_module *module_of(const lf_nn *nn, const lf_param *p) {
-    for (int64_t i = 0; i < nn->n_modules; i++)
-        if (nn->modules[i]->weight == p || nn->modules[i]->bias == p) return nn->modules[i];
-    return NULL;
 }
 
 static bool add_trainable(lf_nn *nn, lf_trainable ***list, int64_t *count, lf_trainable t) {
@@ -227,7 +237,7 @@ lf_status lf_nn_trainables(lf_nn *nn, lf_trainable **out, int64_t *count, lf_err
     for (int64_t i = 0; i < nn->n_params && ok; i++) {
         lf_param *p = nn->params[i];
         if (!p->tensor.requires_grad) continue;
-        const lf_module *m = module_of(nn, p);
+        const lf_module *m = lf_nn_holder(nn, p);
         ok = add_trainable(
             nn, &list, &n,
             (lf_trainable){p->name, &p->tensor, .decays = p->decays, .is_head = m && m->head != LF_NO_HEAD});
@@ -281,14 +291,15 @@ static lf_linear_part part_of(const lf_module *m, bool base, bool frozen) {
 
 lf_tensor *lf_nn_linear_group(lf_graph *g, bool base, const lf_group *group, lf_tensor *x) {
     lf_linear_part parts[LF_GROUP_PARTS];
-    const bool frozen = group->frozen.data != NULL;
+    bool frozen = group->frozen.data != NULL;
+    for (int i = 0; i < group->n; i++) frozen = frozen && !group->parts[i]->weight->own;
     for (int i = 0; i < group->n; i++) parts[i] = part_of(group->parts[i], base, frozen);
     return linear_parts(g, x, frozen ? &group->frozen : NULL, parts, group->n);
 }
 
 lf_tensor *lf_nn_linear(lf_graph *g, bool base, lf_module *m, lf_tensor *x) {
     assert(!m->group);
-    const bool frozen = m->frozen.data != NULL;
+    const bool frozen = m->frozen.data && !m->weight->own;
     const lf_linear_part only = part_of(m, base, frozen);
     return linear_parts(g, x, frozen ? &m->frozen : NULL, &only, 1);
 }

@@ -13,6 +13,13 @@ typedef enum lf_module_kind {
     LF_MODULE_OTHER      /* a container, an activation: only its name matters (target matching sees all names) */
 } lf_module_kind;
 
+/* What becomes of a parameter in a pass. */
+typedef enum lf_param_use {
+    LF_PARAM_READ,
+    LF_PARAM_CONSTANT, /* what is made of it is made once, when it is read: it has no gradient */
+    LF_PARAM_IDLE      /* nothing: it is in the file of a classifier, and no part of one (a mask token) */
+} lf_param_use;
+
 /* A tensor of the model. tensor.data (floats in the backend's dtype) is NULL while a frozen product holds the weight.
  */
 typedef struct lf_param {
@@ -23,6 +30,9 @@ typedef struct lf_param {
     bool decays;           /* weight decay applies when trained (not to biases, norms, embeddings) */
     bool transposed;       /* its file holds [in,out] (GPT-2's Conv1D); here it is [out,in] all the same */
     bool plus_one;         /* its file holds w, here it is 1 + w (Gemma's norms): who writes it takes the 1 off again */
+    lf_param_use use;
+    bool own; /* stands beside an adapter, and is shown: its numbers go before a frozen product (beside.c) */
+    const struct lf_param *twin; /* another whose numbers in the file are its own too (lf_nn_untie); NULL: none */
 } lf_param;
 
 /* What a module is to the model's outputs: a head is the last layer of all, and never an adapter's target by a pattern
@@ -41,9 +51,10 @@ typedef struct lf_module {
     lf_module_kind kind;
     int64_t out, in;         /* linear and conv */
     lf_param *weight, *bias; /* NULL: none */
-    lf_frozen frozen;        /* data NULL when the weight is trained, or frozen together with its group's */
-    struct lf_group *group;  /* NULL: multiplied on its own */
-    lf_lora *lora;           /* NULL: none; owned by the adapter */
+    lf_frozen frozen;       /* data NULL when the weight is trained, or frozen together with its group's; not read while
+                               the weight is its own (lf_param.own) */
+    struct lf_group *group; /* NULL: multiplied on its own */
+    lf_lora *lora;          /* NULL: none; owned by the adapter */
     lf_head_kind head;
     bool feeds_head; /* a layer between the body and the classifier (a pooler) */
     bool saved;      /* an adapter's file holds it whole: it is replaced as the head is */
@@ -93,8 +104,13 @@ lf_param *lf_nn_param(lf_nn *nn, const char *module, const char *file_prefix, co
 lf_status lf_nn_group(lf_nn *nn, lf_group **out, lf_module *const *parts, int n,
                       lf_err *err);                       /* before any has a weight */
 lf_module *lf_nn_find(const lf_nn *nn, const char *name); /* by name or alias; NULL */
+/* The first module whose weight or bias it is: of a tied weight the embedding. NULL: none (a class token). */
+lf_module *lf_nn_holder(const lf_nn *nn, const lf_param *p);
 /* Takes a module out of the table, with the parameters that no other module has (a tied weight stays). */
 void lf_nn_drop(lf_nn *nn, const lf_module *m);
+
+void lf_param_file_shape(const lf_param *p, int64_t shape[LF_TENSOR_DIMS]); /* a parameter's shape as its file has it */
+void lf_transpose(float *to, const float *from, int64_t rows, int64_t columns); /* from [rows,columns] */
 
 /* Gives a parameter floats of its own, in the arena (not cleared of earlier values). */
 lf_status lf_nn_hold(lf_nn *nn, lf_param *p, lf_err *err);
@@ -105,10 +121,15 @@ lf_status lf_nn_freeze(lf_nn *nn, lf_module *m, const float *W, lf_err *err);
 /* Makes a parameter that holds its floats trainable: gives it a gradient, cleared. */
 lf_status lf_nn_train(lf_nn *nn, lf_param *p, lf_err *err);
 /* Trained beside an adapter, or read from its file (beside.c): p gets numbers of its own, `values` (NULL: as they are
- * now), and what it had stays for the base. p holds floats, or nothing (a model that was only declared). */
+ * now), and what it had stays for the base: floats, activations (an embedding), a frozen product, or nothing (a model
+ * that was only declared). Where the frozen product is a group's, the other parts get floats of their own too,
+ * untrained, because the group is multiplied part by part from then on. */
 lf_status lf_nn_put_beside(lf_nn *nn, lf_param *p, const float *values, bool trained, lf_err *err);
-void lf_nn_take_beside_off(lf_nn *nn); /* all parameters are what they were, for good */
-bool lf_nn_is_beside(const lf_nn *nn, const lf_param *p);
+/* Gives m, whose weight is another module's too (a tied output layer), a weight parameter apart, named after m, that
+ * begins as the other's. Nothing is done where the weight is m's alone. */
+lf_status lf_nn_untie(lf_nn *nn, lf_module *m, lf_err *err);
+void lf_nn_take_beside_off(lf_nn *nn);                    /* all parameters are what they were, for good */
+bool lf_nn_is_beside(const lf_nn *nn, const lf_param *p); /* by lf_nn_put_beside, not as part of a group */
 /* Shows all of those as they were (base) or as they are; returns what was shown before. Nothing else changes, and where
  * there is none, nothing at all. A tape that was written while one was shown cannot go back while the other is: passes
  * of the base have no gradient then. */

@@ -17,7 +17,7 @@ static lf_tensor *loss(lf_task *t, const lf_example_batch *b, lf_loss_counts *co
     lf_lm_head head;
     lf_lm_counts found = {0};
     lf_tensor *hidden = lf_lm_hidden(t->model, t->g, &pass);
-    lf_model_lm_head(t->model, &head);
+    lf_model_lm_head(t->model, false, &head);
     lf_tensor *sum =
         lf_lm_loss(t->g, hidden, &head, b->labels, 1, lf_cfg_f64(t->cfg, LF_label_smoothing_factor), &found);
     lf_done(t->g, hidden);

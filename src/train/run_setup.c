@@ -214,21 +214,29 @@ static lf_status open_from(lf_run *run, lf_err *err) {
     return LF_OK;
 }
 
+/* PEFT's model that classifies has no output layer of the vocabulary. */
+static bool is_of_another_model(const lf_run *run, const char *name) {
+    const lf_module *m = lf_nn_find(&run->model->nn, name);
+    return m && m == run->model->lm_head && run->task->type->output == LF_CLASSES;
+}
+
 static lf_status check_modules_to_save(const lf_run *run, lf_err *err) {
+    const cJSON *item, *names = lf_cfg_list(run->cfg, LF_modules_to_save);
     const lf_module *head = run->model->head.module;
-    for (int64_t i = 0; i < lf_cfg_list_count(run->cfg, LF_modules_to_save); i++) {
-        const char *name = lf_cfg_list_at(run->cfg, LF_modules_to_save, i);
-        if (!head)
+    cJSON_ArrayForEach(item, names) {
+        const char *name = item->valuestring;
+        if (head && strcmp(name, head->name) == 0) continue;
+        if (run->method != LF_METHOD_LORA)
             return lf_cfg_fail(run->cfg, LF_modules_to_save, err,
-                               "nothing can be trained whole beside this model's adapter, found '%s'; "
-                               "leave it out, or train all weights with --method full",
-                               name);
-        if (strcmp(name, head->name) != 0)
+                               "only beside an adapter are modules trained whole (method lora), found '%s' with method "
+                               "%s; leave it out",
+                               name, methods[run->method]);
+        if (is_of_another_model(run, name))
             return lf_cfg_fail(run->cfg, LF_modules_to_save, err,
-                               "only the head ('%s') can be trained whole beside an adapter, found '%s'", head->name,
-                               name);
+                               "a model that classifies does not use '%s'; leave it out", name);
     }
-    return LF_OK;
+    if (run->method == LF_METHOD_LORA) lf_adapter_mark_saved(&run->model->nn, names);
+    return lf_adapter_check_saves(&run->model->nn, names, err);
 }
 
 static lf_status attach_adapter(lf_run *run, lf_err *err) {
@@ -288,8 +296,8 @@ lf_status lf_run_open_data(lf_run *run, const lf_config *cfg, lf_err *err) {
     lf_status rc;
     begin(run, cfg);
     if ((rc = check_output_dir(run, err)) || (rc = lf_kernels_select(&run->k, lf_cfg_str(cfg, LF_precision), err)) ||
-        (rc = open_model(run, err)) || (rc = open_from(run, err)) || (rc = check_modules_to_save(run, err)) ||
-        (rc = open_task(run, err)))
+        (rc = open_model(run, err)) || (rc = open_from(run, err)) || (rc = open_task(run, err)) ||
+        (rc = check_modules_to_save(run, err)))
         return rc;
     run->task->keeps_head = run->from && lf_adapter_file_labels(run->from, &(const char *const *){NULL}) > 0;
     return open_data(run, err);

@@ -30,9 +30,9 @@ static inline lf_tensor *hidden_of(fixture *f, int64_t batch, bool grad) {
     return lf_lm_hidden(f->model, f->g, &pass);
 }
 
-static inline lf_tensor *through_head(fixture *f, lf_tensor *hidden) {
+static inline lf_tensor *through_head_of(fixture *f, bool base, lf_tensor *hidden) {
     lf_lm_head head;
-    lf_model_lm_head(f->model, &head);
+    lf_model_lm_head(f->model, base, &head);
     lf_tensor *logits = lf_to_real(f->g, lf_linear(f->g, hidden, head.frozen, head.weight, NULL, NULL));
     if (logits)
         lf_graph_kernels(f->g)->lm_logits(logits->data, head.bias ? head.bias->data : NULL,
@@ -40,6 +40,7 @@ static inline lf_tensor *through_head(fixture *f, lf_tensor *hidden) {
                                           head.scale > 0 ? head.scale : 1, head.softcap);
     return logits;
 }
+static inline lf_tensor *through_head(fixture *f, lf_tensor *hidden) { return through_head_of(f, false, hidden); }
 
 /* [B,T,V] of a batch, as floats; the caller frees them. */
 static inline float *logits_of(fixture *f, int64_t batch) {
@@ -65,7 +66,7 @@ static inline int64_t targets_in(const fixture *f, int64_t batch) {
 static inline lf_tensor *loss_of(fixture *f, int64_t batch, lf_lm_counts *counts) {
     lf_tensor *hidden = hidden_of(f, batch, true);
     lf_lm_head head;
-    lf_model_lm_head(f->model, &head);
+    lf_model_lm_head(f->model, false, &head);
     lf_tensor *loss = lf_lm_loss(f->g, hidden, &head, batch_labels(f, batch), (double)targets_in(f, batch), 0, counts);
     OK(lf_graph_status(f->g, &err));
     return loss;

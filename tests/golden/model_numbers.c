@@ -46,7 +46,7 @@ static lf_model_input make_input(const lf_model *m, float **pixels) {
 
 static lf_tensor *vocabulary(const lf_model *m, lf_graph *g, const lf_pass *pass) {
     lf_lm_head head;
-    lf_model_lm_head(m, &head);
+    lf_model_lm_head(m, false, &head);
     lf_tensor *logits = lf_to_real(g, lf_linear(g, lf_lm_hidden(m, g, pass), head.frozen, head.weight, NULL, NULL));
     if (logits)
         lf_graph_kernels(g)->lm_logits(logits->data, head.bias ? head.bias->data : NULL,

@@ -149,7 +149,7 @@ static void check_full(const char *name, const lf_kernels *k) {
         f.model->gradient_checkpointing = true;
         lf_lm_head head;
         lf_tensor *hidden = masked_hidden(&f, true);
-        lf_model_lm_head(f.model, &head);
+        lf_model_lm_head(f.model, false, &head);
         lf_tensor *loss = lf_lm_loss(f.g, hidden, &head, mask_labels(&f), (double)targets_in(&f), 0, NULL);
         OK(lf_graph_status(f.g, &err));
         check_golden(&f, "mask_loss", loss->data, 1, 1e-5);

@@ -76,7 +76,7 @@ static void check_nll(const lf_kernels *k, double tolerance) {
     fixture f;
     if (!open_stories(&f, k)) skip();
     lf_lm_head head;
-    lf_model_lm_head(f.m, &head);
+    lf_model_lm_head(f.m, false, &head);
     const cJSON *text;
     cJSON_ArrayForEach(text, cJSON_GetObjectItemCaseSensitive(f.reference, "texts")) {
         static lf_label_score tokens[MOST];
@@ -121,7 +121,7 @@ static void test_greedy_story(void **state) {
     lf_kv_cache *cache;
     OK(lf_kv_cache_new(&cache, f.m, n, &err));
     lf_lm_head head;
-    lf_model_lm_head(f.m, &head);
+    lf_model_lm_head(f.m, false, &head);
     for (int64_t i = 0; i + 1 < n; i++) {
         lf_label_score token;
         lf_graph_begin(f.g, false, false, 0);

@@ -1,11 +1,13 @@
 /* Adapters with more than factors, next to PEFT's (scripts/make-golden-variants.py): losses of ten steps from its
- * start, its file read and written again, the base under it, and the merged model. */
+ * start, first gradients of what is saved whole, its file read and written again, the base under it, and the merged
+ * model. */
 #define _POSIX_C_SOURCE 200809L
 #include "golden/lm_fixture.h"
 
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/json.h"
 
 /* A variant: the settings of its training that PEFT's were given, beside r, lora_alpha, rate and decay. */
 typedef struct variant {
@@ -13,6 +15,7 @@ typedef struct variant {
     const char *keys[3][2];
 } variant;
 
+#define SAVE "modules_to_save"
 static const variant variants[] = {
     {"lm-qwen2", "bias_lora_only", {{"bias", "lora_only"}}},
     {"lm-gpt2", "bias_lora_only", {{"bias", "lora_only"}}},
@@ -24,6 +27,23 @@ static const variant variants[] = {
     {"lm-gpt2", "dora_bias", {{"use_dora", "true"}, {"bias", "lora_only"}}},
     {"vit-base", "dora", {{"use_dora", "true"}, {"target_modules", "[\"q_proj\", \"v_proj\", \"fc1\"]"}}},
     {"vit-base", "bias_all", {{"bias", "all"}, {"target_modules", "[\"q_proj\", \"v_proj\", \"fc1\"]"}}},
+    {"lm-llama",
+     "saved",
+     {{SAVE, "[\"embed_tokens\", \"lm_head\", \"model.norm\", \"layers.0.self_attn.k_proj\", "
+             "\"layers.1.mlp.down_proj\"]"}}},
+    {"lm-qwen2", "saved", {{"bias", "all"}, {SAVE, "embed_tokens,lm_head,norm"}}},
+    {"lm-qwen2", "saved_head", {{SAVE, "lm_head"}}},
+    {"lm-qwen2", "saved_embedding", {{SAVE, "embed_tokens"}}},
+    {"lm-qwen2", "saved_loraplus", {{SAVE, "embed_tokens,norm"}, {"loraplus_lr_ratio", "4"}, {"weight_decay", "0"}}},
+    {"lm-gpt2", "saved", {{SAVE, "wte,wpe,ln_f,h.0.mlp.c_fc"}}},
+    {"lm-gemma3", "saved", {{SAVE, "embed_tokens,norm"}}},
+    {"vit-base",
+     "saved",
+     {{SAVE, "classifier,layernorm_before,vit.embeddings,layers.1.mlp.fc2"},
+      {"target_modules", "[\"q_proj\", \"v_proj\", \"fc1\"]"}}},
+    {"enc-bert",
+     "saved",
+     {{SAVE, "pooler,embeddings.LayerNorm,word_embeddings"}, {"target_modules", "[\"query\", \"value\"]"}}},
 };
 enum { N_VARIANTS = sizeof variants / sizeof variants[0] };
 
@@ -37,14 +57,32 @@ typedef struct varied {
 } varied;
 
 static bool is_lm(const variant *v) { return strncmp(v->base, "lm-", 3) == 0; }
+static bool is_encoder(const variant *v) { return strncmp(v->base, "enc-", 4) == 0; }
 
-static void make_head(fixture *f) {
+/* The configuration of the variant's training. */
+static lf_config *config_of(const variant *v) {
+    lf_config *cfg;
+    OK(lf_config_new(&cfg, "train", &err));
+    static const char *const keys[][2] = {
+        {"model", "m"},      {"train_data", "d"},       {"output_dir", "o"},      {"r", "4"},
+        {"lora_alpha", "6"}, {"learning_rate", "5e-3"}, {"weight_decay", "0.01"}, {"precision", "fp32"}};
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) OK(lf_config_set(cfg, keys[i][0], keys[i][1], &err));
+    for (int i = 0; i < 3 && v->keys[i][0]; i++) OK(lf_config_set(cfg, v->keys[i][0], v->keys[i][1], &err));
+    OK(lf_config_finish(cfg, &err));
+    return cfg;
+}
+
+/* What is trained with a head is said before it is made. */
+static void make_head(const variant *v, fixture *f) {
     const char *names[64];
-    const lf_st_tensor *w = lf_safetensors_find(f->gold, "head.weight");
+    const lf_st_tensor *w = lf_safetensors_find(f->gold, is_encoder(v) ? "start.classifier.weight" : "head.weight");
+    lf_config *cfg = config_of(v);
     for (int i = 0; i < 64; i++) names[i] = "x";
+    lf_adapter_mark_saved(&f->model->nn, lf_cfg_list(cfg, LF_modules_to_save));
     OK(lf_model_new_head(f->model, w->shape[0], names, 0, &err));
     set(&f->model->head.module->weight->tensor, w->data);
-    set(&f->model->head.module->bias->tensor, golden(f, "head.bias", NULL));
+    set(&f->model->head.module->bias->tensor, golden(f, is_encoder(v) ? "start.classifier.bias" : "head.bias", NULL));
+    lf_config_free(cfg);
 }
 
 static void open_varied(varied *c, const variant *v, const lf_kernels *k) {
@@ -54,8 +92,10 @@ static void open_varied(varied *c, const variant *v, const lf_kernels *k) {
         open_case(&c->f, v->base, k, LF_LOAD_FROZEN);
     else {
         open_model(&c->f, v->base, k, LF_LOAD_FROZEN);
-        c->f.B = lf_safetensors_find(c->f.gold, "pixels")->shape[1];
-        make_head(&c->f);
+        const lf_st_tensor *inputs = lf_safetensors_find(c->f.gold, is_encoder(v) ? "ids" : "pixels");
+        c->f.B = inputs->shape[1];
+        c->f.T = inputs->shape[2];
+        make_head(v, &c->f);
     }
     snprintf(c->dir, sizeof c->dir, "%s/golden/variants/%s-%s", LF_TEST_DIR, v->base, v->name);
     snprintf(path, sizeof path, "%s/golden.safetensors", c->dir);
@@ -80,8 +120,22 @@ static const float *pixels_of(const fixture *f, int64_t batch) {
     return p + batch * (n / N_BATCHES);
 }
 
+static const int32_t *numbers_of(const fixture *f, const char *what, int64_t batch) {
+    const lf_st_tensor *t = lf_safetensors_find(f->gold, what);
+    return (const int32_t *)t->data + batch * (t->numel / N_BATCHES);
+}
+
+static lf_model_input input_of(const fixture *f, int64_t batch) {
+    if (f->model->family->input == LF_PIXELS) return (lf_model_input){.B = f->B, .pixels = pixels_of(f, batch)};
+    return (lf_model_input){.B = f->B,
+                            .T = f->T,
+                            .ids = numbers_of(f, "ids", batch),
+                            .lengths = numbers_of(f, "lengths", batch),
+                            .token_types = numbers_of(f, "token_types", batch)};
+}
+
 static lf_tensor *class_logits(fixture *f, int64_t batch, bool base, bool grad) {
-    const lf_pass pass = {.in = {.B = f->B, .pixels = pixels_of(f, batch)}, .base = base};
+    const lf_pass pass = {.in = input_of(f, batch), .base = base};
     lf_graph_begin(f->g, grad, grad, 0);
     return lf_model_logits(f->g, f->model->head.module, lf_model_features(f->model, f->g, &pass));
 }
@@ -90,7 +144,7 @@ static lf_tensor *token_logits(fixture *f, bool base) {
     const lf_pass pass = {.in = {.B = f->B, .T = f->T, .ids = batch_ids(f, 0), .positions = f->positions},
                           .base = base};
     lf_graph_begin(f->g, false, false, 0);
-    return through_head(f, lf_lm_hidden(f->model, f->g, &pass));
+    return through_head_of(f, base, lf_lm_hidden(f->model, f->g, &pass));
 }
 
 /* Of batch 0, as they are or as the base says them: next to `want`. */
@@ -107,14 +161,7 @@ static void check_logits_now(varied *c, bool base, const float *want, double tol
 
 static void open_variant(training *t, varied *c) {
     lf_adapter_opts opts;
-    *t = (training){.init = "kaiming"};
-    OK(lf_config_new(&t->cfg, "train", &err));
-    static const char *const keys[][2] = {
-        {"model", "m"},      {"train_data", "d"},       {"output_dir", "o"},      {"r", "4"},
-        {"lora_alpha", "6"}, {"learning_rate", "5e-3"}, {"weight_decay", "0.01"}, {"precision", "fp32"}};
-    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) OK(lf_config_set(t->cfg, keys[i][0], keys[i][1], &err));
-    for (int i = 0; i < 3 && c->v->keys[i][0]; i++) OK(lf_config_set(t->cfg, c->v->keys[i][0], c->v->keys[i][1], &err));
-    OK(lf_config_finish(t->cfg, &err));
+    *t = (training){.init = "kaiming", .cfg = config_of(c->v)};
     OK(lf_adapter_opts_read(&opts, t->cfg, &err));
     OK(lf_adapter_new(&t->adapter, &c->f.model->nn, &opts, &err));
     for (int64_t i = 0; i < lf_adapter_count(t->adapter); i++) {
@@ -130,9 +177,34 @@ static lf_tensor *step_loss(varied *c, int step) {
     fixture *f = &c->f;
     f->model->gradient_checkpointing = step % 2;
     if (is_lm(c->v)) return loss_of(f, step % N_BATCHES, NULL);
-    const int32_t *all = lf_safetensors_find(f->gold, "labels")->data;
-    return lf_cross_entropy(f->g, class_logits(f, step % N_BATCHES, false, true), all + step % N_BATCHES * f->B,
-                            (double)f->B, 0);
+    return lf_cross_entropy(f->g, class_logits(f, step % N_BATCHES, false, true),
+                            numbers_of(f, "labels", step % N_BATCHES), (double)f->B, 0);
+}
+
+/* Those of parameters that are saved whole: as the file holds them. */
+static void check_gradients(varied *c) {
+    const lf_nn *nn = &c->f.model->nn;
+    int64_t n_checked = 0, n_given = 0;
+    for (int64_t i = 0; i < lf_safetensors_count(c->gold); i++) {
+        const char *name = lf_safetensors_at(c->gold, i)->name;
+        n_given += strncmp(name, "grad.", 5) == 0 && !strstr(name, "lora_");
+    }
+    for (int64_t i = 0; i < nn->n_params && n_given; i++) {
+        const lf_param *p = nn->params[i];
+        char what[300];
+        if (!p->tensor.requires_grad) continue;
+        snprintf(what, sizeof what, "grad.%s", p->name);
+        const float *want = theirs(c, what, NULL);
+        float *found = lf_malloc((size_t)p->tensor.numel * sizeof *found);
+        if (p->transposed)
+            lf_transpose(found, p->tensor.grad, p->tensor.shape[0], p->tensor.shape[1]);
+        else
+            memcpy(found, p->tensor.grad, (size_t)p->tensor.numel * sizeof *found);
+        if (!strstr(what, "k_proj.bias")) check_close(what, found, want, p->tensor.numel, in_bf16(c->f.k) ? 0.3 : 1e-3);
+        lf_free(found);
+        n_checked++;
+    }
+    assert_int_equal(n_checked, n_given);
 }
 
 static void train_steps(varied *c, training *t) {
@@ -146,6 +218,7 @@ static void train_steps(varied *c, training *t) {
             fail_msg("%s-%s, %s: step %d: loss %.7f, PEFT has %.7f", c->v->base, c->v->name, c->f.k->name, step,
                      (double)value, (double)want[step]);
         OK(lf_graph_backward(c->f.g, loss, 1, &err));
+        if (step == 0) check_gradients(c);
         const double norm = lf_optimizer_gradient_norm(&t->optimizer, 1);
         lf_optimizer_step(&t->optimizer, 1, norm > 1 ? 1 / (norm + 1e-6) : 1);
     }
@@ -162,8 +235,10 @@ static void check_training(const variant *v, const lf_kernels *k) {
     assert_non_null(untouched);
     memcpy(untouched, before->data, size);
     open_variant(&t, &c);
-    /* step 0: with magnitudes a layer's product and its bias are added one after the other, which may round */
-    if (is_lm(v)) check_logits_now(&c, false, untouched, !strstr(v->name, "dora") ? 0 : in_bf16(k) ? 6e-2 : 1e-6);
+    /* step 0: with magnitudes a layer's product and its bias are added one after the other, and a trained weight is
+     * multiplied otherwise than a frozen one, which may round */
+    const bool rounds = strstr(v->name, "dora") || strstr(v->name, "saved");
+    if (is_lm(v)) check_logits_now(&c, false, untouched, !rounds ? 0 : in_bf16(k) ? 6e-2 : 1e-6);
     train_steps(&c, &t);
     if (!in_bf16(k)) check_logits_now(&c, false, theirs(&c, "logits_after", NULL), 5e-3);
     if (is_lm(v)) check_logits_now(&c, true, untouched, 0); /* a classifier's head is trained, and the base's another */

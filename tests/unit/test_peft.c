@@ -602,10 +602,14 @@ static void test_strange_tensors(void **state) {
 /* modules_to_save means whatever ends so. */
 static void test_saved_norms(void **state) {
     (void)state;
-    REJECTS(LF_EUNSUPPORTED,
+    REJECTS(LF_EDATA,
             ((folder){.config = "{'peft_type': 'LORA', 'r': 2, 'modules_to_save': ['classifier', 'norm']}",
                       .add = "base_model.model.vit.layernorm.weight"}),
-            "vit.layernorm'", "only the head");
+            "vit.layernorm.weight'", "no such parameter", "another model");
+    REJECTS(LF_EDATA,
+            ((folder){.config = "{'peft_type': 'LORA', 'r': 2, 'modules_to_save': ['classifier', 'lm_head']}",
+                      .add = "base_model.model.lm_head.weight"}),
+            "lm_head.weight'", "no such parameter");
 }
 
 static void test_wrong_tensors(void **state) {
