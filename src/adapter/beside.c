@@ -190,9 +190,10 @@ static void say(const lf_adapter *a, int64_t n_biases, int64_t n_saved, int64_t 
 lf_status lf_beside_put(const lf_adapter *a, const lf_adapter_file *f, bool trained, lf_err *err) {
     lf_nn *nn = a->nn;
     int64_t n_biases = 0, n_saved = 0, numbers = 0;
-    lf_status rc = untie(a, trained, err);
-    if (!rc && f) rc = check_all_have_a_place(a, f, err);
+    lf_status rc = LF_OK;
     for (int64_t i = 0; !rc && i < nn->n_params; i++) rc = check_can_be_saved(a, nn->params[i], err);
+    if (!rc) rc = untie(a, trained, err);
+    if (!rc && f) rc = check_all_have_a_place(a, f, err);
     for (int64_t i = 0; !rc && i < nn->n_params; i++) {
         lf_param *p = nn->params[i];
         const lf_module *m = lf_nn_holder(nn, p);

@@ -9,7 +9,7 @@
 lf_status lf_score_token_batch(lf_label_score *out, lf_model *m, lf_graph *g, const lf_example_batch *b,
                                lf_scored what_runs, lf_err *err) {
     const lf_pass pass = {.in = b->in, .base = what_runs == LF_SCORE_BASE}, base = {.in = b->in, .base = true};
-    lf_lm_head head;
+    lf_lm_head head, base_head;
     lf_tensor *of_base = NULL;
     lf_graph_begin(g, false, false, 0);
     if (what_runs == LF_SCORE_BESIDE_BASE) of_base = lf_lm_hidden(m, g, &base);
@@ -17,7 +17,9 @@ lf_status lf_score_token_batch(lf_label_score *out, lf_model *m, lf_graph *g, co
     lf_status rc = lf_graph_status(g, err);
     if (rc) return rc;
     lf_model_lm_head(m, pass.base, &head);
-    (void)lf_lm_score(g, hidden->data, of_base ? of_base->data : NULL, &head, b->labels, b->in.B * b->in.T, out);
+    lf_model_lm_head(m, true, &base_head);
+    (void)lf_lm_score(g, hidden->data, &head, of_base ? of_base->data : NULL, &base_head, b->labels, b->in.B * b->in.T,
+                      out);
     return lf_graph_status(g, err);
 }
 

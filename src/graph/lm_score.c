@@ -2,25 +2,21 @@
 
 #include "graph/lm_blocks.h"
 
-/* Of one block, by way of b: the base's hidden numbers take x over once the model's have served. ce, kl: NULL without a
- * base. */
-static bool score_block(lf_graph *g, const lf_lm_blocks *b, const void *hidden, const void *base_hidden, void *lse,
-                        void *base_logits, double *ce, double *kl, lf_label_score *out) {
+/* The next block's logits into b->logits; false: there is no block left, or the graph has failed. */
+static bool next_logits(lf_graph *g, lf_lm_blocks *b, const int32_t *labels, const void *hidden) {
+    if (!lf_lm_blocks_next(b, labels)) return false;
     lf_lm_blocks_gather(b, hidden);
-    if (!lf_lm_blocks_logits(g, b, b->logits)) return false;
+    return lf_lm_blocks_logits(g, b, b->logits);
+}
+
+/* base: the same block's, or NULL; ce, kl: NULL without one. */
+static void score_block(const lf_lm_blocks *b, const lf_lm_blocks *base, void *lse, double *ce, double *kl,
+                        lf_label_score *out) {
     b->k->lm_cross_entropy(lse, b->nll, NULL, b->correct, b->logits, b->label, b->n, b->V);
-    if (base_hidden) {
-        lf_lm_blocks_gather(b, base_hidden);
-        if (!lf_lm_blocks_logits(g, b, base_logits)) return false;
-        b->k->lm_compare(ce, kl, b->logits, base_logits, b->n, b->V);
-    }
+    if (base) b->k->lm_compare(ce, kl, b->logits, base->logits, b->n, b->V);
     for (int64_t i = 0; i < b->n; i++)
-        out[b->row[i]] = (lf_label_score){.target = true,
-                                          .correct = b->correct[i],
-                                          .nll = b->nll[i],
-                                          .ce = base_hidden ? ce[i] : 0,
-                                          .kl = base_hidden ? kl[i] : 0};
-    return true;
+        out[b->row[i]] = (lf_label_score){
+            .target = true, .correct = b->correct[i], .nll = b->nll[i], .ce = base ? ce[i] : 0, .kl = base ? kl[i] : 0};
 }
 
 static void check_labels(lf_graph *g, const int32_t *labels, int64_t rows, int64_t V) {
@@ -30,22 +26,22 @@ static void check_labels(lf_graph *g, const int32_t *labels, int64_t rows, int64
                           (long long)i, (long long)V);
 }
 
-lf_status lf_lm_score(lf_graph *g, const void *hidden, const void *base_hidden, const lf_lm_head *head,
-                      const int32_t *labels, int64_t rows, lf_label_score *out) {
+lf_status lf_lm_score(lf_graph *g, const void *hidden, const lf_lm_head *head, const void *base_hidden,
+                      const lf_lm_head *base_head, const int32_t *labels, int64_t rows, lf_label_score *out) {
     const lf_kernels *k = lf_graph_kernels(g);
-    lf_lm_blocks b;
+    lf_lm_blocks b, base = {.k = k};
     lf_lm_blocks_begin(g, &b, k, rows, head);
+    if (base_hidden) lf_lm_blocks_begin(g, &base, k, rows, base_head);
     check_labels(g, labels, rows, b.V);
-    void *lse = lf_graph_take(g, k->dtype, b.size),
-         *base_logits = base_hidden ? lf_graph_take(g, k->dtype, b.size * b.V) : NULL;
+    void *lse = lf_graph_take(g, k->dtype, b.size);
     double *compared = lf_graph_take(g, LF_F64, 2 * b.size); /* ce, kl */
     bool ok = !lf_graph_status(g, NULL);
     for (int64_t i = 0; ok && i < rows; i++) out[i] = (lf_label_score){0};
-    while (ok && lf_lm_blocks_next(&b, labels))
-        ok = score_block(g, &b, hidden, base_hidden, lse, base_logits, compared, compared + b.size, out);
+    while (ok && next_logits(g, &b, labels, hidden) && (!base_hidden || next_logits(g, &base, labels, base_hidden)))
+        score_block(&b, base_hidden ? &base : NULL, lse, compared, compared + b.size, out);
     lf_graph_give(g, compared);
-    lf_graph_give(g, base_logits);
     lf_graph_give(g, lse);
+    if (base_hidden) lf_lm_blocks_end(g, &base);
     lf_lm_blocks_end(g, &b);
     return lf_graph_status(g, NULL);
 }

@@ -14,11 +14,11 @@ typedef struct lf_label_score {
 } lf_label_score;
 
 /* hidden [rows,C], activations, and the head that makes logits of them. labels [rows], < 0: no target, the row is not
- * computed. base_hidden [rows,C] (NULL: no base) is what the base made of the same rows; it goes through the same head.
- * out [rows]. Memory is of the graph's pool and given back: logits of a block of rows at a time. Failure is the graph's
- * (lf_graph_status); its status is returned. */
-lf_status lf_lm_score(lf_graph *g, const void *hidden, const void *base_hidden, const lf_lm_head *head,
-                      const int32_t *labels, int64_t rows, lf_label_score *out);
+ * computed. base_hidden [rows,C] (NULL: no base) is what the base made of the same rows, and base_head what makes
+ * logits of it, over as many tokens. out [rows]. Memory is of the graph's pool and given back: logits of a block of
+ * rows at a time. Failure is the graph's (lf_graph_status); its status is returned. */
+lf_status lf_lm_score(lf_graph *g, const void *hidden, const lf_lm_head *head, const void *base_hidden,
+                      const lf_lm_head *base_head, const int32_t *labels, int64_t rows, lf_label_score *out);
 
 /* The logits [V] after one row of hidden numbers [C], activations, in the backend's real numbers (of the graph's pool:
  * give them back with lf_graph_give, or begin another step). NULL after a failure, which is the graph's. */

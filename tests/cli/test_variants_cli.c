@@ -17,6 +17,10 @@ static const struct {
     {"--bias all --target_modules q_proj --init intermediate", "model.layers.1.mlp.down_proj.bias", true},
     {"--loraplus_lr_ratio 8", NULL, true},
     {"--use_dora true --bias lora_only", "model.layers.0.self_attn.k_proj.lora_magnitude_vector", true},
+    {"--modules_to_save embed_tokens,lm_head,norm --target_modules q_proj,up_proj", "lm_head.weight", true},
+    {"--modules_to_save lm_head --bias all --target_modules q_proj --init intermediate", "lm_head.weight", true},
+    {"--modules_to_save embed_tokens,1.self_attn.k_proj,layers.0.mlp --target_modules q_proj",
+     "model.layers.0.mlp.gate_proj.bias", true},
 };
 enum { WAYS = sizeof ways / sizeof ways[0] };
 

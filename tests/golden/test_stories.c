@@ -88,7 +88,7 @@ static void check_nll(const lf_kernels *k, double tolerance) {
         const lf_pass pass = {.in = {.B = 1, .T = n, .ids = f.ids, .positions = f.positions}};
         lf_tensor *hidden = lf_lm_hidden(f.m, f.g, &pass);
         OK(lf_graph_status(f.g, &err));
-        OK(lf_lm_score(f.g, hidden->data, NULL, &head, labels, n, tokens));
+        OK(lf_lm_score(f.g, hidden->data, &head, NULL, NULL, labels, n, tokens));
         for (int64_t i = 0; i + 1 < n; i++) {
             const double want = cJSON_GetArrayItem(nll, (int)i)->valuedouble;
             if (!(fabs(tokens[i].nll - want) <= tolerance * (1 + want)))
@@ -127,7 +127,7 @@ static void test_greedy_story(void **state) {
         lf_graph_begin(f.g, false, false, 0);
         lf_tensor *hidden = lf_lm_hidden_cached(f.m, f.g, want + i, 1, cache);
         OK(lf_graph_status(f.g, &err));
-        OK(lf_lm_score(f.g, hidden->data, NULL, &head, want + i + 1, 1, &token));
+        OK(lf_lm_score(f.g, hidden->data, &head, NULL, NULL, want + i + 1, 1, &token));
         if (!token.correct) fail_msg("token %lld of the story is not the most likely one", (long long)i + 1);
     }
     assert_int_equal(lf_kv_cache_count(cache), n - 1);

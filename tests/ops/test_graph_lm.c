@@ -192,9 +192,9 @@ static void check_score(const lf_kernels *k) {
     lf_tensor W;
     leaf(&W, k->dtype, V, C, s.W, NULL);
     lf_graph_begin(s.g, false, false, 0);
-    OK(lf_lm_score(s.g, s.hidden, s.base, &FROZEN(s), s.labels, ROWS, got));
-    OK(lf_lm_score(s.g, s.hidden, s.hidden, &TRAINED(W), s.labels, ROWS, trained));
-    OK(lf_lm_score(s.g, s.hidden, NULL, &FROZEN(s), s.labels, ROWS, alone));
+    OK(lf_lm_score(s.g, s.hidden, &FROZEN(s), s.base, &FROZEN(s), s.labels, ROWS, got));
+    OK(lf_lm_score(s.g, s.hidden, &TRAINED(W), s.hidden, &TRAINED(W), s.labels, ROWS, trained));
+    OK(lf_lm_score(s.g, s.hidden, &FROZEN(s), NULL, NULL, s.labels, ROWS, alone));
     for (int64_t row = 0; row < ROWS; row++) {
         const lf_label_score t = expected_token(&s, row, true);
         assert_true(got[row].target == t.target && got[row].correct == t.correct && alone[row].correct == t.correct);
@@ -205,7 +205,7 @@ static void check_score(const lf_kernels *k) {
         assert_true(trained[row].kl == 0 && alone[row].kl == 0 && alone[row].ce == 0 && alone[row].nll == got[row].nll);
     }
     s.labels[1] = V;
-    assert_int_equal(lf_lm_score(s.g, s.hidden, NULL, &FROZEN(s), s.labels, ROWS, got), LF_ESHAPE);
+    assert_int_equal(lf_lm_score(s.g, s.hidden, &FROZEN(s), NULL, NULL, s.labels, ROWS, got), LF_ESHAPE);
     setup_end(&s);
 }
 
@@ -232,7 +232,7 @@ static void check_head(const lf_kernels *k) {
         assert_near(get(logits, k->dtype, v), want, 1e-5, "logit", k, v);
         sum += exp(want);
     }
-    OK(lf_lm_score(s.g, s.hidden, s.base, &head, s.labels, N, got));
+    OK(lf_lm_score(s.g, s.hidden, &head, s.base, &head, s.labels, N, got));
     assert_near(got[AT].nll, log(sum) - get(logits, k->dtype, s.labels[AT]), 1e-5, "nll", k, AT);
     const lf_tensor *loss = lf_lm_loss(s.g, &hidden, &head, s.labels, 1, 0, &counts);
     OK(lf_graph_status(s.g, &err));
@@ -264,7 +264,7 @@ static void check_warm_step(const lf_kernels *k) {
         lf_tensor *b = lf_lm_loss(s.g, &hidden, &TRAINED(W), s.labels, 10, 0.1, NULL);
         OK(lf_graph_backward(s.g, lf_add(s.g, a, b), 1, &err));
         lf_graph_begin(s.g, false, false, (uint64_t)step);
-        OK(lf_lm_score(s.g, s.hidden, s.base, &FROZEN(s), s.labels, ROWS, got));
+        OK(lf_lm_score(s.g, s.hidden, &FROZEN(s), s.base, &FROZEN(s), s.labels, ROWS, got));
     }
     assert_true(calls > 0 && lf_alloc_calls() == calls);
     assert_true(bytes > 0 && lf_graph_bytes(s.g) == bytes);
@@ -391,7 +391,7 @@ static void test_out_of_memory(void **state) {
             lf_tensor *a = lf_lm_loss(g, &hidden, &FROZEN(s), s.labels, 1, 0, NULL),
                       *b = lf_lm_loss(g, &hidden, &TRAINED(W), s.labels, 1, 0, NULL);
             rc = lf_graph_backward(g, lf_add(g, a, b), 1, NULL);
-            if (!rc) rc = lf_lm_score(g, s.hidden, s.base, &FROZEN(s), s.labels, 8, got);
+            if (!rc) rc = lf_lm_score(g, s.hidden, &FROZEN(s), s.base, &FROZEN(s), s.labels, 8, got);
         }
         lf_graph_free(g);
         assert_int_equal(lf_alloc_live(), live);
