@@ -40,6 +40,7 @@ VARIANTS = [ # name, base, settings
     ("saved", "lm-qwen2", dict(bias="all", **saving("embed_tokens", "lm_head", "norm"))),
     ("saved_head", "lm-qwen2", saving("lm_head")),
     ("saved_embedding", "lm-qwen2", saving("embed_tokens")),
+    ("saved_tied", "lm-qwen2", dict(ensure_weight_tying=True, **saving("embed_tokens"))), # for reading alone
     ("saved_loraplus", "lm-qwen2", saving("embed_tokens", "norm")),
     ("saved", "lm-gpt2", saving("wte", "wpe", "ln_f", "h.0.mlp.c_fc")), # a Conv1D, [in,out] in files
     ("saved", "lm-gemma3", saving("embed_tokens", "norm")), # norms around zero, an embedding that is scaled

@@ -132,6 +132,7 @@ cJSON *lf_adapter_start_to_json(const lf_adapter *a);
  * checkpoints: n slots, each module's A0 then B0 (floats), NULL for starts without. */
 int64_t lf_adapter_count(const lf_adapter *a);
 lf_module *lf_adapter_module(const lf_adapter *a, int64_t i);
+bool lf_adapter_saves_modules(const lf_adapter *a); /* modules_to_save means more than a head */
 
 /* What stands beside the weights in an adapter's folder. */
 typedef struct lf_adapter_facts {

@@ -209,3 +209,12 @@ lf_status lf_beside_put(const lf_adapter *a, const lf_adapter_file *f, bool trai
     if (!rc && trained) say(a, n_biases, n_saved, numbers);
     return rc;
 }
+
+bool lf_adapter_saves_modules(const lf_adapter *a) {
+    bool any = false;
+    for (int64_t i = 0; i < a->nn->n_params; i++) {
+        const lf_param *p = a->nn->params[i];
+        any = any || (lf_nn_is_beside(a->nn, p) && is_saved(a, lf_nn_holder(a->nn, p), p));
+    }
+    return any;
+}

@@ -139,7 +139,8 @@ static lf_status read_values(lf_peft_config *c, const char *path, lf_err *err) {
         (rc = lf_json_get_f64(c->json, "lora_alpha", 8, &c->lora_alpha, path, err)) ||
         (rc = lf_json_get_f64(c->json, "lora_dropout", 0, &c->lora_dropout, path, err)) ||
         (rc = lf_json_get_bool(c->json, "use_rslora", false, &c->use_rslora, path, err)) ||
-        (rc = lf_json_get_bool(c->json, "use_dora", false, &c->use_dora, path, err)))
+        (rc = lf_json_get_bool(c->json, "use_dora", false, &c->use_dora, path, err)) ||
+        (rc = lf_json_get_bool(c->json, "ensure_weight_tying", false, &c->ensure_weight_tying, path, err)))
         return rc;
     if (c->r < 1) return lf_fail(err, LF_EDATA, "%s: key 'r': expected at least 1, found %lld", path, (long long)c->r);
     if (!(c->lora_dropout >= 0 && c->lora_dropout < 1))

@@ -10,7 +10,7 @@ typedef struct lf_peft_config {
     cJSON *json;
     int64_t r;
     double lora_alpha, lora_dropout;
-    bool use_rslora, use_dora;
+    bool use_rslora, use_dora, ensure_weight_tying;
     const char *bias; /* static */
     const cJSON *target_modules, *exclude_modules, *layers_to_transform,
         *layers_pattern; /* borrowed from json; may be NULL */

@@ -122,11 +122,28 @@ static lf_status take_head(lf_adapter_file *f, const lf_st_tensor *t, const char
     return check_numbers(t, is_bias ? 1 : 2, err);
 }
 
+/* With ensure_weight_tying PEFT writes the tied layer beside the embedding, and leaves it out of modules_to_save: it is
+ * put there, because here the two are apart. */
+static lf_status list_tied(lf_adapter_file *f, const char *module, lf_err *err) {
+    cJSON *names = cJSON_GetObjectItemCaseSensitive(f->config.json, "modules_to_save"),
+          *name = cJSON_CreateString(module);
+    if (name && cJSON_AddItemToArray(names, name)) return LF_OK;
+    cJSON_Delete(name);
+    return lf_no_memory(err, "reading the adapter %s", f->dir);
+}
+
+static bool is_tied(const lf_adapter_file *f, const char *module) {
+    const cJSON *names = f->config.modules_to_save;
+    return f->config.ensure_weight_tying && names && names->child && !is_saved(f, module);
+}
+
 /* A tensor that is no factor: `leaf` of `module`. */
 static lf_status take_whole(lf_adapter_file *f, const lf_st_tensor *t, const char *module, const char *leaf,
                             lf_err *err) {
     const bool is_bias = strcmp(leaf, "bias") == 0, is_weight = strcmp(leaf, "weight") == 0;
     if (!is_saved(f, module) && is_bias && has_biases(f)) return take_bias(f, t, module, err);
+    const lf_status rc = is_weight && is_tied(f, module) ? list_tied(f, module, err) : LF_OK;
+    if (rc) return rc;
     if (!is_saved(f, module))
         return lf_fail(err, LF_EDATA,
                        "%s: tensor '%s' belongs neither to a LoRA nor to modules_to_save in " LF_PEFT_CONFIG

@@ -204,6 +204,13 @@ static lf_status write_files(lf_spectra *s, lf_err *err) {
     return lf_spectra_pictures(s, err);
 }
 
+/* The weights are the base's, and of what an adapter changes its products alone are shown. */
+static void show_base(const lf_opened *o) {
+    if (o->adapted.adapter && lf_adapter_saves_modules(o->adapted.adapter))
+        lf_warn("adapter: the modules that it holds whole (modules_to_save) are shown as the base has them");
+    lf_nn_show_base(&o->model->nn, true);
+}
+
 static lf_status run(lf_spectra *s, FILE *out, lf_err *err) {
     lf_status rc;
     if ((rc = look_at_all(s, err)) || (s->dir && (rc = write_files(s, err)))) return rc;
@@ -223,6 +230,7 @@ lf_status lf_spectrum(const lf_config *cfg, FILE *out, lf_err *err) {
     if (!(rc = with_start(&started, &facts, cfg, err)) && !(rc = lf_opened_open(&o, cfg, LF_LOAD_NOTHING, err))) {
         s.cfg = started;
         s.model = o.model;
+        show_base(&o);
         if (!(rc = lf_adapter_opts_read(&s.o, started, err)) &&
             !(rc = choose_modules(&s, o.adapted.file != NULL, err)) && !(rc = make_rows(&s, err)))
             rc = run(&s, out, err);

@@ -264,6 +264,8 @@ static void test_mistakes(void **state) {
         {TUNE "--max_steps 1 --method head --output_dir bad", 2, "method"},
         {TUNE "--max_steps 1 --modules_to_save lm_hat --output_dir bad", 2, "modules_to_save"},
         {TUNE "--max_steps 1 --modules_to_save lm_head,proj --output_dir bad", 2, "self_attn.q_proj' too"},
+        {TUNE "--max_steps 1 --modules_to_save 0.self_attn.k_proj --init true --use_dora true --output_dir bad", 3,
+         "'model.layers.0.self_attn.k_proj', which modules_to_save"},
         {TUNE "--max_steps 1 --modules_to_save x_proj --output_dir bad", 2,
          "try some of: embed_tokens, lm_head, q_proj"},
         {"train --init_model outside.json --tokenizer tokenizer --method full --train_data train.jsonl --max_steps 1 "
