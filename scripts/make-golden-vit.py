@@ -53,6 +53,10 @@ CASES = {
     "dinov2-registers": dict(kind="Dinov2WithRegisters", config=dict(num_labels=4, mlp_ratio=2, num_register_tokens=3,
                                                                      **SMALL_DINO | dict(image_size=28, num_hidden_layers=1)),
                              dtype=torch.float32, size=(16, 12)),
+    # the gated MLP of dinov2-giant, 24 x 32 wide
+    "dinov2-gated": dict(kind="Dinov2", config=dict(num_labels=4, mlp_ratio=2, use_swiglu_ffn=True,
+                                                    **SMALL_DINO | dict(hidden_size=24, num_hidden_layers=1)),
+                         targets=["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"], dtype=torch.float32),
     "beit-tiny": dict(kind="Beit", config=dict(num_labels=5, use_relative_position_bias=True, drop_path_rate=0.0, **SMALL),
                       dtype=torch.float32),
     # one bias for all layers, absolute positions, the class token

@@ -133,10 +133,18 @@ static lf_status declare(lf_model *m, const char *path, char *config_path, const
     return rc ? rc : m->family->declare(m, err);
 }
 
+const char *lf_param_written_name(const lf_param *p) { return p->whole_rows ? p->name : p->file_name; }
+
+/* Does t hold it among other rows? */
+static bool is_slice_of(const lf_param *p, const lf_st_tensor *t) {
+    return p->whole_rows && t->ndim > 0 && t->shape[0] == p->whole_rows;
+}
+
 bool lf_param_stored(const lf_model *m, const lf_param *p, const lf_st_tensor *t, float *out) {
     float *as_stored = p->transposed ? lf_aligned_alloc((size_t)t->numel * sizeof *as_stored) : out;
+    const int64_t before = is_slice_of(p, t) ? p->first_row * (t->numel / t->shape[0]) : 0;
     if (!as_stored) return false;
-    lf_to_f32(as_stored, t->data, t->dtype, t->numel);
+    lf_to_f32(as_stored, (const char *)t->data + (size_t)before * lf_dtype_size(t->dtype), t->dtype, p->tensor.numel);
     lf_safetensors_drop_pages(m->weights, t);
     if (p->transposed) {
         lf_transpose(out, as_stored, p->tensor.shape[1], p->tensor.shape[0]);
@@ -210,6 +218,7 @@ static lf_status check_tensor(const lf_model *m, const lf_st_tensor *t, const lf
     char want[64], found[64];
     int64_t shape[LF_TENSOR_DIMS];
     lf_param_file_shape(p, shape);
+    if (is_slice_of(p, t)) shape[0] = p->whole_rows;
     bool same = t->ndim == p->tensor.ndim;
     for (int i = 0; same && i < t->ndim; i++) same = t->shape[i] == shape[i];
     if (!same)

@@ -4,6 +4,7 @@
 
 #include "model/model.h"
 
+const char *lf_param_written_name(const lf_param *p); /* in a file that we write */
 /* Its values from the file, in our orientation; false when out of memory. Several threads may read at a time.
  * lf_param_read: as the model computes with them (plus_one). */
 bool lf_param_stored(const lf_model *m, const lf_param *p, const lf_st_tensor *t, float *out);

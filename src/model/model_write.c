@@ -40,7 +40,8 @@ static lf_status file_values(const lf_model *m, const lf_param *p, float *out, l
 /* The bytes of the source, if they are what is to be written: not held, not merged into, and not in another format. */
 static const lf_st_tensor *untouched(const lf_model *m, const lf_param *p, const lf_module *module, lf_dtype dtype) {
     const lf_st_tensor *t = m->weights ? lf_family_find(m->family, m->weights, p) : NULL;
-    return p->tensor.data || (module && module->lora) || !t || t->dtype != dtype ? NULL : t;
+    const bool other = !t || t->dtype != dtype || t->numel != p->tensor.numel;
+    return p->tensor.data || (module && module->lora) || other ? NULL : t;
 }
 
 static lf_status copy_tensor(const lf_model *m, lf_st_writer *w, const lf_st_tensor *t, lf_err *err) {
@@ -88,7 +89,7 @@ static lf_status write_tensors(const lf_model *m, lf_st_writer *w, lf_dtype dtyp
         if (p->tensor.numel > largest) largest = p->tensor.numel;
         int64_t shape[LF_TENSOR_DIMS];
         lf_param_file_shape(p, shape);
-        rc = lf_st_writer_declare(w, p->file_name, dtype_for(p, dtype), p->tensor.ndim, shape, err);
+        rc = lf_st_writer_declare(w, lf_param_written_name(p), dtype_for(p, dtype), p->tensor.ndim, shape, err);
     }
     float *buffer = lf_aligned_alloc(2 * (size_t)largest * sizeof *buffer), *turned = buffer ? buffer + largest : NULL;
     if (!rc && !buffer) rc = lf_no_memory(err, "the largest tensor of %s", m->path);

@@ -20,6 +20,10 @@ lf_status lf_vision_prepared_size(const lf_model *m, lf_pixel_facts *out, lf_err
  * first `front` rows stay. Real numbers of the model's backend, in its arena. NULL: out of memory. */
 lf_tensor *lf_vision_resample(lf_nn *nn, int64_t front, lf_patch_grid from, lf_patch_grid to, bool antialias);
 
+/* matrix [to, from] times table (from rows, real), as lf_mix_rows makes it. In the model's arena. NULL: out of memory.
+ */
+lf_tensor *lf_vision_placed(lf_nn *nn, const lf_tensor *table, const lf_tensor *matrix);
+
 /* Of a table [(2H-1)(2W-1) + 3, heads] (real, as the file has it): the bias [heads, T, T] that attention adds between T
  * = 1 + HW tokens, the class token first. The last three rows of the table are: class to patch, patch to class, class
  * to itself. NULL: out of memory. */

@@ -121,6 +121,17 @@ lf_tensor *lf_vision_resample(lf_nn *nn, int64_t front, lf_patch_grid from, lf_p
     return out;
 }
 
+lf_tensor *lf_vision_placed(lf_nn *nn, const lf_tensor *table, const lf_tensor *matrix) {
+    const int64_t to = matrix->shape[0], from = matrix->shape[1], C = table->numel / from;
+    lf_tensor *t = lf_arena_alloc(nn->arena, sizeof *t);
+    void *data = lf_arena_alloc(nn->arena, (size_t)(to * C) * lf_dtype_size(nn->k->dtype));
+    if (!t || !data ||
+        !nn->k->wide->gemm(false, false, to, C, from, matrix->data, from, table->data, C, false, data, C))
+        return NULL;
+    lf_tensor_init(t, nn->k->dtype, 2, (int64_t[]){to, C}, data, NULL);
+    return t;
+}
+
 /* ---- bias by relative position ---- */
 
 /* The row of the table for a query and a key, numbered as tokens. */

@@ -116,40 +116,16 @@ static const struct relative {
      .activation = "gelu",
      .patch = 16,
      .epsilon = 1e-12},
-    {.model_type = "dinov2",
-     .root = "dinov2",
-     .layers = "encoder.layer",
-     .file_layers = "encoder.layer",
-     .last_norm = "layernorm",
-     .names = &dino_names,
-     .embeddings = &vit_embeddings,
-     .front = {"cls_token"},
-     .scales = {"layer_scale1.lambda1", "layer_scale2.lambda1"},
-     .scale_value = "layerscale_value",
-     .pool = POOL_CLASS_AND_MEAN,
-     .resize = RESIZE_ALWAYS,
-     .hidden_dropout = "hidden_dropout_prob",
-     .attention_dropout = "attention_probs_dropout_prob",
-     .activation = "gelu",
-     .patch = 14,
-     .epsilon = 1e-6},
-    {.model_type = "dinov2_with_registers",
-     .root = "dinov2_with_registers",
-     .layers = "encoder.layer",
-     .file_layers = "encoder.layer",
-     .last_norm = "layernorm",
-     .names = &dino_names,
-     .embeddings = &vit_embeddings,
-     .front = {"cls_token", "register_tokens"},
-     .scales = {"layer_scale1.lambda1", "layer_scale2.lambda1"},
-     .scale_value = "layerscale_value",
-     .pool = POOL_CLASS_AND_MEAN,
-     .resize = RESIZE_ANTIALIAS,
-     .hidden_dropout = "hidden_dropout_prob",
-     .attention_dropout = "attention_probs_dropout_prob",
-     .activation = "gelu",
-     .patch = 16,
-     .epsilon = 1e-6},
+#define DINO(type, resizes, side, ...)                                                                                 \
+    {                                                                                                                  \
+        .model_type = type, .root = type, .layers = "encoder.layer", .file_layers = "encoder.layer",                   \
+        .last_norm = "layernorm", .names = &dino_names, .embeddings = &vit_embeddings, .front = {__VA_ARGS__},         \
+        .scales = {"layer_scale1.lambda1", "layer_scale2.lambda1"}, .scale_value = "layerscale_value",                 \
+        .pool = POOL_CLASS_AND_MEAN, .resize = resizes, .hidden_dropout = "hidden_dropout_prob",                       \
+        .attention_dropout = "attention_probs_dropout_prob", .activation = "gelu", .patch = side, .epsilon = 1e-6      \
+    }
+    DINO("dinov2", RESIZE_ALWAYS, 14, "cls_token"),
+    DINO("dinov2_with_registers", RESIZE_ANTIALIAS, 16, "cls_token", "register_tokens"),
     {.model_type = "beit",
      .root = "beit",
      .layers = "layers",
@@ -194,8 +170,10 @@ static const struct relative *relative_of(const lf_model *m) {
  * of the others: its q stands alone, everywhere else q, k and v are multiplied as one. */
 typedef struct block {
     lf_module *norm_before, *norm_after, *q, *k, *v, *o, *fc1, *fc2;
-    lf_group *attention; /* q, k, v; k, v in such a last layer */
-    lf_param *scale[2];  /* NULL: none */
+    lf_module *gate, *up; /* of a gated MLP, in the place of fc1 */
+    lf_group *attention;  /* q, k, v; k, v in such a last layer */
+    lf_group *gate_up;    /* NULL: the MLP is not gated */
+    lf_param *scale[2];   /* NULL: none */
     lf_param *bias_table;
     const lf_tensor *bias; /* made of the table, or shared; NULL: none */
     double drop_path;
@@ -207,11 +185,14 @@ typedef struct vit {
     int64_t heads, intermediate_size, patch, registers;
     lf_patch_grid file_grid, grid; /* of the file's positions, and of the pictures */
     double epsilon, hidden_dropout, attention_dropout, initializer_range, scale_value, drop_path;
+    bool gated; /* the MLP: silu(gate) up */
     bool qkv_bias, k_bias, has_mask, has_positions, pooling_head, own_bias, shared_bias;
     pooling pool;
     lf_activation_kind activation;
     lf_param *front[2], *pos, *bias_table;
-    lf_tensor *resample; /* the matrix of the positions; NULL: they stay */
+    lf_tensor *resample;     /* the matrix of the positions; NULL: they stay */
+    lf_tensor *placed;       /* what it made of them; NULL: they were not there yet */
+    const void *placed_from; /* of these numbers */
     lf_module *patches, *pre_norm, *norm;
     block *blocks;
 } vit;
@@ -257,12 +238,13 @@ static lf_status read_numbers(lf_model *m, vit *v, lf_err *err) {
 static lf_status read_dino(lf_model *m, vit *v, lf_err *err) {
     int64_t ratio;
     lf_status rc;
-    if ((rc = lf_family_refuse(m, "use_swiglu_ffn", "the gated MLP of dinov2-giant is", err)) ||
+    if ((rc = lf_json_get_bool(m->config, "use_swiglu_ffn", false, &v->gated, m->config_path, err)) ||
         (rc = lf_family_size(m, "mlp_ratio", 4, 64, &ratio, err)) ||
         (rc = lf_json_get_f64(m->config, v->kind->scale_value, 1, &v->scale_value, m->config_path, err)) ||
         (rc = lf_family_share(m, "drop_path_rate", 0, &v->drop_path, err)))
         return rc;
     v->intermediate_size = ratio * m->hidden_size;
+    if (v->gated) v->intermediate_size = (v->intermediate_size * 2 / 3 + 7) / 8 * 8; /* two thirds, by eights */
     v->has_mask = true;
     return v->kind->front[1] ? lf_family_size(m, "num_register_tokens", 4, 1024, &v->registers, err)
                              : lf_json_get_bool(m->config, "use_mask_token", true, &v->has_mask, m->config_path, err);
@@ -412,12 +394,35 @@ static bool declare_beside(lf_model *m, const vit *v, block *b, int64_t number) 
     return b->bias_table != NULL;
 }
 
+/* The rows of p from `first` on stand in one tensor with another layer's: "<layer>.mlp.weights_in.<leaf>". */
+static bool stands_in(lf_nn *nn, lf_param *p, const char *file_layers, int64_t number, const char *leaf,
+                      int64_t first) {
+    char name[NAME];
+    snprintf(name, sizeof name, "%.100s.%lld.mlp.weights_in.%s", file_layers, (long long)number, leaf);
+    p->file_name = lf_arena_strdup(nn->arena, name);
+    p->first_row = first;
+    p->whole_rows = 2 * p->tensor.shape[0];
+    return p->file_name != NULL;
+}
+
+static bool declare_gate(lf_model *m, block *b, const char *file_layers, int64_t number) {
+    lf_module *const parts[] = {b->gate, b->up};
+    if (!b->gate) return true;
+    for (int i = 0; i < 2; i++)
+        if (!stands_in(&m->nn, parts[i]->weight, file_layers, number, "weight", i * parts[i]->out) ||
+            !stands_in(&m->nn, parts[i]->bias, file_layers, number, "bias", i * parts[i]->out))
+            return false;
+    return !lf_nn_group(&m->nn, &b->gate_up, parts, 2, NULL);
+}
+
 static bool declare_block(lf_model *m, const vit *v, block *b, int64_t number) {
     const struct relative *r = v->kind;
     const layer_names *n = r->names;
     char layers[NAME], file_layers[NAME];
     b->model = m;
-    const int64_t C = m->hidden_size, I = v->intermediate_size;
+    const int64_t C = m->hidden_size, I = v->intermediate_size, plain = v->gated ? 0 : C, gated = v->gated ? C : 0;
+    const char *down = v->gated ? "mlp.down_proj" : n->fc2.name,
+               *down_alias = v->gated ? "mlp.weights_out" : n->fc2.alias;
     const lf_layer_part parts[] = {
         {&b->norm_before, 0, C, true, n->norm_before.name, n->norm_before.alias, false},
         {&b->q, C, C, v->qkv_bias, n->q.name, n->q.alias, false},
@@ -425,12 +430,14 @@ static bool declare_block(lf_model *m, const vit *v, block *b, int64_t number) {
         {&b->v, C, C, v->qkv_bias, n->v.name, n->v.alias, false},
         {&b->o, C, C, true, n->o.name, n->o.alias, false},
         {&b->norm_after, 0, C, true, n->norm_after.name, n->norm_after.alias, false},
-        {&b->fc1, I, C, true, n->fc1.name, n->fc1.alias, false},
-        {&b->fc2, C, I, true, n->fc2.name, n->fc2.alias, false},
+        {&b->fc1, I, plain, true, n->fc1.name, n->fc1.alias, false},
+        {&b->gate, I, gated, true, "mlp.gate_proj", NULL, false},
+        {&b->up, I, gated, true, "mlp.up_proj", NULL, false},
+        {&b->fc2, C, I, true, down, down_alias, false},
     };
     return lf_family_layer(&m->nn, below(layers, r->root, r->layers), below(file_layers, r->root, r->file_layers),
                            number, parts, sizeof parts / sizeof *parts) &&
-           declare_beside(m, v, b, number);
+           declare_gate(m, b, file_layers, number) && declare_beside(m, v, b, number);
 }
 
 static bool group_attention(lf_nn *nn, block *b, bool class_alone_in_it) {
@@ -567,9 +574,19 @@ static lf_status vit_declare(lf_model *m, lf_err *err) {
     return v->resample ? LF_OK : lf_no_memory(err, "the position embeddings of %s", m->path);
 }
 
-/* Biases by relative position, from their tables. */
+/* What interpolating makes of the positions. */
+static lf_status place(lf_model *m, vit *v, lf_err *err) {
+    if (!v->resample) return LF_OK;
+    v->placed_from = v->pos->tensor.data;
+    v->placed = lf_vision_placed(&m->nn, &v->pos->tensor, v->resample);
+    return v->placed ? LF_OK : lf_no_memory(err, "the position embeddings of %s", m->path);
+}
+
+/* Positions, and biases by relative position from their tables. */
 static lf_status vit_loaded(lf_model *m, lf_err *err) {
-    const vit *v = m->impl;
+    vit *v = m->impl;
+    const lf_status rc = place(m, v, err);
+    if (rc) return rc;
     const lf_tensor *shared = v->bias_table ? lf_vision_relative_bias(&m->nn, &v->bias_table->tensor, v->grid) : NULL;
     bool ok = shared || !v->bias_table;
     for (int64_t i = 0; ok && i < m->n_layers; i++) {
@@ -639,8 +656,9 @@ static lf_tensor *class_attention(const vit *v, const block *b, const lf_pass *p
 
 static lf_tensor *mlp(const vit *v, const block *b, const lf_pass *pass, lf_graph *g, lf_tensor *x) {
     lf_tensor *h = lf_nn_layernorm(g, b->norm_after, x, v->epsilon);
-    lf_tensor *up = lf_nn_then(g, h, lf_nn_linear(g, pass->base, b->fc1, h));
-    lf_tensor *act = lf_nn_then(g, up, lf_activation(g, up, v->activation));
+    lf_tensor *up = lf_nn_then(
+        g, h, b->gate_up ? lf_nn_linear_group(g, pass->base, b->gate_up, h) : lf_nn_linear(g, pass->base, b->fc1, h));
+    lf_tensor *act = lf_nn_then(g, up, b->gate_up ? lf_gated(g, up, LF_SILU) : lf_activation(g, up, v->activation));
     lf_tensor *down = lf_nn_then(g, act, lf_nn_linear(g, pass->base, b->fc2, act));
     return branch(v, b, 1, g, down);
 }
@@ -652,18 +670,25 @@ static lf_tensor *layer(const void *block_, const lf_pass *pass, lf_graph *g, lf
     return lf_nn_residual(g, x, mlp(v, b, pass, g, x));
 }
 
+/* The positions of the pictures' grid. Where they are interpolated and frozen, they were made once. */
+static lf_tensor *places(const vit *v, lf_graph *g) {
+    lf_tensor *pos = v->pos ? &v->pos->tensor : NULL;
+    if (!v->resample) return pos;
+    return v->placed && !pos->requires_grad && pos->data == v->placed_from ? v->placed
+                                                                           : lf_mix_rows(g, pos, v->resample);
+}
+
 /* Tokens [B, front + patches, C]. */
 static lf_tensor *embed(const lf_model *m, const vit *v, lf_graph *g, const lf_pass *pass) {
     const lf_model_input *in = &pass->in;
     lf_tensor *pixels =
         lf_patchify(g, in->pixels, in->B, m->pixels.channels, m->pixels.height, m->pixels.width, v->patch);
     lf_tensor *patches = lf_nn_then(g, pixels, lf_nn_linear(g, pass->base, v->patches, pixels));
-    lf_tensor *front = v->front[0] ? &v->front[0]->tensor : NULL, *pos = v->pos ? &v->pos->tensor : NULL;
+    lf_tensor *front = v->front[0] ? &v->front[0]->tensor : NULL, *pos = places(v, g);
     if (v->front[1]) front = lf_concat(g, (lf_tensor *[]){front, &v->front[1]->tensor}, 2);
-    if (v->resample) pos = lf_mix_rows(g, pos, v->resample);
     lf_tensor *x = lf_nn_then(g, patches, lf_embed_tokens(g, patches, front, pos));
     if (v->front[1]) lf_done(g, front);
-    if (v->resample) lf_done(g, pos);
+    if (v->resample && pos != v->placed) lf_done(g, pos);
     x = lf_dropout(g, x, v->hidden_dropout);
     return v->pre_norm ? lf_nn_then(g, x, lf_nn_layernorm(g, v->pre_norm, x, v->epsilon)) : x;
 }

@@ -29,7 +29,10 @@ typedef struct lf_param {
     lf_dtype file_dtype;   /* in the file it was read from; LF_F32 for a new one */
     bool decays;           /* weight decay applies when trained (not to biases, norms, embeddings) */
     bool transposed;       /* its file holds [in,out] (GPT-2's Conv1D); here it is [out,in] all the same */
-    bool plus_one;         /* its file holds w, here it is 1 + w (Gemma's norms): who writes it takes the 1 off again */
+    /* Its file may hold it as the rows from first_row on of a larger tensor, of whole_rows in all (0: never), which has
+     * the name file_name; it is written on its own, as `name`. */
+    int64_t first_row, whole_rows;
+    bool plus_one; /* its file holds w, here it is 1 + w (Gemma's norms): who writes it takes the 1 off again */
     lf_param_use use;
     bool own; /* stands beside an adapter, and is shown: its numbers go before a frozen product (beside.c) */
     const struct lf_param *twin; /* another whose numbers in the file are its own too (lf_nn_untie); NULL: none */

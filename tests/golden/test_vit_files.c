@@ -213,7 +213,6 @@ static void test_refused(void **state) {
     static const struct {
         const char *name, *key, *value, *says;
     } bad[] = {
-        {"dinov2-tiny", "use_swiglu_ffn", "true", "use_swiglu_ffn"},
         {"dinov2-tiny", "image_size", "[16, 20]", "image_size"},
         {"dinov2-tiny", "mlp_ratio", "0", "mlp_ratio"},
         {"dinov2-tiny", "drop_path_rate", "1", "drop_path_rate"},
