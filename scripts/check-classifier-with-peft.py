@@ -2,7 +2,7 @@
 """Tunes tiny random models for classes, several labels and numbers with the program, and lets PEFT and transformers read what came out.
 
 Needs torch, transformers, peft and tokenizers, and a built program. usage: check-classifier-with-peft.py [PROGRAM=build/lora-ft]
-For each model and problem: the adapter loads in PEFT (AutoPeftModelForSequenceClassification where the base is a classifier's file, else
+For each model and problem (of several labels and of numbers with modules saved whole beside the adapter): the adapter loads in PEFT (AutoPeftModelForSequenceClassification where the base is a classifier's file, else
 PeftModel over it) and its predictions are the program's; the merged folder loads in transformers without a word about keys, is a
 ...ForSequenceClassification with labels, problem_type and pad_token_id, and says the same, in batches; an adapter that PEFT wrote anew is
 evaluated by the program to the same loss."""
@@ -23,6 +23,12 @@ MODELS = {
                                        eos_token_id=2, resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0, **SMALL)),
     "bert": BertModel(BertConfig(hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,
                                  max_position_embeddings=64, initializer_range=0.3, **SMALL)),
+}
+
+SAVED = {
+    "multi_label_classification": {"llama": "embed_tokens,norm", "gpt2": "wte,ln_f,1.mlp.c_proj",
+                                   "bert": "pooler,embeddings.LayerNorm,word_embeddings"},
+    "regression": {"llama": "layers.0,0.mlp", "gpt2": "h.1,1.mlp", "bert": "embeddings,encoder.layer.1"}, # one in another
 }
 
 
@@ -102,7 +108,8 @@ def check(folder, name, problem):
             f.writelines(json.dumps(r) + "\n" for r in records)
     data, test = os.path.join(folder, "train.jsonl"), os.path.join(folder, "judged.jsonl")
     run("train", "--model", base, "--task_type", "SEQ_CLS", "--train_data", data, "--max_steps", "20", "--lr", "1e-2", "--r", "4",
-        "--init_lora_weights", "pissa", "--threads", "1", "--output_dir", out)
+        "--init_lora_weights", "pissa", "--threads", "1", "--output_dir", out,
+        *(["--modules_to_save", SAVED[problem][name]] if problem in SAVED else []))
     adapter = os.path.join(out, "adapter")
     facts = json.load(open(os.path.join(adapter, "lora_ft.json")))
     names = [facts["id2label"][str(i)] for i in range(facts["num_labels"])]

@@ -162,9 +162,10 @@ static lf_status read_values(lf_peft_config *c, const char *path, lf_err *err) {
         const cJSON *value = member(c, values[i].key);
         *values[i].to = lf_json_given(value) ? value : NULL;
     }
-    if (c->modules_to_save && !cJSON_IsArray(c->modules_to_save))
-        return lf_fail(err, LF_EDATA, "%s: key 'modules_to_save': expected a list of names", path);
-    return LF_OK;
+    const cJSON *name = NULL, *names = c->modules_to_save;
+    bool right = !names || cJSON_IsArray(names);
+    cJSON_ArrayForEach(name, names) right = right && cJSON_IsString(name);
+    return right ? LF_OK : lf_fail(err, LF_EDATA, "%s: key 'modules_to_save': expected a list of names", path);
 }
 
 lf_status lf_peft_config_read(lf_peft_config *c, const char *path, lf_err *err) {

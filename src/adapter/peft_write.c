@@ -151,41 +151,63 @@ static bool is_saved(const writing *w, const lf_param *p) {
            (lf_saves_param(w->a->saves, p->name) || lf_saves_param(w->a->saves, p->file_name));
 }
 
-/* Do the user's names mean the same modules as they are written? */
+/* Do the user's names mean the same modules as they are written, and none that is part of another? */
 static bool names_hold(const writing *w) {
-    for (int64_t i = 0; i < w->nn->n_params; i++) {
+    for (int64_t i = 0; w->a && i < w->nn->n_params; i++) {
         const lf_param *p = w->nn->params[i];
-        if (is_saved(w, p) && !lf_saves_param(w->a->saves, written_param(w, p))) return false;
+        const char *name = written_param(w, p);
+        if (is_saved(w, p) && (!lf_saves_param(w->a->saves, name) || lf_saves_twice(w->a->saves, name))) return false;
     }
     return true;
 }
 
-/* The names as they were given, or the modules by their own; those that the head is listed by are there already. */
-static void list_saved(const writing *w, lf_obj *list) {
+static int module_length(const char *param) { return (int)(leaf_of(param) - param - 1); }
+
+/* Is the parameter's module part of another that has saved parameters of its own (a class token)? */
+static bool is_in_saved(const writing *w, const char *param) {
+    for (int64_t i = 0; i < w->nn->n_params; i++) {
+        const char *other = written_param(w, w->nn->params[i]);
+        const int n = module_length(other);
+        if (is_saved(w, w->nn->params[i]) && n < module_length(param) && strncmp(param, other, (size_t)n) == 0 &&
+            param[n] == '.')
+            return true;
+    }
+    return false;
+}
+
+/* The names as they were given, or the modules by their own. What the head is listed by, with all that is in it, is
+ * there already. */
+static void list_saved(const writing *w, lf_obj *list, const char *head_part) {
     const cJSON *item, *names = w->a ? w->a->saves : NULL;
-    const bool hold = !names || names_hold(w);
-    cJSON_ArrayForEach(item, names) if (hold) list_once(list, item->valuestring, (int)strlen(item->valuestring));
-    for (int64_t i = 0; !hold && i < w->nn->n_params; i++) {
+    const bool hold = names_hold(w);
+    cJSON_ArrayForEach(item, names) if (hold && !(head_part && is_below(item->valuestring, head_part)))
+        list_once(list, item->valuestring, (int)strlen(item->valuestring));
+    for (int64_t i = 0; w->a && !hold && i < w->nn->n_params; i++) {
         const char *name = written_param(w, w->nn->params[i]);
-        if (is_saved(w, w->nn->params[i])) list_once(list, name, (int)(leaf_of(name) - name - 1));
+        if (is_saved(w, w->nn->params[i]) && !is_in_saved(w, name)) list_once(list, name, module_length(name));
     }
 }
 
-static void list_head_and_inner(const writing *w, lf_obj *list) {
-    const char *head = written_name(w, w->facts->head);
-    char *name = lf_format("%.*s", (int)strcspn(head, "."), head);
-    list->failed |= !name;
-    if (name) list_head(w, list, name);
-    for (int64_t i = 0; name && i < w->nn->n_modules; i++)
-        if (is_saved_inner(w, w->nn->modules[i]) && !is_below(written_name(w, w->nn->modules[i]), name))
-            lf_list_string(list, written_name(w, w->nn->modules[i]));
-    lf_free(name);
+/* The layers before the head that the names do not mean. */
+static void list_inner(const writing *w, lf_obj *list, const char *head_part) {
+    const bool hold = names_hold(w);
+    for (int64_t i = 0; i < w->nn->n_modules; i++) {
+        const char *name = written_name(w, w->nn->modules[i]);
+        const bool named = w->a && hold && lf_saves_module(w->a->saves, name);
+        if (is_saved_inner(w, w->nn->modules[i]) && !is_below(name, head_part) && !named) lf_list_string(list, name);
+    }
 }
 
+/* The head by the module that it is part of: "classifier" of "classifier.out_proj". */
 static cJSON *saved_modules(const writing *w) {
     lf_obj list = lf_list_new();
-    if (w->facts->head) list_head_and_inner(w, &list);
-    list_saved(w, &list);
+    const char *head = w->facts->head ? written_name(w, w->facts->head) : NULL;
+    char *part = head ? lf_format("%.*s", (int)strcspn(head, "."), head) : NULL;
+    list.failed |= head && !part;
+    if (part) list_head(w, &list, part);
+    if (part) list_inner(w, &list, part);
+    list_saved(w, &list, part);
+    lf_free(part);
     cJSON *made = lf_obj_take(&list);
     if (!made || made->child) return made;
     cJSON_Delete(made);

@@ -36,6 +36,18 @@ bool lf_saves_module(const cJSON *names, const char *module) { return one_means(
 bool lf_saves_param(const cJSON *names, const char *param) {
     return one_means(names, param, module_length(param), false);
 }
+bool lf_saves_twice(const cJSON *names, const char *param) {
+    const size_t length = module_length(param);
+    int count = 0;
+    for (size_t n = strcspn(param, "."); n <= length; n += 1 + strcspn(param + n + 1, ".")) {
+        const cJSON *item;
+        bool ends = false;
+        cJSON_ArrayForEach(item, names) ends = ends || ends_with(item->valuestring, param, n, false);
+        count += ends;
+    }
+    return count > 1;
+}
+
 bool lf_saves_instead(const cJSON *names, const char *module) { return one_means(names, module, strlen(module), true); }
 
 /* ---- a model's names ---- */

@@ -13,6 +13,8 @@
 bool lf_saves_module(const cJSON *names, const char *module);
 bool lf_saves_by(const char *name, const char *module);     /* by this one alone */
 bool lf_saves_param(const cJSON *names, const char *param); /* of a saved module; param: "<module>.<leaf>" */
+/* Is such a module part of another one that is saved? PEFT cannot load what is named so. */
+bool lf_saves_twice(const cJSON *names, const char *param);
 /* Which modules never get an adapter because of it: of those the ones where a whole part of the name is meant
  * ("norm" not in input_layernorm), as PEFT leaves them out of its targets. */
 bool lf_saves_instead(const cJSON *names, const char *module);

@@ -699,6 +699,7 @@ static void test_wrong_configs(void **state) {
     REJECTS(LF_EDATA, ((folder){.config = "{'peft_type': 'LORA', 'lora_alpha': 'x'}"}), "'lora_alpha'");
     REJECTS(LF_EDATA, ((folder){.config = "{'peft_type': 'LORA', 'lora_dropout': 1}"}), "'lora_dropout'");
     REJECTS(LF_EDATA, ((folder){.config = "{'peft_type': 'LORA', 'modules_to_save': 'x'}"}), "'modules_to_save'");
+    REJECTS(LF_EDATA, ((folder){.config = "{'peft_type': 'LORA', 'modules_to_save': ['x', 3]}"}), "'modules_to_save'");
     REJECTS(LF_EDATA, ((folder){.config = "{'peft_type'"}), "adapter_config.json");
 }
 
