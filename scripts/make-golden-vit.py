@@ -21,6 +21,7 @@ import torch
 from golden_common import init_lora_weights, plain_name, save_adapter, save_golden, start_folder, stir, train, trained
 from peft import LoraConfig, get_peft_model
 import transformers
+from safetensors.torch import save_file
 
 NEW_LABELS = 7
 TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "fc1", "fc2"]
@@ -167,7 +168,25 @@ def make(name, case, outdir):
     save_golden(path, out)
 
 
+def make_teacher(outdir):
+    """deit-teacher: pixels and logits of DeiTForImageClassificationWithTeacher, the average of two heads."""
+    path = start_folder(outdir, "deit-teacher")
+    config = transformers.DeiTConfig(num_labels=5, initializer_range=0.3, **SMALL)
+    model = transformers.DeiTForImageClassificationWithTeacher(config).eval()
+    stir(model, 0.1)
+    with torch.no_grad():
+        for n, p in model.named_parameters():
+            if n.endswith(("_token", "position_embeddings")):
+                p.add_(0.3 * torch.randn_like(p))
+        model.save_pretrained(path)
+        pixels = torch.randn(5, 3, 16, 16)
+        save_file({"pixels": pixels, "logits": model(pixels).logits.contiguous()}, os.path.join(path, "golden.safetensors"),
+                  metadata={"torch": torch.__version__, "transformers": transformers.__version__})
+
+
 if __name__ == "__main__":
+    if "deit-teacher" in sys.argv[2:] or not sys.argv[2:]:
+        make_teacher(sys.argv[1] if len(sys.argv) > 1 else "tests/golden")
     for name, case in CASES.items():
         if name in sys.argv[2:] or not sys.argv[2:]:
             make(name, case, sys.argv[1] if len(sys.argv) > 1 else "tests/golden")

@@ -38,7 +38,8 @@ typedef struct lf_classifier {
     lf_module *inner[LF_HEAD_LAYERS];
     lf_problem problem;
     int64_t n_labels;
-    const char **labels;                  /* in nn.arena */
+    const char **labels; /* in nn.arena */
+    bool two_tokens;     /* it stands on the class token beside the distillation token (DeiT with a teacher) */
     const struct lf_comparing *comparing; /* it stands on features that are compared with texts; NULL: the usual ones */
 } lf_classifier;
 

@@ -122,6 +122,12 @@ lf_status lf_model_new_head(lf_model *m, int64_t num_labels, const char *const *
 lf_status lf_model_train_head(lf_model *m, lf_err *err) {
     lf_status rc = lf_model_need_head(m, "reuse_head", err);
     const lf_module *old = m->head.module;
+    if (!rc && (m->base_head.two_tokens || m->base_head.comparing))
+        return lf_fail(
+            err, LF_EUNSUPPORTED,
+            "%s: its own head judges the base, and is none that transformers trains: it %s; leave reuse_head "
+            "out, for a new one",
+            m->path, m->base_head.comparing ? "compares with texts" : "is the average of two");
     if (rc || (old->weight->tensor.grad) || (rc = make_trained(m, &m->head.module, old->out, err)) ||
         (rc = fill_module(m, m->head.module, old, true, 0, 0, err)))
         return rc;

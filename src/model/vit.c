@@ -7,6 +7,7 @@
 
 #include "base/json.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "model/vision.h"
 #include "model/zero_shot.h"
 
@@ -197,7 +198,10 @@ typedef struct vit {
     block *blocks;
 } vit;
 
-static bool class_alone(const vit *v) { return v->pool == POOL_CLASS && !v->own_bias && !v->shared_bias; }
+/* DeiT's distillation token is looked at, too, where its file has a head for it. */
+static bool class_alone(const vit *v) {
+    return v->pool == POOL_CLASS && !v->own_bias && !v->shared_bias && !v->kind->front[1];
+}
 
 /* ---- config.json ---- */
 
@@ -582,11 +586,66 @@ static lf_status place(lf_model *m, vit *v, lf_err *err) {
     return v->placed ? LF_OK : lf_no_memory(err, "the position embeddings of %s", m->path);
 }
 
+/* ---- DeiT with a teacher ---- */
+
+enum { TOKENS = 2 }; /* with a head each: the class token's and the distillation token's */
+
+/* Both heads as one layer over both tokens: [W W'] / 2 and (b + b') / 2. */
+static void average(float *W, float *b, const lf_st_tensor *const weights[TOKENS],
+                    const lf_st_tensor *const biases[TOKENS], float *buffer) {
+    const int64_t n = weights[0]->shape[0], C = weights[0]->shape[1];
+    for (int h = 0; h < TOKENS; h++) {
+        lf_to_f32(buffer, weights[h]->data, weights[h]->dtype, n * C);
+        for (int64_t i = 0; i < n * C; i++) W[(i / C * TOKENS + h) * C + i % C] = buffer[i] / TOKENS;
+        lf_to_f32(buffer, biases[h]->data, biases[h]->dtype, n);
+        for (int64_t i = 0; i < n; i++) b[i] = (h ? b[i] : 0) + buffer[i] / TOKENS;
+    }
+}
+
+static lf_status take_average(lf_model *m, const lf_st_tensor *const weights[TOKENS],
+                              const lf_st_tensor *const biases[TOKENS], lf_err *err) {
+    const int64_t n = m->head.n_labels, C = m->hidden_size;
+    for (int h = 0; h < TOKENS; h++)
+        if (weights[h]->ndim != 2 || weights[h]->shape[0] != n || weights[h]->shape[1] != C || biases[h]->numel != n)
+            return lf_fail(err, LF_ESHAPE, "%s: tensor '%s': expected a layer of %lld labels on %lld numbers (by %s)",
+                           weights[h]->path, weights[h]->name, (long long)n, (long long)C, m->config_path);
+    float *W = lf_aligned_alloc((size_t)(3 * n * C + 2 * n) * sizeof *W), *b = W + 2 * n * C, *buffer = b + n;
+    if (!W) return lf_no_memory(err, "the heads of %s", m->path);
+    average(W, b, weights, biases, buffer);
+    m->base_head = (lf_classifier){.module = lf_model_frozen_layer(m, "cls_classifier+distillation_classifier",
+                                                                   LF_CLASS_HEAD, n, TOKENS * C, W, b),
+                                   .problem = m->head.problem,
+                                   .n_labels = n,
+                                   .labels = m->head.labels,
+                                   .two_tokens = true};
+    lf_aligned_free(W);
+    if (!m->base_head.module) return lf_no_memory(err, "the heads of %s", m->path);
+    lf_info(
+        "%s: its two heads, of which transformers trains neither, are averaged, as it does; a new head is on the class "
+        "token alone",
+        m->path);
+    return LF_OK;
+}
+
+/* Of DeiTForImageClassificationWithTeacher: what it says is the average of two heads. */
+static lf_status take_teacher(lf_model *m, lf_err *err) {
+    static const char *const names[TOKENS] = {"cls_classifier", "distillation_classifier"};
+    const lf_st_tensor *weights[TOKENS], *biases[TOKENS];
+    bool all = m->weights && !m->base_head.module && !strcmp(m->family->model_type, "deit");
+    for (int h = 0; all && h < TOKENS; h++) {
+        char weight[NAME], bias[NAME];
+        weights[h] = lf_safetensors_find(m->weights, below(weight, names[h], "weight"));
+        biases[h] = lf_safetensors_find(m->weights, below(bias, names[h], "bias"));
+        all = weights[h] && biases[h] && lf_dtype_is_float(weights[h]->dtype) && lf_dtype_is_float(biases[h]->dtype);
+    }
+    return all ? take_average(m, weights, biases, err) : LF_OK;
+}
+
 /* Positions, and biases by relative position from their tables. */
 static lf_status vit_loaded(lf_model *m, lf_err *err) {
     vit *v = m->impl;
-    const lf_status rc = place(m, v, err);
-    if (rc) return rc;
+    lf_status rc;
+    if ((rc = place(m, v, err)) || (rc = take_teacher(m, err))) return rc;
     const lf_tensor *shared = v->bias_table ? lf_vision_relative_bias(&m->nn, &v->bias_table->tensor, v->grid) : NULL;
     bool ok = shared || !v->bias_table;
     for (int64_t i = 0; ok && i < m->n_layers; i++) {
@@ -741,6 +800,16 @@ static lf_tensor *(*const pool_by[])(const vit *v, lf_graph *g, lf_tensor *x, in
     [POOL_PATCHES] = pool_patches, [POOL_PATCHES_AND_NORM] = pool_patches_and_norm,
 };
 
+/* The class token and the distillation token, each normed: [B, 2C]. */
+static lf_tensor *both_tokens(const vit *v, lf_graph *g, lf_tensor *x) {
+    lf_tensor *tokens[TOKENS];
+    for (int i = 0; i < TOKENS; i++) tokens[i] = norm(v, g, lf_to_real(g, lf_select_token(g, x, i)));
+    lf_done(g, x);
+    lf_tensor *both = lf_concat(g, tokens, TOKENS);
+    for (int i = 0; i < TOKENS; i++) lf_done(g, tokens[i]);
+    return both;
+}
+
 /* ---- to be compared with texts ---- */
 
 /* [B,T,C] (done) -> [B,C]: what one query finds among all tokens, and an MLP of it. Without adapters, whatever the
@@ -779,6 +848,7 @@ static lf_tensor *vit_features(const lf_model *m, lf_graph *g, lf_pass *pass) {
     x = lf_model_layers(g, layer, pass, v->blocks, sizeof *v->blocks, m->n_layers - alone, m->gradient_checkpointing,
                         x);
     if (!x) return NULL;
+    if (pass->head && pass->head->two_tokens) return both_tokens(v, g, x);
     if (pass->head && pass->head->comparing) return compared(v, pass->head->comparing, g, x);
     const int64_t front = x->shape[1] - v->grid.height * v->grid.width;
     return alone ? pool_class_alone(m, v, g, pass, x) : pool_by[v->pool](v, g, x, front);
@@ -791,7 +861,7 @@ static const char *const vit_unused[] = {"vit.pooler.", "pooler.", "vit.embeddin
                                          NULL};
 static const char *const deit_unused[] = {"deit.pooler.", "pooler.", "deit.embeddings.mask_token",
                                           "embeddings.mask_token",
-                                          /* two heads for inference alone: transformers trains neither of them */
+                                          /* read by take_teacher */
                                           "cls_classifier.", "distillation_classifier.", NULL};
 /* "." at the front: how names end. */
 static const char *const dino_unused[] = {".embeddings.mask_token", "embeddings.mask_token", NULL};

@@ -51,9 +51,8 @@ static lf_param *held(lf_model *m, const char *module, const char *leaf, int ndi
     return p;
 }
 
-/* A frozen layer W [out,in] (+ b [out], or NULL). */
-static lf_module *frozen(lf_model *m, const char *name, lf_head_kind kind, int64_t out, int64_t in, const float *W,
-                         const float *b) {
+lf_module *lf_model_frozen_layer(lf_model *m, const char *name, lf_head_kind kind, int64_t out, int64_t in,
+                                 const float *W, const float *b) {
     lf_module *made = lf_nn_module(&m->nn, LF_MODULE_LINEAR, out, in, name, name);
     if (!made) return NULL;
     made->head = kind;
@@ -93,7 +92,8 @@ static lf_status make_layer(lf_model *m, const layer *l, lf_head_kind kind, lf_e
     if (!(rc = check_shape(w, rows, in, err)) && !(rc = values_of(w, &W, err)) && l->bias &&
         !(rc = find(m, l->bias, &b, err)) && !(rc = check_shape(b, rows, 0, err)))
         rc = values_of(b, &bias, err);
-    if (!rc && !(*l->to = frozen(m, l->weight, kind, out, in, W + l->first * in, bias ? bias + l->first : NULL)))
+    if (!rc && !(*l->to = lf_model_frozen_layer(m, l->weight, kind, out, in, W + l->first * in,
+                                                bias ? bias + l->first : NULL)))
         rc = lf_no_memory(err, "%s", l->weight);
     lf_aligned_free(bias);
     lf_aligned_free(W);
@@ -249,7 +249,7 @@ static lf_status make_head(lf_model *m, const lf_st_tensor *t, double scale, con
     if (!rc && bias && !b) rc = lf_no_memory(err, "%s", t->path);
     for (int64_t i = 0; !rc && bias && i < n; i++) b[i] = (float)*bias;
     if (!rc) rc = scale_rows(E, n, D, scale, t->path, err);
-    if (!rc && !(m->base_head.module = frozen(m, "class_embeddings", LF_CLASS_HEAD, n, D, E, b)))
+    if (!rc && !(m->base_head.module = lf_model_frozen_layer(m, "class_embeddings", LF_CLASS_HEAD, n, D, E, b)))
         rc = lf_no_memory(err, "%s", t->path);
     lf_aligned_free(b);
     lf_aligned_free(E);

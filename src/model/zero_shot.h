@@ -1,4 +1,4 @@
-/* What compares pictures with texts in a file of CLIP or SigLIP, as modules that are in no table: nothing trains,
+/* What compares pictures with texts in a file of CLIP or SigLIP: modules that are in no table, so that nothing trains,
  * writes or adapts them. */
 #ifndef LF_MODEL_ZERO_SHOT_H
 #define LF_MODEL_ZERO_SHOT_H
@@ -10,6 +10,10 @@ typedef struct lf_probe_pooling {
     lf_param *probe;                          /* [1,1,C] */
     lf_module *q, *kv, *o, *norm, *fc1, *fc2; /* kv [2C,C]: keys, then values */
 } lf_probe_pooling;
+
+/* A frozen layer W [out,in] (+ b [out], or NULL). NULL: out of memory. */
+lf_module *lf_model_frozen_layer(lf_model *m, const char *name, lf_head_kind kind, int64_t out, int64_t in,
+                                 const float *W, const float *b);
 
 struct lf_comparing {
     lf_module *projection;     /* CLIP's, of the class token; NULL: none */

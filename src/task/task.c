@@ -175,7 +175,8 @@ lf_status lf_task_measure_tuned(lf_task *t, lf_base_score *out, lf_model *m, lf_
     /* The base's own head may not be in a full model's new file, nor one of class_embeddings in any; the one in memory
      * is frozen and the same. */
     o.base_is_gone = trains_all(t);
-    if (o.base_is_gone || t->model->base_head.comparing) m->base_head = t->model->base_head;
+    if (o.base_is_gone || t->model->base_head.comparing) /* of other features than a classifier's, too */
+        m->base_head = t->model->base_head;
     const lf_status rc = lf_forgetting_measure(out, t->forgetting, m, t->g, &o, err);
     m->base_head = own_head;
     return rc;

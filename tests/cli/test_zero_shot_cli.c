@@ -1,4 +1,5 @@
-/* What a CLIP or SigLIP forgets, judged by texts: a head that is made of a file, before and after training. */
+/* What is judged by a head that nobody trains: CLIP's and SigLIP's by a file of texts, DeiT's with a teacher by the
+ * average of two; before and after training. */
 #define _XOPEN_SOURCE 700
 #include "cli/cli_fixture.h"
 
@@ -55,6 +56,24 @@ static void test_forgetting(void **state) {
     }
 }
 
+/* DeiT with a teacher has two heads, whose average is what the base says. */
+static void test_teacher(void **state) {
+    (void)state;
+    static const char *const methods[] = {"lora", "full"};
+    must(run("eval --model " GOLDEN("deit-teacher") " --data base --threads 1 --json 2>/dev/null"), 0);
+    const double accuracy = printed("eval_accuracy");
+    for (int i = 0; i < 2; i++) {
+        must(run("train --model " GOLDEN(
+                     "deit-teacher") " --method %s --train_data data/train --forgetting_data base "
+                                     "--max_steps 3 --lr 1e-3 --batch_size 11 --threads 1 --output_dir teacher-%s",
+                 methods[i], methods[i]),
+             0);
+        said("its two heads, of which transformers trains neither, are averaged");
+        assert_true(fabs(result(text("teacher-%s", methods[i]), "base_before") - accuracy) < 1e-9);
+        assert_true(result(text("teacher-%s", methods[i]), "base_kl") > 0);
+    }
+}
+
 static void test_refused(void **state) {
     (void)state;
     must(run("train --model $M " TEXTS("zero-clip") "--train_data data/train --max_steps 1 --output_dir no"), 3);
@@ -68,6 +87,7 @@ static void test_refused(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_forgetting), cmocka_unit_test(test_refused)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_forgetting), cmocka_unit_test(test_teacher),
+                                       cmocka_unit_test(test_refused)};
     return cmocka_run_group_tests(tests, setup_zero, teardown);
 }

@@ -64,6 +64,30 @@ static void test_logits(void **state) {
     each_bf16(check_logits);
 }
 
+/* DeiT with a teacher: the base is judged by the average of its two heads, and there is none to go on with. */
+static void check_teacher(const char *name, const lf_kernels *k) {
+    fixture f;
+    lf_err refused = {0};
+    open_model(&f, name, k, LF_LOAD_FROZEN);
+    const lf_classifier *head = &f.model->base_head;
+    assert_true(head->module && head->n_labels == 5 && head->module->in == 2 * f.model->hidden_size);
+    assert_null(f.model->head.module->weight->tensor.data);
+    const lf_pass pass = {.in = {.B = 5, .pixels = golden(&f, "pixels", NULL)}, .head = head};
+    lf_graph_begin(f.g, false, false, 0);
+    const lf_tensor *logits = lf_model_logits(f.g, head->module, lf_model_features(f.model, f.g, &pass));
+    OK(lf_graph_status(f.g, &err));
+    check_golden(&f, "logits", logits->data, logits->numel, in_bf16(k) ? 3e-2 : 2e-5);
+    assert_int_equal(lf_model_train_head(f.model, &refused), LF_EUNSUPPORTED);
+    assert_non_null(strstr(refused.message, "the average of two"));
+    close_case(&f);
+}
+static void test_teacher(void **state) {
+    (void)state;
+    static const char *const teacher[] = {"deit-teacher"};
+    each_available("fp32", teacher, 1, check_teacher);
+    each_available("bf16", teacher, 1, check_teacher);
+}
+
 /* ---- the loss of the base's own head ---- */
 
 static void check_loss(const char *name, const lf_kernels *k) {
@@ -225,6 +249,7 @@ static void test_peft_adapter(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_traits),
                                        cmocka_unit_test(test_logits),
+                                       cmocka_unit_test(test_teacher),
                                        cmocka_unit_test(test_loss),
                                        cmocka_unit_test(test_training_kaiming),
                                        cmocka_unit_test(test_training_pissa),
