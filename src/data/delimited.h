@@ -18,6 +18,7 @@ typedef struct lf_dialect {
 typedef struct lf_dialect_spec {
     const char *delimiter; /* a character, or "tab" */
     const char *quoting;   /* "csv", "none" */
+    const char *columns; /* "a,b": what the columns are called, of a file without a heading; for its reader, not here */
 } lf_dialect_spec;
 /* LF_EUSAGE, naming `key`, if it is neither. */
 lf_status lf_dialect_check(const lf_dialect_spec *spec, const char *key, lf_err *err);

@@ -311,7 +311,8 @@ static lf_status add_mark(lf_label_reader *r, const cJSON *record, const char *c
     char expected[160], found[80];
     const int mark = mark_of(v);
     if (mark >= 0) return mark ? add_number(r, number, err) : LF_OK;
-    snprintf(expected, sizeof expected, "0 or 1 in the column '%.60s' (label_columns)", column);
+    snprintf(expected, sizeof expected,
+             "0 or 1 in the column '%.60s' (label_columns; of numbers say problem_type regression)", column);
     snprintf(found, sizeof found, cJSON_IsString(v) ? "'%.60s'" : "%.60s",
              cJSON_IsString(v)   ? v->valuestring
              : !v                ? "no such column"
@@ -321,8 +322,27 @@ static lf_status add_mark(lf_label_reader *r, const cJSON *record, const char *c
     return bad_label(r, r->out->sets.n, err, expected, found);
 }
 
+/* A column of a label of several numbers: what is none is found when they are taken. */
+static lf_status add_column(lf_label_reader *r, const cJSON *record, const char *column, lf_err *err) {
+    const cJSON *v = cJSON_GetObjectItemCaseSensitive(record, column);
+    const char *text = cJSON_GetStringValue(v);
+    char expected[120];
+    if (v && !cJSON_IsNull(v) && !(text && !*text)) return add_value(r, v, err);
+    snprintf(expected, sizeof expected, "a number in the column '%.60s' (label_columns)", column);
+    return bad_label(r, r->out->sets.n, err, expected, v ? "nothing" : "no such column");
+}
+
+static lf_status add_numbers(lf_label_reader *r, const cJSON *record, lf_err *err) {
+    const cJSON *column;
+    lf_status rc = begin_example(r, err);
+    cJSON_ArrayForEach(column, r->form.columns) if (!rc) rc = add_column(r, record, column->valuestring, err);
+    if (!rc) r->out->sets.n++;
+    return rc;
+}
+
 lf_status lf_label_reader_add_columns(lf_label_reader *r, const cJSON *record, lf_err *err) {
     const cJSON *column;
+    if (r->numbers) return add_numbers(r, record, err);
     int32_t number = 0;
     lf_status rc = r->fixed ? LF_OK : lf_label_reader_fix(r, r->form.columns, err);
     r->lists = true;
@@ -352,30 +372,63 @@ static bool are_numbers(const lf_labels *l, bool *whole) {
     return l->n_names > 0;
 }
 
-static lf_problem problem_of(const lf_label_reader *r) {
-    bool whole;
-    if (r->lists) return LF_MULTI_LABEL;
-    return are_numbers(r->out, &whole) && !whole ? LF_REGRESSION : LF_SINGLE_LABEL;
-}
-
 static int64_t labels_of(const lf_class_sets *s, int64_t i) { return s->begin[i + 1] - s->begin[i]; }
 
+static bool are_of_one_length(const lf_class_sets *s) {
+    for (int64_t i = 1; i < s->n; i++)
+        if (labels_of(s, i) != labels_of(s, 0)) return false;
+    return s->n > 0 && labels_of(s, 0) > 0;
+}
+
+static lf_problem problem_of(const lf_label_reader *r) {
+    bool whole;
+    const bool numbers = are_numbers(r->out, &whole) && !whole && !r->fixed && !r->form.separator;
+    if (r->lists) return numbers && are_of_one_length(&r->out->sets) ? LF_REGRESSION : LF_MULTI_LABEL;
+    return numbers ? LF_REGRESSION : LF_SINGLE_LABEL;
+}
+
 /* ---- numbers ---- */
+
+/* What several numbers are called: as their columns, else as transformers calls labels. */
+static lf_status name_numbers(lf_label_reader *r, lf_err *err) {
+    lf_labels *l = r->out;
+    const cJSON *column = r->form.columns ? r->form.columns->child : NULL;
+    if (l->width == 1) return LF_OK;
+    if (!(l->parts = lf_arena_alloc(l->arena, (size_t)l->width * sizeof *l->parts))) return out_of_memory(r, err);
+    for (int64_t k = 0; k < l->width; k++, column = column ? column->next : NULL) {
+        char name[32];
+        snprintf(name, sizeof name, "LABEL_%" PRId64, k);
+        if (!(l->parts[k] = lf_arena_strdup(l->arena, column ? column->valuestring : name)))
+            return out_of_memory(r, err);
+    }
+    return LF_OK;
+}
+
+static lf_status bad_length(const lf_label_reader *r, int64_t i, lf_err *err) {
+    char expected[80], found[40];
+    snprintf(expected, sizeof expected, "%" PRId64 " number%s as label, as the first record has", r->out->width,
+             r->out->width == 1 ? "" : "s");
+    snprintf(found, sizeof found, "%" PRId64, labels_of(&r->out->sets, i));
+    return bad_label(r, i, err, expected, found);
+}
 
 static lf_status make_numbers(lf_label_reader *r, lf_err *err) {
     lf_labels *l = r->out;
     const lf_class_sets *s = &l->sets;
-    if (!(l->numbers = lf_malloc((size_t)s->n * sizeof *l->numbers))) return out_of_memory(r, err);
+    l->width = s->n && labels_of(s, 0) > 1 ? labels_of(s, 0) : 1;
+    if (!(l->numbers = lf_calloc((size_t)(s->n * l->width), sizeof *l->numbers))) return out_of_memory(r, err);
     for (int64_t i = 0; i < s->n; i++) {
-        double x;
-        if (labels_of(s, i) != 1) return bad_label(r, i, err, "one number as label", "a list");
-        const char *name = l->names[s->ids[s->begin[i]]];
-        if (!as_number(name, &x) || fabs(x) > FLT_MAX)
-            return bad_label(r, i, err, "a number as label (problem_type regression), not above 3.4e38", name);
-        l->numbers[i] = (float)x;
+        if (labels_of(s, i) != l->width) return bad_length(r, i, err);
+        for (int64_t k = 0; k < l->width; k++) {
+            const char *name = l->names[s->ids[s->begin[i] + k]];
+            double x;
+            if (!as_number(name, &x) || fabs(x) > FLT_MAX)
+                return bad_label(r, i, err, "a number as label (problem_type regression), not above 3.4e38", name);
+            l->numbers[i * l->width + k] = (float)x;
+        }
     }
     l->n_names = 0;
-    return LF_OK;
+    return name_numbers(r, err);
 }
 
 /* ---- classes ---- */

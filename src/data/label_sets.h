@@ -28,7 +28,9 @@ typedef struct lf_labels {
     const char **names; /* [n_names] of the classes, in the order of their numbers; none of numbers */
     int64_t n_names;
     lf_class_sets sets; /* of one label each, too: a class an example */
-    float *numbers;     /* regression: [sets.n]; NULL else */
+    int64_t width;      /* regression: how many numbers an example has, 1 or more; 0 else */
+    float *numbers;     /* regression: [sets.n, width]; NULL else */
+    const char **parts; /* regression: [width] what each number is called, in the arena; NULL: there is one, or none */
     lf_arena *arena;
 } lf_labels;
 void lf_labels_free(lf_labels *l);
@@ -41,7 +43,8 @@ lf_status lf_labels_rename(lf_labels *l, const char *const *names, int64_t n, co
 /* Beside lists, which need nothing. */
 typedef struct lf_label_form {
     const char *separator; /* stands between the names of a text; NULL: a text is one name */
-    const cJSON *columns;  /* a list of fields of 0 and 1, a class each, instead of one field; NULL: there are none */
+    const cJSON *columns;  /* a list of fields of 0 and 1, a class each, instead of one field; or of numbers, which then
+                            * are known to be; NULL: there are none */
 } lf_label_form;
 /* A member of a data set's specification: label_separator or label_columns. *taken false: another one. */
 lf_status lf_label_form_take(lf_label_form *out, const cJSON *member, bool *taken, const char *key, lf_err *err);
@@ -56,6 +59,7 @@ typedef struct lf_label_reader {
     const char *path;  /* of the data, for messages */
     const char *field; /* of the label, for messages */
     lf_label_form form;
+    bool numbers;       /* form.columns are numbers */
     bool written_lists; /* a text in brackets is a list, written as JSON: of tables, which have none of their own */
     const char *(*name_of)(const void *data, int64_t i, char *buf, size_t size); /* of an example, for messages */
     const void *data;
@@ -78,11 +82,11 @@ lf_status lf_label_reader_fix(lf_label_reader *r, const cJSON *names, lf_err *er
 /* The next example: a text, a number, a truth value, or a list of them. NULL: it has no label. Where the names are
  * fixed, whole numbers are those of the classes. */
 lf_status lf_label_reader_add(lf_label_reader *r, const cJSON *label, lf_err *err);
-/* The same of fields of 0 and 1 (form.columns) of a record. */
+/* The same of fields (form.columns) of a record. */
 lf_status lf_label_reader_add_columns(lf_label_reader *r, const cJSON *record, lf_err *err);
 /* What was read, taken for `problem` if it is known, else for what it looks like: lists are several classes, numbers
- * with a fraction numbers. Classes are sorted by name (by number if all are numbers), unless they were fixed. LF_EDATA:
- * an example has labels that the problem cannot have. */
+ * with a fraction numbers, and so are lists of one length. Classes are sorted by name (by number if all are numbers),
+ * unless they were fixed. LF_EDATA: an example has labels that the problem cannot have. */
 lf_status lf_label_reader_take(lf_label_reader *r, const lf_problem *known, lf_labels **out, lf_err *err);
 
 #endif

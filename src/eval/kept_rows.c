@@ -77,18 +77,31 @@ lf_status lf_kept_auc(double *out, const lf_kept_rows *k, lf_err *err) {
 
 /* ---- correlations ---- */
 
+/* Of the numbers of one label. */
+static lf_status correlate(double *pearson, double *spearman, const lf_kept_rows *k, int64_t label, double *x,
+                           double *y, lf_err *err) {
+    for (int64_t i = 0; i < k->n; i++) {
+        x[i] = (double)k->logits[i * k->V + label];
+        y[i] = (double)k->right[i * k->V + label];
+    }
+    *pearson = lf_pearson(x, y, k->n);
+    return lf_spearman(spearman, x, y, k->n, err);
+}
+
 lf_status lf_kept_correlations(double *pearson, double *spearman, const lf_kept_rows *k, lf_err *err) {
+    double sum_pearson = 0, sum_spearman = 0;
     *pearson = *spearman = NAN;
     if (k->too_many || !k->n || k->problem != LF_REGRESSION) return LF_OK;
-    const int64_t n = k->n * k->V;
-    double *x = lf_malloc(2 * (size_t)n * sizeof *x), *y = x ? x + n : NULL;
+    double *x = lf_malloc(2 * (size_t)k->n * sizeof *x);
     if (!x) return lf_no_memory(err, "the numbers of %lld examples", (long long)k->n);
-    for (int64_t i = 0; i < n; i++) {
-        x[i] = (double)k->logits[i];
-        y[i] = (double)k->right[i];
+    lf_status rc = LF_OK;
+    for (int64_t v = 0; v < k->V && !rc; v++) {
+        rc = correlate(pearson, spearman, k, v, x, x + k->n, err);
+        sum_pearson += *pearson;
+        sum_spearman += *spearman;
     }
-    *pearson = lf_pearson(x, y, n);
-    const lf_status rc = lf_spearman(spearman, x, y, n, err);
+    *pearson = rc ? NAN : sum_pearson / (double)k->V;
+    *spearman = rc ? NAN : sum_spearman / (double)k->V;
     lf_free(x);
     return rc;
 }

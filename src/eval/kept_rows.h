@@ -25,7 +25,7 @@ void lf_kept_rows_free(lf_kept_rows *k);
 /* NAN where nothing was kept, or it is not defined. The area is that of the second of two classes, else the mean over
  * the classes of which there are examples and others, by what softmax gives each (each against the rest). */
 lf_status lf_kept_auc(double *out, const lf_kept_rows *k, lf_err *err);
-/* Of numbers: what the head says against what is right. */
+/* Of numbers: what the head says against what is right; of several of an example, the mean over them. */
 lf_status lf_kept_correlations(double *pearson, double *spearman, const lf_kept_rows *k, lf_err *err);
 
 #endif

@@ -228,13 +228,14 @@ static bool declare_layer(lf_model *m, const bert *v, layer *l, int64_t number) 
            !lf_nn_group(&m->nn, &l->attention, l->parts + last, 3 - last, NULL);
 }
 
-/* "<body>.embeddings.<name>", rows of a table that is looked up. NULL: out of memory. */
-static lf_param *table(lf_model *m, const bert *v, const char *name, int64_t rows) {
+/* "<body>.embeddings.<name>", rows of a table that is looked up; rows_key says how many. NULL: out of memory. */
+static lf_param *table(lf_model *m, const bert *v, const char *name, int64_t rows, const char *rows_key) {
     char path[96];
     snprintf(path, sizeof path, "%s.embeddings.%s", v->relative->body, name);
     lf_module *module = lf_nn_module(&m->nn, LF_MODULE_EMBEDDING, rows, m->hidden_size, path, path);
     if (!module) return NULL;
     module->weight = lf_nn_param(&m->nn, path, path, "weight", 2, (int64_t[]){rows, m->hidden_size}, false);
+    if (module->weight) module->weight->rows_key = rows_key;
     return module->weight;
 }
 
@@ -242,8 +243,9 @@ static bool declare_embeddings(lf_model *m, bert *v) {
     char words[96], norm[96];
     snprintf(words, sizeof words, "%s.embeddings.word_embeddings", v->relative->body);
     snprintf(norm, sizeof norm, "%s.embeddings.LayerNorm", v->relative->body);
-    return lf_family_embedding(m, words) && (v->positions = table(m, v, "position_embeddings", v->rows)) &&
-           (!v->types || (v->token_types = table(m, v, "token_type_embeddings", v->types))) &&
+    return lf_family_embedding(m, words) &&
+           (v->positions = table(m, v, "position_embeddings", v->rows, "max_position_embeddings")) &&
+           (!v->types || (v->token_types = table(m, v, "token_type_embeddings", v->types, "type_vocab_size"))) &&
            (v->norm = lf_family_norm(&m->nn, m->hidden_size, true, norm, NULL));
 }
 

@@ -48,6 +48,7 @@ bool lf_family_embedding(lf_model *m, const char *name) {
     lf_module *table = lf_nn_module(&m->nn, LF_MODULE_EMBEDDING, V, C, name, name);
     if (!table || !(table->weight = lf_nn_param(&m->nn, name, name, "weight", 2, (int64_t[]){V, C}, false)))
         return false;
+    table->weight->rows_key = "vocab_size";
     m->tokens.embedding = table->weight;
     return true;
 }

@@ -82,6 +82,7 @@ static lf_status gpt2_declare(lf_model *m, lf_err *err) {
               lf_nn_module(&m->nn, LF_MODULE_EMBEDDING, v->P, m->hidden_size, wpe, wpe) &&
               (v->positions = lf_nn_param(&m->nn, wpe, wpe, "weight", 2, (int64_t[]){v->P, m->hidden_size}, false)) &&
               (v->layers = lf_arena_alloc(m->nn.arena, (size_t)m->n_layers * sizeof *v->layers));
+    if (ok) v->positions->rows_key = "n_positions";
     for (int64_t i = 0; ok && i < m->n_layers; i++) ok = declare_layer(m, v, &v->layers[i], i);
     ok = ok && (v->ln_f = lf_family_norm(&m->nn, m->hidden_size, true, "transformer.ln_f", NULL));
     return ok ? LF_OK : lf_no_memory(err, "the table of modules of %s", m->path);

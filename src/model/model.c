@@ -220,11 +220,15 @@ static lf_status check_tensor(const lf_model *m, const lf_st_tensor *t, const lf
     lf_param_file_shape(p, shape);
     if (is_slice_of(p, t)) shape[0] = p->whole_rows;
     bool same = t->ndim == p->tensor.ndim;
+    const bool rows_alone = same && t->ndim == 2 && t->shape[1] == shape[1];
+    const char *const key = rows_alone ? p->rows_key : NULL;
     for (int i = 0; same && i < t->ndim; i++) same = t->shape[i] == shape[i];
     if (!same)
         return lf_fail(err, LF_ESHAPE,
-                       "%s: tensor '%s': expected shape %s (by %s), found %s; are the two files from one checkpoint?",
+                       "%s: tensor '%s': expected shape %s (by %s%s%s%s), found %s; are the two files from one "
+                       "checkpoint?",
                        t->path, t->name, lf_shape_str(want, sizeof want, p->tensor.ndim, shape), m->config_path,
+                       key ? ": key '" : "", key ? key : "", key ? "'" : "",
                        lf_shape_str(found, sizeof found, t->ndim, t->shape));
     if (!lf_dtype_is_float(t->dtype))
         return lf_fail(err, LF_EUNSUPPORTED,

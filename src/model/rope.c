@@ -12,6 +12,7 @@ typedef struct reading {
     lf_model *m;
     const lf_rope_keys *keys;
     const cJSON *params;    /* NULL: none */
+    cJSON *merged;          /* owned: params, where they stand in two places; NULL else */
     const char *name;       /* of params, in errors */
     int64_t head, original; /* numbers of a head; max_position_embeddings before scaling */
     lf_rope_table *table;   /* theta, size and half are there before a kind fills the rest */
@@ -258,8 +259,22 @@ static lf_status of_kind(const lf_model *m, const cJSON *all, const char *kind, 
     return LF_OK;
 }
 
+/* What `over` says, else what `under` does. */
+static lf_status merge_params(reading *r, const cJSON *under, const cJSON *over, lf_err *err) {
+    const cJSON *item;
+    bool good = (r->merged = cJSON_Duplicate(under, true));
+    cJSON_ArrayForEach(item, over) {
+        if (good) cJSON_DeleteItemFromObjectCaseSensitive(r->merged, item->string);
+        cJSON *copy = good ? cJSON_Duplicate(item, true) : NULL;
+        good = copy && cJSON_AddItemToObject(r->merged, item->string, copy);
+    }
+    r->params = r->merged;
+    return good ? LF_OK : lf_no_memory(err, "%s", r->m->config_path);
+}
+
 /* Which object of config.json says it: rope_scaling if it says something, else rope_parameters, as in transformers 5;
- * of layers of one kind, their own in rope_parameters, or rope_scaling, which transformers 4 had for the full ones. */
+ * of layers of one kind, their own in rope_parameters, and over them rope_scaling, which transformers 4 had for the
+ * full ones. */
 static lf_status choose_params(reading *r, const char **key, lf_err *err) {
     const lf_rope_keys *keys = r->keys;
     const cJSON *old, *new;
@@ -268,13 +283,9 @@ static lf_status choose_params(reading *r, const char **key, lf_err *err) {
         (keys->layers && (rc = of_kind(r->m, new, keys->layers, &new, err))))
         return rc;
     if (keys->layers && !keys->scaled) old = NULL;
-    if (keys->layers && old && new)
-        return lf_fail(err, LF_EUNSUPPORTED,
-                       "%s: key 'rope_scaling': rope_parameters says something of these layers too; leave one out",
-                       r->m->config_path);
-    r->params = old ? old : new;
     *key = old ? "rope_scaling" : new ? "rope_parameters" : NULL;
-    return LF_OK;
+    r->params = old ? old : new;
+    return keys->layers && old && new ? merge_params(r, new, old, err) : LF_OK;
 }
 
 lf_status lf_rope_read(lf_rope_table *table, lf_model *m, int64_t D, const lf_rope_keys *keys, lf_err *err) {
@@ -282,11 +293,11 @@ lf_status lf_rope_read(lf_rope_table *table, lf_model *m, int64_t D, const lf_ro
     const char *key = NULL;
     *table = (lf_rope_table){.factor = 1};
     lf_status rc = choose_params(&r, &key, err);
-    if (rc) return rc;
-    char *name = key ? lf_format("%s: %s", m->config_path, key) : lf_strdup(m->config_path);
+    char *name = rc ? NULL : key ? lf_format("%s: %s", m->config_path, key) : lf_strdup(m->config_path);
     r.name = name;
-    rc = name ? read_params(&r, err) : lf_no_memory(err, "%s", m->config_path);
+    if (!rc) rc = name ? read_params(&r, err) : lf_no_memory(err, "%s", m->config_path);
     lf_free(name);
+    cJSON_Delete(r.merged);
     return rc;
 }
 

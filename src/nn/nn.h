@@ -29,6 +29,7 @@ typedef struct lf_param {
     lf_dtype file_dtype;   /* in the file it was read from; LF_F32 for a new one */
     bool decays;           /* weight decay applies when trained (not to biases, norms, embeddings) */
     bool transposed;       /* its file holds [in,out] (GPT-2's Conv1D); here it is [out,in] all the same */
+    const char *rows_key;  /* key of config.json that says how many rows it has, for messages; NULL: none does alone */
     /* Its file may hold it as the rows from first_row on of a larger tensor, of whole_rows in all (0: never), which has
      * the name file_name; it is written on its own, as `name`. */
     int64_t first_row, whole_rows;

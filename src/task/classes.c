@@ -39,7 +39,8 @@ static void say_classes(const lf_data_labels *l) {
     char list[200] = "";
     for (int64_t i = 0; i < l->n; i++) lf_list_append(list, sizeof list, l->classes[i]);
     if (l->problem == LF_REGRESSION)
-        lf_info("%s: the labels are numbers (problem_type regression)", l->path);
+        lf_info("%s: the labels are numbers, %lld of each example (problem_type regression)", l->path,
+                (long long)l->width);
     else
         lf_info("%s: %lld classes%s: %s", l->path, (long long)l->n,
                 l->problem == LF_MULTI_LABEL ? ", several of which may hold (problem_type "
@@ -73,7 +74,7 @@ static lf_status warn_of_rare(const lf_data_labels *l, lf_err *err) {
 
 static lf_status check_head_fits(const lf_task *t, const lf_data_labels *l, lf_err *err) {
     const lf_classifier *head = &t->model->head;
-    if (l->problem == head->problem && (l->problem != LF_REGRESSION || head->n_labels == 1)) return LF_OK;
+    if (l->problem == head->problem && (l->problem != LF_REGRESSION || head->n_labels == l->width)) return LF_OK;
     return lf_fail(err, LF_EDATA, "%s: labels for %s, but the head that stays has %lld labels for %s; make a new head",
                    l->path, lf_problem_name(l->problem), (long long)head->n_labels, lf_problem_name(head->problem));
 }
@@ -94,11 +95,25 @@ static lf_status check_base(const lf_task *t, const lf_data_labels *l, lf_err *e
                    l->path, lf_problem_name(l->problem));
 }
 
+/* What is judged has as many numbers of each example as the training data have, or the head that is judged. */
+static lf_status check_width(const lf_task *t, lf_data_role role, const lf_data_labels *l, lf_err *err) {
+    const lf_classifier *head = &t->model->base_head;
+    lf_data_labels trained;
+    const bool by_data = role != LF_DATA_BASE && t->source->labels(t, LF_DATA_TRAIN, &trained);
+    if (l->problem != LF_REGRESSION) return LF_OK;
+    const lf_status rc =
+        by_data || role == LF_DATA_BASE ? LF_OK : lf_head_in_use(&head, t->model, t->cfg, "key 'data'", err);
+    const int64_t expected = rc ? 0 : by_data ? trained.width : head->n_labels;
+    if (rc || expected == l->width) return rc;
+    return lf_fail(err, LF_EDATA, "%s: %lld numbers as label of each example, expected %lld, as %s", l->path,
+                   (long long)l->width, (long long)expected, by_data ? "the training data have" : "the head says");
+}
+
 lf_status lf_classes_opened(lf_task *t, lf_data_role role, lf_err *err) {
     lf_data_labels l;
     if (!t->source->labels(t, role, &l)) return LF_OK;
-    if (role == LF_DATA_BASE) return check_base(t, &l, err);
-    if (role != LF_DATA_TRAIN) return LF_OK;
+    const lf_status rc = role == LF_DATA_BASE ? check_base(t, &l, err) : LF_OK;
+    if (rc || role != LF_DATA_TRAIN) return rc ? rc : check_width(t, role, &l, err);
     if (l.problem != LF_SINGLE_LABEL)
         lf_config_say_no_effect(t->cfg, "label_smoothing_factor", "where labels are not one class each");
     say_classes(&l);
@@ -166,8 +181,8 @@ lf_status lf_classes_prepare(lf_task *t, lf_err *err) {
         lf_warn("%s: transformers has no ...ForSequenceClassification of model_type '%s': what is trained is read by "
                 "lora-ft, but neither by PEFT nor by transformers",
                 t->model->path, t->model->family->model_type);
-    const bool number = l.problem == LF_REGRESSION;
-    return new_head(t, number ? of_a_number : l.classes, number ? 1 : l.n, l.problem, err);
+    if (l.problem != LF_REGRESSION) return new_head(t, l.classes, l.n, l.problem, err);
+    return new_head(t, l.numbers ? l.numbers : of_a_number, l.width, l.problem, err);
 }
 
 /* ---- the loss ---- */

@@ -6,12 +6,22 @@
 #include "base/mem.h"
 #include "task/preview.h"
 
-/* One class by its name, several as a list, a number. */
+static void put_numbers(lf_obj *o, const float *values, int64_t n) {
+    if (n == 1) {
+        lf_obj_number(o, "label", (double)values[0]);
+        return;
+    }
+    lf_obj list = lf_list_new();
+    for (int64_t i = 0; i < n; i++) lf_list_put(&list, cJSON_CreateNumber((double)values[i]));
+    lf_obj_put(o, "label", lf_obj_take(&list));
+}
+
+/* One class by its name, several as a list; a number, or a list of them. */
 static void put_label(lf_obj *o, const lf_text_dataset *d, const lf_text_batch *b) {
     int64_t n;
     const char *const *names = lf_text_dataset_classes(d, &n);
     if (lf_text_dataset_problem(d) == LF_REGRESSION) {
-        lf_obj_number(o, "label", (double)b->values[0]);
+        put_numbers(o, b->values, lf_text_dataset_width(d));
         return;
     }
     if (lf_text_dataset_problem(d) == LF_SINGLE_LABEL) {

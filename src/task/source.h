@@ -12,6 +12,8 @@ typedef struct lf_data_labels {
     const char *path;
     lf_problem problem;
     const char *const *classes; /* [n] in the order of their labels; NULL of numbers */
+    int64_t width;              /* of numbers: how many an example has */
+    const char *const *numbers; /* [width] what they are called; NULL: there is one */
     int64_t n, count;           /* classes; examples */
     const void *data;
     int64_t (*class_of)(const void *data, int64_t i); /* of one class each */

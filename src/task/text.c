@@ -443,6 +443,10 @@ static bool labels(const lf_task *t, lf_data_role role, lf_data_labels *out) {
                             .data = d,
                             .class_of = class_of};
     out->classes = lf_text_dataset_classes(d, &out->n);
+    if (out->problem == LF_REGRESSION) {
+        out->width = lf_text_dataset_width(d);
+        out->numbers = lf_text_dataset_numbers(d);
+    }
     return true;
 }
 

@@ -2,6 +2,7 @@
 
 #include <math.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 
 struct lf_update_ratio {
@@ -50,7 +51,10 @@ lf_status lf_update_ratio_measure(double *out, lf_task *t, lf_model *m, lf_data_
     *out = NAN;
     for (int64_t i = 0; i < m->nn.n_modules; i++) {
         const lf_lora *l = m->nn.modules[i]->lora;
-        if (l && l->magnitude.data) return LF_OK; /* DoRA changes W itself: what it adds is no product of its own */
+        if (l && l->magnitude.data) { /* DoRA changes W itself: what it adds is no product of its own */
+            lf_info("update_ratio is not measured with use_dora, whose update is no product of two factors");
+            return LF_OK;
+        }
         adapted = adapted || l;
     }
     if (!adapted) return LF_OK;

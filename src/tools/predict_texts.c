@@ -38,8 +38,90 @@ static lf_status csv_texts(FILE *f, const lf_predictions *p, int64_t index, lf_e
     return LF_OK;
 }
 
-static const lf_predicted texts = {.columns = "text", .score = "score", .put = put_texts, .csv = csv_texts},
-                          pairs = {.columns = "text,text_pair", .score = "score", .put = put_texts, .csv = csv_texts};
+/* ---- what is right, where the data say it ---- */
+
+/* Of prediction i: the label by its name; a list of names; a number, or several by what they are called. *right: was it
+ * guessed? Of numbers it is not set. */
+static lf_status true_label(cJSON **out, bool *right, const lf_predictions *p, int64_t i, lf_err *err) {
+    const lf_text_dataset *d = p->data;
+    const int64_t at = p->indices[i], n = lf_text_dataset_width(d);
+    lf_obj all = p->problem == LF_REGRESSION ? lf_obj_new() : lf_list_new();
+    float *values = lf_calloc((size_t)n + 1, sizeof *values);
+    *right = true;
+    if (values && n) lf_text_dataset_values(d, at, values);
+    for (int64_t c = 0; values && p->problem == LF_MULTI_LABEL && c < n; c++) {
+        const bool is = values[c] > 0.5f;
+        *right = *right && is == lf_predictions_hold_class(p, i, c);
+        if (is) lf_list_string(&all, p->names[c]);
+    }
+    for (int64_t c = 0; values && p->problem == LF_REGRESSION && c < n; c++)
+        lf_obj_number(&all, p->names[c], (double)values[c]);
+    *out = lf_obj_take(&all);
+    if (p->problem == LF_SINGLE_LABEL) {
+        const int32_t label = lf_text_dataset_class(d, at);
+        cJSON_Delete(*out);
+        *out = cJSON_CreateString(p->names[label]);
+        *right = lf_predictions_hold_class(p, i, label);
+    } else if (*out && p->problem == LF_REGRESSION && n == 1) {
+        cJSON_Delete(*out);
+        *out = cJSON_CreateNumber((double)values[0]);
+    }
+    const bool good = values && *out;
+    lf_free(values);
+    if (good) return LF_OK;
+    cJSON_Delete(*out);
+    return lf_no_memory(err, "the predictions");
+}
+
+static lf_status put_right(lf_obj *o, const lf_predictions *p, int64_t i, lf_err *err) {
+    cJSON *label;
+    bool right;
+    const lf_status rc = true_label(&label, &right, p, i, err);
+    if (rc) return rc;
+    const bool numbers = p->problem == LF_REGRESSION;
+    lf_obj_put(o,
+               cJSON_IsArray(label)    ? "true_labels"
+               : cJSON_IsObject(label) ? "true_scores"
+               : numbers               ? "true_score"
+                                       : "true_label",
+               label);
+    if (!numbers) lf_obj_bool(o, "right", right);
+    return LF_OK;
+}
+
+static lf_status csv_right(FILE *f, const lf_predictions *p, int64_t i, lf_err *err) {
+    cJSON *label;
+    const cJSON *one;
+    bool right;
+    lf_status rc = true_label(&label, &right, p, i, err);
+    if (rc) return rc;
+    if (cJSON_IsArray(label)) {
+        rc = lf_predictions_csv_list(f, label, err);
+        label = NULL;
+    }
+    cJSON_ArrayForEach(one, label) fprintf(f, ",%.6g", one->valuedouble);
+    if (cJSON_IsNumber(label)) fprintf(f, ",%.6g", label->valuedouble);
+    if (cJSON_IsString(label)) {
+        fputc(',', f);
+        lf_csv_text(f, label->valuestring);
+    }
+    if (p->problem != LF_REGRESSION) fputs(right ? ",true" : ",false", f);
+    cJSON_Delete(label);
+    return rc;
+}
+
+static lf_predicted shown_as(lf_problem problem, bool pairs, bool known) {
+    static const char *const columns_of_right[LF_N_PROBLEMS] = {[LF_SINGLE_LABEL] = ",true_label,right",
+                                                                [LF_MULTI_LABEL] = ",true_labels,right",
+                                                                [LF_REGRESSION] = ",true_score"};
+    return (lf_predicted){.columns = pairs ? "text,text_pair" : "text",
+                          .score = "score",
+                          .put = put_texts,
+                          .csv = csv_texts,
+                          .more_columns = known ? columns_of_right[problem] : NULL,
+                          .put_more = known ? put_right : NULL,
+                          .csv_more = known ? csv_right : NULL};
+}
 
 /* ---- standard input ---- */
 
@@ -71,6 +153,8 @@ typedef struct opened {
     lf_text_dataset *data;
     lf_text_loader *loader;
     char *input; /* the temporary file; NULL: none */
+    bool known;  /* the data say what is right */
+    lf_predicted how;
 } opened;
 
 static void close_all(opened *o) {
@@ -81,7 +165,48 @@ static void close_all(opened *o) {
     lf_free(o->input);
 }
 
-static lf_status open_data(opened *o, const lf_config *cfg, lf_err *err) {
+static lf_status match_labels(lf_text_dataset *d, const char *key, const lf_classifier *head, lf_err *err) {
+    if (head->problem != LF_REGRESSION) return lf_match_texts(d, key, head->labels, head->n_labels, err);
+    if (lf_text_dataset_width(d) == head->n_labels) return LF_OK;
+    return lf_fail(err, LF_EDATA, "%s: %lld numbers as label of each text, but the head says %lld",
+                   lf_text_dataset_path(d), (long long)lf_text_dataset_width(d), (long long)head->n_labels);
+}
+
+static bool names_labels(const cJSON *spec) {
+    static const char *const keys[] = {"label_field", "label_separator", "label_columns"};
+    bool any = false;
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        any |= cJSON_GetObjectItemCaseSensitive(spec, keys[i]) != NULL;
+    return any;
+}
+
+/* The same data with their labels, if they have some that the head knows. Where a field is named for them, they must.
+ */
+static lf_status look_for_labels(opened *o, const lf_text_dataset_opts *opts, const lf_config *cfg,
+                                 const lf_classifier *head, lf_err *err) {
+    lf_text_labelling how = *opts->labelling;
+    lf_text_dataset_opts with = *opts;
+    lf_text_dataset *d = NULL;
+    lf_err why = {0};
+    how.labels = LF_TEXT_LABELS_NEEDED;
+    how.label_field = lf_cfg_str(cfg, LF_label_field);
+    how.problem_known = true;
+    how.problem = head->problem;
+    with.labelling = &how;
+    const bool asked = how.label_field || names_labels(opts->spec);
+    const lf_log_level was = lf_log_set_level(LF_LOG_QUIET); /* what there is to say of the texts was said */
+    lf_status rc = lf_text_dataset_open(&d, &with, &why);
+    if (!rc) rc = match_labels(d, opts->key, head, &why);
+    lf_log_set_level(was);
+    o->known = !rc;
+    lf_text_dataset_free(rc ? d : o->data);
+    if (!rc) o->data = d;
+    const bool matters = rc && (asked || rc == LF_ENOMEM);
+    if (matters) *err = why;
+    return matters ? rc : LF_OK;
+}
+
+static lf_status open_data(opened *o, const lf_config *cfg, const lf_classifier *head, lf_err *err) {
     const lf_text_labelling how = {.labels = LF_TEXT_LABELS_IGNORED,
                                    .text_pair_field = lf_cfg_str(cfg, LF_text_pair_field)};
     const cJSON *asked = lf_cfg_json(cfg, LF_data);
@@ -95,7 +220,8 @@ static lf_status open_data(opened *o, const lf_config *cfg, lf_err *err) {
                                        .text_field = lf_cfg_str(cfg, LF_text_field),
                                        .labelling = &how,
                                        .max_samples = lf_cfg_i64(cfg, LF_max_samples)};
-    return lf_text_dataset_open(&o->data, &opts, err);
+    rc = lf_text_dataset_open(&o->data, &opts, err);
+    return rc || from_input ? rc : look_for_labels(o, &opts, cfg, head, err);
 }
 
 static lf_status open_loader(opened *o, const lf_config *cfg, const lf_model *m, lf_err *err) {
@@ -108,16 +234,16 @@ static lf_status open_loader(opened *o, const lf_config *cfg, const lf_model *m,
     return lf_text_loader_new(&o->loader, o->data, &o->tokenizer->encoder, &opts, err);
 }
 
-static lf_status open_all(opened *o, const lf_config *cfg, lf_model *m, lf_err *err) {
+static lf_status open_all(opened *o, const lf_config *cfg, lf_model *m, const lf_classifier *head, lf_err *err) {
     lf_status rc;
     if ((rc = lf_language_check_length(cfg, m, err)) || (rc = lf_language_tokenizer(&o->tokenizer, cfg, m, err)) ||
-        (rc = open_data(o, cfg, err)))
+        (rc = open_data(o, cfg, head, err)))
         return rc;
     lf_language_take_padding(m, o->tokenizer);
     return open_loader(o, cfg, m, err);
 }
 
-static lf_status run(lf_predictions *p, const opened *o, const lf_config *cfg, lf_model *m, lf_graph *g,
+static lf_status run(lf_predictions *p, opened *o, const lf_config *cfg, lf_model *m, lf_graph *g,
                      const lf_classifier *head, lf_err *err) {
     const lf_eval_opts opts = {.what = "predict", .interruptible = true};
     lf_text_examples examples;
@@ -125,7 +251,8 @@ static lf_status run(lf_predictions *p, const opened *o, const lf_config *cfg, l
     lf_text_example first;
     lf_status rc = lf_text_dataset_example(o->data, 0, &first, err);
     if (rc) return rc;
-    *p = (lf_predictions){.how = first.second ? &pairs : &texts, .data = o->data};
+    o->how = shown_as(head->problem, first.second, o->known);
+    *p = (lf_predictions){.how = &o->how, .data = o->data};
     lf_predictions_of(p, head, cfg);
     lf_text_example_free(&first);
     if ((rc = lf_predictions_hold(p, lf_text_dataset_count(o->data), err))) return rc;
@@ -148,7 +275,7 @@ lf_status lf_predict_texts(const lf_config *cfg, lf_model *m, lf_graph *g, FILE 
             "or eval with choices",
             m->path);
     lf_status rc = lf_head_in_use(&head, m, cfg, "predict", err);
-    if (!rc && !(rc = open_all(&o, cfg, m, err)) && !(rc = run(&p, &o, cfg, m, g, head, err)))
+    if (!rc && !(rc = open_all(&o, cfg, m, head, err)) && !(rc = run(&p, &o, cfg, m, g, head, err)))
         rc = lf_predictions_deliver(&p, cfg, out, err);
     lf_predictions_free(&p);
     close_all(&o);

@@ -19,7 +19,7 @@ void lf_predictions_of(lf_predictions *p, const lf_classifier *head, const lf_co
     p->names = head->labels;
     p->n_labels = head->n_labels;
     p->problem = head->problem;
-    p->top_k = head->problem == LF_REGRESSION ? 1 : asked < head->n_labels ? asked : head->n_labels;
+    p->top_k = head->problem == LF_REGRESSION ? head->n_labels : asked < head->n_labels ? asked : head->n_labels;
 }
 
 bool lf_predictions_hold_class(const lf_predictions *p, int64_t i, int64_t c) {
@@ -53,10 +53,18 @@ static double score_of(lf_problem problem, double logit, double log_sum) {
     return problem == LF_MULTI_LABEL ? 1 / (1 + exp(-logit)) : exp(logit - log_sum);
 }
 
-/* The top_k largest, the first of equals before the others. */
+bool lf_predictions_are_several_numbers(const lf_predictions *p) {
+    return p->problem == LF_REGRESSION && p->n_labels > 1;
+}
+
+/* The top_k largest, the first of equals before the others; of several numbers all. */
 static void choose(const lf_predictions *p, lf_guess *top, const float *logits, int64_t V) {
     const double log_sum = lf_log_sum_exp(logits, V);
     int64_t n = 0;
+    if (lf_predictions_are_several_numbers(p)) {
+        for (int32_t v = 0; v < V; v++) top[v] = (lf_guess){v, logits[v]};
+        return;
+    }
     for (int32_t v = 0; v < V; v++) {
         if (n == p->top_k && !(logits[v] > logits[top[n - 1].label])) continue;
         int64_t at = n < p->top_k ? n++ : n - 1;
@@ -94,6 +102,12 @@ static cJSON *held_json(const lf_predictions *p, int64_t i) {
     return lf_obj_take(&list);
 }
 
+static cJSON *numbers_json(const lf_predictions *p, const lf_guess *all) {
+    lf_obj o = lf_obj_new();
+    for (int64_t k = 0; k < p->top_k; k++) lf_obj_number(&o, p->names[k], (double)all[k].score);
+    return lf_obj_take(&o);
+}
+
 static cJSON *guesses_json(const lf_predictions *p, const lf_guess *top) {
     lf_obj list = lf_list_new();
     for (int64_t k = 0; k < p->top_k; k++) {
@@ -108,10 +122,12 @@ static lf_status to_json(cJSON **out, const lf_predictions *p, int64_t i, lf_err
     const lf_guess *top = p->guesses + i * p->top_k;
     lf_obj o = lf_obj_new();
     lf_status rc = p->how->put(&o, p, p->indices[i], err);
-    if (!rc) put_guess(&o, p, top);
+    const bool numbers = lf_predictions_are_several_numbers(p);
+    if (!rc && !numbers) put_guess(&o, p, top);
+    if (!rc && numbers) lf_obj_put(&o, "scores", numbers_json(p, top));
     if (!rc && p->holds) lf_obj_put(&o, "labels", held_json(p, i));
     if (!rc && p->how->put_more) rc = p->how->put_more(&o, p, i, err);
-    if (!rc && p->top_k > 1) lf_obj_put(&o, "top_k", guesses_json(p, top));
+    if (!rc && p->top_k > 1 && !numbers) lf_obj_put(&o, "top_k", guesses_json(p, top));
     *out = lf_obj_take(&o);
     if (!rc) return LF_OK;
     cJSON_Delete(*out);
@@ -152,7 +168,24 @@ static lf_status print_object(const lf_predictions *p, const char *path, FILE *o
 
 /* ---- CSV ---- */
 
+/* "a,b", and where the right ones are known "true a,true b". */
+static void csv_heading_of_numbers(const lf_predictions *p, FILE *f) {
+    fputs(p->how->columns, f);
+    for (int known = 0; known < (p->how->csv_more ? 2 : 1); known++)
+        for (int64_t k = 0; k < p->top_k; k++) {
+            char name[256];
+            snprintf(name, sizeof name, "%s%.200s", known ? "true " : "", p->names[k]);
+            fputc(',', f);
+            lf_csv_text(f, name);
+        }
+    fputc('\n', f);
+}
+
 static void csv_heading(const lf_predictions *p, FILE *f) {
+    if (lf_predictions_are_several_numbers(p)) {
+        csv_heading_of_numbers(p, f);
+        return;
+    }
     fprintf(f, "%s%s,%s", p->how->columns, p->problem == LF_REGRESSION ? "" : ",label", p->how->score);
     for (int64_t k = 1; k < p->top_k; k++) fprintf(f, ",label_%" PRId64 ",%s_%" PRId64, k + 1, p->how->score, k + 1);
     if (p->holds) fputs(",labels", f);

@@ -29,7 +29,8 @@ struct lf_predictions {
     const lf_predicted *how;
     const void *data; /* that the indices are of */
     const char *const *names;
-    lf_problem problem; /* regression: the score is the number, and has no label */
+    lf_problem problem; /* regression: the score is the number, and has no label; of several numbers all are guessed, in
+                         * the order of the labels */
     int64_t n_labels, top_k, count, skipped;
     int64_t *indices;  /* [count] */
     lf_guess *guesses; /* [count, top_k], the best first */
@@ -40,6 +41,7 @@ struct lf_predictions {
 void lf_predictions_of(lf_predictions *p, const lf_classifier *head, const lf_config *cfg);
 /* Does class c hold of prediction i? Of several labels each of which may: where it is likelier than not. */
 bool lf_predictions_hold_class(const lf_predictions *p, int64_t i, int64_t c);
+bool lf_predictions_are_several_numbers(const lf_predictions *p);
 /* Room for n inputs; top_k and names are set. */
 lf_status lf_predictions_hold(lf_predictions *p, int64_t n, lf_err *err);
 void lf_predictions_free(lf_predictions *p);

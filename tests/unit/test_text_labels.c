@@ -23,7 +23,8 @@ static const lf_text_labelling needed = {.labels = LF_TEXT_LABELS_NEEDED};
 
 /* ---- what is found ---- */
 
-/* A file, and what it says: "a|b" the classes ("#": numbers), and of each record "text>second=label+label". */
+/* A file, and what it says: "a|b" the classes ("#": numbers, "#a b ": and what they are called), and of each record
+ * "text>second=label+label" or "text=number;number". What stands behind a bar of the name goes into the spec. */
 static const struct {
     const char *name, *content, *text_field, *pair_field, *label_field, *classes, *records;
     int problem;       /* of the key; -1: by the labels */
@@ -66,6 +67,44 @@ static const struct {
      NULL, NULL, "0|1|2", "a=0+2|b=", -1, NULL}, /* a mark a class */
     {"single.jsonl", "{\"text\": \"a\", \"labels\": [\"x\"]}\n{\"text\": \"b\", \"labels\": [\"y\"]}\n", NULL, NULL,
      NULL, "x|y", "a=x|b=y", LF_SINGLE_LABEL, NULL},
+    /* several numbers of a text: lists of one length of which some is no whole number, or fields */
+    {"vad.jsonl", "{\"text\": \"a\", \"label\": [1.5, 2]}\n{\"text\": \"b\", \"label\": [-1, 0.25]}\n", NULL, NULL,
+     NULL, "#LABEL_0 LABEL_1 ", "a=1.5;2|b=-1;0.25", -1, NULL},
+    {"whole.jsonl", "{\"text\": \"a\", \"label\": [1, 2]}\n{\"text\": \"b\", \"label\": [3, 4]}\n", NULL, NULL, NULL,
+     "#LABEL_0 LABEL_1 ", "a=1;2|b=3;4", LF_REGRESSION, NULL},
+    {"onelist.jsonl", "{\"text\": \"a\", \"label\": [1.5]}\n{\"text\": \"b\", \"label\": [2]}\n", NULL, NULL, NULL, "#",
+     "a=1.5|b=2", -1, NULL},
+    {"vad.csv", "text,labels\na,\"[0.5, 1]\"\nb,\"[2, 3]\"\n", NULL, NULL, NULL, "#LABEL_0 LABEL_1 ", "a=0.5;1|b=2;3",
+     -1, NULL},
+    {"columns.csv|\"label_columns\": [\"valence\", \"arousal\", \"dominance\"]",
+     "text,valence,arousal,dominance\na,3.2,4,1\nb,1,2,3\n", NULL, NULL, NULL, "#valence arousal dominance ",
+     "a=3.2;4;1|b=1;2;3", LF_REGRESSION, NULL},
+    {"order.jsonl|\"label_columns\": [\"y\", \"x\"]", "{\"x\": 7, \"y\": \"0.5\", \"text\": \"a\"}\n", NULL, NULL, NULL,
+     "#y x ", "a=0.5;7", LF_REGRESSION, NULL},
+    {"marksasnumbers.csv|\"label_columns\": [\"p\", \"q\"]", "text,p,q\na,1,0\nb,0,1\n", NULL, NULL, NULL, "#p q ",
+     "a=1;0|b=0;1", LF_REGRESSION, NULL},
+    /* TREC's lines */
+    {"train_5500.label", "DESC:manner How did it end ?\nENTY:cremat What films\tran ?\nDESC:def What is it ?\n", NULL,
+     NULL, NULL, "DESC|ENTY", "How did it end ?=DESC|What films\tran ?=ENTY|What is it ?=DESC", -1, NULL},
+    {"fine.label", "DESC:manner How ?\r\n\n  NUM:other_x  What 1:2 ? \r\n", NULL, NULL, "fine_label",
+     "DESC:manner|NUM:other_x", "How ?=DESC:manner|What 1:2 ?=NUM:other_x", -1, NULL},
+    {"trec.txt", "HUM:ind Who ?\nLOC:city Where : there ?", NULL, NULL, NULL, "HUM|LOC",
+     "Who ?=HUM|Where : there ?=LOC", -1, NULL},
+    {"bad.label",
+     "HUM:ind sister\xf0"
+     "city \xc3\xa9 ?\n",
+     NULL, NULL, "coarse_label", "HUM", "sister city \xc3\xa9 ?=HUM", -1, NULL},
+    {"questions|\"format\": \"trec\", \"label_field\": \"fine_label\"", "AB:c d\n", NULL, NULL, NULL, "AB:c", "d=AB:c",
+     -1, NULL},
+    /* without a heading */
+    {"sst.tsv|\"columns\": \"sentence,label\"", "a \"fine\" film\t1\nno\t0\n", NULL, NULL, NULL, "0|1",
+     "a \"fine\" film=1|no=0", -1, NULL},
+    {"agnews.csv|\"columns\": \"label, title,description\"", "\"3\",\"t\",\"d, e\"\n\"1\",\"u\",\"v \"\"w\"\"\"\n",
+     NULL, NULL, NULL, "1|3", "t>d, e=3|u>v \"w\"=1", -1, NULL},
+    {"cola.tsv|\"columns\": \"source,label,mark,sentence\"", "gj04\t1\t\tHe ran.\ngj04\t0\t*\tRan he.\n", NULL, NULL,
+     NULL, "0|1", "He ran.=1|Ran he.=0", -1, NULL},
+    {"semi.csv|\"columns\": \"text,label\", \"delimiter\": \";\"", "a;x\nb;y\n", NULL, NULL, NULL, "x|y", "a=x|b=y", -1,
+     NULL},
     {"plain.jsonl", "{\"text\": \"a\", \"label\": \"x\"}\n{\"text\": \"b\", \"label\": \"y\"}\n", NULL, NULL, NULL,
      "x|y", "a=x|b=y", LF_MULTI_LABEL, NULL},
     {"joined.csv", "text,tags\na,x; z\nb,\nc,y\n", NULL, NULL, NULL, "x|y|z", "a=x+z|b=|c=y", -1,
@@ -76,6 +115,24 @@ static const struct {
      NULL, NULL, "v|u", "a=u|b=v", -1, "{\"label_columns\": [\"v\", \"u\"]}"},
 };
 
+/* The content as a file of that name, without a bar and what is behind it, and opened by a spec with that. */
+static lf_status open_named(lf_text_dataset **out, const char *name, const char *content, lf_text_dataset_opts o,
+                            lf_err *err) {
+    char file[200], spec[600];
+    snprintf(file, sizeof file, "%.*s", (int)strcspn(name, "|"), name);
+    put_text(file, content);
+    if (!strchr(name, '|')) return try_open(out, name, o, err);
+    snprintf(spec, sizeof spec, "{\"path\": \"%s\", %s}", in_scratch(file), strchr(name, '|') + 1);
+    cJSON *json = cJSON_Parse(spec);
+    assert_non_null(json);
+    o.spec = json;
+    o.key = "train_data";
+    *out = NULL;
+    const lf_status rc = lf_text_dataset_open(out, &o, err);
+    cJSON_Delete(json);
+    return rc;
+}
+
 static void put_label(lf_string *t, const lf_text_dataset *d, int64_t i) {
     int64_t n;
     const char *const *names = lf_text_dataset_classes(d, &n);
@@ -85,7 +142,8 @@ static void put_label(lf_string *t, const lf_text_dataset *d, int64_t i) {
     case LF_SINGLE_LABEL: lf_string_add(t, "%s", names[lf_text_dataset_class(d, i)]); return;
     case LF_REGRESSION:
         lf_text_dataset_values(d, i, values);
-        lf_string_add(t, "%g", (double)values[0]);
+        for (int64_t k = 0; k < lf_text_dataset_width(d); k++)
+            lf_string_add(t, "%s%g", k ? ";" : "", (double)values[k]);
         return;
     default:
         lf_text_dataset_values(d, i, values);
@@ -116,6 +174,8 @@ static char *classes_of(const lf_text_dataset *d) {
     int64_t n;
     const char *const *names = lf_text_dataset_classes(d, &n);
     if (!names) lf_string_add(&t, "#");
+    const char *const *numbers = names ? NULL : lf_text_dataset_numbers(d);
+    for (int64_t i = 0; numbers && i < lf_text_dataset_width(d); i++) lf_string_add(&t, "%s ", numbers[i]);
     for (int64_t i = 0; i < n; i++) lf_string_add(&t, "%s%s", i ? "|" : "", names[i]);
     return lf_string_take(&t);
 }
@@ -146,11 +206,13 @@ static void test_good(void **state) {
                                        .text_pair_field = good[i].pair_field,
                                        .problem_known = good[i].problem >= 0,
                                        .problem = good[i].problem >= 0 ? (lf_problem)good[i].problem : 0};
-        put_text(good[i].name, good[i].content);
         lf_text_labelling formed = how;
         cJSON *forms = forms_of(good[i].forms, &formed.form);
-        lf_text_dataset *d =
-            open_with(good[i].name, (lf_text_dataset_opts){.labelling = &formed, .text_field = good[i].text_field});
+        lf_text_dataset *d;
+        lf_err err = {0};
+        assert_ok(open_named(&d, good[i].name, good[i].content,
+                             (lf_text_dataset_opts){.labelling = &formed, .text_field = good[i].text_field}, &err),
+                  err);
         cJSON_Delete(forms); /* what is kept of them is the data set's */
         assert_true(lf_text_dataset_is(d, LF_TEXT_CLASSIFIED) && lf_text_dataset_labelled(d));
         check(d, good[i].name, good[i].classes, good[i].records);
@@ -191,6 +253,53 @@ static const struct {
     {"quotes.csv", "text,labels\nx,\"['a']\"\n", NULL, NULL, NULL, -1, {"line 2", "single quote"}},
     {"empty.jsonl", "{\"text\": \"x\", \"labels\": []}\n", NULL, NULL, NULL, -1, {"lists are empty"}},
     {"plain.txt", "some words\n", NULL, NULL, NULL, -1, {"plain text, which has no labels"}},
+    {"almost.txt", "HUM:ind Who ?\nAnd where ?\n", NULL, NULL, NULL, -1, {"plain text, which has no labels"}},
+    {"speech.txt", "HAMLET: to be\n", NULL, NULL, NULL, -1, {"plain text, which has no labels"}},
+    {"broken.label",
+     "HUM:ind Who ?\n\nHUM Who ?\n",
+     NULL,
+     NULL,
+     NULL,
+     -1,
+     {"line 3", "a class, a subclass", "HUM Who ?"}},
+    {"uneven.jsonl",
+     "{\"text\": \"a\", \"label\": [1.5, 2]}\n{\"text\": \"b\", \"label\": [1.5]}\n",
+     NULL,
+     NULL,
+     NULL,
+     LF_REGRESSION,
+     {"line 2", "2 numbers", "found 1"}},
+    {"wordlist.jsonl",
+     "{\"text\": \"a\", \"label\": [1.5, \"x\"]}\n",
+     NULL,
+     NULL,
+     NULL,
+     LF_REGRESSION,
+     {"line 1", "a number as label", "x"}},
+    {"gap.csv|\"label_columns\": [\"p\", \"q\"]",
+     "text,p,q\na,1,2\nb,,3\n",
+     NULL,
+     NULL,
+     NULL,
+     LF_REGRESSION,
+     {"line 3", "a number in the column 'p'", "nothing"}},
+    {"half.csv|\"label_columns\": [\"p\", \"q\"]", "text,p\na,1\n", NULL, NULL, NULL, LF_REGRESSION, {"label_columns"}},
+    {"fraction.csv|\"label_columns\": [\"p\"]",
+     "text,p\na,0.5\n",
+     NULL,
+     NULL,
+     NULL,
+     -1,
+     {"line 2", "0 or 1", "problem_type regression"}},
+    {"headless.tsv", "a film\t1\nno\t0\n", NULL, NULL, NULL, -1, {"a label", "\"columns\""}},
+    {"three.tsv|\"columns\": \"text,label\"",
+     "a\t1\tx\n",
+     NULL,
+     NULL,
+     NULL,
+     -1,
+     {"line 1", "the 2 columns", "found 3"}},
+    {"twice.tsv|\"columns\": \"text,text\"", "a\t1\n", NULL, NULL, NULL, -1, {"twice"}},
 };
 
 static void test_bad(void **state) {
@@ -202,9 +311,9 @@ static void test_bad(void **state) {
                                        .problem = bad[i].problem >= 0 ? (lf_problem)bad[i].problem : 0};
         lf_text_dataset *d;
         lf_err err = {0};
-        put_text(bad[i].name, bad[i].content);
         const lf_status rc =
-            try_open(&d, bad[i].name, (lf_text_dataset_opts){.labelling = &how, .text_field = bad[i].text_field}, &err);
+            open_named(&d, bad[i].name, bad[i].content,
+                       (lf_text_dataset_opts){.labelling = &how, .text_field = bad[i].text_field}, &err);
         if (rc != LF_EDATA) fail_msg("%s: status %d", bad[i].name, (int)rc);
         for (int w = 0; w < 4 && bad[i].words[w]; w++)
             if (!strstr(err.message, bad[i].words[w]))

@@ -1,4 +1,5 @@
-/* CSV and TSV (data/delimited.h): the first record names the columns, the others are objects of them. */
+/* CSV and TSV (data/delimited.h): the first record, or who asks for the file, names the columns; the others are objects
+ * of them. */
 #include <inttypes.h>
 #include <string.h>
 
@@ -40,6 +41,28 @@ static lf_status add_column(lf_text_store *s, const lf_string *name, int64_t *ca
     return LF_OK;
 }
 
+/* Those that are given, of a file without a heading. */
+static lf_status take_names(lf_text_store *s, lf_err *err) {
+    int64_t capacity = 0, found = 0;
+    lf_status rc = LF_OK;
+    lf_string name = {0};
+    for (const char *at = s->dialect_spec.columns, *end; at && !rc; at = *end ? end + 1 : NULL) {
+        at += strspn(at, " ");
+        end = at + strcspn(at, ",");
+        lf_string_empty(&name);
+        lf_string_put(&name, at, (size_t)(end - at));
+        rc = name.failed ? lf_no_memory(err, "the columns of %s", s->map.path) : add_column(s, &name, &capacity, err);
+    }
+    lf_string_free(&name);
+    lf_fields f = fields_at(s, s->begin[0]);
+    do found++;
+    while (lf_field_next(&f, NULL) == LF_MORE_FIELDS);
+    if (rc || found == s->n_names) return rc;
+    return lf_fail(err, LF_EDATA,
+                   "%s: line %" PRIu64 ": expected the %" PRId64 " columns of 'columns' (%s), found %" PRId64 " fields",
+                   s->map.path, line_of(s, s->begin[0]), s->n_names, s->dialect_spec.columns, found);
+}
+
 static lf_status read_heading(lf_text_store *s, uint64_t at, lf_err *err) {
     lf_fields f = fields_at(s, at);
     int64_t capacity = 0;
@@ -62,7 +85,7 @@ static lf_status read_heading(lf_text_store *s, uint64_t at, lf_err *err) {
 typedef struct indexing {
     lf_text_store *store;
     bool has_heading;
-    uint64_t heading;
+    uint64_t heading; /* its place, where the file has one */
 } indexing;
 
 static lf_status take_record(void *context, size_t begin, lf_err *err) {
@@ -75,13 +98,13 @@ static lf_status take_record(void *context, size_t begin, lf_err *err) {
 
 static void start_again(void *context) {
     indexing *x = context;
-    x->has_heading = false;
+    x->has_heading = x->store->dialect_spec.columns;
     x->store->n = 0;
     x->store->dropped = 0;
 }
 
 static lf_status index_records(lf_text_store *s, bool tabs, lf_err *err) {
-    indexing x = {.store = s};
+    indexing x = {.store = s, .has_heading = s->dialect_spec.columns};
     const char *mistaken = lf_mistaken_text(s->map.data, s->map.size);
     if (mistaken) return lf_fail(err, LF_EDATA, "%s: expected a table, found %s", s->map.path, mistaken);
     const lf_delimited d = {.path = s->map.path,
@@ -93,7 +116,9 @@ static lf_status index_records(lf_text_store *s, bool tabs, lf_err *err) {
                             .again = start_again,
                             .context = &x};
     const lf_status rc = lf_delimited_index(&s->dialect, &d, err);
-    return rc || !x.has_heading ? rc : read_heading(s, x.heading, err);
+    if (rc || !x.has_heading) return rc;
+    if (s->dialect_spec.columns) return s->n ? take_names(s, err) : LF_OK;
+    return read_heading(s, x.heading, err);
 }
 
 static lf_status index_csv(lf_text_store *s, lf_err *err) { return index_records(s, false, err); }

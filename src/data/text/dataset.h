@@ -6,7 +6,9 @@
  * Formats (formats.def), by the file's extension, else by its first character; "format" in the spec decides:
  *   jsonl      a JSON object a line; blank lines are skipped
  *   json       a list of objects, or objects one after the other
- *   csv, tsv   data/delimited.h; the first record names the columns; "delimiter" and "quoting" in the spec
+ *   csv, tsv   data/delimited.h; the first record names the columns, or "columns" in the spec; "delimiter" and
+ *              "quoting" too
+ *   trec       lines "CLASS:subclass text" (trec.c); where texts are classified also under the name of plain text
  *   parquet    rows of a Parquet file (parquet/parquet.h), known by its first bytes under any name
  *   text       plain text: a file is one document, and a folder of them as many; see "windows"
  * A byte order mark is skipped, lines may end in LF, CRLF or CR. In plain text each becomes LF; in quoted fields a line
@@ -156,10 +158,12 @@ const char *const *lf_text_dataset_classes(const lf_text_dataset *d, int64_t *n)
 /* The classes become names[n]: what was class c is class to[c] from now on, in all data sets split from this one. */
 lf_status lf_text_dataset_relabel(lf_text_dataset *d, const char *const *names, int64_t n, const int32_t *to,
                                   lf_err *err);
-/* How many numbers lf_text_dataset_values gives for a record: classes of several labels, 1 of numbers, 0 of one class.
- */
+/* How many numbers lf_text_dataset_values gives for a record: classes of several labels, numbers, 0 of one class. */
 int64_t lf_text_dataset_width(const lf_text_dataset *d);
-void lf_text_dataset_values(const lf_text_dataset *d, int64_t i, float *out); /* 0 or 1 a class, or the number */
+/* [lf_text_dataset_width] 0 or 1 a class, or the numbers. */
+void lf_text_dataset_values(const lf_text_dataset *d, int64_t i, float *out);
+/* [lf_text_dataset_width] what the numbers of a record are called; NULL: there is one, or they are classes. */
+const char *const *lf_text_dataset_numbers(const lf_text_dataset *d);
 int32_t lf_text_dataset_class(const lf_text_dataset *d,
                               int64_t i); /* of one class; -1 of other problems, or unlabelled */
 

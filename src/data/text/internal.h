@@ -70,7 +70,8 @@ typedef struct lf_text_store {
 struct lf_text_format {
     const char *name;
     bool windowed;   /* plain text */
-    bool delimited;  /* "delimiter" and "quoting" are for it */
+    bool delimited;  /* "delimiter", "quoting" and "columns" are for it */
+    bool labelled;   /* its records have labels, by what the format is */
     bool own_file;   /* index opens s->path itself, and sets bytes */
     bool many_files; /* `path` is a folder, and `names` its files; fields of its records are "text" and "label" */
     lf_status (*index)(lf_text_store *s, lf_err *err); /* fills begin and n; windowed: also opens s->path itself */

@@ -104,9 +104,13 @@ static lf_status no_field(const lf_text_store *s, const cJSON *record, const cha
     const cJSON *v;
     cJSON_ArrayForEach(v, record) lf_list_append(found, sizeof found, v->string);
     if (asked) snprintf(field, sizeof field, "the field '%.60s' (%s)", asked, key);
-    return lf_fail(err, LF_EDATA, "%s: expected %s, found %s%s%s", lf_text_store_record_name(s, 0, name, sizeof name),
+    const bool headless = s->format->delimited && !s->dialect_spec.columns;
+    return lf_fail(err, LF_EDATA, "%s: expected %s, found %s%s%s%s", lf_text_store_record_name(s, 0, name, sizeof name),
                    asked ? field : what, *found ? found : "none",
-                   asked ? "" : "; which field it is, is for you to say: ", asked ? "" : key);
+                   asked ? "" : "; which field it is, is for you to say: ", asked ? "" : key,
+                   headless ? "; if the first line is no heading, name the columns: {\"path\": ..., \"columns\": "
+                              "\"text,label\"}"
+                            : "");
 }
 
 /* The name, where it is given, as the record's own string would be. */
@@ -136,8 +140,8 @@ static lf_status keep(lf_text_store *s, const char **to, const char *name, lf_er
 
 lf_status lf_text_labelled_choose(lf_text_store *s, const cJSON *record, bool *found, lf_err *err) {
     const lf_text_labelling *how = s->labelling;
-    const bool needed = how->labels == LF_TEXT_LABELS_NEEDED,
-               maybe = how->labels == LF_TEXT_LABELS_MAYBE || how->labels == LF_TEXT_LABELS_HOPED;
+    const bool hoped = how->labels == LF_TEXT_LABELS_MAYBE || how->labels == LF_TEXT_LABELS_HOPED,
+               needed = how->labels == LF_TEXT_LABELS_NEEDED || (s->format->labelled && hoped), maybe = hoped;
     const bool named_here = s->format->many_files; /* its fields are ours */
     const char *text_field = named_here ? NULL : s->text_field, *label_field = named_here ? NULL : how->label_field,
                *pair_field = named_here ? NULL : how->text_pair_field;

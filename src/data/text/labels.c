@@ -94,6 +94,7 @@ lf_status lf_text_labels_read(lf_labels **out, const lf_text_shards *s, const lf
     reading r = {.labels = {.path = s->path,
                             .field = s->stores[0]->fields.label,
                             .form = how->form,
+                            .numbers = how->problem_known && how->problem == LF_REGRESSION,
                             .name_of = name_of_record,
                             .data = s},
                  .shards = s};

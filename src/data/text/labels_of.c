@@ -1,4 +1,6 @@
 /* The labels of a data set, as others ask for them. */
+#include <string.h>
+
 #include "data/text/labelled.h"
 
 bool lf_text_dataset_labelled(const lf_text_dataset *d) { return d->shards->labels; }
@@ -15,16 +17,18 @@ lf_status lf_text_dataset_relabel(lf_text_dataset *d, const char *const *names, 
     return lf_labels_rename(d->shards->labels, names, n, to, d->shards->path, err);
 }
 
+const char *const *lf_text_dataset_numbers(const lf_text_dataset *d) { return d->shards->labels->parts; }
+
 int64_t lf_text_dataset_width(const lf_text_dataset *d) {
     const lf_labels *l = d->shards->labels;
-    return !l || l->problem == LF_SINGLE_LABEL ? 0 : l->problem == LF_REGRESSION ? 1 : l->n_names;
+    return !l || l->problem == LF_SINGLE_LABEL ? 0 : l->problem == LF_REGRESSION ? l->width : l->n_names;
 }
 
 void lf_text_dataset_values(const lf_text_dataset *d, int64_t i, float *out) {
     const lf_labels *l = d->shards->labels;
     if (d->pick) i = d->pick[i];
     if (l->problem == LF_REGRESSION)
-        *out = l->numbers[i];
+        memcpy(out, l->numbers + i * l->width, (size_t)l->width * sizeof *out);
     else
         lf_class_sets_values(&l->sets, i, l->n_names, out);
 }

@@ -41,14 +41,15 @@ static lf_status read_string(request *r, const cJSON *v, lf_err *err) {
                   {"label_field", r->classified ? &r->labelling.label_field : NULL},
                   {"prompt_template", &r->prompt_template},
                   {"delimiter", &r->dialect.delimiter},
-                  {"quoting", &r->dialect.quoting}};
+                  {"quoting", &r->dialect.quoting},
+                  {"columns", &r->dialect.columns}};
     enum { N_FIELDS = sizeof fields / sizeof *fields };
     size_t i = 0;
     while (i < N_FIELDS && strcmp(fields[i].key, v->string)) i++;
     if (i == N_FIELDS)
         return lf_fail(err, LF_EUSAGE,
                        "%s: unknown key '%s'; expected path, format, split, text_field, text_pair_field, label_field, "
-                       "label_separator, label_columns, prompt_template, delimiter or quoting",
+                       "label_separator, label_columns, prompt_template, delimiter, quoting or columns",
                        r->key, v->string);
     if (!cJSON_IsString(v)) return lf_fail(err, LF_EUSAGE, "%s: '%s': expected a string", r->key, v->string);
     if (!fields[i].to) return no_labels(r, v->string, err);

@@ -3,9 +3,11 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "data/files.h"
 #include "data/text/labelled.h"
+#include "data/text/trec.h"
 
 /* ---- stores -------------------------------------------------------------------------------------------------------
  */
@@ -44,7 +46,8 @@ static lf_status keep_strings(lf_text_store *s, const lf_text_origin *o, const c
                    {o->prompt_template, &s->prompt_template},
                    {o->split, &s->split},
                    {o->dialect.delimiter, &s->dialect_spec.delimiter},
-                   {o->dialect.quoting, &s->dialect_spec.quoting}};
+                   {o->dialect.quoting, &s->dialect_spec.quoting},
+                   {o->dialect.columns, &s->dialect_spec.columns}};
     for (size_t i = 0; i < sizeof strings / sizeof *strings; i++)
         if (strings[i].from && !(*strings[i].to = lf_arena_strdup(s->arena, strings[i].from)))
             return lf_no_memory(err, "%s", path);
@@ -64,9 +67,9 @@ static lf_status fill(lf_text_store *s, const lf_text_origin *o, const char *pat
     const lf_text_format *format = s->format;
     lf_status rc = s->arena ? keep_strings(s, o, path, err) : lf_no_memory(err, "%s", path);
     if (!rc) rc = keep_labelling(s, o->labelling, err);
-    if (!rc && !format->delimited && (o->dialect.delimiter || o->dialect.quoting))
-        rc = lf_fail(err, LF_EUSAGE, "%s: 'delimiter' and 'quoting' are for CSV and TSV; %s is %s", o->key, path,
-                     format->name);
+    if (!rc && !format->delimited && (o->dialect.delimiter || o->dialect.quoting || o->dialect.columns))
+        rc = lf_fail(err, LF_EUSAGE, "%s: 'delimiter', 'quoting' and 'columns' are for CSV and TSV; %s is %s", o->key,
+                     path, format->name);
     if (!rc && !format->windowed && !format->own_file && !(rc = lf_text_map_open(&s->map, s->path, err)) &&
         s->map.size == 0)
         rc = lf_fail(err, LF_EDATA, "%s: %s: the file is empty; expected %s records", o->key, path, format->name);
@@ -240,12 +243,29 @@ static lf_status open_class_files(lf_text_shards *s, const lf_text_origin *o, co
     return rc;
 }
 
+/* Where texts are classified, plain text whose every line has its class in front is TREC's. */
+static lf_status look_for_trec(const lf_text_format **format, const lf_text_origin *o, const char *path, lf_err *err) {
+    lf_text_map m;
+    if (!(*format)->windowed || !o->labelling) return LF_OK;
+    const lf_status rc = lf_text_map_open(&m, path, err);
+    if (rc) return rc;
+    if (lf_text_trec_fits(&m)) {
+        *format = &lf_text_trec;
+        lf_info("%s: each line is a class, a subclass and a text, as TREC has them (\"format\" of the data says "
+                "otherwise)",
+                path);
+    }
+    lf_text_map_close(&m);
+    return LF_OK;
+}
+
 lf_status lf_text_shards_open(lf_text_shards **out, const lf_text_format *format, const lf_text_origin *o,
                               const lf_paths *files, lf_err *err) {
     char path[1024];
     const lf_text_format *first = format;
     lf_status rc = first ? LF_OK : recognise(&first, files->at[0], o->key, err);
-    if (rc) return rc;
+    if (rc || (!format && (rc = look_for_trec(&first, o, files->at[0], err)))) return rc;
+    if (first == &lf_text_trec) format = first; /* other files are no plain text beside it */
     lf_text_shards *s = new_shards(lf_data_files_text(files, path, sizeof path), files->n);
     if (!s) return lf_no_memory(err, "%s", files->at[0]);
     if (first->windowed && by_class(o))
