@@ -281,6 +281,113 @@ static void test_predict(void **state) {
     cJSON_Delete(o);
 }
 
+/* What the data say beside what was guessed, where they have labels that the head knows. */
+static void test_true_labels(void **state) {
+    (void)state;
+    static const struct {
+        const char *arguments;
+        int code;
+        const char *says, *not ; /* NULL: nothing that must not be */
+    } rows[] = {
+        {"tuned/adapter --data judged.jsonl", 0, "\"true_label\": \"neg\", \"right\": true", NULL},
+        {"tuned/adapter --data swapped.csv --label_field wanted", 0, "\"true_label\": \"neg\", \"right\": false", NULL},
+        {"tuned/adapter --data numbered.tsv", 0, "\"true_label\": \"pos\"", NULL}, /* label 1 */
+        {"tuned/adapter --data judged.jsonl --output csv", 0, "text,label,score,true_label,right\n", NULL},
+        {"tuned/adapter --data swapped.csv", 0, "\"score\"", "true_label"}, /* no field that is a label by its name */
+        {"tuned/adapter --data other.jsonl", 0, "\"score\"", "true_label"}, /* a class that is none of the head's */
+        {"tuned/adapter --data lines.txt", 0, "\"score\"", "true_label"},
+        {"tuned/adapter --data judged.jsonl --label_field kind", 3, "'kind' (label_field)", NULL},
+        {"tuned/adapter --data other.jsonl --label_field label", 3, "'meh'", NULL},
+        {"several/adapter --data several.jsonl", 0, "\"true_labels\": [\"long\", \"pos\"], \"right\": ", NULL},
+        {"several/adapter --data several.jsonl --top_k 1", 0, "\"true_labels\": [", "\"right\""},
+        {"several/adapter --data several.jsonl --output csv", 0, ",\"[\"\"pos\"\"]\",", NULL},
+        {"several/adapter --data several.jsonl --output csv", 0, ",true_labels,right\n", NULL},
+        {"numbers/adapter --data numbers.csv", 0, "\"true_score\": 4.5", "right"},
+        {"numbers/adapter --data numbers.csv --output csv", 0, "text,text_pair,score,true_score\n", NULL},
+        {"numbers/adapter --data films.jsonl", 0, "\"score\"", "true_score"},
+    };
+    put("other.jsonl", "{\"text\": \"x\", \"label\": \"pos\"}\n{\"text\": \"y\", \"label\": \"meh\"}\n");
+    put("swapped.csv", "text,wanted\nthe film was good,neg\nthe book was awful,pos\n");
+    put("numbered.tsv", "sentence\tlabel\nthe film was good\t1\n");
+    put("lines.txt", "the film was good\n");
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const int code = run_as("2>&1", text("predict --model pre/model --threads 1 --adapter %s", rows[i].arguments));
+        if (code != rows[i].code || !strstr(output, rows[i].says) || (rows[i].not &&strstr(output, rows[i].not )))
+            fail_msg("%s: exit code %d, expected %d and '%s', without '%s'; it said:\n%s", rows[i].arguments, code,
+                     rows[i].code, rows[i].says, rows[i].not ? rows[i].not : "", output);
+    }
+}
+
+/* Several numbers of a text, each with a field of its own. */
+static void test_several_numbers(void **state) {
+    (void)state;
+    FILE *f = fopen(text("%s/feelings.csv", root), "w");
+    assert_non_null(f);
+    fputs("text,valence,length\n", f);
+    for (int i = 0; i < TRAINED; i++)
+        fprintf(f, "%s,%g,%g\n", text_of(i), *label_of(i) == 'p' ? 1.5 : -1.0, i % 4 == 3 ? 2.0 : 0.5);
+    fclose(f);
+    must(TUNE "--train_data feelings.csv --eval_data feelings.csv --label_field valence,length --max_steps 80 "
+              "--output_dir feelings",
+         0);
+    assert_non_null(strstr(output, "Pearson"));
+    cJSON *r = results("feelings");
+    assert_true(number(r, "eval_pearson") > 0.7 && number(r, "eval_loss") < 0.7);
+    cJSON *e = json_of("eval --model pre/model --adapter feelings/adapter --data feelings.csv --label_field "
+                       "valence,length --max_seq_length 40 --threads 1 --json");
+    near(number(e, "eval_loss"), number(r, "eval_loss"), 1e-12);
+    near(number(e, "eval_spearman"), number(r, "eval_spearman"), 1e-12);
+    cJSON_Delete(e);
+    cJSON_Delete(r);
+    must("eval --model pre/model --adapter feelings/adapter --data feelings.csv --label_field valence --threads 1", 3);
+    assert_non_null(strstr(output, "1 numbers as label of each text, expected 2"));
+    must("train --model pre/model --task_type SEQ_CLS --train_data feelings.csv --label_field valence,length "
+         "--eval_data numbers.csv --threads 1 --dry_run --output_dir w",
+         3);
+    assert_non_null(strstr(output, "'valence,length' (label_field)"));
+    must("merge --model pre/model --adapter feelings/adapter --output_dir felt", 0);
+    must("predict --model felt --data feelings.csv --label_field valence,length --threads 1", 0);
+    assert_non_null(strstr(output, "\"scores\": {\"valence\": "));
+    assert_non_null(strstr(output, "\"true_scores\": {\"valence\": 1.5, \"length\": 0.5}"));
+    must("predict --model felt --data feelings.csv --label_field valence,length --output csv --threads 1", 0);
+    assert_non_null(strstr(output, "text,valence,length,true valence,true length\n"));
+    must("predict --model felt --data lines.txt --output csv --threads 1", 0);
+    assert_non_null(strstr(output, "text,valence,length\n"));
+    e = json_of("preview --model pre/model --task_type SEQ_CLS --train_data feelings.csv --label_field valence,length "
+                "--n 1 --json");
+    const cJSON *first = cJSON_GetObjectItemCaseSensitive(e, "records")->child;
+    assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(first, "label")), 2);
+    cJSON_Delete(e);
+}
+
+/* TREC's lines, by class and by subclass, and a table without a heading. */
+static void test_forms(void **state) {
+    (void)state;
+    FILE *f = fopen(text("%s/questions.txt", root), "w"), *g = fopen(text("%s/bare.tsv", root), "w");
+    assert_true(f && g);
+    for (int i = 0; i < TRAINED; i++) {
+        fprintf(f, "%s:%s %s ?\n", *label_of(i) == 'p' ? "GOOD" : "BAD", i % 2 ? "odd" : "even", text_of(i));
+        fprintf(g, "%s\t%s\n", text_of(i), label_of(i));
+    }
+    fclose(f);
+    fclose(g);
+    static const struct {
+        const char *arguments, *says;
+    } rows[] = {
+        {"--train_data questions.txt", "2 classes: 'BAD', 'GOOD'"},
+        {"--train_data questions.txt", "as TREC has them"},
+        {"--train_data questions.txt --label_field fine_label", "'BAD:even', 'BAD:odd', 'GOOD:even', 'GOOD:odd'"},
+        {"--train_data '{\"path\": \"bare.tsv\", \"columns\": \"sentence,label\"}'", "2 classes: 'neg', 'pos'"}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        must(text("train --model pre/model --task_type SEQ_CLS --threads 1 --dry_run --output_dir w %s",
+                  rows[i].arguments),
+             0);
+        if (!strstr(output, rows[i].says)) fail_msg("%s: no \"%s\" in:\n%s", rows[i].arguments, rows[i].says, output);
+    }
+    must("predict --model merged --data questions.txt --threads 1 --top_k 2", 0);
+    assert_non_null(strstr(output, "\"text\": \"the ")); /* without the class in front */
+}
+
 /* ---- an encoder ---- */
 
 static const char bert_config[] =
@@ -453,6 +560,9 @@ int main(void) {
                                        cmocka_unit_test(test_numbers_of_pairs),
                                        cmocka_unit_test(test_preview_and_dry_run),
                                        cmocka_unit_test(test_predict),
+                                       cmocka_unit_test(test_true_labels),
+                                       cmocka_unit_test(test_several_numbers),
+                                       cmocka_unit_test(test_forms),
                                        cmocka_unit_test(test_encoder),
                                        cmocka_unit_test(test_wrong_inputs),
                                        cmocka_unit_test(test_bare_model),
