@@ -2,11 +2,11 @@
 """Tunes a real encoder for classification of texts, here and with transformers + PEFT, in one configuration, and compares
 the accuracy that both reach, over seeds.
 
-    check-minilm-with-peft.py [--lora-ft build/lora-ft] [--seeds 1 2 3] [--classes N] [--steps N] MODEL TRAIN.csv TEST.csv
+    check-minilm-with-peft.py MODEL TRAIN.csv TEST.csv [--lora-ft build/lora-ft] [--seeds 1 2 3] [--classes N] [--steps N]
 
 MODEL is what scripts/minilm-from-pypi.py makes. The CSV files have two columns with a line of names: a text and its class
 (banking77, for one); --classes takes the texts of N classes only, --test so many texts of the second file. What differs
-between the two are the random numbers. Needs torch, transformers, peft."""
+between the two are the random numbers: that the same ones give the same losses, check-steps-with-peft.py shows. Needs torch, transformers, peft."""
 import argparse
 import csv
 import json
@@ -66,7 +66,7 @@ def theirs(args, train, test, seed):
     order, at = random.Random(seed), []
     model.train()
     for _ in range(args.steps):
-        if len(at) < BATCH:
+        if not at:  # the last batch of an epoch is a smaller one, as ours is
             at = order.sample(train, len(train))
         logits, labels = logits_of(at[:BATCH])
         at = at[BATCH:]

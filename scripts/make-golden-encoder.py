@@ -58,6 +58,8 @@ CASES = {
                             dtype=torch.float16, targets=["query", "key", "value", "dense"]),
     "enc-distilbert": dict(config=DistilBertConfig(num_labels=3, **DISTIL), cls=DistilBertForSequenceClassification,
                            targets=["q_lin", "v_lin"]),
+    # not relu: in step 1 one of the 96 inputs of the classifier is -0.02, or 0.01 where activations are rounded to bf16, and
+    # its kink makes the losses part by 14 % in step 4 (in torch, in floats with activations so rounded, too)
     "enc-distilbert-mlm": dict(config=DistilBertConfig(activation="gelu_new", **DISTIL), cls=DistilBertForMaskedLM,
                                targets=["q_lin", "k_lin", "v_lin", "out_lin", "lin1", "lin2"]),
     "enc-modernbert": dict(config=ModernBertConfig(num_labels=3, **MODERN), cls=ModernBertForSequenceClassification),

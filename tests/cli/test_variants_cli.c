@@ -119,8 +119,25 @@ static void test_going_on(void **state) {
     }
 }
 
+/* What is not measured is left out of the results, and said. */
+static void test_update_ratio_of_dora(void **state) {
+    (void)state;
+    for (int i = 0; i < WAYS; i++) {
+        const bool dora = strstr(ways[i].flags, "dora") != NULL;
+        const char *args = text("eval --model biased/model --adapter straight%d/adapter --data plain.txt "
+                                "--max_seq_length 32 --threads 1",
+                                i);
+        must(args, 0);
+        assert_int_equal(strstr(output, "update_ratio is not measured with use_dora") != NULL, dora);
+        cJSON *o = json_of(text("%s --json", args));
+        assert_int_equal(cJSON_GetObjectItemCaseSensitive(o, "update_ratio") == NULL, dora);
+        cJSON_Delete(o);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_resumed_equals_straight),
+                                       cmocka_unit_test(test_update_ratio_of_dora),
                                        cmocka_unit_test(test_files_and_base), cmocka_unit_test(test_going_on)};
     return cmocka_run_group_tests(tests, start, teardown);
 }

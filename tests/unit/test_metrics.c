@@ -187,6 +187,23 @@ static void test_ranks(void **state) {
     near_to("auc", r, NAN);
 }
 
+/* Of several numbers of each example, the mean of what each of them has. */
+static void test_several_numbers(void **state) {
+    (void)state;
+    static const float said[][2] = {{1, 1}, {2, 5}, {3, 2}, {4, 0}}, right[][2] = {{2, 1}, {4, 2}, {6, 3}, {8, 4}};
+    static const double x[] = {1, 5, 2, 0}, y[] = {1, 2, 3, 4};
+    judged j;
+    lf_err err = {0};
+    double pearson, spearman, of_second;
+    begin(&j, LF_REGRESSION, 2);
+    for (int i = 0; i < 4; i++) add(&j, said[i], -1, right[i]);
+    assert_int_equal(lf_kept_correlations(&pearson, &spearman, &j.kept, &err), LF_OK);
+    near_to("pearson", pearson, (1 + lf_pearson(x, y, 4)) / 2);
+    assert_int_equal(lf_spearman(&of_second, x, y, 4, &err), LF_OK);
+    near_to("spearman", spearman, (1 + of_second) / 2);
+    lf_kept_rows_free(&j.kept);
+}
+
 /* Nothing is made up where a class is missing, all is of one, or there is too much. */
 static void test_not_defined(void **state) {
     (void)state;
@@ -219,8 +236,8 @@ static void test_not_defined(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_golden), cmocka_unit_test(test_by_hand),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_golden),          cmocka_unit_test(test_by_hand),
                                        cmocka_unit_test(test_several_by_hand), cmocka_unit_test(test_ranks),
-                                       cmocka_unit_test(test_not_defined)};
+                                       cmocka_unit_test(test_several_numbers), cmocka_unit_test(test_not_defined)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
