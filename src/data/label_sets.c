@@ -293,6 +293,13 @@ lf_status lf_label_reader_add(lf_label_reader *r, const cJSON *label, lf_err *er
     return rc;
 }
 
+static bool as_number(const char *name, double *out) {
+    char *end;
+    if (!*name || strchr(" \t\r\n", *name)) return false;
+    *out = strtod(name, &end);
+    return !*end && isfinite(*out);
+}
+
 /* 1 or 0, as numbers, truth values, or what tables write for them; -1: neither. */
 static int mark_of(const cJSON *v) {
     static const char *const no[] = {"0", "0.0", "false"}, *const yes[] = {"1", "1.0", "true"};
@@ -308,17 +315,19 @@ static int mark_of(const cJSON *v) {
 
 static lf_status add_mark(lf_label_reader *r, const cJSON *record, const char *column, int32_t number, lf_err *err) {
     const cJSON *v = cJSON_GetObjectItemCaseSensitive(record, column);
-    char expected[160], found[80];
+    char expected[160], found[140];
+    double x;
     const int mark = mark_of(v);
     if (mark >= 0) return mark ? add_number(r, number, err) : LF_OK;
-    snprintf(expected, sizeof expected,
-             "0 or 1 in the column '%.60s' (label_columns; of numbers say problem_type regression)", column);
+    snprintf(expected, sizeof expected, "0 or 1 in the column '%.60s' (label_columns)", column);
     snprintf(found, sizeof found, cJSON_IsString(v) ? "'%.60s'" : "%.60s",
              cJSON_IsString(v)   ? v->valuestring
              : !v                ? "no such column"
              : cJSON_IsNull(v)   ? "null"
              : cJSON_IsNumber(v) ? "another number"
                                  : "something else");
+    if (cJSON_IsNumber(v) || (cJSON_IsString(v) && as_number(v->valuestring, &x)))
+        snprintf(found + strlen(found), sizeof found - strlen(found), "; of numbers say problem_type regression");
     return bad_label(r, r->out->sets.n, err, expected, found);
 }
 
@@ -353,13 +362,6 @@ lf_status lf_label_reader_add_columns(lf_label_reader *r, const cJSON *record, l
 }
 
 /* ---- what they are ---- */
-
-static bool as_number(const char *name, double *out) {
-    char *end;
-    if (!*name || strchr(" \t\r\n", *name)) return false;
-    *out = strtod(name, &end);
-    return !*end && isfinite(*out);
-}
 
 /* All names are numbers; *whole: and none has a fraction. */
 static bool are_numbers(const lf_labels *l, bool *whole) {
