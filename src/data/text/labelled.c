@@ -120,8 +120,9 @@ static const char *named(const cJSON *record, const char *given) {
 }
 
 /* The record's own name of the label: of columns the first, if all of them are there. */
-static const char *choose_label(const lf_text_labelling *how, const cJSON *record, const char *given) {
-    const bool by_any_name = how->labels != LF_TEXT_LABELS_MAYBE;
+static const char *choose_label(const lf_text_store *s, const cJSON *record, const char *given) {
+    const lf_text_labelling *how = s->labelling;
+    const bool by_any_name = how->labels != LF_TEXT_LABELS_MAYBE || s->format->labelled;
     const cJSON *column;
     const char *first = NULL;
     if (!how->form.columns) return given ? named(record, given) : label_by_name(record, by_any_name);
@@ -140,14 +141,14 @@ static lf_status keep(lf_text_store *s, const char **to, const char *name, lf_er
 
 lf_status lf_text_labelled_choose(lf_text_store *s, const cJSON *record, bool *found, lf_err *err) {
     const lf_text_labelling *how = s->labelling;
-    const bool hoped = how->labels == LF_TEXT_LABELS_MAYBE || how->labels == LF_TEXT_LABELS_HOPED,
-               needed = how->labels == LF_TEXT_LABELS_NEEDED || (s->format->labelled && hoped), maybe = hoped;
+    const bool needed = how->labels == LF_TEXT_LABELS_NEEDED,
+               maybe = how->labels == LF_TEXT_LABELS_MAYBE || how->labels == LF_TEXT_LABELS_HOPED;
     const bool named_here = s->format->many_files; /* its fields are ours */
     const char *text_field = named_here ? NULL : s->text_field, *label_field = named_here ? NULL : how->label_field,
                *pair_field = named_here ? NULL : how->text_pair_field;
     const char *first = NULL, *second = NULL, *label = NULL;
     *found = false;
-    if (how->labels != LF_TEXT_LABELS_IGNORED) label = choose_label(how, record, label_field);
+    if (how->labels != LF_TEXT_LABELS_IGNORED) label = choose_label(s, record, label_field);
     if (!label && maybe) return LF_OK;
     if (!label && needed)
         return no_field(s, record, how->form.columns ? "all of label_columns" : "a label", "label_field", label_field,
