@@ -164,9 +164,15 @@ static lf_status print_members(FILE *out, const cJSON *o, lf_err *err) {
     return LF_OK;
 }
 
+static const char *name_of(const cJSON *module) {
+    return cJSON_GetObjectItemCaseSensitive(module, "name")->valuestring;
+}
+
 static void print_modules(FILE *out, const cJSON *modules) {
     const cJSON *m;
-    fprintf(out, "\n  %-46s %-16s %-6s %s\n", "module", "[out, in]", "dtype", "LoRA");
+    int width = 46;
+    cJSON_ArrayForEach(m, modules) if ((int)strlen(name_of(m)) > width) width = (int)strlen(name_of(m));
+    fprintf(out, "\n  %-*s %-16s %-6s %s\n", width, "module", "[out, in]", "dtype", "LoRA");
     cJSON_ArrayForEach(m, modules) {
         char shape[48], lora[48] = "-";
         const cJSON *s = cJSON_GetObjectItemCaseSensitive(m, "shape"), *r = cJSON_GetObjectItemCaseSensitive(m, "r");
@@ -174,7 +180,7 @@ static void print_modules(FILE *out, const cJSON *modules) {
         if (r)
             snprintf(lora, sizeof lora, "r %.0f, scaling %g", r->valuedouble,
                      cJSON_GetObjectItemCaseSensitive(m, "scaling")->valuedouble);
-        fprintf(out, "  %-46s %-16s %-6s %s\n", cJSON_GetObjectItemCaseSensitive(m, "name")->valuestring, shape,
+        fprintf(out, "  %-*s %-16s %-6s %s\n", width, name_of(m), shape,
                 cJSON_GetObjectItemCaseSensitive(m, "dtype")->valuestring,
                 cJSON_GetObjectItemCaseSensitive(m, "head") ? "head" : lora);
     }

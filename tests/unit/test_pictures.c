@@ -309,6 +309,33 @@ static void scripts_hold_true_bands(void **state) {
     lf_free(set);
 }
 
+/* A loss that is zero throughout still has a range, and correlations below zero have their place. */
+static void curves_have_room(void **state) {
+    (void)state;
+    static const char *const rows[] = {
+        "{\"step\": 0, \"epoch\": 0, \"eval_pearson\": -0.4}\n"
+        "{\"step\": 2, \"epoch\": 1, \"loss\": 0, \"train_accuracy\": 0, \"learning_rate\": 0, \"grad_norm\": 0}\n",
+        "{\"step\": 2, \"epoch\": 1, \"loss\": 0, \"train_accuracy\": 0, \"learning_rate\": 0, \"grad_norm\": 0}\n",
+        "{\"step\": 0, \"epoch\": 0, \"eval_accuracy\": 0.4, \"eval_loss\": 1}\n"
+        "{\"step\": 2, \"epoch\": 1, \"loss\": 2, \"train_accuracy\": 0, \"learning_rate\": 0, \"grad_norm\": 0}\n"};
+    static const char *const said[][2] = {{"set yrange [-1:1]", "set y2range [0:1]"},
+                                          {"set yrange [0:1]\n", "set ylabel 'loss'"},
+                                          {"set yrange [0:1]", "set y2range [0:*]"}};
+    char *set = make_set("room", two_inits, 1, false), *run_dir = lf_path_join(set, two_inits[0].name);
+    lf_err err = {0};
+    bool drawn;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        put_file(run_dir, "metrics.jsonl", rows[i]);
+        assert_ok(lf_report_curves(run_dir, &drawn, &err), err);
+        char *script = get_file(run_dir, "curves.gp");
+        holds(script, said[i][0]);
+        holds(script, said[i][1]);
+        lf_free(script);
+    }
+    lf_free(run_dir);
+    lf_free(set);
+}
+
 static void without_gnuplot_all_else_is_there(void **state) {
     (void)state;
     char *set = make_set("bare", two_inits, N_TWO_INITS, false), *run_dir = lf_path_join(set, "a1");
@@ -778,6 +805,7 @@ int main(void) {
         cmocka_unit_test(pictures_are_whole),
         cmocka_unit_test(the_tradeoff_points_right_and_up),
         cmocka_unit_test(scripts_hold_true_bands),
+        cmocka_unit_test(curves_have_room),
         cmocka_unit_test(without_gnuplot_all_else_is_there),
         cmocka_unit_test(legends_tell_series_apart),
         cmocka_unit_test(shared_parts_are_left_out),

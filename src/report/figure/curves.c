@@ -139,22 +139,49 @@ static drawn_curves write_curves(FILE *f, const cJSON *rows, const lf_yardstick 
     return d;
 }
 
+/* Does a curve of one side come to where `beyond` says? */
+static bool any_value(const cJSON *rows, const drawn_curves *d, bool right, bool (*beyond)(double)) {
+    const cJSON *row;
+    bool any = false;
+    for (int i = 0; i < d->n; i++) cJSON_ArrayForEach(row, rows) {
+            const double v = lf_step_value(row, d->curves[i].column);
+            any |= d->curves[i].right == right && isfinite(v) && beyond(v);
+        }
+    return any;
+}
+
+static bool is_above_zero(double v) { return v > 0; }
+static bool is_below_zero(double v) { return v < 0; }
+
+/* Of a loss: up to the largest; of one that is zero throughout gnuplot would say that the range is empty. */
+static const char *loss_range(const cJSON *rows, const drawn_curves *d) {
+    return any_value(rows, d, true, is_above_zero) ? "[0:*]" : "[0:1]";
+}
+
+/* Of shares; correlations may be below zero. */
+static void share_axis(FILE *f, const cJSON *rows, const drawn_curves *d) {
+    fputs(any_value(rows, d, false, is_below_zero) ? "set yrange [-1:1]\nset ytics 0.5\n"
+                                                   : "set yrange [0:1]\nset ytics 0.2\n",
+          f);
+}
+
 /* A run that was never judged has its loss alone, and that on the left. */
 static void axes(FILE *f, const cJSON *rows, const drawn_curves *d, const lf_yardstick *y) {
     fputs("set title 'What was learned and what was forgotten' font ',19'\nset xlabel 'step' offset 0,0.6\n", f);
     fprintf(f, "set xrange [0:%.9g]\n", fmax(1, last_step(rows)));
     fputs("set key below maxcols 2 samplen 2 reverse Left font ',16'\n", f);
     if (!d->left) {
-        fputs("set ylabel 'loss'\nset yrange [0:*]\n", f);
+        fprintf(f, "set ylabel 'loss'\nset yrange %s\n", loss_range(rows, d));
         return;
     }
     fprintf(f, "set ylabel '%s'\n", y->name);
     if (y->log)
         log_axis(f, rows, d->curves, d->n);
     else
-        fputs("set yrange [0:1]\nset ytics 0.2\n", f);
+        share_axis(f, rows, d);
     if (d->right)
-        fputs("set y2label 'loss' offset -1.5\nset y2tics\nset y2range [0:*]\nset rmargin 8\nset border 11\n", f);
+        fprintf(f, "set y2label 'loss' offset -1.5\nset y2tics\nset y2range %s\nset rmargin 8\nset border 11\n",
+                loss_range(rows, d));
 }
 
 static lf_status write_script(lf_atomic_file *a, const cJSON *rows, const char *run, bool *any, lf_err *err) {
