@@ -41,7 +41,8 @@ lf_status lf_run_adapter_facts(const lf_run *run, lf_adapter_facts *facts, cJSON
                                 .pad_token_id = texts ? m->tokens.pad : -1,
                                 .seed = lf_cfg_i64(run->cfg, LF_seed),
                                 .threads = run->threads,
-                                .auto_class = run->task->type->auto_class,
+                                .auto_class =
+                                    m->family->input == LF_PIXELS ? m->family->class_name : run->task->type->auto_class,
                                 .task_type = run->task->type->peft_task_type,
                                 .old_names = strcmp(lf_cfg_str(run->cfg, LF_peft_names), "transformers4") == 0,
                                 .run = *extra};
