@@ -26,7 +26,7 @@ static bool is_chosen_bias(const lf_module *m, const lf_param *p, const char *bi
 /* A classifier, with the layers that are trained with it, is saved without being named; PEFT's models that classify
  * have no masked-language-model head. */
 static bool is_saved(const lf_adapter *a, const lf_module *m, const lf_param *p) {
-    if (p->use == LF_PARAM_IDLE || (m && (m->head == LF_CLASS_HEAD || m->head == LF_MASKED_HEAD))) return false;
+    if (m && (m->head == LF_CLASS_HEAD || m->head == LF_MASKED_HEAD)) return false;
     return lf_saves_param(a->saves, p->name) || lf_saves_param(a->saves, p->file_name);
 }
 
@@ -133,8 +133,7 @@ static bool has_a_place(const lf_adapter *a, const lf_peft_whole *w) {
     const lf_module *m = lf_nn_find(a->nn, w->module);
     if (m && m->feeds_head && m->head == LF_CLASS_HEAD) return true;
     for (int64_t k = 0; k < a->nn->n_params; k++)
-        if (is_of(w, a->nn->params[k]) && (a->nn->params[k]->use == LF_PARAM_IDLE || is_chosen(a, a->nn->params[k])))
-            return true;
+        if (is_of(w, a->nn->params[k]) && is_chosen(a, a->nn->params[k])) return true;
     return false;
 }
 
@@ -164,8 +163,10 @@ static lf_status values_of(const lf_peft_whole *w, const lf_param *p, float **ou
 
 /* ---- all of them ---- */
 
-static lf_status put(lf_nn *nn, lf_param *p, const lf_adapter_file *f, bool trained, lf_err *err) {
+/* What nothing is made of stays as it is, but PEFT wants all of a saved module. */
+static lf_status put(lf_nn *nn, lf_param *p, const lf_adapter_file *f, bool wanted, lf_err *err) {
     const lf_peft_whole *w = find(f, p);
+    const bool trained = wanted && p->use != LF_PARAM_IDLE;
     float *values = NULL;
     lf_status rc;
     if (!f) return lf_nn_put_beside(nn, p, NULL, trained, err);

@@ -17,7 +17,7 @@ typedef enum lf_module_kind {
 typedef enum lf_param_use {
     LF_PARAM_READ,
     LF_PARAM_CONSTANT, /* what is made of it is made once, when it is read: it has no gradient */
-    LF_PARAM_IDLE      /* nothing: it is in the file of a classifier, and no part of one (a mask token) */
+    LF_PARAM_IDLE      /* nothing: transformers' classifier has it and does not use it (a mask token) */
 } lf_param_use;
 
 /* A tensor of the model. tensor.data (floats in the backend's dtype) is NULL while a frozen product holds the weight.
