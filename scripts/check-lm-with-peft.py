@@ -7,7 +7,7 @@ For each tiny model of make-golden-lm.py, with a tokenizer of single letters bes
 1. `lora-ft train` makes an adapter, which loads in PEFT without a word about missing or unexpected keys (or fan_in_fan_out) and
    gives `lora-ft eval`'s loss on the same texts.
 2. The model that `lora-ft merge` writes loads in transformers without such a word, tied as before unless the embedding or the output
-   layer was trained whole, and gives the same loss.
+   layer was trained whole or carries an adapter, and gives the same loss.
 The limit is a relative difference of 1e-4 for the adapter; the merged weights are rounded to the type of the model's file, so that
 the merged model is compared with --save_dtype fp32.
 """
@@ -19,8 +19,10 @@ from tokenizers import Tokenizer, models
 from transformers import AutoModelForCausalLM
 from transformers.utils import logging as hf_logging
 
+ENDS = ["--target_modules", ".*(embed_tokens|wte)|lm_head"]
 WAYS = [("true", []), ("intermediate", []), ("intermediate", ["--bias", "all"]), ("true", ["--bias", "lora_only"]),
-        ("true", ["--use_dora", "true"]), ("true", ["--modules_to_save", "EMBEDDING,lm_head,NORM"]), ("true", ["--modules_to_save", "lm_head"]),
+        ("true", ["--use_dora", "true"]), ("true", ENDS), ("intermediate", ENDS),
+        ("true", ["--modules_to_save", "EMBEDDING,lm_head,NORM"]), ("true", ["--modules_to_save", "lm_head"]),
         ("intermediate", ["--bias", "all", "--modules_to_save", "EMBEDDING,layers.0.self_attn.k_proj,layers.1.mlp"])]
 NAMES = {"EMBEDDING": "embed_tokens", "NORM": "norm"}
 OTHER_NAMES = {"gpt2": {"EMBEDDING": "wte", "NORM": "ln_f", "layers.0.self_attn.k_proj": "h.0.attn.c_attn", "layers.1.mlp": "h.1.mlp"},

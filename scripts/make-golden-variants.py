@@ -4,12 +4,13 @@
 Needs torch, transformers, peft (versions are stored in each file's metadata). The base models are those of make-golden-lm.py,
 make-golden-vit.py and make-golden-encoder.py, of which nothing is changed. Each folder: adapter_config.json and adapter_model.safetensors as PEFT writes them
 after ten steps, and golden.safetensors:
-  start.<module>.lora_A                  where PEFT's adapter starts (B is zero)
+  start.<module>.lora_A                  where PEFT's adapter starts (B is zero); of an embedding lora_embedding_B (A is zero)
   grad.<parameter>                       of step 0, of variants that save modules whole (modules_to_save)
   losses [10]                            AdamW 5e-3, weight decay 0.01 (not on biases and norms, as the Trainer), gradients clipped to norm 1;
                                          of "loraplus" with create_loraplus_optimizer, the same decay
                                          (of "saved_loraplus" none)
   logits_after                           of batch 0 with the adapter in the folder
+  grad.<module>.<factor>                 of variants whose name begins with "ends": gradients of batch 1's loss there
 usage: make-golden-variants.py [GOLDEN=tests/golden [VARIANT...]]
 """
 import json, os, shutil, sys
@@ -22,6 +23,7 @@ from transformers import AutoModelForCausalLM, AutoModelForSequenceClassificatio
 
 LLAMA_TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 TARGETS = {"lm-gpt2": ["c_attn", "c_proj", "c_fc"], "vit-base": ["q_proj", "v_proj", "fc1"], "enc-bert": ["query", "value"]}
+ENDS = {"lm-gpt2": ["wte", "lm_head", "c_attn"]}  # an embedding, an output layer, and something between them
 
 
 def saving(*names):
@@ -34,6 +36,15 @@ VARIANTS = [ # name, base, settings
     *(("dora", base, dict(use_dora=True)) for base in ("lm-qwen2", "vit-base")),
     ("dora_bias", "lm-gpt2", dict(use_dora=True, bias="lora_only")),
     ("loraplus", "lm-qwen2", dict(bias="all")),
+    *(("ends", base, {}) for base in ("lm-llama", "lm-llama3", "lm-gpt2", "lm-gemma3")), # untied, tied, positions, scaled
+    ("ends_patterns", "lm-qwen2",
+     dict(use_rslora=True, rank_pattern={"embed_tokens": 2, "lm_head": 6}, alpha_pattern={"lm_head": 3})),
+    ("ends_padded", "lm-llama", {}), # PAD's embedding is not trained
+    ("ends_embed", "lm-llama3", dict(target_modules=["embed_tokens"])),
+    *(("ends_head", base, dict(target_modules=["lm_head"])) for base in ("lm-llama3", "lm-granite")),
+    ("ends_loraplus", "lm-qwen2", {}),
+    ("ends_tied", "lm-llama3", dict(target_modules=["embed_tokens", "lm_head"], ensure_weight_tying=True)), # for its file alone
+    ("ends_words", "enc-bert", dict(target_modules=["word_embeddings", "query"])),
     # untied, and of q, k and v the second; a layer that is in no group
     ("saved", "lm-llama", saving("embed_tokens", "lm_head", "model.norm", "layers.0.self_attn.k_proj", "layers.1.mlp.down_proj")),
     # tied, and apart from here on; "norm" is all norms
@@ -49,13 +60,20 @@ VARIANTS = [ # name, base, settings
 ]
 
 
-def open_lm(path, gold):
-    model = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32, attn_implementation="eager")
+PAD = 5  # of "padded"
+
+
+def open_lm(path, gold, padded):
+    more = dict(pad_token_id=PAD) if padded else {}
+    model = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32, attn_implementation="eager", **more)
+    if padded:
+        assert model.get_input_embeddings().padding_idx == PAD
+        gold["ids"][:, :, ::7] = PAD
     batches = [(gold["ids"][i].long(), gold["labels"][i].long()) for i in range(3)]
     return model, batches, dict(task_type="CAUSAL_LM")
 
 
-def open_vit(path, gold):
+def open_vit(path, gold, padded):
     model = ViTForImageClassification.from_pretrained(path, dtype=torch.float32, attn_implementation="eager")
     model.classifier = torch.nn.Linear(model.config.hidden_size, len(gold["head.bias"]))
     with torch.no_grad():
@@ -65,7 +83,7 @@ def open_vit(path, gold):
     return model, batches, dict(modules_to_save=["classifier"])
 
 
-def open_encoder(path, gold):
+def open_encoder(path, gold, padded):
     labels = gold["start.classifier.weight"].shape[0]
     model = AutoModelForSequenceClassification.from_pretrained(path, dtype=torch.float32, attn_implementation="eager", num_labels=labels,
                                                                ignore_mismatched_sizes=True)
@@ -100,11 +118,14 @@ def make(golden, base, variant, settings):
     path, folder = os.path.join(golden, base), os.path.join(golden, "variants", f"{base}-{variant}")
     shutil.rmtree(folder, ignore_errors=True)
     gold = load_file(os.path.join(path, "golden.safetensors"))
-    model, batches, more = OPENERS[base.split("-")[0]](path, gold)
+    model, batches, more = OPENERS[base.split("-")[0]](path, gold, "padded" in variant)
     torch.manual_seed(1)
-    model = get_peft_model(model, LoraConfig(r=4, lora_alpha=6, target_modules=TARGETS.get(base, LLAMA_TARGETS), **{**more, **settings}))
+    ends = variant.startswith("ends")
+    more["target_modules"] = ENDS.get(base, ["embed_tokens", "lm_head", "q_proj", "down_proj"]) if ends else TARGETS.get(base, LLAMA_TARGETS)
+    model = get_peft_model(model, LoraConfig(r=4, lora_alpha=6, **{**more, **settings}))
     model.train()
-    out = {f"start.{plain_name(n).removesuffix('.weight')}": p.detach().clone() for n, p in trained(model).items() if "lora_A" in n}
+    out = {f"start.{plain_name(n).removesuffix('.weight')}": p.detach().contiguous().clone() for n, p in trained(model).items()
+           if "lora_A" in n or "lora_embedding_B" in n}
     optimizer, losses = optimizer_of(model, variant), []
     for step in range(10):
         loss = loss_of(model, batches[step % 3])[0]
@@ -118,6 +139,11 @@ def make(golden, base, variant, settings):
     model.eval()
     with torch.no_grad():
         out["logits_after"] = loss_of(model, batches[0])[1].contiguous()
+    if ends and "tied" not in variant:
+        loss_of(model, batches[1])[0].backward()
+        out.update({f"grad.{plain_name(n).removesuffix('.weight')}": p.grad.detach().clone() for n, p in trained(model).items() if "lora_" in n})
+    if "padded" in variant:
+        out["ids"] = gold["ids"]
     out["losses"] = torch.tensor(losses)
     model.save_pretrained(folder)
     os.remove(os.path.join(folder, "README.md"))

@@ -38,6 +38,15 @@ static lf_status fill_magnitude(lf_nn *nn, const lf_module *m, lf_lora *l, lf_er
     return rc;
 }
 
+lf_status lf_lora_check_dora(const lf_module *m, const char *source, lf_err *err) {
+    if (m->kind == LF_MODULE_LINEAR && !m->head) return LF_OK;
+    return lf_fail(
+        err, LF_EUNSUPPORTED,
+        "%s: key 'use_dora': DoRA on '%s' (%s) is not supported; leave it out of target_modules, or set use_dora "
+        "to false",
+        source, m->name, m->head ? "the output layer of a vocabulary" : "an embedding");
+}
+
 lf_status lf_lora_add_magnitude(lf_nn *nn, lf_module *m, bool trained, lf_err *err) {
     lf_lora *l = m->lora;
     const size_t size = (size_t)m->out * sizeof(float);
@@ -54,7 +63,8 @@ lf_status lf_lora_attach(lf_nn *nn, lf_module *m, int64_t r, double scaling, dou
     assert(nn->k->dtype == LF_F32);
     lf_lora *l = lf_arena_alloc(nn->arena, sizeof *l);
     if (!l) goto no_memory;
-    *l = (lf_lora){.r = r, .scaling = scaling, .dropout = dropout};
+    const bool table = m->kind == LF_MODULE_EMBEDDING; /* whose input is ids: there is nothing to drop */
+    *l = (lf_lora){.r = r, .scaling = scaling, .dropout = table ? 0 : dropout, .padding = table ? m->padding : -1};
     if (!factor(nn, &l->A, r, m->in, trained, &l->A0, residual) ||
         !factor(nn, &l->B, m->out, r, trained, &l->B0, residual))
         goto no_memory;
@@ -142,7 +152,8 @@ static lf_status start_module(start *s, int64_t i, lf_err *err) {
                               .stream = (uint64_t)s->streams[i],
                               .stored = lf_decompositions_weight(W ? s->cache : NULL, W, m->out, m->in),
                               .from = from};
-    rc = s->init->fill(&in, l->A.data, l->B.data, &s->reports[i], err);
+    lf_init_fill *fill = m->kind == LF_MODULE_EMBEDDING && !s->init->residual && !from ? lf_init_table : s->init->fill;
+    rc = fill(&in, l->A.data, l->B.data, &s->reports[i], err);
     if (!rc && from && from->magnitude)
         lf_to_f32(l->magnitude.data, from->magnitude->data, from->magnitude->dtype, m->out);
     lf_aligned_free(W);
@@ -198,6 +209,20 @@ static lf_status run(start *s, lf_err *err) {
     return rc;
 }
 
+/* PEFT's wrapper acts in its own module alone, whoever else has the weight. */
+static void say_ties(const lf_adapter *a) {
+    for (int64_t i = 0; i < a->match.count; i++) {
+        const lf_module *m = a->match.modules[i];
+        for (int64_t k = 0; k < a->nn->n_modules; k++)
+            if (a->nn->modules[k] != m && a->nn->modules[k]->weight && a->nn->modules[k]->weight == m->weight &&
+                a->nn->modules[k]->head != LF_MASKED_HEAD)
+                lf_info("'%s' and '%s' are one weight in the base (tie_word_embeddings): the adapter of the first acts "
+                        "on it "
+                        "alone, as in PEFT; a merged model holds both",
+                        m->name, a->nn->modules[k]->name);
+    }
+}
+
 static void say_what_was_done(const start *s) {
     const long long n = (long long)s->a->match.count, n_read = (long long)lf_decompositions_n_read(s->cache);
     if (s->o->from)
@@ -235,6 +260,7 @@ static lf_status start_all(lf_adapter *a, const lf_adapter_opts *o, const lf_ini
         goto out;
     }
     warn_of_dead(&s);
+    say_ties(a);
     say_what_was_done(&s);
 out:
     lf_decompositions_close(s.cache);
@@ -245,8 +271,12 @@ out:
 }
 
 /* What would fail in the middle of the work is found before it. */
-static lf_status check_dora(const lf_adapter_opts *o, const lf_init *init, lf_err *err) {
+static lf_status check_dora(const lf_adapter *a, const lf_adapter_opts *o, const lf_init *init, lf_err *err) {
     if (!o->use_dora) return LF_OK;
+    for (int64_t i = 0; i < a->match.count; i++) {
+        const lf_status rc = lf_lora_check_dora(a->match.modules[i], "the configuration", err);
+        if (rc) return rc;
+    }
     if (init->residual)
         return lf_fail(err, LF_EUSAGE,
                        "use_dora: cannot be combined with init_lora_weights %s, which subtracts its start; expected "
@@ -262,7 +292,7 @@ static lf_status check_dora(const lf_adapter_opts *o, const lf_init *init, lf_er
 }
 
 static lf_status check_start(const lf_adapter *a, const lf_adapter_opts *o, const lf_init *init, lf_err *err) {
-    const lf_status why = check_dora(o, init, err);
+    const lf_status why = check_dora(a, o, init, err);
     if (why) return why;
     if (init->residual && o->use_rslora && (a->rank_pattern || a->alpha_pattern))
         return lf_fail(err, LF_EUSAGE,

@@ -22,6 +22,9 @@ struct lf_adapter {
 /* `reports`: one for each of the match's n modules. NULL: out of memory. */
 cJSON *lf_start_to_json(const lf_adapter_opts *o, const lf_init *init, const lf_init_report *reports, int64_t n);
 
+/* init_plain.c: where the starts that subtract nothing begin on an embedding. */
+lf_init_fill lf_init_table;
+
 /* continue.c: do the modules that were chosen, their ranks and scalings, and the tensors of o->from say the same? */
 lf_status lf_continue_check(const lf_adapter_file *from, const lf_match *match, bool use_rslora, lf_err *err);
 
@@ -32,6 +35,8 @@ double lf_lora_scaling(double alpha, int64_t r, bool use_rslora);
 lf_status lf_lora_attach(lf_nn *nn, lf_module *m, int64_t r, double scaling, double dropout, bool trained,
                          bool residual, lf_err *err);
 
+/* LF_EUNSUPPORTED where DoRA is not for a module of this kind; `source` is what asks for it. */
+lf_status lf_lora_check_dora(const lf_module *m, const char *source, lf_err *err);
 /* Gives the module's lf_lora a magnitude (DoRA): the norms of W's rows. */
 lf_status lf_lora_add_magnitude(lf_nn *nn, lf_module *m, bool trained, lf_err *err);
 

@@ -202,6 +202,18 @@ static lf_status check_init(const lf_config *cfg, lf_err *err) {
     return rc;
 }
 
+/* They would be trained apart. */
+static lf_status check_ties(const lf_config *cfg, const lf_adapter_file *f, lf_err *err) {
+    bool ends = false;
+    for (int64_t i = 0; i < f->n_entries; i++) ends = ends || f->entries[i].of_embedding;
+    if (!f->config.ensure_weight_tying || !ends) return LF_OK;
+    return lf_cfg_fail(
+        cfg, LF_continue_from, err,
+        "%s: key 'ensure_weight_tying' is true: embedding and output layer share their factors, which training "
+        "here would not keep so; merge the adapter (lora-ft merge) and start from the merged model",
+        f->config_path);
+}
+
 static lf_status check_method(const lf_config *cfg, const lf_adapter_file *f, lf_err *err) {
     const char *method = lf_cfg_str(cfg, LF_method), *wanted = lf_adapter_file_is_head(f) ? "head" : "lora";
     if (strcmp(method, wanted) == 0) return LF_OK;
@@ -215,7 +227,8 @@ lf_status lf_adapter_take_settings(lf_config *cfg, lf_err *err) {
     lf_adapter_file *f;
     lf_status rc = lf_adapter_open(&f, dir, err);
     if (rc) return rc;
-    if (!(rc = check_method(cfg, f, err)) && !lf_adapter_file_is_head(f) && !(rc = check_init(cfg, err)))
+    if (!(rc = check_method(cfg, f, err)) && !(rc = check_ties(cfg, f, err)) && !lf_adapter_file_is_head(f) &&
+        !(rc = check_init(cfg, err)))
         rc = take(cfg, f, err);
     lf_adapter_close(f);
     return rc;

@@ -1,7 +1,7 @@
 /* Starts that know nothing of the weight: A random, B zero. */
 #include <math.h>
 
-#include "adapter/adapter.h"
+#include "adapter/adapter_internal.h"
 
 static void no_block(lf_init_report *report) { *report = (lf_init_report){.start = -1}; }
 
@@ -21,6 +21,16 @@ lf_status lf_init_gaussian(const lf_init_input *in, float *A, float *B, lf_init_
     const lf_rng_key key = lf_rng_make(in->seed, LF_RNG_ADAPTER_INIT, in->stream);
     for (int64_t i = 0; i < in->r * in->in; i++) A[i] = (float)(lf_rng_normal(key, (uint64_t)i) / (double)in->r);
     for (int64_t i = 0; i < in->out * in->r; i++) B[i] = 0;
+    no_block(report);
+    return LF_OK;
+}
+
+/* As torch and PEFT start an embedding's, whatever the start's name: A zero, B normal. */
+lf_status lf_init_table(const lf_init_input *in, float *A, float *B, lf_init_report *report, lf_err *err) {
+    (void)err;
+    const lf_rng_key key = lf_rng_make(in->seed, LF_RNG_ADAPTER_INIT, in->stream);
+    for (int64_t i = 0; i < in->r * in->in; i++) A[i] = 0;
+    for (int64_t i = 0; i < in->out * in->r; i++) B[i] = (float)lf_rng_normal(key, (uint64_t)i);
     no_block(report);
     return LF_OK;
 }

@@ -39,7 +39,8 @@ static LF_PRINTF(3, 4) lf_status doubt(const matching *m, lf_err *err, const cha
     return LF_OK;
 }
 
-static bool may_carry(const lf_module *module) { return module->kind == LF_MODULE_LINEAR && !module->head; }
+/* What all-linear means. */
+static bool is_layer(const lf_module *module) { return module->kind == LF_MODULE_LINEAR && !module->head; }
 
 /* ---- matching ---- */
 
@@ -52,7 +53,7 @@ static bool is_saved(const matching *m, const lf_module *module) {
 static lf_status look(matching *m, int64_t i, lf_err *err) {
     const lf_module *module = m->nn->modules[i];
     bool *hits = m->hits + i * m->n_rows, excluded = false, alias_excluded = false;
-    if (lf_targets_all_linear(m->targets) && !may_carry(module)) return LF_OK;
+    if (lf_targets_all_linear(m->targets) && !is_layer(module)) return LF_OK;
     lf_status rc = lf_targets_look(m->targets, module->name, hits, &excluded, err);
     if (!rc && strcmp(module->name, module->alias))
         rc = lf_targets_look(m->targets, module->alias, hits, &alias_excluded, err);
@@ -60,7 +61,7 @@ static lf_status look(matching *m, int64_t i, lf_err *err) {
         row *w = &m->rows[k];
         if (excluded || alias_excluded || is_saved(m, module)) hits[k] = false;
         if (!hits[k]) continue;
-        if (may_carry(module)) {
+        if (lf_nn_may_carry(m->nn, module)) {
             m->selected[i] = true;
             w->n_selected++;
         } else if (module->head) {
@@ -80,7 +81,7 @@ static void list_names(const matching *m, lf_string *t) {
     int n = 0;
     for (int pass = 0; pass < 2; pass++)
         for (int64_t i = 0; i < m->nn->n_modules && n < MAX; i++) {
-            if (!may_carry(m->nn->modules[i])) continue;
+            if (!is_layer(m->nn->modules[i])) continue;
             const char *name = pass ? m->nn->modules[i]->alias : m->nn->modules[i]->name, *dot = strrchr(name, '.');
             const char *leaf = dot ? dot + 1 : name;
             bool known = false;
@@ -116,9 +117,11 @@ static lf_status check_row(const matching *m, int64_t k, lf_err *err) {
                        "carry an adapter; name the linear layers themselves, or all-linear",
                        pattern, w->other);
     if (w->n_head)
-        return lf_fail(
-            err, LF_EUSAGE,
-            "target_modules: \"%s\" matches only the model's head, which never gets an adapter; leave it out", pattern);
+        return lf_fail(err, LF_EUSAGE,
+                       "target_modules: \"%s\" matches only a head that gets no adapter in this model (a classifier is "
+                       "trained whole, "
+                       "and what is trained beside it has no use for another head); leave it out",
+                       pattern);
     for (int64_t other = 0; other < m->n_rows; other++)
         if (m->rows[other].n_selected) return doubt(m, err, "target_modules: \"%s\" matches no module", pattern);
     return nothing_matches(m, err);
@@ -177,7 +180,7 @@ typedef struct place {
 
 static bool place_of(const matching *m, int64_t i, place *p) {
     p->name = m->nn->modules[i]->name;
-    return may_carry(m->nn->modules[i]) && !is_saved(m, m->nn->modules[i]) &&
+    return is_layer(m->nn->modules[i]) && !is_saved(m, m->nn->modules[i]) &&
            lf_layer_number(p->name, &p->layer, &p->begin, &p->end);
 }
 
@@ -265,20 +268,31 @@ static void add_row(lf_string *t, const char *pattern, const row *w) {
     lf_string_add(t, "\n");
 }
 
+static void add_total(const matching *m, const lf_match *out, lf_string *t) {
+    int64_t layers = 0, covered = 0, adapters = 0;
+    for (int64_t i = 0; i < m->nn->n_modules; i++) {
+        if (!is_layer(m->nn->modules[i])) continue;
+        layers++;
+        covered += m->selected[i];
+    }
+    lf_string_add(t, "  %lld of %lld linear layers", (long long)covered, (long long)layers);
+    for (int64_t i = 0; i < out->count; i++) {
+        const lf_module *module = out->modules[i];
+        adapters += out->r[i] * (module->in + module->out);
+        if (!is_layer(module)) lf_string_add(t, " and %s", module->name);
+    }
+    const int64_t others = lf_nn_count(m->nn, true), all = lf_nn_count(m->nn, false) + adapters;
+    lf_string_add(t, " get an adapter; trainable: %lld in adapters + %lld others = %.3g %% of %lld parameters",
+                  (long long)adapters, (long long)others, 100.0 * (double)(adapters + others) / (double)all,
+                  (long long)all);
+}
+
 static char *coverage(matching *m, const lf_match *out) {
     lf_string t = {0};
-    int64_t n_linear = 0, adapters = 0;
     count_parameters(m, out);
-    for (int64_t i = 0; i < m->nn->n_modules; i++) n_linear += may_carry(m->nn->modules[i]);
-    for (int64_t i = 0; i < out->count; i++) adapters += out->r[i] * (out->modules[i]->in + out->modules[i]->out);
     lf_string_add(&t, "  %-24s %8s %8s %13s\n", "target_modules", "modules", "r", "parameters");
     for (int64_t k = 0; k < m->n_rows; k++) add_row(&t, lf_targets_pattern(m->targets, k), &m->rows[k]);
-    const int64_t others = lf_nn_count(m->nn, true), all = lf_nn_count(m->nn, false) + adapters;
-    lf_string_add(&t,
-                  "  %lld of %lld linear layers get an adapter; trainable: %lld in adapters + %lld others = %.3g %% of "
-                  "%lld parameters",
-                  (long long)out->count, (long long)n_linear, (long long)adapters, (long long)others,
-                  100.0 * (double)(adapters + others) / (double)all, (long long)all);
+    add_total(m, out, &t);
     return lf_string_take(&t);
 }
 

@@ -23,11 +23,27 @@ static void put(const lf_nn *nn, lf_tensor *to, const lf_st_tensor *from, float 
     nn->k->from_f32(to->data, buffer, from->numel);
 }
 
+static lf_status check_carries(const applying *p, const lf_module *m, const lf_peft_entry *e, lf_err *err) {
+    if (!lf_nn_may_carry(p->nn, m))
+        return lf_fail(err, LF_EUNSUPPORTED, "%s: module '%s' is %s: it cannot carry an adapter", p->f->weights_path,
+                       e->module,
+                       m->head ? "a head that this model has no use for beside its adapter" : "no linear layer");
+    if (e->of_embedding != (m->kind == LF_MODULE_EMBEDDING))
+        return lf_fail(err, LF_EDATA,
+                       "%s: module '%s': its tensors are named as those of %s, but in the base model it is %s; was the "
+                       "adapter made for another model?",
+                       p->f->weights_path, e->module, e->of_embedding ? "an embedding" : "a linear layer",
+                       e->of_embedding ? "a linear layer" : "an embedding");
+    return p->a->use_dora ? lf_lora_check_dora(m, p->f->config_path, err) : LF_OK;
+}
+
 static lf_status apply_entry(applying *p, lf_module *m, const lf_peft_entry *e, lf_err *err) {
     lf_match *match = &p->a->match;
     const double scaling = lf_lora_scaling(e->alpha, e->r, p->a->use_rslora);
-    lf_status rc = lf_peft_check_fit(p->f, e, m, err);
-    if (rc || (rc = lf_lora_attach(p->nn, m, e->r, scaling, p->a->lora_dropout, false, false, err))) return rc;
+    lf_status rc = check_carries(p, m, e, err);
+    if (rc || (rc = lf_peft_check_fit(p->f, e, m, err)) ||
+        (rc = lf_lora_attach(p->nn, m, e->r, scaling, p->a->lora_dropout, false, false, err)))
+        return rc;
     if (p->a->use_dora && (rc = lf_lora_add_magnitude(p->nn, m, false, err))) return rc;
     match->modules[match->count] = m;
     match->r[match->count] = e->r;
@@ -61,6 +77,46 @@ static lf_status apply_all(applying *p, lf_err *err) {
     return LF_OK;
 }
 
+/* ---- weights under adapters ---- */
+
+/* The file's number as it would be had the base's been written so. */
+static bool same_number(const lf_st_tensor *t, int64_t i, float base) {
+    double rounded; /* large and aligned enough for every float type */
+    float number, again;
+    lf_to_f32(&number, (const char *)t->data + (size_t)i * lf_dtype_size(t->dtype), t->dtype, 1);
+    lf_from_f32(&rounded, t->dtype, &base, 1);
+    lf_to_f32(&again, &rounded, t->dtype, 1);
+    return number == again;
+}
+
+/* PEFT puts them into the base. Where they are the base's own, there is nothing to do. */
+static lf_status check_copy(const applying *p, const lf_peft_copy *c, lf_err *err) {
+    const lf_module *m = lf_nn_find(p->nn, c->module);
+    const bool turned = m && m->lora && (m->kind == LF_MODULE_EMBEDDING || m->weight->transposed);
+    bool same =
+        m && m->lora && c->t->shape[0] == (turned ? m->in : m->out) && c->t->shape[1] == (turned ? m->out : m->in);
+    float *W = same ? lf_aligned_alloc((size_t)c->t->numel * sizeof *W) : NULL;
+    if (same && !W) return lf_no_memory(err, "the weight of %s", m->name);
+    const lf_status rc = same ? lf_nn_weight(p->nn, m, W, err) : LF_OK;
+    for (int64_t i = 0; !rc && same && i < c->t->numel; i++) {
+        const int64_t columns = c->t->shape[1];
+        same = same_number(c->t, i, W[turned ? i % columns * m->in + i / columns : i]);
+    }
+    lf_aligned_free(W);
+    if (rc || same) return rc;
+    return lf_fail(
+        err, LF_EUNSUPPORTED,
+        "%s: tensor '%s' is not the base model's weight: it was trained under the adapter, or its vocabulary was "
+        "resized, which is not supported; try the model that PEFT's merge_and_unload makes of both",
+        p->f->weights_path, c->t->name);
+}
+
+static lf_status check_copies(const applying *p, lf_err *err) {
+    lf_status rc = LF_OK;
+    for (int64_t i = 0; !rc && i < p->f->n_copies; i++) rc = check_copy(p, &p->f->copies[i], err);
+    return rc;
+}
+
 /* ---- do target_modules and tensors say the same ---- */
 
 static lf_status check_module(const applying *p, const lf_targets *t, const lf_module *m, bool *hits, lf_err *err) {
@@ -80,7 +136,8 @@ static lf_status check_module(const applying *p, const lf_targets *t, const lf_m
                        "%s.lora_A.weight' is missing, but target_modules in " LF_PEFT_CONFIG
                        " names this module; is the file complete?",
                        p->f->weights_path, name);
-    if (!hit && m->lora && !(m->head && lf_targets_all_linear(t)))
+    const bool tied = p->f->config.ensure_weight_tying && m->head == LF_TOKEN_HEAD;
+    if (!hit && m->lora && !tied && !(m->head && lf_targets_all_linear(t)))
         return lf_fail(err, LF_EDATA,
                        "%s: module '%s' has tensors, but target_modules in " LF_PEFT_CONFIG
                        " does not name it; are the two files of one adapter?",
@@ -244,8 +301,8 @@ lf_status lf_adapter_apply(lf_adapter **out, const lf_adapter_file *f, lf_nn *nn
     applying p = {.f = f, .nn = nn};
     *out = NULL;
     lf_status rc = make_room(&p, err);
-    if (rc || (rc = apply_all(&p, err)) || (rc = check_targets(&p, err)) || (rc = lf_beside_put(p.a, f, false, err)) ||
-        (rc = lf_adapter_apply_head(f, nn, head, err)))
+    if (rc || (rc = apply_all(&p, err)) || (rc = check_targets(&p, err)) || (rc = check_copies(&p, err)) ||
+        (rc = lf_beside_put(p.a, f, false, err)) || (rc = lf_adapter_apply_head(f, nn, head, err)))
         goto out;
     lf_adapter_compare_base(f, base_hash);
     *out = p.a;

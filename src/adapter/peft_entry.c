@@ -34,10 +34,6 @@ bool lf_adapter_file_holds(const lf_adapter_file *f, const lf_module *m) {
 }
 
 lf_status lf_peft_check_fit(const lf_adapter_file *f, const lf_peft_entry *e, const lf_module *m, lf_err *err) {
-    if (m->kind != LF_MODULE_LINEAR || m->head == LF_TOKEN_HEAD)
-        return lf_fail(err, LF_EUNSUPPORTED, "%s: module '%s' is %s: it cannot carry an adapter", f->weights_path,
-                       e->module,
-                       m->kind == LF_MODULE_LINEAR ? "a language model's output layer" : "not a linear layer");
     if (e->A->shape[1] != m->in || e->B->shape[0] != m->out) {
         char A[64], B[64];
         return lf_fail(err, LF_ESHAPE,

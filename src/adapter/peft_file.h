@@ -11,6 +11,7 @@ typedef struct lf_peft_entry {
     const char *module; /* as the file spells it */
     const lf_st_tensor *A, *B;
     const lf_st_tensor *magnitude; /* of DoRA; NULL: none */
+    bool of_embedding;             /* they are lora_embedding_A [r,V] and lora_embedding_B [C,r] */
     int64_t r;
     double alpha;
 } lf_peft_entry;
@@ -21,6 +22,12 @@ typedef struct lf_peft_whole {
     const lf_st_tensor *t;
     bool saved; /* by modules_to_save, else by the key `bias` */
 } lf_peft_whole;
+
+/* The weight under an adapter, which PEFT writes beside those of embed_tokens and lm_head, trained or not. */
+typedef struct lf_peft_copy {
+    const char *module; /* as the file spells it */
+    const lf_st_tensor *t;
+} lf_peft_copy;
 
 struct lf_adapter_file {
     char *dir, *config_path, *weights_path;
@@ -33,6 +40,8 @@ struct lf_adapter_file {
     int64_t n_entries;
     lf_peft_whole *wholes; /* but for the head's */
     int64_t n_wholes;
+    lf_peft_copy *copies;
+    int64_t n_copies;
     lf_slice adapter_name; /* in the tensors' names; of length 0: none, as save_pretrained writes them */
     const char *head;      /* module that was saved whole; NULL: none */
     const lf_st_tensor *head_weight, *head_bias;
@@ -43,7 +52,7 @@ struct lf_adapter_file {
 lf_status lf_peft_find(const lf_peft_entry **out, const lf_adapter_file *f, const lf_module *m, lf_err *err);
 /* peft_entry.c: a tensor of a module that is saved whole and is not the head; NULL: the file does not hold it. */
 const lf_st_tensor *lf_peft_saved(const lf_adapter_file *f, const lf_module *m, const char *leaf);
-/* LF_ESHAPE where they are not of this module's size, LF_EUNSUPPORTED where it can carry no adapter. */
+/* LF_ESHAPE where they are not of this module's size. */
 lf_status lf_peft_check_fit(const lf_adapter_file *f, const lf_peft_entry *e, const lf_module *m, lf_err *err);
 
 #endif

@@ -156,23 +156,32 @@ static lf_status take_whole(lf_adapter_file *f, const lf_st_tensor *t, const cha
 
 static const struct {
     const char *suffix;
-    enum { IS_A, IS_B, IS_MAGNITUDE } what;
-} endings[] = {{".lora_A.weight", IS_A}, {".lora_B.weight", IS_B}, {".lora_magnitude_vector", IS_MAGNITUDE}};
+    enum { IS_A, IS_B, IS_MAGNITUDE, IS_COPY } what;
+    bool of_embedding;
+} endings[] = {{".lora_A.weight", IS_A, false},
+               {".lora_B.weight", IS_B, false},
+               {".lora_embedding_A", IS_A, true},
+               {".lora_embedding_B", IS_B, true},
+               {".lora_magnitude_vector", IS_MAGNITUDE, false},
+               {".base_layer.weight", IS_COPY, false}};
 
 static const struct {
     const char *part, *what;
-} foreign[] = {{".lora_embedding_", "adapters on embeddings are"},
-               {".lora_B.bias", "a bias in lora_B is"},
-               {".base_layer.", "trained weights under an adapter are"},
+} foreign[] = {{".lora_B.bias", "a bias in lora_B is"},
                {".token_adapter.", "trained tokens are"},
                {".original_module.", "the whole state of a model in training is"}};
 
-/* While an adapter is in memory PEFT has its name in those of its tensors ("lora_A.default.weight"), and so have files
- * that were written otherwise than by save_pretrained. The name is taken out; it is one for the whole file. */
+/* While an adapter is in memory PEFT has its name in those of its tensors ("lora_A.default.weight",
+ * "lora_embedding_A.default"), and so have files that were written otherwise than by save_pretrained. The name is taken
+ * out; it is one for the whole file. */
 static const struct {
     const char *part;
-    bool stays;
-} named_parts[] = {{".lora_A.", true}, {".lora_B.", true}, {".modules_to_save.", false}};
+    bool stays, ends; /* `ends`: behind it stands the adapter's name alone */
+} named_parts[] = {{".lora_A.", true, false},
+                   {".lora_B.", true, false},
+                   {".lora_embedding_A.", true, true},
+                   {".lora_embedding_B.", true, true},
+                   {".modules_to_save.", false, false}};
 
 static lf_status check_one_adapter(lf_adapter_file *f, const lf_st_tensor *t, lf_slice adapter, lf_err *err) {
     if (!f->adapter_name.start) f->adapter_name = adapter;
@@ -190,7 +199,8 @@ static lf_status drop_adapter_name(lf_adapter_file *f, const lf_st_tensor *t, co
     for (size_t i = 0; i < sizeof named_parts / sizeof *named_parts; i++) {
         const char *at = strstr(*name, named_parts[i].part);
         if (!at) continue;
-        const char *begin = at + strlen(named_parts[i].part), *end = strchr(begin, '.');
+        const char *begin = at + strlen(named_parts[i].part), *dot = strchr(begin, '.'),
+                   *end = named_parts[i].ends ? begin + strlen(begin) : dot;
         const lf_slice adapter = {begin, end ? (int)(end - begin) : 0};
         const lf_status rc = check_one_adapter(f, t, adapter, err);
         if (rc || !end) return rc;
@@ -239,6 +249,11 @@ static bool is_refused(const lf_adapter_file *f, const char *name, const char *p
     return strstr(name, part) && !(has_biases(f) && ends_so(name, ".base_layer.bias"));
 }
 
+static lf_status take_copy(lf_adapter_file *f, const lf_st_tensor *t, const char *module, lf_err *err) {
+    f->copies[f->n_copies++] = (lf_peft_copy){module, t};
+    return check_numbers(t, 2, err);
+}
+
 static lf_status take_tensor(lf_adapter_file *f, const lf_st_tensor *t, lf_err *err) {
     if (is_second_bias(f, t->name)) return LF_OK;
     for (size_t i = 0; i < sizeof foreign / sizeof foreign[0]; i++)
@@ -255,7 +270,9 @@ static lf_status take_tensor(lf_adapter_file *f, const lf_st_tensor *t, lf_err *
         const char *module = stem(f, name, endings[i].suffix, &ends);
         if (!ends) continue;
         if (!module) return lf_no_memory(err, "reading the adapter %s", f->dir);
+        if (endings[i].what == IS_COPY) return take_copy(f, t, module, err);
         lf_peft_entry *e = entry_of(f, module);
+        e->of_embedding |= endings[i].of_embedding;
         *(endings[i].what == IS_A ? &e->A : endings[i].what == IS_B ? &e->B : &e->magnitude) = t;
         return check_numbers(t, endings[i].what == IS_MAGNITUDE ? 1 : 2, err);
     }
@@ -272,7 +289,8 @@ static lf_status sort_tensors(lf_adapter_file *f, lf_err *err) {
     f->arena = lf_arena_new();
     f->entries = f->arena ? lf_arena_alloc(f->arena, (size_t)(n + 1) * sizeof *f->entries) : NULL;
     f->wholes = f->arena ? lf_arena_alloc(f->arena, (size_t)(n + 1) * sizeof *f->wholes) : NULL;
-    if (!f->entries || !f->wholes) return lf_no_memory(err, "reading the adapter %s", f->dir);
+    f->copies = f->arena ? lf_arena_alloc(f->arena, (size_t)(n + 1) * sizeof *f->copies) : NULL;
+    if (!f->entries || !f->wholes || !f->copies) return lf_no_memory(err, "reading the adapter %s", f->dir);
     for (int64_t i = 0; !rc && i < n; i++) rc = take_tensor(f, lf_safetensors_at(f->st, i), err);
     return rc;
 }
@@ -283,8 +301,9 @@ static lf_status check_pair(const lf_adapter_file *f, const lf_peft_entry *e, lf
     if (!e->A || !e->B)
         return lf_fail(err, LF_EDATA,
                        "%s: tensor '" LF_PEFT_PREFIX
-                       "%s.lora_%s.weight' is missing, but lora_%s of this module is there; is the file complete?",
-                       f->weights_path, e->module, e->A ? "B" : "A", e->A ? "A" : "B");
+                       "%s.%s%s%s' is missing, but the other factor of this module is there; is the file complete?",
+                       f->weights_path, e->module, e->of_embedding ? "lora_embedding_" : "lora_", e->A ? "B" : "A",
+                       e->of_embedding ? "" : ".weight");
     if (!e->magnitude != !f->config.use_dora || (e->magnitude && e->magnitude->shape[0] != e->B->shape[0]))
         return lf_fail(err, LF_EDATA,
                        "%s: module '%s': expected %s lora_magnitude_vector, because key 'use_dora' in " LF_PEFT_CONFIG

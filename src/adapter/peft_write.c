@@ -215,7 +215,11 @@ static cJSON *saved_modules(const writing *w) {
 }
 
 /* Do the base's files hold these weights as [in, out]? A and B are the same either way; PEFT wants to know. */
-static bool is_turned(const lf_adapter *a) { return a->match.count > 0 && a->match.modules[0]->weight->transposed; }
+static bool is_turned(const lf_adapter *a) {
+    bool turned = false;
+    for (int64_t i = 0; i < a->match.count; i++) turned |= a->match.modules[i]->weight->transposed;
+    return turned;
+}
 
 /* Only keys that PEFT has known since 2024, so that older readers take the file too. */
 static lf_status write_config(const writing *w, lf_err *err) {
@@ -320,8 +324,9 @@ static lf_status declare_all(const writing *w, lf_st_writer *st, lf_err *err) {
     for (int64_t i = 0; !rc && w->a && i < w->a->match.count; i++) {
         const lf_module *m = w->a->match.modules[i];
         const int64_t R = written_rank(w, m->lora->r);
-        rc = declare(w, st, m, "lora_A.weight", 2, R, m->in, err);
-        if (!rc) rc = declare(w, st, m, "lora_B.weight", 2, m->out, R, err);
+        const bool table = m->kind == LF_MODULE_EMBEDDING;
+        rc = declare(w, st, m, table ? "lora_embedding_A" : "lora_A.weight", 2, R, m->in, err);
+        if (!rc) rc = declare(w, st, m, table ? "lora_embedding_B" : "lora_B.weight", 2, m->out, R, err);
         if (!rc && w->a->use_dora) rc = declare(w, st, m, "lora_magnitude_vector", 1, m->out, 0, err);
     }
     for (int64_t i = 0; !rc && w->a && i < w->nn->n_params; i++)

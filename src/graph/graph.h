@@ -13,7 +13,7 @@
 #include "base/pool.h"
 #include "kernels/kernels.h"
 
-enum { LF_TENSOR_DIMS = 4, LF_MAX_INPUTS = 13, LF_MAX_SAVED = 3 };
+enum { LF_TENSOR_DIMS = 4, LF_MAX_INPUTS = 13, LF_MAX_SAVED = 5 };
 
 typedef struct lf_node lf_node;
 typedef struct lf_graph lf_graph;

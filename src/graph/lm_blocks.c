@@ -24,7 +24,8 @@ static const void *as_activations(lf_graph *g, lf_lm_blocks *b, const lf_tensor 
     return b->owned;
 }
 
-bool lf_lm_blocks_begin(lf_graph *g, lf_lm_blocks *b, const lf_kernels *k, int64_t rows, const lf_lm_head *head) {
+bool lf_lm_blocks_begin(lf_graph *g, lf_lm_blocks *b, const lf_kernels *k, int64_t rows, const lf_lm_head *head,
+                        bool gradients, lf_rng_key key) {
     const lf_frozen *frozen = head->frozen;
     *b = (lf_lm_blocks){.k = k,
                         .head = *head,
@@ -41,7 +42,8 @@ bool lf_lm_blocks_begin(lf_graph *g, lf_lm_blocks *b, const lf_kernels *k, int64
     b->uniform = bytes(g, b->size, sizeof *b->uniform);
     b->correct = bytes(g, b->size, sizeof *b->correct);
     if (!frozen) b->W = as_activations(g, b, head->weight);
-    return !lf_graph_status(g, NULL);
+    return lf_lm_lora_begin(g, &b->lora, k, head->lora, b->size, b->C, b->V, gradients, key) &&
+           !lf_graph_status(g, NULL);
 }
 
 bool lf_lm_blocks_next(lf_lm_blocks *b, const int32_t *labels) {
@@ -68,10 +70,11 @@ bool lf_lm_blocks_made(lf_graph *g, const lf_lm_blocks *b, bool ok) {
     return ok;
 }
 
-bool lf_lm_blocks_logits(lf_graph *g, const lf_lm_blocks *b, void *to) {
+bool lf_lm_blocks_logits(lf_graph *g, lf_lm_blocks *b, void *to) {
     const lf_lm_head *h = &b->head;
-    const bool ok = h->frozen ? b->k->frozen_forward_real(h->frozen, to, b->x, b->n)
-                              : b->k->gemm_real(false, true, b->n, b->V, b->C, b->x, b->C, b->W, b->C, false, to, b->V);
+    bool ok = h->frozen ? b->k->frozen_forward_real(h->frozen, to, b->x, b->n)
+                        : b->k->gemm_real(false, true, b->n, b->V, b->C, b->x, b->C, b->W, b->C, false, to, b->V);
+    if (h->lora) ok = ok && lf_lm_lora_logits(&b->lora, b->n, to, b->x);
     if (!lf_lm_blocks_made(g, b, ok)) return false;
     if (h->bias || h->scale != 1 || h->softcap > 0)
         b->k->lm_logits(to, h->bias ? h->bias->data : NULL, b->n, b->V, h->scale, h->softcap);
@@ -81,4 +84,5 @@ bool lf_lm_blocks_logits(lf_graph *g, const lf_lm_blocks *b, void *to) {
 void lf_lm_blocks_end(lf_graph *g, lf_lm_blocks *b) {
     void *const all[] = {b->x, b->logits, b->row, b->label, b->nll, b->uniform, b->correct, b->owned};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) lf_graph_give(g, all[i]);
+    lf_lm_lora_end(g, &b->lora);
 }

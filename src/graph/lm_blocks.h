@@ -4,6 +4,7 @@
 #ifndef LF_GRAPH_LM_BLOCKS_H
 #define LF_GRAPH_LM_BLOCKS_H
 
+#include "graph/lm_lora.h"
 #include "graph/ops.h"
 
 typedef struct lf_lm_blocks {
@@ -17,18 +18,21 @@ typedef struct lf_lm_blocks {
     int32_t *label;        /* their labels */
     double *nll, *uniform; /* for lm_cross_entropy: [size] each */
     bool *correct;
-    int64_t before; /* rows with targets in the blocks before this one */
-    int64_t next;   /* where the search for the next block begins */
-    void *owned;    /* W, when it is in pool memory */
+    lf_lm_lora lora; /* of head.lora */
+    int64_t before;  /* rows with targets in the blocks before this one */
+    int64_t next;    /* where the search for the next block begins */
+    void *owned;     /* W, when it is in pool memory */
 } lf_lm_blocks;
 
-/* False: the graph has failed. lf_lm_blocks_end in either case. */
-bool lf_lm_blocks_begin(lf_graph *g, lf_lm_blocks *b, const lf_kernels *k, int64_t rows, const lf_lm_head *head);
+/* `gradients`: those of the adapter will be asked for; key: of its dropout. False: the graph has failed.
+ * lf_lm_blocks_end in either case. */
+bool lf_lm_blocks_begin(lf_graph *g, lf_lm_blocks *b, const lf_kernels *k, int64_t rows, const lf_lm_head *head,
+                        bool gradients, lf_rng_key key);
 /* Finds the next rows with label >= 0; false: there are none left. */
 bool lf_lm_blocks_next(lf_lm_blocks *b, const int32_t *labels);
 void lf_lm_blocks_gather(const lf_lm_blocks *b, const void *hidden); /* their rows of hidden [rows,C] into x */
 /* to [n,V] real = the head's logits of x. A product that cannot be made fails the graph. */
-bool lf_lm_blocks_logits(lf_graph *g, const lf_lm_blocks *b, void *to);
+bool lf_lm_blocks_logits(lf_graph *g, lf_lm_blocks *b, void *to);
 /* The graph fails unless `ok`, a product's result. */
 bool lf_lm_blocks_made(lf_graph *g, const lf_lm_blocks *b, bool ok);
 void lf_lm_blocks_end(lf_graph *g, lf_lm_blocks *b);

@@ -29,9 +29,10 @@ static void check_labels(lf_graph *g, const int32_t *labels, int64_t rows, int64
 lf_status lf_lm_score(lf_graph *g, const void *hidden, const lf_lm_head *head, const void *base_hidden,
                       const lf_lm_head *base_head, const int32_t *labels, int64_t rows, lf_label_score *out) {
     const lf_kernels *k = lf_graph_kernels(g);
+    const lf_rng_key none = {{0}};
     lf_lm_blocks b, base = {.k = k};
-    lf_lm_blocks_begin(g, &b, k, rows, head);
-    if (base_hidden) lf_lm_blocks_begin(g, &base, k, rows, base_head);
+    lf_lm_blocks_begin(g, &b, k, rows, head, false, none);
+    if (base_hidden) lf_lm_blocks_begin(g, &base, k, rows, base_head, false, none);
     check_labels(g, labels, rows, b.V);
     void *lse = lf_graph_take(g, k->dtype, b.size);
     double *compared = lf_graph_take(g, LF_F64, 2 * b.size); /* ce, kl */
@@ -50,7 +51,7 @@ void *lf_lm_logits(lf_graph *g, const void *hidden, const lf_lm_head *head) {
     static const int32_t any = 0;
     const lf_kernels *k = lf_graph_kernels(g);
     lf_lm_blocks b;
-    lf_lm_blocks_begin(g, &b, k, 1, head);
+    lf_lm_blocks_begin(g, &b, k, 1, head, false, (lf_rng_key){{0}});
     void *logits = lf_graph_take(g, k->dtype, b.V);
     bool ok = !lf_graph_status(g, NULL) && lf_lm_blocks_next(&b, &any);
     if (ok) {

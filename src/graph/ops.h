@@ -26,6 +26,7 @@ typedef struct lf_lora {
     void *squares;        /* with a magnitude: [out] real, of each row of W the sum of squares */
     void *A0, *B0;        /* as A and B: numbers of the backend's dtype. Written by a start and by a checkpoint */
     lf_lora_probe *probe; /* NULL: nothing is measured, at no cost */
+    int32_t padding; /* of an embedding: the id whose column of A gets no gradient (torch's padding_idx); -1: none */
 } lf_lora;
 
 /* y [.., out] = x [.., in] W^T + bias + LoRA. Exactly one of weight (trained) and frozen; bias, lora may be NULL. */
@@ -104,9 +105,13 @@ lf_tensor *lf_checkpoint(lf_graph *g, lf_block_fn block, const void *context, lf
 /* ---- language models ---- */
 
 /* Token ids [B,T] (borrowed until backward) to [B,T,C]: rows of `table` [V,C] (real when trained, of activations when
- * frozen), plus, if `positions_table` [P,C] is there, its rows for `positions` [B,T] (borrowed). */
-lf_tensor *lf_embed(lf_graph *g, const int32_t *ids, int64_t B, int64_t T, lf_tensor *table, lf_tensor *positions_table,
-                    const int32_t *positions);
+ * frozen), plus, if `positions_table` [P,C] is there, its rows for `positions` [B,T] (borrowed). An adapter on the
+ * table (NULL: none) is one on W = table^T [C,V], of A [r,V] and B [C,r]: the row of an id becomes W's column, and x is
+ * what picks it, so that the term is scaling B (column of A). Its dropout is not applied (PEFT does not), its probe not
+ * asked.
+ */
+lf_tensor *lf_embed(lf_graph *g, const int32_t *ids, int64_t B, int64_t T, lf_tensor *table, lf_lora *lora,
+                    lf_tensor *positions_table, const int32_t *positions);
 lf_tensor *lf_rmsnorm(lf_graph *g, lf_tensor *x, lf_tensor *w, double epsilon); /* x / sqrt(mean(x^2) + epsilon) * w */
 /* RMS norm of each head of q and of k (Qwen3): qkv as lf_attention takes it, w_q, w_k [D]; or, with w_q [heads*D] and
  * w_k [kv_heads*D], of all heads of q as one and of all of k (OLMo 2). v is passed on. */
@@ -123,14 +128,16 @@ typedef struct lf_lm_counts {
     double nll; /* sum of -log p[label] */
     int64_t targets, correct;
 } lf_lm_counts;
-/* What makes logits over a vocabulary of hidden states h: z = scale (h W^T) + bias, then softcap tanh(z / softcap).
- * Nothing of it is owned; all of it outlives backward. */
+/* What makes logits over a vocabulary of hidden states h: z = scale p + bias, then softcap tanh(z / softcap), where p
+ * is what the module makes of them, h W^T and its adapter's term (without DoRA, which is refused there). Nothing of it
+ * is owned; all of it outlives backward. */
 typedef struct lf_lm_head {
     const lf_frozen *frozen; /* W [V,C], or */
     lf_tensor *weight;       /* a trained one, real */
     lf_tensor *bias;         /* [V] real; NULL: none */
     double scale;            /* 0: 1 */
     double softcap;          /* 0: none */
+    lf_lora *lora;           /* A [r,C], B [V,r]; NULL: none. Its probe is not asked */
 } lf_lm_head;
 /* The loss of a language model: hidden [B,T,C], labels [B*T] (< 0: no target; borrowed until backward) -> [1] = sum of
  * -log softmax(logits)[label] / normalizer, real. The logits are made in real precision a block of rows at a time and

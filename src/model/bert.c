@@ -232,7 +232,7 @@ static bool declare_layer(lf_model *m, const bert *v, layer *l, int64_t number) 
 static lf_param *table(lf_model *m, const bert *v, const char *name, int64_t rows, const char *rows_key) {
     char path[96];
     snprintf(path, sizeof path, "%s.embeddings.%s", v->relative->body, name);
-    lf_module *module = lf_nn_module(&m->nn, LF_MODULE_EMBEDDING, rows, m->hidden_size, path, path);
+    lf_module *module = lf_nn_module(&m->nn, LF_MODULE_EMBEDDING, m->hidden_size, rows, path, path);
     if (!module) return NULL;
     module->weight = lf_nn_param(&m->nn, path, path, "weight", 2, (int64_t[]){rows, m->hidden_size}, false);
     if (module->weight) module->weight->rows_key = rows_key;
@@ -243,8 +243,9 @@ static bool declare_embeddings(lf_model *m, bert *v) {
     char words[96], norm[96];
     snprintf(words, sizeof words, "%s.embeddings.word_embeddings", v->relative->body);
     snprintf(norm, sizeof norm, "%s.embeddings.LayerNorm", v->relative->body);
-    return lf_family_embedding(m, words) &&
-           (v->positions = table(m, v, "position_embeddings", v->rows, "max_position_embeddings")) &&
+    if (!lf_family_embedding(m, words)) return false;
+    lf_family_padding(m, v->relative->pad < 0 ? 0 : v->relative->pad);
+    return (v->positions = table(m, v, "position_embeddings", v->rows, "max_position_embeddings")) &&
            (!v->types || (v->token_types = table(m, v, "token_type_embeddings", v->types, "type_vocab_size"))) &&
            (v->norm = lf_family_norm(&m->nn, m->hidden_size, true, norm, NULL));
 }
@@ -336,7 +337,7 @@ static lf_tensor *embed(const lf_model *m, const lf_pass *pass, lf_graph *g) {
     const bool good = lf_family_check_lengths(m, g, in) && check_types(m, g, in);
     int32_t *rows = good ? rows_of_positions(v, g, in) : NULL;
     if (!rows) return NULL;
-    lf_tensor *x = lf_embed(g, in->ids, in->B, in->T, &m->tokens.embedding->tensor, &v->positions->tensor, rows);
+    lf_tensor *x = lf_family_embed(m, g, pass, &v->positions->tensor, rows);
     const int32_t *types = in->token_types;
     if (v->types && !types) {
         int32_t *zeros = lf_graph_take_bytes(g, in->B * in->T * (int64_t)sizeof *zeros);
@@ -345,7 +346,7 @@ static lf_tensor *embed(const lf_model *m, const lf_pass *pass, lf_graph *g) {
     }
     if (v->types) {
         if (!types) return NULL;
-        x = lf_nn_residual(g, x, lf_embed(g, types, in->B, in->T, &v->token_types->tensor, NULL, NULL));
+        x = lf_nn_residual(g, x, lf_embed(g, types, in->B, in->T, &v->token_types->tensor, NULL, NULL, NULL));
     }
     x = lf_nn_then(g, x, lf_nn_layernorm(g, v->norm, x, v->epsilon));
     return lf_dropout(g, x, v->dropout);

@@ -152,6 +152,13 @@ bool lf_family_check_lengths(const lf_model *m, lf_graph *g, const lf_model_inpu
     return true;
 }
 
+lf_tensor *lf_family_embed(const lf_model *m, lf_graph *g, const lf_pass *pass, lf_tensor *positions_table,
+                           const int32_t *positions) {
+    const lf_module *table = m->tokens.table;
+    return lf_embed(g, pass->in.ids, pass->in.B, pass->in.T, &table->weight->tensor, pass->base ? NULL : table->lora,
+                    positions_table, positions);
+}
+
 lf_module *lf_head_layer(const lf_model *m, const lf_pass *pass, int number) {
     lf_module *inner = (pass->head ? pass->head : &m->head)->inner[number];
     return inner && (lf_nn_is_frozen(inner) || inner->weight->tensor.data) ? inner : NULL;

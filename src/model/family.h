@@ -80,12 +80,19 @@ bool lf_family_masked_head(lf_model *m, const char *name, bool biased, const cha
 /* LF_EUNSUPPORTED if `architectures` names a class whose tensors would be mistaken for those of another: of a class of
  * each token, of choices, of a decoder; with `answers`, of answers in a text, too. */
 lf_status lf_family_check_class(const lf_model *m, bool answers, lf_err *err);
+/* The id whose row of the embedding gets no gradient from an adapter on it, as torch's padding_idx: pad_token_id, or,
+ * where config.json lacks the key, `fallback` (below 0: none). */
+void lf_family_padding(lf_model *m, int64_t fallback);
 /* The classifier m->head over `in` features, with as many labels as config.json says. */
 bool lf_family_classifier(lf_model *m, int64_t in, bool bias, const char *name);
 /* Weights normal(0, range), norms one, biases zero. */
 void lf_family_init_param(const lf_param *p, lf_rng_key key, double range, float *out);
 
 /* ---- a pass ---- */
+
+/* lf_embed of the pass's ids, with the adapter of the embedding, if it has one. */
+lf_tensor *lf_family_embed(const lf_model *m, lf_graph *g, const lf_pass *pass, lf_tensor *positions_table,
+                           const int32_t *positions);
 
 /* The layer `number` of those before the classifier that the pass goes through; NULL: there is none, or (a base without
  * its own classifier) it has no numbers. */

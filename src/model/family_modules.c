@@ -45,12 +45,19 @@ bool lf_family_layer(lf_nn *nn, const char *layers, const char *file_layers, int
 
 bool lf_family_embedding(lf_model *m, const char *name) {
     const int64_t V = m->tokens.vocab_size, C = m->hidden_size;
-    lf_module *table = lf_nn_module(&m->nn, LF_MODULE_EMBEDDING, V, C, name, name);
+    lf_module *table = m->tokens.table = lf_nn_module(&m->nn, LF_MODULE_EMBEDDING, C, V, name, name);
     if (!table || !(table->weight = lf_nn_param(&m->nn, name, name, "weight", 2, (int64_t[]){V, C}, false)))
         return false;
     table->weight->rows_key = "vocab_size";
+    table->of_tokens = true;
+    table->padding = -1;
     m->tokens.embedding = table->weight;
     return true;
+}
+
+void lf_family_padding(lf_model *m, int64_t fallback) {
+    if (cJSON_HasObjectItem(m->config, "pad_token_id")) fallback = m->tokens.pad;
+    m->tokens.table->padding = fallback >= 0 && fallback < m->tokens.vocab_size ? (int32_t)fallback : -1;
 }
 
 static bool declare_output(lf_model *m, const char *name, lf_head_kind kind) {

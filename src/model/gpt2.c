@@ -79,7 +79,7 @@ static lf_status gpt2_declare(lf_model *m, lf_err *err) {
     if (rc) return rc;
     static const char wpe[] = "transformer.wpe", *const targets[] = {"c_attn", NULL};
     bool ok = lf_family_ends(m, "transformer.wte", targets) &&
-              lf_nn_module(&m->nn, LF_MODULE_EMBEDDING, v->P, m->hidden_size, wpe, wpe) &&
+              lf_nn_module(&m->nn, LF_MODULE_EMBEDDING, m->hidden_size, v->P, wpe, wpe) &&
               (v->positions = lf_nn_param(&m->nn, wpe, wpe, "weight", 2, (int64_t[]){v->P, m->hidden_size}, false)) &&
               (v->layers = lf_arena_alloc(m->nn.arena, (size_t)m->n_layers * sizeof *v->layers));
     if (ok) v->positions->rows_key = "n_positions";
@@ -129,8 +129,7 @@ static lf_tensor *gpt2_hidden(const lf_model *m, lf_graph *g, lf_pass *pass) {
     const gpt2 *v = m->impl;
     const lf_model_input *in = &pass->in;
     if (!lf_family_check_ids(m, g, in)) return NULL;
-    lf_tensor *x =
-        lf_embed(g, in->ids, in->B, in->T, &m->tokens.embedding->tensor, &v->positions->tensor, in->positions);
+    lf_tensor *x = lf_family_embed(m, g, pass, &v->positions->tensor, in->positions);
     x = lf_dropout(g, x, v->embd_pdrop);
     x = lf_model_layers(g, build_layer, pass, v->layers, sizeof *v->layers, m->n_layers,
                         m->gradient_checkpointing && !pass->cache, x);

@@ -66,6 +66,7 @@ static lf_status llama_declare(lf_model *m, lf_err *err) {
     const lf_status rc = lf_llama_read(m, v, err);
     if (rc) return rc;
     bool ok = lf_family_ends(m, "model.embed_tokens", v->targets);
+    if (ok) lf_family_padding(m, v->padding);
     for (int64_t i = 0; ok && i < m->n_layers; i++) {
         v->layers[i].number = i;
         ok = declare_layer(m, v, &v->layers[i]);
@@ -147,7 +148,7 @@ static lf_tensor *llama_hidden(const lf_model *m, lf_graph *g, lf_pass *pass) {
     const lf_llama *v = m->impl;
     const lf_model_input *in = &pass->in;
     if (!lf_family_check_ids(m, g, in) || !(pass->rotation = lf_rope_open(v->ropes, v->n_ropes, g, in))) return NULL;
-    lf_tensor *x = lf_embed(g, in->ids, in->B, in->T, &m->tokens.embedding->tensor, NULL, NULL);
+    lf_tensor *x = lf_family_embed(m, g, pass, NULL, NULL);
     x = lf_model_layers(g, build_layer, pass, v->layers, sizeof *v->layers, m->n_layers,
                         m->gradient_checkpointing && !pass->cache, lf_scale(g, x, v->embedding_scale));
     return lf_nn_then(g, x, lf_nn_rmsnorm(g, v->norm, x, v->epsilon));

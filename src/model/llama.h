@@ -35,6 +35,7 @@ typedef struct lf_llama {
     double embedding_scale, residual_scale;
     double score_scale; /* 0: 1 / sqrt(head_dim) */
     double score_cap;   /* 0: none */
+    int64_t padding;    /* pad_token_id where config.json lacks it; below 0: none */
     int n_ropes;
     lf_rope_table ropes[LF_ROPE_TABLES];
     const char *const *targets; /* "default" of target_modules; ends with NULL */

@@ -21,6 +21,7 @@ typedef struct relative {
     int64_t kv_heads;        /* the same; 0: as many as heads */
     int64_t positions;       /* the same; 0: 2048 */
     double epsilon;          /* the same; 0: 1e-6 */
+    int64_t pads;            /* the same: 1 + pad_token_id; 0: there is none */
     bool tied;               /* the same */
     double score_cap;        /* attn_logit_softcapping, where it is missing; 0: the key is not read */
     double logits_cap;       /* the same of final_logit_softcapping, which all that are `gemma` have; 0: none */
@@ -58,6 +59,7 @@ static const relative relatives[] = {
      .window = LF_WINDOW_UNTURNED,
      .kv_heads = 4,
      .positions = 32768,
+     .pads = 128005,
      .tied = true,
      .unturned = true,
      .rope = {.theta = 2e6}},
@@ -66,11 +68,13 @@ static const relative relatives[] = {
      .o_bias = BIAS_BY_CONFIG,
      .norms = LF_NORMS_BEHIND,
      .qk_norm = LF_QK_WHOLE,
-     .epsilon = 1e-5},
+     .epsilon = 1e-5,
+     .pads = 2},
     {.model_type = "phi3",
      .window = LF_WINDOW_GIVEN,
      .positions = 4096,
      .epsilon = 1e-5,
+     .pads = 32001,
      .fused = true,
      .rope = {.partial = true, .original = 4096, .longrope_names = su_and_yarn}},
     {.model_type = "granite",
@@ -87,6 +91,7 @@ static const relative relatives[] = {
      .head_dim = 256,
      .kv_heads = 4,
      .positions = 8192,
+     .pads = 1,
      .tied = true,
      .gemma = true,
      .score_cap = 50,
@@ -103,6 +108,7 @@ static const relative relatives[] = {
      .head_dim = 256,
      .kv_heads = 4,
      .positions = 131072,
+     .pads = 1,
      .tied = true,
      .gemma = true,
      .rope = {.layers = "full_attention", .theta = 1e6, .scaled = true},
@@ -291,5 +297,6 @@ lf_status lf_llama_read(lf_model *m, lf_llama *v, lf_err *err) {
     v->norms_around_zero = r->gemma;
     v->fused = r->fused;
     v->targets = r->fused ? fused : separate;
+    v->padding = r->pads - 1;
     return read_ropes(m, v, r, err);
 }

@@ -553,7 +553,8 @@ void lf_model_lm_head(const lf_model *m, bool base, lf_lm_head *out) {
                         .weight = frozen ? NULL : &m->lm_head->weight->tensor,
                         .bias = m->lm_head->bias ? &m->lm_head->bias->tensor : NULL,
                         .scale = m->logits_scale,
-                        .softcap = m->logits_softcap};
+                        .softcap = m->logits_softcap,
+                        .lora = base ? NULL : m->lm_head->lora};
 }
 
 typedef struct layer_call {

@@ -27,6 +27,7 @@ typedef struct lf_token_facts {
     int64_t steady;   /* keys of texts longer than this depend on their length (rope.c); 0: never */
     bool reads_again; /* a cached text that grows beyond it is to be read again from its beginning */
     lf_param *embedding; /* [vocab_size, hidden_size] */
+    lf_module *table;    /* which it is the weight of */
 } lf_token_facts;
 
 /* A head that says classes. */
@@ -190,7 +191,8 @@ lf_tensor *lf_model_logits(lf_graph *g, lf_module *head, lf_tensor *features); /
 /* Writes config.json (with num_labels, id2label, label2id of the head in use; of a model of tokens that classifies also
  * its architecture, problem_type and pad_token_id, and then no head of the vocabulary, which transformers has none for)
  * and model.safetensors of the weights held now; merged adapters: `merge` is called with each weight [out,in] that
- * carries one before it is written (may be NULL). dtype: LF_F32, LF_BF16, LF_F16; LF_N_DTYPES: as each tensor is in the
+ * carries one before it is written (may be NULL); where one of two modules with one weight carries it (tied), both are
+ * written, and config.json says so. dtype: LF_F32, LF_BF16, LF_F16; LF_N_DTYPES: as each tensor is in the
  * source (fp32 for a new model). Streamed; what stays as it is in the source is copied byte by byte. A number that the
  * format does not hold: LF_EDATA. */
 typedef lf_status (*lf_merge_fn)(void *context, const lf_module *m, float *W, lf_err *err);

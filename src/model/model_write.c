@@ -10,7 +10,9 @@
 
 static lf_module *weight_of(const lf_model *m, const lf_param *p) {
     for (int64_t i = 0; i < m->nn.n_modules; i++)
-        if (m->nn.modules[i]->weight == p && m->nn.modules[i]->kind == LF_MODULE_LINEAR) return m->nn.modules[i];
+        if (m->nn.modules[i]->weight == p &&
+            (m->nn.modules[i]->kind == LF_MODULE_LINEAR || m->nn.modules[i]->kind == LF_MODULE_EMBEDDING))
+            return m->nn.modules[i];
     return NULL;
 }
 
@@ -79,6 +81,22 @@ static bool param_is_written(const lf_model *m, const lf_param *p) {
 
 static lf_dtype dtype_for(const lf_param *p, lf_dtype asked) { return asked == LF_N_DTYPES ? p->file_dtype : asked; }
 
+/* Merges into W as it is held: of an embedding [in,out]. `turned` has room for another. */
+static lf_status merge_into(const lf_module *module, float *W, float *turned, lf_merge_fn merge, void *context,
+                            lf_err *err) {
+    if (module->kind != LF_MODULE_EMBEDDING) return merge(context, module, W, err);
+    lf_transpose(turned, W, module->in, module->out);
+    const lf_status rc = merge(context, module, turned, err);
+    if (!rc) lf_transpose(W, turned, module->out, module->in);
+    return rc;
+}
+
+/* An adapter on one of two modules that share a weight: merged they are two. */
+static lf_status cut_tie(lf_model *m, lf_err *err) {
+    const bool adapted = m->tied && m->lm_head && (m->lm_head->lora || m->tokens.table->lora);
+    return adapted && is_written(m, m->lm_head) ? lf_nn_untie(&m->nn, m->lm_head, err) : LF_OK;
+}
+
 static lf_status write_tensors(const lf_model *m, lf_st_writer *w, lf_dtype dtype, lf_merge_fn merge, void *context,
                                lf_err *err) {
     int64_t largest = 0;
@@ -109,7 +127,7 @@ static lf_status write_tensors(const lf_model *m, lf_st_writer *w, lf_dtype dtyp
             break;
         }
         if ((rc = file_values(m, p, buffer, err)) ||
-            (merge && module && module->lora && (rc = merge(context, module, buffer, err))))
+            (merge && module && module->lora && (rc = merge_into(module, buffer, turned, merge, context, err))))
             break;
         if (p->transposed) lf_transpose(turned, buffer, p->tensor.shape[0], p->tensor.shape[1]);
         rc = lf_st_writer_write_f32(w, p->transposed ? turned : buffer, p->tensor.numel, err);
@@ -247,7 +265,7 @@ static lf_status write_config(const lf_model *m, const char *dir, lf_dtype dtype
 
 lf_status lf_model_write(lf_model *m, const char *dir, lf_dtype dtype, lf_merge_fn merge, void *context, lf_err *err) {
     lf_status rc = lf_mkdir_p(dir, err);
-    if (rc) return rc;
+    if (rc || (merge && (rc = cut_tie(m, err)))) return rc;
     char *path = lf_path_join(dir, "model.safetensors");
     lf_st_writer *w = NULL;
     if (!path) rc = lf_no_memory(err, "%s", dir);

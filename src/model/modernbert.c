@@ -183,8 +183,10 @@ static lf_status modernbert_declare(lf_model *m, lf_err *err) {
     v->windows = lf_arena_alloc(m->nn.arena, (size_t)m->n_layers * sizeof *v->windows);
     if (!v->layers || !v->windows || !make_zeros(m, v)) return lf_no_memory(err, "%s", m->path);
     if ((rc = read_windows(m, v, err)) || (rc = read_ropes(m, v, err))) return rc;
-    bool ok = lf_family_embedding(m, "model.embeddings.tok_embeddings") &&
-              (v->embedding_norm = lf_family_norm(&m->nn, m->hidden_size, v->norm_bias, "model.embeddings.norm", NULL));
+    bool ok = lf_family_embedding(m, "model.embeddings.tok_embeddings");
+    if (ok) lf_family_padding(m, 50283);
+    ok =
+        ok && (v->embedding_norm = lf_family_norm(&m->nn, m->hidden_size, v->norm_bias, "model.embeddings.norm", NULL));
     for (int64_t i = 0; ok && i < m->n_layers; i++) ok = declare_layer(m, v, &v->layers[i], i);
     ok = ok && (v->final_norm = lf_family_norm(&m->nn, m->hidden_size, v->norm_bias, "model.final_norm", NULL)) &&
          declare_heads(m, v);
@@ -261,7 +263,7 @@ static lf_tensor *body(const lf_model *m, lf_graph *g, lf_pass *pass, int64_t n)
     if (!lf_family_check_lengths(m, g, in) || !(in->positions = count_positions(g, in)) ||
         !(pass->rotation = lf_rope_open(v->ropes, N_ROPES, g, in)))
         return NULL;
-    lf_tensor *x = lf_embed(g, in->ids, in->B, in->T, &m->tokens.embedding->tensor, NULL, NULL);
+    lf_tensor *x = lf_family_embed(m, g, pass, NULL, NULL);
     x = lf_dropout(g, lf_nn_then(g, x, norm(v, g, v->embedding_norm, x)), v->embedding_dropout);
     return lf_model_layers(g, build_layer, pass, v->layers, sizeof *v->layers, n, m->gradient_checkpointing, x);
 }

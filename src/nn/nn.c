@@ -78,6 +78,14 @@ lf_module *lf_nn_holder(const lf_nn *nn, const lf_param *p) {
     return NULL;
 }
 
+bool lf_nn_may_carry(const lf_nn *nn, const lf_module *m) {
+    if (m->kind != LF_MODULE_LINEAR) return m->of_tokens;
+    if (m->head == LF_NO_HEAD) return true;
+    bool classifies = false;
+    for (int64_t i = 0; i < nn->n_modules; i++) classifies |= nn->modules[i]->head == LF_CLASS_HEAD;
+    return m->head == LF_TOKEN_HEAD && !classifies;
+}
+
 static bool is_shared(const lf_nn *nn, const lf_module *m, const lf_param *p) {
     for (int64_t i = 0; i < nn->n_modules; i++)
         if (nn->modules[i] != m && (nn->modules[i]->weight == p || nn->modules[i]->bias == p)) return true;
@@ -201,7 +209,23 @@ static bool restore_from_group(const lf_nn *nn, const lf_module *m, float *W) {
     return ok;
 }
 
+/* Of an embedding, which is held as it is looked up: [in,out], maybe in fewer digits than its file has. */
+static lf_status table_weight(const lf_nn *nn, const lf_module *m, float *W, lf_err *err) {
+    const lf_tensor *held = &m->weight->tensor;
+    float *rows = lf_aligned_alloc((size_t)held->numel * sizeof *rows);
+    if (!rows) return lf_no_memory(err, "the weight of %s", m->name);
+    if (held->data && held->dtype == nn->k->dtype)
+        nn->k->to_f32(rows, held->data, held->numel);
+    else if (!(nn->original && nn->original(nn->original_context, m, rows)))
+        lf_to_f32(rows, held->data, held->dtype, held->numel);
+    for (int64_t id = 0; id < m->in; id++)
+        for (int64_t c = 0; c < m->out; c++) W[c * m->in + id] = rows[id * m->out + c];
+    lf_aligned_free(rows);
+    return LF_OK;
+}
+
 lf_status lf_nn_weight(const lf_nn *nn, const lf_module *m, float *W, lf_err *err) {
+    if (m->kind == LF_MODULE_EMBEDDING) return table_weight(nn, m, W, err);
     const lf_kernels *k = kernels_of(nn, m);
     const lf_tensor *own = &m->weight->tensor;
     const bool frozen = lf_nn_is_frozen(m), held = own->data && own->dtype == k->dtype;
@@ -245,9 +269,12 @@ lf_status lf_nn_trainables(lf_nn *nn, lf_trainable **out, int64_t *count, lf_err
     for (int64_t i = 0; i < nn->n_modules && ok; i++) {
         lf_module *m = nn->modules[i];
         if (!m->lora) continue;
+        const bool table = m->kind == LF_MODULE_EMBEDDING;
         const lf_trainable of_adapter[] = {
-            {joined(nn, m->name, "lora_A"), &m->lora->A, .decays = true},
-            {joined(nn, m->name, "lora_B"), &m->lora->B, .decays = true, .is_B = true},
+            {joined(nn, m->name, table ? "lora_embedding_A" : "lora_A"), &m->lora->A, .decays = true,
+             .of_embedding = table},
+            {joined(nn, m->name, table ? "lora_embedding_B" : "lora_B"), &m->lora->B, .decays = true, .is_B = !table,
+             .of_embedding = table},
             {joined(nn, m->name, "lora_magnitude_vector"), &m->lora->magnitude, .decays = true}};
         for (int k = 0; k < (m->lora->magnitude.data ? 3 : 2); k++)
             ok = ok && add_trainable(nn, &list, &n, of_adapter[k]);

@@ -9,7 +9,7 @@ typedef enum lf_module_kind {
     LF_MODULE_LINEAR, /* may carry a LoRA adapter */
     LF_MODULE_CONV,   /* a patch embedding: a product for us, but not a LoRA target */
     LF_MODULE_NORM,
-    LF_MODULE_EMBEDDING, /* looked up, not multiplied */
+    LF_MODULE_EMBEDDING, /* looked up, not multiplied: its weight is [in,out], a row for each of `in` ids */
     LF_MODULE_OTHER      /* a container, an activation: only its name matters (target matching sees all names) */
 } lf_module_kind;
 
@@ -44,7 +44,7 @@ typedef struct lf_param {
 typedef enum lf_head_kind {
     LF_NO_HEAD,
     LF_CLASS_HEAD, /* its product is in full precision whatever the backend's */
-    LF_TOKEN_HEAD, /* its product is the loss's own, in blocks: it can carry no adapter at all */
+    LF_TOKEN_HEAD, /* its product is the loss's own, in blocks, and so is its adapter's term (lf_lm_head) */
     LF_MASKED_HEAD /* a layer of a masked-language-model head: always frozen, without adapters; PEFT's models that are
                       trained for classes do not have it */
 } lf_head_kind;
@@ -53,13 +53,15 @@ typedef struct lf_module {
     const char *name;  /* "vit.layers.0.attention.q_proj" */
     const char *alias; /* "vit.encoder.layer.0.attention.attention.query"; may equal name */
     lf_module_kind kind;
-    int64_t out, in;         /* linear and conv */
+    int64_t out, in;         /* linear, conv and embedding */
     lf_param *weight, *bias; /* NULL: none */
     lf_frozen frozen;       /* data NULL when the weight is trained, or frozen together with its group's; not read while
                                the weight is its own (lf_param.own) */
     struct lf_group *group; /* NULL: multiplied on its own */
     lf_lora *lora;          /* NULL: none; owned by the adapter */
     lf_head_kind head;
+    bool of_tokens;  /* the embedding of tokens: it may carry an adapter, on its weight's transpose [out,in] */
+    int32_t padding; /* of that: as lf_lora.padding */
     bool feeds_head; /* a layer between the body and the classifier (a pooler) */
     bool saved;      /* an adapter's file holds it whole: it is replaced as the head is */
 } lf_module;
@@ -94,7 +96,8 @@ typedef struct lf_trainable {
     const char *name; /* "vit.layers.0.attention.q_proj.lora_A", "classifier.weight" */
     lf_tensor *tensor;
     bool decays, is_head;
-    bool is_B; /* the factor of an adapter that starts at zero */
+    bool is_B;         /* the factor of a linear layer's adapter that starts at zero */
+    bool of_embedding; /* of an adapter on an embedding */
 } lf_trainable;
 
 lf_status lf_nn_init(lf_nn *nn, const lf_kernels *k, lf_err *err);
@@ -110,6 +113,9 @@ lf_status lf_nn_group(lf_nn *nn, lf_group **out, lf_module *const *parts, int n,
 lf_module *lf_nn_find(const lf_nn *nn, const char *name); /* by name or alias; NULL */
 /* The first module whose weight or bias it is: of a tied weight the embedding. NULL: none (a class token). */
 lf_module *lf_nn_holder(const lf_nn *nn, const lf_param *p);
+/* May it carry an adapter? A linear layer that is no head; if they are named, the embedding of tokens, and the output
+ * layer of a model that says next tokens and no classes, which would not use it. */
+bool lf_nn_may_carry(const lf_nn *nn, const lf_module *m);
 /* Takes a module out of the table, with the parameters that no other module has (a tied weight stays). */
 void lf_nn_drop(lf_nn *nn, const lf_module *m);
 
@@ -138,8 +144,8 @@ bool lf_nn_is_beside(const lf_nn *nn, const lf_param *p); /* by lf_nn_put_beside
  * there is none, nothing at all. A tape that was written while one was shown cannot go back while the other is: passes
  * of the base have no gradient then. */
 bool lf_nn_show_base(const lf_nn *nn, bool base);
-/* W [out,in] of a linear module as floats, whether frozen, held or not loaded at all: the original numbers, also where
- * the frozen product has rounded ones, as long as `original` has them. */
+/* W [out,in] of a linear module, or of an embedding, as floats, whether frozen, held or not loaded at all: the original
+ * numbers, also where the frozen product has rounded ones, as long as `original` has them. */
 lf_status lf_nn_weight(const lf_nn *nn, const lf_module *m, float *W, lf_err *err);
 
 /* All that is trained: trained parameters and adapters in table order, A before B. *out is in the arena. */

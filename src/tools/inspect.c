@@ -78,7 +78,7 @@ static cJSON *modules_json(const lf_model *model) {
     lf_obj list = lf_list_new();
     for (int64_t i = 0; i < nn->n_modules; i++) {
         const lf_module *m = nn->modules[i];
-        if (m->kind != LF_MODULE_LINEAR && m->kind != LF_MODULE_CONV) continue;
+        if (m->kind != LF_MODULE_LINEAR && m->kind != LF_MODULE_CONV && !m->lora) continue;
         if (m->weight || model->tokens.embedding) lf_list_put(&list, module_json(m, model->tokens.embedding));
     }
     return lf_obj_take(&list);
@@ -182,7 +182,7 @@ static void print_modules(FILE *out, const cJSON *modules) {
                      cJSON_GetObjectItemCaseSensitive(m, "scaling")->valuedouble);
         fprintf(out, "  %-*s %-16s %-6s %s\n", width, name_of(m), shape,
                 cJSON_GetObjectItemCaseSensitive(m, "dtype")->valuestring,
-                cJSON_GetObjectItemCaseSensitive(m, "head") ? "head" : lora);
+                !r && cJSON_GetObjectItemCaseSensitive(m, "head") ? "head" : lora);
     }
 }
 

@@ -10,16 +10,38 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/obj.h"
 #include "linalg/svd.h"
 #include "tools/spectrum.h"
 
 /* ---- which modules ---- */
 
+static bool is_adapted(const lf_model *m) {
+    bool any = false;
+    for (int64_t i = 0; i < m->nn.n_modules; i++) any = any || m->nn.modules[i]->lora;
+    return any;
+}
+
+/* Whole names of the modules that have an adapter, embedding and output layer too, which all-linear does not mean. */
+static cJSON *adapted_names(const lf_model *m) {
+    lf_obj list = lf_list_new();
+    for (int64_t i = 0; i < m->nn.n_modules; i++)
+        if (m->nn.modules[i]->lora) lf_list_string(&list, m->nn.modules[i]->name);
+    return lf_obj_take(&list);
+}
+
 /* With an adapter, the modules that have one, unless keys say which. */
 static lf_status choose_modules(lf_spectra *s, bool adapter, lf_err *err) {
     lf_match *match = &s->match;
     const bool asked = lf_cfg_is_given(s->cfg, LF_target_modules) || lf_cfg_is_given(s->cfg, LF_exclude_modules);
-    const lf_status rc = lf_match_modules(match, &s->model->nn, &s->o, err);
+    const bool of_adapter =
+        adapter && !asked && !lf_cfg_is_given(s->cfg, LF_layers_to_transform) && is_adapted(s->model);
+    cJSON *names = of_adapter ? adapted_names(s->model) : NULL;
+    if (of_adapter && !names) return lf_no_memory(err, "the modules of an adapter");
+    lf_adapter_opts o = s->o;
+    if (names) o.target_modules = names;
+    const lf_status rc = lf_match_modules(match, &s->model->nn, &o, err);
+    cJSON_Delete(names);
     if (rc) return rc;
     int64_t kept = 0;
     for (int64_t i = 0; i < match->count; i++) {

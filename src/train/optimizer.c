@@ -53,9 +53,13 @@ double lf_optimizer_gradient_norm(const lf_optimizer *o, double scale) {
     return sqrt(sum) * scale;
 }
 
+/* PEFT's loraplus_lr_embedding, as it is unless it is given. */
+static const double LORAPLUS_EMBEDDING_RATE = 1e-6;
+
 /* The peak rate of one tensor. LoRA+ (Hayou et al. 2024) has a larger one for B and, in PEFT's version, for all that is
- * no matrix. */
+ * no matrix; and one of its own for an embedding's adapter. */
 static double rate_of(const lf_optimizer *o, const lf_trainable *t) {
+    if (o->b_ratio > 0 && t->of_embedding) return LORAPLUS_EMBEDDING_RATE;
     const double rate = t->is_head ? o->head_learning_rate : o->learning_rate;
     return o->b_ratio > 0 && (t->is_B || t->tensor->ndim == 1) ? o->b_ratio * rate : rate;
 }

@@ -33,7 +33,7 @@ static inline lf_tensor *hidden_of(fixture *f, int64_t batch, bool grad) {
 static inline lf_tensor *through_head_of(fixture *f, bool base, lf_tensor *hidden) {
     lf_lm_head head;
     lf_model_lm_head(f->model, base, &head);
-    lf_tensor *logits = lf_to_real(f->g, lf_linear(f->g, hidden, head.frozen, head.weight, NULL, NULL));
+    lf_tensor *logits = lf_to_real(f->g, lf_linear(f->g, hidden, head.frozen, head.weight, NULL, head.lora));
     if (logits)
         lf_graph_kernels(f->g)->lm_logits(logits->data, head.bias ? head.bias->data : NULL,
                                           logits->numel / f->model->tokens.vocab_size, f->model->tokens.vocab_size,
@@ -63,13 +63,16 @@ static inline int64_t targets_in(const fixture *f, int64_t batch) {
     return n;
 }
 
-static inline lf_tensor *loss_of(fixture *f, int64_t batch, lf_lm_counts *counts) {
-    lf_tensor *hidden = hidden_of(f, batch, true);
+static inline lf_tensor *loss_of_states(fixture *f, lf_tensor *hidden, int64_t batch, lf_lm_counts *counts) {
     lf_lm_head head;
     lf_model_lm_head(f->model, false, &head);
     lf_tensor *loss = lf_lm_loss(f->g, hidden, &head, batch_labels(f, batch), (double)targets_in(f, batch), 0, counts);
     OK(lf_graph_status(f->g, &err));
     return loss;
+}
+
+static inline lf_tensor *loss_of(fixture *f, int64_t batch, lf_lm_counts *counts) {
+    return loss_of_states(f, hidden_of(f, batch, true), batch, counts);
 }
 
 static inline void each_backend(case_check *check) { each_available("fp32", cases, N_CASES, check); }

@@ -71,13 +71,14 @@ static void test_adapters(void **state) {
     each_case(check_adapter);
 }
 
-/* target_modules "default" is PEFT's own choice, or like it where PEFT has none; the output layer is never chosen. */
+/* target_modules "default" is PEFT's own choice, or like it where PEFT has none; embedding and output layer are chosen
+ * only where they are named. */
 static void check_targets(const char *name, const lf_kernels *k) {
     fixture f;
     open_case(&f, name, k, LF_LOAD_FROZEN);
     const bool fused = strcmp(name, "lm-gpt2") == 0 || strcmp(name, "lm-phi3") == 0;
     cJSON *given = cJSON_CreateString("default"), *all = cJSON_CreateString("all-linear"),
-          *head = cJSON_CreateString("lm_head");
+          *ends = cJSON_CreateString(".*(embed_tokens|wte)|lm_head");
     lf_adapter_opts o = {.r = 2, .lora_alpha = 2, .target_modules = given};
     lf_match match;
     OK(lf_match_modules(&match, &f.model->nn, &o, &err));
@@ -87,13 +88,24 @@ static void check_targets(const char *name, const lf_kernels *k) {
     OK(lf_match_modules(&match, &f.model->nn, &o, &err));
     assert_int_equal(match.count, (fused ? 4 : 7) * f.model->n_layers);
     lf_match_free(&match);
+    o.target_modules = ends;
+    OK(lf_match_modules(&match, &f.model->nn, &o, &err));
+    assert_int_equal(match.count, 2);
+    assert_true(match.modules[0] == f.model->tokens.table && match.modules[1] == f.model->lm_head);
+    assert_non_null(strstr(match.coverage, "lm_head"));
+    lf_match_free(&match);
     lf_err said = {0};
-    o.target_modules = head;
+    o.target_modules = ends;
+    OK(lf_model_add_classifier(f.model, &err)); /* which has no use for the output layer */
+    OK(lf_match_modules(&match, &f.model->nn, &o, &err));
+    assert_int_equal(match.count, 1);
+    lf_match_free(&match);
+    cJSON_SetValuestring(ends, "lm_head");
     assert_int_equal(lf_match_modules(&match, &f.model->nn, &o, &said), LF_EUSAGE);
     assert_non_null(strstr(said.message, "head"));
     cJSON_Delete(given);
     cJSON_Delete(all);
-    cJSON_Delete(head);
+    cJSON_Delete(ends);
     close_case(&f);
 }
 static void test_targets(void **state) {

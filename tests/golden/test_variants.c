@@ -8,12 +8,17 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "graph/lm_score.h"
 
 /* A variant: the settings of its training that PEFT's were given, beside r, lora_alpha, rate and decay. */
 typedef struct variant {
     const char *base, *name;
-    const char *keys[3][2];
+    const char *keys[4][2];
 } variant;
+#define ENDS                                                                                                           \
+    { "target_modules", "[\"embed_tokens\", \"lm_head\", \"q_proj\", \"down_proj\"]" }
+#define GPT2_ENDS                                                                                                      \
+    { "target_modules", "[\"wte\", \"lm_head\", \"c_attn\"]" }
 
 #define SAVE "modules_to_save"
 static const variant variants[] = {
@@ -26,6 +31,23 @@ static const variant variants[] = {
     {"lm-qwen2", "dora", {{"use_dora", "true"}}},
     {"lm-gpt2", "dora_bias", {{"use_dora", "true"}, {"bias", "lora_only"}}},
     {"vit-base", "dora", {{"use_dora", "true"}, {"target_modules", "[\"q_proj\", \"v_proj\", \"fc1\"]"}}},
+    {"lm-llama", "ends", {ENDS}}, /* no tied weight */
+    {"lm-llama3", "ends", {ENDS}},
+    {"lm-gpt2", "ends", {GPT2_ENDS}},
+    {"lm-gemma3", "ends", {ENDS}}, /* scaled embeddings */
+    {"lm-qwen2",
+     "ends_patterns",
+     {ENDS,
+      {"use_rslora", "true"},
+      {"rank_pattern", "{\"embed_tokens\": 2, \"lm_head\": 6}"},
+      {"alpha_pattern", "{\"lm_head\": 3}"}}},
+    {"lm-llama", "ends_padded", {ENDS}},
+    {"lm-llama3", "ends_embed", {{"target_modules", "[\"embed_tokens\"]"}}},
+    {"lm-llama3", "ends_head", {{"target_modules", "[\"lm_head\"]"}}},
+    {"lm-granite", "ends_head", {{"target_modules", "[\"lm_head\"]"}}},                        /* scaled logits */
+    {"lm-llama3", "ends_tied", {{"target_modules", "[\"embed_tokens\", \"lm_head\"]"}}},
+    {"enc-bert", "ends_words", {{"target_modules", "[\"word_embeddings\", \"query\"]"}}},
+    {"lm-qwen2", "ends_loraplus", {ENDS, {"loraplus_lr_ratio", "4"}}},
     {"vit-base", "bias_all", {{"bias", "all"}, {"target_modules", "[\"q_proj\", \"v_proj\", \"fc1\"]"}}},
     {"lm-llama",
      "saved",
@@ -61,7 +83,10 @@ static bool is_lm(const variant *v) { return strncmp(v->base, "lm-", 3) == 0; }
 static bool is_encoder(const variant *v) { return strncmp(v->base, "enc-", 4) == 0; }
 
 /* PEFT trained the two modules as one (ensure_weight_tying), which training here does not. */
-static bool is_for_reading(const variant *v) { return strcmp(v->name, "saved_tied") == 0; }
+static bool is_for_reading(const variant *v) { return strstr(v->name, "_tied") != NULL; }
+
+enum { PADDED = 5 }; /* of "padded": the id whose embedding is not trained, which its config.json does not say */
+static bool has_ends(const variant *v) { return strncmp(v->name, "ends", 4) == 0; }
 
 /* The configuration of the variant's training. */
 static lf_config *config_of(const variant *v) {
@@ -71,7 +96,7 @@ static lf_config *config_of(const variant *v) {
         {"model", "m"},      {"train_data", "d"},       {"output_dir", "o"},      {"r", "4"},
         {"lora_alpha", "6"}, {"learning_rate", "5e-3"}, {"weight_decay", "0.01"}, {"precision", "fp32"}};
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) OK(lf_config_set(cfg, keys[i][0], keys[i][1], &err));
-    for (int i = 0; i < 3 && v->keys[i][0]; i++) OK(lf_config_set(cfg, v->keys[i][0], v->keys[i][1], &err));
+    for (int i = 0; i < 4 && v->keys[i][0]; i++) OK(lf_config_set(cfg, v->keys[i][0], v->keys[i][1], &err));
     OK(lf_config_finish(cfg, &err));
     return cfg;
 }
@@ -104,6 +129,7 @@ static void open_varied(varied *c, const variant *v, const lf_kernels *k) {
     snprintf(c->dir, sizeof c->dir, "%s/golden/variants/%s-%s", LF_TEST_DIR, v->base, v->name);
     snprintf(path, sizeof path, "%s/golden.safetensors", c->dir);
     OK(lf_safetensors_open(&c->gold, path, &err));
+    if (strstr(v->name, "padded")) c->f.model->tokens.table->padding = PADDED;
 }
 
 static void close_varied(varied *c) {
@@ -144,16 +170,27 @@ static lf_tensor *class_logits(fixture *f, int64_t batch, bool base, bool grad) 
     return lf_model_logits(f->g, f->model->head.module, lf_model_features(f->model, f->g, &pass));
 }
 
-static lf_tensor *token_logits(fixture *f, bool base) {
-    const lf_pass pass = {.in = {.B = f->B, .T = f->T, .ids = batch_ids(f, 0), .positions = f->positions},
+/* The base's ids, or those that the variant has of its own. */
+static const int32_t *ids_of(const varied *c, int64_t batch) {
+    const lf_st_tensor *own = lf_safetensors_find(c->gold, "ids");
+    return own ? (const int32_t *)own->data + batch * c->f.B * c->f.T : batch_ids(&c->f, batch);
+}
+
+static lf_tensor *token_states(varied *c, int64_t batch, bool base, bool grad) {
+    const fixture *f = &c->f;
+    const lf_pass pass = {.in = {.B = f->B, .T = f->T, .ids = ids_of(c, batch), .positions = f->positions},
                           .base = base};
-    lf_graph_begin(f->g, false, false, 0);
-    return through_head_of(f, base, lf_lm_hidden(f->model, f->g, &pass));
+    lf_graph_begin(f->g, grad, grad, 0);
+    return lf_lm_hidden(f->model, f->g, &pass);
+}
+
+static lf_tensor *token_logits(varied *c, bool base) {
+    return through_head_of(&c->f, base, token_states(c, 0, base, false));
 }
 
 /* Of batch 0, as they are or as the base says them: next to `want`. */
 static void check_logits_now(varied *c, bool base, const float *want, double tolerance) {
-    const lf_tensor *logits = is_lm(c->v) ? token_logits(&c->f, base) : class_logits(&c->f, 0, base, false);
+    const lf_tensor *logits = is_lm(c->v) ? token_logits(c, base) : class_logits(&c->f, 0, base, false);
     char what[200];
     OK(lf_graph_status(c->f.g, &err));
     snprintf(what, sizeof what, "%s-%s %s: logits of the %s", c->v->base, c->v->name, c->f.k->name,
@@ -169,18 +206,25 @@ static void open_variant(training *t, varied *c) {
     OK(lf_adapter_opts_read(&opts, t->cfg, &err));
     OK(lf_adapter_new(&t->adapter, &c->f.model->nn, &opts, &err));
     for (int64_t i = 0; i < lf_adapter_count(t->adapter); i++) {
+        const lf_module *m = lf_adapter_module(t->adapter, i);
+        const bool table = m->kind == LF_MODULE_EMBEDDING;
         char key[160];
-        snprintf(key, sizeof key, "start.%s.lora_A", lf_adapter_module(t->adapter, i)->name);
-        set(&lf_adapter_module(t->adapter, i)->lora->A, theirs(c, key, NULL));
+        snprintf(key, sizeof key, "start.%s.%s", m->name, table ? "lora_embedding_B" : "lora_A");
+        set(table ? &m->lora->B : &m->lora->A, theirs(c, key, NULL));
     }
     OK(lf_nn_trainables(&c->f.model->nn, &t->list, &t->count, &err));
     OK(lf_optimizer_init(&t->optimizer, c->f.k, t->list, t->count, t->cfg, &err));
 }
 
+static lf_tensor *token_loss(varied *c, int64_t batch) {
+    lf_tensor *hidden = token_states(c, batch, false, true);
+    return loss_of_states(&c->f, hidden, batch, NULL);
+}
+
 static lf_tensor *step_loss(varied *c, int step) {
     fixture *f = &c->f;
     f->model->gradient_checkpointing = step % 2;
-    if (is_lm(c->v)) return loss_of(f, step % N_BATCHES, NULL);
+    if (is_lm(c->v)) return token_loss(c, step % N_BATCHES);
     return lf_cross_entropy(f->g, class_logits(f, step % N_BATCHES, false, true),
                             numbers_of(f, "labels", step % N_BATCHES), (double)f->B, 0);
 }
@@ -228,13 +272,37 @@ static void train_steps(varied *c, training *t) {
     }
 }
 
+/* The gradients of all factors, at PEFT's trained adapter. */
+static void check_factor_gradients(varied *c, training *t) {
+    char path[700], key[320];
+    lf_safetensors *trained;
+    snprintf(path, sizeof path, "%s/adapter_model.safetensors", c->dir);
+    OK(lf_safetensors_open(&trained, path, &err));
+    for (int64_t i = 0; i < t->count; i++) {
+        const lf_trainable *one = &t->list[i];
+        const bool weight = strstr(one->name, "lora_") && !one->of_embedding;
+        snprintf(key, sizeof key, "base_model.model.%s%s", one->name, weight ? ".weight" : "");
+        set(one->tensor, lf_safetensors_find(trained, key)->data);
+    }
+    lf_safetensors_close(trained);
+    lf_optimizer_clear_gradients(&t->optimizer);
+    lf_tensor *loss = step_loss(c, 1);
+    OK(lf_graph_status(c->f.g, &err));
+    OK(lf_graph_backward(c->f.g, loss, 1, &err));
+    for (int64_t i = 0; i < t->count; i++) {
+        snprintf(key, sizeof key, "grad.%s", t->list[i].name);
+        if (!strstr(key, "lora_")) continue;
+        check_close(key, t->list[i].tensor->grad, theirs(c, key, NULL), t->list[i].tensor->numel, 1e-3);
+    }
+}
+
 /* PEFT's losses; and the base under the adapter is what it was, bit for bit. */
 static void check_training(const variant *v, const lf_kernels *k) {
     varied c;
     training t;
     if (is_for_reading(v)) return;
     open_varied(&c, v, k);
-    const lf_tensor *before = is_lm(v) ? token_logits(&c.f, true) : class_logits(&c.f, 0, true, false);
+    const lf_tensor *before = is_lm(v) ? token_logits(&c, true) : class_logits(&c.f, 0, true, false);
     const size_t size = (size_t)before->numel * sizeof(float);
     float *untouched = lf_malloc(size);
     assert_non_null(untouched);
@@ -248,6 +316,7 @@ static void check_training(const variant *v, const lf_kernels *k) {
     if (!in_bf16(k)) check_logits_now(&c, false, theirs(&c, "logits_after", NULL), 5e-3);
     if (is_lm(v)) check_logits_now(&c, true, untouched, 0); /* a classifier's head is trained, and the base's another */
     lf_free(untouched);
+    if (has_ends(v) && !in_bf16(k)) check_factor_gradients(&c, &t);
     close_training(&t);
     close_varied(&c);
 }
@@ -271,7 +340,9 @@ static lf_adapter *apply(varied *c, const char *dir) {
 }
 
 /* The same names and shapes in both; `more` are let through in theirs: copies that PEFT writes and nobody needs. */
-static bool is_more(const char *name) { return strstr(name, ".original_module.") || strstr(name, ".modules_to_save."); }
+static bool is_more(const char *name) {
+    return strstr(name, ".original_module.") || strstr(name, ".modules_to_save.") || strstr(name, ".base_layer.weight");
+}
 static void check_same_tensors(const char *their_dir, const char *our_dir) {
     const char *const dirs[] = {their_dir, our_dir};
     lf_safetensors *st[2];
@@ -289,6 +360,59 @@ static void check_same_tensors(const char *their_dir, const char *our_dir) {
     for (int i = 0; i < 2; i++) lf_safetensors_close(st[i]);
 }
 
+/* Token by token, through the cache: the logits after the first text. */
+static void check_cached(varied *c) {
+    const fixture *f = &c->f;
+    lf_kv_cache *cache;
+    lf_lm_head head;
+    const int64_t V = f->model->tokens.vocab_size, first = f->T / 2;
+    OK(lf_kv_cache_new(&cache, f->model, f->T, &err));
+    lf_model_lm_head(f->model, false, &head);
+    const void *logits = NULL;
+    for (int64_t from = 0; from < f->T; from += first) {
+        const int64_t n = f->T - from < first ? f->T - from : first;
+        lf_graph_begin(f->g, false, false, 0);
+        const lf_tensor *hidden = lf_lm_hidden_cached(f->model, f->g, ids_of(c, 0) + from, n, cache);
+        OK(lf_graph_status(f->g, &err));
+        logits = lf_lm_logits(f->g, (const float *)hidden->data + hidden->numel - f->model->hidden_size, &head);
+    }
+    OK(lf_graph_status(f->g, &err));
+    check_close("cached logits", logits, theirs(c, "logits_after", NULL) + (f->T - 1) * V, V, 1e-4);
+    lf_kv_cache_free(cache);
+}
+
+/* A start that is subtracted leaves the base as it was, bit for bit, on an embedding and an output layer too. */
+static void check_subtracted(const variant *v, const lf_kernels *k) {
+    static const char *const starts[] = {"pissa", "milora", "intermediate", "slice_random"};
+    for (size_t i = 0; has_ends(v) && is_lm(v) && i < sizeof starts / sizeof *starts; i++) {
+        varied c;
+        lf_adapter *a;
+        lf_adapter_opts opts;
+        open_varied(&c, v, k);
+        lf_config *cfg = config_of(v);
+        OK(lf_adapter_opts_read(&opts, cfg, &err));
+        opts.init = starts[i];
+        opts.use_rslora = false; /* PEFT refuses it beside patterns */
+        opts.position = (lf_position){LF_POSITION_FRACTION, 0.5};
+        const lf_tensor *before = token_logits(&c, true);
+        float *untouched = lf_malloc((size_t)before->numel * sizeof *untouched);
+        assert_non_null(untouched);
+        memcpy(untouched, before->data, (size_t)before->numel * sizeof *untouched);
+        OK(lf_adapter_new(&a, &c.f.model->nn, &opts, &err));
+        for (int64_t j = 0; j < lf_adapter_count(a); j++) {
+            const lf_lora *l = lf_adapter_module(a, j)->lora;
+            float *A = l->A.data;
+            assert_true(memcmp(l->A.data, l->A0, (size_t)l->A.numel * sizeof(float)) == 0);
+            assert_true(k->sum_squares(A, l->A.numel) > 0 && k->sum_squares(l->B0, l->B.numel) > 0);
+        }
+        check_logits_now(&c, false, untouched, 0);
+        lf_free(untouched);
+        lf_adapter_free(a);
+        lf_config_free(cfg);
+        close_varied(&c);
+    }
+}
+
 /* PEFT's file gives PEFT's logits; what is written of it has the same names, and gives them again. */
 static void check_file(const variant *v, const lf_kernels *k) {
     varied c;
@@ -296,6 +420,7 @@ static void check_file(const variant *v, const lf_kernels *k) {
     open_varied(&c, v, k);
     lf_adapter *a = apply(&c, c.dir);
     check_logits_now(&c, false, theirs(&c, "logits_after", NULL), 1e-4);
+    if (has_ends(v) && is_lm(v)) check_cached(&c);
     const lf_adapter_facts facts = {.base_path = v->base,
                                     .head = c.f.model->head.module,
                                     .num_labels = c.f.model->head.n_labels,
@@ -363,6 +488,11 @@ static void test_files(void **state) {
     each(check_file, "fp32");
 }
 
+static void test_subtracted(void **state) {
+    (void)state;
+    each(check_subtracted, "fp32");
+}
+
 static void test_merged(void **state) {
     (void)state;
     each(check_merged, "fp32");
@@ -370,6 +500,6 @@ static void test_merged(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_training), cmocka_unit_test(test_files),
-                                       cmocka_unit_test(test_merged)};
+                                       cmocka_unit_test(test_subtracted), cmocka_unit_test(test_merged)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

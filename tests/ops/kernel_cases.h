@@ -519,6 +519,21 @@ static void scatter_run(context *c) {
     c->k->scatter_rows(c->b[TABLE_REAL], c->b[GATHERED], some_ids(c->s[0], c->s[1]), c->s[0], c->s[2]);
 }
 
+enum { COLUMNS_U, COLUMNS_A, COLUMNS_A0 };
+static void columns_sizes(const int64_t *s, int64_t *n) { /* rows, V, r */
+    n[COLUMNS_U] = 2 * s[0] * s[2];
+    n[COLUMNS_A] = n[COLUMNS_A0] = s[2] * s[1];
+}
+static const kernel_shape columns_shapes[] = {{1, 1, 1}, {9, 5, 3}, {300, 40, 16}, {30, 700, 5}, {0}};
+static void gather_columns_run(context *c) { /* variant: with A0 */
+    c->k->gather_columns(c->b[COLUMNS_U], c->b[COLUMNS_A], c->variant ? c->b[COLUMNS_A0] : NULL,
+                         some_ids(c->s[0], c->s[1]), c->s[0], c->s[2], c->s[1], 1.3);
+}
+static void scatter_columns_run(context *c) { /* bits: two parts, padding */
+    c->k->scatter_columns(c->b[COLUMNS_A], c->b[COLUMNS_U], some_ids(c->s[0], c->s[1]), c->variant & 2 ? 0 : -1,
+                          c->s[0], c->s[2], c->variant & 1 ? 2 : 1, c->s[1]);
+}
+
 /* ---- losses ------------------------------------------------------------------------------------------------------ */
 
 enum { LOGITS, DLOGITS, CLASS_LSE, CLASS_LOSS };
@@ -937,6 +952,20 @@ static const kernel_case cases[] = {
      .shapes = table_shapes,
      .real = BIT(TABLE_REAL),
      .nan = {GATHERED, TABLE_REAL},
+     .tolerance = 1e-5},
+    {.name = "gather_columns",
+     .sizes = columns_sizes,
+     .run = gather_columns_run,
+     .shapes = columns_shapes,
+     .variants = 2,
+     .real = BIT(COLUMNS_A) | BIT(COLUMNS_A0),
+     .tolerance = 1e-6},
+    {.name = "scatter_columns",
+     .sizes = columns_sizes,
+     .run = scatter_columns_run,
+     .shapes = columns_shapes,
+     .variants = 4,
+     .real = BIT(COLUMNS_A) | BIT(COLUMNS_A0),
      .tolerance = 1e-5},
     {.name = "cross_entropy",
      .sizes = class_sizes,

@@ -243,10 +243,114 @@ static void check_head(const lf_kernels *k) {
     setup_end(&s);
 }
 
+/* An adapter with numbers of its own, on the weight. */
+enum { RANK = 3 };
+typedef struct adapter {
+    lf_lora lora;
+    void *owned[6];
+} adapter;
+
+static void adapter_begin(adapter *a, const lf_kernels *k, bool delta, double dropout) {
+    static const struct { int64_t rows, columns; } shapes[] = {{RANK, C}, {V, RANK}};
+    a->lora = (lf_lora){.r = RANK, .scaling = 1.7, .dropout = dropout};
+    lf_tensor *const factors[] = {&a->lora.A, &a->lora.B};
+    void **const starts[] = {&a->lora.A0, &a->lora.B0};
+    for (uint64_t i = 0; i < 2; i++) {
+        const int64_t n = shapes[i].rows * shapes[i].columns;
+        void **own = a->owned + 3 * i;
+        own[0] = numbers(n, k->dtype, 30 + i, 0.2);
+        own[1] = numbers(n, k->dtype, 0, 0);
+        own[2] = numbers(n, k->dtype, 40 + i, 0.2);
+        leaf(factors[i], k->dtype, shapes[i].rows, shapes[i].columns, own[0], own[1]);
+        *starts[i] = delta ? own[2] : NULL;
+    }
+}
+
+static void adapter_end(adapter *a) {
+    for (int i = 0; i < 6; i++) lf_aligned_free(a->owned[i]);
+}
+
+/* W + scaling (B A - B0 A0), as floats. */
+static float *merged_weight(const setup *s, const adapter *a) {
+    const lf_lora *l = &a->lora;
+    const lf_dtype type = s->k->dtype;
+    float *W = block(V * C, LF_F32);
+    for (int64_t v = 0; v < V; v++)
+        for (int64_t c = 0; c < C; c++) {
+            double sum = 0;
+            for (int64_t r = 0; r < RANK; r++) {
+                sum += get(l->B.data, type, v * RANK + r) * get(l->A.data, type, r * C + c);
+                if (l->A0) sum -= get(l->B0, type, v * RANK + r) * get(l->A0, type, r * C + c);
+            }
+            W[v * C + c] = (float)((double)s->W_float[v * C + c] + 1.7 * sum);
+        }
+    return W;
+}
+
+/* With an adapter a head says what the merged weight says; without it, what it said. */
+static void check_adapter(const lf_kernels *k, bool delta) {
+    setup s;
+    adapter a;
+    lf_tensor W, merged;
+    static lf_label_score got[ROWS], plain[ROWS];
+    setup_begin(&s, k);
+    adapter_begin(&a, k, delta, 0.5); /* no dropout where nothing is trained */
+    float *floats = merged_weight(&s, &a);
+    void *numbers_of = block(V * C, k->dtype);
+    k->from_f32(numbers_of, floats, V * C);
+    leaf(&W, k->dtype, V, C, s.W, NULL);
+    leaf(&merged, k->dtype, V, C, numbers_of, NULL);
+    const lf_lm_head heads[] = {{.frozen = &s.frozen, .lora = &a.lora, .scale = 0.8, .softcap = 5},
+                                {.weight = &W, .lora = &a.lora, .scale = 0.8, .softcap = 5}};
+    const lf_lm_head whole = {.weight = &merged, .scale = 0.8, .softcap = 5},
+                     base = {.frozen = &s.frozen, .scale = 0.8, .softcap = 5};
+    const double rounding = k->act_dtype == LF_BF16 ? 2e-3 : 1e-6;
+    for (int i = 0; i < 2; i++) {
+        lf_graph_begin(s.g, false, false, 0);
+        OK(lf_lm_score(s.g, s.hidden, &heads[i], s.hidden, &whole, s.labels, ROWS, got));
+        for (int64_t row = 0; row < ROWS; row++) assert_near(got[row].kl, 0, rounding, "kl to the merged", k, row);
+        OK(lf_lm_score(s.g, s.hidden, &heads[i], s.hidden, &base, s.labels, ROWS, got));
+        OK(lf_lm_score(s.g, s.hidden, &base, s.hidden, &heads[i], s.labels, ROWS, plain));
+        assert_true(got[0].kl > 0.01 && fabs(got[0].nll - plain[0].nll) > 1e-3);
+    }
+    lf_aligned_free(numbers_of);
+    lf_aligned_free(floats);
+    adapter_end(&a);
+    setup_end(&s);
+}
+static void check_plain_adapter(const lf_kernels *k) { check_adapter(k, false); }
+static void check_delta_adapter(const lf_kernels *k) { check_adapter(k, true); }
+
+/* With a number of threads the adapter's gradients are the same bytes each time, and two losses a step add up. */
+static void check_same_bytes(const lf_kernels *k) {
+    setup s;
+    adapter a[2];
+    lf_tensor hidden;
+    setup_begin(&s, k);
+    for (int i = 0; i < 2; i++) {
+        adapter_begin(&a[i], k, true, 0);
+        lf_threads_set(3);
+        leaf(&hidden, k->act_dtype, ROWS, C, s.hidden, NULL);
+        const lf_lm_head head = {.frozen = &s.frozen, .lora = &a[i].lora};
+        lf_graph_begin(s.g, true, true, 0);
+        lf_tensor *loss = lf_lm_loss(s.g, &hidden, &head, s.labels, 10, 0, NULL),
+                  *again = lf_lm_loss(s.g, &hidden, &head, s.labels, 10, 0, NULL);
+        OK(lf_graph_backward(s.g, lf_add(s.g, loss, again), 1, &err));
+    }
+    lf_threads_set(2);
+    for (int f = 0; f < 2; f++)
+        assert_memory_equal(a[0].owned[3 * f + 1], a[1].owned[3 * f + 1],
+                            (size_t)(f ? V * RANK : RANK * C) * lf_dtype_size(k->dtype));
+    for (int i = 0; i < 2; i++) adapter_end(&a[i]);
+    setup_end(&s);
+}
+
 /* Steps with other numbers of targets take the memory that the first took. */
 static void check_warm_step(const lf_kernels *k) {
     setup s;
+    adapter adapted;
     setup_begin(&s, k);
+    adapter_begin(&adapted, k, true, 0.1);
     lf_tensor hidden, W;
     leaf(&hidden, k->act_dtype, ROWS, C, s.hidden, s.dhidden);
     leaf(&W, k->dtype, V, C, s.W, s.dW);
@@ -262,12 +366,18 @@ static void check_warm_step(const lf_kernels *k) {
         lf_graph_begin(s.g, true, true, (uint64_t)step);
         lf_tensor *a = lf_lm_loss(s.g, &hidden, &FROZEN(s), s.labels, 10, 0.1, NULL);
         lf_tensor *b = lf_lm_loss(s.g, &hidden, &TRAINED(W), s.labels, 10, 0.1, NULL);
-        OK(lf_graph_backward(s.g, lf_add(s.g, a, b), 1, &err));
+        const lf_lm_head heads[] = {{.frozen = &s.frozen, .lora = &adapted.lora},
+                                    {.weight = &W, .lora = &adapted.lora}};
+        lf_tensor *c = lf_lm_loss(s.g, &hidden, &heads[0], s.labels, 10, 0.1, NULL),
+                  *d = lf_lm_loss(s.g, &hidden, &heads[1], s.labels, 10, 0, NULL);
+        OK(lf_graph_backward(s.g, lf_add(s.g, lf_add(s.g, a, b), lf_add(s.g, c, d)), 1, &err));
         lf_graph_begin(s.g, false, false, (uint64_t)step);
+        OK(lf_lm_score(s.g, s.hidden, &heads[0], s.base, &FROZEN(s), s.labels, ROWS, got));
         OK(lf_lm_score(s.g, s.hidden, &FROZEN(s), s.base, &FROZEN(s), s.labels, ROWS, got));
     }
     assert_true(calls > 0 && lf_alloc_calls() == calls);
     assert_true(bytes > 0 && lf_graph_bytes(s.g) == bytes);
+    adapter_end(&adapted);
     setup_end(&s);
 }
 
@@ -278,7 +388,7 @@ static double decoder(lf_graph *g, const lf_kernels *k, lf_tensor *leaves, const
                        sines[] = {0, 0, 0.8f, 0.6f, -0.9f, 0.4f, 0, -0.8f};
     enum { TABLE, NORM, QKV, NORM_Q, NORM_K, OUT, GATE_UP, DOWN };
     lf_graph_begin(g, true, true, 0);
-    lf_tensor *x = lf_embed(g, ids, 2, 4, &leaves[TABLE], NULL, NULL), *h = lf_rmsnorm(g, x, &leaves[NORM], 1e-5);
+    lf_tensor *x = lf_embed(g, ids, 2, 4, &leaves[TABLE], NULL, NULL, NULL), *h = lf_rmsnorm(g, x, &leaves[NORM], 1e-5);
     lf_tensor *qkv = lf_linear(g, h, NULL, &leaves[QKV], NULL, NULL);
     lf_tensor *normed = lf_head_norm(g, qkv, &leaves[NORM_Q], &leaves[NORM_K], 2, 1, 1e-5);
     lf_tensor *turned = lf_rope(g, normed, cosines, sines, positions, 4, 2, 1);
@@ -377,7 +487,9 @@ static void test_out_of_memory(void **state) {
     lf_status rc = LF_ENOMEM;
     int64_t n = 0;
     setup s;
+    adapter adapted;
     setup_begin(&s, &lf_kernels_ref_f32);
+    adapter_begin(&adapted, s.k, true, 0.1);
     lf_tensor hidden, W;
     leaf(&hidden, LF_F32, 8, C, s.hidden, s.dhidden);
     leaf(&W, LF_F32, V, C, s.W, s.dW);
@@ -390,7 +502,9 @@ static void test_out_of_memory(void **state) {
             lf_graph_begin(g, true, true, 0);
             lf_tensor *a = lf_lm_loss(g, &hidden, &FROZEN(s), s.labels, 1, 0, NULL),
                       *b = lf_lm_loss(g, &hidden, &TRAINED(W), s.labels, 1, 0, NULL);
-            rc = lf_graph_backward(g, lf_add(g, a, b), 1, NULL);
+            const lf_lm_head head = {.frozen = &s.frozen, .lora = &adapted.lora};
+            lf_tensor *c = lf_lm_loss(g, &hidden, &head, s.labels, 1, 0, NULL);
+            rc = lf_graph_backward(g, lf_add(g, lf_add(g, a, b), c), 1, NULL);
             if (!rc) rc = lf_lm_score(g, s.hidden, &FROZEN(s), s.base, &FROZEN(s), s.labels, 8, got);
         }
         lf_graph_free(g);
@@ -399,6 +513,7 @@ static void test_out_of_memory(void **state) {
     lf_alloc_fail_after(-1);
     assert_int_equal(rc, LF_OK);
     assert_true(n > 4);
+    adapter_end(&adapted);
     setup_end(&s);
 }
 
@@ -418,7 +533,7 @@ static void test_wrong_shapes(void **state) {
         const lf_tensor *t = i == 0   ? lf_rmsnorm(s.g, &narrow, &W, 1e-5)
                              : i == 1 ? lf_gated(s.g, &narrow, LF_SILU)
                              : i == 2 ? lf_rope(s.g, &hidden, NULL, NULL, NULL, 2, 2, 1)
-                             : i == 3 ? lf_embed(s.g, ids, 1, 2, &W, NULL, NULL)
+                             : i == 3 ? lf_embed(s.g, ids, 1, 2, &W, NULL, NULL, NULL)
                                       : lf_lm_loss(s.g, i == 4 ? &narrow : &hidden, &FROZEN(s), s.labels, 1, 0, NULL);
         assert_null(t);
         err = (lf_err){0};
@@ -428,11 +543,22 @@ static void test_wrong_shapes(void **state) {
     setup_end(&s);
 }
 
+static void test_adapter(void **state) {
+    (void)state;
+    with_backends(check_plain_adapter);
+    with_backends(check_delta_adapter);
+}
+static void test_same_bytes(void **state) {
+    (void)state;
+    with_backends(check_same_bytes);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_frozen_loss),   cmocka_unit_test(test_trained_loss), cmocka_unit_test(test_score),
         cmocka_unit_test(test_head),          cmocka_unit_test(test_warm_step),    cmocka_unit_test(test_decoder),
-        cmocka_unit_test(test_out_of_memory), cmocka_unit_test(test_wrong_shapes),
+        cmocka_unit_test(test_out_of_memory), cmocka_unit_test(test_wrong_shapes), cmocka_unit_test(test_adapter),
+        cmocka_unit_test(test_same_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

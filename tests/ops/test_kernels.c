@@ -446,21 +446,26 @@ static void test_threads(void **state) {
 static void test_sums_whatever_the_threads(void **state) {
     (void)state;
     const lf_kernels *k;
-    float one[200] = {0}, four[200] = {0}, table_one[100 * 150] = {0}, table_four[100 * 150] = {0};
+    float one[200] = {0}, four[200] = {0}, table_one[100 * 150] = {0}, table_four[100 * 150] = {0},
+          columns_one[5 * 100] = {0}, columns_four[5 * 100] = {0};
     const int32_t *ids = some_ids(400, 100);
     assert_int_equal(lf_kernels_select(&k, "fp32", NULL), LF_OK);
     lf_threads_set(1);
     const double a = k->sum_squares(source, SOURCE);
     k->column_sums(one, source, 200, SOURCE / 200, 200);
     k->scatter_rows(table_one, source, ids, 400, 150);
+    k->scatter_columns(columns_one, source, ids, 7, 400, 5, 2, 100);
     lf_threads_set(4);
     const double b = k->sum_squares(source, SOURCE);
     k->column_sums(four, source, 200, SOURCE / 200, 200);
     k->scatter_rows(table_four, source, ids, 400, 150);
+    k->scatter_columns(columns_four, source, ids, 7, 400, 5, 2, 100);
     lf_threads_set(2);
     assert_memory_equal(&a, &b, sizeof a);
     assert_memory_equal(one, four, sizeof one);
     assert_memory_equal(table_one, table_four, sizeof table_one);
+    assert_memory_equal(columns_one, columns_four, sizeof columns_one);
+    for (int r = 0; r < 5; r++) assert_true(columns_one[r * 100 + 7] == 0); /* padding */
 }
 
 int main(int argc, char **argv) {

@@ -640,7 +640,12 @@ static void test_wrong_tensors(void **state) {
             "modules_to_save");
     REJECTS(LF_ESHAPE, ((folder){.add = "base_model.model.vit.layers.0.attention.q_proj.lora_magnitude_vector"}),
             "lora_magnitude_vector", "1 dimensions");
-    REJECTS(LF_EUNSUPPORTED, ((folder){.add = "base_model.model.vit.embed.lora_embedding_A"}), "embeddings");
+    REJECTS(LF_EDATA, ((folder){.add = "base_model.model.vit.embed.lora_embedding_A"}), "vit.embed.lora_embedding_B'",
+            "missing");
+    REJECTS(LF_EDATA, ((folder){.add = "base_model.model.vit.layers.0.attention.q_proj.lora_embedding_A"}),
+            "layers.0.attention.q_proj'", "an embedding", "a linear layer");
+    REJECTS(LF_EUNSUPPORTED, ((folder){.add = "base_model.model.vit.layers.0.attention.q_proj.base_layer.weight"}),
+            "q_proj.base_layer.weight'", "not the base model's weight", "merge_and_unload");
 }
 
 static void test_wrong_targets(void **state) {

@@ -4,8 +4,8 @@
  * W is kept, as large as hidden, and backward only scales it. So the product with the vocabulary, the largest of a
  * small model, is made once in each direction. A trained weight's gradient is as large as the weight and belongs to its
  * owner, who may not have asked for it yet: its logits are made again in backward, from hidden and the log-sum-exp of
- * each row. The gradient of a trained bias is small: the forward pass keeps it where it makes that of the hidden
- * states.
+ * each row. The gradients of a trained bias and of an adapter are small: the forward pass keeps them where it makes
+ * that of the hidden states. Of those, what nobody wants is not made.
  */
 #include <string.h>
 
@@ -13,14 +13,18 @@
 #include "graph/ops.h"
 #include "graph/view.h"
 
+extern const lf_op lf_op_lm_loss;
 typedef struct attributes {
     lf_lm_head head;
     const int32_t *labels;
     double normalizer, smoothing;
     lf_lm_counts *counts;
 } attributes;
-enum { HIDDEN, WEIGHT, BIAS, INPUTS }; /* the second NULL when frozen, the third when there is none */
-enum { LSE, DHIDDEN, DBIAS }; /* slots of saved: real [rows with targets], in their order; act [rows,C]; real [V] */
+enum { HIDDEN, WEIGHT, BIAS, LORA_A, LORA_B, INPUTS }; /* WEIGHT: NULL when frozen; the later ones when there is none */
+/* Slots of saved: real [rows with targets], in their order; act [rows,C]; and, real, as the inputs that they are of */
+enum { LSE, DHIDDEN, DBIAS, DA, DB };
+static const struct { int slot, input; } kept[] = {{DBIAS, BIAS}, {DA, LORA_A}, {DB, LORA_B}};
+enum { N_KEPT = sizeof kept / sizeof kept[0] };
 
 static const attributes *attributes_of(const lf_node *n) { return (const void *)n->attributes; }
 static int64_t channels(const lf_node *n) { return n->in[HIDDEN]->shape[n->in[HIDDEN]->ndim - 1]; }
@@ -30,7 +34,14 @@ static lf_status lm_loss_shape(lf_node *n, lf_err *err) {
     const attributes *a = attributes_of(n);
     const lf_tensor *x = n->in[HIDDEN], *W = n->in[WEIGHT], *bias = n->in[BIAS];
     const lf_frozen *frozen = a->head.frozen;
+    const lf_lora *lora = a->head.lora;
     const int64_t V = frozen ? frozen->out : W->shape[0], C = frozen ? frozen->in : W->shape[1];
+    if (lora && (n->in[LORA_A]->numel != lora->r * C || n->in[LORA_B]->numel != V * lora->r))
+        return lf_fail(err, LF_ESHAPE,
+                       "lm_loss: an adapter of rank %lld has A of %lld numbers and B of %lld, the weight is [%lld, "
+                       "%lld]",
+                       (long long)lora->r, (long long)n->in[LORA_A]->numel, (long long)n->in[LORA_B]->numel,
+                       (long long)V, (long long)C);
     if (C != channels(n) || (frozen ? frozen->act_dtype != x->dtype : W->ndim != 2) || (bias && bias->numel != V))
         return lf_fail(err, LF_ESHAPE,
                        "lm_loss: hidden has last dim %lld (%s), the weight is [%lld, %lld] (%s), the bias has %lld",
@@ -46,11 +57,24 @@ static lf_status lm_loss_shape(lf_node *n, lf_err *err) {
     return LF_OK;
 }
 
-/* Where a block's dlogits go: over its logits, or, where they are of another type or a soft-cap's slope is still to be
- * read from them, into memory of the pool. */
-static void *dlogits_of(lf_graph *g, const lf_lm_blocks *b) {
-    return b->k->act_dtype == b->k->dtype && !(b->head.softcap > 0) ? b->logits
-                                                                    : lf_graph_take(g, b->k->act_dtype, b->size * b->V);
+/* Where a block's gradients are made. */
+typedef struct room {
+    void *dlogits; /* over its logits, or, where they are of another type or a soft-cap's slope is still to be read from
+                      them, in memory of the pool */
+    void *dx;      /* over its x, or, where that is read once more, in memory of the pool; NULL: not wanted */
+} room;
+
+static room take_room(lf_graph *g, const lf_lm_blocks *b, bool wants_dx, bool reads_x) {
+    room r = {.dlogits = b->logits, .dx = wants_dx ? b->x : NULL};
+    if (b->k->act_dtype != b->k->dtype || b->head.softcap > 0)
+        r.dlogits = lf_graph_take(g, b->k->act_dtype, b->size * b->V);
+    if (wants_dx && reads_x) r.dx = lf_graph_take(g, b->k->act_dtype, b->size * b->C);
+    return r;
+}
+
+static void give_room(lf_graph *g, const lf_lm_blocks *b, const room *r) {
+    if (r->dx != b->x) lf_graph_give(g, r->dx);
+    if (r->dlogits != b->logits) lf_graph_give(g, r->dlogits);
 }
 
 /* The block's rows of `from`, to their places in the batch. */
@@ -75,7 +99,8 @@ static double block_loss(const lf_lm_blocks *b, lf_view lse, double smoothing, l
     return (1 - smoothing) * nll + smoothing * uniform;
 }
 
-/* The gradient of the block's products h W^T; that of the bias is added to dbias, real (NULL: not wanted). */
+/* The gradient of the block's products, with the adapter's term; that of the bias is added to dbias, real (NULL: not
+ * wanted). */
 static void block_dlogits(const lf_lm_blocks *b, void *dlogits, void *dbias, double scale, lf_const_view lse,
                           double smoothing) {
     const lf_lm_head *h = &b->head;
@@ -87,40 +112,51 @@ static void block_dlogits(const lf_lm_blocks *b, void *dlogits, void *dbias, dou
     if (later != 1) b->k->lm_logits_backward(dlogits, NULL, b->n * b->V, later, 0);
 }
 
-/* Of a trained bias, when the forward pass makes the gradients: [V], zero. */
-static void *kept_dbias(lf_graph *g, lf_node *n) {
+/* When the forward pass makes the gradients: room for the small ones that are wanted, zero. */
+static void keep_gradients(lf_graph *g, lf_node *n) {
     const lf_kernels *k = lf_kernels_for(g, n->in[HIDDEN]);
-    void *dbias = lf_wants_grad(n, BIAS) ? lf_save(g, n, DBIAS, k->dtype, n->in[BIAS]->numel) : NULL;
-    if (dbias) k->wide->fill(dbias, 0, n->in[BIAS]->numel);
-    return dbias;
+    for (int i = 0; i < N_KEPT; i++) {
+        const int64_t numel = n->in[kept[i].input] ? n->in[kept[i].input]->numel : 0;
+        void *d = lf_wants_grad(n, kept[i].input) ? lf_save(g, n, kept[i].slot, k->dtype, numel) : NULL;
+        if (d) k->wide->fill(d, 0, numel);
+    }
+}
+
+/* Of one block, whose logits are there: what is kept of its gradients. */
+static bool keep_block(lf_graph *g, lf_node *n, lf_lm_blocks *b, const room *r, lf_const_view lse) {
+    const attributes *a = attributes_of(n);
+    block_dlogits(b, r->dlogits, n->saved[DBIAS], 1 / a->normalizer, lse, a->smoothing);
+    bool ok = !r->dx || b->k->frozen_backward(a->head.frozen, r->dx, r->dlogits, b->n, false);
+    if (b->head.lora)
+        ok = ok && lf_lm_lora_backward(&b->lora, b->n, r->dx, n->saved[DA], n->saved[DB], r->dlogits, b->x);
+    if (ok && r->dx) scatter(b, n->saved[DHIDDEN], r->dx);
+    return lf_lm_blocks_made(g, b, ok);
 }
 
 static void lm_loss_forward(lf_graph *g, lf_node *n) {
     const attributes *a = attributes_of(n);
     const lf_kernels *k = lf_kernels_for(g, n->in[HIDDEN]);
-    const bool keeps = a->head.frozen && lf_node_keeps(g, n);
+    const bool keeps = a->head.frozen && lf_node_keeps(g, n), keeps_dx = keeps && lf_wants_grad(n, HIDDEN);
     lf_lm_counts counts = {0};
     lf_lm_blocks b;
-    lf_lm_blocks_begin(g, &b, k, rows(n), &a->head);
+    lf_lm_blocks_begin(g, &b, k, rows(n), &a->head, keeps, n->key);
     const lf_view lse = {lf_save(g, n, LSE, k->dtype, rows(n)), 1, k->dtype};
-    void *dhidden = keeps ? lf_save(g, n, DHIDDEN, k->act_dtype, n->in[HIDDEN]->numel) : NULL,
-         *dlogits = keeps ? dlogits_of(g, &b) : NULL, *dbias = keeps ? kept_dbias(g, n) : NULL;
+    void *dhidden = keeps_dx ? lf_save(g, n, DHIDDEN, k->act_dtype, n->in[HIDDEN]->numel) : NULL;
+    const room r = keeps ? take_room(g, &b, keeps_dx, a->head.lora) : (room){.dlogits = b.logits};
+    if (keeps) keep_gradients(g, n);
     bool ok = !lf_graph_status(g, NULL);
     double loss = 0;
-    if (ok && keeps) k->fill(dhidden, 0, n->in[HIDDEN]->numel);
+    if (ok && dhidden) k->fill(dhidden, 0, n->in[HIDDEN]->numel);
     while (ok && lf_lm_blocks_next(&b, a->labels)) {
         lf_lm_blocks_gather(&b, n->in[HIDDEN]->data);
         ok = lf_lm_blocks_logits(g, &b, b.logits);
         if (!ok) break;
         loss += block_loss(&b, lse, a->smoothing, &counts);
-        if (!keeps) continue;
-        block_dlogits(&b, dlogits, dbias, 1 / a->normalizer, lf_view_read(lse), a->smoothing);
-        ok = lf_lm_blocks_made(g, &b, k->frozen_backward(a->head.frozen, b.x, dlogits, b.n, false)); /* x has served */
-        scatter(&b, dhidden, b.x);
+        if (keeps) ok = keep_block(g, n, &b, &r, lf_view_read(lse));
     }
     if (ok) k->wide->fill(n->out->data, counts.targets > 0 ? loss / a->normalizer : 0, 1);
     if (ok && a->counts) *a->counts = counts;
-    if (dlogits != b.logits) lf_graph_give(g, dlogits);
+    give_room(g, &b, &r);
     lf_lm_blocks_end(g, &b);
 }
 
@@ -128,23 +164,30 @@ static void lm_loss_forward(lf_graph *g, lf_node *n) {
 static void frozen_backward(lf_graph *g, lf_node *n, double dloss) {
     const lf_kernels *k = lf_kernels_for(g, n->in[HIDDEN]);
     bool add;
-    void *dbias = lf_grad_out(g, n, BIAS, &add);
-    if (dbias) k->wide->axpy(dbias, dloss, n->saved[DBIAS], n->in[BIAS]->numel);
+    for (int i = 0; i < N_KEPT; i++) {
+        void *d = lf_grad_out(g, n, kept[i].input, &add);
+        if (d) k->wide->axpy(d, dloss, n->saved[kept[i].slot], n->in[kept[i].input]->numel);
+    }
     void *dx = lf_grad_out(g, n, HIDDEN, &add);
     if (!dx) return;
     if (!add) k->fill(dx, 0, n->in[HIDDEN]->numel);
     k->axpy(dx, dloss, n->saved[DHIDDEN], n->in[HIDDEN]->numel);
 }
 
-/* dW += dlogits^T x and dx = dlogits W of one block. */
-static bool block_backward(lf_graph *g, const lf_lm_blocks *b, const void *dlogits, void *dW, void *dx,
-                           void *dx_block) {
+/* Where the gradients of the inputs go; NULL: not wanted. */
+typedef struct gradients {
+    void *dx, *dW, *dbias, *dA, *dB;
+} gradients;
+
+/* Of one block: dW += dlogits^T x, dx += dlogits W, and the adapter's. */
+static bool block_backward(lf_graph *g, lf_lm_blocks *b, const room *r, const gradients *to) {
     const int64_t V = b->V, C = b->C;
     const size_t size = (size_t)C * lf_dtype_size(b->k->act_dtype);
-    bool ok = !dW || b->k->gemm_real(true, false, V, C, b->n, dlogits, V, b->x, C, true, dW, C);
-    ok = ok && (!dx || b->k->gemm(false, false, b->n, C, V, dlogits, V, b->W, C, false, dx_block, C));
-    for (int64_t i = 0; ok && dx && i < b->n; i++)
-        b->k->axpy((char *)dx + (size_t)b->row[i] * size, 1, (char *)dx_block + (size_t)i * size, C);
+    bool ok = !to->dW || b->k->gemm_real(true, false, V, C, b->n, r->dlogits, V, b->x, C, true, to->dW, C);
+    ok = ok && (!r->dx || b->k->gemm(false, false, b->n, C, V, r->dlogits, V, b->W, C, false, r->dx, C));
+    if (b->head.lora) ok = ok && lf_lm_lora_backward(&b->lora, b->n, r->dx, to->dA, to->dB, r->dlogits, b->x);
+    for (int64_t i = 0; ok && r->dx && i < b->n; i++)
+        b->k->axpy((char *)to->dx + (size_t)b->row[i] * size, 1, (char *)r->dx + (size_t)i * size, C);
     return lf_lm_blocks_made(g, b, ok);
 }
 
@@ -152,23 +195,25 @@ static void trained_backward(lf_graph *g, lf_node *n, double dloss) {
     const attributes *a = attributes_of(n);
     const lf_kernels *k = lf_kernels_for(g, n->in[HIDDEN]);
     bool add = false, ignored;
-    void *dx = lf_grad_out(g, n, HIDDEN, &add), *dW = lf_grad_out(g, n, WEIGHT, &ignored),
-         *dbias = lf_grad_out(g, n, BIAS, &ignored);
+    const gradients to = {.dx = lf_grad_out(g, n, HIDDEN, &add),
+                          .dW = lf_grad_out(g, n, WEIGHT, &ignored),
+                          .dbias = lf_grad_out(g, n, BIAS, &ignored),
+                          .dA = lf_grad_out(g, n, LORA_A, &ignored),
+                          .dB = lf_grad_out(g, n, LORA_B, &ignored)};
     lf_lm_blocks b;
-    lf_lm_blocks_begin(g, &b, k, rows(n), &a->head);
-    void *dlogits = dlogits_of(g, &b), *dx_block = dx ? lf_graph_take(g, k->act_dtype, b.size * b.C) : NULL;
+    lf_lm_blocks_begin(g, &b, k, rows(n), &a->head, true, n->key);
+    const room r = take_room(g, &b, to.dx, true);
     bool ok = !lf_graph_status(g, NULL);
-    if (ok && dx && !add) k->fill(dx, 0, n->in[HIDDEN]->numel);
+    if (ok && to.dx && !add) k->fill(to.dx, 0, n->in[HIDDEN]->numel);
     while (ok && lf_lm_blocks_next(&b, a->labels)) {
         lf_lm_blocks_gather(&b, n->in[HIDDEN]->data);
         ok = lf_lm_blocks_logits(g, &b, b.logits);
         if (!ok) break;
-        block_dlogits(&b, dlogits, dbias, dloss / a->normalizer, (lf_const_view){n->saved[LSE], 1, k->dtype},
+        block_dlogits(&b, r.dlogits, to.dbias, dloss / a->normalizer, (lf_const_view){n->saved[LSE], 1, k->dtype},
                       a->smoothing);
-        ok = block_backward(g, &b, dlogits, dW, dx, dx_block);
+        ok = block_backward(g, &b, &r, &to);
     }
-    lf_graph_give(g, dx_block);
-    if (dlogits != b.logits) lf_graph_give(g, dlogits);
+    give_room(g, &b, &r);
     lf_lm_blocks_end(g, &b);
 }
 
@@ -182,98 +227,7 @@ static void lm_loss_backward(lf_graph *g, lf_node *n) {
 
 static unsigned lm_loss_needs(const lf_node *n) { return attributes_of(n)->head.frozen ? 0 : LF_NEEDS(HIDDEN); }
 
-/* ---- cases: hidden, W, bias ---- */
-
-enum { MOST_ROWS = 800 };
-static const int32_t labels[] = {2, -100, 0, 4, -1, 2}, none[] = {-100, -100};
-
-/* The reference's frozen weight is W itself, row-major, so a case can borrow its input. */
-static lf_lm_head head_of(lf_tensor **in, bool frozen) {
-    static lf_frozen W;
-    W = (lf_frozen){.out = in[1]->shape[0], .in = in[1]->shape[1], .data = in[1]->data, .act_dtype = LF_F64};
-    return (lf_lm_head){.frozen = frozen ? &W : NULL, .weight = frozen ? NULL : in[1]};
-}
-static lf_tensor *with(lf_graph *g, lf_tensor **in, bool frozen, double smoothing) {
-    const lf_lm_head head = head_of(in, frozen);
-    return lf_lm_loss(g, in[0], &head, labels, 3, smoothing, NULL);
-}
-static lf_tensor *with_bias(lf_graph *g, lf_tensor **in, bool frozen, double scale, double softcap) {
-    lf_lm_head head = head_of(in, frozen);
-    head.bias = in[2];
-    head.scale = scale;
-    head.softcap = softcap;
-    return lf_add(g, lf_lm_loss(g, in[0], &head, labels, 3, 0.1, NULL),
-                  lf_lm_loss(g, in[0], &head, labels, 2, 0, NULL));
-}
-static lf_tensor *build_frozen_bias(lf_graph *g, lf_tensor **in) { return with_bias(g, in, true, 0, 0); }
-static lf_tensor *build_trained_bias(lf_graph *g, lf_tensor **in) { return with_bias(g, in, false, 0, 0); }
-static lf_tensor *build_frozen_all(lf_graph *g, lf_tensor **in) { return with_bias(g, in, true, 0.3, 1.5); }
-static lf_tensor *build_trained_all(lf_graph *g, lf_tensor **in) { return with_bias(g, in, false, 0.3, 1.5); }
-static lf_tensor *build_scale(lf_graph *g, lf_tensor **in) {
-    lf_lm_head head = head_of(in, false);
-    head.scale = 1.7;
-    return lf_lm_loss(g, in[0], &head, labels, 3, 0, NULL);
-}
-static lf_tensor *build_softcap(lf_graph *g, lf_tensor **in) {
-    lf_lm_head head = head_of(in, true);
-    head.softcap = 0.7;
-    return lf_lm_loss(g, in[0], &head, labels, 3, 0, NULL);
-}
-static lf_tensor *build_frozen(lf_graph *g, lf_tensor **in) { return with(g, in, true, 0); }
-static lf_tensor *build_trained(lf_graph *g, lf_tensor **in) { return with(g, in, false, 0); }
-static lf_tensor *build_frozen_smooth(lf_graph *g, lf_tensor **in) {
-    return lf_add(g, with(g, in, true, 0.1), with(g, in, true, 0));
-}
-static lf_tensor *build_trained_smooth(lf_graph *g, lf_tensor **in) {
-    return lf_add(g, with(g, in, false, 0.1), with(g, in, false, 0));
-}
-static lf_tensor *build_no_target(lf_graph *g, lf_tensor **in) {
-    const lf_lm_head head = head_of(in, false);
-    return lf_lm_loss(g, in[0], &head, none, 1, 0, NULL);
-}
-/* More rows than a block takes; every third has no target. */
-static lf_tensor *build_blocks(lf_graph *g, lf_tensor **in, bool frozen) {
-    static int32_t many[MOST_ROWS];
-    const lf_lm_head head = head_of(in, frozen);
-    for (int32_t i = 0; i < MOST_ROWS; i++) many[i] = i % 3 == 2 ? -100 : i % 2;
-    return lf_lm_loss(g, in[0], &head, many, 10, 0, NULL);
-}
-static lf_tensor *build_blocks_frozen(lf_graph *g, lf_tensor **in) { return build_blocks(g, in, true); }
-static lf_tensor *build_blocks_trained(lf_graph *g, lf_tensor **in) { return build_blocks(g, in, false); }
-
-static const lf_op_case cases[] = {
-    {"frozen", 2, {{3, {2, 3, 4}, false}, {2, {5, 4}, true}}, build_frozen, 1e-7},
-    {"frozen, smoothing, two losses", 2, {{3, {2, 3, 4}, false}, {2, {5, 4}, true}}, build_frozen_smooth, 1e-7},
-    {"trained", 2, {{3, {2, 3, 4}, false}, {2, {5, 4}, false}}, build_trained, 1e-7},
-    {"trained, smoothing, two losses", 2, {{3, {2, 3, 3}, false}, {2, {7, 3}, false}}, build_trained_smooth, 1e-7},
-    {"weight only", 2, {{3, {2, 3, 4}, true}, {2, {5, 4}, false}}, build_trained, 1e-7},
-    {"hidden only", 2, {{3, {2, 3, 4}, false}, {2, {5, 4}, true}}, build_trained, 1e-7},
-    {"one row, one channel", 2, {{2, {1, 1}, false}, {2, {3, 1}, false}}, build_trained, 1e-7},
-    {"no target", 2, {{2, {2, 3}, false}, {2, {4, 3}, false}}, build_no_target, 1e-7},
-    {"frozen, bias", 3, {{3, {2, 3, 4}, false}, {2, {5, 4}, true}, {1, {5}, false}}, build_frozen_bias, 1e-7},
-    {"frozen, constant bias, scale, softcap",
-     3,
-     {{3, {2, 3, 4}, false}, {2, {5, 4}, true}, {1, {5}, true}},
-     build_frozen_all,
-     1e-7},
-    {"frozen, bias, scale, softcap",
-     3,
-     {{3, {2, 3, 4}, false}, {2, {5, 4}, true}, {1, {5}, false}},
-     build_frozen_all,
-     1e-7},
-    {"trained, bias", 3, {{3, {2, 3, 4}, false}, {2, {5, 4}, false}, {1, {5}, false}}, build_trained_bias, 1e-7},
-    {"trained, bias, scale, softcap",
-     3,
-     {{3, {2, 3, 4}, false}, {2, {5, 4}, false}, {1, {5}, false}},
-     build_trained_all,
-     1e-7},
-    {"bias only", 3, {{3, {2, 3, 4}, true}, {2, {5, 4}, true}, {1, {5}, false}}, build_frozen_all, 1e-7},
-    {"trained, scale", 2, {{3, {2, 3, 4}, false}, {2, {5, 4}, false}}, build_scale, 1e-7},
-    {"frozen, softcap", 2, {{3, {2, 3, 4}, false}, {2, {5, 4}, true}}, build_softcap, 1e-7},
-    {"blocks, frozen", 2, {{2, {MOST_ROWS, 1}, false}, {2, {2, 1}, true}}, build_blocks_frozen, 1e-7},
-    {"blocks, trained", 2, {{2, {MOST_ROWS, 1}, true}, {2, {2, 1}, false}}, build_blocks_trained, 1e-7},
-    {.name = NULL},
-};
+#include "graph/ops/lm_loss_cases.inc.c"
 
 const lf_op lf_op_lm_loss = {.name = "lm_loss",
                              .needs_of = lm_loss_needs,
@@ -285,8 +239,9 @@ const lf_op lf_op_lm_loss = {.name = "lm_loss",
 lf_tensor *lf_lm_loss(lf_graph *g, lf_tensor *hidden, const lf_lm_head *head, const int32_t *row_labels,
                       double normalizer, double smoothing, lf_lm_counts *counts) {
     const attributes a = {*head, row_labels, normalizer, smoothing, counts};
-    return hidden && (head->frozen || head->weight)
-               ? lf_graph_apply(g, &lf_op_lm_loss, INPUTS, (lf_tensor *[]){hidden, head->weight, head->bias}, &a,
-                                sizeof a)
-               : NULL;
+    lf_lora *lora = head->lora;
+    lf_tensor *const inputs[INPUTS] = {hidden, head->weight, head->bias, lora ? &lora->A : NULL,
+                                       lora ? &lora->B : NULL};
+    return hidden && (head->frozen || head->weight) ? lf_graph_apply(g, &lf_op_lm_loss, INPUTS, inputs, &a, sizeof a)
+                                                    : NULL;
 }

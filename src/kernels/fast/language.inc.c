@@ -97,3 +97,31 @@ static void scatter_rows(void *dtable_, const void *dy_, const int32_t *ids, int
         }
     }
 }
+
+static void gather_columns(void *u_, const void *A_, const void *A0_, const int32_t *ids, int64_t rows, int64_t r,
+                           int64_t V, double scaling) {
+    act *u = u_;
+    const float *A = A_, *A0 = A0_, scale = (float)scaling;
+    const int64_t R = A0 ? 2 * r : r;
+    PARALLEL(rows * R)
+    for (int64_t row = 0; row < rows; row++)
+        for (int64_t k = 0; k < r; k++) {
+            const int64_t at = k * V + ids[row];
+            u[row * R + k] = ST(scale * A[at]);
+            if (A0) u[row * R + r + k] = ST(scale * (A[at] - A0[at]));
+        }
+}
+
+/* Each thread has rows of dA of its own and takes the ids in their order: no race, and no sum depends on the threads.
+ */
+static void scatter_columns(void *dA_, const void *v_, const int32_t *ids, int32_t padding, int64_t rows, int64_t r,
+                            int64_t parts, int64_t V) {
+    float *dA = dA_;
+    const act *v = v_;
+    PARALLEL(rows * r * parts)
+    for (int64_t k = 0; k < r; k++)
+        for (int64_t row = 0; row < rows; row++) {
+            if (ids[row] == padding) continue;
+            for (int64_t part = 0; part < parts; part++) dA[k * V + ids[row]] += LD(v[(row * parts + part) * r + k]);
+        }
+}

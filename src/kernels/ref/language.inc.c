@@ -78,6 +78,25 @@ static void scatter_rows(void *dtable, const void *dy, const int32_t *ids, int64
             store_real((real *)dtable + ids[row] * C + c, true, LD(((const act *)dy)[row * C + c]));
 }
 
+static void gather_columns(void *u, const void *A_, const void *A0_, const int32_t *ids, int64_t rows, int64_t r,
+                           int64_t V, double scaling) {
+    const real *A = A_, *A0 = A0_;
+    const int64_t R = A0 ? 2 * r : r;
+    for (int64_t row = 0; row < rows; row++)
+        for (int64_t k = 0; k < r; k++) {
+            const int64_t at = k * V + ids[row];
+            store((act *)u + row * R + k, false, scaling * A[at]);
+            if (A0) store((act *)u + row * R + r + k, false, scaling * (A[at] - A0[at]));
+        }
+}
+
+static void scatter_columns(void *dA, const void *v, const int32_t *ids, int32_t padding, int64_t rows, int64_t r,
+                            int64_t parts, int64_t V) {
+    for (int64_t row = 0; row < rows; row++)
+        for (int64_t k = 0; ids[row] != padding && k < parts * r; k++)
+            store_real((real *)dA + k % r * V + ids[row], true, LD(((const act *)v)[row * parts * r + k]));
+}
+
 /* ---- loss over a vocabulary: logits are real ---- */
 
 static void lm_logits(void *logits, const void *bias, int64_t rows, int64_t V, double scale, double softcap) {
