@@ -94,7 +94,8 @@ void lf_init_positioned(char *text, size_t size); /* "a, b": the starts that rea
 lf_status lf_init_block(const lf_adapter_opts *o, int64_t n, int64_t r, const double *sigma, const char *name,
                         int64_t *s, lf_err *err);
 
-/* Which modules the patterns select, by PEFT's rules over names and aliases; never the head. */
+/* Which modules the patterns select, by PEFT's rules over names and aliases; of heads that of next tokens alone, if it
+ * is named (lf_nn_may_carry). */
 typedef struct lf_match {
     lf_module **modules; /* in table order; freed by lf_match_free */
     int64_t *r;          /* rank of each, by rank_pattern */

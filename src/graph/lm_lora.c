@@ -27,7 +27,7 @@ bool lf_lm_lora_begin(lf_graph *g, lf_lm_lora *l, const lf_kernels *k, const lf_
 /* Each block has other numbers of the generator than those before it. */
 static lf_rng_key key_of(const lf_lm_lora *l) {
     lf_rng_key key = l->key;
-    key.k[1] += (uint32_t)l->numbers;
+    key.k[1] += (uint32_t)l->blocks;
     return key;
 }
 
@@ -43,26 +43,30 @@ bool lf_lm_lora_logits(lf_lm_lora *l, int64_t n, void *logits, const void *x) {
     const lf_lora_delta *d = &l->forward;
     const lf_kernels *k = d->k;
     const int64_t R = d->e.R, C = d->e.in, V = d->e.out;
-    l->numbers++;
+    l->blocks++;
     if (!k->gemm(false, true, n, R, C, seen(l, n, x), C, d->A_act.data, C, false, l->u.data, R)) return false;
     if (l->u_real.data != l->u.data) k->to_real(l->u_real.data, false, l->u.data, n * R);
     k->wide->low_rank_add(logits, V, l->u_real.data, R, d->B_real[0].data, V, n, V, R);
     return true;
 }
 
-bool lf_lm_lora_backward(lf_lm_lora *l, int64_t n, void *dx, void *dA, void *dB, const void *dlogits, const void *x) {
+bool lf_lm_lora_backward(lf_lm_lora *l, int64_t n, void *dx, const void *dlogits, const void *x) {
     const lf_lora_delta *d = &l->backward;
     const lf_kernels *k = d->k;
     const int64_t C = d->e.in, V = d->e.out;
     const bool drops = l->x.data;
     const lf_view to = {dx && drops ? l->dx.data : dx, C, k->act_dtype};
     if (dx && drops) k->fill(to.data, 0, n * C);
-    if (!lf_lora_delta_backward(d, (lf_rows){0, n}, to, (lf_const_view){dlogits, V, k->act_dtype}, lf_view_read(l->u),
-                                (lf_const_view){drops ? l->x.data : x, C, k->act_dtype}))
+    if (!lf_lora_delta_backward_rows(d, n, l->sums, d->v, to, (lf_const_view){dlogits, V, k->act_dtype},
+                                     lf_view_read(l->u), (lf_const_view){drops ? l->x.data : x, C, k->act_dtype}))
         return false;
+    l->sums = true;
     if (dx && drops) k->dropout(dx, true, to.data, n * C, d->e.parts[0].lora->dropout, key_of(l));
-    lf_lora_delta_add(d, 0, dA, dB);
     return true;
+}
+
+void lf_lm_lora_add(const lf_lm_lora *l, void *dA, void *dB) {
+    if (l->sums) lf_lora_delta_add(&l->backward, 0, dA, dB);
 }
 
 void lf_lm_lora_end(lf_graph *g, lf_lm_lora *l) {

@@ -12,7 +12,8 @@ typedef struct lf_lm_lora {
     lf_view x;         /* dropout: [size,C], the block's x with some of it dropped; no data: there is none */
     lf_view dx;        /* the same of its gradient */
     lf_rng_key key;
-    int64_t numbers; /* drawn for the blocks before this one */
+    int64_t blocks; /* that logits were made of */
+    bool sums;      /* there are gradients of one */
 } lf_lm_lora;
 
 /* For blocks of at most `size` rows of C numbers and V logits; k: the table that x is of. `gradients`: backward will be
@@ -22,9 +23,11 @@ bool lf_lm_lora_begin(lf_graph *g, lf_lm_lora *l, const lf_kernels *k, const lf_
                       int64_t V, bool gradients, lf_rng_key key);
 /* logits [n,V], real, += scaling (x Ahat^T) Bhat^T; x [n,C], as activations. False: a product could not be made. */
 bool lf_lm_lora_logits(lf_lm_lora *l, int64_t n, void *logits, const void *x);
-/* Of the same block, before the next one's logits: dx [n,C] += (NULL: not wanted), dA [r,C] and dB [V,r], real, +=
- * (NULL: not wanted) what dlogits [n,V], as activations, give. */
-bool lf_lm_lora_backward(lf_lm_lora *l, int64_t n, void *dx, void *dA, void *dB, const void *dlogits, const void *x);
+/* Of the same block, before the next one's logits: dx [n,C] += what dlogits [n,V], as activations, give (NULL: not
+ * wanted); the gradients of the factors are summed. */
+bool lf_lm_lora_backward(lf_lm_lora *l, int64_t n, void *dx, const void *dlogits, const void *x);
+/* Behind the last block: dA [r,C] and dB [V,r], real, += those sums; NULL: not wanted. */
+void lf_lm_lora_add(const lf_lm_lora *l, void *dA, void *dB);
 void lf_lm_lora_end(lf_graph *g, lf_lm_lora *l);
 
 #endif

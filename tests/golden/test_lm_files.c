@@ -95,7 +95,13 @@ static void check_targets(const char *name, const lf_kernels *k) {
     assert_non_null(strstr(match.coverage, "lm_head"));
     lf_match_free(&match);
     lf_err said = {0};
-    o.target_modules = ends;
+    lf_adapter *none;
+    o.use_dora = true;
+    o.init = "kaiming";
+    assert_int_equal(lf_adapter_new(&none, &f.model->nn, &o, &said), LF_EUNSUPPORTED);
+    assert_non_null(strstr(said.message, "use_dora"));
+    assert_non_null(strstr(said.message, f.model->tokens.table->name));
+    said = (lf_err){0};
     OK(lf_model_add_classifier(f.model, &err)); /* which has no use for the output layer */
     OK(lf_match_modules(&match, &f.model->nn, &o, &err));
     assert_int_equal(match.count, 1);

@@ -44,7 +44,7 @@ static const variant variants[] = {
     {"lm-llama", "ends_padded", {ENDS}},
     {"lm-llama3", "ends_embed", {{"target_modules", "[\"embed_tokens\"]"}}},
     {"lm-llama3", "ends_head", {{"target_modules", "[\"lm_head\"]"}}},
-    {"lm-granite", "ends_head", {{"target_modules", "[\"lm_head\"]"}}},                        /* scaled logits */
+    {"lm-granite", "ends_head", {{"target_modules", "[\"lm_head\"]"}}}, /* scaled logits */
     {"lm-llama3", "ends_tied", {{"target_modules", "[\"embed_tokens\", \"lm_head\"]"}}},
     {"enc-bert", "ends_words", {{"target_modules", "[\"word_embeddings\", \"query\"]"}}},
     {"lm-qwen2", "ends_loraplus", {ENDS, {"loraplus_lr_ratio", "4"}}},

@@ -127,8 +127,7 @@ static bool keep_block(lf_graph *g, lf_node *n, lf_lm_blocks *b, const room *r, 
     const attributes *a = attributes_of(n);
     block_dlogits(b, r->dlogits, n->saved[DBIAS], 1 / a->normalizer, lse, a->smoothing);
     bool ok = !r->dx || b->k->frozen_backward(a->head.frozen, r->dx, r->dlogits, b->n, false);
-    if (b->head.lora)
-        ok = ok && lf_lm_lora_backward(&b->lora, b->n, r->dx, n->saved[DA], n->saved[DB], r->dlogits, b->x);
+    if (b->head.lora) ok = ok && lf_lm_lora_backward(&b->lora, b->n, r->dx, r->dlogits, b->x);
     if (ok && r->dx) scatter(b, n->saved[DHIDDEN], r->dx);
     return lf_lm_blocks_made(g, b, ok);
 }
@@ -154,6 +153,7 @@ static void lm_loss_forward(lf_graph *g, lf_node *n) {
         loss += block_loss(&b, lse, a->smoothing, &counts);
         if (keeps) ok = keep_block(g, n, &b, &r, lf_view_read(lse));
     }
+    if (ok && keeps) lf_lm_lora_add(&b.lora, n->saved[DA], n->saved[DB]);
     if (ok) k->wide->fill(n->out->data, counts.targets > 0 ? loss / a->normalizer : 0, 1);
     if (ok && a->counts) *a->counts = counts;
     give_room(g, &b, &r);
@@ -185,7 +185,7 @@ static bool block_backward(lf_graph *g, lf_lm_blocks *b, const room *r, const gr
     const size_t size = (size_t)C * lf_dtype_size(b->k->act_dtype);
     bool ok = !to->dW || b->k->gemm_real(true, false, V, C, b->n, r->dlogits, V, b->x, C, true, to->dW, C);
     ok = ok && (!r->dx || b->k->gemm(false, false, b->n, C, V, r->dlogits, V, b->W, C, false, r->dx, C));
-    if (b->head.lora) ok = ok && lf_lm_lora_backward(&b->lora, b->n, r->dx, to->dA, to->dB, r->dlogits, b->x);
+    if (b->head.lora) ok = ok && lf_lm_lora_backward(&b->lora, b->n, r->dx, r->dlogits, b->x);
     for (int64_t i = 0; ok && r->dx && i < b->n; i++)
         b->k->axpy((char *)to->dx + (size_t)b->row[i] * size, 1, (char *)r->dx + (size_t)i * size, C);
     return lf_lm_blocks_made(g, b, ok);
@@ -213,6 +213,7 @@ static void trained_backward(lf_graph *g, lf_node *n, double dloss) {
                       a->smoothing);
         ok = block_backward(g, &b, &r, &to);
     }
+    if (ok) lf_lm_lora_add(&b.lora, to.dA, to.dB);
     give_room(g, &b, &r);
     lf_lm_blocks_end(g, &b);
 }

@@ -86,30 +86,30 @@ bool lf_lora_delta_forward(const lf_lora_delta *d, lf_rows b, lf_view y, lf_view
     return true;
 }
 
-bool lf_lora_delta_backward(const lf_lora_delta *d, lf_rows b, lf_view dx, lf_const_view dy, lf_const_view u,
-                            lf_const_view x) {
+bool lf_lora_delta_backward_rows(const lf_lora_delta *d, int64_t n, bool add, lf_view v, lf_view dx, lf_const_view dy,
+                                 lf_const_view u, lf_const_view x) {
     const lf_kernels *k = d->k;
     const lf_group_extents *e = &d->e;
-    const lf_view v = lf_view_at(d->v, b.from, 0);
-    const bool add = b.from > 0;
-    if (!k->gemm(false, false, b.n, e->R, e->out, lf_const_view_at(dy, b.from, 0).data, dy.ld, d->B_act.data,
-                 d->B_act.ld, false, v.data, v.ld))
+    if (!k->gemm(false, false, n, e->R, e->out, dy.data, dy.ld, d->B_act.data, d->B_act.ld, false, v.data, v.ld))
         return false;
     for (int p = 0; p < e->n; p++) { /* D1 is all that dB wants of D */
         const lf_part_extents *at = &e->parts[p];
         if (at->lora &&
-            !k->low_rank_sum(lf_view_at(d->D, at->u, at->y).data, d->D.ld, add, lf_const_view_at(u, b.from, at->u).data,
-                             u.ld, lf_const_view_at(dy, b.from, at->y).data, dy.ld, b.n, at->lora->r, at->out))
+            !k->low_rank_sum(lf_view_at(d->D, at->u, at->y).data, d->D.ld, add, lf_const_view_at(u, 0, at->u).data,
+                             u.ld, lf_const_view_at(dy, 0, at->y).data, dy.ld, n, at->lora->r, at->out))
             return false;
     }
     if (d->drops) return true;
-    if (!k->low_rank_sum(d->P.data, d->P.ld, add, v.data, v.ld, lf_const_view_at(x, b.from, 0).data, x.ld, b.n, e->R,
-                         e->in))
-        return false;
-    if (dx.data)
-        k->low_rank_add(lf_view_at(dx, b.from, 0).data, dx.ld, v.data, v.ld, d->A_real.data, d->A_real.ld, b.n, e->in,
-                        e->R);
+    if (!k->low_rank_sum(d->P.data, d->P.ld, add, v.data, v.ld, x.data, x.ld, n, e->R, e->in)) return false;
+    if (dx.data) k->low_rank_add(dx.data, dx.ld, v.data, v.ld, d->A_real.data, d->A_real.ld, n, e->in, e->R);
     return true;
+}
+
+bool lf_lora_delta_backward(const lf_lora_delta *d, lf_rows b, lf_view dx, lf_const_view dy, lf_const_view u,
+                            lf_const_view x) {
+    return lf_lora_delta_backward_rows(d, b.n, b.from > 0, lf_view_at(d->v, b.from, 0), lf_view_at(dx, b.from, 0),
+                                       lf_const_view_at(dy, b.from, 0), lf_const_view_at(u, b.from, 0),
+                                       lf_const_view_at(x, b.from, 0));
 }
 
 /* ---- dropout ---- */

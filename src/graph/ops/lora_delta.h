@@ -50,6 +50,9 @@ bool lf_lora_delta_forward(const lf_lora_delta *d, lf_rows b, lf_view y, lf_view
  * dx += v Ahat. The sums begin with row 0. dx without data: not wanted. */
 bool lf_lora_delta_backward(const lf_lora_delta *d, lf_rows b, lf_view dx, lf_const_view dy, lf_const_view u,
                             lf_const_view x);
+/* The same of n rows that stand alone; v: room for theirs. The sums begin where `add` is false. */
+bool lf_lora_delta_backward_rows(const lf_lora_delta *d, int64_t n, bool add, lf_view v, lf_view dx, lf_const_view dy,
+                                 lf_const_view u, lf_const_view x);
 
 /* With dropout each part sees an x of its own, masked by `key` and its number, so these go through all rows at once:
  * u before the first block of forward, and P and dx behind the last of backward. */
