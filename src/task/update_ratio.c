@@ -46,8 +46,13 @@ double lf_update_ratio_end(lf_update_ratio *u) {
     return modules ? sum / (double)modules : NAN;
 }
 
+/* Embeddings and the output layer of a vocabulary ask no probe: they are not among the modules that count. */
+static bool is_measured(const lf_module *m) {
+    return m->lora && m->kind == LF_MODULE_LINEAR && m->head != LF_TOKEN_HEAD;
+}
+
 lf_status lf_update_ratio_measure(double *out, lf_task *t, lf_model *m, lf_data_role role, lf_err *err) {
-    bool adapted = false;
+    bool adapted = false, measured = false;
     *out = NAN;
     for (int64_t i = 0; i < m->nn.n_modules; i++) {
         const lf_lora *l = m->nn.modules[i]->lora;
@@ -56,8 +61,12 @@ lf_status lf_update_ratio_measure(double *out, lf_task *t, lf_model *m, lf_data_
             return LF_OK;
         }
         adapted = adapted || l;
+        measured = measured || is_measured(m->nn.modules[i]);
     }
-    if (!adapted) return LF_OK;
+    if (adapted && !measured)
+        lf_info(
+            "update_ratio is not measured on an embedding or an output layer, and the adapter is on no other module");
+    if (!measured) return LF_OK;
     lf_update_ratio *u;
     lf_status rc = lf_update_ratio_begin(&u, &m->nn, err);
     if (!rc) rc = t->source->look(t, u, m, role, err);
