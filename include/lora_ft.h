@@ -63,6 +63,8 @@ const char *lf_version(void); /* "0.1.0" */
 #define LF_VERB_LIST(X)                                                                                                \
     X(train, TRAIN, train, "", lf_report_run, "fine-tune a model and measure what it learned and what it forgot")      \
     X(eval, EVAL, eval, "evaluate", NULL, "accuracy of a model or adapter on a data set, and forgetting on another")   \
+    X(rewind, REWIND, eval, "", NULL,                                                                                  \
+      "an adapter at sizes from nothing to beyond itself: what each has learned and forgotten, and the one to keep")   \
     X(predict, PREDICT, predict, "", NULL, "classify inputs without labels")                                           \
     X(merge, MERGE, merge, "fuse|export", NULL, "write the model with an adapter merged into its weights")             \
     X(bench, BENCH, bench, "", NULL, "measure training and inference speed, initialisation time and memory")           \

@@ -354,6 +354,7 @@ void lf_adapter_free(lf_adapter *a) {
     cJSON_Delete(a->alpha_pattern);
     cJSON_Delete(a->saves);
     cJSON_Delete(a->start);
+    lf_free(a->read_B);
     lf_free(a);
 }
 

@@ -16,7 +16,9 @@ struct lf_adapter {
     bool residual;                       /* A0 and B0 are there */
     cJSON *rank_pattern, *alpha_pattern; /* as the user wrote them; NULL: none */
     double init_seconds;
-    cJSON *start; /* lf_adapter_start_to_json; NULL: read from a file */
+    double scale;   /* of lf_adapter_set_scale */
+    float **read_B; /* each module's lora_B as it was read; NULL: the scale was never another than 1 */
+    cJSON *start;   /* lf_adapter_start_to_json; NULL: read from a file */
 };
 
 /* `reports`: one for each of the match's n modules. NULL: out of memory. */

@@ -282,6 +282,7 @@ static lf_status make_room(applying *p, lf_err *err) {
     if (!a) return lf_no_memory(err, "applying the adapter %s", p->f->dir);
     *a = (lf_adapter){.nn = p->nn,
                       .r = c->r,
+                      .scale = 1,
                       .lora_alpha = c->lora_alpha,
                       .lora_dropout = c->lora_dropout,
                       .use_rslora = c->use_rslora,

@@ -7,6 +7,8 @@
 #include "base/mem.h"
 #include "config/config_internal.h"
 
+enum { MOST_SIZES = 1000 };
+
 typedef lf_status form(cJSON **json, const lf_place *place);
 
 static bool is_whole(const cJSON *json, double min, double max) {
@@ -94,6 +96,20 @@ static lf_status layer_numbers(cJSON **json, const lf_place *place) {
     return good ? LF_OK : bad_form(*json, place, "layer numbers, such as [0, 1, 2]");
 }
 
+/* 0.5, "0,0.5,1" and [0, 0.5, 1] */
+static lf_status sizes(cJSON **json, const lf_place *place) {
+    const cJSON *item;
+    lf_status rc = LF_OK;
+    if (cJSON_IsNumber(*json)) rc = lf_value_replace(json, array_of_one(*json), place->err);
+    if (cJSON_IsString(*json)) rc = lf_value_replace(json, numbers_from_words((*json)->valuestring), place->err);
+    if (rc) return rc;
+    const int n = cJSON_GetArraySize(*json);
+    bool good = cJSON_IsArray(*json) && n > 0 && n <= MOST_SIZES;
+    cJSON_ArrayForEach(item, *json) good =
+        good && cJSON_IsNumber(item) && item->valuedouble >= 0 && item->valuedouble <= 100;
+    return good ? LF_OK : bad_form(*json, place, "up to 1000 numbers from 0 to 100, such as [0, 0.5, 1]");
+}
+
 static lf_status rank_pattern(cJSON **json, const lf_place *place) {
     const cJSON *item;
     bool good = cJSON_IsObject(*json);
@@ -161,6 +177,7 @@ static const struct {
     {LF_target_modules, target_modules},
     {LF_exclude_modules, module_names},
     {LF_layers_to_transform, layer_numbers},
+    {LF_lambdas, sizes},
     {LF_layers_pattern, name_list},
     {LF_rank_pattern, rank_pattern},
     {LF_alpha_pattern, alpha_pattern},

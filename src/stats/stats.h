@@ -44,6 +44,12 @@ double lf_hypervolume(const lf_outcome *p, int64_t n, lf_outcome reference);
  * front's least costs what the least costs; one above its most is not to be had: NAN. */
 double lf_cost_at_gain(const lf_outcome *p, int64_t n, double gain);
 
+/* The knee of a curve whose ends are its first and last point: of the points between, the one that lies farthest on the
+ * better side of the straight line between the ends, on axes that both run from the least to the most of the curve
+ * (Satopaa et al. 2011, for few points). -1: there is none; the line's own points are none, nor is anything on a curve
+ * that does not move along both axes. Points that are not finite are passed over; the ends must be finite. */
+int64_t lf_knee(const lf_outcome *p, int64_t n);
+
 /* 2ab / (a + b) of shares; 0 if both are 0; NAN if one is negative or not finite. */
 double lf_harmonic_mean(double a, double b);
 

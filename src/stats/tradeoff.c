@@ -58,6 +58,41 @@ double lf_cost_at_gain(const lf_outcome *p, int64_t n, double gain) {
     return below->cost + (above->cost - below->cost) * ((gain - below->gain) / (above->gain - below->gain));
 }
 
+typedef struct range {
+    double low, high;
+} range;
+
+static void widen(range *r, double value) {
+    r->low = fmin(r->low, value);
+    r->high = fmax(r->high, value);
+}
+
+static double within(const range *r, double value) { return (value - r->low) / (r->high - r->low); }
+
+int64_t lf_knee(const lf_outcome *p, int64_t n) {
+    const double least = 1e-9; /* of the axes: below is rounding */
+    range gain = {INFINITY, -INFINITY}, cost = gain;
+    int64_t knee = -1;
+    if (n < 3 || !is_known(p[0]) || !is_known(p[n - 1])) return -1;
+    for (int64_t i = 0; i < n; i++) {
+        if (!is_known(p[i])) continue;
+        widen(&gain, p[i].gain);
+        widen(&cost, p[i].cost);
+    }
+    if (!(gain.high > gain.low) || !(cost.high > cost.low)) return -1;
+    const double x0 = within(&cost, p[0].cost), y0 = within(&gain, p[0].gain);
+    const double dx = within(&cost, p[n - 1].cost) - x0, dy = within(&gain, p[n - 1].gain) - y0;
+    const double length = hypot(dx, dy);
+    if (!(dx > 0) || !(dy > 0)) return -1; /* the end is better than the beginning, or worse, in both: no trade */
+    double farthest = least;
+    for (int64_t i = 1; i < n - 1; i++) {
+        if (!is_known(p[i])) continue;
+        const double above = ((within(&gain, p[i].gain) - y0) * dx - (within(&cost, p[i].cost) - x0) * dy) / length;
+        if (above > farthest) farthest = above, knee = i;
+    }
+    return knee;
+}
+
 double lf_harmonic_mean(double a, double b) {
     if (!isfinite(a) || !isfinite(b) || a < 0 || b < 0) return NAN;
     return a + b > 0 ? 2 * a * b / (a + b) : 0;

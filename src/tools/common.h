@@ -19,5 +19,7 @@ lf_status lf_opened_open(lf_opened *o, const lf_config *cfg, lf_load load, lf_er
 void lf_opened_close(lf_opened *o);
 
 double lf_peak_rss_mb(void);
+/* Is `inner` the folder `outer` or below it, through whatever links? Both exist. */
+bool lf_path_is_within(const char *inner, const char *outer);
 
 #endif

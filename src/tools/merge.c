@@ -1,6 +1,5 @@
 /* The verb `merge`: the model with an adapter in its weights, as a Hugging Face directory. Weights stream from file to
  * file one at a time, and the folder appears whole or not at all. */
-#define _XOPEN_SOURCE 700
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,16 +15,6 @@
 
 /* ---- where to ---- */
 
-/* Is `inner` the folder `outer` or below it, through whatever links? Both exist. */
-static bool is_within(const char *inner, const char *outer) {
-    char *a = realpath(inner, NULL), *b = realpath(outer, NULL);
-    const size_t n = b ? strlen(b) : 0;
-    const bool yes = a && b && strncmp(a, b, n) == 0 && (a[n] == 0 || a[n] == '/' || n == 1);
-    free(a); /* realpath's, not ours */
-    free(b);
-    return yes;
-}
-
 static bool holds(const char *dir, const char *name) {
     char *path = lf_path_join(dir, name);
     const bool yes = path && lf_is_file(path);
@@ -39,7 +28,7 @@ static lf_status check_output(const lf_config *cfg, const char *dir, lf_err *err
     if (!lf_is_dir(dir)) return LF_OK;
     for (lf_key_id id = LF_NO_KEY; (id = lf_key_next(id, LF_IS_INPUT));) {
         const char *input = lf_cfg_path(cfg, id);
-        if (input && is_within(input, dir))
+        if (input && lf_path_is_within(input, dir))
             return lf_cfg_fail(cfg, LF_output_dir, err, "'%s' holds the %s '%s', which is read; choose another", dir,
                                lf_key_name(id), input);
     }

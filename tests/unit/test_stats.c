@@ -185,6 +185,33 @@ static void test_cost_at_gain(void **state) {
     assert_near(lf_cost_at_gain(twice, 2, 2), 7);
 }
 
+static void test_knee(void **state) {
+    (void)state;
+    /* gain rises fast, cost late: the corner, whatever the axes' units */
+    const lf_outcome corner[] = {{0.1, 0}, {0.7, 0.01}, {0.9, 0.02}, {0.92, 0.2}, {0.93, 0.5}};
+    assert_int_equal(lf_knee(corner, 5), 2);
+    lf_outcome scaled[5];
+    for (int i = 0; i < 5; i++) scaled[i] = (lf_outcome){1000 * corner[i].gain - 7, corner[i].cost / 300};
+    assert_int_equal(lf_knee(scaled, 5), 2);
+    /* by hand: from (0, 0) to (1, 1), the distances of (0.5, 0.25) and (0.6, 0.5) above the line are .25 and .1 / sqrt
+     * 2 */
+    const lf_outcome two[] = {{0, 0}, {0.5, 0.25}, {0.6, 0.5}, {1, 1}};
+    assert_int_equal(lf_knee(two, 4), 1);
+    const lf_outcome straight[] = {{0, 0}, {0.25, 0.25}, {0.5, 0.5}, {1, 1}};
+    assert_int_equal(lf_knee(straight, 4), -1);
+    const lf_outcome below[] = {{0, 0}, {0.1, 0.5}, {1, 1}}; /* pays first */
+    assert_int_equal(lf_knee(below, 3), -1);
+    const lf_outcome free_lunch[] = {{0, 0.5}, {0.5, 0.3}, {1, 0}}; /* no trade at all */
+    assert_int_equal(lf_knee(free_lunch, 3), -1);
+    const lf_outcome flat[] = {{0.5, 0}, {0.5, 0.1}, {0.5, 0.2}};
+    assert_int_equal(lf_knee(flat, 3), -1);
+    const lf_outcome unknown[] = {{0, 0}, {NAN, 0.1}, {0.9, 0.2}, {1, 1}};
+    assert_int_equal(lf_knee(unknown, 4), 2);
+    const lf_outcome end[] = {{0, 0}, {0.9, 0.2}, {NAN, 1}};
+    assert_int_equal(lf_knee(end, 3), -1);
+    assert_int_equal(lf_knee(corner, 2), -1);
+    assert_int_equal(lf_knee(NULL, 0), -1);
+}
 static void test_harmonic_mean(void **state) {
     (void)state;
     assert_near(lf_harmonic_mean(0.5, 1), 2.0 / 3);
@@ -287,6 +314,7 @@ int main(void) {
         cmocka_unit_test(test_pareto),
         cmocka_unit_test(test_hypervolume),
         cmocka_unit_test(test_cost_at_gain),
+        cmocka_unit_test(test_knee),
         cmocka_unit_test(test_harmonic_mean),
         cmocka_unit_test(test_figures_whole),
         cmocka_unit_test(test_figures_told_apart),

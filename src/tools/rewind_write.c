@@ -1,0 +1,204 @@
+/* What `rewind` found: table, JSON, CSV and picture. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/csv.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "plot/plot.h"
+#include "tools/rewind.h"
+
+double lf_rewind_figure(const lf_rewind_point *p, const char *name) {
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(p->figures, name);
+    return cJSON_IsNumber(item) ? item->valuedouble : NAN;
+}
+
+/* ---- for a terminal ---- */
+
+/* What is shown of a point, by roles. The base's own score has none: it stands before and after. */
+typedef struct shown {
+    const char *name, *unit;
+    double scale;
+    int decimals;
+} shown;
+enum { N_SHOWN = 4 };
+
+static shown of_role(const lf_rewinding *r, lf_role role) {
+    const lf_metric *m = lf_metric_in_role(r->yardstick, role);
+    return (shown){m->name, m->unit, m->scale, m->decimals};
+}
+
+static void columns(const lf_rewinding *r, shown out[N_SHOWN]) {
+    const lf_metric *m = r->yardstick->metrics;
+    while (m->name && strcmp(m->name, "base_after")) m++;
+    out[0] = of_role(r, LF_ROLE_GAIN);
+    out[1] = (shown){m->name, m->unit, m->scale, m->decimals};
+    out[2] = of_role(r, LF_ROLE_COST);
+    out[3] = of_role(r, LF_ROLE_KEPT);
+}
+
+static void print_point(const lf_rewinding *r, const shown *column, int64_t i, FILE *out) {
+    const lf_rewind_point *p = &r->points[i];
+    fprintf(out, "%-6g", p->lambda);
+    for (int c = 0; c < N_SHOWN; c++) {
+        char cell[32];
+        const double value = column[c].scale * lf_rewind_figure(p, column[c].name);
+        if (isfinite(value))
+            snprintf(cell, sizeof cell, "%.*f", column[c].decimals, value);
+        else
+            snprintf(cell, sizeof cell, "-");
+        fprintf(out, " %15s", cell);
+    }
+    fprintf(out, "%s%s\n", i == r->knee ? "  knee" : "", i == r->chosen && i != r->knee ? "  chosen" : "");
+}
+
+void lf_rewind_table(const lf_rewinding *r, FILE *out) {
+    static const char *const heads[N_SHOWN] = {"new task", "base task", "forgetting", "retention"};
+    shown column[N_SHOWN];
+    columns(r, column);
+    fprintf(out, "%-6s", "lambda");
+    for (int c = 0; c < N_SHOWN; c++) {
+        char head[48];
+        snprintf(head, sizeof head, column[c].unit[0] ? "%s, %s" : "%s", heads[c], column[c].unit);
+        fprintf(out, " %15s", head);
+    }
+    fputc('\n', out);
+    for (int64_t i = 0; i < r->n; i++) print_point(r, column, i, out);
+    if (r->chosen >= 0)
+        fprintf(out, "lambda %g is chosen, by %s, on the data that these figures are of\n", r->points[r->chosen].lambda,
+                r->chosen_by);
+    else
+        fputs("the curve has no knee: no lambda is better than going straight from one end to the other\n", out);
+    if (r->dir)
+        fprintf(out, "files: %s/rewind.csv%s%s%s\n", r->dir, r->drawn ? ", rewind.svg" : "",
+                r->adapter_dir ? "; adapter: " : "", r->adapter_dir ? r->adapter_dir : "");
+}
+
+/* ---- JSON ---- */
+
+static cJSON *point_json(const lf_rewind_point *p) {
+    lf_obj o = lf_obj_new();
+    lf_obj_number(&o, "lambda", p->lambda);
+    const cJSON *item;
+    cJSON_ArrayForEach(item, p->figures) lf_obj_copy(&o, item->string, item);
+    return lf_obj_take(&o);
+}
+
+static double lambda_of(const lf_rewinding *r, int64_t i) { return i < 0 ? NAN : r->points[i].lambda; }
+
+lf_status lf_rewind_json(const lf_rewinding *r, FILE *out, lf_err *err) {
+    lf_obj o = lf_obj_new(), list = lf_list_new();
+    for (int64_t i = 0; i < r->n; i++) lf_list_put(&list, point_json(&r->points[i]));
+    lf_obj_put(&o, "points", lf_obj_take(&list));
+    lf_obj_number(&o, "knee", lambda_of(r, r->knee));
+    lf_obj_number(&o, "chosen", lambda_of(r, r->chosen));
+    lf_obj_string(&o, "chosen_by", r->chosen < 0 ? NULL : r->chosen_by);
+    lf_obj_string(&o, "output_dir", r->dir);
+    lf_obj_string(&o, "adapter", r->adapter_dir);
+    return lf_json_write_line(out, lf_obj_take(&o), err);
+}
+
+/* ---- CSV ---- */
+
+/* Every figure that some point has, in the order of the first that has it. */
+static cJSON *figures_of_all(const lf_rewinding *r) {
+    lf_obj o = lf_obj_new();
+    for (int64_t i = 0; i < r->n; i++) {
+        const cJSON *item;
+        cJSON_ArrayForEach(item, r->points[i].figures) {
+            if (!cJSON_IsNumber(item)) continue;
+            if (!cJSON_GetObjectItemCaseSensitive(o.json, item->string)) lf_obj_number(&o, item->string, 0);
+        }
+    }
+    return lf_obj_take(&o);
+}
+
+static lf_status write_csv(const lf_rewinding *r, lf_err *err) {
+    lf_atomic_file a;
+    cJSON *names = figures_of_all(r);
+    const cJSON *item;
+    lf_status rc = names ? lf_atomic_open_in(&a, r->dir, "rewind.csv", err) : lf_no_memory(err, "rewind.csv");
+    if (rc) {
+        cJSON_Delete(names);
+        return rc;
+    }
+    fputs("lambda", a.f);
+    cJSON_ArrayForEach(item, names) fprintf(a.f, ",%s", item->string);
+    fputc('\n', a.f);
+    for (int64_t i = 0; i < r->n; i++) {
+        fprintf(a.f, "%.9g", r->points[i].lambda);
+        cJSON_ArrayForEach(item, names) {
+            const double value = lf_rewind_figure(&r->points[i], item->string);
+            fputc(',', a.f);
+            if (isfinite(value)) fprintf(a.f, "%.17g", value);
+        }
+        fputc('\n', a.f);
+    }
+    rc = lf_atomic_commit(&a, err);
+    lf_atomic_abort(&a);
+    cJSON_Delete(names);
+    return rc;
+}
+
+/* ---- the picture ---- */
+
+static void write_points(const lf_rewinding *r, const shown *column, FILE *f) {
+    fputs("$points << END\n", f);
+    for (int64_t i = 0; i < r->n; i++) {
+        fprintf(f, "%.9g", r->points[i].lambda);
+        for (int c = 0; c < 2; c++)
+            fprintf(f, " %.9g", column[c].scale * lf_rewind_figure(&r->points[i], column[c].name));
+        fprintf(f, " %d\n", i == r->chosen || (r->chosen < 0 && i == r->knee));
+    }
+    fputs("END\n", f);
+}
+
+static void set_label(FILE *f, const char *axis, const lf_rewinding *r, const shown *column) {
+    const lf_metric *m = r->yardstick->metrics;
+    while (strcmp(m->name, column->name)) m++;
+    fprintf(f, "set %slabel '", axis);
+    lf_plot_text(f, m->label);
+    if (m->unit[0]) {
+        fputs(" (", f);
+        lf_plot_text(f, m->unit);
+        fputc(')', f);
+    }
+    fputs("'\n", f);
+}
+
+/* A line with its points, and a ring around the one that is chosen. */
+static void plot(FILE *f, const char *x, int y, int64_t color) {
+    fprintf(f,
+            "plot $points using %s:%d with linespoints lw 2 pt 7 ps 0.6 lc rgb '%s' notitle, \\\n"
+            "     $points using %s:($4 ? $%d : NaN) with points pt 6 ps 1.8 lw 2 lc rgb '#d1571b' notitle\n",
+            x, y, lf_plot_color(color), x, y);
+}
+
+static lf_status draw(lf_rewinding *r, lf_err *err) {
+    lf_atomic_file a;
+    shown column[N_SHOWN];
+    columns(r, column);
+    lf_status rc = lf_plot_open(&a, r->dir, "rewind", 1080, 400, err);
+    if (!rc) {
+        write_points(r, column, a.f);
+        fputs("set multiplot layout 1,3 margins 0.07,0.98,0.16,0.92 spacing 0.09\nset xlabel 'lambda'\n", a.f);
+        set_label(a.f, "y", r, &column[0]);
+        plot(a.f, "1", 2, 0);
+        set_label(a.f, "y", r, &column[1]);
+        plot(a.f, "1", 3, 1);
+        set_label(a.f, "x", r, &column[1]);
+        set_label(a.f, "y", r, &column[0]);
+        plot(a.f, "3", 2, 2);
+        fputs("unset multiplot\n", a.f);
+        rc = lf_plot_draw(&a, r->dir, "rewind", &r->drawn, err);
+    }
+    lf_atomic_abort(&a);
+    if (!rc && !r->drawn) lf_plot_say_how(r->dir);
+    return rc;
+}
+
+lf_status lf_rewind_files(lf_rewinding *r, lf_err *err) {
+    const lf_status rc = write_csv(r, err);
+    return rc ? rc : draw(r, err);
+}
