@@ -64,6 +64,8 @@ static lf_status measure(lf_rewinding *r, lf_rewind_point *p, lf_opened *o, lf_t
         (rc = lf_task_measure_tuned(t, &after, t->model, err)) ||
         (rc = lf_update_ratio_measure(&found.update_ratio, t, t->model, LF_DATA_BASE, err)))
         return rc;
+    found.threads = o->threads;
+    found.trainable_parameters = lf_nn_count(&o->model->nn, true);
     lf_results_put(&found, LF_DATA_EVAL, &a);
     lf_results_put_base(&found, before, &after);
     if (!(p->figures = lf_results_to_json(&found))) return lf_no_memory(err, "the figures");

@@ -171,7 +171,7 @@ static void set_label(FILE *f, const char *axis, const lf_rewinding *r, const sh
 static void plot(FILE *f, const char *x, int y, int64_t color) {
     fprintf(f,
             "plot $points using %s:%d with linespoints lw 2 pt 7 ps 0.6 lc rgb '%s' notitle, \\\n"
-            "     $points using %s:($4 ? $%d : NaN) with points pt 6 ps 1.8 lw 2 lc rgb '#d1571b' notitle\n",
+            "     $points using %s:($4 > 0 ? $%d : NaN) with points pt 6 ps 1.8 lw 2 lc rgb '#d1571b' notitle\n",
             x, y, lf_plot_color(color), x, y);
 }
 
@@ -182,7 +182,7 @@ static lf_status draw(lf_rewinding *r, lf_err *err) {
     lf_status rc = lf_plot_open(&a, r->dir, "rewind", 1080, 400, err);
     if (!rc) {
         write_points(r, column, a.f);
-        fputs("set multiplot layout 1,3 margins 0.07,0.98,0.16,0.92 spacing 0.09\nset xlabel 'lambda'\n", a.f);
+        fputs("set tics font ',14'\nset multiplot layout 1,3\nset xlabel 'lambda'\n", a.f);
         set_label(a.f, "y", r, &column[0]);
         plot(a.f, "1", 2, 0);
         set_label(a.f, "y", r, &column[1]);
@@ -194,7 +194,11 @@ static lf_status draw(lf_rewinding *r, lf_err *err) {
         rc = lf_plot_draw(&a, r->dir, "rewind", &r->drawn, err);
     }
     lf_atomic_abort(&a);
-    if (!rc && !r->drawn) lf_plot_say_how(r->dir);
+    if (!rc && !r->drawn)
+        lf_warn(
+            "no picture, only its numbers and script: gnuplot did not run; install it (Debian: gnuplot-nox), then, in "
+            "%s: gnuplot rewind.gp",
+            r->dir);
     return rc;
 }
 

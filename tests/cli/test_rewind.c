@@ -98,6 +98,7 @@ static void the_written_adapter(void **state) {
                         "%s/back/rewind.csv) = 4 && test -f %s/back/rewind.gp",
                         root, root, root)),
          0);
+    must(run_shell(text("! command -v gnuplot || test -s %s/back/rewind.svg", root)), 0);
     must(run("merge --model $M --adapter run/adapter --adapter_scale 0.35 -o merged && %s/lora-ft eval --model merged "
              "--threads 1 --data data/test --save_logits merged.safetensors",
              LF_BUILD_DIR),
