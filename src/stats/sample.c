@@ -72,6 +72,13 @@ double lf_t_quantile(double p, int64_t dof) {
     return p < 0.5 ? -t : t;
 }
 
+double lf_t_p(lf_sample s) {
+    if (s.n < 2 || !isfinite(s.sd)) return NAN;
+    if (!(s.sd > 0)) return fabs(s.mean) > 0 ? 0 : 1;
+    const double t = fabs(s.mean) * sqrt((double)s.n) / s.sd;
+    return t > 0 ? (s.n - 1 <= SERIES_MOST ? t_probability : normal_probability)(t, s.n - 1, true) : 1;
+}
+
 /* b may be NULL. */
 static lf_sample sample_of(const double *a, const double *b, int64_t n) {
     lf_sample s = {n, NAN, NAN, NAN, NAN};

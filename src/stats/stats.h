@@ -23,6 +23,25 @@ lf_sample lf_sample_of(const double *x, int64_t n);
 /* Of the differences a[i] - b[i]. */
 lf_sample lf_sample_paired(const double *a, const double *b, int64_t n);
 
+/* Two-sided p-value of Student's t test that the mean of the sample's source is 0. 1 where all are 0, 0 where all are
+ * the same other number; NAN for n < 2. */
+double lf_t_p(lf_sample s);
+/* p-values as they are when all of them are looked at together (Holm 1979), in place: each becomes the largest of
+ * (m - k) p over those up to it, k from 0 by rising p, at most 1; m counts those that are numbers, the others stay. */
+void lf_holm(double *p, int64_t n);
+
+/* The same examples answered twice: so many were right and became wrong, wrong and became right, of n. */
+typedef struct lf_transitions {
+    int64_t lost, won, n;
+} lf_transitions;
+/* The change of the share that is right, won - lost over n, with its 95 % interval for paired shares (Agresti and Min
+ * 2005: as if each of the four kinds had half an example more), and the exact two-sided p-value of McNemar's test that
+ * both ways are equally likely (binomial, 1 where nothing changed). NAN for n < 1. */
+typedef struct lf_change {
+    double mean, low, high, p;
+} lf_change;
+lf_change lf_change_of(lf_transitions t);
+
 /* 95 % interval of a share `p` found in n trials (Wilson 1927), which stays within 0 and 1 however few they are or
  * however sure; NAN for n < 1 or a p that is no share. */
 void lf_wilson(double p, int64_t n, double *low, double *high);

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "base/mem.h"
+#include "base/rng.h"
 #include "stats/figures.h"
 #include "stats/stats.h"
 
@@ -185,6 +186,102 @@ static void test_cost_at_gain(void **state) {
     assert_near(lf_cost_at_gain(twice, 2, 2), 7);
 }
 
+static void test_t_p(void **state) {
+    (void)state;
+    /* the quantile's inverse: where the interval ends at 0, p is 0.05 */
+    for (int64_t n = 2; n < 40; n += 3) {
+        lf_sample s = {n, 0, 1, 0, 0};
+        s.mean = lf_t_quantile(0.975, n - 1) / sqrt((double)n);
+        assert_true(fabs(lf_t_p(s) - 0.05) < 1e-9);
+        s.mean = -lf_t_quantile(0.9995, n - 1) / sqrt((double)n);
+        assert_true(fabs(lf_t_p(s) - 0.001) < 1e-10);
+    }
+    const double x[] = {1, 2, 3}; /* t = 2 sqrt 3, two degrees: p = 1 - t / sqrt(2 + t^2) */
+    assert_true(fabs(lf_t_p(lf_sample_of(x, 3)) - (1 - sqrt(12.0 / 14))) < 1e-12);
+    const double same[] = {0.5, 0.5, 0.5}, nothing[] = {0, 0, 0};
+    assert_true(lf_t_p(lf_sample_of(same, 3)) == 0 && lf_t_p(lf_sample_of(nothing, 3)) == 1);
+    assert_true(isnan(lf_t_p(lf_sample_of(x, 1))) && isnan(lf_t_p(lf_sample_of(x, 0))));
+    const double around[] = {-1, 1};
+    assert_true(lf_t_p(lf_sample_of(around, 2)) == 1);
+}
+
+static void test_holm(void **state) {
+    (void)state;
+    double p[] = {0.01, NAN, 0.04, 0.03, 0.005}; /* of four: .02 = 4 x .005, .03 = 3 x .01, .06 = 2 x .03, .06 */
+    const double want[] = {0.03, NAN, 0.06, 0.06, 0.02};
+    lf_holm(p, 5);
+    for (int i = 0; i < 5; i++) assert_true(isnan(want[i]) ? isnan(p[i]) : fabs(p[i] - want[i]) < 1e-15);
+    double large[] = {0.9, 0.8, 0};
+    lf_holm(large, 3);
+    assert_true(large[0] == 1 && large[1] == 1 && large[2] == 0);
+    double one[] = {0.04};
+    lf_holm(one, 1);
+    assert_true(one[0] == 0.04);
+    lf_holm(NULL, 0);
+}
+
+static void test_change(void **state) {
+    (void)state;
+    /* McNemar's exact test by hand: of 5 changes 1 or fewer one way: 2 (1 + 5) / 32 */
+    lf_change c = lf_change_of((lf_transitions){.lost = 1, .won = 4, .n = 100});
+    assert_true(fabs(c.mean - 0.03) < 1e-15 && fabs(c.p - 12.0 / 32) < 1e-12);
+    assert_true(fabs((c.low + c.high) / 2 - 3.0 / 102) < 1e-12 && c.low < 0 && c.high > 0.03);
+    c = lf_change_of((lf_transitions){.lost = 40, .won = 0, .n = 100});
+    assert_true(c.high < -0.25 && c.p < 1e-11);
+    c = lf_change_of((lf_transitions){.n = 50});
+    assert_true(c.mean == 0 && c.p == 1 && c.low < 0 && c.high > 0);
+    c = lf_change_of((lf_transitions){.lost = 3, .won = 3, .n = 6});
+    assert_true(c.p == 1 && c.low >= -1 && c.high <= 1);
+    c = lf_change_of((lf_transitions){.won = 2000000, .lost = 1999000, .n = 10000000});
+    assert_true(c.p > 0.6 && c.p < 0.63); /* z = 1000 / sqrt(3999000) = .50006 */
+    assert_true(isnan(lf_change_of((lf_transitions){0}).mean));
+}
+
+static double normal_draw(lf_rng_key key, uint64_t i) {
+    const double u = (lf_rng_u32(key, 2 * i) + 0.5) / 4294967296.0,
+                 v = (lf_rng_u32(key, 2 * i + 1) + 0.5) / 4294967296.0;
+    return sqrt(-2 * log(u)) * cos(6.283185307179586 * v);
+}
+
+/* 95 % intervals hold the truth in 95 of 100 simulated studies: of means, of paired differences whose pairs share most
+ * of their noise, and of the change of a share. */
+static void test_intervals_cover(void **state) {
+    (void)state;
+    enum { STUDIES = 4000, EXAMPLES = 300 };
+    static const int64_t sizes[] = {3, 5, 10};
+    for (int k = 0; k < 3; k++) {
+        const lf_rng_key key = lf_rng_make(5, LF_RNG_TEST, (uint64_t)k);
+        int mean = 0, paired = 0;
+        for (int s = 0; s < STUDIES; s++) {
+            double a[10], b[10];
+            for (int64_t i = 0; i < sizes[k]; i++) {
+                const uint64_t at = (uint64_t)(s * 10 + i) * 3;
+                const double shared = 5 * normal_draw(key, at);
+                a[i] = 2 + shared + normal_draw(key, at + 1);
+                b[i] = 1.5 + shared + normal_draw(key, at + 2);
+            }
+            const lf_sample of_a = lf_sample_of(a, sizes[k]), difference = lf_sample_paired(a, b, sizes[k]);
+            mean += of_a.low <= 2 && 2 <= of_a.high;
+            paired += difference.low <= 0.5 && 0.5 <= difference.high;
+        }
+        assert_in_range(mean, STUDIES * 93 / 100, STUDIES * 97 / 100);
+        assert_in_range(paired, STUDIES * 93 / 100, STUDIES * 97 / 100);
+    }
+    const lf_rng_key key = lf_rng_make(6, LF_RNG_TEST, 0);
+    int covered = 0;
+    for (int s = 0; s < STUDIES; s++) { /* an example is lost with .10, won with .06 */
+        lf_transitions t = {.n = EXAMPLES};
+        for (int i = 0; i < EXAMPLES; i++) {
+            const double u = (lf_rng_u32(key, (uint64_t)(s * EXAMPLES + i)) + 0.5) / 4294967296.0;
+            t.lost += u < 0.10;
+            t.won += u >= 0.10 && u < 0.16;
+        }
+        const lf_change c = lf_change_of(t);
+        covered += c.low <= -0.04 && -0.04 <= c.high;
+    }
+    assert_in_range(covered, STUDIES * 93 / 100, STUDIES * 97 / 100);
+}
+
 static void test_knee(void **state) {
     (void)state;
     /* gain rises fast, cost late: the corner, whatever the axes' units */
@@ -315,6 +412,10 @@ int main(void) {
         cmocka_unit_test(test_hypervolume),
         cmocka_unit_test(test_cost_at_gain),
         cmocka_unit_test(test_knee),
+        cmocka_unit_test(test_t_p),
+        cmocka_unit_test(test_holm),
+        cmocka_unit_test(test_change),
+        cmocka_unit_test(test_intervals_cover),
         cmocka_unit_test(test_harmonic_mean),
         cmocka_unit_test(test_figures_whole),
         cmocka_unit_test(test_figures_told_apart),
