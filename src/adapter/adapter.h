@@ -125,7 +125,8 @@ const char *lf_adapter_coverage(const lf_adapter *a);
  *    "plain": true,             its column in init.def
  *    "position": 0.5,           of its block in each weight's spectrum, from 0 (first) to 1 (last); {"index": s} or
  *                               {"energy": e} where that is another fraction in each weight; null: it has no block
- *    "line": "..."}             one sentence for people, with the first component that was found
+ *    "line": "...",             one sentence for people, with the first component that was found
+ *    "subtracted": true}        whether B0 A0 is taken off the weights
  *
  * NULL: out of memory. The caller deletes it. */
 cJSON *lf_adapter_start_to_json(const lf_adapter *a);

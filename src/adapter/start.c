@@ -56,5 +56,6 @@ cJSON *lf_start_to_json(const lf_adapter_opts *o, const lf_init *init, const lf_
     lf_obj_bool(&start, "plain", init->plain);
     lf_obj_put(&start, "position", position_of(init, o->position));
     lf_obj_string(&start, "line", line);
+    lf_obj_bool(&start, "subtracted", init->residual);
     return lf_obj_take(&start);
 }

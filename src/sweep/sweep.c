@@ -45,11 +45,11 @@ static void say_plan(const lf_points *p, int64_t jobs) {
     if (done + diverged) lf_info("%lld are finished already, %lld diverged", (long long)done, (long long)diverged);
 }
 
-static lf_status run_points(lf_points *p, int64_t jobs, bool json, FILE *out, lf_err *err) {
+static lf_status run_points(lf_points *p, int64_t jobs, const char *baseline, bool json, FILE *out, lf_err *err) {
     const lf_point *failed;
     lf_status rc = lf_workers_run(p, jobs, &failed, err);
     if (rc) return rc;
-    if ((rc = lf_report_set(p->dir, json, out, err))) return rc;
+    if ((rc = lf_report_set(p->dir, baseline, json, out, err))) return rc;
     const int64_t stopped = count(p, LF_POINT_TODO);
     if (!failed && stopped)
         return lf_fail(err, LF_EFAIL,
@@ -78,8 +78,9 @@ lf_status lf_sweep(const lf_config *cfg, FILE *out, lf_err *err) {
         !(rc = lf_points_open(&p, cfg, jobs, err))) {
         say_plan(&p, jobs);
         if (!(rc = lf_points_write(&p, err)))
-            rc = lf_cfg_bool(cfg, LF_print_commands) ? lf_workers_commands(&p, out, err)
-                                                     : run_points(&p, jobs, lf_cfg_bool(cfg, LF_json), out, err);
+            rc = lf_cfg_bool(cfg, LF_print_commands)
+                     ? lf_workers_commands(&p, out, err)
+                     : run_points(&p, jobs, lf_cfg_str(cfg, LF_baseline), lf_cfg_bool(cfg, LF_json), out, err);
         lf_points_close(&p);
     }
     lf_lock_drop(lock);

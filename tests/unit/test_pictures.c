@@ -125,7 +125,7 @@ enum { N_PICTURES = sizeof all_pictures / sizeof all_pictures[0] };
 static void report(const char *set) {
     lf_err err = {0};
     FILE *out = tmpfile();
-    const lf_status rc = lf_report_set(set, false, out, &err);
+    const lf_status rc = lf_report_set(set, NULL, false, out, &err);
     fclose(out);
     assert_ok(rc, err);
 }
@@ -562,7 +562,7 @@ static void one_json_object(void **state) {
     size_t size;
     lf_err err = {0};
     FILE *out = open_memstream(&text, &size);
-    const lf_status rc = lf_report_set(set, true, out, &err);
+    const lf_status rc = lf_report_set(set, NULL, true, out, &err);
     fclose(out);
     assert_ok(rc, err);
     cJSON *o;
@@ -785,7 +785,7 @@ static void no_memory_is_said(void **state) {
     for (int64_t n = 0; rc && n < 200000; n += 1 + n / 12) {
         lf_err err = {0};
         lf_alloc_fail_after(n);
-        rc = lf_report_set(set, n % 2, out, &err);
+        rc = lf_report_set(set, NULL, n % 2, out, &err);
         lf_alloc_fail_after(-1);
         if (rc && rc != LF_ENOMEM) fail_msg("allocation %lld: %s", (long long)n, err.message);
         assert_int_equal(lf_alloc_live(), live);

@@ -44,7 +44,7 @@ static lf_summary *summarize(void) {
     lf_err err = {0};
     lf_summary *s = NULL;
     gathered = gather();
-    assert_ok(lf_summary_new(&s, gathered, &err), err);
+    assert_ok(lf_summary_new(&s, gathered, NULL, &err), err);
     return s;
 }
 
@@ -133,13 +133,96 @@ static void test_tradeoffs(void **state) {
     assert_near(s->groups[0].matched_gain, 0.76);
     assert_near(s->groups[0].matched_cost, 0.05 + 0.07 * 6 / 11);
     assert_near(s->groups[1].matched_cost, 0.22);
-    const lf_sample gain = s->groups[1].gain_difference, cost = s->groups[1].cost_difference;
+    const lf_sample gain = s->groups[1].differences[LF_DIFFERS_GAIN], cost = s->groups[1].differences[LF_DIFFERS_COST];
     assert_int_equal(gain.n, 3); /* -0.06 -0.04 -0.05 */
     assert_true(fabs(gain.mean + 0.05) < 1e-14 && fabs(gain.sd - 0.01) < 1e-14);
     assert_true(fabs(gain.high - (-0.05 + 4.302652729696142 * 0.01 / sqrt(3))) < 1e-12);
     assert_true(cost.n == 3 && fabs(cost.mean - 0.1) < 1e-14 && cost.sd < 1e-14);
-    assert_true(s->groups[0].gain_difference.n == 0 && isnan(s->groups[0].gain_difference.mean) &&
-                isnan(s->groups[0].cost_difference.low));
+    assert_true(s->groups[0].differences[LF_DIFFERS_GAIN].n == 0 &&
+                isnan(s->groups[0].differences[LF_DIFFERS_GAIN].mean) &&
+                isnan(s->groups[0].differences[LF_DIFFERS_COST].low));
+    done(s);
+}
+
+/* Seed by seed, at the gain that both methods get to with it; by hand in the comments. */
+static void test_against_the_baseline(void **state) {
+    (void)state;
+    put_grid();
+    lf_summary *s = summarize();
+    const lf_cohort *g = &s->groups[1];
+    assert_int_equal(g->baseline, 0);
+    /* milora has one rate, 0.001, because at the other a run diverged: gains .74 .76 .78, costs .20 .22 .24. There
+     * intermediate pays .05 + .05 * .14/.20 = .085, .05 + .07 * .6 = .092, and .05, its least */
+    const lf_sample matched = g->differences[LF_DIFFERS_MATCHED], volume = g->differences[LF_DIFFERS_VOLUME];
+    assert_int_equal(matched.n, 3);
+    assert_true(fabs(matched.mean - (0.115 + 0.128 + 0.19) / 3) < 1e-14);
+    /* areas within gain .1 and cost .9: (.64 .70) - (.70 .80 + .50 .05); (.66 .68) - (.70 .78 + .60 .07);
+     * (.68 .66) - (.73 .76 + .70 .09) */
+    assert_int_equal(volume.n, 3);
+    assert_true(fabs(volume.mean - (0.448 - 0.585 + 0.4488 - 0.588 + 0.4488 - 0.6178) / 3) < 1e-14);
+    double p[3] = {lf_t_p(g->differences[LF_DIFFERS_GAIN]), lf_t_p(matched), lf_t_p(volume)};
+    lf_holm(p, 3);
+    assert_near(g->p[LF_DIFFERS_GAIN], p[0]);
+    assert_near(g->p[LF_DIFFERS_MATCHED], p[1]);
+    assert_near(g->p[LF_DIFFERS_VOLUME], p[2]);
+    assert_true(isnan(g->p[LF_DIFFERS_COST]) && isnan(s->groups[0].p[LF_DIFFERS_GAIN]));
+    done(s);
+}
+
+/* Of two seeds there is no p; a seed that is not there at every rate is not compared over the rates. */
+static void test_few_seeds(void **state) {
+    (void)state;
+    for (int r = 1; r <= 2; r++)
+        for (int seed = 1; seed <= 3; seed++)
+            for (int rate = 1; rate <= 2; rate++) {
+                char name[16], config[100];
+                if (r == 2 && seed == 3 && rate == 2) continue;
+                snprintf(name, sizeof name, "r%d-%d-%d", r, seed, rate);
+                snprintf(config, sizeof config, "\"learning_rate\": %d, \"r\": %d, \"seed\": %d", rate, r, seed);
+                put_pictures(name, config, 0.5 + 0.1 * r + 0.01 * seed - 0.05 * rate, 0.1 * r + 0.02 * seed);
+            }
+    lf_summary *s = summarize();
+    assert_int_equal(s->groups[1].differences[LF_DIFFERS_MATCHED].n, 2);
+    assert_int_equal(s->groups[1].differences[LF_DIFFERS_GAIN].n, 3);
+    assert_true(isnan(s->groups[1].p[LF_DIFFERS_MATCHED]) && isfinite(s->groups[1].p[LF_DIFFERS_GAIN]));
+    assert_true(s->groups[0].at_edge && !s->groups[0].tied);
+    done(s);
+}
+
+static void test_baselines(void **state) {
+    (void)state;
+    static const char plain[] =
+        ", \"start\": {\"name\": \"kaiming\", \"plain\": false, \"position\": null, \"subtracted\": false}",
+                      block[] =
+                          ", \"start\": {\"name\": \"a\", \"plain\": true, \"position\": 0, \"subtracted\": true}";
+    put_started("a", "\"learning_rate\": 1, \"init\": \"a\", \"r\": 8, \"seed\": 1", 0.5, 0.2, block);
+    put_started("b", "\"learning_rate\": 1, \"init\": \"kaiming\", \"r\": 8, \"seed\": 1", 0.6, 0.1, plain);
+    put_started("c", "\"learning_rate\": 1, \"init\": \"kaiming\", \"r\": 16, \"seed\": 1", 0.7, 0.1, plain);
+    lf_summary *s = summarize(); /* plain LoRA where it is there */
+    assert_int_equal(s->n_groups, 3);
+    for (int i = 0; i < 3; i++) assert_int_equal(s->groups[i].baseline, 1);
+    assert_near(s->groups[0].differences[LF_DIFFERS_GAIN].mean, -0.1);
+    lf_summary_free(s);
+    lf_err err = {0};
+    assert_ok(lf_summary_new(&s, gathered, "init a, r 8", &err), err);
+    assert_int_equal(s->groups[2].baseline, 0);
+    lf_summary_free(s);
+    assert_ok(lf_summary_new(&s, gathered, "16", &err), err); /* the end of a name */
+    assert_int_equal(s->groups[0].baseline, 2);
+    lf_summary_free(s);
+    assert_says(lf_summary_new(&s, gathered, "6", &err), LF_EUSAGE, err, "'init kaiming, r 16'; found '6'");
+    done(NULL);
+}
+
+/* Of equal gains the rate that forgets less is taken, and it is known that there was a tie. */
+static void test_ties(void **state) {
+    (void)state;
+    put_pictures("a", "\"learning_rate\": 0.001, \"seed\": 1", 0.5, 0.2);
+    put_pictures("b", "\"learning_rate\": 0.01, \"seed\": 1", 0.5, 0.1);
+    put_pictures("c", "\"learning_rate\": 0.1, \"seed\": 1", 0.4, 0.05);
+    lf_summary *s = summarize();
+    assert_true(s->cells[s->groups[0].best].learning_rate == 0.01);
+    assert_true(s->groups[0].tied && !s->groups[0].at_edge);
     done(s);
 }
 
@@ -171,7 +254,7 @@ static void test_test_data_choose_nothing(void **state) {
     assert_near(metric(s, &s->cells[0], "harmonic_mean").mean, 0.6);
     assert_near(s->groups[0].hypervolume, 0.5 * 0.6);
     assert_near(s->groups[0].matched_gain, 0.6);
-    assert_int_equal(s->groups[1].gain_difference.n, 0);
+    assert_int_equal(s->groups[1].differences[LF_DIFFERS_GAIN].n, 0);
     done(s);
 }
 
@@ -217,8 +300,8 @@ static void test_pairs_by_seed(void **state) {
     put_pictures("e", "\"learning_rate\": 1, \"r\": 2, \"seed\": 4", 0.9, 0.2);
     put_pictures("f", "\"learning_rate\": 1, \"r\": 2, \"seed\": 30", 0.55, 0.2);
     lf_summary *s = summarize();
-    assert_int_equal(s->groups[1].gain_difference.n, 2); /* 0.05 and 0.15 */
-    assert_near(s->groups[1].gain_difference.mean, 0.1);
+    assert_int_equal(s->groups[1].differences[LF_DIFFERS_GAIN].n, 2); /* 0.05 and 0.15 */
+    assert_near(s->groups[1].differences[LF_DIFFERS_GAIN].mean, 0.1);
     done(s);
 }
 
@@ -227,7 +310,7 @@ static void test_one_seed(void **state) {
     put_pictures("a", "\"learning_rate\": 1, \"r\": 1, \"seed\": 1", 0.5, 0.1);
     put_pictures("b", "\"learning_rate\": 1, \"r\": 2, \"seed\": 1", 0.75, 0.2);
     lf_summary *s = summarize();
-    const lf_sample v = metric(s, &s->cells[1], "eval_accuracy"), d = s->groups[1].gain_difference;
+    const lf_sample v = metric(s, &s->cells[1], "eval_accuracy"), d = s->groups[1].differences[LF_DIFFERS_GAIN];
     assert_true(v.n == 1 && v.mean == 0.75 && isnan(v.sd) && isnan(v.low));
     assert_true(d.n == 1 && d.mean == 0.25 && isnan(d.sd) && isnan(d.high));
     assert_int_equal(s->groups[1].best, 1);
@@ -339,10 +422,10 @@ static void test_families(void **state) {
     assert_near(s->groups[0].hypervolume, 0.4 * 0.75);
     assert_near(s->groups[1].hypervolume, 0.2 * 0.4);
     assert_near(s->groups[3].matched_cost, 0.2);
-    assert_int_equal(s->groups[1].gain_difference.n, 0);
-    assert_near(s->groups[2].gain_difference.mean, 0.8 - 0.9);
-    assert_near(s->groups[3].gain_difference.mean, 0.4 - 0.3);
-    assert_near(s->groups[3].cost_difference.mean, 0.1);
+    assert_int_equal(s->groups[1].differences[LF_DIFFERS_GAIN].n, 0);
+    assert_near(s->groups[2].differences[LF_DIFFERS_GAIN].mean, 0.8 - 0.9);
+    assert_near(s->groups[3].differences[LF_DIFFERS_GAIN].mean, 0.4 - 0.3);
+    assert_near(s->groups[3].differences[LF_DIFFERS_COST].mean, 0.1);
     done(s);
 }
 
@@ -430,21 +513,23 @@ static void test_summary_csv(void **state) {
     }
     assert_near(s->groups[1].hypervolume, 0.65 * 0.4);
     assert_near(s->cells[1].metrics[7].mean, 2 * 0.75 * 0.4 / 1.15);
-    snprintf(
-        expected, sizeof expected,
-        "r,learning_rate,runs,done,diverged,failed,unfinished," SAMPLE("eval_accuracy") SAMPLE("test_accuracy")
-            SAMPLE("base_after") SAMPLE("forgetting") SAMPLE("retention") SAMPLE("base_kl") SAMPLE("base_ce") SAMPLE(
-                "harmonic_mean")
-                SAMPLE("update_ratio") "best,front,hypervolume,matched_gain,matched_forgetting," SAMPLE(
-                    "gain_difference") "forgetting_difference_mean,forgetting_difference_sd,"
-                                       "forgetting_difference_n,forgetting_difference_low,forgetting_difference_high\n"
-                                       "1,0.5,1,1,0,0,0,0.5,,1,,," NONE "0.65,,1,,,0.25,,1,,,%s,,1,,," NONE NONE
-                                       "%s,,1,,," NONE "1,1,%s,0.5,0.25,,,,,,,,,,\n"
-                                       "2,0.5,1,1,0,0,0,0.75,,1,,," NONE "0.4,,1,,,0.5,,1,,,%s,,1,,," NONE NONE
-                                       "%s,,1,,," NONE "1,1,%s,0.5,0.5,0.25,,1,,,0.25,,1,,\n"
-                                       "2,1,1,0,0,0,1," NONE NONE NONE NONE NONE NONE NONE NONE NONE
-                                       "0,0,,,,,,,,,,,,,\n",
-        retained[0], harmonic[0], volume[0], retained[1], harmonic[1], volume[1]);
+    snprintf(expected, sizeof expected,
+             "r,learning_rate,runs,done,diverged,failed,unfinished," SAMPLE("eval_accuracy") SAMPLE(
+                 "test_accuracy") SAMPLE("base_after") SAMPLE("forgetting") SAMPLE("retention") SAMPLE("base_kl")
+                 SAMPLE("base_ce") SAMPLE("harmonic_mean") SAMPLE(
+                     "update_ratio") "best,front,hypervolume,matched_gain,matched_forgetting," SAMPLE("gain_difference")
+                     SAMPLE("forgetting_difference") SAMPLE("matched_forgetting_difference")
+                         SAMPLE("hypervolume_difference") "gain_difference_p,matched_forgetting_difference_p,"
+                                                          "hypervolume_difference_p,at_edge,tied\n"
+                                                          "1,0.5,1,1,0,0,0,0.5,,1,,," NONE
+                                                          "0.65,,1,,,0.25,,1,,,%s,,1,,," NONE NONE "%s,,1,,," NONE
+                                                          "1,1,%s,0.5,0.25,,,,,,,,,,,,,,,,,,,,,,,,0,0\n"
+                                                          "2,0.5,1,1,0,0,0,0.75,,1,,," NONE
+                                                          "0.4,,1,,,0.5,,1,,,%s,,1,,," NONE NONE "%s,,1,,," NONE
+                                                          "1,1,%s,0.5,0.5,0.25,,1,,,0.25,,1,,,,,,,,,,,,,,,,1,0\n"
+                                                          "2,1,1,0,0,0,1," NONE NONE NONE NONE NONE NONE NONE NONE NONE
+                                                          "0,0,,,,,,,,,,,,,,,,,,,,,,,,,,,,\n",
+             retained[0], harmonic[0], volume[0], retained[1], harmonic[1], volume[1]);
     assert_file("set/summary.csv", expected);
     done(s);
 }
@@ -467,17 +552,18 @@ static void test_table(void **state) {
     put_grid();
     lf_summary *s = summarize();
     assert_table(
-        s, "method                          learning rate  runs  new task, accuracy, %  forgetting, points  retention, "
-           "%  forgetting at 76.00 %  hypervolume  gain against first, points  forgetting against first\n"
-           "init_lora_weights intermediate           0.01     3           81.00 ± 4.30        12.00 ± 4.97  86.67 ± "
-           "5.52                   8.82       0.5958                                                      \n"
-           "init_lora_weights milora                0.001     3           76.00 ± 4.97        22.00 ± 4.97  75.56 ± "
-           "5.52                  22.00       0.4488                -5.00 ± 2.48             +10.00 ± 0.00\n"
-           "± half of the 95 % t interval over seeds\n"
-           "each method at its best learning rate on evaluation data, among those at which every run is done\n"
-           "first: init_lora_weights intermediate; differences are paired by seed\n"
-           "12 runs, 11 done, 1 diverged\n"
-           "diverged: d3: step 3: loss is \"NaN\",?stopped\n");
+        s,
+        "method                          learning rate  runs  new task, accuracy, %  forgetting, points  retention, %  "
+        "forgetting at 76.00 %  hypervolume  gain against baseline, points  forgetting at equal gain against it\n"
+        "init_lora_weights intermediate           0.01     3           81.00 ± 4.30        12.00 ± 4.97  86.67 ± 5.52  "
+        "                 8.82       0.5958                                                                    \n"
+        "init_lora_weights milora                0.001     3           76.00 ± 4.97        22.00 ± 4.97  75.56 ± 5.52  "
+        "                22.00       0.4488                   -5.00 ± 2.48                        +14.43 ± 9.96\n"
+        "± half of the 95 % t interval over seeds\n"
+        "each method at its best learning rate on evaluation data, among those at which every run is done\n"
+        "baseline: init_lora_weights intermediate; differences are paired by seed\n"
+        "12 runs, 11 done, 1 diverged\n"
+        "diverged: d3: step 3: loss is \"NaN\",\?stopped\n");
     done(s);
 }
 
@@ -490,14 +576,15 @@ static void test_table_without_a_choice(void **state) {
     assert_table(
         s,
         "method      learning rate  runs  new task, test accuracy, %  forgetting, points  forgetting at 60.00 %  "
-        "hypervolume\n"
-        "note ?[31m          0.001     1                       60.00               30.00                  30.00        "
-        "  0.3\n"
+        "hypervolume  forgetting at equal gain against it\n"
+        "note \?[31m          0.001     1                       60.00               30.00                  30.00       "
+        "   0.3                                     \n"
         "                     0.01     1                       50.00               30.00                               "
-        "     \n"
-        "note \xc3\xa9              0.001     1                       70.00               30.00                  30.00 "
-        "        0.36\n"
+        "                                          \n"
+        "note é              0.001     1                       70.00               30.00                  30.00        "
+        " 0.36                                +0.00\n"
         "no evaluation data, so no learning rate was chosen and all are shown: a choice by test data would not be one\n"
+        "baseline: note \?[31m; differences are paired by seed\n"
         "3 runs, 3 done\n");
     done(s);
 }
@@ -548,12 +635,12 @@ static void test_table_of_language(void **state) {
     put_language("b", "\"learning_rate\": 1, \"r\": 2", 8, 0.125);
     lf_summary *s = summarize();
     assert_table(s, "method  learning rate  runs  new text, perplexity  forgetting, nats  forgetting at perplexity 8  "
-                    "hypervolume  gain against first, nats  forgetting against first\n"
+                    "hypervolume  gain against baseline, nats  forgetting at equal gain against it\n"
                     "r 1                 1     1                     4              0.25                        0.25   "
-                    "     7.009                                                    \n"
+                    "     7.009                                                                  \n"
                     "r 2                 1     1                     8             0.125                       0.125   "
-                    "     4.105                   -0.6931                    -0.125\n"
-                    "first: r 1; differences are paired by seed\n"
+                    "     4.105                      -0.6931                               -0.125\n"
+                    "baseline: r 1; differences are paired by seed\n"
                     "2 runs, 2 done\n");
     done(s);
 }
@@ -578,7 +665,17 @@ static void test_table_of_long_names(void **state) {
              "first: k %064d; differences are paired by seed\n"
              "2 runs, 2 done\n",
              0, 0);
-    assert_table(s, expected);
+    assert_table(
+        s,
+        "method  learning rate  runs  new task, test accuracy, %  forgetting, points  forgetting at 50.00 %  "
+        "hypervolume  gain against baseline, points  forgetting at equal gain against it\n"
+        "k 0000000000000000000000000000000000000000000000000000000000000000\n"
+        "                    1     1                       50.00               30.00                  30.00         "
+        "0.24                                                                    \n"
+        "k x                 1     1                       50.00               30.00                  30.00         "
+        "0.24                          +0.00                                +0.00\n"
+        "baseline: k 0000000000000000000000000000000000000000000000000000000000000000; differences are paired by seed\n"
+        "2 runs, 2 done\n");
     done(s);
 }
 
@@ -620,7 +717,8 @@ static void test_no_memory(void **state) {
         lf_err err = {0};
         lf_summary *s = NULL;
         lf_alloc_fail_after(k);
-        if (!(rc = lf_summary_new(&s, g, &err)) && !(rc = lf_write_results_csv(g, in_scratch("set/results.csv"), &err)))
+        if (!(rc = lf_summary_new(&s, g, NULL, &err)) &&
+            !(rc = lf_write_results_csv(g, in_scratch("set/results.csv"), &err)))
             rc = lf_write_summary_csv(s, in_scratch("set/summary.csv"), &err);
         lf_alloc_fail_after(-1);
         if (rc && rc != LF_ENOMEM) fail_msg("allocation %lld: %s", (long long)k, err.message);
@@ -636,6 +734,10 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(test_cells_and_groups),
         TEST(test_tradeoffs),
+        TEST(test_against_the_baseline),
+        TEST(test_few_seeds),
+        TEST(test_baselines),
+        TEST(test_ties),
         TEST(test_equals_take_the_smaller_rate),
         TEST(test_test_data_choose_nothing),
         TEST(test_unknown),

@@ -34,6 +34,8 @@ double lf_start_position(const cJSON *start) {
 
 bool lf_start_varies(const cJSON *start) { return cJSON_IsObject(member(start, "position")); }
 
+bool lf_start_is_plain(const cJSON *start) { return cJSON_IsFalse(member(start, "subtracted")); }
+
 const char *lf_start_own_curve(const cJSON *start) {
     return cJSON_IsTrue(member(start, "plain")) ? NULL : cJSON_GetStringValue(member(start, "name"));
 }

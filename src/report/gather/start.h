@@ -15,6 +15,8 @@ lf_status lf_start_take(cJSON **start, cJSON *file, const char *path, lf_err *er
 double lf_start_position(const cJSON *start);
 /* It is placed by an index or an energy, which is another fraction in each weight. */
 bool lf_start_varies(const cJSON *start);
+/* Nothing was subtracted from the weights: LoRA as it was first. False where the files do not say. */
+bool lf_start_is_plain(const cJSON *start);
 /* The name of a start that is a curve of its own over the position; NULL: it takes the block as it is, as others do at
  * other positions. */
 const char *lf_start_own_curve(const cJSON *start);

@@ -165,7 +165,7 @@ static void warn_of_repeats(const lf_summary *s) {
                 s->from->dir, a->name, b->name, repeats > 1 ? ", and so have others" : "");
 }
 
-lf_status lf_summary_new(lf_summary **out, const lf_gathered *g, lf_err *err) {
+lf_status lf_summary_new(lf_summary **out, const lf_gathered *g, const char *baseline, lf_err *err) {
     *out = NULL;
     lf_summary *s = lf_calloc(1, sizeof *s);
     double *values = lf_calloc(2 * (size_t)g->n_runs, sizeof *values);
@@ -179,7 +179,7 @@ lf_status lf_summary_new(lf_summary **out, const lf_gathered *g, lf_err *err) {
         s->groups[i].start = start_of(s, &s->groups[i]);
         rc = name_group(s, &s->groups[i], err);
     }
-    if (rc || (rc = lf_summary_trade(s, values, err))) goto out;
+    if (rc || (rc = lf_summary_trade(s, err)) || (rc = lf_summary_against(s, baseline, values, err))) goto out;
     warn_of_repeats(s);
     *out = s;
     s = NULL;

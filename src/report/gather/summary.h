@@ -24,11 +24,22 @@ typedef struct lf_cell {
  * `eval_data`, `test_data`, `forgetting_data`, `train_val_split` or the max_*_samples of those data are of different
  * families, each with its own reference, front, matched gain and first group. */
 
+/* What is compared. At the best rates: gain and cost. Over all rates, of each seed by itself, where it was run at all
+ * of them: the cost at the gain that both methods get to, and the hypervolume. */
+typedef enum lf_differs {
+    LF_DIFFERS_GAIN,
+    LF_DIFFERS_COST,
+    LF_DIFFERS_MATCHED,
+    LF_DIFFERS_VOLUME,
+    LF_N_DIFFERS
+} lf_differs;
+
 /* A method: the runs that agree in every swept key but those of which another value is another draw or rate of the same
  * (config/config.h: `seed`, `learning_rate`, `head_learning_rate`). Its best learning rate is the one of the largest
- * mean gain on evaluation data among those at which every run is done (of equals the smaller); none where there is no
- * evaluation data: a choice by test data would not be one (then best is -1, and it is said). A group with one learning
- * rate has nothing to choose: that is its best once every run is done, whatever it was judged by. */
+ * mean gain on evaluation data among those at which every run is done (of equals the one that forgets less, of those
+ * the smaller); none where there is no evaluation data: a choice by test data would not be one (then best is -1, and it
+ * is said). A group with one learning rate has nothing to choose: that is its best once every run is done, whatever it
+ * was judged by. */
 typedef struct lf_cohort {
     char *name;            /* "init_lora_weights intermediate, init_position 0.5"; "all" where nothing else is swept */
     int64_t *cells;        /* indices, by learning rate; in one row: cells[i] is cells[0] + i */
@@ -45,8 +56,12 @@ typedef struct lf_cohort {
     double hypervolume;  /* of its cells' outcomes against the reference; 0 if all it did was to diverge, NAN where
                             nothing is known */
     double matched_cost; /* forgetting at `matched_gain`; NAN if it does not get there */
-    lf_sample gain_difference,
-        cost_difference; /* at the best rates, from the family's first group, paired by seed; NAN for that one itself */
+    bool at_edge;        /* its best rate is the least or the largest that was tried: a better one may lie beyond */
+    bool tied;           /* another rate has the same gain: the one that forgets less was taken, of those the smaller */
+    int64_t baseline;    /* of its family: the group that it is compared with */
+    lf_sample differences[LF_N_DIFFERS]; /* from the baseline, paired by seed; NAN for that one itself */
+    double p[LF_N_DIFFERS]; /* of t tests of the three that decide, adjusted by Holm for all of the family; NAN for
+                               LF_DIFFERS_COST, and with fewer than three pairs */
 } lf_cohort;
 
 typedef struct lf_summary {
@@ -60,8 +75,10 @@ typedef struct lf_summary {
     bool families; /* there is more than one: the runs are of several models or data */
 } lf_summary;
 
-/* Warns where a run is there twice (same settings and seed). */
-lf_status lf_summary_new(lf_summary **out, const lf_gathered *g, lf_err *err);
+/* `baseline`: the name of the method that the others of its family are compared with, or its end behind a space
+ * ("kaiming"); NULL: plain LoRA, which subtracts nothing from the weights, where it is there, else the family's first.
+ * LF_EUSAGE, with the names, where there is none. Warns where a run is there twice (same settings and seed). */
+lf_status lf_summary_new(lf_summary **out, const lf_gathered *g, const char *baseline, lf_err *err);
 void lf_summary_free(lf_summary *s);
 
 bool lf_is_method_key(const char *key); /* a swept key that tells groups apart */
@@ -74,9 +91,9 @@ lf_unchosen lf_why_unchosen(const lf_summary *s, const lf_cohort *g);
 /* results.csv: a row a run: name, swept keys, state, then every number of all_results.json (times and memory last: only
  * they differ when the same run is run again), message. summary.csv: a row a cell: the group's keys, learning_rate (and
  * head_learning_rate where that is swept), counts, mean, sd, n, low, high of each metric, best, front; in the row of a
- * group's best cell (its first, where none is) also hypervolume, matched_gain, matched_forgetting and the differences
- * from the family's first group. All as in all_results.json, unscaled; what is not known is empty. RFC 4180, but for
- * the ends of lines. */
+ * group's best cell (its first, where none is) also hypervolume, matched_gain, matched_forgetting, the differences
+ * from the baseline with their adjusted p-values, and whether its best rate is at the edge or tied. All as in
+ * all_results.json, unscaled; what is not known is empty. RFC 4180, but for the ends of lines. */
 lf_status lf_write_results_csv(const lf_gathered *g, const char *path, lf_err *err);
 lf_status lf_write_summary_csv(const lf_summary *s, const char *path, lf_err *err);
 /* The same for a terminal: one line a group at its best rate (where none could be chosen, a line a rate), means with

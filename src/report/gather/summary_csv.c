@@ -160,6 +160,11 @@ static void put_sample(csv *c, const lf_sample *s) {
     put_number(c, s ? s->high : NAN);
 }
 
+static const char *const difference_names[LF_N_DIFFERS] = {[LF_DIFFERS_GAIN] = "gain_difference",
+                                                           [LF_DIFFERS_COST] = "forgetting_difference",
+                                                           [LF_DIFFERS_MATCHED] = "matched_forgetting_difference",
+                                                           [LF_DIFFERS_VOLUME] = "hypervolume_difference"};
+
 static void summary_head(csv *c, const lf_summary *s) {
     static const char *const counts[] = {"runs", "done", "diverged", "failed", "unfinished"}, *const of_group[] = {
                                                                                                   "hypervolume",
@@ -174,8 +179,14 @@ static void summary_head(csv *c, const lf_summary *s) {
     put_text(c, "best");
     put_text(c, "front");
     for (size_t i = 0; i < sizeof of_group / sizeof *of_group; i++) put_text(c, of_group[i]);
-    sample_head(c, "gain_difference");
-    sample_head(c, "forgetting_difference");
+    for (int d = 0; d < LF_N_DIFFERS; d++) sample_head(c, difference_names[d]);
+    for (int d = 0; d < LF_N_DIFFERS; d++) {
+        char p[80];
+        snprintf(p, sizeof p, "%s_p", difference_names[d]);
+        if (d != LF_DIFFERS_COST) put_text(c, p);
+    }
+    put_text(c, "at_edge");
+    put_text(c, "tied");
     end_row(c);
 }
 
@@ -185,7 +196,7 @@ static void summary_row(csv *c, const lf_summary *s, int64_t index) {
     const lf_cohort *group = &s->groups[cell->group];
     const lf_gathered_run *r = &g->runs[cell->runs[0]];
     const bool speaks = index == (group->best >= 0 ? group->best : group->cells[0]),
-               differs = speaks && group != &s->groups[group->family] && group->best >= 0;
+               differs = speaks && group != &s->groups[group->baseline], chosen = speaks && group->best >= 0;
     for (int64_t i = 0; i < g->n_swept; i++)
         if (lf_is_method_key(g->swept[i])) put_value(c, lf_run_value(r, g->swept[i]));
     for (lf_key_id id = LF_NO_KEY; (id = next_rate(g, id));) put_value(c, lf_run_value(r, lf_key_name(id)));
@@ -197,8 +208,12 @@ static void summary_row(csv *c, const lf_summary *s, int64_t index) {
     put_number(c, speaks ? group->hypervolume : NAN);
     put_number(c, speaks ? group->matched_gain : NAN);
     put_number(c, speaks ? group->matched_cost : NAN);
-    put_sample(c, differs ? &group->gain_difference : NULL);
-    put_sample(c, differs ? &group->cost_difference : NULL);
+    for (int d = 0; d < LF_N_DIFFERS; d++)
+        put_sample(c, differs && group->differences[d].n ? &group->differences[d] : NULL);
+    for (int d = 0; d < LF_N_DIFFERS; d++)
+        if (d != LF_DIFFERS_COST) put_number(c, differs ? group->p[d] : NAN);
+    put_number(c, chosen ? group->at_edge : NAN);
+    put_number(c, chosen ? group->tied : NAN);
     end_row(c);
 }
 

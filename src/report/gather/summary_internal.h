@@ -11,8 +11,10 @@ double lf_gain_of(const lf_summary *s, const lf_gathered_run *r);
 const lf_metric *lf_gain_metric(const lf_summary *s);                 /* its figure */
 const cJSON *lf_run_value(const lf_gathered_run *r, const char *key); /* of its configuration; NULL */
 
-/* The best rates, the reference, the front, what each group dominates and costs, and the differences, from the cells'
- * means. `values` has room for two numbers a run. */
-lf_status lf_summary_trade(lf_summary *s, double *values, lf_err *err);
+/* The best rates, the reference, the front, what each group dominates and costs, from the cells' means. */
+lf_status lf_summary_trade(lf_summary *s, lf_err *err);
+/* Then the differences from the baseline, and which of them are more than the noise of seeds. `values` has room for two
+ * numbers a run. */
+lf_status lf_summary_against(lf_summary *s, const char *baseline, double *values, lf_err *err);
 
 #endif

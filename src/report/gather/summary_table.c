@@ -66,8 +66,8 @@ static void fill(line *l, const lf_summary *s, const lf_cohort *g, const lf_cell
     if (!first_of_group) return;
     number(l->cells[MATCHED], SIZE, g->matched_cost, cost->scale, false);
     number(l->cells[VOLUME], SIZE, g->hypervolume, 1, false);
-    sample(l->cells[GAIN_AGAINST], SIZE, g->gain_difference, gain_scale, true);
-    sample(l->cells[COST_AGAINST], SIZE, g->cost_difference, cost->scale, true);
+    sample(l->cells[GAIN_AGAINST], SIZE, g->differences[LF_DIFFERS_GAIN], gain_scale, true);
+    sample(l->cells[COST_AGAINST], SIZE, g->differences[LF_DIFFERS_MATCHED], cost->scale, true);
 }
 
 static void fill_head(line *l, const lf_summary *s) {
@@ -86,8 +86,8 @@ static void fill_head(line *l, const lf_summary *s) {
     else
         snprintf(l->cells[MATCHED], SIZE, y->matched, cost->label, lf_gain_shown(y, matched));
     snprintf(l->cells[VOLUME], SIZE, "hypervolume");
-    snprintf(l->cells[GAIN_AGAINST], SIZE, "gain against first, %s", y->difference_unit);
-    snprintf(l->cells[COST_AGAINST], SIZE, "%s against first", cost->label);
+    snprintf(l->cells[GAIN_AGAINST], SIZE, "gain against baseline, %s", y->difference_unit);
+    snprintf(l->cells[COST_AGAINST], SIZE, "%s at equal gain against it", cost->label);
 }
 
 /* Columns of which no line knows anything are left out. */
@@ -139,9 +139,10 @@ static void print_notes(const lf_summary *s, FILE *out) {
         chosen = chosen || (g->best >= 0 && g->n_cells > 1);
         not_done = not_done || lf_why_unchosen(s, g) == LF_NOT_DONE;
         not_judged = not_judged || lf_why_unchosen(s, g) == LF_NOT_JUDGED;
-        against = against || isfinite(g->gain_difference.mean) || isfinite(g->cost_difference.mean);
-        intervals = intervals || g->gain_difference.n > 2;
-        extremes = extremes || g->gain_difference.n == 2;
+        against = against || isfinite(g->differences[LF_DIFFERS_GAIN].mean) ||
+                  isfinite(g->differences[LF_DIFFERS_MATCHED].mean);
+        intervals = intervals || g->differences[LF_DIFFERS_GAIN].n > 2;
+        extremes = extremes || g->differences[LF_DIFFERS_GAIN].n == 2;
         for (int64_t k = 0; k < g->n_cells; k++) {
             const lf_sample v = sample_of(s, &s->cells[g->cells[k]], lf_gain_metric(s));
             intervals = intervals || (is_shown(g, g->cells[k]) && v.n > 2);
@@ -162,10 +163,10 @@ static void print_notes(const lf_summary *s, FILE *out) {
                 "not be one\n",
                 s->by_eval ? "of some methods there is " : "");
     if (against) {
-        fputs("first: ", out);
-        print_plain(out, s->groups[0].name);
+        fputs("baseline: ", out);
+        print_plain(out, s->groups[s->groups[0].baseline].name);
         fprintf(out, "%s; differences are paired by seed\n",
-                s->families ? ", and of other models or data the first there" : "");
+                s->families ? ", and of other models or data the one there" : "");
     }
     if (s->families)
         fputs("matched gain, hypervolume and differences are of methods on the same model and data\n", out);

@@ -11,15 +11,27 @@
 /* Every run is done and judged. */
 static bool is_whole(const lf_cell *c) { return c->n_gains == c->n_runs; }
 
-/* Cells stand by learning rate: of equals the first is the smallest. By test data none is chosen; where there is one
- * rate, nothing is. */
+/* Of equal gains the one that costs less; cells stand by learning rate, so of equals in both the smaller rate. */
+static bool is_better(const lf_cell *c, const lf_cell *best) {
+    if (c->outcome.gain > best->outcome.gain) return true;
+    return !(c->outcome.gain < best->outcome.gain) && c->outcome.cost < best->outcome.cost;
+}
+
+/* By test data none is chosen; where there is one rate, nothing is. */
 static void choose_best(lf_summary *s, lf_cohort *g) {
     if (!s->by_eval && g->n_cells > 1) return;
     for (int64_t i = 0; i < g->n_cells; i++) {
         const lf_cell *c = &s->cells[g->cells[i]];
-        if (is_whole(c) && (g->best < 0 || c->outcome.gain > s->cells[g->best].outcome.gain)) g->best = g->cells[i];
+        if (is_whole(c) && (g->best < 0 || is_better(c, &s->cells[g->best]))) g->best = g->cells[i];
     }
-    if (g->best >= 0) s->cells[g->best].best = true;
+    if (g->best < 0) return;
+    const lf_cell *best = &s->cells[g->best];
+    s->cells[g->best].best = true;
+    g->at_edge = g->n_cells > 1 && (g->best == g->cells[0] || g->best == g->cells[g->n_cells - 1]);
+    for (int64_t i = 0; i < g->n_cells; i++) {
+        const lf_cell *c = &s->cells[g->cells[i]];
+        g->tied = g->tied || (c != best && is_whole(c) && !(c->outcome.gain < best->outcome.gain));
+    }
 }
 
 /* ---- families ---- */
@@ -142,44 +154,9 @@ static lf_status weigh_outcomes(lf_summary *s, lf_err *err) {
     return rc;
 }
 
-/* ---- differences ---- */
-
-static double cost_of(const lf_summary *s, const lf_gathered_run *r) {
-    return lf_run_number(r, lf_metric_in_role(s->from->yardstick, LF_ROLE_COST)->name);
-}
-
-/* Of two cells, whose runs stand by seed, those of the same seed. */
-static lf_sample difference(const lf_summary *s, const lf_cell *a, const lf_cell *b,
-                            double (*figure)(const lf_summary *, const lf_gathered_run *), double *values) {
-    double *of_a = values, *of_b = values + s->from->n_runs;
-    int64_t n = 0, i = 0, k = 0;
-    while (i < a->n_runs && k < b->n_runs) {
-        const lf_gathered_run *x = &s->from->runs[a->runs[i]], *y = &s->from->runs[b->runs[k]];
-        const int c = lf_value_compare(lf_run_value(x, "seed"), lf_run_value(y, "seed"));
-        if (c == 0) {
-            of_a[n] = figure(s, x);
-            of_b[n] = figure(s, y);
-            n += isfinite(of_a[n]) && isfinite(of_b[n]);
-        }
-        i += c <= 0;
-        k += c >= 0;
-    }
-    return lf_sample_paired(of_a, of_b, n);
-}
-
-static void compare_group(const lf_summary *s, lf_cohort *g, double *values) {
-    const lf_cohort *first = &s->groups[g->family];
-    g->gain_difference = g->cost_difference = lf_sample_of(NULL, 0);
-    if (g == first || g->best < 0 || first->best < 0) return;
-    const lf_cell *a = &s->cells[g->best], *b = &s->cells[first->best];
-    g->gain_difference = difference(s, a, b, lf_gain_of, values);
-    g->cost_difference = difference(s, a, b, cost_of, values);
-}
-
-lf_status lf_summary_trade(lf_summary *s, double *values, lf_err *err) {
+lf_status lf_summary_trade(lf_summary *s, lf_err *err) {
     find_families(s);
     for (int64_t i = 0; i < s->n_groups; i++) choose_best(s, &s->groups[i]);
-    for (int64_t i = 0; i < s->n_groups; i++) compare_group(s, &s->groups[i], values);
     return weigh_outcomes(s, err);
 }
 

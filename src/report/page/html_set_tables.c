@@ -120,7 +120,7 @@ static lf_metric gain_difference(const lf_summary *s) {
 }
 
 typedef struct extras {
-    bool volume, matched, gain, cost;
+    bool volume, matched, gain, cost, at_equal;
 } extras;
 
 static extras extras_of(const lf_summary *s) {
@@ -129,8 +129,9 @@ static extras extras_of(const lf_summary *s) {
         const lf_cohort *g = &s->groups[i];
         e.volume = e.volume || isfinite(g->hypervolume);
         e.matched = e.matched || isfinite(g->matched_cost);
-        e.gain = e.gain || isfinite(g->gain_difference.mean);
-        e.cost = e.cost || isfinite(g->cost_difference.mean);
+        e.gain = e.gain || isfinite(g->differences[LF_DIFFERS_GAIN].mean);
+        e.cost = e.cost || isfinite(g->differences[LF_DIFFERS_COST].mean);
+        e.at_equal = e.at_equal || isfinite(g->differences[LF_DIFFERS_MATCHED].mean);
     }
     return e;
 }
@@ -140,8 +141,9 @@ static void group_columns(FILE *f, const lf_summary *s, const extras *e) {
     lf_html_column(f, "method", false);
     lf_html_column(f, "best learning rate", true);
     lf_html_column(f, "runs done", true);
-    if (e->gain) metric_column(f, &gain, "against the first: ");
-    if (e->cost && forgetting) metric_column(f, forgetting, "against the first: ");
+    if (e->gain) metric_column(f, &gain, "against the baseline: ");
+    if (e->cost && forgetting) metric_column(f, forgetting, "against the baseline: ");
+    if (e->at_equal && forgetting) metric_column(f, forgetting, "at equal gain, against the baseline: ");
     if (e->matched && forgetting) metric_column(f, forgetting, "at the matched gain: ");
     if (e->volume) lf_html_column(f, "hypervolume", true);
     metric_columns(f, s);
@@ -162,8 +164,9 @@ void lf_html_groups(FILE *f, const lf_summary *s) {
         fputs("<td class=\"n\">", f);
         if (c) fprintf(f, "%lld of %lld", (long long)c->n_done, (long long)c->n_runs);
         fputs("</td>", f);
-        if (e.gain) sample_cell(f, g->gain_difference, &gain, true);
-        if (e.cost && forgetting) sample_cell(f, g->cost_difference, forgetting, true);
+        if (e.gain) sample_cell(f, g->differences[LF_DIFFERS_GAIN], &gain, true);
+        if (e.cost && forgetting) sample_cell(f, g->differences[LF_DIFFERS_COST], forgetting, true);
+        if (e.at_equal && forgetting) sample_cell(f, g->differences[LF_DIFFERS_MATCHED], forgetting, true);
         if (e.matched && forgetting)
             plain_cell(f, forgetting->scale != 1 ? "%.1f" : "%.4g", forgetting->scale * g->matched_cost);
         if (e.volume) plain_cell(f, "%.4g", g->hypervolume);
@@ -204,17 +207,17 @@ void lf_html_choice(FILE *f, const lf_summary *s) {
         fprintf(
             f,
             " The best learning rate of a method is the one of the %s mean %s on evaluation data, among those at which "
-            "every run is done; of equals the "
-            "smaller. Test data and forgetting had no part in the choice.",
+            "every run is done; of equals the one that forgets less. Test data had no part in the choice.",
             less ? "lowest" : "highest", y->name);
     if (e.gain || e.cost) {
-        fputs(" “Against the first” is the difference from ", f);
+        fputs(" “Against the baseline” is the difference from ", f);
         if (s->families)
-            fputs("the first method on the same model and data", f);
+            fputs("plain LoRA, or the first method, on the same model and data", f);
         else
-            group_name(f, &s->groups[0]);
-        fputs(", each at its best rate, paired by seed: where the interval does not hold 0, the difference is more "
-              "than the noise of seeds.",
+            group_name(f, &s->groups[s->groups[0].baseline]);
+        fputs(", each at its best rate, paired by seed. “At equal gain” takes of each seed what both methods forget, "
+              "over all "
+              "their learning rates, at the gain that both get to.",
               f);
     }
     if (e.matched) say_matched(f, s);

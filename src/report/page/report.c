@@ -47,10 +47,12 @@ static lf_status is_run(bool *is, const char *dir, lf_err *err) {
     return rc;
 }
 
-static lf_status report_folder(bool *single, bool *drawn, const char *dir, bool json, FILE *out, lf_err *err) {
+static lf_status report_folder(bool *single, bool *drawn, const lf_config *cfg, FILE *out, lf_err *err) {
+    const char *dir = lf_cfg_str(cfg, LF_run);
     lf_status rc = is_run(single, dir, err);
     if (rc) return rc;
-    return *single ? report_run(dir, drawn, err) : lf_report_set(dir, json, out, err);
+    if (*single) return report_run(dir, drawn, err);
+    return lf_report_set(dir, lf_cfg_str(cfg, LF_baseline), lf_cfg_bool(cfg, LF_json), out, err);
 }
 
 lf_status lf_report(const lf_config *cfg, FILE *out, lf_err *err) {
@@ -61,7 +63,7 @@ lf_status lf_report(const lf_config *cfg, FILE *out, lf_err *err) {
                        "%s: no such folder; expected the output_dir of a training run, or a folder with runs in it",
                        dir);
     bool single, drawn;
-    const lf_status rc = report_folder(&single, &drawn, dir, json, out, err);
+    const lf_status rc = report_folder(&single, &drawn, cfg, out, err);
     return rc || !single ? rc : say(dir, drawn, json, out, err);
 }
 

@@ -11,7 +11,7 @@
 lf_status lf_report_html(const char *run, lf_err *err);
 
 /* report_set.c: of the runs below a folder, results.csv, summary.csv, the pictures and report.html, written there; to
- * `out` the table of the groups or, `json`, one JSON object. */
-lf_status lf_report_set(const char *dir, bool json, FILE *out, lf_err *err);
+ * `out` the table of the groups or, `json`, one JSON object. baseline: see lf_summary_new. */
+lf_status lf_report_set(const char *dir, const char *baseline, bool json, FILE *out, lf_err *err);
 
 #endif

@@ -67,7 +67,7 @@ static lf_status say(const lf_summary *s, const lf_picture *pictures, int n, con
     return LF_OK;
 }
 
-lf_status lf_report_set(const char *dir, bool json, FILE *out, lf_err *err) {
+lf_status lf_report_set(const char *dir, const char *baseline, bool json, FILE *out, lf_err *err) {
     report_paths p = {lf_path_join(dir, "results.csv"), lf_path_join(dir, "summary.csv"),
                       lf_path_join(dir, "report.html")};
     lf_picture pictures[LF_MAX_PICTURES];
@@ -79,7 +79,7 @@ lf_status lf_report_set(const char *dir, bool json, FILE *out, lf_err *err) {
     if (g->n_others)
         lf_info("%s: %lld other run%s below this folder %s not of this sweep", dir, (long long)g->n_others,
                 g->n_others > 1 ? "s" : "", g->n_others > 1 ? "are" : "is");
-    if ((rc = lf_summary_new(&s, g, err)) || (rc = lf_write_results_csv(g, p.results, err)) ||
+    if ((rc = lf_summary_new(&s, g, baseline, err)) || (rc = lf_write_results_csv(g, p.results, err)) ||
         (rc = lf_write_summary_csv(s, p.summary, err)) || (rc = lf_draw_pictures(pictures, &n, s, err)) ||
         (rc = lf_report_set_html(s, pictures, n, err)))
         goto out;

@@ -1,0 +1,179 @@
+/* Methods against the baseline of their family, seed by seed: what a difference over seeds says is said by pairs of
+ * runs that share their seed, and so their data's order and the noise of both. */
+#include <math.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "report/gather/start.h"
+#include "report/gather/summary_internal.h"
+
+/* ---- the baseline ---- */
+
+static lf_status no_such_baseline(const lf_summary *s, const char *wanted, lf_err *err) {
+    char names[600] = "";
+    for (int64_t i = 0; i < s->n_groups && strlen(names) < sizeof names - 120; i++)
+        snprintf(names + strlen(names), sizeof names - strlen(names), "%s'%.100s'", i ? ", " : "", s->groups[i].name);
+    return lf_fail(err, LF_EUSAGE, "key 'baseline': expected a method of %s (or the end of its name): %s; found '%s'",
+                   s->from->dir, names, wanted);
+}
+
+/* "kaiming" names "init_lora_weights kaiming", and not "..., r 8". */
+static bool is_named(const lf_cohort *g, const char *name) {
+    const size_t n = strlen(g->name), m = strlen(name);
+    if (m > n || strcmp(g->name + n - m, name)) return false;
+    return m == n || g->name[n - m - 1] == ' ';
+}
+
+static bool is_baseline(const lf_cohort *g, const char *wanted) {
+    return wanted ? is_named(g, wanted) : lf_start_is_plain(g->start);
+}
+
+/* Of each family the first that is one, else its first. */
+static lf_status find_baselines(lf_summary *s, const char *wanted, lf_err *err) {
+    bool found = !wanted;
+    for (int64_t i = 0; i < s->n_groups; i++) s->groups[i].baseline = -1;
+    for (int64_t i = 0; i < s->n_groups; i++) {
+        lf_cohort *first = &s->groups[s->groups[i].family];
+        if (!is_baseline(&s->groups[i], wanted)) continue;
+        found = true;
+        if (first->baseline < 0) first->baseline = i;
+    }
+    for (int64_t i = 0; i < s->n_groups; i++) {
+        const int64_t family = s->groups[i].family;
+        if (s->groups[family].baseline < 0) s->groups[family].baseline = family;
+        s->groups[i].baseline = s->groups[family].baseline;
+    }
+    return found ? LF_OK : no_such_baseline(s, wanted, err);
+}
+
+/* ---- at the best rates ---- */
+
+static double cost_of(const lf_summary *s, const lf_gathered_run *r) {
+    return lf_run_number(r, lf_metric_in_role(s->from->yardstick, LF_ROLE_COST)->name);
+}
+
+/* Of two cells, whose runs stand by seed, those of the same seed. */
+static lf_sample difference(const lf_summary *s, const lf_cell *a, const lf_cell *b,
+                            double (*figure)(const lf_summary *, const lf_gathered_run *), double *values) {
+    double *of_a = values, *of_b = values + s->from->n_runs;
+    int64_t n = 0, i = 0, k = 0;
+    while (i < a->n_runs && k < b->n_runs) {
+        const lf_gathered_run *x = &s->from->runs[a->runs[i]], *y = &s->from->runs[b->runs[k]];
+        const int c = lf_value_compare(lf_run_value(x, "seed"), lf_run_value(y, "seed"));
+        if (c == 0) {
+            of_a[n] = figure(s, x);
+            of_b[n] = figure(s, y);
+            n += isfinite(of_a[n]) && isfinite(of_b[n]);
+        }
+        i += c <= 0;
+        k += c >= 0;
+    }
+    return lf_sample_paired(of_a, of_b, n);
+}
+
+/* ---- over all rates ---- */
+
+/* A seed's outcomes at the rates of a method, but for those at which any run diverged. */
+typedef struct curve {
+    lf_outcome *p;
+    int64_t n;
+} curve;
+
+static const lf_gathered_run *with_seed(const lf_summary *s, const lf_cell *c, const cJSON *seed) {
+    for (int64_t i = 0; i < c->n_runs; i++) {
+        const lf_gathered_run *r = &s->from->runs[c->runs[i]];
+        if (lf_value_compare(lf_run_value(r, "seed"), seed) == 0) return r;
+    }
+    return NULL;
+}
+
+/* False: at one of the rates there is no such run, or it is not done; a part of a curve is not compared. */
+static bool take_curve(curve *out, const lf_summary *s, const lf_cohort *g, const cJSON *seed) {
+    out->n = 0;
+    for (int64_t i = 0; i < g->n_cells; i++) {
+        const lf_cell *c = &s->cells[g->cells[i]];
+        if (c->n_diverged) continue;
+        const lf_gathered_run *r = with_seed(s, c, seed);
+        const lf_outcome o = r ? (lf_outcome){lf_gain_of(s, r), cost_of(s, r)} : (lf_outcome){NAN, NAN};
+        if (!isfinite(o.gain) || !isfinite(o.cost)) return false;
+        out->p[out->n++] = o;
+    }
+    return out->n > 0;
+}
+
+static double most_gain(const curve *c) {
+    double most = -INFINITY;
+    for (int64_t i = 0; i < c->n; i++) most = fmax(most, c->p[i].gain);
+    return most;
+}
+
+/* Cost at the gain that both get to with this seed; what each dominates. */
+static void compare_seed(const lf_cohort *g, const curve *own, const curve *base, double *matched, double *volume) {
+    const double gain = fmin(most_gain(own), most_gain(base));
+    *matched = lf_cost_at_gain(own->p, own->n, gain) - lf_cost_at_gain(base->p, base->n, gain);
+    *volume = lf_hypervolume(own->p, own->n, g->reference) - lf_hypervolume(base->p, base->n, g->reference);
+}
+
+static void compare_curves(const lf_summary *s, lf_cohort *g, const lf_cohort *b, curve *own, curve *base,
+                           double *values) {
+    double *matched = values, *volume = values + s->from->n_runs;
+    int64_t n = 0, with_volume = 0;
+    const lf_cell *first = NULL; /* whose seeds are asked for */
+    for (int64_t i = 0; i < b->n_cells && !first; i++)
+        if (!s->cells[b->cells[i]].n_diverged) first = &s->cells[b->cells[i]];
+    for (int64_t i = 0; first && i < first->n_runs; i++) {
+        const cJSON *seed = lf_run_value(&s->from->runs[first->runs[i]], "seed");
+        if (!take_curve(own, s, g, seed) || !take_curve(base, s, b, seed)) continue;
+        compare_seed(g, own, base, &matched[n++], &volume[with_volume]);
+        with_volume += isfinite(volume[with_volume]);
+    }
+    g->differences[LF_DIFFERS_MATCHED] = lf_sample_of(matched, n);
+    g->differences[LF_DIFFERS_VOLUME] = lf_sample_of(volume, with_volume);
+}
+
+static void compare_group(const lf_summary *s, lf_cohort *g, curve *own, curve *base, double *values) {
+    const lf_cohort *b = &s->groups[g->baseline];
+    for (int d = 0; d < LF_N_DIFFERS; d++) g->differences[d] = lf_sample_of(NULL, 0);
+    if (g == b) return;
+    compare_curves(s, g, b, own, base, values);
+    if (g->best < 0 || b->best < 0) return;
+    g->differences[LF_DIFFERS_GAIN] = difference(s, &s->cells[g->best], &s->cells[b->best], lf_gain_of, values);
+    g->differences[LF_DIFFERS_COST] = difference(s, &s->cells[g->best], &s->cells[b->best], cost_of, values);
+}
+
+/* What decides: gain, cost at matched gain, hypervolume; of all methods of a family together. Fewer than three pairs
+ * decide nothing. `p` has room for LF_N_DIFFERS a group. */
+static void adjust(lf_summary *s, int64_t family, double *p) {
+    static const int decides[] = {LF_DIFFERS_GAIN, LF_DIFFERS_MATCHED, LF_DIFFERS_VOLUME};
+    enum { N = sizeof decides / sizeof *decides };
+    int64_t n = 0;
+    for (int64_t i = 0; i < s->n_groups; i++)
+        for (int d = 0; d < N && s->groups[i].family == family; d++) {
+            const lf_sample v = s->groups[i].differences[decides[d]];
+            p[n++] = v.n < 3 ? NAN : lf_t_p(v);
+        }
+    lf_holm(p, n);
+    n = 0;
+    for (int64_t i = 0; i < s->n_groups; i++)
+        for (int d = 0; d < N && s->groups[i].family == family; d++) s->groups[i].p[decides[d]] = p[n++];
+}
+
+lf_status lf_summary_against(lf_summary *s, const char *baseline, double *values, lf_err *err) {
+    lf_status rc = find_baselines(s, baseline, err);
+    if (rc) return rc;
+    lf_outcome *room = lf_calloc(2 * (size_t)s->n_cells, sizeof *room);
+    double *p = lf_calloc(LF_N_DIFFERS * (size_t)s->n_groups, sizeof *p);
+    if (room && p) {
+        curve own = {room, 0}, base = {room + s->n_cells, 0};
+        for (int64_t i = 0; i < s->n_groups; i++) {
+            for (int d = 0; d < LF_N_DIFFERS; d++) s->groups[i].p[d] = NAN;
+            compare_group(s, &s->groups[i], &own, &base, values);
+        }
+        for (int64_t i = 0; i < s->n_groups; i++)
+            if (s->groups[i].family == i) adjust(s, i, p);
+    } else
+        rc = lf_no_memory(err, "the summary of the runs of %s", s->from->dir);
+    lf_free(room);
+    lf_free(p);
+    return rc;
+}
