@@ -77,7 +77,7 @@ typedef struct lf_init_report {
 typedef lf_status lf_init_fill(const lf_init_input *in, float *A, float *B, lf_init_report *report, lf_err *err);
 typedef enum lf_init_components { LF_BLOCK_NONE, LF_BLOCK_FIRST, LF_BLOCK_LAST, LF_BLOCK_KEY } lf_init_components;
 typedef struct lf_init { /* the columns of init.def */
-    const char *name, *help;
+    const char *name, *title, *help;
     bool residual; /* subtracted */
     lf_init_components block;
     bool plain;
@@ -126,7 +126,8 @@ const char *lf_adapter_coverage(const lf_adapter *a);
  *    "position": 0.5,           of its block in each weight's spectrum, from 0 (first) to 1 (last); {"index": s} or
  *                               {"energy": e} where that is another fraction in each weight; null: it has no block
  *    "line": "...",             one sentence for people, with the first component that was found
- *    "subtracted": true}        whether B0 A0 is taken off the weights
+ *    "subtracted": true,        whether B0 A0 is taken off the weights
+ *    "title": "position 0.5"}   what people call it
  *
  * NULL: out of memory. The caller deletes it. */
 cJSON *lf_adapter_start_to_json(const lf_adapter *a);

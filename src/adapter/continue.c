@@ -20,6 +20,7 @@ static lf_status copy_factors(const lf_init_input *in, float *A, float *B, lf_in
 }
 
 const lf_init lf_init_continued = {.name = "continued",
+                                   .title = "the adapter that it goes on with",
                                    .help = "the factors of the adapter that continue_from names",
                                    .block = LF_BLOCK_NONE,
                                    .fill = copy_factors};

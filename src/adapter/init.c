@@ -4,23 +4,23 @@
 
 #include "adapter/adapter.h"
 
-#define LF_INIT(id, name, subtracted, block, plain, help) extern lf_init_fill lf_init_##id;
+#define LF_INIT(id, name, title, subtracted, block, plain, help) extern lf_init_fill lf_init_##id;
 #include "adapter/init.def"
 
 static const lf_init inits[] = {
-#define LF_INIT(id, name, subtracted, block, plain, help)                                                              \
-    {name, help, subtracted, LF_BLOCK_##block, plain, lf_init_##id},
+#define LF_INIT(id, name, title, subtracted, block, plain, help)                                                       \
+    {name, title, help, subtracted, LF_BLOCK_##block, plain, lf_init_##id},
 #include "adapter/init.def"
 };
 
 const char lf_init_choices[] = "true"
-#define LF_INIT(id, name, subtracted, block, plain, help) "|" name
-#define LF_NO_INIT(name, why)                             "|" name "!" why
+#define LF_INIT(id, name, title, subtracted, block, plain, help) "|" name
+#define LF_NO_INIT(name, why)                                    "|" name "!" why
 #include "adapter/init.def"
     ;
 
 const char lf_init_help[] = "what the adapter starts from (true is kaiming)"
-#define LF_INIT(id, name, subtracted, block, plain, help) "; " name ": " help
+#define LF_INIT(id, name, title, subtracted, block, plain, help) "; " name ": " help
 #include "adapter/init.def"
     ;
 

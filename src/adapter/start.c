@@ -30,6 +30,16 @@ static cJSON *position_of(const lf_init *init, lf_position given) {
     return NULL;
 }
 
+/* "PiSSA", "position 0.5", "position component 12". */
+static void say_title(char *text, size_t size, const lf_init *init, lf_position p) {
+    static const char *const kinds[] = {
+        [LF_POSITION_FRACTION] = "", [LF_POSITION_INDEX] = "component ", [LF_POSITION_ENERGY] = "energy "};
+    if (init->block == LF_BLOCK_KEY)
+        snprintf(text, size, "%s %s%.6g", init->title, kinds[p.kind], p.value);
+    else
+        snprintf(text, size, "%s", init->title);
+}
+
 static void say_start(char *text, size_t size, const lf_init *init, const lf_adapter_opts *o,
                       const lf_init_report *reports, int64_t n) {
     int used = snprintf(text, size, "%s: %s", o->init, init->help);
@@ -49,13 +59,15 @@ static void say_start(char *text, size_t size, const lf_init *init, const lf_ada
 }
 
 cJSON *lf_start_to_json(const lf_adapter_opts *o, const lf_init *init, const lf_init_report *reports, int64_t n) {
-    char line[400];
+    char line[400], title[80];
+    say_title(title, sizeof title, init, o->position);
     say_start(line, sizeof line, init, o, reports, n);
     lf_obj start = lf_obj_new();
     lf_obj_string(&start, "name", o->init);
     lf_obj_bool(&start, "plain", init->plain);
     lf_obj_put(&start, "position", position_of(init, o->position));
     lf_obj_string(&start, "line", line);
-    lf_obj_bool(&start, "subtracted", init->residual);
+    if (init != &lf_init_continued) lf_obj_bool(&start, "subtracted", init->residual); /* that is its own start's */
+    lf_obj_string(&start, "title", title);
     return lf_obj_take(&start);
 }

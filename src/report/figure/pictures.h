@@ -23,8 +23,4 @@ enum { LF_MAX_PICTURES = 8 };
  */
 lf_status lf_draw_pictures(lf_picture out[LF_MAX_PICTURES], int *n, const lf_summary *s, lf_err *err);
 
-/* DIR/report.html of a set of runs: what was run, the tables, the pictures, every run, the command and version to
- * repeat it; one file, without a network. */
-lf_status lf_report_set_html(const lf_summary *s, const lf_picture *pictures, int n, lf_err *err);
-
 #endif

@@ -36,6 +36,8 @@ bool lf_start_varies(const cJSON *start) { return cJSON_IsObject(member(start, "
 
 bool lf_start_is_plain(const cJSON *start) { return cJSON_IsFalse(member(start, "subtracted")); }
 
+const char *lf_start_title(const cJSON *start) { return cJSON_GetStringValue(member(start, "title")); }
+
 const char *lf_start_own_curve(const cJSON *start) {
     return cJSON_IsTrue(member(start, "plain")) ? NULL : cJSON_GetStringValue(member(start, "name"));
 }

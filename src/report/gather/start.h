@@ -17,6 +17,8 @@ double lf_start_position(const cJSON *start);
 bool lf_start_varies(const cJSON *start);
 /* Nothing was subtracted from the weights: LoRA as it was first. False where the files do not say. */
 bool lf_start_is_plain(const cJSON *start);
+/* What people call it: "PiSSA", "position 0.5"; NULL: the files do not say. */
+const char *lf_start_title(const cJSON *start);
 /* The name of a start that is a curve of its own over the position; NULL: it takes the block as it is, as others do at
  * other positions. */
 const char *lf_start_own_curve(const cJSON *start);

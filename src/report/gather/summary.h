@@ -60,13 +60,16 @@ typedef struct lf_cohort {
     bool tied;           /* another rate has the same gain: the one that forgets less was taken, of those the smaller */
     int64_t baseline;    /* of its family: the group that it is compared with */
     lf_sample differences[LF_N_DIFFERS]; /* from the baseline, paired by seed; NAN for that one itself */
+    double equal_gain;      /* where LF_DIFFERS_MATCHED is of: the mean over seeds of the gain that both get to */
     double p[LF_N_DIFFERS]; /* of t tests of the three that decide, adjusted by Holm for all of the family; NAN for
                                LF_DIFFERS_COST, and with fewer than three pairs */
 } lf_cohort;
 
 typedef struct lf_summary {
-    const lf_gathered *from;    /* borrowed */
-    bool by_eval;               /* gains are of evaluation data; else of test data: no run was judged by any other */
+    const lf_gathered *from; /* borrowed */
+    bool judged_by_test; /* rates are chosen by evaluation data, and all that is compared with the baseline is of test
+                            data, which every run that is done was judged by */
+    bool by_eval;        /* gains are of evaluation data; else of test data: no run was judged by any other */
     int64_t *runs, *cell_order; /* what the cells and groups point into */
     lf_cell *cells;
     int64_t n_cells;
@@ -80,6 +83,9 @@ typedef struct lf_summary {
  * LF_EUSAGE, with the names, where there is none. Warns where a run is there twice (same settings and seed). */
 lf_status lf_summary_new(lf_summary **out, const lf_gathered *g, const char *baseline, lf_err *err);
 void lf_summary_free(lf_summary *s);
+
+/* LF_DIFFERS_MATCHED of any two methods, a less b. */
+lf_status lf_compare_matched(lf_sample *out, const lf_summary *s, const lf_cohort *a, const lf_cohort *b, lf_err *err);
 
 bool lf_is_method_key(const char *key); /* a swept key that tells groups apart */
 

@@ -52,6 +52,25 @@ static double cost_of(const lf_summary *s, const lf_gathered_run *r) {
     return lf_run_number(r, lf_metric_in_role(s->from->yardstick, LF_ROLE_COST)->name);
 }
 
+/* On the data that chose no rate, where there are some. */
+static double judged_gain(const lf_summary *s, const lf_gathered_run *r) {
+    if (!s->judged_by_test) return lf_gain_of(s, r);
+    const lf_yardstick *y = s->from->yardstick;
+    return lf_gain_from(y, lf_run_number(r, lf_metric_in_role(y, LF_ROLE_TEST_GAIN)->name));
+}
+
+static bool all_are_tested(const lf_summary *s) {
+    const char *name = lf_metric_in_role(s->from->yardstick, LF_ROLE_TEST_GAIN)->name;
+    int64_t n = 0;
+    for (int64_t i = 0; i < s->from->n_runs; i++) {
+        const lf_gathered_run *r = &s->from->runs[i];
+        if (r->state != LF_RUN_DONE) continue;
+        if (!isfinite(lf_run_number(r, name))) return false;
+        n++;
+    }
+    return s->by_eval && n > 0;
+}
+
 /* Of two cells, whose runs stand by seed, those of the same seed. */
 static lf_sample difference(const lf_summary *s, const lf_cell *a, const lf_cell *b,
                             double (*figure)(const lf_summary *, const lf_gathered_run *), double *values) {
@@ -94,7 +113,7 @@ static bool take_curve(curve *out, const lf_summary *s, const lf_cohort *g, cons
         const lf_cell *c = &s->cells[g->cells[i]];
         if (c->n_diverged) continue;
         const lf_gathered_run *r = with_seed(s, c, seed);
-        const lf_outcome o = r ? (lf_outcome){lf_gain_of(s, r), cost_of(s, r)} : (lf_outcome){NAN, NAN};
+        const lf_outcome o = r ? (lf_outcome){judged_gain(s, r), cost_of(s, r)} : (lf_outcome){NAN, NAN};
         if (!isfinite(o.gain) || !isfinite(o.cost)) return false;
         out->p[out->n++] = o;
     }
@@ -107,28 +126,33 @@ static double most_gain(const curve *c) {
     return most;
 }
 
-/* Cost at the gain that both get to with this seed; what each dominates. */
-static void compare_seed(const lf_cohort *g, const curve *own, const curve *base, double *matched, double *volume) {
+/* Cost at the gain that both get to with this seed, which is given back; what each dominates. */
+static double compare_seed(lf_outcome reference, const curve *own, const curve *base, double *matched, double *volume) {
     const double gain = fmin(most_gain(own), most_gain(base));
     *matched = lf_cost_at_gain(own->p, own->n, gain) - lf_cost_at_gain(base->p, base->n, gain);
-    *volume = lf_hypervolume(own->p, own->n, g->reference) - lf_hypervolume(base->p, base->n, g->reference);
+    *volume = lf_hypervolume(own->p, own->n, reference) - lf_hypervolume(base->p, base->n, reference);
+    return gain;
 }
 
 static void compare_curves(const lf_summary *s, lf_cohort *g, const lf_cohort *b, curve *own, curve *base,
                            double *values) {
-    double *matched = values, *volume = values + s->from->n_runs;
+    double *matched = values, *volume = values + s->from->n_runs, gains = 0;
     int64_t n = 0, with_volume = 0;
+    /* what an untrained model scores on evaluation data says nothing of test data */
+    const bool no_reference = s->judged_by_test && s->from->yardstick->start_is_of_eval;
+    const lf_outcome reference = no_reference ? (lf_outcome){NAN, NAN} : g->reference;
     const lf_cell *first = NULL; /* whose seeds are asked for */
     for (int64_t i = 0; i < b->n_cells && !first; i++)
         if (!s->cells[b->cells[i]].n_diverged) first = &s->cells[b->cells[i]];
     for (int64_t i = 0; first && i < first->n_runs; i++) {
         const cJSON *seed = lf_run_value(&s->from->runs[first->runs[i]], "seed");
         if (!take_curve(own, s, g, seed) || !take_curve(base, s, b, seed)) continue;
-        compare_seed(g, own, base, &matched[n++], &volume[with_volume]);
+        gains += compare_seed(reference, own, base, &matched[n++], &volume[with_volume]);
         with_volume += isfinite(volume[with_volume]);
     }
     g->differences[LF_DIFFERS_MATCHED] = lf_sample_of(matched, n);
     g->differences[LF_DIFFERS_VOLUME] = lf_sample_of(volume, with_volume);
+    g->equal_gain = n ? gains / (double)n : NAN;
 }
 
 static void compare_group(const lf_summary *s, lf_cohort *g, curve *own, curve *base, double *values) {
@@ -137,8 +161,23 @@ static void compare_group(const lf_summary *s, lf_cohort *g, curve *own, curve *
     if (g == b) return;
     compare_curves(s, g, b, own, base, values);
     if (g->best < 0 || b->best < 0) return;
-    g->differences[LF_DIFFERS_GAIN] = difference(s, &s->cells[g->best], &s->cells[b->best], lf_gain_of, values);
+    g->differences[LF_DIFFERS_GAIN] = difference(s, &s->cells[g->best], &s->cells[b->best], judged_gain, values);
     g->differences[LF_DIFFERS_COST] = difference(s, &s->cells[g->best], &s->cells[b->best], cost_of, values);
+}
+
+lf_status lf_compare_matched(lf_sample *out, const lf_summary *s, const lf_cohort *a, const lf_cohort *b, lf_err *err) {
+    const size_t n = (size_t)s->from->n_runs;
+    lf_outcome *room = lf_calloc(2 * (size_t)s->n_cells, sizeof *room);
+    double *values = lf_calloc(2 * n, sizeof *values);
+    lf_cohort copy = *a;
+    if (room && values) {
+        compare_curves(s, &copy, b, &(curve){room, 0}, &(curve){room + s->n_cells, 0}, values);
+        *out = copy.differences[LF_DIFFERS_MATCHED];
+    }
+    const bool ok = room && values;
+    lf_free(room);
+    lf_free(values);
+    return ok ? LF_OK : lf_no_memory(err, "the summary of the runs of %s", s->from->dir);
 }
 
 /* What decides: gain, cost at matched gain, hypervolume; of all methods of a family together. Fewer than three pairs
@@ -161,6 +200,7 @@ static void adjust(lf_summary *s, int64_t family, double *p) {
 lf_status lf_summary_against(lf_summary *s, const char *baseline, double *values, lf_err *err) {
     lf_status rc = find_baselines(s, baseline, err);
     if (rc) return rc;
+    s->judged_by_test = all_are_tested(s);
     lf_outcome *room = lf_calloc(2 * (size_t)s->n_cells, sizeof *room);
     double *p = lf_calloc(LF_N_DIFFERS * (size_t)s->n_groups, sizeof *p);
     if (room && p) {

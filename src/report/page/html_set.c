@@ -180,8 +180,38 @@ static lf_status to_repeat(FILE *f, const lf_gathered *g, lf_err *err) {
     return LF_OK;
 }
 
-static lf_status write_page(FILE *f, const lf_summary *s, const lf_picture *pictures, int n, lf_err *err) {
+/* First on the page: which to take, at what price, how sure. */
+static void verdict_section(FILE *f, const lf_verdict *v) {
+    fputs("<div class=\"verdict\">\n", f);
+    if (v->of) {
+        fputs("<p class=\"of\">", f);
+        lf_html_text(f, v->of);
+        fputs("</p>\n", f);
+    }
+    fputs("<p class=\"answer\">", f);
+    lf_html_text(f, v->answer);
+    fputs("</p>\n", f);
+    if (v->adapter) {
+        fputs("<p>The run to take is ", f);
+        lf_html_text(f, v->run);
+        fputs(":</p>\n", f);
+        lf_html_command(f, (const char *const[]){"lora-ft", "predict", "--model", v->model ? v->model : "MODEL",
+                                                 "--adapter", v->adapter, "--data", "DATA", NULL});
+    }
+    if (v->n_notes) fputs("<p>How sure that is:</p>\n<ul>\n", f);
+    for (int64_t i = 0; i < v->n_notes; i++) {
+        fputs("<li>", f);
+        lf_html_text(f, v->notes[i]);
+        fputs("</li>\n", f);
+    }
+    if (v->n_notes) fputs("</ul>\n", f);
+    fputs("</div>\n", f);
+}
+
+static lf_status write_page(FILE *f, const lf_summary *s, const lf_verdict *verdicts, int64_t n_verdicts,
+                            const lf_picture *pictures, int n, lf_err *err) {
     lf_html_begin(f, "lora-ft comparison of runs");
+    for (int64_t i = 0; i < n_verdicts; i++) verdict_section(f, &verdicts[i]);
     cards(f, s);
     if (s->from->n_others)
         fprintf(f, "<p>%lld other run%s below this folder %s not of this sweep, and not shown.</p>\n",
@@ -203,10 +233,11 @@ static lf_status write_page(FILE *f, const lf_summary *s, const lf_picture *pict
     return rc;
 }
 
-lf_status lf_report_set_html(const lf_summary *s, const lf_picture *pictures, int n, lf_err *err) {
+lf_status lf_report_set_html(const lf_summary *s, const lf_verdict *verdicts, int64_t n_verdicts,
+                             const lf_picture *pictures, int n, lf_err *err) {
     lf_atomic_file a;
     lf_status rc = lf_atomic_open_in(&a, s->from->dir, "report.html", err);
-    if (!rc && !(rc = write_page(a.f, s, pictures, n, err))) rc = lf_atomic_commit(&a, err);
+    if (!rc && !(rc = write_page(a.f, s, verdicts, n_verdicts, pictures, n, err))) rc = lf_atomic_commit(&a, err);
     lf_atomic_abort(&a);
     return rc;
 }

@@ -1,10 +1,16 @@
-/* The page of a set of runs in its two files. Within html_set*.c. */
+/* The page of a set of runs: one for who asks for it, and the parts that its files share. */
 #ifndef LF_REPORT_PAGE_HTML_SET_H
 #define LF_REPORT_PAGE_HTML_SET_H
 
 #include <stdio.h>
 
-#include "report/gather/summary.h"
+#include "report/figure/pictures.h"
+#include "report/gather/verdict.h"
+
+/* DIR/report.html: the verdicts, what was run, the tables, the pictures, every run, the command and version to repeat
+ * it; one file, without a network. */
+lf_status lf_report_set_html(const lf_summary *s, const lf_verdict *verdicts, int64_t n_verdicts,
+                             const lf_picture *pictures, int n, lf_err *err);
 
 /* html_set_tables.c */
 void lf_html_groups(FILE *f, const lf_summary *s); /* one row a group at its best learning rate */

@@ -6,6 +6,8 @@
 #include "base/mem.h"
 #include "base/obj.h"
 #include "report/figure/pictures.h"
+#include "report/gather/verdict.h"
+#include "report/page/html_set.h"
 #include "report/page/report.h"
 
 /* The files of a report, in its folder. */
@@ -42,13 +44,24 @@ static cJSON *group_json(const lf_summary *s, const lf_cohort *g) {
     return lf_obj_take(&o);
 }
 
-static cJSON *to_json(const lf_summary *s, const lf_picture *pictures, int n, const report_paths *p) {
+/* What was found of a set of runs. */
+typedef struct found {
+    lf_summary *s;
+    lf_picture pictures[LF_MAX_PICTURES];
+    int n_pictures;
+    lf_verdict *verdicts;
+    int64_t n_verdicts;
+} found;
+
+static cJSON *to_json(const found *r, const report_paths *p) {
+    const lf_summary *s = r->s;
     lf_obj o = lf_obj_new(), groups = lf_list_new(), drawn = lf_list_new();
     for (int64_t i = 0; i < s->n_groups; i++) lf_list_put(&groups, group_json(s, &s->groups[i]));
-    for (int i = 0; i < n; i++)
-        if (pictures[i].drawn) lf_list_string(&drawn, pictures[i].name);
+    for (int i = 0; i < r->n_pictures; i++)
+        if (r->pictures[i].drawn) lf_list_string(&drawn, r->pictures[i].name);
     lf_obj_string(&o, "dir", s->from->dir);
     put_counts(&o, s->from);
+    lf_obj_put(&o, "verdicts", lf_verdicts_json(r->verdicts, r->n_verdicts));
     lf_obj_put(&o, "groups", lf_obj_take(&groups));
     lf_obj_put(&o, "pictures", lf_obj_take(&drawn));
     lf_obj_string(&o, "results", p->results);
@@ -57,12 +70,12 @@ static cJSON *to_json(const lf_summary *s, const lf_picture *pictures, int n, co
     return lf_obj_take(&o);
 }
 
-static lf_status say(const lf_summary *s, const lf_picture *pictures, int n, const report_paths *p, bool json,
-                     FILE *out, lf_err *err) {
-    if (json) return lf_json_write_line(out, to_json(s, pictures, n, p), err);
-    lf_summary_table(s, out);
-    for (int i = 0; i < n; i++)
-        if (pictures[i].drawn) fprintf(out, "picture: %s/%s.svg\n", s->from->dir, pictures[i].name);
+static lf_status say(const found *r, const report_paths *p, bool json, FILE *out, lf_err *err) {
+    if (json) return lf_json_write_line(out, to_json(r, p), err);
+    lf_summary_table(r->s, out);
+    lf_verdicts_print(r->verdicts, r->n_verdicts, out);
+    for (int i = 0; i < r->n_pictures; i++)
+        if (r->pictures[i].drawn) fprintf(out, "picture: %s/%s.svg\n", r->s->from->dir, r->pictures[i].name);
     fprintf(out, "results: %s\nsummary: %s\nreport:  %s\n", p->results, p->summary, p->page);
     return LF_OK;
 }
@@ -70,22 +83,23 @@ static lf_status say(const lf_summary *s, const lf_picture *pictures, int n, con
 lf_status lf_report_set(const char *dir, const char *baseline, bool json, FILE *out, lf_err *err) {
     report_paths p = {lf_path_join(dir, "results.csv"), lf_path_join(dir, "summary.csv"),
                       lf_path_join(dir, "report.html")};
-    lf_picture pictures[LF_MAX_PICTURES];
     lf_gathered *g = NULL;
-    lf_summary *s = NULL;
-    int n = 0;
+    found r = {0};
     lf_status rc = p.results && p.summary && p.page ? LF_OK : lf_no_memory(err, "%s", dir);
     if (rc || (rc = lf_gather(&g, dir, err))) goto out;
     if (g->n_others)
         lf_info("%s: %lld other run%s below this folder %s not of this sweep", dir, (long long)g->n_others,
                 g->n_others > 1 ? "s" : "", g->n_others > 1 ? "are" : "is");
-    if ((rc = lf_summary_new(&s, g, baseline, err)) || (rc = lf_write_results_csv(g, p.results, err)) ||
-        (rc = lf_write_summary_csv(s, p.summary, err)) || (rc = lf_draw_pictures(pictures, &n, s, err)) ||
-        (rc = lf_report_set_html(s, pictures, n, err)))
+    if ((rc = lf_summary_new(&r.s, g, baseline, err)) || (rc = lf_write_results_csv(g, p.results, err)) ||
+        (rc = lf_write_summary_csv(r.s, p.summary, err)) ||
+        (rc = lf_draw_pictures(r.pictures, &r.n_pictures, r.s, err)) ||
+        (rc = lf_verdicts_new(&r.verdicts, &r.n_verdicts, r.s, err)) ||
+        (rc = lf_report_set_html(r.s, r.verdicts, r.n_verdicts, r.pictures, r.n_pictures, err)))
         goto out;
-    rc = say(s, pictures, n, &p, json, out, err);
+    rc = say(&r, &p, json, out, err);
 out:
-    lf_summary_free(s);
+    lf_verdicts_free(r.verdicts, r.n_verdicts);
+    lf_summary_free(r.s);
     lf_gathered_free(g);
     free_paths(&p);
     return rc;
