@@ -186,11 +186,13 @@ bool lf_adapter_file_is_head(const lf_adapter_file *f); /* a head alone, without
 lf_status lf_adapter_apply(lf_adapter **out, const lf_adapter_file *f, lf_nn *nn, lf_module *head,
                            const char *base_hash, lf_err *err);
 
-/* The adapter at another size, W + scale dW: lora_B is scale times what was read, and 1 puts that back bit for bit. A
- * head that came with it is not scaled. LF_EUNSUPPORTED for magnitudes (DoRA), which are no factor of dW. */
+/* The adapter at another size, W + scale dW: lora_B is scale times what was read, and 1 puts that back bit for bit;
+ * what is saved beside the factors (biases, modules_to_save) goes from the base's numbers to its own in the same way. A
+ * classifier that came with it is not scaled. LF_EUNSUPPORTED for magnitudes (DoRA), which are no factor of dW. */
 lf_status lf_adapter_set_scale(lf_adapter *a, double scale, lf_err *err);
 /* Writes the adapter that f was opened from, at the size that `a` (applied from f) has now, into the folder `dir`
- * (aside, then renamed): lora_B in fp32, all else as it stands in f's folder, lora_ft.json with "adapter_scale". */
+ * (aside, then renamed): what is scaled in fp32, all else as it stands in f's folder, lora_ft.json with
+ * "adapter_scale". */
 lf_status lf_adapter_save_scaled(const lf_adapter *a, const lf_adapter_file *f, const char *dir, lf_err *err);
 
 /* W += scaling * (B A) (delta form included), its rows scaled to their magnitudes (DoRA), in double, rounded once; for

@@ -105,6 +105,14 @@ static const lf_peft_whole *find(const lf_adapter_file *f, const lf_param *p) {
     return NULL;
 }
 
+const lf_param *lf_beside_param(const lf_adapter *a, const lf_adapter_file *f, const lf_st_tensor *t) {
+    for (int64_t i = 0; i < f->n_wholes; i++)
+        for (int64_t k = 0; k < a->nn->n_params && f->wholes[i].t == t; k++)
+            if (is_of(&f->wholes[i], a->nn->params[k]) && lf_nn_is_beside(a->nn, a->nn->params[k]))
+                return a->nn->params[k];
+    return NULL;
+}
+
 static lf_status not_there(const lf_adapter_file *f, const lf_param *p, lf_err *err) {
     return lf_fail(
         err, LF_EDATA,

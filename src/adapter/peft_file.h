@@ -55,4 +55,9 @@ const lf_st_tensor *lf_peft_saved(const lf_adapter_file *f, const lf_module *m, 
 /* LF_ESHAPE where they are not of this module's size. */
 lf_status lf_peft_check_fit(const lf_adapter_file *f, const lf_peft_entry *e, const lf_module *m, lf_err *err);
 
+/* beside.c: the parameter beside the factors that a tensor of f is put into; NULL: it is another tensor. */
+const lf_param *lf_beside_param(const lf_adapter *a, const lf_adapter_file *f, const lf_st_tensor *t);
+/* peft_write.c: the next declared tensor, as files hold this parameter. */
+lf_status lf_peft_write_param(lf_st_writer *st, const lf_nn *nn, const lf_param *p, lf_err *err);
+
 #endif

@@ -355,11 +355,11 @@ static lf_status write_lora(const writing *w, lf_st_writer *st, const lf_module 
 }
 
 /* A parameter as a file of the base holds it. */
-static lf_status write_param(const writing *w, lf_st_writer *st, const lf_param *p, lf_err *err) {
+lf_status lf_peft_write_param(lf_st_writer *st, const lf_nn *nn, const lf_param *p, lf_err *err) {
     const int64_t n = p->tensor.numel;
     float *values = lf_malloc((size_t)n * (p->transposed ? 2 : 1) * sizeof *values);
-    if (!values) return lf_no_memory(err, "writing the adapter %s", w->dir);
-    w->nn->k->to_f32(values, p->tensor.data, n);
+    if (!values) return lf_no_memory(err, "writing %s", p->name);
+    nn->k->to_f32(values, p->tensor.data, n);
     for (int64_t i = 0; p->plus_one && i < n; i++) values[i] -= 1;
     if (p->transposed) lf_transpose(values + n, values, p->tensor.shape[0], p->tensor.shape[1]);
     const lf_status rc = lf_st_writer_write_f32(st, p->transposed ? values + n : values, n, err);
@@ -387,8 +387,8 @@ static lf_status write_inner(const writing *w, lf_st_writer *st, lf_err *err) {
     for (int64_t i = 0; !rc && i < w->nn->n_modules; i++) {
         const lf_module *m = w->nn->modules[i];
         if (!is_saved_inner(w, m)) continue;
-        rc = write_param(w, st, m->weight, err);
-        if (!rc && m->bias) rc = write_param(w, st, m->bias, err);
+        rc = lf_peft_write_param(st, w->nn, m->weight, err);
+        if (!rc && m->bias) rc = lf_peft_write_param(st, w->nn, m->bias, err);
     }
     return rc;
 }
@@ -400,7 +400,7 @@ static lf_status write_weights(const writing *w, lf_err *err) {
     if (!rc) rc = declare_all(w, st, err);
     for (int64_t i = 0; !rc && w->a && i < w->a->match.count; i++) rc = write_lora(w, st, w->a->match.modules[i], err);
     for (int64_t i = 0; !rc && w->a && i < w->nn->n_params; i++)
-        if (lf_nn_is_beside(w->nn, w->nn->params[i])) rc = write_param(w, st, w->nn->params[i], err);
+        if (lf_nn_is_beside(w->nn, w->nn->params[i])) rc = lf_peft_write_param(st, w->nn, w->nn->params[i], err);
     if (!rc && w->facts->head) rc = write_head(w, st, err);
     if (!rc) rc = write_inner(w, st, err);
     if (!rc) {

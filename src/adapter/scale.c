@@ -34,14 +34,8 @@ lf_status lf_adapter_set_scale(lf_adapter *a, double scale, lf_err *err) {
                        "the adapter has magnitudes (DoRA): W + %g dW is not defined for it; only plain adapters can be "
                        "scaled",
                        scale);
-    for (int64_t i = 0; i < a->nn->n_params; i++)
-        if (lf_nn_is_beside(a->nn, a->nn->params[i]))
-            return lf_fail(err, LF_EUNSUPPORTED,
-                           "the adapter has '%s' trained beside its factors, which is not scaled; only adapters of "
-                           "factors alone can be",
-                           a->nn->params[i]->name);
-    const lf_status rc = keep(a, err);
-    if (rc) return rc;
+    lf_status rc;
+    if ((rc = keep(a, err)) || (rc = lf_nn_scale_beside(a->nn, scale, err))) return rc;
     for (int64_t i = 0; i < a->match.count; i++) {
         float *B = a->match.modules[i]->lora->B.data;
         for (int64_t k = 0; k < numel_of_B(a, i); k++) B[k] = (float)(scale * (double)a->read_B[i][k]);
@@ -65,13 +59,24 @@ static const lf_module *changed(const scaled *s, const lf_st_tensor *t) {
     return NULL;
 }
 
+static bool is_changed(const scaled *s, const lf_st_tensor *t) {
+    return changed(s, t) || lf_beside_param(s->a, s->f, t);
+}
+
 static lf_status declare(const scaled *s, lf_st_writer *w, lf_err *err) {
     lf_status rc = LF_OK;
     for (int64_t i = 0; !rc && i < lf_safetensors_count(s->f->st); i++) {
         const lf_st_tensor *t = lf_safetensors_at(s->f->st, i);
-        rc = lf_st_writer_declare(w, t->name, changed(s, t) ? LF_F32 : t->dtype, t->ndim, t->shape, err);
+        rc = lf_st_writer_declare(w, t->name, is_changed(s, t) ? LF_F32 : t->dtype, t->ndim, t->shape, err);
     }
     return rc;
+}
+
+static lf_status write_tensor(const scaled *s, lf_st_writer *w, const lf_st_tensor *t, lf_err *err) {
+    const lf_module *m = changed(s, t);
+    const lf_param *p = lf_beside_param(s->a, s->f, t);
+    if (m) return lf_st_writer_write_f32(w, m->lora->B.data, t->numel, err);
+    return p ? lf_peft_write_param(w, s->a->nn, p, err) : lf_st_writer_write(w, t->data, t->size, err);
 }
 
 static lf_status write_tensors(const scaled *s, lf_err *err) {
@@ -81,9 +86,7 @@ static lf_status write_tensors(const scaled *s, lf_err *err) {
     if (!rc) rc = declare(s, w, err);
     for (int64_t i = 0; !rc && i < lf_safetensors_count(s->f->st); i++) {
         const lf_st_tensor *t = lf_safetensors_at(s->f->st, i);
-        const lf_module *m = changed(s, t);
-        rc = m ? lf_st_writer_write_f32(w, m->lora->B.data, t->numel, err)
-               : lf_st_writer_write(w, t->data, t->size, err);
+        rc = write_tensor(s, w, t, err);
     }
     if (!rc) {
         rc = lf_st_writer_commit(w, err);

@@ -10,8 +10,9 @@
 
 typedef struct beside {
     lf_param *param;
-    lf_tensor other; /* of the two tensors the one that is not shown */
-    bool helps;      /* there because another part of its group is: what it was, and never written */
+    lf_tensor other;  /* of the two tensors the one that is not shown */
+    float *was, *put; /* for lf_nn_scale_beside: the base's numbers and its own as they were put; NULL: not yet */
+    bool helps;       /* there because another part of its group is: what it was, and never written */
     struct beside *next;
 } beside;
 
@@ -127,4 +128,47 @@ bool lf_nn_show_base(const lf_nn *nn, bool base) {
     }
     nn->beside->base = base;
     return !base;
+}
+
+/* ---- another size ---- */
+
+/* While the base is shown. */
+static lf_status keep_both(lf_nn *nn, beside *b, lf_err *err) {
+    const lf_param *p = b->param;
+    const size_t size = (size_t)p->tensor.numel * sizeof *b->was;
+    if (b->was) return LF_OK;
+    if (!p->tensor.data && !is_product(lf_nn_holder(nn, p), p))
+        return lf_fail(
+            err, LF_EUNSUPPORTED,
+            "'%s' is of the adapter, and the base's own numbers are not loaded here: it cannot be scaled; let "
+            "rewind write the adapter at that size first",
+            p->name);
+    float *was = lf_arena_alloc(nn->arena, size), *put = lf_arena_alloc(nn->arena, size);
+    if (!was || !put) return lf_no_memory(err, "the numbers of %s", p->name);
+    nn->k->to_f32(put, b->other.data, p->tensor.numel);
+    const lf_status rc = values_now(nn, p, was, err);
+    b->put = put;
+    if (!rc) b->was = was;
+    return rc;
+}
+
+lf_status lf_nn_scale_beside(lf_nn *nn, double scale, lf_err *err) {
+    lf_status rc = LF_OK;
+    const bool shown = lf_nn_show_base(nn, true);
+    for (beside *b = nn->beside ? nn->beside->first : NULL; b && !rc; b = b->next)
+        if (!b->helps) rc = keep_both(nn, b, err);
+    for (beside *b = nn->beside ? nn->beside->first : NULL; b && !rc; b = b->next) {
+        const int64_t n = b->other.numel;
+        float *values = b->helps ? NULL : lf_aligned_alloc((size_t)n * sizeof *values);
+        if (b->helps) continue;
+        if (!values) rc = lf_no_memory(err, "the numbers of %s", b->param->name);
+        for (int64_t i = 0; i < n && !rc; i++) {
+            const double from = (double)b->was[i], to = (double)b->put[i];
+            values[i] = scale == 1 ? b->put[i] : (float)(from + scale * (to - from));
+        }
+        if (!rc) nn->k->from_f32(b->other.data, values, n);
+        lf_aligned_free(values);
+    }
+    lf_nn_show_base(nn, shown);
+    return rc;
 }

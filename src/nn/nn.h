@@ -138,6 +138,8 @@ lf_status lf_nn_put_beside(lf_nn *nn, lf_param *p, const float *values, bool tra
 /* Gives m, whose weight is another module's too (a tied output layer), a weight parameter apart, named after m, that
  * begins as the other's. Nothing is done where the weight is m's alone. */
 lf_status lf_nn_untie(lf_nn *nn, lf_module *m, lf_err *err);
+/* All of those as base + scale (as they were put - base): 0 is the base, 1 what was put, bit for bit. */
+lf_status lf_nn_scale_beside(lf_nn *nn, double scale, lf_err *err);
 void lf_nn_take_beside_off(lf_nn *nn);                    /* all parameters are what they were, for good */
 bool lf_nn_is_beside(const lf_nn *nn, const lf_param *p); /* by lf_nn_put_beside, not as part of a group */
 /* Shows all of those as they were (base) or as they are; returns what was shown before. Nothing else changes, and where

@@ -108,6 +108,29 @@ static void the_written_adapter(void **state) {
     must(run_shell(text("grep -q '\"adapter_scale\":\\s*0.7' %s/twice/adapter/lora_ft.json", root)), 0);
 }
 
+/* What is trained beside the factors goes from the base's numbers to its own. */
+static void beside_the_factors(void **state) {
+    (void)state;
+    must(run("train " MODEL
+             "--train_data data --max_steps 10 --per_device_train_batch_size 8 --r 2 --learning_rate 1e-2 "
+             "--target_modules q_proj --bias all --modules_to_save layernorm_before,patch_embeddings,o_proj "
+             "--eval_strategy no "
+             "--output_dir beside"),
+         0);
+    cJSON *r =
+        json_of("rewind " MODEL "--adapter beside/adapter --lambda 0.5 --lambdas 0,0.5,1 --output_dir half " DATA);
+    cJSON *e = json_of("eval " MODEL "--adapter beside/adapter " DATA);
+    same_numbers(point(r, 1), e, "", 12);
+    cJSON_Delete(e);
+    e = json_of("eval " MODEL "--forgetting_data base --json 2>log");
+    same_numbers(point(r, 0), e, "base_", 6);
+    cJSON_Delete(e);
+    e = json_of("eval " MODEL "--adapter half/adapter " DATA);
+    same_numbers(point(r, 0.5), e, "", 12);
+    cJSON_Delete(e);
+    cJSON_Delete(r);
+}
+
 static void wishes(void **state) {
     (void)state;
     static const char grid[] = "rewind " MODEL "--adapter run/adapter --lambdas 0,0.4,0.8,1.2 ";
@@ -161,7 +184,7 @@ static void mistakes(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(points_are_those_of_eval),
-                                       cmocka_unit_test(the_written_adapter), cmocka_unit_test(wishes),
-                                       cmocka_unit_test(mistakes)};
+                                       cmocka_unit_test(the_written_adapter), cmocka_unit_test(beside_the_factors),
+                                       cmocka_unit_test(wishes), cmocka_unit_test(mistakes)};
     return cmocka_run_group_tests(tests, start, teardown);
 }
