@@ -440,7 +440,7 @@ static void test_names(void **state) {
         lf_config_free(cfg);
     }
     /* what the key's own table says of them: each line of init.def is a choice, and has its help */
-#define LF_INIT(id, name, subtracted, block, plain, help)                                                              \
+#define LF_INIT(id, name, title, subtracted, block, plain, help)                                                       \
     assert_non_null(strstr(lf_init_choices, "|" name "|"));                                                            \
     assert_non_null(strstr(lf_init_help, name ": " help));
 #define LF_NO_INIT(name, why)                                                                                          \
