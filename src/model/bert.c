@@ -190,8 +190,10 @@ static lf_status read_positions(lf_model *m, bert *v, lf_err *err) {
     if (v->relative->pad < 0) return LF_OK;
     const lf_status rc = lf_json_get_i64(m->config, "pad_token_id", v->relative->pad, &v->pad, m->config_path, err);
     if (rc) return rc;
-    m->tokens.max_positions -= v->pad + 1;
-    if (v->pad >= 0 && m->tokens.max_positions > 0) return LF_OK;
+    if (v->pad >= 0 && v->pad < v->rows - 1) {
+        m->tokens.max_positions -= v->pad + 1;
+        return LF_OK;
+    }
     return lf_fail(err, LF_EDATA,
                    "%s: key 'pad_token_id': positions begin behind it, so it has to be in 0 to %lld (by "
                    "max_position_embeddings), found %lld",

@@ -394,6 +394,8 @@ static const struct {
     {"enc-bert", "num_attention_heads", "5", LF_EDATA},
     {"enc-bert", "chunk_size_feed_forward", "8", LF_OK},
     {"enc-roberta", "pad_token_id", "19", LF_EDATA},
+    {"enc-roberta", "pad_token_id", "18", LF_OK},
+    {"enc-roberta", "pad_token_id", "9223372036854775807", LF_EDATA},
     {"enc-roberta", "pad_token_id", "0", LF_OK},
     {"enc-xlm-roberta", "architectures", "[\"XLMRobertaForMultipleChoice\"]", LF_EUNSUPPORTED},
     {"enc-distilbert", "activation", "\"mish\"", LF_EUNSUPPORTED},
