@@ -1,7 +1,7 @@
 /* Cases of lm_loss.c for the gradient check: hidden, W, then bias, or A, B and bias. */
 
 enum { MOST_ROWS = 800 };
-static const int32_t labels[] = {2, -100, 0, 4, -1, 2}, none[] = {-100, -100};
+static const int32_t labels[] = {2, -100, 0, 4, -1, 2}, none[] = {-100, -100, -100, -100, -100, -100};
 
 /* The reference's frozen weight is W itself, row-major, so a case can borrow its input. */
 static lf_lm_head head_of(lf_tensor **in, bool frozen) {
