@@ -240,9 +240,25 @@ static bool ends_so(const char *name, const char *end) {
     return n >= k && strcmp(name + n - k, end) == 0;
 }
 
-/* With bias "all" PEFT writes the bias of a module that is saved whole two times more: as it was, and as it is. */
+static bool has_tensor(const lf_adapter_file *f, const char *name, size_t front, const char *rest) {
+    for (int64_t i = 0; rest && i < lf_safetensors_count(f->st); i++) {
+        const char *other = lf_safetensors_at(f->st, i)->name;
+        if (strncmp(other, name, front) == 0 && strcmp(other + front, rest) == 0) return true;
+    }
+    return false;
+}
+
+/* With bias "all" PEFT writes each bias of a module that is saved whole two times more: as it was, and as it is, which
+ * is there by its plain name too. Biases of layers in such a module are among them ("classifier.original_module.dense.
+ * bias"), and some have the adapter's name in theirs ("classifier.modules_to_save.default.dense.bias"). */
 static bool is_second_bias(const lf_adapter_file *f, const char *name) {
-    return has_biases(f) && (ends_so(name, ".original_module.bias") || ends_so(name, ".modules_to_save.bias"));
+    static const char was[] = ".original_module.", is[] = ".modules_to_save";
+    if (!has_biases(f) || !ends_so(name, ".bias")) return false;
+    if (strstr(name, was)) return true;
+    const char *at = strstr(name, is), *rest = at ? at + strlen(is) : NULL;
+    if (!at || *rest != '.') return false;
+    const size_t front = (size_t)(at - name);
+    return has_tensor(f, name, front, rest) || has_tensor(f, name, front, strchr(rest + 1, '.'));
 }
 
 static bool is_refused(const lf_adapter_file *f, const char *name, const char *part) {

@@ -599,6 +599,33 @@ static void test_strange_tensors(void **state) {
         REJECTS(LF_EUNSUPPORTED, ((folder){.add = cases[i].tensor}), cases[i].tensor, cases[i].word);
 }
 
+static lf_status open_folder(lf_err *err) {
+    lf_adapter_file *f = NULL;
+    const lf_status rc = lf_adapter_open(&f, DIR, err);
+    lf_adapter_close(f);
+    return rc;
+}
+
+/* With bias "all" PEFT writes biases of what is saved whole again, by names of its own; weights never. */
+static void test_second_biases(void **state) {
+    (void)state;
+    static const char all[] = "{'peft_type': 'LORA', 'r': 2, 'bias': 'all', 'modules_to_save': ['classifier']}";
+    static const char *const seconds[] = {
+        "base_model.model.classifier.original_module.bias", "base_model.model.classifier.original_module.dense.bias",
+        "base_model.model.vit.layers.0.mlp.original_module.fc1.bias",
+        "base_model.model.classifier.modules_to_save.bias", "base_model.model.classifier.modules_to_save.default.bias"};
+    for (size_t i = 0; i < sizeof seconds / sizeof *seconds; i++) {
+        write_folder((folder){.config = all, .add = seconds[i]});
+        CHECK_OK(open_folder(&err_));
+    }
+    write_folder((folder){.config = all, .named = "default", .named_to = FIXTURE_LAYERS}); /* the only one */
+    CHECK_OK(open_folder(&err_));
+    REJECTS(LF_EUNSUPPORTED, ((folder){.add = seconds[1]}), seconds[1], "whole state");
+    REJECTS(LF_EUNSUPPORTED,
+            ((folder){.config = all, .add = "base_model.model.classifier.original_module.dense.weight"}),
+            "whole state");
+}
+
 /* modules_to_save means whatever ends so. */
 static void test_saved_norms(void **state) {
     (void)state;
@@ -750,7 +777,7 @@ int main(void) {
         cmocka_unit_test(test_named_tensors),      cmocka_unit_test(test_strange_tensors),
         cmocka_unit_test(test_saved_norms),        cmocka_unit_test(test_wrong_tensors),
         cmocka_unit_test(test_wrong_targets),      cmocka_unit_test(test_wrong_configs),
-        cmocka_unit_test(test_wrong_files),
+        cmocka_unit_test(test_wrong_files),        cmocka_unit_test(test_second_biases),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
