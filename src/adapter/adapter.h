@@ -149,6 +149,7 @@ typedef struct lf_adapter_facts {
     int threads;
     bool old_names;         /* peft_names: "transformers4" */
     const char *auto_class; /* of transformers, for README.md; NULL: AutoModelForImageClassification */
+    bool tower;             /* the base is the tower of pictures alone, of which auto_class cannot read the file */
     const char *task_type;  /* PEFT's, for adapter_config.json: "CAUSAL_LM"; NULL: null (PEFT has none for pictures) */
     const cJSON *run;       /* more facts for lora_ft.json (init, position, config); may be NULL */
 } lf_adapter_facts;

@@ -1,5 +1,8 @@
 #include "adapter/peft_readme.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #include "adapter/adapter_internal.h"
 #include "base/json.h"
 #include "base/mem.h"
@@ -13,31 +16,68 @@ static char *quoted(const char *s) {
     return text;
 }
 
+/* The names of the labels, or their number where they have none. */
+static void add_labels(lf_string *t, const lf_adapter_facts *f) {
+    if (f->id2label)
+        lf_string_add(t, "id2label=id2label, label2id={name: i for i, name in id2label.items()}");
+    else
+        lf_string_add(t, "num_labels=%lld", (long long)f->num_labels);
+}
+
+static void add_imports(lf_string *t, const lf_adapter_facts *f, const char *loader, const char *kind) {
+    if (f->head && f->id2label) lf_string_add(t, "import json\n");
+    lf_string_add(t, "from peft import PeftModel\nfrom transformers import ");
+    if (f->tower)
+        lf_string_add(t, "%sConfig, %s, %sVisionModel\n\n", kind, loader, kind);
+    else
+        lf_string_add(t, "%s\n\n", loader);
+}
+
+/* A classifier's class looks for the tower's weights below "vision_model.", and for its sizes in a vision_config:
+ * neither is in the folder of a tower, so it is read by its own class and put in its place. */
+static void add_tower(lf_string *t, const lf_adapter_facts *f, const char *loader, const char *kind) {
+    lf_string_add(t,
+                  "tower = %sVisionModel.from_pretrained(BASE)  # %s.from_pretrained cannot read it\n"
+                  "base = %s(%sConfig(\n    vision_config=tower.config.to_dict(),\n    ",
+                  kind, loader, loader, kind);
+    add_labels(t, f);
+    lf_string_add(t, ")).to(tower.dtype)\nbase.vision_model = tower\n");
+}
+
+static void add_base(lf_string *t, const lf_adapter_facts *f, const char *loader) {
+    lf_string_add(t, "base = %s.from_pretrained(", loader);
+    if (!f->head) {
+        lf_string_add(t, "BASE)\n");
+        return;
+    }
+    lf_string_add(t, f->id2label ? "\n    BASE, " : "BASE, ");
+    add_labels(t, f);
+    lf_string_add(t, f->id2label ? ",\n    ignore_mismatched_sizes=True)\n" : ", ignore_mismatched_sizes=True)\n");
+}
+
 static void add_python(lf_string *t, const lf_adapter_facts *f, const char *base) {
     const char *loader = f->auto_class ? f->auto_class : "AutoModelForImageClassification";
+    char kind[64]; /* "CLIP" of CLIPForImageClassification */
+    snprintf(kind, sizeof kind, "%.*s", (int)strcspn(loader, "F"), loader);
     lf_string_add(t, "```python\n");
-    if (f->head && f->id2label) lf_string_add(t, "import json\n");
-    lf_string_add(t, "from peft import PeftModel\nfrom transformers import %s\n\n", loader);
+    add_imports(t, f, loader, kind);
     lf_string_add(t, "BASE = %s  # the model that was fine-tuned\n", base);
     lf_string_add(t, "ADAPTER = \".\"  # this folder\n\n");
-    if (!f->head) {
-        lf_string_add(t, "base = %s.from_pretrained(BASE)\n", loader);
-    } else if (f->id2label) {
+    if (f->head && f->id2label)
         lf_string_add(
             t,
             "with open(ADAPTER + \"/" LF_ADAPTER_FACTS "\") as f:\n"
-            "    id2label = {int(i): name for i, name in json.load(f)[\"id2label\"].items()}  # num_labels=%lld\n"
-            "base = %s.from_pretrained(\n"
-            "    BASE, id2label=id2label, label2id={name: i for i, name in id2label.items()},\n"
-            "    ignore_mismatched_sizes=True)\n",
-            (long long)f->num_labels, loader);
-        if (f->problem_type) lf_string_add(t, "base.config.problem_type = \"%s\"\n", f->problem_type);
-        if (f->problem_type && f->pad_token_id >= 0)
+            "    id2label = {int(i): name for i, name in json.load(f)[\"id2label\"].items()}  # num_labels=%lld\n",
+            (long long)f->num_labels);
+    if (f->tower)
+        add_tower(t, f, loader, kind);
+    else
+        add_base(t, f, loader);
+    if (f->head && f->id2label && f->problem_type) {
+        lf_string_add(t, "base.config.problem_type = \"%s\"\n", f->problem_type);
+        if (f->pad_token_id >= 0)
             lf_string_add(t, "base.config.pad_token_id = %d  # of the tokenizer: behind it no state is taken\n",
                           (int)f->pad_token_id);
-    } else {
-        lf_string_add(t, "base = %s.from_pretrained(BASE, num_labels=%lld, ignore_mismatched_sizes=True)\n", loader,
-                      (long long)f->num_labels);
     }
     lf_string_add(t, "model = PeftModel.from_pretrained(base, ADAPTER).eval()\n```\n");
 }
@@ -58,11 +98,10 @@ char *lf_peft_readme(const lf_adapter *a, const lf_adapter_facts *f) {
     lf_string_add(&t, ".\n\nLoad it in PEFT:\n\n");
     add_python(&t, f, base);
     if (f->head)
-        lf_string_add(&t,
-                      "\nThe head (%lld labels) is in the adapter. Where the base model has another number of labels, "
-                      "transformers "
-                      "says that it makes a new head: PEFT then puts the trained one in its place.\n",
-                      (long long)f->num_labels);
+        lf_string_add(&t, "\nThe head (%lld labels) is in the adapter.%s\n", (long long)f->num_labels,
+                      f->tower ? ""
+                               : " Where the base model has another number of labels, transformers "
+                                 "says that it makes a new head: PEFT then puts the trained one in its place.");
     lf_string_add(&t, "\nWith lora-ft itself: `lora-ft eval --model BASE --adapter ADAPTER --data DATA`, "
                       "`lora-ft merge --model BASE --adapter ADAPTER -o FOLDER`.\n");
     lf_free(base);

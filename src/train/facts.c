@@ -43,6 +43,7 @@ lf_status lf_run_adapter_facts(const lf_run *run, lf_adapter_facts *facts, cJSON
                                 .threads = run->threads,
                                 .auto_class =
                                     m->family->input == LF_PIXELS ? m->family->class_name : run->task->type->auto_class,
+                                .tower = m->family->input == LF_PIXELS && m->family->part_of,
                                 .task_type = run->task->type->peft_task_type,
                                 .old_names = strcmp(lf_cfg_str(run->cfg, LF_peft_names), "transformers4") == 0,
                                 .run = *extra};

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "adapter/peft_readme.h"
 #include "unit/adapter_fixture.h"
 
 #ifndef LF_BUILD_DIR
@@ -411,6 +412,59 @@ static void check_alone(void) {
     lf_free(names);
 }
 
+/* The lines beside an adapter, by what its base is a file of: scripts/check-with-peft.py and its kin run them. */
+static void test_readme(void **state) {
+    (void)state;
+    tuned t = tuned_new(recipes[3]);
+    static const struct {
+        const char *class;
+        bool tower, names;
+        const char *problem;
+        const char *said[4], *not [2];
+    } cases[] = {
+        {NULL, .names = true,
+         .said = {"import AutoModelForImageClassification\n",
+                  "base = AutoModelForImageClassification.from_pretrained(\n",
+                  "BASE, id2label=id2label, label2id=", "makes a new head"},
+         .not = {"tower", "problem_type"}},
+        {"AutoModelForSequenceClassification", .names = true, .problem = "regression",
+         .said = {"    ignore_mismatched_sizes=True)\nbase.config.problem_type = \"regression\"\n",
+                  "base.config.pad_token_id = 3"},
+         .not = {"tower"}},
+        {"ViTForImageClassification",
+         .said =
+             {"base = ViTForImageClassification.from_pretrained(BASE, num_labels=5, ignore_mismatched_sizes=True)\n"},
+         .not = {"id2label", "import json"}},
+        {"CLIPForImageClassification", .tower = true, .names = true,
+         .said = {"import CLIPConfig, CLIPForImageClassification, CLIPVisionModel\n",
+                  "tower = CLIPVisionModel.from_pretrained(BASE)",
+                  "base = CLIPForImageClassification(CLIPConfig(\n    vision_config=tower.config.to_dict(),\n"
+                  "    id2label=id2label, label2id={name: i for i, name in id2label.items()})).to(tower.dtype)\n"
+                  "base.vision_model = tower\nmodel = "},
+         .not = {"ignore_mismatched_sizes", "makes a new head"}},
+        {"SiglipForImageClassification", .tower = true,
+         .said = {"import SiglipConfig, SiglipForImageClassification, SiglipVisionModel\n",
+                  "vision_config=tower.config.to_dict(),\n    num_labels=5)).to(tower.dtype)\n"},
+         .not = {"id2label", "import json"}},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        lf_adapter_facts f = facts_of(&t);
+        f.auto_class = cases[i].class;
+        f.tower = cases[i].tower;
+        f.problem_type = cases[i].problem;
+        f.pad_token_id = 3;
+        if (!cases[i].names) f.id2label = NULL;
+        char *lines = lf_peft_readme(t.adapter, &f);
+        assert_non_null(lines);
+        for (int k = 0; k < 4 && cases[i].said[k]; k++)
+            if (!strstr(lines, cases[i].said[k])) fail_msg("case %zu: no '%s' in\n%s", i, cases[i].said[k], lines);
+        for (int k = 0; k < 2 && cases[i].not [k]; k++)
+            if (strstr(lines, cases[i].not [k])) fail_msg("case %zu: '%s' in\n%s", i, cases[i].not [k], lines);
+        lf_free(lines);
+    }
+    tuned_free(&t);
+}
+
 static void test_failing_save(void **state) {
     (void)state;
     tuned t = tuned_new(recipes[3]);
@@ -777,7 +831,8 @@ int main(void) {
         cmocka_unit_test(test_named_tensors),      cmocka_unit_test(test_strange_tensors),
         cmocka_unit_test(test_saved_norms),        cmocka_unit_test(test_wrong_tensors),
         cmocka_unit_test(test_wrong_targets),      cmocka_unit_test(test_wrong_configs),
-        cmocka_unit_test(test_wrong_files),        cmocka_unit_test(test_second_biases),
+        cmocka_unit_test(test_wrong_files),        cmocka_unit_test(test_readme),
+        cmocka_unit_test(test_second_biases),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
