@@ -6,9 +6,10 @@ For each model and problem (of several labels and of numbers with modules saved 
 PeftModel over it) and its predictions are the program's; the merged folder loads in transformers without a word about keys, is a
 ...ForSequenceClassification with labels, problem_type and pad_token_id, and says the same, in batches; an adapter that PEFT wrote anew is
 evaluated by the program to the same loss."""
-import json, os, shutil, subprocess, sys, tempfile
+import json, os, shutil, sys, tempfile
 import torch, transformers
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import PeftModel
+from peft_common import reviews, run
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import (AutoModelForSequenceClassification, BertConfig, BertModel, GPT2Config, GPT2LMHeadModel, LlamaConfig,
                           LlamaForCausalLM, PreTrainedTokenizerFast)
@@ -32,19 +33,6 @@ SAVED = {
 }
 
 
-def texts(n, seed):
-    g = torch.Generator().manual_seed(seed)
-    pick = lambda words: words[int(torch.randint(len(words), (1,), generator=g))]
-    out = []
-    for _ in range(n):
-        good = bool(torch.rand(1, generator=g) < 0.5)
-        words = [pick(["the", "a"]), pick(["film", "book", "song"]), pick(["was", "is"])] + (["very"] if torch.rand(1, generator=g) < 0.5 else [])
-        words.append(pick(["good", "great", "fine"] if good else ["bad", "poor", "awful"]))
-        long = bool(torch.rand(1, generator=g) < 0.4)
-        out.append((" ".join(words + (["and", "long"] if long else [])), good, long))
-    return out
-
-
 def record(problem, text, good, long):
     if problem == "single_label_classification":
         return dict(text=text, label="good" if good else "bad")
@@ -62,15 +50,8 @@ def make_tokenizer(path, pair):
     PreTrainedTokenizerFast(tokenizer_object=t, pad_token="[PAD]", unk_token="[UNK]", eos_token="[SEP]").save_pretrained(path)
 
 
-def run(*arguments):
-    done = subprocess.run([PROGRAM, *arguments], capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(f"lora-ft {' '.join(arguments)}: exit code {done.returncode}\n{done.stderr}")
-    return done.stdout
-
-
 def predicted(*arguments):
-    return json.loads(run("predict", *arguments, "--top_k", "2", "--threads", "1", "--json"))["predictions"]
+    return json.loads(run(PROGRAM, "predict", *arguments, "--top_k", "2", "--threads", "1", "--json"))["predictions"]
 
 
 def scores(model, tokenizer, records, problem):
@@ -102,12 +83,12 @@ def load(path, **more):
 
 def check(folder, name, problem):
     base, out = os.path.join(folder, name), os.path.join(folder, f"{name}-{problem}")
-    train, judged = [[record(problem, *t) for t in texts(n, seed)] for n, seed in ((64, 1), (16, 2))]
+    train, judged = [[record(problem, *t) for t in reviews(n, seed)] for n, seed in ((64, 1), (16, 2))]
     for file, records in (("train.jsonl", train), ("judged.jsonl", judged)):
         with open(os.path.join(folder, file), "w") as f:
             f.writelines(json.dumps(r) + "\n" for r in records)
     data, test = os.path.join(folder, "train.jsonl"), os.path.join(folder, "judged.jsonl")
-    run("train", "--model", base, "--task_type", "SEQ_CLS", "--train_data", data, "--max_steps", "20", "--lr", "1e-2", "--r", "4",
+    run(PROGRAM, "train", "--model", base, "--task_type", "SEQ_CLS", "--train_data", data, "--max_steps", "20", "--lr", "1e-2", "--r", "4",
         "--init_lora_weights", "pissa", "--threads", "1", "--output_dir", out,
         *(["--modules_to_save", SAVED[problem][name]] if problem in SAVED else []))
     adapter = os.path.join(out, "adapter")
@@ -130,7 +111,7 @@ def check(folder, name, problem):
             scores(model, tokenizer, judged, problem), problem, names)
 
     merged = os.path.join(out, "merged")
-    run("merge", "--model", base, "--adapter", adapter, "--output_dir", merged)
+    run(PROGRAM, "merge", "--model", base, "--adapter", adapter, "--output_dir", merged)
     whole, info = load(merged)
     words = {k: v for k, v in info.items() if v}
     if words or not whole.config.architectures[0].endswith("ForSequenceClassification"):

@@ -11,10 +11,10 @@ For each tiny model of make-golden-lm.py, with a tokenizer of single letters bes
 The limit is a relative difference of 1e-4 for the adapter; the merged weights are rounded to the type of the model's file, so that
 the merged model is compared with --save_dtype fp32.
 """
-import json, math, os, random, shutil, subprocess, sys, tempfile
+import json, math, os, random, shutil, sys, tempfile
 import torch
 from peft import PeftModel
-from peft_common import finish, is_close, said_by
+from peft_common import finish, is_close, quiet, run, said_by
 from tokenizers import Tokenizer, models
 from transformers import AutoModelForCausalLM
 from transformers.utils import logging as hf_logging
@@ -28,26 +28,6 @@ NAMES = {"EMBEDDING": "embed_tokens", "NORM": "norm"}
 OTHER_NAMES = {"gpt2": {"EMBEDDING": "wte", "NORM": "ln_f", "layers.0.self_attn.k_proj": "h.0.attn.c_attn", "layers.1.mlp": "h.1.mlp"},
                "phi3": {"layers.0.self_attn.k_proj": "layers.0.self_attn.qkv_proj"}}
 LETTERS = "abcdefghijklmnopqrstuvwxyz ."
-COMPLAINTS = ("missing", "unexpected", "newly initialized", "not initialized", "mismatch", "fan_in_fan_out", "tie")
-
-
-# PEFT says it of every adapter of a tied model that has one of the two in it.
-OF_COURSE = "tied layer is part of the adapter"
-
-
-def quiet(said):
-    said = "\n".join(line for line in said.splitlines() if OF_COURSE not in line and "warnings.warn(" not in line)
-    words = [w for w in COMPLAINTS if w in said.lower()]
-    if words:
-        print("  said:", said.strip()[:500])
-    return not words
-
-
-def run(*arguments):
-    done = subprocess.run(arguments, capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(f"{' '.join(arguments)}\n{done.stderr}")
-    return done.stdout
 
 
 def prepare(source, folder):
