@@ -16,6 +16,19 @@
 
 /* ---- training ---- */
 
+/* A run without data to be judged by has no confusion, and not that of the run that it replaces. */
+static void test_nothing_stays_of_what_is_replaced(void **state) {
+    (void)state;
+    static const char *const files[] = {"confusion.csv", "confusion.json", "curves.gp"};
+    must(run(TRAIN "--max_steps 1 --output_dir replaced"), 0);
+    for (size_t i = 0; i < 3; i++) assert_true(lf_is_file(text("%s/replaced/%s", root, files[i])));
+    must(run("train --model $M --threads 2 --train_data base --max_steps 1 --output_dir replaced "
+             "--overwrite_output_dir"),
+         0);
+    for (size_t i = 0; i < 3; i++)
+        if (lf_is_file(text("%s/replaced/%s", root, files[i])) != (i == 2)) fail_msg("replaced/%s", files[i]);
+}
+
 static void test_run_has_all_its_files(void **state) {
     (void)state;
     must(run(TRAIN "--test_data data --forgetting_data base --init_lora_weights intermediate --r 4 --num_train_epochs "
@@ -592,7 +605,8 @@ static void test_keys_of_text(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_run_has_all_its_files),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_nothing_stays_of_what_is_replaced),
+                                       cmocka_unit_test(test_run_has_all_its_files),
                                        cmocka_unit_test(test_keys_of_text),
                                        cmocka_unit_test(test_same_bytes_twice),
                                        cmocka_unit_test(test_resumed_equals_straight),
