@@ -19,14 +19,14 @@
 /* A run without data to be judged by has no confusion, and not that of the run that it replaces. */
 static void test_nothing_stays_of_what_is_replaced(void **state) {
     (void)state;
-    static const char *const files[] = {"confusion.csv", "confusion.json", "curves.gp"};
+    static const char *const files[] = {"confusion.csv", "confusion.json", "confusion.gp", "curves.gp"};
     must(run(TRAIN "--max_steps 1 --output_dir replaced"), 0);
-    for (size_t i = 0; i < 3; i++) assert_true(lf_is_file(text("%s/replaced/%s", root, files[i])));
+    for (size_t i = 0; i < 4; i++) assert_true(lf_is_file(text("%s/replaced/%s", root, files[i])));
     must(run("train --model $M --threads 2 --train_data base --max_steps 1 --output_dir replaced "
              "--overwrite_output_dir"),
          0);
-    for (size_t i = 0; i < 3; i++)
-        if (lf_is_file(text("%s/replaced/%s", root, files[i])) != (i == 2)) fail_msg("replaced/%s", files[i]);
+    for (size_t i = 0; i < 4; i++)
+        if (lf_is_file(text("%s/replaced/%s", root, files[i])) != (i == 3)) fail_msg("replaced/%s", files[i]);
 }
 
 static void test_run_has_all_its_files(void **state) {
@@ -46,6 +46,7 @@ static void test_run_has_all_its_files(void **state) {
                                         "curves.csv",
                                         "confusion.csv",
                                         "confusion.json",
+                                        "confusion.gp",
                                         "checkpoint-40/adapter/adapter_model.safetensors"};
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
         if (!lf_is_file(text("%s/full/%s", root, files[i]))) fail_msg("full/%s is missing", files[i]);

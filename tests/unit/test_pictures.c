@@ -4,6 +4,7 @@
 #include "report_fixture.h"
 
 #include "plot/plot.h"
+#include "report/figure/confusion.h"
 #include "report/figure/curves.h"
 #include "report/figure/figure.h"
 #include "report/figure/pictures.h"
@@ -333,6 +334,96 @@ static void curves_have_room(void **state) {
         lf_free(script);
     }
     lf_free(run_dir);
+    lf_free(set);
+}
+
+/* ---- which class is taken for which ---- */
+
+static char *confusion_of(int n) {
+    lf_string t = {0};
+    lf_string_add(&t, "{\"labels\": [");
+    for (int i = 0; i < n; i++) lf_string_add(&t, "%s\"a_%d's <b>\"", i ? ", " : "", i);
+    lf_string_add(&t, "], \"counts\": [");
+    for (int y = 0; y < n; y++)
+        for (int x = 0; x < n; x++)
+            lf_string_add(&t, "%s%d%s",
+                          x   ? ", "
+                          : y ? "], ["
+                              : "[",
+                          x == y   ? 6
+                          : x == 0 ? 2
+                                   : 0,
+                          x + 1 == n && y + 1 == n ? "]]}" : "");
+    return lf_string_take(&t);
+}
+
+static void confusion_is_drawn(void **state) {
+    (void)state;
+    char *set = make_set("confusion", two_inits, 1, false), *dir = lf_path_join(set, two_inits[0].name);
+    static const struct {
+        int classes;
+        const char *says[4], *not [2];
+    } cases[] = {
+        /* a share of its row and its count; no square of a pair that never occurs; names that stand for themselves */
+        {3,
+         {"$squares << END\n0 0 1 6\n0 1 0.25 2\n1 1 0.75 6\n0 2 0.25 2\n2 2 0.75 6\nEND\n",
+          "set ytics ('a\\_0''s <b>' 0, 'a\\_1''s <b>' 1, ", "set yrange [2.5:-0.5]", "with labels"},
+         {"number of the class", "1 2 0"}},
+        {25, {"0 24 0.25 2\n24 24 0.75 6\nEND", "set xtics rotate by 60 right ("}, {"with labels", "number of"}},
+        {77,
+         {"76 76 0.75 6\nEND", "said (number of the class)", "right (number of the class)"},
+         {"set xtics", "with labels"}},
+    };
+    lf_err err = {0};
+    bool drawn;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *json = confusion_of(cases[i].classes);
+        put_file(dir, "confusion.json", json);
+        lf_free(json);
+        assert_ok(lf_report_confusion(dir, &drawn, &err), err);
+        char *script = get_file(dir, "confusion.gp");
+        for (int k = 0; k < 4 && cases[i].says[k]; k++) holds(script, cases[i].says[k]);
+        for (int k = 0; k < 2; k++)
+            if (strstr(script, cases[i].not [k])) fail_msg("%d classes: '%s'", cases[i].classes, cases[i].not [k]);
+        lf_free(script);
+        assert_true(drawn == has_gnuplot() && is_there(dir, "confusion.svg") == drawn);
+    }
+    assert_ok(lf_report_html(dir, &err), err);
+    char *page = get_file(dir, "report.html");
+    if (has_gnuplot()) holds(page, "aria-label=\"Confusion\"");
+    is_balanced(page, true);
+    lf_free(page);
+    lf_free(dir);
+    lf_free(set);
+}
+
+/* Nothing to draw: no picture, and none that an earlier report drew. */
+static void confusion_of_too_little_goes(void **state) {
+    (void)state;
+    char *set = make_set("unconfused", two_inits, 1, false), *dir = lf_path_join(set, two_inits[0].name),
+         *many = confusion_of(251);
+    const char *const cases[] = {NULL,
+                                 many,
+                                 "{\"labels\": [\"a\"], \"counts\": [[3]]}",
+                                 "{\"labels\": [\"a\", \"b\"], \"counts\": [[3, 1]]}",
+                                 "{\"labels\": [\"a\", \"b\"], \"counts\": [[3, 1], [1, \"x\"]]}",
+                                 "{\"labels\": [\"a\", \"b\"], \"counts\": [[0, 0], [0, 0]]}",
+                                 "{\"labels\": [\"a\", \"b\"], \"classes\": []}",
+                                 "[]"};
+    lf_err err = {0};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        bool drawn = true;
+        if (cases[i]) put_file(dir, "confusion.json", cases[i]);
+        put_file(dir, "confusion.svg", "an older picture");
+        put_file(dir, "confusion.gp", "an older script");
+        assert_ok(lf_report_confusion(dir, &drawn, &err), err);
+        if (drawn || is_there(dir, "confusion.svg") || is_there(dir, "confusion.gp")) fail_msg("case %zu", i);
+    }
+    put_file(dir, "confusion.json", "{");
+    bool drawn;
+    assert_int_equal(lf_report_confusion(dir, &drawn, &err), LF_EDATA);
+    lf_free(many);
+    lf_free(dir);
     lf_free(set);
 }
 
@@ -806,6 +897,8 @@ int main(void) {
         cmocka_unit_test(the_tradeoff_points_right_and_up),
         cmocka_unit_test(scripts_hold_true_bands),
         cmocka_unit_test(curves_have_room),
+        cmocka_unit_test(confusion_is_drawn),
+        cmocka_unit_test(confusion_of_too_little_goes),
         cmocka_unit_test(without_gnuplot_all_else_is_there),
         cmocka_unit_test(legends_tell_series_apart),
         cmocka_unit_test(shared_parts_are_left_out),

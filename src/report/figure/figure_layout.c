@@ -69,7 +69,7 @@ static void append(lf_label *l, const char *from, size_t n) {
 }
 
 /* What tells series apart may stand anywhere, most often at the end: the middle goes. */
-static lf_label shortened(const char *name) {
+lf_label lf_label_of(const char *name) {
     enum { HEAD = LF_FIGURE_LETTERS / 2 - 1, TAIL = LF_FIGURE_LETTERS - HEAD - 1 };
     lf_label l = {""};
     const int64_t letters = lf_letters(name);
@@ -87,20 +87,20 @@ static lf_label shortened(const char *name) {
 /* Without the parts that all series have in common, where one of them is too long as a whole. */
 lf_label lf_series_label(const lf_figure *f, int64_t series) {
     const char *name = f->series[series];
-    if (!any_is_long(f)) return shortened(name);
+    if (!any_is_long(f)) return lf_label_of(name);
     char own[1000] = "";
     size_t used = 0;
     for (const char *at = name, *end; *at; at = *end ? end + 2 : end) {
         end = part_end(at);
         const size_t n = (size_t)(end - at);
         if (all_have_part(f, at, n)) continue;
-        if (used + n + 3 > sizeof own) return shortened(name);
+        if (used + n + 3 > sizeof own) return lf_label_of(name);
         if (used) memcpy(own + used, ", ", 2);
         used += used ? 2 : 0;
         memcpy(own + used, at, n);
         own[used += n] = 0;
     }
-    return shortened(used ? own : name);
+    return lf_label_of(used ? own : name);
 }
 
 lf_legend lf_legend_of(const lf_figure *f) {

@@ -1,4 +1,4 @@
-/* Where things stand in a figure: legend, notes, axes. Within figure_*.c. */
+/* Where things stand in a figure: legend, notes, axes. Within figure_*.c; names are short in confusion.c too. */
 #ifndef LF_REPORT_FIGURE_FIGURE_LAYOUT_H
 #define LF_REPORT_FIGURE_FIGURE_LAYOUT_H
 
@@ -36,6 +36,7 @@ typedef struct lf_notes {
 typedef struct lf_label {
     char text[4 * LF_FIGURE_LETTERS + 8];
 } lf_label;
+lf_label lf_label_of(const char *name); /* the name of anything */
 lf_label lf_series_label(const lf_figure *f, int64_t series);
 
 lf_legend lf_legend_of(const lf_figure *f);

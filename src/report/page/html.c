@@ -63,6 +63,7 @@ static lf_status pictures(FILE *f, const page *p, lf_err *err) {
         const char *name, *title, *caption;
     } all[] = {
         {"curves", "Curves", "What was learned and what was forgotten over the steps of training."},
+        {"confusion", "Confusion", "A row is what is right, a column what was said; the darker, the larger its share."},
         {"spectrum", "Spectrum",
          "Singular values of the adapted weights, and the components that the adapter starts from."},
         {"update-map", "Update", "Where the update lies in the basis of the weights' own singular vectors."},
