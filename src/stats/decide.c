@@ -28,7 +28,7 @@ static double binomial_below(int64_t k, int64_t n) {
 }
 
 lf_change lf_change_of(lf_transitions t) {
-    const double z = 1.959963984540054; /* the normal distribution's 97.5 % quantile */
+    const double z = LF_NORMAL_975;
     if (t.n < 1) return (lf_change){NAN, NAN, NAN, NAN};
     const double n = (double)t.n, won = (double)t.won, lost = (double)t.lost, more = n + 2;
     const double centre = (won - lost) / more, half = z * sqrt(fmax(won + lost + 1 - more * centre * centre, 0)) / more;

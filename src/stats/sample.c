@@ -102,7 +102,7 @@ lf_sample lf_sample_of(const double *x, int64_t n) { return sample_of(x, NULL, n
 lf_sample lf_sample_paired(const double *a, const double *b, int64_t n) { return sample_of(a, b, n); }
 
 void lf_wilson(double p, int64_t n, double *low, double *high) {
-    const double z = 1.959963984540054; /* the normal distribution's 97.5 % quantile */
+    const double z = LF_NORMAL_975;
     *low = *high = NAN;
     if (n < 1 || !(p >= 0 && p <= 1)) return;
     const double N = (double)n, shrunk = 1 + z * z / N, centre = (p + z * z / (2 * N)) / shrunk,

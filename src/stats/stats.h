@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define LF_NORMAL_975 1.959963984540054 /* the 97.5 % quantile of the normal distribution */
+
 /* The p-quantile of Student's t distribution with `dof` >= 1 degrees of freedom, 0 < p < 1; NAN for anything else.
  * Relative error below 1e-9 for p from 1e-15 to 1 - 1e-15 (from the finite series for whole degrees of freedom,
  * Abramowitz and Stegun 26.7.3-4, by bisection; above 10000 from the expansion around the normal distribution, 26.7.5).

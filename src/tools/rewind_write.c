@@ -16,36 +16,26 @@ double lf_rewind_figure(const lf_rewind_point *p, const char *name) {
 
 /* ---- for a terminal ---- */
 
-/* What is shown of a point, by roles. The base's own score has none: it stands before and after. */
-typedef struct shown {
-    const char *name, *unit;
-    double scale;
-    int decimals;
-} shown;
+/* What is shown of a point. The base's own score has no role of its own. */
 enum { N_SHOWN = 4 };
 
-static shown of_role(const lf_rewinding *r, lf_role role) {
-    const lf_metric *m = lf_metric_in_role(r->yardstick, role);
-    return (shown){m->name, m->unit, m->scale, m->decimals};
+static void columns(const lf_rewinding *r, const lf_metric *out[N_SHOWN]) {
+    const lf_yardstick *y = r->yardstick;
+    out[0] = lf_metric_in_role(y, LF_ROLE_GAIN);
+    out[1] = y->metrics;
+    while (strcmp(out[1]->name, "base_after")) out[1]++;
+    out[2] = lf_metric_in_role(y, LF_ROLE_COST);
+    out[3] = lf_metric_in_role(y, LF_ROLE_KEPT);
 }
 
-static void columns(const lf_rewinding *r, shown out[N_SHOWN]) {
-    const lf_metric *m = r->yardstick->metrics;
-    while (m->name && strcmp(m->name, "base_after")) m++;
-    out[0] = of_role(r, LF_ROLE_GAIN);
-    out[1] = (shown){m->name, m->unit, m->scale, m->decimals};
-    out[2] = of_role(r, LF_ROLE_COST);
-    out[3] = of_role(r, LF_ROLE_KEPT);
-}
-
-static void print_point(const lf_rewinding *r, const shown *column, int64_t i, FILE *out) {
+static void print_point(const lf_rewinding *r, const lf_metric *const *column, int64_t i, FILE *out) {
     const lf_rewind_point *p = &r->points[i];
     fprintf(out, "%-6g", p->lambda);
     for (int c = 0; c < N_SHOWN; c++) {
         char cell[32];
-        const double value = column[c].scale * lf_rewind_figure(p, column[c].name);
+        const double value = column[c]->scale * lf_rewind_figure(p, column[c]->name);
         if (isfinite(value))
-            snprintf(cell, sizeof cell, "%.*f", column[c].decimals, value);
+            snprintf(cell, sizeof cell, "%.*f", column[c]->decimals, value);
         else
             snprintf(cell, sizeof cell, "-");
         fprintf(out, " %15s", cell);
@@ -55,12 +45,12 @@ static void print_point(const lf_rewinding *r, const shown *column, int64_t i, F
 
 void lf_rewind_table(const lf_rewinding *r, FILE *out) {
     static const char *const heads[N_SHOWN] = {"new task", "base task", "forgetting", "retention"};
-    shown column[N_SHOWN];
+    const lf_metric *column[N_SHOWN];
     columns(r, column);
     fprintf(out, "%-6s", "lambda");
     for (int c = 0; c < N_SHOWN; c++) {
         char head[48];
-        snprintf(head, sizeof head, column[c].unit[0] ? "%s, %s" : "%s", heads[c], column[c].unit);
+        snprintf(head, sizeof head, column[c]->unit[0] ? "%s, %s" : "%s", heads[c], column[c]->unit);
         fprintf(out, " %15s", head);
     }
     fputc('\n', out);
@@ -143,20 +133,18 @@ static lf_status write_csv(const lf_rewinding *r, lf_err *err) {
 
 /* ---- the picture ---- */
 
-static void write_points(const lf_rewinding *r, const shown *column, FILE *f) {
+static void write_points(const lf_rewinding *r, const lf_metric *const *column, FILE *f) {
     fputs("$points << END\n", f);
     for (int64_t i = 0; i < r->n; i++) {
         fprintf(f, "%.9g", r->points[i].lambda);
         for (int c = 0; c < 2; c++)
-            fprintf(f, " %.9g", column[c].scale * lf_rewind_figure(&r->points[i], column[c].name));
+            fprintf(f, " %.9g", column[c]->scale * lf_rewind_figure(&r->points[i], column[c]->name));
         fprintf(f, " %d\n", i == r->chosen || (r->chosen < 0 && i == r->knee));
     }
     fputs("END\n", f);
 }
 
-static void set_label(FILE *f, const char *axis, const lf_rewinding *r, const shown *column) {
-    const lf_metric *m = r->yardstick->metrics;
-    while (strcmp(m->name, column->name)) m++;
+static void set_label(FILE *f, const char *axis, const lf_metric *m) {
     fprintf(f, "set %slabel '", axis);
     lf_plot_text(f, m->label);
     if (m->unit[0]) {
@@ -177,18 +165,18 @@ static void plot(FILE *f, const char *x, int y, int64_t color) {
 
 static lf_status draw(lf_rewinding *r, lf_err *err) {
     lf_atomic_file a;
-    shown column[N_SHOWN];
+    const lf_metric *column[N_SHOWN];
     columns(r, column);
     lf_status rc = lf_plot_open(&a, r->dir, "rewind", 1080, 400, err);
     if (!rc) {
         write_points(r, column, a.f);
         fputs("set tics font ',14'\nset multiplot layout 1,3\nset xlabel 'lambda'\n", a.f);
-        set_label(a.f, "y", r, &column[0]);
+        set_label(a.f, "y", column[0]);
         plot(a.f, "1", 2, 0);
-        set_label(a.f, "y", r, &column[1]);
+        set_label(a.f, "y", column[1]);
         plot(a.f, "1", 3, 1);
-        set_label(a.f, "x", r, &column[1]);
-        set_label(a.f, "y", r, &column[0]);
+        set_label(a.f, "x", column[1]);
+        set_label(a.f, "y", column[0]);
         plot(a.f, "3", 2, 2);
         fputs("unset multiplot\n", a.f);
         rc = lf_plot_draw(&a, r->dir, "rewind", &r->drawn, err);

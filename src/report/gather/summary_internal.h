@@ -8,7 +8,8 @@
 double lf_figure_of(const lf_yardstick *y, const lf_gathered_run *r, const char *name);
 /* Of a run: accuracy, or -ln perplexity, on the data that the summary goes by; NAN where there is none. */
 double lf_gain_of(const lf_summary *s, const lf_gathered_run *r);
-const lf_metric *lf_gain_metric(const lf_summary *s);                 /* its figure */
+bool lf_is_task_key(const char *key);                 /* a swept key whose values are of different families */
+const lf_metric *lf_gain_metric(const lf_summary *s); /* its figure */
 const cJSON *lf_run_value(const lf_gathered_run *r, const char *key); /* of its configuration; NULL */
 
 /* The best rates, the reference, the front, what each group dominates and costs, from the cells' means. */

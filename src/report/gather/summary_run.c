@@ -21,6 +21,7 @@ double lf_gain_of(const lf_summary *s, const lf_gathered_run *r) {
     return lf_gain_from(s->from->yardstick, lf_run_number(r, lf_gain_metric(s)->name));
 }
 
+bool lf_is_task_key(const char *key) { return (lf_key_traits(key) & (LF_IS_MODEL | LF_IS_DATA)) != 0; }
 bool lf_is_method_key(const char *key) { return !(lf_key_traits(key) & (LF_IS_DRAW | LF_IS_RATE)); }
 
 const cJSON *lf_run_value(const lf_gathered_run *r, const char *key) {

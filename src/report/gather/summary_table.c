@@ -20,11 +20,6 @@ static int width_of(const char *text) {
     return n;
 }
 
-/* Names and messages come from files: what would move the cursor is shown as '?'. */
-static void print_plain(FILE *out, const char *text) {
-    for (; *text; text++) fputc((unsigned char)*text < 0x20 || *text == 0x7f ? '?' : *text, out);
-}
-
 static const lf_metric *in_role(const lf_summary *s, lf_role role) {
     return lf_metric_in_role(s->from->yardstick, role);
 }
@@ -103,7 +98,7 @@ static void print_lines(const line *lines, int64_t n, FILE *out) {
     }
     for (int64_t i = 0; i < n; i++) {
         const int left = widths[METHOD] - width_of(lines[i].method);
-        print_plain(out, lines[i].method);
+        lf_print_plain(out, lines[i].method);
         if (left < 0) fputc('\n', out);
         fprintf(out, "%*s", left < 0 ? widths[METHOD] : left, "");
         for (int c = METHOD + 1; c < N_COLUMNS; c++)
@@ -164,7 +159,7 @@ static void print_notes(const lf_summary *s, FILE *out) {
                 s->by_eval ? "of some methods there is " : "");
     if (against) {
         fputs("baseline: ", out);
-        print_plain(out, s->groups[s->groups[0].baseline].name);
+        lf_print_plain(out, s->groups[s->groups[0].baseline].name);
         fprintf(out, "%s; differences are paired by seed\n",
                 s->families ? ", and of other models or data the one there" : "");
     }
@@ -183,9 +178,9 @@ static void print_states(const lf_gathered *g, FILE *out) {
         const lf_gathered_run *r = &g->runs[i];
         if (r->state != LF_RUN_DIVERGED && r->state != LF_RUN_FAILED) continue;
         fprintf(out, "%s: ", lf_run_state_name(r->state));
-        print_plain(out, r->name);
+        lf_print_plain(out, r->name);
         if (r->message) fputs(": ", out);
-        print_plain(out, r->message ? r->message : "");
+        lf_print_plain(out, r->message ? r->message : "");
         fputc('\n', out);
     }
 }

@@ -36,8 +36,6 @@ static void choose_best(lf_summary *s, lf_cohort *g) {
 
 /* ---- families ---- */
 
-static bool is_task_key(const char *key) { return (lf_key_traits(key) & (LF_IS_MODEL | LF_IS_DATA)) != 0; }
-
 static const lf_gathered_run *run_of(const lf_summary *s, const lf_cohort *g) {
     return &s->from->runs[s->cells[g->cells[0]].runs[0]];
 }
@@ -45,7 +43,8 @@ static const lf_gathered_run *run_of(const lf_summary *s, const lf_cohort *g) {
 static bool same_task(const lf_summary *s, const lf_cohort *a, const lf_cohort *b) {
     for (int64_t i = 0; i < s->from->n_swept; i++) {
         const char *key = s->from->swept[i];
-        if (is_task_key(key) && lf_value_compare(lf_run_value(run_of(s, a), key), lf_run_value(run_of(s, b), key)) != 0)
+        if (lf_is_task_key(key) &&
+            lf_value_compare(lf_run_value(run_of(s, a), key), lf_run_value(run_of(s, b), key)) != 0)
             return false;
     }
     return true;

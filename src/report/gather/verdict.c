@@ -17,7 +17,6 @@ enum { LEAST_PAIRS = 3, MANY_PAIRS = 5 };
 /* ---- names ---- */
 
 static bool is_start_key(const char *key) { return (lf_key_traits(key) & LF_IS_START) != 0; }
-static bool is_task_key(const char *key) { return (lf_key_traits(key) & (LF_IS_MODEL | LF_IS_DATA)) != 0; }
 
 /* "key value, key value" of the swept keys that `wanted` takes. */
 static void put_keys(lf_string *t, const lf_summary *s, const lf_cohort *g, bool (*wanted)(const char *)) {
@@ -30,7 +29,9 @@ static void put_keys(lf_string *t, const lf_summary *s, const lf_cohort *g, bool
     }
 }
 
-static bool is_other_key(const char *key) { return lf_is_method_key(key) && !is_start_key(key) && !is_task_key(key); }
+static bool is_other_key(const char *key) {
+    return lf_is_method_key(key) && !is_start_key(key) && !lf_is_task_key(key);
+}
 
 static bool sweeps_starts(const lf_summary *s) {
     for (int64_t i = 0; i < s->from->n_swept; i++)
@@ -133,19 +134,19 @@ static void put_difference(telling *t, lf_string *text, const lf_cohort *g) {
     lf_string_add(text, " (95 %% interval over %lld seeds).", (long long)d.n);
 }
 
-/* " X, Y and Z" + words, of those that `is` takes. False: there are none. */
+static bool is_listed(const telling *t, const lf_cohort *g, const lf_cohort *not_this, int sign) {
+    return is_other(t, g) && g != not_this && matched_of(g).n >= LEAST_PAIRS && sure_sign(g) == sign;
+}
+
+/* " X, Y and Z" + words, of those whose sign it is. False: there are none. */
 static bool put_list(telling *t, lf_string *text, const lf_cohort *not_this, int sign, const char *one,
                      const char *many) {
     int64_t n = 0, put = 0;
+    for (int64_t i = 0; i < t->s->n_groups; i++) n += is_listed(t, &t->s->groups[i], not_this, sign);
     for (int64_t i = 0; i < t->s->n_groups; i++) {
-        const lf_cohort *g = &t->s->groups[i];
-        n += is_other(t, g) && g != not_this && matched_of(g).n >= LEAST_PAIRS && sure_sign(g) == sign;
-    }
-    for (int64_t i = 0; i < t->s->n_groups && n; i++) {
-        const lf_cohort *g = &t->s->groups[i];
-        if (!is_other(t, g) || g == not_this || matched_of(g).n < LEAST_PAIRS || sure_sign(g) != sign) continue;
+        if (!is_listed(t, &t->s->groups[i], not_this, sign)) continue;
         lf_string_add(text, "%s", put == 0 ? " " : put + 1 == n ? " and " : ", ");
-        put_title(t, text, g);
+        put_title(t, text, &t->s->groups[i]);
         put++;
     }
     if (n) lf_string_add(text, " %s", n == 1 ? one : many);
@@ -358,7 +359,7 @@ static lf_status make(telling *t, lf_err *err) {
     lf_status rc = LF_OK;
     if (t->s->families) {
         lf_string of = {0};
-        put_keys(&of, t->s, t->baseline, is_task_key);
+        put_keys(&of, t->s, t->baseline, lf_is_task_key);
         if (!(t->v->of = lf_string_take(&of))) t->no_memory = true;
     }
     if (pairs >= LEAST_PAIRS)
@@ -418,14 +419,9 @@ void lf_verdicts_free(lf_verdict *v, int64_t n) {
     lf_free(v);
 }
 
-/* Names come from files: what would move the cursor is shown as '?'. */
-static void print_plain(FILE *out, const char *text) {
-    for (; *text; text++) fputc((unsigned char)*text < 0x20 || *text == 0x7f ? '?' : *text, out);
-}
-
 static void print_line(FILE *out, const char *before, const char *text) {
     fputs(before, out);
-    print_plain(out, text);
+    lf_print_plain(out, text);
     fputc('\n', out);
 }
 
