@@ -318,6 +318,12 @@ static void test_flip_and_shift(void **state) {
             }
         assert_ok(lf_image_process(again, &img, &p, LF_AUG_SHIFT, key, example, &err), err);
         assert_memory_equal(out, again, sizeof out);
+        /* the picture turned as before, and that one shifted: each draw is the same as alone */
+        assert_ok(lf_image_process(again, &img, &p, LF_AUG_SHIFT_FLIP, key, example, &err), err);
+        for (int i = 0; i < 256; i++) {
+            const int from = (int)out[i];
+            assert_int_equal((int)again[i], flip ? from / 16 * 16 + 15 - from % 16 : from);
+        }
     }
     assert_in_range(flipped, 150, 250); /* 200 expected, standard deviation 10 */
     for (int i = 0; i < 25; i++) assert_true(seen[i / 5][i % 5] > 0);
@@ -373,6 +379,7 @@ static void test_names(void **state) {
     (void)state;
     lf_augmentation a;
     assert_true(lf_augmentation_parse("random_resized_crop_flip", &a) && a == LF_AUG_CROP_FLIP);
+    assert_true(lf_augmentation_parse("shift_flip", &a) && a == LF_AUG_SHIFT_FLIP);
     assert_true(lf_augmentation_parse("none", &a) && a == LF_AUG_NONE);
     assert_false(lf_augmentation_parse("rotate", &a));
 }

@@ -9,6 +9,7 @@ static const char *const names[] = {
     [LF_AUG_NONE] = "none",
     [LF_AUG_FLIP] = "flip",
     [LF_AUG_SHIFT] = "shift",
+    [LF_AUG_SHIFT_FLIP] = "shift_flip",
     [LF_AUG_CROP] = "random_resized_crop",
     [LF_AUG_CROP_FLIP] = "random_resized_crop_flip",
 };
@@ -68,8 +69,9 @@ void lf_augment_draw(lf_placement *out, lf_augmentation aug, lf_rng_key key, uin
                      int out_w, int out_h) {
     const dice d = {key, example * DRAWS};
     *out = (lf_placement){0};
-    if (aug == LF_AUG_FLIP || aug == LF_AUG_CROP_FLIP) out->flip = below(d, DRAW_FLIP, 2) == 1;
-    if (aug == LF_AUG_SHIFT) {
+    if (aug == LF_AUG_FLIP || aug == LF_AUG_SHIFT_FLIP || aug == LF_AUG_CROP_FLIP)
+        out->flip = below(d, DRAW_FLIP, 2) == 1;
+    if (aug == LF_AUG_SHIFT || aug == LF_AUG_SHIFT_FLIP) {
         out->dx = below(d, DRAW_DX, out_w / 8 * 2 + 1) - out_w / 8;
         out->dy = below(d, DRAW_DY, out_h / 8 * 2 + 1) - out_h / 8;
     }

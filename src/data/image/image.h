@@ -60,9 +60,15 @@ lf_status lf_image_processor_read(lf_image_processor *p, const cJSON *json, int 
 cJSON *lf_image_processor_to_json(const lf_image_processor *p); /* as transformers reads it; caller deletes */
 
 /* `augmentation`: what is done in training in the place of resize and crop. */
-typedef enum lf_augmentation { LF_AUG_NONE, LF_AUG_FLIP, LF_AUG_SHIFT, LF_AUG_CROP, LF_AUG_CROP_FLIP } lf_augmentation;
-bool lf_augmentation_parse(const char *name,
-                           lf_augmentation *out); /* none, flip, shift, random_resized_crop, random_resized_crop_flip */
+typedef enum lf_augmentation {
+    LF_AUG_NONE,
+    LF_AUG_FLIP,
+    LF_AUG_SHIFT,
+    LF_AUG_SHIFT_FLIP,
+    LF_AUG_CROP,
+    LF_AUG_CROP_FLIP
+} lf_augmentation;
+bool lf_augmentation_parse(const char *name, lf_augmentation *out); /* "shift_flip" is LF_AUG_SHIFT_FLIP */
 
 /* One picture to the model's input: out [channels, H, W] floats, H x W being the processor's final size.
  * With augmentation the random numbers are a function of key and example alone (key is made from seed and epoch). */
