@@ -19,7 +19,7 @@ need_packages $build_packages $test_packages $run_packages
 build() { # folder, compiler, options...
     local folder=$1 compiler=$2
     shift 2
-    cmake -S . -B "$folder" -G Ninja -DCMAKE_C_COMPILER="$compiler" -DLF_WERROR=ON "$@" >/dev/null
+    cmake -S . -B "$folder" -G Ninja -DCMAKE_C_COMPILER="$compiler" -DLF_WERROR=ON -DBUILD_TESTING=ON "$@" >/dev/null
     cmake --build "$folder"
 }
 
