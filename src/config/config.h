@@ -143,6 +143,9 @@ lf_status lf_cfg_set_json(lf_config *cfg, const char *key, const cJSON *value, c
 /* A configuration of another verb with all that was given for `from` and that the verb knows. `from` must outlive it.
  */
 lf_status lf_cfg_derive(lf_config **out, const lf_config *from, const char *verb, lf_err *err);
+/* Keys that earlier versions did not have, because another key said it too, as `was`, the keys of a run, had them by
+ * that other one: as if given, where the user gave none. `source` must outlive cfg. */
+lf_status lf_cfg_take_inherited(lf_config *cfg, const cJSON *was, const char *source, lf_err *err);
 /* Whether a run that is finished, whose config.json is `was`, is the one that is asked for now: LF_EUSAGE, naming
  * `dir`, the key and both values, where it is not. *longer: it is, but for its length, and goes on. */
 lf_status lf_cfg_check_finished(const lf_config *cfg, const cJSON *was, const char *dir, bool *longer, lf_err *err);

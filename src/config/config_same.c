@@ -63,9 +63,26 @@ static change kind_of_change(const lf_config *cfg, lf_key_id id, const cJSON *wa
     return traits & (LF_IS_ASIDE | LF_IS_RECORD) ? CHANGE_NONE : CHANGE_OTHER;
 }
 
+/* What another key said until there was one for it. */
+static const struct { lf_key_id key, was_said_by; } inherited[] = {{LF_data_seed, LF_seed}};
+enum { N_INHERITED = sizeof inherited / sizeof *inherited };
+
 static const cJSON *member(const cJSON *o, lf_key_id id) {
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(o, lf_key_name(id));
+    for (int i = 0; i < N_INHERITED && !item; i++)
+        if (inherited[i].key == id) item = cJSON_GetObjectItemCaseSensitive(o, lf_key_name(inherited[i].was_said_by));
     return cJSON_IsNull(item) ? NULL : item;
+}
+
+lf_status lf_cfg_take_inherited(lf_config *cfg, const cJSON *was, const char *source, lf_err *err) {
+    lf_status rc = LF_OK;
+    for (int i = 0; i < N_INHERITED && !rc; i++) {
+        const cJSON *value = member(was, inherited[i].key);
+        const char *name = lf_key_name(inherited[i].key);
+        if (!value || lf_cfg_is_given(cfg, inherited[i].key) || cJSON_GetObjectItemCaseSensitive(was, name)) continue;
+        rc = lf_cfg_set_json(cfg, name, value, source, err);
+    }
+    return rc;
 }
 
 /* The same file or folder, however its path is spelled. What its bytes are, hashes tell. */

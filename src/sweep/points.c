@@ -245,6 +245,7 @@ static lf_status look(lf_point *at, lf_err *err) {
     const char *state;
     bool longer = false;
     lf_status rc = read_member(&config, at->run_dir, "config.json", err);
+    if (!rc && config) rc = lf_cfg_take_inherited(at->cfg, config, at->run_dir, err);
     if (!rc && config) rc = lf_cfg_check_finished(at->cfg, config, at->run_dir, &longer, err);
     if (longer) goto out; /* it goes on, whatever its end was */
     if (!rc && config && !(rc = read_member(&results, at->run_dir, "all_results.json", err)) && results)

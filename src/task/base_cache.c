@@ -87,7 +87,6 @@ static char *identity_text(const lf_task *t, const char *files) {
     const lf_kernels *k = lf_graph_kernels(t->g);
     char solver[256]; /* BLAS and processor */
     lf_svd_solver(solver, sizeof solver);
-    const bool sampled = lf_cfg_i64(t->cfg, LF_max_forgetting_samples) > 0; /* drawn by seed */
     const int64_t batch =
         lf_cfg_is_given(t->cfg, LF_per_device_eval_batch_size) ? lf_cfg_i64(t->cfg, LF_per_device_eval_batch_size) : 0;
     lf_obj_string(&o, "base", t->model->hash);
@@ -97,7 +96,6 @@ static char *identity_text(const lf_task *t, const char *files) {
     lf_obj_string(&o, "kernels", k->name);
     lf_obj_number(&o, "threads", lf_threads());
     lf_obj_number(&o, "batch", (double)batch);
-    lf_obj_number(&o, "seed", sampled ? (double)lf_cfg_i64(t->cfg, LF_seed) : 0);
     lf_obj_string(&o, "version", lf_version());
     lf_obj_string(&o, "files", files);
     if (t->source->put_moment) t->source->put_moment(t, &o);

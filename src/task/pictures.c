@@ -63,7 +63,7 @@ static lf_status open_data(lf_task *t, lf_data_role role, const lf_data_from *fr
                          .key = lf_key_name(from->key),
                          .split = from->split,
                          .max_samples = from->limit ? lf_cfg_i64(t->cfg, from->limit) : 0,
-                         .seed = (uint64_t)lf_cfg_i64(t->cfg, LF_seed)};
+                         .seed = lf_task_data_seed(t)};
     lf_status rc = w->has_processor ? LF_OK : lf_processor_for(&w->processor, t->model, err);
     w->has_processor = !rc;
     if (rc) return rc;
@@ -77,7 +77,7 @@ static lf_status open_data(lf_task *t, lf_data_role role, const lf_data_from *fr
 }
 
 static lf_status split_data(lf_task *t, double share, lf_err *err) {
-    return lf_dataset_split(lf_pictures_of(t)->data[LF_DATA_TRAIN], share, (uint64_t)lf_cfg_i64(t->cfg, LF_seed),
+    return lf_dataset_split(lf_pictures_of(t)->data[LF_DATA_TRAIN], share, lf_task_data_seed(t),
                             &lf_pictures_of(t)->data[LF_DATA_EVAL], err);
 }
 

@@ -89,6 +89,8 @@ lf_status lf_task_open(lf_task **out, const lf_config *cfg, lf_model *m, lf_grap
     return rc;
 }
 
+uint64_t lf_task_data_seed(const lf_task *t) { return (uint64_t)lf_cfg_i64(t->cfg, LF_data_seed); }
+
 lf_status lf_task_prepare(lf_task *t, lf_err *err) { return t->type->prepare ? t->type->prepare(t, err) : LF_OK; }
 
 void lf_task_close(lf_task *t) {

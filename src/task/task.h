@@ -97,6 +97,7 @@ lf_status lf_task_open(lf_task **out, const lf_config *cfg, lf_model *m, lf_grap
 void lf_task_close(lf_task *t);
 /* The options of `evaluate`: with the confusion, where it is asked. */
 lf_eval_opts lf_task_judge_opts(lf_task *t, const char *what);
+uint64_t lf_task_data_seed(const lf_task *t);                       /* by which examples are drawn and set aside */
 lf_status lf_task_prepare(lf_task *t, lf_err *err);                 /* the head, if the task has one to fit */
 lf_eval_opts lf_task_eval_opts(const lf_task *t, const char *what); /* the configuration's, without a processor */
 

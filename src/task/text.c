@@ -124,7 +124,7 @@ static lf_status open_data(lf_task *t, lf_data_role role, const lf_data_from *fr
                                     .chat = &l->text->chat,
                                     .labelling = labelling(&how, t, role),
                                     .max_samples = from->limit ? lf_cfg_i64(t->cfg, from->limit) : 0,
-                                    .seed = (uint64_t)lf_cfg_i64(t->cfg, LF_seed)};
+                                    .seed = lf_task_data_seed(t)};
     rc = lf_text_dataset_open(&l->data[role], &o, err);
     if (rc) return rc;
     say_unread_keys(t, role);
@@ -149,8 +149,7 @@ static bool has_split(const lf_task *t, const cJSON *spec, const char *split) {
 
 static lf_status split_data(lf_task *t, double share, lf_err *err) {
     lf_language *l = t->data;
-    return lf_text_dataset_split(l->data[LF_DATA_TRAIN], share, (uint64_t)lf_cfg_i64(t->cfg, LF_seed),
-                                 &l->data[LF_DATA_EVAL], err);
+    return lf_text_dataset_split(l->data[LF_DATA_TRAIN], share, lf_task_data_seed(t), &l->data[LF_DATA_EVAL], err);
 }
 
 int64_t lf_language_eval_rows(const lf_task *t) {

@@ -69,6 +69,7 @@ lf_status lf_eval(const lf_config *cfg, FILE *out, lf_err *err) {
         return lf_fail(err, LF_EUSAGE, "key 'data' or 'forgetting_data' is required; write --data PATH");
     if (!data && lf_cfg_is_set(cfg, LF_save_logits))
         return lf_cfg_fail(cfg, LF_save_logits, err, "the logits are those of 'data', which is not given");
+    lf_config_say_no_effect(cfg, "seed", "in eval: data_seed says which examples are drawn");
     lf_opened o = {0};
     lf_task *t = NULL;
     lf_results r;

@@ -221,7 +221,7 @@ lf_status lf_rewind(const lf_config *cfg, FILE *out, lf_err *err) {
     lf_opened o = {0};
     lf_rewinding r = {.cfg = cfg, .knee = -1, .chosen = -1, .dir = lf_cfg_str(cfg, LF_output_dir)};
     lf_status rc;
-    lf_config_say_no_effect(cfg, "save_logits|confusion_file|adapter_scale|head", "in rewind");
+    lf_config_say_no_effect(cfg, "save_logits|confusion_file|adapter_scale|head|seed", "in rewind");
     if (!(rc = make_points(&r, err)) && !(rc = lf_opened_open(&o, cfg, LF_LOAD_FROZEN, err)))
         rc = run(&r, &o, out, err);
     free_rewind(&r);

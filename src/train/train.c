@@ -2,10 +2,12 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/obj.h"
 #include "base/string.h"
+#include "train/checkpoint_internal.h"
 #include "train/run.h"
 
 #define RESULTS "all_results.json"
@@ -200,12 +202,31 @@ static lf_status run_or_leave(const lf_config *cfg, FILE *out, lf_err *err) {
     return rc;
 }
 
+/* A run that an earlier version began goes on with the examples that it drew. A file that is not there, or cannot be
+ * read, is told of when it is needed. */
+static lf_status take_from_run(lf_config *own, lf_err *err) {
+    const cJSON *resume = lf_cfg_json(own, LF_resume_from_checkpoint), *keys;
+    const bool checkpoint = cJSON_IsString(resume);
+    cJSON *was = NULL;
+    lf_err ignored = {0};
+    if (!checkpoint && !cJSON_IsTrue(resume)) return LF_OK;
+    lf_status rc = lf_json_read_in(&was, checkpoint ? resume->valuestring : lf_cfg_str(own, LF_output_dir),
+                                   checkpoint ? LF_STATE_JSON : "config.json", &ignored);
+    if (rc) return rc == LF_ENOMEM ? lf_no_memory(err, "a run") : LF_OK;
+    keys = checkpoint ? cJSON_GetObjectItemCaseSensitive(was, "run") : was;
+    rc = lf_cfg_take_inherited(own, keys, "the run that goes on", err);
+    cJSON_Delete(was);
+    return rc;
+}
+
 /* With continue_from, the settings of that adapter are the run's, as if they had been given. */
 lf_status lf_train(const lf_config *cfg, FILE *out, lf_err *err) {
-    if (!lf_cfg_is_set(cfg, LF_continue_from)) return run_or_leave(cfg, out, err);
+    const bool goes_on = lf_cfg_is_set(cfg, LF_continue_from);
+    if (!goes_on && !lf_cfg_is_set(cfg, LF_resume_from_checkpoint)) return run_or_leave(cfg, out, err);
     lf_config *own;
     lf_status rc = lf_cfg_derive(&own, cfg, "train", err);
-    if (!rc && !(rc = lf_adapter_take_settings(own, err))) rc = run_or_leave(own, out, err);
+    if (!rc && goes_on) rc = lf_adapter_take_settings(own, err);
+    if (!rc && !(rc = take_from_run(own, err))) rc = run_or_leave(own, out, err);
     lf_config_free(own);
     return rc;
 }
