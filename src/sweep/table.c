@@ -11,6 +11,8 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "report/gather/collapsed.h"
+#include "report/gather/gather.h"
 
 enum { MAX_SHOWN = 12 }; /* running runs in the table */
 
@@ -86,13 +88,14 @@ static void left_text(const lf_table *t, char *text, size_t size) {
 
 /* ---- a run that ended ---- */
 
-/* The figures of all_results.json that say most. */
-static void results_text(const lf_point *at, char *text, size_t size) {
+/* The figures of all_results.json that say most, and what they come to. */
+static const char *results_text(const lf_point *at, char *text, size_t size) {
     static const char *const keys[] = {"eval_accuracy", "eval_perplexity", "test_accuracy", "test_perplexity",
                                        "forgetting"};
     char *path = lf_path_join(at->run_dir, "all_results.json");
     cJSON *o = NULL;
     size_t used = 0;
+    int n;
     text[0] = '\0';
     if (path && lf_json_read(&o, path, NULL) == LF_OK)
         for (size_t i = 0; i < sizeof keys / sizeof keys[0] && used < size; i++) {
@@ -101,8 +104,11 @@ static void results_text(const lf_point *at, char *text, size_t size) {
                 used +=
                     (size_t)snprintf(text + used, size - used, "%s %s %.4g", used ? "," : ":", keys[i], v->valuedouble);
         }
+    const char *how = o ? lf_collapsed_how(o, lf_yardstick_in(o, &n)) : NULL;
+    if (how && used < size) snprintf(text + used, size - used, ", %s", how);
     cJSON_Delete(o);
     lf_free(path);
+    return lf_run_state_name(how ? LF_RUN_COLLAPSED : LF_RUN_DONE);
 }
 
 void lf_table_ended(lf_table *t, int64_t point, double seconds) {
@@ -111,9 +117,10 @@ void lf_table_ended(lf_table *t, int64_t point, double seconds) {
                                         [LF_POINT_DIVERGED] = "diverged",
                                         [LF_POINT_FAILED] = "failed"};
     const lf_point *at = &t->p->at[point];
-    char results[240] = "", left[48];
+    char results[300] = "", left[48];
+    const char *word = words[at->state];
     t->started[point] = 0;
-    if (at->state == LF_POINT_DONE) results_text(at, results, sizeof results);
+    if (at->state == LF_POINT_DONE) word = results_text(at, results, sizeof results);
     if (at->state == LF_POINT_FAILED) snprintf(results, sizeof results, "; see %.200s", at->log_path);
     if (at->state != LF_POINT_TODO) t->ended++;
     if (at->state == LF_POINT_DONE) { /* what fails fails soon */
@@ -122,8 +129,8 @@ void lf_table_ended(lf_table *t, int64_t point, double seconds) {
     }
     left_text(t, left, sizeof left);
     erase(t);
-    lf_info("[%lld/%lld] %s %s in %.1f s%s%s", (long long)t->ended, (long long)t->todo, at->name, words[at->state],
-            seconds, results, left);
+    lf_info("[%lld/%lld] %s %s in %.1f s%s%s", (long long)t->ended, (long long)t->todo, at->name, word, seconds,
+            results, left);
     t->last = 0;
 }
 

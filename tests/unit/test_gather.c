@@ -41,6 +41,59 @@ static void test_states(void **state) {
     lf_gathered_free(g);
 }
 
+/* With 100 examples a share of .19 has an interval from .125 on, one of .15 from .093. */
+static void test_collapsed(void **state) {
+    (void)state;
+    static const struct {
+        const char *results, *how; /* NULL: it stands */
+    } cases[] = {
+#define CLASSES(accuracy, n, before, after)                                                                            \
+    "{\"eval_accuracy\": " #accuracy ", \"eval_samples\": " #n ", \"eval_chance\": 0.1, \"base_before\": " #before     \
+    ", \"base_after\": " #after ", \"base_samples\": 100, \"base_chance\": 0.1, \"steps\": 5}"
+        {CLASSES(0.9, 100, 0.8, 0.7), NULL},
+        {CLASSES(0.19, 100, 0.8, 0.7), NULL},
+        {CLASSES(0.15, 100, 0.8, 0.7), "on the new task no better than a guess"},
+        {CLASSES(0, 100, 0.8, 0.7), "on the new task no better than a guess"},
+        {CLASSES(0.15, 19, 0.8, 0.7), NULL}, /* too few to say */
+        {CLASSES(0.9, 100, 0.8, 0.15), "on the base's task no better than a guess"},
+        {CLASSES(0.9, 100, 0.15, 0.1), NULL}, /* there was nothing to lose: the labels do not fit */
+        {CLASSES(0.1, 100, 0.8, 0.1), "on the new task and on the base's no better than a guess"},
+        {CLASSES(0.1, 100, null, null), "on the new task no better than a guess"},
+        {CLASSES(null, 100, null, null), NULL},
+        {"{\"eval_accuracy\": 0.1, \"eval_samples\": 100, \"eval_chance\": 0.1, \"steps\": 0}", NULL},
+        {"{\"eval_accuracy\": 0, \"eval_samples\": 100, \"eval_chance\": 0, \"steps\": 5}", NULL}, /* several labels */
+        {"{\"eval_accuracy\": null, \"test_accuracy\": 0.1, \"test_samples\": 100, \"eval_chance\": 0.1}",
+         "on the new task no better than a guess"},
+        {"{\"eval_perplexity\": 999, \"eval_chance\": 1000, \"base_before\": 9, \"base_after\": 99, "
+         "\"base_chance\": 1000, \"base_tokens\": 50}",
+         NULL},
+        {"{\"eval_perplexity\": 1e6, \"eval_chance\": 1000}", "on the new task no better than a guess"},
+        {"{\"eval_perplexity\": 2, \"eval_chance\": 1000, \"base_before\": 9, \"base_after\": 1000, "
+         "\"base_chance\": 1000}",
+         "on the base's task no better than a guess"},
+        {"{\"eval_accuracy\": 0.9, \"eval_samples\": 100, \"eval_chance\": 0.5, \"base_before\": 9, \"base_after\": "
+         "2000, \"base_chance\": 1000, \"base_tokens\": 50}",
+         "on the base's task no better than a guess"},
+        {"{\"eval_pearson\": 0.21, \"eval_samples\": 100, \"eval_chance\": 0}", NULL}, /* from .014 on */
+        {"{\"eval_pearson\": 0.19, \"eval_samples\": 100, \"eval_chance\": 0}",
+         "on the new task no better than a guess"},
+#undef CLASSES
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        put_run("a", "\"learning_rate\": 1, \"seed\": 1", cases[i].results);
+        lf_gathered *g = gather();
+        const lf_gathered_run *r = &g->runs[0];
+        if (r->state != (cases[i].how ? LF_RUN_COLLAPSED : LF_RUN_DONE))
+            fail_msg("%s: %s", lf_run_state_name(r->state), cases[i].results);
+        assert_true(lf_run_is_done(r) && r->results);
+        if (cases[i].how)
+            assert_string_equal(r->message, cases[i].how);
+        else
+            assert_null(r->message);
+        lf_gathered_free(g);
+    }
+}
+
 static void test_folders(void **state) {
     (void)state;
     static const char *const run = "\"learning_rate\": 1";
@@ -348,6 +401,7 @@ int main(void) {
 #define TEST(name) cmocka_unit_test_teardown(name, clean_set)
     const struct CMUnitTest tests[] = {
         TEST(test_states),
+        TEST(test_collapsed),
         TEST(test_folders),
         TEST(test_swept_in_order_of_config),
         TEST(test_equal_values_by_name),

@@ -513,23 +513,24 @@ static void test_summary_csv(void **state) {
     }
     assert_near(s->groups[1].hypervolume, 0.65 * 0.4);
     assert_near(s->cells[1].metrics[7].mean, 2 * 0.75 * 0.4 / 1.15);
-    snprintf(expected, sizeof expected,
-             "r,learning_rate,runs,done,diverged,failed,unfinished," SAMPLE("eval_accuracy") SAMPLE(
-                 "test_accuracy") SAMPLE("base_after") SAMPLE("forgetting") SAMPLE("retention") SAMPLE("base_kl")
-                 SAMPLE("base_ce") SAMPLE("harmonic_mean") SAMPLE(
-                     "update_ratio") "best,front,hypervolume,matched_gain,matched_forgetting," SAMPLE("gain_difference")
-                     SAMPLE("forgetting_difference") SAMPLE("matched_forgetting_difference")
-                         SAMPLE("hypervolume_difference") "gain_difference_p,matched_forgetting_difference_p,"
-                                                          "hypervolume_difference_p,at_edge,tied\n"
-                                                          "1,0.5,1,1,0,0,0,0.5,,1,,," NONE
-                                                          "0.65,,1,,,0.25,,1,,,%s,,1,,," NONE NONE "%s,,1,,," NONE
-                                                          "1,1,%s,0.5,0.25,,,,,,,,,,,,,,,,,,,,,,,,0,0\n"
-                                                          "2,0.5,1,1,0,0,0,0.75,,1,,," NONE
-                                                          "0.4,,1,,,0.5,,1,,,%s,,1,,," NONE NONE "%s,,1,,," NONE
-                                                          "1,1,%s,0.5,0.5,0.25,,1,,,0.25,,1,,,,,,,,,,,,,,,,1,0\n"
-                                                          "2,1,1,0,0,0,1," NONE NONE NONE NONE NONE NONE NONE NONE NONE
-                                                          "0,0,,,,,,,,,,,,,,,,,,,,,,,,,,,,\n",
-             retained[0], harmonic[0], volume[0], retained[1], harmonic[1], volume[1]);
+    snprintf(
+        expected, sizeof expected,
+        "r,learning_rate,runs,done,collapsed,diverged,failed,unfinished," SAMPLE("eval_accuracy")
+            SAMPLE("test_accuracy") SAMPLE("base_after") SAMPLE("forgetting") SAMPLE("retention") SAMPLE("base_kl")
+                SAMPLE("base_ce") SAMPLE("harmonic_mean") SAMPLE(
+                    "update_ratio") "best,front,hypervolume,matched_gain,matched_forgetting," SAMPLE("gain_difference")
+                    SAMPLE("forgetting_difference") SAMPLE("matched_forgetting_difference")
+                        SAMPLE("hypervolume_difference") "gain_difference_p,matched_forgetting_difference_p,"
+                                                         "hypervolume_difference_p,at_edge,tied\n"
+                                                         "1,0.5,1,1,0,0,0,0,0.5,,1,,," NONE
+                                                         "0.65,,1,,,0.25,,1,,,%s,,1,,," NONE NONE "%s,,1,,," NONE
+                                                         "1,1,%s,0.5,0.25,,,,,,,,,,,,,,,,,,,,,,,,0,0\n"
+                                                         "2,0.5,1,1,0,0,0,0,0.75,,1,,," NONE
+                                                         "0.4,,1,,,0.5,,1,,,%s,,1,,," NONE NONE "%s,,1,,," NONE
+                                                         "1,1,%s,0.5,0.5,0.25,,1,,,0.25,,1,,,,,,,,,,,,,,,,1,0\n"
+                                                         "2,1,1,0,0,0,0,1," NONE NONE NONE NONE NONE NONE NONE NONE NONE
+                                                         "0,0,,,,,,,,,,,,,,,,,,,,,,,,,,,,\n",
+        retained[0], harmonic[0], volume[0], retained[1], harmonic[1], volume[1]);
     assert_file("set/summary.csv", expected);
     done(s);
 }

@@ -157,7 +157,7 @@ lf_status lf_fill_curves(lf_figure *f, const lf_summary *s, lf_err *err) {
         measurements all = {0};
         for (int64_t i = 0; cell && i < cell->n_runs && !rc; i++) {
             const lf_gathered_run *run = &s->from->runs[cell->runs[i]];
-            if (run->state == LF_RUN_DONE) rc = read_run(&all, curves, s->from->dir, run->name, err);
+            if (lf_run_is_done(run)) rc = read_run(&all, curves, s->from->dir, run->name, err);
         }
         if (all.n) qsort(all.m, (size_t)all.n, sizeof *all.m, by_curve_and_step);
         if (!rc && all.n) add_means(f, &all, g, any);
@@ -198,7 +198,7 @@ lf_status lf_fill_update(lf_figure *f, const lf_summary *s, lf_err *err) {
                                   .n = 1,
                                   .learning_rate = cell->learning_rate,
                                   .run = run->name};
-                if (run->state == LF_RUN_DONE && d.x > 0 && isfinite(d.x) && isfinite(d.y)) lf_figure_dot(f, &d);
+                if (lf_run_is_done(run) && d.x > 0 && isfinite(d.x) && isfinite(d.y)) lf_figure_dot(f, &d);
             }
         }
     f->n_panels = f->n_dots > 1;

@@ -115,7 +115,7 @@ static lf_status find_yardstick(lf_gathered *g, lf_err *err) {
     g->yardstick = lf_yardsticks;
     for (int64_t i = 0; i < g->n_runs; i++) {
         const lf_gathered_run *r = &g->runs[i];
-        if (r->state != LF_RUN_DONE) continue;
+        if (!lf_run_is_done(r)) continue;
         int n;
         const lf_yardstick *y = lf_yardstick_in(r->results, &n);
         if (n != 1) return not_one_gain(g, r, n, err);

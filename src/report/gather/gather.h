@@ -9,21 +9,23 @@
 #include "stats/figures.h"
 
 typedef enum lf_run_state {
-    LF_RUN_DONE,      /* all_results.json is there */
-    LF_RUN_DIVERGED,  /* error.json says so (exit code 4) */
-    LF_RUN_FAILED,    /* error.json says so (another exit code, or a signal) */
-    LF_RUN_UNFINISHED /* neither: not begun, interrupted or still at work */
+    LF_RUN_DONE,       /* all_results.json is there */
+    LF_RUN_COLLAPSED,  /* the same, and it is left with no more than a guess (report/gather/collapsed.h) */
+    LF_RUN_DIVERGED,   /* error.json says so (exit code 4) */
+    LF_RUN_FAILED,     /* error.json says so (another exit code, or a signal) */
+    LF_RUN_UNFINISHED, /* neither: not begun, interrupted or still at work */
+    LF_N_RUN_STATES
 } lf_run_state;
-const char *lf_run_state_name(lf_run_state s); /* "done", "diverged", "failed", "unfinished" */
+const char *lf_run_state_name(lf_run_state s); /* "done", "collapsed", "diverged", "failed", "unfinished" */
 
 /* A folder with the config.json of a training run ("output_dir" and "learning_rate" among its keys). */
 typedef struct lf_gathered_run {
     char *name; /* its path below the gathered folder */
     lf_run_state state;
-    char *message;  /* of error.json; NULL */
+    char *message;  /* of error.json, or how it collapsed; NULL */
     cJSON *config;  /* the resolved configuration; of a run that is not begun, that of a run beside it with the point's
                        values */
-    cJSON *results; /* all_results.json, without "start"; NULL unless done */
+    cJSON *results; /* all_results.json, without "start"; NULL unless done, or collapsed */
     cJSON *start;   /* report/gather/start.h */
 } lf_gathered_run;
 
@@ -65,6 +67,8 @@ lf_status lf_run_config(cJSON **config, const char *path, lf_err *err);
  * it does. Of none the first. */
 const lf_yardstick *lf_yardstick_in(const cJSON *results, int *n);
 
+/* It came to its end, whatever it is worth. */
+bool lf_run_is_done(const lf_gathered_run *r);
 /* A figure of all_results.json; NAN where there is none. */
 double lf_run_number(const lf_gathered_run *r, const char *key);
 

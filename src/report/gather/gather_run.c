@@ -5,16 +5,20 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "report/gather/collapsed.h"
 #include "report/gather/gather_internal.h"
 #include "report/gather/start.h"
 
 const char *lf_run_state_name(lf_run_state s) {
     static const char *const names[] = {[LF_RUN_DONE] = "done",
+                                        [LF_RUN_COLLAPSED] = "collapsed",
                                         [LF_RUN_DIVERGED] = "diverged",
                                         [LF_RUN_FAILED] = "failed",
                                         [LF_RUN_UNFINISHED] = "unfinished"};
     return names[s];
 }
+
+bool lf_run_is_done(const lf_gathered_run *r) { return r->state == LF_RUN_DONE || r->state == LF_RUN_COLLAPSED; }
 
 double lf_run_number(const lf_gathered_run *r, const char *key) {
     const cJSON *v = cJSON_GetObjectItemCaseSensitive(r->results, key);
@@ -59,6 +63,14 @@ out:
     return rc;
 }
 
+static lf_status judge_results(lf_gathered_run *r, lf_err *err) {
+    int n;
+    const char *how = lf_collapsed_how(r->results, lf_yardstick_in(r->results, &n));
+    r->state = how ? LF_RUN_COLLAPSED : LF_RUN_DONE;
+    if (how && !(r->message = lf_strdup(how))) return lf_no_memory(err, "the runs that are gathered");
+    return LF_OK;
+}
+
 /* Results are removed when a run begins anew: where they are, they are its last word. */
 lf_status lf_gathered_look(lf_gathered_run *r, const char *path, lf_err *err) {
     char *results = lf_path_join(path, "all_results.json"), *error = lf_path_join(path, "error.json");
@@ -67,7 +79,7 @@ lf_status lf_gathered_look(lf_gathered_run *r, const char *path, lf_err *err) {
         rc = lf_json_read(&r->results, results, err);
         if (!rc) rc = check_results(r->results, results, err);
         if (!rc) rc = lf_start_take(&r->start, r->results, results, err);
-        if (!rc) r->state = LF_RUN_DONE;
+        if (!rc) rc = judge_results(r, err);
     } else if (!rc && lf_is_file(error)) {
         rc = read_error(r, error, err);
     }

@@ -55,11 +55,12 @@ static lf_status sort_runs(lf_summary *s, lf_err *err) {
     return ok ? LF_OK : lf_no_memory(err, "the summary of the runs of %s", s->from->dir);
 }
 
-static void count_state(lf_cell *c, lf_run_state state) {
-    c->n_done += state == LF_RUN_DONE;
-    c->n_diverged += state == LF_RUN_DIVERGED;
-    c->n_failed += state == LF_RUN_FAILED;
-    c->n_unfinished += state == LF_RUN_UNFINISHED;
+static void count_state(lf_cell *c, const lf_gathered_run *r) {
+    c->n_done += lf_run_is_done(r);
+    c->n_collapsed += r->state == LF_RUN_COLLAPSED;
+    c->n_diverged += r->state == LF_RUN_DIVERGED;
+    c->n_failed += r->state == LF_RUN_FAILED;
+    c->n_unfinished += r->state == LF_RUN_UNFINISHED;
 }
 
 /* Runs, cells and groups stand in one order, so a cell's runs and a group's cells are pieces of one array. */
@@ -86,7 +87,7 @@ static lf_status make_cells(lf_summary *s, lf_err *err) {
         }
         lf_cell *c = &s->cells[s->n_cells - 1];
         c->n_runs++;
-        count_state(c, r->state);
+        count_state(c, r);
     }
     return LF_OK;
 }
@@ -153,7 +154,7 @@ static void warn_of_repeats(const lf_summary *s) {
     for (int64_t i = 0; i < s->n_cells; i++)
         for (int64_t k = 1; k < s->cells[i].n_runs; k++) {
             const lf_gathered_run *x = &r[s->cells[i].runs[k - 1]], *y = &r[s->cells[i].runs[k]];
-            if (x->state != LF_RUN_DONE || y->state != LF_RUN_DONE || compare_key(x, y, "seed") != 0) continue;
+            if (!lf_run_is_done(x) || !lf_run_is_done(y) || compare_key(x, y, "seed") != 0) continue;
             if (!repeats++) {
                 a = x;
                 b = y;

@@ -11,6 +11,7 @@ typedef struct lf_cell {
     double learning_rate;
     int64_t *runs; /* indices into the gathered runs, by seed; a piece of the summary's array */
     int64_t n_runs, n_done, n_diverged, n_failed, n_unfinished;
+    int64_t n_collapsed;               /* of those that are done, whose figures count like any */
     int64_t n_gains;                   /* runs that are done and have a gain */
     lf_sample metrics[LF_MAX_METRICS]; /* over the runs that are done and have the figure */
     lf_outcome outcome; /* means over the runs that are done: gain is accuracy or -ln perplexity; cost is forgetting.

@@ -64,7 +64,7 @@ static bool all_are_tested(const lf_summary *s) {
     int64_t n = 0;
     for (int64_t i = 0; i < s->from->n_runs; i++) {
         const lf_gathered_run *r = &s->from->runs[i];
-        if (r->state != LF_RUN_DONE) continue;
+        if (!lf_run_is_done(r)) continue;
         if (!isfinite(lf_run_number(r, name))) return false;
         n++;
     }

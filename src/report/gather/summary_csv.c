@@ -166,10 +166,8 @@ static const char *const difference_names[LF_N_DIFFERS] = {[LF_DIFFERS_GAIN] = "
                                                            [LF_DIFFERS_VOLUME] = "hypervolume_difference"};
 
 static void summary_head(csv *c, const lf_summary *s) {
-    static const char *const counts[] = {"runs", "done", "diverged", "failed", "unfinished"}, *const of_group[] = {
-                                                                                                  "hypervolume",
-                                                                                                  "matched_gain",
-                                                                                                  "matched_forgetting"};
+    static const char *const counts[] = {"runs", "done", "collapsed", "diverged", "failed", "unfinished"},
+                             *const of_group[] = {"hypervolume", "matched_gain", "matched_forgetting"};
     const lf_gathered *g = s->from;
     for (int64_t i = 0; i < g->n_swept; i++)
         if (lf_is_method_key(g->swept[i])) put_text(c, g->swept[i]);
@@ -200,7 +198,8 @@ static void summary_row(csv *c, const lf_summary *s, int64_t index) {
     for (int64_t i = 0; i < g->n_swept; i++)
         if (lf_is_method_key(g->swept[i])) put_value(c, lf_run_value(r, g->swept[i]));
     for (lf_key_id id = LF_NO_KEY; (id = next_rate(g, id));) put_value(c, lf_run_value(r, lf_key_name(id)));
-    const int64_t counts[] = {cell->n_runs, cell->n_done, cell->n_diverged, cell->n_failed, cell->n_unfinished};
+    const int64_t counts[] = {cell->n_runs,     cell->n_done,   cell->n_collapsed,
+                              cell->n_diverged, cell->n_failed, cell->n_unfinished};
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) put_count(c, counts[i]);
     for (int m = 0; g->yardstick->metrics[m].name; m++) put_sample(c, &cell->metrics[m]);
     put_count(c, cell->best);

@@ -168,15 +168,15 @@ static void print_notes(const lf_summary *s, FILE *out) {
 }
 
 static void print_states(const lf_gathered *g, FILE *out) {
-    int64_t counts[4] = {0};
+    int64_t counts[LF_N_RUN_STATES] = {0};
     for (int64_t i = 0; i < g->n_runs; i++) counts[g->runs[i].state]++;
     fprintf(out, "%lld runs", (long long)g->n_runs);
-    for (int k = 0; k < 4; k++)
+    for (int k = 0; k < LF_N_RUN_STATES; k++)
         if (counts[k]) fprintf(out, ", %lld %s", (long long)counts[k], lf_run_state_name((lf_run_state)k));
     fputc('\n', out);
     for (int64_t i = 0; i < g->n_runs; i++) {
         const lf_gathered_run *r = &g->runs[i];
-        if (r->state != LF_RUN_DIVERGED && r->state != LF_RUN_FAILED) continue;
+        if (r->state == LF_RUN_DONE || r->state == LF_RUN_UNFINISHED) continue;
         fprintf(out, "%s: ", lf_run_state_name(r->state));
         lf_print_plain(out, r->name);
         if (r->message) fputs(": ", out);

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/obj.h"
 #include "config/config.h"
+#include "report/gather/collapsed.h"
 #include "report/gather/start.h"
 #include "report/gather/summary_internal.h"
 
@@ -222,7 +223,7 @@ static const lf_gathered_run *best_run(const telling *t, const lf_cohort *g) {
     const lf_cell *c = &t->s->cells[g->best];
     for (int64_t i = 0; i < c->n_runs; i++) {
         const lf_gathered_run *r = &t->s->from->runs[c->runs[i]];
-        if (r->state == LF_RUN_DONE && isfinite(lf_gain_of(t->s, r)) &&
+        if (lf_run_is_done(r) && isfinite(lf_gain_of(t->s, r)) &&
             (!best || lf_gain_of(t->s, r) > lf_gain_of(t->s, best)))
             best = r;
     }
@@ -277,29 +278,23 @@ static void note_ties(telling *t) {
     }
 }
 
-/* A classifier that is no better than a guess, by its own interval: whatever it forgot was for nothing. */
-static bool is_at_chance(const lf_gathered_run *r) {
-    const double low = lf_run_number(r, "eval_accuracy_low"), chance = lf_run_number(r, "eval_chance");
-    return r->state == LF_RUN_DONE && low <= chance;
+static bool is_collapsed(const lf_summary *s, const lf_gathered_run *r) {
+    (void)s;
+    return r->state == LF_RUN_COLLAPSED;
 }
 
-/* The base's own score, before anything was trained. */
-static bool is_base_at_chance(const lf_gathered_run *r) {
-    const double before = lf_run_number(r, "base_before"), chance = lf_run_number(r, "base_chance"),
-                 n = lf_run_number(r, "base_samples");
-    double low, high;
-    if (!(n >= 1) || !isfinite(chance) || !(before <= 1)) return false;
-    lf_wilson(before, (int64_t)n, &low, &high);
-    return low <= chance;
+static bool is_base_at_chance(const lf_summary *s, const lf_gathered_run *r) {
+    return lf_run_is_done(r) && lf_base_knew(r->results, s->from->yardstick) == 0;
 }
 
-static void count_runs(telling *t, bool (*is)(const lf_gathered_run *), int64_t *found, const lf_gathered_run **first) {
+static void count_runs(telling *t, bool (*is)(const lf_summary *, const lf_gathered_run *), int64_t *found,
+                       const lf_gathered_run **first) {
     *found = 0;
     for (int64_t i = 0; i < t->s->n_cells; i++) {
         const lf_cell *c = &t->s->cells[i];
         for (int64_t k = 0; k < c->n_runs && t->s->groups[c->group].family == t->family; k++) {
             const lf_gathered_run *r = &t->s->from->runs[c->runs[k]];
-            if (is(r) && !(*found)++) *first = r;
+            if (is(t->s, r) && !(*found)++) *first = r;
         }
     }
 }
@@ -308,10 +303,10 @@ static void note_chance(telling *t) {
     const lf_gathered_run *first;
     int64_t n;
     lf_string text = {0};
-    count_runs(t, is_at_chance, &n, &first);
+    count_runs(t, is_collapsed, &n, &first);
     if (n) {
-        lf_string_add(&text, "%lld run%s collapsed: on the new task no better than a guess (first: %s).", (long long)n,
-                      n > 1 ? "s" : "", first->name);
+        lf_string_add(&text, "%lld run%s collapsed: %s (the first is %s).", (long long)n, n > 1 ? "s" : "",
+                      first->message, first->name);
         note(t, &text);
     }
     count_runs(t, is_base_at_chance, &n, &first);

@@ -22,13 +22,12 @@ static int64_t count_state(const lf_gathered *g, lf_run_state state) {
 }
 
 static void cards(FILE *f, const lf_summary *s) {
-    static const lf_run_state states[] = {LF_RUN_DONE, LF_RUN_DIVERGED, LF_RUN_FAILED, LF_RUN_UNFINISHED};
     lf_html_cards_begin(f);
     lf_html_card(f, (double)s->n_groups, 0, "", s->n_groups == 1 ? "method" : "methods");
     lf_html_card(f, (double)s->from->n_runs, 0, "", s->from->n_runs == 1 ? "run" : "runs");
-    for (int i = 0; i < 4; i++) {
-        const int64_t n = count_state(s->from, states[i]);
-        if (n || i == 0) lf_html_card(f, (double)n, 0, "", lf_run_state_name(states[i]));
+    for (int i = 0; i < LF_N_RUN_STATES; i++) {
+        const int64_t n = count_state(s->from, (lf_run_state)i);
+        if (n || i == LF_RUN_DONE) lf_html_card(f, (double)n, 0, "", lf_run_state_name((lf_run_state)i));
     }
     lf_html_cards_end(f);
 }

@@ -22,12 +22,11 @@ static void free_paths(report_paths *p) {
 }
 
 static void put_counts(lf_obj *o, const lf_gathered *g) {
-    static const lf_run_state states[] = {LF_RUN_DONE, LF_RUN_DIVERGED, LF_RUN_FAILED, LF_RUN_UNFINISHED};
     lf_obj_number(o, "runs", (double)g->n_runs);
-    for (int k = 0; k < 4; k++) {
+    for (int k = 0; k < LF_N_RUN_STATES; k++) {
         int64_t n = 0;
-        for (int64_t i = 0; i < g->n_runs; i++) n += g->runs[i].state == states[k];
-        lf_obj_number(o, lf_run_state_name(states[k]), (double)n);
+        for (int64_t i = 0; i < g->n_runs; i++) n += g->runs[i].state == (lf_run_state)k;
+        lf_obj_number(o, lf_run_state_name((lf_run_state)k), (double)n);
     }
 }
 
