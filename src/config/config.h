@@ -143,6 +143,10 @@ lf_status lf_cfg_set_json(lf_config *cfg, const char *key, const cJSON *value, c
 /* A configuration of another verb with all that was given for `from` and that the verb knows. `from` must outlive it.
  */
 lf_status lf_cfg_derive(lf_config **out, const lf_config *from, const char *verb, lf_err *err);
+/* Does what is forgotten decide what is the best (metric_for_best_model, max_forgetting)? Then that is found on data
+ * which nothing is reported of. Of a configuration as JSON: of a run's config.json. */
+bool lf_cfg_selects_by_forgetting(const lf_config *cfg);
+bool lf_json_selects_by_forgetting(const cJSON *keys);
 /* Keys that earlier versions did not have, because another key said it too, as `was`, the keys of a run, had them by
  * that other one: as if given, where the user gave none. `source` must outlive cfg. */
 lf_status lf_cfg_take_inherited(lf_config *cfg, const cJSON *was, const char *source, lf_err *err);

@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/slice.h"
 #include "config/config_internal.h"
 
 /* From the mildest to the gravest. */
@@ -25,6 +26,20 @@ typedef enum change {
 static double number_of(const cJSON *o, lf_key_id id) {
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(o, lf_key_name(id));
     return cJSON_IsNumber(item) ? item->valuedouble : 0;
+}
+
+static bool weighs_forgetting(const char *metric) {
+    return metric && lf_has_item("retention|forgetting|tradeoff", metric);
+}
+
+bool lf_json_selects_by_forgetting(const cJSON *keys) {
+    const cJSON *metric = cJSON_GetObjectItemCaseSensitive(keys, lf_key_name(LF_metric_for_best_model));
+    return weighs_forgetting(cJSON_GetStringValue(metric)) ||
+           cJSON_IsNumber(cJSON_GetObjectItemCaseSensitive(keys, lf_key_name(LF_max_forgetting)));
+}
+
+bool lf_cfg_selects_by_forgetting(const lf_config *cfg) {
+    return weighs_forgetting(lf_cfg_str(cfg, LF_metric_for_best_model)) || lf_cfg_is_set(cfg, LF_max_forgetting);
 }
 
 static bool looks_for_best(const lf_config *cfg) {
@@ -59,7 +74,9 @@ static change kind_of_change(const lf_config *cfg, lf_key_id id, const cJSON *wa
     if (traits & LF_IS_MACHINE) return CHANGE_MACHINE;
     if (traits & LF_IS_FORM) return CHANGE_FORM;
     const bool of_best = (traits & LF_IS_CHOICE) || stands_for_eval_steps(cfg, id);
-    if (of_best) return looks_for_best(cfg) ? CHANGE_OTHER : CHANGE_NONE;
+    /* by forgetting: which data are reported changes too */
+    const bool counts = looks_for_best(cfg) || lf_json_selects_by_forgetting(was) || lf_json_selects_by_forgetting(now);
+    if (of_best) return counts ? CHANGE_OTHER : CHANGE_NONE;
     return traits & (LF_IS_ASIDE | LF_IS_RECORD) ? CHANGE_NONE : CHANGE_OTHER;
 }
 

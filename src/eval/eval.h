@@ -120,6 +120,14 @@ lf_status lf_processor_for(lf_image_processor *out, const lf_model *m, lf_err *e
 
 typedef struct lf_task_type lf_task_type;
 
+/* What a selection by forgetting goes by: of the base's data that it is made on (LF_DATA_BASE_EVAL), and of the
+ * evaluation data. */
+typedef struct lf_selection {
+    int64_t count; /* examples, or tokens, of the base's; 0: none is made */
+    double before, after, forgetting, retention, tradeoff;
+} lf_selection;
+#define LF_NO_SELECTION ((lf_selection){0, NAN, NAN, NAN, NAN, NAN})
+
 /* One run's results: all_results.json, `eval --json` and the closing table come from this. NAN = not measured. */
 typedef struct lf_results {
     const lf_task_type *task;        /* whose names and rows they have; set before they are written */
@@ -131,6 +139,7 @@ typedef struct lf_results {
         base_chance; /* of a uniform guess: accuracy, or perplexity (the vocabulary's size); NAN: not asked */
     double base_before, base_after, forgetting, retention;
     lf_base_score before, after;
+    lf_selection selection;
     double update_ratio; /* of the adapter on forgetting data, else on eval data: task/update_ratio.h */
     int64_t eval_count, test_count;
     lf_accuracy eval, test; /* all that was found */

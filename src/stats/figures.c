@@ -4,6 +4,8 @@
 #include <math.h>
 #include <stddef.h>
 
+#include "stats/stats.h"
+
 #define LF_FIGURES_AGAIN
 
 #define LINE(name, label, unit, scale, role, better, card, decimals)                                                   \
@@ -115,6 +117,12 @@ double lf_gain_from(const lf_yardstick *y, double figure) {
 double lf_kept_from(const lf_yardstick *y, double figure) {
     if (!y->base_log) return figure;
     return figure > 0 ? -log(figure) : NAN;
+}
+
+double lf_tradeoff_of(const lf_yardstick *y, double figure, double retention) {
+    if (isnan(figure) || isnan(retention)) return NAN;
+    if (y->log) return figure > 0 ? retention / figure : NAN;
+    return lf_harmonic_mean(fmax(figure, 0), retention);
 }
 
 double lf_gain_shown(const lf_yardstick *y, double gain) {

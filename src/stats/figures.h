@@ -84,6 +84,10 @@ const lf_metric *lf_metric_in_role(const lf_yardstick *y, lf_role role);
 double lf_gain_from(const lf_yardstick *y, double figure);
 /* What the base knew, in the same way. */
 double lf_kept_from(const lf_yardstick *y, double figure);
+/* What was learned (the gain's figure) and the share that is left of the old, as one number of which more is better:
+ * their harmonic mean; of perplexities retention / perplexity, so that a nat learned is worth a nat kept. Of a
+ * correlation below 0: 0. NAN stays NAN. */
+double lf_tradeoff_of(const lf_yardstick *y, double figure, double retention);
 double lf_gain_shown(const lf_yardstick *y, double gain); /* times the scale of the gain's figure */
 
 #endif

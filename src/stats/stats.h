@@ -71,6 +71,22 @@ double lf_cost_at_gain(const lf_outcome *p, int64_t n, double gain);
  * that does not move along both axes. Points that are not finite are passed over; the ends must be finite. */
 int64_t lf_knee(const lf_outcome *p, int64_t n);
 
+/* One of several that can be chosen: a figure of it, and what it forgot. NAN: not measured. */
+typedef struct lf_candidate {
+    double figure, cost;
+} lf_candidate;
+/* What is wished for. */
+typedef struct lf_wish {
+    bool less_is_better; /* of the figure */
+    double most_cost;    /* NAN: whatever it costs */
+} lf_wish;
+/* Is a better than b? One that has the figure is better than one that has not; one within most_cost than one beyond; of
+ * two beyond, the one that costs less; then the better figure; of equal ones the one that costs less. So where nothing
+ * is within, the one that costs least is the best. Of equals in all neither: whoever goes through a list keeps the
+ * first. */
+bool lf_is_better(const lf_wish *w, lf_candidate a, lf_candidate b);
+bool lf_is_within(const lf_wish *w, lf_candidate c);
+
 /* 2ab / (a + b) of shares; 0 if both are 0; NAN if one is negative or not finite. */
 double lf_harmonic_mean(double a, double b);
 

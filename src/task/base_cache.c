@@ -59,18 +59,19 @@ static lf_status add_labels(char hash[33], const char *file, lf_err *err) {
     return rc;
 }
 
-static lf_status hash_files(char hash[33], const lf_task *t, lf_err *err) {
-    const cJSON *spec = lf_cfg_json(t->cfg, LF_forgetting_data),
+static lf_status hash_files(char hash[33], const lf_task *t, lf_data_role role, lf_err *err) {
+    const lf_key_id key = lf_task_base_key(t, role);
+    const cJSON *spec = lf_cfg_json(t->cfg, key),
                 *labels = cJSON_IsObject(spec) ? cJSON_GetObjectItemCaseSensitive(spec, "labels") : NULL,
                 *map = cJSON_IsObject(spec) ? cJSON_GetObjectItemCaseSensitive(spec, "label_map") : NULL;
-    const char *data = lf_cfg_path(t->cfg, LF_forgetting_data), *paths[] = {cJSON_GetStringValue(labels),
-                                                                            cJSON_GetStringValue(map),
-                                                                            t->model->path,
-                                                                            lf_cfg_str(t->cfg, LF_tokenizer),
-                                                                            lf_cfg_str(t->cfg, LF_chat_template),
-                                                                            lf_cfg_str(t->cfg, LF_class_embeddings)};
+    const char *data = lf_cfg_path(t->cfg, key), *paths[] = {cJSON_GetStringValue(labels),
+                                                             cJSON_GetStringValue(map),
+                                                             t->model->path,
+                                                             lf_cfg_str(t->cfg, LF_tokenizer),
+                                                             lf_cfg_str(t->cfg, LF_chat_template),
+                                                             lf_cfg_str(t->cfg, LF_class_embeddings)};
     lf_paths examples = {0};
-    lf_status rc = lf_cfg_paths(&examples, t->cfg, LF_forgetting_data, err);
+    lf_status rc = lf_cfg_paths(&examples, t->cfg, key, err);
     hash[0] = '\0';
     for (int64_t i = 0; i < examples.n && !rc; i++)
         if (lf_is_file(examples.at[i]) || lf_is_dir(examples.at[i])) rc = add_files(hash, examples.at[i], 0, err);
@@ -82,7 +83,7 @@ static lf_status hash_files(char hash[33], const lf_task *t, lf_err *err) {
 
 /* Everything that may change a bit of the score. Keys say themselves whether they
  * change the examples that forgetting is measured on. */
-static char *identity_text(const lf_task *t, const char *files) {
+static char *identity_text(const lf_task *t, lf_data_role role, const char *files) {
     lf_obj o = lf_obj_of(lf_cfg_select(t->cfg, LF_IS_OF_FORGETTING, 0));
     const lf_kernels *k = lf_graph_kernels(t->g);
     char solver[256]; /* BLAS and processor */
@@ -96,6 +97,8 @@ static char *identity_text(const lf_task *t, const char *files) {
     lf_obj_string(&o, "kernels", k->name);
     lf_obj_number(&o, "threads", lf_threads());
     lf_obj_number(&o, "batch", (double)batch);
+    lf_obj_string(&o, "data", lf_key_name(lf_task_base_key(t, role)));
+    lf_obj_string(&o, "part", !t->base_is_halved ? "all" : role == LF_DATA_BASE ? "kept half" : "held out half");
     lf_obj_string(&o, "version", lf_version());
     lf_obj_string(&o, "files", files);
     if (t->source->put_moment) t->source->put_moment(t, &o);
@@ -142,17 +145,18 @@ static int list_parts(lf_stored_part parts[MOST_PARTS], double numbers[N_NUMBERS
     return MOST_PARTS;
 }
 
-static bool found(lf_task *t, lf_base_score *out, const char *path, const char *identity) {
+static bool found(lf_task *t, lf_data_role role, lf_base_score *out, const char *path, const char *identity) {
     lf_stored_part parts[MOST_PARTS];
     double numbers[N_NUMBERS];
     lf_err why = {0};
     if (!lf_is_file(path)) return false;
-    lf_status rc = lf_task_base_room(t, &why);
-    if (!rc && !(rc = lf_stored_read(path, KIND, identity, parts, list_parts(parts, numbers, t->forgetting), &why)) &&
+    lf_status rc = lf_task_base_room(t, role, &why);
+    if (!rc &&
+        !(rc = lf_stored_read(path, KIND, identity, parts, list_parts(parts, numbers, t->forgetting[role]), &why)) &&
         are_counts(numbers)) {
         from_numbers(out, numbers);
-        lf_forgetting_set_before(t->forgetting, out);
-        *out = *lf_forgetting_before(t->forgetting);
+        lf_forgetting_set_before(t->forgetting[role], out);
+        *out = *lf_forgetting_before(t->forgetting[role]);
         lf_info("the untouched base's score is that of %s", path);
         return true;
     }
@@ -160,19 +164,21 @@ static bool found(lf_task *t, lf_base_score *out, const char *path, const char *
     return false;
 }
 
-static void keep(const lf_task *t, const lf_base_score *score, const char *path, const char *identity) {
+static void keep(const lf_task *t, lf_data_role role, const lf_base_score *score, const char *path,
+                 const char *identity) {
     lf_stored_part parts[MOST_PARTS];
     double numbers[N_NUMBERS];
     lf_err why = {0};
     to_numbers(numbers, score);
-    if (lf_stored_write(path, KIND, identity, parts, list_parts(parts, numbers, t->forgetting), &why))
+    if (lf_stored_write(path, KIND, identity, parts, list_parts(parts, numbers, t->forgetting[role]), &why))
         lf_warn("base_cache: %s; going on without it", why.message);
 }
 
 /* ---- with the folder ---- */
 
 /* Each score has a folder of its own, so that runs that need another one do not wait. */
-static lf_status measure_locked(lf_task *t, lf_base_score *out, const char *folder, const char *identity, lf_err *err) {
+static lf_status measure_locked(lf_task *t, lf_data_role role, lf_base_score *out, const char *folder,
+                                const char *identity, lf_err *err) {
     lf_err why = {0};
     int lock = -1;
     char *path = lf_path_join(folder, "score.safetensors");
@@ -182,21 +188,21 @@ static lf_status measure_locked(lf_task *t, lf_base_score *out, const char *fold
         lf_fail(err, rc, "%s", why.message);
     } else if (rc) { /* a folder that cannot be used */
         lf_warn("base_cache: %s; going on without it", why.message);
-        rc = lf_task_measure_base(t, out, err);
-    } else if (!found(t, out, path, identity) && !(rc = lf_task_measure_base(t, out, err)))
-        keep(t, out, path, identity);
+        rc = lf_task_measure_base(t, role, out, err);
+    } else if (!found(t, role, out, path, identity) && !(rc = lf_task_measure_base(t, role, out, err)))
+        keep(t, role, out, path, identity);
     lf_lock_drop(lock);
     lf_free(path);
     return rc;
 }
 
-lf_status lf_measure_base(lf_task *t, lf_base_score *out, lf_err *err) {
+lf_status lf_measure_base(lf_task *t, lf_data_role role, lf_base_score *out, lf_err *err) {
     const char *where = lf_cfg_str(t->cfg, LF_base_cache);
-    if (!where || !t->model->hash[0]) return lf_task_measure_base(t, out, err);
+    if (!where || !t->model->hash[0]) return lf_task_measure_base(t, role, out, err);
     char files[33], name[33];
     lf_err why = {0};
-    lf_status rc = hash_files(files, t, &why);
-    char *identity = rc ? NULL : identity_text(t, files), *folder = NULL;
+    lf_status rc = hash_files(files, t, role, &why);
+    char *identity = rc ? NULL : identity_text(t, role, files), *folder = NULL;
     if (identity) {
         lf_stored_hash(name, identity, strlen(identity));
         folder = lf_path_join(where, name);
@@ -204,10 +210,10 @@ lf_status lf_measure_base(lf_task *t, lf_base_score *out, lf_err *err) {
     if (!rc && !folder)
         rc = lf_no_memory(err, "base_cache");
     else if (!rc)
-        rc = measure_locked(t, out, folder, identity, err);
+        rc = measure_locked(t, role, out, folder, identity, err);
     else { /* not all that the score depends on is known */
         lf_warn("base_cache: %s; going on without it", why.message);
-        rc = lf_task_measure_base(t, out, err);
+        rc = lf_task_measure_base(t, role, out, err);
     }
     lf_free(folder);
     lf_free(identity);

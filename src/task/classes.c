@@ -19,7 +19,7 @@ bool lf_classes_problem(const lf_task *t, lf_data_role role, lf_problem *out) {
     const lf_model *m = t->model;
     const lf_classifier *head = NULL;
     lf_data_labels trained;
-    if (role == LF_DATA_BASE) {
+    if (lf_data_is_base(role)) {
         *out = m->base_head.problem;
         return m->base_head.module;
     }
@@ -99,10 +99,10 @@ static lf_status check_base(const lf_task *t, const lf_data_labels *l, lf_err *e
 static lf_status check_width(const lf_task *t, lf_data_role role, const lf_data_labels *l, lf_err *err) {
     const lf_classifier *head = &t->model->base_head;
     lf_data_labels trained;
-    const bool by_data = role != LF_DATA_BASE && t->source->labels(t, LF_DATA_TRAIN, &trained);
+    const bool by_data = !lf_data_is_base(role) && t->source->labels(t, LF_DATA_TRAIN, &trained);
     if (l->problem != LF_REGRESSION) return LF_OK;
     const lf_status rc =
-        by_data || role == LF_DATA_BASE ? LF_OK : lf_head_in_use(&head, t->model, t->cfg, "key 'data'", err);
+        by_data || lf_data_is_base(role) ? LF_OK : lf_head_in_use(&head, t->model, t->cfg, "key 'data'", err);
     const int64_t expected = rc ? 0 : by_data ? trained.width : head->n_labels;
     if (rc || expected == l->width) return rc;
     return lf_fail(err, LF_EDATA, "%s: %lld numbers as label of each example, expected %lld, as %s", l->path,
@@ -112,7 +112,7 @@ static lf_status check_width(const lf_task *t, lf_data_role role, const lf_data_
 lf_status lf_classes_opened(lf_task *t, lf_data_role role, lf_err *err) {
     lf_data_labels l;
     if (!t->source->labels(t, role, &l)) return LF_OK;
-    const lf_status rc = role == LF_DATA_BASE ? check_base(t, &l, err) : LF_OK;
+    const lf_status rc = lf_data_is_base(role) ? check_base(t, &l, err) : LF_OK;
     if (rc || role != LF_DATA_TRAIN) return rc ? rc : check_width(t, role, &l, err);
     if (l.problem != LF_SINGLE_LABEL)
         lf_config_say_no_effect(t->cfg, "label_smoothing_factor", "where labels are not one class each");
@@ -139,7 +139,7 @@ lf_status lf_classes_labels(const lf_task *t, lf_data_role role, lf_key_id key, 
     (void)key;
     *names = NULL;
     if (role == LF_DATA_TRAIN) return lf_classes_head_stays(t) ? take(&m->head, names, n) : LF_OK;
-    if (role == LF_DATA_BASE) return m->base_head.module ? take(&m->base_head, names, n) : LF_OK;
+    if (lf_data_is_base(role)) return m->base_head.module ? take(&m->base_head, names, n) : LF_OK;
     if (t->source->labels(t, LF_DATA_TRAIN, &trained) && trained.classes) {
         *names = trained.classes;
         *n = trained.n;

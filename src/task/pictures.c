@@ -76,9 +76,9 @@ static lf_status open_data(lf_task *t, lf_data_role role, const lf_data_from *fr
     return rc ? rc : t->type->opened(t, role, err);
 }
 
-static lf_status split_data(lf_task *t, double share, lf_err *err) {
-    return lf_dataset_split(lf_pictures_of(t)->data[LF_DATA_TRAIN], share, lf_task_data_seed(t),
-                            &lf_pictures_of(t)->data[LF_DATA_EVAL], err);
+static lf_status split_data(lf_task *t, lf_data_role from, lf_data_role to, double share, lf_err *err) {
+    lf_pictures *w = t->data;
+    return lf_dataset_split(w->data[from], share, lf_task_data_seed(t), &w->data[to], err);
 }
 
 static bool has_split(const lf_task *t, const cJSON *spec, const char *split) {

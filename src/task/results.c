@@ -30,6 +30,7 @@ void lf_results_clear(lf_results *r, const lf_task_type *task) {
                       .retention = NAN,
                       .before = none,
                       .after = none,
+                      .selection = LF_NO_SELECTION,
                       .update_ratio = NAN,
                       .eval = nothing,
                       .test = nothing,
@@ -108,6 +109,13 @@ static double value_of(const lf_results *r, field_kind kind, size_t offset) {
     return NAN;
 }
 
+/* By its name in all_results.json. */
+static double number_of(const lf_results *r, const char *name) {
+    const field *f = fields_by[r->task->judged_by];
+    while (f->name && strcmp(f->name, name)) f++;
+    return f->name ? value_of(r, f->kind, f->offset) : NAN;
+}
+
 static void add_fields(lf_obj *o, const lf_results *r, const field *f) {
     for (; f->name; f++) {
         const double value = value_of(r, f->kind, f->offset);
@@ -120,6 +128,35 @@ cJSON *lf_results_to_json(const lf_results *r) {
     lf_obj o = lf_obj_new();
     add_fields(&o, r, fields_by[r->task->judged_by]);
     return lf_obj_take(&o);
+}
+
+/* ---- what a selection goes by ---- */
+
+lf_selection lf_results_selection(const lf_task_type *task, const lf_accuracy *a, const lf_base_score *before,
+                                  const lf_base_score *after) {
+    const lf_yardstick *y = &lf_yardsticks[task->judged_by];
+    lf_results r;
+    lf_results_clear(&r, task);
+    if (a) lf_results_put(&r, LF_DATA_EVAL, a);
+    lf_results_put_base(&r, before, after);
+    return (lf_selection){.count = after->count,
+                          .before = r.base_before,
+                          .after = r.base_after,
+                          .forgetting = r.forgetting,
+                          .retention = r.retention,
+                          .tradeoff =
+                              lf_tradeoff_of(y, number_of(&r, lf_metric_in_role(y, LF_ROLE_GAIN)->name), r.retention)};
+}
+
+void lf_selection_put(lf_obj *row, const lf_selection *c) {
+    const struct {
+        const char *name;
+        double value;
+    } numbers[] = {{"selection_forgetting", c->forgetting},
+                   {"selection_retention", c->retention},
+                   {"selection_tradeoff", c->tradeoff}};
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        if (isfinite(numbers[i].value)) lf_obj_number(row, numbers[i].name, numbers[i].value);
 }
 
 /* ---- lines of metrics.jsonl ---- */
@@ -256,5 +293,10 @@ void lf_results_table(const lf_results *r, FILE *out) {
     say_interval(out, "new task, test", &r->test);
     if (r->after.by_neighbours)
         fputs("the base task is judged by nearest neighbours of features: the model has no head of its own\n", out);
+    if (r->selection.count)
+        fprintf(out,
+                "the base task's figures are of data that chose nothing; those that chose (%lld) say: forgetting "
+                "%.4g, retention %.4g\n",
+                (long long)r->selection.count, r->selection.forgetting, r->selection.retention);
     time_line(out, r);
 }

@@ -28,7 +28,8 @@ struct lf_source_type {
     /* ---- the data of a role ---- */
     bool (*has_split)(const lf_task *t, const cJSON *spec, const char *split);
     lf_status (*open_data)(lf_task *t, lf_data_role role, const lf_data_from *from, lf_err *err);
-    lf_status (*split_data)(lf_task *t, double share, lf_err *err); /* of the training data, to evaluate on */
+    /* A share of the data of a role, drawn by data_seed, becomes those of another. */
+    lf_status (*split_data)(lf_task *t, lf_data_role from, lf_data_role to, double share, lf_err *err);
     bool (*has_data)(const lf_task *t, lf_data_role role);
     int64_t (*count)(const lf_task *t, lf_data_role role);
     /* Of the files that a role's data are read from (data/fingerprint.h). */

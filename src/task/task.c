@@ -95,7 +95,7 @@ lf_status lf_task_prepare(lf_task *t, lf_err *err) { return t->type->prepare ? t
 
 void lf_task_close(lf_task *t) {
     if (!t) return;
-    lf_forgetting_free(t->forgetting);
+    for (int i = 0; i < LF_DATA_ROLES; i++) lf_forgetting_free(t->forgetting[i]);
     lf_free(t->confusion.counts);
     t->source->close(t);
     lf_free(t);
@@ -122,56 +122,56 @@ lf_eval_opts lf_task_judge_opts(lf_task *t, const char *what) {
 
 static bool trains_all(const lf_task *t) { return strcmp(lf_cfg_str(t->cfg, LF_method), "full") == 0; }
 
-static lf_status base_examples(lf_task *t, lf_examples **out, lf_err *err) {
-    lf_forgetting_free(t->forgetting);
-    t->forgetting = NULL;
-    return t->source->examples(t, LF_DATA_BASE, out, err);
+static lf_status base_examples(lf_task *t, lf_data_role role, lf_examples **out, lf_err *err) {
+    lf_forgetting_free(t->forgetting[role]);
+    t->forgetting[role] = NULL;
+    return t->source->examples(t, role, out, err);
 }
 
 static lf_output_kind base_output(const lf_task *t) {
     return t->type->base_output ? t->type->base_output(t) : t->type->output;
 }
 
-lf_status lf_task_base_room(lf_task *t, lf_err *err) {
+lf_status lf_task_base_room(lf_task *t, lf_data_role role, lf_err *err) {
     const lf_eval_opts o = lf_task_eval_opts(t, "");
     lf_examples *e;
-    const lf_status rc = base_examples(t, &e, err);
+    const lf_status rc = base_examples(t, role, &e, err);
     if (rc) return rc;
-    return lf_forgetting_room(&t->forgetting, t->model, base_output(t), e, &o, lf_cfg_bool(t->cfg, LF_forgetting_knn),
-                              err);
+    return lf_forgetting_room(&t->forgetting[role], t->model, base_output(t), e, &o,
+                              lf_cfg_bool(t->cfg, LF_forgetting_knn), err);
 }
 
 /* Who gets nothing right has nothing to forget: then the labels are not those that the model knows (or no two examples
  * are of one class, whose neighbours could vote for it), and a forgetting of 0.00 would say that all is well. */
-static lf_status check_known(const lf_task *t, const lf_base_score *base, lf_err *err) {
+static lf_status check_known(const lf_task *t, lf_data_role role, const lf_base_score *base, lf_err *err) {
     enum { ENOUGH = 20 }; /* of fewer it may be chance */
+    const char *key = lf_key_name(lf_task_base_key(t, role));
     const char *what = base->by_neighbours
                            ? "forgetting cannot be measured on it; are there several examples of each class?"
-                           : "forgetting cannot be measured on it; do the classes of forgetting_data mean the model's "
+                           : "forgetting cannot be measured on it; do its classes mean the model's "
                              "labels, in their order (see label_map, and inspect for the model's)?";
     if (base_output(t) != LF_CLASSES || base->accuracy > 0 || base->count == 0) return LF_OK;
     const bool all_right = t->model->base_head.module && t->model->base_head.problem == LF_MULTI_LABEL; /* is much */
     if (base->count >= ENOUGH && !all_right)
-        return lf_fail(err, LF_EDATA, "key 'forgetting_data': of %lld examples the untouched base gets none right: %s",
+        return lf_fail(err, LF_EDATA, "key '%s': of %lld examples the untouched base gets none right: %s", key,
                        (long long)base->count, what);
-    lf_warn("key 'forgetting_data': of %lld examples the untouched base gets none right: %s", (long long)base->count,
-            what);
+    lf_warn("key '%s': of %lld examples the untouched base gets none right: %s", key, (long long)base->count, what);
     return LF_OK;
 }
 
-lf_status lf_task_measure_base(lf_task *t, lf_base_score *out, lf_err *err) {
+lf_status lf_task_measure_base(lf_task *t, lf_data_role role, lf_base_score *out, lf_err *err) {
     const lf_eval_opts o = lf_task_eval_opts(t, "untouched base");
     lf_examples *e;
-    lf_status rc = base_examples(t, &e, err);
+    lf_status rc = base_examples(t, role, &e, err);
     if (!rc)
-        rc = lf_forgetting_new(&t->forgetting, t->model, t->g, base_output(t), e, &o,
+        rc = lf_forgetting_new(&t->forgetting[role], t->model, t->g, base_output(t), e, &o,
                                lf_cfg_bool(t->cfg, LF_forgetting_knn), err);
     if (rc) return rc;
-    *out = *lf_forgetting_before(t->forgetting);
-    return check_known(t, out, err);
+    *out = *lf_forgetting_before(t->forgetting[role]);
+    return check_known(t, role, out, err);
 }
 
-lf_status lf_task_measure_tuned(lf_task *t, lf_base_score *out, lf_model *m, lf_err *err) {
+lf_status lf_task_measure_tuned(lf_task *t, lf_data_role role, lf_base_score *out, lf_model *m, lf_err *err) {
     lf_eval_opts o = lf_task_eval_opts(t, t->type->base_data);
     const lf_classifier own_head = m->base_head;
     /* The base's own head may not be in a full model's new file, nor one of class_embeddings in any; the one in memory
@@ -179,7 +179,7 @@ lf_status lf_task_measure_tuned(lf_task *t, lf_base_score *out, lf_model *m, lf_
     o.base_is_gone = trains_all(t);
     if (o.base_is_gone || t->model->base_head.comparing) /* of other features than a classifier's, too */
         m->base_head = t->model->base_head;
-    const lf_status rc = lf_forgetting_measure(out, t->forgetting, m, t->g, &o, err);
+    const lf_status rc = lf_forgetting_measure(out, t->forgetting[role], m, t->g, &o, err);
     m->base_head = own_head;
     return rc;
 }

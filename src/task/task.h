@@ -19,7 +19,18 @@
 #include "eval/examples.h"
 #include "stats/figures.h"
 
-typedef enum lf_data_role { LF_DATA_TRAIN, LF_DATA_EVAL, LF_DATA_TEST, LF_DATA_BASE, LF_DATA_ROLES } lf_data_role;
+/* What data are for. What the new task's data decide is decided by EVAL and reported of TEST; of the base's task
+ * BASE_EVAL decides and BASE is reported, and no example is in both (lf_task_open_base). Where nothing is chosen by
+ * forgetting there is no BASE_EVAL, and all of forgetting_data is BASE. */
+typedef enum lf_data_role {
+    LF_DATA_TRAIN,
+    LF_DATA_EVAL,
+    LF_DATA_TEST,
+    LF_DATA_BASE,
+    LF_DATA_BASE_EVAL,
+    LF_DATA_ROLES
+} lf_data_role;
+bool lf_data_is_base(lf_data_role role);
 
 typedef struct lf_update_ratio lf_update_ratio;
 
@@ -42,11 +53,12 @@ typedef struct lf_task {
     const lf_config *cfg;
     lf_model *model; /* borrowed, as the next two */
     lf_graph *g;
-    void *data;                /* the source's */
-    lf_forgetting *forgetting; /* NULL until the base is measured */
-    lf_confusion confusion;    /* of the last evaluation with confuses; n 0: none */
-    bool confuses;             /* evaluations count which class is taken for which */
-    bool keeps_head;           /* training goes on with the head that the model has, and its labels */
+    void *data;                               /* the source's */
+    lf_forgetting *forgetting[LF_DATA_ROLES]; /* of the base's roles; NULL until the base is measured on one */
+    bool base_is_halved;                      /* BASE_EVAL is a half of forgetting_data */
+    lf_confusion confusion;                   /* of the last evaluation with confuses; n 0: none */
+    bool confuses;                            /* evaluations count which class is taken for which */
+    bool keeps_head;                          /* training goes on with the head that the model has, and its labels */
     bool interruptible; /* evaluations end with LF_EINTERRUPTED after lf_interrupt; training lets them end first */
 } lf_task;
 
@@ -101,12 +113,18 @@ uint64_t lf_task_data_seed(const lf_task *t);                       /* by which 
 lf_status lf_task_prepare(lf_task *t, lf_err *err);                 /* the head, if the task has one to fit */
 lf_eval_opts lf_task_eval_opts(const lf_task *t, const char *what); /* the configuration's, without a processor */
 
-/* What the base knows of LF_DATA_BASE, by the task's output: the untouched one (base_cache.h keeps it for other runs),
- * then any state of the model against it. */
-lf_status lf_task_measure_base(lf_task *t, lf_base_score *out, lf_err *err);
-lf_status lf_task_measure_tuned(lf_task *t, lf_base_score *out, lf_model *m, lf_err *err);
+/* base_data.c: opens forgetting_data as LF_DATA_BASE. choosing: and LF_DATA_BASE_EVAL, which is forgetting_eval_data
+ * (LF_EUSAGE if it holds the same as forgetting_data), or without it one half of forgetting_data, drawn by data_seed
+ * (of classes with each its share), and LF_DATA_BASE the other. */
+lf_status lf_task_open_base(lf_task *t, bool choosing, lf_err *err);
+lf_key_id lf_task_base_key(const lf_task *t, lf_data_role role); /* which key gives such a role */
+
+/* What the base knows of the data of one of its roles, by the task's output: the untouched one (base_cache.h keeps it
+ * for other runs), then any state of the model against it. */
+lf_status lf_task_measure_base(lf_task *t, lf_data_role role, lf_base_score *out, lf_err *err);
+lf_status lf_task_measure_tuned(lf_task *t, lf_data_role role, lf_base_score *out, lf_model *m, lf_err *err);
 /* Room for a measurement of the base whose numbers are those of an earlier one. */
-lf_status lf_task_base_room(lf_task *t, lf_err *err);
+lf_status lf_task_base_room(lf_task *t, lf_data_role role, lf_err *err);
 
 /* A score into the results, for LF_DATA_EVAL or LF_DATA_TEST. */
 void lf_results_put(lf_results *r, lf_data_role role, const lf_accuracy *a);
@@ -114,6 +132,11 @@ void lf_results_put(lf_results *r, lf_data_role role, const lf_accuracy *a);
 void lf_results_compare_text(lf_results *r);
 /* What the base knew before and after, compared. */
 void lf_results_put_base(lf_results *r, const lf_base_score *before, const lf_base_score *after);
+
+/* What a selection goes by; a NULL: there are no evaluation data. Into a line of metrics.jsonl. */
+lf_selection lf_results_selection(const lf_task_type *task, const lf_accuracy *a, const lf_base_score *before,
+                                  const lf_base_score *after);
+void lf_selection_put(lf_obj *row, const lf_selection *s);
 
 /* The figures of an evaluation into a line of metrics.jsonl; either score may be NULL. */
 void lf_results_step(lf_obj *row, lf_judged_by by, const lf_accuracy *a, const lf_base_score *base);

@@ -44,7 +44,7 @@ static lf_status opened(lf_task *t, lf_data_role role, lf_err *err) {
     const bool labelled = t->source->labels(t, role, &l);
     const lf_status rc = labelled ? LF_OK : check_words(t, err);
     if (rc) return rc;
-    t->type = type_for(t, role != LF_DATA_BASE ? l.problem : judged_by_numbers(t) ? LF_REGRESSION : LF_SINGLE_LABEL);
+    t->type = type_for(t, !lf_data_is_base(role) ? l.problem : judged_by_numbers(t) ? LF_REGRESSION : LF_SINGLE_LABEL);
     return lf_classes_opened(t, role, err);
 }
 

@@ -75,7 +75,7 @@ static void say_unread_keys(const lf_task *t, lf_data_role role) {
 /* Of all texts but those that the model knew before a label is needed; of those, where it can say nothing else. */
 static lf_text_labels_asked labels_asked(const lf_task *t, lf_data_role role) {
     const lf_model *m = t->model;
-    if (role != LF_DATA_BASE) return LF_TEXT_LABELS_NEEDED;
+    if (!lf_data_is_base(role)) return LF_TEXT_LABELS_NEEDED;
     return lf_model_says(m, LF_NEXT_TOKEN) || lf_model_says(m, LF_MASKED_TOKEN) ? LF_TEXT_LABELS_MAYBE
                                                                                 : LF_TEXT_LABELS_HOPED;
 }
@@ -147,9 +147,9 @@ static bool has_split(const lf_task *t, const cJSON *spec, const char *split) {
     return found;
 }
 
-static lf_status split_data(lf_task *t, double share, lf_err *err) {
+static lf_status split_data(lf_task *t, lf_data_role from, lf_data_role to, double share, lf_err *err) {
     lf_language *l = t->data;
-    return lf_text_dataset_split(l->data[LF_DATA_TRAIN], share, lf_task_data_seed(t), &l->data[LF_DATA_EVAL], err);
+    return lf_text_dataset_split(l->data[from], share, lf_task_data_seed(t), &l->data[to], err);
 }
 
 int64_t lf_language_eval_rows(const lf_task *t) {
@@ -163,7 +163,7 @@ static bool is_special(const void *tokenizer, int32_t id) { return lf_tokenizer_
 
 /* Text that an encoder is judged by: what it says of hidden tokens. */
 static bool is_masked(const lf_task *t, lf_data_role role) {
-    return role == LF_DATA_BASE && lf_model_says(t->model, LF_MASKED_TOKEN) &&
+    return lf_data_is_base(role) && lf_model_says(t->model, LF_MASKED_TOKEN) &&
            !lf_text_dataset_is(lf_language_of(t)->data[role], LF_TEXT_CLASSIFIED);
 }
 

@@ -41,11 +41,10 @@ static lf_status new_task(lf_results *r, lf_task *t, lf_err *err) {
 }
 
 static lf_status base_task(lf_results *r, lf_task *t, lf_err *err) {
-    const lf_data_from from = {.key = LF_forgetting_data, .split = "test", .limit = LF_max_forgetting_samples};
     lf_base_score before, after;
     lf_status rc;
-    if ((rc = t->source->open_data(t, LF_DATA_BASE, &from, err)) || (rc = lf_task_measure_base(t, &before, err)) ||
-        (rc = lf_task_measure_tuned(t, &after, t->model, err)))
+    if ((rc = lf_task_open_base(t, false, err)) || (rc = lf_task_measure_base(t, LF_DATA_BASE, &before, err)) ||
+        (rc = lf_task_measure_tuned(t, LF_DATA_BASE, &after, t->model, err)))
         return rc;
     r->task = t->type; /* which may have become another while its data were opened */
     lf_results_put_base(r, &before, &after);

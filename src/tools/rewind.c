@@ -51,23 +51,27 @@ static void drop_what_was_not_measured(cJSON *figures) {
     }
 }
 
+/* On which data points are measured. */
+typedef struct data_of {
+    lf_data_role new_task, base;
+} data_of;
+
 /* As `eval` does it, with the adapter at this size. */
-static lf_status measure(lf_rewinding *r, lf_rewind_point *p, lf_opened *o, lf_task *t, const lf_base_score *before,
-                         lf_err *err) {
+static lf_status measure(lf_rewinding *r, lf_rewind_point *p, lf_opened *o, lf_task *t, data_of on, lf_err *err) {
     lf_results found;
     lf_accuracy a;
     lf_base_score after;
     lf_status rc;
     lf_results_clear(&found, t->type);
     if ((rc = lf_adapter_set_scale(o->adapted.adapter, p->lambda, err)) ||
-        (rc = t->type->evaluate(t, &a, t->model, LF_DATA_EVAL, NULL, err)) ||
-        (rc = lf_task_measure_tuned(t, &after, t->model, err)) ||
-        (rc = lf_update_ratio_measure(&found.update_ratio, t, t->model, LF_DATA_BASE, err)))
+        (rc = t->type->evaluate(t, &a, t->model, on.new_task, NULL, err)) ||
+        (rc = lf_task_measure_tuned(t, on.base, &after, t->model, err)) ||
+        (rc = lf_update_ratio_measure(&found.update_ratio, t, t->model, on.base, err)))
         return rc;
     found.threads = o->threads;
     found.trainable_parameters = lf_nn_count(&o->model->nn, true);
-    lf_results_put(&found, LF_DATA_EVAL, &a);
-    lf_results_put_base(&found, before, &after);
+    lf_results_put(&found, on.new_task, &a);
+    lf_results_put_base(&found, lf_forgetting_before(t->forgetting[on.base]), &after);
     if (!(p->figures = lf_results_to_json(&found))) return lf_no_memory(err, "the figures");
     drop_what_was_not_measured(p->figures);
     p->outcome = (lf_outcome){.gain = lf_gain_from(r->yardstick, in_role(r, p, LF_ROLE_GAIN)),
@@ -75,20 +79,56 @@ static lf_status measure(lf_rewinding *r, lf_rewind_point *p, lf_opened *o, lf_t
     return LF_OK;
 }
 
-static lf_status measure_all(lf_rewinding *r, lf_opened *o, lf_task *t, lf_err *err) {
+static void say_data(lf_rewinding *r) {
+    const bool others = lf_cfg_is_set(r->cfg, LF_forgetting_eval_data);
+    r->chosen_on = !r->apart ? "data and forgetting_data"
+                   : others  ? "data and forgetting_eval_data"
+                             : "data and one half of forgetting_data";
+    r->judged_on = !r->apart      ? r->chosen_on
+                   : !r->has_test ? "data, which chose it too, and forgetting_data"
+                   : others       ? "test_data and forgetting_data"
+                                  : "test_data and the other half of forgetting_data";
+}
+
+static lf_status open_data(lf_rewinding *r, lf_task *t, lf_err *err) {
     const lf_data_from data = {.key = LF_data, .split = "test", .limit = LF_max_samples},
-                       base = {.key = LF_forgetting_data, .split = "test", .limit = LF_max_forgetting_samples};
-    lf_base_score before;
+                       test = {.key = LF_test_data, .split = "test"};
     lf_status rc;
+    r->has_test = lf_cfg_is_set(r->cfg, LF_test_data);
+    r->apart = r->has_test || lf_cfg_is_set(r->cfg, LF_forgetting_eval_data);
+    say_data(r);
     if ((rc = t->source->open_data(t, LF_DATA_EVAL, &data, err)) ||
-        (rc = t->source->open_data(t, LF_DATA_BASE, &base, err)) || (rc = lf_task_measure_base(t, &before, err)))
+        (r->has_test && (rc = t->source->open_data(t, LF_DATA_TEST, &test, err))) ||
+        (rc = lf_task_open_base(t, r->apart, err)))
         return rc;
     r->yardstick = &lf_yardsticks[t->type->judged_by]; /* which may have become another with the data */
-    for (int64_t i = 0; i < r->n; i++) {
-        lf_info("lambda %g, %lld of %lld", r->points[i].lambda, (long long)i + 1, (long long)r->n);
-        if ((rc = measure(r, &r->points[i], o, t, &before, err))) return rc;
-    }
     return LF_OK;
+}
+
+static lf_status measure_all(lf_rewinding *r, lf_opened *o, lf_task *t, lf_err *err) {
+    const data_of on = {LF_DATA_EVAL, r->apart ? LF_DATA_BASE_EVAL : LF_DATA_BASE};
+    lf_base_score before;
+    lf_status rc = lf_task_measure_base(t, on.base, &before, err);
+    for (int64_t i = 0; i < r->n && !rc; i++) {
+        lf_info("lambda %g, %lld of %lld", r->points[i].lambda, (long long)i + 1, (long long)r->n);
+        rc = measure(r, &r->points[i], o, t, on, err);
+    }
+    return rc;
+}
+
+/* What was chosen, and the adapter as it is, on the data that chose nothing. */
+static lf_status judge(lf_rewinding *r, lf_opened *o, lf_task *t, lf_err *err) {
+    const data_of on = {r->has_test ? LF_DATA_TEST : LF_DATA_EVAL, LF_DATA_BASE};
+    const double chosen = r->chosen < 0 ? 1 : r->points[r->chosen].lambda;
+    lf_base_score before;
+    if (!r->apart) return LF_OK;
+    lf_status rc = lf_task_measure_base(t, on.base, &before, err);
+    for (int i = chosen == 1; i < 2 && !rc; i++) {
+        lf_rewind_point *p = &r->judged[r->n_judged++];
+        p->lambda = i ? 1 : chosen;
+        rc = measure(r, p, o, t, on, err);
+    }
+    return rc;
 }
 
 /* ---- which one ---- */
@@ -178,9 +218,10 @@ static lf_status write_adapter(lf_rewinding *r, lf_opened *o, const char *adapte
 /* ---- the verb ---- */
 
 /* What was measured is written also where nothing of it is what was wished for. */
-static lf_status conclude(lf_rewinding *r, lf_opened *o, const char *adapter, FILE *out, lf_err *err) {
+static lf_status conclude(lf_rewinding *r, lf_opened *o, lf_task *t, const char *adapter, FILE *out, lf_err *err) {
     const lf_status wished = choose(r, err);
-    lf_status rc = LF_OK;
+    lf_status rc = wished ? LF_OK : judge(r, o, t, err);
+    if (rc) return rc;
     if (r->dir && ((rc = lf_mkdir_p(r->dir, err)) || (rc = lf_rewind_files(r, err)))) return rc;
     if (wished || (r->dir && (rc = write_adapter(r, o, adapter, err)))) return wished ? wished : rc;
     if (lf_cfg_bool(r->cfg, LF_json)) return lf_rewind_json(r, out, err);
@@ -190,6 +231,7 @@ static lf_status conclude(lf_rewinding *r, lf_opened *o, const char *adapter, FI
 
 static void free_rewind(lf_rewinding *r) {
     for (int64_t i = 0; i < r->n; i++) cJSON_Delete(r->points[i].figures);
+    for (int64_t i = 0; i < r->n_judged; i++) cJSON_Delete(r->judged[i].figures);
     lf_free(r->points);
     lf_free(r->adapter_dir);
 }
@@ -210,7 +252,8 @@ static lf_status run(lf_rewinding *r, lf_opened *o, FILE *out, lf_err *err) {
     if (!rc && !(rc = check(r, o, adapter, err)) && !(rc = lf_adapter_set_scale(o->adapted.adapter, 1, err)) &&
         !(rc = lf_task_open(&t, r->cfg, o->model, o->g, err))) {
         t->interruptible = true;
-        if (!(rc = measure_all(r, o, t, err))) rc = conclude(r, o, adapter, out, err);
+        if (!(rc = open_data(r, t, err)) && !(rc = measure_all(r, o, t, err)))
+            rc = conclude(r, o, t, adapter, out, err);
     }
     lf_task_close(t);
     lf_free(adapter);

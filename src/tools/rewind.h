@@ -18,10 +18,16 @@ typedef struct lf_rewinding {
     const lf_yardstick *yardstick;
     lf_rewind_point *points; /* by rising lambda */
     int64_t n;
-    int64_t knee, chosen;  /* of the points; -1: none */
-    const char *chosen_by; /* "knee", or the keys that asked; NULL: nothing is chosen */
-    const char *dir;       /* output_dir; NULL: nothing is written */
-    char *adapter_dir;     /* where the adapter was written; NULL: it was not */
+    /* The size that is chosen and size 1, on data that did not choose; none where there are no such data (keys
+     * test_data and forgetting_eval_data). Of test_data their figures are those of test. */
+    lf_rewind_point judged[2];
+    int64_t n_judged;
+    bool apart, has_test;              /* there are such data; test_data is among them */
+    const char *chosen_on, *judged_on; /* in words */
+    int64_t knee, chosen;              /* of the points; -1: none */
+    const char *chosen_by;             /* "knee", or the keys that asked; NULL: nothing is chosen */
+    const char *dir;                   /* output_dir; NULL: nothing is written */
+    char *adapter_dir;                 /* where the adapter was written; NULL: it was not */
     bool drawn;
 } lf_rewinding;
 

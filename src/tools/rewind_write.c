@@ -19,17 +19,16 @@ double lf_rewind_figure(const lf_rewind_point *p, const char *name) {
 /* What is shown of a point. The base's own score has no role of its own. */
 enum { N_SHOWN = 4 };
 
-static void columns(const lf_rewinding *r, const lf_metric *out[N_SHOWN]) {
+static void columns(const lf_rewinding *r, bool of_test, const lf_metric *out[N_SHOWN]) {
     const lf_yardstick *y = r->yardstick;
-    out[0] = lf_metric_in_role(y, LF_ROLE_GAIN);
+    out[0] = lf_metric_in_role(y, of_test ? LF_ROLE_TEST_GAIN : LF_ROLE_GAIN);
     out[1] = y->metrics;
     while (strcmp(out[1]->name, "base_after")) out[1]++;
     out[2] = lf_metric_in_role(y, LF_ROLE_COST);
     out[3] = lf_metric_in_role(y, LF_ROLE_KEPT);
 }
 
-static void print_point(const lf_rewinding *r, const lf_metric *const *column, int64_t i, FILE *out) {
-    const lf_rewind_point *p = &r->points[i];
+static void print_point(const lf_rewind_point *p, const lf_metric *const *column, const char *marks, FILE *out) {
     fprintf(out, "%-6g", p->lambda);
     for (int c = 0; c < N_SHOWN; c++) {
         char cell[32];
@@ -40,13 +39,35 @@ static void print_point(const lf_rewinding *r, const lf_metric *const *column, i
             snprintf(cell, sizeof cell, "-");
         fprintf(out, " %15s", cell);
     }
-    fprintf(out, "%s%s\n", i == r->knee ? "  knee" : "", i == r->chosen && i != r->knee ? "  chosen" : "");
+    fprintf(out, "%s\n", marks);
+}
+
+static void print_points(const lf_rewinding *r, FILE *out) {
+    const lf_metric *column[N_SHOWN];
+    columns(r, false, column);
+    for (int64_t i = 0; i < r->n; i++)
+        print_point(&r->points[i], column, i == r->knee ? "  knee" : i == r->chosen ? "  chosen" : "", out);
+}
+
+/* How the choice does on data that did not choose, or that there are none. */
+static void print_judged(const lf_rewinding *r, FILE *out) {
+    const lf_metric *column[N_SHOWN];
+    columns(r, r->has_test, column);
+    if (!r->apart && r->chosen >= 0)
+        fprintf(out, "it was chosen and is judged on the same data, %s; with test_data it is judged on others\n",
+                r->chosen_on);
+    if (!r->apart) return;
+    fprintf(out, "chosen on %s; judged on %s:\n", r->chosen_on, r->judged_on);
+    for (int64_t i = 0; i < r->n_judged; i++) {
+        const bool chosen = r->chosen >= 0 && r->judged[i].lambda == r->points[r->chosen].lambda;
+        print_point(&r->judged[i], column, chosen ? "  chosen" : "", out);
+    }
 }
 
 void lf_rewind_table(const lf_rewinding *r, FILE *out) {
     static const char *const heads[N_SHOWN] = {"new task", "base task", "forgetting", "retention"};
     const lf_metric *column[N_SHOWN];
-    columns(r, column);
+    columns(r, false, column);
     fprintf(out, "%-6s", "lambda");
     for (int c = 0; c < N_SHOWN; c++) {
         char head[48];
@@ -54,12 +75,12 @@ void lf_rewind_table(const lf_rewinding *r, FILE *out) {
         fprintf(out, " %15s", head);
     }
     fputc('\n', out);
-    for (int64_t i = 0; i < r->n; i++) print_point(r, column, i, out);
+    print_points(r, out);
     if (r->chosen >= 0)
-        fprintf(out, "lambda %g is chosen, by %s, on the data that these figures are of\n", r->points[r->chosen].lambda,
-                r->chosen_by);
+        fprintf(out, "lambda %g is chosen, by %s\n", r->points[r->chosen].lambda, r->chosen_by);
     else
         fputs("the curve has no knee: no lambda is better than going straight from one end to the other\n", out);
+    print_judged(r, out);
     if (r->dir)
         fprintf(out, "files: %s/rewind.csv%s%s%s\n", r->dir, r->drawn ? ", rewind.svg" : "",
                 r->adapter_dir ? "; adapter: " : "", r->adapter_dir ? r->adapter_dir : "");
@@ -77,13 +98,21 @@ static cJSON *point_json(const lf_rewind_point *p) {
 
 static double lambda_of(const lf_rewinding *r, int64_t i) { return i < 0 ? NAN : r->points[i].lambda; }
 
+static cJSON *points_json(const lf_rewind_point *p, int64_t n) {
+    lf_obj list = lf_list_new();
+    for (int64_t i = 0; i < n; i++) lf_list_put(&list, point_json(&p[i]));
+    return lf_obj_take(&list);
+}
+
 lf_status lf_rewind_json(const lf_rewinding *r, FILE *out, lf_err *err) {
-    lf_obj o = lf_obj_new(), list = lf_list_new();
-    for (int64_t i = 0; i < r->n; i++) lf_list_put(&list, point_json(&r->points[i]));
-    lf_obj_put(&o, "points", lf_obj_take(&list));
+    lf_obj o = lf_obj_new();
+    lf_obj_put(&o, "points", points_json(r->points, r->n));
     lf_obj_number(&o, "knee", lambda_of(r, r->knee));
     lf_obj_number(&o, "chosen", lambda_of(r, r->chosen));
     lf_obj_string(&o, "chosen_by", r->chosen < 0 ? NULL : r->chosen_by);
+    lf_obj_string(&o, "chosen_on", r->chosen_on);
+    lf_obj_string(&o, "judged_on", r->judged_on);
+    lf_obj_put(&o, "judged", points_json(r->judged, r->n_judged));
     lf_obj_string(&o, "output_dir", r->dir);
     lf_obj_string(&o, "adapter", r->adapter_dir);
     return lf_json_write_line(out, lf_obj_take(&o), err);
@@ -166,7 +195,7 @@ static void plot(FILE *f, const char *x, int y, int64_t color) {
 static lf_status draw(lf_rewinding *r, lf_err *err) {
     lf_atomic_file a;
     const lf_metric *column[N_SHOWN];
-    columns(r, column);
+    columns(r, false, column);
     lf_status rc = lf_plot_open(&a, r->dir, "rewind", 1080, 400, err);
     if (!rc) {
         write_points(r, column, a.f);

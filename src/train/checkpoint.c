@@ -100,18 +100,18 @@ typedef struct counters {
     int64_t optimizer_steps, max_steps, planned_steps; /* as total_steps and planned_steps of lf_run */
 } counters;
 
-/* All are 0 or more. WHOLE: an int64_t that is always there, else a double that may be missing (NAN). */
+/* WHOLE: an int64_t of 0 or more that is always there, else a double that may be missing (NAN). */
 static const struct {
     const char *name;
     bool whole;
     size_t at;
-    double most;
+    double least, most;
     const char *most_of; /* another one, before it here, that it does not exceed; NULL: `most` */
 } counter_list[] = {
 #define WHOLE(name, member, most_of)                                                                                   \
-    { name, true, offsetof(counters, member), LF_NO_MAX, most_of }
-#define REAL(name, member, most)                                                                                       \
-    { name, false, offsetof(counters, member), most, NULL }
+    { name, true, offsetof(counters, member), 0, LF_NO_MAX, most_of }
+#define REAL(name, member, least, most)                                                                                \
+    { name, false, offsetof(counters, member), least, most, NULL }
     WHOLE("max_steps", max_steps, NULL),
     WHOLE("planned_steps", planned_steps, "max_steps"),
     WHOLE("global_step", at.step, "max_steps"),
@@ -121,11 +121,12 @@ static const struct {
     WHOLE("skipped_images", at.skipped_images, NULL),
     WHOLE("targets_since_log", at.since_log.targets, NULL),
     WHOLE("correct_since_log", at.since_log.correct, "targets_since_log"),
-    REAL("loss_since_log", at.since_log.loss, HUGE_VAL),
-    REAL("train_seconds", at.train_seconds, HUGE_VAL),
-    REAL("best_metric", at.best_metric, HUGE_VAL),
-    REAL("eval_accuracy_before", at.eval_accuracy_before, 1),
-    REAL("eval_loss_before", at.eval_loss_before, HUGE_VAL),
+    REAL("loss_since_log", at.since_log.loss, 0, HUGE_VAL),
+    REAL("train_seconds", at.train_seconds, 0, HUGE_VAL),
+    REAL("best_metric", at.best_metric, -HUGE_VAL, HUGE_VAL),
+    REAL("best_forgetting", at.best_forgetting, -HUGE_VAL, HUGE_VAL),
+    REAL("eval_accuracy_before", at.eval_accuracy_before, 0, 1),
+    REAL("eval_loss_before", at.eval_loss_before, 0, HUGE_VAL),
 #undef REAL
 #undef WHOLE
 };
@@ -149,9 +150,9 @@ static lf_status check_counter(const counters *c, int i, double x, const char *p
     for (int j = 0; counter_list[i].most_of && j < i; j++)
         if (strcmp(counter_list[j].name, counter_list[i].most_of) == 0)
             most = (double)*(const int64_t *)((const char *)c + counter_list[j].at);
-    if (isnan(x) || (x >= 0 && x <= most)) return LF_OK;
-    return lf_fail(err, LF_EDATA, "%s: key '%s': expected 0 to %.17g%s%s, found %.17g; take an older checkpoint", path,
-                   counter_list[i].name, most, counter_list[i].most_of ? ", which is " : "",
+    if (isnan(x) || (x >= counter_list[i].least && x <= most)) return LF_OK;
+    return lf_fail(err, LF_EDATA, "%s: key '%s': expected %g to %.17g%s%s, found %.17g; take an older checkpoint", path,
+                   counter_list[i].name, counter_list[i].least, most, counter_list[i].most_of ? ", which is " : "",
                    counter_list[i].most_of ? counter_list[i].most_of : "", x);
 }
 
@@ -509,7 +510,7 @@ static void forget_best_elsewhere(lf_run *run) {
     lf_warn("%s/checkpoint-%lld, the best so far, is not there: the best is looked for from step %lld on", run->dir,
             (long long)run->progress.best_step, (long long)run->progress.step);
     run->progress.best_step = 0;
-    run->progress.best_metric = NAN;
+    run->progress.best_metric = run->progress.best_forgetting = NAN;
 }
 
 static lf_status with_state(lf_run *run, const char *dir, lf_status (*each)(lf_run *, visit_fn, void *, lf_err *),

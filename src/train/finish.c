@@ -64,22 +64,27 @@ static lf_status keep_confusion(const lf_run *run, lf_err *err) {
 
 static lf_status measure(lf_run *run, lf_model *m, lf_err *err) {
     const lf_task_type *task = run->task->type;
-    lf_accuracy a;
+    lf_accuracy eval, test;
     lf_base_score after;
     lf_status rc = measure_update(run, m, err);
     if (rc) return rc;
     run->task->confuses = true;
     if (run->has_eval) {
-        if ((rc = task->evaluate(run->task, &a, m, LF_DATA_EVAL, NULL, err))) return rc;
-        lf_results_put(&run->results, LF_DATA_EVAL, &a);
+        if ((rc = task->evaluate(run->task, &eval, m, LF_DATA_EVAL, NULL, err))) return rc;
+        lf_results_put(&run->results, LF_DATA_EVAL, &eval);
     }
     if (run->has_test) {
-        if ((rc = task->evaluate(run->task, &a, m, LF_DATA_TEST, NULL, err))) return rc;
-        lf_results_put(&run->results, LF_DATA_TEST, &a);
+        if ((rc = task->evaluate(run->task, &test, m, LF_DATA_TEST, NULL, err))) return rc;
+        lf_results_put(&run->results, LF_DATA_TEST, &test);
     }
     if ((rc = keep_confusion(run, err)) || !run->has_base) return rc;
-    if ((rc = lf_task_measure_tuned(run->task, &after, m, err))) return rc;
-    lf_results_put_base(&run->results, &run->before, &after);
+    if (run->selects) {
+        if ((rc = lf_task_measure_tuned(run->task, LF_DATA_BASE_EVAL, &after, m, err))) return rc;
+        run->results.selection =
+            lf_results_selection(task, run->has_eval ? &eval : NULL, &run->before[LF_DATA_BASE_EVAL], &after);
+    }
+    if ((rc = lf_task_measure_tuned(run->task, LF_DATA_BASE, &after, m, err))) return rc;
+    lf_results_put_base(&run->results, &run->before[LF_DATA_BASE], &after);
     return LF_OK;
 }
 
@@ -114,6 +119,7 @@ lf_status lf_run_finish(lf_run *run, lf_err *err) {
     const bool full = run->method == LF_METHOD_FULL;
     lf_adapted b = {0}; /* what was written, read back */
     char *path = lf_path_join(run->dir, full ? "model" : "adapter");
+    lf_run_say_best(run);
     lf_status rc = path ? restore_best(run, err) : lf_no_memory(err, "%s", run->dir);
     if (!rc) rc = full ? write_model(run, path, err) : write_adapter(run, path, err);
     if (!rc) rc = lf_adapted_open(&b, full ? path : run->model->path, full ? NULL : path, run->k, LF_LOAD_FROZEN, err);

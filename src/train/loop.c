@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "base/slice.h"
 #include "train/run.h"
 
 typedef struct loop {
@@ -133,64 +132,18 @@ static lf_status log_step(loop *l, lf_err *err) {
     return lf_metrics_write(&run->metrics, lf_obj_take(&row), err);
 }
 
-const char *lf_run_best_metric(const lf_run *run) {
-    return lf_cfg_is_given(run->cfg, LF_metric_for_best_model) ? lf_cfg_str(run->cfg, LF_metric_for_best_model)
-                                                               : run->task->type->best_metric;
-}
-
-static bool is_better(const lf_run *run, double metric) {
-    const bool loss = strcmp(lf_run_best_metric(run), "loss") == 0;
-    const bool greater =
-        lf_cfg_is_given(run->cfg, LF_greater_is_better) ? lf_cfg_bool(run->cfg, LF_greater_is_better) : !loss;
-    if (isnan(metric)) return false;
-    return isnan(run->progress.best_metric) ||
-           (greater ? metric > run->progress.best_metric : metric < run->progress.best_metric);
-}
-
-/* What metric_for_best_model can be, in its order. */
-enum { METRICS = 9 };
-static const char *const metric_names[METRICS] = {"accuracy", "loss", "f1_macro", "f1_micro", "f1_weighted",
-                                                  "matthews", "auc",  "pearson",  "spearman"};
-
-/* NAN where the data's labels are of another kind. */
-static double metric_number(const lf_accuracy *a, int i) {
-    const double values[METRICS] = {a->accuracy,
-                                    a->loss,
-                                    a->counted[LF_COUNTED_f1_macro],
-                                    a->counted[LF_COUNTED_f1_micro],
-                                    a->counted[LF_COUNTED_f1_weighted],
-                                    a->counted[LF_COUNTED_matthews],
-                                    a->auc,
-                                    a->pearson,
-                                    a->spearman};
-    return values[i];
-}
-
-static double metric_in(const lf_accuracy *a, const char *name) {
-    for (int i = 0; i < METRICS; i++)
-        if (!strcmp(metric_names[i], name)) return metric_number(a, i);
-    return NAN;
-}
-
-/* By one that these data have no number of, no model would ever be the best. Told before anything is trained. */
-static lf_status check_metric(const lf_run *run, const lf_accuracy *a, lf_err *err) {
-    const char *name = lf_run_best_metric(run);
-    char list[200] = "";
-    if (!lf_cfg_is_given(run->cfg, LF_metric_for_best_model) || !isnan(metric_in(a, name))) return LF_OK;
-    for (int i = 0; i < METRICS; i++)
-        if (!isnan(metric_number(a, i))) lf_list_append(list, sizeof list, metric_names[i]);
-    return lf_cfg_fail(run->cfg, LF_metric_for_best_model, err,
-                       "'%s' is not measured on these evaluation data; expected one of %s", name, list);
-}
-
-static void note_best(lf_run *run, const lf_accuracy *a) {
-    const double metric = metric_in(a, lf_run_best_metric(run));
-    if (is_better(run, metric)) {
-        run->progress.best_metric = metric;
-        run->progress.best_step = run->progress.step;
-        run->progress.evals_without_gain = 0;
-    } else
-        run->progress.evals_without_gain++;
+/* In the order in which data are read. */
+static lf_status find(lf_run *run, lf_found *f, lf_accuracy *a, lf_base_score *base, lf_err *err) {
+    const lf_task_type *task = run->task->type;
+    lf_base_score chosen;
+    lf_status rc = LF_OK;
+    *f = (lf_found){.eval = run->has_eval ? a : NULL, .selection = LF_NO_SELECTION};
+    if (run->has_eval && (rc = task->evaluate(run->task, a, run->model, LF_DATA_EVAL, NULL, err))) return rc;
+    if (run->selects) {
+        if ((rc = lf_task_measure_tuned(run->task, LF_DATA_BASE_EVAL, &chosen, run->model, err))) return rc;
+        f->selection = lf_results_selection(task, f->eval, &run->before[LF_DATA_BASE_EVAL], &chosen);
+    }
+    return run->has_base ? lf_task_measure_tuned(run->task, LF_DATA_BASE, base, run->model, err) : LF_OK;
 }
 
 static lf_status evaluate(loop *l, lf_err *err) {
@@ -199,22 +152,22 @@ static lf_status evaluate(loop *l, lf_err *err) {
     const double began = lf_now();
     lf_accuracy a;
     lf_base_score base;
-    lf_status rc = LF_OK;
+    lf_found f;
     lf_err cause = {0};
-    if (run->has_eval && !(rc = task->evaluate(run->task, &a, run->model, LF_DATA_EVAL, NULL, &cause))) {
-        if (run->progress.step == 0) {
-            if ((rc = check_metric(run, &a, err))) return rc;
-            run->progress.eval_accuracy_before = a.accuracy;
-            run->progress.eval_loss_before = a.loss;
-        } else
-            note_best(run, &a);
-    }
-    if (run->has_base && !rc) rc = lf_task_measure_tuned(run->task, &base, run->model, &cause);
+    lf_status rc = find(run, &f, &a, &base, &cause);
     if (rc) return lf_fail(err, rc, "step %lld: %s", (long long)run->progress.step, cause.message);
+    if (run->progress.step) {
+        lf_run_note_best(run, &f);
+    } else {
+        if ((rc = lf_run_check_metric(run, &f, err))) return rc;
+        if (run->has_eval) run->progress.eval_accuracy_before = a.accuracy;
+        if (run->has_eval) run->progress.eval_loss_before = a.loss;
+    }
     lf_obj row = begin_row(run);
     char text[200];
-    lf_results_step(&row, task->judged_by, run->has_eval ? &a : NULL, run->has_base ? &base : NULL);
-    task->say(text, sizeof text, run->has_eval ? &a : NULL, run->has_base ? &base : NULL);
+    lf_results_step(&row, task->judged_by, f.eval, run->has_base ? &base : NULL);
+    lf_selection_put(&row, &f.selection);
+    task->say(text, sizeof text, f.eval, run->has_base ? &base : NULL);
     if (text[0]) lf_info("step %lld: %s", (long long)run->progress.step, text);
     l->eval_seconds += lf_now() - began;
     return lf_metrics_write(&run->metrics, lf_obj_take(&row), err);

@@ -21,8 +21,9 @@ typedef struct lf_window {
 typedef struct lf_progress_state {
     int64_t step; /* steps done: windows of `accumulation` micro-batches */
     lf_window since_log;
-    double best_metric; /* NAN: none yet */
-    int64_t best_step;  /* 0: none yet */
+    double best_metric;     /* NAN: none yet */
+    double best_forgetting; /* of the same evaluation, as shown (points, nats); NAN: it chooses nothing */
+    int64_t best_step;      /* 0: none yet */
     int64_t evals_without_gain;
     int64_t skipped_images;
     double train_seconds;
@@ -44,7 +45,8 @@ typedef struct lf_run {
     lf_task *task;                     /* data, loss and judgement */
     char data_hash[LF_DATA_ROLES][33]; /* of the bytes of each role's files (data/fingerprint.h); "": it has none */
     bool has_eval, has_test, has_base; /* has_base: forgetting_data is given, and the untouched base measured on it */
-    lf_base_score before;              /* of the untouched base */
+    bool selects; /* by what is forgotten: the base's data have a part to choose on (LF_DATA_BASE_EVAL) */
+    lf_base_score before[LF_DATA_ROLES]; /* of the untouched base, on the data of its roles */
     lf_trainable *trainables;
     int64_t n_trainables;
     lf_optimizer optimizer;
@@ -79,7 +81,22 @@ lf_status lf_checkpoint_restore_weights(lf_run *run, const char *path, lf_err *e
 
 /* loop.c: from run->progress.step to the end; LF_EINTERRUPTED after writing a checkpoint. */
 lf_status lf_run_loop(lf_run *run, lf_err *err);
+
+/* What an evaluation found to choose by. */
+typedef struct lf_found {
+    const lf_accuracy *eval; /* NULL: no evaluation data */
+    lf_selection selection;  /* count 0: what is forgotten chooses nothing */
+} lf_found;
+
+/* best.c: which evaluation is the best. */
 const char *lf_run_best_metric(const lf_run *run); /* "accuracy", "loss", ... */
+/* Before anything is trained: is there what the best is to be found by? */
+lf_status lf_run_check_choice(const lf_run *run, lf_err *err);
+/* The same of the first evaluation: by a metric that these data have no number of, no model would ever be the best. */
+lf_status lf_run_check_metric(const lf_run *run, const lf_found *f, lf_err *err);
+void lf_run_note_best(lf_run *run, const lf_found *f);
+/* That no evaluation was within max_forgetting, where none was. */
+void lf_run_say_best(const lf_run *run);
 
 /* run_data.c: whether the data are still what they were. */
 lf_status lf_run_hash_data(lf_run *run, lf_err *err);

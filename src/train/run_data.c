@@ -10,6 +10,7 @@ static const lf_key_id keys[LF_DATA_ROLES] = {
     [LF_DATA_EVAL] = LF_eval_data,
     [LF_DATA_TEST] = LF_test_data,
     [LF_DATA_BASE] = LF_forgetting_data,
+    [LF_DATA_BASE_EVAL] = LF_forgetting_eval_data,
 };
 
 lf_status lf_run_hash_data(lf_run *run, lf_err *err) {
@@ -49,7 +50,7 @@ cJSON *lf_run_data_hashes(const lf_run *run) {
 
 static lf_status check_one(const char *name, const char *now, const cJSON *was, const char *path, lf_err *err) {
     const char *then = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(was, name));
-    if (then && strcmp(then, now) == 0) return LF_OK;
+    if (strcmp(then ? then : "", now) == 0) return LF_OK; /* not recorded: there was no such role */
     return lf_fail(
         err, LF_EUSAGE,
         "%s: the files of '%s' hold other bytes than when the run began (their hash was %.40s and is %s); put "

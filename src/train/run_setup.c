@@ -126,7 +126,9 @@ static lf_status open_train(lf_run *run, lf_err *err) {
     const lf_data_from from = {.key = LF_train_data, .split = "train", .limit = LF_max_train_samples};
     const lf_source_type *source = run->task->source;
     const lf_status rc = source->open_data(run->task, LF_DATA_TRAIN, &from, err);
-    return rc || !is_split(run) ? rc : source->split_data(run->task, lf_cfg_f64(run->cfg, LF_train_val_split), err);
+    return rc || !is_split(run) ? rc
+                                : source->split_data(run->task, LF_DATA_TRAIN, LF_DATA_EVAL,
+                                                     lf_cfg_f64(run->cfg, LF_train_val_split), err);
 }
 
 /* The evaluation data: eval_data, else that share, else val/ beside train/. */
@@ -137,29 +139,23 @@ static lf_status open_eval(lf_run *run, lf_err *err) {
 
 static lf_status open_data(lf_run *run, lf_err *err) {
     const lf_data_from test = {.key = LF_test_data, .split = "test"};
-    const lf_data_from base = {.key = LF_forgetting_data, .split = "test", .limit = LF_max_forgetting_samples};
     const lf_source_type *source = run->task->source;
+    const bool choosing = lf_cfg_selects_by_forgetting(run->cfg);
     lf_status rc;
     if ((rc = open_train(run, err)) || (rc = open_eval(run, err)) || (rc = open_part(run, LF_DATA_TEST, &test, err)) ||
-        (lf_cfg_json(run->cfg, base.key) && (rc = source->open_data(run->task, LF_DATA_BASE, &base, err))))
+        (lf_cfg_json(run->cfg, LF_forgetting_data) && (rc = lf_task_open_base(run->task, choosing, err))))
         return rc;
+    if (!choosing)
+        lf_config_say_no_effect(run->cfg, "forgetting_eval_data",
+                                "where nothing is chosen by forgetting (metric_for_best_model, max_forgetting)");
     run->has_eval = source->has_data(run->task, LF_DATA_EVAL);
     run->has_test = source->has_data(run->task, LF_DATA_TEST);
     run->has_base = source->has_data(run->task, LF_DATA_BASE);
+    run->selects = source->has_data(run->task, LF_DATA_BASE_EVAL);
     if (!run->has_eval || is_split(run))
         lf_config_say_no_effect(run->cfg, "max_eval_samples",
                                 run->has_eval ? "with train_val_split" : "without data for evaluations");
     return lf_run_hash_data(run, err);
-}
-
-/* What waits for a better metric would wait for ever without data to measure it on. */
-static lf_status check_eval_data(const lf_run *run, lf_err *err) {
-    const lf_key_id key = lf_cfg_bool(run->cfg, LF_load_best_model_at_end)       ? LF_load_best_model_at_end
-                          : lf_cfg_i64(run->cfg, LF_early_stopping_patience) > 0 ? LF_early_stopping_patience
-                                                                                 : LF_NO_KEY;
-    if (run->has_eval || !key) return LF_OK;
-    return lf_cfg_fail(run->cfg, key, err,
-                       "needs evaluation data: set eval_data or train_val_split (there is no val/ beside train/)");
 }
 
 static void say_data(const lf_run *run) {
@@ -170,6 +166,7 @@ static void say_data(const lf_run *run) {
         [LF_DATA_EVAL] = {"evaluation", "none (no eval_data, no val/ beside train/, no train_val_split)"},
         [LF_DATA_TEST] = {"test, read once at the end", NULL},
         [LF_DATA_BASE] = {"forgetting, what the model knew before", "not measured (no forgetting_data)"},
+        [LF_DATA_BASE_EVAL] = {"forgetting, to choose by and not to report", NULL},
     };
     for (int role = 0; role < LF_DATA_ROLES; role++) {
         char text[1200];
@@ -267,10 +264,11 @@ static lf_status plan_steps(lf_run *run, lf_err *err) {
 }
 
 static void begin(lf_run *run, const lf_config *cfg) {
-    *run = (lf_run){.cfg = cfg,
-                    .dir = lf_cfg_str(cfg, LF_output_dir),
-                    .lock = -1,
-                    .progress = {.best_metric = NAN, .eval_accuracy_before = NAN, .eval_loss_before = NAN}};
+    *run = (lf_run){
+        .cfg = cfg,
+        .dir = lf_cfg_str(cfg, LF_output_dir),
+        .lock = -1,
+        .progress = {.best_metric = NAN, .best_forgetting = NAN, .eval_accuracy_before = NAN, .eval_loss_before = NAN}};
     lf_results_clear(&run->results, NULL);
     read_method(run);
     run->threads = lf_threads_set((int)lf_cfg_i64(cfg, LF_threads));
@@ -304,9 +302,17 @@ lf_status lf_run_open_data(lf_run *run, const lf_config *cfg, lf_err *err) {
     return open_data(run, err);
 }
 
+static lf_status measure_base(lf_run *run, lf_err *err) {
+    lf_status rc = LF_OK;
+    for (int role = 0; role < LF_DATA_ROLES && !rc; role++)
+        if (lf_data_is_base((lf_data_role)role) && run->task->source->has_data(run->task, (lf_data_role)role))
+            rc = lf_measure_base(run->task, (lf_data_role)role, &run->before[role], err);
+    return rc;
+}
+
 lf_status lf_run_open(lf_run *run, const lf_config *cfg, lf_err *err) {
     lf_status rc;
-    if ((rc = lf_run_open_data(run, cfg, err)) || (rc = check_eval_data(run, err)) || (rc = plan_steps(run, err)))
+    if ((rc = lf_run_open_data(run, cfg, err)) || (rc = lf_run_check_choice(run, err)) || (rc = plan_steps(run, err)))
         return rc;
     run->results.task = run->task->type;
     run->task->interruptible = true; /* until the first step there is nothing to lose */
@@ -314,7 +320,7 @@ lf_status lf_run_open(lf_run *run, const lf_config *cfg, lf_err *err) {
     say_data(run);
     const bool dry = lf_cfg_bool(cfg, LF_dry_run);
     if ((rc = check_examples(run, err))) return rc;
-    if (run->has_base && !dry && (rc = lf_measure_base(run->task, &run->before, err))) return rc;
+    if (!dry && (rc = measure_base(run, err))) return rc;
     if ((rc = lf_task_prepare(run->task, err)) || (rc = attach_adapter(run, err)) ||
         (rc = lf_nn_trainables(&run->model->nn, &run->trainables, &run->n_trainables, err)) ||
         (rc = lf_optimizer_init(&run->optimizer, run->k, run->trainables, run->n_trainables, cfg, err)))

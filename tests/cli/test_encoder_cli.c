@@ -67,6 +67,21 @@ static void test_same_places(void **state) {
     cJSON_Delete(r);
 }
 
+/* Two kinds of figures, accuracy of labels and perplexity of hidden tokens, and what chooses of the same kind. */
+static void test_choosing_by_both(void **state) {
+    (void)state;
+    must(TUNE "--model bert-mlm --output_dir both --metric_for_best_model tradeoff --max_forgetting 9", 0);
+    cJSON *r = results("both");
+    const double a = number(r, "eval_accuracy"), k = number(r, "selection_retention");
+    near(number(r, "selection_tradeoff"), 2 * a * k / (a + k), 1e-12);
+    near(number(r, "selection_forgetting"), -log(k), 1e-12);
+    assert_true(number(r, "selection_samples") > 10 && number(r, "base_tokens") > 10);
+    cJSON_Delete(r);
+    must(TUNE "--model bert-mlm --output_dir kinds --metric_for_best_model tradeoff --forgetting_eval_data films.jsonl",
+         2);
+    if (!strstr(output, "key 'forgetting_eval_data'")) fail_msg("it said: %s", output);
+}
+
 /* The pooler that the file lacks is in the checkpoints and in the adapter. */
 static void test_goes_on(void **state) {
     (void)state;
@@ -158,6 +173,7 @@ static void test_bench(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_forgets),
                                        cmocka_unit_test(test_same_places),
+                                       cmocka_unit_test(test_choosing_by_both),
                                        cmocka_unit_test(test_goes_on),
                                        cmocka_unit_test(test_bench),
                                        cmocka_unit_test(test_mistakes),

@@ -166,6 +166,31 @@ static void test_accumulation_equals_the_big_batch(void **state) {
     assert_true(distance("big", "other") > 1e-5); /* else the bound says nothing */
 }
 
+/* Of language, and with plain text, which is halved by windows: the best by its own rule, told on the half that chose.
+ */
+static void test_choosing_by_both(void **state) {
+    (void)state;
+    static const char *const olds[] = {"train.jsonl", "plain.txt"};
+    for (int i = 0; i < 2; i++) {
+        must(text(ONE "--eval_data eval.jsonl --forgetting_data %s --metric_for_best_model tradeoff --max_steps 3 "
+                      "--eval_strategy steps --eval_steps 1 --max_seq_length 16 --output_dir both%d",
+                  olds[i], i),
+             0);
+        cJSON *r = results(text("both%d", i)), *whole;
+        near(number(r, "selection_tradeoff"), number(r, "selection_retention") / number(r, "eval_perplexity"), 1e-12);
+        near(number(r, "selection_forgetting"), -log(number(r, "selection_retention")), 1e-12);
+        near(number(r, "selection_base_before") * number(r, "selection_retention"),
+             number(r, "selection_base_before") * number(r, "selection_base_before") /
+                 number(r, "selection_base_after"),
+             1e-9);
+        whole = json_of(
+            text("eval --model pre/model --threads 1 --forgetting_data %s --max_seq_length 16 --json", olds[i]));
+        near(number(r, "base_tokens") + number(r, "selection_samples"), number(whole, "base_tokens"), 0);
+        cJSON_Delete(whole);
+        cJSON_Delete(r);
+    }
+}
+
 static void test_a_text_without_targets_does_no_harm(void **state) {
     (void)state;
     put("short.jsonl",
@@ -322,6 +347,7 @@ int main(void) {
         cmocka_unit_test(test_date_is_of_the_run),
         cmocka_unit_test(test_packing_changes_no_loss),
         cmocka_unit_test(test_accumulation_equals_the_big_batch),
+        cmocka_unit_test(test_choosing_by_both),
         cmocka_unit_test(test_a_text_without_targets_does_no_harm),
         cmocka_unit_test(test_choices),
         cmocka_unit_test(test_bench),

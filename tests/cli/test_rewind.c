@@ -156,6 +156,59 @@ static void wishes(void **state) {
     said("retention");
 }
 
+/* With data that judge, the points are of the data that choose, and what is chosen and the adapter as it is are judged
+ * on the others. */
+static void chosen_and_judged_apart(void **state) {
+    (void)state;
+    static const char *const own[] = {"LABEL_0", "LABEL_1", "LABEL_2", "LABEL_3", "LABEL_4"};
+    static const struct {
+        const char *keys, *chosen_on, *judged_on;
+        int chooses, reports; /* examples of the base's task */
+        const char *test;     /* what the judged figures of the new task begin with */
+    } cases[] = {
+        {"", "data and forgetting_data", "data and forgetting_data", 20, 0, NULL},
+        {"--test_data data/test", "data and one half of forgetting_data",
+         "test_data and the other half of forgetting_data", 10, 10, "test_"},
+        {"--forgetting_eval_data other", "data and forgetting_eval_data",
+         "data, which chose it too, and forgetting_data", 15, 20, "eval_"},
+        {"--test_data data/test --forgetting_eval_data other", "data and forgetting_eval_data",
+         "test_data and forgetting_data", 15, 20, "test_"},
+    };
+    write_folder("other", own, 5, 3, 9000);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        cJSON *r = json_of(text("rewind " MODEL "--adapter run/adapter --lambda 0.5 --lambdas 0.5 --data data/val "
+                                "--forgetting_data base --json %s 2>log",
+                                cases[i].keys));
+        assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItem(r, "chosen_on")), cases[i].chosen_on);
+        assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItem(r, "judged_on")), cases[i].judged_on);
+        assert_true(number(point(r, 0.5), "base_samples") == cases[i].chooses);
+        const cJSON *judged = cJSON_GetObjectItem(r, "judged");
+        assert_int_equal(cJSON_GetArraySize(judged), cases[i].reports ? 2 : 0);
+        for (int k = 0; k < cJSON_GetArraySize(judged); k++) {
+            const cJSON *p = cJSON_GetArrayItem(judged, k);
+            assert_true(number(p, "lambda") == (k ? 1 : 0.5) && number(p, "base_samples") == cases[i].reports);
+            cJSON *e = json_of(text("eval " MODEL "--adapter run/adapter --adapter_scale %g --data %s "
+                                    "--forgetting_data base --json 2>log",
+                                    k ? 1 : 0.5, cases[i].test[0] == 't' ? "data/test" : "data/val"));
+            assert_true(number(p, text("%saccuracy", cases[i].test)) == number(e, "eval_accuracy"));
+            assert_true(number(p, text("%sloss", cases[i].test)) == number(e, "eval_loss"));
+            if (cases[i].reports == 20) same_numbers(p, e, "base_", 6);
+            cJSON_Delete(e);
+        }
+        cJSON_Delete(r);
+    }
+    must(run("rewind " MODEL "--adapter run/adapter --lambda 0.5 --data data/val --forgetting_data base"), 0);
+    said("chosen and is judged on the same data, data and forgetting_data");
+    must(run("rewind " MODEL "--adapter run/adapter --lambda 0.5 --lambdas 1 --data data/val --forgetting_data base "
+             "--test_data data/test"),
+         0);
+    said("judged on test_data and the other half of forgetting_data:");
+    must(
+        run("rewind " MODEL "--adapter run/adapter --data data/val --forgetting_data base --forgetting_eval_data base"),
+        2);
+    said("forgetting_eval_data");
+}
+
 static void mistakes(void **state) {
     (void)state;
     static const char rewind_it[] = "rewind " MODEL "--adapter run/adapter --data data/test --forgetting_data base ";
@@ -183,8 +236,9 @@ static void mistakes(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(points_are_those_of_eval),
-                                       cmocka_unit_test(the_written_adapter), cmocka_unit_test(beside_the_factors),
-                                       cmocka_unit_test(wishes), cmocka_unit_test(mistakes)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(points_are_those_of_eval), cmocka_unit_test(the_written_adapter),
+        cmocka_unit_test(beside_the_factors),       cmocka_unit_test(wishes),
+        cmocka_unit_test(chosen_and_judged_apart),  cmocka_unit_test(mistakes)};
     return cmocka_run_group_tests(tests, start, teardown);
 }

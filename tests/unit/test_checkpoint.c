@@ -80,6 +80,7 @@ static void stir(lf_run *run, float offset) {
     run->progress = (lf_progress_state){.step = 5,
                                         .since_log = {0.1 + 0.2, 7, 3},
                                         .best_metric = 1.0 / 3,
+                                        .best_forgetting = -0.1, /* the base got better */
                                         .best_step = 2,
                                         .evals_without_gain = 1,
                                         .skipped_images = 9,
@@ -106,6 +107,7 @@ static void assert_same_run(const lf_run *a, const lf_run *b) {
     assert_true(p->skipped_images == q->skipped_images && p->since_log.targets == q->since_log.targets &&
                 p->since_log.correct == q->since_log.correct);
     assert_true(p->since_log.loss == q->since_log.loss && p->best_metric == q->best_metric);
+    assert_true(p->best_forgetting == q->best_forgetting);
     assert_true(p->train_seconds == q->train_seconds && p->eval_accuracy_before == q->eval_accuracy_before);
 }
 

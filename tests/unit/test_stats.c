@@ -309,6 +309,62 @@ static void test_knee(void **state) {
     assert_int_equal(lf_knee(corner, 2), -1);
     assert_int_equal(lf_knee(NULL, 0), -1);
 }
+/* ---- the best of several ---- */
+
+static void test_better(void **state) {
+    (void)state;
+    static const struct {
+        lf_wish wish;
+        lf_candidate a, b;
+        bool a_is, b_is; /* better than the other */
+    } cases[] = {
+#define ANY {false, NAN}
+#define LEAST                                                                                                          \
+    { true, NAN }
+#define UP_TO_5                                                                                                        \
+    { false, 5 }
+        {ANY, {0.9, NAN}, {0.8, NAN}, true, false},
+        {LEAST, {0.9, NAN}, {0.8, NAN}, false, true},
+        {ANY, {0.9, NAN}, {0.9, NAN}, false, false}, /* ties: neither, the first stays */
+        {ANY, {0.9, 2}, {0.9, 3}, true, false},      /* ties go to less forgetting */
+        {LEAST, {0.9, 3}, {0.9, 2}, false, true},
+        {ANY, {0.9, 2}, {0.9, NAN}, false, false},
+        {ANY, {0.8, -9}, {0.9, 9}, false, true}, /* else nobody asks what it costs */
+        {ANY, {NAN, 0}, {0.1, 9}, false, true},  /* what was not measured is no best */
+        {ANY, {NAN, 0}, {NAN, 9}, false, false},
+        {UP_TO_5, {0.8, 5}, {0.9, 5.01}, true, false}, /* within the limit, which is within */
+        {UP_TO_5, {0.8, 5}, {0.9, 4}, false, true},
+        {UP_TO_5, {0.8, 5}, {0.9, NAN}, true, false}, /* not known is not within */
+        {UP_TO_5, {0.8, 6}, {0.9, 7}, true, false},   /* none within: least forgetting */
+        {UP_TO_5, {0.8, 6}, {0.9, 6}, false, true},
+        {UP_TO_5, {0.9, 6}, {0.8, NAN}, true, false},
+        {UP_TO_5, {0.9, 6}, {0.9, 6}, false, false},
+        {{true, 5}, {0.8, 4}, {0.9, 3}, true, false},
+#undef ANY
+#undef LEAST
+#undef UP_TO_5
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const bool a_is = lf_is_better(&cases[i].wish, cases[i].a, cases[i].b),
+                   b_is = lf_is_better(&cases[i].wish, cases[i].b, cases[i].a);
+        if (a_is != cases[i].a_is || b_is != cases[i].b_is) fail_msg("case %zu: %d and %d", i, a_is, b_is);
+    }
+}
+
+static void test_tradeoff(void **state) {
+    (void)state;
+    const lf_yardstick *y = lf_yardsticks;
+    assert_near(lf_tradeoff_of(&y[LF_BY_ACCURACY], 0.5, 1), 2.0 / 3);
+    assert_near(lf_tradeoff_of(&y[LF_BY_ACCURACY_BESIDE_TEXT], 0.5, 0.5), 0.5);
+    assert_near(lf_tradeoff_of(&y[LF_BY_CORRELATION], -0.5, 1), 0);
+    /* a nat learned is worth a nat kept */
+    assert_near(lf_tradeoff_of(&y[LF_BY_PERPLEXITY], 10, 0.8), 0.08);
+    assert_near(lf_tradeoff_of(&y[LF_BY_PERPLEXITY], 10 * exp(0.3), 0.8),
+                lf_tradeoff_of(&y[LF_BY_PERPLEXITY], 10, 0.8 * exp(-0.3)));
+    assert_true(isnan(lf_tradeoff_of(&y[LF_BY_PERPLEXITY], 0, 0.8)) && isnan(lf_tradeoff_of(y, NAN, 0.8)) &&
+                isnan(lf_tradeoff_of(y, 0.5, NAN)));
+}
+
 static void test_harmonic_mean(void **state) {
     (void)state;
     assert_near(lf_harmonic_mean(0.5, 1), 2.0 / 3);
@@ -416,6 +472,8 @@ int main(void) {
         cmocka_unit_test(test_holm),
         cmocka_unit_test(test_change),
         cmocka_unit_test(test_intervals_cover),
+        cmocka_unit_test(test_better),
+        cmocka_unit_test(test_tradeoff),
         cmocka_unit_test(test_harmonic_mean),
         cmocka_unit_test(test_figures_whole),
         cmocka_unit_test(test_figures_told_apart),

@@ -104,7 +104,7 @@ static void test_cells_and_groups(void **state) {
     }
     const lf_cell *last = &s->cells[3];
     assert_true(last->n_done == 2 && last->n_diverged == 1 && last->n_failed == 0 && last->n_unfinished == 0 &&
-                last->n_gains == 2);
+                last->n_candidates == 2);
     const lf_sample a = metric(s, &s->cells[0], "eval_accuracy"), h = metric(s, &s->cells[0], "harmonic_mean");
     assert_int_equal(a.n, 3);
     assert_near(a.mean, 0.7);
@@ -387,6 +387,55 @@ static void test_positions_of_runs_without_results(void **state) {
     assert_int_equal(s->n_groups, 1);
     assert_true(lf_start_position(s->groups[0].start) == 0.25);
     done(s);
+}
+
+/* ---- rates chosen by what was forgotten ---- */
+
+/* What is reported would choose otherwise in each case: gains fall with the rate, and so does reported retention. */
+static void test_selection(void **state) {
+    (void)state;
+    static const struct {
+        const char *keys;
+        double tradeoffs[3], costs[3]; /* of the data that choose */
+        double rate;
+        bool beyond, tied;
+    } cases[] = {
+        {"", {.5, .6, .4}, {.3, .1, .05}, 1, false, false},
+        {", \"metric_for_best_model\": \"accuracy\"", {.5, .6, .4}, {.3, .1, .05}, 1, false, false},
+        {", \"metric_for_best_model\": \"tradeoff\"", {.5, .6, .4}, {.3, .1, .05}, 2, false, false},
+        {", \"metric_for_best_model\": \"tradeoff\"", {.5, .6, .6}, {.3, .1, .05}, 3, false, true},
+        {", \"metric_for_best_model\": \"tradeoff\"", {.5, .6, .6}, {.3, .1, .1}, 2, false, true},
+        {", \"metric_for_best_model\": \"forgetting\"", {.5, .6, .4}, {.3, .1, .05}, 3, false, false},
+        {", \"metric_for_best_model\": \"retention\"", {.5, .6, .4}, {.3, .1, .2}, 2, false, false},
+        {", \"max_forgetting\": 15", {.5, .6, .4}, {.3, .1, .05}, 2, false, false},
+        {", \"max_forgetting\": 10", {.5, .6, .4}, {.3, .1, .05}, 2, false, false},
+        {", \"max_forgetting\": 1", {.5, .6, .4}, {.3, .1, .05}, 3, true, false},
+        {", \"max_forgetting\": 15, \"metric_for_best_model\": \"tradeoff\"",
+         {.7, .5, .6},
+         {.3, .1, .05},
+         3,
+         false,
+         false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        for (int k = 0; k < 3; k++) {
+            char name[8], keys[200], more[200];
+            snprintf(name, sizeof name, "r%d", k);
+            snprintf(keys, sizeof keys, "\"learning_rate\": %d, \"seed\": 1%s", k + 1, cases[i].keys);
+            snprintf(more, sizeof more,
+                     ", \"selection_tradeoff\": %g, \"selection_forgetting\": %g, \"selection_retention\": %g",
+                     cases[i].tradeoffs[k], cases[i].costs[k], 1 - cases[i].costs[k]);
+            put_started(name, keys, 0.9 - 0.1 * k, 0.1 + 0.1 * k, more);
+        }
+        lf_summary *s = summarize();
+        const lf_cohort *g = &s->groups[0];
+        if (g->best < 0 || s->cells[g->best].learning_rate != cases[i].rate)
+            fail_msg("case %zu: rate %g", i, g->best < 0 ? NAN : s->cells[g->best].learning_rate);
+        if (g->beyond != cases[i].beyond || g->tied != cases[i].tied)
+            fail_msg("case %zu: beyond %d, tied %d", i, g->beyond, g->tied);
+        done(s);
+        clean_set(NULL);
+    }
 }
 
 /* ---- several tasks ---- */
@@ -748,6 +797,7 @@ int main(void) {
         TEST(test_keys),
         TEST(test_positions),
         TEST(test_positions_of_runs_without_results),
+        TEST(test_selection),
         TEST(test_families),
         TEST(test_language),
         TEST(test_results_csv),

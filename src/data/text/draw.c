@@ -23,8 +23,8 @@ static lf_status take_side(int64_t *pick, int64_t *n, const lf_text_draw *draw, 
     const int64_t all = *n, held = llround(draw->held_share * (double)all);
     if (held == 0 || held == all)
         return lf_fail(err, LF_EDATA,
-                       "%s: a share of %g leaves nothing on one side of %" PRId64 " examples; use another "
-                       "train_val_split",
+                       "%s: a share of %g leaves nothing on one side of %" PRId64 " examples (train_val_split, or "
+                       "forgetting_data that is halved)",
                        path, draw->held_share, all);
     int64_t *order = lf_malloc((size_t)all * sizeof *order), *const from = order + (draw->held ? 0 : held);
     if (!order) return lf_no_memory(err, "splitting %s", path);

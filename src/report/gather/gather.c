@@ -84,26 +84,13 @@ static lf_status walk(const search *s, const char *below, int depth, lf_err *err
 
 /* ---- what runs are judged by ---- */
 
-static const char *gain_name(const lf_yardstick *y) { return lf_metric_in_role(y, LF_ROLE_GAIN)->name; }
-
-const lf_yardstick *lf_yardstick_in(const cJSON *results, int *n) {
-    const lf_yardstick *found = NULL;
-    *n = 0;
-    for (const lf_yardstick *y = lf_yardsticks; y < lf_yardsticks + LF_N_YARDSTICKS; y++) {
-        if (!cJSON_GetObjectItemCaseSensitive(results, gain_name(y))) continue;
-        if (y->mark && !cJSON_GetObjectItemCaseSensitive(results, y->mark)) continue;
-        if (!found || y->mark) found = y;
-        *n += !y->mark;
-    }
-    return found ? found : lf_yardsticks;
-}
-
 static lf_status not_one_gain(const lf_gathered *g, const lf_gathered_run *r, int n, lf_err *err) {
     char names[200] = "";
     for (int i = 0; i < LF_N_YARDSTICKS; i++) {
         const size_t used = strlen(names);
         if (lf_yardsticks[i].mark) continue;
-        snprintf(names + used, sizeof names - used, "%s%s", i ? " or " : "", gain_name(&lf_yardsticks[i]));
+        snprintf(names + used, sizeof names - used, "%s%s", i ? " or " : "",
+                 lf_metric_in_role(&lf_yardsticks[i], LF_ROLE_GAIN)->name);
     }
     return lf_fail(err, LF_EDATA, "%s/%s/all_results.json: expected either %s, found %s", g->dir, r->name, names,
                    n ? "several" : "none");

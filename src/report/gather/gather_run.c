@@ -63,6 +63,20 @@ out:
     return rc;
 }
 
+static const char *gain_name(const lf_yardstick *y) { return lf_metric_in_role(y, LF_ROLE_GAIN)->name; }
+
+const lf_yardstick *lf_yardstick_in(const cJSON *results, int *n) {
+    const lf_yardstick *found = NULL;
+    *n = 0;
+    for (const lf_yardstick *y = lf_yardsticks; y < lf_yardsticks + LF_N_YARDSTICKS; y++) {
+        if (!cJSON_GetObjectItemCaseSensitive(results, gain_name(y))) continue;
+        if (y->mark && !cJSON_GetObjectItemCaseSensitive(results, y->mark)) continue;
+        if (!found || y->mark) found = y;
+        *n += !y->mark;
+    }
+    return found ? found : lf_yardsticks;
+}
+
 static lf_status judge_results(lf_gathered_run *r, lf_err *err) {
     int n;
     const char *how = lf_collapsed_how(r->results, lf_yardstick_in(r->results, &n));

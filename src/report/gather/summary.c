@@ -128,6 +128,20 @@ static bool any_eval(const lf_gathered *g) {
     return false;
 }
 
+/* Runs that have no figure to choose by are not counted; one whose cost is not known makes that of all unknown. */
+static void measure_candidate(const lf_summary *s, lf_cell *c) {
+    lf_candidate sum = {0, 0};
+    for (int64_t i = 0; i < c->n_runs; i++) {
+        const lf_candidate one = lf_candidate_of(s, &s->from->runs[c->runs[i]]);
+        if (!isfinite(one.figure)) continue;
+        sum.figure += one.figure;
+        sum.cost += one.cost;
+        c->n_candidates++;
+    }
+    const double n = (double)c->n_candidates;
+    c->candidate = c->n_candidates ? (lf_candidate){sum.figure / n, sum.cost / n} : (lf_candidate){NAN, NAN};
+}
+
 static void measure_cell(const lf_summary *s, lf_cell *c, double *values) {
     const lf_metric *metrics = s->from->yardstick->metrics;
     for (int m = 0; metrics[m].name; m++) {
@@ -140,11 +154,13 @@ static void measure_cell(const lf_summary *s, lf_cell *c, double *values) {
         c->metrics[m] = lf_sample_of(values, n);
         if (metrics[m].role == LF_ROLE_COST) c->outcome.cost = c->metrics[m].mean;
     }
+    int64_t n_gains = 0;
     for (int64_t i = 0; i < c->n_runs; i++) {
-        values[c->n_gains] = lf_gain_of(s, &s->from->runs[c->runs[i]]);
-        c->n_gains += isfinite(values[c->n_gains]);
+        values[n_gains] = lf_gain_of(s, &s->from->runs[c->runs[i]]);
+        n_gains += isfinite(values[n_gains]);
     }
-    c->outcome.gain = lf_sample_of(values, c->n_gains).mean;
+    c->outcome.gain = lf_sample_of(values, n_gains).mean;
+    measure_candidate(s, c);
 }
 
 /* The same run twice is no second seed: the intervals would be too narrow. */
@@ -174,6 +190,7 @@ lf_status lf_summary_new(lf_summary **out, const lf_gathered *g, const char *bas
     if (rc) goto out;
     s->from = g;
     s->by_eval = any_eval(g);
+    for (int64_t i = 0; i < g->n_runs; i++) s->by_forgetting = s->by_forgetting || lf_selection_of(&g->runs[i]);
     if ((rc = sort_runs(s, err)) || (rc = make_cells(s, err))) goto out;
     for (int64_t i = 0; i < s->n_cells; i++) measure_cell(s, &s->cells[i], values);
     for (int64_t i = 0; i < s->n_groups && !rc; i++) {

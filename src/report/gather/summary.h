@@ -12,8 +12,9 @@ typedef struct lf_cell {
     int64_t *runs; /* indices into the gathered runs, by seed; a piece of the summary's array */
     int64_t n_runs, n_done, n_diverged, n_failed, n_unfinished;
     int64_t n_collapsed;               /* of those that are done, whose figures count like any */
-    int64_t n_gains;                   /* runs that are done and have a gain */
     lf_sample metrics[LF_MAX_METRICS]; /* over the runs that are done and have the figure */
+    lf_candidate candidate; /* what its learning rate is chosen by: means over the runs that have the figure */
+    int64_t n_candidates;   /* which are so many */
     lf_outcome outcome; /* means over the runs that are done: gain is accuracy or -ln perplexity; cost is forgetting.
                            NAN where not known */
     bool best;          /* the group's best learning rate */
@@ -39,8 +40,10 @@ typedef enum lf_differs {
  * (config/config.h: `seed`, `learning_rate`, `head_learning_rate`). Its best learning rate is the one of the largest
  * mean gain on evaluation data among those at which every run is done (of equals the one that forgets less, of those
  * the smaller); none where there is no evaluation data: a choice by test data would not be one (then best is -1, and it
- * is said). A group with one learning rate has nothing to choose: that is its best once every run is done, whatever it
- * was judged by. */
+ * is said). Where the runs
+ * themselves select by forgetting (metric_for_best_model, max_forgetting), rates are chosen in the same way, by the
+ * means of what was found on the data that they selected on. A group with one learning rate has nothing to choose: that
+ * is its best once every run is done, whatever it was judged by. */
 typedef struct lf_cohort {
     char *name;            /* "init_lora_weights intermediate, init_position 0.5"; "all" where nothing else is swept */
     int64_t *cells;        /* indices, by learning rate; in one row: cells[i] is cells[0] + i */
@@ -58,8 +61,9 @@ typedef struct lf_cohort {
                             nothing is known */
     double matched_cost; /* forgetting at `matched_gain`; NAN if it does not get there */
     bool at_edge;        /* its best rate is the least or the largest that was tried: a better one may lie beyond */
-    bool tied;           /* another rate has the same gain: the one that forgets less was taken, of those the smaller */
-    int64_t baseline;    /* of its family: the group that it is compared with */
+    bool beyond;      /* at every rate more was forgotten than max_forgetting: the best is that of least forgetting */
+    bool tied;        /* another rate has the same gain: the one that forgets less was taken, of those the smaller */
+    int64_t baseline; /* of its family: the group that it is compared with */
     lf_sample differences[LF_N_DIFFERS]; /* from the baseline, paired by seed; NAN for that one itself */
     double equal_gain;      /* where LF_DIFFERS_MATCHED is of: the mean over seeds of the gain that both get to */
     double p[LF_N_DIFFERS]; /* of t tests of the three that decide, adjusted by Holm for all of the family; NAN for
@@ -70,6 +74,7 @@ typedef struct lf_summary {
     const lf_gathered *from; /* borrowed */
     bool judged_by_test; /* rates are chosen by evaluation data, and all that is compared with the baseline is of test
                             data, which every run that is done was judged by */
+    bool by_forgetting;  /* some group's rate is chosen by what was forgotten on data that only choose */
     bool by_eval;        /* gains are of evaluation data; else of test data: no run was judged by any other */
     int64_t *runs, *cell_order; /* what the cells and groups point into */
     lf_cell *cells;

@@ -12,6 +12,12 @@ bool lf_is_task_key(const char *key);                 /* a swept key whose value
 const lf_metric *lf_gain_metric(const lf_summary *s); /* its figure */
 const cJSON *lf_run_value(const lf_gathered_run *r, const char *key); /* of its configuration; NULL */
 
+/* What a group's rate is chosen by, and a run's part in it; figure NAN: it has none. */
+lf_wish lf_wish_of(const lf_summary *s, const lf_cohort *g);
+lf_candidate lf_candidate_of(const lf_summary *s, const lf_gathered_run *r);
+/* Of a run whose configuration selects by forgetting: "tradeoff"; else NULL. */
+const char *lf_selection_of(const lf_gathered_run *r);
+
 /* The best rates, the reference, the front, what each group dominates and costs, from the cells' means. */
 lf_status lf_summary_trade(lf_summary *s, lf_err *err);
 /* Then the differences from the baseline, and which of them are more than the noise of seeds. `values` has room for two

@@ -21,6 +21,46 @@ double lf_gain_of(const lf_summary *s, const lf_gathered_run *r) {
     return lf_gain_from(s->from->yardstick, lf_run_number(r, lf_gain_metric(s)->name));
 }
 
+/* ---- what a rate is chosen by ---- */
+
+/* Where max_forgetting alone is given, the gain. */
+static const struct {
+    const char *metric, *figure;
+} selections[] = {
+    {"retention", "selection_retention"}, {"forgetting", "selection_forgetting"}, {"tradeoff", "selection_tradeoff"}};
+
+static const char *selected_figure(const lf_gathered_run *r) {
+    const char *metric = cJSON_GetStringValue(lf_run_value(r, lf_key_name(LF_metric_for_best_model)));
+    for (size_t i = 0; metric && i < sizeof selections / sizeof *selections; i++)
+        if (!strcmp(selections[i].metric, metric)) return selections[i].figure;
+    return NULL;
+}
+
+const char *lf_selection_of(const lf_gathered_run *r) {
+    const char *figure = selected_figure(r);
+    if (!lf_json_selects_by_forgetting(r->config)) return NULL;
+    return figure ? strchr(figure, '_') + 1 : "gain";
+}
+
+static double scaled_cost(const lf_summary *s, const lf_gathered_run *r, const char *name) {
+    return lf_metric_in_role(s->from->yardstick, LF_ROLE_COST)->scale * lf_run_number(r, name);
+}
+
+lf_candidate lf_candidate_of(const lf_summary *s, const lf_gathered_run *r) {
+    const char *figure = selected_figure(r);
+    const bool selects = lf_json_selects_by_forgetting(r->config);
+    return (lf_candidate){.figure = figure ? lf_run_number(r, figure) : lf_gain_of(s, r),
+                          .cost = scaled_cost(s, r, selects ? "selection_forgetting" : "forgetting")};
+}
+
+lf_wish lf_wish_of(const lf_summary *s, const lf_cohort *g) {
+    const lf_gathered_run *r = &s->from->runs[s->cells[g->cells[0]].runs[0]];
+    const char *figure = selected_figure(r);
+    const cJSON *most = lf_run_value(r, lf_key_name(LF_max_forgetting));
+    return (lf_wish){.less_is_better = figure && !strcmp(figure, "selection_forgetting"),
+                     .most_cost = cJSON_IsNumber(most) ? most->valuedouble : NAN};
+}
+
 bool lf_is_task_key(const char *key) { return (lf_key_traits(key) & (LF_IS_MODEL | LF_IS_DATA)) != 0; }
 bool lf_is_method_key(const char *key) { return !(lf_key_traits(key) & (LF_IS_DRAW | LF_IS_RATE)); }
 

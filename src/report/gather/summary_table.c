@@ -148,8 +148,9 @@ static void print_notes(const lf_summary *s, FILE *out) {
         fprintf(out, "%s%s%s\n", intervals ? "± half of the 95 % t interval over seeds" : "",
                 intervals && extremes ? "; " : "", extremes ? "in brackets, of two seeds, least to most" : "");
     if (chosen)
-        fputs("each method at its best learning rate on evaluation data, among those at which every run is done\n",
-              out);
+        fprintf(out,
+                "each method at its best learning rate on evaluation data%s, among those at which every run is done\n",
+                s->by_forgetting ? " and on data of the base's task that choose only" : "");
     if (not_done)
         fputs("where there is no learning rate at which every run is done, none was chosen, and all are shown\n", out);
     if (not_judged)

@@ -9,28 +9,33 @@
 /* ---- the best learning rate ---- */
 
 /* Every run is done and judged. */
-static bool is_whole(const lf_cell *c) { return c->n_gains == c->n_runs; }
-
-/* Of equal gains the one that costs less; cells stand by learning rate, so of equals in both the smaller rate. */
-static bool is_better(const lf_cell *c, const lf_cell *best) {
-    if (c->outcome.gain > best->outcome.gain) return true;
-    return !(c->outcome.gain < best->outcome.gain) && c->outcome.cost < best->outcome.cost;
-}
+static bool is_whole(const lf_cell *c) { return c->n_candidates == c->n_runs; }
 
 /* By test data none is chosen; where there is one rate, nothing is. */
+static bool can_choose(const lf_summary *s, const lf_cohort *g) {
+    const lf_gathered_run *first = &s->from->runs[s->cells[g->cells[0]].runs[0]];
+    const char *selection = lf_selection_of(first);
+    return s->by_eval || g->n_cells == 1 || (selection && strcmp(selection, "gain"));
+}
+
+/* Of equals the one that costs less; cells stand by learning rate, so of equals in both the smaller rate. */
 static void choose_best(lf_summary *s, lf_cohort *g) {
-    if (!s->by_eval && g->n_cells > 1) return;
+    const lf_wish wish = lf_wish_of(s, g);
+    if (!can_choose(s, g)) return;
     for (int64_t i = 0; i < g->n_cells; i++) {
         const lf_cell *c = &s->cells[g->cells[i]];
-        if (is_whole(c) && (g->best < 0 || is_better(c, &s->cells[g->best]))) g->best = g->cells[i];
+        if (is_whole(c) && (g->best < 0 || lf_is_better(&wish, c->candidate, s->cells[g->best].candidate)))
+            g->best = g->cells[i];
     }
     if (g->best < 0) return;
     const lf_cell *best = &s->cells[g->best];
     s->cells[g->best].best = true;
+    g->beyond = !lf_is_within(&wish, best->candidate);
     g->at_edge = g->n_cells > 1 && (g->best == g->cells[0] || g->best == g->cells[g->n_cells - 1]);
     for (int64_t i = 0; i < g->n_cells; i++) {
         const lf_cell *c = &s->cells[g->cells[i]];
-        g->tied = g->tied || (c != best && is_whole(c) && !(c->outcome.gain < best->outcome.gain));
+        g->tied = g->tied || (c != best && is_whole(c) && c->candidate.figure == best->candidate.figure &&
+                              lf_is_within(&wish, c->candidate) != g->beyond);
     }
 }
 

@@ -221,10 +221,12 @@ static void answer_unsurely(lf_string *text, int64_t pairs) {
 static const lf_gathered_run *best_run(const telling *t, const lf_cohort *g) {
     const lf_gathered_run *best = NULL;
     const lf_cell *c = &t->s->cells[g->best];
+    const lf_wish wish = lf_wish_of(t->s, g);
     for (int64_t i = 0; i < c->n_runs; i++) {
         const lf_gathered_run *r = &t->s->from->runs[c->runs[i]];
-        if (lf_run_is_done(r) && isfinite(lf_gain_of(t->s, r)) &&
-            (!best || lf_gain_of(t->s, r) > lf_gain_of(t->s, best)))
+        const lf_candidate own = lf_candidate_of(t->s, r);
+        if (lf_run_is_done(r) && isfinite(own.figure) &&
+            (!best || lf_is_better(&wish, own, lf_candidate_of(t->s, best))))
             best = r;
     }
     return best;
@@ -336,13 +338,38 @@ static void note_examples(telling *t, const lf_cohort *best) {
     note(t, &text);
 }
 
+/* On what the rates were chosen, and on what the methods are judged. */
 static void note_data(telling *t) {
-    if (t->s->judged_by_test || !t->s->by_eval) return;
+    const lf_gathered_run *r = &t->s->from->runs[t->s->cells[t->baseline->cells[0]].runs[0]];
+    const char *selection = lf_selection_of(r);
+    const bool same = !t->s->judged_by_test && t->s->by_eval;
     lf_string text = {0};
+    if (selection) {
+        lf_string_add(&text,
+                      "Learning rates were chosen by %s%s, on evaluation data and on examples of the base's task "
+                      "of which no forgetting is reported.",
+                      selection, lf_run_value(r, lf_key_name(LF_max_forgetting)) ? " within max_forgetting" : "");
+        note(t, &text);
+    }
+    if (!same) return;
     lf_string_add(&text,
-                  "Learning rates were chosen, and methods judged, on the same evaluation data; with test_data the "
-                  "comparison would be on data that chose nothing.");
+                  "Learning rates were chosen, and %s judged, on the same evaluation data; with test_data the "
+                  "comparison would be on data that chose nothing.",
+                  selection ? "the new task is" : "methods");
     note(t, &text);
+}
+
+static void note_limits(telling *t) {
+    for (int64_t i = 0; i < t->s->n_groups; i++) {
+        const lf_cohort *g = &t->s->groups[i];
+        if (g->family != t->family || !g->beyond) continue;
+        lf_string text = {0};
+        lf_string_add(&text, "At every learning rate ");
+        put_title(t, &text, g);
+        lf_string_add(&text, " forgot more than max_forgetting; the rate at which it forgot least, %.6g, was taken.",
+                      t->s->cells[g->best].learning_rate);
+        note(t, &text);
+    }
 }
 
 /* ---- all ---- */
@@ -366,6 +393,7 @@ static lf_status make(telling *t, lf_err *err) {
     note_seeds(t, pairs);
     note_edges(t);
     note_ties(t);
+    note_limits(t);
     note_chance(t);
     note_examples(t, best);
     note_data(t);

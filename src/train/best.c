@@ -1,0 +1,142 @@
+/* Which evaluation is the best: by a figure of the evaluation data, by what is forgotten, or by both. What is forgotten
+ * is found on LF_DATA_BASE_EVAL, which nothing is reported of (docs/method.md, "Choosing"). */
+#include <math.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/slice.h"
+#include "stats/stats.h"
+#include "train/run.h"
+
+/* ---- what metric_for_best_model can be ---- */
+
+static double of_eval(const lf_found *f, size_t member) {
+    double value = NAN;
+    if (f->eval) memcpy(&value, (const char *)f->eval + member, sizeof value);
+    return value;
+}
+
+static double of_selection(const lf_found *f, size_t member) {
+    double value;
+    memcpy(&value, (const char *)&f->selection + member, sizeof value);
+    return value;
+}
+
+static const struct metric {
+    const char *name;
+    double (*of)(const lf_found *f, size_t member); /* NAN: not measured */
+    size_t member;
+    bool less_is_better;
+} metrics[] = {
+#define EVAL(name, member, less)                                                                                       \
+    { name, of_eval, offsetof(lf_accuracy, member), less }
+#define CHOSEN(name, member, less)                                                                                     \
+    { name, of_selection, offsetof(lf_selection, member), less }
+    EVAL("accuracy", accuracy, false),
+    EVAL("loss", loss, true),
+    EVAL("f1_macro", counted[LF_COUNTED_f1_macro], false),
+    EVAL("f1_micro", counted[LF_COUNTED_f1_micro], false),
+    EVAL("f1_weighted", counted[LF_COUNTED_f1_weighted], false),
+    EVAL("matthews", counted[LF_COUNTED_matthews], false),
+    EVAL("auc", auc, false),
+    EVAL("pearson", pearson, false),
+    EVAL("spearman", spearman, false),
+    CHOSEN("retention", retention, false),
+    CHOSEN("forgetting", forgetting, true),
+    CHOSEN("tradeoff", tradeoff, false),
+#undef EVAL
+#undef CHOSEN
+};
+enum { METRICS = sizeof metrics / sizeof *metrics };
+
+const char *lf_run_best_metric(const lf_run *run) {
+    return lf_cfg_is_given(run->cfg, LF_metric_for_best_model) ? lf_cfg_str(run->cfg, LF_metric_for_best_model)
+                                                               : run->task->type->best_metric;
+}
+
+static const struct metric *metric_of(const lf_run *run) {
+    const char *name = lf_run_best_metric(run);
+    int i = 0;
+    while (i + 1 < METRICS && strcmp(metrics[i].name, name)) i++;
+    return &metrics[i];
+}
+
+static double value_of(const struct metric *m, const lf_found *f) { return m->of(f, m->member); }
+
+/* ---- can it be found? ---- */
+
+static lf_status needs_base(const lf_run *run, lf_err *err) {
+    const bool limit = lf_cfg_is_set(run->cfg, LF_max_forgetting);
+    if (!lf_cfg_selects_by_forgetting(run->cfg) || run->selects) return LF_OK;
+    return lf_cfg_fail(run->cfg, limit ? LF_max_forgetting : LF_metric_for_best_model, err,
+                       "needs forgetting_data, of which one half is to choose by (or all of forgetting_eval_data)");
+}
+
+/* What waits for a better metric would wait for ever without data to measure it on. */
+lf_status lf_run_check_choice(const lf_run *run, lf_err *err) {
+    const lf_key_id key = lf_cfg_bool(run->cfg, LF_load_best_model_at_end)       ? LF_load_best_model_at_end
+                          : lf_cfg_i64(run->cfg, LF_early_stopping_patience) > 0 ? LF_early_stopping_patience
+                                                                                 : LF_NO_KEY;
+    const lf_status rc = needs_base(run, err);
+    const struct metric *m = metric_of(run);
+    const bool of_base = m->of == of_selection && m->member != offsetof(lf_selection, tradeoff);
+    if (rc || run->has_eval || !key || of_base) return rc;
+    return lf_cfg_fail(run->cfg, key, err,
+                       "needs evaluation data: set eval_data or train_val_split (there is no val/ beside train/)");
+}
+
+lf_status lf_run_check_metric(const lf_run *run, const lf_found *f, lf_err *err) {
+    char list[200] = "";
+    if ((!f->eval && !f->selection.count) || !lf_cfg_is_given(run->cfg, LF_metric_for_best_model) ||
+        !isnan(value_of(metric_of(run), f)))
+        return LF_OK;
+    for (int i = 0; i < METRICS; i++)
+        if (!isnan(value_of(&metrics[i], f))) lf_list_append(list, sizeof list, metrics[i].name);
+    return lf_cfg_fail(run->cfg, LF_metric_for_best_model, err,
+                       "'%s' is not measured on these evaluation data; expected one of %s", lf_run_best_metric(run),
+                       list);
+}
+
+/* ---- the best ---- */
+
+static lf_wish wish_of(const lf_run *run) {
+    const bool given = lf_cfg_is_given(run->cfg, LF_greater_is_better),
+               limit = lf_cfg_is_set(run->cfg, LF_max_forgetting);
+    return (lf_wish){.less_is_better =
+                         given ? !lf_cfg_bool(run->cfg, LF_greater_is_better) : metric_of(run)->less_is_better,
+                     .most_cost = limit ? lf_cfg_f64(run->cfg, LF_max_forgetting) : NAN};
+}
+
+static const lf_metric *cost_of(const lf_run *run) {
+    return lf_metric_in_role(&lf_yardsticks[run->task->type->judged_by], LF_ROLE_COST);
+}
+
+static lf_candidate best_so_far(const lf_run *run) {
+    return (lf_candidate){run->progress.best_metric, run->progress.best_forgetting};
+}
+
+void lf_run_note_best(lf_run *run, const lf_found *f) {
+    const lf_wish wish = wish_of(run);
+    const lf_candidate c = {value_of(metric_of(run), f), cost_of(run)->scale * f->selection.forgetting};
+    lf_progress_state *p = &run->progress;
+    if (!f->eval && !f->selection.count) return;
+    if (!lf_is_better(&wish, c, best_so_far(run))) {
+        p->evals_without_gain++;
+        return;
+    }
+    p->best_metric = c.figure;
+    p->best_forgetting = c.cost;
+    p->best_step = p->step;
+    p->evals_without_gain = 0;
+}
+
+void lf_run_say_best(const lf_run *run) {
+    const lf_wish wish = wish_of(run);
+    const lf_candidate best = best_so_far(run);
+    const lf_metric *cost = cost_of(run);
+    if (!run->progress.best_step || lf_is_within(&wish, best)) return;
+    lf_warn("no evaluation forgot as little as max_forgetting, %g %s; the best is the one that forgot least, that of "
+            "step %lld with %.4g",
+            wish.most_cost, cost->unit, (long long)run->progress.best_step, best.cost);
+}
