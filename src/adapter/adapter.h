@@ -180,6 +180,9 @@ void lf_adapter_compare_base(const lf_adapter_file *f, const char *base_hash);
 /* Of the tensors. */
 lf_status lf_adapter_file_hash(const lf_adapter_file *f, char out[33], lf_err *err);
 bool lf_adapter_file_is_head(const lf_adapter_file *f); /* a head alone, without LoRA */
+/* How many numbers were trained to make it: those it holds, but for the base's weights that PEFT puts beside their
+ * adapters, and for the start that a file of twice the rank carries (delta form). */
+int64_t lf_adapter_file_trained(const lf_adapter_file *f);
 /* Attaches plain LoRAs to nn (those that it had are taken off), without gradients, and copies the saved head into
  * `head` (which has its shape and holds its floats; NULL: the model has none, which the saved one is checked against).
  * A tensor that fits no module, or a

@@ -481,4 +481,14 @@ lf_status lf_adapter_file_hash(const lf_adapter_file *f, char out[33], lf_err *e
     return lf_safetensors_hash(f->st, out, err);
 }
 
+int64_t lf_adapter_file_trained(const lf_adapter_file *f) {
+    const bool carries_start = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(f->facts, "delta_form"));
+    int64_t n = 0;
+    for (int64_t i = 0; i < lf_safetensors_count(f->st); i++) n += lf_safetensors_at(f->st, i)->numel;
+    for (int64_t i = 0; i < f->n_copies; i++) n -= f->copies[i].t->numel;
+    for (int64_t i = 0; carries_start && i < f->n_entries; i++)
+        n -= (f->entries[i].A->numel + f->entries[i].B->numel) / 2;
+    return n;
+}
+
 bool lf_adapter_file_is_head(const lf_adapter_file *f) { return f->head_only; }

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/mem.h"
+#include "eval/answers.h"
 #include "eval/counted.h"
 #include "eval/eval.h"
 #include "eval/eval_internal.h"
@@ -33,6 +34,7 @@ typedef struct scoring {
     lf_kept_rows kept;       /* for figures that need all of them */
     lf_confusion *confusion; /* NULL, or without room: not asked */
     lf_class_counts classes; /* its arrays are one piece of memory, at `are` */
+    lf_answers *answers;     /* NULL: not asked */
     lf_eval_visit visit;
     void *context;
 } scoring;
@@ -170,7 +172,10 @@ static lf_status score(void *context, const lf_example_batch *b, const lf_label_
         if ((rc = score_row(s, b, i, err))) return rc;
     *scores = s->scores;
     *n = b->in.B;
-    return s->visit ? s->visit(s->context, b, s->features, s->logits, s->head->out, err) : LF_OK;
+    if (s->visit && (rc = s->visit(s->context, b, s->features, s->logits, s->head->out, err))) return rc;
+    if (!s->answers) return LF_OK;
+    const lf_answered said = {b, s->scores, s->logits, s->head->out, s->problem != LF_REGRESSION};
+    return lf_answers_take(s->answers, &said, err);
 }
 
 static lf_status check_features(const scoring *s, const lf_example_batch *b, lf_err *err) {
@@ -250,9 +255,11 @@ lf_status lf_evaluate(lf_accuracy *out, lf_model *m, lf_graph *g, lf_module *hea
                                   .all = m->family->input == LF_TOKENS || s.problem == LF_MULTI_LABEL};
     const lf_scorer scorer = {&s, score, s.problem == LF_REGRESSION ? say_loss : say};
     s.confusion = opts->confusion;
+    s.answers = opts->answers;
     lf_status rc = s.confusion ? make_confusion(s.confusion, s.problem, V, err) : LF_OK;
     if (!rc) rc = lf_score_examples(&sum, e, &scorer, opts, err);
     if (!rc) rc = put_figures(out, &s, &sum, err);
+    if (!rc && s.answers) out->changes = s.answers->changes;
     lf_kept_rows_free(&s.kept);
     free_room(&s);
     lf_free(counts);

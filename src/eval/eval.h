@@ -5,6 +5,7 @@
 
 #include "config/config.h"
 #include "eval/examples.h"
+#include "stats/change.h"
 #include "stats/figures.h"
 
 /* A model on a data set. Pictures are judged by accuracy and loss alone. */
@@ -24,6 +25,7 @@ typedef struct lf_accuracy {
     double counted[LF_N_COUNTED];                 /* of classes: stats/figures.def, COUNTED */
     double auc;                                   /* of texts: area under the ROC (kept_rows.h); NAN */
     double pearson, spearman;                     /* of numbers: correlation with the right ones; NAN */
+    lf_transitions changes;                       /* against the pass that was kept (answers.h); n 0: none was */
 } lf_accuracy;
 #define LF_ACCURACY_NONE                                                                                               \
     {                                                                                                                  \
@@ -71,12 +73,13 @@ lf_status lf_evaluate_features(lf_model *m, lf_graph *g, lf_examples *e, const l
  * its features (docs/method.md, "Forgetting"). */
 typedef struct lf_base_score {
     int64_t count;
-    double accuracy, loss; /* of the labels; by neighbours: accuracy is knn */
-    double ce;             /* E[ -sum_v p_base log p_tuned ] (arXiv 2401.05605) */
-    double kl;             /* ce - entropy of p_base */
-    double knn;            /* weighted k-NN on features, k = 20, votes exp(cos / 0.07), leave-one-out; NAN if off */
-    int64_t knn_count;     /* examples that it was done on: at most knn_samples, evenly spread over the data set */
-    int by_neighbours;     /* 1: the model has no head of its own; loss, ce and kl are NAN then */
+    double accuracy, loss;  /* of the labels; by neighbours: accuracy is knn */
+    double ce;              /* E[ -sum_v p_base log p_tuned ] (arXiv 2401.05605) */
+    double kl;              /* ce - entropy of p_base */
+    double knn;             /* weighted k-NN on features, k = 20, votes exp(cos / 0.07), leave-one-out; NAN if off */
+    int64_t knn_count;      /* examples that it was done on: at most knn_samples, evenly spread over the data set */
+    int by_neighbours;      /* 1: the model has no head of its own; loss, ce and kl are NAN then */
+    lf_transitions changes; /* of examples, or next tokens, against the base; n 0: of the base, and by neighbours */
 } lf_base_score;
 
 typedef struct lf_forgetting lf_forgetting;
@@ -128,6 +131,11 @@ typedef struct lf_selection {
 } lf_selection;
 #define LF_NO_SELECTION ((lf_selection){0, NAN, NAN, NAN, NAN, NAN})
 
+/* lf_transitions and their lf_change, as results have them; NAN: not counted. */
+typedef struct lf_changed {
+    double wrong, right, change, low, high, p;
+} lf_changed;
+
 /* One run's results: all_results.json, `eval --json` and the closing table come from this. NAN = not measured. */
 typedef struct lf_results {
     const lf_task_type *task;        /* whose names and rows they have; set before they are written */
@@ -143,6 +151,7 @@ typedef struct lf_results {
     double update_ratio; /* of the adapter on forgetting data, else on eval data: task/update_ratio.h */
     int64_t eval_count, test_count;
     lf_accuracy eval, test; /* all that was found */
+    lf_changed eval_changed, base_changed;
     double init_seconds, train_seconds, data_wait_seconds, items_per_second, peak_rss_mb;
     int64_t trainable_parameters, steps;
     int threads;

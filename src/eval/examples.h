@@ -37,6 +37,7 @@ typedef struct lf_examples {
 } lf_examples;
 
 typedef struct lf_confusion lf_confusion;
+typedef struct lf_answers lf_answers;
 typedef struct lf_eval_opts {
     int64_t batch_size, workers;
     bool skip_bad_images;
@@ -45,6 +46,7 @@ typedef struct lf_eval_opts {
     int64_t knn_samples;     /* most features that the nearest neighbours are searched in; 0: 2000 */
     bool base;               /* without the adapters */
     lf_confusion *confusion; /* filled by lf_evaluate; NULL: not asked */
+    lf_answers *answers;     /* every example's is handed to it (answers.h); NULL: to none */
     bool base_is_gone;       /* all weights are trained: no untouched base is in the model's memory */
     bool interruptible;      /* stop with LF_EINTERRUPTED after lf_interrupt; training lets an evaluation end first */
 } lf_eval_opts;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "eval/answers.h"
 #include "eval/eval.h"
 #include "eval/eval_internal.h"
 #include "eval/score.h"
@@ -21,6 +22,7 @@ typedef void lf_diverge_fn(const float *base, const float *tuned, int64_t n, dou
 struct lf_forgetting {
     lf_measure_fn measure;
     lf_diverge_fn *diverge; /* of the base's own head */
+    lf_problem problem;
     lf_examples *e;
     int64_t V, dim;   /* 0 of tokens, as all that follows up to `before`; V 0: by neighbours, no logits */
     float *logits;    /* [N, V] of the untouched base, a row an example of e */
@@ -34,7 +36,8 @@ struct lf_forgetting {
 /* The state of one measurement. */
 struct measurement {
     lf_forgetting *f;
-    bool keep; /* the untouched base: keep its logits */
+    bool keep;           /* the untouched base: keep its logits */
+    lf_answers *answers; /* the tuned model's, which the base's are marked for */
     int64_t count, n_features;
     double ce, kl;
 };
@@ -44,6 +47,22 @@ struct measurement {
 static bool is_spread(int64_t i, int64_t n, int64_t N) {
     const int64_t j = (i * n + N - 1) / N;
     return j < n && j * N / n == i;
+}
+
+static bool was_right(const lf_forgetting *f, const float *base, const lf_example_batch *b, int64_t row) {
+    if (f->problem == LF_SINGLE_LABEL) return lf_argmax(base, f->V) == b->labels[row];
+    for (int64_t v = 0; v < f->V; v++)
+        if ((base[v] > 0) != (b->values[row * f->V + v] > 0.5f)) return false;
+    return true;
+}
+
+/* What the base had answered, for who compares the two. */
+static lf_status mark_base(const measurement *me, const lf_example_batch *b, int64_t row, lf_err *err) {
+    const lf_forgetting *f = me->f;
+    const bool labelled = f->problem == LF_SINGLE_LABEL ? b->labels[row] >= 0 : b->values != NULL;
+    if (!me->answers || me->answers->how != LF_ANSWERS_AGAINST_BASE || !labelled) return LF_OK;
+    const int64_t at = b->indices[row];
+    return lf_answers_mark(me->answers, at, was_right(f, f->logits + at * f->V, b, row), err);
 }
 
 static lf_status compare(measurement *me, int64_t index, const float *logits, lf_err *err) {
@@ -78,8 +97,8 @@ static lf_status visit(void *context, const lf_example_batch *b, const float *fe
                        lf_err *err) {
     measurement *me = context;
     for (int64_t i = 0; i < b->in.B && logits; i++) {
-        const lf_status rc = compare(me, b->indices[i], logits + i * V, err);
-        if (rc) return rc;
+        lf_status rc = compare(me, b->indices[i], logits + i * V, err);
+        if (rc || (rc = mark_base(me, b, i, err))) return rc;
     }
     keep_features(me, b, features);
     return LF_OK;
@@ -129,6 +148,7 @@ static lf_status measure_classes(lf_base_score *out, measurement *me, lf_model *
     lf_accuracy a;
     lf_eval_opts opts = *asked;
     opts.base = me->keep;
+    opts.answers = me->answers;
     const lf_status rc = lf_evaluate(&a, m, g, m->base_head.module, f->e, &opts, visit, me, err);
     if (rc) return rc;
     *out = (lf_base_score){.count = a.count,
@@ -168,15 +188,17 @@ static lf_status measure_neighbours(lf_base_score *out, measurement *me, lf_mode
 
 /* The untouched base is the model without its adapter; where all weights were trained it is gone, and only the losses
  * are compared. */
-static lf_status measure_tokens(lf_base_score *out, measurement *me, lf_model *m, lf_graph *g, const lf_eval_opts *opts,
-                                lf_err *err) {
-    const bool beside = !me->keep && !opts->base_is_gone;
+static lf_status measure_tokens(lf_base_score *out, measurement *me, lf_model *m, lf_graph *g,
+                                const lf_eval_opts *asked, lf_err *err) {
+    const bool beside = !me->keep && !asked->base_is_gone;
+    lf_eval_opts opts = *asked;
+    opts.answers = me->answers;
     lf_score_sum sum;
     const lf_status rc = lf_score_tokens(&sum, m, g, me->f->e,
                                          me->keep ? LF_SCORE_BASE
                                          : beside ? LF_SCORE_BESIDE_BASE
                                                   : LF_SCORE_MODEL,
-                                         opts, NULL, err);
+                                         &opts, NULL, err);
     if (rc) return rc;
     const double n = (double)sum.targets;
     *out = (lf_base_score){.count = sum.targets,
@@ -218,7 +240,8 @@ static lf_status make_room(lf_forgetting *f, const lf_model *m, const lf_eval_op
     const int64_t N = f->e->count, most = opts->knn_samples ? opts->knn_samples : KNN_SAMPLES;
     const lf_module *head = m->base_head.module;
     f->V = head ? head->out : 0;
-    f->diverge = diverge_by[m->base_head.problem];
+    f->problem = m->base_head.problem;
+    f->diverge = diverge_by[f->problem];
     f->dim = head ? head->in : lf_model_feature_width(m);
     f->n_spread = head && !with_knn ? 0 : most < N ? most : N;
     return allocate(f, err);
@@ -278,6 +301,11 @@ const lf_base_score *lf_forgetting_before(const lf_forgetting *f) { return &f->b
 
 lf_status lf_forgetting_measure(lf_base_score *out, lf_forgetting *f, lf_model *m, lf_graph *g,
                                 const lf_eval_opts *opts, lf_err *err) {
-    measurement me = {.f = f};
-    return f->measure(out, &me, m, g, opts, err);
+    lf_answers own = {0};
+    measurement me = {.f = f, .answers = opts->answers ? opts->answers : &own};
+    lf_answers_begin(me.answers, me.answers->how);
+    const lf_status rc = f->measure(out, &me, m, g, opts, err);
+    if (!rc) out->changes = me.answers->changes;
+    lf_answers_free(&own);
+    return rc;
 }

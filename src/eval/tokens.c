@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/mem.h"
+#include "eval/answers.h"
 #include "eval/score.h"
 
 lf_status lf_score_token_batch(lf_label_score *out, lf_model *m, lf_graph *g, const lf_example_batch *b,
@@ -63,7 +64,8 @@ typedef struct scoring {
     lf_scored what_runs;
     lf_label_score *scores;
     int64_t room;
-    kept *kept; /* NULL: nothing is kept */
+    kept *kept;          /* NULL: nothing is kept */
+    lf_answers *answers; /* NULL: not asked */
 } scoring;
 
 static lf_status make_room(scoring *s, int64_t n, lf_err *err) {
@@ -101,7 +103,7 @@ static lf_status score(void *context, const lf_example_batch *b, const lf_label_
         return rc;
     *scores = s->scores;
     *n = b->in.B * b->in.T;
-    return LF_OK;
+    return s->answers ? lf_answers_take(s->answers, &(lf_answered){.batch = b, .scores = s->scores}, err) : LF_OK;
 }
 
 static void say(const lf_score_sum *sum, char *text, size_t size) {
@@ -111,7 +113,7 @@ static void say(const lf_score_sum *sum, char *text, size_t size) {
 lf_status lf_score_tokens(lf_score_sum *out, lf_model *m, lf_graph *g, lf_examples *e, lf_scored what_runs,
                           const lf_eval_opts *opts, const char *save, lf_err *err) {
     kept k = {0};
-    scoring s = {.m = m, .g = g, .e = e, .what_runs = what_runs, .kept = save ? &k : NULL};
+    scoring s = {.m = m, .g = g, .e = e, .what_runs = what_runs, .kept = save ? &k : NULL, .answers = opts->answers};
     lf_status rc = lf_score_examples(out, e, &(lf_scorer){&s, score, say}, opts, err);
     if (!rc && !out->targets)
         rc = lf_fail(

@@ -14,9 +14,15 @@ static void score_block(const lf_lm_blocks *b, const lf_lm_blocks *base, void *l
                         lf_label_score *out) {
     b->k->lm_cross_entropy(lse, b->nll, NULL, b->correct, b->logits, b->label, b->n, b->V);
     if (base) b->k->lm_compare(ce, kl, b->logits, base->logits, b->n, b->V);
+    if (base) b->k->lm_cross_entropy(lse, base->nll, NULL, base->correct, base->logits, b->label, b->n, b->V);
     for (int64_t i = 0; i < b->n; i++)
-        out[b->row[i]] = (lf_label_score){
-            .target = true, .correct = b->correct[i], .nll = b->nll[i], .ce = base ? ce[i] : 0, .kl = base ? kl[i] : 0};
+        out[b->row[i]] = (lf_label_score){.target = true,
+                                          .correct = b->correct[i],
+                                          .compared = base,
+                                          .base_correct = base && base->correct[i],
+                                          .nll = b->nll[i],
+                                          .ce = base ? ce[i] : 0,
+                                          .kl = base ? kl[i] : 0};
 }
 
 static void check_labels(lf_graph *g, const int32_t *labels, int64_t rows, int64_t V) {

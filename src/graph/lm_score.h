@@ -7,10 +7,11 @@
 
 /* What a model says of one label: of the next token, or of a class (eval/score.h). */
 typedef struct lf_label_score {
-    bool target;   /* there is a label; else all is zero */
-    bool correct;  /* the label is the first of the largest logits */
-    double nll;    /* -log p[label] */
-    double ce, kl; /* with a base, q = its distribution: -sum q log p, and sum q log(q / p) = ce - H(q) */
+    bool target;                 /* there is a label; else all is zero */
+    bool correct;                /* the label is the first of the largest logits */
+    bool compared, base_correct; /* with a base: whether it is so there */
+    double nll;                  /* -log p[label] */
+    double ce, kl;               /* with a base, q = its distribution: -sum q log p, and sum q log(q / p) = ce - H(q) */
 } lf_label_score;
 
 /* hidden [rows,C], activations, and the head that makes logits of them. labels [rows], < 0: no target, the row is not

@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "stats/change.h"
+
 #define LF_NORMAL_975 1.959963984540054 /* the 97.5 % quantile of the normal distribution */
 
 /* The p-quantile of Student's t distribution with `dof` >= 1 degrees of freedom, 0 < p < 1; NAN for anything else.
@@ -31,18 +33,6 @@ double lf_t_p(lf_sample s);
 /* p-values as they are when all of them are looked at together (Holm 1979), in place: each becomes the largest of
  * (m - k) p over those up to it, k from 0 by rising p, at most 1; m counts those that are numbers, the others stay. */
 void lf_holm(double *p, int64_t n);
-
-/* The same examples answered twice: so many were right and became wrong, wrong and became right, of n. */
-typedef struct lf_transitions {
-    int64_t lost, won, n;
-} lf_transitions;
-/* The change of the share that is right, won - lost over n, with its 95 % interval for paired shares (Agresti and Min
- * 2005: as if each of the four kinds had half an example more), and the exact two-sided p-value of McNemar's test that
- * both ways are equally likely (binomial, 1 where nothing changed). NAN for n < 1. */
-typedef struct lf_change {
-    double mean, low, high, p;
-} lf_change;
-lf_change lf_change_of(lf_transitions t);
 
 /* 95 % interval of a share `p` found in n trials (Wilson 1927), which stays within 0 and 1 however few they are or
  * however sure; NAN for n < 1 or a p that is no share. */

@@ -207,7 +207,7 @@ lf_tensor *lf_classes_loss(lf_task *t, const lf_example_batch *b, lf_loss_counts
 
 lf_status lf_classes_evaluate(lf_task *t, lf_accuracy *out, lf_model *m, lf_data_role role, const char *save,
                               lf_err *err) {
-    const lf_eval_opts o = lf_task_judge_opts(t, "evaluate");
+    const lf_eval_opts o = lf_task_judge_opts(t, role, "evaluate");
     const lf_classifier *head;
     lf_examples *e;
     lf_status rc;

@@ -29,10 +29,13 @@ lf_status lf_language_tokenizer(lf_text_tokenizer **out, const lf_config *cfg, c
 void lf_language_take_padding(lf_model *m, const lf_text_tokenizer *t);
 lf_status lf_language_check_length(const lf_config *cfg, const lf_model *m, lf_err *err);
 
-/* language_choices.c: the choices of every question by log-likelihood. */
-lf_status lf_language_choose(lf_task *t, lf_accuracy *out, lf_model *m, lf_data_role role, lf_err *err);
+/* language_choices.c: the choices of every question by log-likelihood. answers: NULL, or who gets them. */
+lf_status lf_language_choose(lf_task *t, lf_accuracy *out, lf_model *m, lf_data_role role, lf_answers *answers,
+                             lf_err *err);
 
-/* language_answers.c: generated answers against the right ones, by the key `answer_pattern`. */
-lf_status lf_language_answer(lf_task *t, lf_accuracy *out, lf_model *m, lf_data_role role, lf_err *err);
+/* language_answers.c: generated answers against the right ones, by the key `answer_pattern`. A generator runs with the
+ * adapter, so the untouched model is not asked. */
+lf_status lf_language_answer(lf_task *t, lf_accuracy *out, lf_model *m, lf_data_role role, lf_answers *answers,
+                             lf_err *err);
 
 #endif

@@ -1,6 +1,7 @@
 /* Exact match: the model writes an answer to each prompt, greedily, and what a regular expression finds in it must be
  * what it finds in the right answer. The last match counts (a worked answer ends with its result), and of it the first
  * group, where the expression has one. */
+#include <math.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -21,6 +22,7 @@ typedef struct matching {
     lf_pcre_matcher *matcher;
     lf_generator *generator;
     int64_t record; /* whose answer is looked at */
+    lf_answers *answers;
     lf_generate_opts opts;
     const char *stops[2]; /* the key's, and the text of a turn's end that is no token */
 } matching;
@@ -105,6 +107,17 @@ static lf_status write_answer(matching *w, lf_generated *out, const lf_text_exam
     return rc ? lf_fail(err, rc == LF_EUSAGE ? LF_EDATA : rc, "%s: %s", record_name(w, name), why.message) : LF_OK;
 }
 
+static lf_status hand_on(const matching *w, bool right, const lf_generated *said, const char *answer, size_t n,
+                         lf_err *err) {
+    if (!w->answers) return LF_OK;
+    char *wanted = lf_format("%.*s", (int)n, answer);
+    lf_one_answer a = {.index = w->record, .right = right, .loss = NAN, .answer = said->text, .right_answer = wanted};
+    const lf_status rc =
+        wanted ? lf_answers_take_question(w->answers, &a, err) : lf_no_memory(err, "the answer to a question");
+    lf_free(wanted);
+    return rc;
+}
+
 static lf_status one_answer(matching *w, int64_t i, int64_t *right, lf_err *err) {
     char name[600];
     lf_text_example e;
@@ -124,7 +137,9 @@ static lf_status one_answer(matching *w, int64_t i, int64_t *right, lf_err *err)
     if ((rc = find_wanted(w, right_text, answer.end - answer.begin, &wanted, err)) ||
         (rc = write_answer(w, &o, &e, answer.begin, err)) || (rc = find_last(w, o.text, o.n, &found, &written, err)))
         goto out;
-    *right += found && same(right_text, wanted, o.text, written);
+    const bool is = found && same(right_text, wanted, o.text, written);
+    *right += is;
+    rc = hand_on(w, is, &o, right_text, answer.end - answer.begin, err);
 out:
     lf_generated_free(&o);
     lf_text_example_free(&e);
@@ -167,9 +182,10 @@ static void set_opts(matching *w) {
     if (*mark && text->turn_end < 0) w->stops[w->opts.n_stops++] = mark;
 }
 
-lf_status lf_language_answer(lf_task *t, lf_accuracy *out, lf_model *m, lf_data_role role, lf_err *err) {
+lf_status lf_language_answer(lf_task *t, lf_accuracy *out, lf_model *m, lf_data_role role, lf_answers *answers,
+                             lf_err *err) {
     const lf_language *l = lf_language_of(t);
-    matching w = {.t = t, .d = l->data[role]};
+    matching w = {.t = t, .d = l->data[role], .answers = answers};
     lf_status rc;
     if (lf_text_dataset_windowed(w.d))
         return lf_cfg_fail(t->cfg, LF_answer_pattern, err, "%s is plain text, which has no answers",

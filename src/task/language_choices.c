@@ -19,6 +19,7 @@ typedef struct choosing {
     lf_text_batch batch;   /* rows of one question's choices */
     lf_label_score *scores;
     int64_t cells; /* B * T that there is room for */
+    lf_answers *answers;
 } choosing;
 
 static void free_cells(choosing *c) {
@@ -91,7 +92,9 @@ static lf_status score_rows(choosing *c, int64_t first, int64_t n, lf_err *err) 
     lf_status rc = lay_out(c, first, n, err);
     if (rc) return rc;
     const lf_example_batch rows = lf_batch_of_text(&c->batch);
-    if ((rc = lf_score_token_batch(c->scores, c->m, c->t->g, &rows, LF_SCORE_MODEL, err))) return rc;
+    if ((rc = lf_score_token_batch(c->scores, c->m, c->t->g, &rows, c->t->untouched ? LF_SCORE_BASE : LF_SCORE_MODEL,
+                                   err)))
+        return rc;
     for (int64_t k = 0; k < n; k++) {
         c->nll[first + k] = 0;
         for (int64_t i = 0; i < c->batch.T; i++) c->nll[first + k] += c->scores[k * c->batch.T + i].nll;
@@ -148,27 +151,40 @@ static int64_t least(const double *x, int64_t n, char *const *choices) {
     return best;
 }
 
+static lf_status hand_on(choosing *c, int64_t i, const lf_text_example *e, int64_t chosen, lf_err *err) {
+    if (!c->answers) return LF_OK;
+    lf_one_answer a = {.index = i,
+                       .right = chosen == e->answer,
+                       .loss = c->nll[chosen],
+                       .answer = e->choices[chosen],
+                       .right_answer = e->choices[e->answer]};
+    return lf_answers_take_question(c->answers, &a, err);
+}
+
 static lf_status one_question(choosing *c, int64_t i, int64_t *right, int64_t *right_norm, lf_err *err) {
     char name[600];
     lf_text_example e;
     lf_status rc = lf_text_dataset_example(c->d, i, &e, err);
     if (rc) return rc;
-    const int64_t answer = e.answer, rows = lf_language_eval_rows(c->t);
+    const int64_t rows = lf_language_eval_rows(c->t);
     rc = encode_choices(c, &e, lf_text_dataset_record_name(c->d, i, name, sizeof name), err);
     for (int64_t k = 0; !rc && k < e.n_choices; k += rows)
         rc = score_rows(c, k, e.n_choices - k < rows ? e.n_choices - k : rows, err);
     if (!rc) {
-        *right += least(c->nll, e.n_choices, NULL) == answer;
-        *right_norm += least(c->nll, e.n_choices, e.choices) == answer;
+        const int64_t chosen = least(c->nll, e.n_choices, NULL);
+        *right += chosen == e.answer;
+        *right_norm += least(c->nll, e.n_choices, e.choices) == e.answer;
+        rc = hand_on(c, i, &e, chosen, err);
     }
     lf_text_example_free(&e);
     return rc;
 }
 
-lf_status lf_language_choose(lf_task *t, lf_accuracy *out, lf_model *m, lf_data_role role, lf_err *err) {
+lf_status lf_language_choose(lf_task *t, lf_accuracy *out, lf_model *m, lf_data_role role, lf_answers *answers,
+                             lf_err *err) {
     const lf_language *l = lf_language_of(t);
     const lf_text_encode_opts how = {.max_seq_length = l->max_seq_length, .context = m->tokens.max_positions};
-    choosing c = {.t = t, .m = m, .d = l->data[role]};
+    choosing c = {.t = t, .m = m, .d = l->data[role], .answers = answers};
     const int64_t n = lf_text_dataset_count(c.d);
     int64_t right = 0, right_norm = 0;
     lf_progress bar;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "stats/stats.h"
 #include "task/source.h"
 
 #define LF_FIGURES_AGAIN
@@ -13,6 +14,7 @@ void lf_results_clear(lf_results *r, const lf_task_type *task) {
     const lf_base_score none = {.accuracy = NAN, .loss = NAN, .ce = NAN, .kl = NAN, .knn = NAN};
     lf_accuracy nothing = LF_ACCURACY_NONE;
     for (int i = 0; i < LF_N_COUNTED; i++) nothing.counted[i] = NAN;
+    const lf_changed uncounted = {NAN, NAN, NAN, NAN, NAN, NAN};
     *r = (lf_results){.task = task,
                       .eval_accuracy = NAN,
                       .eval_loss = NAN,
@@ -34,11 +36,19 @@ void lf_results_clear(lf_results *r, const lf_task_type *task) {
                       .update_ratio = NAN,
                       .eval = nothing,
                       .test = nothing,
+                      .eval_changed = uncounted,
+                      .base_changed = uncounted,
                       .init_seconds = NAN,
                       .train_seconds = NAN,
                       .data_wait_seconds = NAN,
                       .items_per_second = NAN,
                       .peak_rss_mb = NAN};
+}
+
+static lf_changed changed_of(lf_transitions t) {
+    const lf_change c = lf_change_of(t);
+    const bool counted = t.n > 0;
+    return (lf_changed){counted ? (double)t.lost : NAN, counted ? (double)t.won : NAN, c.mean, c.low, c.high, c.p};
 }
 
 void lf_results_put(lf_results *r, lf_data_role role, const lf_accuracy *a) {
@@ -48,6 +58,12 @@ void lf_results_put(lf_results *r, lf_data_role role, const lf_accuracy *a) {
     *(test ? &r->test_perplexity : &r->eval_perplexity) = exp(a->loss);
     *(test ? &r->test_count : &r->eval_count) = a->count;
     *(test ? &r->test : &r->eval) = *a;
+    if (!test) r->eval_changed = changed_of(a->changes);
+}
+
+void lf_results_put_before(lf_results *r, const lf_accuracy *before) {
+    r->eval_accuracy_before = before->accuracy;
+    r->eval_perplexity_before = exp(before->loss);
 }
 
 void lf_results_compare_text(lf_results *r) {
@@ -60,6 +76,7 @@ void lf_results_compare_text(lf_results *r) {
 void lf_results_put_base(lf_results *r, const lf_base_score *before, const lf_base_score *after) {
     r->before = *before;
     r->after = *after;
+    r->base_changed = changed_of(after->changes);
     r->task->compare(r);
 }
 
@@ -285,12 +302,23 @@ static void say_interval(FILE *out, const char *what, const lf_accuracy *a) {
                 100 * a->accuracy_high);
 }
 
+/* Which answers are others now. */
+static void say_changed(FILE *out, const char *what, const lf_changed *c) {
+    if (isfinite(c->wrong))
+        fprintf(out,
+                "%s: %.0f right answers became wrong, %.0f wrong ones right: %+.2f points, 95 %% interval %+.2f to "
+                "%+.2f\n",
+                what, c->wrong, c->right, 100 * c->change, 100 * c->low, 100 * c->high);
+}
+
 void lf_results_table(const lf_results *r, FILE *out) {
     if (isfinite(r->eval_accuracy) || isfinite(r->test_accuracy) || isfinite(r->base_after))
         fprintf(out, "%-26s %10s %10s\n", "", "before", "after");
     for (const table_row *row = rows_by[r->task->judged_by]; row->title; row++) print_row(out, r, row);
     say_interval(out, "new task", &r->eval);
     say_interval(out, "new task, test", &r->test);
+    say_changed(out, "new task", &r->eval_changed);
+    say_changed(out, r->task->base_data, &r->base_changed);
     if (r->after.by_neighbours)
         fputs("the base task is judged by nearest neighbours of features: the model has no head of its own\n", out);
     if (r->selection.count)

@@ -110,12 +110,27 @@ lf_eval_opts lf_task_eval_opts(const lf_task *t, const char *what) {
                           .interruptible = t->interruptible};
 }
 
-lf_eval_opts lf_task_judge_opts(lf_task *t, const char *what) {
+lf_eval_opts lf_task_judge_opts(lf_task *t, lf_data_role role, const char *what) {
     lf_eval_opts o = lf_task_eval_opts(t, what);
     lf_free(t->confusion.counts);
     t->confusion = (lf_confusion){0};
     if (t->confuses) o.confusion = &t->confusion;
+    o.base = t->untouched;
+    if (t->answers && role == LF_DATA_EVAL) {
+        o.answers = t->answers;
+        lf_answers_begin(o.answers, o.answers->how);
+    }
     return o;
+}
+
+lf_status lf_task_answer_before(lf_task *t, lf_accuracy *before, lf_model *m, lf_answers *a, lf_err *err) {
+    t->answers = a;
+    t->untouched = !m;
+    lf_answers_begin(a, LF_ANSWERS_KEEP);
+    const lf_status rc = t->type->evaluate(t, before, m ? m : t->model, LF_DATA_EVAL, NULL, err);
+    t->untouched = false;
+    lf_answers_begin(a, LF_ANSWERS_AGAINST_KEPT);
+    return rc;
 }
 
 /* ---- forgetting ---- */
@@ -173,6 +188,7 @@ lf_status lf_task_measure_base(lf_task *t, lf_data_role role, lf_base_score *out
 
 lf_status lf_task_measure_tuned(lf_task *t, lf_data_role role, lf_base_score *out, lf_model *m, lf_err *err) {
     lf_eval_opts o = lf_task_eval_opts(t, t->type->base_data);
+    o.answers = t->base_answers;
     const lf_classifier own_head = m->base_head;
     /* The base's own head may not be in a full model's new file, nor one of class_embeddings in any; the one in memory
      * is frozen and the same. */

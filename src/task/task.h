@@ -15,6 +15,7 @@
 
 #include "base/obj.h"
 #include "data/fingerprint.h"
+#include "eval/answers.h"
 #include "eval/eval.h"
 #include "eval/examples.h"
 #include "stats/figures.h"
@@ -58,7 +59,10 @@ typedef struct lf_task {
     bool base_is_halved;                      /* BASE_EVAL is a half of forgetting_data */
     lf_confusion confusion;                   /* of the last evaluation with confuses; n 0: none */
     bool confuses;                            /* evaluations count which class is taken for which */
-    bool keeps_head;                          /* training goes on with the head that the model has, and its labels */
+    lf_answers *answers; /* evaluations on LF_DATA_EVAL hand it each answer; NULL: to none. Borrowed, as the next */
+    lf_answers *base_answers; /* the same of lf_task_measure_tuned */
+    bool untouched;           /* evaluations are of the model without its adapter */
+    bool keeps_head;          /* training goes on with the head that the model has, and its labels */
     bool interruptible; /* evaluations end with LF_EINTERRUPTED after lf_interrupt; training lets them end first */
 } lf_task;
 
@@ -107,8 +111,11 @@ extern const lf_task_type lf_task_image, lf_task_language, lf_task_classificatio
  * (what classifies may be numbers): whoever keeps it takes it afterwards. */
 lf_status lf_task_open(lf_task **out, const lf_config *cfg, lf_model *m, lf_graph *g, lf_err *err);
 void lf_task_close(lf_task *t);
-/* The options of `evaluate`: with the confusion, where it is asked. */
-lf_eval_opts lf_task_judge_opts(lf_task *t, const char *what);
+/* What is answered to LF_DATA_EVAL before: by m, or (NULL) by the model without its adapter. From now on `a` is
+ * t->answers, and each evaluation is compared with that one. */
+lf_status lf_task_answer_before(lf_task *t, lf_accuracy *before, lf_model *m, lf_answers *a, lf_err *err);
+/* The options of `evaluate`: with the confusion, where it is asked, and with answers. */
+lf_eval_opts lf_task_judge_opts(lf_task *t, lf_data_role role, const char *what);
 uint64_t lf_task_data_seed(const lf_task *t);                       /* by which examples are drawn and set aside */
 lf_status lf_task_prepare(lf_task *t, lf_err *err);                 /* the head, if the task has one to fit */
 lf_eval_opts lf_task_eval_opts(const lf_task *t, const char *what); /* the configuration's, without a processor */
@@ -130,6 +137,8 @@ lf_status lf_task_base_room(lf_task *t, lf_data_role role, lf_err *err);
 void lf_results_put(lf_results *r, lf_data_role role, const lf_accuracy *a);
 /* `compare` of a task whose base is judged by the loss of text. */
 void lf_results_compare_text(lf_results *r);
+/* What the untouched model made of the evaluation data. */
+void lf_results_put_before(lf_results *r, const lf_accuracy *before);
 /* What the base knew before and after, compared. */
 void lf_results_put_base(lf_results *r, const lf_base_score *before, const lf_base_score *after);
 

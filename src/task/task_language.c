@@ -28,20 +28,24 @@ static lf_tensor *loss(lf_task *t, const lf_example_batch *b, lf_loss_counts *co
 /* ---- judging ---- */
 
 static lf_status evaluate(lf_task *t, lf_accuracy *out, lf_model *m, lf_data_role role, const char *save, lf_err *err) {
-    const lf_eval_opts o = lf_task_eval_opts(t, "evaluate");
+    lf_eval_opts o = lf_task_judge_opts(t, role, "evaluate");
+    const bool choices = lf_text_dataset_is(lf_language_of(t)->data[role], LF_TEXT_CHOICES),
+               written = lf_cfg_is_set(t->cfg, LF_answer_pattern);
     lf_score_sum s;
     lf_examples *e;
+    lf_answers *const answers = o.answers; /* of questions, where there are some, which are more than their tokens */
+    if (choices || written) o.answers = NULL;
     lf_status rc = t->source->examples(t, role, &e, err);
-    if (rc || (rc = lf_score_tokens(&s, m, t->g, e, LF_SCORE_MODEL, &o, save, err))) return rc;
+    if (rc || (rc = lf_score_tokens(&s, m, t->g, e, o.base ? LF_SCORE_BASE : LF_SCORE_MODEL, &o, save, err))) return rc;
     *out = (lf_accuracy)LF_ACCURACY_NONE;
     out->count = s.examples;
     out->items = s.items;
     out->targets = s.targets;
     out->loss = s.nll / (double)s.targets;
     out->accuracy = (double)s.correct / (double)s.targets;
-    if (lf_text_dataset_is(lf_language_of(t)->data[role], LF_TEXT_CHOICES))
-        rc = lf_language_choose(t, out, m, role, err);
-    if (!rc && lf_cfg_is_set(t->cfg, LF_answer_pattern)) rc = lf_language_answer(t, out, m, role, err);
+    if (choices) rc = lf_language_choose(t, out, m, role, written ? NULL : answers, err);
+    if (!rc && written && !t->untouched) rc = lf_language_answer(t, out, m, role, answers, err);
+    if (answers) out->changes = answers->changes;
     return rc;
 }
 

@@ -38,6 +38,10 @@ void lf_opened_close(lf_opened *o) {
     *o = (lf_opened){0};
 }
 
+int64_t lf_opened_trained(const lf_opened *o) {
+    return o->adapted.file ? lf_adapter_file_trained(o->adapted.file) : lf_nn_count(&o->model->nn, true);
+}
+
 double lf_peak_rss_mb(void) { return (double)lf_peak_rss_bytes() / (1024.0 * 1024.0); }
 
 bool lf_path_is_within(const char *inner, const char *outer) {

@@ -18,6 +18,9 @@ typedef struct lf_opened {
 lf_status lf_opened_open(lf_opened *o, const lf_config *cfg, lf_load load, lf_err *err);
 void lf_opened_close(lf_opened *o);
 
+/* How many numbers were trained of it: what `train` said of the adapter. */
+int64_t lf_opened_trained(const lf_opened *o);
+
 double lf_peak_rss_mb(void);
 /* Is `inner` the folder `outer` or below it, through whatever links? Both exist. */
 bool lf_path_is_within(const char *inner, const char *outer);

@@ -1,5 +1,6 @@
 /* The verb `eval`: a model or adapter on `data`, and what it forgot on `forgetting_data`. */
 #include <stdio.h>
+#include <string.h>
 
 #include "base/json.h"
 #include "base/log.h"
@@ -7,6 +8,7 @@
 #include "task/source.h"
 #include "task/update_ratio.h"
 #include "tools/common.h"
+#include "tools/saved_answers.h"
 
 /* The names of the classes that were told apart; NULL: none were. */
 static const char *const *class_names(const lf_task *t) {
@@ -27,27 +29,95 @@ static lf_status write_confusion(const lf_task *t, lf_err *err) {
     return rc;
 }
 
-static lf_status new_task(lf_results *r, lf_task *t, lf_err *err) {
+/* ---- whose answers they are compared with ---- */
+
+typedef struct judged {
+    lf_task *t;
+    lf_opened *o;
+    lf_results r;
+    lf_adapted other; /* of compare_with; nothing where that is no adapter */
+    bool base;        /* compared with the model without its adapter */
+    lf_answers answers;
+    lf_saved_answers saved;
+} judged;
+
+static bool same_labels(const lf_classifier *a, const lf_classifier *b) {
+    bool same = a->n_labels == b->n_labels && a->problem == b->problem;
+    for (int64_t i = 0; i < a->n_labels && same; i++) same = strcmp(a->labels[i], b->labels[i]) == 0;
+    return same;
+}
+
+/* Another adapter has to answer the same questions. */
+static lf_status open_other(judged *j, const char *dir, lf_err *err) {
+    const lf_config *cfg = j->t->cfg;
+    const lf_classifier *head, *other;
+    lf_status rc = lf_adapted_open(&j->other, lf_cfg_str(cfg, LF_model), dir, j->o->k, LF_LOAD_FROZEN, err);
+    if (rc || j->t->type->output != LF_CLASSES || !lf_cfg_is_set(cfg, LF_data)) return rc;
+    if ((rc = lf_head_in_use(&head, j->o->model, cfg, "key 'data'", err)) ||
+        (rc = lf_head_in_use(&other, j->other.model, cfg, "compare_with", err)) || same_labels(head, other))
+        return rc;
+    return lf_cfg_fail(cfg, LF_compare_with, err,
+                       "'%s' has %lld labels ('%s', ...), and what is judged %lld ('%s', ...)", dir,
+                       (long long)other->n_labels, other->labels[0], (long long)head->n_labels, head->labels[0]);
+}
+
+static lf_status choose_other(judged *j, lf_err *err) {
+    const char *with = lf_cfg_str(j->t->cfg, LF_compare_with);
+    const lf_adapter_file *f = j->o->adapted.file;
+    if (strcmp(with, "none") == 0) return LF_OK;
+    j->base = strcmp(with, "base") == 0;
+    if (!j->base) return open_other(j, with, err);
+    j->base = f && !lf_adapter_file_is_head(f);
+    return LF_OK;
+}
+
+/* ---- the two tasks ---- */
+
+static lf_status answer_before(judged *j, lf_err *err) {
+    lf_accuracy before;
+    if (j->base || j->other.model) {
+        const lf_status rc = lf_task_answer_before(j->t, &before, j->other.model, &j->answers, err);
+        if (rc) return rc;
+    }
+    if (j->base) lf_results_put_before(&j->r, &before);
+    j->t->answers = &j->answers;
+    lf_saved_answers_of(&j->saved, &j->answers, LF_DATA_EVAL);
+    return LF_OK;
+}
+
+static lf_status new_task(judged *j, lf_err *err) {
     const lf_data_from from = {.key = LF_data, .split = "test", .limit = LF_max_samples};
+    lf_task *t = j->t;
     lf_accuracy a;
-    lf_status rc = t->source->open_data(t, LF_DATA_EVAL, &from, err);
-    if (rc) return rc;
+    lf_status rc;
+    if ((rc = t->source->open_data(t, LF_DATA_EVAL, &from, err)) || (rc = answer_before(j, err))) return rc;
     const double began = lf_now();
+    t->confuses = true;
     if ((rc = t->type->evaluate(t, &a, t->model, LF_DATA_EVAL, lf_cfg_str(t->cfg, LF_save_logits), err))) return rc;
-    lf_results_put(r, LF_DATA_EVAL, &a);
-    r->items_per_second = (double)a.items / (lf_now() - began);
+    t->answers = NULL;
+    lf_results_put(&j->r, LF_DATA_EVAL, &a);
+    j->r.items_per_second = (double)a.items / (lf_now() - began);
     if (a.skipped) lf_warn("%lld pictures could not be read and were left out", (long long)a.skipped);
     return write_confusion(t, err);
 }
 
-static lf_status base_task(lf_results *r, lf_task *t, lf_err *err) {
+static lf_status base_task(judged *j, lf_err *err) {
+    lf_task *t = j->t;
     lf_base_score before, after;
     lf_status rc;
-    if ((rc = lf_task_open_base(t, false, err)) || (rc = lf_task_measure_base(t, LF_DATA_BASE, &before, err)) ||
-        (rc = lf_task_measure_tuned(t, LF_DATA_BASE, &after, t->model, err)))
+    if ((rc = lf_task_open_base(t, false, err)) || (rc = lf_task_measure_base(t, LF_DATA_BASE, &before, err)))
         return rc;
-    r->task = t->type; /* which may have become another while its data were opened */
-    lf_results_put_base(r, &before, &after);
+    lf_answers_free(&j->answers);
+    t->base_answers = &j->answers;
+    if (j->other.model) {
+        j->answers.how = LF_ANSWERS_KEEP;
+        if ((rc = lf_task_measure_tuned(t, LF_DATA_BASE, &after, j->other.model, err))) return rc;
+        j->answers.how = LF_ANSWERS_AGAINST_KEPT;
+    }
+    lf_saved_answers_of(&j->saved, &j->answers, LF_DATA_BASE);
+    if ((rc = lf_task_measure_tuned(t, LF_DATA_BASE, &after, t->model, err))) return rc;
+    j->r.task = t->type; /* which may have become another while its data were opened */
+    lf_results_put_base(&j->r, &before, &after);
     return LF_OK;
 }
 
@@ -59,7 +129,27 @@ static lf_status print_results(const lf_results *r, const lf_task *t, FILE *out,
     const char *const *names = class_names(t);
     lf_obj o = lf_obj_of(lf_results_to_json(r));
     if (names) lf_obj_put(&o, "eval_classes", lf_confusion_classes(&t->confusion, names));
+    if (lf_cfg_is_given(t->cfg, LF_compare_with))
+        lf_obj_string(&o, "compared_with", lf_cfg_str(t->cfg, LF_compare_with));
     return lf_json_write_line(out, lf_obj_take(&o), err);
+}
+
+static lf_status judge(judged *j, bool data, bool base, FILE *out, lf_err *err) {
+    lf_task *t = j->t;
+    lf_results *r = &j->r;
+    lf_status rc;
+    t->interruptible = true;
+    if ((rc = choose_other(j, err)) ||
+        (rc = lf_saved_answers_open(&j->saved, t, lf_cfg_str(t->cfg, LF_save_predictions), err)) ||
+        (data && (rc = new_task(j, err))) || (base && (rc = base_task(j, err))) ||
+        (rc = lf_saved_answers_commit(&j->saved, err)) ||
+        (rc = lf_update_ratio_measure(&r->update_ratio, t, j->o->model, base ? LF_DATA_BASE : LF_DATA_EVAL, err)))
+        return rc;
+    r->task = t->type;
+    r->threads = j->o->threads;
+    r->trainable_parameters = lf_opened_trained(j->o);
+    r->peak_rss_mb = lf_peak_rss_mb();
+    return print_results(r, t, out, err);
 }
 
 lf_status lf_eval(const lf_config *cfg, FILE *out, lf_err *err) {
@@ -70,24 +160,15 @@ lf_status lf_eval(const lf_config *cfg, FILE *out, lf_err *err) {
         return lf_cfg_fail(cfg, LF_save_logits, err, "the logits are those of 'data', which is not given");
     lf_config_say_no_effect(cfg, "seed", "in eval: data_seed says which examples are drawn");
     lf_opened o = {0};
-    lf_task *t = NULL;
-    lf_results r;
-    lf_results_clear(&r, NULL);
+    judged j = {.o = &o};
+    lf_results_clear(&j.r, NULL);
     lf_status rc;
-    if ((rc = lf_opened_open(&o, cfg, LF_LOAD_FROZEN, err)) || (rc = lf_task_open(&t, cfg, o.model, o.g, err)))
-        goto out;
-    t->interruptible = true;
-    t->confuses = true;
-    if ((data && (rc = new_task(&r, t, err))) || (base && (rc = base_task(&r, t, err))) ||
-        (rc = lf_update_ratio_measure(&r.update_ratio, t, o.model, base ? LF_DATA_BASE : LF_DATA_EVAL, err)))
-        goto out;
-    r.task = t->type;
-    r.threads = o.threads;
-    r.trainable_parameters = lf_nn_count(&o.model->nn, true);
-    r.peak_rss_mb = lf_peak_rss_mb();
-    rc = print_results(&r, t, out, err);
-out:
-    lf_task_close(t);
+    if (!(rc = lf_opened_open(&o, cfg, LF_LOAD_FROZEN, err)) && !(rc = lf_task_open(&j.t, cfg, o.model, o.g, err)))
+        rc = judge(&j, data, base, out, err);
+    lf_saved_answers_close(&j.saved);
+    lf_answers_free(&j.answers);
+    lf_task_close(j.t);
+    lf_adapted_close(&j.other);
     lf_opened_close(&o);
     return rc;
 }

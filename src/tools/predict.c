@@ -126,6 +126,8 @@ static const lf_predicted plain_pictures = {.columns = "file",
                                             .put_more = put_all_right,
                                             .csv_more = csv_all_right};
 
+const lf_predicted *lf_predicted_pictures(bool several) { return several ? &several_labels : &labelled_pictures; }
+
 /* ---- the verb ---- */
 
 /* Are the folders (or what a file of labels says) classes that the model knows, each by its name? Then they are what is
@@ -167,7 +169,7 @@ static lf_status open_pictures(lf_predictions *p, lf_dataset **out, const lf_dat
     lf_status made = LF_OK;
     if (has_true_labels(d, lf_dataset_count(*out), head)) {
         const bool several = lf_dataset_several(d);
-        p->how = several ? &several_labels : &labelled_pictures;
+        p->how = lf_predicted_pictures(several);
         made = several ? take_numbers(d, head, err) : LF_OK;
         lf_dataset *plain = *out;
         *out = d;

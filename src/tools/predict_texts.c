@@ -110,7 +110,7 @@ static lf_status csv_right(FILE *f, const lf_predictions *p, int64_t i, lf_err *
     return rc;
 }
 
-static lf_predicted shown_as(lf_problem problem, bool pairs, bool known) {
+lf_predicted lf_predicted_texts(lf_problem problem, bool pairs, bool known) {
     static const char *const columns_of_right[LF_N_PROBLEMS] = {[LF_SINGLE_LABEL] = ",true_label,right",
                                                                 [LF_MULTI_LABEL] = ",true_labels,right",
                                                                 [LF_REGRESSION] = ",true_score"};
@@ -251,7 +251,7 @@ static lf_status run(lf_predictions *p, opened *o, const lf_config *cfg, lf_mode
     lf_text_example first;
     lf_status rc = lf_text_dataset_example(o->data, 0, &first, err);
     if (rc) return rc;
-    o->how = shown_as(head->problem, first.second, o->known);
+    o->how = lf_predicted_texts(head->problem, first.second, o->known);
     *p = (lf_predictions){.how = &o->how, .data = o->data};
     lf_predictions_of(p, head, cfg);
     lf_text_example_free(&first);

@@ -118,7 +118,7 @@ static cJSON *guesses_json(const lf_predictions *p, const lf_guess *top) {
     return lf_obj_take(&list);
 }
 
-static lf_status to_json(cJSON **out, const lf_predictions *p, int64_t i, lf_err *err) {
+lf_status lf_predictions_json(cJSON **out, const lf_predictions *p, int64_t i, lf_err *err) {
     const lf_guess *top = p->guesses + i * p->top_k;
     lf_obj o = lf_obj_new();
     lf_status rc = p->how->put(&o, p, p->indices[i], err);
@@ -139,7 +139,7 @@ static lf_status write_jsonl(const lf_predictions *p, FILE *f, lf_err *err) {
     lf_status rc = LF_OK;
     for (int64_t i = 0; i < p->count && !rc; i++) {
         cJSON *one;
-        if (!(rc = to_json(&one, p, i, err))) rc = lf_json_write_line(f, one, err);
+        if (!(rc = lf_predictions_json(&one, p, i, err))) rc = lf_json_write_line(f, one, err);
     }
     return rc;
 }
@@ -152,7 +152,7 @@ static lf_status print_object(const lf_predictions *p, const char *path, FILE *o
     lf_obj_number(&o, "skipped", (double)p->skipped);
     for (int64_t i = 0; i < p->count && !path && !rc; i++) {
         cJSON *one = NULL;
-        if (!(rc = to_json(&one, p, i, err))) lf_list_put(&list, one);
+        if (!(rc = lf_predictions_json(&one, p, i, err))) lf_list_put(&list, one);
     }
     cJSON *predictions = lf_obj_take(&list);
     if (path) {

@@ -53,6 +53,12 @@ lf_status lf_predictions_csv_list(FILE *f, cJSON *list, lf_err *err);
 /* As the keys output, output_file and json say. */
 lf_status lf_predictions_deliver(const lf_predictions *p, const lf_config *cfg, FILE *out, lf_err *err);
 
+/* Prediction i as an object. */
+lf_status lf_predictions_json(cJSON **out, const lf_predictions *p, int64_t i, lf_err *err);
+/* How inputs are shown beside what is right: predict.c, of pictures; predict_texts.c, of texts (alone, or pairs). */
+const lf_predicted *lf_predicted_pictures(bool several);
+lf_predicted lf_predicted_texts(lf_problem problem, bool pairs, bool known);
+
 /* predict_texts.c, of a model of tokens. */
 lf_status lf_predict_texts(const lf_config *cfg, lf_model *m, lf_graph *g, FILE *out, lf_err *err);
 

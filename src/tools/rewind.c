@@ -69,7 +69,8 @@ static lf_status measure(lf_rewinding *r, lf_rewind_point *p, lf_opened *o, lf_t
         (rc = lf_update_ratio_measure(&found.update_ratio, t, t->model, on.base, err)))
         return rc;
     found.threads = o->threads;
-    found.trainable_parameters = lf_nn_count(&o->model->nn, true);
+    found.trainable_parameters = lf_opened_trained(o);
+    if (on.new_task == LF_DATA_EVAL) lf_results_put_before(&found, &r->untouched);
     lf_results_put(&found, on.new_task, &a);
     lf_results_put_base(&found, lf_forgetting_before(t->forgetting[on.base]), &after);
     if (!(p->figures = lf_results_to_json(&found))) return lf_no_memory(err, "the figures");
@@ -109,6 +110,7 @@ static lf_status measure_all(lf_rewinding *r, lf_opened *o, lf_task *t, lf_err *
     const data_of on = {LF_DATA_EVAL, r->apart ? LF_DATA_BASE_EVAL : LF_DATA_BASE};
     lf_base_score before;
     lf_status rc = lf_task_measure_base(t, on.base, &before, err);
+    if (!rc) rc = lf_task_answer_before(t, &r->untouched, NULL, &r->answers, err);
     for (int64_t i = 0; i < r->n && !rc; i++) {
         lf_info("lambda %g, %lld of %lld", r->points[i].lambda, (long long)i + 1, (long long)r->n);
         rc = measure(r, &r->points[i], o, t, on, err);
@@ -232,6 +234,7 @@ static lf_status conclude(lf_rewinding *r, lf_opened *o, lf_task *t, const char 
 static void free_rewind(lf_rewinding *r) {
     for (int64_t i = 0; i < r->n; i++) cJSON_Delete(r->points[i].figures);
     for (int64_t i = 0; i < r->n_judged; i++) cJSON_Delete(r->judged[i].figures);
+    lf_answers_free(&r->answers);
     lf_free(r->points);
     lf_free(r->adapter_dir);
 }

@@ -222,6 +222,79 @@ static void test_numbers_of_pairs(void **state) {
     must("report --run numbers", 0);
 }
 
+/* ---- which examples ---- */
+
+static cJSON *line_of(const char *name, int n) {
+    char *all;
+    size_t size;
+    lf_err err = {0};
+    if (lf_file_read(&all, &size, text("%s/%s", root, name), &err)) fail_msg("%s", err.message);
+    char *at = all;
+    while (n-- > 0) at = strchr(at, '\n') + 1;
+    cJSON *o = cJSON_ParseWithOpts(at, NULL, false);
+    assert_non_null(o);
+    lf_free(all);
+    return o;
+}
+
+static int count_of(const char *name, const char *words) {
+    must(text("help >/dev/null; grep -c '%s' %s", words, name), 0);
+    return atoi(output);
+}
+
+/* Of classes, of several labels, of numbers, and of the words beside them. */
+static void test_saved_predictions(void **state) {
+    (void)state;
+    cJSON *e = json_of("eval --model pre/model --adapter tuned/adapter --data judged.jsonl --forgetting_data "
+                       "train.jsonl --max_seq_length 40 --threads 1 --save_predictions said.jsonl --json");
+    assert_int_equal(count_of("said.jsonl", "\"task\": \"new\""), JUDGED);
+    assert_true(count_of("said.jsonl", "\"right\": true, \"was_right\": false") == (int)number(e, "eval_became_right"));
+    assert_true(number(e, "eval_became_right") - number(e, "eval_became_wrong") ==
+                round(JUDGED * (number(e, "eval_accuracy") - number(e, "eval_accuracy_before"))));
+    /* of the words of before, how many of the next ones */
+    must("help >/dev/null; grep '\"task\": \"base\"' said.jsonl >base.jsonl", 0);
+    double tokens = 0, right = 0, were = 0;
+    for (int i = 0; i < count_of("base.jsonl", "tokens_were_right"); i++) {
+        cJSON *one = line_of("base.jsonl", i);
+        tokens += number(one, "tokens");
+        right += number(one, "tokens_right");
+        were += number(one, "tokens_were_right");
+        near(number(one, "perplexity"), exp(number(one, "loss")), 1e-9 * number(one, "perplexity"));
+        cJSON_Delete(one);
+    }
+    assert_true(tokens == number(e, "base_tokens"));
+    near(right / tokens, number(e, "base_token_accuracy_after"), 1e-12);
+    near(were / tokens, number(e, "base_token_accuracy_before"), 1e-12);
+    assert_true(right - were == number(e, "base_became_right") - number(e, "base_became_wrong"));
+    assert_true(number(e, "base_became_wrong") > 0);
+    cJSON *r = results("tuned"); /* the run counted the same */
+    near(number(r, "base_became_wrong"), number(e, "base_became_wrong"), 0);
+    near(number(r, "base_change_p"), number(e, "base_change_p"), 0);
+    cJSON_Delete(r);
+    cJSON_Delete(e);
+    e = json_of("eval --model pre/model --adapter several/adapter --data several.jsonl --max_seq_length 40 --threads 1 "
+                "--save_predictions several.out --json");
+    cJSON *one = line_of("several.out", 3);
+    assert_true(cJSON_IsArray(cJSON_GetObjectItemCaseSensitive(one, "labels")));
+    assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(one, "true_labels")),
+                     *label_of(3) == 'p' ? 2 : 1);
+    cJSON_Delete(one);
+    near(count_of("several.out", "\"right\": true"), number(e, "eval_accuracy") * TRAINED, 1e-9);
+    cJSON_Delete(e);
+    e = json_of("eval --model pre/model --adapter numbers/adapter --data numbers.csv --max_seq_length 40 --threads 1 "
+                "--save_predictions numbers.out --json");
+    double squares = 0;
+    for (int i = 0; i < TRAINED; i++) {
+        one = line_of("numbers.out", i);
+        squares += number(one, "loss");
+        near(number(one, "loss"), pow(number(one, "score") - number(one, "true_score"), 2), 1e-5);
+        cJSON_Delete(one);
+    }
+    near(squares / TRAINED, number(e, "eval_loss"), 1e-9);
+    assert_null(cJSON_GetObjectItemCaseSensitive(e, "eval_became_wrong"));
+    cJSON_Delete(e);
+}
+
 /* ---- looking ---- */
 
 static void test_preview_and_dry_run(void **state) {
@@ -562,6 +635,7 @@ int main(void) {
                                        cmocka_unit_test(test_head_alone),
                                        cmocka_unit_test(test_several_labels),
                                        cmocka_unit_test(test_numbers_of_pairs),
+                                       cmocka_unit_test(test_saved_predictions),
                                        cmocka_unit_test(test_preview_and_dry_run),
                                        cmocka_unit_test(test_predict),
                                        cmocka_unit_test(test_true_labels),

@@ -225,8 +225,13 @@ static void test_choices(void **state) {
         fprintf(f, "]}\n");
     }
     fclose(f);
-    cJSON *o =
-        json_of("eval --model pre/model --data choices.jsonl --prompt_template '{question} ' --threads 1 --json");
+    cJSON *o = json_of("eval --model pre/model --data choices.jsonl --prompt_template '{question} ' --threads 1 "
+                       "--save_predictions chosen.jsonl --json");
+    must("help >/dev/null; grep -c '\"right\": true' chosen.jsonl", 0);
+    near(atoi(output), number(o, "eval_choice_accuracy") * N, 1e-9);
+    must("help >/dev/null; head -1 chosen.jsonl | grep '\"right_answer\": \"the mat\".*\"loss\".*\"index\": 0'", 0);
+    must("help >/dev/null; wc -l <chosen.jsonl", 0);
+    assert_int_equal(atoi(output), N); /* of questions, and not also of their texts */
     assert_true(number(o, "eval_choices") == N);
     assert_true(number(o, "eval_choice_accuracy") >=
                 9.0 / N); /* a guess has so many right once in 2600 times, and the first choice 3 */

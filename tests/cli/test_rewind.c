@@ -63,6 +63,9 @@ static void points_are_those_of_eval(void **state) {
     assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(r, "points")), 3);
     cJSON *e = json_of("eval " MODEL "--adapter run/adapter " DATA);
     same_numbers(point(r, 1), e, "", 12);
+    assert_true(number(e, "eval_accuracy_before") == number(point(r, 0), "eval_accuracy"));
+    assert_true(number(e, "trainable_parameters") == result("run", "trainable_parameters"));
+    assert_true(number(e, "eval_became_right") > 0 && number(point(r, 0), "eval_became_right") == 0);
     cJSON_Delete(e);
     e = json_of("eval " MODEL "--adapter run/adapter --adapter_scale 0.5 " DATA);
     same_numbers(point(r, 0.5), e, "", 12);

@@ -262,6 +262,101 @@ static void eval_of_an_adapter(void **state) {
     cJSON_Delete(o);
 }
 
+/* Of a file with a line an example: how many of a task went from right to wrong and back, how many there are, and how
+ * many are right. */
+typedef struct counted {
+    int n, right, lost, won;
+} counted;
+
+static counted count_lines(const char *name, const char *task) {
+    counted c = {0};
+    char *all;
+    size_t size;
+    double last = -1;
+    lf_err err = {0};
+    assert_ok(lf_file_read(&all, &size, in_scratch(name), &err), err);
+    for (char *save, *line = strtok_r(all, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+        cJSON *o = cJSON_Parse(line);
+        assert_non_null(o);
+        if (!strcmp(member(o, "task")->valuestring, task)) {
+            const bool right = cJSON_IsTrue(member(o, "right")),
+                       same = !strcmp(member(o, "label")->valuestring, member(o, "true_label")->valuestring);
+            const cJSON *was = cJSON_GetObjectItemCaseSensitive(o, "was_right");
+            assert_true(right == same && number(o, "probability") > 0 && number(o, "loss") > 0);
+            if (right) assert_true(fabs(number(o, "loss") + log(number(o, "probability"))) < 1e-5);
+            assert_non_null(strstr(member(o, "file")->valuestring, member(o, "true_label")->valuestring));
+            assert_true(number(o, "index") > last); /* in their order */
+            last = number(o, "index");
+            c.n++;
+            c.right += right;
+            c.lost += was && cJSON_IsTrue(was) && !right;
+            c.won += was && cJSON_IsFalse(was) && right;
+        }
+        cJSON_Delete(o);
+    }
+    lf_free(all);
+    return c;
+}
+
+static void eval_tells_which_examples_changed(void **state) {
+    (void)state;
+    static const struct { const char *task, *of; } tasks[] = {{"new", "eval"}, {"base", "base"}};
+    RUN(eval, "--model @model --adapter @adapter --adapter_scale 20 --data @base --forgetting_data @base "
+              "--save_predictions @said.jsonl --json");
+    cJSON *o = object();
+    for (int i = 0; i < 2; i++) {
+        const counted c = count_lines("said.jsonl", tasks[i].task);
+        char key[4][40];
+        static const char *const parts[] = {"became_wrong", "became_right", "change", "change_p"};
+        for (int k = 0; k < 4; k++) snprintf(key[k], sizeof key[k], "%s_%s", tasks[i].of, parts[k]);
+        assert_int_equal(c.n, PICTURES);
+        assert_true(number(o, key[0]) == c.lost && number(o, key[1]) == c.won);
+        assert_true(fabs(number(o, key[2]) - (double)(c.won - c.lost) / PICTURES) < 1e-12);
+        assert_true(number(o, key[3]) > 0 && number(o, key[3]) <= 1);
+        assert_true(fabs((double)c.right / PICTURES - number(o, i ? "base_after" : "eval_accuracy")) < 1e-12);
+        const double before = number(o, i ? "base_before" : "eval_accuracy_before");
+        assert_true(fabs((double)(c.right + c.lost - c.won) / PICTURES - before) < 1e-12);
+    }
+    const double lost = number(o, "base_became_wrong"), won = number(o, "base_became_right");
+    assert_true(lost + won > 0); /* else the test says little */
+    cJSON_Delete(o);
+    RUN(eval, "--model @model --adapter @adapter --data @base --adapter_scale 0 --json"); /* the same, by another way */
+    o = object();
+    assert_true(number(o, "eval_accuracy_before") == number(o, "eval_accuracy"));
+    assert_true(number(o, "eval_became_wrong") == 0 && number(o, "eval_became_right") == 0);
+    cJSON_Delete(o);
+    RUN(eval, "--model @model --adapter @adapter --data @base --forgetting_data @base --compare_with @adapter "
+              "--save_predictions @said.jsonl --json");
+    o = object(); /* with itself */
+    assert_true(number(o, "eval_became_wrong") + number(o, "eval_became_right") == 0);
+    assert_true(number(o, "base_became_wrong") + number(o, "base_became_right") == 0);
+    assert_null(cJSON_GetObjectItemCaseSensitive(o, "eval_accuracy_before"));
+    cJSON_Delete(o);
+    RUN(eval, "--model @model --adapter @adapter --data @base --compare_with none --save_predictions @said.jsonl "
+              "--json");
+    o = object();
+    assert_null(cJSON_GetObjectItemCaseSensitive(o, "eval_became_wrong"));
+    cJSON_Delete(o);
+    const counted alone = count_lines("said.jsonl", "new");
+    assert_true(alone.n == PICTURES && alone.lost + alone.won == 0);
+    RUN(eval, "--model @model --adapter @adapter --data @base --forgetting_data @base");
+    assert_non_null(strstr(printed, "base task: "));
+    assert_non_null(strstr(printed, " right answers became wrong, "));
+    FAILS(eval, LF_EIO, "no-folder", "--model @model --data @base --save_predictions @no-folder/x.jsonl");
+    FAILS(eval, LF_ENOTFOUND, "nowhere", "--model @model --adapter @adapter --data @base --compare_with @nowhere");
+    FAILS(eval, LF_EUSAGE, "what is judged 5", "--model @model --data @base --compare_with @adapter");
+    put_bytes("said.jsonl", "old", 3); /* what cannot be judged leaves the file as it was */
+    FAILS(eval, LF_ENOTFOUND, "nowhere",
+          "--model @model --data @base --forgetting_data @nowhere --save_predictions "
+          "@said.jsonl");
+    char *old;
+    size_t size;
+    lf_err err = {0};
+    assert_ok(lf_file_read(&old, &size, in_scratch("said.jsonl"), &err), err);
+    assert_string_equal(old, "old");
+    lf_free(old);
+}
+
 /* Without a head of its own a model is judged by the neighbours of its features, on classes of any names. */
 static void eval_of_a_base_without_a_head(void **state) {
     (void)state;
@@ -785,6 +880,7 @@ int main(void) {
         cmocka_unit_test(eval_of_the_model),
         cmocka_unit_test(eval_tells_classes_apart),
         cmocka_unit_test(eval_of_an_adapter),
+        cmocka_unit_test(eval_tells_which_examples_changed),
         cmocka_unit_test(eval_of_a_base_without_a_head),
         cmocka_unit_test(eval_says_what_is_wrong),
         cmocka_unit_test(merge_gives_the_adapter_s_logits),

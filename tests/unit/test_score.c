@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "base/log.h"
+#include "eval/answers.h"
 
 enum { BATCHES = 3, ROWS = 2, T = 3 };
 
@@ -136,11 +137,121 @@ static void an_interruption_says_how_far_it_came(void **state) {
     assert_int_equal(m.ended, 2);
 }
 
+/* ---- answers of two passes ---- */
+
+enum { N = 5 };
+typedef struct told {
+    int n;
+    lf_one_answer at[N];
+} told;
+
+static lf_status tell(void *context, const lf_one_answer *a, lf_err *err) {
+    told *t = context;
+    (void)err;
+    assert_true(t->n < N);
+    t->at[t->n++] = *a;
+    return LF_OK;
+}
+
+/* A letter a label: R right, W wrong, - none. `rows` of them, from example `first` on. */
+static void hand_over(lf_answers *a, const char *letters, int64_t rows, int64_t each, int64_t first, bool judged) {
+    lf_label_score s[(N + 1) * T] = {0};
+    int64_t indices[N + 1];
+    float logits = 0;
+    lf_err err = {0};
+    for (int64_t i = 0; i < rows; i++) indices[i] = first + i;
+    for (int64_t i = 0; i < rows * each; i++)
+        s[i] = (lf_label_score){.target = letters[i] != '-', .correct = letters[i] == 'R', .nll = (double)(i + 1)};
+    const lf_example_batch b = {.in = {.B = rows, .T = each}, .indices = indices};
+    const lf_answered said = {&b, s, each == 1 ? &logits : NULL, 1, judged};
+    assert_int_equal(lf_answers_take(a, &said, &err), LF_OK);
+}
+
+static void are(lf_transitions t, int64_t lost, int64_t won, int64_t n) {
+    assert_true(t.lost == lost && t.won == won && t.n == n);
+}
+
+/* Of six examples the third has no label, and the last could not be read before. */
+static void answers_are_compared_by_their_example(void **state) {
+    (void)state;
+    told t = {0};
+    lf_answers a = {.visit = tell, .context = &t};
+    lf_answers_begin(&a, LF_ANSWERS_KEEP);
+    hand_over(&a, "RR-", 3, 1, 0, true);
+    hand_over(&a, "WW", 2, 1, 3, true);
+    assert_int_equal(t.n, 0); /* nothing is told of what is kept */
+    lf_answers_begin(&a, LF_ANSWERS_AGAINST_KEPT);
+    hand_over(&a, "RW-RWW", 6, 1, 0, true);
+    are(a.changes, 1, 1, 4);
+    assert_int_equal(t.n, 5);
+    static const int64_t index[N] = {0, 1, 3, 4, 5}, right[N] = {1, 0, 1, 0, 0}, was[N] = {1, 1, 0, 0, -1};
+    for (int i = 0; i < N; i++)
+        assert_true(t.at[i].index == index[i] && t.at[i].right == right[i] && t.at[i].was_right == was[i] &&
+                    t.at[i].targets == 1 && t.at[i].loss == (double)(index[i] + 1));
+    t.n = 0;
+    lf_answers_begin(&a, LF_ANSWERS_AGAINST_KEPT); /* and again, from nothing */
+    hand_over(&a, "RR", 2, 1, 3, true);
+    are(a.changes, 0, 2, 2);
+    lf_answers_begin(&a, LF_ANSWERS_AGAINST_KEPT);
+    hand_over(&a, "WW", 2, 1, 0, false); /* numbers are neither right nor wrong */
+    are(a.changes, 0, 0, 0);
+    assert_true(t.n == 4 && t.at[3].was_right == -1);
+    lf_answers_free(&a);
+}
+
+/* Of texts every next token is a label; the second has none. */
+static void answers_of_texts_are_their_tokens(void **state) {
+    (void)state;
+    told t = {0};
+    lf_answers a = {.visit = tell, .context = &t};
+    lf_answers_begin(&a, LF_ANSWERS_KEEP);
+    hand_over(&a,
+              "RW-"
+              "---",
+              2, T, 0, false);
+    hand_over(&a, "RRW", 1, T, 2, false);
+    lf_answers_begin(&a, LF_ANSWERS_AGAINST_KEPT);
+    hand_over(&a,
+              "WR-"
+              "---",
+              2, T, 0, false);
+    hand_over(&a, "RWW", 1, T, 2, false);
+    are(a.changes, 2, 1, 5);
+    assert_int_equal(t.n, 2);
+    assert_true(t.at[0].index == 0 && t.at[0].targets == 2 && t.at[0].right == 1 && t.at[0].was_right == 1);
+    assert_true(t.at[1].index == 2 && t.at[1].targets == 3 && t.at[1].right == 1 && t.at[1].was_right == 2);
+    assert_true(t.at[0].loss == 1.5 && t.at[1].loss == 2);
+    lf_answers_free(&a);
+}
+
+/* What the base says of the same, beside it; where it does not, nothing is compared. */
+static void answers_beside_the_base(void **state) {
+    (void)state;
+    lf_answers a = {0};
+    lf_err err = {0};
+    const int64_t index = 0;
+    const lf_example_batch b = {.in = {.B = 1, .T = T}, .indices = &index};
+    lf_label_score s[T] = {{.target = true, .correct = true, .compared = true},
+                           {.target = true, .compared = true, .base_correct = true},
+                           {.target = true, .compared = true}};
+    lf_answers_begin(&a, LF_ANSWERS_AGAINST_BASE);
+    assert_int_equal(lf_answers_take(&a, &(lf_answered){.batch = &b, .scores = s}, &err), LF_OK);
+    are(a.changes, 1, 1, 3);
+    for (int i = 0; i < T; i++) s[i].compared = false;
+    lf_answers_begin(&a, LF_ANSWERS_AGAINST_BASE);
+    assert_int_equal(lf_answers_take(&a, &(lf_answered){.batch = &b, .scores = s}, &err), LF_OK);
+    are(a.changes, 0, 0, 0);
+    lf_answers_free(&a);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sums_are_of_the_targets),
         cmocka_unit_test(a_failure_is_passed_on_and_ends_the_reading),
         cmocka_unit_test(an_interruption_says_how_far_it_came),
+        cmocka_unit_test(answers_are_compared_by_their_example),
+        cmocka_unit_test(answers_of_texts_are_their_tokens),
+        cmocka_unit_test(answers_beside_the_base),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
