@@ -9,6 +9,7 @@ after ten steps, and golden.safetensors:
   losses [10]                            AdamW 5e-3, weight decay 0.01 (not on biases and norms, as the Trainer), gradients clipped to norm 1;
                                          of "loraplus" with create_loraplus_optimizer, the same decay
                                          (of "saved_loraplus" none)
+  ids, labels                            of variants whose batches are others than the base's
   logits_after                           of batch 0 with the adapter in the folder
   grad.<module>.<factor>                 of variants whose name begins with "ends": gradients of batch 1's loss there
 usage: make-golden-variants.py [GOLDEN=tests/golden [VARIANT...]]
@@ -55,6 +56,10 @@ VARIANTS = [ # name, base, settings
     ("saved_loraplus", "lm-qwen2", saving("embed_tokens", "norm")),
     ("saved", "lm-gpt2", saving("wte", "wpe", "ln_f", "h.0.mlp.c_fc")), # a Conv1D, [in,out] in files
     ("saved", "lm-gemma3", saving("embed_tokens", "norm")), # norms around zero, an embedding that is scaled
+    # after resize_token_embeddings, whose new rows are made the mean of the others: untied, tied; and saved without being named, for reading
+    *(("saved_grown", base, dict(grown=3, **saving("embed_tokens", "lm_head"))) for base in ("lm-llama", "lm-qwen2")),
+    ("saved_grown", "lm-gpt2", dict(grown=1, **saving("wte", "lm_head"))),
+    *(("grown_auto", base, dict(grown=3)) for base in ("lm-llama", "lm-qwen2")),
     ("saved", "vit-base", saving("classifier", "layernorm_before", "vit.embeddings", "layers.1.mlp.fc2")),
     ("saved", "enc-bert", saving("pooler", "embeddings.LayerNorm", "word_embeddings")),
 ]
@@ -96,6 +101,21 @@ def open_encoder(path, gold, padded):
     return model, batches, dict(task_type="SEQ_CLS")
 
 
+def grow(model, gold, n):
+    """n tokens more, which batches 1 and 2 have; batches as open_lm gives them."""
+    ends = model.get_input_embeddings(), model.get_output_embeddings()
+    means, old = [e.weight.detach().double().mean(0).float() for e in ends], ends[0].weight.shape[0]
+    model.resize_token_embeddings(old + n, mean_resizing=False)
+    with torch.no_grad():
+        for e, mean in zip((model.get_input_embeddings(), model.get_output_embeddings()), means):
+            e.weight[old:] = mean
+    for what, first, every in (("ids", 0, 5), ("labels", 2, 6)):
+        part = gold[what][1:, ..., first::every]
+        new = (old + torch.arange(part.numel()) % n).reshape(part.shape).to(part.dtype)
+        gold[what][1:, ..., first::every] = torch.where(part >= 0, new, part)
+    return [(gold["ids"][i].long(), gold["labels"][i].long()) for i in range(3)]
+
+
 OPENERS = {"lm": open_lm, "vit": open_vit, "enc": open_encoder}
 
 
@@ -119,6 +139,10 @@ def make(golden, base, variant, settings):
     shutil.rmtree(folder, ignore_errors=True)
     gold = load_file(os.path.join(path, "golden.safetensors"))
     model, batches, more = OPENERS[base.split("-")[0]](path, gold, "padded" in variant)
+    grown = settings.get("grown", 0)
+    settings = {k: v for k, v in settings.items() if k != "grown"}
+    if grown:
+        batches = grow(model, gold, grown)
     torch.manual_seed(1)
     ends = variant.startswith("ends")
     more["target_modules"] = ENDS.get(base, ["embed_tokens", "lm_head", "q_proj", "down_proj"]) if ends else TARGETS.get(base, LLAMA_TARGETS)
@@ -142,8 +166,10 @@ def make(golden, base, variant, settings):
     if ends and "tied" not in variant:
         loss_of(model, batches[1])[0].backward()
         out.update({f"grad.{plain_name(n).removesuffix('.weight')}": p.grad.detach().clone() for n, p in trained(model).items() if "lora_" in n})
-    if "padded" in variant:
+    if "padded" in variant or grown:
         out["ids"] = gold["ids"]
+    if grown:
+        out["labels"] = gold["labels"]
     out["losses"] = torch.tensor(losses)
     model.save_pretrained(folder)
     os.remove(os.path.join(folder, "README.md"))

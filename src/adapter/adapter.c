@@ -326,9 +326,11 @@ static lf_status make(lf_adapter **out, lf_nn *nn, const lf_adapter_opts *o, con
                       .use_rslora = o->use_rslora,
                       .use_dora = o->use_dora,
                       .bias = lf_bias_named(o->bias),
+                      .vocabulary = o->vocabulary,
                       .residual = init->residual};
     if ((rc = lf_match_modules(&a->match, nn, o, err)) ||
         (rc = lf_adapter_keep_lists(a, o->rank_pattern, o->alpha_pattern, o->modules_to_save, err)) ||
+        (rc = lf_beside_list_vocabulary(a, o->from, err)) ||
         (o->from && (rc = lf_continue_check(o->from, &a->match, o->use_rslora, err))) ||
         (rc = check_start(a, o, init, err)) || (rc = attach_all(a, err)) ||
         (rc = lf_beside_put(a, o->from, true, err)) || (rc = start_all(a, o, init, err)))

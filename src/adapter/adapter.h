@@ -43,12 +43,16 @@ typedef struct lf_adapter_opts {
     const char *decomposition_cache; /* a folder, "auto", "none"; NULL: none */
     const char *bias;                /* LF_BIAS_NONE, ...; NULL: none */
     const cJSON *modules_to_save;    /* a list of names; NULL: none */
+    int64_t vocabulary;              /* tokens that the tuned model knows: embedding and output layer are saved whole,
+                                        with so many rows; 0: those of the base, saved where they are named */
     bool strict_targets;             /* uneven cover over layers is an error instead of a warning */
     const lf_adapter_file *from;     /* its A and B are the start, whatever `init` says; NULL: none */
 } lf_adapter_opts;
 lf_status lf_adapter_opts_read(lf_adapter_opts *o, const lf_config *cfg, lf_err *err);
 /* LF_EUSAGE where a name of modules_to_save means nothing in the model. */
 lf_status lf_adapter_check_saves(const lf_nn *nn, const cJSON *names, lf_err *err);
+/* Rows of the embedding of tokens that the file holds whole; 0: it holds none. */
+int64_t lf_adapter_file_vocabulary(const lf_adapter_file *f, const lf_nn *nn);
 /* Marks the layers before the head that the names mean (lf_module.saved): they are trained with a new head. */
 void lf_adapter_mark_saved(lf_nn *nn, const cJSON *names);
 /* Where the key continue_from is given: gives cfg the rank, scaling, targets and dropout of that adapter where the user
@@ -152,6 +156,9 @@ typedef struct lf_adapter_facts {
     bool tower;             /* the base is the tower of pictures alone, of which auto_class cannot read the file */
     const char *task_type;  /* PEFT's, for adapter_config.json: "CAUSAL_LM"; NULL: null (PEFT has none for pictures) */
     const cJSON *run;       /* more facts for lora_ft.json (init, position, config); may be NULL */
+    /* Writes what else belongs into dir, before it takes its name (a tokenizer); NULL: nothing. */
+    lf_status (*beside)(void *context, const char *dir, lf_err *err);
+    void *context;
 } lf_adapter_facts;
 /* Writes dir (aside, then renamed): adapter_config.json, adapter_model.safetensors (the plain LoRA on the untouched
  * base, rank 2r in delta form), lora_ft.json, README.md. `a` may be NULL: head only (method head writes modules_to_save

@@ -12,7 +12,8 @@ struct lf_adapter {
     bool use_rslora;
     bool use_dora;                       /* magnitudes are there */
     const char *bias;                    /* LF_BIAS_NONE, ...; static */
-    cJSON *saves;                        /* modules_to_save, as it was given; NULL: none */
+    cJSON *saves;                        /* modules_to_save, as it was given, and what else is saved; NULL: none */
+    int64_t vocabulary;                  /* lf_adapter_opts.vocabulary */
     bool residual;                       /* A0 and B0 are there */
     cJSON *rank_pattern, *alpha_pattern; /* as the user wrote them; NULL: none */
     double init_seconds;
@@ -47,6 +48,9 @@ void lf_lora_detach_all(lf_nn *nn);
 
 /* beside.c: the name as a static one; NULL: there is none of that name. */
 const char *lf_bias_named(const char *name);
+/* Adds the modules of the vocabulary to a->saves: all (a->vocabulary), or those of which f holds the weight although
+ * its modules_to_save does not name them, as PEFT writes them on its own. */
+lf_status lf_beside_list_vocabulary(lf_adapter *a, const lf_adapter_file *f, lf_err *err);
 /* What a->bias and a->saves choose, with numbers of its own: those of f (LF_EDATA, LF_ESHAPE where they do not fit),
  * or (NULL) as they are. Adapters are attached before. LF_EUSAGE, LF_EUNSUPPORTED where it cannot be. */
 lf_status lf_beside_put(const lf_adapter *a, const lf_adapter_file *f, bool trained, lf_err *err);

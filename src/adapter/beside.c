@@ -122,12 +122,15 @@ static lf_status not_there(const lf_adapter_file *f, const lf_param *p, lf_err *
         lf_saves_param(f->config.modules_to_save, p->name) ? "" : " (Older versions of PEFT left biases out.)");
 }
 
-static lf_status check_size(const lf_adapter_file *f, const lf_peft_whole *w, const lf_param *p, lf_err *err) {
+/* A vocabulary may have grown. */
+static lf_status check_size(const lf_adapter *a, const lf_adapter_file *f, const lf_peft_whole *w, const lf_param *p,
+                            lf_err *err) {
     char want[64], found[64];
     int64_t shape[LF_TENSOR_DIMS];
     lf_param_file_shape(p, shape);
     bool same = w->t->ndim == p->tensor.ndim;
-    for (int i = 0; same && i < p->tensor.ndim; i++) same = w->t->shape[i] == shape[i];
+    for (int i = 0; same && i < p->tensor.ndim; i++)
+        same = w->t->shape[i] == shape[i] || (i == 0 && w->t->shape[i] > shape[i] && lf_nn_is_vocabulary(a->nn, p));
     if (same) return LF_OK;
     return lf_fail(
         err, LF_ESHAPE,
@@ -157,32 +160,103 @@ static lf_status check_all_have_a_place(const lf_adapter *a, const lf_adapter_fi
     return LF_OK;
 }
 
-/* A file's numbers as the model computes with them. */
-static lf_status values_of(const lf_peft_whole *w, const lf_param *p, float **out, lf_err *err) {
-    const int64_t n = w->t->numel;
-    float *stored = *out = lf_malloc((size_t)n * (p->transposed ? 2 : 1) * sizeof *stored);
+/* A file's numbers as the model computes with them. Of a vocabulary there may be more rows than the file has. */
+static lf_status values_of(const lf_peft_whole *w, const lf_param *p, int64_t rows, float **out, lf_err *err) {
+    const int64_t n = w->t->numel, C = w->t->ndim ? n / w->t->shape[0] : n;
+    float *stored = *out = lf_malloc((size_t)(rows ? rows * C : n) * (p->transposed ? 2 : 1) * sizeof *stored);
     if (!stored) return lf_no_memory(err, "%s", p->name);
     if (p->transposed) stored += n;
     lf_to_f32(stored, w->t->data, w->t->dtype, n);
     if (p->transposed) lf_transpose(*out, stored, p->tensor.shape[1], p->tensor.shape[0]);
     for (int64_t i = 0; p->plus_one && i < n; i++) (*out)[i] += 1;
-    return LF_OK;
+    return rows ? lf_nn_fill_rows(*out, w->t->shape[0], rows, C, err) : LF_OK;
 }
 
 /* ---- all of them ---- */
 
+/* Rows of its own tensor; 0: as many as it has. */
+static int64_t rows_of(const lf_adapter *a, const lf_peft_whole *w, const lf_param *p) {
+    if (!lf_nn_is_vocabulary(a->nn, p)) return 0;
+    return w && w->t->shape[0] > a->vocabulary ? w->t->shape[0] : a->vocabulary;
+}
+
 /* What nothing is made of stays as it is, but PEFT wants all of a saved module. */
-static lf_status put(lf_nn *nn, lf_param *p, const lf_adapter_file *f, bool wanted, lf_err *err) {
+static lf_status put(const lf_adapter *a, lf_param *p, const lf_adapter_file *f, bool wanted, lf_err *err) {
     const lf_peft_whole *w = find(f, p);
+    const int64_t rows = rows_of(a, w, p);
     const bool trained = wanted && p->use != LF_PARAM_IDLE;
     float *values = NULL;
     lf_status rc;
-    if (!f) return lf_nn_put_beside(nn, p, NULL, trained, err);
+    if (!f || (!w && rows)) return lf_nn_put_beside(a->nn, p, NULL, rows, trained, err);
     if (!w) return not_there(f, p, err);
-    if ((rc = check_size(f, w, p, err)) || (rc = values_of(w, p, &values, err))) return rc;
-    rc = lf_nn_put_beside(nn, p, values, trained, err);
+    if ((rc = check_size(a, f, w, p, err)) || (rc = values_of(w, p, rows, &values, err))) {
+        lf_free(values);
+        return rc;
+    }
+    rc = lf_nn_put_beside(a->nn, p, values, rows, trained, err);
     lf_free(values);
     return rc;
+}
+
+/* ---- the vocabulary ---- */
+
+/* Does this module say, or take, the tokens that the tuned model knows? Of a model that classifies the output layer is
+ * not used. */
+static bool has_vocabulary(const lf_nn *nn, const lf_module *m) {
+    return m->of_tokens || (m->head == LF_TOKEN_HEAD && lf_nn_may_carry(nn, m));
+}
+
+static bool holds_weight(const lf_adapter_file *f, const lf_module *m) {
+    for (int64_t i = 0; f && i < f->n_wholes; i++) {
+        const lf_peft_whole *w = &f->wholes[i];
+        if (!strcmp(w->leaf, "weight") && (!strcmp(w->module, m->name) || !strcmp(w->module, m->alias))) return true;
+    }
+    return false;
+}
+
+/* By the last part of its name, as users of PEFT write it. */
+static bool list(lf_adapter *a, const lf_module *m) {
+    const char *dot = strrchr(m->name, '.');
+    if (saves(a, m)) return true;
+    if (!a->saves && !(a->saves = cJSON_CreateArray())) return false;
+    cJSON *name = cJSON_CreateString(dot ? dot + 1 : m->name);
+    if (name && cJSON_AddItemToArray(a->saves, name)) return true;
+    cJSON_Delete(name);
+    return false;
+}
+
+lf_status lf_beside_list_vocabulary(lf_adapter *a, const lf_adapter_file *f, lf_err *err) {
+    for (int64_t i = 0; i < a->nn->n_modules; i++) {
+        const lf_module *m = a->nn->modules[i];
+        if (has_vocabulary(a->nn, m) && (a->vocabulary || holds_weight(f, m)) && !list(a, m))
+            return lf_no_memory(err, "modules_to_save");
+    }
+    return LF_OK;
+}
+
+int64_t lf_adapter_file_vocabulary(const lf_adapter_file *f, const lf_nn *nn) {
+    for (int64_t i = 0; i < nn->n_modules; i++)
+        for (int64_t k = 0; nn->modules[i]->of_tokens && k < f->n_wholes; k++)
+            if (is_of(&f->wholes[k], nn->modules[i]->weight)) return f->wholes[k].t->shape[0];
+    return 0;
+}
+
+/* All that take and say tokens know the same ones. */
+static lf_status check_vocabulary(const lf_adapter *a, const lf_adapter_file *f, lf_err *err) {
+    const lf_module *first = NULL;
+    for (int64_t i = 0; i < a->nn->n_modules; i++) {
+        const lf_module *m = a->nn->modules[i];
+        if (!m->weight || !has_vocabulary(a->nn, m)) continue;
+        if (!first) first = m;
+        if (m->weight->tensor.shape[0] != first->weight->tensor.shape[0])
+            return lf_fail(
+                err, LF_EUNSUPPORTED,
+                "%s: '%s' has %lld rows and '%s' %lld: the vocabulary was resized, and one of the two is not "
+                "in the file; save both (modules_to_save, or save_embedding_layers of save_pretrained)",
+                f ? f->weights_path : "added_tokens", first->name, (long long)first->weight->tensor.shape[0], m->name,
+                (long long)m->weight->tensor.shape[0]);
+    }
+    return LF_OK;
 }
 
 /* As the Trainer of transformers does: all but biases and norms. */
@@ -207,7 +281,7 @@ lf_status lf_beside_put(const lf_adapter *a, const lf_adapter_file *f, bool trai
         lf_param *p = nn->params[i];
         const lf_module *m = lf_nn_holder(nn, p);
         if (!is_chosen(a, p)) continue;
-        if ((rc = put(nn, p, f, trained, err)) || !is_saved(a, m, p)) {
+        if ((rc = put(a, p, f, trained, err)) || !is_saved(a, m, p)) {
             n_biases++;
             continue;
         }
@@ -215,6 +289,7 @@ lf_status lf_beside_put(const lf_adapter *a, const lf_adapter_file *f, bool trai
         n_saved++;
         numbers += p->tensor.numel;
     }
+    if (!rc) rc = check_vocabulary(a, f, err);
     if (!rc && trained) say(a, n_biases, n_saved, numbers);
     return rc;
 }

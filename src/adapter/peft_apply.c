@@ -302,8 +302,9 @@ lf_status lf_adapter_apply(lf_adapter **out, const lf_adapter_file *f, lf_nn *nn
     applying p = {.f = f, .nn = nn};
     *out = NULL;
     lf_status rc = make_room(&p, err);
-    if (rc || (rc = apply_all(&p, err)) || (rc = check_targets(&p, err)) || (rc = check_copies(&p, err)) ||
-        (rc = lf_beside_put(p.a, f, false, err)) || (rc = lf_adapter_apply_head(f, nn, head, err)))
+    if (rc || (rc = lf_beside_list_vocabulary(p.a, f, err)) || (rc = apply_all(&p, err)) ||
+        (rc = check_targets(&p, err)) || (rc = check_copies(&p, err)) || (rc = lf_beside_put(p.a, f, false, err)) ||
+        (rc = lf_adapter_apply_head(f, nn, head, err)))
         goto out;
     lf_adapter_compare_base(f, base_hash);
     *out = p.a;

@@ -20,7 +20,7 @@ typedef struct lf_peft_entry {
 typedef struct lf_peft_whole {
     const char *module, *leaf; /* as the file spells them; leaf: "weight", "bias", "cls_token" */
     const lf_st_tensor *t;
-    bool saved; /* by modules_to_save, else by the key `bias` */
+    bool saved; /* by modules_to_save, else by the key `bias`, or because it is the vocabulary's */
 } lf_peft_whole;
 
 /* The weight under an adapter, which PEFT writes beside those of embed_tokens and lm_head, trained or not. */

@@ -137,20 +137,22 @@ static bool is_tied(const lf_adapter_file *f, const char *module) {
     return f->config.ensure_weight_tying && names && names->child && !is_saved(f, module);
 }
 
-/* A tensor that is no factor: `leaf` of `module`. */
+/* A tensor that is no factor: `leaf` of `module`. An embedding of tokens, or an output layer, is saved by PEFT although
+ * nothing names it where the vocabulary was resized; which modules these are is known with the model (beside.c). */
 static lf_status take_whole(lf_adapter_file *f, const lf_st_tensor *t, const char *module, const char *leaf,
                             lf_err *err) {
     const bool is_bias = strcmp(leaf, "bias") == 0, is_weight = strcmp(leaf, "weight") == 0;
     if (!is_saved(f, module) && is_bias && has_biases(f)) return take_bias(f, t, module, err);
     const lf_status rc = is_weight && is_tied(f, module) ? list_tied(f, module, err) : LF_OK;
     if (rc) return rc;
-    if (!is_saved(f, module))
+    const bool saved = is_saved(f, module), maybe_tokens = is_weight && t->ndim == 2 && !is_head(f, module);
+    if (!saved && !maybe_tokens)
         return lf_fail(err, LF_EDATA,
                        "%s: tensor '%s' belongs neither to a LoRA nor to modules_to_save in " LF_PEFT_CONFIG
                        "; is the folder put together from two adapters?",
                        t->path, t->name);
     if ((is_bias || is_weight) && is_head(f, module)) return take_head(f, t, module, is_bias, err);
-    f->wholes[f->n_wholes++] = (lf_peft_whole){module, leaf, t, true};
+    f->wholes[f->n_wholes++] = (lf_peft_whole){module, leaf, t, saved};
     return check_numbers(t, t->ndim, err);
 }
 
@@ -261,6 +263,19 @@ static bool is_second_bias(const lf_adapter_file *f, const char *name) {
     return has_tensor(f, name, front, rest) || has_tensor(f, name, front, strchr(rest + 1, '.'));
 }
 
+/* Where the vocabulary was resized, PEFT writes the weight of an embedding that is saved whole two times more, too. */
+static bool is_second_weight(const lf_adapter_file *f, const char *name) {
+    static const char *const ends[] = {".original_module.weight", ".modules_to_save.weight"};
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        if (!ends_so(name, ends[i])) continue;
+        char *first = lf_format("%.*s.weight", (int)(strlen(name) - strlen(ends[i])), name);
+        const bool is = first && lf_safetensors_find(f->st, first);
+        lf_free(first);
+        return is;
+    }
+    return false;
+}
+
 static bool is_refused(const lf_adapter_file *f, const char *name, const char *part) {
     return strstr(name, part) && !(has_biases(f) && ends_so(name, ".base_layer.bias"));
 }
@@ -271,7 +286,7 @@ static lf_status take_copy(lf_adapter_file *f, const lf_st_tensor *t, const char
 }
 
 static lf_status take_tensor(lf_adapter_file *f, const lf_st_tensor *t, lf_err *err) {
-    if (is_second_bias(f, t->name)) return LF_OK;
+    if (is_second_bias(f, t->name) || is_second_weight(f, t->name)) return LF_OK;
     for (size_t i = 0; i < sizeof foreign / sizeof foreign[0]; i++)
         if (is_refused(f, t->name, foreign[i].part))
             return lf_fail(err, LF_EUNSUPPORTED, "%s: tensor '%s': %s not supported", t->path, t->name,

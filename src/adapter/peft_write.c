@@ -425,7 +425,9 @@ static lf_status write_readme(const writing *w, lf_err *err) {
 
 static lf_status write_files(const writing *w, lf_err *err) {
     lf_status rc;
-    if ((rc = lf_mkdir_p(w->dir, err)) || (rc = write_weights(w, err)) || (rc = write_facts(w, err))) return rc;
+    if ((rc = lf_mkdir_p(w->dir, err)) || (rc = write_weights(w, err)) || (rc = write_facts(w, err)) ||
+        (w->facts->beside && (rc = w->facts->beside(w->facts->context, w->dir, err))))
+        return rc;
     if (!w->a) return LF_OK;
     if ((rc = write_config(w, err))) return rc;
     return write_readme(w, err);

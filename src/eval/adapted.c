@@ -79,7 +79,9 @@ static lf_status put_on(lf_adapted *a, const char *dir, lf_err *err) {
     lf_model *m = a->model;
     lf_status rc;
     if ((rc = lf_adapter_open(&a->file, dir, err)) || (rc = take_head(m, a->file, err))) return rc;
-    return lf_adapter_apply(&a->adapter, a->file, &m->nn, m->head.module, m->hash, err);
+    rc = lf_adapter_apply(&a->adapter, a->file, &m->nn, m->head.module, m->hash, err);
+    if (!rc) lf_model_take_vocabulary(m);
+    return rc;
 }
 
 lf_status lf_adapted_open(lf_adapted *out, const char *model, const char *adapter, const lf_kernels *k, lf_load load,

@@ -24,14 +24,15 @@ static const void *as_activations(lf_graph *g, lf_lm_blocks *b, const lf_tensor 
     return b->owned;
 }
 
-bool lf_lm_blocks_begin(lf_graph *g, lf_lm_blocks *b, const lf_kernels *k, int64_t rows, const lf_lm_head *head,
-                        bool gradients, lf_rng_key key) {
+static bool begin(lf_graph *g, lf_lm_blocks *b, const lf_kernels *k, int64_t rows, const lf_lm_head *head,
+                  int64_t least, bool gradients, lf_rng_key key) {
     const lf_frozen *frozen = head->frozen;
     *b = (lf_lm_blocks){.k = k,
                         .head = *head,
                         .rows = rows,
-                        .V = frozen ? frozen->out : head->weight->shape[0],
+                        .says = frozen ? frozen->out : head->weight->shape[0],
                         .C = frozen ? frozen->in : head->weight->shape[1]};
+    b->V = b->says < least ? least : b->says;
     if (head->scale == 0) b->head.scale = 1;
     b->size = block_rows(rows, b->V, (int64_t)lf_dtype_size(k->dtype));
     b->x = lf_graph_take(g, k->act_dtype, b->size * b->C);
@@ -42,8 +43,18 @@ bool lf_lm_blocks_begin(lf_graph *g, lf_lm_blocks *b, const lf_kernels *k, int64
     b->uniform = bytes(g, b->size, sizeof *b->uniform);
     b->correct = bytes(g, b->size, sizeof *b->correct);
     if (!frozen) b->W = as_activations(g, b, head->weight);
-    return lf_lm_lora_begin(g, &b->lora, k, head->lora, b->size, b->C, b->V, gradients, key) &&
+    return lf_lm_lora_begin(g, &b->lora, k, head->lora, b->size, b->C, b->says, gradients, key) &&
            !lf_graph_status(g, NULL);
+}
+
+bool lf_lm_blocks_begin(lf_graph *g, lf_lm_blocks *b, const lf_kernels *k, int64_t rows, const lf_lm_head *head,
+                        bool gradients, lf_rng_key key) {
+    return begin(g, b, k, rows, head, 0, gradients, key);
+}
+
+bool lf_lm_blocks_begin_wide(lf_graph *g, lf_lm_blocks *b, const lf_kernels *k, int64_t rows, const lf_lm_head *head,
+                             int64_t V) {
+    return begin(g, b, k, rows, head, V, false, (lf_rng_key){{0}});
 }
 
 bool lf_lm_blocks_next(lf_lm_blocks *b, const int32_t *labels) {
@@ -70,14 +81,27 @@ bool lf_lm_blocks_made(lf_graph *g, const lf_lm_blocks *b, bool ok) {
     return ok;
 }
 
+/* Rows of `says` logits, one behind the other, to rows of V. What is put behind has no probability: e^x is 0 for it,
+ * and, unlike -inf, 0 times it is 0. */
+static void widen(const lf_lm_blocks *b, void *logits) {
+    enum { IMPOSSIBLE = -1000000000 };
+    const size_t number = lf_dtype_size(b->k->dtype);
+    for (int64_t row = b->n - 1; row >= 0; row--) {
+        char *to = (char *)logits + (size_t)(row * b->V) * number;
+        memmove(to, (const char *)logits + (size_t)(row * b->says) * number, (size_t)b->says * number);
+        b->k->wide->fill(to + (size_t)b->says * number, IMPOSSIBLE, b->V - b->says);
+    }
+}
+
 bool lf_lm_blocks_logits(lf_graph *g, lf_lm_blocks *b, void *to) {
     const lf_lm_head *h = &b->head;
     bool ok = h->frozen ? b->k->frozen_forward_real(h->frozen, to, b->x, b->n)
-                        : b->k->gemm_real(false, true, b->n, b->V, b->C, b->x, b->C, b->W, b->C, false, to, b->V);
+                        : b->k->gemm_real(false, true, b->n, b->says, b->C, b->x, b->C, b->W, b->C, false, to, b->says);
     if (h->lora) ok = ok && lf_lm_lora_logits(&b->lora, b->n, to, b->x);
     if (!lf_lm_blocks_made(g, b, ok)) return false;
     if (h->bias || h->scale != 1 || h->softcap > 0)
-        b->k->lm_logits(to, h->bias ? h->bias->data : NULL, b->n, b->V, h->scale, h->softcap);
+        b->k->lm_logits(to, h->bias ? h->bias->data : NULL, b->n, b->says, h->scale, h->softcap);
+    if (b->says < b->V) widen(b, to);
     return true;
 }
 

@@ -11,7 +11,8 @@ typedef struct lf_lm_blocks {
     const lf_kernels *k; /* whose activations the hidden numbers are */
     lf_lm_head head;
     const void *W;         /* a trained weight [V,C] as activations; NULL: it is frozen */
-    int64_t rows, V, C;    /* of the batch */
+    int64_t rows, V, C;    /* of the batch; V: logits of a row */
+    int64_t says;          /* of those, the ones that the head makes: the first. Behind them is nothing likely */
     int64_t size;          /* most rows of a block */
     void *x, *logits;      /* of this block: [size,C], and real [size,V] */
     int64_t n, *row;       /* its rows, and where they are in the batch */
@@ -28,6 +29,10 @@ typedef struct lf_lm_blocks {
  * lf_lm_blocks_end in either case. */
 bool lf_lm_blocks_begin(lf_graph *g, lf_lm_blocks *b, const lf_kernels *k, int64_t rows, const lf_lm_head *head,
                         bool gradients, lf_rng_key key);
+/* The same without gradients, and with logits of at least V tokens: those that the head does not know have no
+ * probability. */
+bool lf_lm_blocks_begin_wide(lf_graph *g, lf_lm_blocks *b, const lf_kernels *k, int64_t rows, const lf_lm_head *head,
+                             int64_t V);
 /* Finds the next rows with label >= 0; false: there are none left. */
 bool lf_lm_blocks_next(lf_lm_blocks *b, const int32_t *labels);
 void lf_lm_blocks_gather(const lf_lm_blocks *b, const void *hidden); /* their rows of hidden [rows,C] into x */

@@ -38,7 +38,7 @@ lf_status lf_lm_score(lf_graph *g, const void *hidden, const lf_lm_head *head, c
     const lf_rng_key none = {{0}};
     lf_lm_blocks b, base = {.k = k};
     lf_lm_blocks_begin(g, &b, k, rows, head, false, none);
-    if (base_hidden) lf_lm_blocks_begin(g, &base, k, rows, base_head, false, none);
+    if (base_hidden) lf_lm_blocks_begin_wide(g, &base, k, rows, base_head, b.V);
     check_labels(g, labels, rows, b.V);
     void *lse = lf_graph_take(g, k->dtype, b.size);
     double *compared = lf_graph_take(g, LF_F64, 2 * b.size); /* ce, kl */

@@ -16,8 +16,9 @@ typedef struct lf_label_score {
 
 /* hidden [rows,C], activations, and the head that makes logits of them. labels [rows], < 0: no target, the row is not
  * computed. base_hidden [rows,C] (NULL: no base) is what the base made of the same rows, and base_head what makes
- * logits of it, over as many tokens. out [rows]. Memory is of the graph's pool and given back: logits of a block of
- * rows at a time. Failure is the graph's (lf_graph_status); its status is returned. */
+ * logits of it, over as many tokens or over the first of them only: the others are then impossible to the base. out
+ * [rows]. Memory is of the graph's pool and given back: logits of a block of rows at a time. Failure is the graph's
+ * (lf_graph_status); its status is returned. */
 lf_status lf_lm_score(lf_graph *g, const void *hidden, const lf_lm_head *head, const void *base_hidden,
                       const lf_lm_head *base_head, const int32_t *labels, int64_t rows, lf_label_score *out);
 

@@ -494,6 +494,11 @@ lf_status lf_model_new(lf_model **out, const char *config_path, const lf_kernels
     return LF_OK;
 }
 
+void lf_model_take_vocabulary(lf_model *m) {
+    const lf_param *table = m->tokens.embedding;
+    if (table && table->tensor.shape[0] > m->tokens.vocab_size) m->tokens.vocab_size = table->tensor.shape[0];
+}
+
 bool lf_model_says(const lf_model *m, lf_output_kind output) {
     if (output == LF_CLASSES) return m->head.module != NULL;
     return m->lm_head && (output == LF_MASKED_TOKEN) == (m->family->masked != NULL);

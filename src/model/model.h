@@ -20,7 +20,8 @@ typedef struct lf_pixel_facts {
 } lf_pixel_facts;
 
 typedef struct lf_token_facts {
-    int64_t vocab_size, max_positions; /* max_positions 0: no limit */
+    int64_t vocab_size;    /* tokens that the model takes; of a tuned one maybe more than of its base: table->in */
+    int64_t max_positions; /* 0: no limit */
     int32_t pad;      /* pad_token_id, by config.json or set by who opens the tokenizer: what pads a row, and is no last
                        * token of a text (lf_model_features); -1: none */
     int64_t kv_width; /* numbers of a token's keys and values in a layer's cache */
@@ -68,6 +69,8 @@ typedef struct lf_model {
     double logits_softcap;   /* of its logits; 0: none */
 } lf_model;
 
+/* An adapter, put on, may have brought new tokens: tokens.vocab_size is that of its embedding from here on. */
+void lf_model_take_vocabulary(lf_model *m);
 bool lf_model_says(const lf_model *m, lf_output_kind output); /* has it a head for that? */
 
 /* What a model sees: pictures, or tokens. */

@@ -218,6 +218,13 @@ static bool put_tie(const lf_model *m, cJSON *config) {
     return cJSON_AddBoolToObject(config, "tie_word_embeddings", false) != NULL;
 }
 
+/* An adapter may have brought new tokens. */
+static bool put_vocabulary(const lf_model *m, cJSON *config) {
+    if (!m->tokens.table || m->tokens.vocab_size == m->tokens.table->in) return true;
+    cJSON_DeleteItemFromObjectCaseSensitive(config, "vocab_size");
+    return cJSON_AddNumberToObject(config, "vocab_size", (double)m->tokens.vocab_size) != NULL;
+}
+
 static const char *torch_name(lf_dtype t) {
     static const char *const names[LF_N_DTYPES] = {
         [LF_F64] = "float64", [LF_F32] = "float32", [LF_F16] = "float16", [LF_BF16] = "bfloat16"};
@@ -256,7 +263,7 @@ static lf_status write_config(const lf_model *m, const char *dir, lf_dtype dtype
     cJSON_DeleteItemFromObjectCaseSensitive(config, "dtype");
     cJSON_DeleteItemFromObjectCaseSensitive(config, "torch_dtype");
     const bool ok = config && put_labels(m, config) && put_class(m, config) && put_classification(m, config) &&
-                    put_tie(m, config) && cJSON_AddStringToObject(config, "dtype", name) &&
+                    put_tie(m, config) && put_vocabulary(m, config) && cJSON_AddStringToObject(config, "dtype", name) &&
                     cJSON_AddStringToObject(config, "torch_dtype", name);
     const lf_status rc = lf_json_write_in(dir, "config.json", ok ? config : NULL, true, err);
     cJSON_Delete(config);

@@ -46,27 +46,60 @@ static lf_status values_now(const lf_nn *nn, const lf_param *p, float *out, lf_e
     return LF_OK;
 }
 
+/* ---- new rows ---- */
+
+bool lf_nn_is_vocabulary(const lf_nn *nn, const lf_param *p) {
+    for (int64_t i = 0; i < nn->n_modules; i++) {
+        const lf_module *m = nn->modules[i];
+        if (m->weight == p && (m->of_tokens || m->head == LF_TOKEN_HEAD)) return true;
+    }
+    return false;
+}
+
+lf_status lf_nn_fill_rows(float *table, int64_t from, int64_t to, int64_t C, lf_err *err) {
+    if (from >= to) return LF_OK;
+    double *sum = lf_calloc((size_t)C, sizeof *sum);
+    if (!sum) return lf_no_memory(err, "the mean of %lld rows", (long long)from);
+    for (int64_t i = 0; i < from; i++)
+        for (int64_t c = 0; c < C; c++) sum[c] += (double)table[i * C + c];
+    for (int64_t i = from; i < to; i++)
+        for (int64_t c = 0; c < C; c++) table[i * C + c] = (float)(sum[c] / (double)from);
+    lf_free(sum);
+    return LF_OK;
+}
+
+/* The numbers of a parameter with that many rows (0: its own). */
+static int64_t numbers_of(const lf_param *p, int64_t rows) {
+    return rows ? p->tensor.numel / p->tensor.shape[0] * rows : p->tensor.numel;
+}
+
 /* ---- putting ---- */
 
-static lf_status add(lf_nn *nn, lf_param *p, lf_err *err) {
+static lf_status add(lf_nn *nn, lf_param *p, int64_t rows, lf_err *err) {
+    const int64_t n = numbers_of(p, rows);
+    int64_t shape[LF_TENSOR_DIMS];
     if (!nn->beside && (nn->beside = lf_arena_alloc(nn->arena, sizeof *nn->beside)))
         *nn->beside = (struct lf_nn_beside){0};
     beside *b = nn->beside ? lf_arena_alloc(nn->arena, sizeof *b) : NULL;
-    void *data = b ? lf_arena_alloc(nn->arena, (size_t)p->tensor.numel * lf_dtype_size(nn->k->dtype)) : NULL;
-    if (!data) return lf_no_memory(err, "the %lld trained numbers of %s", (long long)p->tensor.numel, p->name);
+    void *data = b ? lf_arena_alloc(nn->arena, (size_t)n * lf_dtype_size(nn->k->dtype)) : NULL;
+    if (!data) return lf_no_memory(err, "the %lld trained numbers of %s", (long long)n, p->name);
     *b = (beside){.param = p, .other = p->tensor, .next = nn->beside->first};
     nn->beside->first = b;
-    lf_tensor_init(&p->tensor, nn->k->dtype, b->other.ndim, b->other.shape, data, NULL);
+    memcpy(shape, b->other.shape, sizeof shape);
+    if (rows) shape[0] = rows;
+    lf_tensor_init(&p->tensor, nn->k->dtype, b->other.ndim, shape, data, NULL);
     p->own = true;
     return LF_OK;
 }
 
 /* The same, with `values`, or (NULL) what it is now. */
-static lf_status add_filled(lf_nn *nn, lf_param *p, const float *values, lf_err *err) {
-    float *now = values ? NULL : lf_aligned_alloc((size_t)p->tensor.numel * sizeof *now);
+static lf_status add_filled(lf_nn *nn, lf_param *p, const float *values, int64_t rows, lf_err *err) {
+    const int64_t n = numbers_of(p, rows), first = p->tensor.shape[0];
+    float *now = values ? NULL : lf_aligned_alloc((size_t)n * sizeof *now);
     lf_status rc = values || now ? LF_OK : lf_no_memory(err, "the numbers of %s", p->name);
-    if (!rc && now) rc = values_now(nn, p, now, err);
-    if (!rc && !(rc = add(nn, p, err))) nn->k->from_f32(p->tensor.data, values ? values : now, p->tensor.numel);
+    if (!rc && now && !(rc = values_now(nn, p, now, err)) && rows)
+        rc = lf_nn_fill_rows(now, first, rows, p->tensor.numel / first, err);
+    if (!rc && !(rc = add(nn, p, rows, err))) nn->k->from_f32(p->tensor.data, values ? values : now, n);
     lf_aligned_free(now);
     return rc;
 }
@@ -78,16 +111,17 @@ static lf_status add_rest_of_group(lf_nn *nn, const lf_param *p, lf_err *err) {
     lf_status rc = LF_OK;
     for (int i = 0; !rc && group && group->frozen.data && i < group->n; i++) {
         lf_param *other = group->parts[i]->weight;
-        if (!find(nn, other) && !(rc = add_filled(nn, other, NULL, err))) nn->beside->first->helps = true;
+        if (!find(nn, other) && !(rc = add_filled(nn, other, NULL, 0, err))) nn->beside->first->helps = true;
     }
     return rc;
 }
 
-lf_status lf_nn_put_beside(lf_nn *nn, lf_param *p, const float *values, bool trained, lf_err *err) {
+lf_status lf_nn_put_beside(lf_nn *nn, lf_param *p, const float *values, int64_t rows, bool trained, lf_err *err) {
     assert(!nn->beside || !nn->beside->base);
     beside *there = find(nn, p);
     lf_status rc = LF_OK;
-    if (!there && ((rc = add_filled(nn, p, values, err)) || (rc = add_rest_of_group(nn, p, err)))) return rc;
+    assert(!rows || rows >= p->tensor.shape[0]);
+    if (!there && ((rc = add_filled(nn, p, values, rows, err)) || (rc = add_rest_of_group(nn, p, err)))) return rc;
     if (there && values) nn->k->from_f32(p->tensor.data, values, p->tensor.numel);
     if (there) there->helps = false;
     return trained && !p->tensor.grad ? lf_nn_train(nn, p, err) : LF_OK;
@@ -135,7 +169,8 @@ bool lf_nn_show_base(const lf_nn *nn, bool base) {
 /* While the base is shown. */
 static lf_status keep_both(lf_nn *nn, beside *b, lf_err *err) {
     const lf_param *p = b->param;
-    const size_t size = (size_t)p->tensor.numel * sizeof *b->was;
+    const int64_t rows = b->other.ndim ? b->other.shape[0] : 0;
+    const size_t size = (size_t)b->other.numel * sizeof *b->was;
     if (b->was) return LF_OK;
     if (!p->tensor.data && !is_product(lf_nn_holder(nn, p), p))
         return lf_fail(
@@ -145,8 +180,10 @@ static lf_status keep_both(lf_nn *nn, beside *b, lf_err *err) {
             p->name);
     float *was = lf_arena_alloc(nn->arena, size), *put = lf_arena_alloc(nn->arena, size);
     if (!was || !put) return lf_no_memory(err, "the numbers of %s", p->name);
-    nn->k->to_f32(put, b->other.data, p->tensor.numel);
-    const lf_status rc = values_now(nn, p, was, err);
+    nn->k->to_f32(put, b->other.data, b->other.numel);
+    lf_status rc = values_now(nn, p, was, err);
+    if (!rc && b->other.numel > p->tensor.numel) /* new rows begin there */
+        rc = lf_nn_fill_rows(was, p->tensor.shape[0], rows, b->other.numel / rows, err);
     b->put = put;
     if (!rc) b->was = was;
     return rc;

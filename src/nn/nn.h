@@ -133,8 +133,14 @@ lf_status lf_nn_train(lf_nn *nn, lf_param *p, lf_err *err);
 /* Trained beside an adapter, or read from its file (beside.c): p gets numbers of its own, `values` (NULL: as they are
  * now), and what it had stays for the base: floats, activations (an embedding), a frozen product, or nothing (a model
  * that was only declared). Where the frozen product is a group's, the other parts get floats of their own too,
- * untrained, because the group is multiplied part by part from then on. */
-lf_status lf_nn_put_beside(lf_nn *nn, lf_param *p, const float *values, bool trained, lf_err *err);
+ * untrained, because the group is multiplied part by part from then on. rows: how many its own tensor, and `values`,
+ * have (0: as many as it has now); more than the base's is for a vocabulary alone, and without values the new rows are
+ * the mean of the others. */
+lf_status lf_nn_put_beside(lf_nn *nn, lf_param *p, const float *values, int64_t rows, bool trained, lf_err *err);
+/* Rows from .. to - 1 of a table [to,C] become the mean of those before, summed in double. */
+lf_status lf_nn_fill_rows(float *table, int64_t from, int64_t to, int64_t C, lf_err *err);
+/* Is it the embedding of tokens, or the weight of the layer that says the next one? Their rows are the vocabulary. */
+bool lf_nn_is_vocabulary(const lf_nn *nn, const lf_param *p);
 /* Gives m, whose weight is another module's too (a tied output layer), a weight parameter apart, named after m, that
  * begins as the other's. Nothing is done where the weight is m's alone. */
 lf_status lf_nn_untie(lf_nn *nn, lf_module *m, lf_err *err);

@@ -8,6 +8,7 @@
 
 typedef struct lf_language {
     lf_text_tokenizer *text; /* NULL until the first data set is opened */
+    lf_text_tokenizer *base; /* the base's, where the tuned model may have tokens of its own; NULL: `text` is it too */
     lf_text_dataset *data[LF_DATA_ROLES];
     lf_text_loader *loaders[LF_DATA_ROLES];
     lf_text_examples examples[LF_DATA_ROLES];
@@ -25,6 +26,11 @@ int64_t lf_language_eval_rows(const lf_task *t); /* of a batch of an evaluation 
 /* language_text.c: the tokenizer and the chat template that the configuration says, and that a max_seq_length that is
  * given is one the model has positions for. */
 lf_status lf_language_tokenizer(lf_text_tokenizer **out, const lf_config *cfg, const lf_model *m, lf_err *err);
+/* The same of the untouched base: without added_tokens, and not from an adapter's folder. *out NULL: there is no
+ * other. */
+lf_status lf_language_base_tokenizer(lf_text_tokenizer **out, const lf_config *cfg, const lf_model *m, lf_err *err);
+/* What encodes a role's data: of those that the base knew before, its own tokenizer. */
+lf_text_tokenizer *lf_language_text(const lf_task *t, lf_data_role role);
 /* What pads a text, where config.json does not say it. */
 void lf_language_take_padding(lf_model *m, const lf_text_tokenizer *t);
 lf_status lf_language_check_length(const lf_config *cfg, const lf_model *m, lf_err *err);

@@ -49,36 +49,63 @@ static lf_status recorded_date(char **out, const lf_config *cfg, lf_err *err) {
     return rc;
 }
 
-/* The key `tokenizer`, else the model's folder; of a new model, the folder of its config.json. */
-lf_status lf_language_tokenizer(lf_text_tokenizer **out, const lf_config *cfg, const lf_model *m, lf_err *err) {
+/* The adapter's folder, if there is a tokenizer in it, as there is where tokens were added. */
+static const char *of_adapter(const lf_config *cfg) {
+    static const lf_key_id keys[] = {LF_adapter, LF_continue_from};
+    const char *found = NULL;
+    for (size_t i = 0; i < sizeof keys / sizeof *keys && !found; i++) {
+        const char *dir = lf_cfg_str(cfg, keys[i]);
+        char *path = dir ? lf_path_join(dir, "tokenizer.json") : NULL;
+        if (path && lf_is_file(path)) found = dir;
+        lf_free(path);
+    }
+    return found;
+}
+
+/* The key `tokenizer`, else the adapter's folder, else the model's; of a new model, the folder of its config.json. */
+static lf_status open_one(lf_text_tokenizer **out, const lf_config *cfg, const lf_model *m, bool base, lf_err *err) {
     const char *asked = lf_cfg_str(cfg, LF_tokenizer), *chat = lf_cfg_str(cfg, LF_chat_template),
                *config = m->config_path;
     *out = NULL;
     lf_status rc = check_template(cfg, chat, err);
     if (rc) return rc;
-    const char *base = lf_path_base(config);
-    if (base - config > 1) base--; /* without the '/' */
-    char *folder = lf_format("%.*s", (int)(base - config), config);
-    if (!folder) return lf_no_memory(err, "a tokenizer");
-    char *date = NULL;
-    if ((rc = recorded_date(&date, cfg, err))) {
-        lf_free(folder);
-        return rc;
-    }
+    const char *end = lf_path_base(config);
+    if (end - config > 1) end--; /* without the '/' */
+    const int64_t n_added = base ? 0 : lf_cfg_list_count(cfg, LF_added_tokens);
+    const char **added = lf_malloc((size_t)(n_added + 1) * sizeof *added);
+    char *folder = lf_format("%.*s", (int)(end - config), config), *date = NULL;
+    rc = folder && added ? recorded_date(&date, cfg, err) : lf_no_memory(err, "a tokenizer");
+    if (rc) goto out;
+    for (int64_t i = 0; i < n_added; i++) added[i] = lf_cfg_list_at(cfg, LF_added_tokens, i);
+    if (!asked && !base) asked = of_adapter(cfg);
     const lf_text_tokenizer_opts o = {.path = asked       ? asked
                                               : folder[0] ? folder
                                                           : ".",
                                       .chat_template = chat,
-                                      .vocab_size = m->tokens.vocab_size,
+                                      .vocab_size = base ? m->tokens.table->in : m->tokens.vocab_size,
+                                      .added = added,
+                                      .n_added = n_added,
                                       .date = date};
     rc = lf_text_tokenizer_open(out, &o, err);
     if (!rc && (rc = find_end(*out, m, err))) {
         lf_text_tokenizer_free(*out);
         *out = NULL;
     }
+out:
     lf_free(date);
     lf_free(folder);
+    lf_free(added);
     return rc;
+}
+
+lf_status lf_language_tokenizer(lf_text_tokenizer **out, const lf_config *cfg, const lf_model *m, lf_err *err) {
+    return open_one(out, cfg, m, false, err);
+}
+
+lf_status lf_language_base_tokenizer(lf_text_tokenizer **out, const lf_config *cfg, const lf_model *m, lf_err *err) {
+    const bool taken = !lf_cfg_str(cfg, LF_tokenizer) && of_adapter(cfg);
+    *out = NULL;
+    return taken || lf_cfg_list_count(cfg, LF_added_tokens) ? open_one(out, cfg, m, true, err) : LF_OK;
 }
 
 void lf_language_take_padding(lf_model *m, const lf_text_tokenizer *t) {

@@ -48,6 +48,8 @@ struct lf_source_type {
      * nothing. */
     void (*put_moment)(const lf_task *t, lf_obj *o);
     lf_status (*save_beside)(const lf_task *t, const char *dir, lf_err *err);
+    /* Those that an adapter needs and its base does not have, for its folder (lf_adapter_facts.beside); NULL: none. */
+    lf_status (*save_with_adapter)(void *task, const char *dir, lf_err *err);
 
     /* ---- batches of the training data ---- */
     lf_status (*plan)(lf_task *t, int64_t batch_size, int64_t *batches_per_epoch, lf_err *err);

@@ -51,7 +51,7 @@ static lf_status opened(lf_task *t, lf_data_role role, lf_err *err) {
 /* ---- results ---- */
 
 static double chance_beside_text(const lf_model *m, bool base) {
-    return base ? (double)m->tokens.vocab_size : lf_classes_chance(m, false);
+    return base ? (double)m->tokens.table->in : lf_classes_chance(m, false);
 }
 
 static void say_text(char *text, size_t size, const lf_base_score *base) {

@@ -52,8 +52,7 @@ static lf_status evaluate(lf_task *t, lf_accuracy *out, lf_model *m, lf_data_rol
 /* ---- results ---- */
 
 static double chance(const lf_model *m, bool base) {
-    (void)base;
-    return (double)m->tokens.vocab_size;
+    return (double)(base ? m->tokens.table->in : m->tokens.vocab_size);
 }
 
 static void say(char *text, size_t size, const lf_accuracy *a, const lf_base_score *base) {

@@ -37,6 +37,7 @@ static void close(lf_task *t) {
     for (int i = 0; i < LF_DATA_ROLES; i++) lf_text_loader_free(l->loaders[i]);
     for (int i = 0; i < LF_DATA_ROLES; i++) lf_text_dataset_free(l->data[i]);
     lf_text_tokenizer_free(l->text);
+    lf_text_tokenizer_free(l->base);
     lf_aligned_free(l->random.ids);
     lf_aligned_free(l->random.labels);
     lf_aligned_free(l->random.positions);
@@ -50,9 +51,23 @@ static void close(lf_task *t) {
 lf_status lf_language_open_text(lf_task *t, lf_err *err) {
     lf_language *l = t->data;
     if (l->text) return LF_OK;
-    const lf_status rc = lf_language_tokenizer(&l->text, t->cfg, t->model, err);
-    if (!rc) lf_language_take_padding(t->model, l->text);
-    return rc;
+    lf_status rc = lf_language_tokenizer(&l->text, t->cfg, t->model, err);
+    if (rc) return rc;
+    lf_language_take_padding(t->model, l->text);
+    if (l->text->encoder.vocab_size > t->model->tokens.vocab_size)
+        t->model->tokens.vocab_size = l->text->encoder.vocab_size; /* an adapter will make room for them */
+    return LF_OK;
+}
+
+/* Opened when the first data that it encodes are. */
+static lf_status open_base_text(lf_task *t, lf_err *err) {
+    lf_language *l = t->data;
+    return l->base ? LF_OK : lf_language_base_tokenizer(&l->base, t->cfg, t->model, err);
+}
+
+lf_text_tokenizer *lf_language_text(const lf_task *t, lf_data_role role) {
+    const lf_language *l = t->data;
+    return role == LF_DATA_BASE && l->base ? l->base : l->text;
 }
 
 /* What is trained, or what is judged where nothing is: keys that these records have no use for. */
@@ -115,13 +130,13 @@ static lf_status open_data(lf_task *t, lf_data_role role, const lf_data_from *fr
     lf_language *l = t->data;
     lf_text_labelling how;
     lf_status rc = lf_language_open_text(t, err);
-    if (rc) return rc;
+    if (rc || (role == LF_DATA_BASE && (rc = open_base_text(t, err)))) return rc;
     const lf_text_dataset_opts o = {.spec = lf_cfg_json(t->cfg, from->key),
                                     .key = lf_key_name(from->key),
                                     .split = from->split,
                                     .text_field = lf_cfg_str(t->cfg, LF_text_field),
                                     .prompt_template = lf_cfg_str(t->cfg, LF_prompt_template),
-                                    .chat = &l->text->chat,
+                                    .chat = &lf_language_text(t, role)->chat,
                                     .labelling = labelling(&how, t, role),
                                     .max_samples = from->limit ? lf_cfg_i64(t->cfg, from->limit) : 0,
                                     .seed = lf_task_data_seed(t)};
@@ -168,9 +183,9 @@ static bool is_masked(const lf_task *t, lf_data_role role) {
 }
 
 static lf_status check_mask(const lf_task *t, lf_data_role role, lf_err *err) {
-    const lf_text_tokenizer *text = lf_language_of(t)->text;
+    const lf_text_tokenizer *text = lf_language_text(t, role);
     const int32_t mask = lf_tokenizer_mask(text->tokenizer);
-    if (!is_masked(t, role) || (mask >= 0 && mask < t->model->tokens.vocab_size)) return LF_OK;
+    if (!is_masked(t, role) || (mask >= 0 && mask < t->model->tokens.table->in)) return LF_OK;
     return lf_fail(err, LF_EDATA,
                    "%s: no mask_token that the model knows, which %s needs to be judged by hidden tokens; name one in "
                    "tokenizer_config.json, or give forgetting_data with a label",
@@ -183,6 +198,7 @@ static lf_text_loader_opts loader_opts(const lf_task *t, lf_data_role role) {
     const lf_language *l = t->data;
     const bool training = role == LF_DATA_TRAIN;
     const lf_text_dataset *d = l->data[role];
+    const lf_tokenizer *tokenizer = lf_language_text(t, role)->tokenizer;
     return (lf_text_loader_opts){.batch_size = training ? l->batch_size : lf_language_eval_rows(t),
                                  .max_seq_length = l->max_seq_length,
                                  .context = t->model->tokens.max_positions,
@@ -192,10 +208,10 @@ static lf_text_loader_opts loader_opts(const lf_task *t, lf_data_role role) {
                                  .packing = training && lf_cfg_bool(t->cfg, LF_packing) && !classifies(t),
                                  .shuffle = training,
                                  .masked = is_masked(t, role),
-                                 .masking = {.mask = lf_tokenizer_mask(l->text->tokenizer),
-                                             .vocab_size = t->model->tokens.vocab_size,
+                                 .masking = {.mask = lf_tokenizer_mask(tokenizer),
+                                             .vocab_size = t->model->tokens.table->in,
                                              .is_special = is_special,
-                                             .context = l->text->tokenizer},
+                                             .context = tokenizer},
                                  .scan = lf_text_dataset_bytes(d) <= SCAN_BYTES,
                                  .workers = lf_cfg_i64(t->cfg, LF_dataloader_num_workers),
                                  .seed = (uint64_t)lf_cfg_i64(t->cfg, LF_seed),
@@ -210,7 +226,7 @@ lf_status lf_language_loader(lf_task *t, lf_data_role role, lf_text_loader **out
     const lf_text_loader_opts o = loader_opts(t, role);
     lf_status rc = check_mask(t, role, err);
     if (rc) return rc;
-    rc = lf_text_loader_new(&l->loaders[role], d, &l->text->encoder, &o, err);
+    rc = lf_text_loader_new(&l->loaders[role], d, &lf_language_text(t, role)->encoder, &o, err);
     if (rc) return rc;
     *out = l->loaders[role];
     const lf_text_stats s = lf_text_loader_stats(*out);
@@ -269,6 +285,14 @@ static lf_status save_beside(const lf_task *t, const char *dir, lf_err *err) {
     if (!rc && lf_is_file(from)) rc = lf_copy_file(from, dir, name, err);
     lf_free(from);
     return rc;
+}
+
+/* The tokenizer, where it is not the base's. */
+static lf_status save_with_adapter(void *task, const char *dir, lf_err *err) {
+    const lf_text_tokenizer *text = lf_language_of(task)->text;
+    const bool grown =
+        text && ((const lf_task *)task)->model->tokens.vocab_size > ((const lf_task *)task)->model->tokens.table->in;
+    return grown || (text && cJSON_GetArraySize(text->added)) ? lf_text_tokenizer_copy(text, dir, err) : LF_OK;
 }
 
 /* ---- batches of the training data ---- */
@@ -464,6 +488,7 @@ const lf_source_type lf_source_text = {
     .labels = labels,
     .put_moment = put_moment,
     .save_beside = save_beside,
+    .save_with_adapter = save_with_adapter,
     .plan = plan,
     .start = start,
     .next = next,

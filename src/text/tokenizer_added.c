@@ -138,3 +138,23 @@ lf_status lf_tokenizer_open_added(lf_tokenizer *t, const cJSON *root, const char
     lf_free(where);
     return rc;
 }
+
+/* ---- of the user ---- */
+
+static lf_status add_text(lf_tokenizer *t, const char *text, lf_err *err) {
+    if (!*text) return lf_fail(err, LF_EUSAGE, "added_tokens: a token must not be empty; leave it out");
+    if (lf_vocab_find(&t->vocab, text, strlen(text), LF_TOKEN_ADDED) >= 0) return LF_OK;
+    cJSON *token = cJSON_CreateObject();
+    const bool ok = token && cJSON_AddStringToObject(token, "content", text);
+    const lf_status rc =
+        ok ? lf_tokenizer_add(t, token, lf_tokenizer_place(t, text), "added_tokens", err) : lf_no_memory(err, "tokens");
+    cJSON_Delete(token);
+    return rc;
+}
+
+lf_status lf_tokenizer_add_texts(lf_tokenizer *t, const char *const *texts, int64_t n, lf_err *err) {
+    const size_t first = t->added.n;
+    lf_status rc = LF_OK;
+    for (int64_t i = 0; i < n && !rc; i++) rc = add_text(t, texts[i], err);
+    return rc ? rc : lf_tokenizer_index_added(t, first, err);
+}

@@ -121,6 +121,14 @@ static lf_status copy_beside(const char *from_dir, const char *to_dir, lf_err *e
     return rc;
 }
 
+/* The adapter's tokenizer goes before the model's, if there is one: it may have tokens that the model had not. */
+static lf_status copy_all_beside(const lf_opened *o, const lf_config *cfg, const char *dir, lf_err *err) {
+    const char *adapter = lf_cfg_str(cfg, LF_adapter);
+    const lf_status rc = copy_beside(o->model->path, dir, err);
+    const bool has = adapter && holds(adapter, "tokenizer.json");
+    return rc || !has ? rc : copy_beside(adapter, dir, err);
+}
+
 /* What pads a text, where config.json does not say it: as training takes it (lf_token_facts.pad). Without it
  * transformers reads no batches. */
 static lf_status find_padding(lf_model *m, lf_err *err) {
@@ -146,7 +154,7 @@ static lf_status write_model(lf_opened *o, const lf_config *cfg, const char *dir
     char *aside = path_aside(dir);
     lf_status rc = aside ? find_padding(o->model, err) : lf_no_memory(err, "%s", dir);
     if (!rc && !(rc = lf_model_write(o->model, aside, asked_dtype(cfg), merge_one, me, err)) &&
-        !(rc = copy_beside(o->model->path, aside, err)))
+        !(rc = copy_all_beside(o, cfg, aside, err)))
         rc = lf_replace_dir(aside, dir, err);
     if (rc && aside) lf_remove_tree(aside, NULL);
     lf_free(aside);

@@ -46,7 +46,9 @@ lf_status lf_run_adapter_facts(const lf_run *run, lf_adapter_facts *facts, cJSON
                                 .tower = m->family->input == LF_PIXELS && m->family->part_of,
                                 .task_type = run->task->type->peft_task_type,
                                 .old_names = strcmp(lf_cfg_str(run->cfg, LF_peft_names), "transformers4") == 0,
-                                .run = *extra};
+                                .run = *extra,
+                                .beside = run->task->source->save_with_adapter,
+                                .context = run->task};
     return LF_OK;
 }
 

@@ -208,6 +208,8 @@ static lf_status open_from(lf_run *run, lf_err *err) {
         (rc = lf_adapter_file_hash(run->from, run->from_hash, err)) ||
         (rc = lf_adapted_head(run->model, run->from, err)))
         return rc;
+    const int64_t tokens = lf_adapter_file_vocabulary(run->from, &run->model->nn);
+    if (tokens > run->model->tokens.vocab_size) run->model->tokens.vocab_size = tokens;
     lf_adapter_compare_base(run->from, run->model->hash);
     return LF_OK;
 }
@@ -237,13 +239,33 @@ static lf_status check_modules_to_save(const lf_run *run, lf_err *err) {
     return lf_adapter_check_saves(&run->model->nn, names, err);
 }
 
+/* Has it been given room for more tokens than its file has (lf_language_open_text, open_from)? */
+static bool grows(const lf_model *m) { return m->tokens.table && m->tokens.vocab_size > m->tokens.table->in; }
+
+static lf_status check_added_tokens(const lf_run *run, lf_err *err) {
+    if (!lf_cfg_list_count(run->cfg, LF_added_tokens)) return LF_OK;
+    if (run->method != LF_METHOD_LORA)
+        return lf_cfg_fail(run->cfg, LF_added_tokens, err,
+                           "tokens are added beside an adapter alone (method lora), found method %s; leave it out",
+                           methods[run->method]);
+    if (!run->model->tokens.table) return LF_OK; /* pictures: other_keys.def says it */
+    lf_info("added_tokens: the embedding of tokens, and the layer that says the next one, are trained and saved whole");
+    return LF_OK;
+}
+
 static lf_status attach_adapter(lf_run *run, lf_err *err) {
     if (run->method != LF_METHOD_LORA) return LF_OK;
     lf_adapter_opts o;
     lf_status rc;
     if ((rc = lf_adapter_opts_read(&o, run->cfg, err))) return rc;
     o.from = run->from;
+    if (run->model->tokens.table && (lf_cfg_list_count(run->cfg, LF_added_tokens) > 0 || grows(run->model)))
+        o.vocabulary = run->model->tokens.vocab_size;
     if ((rc = lf_adapter_new(&run->adapter, &run->model->nn, &o, err))) return rc;
+    lf_model_take_vocabulary(run->model);
+    if (grows(run->model))
+        lf_info("the vocabulary has %lld tokens, %lld of them new", (long long)run->model->tokens.vocab_size,
+                (long long)(run->model->tokens.vocab_size - run->model->tokens.table->in));
     lf_info("%s", lf_adapter_coverage(run->adapter));
     run->results.init_seconds = lf_adapter_init_seconds(run->adapter);
     return LF_OK;
@@ -296,7 +318,7 @@ lf_status lf_run_open_data(lf_run *run, const lf_config *cfg, lf_err *err) {
     begin(run, cfg);
     if ((rc = check_output_dir(run, err)) || (rc = lf_kernels_select(&run->k, lf_cfg_str(cfg, LF_precision), err)) ||
         (rc = open_model(run, err)) || (rc = open_from(run, err)) || (rc = open_task(run, err)) ||
-        (rc = check_modules_to_save(run, err)))
+        (rc = check_modules_to_save(run, err)) || (rc = check_added_tokens(run, err)))
         return rc;
     run->task->keeps_head = run->from && lf_adapter_file_labels(run->from, &(const char *const *){NULL}) > 0;
     return open_data(run, err);

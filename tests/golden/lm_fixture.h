@@ -35,9 +35,9 @@ static inline lf_tensor *through_head_of(fixture *f, bool base, lf_tensor *hidde
     lf_model_lm_head(f->model, base, &head);
     lf_tensor *logits = lf_to_real(f->g, lf_linear(f->g, hidden, head.frozen, head.weight, NULL, head.lora));
     if (logits)
-        lf_graph_kernels(f->g)->lm_logits(logits->data, head.bias ? head.bias->data : NULL,
-                                          logits->numel / f->model->tokens.vocab_size, f->model->tokens.vocab_size,
-                                          head.scale > 0 ? head.scale : 1, head.softcap);
+        lf_graph_kernels(f->g)->lm_logits(
+            logits->data, head.bias ? head.bias->data : NULL, logits->numel / logits->shape[logits->ndim - 1],
+            logits->shape[logits->ndim - 1], head.scale > 0 ? head.scale : 1, head.softcap);
     return logits;
 }
 static inline lf_tensor *through_head(fixture *f, lf_tensor *hidden) { return through_head_of(f, false, hidden); }

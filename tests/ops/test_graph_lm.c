@@ -95,18 +95,20 @@ static void leaf(lf_tensor *t, lf_dtype type, int64_t rows, int64_t columns, voi
     lf_tensor_init(t, type, 2, (int64_t[]){rows, columns}, data, grad);
 }
 
-/* One row's distribution in double: log p of all. */
-static void log_p(double *out, const setup *s, const void *hidden, int64_t row) {
+/* One row's distribution over the first n tokens in double: log p of all. */
+static void log_p_of(double *out, const setup *s, const void *hidden, int64_t row, int64_t n) {
     double max = -INFINITY, sum = 0;
-    for (int64_t v = 0; v < V; v++) {
+    for (int64_t v = 0; v < n; v++) {
         out[v] = 0;
         for (int64_t c = 0; c < C; c++)
             out[v] += get(hidden, s->k->act_dtype, row * C + c) * (double)s->W_float[v * C + c];
         max = fmax(max, out[v]);
     }
-    for (int64_t v = 0; v < V; v++) sum += exp(out[v] - max);
-    for (int64_t v = 0; v < V; v++) out[v] -= max + log(sum);
+    for (int64_t v = 0; v < n; v++) sum += exp(out[v] - max);
+    for (int64_t v = 0; v < n; v++) out[v] -= max + log(sum);
 }
+
+static void log_p(double *out, const setup *s, const void *hidden, int64_t row) { log_p_of(out, s, hidden, row, V); }
 
 static lf_label_score expected_token(const setup *s, int64_t row, bool with_base) {
     static double p[V], q[V];
@@ -206,6 +208,37 @@ static void check_score(const lf_kernels *k) {
     }
     s.labels[1] = V;
     assert_int_equal(lf_lm_score(s.g, s.hidden, &FROZEN(s), NULL, NULL, s.labels, ROWS, got), LF_ESHAPE);
+    setup_end(&s);
+}
+
+/* A base that knows fewer tokens than the tuned model: to it the others are impossible, and the tuned model's share of
+ * them counts. More rows than a block takes, so that both heads' blocks have to be of the same rows. */
+static void check_fewer_tokens(const lf_kernels *k) {
+    enum { FEWER = V - 3 };
+    static double p[V], q[FEWER];
+    static lf_label_score got[ROWS];
+    setup s;
+    setup_begin(&s, k);
+    lf_tensor W, first;
+    leaf(&W, k->dtype, V, C, s.W, NULL);
+    leaf(&first, k->dtype, FEWER, C, s.W, NULL);
+    for (int64_t i = 0; i < ROWS; i++)
+        if (s.labels[i] >= FEWER) s.labels[i] = FEWER - 1;
+    lf_graph_begin(s.g, false, false, 0);
+    OK(lf_lm_score(s.g, s.hidden, &TRAINED(W), s.base, &TRAINED(first), s.labels, ROWS, got));
+    for (int64_t row = 0; row < ROWS; row++) {
+        double ce = 0, kl = 0;
+        if (s.labels[row] < 0) continue;
+        log_p(p, &s, s.hidden, row);
+        log_p_of(q, &s, s.base, row, FEWER);
+        for (int64_t v = 0; v < FEWER; v++) {
+            ce -= exp(q[v]) * p[v];
+            kl += exp(q[v]) * (q[v] - p[v]);
+        }
+        assert_near(got[row].nll, -p[s.labels[row]], 1e-5, "nll beside a smaller base", k, row);
+        assert_near(got[row].ce, ce, 1e-5, "ce to a smaller base", k, row);
+        assert_near(got[row].kl, kl, 1e-5, "kl to a smaller base", k, row);
+    }
     setup_end(&s);
 }
 
@@ -467,6 +500,7 @@ static void test_trained_loss(void **state) {
 static void test_score(void **state) {
     (void)state;
     with_backends(check_score);
+    with_backends(check_fewer_tokens);
 }
 static void test_head(void **state) {
     (void)state;

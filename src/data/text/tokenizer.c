@@ -1,8 +1,10 @@
 #include "data/text/tokenizer.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
 
@@ -105,6 +107,34 @@ static lf_status set_date(lf_text_tokenizer *t, const char *date, lf_err *err) {
     return LF_OK;
 }
 
+/* ---- tokens of the user ---- */
+
+/* As both files of transformers want it. */
+static bool list_added(lf_text_tokenizer *t, const char *text) {
+    static const char *const no[] = {"lstrip", "rstrip", "single_word", "special"};
+    cJSON *token = cJSON_CreateObject();
+    bool ok = token && cJSON_AddNumberToObject(token, "id", lf_tokenizer_id(t->tokenizer, text)) &&
+              cJSON_AddStringToObject(token, "content", text) && cJSON_AddBoolToObject(token, "normalized", true);
+    for (size_t i = 0; i < sizeof no / sizeof *no; i++) ok = ok && cJSON_AddBoolToObject(token, no[i], false);
+    if (ok && cJSON_AddItemToArray(t->added, token)) return true;
+    cJSON_Delete(token);
+    return false;
+}
+
+static lf_status add_tokens(lf_text_tokenizer *t, const lf_text_tokenizer_opts *opts, lf_err *err) {
+    if (opts->n_added == 0) return LF_OK;
+    if (!(t->added = cJSON_CreateArray())) return lf_no_memory(err, "tokens");
+    for (int64_t i = 0; i < opts->n_added; i++) {
+        const char *text = opts->added[i];
+        const size_t n = strlen(text);
+        const bool known = n && lf_tokenizer_added_at(t->tokenizer, text, n) == n;
+        const lf_status rc = known ? LF_OK : lf_tokenizer_add_texts(t->tokenizer, &text, 1, err);
+        if (rc) return rc;
+        if (!known && !list_added(t, text)) return lf_no_memory(err, "tokens");
+    }
+    return LF_OK;
+}
+
 /* ---- both ---- */
 
 lf_status lf_text_tokenizer_open(lf_text_tokenizer **out, const lf_text_tokenizer_opts *opts, lf_err *err) {
@@ -113,7 +143,7 @@ lf_status lf_text_tokenizer_open(lf_text_tokenizer **out, const lf_text_tokenize
     if (!t) return lf_no_memory(err, "a tokenizer");
     thread_context *first = NULL;
     lf_status rc = (t->dir = lf_strdup(opts->path)) ? LF_OK : lf_no_memory(err, "a tokenizer");
-    if (!rc && !(rc = lf_tokenizer_open(&t->tokenizer, opts->path, err)) &&
+    if (!rc && !(rc = lf_tokenizer_open(&t->tokenizer, opts->path, err)) && !(rc = add_tokens(t, opts, err)) &&
         !(rc = new_context(&first, t->tokenizer, err)))
         rc = open_template(t, opts->chat_template, err);
     if (!rc) rc = use_vocabulary(t, err);
@@ -124,14 +154,16 @@ lf_status lf_text_tokenizer_open(lf_text_tokenizer **out, const lf_text_tokenize
         lf_text_tokenizer_free(t);
         return rc;
     }
+    const int64_t known = opts->n_added ? lf_tokenizer_vocab_size(t->tokenizer) : 0,
+                  vocab_size = known > opts->vocab_size ? known : opts->vocab_size;
     const int32_t pad = lf_tokenizer_pad(t->tokenizer); /* padding is never looked at, so any token of the model does */
     t->encoder = (lf_text_encoder){.encode = encode,
                                    .encode_pair = encode_pair,
                                    .context = first,
                                    .bos = lf_tokenizer_bos(t->tokenizer),
                                    .eos = lf_tokenizer_eos(t->tokenizer),
-                                   .pad = pad < opts->vocab_size ? pad : -1,
-                                   .vocab_size = opts->vocab_size,
+                                   .pad = pad < vocab_size ? pad : -1,
+                                   .vocab_size = vocab_size,
                                    .open_thread = open_thread,
                                    .close_thread = close_thread};
     t->chat = (lf_text_chat){.render = render, .reads = reads, .context = t};
@@ -144,6 +176,7 @@ void lf_text_tokenizer_free(lf_text_tokenizer *t) {
     close_thread(t->encoder.context);
     lf_chat_template_free(t->chat_template);
     lf_tokenizer_free(t->tokenizer);
+    cJSON_Delete(t->added);
     lf_free(t->dir);
     lf_free(t);
 }
@@ -195,7 +228,7 @@ static lf_status copy_more_templates(const lf_text_tokenizer *t, const char *dir
     return rc;
 }
 
-lf_status lf_text_tokenizer_copy(const lf_text_tokenizer *t, const char *dir, lf_err *err) {
+static lf_status copy_files(const lf_text_tokenizer *t, const char *dir, lf_err *err) {
     static const char *const names[] = {"tokenizer.json",    "tokenizer_config.json", "special_tokens_map.json",
                                         "added_tokens.json", "chat_template.jinja",   "vocab.txt"};
     if (!lf_is_dir(t->dir))
@@ -203,4 +236,72 @@ lf_status lf_text_tokenizer_copy(const lf_text_tokenizer *t, const char *dir, lf
     lf_status rc = LF_OK;
     for (size_t i = 0; i < sizeof names / sizeof *names && !rc; i++) rc = copy_one(t, dir, names[i], err);
     return rc ? rc : copy_more_templates(t, dir, err);
+}
+
+/* The tokens behind those of tokenizer.json's list "added_tokens". */
+static bool list_in_json(const lf_text_tokenizer *t, cJSON *root) {
+    const cJSON *token;
+    cJSON *list = cJSON_GetObjectItemCaseSensitive(root, "added_tokens");
+    if (!cJSON_IsArray(list)) {
+        cJSON_DeleteItemFromObjectCaseSensitive(root, "added_tokens");
+        list = cJSON_AddArrayToObject(root, "added_tokens");
+    }
+    bool ok = list;
+    cJSON_ArrayForEach(token, t->added) ok = ok && cJSON_AddItemToArray(list, cJSON_Duplicate(token, true));
+    return ok;
+}
+
+/* By id in tokenizer_config.json's "added_tokens_decoder". */
+static bool list_in_config(const lf_text_tokenizer *t, cJSON *root) {
+    static const char key[] = "added_tokens_decoder";
+    const cJSON *token;
+    cJSON *decoder = cJSON_GetObjectItemCaseSensitive(root, key);
+    if (!cJSON_IsObject(decoder)) {
+        cJSON_DeleteItemFromObjectCaseSensitive(root, key);
+        decoder = cJSON_AddObjectToObject(root, key);
+    }
+    bool ok = decoder;
+    cJSON_ArrayForEach(token, t->added) {
+        char id[24];
+        cJSON *copy = cJSON_Duplicate(token, true);
+        snprintf(id, sizeof id, "%d", cJSON_GetObjectItemCaseSensitive(token, "id")->valueint);
+        cJSON_DeleteItemFromObjectCaseSensitive(copy, "id");
+        cJSON_DeleteItemFromObjectCaseSensitive(decoder, id);
+        ok = ok && copy && cJSON_AddItemToObject(decoder, id, copy);
+        if (!ok) cJSON_Delete(copy);
+    }
+    return ok;
+}
+
+static lf_status add_to_file(const lf_text_tokenizer *t, const char *dir, const char *name,
+                             bool (*list)(const lf_text_tokenizer *t, cJSON *root), lf_err *err) {
+    cJSON *root = NULL;
+    char *path = lf_path_join(dir, name);
+    lf_status rc = !path ? lf_no_memory(err, "%s", dir) : lf_is_file(path) ? lf_json_read(&root, path, err) : LF_OK;
+    if (!rc && !root) root = cJSON_CreateObject();
+    if (!rc) {
+        lf_json_keep_floats(root);
+        rc = lf_json_write_in(dir, name, list(t, root) ? root : NULL, false, err);
+    }
+    cJSON_Delete(root);
+    lf_free(path);
+    return rc;
+}
+
+static bool has_file(const char *dir, const char *name) {
+    char *path = lf_path_join(dir, name);
+    const bool is = path && lf_is_file(path);
+    lf_free(path);
+    return is;
+}
+
+/* A vocab.txt has no place for them: transformers finds them in tokenizer_config.json then. */
+lf_status lf_text_tokenizer_copy(const lf_text_tokenizer *t, const char *dir, lf_err *err) {
+    lf_status rc = copy_files(t, dir, err);
+    if (rc || !cJSON_GetArraySize(t->added)) return rc;
+    const bool json = has_file(dir, "tokenizer.json");
+    if (json && (rc = add_to_file(t, dir, "tokenizer.json", list_in_json, err))) return rc;
+    return json && !has_file(dir, "tokenizer_config.json")
+               ? LF_OK
+               : add_to_file(t, dir, "tokenizer_config.json", list_in_config, err);
 }

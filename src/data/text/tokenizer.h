@@ -14,14 +14,17 @@ typedef struct lf_text_tokenizer {
     lf_err no_chat;
     int32_t turn_end; /* the token that ends an answer of chat_template; -1: none, or more than one token */
     bool warned;
-    char *dir; /* where it came from: a folder, or a tokenizer.json */
+    cJSON *added; /* a list: tokens that were added, and are in no file of `dir`; NULL: none */
+    char *dir;    /* where it came from: a folder, or a tokenizer.json */
 } lf_text_tokenizer;
 
 typedef struct lf_text_tokenizer_opts {
     const char *path;          /* a folder with a tokenizer.json, or such a file */
     const char *chat_template; /* name, or the path of a file; NULL: the folder's own */
     int64_t vocab_size;        /* of the model: ids must be below it */
-    const char *date;          /* what the template takes for now (lf_chat_template_date); NULL: now */
+    const char *const *added;  /* n_added texts that become tokens; ids may then be beyond vocab_size */
+    int64_t n_added;
+    const char *date; /* what the template takes for now (lf_chat_template_date); NULL: now */
 } lf_text_tokenizer_opts;
 
 /* A chat template that is asked for and not known fails here; one that the folder has and we do not know, or lacks,
@@ -34,7 +37,8 @@ lf_status lf_text_tokenizer_prompt(const lf_text_tokenizer *t, const char *text,
                                    lf_err *err);
 /* Says once that the end of a turn is no token, if so: the model then does not end its answers as chat models do. */
 void lf_text_tokenizer_warn_turn_end(lf_text_tokenizer *t);
-/* Writes tokenizer.json, and the files that stand beside it, into `dir`. */
+/* Writes tokenizer.json, and the files that stand beside it, into `dir`; tokens that were added are in them, as
+ * transformers writes and reads them. */
 lf_status lf_text_tokenizer_copy(const lf_text_tokenizer *t, const char *dir, lf_err *err);
 
 #endif
