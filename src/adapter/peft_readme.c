@@ -55,7 +55,17 @@ static void add_base(lf_string *t, const lf_adapter_facts *f, const char *loader
     lf_string_add(t, f->id2label ? ",\n    ignore_mismatched_sizes=True)\n" : ", ignore_mismatched_sizes=True)\n");
 }
 
-static void add_python(lf_string *t, const lf_adapter_facts *f, const char *base) {
+/* Rows of an embedding of tokens that has grown; 0: it has not. */
+static int64_t grown_rows(const lf_nn *nn) {
+    for (int64_t i = 0; i < nn->n_modules; i++) {
+        const lf_module *m = nn->modules[i];
+        if (m->of_tokens && m->weight->tensor.shape[0] > m->in) return m->weight->tensor.shape[0];
+    }
+    return 0;
+}
+
+static void add_python(lf_string *t, const lf_nn *nn, const lf_adapter_facts *f, const char *base) {
+    const int64_t rows = grown_rows(nn);
     const char *loader = f->auto_class ? f->auto_class : "AutoModelForImageClassification";
     char kind[64]; /* "CLIP" of CLIPForImageClassification */
     snprintf(kind, sizeof kind, "%.*s", (int)strcspn(loader, "F"), loader);
@@ -79,6 +89,12 @@ static void add_python(lf_string *t, const lf_adapter_facts *f, const char *base
             lf_string_add(t, "base.config.pad_token_id = %d  # of the tokenizer: behind it no state is taken\n",
                           (int)f->pad_token_id);
     }
+    if (rows)
+        lf_string_add(
+            t,
+            "base.resize_token_embeddings(%lld, mean_resizing=False)  # its new tokens are in the adapter, and "
+            "in the tokenizer of this folder\n",
+            (long long)rows);
     lf_string_add(t, "model = PeftModel.from_pretrained(base, ADAPTER).eval()\n```\n");
 }
 
@@ -96,7 +112,7 @@ char *lf_peft_readme(const lf_adapter *a, const lf_adapter_facts *f) {
             "difference to the components that training started from",
             (long long)a->r);
     lf_string_add(&t, ".\n\nLoad it in PEFT:\n\n");
-    add_python(&t, f, base);
+    add_python(&t, a->nn, f, base);
     if (f->head)
         lf_string_add(&t, "\nThe head (%lld labels) is in the adapter.%s\n", (long long)f->num_labels,
                       f->tower ? ""

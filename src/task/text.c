@@ -287,12 +287,13 @@ static lf_status save_beside(const lf_task *t, const char *dir, lf_err *err) {
     return rc;
 }
 
-/* The tokenizer, where it is not the base's. */
+/* The tokenizer, where it is not the base's: with new tokens, or from the adapter that training goes on with. */
 static lf_status save_with_adapter(void *task, const char *dir, lf_err *err) {
-    const lf_text_tokenizer *text = lf_language_of(task)->text;
-    const bool grown =
-        text && ((const lf_task *)task)->model->tokens.vocab_size > ((const lf_task *)task)->model->tokens.table->in;
-    return grown || (text && cJSON_GetArraySize(text->added)) ? lf_text_tokenizer_copy(text, dir, err) : LF_OK;
+    const lf_task *t = task;
+    const lf_text_tokenizer *text = lf_language_of(t)->text;
+    const char *from = lf_cfg_str(t->cfg, LF_continue_from);
+    if (!text || !(cJSON_GetArraySize(text->added) || (from && !strcmp(from, text->dir)))) return LF_OK;
+    return lf_text_tokenizer_copy(text, dir, err);
 }
 
 /* ---- batches of the training data ---- */

@@ -249,7 +249,8 @@ static lf_status check_added_tokens(const lf_run *run, lf_err *err) {
                            "tokens are added beside an adapter alone (method lora), found method %s; leave it out",
                            methods[run->method]);
     if (!run->model->tokens.table) return LF_OK; /* pictures: other_keys.def says it */
-    lf_info("added_tokens: the embedding of tokens, and the layer that says the next one, are trained and saved whole");
+    lf_info("added_tokens: embedding and output layer of the vocabulary are trained and saved whole, as by "
+            "modules_to_save");
     return LF_OK;
 }
 

@@ -294,6 +294,49 @@ static void test_cut_answers(void **state) {
     }
 }
 
+/* ---- tokens of the user ---- */
+
+static void same_text(lf_tokenizer *t, const char *s, const int32_t *want, int64_t n) {
+    lf_ids ids = {0};
+    encodes(t, s, false, &ids);
+    if (ids.n != n || memcmp(ids.ids, want, (size_t)n * sizeof *want)) fail_msg("'%s' has other ids", s);
+    lf_ids_free(&ids);
+}
+
+/* As `tokenizers` adds them: by the vocabulary's id, else by the next; a text that is added twice is one token. */
+static void test_added_texts(void **state) {
+    (void)state;
+    static const char json[] =
+        "{\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 0, \"b\": 1, \"ab\": 2}, \"merges\": [\"a b\"]}}";
+    static const char *const texts[] = {"<t>", "b", "<t>", "a b"}, *const nothing[] = {""};
+    lf_tokenizer *t;
+    lf_err err = {0};
+    assert_int_equal(lf_tokenizer_parse(&t, json, strlen(json), "t.json", &err), LF_OK);
+    same_text(t, "abab", (const int32_t[]){2, 2}, 2);
+    lf_tokenizer_free(t);
+    assert_int_equal(lf_tokenizer_parse(&t, json, strlen(json), "t.json", &err), LF_OK);
+    assert_int_equal(lf_tokenizer_add_texts(t, texts, 4, &err), LF_OK);
+    assert_int_equal(lf_tokenizer_vocab_size(t), 5);
+    same_text(t, "ab<t>a b", (const int32_t[]){0, 1, 3, 4}, 4);
+    same_text(t, "abab", (const int32_t[]){0, 1, 0, 1}, 4);
+    assert_false(lf_tokenizer_is_special(t, 3));
+    assert_int_equal(lf_tokenizer_add_texts(t, nothing, 1, &err), LF_EUSAGE);
+    lf_tokenizer_free(t);
+}
+
+/* They are found in the normalized text. */
+static void test_added_texts_normalized(void **state) {
+    (void)state;
+    static const char *const texts[] = {"<Tool>", "\u00dcnd so"};
+    lf_tokenizer *t = open_path(golden_path("bert_uncased", ".json"));
+    lf_err err = {0};
+    const int32_t first = (int32_t)lf_tokenizer_vocab_size(t);
+    assert_int_equal(lf_tokenizer_add_texts(t, texts, 2, &err), LF_OK);
+    same_text(t, "<tool>", (const int32_t[]){first}, 1);
+    same_text(t, "<TOOL>und SO", (const int32_t[]){first, first + 1}, 2);
+    lf_tokenizer_free(t);
+}
+
 /* ---- one text or two, cut to a length ---- */
 
 /* The golden tokenizer whose texts are cut at the end or at the beginning. */
@@ -1170,13 +1213,29 @@ static void test_stories(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        LEAKLESS(test_golden),        LEAKLESS(test_tokens),       LEAKLESS(test_nul_and_append),
-        LEAKLESS(test_not_utf8),      LEAKLESS(test_unknown_ids),  LEAKLESS(test_cuts),
-        LEAKLESS(test_cut_answers),   LEAKLESS(test_refused),      LEAKLESS(test_pairs),
-        LEAKLESS(test_pairs_refused), LEAKLESS(test_vocab_txt),    LEAKLESS(test_bert_switches),
-        LEAKLESS(test_patterns),      LEAKLESS(test_names),        LEAKLESS(test_config),
-        LEAKLESS(test_flags_differ),  LEAKLESS(test_long_word),    LEAKLESS(test_threads),
-        LEAKLESS(test_no_memory),     LEAKLESS(test_gpt2_vectors), LEAKLESS(test_stories),
+        LEAKLESS(test_golden),
+        LEAKLESS(test_tokens),
+        LEAKLESS(test_nul_and_append),
+        LEAKLESS(test_not_utf8),
+        LEAKLESS(test_unknown_ids),
+        LEAKLESS(test_cuts),
+        LEAKLESS(test_cut_answers),
+        LEAKLESS(test_refused),
+        LEAKLESS(test_pairs),
+        LEAKLESS(test_pairs_refused),
+        LEAKLESS(test_vocab_txt),
+        LEAKLESS(test_bert_switches),
+        LEAKLESS(test_patterns),
+        LEAKLESS(test_names),
+        LEAKLESS(test_config),
+        LEAKLESS(test_flags_differ),
+        LEAKLESS(test_long_word),
+        LEAKLESS(test_threads),
+        LEAKLESS(test_no_memory),
+        LEAKLESS(test_gpt2_vectors),
+        LEAKLESS(test_stories),
+        LEAKLESS(test_added_texts),
+        LEAKLESS(test_added_texts_normalized),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -295,13 +295,11 @@ static bool has_file(const char *dir, const char *name) {
     return is;
 }
 
-/* A vocab.txt has no place for them: transformers finds them in tokenizer_config.json then. */
+/* A vocab.txt has no place for them: transformers finds them in tokenizer_config.json then. Where there is none, it is
+ * made, because PEFT's AutoPeftModel resizes the base's embeddings by a tokenizer that it knows by that file. */
 lf_status lf_text_tokenizer_copy(const lf_text_tokenizer *t, const char *dir, lf_err *err) {
     lf_status rc = copy_files(t, dir, err);
     if (rc || !cJSON_GetArraySize(t->added)) return rc;
-    const bool json = has_file(dir, "tokenizer.json");
-    if (json && (rc = add_to_file(t, dir, "tokenizer.json", list_in_json, err))) return rc;
-    return json && !has_file(dir, "tokenizer_config.json")
-               ? LF_OK
-               : add_to_file(t, dir, "tokenizer_config.json", list_in_config, err);
+    if (has_file(dir, "tokenizer.json") && (rc = add_to_file(t, dir, "tokenizer.json", list_in_json, err))) return rc;
+    return add_to_file(t, dir, "tokenizer_config.json", list_in_config, err);
 }
