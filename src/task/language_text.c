@@ -52,14 +52,11 @@ static lf_status recorded_date(char **out, const lf_config *cfg, lf_err *err) {
 /* The adapter's folder, if there is a tokenizer in it, as there is where tokens were added. */
 static const char *of_adapter(const lf_config *cfg) {
     static const lf_key_id keys[] = {LF_adapter, LF_continue_from};
-    const char *found = NULL;
-    for (size_t i = 0; i < sizeof keys / sizeof *keys && !found; i++) {
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         const char *dir = lf_cfg_str(cfg, keys[i]);
-        char *path = dir ? lf_path_join(dir, "tokenizer.json") : NULL;
-        if (path && lf_is_file(path)) found = dir;
-        lf_free(path);
+        if (dir && lf_text_tokenizer_is_in(dir)) return dir;
     }
-    return found;
+    return NULL;
 }
 
 /* The key `tokenizer`, else the adapter's folder, else the model's; of a new model, the folder of its config.json. */

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/obj.h"
+#include "data/text/tokenizer.h"
 #include "eval/generate.h"
 #include "tools/common.h"
 
@@ -125,8 +126,7 @@ static lf_status copy_beside(const char *from_dir, const char *to_dir, lf_err *e
 static lf_status copy_all_beside(const lf_opened *o, const lf_config *cfg, const char *dir, lf_err *err) {
     const char *adapter = lf_cfg_str(cfg, LF_adapter);
     const lf_status rc = copy_beside(o->model->path, dir, err);
-    const bool has = adapter && holds(adapter, "tokenizer.json");
-    return rc || !has ? rc : copy_beside(adapter, dir, err);
+    return rc || !adapter || !lf_text_tokenizer_is_in(adapter) ? rc : copy_beside(adapter, dir, err);
 }
 
 /* What pads a text, where config.json does not say it: as training takes it (lf_token_facts.pad). Without it

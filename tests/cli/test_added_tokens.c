@@ -182,6 +182,48 @@ static void test_padded_vocabulary(void **state) {
     assert_int_equal(rows_of("third/adapter", "lm_head"), room + 1);
 }
 
+/* BERT's, whose words are in a vocab.txt: new tokens stand in tokenizer_config.json alone. Its masked-token head, which
+ * forgetting is measured by, stays the base's. */
+static void test_vocab_txt(void **state) {
+    (void)state;
+    enum { WORDS = 61 };
+    static const char *const files[] = {"config.json", "model.safetensors"}, *const words[] = {
+                                                                                 "[PAD]",  "[UNK]", "[CLS]", "[SEP]",
+                                                                                 "[MASK]", "the",   "sea",   "wind",
+                                                                                 "is",     "<",     "tool",  ">"};
+    static char vocab[2000], texts[2000];
+    lf_err err = {0};
+    if (lf_mkdir_p(text("%s/bert", root), &err)) fail_msg("%s", err.message);
+    for (int i = 0; i < 2; i++)
+        if (lf_copy_file(text(LF_TEST_DIR "/golden/enc-bert-mlm/%s", files[i]), text("%s/bert", root), files[i], &err))
+            fail_msg("%s", err.message);
+    for (int i = 0; i < WORDS; i++)
+        snprintf(vocab + strlen(vocab), sizeof vocab - strlen(vocab), "%s\n",
+                 i < (int)(sizeof words / sizeof *words) ? words[i] : text("w%d", i));
+    for (int i = 0; i < 12; i++)
+        snprintf(texts + strlen(texts), sizeof texts - strlen(texts),
+                 "{\"text\": \"the sea %s is w%d\", \"label\": \"%s\"}\n", i % 2 ? "<Tool>" : "wind", 20 + i,
+                 i % 2 ? "new" : "old");
+    put("bert/vocab.txt", vocab);
+    put("classes.jsonl", texts);
+    must("train --model bert --train_data classes.jsonl --eval_data classes.jsonl --forgetting_data before.jsonl "
+         "--threads 1 --r 2 --lr 1e-2 --batch_size 4 --max_steps 6 --added_tokens '<Tool>' --output_dir classes",
+         0);
+    assert_int_equal(rows_of("classes/adapter", "bert.embeddings.word_embeddings"), WORDS + 1);
+    assert_true(figure("classes", "base_kl") > 0);
+    cJSON *c = json_at("classes/adapter/tokenizer_config.json");
+    assert_non_null(
+        cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(c, "added_tokens_decoder"), "61"));
+    cJSON_Delete(c);
+    must("merge --model bert --adapter classes/adapter -o merged-bert --save_dtype fp32", 0);
+    static const char *const models[] = {"bert --adapter classes/adapter", "merged-bert"};
+    for (int i = 0; i < 2; i++) {
+        cJSON *e = json_of(text("eval --model %s --data classes.jsonl --threads 1 --json", models[i]));
+        near(number(e, "eval_loss"), figure("classes", "eval_loss"), i ? 1e-5 : 1e-12);
+        cJSON_Delete(e);
+    }
+}
+
 static void test_known_tokens_and_mistakes(void **state) {
     (void)state;
     must(RUN "--added_tokens '<s>,</s>' --output_dir known", 0);
@@ -202,9 +244,12 @@ static int setup_all(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_training_and_files),      cmocka_unit_test(test_every_verb_reads_it),
-        cmocka_unit_test(test_resumed_equals_straight), cmocka_unit_test(test_going_on),
-        cmocka_unit_test(test_padded_vocabulary),       cmocka_unit_test(test_known_tokens_and_mistakes)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_training_and_files),
+                                       cmocka_unit_test(test_every_verb_reads_it),
+                                       cmocka_unit_test(test_resumed_equals_straight),
+                                       cmocka_unit_test(test_going_on),
+                                       cmocka_unit_test(test_padded_vocabulary),
+                                       cmocka_unit_test(test_known_tokens_and_mistakes),
+                                       cmocka_unit_test(test_vocab_txt)};
     return cmocka_run_group_tests(tests, setup_all, teardown);
 }

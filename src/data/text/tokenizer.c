@@ -295,6 +295,8 @@ static bool has_file(const char *dir, const char *name) {
     return is;
 }
 
+bool lf_text_tokenizer_is_in(const char *dir) { return has_file(dir, "tokenizer.json") || has_file(dir, "vocab.txt"); }
+
 /* A vocab.txt has no place for them: transformers finds them in tokenizer_config.json then. Where there is none, it is
  * made, because PEFT's AutoPeftModel resizes the base's embeddings by a tokenizer that it knows by that file. */
 lf_status lf_text_tokenizer_copy(const lf_text_tokenizer *t, const char *dir, lf_err *err) {
