@@ -32,9 +32,9 @@ lf_status lf_tokenizer_open(lf_tokenizer **out, const char *model_dir, lf_err *e
 lf_status lf_tokenizer_parse(lf_tokenizer **out, const char *json, size_t size, const char *name, lf_err *err);
 void lf_tokenizer_free(lf_tokenizer *t);
 /* Makes each of n texts a token, found in texts as it is and not special, as transformers' add_tokens does: under its
- * own id where the vocabulary has it, else under the next one. What is one already stays as it is. To be called before
- * anything is encoded. LF_EUSAGE: an empty text. */
-lf_status lf_tokenizer_add_texts(lf_tokenizer *t, const char *const *texts, int64_t n, lf_err *err);
+ * own id where the vocabulary has it, else under the next one. What is one already stays as it is. made [n] (NULL: not
+ * wanted): was this one added? To be called before anything is encoded. LF_EUSAGE: an empty text. */
+lf_status lf_tokenizer_add_texts(lf_tokenizer *t, const char *const *texts, int64_t n, bool *made, lf_err *err);
 
 int64_t lf_tokenizer_vocab_size(const lf_tokenizer *t); /* 1 + the largest id, added tokens included */
 int32_t lf_tokenizer_bos(const lf_tokenizer *t);        /* -1: none; so the next three */

@@ -152,9 +152,13 @@ static lf_status add_text(lf_tokenizer *t, const char *text, lf_err *err) {
     return rc;
 }
 
-lf_status lf_tokenizer_add_texts(lf_tokenizer *t, const char *const *texts, int64_t n, lf_err *err) {
+lf_status lf_tokenizer_add_texts(lf_tokenizer *t, const char *const *texts, int64_t n, bool *made, lf_err *err) {
     const size_t first = t->added.n;
     lf_status rc = LF_OK;
-    for (int64_t i = 0; i < n && !rc; i++) rc = add_text(t, texts[i], err);
+    for (int64_t i = 0; i < n && !rc; i++) {
+        const size_t before = t->added.n;
+        rc = add_text(t, texts[i], err);
+        if (made) made[i] = t->added.n > before;
+    }
     return rc ? rc : lf_tokenizer_index_added(t, first, err);
 }

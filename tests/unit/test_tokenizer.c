@@ -315,12 +315,14 @@ static void test_added_texts(void **state) {
     same_text(t, "abab", (const int32_t[]){2, 2}, 2);
     lf_tokenizer_free(t);
     assert_int_equal(lf_tokenizer_parse(&t, json, strlen(json), "t.json", &err), LF_OK);
-    assert_int_equal(lf_tokenizer_add_texts(t, texts, 4, &err), LF_OK);
+    bool made[4];
+    assert_int_equal(lf_tokenizer_add_texts(t, texts, 4, made, &err), LF_OK);
+    assert_true(made[0] && made[1] && !made[2] && made[3]);
     assert_int_equal(lf_tokenizer_vocab_size(t), 5);
     same_text(t, "ab<t>a b", (const int32_t[]){0, 1, 3, 4}, 4);
     same_text(t, "abab", (const int32_t[]){0, 1, 0, 1}, 4);
     assert_false(lf_tokenizer_is_special(t, 3));
-    assert_int_equal(lf_tokenizer_add_texts(t, nothing, 1, &err), LF_EUSAGE);
+    assert_int_equal(lf_tokenizer_add_texts(t, nothing, 1, NULL, &err), LF_EUSAGE);
     lf_tokenizer_free(t);
 }
 
@@ -331,7 +333,7 @@ static void test_added_texts_normalized(void **state) {
     lf_tokenizer *t = open_path(golden_path("bert_uncased", ".json"));
     lf_err err = {0};
     const int32_t first = (int32_t)lf_tokenizer_vocab_size(t);
-    assert_int_equal(lf_tokenizer_add_texts(t, texts, 2, &err), LF_OK);
+    assert_int_equal(lf_tokenizer_add_texts(t, texts, 2, NULL, &err), LF_OK);
     same_text(t, "<tool>", (const int32_t[]){first}, 1);
     same_text(t, "<TOOL>und SO", (const int32_t[]){first, first + 1}, 2);
     lf_tokenizer_free(t);

@@ -123,16 +123,14 @@ static bool list_added(lf_text_tokenizer *t, const char *text) {
 
 static lf_status add_tokens(lf_text_tokenizer *t, const lf_text_tokenizer_opts *opts, lf_err *err) {
     if (opts->n_added == 0) return LF_OK;
-    if (!(t->added = cJSON_CreateArray())) return lf_no_memory(err, "tokens");
-    for (int64_t i = 0; i < opts->n_added; i++) {
-        const char *text = opts->added[i];
-        const size_t n = strlen(text);
-        const bool known = n && lf_tokenizer_added_at(t->tokenizer, text, n) == n;
-        const lf_status rc = known ? LF_OK : lf_tokenizer_add_texts(t->tokenizer, &text, 1, err);
-        if (rc) return rc;
-        if (!known && !list_added(t, text)) return lf_no_memory(err, "tokens");
-    }
-    return LF_OK;
+    bool *made = lf_calloc((size_t)opts->n_added, sizeof *made);
+    t->added = cJSON_CreateArray();
+    lf_status rc = made && t->added ? lf_tokenizer_add_texts(t->tokenizer, opts->added, opts->n_added, made, err)
+                                    : lf_no_memory(err, "tokens");
+    for (int64_t i = 0; i < opts->n_added && !rc; i++)
+        if (made[i] && !list_added(t, opts->added[i])) rc = lf_no_memory(err, "tokens");
+    lf_free(made);
+    return rc;
 }
 
 /* ---- both ---- */
