@@ -263,13 +263,18 @@ static bool is_second_bias(const lf_adapter_file *f, const char *name) {
     return has_tensor(f, name, front, rest) || has_tensor(f, name, front, strchr(rest + 1, '.'));
 }
 
-/* Where the vocabulary was resized, PEFT writes the weight of an embedding that is saved whole two times more, too. */
+/* Where the vocabulary was resized, PEFT writes the weight of an embedding that is saved whole two times more, too;
+ * never that of a head. */
 static bool is_second_weight(const lf_adapter_file *f, const char *name) {
     static const char *const ends[] = {".original_module.weight", ".modules_to_save.weight"};
+    const size_t prefix = strlen(LF_PEFT_PREFIX);
     for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
-        if (!ends_so(name, ends[i])) continue;
-        char *first = lf_format("%.*s.weight", (int)(strlen(name) - strlen(ends[i])), name);
-        const bool is = first && lf_safetensors_find(f->st, first);
+        if (!ends_so(name, ends[i]) || strncmp(name, LF_PEFT_PREFIX, prefix)) continue;
+        const int n = (int)(strlen(name) - prefix - strlen(ends[i]));
+        char *module = lf_format("%.*s", n, name + prefix),
+             *first = lf_format(LF_PEFT_PREFIX "%.*s.weight", n, name + prefix);
+        const bool is = module && first && !is_head(f, module) && lf_safetensors_find(f->st, first);
+        lf_free(module);
         lf_free(first);
         return is;
     }
