@@ -11,15 +11,8 @@
 
 /* ---- which files ---- */
 
-static bool has_file(const lf_adapter_file *f, const char *name) {
-    char *path = lf_path_join(f->dir, name);
-    const bool is = path && lf_is_file(path);
-    lf_free(path);
-    return is;
-}
-
 static lf_status read_facts(lf_adapter_file *f, lf_err *err) {
-    if (!has_file(f, LF_ADAPTER_FACTS)) return LF_OK;
+    if (!lf_is_file_in(f->dir, LF_ADAPTER_FACTS)) return LF_OK;
     char *path = lf_path_join(f->dir, LF_ADAPTER_FACTS);
     const char *kind;
     lf_status rc = path ? lf_json_read(&f->facts, path, err) : lf_no_memory(err, "reading the adapter %s", f->dir);
@@ -38,7 +31,7 @@ static lf_status check_files(lf_adapter_file *f, lf_err *err) {
         return lf_fail(err, LF_ENOTFOUND,
                        "%s: there is no " LF_PEFT_CONFIG " in it; is this the folder of a PEFT adapter?", f->dir);
     if (lf_is_file(f->weights_path)) return LF_OK;
-    if (has_file(f, "adapter_model.bin"))
+    if (lf_is_file_in(f->dir, "adapter_model.bin"))
         return lf_fail(err, LF_EUNSUPPORTED,
                        "%s/adapter_model.bin: pickle files can run code and are not read; load the adapter in PEFT "
                        "and write it again with save_pretrained(..., safe_serialization=True)",
@@ -281,6 +274,10 @@ static bool is_second_weight(const lf_adapter_file *f, const char *name) {
     return false;
 }
 
+bool lf_peft_is_second(const lf_adapter_file *f, const char *name) {
+    return is_second_bias(f, name) || is_second_weight(f, name);
+}
+
 static bool is_refused(const lf_adapter_file *f, const char *name, const char *part) {
     return strstr(name, part) && !(has_biases(f) && ends_so(name, ".base_layer.bias"));
 }
@@ -291,7 +288,7 @@ static lf_status take_copy(lf_adapter_file *f, const lf_st_tensor *t, const char
 }
 
 static lf_status take_tensor(lf_adapter_file *f, const lf_st_tensor *t, lf_err *err) {
-    if (is_second_bias(f, t->name) || is_second_weight(f, t->name)) return LF_OK;
+    if (lf_peft_is_second(f, t->name)) return LF_OK;
     for (size_t i = 0; i < sizeof foreign / sizeof foreign[0]; i++)
         if (is_refused(f, t->name, foreign[i].part))
             return lf_fail(err, LF_EUNSUPPORTED, "%s: tensor '%s': %s not supported", t->path, t->name,

@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/obj.h"
+#include "text/tokenizer.h"
 
 static int64_t numel_of_B(const lf_adapter *a, int64_t i) { return a->match.modules[i]->lora->B.numel; }
 
@@ -67,6 +68,7 @@ static lf_status declare(const scaled *s, lf_st_writer *w, lf_err *err) {
     lf_status rc = LF_OK;
     for (int64_t i = 0; !rc && i < lf_safetensors_count(s->f->st); i++) {
         const lf_st_tensor *t = lf_safetensors_at(s->f->st, i);
+        if (lf_peft_is_second(s->f, t->name)) continue; /* it would still say what the whole adapter is */
         rc = lf_st_writer_declare(w, t->name, is_changed(s, t) ? LF_F32 : t->dtype, t->ndim, t->shape, err);
     }
     return rc;
@@ -86,7 +88,7 @@ static lf_status write_tensors(const scaled *s, lf_err *err) {
     if (!rc) rc = declare(s, w, err);
     for (int64_t i = 0; !rc && i < lf_safetensors_count(s->f->st); i++) {
         const lf_st_tensor *t = lf_safetensors_at(s->f->st, i);
-        rc = write_tensor(s, w, t, err);
+        if (!lf_peft_is_second(s->f, t->name)) rc = write_tensor(s, w, t, err);
     }
     if (!rc) {
         rc = lf_st_writer_commit(w, err);
@@ -109,25 +111,11 @@ static lf_status write_facts(const scaled *s, lf_err *err) {
 
 /* What else belongs to an adapter: PEFT's configuration, the card, and a tokenizer that came with it. */
 static lf_status copy_rest(const scaled *s, lf_err *err) {
-    static const char *const names[] = {LF_PEFT_CONFIG,
-                                        "README.md",
-                                        "tokenizer.json",
-                                        "tokenizer_config.json",
-                                        "special_tokens_map.json",
-                                        "added_tokens.json",
-                                        "chat_template.jinja",
-                                        "vocab.json",
-                                        "merges.txt",
-                                        "vocab.txt",
-                                        "tokenizer.model"};
-    lf_status rc = LF_OK;
-    for (size_t i = 0; !rc && i < sizeof names / sizeof *names; i++) {
-        char *from = lf_path_join(s->f->dir, names[i]);
-        if (!from) return lf_no_memory(err, "writing the adapter %s", s->dir);
-        if (lf_is_file(from)) rc = lf_copy_file(from, s->dir, names[i], err);
-        lf_free(from);
-    }
-    return rc;
+    lf_status rc;
+    if ((rc = lf_copy_if_there(s->f->dir, s->dir, LF_PEFT_CONFIG, err)) ||
+        (rc = lf_copy_if_there(s->f->dir, s->dir, "README.md", err)))
+        return rc;
+    return lf_tokenizer_copy_files(s->f->dir, s->dir, err);
 }
 
 lf_status lf_adapter_save_scaled(const lf_adapter *a, const lf_adapter_file *f, const char *dir, lf_err *err) {

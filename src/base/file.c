@@ -338,6 +338,13 @@ const char *lf_path_base(const char *path) {
     return slash ? slash + 1 : path;
 }
 
+bool lf_is_file_in(const char *dir, const char *name) {
+    char *path = lf_path_join(dir, name);
+    const bool is = path && lf_is_file(path);
+    lf_free(path);
+    return is;
+}
+
 lf_status lf_copy_file(const char *from, const char *dir, const char *name, lf_err *err) {
     char *to = lf_path_join(dir, name), *text = NULL;
     size_t size;
@@ -345,6 +352,15 @@ lf_status lf_copy_file(const char *from, const char *dir, const char *name, lf_e
     if (!rc) rc = lf_file_write(to, text, size, err);
     lf_free(text);
     lf_free(to);
+    return rc;
+}
+
+lf_status lf_copy_if_there(const char *from_dir, const char *to_dir, const char *name, lf_err *err) {
+    char *from = lf_path_join(from_dir, name);
+    const lf_status rc = !from              ? lf_no_memory(err, "%s", to_dir)
+                         : lf_is_file(from) ? lf_copy_file(from, to_dir, name, err)
+                                            : LF_OK;
+    lf_free(from);
     return rc;
 }
 

@@ -28,6 +28,8 @@ void lf_atomic_abort(lf_atomic_file *a);                    /* closes and remove
 lf_status lf_file_write(const char *path, const void *data, size_t size, lf_err *err); /* all of the above at once */
 
 lf_status lf_copy_file(const char *from, const char *dir, const char *name, lf_err *err); /* to dir/name */
+/* from_dir/name to to_dir/name; nothing where it is no file. */
+lf_status lf_copy_if_there(const char *from_dir, const char *to_dir, const char *name, lf_err *err);
 int64_t lf_file_size(const char *path); /* in bytes; of a folder, of the files in it (not below); -1: neither */
 /* Folders likewise: fill `temporary`, then commit renames it over `path` (an existing folder is moved aside first and
  * removed after). */
@@ -38,8 +40,9 @@ lf_status lf_replace_dir(const char *temporary, const char *path, lf_err *err);
 
 bool lf_is_dir(const char *path);
 bool lf_is_file(const char *path);
-char *lf_path_join(const char *a, const char *b); /* freed by lf_free */
-const char *lf_path_base(const char *path);       /* what follows the last '/' */
+bool lf_is_file_in(const char *dir, const char *name); /* dir/name; false where memory runs out, too */
+char *lf_path_join(const char *a, const char *b);      /* freed by lf_free */
+const char *lf_path_base(const char *path);            /* what follows the last '/' */
 
 /* Names in a folder, without . and .., sorted by bytes; NULL-terminated array in one block, freed by lf_free. */
 lf_status lf_list_dir(char ***out, size_t *count, const char *path, lf_err *err);

@@ -54,7 +54,7 @@ static const char *of_adapter(const lf_config *cfg) {
     static const lf_key_id keys[] = {LF_adapter, LF_continue_from};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         const char *dir = lf_cfg_str(cfg, keys[i]);
-        if (dir && lf_text_tokenizer_is_in(dir)) return dir;
+        if (dir && lf_tokenizer_is_in(dir)) return dir;
     }
     return NULL;
 }

@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/obj.h"
+#include "text/tokenizer.h"
 
 /* In the order in which transformers adds those that a tokenizer.json lacks. */
 const char *const lf_special_name_keys[LF_SPECIAL_NAMES] = {"bos_token", "eos_token", "unk_token", "sep_token",
@@ -74,8 +75,8 @@ static void add_older(lf_obj *names, const cJSON *added) {
 lf_status lf_special_names_read(cJSON **out, char **path, const char *dir, lf_err *err) {
     cJSON *config = NULL, *map = NULL, *added = NULL;
     *out = NULL;
-    *path = lf_path_join(dir, "tokenizer_config.json");
-    lf_status rc = *path ? read_object(&config, dir, "tokenizer_config.json", err) : lf_no_memory(err, "tokens");
+    *path = lf_path_join(dir, LF_TOKENIZER_CONFIG);
+    lf_status rc = *path ? read_object(&config, dir, LF_TOKENIZER_CONFIG, err) : lf_no_memory(err, "tokens");
     if (!rc && !cJSON_GetObjectItemCaseSensitive(config, "added_tokens_decoder") &&
         !(rc = read_object(&map, dir, "special_tokens_map.json", err)))
         rc = read_object(&added, dir, "added_tokens.json", err);

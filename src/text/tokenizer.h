@@ -31,6 +31,18 @@ lf_status lf_tokenizer_open(lf_tokenizer **out, const char *model_dir, lf_err *e
 /* The same from the text of a tokenizer.json alone; `name` stands for the file in errors. */
 lf_status lf_tokenizer_parse(lf_tokenizer **out, const char *json, size_t size, const char *name, lf_err *err);
 void lf_tokenizer_free(lf_tokenizer *t);
+
+/* tokenizer_files.c */
+#define LF_TOKENIZER_JSON   "tokenizer.json"
+#define LF_VOCAB_TXT        "vocab.txt"
+#define LF_TOKENIZER_CONFIG "tokenizer_config.json"
+/* Is there a tokenizer in the folder, a tokenizer.json or BERT's vocab.txt? */
+bool lf_tokenizer_is_in(const char *dir);
+/* Those of its files that are in from_dir, and the templates of chats beside them. */
+lf_status lf_tokenizer_copy_files(const char *from_dir, const char *to_dir, lf_err *err);
+/* A tokenizer.json or vocab.txt of any name, under the name that it has in a folder. */
+lf_status lf_tokenizer_copy_one(const char *path, const char *to_dir, lf_err *err);
+
 /* Makes each of n texts a token, found in texts as it is and not special, as transformers' add_tokens does: under its
  * own id where the vocabulary has it, else under the next one. What is one already stays as it is. made [n] (NULL: not
  * wanted): was this one added? To be called before anything is encoded. LF_EUSAGE: an empty text. */

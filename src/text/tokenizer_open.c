@@ -145,8 +145,8 @@ typedef struct place {
 
 static lf_status find_place(place *p, const char *given, lf_err *err) {
     const bool is_dir = lf_is_dir(given);
-    char *vocab = is_dir ? lf_path_join(given, "vocab.txt") : lf_strdup(given);
-    p->path = is_dir ? lf_path_join(given, "tokenizer.json") : lf_strdup(given);
+    char *vocab = is_dir ? lf_path_join(given, LF_VOCAB_TXT) : lf_strdup(given);
+    p->path = is_dir ? lf_path_join(given, LF_TOKENIZER_JSON) : lf_strdup(given);
     p->dir = lf_strdup(given);
     if (!p->path || !p->dir || !vocab) {
         lf_free(vocab);
@@ -154,7 +154,7 @@ static lf_status find_place(place *p, const char *given, lf_err *err) {
     }
     if (!is_dir) p->dir[(size_t)(lf_path_base(given) - given)] = 0;
     const lf_status rc = is_dir ? explain_folder(given, p->path, err) : LF_OK;
-    p->vocab_txt = is_dir ? !lf_is_file(p->path) && lf_is_file(vocab) : !strcmp(lf_path_base(given), "vocab.txt");
+    p->vocab_txt = is_dir ? !lf_is_file(p->path) && lf_is_file(vocab) : !strcmp(lf_path_base(given), LF_VOCAB_TXT);
     if (p->vocab_txt) {
         lf_free(p->path);
         p->path = vocab;

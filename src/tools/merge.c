@@ -10,18 +10,11 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/obj.h"
-#include "data/text/tokenizer.h"
 #include "eval/generate.h"
+#include "text/tokenizer.h"
 #include "tools/common.h"
 
 /* ---- where to ---- */
-
-static bool holds(const char *dir, const char *name) {
-    char *path = lf_path_join(dir, name);
-    const bool yes = path && lf_is_file(path);
-    lf_free(path);
-    return yes;
-}
 
 /* The output folder is replaced as a whole, so it must be new, empty, or a model; never the inputs. */
 static lf_status check_output(const lf_config *cfg, const char *dir, lf_err *err) {
@@ -42,7 +35,7 @@ static lf_status check_output(const lf_config *cfg, const char *dir, lf_err *err
     if (!lf_cfg_bool(cfg, LF_overwrite_output_dir))
         return lf_cfg_fail(cfg, LF_output_dir, err, "'%s' is not empty; choose another, or set overwrite_output_dir",
                            dir);
-    if (holds(dir, "config.json") && holds(dir, "model.safetensors")) return LF_OK;
+    if (lf_is_file_in(dir, "config.json") && lf_is_file_in(dir, "model.safetensors")) return LF_OK;
     return lf_cfg_fail(cfg, LF_output_dir, err,
                        "'%s' would be replaced, but is not a model (config.json, model.safetensors)", dir);
 }
@@ -99,41 +92,21 @@ static lf_dtype asked_dtype(const lf_config *cfg) {
     return LF_N_DTYPES; /* as the model has them */
 }
 
-/* What belongs to the model and is no weight. */
-static lf_status copy_beside(const char *from_dir, const char *to_dir, lf_err *err) {
-    static const char *const names[] = {"preprocessor_config.json",
-                                        "tokenizer.json",
-                                        "tokenizer_config.json",
-                                        "special_tokens_map.json",
-                                        "chat_template.jinja",
-                                        "generation_config.json",
-                                        "vocab.json",
-                                        "vocab.txt",
-                                        "added_tokens.json",
-                                        "merges.txt",
-                                        "tokenizer.model"};
+/* What belongs to the model and is no weight. Its tokenizer is the adapter's, if that has one, as wherever an adapter
+ * is opened: it may know tokens that the base's does not, and no file of two tokenizers belongs in one folder. */
+static lf_status copy_beside(const lf_opened *o, const lf_config *cfg, const char *dir, lf_err *err) {
+    static const char *const names[] = {"preprocessor_config.json", "generation_config.json"};
+    const char *model = o->model->path, *adapter = lf_cfg_str(cfg, LF_adapter);
     lf_status rc = LF_OK;
-    for (size_t i = 0; i < sizeof names / sizeof *names && !rc; i++) {
-        if (!holds(from_dir, names[i])) continue;
-        char *from = lf_path_join(from_dir, names[i]);
-        rc = from ? lf_copy_file(from, to_dir, names[i], err) : lf_no_memory(err, "%s", to_dir);
-        lf_free(from);
-    }
-    return rc;
-}
-
-/* The adapter's tokenizer goes before the model's, if there is one: it may have tokens that the model had not. */
-static lf_status copy_all_beside(const lf_opened *o, const lf_config *cfg, const char *dir, lf_err *err) {
-    const char *adapter = lf_cfg_str(cfg, LF_adapter);
-    const lf_status rc = copy_beside(o->model->path, dir, err);
-    return rc || !adapter || !lf_text_tokenizer_is_in(adapter) ? rc : copy_beside(adapter, dir, err);
+    for (size_t i = 0; i < sizeof names / sizeof *names && !rc; i++) rc = lf_copy_if_there(model, dir, names[i], err);
+    return rc ? rc : lf_tokenizer_copy_files(adapter && lf_tokenizer_is_in(adapter) ? adapter : model, dir, err);
 }
 
 /* What pads a text, where config.json does not say it: as training takes it (lf_token_facts.pad). Without it
  * transformers reads no batches. */
 static lf_status find_padding(lf_model *m, lf_err *err) {
     if (m->family->input != LF_TOKENS || !lf_model_says(m, LF_CLASSES) || m->tokens.pad >= 0) return LF_OK;
-    if (!holds(m->path, "tokenizer.json")) {
+    if (!lf_is_file_in(m->path, LF_TOKENIZER_JSON)) {
         lf_warn("%s: no pad_token_id in config.json, and no tokenizer that says it: transformers will read the merged "
                 "model's texts one by one",
                 m->path);
@@ -154,7 +127,7 @@ static lf_status write_model(lf_opened *o, const lf_config *cfg, const char *dir
     char *aside = path_aside(dir);
     lf_status rc = aside ? find_padding(o->model, err) : lf_no_memory(err, "%s", dir);
     if (!rc && !(rc = lf_model_write(o->model, aside, asked_dtype(cfg), merge_one, me, err)) &&
-        !(rc = copy_all_beside(o, cfg, aside, err)))
+        !(rc = copy_beside(o, cfg, aside, err)))
         rc = lf_replace_dir(aside, dir, err);
     if (rc && aside) lf_remove_tree(aside, NULL);
     lf_free(aside);

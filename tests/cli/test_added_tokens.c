@@ -107,7 +107,17 @@ static void test_every_verb_reads_it(void **state) {
                        "--threads 1 --json");
     assert_int_equal((int)number(g, "prompt_tokens"), 2); /* <s> and it */
     cJSON_Delete(g);
+    lf_err err = {0};
+    put("pre/model/merges.txt", "of the base's own tokenizer, which is not the merged model's");
+    if (lf_mkdir_p(text("%s/grown/adapter/additional_chat_templates", root), &err)) fail_msg("%s", err.message);
+    put("grown/adapter/additional_chat_templates/tool_use.jinja", "{{ messages[0].content }}");
     must("merge --model pre/model --adapter grown/adapter -o merged --save_dtype fp32", 0);
+    assert_false(lf_is_file(text("%s/merged/merges.txt", root)));
+    same_files("merged/additional_chat_templates/tool_use.jinja",
+               "grown/adapter/additional_chat_templates/tool_use.jinja");
+    if (lf_remove_in(text("%s/pre/model", root), "merges.txt", &err) ||
+        lf_remove_tree(text("%s/grown/adapter/additional_chat_templates", root), &err))
+        fail_msg("%s", err.message);
     cJSON *c = json_at("merged/config.json");
     assert_int_equal((int)number(c, "vocab_size"), V + N_NEW);
     assert_true(cJSON_IsFalse(cJSON_GetObjectItemCaseSensitive(c, "tie_word_embeddings")));

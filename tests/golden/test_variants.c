@@ -201,11 +201,23 @@ static lf_tensor *token_logits(varied *c, bool base) {
     return through_head_of(&c->f, base, token_states(c, 0, base, false));
 }
 
-/* Of batch 0, as they are or as the base says them: next to `want`. */
-static void check_logits_now(varied *c, bool base, const float *want, double tolerance) {
+/* Of batch 0, as they are or as the base says them. */
+static const lf_tensor *logits_now(varied *c, bool base) {
     const lf_tensor *logits = is_lm(c->v) ? token_logits(c, base) : class_logits(&c->f, 0, base, false);
-    char what[200];
     OK(lf_graph_status(c->f.g, &err));
+    return logits;
+}
+
+static float *copy_of(const lf_tensor *logits) {
+    float *copy = lf_malloc((size_t)logits->numel * sizeof *copy);
+    assert_non_null(copy);
+    memcpy(copy, logits->data, (size_t)logits->numel * sizeof *copy);
+    return copy;
+}
+
+static void check_logits_now(varied *c, bool base, const float *want, double tolerance) {
+    const lf_tensor *logits = logits_now(c, base);
+    char what[200];
     snprintf(what, sizeof what, "%s-%s %s: logits of the %s", c->v->base, c->v->name, c->f.k->name,
              base ? "base" : "adapter");
     check_close(what, logits->data, want, logits->numel, tolerance);
@@ -319,8 +331,7 @@ static void check_factor_gradients(varied *c, training *t) {
 /* Batch 0 before the first step, of a model that has grown: what the base says of the tokens that it has. */
 static void check_first_tokens(varied *c, const float *base, double tolerance) {
     const int64_t V = c->f.model->tokens.table->in, V_now = c->f.model->tokens.vocab_size;
-    const lf_tensor *logits = token_logits(c, false);
-    OK(lf_graph_status(c->f.g, &err));
+    const lf_tensor *logits = logits_now(c, false);
     assert_int_equal(logits->numel, c->f.B * c->f.T * V_now);
     for (int64_t row = 0; row < c->f.B * c->f.T; row++)
         check_close("the base's tokens", (const float *)logits->data + row * V_now, base + row * V, V, tolerance);
@@ -332,11 +343,7 @@ static void check_training(const variant *v, const lf_kernels *k) {
     training t;
     if (is_for_reading(v)) return;
     open_varied(&c, v, k);
-    const lf_tensor *before = is_lm(v) ? token_logits(&c, true) : class_logits(&c.f, 0, true, false);
-    const size_t size = (size_t)before->numel * sizeof(float);
-    float *untouched = lf_malloc(size);
-    assert_non_null(untouched);
-    memcpy(untouched, before->data, size);
+    float *untouched = copy_of(logits_now(&c, true));
     open_variant(&t, &c);
     /* step 0: with magnitudes a layer's product and its bias are added one after the other, and a trained weight is
      * multiplied otherwise than a frozen one, which may round */
@@ -429,10 +436,7 @@ static void check_subtracted(const variant *v, const lf_kernels *k) {
         opts.init = starts[i];
         opts.use_rslora = false; /* PEFT refuses it beside patterns */
         opts.position = (lf_position){LF_POSITION_FRACTION, 0.5};
-        const lf_tensor *before = token_logits(&c, true);
-        float *untouched = lf_malloc((size_t)before->numel * sizeof *untouched);
-        assert_non_null(untouched);
-        memcpy(untouched, before->data, (size_t)before->numel * sizeof *untouched);
+        float *untouched = copy_of(logits_now(&c, true));
         OK(lf_adapter_new(&a, &c.f.model->nn, &opts, &err));
         for (int64_t j = 0; j < lf_adapter_count(a); j++) {
             const lf_lora *l = lf_adapter_module(a, j)->lora;
@@ -467,6 +471,45 @@ static void check_file(const variant *v, const lf_kernels *k) {
     a = apply(&c, ours);
     check_logits_now(&c, false, theirs(&c, "logits_after", NULL), 1e-4);
     lf_adapter_free(a);
+    OK(lf_remove_tree(ours, &err));
+    close_varied(&c);
+}
+
+/* What PEFT wrote a second time, under another name, would still be of the whole adapter. */
+static void check_nothing_second(const char *dir) {
+    static const char *const seconds[] = {".original_module.", ".modules_to_save."};
+    lf_safetensors *st;
+    char *path = lf_path_join(dir, "adapter_model.safetensors");
+    OK(lf_safetensors_open(&st, path, &err));
+    lf_free(path);
+    for (int64_t i = 0; i < lf_safetensors_count(st); i++)
+        for (int k = 0; k < 2; k++)
+            if (strstr(lf_safetensors_at(st, i)->name, seconds[k])) fail_msg("%s", lf_safetensors_at(st, i)->name);
+    lf_safetensors_close(st);
+}
+
+/* PEFT's file at half its size, with what is saved beside the factors and a vocabulary that has grown, is what is
+ * written of it. */
+static void check_scaled(const variant *v, const lf_kernels *k) {
+    varied c;
+    char *ours = scratch();
+    lf_adapter_file *file;
+    lf_adapter *a;
+    if (strstr(v->name, "dora")) return; /* refused */
+    open_varied(&c, v, k);
+    OK(lf_adapter_open(&file, c.dir, &err));
+    OK(lf_adapter_apply(&a, file, &c.f.model->nn, c.f.model->head.module, c.f.model->hash, &err));
+    lf_model_take_vocabulary(c.f.model);
+    OK(lf_adapter_set_scale(a, 0.5, &err));
+    float *half = copy_of(logits_now(&c, false));
+    OK(lf_adapter_save_scaled(a, file, ours, &err));
+    lf_adapter_free(a);
+    lf_adapter_close(file);
+    check_nothing_second(ours);
+    a = apply(&c, ours);
+    check_logits_now(&c, false, half, 0);
+    lf_adapter_free(a);
+    lf_free(half);
     OK(lf_remove_tree(ours, &err));
     close_varied(&c);
 }
@@ -524,6 +567,11 @@ static void test_files(void **state) {
     each(check_file, "fp32");
 }
 
+static void test_scaled(void **state) {
+    (void)state;
+    each(check_scaled, "fp32");
+}
+
 static void test_subtracted(void **state) {
     (void)state;
     each(check_subtracted, "fp32");
@@ -536,6 +584,7 @@ static void test_merged(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_training), cmocka_unit_test(test_files),
-                                       cmocka_unit_test(test_subtracted), cmocka_unit_test(test_merged)};
+                                       cmocka_unit_test(test_scaled), cmocka_unit_test(test_subtracted),
+                                       cmocka_unit_test(test_merged)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -206,35 +206,7 @@ lf_status lf_text_tokenizer_prompt(const lf_text_tokenizer *t, const char *text,
     return rc;
 }
 
-/* A file of the folder, if it is there. */
-static lf_status copy_one(const lf_text_tokenizer *t, const char *dir, const char *name, lf_err *err) {
-    char *from = lf_path_join(t->dir, name);
-    const lf_status rc = !from              ? lf_no_memory(err, "%s", dir)
-                         : lf_is_file(from) ? lf_copy_file(from, dir, name, err)
-                                            : LF_OK;
-    lf_free(from);
-    return rc;
-}
-
-static lf_status copy_more_templates(const lf_text_tokenizer *t, const char *dir, lf_err *err) {
-    static const char name[] = LF_CHAT_MORE_TEMPLATES "/tool_use.jinja";
-    char *from = lf_path_join(t->dir, name), *to = lf_path_join(dir, LF_CHAT_MORE_TEMPLATES);
-    lf_status rc = from && to ? LF_OK : lf_no_memory(err, "%s", dir);
-    if (!rc && lf_is_file(from) && !(rc = lf_mkdir_p(to, err))) rc = copy_one(t, dir, name, err);
-    lf_free(from);
-    lf_free(to);
-    return rc;
-}
-
-static lf_status copy_files(const lf_text_tokenizer *t, const char *dir, lf_err *err) {
-    static const char *const names[] = {"tokenizer.json",    "tokenizer_config.json", "special_tokens_map.json",
-                                        "added_tokens.json", "chat_template.jinja",   "vocab.txt"};
-    if (!lf_is_dir(t->dir))
-        return lf_copy_file(t->dir, dir, strcmp(lf_path_base(t->dir), "vocab.txt") ? names[0] : "vocab.txt", err);
-    lf_status rc = LF_OK;
-    for (size_t i = 0; i < sizeof names / sizeof *names && !rc; i++) rc = copy_one(t, dir, names[i], err);
-    return rc ? rc : copy_more_templates(t, dir, err);
-}
+/* ---- writing ---- */
 
 /* The tokens behind those of tokenizer.json's list "added_tokens". */
 static bool list_in_json(const lf_text_tokenizer *t, cJSON *root) {
@@ -286,20 +258,12 @@ static lf_status add_to_file(const lf_text_tokenizer *t, const char *dir, const 
     return rc;
 }
 
-static bool has_file(const char *dir, const char *name) {
-    char *path = lf_path_join(dir, name);
-    const bool is = path && lf_is_file(path);
-    lf_free(path);
-    return is;
-}
-
-bool lf_text_tokenizer_is_in(const char *dir) { return has_file(dir, "tokenizer.json") || has_file(dir, "vocab.txt"); }
-
 /* A vocab.txt has no place for them: transformers finds them in tokenizer_config.json then. Where there is none, it is
  * made, because PEFT's AutoPeftModel resizes the base's embeddings by a tokenizer that it knows by that file. */
 lf_status lf_text_tokenizer_copy(const lf_text_tokenizer *t, const char *dir, lf_err *err) {
-    lf_status rc = copy_files(t, dir, err);
+    lf_status rc =
+        lf_is_dir(t->dir) ? lf_tokenizer_copy_files(t->dir, dir, err) : lf_tokenizer_copy_one(t->dir, dir, err);
     if (rc || !cJSON_GetArraySize(t->added)) return rc;
-    if (has_file(dir, "tokenizer.json") && (rc = add_to_file(t, dir, "tokenizer.json", list_in_json, err))) return rc;
-    return add_to_file(t, dir, "tokenizer_config.json", list_in_config, err);
+    if (lf_is_file_in(dir, LF_TOKENIZER_JSON)) rc = add_to_file(t, dir, LF_TOKENIZER_JSON, list_in_json, err);
+    return rc ? rc : add_to_file(t, dir, LF_TOKENIZER_CONFIG, list_in_config, err);
 }

@@ -35,8 +35,6 @@ void lf_text_tokenizer_free(lf_text_tokenizer *t);
  * it. `rendered`: by a chat template, so all special tokens are in it. */
 lf_status lf_text_tokenizer_prompt(const lf_text_tokenizer *t, const char *text, size_t n, bool rendered, lf_ids *out,
                                    lf_err *err);
-/* Is there a tokenizer in the folder, a tokenizer.json or BERT's vocab.txt? */
-bool lf_text_tokenizer_is_in(const char *dir);
 /* Says once that the end of a turn is no token, if so: the model then does not end its answers as chat models do. */
 void lf_text_tokenizer_warn_turn_end(lf_text_tokenizer *t);
 /* Writes tokenizer.json, and the files that stand beside it, into `dir`; tokens that were added are in them, as
