@@ -7,7 +7,7 @@
 #include "base/pool.h"
 #include "data/class_names.h"
 #include "data/image/dataset.h"
-#include "data/label_sets.h"
+#include "data/label_reader.h"
 #include "data/splits.h"
 
 typedef struct lf_data_format lf_data_format;

@@ -47,6 +47,7 @@
 #include "base/error.h"
 #include "base/problem.h"
 #include "data/fingerprint.h"
+#include "data/label_form.h"
 #include "data/label_sets.h"
 #include "text/chat_template.h"
 #include "text/ids.h"

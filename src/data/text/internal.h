@@ -8,7 +8,7 @@
 #include "base/pool.h"
 #include "base/string.h"
 #include "data/delimited.h"
-#include "data/label_sets.h"
+#include "data/label_reader.h"
 #include "data/text/dataset.h"
 #include "data/text/unread.h"
 
