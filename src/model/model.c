@@ -499,6 +499,8 @@ void lf_model_take_vocabulary(lf_model *m) {
     if (table && table->tensor.shape[0] > m->tokens.vocab_size) m->tokens.vocab_size = table->tensor.shape[0];
 }
 
+bool lf_model_has_grown(const lf_model *m) { return m->tokens.table && m->tokens.vocab_size > m->tokens.table->in; }
+
 bool lf_model_says(const lf_model *m, lf_output_kind output) {
     if (output == LF_CLASSES) return m->head.module != NULL;
     return m->lm_head && (output == LF_MASKED_TOKEN) == (m->family->masked != NULL);

@@ -71,6 +71,7 @@ typedef struct lf_model {
 
 /* An adapter, put on, may have brought new tokens: tokens.vocab_size is that of its embedding from here on. */
 void lf_model_take_vocabulary(lf_model *m);
+bool lf_model_has_grown(const lf_model *m);                   /* does it take tokens that its base does not know? */
 bool lf_model_says(const lf_model *m, lf_output_kind output); /* has it a head for that? */
 
 /* What a model sees: pictures, or tokens. */

@@ -220,7 +220,7 @@ static bool put_tie(const lf_model *m, cJSON *config) {
 
 /* An adapter may have brought new tokens. */
 static bool put_vocabulary(const lf_model *m, cJSON *config) {
-    if (!m->tokens.table || m->tokens.vocab_size == m->tokens.table->in) return true;
+    if (!lf_model_has_grown(m)) return true;
     cJSON_DeleteItemFromObjectCaseSensitive(config, "vocab_size");
     return cJSON_AddNumberToObject(config, "vocab_size", (double)m->tokens.vocab_size) != NULL;
 }

@@ -101,7 +101,7 @@ lf_status lf_language_tokenizer(lf_text_tokenizer **out, const lf_config *cfg, c
 
 lf_status lf_language_base_tokenizer(lf_text_tokenizer **out, const lf_config *cfg, const lf_model *m, lf_err *err) {
     const bool taken = !lf_cfg_str(cfg, LF_tokenizer) && of_adapter(cfg),
-               grows = m->tokens.vocab_size > m->tokens.table->in || lf_cfg_list_count(cfg, LF_added_tokens);
+               grows = lf_model_has_grown(m) || lf_cfg_list_count(cfg, LF_added_tokens);
     *out = NULL;
     return taken || grows ? open_one(out, cfg, m, true, err) : LF_OK;
 }

@@ -67,7 +67,7 @@ static lf_status open_base_text(lf_task *t, lf_err *err) {
 
 lf_text_tokenizer *lf_language_text(const lf_task *t, lf_data_role role) {
     const lf_language *l = t->data;
-    return role == LF_DATA_BASE && l->base ? l->base : l->text;
+    return lf_data_is_base(role) && l->base ? l->base : l->text;
 }
 
 /* What is trained, or what is judged where nothing is: keys that these records have no use for. */
@@ -130,7 +130,7 @@ static lf_status open_data(lf_task *t, lf_data_role role, const lf_data_from *fr
     lf_language *l = t->data;
     lf_text_labelling how;
     lf_status rc = lf_language_open_text(t, err);
-    if (rc || (role == LF_DATA_BASE && (rc = open_base_text(t, err)))) return rc;
+    if (rc || (lf_data_is_base(role) && (rc = open_base_text(t, err)))) return rc;
     const lf_text_dataset_opts o = {.spec = lf_cfg_json(t->cfg, from->key),
                                     .key = lf_key_name(from->key),
                                     .split = from->split,

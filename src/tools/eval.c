@@ -52,6 +52,9 @@ static lf_status open_other(judged *j, const char *dir, lf_err *err) {
     const lf_config *cfg = j->t->cfg;
     const lf_classifier *head, *other;
     lf_status rc = lf_adapted_open(&j->other, lf_cfg_str(cfg, LF_model), dir, j->o->k, LF_LOAD_FROZEN, err);
+    if (!rc && j->other.model->tokens.vocab_size < j->o->model->tokens.vocab_size)
+        rc = lf_cfg_fail(cfg, LF_compare_with, err, "'%s' knows %lld tokens, and what is judged %lld", dir,
+                         (long long)j->other.model->tokens.vocab_size, (long long)j->o->model->tokens.vocab_size);
     if (rc || j->t->type->output != LF_CLASSES || !lf_cfg_is_set(cfg, LF_data)) return rc;
     if ((rc = lf_head_in_use(&head, j->o->model, cfg, "key 'data'", err)) ||
         (rc = lf_head_in_use(&other, j->other.model, cfg, "compare_with", err)) || same_labels(head, other))
@@ -68,6 +71,14 @@ static lf_status choose_other(judged *j, lf_err *err) {
     j->base = strcmp(with, "base") == 0;
     if (!j->base) return open_other(j, with, err);
     j->base = f && !lf_adapter_file_is_head(f);
+    if (!j->base || !lf_model_has_grown(j->o->model)) return LF_OK;
+    if (lf_cfg_is_given(j->t->cfg, LF_compare_with))
+        return lf_cfg_fail(
+            j->t->cfg, LF_compare_with, err,
+            "the base does not know the tokens that were added beside the adapter, so it cannot be asked "
+            "the same; give another adapter that knows them, or none");
+    j->base = false;
+    lf_info("the base does not know the added tokens, so its answers to data are not compared (compare_with)");
     return LF_OK;
 }
 

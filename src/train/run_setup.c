@@ -239,9 +239,6 @@ static lf_status check_modules_to_save(const lf_run *run, lf_err *err) {
     return lf_adapter_check_saves(&run->model->nn, names, err);
 }
 
-/* Has it been given room for more tokens than its file has (lf_language_open_text, open_from)? */
-static bool grows(const lf_model *m) { return m->tokens.table && m->tokens.vocab_size > m->tokens.table->in; }
-
 static lf_status check_added_tokens(const lf_run *run, lf_err *err) {
     if (!lf_cfg_list_count(run->cfg, LF_added_tokens)) return LF_OK;
     if (run->method != LF_METHOD_LORA)
@@ -260,11 +257,12 @@ static lf_status attach_adapter(lf_run *run, lf_err *err) {
     lf_status rc;
     if ((rc = lf_adapter_opts_read(&o, run->cfg, err))) return rc;
     o.from = run->from;
-    if (run->model->tokens.table && (lf_cfg_list_count(run->cfg, LF_added_tokens) > 0 || grows(run->model)))
+    if (run->model->tokens.table &&
+        (lf_cfg_list_count(run->cfg, LF_added_tokens) > 0 || lf_model_has_grown(run->model)))
         o.vocabulary = run->model->tokens.vocab_size;
     if ((rc = lf_adapter_new(&run->adapter, &run->model->nn, &o, err))) return rc;
     lf_model_take_vocabulary(run->model);
-    if (grows(run->model))
+    if (lf_model_has_grown(run->model))
         lf_info("the vocabulary has %lld tokens, %lld of them new", (long long)run->model->tokens.vocab_size,
                 (long long)(run->model->tokens.vocab_size - run->model->tokens.table->in));
     lf_info("%s", lf_adapter_coverage(run->adapter));

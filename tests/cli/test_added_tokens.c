@@ -103,6 +103,16 @@ static void test_every_verb_reads_it(void **state) {
                        "before.jsonl --max_seq_length 32 --threads 1 --json");
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) near(number(e, keys[i]), figure("grown", keys[i]), 1e-12);
     cJSON_Delete(e);
+    must("eval --model pre/model --adapter grown/adapter --data tools.jsonl --max_seq_length 32 --compare_with base",
+         2);
+    assert_non_null(strstr(output, "the base does not know the tokens"));
+    must("eval --model pre/model --adapter grown/adapter --data tools.jsonl --max_seq_length 32 --compare_with "
+         "plain/adapter",
+         2);
+    assert_non_null(strstr(output, text("knows %d tokens, and what is judged %d", V, V + N_NEW)));
+    must("eval --model pre/model --adapter grown/adapter --data tools.jsonl --max_seq_length 32 --compare_with "
+         "straight/adapter",
+         0);
     cJSON *g = json_of("generate --model pre/model --adapter grown/adapter --prompt '<tool>' --max_new_tokens 3 "
                        "--threads 1 --json");
     assert_int_equal((int)number(g, "prompt_tokens"), 2); /* <s> and it */
@@ -255,8 +265,8 @@ static int setup_all(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_training_and_files),
-                                       cmocka_unit_test(test_every_verb_reads_it),
                                        cmocka_unit_test(test_resumed_equals_straight),
+                                       cmocka_unit_test(test_every_verb_reads_it),
                                        cmocka_unit_test(test_going_on),
                                        cmocka_unit_test(test_padded_vocabulary),
                                        cmocka_unit_test(test_known_tokens_and_mistakes),
