@@ -99,6 +99,12 @@ static lf_status check_best(const lf_config *cfg, lf_err *err) {
     return LF_OK;
 }
 
+static lf_status check_selection(const lf_config *cfg, lf_err *err) {
+    if (!lf_cfg_selects_by_forgetting(cfg) || lf_cfg_is_set(cfg, LF_forgetting_data)) return LF_OK;
+    return lf_cfg_fail(cfg, lf_cfg_is_set(cfg, LF_max_forgetting) ? LF_max_forgetting : LF_metric_for_best_model, err,
+                       "needs forgetting_data, of which one half is to choose by (forgetting_eval_data: all of that)");
+}
+
 static lf_status check_layers(const lf_config *cfg, lf_err *err) {
     if (lf_cfg_is_set(cfg, LF_layers_pattern) && !lf_cfg_is_set(cfg, LF_layers_to_transform))
         return lf_cfg_fail(cfg, LF_layers_pattern, err, "needs 'layers_to_transform'");
@@ -117,6 +123,7 @@ static const struct {
     {LF_V_train, check_warmup},
     {LF_V_train | LF_V_preview, check_validation},
     {LF_V_train, check_best},
+    {LF_V_train, check_selection},
     {LF_V_train | LF_V_bench | LF_V_spectrum, check_layers},
 };
 

@@ -311,6 +311,14 @@ static void say_changed(FILE *out, const char *what, const lf_changed *c) {
                 what, c->wrong, c->right, 100 * c->change, 100 * c->low, 100 * c->high);
 }
 
+static void say_selection(FILE *out, const lf_results *r) {
+    const lf_metric *cost = lf_metric_in_role(&lf_yardsticks[r->task->judged_by], LF_ROLE_COST);
+    fprintf(
+        out,
+        "forgetting is of data that chose nothing; on those that chose (%lld) it is %.4g %s, and retention %.2f %%\n",
+        (long long)r->selection.count, cost->scale * r->selection.forgetting, cost->unit, 100 * r->selection.retention);
+}
+
 void lf_results_table(const lf_results *r, FILE *out) {
     if (isfinite(r->eval_accuracy) || isfinite(r->test_accuracy) || isfinite(r->base_after))
         fprintf(out, "%-26s %10s %10s\n", "", "before", "after");
@@ -321,10 +329,6 @@ void lf_results_table(const lf_results *r, FILE *out) {
     say_changed(out, r->task->base_data, &r->base_changed);
     if (r->after.by_neighbours)
         fputs("the base task is judged by nearest neighbours of features: the model has no head of its own\n", out);
-    if (r->selection.count)
-        fprintf(out,
-                "the base task's figures are of data that chose nothing; those that chose (%lld) say: forgetting "
-                "%.4g, retention %.4g\n",
-                (long long)r->selection.count, r->selection.forgetting, r->selection.retention);
+    if (r->selection.count) say_selection(out, r);
     time_line(out, r);
 }

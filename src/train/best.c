@@ -66,22 +66,14 @@ static double value_of(const struct metric *m, const lf_found *f) { return m->of
 
 /* ---- can it be found? ---- */
 
-static lf_status needs_base(const lf_run *run, lf_err *err) {
-    const bool limit = lf_cfg_is_set(run->cfg, LF_max_forgetting);
-    if (!lf_cfg_selects_by_forgetting(run->cfg) || run->selects) return LF_OK;
-    return lf_cfg_fail(run->cfg, limit ? LF_max_forgetting : LF_metric_for_best_model, err,
-                       "needs forgetting_data, of which one half is to choose by (or all of forgetting_eval_data)");
-}
-
 /* What waits for a better metric would wait for ever without data to measure it on. */
 lf_status lf_run_check_choice(const lf_run *run, lf_err *err) {
     const lf_key_id key = lf_cfg_bool(run->cfg, LF_load_best_model_at_end)       ? LF_load_best_model_at_end
                           : lf_cfg_i64(run->cfg, LF_early_stopping_patience) > 0 ? LF_early_stopping_patience
                                                                                  : LF_NO_KEY;
-    const lf_status rc = needs_base(run, err);
     const struct metric *m = metric_of(run);
     const bool of_base = m->of == of_selection && m->member != offsetof(lf_selection, tradeoff);
-    if (rc || run->has_eval || !key || of_base) return rc;
+    if (run->has_eval || !key || of_base) return LF_OK;
     return lf_cfg_fail(run->cfg, key, err,
                        "needs evaluation data: set eval_data or train_val_split (there is no val/ beside train/)");
 }

@@ -202,6 +202,10 @@ static void test_the_best_evaluation(void **state) {
         else
             assert_null(strstr(output, "no evaluation forgot"));
     }
+    /* what stops early waits for the same */
+    must(run(CHOOSE "--metric_for_best_model retention --early_stopping_patience 2 --output_dir early"), 0);
+    assert_true(result("early", "steps") == best_line("best0", "selection_retention", false, NAN) + 2);
+    assert_true(result("early", "steps") < STEPS);
     /* of the halves together it is what eval finds of the whole */
     must(run("eval --model $M --threads 1 --adapter best0/adapter --forgetting_data known --json 2>log"), 0);
     cJSON *o = cJSON_Parse(output);

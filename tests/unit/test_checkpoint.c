@@ -413,6 +413,21 @@ static void test_the_traits_of_some_keys(void **state) {
         if (lf_key_traits(lf_key_name(id)) & LF_IS_OF_ALL) fail_msg("key %s", lf_key_name(id));
 }
 
+/* A run of a version that did not know a role had no data for it; what it says of the others counts. */
+static void test_a_role_that_was_not_there(void **state) {
+    (void)state;
+    lf_run a;
+    lf_err err = {0};
+    lf_config *ca = open_run(&a, NULL);
+    cJSON *was = lf_run_data_hashes(&a);
+    cJSON_DeleteItemFromObjectCaseSensitive(was, "forgetting_eval_data");
+    assert_ok(lf_run_check_data(&a, was, "old", &err), err);
+    cJSON_DeleteItemFromObjectCaseSensitive(was, "train_data");
+    assert_says(lf_run_check_data(&a, was, "old", &err), LF_EUSAGE, err, "'train_data'");
+    cJSON_Delete(was);
+    close_run(&a, ca);
+}
+
 /* The same name, other pictures. */
 static void test_another_corpus_is_refused(void **state) {
     (void)state;
@@ -594,6 +609,7 @@ int main(void) {
         IN_A_CLEAN_RUN(test_nothing_is_begun_over_damaged_ones),
         IN_A_CLEAN_RUN(test_every_key_as_its_trait_says),
         IN_A_CLEAN_RUN(test_the_traits_of_some_keys),
+        IN_A_CLEAN_RUN(test_a_role_that_was_not_there),
         IN_A_CLEAN_RUN(test_another_corpus_is_refused),
         IN_A_CLEAN_RUN(test_one_bit_is_seen),
         IN_A_CLEAN_RUN(test_no_number_is_seen),

@@ -516,6 +516,9 @@ static void test_keys_that_must_fit(void **state) {
     finish("train", ARGS(TRAIN, "warmup_steps=1.5"), "key 'warmup_steps'");
     finish("train", ARGS(TRAIN, "warmup_steps=0.1"), NULL);
     finish("train", ARGS(TRAIN, "train_val_split=0.1", "eval_data=e"), "key 'train_val_split'");
+    finish("train", ARGS(TRAIN, "max_forgetting=3"), "key 'max_forgetting'");
+    finish("train", ARGS(TRAIN, "metric_for_best_model=tradeoff"), "key 'metric_for_best_model'");
+    finish("train", ARGS(TRAIN, "metric_for_best_model=tradeoff", "forgetting_data=f"), NULL);
     finish("train", ARGS(TRAIN, "eval_strategy=no", "--load_best_model_at_end"), "needs evaluations");
     finish("train", ARGS(TRAIN, "save_strategy=steps", "--load_best_model_at_end"), "found 'steps' and 'epoch'");
     finish("train",

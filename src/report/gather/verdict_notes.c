@@ -1,0 +1,158 @@
+/* What would make a verdict surer, and what to be careful of. */
+#include <math.h>
+
+#include "base/mem.h"
+#include "config/config.h"
+#include "report/gather/collapsed.h"
+#include "report/gather/verdict_internal.h"
+
+enum { MANY_PAIRS = 5 };
+
+static void note(lf_telling *t, lf_string *text) {
+    char *line = lf_string_take(text);
+    if (line && lf_grow(&t->v->notes, &t->v->notes_capacity, t->v->n_notes + 1)) {
+        t->v->notes[t->v->n_notes++] = line;
+        return;
+    }
+    lf_free(line);
+    t->no_memory = true;
+}
+
+static void note_seeds(lf_telling *t, int64_t pairs) {
+    lf_string text = {0};
+    if (pairs >= MANY_PAIRS) return;
+    lf_string_add(&text, "%lld seed%s: %s", (long long)pairs, pairs == 1 ? "" : "s",
+                  pairs < LF_LEAST_PAIRS ? "at least three are needed for an interval, five are better."
+                                         : "more make the intervals narrower (four times as many halve them).");
+    note(t, &text);
+}
+
+static void note_edges(lf_telling *t) {
+    for (int64_t i = 0; i < t->s->n_groups; i++) {
+        const lf_cohort *g = &t->s->groups[i];
+        if (g->family != t->family || !g->at_edge) continue;
+        lf_string text = {0};
+        const bool largest = g->best == g->cells[g->n_cells - 1];
+        lf_string_add(&text, "The best learning rate of ");
+        lf_put_title(t, &text, g);
+        lf_string_add(&text, ", %.6g, is the %s that was tried: a %s one may be better.",
+                      t->s->cells[g->best].learning_rate, largest ? "largest" : "smallest",
+                      largest ? "larger" : "smaller");
+        note(t, &text);
+    }
+}
+
+static void note_ties(lf_telling *t) {
+    for (int64_t i = 0; i < t->s->n_groups; i++) {
+        const lf_cohort *g = &t->s->groups[i];
+        if (g->family != t->family || !g->tied) continue;
+        lf_string text = {0};
+        lf_string_add(&text, "Of ");
+        lf_put_title(t, &text, g);
+        lf_string_add(&text, " several learning rates are equally good; the one that forgets less, %.6g, was taken.",
+                      t->s->cells[g->best].learning_rate);
+        note(t, &text);
+    }
+}
+
+static bool is_collapsed(const lf_summary *s, const lf_gathered_run *r) {
+    (void)s;
+    return r->state == LF_RUN_COLLAPSED;
+}
+
+static bool is_base_at_chance(const lf_summary *s, const lf_gathered_run *r) {
+    return lf_run_is_done(r) && lf_base_knew(r->results, s->from->yardstick) == 0;
+}
+
+static void count_runs(lf_telling *t, bool (*is)(const lf_summary *, const lf_gathered_run *), int64_t *found,
+                       const lf_gathered_run **first) {
+    *found = 0;
+    for (int64_t i = 0; i < t->s->n_cells; i++) {
+        const lf_cell *c = &t->s->cells[i];
+        for (int64_t k = 0; k < c->n_runs && t->s->groups[c->group].family == t->family; k++) {
+            const lf_gathered_run *r = &t->s->from->runs[c->runs[k]];
+            if (is(t->s, r) && !(*found)++) *first = r;
+        }
+    }
+}
+
+static void note_chance(lf_telling *t) {
+    const lf_gathered_run *first;
+    int64_t n;
+    lf_string text = {0};
+    count_runs(t, is_collapsed, &n, &first);
+    if (n) {
+        lf_string_add(&text, "%lld run%s collapsed: %s (the first is %s).", (long long)n, n > 1 ? "s" : "",
+                      first->message, first->name);
+        note(t, &text);
+    }
+    count_runs(t, is_base_at_chance, &n, &first);
+    if (n) {
+        lf_string_add(
+            &text, "The base is no better than a guess on forgetting_data before training: its labels may not be the "
+                   "model's, and forgetting then means nothing.");
+        note(t, &text);
+    }
+}
+
+/* How much of a share is noise of the examples: half of the 95 % interval of what the base kept. */
+static void note_examples(lf_telling *t, const lf_cohort *best) {
+    const lf_gathered_run *r = best && best->best >= 0 ? lf_best_run(t->s, best) : NULL;
+    if (!r) return;
+    const double after = lf_run_number(r, "base_after"), n = lf_run_number(r, "base_samples");
+    double low, high;
+    if (!(n >= 1) || !(after <= 1)) return;
+    lf_wilson(after, (int64_t)n, &low, &high);
+    if (!((high - low) / 2 > fabs(lf_matched_of(best).mean))) return;
+    lf_string text = {0};
+    lf_string_add(&text,
+                  "Forgetting is of %.0f examples, which tell a share to ± %.1f points only: these intervals are of "
+                  "other seeds on "
+                  "the same examples, not of other examples.",
+                  n, 100 * (high - low) / 2);
+    note(t, &text);
+}
+
+/* On what the rates were chosen, and on what the methods are judged. */
+static void note_data(lf_telling *t) {
+    const lf_gathered_run *r = &t->s->from->runs[t->s->cells[t->baseline->cells[0]].runs[0]];
+    const char *selection = lf_selection_of(r);
+    const bool same = !t->s->judged_by_test && t->s->by_eval;
+    lf_string text = {0};
+    if (selection) {
+        lf_string_add(&text,
+                      "Learning rates were chosen by %s%s, on evaluation data and on examples of the base's task "
+                      "of which no forgetting is reported.",
+                      selection, lf_run_value(r, lf_key_name(LF_max_forgetting)) ? " within max_forgetting" : "");
+        note(t, &text);
+    }
+    if (!same) return;
+    lf_string_add(&text,
+                  "Learning rates were chosen, and %s judged, on the same evaluation data; with test_data the "
+                  "comparison would be on data that chose nothing.",
+                  selection ? "the new task is" : "methods");
+    note(t, &text);
+}
+
+static void note_limits(lf_telling *t) {
+    for (int64_t i = 0; i < t->s->n_groups; i++) {
+        const lf_cohort *g = &t->s->groups[i];
+        if (g->family != t->family || !g->beyond) continue;
+        lf_string text = {0};
+        lf_string_add(&text, "At every learning rate ");
+        lf_put_title(t, &text, g);
+        lf_string_add(&text, " forgot more than max_forgetting; the rate at which it forgot least, %.6g, was taken.",
+                      t->s->cells[g->best].learning_rate);
+        note(t, &text);
+    }
+}
+
+void lf_verdict_notes(lf_telling *t, int64_t pairs, const lf_cohort *best) {
+    note_seeds(t, pairs);
+    note_edges(t);
+    note_ties(t);
+    note_limits(t);
+    note_chance(t);
+    note_examples(t, best);
+    note_data(t);
+}
