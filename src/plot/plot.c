@@ -47,6 +47,17 @@ const char *lf_plot_color(int64_t i) {
     return colors[(i % N + N) % N];
 }
 
+/* Points of matplotlib's "plasma", without the yellow that white paper swallows. */
+void lf_plot_shade(char color[8], double p) {
+    static const int scale[][3] = {{13, 8, 135}, {126, 3, 168}, {204, 71, 120}, {240, 131, 66}, {226, 168, 20}};
+    enum { N = sizeof scale / sizeof scale[0] - 1 };
+    const double at = fmin(fmax(p, 0), 1) * N;
+    const int i = at >= N ? N - 1 : (int)at;
+    int rgb[3];
+    for (int c = 0; c < 3; c++) rgb[c] = (int)lround(scale[i][c] + (at - i) * (scale[i + 1][c] - scale[i][c]));
+    snprintf(color, 8, "#%02x%02x%02x", (unsigned)rgb[0] & 255, (unsigned)rgb[1] & 255, (unsigned)rgb[2] & 255);
+}
+
 /* Filled and open circles, squares, triangles, diamonds; a number that shares nothing with that of the colours, so that
  * the two together tell 72 series apart. */
 int lf_plot_point(int64_t i) {
@@ -79,20 +90,24 @@ void lf_plot_text(FILE *f, const char *text) {
 
 /* ---- axes ---- */
 
-void lf_plot_number(char *text, size_t size, double value) {
+/* Plain from `plain` up to 99999; "3.00000e-04" as "3e-4". */
+static void put_number(char *text, size_t size, double value, double plain) {
     const double magnitude = fabs(value);
-    if (value == 0 || !isfinite(value) || (magnitude >= 0.0099999 && magnitude < 99999.5)) {
+    if (value == 0 || !isfinite(value) || (magnitude >= plain * (1 - 1e-5) && magnitude < 99999.5)) {
         snprintf(text, size, "%.6g", value);
         return;
     }
     char digits[40];
-    snprintf(digits, sizeof digits, "%.5e", value); /* 3.00000e-04 */
+    snprintf(digits, sizeof digits, "%.5e", value);
     char *e = strchr(digits, 'e'), *end = e;
     while (end[-1] == '0') end--;
     if (end[-1] == '.') end--;
     const char *exponent = e + 2 + strspn(e + 2, "0");
     snprintf(text, size, "%.*se%s%s", (int)(end - digits), digits, e[1] == '-' ? "-" : "", *exponent ? exponent : "0");
 }
+
+void lf_plot_number(char *text, size_t size, double value) { put_number(text, size, value, 0.01); }
+void lf_plot_rate(char *text, size_t size, double value) { put_number(text, size, value, 0.1); }
 
 /* Calls for each tic in [low, high]: the multiples `of` (n of them) of the powers 10^(k stride). Returns how many. */
 static int walk_decades(FILE *f, double low, double high, const double *of, int n, int stride) {

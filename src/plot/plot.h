@@ -18,12 +18,16 @@ lf_status lf_plot_draw(lf_atomic_file *a, const char *dir, const char *name, boo
 
 /* The colour of series i ("#1f6fb2"): they differ in lightness too, for print and for eyes that see few colours. */
 const char *lf_plot_color(int64_t i);
+/* Of a number from 0 to 1 a colour between dark blue and gold, as dark as it is small ("#0d0887"). */
+void lf_plot_shade(char color[8], double p);
 /* The point type of series i, likewise different for each. */
 int lf_plot_point(int64_t i);
 /* Text inside single quotes of a script, in gnuplot's enhanced mode: every sign stands for itself. */
 void lf_plot_text(FILE *f, const char *text);
 /* "0.02", "3e-4": short enough for a tic. */
 void lf_plot_number(char *text, size_t size, double value);
+/* A learning rate, which people write "3e-4", "1e-2". */
+void lf_plot_rate(char *text, size_t size, double value);
 /* A logarithmic axis ('x' or 'y') from low > 0 to high with tics that can be read however narrow it is; ranges are the
  * caller's. */
 void lf_plot_log_axis(FILE *f, char axis, double low, double high);

@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "base/machine.h"
 #include "base/mem.h"
 #include "base/mistaken.h"
 #include "text/chat_template_internal.h"
@@ -99,17 +100,17 @@ lf_status lf_chat_render(const lf_chat_template *c, const lf_message *messages, 
 
 #define NAMES "chatml, llama2, llama3, mistral or plain"
 
-/* Today, for templates that write the date; SOURCE_DATE_EPOCH (seconds) stands for it, as in reproducible builds. Of
- * the clock the day alone: runs of one day see the same text, and share what is kept of the base. */
+/* Today, for templates that write the date. Of the clock the day alone: runs of one day see the same text, and share
+ * what is kept of the base. */
 static struct tm today(void) {
-    const char *fixed = getenv("SOURCE_DATE_EPOCH");
-    const time_t now = fixed && *fixed ? (time_t)strtoll(fixed, NULL, 10) : time(NULL);
+    bool fixed;
+    const time_t now = lf_machine_now(&fixed);
     struct tm out = {0};
-    if (fixed && *fixed)
+    if (fixed)
         gmtime_r(&now, &out);
     else
         localtime_r(&now, &out);
-    if (!fixed || !*fixed) out.tm_hour = out.tm_min = out.tm_sec = 0;
+    if (!fixed) out.tm_hour = out.tm_min = out.tm_sec = 0;
     return out;
 }
 

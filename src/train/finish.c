@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/machine.h"
 #include "base/mem.h"
 #include "base/obj.h"
 #include "eval/adapted.h"
@@ -94,12 +95,25 @@ cJSON *lf_run_results(const lf_run *run) {
     return lf_obj_take(&o);
 }
 
+/* When, where and by what, for the reader of a report. */
+static cJSON *made_json(const lf_run *run) {
+    char date[16], processor[200];
+    lf_obj o = lf_obj_new();
+    lf_machine_date(date);
+    lf_machine_processor(processor, sizeof processor);
+    lf_obj_string(&o, "date", date);
+    lf_obj_string(&o, "processor", processor);
+    lf_obj_string(&o, "kernels", run->k->name);
+    lf_obj_string(&o, "precision", run->k->precision);
+    lf_obj_string(&o, "version", lf_version());
+    return lf_obj_take(&o);
+}
+
 static lf_status write_results(lf_run *run, lf_err *err) {
     run->results.peak_rss_mb = (double)lf_peak_rss_bytes() / (1024.0 * 1024.0);
-    cJSON *o = lf_run_results(run);
-    const lf_status rc = lf_json_write_in(run->dir, "all_results.json", o, false, err);
-    cJSON_Delete(o);
-    return rc;
+    lf_obj o = lf_obj_of(lf_run_results(run));
+    lf_obj_put(&o, "made", made_json(run));
+    return lf_obj_write_in(&o, run->dir, "all_results.json", false, err);
 }
 
 static lf_status restore_best(lf_run *run, lf_err *err) {

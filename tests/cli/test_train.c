@@ -44,6 +44,7 @@ static void test_run_has_all_its_files(void **state) {
                                         "adapter/README.md",
                                         "report.html",
                                         "curves.csv",
+                                        "training.csv",
                                         "confusion.csv",
                                         "confusion.json",
                                         "confusion.gp",

@@ -62,9 +62,30 @@ static cJSON *results_of(const run *r, bool language) {
 
 static const char *unsaid; /* a start whose runs are of an earlier version: their files say nothing of it; "": all */
 
+static const char *const (*titles)[2]; /* of starts; NULL: they say none */
+
+static void put_plain(cJSON *start) {
+    cJSON_AddBoolToObject(start, "plain", false);
+    cJSON_AddNullToObject(start, "position");
+    cJSON_AddBoolToObject(start, "subtracted", false);
+}
+
 /* As the run itself says it: positions are not told from names. */
 static void put_start(cJSON *o, const run *r) {
     if (unsaid && (!unsaid[0] || strcmp(unsaid, r->init) == 0)) return;
+    if (titles) {
+        cJSON *titled = cJSON_AddObjectToObject(o, "start");
+        cJSON_AddStringToObject(titled, "name", r->init);
+        for (int i = 0; titles[i][0]; i++)
+            if (strcmp(titles[i][0], r->init) == 0) cJSON_AddStringToObject(titled, "title", titles[i][1]);
+        if (strcmp(r->init, "kaiming") == 0) {
+            put_plain(titled);
+            return;
+        }
+        cJSON_AddBoolToObject(titled, "plain", true);
+        cJSON_AddNumberToObject(titled, "position", strcmp(r->init, "intermediate") == 0 ? 0.5 : 0);
+        return;
+    }
     cJSON *start = cJSON_AddObjectToObject(o, "start");
     cJSON_AddStringToObject(start, "name", r->init);
     cJSON_AddBoolToObject(start, "plain", true);
@@ -163,6 +184,10 @@ static void numbers_of_tics_are_short(void **state) {
         lf_plot_number(text, sizeof text, cases[i].value);
         assert_string_equal(text, cases[i].text);
     }
+    lf_plot_rate(text, sizeof text, 0.03); /* rates are spoken of in powers */
+    assert_string_equal(text, "3e-2");
+    lf_plot_rate(text, sizeof text, 0.5);
+    assert_string_equal(text, "0.5");
 }
 
 /* Every range, wide or narrow, has a few tics. */
@@ -203,9 +228,13 @@ static void every_number_is_in_the_csv(void **state) {
     lf_free(csv);
     csv = get_file(set, "position.csv");
     csv_holds(csv, "eval_accuracy,%,learning rate 1e-3,0.001,0,82,");
-    csv_holds(csv, "eval_accuracy,%,learning rate 0.01,0.01,0.5,86,");
+    csv_holds(csv, "eval_accuracy,%,learning rate 1e-2,0.01,0.5,86,");
+    lf_free(csv);
+    csv = get_file(set, "position.csv");
+    csv_holds(csv, "eval_accuracy,%,chance,,,10,,,,,,\n");
     lf_free(csv);
     csv = get_file(set, "tradeoff.csv");
+    csv_holds(csv, "retention,%,untouched base,,,,,100,,,,,,\n");
     holds(csv, "retention,%,\"intermediate, init_position 0.5\",0.01,86,83.5158623,88.4841377,82,");
     holds(csv, ",1,1\n"); /* best, on the front */
     lf_free(csv);
@@ -218,6 +247,63 @@ static void every_number_is_in_the_csv(void **state) {
     csv_holds(csv, "forgetting,points,pissa,a1,0.001,0.01,27,");
     lf_free(csv);
     lf_free(set);
+}
+
+/* Starts by the names that people know, as dark as their place; plain LoRA as a line; and of a method the rates that
+ * another of its own passes beside its line. */
+static void starts_as_they_are_known(void **state) {
+    (void)state;
+    static const char *const known[][2] = {
+        {"pissa", "PiSSA"}, {"intermediate", "position 0.5"}, {"kaiming", "plain LoRA"}, {NULL, NULL}};
+    static const run runs[] = {
+        {"a", "pissa", 1e-3, 1, 0.80, 0.70, 0.01, NULL},        {"b", "pissa", 1e-2, 1, 0.85, 0.60, 0.01, NULL},
+        {"c", "intermediate", 1e-3, 1, 0.78, 0.75, 0.01, NULL}, {"d", "intermediate", 1e-2, 1, 0.86, 0.66, 0.01, NULL},
+        {"e", "kaiming", 1e-3, 1, 0.80, 0.60, 0.01, NULL},      {"f", "kaiming", 1e-2, 1, 0.84, 0.65, 0.01, NULL}};
+    titles = known;
+    char *set = make_set("known", runs, 6, false);
+    report(set);
+    titles = NULL;
+    char *text = get_file(set, "learning-rate.csv");
+    csv_holds(text, "eval_accuracy,%,PiSSA,0.001,80,");
+    csv_holds(text, "eval_accuracy,%,position 0.5 (middle),0.01,86,");
+    csv_holds(text, "eval_accuracy,%,plain LoRA,0.01,84,");
+    lf_free(text);
+    text = get_file(set, "learning-rate.gp");
+    holds(text, "lc rgb '#0d0887'"); /* the first place */
+    holds(text, "lc rgb '#cc4778'"); /* the middle */
+    holds(text, "lc rgb '#222222'"); /* plain LoRA */
+    holds(text, "'1e-2' 0.01");
+    lf_free(text);
+    text = get_file(set, "position.csv");
+    csv_holds(text, "eval_accuracy,%,\"plain LoRA, 1e-2\",,,84,");
+    csv_holds(text, "forgetting,points,\"plain LoRA, 1e-2\",,,31.5,");
+    lf_free(text);
+    text = get_file(set, "position.gp");
+    holds(text, "set xtics ('0 (PiSSA)' 0, '0.5 (middle)' 0.5)");
+    holds(text, "'plain LoRA, 1e-2' at graph 0.37");
+    holds(text, "chance: 10 %"); /* too far away for a line */
+    lf_free(text);
+    text = get_file(set, "tradeoff.gp");
+    holds(text, "$a0_1 << END\n80 60\nEND");
+    lf_free(text);
+    text = get_file(set, "report.html");
+    holds(text, "<title>model: 6 runs compared</title>");
+    holds(text, "<td>position 0.5 (middle)</td>");
+    lf_free(text);
+    lf_free(set);
+}
+
+static void shades_go_from_dark_to_light(void **state) {
+    (void)state;
+    static const struct {
+        double place;
+        const char *color;
+    } cases[] = {{0, "#0d0887"}, {0.5, "#cc4778"}, {1, "#e2a814"}, {0.125, "#460698"}, {-1, "#0d0887"}, {2, "#e2a814"}};
+    char color[8];
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        lf_plot_shade(color, cases[i].place);
+        assert_string_equal(color, cases[i].color);
+    }
 }
 
 /* ---- pictures ---- */
@@ -894,6 +980,8 @@ int main(void) {
         cmocka_unit_test(log_axes_have_tics),
         cmocka_unit_test(every_number_is_in_the_csv),
         cmocka_unit_test(pictures_are_whole),
+        cmocka_unit_test(starts_as_they_are_known),
+        cmocka_unit_test(shades_go_from_dark_to_light),
         cmocka_unit_test(the_tradeoff_points_right_and_up),
         cmocka_unit_test(scripts_hold_true_bands),
         cmocka_unit_test(curves_have_room),

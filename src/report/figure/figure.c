@@ -18,8 +18,22 @@ int64_t lf_figure_series(lf_figure *f, const char *label) {
         f->failed = true;
         return 0;
     }
-    f->series[f->n_series] = copy;
+    lf_series *s = &f->series[f->n_series];
+    *s = (lf_series){.label = copy, .point = lf_plot_point(f->n_series)};
+    memcpy(s->color, lf_plot_color(f->n_series), sizeof s->color);
     return f->n_series++;
+}
+
+void lf_figure_shade(lf_figure *f, int64_t series, double place) {
+    if (f->failed) return;
+    if (isfinite(place))
+        lf_plot_shade(f->series[series].color, place);
+    else
+        memcpy(f->series[series].color, "#222222", sizeof f->series[series].color);
+}
+
+void lf_figure_level(lf_figure *f, lf_level level) {
+    if (isfinite(level.value) && f->n_levels < LF_MAX_LEVELS) f->levels[f->n_levels++] = level;
 }
 
 void lf_figure_dot(lf_figure *f, const lf_dot *dot) {
@@ -42,7 +56,7 @@ void lf_figure_sort(lf_figure *f) {
 }
 
 void lf_figure_free(lf_figure *f) {
-    for (int64_t i = 0; i < f->n_series; i++) lf_free(f->series[i]);
+    for (int64_t i = 0; i < f->n_series; i++) lf_free(f->series[i].label);
     lf_free(f->series);
     lf_free(f->dots);
     *f = (lf_figure){0};
@@ -75,7 +89,7 @@ static const char *kind_of(lf_band b) { return !isfinite(b.low) ? "" : b.interva
 static void write_row(FILE *out, const lf_figure *f, const columns *c, const lf_dot *d) {
     const lf_panel *p = &f->panels[d->panel];
     fprintf(out, "%s,%s,", p->key, p->unit);
-    lf_csv_text(out, f->series[d->series]);
+    lf_csv_text(out, f->series[d->series].label);
     if (c->run) {
         fputc(',', out);
         lf_csv_text(out, d->run ? d->run : "");
@@ -96,6 +110,18 @@ static void write_row(FILE *out, const lf_figure *f, const columns *c, const lf_
     fputc('\n', out);
 }
 
+static void write_level(FILE *out, const lf_figure *f, const columns *c, const lf_level *l) {
+    const lf_panel *p = &f->panels[l->panel];
+    fprintf(out, "%s,%s,", l->upright ? f->x_key : p->key, l->upright ? f->x_unit : p->unit);
+    lf_csv_text(out, l->label);
+    fprintf(out, "%s%s,%s", c->run ? "," : "", c->rate ? "," : "", c->x_band ? ",," : "");
+    number(out, l->value);
+    number(out, l->band.low);
+    number(out, l->band.high);
+    fprintf(out, ",%s,%s%s%s\n", kind_of(l->band), c->diverged ? "," : "", f->marks_best ? "," : "",
+            f->marks_front ? "," : "");
+}
+
 static lf_status write_csv(const lf_figure *f, const char *path, lf_err *err) {
     lf_atomic_file a;
     lf_status rc = lf_atomic_open(&a, path, err);
@@ -106,6 +132,7 @@ static lf_status write_csv(const lf_figure *f, const char *path, lf_err *err) {
     fprintf(a.f, ",value,low,high,band,n%s%s%s\n", c.diverged ? ",diverged" : "", f->marks_best ? ",best" : "",
             f->marks_front ? ",front" : "");
     for (int64_t i = 0; i < f->n_dots; i++) write_row(a.f, f, &c, &f->dots[i]);
+    for (int i = 0; i < f->n_levels; i++) write_level(a.f, f, &c, &f->levels[i]);
     rc = lf_atomic_commit(&a, err);
     lf_atomic_abort(&a);
     return rc;

@@ -41,7 +41,7 @@ static bool has_part(const char *name, const char *part, size_t n) {
 
 static bool all_have_part(const lf_figure *f, const char *part, size_t n) {
     for (int64_t s = 0; s < f->n_series; s++)
-        if (!has_part(f->series[s], part, n) && lf_series_has_dots(f, s)) return false;
+        if (!has_part(f->series[s].label, part, n) && lf_series_has_dots(f, s)) return false;
     return true;
 }
 
@@ -53,7 +53,7 @@ static const char *skip_letters(const char *text, int64_t n) {
 
 static bool any_is_long(const lf_figure *f) {
     for (int64_t s = 0; s < f->n_series; s++)
-        if (lf_letters(f->series[s]) > LF_FIGURE_LETTERS && lf_series_has_dots(f, s)) return true;
+        if (lf_letters(f->series[s].label) > LF_FIGURE_LETTERS && lf_series_has_dots(f, s)) return true;
     return false;
 }
 
@@ -86,7 +86,7 @@ lf_label lf_label_of(const char *name) {
 
 /* Without the parts that all series have in common, where one of them is too long as a whole. */
 lf_label lf_series_label(const lf_figure *f, int64_t series) {
-    const char *name = f->series[series];
+    const char *name = f->series[series].label;
     if (!any_is_long(f)) return lf_label_of(name);
     char own[1000] = "";
     size_t used = 0;
@@ -150,7 +150,7 @@ static bool is_shaded(const lf_figure *f, int64_t i) {
 lf_notes lf_notes_of(const lf_figure *f) {
     lf_notes n = {0};
     bool interval = false, extremes = false, shaded = false, bars = false, best = false, front = false,
-         diverged = false;
+         diverged = false, aside = false;
     for (int64_t i = 0; i < f->n_dots; i++) {
         const lf_dot *d = &f->dots[i];
         const bool band = isfinite(d->y_band.low) || isfinite(d->x_band.low);
@@ -160,6 +160,7 @@ lf_notes lf_notes_of(const lf_figure *f) {
         best = best || (f->marks_best && d->best);
         front = front || (f->marks_front && d->front);
         diverged = diverged || d->n_diverged;
+        aside = aside || d->aside;
     }
     const char *what = shaded && bars ? "shaded, bars" : shaded ? "shaded" : "bars";
     char text[96];
@@ -172,6 +173,14 @@ lf_notes lf_notes_of(const lf_figure *f) {
     if (f->sized) add_note(&n, "larger dot: higher learning rate");
     if (front) add_note(&n, "dashed: Pareto front");
     if (diverged) add_note(&n, "cross at the top: a run diverged");
+    if (aside) add_note(&n, "small: passed by its own line");
+    for (int i = 0; i < f->n_levels; i++) {
+        const lf_level *l = &f->levels[i];
+        const char *unit = l->upright ? f->x_unit : f->panels[l->panel].unit;
+        if (lf_level_is_near(f, l)) continue;
+        snprintf(text, sizeof text, "%.60s: %.3g%s%s", l->label, l->value, unit[0] ? " " : "", unit);
+        add_note(&n, text);
+    }
     const lf_legend l = lf_legend_of(f);
     snprintf(text, sizeof text, "not named here: %lld more, see the CSV", (long long)l.unnamed);
     if (l.unnamed) add_note(&n, text);
@@ -203,8 +212,25 @@ static lf_range widened(lf_range r, double low, double high) {
 
 bool lf_fits(bool log, double v) { return fabs(v) < 1e300 && (!log || v > 1e-300); }
 
+/* A line that is far from all that is drawn would press that together. */
+static bool is_near(const lf_level *l, lf_range r) {
+    const lf_range reach = widened(r, 0.35, 0.35);
+    return lf_fits(r.log, l->value) && l->value >= reach.low && l->value <= reach.high;
+}
+
+static lf_range with_levels(const lf_figure *f, int panel, bool upright, lf_range r) {
+    const lf_range of_dots = r;
+    for (int i = 0; i < f->n_levels; i++) {
+        const lf_level *l = &f->levels[i];
+        if (l->upright != upright || (!upright && l->panel != panel) || !is_near(l, of_dots)) continue;
+        r.low = fmin(r.low, l->value);
+        r.high = fmax(r.high, l->value);
+    }
+    return r;
+}
+
 /* Of the values themselves, then of bands up to a third of that beyond. */
-static lf_range values_range(const lf_figure *f, int panel) {
+static lf_range values_range(const lf_figure *f, int panel, bool levels) {
     lf_range r = {INFINITY, -INFINITY, f->panels[panel].log};
     double low = INFINITY, high = -INFINITY;
     for (int64_t i = 0; i < f->n_dots; i++) {
@@ -219,18 +245,23 @@ static lf_range values_range(const lf_figure *f, int panel) {
     const lf_range most = widened(r, 0.35, 0.35);
     if (low < r.low) r.low = fmax(low, most.low);
     if (high > r.high) r.high = fmin(high, most.high);
-    return widened(r, 0.06, 0.06);
+    return levels ? widened(with_levels(f, panel, false, r), 0.06, 0.06) : r;
 }
 
-lf_range lf_x_range(const lf_figure *f) {
+static lf_range x_values(const lf_figure *f) {
     lf_range r = {INFINITY, -INFINITY, f->x_log};
     for (int64_t i = 0; i < f->n_dots; i++) {
         if (!lf_fits(r.log, f->dots[i].x)) continue;
         r.low = fmin(r.low, f->dots[i].x);
         r.high = fmax(r.high, f->dots[i].x);
     }
-    if (!(r.low <= r.high)) return (lf_range){r.log ? 1 : 0, r.log ? 10 : 1, r.log};
-    return widened(r, 0.05, 0.05);
+    return r.low <= r.high ? r : (lf_range){r.log ? 1 : 0, r.log ? 10 : 1, r.log};
+}
+
+lf_range lf_x_range(const lf_figure *f) { return widened(with_levels(f, 0, true, x_values(f)), 0.05, 0.05); }
+
+bool lf_level_is_near(const lf_figure *f, const lf_level *l) {
+    return is_near(l, l->upright ? x_values(f) : values_range(f, l->panel, false));
 }
 
 /* ---- crosses of what diverged ---- */
@@ -247,7 +278,7 @@ static int64_t crosses_before(const lf_figure *f, int64_t i) {
 }
 
 lf_range lf_y_range(const lf_figure *f, int panel) {
-    const lf_range r = values_range(f, panel);
+    const lf_range r = values_range(f, panel, true);
     int64_t rows = 0;
     for (int64_t i = 0; i < f->n_dots; i++)
         if (f->dots[i].panel == panel && f->dots[i].n_diverged && crosses_before(f, i) >= rows)

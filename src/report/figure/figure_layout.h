@@ -50,7 +50,8 @@ typedef struct lf_range {
     double low, high;
     bool log;
 } lf_range;
-bool lf_fits(bool log, double v); /* may stand on such an axis */
+bool lf_fits(bool log, double v);                             /* may stand on such an axis */
+bool lf_level_is_near(const lf_figure *f, const lf_level *l); /* and is drawn */
 lf_range lf_x_range(const lf_figure *f);
 lf_range lf_y_range(const lf_figure *f, int panel);             /* with room at the top for crosses */
 double lf_cross_y(const lf_figure *f, int64_t dot, lf_range y); /* where the cross of a dot that diverged stands */

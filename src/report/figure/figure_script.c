@@ -32,16 +32,30 @@ static double dot_size(const lf_figure *f, const lf_dot *d) {
 }
 
 typedef struct block {
-    int64_t n, banded;
+    int64_t n, banded, aside;
 } block;
+
+/* Dots beside the line of their series. */
+static int64_t write_aside(FILE *out, const lf_figure *f, int panel, int64_t series, lf_range x, lf_range y) {
+    int64_t n = 0;
+    for (int64_t i = 0; i < f->n_dots; i++) {
+        const lf_dot *d = &f->dots[i];
+        if (!d->aside || d->panel != panel || d->series != series || !lf_fits(y.log, d->y) || !lf_fits(x.log, d->x))
+            continue;
+        if (n++ == 0) fprintf(out, "$a%d_%lld << END\n", panel, (long long)series);
+        fprintf(out, "%.9g %.9g\n", d->x, d->y);
+    }
+    if (n) fputs("END\n", out);
+    return n;
+}
 
 /* x y low high x_low x_high size; a line is broken where there is no value. */
 static block write_series(FILE *out, const lf_figure *f, int panel, int64_t series, lf_range x, lf_range y) {
-    block b = {0};
+    block b = {.aside = write_aside(out, f, panel, series, x, y)};
     bool gap = false;
     for (int64_t i = 0; i < f->n_dots; i++) {
         const lf_dot *d = &f->dots[i];
-        if (d->panel != panel || d->series != series) continue;
+        if (d->panel != panel || d->series != series || d->aside) continue;
         if (!lf_fits(y.log, d->y) || !lf_fits(x.log, d->x)) {
             gap = b.n > 0;
             continue;
@@ -96,7 +110,7 @@ static int64_t write_marks(FILE *out, const lf_figure *f, int panel, mark m, lf_
     for (int64_t i = 0; i < n; i++) {
         if (m == MARK_FRONT && i && chosen[i].front_of != chosen[i - 1].front_of) fputc('\n', out);
         fprintf(out, "%.9g %.9g %ld\n", chosen[i].x, chosen[i].y,
-                strtol(lf_plot_color(chosen[i].series) + 1, NULL, 16));
+                strtol(f->series[chosen[i].series].color + 1, NULL, 16));
     }
     if (n) fputs("END\n", out);
     lf_free(chosen);
@@ -108,7 +122,7 @@ static int64_t write_marks(FILE *out, const lf_figure *f, int panel, mark m, lf_
 static void between(FILE *out, int *n) { fputs((*n)++ ? ", \\\n     " : "plot ", out); }
 
 static void plot_bands(FILE *out, const lf_figure *f, int panel, int64_t s, block b, int *n) {
-    const char *color = lf_plot_color(s) + 1;
+    const char *color = f->series[s].color + 1;
     if (!b.banded) return;
     between(out, n);
     if (f->sized)
@@ -123,13 +137,17 @@ static void plot_bands(FILE *out, const lf_figure *f, int panel, int64_t s, bloc
 }
 
 static void plot_series(FILE *out, const lf_figure *f, int panel, int64_t s, block b, int *n) {
-    const char *color = lf_plot_color(s);
-    const int point = lf_plot_point(s);
+    const char *color = f->series[s].color;
+    const int point = f->series[s].point;
+    if (b.aside) {
+        between(out, n);
+        fprintf(out, "$a%d_%lld using 1:2 with points pt %d ps 0.45 lc rgb '#80%s' notitle", panel, (long long)s, point,
+                color + 1);
+    }
     if (!b.n) return;
     if (f->joined && b.n > 1) {
         between(out, n);
-        fprintf(out, "$p%d_%lld using 1:2 with lines lw %s lc rgb '%s' notitle", panel, (long long)s,
-                f->sized ? "1" : "2.2", color);
+        fprintf(out, "$p%d_%lld using 1:2 with lines lw 2.2 lc rgb '%s' notitle", panel, (long long)s, color);
     }
     if (f->joined && b.n > 60) return; /* dots would be a thicker line */
     between(out, n);
@@ -149,7 +167,7 @@ static void rate_tics(FILE *out, const lf_figure *f, lf_range r, bool named) {
                 next = f->dots[i].x;
         if (!isfinite(next)) break;
         char text[40];
-        lf_plot_number(text, sizeof text, next);
+        lf_plot_rate(text, sizeof text, next);
         fprintf(out, "%s'%s' %.9g", count++ ? ", " : "", named ? text : "", next);
         last = log10(next);
     }
@@ -186,9 +204,9 @@ static void write_legend(FILE *out, const lf_figure *f, int height) {
             fprintf(out,
                     "set arrow from screen %.6f, screen %.6f to screen %.6f, screen %.6f nohead lw 2.2 lc rgb '%s'\n",
                     x / LF_FIGURE_WIDTH, 1 - y / height, (x + LF_FIGURE_SAMPLE) / LF_FIGURE_WIDTH, 1 - y / height,
-                    lf_plot_color(s));
+                    f->series[s].color);
         fprintf(out, "set label '' at screen %.6f, screen %.6f point pt %d ps 1 lc rgb '%s'\n",
-                (x + LF_FIGURE_SAMPLE / 2.0) / LF_FIGURE_WIDTH, 1 - y / height, lf_plot_point(s), lf_plot_color(s));
+                (x + LF_FIGURE_SAMPLE / 2.0) / LF_FIGURE_WIDTH, 1 - y / height, f->series[s].point, f->series[s].color);
         begin_text(out);
         const lf_label label = lf_series_label(f, s);
         lf_plot_text(out, label.text);
@@ -212,6 +230,48 @@ static void write_shared(FILE *out, const lf_figure *f, int height) {
         lf_plot_text(out, notes.text[i]);
         end_text(out, LF_FIGURE_WIDTH / 2.0, y + LF_FIGURE_NOTE / 2.0, height, "center", 15, "#555555");
     }
+}
+
+/* The name stands above the line, at its right end, or where the axis has places between those of a quarter and a half,
+ * where dots are not; beside an upright line at its foot. */
+static void draw_level(FILE *out, const lf_figure *f, const lf_level *l, lf_range y) {
+    static const char grey[] = "#555555";
+    if (isfinite(l->band.low) && isfinite(l->band.high))
+        fprintf(out,
+                "set object rectangle from graph 0, first %.9g to graph 1, first %.9g behind fillstyle solid 0.12 "
+                "noborder fillcolor rgb '%s'\n",
+                fmax(l->band.low, y.low), fmin(l->band.high, y.high), ink);
+    if (l->upright)
+        fprintf(out, "set arrow from first %.9g, graph 0 to first %.9g, graph 1 nohead dt 3 lw 1.6 lc rgb '%s'\n",
+                l->value, l->value, grey);
+    else
+        fprintf(out, "set arrow from graph 0, first %.9g to graph 1, first %.9g nohead dt 3 lw 1.6 lc rgb '%s'\n",
+                l->value, l->value, grey);
+    begin_text(out);
+    lf_plot_text(out, l->label);
+    if (l->upright)
+        fprintf(out, "' at first %.9g, graph 0.04 left offset 0.5,0", l->value);
+    else
+        fprintf(out, "' at graph %s, first %.9g %s offset 0,0.5", f->n_places ? "0.37" : "0.99", l->value,
+                f->n_places ? "center" : "right");
+    fprintf(out, " font ',13' textcolor rgb '%s'\n", grey);
+}
+
+static void draw_levels(FILE *out, const lf_figure *f, int panel, lf_range y) {
+    for (int i = 0; i < f->n_levels; i++)
+        if ((f->levels[i].upright || f->levels[i].panel == panel) && lf_level_is_near(f, &f->levels[i]))
+            draw_level(out, f, &f->levels[i], y);
+}
+
+/* Names of places on the x axis, below the last panel. */
+static void place_tics(FILE *out, const lf_figure *f, bool named) {
+    fputs("set xtics (", out);
+    for (int i = 0; i < f->n_places; i++) {
+        fputs(i ? ", '" : "'", out);
+        if (named) lf_plot_text(out, f->places[i].name);
+        fprintf(out, "' %.9g", f->places[i].x);
+    }
+    fputs(")\n", out);
 }
 
 static void panel_axes(FILE *out, const lf_figure *f, int panel, lf_range y, int height) {
@@ -239,7 +299,9 @@ static bool write_panel(FILE *out, const lf_figure *f, int panel, lf_range x, in
     bool ok = blocks;
     int n = 0;
     panel_axes(out, f, panel, y, height);
+    draw_levels(out, f, panel, y);
     if (f->x_rates) rate_tics(out, f, x, panel == f->n_panels - 1);
+    if (f->n_places) place_tics(out, f, panel == f->n_panels - 1);
     for (int64_t s = 0; ok && s < f->n_series; s++) blocks[s] = write_series(out, f, panel, s, x, y);
     for (int m = 0; ok && m < N_MARKS; m++) ok = (n_marked[m] = write_marks(out, f, panel, (mark)m, x, y)) >= 0;
     for (int64_t s = 0; ok && s < f->n_series; s++) plot_bands(out, f, panel, s, blocks[s], &n);
@@ -253,7 +315,7 @@ static bool write_panel(FILE *out, const lf_figure *f, int panel, lf_range x, in
         else
             fprintf(out, " with %s lc rgb '%s' notitle", marks[m].style, ink);
     }
-    fputs(n ? "\nunset label\nunset arrow\n" : "plot NaN notitle\n", out);
+    fputs(n ? "\nunset label\nunset arrow\nunset object\n" : "plot NaN notitle\n", out);
     lf_free(blocks);
     return ok;
 }

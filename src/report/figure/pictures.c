@@ -15,11 +15,13 @@ static const struct {
 } pictures[] = {
     {"position", "Where the adapter starts",
      "What was learned and what was forgotten, over the position of the components that the adapter starts from: "
-     "0 is the largest singular values (PiSSA), 1 the smallest (MiLoRA).",
+     "0 is the largest singular values (PiSSA), 1 the smallest (MiLoRA). Plain LoRA, which has no position, is a "
+     "dotted "
+     "line with its band, at its own best rate.",
      lf_fill_position},
     {"tradeoff", "What is gained and what is kept",
-     "Right and up is better. A line joins the learning rates of a method; of what the dashed line passes, nothing is "
-     "better in both.",
+     "Right and up is better. A line joins the learning rates of a method that none of its others is better than in "
+     "both; the dashed line does so for all methods together.",
      lf_fill_tradeoff},
     {"learning-rate", "How high a learning rate it stands",
      "Each method over its learning rates; where a run diverged stands a cross at the top.", lf_fill_rate},

@@ -1,5 +1,6 @@
 /* Pictures of cells: a dot is the mean over seeds at one learning rate. */
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -18,14 +19,6 @@ static int two_panels(int metrics[2], lf_figure *f, const lf_summary *s) {
             metrics[n++] = both[i];
         }
     return n;
-}
-
-static int64_t group_series(lf_figure *f, const lf_cohort *g) {
-    char *label = lf_group_label(g);
-    if (!label) f->failed = true;
-    const int64_t series = label ? lf_figure_series(f, label) : 0;
-    lf_free(label);
-    return series;
 }
 
 /* How many different x stand in the dots, counted to two. */
@@ -52,7 +45,7 @@ lf_status lf_fill_rate(lf_figure *f, const lf_summary *s, lf_err *err) {
     f->x_unit = "";
     f->x_log = f->x_rates = f->joined = true;
     f->marks_best = any_group_chose(s);
-    for (int64_t g = 0; g < s->n_groups; g++) group_series(f, &s->groups[g]);
+    for (int64_t g = 0; g < s->n_groups; g++) lf_group_series(f, &s->groups[g]);
     for (int p = 0; p < n && !f->failed; p++)
         for (int64_t g = 0; g < s->n_groups; g++)
             for (int64_t i = 0; i < s->groups[g].n_cells; i++) {
@@ -92,11 +85,11 @@ static char *family_of(const lf_summary *s, const lf_cohort *g) {
 
 static int64_t line_series(lf_figure *f, const lf_summary *s, const lf_cohort *g, double rate) {
     char *family = family_of(s, g), value[40];
-    lf_plot_number(value, sizeof value, rate);
+    lf_plot_rate(value, sizeof value, rate);
     char *label = family ? lf_format("%slearning rate %s", family, value) : NULL;
     int64_t series = -1;
     for (int64_t i = 0; label && i < f->n_series && series < 0; i++)
-        if (strcmp(f->series[i], label) == 0) series = i;
+        if (strcmp(f->series[i].label, label) == 0) series = i;
     if (!label)
         f->failed = true;
     else if (series < 0)
@@ -117,6 +110,42 @@ static void series_by_rate(lf_figure *f, const lf_summary *s) {
             if (s->cells[i].learning_rate == next && isfinite(lf_start_position(s->groups[s->cells[i].group].start)))
                 line_series(f, s, &s->groups[s->cells[i].group], next);
     }
+}
+
+/* Plain LoRA has no position: a line across, at its own best rate. */
+static void plain_level(lf_figure *f, const lf_summary *s, int panel, int metric) {
+    const lf_cohort *g = NULL;
+    lf_dot d;
+    for (int64_t i = 0; i < s->n_groups && !s->families; i++)
+        if (lf_start_is_plain(s->groups[i].start) && s->groups[i].baseline == i) g = &s->groups[i];
+    const lf_cell *c = g ? lf_shown_cell(s, g) : NULL;
+    if (!c || !lf_dot_of(&d, s, c, metric)) return;
+    lf_level level = {.panel = panel, .value = d.y, .band = d.y_band};
+    char rate[40];
+    lf_plot_rate(rate, sizeof rate, c->learning_rate);
+    snprintf(level.label, sizeof level.label, g->n_cells > 1 ? "plain LoRA, %s" : "plain LoRA", rate);
+    lf_figure_level(f, level);
+}
+
+/* What has a name first; then those that there is room for. */
+static void add_place(lf_figure *f, double x) {
+    const double room = 0.085; /* for "0.25" */
+    const char *name = lf_start_place(x);
+    double nearest = INFINITY;
+    for (int i = 0; i < f->n_places; i++) {
+        const double away = fabs(f->places[i].x - x);
+        nearest = fmin(nearest, lf_start_place(f->places[i].x) ? away : 2 * away); /* names are longer */
+    }
+    if (f->n_places == LF_MAX_PLACES || nearest < room) return;
+    lf_named_place *p = &f->places[f->n_places++];
+    p->x = x;
+    snprintf(p->name, sizeof p->name, name ? "%.3g (%s)" : "%.3g", x, name);
+}
+
+static void name_places(lf_figure *f) {
+    for (int named = 1; named >= 0; named--)
+        for (int64_t i = 0; i < f->n_dots; i++)
+            if ((lf_start_place(f->dots[i].x) != NULL) == named) add_place(f, f->dots[i].x);
 }
 
 lf_status lf_fill_position(lf_figure *f, const lf_summary *s, lf_err *err) {
@@ -142,11 +171,29 @@ lf_status lf_fill_position(lf_figure *f, const lf_summary *s, lf_err *err) {
             lf_figure_dot(f, &d);
         }
     lf_figure_sort(f);
+    name_places(f);
+    for (int p = 0; p < n; p++) {
+        plain_level(f, s, p, metrics[p]);
+        if (metrics[p] == lf_gain_index(s)) lf_chance_level(f, s, p, false);
+    }
     f->n_panels = distinct_x(f) > 1 ? n : 0;
     return LF_OK;
 }
 
 /* ---- gain against retention ---- */
+
+static bool passes(const lf_figure *f, const lf_dot *a, const lf_dot *b) {
+    const double gain = f->x_reversed ? b->x - a->x : a->x - b->x;
+    return gain >= 0 && a->y >= b->y && (gain > 0 || a->y > b->y);
+}
+
+/* A line goes along what is best of its method; the other rates stand beside it. */
+static void set_aside(lf_figure *f) {
+    for (int64_t i = 0; i < f->n_dots; i++)
+        for (int64_t k = 0; k < f->n_dots && !f->dots[i].aside; k++)
+            f->dots[i].aside = f->dots[k].series == f->dots[i].series && passes(f, &f->dots[k], &f->dots[i]);
+    lf_figure_sort(f);
+}
 
 lf_status lf_fill_tradeoff(lf_figure *f, const lf_summary *s, lf_err *err) {
     (void)err;
@@ -161,7 +208,7 @@ lf_status lf_fill_tradeoff(lf_figure *f, const lf_summary *s, lf_err *err) {
     f->joined = f->sized = f->marks_front = true;
     f->marks_best = any_group_chose(s);
     f->panels[0] = lf_panel_of(s, kept);
-    for (int64_t g = 0; g < s->n_groups; g++) group_series(f, &s->groups[g]);
+    for (int64_t g = 0; g < s->n_groups; g++) lf_group_series(f, &s->groups[g]);
     for (int64_t g = 0; g < s->n_groups && !f->failed; g++)
         for (int64_t i = 0; i < s->groups[g].n_cells; i++) {
             const lf_cell *c = &s->cells[s->groups[g].cells[i]];
@@ -174,6 +221,9 @@ lf_status lf_fill_tradeoff(lf_figure *f, const lf_summary *s, lf_err *err) {
             d.n_diverged = 0; /* that stands in the picture of learning rates */
             lf_figure_dot(f, &d);
         }
+    set_aside(f);
+    lf_chance_level(f, s, 0, true);
+    lf_figure_level(f, (lf_level){.value = 100, .band = LF_NO_BAND, .label = "untouched base"});
     f->n_panels = f->n_dots > 1;
     return LF_OK;
 }

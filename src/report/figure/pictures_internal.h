@@ -23,8 +23,12 @@ bool lf_dot_of(lf_dot *d, const lf_summary *s, const lf_cell *c, int metric);
 /* The best cell of a group, or its only one; NULL. */
 const lf_cell *lf_shown_cell(const lf_summary *s, const lf_cohort *g);
 
-/* "intermediate, init_position 0.5": a group's name for a legend, without the words that say nothing; lf_free. NULL:
- * out of memory. */
+/* "position 0.5 (middle), r 8": a group's name for a legend, its start as people call it, without the words that say
+ * nothing; lf_free. NULL: out of memory. */
 char *lf_group_label(const lf_cohort *g);
+/* A series of its own for a group; one that starts at a position is as dark as that says, plain LoRA black. */
+int64_t lf_group_series(lf_figure *f, const lf_cohort *g);
+/* What a guess, or of text the untouched base, is worth on the new task. */
+void lf_chance_level(lf_figure *f, const lf_summary *s, int panel, bool upright);
 
 #endif

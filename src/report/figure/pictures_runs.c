@@ -9,14 +9,7 @@
 #include "report/gather/steps.h"
 
 static void group_names(lf_figure *f, const lf_summary *s) {
-    for (int64_t g = 0; g < s->n_groups && !f->failed; g++) {
-        char *label = lf_group_label(&s->groups[g]);
-        if (label)
-            lf_figure_series(f, label);
-        else
-            f->failed = true;
-        lf_free(label);
-    }
+    for (int64_t g = 0; g < s->n_groups && !f->failed; g++) lf_group_series(f, &s->groups[g]);
 }
 
 /* ---- curves ---- */

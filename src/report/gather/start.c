@@ -42,6 +42,10 @@ bool lf_start_is_plain(const cJSON *start) {
 
 const char *lf_start_title(const cJSON *start) { return cJSON_GetStringValue(member(start, "title")); }
 
+const char *lf_start_place(double position) {
+    return position == 0 ? "PiSSA" : position == 0.5 ? "middle" : position == 1 ? "MiLoRA" : NULL;
+}
+
 const char *lf_start_own_curve(const cJSON *start) {
     return cJSON_IsTrue(member(start, "plain")) ? NULL : cJSON_GetStringValue(member(start, "name"));
 }

@@ -19,6 +19,8 @@ bool lf_start_varies(const cJSON *start);
 bool lf_start_is_plain(const cJSON *start);
 /* What people call it: "PiSSA", "position 0.5"; NULL: the files do not say. */
 const char *lf_start_title(const cJSON *start);
+/* The name that a block taken as it is has at some positions: "PiSSA" at 0, "middle" at 0.5, "MiLoRA" at 1; NULL. */
+const char *lf_start_place(double position);
 /* The name of a start that is a curve of its own over the position; NULL: it takes the block as it is, as others do at
  * other positions. */
 const char *lf_start_own_curve(const cJSON *start);

@@ -27,18 +27,38 @@ static void note_seeds(lf_telling *t, int64_t pairs) {
     note(t, &text);
 }
 
+/* The best rate of a group is `rate`, the last one to its side, +1 or -1. */
+static bool is_at_edge(const lf_telling *t, const lf_cohort *g, double rate, int side) {
+    if (g->family != t->family || !g->at_edge || t->s->cells[g->best].learning_rate != rate) return false;
+    return (g->best == g->cells[g->n_cells - 1]) == (side > 0);
+}
+
+/* One note for all whose best rate is the same. */
+static void note_edge(lf_telling *t, int64_t first, double rate, int side) {
+    const lf_cohort *g = t->s->groups;
+    int64_t n = 0, put = 0;
+    lf_string text = {0};
+    for (int64_t i = 0; i < first; i++)
+        if (is_at_edge(t, &g[i], rate, side)) return; /* was said */
+    for (int64_t i = first; i < t->s->n_groups; i++) n += is_at_edge(t, &g[i], rate, side);
+    lf_string_add(&text, "The best learning rate of");
+    for (int64_t i = first; i < t->s->n_groups; i++) {
+        if (!is_at_edge(t, &g[i], rate, side)) continue;
+        lf_string_add(&text, "%s", put == 0 ? " " : put + 1 == n ? " and " : ", ");
+        lf_put_title(t, &text, &g[i]);
+        put++;
+    }
+    lf_string_add(&text, ", %.6g, is the %s that was tried: a %s one may be better.", rate,
+                  side > 0 ? "largest" : "smallest", side > 0 ? "larger" : "smaller");
+    note(t, &text);
+}
+
 static void note_edges(lf_telling *t) {
     for (int64_t i = 0; i < t->s->n_groups; i++) {
         const lf_cohort *g = &t->s->groups[i];
         if (g->family != t->family || !g->at_edge) continue;
-        lf_string text = {0};
         const bool largest = g->best == g->cells[g->n_cells - 1];
-        lf_string_add(&text, "The best learning rate of ");
-        lf_put_title(t, &text, g);
-        lf_string_add(&text, ", %.6g, is the %s that was tried: a %s one may be better.",
-                      t->s->cells[g->best].learning_rate, largest ? "largest" : "smallest",
-                      largest ? "larger" : "smaller");
-        note(t, &text);
+        note_edge(t, i, t->s->cells[g->best].learning_rate, largest ? 1 : -1);
     }
 }
 

@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "report/gather/gather.h"
+#include "report/page/html_names.h"
 #include "report/page/html_parts.h"
 #include "report/page/report.h"
 
@@ -63,6 +64,9 @@ static lf_status pictures(FILE *f, const page *p, lf_err *err) {
         const char *name, *title, *caption;
     } all[] = {
         {"curves", "Curves", "What was learned and what was forgotten over the steps of training."},
+        {"training", "Training",
+         "The loss in training and on evaluation data, the learning rate, and the norm of the gradients before they "
+         "are clipped."},
         {"confusion", "Confusion", "A row is what is right, a column what was said; the darker, the larger its share."},
         {"spectrum", "Spectrum",
          "Singular values of the adapted weights, and the components that the adapter starts from."},
@@ -176,8 +180,8 @@ static void confusion(FILE *f, const char *run) {
 }
 
 static lf_status write_page(FILE *f, const page *p, lf_err *err) {
-    char *config = lf_path_join(p->run, "config.json");
-    lf_html_begin(f, "lora-ft run");
+    char *config = lf_path_join(p->run, "config.json"), *subject = lf_page_subject(p->config);
+    lf_html_begin(f, subject && subject[0] ? subject : "lora-ft run");
     if (p->results)
         cards(f, p->results);
     else
@@ -188,7 +192,8 @@ static lf_status write_page(FILE *f, const page *p, lf_err *err) {
     if (p->results) {
         confusion(f, p->run);
         fputs("<h2>Results</h2>\n", f);
-        lf_html_object(f, p->results, NULL);
+        lf_html_figures(f, p->results);
+        lf_html_made(f, (const cJSON *const[]){p->results}, 1);
     }
     fputs("<h2>Configuration</h2>\n", f);
     lf_html_object(f, p->config, NULL);
@@ -196,6 +201,7 @@ static lf_status write_page(FILE *f, const page *p, lf_err *err) {
     lf_html_command(
         f, (const char *const[]){"lora-ft", "train", "--config", config ? config : "", "--output_dir", "DIR", NULL});
     lf_html_end(f);
+    lf_free(subject);
     lf_free(config);
     return rc;
 }

@@ -11,6 +11,7 @@
 #include "config/config.h"
 #include "report/figure/pictures.h"
 #include "report/gather/start.h"
+#include "report/page/html_names.h"
 #include "report/page/html_parts.h"
 
 enum { OPEN_ROWS = 60 }; /* a longer table is folded, but on the page */
@@ -207,20 +208,47 @@ static void verdict_section(FILE *f, const lf_verdict *v) {
     fputs("</div>\n", f);
 }
 
+/* What all runs are of, where they are of one. */
+static lf_status begin_page(FILE *f, const lf_gathered *g, lf_err *err) {
+    static const char *const keys[] = {"model", "init_model", "train_data"};
+    bool one = true;
+    for (int64_t k = 0; k < g->n_swept; k++)
+        for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) one = one && strcmp(g->swept[k], keys[i]) != 0;
+    char *subject = one && g->n_runs ? lf_page_subject(g->runs[0].config) : lf_strdup("");
+    char *title =
+        subject ? lf_format("%s%s%lld runs compared", subject, subject[0] ? ": " : "", (long long)g->n_runs) : NULL;
+    if (title) lf_html_begin(f, title);
+    const lf_status rc = title ? LF_OK : lf_no_memory(err, "%s", g->dir);
+    lf_free(title);
+    lf_free(subject);
+    return rc;
+}
+
+static lf_status made(FILE *f, const lf_gathered *g, lf_err *err) {
+    const cJSON **results = lf_calloc((size_t)g->n_runs + 1, sizeof *results);
+    int64_t n = 0;
+    if (!results) return lf_no_memory(err, "%s", g->dir);
+    for (int64_t i = 0; i < g->n_runs; i++)
+        if (g->runs[i].results) results[n++] = g->runs[i].results;
+    lf_html_made(f, results, n);
+    lf_free(results);
+    return LF_OK;
+}
+
 static lf_status write_page(FILE *f, const lf_summary *s, const lf_verdict *verdicts, int64_t n_verdicts,
                             const lf_picture *pictures, int n, lf_err *err) {
-    lf_html_begin(f, "lora-ft comparison of runs");
+    lf_status rc = begin_page(f, s->from, err);
+    if (rc) return rc;
     for (int64_t i = 0; i < n_verdicts; i++) verdict_section(f, &verdicts[i]);
     cards(f, s);
     if (s->from->n_others)
         fprintf(f, "<p>%lld other run%s below this folder %s not of this sweep, and not shown.</p>\n",
                 (long long)s->from->n_others, s->from->n_others > 1 ? "s" : "", s->from->n_others > 1 ? "are" : "is");
-    lf_status rc = what_was_run(f, s->from, err);
-    if (rc) return rc;
+    if ((rc = made(f, s->from, err))) return rc;
     fputs("<h2>Summary</h2>\n", f);
     lf_html_groups(f, s);
     lf_html_choice(f, s);
-    if ((rc = pictures_section(f, s, pictures, n, err))) return rc;
+    if ((rc = pictures_section(f, s, pictures, n, err)) || (rc = what_was_run(f, s->from, err))) return rc;
     begin_fold(f, "All learning rates", s->n_cells);
     lf_html_all_cells(f, s);
     fputs("</details>\n", f);

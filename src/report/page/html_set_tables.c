@@ -74,7 +74,7 @@ static void group_cell(FILE *f, const lf_cohort *g) {
 
 static void rate_cell(FILE *f, double rate) {
     char text[40];
-    lf_plot_number(text, sizeof text, rate);
+    lf_plot_rate(text, sizeof text, rate);
     fprintf(f, "<td class=\"n\">%s</td>", isfinite(rate) ? text : "");
 }
 
@@ -94,16 +94,26 @@ static bool is_measured(const lf_summary *s, int metric) {
     return lf_metric_index(s, s->from->yardstick->metrics[metric].name) == metric;
 }
 
-static void metric_columns(FILE *f, const lf_summary *s) {
-    const lf_metric *m = s->from->yardstick->metrics;
-    for (int i = 0; m[i].name; i++)
-        if (is_measured(s, i)) metric_column(f, &m[i], "");
+/* What decides, which a screen has room for; the rest; or all. */
+typedef enum part { SHOW_MAIN, SHOW_REST, SHOW_ALL } part;
+
+static bool is_shown(const lf_summary *s, int metric, part what) {
+    const lf_role role = s->from->yardstick->metrics[metric].role;
+    const bool decides =
+        role == LF_ROLE_GAIN || role == LF_ROLE_TEST_GAIN || role == LF_ROLE_COST || role == LF_ROLE_KEPT;
+    return is_measured(s, metric) && (what == SHOW_ALL || decides == (what == SHOW_MAIN));
 }
 
-static void metric_cells(FILE *f, const lf_summary *s, const lf_cell *c) {
+static void metric_columns(FILE *f, const lf_summary *s, part what) {
     const lf_metric *m = s->from->yardstick->metrics;
     for (int i = 0; m[i].name; i++)
-        if (is_measured(s, i)) sample_cell(f, c->metrics[i], &m[i], false);
+        if (is_shown(s, i, what)) metric_column(f, &m[i], "");
+}
+
+static void metric_cells(FILE *f, const lf_summary *s, const lf_cell *c, part what) {
+    const lf_metric *m = s->from->yardstick->metrics;
+    for (int i = 0; m[i].name; i++)
+        if (is_shown(s, i, what)) sample_cell(f, c->metrics[i], &m[i], false);
 }
 
 /* ---- groups ---- */
@@ -136,44 +146,64 @@ static extras extras_of(const lf_summary *s) {
     return e;
 }
 
-static void group_columns(FILE *f, const lf_summary *s, const extras *e) {
+static void group_columns(FILE *f, const lf_summary *s, const extras *e, part what) {
     const lf_metric *forgetting = forgetting_of(s), gain = gain_difference(s);
     lf_html_column(f, "method", false);
     lf_html_column(f, "best learning rate", true);
-    lf_html_column(f, "runs done", true);
+    if (what == SHOW_MAIN) {
+        lf_html_column(f, "runs done", true);
+        metric_columns(f, s, what);
+        if (e->at_equal && forgetting) metric_column(f, forgetting, "at equal gain, against the baseline: ");
+        return;
+    }
     if (e->gain) metric_column(f, &gain, "against the baseline: ");
     if (e->cost && forgetting) metric_column(f, forgetting, "against the baseline: ");
-    if (e->at_equal && forgetting) metric_column(f, forgetting, "at equal gain, against the baseline: ");
     if (e->matched && forgetting) metric_column(f, forgetting, "at the matched gain: ");
     if (e->volume) lf_html_column(f, "hypervolume", true);
-    metric_columns(f, s);
+    metric_columns(f, s, what);
+}
+
+static void runs_done(FILE *f, const lf_cell *c) {
+    fputs("<td class=\"n\">", f);
+    if (c) fprintf(f, "%lld of %lld", (long long)c->n_done, (long long)c->n_runs);
+    fputs("</td>", f);
+}
+
+static void group_row(FILE *f, const lf_summary *s, const lf_cohort *g, const extras *e, part what) {
+    const lf_metric *forgetting = forgetting_of(s), gain = gain_difference(s);
+    const lf_cell *c = lf_shown_cell(s, g), none = {.learning_rate = NAN};
+    fputs("<tr>", f);
+    group_cell(f, g);
+    rate_cell(f, c ? c->learning_rate : NAN);
+    if (what == SHOW_MAIN) {
+        runs_done(f, c);
+        metric_cells(f, s, c ? c : &none, what);
+        if (e->at_equal && forgetting) sample_cell(f, g->differences[LF_DIFFERS_MATCHED], forgetting, true);
+    } else {
+        if (e->gain) sample_cell(f, g->differences[LF_DIFFERS_GAIN], &gain, true);
+        if (e->cost && forgetting) sample_cell(f, g->differences[LF_DIFFERS_COST], forgetting, true);
+        if (e->matched && forgetting)
+            plain_cell(f, forgetting->scale != 1 ? "%.1f" : "%.4g", forgetting->scale * g->matched_cost);
+        if (e->volume) plain_cell(f, "%.4g", g->hypervolume);
+        metric_cells(f, s, c ? c : &none, what);
+    }
+    fputs("</tr>\n", f);
+}
+
+static void groups_table(FILE *f, const lf_summary *s, part what) {
+    const extras e = extras_of(s);
+    lf_html_table_begin(f);
+    group_columns(f, s, &e, what);
+    lf_html_rows(f);
+    for (int64_t i = 0; i < s->n_groups; i++) group_row(f, s, &s->groups[i], &e, what);
+    lf_html_table_end(f);
 }
 
 void lf_html_groups(FILE *f, const lf_summary *s) {
-    const lf_metric *forgetting = forgetting_of(s), gain = gain_difference(s);
-    const extras e = extras_of(s);
-    lf_html_table_begin(f);
-    group_columns(f, s, &e);
-    lf_html_rows(f);
-    for (int64_t i = 0; i < s->n_groups; i++) {
-        const lf_cohort *g = &s->groups[i];
-        const lf_cell *c = lf_shown_cell(s, g), none = {.learning_rate = NAN};
-        fputs("<tr>", f);
-        group_cell(f, g);
-        rate_cell(f, c ? c->learning_rate : NAN);
-        fputs("<td class=\"n\">", f);
-        if (c) fprintf(f, "%lld of %lld", (long long)c->n_done, (long long)c->n_runs);
-        fputs("</td>", f);
-        if (e.gain) sample_cell(f, g->differences[LF_DIFFERS_GAIN], &gain, true);
-        if (e.cost && forgetting) sample_cell(f, g->differences[LF_DIFFERS_COST], forgetting, true);
-        if (e.at_equal && forgetting) sample_cell(f, g->differences[LF_DIFFERS_MATCHED], forgetting, true);
-        if (e.matched && forgetting)
-            plain_cell(f, forgetting->scale != 1 ? "%.1f" : "%.4g", forgetting->scale * g->matched_cost);
-        if (e.volume) plain_cell(f, "%.4g", g->hypervolume);
-        metric_cells(f, s, c ? c : &none);
-        fputs("</tr>\n", f);
-    }
-    lf_html_table_end(f);
+    groups_table(f, s, SHOW_MAIN);
+    fputs("<details><summary>More figures of each</summary>\n", f);
+    groups_table(f, s, SHOW_REST);
+    fputs("</details>\n", f);
 }
 
 static void say_unchosen(FILE *f, const lf_summary *s, const lf_cohort *g) {
@@ -243,7 +273,7 @@ void lf_html_all_cells(FILE *f, const lf_summary *s) {
     lf_html_column(f, "runs done", true);
     lf_html_column(f, "diverged", true);
     lf_html_column(f, "", false);
-    metric_columns(f, s);
+    metric_columns(f, s, SHOW_ALL);
     lf_html_rows(f);
     for (int64_t i = 0; i < s->n_groups; i++)
         for (int64_t k = 0; k < s->groups[i].n_cells; k++) {
@@ -255,7 +285,7 @@ void lf_html_all_cells(FILE *f, const lf_summary *s) {
                     (long long)c->n_runs, (long long)c->n_diverged);
             fprintf(f, "<td class=\"mark\">%s%s%s</td>", c->best ? "best" : "", c->best && c->front ? ", " : "",
                     c->front ? "front" : "");
-            metric_cells(f, s, c);
+            metric_cells(f, s, c, SHOW_ALL);
             fputs("</tr>\n", f);
         }
     lf_html_table_end(f);

@@ -2,6 +2,7 @@
 #include "report/page/report.h"
 #include "report/figure/confusion.h"
 #include "report/figure/curves.h"
+#include "report/figure/training.h"
 
 #include <string.h>
 
@@ -22,9 +23,10 @@ static bool has(const char *run, const char *name) {
 /* A run that ended before its first line has no curves, but a page that says how it ended. */
 static lf_status report_run(const char *run, bool *drawn, lf_err *err) {
     const bool no_curves = !has(run, "metrics.jsonl");
-    bool squares;
+    bool squares, lines;
     *drawn = false;
     lf_status rc = no_curves ? LF_OK : lf_report_curves(run, drawn, err);
+    if (!rc && !no_curves) rc = lf_report_training(run, &lines, err);
     if (!rc) rc = lf_report_confusion(run, &squares, err);
     return rc ? rc : lf_report_html(run, err);
 }
