@@ -29,6 +29,14 @@ lf_status lf_label_form_take(lf_label_form *out, const cJSON *member, bool *take
                    key);
 }
 
+bool lf_data_names_labels(const cJSON *spec) {
+    static const char *const keys[] = {"label_field", "label_separator", "label_columns", "label_map"};
+    bool any = false;
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        any |= cJSON_GetObjectItemCaseSensitive(spec, keys[i]) != NULL;
+    return any;
+}
+
 bool lf_label_form_has(const lf_label_form *f, const char *column) {
     const cJSON *v;
     cJSON_ArrayForEach(v, f->columns) if (!strcmp(v->valuestring, column)) return true;

@@ -15,6 +15,8 @@ typedef struct lf_label_form {
 } lf_label_form;
 /* A member of a data set's specification: label_separator or label_columns. *taken false: another one. */
 lf_status lf_label_form_take(lf_label_form *out, const cJSON *member, bool *taken, const char *key, lf_err *err);
+/* Does a data set's specification say where its labels are, or what they are called? */
+bool lf_data_names_labels(const cJSON *spec);
 bool lf_label_form_has(const lf_label_form *f, const char *column); /* is it one of the columns? */
 /* What it points to becomes the arena's. False: out of memory. */
 bool lf_label_form_keep(lf_label_form *f, lf_arena *arena);

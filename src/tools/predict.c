@@ -10,6 +10,7 @@
 #include "base/string.h"
 #include "base/utf8.h"
 #include "data/class_names.h"
+#include "data/label_form.h"
 #include "eval/eval_internal.h"
 #include "tools/common.h"
 #include "tools/predictions.h"
@@ -151,17 +152,26 @@ static lf_status take_numbers(lf_dataset *d, const lf_classifier *head, lf_err *
     return rc;
 }
 
+/* Pictures whose labels are asked for: they are the model's. */
+static lf_status open_named(lf_predictions *p, lf_dataset **out, const lf_dataset_opts *labelled,
+                            const lf_classifier *head, lf_err *err) {
+    const lf_status rc = lf_open_labelled(out, labelled, head->labels, head->n_labels, err);
+    if (!rc) p->how = lf_predicted_pictures(lf_dataset_several(*out));
+    return rc;
+}
+
 /* The pictures, with their labels where they have true ones. */
 static lf_status open_pictures(lf_predictions *p, lf_dataset **out, const lf_dataset_opts *opts,
                                const lf_classifier *head, lf_err *err) {
-    const lf_status rc = lf_dataset_open(out, opts, err);
-    if (rc) return rc;
     lf_dataset_opts labelled = *opts;
     lf_dataset *d = NULL;
     lf_err ignored = {0};
     labelled.unlabelled = false;
     labelled.problem_known = true;
     labelled.problem = head->problem;
+    if (lf_data_names_labels(opts->spec)) return open_named(p, out, &labelled, head, err);
+    const lf_status rc = lf_dataset_open(out, opts, err);
+    if (rc) return rc;
     const lf_log_level was = lf_log_set_level(LF_LOG_QUIET); /* what is left out was said */
     const lf_status has_none = lf_dataset_open(&d, &labelled, &ignored);
     lf_log_set_level(was);

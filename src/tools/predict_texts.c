@@ -9,6 +9,7 @@
 #include "base/csv.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "data/label_form.h"
 #include "task/language.h"
 #include "tools/input.h"
 #include "tools/predictions.h"
@@ -172,14 +173,6 @@ static lf_status match_labels(lf_text_dataset *d, const char *key, const lf_clas
                    lf_text_dataset_path(d), (long long)lf_text_dataset_width(d), (long long)head->n_labels);
 }
 
-static bool names_labels(const cJSON *spec) {
-    static const char *const keys[] = {"label_field", "label_separator", "label_columns"};
-    bool any = false;
-    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
-        any |= cJSON_GetObjectItemCaseSensitive(spec, keys[i]) != NULL;
-    return any;
-}
-
 /* The same data with their labels, if they have some that the head knows. Where a field is named for them, they must.
  */
 static lf_status look_for_labels(opened *o, const lf_text_dataset_opts *opts, const lf_config *cfg,
@@ -193,7 +186,7 @@ static lf_status look_for_labels(opened *o, const lf_text_dataset_opts *opts, co
     how.problem_known = true;
     how.problem = head->problem;
     with.labelling = &how;
-    const bool asked = how.label_field || names_labels(opts->spec);
+    const bool asked = how.label_field || lf_data_names_labels(opts->spec);
     const lf_log_level was = lf_log_set_level(LF_LOG_QUIET); /* what there is to say of the texts was said */
     lf_status rc = lf_text_dataset_open(&d, &with, &why);
     if (!rc) rc = match_labels(d, opts->key, head, &why);

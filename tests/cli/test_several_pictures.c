@@ -107,6 +107,18 @@ static void test_eval_and_predict(void **state) {
          "true}");
     must(run("predict --model $M --adapter several/adapter --data base --threads 1 --top_k 1 2>/dev/null"), 0);
     assert_null(strstr(output, "true_labels")); /* folders of other names */
+    /* where it is said where the labels are, they are read, and are classes that the model knows */
+    must(run("predict --model $M --adapter several/adapter --data '{\"path\": \"other-columns\", \"label_columns\": "
+             "[\"blue\", \"green\", \"red\"]}' --threads 1 --top_k 1 2>/dev/null"),
+         0);
+    said("\"true_labels\": [\"blue\", \"green\", \"red\"], \"right\": true}");
+    must(run("predict --model $M --adapter several/adapter --data '{\"path\": \"other-columns\", \"label_columns\": "
+             "[\"blue\", \"red\"]}' --threads 1 --top_k 1 2>/dev/null"),
+         0);
+    must(run("predict --model $M --adapter several/adapter --data '{\"path\": \"other-columns\", \"label_field\": "
+             "\"colour\"}' --threads 1"),
+         3);
+    said("'label_field' is 'colour'");
 }
 
 /* What is merged is a classifier of several labels, as transformers has it; its head is the base of the next run. */
