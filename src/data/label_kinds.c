@@ -219,6 +219,7 @@ static lf_status make_classes(lf_label_reader *r, lf_err *err) {
 }
 
 lf_status lf_label_reader_take(lf_label_reader *r, const lf_problem *known, lf_labels **out, lf_err *err) {
+    if (r->wrote_lists) lf_info("%s: labels in brackets are read as lists of classes, or of numbers", r->path);
     r->out->problem = known ? *known : problem_of(r);
     const lf_status rc = r->out->problem == LF_REGRESSION ? make_numbers(r, err) : make_classes(r, err);
     if (rc) return rc;

@@ -118,11 +118,18 @@ static lf_status add_list(lf_label_reader *r, const cJSON *list, lf_err *err) {
 }
 
 static lf_status add_written_list(lf_label_reader *r, const char *text, lf_err *err) {
-    char name[600];
     cJSON *list = NULL;
-    lf_status rc =
-        lf_json_parse(&list, text, strlen(text), r->name_of(r->data, r->out->sets.n, name, sizeof name), err);
-    if (!rc) rc = add_list(r, list, err);
+    lf_err why = {0};
+    const lf_status parsed = lf_json_parse(&list, text, strlen(text), "it", &why);
+    if (parsed == LF_ENOMEM) return lf_label_reader_full(r, err);
+    if (parsed) {
+        char found[400];
+        snprintf(found, sizeof found, "%.80s (%.300s)", text, why.message);
+        return lf_label_reader_bad(r, r->out->sets.n, err,
+                                   "a list as JSON, as which labels in brackets are read ([\"cat\", \"dog\"])", found);
+    }
+    r->wrote_lists = true;
+    const lf_status rc = add_list(r, list, err);
     cJSON_Delete(list);
     return rc;
 }

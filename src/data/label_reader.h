@@ -20,6 +20,7 @@ typedef struct lf_label_reader {
     lf_labels *out;
     bool fixed;           /* the names are there before, in their order */
     bool lists;           /* some example has a list, a separator, or columns */
+    bool wrote_lists;     /* some example's list was a text in brackets */
     lf_label_table table; /* of out->names */
     int64_t names_room, ids_room, begin_room;
     lf_string atom;
