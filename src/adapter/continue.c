@@ -72,9 +72,6 @@ lf_status lf_continue_check(const lf_adapter_file *from, const lf_match *match, 
     if (!rc && use_rslora != from->config.use_rslora)
         rc = lf_fail(err, LF_EUSAGE, "use_rslora: is %s in the adapter in %s, which training is to go on with",
                      from->config.use_rslora ? "true" : "false", from->dir);
-    if (!rc && lf_peft_holds_B(from))
-        lf_info("%s: its lora_B stayed as it began (init_lora_weights mica); from here on it is trained like lora_A",
-                from->dir);
     if (!rc && cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(from->facts, "delta_form")))
         lf_info("%s: began from singular components; what it holds is a plain LoRA of twice the rank, and all of it is "
                 "trained",
@@ -208,13 +205,13 @@ static lf_status check_init(const lf_config *cfg, lf_err *err) {
 
 /* They would be trained apart. */
 static lf_status check_ties(const lf_config *cfg, const lf_adapter_file *f, lf_err *err) {
-    bool ends = false;
-    for (int64_t i = 0; i < f->n_entries; i++) ends = ends || f->entries[i].of_embedding;
-    if (!f->config.ensure_weight_tying || !ends) return LF_OK;
+    bool shared = f->ties_saved;
+    for (int64_t i = 0; i < f->n_entries; i++) shared = shared || f->entries[i].of_embedding;
+    if (!f->config.ensure_weight_tying || !shared) return LF_OK;
     return lf_cfg_fail(
         cfg, LF_continue_from, err,
-        "%s: key 'ensure_weight_tying' is true: embedding and output layer share their factors, which training "
-        "here would not keep so; merge the adapter (lora-ft merge) and start from the merged model",
+        "%s: key 'ensure_weight_tying' is true: embedding and output layer share their factors, or are saved as one, "
+        "which training here would not keep so; merge the adapter (lora-ft merge) and start from the merged model",
         f->config_path);
 }
 

@@ -120,6 +120,7 @@ static lf_status take_head(lf_adapter_file *f, const lf_st_tensor *t, const char
 static lf_status list_tied(lf_adapter_file *f, const char *module, lf_err *err) {
     cJSON *names = cJSON_GetObjectItemCaseSensitive(f->config.json, "modules_to_save"),
           *name = cJSON_CreateString(module);
+    f->ties_saved = true;
     if (name && cJSON_AddItemToArray(names, name)) return LF_OK;
     cJSON_Delete(name);
     return lf_no_memory(err, "reading the adapter %s", f->dir);

@@ -167,6 +167,8 @@ static void test_contradictions_are_refused(void **state) {
         {"--continue_from base/adapter --bias all", "key 'bias' (on the command line): expected \"none\"", 2},
         {"--continue_from unwritten", "\"pissa\" subtracts its start", 3},
         {"--continue_from base/adapter --output_dir base --overwrite_output_dir", "would write over its own", 2},
+        {"--continue_from " LF_TEST_DIR "/golden/variants/lm-qwen2-saved_tied", "key 'ensure_weight_tying' is true", 2},
+        {"--continue_from " LF_TEST_DIR "/golden/variants/lm-llama3-ends_tied", "key 'ensure_weight_tying' is true", 2},
     };
     must(PLAIN "--r 3 --max_steps 1 --output_dir base", 0);
     must(PLAIN "--r 3 --max_steps 1 --target_modules q_proj --output_dir some", 0);

@@ -159,6 +159,51 @@ static void test_targets(void **state) {
     each_available("fp32", names, 1, check_targets);
 }
 
+/* ---- parameters that nothing is made of ---- */
+
+/* Saved with their module, as PEFT wants it, and not trained: they stay what the base has, and carry no gradient. */
+static void check_idle(const char *name, const lf_kernels *k) {
+    fixture f;
+    lf_adapter *a;
+    lf_adapter_opts opts;
+    lf_safetensors *st;
+    char *dir = scratch(), path[600];
+    int n_idle = 0, n_used = 0;
+    open_model(&f, name, k, LF_LOAD_FROZEN);
+    lf_config *cfg = config_for("true", NULL);
+    OK(lf_config_set(cfg, "modules_to_save", "embeddings", &err));
+    OK(lf_adapter_opts_read(&opts, cfg, &err));
+    OK(lf_adapter_new(&a, &f.model->nn, &opts, &err));
+    OK(lf_adapter_save(a, &f.model->nn, dir, &(lf_adapter_facts){.base_path = name}, &err));
+    snprintf(path, sizeof path, "%s/adapter_model.safetensors", dir);
+    OK(lf_safetensors_open(&st, path, &err));
+    for (int64_t i = 0; i < f.model->nn.n_params; i++) {
+        const lf_param *p = f.model->nn.params[i];
+        if (!lf_nn_is_beside(&f.model->nn, p)) continue;
+        snprintf(path, sizeof path, "base_model.model.%s", p->name);
+        const lf_st_tensor *t = lf_safetensors_find(st, path);
+        if (!t) fail_msg("%s: '%s' is not in the adapter", name, path);
+        if ((p->use == LF_PARAM_IDLE) != (p->tensor.grad == NULL)) fail_msg("%s: %s and its gradient", name, p->name);
+        n_idle += p->use == LF_PARAM_IDLE;
+        n_used += p->use != LF_PARAM_IDLE;
+        const lf_st_tensor *base = lf_safetensors_find(f.model->weights, p->file_name);
+        if (p->use == LF_PARAM_IDLE)
+            assert_true(base && base->size == t->size && !memcmp(base->data, t->data, t->size));
+    }
+    assert_true(n_idle == 1 && n_used >= 4); /* a mask token; a class token, positions, a projection and its bias */
+    lf_safetensors_close(st);
+    lf_adapter_free(a);
+    lf_config_free(cfg);
+    OK(lf_remove_tree(dir, &err));
+    close_case(&f);
+}
+
+static void test_idle(void **state) {
+    (void)state;
+    static const char *const names[] = {"dinov2-tiny", "dinov2-registers"};
+    each_available("fp32", names, 2, check_idle);
+}
+
 /* ---- all weights trained ---- */
 
 /* What a classifier does not use: of SigLIP's pooling head and CLIP's last norm nothing is learned. */
@@ -287,8 +332,9 @@ static void test_prepared_size(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_written), cmocka_unit_test(test_towers),
-                                       cmocka_unit_test(test_targets), cmocka_unit_test(test_all_trained),
-                                       cmocka_unit_test(test_refused), cmocka_unit_test(test_prepared_size)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_written),      cmocka_unit_test(test_towers),
+                                       cmocka_unit_test(test_targets),      cmocka_unit_test(test_idle),
+                                       cmocka_unit_test(test_all_trained),  cmocka_unit_test(test_refused),
+                                       cmocka_unit_test(test_prepared_size)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
