@@ -202,6 +202,7 @@ static void test_the_best_evaluation(void **state) {
         else
             assert_null(strstr(output, "no evaluation forgot"));
     }
+    must(run_shell(text("grep -q 'chose nothing; 16 others chose' %s/best0/report.html", root)), 0);
     /* what stops early waits for the same */
     must(run(CHOOSE "--metric_for_best_model retention --early_stopping_patience 2 --output_dir early"), 0);
     assert_true(result("early", "steps") == best_line("best0", "selection_retention", false, NAN) + 2);
@@ -239,6 +240,26 @@ static void test_goes_on(void **state) {
     assert_true(result("more", "base_before") == result("whole", "base_before"));
 }
 
+/* At a rate that no model stands; 33 examples are enough to say so. */
+static void test_collapsed(void **state) {
+    (void)state;
+    static const char sweep[] =
+        "sweep --model $M --threads 1 --r 4 --max_steps 4 --eval_strategy no --save_strategy no "
+        "--per_device_train_batch_size 8 --train_data data/train --eval_data data/train "
+        "--sweep '{\"learning_rate\": [3e-2, 100]}' --output_dir sweep ";
+    must(run("%s2>log", sweep), 0);
+    said("2 runs, 1 done, 1 collapsed");
+    said("collapsed: runs/learning_rate=100: on the new task no better than a guess");
+    must(run_shell(text("grep -q 'learning_rate=100 collapsed in .*no better than a guess' %s/log", root)), 0);
+    must(run("report --run sweep --json 2>log"), 0);
+    said("\"done\": 1, \"collapsed\": 1, \"diverged\": 0");
+    must(run_shell(
+             text("grep -q 'This run collapsed:' %s/sweep/runs/learning_rate=100/report.html && ! grep -q 'This run "
+                  "collapsed' %s/sweep/runs/learning_rate=0.03/report.html",
+                  root, root)),
+         0);
+}
+
 static void test_choosing_mistakes(void **state) {
     (void)state;
     static const struct {
@@ -265,8 +286,9 @@ static void test_choosing_mistakes(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_data_seed_draws), cmocka_unit_test(test_a_run_without_data_seed),
-        cmocka_unit_test(test_halves),          cmocka_unit_test(test_the_best_evaluation),
-        cmocka_unit_test(test_goes_on),         cmocka_unit_test(test_choosing_mistakes)};
+        cmocka_unit_test(test_data_seed_draws),  cmocka_unit_test(test_a_run_without_data_seed),
+        cmocka_unit_test(test_halves),           cmocka_unit_test(test_the_best_evaluation),
+        cmocka_unit_test(test_goes_on),          cmocka_unit_test(test_collapsed),
+        cmocka_unit_test(test_choosing_mistakes)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "report/gather/collapsed.h"
 #include "report/gather/gather.h"
 #include "report/page/html_names.h"
 #include "report/page/html_parts.h"
@@ -30,6 +31,22 @@ static void how_base_is_judged(FILE *f, const cJSON *results) {
         fputs("<p>The model has no head of its own, so its base task is judged by the nearest neighbours of its "
               "features, before and after.</p>\n",
               f);
+}
+
+/* What is chosen by forgetting is chosen on examples of their own. */
+static void what_chose(FILE *f, const cJSON *results) {
+    const cJSON *chose = cJSON_GetObjectItemCaseSensitive(results, "selection_samples");
+    if (cJSON_IsNumber(chose))
+        fprintf(f,
+                "<p>Forgetting and retention are of examples of the base's task that chose nothing; "
+                "%.0f others chose.</p>\n",
+                chose->valuedouble);
+}
+
+static void collapse(FILE *f, const cJSON *results) {
+    int n;
+    const char *how = lf_collapsed_how(results, lf_yardstick_in(results, &n));
+    if (how) fprintf(f, "<p class=\"bad\"><b>This run collapsed:</b> %s.</p>\n", how);
 }
 
 /* The results that the tool exists for, in front of all others. */
@@ -186,8 +203,10 @@ static lf_status write_page(FILE *f, const page *p, lf_err *err) {
         cards(f, p->results);
     else
         ending(f, p->error);
+    if (p->results) collapse(f, p->results);
     start(f, p->results ? p->results : p->error);
     how_base_is_judged(f, p->results);
+    what_chose(f, p->results);
     const lf_status rc = config ? pictures(f, p, err) : lf_no_memory(err, "%s", p->run);
     if (p->results) {
         confusion(f, p->run);
