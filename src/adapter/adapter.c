@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "adapter/calibrate.h"
 #include "adapter/peft_file.h"
 #include "adapter/targets.h"
 #include "base/log.h"
@@ -59,14 +60,19 @@ lf_status lf_lora_add_magnitude(lf_nn *nn, lf_module *m, bool trained, lf_err *e
 }
 
 lf_status lf_lora_attach(lf_nn *nn, lf_module *m, int64_t r, double scaling, double dropout, bool trained,
-                         bool residual, lf_err *err) {
+                         lf_init_form form, lf_err *err) {
+    const bool residual = form == LF_FORM_SUBTRACTED, held = form == LF_FORM_HELD;
     assert(nn->k->dtype == LF_F32);
     lf_lora *l = lf_arena_alloc(nn->arena, sizeof *l);
     if (!l) goto no_memory;
     const bool table = m->kind == LF_MODULE_EMBEDDING; /* whose input is ids: there is nothing to drop */
-    *l = (lf_lora){.r = r, .scaling = scaling, .dropout = table ? 0 : dropout, .padding = table ? m->padding : -1};
+    *l = (lf_lora){.r = r,
+                   .scaling = scaling,
+                   .dropout = table ? 0 : dropout,
+                   .padding = table ? m->padding : -1,
+                   .B_is_held = held};
     if (!factor(nn, &l->A, r, m->in, trained, &l->A0, residual) ||
-        !factor(nn, &l->B, m->out, r, trained, &l->B0, residual))
+        !factor(nn, &l->B, m->out, r, trained && !held, &l->B0, residual))
         goto no_memory;
     m->lora = l;
     return LF_OK;
@@ -96,12 +102,12 @@ lf_status lf_adapter_keep_lists(lf_adapter *a, const cJSON *rank_pattern, const 
     return lf_no_memory(err, "rank_pattern, alpha_pattern and modules_to_save");
 }
 
-static lf_status attach_all(lf_adapter *a, lf_err *err) {
+static lf_status attach_all(lf_adapter *a, lf_init_form form, lf_err *err) {
     lf_lora_detach_all(a->nn);
     for (int64_t i = 0; i < a->match.count; i++) {
         const lf_match *m = &a->match;
         const double scaling = lf_lora_scaling(m->alpha[i], m->r[i], a->use_rslora);
-        lf_status rc = lf_lora_attach(a->nn, m->modules[i], m->r[i], scaling, a->lora_dropout, true, a->residual, err);
+        lf_status rc = lf_lora_attach(a->nn, m->modules[i], m->r[i], scaling, a->lora_dropout, true, form, err);
         if (!rc && a->use_dora) rc = lf_lora_add_magnitude(a->nn, m->modules[i], true, err);
         if (rc) return rc;
     }
@@ -115,6 +121,8 @@ typedef struct start {
     const lf_adapter_opts *o;
     const lf_init *init;
     lf_decompositions *cache; /* NULL: none */
+    lf_calibration *found;    /* of the modules that are started now; NULL: the start reads no data */
+    int64_t first;            /* the first of them */
     int64_t *streams;         /* number of each selected module in the table */
     lf_init_report *reports;
     lf_err *errors;
@@ -130,7 +138,7 @@ static lf_status start_module(start *s, int64_t i, lf_err *err) {
     lf_lora *l = m->lora;
     float *W = NULL;
     lf_status rc;
-    if (s->init->residual) {
+    if (s->init->reads != LF_READS_NOTHING) {
         W = lf_aligned_alloc((size_t)(m->out * m->in) * sizeof *W);
         if (!W) return lf_no_memory(err, "the weight of %s", m->name);
         if ((rc = lf_nn_weight(s->a->nn, m, W, err))) {
@@ -151,20 +159,23 @@ static lf_status start_module(start *s, int64_t i, lf_err *err) {
                               .seed = s->o->seed,
                               .stream = (uint64_t)s->streams[i],
                               .stored = lf_decompositions_weight(W ? s->cache : NULL, W, m->out, m->in),
-                              .from = from};
-    lf_init_fill *fill = m->kind == LF_MODULE_EMBEDDING && !s->init->residual && !from ? lf_init_table : s->init->fill;
+                              .from = from,
+                              .seen = lf_calibration_seen(s->found, m)};
+    const bool knows_nothing = s->init->form == LF_FORM_ZERO && s->init->reads == LF_READS_NOTHING && !from;
+    lf_init_fill *fill = m->kind == LF_MODULE_EMBEDDING && knows_nothing ? lf_init_table : s->init->fill;
     rc = fill(&in, l->A.data, l->B.data, &s->reports[i], err);
     if (!rc && from && from->magnitude)
         lf_to_f32(l->magnitude.data, from->magnitude->data, from->magnitude->dtype, m->out);
     lf_aligned_free(W);
-    if (rc || !s->init->residual) return rc;
+    if (rc || !s->a->residual) return rc;
     memcpy(l->A0, l->A.data, (size_t)l->A.numel * sizeof(float));
     memcpy(l->B0, l->B.data, (size_t)l->B.numel * sizeof(float));
     return LF_OK;
 }
 
-static void start_one(void *context, int64_t i) {
+static void start_one(void *context, int64_t of_these) {
     start *s = context;
+    const int64_t i = s->first + of_these;
     if (atomic_load(&s->failed) || lf_interrupted()) return;
     if (start_module(s, i, &s->errors[i])) atomic_store(&s->failed, true);
     const int64_t done = (int64_t)atomic_fetch_add(&s->done, 1) + 1;
@@ -195,6 +206,26 @@ static void warn_of_dead(const start *s) {
             (long long)s->reports[first].n_dead, (long long)s->a->match.r[first]);
 }
 
+/* Modules first .. first+n-1. */
+static lf_status start_these(start *s, int64_t n, lf_err *err) {
+    lf_parallel_for(n, start_one, s);
+    return first_error(s, err);
+}
+
+/* As many modules at a time as memory is meant for. */
+static lf_status start_calibrated(start *s, lf_err *err) {
+    const lf_match *match = &s->a->match;
+    lf_status rc = LF_OK;
+    for (int64_t n; !rc && s->first < match->count; s->first += n) {
+        n = match->count - s->first;
+        rc = lf_calibration_collect(&s->found, match->modules + s->first, &n, s->init->reads, s->o->calibrate, err);
+        if (!rc) rc = start_these(s, n, err);
+        lf_calibration_free(s->found);
+        s->found = NULL;
+    }
+    return rc;
+}
+
 static lf_status run(start *s, lf_err *err) {
     const lf_nn *nn = s->a->nn;
     const int64_t n = s->a->match.count;
@@ -203,8 +234,7 @@ static lf_status run(start *s, lf_err *err) {
     char what[64];
     snprintf(what, sizeof what, "starting adapters (%.32s)", s->o->init);
     lf_progress_begin(&s->progress, what, n);
-    lf_parallel_for(n, start_one, s);
-    const lf_status rc = first_error(s, err);
+    const lf_status rc = lf_init_reads_data(s->init) ? start_calibrated(s, err) : start_these(s, n, err);
     lf_progress_end(&s->progress, "");
     return rc;
 }
@@ -252,7 +282,8 @@ static lf_status start_all(lf_adapter *a, const lf_adapter_opts *o, const lf_ini
         rc = lf_no_memory(err, "the adapters' start");
         goto out;
     }
-    if (init->residual && (rc = lf_decompositions_open(&s.cache, o->decomposition_cache, err))) goto out;
+    if (init->reads == LF_READS_COMPONENTS && (rc = lf_decompositions_open(&s.cache, o->decomposition_cache, err)))
+        goto out;
     if ((rc = lf_decompositions_lock(s.cache, err)) || (rc = run(&s, err))) goto out;
     a->init_seconds = lf_now() - began;
     if (!(a->start = lf_start_to_json(o, init, s.reports, a->match.count))) {
@@ -277,11 +308,15 @@ static lf_status check_dora(const lf_adapter *a, const lf_adapter_opts *o, const
         const lf_status rc = lf_lora_check_dora(a->match.modules[i], "the configuration", err);
         if (rc) return rc;
     }
-    if (init->residual)
-        return lf_fail(err, LF_EUSAGE,
-                       "use_dora: cannot be combined with init_lora_weights %s, which subtracts its start; expected "
-                       "true, kaiming or gaussian",
-                       o->init);
+    if (!lf_init_has_zero_B(init)) {
+        char others[256];
+        lf_init_list(others, sizeof others, lf_init_has_zero_B);
+        return lf_fail(
+            err, LF_EUSAGE,
+            "use_dora: cannot be combined with init_lora_weights %s, whose B does not begin at zero; expected "
+            "one of true, %s",
+            o->init, others);
+    }
     if (o->lora_dropout > 0)
         return lf_fail(
             err, LF_EUSAGE,
@@ -292,16 +327,17 @@ static lf_status check_dora(const lf_adapter *a, const lf_adapter_opts *o, const
 }
 
 static lf_status check_start(const lf_adapter *a, const lf_adapter_opts *o, const lf_init *init, lf_err *err) {
-    const lf_status why = check_dora(a, o, init, err);
+    lf_status why = check_dora(a, o, init, err);
+    if (!why && lf_init_reads_data(init)) why = lf_calibration_check(a->match.modules, a->match.count, o, err);
     if (why) return why;
-    if (init->residual && o->use_rslora && (a->rank_pattern || a->alpha_pattern))
+    if (a->residual && o->use_rslora && (a->rank_pattern || a->alpha_pattern))
         return lf_fail(err, LF_EUSAGE,
                        "use_rslora: with init_lora_weights %s it cannot be combined with rank_pattern or alpha_pattern "
                        "(PEFT refuses "
                        "it too); leave out one of them, and set lora_alpha accordingly",
                        o->init);
-    for (int64_t i = 0; init->block == LF_BLOCK_KEY && o->position.kind == LF_POSITION_INDEX && i < a->match.count;
-         i++) {
+    const bool indexed = lf_init_is_positioned(init) && o->position.kind == LF_POSITION_INDEX;
+    for (int64_t i = 0; indexed && i < a->match.count; i++) {
         const lf_module *m = a->match.modules[i];
         const int64_t n = m->out < m->in ? m->out : m->in;
         int64_t s;
@@ -327,12 +363,13 @@ static lf_status make(lf_adapter **out, lf_nn *nn, const lf_adapter_opts *o, con
                       .use_dora = o->use_dora,
                       .bias = lf_bias_named(o->bias),
                       .vocabulary = o->vocabulary,
-                      .residual = init->residual};
+                      .residual = init->form == LF_FORM_SUBTRACTED,
+                      .held = init->form == LF_FORM_HELD};
     if ((rc = lf_match_modules(&a->match, nn, o, err)) ||
         (rc = lf_adapter_keep_lists(a, o->rank_pattern, o->alpha_pattern, o->modules_to_save, err)) ||
         (rc = lf_beside_list_vocabulary(a, o->from, err)) ||
         (o->from && (rc = lf_continue_check(o->from, &a->match, o->use_rslora, err))) ||
-        (rc = check_start(a, o, init, err)) || (rc = attach_all(a, err)) ||
+        (rc = check_start(a, o, init, err)) || (rc = attach_all(a, init->form, err)) ||
         (rc = lf_beside_put(a, o->from, true, err)) || (rc = start_all(a, o, init, err)))
         goto out;
     *out = a;

@@ -31,6 +31,9 @@ typedef struct lf_adapter_file lf_adapter_file;
 #define LF_BIAS_ALL  "all"
 #define LF_BIAS_LORA "lora_only"
 
+/* For starts that read data: who attaches the adapter brings the passes of the base over them (adapter/calibrate.h). */
+typedef struct lf_calibrate lf_calibrate;
+
 /* Everything that decides an adapter's shape and start. Borrows from the configuration. */
 typedef struct lf_adapter_opts {
     int64_t r;
@@ -47,6 +50,7 @@ typedef struct lf_adapter_opts {
                                         with so many rows; 0: those of the base, saved where they are named */
     bool strict_targets;             /* uneven cover over layers is an error instead of a warning */
     const lf_adapter_file *from;     /* its A and B are the start, whatever `init` says; NULL: none */
+    const lf_calibrate *calibrate;   /* NULL: there are no data, and a start that reads some fails */
 } lf_adapter_opts;
 lf_status lf_adapter_opts_read(lf_adapter_opts *o, const lf_config *cfg, lf_err *err);
 /* LF_EUSAGE where a name of modules_to_save means nothing in the model. */
@@ -63,7 +67,7 @@ lf_status lf_adapter_take_settings(lf_config *cfg, lf_err *err);
  * step 0. */
 typedef struct lf_init_input {
     const char *name; /* of the module, for errors */
-    const float *W;   /* [out, in]; NULL if the start is not residual */
+    const float *W;   /* [out, in]; NULL if the start reads nothing of it */
     int64_t out, in, r;
     double scaling;
     lf_position position;
@@ -71,6 +75,7 @@ typedef struct lf_init_input {
     uint64_t seed, stream;            /* stream: number of the module in the table */
     lf_stored_weight stored;          /* where decompositions of W are kept; {0}: nowhere */
     const struct lf_peft_entry *from; /* the factors of another adapter; NULL: none */
+    const struct lf_seen *seen;       /* by calibration; NULL if the start reads no data */
 } lf_init_input;
 typedef struct lf_init_report {
     int64_t start;    /* first component of the block; -1: none */
@@ -79,10 +84,27 @@ typedef struct lf_init_report {
     bool fell_back;   /* only the full decomposition found the block */
 } lf_init_report;
 typedef lf_status lf_init_fill(const lf_init_input *in, float *A, float *B, lf_init_report *report, lf_err *err);
-typedef enum lf_init_components { LF_BLOCK_NONE, LF_BLOCK_FIRST, LF_BLOCK_LAST, LF_BLOCK_KEY } lf_init_components;
-typedef struct lf_init { /* the columns of init.def */
+/* The columns of init.def, which says what they mean. */
+typedef enum lf_init_form { LF_FORM_ZERO, LF_FORM_SUBTRACTED, LF_FORM_HELD } lf_init_form;
+typedef enum lf_init_reads {
+    LF_READS_NOTHING,
+    LF_READS_WEIGHT,
+    LF_READS_COMPONENTS,
+    LF_READS_TARGET, /* from here on data */
+    LF_READS_KEPT,
+    LF_READS_GRADIENT
+} lf_init_reads;
+typedef enum lf_init_components {
+    LF_BLOCK_NONE,
+    LF_BLOCK_FIRST,
+    LF_BLOCK_LAST,
+    LF_BLOCK_KEY,
+    LF_BLOCK_KEY_OR_LAST
+} lf_init_components;
+typedef struct lf_init {
     const char *name, *title, *help;
-    bool residual; /* subtracted */
+    lf_init_form form;
+    lf_init_reads reads;
     lf_init_components block;
     bool plain;
     lf_init_fill *fill;
@@ -92,7 +114,12 @@ extern const lf_init lf_init_continued;        /* not in the table: the factors 
 /* The start that a value of init_lora_weights means, and the name that it was found by; true, or no value, is the
  * table's first. NULL if there is none of that name. */
 const lf_init *lf_init_of(const cJSON *value, const char **name);
-void lf_init_positioned(char *text, size_t size); /* "a, b": the starts that read init_position */
+bool lf_init_is_positioned(const lf_init *init); /* it reads init_position */
+bool lf_init_reads_data(const lf_init *init);
+bool lf_init_has_zero_B(const lf_init *init);
+void lf_init_list(char *text, size_t size, bool (*is_meant)(const lf_init *init)); /* "a, b": of the table */
+/* How many numbers are trained of an adapter of rank r on m, by o's start. */
+int64_t lf_init_trained(const lf_adapter_opts *o, const lf_module *m, int64_t r);
 /* The first component *s of the r of n that o's start takes, -1 if these are no block of neighbours (or none at all).
  * sigma [n]. */
 lf_status lf_init_block(const lf_adapter_opts *o, int64_t n, int64_t r, const double *sigma, const char *name,
@@ -131,6 +158,7 @@ const char *lf_adapter_coverage(const lf_adapter *a);
  *                               {"energy": e} where that is another fraction in each weight; null: it has no block
  *    "line": "...",             one sentence for people, with the first component that was found
  *    "subtracted": true,        whether B0 A0 is taken off the weights
+ *    "reads": "components",     what it looks at, beside sizes: nothing, weight, components, target, kept, gradient
  *    "title": "position 0.5"}   what people call it
  *
  * NULL: out of memory. The caller deletes it. */

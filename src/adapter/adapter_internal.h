@@ -15,6 +15,7 @@ struct lf_adapter {
     cJSON *saves;                        /* modules_to_save, as it was given, and what else is saved; NULL: none */
     int64_t vocabulary;                  /* lf_adapter_opts.vocabulary */
     bool residual;                       /* A0 and B0 are there */
+    bool held;                           /* B is not trained */
     cJSON *rank_pattern, *alpha_pattern; /* as the user wrote them; NULL: none */
     double init_seconds;
     double scale;   /* of lf_adapter_set_scale */
@@ -25,6 +26,8 @@ struct lf_adapter {
 /* `reports`: one for each of the match's n modules. NULL: out of memory. */
 cJSON *lf_start_to_json(const lf_adapter_opts *o, const lf_init *init, const lf_init_report *reports, int64_t n);
 
+/* init.c: LF_EUSAGE where the weight has fewer components than r. */
+lf_status lf_init_check_rank(const lf_init_input *in, lf_err *err);
 /* init_plain.c: where the starts that subtract nothing begin on an embedding. */
 lf_init_fill lf_init_table;
 
@@ -33,10 +36,10 @@ lf_status lf_continue_check(const lf_adapter_file *from, const lf_match *match, 
 
 double lf_lora_scaling(double alpha, int64_t r, bool use_rslora);
 
-/* Hangs an lf_lora of zeros on the module, all of it in nn.arena. `trained`: with gradients. `residual`: with A0 and
- * B0. */
+/* Hangs an lf_lora of zeros on the module, all of it in nn.arena. `trained`: with gradients, of A alone where the form
+ * is HELD. SUBTRACTED: with A0 and B0. */
 lf_status lf_lora_attach(lf_nn *nn, lf_module *m, int64_t r, double scaling, double dropout, bool trained,
-                         bool residual, lf_err *err);
+                         lf_init_form form, lf_err *err);
 
 /* LF_EUNSUPPORTED where DoRA is not for a module of this kind; `source` is what asks for it. */
 lf_status lf_lora_check_dora(const lf_module *m, const char *source, lf_err *err);
@@ -63,5 +66,6 @@ lf_status lf_adapter_keep_lists(lf_adapter *a, const cJSON *rank_pattern, const 
 #define LF_PEFT_CONFIG   "adapter_config.json"
 #define LF_PEFT_WEIGHTS  "adapter_model.safetensors"
 #define LF_ADAPTER_FACTS "lora_ft.json"
+#define LF_ADAPTER_HELD  "held" /* in it: the factor that was not trained, "lora_B"; not there: both were */
 
 #endif

@@ -72,6 +72,9 @@ lf_status lf_continue_check(const lf_adapter_file *from, const lf_match *match, 
     if (!rc && use_rslora != from->config.use_rslora)
         rc = lf_fail(err, LF_EUSAGE, "use_rslora: is %s in the adapter in %s, which training is to go on with",
                      from->config.use_rslora ? "true" : "false", from->dir);
+    if (!rc && lf_peft_holds_B(from))
+        lf_info("%s: its lora_B stayed as it began (init_lora_weights mica); from here on it is trained like lora_A",
+                from->dir);
     if (!rc && cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(from->facts, "delta_form")))
         lf_info("%s: began from singular components; what it holds is a plain LoRA of twice the rank, and all of it is "
                 "trained",

@@ -2,25 +2,25 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "adapter/adapter.h"
+#include "adapter/adapter_internal.h"
 
-#define LF_INIT(id, name, title, subtracted, block, plain, help) extern lf_init_fill lf_init_##id;
+#define LF_INIT(id, name, title, form, reads, block, plain, help) extern lf_init_fill lf_init_##id;
 #include "adapter/init.def"
 
 static const lf_init inits[] = {
-#define LF_INIT(id, name, title, subtracted, block, plain, help)                                                       \
-    {name, title, help, subtracted, LF_BLOCK_##block, plain, lf_init_##id},
+#define LF_INIT(id, name, title, form, reads, block, plain, help)                                                      \
+    {name, title, help, LF_FORM_##form, LF_READS_##reads, LF_BLOCK_##block, plain, lf_init_##id},
 #include "adapter/init.def"
 };
 
 const char lf_init_choices[] = "true"
-#define LF_INIT(id, name, title, subtracted, block, plain, help) "|" name
-#define LF_NO_INIT(name, why)                                    "|" name "!" why
+#define LF_INIT(id, name, title, form, reads, block, plain, help) "|" name
+#define LF_NO_INIT(name, why)                                     "|" name "!" why
 #include "adapter/init.def"
     ;
 
 const char lf_init_help[] = "what the adapter starts from (true is kaiming)"
-#define LF_INIT(id, name, title, subtracted, block, plain, help) "; " name ": " help
+#define LF_INIT(id, name, title, form, reads, block, plain, help) "; " name ": " help
 #include "adapter/init.def"
     ;
 
@@ -44,18 +44,39 @@ const lf_init *lf_init_find(const char *name) {
     return NULL;
 }
 
-void lf_init_positioned(char *text, size_t size) {
+bool lf_init_is_positioned(const lf_init *init) {
+    return init->block == LF_BLOCK_KEY || init->block == LF_BLOCK_KEY_OR_LAST;
+}
+bool lf_init_reads_data(const lf_init *init) { return init->reads >= LF_READS_TARGET; }
+bool lf_init_has_zero_B(const lf_init *init) { return init->form == LF_FORM_ZERO; }
+
+void lf_init_list(char *text, size_t size, bool (*is_meant)(const lf_init *init)) {
     size_t used = 0;
     text[0] = 0;
     for (size_t i = 0; i < sizeof inits / sizeof inits[0]; i++)
-        if (inits[i].block == LF_BLOCK_KEY && used < size)
+        if (is_meant(&inits[i]) && used < size)
             used += (size_t)snprintf(text + used, size - used, "%s%s", used ? ", " : "", inits[i].name);
+}
+
+int64_t lf_init_trained(const lf_adapter_opts *o, const lf_module *m, int64_t r) {
+    const lf_init *init = o->init && !o->from ? lf_init_find(o->init) : NULL;
+    return r * (init && init->form == LF_FORM_HELD ? m->in : m->in + m->out);
+}
+
+lf_status lf_init_check_rank(const lf_init_input *in, lf_err *err) {
+    const int64_t n = in->out < in->in ? in->out : in->in;
+    if (in->r <= n) return LF_OK;
+    return lf_fail(
+        err, LF_EUSAGE,
+        "%s: init_lora_weights %s: r = %lld, but a weight of %lld x %lld has only %lld components; give it a "
+        "smaller r by rank_pattern, or leave it out by exclude_modules",
+        in->name, in->init, (long long)in->r, (long long)in->out, (long long)in->in, (long long)n);
 }
 
 lf_status lf_init_block(const lf_adapter_opts *o, int64_t n, int64_t r, const double *sigma, const char *name,
                         int64_t *s, lf_err *err) {
     const lf_init *init = lf_init_find(o->init);
-    if (init->block == LF_BLOCK_KEY) return lf_position_start(o->position, n, r, sigma, name, s, err);
+    if (lf_init_is_positioned(init)) return lf_position_start(o->position, n, r, sigma, name, s, err);
     *s = init->block == LF_BLOCK_FIRST ? 0 : init->block == LF_BLOCK_LAST ? n - r : -1;
     return LF_OK;
 }

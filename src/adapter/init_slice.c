@@ -1,12 +1,12 @@
 /* Starts from r singular components of the weight: A0 = sqrt(sigma / scaling) V^T, B0 = U sqrt(sigma / scaling), so
- * that scaling * B0 A0 is the block. The strategies differ in which components they take, and by which decomposition.
- */
+ * that scaling * B0 A0 is the block. The strategies differ in which components they take, and by which decomposition;
+ * two take half of it: slice_zero's A0 (B0 = 0), and mica's directions U as B, which stays (A0 = 0). */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "adapter/adapter.h"
+#include "adapter/adapter_internal.h"
 #include "base/mem.h"
 #include "linalg/svd.h"
 
@@ -22,32 +22,48 @@ typedef lf_status (*choose_fn)(const lf_init_input *in, slice *s, lf_err *err);
 
 static int64_t smaller_side(const lf_init_input *in) { return in->out < in->in ? in->out : in->in; }
 
-static void fill_factors(const lf_init_input *in, const slice *s, float *A, float *B) {
+/* ---- from components to factors ---- */
+
+/* Fills A0 and B0, which are zero, and says how many components never learn. */
+typedef int64_t fill_fn(const lf_init_input *in, const slice *s, float *A, float *B);
+
+static int64_t fill_scaled(const lf_init_input *in, const slice *s, float *A, float *B) {
+    int64_t n_dead = 0;
     for (int64_t k = 0; k < in->r; k++) {
-        const double sigma = s->sigma[k] > DEAD * s->report.sigma_max ? s->sigma[k] : 0,
-                     root = sqrt(sigma / in->scaling);
+        const bool dead = !(s->sigma[k] > DEAD * s->report.sigma_max);
+        const double root = dead ? 0 : sqrt(s->sigma[k] / in->scaling);
         for (int64_t j = 0; j < in->in; j++) A[k * in->in + j] = (float)(root * s->V[j * in->r + k]);
-        for (int64_t i = 0; i < in->out; i++) B[i * in->r + k] = (float)(root * s->U[i * in->r + k]);
+        for (int64_t i = 0; B && i < in->out; i++) B[i * in->r + k] = (float)(root * s->U[i * in->r + k]);
+        n_dead += dead;
     }
+    return n_dead;
+}
+
+static int64_t fill_A(const lf_init_input *in, const slice *s, float *A, float *B) {
+    (void)B;
+    return fill_scaled(in, s, A, NULL);
+}
+
+/* U is orthonormal even where sigma is dead, so all of A learns. */
+static int64_t fill_directions_B(const lf_init_input *in, const slice *s, float *A, float *B) {
+    (void)A;
+    for (int64_t i = 0; i < in->out * in->r; i++) B[i] = (float)s->U[i];
+    return 0;
 }
 
 /* The one path from a choice of components to A0, B0. */
-static lf_status start_from(choose_fn choose, const lf_init_input *in, float *A, float *B, lf_init_report *report,
-                            lf_err *err) {
-    const int64_t n = smaller_side(in);
-    if (in->r > n)
-        return lf_fail(
-            err, LF_EUSAGE,
-            "%s: init_lora_weights %s: r = %lld, but a weight of %lld x %lld has only %lld components; give it a "
-            "smaller r by rank_pattern, or leave it out by exclude_modules",
-            in->name, in->init, (long long)in->r, (long long)in->out, (long long)in->in, (long long)n);
+static lf_status start_from(choose_fn choose, fill_fn *fill, const lf_init_input *in, float *A, float *B,
+                            lf_init_report *report, lf_err *err) {
+    lf_status rc = lf_init_check_rank(in, err);
+    if (rc) return rc;
     double *memory = lf_calloc((size_t)((in->out + in->in + 1) * in->r), sizeof *memory);
     if (!memory) return lf_no_memory(err, "the decomposition of %s", in->name);
     slice s = {.U = memory, .V = memory + in->out * in->r, .sigma = memory + (in->out + in->in) * in->r};
-    const lf_status rc = choose(in, &s, err);
+    rc = choose(in, &s, err);
     if (!rc) {
-        for (int64_t k = 0; k < in->r; k++) s.report.n_dead += !(s.sigma[k] > DEAD * s.report.sigma_max);
-        fill_factors(in, &s, A, B);
+        memset(A, 0, (size_t)(in->r * in->in) * sizeof *A);
+        memset(B, 0, (size_t)(in->out * in->r) * sizeof *B);
+        s.report.n_dead = fill(in, &s, A, B);
         *report = s.report;
     }
     lf_free(memory);
@@ -242,14 +258,16 @@ static lf_status choose_randomized(const lf_init_input *in, slice *s, lf_err *er
 
 /* ---- the table's entries ---- */
 
-#define LF_SLICE(id, chooser)                                                                                          \
+#define LF_SLICE(id, chooser, filler)                                                                                  \
     lf_status lf_init_##id(const lf_init_input *in, float *A, float *B, lf_init_report *report, lf_err *err) {         \
-        return start_from(chooser, in, A, B, report, err);                                                             \
+        return start_from(chooser, filler, in, A, B, report, err);                                                     \
     }
 
-LF_SLICE(pissa, choose_first)
-LF_SLICE(pissa_niter, choose_randomized)
-LF_SLICE(milora, choose_last)
-LF_SLICE(intermediate, choose_at_position)
-LF_SLICE(slice_random, choose_random)
-LF_SLICE(slice_eqmag, choose_equal_magnitude)
+LF_SLICE(pissa, choose_first, fill_scaled)
+LF_SLICE(pissa_niter, choose_randomized, fill_scaled)
+LF_SLICE(milora, choose_last, fill_scaled)
+LF_SLICE(intermediate, choose_at_position, fill_scaled)
+LF_SLICE(slice_random, choose_random, fill_scaled)
+LF_SLICE(slice_eqmag, choose_equal_magnitude, fill_scaled)
+LF_SLICE(slice_zero, choose_at_position, fill_A)
+LF_SLICE(mica, choose_at_position, fill_directions_B)

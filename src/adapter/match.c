@@ -251,7 +251,7 @@ static void count_parameters(matching *m, const lf_match *out) {
         for (int64_t k = 0; k < m->n_rows; k++) {
             row *w = &m->rows[k];
             if (!m->hits[i * m->n_rows + k]) continue;
-            w->n_parameters += r * (module->in + module->out);
+            w->n_parameters += lf_init_trained(m->o, module, r);
             if (!w->r_min || r < w->r_min) w->r_min = r;
             if (r > w->r_max) w->r_max = r;
         }
@@ -269,7 +269,7 @@ static void add_row(lf_string *t, const char *pattern, const row *w) {
 }
 
 static void add_total(const matching *m, const lf_match *out, lf_string *t) {
-    int64_t layers = 0, covered = 0, adapters = 0;
+    int64_t layers = 0, covered = 0, adapters = 0, held = 0;
     for (int64_t i = 0; i < m->nn->n_modules; i++) {
         if (!is_layer(m->nn->modules[i])) continue;
         layers++;
@@ -278,10 +278,11 @@ static void add_total(const matching *m, const lf_match *out, lf_string *t) {
     lf_string_add(t, "  %lld of %lld linear layers", (long long)covered, (long long)layers);
     for (int64_t i = 0; i < out->count; i++) {
         const lf_module *module = out->modules[i];
-        adapters += out->r[i] * (module->in + module->out);
+        adapters += lf_init_trained(m->o, module, out->r[i]);
+        held += out->r[i] * (module->in + module->out) - lf_init_trained(m->o, module, out->r[i]);
         if (!is_layer(module)) lf_string_add(t, " and %s", module->name);
     }
-    const int64_t others = lf_nn_count(m->nn, true), all = lf_nn_count(m->nn, false) + adapters;
+    const int64_t others = lf_nn_count(m->nn, true), all = lf_nn_count(m->nn, false) + adapters + held;
     lf_string_add(t, " get an adapter; trainable: %lld in adapters + %lld others = %.3g %% of %lld parameters",
                   (long long)adapters, (long long)others, 100.0 * (double)(adapters + others) / (double)all,
                   (long long)all);

@@ -11,12 +11,18 @@ static lf_status read_position(lf_adapter_opts *o, const lf_config *cfg, lf_err 
         lf_position_kind kind;
     } forms[] = {{"index", LF_POSITION_INDEX}, {"energy", LF_POSITION_ENERGY}};
     const cJSON *position = lf_cfg_json(cfg, LF_init_position);
-    if (lf_cfg_is_given(cfg, LF_init_position) && lf_init_find(o->init)->block != LF_BLOCK_KEY) {
+    const lf_init *init = lf_init_find(o->init);
+    const bool given = lf_cfg_is_given(cfg, LF_init_position);
+    if (given && !lf_init_is_positioned(init)) {
         char readers[256];
-        lf_init_positioned(readers, sizeof readers);
+        lf_init_list(readers, sizeof readers, lf_init_is_positioned);
         return lf_cfg_fail(cfg, LF_init_position, err,
                            "is not read by init_lora_weights %s, only by %s; leave out one of the two", o->init,
                            readers);
+    }
+    if (!given && init->block == LF_BLOCK_KEY_OR_LAST) {
+        o->position = (lf_position){LF_POSITION_FRACTION, 1};
+        return LF_OK;
     }
     if (cJSON_IsNumber(position)) {
         o->position = (lf_position){LF_POSITION_FRACTION, position->valuedouble};

@@ -42,7 +42,8 @@ static lf_status apply_entry(applying *p, lf_module *m, const lf_peft_entry *e, 
     const double scaling = lf_lora_scaling(e->alpha, e->r, p->a->use_rslora);
     lf_status rc = check_carries(p, m, e, err);
     if (rc || (rc = lf_peft_check_fit(p->f, e, m, err)) ||
-        (rc = lf_lora_attach(p->nn, m, e->r, scaling, p->a->lora_dropout, false, false, err)))
+        (rc = lf_lora_attach(p->nn, m, e->r, scaling, p->a->lora_dropout, false,
+                             lf_peft_holds_B(p->f) ? LF_FORM_HELD : LF_FORM_ZERO, err)))
         return rc;
     if (p->a->use_dora && (rc = lf_lora_add_magnitude(p->nn, m, false, err))) return rc;
     match->modules[match->count] = m;

@@ -33,6 +33,12 @@ bool lf_adapter_file_holds(const lf_adapter_file *f, const lf_module *m) {
     return lf_peft_saved(f, m, "weight") || lf_peft_saved(f, m, "bias");
 }
 
+bool lf_peft_holds_B(const lf_adapter_file *f) {
+    const char *held = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(f->facts, LF_ADAPTER_HELD)),
+               *start = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(f->config.json, "init_lora_weights"));
+    return (held && !strcmp(held, "lora_B")) || (start && !strcmp(start, "mica"));
+}
+
 lf_status lf_peft_check_fit(const lf_adapter_file *f, const lf_peft_entry *e, const lf_module *m, lf_err *err) {
     if (e->A->shape[1] != m->in || e->B->shape[0] != m->out) {
         char A[64], B[64];

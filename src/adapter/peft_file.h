@@ -55,6 +55,8 @@ lf_status lf_peft_find(const lf_peft_entry **out, const lf_adapter_file *f, cons
 const lf_st_tensor *lf_peft_saved(const lf_adapter_file *f, const lf_module *m, const char *leaf);
 /* peft_open.c: is it a tensor that PEFT wrote again under another name? None of them is read. */
 bool lf_peft_is_second(const lf_adapter_file *f, const char *name);
+/* peft_entry.c: did lora_B stay where it began (MiCA), in our training or PEFT's? */
+bool lf_peft_holds_B(const lf_adapter_file *f);
 /* LF_ESHAPE where they are not of this module's size. */
 lf_status lf_peft_check_fit(const lf_adapter_file *f, const lf_peft_entry *e, const lf_module *m, lf_err *err);
 

@@ -276,6 +276,7 @@ static lf_status write_facts(const writing *w, lf_err *err) {
     lf_obj_number(&o, "threads", f->threads);
     if (w->a) lf_obj_number(&o, "trained_r", (double)w->a->r);
     if (w->a) lf_obj_bool(&o, "delta_form", w->a->residual);
+    if (w->a && w->a->held) lf_obj_string(&o, LF_ADAPTER_HELD, "lora_B");
     if (f->run) lf_obj_copy(&o, "run", f->run);
     return lf_obj_write_in(&o, w->dir, LF_ADAPTER_FACTS, true, err);
 }

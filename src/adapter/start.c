@@ -25,7 +25,8 @@ static cJSON *position_of(const lf_init *init, lf_position given) {
     case LF_BLOCK_NONE: return cJSON_CreateNull();
     case LF_BLOCK_FIRST: return cJSON_CreateNumber(0);
     case LF_BLOCK_LAST: return cJSON_CreateNumber(1);
-    case LF_BLOCK_KEY: return given_position(given);
+    case LF_BLOCK_KEY:
+    case LF_BLOCK_KEY_OR_LAST: return given_position(given);
     }
     return NULL;
 }
@@ -34,7 +35,7 @@ static cJSON *position_of(const lf_init *init, lf_position given) {
 static void say_title(char *text, size_t size, const lf_init *init, lf_position p) {
     static const char *const kinds[] = {
         [LF_POSITION_FRACTION] = "", [LF_POSITION_INDEX] = "component ", [LF_POSITION_ENERGY] = "energy "};
-    if (init->block == LF_BLOCK_KEY)
+    if (lf_init_is_positioned(init))
         snprintf(text, size, "%s %s%.6g", init->title, kinds[p.kind], p.value);
     else
         snprintf(text, size, "%s", init->title);
@@ -58,6 +59,10 @@ static void say_start(char *text, size_t size, const lf_init *init, const lf_ada
                  (long long)greatest);
 }
 
+static const char *const reads[] = {
+    [LF_READS_NOTHING] = "nothing", [LF_READS_WEIGHT] = "weight", [LF_READS_COMPONENTS] = "components",
+    [LF_READS_TARGET] = "target",   [LF_READS_KEPT] = "kept",     [LF_READS_GRADIENT] = "gradient"};
+
 cJSON *lf_start_to_json(const lf_adapter_opts *o, const lf_init *init, const lf_init_report *reports, int64_t n) {
     char line[400], title[80];
     say_title(title, sizeof title, init, o->position);
@@ -67,7 +72,10 @@ cJSON *lf_start_to_json(const lf_adapter_opts *o, const lf_init *init, const lf_
     lf_obj_bool(&start, "plain", init->plain);
     lf_obj_put(&start, "position", position_of(init, o->position));
     lf_obj_string(&start, "line", line);
-    if (init != &lf_init_continued) lf_obj_bool(&start, "subtracted", init->residual); /* that is its own start's */
+    if (init != &lf_init_continued) { /* that is its own start's */
+        lf_obj_bool(&start, "subtracted", init->form == LF_FORM_SUBTRACTED);
+        lf_obj_string(&start, "reads", reads[init->reads]);
+    }
     lf_obj_string(&start, "title", title);
     return lf_obj_take(&start);
 }

@@ -4,12 +4,17 @@
 
 #include "graph/graph.h"
 
-/* Measures an adapter at work: the size of its term beside that of the frozen product it is added to. While a lf_lora
- * has one, every forward pass of its layer adds |dW x| / |W x| (both without the bias) of each row of x that counts.
- * Values do not change. */
+/* Looks at a layer with an adapter while passes go through it, as long as its lf_lora has one. Values do not change.
+ * Measured by itself: the size of the adapter's term beside that of the frozen product it is added to; every forward
+ * pass adds |dW x| / |W x| (both without the bias) of each row of x that counts. Not so where it has a `see` or a
+ * `gradient`, which are for calibration (adapter/calibrate.h). */
 typedef struct lf_lora_probe {
     double sum;   /* of the ratios */
     int64_t rows; /* how many; those with W x = 0 are left out */
+    /* NULL, or called by each forward pass with the rows of x that count, n at a time, real [n,in]. */
+    void (*see)(void *context, const void *rows, int64_t n);
+    void *context;
+    void *gradient; /* NULL, or real [out,in], to which backward adds dy^T x, the gradient of W */
     const bool
         *ignored; /* NULL, or n_ignored rows: in passes of as many rows, those that are true do not count (padding) */
     int64_t n_ignored;
@@ -27,6 +32,7 @@ typedef struct lf_lora {
     void *A0, *B0;        /* as A and B: numbers of the backend's dtype. Written by a start and by a checkpoint */
     lf_lora_probe *probe; /* NULL: nothing is measured, at no cost */
     int32_t padding; /* of an embedding: the id whose column of A gets no gradient (torch's padding_idx); -1: none */
+    bool B_is_held;  /* B is no number that training changes: it has no gradient, and is not counted as trained */
 } lf_lora;
 
 /* y [.., out] = x [.., in] W^T + bias + LoRA. Exactly one of weight (trained) and frozen; bias, lora may be NULL. */

@@ -277,7 +277,8 @@ lf_status lf_nn_trainables(lf_nn *nn, lf_trainable **out, int64_t *count, lf_err
              .of_embedding = table},
             {joined(nn, m->name, "lora_magnitude_vector"), &m->lora->magnitude, .decays = true}};
         for (int k = 0; k < (m->lora->magnitude.data ? 3 : 2); k++)
-            ok = ok && add_trainable(nn, &list, &n, of_adapter[k]);
+            ok = ok && ((of_adapter[k].tensor == &m->lora->B && m->lora->B_is_held) ||
+                        add_trainable(nn, &list, &n, of_adapter[k]));
     }
     *out = ok ? lf_arena_alloc(nn->arena, (size_t)(n + 1) * sizeof **out) : NULL;
     if (!*out) return lf_no_memory(err, "the list of trained tensors");
@@ -290,10 +291,12 @@ int64_t lf_nn_count(const lf_nn *nn, bool trained_only) {
     int64_t n = 0;
     for (int64_t i = 0; i < nn->n_params; i++)
         if (!trained_only || nn->params[i]->tensor.requires_grad) n += nn->params[i]->tensor.numel;
-    for (int64_t i = 0; i < nn->n_modules; i++)
-        if (nn->modules[i]->lora)
-            n += nn->modules[i]->lora->A.numel + nn->modules[i]->lora->B.numel +
-                 (nn->modules[i]->lora->magnitude.data ? nn->modules[i]->out : 0);
+    for (int64_t i = 0; i < nn->n_modules; i++) {
+        const lf_lora *l = nn->modules[i]->lora;
+        if (!l) continue;
+        n += l->A.numel + (l->magnitude.data ? nn->modules[i]->out : 0);
+        if (!trained_only || !l->B_is_held) n += l->B.numel;
+    }
     return n;
 }
 

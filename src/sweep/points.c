@@ -103,7 +103,7 @@ static const cJSON *init_of(const lf_points *p, const cJSON *values) {
 static bool drop_position(const lf_points *p, cJSON *values) {
     const char *name;
     const lf_init *init = lf_init_of(init_of(p, values), &name);
-    if (!cJSON_GetObjectItemCaseSensitive(values, "init_position") || !init || init->block == LF_BLOCK_KEY)
+    if (!cJSON_GetObjectItemCaseSensitive(values, "init_position") || !init || lf_init_is_positioned(init))
         return false;
     cJSON_DeleteItemFromObjectCaseSensitive(values, "init_position");
     return true;

@@ -7,7 +7,6 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "task/preview.h"
-#include "task/update_ratio.h"
 
 enum { STREAM_PIXELS, STREAM_LABELS };
 
@@ -137,6 +136,8 @@ static lf_status open_loader(lf_task *t, lf_loader **out, int64_t batch_size, in
 }
 
 static lf_status start(lf_task *t, int64_t epoch, int64_t batch, lf_err *err) {
+    lf_loader_free(lf_pictures_of(t)->loader);
+    lf_pictures_of(t)->loader = NULL;
     return open_loader(t, &lf_pictures_of(t)->loader, lf_pictures_of(t)->batch_size, epoch, batch, err);
 }
 
@@ -199,20 +200,18 @@ static lf_status examples(lf_task *t, lf_data_role role, lf_examples **out, lf_e
 }
 
 /* In an order of its own: a folder's pictures come class by class. */
-static lf_status look(lf_task *t, lf_update_ratio *u, lf_model *m, lf_data_role role, lf_err *err) {
-    enum { SEED = 0 };
-    (void)u;
+static lf_status look(lf_task *t, lf_model *m, lf_data_role role, const lf_look_opts *look, lf_err *err) {
     const lf_eval_opts e = lf_task_eval_opts(t, "");
     const lf_loader_opts o = {.batch_size = e.batch_size,
                               .workers = e.workers,
                               .shuffle = true,
-                              .seed = SEED,
+                              .seed = look->seed,
                               .processor = &lf_pictures_of(t)->processor,
                               .skip_bad_images = e.skip_bad_images,
                               .epochs = 1};
     lf_loader *loader = NULL;
     lf_status rc = lf_loader_new(&loader, lf_pictures_of(t)->data[role], &o, err);
-    for (int64_t left = LF_UPDATE_EXAMPLES; !rc && left > 0;) {
+    for (int64_t left = look->examples; !rc && left > 0;) {
         const lf_batch *b;
         if ((rc = lf_loader_next(loader, &b, err)) || !b) break;
         const lf_pass pass = {.in = {.B = b->B < left ? b->B : left, .pixels = b->pixels}};

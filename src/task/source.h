@@ -19,6 +19,14 @@ typedef struct lf_data_labels {
     int64_t (*class_of)(const void *data, int64_t i); /* of one class each */
 } lf_data_labels;
 
+/* Which part of a role's data is looked at. Pictures are drawn from all of them in any case. */
+typedef struct lf_look_opts {
+    int64_t examples,
+        tokens;    /* at most so many pictures; text up to the batch that holds so many tokens; 0: no limit */
+    bool drawn;    /* texts, too, are drawn from all, at most `examples` of them; else from the beginning */
+    uint64_t seed; /* of the draw */
+} lf_look_opts;
+
 struct lf_source_type {
     lf_input_kind input;
     const char *unit;                           /* of items: "images" */
@@ -71,9 +79,9 @@ struct lf_source_type {
     /* ---- judging ---- */
     /* A role's data, in order; of the source. */
     lf_status (*examples)(lf_task *t, lf_data_role role, lf_examples **out, lf_err *err);
-    /* Forward passes of m, its adapter on, over a small part of a role's data, for `u` to look at
-     * (task/update_ratio.h). */
-    lf_status (*look)(lf_task *t, lf_update_ratio *u, lf_model *m, lf_data_role role, lf_err *err);
+    /* Forward passes of m, its adapter on, over a small part of a role's data, for the probes that hang on its
+     * adapters; they are told which rows are padding. */
+    lf_status (*look)(lf_task *t, lf_model *m, lf_data_role role, const lf_look_opts *o, lf_err *err);
 };
 
 #define LF_SOURCE(name) extern const lf_source_type lf_source_##name;

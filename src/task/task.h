@@ -22,18 +22,18 @@
 
 /* What data are for. What the new task's data decide is decided by EVAL and reported of TEST; of the base's task
  * BASE_EVAL decides and BASE is reported, and no example is in both (lf_task_open_base). Where nothing is chosen by
- * forgetting there is no BASE_EVAL, and all of forgetting_data is BASE. */
+ * forgetting there is no BASE_EVAL, and all of forgetting_data is BASE. CALIBRATION is what a start looks at, where
+ * that is given. */
 typedef enum lf_data_role {
     LF_DATA_TRAIN,
     LF_DATA_EVAL,
     LF_DATA_TEST,
     LF_DATA_BASE,
     LF_DATA_BASE_EVAL,
+    LF_DATA_CALIBRATION,
     LF_DATA_ROLES
 } lf_data_role;
 bool lf_data_is_base(lf_data_role role);
-
-typedef struct lf_update_ratio lf_update_ratio;
 
 /* Where a role's data come from. */
 typedef struct lf_data_from {

@@ -9,7 +9,6 @@
 #include "eval/eval.h"
 #include "task/language.h"
 #include "task/preview.h"
-#include "task/update_ratio.h"
 
 enum {
     EVAL_TOKENS = 8192,
@@ -90,6 +89,7 @@ static void say_unread_keys(const lf_task *t, lf_data_role role) {
 /* Of all texts but those that the model knew before a label is needed; of those, where it can say nothing else. */
 static lf_text_labels_asked labels_asked(const lf_task *t, lf_data_role role) {
     const lf_model *m = t->model;
+    if (role == LF_DATA_CALIBRATION) return LF_TEXT_LABELS_HOPED; /* nobody asks for them */
     if (!lf_data_is_base(role)) return LF_TEXT_LABELS_NEEDED;
     return lf_model_says(m, LF_NEXT_TOKEN) || lf_model_says(m, LF_MASKED_TOKEN) ? LF_TEXT_LABELS_MAYBE
                                                                                 : LF_TEXT_LABELS_HOPED;
@@ -429,30 +429,65 @@ static int64_t mark_ignored(bool *ignored, const lf_text_batch *b) {
     return counted;
 }
 
-static lf_status look_at(lf_task *t, lf_update_ratio *u, lf_model *m, const lf_text_batch *b, int64_t *left,
-                         lf_err *err) {
+/* What is looked at next. */
+typedef struct looking {
+    lf_task *t;
+    lf_model *m;
+    int64_t examples, tokens; /* that are left */
+} looking;
+
+/* Which rows the probes leave out; NULL, 0: none. */
+static void tell_probes(const lf_nn *nn, const bool *ignored, int64_t rows) {
+    for (int64_t i = 0; i < nn->n_modules; i++) {
+        lf_lora_probe *probe = nn->modules[i]->lora ? nn->modules[i]->lora->probe : NULL;
+        if (!probe) continue;
+        probe->ignored = ignored;
+        probe->n_ignored = rows;
+    }
+}
+
+static lf_status look_at(looking *l, const lf_text_batch *b, lf_err *err) {
     const lf_pass pass = {.in = lf_batch_of_text(b).in};
+    lf_graph *g = l->t->g;
     bool *ignored = lf_malloc((size_t)(b->B * b->T) * sizeof *ignored);
     if (!ignored) return lf_no_memory(err, "the marks of %lld tokens", (long long)(b->B * b->T));
-    *left -= b->lengths ? mark_padding(ignored, b) : mark_ignored(ignored, b);
-    lf_update_ratio_ignore(u, ignored, b->B * b->T);
-    lf_graph_begin(t->g, false, false, 0);
-    (void)(m->family->hidden ? lf_lm_hidden(m, t->g, &pass) : lf_model_features(m, t->g, &pass));
-    const lf_status rc = lf_graph_status(t->g, err);
-    lf_update_ratio_ignore(u, NULL, 0);
+    l->tokens -= b->lengths ? mark_padding(ignored, b) : mark_ignored(ignored, b);
+    for (int64_t i = 0; i < b->B * b->T; i++) ignored[i] = ignored[i] || i / b->T >= l->examples;
+    l->examples -= b->B;
+    tell_probes(&l->m->nn, ignored, b->B * b->T);
+    lf_graph_begin(g, false, false, 0);
+    (void)(l->m->family->hidden ? lf_lm_hidden(l->m, g, &pass) : lf_model_features(l->m, g, &pass));
+    const lf_status rc = lf_graph_status(g, err);
+    tell_probes(&l->m->nn, NULL, 0);
     lf_free(ignored);
     return rc;
 }
 
-static lf_status look(lf_task *t, lf_update_ratio *u, lf_model *m, lf_data_role role, lf_err *err) {
-    lf_text_loader *loader;
-    lf_status rc;
-    if ((rc = lf_language_loader(t, role, &loader, err)) || (rc = lf_text_loader_restart(loader, 0, 0, err))) return rc;
-    for (int64_t left = LF_UPDATE_TOKENS; !rc && left > 0;) {
+/* Rows of one document each, of the training data too, once, in an order of their own. */
+static lf_status drawn_loader(lf_text_loader **out, lf_task *t, lf_data_role role, uint64_t seed, lf_err *err) {
+    lf_text_loader_opts o = loader_opts(t, role);
+    const lf_status rc = check_mask(t, role, err);
+    if (rc) return rc;
+    o.batch_size = lf_language_eval_rows(t);
+    o.packing = o.scan = false;
+    o.shuffle = true;
+    o.seed = seed;
+    o.epochs = 1;
+    return lf_text_loader_new(out, lf_language_of(t)->data[role], &lf_language_text(t, role)->encoder, &o, err);
+}
+
+static lf_status look(lf_task *t, lf_model *m, lf_data_role role, const lf_look_opts *look, lf_err *err) {
+    looking l = {t, m, look->drawn ? look->examples : INT64_MAX, look->tokens ? look->tokens : INT64_MAX};
+    lf_text_loader *loader = NULL;
+    lf_status rc =
+        look->drawn ? drawn_loader(&loader, t, role, look->seed, err) : lf_language_loader(t, role, &loader, err);
+    if (!rc) rc = lf_text_loader_restart(loader, 0, 0, err);
+    while (!rc && l.examples > 0 && l.tokens > 0) {
         const lf_text_batch *b;
         if ((rc = lf_text_loader_next(loader, &b, err)) || !b) break;
-        rc = look_at(t, u, m, b, &left, err);
+        rc = look_at(&l, b, err);
     }
+    if (look->drawn) lf_text_loader_free(loader);
     return rc;
 }
 

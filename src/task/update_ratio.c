@@ -23,13 +23,6 @@ lf_status lf_update_ratio_begin(lf_update_ratio **out, lf_nn *nn, lf_err *err) {
     return LF_OK;
 }
 
-void lf_update_ratio_ignore(lf_update_ratio *u, const bool *ignored, int64_t rows) {
-    for (int64_t i = 0; i < u->nn->n_modules; i++) {
-        u->probes[i].ignored = ignored;
-        u->probes[i].n_ignored = rows;
-    }
-}
-
 double lf_update_ratio_end(lf_update_ratio *u) {
     double sum = 0;
     int64_t modules = 0;
@@ -69,7 +62,8 @@ lf_status lf_update_ratio_measure(double *out, lf_task *t, lf_model *m, lf_data_
     if (!measured) return LF_OK;
     lf_update_ratio *u;
     lf_status rc = lf_update_ratio_begin(&u, &m->nn, err);
-    if (!rc) rc = t->source->look(t, u, m, role, err);
+    const lf_look_opts opts = {.examples = LF_UPDATE_EXAMPLES, .tokens = LF_UPDATE_TOKENS};
+    if (!rc) rc = t->source->look(t, m, role, &opts, err);
     const double ratio = lf_update_ratio_end(u);
     if (!rc) *out = ratio;
     return rc;

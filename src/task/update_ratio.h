@@ -7,6 +7,8 @@
 
 #include "task/source.h"
 
+typedef struct lf_update_ratio lf_update_ratio;
+
 /* What is looked at: enough for three digits, little beside an evaluation. */
 enum { LF_UPDATE_EXAMPLES = 256, LF_UPDATE_TOKENS = 8192 };
 
@@ -14,9 +16,6 @@ enum { LF_UPDATE_EXAMPLES = 256, LF_UPDATE_TOKENS = 8192 };
  * row), takes them off and frees u (NULL is accepted: NAN). Forward passes between the two count. */
 lf_status lf_update_ratio_begin(lf_update_ratio **u, lf_nn *nn, lf_err *err);
 double lf_update_ratio_end(lf_update_ratio *u);
-/* Rows of the following passes of `rows` rows that do not count; borrowed. NULL, 0: all do. */
-void lf_update_ratio_ignore(lf_update_ratio *u, const bool *ignored, int64_t rows);
-
 /* Of m on a role's data: 256 pictures, the same ones in every run on the same data whatever its seed; or text from its
  * beginning, to the batch in which token 8192 is. *out NAN if m has no adapter (nothing is run then). */
 lf_status lf_update_ratio_measure(double *out, lf_task *t, lf_model *m, lf_data_role role, lf_err *err);

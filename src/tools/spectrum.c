@@ -189,7 +189,7 @@ static lf_status look_at_all(lf_spectra *s, lf_err *err) {
 static bool is_positioned(const cJSON *run) {
     const char *name;
     const lf_init *init = lf_init_of(cJSON_GetObjectItemCaseSensitive(run, "init_lora_weights"), &name);
-    return init && init->block == LF_BLOCK_KEY;
+    return init && lf_init_is_positioned(init);
 }
 
 /* `cfg` with r and the start that the adapter's lora_ft.json names, where the user names none of them. Nothing of

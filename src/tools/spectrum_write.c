@@ -180,7 +180,7 @@ lf_status lf_spectra_json(const lf_spectra *s, FILE *out, lf_err *err) {
     lf_obj_string(&o, "adapter", lf_cfg_str(s->cfg, LF_adapter));
     lf_obj_number(&o, "r", (double)s->o.r);
     put_setting(&o, s, LF_init_lora_weights, true);
-    put_setting(&o, s, LF_init_position, lf_init_find(s->o.init)->block == LF_BLOCK_KEY);
+    put_setting(&o, s, LF_init_position, lf_init_is_positioned(lf_init_find(s->o.init)));
     lf_obj_string(&o, "output_dir", s->dir);
     lf_obj_put(&o, "median", median_json(s));
     lf_obj_put(&o, "modules", modules_json(s));

@@ -38,11 +38,11 @@ static lf_status each_start(lf_run *run, visit_fn visit, void *context, lf_err *
     lf_status rc = LF_OK;
     for (int64_t i = 0; run->adapter && i < lf_adapter_count(run->adapter) && !rc; i++) {
         const lf_module *m = lf_adapter_module(run->adapter, i);
-        if (!m->lora->A0) continue;
+        if (!m->lora->A0 && !m->lora->B_is_held) continue;
         entry e = {.data = m->lora->A0, .n = m->lora->A.numel};
         snprintf(e.name, sizeof e.name, "start.%s.lora_A", m->name);
-        if ((rc = visit(context, &e, err))) break;
-        e.data = m->lora->B0;
+        if (e.data && (rc = visit(context, &e, err))) break;
+        e.data = m->lora->B_is_held ? m->lora->B.data : m->lora->B0;
         e.n = m->lora->B.numel;
         snprintf(e.name, sizeof e.name, "start.%s.lora_B", m->name);
         rc = visit(context, &e, err);

@@ -108,6 +108,11 @@ cJSON *lf_run_data_hashes(const lf_run *run);
 /* LF_EUSAGE, naming `path`, the key and both hashes, where `was` (such an object) says another hash, or none. */
 lf_status lf_run_check_data(const lf_run *run, const cJSON *was, const char *path, lf_err *err);
 
+/* calibrate.c: for a start that looks at data, those that are its own; LF_EUSAGE where they are not given. */
+lf_status lf_run_open_calibration(lf_run *run, lf_err *err);
+bool lf_run_calibrates(const lf_run *run);                              /* its start looks at data */
+lf_status lf_run_calibrate(void *run, lf_init_reads what, lf_err *err); /* lf_calibrate.run */
+
 /* facts.c: what the files of a run say of it. */
 /* Where the run went on with other settings, as the member `segments`; nothing where it never did. */
 void lf_run_put_segments(lf_obj *o, const lf_run *run);

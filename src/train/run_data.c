@@ -11,6 +11,7 @@ static const lf_key_id keys[LF_DATA_ROLES] = {
     [LF_DATA_TEST] = LF_test_data,
     [LF_DATA_BASE] = LF_forgetting_data,
     [LF_DATA_BASE_EVAL] = LF_forgetting_eval_data,
+    [LF_DATA_CALIBRATION] = LF_calibration_data,
 };
 
 lf_status lf_run_hash_data(lf_run *run, lf_err *err) {

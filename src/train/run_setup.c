@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "adapter/calibrate.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/lock.h"
@@ -143,7 +144,8 @@ static lf_status open_data(lf_run *run, lf_err *err) {
     const bool choosing = lf_cfg_selects_by_forgetting(run->cfg);
     lf_status rc;
     if ((rc = open_train(run, err)) || (rc = open_eval(run, err)) || (rc = open_part(run, LF_DATA_TEST, &test, err)) ||
-        (lf_cfg_json(run->cfg, LF_forgetting_data) && (rc = lf_task_open_base(run->task, choosing, err))))
+        (lf_cfg_json(run->cfg, LF_forgetting_data) && (rc = lf_task_open_base(run->task, choosing, err))) ||
+        (rc = lf_run_open_calibration(run, err)))
         return rc;
     if (!choosing)
         lf_config_say_no_effect(run->cfg, "forgetting_eval_data",
@@ -167,6 +169,7 @@ static void say_data(const lf_run *run) {
         [LF_DATA_TEST] = {"test, read once at the end", NULL},
         [LF_DATA_BASE] = {"forgetting, what the model knew before", "not measured (no forgetting_data)"},
         [LF_DATA_BASE_EVAL] = {"forgetting, to choose by and not to report", NULL},
+        [LF_DATA_CALIBRATION] = {"calibration of the start", NULL},
     };
     for (int role = 0; role < LF_DATA_ROLES; role++) {
         char text[1200];
@@ -251,6 +254,12 @@ static lf_status check_added_tokens(const lf_run *run, lf_err *err) {
     return LF_OK;
 }
 
+static const char *plain_start(void) {
+    const char *name;
+    (void)lf_init_of(NULL, &name);
+    return name;
+}
+
 static lf_status attach_adapter(lf_run *run, lf_err *err) {
     if (run->method != LF_METHOD_LORA) return LF_OK;
     lf_adapter_opts o;
@@ -260,6 +269,14 @@ static lf_status attach_adapter(lf_run *run, lf_err *err) {
     if (run->model->tokens.table &&
         (lf_cfg_list_count(run->cfg, LF_added_tokens) > 0 || lf_model_has_grown(run->model)))
         o.vocabulary = run->model->tokens.vocab_size;
+    if (o.vocabulary && lf_run_calibrates(run))
+        return lf_cfg_fail(run->cfg, LF_init_lora_weights, err,
+                           "%s looks at data with the base, which does not know the added tokens; choose a start that "
+                           "looks at none",
+                           o.init);
+    const lf_calibrate calibrate = {lf_run_calibrate, run};
+    o.calibrate = &calibrate;
+    if (lf_run_calibrates(run) && lf_cfg_bool(run->cfg, LF_dry_run)) o.init = plain_start(); /* looks the same */
     if ((rc = lf_adapter_new(&run->adapter, &run->model->nn, &o, err))) return rc;
     lf_model_take_vocabulary(run->model);
     if (lf_model_has_grown(run->model))

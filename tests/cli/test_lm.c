@@ -81,6 +81,31 @@ static void test_tuning_and_forgetting(void **state) {
     lf_free(readme);
 }
 
+#define START                                                                                                          \
+    "train --model pre/model --train_data train.jsonl --forgetting_data plain.txt --max_seq_length 24 --threads 1 "    \
+    "--r 2 "                                                                                                           \
+    "--max_steps 1 --lr 0 --calibration_samples 11 "
+
+/* Starts that look at text: step 0 is the base, padding is not looked at, and what cannot be looked at is said. */
+static void test_starts_from_data(void **state) {
+    (void)state;
+    static const char *const starts[] = {"corda_ipm", "lora_null", "eva", "lora_ga"};
+    for (size_t i = 0; i < sizeof starts / sizeof *starts; i++) {
+        must(text(START "--init %s --output_dir of_%s", starts[i], starts[i]), 0);
+        cJSON *r = results(text("of_%s", starts[i]));
+        assert_true(number(r, "base_kl") == 0 && number(r, "forgetting") == 0);
+        cJSON_Delete(r);
+    }
+    must(START "--init eva --eval_batch_size 1 --output_dir alone", 0);
+    assert_true(distance("of_eva", "alone") < 1e-4);
+    must(START "--init eva --calibration_data plain.txt --output_dir elsewhere", 0);
+    assert_true(distance("of_eva", "elsewhere") > 1e-2);
+    must(START "--init eva --target_modules q_proj,embed_tokens --output_dir never", 3);
+    assert_non_null(strstr(output, "'model.embed_tokens' is an embedding"));
+    must(START "--init lora_null --target_modules q_proj,lm_head --output_dir never", 3);
+    assert_non_null(strstr(output, "'lm_head' is the output layer"));
+}
+
 static void test_resumed_equals_straight(void **state) {
     (void)state;
     lf_err err = {0};
@@ -349,6 +374,7 @@ int main(void) {
         cmocka_unit_test(test_tuning_and_forgetting),
         cmocka_unit_test(test_keys_without_effect),
         cmocka_unit_test(test_resumed_equals_straight),
+        cmocka_unit_test(test_starts_from_data),
         cmocka_unit_test(test_date_is_of_the_run),
         cmocka_unit_test(test_packing_changes_no_loss),
         cmocka_unit_test(test_accumulation_equals_the_big_batch),

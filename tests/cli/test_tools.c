@@ -838,7 +838,8 @@ static void spectrum_says_what_is_wrong(void **state) {
     FAILS(spectrum, LF_ENOTFOUND, "nowhere", "--model @nowhere");
     FAILS(spectrum, LF_EUSAGE, "has only 32 components", "--model @model --r 33 -o @never");
     FAILS(spectrum, LF_EUSAGE, "init_position index 25", "--model @model --init intermediate --init_position index:25");
-    FAILS(spectrum, LF_EUSAGE, "kaiming, only by intermediate, slice_eqmag;", "--model @model --init_position 0.3");
+    FAILS(spectrum, LF_EUSAGE, "kaiming, only by intermediate, slice_eqmag, slice_zero, mica;",
+          "--model @model --init_position 0.3");
     FAILS(spectrum, LF_EUSAGE, "nothing-like-it", "--model @model --target_modules nothing-like-it");
     put_bytes("a-file", "x", 1);
     FAILS(spectrum, LF_EUSAGE, "is a file", "--model @model -o @a-file");

@@ -367,6 +367,60 @@ static void test_merged_equals_adapter(void **state) {
     must(run("merge --model $M --adapter tomerge/adapter -o merged"), 2); /* not over somebody's model */
 }
 
+/* Step 0 is the base to the last bit, written and read again, whatever the start. */
+static void test_starts(void **state) {
+    (void)state;
+    static const char *const starts[] = {"slice_zero", "mica",      "olora", "orthogonal", "corda_ipm",
+                                         "corda_kpm",  "lora_null", "eva",   "lora_ga"};
+    for (size_t i = 0; i < sizeof starts / sizeof *starts; i++) {
+        must(run(text(TRAIN "--forgetting_data base --r 4 --max_steps 1 --learning_rate 0 --init_lora_weights %s "
+                            "%s --output_dir start_%s",
+                      starts[i], i < 4 ? "" : "--calibration_samples 9", starts[i])),
+             0);
+        assert_true(result(text("start_%s", starts[i]), "base_kl") == 0.0);
+        assert_true(result(text("start_%s", starts[i]), "forgetting") == 0.0);
+    }
+    /* what stays is the checkpoint's, and a run that goes on from it is the one that was not stopped */
+    must(run(TRAIN "--init_lora_weights mica --r 4 --max_steps 4 --learning_rate 1e-2 --save_strategy steps "
+                   "--save_steps 2 --output_dir mica"),
+         0);
+    assert_int_equal(system(text("cd %s && mkdir micut && cp -r mica/checkpoint-2 mica/metrics.jsonl micut/", root)),
+                     0);
+    must(run(TRAIN "--init_lora_weights mica --r 4 --max_steps 4 --learning_rate 1e-2 --save_strategy steps "
+                   "--save_steps 2 --output_dir micut --resume_from_checkpoint true"),
+         0);
+    same_files("mica/adapter/adapter_model.safetensors", "micut/adapter/adapter_model.safetensors");
+    must(run("train --model $M --train_data data --threads 2 --continue_from mica/adapter --max_steps 1 "
+             "--output_dir mica_on"),
+         0);
+    assert_non_null(strstr(output, "from here on it is trained"));
+}
+
+/* Which data are looked at, and what cannot be. */
+static void test_calibration(void **state) {
+    (void)state;
+    must(run(TRAIN "--init_lora_weights corda_kpm --max_steps 1 --output_dir cal_kept"), 2);
+    assert_non_null(strstr(output, "examples of what is to be kept"));
+    must(run(TRAIN "--init_lora_weights corda_kpm --r 4 --max_steps 1 --forgetting_data base --calibration_samples 9 "
+                   "--output_dir cal_kept"),
+         0);
+    assert_non_null(strstr(output, "is read off forgetting_data"));
+    must(run(TRAIN "--init_lora_weights corda_kpm --r 4 --max_steps 1 --calibration_data base --calibration_samples 9 "
+                   "--output_dir cal_kept_alone"),
+         0);
+    assert_non_null(strstr(output, "calibration of the start: "));
+    assert_null(strstr(output, "is read off forgetting_data"));
+    same_files("cal_kept/adapter/adapter_model.safetensors", "cal_kept_alone/adapter/adapter_model.safetensors");
+    must(run(TRAIN "--init_lora_weights eva --r 4 --max_steps 1 --output_dir cal_eva"), 0);
+    must(run(TRAIN "--init_lora_weights eva --r 4 --max_steps 1 --calibration_data base --output_dir cal_eva_of_base"),
+         0);
+    must(run(TRAIN "--init_lora_weights eva --dry_run --output_dir never"), 0);
+    must(run("bench --model $M --init_lora_weights eva"), 2);
+    assert_non_null(strstr(output, "looks at data"));
+    must(run(TRAIN "--calibration_samples 9 --max_steps 1 --output_dir cal_plain"), 0);
+    assert_non_null(strstr(output, "calibration_samples"));
+}
+
 static void test_other_methods(void **state) {
     (void)state;
     must(run(TRAIN "--method head --forgetting_data base --max_steps 6 --learning_rate 1e-2 --output_dir head"), 0);
@@ -621,6 +675,8 @@ int main(void) {
                                        cmocka_unit_test(test_accumulation_equals_the_big_batch),
                                        cmocka_unit_test(test_merged_equals_adapter),
                                        cmocka_unit_test(test_other_methods),
+                                       cmocka_unit_test(test_starts),
+                                       cmocka_unit_test(test_calibration),
                                        cmocka_unit_test(test_skipped_pictures_are_counted),
                                        cmocka_unit_test(test_labels_that_do_not_fit),
                                        cmocka_unit_test(test_mistakes),

@@ -224,8 +224,9 @@ static void test_text_lists_and_choices(void **state) {
 
 static void test_init(void **state) {
     (void)state;
-    static const char *const good[] = {"kaiming", "gaussian",     "pissa",        "pissa_niter_1", "pissa_niter_16",
-                                       "milora",  "intermediate", "slice_random", "slice_eqmag"};
+    static const char *const good[] = {"kaiming",    "gaussian",     "pissa",        "pissa_niter_1", "pissa_niter_16",
+                                       "milora",     "intermediate", "slice_random", "slice_eqmag",   "mica",
+                                       "slice_zero", "olora",        "orthogonal"};
     lf_config *cfg = new_config("train");
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         set(cfg, "init", good[i]);
@@ -245,7 +246,7 @@ static void test_init(void **state) {
         "pissa_niter_", "pissa_niter_0", "pissa_niter_-1", "pissa_niter_4x", "pissa_niter_1000", "random", "3", "{}"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) refuse("train", "init_lora_weights", bad[i], "expected");
     refuse("train", "init_lora_weights", "false", "'false': ");
-    refuse("train", "init_lora_weights", "olora", "not in this version");
+    refuse("train", "init_lora_weights", "loftq", "not in this version");
     static const char *const nowhere[] = {
         "-0.1",        "1.01",   "index:-1", "index:1.5", "energy:0",
         "energy:1.1",  "middle", "index:",   "true",      "{\"index\": 1, \"energy\": 0.5}",
@@ -656,6 +657,11 @@ static void test_unread(void **state) {
          {"--decomposition_cache", "d", "--init_lora_weights", "pissa_niter_16"},
          LF_decomposition_cache,
          NULL},
+        {"train",
+         {"--loraplus_lr_ratio", "16", "--init_lora_weights", "mica"},
+         LF_loraplus_lr_ratio,
+         "with init_lora_weights mica"},
+        {"train", {"--loraplus_lr_ratio", "16"}, LF_loraplus_lr_ratio, NULL},
         {"train", {"--force_resume"}, LF_force_resume, "without resume_from_checkpoint"},
         {"train", {"--force_resume", "--resume_from_checkpoint=true"}, LF_force_resume, NULL},
         {"generate", {"--top_p", "0.9"}, LF_top_p, "with temperature 0"},

@@ -253,6 +253,86 @@ static void check_probe(const char *precision, double tolerance) {
     assert_int_equal(lf_alloc_live(), 0);
 }
 
+/* What calibration asks for: the rows that count, as they are, and the gradient that a trained weight has. */
+typedef struct shown {
+    float *rows;
+    int64_t n;
+} shown;
+
+static void show(void *context, const void *rows, int64_t n) {
+    shown *s = context;
+    memcpy(s->rows + s->n * PROBED_IN, rows, (size_t)(n * PROBED_IN) * sizeof *s->rows);
+    s->n += n;
+}
+
+static void check_calibration(const char *precision, double tolerance) {
+    enum { W_SIZE = PROBED_OUT * PROBED_IN };
+    const lf_kernels *k;
+    OK(lf_kernels_select(&k, precision, &err));
+    float *W = random_floats(W_SIZE, 7, 0.05F), *x = random_floats(PROBED_ROWS * PROBED_IN, 8, 1),
+          *A = random_floats(PROBED_R * PROBED_IN, 9, 0.1F), *B = random_floats(PROBED_OUT * PROBED_R, 10, 0.1F),
+          *grads = lf_calloc(3 * (size_t)W_SIZE, sizeof *grads);
+    static bool ignored[PROBED_ROWS];
+    static int32_t labels[PROBED_ROWS];
+    for (int i = 0; i < PROBED_ROWS; i++) ignored[i] = i % 5 == 1;
+    for (int i = 0; i < PROBED_ROWS; i++) labels[i] = i % PROBED_OUT;
+    void *act = lf_aligned_alloc(lf_dtype_size(k->act_dtype) * PROBED_ROWS * PROBED_IN);
+    k->to_act(act, false, x, PROBED_ROWS * PROBED_IN);
+    k->to_real(x, false, act, PROBED_ROWS * PROBED_IN); /* as the layer sees it */
+    lf_frozen frozen = {.out = PROBED_OUT,
+                        .in = PROBED_IN,
+                        .data = lf_aligned_alloc((size_t)k->frozen_size(PROBED_OUT, PROBED_IN)),
+                        .act_dtype = k->act_dtype};
+    assert_true(k->frozen_prepare(&frozen, W));
+    lf_tensor weight;
+    lf_tensor_init(&weight, LF_F32, 2, (int64_t[]){PROBED_OUT, PROBED_IN}, W, grads + W_SIZE);
+    weight.requires_grad = true;
+    float *dA = lf_calloc((size_t)(PROBED_R * PROBED_IN), sizeof *dA);
+    lf_lora l = {.r = PROBED_R, .scaling = 1};
+    lf_tensor_init(&l.A, LF_F32, 2, (int64_t[]){PROBED_R, PROBED_IN}, A, dA);
+    lf_tensor_init(&l.B, LF_F32, 2, (int64_t[]){PROBED_OUT, PROBED_R}, B, NULL);
+    l.A.requires_grad = true;
+    shown s = {.rows = lf_malloc((size_t)(PROBED_ROWS * PROBED_IN) * sizeof *s.rows)};
+    lf_lora_probe probe = {.see = show, .context = &s, .gradient = grads, .ignored = ignored, .n_ignored = PROBED_ROWS};
+    lf_graph *g = lf_graph_new(k, 1);
+    for (int trained = 0; trained < 2; trained++) {
+        l.probe = trained ? NULL : &probe;
+        lf_graph_begin(g, false, true, 0);
+        lf_tensor *in = lf_graph_input(g, 2, (int64_t[]){PROBED_ROWS, PROBED_IN}, act);
+        lf_tensor *y = lf_linear(g, in, trained ? NULL : &frozen, trained ? &weight : NULL, NULL, &l);
+        lf_tensor *loss = lf_cross_entropy(g, lf_to_real(g, y), labels, 1, 0);
+        OK(lf_graph_status(g, &err));
+        OK(lf_graph_backward(g, loss, 1, &err));
+    }
+    assert_int_equal(probe.rows, 0); /* the ratio is not measured beside */
+    int64_t n = 0;
+    for (int64_t i = 0; i < PROBED_ROWS; i++)
+        if (!ignored[i]) assert_memory_equal(s.rows + n++ * PROBED_IN, x + i * PROBED_IN, PROBED_IN * sizeof *x);
+    assert_int_equal(s.n, n);
+    double error = 0, norm = 0;
+    for (int64_t i = 0; i < W_SIZE; i++) {
+        error += pow((double)grads[i] - (double)grads[W_SIZE + i], 2);
+        norm += pow((double)grads[W_SIZE + i], 2);
+    }
+    if (!(norm > 0 && sqrt(error / norm) <= tolerance)) fail_msg("%s: distance %g", precision, sqrt(error / norm));
+    lf_graph_free(g);
+    lf_aligned_free(frozen.data);
+    lf_aligned_free(act);
+    lf_aligned_free(W);
+    lf_aligned_free(x);
+    lf_aligned_free(A);
+    lf_aligned_free(B);
+    lf_free(grads);
+    lf_free(dA);
+    lf_free(s.rows);
+}
+
+static void test_calibration(void **state) {
+    (void)state;
+    check_calibration("fp32", 1e-5);
+    check_calibration("bf16", 2e-2);
+}
+
 static void test_probes(void **state) {
     (void)state;
     check_probe("fp32", 1e-6);
@@ -403,6 +483,7 @@ static void test_schedules(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_warm_step_calls_no_heap),
                                        cmocka_unit_test(test_rows_in_blocks),
+                                       cmocka_unit_test(test_calibration),
                                        cmocka_unit_test(test_probes),
                                        cmocka_unit_test(test_failure_sticks),
                                        cmocka_unit_test(test_out_of_memory_is_an_error),

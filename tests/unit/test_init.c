@@ -3,6 +3,8 @@
 #include <stdlib.h>
 
 #include "adapter/adapter_internal.h"
+#include "adapter/calibrate.h"
+#include "linalg/covariance.h"
 #include "linalg/svd.h"
 #include "unit/adapter_fixture.h"
 
@@ -390,6 +392,17 @@ static void test_what_a_start_says(void **state) {
         {"intermediate", {LF_POSITION_ENERGY, 0.5}, 2, 9, "\"position\":{\"energy\":0.5}", "component 2 to 9, by"},
         {"slice_eqmag", {LF_POSITION_FRACTION, 1}, 8, 8, "\"plain\":false,\"position\":1,", "component 8 of"},
         {"slice_random", {LF_POSITION_FRACTION, 1}, -1, -1, "\"plain\":false,\"position\":null", "at random"},
+        {"slice_zero",
+         {LF_POSITION_FRACTION, 0.5},
+         4,
+         4,
+         "\"subtracted\":false,\"reads\":\"components\"",
+         "component 4 of"},
+        {"mica", {LF_POSITION_FRACTION, 1}, 8, 8, "\"plain\":false,\"position\":1,", "component 8 of"},
+        {"olora", {LF_POSITION_FRACTION, 1}, -1, -1, "\"subtracted\":true,\"reads\":\"weight\"", "of Q"},
+        {"eva", {LF_POSITION_FRACTION, 1}, -1, -1, "\"subtracted\":false,\"reads\":\"target\"", "principal"},
+        {"corda_kpm", {LF_POSITION_FRACTION, 1}, -1, -1, "\"subtracted\":true,\"reads\":\"kept\"", "moments"},
+        {"orthogonal", {LF_POSITION_FRACTION, 1}, -1, -1, "\"subtracted\":true,\"reads\":\"nothing\"", "r even"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         const lf_adapter_opts o = {.init = cases[i].init, .position = cases[i].given};
@@ -421,17 +434,19 @@ static void test_names(void **state) {
                                        "true"};
     for (size_t i = 0; i < sizeof none / sizeof none[0]; i++) assert_null(lf_init_find(none[i]));
     assert_string_equal(lf_init_find("pissa_niter_16")->name, "pissa_niter_N");
-    assert_false(lf_init_find("kaiming")->residual);
-    assert_true(lf_init_find("milora")->residual);
+    assert_int_equal(lf_init_find("kaiming")->form, LF_FORM_ZERO);
+    assert_int_equal(lf_init_find("milora")->form, LF_FORM_SUBTRACTED);
+    assert_int_equal(lf_init_find("mica")->form, LF_FORM_HELD);
     assert_int_equal(lf_init_find("milora")->block, LF_BLOCK_LAST);
     assert_int_equal(lf_init_find("slice_random")->block, LF_BLOCK_NONE);
     /* effects.def names those that have no use for decompositions */
-    for (const char *list = "true|kaiming|gaussian|pissa|pissa_niter_16|milora|intermediate|slice_random|slice_eqmag",
+    for (const char *list = "true|kaiming|gaussian|pissa|pissa_niter_16|milora|intermediate|slice_random|slice_eqmag|"
+                            "slice_zero|mica|olora|orthogonal|corda_ipm|corda_kpm|lora_null|eva|lora_ga",
                     *at;
          (at = list) && *at; list = at[strcspn(at, "|")] ? at + strcspn(at, "|") + 1 : "") {
         char name[32], why[96];
         snprintf(name, sizeof name, "%.*s", (int)strcspn(at, "|"), at);
-        const bool plain = !strcmp(name, "true") || !lf_init_find(name)->residual;
+        const bool plain = !strcmp(name, "true") || lf_init_find(name)->reads != LF_READS_COMPONENTS;
         const char *args[] = {"--init_lora_weights", name};
         lf_config *cfg;
         CHECK_OK(lf_config_new(&cfg, "train", &err_));
@@ -440,7 +455,7 @@ static void test_names(void **state) {
         lf_config_free(cfg);
     }
     /* what the key's own table says of them: each line of init.def is a choice, and has its help */
-#define LF_INIT(id, name, title, subtracted, block, plain, help)                                                       \
+#define LF_INIT(id, name, title, form, reads, block, plain, help)                                                      \
     assert_non_null(strstr(lf_init_choices, "|" name "|"));                                                            \
     assert_non_null(strstr(lf_init_help, name ": " help));
 #define LF_NO_INIT(name, why)                                                                                          \
@@ -460,54 +475,407 @@ static void test_refusals(void **state) {
     in = input_of(&m, "intermediate", (lf_position){LF_POSITION_INDEX, 7}, 3);
     CHECK_FAILS(LF_EUSAGE, lf_init_find(in.init)->fill(&in, A, B, &report, &err_), "layers.0.fc1", "index 7",
                 "6 at the latest");
+    static const char *const of_rank[] = {"mica", "slice_zero", "olora"};
+    for (int i = 0; i < 3; i++) {
+        in = input_of(&m, of_rank[i], (lf_position){0}, 10);
+        CHECK_FAILS(LF_EUSAGE, lf_init_find(in.init)->fill(&in, A, B, &report, &err_), of_rank[i], "r = 10",
+                    "9 components");
+    }
     m.W[17] = NAN;
-    static const char *const inits[] = {"pissa", "pissa_niter_2", "milora", "slice_random", "slice_eqmag"};
-    for (int i = 0; i < 5; i++) {
+    static const char *const inits[] = {"pissa",       "pissa_niter_2", "milora", "slice_random",
+                                        "slice_eqmag", "slice_zero",    "mica",   "olora"};
+    for (size_t i = 0; i < sizeof inits / sizeof *inits; i++) {
         in = input_of(&m, inits[i], (lf_position){0}, 3);
         CHECK_FAILS(LF_EDATA, lf_init_find(in.init)->fill(&in, A, B, &report, &err_), "layers.0.fc1");
     }
     drop(&m);
 }
 
-/* scaling * B0 A0 as PEFT's pissa_init has it (scripts/make-golden-pissa.py). */
-static void test_golden_pissa(void **state) {
+/* What PEFT's starts that are no draw have (scripts/make-golden-starts.py). */
+typedef struct golden {
+    lf_safetensors *st;
+    const char *name;
+    matrix m; /* sizes and W */
+    int64_t r;
+    double scaling;
+} golden;
+
+static float *golden_tensor(const golden *g, const char *what, int64_t numel) {
+    char name[32];
+    snprintf(name, sizeof name, "%s.%s", g->name, what);
+    const lf_st_tensor *t = lf_safetensors_find(g->st, name);
+    if (!t || (numel && t->numel != numel)) fail_msg("%s is not there, or of another size", name);
+    float *x = lf_malloc((size_t)t->numel * sizeof *x);
+    lf_to_f32(x, t->data, t->dtype, t->numel);
+    if (!strcmp(what, "W")) assert_int_equal(t->ndim, 2);
+    return x;
+}
+
+static golden golden_open(lf_safetensors *st, const char *name) {
+    char path[32];
+    golden g = {.st = st, .name = name};
+    snprintf(path, sizeof path, "%s.W", name);
+    const lf_st_tensor *W = lf_safetensors_find(st, path);
+    assert_non_null(W);
+    g.m = (matrix){.out = W->shape[0], .in = W->shape[1], .W = golden_tensor(&g, "W", 0)};
+    float *numbers = golden_tensor(&g, "r_alpha", 2);
+    g.r = (int64_t)numbers[0];
+    g.scaling = (double)numbers[1] / (double)numbers[0];
+    lf_free(numbers);
+    return g;
+}
+
+static started golden_start(const golden *g, const char *init) {
+    lf_init_input in = input_of(&g->m, init, (lf_position){LF_POSITION_FRACTION, 1}, g->r);
+    in.name = g->name;
+    in.scaling = g->scaling;
+    return start(&in);
+}
+
+/* |x - y| / |y|, y theirs, freed here. */
+static void check_near(const char *what, const double *x, float *y, int64_t n, double most) {
+    double error = 0, norm = 0;
+    for (int64_t k = 0; k < n; k++) {
+        error += pow(x[k] - (double)y[k], 2);
+        norm += pow((double)y[k], 2);
+    }
+    if (!(sqrt(error / norm) <= most)) fail_msg("%s: distance %g", what, sqrt(error / norm));
+    lf_free(y);
+}
+
+static void check_near_f32(const char *what, const float *x, float *y, int64_t n, double most) {
+    double *wide = lf_malloc((size_t)n * sizeof *wide);
+    for (int64_t i = 0; i < n; i++) wide[i] = (double)x[i];
+    check_near(what, wide, y, n, most);
+    lf_free(wide);
+}
+
+/* A singular vector's sign is anybody's choice: columns of y are turned to be like those of x. */
+static float *turned(const float *x, float *y, int64_t rows, int64_t columns) {
+    for (int64_t k = 0; k < columns; k++) {
+        double dot = 0;
+        for (int64_t i = 0; i < rows; i++) dot += (double)x[i * columns + k] * (double)y[i * columns + k];
+        for (int64_t i = 0; dot < 0 && i < rows; i++) y[i * columns + k] = -y[i * columns + k];
+    }
+    return y;
+}
+
+static void test_golden(void **state) {
     (void)state;
     static const char *const names[] = {"tall", "wide", "square"};
     lf_safetensors *st;
-    CHECK_OK(lf_safetensors_open(&st, LF_TEST_DIR "/golden/pissa.safetensors", &err_));
+    CHECK_OK(lf_safetensors_open(&st, LF_TEST_DIR "/golden/starts.safetensors", &err_));
     for (int i = 0; i < 3; i++) {
-        char name[32];
-        snprintf(name, sizeof name, "%s.W", names[i]);
-        const lf_st_tensor *W = lf_safetensors_find(st, name);
-        snprintf(name, sizeof name, "%s.product", names[i]);
-        const lf_st_tensor *product = lf_safetensors_find(st, name);
-        snprintf(name, sizeof name, "%s.r_alpha", names[i]);
-        const lf_st_tensor *r_alpha = lf_safetensors_find(st, name);
-        assert_true(W && product && r_alpha);
-        float numbers[2], *weight = lf_malloc((size_t)W->numel * sizeof *weight),
-                          *expected = lf_malloc((size_t)W->numel * sizeof *expected);
-        lf_to_f32(numbers, r_alpha->data, r_alpha->dtype, 2);
-        lf_to_f32(weight, W->data, W->dtype, W->numel);
-        lf_to_f32(expected, product->data, product->dtype, W->numel);
-        const lf_init_input in = {.name = names[i],
-                                  .W = weight,
-                                  .out = W->shape[0],
-                                  .in = W->shape[1],
-                                  .r = (int64_t)numbers[0],
-                                  .scaling = (double)numbers[1] / (double)numbers[0],
-                                  .init = "pissa"};
-        started x = start(&in);
-        double error = 0, norm = 0;
-        for (int64_t k = 0; k < W->numel; k++) {
-            error += pow(x.product[k] - (double)expected[k], 2);
-            norm += pow((double)expected[k], 2);
-        }
-        if (!(sqrt(error / norm) <= 1e-4)) fail_msg("%s: distance %g", names[i], sqrt(error / norm));
+        const golden g = golden_open(st, names[i]);
+        const int64_t out = g.m.out, in = g.m.in, r = g.r;
+        started x = golden_start(&g, "pissa");
+        check_near("pissa", x.product, golden_tensor(&g, "product", out * in), out * in, 1e-4);
         end(&x);
-        lf_free(weight);
-        lf_free(expected);
+        x = golden_start(&g, "olora"); /* Householder's signs are LAPACK's in both */
+        check_near_f32("olora A", x.A, golden_tensor(&g, "olora_A", r * in), r * in, 1e-5);
+        check_near_f32("olora B", x.B, golden_tensor(&g, "olora_B", out * r), out * r, 1e-5);
+        end(&x);
+        x = golden_start(&g, "mica");
+        check_near_f32("mica B", x.B, turned(x.B, golden_tensor(&g, "mica_B", out * r), out, r), out * r, 1e-3);
+        for (int64_t k = 0; k < r * in; k++) assert_true(x.A[k] == 0);
+        end(&x);
+        lf_free(g.m.W);
     }
     lf_safetensors_close(st);
+}
+
+/* Starts that take half of a block. */
+static void test_halves(void **state) {
+    (void)state;
+    static const spectrum_fn spectra[] = {falling, deficient};
+    for (int i = 0; i < 2; i++)
+        for (int end_of = 0; end_of <= 2; end_of++) {
+            matrix m = make(26, 18, spectra[i]);
+            const lf_position p = {LF_POSITION_FRACTION, end_of / 2.0};
+            const lf_init_input whole = input_of(&m, "intermediate", p, 4), hint = input_of(&m, "slice_zero", p, 4),
+                                directions = input_of(&m, "mica", p, 4);
+            started x = start(&whole), y = start(&hint), z = start(&directions);
+            assert_memory_equal(x.A, y.A, (size_t)(4 * m.in) * sizeof(float));
+            assert_int_equal(x.report.n_dead, y.report.n_dead);
+            assert_int_equal(y.report.start, x.report.start);
+            for (int64_t k = 0; k < m.out * 4; k++) assert_true(y.B[k] == 0);
+            assert_int_equal(z.report.start, x.report.start);
+            assert_int_equal(z.report.n_dead, 0); /* all of it learns, also where sigma is nothing */
+            for (int64_t k = 0; k < 4 * m.in; k++) assert_true(z.A[k] == 0);
+            for (int64_t a = 0; a < 4; a++)
+                for (int64_t b = 0; b < 4; b++) {
+                    double dot = 0, sigma = 0;
+                    for (int64_t o = 0; o < m.out; o++) dot += (double)z.B[o * 4 + a] * (double)z.B[o * 4 + b];
+                    for (int64_t j = 0; j < m.in; j++) { /* |b^T W| = sigma */
+                        double w = 0;
+                        for (int64_t o = 0; o < m.out; o++) w += (double)z.B[o * 4 + a] * (double)m.W[o * m.in + j];
+                        sigma += w * w;
+                    }
+                    assert_true(fabs(dot - (a == b)) < 1e-6);
+                    assert_true(fabs(sqrt(sigma) - m.sigma[z.report.start + a]) < 1e-6 * m.sigma[0]);
+                }
+            end(&x);
+            end(&y);
+            end(&z);
+            drop(&m);
+        }
+}
+
+/* W - Q R has nothing left in its first r columns, Q is orthonormal, R a triangle. */
+static void test_olora(void **state) {
+    (void)state;
+    static const int64_t shapes[][2] = {{30, 18}, {18, 30}, {24, 24}};
+    for (int i = 0; i < 3; i++)
+        for (int64_t r = 5; r <= 18; r += 13) {
+            matrix m = make(shapes[i][0], shapes[i][1], falling);
+            const lf_init_input in = input_of(&m, "olora", (lf_position){0}, r);
+            started x = start(&in);
+            for (int64_t o = 0; o < m.out; o++)
+                for (int64_t j = 0; j < r; j++)
+                    assert_true(fabs(x.product[o * m.in + j] / SCALING - (double)m.W[o * m.in + j]) < 1e-6);
+            for (int64_t k = 0; k < r; k++)
+                for (int64_t j = 0; j < k; j++) assert_true(x.A[k * m.in + j] == 0);
+            for (int64_t a = 0; a < r; a++)
+                for (int64_t b = 0; b <= a; b++) {
+                    double dot = 0;
+                    for (int64_t o = 0; o < m.out; o++) dot += (double)x.B[o * r + a] * (double)x.B[o * r + b];
+                    assert_true(fabs(dot - (a == b)) < 1e-6);
+                }
+            assert_int_equal(x.report.start, -1);
+            end(&x);
+            drop(&m);
+        }
+}
+
+/* Neither factor is zero, their product is; each has rank r / 2 and the size that PEFT's has. */
+static void test_orthogonal(void **state) {
+    (void)state;
+    const matrix m = {.out = 300, .in = 400};
+    const int64_t r = 6;
+    lf_init_input in = input_of(&m, "orthogonal", (lf_position){0}, r);
+    in.W = NULL;
+    started x = start(&in), again = start(&in);
+    assert_true(same_bytes(&x, &again, &m));
+    double a = 0, b = 0, product = 0, sigma[6];
+    for (int64_t k = 0; k < r * m.in; k++) a += (double)x.A[k] * (double)x.A[k];
+    for (int64_t k = 0; k < r * m.out; k++) b += (double)x.B[k] * (double)x.B[k];
+    for (int64_t k = 0; k < m.out * m.in; k++) product += x.product[k] * x.product[k];
+    assert_true(sqrt(product) < 1e-6 * SCALING * sqrt(a * b));
+    assert_true(fabs(a / (0.01 * 3 * 400) - 1) < 0.1 && fabs(b / (0.01 * 3 * 300) - 1) < 0.1);
+    CHECK_OK(lf_svd_values(x.A, r, m.in, sigma, "A", &err_));
+    assert_true(sigma[2] > 1 && sigma[3] < 1e-5);
+    end(&again);
+    in.stream++;
+    again = start(&in);
+    assert_false(same_bytes(&x, &again, &m));
+    end(&again);
+    end(&x);
+    in.r = 5;
+    float A[5 * 400], B[5 * 300];
+    lf_init_report report;
+    CHECK_FAILS(LF_EUSAGE, lf_init_find("orthogonal")->fill(&in, A, B, &report, &err_), "layers.0.fc1", "r = 5",
+                "even");
+}
+
+/* ---- starts from data ---- */
+
+enum { ROWS = 700 };
+
+/* Rows of inputs of different size in each direction, with a mean; the last `missing` directions of V do not occur. */
+static float *rows_of(int64_t in, int64_t missing) {
+    double *V = orthonormal(in, in, 21);
+    float *X = lf_malloc((size_t)(ROWS * in) * sizeof *X);
+    for (int64_t i = 0; i < ROWS; i++)
+        for (int64_t j = 0; j < in; j++) {
+            double x = 0;
+            for (int64_t k = 0; k < in - missing; k++)
+                x += V[j * in + k] * (0.7 + (double)fixture_random(22, i * in + k)) / (double)(k + 1);
+            X[i * in + j] = (float)x;
+        }
+    lf_free(V);
+    return X;
+}
+
+static lf_seen seen_of(const float *X, int64_t in) {
+    lf_seen s = {.rows = ROWS, .moments = lf_calloc((size_t)(in * in + in), sizeof(double))};
+    s.sum = s.moments + in * in;
+    CHECK_OK(lf_moment_add(s.moments, s.sum, X, ROWS / 3, in, &err_));
+    CHECK_OK(lf_moment_add(s.moments, s.sum, X + ROWS / 3 * in, ROWS - ROWS / 3, in, &err_));
+    lf_moment_close(s.moments, in);
+    return s;
+}
+
+static void test_moments(void **state) {
+    (void)state;
+    const int64_t in = 7;
+    float *X = rows_of(in, 0);
+    lf_seen s = seen_of(X, in);
+    for (int64_t a = 0; a < in; a++)
+        for (int64_t b = 0; b <= in; b++) { /* b = in: the sum */
+            double expected = 0;
+            for (int64_t i = 0; i < ROWS; i++) expected += (double)X[i * in + a] * (b < in ? (double)X[i * in + b] : 1);
+            assert_true(fabs((b < in ? s.moments[b * in + a] : s.sum[a]) - expected) < 1e-9 * ROWS);
+        }
+    lf_free(s.moments);
+    lf_free(X);
+}
+
+/* D = C + 0.01 mean(diag C) I, of the mean. */
+static double *damped(const lf_seen *s, int64_t in) {
+    double *D = lf_malloc((size_t)(in * in) * sizeof *D), mean = 0;
+    for (int64_t i = 0; i < in * in; i++) D[i] = s->moments[i] / ROWS;
+    for (int64_t i = 0; i < in; i++) mean += D[i * (in + 1)] / (double)in;
+    for (int64_t i = 0; i < in; i++) D[i * (in + 1)] += 0.01 * mean;
+    return D;
+}
+
+/* X D in double, rounded once at the end. */
+static float *times(const double *X, int64_t rows, const double *D, int64_t in) {
+    float *Y = lf_malloc((size_t)(rows * in) * sizeof *Y);
+    for (int64_t o = 0; o < rows; o++)
+        for (int64_t j = 0; j < in; j++) {
+            double y = 0;
+            for (int64_t k = 0; k < in; k++) y += X[o * in + k] * D[k * in + j];
+            Y[o * in + j] = (float)y;
+        }
+    return Y;
+}
+
+/* What is taken of W is a block of W D, of all of it when r is n; what is left has the other singular values. */
+static void test_corda(void **state) {
+    (void)state;
+    static const int64_t shapes[][3] = {{20, 14, 3}, {14, 20, 3}, {14, 14, 14}};
+    for (int i = 0; i < 3; i++)
+        for (int last = 0; last < 2; last++) {
+            matrix m = make(shapes[i][0], shapes[i][1], falling);
+            const int64_t r = shapes[i][2], s = last ? m.n - r : 0;
+            float *X = rows_of(m.in, 2);
+            lf_seen seen = seen_of(X, m.in);
+            lf_init_input in = input_of(&m, last ? "corda_kpm" : "corda_ipm", (lf_position){0}, r);
+            in.seen = &seen;
+            started x = start(&in);
+            double *D = damped(&seen, m.in), *W = lf_malloc((size_t)(m.out * m.in) * sizeof *W), all[20], taken[20];
+            for (int64_t k = 0; k < m.out * m.in; k++) W[k] = (double)m.W[k];
+            float *WD = times(W, m.out, D, m.in), *BAD = times(x.product, m.out, D, m.in);
+            CHECK_OK(lf_svd_values(WD, m.out, m.in, all, "WD", &err_));
+            CHECK_OK(lf_svd_values(BAD, m.out, m.in, taken, "BAD", &err_));
+            for (int64_t k = 0; k < m.n; k++)
+                if (fabs(taken[k] - (k < r ? all[s + k] : 0)) > 1e-5 * all[0])
+                    fail_msg("shape %d, %s: value %lld is %g", i, in.init, (long long)k, taken[k]);
+            for (int64_t k = 0; k < m.out * m.in; k++) WD[k] -= BAD[k];
+            CHECK_OK(lf_svd_values(WD, m.out, m.in, taken, "rest", &err_));
+            for (int64_t k = 0; k < m.n - r; k++)
+                assert_true(fabs(taken[k] - all[last ? k : k + r]) < 1e-5 * all[0]); /* no mixture of the two */
+            for (int64_t k = 0; r == m.n && k < m.out * m.in; k++)
+                assert_true(fabs(x.product[k] - (double)m.W[k]) < 1e-5);
+            lf_free(WD);
+            lf_free(BAD);
+            lf_free(D);
+            lf_free(W);
+            lf_free(X);
+            lf_free(seen.moments);
+            end(&x);
+            drop(&m);
+        }
+}
+
+/* Kept inputs do not reach A0, where there are directions that they have nothing of; B0 A0 is W on these. */
+static void test_lora_null(void **state) {
+    (void)state;
+    static const int64_t shapes[][2] = {{20, 14}, {14, 20}};
+    for (int i = 0; i < 2; i++) {
+        matrix m = make(shapes[i][0], shapes[i][1], falling);
+        const int64_t r = 4;
+        float *X = rows_of(m.in, r);
+        lf_seen seen = seen_of(X, m.in);
+        lf_init_input in = input_of(&m, "lora_null", (lf_position){0}, r);
+        in.seen = &seen;
+        started x = start(&in);
+        double *V = orthonormal(m.in, m.in, 21), largest = 0;
+        for (int64_t row = 0; row < ROWS; row++)
+            for (int64_t k = 0; k < r; k++) {
+                double a = 0;
+                for (int64_t j = 0; j < m.in; j++) a += (double)x.A[k * m.in + j] * (double)X[row * m.in + j];
+                largest = fmax(largest, fabs(a));
+            }
+        if (!(largest < 1e-5)) fail_msg("A0 x is %g", largest);
+        for (int64_t o = 0; o < m.out; o++)
+            for (int64_t k = 0; k < m.in; k++) { /* (B0 A0) v = W v for a missing v, and nothing for others */
+                double product = 0, whole = 0;
+                for (int64_t j = 0; j < m.in; j++) {
+                    product += x.product[o * m.in + j] * V[j * m.in + k];
+                    whole += (double)m.W[o * m.in + j] * V[j * m.in + k];
+                }
+                assert_true(fabs(product - (k < m.in - r ? 0 : whole)) < 1e-5);
+            }
+        lf_free(V);
+        lf_free(X);
+        lf_free(seen.moments);
+        end(&x);
+        drop(&m);
+    }
+}
+
+/* A0 is what a decomposition of the centered rows has on the right. */
+static void test_eva(void **state) {
+    (void)state;
+    matrix m = make(18, 15, falling);
+    const int64_t r = 5;
+    float *X = rows_of(m.in, 0);
+    lf_seen seen = seen_of(X, m.in);
+    lf_init_input in = input_of(&m, "eva", (lf_position){0}, r);
+    in.seen = &seen;
+    started x = start(&in);
+    for (int64_t i = 0; i < ROWS * m.in; i++) X[i] = (float)((double)X[i] - seen.sum[i % m.in] / ROWS);
+    double *U = lf_malloc((size_t)(ROWS * m.in) * sizeof *U), *V = lf_malloc((size_t)(m.in * m.in) * sizeof *V),
+           sigma[15];
+    CHECK_OK(lf_svd_full(X, ROWS, m.in, sigma, U, V, "rows", &err_));
+    for (int64_t k = 0; k < r; k++)
+        for (int64_t j = 0; j < m.in; j++) assert_true(fabs((double)x.A[k * m.in + j] - V[j * m.in + k]) < 1e-5);
+    for (int64_t k = 0; k < m.out * r; k++) assert_true(x.B[k] == 0);
+    lf_free(U);
+    lf_free(V);
+    lf_free(X);
+    lf_free(seen.moments);
+    end(&x);
+    drop(&m);
+}
+
+/* The first step of gradient descent, G A0^T A0 + B0 B0^T G, goes along the best approximation of G of rank 2r. */
+static void test_lora_ga(void **state) {
+    (void)state;
+    static const int64_t shapes[][2] = {{26, 18}, {18, 26}};
+    for (int i = 0; i < 2; i++) {
+        matrix g = make(shapes[i][0], shapes[i][1], falling);
+        const int64_t r = 4;
+        const lf_seen seen = {.gradient = g.W};
+        lf_init_input in = input_of(&g, "lora_ga", (lf_position){0}, r);
+        in.seen = &seen;
+        started x = start(&in);
+        const double size = sqrt((double)g.out) / 16; /* c^2 */
+        double error = 0, norm = 0;
+        for (int64_t o = 0; o < g.out; o++)
+            for (int64_t j = 0; j < g.in; j++) {
+                double step = 0, best = 0;
+                for (int64_t k = 0; k < r; k++) {
+                    double GA = 0, BG = 0;
+                    for (int64_t l = 0; l < g.in; l++) GA += (double)g.W[o * g.in + l] * (double)x.A[k * g.in + l];
+                    for (int64_t l = 0; l < g.out; l++) BG += (double)x.B[l * r + k] * (double)g.W[l * g.in + j];
+                    step += GA * (double)x.A[k * g.in + j] + (double)x.B[o * r + k] * BG;
+                }
+                for (int64_t k = 0; k < 2 * r; k++) best += g.U[o * g.n + k] * g.sigma[k] * g.V[j * g.n + k];
+                error += pow(step / size - best, 2);
+                norm += best * best;
+            }
+        if (!(sqrt(error / norm) < 1e-5)) fail_msg("distance %g", sqrt(error / norm));
+        end(&x);
+        in.r = 10;
+        float A[10 * 26], B[10 * 26];
+        lf_init_report report;
+        CHECK_FAILS(LF_EUSAGE, lf_init_find("lora_ga")->fill(&in, A, B, &report, &err_), "layers.0.fc1", "r = 10",
+                    "at most 9");
+        drop(&g);
+    }
 }
 
 static int teardown(void **state) {
@@ -529,7 +897,15 @@ int main(void) {
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_what_a_start_says),
         cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_golden_pissa),
+        cmocka_unit_test(test_golden),
+        cmocka_unit_test(test_halves),
+        cmocka_unit_test(test_olora),
+        cmocka_unit_test(test_orthogonal),
+        cmocka_unit_test(test_moments),
+        cmocka_unit_test(test_corda),
+        cmocka_unit_test(test_lora_null),
+        cmocka_unit_test(test_eva),
+        cmocka_unit_test(test_lora_ga),
     };
     return cmocka_run_group_tests(tests, NULL, teardown);
 }

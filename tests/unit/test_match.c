@@ -241,6 +241,10 @@ static void test_options(void **state) {
         {"slice_eqmag", "index:7", "slice_eqmag", {LF_POSITION_INDEX, 7}},
         {"intermediate", "{\"energy\": 0.9}", "intermediate", {LF_POSITION_ENERGY, 0.9}},
         {"pissa_niter_4", NULL, "pissa_niter_4", {LF_POSITION_FRACTION, 0.5}},
+        {"slice_zero", NULL, "slice_zero", {LF_POSITION_FRACTION, 0.5}},
+        {"mica", NULL, "mica", {LF_POSITION_FRACTION, 1}}, /* the last block, unless another is asked for */
+        {"mica", "0.5", "mica", {LF_POSITION_FRACTION, 0.5}},
+        {"mica", "index:2", "mica", {LF_POSITION_INDEX, 2}},
     };
     for (size_t i = 0; i < sizeof given / sizeof given[0]; i++) {
         lf_config *cfg;
@@ -262,7 +266,7 @@ static void test_options(void **state) {
     CHECK_OK(lf_config_set(cfg, "init_lora_weights", "milora", &err_));
     CHECK_OK(lf_config_set(cfg, "init_position", "0.25", &err_));
     CHECK_FAILS(LF_EUSAGE, lf_adapter_opts_read(&o, cfg, &err_), "init_position",
-                "not read by init_lora_weights milora", "only by intermediate, slice_eqmag;");
+                "not read by init_lora_weights milora", "only by intermediate, slice_eqmag, slice_zero, mica;");
     lf_config_free(cfg);
 }
 

@@ -63,7 +63,7 @@ static void train(tuned *t) {
         lf_lora *l = lf_adapter_module(t->adapter, i)->lora;
         for (int64_t k = 0; k < l->A.numel; k++)
             ((float *)l->A.data)[k] += 0.01f * fixture_random(100 + (uint64_t)i, k);
-        for (int64_t k = 0; k < l->B.numel; k++)
+        for (int64_t k = 0; k < l->B.numel && !l->B_is_held; k++)
             ((float *)l->B.data)[k] += 0.01f * fixture_random(200 + (uint64_t)i, k);
     }
 }
@@ -163,6 +163,10 @@ static const recipe recipes[] = {
      .target = "['output.dense', 'key']",
      .ranks = "{'key': 2}"}, /* old names, in rank_pattern too */
     {.init = "gaussian", .target = "['dense']", .use_rslora = true, .ranks = "{'fc1': 7}"},
+    {.init = "slice_zero", .target = "['q_proj', 'fc2']"},
+    {.init = "mica", .target = "'all-linear'"},
+    {.init = "olora", .target = "['fc1', 'fc2', 'o_proj']"},
+    {.init = "orthogonal", .target = "['fc1']", .ranks = "{'fc1': 4}"},
 };
 enum { N_RECIPES = sizeof recipes / sizeof recipes[0] };
 
@@ -341,8 +345,9 @@ static void test_merge(void **state) {
 
 static void test_parallel_is_serial(void **state) {
     (void)state;
-    static const char *const inits[] = {"kaiming", "intermediate", "slice_random", "pissa_niter_2", "slice_eqmag"};
-    for (int i = 0; i < 5; i++) {
+    static const char *const inits[] = {"kaiming",     "intermediate", "slice_random", "pissa_niter_2",
+                                        "slice_eqmag", "mica",         "olora"};
+    for (size_t i = 0; i < sizeof inits / sizeof *inits; i++) {
         const recipe r = {.init = inits[i], .target = "'all-linear'"};
         lf_threads_set(1);
         tuned serial = tuned_new(r);
@@ -375,7 +380,40 @@ static void test_refused_starts(void **state) {
         tune(&t, (recipe){.init = "milora", .target = "['fc1']", .ranks = "{'fc1': 2}", .use_rslora = true}, &err_),
         "use_rslora", "rank_pattern");
     tuned_free(&t);
-    CHECK_FAILS(LF_EUSAGE, tune(&t, (recipe){.init = "olora", .target = "['fc1']"}, &err_), "olora");
+    CHECK_FAILS(LF_EUSAGE, tune(&t, (recipe){.init = "loftq", .target = "['fc1']"}, &err_), "loftq");
+    tuned_free(&t);
+}
+
+/* B is computed with and written, and nobody trains it or counts it as trained: here, and read again. */
+static void test_held(void **state) {
+    (void)state;
+    tuned t = tuned_new((recipe){.init = "mica", .target = "['fc1']"}), u = {0};
+    lf_trainable *list;
+    int64_t n, of_A = 0, numbers = 0;
+    CHECK_OK(lf_nn_trainables(&t.nn, &list, &n, &err_));
+    for (int64_t i = 0; i < n; i++) {
+        if (strstr(list[i].name, "lora_B")) fail_msg("%s is trained", list[i].name);
+        of_A += strstr(list[i].name, "fc1.lora_A") != NULL;
+        numbers += list[i].tensor->numel;
+    }
+    assert_int_equal(of_A, FIXTURE_LAYERS);
+    assert_int_equal(lf_nn_count(&t.nn, true), numbers);
+    assert_int_equal(lf_nn_count(&t.nn, false) - lf_nn_count(&t.nn, true) > FIXTURE_LAYERS * 3 * FIXTURE_I, true);
+    assert_non_null(strstr(lf_adapter_coverage(t.adapter), "trainable: 144 in adapters")); /* 3 layers, r 3, in 16 */
+    for (int64_t i = 0; i < lf_adapter_count(t.adapter); i++) {
+        const lf_lora *l = lf_adapter_module(t.adapter, i)->lora;
+        assert_true(l->B_is_held && !l->B.grad && !l->B.requires_grad && l->A.grad && !l->A0 && !l->B0);
+    }
+    train(&t);
+    save(&t, DIR, false);
+    u.head = fixture_new(&u.nn);
+    lf_adapter_file *f;
+    CHECK_OK(lf_adapter_open(&f, DIR, &err_));
+    CHECK_OK(lf_adapter_apply(&u.adapter, f, &u.nn, u.head, NULL, &err_));
+    assert_true(lf_adapter_module(u.adapter, 0)->lora->B_is_held);
+    assert_int_equal(lf_nn_count(&u.nn, true), numbers);
+    lf_adapter_close(f);
+    tuned_free(&u);
     tuned_free(&t);
 }
 
@@ -823,15 +861,25 @@ static int teardown(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_written_update),     cmocka_unit_test(test_config),
-        cmocka_unit_test(test_round_trip),         cmocka_unit_test(test_merge),
-        cmocka_unit_test(test_parallel_is_serial), cmocka_unit_test(test_refused_starts),
-        cmocka_unit_test(test_head_only),          cmocka_unit_test(test_failing_save),
-        cmocka_unit_test(test_failing_read),       cmocka_unit_test(test_right_folders),
-        cmocka_unit_test(test_named_tensors),      cmocka_unit_test(test_strange_tensors),
-        cmocka_unit_test(test_saved_norms),        cmocka_unit_test(test_wrong_tensors),
-        cmocka_unit_test(test_wrong_targets),      cmocka_unit_test(test_wrong_configs),
-        cmocka_unit_test(test_wrong_files),        cmocka_unit_test(test_readme),
+        cmocka_unit_test(test_written_update),
+        cmocka_unit_test(test_config),
+        cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_merge),
+        cmocka_unit_test(test_parallel_is_serial),
+        cmocka_unit_test(test_refused_starts),
+        cmocka_unit_test(test_held),
+        cmocka_unit_test(test_head_only),
+        cmocka_unit_test(test_failing_save),
+        cmocka_unit_test(test_failing_read),
+        cmocka_unit_test(test_right_folders),
+        cmocka_unit_test(test_named_tensors),
+        cmocka_unit_test(test_strange_tensors),
+        cmocka_unit_test(test_saved_norms),
+        cmocka_unit_test(test_wrong_tensors),
+        cmocka_unit_test(test_wrong_targets),
+        cmocka_unit_test(test_wrong_configs),
+        cmocka_unit_test(test_wrong_files),
+        cmocka_unit_test(test_readme),
         cmocka_unit_test(test_second_biases),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -218,6 +218,7 @@ static void linear_forward(lf_graph *g, lf_node *n) {
         if (adapted) check(g, lf_lora_delta_forward(&d, b, y, u, x), &e);
     }
     if (adapted && lf_lora_is_probed(&e)) probe(g, n, &d, x, lf_view_read(u));
+    if (adapted) lf_lora_show_rows(g, k, &e, x);
     lf_graph_give(g, bias);
     lf_lora_delta_end(g, &d);
 }
@@ -240,6 +241,7 @@ static void linear_backward(lf_graph *g, lf_node *n) {
         if (adapted) check(g, lf_lora_delta_backward(&d, b, dx, dy, u, x), &e);
     }
     if (adapted && d.drops) check(g, lf_lora_delta_drop_backward(g, &d, dx, x, n->key), &e);
+    if (adapted) check(g, lf_lora_show_gradient(k, &e, dy, x), &e);
     for (int p = 0; p < e.n && adapted; p++)
         if (e.parts[p].lora) {
             void *dA = lf_grad_out(g, n, input(LORA_A, p), &ignored),

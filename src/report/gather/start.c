@@ -1,6 +1,7 @@
 #include "report/gather/start.h"
 
 #include <math.h>
+#include <string.h>
 
 static const cJSON *member(const cJSON *start, const char *name) {
     return cJSON_GetObjectItemCaseSensitive(start, name);
@@ -34,7 +35,10 @@ double lf_start_position(const cJSON *start) {
 
 bool lf_start_varies(const cJSON *start) { return cJSON_IsObject(member(start, "position")); }
 
-bool lf_start_is_plain(const cJSON *start) { return cJSON_IsFalse(member(start, "subtracted")); }
+bool lf_start_is_plain(const cJSON *start) {
+    const char *reads = cJSON_GetStringValue(member(start, "reads")); /* earlier versions had no such start */
+    return cJSON_IsFalse(member(start, "subtracted")) && (!reads || !strcmp(reads, "nothing"));
+}
 
 const char *lf_start_title(const cJSON *start) { return cJSON_GetStringValue(member(start, "title")); }
 

@@ -15,7 +15,7 @@ lf_status lf_start_take(cJSON **start, cJSON *file, const char *path, lf_err *er
 double lf_start_position(const cJSON *start);
 /* It is placed by an index or an energy, which is another fraction in each weight. */
 bool lf_start_varies(const cJSON *start);
-/* Nothing was subtracted from the weights: LoRA as it was first. False where the files do not say. */
+/* Nothing was subtracted from the weights, or known of them: LoRA as it was first. False where the files do not say. */
 bool lf_start_is_plain(const cJSON *start);
 /* What people call it: "PiSSA", "position 0.5"; NULL: the files do not say. */
 const char *lf_start_title(const cJSON *start);
