@@ -132,9 +132,18 @@ static lf_status base_task(judged *j, lf_err *err) {
     return LF_OK;
 }
 
-static lf_status print_results(const lf_results *r, const lf_task *t, FILE *out, lf_err *err) {
+/* What "before" is: in training it is the step before the first, which had another head. */
+static void say_before(const judged *j, bool data, FILE *out) {
+    if (j->base && data) fputs("new task, before: the model without the adapter, under the same head\n", out);
+    if (j->other.model) fprintf(out, "compared with %s\n", lf_cfg_str(j->t->cfg, LF_compare_with));
+}
+
+static lf_status print_results(const judged *j, bool data, FILE *out, lf_err *err) {
+    const lf_results *r = &j->r;
+    const lf_task *t = j->t;
     if (!lf_cfg_bool(t->cfg, LF_json)) {
         lf_results_table(r, out);
+        say_before(j, data, out);
         return LF_OK;
     }
     const char *const *names = class_names(t);
@@ -160,7 +169,7 @@ static lf_status judge(judged *j, bool data, bool base, FILE *out, lf_err *err) 
     r->threads = j->o->threads;
     r->trainable_parameters = lf_opened_trained(j->o);
     r->peak_rss_mb = lf_peak_rss_mb();
-    return print_results(r, t, out, err);
+    return print_results(j, data, out, err);
 }
 
 lf_status lf_eval(const lf_config *cfg, FILE *out, lf_err *err) {

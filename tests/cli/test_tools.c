@@ -342,6 +342,7 @@ static void eval_tells_which_examples_changed(void **state) {
     RUN(eval, "--model @model --adapter @adapter --data @base --forgetting_data @base");
     assert_non_null(strstr(printed, "base task: "));
     assert_non_null(strstr(printed, " right answers became wrong, "));
+    assert_non_null(strstr(printed, "before: the model without the adapter"));
     FAILS(eval, LF_EIO, "no-folder", "--model @model --data @base --save_predictions @no-folder/x.jsonl");
     FAILS(eval, LF_ENOTFOUND, "nowhere", "--model @model --adapter @adapter --data @base --compare_with @nowhere");
     FAILS(eval, LF_EUSAGE, "what is judged 5", "--model @model --data @base --compare_with @adapter");

@@ -280,7 +280,7 @@ static void starts_as_they_are_known(void **state) {
     lf_free(text);
     text = get_file(set, "position.gp");
     holds(text, "set xtics ('0 (PiSSA)' 0, '0.5 (middle)' 0.5)");
-    holds(text, "'plain LoRA, 1e-2' at graph 0.37");
+    holds(text, "'plain LoRA, 1e-2' at graph 0.385");
     holds(text, "chance: 10 %"); /* too far away for a line */
     lf_free(text);
     text = get_file(set, "tradeoff.gp");

@@ -252,9 +252,9 @@ static void draw_level(FILE *out, const lf_figure *f, const lf_level *l, lf_rang
     if (l->upright)
         fprintf(out, "' at first %.9g, graph 0.04 left offset 0.5,0", l->value);
     else
-        fprintf(out, "' at graph %s, first %.9g %s offset 0,0.5", f->n_places ? "0.37" : "0.99", l->value,
+        fprintf(out, "' at graph %s, first %.9g %s offset 0,0.5", f->n_places ? "0.385" : "0.99", l->value,
                 f->n_places ? "center" : "right");
-    fprintf(out, " font ',13' textcolor rgb '%s'\n", grey);
+    fprintf(out, " font ',12' textcolor rgb '%s'\n", grey);
 }
 
 static void draw_levels(FILE *out, const lf_figure *f, int panel, lf_range y) {

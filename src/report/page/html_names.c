@@ -18,7 +18,10 @@ static const char *path_of(const cJSON *spec) {
     return cJSON_GetStringValue(spec);
 }
 
+/* "train", "train.jsonl.gz". */
 static bool says_nothing(const char *name, size_t n) {
+    const char *point = memchr(name, '.', n);
+    if (point && point > name) n = (size_t)(point - name);
     static const char *const words[] = {"train", "training", "data", "model", "."};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (strlen(words[i]) == n && memcmp(name, words[i], n) == 0) return true;

@@ -180,8 +180,16 @@ static lf_status to_repeat(FILE *f, const lf_gathered *g, lf_err *err) {
     return LF_OK;
 }
 
+/* A model of language writes, the others say what something is. */
+static void to_use(FILE *f, const lf_summary *s, const lf_verdict *v) {
+    const bool writes = s->from->yardstick == &lf_yardsticks[LF_BY_PERPLEXITY];
+    lf_html_command(f, (const char *const[]){"lora-ft", writes ? "generate" : "predict", "--model",
+                                             v->model ? v->model : "MODEL", "--adapter", v->adapter,
+                                             writes ? "--prompt" : "--data", writes ? "TEXT" : "DATA", NULL});
+}
+
 /* First on the page: which to take, at what price, how sure. */
-static void verdict_section(FILE *f, const lf_verdict *v) {
+static void verdict_section(FILE *f, const lf_summary *s, const lf_verdict *v) {
     fputs("<div class=\"verdict\">\n", f);
     if (v->of) {
         fputs("<p class=\"of\">", f);
@@ -195,8 +203,7 @@ static void verdict_section(FILE *f, const lf_verdict *v) {
         fputs("<p>The run to take is ", f);
         lf_html_text(f, v->run);
         fputs(":</p>\n", f);
-        lf_html_command(f, (const char *const[]){"lora-ft", "predict", "--model", v->model ? v->model : "MODEL",
-                                                 "--adapter", v->adapter, "--data", "DATA", NULL});
+        to_use(f, s, v);
     }
     if (v->n_notes) fputs("<p>How sure that is:</p>\n<ul>\n", f);
     for (int64_t i = 0; i < v->n_notes; i++) {
@@ -239,7 +246,7 @@ static lf_status write_page(FILE *f, const lf_summary *s, const lf_verdict *verd
                             const lf_picture *pictures, int n, lf_err *err) {
     lf_status rc = begin_page(f, s->from, err);
     if (rc) return rc;
-    for (int64_t i = 0; i < n_verdicts; i++) verdict_section(f, &verdicts[i]);
+    for (int64_t i = 0; i < n_verdicts; i++) verdict_section(f, s, &verdicts[i]);
     cards(f, s);
     if (s->from->n_others)
         fprintf(f, "<p>%lld other run%s below this folder %s not of this sweep, and not shown.</p>\n",
