@@ -155,6 +155,7 @@ static lf_status start_module(start *s, int64_t i, lf_err *err) {
                               .r = l->r,
                               .scaling = l->scaling,
                               .position = s->o->position,
+                              .sc_lora_beta = s->o->sc_lora_beta,
                               .init = s->o->init,
                               .seed = s->o->seed,
                               .stream = (uint64_t)s->streams[i],

@@ -42,6 +42,7 @@ typedef struct lf_adapter_opts {
     const cJSON *target_modules, *exclude_modules, *layers_to_transform, *layers_pattern, *rank_pattern, *alpha_pattern;
     const char *init; /* "kaiming", "gaussian", "pissa", "pissa_niter_4", ... */
     lf_position position;
+    double sc_lora_beta;
     uint64_t seed;
     const char *decomposition_cache; /* a folder, "auto", "none"; NULL: none */
     const char *bias;                /* LF_BIAS_NONE, ...; NULL: none */
@@ -71,6 +72,7 @@ typedef struct lf_init_input {
     int64_t out, in, r;
     double scaling;
     lf_position position;
+    double sc_lora_beta;
     const char *init;                 /* the whole value, for its suffix */
     uint64_t seed, stream;            /* stream: number of the module in the table */
     lf_stored_weight stored;          /* where decompositions of W are kept; {0}: nowhere */
@@ -92,6 +94,7 @@ typedef enum lf_init_reads {
     LF_READS_COMPONENTS,
     LF_READS_TARGET, /* from here on data */
     LF_READS_KEPT,
+    LF_READS_BOTH,
     LF_READS_GRADIENT
 } lf_init_reads;
 typedef enum lf_init_components {
@@ -158,7 +161,8 @@ const char *lf_adapter_coverage(const lf_adapter *a);
  *                               {"energy": e} where that is another fraction in each weight; null: it has no block
  *    "line": "...",             one sentence for people, with the first component that was found
  *    "subtracted": true,        whether B0 A0 is taken off the weights
- *    "reads": "components",     what it looks at, beside sizes: nothing, weight, components, target, kept, gradient
+ *    "reads": "components",     what it looks at, beside sizes: nothing, weight, components, target, kept,
+ *                               both, gradient
  *    "title": "position 0.5"}   what people call it
  *
  * NULL: out of memory. The caller deletes it. */

@@ -1,4 +1,4 @@
-/* What starts that look at data are told of them (init.def: reads TARGET, KEPT or GRADIENT).
+/* What starts that look at data are told of them (init.def: reads TARGET, KEPT, BOTH or GRADIENT).
  *
  * This folder knows modules and no data: who attaches the adapter brings the passes (train/calibrate.c), and probes on
  * the adapters, which leave the base as it is, collect what is wanted while it computes. All in all:
@@ -18,16 +18,21 @@
 extern size_t lf_calibration_bytes; /* 1 GiB; a test makes it less */
 
 struct lf_calibrate {
-    /* Runs the base, adapters on, over its examples: forward for inputs; for the gradient of the loss, back too. The
+    /* Runs the base, adapters on, over its examples, TARGET or KEPT: forward for inputs; or GRADIENT: back too. The
      * same passes at each call. Fills nothing but what probes ask for. */
     lf_status (*run)(void *context, lf_init_reads what, lf_err *err);
     void *context;
 };
 
-/* Of one module. */
-typedef struct lf_seen {
-    int64_t rows; /* that were seen; 0 of a gradient */
+/* Of the inputs of one module: C and the sum, over `rows` rows. */
+typedef struct lf_inputs {
+    int64_t rows;
     double *moments, *sum;
+} lf_inputs;
+
+/* Of one module. What the start does not read is NULL. */
+typedef struct lf_seen {
+    lf_inputs target, kept; /* of the new task's examples, of those that are to be kept */
     float *gradient;
 } lf_seen;
 

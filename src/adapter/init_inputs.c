@@ -4,8 +4,9 @@
  *                          components: A0 = sqrt(S / scaling) V^T D^-1, B0 = U sqrt(S / scaling)
  *   lora_null              (arXiv 2503.02659) P the r eigenvectors of C with the least eigenvalues, W P P^T = U S V^T:
  *                          A0 = sqrt(S / scaling) V^T, B0 = U sqrt(S / scaling)
- *   eva                    (arXiv 2410.07170) A0 the first r principal components of x, B0 = 0, the same r in each
- * module
+ *   sc_lora                (arXiv 2505.23724) Q the r eigenvectors of W ((1 - beta) C_target - beta C_kept) W^T with
+ * the largest eigenvalues: B0 = Q / sqrt(scaling), A0 = Q^T W / sqrt(scaling) eva                    (arXiv 2410.07170)
+ * A0 the first r principal components of x, B0 = 0, the same r in each module
  */
 #include <math.h>
 #include <string.h>
@@ -46,20 +47,20 @@ static void fill(const lf_init_input *in, const room *m, float *A, float *B, lf_
 
 /* ---- CorDA ---- */
 
-static void damp(const lf_init_input *in, double *D) {
-    const int64_t n = in->in;
+static void damp(const lf_inputs *seen, int64_t n, double *D) {
     double mean = 0;
-    for (int64_t i = 0; i < n * n; i++) D[i] = in->seen->moments[i] / (double)in->seen->rows;
+    for (int64_t i = 0; i < n * n; i++) D[i] = seen->moments[i] / (double)seen->rows;
     for (int64_t i = 0; i < n; i++) mean += D[i * (n + 1)] / (double)n;
     for (int64_t i = 0; i < n; i++) D[i * (n + 1)] += DAMPING * mean;
 }
 
-static lf_status corda(const lf_init_input *in, bool last, float *A, float *B, lf_init_report *report, lf_err *err) {
+static lf_status corda(const lf_init_input *in, const lf_inputs *seen, bool last, float *A, float *B,
+                       lf_init_report *report, lf_err *err) {
     const int64_t n = in->out < in->in ? in->out : in->in, s = last ? n - in->r : 0;
     room m = {0};
     lf_status rc = take(&m, in, err);
     if (rc) return rc;
-    damp(in, m.D);
+    damp(seen, in->in, m.D);
     rc = lf_svd_block_through(in->W, m.D, in->out, in->in, s, in->r, m.U, m.S, m.V, in->name, err);
     if (!rc) fill(in, &m, A, B, report);
     lf_free(m.U);
@@ -67,10 +68,10 @@ static lf_status corda(const lf_init_input *in, bool last, float *A, float *B, l
 }
 
 lf_status lf_init_corda_ipm(const lf_init_input *in, float *A, float *B, lf_init_report *report, lf_err *err) {
-    return corda(in, false, A, B, report, err);
+    return corda(in, &in->seen->target, false, A, B, report, err);
 }
 lf_status lf_init_corda_kpm(const lf_init_input *in, float *A, float *B, lf_init_report *report, lf_err *err) {
-    return corda(in, true, A, B, report, err);
+    return corda(in, &in->seen->kept, true, A, B, report, err);
 }
 
 /* ---- LoRA-Null ---- */
@@ -80,9 +81,48 @@ lf_status lf_init_lora_null(const lf_init_input *in, float *A, float *B, lf_init
     lf_status rc = take(&m, in, err);
     if (rc) return rc;
     double *P = m.D; /* [in, r] */
-    rc = lf_eigen_block(in->seen->moments, in->in, 0, in->r, m.S, P, in->name, err);
+    rc = lf_eigen_block(in->seen->kept.moments, in->in, 0, in->r, m.S, P, in->name, err);
     if (!rc) rc = lf_svd_projected(in->W, P, in->out, in->in, in->r, m.U, m.S, m.V, in->name, err);
     if (!rc) fill(in, &m, A, B, report);
+    lf_free(m.U);
+    return rc;
+}
+
+/* ---- SC-LoRA ---- */
+
+static void mix(const lf_init_input *in, double *D) {
+    const lf_inputs *target = &in->seen->target, *kept = &in->seen->kept;
+    const double beta = in->sc_lora_beta;
+    for (int64_t i = 0; i < in->in * in->in; i++)
+        D[i] = (1 - beta) * target->moments[i] / (double)target->rows - beta * kept->moments[i] / (double)kept->rows;
+}
+
+/* The outputs' moments take [out, out]. */
+static lf_status favoured(const lf_init_input *in, const double *D, room *m, lf_err *err) {
+    double *M = lf_malloc((size_t)(in->out * in->out) * sizeof *M);
+    lf_status rc = M ? lf_moment_through(in->W, D, in->out, in->in, M, in->name, err)
+                     : lf_no_memory(err, "the start of %s", in->name);
+    if (!rc) rc = lf_eigen_block(M, in->out, in->out - in->r, in->r, m->S, m->U, in->name, err);
+    lf_free(M);
+    return rc;
+}
+
+lf_status lf_init_sc_lora(const lf_init_input *in, float *A, float *B, lf_init_report *report, lf_err *err) {
+    const int64_t r = in->r;
+    const double root = 1 / sqrt(in->scaling);
+    room m = {0};
+    lf_status rc = take(&m, in, err);
+    if (rc) return rc;
+    mix(in, m.D);
+    rc = favoured(in, m.D, &m, err);
+    for (int64_t k = 0; !rc && k < r; k++)
+        for (int64_t j = 0; j < in->in; j++) {
+            double a = 0;
+            for (int64_t i = 0; i < in->out; i++) a += m.U[i * r + k] * (double)in->W[i * in->in + j];
+            A[k * in->in + j] = (float)(root * a);
+        }
+    for (int64_t i = 0; !rc && i < in->out * r; i++) B[i] = (float)(root * m.U[i]);
+    *report = (lf_init_report){.start = -1};
     lf_free(m.U);
     return rc;
 }
@@ -91,7 +131,7 @@ lf_status lf_init_lora_null(const lf_init_input *in, float *A, float *B, lf_init
 
 /* Of rows with their mean taken off, times their number. */
 static void center(const lf_init_input *in, double *D) {
-    const lf_seen *seen = in->seen;
+    const lf_inputs *seen = &in->seen->target;
     for (int64_t i = 0; i < in->in; i++)
         for (int64_t j = 0; j < in->in; j++)
             D[i * in->in + j] = seen->moments[i * in->in + j] - seen->sum[i] * seen->sum[j] / (double)seen->rows;

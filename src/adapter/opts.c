@@ -51,6 +51,7 @@ lf_status lf_adapter_opts_read(lf_adapter_opts *o, const lf_config *cfg, lf_err 
         .layers_pattern = lf_cfg_json(cfg, LF_layers_pattern),
         .rank_pattern = lf_cfg_json(cfg, LF_rank_pattern),
         .alpha_pattern = lf_cfg_json(cfg, LF_alpha_pattern),
+        .sc_lora_beta = lf_cfg_f64(cfg, LF_sc_lora_beta),
         .seed = (uint64_t)lf_cfg_i64(cfg, LF_seed),
         .decomposition_cache = lf_cfg_str(cfg, LF_decomposition_cache),
         .bias = lf_cfg_str(cfg, LF_bias),

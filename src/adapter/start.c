@@ -60,8 +60,9 @@ static void say_start(char *text, size_t size, const lf_init *init, const lf_ada
 }
 
 static const char *const reads[] = {
-    [LF_READS_NOTHING] = "nothing", [LF_READS_WEIGHT] = "weight", [LF_READS_COMPONENTS] = "components",
-    [LF_READS_TARGET] = "target",   [LF_READS_KEPT] = "kept",     [LF_READS_GRADIENT] = "gradient"};
+    [LF_READS_NOTHING] = "nothing",  [LF_READS_WEIGHT] = "weight", [LF_READS_COMPONENTS] = "components",
+    [LF_READS_TARGET] = "target",    [LF_READS_KEPT] = "kept",     [LF_READS_BOTH] = "both",
+    [LF_READS_GRADIENT] = "gradient"};
 
 cJSON *lf_start_to_json(const lf_adapter_opts *o, const lf_init *init, const lf_init_report *reports, int64_t n) {
     char line[400], title[80];

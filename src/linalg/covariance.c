@@ -94,6 +94,22 @@ lf_status lf_svd_block_through(const float *W, const double *D, int64_t out, int
     return rc;
 }
 
+lf_status lf_moment_through(const float *W, const double *D, int64_t out, int64_t in, double *M, const char *name,
+                            lf_err *err) {
+    lf_svd_weight w;
+    double *product = NULL;
+    lf_status rc = lf_svd_begin(&w, W, out, in, name, err);
+    if (!rc && !(product = lf_svd_doubles(&w, out, in))) rc = lf_svd_out_of_memory(&w, err);
+    if (!rc) {
+        cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, w.out, w.in, w.in, 1, w.Wt, w.in, D, w.in, 0, product,
+                    w.in);
+        cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, w.out, w.out, w.in, 1, product, w.in, w.Wt, w.in, 0, M,
+                    w.out);
+    }
+    lf_svd_end(&w);
+    return rc;
+}
+
 lf_status lf_svd_projected(const float *W, const double *P, int64_t out, int64_t in, int64_t r, double *U,
                            double *sigma, double *V, const char *name, lf_err *err) {
     lf_svd_weight w;

@@ -24,6 +24,10 @@ lf_status lf_eigen_block(const double *C, int64_t n, int64_t s, int64_t r, doubl
 lf_status lf_svd_block_through(const float *W, const double *D, int64_t out, int64_t in, int64_t s, int64_t r,
                                double *U, double *sigma, double *V, const char *name, lf_err *err);
 
+/* M [out, out] = W D W^T, D symmetric: the second moments of W x, where D are those of x. */
+lf_status lf_moment_through(const float *W, const double *D, int64_t out, int64_t in, double *M, const char *name,
+                            lf_err *err);
+
 /* All r triplets of W P P^T, P [in, r] orthonormal: U [out, r], sigma [r], V [in, r], in the span of P. r <= out is
  * asserted. */
 lf_status lf_svd_projected(const float *W, const double *P, int64_t out, int64_t in, int64_t r, double *U,

@@ -25,7 +25,7 @@ lf_status lf_run_open_calibration(lf_run *run, lf_err *err) {
     if (!is_asked(run, init) || init->reads == LF_READS_GRADIENT) return LF_OK;
     if (lf_cfg_json(run->cfg, from.key))
         return run->task->source->open_data(run->task, LF_DATA_CALIBRATION, &from, err);
-    if (init->reads != LF_READS_KEPT) return LF_OK;
+    if (init->reads == LF_READS_TARGET) return LF_OK;
     if (!lf_cfg_json(run->cfg, LF_forgetting_data))
         return lf_cfg_fail(run->cfg, LF_calibration_data, err,
                            "init_lora_weights %s looks at examples of what is to be kept: set it, or forgetting_data",
@@ -38,9 +38,12 @@ lf_status lf_run_open_calibration(lf_run *run, lf_err *err) {
     return LF_OK;
 }
 
+/* Where a start reads both, calibration_data are what is to be kept. */
 static lf_data_role role_of(const lf_run *run, lf_init_reads what) {
     const lf_source_type *source = run->task->source;
-    if (source->has_data(run->task, LF_DATA_CALIBRATION)) return LF_DATA_CALIBRATION;
+    const bool both = start_of(run->cfg)->reads == LF_READS_BOTH;
+    if (source->has_data(run->task, LF_DATA_CALIBRATION) && (what == LF_READS_KEPT || !both))
+        return LF_DATA_CALIBRATION;
     if (what != LF_READS_KEPT) return LF_DATA_TRAIN;
     return source->has_data(run->task, LF_DATA_BASE_EVAL) ? LF_DATA_BASE_EVAL : LF_DATA_BASE;
 }

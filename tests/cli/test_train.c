@@ -371,7 +371,7 @@ static void test_merged_equals_adapter(void **state) {
 static void test_starts(void **state) {
     (void)state;
     static const char *const starts[] = {"slice_zero", "mica",      "olora", "orthogonal", "corda_ipm",
-                                         "corda_kpm",  "lora_null", "eva",   "lora_ga"};
+                                         "corda_kpm",  "lora_null", "eva",   "lora_ga",    "sc_lora"};
     for (size_t i = 0; i < sizeof starts / sizeof *starts; i++) {
         must(run(text(TRAIN "--forgetting_data base --r 4 --max_steps 1 --learning_rate 0 --init_lora_weights %s "
                             "%s --output_dir start_%s",

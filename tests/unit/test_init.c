@@ -441,7 +441,7 @@ static void test_names(void **state) {
     assert_int_equal(lf_init_find("slice_random")->block, LF_BLOCK_NONE);
     /* effects.def names those that have no use for decompositions */
     for (const char *list = "true|kaiming|gaussian|pissa|pissa_niter_16|milora|intermediate|slice_random|slice_eqmag|"
-                            "slice_zero|mica|olora|orthogonal|corda_ipm|corda_kpm|lora_null|eva|lora_ga",
+                            "slice_zero|mica|olora|orthogonal|corda_ipm|corda_kpm|lora_null|sc_lora|eva|lora_ga",
                     *at;
          (at = list) && *at; list = at[strcspn(at, "|")] ? at + strcspn(at, "|") + 1 : "") {
         char name[32], why[96];
@@ -696,8 +696,8 @@ static float *rows_of(int64_t in, int64_t missing) {
     return X;
 }
 
-static lf_seen seen_of(const float *X, int64_t in) {
-    lf_seen s = {.rows = ROWS, .moments = lf_calloc((size_t)(in * in + in), sizeof(double))};
+static lf_inputs inputs_of(const float *X, int64_t in) {
+    lf_inputs s = {.rows = ROWS, .moments = lf_calloc((size_t)(in * in + in), sizeof(double))};
     s.sum = s.moments + in * in;
     CHECK_OK(lf_moment_add(s.moments, s.sum, X, ROWS / 3, in, &err_));
     CHECK_OK(lf_moment_add(s.moments, s.sum, X + ROWS / 3 * in, ROWS - ROWS / 3, in, &err_));
@@ -709,7 +709,7 @@ static void test_moments(void **state) {
     (void)state;
     const int64_t in = 7;
     float *X = rows_of(in, 0);
-    lf_seen s = seen_of(X, in);
+    lf_inputs s = inputs_of(X, in);
     for (int64_t a = 0; a < in; a++)
         for (int64_t b = 0; b <= in; b++) { /* b = in: the sum */
             double expected = 0;
@@ -721,7 +721,7 @@ static void test_moments(void **state) {
 }
 
 /* D = C + 0.01 mean(diag C) I, of the mean. */
-static double *damped(const lf_seen *s, int64_t in) {
+static double *damped(const lf_inputs *s, int64_t in) {
     double *D = lf_malloc((size_t)(in * in) * sizeof *D), mean = 0;
     for (int64_t i = 0; i < in * in; i++) D[i] = s->moments[i] / ROWS;
     for (int64_t i = 0; i < in; i++) mean += D[i * (in + 1)] / (double)in;
@@ -750,11 +750,12 @@ static void test_corda(void **state) {
             matrix m = make(shapes[i][0], shapes[i][1], falling);
             const int64_t r = shapes[i][2], s = last ? m.n - r : 0;
             float *X = rows_of(m.in, 2);
-            lf_seen seen = seen_of(X, m.in);
+            const lf_inputs inputs = inputs_of(X, m.in);
+            const lf_seen seen = {.target = last ? (lf_inputs){0} : inputs, .kept = last ? inputs : (lf_inputs){0}};
             lf_init_input in = input_of(&m, last ? "corda_kpm" : "corda_ipm", (lf_position){0}, r);
             in.seen = &seen;
             started x = start(&in);
-            double *D = damped(&seen, m.in), *W = lf_malloc((size_t)(m.out * m.in) * sizeof *W), all[20], taken[20];
+            double *D = damped(&inputs, m.in), *W = lf_malloc((size_t)(m.out * m.in) * sizeof *W), all[20], taken[20];
             for (int64_t k = 0; k < m.out * m.in; k++) W[k] = (double)m.W[k];
             float *WD = times(W, m.out, D, m.in), *BAD = times(x.product, m.out, D, m.in);
             CHECK_OK(lf_svd_values(WD, m.out, m.in, all, "WD", &err_));
@@ -773,7 +774,7 @@ static void test_corda(void **state) {
             lf_free(D);
             lf_free(W);
             lf_free(X);
-            lf_free(seen.moments);
+            lf_free(inputs.moments);
             end(&x);
             drop(&m);
         }
@@ -787,7 +788,7 @@ static void test_lora_null(void **state) {
         matrix m = make(shapes[i][0], shapes[i][1], falling);
         const int64_t r = 4;
         float *X = rows_of(m.in, r);
-        lf_seen seen = seen_of(X, m.in);
+        const lf_seen seen = {.kept = inputs_of(X, m.in)};
         lf_init_input in = input_of(&m, "lora_null", (lf_position){0}, r);
         in.seen = &seen;
         started x = start(&in);
@@ -810,10 +811,59 @@ static void test_lora_null(void **state) {
             }
         lf_free(V);
         lf_free(X);
-        lf_free(seen.moments);
+        lf_free(seen.kept.moments);
         end(&x);
         drop(&m);
     }
+}
+
+/* B0 A0 is W on directions of the outputs in which (1 - beta) E (q^T W x)^2 - beta E (q^T W kept)^2 is largest: each is
+ * an eigenvector, none has a smaller value than any outside; with beta 0 these are the outputs' components. */
+static void test_sc_lora(void **state) {
+    (void)state;
+    matrix m = make(12, 15, falling);
+    const int64_t r = 3;
+    float *X = rows_of(m.in, 0), *kept = rows_of(m.in, 6);
+    for (int64_t i = 0; i < ROWS * m.in; i++) kept[i] *= 1.5f;
+    const lf_seen seen = {.target = inputs_of(X, m.in), .kept = inputs_of(kept, m.in)};
+    for (int b = 0; b <= 2; b++) {
+        lf_init_input in = input_of(&m, "sc_lora", (lf_position){0}, r);
+        in.seen = &seen;
+        in.sc_lora_beta = b / 2.0;
+        started x = start(&in);
+        double M[12 * 12] = {0}, values[12], vectors[12 * 12];
+        for (int which = 0; which < 2; which++)
+            for (int64_t i = 0; i < ROWS; i++) {
+                double h[12] = {0};
+                for (int64_t o = 0; o < m.out; o++)
+                    for (int64_t j = 0; j < m.in; j++)
+                        h[o] += (double)m.W[o * m.in + j] * (double)(which ? kept : X)[i * m.in + j];
+                for (int64_t k = 0; k < m.out * m.out; k++)
+                    M[k] += (which ? -in.sc_lora_beta : 1 - in.sc_lora_beta) / ROWS * h[k / m.out] * h[k % m.out];
+            }
+        CHECK_OK(lf_eigen_block(M, m.out, 0, m.out, values, vectors, "M", &err_));
+        for (int64_t k = 0; k < r; k++) {
+            double value = 0;
+            for (int64_t o = 0; o < m.out; o++)
+                for (int64_t p = 0; p < m.out; p++)
+                    value += SCALING * (double)x.B[o * r + k] * M[o * m.out + p] * (double)x.B[p * r + k];
+            assert_true(fabs(value - values[m.out - r + k]) < 1e-5 * fabs(values[0] - values[m.out - 1]));
+        }
+        for (int64_t o = 0; o < m.out; o++)
+            for (int64_t j = 0; j < m.in; j++) { /* Q Q^T W */
+                double expected = 0;
+                for (int64_t k = m.out - r; k < m.out; k++)
+                    for (int64_t p = 0; p < m.out; p++)
+                        expected += vectors[o * m.out + k] * vectors[p * m.out + k] * (double)m.W[p * m.in + j];
+                assert_true(fabs(x.product[o * m.in + j] - expected) < 1e-4);
+            }
+        end(&x);
+    }
+    lf_free(seen.target.moments);
+    lf_free(seen.kept.moments);
+    lf_free(X);
+    lf_free(kept);
+    drop(&m);
 }
 
 /* A0 is what a decomposition of the centered rows has on the right. */
@@ -822,11 +872,11 @@ static void test_eva(void **state) {
     matrix m = make(18, 15, falling);
     const int64_t r = 5;
     float *X = rows_of(m.in, 0);
-    lf_seen seen = seen_of(X, m.in);
+    const lf_seen seen = {.target = inputs_of(X, m.in)};
     lf_init_input in = input_of(&m, "eva", (lf_position){0}, r);
     in.seen = &seen;
     started x = start(&in);
-    for (int64_t i = 0; i < ROWS * m.in; i++) X[i] = (float)((double)X[i] - seen.sum[i % m.in] / ROWS);
+    for (int64_t i = 0; i < ROWS * m.in; i++) X[i] = (float)((double)X[i] - seen.target.sum[i % m.in] / ROWS);
     double *U = lf_malloc((size_t)(ROWS * m.in) * sizeof *U), *V = lf_malloc((size_t)(m.in * m.in) * sizeof *V),
            sigma[15];
     CHECK_OK(lf_svd_full(X, ROWS, m.in, sigma, U, V, "rows", &err_));
@@ -836,7 +886,7 @@ static void test_eva(void **state) {
     lf_free(U);
     lf_free(V);
     lf_free(X);
-    lf_free(seen.moments);
+    lf_free(seen.target.moments);
     end(&x);
     drop(&m);
 }
@@ -904,6 +954,7 @@ int main(void) {
         cmocka_unit_test(test_moments),
         cmocka_unit_test(test_corda),
         cmocka_unit_test(test_lora_null),
+        cmocka_unit_test(test_sc_lora),
         cmocka_unit_test(test_eva),
         cmocka_unit_test(test_lora_ga),
     };
