@@ -3,8 +3,10 @@
  * This folder knows modules and no data: who attaches the adapter brings the passes (train/calibrate.c), and probes on
  * the adapters, which leave the base as it is, collect what is wanted while it computes. All in all:
  *
- *   inputs     C = sum of x x^T [in,in] and the sum of x, in double, over the rows x that are no padding; modules that
- * see the same x (q, k, v) share them gradient   of the loss by the weight, [out,in] in float
+ *   inputs     C = sum of x x^T [in,in] and the sum of x, in double, over the rows x that are no padding
+ *   gradient   of the loss by the weight, [out,in] in float
+ *
+ * Modules that see the same x (q, k, v) share their inputs.
  *
  * Memory is bounded: where all modules' take more than lf_calibration_bytes, some modules are started at a time, and
  * the passes run again for the next. What is found does not depend on that: an adapter that is started leaves the base

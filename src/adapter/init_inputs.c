@@ -4,9 +4,10 @@
  *                          components: A0 = sqrt(S / scaling) V^T D^-1, B0 = U sqrt(S / scaling)
  *   lora_null              (arXiv 2503.02659) P the r eigenvectors of C with the least eigenvalues, W P P^T = U S V^T:
  *                          A0 = sqrt(S / scaling) V^T, B0 = U sqrt(S / scaling)
- *   sc_lora                (arXiv 2505.23724) Q the r eigenvectors of W ((1 - beta) C_target - beta C_kept) W^T with
- * the largest eigenvalues: B0 = Q / sqrt(scaling), A0 = Q^T W / sqrt(scaling) eva                    (arXiv 2410.07170)
- * A0 the first r principal components of x, B0 = 0, the same r in each module
+ *   sc_lora                (arXiv 2505.23724) Q the r eigenvectors of W ((1 - beta) C_target - beta C_kept) W^T
+ *                          with the largest eigenvalues: B0 = Q / sqrt(scaling), A0 = Q^T W / sqrt(scaling)
+ *   eva                    (arXiv 2410.07170) A0 the first r principal components of x, B0 = 0, the same r in each
+ *                          module
  */
 #include <math.h>
 #include <string.h>

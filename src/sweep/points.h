@@ -1,7 +1,7 @@
 /* The runs of a sweep: their names, folders and configurations, and how far they are. On disk:
  *
- *   output_dir/sweep.json        the spec, the configuration, and which run has which values (report/gather/gather.h
- * reads it) output_dir/sweep-config.json a configuration for `lora-ft sweep` that makes the same runs again
+ *   output_dir/sweep.json        the spec, the configuration, and which run has which values (report/gather reads it)
+ *   output_dir/sweep-config.json a configuration for `lora-ft sweep` that makes the same runs again
  *   output_dir/points/NAME.json  a configuration for `lora-ft train`, whole
  *   output_dir/runs/NAME/        the run
  *   output_dir/logs/NAME.log     what it said

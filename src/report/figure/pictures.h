@@ -2,11 +2,12 @@
  * gathered folder. A picture for which the runs have too little (one position, no forgetting) is not drawn, and its
  * files of an earlier report are removed.
  *
- *   position       new task and forgetting against the position of the components, a line a learning rate, with bands
- * over seeds: the twin of the paper's first figure tradeoff       gain against retention, a colour a group, a point a
- * learning rate, and the Pareto front learning-rate  gain and forgetting against the learning rate (log), a line a
- * group; diverged runs marked curves         training loss, new task and base task over steps, of each group at its
- * best rate (mean over seeds) update         forgetting against update_ratio, a point a run, coloured by group
+ *   position       new task and forgetting against the position of the components, a line a learning rate, with
+ *                  bands over seeds: the twin of the paper's first figure
+ *   tradeoff       gain against retention, a colour a group, a point a learning rate, and the Pareto front
+ *   learning-rate  gain and forgetting against the learning rate (log), a line a group; diverged runs marked
+ *   curves         training loss, new task and base task over steps, of each group at its best rate (mean over seeds)
+ *   update         forgetting against update_ratio, a point a run, coloured by group
  */
 #ifndef LF_REPORT_FIGURE_PICTURES_H
 #define LF_REPORT_FIGURE_PICTURES_H
