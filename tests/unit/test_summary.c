@@ -528,15 +528,17 @@ static void test_results_csv(void **state) {
     put_run("c", "\"learning_rate\": 0.01, \"seed\": 1", NULL);
     put_error("c", "{\"state\": \"failed\", \"message\": \"no \\\"x\\\",\\ntry y\"}");
     put_run("d", "\"learning_rate\": 0.001, \"seed\": 10, \"exclude_modules\": \"k\"",
-            "{\"eval_accuracy\": 0.30000000000000004, \"forgetting\": -0.5, \"peak_rss_mb\": 7}");
+            "{\"eval_accuracy\": 0.30000000000000004, \"forgetting\": -0.5, \"peak_rss_mb\": 7, \"made\": {\"date\": "
+            "\"2026-11-29\", \"processor\": \"One, of two\", \"kernels\": \"avx2\", \"version\": 3}}");
     lf_summary *s = summarize();
     lf_err err = {0};
     assert_ok(lf_write_results_csv(gathered, in_scratch("set/results.csv"), &err), err);
-    assert_file("set/results.csv", "name,learning_rate,seed,exclude_modules,state,eval_accuracy,forgetting,steps,init_"
-                                   "seconds,train_seconds,peak_rss_mb,message\n"
-                                   "d,0.001,10,k,done,0.30000000000000004,-0.5,,,,7,\n"
-                                   "c,0.01,1,,failed,,,,,,,\"no \"\"x\"\",\ntry y\"\n"
-                                   "\"a, b\",0.01,2,\"[\"\"q\"\"]\",done,0.1,,30,1,2.5,,\n");
+    assert_file("set/results.csv",
+                "name,learning_rate,seed,exclude_modules,state,eval_accuracy,forgetting,steps,init_"
+                "seconds,train_seconds,peak_rss_mb,date,processor,kernels,precision,version,message\n"
+                "d,0.001,10,k,done,0.30000000000000004,-0.5,,,,7,2026-11-29,\"One, of two\",avx2,,,\n"
+                "c,0.01,1,,failed,,,,,,,,,,,,\"no \"\"x\"\",\ntry y\"\n"
+                "\"a, b\",0.01,2,\"[\"\"q\"\"]\",done,0.1,,30,1,2.5,,,,,,,\n");
     assert_says(lf_write_results_csv(gathered, in_scratch("no/such/folder.csv"), &err), LF_EIO, err,
                 "no/such/folder.csv");
     assert_says(lf_write_summary_csv(s, in_scratch("no/such/folder.csv"), &err), LF_EIO, err, "no/such/folder.csv");

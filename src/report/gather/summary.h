@@ -100,12 +100,13 @@ bool lf_is_method_key(const char *key); /* a swept key that tells groups apart *
 typedef enum lf_unchosen { LF_CHOSEN, LF_NOT_DONE, LF_NOT_JUDGED } lf_unchosen;
 lf_unchosen lf_why_unchosen(const lf_summary *s, const lf_cohort *g);
 
-/* results.csv: a row a run: name, swept keys, state, then every number of all_results.json (times and memory last: only
- * they differ when the same run is run again), message. summary.csv: a row a cell: the group's keys, learning_rate (and
- * head_learning_rate where that is swept), counts, mean, sd, n, low, high of each metric, best, front; in the row of a
- * group's best cell (its first, where none is) also hypervolume, matched_gain, matched_forgetting, the differences
- * from the baseline with their adjusted p-values, and whether its best rate is at the edge or tied. All as in
- * all_results.json, unscaled; what is not known is empty. RFC 4180, but for the ends of lines. */
+/* results.csv: a row a run: name, swept keys, state, then every number of all_results.json (times and memory last:
+ * only they differ when the same run is run again), when, where and by what it was made, message. summary.csv: a
+ * row a cell: the group's keys, learning_rate (and head_learning_rate where that is swept), counts, mean, sd, n,
+ * low, high of each metric, best, front; in the row of a group's best cell (its first, where none is) also
+ * hypervolume, matched_gain, matched_forgetting, the differences from the baseline with their adjusted p-values,
+ * and whether its best rate is at the edge or tied. All as in all_results.json, unscaled; what is not known is
+ * empty. RFC 4180, but for the ends of lines. */
 lf_status lf_write_results_csv(const lf_gathered *g, const char *path, lf_err *err);
 lf_status lf_write_summary_csv(const lf_summary *s, const char *path, lf_err *err);
 /* The same for a terminal: one line a group at its best rate (where none could be chosen, a line a rate), means with

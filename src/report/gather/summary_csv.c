@@ -64,13 +64,17 @@ static lf_status finish(lf_atomic_file *a, const csv *c, const char *path, lf_er
 
 static const char *const last[] = {"init_seconds", "train_seconds", "data_wait_seconds", "items_per_second",
                                    "peak_rss_mb"};
-enum { N_LAST = sizeof last / sizeof *last };
+/* Of the member "made": what only differs where a run is made elsewhere. */
+static const char *const of_made[] = {"date", "processor", "kernels", "precision", "version"};
+enum { N_LAST = sizeof last / sizeof *last, N_MADE = sizeof of_made / sizeof *of_made };
 
 typedef struct key_list {
     const char **keys;
     int64_t n, capacity;
-    bool is_there[N_LAST];
+    bool is_there[N_LAST], made_is_there;
 } key_list;
+
+static const cJSON *made_of(const lf_gathered_run *r) { return cJSON_GetObjectItemCaseSensitive(r->results, "made"); }
 
 static bool add_column(key_list *c, const char *key) {
     for (int i = 0; i < N_LAST; i++)
@@ -86,6 +90,7 @@ static bool add_column(key_list *c, const char *key) {
 static bool find_columns(key_list *c, const lf_gathered *g) {
     for (int64_t i = 0; i < g->n_runs; i++) {
         const cJSON *v;
+        c->made_is_there |= cJSON_IsObject(made_of(&g->runs[i]));
         cJSON_ArrayForEach(v, g->runs[i].results) if (cJSON_IsNumber(v) && !add_column(c, v->string)) return false;
     }
     return true;
@@ -98,6 +103,7 @@ static void results_head(csv *c, const lf_gathered *g, const key_list *columns) 
     for (int64_t i = 0; i < columns->n; i++) put_text(c, columns->keys[i]);
     for (int i = 0; i < N_LAST; i++)
         if (columns->is_there[i]) put_text(c, last[i]);
+    for (int i = 0; columns->made_is_there && i < N_MADE; i++) put_text(c, of_made[i]);
     put_text(c, "message");
     end_row(c);
 }
@@ -109,6 +115,10 @@ static void results_row(csv *c, const lf_gathered *g, const key_list *columns, c
     for (int64_t i = 0; i < columns->n; i++) put_number(c, lf_run_number(r, columns->keys[i]));
     for (int i = 0; i < N_LAST; i++)
         if (columns->is_there[i]) put_number(c, lf_run_number(r, last[i]));
+    for (int i = 0; columns->made_is_there && i < N_MADE; i++) {
+        const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(made_of(r), of_made[i]));
+        put_text(c, text ? text : "");
+    }
     put_text(c, r->message ? r->message : "");
     end_row(c);
 }
