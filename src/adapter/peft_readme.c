@@ -98,7 +98,7 @@ static void add_python(lf_string *t, const lf_nn *nn, const lf_adapter_facts *f,
     lf_string_add(t, "model = PeftModel.from_pretrained(base, ADAPTER).eval()\n```\n");
 }
 
-char *lf_peft_readme(const lf_adapter *a, const lf_adapter_facts *f) {
+char *lf_peft_readme(const lf_adapter *a, const lf_nn *nn, const lf_adapter_facts *f) {
     lf_string t = {0};
     char *base = quoted(f->base_path ? f->base_path : "path/to/the/base/model");
     if (!base) return NULL;
@@ -112,7 +112,7 @@ char *lf_peft_readme(const lf_adapter *a, const lf_adapter_facts *f) {
             "difference to the components that training started from",
             (long long)a->r);
     lf_string_add(&t, ".\n\nLoad it in PEFT:\n\n");
-    add_python(&t, a->nn, f, base);
+    add_python(&t, nn, f, base);
     if (f->head)
         lf_string_add(&t, "\nThe head (%lld labels) is in the adapter.%s\n", (long long)f->num_labels,
                       f->tower ? ""

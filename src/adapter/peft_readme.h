@@ -4,7 +4,7 @@
 
 #include "adapter/adapter.h"
 
-char *lf_peft_readme(const lf_adapter *a,
-                     const lf_adapter_facts *facts); /* NULL when out of memory; freed by lf_free */
+/* nn: the model's modules, of which a's are some. NULL when out of memory; freed by lf_free. */
+char *lf_peft_readme(const lf_adapter *a, const lf_nn *nn, const lf_adapter_facts *facts);
 
 #endif

@@ -416,7 +416,7 @@ static lf_status write_weights(const writing *w, lf_err *err) {
 /* ---- the folder ---- */
 
 static lf_status write_readme(const writing *w, lf_err *err) {
-    char *path = lf_path_join(w->dir, "README.md"), *text = lf_peft_readme(w->a, w->facts);
+    char *path = lf_path_join(w->dir, "README.md"), *text = lf_peft_readme(w->a, w->nn, w->facts);
     const lf_status rc = path && text ? lf_file_write(path, text, strlen(text), err)
                                       : lf_no_memory(err, "writing the adapter %s", w->dir);
     lf_free(path);
