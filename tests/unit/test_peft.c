@@ -492,7 +492,7 @@ static void test_readme(void **state) {
         f.problem_type = cases[i].problem;
         f.pad_token_id = 3;
         if (!cases[i].names) f.id2label = NULL;
-        char *lines = lf_peft_readme(t.adapter, &f);
+        char *lines = lf_peft_readme(t.adapter, &t.nn, &f);
         assert_non_null(lines);
         for (int k = 0; k < 4 && cases[i].said[k]; k++)
             if (!strstr(lines, cases[i].said[k])) fail_msg("case %zu: no '%s' in\n%s", i, cases[i].said[k], lines);
