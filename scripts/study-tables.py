@@ -84,10 +84,11 @@ def holm(ps):
 # ---- rows ----
 
 def rows_of(parts):
+    """Of the runs that came to their end, whatever it is worth: one that is at chance counts like any."""
     rows = []
     for part in parts:
         with open(HERE / "docs" / "study" / f"{part}.csv", newline="") as file:
-            rows += [row for row in csv.DictReader(file)]
+            rows += [row for row in csv.DictReader(file) if row["state"] in ("done", "collapsed")]
     return rows
 
 
@@ -140,8 +141,7 @@ def view_spread(rows, options):
         rows = [row for row in rows if row[key] == value]
     groups = collections.defaultdict(dict)
     for row in rows:
-        if row["state"] == "done":
-            groups[start_of(row, by)][row["seed"]] = row
+        groups[start_of(row, by)][row["seed"]] = row
     if to not in groups:
         raise SystemExit(f"study-tables: no row is '{to}', with which the others are compared")
     starts, differences = list(groups), {}
