@@ -174,6 +174,7 @@ static const struct {
     {LF_test_data, data_set},
     {LF_data, data_set},
     {LF_forgetting_data, data_set},
+    {LF_forgetting_eval_data, data_set},
     {LF_calibration_data, data_set},
     {LF_target_modules, target_modules},
     {LF_exclude_modules, module_names},

@@ -117,6 +117,21 @@ static void test_table_is_sound(void **state) {
     }
 }
 
+/* What names data is looked at before anything is opened, whichever key it is. */
+static void test_data_sets_have_a_form(void **state) {
+    (void)state;
+    int found = 0;
+    for (size_t i = 0; i < lf_n_keys; i++)
+        for (size_t v = 0; v < lf_n_verbs; v++) {
+            if (lf_keys[i].type != LF_KEY_JSON || !(lf_keys[i].traits & LF_IS_INPUT) ||
+                !(lf_keys[i].verbs & lf_verbs[v].bit))
+                continue;
+            refuse(lf_verbs[v].name, lf_keys[i].name, "{\"pth\": \"x\"}", "or an object with \"path\"");
+            found++;
+        }
+    assert_true(found >= 7);
+}
+
 /* Names and aliases are one name space: what the program answers to. Bits are each verb's own. */
 static void test_verbs_are_told_apart(void **state) {
     (void)state;
@@ -710,6 +725,7 @@ static void test_unread_names(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_table_is_sound),
+        cmocka_unit_test(test_data_sets_have_a_form),
         cmocka_unit_test(test_not_utf8),
         cmocka_unit_test(test_unread),
         cmocka_unit_test(test_unread_names),
