@@ -478,6 +478,18 @@ static void test_families(void **state) {
     done(s);
 }
 
+/* Starts that looked at other data are methods of one task. */
+static void test_calibration_is_of_the_method(void **state) {
+    (void)state;
+    put_task("a", "\"calibration_data\": \"x\", \"learning_rate\": 1, \"seed\": 1", 0.30, 0.10, 0.1, 0.5);
+    put_task("b", "\"calibration_data\": \"y\", \"learning_rate\": 1, \"seed\": 1", 0.40, 0.10, 0.1, 0.5);
+    lf_summary *s = summarize();
+    assert_int_equal(s->n_groups, 2);
+    assert_false(s->families);
+    assert_near(s->groups[1].differences[LF_DIFFERS_GAIN].mean, 0.4 - 0.3);
+    done(s);
+}
+
 /* ---- language ---- */
 
 static void put_language(const char *name, const char *config, double perplexity, double forgetting) {
@@ -801,6 +813,7 @@ int main(void) {
         TEST(test_positions_of_runs_without_results),
         TEST(test_selection),
         TEST(test_families),
+        TEST(test_calibration_is_of_the_method),
         TEST(test_language),
         TEST(test_results_csv),
         TEST(test_summary_csv),

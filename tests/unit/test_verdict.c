@@ -154,7 +154,8 @@ static void warnings(void **state) {
     says(note_with(v, "several learning rates"), "less, 2, was taken");
     says(note_with(v, "smallest"), "The best learning rate of position 0.5, 1,");
     assert_null(note_with(v, "largest"));
-    says(note_with(v, "collapsed"), "3 runs collapsed: on the new task and on the base's no better");
+    says(note_with(v, "collapsed"), "3 runs collapsed; the first, ");
+    says(note_with(v, "collapsed"), ": on the new task and on the base's no better");
     assert_null(note_with(v, "labels may not be"));
     done();
     put("pissa", 0, 1, 0.5, 0, ", \"base_before\": 0.1");

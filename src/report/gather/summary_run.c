@@ -61,7 +61,11 @@ lf_wish lf_wish_of(const lf_summary *s, const lf_cohort *g) {
                      .most_cost = cJSON_IsNumber(most) ? most->valuedouble : NAN};
 }
 
-bool lf_is_task_key(const char *key) { return (lf_key_traits(key) & (LF_IS_MODEL | LF_IS_DATA)) != 0; }
+/* What a start looks at is of the method. */
+bool lf_is_task_key(const char *key) {
+    const unsigned traits = lf_key_traits(key);
+    return (traits & (LF_IS_MODEL | LF_IS_DATA)) && !(traits & LF_IS_START);
+}
 bool lf_is_method_key(const char *key) { return !(lf_key_traits(key) & (LF_IS_DRAW | LF_IS_RATE)); }
 
 const cJSON *lf_run_value(const lf_gathered_run *r, const char *key) {

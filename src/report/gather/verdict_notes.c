@@ -102,8 +102,8 @@ static void note_chance(lf_telling *t) {
     lf_string text = {0};
     count_runs(t, is_collapsed, &n, &first);
     if (n) {
-        lf_string_add(&text, "%lld run%s collapsed: %s (the first is %s).", (long long)n, n > 1 ? "s" : "",
-                      first->message, first->name);
+        lf_string_add(&text, "%lld run%s collapsed%s%s: %s.", (long long)n, n > 1 ? "s" : "",
+                      n > 1 ? "; the first, " : ", ", first->name, first->message);
         note(t, &text);
     }
     count_runs(t, is_base_at_chance, &n, &first);
