@@ -1,7 +1,5 @@
 /* The data of the task that the model knew before: those that forgetting is reported on, and, where it chooses, those
  * that it chooses on. */
-#include <string.h>
-
 #include "base/log.h"
 #include "task/source.h"
 
@@ -27,10 +25,9 @@ static lf_status halve(lf_task *t, lf_err *err) {
 
 /* Two names of one file would be no two halves. */
 static lf_status check_other_files(const lf_task *t, lf_err *err) {
-    lf_fingerprint a = {.hash = ""}, b = {.hash = ""};
-    lf_status rc = t->source->fingerprint(t, LF_DATA_BASE, &a, err);
-    if (!rc) rc = t->source->fingerprint(t, LF_DATA_BASE_EVAL, &b, err);
-    if (rc || strcmp(a.hash, b.hash)) return rc;
+    bool same;
+    const lf_status rc = lf_task_hold_same(t, LF_DATA_BASE, LF_DATA_BASE_EVAL, &same, err);
+    if (rc || !same) return rc;
     return lf_cfg_fail(t->cfg, LF_forgetting_eval_data, err,
                        "holds the same as forgetting_data, and what is chosen on some data is not reported on them; "
                        "leave it out (then one half of forgetting_data chooses), or give others");

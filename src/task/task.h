@@ -116,7 +116,9 @@ void lf_task_close(lf_task *t);
 lf_status lf_task_answer_before(lf_task *t, lf_accuracy *before, lf_model *m, lf_answers *a, lf_err *err);
 /* The options of `evaluate`: with the confusion, where it is asked, and with answers. */
 lf_eval_opts lf_task_judge_opts(lf_task *t, lf_data_role role, const char *what);
-uint64_t lf_task_data_seed(const lf_task *t);                       /* by which examples are drawn and set aside */
+uint64_t lf_task_data_seed(const lf_task *t); /* by which examples are drawn and set aside */
+/* Do the files of two roles hold the same? */
+lf_status lf_task_hold_same(const lf_task *t, lf_data_role a, lf_data_role b, bool *same, lf_err *err);
 lf_status lf_task_prepare(lf_task *t, lf_err *err);                 /* the head, if the task has one to fit */
 lf_eval_opts lf_task_eval_opts(const lf_task *t, const char *what); /* the configuration's, without a processor */
 

@@ -38,6 +38,12 @@ void lf_opened_close(lf_opened *o) {
     *o = (lf_opened){0};
 }
 
+bool lf_opened_base_answers(const lf_opened *o) {
+    const bool grown = lf_model_has_grown(o->model);
+    if (grown) lf_info("the base does not know the added tokens, so its answers to data are not compared");
+    return !grown;
+}
+
 int64_t lf_opened_trained(const lf_opened *o) {
     return o->adapted.file ? lf_adapter_file_trained(o->adapted.file) : lf_nn_count(&o->model->nn, true);
 }

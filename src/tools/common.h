@@ -18,6 +18,9 @@ typedef struct lf_opened {
 lf_status lf_opened_open(lf_opened *o, const lf_config *cfg, lf_load load, lf_err *err);
 void lf_opened_close(lf_opened *o);
 
+/* Can the model without its adapter be asked what the adapter is asked? Not where tokens were added, which is said. */
+bool lf_opened_base_answers(const lf_opened *o);
+
 /* How many numbers were trained of it: what `train` said of the adapter. */
 int64_t lf_opened_trained(const lf_opened *o);
 

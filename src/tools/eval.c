@@ -71,14 +71,12 @@ static lf_status choose_other(judged *j, lf_err *err) {
     j->base = strcmp(with, "base") == 0;
     if (!j->base) return open_other(j, with, err);
     j->base = f && !lf_adapter_file_is_head(f);
-    if (!j->base || !lf_model_has_grown(j->o->model)) return LF_OK;
-    if (lf_cfg_is_given(j->t->cfg, LF_compare_with))
+    if (j->base && lf_model_has_grown(j->o->model) && lf_cfg_is_given(j->t->cfg, LF_compare_with))
         return lf_cfg_fail(
             j->t->cfg, LF_compare_with, err,
             "the base does not know the tokens that were added beside the adapter, so it cannot be asked "
             "the same; give another adapter that knows them, or none");
-    j->base = false;
-    lf_info("the base does not know the added tokens, so its answers to data are not compared (compare_with)");
+    j->base = j->base && lf_opened_base_answers(j->o);
     return LF_OK;
 }
 
@@ -125,6 +123,8 @@ static lf_status base_task(judged *j, lf_err *err) {
         if ((rc = lf_task_measure_tuned(t, LF_DATA_BASE, &after, j->other.model, err))) return rc;
         j->answers.how = LF_ANSWERS_AGAINST_KEPT;
     }
+    if (before.by_neighbours && lf_cfg_is_set(t->cfg, LF_save_predictions))
+        lf_info("save_predictions: nearest neighbours give forgetting_data no answers; the file is of data alone");
     lf_saved_answers_of(&j->saved, &j->answers, LF_DATA_BASE);
     if ((rc = lf_task_measure_tuned(t, LF_DATA_BASE, &after, t->model, err))) return rc;
     j->r.task = t->type; /* which may have become another while its data were opened */

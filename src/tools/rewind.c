@@ -70,7 +70,7 @@ static lf_status measure(lf_rewinding *r, lf_rewind_point *p, lf_opened *o, lf_t
         return rc;
     found.threads = o->threads;
     found.trainable_parameters = lf_opened_trained(o);
-    if (on.new_task == LF_DATA_EVAL) lf_results_put_before(&found, &r->untouched);
+    if (r->compares && on.new_task == LF_DATA_EVAL) lf_results_put_before(&found, &r->untouched);
     lf_results_put(&found, on.new_task, &a);
     lf_results_put_base(&found, lf_forgetting_before(t->forgetting[on.base]), &after);
     if (!(p->figures = lf_results_to_json(&found))) return lf_no_memory(err, "the figures");
@@ -91,6 +91,16 @@ static void say_data(lf_rewinding *r) {
                                   : "test_data and the other half of forgetting_data";
 }
 
+/* Of a folder with splits both are its test/. */
+static lf_status check_test_data(const lf_rewinding *r, const lf_task *t, lf_err *err) {
+    bool same = false;
+    const lf_status rc = r->has_test ? lf_task_hold_same(t, LF_DATA_EVAL, LF_DATA_TEST, &same, err) : LF_OK;
+    if (rc || !same) return rc;
+    return lf_cfg_fail(r->cfg, LF_test_data, err,
+                       "holds the same as data, which chooses; give other examples as data (of a folder with splits, "
+                       "its val/), or leave it out");
+}
+
 static lf_status open_data(lf_rewinding *r, lf_task *t, lf_err *err) {
     const lf_data_from data = {.key = LF_data, .split = "test", .limit = LF_max_samples},
                        test = {.key = LF_test_data, .split = "test"};
@@ -100,7 +110,7 @@ static lf_status open_data(lf_rewinding *r, lf_task *t, lf_err *err) {
     say_data(r);
     if ((rc = t->source->open_data(t, LF_DATA_EVAL, &data, err)) ||
         (r->has_test && (rc = t->source->open_data(t, LF_DATA_TEST, &test, err))) ||
-        (rc = lf_task_open_base(t, r->apart, err)))
+        (rc = check_test_data(r, t, err)) || (rc = lf_task_open_base(t, r->apart, err)))
         return rc;
     r->yardstick = &lf_yardsticks[t->type->judged_by]; /* which may have become another with the data */
     return LF_OK;
@@ -110,7 +120,8 @@ static lf_status measure_all(lf_rewinding *r, lf_opened *o, lf_task *t, lf_err *
     const data_of on = {LF_DATA_EVAL, r->apart ? LF_DATA_BASE_EVAL : LF_DATA_BASE};
     lf_base_score before;
     lf_status rc = lf_task_measure_base(t, on.base, &before, err);
-    if (!rc) rc = lf_task_answer_before(t, &r->untouched, NULL, &r->answers, err);
+    r->compares = !rc && lf_opened_base_answers(o);
+    if (r->compares) rc = lf_task_answer_before(t, &r->untouched, NULL, &r->answers, err);
     for (int64_t i = 0; i < r->n && !rc; i++) {
         lf_info("lambda %g, %lld of %lld", r->points[i].lambda, (long long)i + 1, (long long)r->n);
         rc = measure(r, &r->points[i], o, t, on, err);

@@ -29,6 +29,7 @@ typedef struct lf_rewinding {
     const char *dir;                   /* output_dir; NULL: nothing is written */
     char *adapter_dir;                 /* where the adapter was written; NULL: it was not */
     bool drawn;
+    bool compares;         /* with the untouched model, which may not know all tokens */
     lf_accuracy untouched; /* on the new task, under the adapter's head */
     lf_answers answers;    /* its own, which those of each size are compared with */
 } lf_rewinding;

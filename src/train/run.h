@@ -100,8 +100,10 @@ void lf_run_say_best(const lf_run *run);
 
 /* run_data.c: whether the data are still what they were. */
 lf_status lf_run_hash_data(lf_run *run, lf_err *err);
-/* The same where they are known to have changed, with a warning for each role that has: a checkpoint that is written
- * then goes on with them as they are now. */
+/* Of data under two names where one should not be the other, after that. */
+void lf_run_warn_of_same_data(const lf_run *run);
+/* Hashes again where they are known to have changed, with a warning for each role that has: a checkpoint that is
+ * written then goes on with them as they are now. */
 lf_status lf_run_hash_data_again(lf_run *run, lf_err *err);
 /* {"model": hash, "train_data": hash, ...} of the model and every role; NULL: out of memory. */
 cJSON *lf_run_data_hashes(const lf_run *run);

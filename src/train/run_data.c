@@ -27,6 +27,24 @@ lf_status lf_run_hash_data(lf_run *run, lf_err *err) {
     return LF_OK;
 }
 
+/* What figures mean less on. */
+static const struct {
+    lf_data_role a, b;
+    const char *says;
+} apart[] = {
+    {LF_DATA_TEST, LF_DATA_EVAL,
+     "test_data hold the same as the evaluation data: what is chosen on these, a checkpoint or a learning rate, "
+     "looks better on them than it is"},
+    {LF_DATA_CALIBRATION, LF_DATA_BASE,
+     "calibration_data hold the same as forgetting_data: forgetting is measured on what the start has seen"}};
+
+void lf_run_warn_of_same_data(const lf_run *run) {
+    for (size_t i = 0; i < sizeof apart / sizeof *apart; i++) {
+        const char *a = run->data_hash[apart[i].a], *b = run->data_hash[apart[i].b];
+        if (a[0] && strcmp(a, b) == 0) lf_warn("%s", apart[i].says);
+    }
+}
+
 lf_status lf_run_hash_data_again(lf_run *run, lf_err *err) {
     char before[LF_DATA_ROLES][sizeof run->data_hash[0]];
     memcpy(before, run->data_hash, sizeof before);

@@ -276,7 +276,10 @@ static lf_status attach_adapter(lf_run *run, lf_err *err) {
                            o.init);
     const lf_calibrate calibrate = {lf_run_calibrate, run};
     o.calibrate = &calibrate;
-    if (lf_run_calibrates(run) && lf_cfg_bool(run->cfg, LF_dry_run)) o.init = plain_start(); /* looks the same */
+    if (lf_run_calibrates(run) && lf_cfg_bool(run->cfg, LF_dry_run)) { /* it is as large */
+        lf_info("dry run: the start %s, which looks at data, is not made; %s stands for it", o.init, plain_start());
+        o.init = plain_start();
+    }
     if ((rc = lf_adapter_new(&run->adapter, &run->model->nn, &o, err))) return rc;
     lf_model_take_vocabulary(run->model);
     if (lf_model_has_grown(run->model))
@@ -356,6 +359,7 @@ lf_status lf_run_open(lf_run *run, const lf_config *cfg, lf_err *err) {
     run->task->interruptible = true; /* until the first step there is nothing to lose */
     run->model->gradient_checkpointing = lf_cfg_bool(cfg, LF_gradient_checkpointing);
     say_data(run);
+    lf_run_warn_of_same_data(run);
     const bool dry = lf_cfg_bool(cfg, LF_dry_run);
     if ((rc = check_examples(run, err))) return rc;
     if (!dry && (rc = measure_base(run, err))) return rc;

@@ -139,7 +139,15 @@ static void test_every_verb_reads_it(void **state) {
     /* new rows at half the size are halfway between the mean and what was learned */
     e = json_of("eval --model pre/model --adapter grown/adapter --adapter_scale 0.5 --data tools.jsonl "
                 "--max_seq_length 32 --threads 1 --json");
-    assert_true(number(e, "eval_perplexity") > figure("grown", "eval_perplexity"));
+    const double half = number(e, "eval_perplexity");
+    assert_true(half > figure("grown", "eval_perplexity"));
+    cJSON_Delete(e);
+    e = json_of("rewind --model pre/model --adapter grown/adapter --lambdas 0.5,1 --data tools.jsonl --forgetting_data "
+                "before.jsonl --max_seq_length 32 --threads 1 --json");
+    const cJSON *points = cJSON_GetObjectItem(e, "points");
+    near(number(cJSON_GetArrayItem(points, 0), "eval_perplexity"), half, 1e-12);
+    near(number(cJSON_GetArrayItem(points, 1), "base_after"), figure("grown", "base_after"), 1e-12);
+    assert_false(cJSON_HasObjectItem(cJSON_GetArrayItem(points, 1), "eval_became_wrong")); /* against whom? */
     cJSON_Delete(e);
 }
 

@@ -272,6 +272,9 @@ static void test_choosing_mistakes(void **state) {
         {"--forgetting_eval_data other --metric_for_best_model tradeoff --dry_run", 0,
          "to choose by and not to report: 15"},
         {"--metric_for_best_model retention --load_best_model_at_end true --dry_run", 0, "10 examples"},
+        {"--eval_data data/test --test_data data --dry_run", 0, "test_data hold the same as the evaluation data"},
+        {"--init_lora_weights lora_null --calibration_data base --dry_run", 0,
+         "calibration_data hold the same as forgetting_data"},
     };
     static const char *const own[] = {"LABEL_0", "LABEL_1", "LABEL_2", "LABEL_3", "LABEL_4"};
     write_folder("other", own, 5, 3, 9000);

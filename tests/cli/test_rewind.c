@@ -210,6 +210,8 @@ static void chosen_and_judged_apart(void **state) {
         run("rewind " MODEL "--adapter run/adapter --data data/val --forgetting_data base --forgetting_eval_data base"),
         2);
     said("forgetting_eval_data");
+    must(run("rewind " MODEL "--adapter run/adapter --data data/test --forgetting_data base --test_data data"), 2);
+    said("holds the same as data");
 }
 
 static void mistakes(void **state) {
