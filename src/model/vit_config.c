@@ -35,38 +35,16 @@ static const lf_vit_embedding_names vit_embeddings = {"patch_embeddings.projecti
 
 /* Pre-norm blocks in all. */
 static const lf_vit_kind relatives[] = {
-    {.model_type = "vit",
-     .root = "vit",
-     .layers = "layers",
-     .file_layers = "encoder.layer",
-     .last_norm = "layernorm",
-     .names = &vit_names,
-     .embeddings = &vit_embeddings,
-     .front = {"cls_token"},
-     .pool = LF_VIT_POOL_CLASS,
-     .resize = LF_VIT_RESIZE_ASKED,
-     .hidden_dropout = "hidden_dropout_prob",
-     .attention_dropout = "attention_probs_dropout_prob",
-     .dropout_in_layers = true,
-     .activation = "gelu",
-     .patch = 16,
-     .epsilon = 1e-12},
-    {.model_type = "deit",
-     .root = "deit",
-     .layers = "layers",
-     .file_layers = "encoder.layer",
-     .last_norm = "layernorm",
-     .names = &vit_names,
-     .embeddings = &vit_embeddings,
-     .front = {"cls_token", "distillation_token"},
-     .pool = LF_VIT_POOL_CLASS,
-     .resize = LF_VIT_RESIZE_ASKED,
-     .hidden_dropout = "hidden_dropout_prob",
-     .attention_dropout = "attention_probs_dropout_prob",
-     .dropout_in_layers = true,
-     .activation = "gelu",
-     .patch = 16,
-     .epsilon = 1e-12},
+#define VIT(type, ...)                                                                                                 \
+    {                                                                                                                  \
+        .model_type = type, .root = type, .layers = "layers", .file_layers = "encoder.layer",                          \
+        .last_norm = "layernorm", .names = &vit_names, .embeddings = &vit_embeddings, .front = {__VA_ARGS__},          \
+        .pool = LF_VIT_POOL_CLASS, .resize = LF_VIT_RESIZE_ASKED, .hidden_dropout = "hidden_dropout_prob",             \
+        .attention_dropout = "attention_probs_dropout_prob", .dropout_in_layers = true, .activation = "gelu",          \
+        .patch = 16, .epsilon = 1e-12                                                                                  \
+    }
+    VIT("vit", "cls_token"),
+    VIT("deit", "cls_token", "distillation_token"),
 #define DINO(type, resizes, side, ...)                                                                                 \
     {                                                                                                                  \
         .model_type = type, .root = type, .layers = "encoder.layer", .file_layers = "encoder.layer",                   \
