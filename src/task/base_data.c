@@ -1,5 +1,7 @@
 /* The data of the task that the model knew before: those that forgetting is reported on, and, where it chooses, those
  * that it chooses on. */
+#include <string.h>
+
 #include "base/log.h"
 #include "task/source.h"
 
@@ -11,7 +13,6 @@ lf_key_id lf_task_base_key(const lf_task *t, lf_data_role role) {
 
 /* One half that is too small says so here, where it is known why it is one. */
 static lf_status halve(lf_task *t, lf_err *err) {
-    enum { LEAST = 2 };
     lf_err why = {0};
     const int64_t n = t->source->count(t, LF_DATA_BASE);
     t->base_is_halved = true;
@@ -21,6 +22,16 @@ static lf_status halve(lf_task *t, lf_err *err) {
                    "key 'forgetting_data': of its %lld examples one half is to choose and the other to report on "
                    "(give forgetting_eval_data to choose on others): %s",
                    (long long)n, why.message);
+}
+
+/* ---- data that choose, and data that report ---- */
+
+lf_status lf_task_hold_same(const lf_task *t, lf_data_role a, lf_data_role b, bool *same, lf_err *err) {
+    lf_fingerprint x = {.hash = ""}, y = {.hash = ""};
+    lf_status rc = t->source->fingerprint(t, a, &x, err);
+    if (!rc) rc = t->source->fingerprint(t, b, &y, err);
+    *same = !rc && strcmp(x.hash, y.hash) == 0;
+    return rc;
 }
 
 /* Two names of one file would be no two halves. */

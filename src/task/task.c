@@ -91,14 +91,6 @@ lf_status lf_task_open(lf_task **out, const lf_config *cfg, lf_model *m, lf_grap
 
 uint64_t lf_task_data_seed(const lf_task *t) { return (uint64_t)lf_cfg_i64(t->cfg, LF_data_seed); }
 
-lf_status lf_task_hold_same(const lf_task *t, lf_data_role a, lf_data_role b, bool *same, lf_err *err) {
-    lf_fingerprint x = {.hash = ""}, y = {.hash = ""};
-    lf_status rc = t->source->fingerprint(t, a, &x, err);
-    if (!rc) rc = t->source->fingerprint(t, b, &y, err);
-    *same = !rc && strcmp(x.hash, y.hash) == 0;
-    return rc;
-}
-
 lf_status lf_task_prepare(lf_task *t, lf_err *err) { return t->type->prepare ? t->type->prepare(t, err) : LF_OK; }
 
 void lf_task_close(lf_task *t) {

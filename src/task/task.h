@@ -116,9 +116,7 @@ void lf_task_close(lf_task *t);
 lf_status lf_task_answer_before(lf_task *t, lf_accuracy *before, lf_model *m, lf_answers *a, lf_err *err);
 /* The options of `evaluate`: with the confusion, where it is asked, and with answers. */
 lf_eval_opts lf_task_judge_opts(lf_task *t, lf_data_role role, const char *what);
-uint64_t lf_task_data_seed(const lf_task *t); /* by which examples are drawn and set aside */
-/* Do the files of two roles hold the same? */
-lf_status lf_task_hold_same(const lf_task *t, lf_data_role a, lf_data_role b, bool *same, lf_err *err);
+uint64_t lf_task_data_seed(const lf_task *t);                       /* by which examples are drawn and set aside */
 lf_status lf_task_prepare(lf_task *t, lf_err *err);                 /* the head, if the task has one to fit */
 lf_eval_opts lf_task_eval_opts(const lf_task *t, const char *what); /* the configuration's, without a processor */
 
@@ -127,6 +125,8 @@ lf_eval_opts lf_task_eval_opts(const lf_task *t, const char *what); /* the confi
  * (of classes with each its share), and LF_DATA_BASE the other. */
 lf_status lf_task_open_base(lf_task *t, bool choosing, lf_err *err);
 lf_key_id lf_task_base_key(const lf_task *t, lf_data_role role); /* which key gives such a role */
+/* Do the files of two roles hold the same? Then neither may report what the other chose. */
+lf_status lf_task_hold_same(const lf_task *t, lf_data_role a, lf_data_role b, bool *same, lf_err *err);
 
 /* What the base knows of the data of one of its roles, by the task's output: the untouched one (base_cache.h keeps it
  * for other runs), then any state of the model against it. */

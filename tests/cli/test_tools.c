@@ -381,6 +381,13 @@ static void eval_of_a_base_without_a_head(void **state) {
     o = object();
     assert_null(cJSON_GetObjectItemCaseSensitive(o, "base_by_neighbours"));
     cJSON_Delete(o);
+    RUN(eval, "--model @headless --adapter @adapter --forgetting_data @alike --save_predictions @neighbours.jsonl");
+    char *lines;
+    size_t size;
+    lf_err err = {0};
+    assert_ok(lf_file_read(&lines, &size, in_scratch("neighbours.jsonl"), &err), err);
+    assert_int_equal(size, 0); /* they give no answers */
+    lf_free(lines);
     RUN(eval, "--model @headless --forgetting_data @alike");
     assert_non_null(strstr(printed, "judged by nearest neighbours"));
 }
