@@ -55,6 +55,13 @@ double lf_rng_normal(lf_rng_key key, uint64_t index) {
     return sqrt(-2.0 * log(u)) * cos(6.283185307179586476925286766559 * v);
 }
 
+double lf_rng_normal_within(lf_rng_key key, uint64_t *draw, double cutoff) {
+    double z;
+    do z = lf_rng_normal(key, (*draw)++);
+    while (fabs(z) > cutoff);
+    return z;
+}
+
 uint64_t lf_rng_below(lf_rng_key key, uint64_t index, uint64_t n) {
     __extension__ typedef unsigned __int128 u128;
     return (uint64_t)((u128)u64(key, index) * n >> 64);

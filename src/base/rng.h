@@ -34,8 +34,10 @@ lf_rng_key lf_rng_make(uint64_t seed, lf_rng_purpose purpose, uint64_t stream);
 void lf_rng_block(lf_rng_key key, uint64_t hi, uint64_t lo, uint32_t out[4]);
 
 uint32_t lf_rng_u32(lf_rng_key key, uint64_t index);
-double lf_rng_uniform(lf_rng_key key, uint64_t index);             /* [0, 1), 53 bits */
-double lf_rng_normal(lf_rng_key key, uint64_t index);              /* N(0, 1) by Box-Muller */
+double lf_rng_uniform(lf_rng_key key, uint64_t index); /* [0, 1), 53 bits */
+double lf_rng_normal(lf_rng_key key, uint64_t index);  /* N(0, 1) by Box-Muller */
+/* Numbers of the same, drawn from *draw on, until one is within +-cutoff; *draw is behind it then. */
+double lf_rng_normal_within(lf_rng_key key, uint64_t *draw, double cutoff);
 uint64_t lf_rng_below(lf_rng_key key, uint64_t index, uint64_t n); /* 0 .. n-1, n > 0; bias below 2^-64 * n */
 
 /* A random permutation of 0 .. n-1 (Fisher-Yates). */

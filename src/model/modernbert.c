@@ -203,10 +203,7 @@ static void modernbert_init_param(const lf_model *m, const lf_param *p, lf_rng_k
                                                      : v->initializer_range;
     uint64_t draw = 0;
     for (int64_t i = 0; i < p->tensor.numel; i++) {
-        double z = 0;
-        if (weight) do
-                z = lf_rng_normal(key, draw++);
-            while (fabs(z) > v->cutoff);
+        const double z = weight ? lf_rng_normal_within(key, &draw, v->cutoff) : 0;
         out[i] = norm ? 1.0f : (float)(by * z);
     }
 }

@@ -224,10 +224,7 @@ void lf_vit_init_param(const lf_model *m, const lf_param *p, lf_rng_key key, flo
                              : v->initializer_range;
     uint64_t draw = 0;
     for (int64_t i = 0; i < p->tensor.numel; i++) {
-        double z = 0;
-        if (weight) do
-                z = lf_rng_normal(key, draw++);
-            while (fabs(z) > 2);
+        const double z = weight ? lf_rng_normal_within(key, &draw, 2) : 0;
         out[i] = norm_weight ? 1.0f : scale ? (float)v->scale_value : (float)(range * z);
     }
 }

@@ -62,17 +62,29 @@ static void note_edges(lf_telling *t) {
     }
 }
 
-static void note_ties(lf_telling *t) {
+/* "Of X several ..., 0.001, was taken." for each method that it holds of. */
+static void note_rates(lf_telling *t, bool (*holds)(const lf_cohort *g), const char *before, const char *after) {
     for (int64_t i = 0; i < t->s->n_groups; i++) {
         const lf_cohort *g = &t->s->groups[i];
-        if (g->family != t->family || !g->tied) continue;
+        if (g->family != t->family || !holds(g)) continue;
         lf_string text = {0};
-        lf_string_add(&text, "Of ");
+        lf_string_add(&text, "%s ", before);
         lf_put_title(t, &text, g);
-        lf_string_add(&text, " several learning rates are equally good; the one that forgets less, %.6g, was taken.",
-                      t->s->cells[g->best].learning_rate);
+        lf_string_add(&text, " %s, %.6g, was taken.", after, t->s->cells[g->best].learning_rate);
         note(t, &text);
     }
+}
+
+static bool is_tied(const lf_cohort *g) { return g->tied; }
+static bool is_beyond(const lf_cohort *g) { return g->beyond; }
+
+static void note_ties(lf_telling *t) {
+    note_rates(t, is_tied, "Of", "several learning rates are equally good; the one that forgets less");
+}
+
+static void note_limits(lf_telling *t) {
+    note_rates(t, is_beyond, "At every learning rate",
+               "forgot more than max_forgetting; the rate at which it forgot least");
 }
 
 static bool is_collapsed(const lf_summary *s, const lf_gathered_run *r) {
@@ -152,19 +164,6 @@ static void note_data(lf_telling *t) {
                   "comparison would be on data that chose nothing.",
                   selection ? "the new task is" : "methods");
     note(t, &text);
-}
-
-static void note_limits(lf_telling *t) {
-    for (int64_t i = 0; i < t->s->n_groups; i++) {
-        const lf_cohort *g = &t->s->groups[i];
-        if (g->family != t->family || !g->beyond) continue;
-        lf_string text = {0};
-        lf_string_add(&text, "At every learning rate ");
-        lf_put_title(t, &text, g);
-        lf_string_add(&text, " forgot more than max_forgetting; the rate at which it forgot least, %.6g, was taken.",
-                      t->s->cells[g->best].learning_rate);
-        note(t, &text);
-    }
 }
 
 void lf_verdict_notes(lf_telling *t, int64_t pairs, const lf_cohort *best) {
