@@ -4,12 +4,12 @@
 Needs torch, transformers, peft. Nothing else should run on the machine meanwhile.
 usage: bench-vs-peft.py [--program build/lora-ft] [--rounds 5] [--steps 5] [--shape vit-b|dinov2-s|smollm-135m|bert-base]
                         [--batch 32] [--seq 256] [--rank 16] [--precision fp32|bf16] [--mode autocast|cast] [--init kaiming|pissa|pissa_niter_N]
-                        [--eval] [--checkpointing] [--plain-peer] [--compile] [--model DIR]
+                        [--eval] [--checkpointing] [--plain-peer] [--compile] [--peer-warmup 2] [--model DIR]
 
 Both sides run in processes of their own with OMP_NUM_THREADS threads (2 if unset), on the same random weights (or those of
 DIR), synthetic data, LoRA on all linear layers, AdamW. --mode says how the peer does bf16: autocast (fp32 weights), or cast
 (the model in bf16). --checkpointing: both sides with gradient checkpointing; with --plain-peer ours alone. --compile: the peer
-through torch.compile. Prints a line a run, then median [min, max] of the ratios.
+through torch.compile. --peer-warmup: the peer's steps that are not timed (0 where one takes minutes). Prints a line a run, then median [min, max] of the ratios.
 """
 import argparse, contextlib, json, os, statistics, subprocess, sys, tempfile, time
 
@@ -81,7 +81,7 @@ def peer(a):
     if a.compile:
         model = torch.compile(model)
     seconds = []
-    for _ in range(a.steps + 2):
+    for _ in range(a.steps + a.peer_warmup):
         start = time.perf_counter()
         with torch.autocast("cpu", torch.bfloat16, enabled=autocast), torch.inference_mode() if a.eval else contextlib.nullcontext():
             loss = model(**batch).loss
@@ -90,7 +90,7 @@ def peer(a):
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
         seconds.append(time.perf_counter() - start)
-    step = statistics.median(seconds[2:])
+    step = statistics.median(seconds[a.peer_warmup:])
     print(json.dumps(dict(items_per_second=items / step, step_seconds=step, init_seconds=init,
                           peak_rss_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)))
 
@@ -115,7 +115,7 @@ def commands(a):
     ours += ["--target_modules", "all-linear"]
     ours += ["--gradient_checkpointing", "true"] if a.checkpointing else []
     theirs = [sys.executable, os.path.abspath(__file__), "--peer", *same, "--rank", str(a.rank), "--shape", a.shape, "--seq", str(a.seq),
-              "--mode", a.mode]
+              "--mode", a.mode, "--peer-warmup", str(a.peer_warmup)]
     theirs += ["--checkpointing"] if a.checkpointing and not a.plain_peer else []
     theirs += ["--compile"] if a.compile else []
     return ours, theirs
@@ -137,6 +137,7 @@ def main():
     p.add_argument("--checkpointing", action="store_true")
     p.add_argument("--plain-peer", action="store_true")
     p.add_argument("--compile", action="store_true")
+    p.add_argument("--peer-warmup", type=int, default=2)
     p.add_argument("--model")
     p.add_argument("--peer", action="store_true", help=argparse.SUPPRESS)
     a = p.parse_args()
