@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Installs what the tests need, builds with gcc and clang without warnings, and passes all tests, also with address and
-# undefined-behaviour sanitizers; then each fuzz target runs over its seeds. With --long, also what takes longer: a
-# minute for each fuzz target; the tests that kill, stop and wait for a program, twenty times, and twenty times beside four
-# busy loops with the program stopped for two seconds at each event; the suite beside the loops, twice.
+# undefined-behaviour sanitizers; the seeds of each fuzz target are tests. With --long, also what takes longer: a build for
+# libFuzzer and a minute of each target; the tests that kill, stop and wait for a program, twenty times, and twenty times
+# beside four busy loops with the program stopped for two seconds at each event; the suite beside the loops, twice.
 # Can be run again safely. Build folders: build-gcc, build-clang, build-sanitize, build-fuzz.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -36,22 +36,22 @@ start_busy() { # four loops that want all they can get
     done
 }
 
-suite() { # build folder; side by side, because no test looks at the clock
-    ctest --test-dir "$1" --output-on-failure -j"$(nproc)"
+suite() { # build folder, options of ctest; side by side, because no test looks at the clock
+    ctest --test-dir "$1" --output-on-failure -j"$(nproc)" "${@:2}"
 }
 
 scripts/format.sh --check
 build build-gcc gcc
 suite build-gcc
 build build-clang clang
-suite build-clang
+suite build-clang -LE gate # what reads sources alone has passed
 build build-sanitize gcc -DLF_SANITIZE=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo
 # leaks are counted by our own allocator in the tests; libraries keep what they cache
-ASAN_OPTIONS=detect_leaks=0 suite build-sanitize
-build build-fuzz clang -DLF_FUZZ=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo
-if $long; then tests/fuzz/run.sh build-fuzz 60; else tests/fuzz/run.sh build-fuzz 0; fi # 0: the seeds alone, which no clock decides
+ASAN_OPTIONS=detect_leaks=0 suite build-sanitize -LE gate
 
 if $long; then
+    build build-fuzz clang -DLF_FUZZ=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo
+    tests/fuzz/run.sh build-fuzz 60
     held='test_(sweep|signals|lm_generate)$' # all that includes tests/cli/stop_fixture.h
     ctest --test-dir build-gcc --output-on-failure -j3 --repeat until-fail:20 -R "$held"
     start_busy
