@@ -53,7 +53,12 @@ struct lf_adapter_file {
 lf_status lf_peft_find(const lf_peft_entry **out, const lf_adapter_file *f, const lf_module *m, lf_err *err);
 /* peft_entry.c: a tensor of a module that is saved whole and is not the head; NULL: the file does not hold it. */
 const lf_st_tensor *lf_peft_saved(const lf_adapter_file *f, const lf_module *m, const char *leaf);
-/* peft_open.c: is it a tensor that PEFT wrote again under another name? None of them is read. */
+/* peft_tensors.c: fills entries, wholes, copies and the head from the file's tensors. */
+lf_status lf_peft_sort_tensors(lf_adapter_file *f, lf_err *err);
+/* peft_fits.c: what was sorted against adapter_config.json and lora_ft.json; finds each entry's rank and alpha, and the
+ * labels. */
+lf_status lf_peft_check_contents(lf_adapter_file *f, lf_err *err);
+/* peft_tensors.c: is it a tensor that PEFT wrote again under another name? None of them is read. */
 bool lf_peft_is_second(const lf_adapter_file *f, const char *name);
 /* peft_entry.c: did lora_B stay where it began (MiCA), in our training or PEFT's? */
 bool lf_peft_holds_B(const lf_adapter_file *f);
