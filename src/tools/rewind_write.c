@@ -120,17 +120,35 @@ lf_status lf_rewind_json(const lf_rewinding *r, FILE *out, lf_err *err) {
 
 /* ---- CSV ---- */
 
+static void add_figures(lf_obj *names, const lf_rewind_point *p, int64_t n) {
+    for (int64_t i = 0; i < n; i++) {
+        const cJSON *item;
+        cJSON_ArrayForEach(item, p[i].figures) {
+            if (!cJSON_IsNumber(item)) continue;
+            if (!cJSON_GetObjectItemCaseSensitive(names->json, item->string)) lf_obj_number(names, item->string, 0);
+        }
+    }
+}
+
 /* Every figure that some point has, in the order of the first that has it. */
 static cJSON *figures_of_all(const lf_rewinding *r) {
     lf_obj o = lf_obj_new();
-    for (int64_t i = 0; i < r->n; i++) {
-        const cJSON *item;
-        cJSON_ArrayForEach(item, r->points[i].figures) {
-            if (!cJSON_IsNumber(item)) continue;
-            if (!cJSON_GetObjectItemCaseSensitive(o.json, item->string)) lf_obj_number(&o, item->string, 0);
-        }
-    }
+    add_figures(&o, r->points, r->n);
+    add_figures(&o, r->judged, r->n_judged);
     return lf_obj_take(&o);
+}
+
+static void write_rows(const lf_rewind_point *p, int64_t n, const cJSON *names, const char *rows, FILE *f) {
+    for (int64_t i = 0; i < n; i++) {
+        const cJSON *item;
+        fprintf(f, "%.9g", p[i].lambda);
+        cJSON_ArrayForEach(item, names) {
+            const double value = lf_rewind_figure(&p[i], item->string);
+            fputc(',', f);
+            if (isfinite(value)) fprintf(f, "%.17g", value);
+        }
+        fprintf(f, ",%s\n", rows);
+    }
 }
 
 static lf_status write_csv(const lf_rewinding *r, lf_err *err) {
@@ -144,16 +162,9 @@ static lf_status write_csv(const lf_rewinding *r, lf_err *err) {
     }
     fputs("lambda", a.f);
     cJSON_ArrayForEach(item, names) fprintf(a.f, ",%s", item->string);
-    fputc('\n', a.f);
-    for (int64_t i = 0; i < r->n; i++) {
-        fprintf(a.f, "%.9g", r->points[i].lambda);
-        cJSON_ArrayForEach(item, names) {
-            const double value = lf_rewind_figure(&r->points[i], item->string);
-            fputc(',', a.f);
-            if (isfinite(value)) fprintf(a.f, "%.17g", value);
-        }
-        fputc('\n', a.f);
-    }
+    fputs(",rows\n", a.f);
+    write_rows(r->points, r->n, names, "points", a.f);
+    write_rows(r->judged, r->n_judged, names, "judged", a.f);
     rc = lf_atomic_commit(&a, err);
     lf_atomic_abort(&a);
     cJSON_Delete(names);

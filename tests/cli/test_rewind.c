@@ -206,6 +206,15 @@ static void chosen_and_judged_apart(void **state) {
              "--test_data data/test"),
          0);
     said("judged on test_data and the other half of forgetting_data:");
+    must(run("rewind " MODEL
+             "--adapter run/adapter --lambda 0.5 --lambdas 0.5,1 --data data/val --forgetting_data base "
+             "--test_data data/test --output_dir judged"),
+         0);
+    must(run_shell(text("cd %s/judged && head -1 rewind.csv | grep -q ',test_accuracy,.*,rows$' && "
+                        "test \"$(sed 1d rewind.csv | sed 's/,.*,/ /')\" = \"$(printf "
+                        "'0.5 points\\n1 points\\n0.5 judged\\n1 judged')\"",
+                        root)),
+         0);
     must(
         run("rewind " MODEL "--adapter run/adapter --data data/val --forgetting_data base --forgetting_eval_data base"),
         2);
