@@ -8,7 +8,8 @@ Without a model: small random ones of every kind in MODELS, each tuned by the pr
 
 1. By the lines in the adapter's README.md it loads in PEFT without a word about missing or unexpected keys, and gives lora-ft's logits.
 2. The model that `lora-ft merge` writes loads in transformers without such a word, and gives the same logits.
-Differences are max |a - b| over max |b|; the limit is 1e-4. Pictures are prepared by transformers' PIL processor.
+3. The adapter that `lora-ft rewind` writes at a size loads in PEFT and gives the logits of `lora-ft eval --adapter_scale` of that size.
+Differences are max |a - b| over max |b|; the limit is 1e-4, of the third 1e-5. Pictures are prepared by transformers' PIL processor.
 """
 import json, os, sys, tempfile
 import numpy, torch
@@ -106,7 +107,17 @@ def check(program, path, adapter, data):
             print("  merged: transformers says", bad)
         ok &= quiet(said) and not bad
         ok &= compare_logits("  merged in transformers", logits_by_transformers(again, path, data), ours)
-    return ok
+    return ok & check_rewound(program, path, adapter, data)
+
+
+def check_rewound(program, path, adapter, data, size="0.35"):
+    with tempfile.TemporaryDirectory() as folder:
+        out = os.path.join(folder, "rewound")
+        run(program, "rewind", "--model", path, "--adapter", adapter, "--data", data, "--forgetting_data", data, "--lambdas", size,
+            "--lambda", size, "--output_dir", out)
+        model, said = by_the_lines_beside(os.path.join(out, "adapter"), path)
+        ours = logits_by_us(program, "--model", path, "--adapter", adapter, "--adapter_scale", size, "--data", data)
+        return quiet(said) & compare_logits(f"  rewound to {size}, in PEFT", logits_by_transformers(model, path, data), ours, 1e-5)
 
 
 # ---- small random models ----
