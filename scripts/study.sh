@@ -25,6 +25,7 @@ data_of_vision() {
 }
 data_of_language() { [ -d "$study/texts" ] || scripts/make-texts.sh "$study/texts"; }
 data_of_text() {
+    [ -d "$study/short" ] || scripts/make-study-texts.py "$study/short"
     [ -d "$study/minilm" ] || {
         echo "study: $study/minilm is not there; scripts/minilm-from-pypi.py makes it" >&2
         return 3
