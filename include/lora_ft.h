@@ -119,12 +119,17 @@ lf_status lf_report_run(const lf_config *cfg, FILE *out, lf_err *err);
  * before and has not done it: a caller may then end the process. lf_checkpoint_request asks a training run to write a
  * checkpoint after the step it is at, and to go on; a sweep asks the runs that are at work (SIGUSR1).
  *
+ * lf_mapped_file: the path of the file that the library has mapped at an address, NULL where that is none, for a
+ * handler of SIGBUS: a mapped file that somebody cuts short cannot be read any more, and the work on it cannot go on.
+ *
  * The library installs no handler and blocks no signal. On processors with AVX-512, a handler that runs in a thread
- * that computes must have SA_ONSTACK and the thread an alternate stack, since oneDNN's code keeps no stack there;
- * better, block signals in all threads and wait for them in one of your own (src/cli/signals.c). */
+ * that computes must have SA_ONSTACK, since oneDNN's code keeps no stack there; the library's threads have an alternate
+ * stack, and the one that calls it gets one, if it has none. Better, block signals in all threads and wait for them in
+ * one of your own (src/cli/signals.c). */
 bool lf_interrupt(void);
 bool lf_terminate(void);
 void lf_checkpoint_request(void);
+const char *lf_mapped_file(const void *address);
 
 #ifdef __cplusplus
 }

@@ -2,7 +2,6 @@
 
 #include <stdatomic.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
 
@@ -10,6 +9,7 @@
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "io/kept_hash.h"
 #include "linalg/svd.h"
 
 static const char KIND[] = "decomposition"; /* in the file's metadata */
@@ -24,28 +24,15 @@ struct lf_decompositions {
 
 /* ---- the folder ---- */
 
-/* The XDG base directory specification: a relative path in the variable is to be ignored. */
-static char *user_folder(void) {
-    const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-    if (cache && cache[0] == '/') return lf_path_join(cache, "lora-ft/decompositions");
-    if (home && home[0] == '/') return lf_path_join(home, ".cache/lora-ft/decompositions");
-    return NULL;
-}
-
 lf_status lf_decompositions_open(lf_decompositions **out, const char *where, lf_err *err) {
     *out = NULL;
     if (!where || strcmp(where, "none") == 0) return LF_OK;
-    const bool is_auto = strcmp(where, "auto") == 0;
     lf_decompositions *c = lf_calloc(1, sizeof *c);
     if (!c) return lf_no_memory(err, "decomposition_cache");
     c->lock = -1;
-    c->folder = is_auto ? user_folder() : lf_strdup(where);
     atomic_flag_clear(&c->complained);
     lf_err why = {0};
-    lf_status rc = LF_OK;
-    if (!c->folder)
-        rc = is_auto && !getenv("HOME") ? lf_fail(&why, LF_ENOTFOUND, "neither XDG_CACHE_HOME nor HOME is a folder")
-                                        : lf_no_memory(&why, "decomposition_cache");
+    lf_status rc = lf_cache_folder(&c->folder, where, LF_CACHE_OF_WEIGHTS, &why);
     if (!rc) rc = lf_mkdir_p(c->folder, &why);
     if (rc) {
         lf_decompositions_close(c);

@@ -38,11 +38,45 @@ static void react(int number) {
         if (reactions[i].number == number) reactions[i].act();
 }
 
+/* ---- a page that is not there any more ---- */
+
+/* A copy of the text, without what would break the line or command the terminal. */
+static size_t put(char *line, size_t room, size_t n, const char *text) {
+    for (; *text && n < room; text++) line[n++] = (unsigned char)*text < 0x20 || *text == 0x7f ? '?' : *text;
+    return n;
+}
+
+/* Of a mapped file that was cut short while it is read (or whose disk failed) there is nothing to compute with: the
+ * program ends here, in whatever thread that was. Any other SIGBUS does what it does without a handler. */
+static void page_is_gone(int number, siginfo_t *info, void *context) {
+    static char line[4600]; /* a path is at most 4096 bytes */
+    const char *path = info->si_code > 0 ? lf_mapped_file(info->si_addr) : NULL;
+    (void)context;
+    if (!path) {
+        signal(number, SIG_DFL);
+        raise(number);
+        return;
+    }
+    size_t n = put(line, sizeof line - 1, 0, "lora-ft: ");
+    n = put(line, sizeof line - 1, n, path);
+    n = put(line, sizeof line - 1, n,
+            ": it became shorter, or unreadable, while it was in use; put it back as it was and begin again (a "
+            "training run: go on from its last checkpoint with --resume_from_checkpoint true)");
+    line[n++] = '\n';
+    (void)!write(STDERR_FILENO, line, n);
+    _exit(lf_status_exit_code(LF_EDATA));
+}
+
+/* On a stack of its own, as all threads that compute have one (lf_threads_set): for the reason in signals.h. */
+static void name_lost_pages(void) {
+    struct sigaction handle = {.sa_sigaction = page_is_gone, .sa_flags = SA_SIGINFO | SA_ONSTACK};
+    sigfillset(&handle.sa_mask);
+    sigaction(SIGBUS, &handle, NULL);
+}
+
 /* ---- who takes them ---- */
 
-/* Signals of a thread's own making, where blocking would mean death without a word, and those of job control. A handler
- * for one of the first (SIGBUS of a mapped file that was cut short) would need SA_ONSTACK, and every thread that
- * computes an alternate stack (sigaltstack) of its own, for the reason in signals.h; there is none yet. */
+/* Signals of a thread's own making, where blocking would mean death without a word, and those of job control. */
 static const int unblocked[] = {SIGSEGV, SIGBUS,  SIGFPE,  SIGILL,  SIGTRAP, SIGSYS,
                                 SIGABRT, SIGTSTP, SIGTTIN, SIGTTOU, SIGCONT};
 
@@ -85,6 +119,7 @@ int lf_signals_take(void) {
     sigfillset(&blocked);
     for (size_t i = 0; i < sizeof unblocked / sizeof *unblocked; i++) sigdelset(&blocked, unblocked[i]);
     choose_signals();
+    name_lost_pages();
     pthread_sigmask(SIG_BLOCK, &blocked, NULL);
     const int failure = pthread_create(&thread, NULL, wait_for_signals, NULL);
     if (!failure) pthread_detach(thread);

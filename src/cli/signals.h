@@ -9,8 +9,9 @@
  *   SIGPIPE          ignored: writing to a closed pipe is an error like any other
  *   all others       the handler or the default that they have (a profiler's timer, SIGQUIT), in that thread
  *
- * Those that a thread brings on itself (SIGSEGV, SIGBUS) cannot be blocked, and those of job control keep their
- * defaults, which need no frame. */
+ * Those that a thread brings on itself cannot be blocked: SIGBUS has a handler that says which mapped file was cut
+ * short, on an alternate stack, and ends the program with exit code 3; SIGSEGV has none. Those of job control keep
+ * their defaults, which need no frame. */
 #ifndef LF_CLI_SIGNALS_H
 #define LF_CLI_SIGNALS_H
 

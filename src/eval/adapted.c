@@ -84,10 +84,10 @@ static lf_status put_on(lf_adapted *a, const char *dir, lf_err *err) {
     return rc;
 }
 
-lf_status lf_adapted_open(lf_adapted *out, const char *model, const char *adapter, const lf_kernels *k, lf_load load,
+lf_status lf_adapted_open(lf_adapted *out, const char *model, const char *adapter, const lf_model_opts *o,
                           lf_err *err) {
     *out = (lf_adapted){0};
-    const lf_status rc = lf_model_open(&out->model, model, k, load, err);
+    const lf_status rc = lf_model_open(&out->model, model, o, err);
     return rc || !adapter ? rc : put_on(out, adapter, err);
 }
 

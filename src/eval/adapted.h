@@ -15,8 +15,7 @@ typedef struct lf_adapted {
  * takes the place of the model's own, under the names in its lora_ft.json, else LABEL_i. Whether the model can have
  * that head is asked before one is made: LF_EUNSUPPORTED or LF_ESHAPE (see lf_adapter_check_head). On failure, too, the
  * caller closes. */
-lf_status lf_adapted_open(lf_adapted *out, const char *model, const char *adapter, const lf_kernels *k, lf_load load,
-                          lf_err *err);
+lf_status lf_adapted_open(lf_adapted *out, const char *model, const char *adapter, const lf_model_opts *o, lf_err *err);
 /* The head alone of an adapter's file, where it holds one, as a new trained head of m; refused as above. */
 lf_status lf_adapted_head(lf_model *m, const lf_adapter_file *f, lf_err *err);
 void lf_adapted_close(lf_adapted *a);

@@ -1,11 +1,10 @@
-#define _GNU_SOURCE /* madvise */
+#define _POSIX_C_SOURCE 200809L /* O_CLOEXEC */
 #include "io/safetensors.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <xxhash.h>
@@ -13,6 +12,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/mapping.h"
 #include "base/mem.h"
 
 /* The file: 8 bytes little-endian header length, the header in JSON, the tensors' bytes without gap or overlap. */
@@ -21,8 +21,7 @@ static const uint64_t max_header = 100000000; /* the format's own limit */
 
 typedef struct st_file {
     char *path;
-    unsigned char *map;
-    size_t map_size;
+    const lf_mapping *map;
     uint64_t data_begin, data_size;
     cJSON *header;         /* holds the tensors' names */
     lf_st_tensor *tensors; /* in name order */
@@ -100,7 +99,7 @@ static lf_status parse_offsets(const entry *e, const st_file *f, lf_st_tensor *t
                        ")",
                        e->path, e->name, t->size, lf_dtype_name(t->dtype),
                        lf_shape_str(shape, sizeof shape, t->ndim, t->shape), begin, end);
-    t->data = f->map + f->data_begin + (uint64_t)begin;
+    t->data = f->map->data + f->data_begin + (uint64_t)begin;
     return LF_OK;
 }
 
@@ -129,7 +128,7 @@ static int by_place(const void *a, const void *b) {
 
 /* The tensors cover the data exactly. */
 static lf_status check_coverage(st_file *f, lf_err *err) {
-    const unsigned char *const begin = f->map + f->data_begin, *at = begin;
+    const unsigned char *const begin = f->map->data + f->data_begin, *at = begin;
     const char *last = NULL;
     if (f->n > 0) qsort(f->tensors, (size_t)f->n, sizeof *f->tensors, by_place);
     for (int64_t i = 0; i < f->n; i++) {
@@ -188,13 +187,7 @@ static lf_status map_file(st_file *f, lf_err *err) {
         rc = lf_fail(err, LF_EDATA, "%s: expected a safetensors file, found only %lld bytes; is the download complete?",
                      f->path, (long long)st.st_size);
     } else {
-        void *map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-        if (map == MAP_FAILED) {
-            rc = lf_fail_errno(err, "map", f->path);
-        } else {
-            f->map = map;
-            f->map_size = (size_t)st.st_size;
-        }
+        rc = lf_mapping_open(&f->map, fd, f->path, err);
     }
     close(fd);
     return rc;
@@ -220,21 +213,21 @@ static lf_status open_file(st_file *f, const char *path, lf_err *err) {
     if (!(f->path = lf_strdup(path))) return lf_no_memory(err, "%s", path);
     lf_status rc = map_file(f, err);
     if (rc) return rc;
-    const uint64_t header_size = read_u64(f->map), most = f->map_size - PREFIX;
+    const uint64_t header_size = read_u64(f->map->data), most = f->map->size - PREFIX;
     if (header_size > most || header_size > max_header)
         return lf_fail(err, LF_EDATA,
                        "%s: expected a header of at most %" PRIu64 " bytes, found a header length of %" PRIu64 "; %s",
-                       path, most < max_header ? most : max_header, header_size, guess(f->map));
+                       path, most < max_header ? most : max_header, header_size, guess(f->map->data));
     f->data_begin = PREFIX + header_size;
-    f->data_size = f->map_size - f->data_begin;
-    if ((rc = lf_json_parse(&f->header, (const char *)f->map + PREFIX, (size_t)header_size, path, err)) != LF_OK)
+    f->data_size = f->map->size - f->data_begin;
+    if ((rc = lf_json_parse(&f->header, (const char *)f->map->data + PREFIX, (size_t)header_size, path, err)) != LF_OK)
         return rc;
     if (!cJSON_IsObject(f->header)) return lf_fail(err, LF_EDATA, "%s: expected a JSON object as the header", path);
     return parse_tensors(f, err);
 }
 
 static void free_file(st_file *f) {
-    if (f->map) munmap(f->map, f->map_size);
+    lf_mapping_close(f->map);
     cJSON_Delete(f->header);
     lf_free(f->tensors);
     lf_free(f->path);
@@ -410,9 +403,25 @@ const char *lf_safetensors_metadata(const lf_safetensors *st, const char *key) {
 
 void lf_safetensors_drop_pages(const lf_safetensors *st, const lf_st_tensor *t) {
     (void)st;
-    /* Whole pages, also those shared with the neighbours: nothing was written, so they come back from the file. */
-    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), begin = (uintptr_t)t->data / page * page;
-    if (t->size > 0) (void)madvise((void *)begin, (uintptr_t)t->data + t->size - begin, MADV_DONTNEED);
+    lf_mapping_drop(t->data, t->size); /* whole pages, also those shared with the neighbours */
+}
+
+void lf_safetensors_drop_all(const lf_safetensors *st) {
+    for (size_t i = 0; i < st->n_files; i++) lf_mapping_drop(st->files[i].map->data, st->files[i].map->size);
+}
+
+bool lf_safetensors_file(const lf_safetensors *st, int64_t i, lf_file_state *out) {
+    if (i < 0 || (size_t)i >= st->n_files) return false;
+    *out = st->files[i].map->file;
+    return true;
+}
+
+bool lf_safetensors_as_opened(const lf_safetensors *st) {
+    lf_file_state now;
+    bool same = true;
+    for (size_t i = 0; i < st->n_files && same; i++)
+        same = !lf_file_state_of(&now, st->files[i].path, NULL) && lf_file_state_same(&now, &st->files[i].map->file);
+    return same;
 }
 
 static void hash_u64(XXH3_state_t *h, uint64_t v) {

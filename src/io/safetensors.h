@@ -7,6 +7,7 @@
 
 #include "base/dtype.h"
 #include "base/error.h"
+#include "base/mapping.h"
 
 #define LF_MAX_DIMS 8
 
@@ -33,6 +34,11 @@ const lf_st_tensor *lf_safetensors_find(const lf_safetensors *st, const char *na
 const char *lf_safetensors_metadata(const lf_safetensors *st, const char *key);      /* first file's; NULL if absent */
 const char *lf_safetensors_path(const lf_safetensors *st);
 void lf_safetensors_drop_pages(const lf_safetensors *st, const lf_st_tensor *t); /* done with this tensor's bytes */
+void lf_safetensors_drop_all(const lf_safetensors *st);
+/* The state in which file i was opened; false: there are no more. */
+bool lf_safetensors_file(const lf_safetensors *st, int64_t i, lf_file_state *out);
+/* Are all files still in that state? */
+bool lf_safetensors_as_opened(const lf_safetensors *st);
 /* XXH3-128 over names, dtypes, shapes and bytes of all tensors in name order: 32 hex digits and NUL. */
 lf_status lf_safetensors_hash(const lf_safetensors *st, char out[33], lf_err *err);
 

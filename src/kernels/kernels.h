@@ -24,12 +24,23 @@
 #include "base/error.h"
 #include "base/rng.h"
 
-/* A weight [out, in] that never changes, in the layout that its backend wants for x W^T and dy W. */
+/* How a frozen weight lies in memory. */
+typedef enum lf_frozen_format {
+#define LF_FROZEN(ID, name, exact) LF_FROZEN_##ID,
+#include "kernels/frozen.def"
+#undef LF_FROZEN
+    LF_FROZEN_FORMATS
+} lf_frozen_format;
+
+/* A weight [out, in] that never changes, for x W^T and dy W. */
 typedef struct lf_frozen {
     int64_t out, in;
-    void *data;
+    void *data;         /* as `format` says; never written but by frozen_prepare: it may be of a mapped file */
     lf_dtype act_dtype; /* of what it is multiplied with: its table's */
+    lf_frozen_format format;
 } lf_frozen;
+
+bool lf_frozen_is_exact(lf_frozen_format format); /* as in frozen.def */
 
 /* softmax(scale * q k^T) v a head; q, o: [B, Tq, H * D] with row stride ldq / ldo; k, v: [B, T, Hkv * D], row stride
  * ldkv. H is a multiple of Hkv (grouped-query attention). The queries are those of the last Tq of T positions: query i
@@ -75,7 +86,7 @@ struct lf_kernels {
     const char *precision;     /* of activations, frozen weights and products: "fp32", "bf16" */
     lf_dtype dtype, act_dtype; /* real, act */
     const lf_kernels *wide;    /* the table whose activations are real: itself, but for bf16 (heads and losses) */
-    bool frozen_exact;         /* frozen_restore gives the very numbers that frozen_prepare was given */
+    bool frozen_exact; /* frozen_restore of an exact format gives the very numbers that frozen_prepare was given */
 
 #define LF_KERNEL(kind, result, name, parameters, arguments) result(*name) parameters;
 #include "kernels/kernels.def"

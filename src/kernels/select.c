@@ -1,10 +1,12 @@
 /* Which kernels run here, and on how many threads. */
-#define _POSIX_C_SOURCE 200809L
+#define _DEFAULT_SOURCE /* sigaltstack, MAP_ANONYMOUS */
 #include <cblas.h>
 #include <omp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/log.h"
 #include "kernels/fast/fast.h"
@@ -127,6 +129,15 @@ int lf_kernels_available(const char *precision, const lf_kernels *out[], int max
     return n;
 }
 
+bool lf_frozen_is_exact(lf_frozen_format format) {
+    static const bool exact[] = {
+#define LF_FROZEN(ID, name, is_exact) [LF_FROZEN_##ID] = is_exact,
+#include "kernels/frozen.def"
+#undef LF_FROZEN
+    };
+    return exact[format];
+}
+
 static int n_threads; /* 0: not yet set */
 
 static int default_threads(void) {
@@ -137,11 +148,23 @@ static int default_threads(void) {
     return n < most ? (int)n : most;
 }
 
+/* For handlers of signals that a thread brings on itself: oneDNN's AVX-512 code keeps its stack pointer in the heap.
+ * For the life of the thread. */
+static void take_alternate_stack(void) {
+    enum { BYTES = 1 << 16 }; /* the frame of a processor with AMX takes 11 KB */
+    stack_t now;
+    if (sigaltstack(NULL, &now) || !(now.ss_flags & SS_DISABLE)) return;
+    void *stack = mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (stack != MAP_FAILED) sigaltstack(&(stack_t){.ss_sp = stack, .ss_size = BYTES}, NULL);
+}
+
 int lf_threads_set(int threads) {
     n_threads = threads > 0 ? threads : default_threads();
     omp_set_dynamic(0); /* else the runtime may give fewer, and sums would depend on the machine's load */
     omp_set_num_threads(n_threads);
     openblas_set_num_threads(n_threads);
+#pragma omp parallel num_threads(n_threads)
+    take_alternate_stack();
     return n_threads;
 }
 

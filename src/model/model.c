@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "io/kept_hash.h"
 
 #define LF_FAMILY(name) extern const lf_family lf_family_##name;
 #include "model/families.def"
@@ -144,19 +145,41 @@ static bool read_original(const void *context, const lf_module *module, float *W
     return t && lf_param_read(m, module->weight, t, W);
 }
 
-lf_status lf_model_open(lf_model **out, const char *path, const lf_kernels *k, lf_load load, lf_err *err) {
+lf_model_opts lf_model_opts_of(const lf_config *cfg, const lf_kernels *k, lf_load load) {
+    static const char *const names[] = {
+        [LF_WEIGHTS_AUTO] = "auto", [LF_WEIGHTS_MAP] = "map", [LF_WEIGHTS_COPY] = "copy"};
+    lf_model_opts o = {.k = k, .load = load};
+    for (int i = 0; load != LF_LOAD_NOTHING && i < 3; i++)
+        if (strcmp(lf_cfg_str(cfg, LF_weights), names[i]) == 0) o.weights = (lf_weights)i;
+    return o;
+}
+
+/* The hash of the files, and the pages that reading them took are let go. */
+static lf_status take_hash(lf_model *m, lf_err *err) {
+    char *folder = NULL;
+    const char *cache = m->opts.cache;
+    if (cache && strcmp(cache, "none") != 0 && lf_cache_folder(&folder, cache, LF_CACHE_OF_WEIGHTS, NULL) == LF_ENOMEM)
+        return lf_no_memory(err, "%s", m->path);
+    const lf_status rc = lf_kept_hash(m->weights, folder, m->hash, err);
+    lf_free(folder);
+    lf_safetensors_drop_all(m->weights);
+    return rc;
+}
+
+lf_status lf_model_open(lf_model **out, const char *path, const lf_model_opts *o, lf_err *err) {
     *out = NULL;
     lf_status rc = lf_model_explain_folder(path, err);
     if (rc) return rc;
     lf_model *m = lf_calloc(1, sizeof *m);
     if (!m) return lf_no_memory(err, "%s", path);
-    if (!(rc = read_config(m, path, lf_path_join(path, "config.json"), k, err)) &&
-        !(load == LF_LOAD_TRAINED && (rc = check_trained(m, err))) &&
+    m->opts = *o;
+    if (!(rc = read_config(m, path, lf_path_join(path, "config.json"), o->k, err)) &&
+        !(o->load == LF_LOAD_TRAINED && (rc = check_trained(m, err))) &&
         !(rc = lf_safetensors_open(&m->weights, path, err)) && !(rc = m->family->declare(m, err))) {
         if (m->family->masked && !lf_model_has_masked_head(m)) lf_model_drop_masked_head(m);
-        if (!(rc = lf_model_check_all_used(m, err)) && !(rc = lf_model_load_all(m, load, err)) &&
-            !(load != LF_LOAD_NOTHING && m->family->loaded && (rc = m->family->loaded(m, err))))
-            rc = lf_safetensors_hash(m->weights, m->hash, err);
+        if (!(rc = lf_model_check_all_used(m, err)) && !(rc = lf_model_load_all(m, err)) &&
+            !(o->load != LF_LOAD_NOTHING && m->family->loaded && (rc = m->family->loaded(m, err))))
+            rc = take_hash(m, err);
     }
     if (rc) {
         lf_model_free(m);
@@ -166,6 +189,22 @@ lf_status lf_model_open(lf_model **out, const char *path, const lf_kernels *k, l
     m->nn.original_context = m;
     *out = m;
     return LF_OK;
+}
+
+lf_status lf_model_check_unchanged(lf_model *m, lf_err *err) {
+    lf_safetensors *now = NULL;
+    char hash[33];
+    if (!m->weights || lf_safetensors_as_opened(m->weights)) return LF_OK;
+    lf_err why = {0};
+    lf_status rc = lf_safetensors_open(&now, m->path, &why);
+    if (!rc) rc = lf_safetensors_hash(now, hash, &why);
+    lf_safetensors_close(now);
+    if (rc == LF_ENOMEM) return lf_fail(err, rc, "%s", why.message);
+    if (!rc && strcmp(hash, m->hash) == 0) return LF_OK; /* touched, or put back as it was */
+    return lf_fail(err, LF_EDATA,
+                   "%s: the weights changed while they were in use (%s); nobody but their owner should write into a "
+                   "model's files, and a new version belongs into a new folder",
+                   lf_safetensors_path(m->weights), rc ? why.message : "their hash is another");
 }
 
 lf_status lf_model_outline(lf_model **out, const char *path, const lf_kernels *k, lf_err *err) {

@@ -6,10 +6,26 @@
 #include <cjson/cJSON.h>
 
 #include "base/problem.h"
+#include "config/config.h"
 #include "io/safetensors.h"
 #include "nn/nn.h"
 
 typedef struct lf_family lf_family;
+
+/* LF_LOAD_NOTHING: declared and checked only (merge streams from the file). LF_LOAD_FROZEN: linear weights never
+ * change. The file's head is frozen in either case: see lf_model_new_head and lf_model_train_head. */
+typedef enum lf_load { LF_LOAD_NOTHING, LF_LOAD_FROZEN, LF_LOAD_TRAINED } lf_load;
+
+/* Whether frozen weights are read from the mapped file (key weights). AUTO: unless that is on a network file system. */
+typedef enum lf_weights { LF_WEIGHTS_AUTO, LF_WEIGHTS_MAP, LF_WEIGHTS_COPY } lf_weights;
+
+/* How a model is opened. */
+typedef struct lf_model_opts {
+    const lf_kernels *k;
+    lf_load load;
+    lf_weights weights;
+    const char *cache; /* folder where the hash of its files is kept, or "auto" (decomposition_cache); NULL: none */
+} lf_model_opts;
 
 /* What goes into a model, and what its heads can say. They are independent: a model of tokens may say classes. */
 typedef enum lf_input_kind { LF_PIXELS, LF_TOKENS } lf_input_kind;
@@ -53,8 +69,10 @@ typedef struct lf_model {
     lf_safetensors *weights; /* stays open (a mapping costs nothing); NULL for a new model */
     cJSON *config;           /* config.json as it was read */
     char hash[33];           /* of the base weights; "" for a new model */
+    lf_model_opts opts;      /* as it was opened; `cache` is borrowed */
     lf_nn nn;
     void *impl;                  /* the family's own, in nn.arena */
+    bool maps;                   /* frozen weights stay in the mapped file, where they are as they are computed with */
     bool gradient_checkpointing; /* a layer's activations are made again in backward; set by the owner */
     int64_t hidden_size, n_layers;
     /* ---- what goes in: the one that family->input says ---- */
@@ -133,13 +151,13 @@ bool lf_family_ignores(const lf_family *f, const char *tensor); /* by `unused` *
 /* The tensor of `st` for a parameter: under the file's name of it or the module's, also without the prefix; NULL. */
 const lf_st_tensor *lf_family_find(const lf_family *f, const lf_safetensors *st, const lf_param *p);
 
-/* LF_LOAD_NOTHING: declared and checked only (merge streams from the file). LF_LOAD_FROZEN: linear weights packed. The
- * file's head is frozen in either case: see lf_model_new_head and lf_model_train_head. */
-typedef enum lf_load { LF_LOAD_NOTHING, LF_LOAD_FROZEN, LF_LOAD_TRAINED } lf_load;
-
 /* LF_EDATA/LF_ESHAPE/LF_EUNSUPPORTED naming file, key or tensor. A tensor that the file lacks or has too many of is an
  * error, except a missing head (ViTModel) and tensors that the family lists as unused (pooler). */
-lf_status lf_model_open(lf_model **out, const char *path, const lf_kernels *k, lf_load load, lf_err *err);
+lf_status lf_model_open(lf_model **out, const char *path, const lf_model_opts *o, lf_err *err);
+lf_model_opts lf_model_opts_of(const lf_config *cfg, const lf_kernels *k, lf_load load); /* as the keys say */
+/* LF_EDATA if the files that the model was opened from are not what they were, which its weights may have followed: by
+ * device, inode, size, mtime and ctime, and where one of them differs by the hash. The model is of no use then. */
+lf_status lf_model_check_unchanged(lf_model *m, lf_err *err);
 /* What config.json alone says: sizes, modules and labels. The weights need not be there, and nothing can be computed.
  * `path`: a model's folder, or a config.json. */
 lf_status lf_model_outline(lf_model **out, const char *path, const lf_kernels *k, lf_err *err);

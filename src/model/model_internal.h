@@ -9,14 +9,16 @@ const char *lf_param_written_name(const lf_param *p); /* in a file that we write
  * lf_param_read: as the model computes with them (plus_one). */
 bool lf_param_stored(const lf_model *m, const lf_param *p, const lf_st_tensor *t, float *out);
 bool lf_param_read(const lf_model *m, const lf_param *p, const lf_st_tensor *t, float *out);
+/* Where its numbers stand in the file as the model computes with them, if that is in `type`; NULL: nowhere. */
+const void *lf_param_in_place(const lf_param *p, const lf_st_tensor *t, lf_dtype type);
 /* Its values now: from memory where they are held, else from the model's file. LF_EDATA if there are none. */
 lf_status lf_param_values(const lf_model *m, const lf_param *p, float *out, lf_err *err);
 /* LF_ESHAPE, LF_EUNSUPPORTED, LF_EDATA where t cannot be p: its shape, its type, numbers that floats do not hold. */
 lf_status lf_param_check(const lf_model *m, const lf_param *p, const lf_st_tensor *t, lf_err *err);
 /* LF_EDATA: the file holds a tensor that nothing of the model asked for, or two under names of one that differ. */
 lf_status lf_model_check_all_used(const lf_model *m, lf_err *err);
-/* All parameters from the file, as `load` says; sets base_head. LF_EDATA where one is missing that must not be. */
-lf_status lf_model_load_all(lf_model *m, lf_load load, lf_err *err);
+/* All parameters from the file, as m->opts says; sets base_head. LF_EDATA where one is missing that must not be. */
+lf_status lf_model_load_all(lf_model *m, lf_err *err);
 int64_t lf_model_largest_param(const lf_model *m); /* how many numbers it has */
 /* Is the head that says masked tokens in the file? Without it the model is one without that head. */
 bool lf_model_has_masked_head(const lf_model *m);

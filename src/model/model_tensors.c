@@ -14,11 +14,20 @@ static bool is_slice_of(const lf_param *p, const lf_st_tensor *t) {
     return p->whole_rows && t->ndim > 0 && t->shape[0] == p->whole_rows;
 }
 
+/* Where its numbers begin in t. */
+static const char *begin_in(const lf_param *p, const lf_st_tensor *t) {
+    const int64_t before = is_slice_of(p, t) ? p->first_row * (t->numel / t->shape[0]) : 0;
+    return (const char *)t->data + (size_t)before * lf_dtype_size(t->dtype);
+}
+
+const void *lf_param_in_place(const lf_param *p, const lf_st_tensor *t, lf_dtype type) {
+    return t->dtype == type && !p->transposed && !p->plus_one ? begin_in(p, t) : NULL;
+}
+
 bool lf_param_stored(const lf_model *m, const lf_param *p, const lf_st_tensor *t, float *out) {
     float *as_stored = p->transposed ? lf_aligned_alloc((size_t)t->numel * sizeof *as_stored) : out;
-    const int64_t before = is_slice_of(p, t) ? p->first_row * (t->numel / t->shape[0]) : 0;
     if (!as_stored) return false;
-    lf_to_f32(as_stored, (const char *)t->data + (size_t)before * lf_dtype_size(t->dtype), t->dtype, p->tensor.numel);
+    lf_to_f32(as_stored, begin_in(p, t), t->dtype, p->tensor.numel);
     lf_safetensors_drop_pages(m->weights, t);
     if (p->transposed) {
         lf_transpose(out, as_stored, p->tensor.shape[1], p->tensor.shape[0]);

@@ -9,7 +9,7 @@
 enum { MAX_NAME = 256 };
 
 lf_status lf_nn_init(lf_nn *nn, const lf_kernels *k, lf_err *err) {
-    *nn = (lf_nn){.k = k, .arena = lf_arena_new()};
+    *nn = (lf_nn){.k = k, .packs = true, .arena = lf_arena_new()};
     return nn->arena ? LF_OK : lf_no_memory(err, "a model's table");
 }
 
@@ -127,57 +127,26 @@ lf_status lf_nn_hold(lf_nn *nn, lf_param *p, lf_err *err) {
     return p->tensor.data ? LF_OK : lf_no_memory(err, "the %lld numbers of %s", (long long)p->tensor.numel, p->name);
 }
 
+static lf_status room_for_act(lf_nn *nn, lf_param *p, lf_err *err) {
+    p->tensor.dtype = nn->k->act_dtype;
+    if (!p->tensor.data)
+        p->tensor.data = lf_arena_alloc(nn->arena, (size_t)p->tensor.numel * lf_dtype_size(p->tensor.dtype));
+    return p->tensor.data ? LF_OK : lf_no_memory(err, "the %lld numbers of %s", (long long)p->tensor.numel, p->name);
+}
+
 lf_status lf_nn_hold_act(lf_nn *nn, lf_param *p, const float *values, lf_err *err) {
-    const lf_dtype type = nn->k->act_dtype;
-    if (!p->tensor.data) p->tensor.data = lf_arena_alloc(nn->arena, (size_t)p->tensor.numel * lf_dtype_size(type));
-    if (!p->tensor.data) return lf_no_memory(err, "the %lld numbers of %s", (long long)p->tensor.numel, p->name);
-    p->tensor.dtype = type;
-    nn->k->to_act(p->tensor.data, false, values, p->tensor.numel);
-    return LF_OK;
+    const lf_status rc = room_for_act(nn, p, err);
+    if (!rc) nn->k->to_act(p->tensor.data, false, values, p->tensor.numel);
+    return rc;
 }
 
-static const lf_kernels *kernels_of(const lf_nn *nn, const lf_module *m) {
-    return m->head == LF_CLASS_HEAD ? nn->k->wide : nn->k;
+lf_status lf_nn_hold_there(lf_nn *nn, lf_param *p, lf_nn_there there, lf_err *err) {
+    if (there.stays) p->tensor.data = (void *)(uintptr_t)there.data;
+    const lf_status rc = room_for_act(nn, p, err);
+    if (!rc && !there.stays)
+        memcpy(p->tensor.data, there.data, (size_t)p->tensor.numel * lf_dtype_size(p->tensor.dtype));
+    return rc;
 }
-
-static lf_status no_room(const lf_nn *nn, const lf_module *m, lf_err *err) {
-    return lf_no_memory(err, "%s, a weight of %lld x %lld in %s", m->name, (long long)m->out, (long long)m->in,
-                        nn->k->precision);
-}
-
-static bool prepare(lf_nn *nn, const lf_kernels *k, lf_frozen *w, const float *W) {
-    const int64_t size = w->data ? 0 : k->frozen_size(w->out, w->in);
-    if (size > 0) w->data = lf_arena_alloc(nn->arena, (size_t)size);
-    w->act_dtype = k->act_dtype;
-    return w->data && k->frozen_prepare(w, W);
-}
-
-static int64_t row_in_group(const lf_module *m) {
-    int64_t row = 0;
-    for (int i = 0; m->group->parts[i] != m; i++) row += m->group->parts[i]->out;
-    return row;
-}
-
-/* Heads are never in a group, so a group's products are the backend's own. */
-static bool freeze_in_group(lf_nn *nn, const lf_module *m, const float *W) {
-    lf_group *group = m->group;
-    if (!group->staging)
-        group->staging = lf_aligned_alloc((size_t)(group->frozen.out * m->in) * sizeof *group->staging);
-    if (!group->staging) return false;
-    memcpy(group->staging + row_in_group(m) * m->in, W, (size_t)(m->out * m->in) * sizeof *W);
-    if (++group->n_frozen < group->n) return true;
-    const bool ok = prepare(nn, nn->k, &group->frozen, group->staging);
-    lf_aligned_free(group->staging);
-    group->staging = NULL;
-    return ok;
-}
-
-lf_status lf_nn_freeze(lf_nn *nn, lf_module *m, const float *W, lf_err *err) {
-    const bool ok = m->group ? freeze_in_group(nn, m, W) : prepare(nn, kernels_of(nn, m), &m->frozen, W);
-    return ok ? LF_OK : no_room(nn, m, err);
-}
-
-bool lf_nn_is_frozen(const lf_module *m) { return m->group ? m->group->frozen.data != NULL : m->frozen.data != NULL; }
 
 lf_status lf_nn_group(lf_nn *nn, lf_group **out, lf_module *const *parts, int n, lf_err *err) {
     assert(n >= 1 && n <= LF_GROUP_PARTS);
@@ -198,47 +167,6 @@ lf_status lf_nn_train(lf_nn *nn, lf_param *p, lf_err *err) {
     p->tensor.grad = numbers(nn, p->tensor.numel);
     p->tensor.requires_grad = true;
     return p->tensor.grad ? LF_OK : lf_no_memory(err, "the gradient of %s", p->name);
-}
-
-static bool restore_from_group(const lf_nn *nn, const lf_module *m, float *W) {
-    const lf_frozen *all = &m->group->frozen;
-    float *buffer = lf_aligned_alloc((size_t)(all->out * all->in) * sizeof *buffer);
-    const bool ok = buffer && nn->k->frozen_restore(all, buffer);
-    if (ok) memcpy(W, buffer + row_in_group(m) * m->in, (size_t)(m->out * m->in) * sizeof *W);
-    lf_aligned_free(buffer);
-    return ok;
-}
-
-/* Of an embedding, which is held as it is looked up: [in,out], maybe in fewer digits than its file has. */
-static lf_status table_weight(const lf_nn *nn, const lf_module *m, float *W, lf_err *err) {
-    const lf_tensor *held = &m->weight->tensor;
-    float *rows = lf_aligned_alloc((size_t)held->numel * sizeof *rows);
-    if (!rows) return lf_no_memory(err, "the weight of %s", m->name);
-    if (held->data && held->dtype == nn->k->dtype)
-        nn->k->to_f32(rows, held->data, held->numel);
-    else if (!(nn->original && nn->original(nn->original_context, m, rows)))
-        lf_to_f32(rows, held->data, held->dtype, held->numel);
-    for (int64_t id = 0; id < m->in; id++)
-        for (int64_t c = 0; c < m->out; c++) W[c * m->in + id] = rows[id * m->out + c];
-    lf_aligned_free(rows);
-    return LF_OK;
-}
-
-lf_status lf_nn_weight(const lf_nn *nn, const lf_module *m, float *W, lf_err *err) {
-    if (m->kind == LF_MODULE_EMBEDDING) return table_weight(nn, m, W, err);
-    const lf_kernels *k = kernels_of(nn, m);
-    const lf_tensor *own = &m->weight->tensor;
-    const bool frozen = lf_nn_is_frozen(m), held = own->data && own->dtype == k->dtype;
-    assert(frozen || held || nn->original);
-    if (held)
-        k->to_f32(W, m->weight->tensor.data, m->out * m->in);
-    else if (!(frozen && k->frozen_exact) && nn->original && nn->original(nn->original_context, m, W))
-        return LF_OK;
-    else if (!frozen)
-        return lf_no_memory(err, "reading the weight of %s again", m->name);
-    else if (!(m->group ? restore_from_group(nn, m, W) : k->frozen_restore(&m->frozen, W)))
-        return lf_no_memory(err, "unpacking the weight of %s", m->name);
-    return LF_OK;
 }
 
 static bool add_trainable(lf_nn *nn, lf_trainable ***list, int64_t *count, lf_trainable t) {

@@ -71,7 +71,8 @@ typedef struct lf_group {
     lf_module *parts[LF_GROUP_PARTS];
     int n, n_frozen;  /* how many of the parts' weights are there */
     lf_frozen frozen; /* all their weights, one below the other; data NULL while the parts are trained */
-    float *staging;   /* the same as floats, until all are there */
+    const void *there[LF_GROUP_PARTS]; /* until all are there, of those that are borrowed: where they stand */
+    float *staging;                    /* the same as floats, until all are there, of formats made of all at once */
 } lf_group;
 
 /* Reads the weight of a linear module as the model's file has it, W [out,in]; false if the file has none. May be called
@@ -82,6 +83,7 @@ typedef struct lf_nn {
     const lf_kernels *k;
     lf_nn_original original; /* NULL: none. For frozen products that round (bf16) */
     const void *original_context;
+    bool packs;      /* frozen weights in packed copies, where the kernels have such; set before the first is there */
     lf_arena *arena; /* everything below lives here, for as long as the model */
     lf_module **modules;
     lf_param **params;
@@ -126,8 +128,19 @@ void lf_transpose(float *to, const float *from, int64_t rows, int64_t columns); 
 lf_status lf_nn_hold(lf_nn *nn, lf_param *p, lf_err *err);
 /* The same as activations, from floats: for a table that is looked up and never trained. */
 lf_status lf_nn_hold_act(lf_nn *nn, lf_param *p, const float *values, lf_err *err);
+/* Numbers that stand somewhere as they are computed with (in a mapped file, maybe unaligned unless they stay). */
+typedef struct lf_nn_there {
+    const void *data;
+    bool stays; /* as long as the nn, and is never written: no copy is needed */
+} lf_nn_there;
+lf_status lf_nn_hold_there(lf_nn *nn, lf_param *p, lf_nn_there there, lf_err *err); /* lf_nn_hold_act of those */
 /* Puts W [out,in] floats into the module's frozen product; a group's is made when the last of its parts is there. */
 lf_status lf_nn_freeze(lf_nn *nn, lf_module *m, const float *W, lf_err *err);
+/* The same of a weight that stands somewhere as lf_nn_act_dtype, where lf_nn_is_plain; a group's parts are copied even
+ * if they stay, unless they stand together. */
+lf_status lf_nn_freeze_there(lf_nn *nn, lf_module *m, lf_nn_there there, lf_err *err);
+bool lf_nn_is_plain(const lf_nn *nn, const lf_module *m);      /* will its frozen weight be a plain copy? */
+lf_dtype lf_nn_act_dtype(const lf_nn *nn, const lf_module *m); /* the numbers of that */
 /* Makes a parameter that holds its floats trainable: gives it a gradient, cleared. */
 lf_status lf_nn_train(lf_nn *nn, lf_param *p, lf_err *err);
 /* Trained beside an adapter, or read from its file (beside.c): p gets numbers of its own, `values` (NULL: as they are

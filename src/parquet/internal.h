@@ -3,6 +3,7 @@
 #ifndef LF_PARQUET_INTERNAL_H
 #define LF_PARQUET_INTERNAL_H
 
+#include "base/mapping.h"
 #include "base/pool.h"
 #include "io/blocks.h"
 #include "parquet/parquet.h"
@@ -116,7 +117,8 @@ typedef struct lf_pq_group {
 
 struct lf_parquet {
     const char *path;
-    const unsigned char *map;
+    const lf_mapping *mapping;
+    const unsigned char *map; /* its bytes */
     size_t size;
     lf_arena *arena;
     lf_pq_node *nodes; /* [n_nodes]; 0 is the root */
@@ -132,7 +134,7 @@ struct lf_parquet {
     cJSON *features_of; /* the "info" of `datasets`, or NULL */
 };
 
-/* Fills all of p but path, map and size. */
+/* Fills all of p but path, mapping, map and size. */
 lf_status lf_pq_footer_read(lf_parquet *p, lf_err *err);
 
 /* Where in the file something is, for messages. */

@@ -1,7 +1,6 @@
 #define _POSIX_C_SOURCE 200809L /* O_CLOEXEC */
 #include <fcntl.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -14,10 +13,10 @@ static lf_status map(lf_parquet *p, int fd, lf_err *err) {
     if (!S_ISREG(st.st_mode))
         return lf_fail(err, LF_EDATA, "%s: expected a file; a pipe or device cannot be read in any order", p->path);
     if (st.st_size == 0) return lf_fail(err, LF_EDATA, "%s: the file is empty; expected Parquet", p->path);
-    void *base = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-    if (base == MAP_FAILED) return lf_fail_errno(err, "map", p->path);
-    p->map = base;
-    p->size = (size_t)st.st_size;
+    const lf_status rc = lf_mapping_open(&p->mapping, fd, p->path, err);
+    if (rc) return rc;
+    p->map = p->mapping->data;
+    p->size = p->mapping->size;
     return LF_OK;
 }
 
@@ -46,7 +45,7 @@ void lf_parquet_close(lf_parquet *p) {
     for (int64_t g = 0; g < p->n_groups; g++)
         for (int i = 0; i < p->n_leaves; i++) lf_pq_chunk_free(&p->groups[g].chunks[i]);
     cJSON_Delete(p->features_of);
-    if (p->map) munmap((void *)p->map, p->size);
+    lf_mapping_close(p->mapping);
     lf_arena_free(p->arena);
     lf_free(p);
 }

@@ -22,9 +22,10 @@ lf_status lf_opened_open(lf_opened *o, const lf_config *cfg, lf_load load, lf_er
     *o = (lf_opened){.threads = lf_threads_set((int)lf_cfg_i64(cfg, LF_threads))};
     const char *precision =
         load == LF_LOAD_NOTHING ? "fp32" : lf_cfg_str(cfg, LF_precision); /* merge computes nothing */
-    lf_status rc;
-    if ((rc = lf_kernels_select(&o->k, precision, err)) ||
-        (rc = lf_adapted_open(&o->adapted, lf_cfg_str(cfg, LF_model), lf_cfg_str(cfg, LF_adapter), o->k, load, err)))
+    lf_status rc = lf_kernels_select(&o->k, precision, err);
+    if (rc) return rc;
+    const lf_model_opts opts = lf_model_opts_of(cfg, o->k, load);
+    if ((rc = lf_adapted_open(&o->adapted, lf_cfg_str(cfg, LF_model), lf_cfg_str(cfg, LF_adapter), &opts, err)))
         return rc;
     o->model = o->adapted.model;
     if ((rc = take_scale(o, cfg, err))) return rc;

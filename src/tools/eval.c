@@ -51,7 +51,8 @@ static bool same_labels(const lf_classifier *a, const lf_classifier *b) {
 static lf_status open_other(judged *j, const char *dir, lf_err *err) {
     const lf_config *cfg = j->t->cfg;
     const lf_classifier *head, *other;
-    lf_status rc = lf_adapted_open(&j->other, lf_cfg_str(cfg, LF_model), dir, j->o->k, LF_LOAD_FROZEN, err);
+    const lf_model_opts opts = j->o->model->opts;
+    lf_status rc = lf_adapted_open(&j->other, lf_cfg_str(cfg, LF_model), dir, &opts, err);
     if (!rc && j->other.model->tokens.vocab_size < j->o->model->tokens.vocab_size)
         rc = lf_cfg_fail(cfg, LF_compare_with, err, "'%s' knows %lld tokens, and what is judged %lld", dir,
                          (long long)j->other.model->tokens.vocab_size, (long long)j->o->model->tokens.vocab_size);

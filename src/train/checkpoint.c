@@ -256,7 +256,19 @@ static lf_status prune(const lf_run *run, lf_err *err) {
     return rc;
 }
 
+lf_status lf_checkpoint_check_base(const lf_run *run, lf_err *err) {
+    lf_err why = {0};
+    const lf_status rc = lf_model_check_unchanged(run->model, &why);
+    if (rc != LF_EDATA) return rc ? lf_fail(err, rc, "%s", why.message) : LF_OK;
+    return lf_fail(err, rc,
+                   "step %lld: %s; nothing of the steps since the last checkpoint is kept: put the files back and go "
+                   "on with --resume_from_checkpoint true",
+                   (long long)run->progress.step, why.message);
+}
+
 lf_status lf_checkpoint_save(lf_run *run, lf_err *err) {
+    const lf_status changed = lf_checkpoint_check_base(run, err);
+    if (changed) return changed;
     char *path = lf_format("%s/checkpoint-%lld", run->dir, (long long)run->progress.step);
     char *aside = path ? lf_format("%s.tmp", path) : NULL;
     lf_status rc = aside ? LF_OK : lf_no_memory(err, "%s", run->dir);

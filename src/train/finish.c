@@ -132,11 +132,14 @@ static lf_status restore_best(lf_run *run, lf_err *err) {
 lf_status lf_run_finish(lf_run *run, lf_err *err) {
     const bool full = run->method == LF_METHOD_FULL;
     lf_adapted b = {0}; /* what was written, read back */
+    lf_model_opts opts = lf_model_opts_of(run->cfg, run->k, LF_LOAD_FROZEN);
+    opts.cache = run->model->opts.cache;
     char *path = lf_path_join(run->dir, full ? "model" : "adapter");
     lf_run_say_best(run);
-    lf_status rc = path ? restore_best(run, err) : lf_no_memory(err, "%s", run->dir);
+    lf_status rc = path ? lf_checkpoint_check_base(run, err) : lf_no_memory(err, "%s", run->dir);
+    if (!rc) rc = restore_best(run, err);
     if (!rc) rc = full ? write_model(run, path, err) : write_adapter(run, path, err);
-    if (!rc) rc = lf_adapted_open(&b, full ? path : run->model->path, full ? NULL : path, run->k, LF_LOAD_FROZEN, err);
+    if (!rc) rc = lf_adapted_open(&b, full ? path : run->model->path, full ? NULL : path, &opts, err);
     run->results.steps = run->progress.step;
     run->results.train_seconds = run->progress.train_seconds;
     run->results.eval_accuracy_before = run->progress.eval_accuracy_before;

@@ -70,6 +70,9 @@ void lf_run_close(lf_run *run);
 
 /* checkpoint.c: output_dir/checkpoint-<step>, written aside and renamed. */
 lf_status lf_checkpoint_save(lf_run *run, lf_err *err);
+/* LF_EDATA if the files of the base have changed since they were opened: what was learned since the last checkpoint may
+ * have followed them. Asked by every save, and before the end's export. */
+lf_status lf_checkpoint_check_base(const lf_run *run, lf_err *err);
 /* Finds what resume_from_checkpoint means; *path NULL: nothing there, start at the beginning. Freed by lf_free. */
 lf_status lf_checkpoint_find(char **path, const lf_run *run, lf_err *err);
 lf_status lf_checkpoint_restore(lf_run *run, const char *path, lf_err *err);

@@ -199,8 +199,10 @@ static lf_status open_model(lf_run *run, lf_err *err) {
                                methods[run->method]);
         return lf_model_new(&run->model, fresh, run->k, (uint64_t)lf_cfg_i64(run->cfg, LF_seed), err);
     }
-    return lf_model_open(&run->model, path, run->k, run->method == LF_METHOD_FULL ? LF_LOAD_TRAINED : LF_LOAD_FROZEN,
-                         err);
+    lf_model_opts opts =
+        lf_model_opts_of(run->cfg, run->k, run->method == LF_METHOD_FULL ? LF_LOAD_TRAINED : LF_LOAD_FROZEN);
+    opts.cache = lf_cfg_str(run->cfg, LF_decomposition_cache);
+    return lf_model_open(&run->model, path, &opts, err);
 }
 
 /* The adapter to go on with, and its head in the place of the model's own. */

@@ -66,7 +66,7 @@ __attribute__((unused)) static void needs_the_pipe(const char *log) {
 }
 
 /* The run goes on to its end; what else it says is lost, as with any program whose reader has gone. */
-static void let_go(int fd, const char *name) {
+__attribute__((unused)) static void let_go(int fd, const char *name) {
     assert_int_equal(unlink(text("%s/%s", root, name)), 0);
     close(fd);
 }

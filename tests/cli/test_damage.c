@@ -1,6 +1,7 @@
-/* Pictures that cannot be read: found before the first step, once; and what one that is met later leaves behind. */
-#define _XOPEN_SOURCE 700
-#include "cli/cli_fixture.h"
+/* Pictures that cannot be read: found before the first step, once; and what one that is met later leaves behind. And a
+ * model whose files do not stay what they were. */
+#define _GNU_SOURCE
+#include "cli/held_fixture.h"
 
 #define TRAIN "train --model $M --threads 2 --r 2 --per_device_train_batch_size 1 "
 
@@ -157,6 +158,118 @@ static void test_a_file_that_changes_under_a_run(void **state) {
     says("1 of 33 pictures cannot be read and are left out: 'moving/bee/05.ppm'");
 }
 
+/* ---- the model's files ---- */
+
+/* A run on a model of its own that stands at its first steps, where its weights are mapped. */
+static pid_t start_on(const char *name, int *says) {
+    *says = hold(text("%s.log", name));
+    const pid_t pid = start_run(text("train --model %s-model --train_data data --threads 2 --r 2 --weights map "
+                                     "--per_device_train_batch_size 4 --max_steps 200 --eval_strategy steps "
+                                     "--eval_steps 1 --save_steps 1 --save_strategy steps --output_dir %s",
+                                     name, name),
+                                text("%s.log", name));
+    wait_for_words(*says, "step 2:");
+    stop_for_a_while(pid);
+    return pid;
+}
+
+/* The last that it says; in `output`. */
+static int rest_of(pid_t pid, int says) {
+    struct pollfd p = {.fd = says, .events = POLLIN};
+    size_t n = 0;
+    for (bool ended = false; !ended;) {
+        ended = a_child_has_ended();
+        while (poll(&p, 1, ended ? 0 : LOOK_MS) == 1) {
+            if (n > sizeof output / 2) n = 0;
+            const ssize_t got = read(says, output + n, sizeof output - 1 - n);
+            assert_true(got > 0);
+            n += (size_t)got;
+            output[n] = 0;
+        }
+    }
+    close(says);
+    return code_of(pid);
+}
+
+/* A change in place is found at the next checkpoint, of which nothing is written; the one before is good, and with the
+ * file as it was the run goes on from it. */
+static void test_a_model_that_changes_under_a_run(void **state) {
+    (void)state;
+    int says_fd;
+    shell("cp -r " LF_TEST_DIR "/golden/vit-base changed-model && cp -r changed-model kept");
+    const pid_t pid = start_on("changed", &says_fd);
+    shell("printf XXXX | dd of=changed-model/model.safetensors conv=notrunc bs=1 seek=60000 2>/dev/null");
+    assert_int_equal(rest_of(pid, says_fd), 3);
+    says("changed-model: the weights changed while they were in use");
+    says("go on with --resume_from_checkpoint true");
+    shell("cp kept/model.safetensors changed-model");
+    must(run("train --model changed-model --train_data data --threads 2 --r 2 --per_device_train_batch_size 4 "
+             "--max_steps 200 --eval_strategy steps --eval_steps 1 --save_strategy steps --save_steps 1 "
+             "--output_dir changed --resume_from_checkpoint true --dry_run"),
+         0);
+    shell("ls -d changed/checkpoint-2");
+}
+
+/* Touched, and put back as it was: the same. */
+static void test_a_model_that_is_touched_under_a_run(void **state) {
+    (void)state;
+    int says_fd;
+    shell("cp -r " LF_TEST_DIR "/golden/vit-base touched-model");
+    const pid_t pid = start_on("touched", &says_fd);
+    shell("touch touched-model/model.safetensors");
+    wait_for_words(says_fd, "step 6:");
+    kill(pid, SIGTERM);
+    assert_int_equal(rest_of(pid, says_fd), 130);
+}
+
+/* Pages that are gone: one line with the file's name, whatever thread met it. */
+static void test_a_model_that_is_cut_short_under_a_run(void **state) {
+    (void)state;
+    int says_fd;
+    shell("cp -r " LF_TEST_DIR "/golden/vit-base cut-model");
+    const pid_t pid = start_on("cut", &says_fd);
+    shell("truncate -s 100 cut-model/model.safetensors");
+    assert_int_equal(rest_of(pid, says_fd), 3);
+    says("lora-ft: cut-model/model.safetensors: it became shorter, or unreadable, while it was in use; put it back");
+    shell("ls -d cut/checkpoint-2");
+}
+
+/* Bytes of the model's pages that a process counts as its own share (Pss), and all that it has of them (Rss). */
+static void count_pages(pid_t pid, const char *file, double *share, double *all) {
+    char line[600];
+    bool here = false;
+    unsigned long from, to;
+    long kb;
+    FILE *f = fopen(text("/proc/%d/smaps", (int)pid), "r");
+    assert_non_null(f);
+    *share = *all = 0;
+    while (fgets(line, sizeof line, f)) {
+        if (sscanf(line, "%lx-%lx", &from, &to) == 2) here = strstr(line, file) != NULL;
+        if (here && sscanf(line, "Pss: %ld kB", &kb) == 1) *share += (double)kb;
+        if (here && sscanf(line, "Rss: %ld kB", &kb) == 1) *all += (double)kb;
+    }
+    fclose(f);
+}
+
+static void test_two_runs_share_a_model(void **state) {
+    (void)state;
+    int says_fd[2];
+    pid_t pid[2];
+    shell("cp -r " LF_TEST_DIR "/golden/vit-base one-model && ln -s one-model two-model");
+    pid[0] = start_on("one", &says_fd[0]);
+    pid[1] = start_on("two", &says_fd[1]);
+    for (int i = 0; i < 2; i++) {
+        double share, all;
+        count_pages(pid[i], "one-model/model.safetensors", &share, &all);
+        if (!(all > 0 && share <= 0.6 * all)) fail_msg("run %d has %g of %g KB for itself", i, share, all);
+    }
+    for (int i = 0; i < 2; i++) {
+        kill(pid[i], SIGKILL);
+        close(says_fd[i]);
+        assert_int_equal(code_of(pid[i]), -1);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_damage_is_found_before_the_first_step),
@@ -164,6 +277,10 @@ int main(void) {
         cmocka_unit_test(test_a_sweep_checks_once),
         cmocka_unit_test(test_damage_met_later_leaves_a_checkpoint),
         cmocka_unit_test(test_a_file_that_changes_under_a_run),
+        cmocka_unit_test(test_a_model_that_changes_under_a_run),
+        cmocka_unit_test(test_a_model_that_is_touched_under_a_run),
+        cmocka_unit_test(test_a_model_that_is_cut_short_under_a_run),
+        cmocka_unit_test(test_two_runs_share_a_model),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -44,7 +44,7 @@ static inline void open_model(fixture *f, const char *name, const lf_kernels *k,
     snprintf(f->dir, sizeof f->dir, "%s/golden/%s", LF_TEST_DIR, name);
     snprintf(path, sizeof path, "%s/golden.safetensors", f->dir);
     OK(lf_safetensors_open(&f->gold, path, &err));
-    OK(lf_model_open(&f->model, f->dir, k, load, &err));
+    OK(lf_model_open(&f->model, f->dir, &(lf_model_opts){.k = k, .load = load}, &err));
     f->g = lf_graph_new(k, 1);
     assert_non_null(f->g);
 }

@@ -78,7 +78,7 @@ static lf_status answer(lf_obj *out, const char *dir, const lf_kernels *k, lf_er
     lf_model *m = NULL;
     lf_graph *g = NULL;
     lf_obj list = lf_list_new(), training = lf_list_new(), labels = lf_list_new();
-    lf_status rc = lf_model_open(&m, dir, k, LF_LOAD_FROZEN, err);
+    lf_status rc = lf_model_open(&m, dir, &(lf_model_opts){.k = k, .load = LF_LOAD_FROZEN}, err);
     if (!rc && !(g = lf_graph_new(k, 1))) rc = lf_no_memory(err, "a graph");
     if (!rc) rc = compute(&list, m, g, false, err);
     if (!rc) rc = compute(&training, m, g, true, err);

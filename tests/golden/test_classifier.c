@@ -175,7 +175,7 @@ static void check_files(const char *name, const lf_kernels *k) {
     snprintf(theirs, sizeof theirs, "%s/peft_adapter", f.dir);
     snprintf(ours, sizeof ours, "%s/adapter", dir);
     snprintf(merged, sizeof merged, "%s/merged", dir);
-    OK(lf_adapted_open(&a, f.dir, theirs, k, LF_LOAD_FROZEN, &err));
+    OK(lf_adapted_open(&a, f.dir, theirs, &(lf_model_opts){.k = k, .load = LF_LOAD_FROZEN}, &err));
     if (problem == LF_MULTI_LABEL) a.model->head.problem = problem; /* PEFT's files do not say it */
     check_adapted_logits(&f, &a);
     const lf_adapter_facts facts = {.base_path = name,
@@ -184,14 +184,14 @@ static void check_files(const char *name, const lf_kernels *k) {
                                     .problem_type = lf_problem_name(problem)};
     OK(lf_adapter_save(a.adapter, &a.model->nn, ours, &facts, &err));
     lf_adapted_close(&a);
-    OK(lf_adapted_open(&a, f.dir, ours, k, LF_LOAD_NOTHING, &err));
+    OK(lf_adapted_open(&a, f.dir, ours, &(lf_model_opts){.k = k, .load = LF_LOAD_NOTHING}, &err));
     OK(lf_model_write(a.model, merged, LF_F32, merge_one, NULL, &err));
     lf_adapted_close(&a);
     check_config(merged, &f);
-    OK(lf_adapted_open(&a, f.dir, ours, k, LF_LOAD_FROZEN, &err));
+    OK(lf_adapted_open(&a, f.dir, ours, &(lf_model_opts){.k = k, .load = LF_LOAD_FROZEN}, &err));
     check_adapted_logits(&f, &a);
     lf_adapted_close(&a);
-    OK(lf_adapted_open(&a, merged, NULL, k, LF_LOAD_FROZEN, &err));
+    OK(lf_adapted_open(&a, merged, NULL, &(lf_model_opts){.k = k, .load = LF_LOAD_FROZEN}, &err));
     check_adapted_logits(&f, &a);
     assert_true(a.model->base_head.module && !a.model->lm_head);
     lf_adapted_close(&a);

@@ -301,20 +301,20 @@ static void check_files(const char *name, const lf_kernels *k) {
     snprintf(theirs, sizeof theirs, "%s/peft_adapter", f.dir);
     snprintf(ours, sizeof ours, "%s/adapter", dir);
     snprintf(merged, sizeof merged, "%s/merged", dir);
-    OK(lf_adapted_open(&a, f.dir, theirs, k, LF_LOAD_FROZEN, &err));
+    OK(lf_adapted_open(&a, f.dir, theirs, &(lf_model_opts){.k = k, .load = LF_LOAD_FROZEN}, &err));
     check_adapted_logits(&f, &a, 1e-4);
     OK(lf_adapter_save(a.adapter, &a.model->nn, ours,
                        &(lf_adapter_facts){.base_path = name, .head = a.model->head.module, .task_type = "SEQ_CLS"},
                        &err));
     lf_adapted_close(&a);
     check_saved_modules(ours, saved_of(name));
-    OK(lf_adapted_open(&a, f.dir, ours, k, LF_LOAD_NOTHING, &err));
+    OK(lf_adapted_open(&a, f.dir, ours, &(lf_model_opts){.k = k, .load = LF_LOAD_NOTHING}, &err));
     OK(lf_model_write(a.model, merged, LF_F32, merge_one, NULL, &err));
     lf_adapted_close(&a);
-    OK(lf_adapted_open(&a, f.dir, ours, k, LF_LOAD_FROZEN, &err));
+    OK(lf_adapted_open(&a, f.dir, ours, &(lf_model_opts){.k = k, .load = LF_LOAD_FROZEN}, &err));
     check_adapted_logits(&f, &a, 1e-4);
     lf_adapted_close(&a);
-    OK(lf_adapted_open(&a, merged, NULL, k, LF_LOAD_FROZEN, &err));
+    OK(lf_adapted_open(&a, merged, NULL, &(lf_model_opts){.k = k, .load = LF_LOAD_FROZEN}, &err));
     check_adapted_logits(&f, &a, 1e-4);
     assert_true(a.model->base_head.module && !a.model->lm_head);
     lf_adapted_close(&a);
@@ -339,7 +339,8 @@ static void test_lost_pooler(void **state) {
     lf_err why = {0};
     OK(lf_kernels_select(&k, "fp32", &err));
     assert_int_equal(lf_adapted_open(&a, LF_TEST_DIR "/golden/enc-bert-mlm",
-                                     LF_TEST_DIR "/golden/enc-bert-old/peft_adapter", k, LF_LOAD_FROZEN, &why),
+                                     LF_TEST_DIR "/golden/enc-bert-old/peft_adapter",
+                                     &(lf_model_opts){.k = k, .load = LF_LOAD_FROZEN}, &why),
                      LF_EDATA);
     assert_non_null(strstr(why.message, "bert.pooler.dense"));
     lf_adapted_close(&a);
@@ -355,7 +356,8 @@ static void test_seed(void **state) {
     OK(lf_kernels_select(&k, "fp32", &err));
     for (int i = 0; i < 3; i++) {
         lf_model *m;
-        OK(lf_model_open(&m, LF_TEST_DIR "/golden/enc-bert-mlm", k, LF_LOAD_FROZEN, &err));
+        OK(lf_model_open(&m, LF_TEST_DIR "/golden/enc-bert-mlm", &(lf_model_opts){.k = k, .load = LF_LOAD_FROZEN},
+                         &err));
         assert_null(m->base_head.module);
         assert_null(m->base_head.inner[0]);
         OK(lf_model_new_head(m, 2, names, i < 2 ? 5 : 6, &err));

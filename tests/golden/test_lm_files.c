@@ -152,7 +152,7 @@ static void check_written(const char *name, const lf_kernels *k) {
     OK(lf_model_write(f.model, dir, LF_N_DTYPES, NULL, NULL, &err));
     check_written_config(&f, dir);
     lf_model *again;
-    OK(lf_model_open(&again, dir, k, LF_LOAD_FROZEN, &err));
+    OK(lf_model_open(&again, dir, &(lf_model_opts){.k = k, .load = LF_LOAD_FROZEN}, &err));
     assert_string_equal(again->hash, f.model->hash); /* names, types, shapes and bytes; nothing twice */
     lf_model_free(f.model);
     f.model = again;
@@ -163,7 +163,7 @@ static void check_written(const char *name, const lf_kernels *k) {
     OK(lf_lora_attach(&f.model->nn, changed, 1, 1, 0, false, false, &err));
     OK(lf_model_write(f.model, dir, LF_F32, add_one, &weights, &err));
     assert_int_equal(weights, 1); /* those that carry an adapter */
-    OK(lf_model_open(&again, dir, k, LF_LOAD_NOTHING, &err));
+    OK(lf_model_open(&again, dir, &(lf_model_opts){.k = k, .load = LF_LOAD_NOTHING}, &err));
     const lf_module *m = lf_nn_find(&again->nn, changed->name);
     const lf_st_tensor *before = lf_family_find(f.model->family, f.model->weights, m->weight),
                        *after = lf_family_find(again->family, again->weights, m->weight);
@@ -188,7 +188,7 @@ static void check_new(const char *name, const lf_kernels *k) {
     snprintf(path, sizeof path, "%s/golden/%s/config.json", LF_TEST_DIR, name);
     OK(lf_model_new(&m, path, k, 3, &err));
     OK(lf_model_write(m, dir, LF_N_DTYPES, NULL, NULL, &err));
-    OK(lf_model_open(&again, dir, k, LF_LOAD_NOTHING, &err));
+    OK(lf_model_open(&again, dir, &(lf_model_opts){.k = k, .load = LF_LOAD_NOTHING}, &err));
     assert_int_equal(lf_safetensors_count(again->weights), m->nn.n_params);
     lf_model_free(again);
     lf_model_free(m);
@@ -459,7 +459,7 @@ static void check_refused(size_t i, const lf_kernels *k) {
     char *dir = changed_case(bad[i].name, bad[i].key, bad[i].value);
     lf_model *m;
     lf_err said = {0};
-    const lf_status rc = lf_model_open(&m, dir, k, LF_LOAD_NOTHING, &said);
+    const lf_status rc = lf_model_open(&m, dir, &(lf_model_opts){.k = k, .load = LF_LOAD_NOTHING}, &said);
     if (!rc || !strstr(said.message, bad[i].expected) || !strstr(said.message, dir))
         fail_msg("%s with %s = %s: status %d, '%s'; expected one that names '%s'", bad[i].name,
                  bad[i].key ? bad[i].key : "keys", bad[i].value, (int)rc, said.message, bad[i].expected);
@@ -538,7 +538,7 @@ static void check_words(size_t i, const lf_kernels *k) {
     char *dir = changed_case(words[i].name, words[i].key, words[i].value);
     open_case(&f, words[i].name, k, LF_LOAD_FROZEN);
     lf_model_free(f.model);
-    OK(lf_model_open(&f.model, dir, k, LF_LOAD_FROZEN, &err));
+    OK(lf_model_open(&f.model, dir, &(lf_model_opts){.k = k, .load = LF_LOAD_FROZEN}, &err));
     int64_t n;
     const float *want = golden(&f, "logits", &n);
     float *found = logits_of(&f, 0);
@@ -583,11 +583,71 @@ static void test_ids(void **state) {
     each_case(check_ids);
 }
 
+/* ---- weights that stay in the file ---- */
+
+static const lf_module *module_of(const lf_model *m, const char *name) {
+    const lf_module *found = lf_nn_find(&m->nn, name);
+    if (!found) fail_msg("%s has no module %s", m->path, name);
+    return found;
+}
+
+/* Which are mapped: what stands in the file as it is computed with, and of a group what stands together there. Gate and
+ * up do, by their names; q, k and v do not. */
+static void check_mapped(const char *name, const lf_kernels *k, lf_weights weights, bool mapped, bool tied) {
+    char dir[512];
+    lf_model *m;
+    snprintf(dir, sizeof dir, "%s/golden/%s", LF_TEST_DIR, name);
+    OK(lf_model_open(&m, dir, &(lf_model_opts){.k = k, .load = LF_LOAD_FROZEN, .weights = weights}, &err));
+    const struct {
+        const char *module;
+        const void *data;
+        bool is;
+    } found[] = {{"embed_tokens", m->tokens.embedding->tensor.data, mapped},
+                 {"o_proj", module_of(m, "model.layers.0.self_attn.o_proj")->frozen.data, mapped},
+                 {"down_proj", module_of(m, "model.layers.1.mlp.down_proj")->frozen.data, mapped},
+                 {"gate_up", module_of(m, "model.layers.1.mlp.up_proj")->group->frozen.data, mapped},
+                 {"qkv", module_of(m, "model.layers.0.self_attn.v_proj")->group->frozen.data, false},
+                 {"norm", module_of(m, "model.norm")->weight->tensor.data, false}};
+    for (size_t i = 0; i < sizeof found / sizeof *found; i++) {
+        const char *path = lf_mapped_file(found[i].data);
+        assert_non_null(found[i].data);
+        if ((path != NULL) != found[i].is || (path && !strstr(path, name)))
+            fail_msg("%s in %s, weights %d: %s is %s", name, k->name, (int)weights, found[i].module,
+                     path ? path : "a copy");
+    }
+    assert_int_equal(m->lm_head->frozen.data == m->tokens.embedding->tensor.data, tied);
+    lf_model_free(m);
+    assert_int_equal(lf_alloc_live(), 0);
+}
+
+static void test_mapped(void **state) {
+    (void)state;
+    const lf_kernels *fp32 = &lf_kernels_ref_f32, *bf16 = &lf_kernels_ref_bf16; /* these have no packed copies */
+    check_mapped("lm-llama3", bf16, LF_WEIGHTS_MAP, true, true);                /* a file in bf16 */
+    check_mapped("lm-llama3", bf16, LF_WEIGHTS_COPY, false, true);
+    check_mapped("lm-llama3", fp32, LF_WEIGHTS_MAP, false, true);
+    check_mapped("lm-qwen2", fp32, LF_WEIGHTS_MAP, true, true); /* in fp32 */
+    check_mapped("lm-qwen2", fp32, LF_WEIGHTS_COPY, false, true);
+    check_mapped("lm-qwen2", bf16, LF_WEIGHTS_MAP, false, true);
+    check_mapped("lm-mistral", fp32, LF_WEIGHTS_MAP, true, false);
+}
+
+/* Packed copies are of small models. */
+static void test_packs(void **state) {
+    (void)state;
+    lf_model *m;
+    OK(lf_model_open(&m, LF_TEST_DIR "/golden/lm-llama3",
+                     &(lf_model_opts){.k = &lf_kernels_ref_bf16, .load = LF_LOAD_FROZEN}, &err));
+    assert_true(m->nn.packs);
+    assert_int_equal(m->lm_head->frozen.format, LF_FROZEN_PLAIN);
+    lf_model_free(m);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_adapters), cmocka_unit_test(test_targets),
-                                       cmocka_unit_test(test_written),  cmocka_unit_test(test_new),
-                                       cmocka_unit_test(test_cache),    cmocka_unit_test(test_greedy),
-                                       cmocka_unit_test(test_packed),   cmocka_unit_test(test_refused),
-                                       cmocka_unit_test(test_ids),      cmocka_unit_test(test_words)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_adapters), cmocka_unit_test(test_targets), cmocka_unit_test(test_written),
+        cmocka_unit_test(test_new),      cmocka_unit_test(test_cache),   cmocka_unit_test(test_greedy),
+        cmocka_unit_test(test_packed),   cmocka_unit_test(test_refused), cmocka_unit_test(test_ids),
+        cmocka_unit_test(test_words),    cmocka_unit_test(test_mapped),  cmocka_unit_test(test_packs)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

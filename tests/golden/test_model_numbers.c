@@ -78,7 +78,7 @@ static void write_copy(change c) {
 }
 
 static lf_status open_copy(lf_model **out, lf_err *why) {
-    return lf_model_open(out, dir, &lf_kernels_ref_f32, LF_LOAD_NOTHING, why);
+    return lf_model_open(out, dir, &(lf_model_opts){.k = &lf_kernels_ref_f32, .load = LF_LOAD_NOTHING}, why);
 }
 
 /* ---- the tied weight, twice ---- */
@@ -153,7 +153,7 @@ static void test_f64(void **state) {
     write_copy((change){.dtype = LF_F64});
     OK(open_copy(&m, &err));
     OK(lf_model_write(m, out, LF_N_DTYPES, NULL, NULL, &err)); /* what nobody touches keeps all its digits */
-    OK(lf_model_open(&again, out, &lf_kernels_ref_f32, LF_LOAD_NOTHING, &err));
+    OK(lf_model_open(&again, out, &(lf_model_opts){.k = &lf_kernels_ref_f32, .load = LF_LOAD_NOTHING}, &err));
     assert_string_equal(again->hash, m->hash);
     assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(again->config, "dtype")), "float64");
     lf_model_free(again);

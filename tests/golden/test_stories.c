@@ -51,7 +51,7 @@ static bool open_stories(fixture *f, const lf_kernels *k) {
         return false;
     }
     snprintf(path, sizeof path, "%s/hf", folder());
-    OK(lf_model_open(&f->m, path, k, LF_LOAD_FROZEN, &err));
+    OK(lf_model_open(&f->m, path, &(lf_model_opts){.k = k, .load = LF_LOAD_FROZEN}, &err));
     snprintf(path, sizeof path, "%s/reference.json", folder());
     OK(lf_json_read(&f->reference, path, &err));
     f->g = lf_graph_new(k, 1);

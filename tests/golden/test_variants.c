@@ -537,7 +537,7 @@ static void check_merged(const variant *v, const lf_kernels *k) {
         close_varied(&c);
         return;
     }
-    OK(lf_model_open(&base, c.f.dir, k, LF_LOAD_NOTHING, &err));
+    OK(lf_model_open(&base, c.f.dir, &(lf_model_opts){.k = k, .load = LF_LOAD_NOTHING}, &err));
     OK(lf_adapter_open(&file, c.dir, &err));
     OK(lf_adapter_apply(&a, file, &base->nn, NULL, base->hash, &err));
     lf_model_take_vocabulary(base);
@@ -546,7 +546,7 @@ static void check_merged(const variant *v, const lf_kernels *k) {
     lf_adapter_close(file);
     lf_model_free(base);
     lf_model_free(c.f.model);
-    OK(lf_model_open(&c.f.model, dir, k, LF_LOAD_FROZEN, &err));
+    OK(lf_model_open(&c.f.model, dir, &(lf_model_opts){.k = k, .load = LF_LOAD_FROZEN}, &err));
     check_logits_now(&c, false, theirs(&c, "logits_after", NULL), 1e-4);
     OK(lf_remove_tree(dir, &err));
     close_varied(&c);

@@ -45,7 +45,7 @@ static void check_written(const char *name, const lf_kernels *k) {
     lf_model *again;
     open_model(&f, name, k, LF_LOAD_NOTHING);
     OK(lf_model_write(f.model, dir, LF_N_DTYPES, NULL, NULL, &err));
-    OK(lf_model_open(&again, dir, k, LF_LOAD_NOTHING, &err));
+    OK(lf_model_open(&again, dir, &(lf_model_opts){.k = k, .load = LF_LOAD_NOTHING}, &err));
     assert_string_equal(again->hash, f.model->hash); /* nothing of a classifier's file is lost */
     lf_model_free(again);
     OK(lf_remove_tree(dir, &err));
@@ -91,7 +91,7 @@ static void check_tower(const char *name, const lf_kernels *k, const char *witho
     static float want[5 * 32];
     open_model(&f, name, k, LF_LOAD_FROZEN);
     put_tower(&f, dir, without);
-    OK(lf_model_open(&tower, dir, k, LF_LOAD_FROZEN, &err));
+    OK(lf_model_open(&tower, dir, &(lf_model_opts){.k = k, .load = LF_LOAD_FROZEN}, &err));
     assert_null(tower->base_head.module);
     const float *pixels = golden(&f, "pixels", NULL);
     const lf_tensor *features = features_of(f.model, f.g, pixels, false);
@@ -104,7 +104,7 @@ static void check_tower(const char *name, const lf_kernels *k, const char *witho
     char out[100];
     snprintf(out, sizeof out, "%s/written", dir);
     OK(lf_model_write(tower, out, LF_N_DTYPES, NULL, NULL, &err));
-    OK(lf_model_open(&written, out, k, LF_LOAD_FROZEN, &err));
+    OK(lf_model_open(&written, out, &(lf_model_opts){.k = k, .load = LF_LOAD_FROZEN}, &err));
     assert_non_null(written->base_head.module);
     assert_string_equal(written->family->model_type, f.model->family->model_type);
     features = features_of(written, f.g, pixels, false);
@@ -247,7 +247,8 @@ static void test_all_trained(void **state) {
     snprintf(path, sizeof path, "%s/golden/beit-tiny", LF_TEST_DIR);
     const lf_kernels *k[8];
     assert_true(lf_kernels_available("fp32", k, 8) > 0);
-    assert_int_equal(lf_model_open(&m, path, k[0], LF_LOAD_TRAINED, &err), LF_EUNSUPPORTED);
+    assert_int_equal(lf_model_open(&m, path, &(lf_model_opts){.k = k[0], .load = LF_LOAD_TRAINED}, &err),
+                     LF_EUNSUPPORTED);
     assert_non_null(strstr(err.message, "relative position"));
 }
 

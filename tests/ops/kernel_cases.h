@@ -102,10 +102,15 @@ static void frozen_sizes(const int64_t *s, int64_t *n) { /* rows, out, in */
     n[FROZEN_BIAS] = s[1];
 }
 static const kernel_shape frozen_shapes[] = {{1, 1, 1}, {5, 7, 3}, {300, 33, 130}, {0}};
-static int64_t frozen_scratch(const context *c) { return c->k->frozen_size(c->s[1], c->s[2]); }
-static void frozen_run(context *c) { /* bits: add, bias */
+/* Where a table lacks the format, as one that has the same numbers. */
+static lf_frozen_format frozen_format(const context *c) {
+    const bool packed = c->variant & 4 && c->k->frozen_size(LF_FROZEN_PACKED, c->s[1], c->s[2]) > 0;
+    return packed ? LF_FROZEN_PACKED : LF_FROZEN_PLAIN;
+}
+static int64_t frozen_scratch(const context *c) { return c->k->frozen_size(frozen_format(c), c->s[1], c->s[2]); }
+static void frozen_run(context *c) { /* bits: add, bias, packed */
     const int64_t rows = c->s[0];
-    lf_frozen w = {.out = c->s[1], .in = c->s[2], .data = c->scratch};
+    lf_frozen w = {.out = c->s[1], .in = c->s[2], .data = c->scratch, .format = frozen_format(c)};
     static float W[SOURCE];
     for (int64_t i = 0; i < w.out * w.in; i++)
         W[i] = lf_bf16_to_f32(lf_f32_to_bf16(source[i])); /* a number of every type */
@@ -669,7 +674,7 @@ static const kernel_case cases[] = {
      .sizes = frozen_sizes,
      .run = frozen_run,
      .shapes = frozen_shapes,
-     .variants = 4,
+     .variants = 8,
      .real = BIT(FROZEN_W) | BIT(FROZEN_BIAS) | BIT(FROZEN_Y_REAL),
      .nan = {FROZEN_X, FROZEN_Y},
      .tolerance = 1e-5,

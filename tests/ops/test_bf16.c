@@ -44,9 +44,11 @@ static void check_shape(const lf_kernels *k, int64_t rows, int64_t out, int64_t 
     for (int64_t i = 0; i < out * in; i++) W[i] = i % 3 ? 1.0f : 2.0f;
     uint16_t *x = numbers(rows * in, 1), *dy = numbers(rows * out, 2), *y[2], *dx[2];
     for (int t = 0; t < 2; t++) {
-        const int64_t size = both[t]->frozen_size(out, in);
+        const bool packed = both[t]->frozen_size(LF_FROZEN_PACKED, out, in) > 0;
+        const lf_frozen_format format = packed ? LF_FROZEN_PACKED : LF_FROZEN_PLAIN;
+        const int64_t size = both[t]->frozen_size(format, out, in);
         assert_true(size > 0);
-        lf_frozen w = {.out = out, .in = in, .data = block((size_t)size)};
+        lf_frozen w = {.out = out, .in = in, .data = block((size_t)size), .format = format};
         y[t] = numbers(rows * out, 3);
         dx[t] = numbers(rows * in, 4);
         assert_true(both[t]->frozen_prepare(&w, W));

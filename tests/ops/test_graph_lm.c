@@ -78,7 +78,7 @@ static void setup_begin(setup *s, const lf_kernels *k) {
     k->from_f32(s->W, s->W_float, V * C);
     s->dW = numbers(V * C, k->dtype, 5, 0);
     s->frozen = (lf_frozen){.out = V, .in = C, .act_dtype = k->act_dtype};
-    s->frozen.data = lf_aligned_alloc((size_t)k->frozen_size(V, C));
+    s->frozen.data = lf_aligned_alloc((size_t)k->frozen_size(LF_FROZEN_PLAIN, V, C));
     assert_non_null(s->frozen.data);
     assert_true(k->frozen_prepare(&s->frozen, s->W_float));
     some_labels(s->labels, 0);

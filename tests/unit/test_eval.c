@@ -174,7 +174,9 @@ static void open_fixture(fixture *f) {
     lf_err err = {0};
     *f = (fixture){0};
     assert_ok(lf_kernels_select(&f->k, "fp32", &err), err);
-    assert_ok(lf_model_open(&f->m, LF_TEST_DIR "/golden/vit-base", f->k, LF_LOAD_FROZEN, &err), err);
+    assert_ok(
+        lf_model_open(&f->m, LF_TEST_DIR "/golden/vit-base", &(lf_model_opts){.k = f->k, .load = LF_LOAD_FROZEN}, &err),
+        err);
     assert_non_null(f->g = lf_graph_new(f->k, 1));
     assert_ok(lf_processor_for(&f->processor, f->m, &err), err);
     put_pictures();

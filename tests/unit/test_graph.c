@@ -46,7 +46,7 @@ static void check_warm_step(const char *precision, bool checkpointing) {
     lf_optimizer o;
     int64_t count;
     OK(lf_kernels_select(&k, precision, &err));
-    OK(lf_model_open(&m, LF_TEST_DIR "/golden/vit-base", k, LF_LOAD_FROZEN, &err));
+    OK(lf_model_open(&m, LF_TEST_DIR "/golden/vit-base", &(lf_model_opts){.k = k, .load = LF_LOAD_FROZEN}, &err));
     OK(lf_model_new_head(m, 3, names, 1, &err));
     OK(lf_adapter_opts_read(&opts, cfg, &err));
     OK(lf_adapter_new(&a, &m->nn, &opts, &err));
@@ -127,8 +127,10 @@ static void test_rows_in_blocks(void **state) {
     for (int64_t i = 0; i < BLOCK_ROWS * WIDTH; i++) x[i] = (float)lf_rng_normal(key, (uint64_t)i);
     for (int64_t i = 0; i < WIDTH * WIDTH; i++) W[i] = (float)lf_rng_normal(key, (uint64_t)(i + 7)) / 20;
     for (int64_t i = 0; i < 4 * FACTOR; i++) factors[i] = (float)lf_rng_normal(key, (uint64_t)(i + 9)) / 20;
-    lf_frozen frozen = {
-        .out = WIDTH, .in = WIDTH, .data = lf_aligned_alloc((size_t)k->frozen_size(WIDTH, WIDTH)), .act_dtype = LF_F32};
+    lf_frozen frozen = {.out = WIDTH,
+                        .in = WIDTH,
+                        .data = lf_aligned_alloc((size_t)k->frozen_size(LF_FROZEN_PLAIN, WIDTH, WIDTH)),
+                        .act_dtype = LF_F32};
     assert_true(k->frozen_prepare(&frozen, W));
     lf_graph *g = lf_graph_new(k, 1);
     run_layer(&whole, g, &frozen, x, 1, factors);
@@ -196,7 +198,7 @@ static void check_probe(const char *precision, double tolerance) {
     k->to_act(act, false, x, PROBED_ROWS * PROBED_IN);
     lf_frozen frozen = {.out = 2 * PROBED_OUT,
                         .in = PROBED_IN,
-                        .data = lf_aligned_alloc((size_t)k->frozen_size(2 * PROBED_OUT, PROBED_IN)),
+                        .data = lf_aligned_alloc((size_t)k->frozen_size(LF_FROZEN_PLAIN, 2 * PROBED_OUT, PROBED_IN)),
                         .act_dtype = k->act_dtype};
     assert_true(k->frozen_prepare(&frozen, W));
     lf_tensor bias_tensor;
@@ -281,7 +283,7 @@ static void check_calibration(const char *precision, double tolerance) {
     k->to_real(x, false, act, PROBED_ROWS * PROBED_IN); /* as the layer sees it */
     lf_frozen frozen = {.out = PROBED_OUT,
                         .in = PROBED_IN,
-                        .data = lf_aligned_alloc((size_t)k->frozen_size(PROBED_OUT, PROBED_IN)),
+                        .data = lf_aligned_alloc((size_t)k->frozen_size(LF_FROZEN_PLAIN, PROBED_OUT, PROBED_IN)),
                         .act_dtype = k->act_dtype};
     assert_true(k->frozen_prepare(&frozen, W));
     lf_tensor weight;

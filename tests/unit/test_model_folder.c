@@ -96,7 +96,8 @@ static void put(const char *dir, const char *item) {
 static void fails(const char *path, lf_status status, const char *const *words, size_t n) {
     lf_model *m = NULL;
     lf_err err = {0};
-    const lf_status rc = lf_model_open(&m, path, &lf_kernels_ref_f32, LF_LOAD_NOTHING, &err);
+    const lf_status rc =
+        lf_model_open(&m, path, &(lf_model_opts){.k = &lf_kernels_ref_f32, .load = LF_LOAD_NOTHING}, &err);
     if (rc != status || strncmp(err.message, path, strlen(path)) != 0)
         fail_msg("%s: expected status %d, found %d: %s", path, (int)status, (int)rc, err.message);
     for (size_t i = 0; i < n && words[i]; i++)
@@ -104,7 +105,8 @@ static void fails(const char *path, lf_status status, const char *const *words, 
     assert_null(m);
     for (long k = 0; k < 200; k++) { /* whatever allocation fails, it says so or the same */
         lf_alloc_fail_after(k);
-        const lf_status again = lf_model_open(&m, path, &lf_kernels_ref_f32, LF_LOAD_NOTHING, NULL);
+        const lf_status again =
+            lf_model_open(&m, path, &(lf_model_opts){.k = &lf_kernels_ref_f32, .load = LF_LOAD_NOTHING}, NULL);
         lf_alloc_fail_after(-1);
         if (again != LF_ENOMEM && again != status) fail_msg("%s: allocation %ld: status %d", path, k, (int)again);
     }

@@ -6,12 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "folder_fixture.h"
 
 #include "base/log.h"
-#include "io/safetensors.h"
+#include "io/kept_hash.h"
 
 static char file[96];
 
@@ -351,6 +352,114 @@ static void test_hash(void **state) {
 }
 
 /* Misuse is our own mistake, but it must not leave a wrong file behind. */
+/* ---- the same file again, and a file that changes ---- */
+
+static void write_one(const char *path, const char *bytes) {
+    lf_st_writer *w;
+    const int64_t shape = (int64_t)strlen(bytes);
+    assert_int_equal(lf_st_writer_new(&w, path, NULL), LF_OK);
+    assert_int_equal(lf_st_writer_declare(w, "w", LF_U8, 1, &shape, NULL), LF_OK);
+    assert_int_equal(lf_st_writer_write(w, bytes, strlen(bytes), NULL), LF_OK);
+    assert_int_equal(lf_st_writer_commit(w, NULL), LF_OK);
+}
+
+static void shell(const char *command) {
+    char line[300];
+    snprintf(line, sizeof line, "cd %s && { %s; }", folder, command);
+    assert_int_equal(system(line), 0);
+}
+
+static void test_opened_twice(void **state) {
+    (void)state;
+    lf_safetensors *a, *b;
+    write_one(file, "abcd");
+    assert_int_equal(lf_safetensors_open(&a, file, NULL), LF_OK);
+    assert_int_equal(lf_safetensors_open(&b, file, NULL), LF_OK);
+    const void *data = lf_safetensors_find(a, "w")->data;
+    assert_ptr_equal(lf_safetensors_find(b, "w")->data, data);
+    assert_string_equal(lf_mapped_file(data), file);
+    lf_safetensors_close(a);
+    assert_memory_equal(data, "abcd", 4);
+    lf_safetensors_drop_all(b);
+    assert_memory_equal(data, "abcd", 4);
+    lf_safetensors_close(b);
+    assert_null(lf_mapped_file(data));
+    assert_int_equal(lf_alloc_live(), 0);
+}
+
+/* What makes a file another: its bytes, its place, its times. */
+static void test_as_opened(void **state) {
+    (void)state;
+    static const char *const changes[] = {"printf X | dd of=a.safetensors conv=notrunc seek=3 bs=1 2>/dev/null",
+                                          "touch -d @1000000000 a.safetensors",
+                                          "cp a.safetensors b && mv b a.safetensors",
+                                          "chmod 600 a.safetensors",
+                                          "rm a.safetensors",
+                                          "truncate -s 9 a.safetensors"};
+    for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
+        lf_safetensors *st;
+        write_one(file, "abcd");
+        shell("touch -d @900000000 a.safetensors");
+        assert_int_equal(lf_safetensors_open(&st, file, NULL), LF_OK);
+        assert_true(lf_safetensors_as_opened(st));
+        shell(changes[i]);
+        if (lf_safetensors_as_opened(st)) fail_msg("'%s' was not noticed", changes[i]);
+        lf_safetensors_close(st);
+    }
+}
+
+/* A hash is kept when the file has been what it is for a while; what is kept is not taken where it is damaged, nor for
+ * a file that is another by now, and a folder that cannot be made does no harm. */
+static void test_kept_hash(void **state) {
+    (void)state;
+    static const char lie[] = "00112233445566778899aabbccddeeff";
+    char cache[100], h[33], right[33], path[400];
+    lf_safetensors *st;
+    snprintf(cache, sizeof cache, "%s/cache", folder);
+    write_one(file, "abcd");
+    assert_int_equal(lf_safetensors_open(&st, file, NULL), LF_OK);
+    assert_int_equal(lf_kept_hash(st, cache, right, NULL), LF_OK); /* too new to be kept */
+    assert_int_equal(rmdir(cache), 0);
+    lf_safetensors_close(st);
+    /* ctime cannot be set, so it is waited for */
+    char **names;
+    size_t n = 0;
+    for (int waited = 0; n == 0 && waited < 600; waited++) {
+        nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
+        assert_int_equal(lf_safetensors_open(&st, file, NULL), LF_OK);
+        assert_int_equal(lf_kept_hash(st, cache, h, NULL), LF_OK);
+        assert_string_equal(h, right);
+        assert_int_equal(lf_list_dir(&names, &n, cache, NULL), LF_OK);
+        if (n) snprintf(path, sizeof path, "%s/%s", cache, names[0]);
+        lf_free(names);
+        if (!n) lf_safetensors_close(st);
+    }
+    assert_int_equal(n, 1);
+    char *bytes;
+    size_t size;
+    assert_int_equal(lf_file_read(&bytes, &size, path, NULL), LF_OK);
+    char *at = NULL;
+    for (size_t i = 0; i + 32 <= size && !at; i++)
+        if (memcmp(bytes + i, right, 32) == 0) at = bytes + i;
+    assert_non_null(at);
+    memcpy(at, lie, 32);
+    assert_int_equal(lf_file_write(path, bytes, size, NULL), LF_OK);
+    lf_free(bytes);
+    assert_int_equal(lf_kept_hash(st, cache, h, NULL), LF_OK); /* its checksum is not of it */
+    assert_string_equal(h, right);
+    assert_int_equal(lf_kept_hash(st, NULL, h, NULL), LF_OK);
+    assert_string_equal(h, right);
+    assert_int_equal(lf_kept_hash(st, "/dev/null/x", h, NULL), LF_OK);
+    assert_string_equal(h, right);
+    lf_safetensors_close(st);
+    shell("printf X | dd of=a.safetensors conv=notrunc bs=1 seek=$(($(stat -c %s a.safetensors) - 1)) 2>/dev/null");
+    assert_int_equal(lf_safetensors_open(&st, file, NULL), LF_OK);
+    assert_int_equal(lf_kept_hash(st, cache, h, NULL), LF_OK);
+    assert_string_not_equal(h, right);
+    lf_safetensors_close(st);
+    assert_int_equal(lf_alloc_live(), 0);
+}
+
 static void test_writer_misuse(void **state) {
     (void)state;
     const int64_t shape[] = {2}, negative[] = {-1}, huge[] = {INT64_C(1) << 40, INT64_C(1) << 40},
@@ -470,7 +579,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(test_refused_headers), TEST(test_refused_files),       TEST(test_read),      TEST(test_shards),
         TEST(test_write_and_read),  TEST(test_large_tensor),        TEST(test_hash),      TEST(test_writer_misuse),
-        TEST(test_failing_writes),  TEST(test_failing_allocations), TEST(test_shape_str),
+        TEST(test_failing_writes),  TEST(test_failing_allocations), TEST(test_shape_str), TEST(test_opened_twice),
+        TEST(test_as_opened),       TEST(test_kept_hash),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

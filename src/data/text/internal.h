@@ -4,6 +4,7 @@
 
 #include <stdatomic.h>
 
+#include "base/mapping.h"
 #include "base/paths.h"
 #include "base/pool.h"
 #include "base/string.h"
@@ -19,8 +20,8 @@ typedef struct lf_text_map {
     const char *path; /* borrowed */
     const char *data; /* behind a byte order mark; NULL if there is nothing */
     size_t size;
-    void *base;
-    size_t base_size;
+    const lf_mapping *mapping; /* NULL: none, the file is empty */
+    size_t base_size;          /* of all of it */
     bool unpacked;
 } lf_text_map;
 /* LF_EDATA if it is a file of a kind that is no text, which is named. */

@@ -1,8 +1,7 @@
-#define _DEFAULT_SOURCE /* madvise, pread */
+#define _POSIX_C_SOURCE 200809L /* pread */
 #include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -14,14 +13,10 @@ static lf_status map(lf_text_map *m, int fd, lf_err *err) {
     struct stat st;
     if (fstat(fd, &st)) return lf_fail_errno(err, "read", m->path);
     if (st.st_size == 0) return LF_OK;
-    m->base_size = (size_t)st.st_size;
-    m->base = mmap(NULL, m->base_size, PROT_READ, MAP_PRIVATE, fd, 0);
-    if (m->base == MAP_FAILED) {
-        m->base = NULL;
-        return lf_fail_errno(err, "map", m->path);
-    }
-    m->data = m->base;
-    m->size = m->base_size;
+    const lf_status rc = lf_mapping_open(&m->mapping, fd, m->path, err);
+    if (rc) return rc;
+    m->data = (const char *)m->mapping->data;
+    m->size = m->base_size = m->mapping->size;
     const size_t mark = lf_utf8_mark_size(m->data, m->size);
     m->data += mark;
     m->size -= mark;
@@ -67,15 +62,15 @@ lf_status lf_text_map_open(lf_text_map *m, const char *path, lf_err *err) {
 }
 
 void lf_text_map_close(lf_text_map *m) {
-    if (m->base) munmap(m->base, m->base_size);
-    m->base = NULL;
+    lf_mapping_close(m->mapping);
+    m->mapping = NULL;
     m->data = NULL;
     m->size = 0;
 }
 
 void lf_text_map_drop(const lf_text_map *m, uint64_t end) {
     const size_t page = (size_t)sysconf(_SC_PAGESIZE), size = (size_t)end / page * page;
-    if (m->base && size > 0) madvise(m->base, size, MADV_DONTNEED); /* advice: failing does no harm */
+    if (m->mapping) lf_mapping_drop(m->mapping->data, size);
 }
 
 uint64_t lf_text_map_line(const lf_text_map *m, uint64_t at) {

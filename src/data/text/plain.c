@@ -90,7 +90,7 @@ static lf_status add_file(lf_text_store *s, const char *path, adding *a, lf_err 
 static lf_status map_file(lf_text_map *m, const lf_text_store *s, int64_t file, lf_err *err) {
     if (!s->kept[file].unpacked) return lf_text_map_open(m, s->names[file], err);
     *m = s->kept[file];
-    m->base = NULL;
+    m->mapping = NULL;
     return LF_OK;
 }
 

@@ -11,7 +11,7 @@ lf_status lf_text_store_add(lf_text_store *s, uint64_t begin, lf_err *err) {
     if (!lf_grow(&s->begin, &s->capacity, s->n + 1))
         return lf_no_memory(err, "an index of %" PRId64 " records of %s", s->n + 1, s->path);
     s->begin[s->n++] = begin;
-    if (s->map.base && begin - s->dropped > DROP_EVERY) {
+    if (s->map.mapping && begin - s->dropped > DROP_EVERY) {
         lf_text_map_drop(&s->map, begin);
         s->dropped = begin;
     }

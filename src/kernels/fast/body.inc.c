@@ -55,6 +55,13 @@ static void store_product(act *y, bool add, const act *a, const float *restrict 
 
 #include "kernels/fast/product.inc.c"
 
+#include "kernels/fast/frozen_plain.inc.c"
+
+#include "kernels/fast/frozen_packed.inc.c"
+
+#define FROZEN_FORMATS FROZEN_FORMAT(PLAIN, plain), FROZEN_FORMAT(PACKED, packed)
+#include "kernels/frozen.inc.c"
+
 #include "kernels/fast/lowrank.inc.c"
 
 #include "kernels/fast/elementwise.inc.c"

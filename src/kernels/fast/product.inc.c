@@ -41,52 +41,6 @@ static bool gemm_real(bool transpose_a, bool transpose_b, int64_t M, int64_t N, 
                    A, B, C);
 }
 
-/* Packed for oneDNN in bf16 (two copies); else one row-major copy, which all libraries multiply by either way. */
-
-static bool is_packed(void) { return FAST_BF16 && lf_onednn_has_bf16(); }
-
-static int64_t frozen_size(int64_t out, int64_t in) {
-    return is_packed() ? lf_onednn_packed_size(out, in) : out * in * (int64_t)sizeof(act);
-}
-
-static bool frozen_prepare(lf_frozen *w, const float *W) {
-    if (is_packed()) return lf_onednn_pack(w, W);
-    act *to = w->data;
-    for (int64_t i = 0; i < w->out * w->in; i++) to[i] = ST(W[i]);
-    return true;
-}
-
-static bool frozen_restore(const lf_frozen *w, float *W) {
-    if (is_packed()) return lf_onednn_unpack(w, W);
-    const act *from = w->data;
-    for (int64_t i = 0; i < w->out * w->in; i++) W[i] = LD(from[i]);
-    return true;
-}
-
-static bool frozen_forward(const lf_frozen *w, void *y, const void *x, int64_t rows, const void *bias_) {
-    if (is_packed()) return lf_onednn_packed_product(w, false, true, y, x, rows, bias_, false);
-    return product((lf_product){.out_bf16 = FAST_BF16,
-                                .transpose_b = true,
-                                .M = rows,
-                                .N = w->out,
-                                .K = w->in,
-                                .lda = w->in,
-                                .ldb = w->in,
-                                .ldc = w->out,
-                                .bias = bias_},
-                   x, w->data, y);
-}
-
-static bool frozen_forward_real(const lf_frozen *w, void *y, const void *x, int64_t rows) {
-    if (is_packed()) return lf_onednn_packed_product(w, false, false, y, x, rows, NULL, false);
-    return gemm_real(false, true, rows, w->out, w->in, x, w->in, w->data, w->in, false, y, w->out);
-}
-
-static bool frozen_backward(const lf_frozen *w, void *dx, const void *dy, int64_t rows, bool add) {
-    if (is_packed()) return lf_onednn_packed_product(w, true, true, dx, dy, rows, NULL, add);
-    return gemm(false, false, rows, w->in, w->out, dy, w->out, w->data, w->in, add, dx, w->in);
-}
-
 /* scale (X - X0) [rows,columns] as activations, rows ld apart, and as floats, transposed or not. X0, as_act and
  * as_float may be NULL. */
 static void scaled_difference(act *as_act, int64_t ld, float *as_float, bool transposed, const float *X,

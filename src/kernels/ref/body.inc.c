@@ -39,36 +39,7 @@ static bool gemm_real(bool transpose_a, bool transpose_b, int64_t M, int64_t N, 
     return true;
 }
 
-static int64_t frozen_size(int64_t out, int64_t in) { return out * in * (int64_t)sizeof(act); }
-
-static bool frozen_prepare(lf_frozen *w, const float *W) {
-    act *data = w->data;
-    for (int64_t i = 0; i < w->out * w->in; i++) data[i] = ST((double)W[i]);
-    return true;
-}
-
-static bool frozen_restore(const lf_frozen *w, float *W) {
-    const act *data = w->data;
-    for (int64_t i = 0; i < w->out * w->in; i++) W[i] = (float)LD(data[i]);
-    return true;
-}
-
-static bool frozen_forward(const lf_frozen *w, void *y, const void *x, int64_t rows, const void *bias_) {
-    const real *b = bias_;
-    for (int64_t row = 0; row < rows; row++)
-        for (int64_t o = 0; o < w->out; o++)
-            store((act *)y + row * w->out + o, false,
-                  product_entry(false, true, row, o, w->in, x, w->in, w->data, w->in) + (b ? (double)b[o] : 0));
-    return true;
-}
-
-static bool frozen_forward_real(const lf_frozen *w, void *y, const void *x, int64_t rows) {
-    return gemm_real(false, true, rows, w->out, w->in, x, w->in, w->data, w->in, false, y, w->out);
-}
-
-static bool frozen_backward(const lf_frozen *w, void *dx, const void *dy, int64_t rows, bool add) {
-    return gemm(false, false, rows, w->in, w->out, dy, w->out, w->data, w->in, add, dx, w->in);
-}
+#include "kernels/ref/frozen.inc.c"
 
 static void put_factor(void *as_act, void *as_real, int64_t i_act, int64_t i_real, double value) {
     if (as_act) ((act *)as_act)[i_act] = ST(value);
