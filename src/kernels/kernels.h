@@ -32,12 +32,20 @@ typedef enum lf_frozen_format {
     LF_FROZEN_FORMATS
 } lf_frozen_format;
 
+/* Memory that products write to and nobody reads afterwards. */
+typedef struct lf_scratch {
+    void *data;
+    int64_t size;
+} lf_scratch;
+
 /* A weight [out, in] that never changes, for x W^T and dy W. */
 typedef struct lf_frozen {
     int64_t out, in;
     void *data;         /* as `format` says; never written but by frozen_prepare: it may be of a mapped file */
     lf_dtype act_dtype; /* of what it is multiplied with: its table's */
     lf_frozen_format format;
+    const lf_scratch *scratch; /* NULL: the format needs none */
+    bool lets_go;              /* plain, of a mapped file: its pages are given back after each product */
 } lf_frozen;
 
 bool lf_frozen_is_exact(lf_frozen_format format); /* as in frozen.def */

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "base/rng.h"
 #include "kernels/kernels.h"
 
@@ -102,15 +103,26 @@ static void frozen_sizes(const int64_t *s, int64_t *n) { /* rows, out, in */
     n[FROZEN_BIAS] = s[1];
 }
 static const kernel_shape frozen_shapes[] = {{1, 1, 1}, {5, 7, 3}, {300, 33, 130}, {0}};
-/* Where a table lacks the format, as one that has the same numbers. */
+/* Bits 2 and up; where a table lacks the format (packed), one that has the same numbers. */
 static lf_frozen_format frozen_format(const context *c) {
-    const bool packed = c->variant & 4 && c->k->frozen_size(LF_FROZEN_PACKED, c->s[1], c->s[2]) > 0;
-    return packed ? LF_FROZEN_PACKED : LF_FROZEN_PLAIN;
+    const lf_frozen_format format = (lf_frozen_format)(c->variant >> 2);
+    return c->k->frozen_size(format, c->s[1], c->s[2]) > 0 ? format : LF_FROZEN_PLAIN;
 }
-static int64_t frozen_scratch(const context *c) { return c->k->frozen_size(frozen_format(c), c->s[1], c->s[2]); }
-static void frozen_run(context *c) { /* bits: add, bias, packed */
+static int64_t frozen_data(const context *c) {
+    return (c->k->frozen_size(frozen_format(c), c->s[1], c->s[2]) + LF_ALIGN - 1) / LF_ALIGN * LF_ALIGN;
+}
+static int64_t frozen_memory(const context *c) {
+    return frozen_data(c) + c->k->frozen_scratch(frozen_format(c), c->s[1], c->s[2]);
+}
+static void frozen_run(context *c) { /* bits: add, bias, then the format */
     const int64_t rows = c->s[0];
-    lf_frozen w = {.out = c->s[1], .in = c->s[2], .data = c->scratch, .format = frozen_format(c)};
+    const lf_scratch scratch = {.data = (char *)c->scratch + frozen_data(c)};
+    lf_frozen w = {.out = c->s[1],
+                   .in = c->s[2],
+                   .data = c->scratch,
+                   .format = frozen_format(c),
+                   .act_dtype = c->k->act_dtype,
+                   .scratch = &scratch};
     static float W[SOURCE];
     for (int64_t i = 0; i < w.out * w.in; i++)
         W[i] = lf_bf16_to_f32(lf_f32_to_bf16(source[i])); /* a number of every type */
@@ -122,6 +134,63 @@ static void frozen_run(context *c) { /* bits: add, bias, packed */
     memset(W, 0, sizeof W);
     assert_true(c->k->frozen_restore(&w, W));
     put_floats(c, FROZEN_W, W, w.out * w.in);
+}
+
+/* ---- int8 ---- */
+
+static int8_t *some_bytes(int64_t n, int64_t from) {
+    static int8_t bytes[2][SOURCE];
+    int8_t *b = bytes[from != 0];
+    for (int64_t i = 0; i < n; i++) {
+        const float x = 50 * source[(from + i) % SOURCE];
+        b[i] = (int8_t)(x > 127 ? 127 : x < -127 ? -127 : x);
+    }
+    return b;
+}
+
+enum { BYTES_X, BYTES_Q, BYTES_SCALES };
+static void quantise_sizes(const int64_t *s, int64_t *n) { /* rows, C, group */
+    n[BYTES_X] = n[BYTES_Q] = s[0] * s[1];
+    n[BYTES_SCALES] = s[0] * ((s[1] + s[2] - 1) / s[2]);
+}
+static const kernel_shape quantise_shapes[] = {{1, 1, 1}, {5, 7, 3}, {130, 300, 128}, {3, 257, 257}, {0}};
+static void quantise_run(context *c) { /* bit: fold */
+    static int8_t q[SOURCE];
+    static float scales[SOURCE], numbers[SOURCE];
+    const int64_t rows = c->s[0], C = c->s[1];
+    c->k->int8_quantise(q, scales, c->b[BYTES_X], c->variant & 1 ? source : NULL, rows, C, c->s[2]);
+    for (int64_t i = 0; i < rows * C; i++) numbers[i] = q[i];
+    put_floats(c, BYTES_Q, numbers, rows * C);
+    put_floats(c, BYTES_SCALES, scales, c->n[BYTES_SCALES]);
+}
+
+static void bytes_sizes(const int64_t *s, int64_t *n) { n[0] = s[0] * s[1]; } /* M, N, K */
+static const kernel_shape bytes_shapes[] = {{1, 1, 1}, {5, 7, 3}, {7, 130, 33}, {270, 65, 261}, {0}};
+static void bytes_run(context *c) { /* bit: transposed; rows stand a few numbers apart */
+    static int32_t sums[SOURCE];
+    static float numbers[SOURCE];
+    const int64_t M = c->s[0], N = c->s[1], K = c->s[2], ldb = (c->variant & 1 ? K : N) + 2;
+    const int8_t *A = some_bytes(M * (K + 1), 0), *B = some_bytes((c->variant & 1 ? N : K) * ldb, 77);
+    assert_true(c->k->int8_product(sums, N + 3, A, K + 1, B, ldb, c->variant & 1, M, N, K));
+    for (int64_t i = 0; i < M * N; i++) numbers[i] = (float)sums[i / N * (N + 3) + i % N];
+    put_floats(c, 0, numbers, M * N);
+}
+
+enum { STORE_Y, STORE_REAL, STORE_BEFORE, STORE_BIAS };
+static void bytes_store_sizes(const int64_t *s, int64_t *n) { /* rows, C */
+    n[STORE_Y] = n[STORE_REAL] = s[0] * (s[1] + 2);
+    n[STORE_BEFORE] = s[0] * s[1];
+    n[STORE_BIAS] = s[1];
+}
+static const kernel_shape store_shapes[] = {{1, 1}, {5, 7}, {20, 2100}, {0}};
+static void bytes_store_run(context *c) { /* bits: add, before, columns, bias */
+    static int32_t sums[SOURCE];
+    const int64_t rows = c->s[0], C = c->s[1];
+    for (int64_t i = 0; i < rows * C; i++) sums[i] = (int32_t)(1000 * source[i]);
+    for (int real = 0; real < 2; real++)
+        c->k->int8_store(c->b[real ? STORE_REAL : STORE_Y], C + 2, real, c->variant & 1, sums,
+                         c->variant & 2 ? c->b[STORE_BEFORE] : NULL, source + 5, 2, c->variant & 4 ? source + 3 : NULL,
+                         c->variant & 8 ? c->b[STORE_BIAS] : NULL, rows, C);
 }
 
 enum { A_ACT, A_REAL, B_ACT, B_REAL, LORA_A, LORA_B, LORA_A0, LORA_B0 };
@@ -674,11 +743,28 @@ static const kernel_case cases[] = {
      .sizes = frozen_sizes,
      .run = frozen_run,
      .shapes = frozen_shapes,
-     .variants = 8,
+     .variants = 4 * LF_FROZEN_FORMATS,
      .real = BIT(FROZEN_W) | BIT(FROZEN_BIAS) | BIT(FROZEN_Y_REAL),
      .nan = {FROZEN_X, FROZEN_Y},
      .tolerance = 1e-5,
-     .scratch = frozen_scratch},
+     .tolerance_bf16 = 3e-3, /* of nf4, whose numbers are rounded once more than those of the reference in double */
+     .scratch = frozen_memory},
+    {.name = "int8_quantise",
+     .sizes = quantise_sizes,
+     .run = quantise_run,
+     .shapes = quantise_shapes,
+     .variants = 2,
+     .real = BIT(BYTES_Q) | BIT(BYTES_SCALES),
+     .nan = {BYTES_X, BYTES_SCALES},
+     .tolerance = 1e-9},
+    {.name = "int8_product", .sizes = bytes_sizes, .run = bytes_run, .shapes = bytes_shapes, .variants = 2, .real = 1},
+    {.name = "int8_store",
+     .sizes = bytes_store_sizes,
+     .run = bytes_store_run,
+     .shapes = store_shapes,
+     .variants = 16,
+     .real = BIT(STORE_REAL) | BIT(STORE_BEFORE) | BIT(STORE_BIAS),
+     .tolerance = 1e-6},
     {.name = "lora_factors",
      .sizes = factor_sizes,
      .run = factors_run,

@@ -12,7 +12,10 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/mapping.h"
 #include "kernels/fast/fast.h"
+#include "kernels/int8.h"
+#include "kernels/nf4.h"
 #include "kernels/product/products.h"
 
 /* Threads cost a few microseconds: less work than this stays on one. The static schedule gives every thread the same
@@ -43,6 +46,7 @@ typedef float act;
 #define LD(a) (a)
 #define ST(x) (x)
 #endif
+typedef float real;
 
 /* y = or += a f; y may be a */
 static void store_product(act *y, bool add, const act *a, const float *restrict f, int64_t n) {
@@ -59,10 +63,19 @@ static void store_product(act *y, bool add, const act *a, const float *restrict 
 
 #include "kernels/fast/frozen_packed.inc.c"
 
-#define FROZEN_FORMATS FROZEN_FORMAT(PLAIN, plain), FROZEN_FORMAT(PACKED, packed)
-#include "kernels/frozen.inc.c"
-
 #include "kernels/fast/lowrank.inc.c"
+
+#include "kernels/fast/int8.inc.c"
+
+#define FLOATS_TABLE FAST_WIDE
+#include "kernels/frozen_int8.inc.c"
+
+#include "kernels/fast/frozen_nf4.inc.c"
+
+#define FROZEN_FORMATS                                                                                                 \
+    FROZEN_FORMAT(PLAIN, plain), FROZEN_FORMAT(PACKED, packed), FROZEN_FORMAT(INT8, int8),                             \
+        FROZEN_FORMAT(INT8_BLOCKS, int8), FROZEN_FORMAT(NF4, nf4)
+#include "kernels/frozen.inc.c"
 
 #include "kernels/fast/elementwise.inc.c"
 

@@ -30,6 +30,7 @@ typedef struct shape {
     int64_t M, N, K, lda, ldb, ldc;
     int threads;
     bool in_bf16, out_bf16, transpose_a, transpose_b, add, bias, packed;
+    bool bytes; /* int8 in, int32 out, whatever in_bf16 and out_bf16 say */
 } shape;
 
 typedef struct kept {
@@ -52,6 +53,7 @@ static bool has_isa(dnnl_cpu_isa_t isa) {
 }
 bool lf_onednn_has_float(void) { return has_isa(dnnl_cpu_isa_avx512_core); }
 bool lf_onednn_has_bf16(void) { return has_isa(dnnl_cpu_isa_avx512_core_bf16); }
+bool lf_onednn_has_int8(void) { return has_isa(dnnl_cpu_isa_avx512_core_vnni); }
 
 static bool ready(void) {
     if (!state.engine && dnnl_engine_create(&state.engine, dnnl_cpu, 0)) return false;
@@ -61,11 +63,14 @@ static bool ready(void) {
 /* ---- descriptions ---- */
 
 static dnnl_data_type_t type_of(bool bf16) { return bf16 ? dnnl_bf16 : dnnl_f32; }
+static dnnl_data_type_t type_in(const shape *s) { return s->bytes ? dnnl_s8 : type_of(s->in_bf16); }
+static dnnl_data_type_t type_out(const shape *s) { return s->bytes ? dnnl_s32 : type_of(s->out_bf16); }
 
 /* [rows, columns], a row or (transposed) a column after the other, `stride` numbers apart. */
-static bool plain(dnnl_memory_desc_t *d, bool bf16, int64_t rows, int64_t columns, bool transposed, int64_t stride) {
+static bool plain(dnnl_memory_desc_t *d, dnnl_data_type_t type, int64_t rows, int64_t columns, bool transposed,
+                  int64_t stride) {
     const dnnl_dims_t dims = {rows, columns}, strides = {transposed ? 1 : stride, transposed ? stride : 1};
-    return !dnnl_memory_desc_init_by_strides(d, 2, dims, type_of(bf16), strides);
+    return !dnnl_memory_desc_init_by_strides(d, 2, dims, type, strides);
 }
 
 /* `weights`: a layout that is given, or format_kind_any for oneDNN's choice; NULL: plain, as the shape says. */
@@ -75,9 +80,9 @@ static bool describe(dnnl_primitive_desc_t *out, const shape *s, const dnnl_memo
     dnnl_primitive_attr_t attr = NULL;
     dnnl_post_ops_t accumulate = NULL;
     const bool ok =
-        plain(&src, s->in_bf16, s->M, s->K, s->transpose_a, s->lda) &&
-        plain(&plain_weights, s->in_bf16, s->K, s->N, s->transpose_b, s->ldb) &&
-        plain(&dst, s->out_bf16, s->M, s->N, false, s->ldc) && plain(&bias, false, 1, s->N, false, s->N) &&
+        plain(&src, type_in(s), s->M, s->K, s->transpose_a, s->lda) &&
+        plain(&plain_weights, type_in(s), s->K, s->N, s->transpose_b, s->ldb) &&
+        plain(&dst, type_out(s), s->M, s->N, false, s->ldc) && plain(&bias, dnnl_f32, 1, s->N, false, s->N) &&
         !dnnl_matmul_desc_init(&d, &src, weights ? weights : &plain_weights, s->bias ? &bias : NULL, &dst) &&
         !dnnl_primitive_attr_create(&attr) && !dnnl_post_ops_create(&accumulate) &&
         (!s->add || !dnnl_post_ops_append_sum(accumulate, 1)) && !dnnl_primitive_attr_set_post_ops(attr, accumulate) &&
@@ -113,13 +118,13 @@ static bool make(kept *p, const dnnl_memory_desc_t *weights) {
 }
 
 static uint64_t hash(const shape *s) {
-    const uint64_t parts[] = {
-        (uint64_t)s->M,
-        (uint64_t)s->N,
-        (uint64_t)s->K,
-        (uint64_t)s->lda,
-        (uint64_t)s->ldc,
-        (uint64_t)(s->add + 2 * s->bias + 4 * s->transpose_a + 8 * s->transpose_b + 16 * s->packed + 32 * s->out_bf16)};
+    const uint64_t parts[] = {(uint64_t)s->M,
+                              (uint64_t)s->N,
+                              (uint64_t)s->K,
+                              (uint64_t)s->lda,
+                              (uint64_t)s->ldc,
+                              (uint64_t)(s->add + 2 * s->bias + 4 * s->transpose_a + 8 * s->transpose_b +
+                                         16 * s->packed + 32 * s->out_bf16 + 64 * s->bytes)};
     uint64_t h = 0;
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) h = (h ^ parts[i]) * 0x9e3779b97f4a7c15u, h ^= h >> 29;
     return h;
@@ -176,6 +181,15 @@ bool lf_onednn_product(const lf_product *p, const void *A, const void *B, void *
     s.in_bf16 = p->in_bf16, s.out_bf16 = p->out_bf16, s.transpose_a = p->transpose_a, s.transpose_b = p->transpose_b;
     s.add = p->add, s.bias = p->bias != NULL, s.threads = lf_threads();
     return run(&s, NULL, A, B, C, p->bias);
+}
+
+bool lf_onednn_int8_product(int32_t *C, int64_t ldc, const int8_t *A, int64_t lda, const int8_t *B, int64_t ldb,
+                            bool transpose_b, int64_t M, int64_t N, int64_t K) {
+    shape s;
+    memset(&s, 0, sizeof s);
+    s.M = M, s.N = N, s.K = K, s.lda = lda, s.ldb = ldb, s.ldc = ldc;
+    s.bytes = true, s.transpose_b = transpose_b, s.threads = lf_threads();
+    return run(&s, NULL, A, B, C, NULL);
 }
 
 /* ---- packed weights ---- */
@@ -246,8 +260,8 @@ bool lf_onednn_pack(lf_frozen *w, const float *W) {
     packed *p = w->data;
     dnnl_memory_desc_t W_t, W_;
     pthread_mutex_lock(&state.lock);
-    const bool ok = plan(p, w) && plain(&W_t, false, w->in, w->out, true, w->in) &&
-                    plain(&W_, false, w->out, w->in, false, w->in) &&
+    const bool ok = plan(p, w) && plain(&W_t, dnnl_f32, w->in, w->out, true, w->in) &&
+                    plain(&W_, dnnl_f32, w->out, w->in, false, w->in) &&
                     reorder(&W_t, W, &p->weights[FORWARD], (char *)p + p->offset[FORWARD]) &&
                     reorder(&W_, W, &p->weights[BACKWARD], (char *)p + p->offset[BACKWARD]);
     pthread_mutex_unlock(&state.lock);
@@ -258,7 +272,7 @@ bool lf_onednn_unpack(const lf_frozen *w, float *W) {
     const packed *p = w->data;
     dnnl_memory_desc_t W_;
     pthread_mutex_lock(&state.lock);
-    const bool ok = plain(&W_, false, w->out, w->in, false, w->in) &&
+    const bool ok = plain(&W_, dnnl_f32, w->out, w->in, false, w->in) &&
                     reorder(&p->weights[BACKWARD], (const char *)p + p->offset[BACKWARD], &W_, W);
     pthread_mutex_unlock(&state.lock);
     return ok;

@@ -19,6 +19,12 @@ typedef struct lf_product {
 /* oneDNN. Primitives are made once for each shape and kept; false if one cannot be made (out of memory). */
 bool lf_onednn_has_float(void); /* its products of floats are written for this processor (AVX-512) */
 bool lf_onednn_has_bf16(void);  /* the processor multiplies bf16, and oneDNN may use it (DNNL_MAX_CPU_ISA) */
+/* Products of bytes are exact and fast here (VNNI, AMX). Elsewhere oneDNN multiplies bytes by an instruction that
+ * saturates: exact for small ones alone. */
+bool lf_onednn_has_int8(void);
+/* C [M,N] = A op(B), whole numbers: A [M,K], op(B) [K,N] of -127 .. 127 */
+bool lf_onednn_int8_product(int32_t *C, int64_t ldc, const int8_t *A, int64_t lda, const int8_t *B, int64_t ldb,
+                            bool transpose_b, int64_t M, int64_t N, int64_t K);
 bool lf_onednn_product(const lf_product *p, const void *A, const void *B, void *C);
 
 /* A frozen weight in bf16, packed twice, for x W^T and for dy W, each in the layout that oneDNN asks for. */

@@ -7,7 +7,10 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/mapping.h"
+#include "kernels/int8.h"
 #include "kernels/kernels.h"
+#include "kernels/nf4.h"
 
 /* y or y + value, rounded */
 static void store(act *y, bool add, double value) { *y = ST(add ? LD(*y) + value : value); }
