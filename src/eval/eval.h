@@ -104,6 +104,21 @@ const lf_base_score *lf_forgetting_before(const lf_forgetting *f);
 lf_status lf_forgetting_measure(lf_base_score *out, lf_forgetting *f, lf_model *m, lf_graph *g,
                                 const lf_eval_opts *opts, lf_err *err);
 
+/* KL(what `from` was measured with, what `to` was), the mean over the examples that both have seen: two untouched bases
+ * of the same classes. NAN where no logits were kept. */
+double lf_forgetting_kl(const lf_forgetting *from, const lf_forgetting *to);
+
+/* The same of text, of which forgetting keeps nothing: the logits of the first tokens to be predicted (at most 2048,
+ * and 16 million numbers in all), by the model without its adapter. */
+typedef struct lf_base_rows {
+    float *logits; /* [n, V] */
+    int64_t n, V, room;
+} lf_base_rows;
+/* On failure, too, the caller frees. */
+lf_status lf_base_rows_take(lf_base_rows *r, lf_model *m, lf_graph *g, lf_examples *e, lf_err *err);
+void lf_base_rows_free(lf_base_rows *r);
+double lf_base_rows_kl(const lf_base_rows *from, const lf_base_rows *to); /* KL(from, to), a token's mean; NAN */
+
 /* The classes of a data set as a model's labels, `names`: each by its name, and an unknown one is LF_EDATA. If no name
  * is known, numbers are labels (as those of IDX files are), and as many classes as there are labels are taken in sorted
  * order, with a warning; else LF_EDATA. */
@@ -147,6 +162,8 @@ typedef struct lf_results {
         base_chance; /* of a uniform guess: accuracy, or perplexity (the vocabulary's size); NAN: not asked */
     double base_before, base_after, forgetting, retention;
     lf_base_score before, after;
+    double quantised_base, quantised_kl; /* of a run with frozen_precision: what base_before is of the base that it
+                                            trained on, and KL(the untouched base, that one) */
     lf_selection selection;
     double update_ratio; /* of the adapter on forgetting data, else on eval data: task/update_ratio.h */
     int64_t eval_count, test_count;

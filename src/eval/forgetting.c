@@ -283,6 +283,20 @@ void lf_forgetting_arrays(lf_forgetting *f, float **logits, int64_t *V, uint8_t 
     *N = f->e->count;
 }
 
+double lf_forgetting_kl(const lf_forgetting *from, const lf_forgetting *to) {
+    double sum = 0;
+    int64_t n = 0;
+    if (!from->V || from->V != to->V || from->e->count != to->e->count) return NAN;
+    for (int64_t i = 0; i < from->e->count; i++) {
+        double ce, kl;
+        if (!from->seen[i] || !to->seen[i]) continue;
+        from->diverge(from->logits + i * from->V, to->logits + i * to->V, from->V, &ce, &kl);
+        sum += kl;
+        n++;
+    }
+    return n ? sum / (double)n : NAN;
+}
+
 void lf_forgetting_set_before(lf_forgetting *f, const lf_base_score *score) {
     f->before = *score;
     f->before.by_neighbours = f->measure == measure_neighbours;

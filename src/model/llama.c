@@ -51,6 +51,7 @@ static bool declare_layer(lf_model *m, const lf_llama *v, layer *l) {
     static const char layers[] = "model.layers";
     l->model = m;
     if (!lf_family_layer(nn, layers, layers, l->number, parts, sizeof parts / sizeof *parts)) return false;
+    l->down->of_gate = true;
     return v->fused || (!lf_nn_group(nn, &l->qkv, (lf_module *[]){l->q, l->k, l->v}, 3, NULL) &&
                         !lf_nn_group(nn, &l->gate_up, (lf_module *[]){l->gate, l->up}, 2, NULL));
 }

@@ -154,6 +154,12 @@ lf_model_opts lf_model_opts_of(const lf_config *cfg, const lf_kernels *k, lf_loa
     return o;
 }
 
+lf_frozen_format lf_model_quantised(const lf_config *cfg) {
+    const char *format = lf_cfg_str(cfg, LF_frozen_precision);
+    if (!format) return LF_FROZEN_PLAIN;
+    return strcmp(format, "nf4") == 0 ? LF_FROZEN_NF4 : LF_FROZEN_INT8;
+}
+
 /* The hash of the files, and the pages that reading them took are let go. */
 static lf_status take_hash(lf_model *m, lf_err *err) {
     char *folder = NULL;

@@ -23,6 +23,8 @@ typedef enum lf_weights { LF_WEIGHTS_AUTO, LF_WEIGHTS_MAP, LF_WEIGHTS_COPY } lf_
 typedef struct lf_model_opts {
     const lf_kernels *k;
     lf_load load;
+    bool lets_go;               /* the pages of mapped weights are given back after each product */
+    lf_frozen_format quantised; /* of the body's linear weights, as lf_nn.quantised; PLAIN: they are not */
     lf_weights weights;
     const char *cache; /* folder where the hash of its files is kept, or "auto" (decomposition_cache); NULL: none */
 } lf_model_opts;
@@ -155,6 +157,8 @@ const lf_st_tensor *lf_family_find(const lf_family *f, const lf_safetensors *st,
  * error, except a missing head (ViTModel) and tensors that the family lists as unused (pooler). */
 lf_status lf_model_open(lf_model **out, const char *path, const lf_model_opts *o, lf_err *err);
 lf_model_opts lf_model_opts_of(const lf_config *cfg, const lf_kernels *k, lf_load load); /* as the keys say */
+/* By the key frozen_precision, which lf_model_opts_of does not read: what is not trained is measured by precision. */
+lf_frozen_format lf_model_quantised(const lf_config *cfg);
 /* LF_EDATA if the files that the model was opened from are not what they were, which its weights may have followed: by
  * device, inode, size, mtime and ctime, and where one of them differs by the hash. The model is of no use then. */
 lf_status lf_model_check_unchanged(lf_model *m, lf_err *err);

@@ -82,6 +82,8 @@ static bool is_small(const lf_model *m) {
 
 static void choose_holding(lf_model *m) {
     m->nn.packs = is_small(m);
+    m->nn.lets_go = m->opts.lets_go;
+    if (m->opts.load == LF_LOAD_FROZEN) m->nn.quantised = m->opts.quantised;
     m->maps = m->opts.weights == LF_WEIGHTS_MAP || (m->opts.weights == LF_WEIGHTS_AUTO && !lf_is_remote(m->path));
 }
 

@@ -150,7 +150,9 @@ static bool declare_layer(lf_model *m, const modernbert *v, layer *l, int64_t nu
         {&l->mlp_Wo, C, I, v->mlp_bias, "mlp.Wo", NULL, false},
     };
     static const char layers[] = "model.layers";
-    return lf_family_layer(&m->nn, layers, layers, number, parts, sizeof parts / sizeof *parts);
+    if (!lf_family_layer(&m->nn, layers, layers, number, parts, sizeof parts / sizeof *parts)) return false;
+    l->mlp_Wo->of_gate = true;
+    return true;
 }
 
 static bool declare_heads(lf_model *m, const modernbert *v) {

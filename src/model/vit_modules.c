@@ -90,9 +90,11 @@ static bool declare_block(lf_model *m, const lf_vit *v, lf_vit_block *b, int64_t
         {&b->up, I, gated, true, "mlp.up_proj", NULL, false},
         {&b->fc2, C, I, true, down, down_alias, false},
     };
-    return lf_family_layer(&m->nn, below(layers, r->root, r->layers), below(file_layers, r->root, r->file_layers),
-                           number, parts, sizeof parts / sizeof *parts) &&
-           declare_gate(m, b, file_layers, number) && declare_beside(m, v, b, number);
+    if (!lf_family_layer(&m->nn, below(layers, r->root, r->layers), below(file_layers, r->root, r->file_layers), number,
+                         parts, sizeof parts / sizeof *parts))
+        return false;
+    b->fc2->of_gate = v->gated;
+    return declare_gate(m, b, file_layers, number) && declare_beside(m, v, b, number);
 }
 
 static bool group_attention(lf_nn *nn, lf_vit_block *b, bool class_alone_in_it) {

@@ -56,6 +56,7 @@ lf_module *lf_model_frozen_layer(lf_model *m, const char *name, lf_head_kind kin
     lf_module *made = lf_nn_module(&m->nn, LF_MODULE_LINEAR, out, in, name, name);
     if (!made) return NULL;
     made->head = kind;
+    made->exact = true;
     made->weight = lf_nn_param(&m->nn, name, name, "weight", 2, (int64_t[]){out, in}, false);
     if (b) made->bias = held(m, name, "bias", 1, &out, b);
     const bool good = made->weight && (made->bias || !b) && !lf_nn_freeze(&m->nn, made, W, NULL);

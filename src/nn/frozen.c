@@ -17,8 +17,22 @@ static lf_status no_room(const lf_nn *nn, const lf_module *m, lf_err *err) {
 
 /* ---- the rule ---- */
 
+/* Of a group all of it. */
+static lf_frozen_format quantised_format(const lf_nn *nn, const lf_module *m) {
+    const lf_frozen *w = m->group ? &m->group->frozen : &m->frozen;
+    const lf_frozen_format format =
+        nn->quantised == LF_FROZEN_INT8 && m->of_gate ? LF_FROZEN_INT8_BLOCKS : nn->quantised;
+    return nn->k->frozen_size(format, w->out, w->in) > 0 ? format : LF_FROZEN_PLAIN;
+}
+
+bool lf_nn_quantises(const lf_nn *nn, const lf_module *m) {
+    return nn->quantised != LF_FROZEN_PLAIN && m->kind == LF_MODULE_LINEAR && m->head == LF_NO_HEAD && !m->feeds_head &&
+           !m->exact && quantised_format(nn, m) != LF_FROZEN_PLAIN;
+}
+
 static lf_frozen_format format_of(const lf_nn *nn, const lf_module *m) {
     const lf_kernels *k = kernels_of(nn, m);
+    if (lf_nn_quantises(nn, m)) return quantised_format(nn, m);
     return nn->packs && k->frozen_size(LF_FROZEN_PACKED, m->out, m->in) > 0 ? LF_FROZEN_PACKED : LF_FROZEN_PLAIN;
 }
 
@@ -28,12 +42,41 @@ lf_dtype lf_nn_act_dtype(const lf_nn *nn, const lf_module *m) { return kernels_o
 
 /* ---- from floats ---- */
 
+/* The weights that are given back before the model is, and the memory that their products share. */
+static bool take_quantised(lf_nn *nn, lf_frozen *w, int64_t size) {
+    const int64_t scratch = nn->k->frozen_scratch(w->format, w->out, w->in);
+    if (!nn->of_quantised) nn->of_quantised = lf_arena_new();
+    if (size > 0 && nn->of_quantised) w->data = lf_arena_alloc(nn->of_quantised, (size_t)size);
+    if (scratch > nn->scratch.size) {
+        lf_aligned_free(nn->scratch.data);
+        nn->scratch = (lf_scratch){lf_aligned_alloc((size_t)scratch), scratch};
+    }
+    w->scratch = &nn->scratch;
+    return w->data && nn->scratch.data;
+}
+
+bool lf_nn_is_quantised(const lf_nn *nn) { return nn->of_quantised != NULL; }
+
+void lf_nn_release_quantised(lf_nn *nn) {
+    for (int64_t i = 0; i < nn->n_modules; i++) {
+        lf_module *m = nn->modules[i];
+        lf_frozen *w = m->group ? &m->group->frozen : &m->frozen;
+        if (w->scratch) *w = (lf_frozen){.out = w->out, .in = w->in};
+        if (m->group && !w->data) m->group->n_frozen = 0;
+    }
+    lf_arena_free(nn->of_quantised);
+    nn->of_quantised = NULL;
+    lf_aligned_free(nn->scratch.data);
+    nn->scratch = (lf_scratch){0};
+}
+
 /* Room for all of it, of the format that the rule says. */
 static bool take_room(lf_nn *nn, const lf_module *m, lf_frozen *w) {
     const lf_kernels *k = kernels_of(nn, m);
     w->format = format_of(nn, m);
     w->act_dtype = k->act_dtype;
     const int64_t size = w->data ? 0 : k->frozen_size(w->format, w->out, w->in);
+    if (lf_nn_quantises(nn, m)) return take_quantised(nn, w, size);
     if (size > 0) w->data = lf_arena_alloc(nn->arena, (size_t)size);
     return w->data != NULL;
 }
@@ -54,7 +97,11 @@ static int64_t row_in_group(const lf_module *m) {
 static lf_frozen rows_of_part(const lf_module *m) {
     const lf_frozen *all = &m->group->frozen;
     const size_t before = (size_t)(row_in_group(m) * all->in) * lf_dtype_size(all->act_dtype);
-    return (lf_frozen){m->out, m->in, (char *)all->data + before, all->act_dtype, all->format};
+    return (lf_frozen){.out = m->out,
+                       .in = m->in,
+                       .data = (char *)all->data + before,
+                       .act_dtype = all->act_dtype,
+                       .format = all->format};
 }
 
 /* Formats other than plain are made of all parts at once. */
@@ -93,7 +140,11 @@ static bool gather_group(lf_nn *nn, const lf_module *m) {
     lf_frozen *all = &group->frozen;
     const size_t number = lf_dtype_size(nn->k->act_dtype);
     if (!all->data && stand_together(group, number)) {
-        *all = (lf_frozen){all->out, all->in, (void *)(uintptr_t)group->there[0], nn->k->act_dtype, LF_FROZEN_PLAIN};
+        *all = (lf_frozen){.out = all->out,
+                           .in = all->in,
+                           .data = (void *)(uintptr_t)group->there[0],
+                           .act_dtype = nn->k->act_dtype,
+                           .lets_go = nn->lets_go};
         return true;
     }
     if (!take_room(nn, m, all)) return false;
@@ -138,7 +189,11 @@ lf_status lf_nn_freeze_there(lf_nn *nn, lf_module *m, lf_nn_there there, lf_err 
     assert(lf_nn_is_plain(nn, m));
     if (!there.stays && !copy_there(nn, m, there.data)) return no_room(nn, m, err);
     if (!group && there.stays)
-        m->frozen = (lf_frozen){m->out, m->in, (void *)(uintptr_t)there.data, lf_nn_act_dtype(nn, m), LF_FROZEN_PLAIN};
+        m->frozen = (lf_frozen){.out = m->out,
+                                .in = m->in,
+                                .data = (void *)(uintptr_t)there.data,
+                                .act_dtype = lf_nn_act_dtype(nn, m),
+                                .lets_go = nn->lets_go};
     if (!group) return LF_OK;
     if (there.stays) group->there[part_of_group(m)] = there.data;
     return ++group->n_frozen < group->n || gather_group(nn, m) ? LF_OK : no_room(nn, m, err);

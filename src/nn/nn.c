@@ -19,6 +19,7 @@ void lf_nn_free(lf_nn *nn) {
             lf_aligned_free(nn->modules[i]->group->staging); /* of a model that was not read to its end */
             nn->modules[i]->group->staging = NULL;
         }
+    lf_nn_release_quantised(nn);
     lf_arena_free(nn->arena);
     *nn = (lf_nn){0};
 }

@@ -64,6 +64,8 @@ typedef struct lf_module {
     int32_t padding; /* of that: as lf_lora.padding */
     bool feeds_head; /* a layer between the body and the classifier (a pooler) */
     bool saved;      /* an adapter's file holds it whole: it is replaced as the head is */
+    bool exact;      /* it is of a head, whatever its kind: never quantised */
+    bool of_gate;    /* its x is what a gate let through: a few of its numbers are far larger than the others */
 } lf_module;
 
 /* Linear modules that always see the same x (q, k, v), multiplied as one: the parts of an lf_linear_group. */
@@ -83,6 +85,12 @@ typedef struct lf_nn {
     const lf_kernels *k;
     lf_nn_original original; /* NULL: none. For frozen products that round (bf16) */
     const void *original_context;
+    /* The format of the body's linear weights where that is a quantised one: LF_FROZEN_INT8 (of_gate: INT8_BLOCKS) or
+     * LF_FROZEN_NF4; set before the first is there. LF_FROZEN_PLAIN: none is. */
+    lf_frozen_format quantised;
+    lf_arena *of_quantised; /* where those weights are; NULL: nowhere (any more) */
+    lf_scratch scratch;     /* of their products */
+    bool lets_go;           /* borrowed weights: lf_frozen.lets_go; set before the first is there */
     bool packs;      /* frozen weights in packed copies, where the kernels have such; set before the first is there */
     lf_arena *arena; /* everything below lives here, for as long as the model */
     lf_module **modules;
@@ -173,6 +181,12 @@ lf_status lf_nn_weight(const lf_nn *nn, const lf_module *m, float *W, lf_err *er
 lf_status lf_nn_trainables(lf_nn *nn, lf_trainable **out, int64_t *count, lf_err *err);
 int64_t lf_nn_count(const lf_nn *nn, bool trained_only); /* numbers in parameters (and adapters) */
 
+/* Does a module's weight, once frozen, have the quantised format? Not heads, what stands right before one, nor what is
+ * too long for it. */
+bool lf_nn_quantises(const lf_nn *nn, const lf_module *m);
+bool lf_nn_is_quantised(const lf_nn *nn); /* are there such weights? */
+/* Gives their memory back. The model computes nothing after that; who asks for a weight is given the original. */
+void lf_nn_release_quantised(lf_nn *nn);
 bool lf_nn_is_frozen(const lf_module *m); /* its weight is in a frozen product */
 
 /* Layers, as builders call them. base: without the modules' adapters. */

@@ -95,6 +95,7 @@ static char *identity_text(const lf_task *t, lf_data_role role, const char *file
     lf_obj_string(&o, "solver", solver);
     lf_obj_string(&o, "precision", k->precision);
     lf_obj_string(&o, "kernels", k->name);
+    if (lf_nn_is_quantised(&t->model->nn)) lf_obj_string(&o, "frozen", lf_cfg_str(t->cfg, LF_frozen_precision));
     lf_obj_number(&o, "threads", lf_threads());
     lf_obj_number(&o, "batch", (double)batch);
     lf_obj_string(&o, "data", lf_key_name(lf_task_base_key(t, role)));

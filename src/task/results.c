@@ -32,6 +32,8 @@ void lf_results_clear(lf_results *r, const lf_task_type *task) {
                       .retention = NAN,
                       .before = none,
                       .after = none,
+                      .quantised_base = NAN,
+                      .quantised_kl = NAN,
                       .selection = LF_NO_SELECTION,
                       .update_ratio = NAN,
                       .eval = nothing,
@@ -78,6 +80,13 @@ void lf_results_put_base(lf_results *r, const lf_base_score *before, const lf_ba
     r->after = *after;
     r->base_changed = changed_of(after->changes);
     r->task->compare(r);
+}
+
+void lf_results_put_quantised(lf_results *r, const lf_base_score *base, double kl) {
+    lf_results of_it = {.task = r->task}; /* compared with itself: what base_before is called, in its unit */
+    lf_results_put_base(&of_it, base, base);
+    r->quantised_base = of_it.base_before;
+    r->quantised_kl = kl;
 }
 
 /* ---- JSON ---- */

@@ -143,7 +143,7 @@ static lf_status base_examples(lf_task *t, lf_data_role role, lf_examples **out,
     return t->source->examples(t, role, out, err);
 }
 
-static lf_output_kind base_output(const lf_task *t) {
+lf_output_kind lf_task_base_output(const lf_task *t) {
     return t->type->base_output ? t->type->base_output(t) : t->type->output;
 }
 
@@ -152,7 +152,7 @@ lf_status lf_task_base_room(lf_task *t, lf_data_role role, lf_err *err) {
     lf_examples *e;
     const lf_status rc = base_examples(t, role, &e, err);
     if (rc) return rc;
-    return lf_forgetting_room(&t->forgetting[role], t->model, base_output(t), e, &o,
+    return lf_forgetting_room(&t->forgetting[role], t->model, lf_task_base_output(t), e, &o,
                               lf_cfg_bool(t->cfg, LF_forgetting_knn), err);
 }
 
@@ -165,7 +165,7 @@ static lf_status check_known(const lf_task *t, lf_data_role role, const lf_base_
                            ? "forgetting cannot be measured on it; are there several examples of each class?"
                            : "forgetting cannot be measured on it; do its classes mean the model's "
                              "labels, in their order (see label_map, and inspect for the model's)?";
-    if (base_output(t) != LF_CLASSES || base->accuracy > 0 || base->count == 0) return LF_OK;
+    if (lf_task_base_output(t) != LF_CLASSES || base->accuracy > 0 || base->count == 0) return LF_OK;
     const bool all_right = t->model->base_head.module && t->model->base_head.problem == LF_MULTI_LABEL; /* is much */
     if (base->count >= ENOUGH && !all_right)
         return lf_fail(err, LF_EDATA, "key '%s': of %lld examples the untouched base gets none right: %s", key,
@@ -179,7 +179,7 @@ lf_status lf_task_measure_base(lf_task *t, lf_data_role role, lf_base_score *out
     lf_examples *e;
     lf_status rc = base_examples(t, role, &e, err);
     if (!rc)
-        rc = lf_forgetting_new(&t->forgetting[role], t->model, t->g, base_output(t), e, &o,
+        rc = lf_forgetting_new(&t->forgetting[role], t->model, t->g, lf_task_base_output(t), e, &o,
                                lf_cfg_bool(t->cfg, LF_forgetting_knn), err);
     if (rc) return rc;
     *out = *lf_forgetting_before(t->forgetting[role]);

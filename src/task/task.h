@@ -125,6 +125,7 @@ lf_eval_opts lf_task_eval_opts(const lf_task *t, const char *what); /* the confi
  * (of classes with each its share), and LF_DATA_BASE the other. */
 lf_status lf_task_open_base(lf_task *t, bool choosing, lf_err *err);
 lf_key_id lf_task_base_key(const lf_task *t, lf_data_role role); /* which key gives such a role */
+lf_output_kind lf_task_base_output(const lf_task *t);            /* by which it is judged */
 /* Do the files of two roles hold the same? Then neither may report what the other chose. */
 lf_status lf_task_hold_same(const lf_task *t, lf_data_role a, lf_data_role b, bool *same, lf_err *err);
 
@@ -132,6 +133,17 @@ lf_status lf_task_hold_same(const lf_task *t, lf_data_role a, lf_data_role b, bo
  * for other runs), then any state of the model against it. */
 lf_status lf_task_measure_base(lf_task *t, lf_data_role role, lf_base_score *out, lf_err *err);
 lf_status lf_task_measure_tuned(lf_task *t, lf_data_role role, lf_base_score *out, lf_model *m, lf_err *err);
+/* A base that was measured, kept while another takes its place: how far do the two stand apart (kept_base.c)? */
+typedef struct lf_kept_base {
+    lf_forgetting *forgetting; /* taken from the task; NULL: none was measured */
+    lf_base_rows rows;         /* of text */
+} lf_kept_base;
+/* Takes what the task has of LF_DATA_BASE's role; of text t->model, which is still the one that was measured, says it
+ * again of the first tokens. On failure, too, the caller frees. */
+lf_status lf_task_keep_base(lf_kept_base *out, lf_task *t, lf_err *err);
+/* KL(the base that `t` has measured since, by t->model, the kept one); NAN: nothing to compare. */
+lf_status lf_task_kept_kl(double *out, const lf_kept_base *kept, lf_task *t, lf_err *err);
+void lf_kept_base_free(lf_kept_base *kept);
 /* Room for a measurement of the base whose numbers are those of an earlier one. */
 lf_status lf_task_base_room(lf_task *t, lf_data_role role, lf_err *err);
 
@@ -143,6 +155,9 @@ void lf_results_compare_text(lf_results *r);
 void lf_results_put_before(lf_results *r, const lf_accuracy *before);
 /* What the base knew before and after, compared. */
 void lf_results_put_base(lf_results *r, const lf_base_score *before, const lf_base_score *after);
+/* What the base that a run trained on knew, where that was a quantised one, and how far it stands from the untouched.
+ */
+void lf_results_put_quantised(lf_results *r, const lf_base_score *base, double kl);
 
 /* What a selection goes by; a NULL: there are no evaluation data. Into a line of metrics.jsonl. */
 lf_selection lf_results_selection(const lf_task_type *task, const lf_accuracy *a, const lf_base_score *before,

@@ -59,7 +59,8 @@ static lf_status set_up(bench *b, lf_err *err) {
     lf_status rc;
     if ((rc = lf_kernels_select(&b->k, lf_cfg_str(b->cfg, LF_precision), err))) return rc;
     if (lf_cfg_bool(b->cfg, LF_profile)) b->k = lf_profile_table(b->k);
-    const lf_model_opts opts = lf_model_opts_of(b->cfg, b->k, LF_LOAD_FROZEN);
+    lf_model_opts opts = lf_model_opts_of(b->cfg, b->k, LF_LOAD_FROZEN);
+    opts.quantised = lf_model_quantised(b->cfg);
     if ((rc = lf_model_open(&b->m, lf_cfg_str(b->cfg, LF_model), &opts, err))) return rc;
     if (!(b->g = lf_graph_new(b->k, (uint64_t)lf_cfg_i64(b->cfg, LF_seed))))
         return lf_no_memory(err, "the steps to be timed");

@@ -98,6 +98,7 @@ cJSON *lf_run_results(const lf_run *run) {
 /* When, where and by what, for the reader of a report. */
 static cJSON *made_json(const lf_run *run) {
     char date[16], processor[200];
+    const char *frozen = lf_cfg_str(run->cfg, LF_frozen_precision);
     lf_obj o = lf_obj_new();
     lf_machine_date(date);
     lf_machine_processor(processor, sizeof processor);
@@ -105,6 +106,7 @@ static cJSON *made_json(const lf_run *run) {
     lf_obj_string(&o, "processor", processor);
     lf_obj_string(&o, "kernels", run->k->name);
     lf_obj_string(&o, "precision", run->k->precision);
+    if (frozen) lf_obj_string(&o, "frozen_precision", frozen);
     lf_obj_string(&o, "version", lf_version());
     return lf_obj_take(&o);
 }
@@ -131,15 +133,21 @@ static lf_status restore_best(lf_run *run, lf_err *err) {
 
 lf_status lf_run_finish(lf_run *run, lf_err *err) {
     const bool full = run->method == LF_METHOD_FULL;
+    const bool quantised = lf_nn_is_quantised(&run->model->nn);
     lf_adapted b = {0}; /* what was written, read back */
     lf_model_opts opts = lf_model_opts_of(run->cfg, run->k, LF_LOAD_FROZEN);
     opts.cache = run->model->opts.cache;
+    opts.lets_go = quantised; /* which was done to save memory, until the end */
+    lf_kept_base kept = {0};
     char *path = lf_path_join(run->dir, full ? "model" : "adapter");
     lf_run_say_best(run);
     lf_status rc = path ? lf_checkpoint_check_base(run, err) : lf_no_memory(err, "%s", run->dir);
     if (!rc) rc = restore_best(run, err);
     if (!rc) rc = full ? write_model(run, path, err) : write_adapter(run, path, err);
+    if (!rc && quantised) rc = lf_run_leave_quantised(run, &kept, err);
     if (!rc) rc = lf_adapted_open(&b, full ? path : run->model->path, full ? NULL : path, &opts, err);
+    if (!rc && quantised) rc = lf_run_measure_untouched(run, &kept, b.model, err);
+    lf_kept_base_free(&kept);
     run->results.steps = run->progress.step;
     run->results.train_seconds = run->progress.train_seconds;
     run->results.eval_accuracy_before = run->progress.eval_accuracy_before;

@@ -125,6 +125,14 @@ void lf_run_put_segments(lf_obj *o, const lf_run *run);
 void lf_run_put_start(lf_obj *o, const lf_run *run);
 lf_status lf_run_adapter_facts(const lf_run *run, lf_adapter_facts *facts, cJSON **extra, lf_err *err);
 
+/* quantised.c: the end of a run whose base was quantised (frozen_precision). Its figures are of the untouched base, so
+ * what it knew is measured again by `m`, which has the adapter that was written on a base in `precision`. */
+/* Before that is opened: keeps what the quantised base is compared by, and gives its weights' memory back. */
+lf_status lf_run_leave_quantised(lf_run *run, lf_kept_base *kept, lf_err *err);
+lf_status lf_run_measure_untouched(lf_run *run, const lf_kept_base *kept, lf_model *m, lf_err *err);
+/* What both measure, of every role of the base: by the task's model. */
+lf_status lf_run_measure_base(lf_run *run, lf_err *err);
+
 /* finish.c: writes the adapter (or model), reads it back, and measures what was written. */
 /* What all_results.json holds: the figures, and the start. NULL: out of memory. */
 cJSON *lf_run_results(const lf_run *run);

@@ -191,6 +191,23 @@ static lf_status check_examples(const lf_run *run, lf_err *err) {
 
 /* ---- model, head, adapter ---- */
 
+/* What a quantised base cannot be combined with, before it is read. */
+static lf_status check_quantised(const lf_run *run, lf_err *err) {
+    const char *format = lf_cfg_str(run->cfg, LF_frozen_precision);
+    if (!format) return LF_OK;
+    if (run->method == LF_METHOD_FULL)
+        return lf_cfg_fail(run->cfg, LF_frozen_precision, err,
+                           "with method full all weights are trained and none is frozen, found '%s'; leave it out, or "
+                           "train an adapter (method lora)",
+                           format);
+    if (run->method == LF_METHOD_LORA && lf_cfg_bool(run->cfg, LF_use_dora))
+        return lf_cfg_fail(run->cfg, LF_frozen_precision, err,
+                           "use_dora divides by the norms of W + BA, which a base in %s does not have in full; leave "
+                           "one of the two out",
+                           format);
+    return LF_OK;
+}
+
 static lf_status open_model(lf_run *run, lf_err *err) {
     const char *fresh = lf_cfg_str(run->cfg, LF_init_model), *path = lf_cfg_str(run->cfg, LF_model);
     if (fresh) {
@@ -202,6 +219,7 @@ static lf_status open_model(lf_run *run, lf_err *err) {
     lf_model_opts opts =
         lf_model_opts_of(run->cfg, run->k, run->method == LF_METHOD_FULL ? LF_LOAD_TRAINED : LF_LOAD_FROZEN);
     opts.cache = lf_cfg_str(run->cfg, LF_decomposition_cache);
+    opts.quantised = lf_model_quantised(run->cfg);
     return lf_model_open(&run->model, path, &opts, err);
 }
 
@@ -262,6 +280,20 @@ static const char *plain_start(void) {
     return name;
 }
 
+/* Step 0 would not be the base: what is trained whole begins with its own numbers, and the base has rounded ones. */
+static lf_status check_trained_beside(const lf_run *run, lf_err *err) {
+    const lf_nn *nn = &run->model->nn;
+    for (int64_t i = 0; i < nn->n_modules; i++) {
+        const lf_module *m = nn->modules[i];
+        if (lf_nn_quantises(nn, m) && lf_nn_is_beside(nn, m->weight))
+            return lf_cfg_fail(run->cfg, LF_frozen_precision, err,
+                               "modules_to_save: '%s' would be trained whole, and the base has it in %s; leave one of "
+                               "the two out",
+                               m->name, lf_cfg_str(run->cfg, LF_frozen_precision));
+    }
+    return LF_OK;
+}
+
 static lf_status attach_adapter(lf_run *run, lf_err *err) {
     if (run->method != LF_METHOD_LORA) return LF_OK;
     lf_adapter_opts o;
@@ -282,7 +314,8 @@ static lf_status attach_adapter(lf_run *run, lf_err *err) {
         lf_info("dry run: the start %s, which looks at data, is not made; %s stands for it", o.init, plain_start());
         o.init = plain_start();
     }
-    if ((rc = lf_adapter_new(&run->adapter, &run->model->nn, &o, err))) return rc;
+    if ((rc = lf_adapter_new(&run->adapter, &run->model->nn, &o, err)) || (rc = check_trained_beside(run, err)))
+        return rc;
     lf_model_take_vocabulary(run->model);
     if (lf_model_has_grown(run->model))
         lf_info("the vocabulary has %lld tokens, %lld of them new", (long long)run->model->tokens.vocab_size,
@@ -337,15 +370,16 @@ lf_status lf_run_open_to_look(lf_run *run, const lf_config *cfg, lf_err *err) {
 lf_status lf_run_open_data(lf_run *run, const lf_config *cfg, lf_err *err) {
     lf_status rc;
     begin(run, cfg);
-    if ((rc = check_output_dir(run, err)) || (rc = lf_kernels_select(&run->k, lf_cfg_str(cfg, LF_precision), err)) ||
-        (rc = open_model(run, err)) || (rc = open_from(run, err)) || (rc = open_task(run, err)) ||
-        (rc = check_modules_to_save(run, err)) || (rc = check_added_tokens(run, err)))
+    if ((rc = check_output_dir(run, err)) || (rc = check_quantised(run, err)) ||
+        (rc = lf_kernels_select(&run->k, lf_cfg_str(cfg, LF_precision), err)) || (rc = open_model(run, err)) ||
+        (rc = open_from(run, err)) || (rc = open_task(run, err)) || (rc = check_modules_to_save(run, err)) ||
+        (rc = check_added_tokens(run, err)))
         return rc;
     run->task->keeps_head = run->from && lf_adapter_file_labels(run->from, &(const char *const *){NULL}) > 0;
     return open_data(run, err);
 }
 
-static lf_status measure_base(lf_run *run, lf_err *err) {
+lf_status lf_run_measure_base(lf_run *run, lf_err *err) {
     lf_status rc = LF_OK;
     for (int role = 0; role < LF_DATA_ROLES && !rc; role++)
         if (lf_data_is_base((lf_data_role)role) && run->task->source->has_data(run->task, (lf_data_role)role))
@@ -364,7 +398,7 @@ lf_status lf_run_open(lf_run *run, const lf_config *cfg, lf_err *err) {
     lf_run_warn_of_same_data(run);
     const bool dry = lf_cfg_bool(cfg, LF_dry_run);
     if ((rc = check_examples(run, err))) return rc;
-    if (!dry && (rc = measure_base(run, err))) return rc;
+    if (!dry && (rc = lf_run_measure_base(run, err))) return rc;
     if ((rc = lf_task_prepare(run->task, err)) || (rc = attach_adapter(run, err)) ||
         (rc = lf_nn_trainables(&run->model->nn, &run->trainables, &run->n_trainables, err)) ||
         (rc = lf_optimizer_init(&run->optimizer, run->k, run->trainables, run->n_trainables, cfg, err)))

@@ -547,10 +547,10 @@ static void test_results_csv(void **state) {
     assert_ok(lf_write_results_csv(gathered, in_scratch("set/results.csv"), &err), err);
     assert_file("set/results.csv",
                 "name,learning_rate,seed,exclude_modules,state,eval_accuracy,forgetting,steps,init_"
-                "seconds,train_seconds,peak_rss_mb,date,processor,kernels,precision,version,message\n"
-                "d,0.001,10,k,done,0.30000000000000004,-0.5,,,,7,2026-11-29,\"One, of two\",avx2,,,\n"
-                "c,0.01,1,,failed,,,,,,,,,,,,\"no \"\"x\"\",\ntry y\"\n"
-                "\"a, b\",0.01,2,\"[\"\"q\"\"]\",done,0.1,,30,1,2.5,,,,,,,\n");
+                "seconds,train_seconds,peak_rss_mb,date,processor,kernels,precision,frozen_precision,version,message\n"
+                "d,0.001,10,k,done,0.30000000000000004,-0.5,,,,7,2026-11-29,\"One, of two\",avx2,,,,\n"
+                "c,0.01,1,,failed,,,,,,,,,,,,,\"no \"\"x\"\",\ntry y\"\n"
+                "\"a, b\",0.01,2,\"[\"\"q\"\"]\",done,0.1,,30,1,2.5,,,,,,,,\n");
     assert_says(lf_write_results_csv(gathered, in_scratch("no/such/folder.csv"), &err), LF_EIO, err,
                 "no/such/folder.csv");
     assert_says(lf_write_summary_csv(s, in_scratch("no/such/folder.csv"), &err), LF_EIO, err, "no/such/folder.csv");

@@ -65,7 +65,7 @@ static lf_status finish(lf_atomic_file *a, const csv *c, const char *path, lf_er
 static const char *const last[] = {"init_seconds", "train_seconds", "data_wait_seconds", "items_per_second",
                                    "peak_rss_mb"};
 /* Of the member "made": what only differs where a run is made elsewhere. */
-static const char *const of_made[] = {"date", "processor", "kernels", "precision", "version"};
+static const char *const of_made[] = {"date", "processor", "kernels", "precision", "frozen_precision", "version"};
 enum { N_LAST = sizeof last / sizeof *last, N_MADE = sizeof of_made / sizeof *of_made };
 
 typedef struct key_list {

@@ -193,6 +193,7 @@ void lf_html_made(FILE *f, const cJSON *const *results, int64_t n) {
     if (threads > 0) lf_string_add(&t, "%s%.0f thread%s", t.n ? ", " : "", threads, threads > 1 ? "s" : "");
     values(&t, results, n, "kernels", "kernels ");
     values(&t, results, n, "precision", "");
+    values(&t, results, n, "frozen_precision", "frozen weights in ");
     values(&t, results, n, "version", "lora-ft ");
     if (seconds > 0) {
         lf_string_add(&t, "; training took ");
