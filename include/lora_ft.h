@@ -131,6 +131,32 @@ bool lf_terminate(void);
 void lf_checkpoint_request(void);
 const char *lf_mapped_file(const void *address);
 
+/* ---- several processes that do one verb -------------------------------------------------------------------------
+ * lf_train and lf_eval can share their work out over processes that were started together, on one machine or many
+ * ("ranks", docs/cluster.md). How these reach each other is the caller's: lf_world_join takes a table of functions
+ * before the verb is run, on every rank, with the same configuration. Without it, or with a size of 1, a process is
+ * alone. Rank 0 alone writes files and results; the `out` of the others gets what is of no use to anybody. */
+typedef struct lf_under_way {
+    int sends, receives; /* how many are not through yet */
+} lf_under_way;
+
+typedef struct lf_transport {
+    int rank, size;
+    const char *(*host)(int rank); /* the name of its machine */
+    /* Each begins something, and `data` are its own until it is through: bytes to a rank; those that a rank sends, of
+     * which the sizes agree and the order is kept; the bytes of rank `from` to all others (a receive, on every rank).
+     */
+    lf_status (*send)(int to, const void *data, size_t bytes, lf_err *err);
+    lf_status (*receive)(int from, void *data, size_t bytes, lf_err *err);
+    lf_status (*share)(int from, void *data, size_t bytes, lf_err *err);
+    /* Moves on what was begun, without waiting. */
+    lf_status (*advance)(lf_under_way *left, lf_err *err);
+} lf_transport;
+
+void lf_world_join(const lf_transport *t); /* kept; NULL: alone */
+/* After a failure: does every rank return it? Else the others wait for this one, and are to be ended. */
+bool lf_world_agreed(void);
+
 #ifdef __cplusplus
 }
 #endif

@@ -2,7 +2,8 @@
 # Installs what the tests need, builds with gcc and clang without warnings, and passes all tests, also with address and
 # undefined-behaviour sanitizers; the seeds of each fuzz target are tests. With --long, also what takes longer: a build for
 # libFuzzer and a minute of each target; the tests that kill, stop and wait for a program, twenty times, and twenty times
-# beside four busy loops with the program stopped for two seconds at each event; the suite beside the loops, twice.
+# beside four busy loops with the program stopped for two seconds at each event; the suite beside the loops, twice; and all
+# numbers of ranks under mpirun, with signals and a killed rank.
 # Can be run again safely. Build folders: build-gcc, build-clang, build-sanitize, build-fuzz.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -52,6 +53,7 @@ ASAN_OPTIONS=detect_leaks=0 suite build-sanitize -LE gate
 if $long; then
     build build-fuzz clang -DLF_FUZZ=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo
     tests/fuzz/run.sh build-fuzz 60
+    LF_TEST_LONG=1 ctest --test-dir build-gcc --output-on-failure -R '^test_mpi$'
     held='test_(sweep|signals|lm_generate)$' # all that includes tests/cli/stop_fixture.h
     ctest --test-dir build-gcc --output-on-failure -j3 --repeat until-fail:20 -R "$held"
     start_busy

@@ -9,6 +9,7 @@
 #include "adapter/targets.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/world.h"
 
 double lf_lora_scaling(double alpha, int64_t r, bool use_rslora) {
     return use_rslora ? alpha / sqrt((double)r) : alpha / (double)r;
@@ -174,10 +175,15 @@ static lf_status start_module(start *s, int64_t i, lf_err *err) {
     return LF_OK;
 }
 
+/* A start that looks at the weight is worth sharing out: each rank has every so-manieth module. */
+static bool is_shared_out(const start *s) { return lf_world_size() > 1 && s->init->reads != LF_READS_NOTHING; }
+static int starter_of(const start *s, int64_t i) { return is_shared_out(s) ? (int)(i % lf_world_size()) : 0; }
+
 static void start_one(void *context, int64_t of_these) {
     start *s = context;
     const int64_t i = s->first + of_these;
     if (atomic_load(&s->failed) || lf_interrupted()) return;
+    if (is_shared_out(s) && starter_of(s, i) != lf_world_rank()) return;
     if (start_module(s, i, &s->errors[i])) atomic_store(&s->failed, true);
     const int64_t done = (int64_t)atomic_fetch_add(&s->done, 1) + 1;
     if (atomic_flag_test_and_set(&s->drawing)) return;
@@ -207,10 +213,27 @@ static void warn_of_dead(const start *s) {
             (long long)s->reports[first].n_dead, (long long)s->a->match.r[first]);
 }
 
+/* What one rank has found, to all. */
+static lf_status share_module(start *s, int64_t i, lf_err *err) {
+    const lf_lora *l = s->a->match.modules[i]->lora;
+    const size_t A = (size_t)l->A.numel * sizeof(float), B = (size_t)l->B.numel * sizeof(float);
+    const int from = starter_of(s, i);
+    lf_status rc;
+    if ((rc = lf_world_share(from, l->A.data, A, err)) || (rc = lf_world_share(from, l->B.data, B, err)) ||
+        (rc = lf_world_share(from, &s->reports[i], sizeof s->reports[i], err)))
+        return rc;
+    if (!s->a->residual) return LF_OK;
+    return (rc = lf_world_share(from, l->A0, A, err)) ? rc : lf_world_share(from, l->B0, B, err);
+}
+
 /* Modules first .. first+n-1. */
 static lf_status start_these(start *s, int64_t n, lf_err *err) {
     lf_parallel_for(n, start_one, s);
-    return first_error(s, err);
+    lf_status rc = first_error(s, err);
+    if (!is_shared_out(s)) return rc;
+    rc = lf_world_agree(rc, err);
+    for (int64_t i = s->first; i < s->first + n && !rc; i++) rc = share_module(s, i, err);
+    return rc;
 }
 
 /* As many modules at a time as memory is meant for. */
@@ -285,7 +308,8 @@ static lf_status start_all(lf_adapter *a, const lf_adapter_opts *o, const lf_ini
     }
     if (init->reads == LF_READS_COMPONENTS && (rc = lf_decompositions_open(&s.cache, o->decomposition_cache, err)))
         goto out;
-    if ((rc = lf_decompositions_lock(s.cache, err)) || (rc = run(&s, err))) goto out;
+    if (lf_world_is_first() && (rc = lf_decompositions_lock(s.cache, err))) goto out; /* ranks do not wait for it */
+    if ((rc = run(&s, err))) goto out;
     a->init_seconds = lf_now() - began;
     if (!(a->start = lf_start_to_json(o, init, s.reports, a->match.count))) {
         rc = lf_no_memory(err, "the adapters' start");

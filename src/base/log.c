@@ -13,6 +13,7 @@ static lf_log_level level = LF_LOG_INFO;
 enum { NOTHING, INTERRUPT, TERMINATE };
 static atomic_int asked; /* of these; lock-free, so that a signal handler may */
 static atomic_bool checkpoint_requested;
+static const char *name = "";
 static bool bar_shown; /* a progress bar stands on the current terminal line */
 
 lf_log_level lf_log_set_level(lf_log_level l) {
@@ -20,6 +21,8 @@ lf_log_level lf_log_set_level(lf_log_level l) {
     level = l;
     return was;
 }
+
+void lf_log_set_name(const char *n) { name = n; }
 
 static bool ask(int what) {
     int before = NOTHING;
@@ -32,6 +35,7 @@ bool lf_terminate(void) {
     return false;
 }
 bool lf_interrupted(void) { return atomic_load(&asked) != NOTHING; }
+bool lf_terminating(void) { return atomic_load(&asked) == TERMINATE; }
 void lf_interrupt_reset(void) {
     int before = INTERRUPT;
     atomic_compare_exchange_strong(&asked, &before, NOTHING);
@@ -43,6 +47,7 @@ static void line(const char *prefix, const char *format, va_list args) {
     flockfile(stderr); /* the lines of worker threads do not mix */
     if (bar_shown) fputs("\r\033[K", stderr);
     bar_shown = false;
+    fputs(name, stderr);
     fputs(prefix, stderr);
     vfprintf(stderr, format, args);
     fputc('\n', stderr);

@@ -13,11 +13,13 @@ lf_log_level lf_log_set_level(lf_log_level level);     /* default LF_LOG_INFO; r
 void lf_info(const char *format, ...) LF_PRINTF(1, 2); /* one line; the newline is added */
 void lf_warn(const char *format, ...) LF_PRINTF(1, 2); /* one line, "warning: " in front */
 
-double lf_now(void);             /* seconds of a monotonic clock */
-int64_t lf_peak_rss_bytes(void); /* of this process */
-bool lf_interrupted(void);       /* lf_interrupt() or lf_terminate() was called */
-void lf_interrupt_reset(void);   /* as if lf_interrupt() was not; lf_terminate() stays */
-bool lf_checkpoint_taken(void);  /* lf_checkpoint_request() was called since this was last asked */
+double lf_now(void);                    /* seconds of a monotonic clock */
+int64_t lf_peak_rss_bytes(void);        /* of this process */
+void lf_log_set_name(const char *name); /* in front of each line: whose it is, among several processes; kept */
+bool lf_interrupted(void);              /* lf_interrupt() or lf_terminate() was called */
+bool lf_terminating(void);              /* lf_terminate() was */
+void lf_interrupt_reset(void);          /* as if lf_interrupt() was not; lf_terminate() stays */
+bool lf_checkpoint_taken(void);         /* lf_checkpoint_request() was called since this was last asked */
 
 /* A progress line: redrawn in place on a terminal, else one plain line at most every ten seconds and at the end.
  * `what` and the text of each update are copied. Not thread safe. */

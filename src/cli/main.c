@@ -2,6 +2,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -9,6 +10,7 @@
 
 #include "lora_ft.h"
 #include "signals.h"
+#include "world.h"
 
 enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
@@ -24,6 +26,8 @@ static const verb verbs[] = {
 #undef VERB
 };
 enum { N_VERBS = sizeof verbs / sizeof *verbs };
+
+static const char shared_verbs[] = "train|eval"; /* which several processes can do together */
 
 static const char *const later_verbs[] = {"convert", "verify"};
 
@@ -78,6 +82,12 @@ static int finish_output(int code) {
     return EXIT_FAILED;
 }
 
+static void say_failure(const verb *v, const lf_transport *t, const lf_err *err) {
+    char whose[300] = "";
+    if (t && t->rank) snprintf(whose, sizeof whose, "rank %d (%s): ", t->rank, t->host(t->rank));
+    fprintf(stderr, "lora-ft %s: %s%s\n", v->name, whose, err->message[0] ? err->message : lf_status_text(err->status));
+}
+
 /* Takes --print-config out of argv. */
 static bool take_print_config(int *argc, char **argv) {
     int kept = 0;
@@ -96,21 +106,52 @@ static void reserve_standard_streams(void) {
         if (fcntl(fd, F_GETFD) < 0) (void)!open("/dev/null", modes[fd]);
 }
 
-/* A verb's threads are its first: nothing before it starts one. */
+static lf_status fail(lf_err *err, lf_status status, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    vsnprintf(err->message, sizeof err->message, format, args);
+    va_end(args);
+    return err->status = status;
+}
+
+/* Rank 0's results are those that are read. */
+static FILE *results_of(const lf_transport *t) { return t && t->rank ? fopen("/dev/null", "w") : stdout; }
+
+static lf_status run_shared(const verb *v, const lf_config *cfg, const lf_transport *t, lf_err *err) {
+    if (t && t->size > 1 && !is_among(shared_verbs, v->name))
+        return fail(err, LF_EUSAGE,
+                    "%s runs in one process alone, and there are %d; start it without mpirun (several "
+                    "do train and eval together)",
+                    v->name, t->size);
+    FILE *out = results_of(t);
+    if (!out) return fail(err, LF_EIO, "cannot open /dev/null: %s", strerror(errno));
+    lf_world_join(t);
+    const lf_status rc = v->run(cfg, out, err);
+    if (out != stdout) fclose(out);
+    return rc;
+}
+
+/* A verb's threads are its first, or those of what brings its processes together: nothing before starts one. A failure
+ * that all ranks know is told by the first. */
 static lf_status run_under_signals(const verb *v, const lf_config *cfg, lf_err *err) {
+    const lf_transport *t = NULL;
     const int failure = lf_signals_take();
-    if (failure) {
-        snprintf(err->message, sizeof err->message, "no thread for the signals: %s", strerror(failure));
-        return err->status = LF_EFAIL;
-    }
-    const lf_status rc = v->run(cfg, stdout, err);
-    return !rc && v->then ? v->then(cfg, stdout, err) : rc;
+    if (failure) return fail(err, LF_EFAIL, "no thread for the signals: %s", strerror(failure));
+    lf_status rc = lf_world_begin(&t, err);
+    const bool first = !t || t->rank == 0;
+    if (!rc) rc = run_shared(v, cfg, t, err);
+    const bool alone = rc && !lf_world_agreed();
+    if (rc && (first || alone)) say_failure(v, t, err);
+    lf_world_end(alone, lf_status_exit_code(rc));
+    if (rc || !first || !v->then) return rc;
+    if ((rc = v->then(cfg, stdout, err))) say_failure(v, NULL, err);
+    return rc;
 }
 
 static int run_verb(const verb *v, int argc, char **argv) {
     lf_config *cfg = NULL;
     lf_err err = {0};
-    bool help = false;
+    bool help = false, said = false;
     const bool print_config = take_print_config(&argc, argv);
     lf_status rc;
     if ((rc = lf_config_new(&cfg, v->name, &err)) || (rc = lf_config_parse_args(cfg, argc, argv, &help, &err)))
@@ -126,9 +167,10 @@ static int run_verb(const verb *v, int argc, char **argv) {
     }
     lf_config_say_unread(cfg);
     rc = run_under_signals(v, cfg, &err);
+    said = true;
 out:
     lf_config_free(cfg);
-    if (rc) fprintf(stderr, "lora-ft %s: %s\n", v->name, err.message[0] ? err.message : lf_status_text(rc));
+    if (rc && !said) say_failure(v, NULL, &err);
     return finish_output(lf_status_exit_code(rc));
 }
 

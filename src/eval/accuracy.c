@@ -163,11 +163,22 @@ static lf_status score_row(scoring *s, const lf_example_batch *b, int64_t row, l
     return keep_row(s, b, row, err);
 }
 
+/* Features, where somebody is shown them, and logits. */
+static lf_status room(void *context, const lf_example_batch *b, lf_said pieces[LF_SAID], int *n, lf_err *err) {
+    scoring *s = context;
+    const lf_status rc = make_room(s, b->in.B, err);
+    *n = 0;
+    if (s->visit) pieces[(*n)++] = (lf_said){s->features, (size_t)(b->in.B * width_of(s)) * sizeof *s->features};
+    if (s->head) pieces[(*n)++] = (lf_said){s->logits, (size_t)(b->in.B * s->head->out) * sizeof *s->logits};
+    return rc;
+}
+
+static lf_status run(void *context, const lf_example_batch *b, lf_err *err) { return forward(context, b, err); }
+
 static lf_status score(void *context, const lf_example_batch *b, const lf_label_score **scores, int64_t *n,
                        lf_err *err) {
     scoring *s = context;
     lf_status rc;
-    if ((rc = make_room(s, b->in.B, err)) || (rc = forward(s, b, err))) return rc;
     for (int64_t i = 0; i < b->in.B; i++)
         if ((rc = score_row(s, b, i, err))) return rc;
     *scores = s->scores;
@@ -194,7 +205,7 @@ static lf_status look(void *context, const lf_example_batch *b, const lf_label_s
     lf_status rc;
     *scores = NULL;
     *n = 0;
-    if ((rc = make_room(s, b->in.B, err)) || (rc = forward(s, b, err)) || (rc = check_features(s, b, err))) return rc;
+    if ((rc = check_features(s, b, err))) return rc;
     return s->visit(s->context, b, s->features, NULL, 0, err);
 }
 
@@ -253,7 +264,7 @@ lf_status lf_evaluate(lf_accuracy *out, lf_model *m, lf_graph *g, lf_module *hea
                                   .right = counts + 2 * V,
                                   .several = s.problem == LF_MULTI_LABEL,
                                   .all = m->family->input == LF_TOKENS || s.problem == LF_MULTI_LABEL};
-    const lf_scorer scorer = {&s, score, s.problem == LF_REGRESSION ? say_loss : say};
+    const lf_scorer scorer = {&s, room, run, score, s.problem == LF_REGRESSION ? say_loss : say};
     s.confusion = opts->confusion;
     s.answers = opts->answers;
     lf_status rc = s.confusion ? make_confusion(s.confusion, s.problem, V, err) : LF_OK;
@@ -270,7 +281,7 @@ lf_status lf_evaluate_features(lf_model *m, lf_graph *g, lf_examples *e, const l
                                void *context, lf_err *err) {
     scoring s = {.m = m, .g = g, .e = e, .base = opts->base, .visit = visit, .context = context};
     lf_score_sum sum;
-    const lf_status rc = lf_score_examples(&sum, e, &(lf_scorer){&s, look, say}, opts, err);
+    const lf_status rc = lf_score_examples(&sum, e, &(lf_scorer){&s, room, run, look, say}, opts, err);
     free_room(&s);
     return rc;
 }

@@ -48,7 +48,7 @@ static lf_status take_batch(lf_base_rows *r, lf_model *m, lf_graph *g, const lf_
 
 lf_status lf_base_rows_take(lf_base_rows *r, lf_model *m, lf_graph *g, lf_examples *e, lf_err *err) {
     *r = (lf_base_rows){0};
-    lf_status rc = e->begin(e->data, err);
+    lf_status rc = e->begin(e->data, (lf_portion){0}, err);
     if (rc) return rc;
     for (const lf_example_batch *b; !rc && !(r->logits && is_full(r)) && !(rc = e->next(e->data, &b, err)) && b;)
         if (b->targets) rc = take_batch(r, m, g, b, err);

@@ -11,6 +11,8 @@ lf_example_batch lf_batch_of_pictures(const lf_batch *b) {
     return (lf_example_batch){.in = {.B = b->B, .pixels = b->pixels},
                               .labels = b->labels,
                               .values = b->values,
+                              .n_labels = b->B,
+                              .n_values = b->values ? b->B * b->n_values : 0,
                               .indices = b->indices,
                               .examples = b->B,
                               .items = b->B,
@@ -19,13 +21,14 @@ lf_example_batch lf_batch_of_pictures(const lf_batch *b) {
                               .number = b->number};
 }
 
-static lf_status begin_pictures(void *data, lf_err *err) {
+static lf_status begin_pictures(void *data, lf_portion portion, lf_err *err) {
     lf_picture_examples *p = data;
     const lf_loader_opts o = {.batch_size = p->opts.batch_size,
                               .workers = p->opts.workers,
                               .processor = p->opts.processor,
                               .skip_bad_images = p->opts.skip_bad_images,
-                              .epochs = 1};
+                              .epochs = 1,
+                              .portion = portion};
     return lf_loader_new(&p->loader, p->d, &o, err);
 }
 
@@ -83,6 +86,8 @@ lf_example_batch lf_batch_of_text(const lf_text_batch *b) {
                .token_types = b->lengths ? b->token_types : NULL},
         .labels = b->classes ? b->classes : b->labels,
         .values = b->values,
+        .n_labels = b->classes ? b->B : b->B * b->T,
+        .n_values = b->values ? b->B * b->n_values : 0,
         .indices = b->indices,
         .examples = b->n_documents,
         .items = b->n_tokens,
@@ -91,9 +96,9 @@ lf_example_batch lf_batch_of_text(const lf_text_batch *b) {
         .number = b->number};
 }
 
-static lf_status begin_text(void *data, lf_err *err) {
+static lf_status begin_text(void *data, lf_portion portion, lf_err *err) {
     const lf_text_examples *t = data;
-    return lf_text_loader_restart(t->loader, 0, 0, err);
+    return lf_text_loader_restart(t->loader, 0, 0, portion, err);
 }
 
 static lf_status next_text(void *data, const lf_example_batch **out, lf_err *err) {

@@ -12,11 +12,12 @@ typedef struct lf_example_batch {
     const int32_t *labels; /* a class a row [B], or the next token of each [B,T]; below 0: none */
     /* [B, n_labels] of several labels 0 or 1 each, or numbers (regression; NAN: none); NULL: `labels` say it. */
     const float *values;
-    const int64_t *indices; /* [B] which example of its data each row is, or begins with */
-    int64_t examples;       /* that begin in it: pictures, documents */
-    int64_t items;          /* what speed is counted in: pictures, or tokens without padding */
-    int64_t targets;        /* labels that are not below 0; may be 0 */
-    int64_t epoch, number;  /* number within the epoch */
+    int64_t n_labels, n_values; /* in those two */
+    const int64_t *indices;     /* [B] which example of its data each row is, or begins with */
+    int64_t examples;           /* that begin in it: pictures, documents */
+    int64_t items;              /* what speed is counted in: pictures, or tokens without padding */
+    int64_t targets;            /* labels that are not below 0; may be 0 */
+    int64_t epoch, number;      /* number within the epoch */
 } lf_example_batch;
 
 lf_example_batch lf_batch_of_pictures(const lf_batch *b);
@@ -25,11 +26,11 @@ lf_example_batch lf_batch_of_text(const lf_text_batch *b);
 /* A data set to be judged by, read from its beginning to its end as often as one likes. */
 typedef struct lf_examples {
     void *data;
-    int64_t count;    /* rows of all batches */
-    const char *unit; /* what a row is: "examples" */
-    const char *path; /* of the data, for errors; borrowed */
-    lf_status (*begin)(void *data, lf_err *err);
-    /* The next batch; *out NULL at the end. */
+    int64_t count;                                                   /* rows of all batches */
+    const char *unit;                                                /* what a row is: "examples" */
+    const char *path;                                                /* of the data, for errors; borrowed */
+    lf_status (*begin)(void *data, lf_portion portion, lf_err *err); /* of all batches, those */
+    /* The next batch; *out NULL at the end. Of a portion that is not all one may be without a row. */
     lf_status (*next)(void *data, const lf_example_batch **out, lf_err *err);
     void (*end)(void *data);
     int64_t (*skipped)(const void *data);                                         /* since `begin`: could not be read */

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/world.h"
 #include "eval/eval.h"
 #include "eval/eval_internal.h"
 
@@ -43,7 +44,7 @@ lf_status lf_evaluate_saving(lf_accuracy *out, lf_model *m, lf_graph *g, lf_modu
         return lf_no_memory(err, "the logits of %lld examples x %lld classes; try max_samples",
                             (long long)kept.capacity, (long long)head->out);
     lf_status rc = lf_evaluate(out, m, g, head, e, opts, keep, &kept, err);
-    if (!rc) rc = write_logits(path, &kept, head->out, err);
+    if (!rc && lf_world_is_first()) rc = write_logits(path, &kept, head->out, err);
     lf_aligned_free(kept.values);
     return rc;
 }

@@ -1,6 +1,8 @@
 #include "eval/score.h"
 
 #include "base/log.h"
+#include "base/world.h"
+#include "eval/shared_score.h"
 
 static void add(lf_score_sum *sum, const lf_label_score *scores, int64_t n) {
     for (int64_t i = 0; i < n; i++) {
@@ -13,45 +15,49 @@ static void add(lf_score_sum *sum, const lf_label_score *scores, int64_t n) {
     }
 }
 
-static lf_status score_batch(lf_score_sum *sum, const lf_example_batch *b, const lf_scorer *scorer, lf_err *err) {
+static lf_status take(lf_scoring *s, const lf_example_batch *b, lf_err *err) {
     const lf_label_score *scores;
+    lf_score_sum *sum = s->sum;
     int64_t n;
-    const lf_status rc = scorer->score(scorer->context, b, &scores, &n, err);
-    if (rc) return rc;
+    const lf_status rc = s->scorer->score(s->scorer->context, b, &scores, &n, err);
+    if (rc) return rc == LF_EDIVERGED || rc == LF_EDATA ? lf_world_all_know(rc) : rc; /* of numbers that all have */
     add(sum, scores, n);
     sum->rows += b->in.B;
     sum->examples += b->examples;
     sum->items += b->items;
+    char text[64] = "";
+    if (sum->targets) s->scorer->say(sum, text, sizeof text);
+    if (s->bar) lf_progress_update(s->bar, sum->rows + sum->skipped, text);
     return LF_OK;
 }
 
-static lf_status each_batch(lf_score_sum *sum, lf_examples *e, const lf_scorer *scorer, const lf_eval_opts *opts,
-                            lf_progress *bar, lf_err *err) {
+static lf_status each_batch(lf_scoring *s, lf_err *err) {
+    const lf_scorer *scorer = s->scorer;
     for (;;) {
         const lf_example_batch *b;
-        lf_status rc = e->next(e->data, &b, err);
+        lf_said pieces[LF_SAID];
+        int n;
+        lf_status rc = s->e->next(s->e->data, &b, err);
+        s->sum->skipped = s->e->skipped(s->e->data);
         if (rc || !b) return rc;
-        if (opts->interruptible && lf_interrupted())
-            return lf_fail(err, LF_EINTERRUPTED, "interrupted after %lld of %lld %s", (long long)sum->rows,
-                           (long long)e->count, e->unit);
-        if ((rc = score_batch(sum, b, scorer, err))) return rc;
-        char text[64] = "";
-        if (sum->targets) scorer->say(sum, text, sizeof text);
-        if (bar) lf_progress_update(bar, sum->rows + e->skipped(e->data), text);
+        if (s->interruptible && lf_interrupted()) return lf_score_interrupted(s, err);
+        if ((rc = scorer->room(scorer->context, b, pieces, &n, err)) || (rc = scorer->run(scorer->context, b, err)) ||
+            (rc = take(s, b, err)))
+            return rc;
     }
 }
 
 lf_status lf_score_examples(lf_score_sum *out, lf_examples *e, const lf_scorer *scorer, const lf_eval_opts *opts,
                             lf_err *err) {
     lf_progress bar;
-    const bool shown = opts->what && opts->what[0];
+    const bool shown = opts->what && opts->what[0], shared = lf_world_size() > 1;
     *out = (lf_score_sum){0};
-    lf_status rc = e->begin(e->data, err);
+    lf_status rc = e->begin(e->data, lf_score_portion(), err);
     if (rc) return rc;
     if (shown) lf_progress_begin(&bar, opts->what, e->count);
-    rc = each_batch(out, e, scorer, opts, shown ? &bar : NULL, err);
+    lf_scoring s = {out, e, scorer, shown ? &bar : NULL, opts->interruptible};
+    rc = shared ? lf_score_shared(&s, take, err) : each_batch(&s, err);
     if (shown) lf_progress_end(&bar, "");
-    out->skipped = e->skipped(e->data);
     e->end(e->data);
     return rc;
 }

@@ -12,17 +12,31 @@ typedef struct lf_score_sum {
     double nll, ce, kl; /* of the targets; ce and kl where there is a base to compare with */
 } lf_score_sum;
 
+/* Memory of what a model says of a batch. */
+typedef struct lf_said {
+    void *data;
+    size_t bytes;
+} lf_said;
+enum { LF_SAID = 2 }; /* at most so many pieces */
+
 typedef struct lf_scorer {
     void *context;
-    /* A score for each of the batch's labels, *n of them, valid until the next call. LF_EDIVERGED, naming the example,
-     * where the model's numbers are not finite. */
+    /* Room for what the model says of a batch of b's shape, valid until the next call: how many pieces, *n. Another
+     * process may have run it. */
+    lf_status (*room)(void *context, const lf_example_batch *b, lf_said pieces[LF_SAID], int *n, lf_err *err);
+    lf_status (*run)(void *context, const lf_example_batch *b,
+                     lf_err *err); /* fills it; needs what goes into the model */
+    /* Of what was said: a score for each of the batch's labels, *n of them, valid until the next call. LF_EDIVERGED,
+     * naming the example, where the model's numbers are not finite. */
     lf_status (*score)(void *context, const lf_example_batch *b, const lf_label_score **scores, int64_t *n,
                        lf_err *err);
     /* What the progress line says meanwhile. */
     void (*say)(const lf_score_sum *sum, char *text, size_t size);
 } lf_scorer;
 
-/* One pass over all of e. */
+/* One pass over all of e. Where there are several ranks (base/world.h), each runs the model on its own batches, and
+ * what was said goes to all of them, which take it in the order of the data: so every rank finds what one alone does.
+ */
 lf_status lf_score_examples(lf_score_sum *out, lf_examples *e, const lf_scorer *scorer, const lf_eval_opts *opts,
                             lf_err *err);
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/mem.h"
+#include "base/world.h"
 #include "eval/answers.h"
 #include "eval/score.h"
 
@@ -91,6 +92,20 @@ static lf_status look_at(const scoring *s, const lf_example_batch *b, lf_err *er
 }
 
 /* A batch without a target is not run. */
+static lf_status room(void *context, const lf_example_batch *b, lf_said pieces[LF_SAID], int *n, lf_err *err) {
+    scoring *s = context;
+    const int64_t rows = b->targets ? b->in.B * b->in.T : 0;
+    const lf_status rc = make_room(s, rows, err);
+    pieces[0] = (lf_said){s->scores, (size_t)rows * sizeof *s->scores};
+    *n = 1;
+    return rc;
+}
+
+static lf_status run(void *context, const lf_example_batch *b, lf_err *err) {
+    scoring *s = context;
+    return b->targets ? lf_score_token_batch(s->scores, s->m, s->g, b, s->what_runs, err) : LF_OK;
+}
+
 static lf_status score(void *context, const lf_example_batch *b, const lf_label_score **scores, int64_t *n,
                        lf_err *err) {
     scoring *s = context;
@@ -98,9 +113,7 @@ static lf_status score(void *context, const lf_example_batch *b, const lf_label_
     *scores = NULL;
     *n = 0;
     if (!b->targets) return LF_OK;
-    if ((rc = make_room(s, b->in.B * b->in.T, err)) ||
-        (rc = lf_score_token_batch(s->scores, s->m, s->g, b, s->what_runs, err)) || (rc = look_at(s, b, err)))
-        return rc;
+    if ((rc = look_at(s, b, err))) return rc;
     *scores = s->scores;
     *n = b->in.B * b->in.T;
     return s->answers ? lf_answers_take(s->answers, &(lf_answered){.batch = b, .scores = s->scores}, err) : LF_OK;
@@ -114,13 +127,13 @@ lf_status lf_score_tokens(lf_score_sum *out, lf_model *m, lf_graph *g, lf_exampl
                           const lf_eval_opts *opts, const char *save, lf_err *err) {
     kept k = {0};
     scoring s = {.m = m, .g = g, .e = e, .what_runs = what_runs, .kept = save ? &k : NULL, .answers = opts->answers};
-    lf_status rc = lf_score_examples(out, e, &(lf_scorer){&s, score, say}, opts, err);
+    lf_status rc = lf_score_examples(out, e, &(lf_scorer){&s, room, run, score, say}, opts, err);
     if (!rc && !out->targets)
         rc = lf_fail(
             err, LF_EDATA,
             "%s: holds no token to predict; a text needs two tokens at least, and some more where they are hidden",
             e->path);
-    if (!rc && save) rc = write_kept(save, &k, err);
+    if (!rc && save && lf_world_is_first()) rc = write_kept(save, &k, err);
     lf_free(k.nll);
     lf_free(k.ids);
     lf_free(s.scores);

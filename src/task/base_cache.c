@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/obj.h"
+#include "base/world.h"
 #include "io/stored.h"
 #include "linalg/svd.h"
 
@@ -175,6 +176,50 @@ static void keep(const lf_task *t, lf_data_role role, const lf_base_score *score
         lf_warn("base_cache: %s; going on without it", why.message);
 }
 
+/* ---- with other ranks, of which the first knows the folder ---- */
+
+static size_t bytes_of(const lf_stored_part *p) { return (size_t)(p->rows * p->columns) * lf_dtype_size(p->dtype); }
+
+/* Whether rank 0 has found it, and what. `numbers` are those of the score. */
+static lf_status share_found(lf_task *t, lf_data_role role, double numbers[N_NUMBERS], lf_err *err) {
+    lf_stored_part parts[MOST_PARTS];
+    const int n = list_parts(parts, numbers, t->forgetting[role]);
+    lf_status rc = LF_OK;
+    for (int i = 0; i < n && !rc; i++) rc = lf_world_share(0, parts[i].data, bytes_of(&parts[i]), err);
+    return rc;
+}
+
+static lf_status say_whether_found(bool found, lf_err *err) {
+    const lf_status rc = lf_world_first_did(LF_OK, err);
+    return rc ? rc : lf_world_share(0, &found, sizeof found, err);
+}
+
+static lf_status measure(lf_task *t, lf_data_role role, lf_base_score *out, lf_err *err) {
+    const lf_status rc = say_whether_found(false, err);
+    return rc ? rc : lf_task_measure_base(t, role, out, err);
+}
+
+/* What the other ranks do meanwhile. */
+static lf_status follow(lf_task *t, lf_data_role role, lf_base_score *out, lf_err *err) {
+    bool found = false;
+    double numbers[N_NUMBERS];
+    lf_status rc = lf_world_first_did(LF_OK, err);
+    if (rc || (rc = lf_world_share(0, &found, sizeof found, err))) return rc;
+    if (!found) return lf_task_measure_base(t, role, out, err);
+    if ((rc = lf_task_base_room(t, role, err)) || (rc = share_found(t, role, numbers, err))) return rc;
+    from_numbers(out, numbers);
+    lf_forgetting_set_before(t->forgetting[role], out);
+    *out = *lf_forgetting_before(t->forgetting[role]);
+    return LF_OK;
+}
+
+static lf_status tell_found(lf_task *t, lf_data_role role, const lf_base_score *score, lf_err *err) {
+    double numbers[N_NUMBERS];
+    const lf_status rc = say_whether_found(true, err);
+    to_numbers(numbers, score);
+    return rc ? rc : share_found(t, role, numbers, err);
+}
+
 /* ---- with the folder ---- */
 
 /* Each score has a folder of its own, so that runs that need another one do not wait. */
@@ -186,11 +231,13 @@ static lf_status measure_locked(lf_task *t, lf_data_role role, lf_base_score *ou
     lf_status rc = path ? lf_mkdir_p(folder, &why) : lf_no_memory(&why, "base_cache");
     if (!rc) rc = lf_lock_take(&lock, folder, true, &why);
     if (rc == LF_EINTERRUPTED || rc == LF_ENOMEM) {
-        lf_fail(err, rc, "%s", why.message);
+        rc = lf_world_first_did(lf_fail(err, rc, "%s", why.message), err);
     } else if (rc) { /* a folder that cannot be used */
         lf_warn("base_cache: %s; going on without it", why.message);
-        rc = lf_task_measure_base(t, role, out, err);
-    } else if (!found(t, role, out, path, identity) && !(rc = lf_task_measure_base(t, role, out, err)))
+        rc = measure(t, role, out, err);
+    } else if (found(t, role, out, path, identity))
+        rc = tell_found(t, role, out, err);
+    else if (!(rc = measure(t, role, out, err)))
         keep(t, role, out, path, identity);
     lf_lock_drop(lock);
     lf_free(path);
@@ -200,6 +247,7 @@ static lf_status measure_locked(lf_task *t, lf_data_role role, lf_base_score *ou
 lf_status lf_measure_base(lf_task *t, lf_data_role role, lf_base_score *out, lf_err *err) {
     const char *where = lf_cfg_str(t->cfg, LF_base_cache);
     if (!where || !t->model->hash[0]) return lf_task_measure_base(t, role, out, err);
+    if (!lf_world_is_first()) return follow(t, role, out, err);
     char files[33], name[33];
     lf_err why = {0};
     lf_status rc = hash_files(files, t, role, &why);
@@ -209,12 +257,12 @@ lf_status lf_measure_base(lf_task *t, lf_data_role role, lf_base_score *out, lf_
         folder = lf_path_join(where, name);
     }
     if (!rc && !folder)
-        rc = lf_no_memory(err, "base_cache");
+        rc = lf_world_first_did(lf_no_memory(err, "base_cache"), err);
     else if (!rc)
         rc = measure_locked(t, role, out, folder, identity, err);
     else { /* not all that the score depends on is known */
         lf_warn("base_cache: %s; going on without it", why.message);
-        rc = lf_task_measure_base(t, role, out, err);
+        rc = measure(t, role, out, err);
     }
     lf_free(folder);
     lf_free(identity);

@@ -14,6 +14,7 @@ typedef struct lf_language {
     lf_text_examples examples[LF_DATA_ROLES];
     int64_t max_seq_length, batch_size; /* rows of a training batch */
     lf_example_batch batch;             /* the last one served */
+    bool served_all;                    /* of the training batches all, not a portion */
     lf_text_batch random;               /* its arrays are ours */
 } lf_language;
 

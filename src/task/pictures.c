@@ -116,7 +116,7 @@ static lf_status plan(lf_task *t, int64_t batch_size, int64_t *batches_per_epoch
 }
 
 static lf_status open_loader(lf_task *t, lf_loader **out, int64_t batch_size, int64_t epoch, int64_t batch,
-                             lf_err *err) {
+                             lf_portion portion, lf_err *err) {
     lf_pictures *w = t->data;
     const lf_eval_opts e = lf_task_eval_opts(t, "");
     lf_augmentation augmentation;
@@ -131,14 +131,15 @@ static lf_status open_loader(lf_task *t, lf_loader **out, int64_t batch_size, in
                               .skip_bad_images = e.skip_bad_images,
                               .first_epoch = epoch,
                               .first_batch = batch,
-                              .epochs = INT64_MAX};
+                              .epochs = INT64_MAX,
+                              .portion = portion};
     return lf_loader_new(out, w->data[LF_DATA_TRAIN], &o, err);
 }
 
-static lf_status start(lf_task *t, int64_t epoch, int64_t batch, lf_err *err) {
+static lf_status start(lf_task *t, int64_t epoch, int64_t batch, lf_portion portion, lf_err *err) {
     lf_loader_free(lf_pictures_of(t)->loader);
     lf_pictures_of(t)->loader = NULL;
-    return open_loader(t, &lf_pictures_of(t)->loader, lf_pictures_of(t)->batch_size, epoch, batch, err);
+    return open_loader(t, &lf_pictures_of(t)->loader, lf_pictures_of(t)->batch_size, epoch, batch, portion, err);
 }
 
 static lf_status next(lf_task *t, const lf_example_batch **out, lf_err *err) {
@@ -184,7 +185,7 @@ static lf_status random_batch(lf_task *t, int64_t batch, int64_t seq, const lf_e
 static lf_status preview(lf_task *t, int64_t n, const char *sheet, lf_obj *out, lf_err *err) {
     const lf_pictures *w = t->data;
     lf_loader *loader = NULL;
-    lf_status rc = n > 0 ? open_loader(t, &loader, 1, 0, 0, err) : LF_OK;
+    lf_status rc = n > 0 ? open_loader(t, &loader, 1, 0, 0, (lf_portion){0}, err) : LF_OK;
     if (!rc) rc = lf_preview_pictures(w->data[LF_DATA_TRAIN], loader, &w->processor, n, sheet, out, err);
     lf_loader_free(loader);
     return rc;

@@ -61,9 +61,10 @@ struct lf_source_type {
 
     /* ---- batches of the training data ---- */
     lf_status (*plan)(lf_task *t, int64_t batch_size, int64_t *batches_per_epoch, lf_err *err);
-    lf_status (*start)(lf_task *t, int64_t epoch, int64_t batch,
-                       lf_err *err); /* of the batches: from there, without end */
-    /* The next batch, valid until the next call. One of which nothing is left may be missing: count by `number`. */
+    /* Of the batches that `portion` says: from there, without end. */
+    lf_status (*start)(lf_task *t, int64_t epoch, int64_t batch, lf_portion portion, lf_err *err);
+    /* The next batch, valid until the next call. One of which nothing is left may be missing: count by `number`. Of a
+     * portion that is not all of them it may be there, without a row or a target. */
     lf_status (*next)(lf_task *t, const lf_example_batch **out, lf_err *err);
     int64_t (*skipped)(const lf_task *t); /* pictures that could not be read since `start` */
     double (*waited)(const lf_task *t);   /* seconds that `next` waited for batches since `start`, the first left out */

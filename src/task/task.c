@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/world.h"
 
 static const lf_task_type *const tasks[] = {
 #define LF_TASK(name) &lf_task_##name,
@@ -168,8 +169,9 @@ static lf_status check_known(const lf_task *t, lf_data_role role, const lf_base_
     if (lf_task_base_output(t) != LF_CLASSES || base->accuracy > 0 || base->count == 0) return LF_OK;
     const bool all_right = t->model->base_head.module && t->model->base_head.problem == LF_MULTI_LABEL; /* is much */
     if (base->count >= ENOUGH && !all_right)
-        return lf_fail(err, LF_EDATA, "key '%s': of %lld examples the untouched base gets none right: %s", key,
-                       (long long)base->count, what);
+        return lf_world_all_know(lf_fail(err, LF_EDATA,
+                                         "key '%s': of %lld examples the untouched base gets none right: %s", key,
+                                         (long long)base->count, what));
     lf_warn("key '%s': of %lld examples the untouched base gets none right: %s", key, (long long)base->count, what);
     return LF_OK;
 }

@@ -311,11 +311,13 @@ static lf_status plan(lf_task *t, int64_t batch_size, int64_t *batches_per_epoch
     return LF_OK;
 }
 
-static lf_status start(lf_task *t, int64_t epoch, int64_t batch, lf_err *err) {
-    return lf_text_loader_restart(lf_language_of(t)->loaders[LF_DATA_TRAIN], epoch, batch, err);
+static lf_status start(lf_task *t, int64_t epoch, int64_t batch, lf_portion portion, lf_err *err) {
+    lf_language_of(t)->served_all = lf_portion_is_all(portion);
+    return lf_text_loader_restart(lf_language_of(t)->loaders[LF_DATA_TRAIN], epoch, batch, portion, err);
 }
 
-/* Batches without a target are left out: there is nothing to learn from them. */
+/* Batches without a target are left out: there is nothing to learn from them. That there is none at all shows where all
+ * are served. */
 static lf_status next(lf_task *t, const lf_example_batch **out, lf_err *err) {
     lf_language *l = t->data;
     lf_text_loader *loader = l->loaders[LF_DATA_TRAIN];
@@ -324,7 +326,7 @@ static lf_status next(lf_task *t, const lf_example_batch **out, lf_err *err) {
         const lf_text_batch *b;
         const lf_status rc = lf_text_loader_next(loader, &b, err);
         if (rc || !b) return rc;
-        if (!b->n_targets) continue;
+        if (!b->n_targets && l->served_all) continue;
         l->batch = lf_batch_of_text(b);
         *out = &l->batch;
         return LF_OK;
@@ -481,7 +483,7 @@ static lf_status look(lf_task *t, lf_model *m, lf_data_role role, const lf_look_
     lf_text_loader *loader = NULL;
     lf_status rc =
         look->drawn ? drawn_loader(&loader, t, role, look->seed, err) : lf_language_loader(t, role, &loader, err);
-    if (!rc) rc = lf_text_loader_restart(loader, 0, 0, err);
+    if (!rc) rc = lf_text_loader_restart(loader, 0, 0, (lf_portion){0}, err);
     while (!rc && l.examples > 0 && l.tokens > 0) {
         const lf_text_batch *b;
         if ((rc = lf_text_loader_next(loader, &b, err)) || !b) break;

@@ -5,6 +5,8 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/obj.h"
+#include "base/world.h"
+#include "task/ranks.h"
 #include "task/source.h"
 #include "task/update_ratio.h"
 #include "tools/common.h"
@@ -19,7 +21,7 @@ static const char *const *class_names(const lf_task *t) {
 
 static lf_status write_confusion(const lf_task *t, lf_err *err) {
     const char *path = lf_cfg_str(t->cfg, LF_confusion_file);
-    if (!path) return LF_OK;
+    if (!path || !lf_world_is_first()) return LF_OK;
     const char *const *names = class_names(t);
     if (!names)
         return lf_cfg_fail(t->cfg, LF_confusion_file, err, "is of data with classes, of at most %d of them",
@@ -100,7 +102,8 @@ static lf_status new_task(judged *j, lf_err *err) {
     lf_task *t = j->t;
     lf_accuracy a;
     lf_status rc;
-    if ((rc = t->source->open_data(t, LF_DATA_EVAL, &from, err)) || (rc = answer_before(j, err))) return rc;
+    if ((rc = lf_world_agree(t->source->open_data(t, LF_DATA_EVAL, &from, err), err)) || (rc = answer_before(j, err)))
+        return rc;
     const double began = lf_now();
     t->confuses = true;
     if ((rc = t->type->evaluate(t, &a, t->model, LF_DATA_EVAL, lf_cfg_str(t->cfg, LF_save_logits), err))) return rc;
@@ -115,7 +118,8 @@ static lf_status base_task(judged *j, lf_err *err) {
     lf_task *t = j->t;
     lf_base_score before, after;
     lf_status rc;
-    if ((rc = lf_task_open_base(t, false, err)) || (rc = lf_task_measure_base(t, LF_DATA_BASE, &before, err)))
+    if ((rc = lf_world_agree(lf_task_open_base(t, false, err), err)) ||
+        (rc = lf_task_measure_base(t, LF_DATA_BASE, &before, err)))
         return rc;
     lf_answers_free(&j->answers);
     t->base_answers = &j->answers;
@@ -160,8 +164,9 @@ static lf_status judge(judged *j, bool data, bool base, FILE *out, lf_err *err) 
     lf_results *r = &j->r;
     lf_status rc;
     t->interruptible = true;
-    if ((rc = choose_other(j, err)) ||
-        (rc = lf_saved_answers_open(&j->saved, t, lf_cfg_str(t->cfg, LF_save_predictions), err)) ||
+    if ((rc = lf_world_agree(choose_other(j, err), err)) ||
+        (rc = lf_saved_answers_open(&j->saved, t, lf_world_is_first() ? lf_cfg_str(t->cfg, LF_save_predictions) : NULL,
+                                    err)) ||
         (data && (rc = new_task(j, err))) || (base && (rc = base_task(j, err))) ||
         (rc = lf_saved_answers_commit(&j->saved, err)) ||
         (rc = lf_update_ratio_measure(&r->update_ratio, t, j->o->model, base ? LF_DATA_BASE : LF_DATA_EVAL, err)))
@@ -184,8 +189,9 @@ lf_status lf_eval(const lf_config *cfg, FILE *out, lf_err *err) {
     judged j = {.o = &o};
     lf_results_clear(&j.r, NULL);
     lf_status rc;
-    if (!(rc = lf_opened_open(&o, cfg, LF_LOAD_FROZEN, err)) && !(rc = lf_task_open(&j.t, cfg, o.model, o.g, err)))
-        rc = judge(&j, data, base, out, err);
+    if (!(rc = lf_opened_open(&o, cfg, LF_LOAD_FROZEN, err))) rc = lf_task_open(&j.t, cfg, o.model, o.g, err);
+    rc = lf_world_agree(rc, err);
+    if (!rc && !(rc = lf_task_check_ranks(j.t, o.threads, err))) rc = judge(&j, data, base, out, err);
     lf_saved_answers_close(&j.saved);
     lf_answers_free(&j.answers);
     lf_task_close(j.t);

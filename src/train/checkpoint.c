@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/world.h"
 #include "train/checkpoint_internal.h"
 #include "train/run.h"
 
@@ -170,12 +171,15 @@ static lf_status read_counters(counters *c, const cJSON *saved, const char *path
 
 /* ---- what the run is ---- */
 
+static const char REDUCTION[] = "reduction"; /* how the micro-batches of a step are summed */
+
 /* What has to be the same beside the keys. The kernels are the machine's: with others, the last digits are. */
 static cJSON *facts_of(const lf_run *run) {
     cJSON *o = cJSON_CreateObject();
     if (cJSON_AddNumberToObject(o, "train_examples", (double)run->task->source->count(run->task, LF_DATA_TRAIN)) &&
         cJSON_AddStringToObject(o, "precision", run->k->precision) &&
-        cJSON_AddStringToObject(o, "kernels", run->k->name))
+        cJSON_AddStringToObject(o, "kernels", run->k->name) &&
+        (run->accumulation == 1 || cJSON_AddStringToObject(o, REDUCTION, "tree")))
         return o;
     cJSON_Delete(o);
     return NULL;
@@ -266,9 +270,7 @@ lf_status lf_checkpoint_check_base(const lf_run *run, lf_err *err) {
                    (long long)run->progress.step, why.message);
 }
 
-lf_status lf_checkpoint_save(lf_run *run, lf_err *err) {
-    const lf_status changed = lf_checkpoint_check_base(run, err);
-    if (changed) return changed;
+static lf_status write_checkpoint(lf_run *run, lf_err *err) {
     char *path = lf_format("%s/checkpoint-%lld", run->dir, (long long)run->progress.step);
     char *aside = path ? lf_format("%s.tmp", path) : NULL;
     lf_status rc = aside ? LF_OK : lf_no_memory(err, "%s", run->dir);
@@ -281,6 +283,30 @@ lf_status lf_checkpoint_save(lf_run *run, lf_err *err) {
     lf_free(aside);
     lf_free(path);
     return rc;
+}
+
+lf_status lf_checkpoint_save(lf_run *run, lf_err *err) {
+    const lf_status changed = lf_world_agree(lf_checkpoint_check_base(run, err), err);
+    return changed ? changed : lf_world_first_did(lf_world_is_first() ? write_checkpoint(run, err) : LF_OK, err);
+}
+
+/* ---- sharing ---- */
+
+static lf_status share_entry(void *nothing, const entry *e, lf_err *err) {
+    (void)nothing;
+    return lf_world_share(0, e->data, (size_t)e->n * sizeof *e->data, err);
+}
+
+lf_status lf_checkpoint_share(lf_run *run, lf_err *err) {
+    counters c = counters_of(run);
+    lf_status rc;
+    if (lf_world_size() == 1) return LF_OK;
+    if ((rc = lf_world_share(0, &c, sizeof c, err)) || (rc = each_tensor(run, share_entry, NULL, err))) return rc;
+    run->progress = c.at;
+    run->optimizer.steps = c.optimizer_steps;
+    run->planned_steps = c.planned_steps;
+    lf_schedule_stretch(&run->schedule, run->cfg, c.planned_steps);
+    return LF_OK;
 }
 
 /* ---- reading ---- */
@@ -415,7 +441,7 @@ static lf_status read_entry(void *file, const entry *e, lf_err *err) {
 }
 
 static lf_status other_fact(const lf_run *run, const cJSON *old, const cJSON *now, const char *path, lf_err *err) {
-    const bool machine = strcmp(now->string, "kernels") == 0;
+    const bool machine = strcmp(now->string, "kernels") == 0, older = strcmp(now->string, REDUCTION) == 0 && !old;
     char *a = old ? lf_json_print_line(old) : NULL, *b = lf_json_print_line(now);
     lf_status rc = LF_OK;
     if (machine && lf_cfg_bool(run->cfg, LF_force_resume))
@@ -424,7 +450,10 @@ static lf_status other_fact(const lf_run *run, const cJSON *old, const cJSON *no
     else
         rc = lf_fail(err, LF_EUSAGE, "%s: cannot resume: '%s' was %s and is %s; %s", path, now->string,
                      a ? a : "not recorded", b ? b : "?",
-                     machine ? "set force_resume to go on all the same" : "begin again with another output_dir");
+                     older ? "an earlier version added gradient_accumulation_steps one behind the other, so it would "
+                             "become another run; begin again with another output_dir"
+                     : machine ? "set force_resume to go on all the same"
+                               : "begin again with another output_dir");
     lf_free(a);
     lf_free(b);
     return rc;
@@ -535,8 +564,10 @@ static lf_status with_state(lf_run *run, const char *dir, lf_status (*each)(lf_r
 }
 
 lf_status lf_checkpoint_restore_weights(lf_run *run, const char *dir, lf_err *err) {
-    const lf_status rc = check_checkpoint(dir, err);
-    return rc ? rc : with_state(run, dir, each_weight, err);
+    lf_status rc = lf_world_is_first() ? check_checkpoint(dir, err) : LF_OK;
+    if (!rc && lf_world_is_first()) rc = with_state(run, dir, each_weight, err);
+    rc = lf_world_first_did(rc, err);
+    return rc || lf_world_size() == 1 ? rc : each_weight(run, share_entry, NULL, err);
 }
 
 lf_status lf_checkpoint_restore(lf_run *run, const char *dir, lf_err *err) {

@@ -1,5 +1,7 @@
 /* The end of a run: what was trained is written, read back, and the final figures are those of what was written. */
+#define _XOPEN_SOURCE 700 /* mkdtemp */
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
@@ -8,6 +10,7 @@
 #include "base/machine.h"
 #include "base/mem.h"
 #include "base/obj.h"
+#include "base/world.h"
 #include "eval/adapted.h"
 #include "task/update_ratio.h"
 #include "train/run.h"
@@ -52,7 +55,7 @@ static lf_status measure_update(lf_run *run, lf_model *m, lf_err *err) {
 static lf_status keep_confusion(const lf_run *run, lf_err *err) {
     const lf_confusion *c = &run->task->confusion;
     const char *const *names = run->model->head.labels;
-    if (!c->n || c->n != run->model->head.n_labels) return LF_OK;
+    if (!c->n || c->n != run->model->head.n_labels || !lf_world_is_first()) return LF_OK;
     char *path = lf_path_join(run->dir, "confusion.csv");
     lf_status rc = path ? lf_confusion_write(c, names, path, err) : lf_no_memory(err, "%s", run->dir);
     lf_free(path);
@@ -112,6 +115,7 @@ static cJSON *made_json(const lf_run *run) {
 }
 
 static lf_status write_results(lf_run *run, lf_err *err) {
+    if (!lf_world_is_first()) return LF_OK;
     run->results.peak_rss_mb = (double)lf_peak_rss_bytes() / (1024.0 * 1024.0);
     lf_obj o = lf_obj_of(lf_run_results(run));
     lf_obj_put(&o, "made", made_json(run));
@@ -131,33 +135,61 @@ static lf_status restore_best(lf_run *run, lf_err *err) {
     return rc;
 }
 
-lf_status lf_run_finish(lf_run *run, lf_err *err) {
+/* Where it is written. Other ranks may not see rank 0's folder: they write what is the same into one of their own,
+ * which is removed when it has been read. */
+static lf_status choose_place(char **folder, const lf_run *run, lf_err *err) {
+    const char *where = getenv("TMPDIR");
+    if (lf_world_is_first())
+        *folder = lf_strdup(run->dir);
+    else
+        *folder = lf_format("%s/lora-ft-rank-XXXXXX", where && *where ? where : "/tmp");
+    if (!*folder) return lf_no_memory(err, "%s", run->dir);
+    if (lf_world_is_first() || mkdtemp(*folder)) return LF_OK;
+    return lf_fail_errno(err, "make", *folder);
+}
+
+static lf_status write_and_read(lf_run *run, lf_adapted *b, lf_kept_base *kept, const char *path, lf_err *err) {
     const bool full = run->method == LF_METHOD_FULL;
     const bool quantised = lf_nn_is_quantised(&run->model->nn);
-    lf_adapted b = {0}; /* what was written, read back */
     lf_model_opts opts = lf_model_opts_of(run->cfg, run->k, LF_LOAD_FROZEN);
     opts.cache = run->model->opts.cache;
     opts.lets_go = quantised; /* which was done to save memory, until the end */
-    lf_kept_base kept = {0};
-    char *path = lf_path_join(run->dir, full ? "model" : "adapter");
-    lf_run_say_best(run);
-    lf_status rc = path ? lf_checkpoint_check_base(run, err) : lf_no_memory(err, "%s", run->dir);
-    if (!rc) rc = restore_best(run, err);
-    if (!rc) rc = full ? write_model(run, path, err) : write_adapter(run, path, err);
-    if (!rc && quantised) rc = lf_run_leave_quantised(run, &kept, err);
-    if (!rc) rc = lf_adapted_open(&b, full ? path : run->model->path, full ? NULL : path, &opts, err);
-    if (!rc && quantised) rc = lf_run_measure_untouched(run, &kept, b.model, err);
-    lf_kept_base_free(&kept);
+    lf_status rc = full ? write_model(run, path, err) : write_adapter(run, path, err);
+    if (!rc && quantised) rc = lf_run_leave_quantised(run, kept, err);
+    return rc ? rc : lf_adapted_open(b, full ? path : run->model->path, full ? NULL : path, &opts, err);
+}
+
+static void note_results(lf_run *run) {
+    const lf_model *m = run->model;
     run->results.steps = run->progress.step;
     run->results.train_seconds = run->progress.train_seconds;
     run->results.eval_accuracy_before = run->progress.eval_accuracy_before;
     run->results.eval_perplexity_before = exp(run->progress.eval_loss_before);
-    const lf_model *m = run->model;
     run->results.eval_chance = run->task->type->chance(m, false);
     if (run->has_base) run->results.base_chance = run->task->type->chance(m, true);
+}
+
+lf_status lf_run_finish(lf_run *run, lf_err *err) {
+    const char *what = run->method == LF_METHOD_FULL ? "model" : "adapter";
+    const bool quantised = lf_nn_is_quantised(&run->model->nn);
+    lf_adapted b = {0}; /* what was written, read back */
+    lf_kept_base kept = {0};
+    char *folder = NULL, *path = NULL;
+    lf_run_say_best(run);
+    lf_status rc = lf_world_agree(lf_checkpoint_check_base(run, err), err);
+    if (rc || (rc = restore_best(run, err))) return rc;
+    if (!(rc = choose_place(&folder, run, err)) && !(path = lf_path_join(folder, what)))
+        rc = lf_no_memory(err, "%s", run->dir);
+    if (!rc) rc = write_and_read(run, &b, &kept, path, err);
+    rc = lf_world_agree(rc, err);
+    if (!rc && quantised) rc = lf_run_measure_untouched(run, &kept, b.model, err);
+    lf_kept_base_free(&kept);
+    note_results(run);
     if (!rc && !(rc = measure(run, b.model, err))) rc = write_results(run, err);
     lf_adapted_close(&b);
-    if (!rc) lf_info("the %s is %s", full ? "model" : "adapter", path);
+    if (!rc) lf_info("the %s is %s", what, path);
+    if (folder && !lf_world_is_first()) lf_remove_tree(folder, NULL);
     lf_free(path);
+    lf_free(folder);
     return rc;
 }

@@ -1,19 +1,21 @@
-/* The training loop. A step is `accumulation` micro-batches whose losses are summed; the sum is divided by the number
- * of targets of the whole window when the optimiser uses it, so accumulation equals the big batch, the last window
- * included. */
+/* The training loop. A step is `accumulation` micro-batches whose losses are summed (tree.h); the sum is divided by the
+ * number of targets of the whole window when the optimiser uses it, so accumulation equals the big batch, the last
+ * window included. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"
-#include "train/run.h"
+#include "base/world.h"
+#include "train/together.h"
 
 typedef struct loop {
     lf_run *run;
-    const lf_example_batch *early; /* served already, but of a later window; else NULL */
+    const lf_example_batch *early; /* served already, but of a later place; else NULL */
     double grad_norm, started, seconds_before, eval_seconds;
-    int64_t items, skipped_before;
-    bool data_failed; /* reading them, and nothing else, ended the run */
+    int64_t items, skipped_before, skipped;
+    lf_step_word word; /* of the step that is done; failed data, and nothing else, may have ended the run */
+    lf_rank_times times;
 } loop;
 
 static lf_status diverged(const lf_run *run, const char *tensor, double value, lf_err *err) {
@@ -46,6 +48,7 @@ static lf_status micro_batch(loop *l, const lf_example_batch *b, int64_t micro, 
     lf_run *run = l->run;
     lf_graph *g = run->g;
     lf_loss_counts counts = {0};
+    lf_optimizer_clear_gradients(&run->optimizer);
     lf_graph_begin(g, true, true, (uint64_t)(run->progress.step * run->accumulation + micro));
     lf_tensor *loss = run->task->type->loss(run->task, b, &counts);
     lf_status rc = lf_graph_status(g, err);
@@ -53,10 +56,8 @@ static lf_status micro_batch(loop *l, const lf_example_batch *b, int64_t micro, 
     float value;
     run->k->to_f32(&value, loss->data, 1);
     if (!isfinite(value)) return name_the_culprit(run, (double)value, err);
-    w->loss += (double)value;
-    w->targets += counts.targets;
-    w->correct += counts.correct;
-    l->items += b->items;
+    *w = (lf_window){(double)value, counts.targets, counts.correct};
+    l->word.items += b->items;
     return lf_graph_backward(g, loss, 1, err);
 }
 
@@ -64,46 +65,67 @@ static lf_status optimiser_step(loop *l, const lf_window *w, lf_err *err) {
     lf_run *run = l->run;
     const double mean = 1 / (double)w->targets, max_norm = lf_cfg_f64(run->cfg, LF_max_grad_norm);
     l->grad_norm = lf_optimizer_gradient_norm(&run->optimizer, mean);
-    if (!isfinite(l->grad_norm)) return name_the_culprit(run, l->grad_norm, err);
+    if (!isfinite(l->grad_norm)) return lf_world_all_know(name_the_culprit(run, l->grad_norm, err));
     const double clip = max_norm > 0 && l->grad_norm > max_norm ? max_norm / (l->grad_norm + 1e-6) : 1; /* as torch */
     lf_optimizer_step(&run->optimizer, lf_schedule_factor(&run->schedule, run->progress.step), mean * clip);
     return LF_OK;
 }
 
-/* The micro-batches of the step's window, which never crosses the end of an epoch. The step alone says which batches
- * they are: one of bad pictures only is not served, and must not shift those that follow. */
-static lf_status run_window(loop *l, lf_window *w, lf_err *err) {
+/* Where the step's window stands in the data. */
+typedef struct place {
+    int64_t epoch, first, n; /* its batches are first .. first + n - 1 of the epoch */
+} place;
+
+/* A window never crosses the end of an epoch. */
+static place window_of(const lf_run *run) {
+    const int64_t first = run->progress.step % run->steps_per_epoch * run->accumulation,
+                  left = run->batches_per_epoch - first;
+    return (place){run->progress.step / run->steps_per_epoch, first,
+                   left < run->accumulation ? left : run->accumulation};
+}
+
+/* The step alone says which batch this is: one of bad pictures only is not served, and must not shift those that
+ * follow. */
+static lf_status leaf(void *context, int64_t micro, lf_window *w, bool *there, lf_err *err) {
+    loop *l = context;
     lf_run *run = l->run;
-    const int64_t epoch = run->progress.step / run->steps_per_epoch,
-                  first = run->progress.step % run->steps_per_epoch * run->accumulation;
-    int64_t last = run->batches_per_epoch - 1;
-    if (last > first + run->accumulation - 1) last = first + run->accumulation - 1;
-    for (int64_t number = first; number <= last; number++) {
-        lf_status rc;
-        if (!l->early && (rc = run->task->source->next(run->task, &l->early, err))) {
-            l->data_failed = true;
-            return rc;
-        }
-        const lf_example_batch *b = l->early;
-        if (b->epoch != epoch || b->number > last) return LF_OK;
-        number = b->number;
-        l->early = NULL;
-        if ((rc = micro_batch(l, b, number - first, w, err))) return rc;
+    const place at = window_of(run);
+    lf_status rc;
+    if (!l->early && (rc = run->task->source->next(run->task, &l->early, err))) {
+        l->word.data_failed = true;
+        return rc;
     }
-    return LF_OK;
+    const lf_example_batch *b = l->early;
+    const double began = lf_now();
+    if (b->epoch != at.epoch || b->number != at.first + micro) return LF_OK;
+    l->early = NULL;
+    *there = b->in.B && b->targets;
+    if (!*there) return LF_OK;
+    rc = micro_batch(l, b, micro, w, err);
+    l->word.seconds += lf_now() - began;
+    l->word.leaves++;
+    return rc;
 }
 
 /* One step of the optimiser, or none after a window without a target (bad pictures only): there is nothing to learn. */
 static lf_status train_step(loop *l, lf_err *err) {
     lf_run *run = l->run;
-    lf_window w = {0}, *sum = &run->progress.since_log;
-    lf_optimizer_clear_gradients(&run->optimizer);
-    lf_status rc = run_window(l, &w, err);
+    lf_window *sum = &run->progress.since_log;
+    lf_tree_result found;
+    l->word = (lf_step_word){0};
+    lf_status rc = lf_tree_sum(&run->tree, window_of(run).n, leaf, l, &found, err);
     if (rc) return rc;
-    sum->loss += w.loss;
-    sum->targets += w.targets;
-    sum->correct += w.correct;
-    if (w.targets) rc = optimiser_step(l, &w, err);
+    l->word.w = found.w;
+    l->word.failure = found.failure;
+    l->word.skipped = run->task->source->skipped(run->task);
+    rc = lf_together_step(&l->word, &l->times, err);
+    l->skipped = l->word.skipped;
+    if (rc) return rc;
+    l->items += l->word.items;
+    sum->loss += l->word.w.loss;
+    sum->targets += l->word.w.targets;
+    sum->correct += l->word.w.correct;
+    if (l->word.w.targets && !(rc = lf_tree_spread(&run->tree, err))) rc = optimiser_step(l, &l->word.w, err);
     if (!rc) run->progress.step++;
     return rc;
 }
@@ -129,6 +151,7 @@ static lf_status log_step(loop *l, lf_err *err) {
                   run->optimizer.learning_rate * lf_schedule_factor(&run->schedule, run->progress.step - 1));
     lf_obj_number(&row, "grad_norm", l->grad_norm);
     run->progress.since_log = (lf_window){0};
+    lf_rank_times_say(&l->times);
     return lf_metrics_write(&run->metrics, lf_obj_take(&row), err);
 }
 
@@ -186,7 +209,7 @@ static int64_t eval_every(const lf_run *run) {
 
 static lf_status save(loop *l, lf_err *err) {
     l->run->progress.train_seconds = seconds(l);
-    l->run->progress.skipped_images = l->skipped_before + l->run->task->source->skipped(l->run->task);
+    l->run->progress.skipped_images = l->skipped_before + l->skipped;
     return lf_checkpoint_save(l->run, err);
 }
 
@@ -198,7 +221,8 @@ static lf_status end_at_data(loop *l, lf_status rc, lf_err *err) {
     const bool can_skip = rc == LF_EDATA && source->check && !lf_cfg_bool(run->cfg, LF_skip_bad_images);
     lf_err kept = {0}, ended = {0};
     if (!err || run->progress.step == 0 || rc == LF_EINTERRUPTED || rc == LF_ENOMEM) return rc;
-    if ((can_skip && lf_run_hash_data_again(run, &kept)) || save(l, &kept)) {
+    const lf_status again = can_skip && lf_world_is_first() ? lf_run_hash_data_again(run, &kept) : LF_OK;
+    if (lf_world_first_did(again, &kept) || save(l, &kept)) {
         lf_warn("no checkpoint of step %lld: %s", (long long)run->progress.step, kept.message);
         return rc;
     }
@@ -236,15 +260,17 @@ static lf_status after_step(loop *l, bool *stop, lf_err *err) {
     if (!rc && *stop && !last)
         lf_info("step %lld: stopped early, %lld evaluations without a better metric", (long long)step,
                 (long long)run->progress.evals_without_gain);
-    const bool interrupted = lf_interrupted() && !*stop, requested = lf_checkpoint_taken();
+    bool signals[] = {lf_interrupted(), lf_checkpoint_taken()}; /* at any rank */
+    if (!rc) rc = lf_world_any(signals, 2, err);
+    const bool interrupted = signals[0] && !*stop, requested = signals[1];
     if (!rc && (interrupted || requested || save_is_due(run, *stop))) rc = save(l, err);
     if (!rc && requested)
         lf_info("step %lld: %s/checkpoint-%lld is written, as requested", (long long)step, run->dir, (long long)step);
     if (!rc && interrupted)
-        rc = lf_fail(
+        rc = lf_world_all_know(lf_fail(
             err, LF_EINTERRUPTED,
             "interrupted after step %lld; %s/checkpoint-%lld is written, go on with --resume_from_checkpoint true",
-            (long long)step, run->dir, (long long)step);
+            (long long)step, run->dir, (long long)step));
     return rc;
 }
 
@@ -254,8 +280,11 @@ lf_status lf_run_loop(lf_run *run, lf_err *err) {
               .seconds_before = run->progress.train_seconds,
               .skipped_before = run->progress.skipped_images};
     const lf_source_type *source = run->task->source;
-    lf_status rc = source->start(run->task, run->progress.step / run->steps_per_epoch,
-                                 run->progress.step % run->steps_per_epoch * run->accumulation, err);
+    lf_status rc = lf_rank_times_new(&l.times, err);
+    if (!rc)
+        rc = source->start(run->task, run->progress.step / run->steps_per_epoch,
+                           run->progress.step % run->steps_per_epoch * run->accumulation, lf_tree_portion(&run->tree),
+                           err);
     if (!rc && run->progress.step == 0 && (run->has_eval || run->has_base)) rc = evaluate(&l, err);
     run->task->interruptible = false;
     lf_progress bar;
@@ -264,7 +293,7 @@ lf_status lf_run_loop(lf_run *run, lf_err *err) {
     bool stop = run->progress.step >= run->total_steps || out_of_patience(run);
     while (!rc && !stop) {
         if ((rc = train_step(&l, err))) {
-            if (l.data_failed) rc = end_at_data(&l, rc, err);
+            if (l.word.data_failed) rc = lf_world_all_know(end_at_data(&l, rc, err));
             break;
         }
         char detail[128];
@@ -283,7 +312,8 @@ lf_status lf_run_loop(lf_run *run, lf_err *err) {
         snprintf(summary, sizeof summary, "%lld steps, %.1f s, %.1f %s/s", (long long)run->progress.step, busy,
                  (double)l.items / busy, source->unit);
     lf_progress_end(&bar, summary);
-    run->progress.skipped_images = l.skipped_before + source->skipped(run->task);
+    lf_rank_times_free(&l.times);
+    run->progress.skipped_images = l.skipped_before + l.skipped;
     if (run->progress.skipped_images)
         lf_warn("%lld pictures could not be read and were left out", (long long)run->progress.skipped_images);
     run->progress.train_seconds = seconds(&l);

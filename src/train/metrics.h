@@ -13,7 +13,7 @@ typedef struct lf_metrics {
 
 /* keep_until: lines with "step" above it are cut off (-1: start an empty file). */
 lf_status lf_metrics_open(lf_metrics *m, const char *dir, int64_t keep_until, lf_err *err);
-/* Takes `row` over, also on failure. */
+/* Takes `row` over, also on failure. Into a file that was not opened (of a rank that does not write) goes nothing. */
 lf_status lf_metrics_write(lf_metrics *m, cJSON *row, lf_err *err);
 void lf_metrics_close(lf_metrics *m);
 

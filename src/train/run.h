@@ -8,14 +8,9 @@
 #include "train/metrics.h"
 #include "train/optimizer.h"
 #include "train/schedule.h"
+#include "train/tree.h"
 
 typedef enum lf_method { LF_METHOD_LORA, LF_METHOD_HEAD, LF_METHOD_FULL } lf_method;
-
-/* Sums over micro-batches: of one step's, or of those since the last line of metrics.jsonl. */
-typedef struct lf_window {
-    double loss;
-    int64_t targets, correct;
-} lf_window;
 
 /* What a checkpoint restores beside the tensors. */
 typedef struct lf_progress_state {
@@ -50,6 +45,7 @@ typedef struct lf_run {
     lf_trainable *trainables;
     int64_t n_trainables;
     lf_optimizer optimizer;
+    lf_tree tree; /* of a step's micro-batches */
     lf_schedule schedule;
     lf_metrics metrics;
     int64_t batches_per_epoch, steps_per_epoch, total_steps, batch_size, accumulation;
@@ -68,18 +64,20 @@ lf_status lf_run_open_data(lf_run *run, const lf_config *cfg, lf_err *err);
 lf_status lf_run_open_to_look(lf_run *run, const lf_config *cfg, lf_err *err);
 void lf_run_close(lf_run *run);
 
-/* checkpoint.c: output_dir/checkpoint-<step>, written aside and renamed. */
+/* checkpoint.c: output_dir/checkpoint-<step>, written aside and renamed; by rank 0, which alone reads it again. */
 lf_status lf_checkpoint_save(lf_run *run, lf_err *err);
 /* LF_EDATA if the files of the base have changed since they were opened: what was learned since the last checkpoint may
  * have followed them. Asked by every save, and before the end's export. */
 lf_status lf_checkpoint_check_base(const lf_run *run, lf_err *err);
+/* Where rank 0 is, others are then: the tensors and counters of a checkpoint, restored or not. */
+lf_status lf_checkpoint_share(lf_run *run, lf_err *err);
 /* Finds what resume_from_checkpoint means; *path NULL: nothing there, start at the beginning. Freed by lf_free. */
 lf_status lf_checkpoint_find(char **path, const lf_run *run, lf_err *err);
 lf_status lf_checkpoint_restore(lf_run *run, const char *path, lf_err *err);
 /* Gives the checkpoints in output_dir that are later than the restored one another name: the run goes another way from
  * here, and the next resume must not find the abandoned one. */
 lf_status lf_checkpoint_set_later_aside(const lf_run *run, lf_err *err);
-/* Only the trained tensors (load_best_model_at_end). */
+/* Only the trained tensors (load_best_model_at_end), on all ranks. */
 lf_status lf_checkpoint_restore_weights(lf_run *run, const char *path, lf_err *err);
 
 /* loop.c: from run->progress.step to the end; LF_EINTERRUPTED after writing a checkpoint. */

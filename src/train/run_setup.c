@@ -13,10 +13,11 @@
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/world.h"
 #include "eval/adapted.h"
 #include "task/base_cache.h"
 #include "train/checkpoint_internal.h"
-#include "train/run.h"
+#include "train/together.h"
 
 static const char *const methods[] = {[LF_METHOD_LORA] = "lora", [LF_METHOD_HEAD] = "head", [LF_METHOD_FULL] = "full"};
 
@@ -370,7 +371,7 @@ lf_status lf_run_open_to_look(lf_run *run, const lf_config *cfg, lf_err *err) {
 lf_status lf_run_open_data(lf_run *run, const lf_config *cfg, lf_err *err) {
     lf_status rc;
     begin(run, cfg);
-    if ((rc = check_output_dir(run, err)) || (rc = check_quantised(run, err)) ||
+    if ((lf_world_is_first() && (rc = check_output_dir(run, err))) || (rc = check_quantised(run, err)) ||
         (rc = lf_kernels_select(&run->k, lf_cfg_str(cfg, LF_precision), err)) || (rc = open_model(run, err)) ||
         (rc = open_from(run, err)) || (rc = open_task(run, err)) || (rc = check_modules_to_save(run, err)) ||
         (rc = check_added_tokens(run, err)))
@@ -387,7 +388,8 @@ lf_status lf_run_measure_base(lf_run *run, lf_err *err) {
     return rc;
 }
 
-lf_status lf_run_open(lf_run *run, const lf_config *cfg, lf_err *err) {
+/* What needs no other rank. */
+static lf_status open_alone(lf_run *run, const lf_config *cfg, lf_err *err) {
     lf_status rc;
     if ((rc = lf_run_open_data(run, cfg, err)) || (rc = lf_run_check_choice(run, err)) || (rc = plan_steps(run, err)))
         return rc;
@@ -396,26 +398,44 @@ lf_status lf_run_open(lf_run *run, const lf_config *cfg, lf_err *err) {
     run->model->gradient_checkpointing = lf_cfg_bool(cfg, LF_gradient_checkpointing);
     say_data(run);
     lf_run_warn_of_same_data(run);
-    const bool dry = lf_cfg_bool(cfg, LF_dry_run);
-    if ((rc = check_examples(run, err))) return rc;
-    if (!dry && (rc = lf_run_measure_base(run, err))) return rc;
-    if ((rc = lf_task_prepare(run->task, err)) || (rc = attach_adapter(run, err)) ||
+    return check_examples(run, err);
+}
+
+static lf_status make_trained(lf_run *run, lf_err *err) {
+    lf_status rc;
+    if ((rc = attach_adapter(run, err)) ||
         (rc = lf_nn_trainables(&run->model->nn, &run->trainables, &run->n_trainables, err)) ||
-        (rc = lf_optimizer_init(&run->optimizer, run->k, run->trainables, run->n_trainables, cfg, err)))
+        (rc = lf_optimizer_init(&run->optimizer, run->k, run->trainables, run->n_trainables, run->cfg, err)) ||
+        (rc = lf_tree_new(&run->tree, run->k, run->trainables, run->n_trainables, run->accumulation, err)))
         return rc;
     run->results.trainable_parameters = run->optimizer.numbers;
     run->results.threads = run->threads;
-    if (dry) return LF_OK;
+    return LF_OK;
+}
+
+/* Rank 0's. */
+static lf_status make_folder(lf_run *run, lf_err *err) {
+    lf_status rc;
+    if (!lf_world_is_first() || lf_cfg_bool(run->cfg, LF_dry_run)) return LF_OK;
     if ((rc = lf_mkdir_p(run->dir, err)) || (rc = take_folder(run, err)) || resumes(run) ||
-        !lf_cfg_bool(cfg, LF_overwrite_output_dir))
+        !lf_cfg_bool(run->cfg, LF_overwrite_output_dir))
         return rc;
     return clear_output_dir(run, err);
+}
+
+lf_status lf_run_open(lf_run *run, const lf_config *cfg, lf_err *err) {
+    lf_status rc = lf_world_agree(open_alone(run, cfg, err), err);
+    if (rc || (rc = lf_together_check(run, err))) return rc;
+    if (!lf_cfg_bool(cfg, LF_dry_run) && (rc = lf_run_measure_base(run, err))) return rc;
+    if ((rc = lf_world_agree(lf_task_prepare(run->task, err), err)) || (rc = make_trained(run, err))) return rc;
+    return lf_world_agree(make_folder(run, err), err);
 }
 
 void lf_run_close(lf_run *run) {
     lf_lock_drop(run->lock);
     lf_metrics_close(&run->metrics);
     cJSON_Delete(run->segments);
+    lf_tree_free(&run->tree);
     lf_optimizer_free(&run->optimizer);
     lf_task_close(run->task);
     lf_adapter_free(run->adapter);

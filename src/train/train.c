@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/obj.h"
 #include "base/string.h"
+#include "base/world.h"
 #include "train/checkpoint_internal.h"
 #include "train/run.h"
 
@@ -124,7 +125,7 @@ static lf_status is_lengthened(bool *is, const lf_run *run, lf_err *err) {
 
 /* How a run ended that has no results, for whoever looks at many runs. That it cannot be written changes nothing. */
 static void record_failure(const lf_run *run, lf_status status, const lf_err *err) {
-    if (status == LF_EINTERRUPTED) return;
+    if (status == LF_EINTERRUPTED || !lf_world_is_first()) return;
     lf_obj o = lf_obj_new();
     lf_obj_number(&o, "exit_code", lf_status_exit_code(status));
     lf_obj_string(&o, "state", status == LF_EDIVERGED ? "diverged" : "failed");
@@ -154,7 +155,6 @@ static lf_status start_or_resume(lf_run *run, lf_err *err) {
     lf_status rc = lf_checkpoint_find(&checkpoint, run, err);
     if (rc) return rc;
     const cJSON *asked = lf_cfg_json(run->cfg, LF_resume_from_checkpoint);
-    if (!(run->segments = cJSON_CreateArray())) rc = lf_no_memory(err, "a run");
     if (!rc && checkpoint && !(rc = lf_checkpoint_restore(run, checkpoint, err)))
         lf_info("resumed from %s, step %lld of %lld", checkpoint, (long long)run->progress.step,
                 (long long)run->total_steps);
@@ -177,21 +177,31 @@ static lf_status keep_checks(const lf_run *run, lf_err *err) {
     return source->keep_checks ? source->keep_checks(run->task, run->dir, err) : LF_OK;
 }
 
-/* From the first step, or from where a checkpoint ends, to what is written at the end. */
+/* What is to be found and left in the run's folder before its first step. */
+static lf_status prepare_folder(lf_run *run, bool *lengthened, lf_err *err) {
+    lf_status rc = is_lengthened(lengthened, run, err);
+    if (rc || (rc = start_or_resume(run, err)) || (rc = keep_checks(run, err)) || *lengthened) return rc;
+    return (rc = remove_ends(run, err)) ? rc : write_config(run, err);
+}
+
+/* From the first step, or from where a checkpoint ends, to what is written at the end. Rank 0 knows the folder. */
 static lf_status train(lf_run *run, lf_err *err) {
-    bool lengthened;
-    lf_status rc = is_lengthened(&lengthened, run, err);
-    if (rc || (rc = start_or_resume(run, err)) || (rc = keep_checks(run, err))) return rc;
-    if (lengthened) return (rc = loop_and_finish(run, err)) ? rc : write_config(run, err);
-    if ((rc = remove_ends(run, err)) || (rc = write_config(run, err))) return rc;
-    if ((rc = loop_and_finish(run, err))) record_failure(run, rc, err);
-    return rc;
+    bool lengthened = false;
+    lf_status rc = LF_OK;
+    if (!(run->segments = cJSON_CreateArray())) return lf_no_memory(err, "a run");
+    if (lf_world_is_first()) rc = prepare_folder(run, &lengthened, err);
+    if ((rc = lf_world_first_did(rc, err)) || (rc = lf_world_share(0, &lengthened, sizeof lengthened, err)) ||
+        (rc = lf_checkpoint_share(run, err)))
+        return rc;
+    if ((rc = loop_and_finish(run, err)) && !lengthened) record_failure(run, rc, err);
+    return rc || !lengthened || !lf_world_is_first() ? rc : write_config(run, err);
 }
 
 static lf_status run_or_leave(const lf_config *cfg, FILE *out, lf_err *err) {
-    bool finished;
-    lf_status rc = leave_finished(&finished, cfg, out, err);
-    if (rc || finished) return rc;
+    bool finished = false;
+    lf_status rc = lf_world_is_first() ? leave_finished(&finished, cfg, out, err) : LF_OK;
+    if ((rc = lf_world_first_did(rc, err)) || (rc = lf_world_share(0, &finished, sizeof finished, err)) || finished)
+        return rc;
     lf_run run;
     rc = lf_run_open(&run, cfg, err);
     if (!rc && lf_cfg_bool(cfg, LF_dry_run))

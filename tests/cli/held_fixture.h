@@ -25,7 +25,7 @@ enum {
 };
 
 /* Makes the pipe; the reader that is returned never sees its end, also while no run has opened it. */
-static int hold(const char *name) {
+__attribute__((unused)) static int hold(const char *name) {
     const char *path = text("%s/%s", root, name);
     if (mkfifo(path, 0644)) fail_msg("%s: %s", path, strerror(errno));
     const int fd = open(path, O_RDWR | O_CLOEXEC);
@@ -47,7 +47,7 @@ static void wait_for_more(int fd, const char *words) {
 }
 
 /* Reads until the run has said this, and no byte more. */
-static void wait_for_words(int fd, const char *words) {
+__attribute__((unused)) static void wait_for_words(int fd, const char *words) {
     size_t n = 0;
     output[0] = 0;
     while (!strstr(output, words)) {

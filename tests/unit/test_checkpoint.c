@@ -218,6 +218,41 @@ static void test_another_run_is_refused(void **state) {
     }
 }
 
+/* Takes a member out of a checkpoint's facts, as an earlier version wrote none. */
+static void forget_fact(const char *name) {
+    cJSON *o;
+    lf_err err = {0};
+    assert_ok(lf_json_read(&o, in_scratch("run/checkpoint-5/trainer_state.json"), &err), err);
+    cJSON_DeleteItemFromObjectCaseSensitive(cJSON_GetObjectItemCaseSensitive(o, "facts"), name);
+    assert_ok(lf_json_write_in(in_scratch("run/checkpoint-5"), "trainer_state.json", o, false, &err), err);
+    cJSON_Delete(o);
+    assert_ok(lf_checkpoint_seal(in_scratch("run/checkpoint-5"), &err), err);
+}
+
+/* Earlier versions added the micro-batches of a step one behind the other. Of steps of one there is nothing to add. */
+static void test_another_sum_of_micro_batches_is_refused(void **state) {
+    (void)state;
+    for (int more = 0; more <= 1; more++) {
+        const char *const keys[] = {"gradient_accumulation_steps", more ? "3" : "1", NULL}, *const resumed[] = {
+                                                                                                keys[0], keys[1],
+                                                                                                again[0], again[1],
+                                                                                                NULL};
+        lf_run a, b;
+        lf_err err = {0};
+        lf_config *ca = open_run(&a, keys);
+        stir(&a, 1);
+        assert_ok(lf_checkpoint_save(&a, &err), err);
+        close_run(&a, ca);
+        lf_config *cb = open_run(&b, resumed);
+        assert_ok(lf_checkpoint_restore(&b, in_scratch("run/checkpoint-5"), &err), err);
+        forget_fact("reduction");
+        const lf_status rc = lf_checkpoint_restore(&b, in_scratch("run/checkpoint-5"), &err);
+        assert_says(rc, more ? LF_EUSAGE : LF_OK, err, more ? "'reduction' was not recorded and is \"tree\"" : "");
+        close_run(&b, cb);
+        assert_int_equal(clean_run(NULL), 0);
+    }
+}
+
 static void test_damaged_checkpoints_are_refused(void **state) {
     (void)state;
     static const struct {
@@ -648,6 +683,7 @@ int main(void) {
         IN_A_CLEAN_RUN(test_held_factor_is_restored),
         IN_A_CLEAN_RUN(test_calibration_in_parts),
         IN_A_CLEAN_RUN(test_another_run_is_refused),
+        IN_A_CLEAN_RUN(test_another_sum_of_micro_batches_is_refused),
         IN_A_CLEAN_RUN(test_damaged_checkpoints_are_refused),
         IN_A_CLEAN_RUN(test_a_failed_save_loses_nothing),
         IN_A_CLEAN_RUN(test_the_newest_and_the_best_are_kept),

@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "eval/answers.h"
+#include "unit/world_fixture.h"
 
 enum { BATCHES = 3, ROWS = 2, T = 3 };
 
@@ -18,12 +19,15 @@ typedef struct made {
     lf_examples examples;
     lf_example_batch batch;
     int64_t served, begun, ended;
+    lf_portion portion;
+    int64_t indices[ROWS];
     int64_t fails_at; /* the batch in whose place an error is; -1: none */
 } made;
 
-static lf_status begin(void *data, lf_err *err) {
+static lf_status begin(void *data, lf_portion portion, lf_err *err) {
     made *m = data;
     (void)err;
+    m->portion = portion;
     m->served = 0;
     m->begun++;
     return LF_OK;
@@ -32,10 +36,16 @@ static lf_status begin(void *data, lf_err *err) {
 static lf_status next(void *data, const lf_example_batch **out, lf_err *err) {
     made *m = data;
     *out = NULL;
-    if (m->served == m->fails_at) return lf_fail(err, LF_EDATA, "batch %lld is bad", (long long)m->served);
-    if (m->served == BATCHES) return LF_OK;
-    const int64_t rows = ++m->served == BATCHES ? 1 : ROWS;
-    m->batch = (lf_example_batch){.in = {.B = rows, .T = T}, .examples = 5, .items = 7, .number = m->served - 1};
+    if (m->served == lf_portion_count(m->portion, BATCHES)) return LF_OK;
+    const int64_t number = lf_portion_number(m->portion, m->served);
+    if (number == m->fails_at) return lf_fail(err, LF_EDATA, "batch %lld is bad", (long long)number);
+    m->served++;
+    for (int64_t i = 0; i < ROWS; i++) m->indices[i] = number * ROWS + i;
+    m->batch = (lf_example_batch){.in = {.B = number + 1 == BATCHES ? 1 : ROWS, .T = T},
+                                  .indices = m->indices,
+                                  .examples = 5,
+                                  .items = 7,
+                                  .number = number};
     *out = &m->batch;
     return LF_OK;
 }
@@ -64,12 +74,40 @@ static void make(made *m) {
                                 .skipped = skipped};
 }
 
+/* What the model says is the batch's number and, in a second piece, its rows'. */
+typedef struct scorer {
+    int64_t fails_at, number, next, runs;
+    int64_t rows[ROWS];
+} scorer;
+
+static lf_status room(void *context, const lf_example_batch *b, lf_said pieces[LF_SAID], int *n, lf_err *err) {
+    scorer *x = context;
+    (void)err;
+    pieces[0] = (lf_said){&x->number, sizeof x->number};
+    pieces[1] = (lf_said){x->rows, (size_t)b->in.B * sizeof *x->rows};
+    *n = 2;
+    return LF_OK;
+}
+
+static lf_status run_batch(void *context, const lf_example_batch *b, lf_err *err) {
+    scorer *x = context;
+    (void)err;
+    x->runs++;
+    x->number = b->number;
+    for (int64_t i = 0; i < b->in.B; i++) x->rows[i] = b->indices[i];
+    return LF_OK;
+}
+
 /* Of each row the first label is right, the second wrong, and the third none, whatever numbers stand in it. */
 static lf_status score(void *context, const lf_example_batch *b, const lf_label_score **scores, int64_t *n,
                        lf_err *err) {
     static lf_label_score s[ROWS * T];
-    const int64_t *fails_at = context;
-    if (b->number == *fails_at) return lf_fail(err, LF_EDIVERGED, "batch %lld is no number", (long long)b->number);
+    scorer *x = context;
+    if (b->number == x->fails_at) return lf_fail(err, LF_EDIVERGED, "batch %lld is no number", (long long)b->number);
+    if (x->number != b->number || b->number != x->next++) return lf_fail(err, LF_EFAIL, "not in the order of the data");
+    for (int64_t i = 0; i < b->in.B; i++)
+        if (x->rows[i] != b->indices[i] || b->indices[i] != b->number * ROWS + i)
+            return lf_fail(err, LF_EFAIL, "rows of another batch");
     for (int64_t i = 0; i < b->in.B * T; i++)
         s[i] = (lf_label_score){.target = i % T != 2, .correct = i % T != 1, .nll = 0.5, .ce = 2, .kl = 0.25};
     *scores = s;
@@ -84,7 +122,8 @@ static void say(const lf_score_sum *sum, char *text, size_t size) {
 
 static lf_status run(made *m, lf_score_sum *sum, int64_t scorer_fails_at, bool interruptible, lf_err *err) {
     const lf_eval_opts opts = {.what = "", .interruptible = interruptible};
-    return lf_score_examples(sum, &m->examples, &(lf_scorer){&scorer_fails_at, score, say}, &opts, err);
+    scorer x = {.fails_at = scorer_fails_at};
+    return lf_score_examples(sum, &m->examples, &(lf_scorer){&x, room, run_batch, score, say}, &opts, err);
 }
 
 static void sums_are_of_the_targets(void **state) {
@@ -135,6 +174,56 @@ static void an_interruption_says_how_far_it_came(void **state) {
     lf_interrupt_reset();
     assert_string_equal(err.message, "interrupted after 0 of 5 rows");
     assert_int_equal(m.ended, 2);
+}
+
+/* ---- ranks ---- */
+
+static bool scores_with_others(void *nothing) {
+    (void)nothing;
+    made m;
+    lf_score_sum sum;
+    scorer x = {.fails_at = -1};
+    lf_err err = {0};
+    make(&m);
+    if (lf_score_examples(&sum, &m.examples, &(lf_scorer){&x, room, run_batch, score, say}, &(lf_eval_opts){0}, &err))
+        return false;
+    const int64_t mine = lf_portion_count(m.portion, BATCHES);
+    return x.runs == mine && x.next == BATCHES && sum.rows == 5 && sum.examples == 15 && sum.items == 21 &&
+           sum.skipped == BATCHES && sum.targets == 10 && sum.correct == 5 && sum.nll == 5 && m.ended == 1;
+}
+
+/* The batch that cannot be read is another rank's, or the numbers are none. */
+static bool fails_with_others(void *nothing) {
+    (void)nothing;
+    made m;
+    lf_score_sum sum;
+    lf_err err = {0};
+    make(&m);
+    m.fails_at = 1;
+    if (run(&m, &sum, -1, false, &err) != LF_EDATA || !lf_world_agreed()) return false;
+    if (strcmp(err.message, "rank 1 (node1): batch 1 is bad")) return false;
+    make(&m);
+    err = (lf_err){0};
+    return run(&m, &sum, 2, false, &err) == LF_EDIVERGED && lf_world_agreed() && sum.rows == 4;
+}
+
+/* One rank alone is asked to stop. */
+static bool stops_with_others(void *nothing) {
+    (void)nothing;
+    made m;
+    lf_score_sum sum;
+    lf_err err = {0};
+    make(&m);
+    if (lf_world_rank() == 1) lf_interrupt();
+    return run(&m, &sum, -1, true, &err) == LF_EINTERRUPTED && lf_world_agreed() && sum.rows == 2;
+}
+
+static void ranks_find_what_one_does(void **state) {
+    (void)state;
+    for (int size = 1; size <= 5; size++)
+        if (!on_ranks(size, scores_with_others, NULL)) fail_msg("%d ranks", size);
+    assert_true(on_ranks(2, fails_with_others, NULL));
+    assert_true(on_ranks(3, stops_with_others, NULL));
 }
 
 /* ---- answers of two passes ---- */
@@ -249,6 +338,7 @@ int main(void) {
         cmocka_unit_test(sums_are_of_the_targets),
         cmocka_unit_test(a_failure_is_passed_on_and_ends_the_reading),
         cmocka_unit_test(an_interruption_says_how_far_it_came),
+        cmocka_unit_test(ranks_find_what_one_does),
         cmocka_unit_test(answers_are_compared_by_their_example),
         cmocka_unit_test(answers_of_texts_are_their_tokens),
         cmocka_unit_test(answers_beside_the_base),

@@ -5,6 +5,7 @@
 #include "base/problem.h"
 #include "data/fingerprint.h"
 #include "data/image/image.h"
+#include "data/portion.h"
 
 typedef struct lf_dataset lf_dataset;
 
@@ -72,7 +73,8 @@ typedef struct lf_batch {
     int64_t B;
     float *pixels;         /* [B, channels, H, W] */
     int32_t *labels;       /* [B] */
-    float *values;         /* [B, n_classes] of pictures with several classes each, 0 or 1; NULL: of others */
+    float *values;         /* [B, n_values] of pictures with several classes each, 0 or 1; NULL: of others */
+    int64_t n_values;      /* classes */
     int64_t *indices;      /* [B] into the data set */
     int64_t epoch, number; /* batch number within the epoch */
 } lf_batch;
@@ -90,6 +92,7 @@ typedef struct lf_loader_opts {
     int64_t first_epoch, first_batch; /* resume position */
     int64_t epochs;                   /* how many epochs to serve from first_epoch on; INT64_MAX = without end */
     bool drop_last;
+    lf_portion portion; /* if not all: batches of which nothing is left are served, too */
 } lf_loader_opts;
 
 typedef struct lf_loader lf_loader;

@@ -30,12 +30,6 @@ struct lf_loader {
     int64_t skipped, served_epoch, served_in_epoch;
 };
 
-static int64_t epoch_of(const lf_loader *l, int64_t ticket) {
-    return l->opts.first_epoch + (l->opts.first_batch + ticket) / l->per_epoch;
-}
-
-static int64_t number_of(const lf_loader *l, int64_t ticket) { return (l->opts.first_batch + ticket) % l->per_epoch; }
-
 /* ---- making a batch -------------------------------------------------------------------------------------------------
  */
 
@@ -43,7 +37,9 @@ static int64_t number_of(const lf_loader *l, int64_t ticket) { return (l->opts.f
 static void assign(void *context, void *item, int64_t ticket) {
     lf_loader *l = context;
     slot *s = item;
-    const int64_t epoch = epoch_of(l, ticket), number = number_of(l, ticket), n = lf_dataset_count(l->data);
+    const lf_loader_opts *o = &l->opts;
+    const lf_batch_place at = lf_portion_place(o->portion, l->per_epoch, o->first_epoch, o->first_batch, ticket);
+    const int64_t epoch = at.epoch, number = at.number, n = lf_dataset_count(l->data);
     if (l->opts.shuffle && epoch != l->order_epoch) {
         lf_rng_permutation(lf_rng_make(l->opts.seed, LF_RNG_SHUFFLE, (uint64_t)epoch), l->order, n);
         l->order_epoch = epoch;
@@ -112,8 +108,7 @@ static lf_status plan(lf_loader *l, lf_err *err) {
         return lf_fail(err, LF_EDATA,
                        "%s: %" PRId64 " examples are less than one batch of %" PRId64 "; lower the batch size",
                        lf_dataset_path(l->data), n, o->batch_size);
-    if (__builtin_mul_overflow(o->epochs, l->per_epoch, &l->total)) l->total = INT64_MAX;
-    l->total = l->total > o->first_batch ? l->total - o->first_batch : 0;
+    l->total = lf_portion_total(o->portion, l->per_epoch, o->epochs, o->first_batch);
     l->served_epoch = -1;
     l->order_epoch = -1;
     return LF_OK;
@@ -127,6 +122,7 @@ static bool slot_alloc(slot *s, const lf_dataset *d, int64_t batch_size, size_t 
     s->batch.pixels = lf_aligned_alloc((size_t)bytes);
     s->batch.labels = lf_calloc((size_t)batch_size, sizeof *s->batch.labels);
     s->batch.indices = lf_calloc((size_t)batch_size, sizeof *s->batch.indices);
+    s->batch.n_values = width;
     s->batch.values = width ? lf_calloc((size_t)(batch_size * width), sizeof *s->batch.values) : NULL;
     return s->batch.pixels && s->batch.labels && s->batch.indices && (s->batch.values || !width);
 }
@@ -199,7 +195,7 @@ lf_status lf_loader_next(lf_loader *l, const lf_batch **out, lf_err *err) {
     while (!l->failed && !(l->failed = lf_ahead_next(l->ahead, &item, &l->err)) && item) {
         const slot *s = item;
         count_skipped(l, s);
-        if (s->batch.B) {
+        if (s->batch.B || !lf_portion_is_all(l->opts.portion)) {
             *out = &s->batch;
             return LF_OK;
         }

@@ -55,13 +55,14 @@ static void assign(void *context, void *item, int64_t number) {
     lf_text_loader *l = context;
     slot *s = item;
     const lf_text_loader_opts *o = &l->opts;
-    const int64_t at = o->first_batch + number, epoch = o->first_epoch + at / l->per_epoch;
+    const lf_batch_place at = lf_portion_place(o->portion, l->per_epoch, o->first_epoch, o->first_batch, number);
+    const int64_t epoch = at.epoch;
     if (o->shuffle && epoch != l->order_epoch) {
         lf_rng_permutation(lf_rng_make(o->seed, LF_RNG_SHUFFLE, (uint64_t)epoch), l->order, l->n_rows);
         l->order_epoch = epoch;
     }
     s->batch.epoch = epoch;
-    s->batch.number = at % l->per_epoch;
+    s->batch.number = at.number;
     const int64_t begin = s->batch.number * o->batch_size, left = l->n_rows - begin;
     s->batch.B = left < o->batch_size ? left : o->batch_size;
     for (int64_t i = 0; i < s->batch.B; i++) s->rows[i] = o->shuffle ? l->order[begin + i] : begin + i;
@@ -293,6 +294,7 @@ static lf_status plan(lf_text_loader *l, lf_err *err) {
 static bool allocate_labels(const lf_text_loader *l, lf_text_batch *b, size_t rows) {
     b->lengths = lf_calloc(rows, sizeof *b->lengths);
     b->classes = lf_calloc(rows, sizeof *b->classes);
+    b->n_values = l->width;
     b->values = l->width ? lf_calloc(rows * (size_t)l->width, sizeof *b->values) : NULL;
     return b->lengths && b->classes && (b->values || !l->width);
 }
@@ -319,9 +321,7 @@ static lf_status allocate(lf_text_loader *l, lf_err *err) {
 
 static lf_status start(lf_text_loader *l, lf_err *err) {
     const lf_ahead_work work = {assign, fill, l};
-    int64_t total;
-    if (__builtin_mul_overflow(l->opts.epochs, l->per_epoch, &total)) total = INT64_MAX;
-    total = total > l->opts.first_batch ? total - l->opts.first_batch : 0;
+    const int64_t total = lf_portion_total(l->opts.portion, l->per_epoch, l->opts.epochs, l->opts.first_batch);
     return lf_ahead_new(&l->ahead, &work, l->slots, sizeof *l->slots, l->opts.workers, total, err);
 }
 
@@ -347,11 +347,13 @@ lf_status lf_text_loader_new(lf_text_loader **out, const lf_text_dataset *d, con
     return rc;
 }
 
-lf_status lf_text_loader_restart(lf_text_loader *l, int64_t first_epoch, int64_t first_batch, lf_err *err) {
+lf_status lf_text_loader_restart(lf_text_loader *l, int64_t first_epoch, int64_t first_batch, lf_portion portion,
+                                 lf_err *err) {
     lf_ahead_free(l->ahead);
     l->ahead = NULL;
     l->opts.first_epoch = first_epoch;
     l->opts.first_batch = first_batch;
+    l->opts.portion = portion;
     l->order_epoch = -1;
     l->failed = LF_OK;
     l->err = (lf_err){0};

@@ -18,6 +18,7 @@
 #ifndef LF_DATA_TEXT_LOADER_H
 #define LF_DATA_TEXT_LOADER_H
 
+#include "data/portion.h"
 #include "data/text/dataset.h"
 #include "data/text/masking.h"
 
@@ -29,9 +30,10 @@ typedef struct lf_text_batch {
     int32_t *positions; /* [B,T] within the document, from 0 */
     int32_t *document;  /* [B,T] first column of the token's document */
     int32_t *token_types,
-        *lengths;     /* of classified texts and masked documents, one a row: [B,T] 1 in the second text; [B] tokens */
-    int32_t *classes; /* of classified texts: [B]; -1: unlabelled, or not of one class */
-    float *values; /* of several labels or numbers: [B, lf_text_dataset_width]; NULL else. `labels` are then all -1 */
+        *lengths;      /* of classified texts and masked documents, one a row: [B,T] 1 in the second text; [B] tokens */
+    int32_t *classes;  /* of classified texts: [B]; -1: unlabelled, or not of one class */
+    float *values;     /* of several labels or numbers: [B, n_values]; NULL else. `labels` are then all -1 */
+    int64_t n_values;  /* lf_text_dataset_width */
     int64_t *indices;  /* [B] which document or window the row begins with; see lf_text_loader_count */
     int64_t n_targets; /* labels that are not -1; of classified texts, rows that have one; may be 0 */
     int64_t n_tokens;  /* without padding */
@@ -54,6 +56,7 @@ typedef struct lf_text_loader_opts {
     uint64_t seed;
     int64_t first_epoch, first_batch; /* resume position */
     int64_t epochs;                   /* how many to serve from first_epoch on; INT64_MAX = without end */
+    lf_portion portion;
 } lf_text_loader_opts;
 
 /* Of what was served since lf_text_loader_new; the last five of its scan (0 if there was none). */
@@ -72,7 +75,8 @@ lf_status lf_text_loader_new(lf_text_loader **out, const lf_text_dataset *d, con
                              const lf_text_loader_opts *opts, lf_err *err);
 void lf_text_loader_free(lf_text_loader *l); /* stops the threads */
 /* Serves from this place on, as a new loader would, but keeps what is tokenised. */
-lf_status lf_text_loader_restart(lf_text_loader *l, int64_t first_epoch, int64_t first_batch, lf_err *err);
+lf_status lf_text_loader_restart(lf_text_loader *l, int64_t first_epoch, int64_t first_batch, lf_portion portion,
+                                 lf_err *err);
 /* The next batch in order, valid until the next call; *out = NULL at the end. A failure is returned in the place of the
  * batch it belongs to, and by every call from then on. */
 lf_status lf_text_loader_next(lf_text_loader *l, const lf_text_batch **out, lf_err *err);

@@ -1,0 +1,57 @@
+#include "task/ranks.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "base/log.h"
+#include "base/machine.h"
+#include "base/mem.h"
+#include "base/world.h"
+#include "io/stored.h"
+#include "task/source.h"
+
+/* All keys but those that name files, and what the source takes from the time of the call, as one hash: what happens
+ * beside the steps has to happen on all ranks too. */
+static lf_status hash_settings(char hash[33], const lf_task *t, lf_err *err) {
+    lf_obj o = lf_obj_of(lf_cfg_select(t->cfg, ~0u, LF_IS_INPUT | LF_IS_RECORD | LF_IS_CALL));
+    if (t->source->put_moment) t->source->put_moment(t, &o);
+    cJSON *json = lf_obj_take(&o);
+    char *text = json ? lf_json_print_line(json) : NULL;
+    cJSON_Delete(json);
+    if (!text) return lf_no_memory(err, "the settings of a run");
+    lf_stored_hash(hash, text, strlen(text));
+    lf_free(text);
+    return LF_OK;
+}
+
+/* Results depend on the number of threads, and a rank of its own choice would have those of its machine. */
+static lf_status check_threads(const lf_task *t, int threads, lf_err *err) {
+    const int processors = lf_machine_processors();
+    char text[24];
+    snprintf(text, sizeof text, "%d", threads);
+    if (!lf_cfg_is_given(t->cfg, LF_threads))
+        return lf_world_all_know(lf_cfg_fail(t->cfg, LF_threads, err,
+                                             "results depend on it, so with %d ranks say how many each of them has",
+                                             lf_world_size()));
+    if (processors < threads)
+        lf_warn("a rank may run on %d processor%s here, and has %d threads: give mpirun --bind-to none, or --map-by "
+                "slot:PE=%d",
+                processors, processors == 1 ? "" : "s", threads, threads);
+    return lf_world_same("key 'threads'", text, "give all of them the same", err);
+}
+
+lf_status lf_task_check_ranks(const lf_task *t, int threads, lf_err *err) {
+    const lf_kernels *k = lf_graph_kernels(t->g);
+    char settings[33] = "";
+    lf_status rc;
+    if (lf_world_size() == 1) return LF_OK;
+    if ((rc = lf_world_agree(hash_settings(settings, t, err), err)) || (rc = check_threads(t, threads, err)) ||
+        (rc = lf_world_same("the version", lf_version(), "install one on all of them", err)) ||
+        (rc = lf_world_same("kernels", k->name, "set LF_KERNELS to some that all processors have", err)) ||
+        (rc = lf_world_same("key 'precision'", k->precision, "say which", err)) ||
+        (rc = lf_world_same("the settings' hash", settings, "give all of them the same configuration", err)))
+        return rc;
+    lf_info("%d ranks of %d threads", lf_world_size(), threads);
+    return lf_world_same("key 'model': the hash of its files", t->model->hash, "give all of them the same files", err);
+}
