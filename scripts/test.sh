@@ -3,7 +3,7 @@
 # undefined-behaviour sanitizers; the seeds of each fuzz target are tests. With --long, also what takes longer: a build for
 # libFuzzer and a minute of each target; the tests that kill, stop and wait for a program, twenty times, and twenty times
 # beside four busy loops with the program stopped for two seconds at each event; the suite beside the loops, twice; and all
-# numbers of ranks under mpirun, with signals and a killed rank.
+# numbers of ranks under mpirun, with signals and a killed rank, and on two machines that are network namespaces (as root).
 # Can be run again safely. Build folders: build-gcc, build-clang, build-sanitize, build-fuzz.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -54,6 +54,7 @@ if $long; then
     build build-fuzz clang -DLF_FUZZ=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo
     tests/fuzz/run.sh build-fuzz 60
     LF_TEST_LONG=1 ctest --test-dir build-gcc --output-on-failure -R '^test_mpi$'
+    if [ "$(id -u)" -eq 0 ] && command -v ip >/dev/null; then scripts/check-mpi-hosts.sh build-gcc; fi
     held='test_(sweep|signals|lm_generate)$' # all that includes tests/cli/stop_fixture.h
     ctest --test-dir build-gcc --output-on-failure -j3 --repeat until-fail:20 -R "$held"
     start_busy
