@@ -101,6 +101,9 @@ void lf_config_say_unread(const lf_config *cfg);
 const char *lf_verb_summary(const char *verb);
 /* Help text of one verb (all keys, types, defaults, ranges) or, verb NULL, the Markdown of docs/config.md. */
 void lf_config_help(FILE *out, const char *verb);
+/* Help text of a key by name or alias, or of an option of another tool that is known: what it is here. false: it is
+ * neither, and nothing is written. */
+bool lf_config_help_key(FILE *out, const char *name);
 void lf_config_print(const lf_config *cfg, FILE *out); /* the resolved configuration as JSON */
 
 /* ---- running a verb --------------------------------------------------------------------------------------------

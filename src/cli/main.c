@@ -55,7 +55,9 @@ static void print_usage(FILE *out) {
           out);
     for (int i = 0; i < N_VERBS; i++) fprintf(out, "  %-10s %s\n", verbs[i].name, lf_verb_summary(verbs[i].name));
     fputs("  version    print the version\n"
-          "  help       this text; help VERB: the keys of a verb; help --markdown: all keys as Markdown\n\n"
+          "  help       this text; help VERB: the keys of a verb; help KEY: one of them, or what an option of another "
+          "tool\n"
+          "             is here; help --markdown: all keys as Markdown\n\n"
           "lora-ft VERB --help lists the keys of a verb.\n",
           out);
 }
@@ -179,8 +181,8 @@ static int run_help(int argc, char **argv) {
         lf_config_help(stdout, NULL);
     } else if (argc > 0) {
         const verb *v = find_verb(argv[0]);
-        if (!v) return unknown_verb(argv[0]);
-        lf_config_help(stdout, v->name);
+        if (!v && !lf_config_help_key(stdout, argv[0])) return unknown_verb(argv[0]);
+        if (v) lf_config_help(stdout, v->name);
     } else {
         print_usage(stdout);
     }

@@ -8,7 +8,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/utf8.h"
-#include "config/config_internal.h"
+#include "config/known.h"
 
 /* ---- messages ------------------------------------------------------------------------------------------------ */
 
@@ -132,7 +132,7 @@ static lf_status check_text(const lf_config *cfg, const char *text, const lf_pla
 
 lf_status lf_config_set(lf_config *cfg, const char *name, const char *text, lf_err *err) {
     const lf_key *key = lf_key_find(name, cfg->verb->knows);
-    if (!key) return lf_unknown_key(cfg, name, NULL, err);
+    if (!key) return lf_known_set(cfg, name, text, NULL, NULL, err);
     const lf_place place = {key->name, NULL, err};
     const lf_status bad = check_text(cfg, text, &place);
     if (bad) return bad;
@@ -165,7 +165,8 @@ lf_status lf_cfg_derive(lf_config **out, const lf_config *from, const char *verb
 
 static lf_status load_member(lf_config *cfg, const cJSON *member, const char *source, lf_err *err) {
     const lf_key *key = lf_key_find(member->string, cfg->verb->knows);
-    if (!key) return lf_unknown_key(cfg, member->string, source, err);
+    if (!key && cJSON_IsNull(member) && lf_known_find(member->string, NULL)) return LF_OK;
+    if (!key) return lf_known_set(cfg, member->string, NULL, member, source, err);
     if (key->traits & LF_IS_RECORD) return LF_OK;              /* of what another run became, not for this one */
     const bool named = key == &lf_keys[LF_target_modules - 1]; /* whose null PEFT reads as its own choice */
     if (cJSON_IsNull(member) && !named) return LF_OK;          /* as Hugging Face's configs say "not set" */

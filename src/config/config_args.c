@@ -2,7 +2,7 @@
  */
 #include <string.h>
 
-#include "config/config_internal.h"
+#include "config/known.h"
 
 enum { MAX_NAME = 128 };
 
@@ -34,11 +34,21 @@ static lf_status take_value(walk *w, argument *a) {
     return lf_place_fail(&place, "the value is missing; write --%s VALUE", a->name);
 }
 
+static lf_status take_flag(walk *w, argument *a) {
+    const char *next = w->at < w->argc ? w->argv[w->at] : NULL;
+    const bool is_value = next && (lf_is_bool_word(next) || lf_known_has_value(a->name, next));
+    a->value = is_value ? next : "true";
+    w->at += is_value;
+    return LF_OK;
+}
+
 /* --flag, --flag false, --no-flag, --key value */
 static lf_status after_name(walk *w, argument *a) {
     const unsigned verb = w->cfg->verb->knows;
     if (is_config(a)) return take_value(w, a);
     const lf_key *key = lf_key_find(a->name, verb);
+    const lf_known *known = key ? NULL : lf_known_find(a->name, NULL);
+    if (known) return known->flag ? take_flag(w, a) : take_value(w, a);
     if (!key && strncmp(a->name, "no", 2) == 0 && (a->name[2] == '-' || a->name[2] == '_')) {
         const lf_key *flag = lf_key_find(a->name + 3, verb);
         if (flag && flag->type == LF_KEY_BOOL) {
@@ -49,8 +59,7 @@ static lf_status after_name(walk *w, argument *a) {
     }
     if (!key) return lf_unknown_key(w->cfg, a->name, NULL, w->err);
     if (key->type != LF_KEY_BOOL) return take_value(w, a);
-    a->value = w->at < w->argc && lf_is_bool_word(w->argv[w->at]) ? w->argv[w->at++] : "true";
-    return LF_OK;
+    return take_flag(w, a);
 }
 
 /* Length of KEY in KEY=VALUE, 0 if it is no such thing: runs/lr=1 is a path. */

@@ -1,7 +1,7 @@
 /* --help and docs/config.md, both from the table of keys. */
 #include <string.h>
 
-#include "config/config_internal.h"
+#include "config/known.h"
 
 static const char *folder_title(const char *folder) {
     static const char *const titles[][2] = {
@@ -74,6 +74,53 @@ static void verb_help(FILE *out, const lf_verb *verb) {
         folder = lf_keys[i].folder;
         print_key(out, &lf_keys[i]);
     }
+}
+
+/* ---- help of a name ------------------------------------------------------------------------------------------- */
+
+static void print_verbs(FILE *out, const lf_key *key) {
+    fprintf(out, "%*sof:", HELP_INDENT, "");
+    for (size_t i = 0; i < lf_n_verbs; i++)
+        if (key->verbs & lf_verbs[i].bit) fprintf(out, " %s", lf_verbs[i].name);
+    fputc('\n', out);
+}
+
+/* Values that are known and refused, each with its reason. */
+static void print_refused(FILE *out, const lf_key *key) {
+    const char *list = key->choices;
+    for (lf_choice c; list && lf_next_choice(&list, &c);)
+        if (c.reason.length)
+            fprintf(out, "%*snot %.*s: %.*s\n", HELP_INDENT, "", c.given.length, c.given.start, c.reason.length,
+                    c.reason.start);
+}
+
+static void print_known(FILE *out, const lf_known *k) {
+    static const char *const meanings[] = {
+        [LF_READ_AS] = "is read as", [LF_NO_EFFECT] = "has no effect:", [LF_NOT_HERE] = "is not here:"};
+    fprintf(out, "  --%s %s %s %s\n", k->name,
+            k->value  ? k->value
+            : k->flag ? "BOOL"
+                      : "VALUE",
+            meanings[k->meaning], k->text);
+}
+
+bool lf_config_help_key(FILE *out, const char *name) {
+    bool found = false;
+    while (*name == '-') name++;
+    for (size_t v = 0; v < lf_n_verbs; v++) { /* a name may be a key of one verb and an alias in another */
+        const lf_key *key = lf_key_find(name, lf_verbs[v].bit);
+        bool shown = !key;
+        for (size_t w = 0; w < v; w++) shown = shown || lf_key_find(name, lf_verbs[w].bit) == key;
+        if (shown) continue;
+        print_key(out, key);
+        print_verbs(out, key);
+        print_refused(out, key);
+        found = true;
+    }
+    for (size_t i = 0; i < lf_n_knowns && !found; i++)
+        if (lf_known_find(name, NULL) && strcmp(lf_known_find(name, NULL)->name, lf_knowns[i].name) == 0)
+            print_known(out, &lf_knowns[i]);
+    return found || lf_known_find(name, NULL);
 }
 
 /* ---- docs/config.md ------------------------------------------------------------------------------------------ */

@@ -54,6 +54,7 @@ extern const char *const lf_key_type_shown[];
 const char *lf_key_default(const lf_key *key); /* as on the command line; NULL: not set */
 bool lf_key_is_implied(const lf_key *key);     /* it stands only where the key is not given */
 const lf_verb *lf_verb_find(const char *name);
+bool lf_same_key_name(const char *typed, lf_slice name); /* dashes in what was typed are underscores */
 /* By name or alias among the keys of these verbs; dashes are underscores. NULL if there is none. */
 const lf_key *lf_key_find(const char *name, unsigned verbs);
 
@@ -100,6 +101,7 @@ lf_status lf_form_check(cJSON **json, const lf_key *key, const lf_place *place);
 lf_status lf_value_replace(cJSON **json, cJSON *value, lf_err *err);
 cJSON *lf_split_commas(const char *text); /* array of strings, blanks around them cut; NULL: out of memory */
 bool lf_text_to_number(const char *text, double *out); /* decimal only, finite, nothing after it */
+bool lf_text_to_bool(const char *text, bool *out);     /* true, yes, on, 1, ...; false: it is none of them */
 bool lf_is_bool_word(const char *text);
 bool lf_is_string_array(const cJSON *json);
 void lf_choices_text(const char *choices, char *out, size_t size); /* "a, b, c" without aliases and refused ones */

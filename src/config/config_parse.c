@@ -11,7 +11,7 @@
 
 /* ---- from text ----------------------------------------------------------------------------------------------- */
 
-static bool text_to_bool(const char *text, bool *out) {
+bool lf_text_to_bool(const char *text, bool *out) {
     static const struct {
         const char *word;
         bool value;
@@ -27,7 +27,7 @@ static bool text_to_bool(const char *text, bool *out) {
 
 bool lf_is_bool_word(const char *text) {
     bool ignored;
-    return text_to_bool(text, &ignored);
+    return lf_text_to_bool(text, &ignored);
 }
 
 static lf_status parse_json_text(cJSON **out, const char *text, const lf_place *place) {
@@ -62,7 +62,7 @@ lf_status lf_value_from_text(cJSON **out, const lf_key *key, const char *text, c
     if (!*text && key->type != LF_KEY_LIST) return lf_place_fail(place, "the value is empty");
     switch (key->type) {
     case LF_KEY_BOOL:
-        if (!text_to_bool(text, &flag)) return expected_type(key, text, place);
+        if (!lf_text_to_bool(text, &flag)) return expected_type(key, text, place);
         *out = cJSON_CreateBool(flag);
         break;
     case LF_KEY_I64:

@@ -90,8 +90,7 @@ bool lf_next_choice(const char **choices, lf_choice *choice) {
     return true;
 }
 
-/* Dashes in what was typed are underscores. */
-static bool same_name(const char *typed, lf_slice name) {
+bool lf_same_key_name(const char *typed, lf_slice name) {
     int i = 0;
     for (; i < name.length && typed[i]; i++)
         if ((typed[i] == '-' ? '_' : typed[i]) != name.start[i]) return false;
@@ -101,14 +100,14 @@ static bool same_name(const char *typed, lf_slice name) {
 const lf_key *lf_key_find(const char *name, unsigned verbs) {
     for (size_t i = 0; i < lf_n_keys; i++) { /* names first: an alias may be the name of another verb's key */
         const lf_slice whole = {lf_keys[i].name, (int)strlen(lf_keys[i].name)};
-        if ((lf_keys[i].verbs & verbs) && same_name(name, whole)) return &lf_keys[i];
+        if ((lf_keys[i].verbs & verbs) && lf_same_key_name(name, whole)) return &lf_keys[i];
     }
     for (size_t i = 0; i < lf_n_keys; i++) {
         if (!(lf_keys[i].verbs & verbs)) continue;
         const char *aliases = lf_keys[i].aliases;
         lf_slice alias;
         while (lf_next_item(&aliases, &alias))
-            if (same_name(name, alias)) return &lf_keys[i];
+            if (lf_same_key_name(name, alias)) return &lf_keys[i];
     }
     return NULL;
 }

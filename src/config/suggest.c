@@ -39,8 +39,8 @@ bool lf_key_suggest(lf_slice *out, const char *name, unsigned verbs) {
     int n = 0;
     for (; n < MAX_NAME && name[n]; n++) typed[n] = name[n] == '-' ? '_' : name[n];
     const lf_slice t = {typed, n};
-    /* Further away than half of what was typed is a guess, not a suggestion. */
-    const size_t too_far = (size_t)n / 2 + 1;
+    /* Further away than one letter in four, it is more likely another thing than a slip: val_size is no eval_file. */
+    const size_t too_far = (n < 8 ? 1 : (size_t)n / 4) + 1;
     size_t d = too_far;
     for (size_t i = 0; i < lf_n_keys; i++) {
         if (!(lf_keys[i].verbs & verbs)) continue;

@@ -1,0 +1,79 @@
+#include "config/known.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "base/json.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+const lf_known lf_knowns[] = {
+#define FLAG                                       true
+#define VALUE                                      false
+#define READ_AS                                    LF_READ_AS
+#define NO_EFFECT                                  LF_NO_EFFECT
+#define NOT_HERE                                   LF_NOT_HERE
+#define LF_KNOWN(name, form, value, meaning, text) {#name, form, value, meaning, text},
+#include "config/known.def"
+#undef LF_KNOWN
+};
+const size_t lf_n_knowns = sizeof lf_knowns / sizeof *lf_knowns;
+
+/* "1" and "yes" are "true" where a line is for that. */
+static bool is_value(const lf_known *k, const char *value) {
+    bool asked, given;
+    if (!k->value || strcasecmp(k->value, value) == 0) return true;
+    return k->flag && lf_text_to_bool(k->value, &asked) && lf_text_to_bool(value, &given) && asked == given;
+}
+
+const lf_known *lf_known_find(const char *name, const char *value) {
+    for (size_t i = 0; i < lf_n_knowns; i++) {
+        const lf_slice whole = {lf_knowns[i].name, (int)strlen(lf_knowns[i].name)};
+        if (lf_same_key_name(name, whole) && (!value || is_value(&lf_knowns[i], value))) return &lf_knowns[i];
+    }
+    return NULL;
+}
+
+bool lf_known_has_value(const char *name, const char *value) {
+    const lf_known *k = lf_known_find(name, value);
+    return k && k->value;
+}
+
+/* "precision=bf16", or "train_data" and the value as it was given */
+static lf_status read_as(lf_config *cfg, const lf_known *k, const char *value, const cJSON *json, const char *source,
+                         lf_err *err) {
+    char key[64];
+    const char *equals = strchr(k->text, '=');
+    snprintf(key, sizeof key, "%.*s", (int)(equals ? (size_t)(equals - k->text) : strlen(k->text)), k->text);
+    const lf_key *to = lf_key_find(key, cfg->verb->knows);
+    const lf_place from = {k->name, source, err};
+    if (!to) return lf_place_fail(&from, "is '%s' here, which is not a key of '%s'", key, cfg->verb->name);
+    if (source && cfg->values[to - lf_keys].source == source)
+        return lf_place_fail(&from, "is '%s' here, which is given too; delete one", key);
+    if (json && !equals) return lf_cfg_set_json(cfg, key, json, source, err);
+    cJSON *made = NULL;
+    const lf_place place = {key, source, err};
+    const lf_status rc = lf_value_from_text(&made, to, equals ? equals + 1 : value, &place);
+    return rc ? rc : lf_config_store(cfg, to, made, source, err);
+}
+
+static lf_status set(lf_config *cfg, const char *name, const char *value, const cJSON *json, const char *source,
+                     lf_err *err) {
+    const lf_known *k = lf_known_find(name, value);
+    const lf_place place = {name, source, err};
+    if (!k) return lf_unknown_key(cfg, name, source, err);
+    if (k->meaning == LF_READ_AS) return read_as(cfg, k, value, json, source, err);
+    if (k->meaning == LF_NOT_HERE)
+        return lf_place_fail(&place, "not here with this value ('%.64s'): %s", value, k->text);
+    lf_info("key '%s' has no effect: %s", k->name, k->text);
+    return LF_OK;
+}
+
+lf_status lf_known_set(lf_config *cfg, const char *name, const char *value, const cJSON *json, const char *source,
+                       lf_err *err) {
+    if (!json || cJSON_IsString(json)) return set(cfg, name, json ? json->valuestring : value, json, source, err);
+    char *text = lf_json_print_line(json);
+    const lf_status rc = text ? set(cfg, name, text, json, source, err) : lf_no_memory(err, "%s", source);
+    lf_free(text);
+    return rc;
+}
