@@ -99,8 +99,9 @@ lf_status lf_config_finish(lf_config *cfg, lf_err *err);
 void lf_config_say_unread(const lf_config *cfg);
 /* One line saying what a verb does; NULL if there is no such verb. */
 const char *lf_verb_summary(const char *verb);
-/* Help text of one verb (all keys, types, defaults, ranges) or, verb NULL, the Markdown of docs/config.md. */
-void lf_config_help(FILE *out, const char *verb);
+/* Help text of one verb (keys, types, defaults, ranges; of a verb with many keys the usual ones, unless `all`) or, verb
+ * NULL, the Markdown of docs/config.md. */
+void lf_config_help(FILE *out, const char *verb, bool all);
 /* Help text of a key by name or alias, or of an option of another tool that is known: what it is here. false: it is
  * neither, and nothing is written. */
 bool lf_config_help_key(FILE *out, const char *name);

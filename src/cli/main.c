@@ -150,6 +150,13 @@ static lf_status run_under_signals(const verb *v, const lf_config *cfg, lf_err *
     return rc;
 }
 
+/* --help all, help VERB all */
+static bool asks_for_all(int argc, char **argv) {
+    for (int i = 1; i < argc; i++)
+        if (strcmp(argv[i], "all") == 0 || strcmp(argv[i], "--all") == 0) return true;
+    return false;
+}
+
 static int run_verb(const verb *v, int argc, char **argv) {
     lf_config *cfg = NULL;
     lf_err err = {0};
@@ -159,7 +166,7 @@ static int run_verb(const verb *v, int argc, char **argv) {
     if ((rc = lf_config_new(&cfg, v->name, &err)) || (rc = lf_config_parse_args(cfg, argc, argv, &help, &err)))
         goto out;
     if (help) {
-        lf_config_help(stdout, v->name);
+        lf_config_help(stdout, v->name, asks_for_all(argc, argv));
         goto out;
     }
     if ((rc = lf_config_finish(cfg, &err))) goto out;
@@ -178,11 +185,11 @@ out:
 
 static int run_help(int argc, char **argv) {
     if (argc > 0 && strcmp(argv[0], "--markdown") == 0) {
-        lf_config_help(stdout, NULL);
+        lf_config_help(stdout, NULL, true);
     } else if (argc > 0) {
         const verb *v = find_verb(argv[0]);
         if (!v && !lf_config_help_key(stdout, argv[0])) return unknown_verb(argv[0]);
-        if (v) lf_config_help(stdout, v->name);
+        if (v) lf_config_help(stdout, v->name, asks_for_all(argc, argv));
     } else {
         print_usage(stdout);
     }

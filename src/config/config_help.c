@@ -58,7 +58,48 @@ static void print_key(FILE *out, const lf_key *key) {
     fputc('\n', out);
 }
 
-static void verb_help(FILE *out, const lf_verb *verb) {
+/* What nearly every training sets, or should look at. */
+static const lf_key_id usual[] = {
+    LF_model,
+    LF_train_data,
+    LF_eval_data,
+    LF_test_data,
+    LF_forgetting_data,
+    LF_output_dir,
+    LF_init_lora_weights,
+    LF_init_position,
+    LF_r,
+    LF_lora_alpha,
+    LF_target_modules,
+    LF_learning_rate,
+    LF_num_train_epochs,
+    LF_per_device_train_batch_size,
+    LF_precision,
+    LF_sweep,
+    LF_jobs,
+};
+enum { MANY_KEYS = 60 }; /* of a verb: its help begins with the usual ones */
+
+static void print_usual(FILE *out, const lf_verb *verb, int n_keys) {
+    fputs("\nThe usual keys\n", out);
+    for (size_t i = 0; i < sizeof usual / sizeof *usual; i++)
+        if (lf_keys[usual[i] - 1].verbs & verb->knows) print_key(out, &lf_keys[usual[i] - 1]);
+    fprintf(out,
+            "\n'lora-ft %s --help all' lists all %d, 'lora-ft help KEY' one, also by the name that another tool has.\n",
+            verb->name, n_keys);
+}
+
+static void print_sections(FILE *out, const lf_verb *verb) {
+    const char *folder = "";
+    for (size_t i = 0; i < lf_n_keys; i++) {
+        if (!(lf_keys[i].verbs & verb->knows)) continue;
+        if (strcmp(folder, lf_keys[i].folder) != 0) fprintf(out, "\n%s\n", folder_title(lf_keys[i].folder));
+        folder = lf_keys[i].folder;
+        print_key(out, &lf_keys[i]);
+    }
+}
+
+static void verb_help(FILE *out, const lf_verb *verb, bool all) {
     fprintf(
         out,
         "lora-ft %s: %s\n\n"
@@ -67,13 +108,12 @@ static void verb_help(FILE *out, const lf_verb *verb) {
         "A config file is a JSON object of the keys below; // and /* */ comments are allowed. Flags win over files.\n"
         "Dashes and underscores are the same in names. --print-config shows the resolved configuration and stops.\n",
         verb->name, verb->summary, verb->name, verb->bit == LF_V_report ? "RUN] [" : "");
-    const char *folder = "";
-    for (size_t i = 0; i < lf_n_keys; i++) {
-        if (!(lf_keys[i].verbs & verb->knows)) continue;
-        if (strcmp(folder, lf_keys[i].folder) != 0) fprintf(out, "\n%s\n", folder_title(lf_keys[i].folder));
-        folder = lf_keys[i].folder;
-        print_key(out, &lf_keys[i]);
-    }
+    int n_keys = 0;
+    for (size_t i = 0; i < lf_n_keys; i++) n_keys += (lf_keys[i].verbs & verb->knows) != 0;
+    if (all || n_keys < MANY_KEYS)
+        print_sections(out, verb);
+    else
+        print_usual(out, verb, n_keys);
 }
 
 /* ---- help of a name ------------------------------------------------------------------------------------------- */
@@ -190,10 +230,10 @@ static void markdown(FILE *out) {
     }
 }
 
-void lf_config_help(FILE *out, const char *verb) {
+void lf_config_help(FILE *out, const char *verb, bool all) {
     const lf_verb *v = verb ? lf_verb_find(verb) : NULL;
     if (v)
-        verb_help(out, v);
+        verb_help(out, v, all);
     else if (!verb)
         markdown(out);
 }

@@ -554,7 +554,7 @@ static void test_docs_are_up_to_date(void **state) {
     char *fresh = NULL, *committed = NULL;
     size_t size = 0;
     FILE *f = open_memstream(&fresh, &size);
-    lf_config_help(f, NULL);
+    lf_config_help(f, NULL, true);
     fclose(f);
     lf_err err = {0};
     if (lf_file_read(&committed, &size, LF_SOURCE_DIR "/docs/config.md", &err)) fail_msg("%s", err.message);
@@ -569,7 +569,7 @@ static void test_help_has_every_key(void **state) {
         char *text = NULL, flag[80];
         size_t size = 0;
         FILE *f = open_memstream(&text, &size);
-        lf_config_help(f, lf_verbs[v].name);
+        lf_config_help(f, lf_verbs[v].name, true);
         fclose(f);
         assert_non_null(strstr(text, lf_verb_summary(lf_verbs[v].name)));
         for (size_t i = 0; i < lf_n_keys; i++) {

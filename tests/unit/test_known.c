@@ -192,6 +192,28 @@ static void says(const char *name, const char *part) {
     free(text);
 }
 
+static char *help_of(const char *verb, bool all) {
+    char *text = NULL;
+    size_t size = 0;
+    FILE *f = open_memstream(&text, &size);
+    lf_config_help(f, verb, all);
+    fclose(f);
+    return text;
+}
+
+/* A hundred keys are no help: of such a verb the usual ones stand there alone. */
+static void test_usual(void **state) {
+    (void)state;
+    char *usual = help_of("train", false), *all = help_of("train", true), *eval = help_of("eval", false);
+    assert_true(strstr(usual, "--learning_rate") && strstr(usual, "--output_dir") && !strstr(usual, "--adam_beta1"));
+    assert_true(strstr(usual, "--help all") && strstr(all, "--adam_beta1") && !strstr(all, "--help all"));
+    assert_true(strstr(eval, "--confusion_file") && !strstr(eval, "--help all"));
+    free(usual), free(all), free(eval);
+    usual = help_of("sweep", false);
+    assert_true(strstr(usual, "--learning_rate") && strstr(usual, "--jobs"));
+    free(usual);
+}
+
 static void test_help(void **state) {
     (void)state;
     says("learning_rate", "of: train\n");
@@ -206,10 +228,8 @@ static void test_help(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_names),
-        cmocka_unit_test(test_table),
-        cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_help),
+        cmocka_unit_test(test_names), cmocka_unit_test(test_table), cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_help),  cmocka_unit_test(test_usual),
     };
     lf_log_set_level(LF_LOG_QUIET);
     return cmocka_run_group_tests(tests, NULL, NULL);
