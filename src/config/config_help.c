@@ -77,6 +77,8 @@ static const lf_key_id usual[] = {
     LF_precision,
     LF_sweep,
     LF_jobs,
+    LF_n,
+    LF_sheet,
 };
 enum { MANY_KEYS = 60 }; /* of a verb: its help begins with the usual ones */
 
