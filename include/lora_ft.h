@@ -97,6 +97,8 @@ lf_status lf_config_parse_args(lf_config *cfg, int argc, char **argv, bool *help
 lf_status lf_config_finish(lf_config *cfg, lf_err *err);
 /* Warns of each key that was given and is not read, because of another key's value. */
 void lf_config_say_unread(const lf_config *cfg);
+/* LF_EUSAGE, naming the key, where a file or folder that is to be written cannot be; leaves nothing behind. */
+lf_status lf_config_check_outputs(const lf_config *cfg, lf_err *err);
 /* One line saying what a verb does; NULL if there is no such verb. */
 const char *lf_verb_summary(const char *verb);
 /* Help text of one verb (keys, types, defaults, ranges; of a verb with many keys the usual ones, unless `all`) or, verb

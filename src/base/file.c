@@ -73,8 +73,7 @@ lf_status lf_file_read(char **out, size_t *size, const char *path, lf_err *err) 
 
 /* ---- whole or not at all ---- */
 
-/* What is wanted and cannot be written is no file that is missing, whatever the reason: never LF_ENOTFOUND. */
-static lf_status fail_to(lf_err *err, const char *doing, const char *path) {
+lf_status lf_fail_to(lf_err *err, const char *doing, const char *path) {
     return lf_fail(err, LF_EIO, "%s: cannot %s: %s", path, doing, strerror(errno));
 }
 
@@ -107,7 +106,7 @@ static void forget(lf_atomic_file *a) {
 static lf_status open_in_place(lf_atomic_file *a, lf_err *err) {
     const int fd = open(a->path, O_WRONLY | O_CLOEXEC);
     if (fd >= 0 && (a->f = fdopen(fd, "wb")) != NULL) return LF_OK;
-    const lf_status rc = fail_to(err, "write to", a->path);
+    const lf_status rc = lf_fail_to(err, "write to", a->path);
     if (fd >= 0) close(fd);
     forget(a);
     return rc;
@@ -126,7 +125,7 @@ static lf_status open_beside(lf_atomic_file *a, lf_err *err) {
         fd = open(a->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     } while (fd < 0 && errno == EEXIST);
     if (fd >= 0 && (a->f = fdopen(fd, "wb")) != NULL) return LF_OK;
-    const lf_status rc = fail_to(err, "create", a->path);
+    const lf_status rc = lf_fail_to(err, "create", a->path);
     if (fd >= 0) {
         close(fd);
         unlink(a->temporary);
@@ -145,7 +144,7 @@ lf_status lf_atomic_open(lf_atomic_file *a, const char *path, lf_err *err) {
     const bool there = stat(path, &st) == 0;
     if (there && S_ISDIR(st.st_mode)) {
         errno = EISDIR;
-        const lf_status rc = fail_to(err, "create", path);
+        const lf_status rc = lf_fail_to(err, "create", path);
         forget(a);
         return rc;
     }
@@ -172,15 +171,15 @@ lf_status lf_atomic_commit(lf_atomic_file *a, lf_err *err) {
     const bool failed_before = ferror(a->f) != 0;
     if (fflush(a->f) != 0 || failed_before || (a->temporary && fsync(fileno(a->f)) != 0)) {
         if (errno == 0) errno = EIO; /* the write that failed was earlier, and its errno is gone */
-        const lf_status rc = fail_to(err, "write", a->path);
+        const lf_status rc = lf_fail_to(err, "write", a->path);
         lf_atomic_abort(a);
         return rc;
     }
     lf_status rc = LF_OK;
     if (fclose(a->f) != 0)
-        rc = fail_to(err, "write", a->path);
+        rc = lf_fail_to(err, "write", a->path);
     else if (a->temporary && rename(a->temporary, a->path) != 0)
-        rc = fail_to(err, "replace", a->path);
+        rc = lf_fail_to(err, "replace", a->path);
     if (a->temporary) {
         if (rc == LF_OK)
             sync_parent(a->path);
@@ -196,7 +195,7 @@ lf_status lf_file_write(const char *path, const void *data, size_t size, lf_err 
     lf_status rc = lf_atomic_open(&a, path, err);
     if (rc) return rc;
     if (size > 0 && fwrite(data, 1, size, a.f) != size) {
-        rc = fail_to(err, "write", path);
+        rc = lf_fail_to(err, "write", path);
         lf_atomic_abort(&a);
         return rc;
     }
@@ -207,7 +206,7 @@ lf_status lf_file_write(const char *path, const void *data, size_t size, lf_err 
 
 static lf_status make_dir(const char *path, lf_err *err) {
     if (mkdir(path, 0777) == 0 || (errno == EEXIST && lf_is_dir(path))) return LF_OK;
-    return fail_to(err, "make folder", path);
+    return lf_fail_to(err, "make folder", path);
 }
 
 lf_status lf_mkdir_p(const char *path, lf_err *err) {
@@ -317,6 +316,11 @@ lf_status lf_file_begins(void *out, size_t room, size_t *n, const char *path, lf
 }
 
 /* ---- names ---- */
+
+bool lf_exists(const char *path) {
+    struct stat st;
+    return lstat(path, &st) == 0;
+}
 
 bool lf_is_dir(const char *path) {
     struct stat st;

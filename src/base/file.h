@@ -14,6 +14,10 @@ lf_status lf_file_read(char **out, size_t *size, const char *path, lf_err *err);
 /* Its first `room` bytes, or as many as there are. */
 lf_status lf_file_begins(void *out, size_t room, size_t *n, const char *path, lf_err *err);
 
+/* "path: cannot <doing>: strerror(errno)". What is wanted and cannot be written is no file that is missing, whatever
+ * the reason: LF_EIO, never LF_ENOTFOUND. */
+lf_status lf_fail_to(lf_err *err, const char *doing, const char *path);
+
 /* A file that appears under its name only when it is whole: written to a temporary name in the same folder, synced,
  * renamed. lf_atomic_abort (or a crash) leaves the old file, if any, as it was. Of a link, what it points to is
  * replaced; what is neither file nor folder (/dev/stdout, a pipe) is written into. Failures are LF_EIO. */
@@ -38,6 +42,7 @@ lf_status lf_remove_tree(const char *path, lf_err *err);                /* no er
 lf_status lf_remove_in(const char *dir, const char *name, lf_err *err); /* dir/name */
 lf_status lf_replace_dir(const char *temporary, const char *path, lf_err *err);
 
+bool lf_exists(const char *path); /* also a link that points nowhere */
 bool lf_is_dir(const char *path);
 bool lf_is_file(const char *path);
 bool lf_is_file_in(const char *dir, const char *name); /* dir/name; false where memory runs out, too */

@@ -128,7 +128,8 @@ static lf_status run_shared(const verb *v, const lf_config *cfg, const lf_transp
     FILE *out = results_of(t);
     if (!out) return fail(err, LF_EIO, "cannot open /dev/null: %s", strerror(errno));
     lf_world_join(t);
-    const lf_status rc = v->run(cfg, out, err);
+    lf_status rc = t && t->rank ? LF_OK : lf_config_check_outputs(cfg, err);
+    if (!rc) rc = v->run(cfg, out, err);
     if (out != stdout) fclose(out);
     return rc;
 }

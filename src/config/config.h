@@ -74,9 +74,10 @@ extern const char lf_init_choices[], lf_init_help[];
     X(OF_EVAL, 14)                                                                                                     \
     X(OF_TEST, 15)                                                                                                     \
     X(OF_FORGETTING, 16)                                                                                               \
-    X(DRAW, 17)  /* another draw of the same: runs that differ in it alone are repetitions */                          \
-    X(RATE, 18)  /* what a method is tried at, the first of them on an axis: runs that differ in it are one method */  \
-    X(START, 19) /* where an adapter starts; a run's files say what came of it */
+    X(DRAW, 17)   /* another draw of the same: runs that differ in it alone are repetitions */                         \
+    X(RATE, 18)   /* what a method is tried at, the first of them on an axis: runs that differ in it are one method */ \
+    X(OUTPUT, 20) /* a file (output_dir: a folder) that is written: that it can be shows before anything else */       \
+    X(START, 19)  /* where an adapter starts; a run's files say what came of it */
 
 enum {
 #define LF_TRAIT_BIT(name, bit) LF_IS_##name = 1 << bit,

@@ -113,7 +113,8 @@ lf_status lf_kernels_select(const lf_kernels **out, const char *precision, lf_er
  * tests. */
 int lf_kernels_available(const char *precision, const lf_kernels *out[], int max);
 
-/* Threads of all kernels and BLAS calls: 0 = OMP_NUM_THREADS, else the number of cores. Returns the number set. */
+/* Threads of all kernels and BLAS calls: 0 = OMP_NUM_THREADS, else SLURM_CPUS_PER_TASK, else the
+ * number of cores. Returns the number set. */
 int lf_threads_set(int threads);
 int lf_threads(void);
 

@@ -10,12 +10,16 @@
 
 static int n_threads; /* 0: not yet set */
 
+/* What the place where we run says. */
 static int default_threads(void) {
-    const char *text = getenv("OMP_NUM_THREADS");
-    const long n = text ? strtol(text, NULL, 10) : 0; /* a list ("4,2") is for nested regions; its head is ours */
+    static const char *const names[] = {"OMP_NUM_THREADS", "SLURM_CPUS_PER_TASK"};
     const int most = omp_get_thread_limit();
-    if (n <= 0) return omp_get_num_procs();
-    return n < most ? (int)n : most;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const char *text = getenv(names[i]);
+        const long n = text ? strtol(text, NULL, 10) : 0; /* a list ("4,2") is for nested regions; its head is ours */
+        if (n > 0) return n < most ? (int)n : most;
+    }
+    return omp_get_num_procs();
 }
 
 /* For handlers of signals that a thread brings on itself: oneDNN's AVX-512 code keeps its stack pointer in the heap.

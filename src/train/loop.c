@@ -16,6 +16,7 @@ typedef struct loop {
     int64_t items, skipped_before, skipped;
     lf_step_word word; /* of the step that is done; failed data, and nothing else, may have ended the run */
     lf_rank_times times;
+    lf_err log_failure; /* of a row that could not be written; zeros: none */
 } loop;
 
 static lf_status diverged(const lf_run *run, const char *tensor, double value, lf_err *err) {
@@ -141,6 +142,15 @@ static lf_obj begin_row(const lf_run *run) {
     return row;
 }
 
+/* A row that cannot be written ends the run, but after the step, with a checkpoint. */
+static lf_status put_row(loop *l, lf_obj *row, lf_err *err) {
+    lf_err why = {0};
+    const lf_status rc = lf_metrics_write(&l->run->metrics, lf_obj_take(row), &why);
+    if (rc != LF_EIO || l->run->progress.step == 0) return rc ? lf_fail(err, rc, "%s", why.message) : LF_OK;
+    l->log_failure = why;
+    return LF_OK;
+}
+
 static lf_status log_step(loop *l, lf_err *err) {
     lf_run *run = l->run;
     const lf_window *w = &run->progress.since_log;
@@ -152,7 +162,7 @@ static lf_status log_step(loop *l, lf_err *err) {
     lf_obj_number(&row, "grad_norm", l->grad_norm);
     run->progress.since_log = (lf_window){0};
     lf_rank_times_say(&l->times);
-    return lf_metrics_write(&run->metrics, lf_obj_take(&row), err);
+    return put_row(l, &row, err);
 }
 
 /* In the order in which data are read. */
@@ -193,7 +203,7 @@ static lf_status evaluate(loop *l, lf_err *err) {
     task->say(text, sizeof text, f.eval, run->has_base ? &base : NULL);
     if (text[0]) lf_info("step %lld: %s", (long long)run->progress.step, text);
     l->eval_seconds += lf_now() - began;
-    return lf_metrics_write(&run->metrics, lf_obj_take(&row), err);
+    return put_row(l, &row, err);
 }
 
 static bool is_due(const lf_run *run, lf_key_id strategy_key, int64_t every) {
@@ -213,24 +223,51 @@ static lf_status save(loop *l, lf_err *err) {
     return lf_checkpoint_save(l->run, err);
 }
 
-/* Data that changed under the run, or were not checked before it: what was learned until then is kept. The state is
- * that of the step before: what a window has begun to add up are gradients, which no checkpoint holds. */
+/* What was learned until now is kept, and `advice` says how to go on with it. */
+static lf_status end_with_checkpoint(loop *l, lf_status rc, int64_t at, const char *advice, lf_err *err) {
+    lf_run *run = l->run;
+    lf_err kept = {0}, ended = {0};
+    if (save(l, &kept)) {
+        lf_warn("no checkpoint of step %lld: %s", (long long)run->progress.step, kept.message);
+        return rc;
+    }
+    lf_fail(&ended, rc, "step %lld: %s; %s/checkpoint-%lld is written, %s", (long long)at, err->message, run->dir,
+            (long long)run->progress.step, advice);
+    *err = ended;
+    return rc;
+}
+
+static bool nothing_to_keep(const loop *l, lf_status rc, const lf_err *err) {
+    return !err || l->run->progress.step == 0 || rc == LF_EINTERRUPTED || rc == LF_ENOMEM;
+}
+
+/* Data that changed under the run, or were not checked before it. The state is that of the step before: what a window
+ * has begun to add up are gradients, which no checkpoint holds. */
 static lf_status end_at_data(loop *l, lf_status rc, lf_err *err) {
     lf_run *run = l->run;
     const lf_source_type *source = run->task->source;
     const bool can_skip = rc == LF_EDATA && source->check && !lf_cfg_bool(run->cfg, LF_skip_bad_images);
-    lf_err kept = {0}, ended = {0};
-    if (!err || run->progress.step == 0 || rc == LF_EINTERRUPTED || rc == LF_ENOMEM) return rc;
+    lf_err kept = {0};
+    if (nothing_to_keep(l, rc, err)) return rc;
     const lf_status again = can_skip && lf_world_is_first() ? lf_run_hash_data_again(run, &kept) : LF_OK;
-    if (lf_world_first_did(again, &kept) || save(l, &kept)) {
+    if (lf_world_first_did(again, &kept)) {
         lf_warn("no checkpoint of step %lld: %s", (long long)run->progress.step, kept.message);
         return rc;
     }
-    lf_fail(&ended, rc, "step %lld: %s; %s/checkpoint-%lld is written, %s with --resume_from_checkpoint true%s",
-            (long long)run->progress.step + 1, err->message, run->dir, (long long)run->progress.step,
-            can_skip ? "go on" : "put the data back as they were and go on", can_skip ? " --skip_bad_images" : "");
-    *err = ended;
-    return rc;
+    return end_with_checkpoint(l, rc, run->progress.step + 1,
+                               can_skip ? "go on with --resume_from_checkpoint true --skip_bad_images"
+                                        : "put the data back as they were and go on with --resume_from_checkpoint true",
+                               err);
+}
+
+/* A log that cannot be written any more: a full disk, a limit on the size of files. Rank 0 knows why. */
+static lf_status end_at_log(loop *l, lf_err *err) {
+    lf_err why = l->log_failure;
+    if (!why.status) lf_fail(&why, LF_EIO, "metrics.jsonl cannot be written");
+    const lf_status rc = end_with_checkpoint(l, why.status, l->run->progress.step,
+                                             "make room and go on with --resume_from_checkpoint true", &why);
+    if (err) *err = why;
+    return lf_world_all_know(rc);
 }
 
 /* A run that was stopped early stays so when it is resumed. */
@@ -240,15 +277,32 @@ static bool out_of_patience(const lf_run *run) {
 }
 
 /* The best step needs a checkpoint of its own where the run is to end with it. */
+static bool is_best_to_end_with(const lf_run *run) {
+    return lf_cfg_bool(run->cfg, LF_load_best_model_at_end) && run->progress.best_step == run->progress.step;
+}
+
 static bool save_is_due(const lf_run *run, bool stop) {
     const bool keeps = strcmp(lf_cfg_str(run->cfg, LF_save_strategy), "no") != 0;
     return (stop && keeps) || is_due(run, LF_save_strategy, lf_cfg_i64(run->cfg, LF_save_steps)) ||
-           (lf_cfg_bool(run->cfg, LF_load_best_model_at_end) && run->progress.best_step == run->progress.step);
+           is_best_to_end_with(run);
 }
 
-static lf_status after_step(loop *l, bool *stop, lf_err *err) {
+/* A checkpoint that cannot be written ends no run that can do without it: there may be room again when the next one is
+ * due. */
+static lf_status save_if_possible(loop *l, bool is_needed, bool *saved, lf_err *err) {
     lf_run *run = l->run;
-    const bool last = run->progress.step == run->total_steps;
+    lf_err why = {0};
+    const lf_status rc = save(l, &why);
+    *saved = rc == LF_OK;
+    if (rc == LF_EIO && !is_needed) {
+        lf_warn("no checkpoint of step %lld: %s; training goes on", (long long)run->progress.step, why.message);
+        return LF_OK;
+    }
+    return rc ? lf_fail(err, rc, "%s", why.message) : LF_OK;
+}
+
+static lf_status log_and_evaluate(loop *l, bool last, lf_err *err) {
+    lf_run *run = l->run;
     const int64_t step = run->progress.step;
     lf_status rc = LF_OK;
     if (run->progress.since_log.targets && (step % lf_cfg_i64(run->cfg, LF_logging_steps) == 0 || last ||
@@ -256,21 +310,33 @@ static lf_status after_step(loop *l, bool *stop, lf_err *err) {
         rc = log_step(l, err);
     if (!rc && (is_due(run, LF_eval_strategy, eval_every(run)) || last) && (run->has_eval || run->has_base))
         rc = evaluate(l, err);
+    return rc;
+}
+
+static lf_status after_step(loop *l, bool *stop, lf_err *err) {
+    lf_run *run = l->run;
+    const int64_t step = run->progress.step;
+    const bool last = step == run->total_steps;
+    lf_status rc = log_and_evaluate(l, last, err);
     *stop = last || out_of_patience(run);
     if (!rc && *stop && !last)
         lf_info("step %lld: stopped early, %lld evaluations without a better metric", (long long)step,
                 (long long)run->progress.evals_without_gain);
-    bool signals[] = {lf_interrupted(), lf_checkpoint_taken()}; /* at any rank */
-    if (!rc) rc = lf_world_any(signals, 2, err);
-    const bool interrupted = signals[0] && !*stop, requested = signals[1];
-    if (!rc && (interrupted || requested || save_is_due(run, *stop))) rc = save(l, err);
-    if (!rc && requested)
+    bool flags[] = {lf_interrupted(), lf_now() > run->deadline, lf_checkpoint_taken(), l->log_failure.status != LF_OK};
+    if (!rc) rc = lf_world_any(flags, 4, err); /* at any rank */
+    if (!rc && flags[3]) return end_at_log(l, err);
+    const bool interrupted = (flags[0] || flags[1]) && !*stop, requested = flags[2];
+    bool saved = false;
+    if (!rc && (interrupted || requested || save_is_due(run, *stop)))
+        rc = save_if_possible(l, interrupted || is_best_to_end_with(run), &saved, err);
+    if (requested && saved)
         lf_info("step %lld: %s/checkpoint-%lld is written, as requested", (long long)step, run->dir, (long long)step);
     if (!rc && interrupted)
-        rc = lf_world_all_know(lf_fail(
-            err, LF_EINTERRUPTED,
-            "interrupted after step %lld; %s/checkpoint-%lld is written, go on with --resume_from_checkpoint true",
-            (long long)step, run->dir, (long long)step));
+        rc = lf_world_all_know(
+            lf_fail(err, LF_EINTERRUPTED,
+                    "%s after step %lld; %s/checkpoint-%lld is written, go on with --resume_from_checkpoint true",
+                    flags[0] ? "interrupted" : "max_train_minutes are over", (long long)step, run->dir,
+                    (long long)step));
     return rc;
 }
 

@@ -29,6 +29,8 @@ typedef struct lf_run {
     const lf_config *cfg;
     const char *dir; /* output_dir */
     int lock;        /* on it; -1: none */
+    int new_folders; /* made for it, and removed again if it does not begin */
+    double deadline; /* lf_now() after which it ends with a checkpoint; HUGE_VAL: none */
     lf_method method;
     int threads;
     const lf_kernels *k;
@@ -63,6 +65,13 @@ lf_status lf_run_open_data(lf_run *run, const lf_config *cfg, lf_err *err);
 /* For looking at the training data alone: of the model only what its config.json says, no other data, no folder. */
 lf_status lf_run_open_to_look(lf_run *run, const lf_config *cfg, lf_err *err);
 void lf_run_close(lf_run *run);
+
+/* run_folder.c, in this order: whether output_dir may be this run's; it is made, locked and tried, so that what cannot
+ * be written shows in the first second (lf_run_close removes what a run that did not begin has made); what an earlier
+ * run left goes, where it is to be overwritten. */
+lf_status lf_run_check_folder(const lf_run *run, lf_err *err);
+lf_status lf_run_open_folder(lf_run *run, lf_err *err);
+lf_status lf_run_begin_folder(lf_run *run, lf_err *err);
 
 /* checkpoint.c: output_dir/checkpoint-<step>, written aside and renamed; by rank 0, which alone reads it again. */
 lf_status lf_checkpoint_save(lf_run *run, lf_err *err);

@@ -1,14 +1,11 @@
 /* Setting a run up: folder, model, data, head, the untouched base's score, adapter, optimiser. In that order, because
  * the base must be measured before anything is trained, and every mistake in the configuration should show before the
  * long parts begin. */
-#define _XOPEN_SOURCE 700
-#include <limits.h>
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "adapter/calibrate.h"
-#include "base/file.h"
+#include "base/folder.h"
 #include "base/json.h"
 #include "base/lock.h"
 #include "base/log.h"
@@ -16,7 +13,6 @@
 #include "base/world.h"
 #include "eval/adapted.h"
 #include "task/base_cache.h"
-#include "train/checkpoint_internal.h"
 #include "train/together.h"
 
 static const char *const methods[] = {[LF_METHOD_LORA] = "lora", [LF_METHOD_HEAD] = "head", [LF_METHOD_FULL] = "full"};
@@ -25,87 +21,6 @@ static void read_method(lf_run *run) {
     const char *name = lf_cfg_str(run->cfg, LF_method);
     for (int i = 0; i < 3; i++)
         if (strcmp(methods[i], name) == 0) run->method = (lf_method)i;
-}
-
-static bool resumes(const lf_run *run) {
-    const cJSON *resume = lf_cfg_json(run->cfg, LF_resume_from_checkpoint);
-    return resume && !cJSON_IsFalse(resume);
-}
-
-/* What a run writes into its folder, and what overwrite_output_dir removes: a user's other files are left alone. */
-static bool is_ours(const char *name, size_t n) {
-    static const char *const ours[] = {"adapter",          "model",         "config.json",   "metrics.jsonl",
-                                       "all_results.json", "error.json",    "report.html",   "curves.csv",
-                                       "curves.gp",        "curves.svg",    "confusion.csv", "confusion.json",
-                                       "confusion.gp",     "confusion.svg", "checked_images"};
-    for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++)
-        if (strlen(ours[i]) == n && memcmp(ours[i], name, n) == 0) return true;
-    return lf_checkpoint_is_ours(name, n);
-}
-
-/* Refuses an input that the run would delete or write over. Links are followed first. */
-static lf_status check_input_is_safe(const lf_run *run, lf_key_id key, const char *path, const char *dir, lf_err *err) {
-    char input[PATH_MAX];
-    const size_t n = strlen(dir);
-    if (!realpath(path, input) || strncmp(input, dir, n) != 0) return LF_OK;
-    if (!input[n])
-        return lf_cfg_fail(run->cfg, LF_output_dir, err, "'%s' is the folder of '%s'; choose another", run->dir,
-                           lf_key_name(key));
-    if (input[n] != '/' || !is_ours(input + n + 1, strcspn(input + n + 1, "/"))) return LF_OK;
-    return lf_cfg_fail(run->cfg, LF_output_dir, err,
-                       "the run would write over its own '%s' ('%s'); choose another folder", lf_key_name(key), path);
-}
-
-static lf_status check_inputs_are_safe(const lf_run *run, lf_err *err) {
-    char dir[PATH_MAX];
-    if (!realpath(run->dir, dir)) return LF_OK; /* not there yet, so nothing is in it */
-    lf_status rc = LF_OK;
-    for (lf_key_id id = LF_NO_KEY; !rc && (id = lf_key_next(id, LF_IS_INPUT));) {
-        lf_paths paths = {0};
-        rc = lf_cfg_paths(&paths, run->cfg, id, err);
-        for (int64_t i = 0; i < paths.n && !rc; i++) rc = check_input_is_safe(run, id, paths.at[i], dir, err);
-        lf_paths_free(&paths);
-    }
-    return rc;
-}
-
-static lf_status check_output_dir(const lf_run *run, lf_err *err) {
-    if (lf_is_file(run->dir))
-        return lf_cfg_fail(run->cfg, LF_output_dir, err, "'%s' is a file, expected a folder", run->dir);
-    lf_status rc = check_inputs_are_safe(run, err);
-    if (rc || !lf_is_dir(run->dir) || resumes(run)) return rc;
-    char **names;
-    size_t count;
-    rc = lf_list_dir(&names, &count, run->dir, err);
-    lf_free(names);
-    if (rc || count == 0) return rc;
-    if (!lf_cfg_bool(run->cfg, LF_overwrite_output_dir))
-        return lf_cfg_fail(run->cfg, LF_output_dir, err,
-                           "'%s' is not empty; choose another, or set overwrite_output_dir, or resume_from_checkpoint",
-                           run->dir);
-    return LF_OK;
-}
-
-/* Two runs in one folder would write over each other's files. Where folders cannot be locked, it is the user's to see
- * to that. */
-static lf_status take_folder(lf_run *run, lf_err *err) {
-    const lf_status rc = lf_lock_take(&run->lock, run->dir, false, NULL);
-    if (rc == LF_EINTERRUPTED) return lf_fail(err, rc, "interrupted before the first step");
-    if (rc || run->lock >= 0) return LF_OK;
-    return lf_cfg_fail(run->cfg, LF_output_dir, err, "another run is at work in '%s'; choose another, or wait for it",
-                       run->dir);
-}
-
-static lf_status clear_output_dir(const lf_run *run, lf_err *err) {
-    char **names;
-    size_t count;
-    lf_status rc = lf_list_dir(&names, &count, run->dir, err);
-    for (size_t i = 0; i < count && !rc; i++) {
-        if (!is_ours(names[i], strlen(names[i]))) continue;
-        rc = lf_remove_in(run->dir, names[i], err);
-    }
-    lf_free(names);
-    return rc;
 }
 
 /* ---- data ---- */
@@ -341,10 +256,12 @@ static lf_status plan_steps(lf_run *run, lf_err *err) {
 }
 
 static void begin(lf_run *run, const lf_config *cfg) {
+    const double minutes = lf_cfg_f64(cfg, LF_max_train_minutes);
     *run = (lf_run){
         .cfg = cfg,
         .dir = lf_cfg_str(cfg, LF_output_dir),
         .lock = -1,
+        .deadline = minutes > 0 ? lf_now() + 60 * minutes : HUGE_VAL,
         .progress = {.best_metric = NAN, .best_forgetting = NAN, .eval_accuracy_before = NAN, .eval_loss_before = NAN}};
     lf_results_clear(&run->results, NULL);
     read_method(run);
@@ -368,16 +285,22 @@ lf_status lf_run_open_to_look(lf_run *run, const lf_config *cfg, lf_err *err) {
     return open_train(run, err);
 }
 
-lf_status lf_run_open_data(lf_run *run, const lf_config *cfg, lf_err *err) {
+static lf_status open_inputs(lf_run *run, lf_err *err) {
+    const lf_config *cfg = run->cfg;
     lf_status rc;
-    begin(run, cfg);
-    if ((lf_world_is_first() && (rc = check_output_dir(run, err))) || (rc = check_quantised(run, err)) ||
-        (rc = lf_kernels_select(&run->k, lf_cfg_str(cfg, LF_precision), err)) || (rc = open_model(run, err)) ||
+    if ((rc = check_quantised(run, err)) || (rc = lf_kernels_select(&run->k, lf_cfg_str(cfg, LF_precision), err)) ||
+        (rc = open_model(run, err)) ||
         (rc = open_from(run, err)) || (rc = open_task(run, err)) || (rc = check_modules_to_save(run, err)) ||
         (rc = check_added_tokens(run, err)))
         return rc;
     run->task->keeps_head = run->from && lf_adapter_file_labels(run->from, &(const char *const *){NULL}) > 0;
     return open_data(run, err);
+}
+
+lf_status lf_run_open_data(lf_run *run, const lf_config *cfg, lf_err *err) {
+    begin(run, cfg);
+    const lf_status rc = lf_run_check_folder(run, err);
+    return rc ? rc : open_inputs(run, err);
 }
 
 lf_status lf_run_measure_base(lf_run *run, lf_err *err) {
@@ -388,10 +311,19 @@ lf_status lf_run_measure_base(lf_run *run, lf_err *err) {
     return rc;
 }
 
+/* Rank 0's, which alone writes. */
+static lf_status open_folder(lf_run *run, lf_err *err) {
+    if (!lf_world_is_first()) return LF_OK;
+    const lf_status rc = lf_run_check_folder(run, err);
+    return rc || lf_cfg_bool(run->cfg, LF_dry_run) ? rc : lf_run_open_folder(run, err);
+}
+
 /* What needs no other rank. */
 static lf_status open_alone(lf_run *run, const lf_config *cfg, lf_err *err) {
     lf_status rc;
-    if ((rc = lf_run_open_data(run, cfg, err)) || (rc = lf_run_check_choice(run, err)) || (rc = plan_steps(run, err)))
+    begin(run, cfg);
+    if ((rc = open_folder(run, err)) || (rc = open_inputs(run, err)) || (rc = lf_run_check_choice(run, err)) ||
+        (rc = plan_steps(run, err)))
         return rc;
     run->results.task = run->task->type;
     run->task->interruptible = true; /* until the first step there is nothing to lose */
@@ -413,14 +345,8 @@ static lf_status make_trained(lf_run *run, lf_err *err) {
     return LF_OK;
 }
 
-/* Rank 0's. */
-static lf_status make_folder(lf_run *run, lf_err *err) {
-    lf_status rc;
-    if (!lf_world_is_first() || lf_cfg_bool(run->cfg, LF_dry_run)) return LF_OK;
-    if ((rc = lf_mkdir_p(run->dir, err)) || (rc = take_folder(run, err)) || resumes(run) ||
-        !lf_cfg_bool(run->cfg, LF_overwrite_output_dir))
-        return rc;
-    return clear_output_dir(run, err);
+static lf_status begin_folder(lf_run *run, lf_err *err) {
+    return lf_world_is_first() && !lf_cfg_bool(run->cfg, LF_dry_run) ? lf_run_begin_folder(run, err) : LF_OK;
 }
 
 lf_status lf_run_open(lf_run *run, const lf_config *cfg, lf_err *err) {
@@ -428,10 +354,11 @@ lf_status lf_run_open(lf_run *run, const lf_config *cfg, lf_err *err) {
     if (rc || (rc = lf_together_check(run, err))) return rc;
     if (!lf_cfg_bool(cfg, LF_dry_run) && (rc = lf_run_measure_base(run, err))) return rc;
     if ((rc = lf_world_agree(lf_task_prepare(run->task, err), err)) || (rc = make_trained(run, err))) return rc;
-    return lf_world_agree(make_folder(run, err), err);
+    return lf_world_agree(begin_folder(run, err), err);
 }
 
 void lf_run_close(lf_run *run) {
+    lf_folder_unmake(run->dir, run->new_folders);
     lf_lock_drop(run->lock);
     lf_metrics_close(&run->metrics);
     cJSON_Delete(run->segments);

@@ -163,11 +163,47 @@ static void test_output_that_cannot_be_written(void **state) {
     assert_int_equal(WEXITSTATUS(status), 1);
 }
 
+/* What cannot be written shows before anything is read: there is no model in any of these commands. */
+static void test_what_cannot_be_written_is_told_first(void **state) {
+    (void)state;
+    static const char *const names[] = {"/dev/null/out", "/proc/nowhere/out"};
+    static const struct {
+        const char *arguments, *key;
+    } cases[] = {
+        {"train model=none train_data=none", "output_dir"},
+        {"merge model=none adapter=none", "output_dir"},
+        {"spectrum model=none", "output_dir"},
+        {"rewind model=none adapter=none data=none forgetting_data=none", "output_dir"},
+        {"eval model=none data=none", "save_logits"},
+        {"eval model=none data=none", "save_predictions"},
+        {"eval model=none data=none", "confusion_file"},
+        {"predict model=none data=none", "output_file"},
+        {"preview model=none train_data=none", "sheet"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
+            char args[500], line[200];
+            snprintf(args, sizeof args, "%s %s=%s", cases[i].arguments, cases[i].key, names[k]);
+            snprintf(line, sizeof line, "key '%s' (on the command line): %s", cases[i].key, names[k]);
+            line[strlen(line) - strlen("/out")] = 0; /* of folders it may be the one above that cannot be made */
+            assert_bad_usage(args, line);
+        }
+    assert_bad_usage("train model=none train_data=none output_dir=/dev/null",
+                     "key 'output_dir' (on the command line): /dev/null: cannot make folder: ");
+    char longest[400] = "spectrum model=none output_dir=/tmp/";
+    memset(longest + strlen(longest), 'x', 300);
+    assert_bad_usage(longest, "File name too long");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bad_usage),    cmocka_unit_test(test_later_verbs),
-        cmocka_unit_test(test_bad_files),    cmocka_unit_test(test_help_and_version),
-        cmocka_unit_test(test_print_config), cmocka_unit_test(test_output_that_cannot_be_written),
+        cmocka_unit_test(test_what_cannot_be_written_is_told_first),
+        cmocka_unit_test(test_bad_usage),
+        cmocka_unit_test(test_later_verbs),
+        cmocka_unit_test(test_bad_files),
+        cmocka_unit_test(test_help_and_version),
+        cmocka_unit_test(test_print_config),
+        cmocka_unit_test(test_output_that_cannot_be_written),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -178,6 +178,87 @@ static void test_output_that_nobody_reads(void **state) {
     assert_int_equal(system(text("grep -q 'cannot write to standard output: Broken pipe' '%s/unread.log'", root)), 0);
 }
 
+/* However short the time is, each call comes a step further. */
+static void test_a_limit_of_time(void **state) {
+    (void)state;
+    static const char timed[] = TRAIN "--max_steps 3 --resume_from_checkpoint true --output_dir timed ";
+    must(run(TRAIN "--max_steps 3 --output_dir untimed"), 0);
+    for (int step = 1; step <= 2; step++) {
+        must(run("%s--max_train_minutes 1e-9", timed), 130);
+        if (!strstr(output,
+                    text("max_train_minutes are over after step %d; timed/checkpoint-%d is written", step, step)))
+            fail_msg("step %d:\n%s", step, output);
+    }
+    must(run("%s--max_train_minutes 1e-9", timed), 0); /* the last step is the end */
+    same_files("untimed/adapter/adapter_model.safetensors", "timed/adapter/adapter_model.safetensors");
+    must(
+        run("sweep --model $M --train_data data --r 4 --max_steps 3 --sweep '{\"seed\": [1]}' --max_train_minutes 1e-9 "
+            "--output_dir late"),
+        130);
+    must(run("sweep --model $M --train_data data --r 4 --max_steps 3 --sweep '{\"seed\": [1]}' --max_train_minutes 1e9 "
+             "--output_dir late"),
+         0);
+}
+
+/* With `blocks` of 512 bytes as the most that a file may have. */
+static int run_limited(int blocks, const char *arguments) {
+    return run_shell(text("{ cd %s && M=%s/golden/vit-base && (ulimit -f %d && exec %s/lora-ft %s); } 2>&1", root,
+                          LF_TEST_DIR, blocks, LF_BUILD_DIR, arguments));
+}
+
+static void says(const char *words) {
+    const size_t n = strlen(output);
+    if (!strstr(output, words)) fail_msg("no '%s' in the last of\n%s", words, output + (n > 900 ? n - 900 : 0));
+}
+
+/* SIGXFSZ: a file that may not grow is an error like a full disk. A log ends the run with a checkpoint, which the run
+ * goes on from; a checkpoint does not end it. */
+static void test_files_that_may_not_grow(void **state) {
+    (void)state;
+    static const char log[] =
+        TRAIN "--method head --max_steps 120 --logging_steps 1 --eval_strategy steps --eval_steps 1 "
+              "--save_strategy no --output_dir ";
+    must(run_limited(40, text("%slog", log)), 1);
+    says("log/metrics.jsonl: ");
+    says("is written, make room and go on with --resume_from_checkpoint true");
+    must(run("%slog --resume_from_checkpoint true", log), 0);
+    says("resumed from log/checkpoint-");
+    must(run("%sunlimited", log), 0);
+    same_files("unlimited/adapter/adapter_model.safetensors", "log/adapter/adapter_model.safetensors");
+    must(run_limited(20, TRAIN "--max_steps 4 --save_strategy steps --save_steps 2 --output_dir state"), 1);
+    says("no checkpoint of step 2: state/checkpoint-2.tmp/state.safetensors: cannot write: File too large; training "
+         "goes");
+    says("state/adapter");
+    assert_false(lf_exists(text("%s/state/checkpoint-2.tmp", root)));
+}
+
+/* What a run that was killed has left is gone when the next one has begun, and what it was replacing is back; a user's
+ * files stay, whatever they are called. */
+static void test_leftovers_are_removed(void **state) {
+    (void)state;
+    static const char *const gone[] = {"checkpoint-2.tmp", "checkpoint-1.old-77-0", "adapter.tmp-77-1",
+                                       "metrics.jsonl.tmp-77-2"};
+    static const char *const stay[] = {"checkpoint-1.old-1", "notes.tmp-77-0", "thesis.tmp", "checkpoint-1"};
+    const char *resume = TRAIN "--max_steps 2 --save_strategy steps --save_steps 1 --resume_from_checkpoint true "
+                               "--output_dir left";
+    must(run("%s --max_steps 1", resume), 0);
+    for (size_t i = 0; i < sizeof gone / sizeof *gone; i++)
+        assert_int_equal(lf_mkdir_p(text("%s/left/%s", root, gone[i]), NULL), LF_OK);
+    for (size_t i = 0; i + 1 < sizeof stay / sizeof *stay; i++)
+        assert_int_equal(lf_mkdir_p(text("%s/left/%s", root, stay[i]), NULL), LF_OK);
+    assert_int_equal(rename(text("%s/left/config.json", root), text("%s/left/config.json.old-77-3", root)), 0);
+    assert_int_equal(unlink(text("%s/left/all_results.json", root)), 0); /* it was killed, so it had not ended */
+    must(run("%s --dry_run", resume), 0);                                /* touches nothing */
+    assert_true(lf_is_dir(text("%s/left/%s", root, gone[0])));
+    must(run("%s", resume), 0);
+    assert_non_null(strstr(output, "left/config.json is put back"));
+    assert_non_null(strstr(output, "resumed from left/checkpoint-1"));
+    for (size_t i = 0; i < sizeof gone / sizeof *gone; i++)
+        if (lf_exists(text("%s/left/%s", root, gone[i]))) fail_msg("%s is there", gone[i]);
+    for (size_t i = 0; i < sizeof stay / sizeof *stay; i++)
+        if (!lf_exists(text("%s/left/%s", root, stay[i]))) fail_msg("%s is gone", stay[i]);
+}
+
 /* ---- what a sweep does ---- */
 
 static void test_a_sweep_passes_the_request_on(void **state) {
@@ -265,6 +346,9 @@ int main(void) {
         cmocka_unit_test(test_the_second_one_ends_at_once),
         cmocka_unit_test(test_nohup),
         cmocka_unit_test(test_a_checkpoint_on_request),
+        cmocka_unit_test(test_a_limit_of_time),
+        cmocka_unit_test(test_files_that_may_not_grow),
+        cmocka_unit_test(test_leftovers_are_removed),
         cmocka_unit_test(test_output_that_nobody_reads),
         cmocka_unit_test(test_a_sweep_passes_the_request_on),
         cmocka_unit_test(test_children_find_what_a_program_expects),

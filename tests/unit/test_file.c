@@ -12,6 +12,7 @@
 
 #include "folder_fixture.h"
 
+#include "base/folder.h"
 #include "base/json.h"
 #include "io/gzip.h"
 
@@ -416,12 +417,89 @@ static void test_failing_allocations(void **state) {
     folder_holds("packed z");
 }
 
+static void test_folders_are_made_and_unmade(void **state) {
+    (void)state;
+    static const struct {
+        const char *path;
+        int made;
+    } cases[] = {{"x", 1}, {"x/", 1}, {"x/y//z", 3}, {"x/../w", 1}, {".", 0}};
+    lf_err err = {0};
+    int made;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const bool through = i == 3; /* x has to be there */
+        if (through) assert_int_equal(lf_mkdir_p(in_folder("x"), &err), LF_OK);
+        if (lf_folder_make(in_folder(cases[i].path), &made, &err)) fail_msg("%s", err.message);
+        assert_int_equal(made, cases[i].made);
+        assert_true(lf_is_dir(in_folder(cases[i].path)));
+        lf_folder_unmake(in_folder(cases[i].path), made);
+        folder_holds(through ? "x" : "");
+        if (through) lf_remove_tree(in_folder("x"), NULL);
+    }
+    assert_int_equal(lf_folder_make(in_folder("a/b"), &made, &err), LF_OK);
+    put_text("a/kept", "");
+    lf_folder_unmake(in_folder("a/b"), made);
+    folder_holds("a");
+    holds("a/kept", "");
+    assert_int_equal(lf_folder_make(in_folder("a/kept/c/d"), &made, &err), LF_EIO);
+    assert_int_equal(made, 0);
+    err = (lf_err){0};
+    assert_int_equal(lf_folder_try(in_folder("a"), "kept", &err), LF_OK);
+    holds("a/kept", "");
+    assert_int_equal(lf_folder_try(in_folder("none"), "x", &err), LF_EIO);
+    assert_non_null(strstr(err.message, "none/x: cannot create: "));
+    lf_remove_tree(in_folder("a"), NULL);
+}
+
+static void test_leftovers(void **state) {
+    (void)state;
+    static const struct {
+        const char *name;
+        size_t n; /* of the name that it is of */
+    } cases[] = {
+        {"config.json.tmp-12-0", 11},
+        {"checkpoint-4.tmp", 12},
+        {"checkpoint-4.old-12-3", 12},
+        {"a.tmp.tmp-1-2", 5},
+        {"checkpoint-4.old-1", 0},
+        {"config.json", 0},
+        {"notes.tmp-12", 0},
+        {"notes.tmp-12-x", 0},
+        {".tmp", 0},
+        {"a.tmp-1-2 ", 0},
+        {"a.old", 0},
+        {"tmp-1-2", 0},
+    };
+    lf_err err = {0};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        if (lf_leftover_of(cases[i].name) != cases[i].n) fail_msg("%s", cases[i].name);
+    put_text("cut.tmp-1-2", "half");
+    put_text("new", "new");
+    put_text("new.old-1-2", "old");
+    put_text("lost.old-1-2", "old");
+    static const char *const all[] = {"cut.tmp-1-2", "new.old-1-2", "lost.old-1-2"};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (lf_leftover_settle(folder, all[i], &err)) fail_msg("%s", err.message);
+    folder_holds("lost new");
+    holds("new", "new");
+    holds("lost", "old");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        IN_FOLDER(test_read),         IN_FOLDER(test_atomic),  IN_FOLDER(test_written_in_place),
-        IN_FOLDER(test_full_disk),    IN_FOLDER(test_folders), IN_FOLDER(test_replace_dir),
-        IN_FOLDER(test_list),         IN_FOLDER(test_names),   IN_FOLDER(test_gzip),
-        IN_FOLDER(test_gzip_damaged), IN_FOLDER(test_members), IN_FOLDER(test_failing_allocations),
+        IN_FOLDER(test_folders_are_made_and_unmade),
+        IN_FOLDER(test_leftovers),
+        IN_FOLDER(test_read),
+        IN_FOLDER(test_atomic),
+        IN_FOLDER(test_written_in_place),
+        IN_FOLDER(test_full_disk),
+        IN_FOLDER(test_folders),
+        IN_FOLDER(test_replace_dir),
+        IN_FOLDER(test_list),
+        IN_FOLDER(test_names),
+        IN_FOLDER(test_gzip),
+        IN_FOLDER(test_gzip_damaged),
+        IN_FOLDER(test_members),
+        IN_FOLDER(test_failing_allocations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

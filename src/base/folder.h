@@ -1,0 +1,23 @@
+/* Folders that are written into: made for the purpose, tried, and rid of what was left in them. */
+#ifndef LF_BASE_FOLDER_H
+#define LF_BASE_FOLDER_H
+
+#include <stddef.h>
+
+#include "base/error.h"
+
+/* lf_mkdir_p, and *made: how many folders were made, the last ones of the path, also after an error. */
+lf_status lf_folder_make(const char *path, int *made, lf_err *err);
+/* Removes the last `made` folders of the path, as far as they are empty. */
+void lf_folder_unmake(const char *path, int made);
+/* Begins to write dir/name and gives it up: LF_EIO, naming it, where that cannot be done. */
+lf_status lf_folder_try(const char *dir, const char *name, lf_err *err);
+
+/* Of a name that a process which was killed has left where it wrote a file or folder ("NAME.tmp-PID-N", "NAME.tmp") or
+ * replaced one ("NAME.old-PID-N"): the length of NAME; else 0. */
+size_t lf_leftover_of(const char *name);
+/* dir/name, which is one: put back where it is the old one and there is no new one, else removed. Only where no other
+ * process writes. */
+lf_status lf_leftover_settle(const char *dir, const char *name, lf_err *err);
+
+#endif
