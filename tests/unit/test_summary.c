@@ -3,6 +3,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include <math.h>
 
+#include "report/gather/makers.h"
 #include "report/gather/start.h"
 #include "report/gather/summary.h"
 #include "runs_fixture.h"
@@ -557,6 +558,46 @@ static void test_results_csv(void **state) {
     done(s);
 }
 
+/* Runs that other kernels or another processor made bear a mark; those whose files do not tell bear none. */
+static void test_makers(void **state) {
+    (void)state;
+#define MADE(kernels, processor)                                                                                       \
+    "{\"eval_accuracy\": 0.5, \"made\": {\"kernels\": \"" kernels "\", \"processor\": \"" processor "\"}}"
+    static const struct {
+        const char *name, *config, *results;
+        bool marked;
+    } runs[] = {
+        {"a", "\"r\": 1, \"learning_rate\": 0.1, \"seed\": 1", MADE("avx2", "One"), false},
+        {"b", "\"r\": 1, \"learning_rate\": 0.1, \"seed\": 2", MADE("avx512", "One"), true},
+        {"c", "\"r\": 1, \"learning_rate\": 0.1, \"seed\": 3", MADE("avx2", "One"), false},
+        {"d", "\"r\": 2, \"learning_rate\": 0.1, \"seed\": 1", MADE("avx2", "Two"), true},
+        {"e", "\"r\": 3, \"learning_rate\": 0.1, \"seed\": 1", "{\"eval_accuracy\": 0.5}", false},
+    };
+    enum { N = sizeof runs / sizeof *runs };
+    for (int i = 0; i < N; i++) put_run(runs[i].name, runs[i].config, runs[i].results);
+    lf_summary *s = summarize();
+    for (int i = 0; i < N; i++) assert_int_equal(lf_made_otherwise(gathered, &gathered->runs[i]), runs[i].marked);
+    char *table = NULL;
+    size_t size;
+    FILE *f = open_memstream(&table, &size);
+    lf_summary_table(s, f);
+    fclose(f);
+    static const char *const words[] = {
+        " 3* ", " 1* ",
+        "* by other kernels, or on another processor, than most runs, so that last digits may differ: avx2 on One 2 "
+        "runs, avx512 on One 1 run, avx2 on Two 1 run\n"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (!strstr(table, words[i])) fail_msg("no '%s' in\n%s", words[i], table);
+    free(table);
+    done(s);
+    for (int i = 1; i < 4; i++) lf_remove_tree(in_scratch(i == 1 ? "set/b" : i == 2 ? "set/d" : "set/e"), NULL);
+    s = summarize();
+    lf_string t = {0};
+    lf_makers_put(&t, gathered);
+    assert_int_equal(t.n, 0); /* where all are by one there is nothing to say */
+    done(s);
+}
+
 #define SAMPLE(name) name "_mean," name "_sd," name "_n," name "_low," name "_high,"
 #define NONE         ",,0,,,"
 
@@ -815,6 +856,7 @@ int main(void) {
         TEST(test_families),
         TEST(test_calibration_is_of_the_method),
         TEST(test_language),
+        TEST(test_makers),
         TEST(test_results_csv),
         TEST(test_summary_csv),
         TEST(test_table),

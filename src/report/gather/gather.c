@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "report/gather/gather_internal.h"
+#include "report/gather/makers.h"
 
 enum { DEEPEST = 3 }; /* folders below the gathered one */
 
@@ -20,6 +21,7 @@ void lf_gathered_free(lf_gathered *g) {
     }
     for (int64_t i = 0; i < g->n_swept; i++) lf_free(g->swept[i]);
     lf_free(g->swept);
+    lf_free(g->makers);
     lf_free(g->runs);
     lf_free(g);
 }
@@ -124,7 +126,7 @@ lf_status lf_gather(lf_gathered **out, const char *dir, lf_err *err) {
     lf_sweep_file sweep = {0};
     lf_status rc;
     if ((rc = lf_sweep_file_read(&sweep, dir, err)) || (rc = walk(&(search){g, &sweep}, "", 0, err)) ||
-        (rc = lf_gathered_finish(g, &sweep, err)) || (rc = find_yardstick(g, err)))
+        (rc = lf_gathered_finish(g, &sweep, err)) || (rc = find_yardstick(g, err)) || (rc = lf_makers_find(g, err)))
         goto out;
     if (g->n_runs == 0 && g->n_others)
         rc = lf_fail(err, LF_EDATA, "%s: lists no runs, and the %lld below its folder are not of this sweep",

@@ -27,7 +27,14 @@ typedef struct lf_gathered_run {
                        values */
     cJSON *results; /* all_results.json, without "start"; NULL unless done, or collapsed */
     cJSON *start;   /* report/gather/start.h */
+    int64_t maker;  /* index of what it was made by; -1: its files do not tell */
 } lf_gathered_run;
+
+/* By what runs were made (report/gather/makers.h); borrowed from the first of them. */
+typedef struct lf_maker {
+    const char *kernels, *processor;
+    int64_t n_runs;
+} lf_maker;
 
 /* Files beside those of a finished run, written by others:
  *
@@ -47,6 +54,8 @@ typedef struct lf_gathered {
     int64_t n_runs, runs_capacity;
     char **swept;
     int64_t n_swept, swept_capacity;
+    lf_maker *makers;
+    int64_t n_makers, makers_capacity, usual_maker; /* usual_maker: that of the most runs */
     int64_t
         n_others; /* runs that stand there too, but are not in the sweep.json of the folder: they are not gathered */
 } lf_gathered;

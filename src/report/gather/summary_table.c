@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "report/gather/makers.h"
 #include "report/gather/summary_internal.h"
 
 enum { WIDEST = 60 }; /* of the methods' column: a longer name has a line of its own */
@@ -55,6 +56,7 @@ static void fill(line *l, const lf_summary *s, const lf_cohort *g, const lf_cell
     snprintf(l->cells[SEEDS], SIZE, "%lld", (long long)c->n_done);
     if (c->n_done < c->n_runs)
         snprintf(l->cells[SEEDS], SIZE, "%lld of %lld", (long long)c->n_done, (long long)c->n_runs);
+    if (lf_any_made_otherwise(s->from, c->runs, c->n_runs)) strcat(l->cells[SEEDS], "*");
     sample(l->cells[GAIN], SIZE, sample_of(s, c, gain), gain->scale, false);
     sample(l->cells[COST], SIZE, sample_of(s, c, cost), cost->scale, false);
     sample(l->cells[KEPT], SIZE, sample_of(s, c, kept), kept->scale, false);
@@ -168,6 +170,16 @@ static void print_notes(const lf_summary *s, FILE *out) {
         fputs("matched gain, hypervolume and differences are of methods on the same model and data\n", out);
 }
 
+static void print_makers(const lf_gathered *g, FILE *out) {
+    lf_string t = {0};
+    lf_makers_put(&t, g);
+    if (t.n && !t.failed) {
+        lf_print_plain(out, t.s);
+        fputc('\n', out);
+    }
+    lf_string_free(&t);
+}
+
 static void print_states(const lf_gathered *g, FILE *out) {
     int64_t counts[LF_N_RUN_STATES] = {0};
     for (int64_t i = 0; i < g->n_runs; i++) counts[g->runs[i].state]++;
@@ -189,5 +201,6 @@ static void print_states(const lf_gathered *g, FILE *out) {
 void lf_summary_table(const lf_summary *s, FILE *out) {
     print_groups(s, out);
     print_notes(s, out);
+    print_makers(s->from, out);
     print_states(s->from, out);
 }

@@ -10,6 +10,7 @@
 #include "base/obj.h"
 #include "config/config.h"
 #include "report/figure/pictures.h"
+#include "report/gather/makers.h"
 #include "report/gather/start.h"
 #include "report/page/html_names.h"
 #include "report/page/html_parts.h"
@@ -239,6 +240,14 @@ static lf_status made(FILE *f, const lf_gathered *g, lf_err *err) {
         if (g->runs[i].results) results[n++] = g->runs[i].results;
     lf_html_made(f, results, n);
     lf_free(results);
+    lf_string marked = {0};
+    lf_makers_put(&marked, g);
+    if (marked.n && !marked.failed) {
+        fputs("<p>", f);
+        lf_html_text(f, marked.s);
+        fputs(".</p>\n", f);
+    }
+    lf_string_free(&marked);
     return LF_OK;
 }
 

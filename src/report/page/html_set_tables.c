@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "plot/plot.h"
 #include "report/figure/pictures_internal.h"
+#include "report/gather/makers.h"
 #include "report/page/html_parts.h"
 
 /* ---- figures ---- */
@@ -163,9 +164,11 @@ static void group_columns(FILE *f, const lf_summary *s, const extras *e, part wh
     metric_columns(f, s, what);
 }
 
-static void runs_done(FILE *f, const lf_cell *c) {
+static void runs_done(FILE *f, const lf_summary *s, const lf_cell *c) {
     fputs("<td class=\"n\">", f);
-    if (c) fprintf(f, "%lld of %lld", (long long)c->n_done, (long long)c->n_runs);
+    if (c)
+        fprintf(f, "%lld of %lld%s", (long long)c->n_done, (long long)c->n_runs,
+                lf_any_made_otherwise(s->from, c->runs, c->n_runs) ? "*" : "");
     fputs("</td>", f);
 }
 
@@ -176,7 +179,7 @@ static void group_row(FILE *f, const lf_summary *s, const lf_cohort *g, const ex
     group_cell(f, g);
     rate_cell(f, c ? c->learning_rate : NAN);
     if (what == SHOW_MAIN) {
-        runs_done(f, c);
+        runs_done(f, s, c);
         metric_cells(f, s, c ? c : &none, what);
         if (e->at_equal && forgetting) sample_cell(f, g->differences[LF_DIFFERS_MATCHED], forgetting, true);
     } else {
@@ -281,8 +284,8 @@ void lf_html_all_cells(FILE *f, const lf_summary *s) {
             fprintf(f, "<tr%s>", c->best ? " class=\"best\"" : "");
             group_cell(f, &s->groups[i]);
             rate_cell(f, c->learning_rate);
-            fprintf(f, "<td class=\"n\">%lld of %lld</td><td class=\"n\">%lld</td>", (long long)c->n_done,
-                    (long long)c->n_runs, (long long)c->n_diverged);
+            runs_done(f, s, c);
+            fprintf(f, "<td class=\"n\">%lld</td>", (long long)c->n_diverged);
             fprintf(f, "<td class=\"mark\">%s%s%s</td>", c->best ? "best" : "", c->best && c->front ? ", " : "",
                     c->front ? "front" : "");
             metric_cells(f, s, c, SHOW_ALL);
@@ -329,7 +332,8 @@ void lf_html_all_runs(FILE *f, const lf_gathered *g) {
             lf_value_text(value, sizeof value, cJSON_GetObjectItemCaseSensitive(run->config, g->swept[k]));
             text_cell(f, value);
         }
-        fprintf(f, "<td%s>%s</td>", run->state == LF_RUN_DONE ? "" : " class=\"bad\"", lf_run_state_name(run->state));
+        fprintf(f, "<td%s>%s%s</td>", run->state == LF_RUN_DONE ? "" : " class=\"bad\"", lf_run_state_name(run->state),
+                lf_made_otherwise(g, run) ? "*" : "");
         for (int k = 0; m[k].name; k++)
             if (shown[k]) result_cell(f, run, &m[k]);
         fputs("</tr>\n", f);
