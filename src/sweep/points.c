@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/obj.h"
+#include "base/string.h"
 #include "io/stored.h"
 #include "kernels/kernels.h"
 #include "report/gather/gather.h"
@@ -78,6 +79,12 @@ static lf_status set_cache(const lf_points *p, lf_config *cfg, lf_key_id key, co
     return rc;
 }
 
+/* A limit of time is the sweep's own: each run would begin to count anew. */
+static lf_status drop_limit(const lf_points *p, lf_config *cfg, lf_err *err) {
+    if (!lf_cfg_is_given(p->cfg, LF_max_train_minutes)) return LF_OK;
+    return set(cfg, lf_key_name(LF_max_train_minutes), cJSON_CreateNumber(0), err);
+}
+
 static lf_status configure(const lf_points *p, lf_point *at, lf_err *err) {
     lf_status rc = lf_cfg_derive(&at->cfg, p->cfg, "train", err);
     for (const cJSON *value = at->values->child; value && !rc; value = value->next)
@@ -85,7 +92,7 @@ static lf_status configure(const lf_points *p, lf_point *at, lf_err *err) {
     if (rc || (rc = set(at->cfg, "output_dir", cJSON_CreateString(at->run_dir), err)) ||
         (rc = set(at->cfg, "threads", cJSON_CreateNumber(p->threads), err)) ||
         (rc = set(at->cfg, "resume_from_checkpoint", cJSON_CreateTrue(), err)) ||
-        (rc = set(at->cfg, "overwrite_output_dir", cJSON_CreateFalse(), err)) ||
+        (rc = set(at->cfg, "overwrite_output_dir", cJSON_CreateFalse(), err)) || (rc = drop_limit(p, at->cfg, err)) ||
         (rc = set_cache(p, at->cfg, LF_decomposition_cache, "decompositions", err)) ||
         (rc = set_cache(p, at->cfg, LF_base_cache, "base", err)) ||
         (rc = set_cache(p, at->cfg, LF_check_cache, "checked", err)) || (rc = lf_adapter_take_settings(at->cfg, err)))
@@ -240,10 +247,18 @@ static lf_status read_member(cJSON **out, const char *dir, const char *name, lf_
     return !rc || rc == LF_ENOTFOUND ? LF_OK : lf_fail(err, rc, "%s", why.message);
 }
 
-static lf_status look(lf_point *at, lf_err *err) {
+/* A client of NFS asks again what is in a folder when that is opened. */
+static void open_once(const char *dir) {
+    char **names;
+    size_t count;
+    if (lf_list_dir(&names, &count, dir, NULL) == LF_OK) lf_free(names);
+}
+
+lf_status lf_point_look(lf_point *at, lf_err *err) {
     cJSON *config = NULL, *results = NULL, *error = NULL;
     const char *state;
     bool longer = false;
+    open_once(at->run_dir);
     lf_status rc = read_member(&config, at->run_dir, "config.json", err);
     if (!rc && config) rc = lf_cfg_take_inherited(at->cfg, config, at->run_dir, err);
     if (!rc && config) rc = lf_cfg_check_finished(at->cfg, config, at->run_dir, &longer, err);
@@ -262,6 +277,33 @@ out:
 }
 
 /* ---- the sweep ---- */
+
+/* "2/8": every eighth point, from the second on. */
+static lf_status choose_shard(lf_points *p, lf_err *err) {
+    const char *text = lf_cfg_str(p->cfg, LF_shard);
+    long long shard = 1, of = 1;
+    int end = 0;
+    if (text && (sscanf(text, "%5lld/%5lld%n", &shard, &of, &end) != 2 || text[end] || shard < 1 || shard > of))
+        return lf_cfg_fail(p->cfg, LF_shard, err, "expected i/n with i from 1 to n (\"2/8\"), found '%s'", text);
+    for (int64_t i = 0; i < p->n; i++) p->at[i].of_shard = i % of == shard - 1;
+    return LF_OK;
+}
+
+static lf_status identify_all(lf_points *p, lf_err *err) {
+    lf_string all = {0};
+    for (int64_t i = 0; i < p->n; i++) lf_string_add(&all, "%s %s\n", p->at[i].name, p->at[i].identity);
+    lf_string_add(&all, "%d", p->threads);
+    if (!all.failed) lf_stored_hash(p->identity, all.s, all.n);
+    const lf_status rc = all.failed ? lf_no_memory(err, "the points of a sweep") : LF_OK;
+    lf_string_free(&all);
+    return rc;
+}
+
+int64_t lf_points_count(const lf_points *p, lf_point_state state) {
+    int64_t n = 0;
+    for (int64_t i = 0; i < p->n; i++) n += p->at[i].of_shard && p->at[i].state == state;
+    return n;
+}
 
 static lf_status choose_threads(lf_points *p, const cJSON *before, int64_t jobs, lf_err *err) {
     const int64_t asked = lf_cfg_i64(p->cfg, LF_threads), all = asked > 0 ? asked : lf_threads_set(0),
@@ -287,8 +329,9 @@ static lf_status check_folder(const lf_points *p, bool is_sweep, lf_err *err) {
     if (lf_is_file(p->dir)) return lf_cfg_fail(p->cfg, LF_output_dir, err, "'%s' is a file, expected a folder", p->dir);
     if (!lf_is_dir(p->dir) || is_sweep) return LF_OK;
     const lf_status rc = lf_list_dir(&names, &count, p->dir, err);
+    const bool is_empty = count == 0 || (count == 1 && strcmp(names[0], "claims") == 0); /* one that just begins */
     lf_free(names);
-    if (rc || !count) return rc;
+    if (rc || is_empty) return rc;
     return lf_cfg_fail(p->cfg, LF_output_dir, err, "'%s' is not empty and holds no sweep; choose another", p->dir);
 }
 
@@ -307,7 +350,8 @@ lf_status lf_points_open(lf_points *p, const lf_config *cfg, int64_t jobs, lf_er
     cJSON *values;
     if (!rc) cJSON_ArrayForEach(values, p->grid.points) if ((rc = make_point(p, &p->at[p->n++], values, err))) break;
     if (!rc) rc = check_different(p, err);
-    for (int64_t i = 0; i < p->n && !rc && !afresh; i++) rc = look(&p->at[i], err);
+    if (!rc && !(rc = choose_shard(p, err))) rc = identify_all(p, err);
+    for (int64_t i = 0; i < p->n && !rc && !afresh; i++) rc = lf_point_look(&p->at[i], err);
 out:
     cJSON_Delete(before);
     if (rc) lf_points_close(p);

@@ -6,6 +6,7 @@
  *   output_dir/runs/NAME/        the run
  *   output_dir/logs/NAME.log     what it said
  *   output_dir/cache/            decompositions and the base's scores, once for all runs
+ *   output_dir/claims/           which process does what (sweep/claims.h)
  *
  * NAME is made of the point's values ("learning_rate=0.001,seed=1"), not of its number, so that a sweep can be widened:
  * what is finished stays finished. */
@@ -19,7 +20,7 @@ typedef enum lf_point_state {
     LF_POINT_TODO, /* not begun, interrupted, or failed and to be tried again */
     LF_POINT_DONE,
     LF_POINT_DIVERGED, /* would diverge again */
-    LF_POINT_FAILED,   /* in this sweep; never found on disk */
+    LF_POINT_FAILED,   /* in this sweep; never found in a run's folder */
 } lf_point_state;
 
 typedef struct lf_point {
@@ -29,6 +30,7 @@ typedef struct lf_point {
     char identity[33];   /* of its settings, however they were spelled */
     bool dropped,
         again; /* while they are made: an init_position that is not read was taken out; the same as an earlier point */
+    bool of_shard; /* among those that this process is to run */
     lf_point_state state;
 } lf_point;
 
@@ -38,7 +40,8 @@ typedef struct lf_points {
     lf_grid grid;
     lf_point *at;
     int64_t n;
-    int threads; /* of each run */
+    int threads;       /* of each run */
+    char identity[33]; /* of all its points and their threads: who has another one is at work on another sweep */
 } lf_points;
 
 /* Reads the spec, makes and checks every point's configuration, and looks at what is on disk already. Writes nothing.
@@ -50,6 +53,13 @@ lf_status lf_points_open(lf_points *p, const lf_config *cfg, int64_t jobs, lf_er
 /* Writes sweep.json, sweep-config.json and the points' configurations. With overwrite_output_dir what an earlier sweep
  * left is removed first. */
 lf_status lf_points_write(const lf_points *p, lf_err *err);
+/* The configuration of one, as it is for whoever runs it: from another folder, paths are others. */
+lf_status lf_point_write(const lf_point *at, lf_err *err);
+/* Whether the folder's sweep.json is of these points. */
+lf_status lf_points_are_there(bool *are, const lf_points *p, lf_err *err);
+/* Looks again how far it is; its state is set if it is done, or diverged. */
+lf_status lf_point_look(lf_point *at, lf_err *err);
+int64_t lf_points_count(const lf_points *p, lf_point_state state); /* of this process's shard */
 void lf_points_close(lf_points *p);
 
 #endif

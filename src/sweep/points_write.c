@@ -1,4 +1,6 @@
 /* A sweep's own files. */
+#include <string.h>
+
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
@@ -6,12 +8,14 @@
 #include "sweep/points.h"
 
 /* Only what was given: a key that is given its default is not always the same as one that is not. */
-static lf_status write_point(const lf_point *at, lf_err *err) {
+lf_status lf_point_write(const lf_point *at, lf_err *err) {
     cJSON *json = lf_cfg_given_to_json(at->cfg);
     const lf_status rc = lf_json_write(at->config_path, json, false, err);
     cJSON_Delete(json);
     return rc;
 }
+
+static const char sweep_name[] = "sweep.json", identity_name[] = "identity";
 
 static lf_status write_sweep(const lf_points *p, lf_err *err) {
     lf_obj o = lf_obj_new(), runs = lf_list_new(), points = lf_list_new();
@@ -23,11 +27,12 @@ static lf_status write_sweep(const lf_points *p, lf_err *err) {
     }
     lf_obj_string(&o, "version", lf_version());
     lf_obj_number(&o, "threads", p->threads);
+    lf_obj_string(&o, identity_name, p->identity);
     lf_obj_put(&o, "config", lf_cfg_given_to_json(p->cfg));
     lf_obj_copy(&o, "swept", p->grid.keys);
     lf_obj_put(&o, "runs", lf_obj_take(&runs));
     lf_obj_put(&o, "points", lf_obj_take(&points));
-    return lf_obj_write_in(&o, p->dir, "sweep.json", false, err);
+    return lf_obj_write_in(&o, p->dir, sweep_name, false, err);
 }
 
 /* Without what belongs to this call, the folder included; with as many threads as give each run those that it has. */
@@ -59,6 +64,16 @@ static lf_status make_folders(const lf_points *p, lf_err *err) {
 lf_status lf_points_write(const lf_points *p, lf_err *err) {
     lf_status rc;
     if ((rc = make_folders(p, err)) || (rc = write_sweep(p, err)) || (rc = write_config(p, err))) return rc;
-    for (int64_t i = 0; i < p->n && !rc; i++) rc = write_point(&p->at[i], err);
+    for (int64_t i = 0; i < p->n && !rc; i++) rc = lf_point_write(&p->at[i], err);
+    return rc;
+}
+
+lf_status lf_points_are_there(bool *are, const lf_points *p, lf_err *err) {
+    cJSON *there = NULL;
+    const char *identity = "";
+    const lf_status rc = lf_json_read_in(&there, p->dir, sweep_name, err);
+    if (!rc) identity = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(there, identity_name));
+    *are = identity && strcmp(identity, p->identity) == 0;
+    cJSON_Delete(there);
     return rc;
 }

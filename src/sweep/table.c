@@ -1,6 +1,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include "sweep/table.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,7 +37,7 @@ lf_table *lf_table_new(const lf_points *p, int64_t jobs) {
         return NULL;
     }
     *t = (lf_table){.p = p, .jobs = jobs, .started = started, .terminal = isatty(STDERR_FILENO) == 1};
-    for (int64_t i = 0; i < p->n; i++) t->todo += p->at[i].state == LF_POINT_TODO;
+    t->todo = lf_points_count(p, LF_POINT_TODO);
     return t;
 }
 
@@ -117,20 +118,20 @@ void lf_table_ended(lf_table *t, int64_t point, double seconds) {
                                         [LF_POINT_DIVERGED] = "diverged",
                                         [LF_POINT_FAILED] = "failed"};
     const lf_point *at = &t->p->at[point];
-    char results[300] = "", left[48];
+    char results[300] = "", left[48], time[32];
     const char *word = words[at->state];
     t->started[point] = 0;
     if (at->state == LF_POINT_DONE) word = results_text(at, results, sizeof results);
     if (at->state == LF_POINT_FAILED) snprintf(results, sizeof results, "; see %.200s", at->log_path);
     if (at->state != LF_POINT_TODO) t->ended++;
-    if (at->state == LF_POINT_DONE) { /* what fails fails soon */
+    if (at->state == LF_POINT_DONE && isfinite(seconds)) { /* what fails fails soon */
         t->done++;
         t->seconds += seconds;
     }
     left_text(t, left, sizeof left);
+    snprintf(time, sizeof time, isfinite(seconds) ? "in %.1f s" : "elsewhere", seconds);
     erase(t);
-    lf_info("[%lld/%lld] %s %s in %.1f s%s%s", (long long)t->ended, (long long)t->todo, at->name, word, seconds,
-            results, left);
+    lf_info("[%lld/%lld] %s %s %s%s%s", (long long)t->ended, (long long)t->todo, at->name, word, time, results, left);
     t->last = 0;
 }
 

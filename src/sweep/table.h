@@ -8,9 +8,10 @@
 typedef struct lf_table lf_table;
 lf_table *lf_table_new(const lf_points *p, int64_t jobs); /* p is borrowed; NULL: out of memory */
 void lf_table_started(lf_table *t, int64_t point);
-void lf_table_ended(lf_table *t, int64_t point, double seconds); /* its state stands in p */
-void lf_table_draw(lf_table *t);                                 /* when it is time */
-void lf_table_say(lf_table *t, const char *line);                /* above the table */
-void lf_table_free(lf_table *t);                                 /* takes the table off the terminal; NULL is allowed */
+/* Its state stands in p. seconds NAN: another process ran it. */
+void lf_table_ended(lf_table *t, int64_t point, double seconds);
+void lf_table_draw(lf_table *t);                  /* when it is time */
+void lf_table_say(lf_table *t, const char *line); /* above the table */
+void lf_table_free(lf_table *t);                  /* takes the table off the terminal; NULL is allowed */
 
 #endif

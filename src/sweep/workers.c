@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <math.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -13,6 +14,7 @@
 
 #include "base/child.h"
 #include "base/file.h"
+#include "base/lock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/obj.h"
@@ -23,6 +25,8 @@ static const char SELF[] = "/proc/self/exe"; /* also after the file was replaced
 typedef struct worker {
     pid_t pid;
     int64_t point;
+    lf_claim claim;
+    bool lost; /* the claim is another's: how the run ends says nothing */
     double started;
 } worker;
 
@@ -57,13 +61,17 @@ static lf_status start(worker *w, const lf_points *p, int64_t i, lf_err *err) {
     lf_status rc =
         path ? lf_remove_tree(path, err) : lf_no_memory(err, "the workers of a sweep"); /* of an earlier try */
     lf_free(path);
+    if (!rc) rc = lf_point_write(&p->at[i], err);
     if (rc) return rc;
     const pid_t parent = getpid();
     fflush(NULL);
     const pid_t pid = fork();
     if (pid == 0) run_child(&p->at[i], parent);
     if (pid < 0) return lf_fail(err, LF_EIO, "a process for a run of the sweep: %s", strerror(errno));
-    *w = (worker){pid, i, lf_now()};
+    w->pid = pid;
+    w->point = i;
+    w->lost = false;
+    w->started = lf_now();
     return LF_OK;
 }
 
@@ -110,8 +118,15 @@ static lf_status record(const lf_point *at, int status, lf_err *err) {
     return rc;
 }
 
-static lf_status finish(lf_points *p, const worker *w, int status, lf_err *err) {
-    lf_point *at = &p->at[w->point];
+/* What is said of the point in its claim, so that others need not look for it. */
+static const char *const ends[] = {[LF_POINT_TODO] = LF_CLAIM_FREE,
+                                   [LF_POINT_DONE] = "done",
+                                   [LF_POINT_DIVERGED] = "diverged",
+                                   [LF_POINT_FAILED] = "failed"};
+enum { N_ENDS = sizeof ends / sizeof *ends };
+
+/* Of the run of a claim that is still this process's. */
+static lf_status note_end(lf_point *at, int status, lf_err *err) {
     const int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
     const int by = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
     const bool stopped = by == SIGTERM || by == SIGINT || by == SIGHUP;        /* before it could take the signal */
@@ -126,19 +141,136 @@ static lf_status finish(lf_points *p, const worker *w, int status, lf_err *err) 
 
 /* ---- all of them ---- */
 
-static void pass_on(const worker *workers, int64_t jobs, int number) {
-    for (int64_t i = 0; i < jobs; i++)
-        if (workers[i].pid) kill(workers[i].pid, number);
+static const double MOST_PAUSE = 5; /* seconds between looks at what others do */
+
+typedef struct pool {
+    lf_points *p;
+    lf_share *share;
+    lf_table *table;
+    worker *workers;
+    int64_t jobs, running;
+    bool *stopped;         /* of each point: its run was stopped by somebody, and is not begun again by this process */
+    double deadline;       /* lf_now(); HUGE_VAL: none */
+    double pause, look_at; /* when what others hold is looked at again, and the pause that follows */
+    bool stopping, said_waiting;
+} pool;
+
+static void pass_on(const pool *l, int number) {
+    for (int64_t i = 0; i < l->jobs; i++)
+        if (l->workers[i].pid) kill(l->workers[i].pid, number);
 }
 
-static int64_t next_todo(const lf_points *p, int64_t from) {
-    while (from < p->n && p->at[from].state != LF_POINT_TODO) from++;
-    return from;
+static bool is_left(const pool *l, int64_t i) {
+    return l->p->at[i].of_shard && l->p->at[i].state == LF_POINT_TODO && !l->stopped[i];
 }
 
-static void wait_a_moment(void) {
-    const struct timespec moment = {.tv_nsec = 50000000};
-    nanosleep(&moment, NULL);
+static bool is_at_work(const pool *l, int64_t i) {
+    for (int64_t k = 0; k < l->jobs; k++)
+        if (l->workers[k].pid && l->workers[k].point == i) return true;
+    return false;
+}
+
+static bool any_left(const pool *l) {
+    for (int64_t i = 0; i < l->p->n; i++)
+        if (is_left(l, i)) return true;
+    return false;
+}
+
+/* A run whose sweep was killed may still be writing its checkpoint, on this machine. */
+static bool is_busy(const lf_point *at) {
+    int lock;
+    const lf_status rc = lf_is_dir(at->run_dir) ? lf_lock_take(&lock, at->run_dir, false, NULL) : LF_ENOTFOUND;
+    if (rc) return rc == LF_EINTERRUPTED; /* others: there is none, or folders have no locks here */
+    lf_lock_drop(lock);
+    return lock < 0;
+}
+
+/* Another process has run it. */
+static void note_elsewhere(pool *l, int64_t i, const lf_claimed *found) {
+    for (int k = 0; k < N_ENDS; k++)
+        if (strcmp(ends[k], found->ended) == 0) l->p->at[i].state = (lf_point_state)k;
+    l->stopped[i] = l->p->at[i].state == LF_POINT_TODO; /* it says what a later version says */
+    lf_table_ended(l->table, i, NAN);
+}
+
+/* The claim is ours: what the point is now, and its run if there is one to do. */
+static lf_status begin(pool *l, worker *w, int64_t i, lf_err *err) {
+    lf_point *at = &l->p->at[i];
+    lf_status rc = lf_point_look(at, err);
+    if (!rc && at->state == LF_POINT_TODO && !(rc = start(w, l->p, i, err))) {
+        l->running++;
+        lf_table_started(l->table, i);
+        return LF_OK;
+    }
+    lf_claim_end(&w->claim, ends[at->state]);
+    if (!rc) lf_table_ended(l->table, i, NAN);
+    return rc;
+}
+
+static void say_waiting(pool *l, int64_t held, const lf_process *by) {
+    char line[512], first[320] = "";
+    if (l->said_waiting || l->running || !held) return;
+    if (by->host[0])
+        snprintf(first, sizeof first, ", the first of process %lld on %s", (long long)by->number, by->host);
+    snprintf(line, sizeof line,
+             "nothing is left to begin; %lld run%s of other processes %s still at work%s: waiting for them, to finish "
+             "what they cannot (Ctrl-C leaves them to it)",
+             (long long)held, held > 1 ? "s" : "", held > 1 ? "are" : "is", first);
+    lf_table_say(l->table, line);
+    l->said_waiting = true;
+}
+
+/* Begins the point if it is to be had; *held: it is not, but may be. */
+static lf_status try_point(pool *l, worker *w, int64_t i, bool *held, lf_process *by, lf_err *err) {
+    lf_claims *claims = &l->share->claims;
+    lf_claimed found;
+    lf_status rc = lf_claim_ask(&found, claims, l->p->at[i].name, err);
+    const bool busy = !rc && !found.held && !found.ended[0] && is_busy(&l->p->at[i]);
+    if (!rc && !busy) rc = lf_claim_take(&w->claim, claims, l->p->at[i].name, &found, err);
+    if (rc) return rc;
+    if (w->claim.path) return begin(l, w, i, err);
+    if (found.ended[0]) note_elsewhere(l, i, &found);
+    if (found.held) *by = found.by;
+    *held = found.held || busy;
+    return LF_OK;
+}
+
+/* The first point that is to be had, if there is one. */
+static lf_status begin_next(pool *l, worker *w, lf_err *err) {
+    int64_t n_held = 0;
+    lf_process by = {0};
+    if (lf_now() < l->look_at) return LF_OK;
+    for (int64_t i = 0; i < l->p->n && !w->pid; i++) {
+        bool held = false;
+        if (!is_left(l, i) || is_at_work(l, i)) continue;
+        const lf_status rc = try_point(l, w, i, &held, n_held ? &(lf_process){0} : &by, err);
+        if (rc) return rc;
+        n_held += held;
+    }
+    l->pause = w->pid ? 0 : l->pause < MOST_PAUSE / 2 ? 2 * l->pause + 0.05 : MOST_PAUSE;
+    l->look_at = lf_now() + l->pause;
+    say_waiting(l, n_held, &by);
+    return LF_OK;
+}
+
+static lf_status end(pool *l, worker *w, int status, lf_err *err) {
+    lf_point *at = &l->p->at[w->point];
+    const lf_status rc = w->lost ? LF_OK : note_end(at, status, err);
+    if (!w->lost) l->stopped[w->point] = at->state == LF_POINT_TODO;
+    lf_claim_end(&w->claim, ends[at->state]);
+    lf_table_ended(l->table, w->point, lf_now() - w->started);
+    w->pid = 0;
+    l->running--;
+    l->look_at = 0;
+    return rc;
+}
+
+/* Its run is of no use, and would write where another one writes. */
+static void lose(pool *l, worker *w) {
+    lf_warn("%s: taken over by another process, since nothing was heard of this one for ten minutes",
+            l->p->at[w->point].name);
+    kill(w->pid, SIGKILL);
+    w->lost = true;
 }
 
 static bool has_ended(pid_t pid, int *status) {
@@ -146,48 +278,68 @@ static bool has_ended(pid_t pid, int *status) {
     return ended == pid || (ended < 0 && errno != EINTR);
 }
 
-static lf_status run_all(lf_points *p, worker *workers, int64_t jobs, lf_table *table, lf_err *err) {
-    int64_t next = next_todo(p, 0), running = 0;
-    bool stopping = false;
-    lf_status rc = LF_OK;
-    while (running || (!stopping && next < p->n)) {
-        if (!stopping && (rc || lf_interrupted())) {
-            stopping = true;
-            pass_on(workers, jobs, SIGTERM);
-            if (running) lf_table_say(table, "stopping: the runs end their steps and write checkpoints");
-        }
-        if (lf_checkpoint_taken()) pass_on(workers, jobs, SIGUSR1);
-        for (int64_t i = 0; i < jobs; i++) {
-            worker *w = &workers[i];
-            int status = 1 << 8; /* of a child that cannot be waited for: failed */
-            if (!w->pid && !stopping && !rc && next < p->n) {
-                if ((rc = start(w, p, next, err))) break;
-                running++;
-                lf_table_started(table, next);
-                next = next_todo(p, next + 1);
-            } else if (w->pid && has_ended(w->pid, &status)) {
-                const lf_status recorded = finish(p, w, status, err);
-                if (!rc) rc = recorded;
-                lf_table_ended(table, w->point, lf_now() - w->started);
-                w->pid = 0;
-                running--;
-            }
-        }
-        lf_table_draw(table);
-        wait_a_moment();
-    }
-    return rc ? rc : stopping ? lf_fail(err, LF_EINTERRUPTED, "stopped; the same command goes on") : LF_OK;
+static lf_status attend(pool *l, worker *w, bool begins, lf_err *err) {
+    int status = 1 << 8; /* of a child that cannot be waited for: failed */
+    if (!w->pid) return begins ? begin_next(l, w, err) : LF_OK;
+    if (has_ended(w->pid, &status)) return end(l, w, status, err);
+    if (!w->lost && !lf_claim_keep(&w->claim)) lose(l, w);
+    return LF_OK;
 }
 
-lf_status lf_workers_run(lf_points *p, int64_t jobs, const lf_point **failed, lf_err *err) {
+static void stop(pool *l) {
+    l->stopping = true;
+    pass_on(l, SIGTERM);
+    if (l->running) lf_table_say(l->table, "stopping: the runs end their steps and write checkpoints");
+}
+
+static lf_status check_membership(pool *l, lf_err *err) {
+    if (lf_share_keep(l->share)) return LF_OK;
+    for (int64_t i = 0; i < l->jobs; i++)
+        if (l->workers[i].pid && !l->workers[i].lost) lose(l, &l->workers[i]);
+    return lf_fail(err, LF_EFAIL,
+                   "%s: nothing was heard of this process for ten minutes, and another one has begun anew; the same "
+                   "command joins it",
+                   l->p->dir);
+}
+
+static void wait_a_moment(void) {
+    const struct timespec moment = {.tv_nsec = 50000000};
+    nanosleep(&moment, NULL);
+}
+
+static lf_status run_all(pool *l, lf_err *err) {
+    lf_status rc = LF_OK;
+    while (l->running || (!l->stopping && any_left(l))) {
+        if (!rc) rc = check_membership(l, err);
+        if (!l->stopping && (rc || lf_interrupted() || lf_now() > l->deadline)) stop(l);
+        if (lf_checkpoint_taken()) pass_on(l, SIGUSR1);
+        for (int64_t i = 0; i < l->jobs; i++) {
+            const lf_status one = attend(l, &l->workers[i], !l->stopping && !rc, err);
+            if (!rc) rc = one;
+        }
+        lf_table_draw(l->table);
+        wait_a_moment();
+    }
+    return rc ? rc : l->stopping ? lf_fail(err, LF_EINTERRUPTED, "stopped; the same command goes on") : LF_OK;
+}
+
+lf_status lf_workers_run(lf_points *p, lf_share *share, int64_t jobs, double minutes, const lf_point **failed,
+                         lf_err *err) {
     *failed = NULL;
-    worker *workers = lf_calloc((size_t)jobs, sizeof *workers);
-    lf_table *table = lf_table_new(p, jobs);
-    lf_status rc = workers && table ? run_all(p, workers, jobs, table, err) : lf_no_memory(err, "the runs of a sweep");
+    pool l = {.p = p,
+              .share = share,
+              .table = lf_table_new(p, jobs),
+              .workers = lf_calloc((size_t)jobs, sizeof *l.workers),
+              .stopped = lf_calloc((size_t)p->n, sizeof *l.stopped),
+              .jobs = jobs,
+              .deadline = minutes > 0 ? lf_now() + 60 * minutes : HUGE_VAL};
+    const bool ok = l.workers && l.table && l.stopped;
+    const lf_status rc = ok ? run_all(&l, err) : lf_no_memory(err, "the runs of a sweep");
     for (int64_t i = p->n; i-- > 0;)
-        if (p->at[i].state == LF_POINT_FAILED) *failed = &p->at[i];
-    lf_table_free(table);
-    lf_free(workers);
+        if (p->at[i].of_shard && p->at[i].state == LF_POINT_FAILED) *failed = &p->at[i];
+    lf_table_free(l.table);
+    lf_free(l.stopped);
+    lf_free(l.workers);
     return rc;
 }
 
@@ -205,16 +357,20 @@ static void quoted(FILE *out, const char *text) {
 }
 
 lf_status lf_workers_commands(const lf_points *p, FILE *out, lf_err *err) {
-    char program[PATH_MAX];
+    char program[PATH_MAX], here[PATH_MAX];
     const ssize_t n = readlink(SELF, program, sizeof program - 1);
     if (n < 0) return lf_fail_errno(err, "read", SELF);
     program[n] = '\0';
+    if (!getcwd(here, sizeof here)) return lf_fail_errno(err, "name", "the current folder");
     for (int64_t i = 0; i < p->n; i++) {
-        if (p->at[i].state != LF_POINT_TODO) continue;
+        if (p->at[i].state != LF_POINT_TODO || !p->at[i].of_shard) continue;
+        fputs("cd ", out);
+        quoted(out, here);
+        fputs(" && ", out);
         quoted(out, program);
         fputs(" train --config ", out);
         quoted(out, p->at[i].config_path);
-        fputc('\n', out);
+        fputs(" --threads 0\n", out);
     }
     return LF_OK;
 }

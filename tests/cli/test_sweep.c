@@ -5,7 +5,7 @@
 
 #include <sys/prctl.h>
 
-#include "base/lock.h"
+#include "sweep/claims.h"
 
 #define SWEEP                                                                                                          \
     "sweep --model $M --train_data data --forgetting_data base --r 4 --max_steps 6 --per_device_train_batch_size 4 "   \
@@ -188,23 +188,25 @@ static void test_diverged_and_failed(void **state) {
     assert_false(is_there("bad/runs/train_data=hollow/error.json"));
 }
 
-/* While the first is at work, a sweep of other settings is refused, and one of the same waits and has nothing to do. */
+/* While the first is at work, another sweep is refused, and the same one joins it: there it has nothing to do but to
+ * wait for what the first one does. */
 static void test_two_sweeps_in_one_folder(void **state) {
     (void)state;
     static const char command[] =
-        SWEEP "--sweep '{\"seed\": [1, 2]}' --learning_rate 1e-3 " TWO_AT_ONCE "--output_dir ";
+        SWEEP "--learning_rate 1e-3 " TWO_AT_ONCE "--sweep '{\"seed\": [1, 2]}' --output_dir ";
     held_sweep first;
     start_held_sweep(&first, command, "both");
     must(run("%sboth --learning_rate 2e-3", command), 2);
     said("was begun with learning_rate 0.001, which is 0.002 now");
+    must(run("%sboth --sweep '{\"seed\": [1, 2, 3]}'", command), 1);
+    said("both: another sweep is at work in this folder");
     const int says = hold("second.log");
     const pid_t second = start_run(text("%sboth", command), "second.log");
-    wait_for_words(says, "waiting for what still runs there");
-    kill(second, SIGSTOP); /* it asks every second, and only so often */
+    wait_for_words(says, "1 other process is at work on it");
+    wait_for_words(says, "2 runs of other processes are still at work");
     let_runs_go(&first);
     assert_int_equal(code_of(first.pid), 0);
-    kill(second, SIGCONT);
-    wait_for_words(says, "2 are finished already");
+    wait_for_words(says, "done elsewhere");
     let_go(says, "second.log");
     assert_int_equal(code_of(second), 0);
     cJSON *o = json_at("both/points/seed=2.json");
@@ -215,21 +217,222 @@ static void test_two_sweeps_in_one_folder(void **state) {
 /* What it saw before it had to wait is not what it goes by. */
 static void test_a_folder_changes_while_a_sweep_waits(void **state) {
     (void)state;
-    int lock;
+    lf_claims claims;
+    lf_claim turn;
+    lf_claimed found;
     lf_err err = {0};
     must(run(SWEEP "--sweep '{\"seed\": [1]}' --learning_rate 1e-3 --output_dir early"), 0);
-    assert_int_equal(mkdir(text("%s/late", root), 0755), 0);
-    assert_int_equal(lf_lock_take(&lock, text("%s/late", root), false, &err), LF_OK);
-    assert_int_equal(fcntl(lock, F_SETFD, FD_CLOEXEC), 0); /* it is ours alone */
+    assert_int_equal(lf_claims_open(&claims, text("%s/late", root), &err), LF_OK);
+    assert_int_equal(lf_claim_take(&turn, &claims, "@turn", &found, &err), LF_OK);
+    assert_non_null(turn.path);
     const int says = hold("late.log");
     const pid_t pid = start_run(SWEEP "--sweep '{\"seed\": [1]}' --learning_rate 2e-3 --output_dir late", "late.log");
-    wait_for_words(says, "waiting for what still runs there");
+    wait_for_words(says, text("waiting for process %d on ", (int)getpid()));
     stop_for_a_while(pid);
-    assert_int_equal(system(text("cp -r %s/early/. %s/late", root, root)), 0);
-    lf_lock_drop(lock);
+    assert_int_equal(system(text("cd %s/early && cp -r sweep.json points runs logs cache ../late", root)), 0);
+    lf_claim_end(&turn, LF_CLAIM_FREE);
+    lf_claims_close(&claims);
     wait_for_words(says, "was begun with learning_rate 0.001, which is 0.002 now");
     let_go(says, "late.log");
     assert_int_equal(code_of(pid), 2);
+}
+
+/* ---- several processes, on several machines ---- */
+
+static int64_t lines_with(const char *file, const char *words) {
+    size_t n;
+    int64_t lines = 0;
+    char *all = contents(file, &n);
+    for (const char *at = all; (at = strstr(at, words)); at++) lines++;
+    lf_free(all);
+    return lines;
+}
+
+/* The reader's own bytes fill the pipe: a run stands when it says its first word. */
+static int hold_at_once(const char *name) {
+    const int fd = hold(name);
+    char page[PIPE_HOLDS];
+    memset(page, '.', sizeof page);
+    assert_int_equal(write(fd, page, sizeof page), PIPE_HOLDS);
+    return fd;
+}
+
+/* Three processes on six points. The one that has the first is killed while that run stands; the others do what is
+ * left, also that one, and each point is run to its end once. */
+static void test_three_processes_one_is_killed(void **state) {
+    (void)state;
+    enum { N = 6 };
+    static const char command[] = SWEEP "--sweep '{\"seed\": [1, 2, 3, 4, 5, 6]}' --threads 1 --output_dir shared";
+    must(run("%s --print_commands", command), 0); /* its folder, and no run yet */
+    const int says = hold_at_once("shared/logs/seed=1.log");
+    pid_t pids[3];
+    int waited = 0;
+    pids[0] = start_run(command, "shared0.log");
+    while (!is_there("shared/claims/seed=1.1")) wait_a_moment(&waited);
+    for (int i = 1; i < 3; i++) pids[i] = start_run(command, text("shared%d.log", i));
+    stop_for_a_while(pids[1]);
+    assert_int_equal(kill(pids[0], SIGKILL), 0);
+    assert_int_equal(code_of(pids[0]), -1);
+    while (!is_there("shared/runs/seed=4/all_results.json")) wait_a_moment(&waited);
+    let_go(says, "shared/logs/seed=1.log");
+    for (int i = 1; i < 3; i++) assert_int_equal(code_of(pids[i]), 0);
+    for (int seed = 1; seed <= N; seed++) { /* each was run to its end by one, and another one saw that */
+        int64_t ran = 0;
+        for (int i = 0; i < 3; i++) ran += lines_with(text("shared%d.log", i), text("seed=%d done in ", seed));
+        assert_int_equal(ran, 1);
+        if (seed > 1) assert_int_equal(lines_with(text("shared/logs/seed=%d.log", seed), "the adapter is "), 1);
+    }
+    assert_int_equal(lines_with("shared/results.csv", ",done,"), N);
+    assert_int_equal(lines_with("shared1.log", "[6/6]") + lines_with("shared2.log", "[6/6]"), 2);
+    must(run("%s", command), 0);
+    said("6 are finished already");
+}
+
+/* Claims as of another machine, untouched for so many seconds. */
+static void put_claim(const char *name, int seconds_ago) {
+    put(name, "{\"id\": \"far-1\", \"host\": \"far\", \"process\": 1, \"machine\": \"another\", \"since\": 1}\n");
+    struct stat st;
+    const char *path = text("%s/%s", root, name);
+    assert_int_equal(stat(path, &st), 0);
+    const struct timespec then[2] = {{.tv_sec = st.st_mtim.tv_sec - seconds_ago},
+                                     {.tv_sec = st.st_mtim.tv_sec - seconds_ago}};
+    assert_int_equal(utimensat(AT_FDCWD, path, then, 0), 0);
+}
+
+/* "held by far", "taken", "ended done", of a name that this process tries to take. */
+static const char *try_to_take(lf_claim *out, lf_claims *c, const char *name) {
+    lf_claimed found;
+    lf_err err = {0};
+    if (lf_claim_take(out, c, name, &found, &err)) fail_msg("%s", err.message);
+    if (out->path) return "taken";
+    return found.held ? text("held by %s", found.by.host) : text("ended %s", found.ended);
+}
+
+static void test_claims(void **state) {
+    (void)state;
+    lf_claims a, b;
+    lf_claim mine, none, theirs;
+    lf_err err = {0};
+    struct stat st;
+    assert_int_equal(lf_claims_open(&a, text("%s/claimed", root), &err), LF_OK);
+    assert_int_equal(lf_claims_open(&b, text("%s/claimed", root), &err), LF_OK);
+    /* one of two; held while it is touched; free when it says so; over when it says that */
+    assert_string_equal(try_to_take(&mine, &a, "x=1"), "taken");
+    assert_string_equal(try_to_take(&none, &b, "x=1"), text("held by %s", a.me.host));
+    lf_claim_end(&mine, LF_CLAIM_FREE);
+    assert_string_equal(try_to_take(&mine, &b, "x=1"), "taken");
+    lf_claim_end(&mine, "done");
+    assert_string_equal(try_to_take(&none, &a, "x=1"), "ended done");
+    /* of another machine: by the time of the file alone */
+    put_claim("claimed/claims/x=2.1", 590);
+    assert_string_equal(try_to_take(&none, &a, "x=2"), "held by far");
+    put_claim("claimed/claims/x=2.1", 610);
+    assert_string_equal(try_to_take(&mine, &a, "x=2"), "taken");
+    assert_string_equal(try_to_take(&none, &b, "x=2"), text("held by %s", a.me.host));
+    /* one that was not heard of: another takes it, and it finds out when it would touch its claim again */
+    assert_int_equal(utimensat(AT_FDCWD, mine.path, (struct timespec[2]){{.tv_sec = 1}, {.tv_sec = 1}}, 0), 0);
+    assert_true(lf_claim_keep(&mine)); /* not yet time */
+    assert_string_equal(try_to_take(&theirs, &b, "x=2"), "taken");
+    mine.touched -= 100;
+    assert_false(lf_claim_keep(&mine));
+    lf_claim_end(&mine, "done"); /* says nothing: it is another's */
+    theirs.touched -= 100;
+    assert_int_equal(utimensat(AT_FDCWD, theirs.path, (struct timespec[2]){{.tv_sec = 1}, {.tv_sec = 1}}, 0), 0);
+    assert_true(lf_claim_keep(&theirs));
+    assert_int_equal(stat(theirs.path, &st), 0);
+    assert_true(st.st_mtim.tv_sec > 1); /* touched */
+    assert_string_equal(try_to_take(&none, &a, "x=2"), text("held by %s", b.me.host));
+    /* all were removed, and another has begun anew under the same name */
+    assert_int_equal(unlink(theirs.path), 0);
+    theirs.touched -= 100;
+    assert_false(lf_claim_keep(&theirs));
+    put_claim("claimed/claims/x=2.3", 0);
+    assert_false(lf_claim_keep(&theirs) && (theirs.touched -= 100, lf_claim_keep(&theirs)));
+    lf_claim_end(&theirs, "done");
+    assert_int_equal(lines_with("claimed/claims/x=2.3", "ended"), 0);
+    lf_claims_close(&a);
+    lf_claims_close(&b);
+    assert_int_equal(count_files("claimed/claims"), 5); /* no clocks, nothing aside */
+}
+
+/* Tries when the pipe `go` ends, says 1 or 0 into `report`, and stays: the claim of a process that is gone is free. */
+static void be_a_taker(const char *name, int go, int report) {
+    lf_claims c;
+    lf_claim claim;
+    char byte;
+    if (lf_claims_open(&c, text("%s/crowd", root), NULL) || read(go, &byte, 1) != 0) _exit(9);
+    byte = strcmp(try_to_take(&claim, &c, name), "taken") == 0;
+    if (write(report, &byte, 1) != 1) _exit(9);
+    for (;;) pause();
+}
+
+/* However many want one at the same moment, one has it: a new one, or one of a process that is thought dead. */
+static void test_one_claim_many_takers(void **state) {
+    (void)state;
+    enum { ROUNDS = 20, TAKERS = 8 };
+    assert_int_equal(lf_mkdir_p(text("%s/crowd/claims", root), NULL), LF_OK);
+    for (int round = 0; round < ROUNDS; round++) {
+        const char *name = text("x=%d", round);
+        pid_t pids[TAKERS];
+        int go[2], report[2], n = 0;
+        if (round % 2) put_claim(text("crowd/claims/%s.1", name), 1000);
+        assert_true(pipe(go) == 0 && pipe(report) == 0);
+        for (int i = 0; i < TAKERS; i++) {
+            if ((pids[i] = fork())) continue;
+            close(go[1]);
+            be_a_taker(name, go[0], report[1]);
+        }
+        close(go[1]);
+        for (int i = 0; i < TAKERS; i++) {
+            char byte;
+            assert_int_equal(read(report[0], &byte, 1), 1);
+            n += byte;
+        }
+        for (int i = 0; i < TAKERS; i++) {
+            kill(pids[i], SIGKILL);
+            (void)code_of(pids[i]);
+        }
+        close(go[0]);
+        close(report[0]);
+        close(report[1]);
+        assert_int_equal(n, 1);
+    }
+}
+
+/* A process of another machine that died: its member and its claim are old, and its run is done here. */
+static void test_a_machine_that_died(void **state) {
+    (void)state;
+    static const char command[] = SWEEP "--sweep '{\"seed\": [1, 2]}' --learning_rate 1e-3 --output_dir dead";
+    must(run("%s --print_commands", command), 0);
+    put_claim("dead/claims/@member-far-1.1", 590);
+    must(run("%s --sweep '{\"seed\": [1, 2, 3]}'", command), 1);
+    said("another sweep is at work in this folder (process 1 on far");
+    put_claim("dead/claims/seed=1.1", 610);
+    must(run("%s", command), 0); /* it joins, and takes over what is old */
+    said("1 other process is at work on it");
+    assert_int_equal(lines_with("dead/results.csv", ",done,"), 2);
+    put_claim("dead/claims/@member-far-1.1", 610);
+    must(run("%s --sweep '{\"seed\": [1, 2, 3]}'", command), 0); /* nobody is there any more */
+    assert_int_equal(lines_with("dead/results.csv", ",done,"), 3);
+}
+
+/* As Slurm starts it, with what it puts into the environment. */
+static void test_tasks_of_an_array(void **state) {
+    (void)state;
+    put("array.json", "{\"sweep\": {\"seed\": [1, 2, 3]}, \"r\": 4, \"max_steps\": 2, \"train_data\": \"data\"}");
+    for (int task = 4; task <= 6; task += 2) { /* --array=4-6:2 */
+        must(run_shell(
+                 text("cd / && env SLURM_SUBMIT_DIR=%s SLURM_ARRAY_TASK_ID=%d SLURM_ARRAY_TASK_MIN=4 "
+                      "SLURM_ARRAY_TASK_STEP=2 SLURM_ARRAY_TASK_COUNT=2 SLURM_CPUS_PER_TASK=1 SHARDS=yes "
+                      "LORA_FT=%s/lora-ft OMP_NUM_THREADS= %s/scripts/slurm-array.sh array.json 'an array' --model "
+                      "%s/golden/vit-base 2>&1",
+                      root, task, LF_BUILD_DIR, LF_SOURCE_DIR, LF_TEST_DIR)),
+             0);
+        said(task == 4 ? "of them shard 1/2, 2 to do, 1 at a time with 1 thread each"
+                       : "of them shard 2/2, 1 to do, 1 at a time with 1 thread each");
+        assert_int_equal(is_there("an array/runs/seed=2/all_results.json"), task == 6);
+    }
+    assert_int_equal(lines_with("an array/results.csv", ",done,"), 3);
 }
 
 /* Runs that somebody else stops are not forgotten. */
@@ -272,10 +475,11 @@ static void test_what_is_the_same(void **state) {
 
 static void test_commands(void **state) {
     (void)state;
-    must(run(SWEEP "--sweep '{\"seed\": [1, 2]}' --learning_rate 1e-3 --output_dir 'a b' --print_commands 2>/dev/null "
-                   ">commands.sh; sh commands.sh"),
+    must(run(SWEEP "--sweep '{\"seed\": [1, 2]}' --learning_rate 1e-3 --threads 2 --output_dir 'a b' --print_commands "
+                   "2>/dev/null >commands.sh; cd /; unset OMP_NUM_THREADS; SLURM_CPUS_PER_TASK=1 sh %s/commands.sh",
+             root),
          0);
-    assert_true(is_there("a b/runs/seed=2/all_results.json"));
+    assert_true(result("a b/runs/seed=2", "threads") == 1); /* those of the place where it ran */
     must(run("report 'a b'"), 0);
     assert_int_equal(system(text("cd %s && mkdir half && cp 'a b/runs/seed=2/config.json' half", root)), 0);
     must(run("report half"), 3);
@@ -305,6 +509,12 @@ static void test_refused_before_anything_runs(void **state) {
          "are the same run"},
         {"{\"test_data\": [\"data\", \"nowhere\"]}", "'nowhere': no such file or folder"},
         {"\"all of them\"", "expected an object"},
+        {"{\"seed\": [1]}' --shard '2/1", "expected i/n with i from 1 to n"},
+        {"{\"seed\": [1]}' --shard '1/2x", "found '1/2x'"},
+        {"{\"seed\": [1]}' --shard '0/2", "found '0/2'"},
+        {"{\"seed\": [1]}' --shard 'all", "found 'all'"},
+        {"{\"shard\": [\"1/2\"]}", "shard"},
+        {"{\"max_train_minutes\": [1]}", "max_train_minutes"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         must(run(SWEEP "--sweep '%s' --output_dir refused", cases[i].sweep), 2);
@@ -333,6 +543,11 @@ int main(void) {
         cmocka_unit_test(test_two_sweeps_in_one_folder),
         cmocka_unit_test(test_a_folder_changes_while_a_sweep_waits),
         cmocka_unit_test(test_a_worker_is_stopped),
+        cmocka_unit_test(test_three_processes_one_is_killed),
+        cmocka_unit_test(test_claims),
+        cmocka_unit_test(test_one_claim_many_takers),
+        cmocka_unit_test(test_a_machine_that_died),
+        cmocka_unit_test(test_tasks_of_an_array),
         cmocka_unit_test(test_what_is_the_same),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+#SBATCH --job-name=lora-ft-sweep
+#SBATCH --array=1-4
+#SBATCH --cpus-per-task=8
+#SBATCH --time=08:00:00
+#SBATCH --signal=B:USR1@300
+# A sweep on a cluster whose machines share a folder, as an example to be changed: each task of the array is a process of
+# `lora-ft sweep`, and whichever is free takes the next point.
+#
+#   sbatch scripts/slurm-array.sh CONFIG OUTDIR [--key value]...
+#
+# Threads are those that Slurm gives a task (SLURM_CPUS_PER_TASK). Five minutes before the time is over it sends SIGUSR1: the
+# runs write checkpoints and go on; what is not finished goes on when the same is submitted again. SHARDS=yes gives each task
+# points of its own, so that none waits for another. LORA_FT=build/lora-ft is the program.
+set -euo pipefail
+if [ $# -lt 2 ]; then
+    sed -n '7,14s/^# \{0,1\}//p' "$0" >&2
+    exit 2
+fi
+cd "${SLURM_SUBMIT_DIR:-.}"
+config=$1 out=$2
+shift 2
+if [ "${SHARDS:-no}" = yes ]; then # an array may begin at any number, and leave some out
+    number=$(((SLURM_ARRAY_TASK_ID - SLURM_ARRAY_TASK_MIN) / ${SLURM_ARRAY_TASK_STEP:-1} + 1))
+    set -- --shard "$number/$SLURM_ARRAY_TASK_COUNT" "$@"
+fi
+# In the place of the shell, which would keep Slurm's signals to itself.
+exec "${LORA_FT:-lora-ft}" sweep --config "$config" --output_dir "$out" "$@"
