@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -163,6 +164,7 @@ static int run_gnuplot(const char *dir, const char *script) {
     const pid_t pid = fork();
     if (pid == 0) {
         lf_child_signals();
+        setenv("LC_ALL", "C", 1); /* it warns of one that this machine does not have */
         if (chdir(dir) == 0 && dup2(STDERR_FILENO, STDOUT_FILENO) >= 0)
             execlp("gnuplot", "gnuplot", "-d", script, (char *)NULL);
         _exit(NOT_FOUND);

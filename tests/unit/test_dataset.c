@@ -320,6 +320,13 @@ static void test_idx_that_is_damaged(void **state) {
     const uint32_t huge[] = {0xffffffff, 0xffff, 0xffff}, wrap[] = {0x80000000, 0x8000, 0x1000}, none[] = {0, 3, 2};
     size = idx_header(bytes, 0x803, huge);
     refuse_images(bytes, size, "expected at least one, of 1 to");
+    /* height times width is no 64-bit number, or comes out small if it is taken for one */
+    static const uint32_t sizes[][3] = {
+        {2, 0xffffffff, 0xffffffff}, {2, 0x80000000, 0x80000000}, {1, 1, 0xffffffff}, {1, 0xffffffff, 2}};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        size = idx_header(bytes, 0x803, sizes[i]);
+        refuse_images(bytes, size, "expected at least one, of 1 to");
+    }
     size = idx_header(bytes, 0x803, wrap);
     refuse_images(bytes, size, "bytes after the header, found 0");
     size = idx_header(bytes, 0x803, none);

@@ -237,10 +237,13 @@ static void test_auto(void **state) {
     snprintf(below, sizeof below, "%s/lora-ft/decompositions", cache);
     assert_int_equal(n_files(below), 15);
     assert_int_equal(setenv("XDG_CACHE_HOME", "relative", 1), 0); /* to be ignored */
-    assert_int_equal(unsetenv("HOME"), 0);
-    catch_stderr();
-    start_number(0, "auto");
-    assert_int_equal(n_caught("going on without it"), 1);
+    static const char *const homes[] = {NULL, "", "relative"};
+    for (size_t i = 0; i < sizeof homes / sizeof *homes; i++) {
+        assert_int_equal(homes[i] ? setenv("HOME", homes[i], 1) : unsetenv("HOME"), 0);
+        catch_stderr();
+        start_number(0, "auto");
+        assert_int_equal(n_caught("neither XDG_CACHE_HOME nor HOME is a folder; going on without it"), 1);
+    }
 }
 
 /* ---- single files ---- */

@@ -46,7 +46,7 @@ static lf_status idx_read(idx *out, const char *path, uint32_t magic, const char
     out->h = dims > 1 ? dimension(b, 1) : 1;
     out->w = dims > 2 ? dimension(b, 2) : 1;
     out->data = b + header;
-    if (!out->n || !out->h || !out->w || out->h * out->w > LF_IMAGE_MAX_PIXELS)
+    if (!out->n || !out->h || !out->w || out->h > LF_IMAGE_MAX_PIXELS / out->w) /* and no product that overflows */
         return lf_fail(err, LF_EDATA,
                        "%s: %" PRId64 " %s of %" PRId64 " x %" PRId64 ": expected at least one, of 1 to %d pixels",
                        path, out->n, what, out->h, out->w, LF_IMAGE_MAX_PIXELS);
