@@ -36,11 +36,14 @@ const char *lf_world_name(int rank, char *text, size_t size) {
 
 /* ---- waiting ---- */
 
+/* mpirun ends a process one second after it has told it to; a step that others are still at may take as long. */
+static const double END_WORD_SECONDS = 0.4;
 enum { SPIN_MS = 5, NAP_US = 100, FIRST_WORD_SECONDS = 60 };
 
 /* A rank that is slow, or gone, is named by those that wait for it: at first after a minute, then after two, four. */
 typedef struct wait {
     double began, next_word;
+    double told; /* to end, when that was first seen; 0: was not */
     bool said_end;
 } wait;
 
@@ -59,7 +62,8 @@ static void say_who_is_waited_for(wait *w, int peer) {
         say(text);
         w->next_word *= 2;
     }
-    if (lf_terminating() && !w->said_end) {
+    if (lf_terminating() && w->told == 0) w->told = lf_now();
+    if (w->told > 0 && lf_now() - w->told > END_WORD_SECONDS && !w->said_end) {
         snprintf(text, sizeof text,
                  "told to end while it waits for %s; if that is gone, the run goes on from its last checkpoint, with "
                  "--resume_from_checkpoint true",
