@@ -332,11 +332,10 @@ static lf_status after_step(loop *l, bool *stop, lf_err *err) {
     if (requested && saved)
         lf_info("step %lld: %s/checkpoint-%lld is written, as requested", (long long)step, run->dir, (long long)step);
     if (!rc && interrupted)
-        rc = lf_world_all_know(
-            lf_fail(err, LF_EINTERRUPTED,
-                    "%s after step %lld; %s/checkpoint-%lld is written, go on with --resume_from_checkpoint true",
-                    flags[0] ? "interrupted" : "max_train_minutes are over", (long long)step, run->dir,
-                    (long long)step));
+        rc = lf_world_all_know(lf_fail(
+            err, LF_EINTERRUPTED,
+            "%s after step %lld; %s/checkpoint-%lld is written, go on with --resume_from_checkpoint true",
+            flags[0] ? "interrupted" : "max_train_minutes are over", (long long)step, run->dir, (long long)step));
     return rc;
 }
 
