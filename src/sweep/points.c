@@ -323,13 +323,26 @@ static lf_status choose_threads(lf_points *p, const cJSON *before, int64_t jobs,
     return LF_OK;
 }
 
+/* Whether another process has just begun there, and has not yet written sweep.json: nothing but what it makes first. */
+static bool is_beginning(char *const *names, size_t count) {
+    static const char *const made[] = {"cache", "claims", "logs", "points", "runs"};
+    bool claims = false;
+    for (size_t i = 0; i < count; i++) {
+        bool known = strncmp(names[i], "sweep.json.tmp-", 15) == 0;
+        for (size_t k = 0; k < sizeof made / sizeof *made; k++) known = known || strcmp(names[i], made[k]) == 0;
+        if (!known) return false;
+        claims = claims || strcmp(names[i], "claims") == 0;
+    }
+    return claims;
+}
+
 static lf_status check_folder(const lf_points *p, bool is_sweep, lf_err *err) {
     char **names;
     size_t count;
     if (lf_is_file(p->dir)) return lf_cfg_fail(p->cfg, LF_output_dir, err, "'%s' is a file, expected a folder", p->dir);
     if (!lf_is_dir(p->dir) || is_sweep) return LF_OK;
     const lf_status rc = lf_list_dir(&names, &count, p->dir, err);
-    const bool is_empty = count == 0 || (count == 1 && strcmp(names[0], "claims") == 0); /* one that just begins */
+    const bool is_empty = count == 0 || is_beginning(names, count);
     lf_free(names);
     if (rc || is_empty) return rc;
     return lf_cfg_fail(p->cfg, LF_output_dir, err, "'%s' is not empty and holds no sweep; choose another", p->dir);
