@@ -82,6 +82,14 @@ int64_t lf_peak_rss_bytes(void) {
     return (int64_t)u.ru_maxrss * 1024;
 }
 
+int64_t lf_rss_bytes(void) {
+    long long pages = 0;
+    FILE *f = fopen("/proc/self/statm", "r");
+    if (f && fscanf(f, "%*d %lld", &pages) != 1) pages = 0;
+    if (f) fclose(f);
+    return (int64_t)pages * sysconf(_SC_PAGESIZE);
+}
+
 void lf_progress_begin(lf_progress *p, const char *what, int64_t total) {
     memset(p, 0, sizeof *p);
     snprintf(p->what, sizeof p->what, "%s", what);

@@ -15,6 +15,7 @@ void lf_warn(const char *format, ...) LF_PRINTF(1, 2); /* one line, "warning: " 
 
 double lf_now(void);                    /* seconds of a monotonic clock */
 int64_t lf_peak_rss_bytes(void);        /* of this process */
+int64_t lf_rss_bytes(void);             /* now; 0 where the system does not say */
 void lf_log_set_name(const char *name); /* in front of each line: whose it is, among several processes; kept */
 bool lf_interrupted(void);              /* lf_interrupt() or lf_terminate() was called */
 bool lf_terminating(void);              /* lf_terminate() was */

@@ -117,6 +117,12 @@ void *lf_arena_alloc(lf_arena *a, size_t size) {
     return memset(p, 0, size);
 }
 
+int64_t lf_arena_bytes(const lf_arena *a) {
+    int64_t bytes = 0;
+    for (const chunk *c = a->chunks; c; c = c->next) bytes += (int64_t)c->size;
+    return bytes;
+}
+
 char *lf_arena_strdup(lf_arena *a, const char *s) {
     const size_t n = strlen(s) + 1;
     char *p = lf_arena_alloc(a, n);

@@ -21,6 +21,7 @@ typedef struct lf_arena lf_arena;
 lf_arena *lf_arena_new(void);
 void lf_arena_free(lf_arena *a);
 void *lf_arena_alloc(lf_arena *a, size_t size); /* aligned to LF_ALIGN, cleared; NULL when out of memory */
+int64_t lf_arena_bytes(const lf_arena *a);      /* held from the heap */
 char *lf_arena_strdup(lf_arena *a, const char *s);
 
 #endif

@@ -197,6 +197,23 @@ lf_status lf_model_open(lf_model **out, const char *path, const lf_model_opts *o
     return LF_OK;
 }
 
+static int64_t mapped(const void *data, int64_t numbers, lf_dtype type) {
+    return data && lf_mapped_file(data) ? numbers * (int64_t)lf_dtype_size(type) : 0;
+}
+
+int64_t lf_model_mapped_bytes(const lf_model *m) {
+    const lf_tensor *table = m->tokens.embedding ? &m->tokens.embedding->tensor : NULL;
+    int64_t bytes = table ? mapped(table->data, table->numel, table->dtype) : 0;
+    for (int64_t i = 0; i < m->nn.n_modules; i++) {
+        const lf_module *module = m->nn.modules[i];
+        const lf_group *group = module->group && module->group->parts[0] == module ? module->group : NULL;
+        const lf_frozen *w = group ? &group->frozen : &module->frozen;
+        if ((module->group && !group) || (table && w->data == table->data)) continue; /* counted already */
+        bytes += mapped(w->data, w->out * w->in, w->act_dtype);
+    }
+    return bytes;
+}
+
 lf_status lf_model_check_unchanged(lf_model *m, lf_err *err) {
     lf_safetensors *now = NULL;
     char hash[33];

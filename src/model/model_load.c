@@ -163,6 +163,7 @@ lf_status lf_model_load_all(lf_model *m, lf_err *err) {
         } else if (!(rc = lf_param_check(m, p, t, err))) {
             p->file_dtype = t->dtype;
             if (m->opts.load != LF_LOAD_NOTHING) rc = load_param(m, t, p, err);
+            if (!m->maps) lf_safetensors_drop_pages(m->weights, t); /* else they would stand beside the copies */
         }
     }
     take_base_head(m);

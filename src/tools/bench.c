@@ -138,7 +138,10 @@ static void print_profile(const bench *b, FILE *out, lf_obj *o) {
 }
 
 static lf_status print_results(const bench *b, FILE *out, lf_err *err) {
-    const double step = median(b->seconds, b->steps), init = lf_adapter_init_seconds(b->adapter);
+    const double step = median(b->seconds, b->steps), init = lf_adapter_init_seconds(b->adapter), mb = 1024 * 1024;
+    const double mapped = (double)lf_model_mapped_bytes(b->m) / mb, own = (double)lf_arena_bytes(b->m->nn.arena) / mb,
+                 at_end = (double)lf_rss_bytes() / mb + own,
+                 train_peak = at_end > lf_peak_rss_mb() ? at_end : lf_peak_rss_mb();
     const struct {
         const char *name, *format, *unit;
         double value;
@@ -149,6 +152,10 @@ static lf_status print_results(const bench *b, FILE *out, lf_err *err) {
         {"step_seconds_max", "%.4f", "", b->seconds[b->steps - 1]},
         {"init_seconds", "%.3f", "", init},
         {"peak_rss_mb", "%.0f", "", lf_peak_rss_mb()},
+        {"mapped_mb", "%.0f", " (of the peak: the model's file, which runs share)", mapped},
+        {"own_weights_mb", "%.0f", "", own},
+        {"activations_mb", "%.0f", "", (double)lf_graph_bytes(b->g) / mb},
+        {"train_peak_mb", "%.0f", " (of train, with its closing evaluation)", train_peak},
         {"trainable_parameters", "%.0f", "", (double)b->numbers},
         {"batch", "%.0f", "", (double)b->batch},
         {"seq", "%.0f", "", (double)b->seq},

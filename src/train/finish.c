@@ -45,10 +45,9 @@ static lf_status write_adapter(lf_run *run, const char *path, lf_err *err) {
 
 /* ---- what was written, measured ---- */
 
-static lf_status measure_update(lf_run *run, lf_model *m, lf_err *err) {
+lf_status lf_run_measure_update(lf_run *run, lf_model *m, double *ratio, lf_err *err) {
     if (run->method != LF_METHOD_LORA || !(run->has_base || run->has_eval)) return LF_OK;
-    return lf_update_ratio_measure(&run->results.update_ratio, run->task, m,
-                                   run->has_base ? LF_DATA_BASE : LF_DATA_EVAL, err);
+    return lf_update_ratio_measure(ratio, run->task, m, run->has_base ? LF_DATA_BASE : LF_DATA_EVAL, err);
 }
 
 /* confusion.csv, and confusion.json for the page: of the test data where there are some, else of the evaluation's. */
@@ -70,7 +69,7 @@ static lf_status measure(lf_run *run, lf_model *m, lf_err *err) {
     const lf_task_type *task = run->task->type;
     lf_accuracy eval, test;
     lf_base_score after;
-    lf_status rc = measure_update(run, m, err);
+    lf_status rc = lf_run_measure_update(run, m, &run->results.update_ratio, err);
     if (rc) return rc;
     run->task->confuses = true;
     if (run->has_eval) {

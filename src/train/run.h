@@ -91,6 +91,7 @@ lf_status lf_checkpoint_restore_weights(lf_run *run, const char *path, lf_err *e
 
 /* loop.c: from run->progress.step to the end; LF_EINTERRUPTED after writing a checkpoint. */
 lf_status lf_run_loop(lf_run *run, lf_err *err);
+int64_t lf_run_eval_every(const lf_run *run); /* steps, where eval_strategy is by steps */
 
 /* What an evaluation found to choose by. */
 typedef struct lf_found {
@@ -124,6 +125,9 @@ lf_status lf_run_check_data(const lf_run *run, const cJSON *was, const char *pat
 lf_status lf_run_open_calibration(lf_run *run, lf_err *err);
 bool lf_run_calibrates(const lf_run *run);                              /* its start looks at data */
 lf_status lf_run_calibrate(void *run, lf_init_reads what, lf_err *err); /* lf_calibrate.run */
+
+/* finish.c: update_ratio of an adapter on m; nothing without one, or without data to look at. */
+lf_status lf_run_measure_update(lf_run *run, lf_model *m, double *ratio, lf_err *err);
 
 /* facts.c: what the files of a run say of it. */
 /* Where the run went on with other settings, as the member `segments`; nothing where it never did. */

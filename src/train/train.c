@@ -9,6 +9,7 @@
 #include "base/string.h"
 #include "base/world.h"
 #include "train/checkpoint_internal.h"
+#include "train/estimate.h"
 #include "train/run.h"
 
 #define RESULTS "all_results.json"
@@ -45,9 +46,11 @@ static lf_status say_counts(const cJSON *counts, lf_err *err) {
 }
 
 /* What dry_run has to say; to stdout only as JSON. */
-static lf_status print_plan(const lf_run *run, FILE *out, lf_err *err) {
+static lf_status print_plan(lf_run *run, FILE *out, lf_err *err) {
     lf_obj o = lf_obj_new();
-    lf_status rc = run->task->source->preview(run->task, 0, NULL, &o, err);
+    lf_estimate estimate;
+    lf_status rc = lf_run_estimate(run, &estimate, err);
+    if (!rc) rc = run->task->source->preview(run->task, 0, NULL, &o, err);
     if (!rc) rc = say_counts(cJSON_GetObjectItemCaseSensitive(o.json, "counts"), err);
     if (rc) {
         cJSON_Delete(lf_obj_take(&o));
@@ -56,6 +59,7 @@ static lf_status print_plan(const lf_run *run, FILE *out, lf_err *err) {
     lf_info("%lld steps of %lld examples, %lld steps an epoch; nothing was trained (dry_run)",
             (long long)run->total_steps, (long long)(run->batch_size * run->accumulation),
             (long long)run->steps_per_epoch);
+    lf_estimate_say(run, &estimate);
     if (!lf_cfg_bool(run->cfg, LF_json)) {
         cJSON_Delete(lf_obj_take(&o));
         return LF_OK;
@@ -64,6 +68,7 @@ static lf_status print_plan(const lf_run *run, FILE *out, lf_err *err) {
     lf_obj_number(&o, "steps_per_epoch", (double)run->steps_per_epoch);
     lf_obj_number(&o, "train_examples", (double)run->task->source->count(run->task, LF_DATA_TRAIN));
     lf_obj_number(&o, "trainable_parameters", (double)run->results.trainable_parameters);
+    lf_obj_put(&o, "estimate", lf_estimate_json(&estimate));
     return lf_json_write_line(out, lf_obj_take(&o), err);
 }
 

@@ -651,6 +651,8 @@ static void bench_needs_only_config_and_weights(void **state) {
     /* r (in + out) for q, k, v, o [32,32], fc1 [48,32], fc2 [32,48] in two layers, and a head of 100 */
     assert_true(number(o, "trainable_parameters") == 2 * 2 * (4 * 64 + 2 * 80) + 100 * 33);
     assert_true(number(o, "init_seconds") >= 0 && number(o, "peak_rss_mb") > 0 && number(o, "threads") >= 1);
+    assert_true(number(o, "mapped_mb") > 0 && number(o, "own_weights_mb") > 0 && number(o, "activations_mb") > 0);
+    assert_true(number(o, "train_peak_mb") >= number(o, "peak_rss_mb"));
     cJSON_Delete(o);
     RUN(bench, "--model @model --batch 2 --steps 2 --warmup 0 --r 2 --init intermediate --eval");
     assert_non_null(strstr(printed, "inference"));

@@ -656,8 +656,34 @@ static void test_keys_of_text(void **state) {
     said("key 'max_eval_samples' (in text.json) has no effect with train_val_split");
 }
 
+/* Memory is the same each time, so it can be compared with that of the run; time is there, and adds up. */
+static void test_dry_run_says_what_it_takes(void **state) {
+    (void)state;
+    static const char keys[] = TRAIN "--forgetting_data base --r 2 --per_device_train_batch_size 4 --max_steps 10 ";
+    must(run("%s --output_dir dry --dry_run --json 2>/dev/null", keys), 0);
+    cJSON *o = cJSON_Parse(output);
+    const cJSON *e = cJSON_GetObjectItemCaseSensitive(o, "estimate");
+    double number[5] = {0};
+    static const char *const names[] = {"peak_mb", "mapped_mb", "step_seconds", "train_seconds", "judging_seconds"};
+    for (int i = 0; i < 5; i++) {
+        const cJSON *v = cJSON_GetObjectItemCaseSensitive(e, names[i]);
+        if (!cJSON_IsNumber(v) || !(v->valuedouble > 0)) fail_msg("no '%s' in:\n%s", names[i], output);
+        number[i] = v->valuedouble;
+    }
+    cJSON_Delete(o);
+    assert_true(fabs(10 * number[2] - number[3]) <= 1e-9 * number[3]);
+    assert_false(lf_is_dir(text("%s/dry", root)));
+    must(run("%s --output_dir wet", keys), 0);
+    const double peak = result("wet", "peak_rss_mb");
+    if (!(fabs(number[0] - peak) <= 0.2 * peak)) fail_msg("%g MB were said, it took %g", number[0], peak);
+    must(run("%s --output_dir dry --dry_run", keys), 0);
+    said("it will take about ");
+    said("10 steps");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_nothing_stays_of_what_is_replaced),
+                                       cmocka_unit_test(test_dry_run_says_what_it_takes),
                                        cmocka_unit_test(test_run_has_all_its_files),
                                        cmocka_unit_test(test_keys_of_text),
                                        cmocka_unit_test(test_same_bytes_twice),
