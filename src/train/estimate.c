@@ -41,7 +41,7 @@ static lf_status time_training(lf_run *run, double *mean, lf_err *err) {
     const lf_source_type *source = run->task->source;
     double first = 0, sum = 0, seconds;
     int n = 0;
-    lf_status rc = source->start(run->task, 0, 0, err);
+    lf_status rc = source->start(run->task, 0, 0, lf_tree_portion(&run->tree), err);
     const int64_t all = run->total_steps * run->accumulation;
     for (int i = 0; !rc && i < MOST_BATCHES && i < all && sum + first < MOST_SECONDS && !lf_interrupted(); i++) {
         const lf_example_batch *b;
@@ -130,6 +130,7 @@ static double peak_mb(const lf_run *run) {
             run->task->type->output == LF_CLASSES)
             more += (double)run->task->source->count(run->task, (lf_data_role)role) * (double)m->base_head.n_labels *
                     (double)sizeof(float);
+    more += (double)lf_tree_bytes(run->accumulation, run->optimizer.numbers); /* there already, but not touched */
     if (lf_nn_is_quantised(&m->nn)) more -= (double)lf_arena_bytes(m->nn.of_quantised); /* given back before */
     const double now = (double)lf_rss_bytes() + more, peak = (double)lf_peak_rss_bytes();
     return (now > peak ? now : peak) / mb;
