@@ -41,7 +41,7 @@ static lf_status time_training(lf_run *run, double *mean, lf_err *err) {
     const lf_source_type *source = run->task->source;
     double first = 0, sum = 0, seconds;
     int n = 0;
-    lf_status rc = source->start(run->task, 0, 0, lf_tree_portion(&run->tree), err);
+    lf_status rc = source->start(run->task, 0, 0, (lf_portion){0}, err);
     const int64_t all = run->total_steps * run->accumulation;
     for (int i = 0; !rc && i < MOST_BATCHES && i < all && sum + first < MOST_SECONDS && !lf_interrupted(); i++) {
         const lf_example_batch *b;
@@ -80,7 +80,7 @@ static lf_status time_role(lf_run *run, lf_data_role role, double *seconds, lf_e
     *seconds = 0;
     if (!run->task->source->has_data(run->task, role)) return LF_OK;
     lf_status rc = run->task->source->examples(run->task, role, &e, err);
-    if (rc || (rc = e->begin(e->data, err))) return rc;
+    if (rc || (rc = e->begin(e->data, (lf_portion){0}, err))) return rc;
     const double began = lf_now();
     for (const lf_example_batch *b; n < ENOUGH_BATCHES && !(rc = e->next(e->data, &b, err)) && b; n++) {
         lf_example_batch rest;
