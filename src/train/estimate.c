@@ -96,10 +96,7 @@ static lf_status time_role(lf_run *run, lf_data_role role, double *seconds, lf_e
 /* ---- how often ---- */
 
 static int64_t evaluations(const lf_run *run) {
-    const char *strategy = lf_cfg_str(run->cfg, LF_eval_strategy);
-    const int64_t every = strcmp(strategy, "steps") == 0   ? lf_run_eval_every(run)
-                          : strcmp(strategy, "epoch") == 0 ? run->steps_per_epoch
-                                                           : run->total_steps;
+    const int64_t every = lf_run_eval_interval(run);
     return 1 + (run->total_steps + every - 1) / every; /* before the first step; the last step has one in any case */
 }
 

@@ -212,9 +212,15 @@ static bool is_due(const lf_run *run, lf_key_id strategy_key, int64_t every) {
     return strcmp(strategy, "epoch") == 0 && run->progress.step % run->steps_per_epoch == 0;
 }
 
-int64_t lf_run_eval_every(const lf_run *run) {
+static int64_t eval_every(const lf_run *run) {
     return lf_cfg_is_set(run->cfg, LF_eval_steps) ? lf_cfg_i64(run->cfg, LF_eval_steps)
                                                   : lf_cfg_i64(run->cfg, LF_logging_steps);
+}
+
+int64_t lf_run_eval_interval(const lf_run *run) {
+    const char *strategy = lf_cfg_str(run->cfg, LF_eval_strategy);
+    if (strcmp(strategy, "steps") == 0) return eval_every(run);
+    return strcmp(strategy, "epoch") == 0 ? run->steps_per_epoch : run->total_steps;
 }
 
 static lf_status save(loop *l, lf_err *err) {
@@ -308,7 +314,7 @@ static lf_status log_and_evaluate(loop *l, bool last, lf_err *err) {
     if (run->progress.since_log.targets && (step % lf_cfg_i64(run->cfg, LF_logging_steps) == 0 || last ||
                                             (step == 1 && lf_cfg_bool(run->cfg, LF_logging_first_step))))
         rc = log_step(l, err);
-    if (!rc && (is_due(run, LF_eval_strategy, lf_run_eval_every(run)) || last) && (run->has_eval || run->has_base))
+    if (!rc && (is_due(run, LF_eval_strategy, eval_every(run)) || last) && (run->has_eval || run->has_base))
         rc = evaluate(l, err);
     return rc;
 }
