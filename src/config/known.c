@@ -50,10 +50,10 @@ static lf_status read_as(lf_config *cfg, const lf_known *k, const char *value, c
     if (!to) return lf_place_fail(&from, "is '%s' here, which is not a key of '%s'", key, cfg->verb->name);
     if (source && cfg->values[to - lf_keys].source == source)
         return lf_place_fail(&from, "is '%s' here, which is given too; delete one", key);
-    if (json && !equals) return lf_cfg_set_json(cfg, key, json, source, err);
-    cJSON *made = NULL;
+    cJSON *made = json && !equals ? cJSON_Duplicate(json, true) : NULL;
+    if (json && !equals && !made) return lf_no_memory(err, "%s", source);
     const lf_place place = {key, source, err};
-    const lf_status rc = lf_value_from_text(&made, to, equals ? equals + 1 : value, &place);
+    const lf_status rc = made ? LF_OK : lf_value_from_text(&made, to, equals ? equals + 1 : value, &place);
     return rc ? rc : lf_config_store(cfg, to, made, source, err);
 }
 
