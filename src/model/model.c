@@ -214,6 +214,12 @@ int64_t lf_model_mapped_bytes(const lf_model *m) {
     return bytes;
 }
 
+int64_t lf_model_bytes_of_closing(const lf_model *m) {
+    const lf_arena *quantised = m->nn.of_quantised;
+    const int64_t bytes = (int64_t)lf_arena_bytes(m->nn.arena) + lf_nn_bytes_untouched(&m->nn, m->maps);
+    return bytes - (quantised ? (int64_t)lf_arena_bytes(quantised) : 0);
+}
+
 lf_status lf_model_check_unchanged(lf_model *m, lf_err *err) {
     lf_safetensors *now = NULL;
     char hash[33];

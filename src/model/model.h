@@ -160,6 +160,9 @@ lf_model_opts lf_model_opts_of(const lf_config *cfg, const lf_kernels *k, lf_loa
 /* By the key frozen_precision, which lf_model_opts_of does not read: what is not trained is measured by precision. */
 lf_frozen_format lf_model_quantised(const lf_config *cfg);
 int64_t lf_model_mapped_bytes(const lf_model *m); /* of its weights that are read from the mapped file */
+/* Bytes that the closing evaluation of a training takes beside what the model has: that of a second one, as its file
+ * has it, where quantised weights were given back before. May be below 0. */
+int64_t lf_model_bytes_of_closing(const lf_model *m);
 /* LF_EDATA if the files that the model was opened from are not what they were, which its weights may have followed: by
  * device, inode, size, mtime and ctime, and where one of them differs by the hash. The model is of no use then. */
 lf_status lf_model_check_unchanged(lf_model *m, lf_err *err);

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/mapping.h"
 #include "base/mem.h"
 #include "nn/nn.h"
 
@@ -132,6 +133,12 @@ static bool stand_together(const lf_group *group, size_t number) {
     return true;
 }
 
+/* Pages of a file, which come again when they are wanted; never memory of our own, as that of a tied table which was
+ * converted, and not an output layer, which is wanted for each block of logits. */
+static bool lets_go(const lf_nn *nn, const lf_module *m, const void *data) {
+    return nn->lets_go && m->head == LF_NO_HEAD && lf_mapped_file(data);
+}
+
 /* A plain group whose parts are all there: borrowed, where they stand one behind the other (gate and up in a file,
  * whose tensors go by their names; q, k and v do not), else copied, because a group is one product, in bf16 with one
  * rounding of dx where three products would have three. */
@@ -144,7 +151,7 @@ static bool gather_group(lf_nn *nn, const lf_module *m) {
                            .in = all->in,
                            .data = (void *)(uintptr_t)group->there[0],
                            .act_dtype = nn->k->act_dtype,
-                           .lets_go = nn->lets_go};
+                           .lets_go = lets_go(nn, m, group->there[0])};
         return true;
     }
     if (!take_room(nn, m, all)) return false;
@@ -193,7 +200,7 @@ lf_status lf_nn_freeze_there(lf_nn *nn, lf_module *m, lf_nn_there there, lf_err 
                                 .in = m->in,
                                 .data = (void *)(uintptr_t)there.data,
                                 .act_dtype = lf_nn_act_dtype(nn, m),
-                                .lets_go = nn->lets_go};
+                                .lets_go = lets_go(nn, m, there.data)};
     if (!group) return LF_OK;
     if (there.stays) group->there[part_of_group(m)] = there.data;
     return ++group->n_frozen < group->n || gather_group(nn, m) ? LF_OK : no_room(nn, m, err);
@@ -201,6 +208,19 @@ lf_status lf_nn_freeze_there(lf_nn *nn, lf_module *m, lf_nn_there there, lf_err 
 
 bool lf_nn_is_frozen(const lf_module *m) {
     return m->group ? m->group->n_frozen == m->group->n : m->frozen.data != NULL;
+}
+
+int64_t lf_nn_bytes_untouched(const lf_nn *nn, bool maps) {
+    int64_t bytes = 0;
+    for (int64_t i = 0; i < nn->n_modules; i++) {
+        const lf_module *m = nn->modules[i];
+        if (!lf_nn_quantises(nn, m)) continue;
+        const bool there = maps && !nn->packs && !m->group && !m->weight->transposed &&
+                           m->weight->file_dtype == lf_nn_act_dtype(nn, m);
+        const int64_t packed = nn->packs ? nn->k->frozen_size(LF_FROZEN_PACKED, m->out, m->in) : 0;
+        if (!there) bytes += packed > 0 ? packed : nn->k->frozen_size(LF_FROZEN_PLAIN, m->out, m->in);
+    }
+    return bytes;
 }
 
 /* ---- as floats again ---- */

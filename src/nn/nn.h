@@ -187,6 +187,9 @@ bool lf_nn_quantises(const lf_nn *nn, const lf_module *m);
 bool lf_nn_is_quantised(const lf_nn *nn); /* are there such weights? */
 /* Gives their memory back. The model computes nothing after that; who asks for a weight is given the original. */
 void lf_nn_release_quantised(lf_nn *nn);
+/* Bytes of memory that the quantised weights would take as they are in the file, in the numbers that are computed with:
+ * none of those that are mapped (`maps`: the model's are). At most: parts of a group may be mapped, too. */
+int64_t lf_nn_bytes_untouched(const lf_nn *nn, bool maps);
 bool lf_nn_is_frozen(const lf_module *m); /* its weight is in a frozen product */
 
 /* Layers, as builders call them. base: without the modules' adapters. */

@@ -139,8 +139,10 @@ static void print_profile(const bench *b, FILE *out, lf_obj *o) {
 
 static lf_status print_results(const bench *b, FILE *out, lf_err *err) {
     const double step = median(b->seconds, b->steps), init = lf_adapter_init_seconds(b->adapter), mb = 1024 * 1024;
-    const double mapped = (double)lf_model_mapped_bytes(b->m) / mb, own = (double)lf_arena_bytes(b->m->nn.arena) / mb,
-                 at_end = (double)lf_rss_bytes() / mb + own,
+    const lf_arena *quantised = b->m->nn.of_quantised;
+    const double mapped = (double)lf_model_mapped_bytes(b->m) / mb,
+                 own = (double)(lf_arena_bytes(b->m->nn.arena) + (quantised ? lf_arena_bytes(quantised) : 0)) / mb,
+                 at_end = (double)(lf_rss_bytes() + lf_model_bytes_of_closing(b->m)) / mb,
                  train_peak = at_end > lf_peak_rss_mb() ? at_end : lf_peak_rss_mb();
     const struct {
         const char *name, *format, *unit;

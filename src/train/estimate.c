@@ -82,11 +82,14 @@ static lf_status time_role(lf_run *run, lf_data_role role, double *seconds, lf_e
     lf_status rc = run->task->source->examples(run->task, role, &e, err);
     if (rc || (rc = e->begin(e->data, (lf_portion){0}, err))) return rc;
     const double began = lf_now();
-    for (const lf_example_batch *b; n < ENOUGH_BATCHES && !(rc = e->next(e->data, &b, err)) && b; n++) {
+    for (const lf_example_batch *b; n < ENOUGH_BATCHES && !lf_interrupted() && !(rc = e->next(e->data, &b, err)) && b;
+         n++) {
         lf_example_batch rest;
         if ((rc = judge_batch(run, b, err))) break;
         rows += b->in.B;
-        if (n == 0 && has_rest(run, &rest, b, e->count) && (rc = judge_batch(run, &rest, err))) break;
+        if (n > 0 || !has_rest(run, &rest, b, e->count)) continue;
+        if ((rc = judge_batch(run, &rest, err))) break;
+        rows += rest.in.B;
     }
     e->end(e->data);
     if (rows) *seconds = (lf_now() - began) / (double)rows * (double)e->count;
@@ -121,14 +124,13 @@ static lf_status time_judging(lf_run *run, double *seconds, lf_err *err) {
 static double peak_mb(const lf_run *run) {
     const lf_model *m = run->model;
     double more = run->method == LF_METHOD_FULL ? (double)lf_nn_count(&m->nn, false) * (double)sizeof(float)
-                                                : (double)lf_arena_bytes(m->nn.arena);
+                                                : (double)lf_model_bytes_of_closing(m);
     for (int role = 0; role < LF_DATA_ROLES; role++)
         if (lf_data_is_base((lf_data_role)role) && run->task->source->has_data(run->task, (lf_data_role)role) &&
             run->task->type->output == LF_CLASSES)
             more += (double)run->task->source->count(run->task, (lf_data_role)role) * (double)m->base_head.n_labels *
                     (double)sizeof(float);
     more += (double)lf_tree_bytes(run->accumulation, run->optimizer.numbers); /* there already, but not touched */
-    if (lf_nn_is_quantised(&m->nn)) more -= (double)lf_arena_bytes(m->nn.of_quantised); /* given back before */
     const double now = (double)lf_rss_bytes() + more, peak = (double)lf_peak_rss_bytes();
     return (now > peak ? now : peak) / mb;
 }
@@ -140,6 +142,7 @@ lf_status lf_run_estimate(lf_run *run, lf_estimate *out, lf_err *err) {
     *out = (lf_estimate){0};
     lf_status rc = time_training(run, &micro, err);
     if (rc || (rc = time_judging(run, &out->judging_seconds, err))) return rc;
+    if (lf_interrupted()) return lf_fail(err, LF_EINTERRUPTED, "interrupted before the run's time was known");
     const double epochs = (double)run->total_steps / (double)run->steps_per_epoch;
     out->train_seconds = micro * epochs * (double)run->batches_per_epoch;
     out->step_seconds = out->train_seconds / (double)run->total_steps;

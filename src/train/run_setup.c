@@ -199,6 +199,9 @@ static const char *plain_start(void) {
 /* Step 0 would not be the base: what is trained whole begins with its own numbers, and the base has rounded ones. */
 static lf_status check_trained_beside(const lf_run *run, lf_err *err) {
     const lf_nn *nn = &run->model->nn;
+    if (nn->quantised != LF_FROZEN_PLAIN && !lf_nn_is_quantised(nn))
+        return lf_cfg_fail(run->cfg, LF_frozen_precision, err, "%s: none of its weights can be held so; leave it out",
+                           run->model->path);
     for (int64_t i = 0; i < nn->n_modules; i++) {
         const lf_module *m = nn->modules[i];
         if (lf_nn_quantises(nn, m) && lf_nn_is_beside(nn, m->weight))

@@ -424,12 +424,12 @@ static void test_tasks_of_an_array(void **state) {
     (void)state;
     put("array.json", "{\"sweep\": {\"seed\": [1, 2, 3]}, \"r\": 4, \"max_steps\": 2, \"train_data\": \"data\"}");
     for (int task = 4; task <= 6; task += 2) { /* --array=4-6:2 */
-        must(run_shell(
-                 text("cd / && env SLURM_SUBMIT_DIR=%s SLURM_ARRAY_TASK_ID=%d SLURM_ARRAY_TASK_MIN=4 "
-                      "SLURM_ARRAY_TASK_STEP=2 SLURM_ARRAY_TASK_COUNT=2 SLURM_CPUS_PER_TASK=1 SHARDS=yes "
-                      "LORA_FT=%s/lora-ft OMP_NUM_THREADS= %s/scripts/slurm-array.sh array.json 'an array' --model "
-                      "%s/golden/vit-base 2>&1",
-                      root, task, LF_BUILD_DIR, LF_SOURCE_DIR, LF_TEST_DIR)),
+        must(run_shell(text(
+                 "cd / && env -u OMP_NUM_THREADS SLURM_SUBMIT_DIR=%s SLURM_ARRAY_TASK_ID=%d SLURM_ARRAY_TASK_MIN=4 "
+                 "SLURM_ARRAY_TASK_STEP=2 SLURM_ARRAY_TASK_COUNT=2 SLURM_CPUS_PER_TASK=1 SHARDS=yes "
+                 "LORA_FT=%s/lora-ft %s/scripts/slurm-array.sh array.json 'an array' --model "
+                 "%s/golden/vit-base 2>&1",
+                 root, task, LF_BUILD_DIR, LF_SOURCE_DIR, LF_TEST_DIR)),
              0);
         said(task == 4 ? "of them shard 1/2, 2 to do, 1 at a time with 1 thread each"
                        : "of them shard 2/2, 1 to do, 1 at a time with 1 thread each");
