@@ -20,9 +20,22 @@ fi
 cd "${SLURM_SUBMIT_DIR:-.}"
 config=$1 out=$2
 shift 2
-if [ "${SHARDS:-no}" = yes ]; then # an array may begin at any number, and leave some out
-    number=$(((SLURM_ARRAY_TASK_ID - SLURM_ARRAY_TASK_MIN) / ${SLURM_ARRAY_TASK_STEP:-1} + 1))
+if [ "${SHARDS:-no}" = yes ]; then # an array may begin at any number, in equal steps
+    step=${SLURM_ARRAY_TASK_STEP:-1}
+    if [ $(((SLURM_ARRAY_TASK_MAX - SLURM_ARRAY_TASK_MIN) / step + 1)) -ne "$SLURM_ARRAY_TASK_COUNT" ]; then
+        echo "slurm-array: SHARDS=yes needs an array of equal steps (1-4, 0-12:4)" >&2
+        exit 2
+    fi
+    number=$(((SLURM_ARRAY_TASK_ID - SLURM_ARRAY_TASK_MIN) / step + 1))
     set -- --shard "$number/$SLURM_ARRAY_TASK_COUNT" "$@"
 fi
+for word in "$@"; do
+    case $word in
+    *overwrite_output_dir*)
+        echo "slurm-array: overwrite_output_dir would remove what other tasks have finished; take another OUTDIR" >&2
+        exit 2
+        ;;
+    esac
+done
 # In the place of the shell, which would keep Slurm's signals to itself.
 exec "${LORA_FT:-lora-ft}" sweep --config "$config" --output_dir "$out" "$@"

@@ -19,10 +19,12 @@ const lf_known lf_knowns[] = {
 };
 const size_t lf_n_knowns = sizeof lf_knowns / sizeof *lf_knowns;
 
-/* "1" and "yes" are "true" where a line is for that. */
+/* "1" and "yes" are "true" where a line is for that, and 0.0 is 0. */
 static bool is_value(const lf_known *k, const char *value) {
     bool asked, given;
+    double number, other;
     if (!k->value || strcasecmp(k->value, value) == 0) return true;
+    if (lf_text_to_number(k->value, &number) && lf_text_to_number(value, &other)) return number == other;
     return k->flag && lf_text_to_bool(k->value, &asked) && lf_text_to_bool(value, &given) && asked == given;
 }
 

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/world.h"
 #include "io/stored.h"
+#include "linalg/svd.h"
 #include "task/source.h"
 
 /* All keys but those that name files, and what the source takes from the time of the call, as one hash: what happens
@@ -30,10 +31,12 @@ static lf_status check_threads(const lf_task *t, int threads, lf_err *err) {
     const int processors = lf_machine_processors();
     char text[24];
     snprintf(text, sizeof text, "%d", threads);
-    if (!lf_cfg_is_given(t->cfg, LF_threads))
-        return lf_world_all_know(lf_cfg_fail(t->cfg, LF_threads, err,
-                                             "results depend on it, so with %d ranks say how many each of them has",
-                                             lf_world_size()));
+    lf_status rc =
+        lf_cfg_is_given(t->cfg, LF_threads)
+            ? LF_OK
+            : lf_cfg_fail(t->cfg, LF_threads, err,
+                          "results depend on it, so with %d ranks say how many each of them has", lf_world_size());
+    if ((rc = lf_world_agree(rc, err))) return rc;
     if (processors < threads)
         lf_warn("a rank may run on %d processor%s here, and has %d threads: give mpirun --bind-to none, or --map-by "
                 "slot:PE=%d",
@@ -43,12 +46,17 @@ static lf_status check_threads(const lf_task *t, int threads, lf_err *err) {
 
 lf_status lf_task_check_ranks(const lf_task *t, int threads, lf_err *err) {
     const lf_kernels *k = lf_graph_kernels(t->g);
-    char settings[33] = "";
+    char settings[33] = "", solver[256]; /* BLAS, and the processor's kind that it chose its kernels for */
     lf_status rc;
     if (lf_world_size() == 1) return LF_OK;
+    lf_svd_solver(solver, sizeof solver);
     if ((rc = lf_world_agree(hash_settings(settings, t, err), err)) || (rc = check_threads(t, threads, err)) ||
         (rc = lf_world_same("the version", lf_version(), "install one on all of them", err)) ||
         (rc = lf_world_same("kernels", k->name, "set LF_KERNELS to some that all processors have", err)) ||
+        (rc = lf_world_same(
+             "the library of products", solver,
+             "install one on all of them; where processors differ, OPENBLAS_CORETYPE=Haswell beside LF_KERNELS=avx2",
+             err)) ||
         (rc = lf_world_same("key 'precision'", k->precision, "say which", err)) ||
         (rc = lf_world_same("the settings' hash", settings, "give all of them the same configuration", err)))
         return rc;
