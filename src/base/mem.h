@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #define LF_ALIGN 64 /* one cache line, one AVX-512 register */
+static inline int64_t lf_align_up(int64_t bytes) { return (bytes + LF_ALIGN - 1) / LF_ALIGN * LF_ALIGN; }
 
 /* size 0 gives a valid pointer. NULL on failure. Freed by lf_free, which accepts NULL. Thread safe. */
 void *lf_malloc(size_t size);

@@ -7,7 +7,6 @@
 
 #include "base/json.h"
 #include "base/mem.h"
-#include "base/utf8.h"
 #include "config/known.h"
 
 /* ---- life ---------------------------------------------------------------------------------------------------- */
@@ -88,23 +87,10 @@ lf_status lf_config_append(lf_config *cfg, const char *name, const char *text, l
     return rc;
 }
 
-/* A run keeps its configuration as JSON, which could not be read again. */
-static lf_status check_text(const lf_config *cfg, const char *text, const lf_place *place) {
-    if (!(cfg->verb->bit & (LF_V_train | LF_V_sweep)) || lf_utf8_invalid(text, strlen(text)) == strlen(text))
-        return LF_OK;
-    return lf_place_fail(place, "the value is not UTF-8, and a run's config.json could not hold it; rename the file");
-}
-
 lf_status lf_config_set(lf_config *cfg, const char *name, const char *text, lf_err *err) {
     const lf_key *key = lf_key_find(name, cfg->verb->knows);
     if (!key) return lf_known_set(cfg, name, text, NULL, NULL, err);
-    const lf_place place = {key->name, NULL, err};
-    const lf_status bad = check_text(cfg, text, &place);
-    if (bad) return bad;
-    cJSON *json = NULL;
-    const lf_status rc = lf_value_from_text(&json, key, text, &place);
-    if (rc) return rc;
-    return lf_config_store(cfg, key, json, NULL, err);
+    return lf_config_store_text(cfg, key, text, NULL, err);
 }
 
 lf_status lf_cfg_set_json(lf_config *cfg, const char *name, const cJSON *value, const char *source, lf_err *err) {

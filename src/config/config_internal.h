@@ -108,6 +108,8 @@ void lf_choices_text(const char *choices, char *out, size_t size); /* "a, b, c" 
 
 /* Checks one key and, if it is right, stores it; takes ownership of json (also on failure). */
 lf_status lf_config_store(lf_config *cfg, const lf_key *key, cJSON *json, const char *source, lf_err *err);
+/* The same from text as on the command line. */
+lf_status lf_config_store_text(lf_config *cfg, const lf_key *key, const char *text, const char *source, lf_err *err);
 /* lf_config_set, but a list that the command line gave before is made longer. */
 lf_status lf_config_append(lf_config *cfg, const char *name, const char *text, lf_err *err);
 lf_status lf_unknown_key(const lf_config *cfg, const char *name, const char *source, lf_err *err);

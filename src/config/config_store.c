@@ -1,6 +1,7 @@
 /* One value into a configuration, checked, and what is said of a name that is none. */
 #include <string.h>
 
+#include "base/utf8.h"
 #include "config/config_internal.h"
 
 lf_status lf_unknown_key(const lf_config *cfg, const char *name, const char *source, lf_err *err) {
@@ -34,4 +35,20 @@ lf_status lf_config_store(lf_config *cfg, const lf_key *key, cJSON *json, const 
     cJSON_Delete(value->json);
     *value = (lf_value){json, source, true};
     return LF_OK;
+}
+
+/* A run keeps its configuration as JSON, which could not be read again. */
+static lf_status check_text(const lf_config *cfg, const char *text, const lf_place *place) {
+    if (!(cfg->verb->bit & (LF_V_train | LF_V_sweep)) || lf_utf8_invalid(text, strlen(text)) == strlen(text))
+        return LF_OK;
+    return lf_place_fail(place, "the value is not UTF-8, and a run's config.json could not hold it; rename the file");
+}
+
+lf_status lf_config_store_text(lf_config *cfg, const lf_key *key, const char *text, const char *source, lf_err *err) {
+    const lf_place place = {key->name, source, err};
+    const lf_status bad = check_text(cfg, text, &place);
+    if (bad) return bad;
+    cJSON *json = NULL;
+    const lf_status rc = lf_value_from_text(&json, key, text, &place);
+    return rc ? rc : lf_config_store(cfg, key, json, source, err);
 }

@@ -52,11 +52,9 @@ static lf_status read_as(lf_config *cfg, const lf_known *k, const char *value, c
     if (!to) return lf_place_fail(&from, "is '%s' here, which is not a key of '%s'", key, cfg->verb->name);
     if (source && cfg->values[to - lf_keys].source == source)
         return lf_place_fail(&from, "is '%s' here, which is given too; delete one", key);
-    cJSON *made = json && !equals ? cJSON_Duplicate(json, true) : NULL;
-    if (json && !equals && !made) return lf_no_memory(err, "%s", source);
-    const lf_place place = {key, source, err};
-    const lf_status rc = made ? LF_OK : lf_value_from_text(&made, to, equals ? equals + 1 : value, &place);
-    return rc ? rc : lf_config_store(cfg, to, made, source, err);
+    if (!json || equals) return lf_config_store_text(cfg, to, equals ? equals + 1 : value, source, err);
+    cJSON *same = cJSON_Duplicate(json, true);
+    return same ? lf_config_store(cfg, to, same, source, err) : lf_no_memory(err, "%s", source);
 }
 
 static lf_status set(lf_config *cfg, const char *name, const char *value, const cJSON *json, const char *source,

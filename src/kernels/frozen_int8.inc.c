@@ -3,14 +3,15 @@
  * bytes [out,in]. FLOATS_TABLE: the table whose activations are floats. */
 enum { INT8_ROWS = 256, INT8_COLUMNS = 2048 };
 
-static int64_t int8_up(int64_t bytes) { return (bytes + 63) / 64 * 64; }
 static int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 static int64_t int8_block(const lf_frozen *w) { return w->format == LF_FROZEN_INT8_BLOCKS ? LF_INT8_BLOCK : w->in; }
 static float *int8_scales(const lf_frozen *w) { return w->data; }
-static int8_t *int8_bytes(const lf_frozen *w) { return (int8_t *)w->data + int8_up(w->out * (int64_t)sizeof(float)); }
+static int8_t *int8_bytes(const lf_frozen *w) {
+    return (int8_t *)w->data + lf_align_up(w->out * (int64_t)sizeof(float));
+}
 
 static int64_t int8_size(int64_t out, int64_t in) {
-    return larger(out, in) > LF_INT8_LONGEST ? 0 : int8_up(out * (int64_t)sizeof(float)) + out * in;
+    return larger(out, in) > LF_INT8_LONGEST ? 0 : lf_align_up(out * (int64_t)sizeof(float)) + out * in;
 }
 
 static bool int8_prepare(lf_frozen *w, const float *W) {
@@ -34,7 +35,7 @@ typedef struct int8_parts {
 
 static int64_t int8_scratch(int64_t out, int64_t in) {
     const int64_t blocks = (in + LF_INT8_BLOCK - 1) / LF_INT8_BLOCK, tile = INT8_ROWS * INT8_COLUMNS;
-    return int8_up(INT8_ROWS * larger(out, in)) + int8_up(INT8_ROWS * blocks * (int64_t)sizeof(float)) +
+    return lf_align_up(INT8_ROWS * larger(out, in)) + lf_align_up(INT8_ROWS * blocks * (int64_t)sizeof(float)) +
            tile * (int64_t)(sizeof(int32_t) + sizeof(real));
 }
 
@@ -42,8 +43,8 @@ static int8_parts int8_parts_of(const lf_frozen *w) {
     const int64_t blocks = (w->in + LF_INT8_BLOCK - 1) / LF_INT8_BLOCK;
     char *at = w->scratch->data;
     int8_parts p = {.q = (int8_t *)at};
-    p.scales = (float *)(at += int8_up(INT8_ROWS * larger(w->out, w->in)));
-    p.sums = (int32_t *)(at += int8_up(INT8_ROWS * blocks * (int64_t)sizeof(float)));
+    p.scales = (float *)(at += lf_align_up(INT8_ROWS * larger(w->out, w->in)));
+    p.sums = (int32_t *)(at += lf_align_up(INT8_ROWS * blocks * (int64_t)sizeof(float)));
     p.before = (real *)(at + INT8_ROWS * INT8_COLUMNS * (int64_t)sizeof(int32_t));
     return p;
 }

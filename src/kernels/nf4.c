@@ -3,6 +3,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/mem.h"
+
 /* By the definition of the header: quantiles of the normal distribution, over the largest. */
 const float lf_nf4_values[LF_NF4_VALUES] = {
     -1.0f,
@@ -49,14 +51,13 @@ typedef struct layout {
     int64_t size;
 } layout;
 
-static int64_t up(int64_t bytes) { return (bytes + 63) / 64 * 64; }
-
 static layout layout_of(int64_t out, int64_t in, void *data) {
     layout l = {.row_blocks = (in + LF_NF4_BLOCK - 1) / LF_NF4_BLOCK, .row_bytes = (in + 1) / 2};
     l.blocks = out * l.row_blocks;
     const int64_t hundreds = (l.blocks + LF_NF4_BLOCKS - 1) / LF_NF4_BLOCKS;
     const int64_t values = 64, largest = values + LF_NF4_BLOCKS * (int64_t)sizeof(float),
-                  scales = largest + up(hundreds * (int64_t)sizeof(float)), pairs = scales + up(l.blocks);
+                  scales = largest + lf_align_up(hundreds * (int64_t)sizeof(float)),
+                  pairs = scales + lf_align_up(l.blocks);
     l.size = pairs + out * l.row_bytes;
     if (!data) return l;
     char *at = data;

@@ -179,6 +179,11 @@ static void test_refused(void **state) {
     refused("train", "{\"report_to\": \"wandb\"}", "'wandb'");
     refused("predict", "{\"dataset\": \"x\"}", "is 'train_data' here, which is not a key of 'predict'");
     refused("train", "{\"val_sise\": 0.1}", "unknown");
+    lf_config *cfg = new_config();
+    lf_err err = {0};
+    assert_int_equal(lf_config_set(cfg, "dataset", "d\xff", &err), LF_EUSAGE); /* as train_data itself */
+    assert_non_null(strstr(err.message, "not UTF-8"));
+    lf_config_free(cfg);
 }
 
 static void says(const char *name, const char *part) {

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/mapping.h"
+#include "base/mem.h"
 #include "kernels/fast/fast.h"
 #include "kernels/int8.h"
 #include "kernels/nf4.h"

@@ -217,14 +217,12 @@ static bool choose_layout(dnnl_memory_desc_t *out, const lf_frozen *w, bool back
     return true;
 }
 
-static int64_t up(int64_t size) { return (size + LF_ALIGN - 1) / LF_ALIGN * LF_ALIGN; }
-
 static bool plan(packed *p, const lf_frozen *w) {
     if (!ready() || !choose_layout(&p->weights[FORWARD], w, false) || !choose_layout(&p->weights[BACKWARD], w, true))
         return false;
-    p->offset[FORWARD] = up(sizeof *p);
-    p->offset[BACKWARD] = p->offset[FORWARD] + up((int64_t)dnnl_memory_desc_get_size(&p->weights[FORWARD]));
-    p->size = p->offset[BACKWARD] + up((int64_t)dnnl_memory_desc_get_size(&p->weights[BACKWARD]));
+    p->offset[FORWARD] = lf_align_up(sizeof *p);
+    p->offset[BACKWARD] = p->offset[FORWARD] + lf_align_up((int64_t)dnnl_memory_desc_get_size(&p->weights[FORWARD]));
+    p->size = p->offset[BACKWARD] + lf_align_up((int64_t)dnnl_memory_desc_get_size(&p->weights[BACKWARD]));
     return true;
 }
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/mapping.h"
+#include "base/mem.h"
 #include "kernels/int8.h"
 #include "kernels/kernels.h"
 #include "kernels/nf4.h"
