@@ -55,6 +55,7 @@ if $long; then
     tests/fuzz/run.sh build-fuzz 60
     LF_TEST_LONG=1 ctest --test-dir build-gcc --output-on-failure -R '^test_mpi$'
     if [ "$(id -u)" -eq 0 ] && command -v ip >/dev/null; then scripts/check-mpi-hosts.sh build-gcc; fi
+    if command -v chromium >/dev/null; then python3 scripts/check-hostile-pages.py build-gcc; fi
     held='test_(sweep|signals|lm_generate)$' # all that includes tests/cli/stop_fixture.h
     ctest --test-dir build-gcc --output-on-failure -j3 --repeat until-fail:20 -R "$held"
     start_busy

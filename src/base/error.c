@@ -4,6 +4,8 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "base/plain.h"
+
 const char *lf_status_text(lf_status status) {
     switch (status) {
 #define CASE(name, code, text)                                                                                         \
@@ -24,12 +26,6 @@ int lf_status_exit_code(lf_status status) {
     return 1;
 }
 
-/* A name out of a hostile file must not break the line, nor reach the terminal as a command. */
-static void one_plain_line(char *s) {
-    for (; *s; s++)
-        if ((unsigned char)*s < 0x20 || *s == 0x7f) *s = '?';
-}
-
 /* What is said first is kept. */
 static lf_status say(lf_err *err, lf_status status, const char *before, const char *format, va_list args) {
     if (!err) return status;
@@ -37,7 +33,7 @@ static lf_status say(lf_err *err, lf_status status, const char *before, const ch
     err->status = status;
     const int n = snprintf(err->message, sizeof err->message, "%s", before);
     vsnprintf(err->message + n, sizeof err->message - (size_t)n, format, args);
-    one_plain_line(err->message);
+    lf_make_plain(err->message);
     return status;
 }
 

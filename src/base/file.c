@@ -158,10 +158,21 @@ void lf_atomic_abort(lf_atomic_file *a) {
     forget(a);
 }
 
+lf_status lf_atomic_replace(lf_atomic_file *a, const char *path, lf_err *err) {
+    *a = (lf_atomic_file){.path = lf_strdup(path)};
+    if (!a->path) return lf_no_memory(err, "%s", path);
+    struct stat st;
+    if (lstat(path, &st) != 0 || !S_ISDIR(st.st_mode)) return open_beside(a, err);
+    errno = EISDIR;
+    const lf_status rc = lf_fail_to(err, "create", a->path);
+    forget(a);
+    return rc;
+}
+
 lf_status lf_atomic_open_in(lf_atomic_file *a, const char *dir, const char *name, lf_err *err) {
     *a = (lf_atomic_file){0};
     char *path = lf_path_join(dir, name);
-    const lf_status rc = path ? lf_atomic_open(a, path, err) : lf_no_memory(err, "%s", dir);
+    const lf_status rc = path ? lf_atomic_replace(a, path, err) : lf_no_memory(err, "%s", dir);
     lf_free(path);
     return rc;
 }

@@ -80,7 +80,10 @@ lf_status lf_json_read(cJSON **out, const char *path, lf_err *err) {
 lf_status lf_json_read_in(cJSON **out, const char *dir, const char *name, lf_err *err) {
     *out = NULL;
     char *path = lf_path_join(dir, name);
-    const lf_status rc = path ? lf_json_read(out, path, err) : lf_no_memory(err, "%s", dir);
+    lf_status rc = path ? LF_OK : lf_no_memory(err, "%s", dir);
+    if (!rc && lf_exists(path) && !lf_is_file(path)) /* a folder may be from elsewhere, and a pipe has no end */
+        rc = lf_fail(err, LF_EDATA, "%s: expected a file, found something else", path);
+    if (!rc) rc = lf_json_read(out, path, err);
     lf_free(path);
     return rc;
 }

@@ -9,6 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/plain.h"
+
 static lf_log_level level = LF_LOG_INFO;
 enum { NOTHING, INTERRUPT, TERMINATE };
 static atomic_int asked; /* of these; lock-free, so that a signal handler may */
@@ -43,13 +45,23 @@ void lf_interrupt_reset(void) {
 void lf_checkpoint_request(void) { atomic_store(&checkpoint_requested, true); }
 bool lf_checkpoint_taken(void) { return atomic_exchange(&checkpoint_requested, false); }
 
+/* Names of files and what stands in them come here too. What is longer than any line that we write is cut, and says so.
+ */
+static void put_plain(const char *format, va_list args) {
+    char text[8192];
+    const int n = vsnprintf(text, sizeof text, format, args);
+    lf_make_plain(text);
+    fputs(text, stderr);
+    if (n >= (int)sizeof text) fputs(" ...", stderr);
+}
+
 static void line(const char *prefix, const char *format, va_list args) {
     flockfile(stderr); /* the lines of worker threads do not mix */
     if (bar_shown) fputs("\r\033[K", stderr);
     bar_shown = false;
     fputs(name, stderr);
     fputs(prefix, stderr);
-    vfprintf(stderr, format, args);
+    put_plain(format, args);
     fputc('\n', stderr);
     funlockfile(stderr);
 }

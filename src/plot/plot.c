@@ -23,10 +23,10 @@ static char *file_of(const char *dir, const char *name, const char *ending) {
 
 /* The letters are large for the size: on a telephone a picture is shown at half of it. */
 lf_status lf_plot_open(lf_atomic_file *a, const char *dir, const char *name, int width, int height, lf_err *err) {
-    char *script = file_of(dir, name, "gp"), *picture = file_of(dir, name, "svg");
+    char *script = lf_format("%s.gp", name), *picture = file_of(dir, name, "svg");
     *a = (lf_atomic_file){0};
     lf_status rc = script && picture ? LF_OK : lf_no_memory(err, "%s", dir);
-    if (!rc && !(rc = lf_remove_tree(picture, err)) && !(rc = lf_atomic_open(a, script, err)))
+    if (!rc && !(rc = lf_remove_tree(picture, err)) && !(rc = lf_atomic_open_in(a, dir, script, err)))
         fprintf(a->f,
                 "# gnuplot %s.gp, in this folder, draws %s.svg\n"
                 "set terminal svg size %d,%d dynamic enhanced background '#ffffff' font 'Helvetica,17'\n"
@@ -68,9 +68,11 @@ int lf_plot_point(int64_t i) {
 }
 
 /* Enhanced mode reads ^ _ { } @ & ~ \ as commands, a quote ends the string, a newline the statement; what is no
- * character of XML would make the whole picture unreadable. */
+ * character of XML would make the whole picture unreadable. A quote is written twice, but one that is the first of its
+ * string, or follows another, gnuplot 5.4 takes for the end: {}, which is nothing, stands between. */
 void lf_plot_text(FILE *f, const char *text) {
     size_t left = strlen(text);
+    bool after_quote = true;
     while (left) {
         uint32_t c = 0;
         const size_t good = lf_utf8_next(text, left, &c), n = good ? good : lf_utf8_bad_size(text, left);
@@ -79,11 +81,12 @@ void lf_plot_text(FILE *f, const char *text) {
         else if (c < 0x20 || (c >= 0x7f && c < 0xa0) || (c & 0xfffe) == 0xfffe)
             fputc(' ', f);
         else if (c == '\'')
-            fputs("''", f);
+            fputs(after_quote ? "{}''" : "''", f);
         else {
             if (c < 0x80 && strchr("^_{}@&~\\", (int)c)) fputc('\\', f);
             fwrite(text, 1, n, f);
         }
+        after_quote = c == '\'';
         text += n;
         left -= n;
     }
@@ -156,23 +159,45 @@ void lf_plot_log_axis(FILE *f, char axis, double low, double high) {
 
 /* ---- the program ---- */
 
-enum { NOT_FOUND = 127 };
+/* By its whole path, found before the folder is entered, and never by a part of PATH that is relative: the folder may
+ * be from elsewhere and have a "gnuplot" of its own. lf_free; NULL: there is none. */
+static char *find_gnuplot(void) {
+    const char *part = getenv("PATH");
+    if (!part) part = "/usr/local/bin:/usr/bin:/bin"; /* as a shell does */
+    for (;;) {
+        const size_t n = strcspn(part, ":");
+        char *path = part[0] == '/' ? lf_format("%.*s/gnuplot", (int)n, part) : NULL;
+        if (path && lf_is_file(path) && access(path, X_OK) == 0) return path;
+        lf_free(path);
+        if (!part[n]) return NULL;
+        part += n + 1;
+    }
+}
 
-/* Its exit code; NOT_FOUND also where it cannot be started. Nothing of the user's own settings is read (-d), and
+bool lf_plot_can_draw(void) {
+    char *path = find_gnuplot();
+    lf_free(path);
+    return path;
+}
+
+enum { NOT_STARTED = 127 };
+
+/* Its exit code; NOT_STARTED also where it is not there. Nothing of the user's own settings is read (-d), and
  * whatever it says goes to stderr: stdout is for results. */
-static int run_gnuplot(const char *dir, const char *script) {
-    const pid_t pid = fork();
+static int run_gnuplot(const char *gnuplot, const char *dir, const char *script) {
+    const pid_t pid = gnuplot ? fork() : -1;
     if (pid == 0) {
         lf_child_signals();
-        setenv("LC_ALL", "C", 1); /* it warns of one that this machine does not have */
+        setenv("LC_ALL", "C.UTF-8",
+               1); /* it warns of one that this machine does not have, or that has no degree sign */
         if (chdir(dir) == 0 && dup2(STDERR_FILENO, STDOUT_FILENO) >= 0)
-            execlp("gnuplot", "gnuplot", "-d", script, (char *)NULL);
-        _exit(NOT_FOUND);
+            execl(gnuplot, "gnuplot", "-d", script, (char *)NULL);
+        _exit(NOT_STARTED);
     }
     int status = 0;
-    if (pid < 0) return NOT_FOUND;
+    if (pid < 0) return NOT_STARTED;
     while (waitpid(pid, &status, 0) < 0)
-        if (errno != EINTR) return NOT_FOUND;
+        if (errno != EINTR) return NOT_STARTED;
     return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
 }
 
@@ -188,22 +213,30 @@ static bool is_whole(const char *path) {
 }
 
 lf_status lf_plot_draw(lf_atomic_file *a, const char *dir, const char *name, bool *drawn, lf_err *err) {
-    char *picture = file_of(dir, name, "svg"), *script = lf_format("%s.gp", name);
+    char *picture = file_of(dir, name, "svg"), *script = lf_format("%s.gp", name), *gnuplot = NULL;
     *drawn = false;
     lf_status rc = picture && script ? lf_atomic_commit(a, err) : lf_no_memory(err, "%s", dir);
     if (!rc) {
-        const int code = run_gnuplot(dir, script);
+        gnuplot = find_gnuplot();
+        const int code = run_gnuplot(gnuplot, dir, script);
         *drawn = code == 0 && is_whole(picture);
-        if (!*drawn && code != NOT_FOUND) lf_warn("%s/%s: gnuplot failed on it (exit code %d)", dir, script, code);
+        if (!*drawn && gnuplot)
+            lf_warn("%s/%s: %s %s (exit code %d)", dir, script, gnuplot,
+                    code == NOT_STARTED ? "could not be started" : "failed on it", code);
         if (!*drawn) rc = lf_remove_tree(picture, err);
     }
+    lf_free(gnuplot);
     lf_free(script);
     lf_free(picture);
     return rc;
 }
 
-void lf_plot_say_how(const char *dir) {
-    lf_warn("no pictures, only their numbers and scripts: gnuplot did not run; install it (Debian: gnuplot-nox), then: "
-            "lora-ft report %s",
-            dir);
+void lf_plot_say_how(const char *dir, const char *scripts) {
+    if (lf_plot_can_draw())
+        lf_warn("%s: a picture is missing, because gnuplot failed (see above); its numbers and script are there", dir);
+    else
+        lf_warn("no pictures, only their numbers and scripts: gnuplot is not there; install it (Debian: gnuplot-nox), "
+                "then%s%s: %s%s",
+                scripts ? ", in " : "", scripts ? dir : "", scripts ? "gnuplot " : "lora-ft report ",
+                scripts ? scripts : dir);
 }

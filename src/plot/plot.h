@@ -31,7 +31,10 @@ void lf_plot_rate(char *text, size_t size, double value);
 /* A logarithmic axis ('x' or 'y') from low > 0 to high with tics that can be read however narrow it is; ranges are the
  * caller's. */
 void lf_plot_log_axis(FILE *f, char axis, double low, double high);
-/* The one warning of whoever got no picture. */
-void lf_plot_say_how(const char *dir);
+/* Whether there is a gnuplot in an absolute folder of PATH. */
+bool lf_plot_can_draw(void);
+/* The one warning of whoever got no picture in `dir`: that gnuplot failed, or how to get it and to draw then: `scripts`
+ * of the folder by hand, NULL: by the verb `report`. */
+void lf_plot_say_how(const char *dir, const char *scripts);
 
 #endif

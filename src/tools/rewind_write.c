@@ -222,11 +222,7 @@ static lf_status draw(lf_rewinding *r, lf_err *err) {
         rc = lf_plot_draw(&a, r->dir, "rewind", &r->drawn, err);
     }
     lf_atomic_abort(&a);
-    if (!rc && !r->drawn)
-        lf_warn(
-            "no picture, only its numbers and script: gnuplot did not run; install it (Debian: gnuplot-nox), then, in "
-            "%s: gnuplot rewind.gp",
-            r->dir);
+    if (!rc && !r->drawn) lf_plot_say_how(r->dir, "rewind.gp");
     return rc;
 }
 

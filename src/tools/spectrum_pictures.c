@@ -287,9 +287,6 @@ out:
 lf_status lf_spectra_pictures(lf_spectra *s, lf_err *err) {
     lf_status rc;
     if ((rc = draw_spectrum(s, err)) || (rc = draw_map(s, err))) return rc;
-    if (!s->drawn)
-        lf_warn("no picture, only its numbers and script: gnuplot did not run; install it (Debian: gnuplot-nox), then, "
-                "in %s: gnuplot spectrum.gp%s",
-                s->dir, s->adapted ? " update-map.gp" : "");
+    if (!s->drawn) lf_plot_say_how(s->dir, s->adapted ? "spectrum.gp update-map.gp" : "spectrum.gp");
     return LF_OK;
 }

@@ -11,11 +11,13 @@
 
 #include "memory_fixture.h"
 
+#include "base/csv.h"
 #include "base/dtype.h"
 #include "base/error.h"
 #include "base/left_out.h"
 #include "base/log.h"
 #include "base/pcre.h"
+#include "base/plain.h"
 #include "base/pool.h"
 #include "base/rng.h"
 #include "base/slice.h"
@@ -739,6 +741,59 @@ static void test_left_out(void **state) {
     lf_left_out_free(&l);
 }
 
+/* What a spreadsheet would run gets a quote in front; numbers are numbers. What would command a terminal is '?'. */
+static void test_text_for_others(void **state) {
+    (void)state;
+    static const struct {
+        const char *text, *cell;
+    } cells[] = {{"", ""},
+                 {"plain", "plain"},
+                 {"-1", "-1"},
+                 {"+5.25e-3", "+5.25e-3"},
+                 {"-", "'-"},
+                 {"-1+1", "'-1+1"},
+                 {"=1", "'=1"},
+                 {"@SUM(A1)", "'@SUM(A1)"},
+                 {"+cmd|' /C calc'!A0", "'+cmd|' /C calc'!A0"},
+                 {"\t=1", "'\t=1"},
+                 {"\r=1", "\"'\r=1\""},
+                 {"=a,\"b\"", "\"'=a,\"\"b\"\"\""},
+                 {"a=b", "a=b"}};
+    static const struct {
+        const char *text, *shown;
+    } lines[] = {{"caf\xc3\xa9 \xe2\x80\x9cx\xe2\x80\x9d", "caf\xc3\xa9 \xe2\x80\x9cx\xe2\x80\x9d"},
+                 {"a\x1b[2Jb\x7f\n", "a?[2Jb??"},
+                 {"\xc2\x9b"
+                  "2J",
+                  "?2J"},
+                 {"\xe2\x80\xae"
+                  "x\xe2\x81\xa9",
+                  "?x?"},
+                 {"\xc2", "\xc2"},
+                 {"\xe2\x80", "\xe2\x80"}};
+    for (size_t i = 0; i < sizeof cells / sizeof *cells; i++) {
+        char *out = NULL;
+        size_t size;
+        FILE *f = open_memstream(&out, &size);
+        lf_csv_text(f, cells[i].text);
+        fclose(f);
+        assert_string_equal(out, cells[i].cell);
+        free(out);
+    }
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        char copy[64], *out = NULL;
+        size_t size;
+        FILE *f = open_memstream(&out, &size);
+        lf_print_plain(f, lines[i].text);
+        fclose(f);
+        snprintf(copy, sizeof copy, "%s", lines[i].text);
+        lf_make_plain(copy);
+        assert_string_equal(out, lines[i].shown);
+        assert_string_equal(copy, lines[i].shown);
+        free(out);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         LEAKLESS(test_philox_known_answers),
@@ -764,6 +819,7 @@ int main(void) {
         LEAKLESS(test_pcre_faults),
         LEAKLESS(test_errors),
         LEAKLESS(test_messages),
+        LEAKLESS(test_text_for_others),
         LEAKLESS(test_clock_and_interrupt),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,8 @@
 /* Pictures and pages of runs: every number in its CSV, pages that hold together and ask nobody, whatever stands in the
  * files. */
 #define _XOPEN_SOURCE 700
+#include <sys/stat.h>
+
 #include "report_fixture.h"
 
 #include "plot/plot.h"
@@ -476,7 +478,7 @@ static void confusion_is_drawn(void **state) {
     }
     assert_ok(lf_report_html(dir, &err), err);
     char *page = get_file(dir, "report.html");
-    if (has_gnuplot()) holds(page, "aria-label=\"Confusion\"");
+    if (has_gnuplot()) holds(page, "alt=\"Confusion\"");
     is_balanced(page, true);
     lf_free(page);
     lf_free(dir);
@@ -696,6 +698,23 @@ static void pictures_of_too_little_go(void **state) {
 
 /* ---- pages ---- */
 
+/* As the page holds a drawing: base64 of <svg ... </svg>. */
+static void is_image_of(const char *page, const char *svg) {
+    const char *begin = strstr(svg, "<svg"), *end = strstr(svg, "</svg>") + strlen("</svg>");
+    char command[200], *text = NULL;
+    size_t size;
+    lf_err err = {0};
+    char *bare = lf_path_join(folder, "drawing.txt"), *coded = lf_path_join(folder, "coded.txt");
+    assert_ok(lf_file_write(bare, begin, (size_t)(end - begin), &err), err);
+    snprintf(command, sizeof command, "base64 -w0 '%s' > '%s'", bare, coded);
+    assert_int_equal(system(command), 0);
+    assert_ok(lf_file_read(&text, &size, coded, &err), err);
+    holds(page, text);
+    lf_free(text);
+    lf_free(coded);
+    lf_free(bare);
+}
+
 static void page_of_a_set_stands_alone(void **state) {
     (void)state;
     char *set = make_set("page", two_inits, N_TWO_INITS, false);
@@ -712,9 +731,9 @@ static void page_of_a_set_stands_alone(void **state) {
     holds(page, "gathered from a folder");
     if (has_gnuplot())
         for (int i = 0; i < N_PICTURES; i++) {
-            char id[64];
-            snprintf(id, sizeof id, "id=\"%s-gnuplot_canvas\"", all_pictures[i]);
-            holds(page, id);
+            char *svg = get_file(set, named(all_pictures[i], "svg"));
+            is_image_of(page, svg);
+            lf_free(svg);
         }
     lf_free(page);
     put_file(set, "sweep-config.json", "{}");
@@ -768,6 +787,7 @@ static void page_of_a_run(void **state) {
     put_file(done, "spectrum.svg",
              "<?xml version=\"1.0\"?>\n<svg xmlns=\"http://www.w3.org/2000/svg\"><g id=\"gnuplot_canvas\"><use "
              "href='#gpPt1'/></g></svg>\n");
+    char *spectrum = get_file(done, "spectrum.svg");
     put_file(done, "update-map.svg", "<svg xmlns=\"http://www.w3.org/2000/svg\"><script>alert(1)</script></svg>");
     assert_ok(lf_report_html(done, &err), err);
     char *page = get_file(done, "report.html");
@@ -775,7 +795,8 @@ static void page_of_a_run(void **state) {
     asks_nobody(page);
     ids_are_unique(page);
     holds(page, "<b>80.00 %</b>");
-    holds(page, "id=\"spectrum-gnuplot_canvas\"><use href='#spectrum-gpPt1'/>");
+    is_image_of(page, spectrum);
+    lf_free(spectrum);
     holds(page, "update-map.svg is not shown");
     holds(page, "lora-ft train --config ");
     lf_free(page);
@@ -789,7 +810,8 @@ static void page_of_a_run(void **state) {
     lf_free(set);
 }
 
-/* What is no drawing, or reaches out of the page, is not put into it. */
+/* What is no drawing of gnuplot's is not shown, however it is written: most of these would do nothing in an image, but
+ * nobody has to know which. */
 static void only_plain_drawings_are_shown(void **state) {
     (void)state;
     static const char *const bad[] = {"",
@@ -797,18 +819,42 @@ static void only_plain_drawings_are_shown(void **state) {
                                       "<svg>",
                                       "</svg>",
                                       "<svg></svg><p>more</p>",
-                                      "<svg onload=\"x()\"></svg>",
+                                      "<svg onload></svg>",
+                                      "<svg onload=x()></svg>",
                                       "<svg><a\nonclick = 'x'></a></svg>",
                                       "<svg><A HREF='javascript:x'></A></svg>",
+                                      "<svg><a xlink:href='#gpPt1'>click</a></svg>",
                                       "<svg><image href='http://example.org/x.png'/></svg>",
                                       "<svg><image xlink:href = \"file:///etc/passwd\"/></svg>",
+                                      "<svg><image href='data:image/svg+xml;base64,PHN2Zz4='/></svg>",
+                                      "<svg><image href='&#104;ttp://example.org/x.png'/></svg>",
+                                      "<svg><use href='http://example.org/x.svg#a'/></svg>",
+                                      "<svg><use any:href='#group'/></svg>",
+                                      "<svg><use href='#gp&#50;'/></svg>",
                                       "<svg><style>@import 'x'</style></svg>",
                                       "<svg><foreignObject></foreignObject></svg>",
-                                      "<svg><g fill='url(http://example.org/x)'></g></svg>",
+                                      "<svg><p>of HTML</p></svg>",
+                                      "<svg><img src =x srcset=y></svg>",
+                                      "<svg><button formaction='javascript:x'>b</button></svg>",
+                                      "<svg><form action='x'></form></svg>",
+                                      "<svg><iframe srcdoc='x'></iframe></svg>",
+                                      "<svg><meta http-equiv='refresh' content='0;x'/></svg>",
+                                      "<svg><base href='http://example.org/'/></svg>",
+                                      "<svg><pattern id='gpPat1'></pattern></svg>",
+                                      "<svg><mask id='m'></mask></svg>",
+                                      "<svg><symbol id='gpPt0'><use href='#gpPt1'/><use href='#gpPt1'/></symbol></svg>",
+                                      "<svg><g id='gpPt0'><use href='#gpPt1'/><use href='#gpPt1'/></g></svg>",
+                                      "<svg><g xml:id = \"gpPt0\"></g></svg>",
+                                      "<svg><g id='g&#112;Pt0'></g></svg>",
                                       "<svg><!-- --></svg>",
+                                      "<svg><?xml-stylesheet href='x'?></svg>",
+                                      "<svg><![CDATA[x]]></svg>",
                                       "<svg><SCRIPT></SCRIPT></svg>",
-                                      "<svg><image href=http://example.org/x></image></svg>",
-                                      "<svg><animate attributeName='href'/></svg>"};
+                                      "<svg><svg:script>x</svg:script></svg>",
+                                      "<svg><g <script>x</script></g></svg>",
+                                      "<svg><g a='></g></svg>",
+                                      "<svg><animate attributeName='href'/></svg>",
+                                      "<svg><set attributeName='href' to='x'/></svg>"};
     char *set = make_set("drawings", two_inits, 1, false), *run_dir = lf_path_join(set, "a1");
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         lf_err err = {0};
@@ -816,6 +862,7 @@ static void only_plain_drawings_are_shown(void **state) {
         assert_ok(lf_report_html(run_dir, &err), err);
         char *page = get_file(run_dir, "report.html");
         if (!strstr(page, "spectrum.svg is not shown")) fail_msg("shown: %s", bad[i]);
+        holds_not(page, "<img");
         is_balanced(page, true);
         asks_nobody(page);
         lf_free(page);
@@ -886,6 +933,8 @@ static void text_of_a_script_means_itself(void **state) {
     static const struct {
         const char *text, *written;
     } cases[] = {{"it's", "it''s"},
+                 {"'", "{}''"},
+                 {"''a'b''", "{}''{}''a''b''{}''"},
                  {"a_b^c{d}", "a\\_b\\^c\\{d\\}"},
                  {"x\ny\x01z", "x y z"},
                  {"\\n", "\\\\n"},
@@ -898,6 +947,177 @@ static void text_of_a_script_means_itself(void **state) {
         assert_string_equal(out, cases[i].written);
         free(out);
     }
+}
+
+/* A name with quotes wherever they may stand: each picture is drawn, and says it. */
+static void quotes_do_not_spoil_pictures(void **state) {
+    (void)state;
+    static const char *const names[] = {"'", "''first, two''of, a\\'b, \"'''"};
+    if (!has_gnuplot()) skip();
+    for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
+        run runs[N_TWO_INITS];
+        memcpy(runs, two_inits, sizeof runs);
+        for (size_t i = 0; i < N_TWO_INITS; i++)
+            if (strcmp(runs[i].init, "pissa") == 0) runs[i].init = names[k];
+        char in[32], *set;
+        snprintf(in, sizeof in, "quotes-%zu'", k);
+        set = make_set(in, runs, N_TWO_INITS, false);
+        report(set);
+        for (int i = 0; i < N_PICTURES; i++)
+            if (is_there(set, named(all_pictures[i], "gp")) && !is_there(set, named(all_pictures[i], "svg")))
+                fail_msg("%s is not drawn with the name %s", all_pictures[i], names[k]);
+        char *page = get_file(set, "report.html");
+        holds_not(page, "gnuplot failed on it");
+        lf_free(page);
+        lf_free(set);
+    }
+}
+
+static int set_mode(const char *dir, const char *name, mode_t mode) {
+    char *path = lf_path_join(dir, name);
+    const int failed = chmod(path, mode);
+    lf_free(path);
+    return failed;
+}
+
+/* A folder from elsewhere may hold a program of that name, and PATH may hold "." */
+static void gnuplot_is_not_the_folders(void **state) {
+    (void)state;
+    static const char evil[] = "#!/bin/sh\n/usr/bin/touch HACKED ../HACKED\n", *const paths[] = {".", "", ":",
+                                                                                                 ".:", "a1:./a1"};
+    char *set = make_set("own-gnuplot", two_inits, 1, false), *run_dir = lf_path_join(set, "a1");
+    put_file(run_dir, "gnuplot", evil);
+    put_file(set, "gnuplot", evil);
+    assert_int_equal(set_mode(run_dir, "gnuplot", 0755) | set_mode(set, "gnuplot", 0755), 0);
+    char *here = getcwd(NULL, 0);
+    assert_int_equal(chdir(set), 0);
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+        lf_err err = {0};
+        bool drawn = true;
+        setenv("PATH", paths[i], 1);
+        const lf_status rc = lf_report_curves("a1", &drawn, &err);
+        setenv("PATH", search_path, 1);
+        assert_ok(rc, err);
+        assert_false(drawn || is_there(set, "HACKED") || is_there(run_dir, "HACKED"));
+    }
+    assert_int_equal(chdir(here), 0);
+    free(here);
+    lf_free(run_dir);
+    lf_free(set);
+}
+
+/* "Not there" is said of one that is not there alone. */
+static void what_was_wrong_with_gnuplot_is_said(void **state) {
+    (void)state;
+    char *set = make_set("broken-gnuplot", two_inits, 1, false), *run_dir = lf_path_join(set, "a1");
+    lf_err err = {0};
+    bool drawn = true;
+    put_file(set, "gnuplot", "#!/bin/sh\nexit 1\n");
+    assert_int_equal(set_mode(set, "gnuplot", 0755), 0);
+    for (int there = 0; there < 2; there++) {
+        setenv("PATH", there ? set : "/nonexistent", 1);
+        lf_status rc = lf_report_curves(run_dir, &drawn, &err);
+        if (!rc) rc = lf_report_html(run_dir, &err);
+        setenv("PATH", search_path, 1);
+        assert_ok(rc, err);
+        assert_false(drawn);
+        char *page = get_file(run_dir, "report.html");
+        holds(page, there ? "gnuplot failed on it." : "gnuplot was not there.");
+        lf_free(page);
+    }
+    lf_free(run_dir);
+    lf_free(set);
+}
+
+/* What is written into a folder from elsewhere goes nowhere else, and waits for nobody. */
+static void links_and_pipes_in_a_folder_are_replaced(void **state) {
+    (void)state;
+    static const char *const written[] = {"report.html",   "results.csv",  "summary.csv",  "position.csv",
+                                          "position.gp",   "position.svg", "update.gp",    "a1/report.html",
+                                          "a1/curves.csv", "a1/curves.gp", "a1/curves.svg"};
+    char *set = make_set("links", two_inits, N_TWO_INITS, false), *run_dir = lf_path_join(set, "a1"),
+         *mine = lf_path_join(folder, "mine");
+    for (int pipes = 0; pipes < 2; pipes++) {
+        lf_err err = {0};
+        bool drawn;
+        put_file(folder, "mine", "of the user");
+        for (size_t i = 0; i < sizeof written / sizeof *written; i++) {
+            char *path = lf_path_join(set, written[i]);
+            assert_ok(lf_remove_tree(path, &err), err);
+            assert_int_equal(pipes ? mkfifo(path, 0600) : symlink(mine, path), 0);
+            lf_free(path);
+        }
+        report(set);
+        assert_ok(lf_report_curves(run_dir, &drawn, &err), err);
+        assert_ok(lf_report_html(run_dir, &err), err);
+        char *kept = get_file(folder, "mine");
+        assert_string_equal(kept, "of the user");
+        lf_free(kept);
+    }
+    lf_free(mine);
+    lf_free(run_dir);
+    lf_free(set);
+}
+
+/* What is read of it may be a pipe without a writer, or have no end. */
+static void what_is_no_file_is_not_read(void **state) {
+    (void)state;
+    static const char *const read[] = {"a1/metrics.jsonl",    "a1/confusion.json", "a1/spectrum.svg",
+                                       "a2/all_results.json", "a3/error.json",     "a4/config.json",
+                                       "sweep-config.json"};
+    for (int endless = 0; endless < 2; endless++) {
+        char *set = make_set(endless ? "endless" : "pipes", two_inits, N_TWO_INITS, false),
+             *run_dir = lf_path_join(set, "a1");
+        for (size_t i = 0; i < sizeof read / sizeof *read; i++) {
+            char *path = lf_path_join(set, read[i]);
+            assert_int_equal(lf_remove_tree(path, NULL), LF_OK);
+            assert_int_equal(endless ? symlink("/dev/zero", path) : mkfifo(path, 0600), 0);
+            lf_free(path);
+        }
+        char *text = NULL;
+        lf_err err = {0};
+        alarm(60); /* one that waits for the pipe ends here */
+        assert_ok(verb(set, false, &text, &err), err);
+        free(text);
+        assert_ok(verb(run_dir, false, &text, &err), err);
+        free(text);
+        alarm(0);
+        lf_free(run_dir);
+        lf_free(set);
+    }
+}
+
+/* Formulas in cells, and what commands a terminal or turns text round. */
+static void texts_of_others_command_nobody(void **state) {
+    (void)state;
+    static const char evil[] = "=HYPERLINK(\"http://example.org\")\x1b]0;x\x07\xc2\x9b"
+                               "2J\xe2\x80\xae"
+                               "fdp.exe";
+    run runs[N_TWO_INITS];
+    memcpy(runs, two_inits, sizeof runs);
+    for (size_t i = 0; i < N_TWO_INITS; i++) {
+        if (strcmp(runs[i].init, "pissa") == 0) runs[i].init = evil;
+        if (runs[i].message) runs[i].message = evil;
+    }
+    char *set = make_set("formulas", runs, N_TWO_INITS, false), *said = NULL;
+    lf_err err = {0};
+    assert_ok(verb(set, false, &said, &err), err);
+    holds_not(said, "\x1b");
+    holds_not(said, "\xc2\x9b");
+    holds_not(said, "\xe2\x80\xae");
+    free(said);
+    static const char *const tables[] = {"results.csv", "summary.csv", "learning-rate.csv"};
+    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
+        char *csv = get_file(set, tables[i]);
+        holds(csv, "'=HYPERLINK");
+        holds_not(csv, "\"=");
+        holds_not(csv, ",=");
+        lf_free(csv);
+    }
+    char *page = get_file(set, "report.html");
+    holds_not(page, "\xe2\x80\xae");
+    lf_free(page);
+    lf_free(set);
 }
 
 static void hostile_text_stays_text(void **state) {
@@ -988,6 +1208,12 @@ int main(void) {
         cmocka_unit_test(confusion_is_drawn),
         cmocka_unit_test(confusion_of_too_little_goes),
         cmocka_unit_test(without_gnuplot_all_else_is_there),
+        cmocka_unit_test(quotes_do_not_spoil_pictures),
+        cmocka_unit_test(gnuplot_is_not_the_folders),
+        cmocka_unit_test(what_was_wrong_with_gnuplot_is_said),
+        cmocka_unit_test(links_and_pipes_in_a_folder_are_replaced),
+        cmocka_unit_test(what_is_no_file_is_not_read),
+        cmocka_unit_test(texts_of_others_command_nobody),
         cmocka_unit_test(legends_tell_series_apart),
         cmocka_unit_test(shared_parts_are_left_out),
         cmocka_unit_test(unknown_starts_have_no_position),

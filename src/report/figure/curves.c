@@ -57,9 +57,9 @@ static void put_cell(FILE *f, const cJSON *row, const char *column) {
     if (isfinite(v)) fprintf(f, "%.9g", v);
 }
 
-static lf_status write_csv(const cJSON *rows, const char *path, lf_err *err) {
+static lf_status write_csv(const cJSON *rows, const char *run, lf_err *err) {
     lf_atomic_file a;
-    lf_status rc = lf_atomic_open(&a, path, err);
+    lf_status rc = lf_atomic_open_in(&a, run, "curves.csv", err);
     if (rc) return rc;
     const lf_step_figure *figures = yardstick_in(rows)->steps;
     for (int c = 0; c < N_SHARED; c++) fprintf(a.f, "%s%s", c ? "," : "", shared_columns[c]);
@@ -203,23 +203,22 @@ static lf_status write_script(lf_atomic_file *a, const cJSON *rows, const char *
 }
 
 lf_status lf_report_curves(const char *run, bool *drawn, lf_err *err) {
-    char *metrics = lf_path_join(run, "metrics.jsonl"), *csv = lf_path_join(run, "curves.csv");
+    char *metrics = lf_path_join(run, "metrics.jsonl");
     cJSON *rows = NULL;
     lf_atomic_file a = {0};
     bool any = false;
     *drawn = false;
-    lf_status rc = metrics && csv ? LF_OK : lf_no_memory(err, "%s", run);
-    if (!rc && !(rc = lf_steps_read(&rows, metrics, err)) && !(rc = write_csv(rows, csv, err)) &&
+    lf_status rc = metrics ? LF_OK : lf_no_memory(err, "%s", run);
+    if (!rc && !(rc = lf_steps_read(&rows, metrics, err)) && !(rc = write_csv(rows, run, err)) &&
         !(rc = write_script(&a, rows, run, &any, err))) {
         if (any)
             rc = lf_plot_draw(&a, run, "curves", drawn, err);
         else
             rc = lf_atomic_commit(&a, err);
-        if (!rc && any && !*drawn) lf_plot_say_how(run);
+        if (!rc && any && !*drawn) lf_plot_say_how(run, NULL);
     }
     lf_atomic_abort(&a);
     cJSON_Delete(rows);
-    lf_free(csv);
     lf_free(metrics);
     return rc;
 }

@@ -122,9 +122,9 @@ static void write_level(FILE *out, const lf_figure *f, const columns *c, const l
             f->marks_front ? "," : "");
 }
 
-static lf_status write_csv(const lf_figure *f, const char *path, lf_err *err) {
+static lf_status write_csv(const lf_figure *f, const char *dir, const char *name, lf_err *err) {
     lf_atomic_file a;
-    lf_status rc = lf_atomic_open(&a, path, err);
+    lf_status rc = lf_atomic_open_in(&a, dir, name, err);
     if (rc) return rc;
     const columns c = columns_of(f);
     fprintf(a.f, "figure,unit,series%s%s,%s", c.run ? ",run" : "", c.rate ? ",learning_rate" : "", f->x_key);
@@ -139,12 +139,12 @@ static lf_status write_csv(const lf_figure *f, const char *path, lf_err *err) {
 }
 
 lf_status lf_figure_draw(lf_figure *f, const char *dir, bool *drawn, lf_err *err) {
-    char *name = lf_format("%s.csv", f->name), *csv = name ? lf_path_join(dir, name) : NULL;
+    char *csv = lf_format("%s.csv", f->name);
     lf_atomic_file a = {0};
     int width, height;
     *drawn = false;
     lf_status rc = csv && !f->failed ? LF_OK : lf_no_memory(err, "picture %s of %s", f->name, dir);
-    if (!rc && !(rc = write_csv(f, csv, err))) {
+    if (!rc && !(rc = write_csv(f, dir, csv, err))) {
         lf_figure_size(f, &width, &height);
         if (!(rc = lf_plot_open(&a, dir, f->name, width, height, err))) {
             rc = lf_figure_script(a.f, f) ? lf_plot_draw(&a, dir, f->name, drawn, err)
@@ -153,6 +153,5 @@ lf_status lf_figure_draw(lf_figure *f, const char *dir, bool *drawn, lf_err *err
     }
     lf_atomic_abort(&a);
     lf_free(csv);
-    lf_free(name);
     return rc;
 }

@@ -61,6 +61,6 @@ lf_status lf_draw_pictures(lf_picture out[LF_MAX_PICTURES], int *n, const lf_sum
         lf_figure_free(&f);
         *n = i + 1;
     }
-    if (!rc && missing) lf_plot_say_how(s->from->dir);
+    if (!rc && missing) lf_plot_say_how(s->from->dir, NULL);
     return rc;
 }

@@ -85,8 +85,6 @@ double lf_run_number(const lf_gathered_run *r, const char *key);
  * is NULL or null: "". Writes at most size bytes with the final 0. */
 void lf_value_text(char *text, size_t size, const cJSON *value);
 void lf_number_text(char *text, size_t size, double x); /* the fewest digits that read back to the same number */
-/* For a terminal: names and messages come from files, and what would move the cursor is shown as '?'. */
-void lf_print_plain(FILE *out, const char *text);
 /* Less than, equal to or greater than 0. Nothing (NULL, null) comes first, then false, true, numbers, strings, lists,
  * objects. */
 int lf_value_compare(const cJSON *a, const cJSON *b);

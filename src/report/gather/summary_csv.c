@@ -127,7 +127,7 @@ lf_status lf_write_results_csv(const lf_gathered *g, const char *path, lf_err *e
     key_list columns = {0};
     lf_atomic_file a = {0};
     lf_status rc =
-        find_columns(&columns, g) ? lf_atomic_open(&a, path, err) : lf_no_memory(err, "the columns of %s", path);
+        find_columns(&columns, g) ? lf_atomic_replace(&a, path, err) : lf_no_memory(err, "the columns of %s", path);
     if (!rc) {
         csv c = {.f = a.f};
         results_head(&c, g, &columns);
@@ -228,7 +228,7 @@ static void summary_row(csv *c, const lf_summary *s, int64_t index) {
 
 lf_status lf_write_summary_csv(const lf_summary *s, const char *path, lf_err *err) {
     lf_atomic_file a;
-    const lf_status rc = lf_atomic_open(&a, path, err);
+    const lf_status rc = lf_atomic_replace(&a, path, err);
     if (rc) return rc;
     csv c = {.f = a.f};
     summary_head(&c, s);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/plain.h"
 #include "report/gather/makers.h"
 #include "report/gather/summary_internal.h"
 

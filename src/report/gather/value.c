@@ -81,7 +81,3 @@ int lf_value_compare(const cJSON *a, const cJSON *b) {
     }
     return (x != NULL) - (y != NULL);
 }
-
-void lf_print_plain(FILE *out, const char *text) {
-    for (; *text; text++) fputc((unsigned char)*text < 0x20 || *text == 0x7f ? '?' : *text, out);
-}

@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "base/obj.h"
+#include "base/plain.h"
 #include "report/gather/verdict_internal.h"
 
 static const double SURE = 0.05;

@@ -234,12 +234,11 @@ static bool has_member(const char *run, const char *name) {
 
 lf_status lf_report_html(const char *run, lf_err *err) {
     page p = {.run = run};
-    char *path = lf_path_join(run, "report.html");
     const bool ended_well = has_member(run, "all_results.json"),
                ended_badly = !ended_well && has_member(run, "error.json");
     lf_atomic_file a = {0};
-    lf_status rc = path ? LF_OK : lf_no_memory(err, "%s", run);
-    if (!rc && !ended_well && !ended_badly)
+    lf_status rc = LF_OK;
+    if (!ended_well && !ended_badly)
         rc = lf_fail(err, LF_ENOTFOUND,
                      "%s: there is no all_results.json: the run is still going, or was interrupted; to go on with it: "
                      "lora-ft train --config %s/config.json --resume_from_checkpoint true",
@@ -247,13 +246,12 @@ lf_status lf_report_html(const char *run, lf_err *err) {
     if (!rc)
         rc = ended_badly ? lf_json_read_in(&p.error, run, "error.json", err)
                          : lf_json_read_in(&p.results, run, "all_results.json", err);
-    if (!rc && !(rc = lf_json_read_in(&p.config, run, "config.json", err)) && !(rc = lf_atomic_open(&a, path, err)) &&
-        !(rc = write_page(a.f, &p, err)))
+    if (!rc && !(rc = lf_json_read_in(&p.config, run, "config.json", err)) &&
+        !(rc = lf_atomic_open_in(&a, run, "report.html", err)) && !(rc = write_page(a.f, &p, err)))
         rc = lf_atomic_commit(&a, err);
     lf_atomic_abort(&a);
     cJSON_Delete(p.error);
     cJSON_Delete(p.config);
     cJSON_Delete(p.results);
-    lf_free(path);
     return rc;
 }

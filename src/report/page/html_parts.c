@@ -6,6 +6,7 @@
 
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/plain.h"
 #include "base/utf8.h"
 
 /* ---- text ---- */
@@ -28,6 +29,8 @@ void lf_html_text(FILE *f, const char *text) {
             fputs("&#39;", f);
         else if (c < 0x20 && c != '\n' && c != '\t')
             fputc(' ', f);
+        else if (lf_control_size(text) == 3) /* it would turn round what stands beside it */
+            fputs("\xef\xbf\xbd", f);
         else
             fwrite(text, 1, n, f);
         text += n;
@@ -55,7 +58,7 @@ static const char style[] =
     "@media screen and "
     "(prefers-color-scheme:dark){:root{--text:#e6e6e6;--soft:#a6a6a6;--page:#161616;--line:#3a3a3a;--box:#202020;--bad:"
     "#ff8a80;--shade:#fff4}"
-    "figure svg{filter:invert(.9) hue-rotate(180deg)}}\n"
+    "figure img{filter:invert(.9) hue-rotate(180deg)}}\n"
     "*{box-sizing:border-box}\n"
     "body{font:16px/1.5 system-ui,sans-serif;max-width:94rem;margin:0 "
     "auto;padding:1rem;color:var(--text);background:var(--page);overflow-wrap:break-word}\n"
@@ -83,9 +86,7 @@ static const char style[] =
     ".cards b{font-size:1.3rem}.cards span{color:var(--soft);font-size:.9rem}\n"
     ".pictures{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,29rem),1fr));gap:1.5rem;align-items:"
     "start}\n"
-    "figure{margin:0;min-width:0}figure "
-    "svg{display:block;width:100%;max-width:44rem;height:auto;border-radius:.4rem}figure svg "
-    "text{font-family:Helvetica,Arial,'Liberation Sans',sans-serif}\n"
+    "figure{margin:0;min-width:0}figure img{display:block;width:100%;max-width:44rem;height:auto;border-radius:.4rem}\n"
     "figcaption{color:var(--soft);font-size:.9rem;margin-top:.4rem;max-width:44rem}\n"
     "pre{overflow-x:auto;background:var(--box);border:1px solid "
     "var(--line);border-radius:.4rem;padding:.6rem}.bad{color:var(--bad)}summary{cursor:pointer;margin:.5rem 0}\n"
@@ -97,10 +98,17 @@ static const char style[] =
     "td{padding-right:.35rem}.scroll "
     ".n{white-space:normal}.message{max-width:none}.object{font-size:8pt}pre{white-space:pre-wrap}}\n";
 
+/* Should a text of a run's come into the page as markup in spite of lf_html_text, it still runs nothing, asks nobody
+ * and sends nothing: pictures are those in the page itself, all else is forbidden. */
+static const char policy[] =
+    "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
+
 void lf_html_begin(FILE *f, const char *title) {
-    fputs("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
-          "content=\"width=device-width, initial-scale=1\">\n<title>",
-          f);
+    fprintf(
+        f,
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta http-equiv=\"Content-Security-Policy\" "
+        "content=\"%s\"><meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>",
+        policy);
     lf_html_text(f, title);
     fprintf(f, "</title>\n<style>\n%s</style></head><body>\n<h1>", style);
     lf_html_text(f, title);

@@ -32,8 +32,8 @@ void lf_html_column(FILE *f, const char *name, bool number);
 void lf_html_rows(FILE *f);
 void lf_html_table_end(FILE *f);
 
-/* DIR/NAME.svg inside the page. Where it is not there, or is no plain drawing (scripts, links to elsewhere), a sentence
- * says so and where the numbers are. html_picture.c */
+/* DIR/NAME.svg inside the page, as an image. Where it is not there, or is no plain drawing as gnuplot makes it, a
+ * sentence says so and where the numbers are. html_picture.c */
 lf_status lf_html_picture(FILE *f, const char *dir, const char *name, const char *title, const char *caption,
                           lf_err *err);
 
