@@ -11,7 +11,7 @@
 #include "base/mem.h"
 #include "base/world.h"
 #include "train/checkpoint_internal.h"
-#include "train/run.h"
+#include "train/remedies.h"
 
 static const char *const moment_names[] = {"exp_avg", "exp_avg_sq"};
 
@@ -166,7 +166,7 @@ static lf_status read_counters(counters *c, const cJSON *saved, const char *path
                                    : lf_json_get_f64(saved, name, NAN, at, path, err);
         if (!rc) rc = check_counter(c, i, counter_list[i].whole ? (double)*(int64_t *)at : *(double *)at, path, err);
     }
-    return rc;
+    return rc ? rc : lf_terms_read(c->at.since_log.terms, saved, path, err);
 }
 
 /* ---- what the run is ---- */
@@ -204,7 +204,7 @@ static cJSON *state_json(const lf_run *run) {
     const counters c = counters_of(run);
     cJSON *o = cJSON_CreateObject();
     const bool ok =
-        o && put_counters(o, &c) &&
+        o && put_counters(o, &c) && lf_terms_put(o, c.at.since_log.terms) &&
         cJSON_AddNumberToObject(o, "epoch", (double)c.at.step / (double)run->steps_per_epoch) &&
         add(o, "run", keys_of(run)) && add(o, "facts", facts_of(run)) &&
         add(o, lf_key_name(LF_data_hashes), lf_run_data_hashes(run)) &&

@@ -1,7 +1,7 @@
 /* What a run's files say of the run itself. */
 #include <string.h>
 
-#include "train/run.h"
+#include "train/remedies.h"
 
 void lf_run_put_segments(lf_obj *o, const lf_run *run) {
     if (cJSON_GetArraySize(run->segments)) lf_obj_copy(o, lf_key_name(LF_segments), run->segments);
@@ -12,6 +12,7 @@ void lf_run_put_segments(lf_obj *o, const lf_run *run) {
 static cJSON *run_facts(const lf_run *run) {
     lf_obj o = lf_obj_of(lf_cfg_select(run->cfg, LF_IS_MAIN, LF_IS_INPUT)); /* paths are of a place */
     lf_obj_drop(&o, lf_key_name(LF_precision));                             /* "auto" became one */
+    lf_remedies_put(&o, run->cfg);
     lf_run_put_segments(&o, run);
     if (run->from) lf_obj_string(&o, "continued_from", run->from_hash);
     lf_obj_number(&o, "steps", (double)run->progress.step);

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/world.h"
+#include "train/remedies.h"
 #include "train/together.h"
 
 typedef struct loop {
@@ -57,7 +58,7 @@ static lf_status micro_batch(loop *l, const lf_example_batch *b, int64_t micro, 
     float value;
     run->k->to_f32(&value, loss->data, 1);
     if (!isfinite(value)) return name_the_culprit(run, (double)value, err);
-    *w = (lf_window){(double)value, counts.targets, counts.correct};
+    *w = (lf_window){.loss = (double)value, .targets = counts.targets, .correct = counts.correct};
     l->word.items += b->items;
     return lf_graph_backward(g, loss, 1, err);
 }
@@ -65,6 +66,7 @@ static lf_status micro_batch(loop *l, const lf_example_batch *b, int64_t micro, 
 static lf_status optimiser_step(loop *l, const lf_window *w, lf_err *err) {
     lf_run *run = l->run;
     const double mean = 1 / (double)w->targets, max_norm = lf_cfg_f64(run->cfg, LF_max_grad_norm);
+    lf_remedies_penalise(run, (double)w->targets);
     l->grad_norm = lf_optimizer_gradient_norm(&run->optimizer, mean);
     if (!isfinite(l->grad_norm)) return lf_world_all_know(name_the_culprit(run, l->grad_norm, err));
     const double clip = max_norm > 0 && l->grad_norm > max_norm ? max_norm / (l->grad_norm + 1e-6) : 1; /* as torch */
@@ -123,9 +125,7 @@ static lf_status train_step(loop *l, lf_err *err) {
     l->skipped = l->word.skipped;
     if (rc) return rc;
     l->items += l->word.items;
-    sum->loss += l->word.w.loss;
-    sum->targets += l->word.w.targets;
-    sum->correct += l->word.w.correct;
+    lf_window_add(sum, &l->word.w);
     if (l->word.w.targets && !(rc = lf_tree_spread(&run->tree, err))) rc = optimiser_step(l, &l->word.w, err);
     if (!rc) run->progress.step++;
     return rc;
@@ -160,6 +160,7 @@ static lf_status log_step(loop *l, lf_err *err) {
     lf_obj_number(&row, "learning_rate",
                   run->optimizer.learning_rate * lf_schedule_factor(&run->schedule, run->progress.step - 1));
     lf_obj_number(&row, "grad_norm", l->grad_norm);
+    lf_terms_log(&row, w->terms);
     run->progress.since_log = (lf_window){0};
     lf_rank_times_say(&l->times);
     return put_row(l, &row, err);

@@ -13,6 +13,7 @@
 #include "base/world.h"
 #include "eval/adapted.h"
 #include "task/base_cache.h"
+#include "train/remedies.h"
 #include "train/together.h"
 
 static const char *const methods[] = {[LF_METHOD_LORA] = "lora", [LF_METHOD_HEAD] = "head", [LF_METHOD_FULL] = "full"};
@@ -291,9 +292,10 @@ lf_status lf_run_open_to_look(lf_run *run, const lf_config *cfg, lf_err *err) {
 static lf_status open_inputs(lf_run *run, lf_err *err) {
     const lf_config *cfg = run->cfg;
     lf_status rc;
-    if ((rc = check_quantised(run, err)) || (rc = lf_kernels_select(&run->k, lf_cfg_str(cfg, LF_precision), err)) ||
-        (rc = open_model(run, err)) || (rc = open_from(run, err)) || (rc = open_task(run, err)) ||
-        (rc = check_modules_to_save(run, err)) || (rc = check_added_tokens(run, err)))
+    if ((rc = check_quantised(run, err)) || (rc = lf_remedies_check(run, err)) ||
+        (rc = lf_kernels_select(&run->k, lf_cfg_str(cfg, LF_precision), err)) || (rc = open_model(run, err)) ||
+        (rc = open_from(run, err)) || (rc = open_task(run, err)) || (rc = check_modules_to_save(run, err)) ||
+        (rc = check_added_tokens(run, err)))
         return rc;
     run->task->keeps_head = run->from && lf_adapter_file_labels(run->from, &(const char *const *){NULL}) > 0;
     return open_data(run, err);
@@ -340,7 +342,8 @@ static lf_status make_trained(lf_run *run, lf_err *err) {
     if ((rc = attach_adapter(run, err)) ||
         (rc = lf_nn_trainables(&run->model->nn, &run->trainables, &run->n_trainables, err)) ||
         (rc = lf_optimizer_init(&run->optimizer, run->k, run->trainables, run->n_trainables, run->cfg, err)) ||
-        (rc = lf_tree_new(&run->tree, run->k, run->trainables, run->n_trainables, run->accumulation, err)))
+        (rc = lf_tree_new(&run->tree, run->k, run->trainables, run->n_trainables, run->accumulation, err)) ||
+        (rc = lf_remedies_open(run, err)))
         return rc;
     run->results.trainable_parameters = run->optimizer.numbers;
     run->results.threads = run->threads;
@@ -363,6 +366,7 @@ void lf_run_close(lf_run *run) {
     lf_folder_unmake(run->dir, run->new_folders);
     lf_lock_drop(run->lock);
     lf_metrics_close(&run->metrics);
+    lf_remedies_close(run);
     cJSON_Delete(run->segments);
     lf_tree_free(&run->tree);
     lf_optimizer_free(&run->optimizer);

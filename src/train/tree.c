@@ -70,6 +70,16 @@ static void add_held(const lf_tree *t, const float *held) {
     }
 }
 
+void lf_window_add(lf_window *to, const lf_window *w) {
+    to->loss += w->loss;
+    to->targets += w->targets;
+    to->correct += w->correct;
+    for (int i = 0; i < LF_N_REMEDIES; i++) {
+        to->terms[i].sum += w->terms[i].sum;
+        to->terms[i].count += w->terms[i].count;
+    }
+}
+
 /* ---- the walk ---- */
 
 typedef struct node {
@@ -87,7 +97,8 @@ typedef struct walk {
 } walk;
 
 static lf_window sum_of(lf_window a, lf_window b) {
-    return (lf_window){a.loss + b.loss, a.targets + b.targets, a.correct + b.correct};
+    lf_window_add(&a, &b);
+    return a;
 }
 
 /* Both children of a node are known: one's gradients are in place, the other's in the buffer. */

@@ -13,6 +13,7 @@
 
 #include "data/portion.h"
 #include "nn/nn.h"
+#include "train/terms.h"
 
 enum { LF_TREE_LEVELS = 17 }; /* of up to 65536 leaves, which gradient_accumulation_steps allows */
 
@@ -20,7 +21,9 @@ enum { LF_TREE_LEVELS = 17 }; /* of up to 65536 leaves, which gradient_accumulat
 typedef struct lf_window {
     double loss;
     int64_t targets, correct;
+    lf_term terms[LF_N_REMEDIES]; /* of remedies; of one micro-batch those of examples alone */
 } lf_window;
+void lf_window_add(lf_window *to, const lf_window *w);
 
 /* Where the sum goes: the gradients of the trained tensors. */
 typedef struct lf_tree {

@@ -42,7 +42,7 @@ static lf_status leaf(void *context, int64_t i, lf_window *w, bool *there, lf_er
     assert_true(i >= t->next); /* in the order of the data */
     t->next = i + 1;
     for (int64_t j = 0; j < 8; j++) t->gradients[j] = is_there(t, i) ? number(i, j) : -77;
-    *w = (lf_window){loss(i), i + 1, i};
+    *w = (lf_window){.loss = loss(i), .targets = i + 1, .correct = i};
     *there = is_there(t, i);
     return i == t->fails ? lf_fail(err, LF_EDATA, "leaf %lld", (long long)i) : LF_OK;
 }

@@ -1,0 +1,50 @@
+/* What keeps a model from forgetting while it is trained (docs/method.md, "Remedies"): terms that are added to the
+ * loss. A remedy is one file, remedy_<name>.c, one line in remedies.def, and its keys; the loop knows no more of it
+ * than this table. One whose weight is 0 is not opened: a run without it and one with weight 0 do the same to the last
+ * bit. */
+#ifndef LF_TRAIN_REMEDIES_H
+#define LF_TRAIN_REMEDIES_H
+
+#include "train/run.h"
+
+typedef struct lf_remedy_type {
+    /* Of the configuration and the method alone, before anything is read. LF_EUSAGE: they cannot be combined. */
+    lf_status (*check)(const lf_run *run, lf_err *err);
+    /* What is trained is there; its start is not yet that of a checkpoint. NULL: there is no state. */
+    lf_status (*open)(void **state, const lf_run *run, lf_err *err);
+    void (*close)(void *state);
+    /* A term of the weights, once a step: adds `by` times its gradient to those of the trained tensors, and returns the
+     * term, with its weight. The same on every rank, whose gradients are the same by then. */
+    double (*penalty)(void *state, const lf_run *run, double by);
+} lf_remedy_type;
+
+#define LF_REMEDY(name, weight) extern const lf_remedy_type lf_remedy_##name;
+#include "train/remedies.def"
+#undef LF_REMEDY
+
+bool lf_remedy_is_asked(const lf_config *cfg, lf_remedy_id id);
+lf_status lf_remedies_check(const lf_run *run, lf_err *err);
+lf_status lf_remedies_open(lf_run *run, lf_err *err);
+void lf_remedies_close(lf_run *run);
+
+/* Behind the sum of a step's micro-batches, before the optimiser divides it by `targets`. */
+void lf_remedies_penalise(lf_run *run, double targets);
+
+/* Each term that is there, by its name: into a line of metrics.jsonl its mean; the weights, into the facts of a run. */
+void lf_terms_log(lf_obj *row, const lf_term terms[LF_N_REMEDIES]);
+void lf_remedies_put(lf_obj *o, const lf_config *cfg);
+/* The sums since the last line, as a member of a checkpoint's counters; nothing where all are zero. LF_EDATA where they
+ * are none, naming `path`. */
+bool lf_terms_put(cJSON *counters, const lf_term terms[LF_N_REMEDIES]);
+lf_status lf_terms_read(lf_term terms[LF_N_REMEDIES], const cJSON *counters, const char *path, lf_err *err);
+
+/* remedy_limits.c: LF_EUSAGE, naming `key`, with method head or full, and with use_dora. */
+lf_status lf_remedy_needs_factors(const lf_run *run, lf_key_id key, lf_err *err);
+
+/* ---- their mathematics, for tests ---- */
+
+/* weight / 2 times the sum over nn's adapters of |dW|^2. work: lf_l2_room(nn) doubles. */
+double lf_l2_penalty(const lf_nn *nn, double weight, double by, double *work);
+int64_t lf_l2_room(const lf_nn *nn);
+
+#endif

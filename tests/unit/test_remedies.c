@@ -1,0 +1,156 @@
+/* The terms against forgetting: each gradient against differences of the term itself, and what it must be worth. */
+#include "unit/adapter_fixture.h"
+
+#include <math.h>
+
+#include "train/remedies.h"
+
+typedef struct fixture {
+    lf_nn nn;
+    lf_adapter *adapter;
+    lf_trainable *list;
+    int64_t count;
+    double *work;
+} fixture;
+
+/* Factors that have moved from their start, on weights of both shapes. */
+static void begin(fixture *f, const char *init) {
+    *f = (fixture){0};
+    fixture_new(&f->nn);
+    cJSON *targets = fixture_json("['q_proj', 'fc1', 'fc2']");
+    const lf_adapter_opts o = {
+        .r = 2, .lora_alpha = 3, .init = init, .target_modules = targets, .seed = 5, .position = {.value = 0.5}};
+    CHECK_OK(lf_adapter_new(&f->adapter, &f->nn, &o, &err_));
+    CHECK_OK(lf_nn_trainables(&f->nn, &f->list, &f->count, &err_));
+    cJSON_Delete(targets);
+    for (int64_t i = 0; i < f->count; i++) {
+        lf_tensor *t = f->list[i].tensor;
+        for (int64_t j = 0; j < t->numel; j++) {
+            ((float *)t->data)[j] += 0.125f * fixture_random(1000 + (uint64_t)i, j);
+            ((float *)t->grad)[j] = 0;
+        }
+    }
+    f->work = lf_malloc((size_t)lf_l2_room(&f->nn) * sizeof *f->work);
+    assert_non_null(f->work);
+}
+
+static void end(fixture *f) {
+    lf_free(f->work);
+    lf_adapter_free(f->adapter);
+    lf_nn_free(&f->nn);
+}
+
+/* The gradient that `term` leaves, against differences that are exact for what has no power above the fourth. `by` of
+ * the differences is 0: a term alone. */
+static void check_gradient(fixture *f, double (*term)(fixture *f, double by)) {
+    enum { EACH = 11 };
+    const float h = 0.015625f;
+    const double scale = 3;
+    int64_t seen = 0;
+    (void)term(f, scale);
+    for (int64_t i = 0; i < f->count; i++) {
+        lf_tensor *t = f->list[i].tensor;
+        for (int64_t j = i % 5; j < t->numel; j += EACH, seen++) {
+            float *x = (float *)t->data + j;
+            const float was = *x;
+            double at[5];
+            for (int k = 0; k < 5; k++) {
+                *x = was + (float)(k - 2) * h;
+                at[k] = term(f, 0);
+            }
+            *x = was;
+            const double wide = (double)(was + 2 * h) - (double)(was - 2 * h),
+                         narrow = (double)(was + h) - (double)(was - h),
+                         slope = 4.0 / 3 * (at[3] - at[1]) / narrow - 1.0 / 3 * (at[4] - at[0]) / wide,
+                         found = (double)((float *)t->grad)[j];
+            if (!(fabs(found - scale * slope) <= 2e-5 * fabs(scale * slope) + 1e-5))
+                fail_msg("%s[%lld]: gradient %.9g, differences %.9g", f->list[i].name, (long long)j, found,
+                         scale * slope);
+        }
+    }
+    assert_true(seen > 25);
+}
+
+/* ---- l2_to_base ---- */
+
+static double l2(fixture *f, double by) { return lf_l2_penalty(&f->nn, 0.7, by, f->work); }
+
+/* Of plain factors, of a held B (mica), and in delta form. */
+static const char *const starts[] = {"kaiming", "gaussian", "pissa", "intermediate", "mica"};
+
+static void test_l2_gradient(void **state) {
+    (void)state;
+    for (size_t i = 0; i < sizeof starts / sizeof *starts; i++) {
+        fixture f;
+        begin(&f, starts[i]);
+        check_gradient(&f, l2);
+        end(&f);
+    }
+}
+
+/* By way of dW itself, which the term never forms. */
+static void test_l2_is_of_the_update(void **state) {
+    (void)state;
+    for (size_t s = 0; s < sizeof starts / sizeof *starts; s++) {
+        fixture f;
+        double sum = 0, A[2 * 2 * FIXTURE_I], B[2 * 2 * FIXTURE_I];
+        begin(&f, starts[s]);
+        for (int64_t i = 0; i < lf_adapter_count(f.adapter); i++) {
+            const lf_module *m = lf_adapter_module(f.adapter, i);
+            const int64_t R = lf_lora_rank(m->lora);
+            lf_lora_factors(m, B, A);
+            for (int64_t cell = 0; cell < m->out * m->in; cell++) {
+                double w = 0;
+                for (int64_t k = 0; k < R; k++) w += B[cell / m->in * R + k] * A[k * m->in + cell % m->in];
+                sum += w * w;
+            }
+        }
+        const double found = l2(&f, 0);
+        if (!(fabs(found - 0.35 * sum) <= 1e-12 * sum)) fail_msg("%s: %.15g, not %.15g", starts[s], found, 0.35 * sum);
+        end(&f);
+    }
+}
+
+/* Where it starts, a slice is nothing to pull back, and nothing pulls. */
+static void test_l2_is_zero_at_the_start(void **state) {
+    (void)state;
+    fixture f;
+    begin(&f, "intermediate");
+    for (int64_t i = 0; i < lf_adapter_count(f.adapter); i++) {
+        const lf_lora *l = lf_adapter_module(f.adapter, i)->lora;
+        memcpy(l->A.data, l->A0, (size_t)l->A.numel * sizeof(float));
+        memcpy(l->B.data, l->B0, (size_t)l->B.numel * sizeof(float));
+    }
+    assert_true(l2(&f, 5) == 0);
+    for (int64_t i = 0; i < f.count; i++)
+        for (int64_t j = 0; j < f.list[i].tensor->numel; j++) assert_true(((float *)f.list[i].tensor->grad)[j] == 0);
+    end(&f);
+}
+
+/* ---- the sums of a checkpoint ---- */
+
+static void test_terms_are_kept(void **state) {
+    (void)state;
+    lf_term terms[LF_N_REMEDIES] = {[LF_REMEDY_l2_to_base] = {0.1, 3}}, again[LF_N_REMEDIES];
+    cJSON *o = cJSON_CreateObject();
+    assert_true(lf_terms_put(o, (lf_term[LF_N_REMEDIES]){{0}}));
+    assert_null(o->child); /* as a run without remedies has it */
+    assert_true(lf_terms_put(o, terms));
+    CHECK_OK(lf_terms_read(again, o, "file", &err_));
+    assert_true(again[LF_REMEDY_l2_to_base].sum == 0.1 && again[LF_REMEDY_l2_to_base].count == 3);
+    cJSON_Delete(o);
+    o = fixture_json("{'terms_since_log': {'l2_to_base': {'sum': 1, 'count': -1}}}");
+    CHECK_FAILS(LF_EDATA, lf_terms_read(again, o, "file", &err_), "file", "l2_to_base", "older checkpoint");
+    cJSON_Delete(o);
+}
+
+int main(void) {
+    lf_log_set_level(LF_LOG_QUIET);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_l2_gradient),
+        cmocka_unit_test(test_l2_is_of_the_update),
+        cmocka_unit_test(test_l2_is_zero_at_the_start),
+        cmocka_unit_test(test_terms_are_kept),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
