@@ -125,6 +125,9 @@ lf_status lf_report_run(const lf_config *cfg, FILE *out, lf_err *err);
  * before and has not done it: a caller may then end the process. lf_checkpoint_request asks a training run to write a
  * checkpoint after the step it is at, and to go on; a sweep asks the runs that are at work (SIGUSR1).
  *
+ * lf_ends_at_once: the verb was asked to end, has not, and nothing would be lost with it: no step of training is done,
+ * no file half written, no conversation held.
+ *
  * lf_mapped_file: the path of the file that the library has mapped at an address, NULL where that is none, for a
  * handler of SIGBUS: a mapped file that somebody cuts short cannot be read any more, and the work on it cannot go on.
  *
@@ -134,6 +137,7 @@ lf_status lf_report_run(const lf_config *cfg, FILE *out, lf_err *err);
  * one of your own (src/cli/signals.c). */
 bool lf_interrupt(void);
 bool lf_terminate(void);
+bool lf_ends_at_once(void);
 void lf_checkpoint_request(void);
 const char *lf_mapped_file(const void *address);
 

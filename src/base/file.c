@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/string.h"
 
@@ -97,6 +98,7 @@ static void sync_parent(const char *path) {
 }
 
 static void forget(lf_atomic_file *a) {
+    if (a->f) lf_stake_end();
     lf_free(a->path);
     lf_free(a->temporary);
     *a = (lf_atomic_file){0};
@@ -105,7 +107,10 @@ static void forget(lf_atomic_file *a) {
 /* Writes into what is there and is no file: a terminal, a pipe, a device. To rename over it would destroy it. */
 static lf_status open_in_place(lf_atomic_file *a, lf_err *err) {
     const int fd = open(a->path, O_WRONLY | O_CLOEXEC);
-    if (fd >= 0 && (a->f = fdopen(fd, "wb")) != NULL) return LF_OK;
+    if (fd >= 0 && (a->f = fdopen(fd, "wb")) != NULL) {
+        lf_stake_begin();
+        return LF_OK;
+    }
     const lf_status rc = lf_fail_to(err, "write to", a->path);
     if (fd >= 0) close(fd);
     forget(a);
@@ -124,7 +129,10 @@ static lf_status open_beside(lf_atomic_file *a, lf_err *err) {
         }
         fd = open(a->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     } while (fd < 0 && errno == EEXIST);
-    if (fd >= 0 && (a->f = fdopen(fd, "wb")) != NULL) return LF_OK;
+    if (fd >= 0 && (a->f = fdopen(fd, "wb")) != NULL) {
+        lf_stake_begin();
+        return LF_OK;
+    }
     const lf_status rc = lf_fail_to(err, "create", a->path);
     if (fd >= 0) {
         close(fd);

@@ -15,6 +15,7 @@ static lf_log_level level = LF_LOG_INFO;
 enum { NOTHING, INTERRUPT, TERMINATE };
 static atomic_int asked; /* of these; lock-free, so that a signal handler may */
 static atomic_bool checkpoint_requested;
+static atomic_int stakes;
 static const char *name = "";
 static bool bar_shown; /* a progress bar stands on the current terminal line */
 
@@ -38,6 +39,9 @@ bool lf_terminate(void) {
 }
 bool lf_interrupted(void) { return atomic_load(&asked) != NOTHING; }
 bool lf_terminating(void) { return atomic_load(&asked) == TERMINATE; }
+void lf_stake_begin(void) { atomic_fetch_add(&stakes, 1); }
+void lf_stake_end(void) { atomic_fetch_sub(&stakes, 1); }
+bool lf_ends_at_once(void) { return lf_interrupted() && atomic_load(&stakes) == 0; }
 void lf_interrupt_reset(void) {
     int before = INTERRUPT;
     atomic_compare_exchange_strong(&asked, &before, NOTHING);

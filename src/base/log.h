@@ -19,8 +19,11 @@ int64_t lf_rss_bytes(void);             /* now; 0 where the system does not say 
 void lf_log_set_name(const char *name); /* in front of each line: whose it is, among several processes; kept */
 bool lf_interrupted(void);              /* lf_interrupt() or lf_terminate() was called */
 bool lf_terminating(void);              /* lf_terminate() was */
-void lf_interrupt_reset(void);          /* as if lf_interrupt() was not; lf_terminate() stays */
-bool lf_checkpoint_taken(void);         /* lf_checkpoint_request() was called since this was last asked */
+/* Between these two something would be lost with the process; they nest, and threads may call them. */
+void lf_stake_begin(void);
+void lf_stake_end(void);
+void lf_interrupt_reset(void);  /* as if lf_interrupt() was not; lf_terminate() stays */
+bool lf_checkpoint_taken(void); /* lf_checkpoint_request() was called since this was last asked */
 
 /* A progress line: redrawn in place on a terminal, else one plain line at most every ten seconds and at the end.
  * `what` and the text of each update are copied. Not thread safe. */

@@ -17,6 +17,7 @@ static bool agreed;                   /* the last failure is known to all */
 void lf_world_join(const lf_transport *t) {
     static char name[300];
     transport = t && t->size > 1 ? t : NULL;
+    if (transport) lf_stake_begin(); /* an end is agreed on */
     if (lf_world_is_first()) return;
     snprintf(name, sizeof name, "rank %d (%.200s): ", t->rank, t->host(t->rank));
     lf_log_set_name(name);

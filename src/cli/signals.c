@@ -5,8 +5,10 @@
 #include <signal.h>
 #include <stddef.h>
 #include <sys/prctl.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "crash.h"
 #include "lora_ft.h"
 
 /* ---- what each of them does: async-signal-safe, all of it ---- */
@@ -38,40 +40,15 @@ static void react(int number) {
         if (reactions[i].number == number) reactions[i].act();
 }
 
-/* ---- a page that is not there any more ---- */
+/* ---- an end that nobody comes to ---- */
 
-/* A copy of the text, without what would break the line or command the terminal. */
-static size_t put(char *line, size_t room, size_t n, const char *text) {
-    for (; *text && n < room; text++) line[n++] = (unsigned char)*text < 0x20 || *text == 0x7f ? '?' : *text;
-    return n;
-}
-
-/* Of a mapped file that was cut short while it is read (or whose disk failed) there is nothing to compute with: the
- * program ends here, in whatever thread that was. Any other SIGBUS does what it does without a handler. */
-static void page_is_gone(int number, siginfo_t *info, void *context) {
-    static char line[4600]; /* a path is at most 4096 bytes */
-    const char *path = info->si_code > 0 ? lf_mapped_file(info->si_addr) : NULL;
-    (void)context;
-    if (!path) {
-        signal(number, SIG_DFL);
-        raise(number);
-        return;
-    }
-    size_t n = put(line, sizeof line - 1, 0, "lora-ft: ");
-    n = put(line, sizeof line - 1, n, path);
-    n = put(line, sizeof line - 1, n,
-            ": it became shorter, or unreadable, while it was in use; put it back as it was and begin again (a "
-            "training run: go on from its last checkpoint with --resume_from_checkpoint true)");
-    line[n++] = '\n';
-    (void)!write(STDERR_FILENO, line, n);
-    _exit(lf_status_exit_code(LF_EDATA));
-}
-
-/* On a stack of its own, as all threads that compute have one (lf_threads_set): for the reason in signals.h. */
-static void name_lost_pages(void) {
-    struct sigaction handle = {.sa_sigaction = page_is_gone, .sa_flags = SA_SIGINFO | SA_ONSTACK};
-    sigfillset(&handle.sa_mask);
-    sigaction(SIGBUS, &handle, NULL);
+/* A library may never come back: OpenBLAS asks for memory without end. Where nothing would be lost the program does not
+ * wait for it. */
+static void end_if_nothing_is_lost(void) {
+    static const char word[] = "lora-ft: ended by a signal; nothing was to be kept\n";
+    if (!lf_ends_at_once()) return;
+    (void)!write(STDERR_FILENO, word, sizeof word - 1);
+    _exit(lf_status_exit_code(LF_EINTERRUPTED));
 }
 
 /* ---- who takes them ---- */
@@ -85,8 +62,14 @@ static sigset_t waited_for; /* written before the thread is started */
 static void *wait_for_signals(void *nothing) {
     prctl(PR_SET_NAME, "signals");
     pthread_sigmask(SIG_SETMASK, &waited_for, NULL); /* all others may come to this thread */
-    for (int number;;)
-        if (sigwait(&waited_for, &number) == 0) react(number);
+    static const struct timespec patience = {.tv_nsec = 700 * 1000 * 1000};
+    for (;;) {
+        const int number = sigtimedwait(&waited_for, NULL, &patience);
+        if (number > 0)
+            react(number);
+        else
+            end_if_nothing_is_lost();
+    }
     return nothing;
 }
 
@@ -119,7 +102,7 @@ int lf_signals_take(void) {
     sigfillset(&blocked);
     for (size_t i = 0; i < sizeof unblocked / sizeof *unblocked; i++) sigdelset(&blocked, unblocked[i]);
     choose_signals();
-    name_lost_pages();
+    lf_crashes_name();
     pthread_sigmask(SIG_BLOCK, &blocked, NULL);
     const int failure = pthread_create(&thread, NULL, wait_for_signals, NULL);
     if (!failure) pthread_detach(thread);

@@ -10,8 +10,11 @@
  *   all others       the handler or the default that they have (a profiler's timer, SIGQUIT), in that thread
  *
  * Those that a thread brings on itself cannot be blocked: SIGBUS has a handler that says which mapped file was cut
- * short, on an alternate stack, and ends the program with exit code 3; SIGSEGV has none. Those of job control keep
- * their defaults, which need no frame. */
+ * short, on an alternate stack, and ends the program with exit code 3; SIGSEGV and its like have one that says a line
+ * (crash.h). Those of job control keep their defaults, which need no frame.
+ *
+ * Where nothing would be lost, before the first step of a run and in verbs that only say something, the program does
+ * not wait long for a verb that does not end when it is asked to. */
 #ifndef LF_CLI_SIGNALS_H
 #define LF_CLI_SIGNALS_H
 

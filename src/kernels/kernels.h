@@ -114,8 +114,11 @@ lf_status lf_kernels_select(const lf_kernels **out, const char *precision, lf_er
 int lf_kernels_available(const char *precision, const lf_kernels *out[], int max);
 
 /* Threads of all kernels and BLAS calls: 0 = OMP_NUM_THREADS, else SLURM_CPUS_PER_TASK, else the
- * number of cores. Returns the number set. */
+ * number of cores. Returns the number set; 0: there is no memory for what the libraries take for so many, and the
+ * number is as it was. */
 int lf_threads_set(int threads);
+lf_status lf_threads_take(int *set, int threads, lf_err *err); /* likewise, and 0 is an error */
+int lf_threads_available(void);                                /* what 0 would set */
 int lf_threads(void);
 
 /* Runs work(context, i) for i = 0 .. n-1 on all threads, in any order (for decompositions). */

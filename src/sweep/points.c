@@ -306,7 +306,7 @@ int64_t lf_points_count(const lf_points *p, lf_point_state state) {
 }
 
 static lf_status choose_threads(lf_points *p, const cJSON *before, int64_t jobs, lf_err *err) {
-    const int64_t asked = lf_cfg_i64(p->cfg, LF_threads), all = asked > 0 ? asked : lf_threads_set(0),
+    const int64_t asked = lf_cfg_i64(p->cfg, LF_threads), all = asked > 0 ? asked : lf_threads_available(),
                   share = all / jobs > 0 ? all / jobs : 1;
     int64_t kept;
     lf_status rc = before ? lf_json_get_i64(before, "threads", share, &kept, "sweep.json", err) : LF_OK;

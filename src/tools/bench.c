@@ -200,14 +200,15 @@ static lf_status print_results(const bench *b, FILE *out, lf_err *err) {
 
 lf_status lf_bench(const lf_config *cfg, FILE *out, lf_err *err) {
     bench b = {.cfg = cfg,
-               .threads = lf_threads_set((int)lf_cfg_i64(cfg, LF_threads)),
                .inference = lf_cfg_bool(cfg, LF_eval),
                .batch = lf_cfg_i64(cfg, LF_batch),
                .seq = lf_cfg_i64(cfg, LF_seq),
                .steps = lf_cfg_i64(cfg, LF_steps),
                .warmup = lf_cfg_i64(cfg, LF_warmup)};
     lf_status rc;
-    if (!(rc = set_up(&b, err)) && !(rc = time_steps(&b, err))) rc = print_results(&b, out, err);
+    if (!(rc = lf_threads_take(&b.threads, (int)lf_cfg_i64(cfg, LF_threads), err)) && !(rc = set_up(&b, err)) &&
+        !(rc = time_steps(&b, err)))
+        rc = print_results(&b, out, err);
     lf_task_close(b.task);
     lf_graph_free(b.g);
     lf_adapter_free(b.adapter);

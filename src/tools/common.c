@@ -19,11 +19,12 @@ static lf_status take_scale(lf_opened *o, const lf_config *cfg, lf_err *err) {
 }
 
 lf_status lf_opened_open(lf_opened *o, const lf_config *cfg, lf_load load, lf_err *err) {
-    *o = (lf_opened){.threads = lf_threads_set((int)lf_cfg_i64(cfg, LF_threads))};
+    *o = (lf_opened){0};
+    lf_status rc = lf_threads_take(&o->threads, (int)lf_cfg_i64(cfg, LF_threads), err);
+    if (rc) return rc;
     const char *precision =
         load == LF_LOAD_NOTHING ? "fp32" : lf_cfg_str(cfg, LF_precision); /* merge computes nothing */
-    lf_status rc = lf_kernels_select(&o->k, precision, err);
-    if (rc) return rc;
+    if ((rc = lf_kernels_select(&o->k, precision, err))) return rc;
     const lf_model_opts opts = lf_model_opts_of(cfg, o->k, load);
     if ((rc = lf_adapted_open(&o->adapted, lf_cfg_str(cfg, LF_model), lf_cfg_str(cfg, LF_adapter), &opts, err)))
         return rc;

@@ -219,7 +219,11 @@ static lf_status run(job *j, lf_err *err) {
 lf_status lf_generate(const lf_config *cfg, FILE *out, lf_err *err) {
     job j = {.cfg = cfg, .out = out};
     lf_status rc;
-    if (!(rc = read_opts(&j, err)) && !(rc = open_all(&j, err))) rc = run(&j, err);
+    if (!(rc = read_opts(&j, err)) && !(rc = open_all(&j, err))) {
+        lf_stake_begin(); /* a conversation, which Ctrl-C does not end */
+        rc = run(&j, err);
+        lf_stake_end();
+    }
     close_all(&j);
     return rc;
 }

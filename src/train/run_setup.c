@@ -259,7 +259,7 @@ static lf_status plan_steps(lf_run *run, lf_err *err) {
     return lf_schedule_read(&run->schedule, run->cfg, run->total_steps, err);
 }
 
-static void begin(lf_run *run, const lf_config *cfg) {
+static lf_status begin(lf_run *run, const lf_config *cfg, lf_err *err) {
     const double minutes = lf_cfg_f64(cfg, LF_max_train_minutes);
     *run = (lf_run){
         .cfg = cfg,
@@ -269,7 +269,7 @@ static void begin(lf_run *run, const lf_config *cfg) {
         .progress = {.best_metric = NAN, .best_forgetting = NAN, .eval_accuracy_before = NAN, .eval_loss_before = NAN}};
     lf_results_clear(&run->results, NULL);
     read_method(run);
-    run->threads = lf_threads_set((int)lf_cfg_i64(cfg, LF_threads));
+    return lf_threads_take(&run->threads, (int)lf_cfg_i64(cfg, LF_threads), err);
 }
 
 static lf_status open_task(lf_run *run, lf_err *err) {
@@ -281,8 +281,7 @@ static lf_status open_task(lf_run *run, lf_err *err) {
 lf_status lf_run_open_to_look(lf_run *run, const lf_config *cfg, lf_err *err) {
     const char *fresh = lf_cfg_str(cfg, LF_init_model);
     lf_status rc;
-    begin(run, cfg);
-    if ((rc = lf_kernels_select(&run->k, "fp32", err)) ||
+    if ((rc = begin(run, cfg, err)) || (rc = lf_kernels_select(&run->k, "fp32", err)) ||
         (rc = lf_model_outline(&run->model, fresh ? fresh : lf_cfg_str(cfg, LF_model), run->k, err)) ||
         (rc = open_task(run, err)))
         return rc;
@@ -302,8 +301,8 @@ static lf_status open_inputs(lf_run *run, lf_err *err) {
 }
 
 lf_status lf_run_open_data(lf_run *run, const lf_config *cfg, lf_err *err) {
-    begin(run, cfg);
-    const lf_status rc = lf_run_check_folder(run, err);
+    lf_status rc = begin(run, cfg, err);
+    if (!rc) rc = lf_run_check_folder(run, err);
     return rc ? rc : open_inputs(run, err);
 }
 
@@ -325,9 +324,8 @@ static lf_status open_folder(lf_run *run, lf_err *err) {
 /* What needs no other rank. */
 static lf_status open_alone(lf_run *run, const lf_config *cfg, lf_err *err) {
     lf_status rc;
-    begin(run, cfg);
-    if ((rc = open_folder(run, err)) || (rc = open_inputs(run, err)) || (rc = lf_run_check_choice(run, err)) ||
-        (rc = plan_steps(run, err)))
+    if ((rc = begin(run, cfg, err)) || (rc = open_folder(run, err)) || (rc = open_inputs(run, err)) ||
+        (rc = lf_run_check_choice(run, err)) || (rc = plan_steps(run, err)))
         return rc;
     run->results.task = run->task->type;
     run->task->interruptible = true; /* until the first step there is nothing to lose */

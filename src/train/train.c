@@ -172,8 +172,11 @@ static lf_status start_or_resume(lf_run *run, lf_err *err) {
 }
 
 static lf_status loop_and_finish(lf_run *run, lf_err *err) {
-    const lf_status rc = lf_run_loop(run, err);
-    return rc ? rc : lf_run_finish(run, err);
+    lf_stake_begin();
+    lf_status rc = lf_run_loop(run, err);
+    if (!rc) rc = lf_run_finish(run, err);
+    lf_stake_end();
+    return rc;
 }
 
 /* What was found of the data, for a run that goes on here. */

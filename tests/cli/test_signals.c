@@ -4,9 +4,11 @@
 #include "cli/held_fixture.h"
 
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/time.h>
 
 #include "base/child.h"
+#include "base/log.h"
 #include "cli/signals.h"
 #include "lora_ft.h"
 
@@ -91,6 +93,89 @@ static void test_a_timer_beside_training_in_fp32(void **state) {
 static void test_a_timer_beside_training_in_bf16(void **state) {
     (void)state;
     a_timer_beside_training("bf16");
+}
+
+/* ---- what never comes back ---- */
+
+/* A verb that hangs: with nothing to lose it is ended by the first signal; else it is left to itself (7). */
+static int hangs(bool at_stake, int number) {
+    const pid_t parent = getpid(), pid = fork();
+    if (pid == 0) {
+        if (lf_signals_take()) _exit(2);
+        if (at_stake) lf_stake_begin();
+        kill(getpid(), number);
+        struct timespec left = {.tv_sec = at_stake ? 2 : 3600};
+        while (nanosleep(&left, &left) && getppid() == parent)
+            ;
+        _exit(7);
+    }
+    return code_of(pid);
+}
+
+static void test_a_hanging_verb(void **state) {
+    (void)state;
+    static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
+    for (int i = 0; i < 3; i++) assert_int_equal(hangs(false, numbers[i]), 130);
+    assert_int_equal(hangs(true, SIGTERM), 7);
+}
+
+static int lines_that_begin(const char *said, const char *with) {
+    int n = 0;
+    for (const char *at = said; at; at = strchr(at, '\n') ? strchr(at, '\n') + 1 : NULL)
+        n += strncmp(at, with, strlen(with)) == 0;
+    return n;
+}
+
+/* Libraries that are refused memory ask again without end, or die. Whatever the limit, a run comes to an end: it has
+ * all, or one line says what it lacks. */
+static void test_address_space_that_runs_out(void **state) {
+    (void)state;
+#ifdef __SANITIZE_ADDRESS__ /* which takes terabytes of addresses */
+    skip();
+#endif
+    int failed = 0, done = 0;
+    for (int mb = 200; mb <= 1100; mb += 60) {
+        const int code = run("version; (ulimit -v %d; OMP_NUM_THREADS=2 timeout -k 1 60 %s/lora-ft " TRAIN
+                             "--max_steps 1 --overwrite_output_dir true --output_dir limited 2>limited.log)",
+                             mb * 1000, LF_BUILD_DIR);
+        char said[16384] = "";
+        assert_true(read_small(text("%s/limited.log", root), said, sizeof said));
+        if (strstr(said, "error while loading shared libraries")) continue; /* not even those have room */
+        if (code != 0 && code != 1) fail_msg("%d MB: exit code %d: %s", mb, code, said);
+        if (code == 1 && lines_that_begin(said, "lora-ft") != 1) fail_msg("%d MB: %s", mb, said);
+        failed += code == 1;
+        done += code == 0;
+    }
+    if (!failed || !done) fail_msg("%d failed and %d went through: the limits test nothing", failed, done);
+}
+
+static void test_a_crash_has_a_line(void **state) {
+    (void)state;
+#ifdef __SANITIZE_ADDRESS__
+    skip();
+#endif
+    static const struct {
+        int number;
+        const char *name;
+    } ends[] = {{SIGSEGV, "SIGSEGV"}, {SIGABRT, "SIGABRT"}, {SIGFPE, "SIGFPE"}, {SIGILL, "SIGILL"}};
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        int fd[2];
+        char said[2048] = "";
+        assert_int_equal(pipe(fd), 0);
+        const pid_t pid = fork();
+        if (pid == 0) {
+            const struct rlimit none = {0, 0};
+            dup2(fd[1], 2);
+            if (setrlimit(RLIMIT_CORE, &none) || lf_signals_take()) _exit(2);
+            raise(ends[i].number);
+            _exit(7);
+        }
+        close(fd[1]);
+        assert_int_equal(code_of(pid), 1);
+        assert_true(read(fd[0], said, sizeof said - 1) > 0);
+        close(fd[0]);
+        if (!strstr(said, ends[i].name) || strchr(said, '\n')[1]) fail_msg("%s: %s", ends[i].name, said);
+    }
 }
 
 /* ---- what a run does ---- */
@@ -342,6 +427,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_timer_beside_training_in_fp32), /* before the first threads of this process */
         cmocka_unit_test(test_a_timer_beside_training_in_bf16),
+        cmocka_unit_test(test_a_hanging_verb),
+        cmocka_unit_test(test_a_crash_has_a_line),
+        cmocka_unit_test(test_address_space_that_runs_out),
         cmocka_unit_test(test_a_run_stops_with_a_checkpoint),
         cmocka_unit_test(test_the_second_one_ends_at_once),
         cmocka_unit_test(test_nohup),
