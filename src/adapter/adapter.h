@@ -216,6 +216,8 @@ lf_status lf_adapter_check_head(const lf_adapter_file *f, const lf_nn *nn, const
 lf_status lf_adapter_apply_head(const lf_adapter_file *f, const lf_nn *nn, lf_module *head, lf_err *err);
 /* Warns where lora_ft.json names another base. */
 void lf_adapter_compare_base(const lf_adapter_file *f, const char *base_hash);
+/* The rows [R,in] that the file's adapter on m listens to, as floats, freed by lf_free; *A NULL: it has none on m. */
+lf_status lf_adapter_file_A(float **A, int64_t *R, const lf_adapter_file *f, const lf_module *m, lf_err *err);
 /* Of the tensors. */
 lf_status lf_adapter_file_hash(const lf_adapter_file *f, char out[33], lf_err *err);
 bool lf_adapter_file_is_head(const lf_adapter_file *f); /* a head alone, without LoRA */

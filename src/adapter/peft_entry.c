@@ -4,6 +4,7 @@
 #include "adapter/peft_file.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/mem.h"
 
 static const lf_peft_entry *entry_of(const lf_adapter_file *f, const char *module) {
     for (int64_t i = 0; i < f->n_entries; i++)
@@ -60,4 +61,15 @@ void lf_adapter_compare_base(const lf_adapter_file *f, const char *base_hash) {
         lf_warn("%s: the adapter was trained on a base model with other weights (hash %s, this one %s): results will "
                 "differ",
                 f->dir, hash->valuestring, base_hash);
+}
+
+lf_status lf_adapter_file_A(float **A, int64_t *R, const lf_adapter_file *f, const lf_module *m, lf_err *err) {
+    const lf_peft_entry *e;
+    lf_status rc = lf_peft_find(&e, f, m, err);
+    *A = NULL;
+    if (rc || !e || (rc = lf_peft_check_fit(f, e, m, err))) return rc;
+    if (!(*A = lf_malloc((size_t)e->A->numel * sizeof **A))) return lf_no_memory(err, "the adapter in %s", f->dir);
+    lf_to_f32(*A, e->A->data, e->A->dtype, e->A->numel);
+    *R = e->r;
+    return LF_OK;
 }

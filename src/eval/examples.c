@@ -96,6 +96,28 @@ lf_example_batch lf_batch_of_text(const lf_text_batch *b) {
         .number = b->number};
 }
 
+lf_example_batch lf_batch_row(const lf_example_batch *b, int64_t i, const lf_pixel_facts *pixels) {
+    const int64_t T = b->in.T, labels = b->labels ? b->n_labels / b->in.B : 0, values = b->n_values / b->in.B;
+    lf_example_batch row = *b;
+#define MOVE(member, by) row.member = b->member ? b->member + i * (by) : NULL
+    MOVE(in.pixels, pixels->channels * pixels->height * pixels->width);
+    MOVE(in.ids, T);
+    MOVE(in.positions, T);
+    MOVE(in.first, T);
+    MOVE(in.lengths, 1);
+    MOVE(in.token_types, T);
+    MOVE(labels, labels);
+    MOVE(values, values);
+    MOVE(indices, 1);
+#undef MOVE
+    row.in.B = row.examples = row.items = 1;
+    row.n_labels = labels;
+    row.n_values = values;
+    row.targets = row.values ? 1 : 0;
+    for (int64_t k = 0; k < labels && !row.values; k++) row.targets += row.labels[k] >= 0;
+    return row;
+}
+
 static lf_status begin_text(void *data, lf_portion portion, lf_err *err) {
     const lf_text_examples *t = data;
     return lf_text_loader_restart(t->loader, 0, 0, portion, err);

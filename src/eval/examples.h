@@ -22,6 +22,8 @@ typedef struct lf_example_batch {
 
 lf_example_batch lf_batch_of_pictures(const lf_batch *b);
 lf_example_batch lf_batch_of_text(const lf_text_batch *b);
+/* Row i of b, as a batch of its own over the same memory; pixels: of the model that it goes into. */
+lf_example_batch lf_batch_row(const lf_example_batch *b, int64_t i, const lf_pixel_facts *pixels);
 
 /* A data set to be judged by, read from its beginning to its end as often as one likes. */
 typedef struct lf_examples {

@@ -13,7 +13,7 @@
 #include "base/world.h"
 #include "eval/adapted.h"
 #include "task/update_ratio.h"
-#include "train/run.h"
+#include "train/fisher.h"
 
 static lf_status write_model(lf_run *run, const char *path, lf_err *err) {
     static const struct {
@@ -176,7 +176,7 @@ lf_status lf_run_finish(lf_run *run, lf_err *err) {
     char *folder = NULL, *path = NULL;
     lf_run_say_best(run);
     lf_status rc = lf_world_agree(lf_checkpoint_check_base(run, err), err);
-    if (rc || (rc = restore_best(run, err))) return rc;
+    if (rc || (rc = restore_best(run, err)) || (rc = lf_world_first_did(lf_fisher_write(run, err), err))) return rc;
     if (!(rc = choose_place(&folder, run, err)) && !(path = lf_path_join(folder, what)))
         rc = lf_no_memory(err, "%s", run->dir);
     if (!rc) rc = write_and_read(run, &b, &kept, path, err);

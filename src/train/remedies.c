@@ -1,6 +1,10 @@
 #include "train/remedies.h"
 
 #include <math.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "base/mem.h"
 
 static const struct {
     const char *name;
@@ -26,7 +30,8 @@ lf_status lf_remedies_check(const lf_run *run, lf_err *err) {
 lf_status lf_remedies_open(lf_run *run, lf_err *err) {
     lf_status rc = LF_OK;
     for (int i = 0; i < LF_N_REMEDIES && !rc; i++)
-        if (lf_remedy_is_asked(run->cfg, (lf_remedy_id)i)) rc = remedies[i].type->open(&run->remedies[i], run, err);
+        if (lf_remedy_is_asked(run->cfg, (lf_remedy_id)i))
+            rc = remedies[i].type->open(&run->remedies[i], &run->remedy_hash[i], run, err);
     return rc;
 }
 
@@ -34,6 +39,8 @@ void lf_remedies_close(lf_run *run) {
     for (int i = 0; i < LF_N_REMEDIES; i++) {
         if (run->remedies[i]) remedies[i].type->close(run->remedies[i]);
         run->remedies[i] = NULL;
+        lf_free(run->remedy_hash[i]);
+        run->remedy_hash[i] = NULL;
     }
 }
 
@@ -44,6 +51,30 @@ void lf_remedies_penalise(lf_run *run, double targets) {
         term->sum += remedies[i].type->penalty(run->remedies[i], run, targets);
         term->count++;
     }
+}
+
+/* ---- what they read ---- */
+
+bool lf_remedies_put_hashes(cJSON *o, const lf_run *run) {
+    bool ok = true;
+    for (int i = 0; i < LF_N_REMEDIES && ok; i++)
+        if (run->remedy_hash[i])
+            ok = cJSON_AddStringToObject(o, lf_key_name(remedies[i].type->files), run->remedy_hash[i]) != NULL;
+    return ok;
+}
+
+lf_status lf_remedies_check_hashes(const lf_run *run, const cJSON *was, const char *path, lf_err *err) {
+    for (int i = 0; i < LF_N_REMEDIES; i++) {
+        const char *now = run->remedy_hash[i], *name = now ? lf_key_name(remedies[i].type->files) : NULL,
+                   *then = now ? cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(was, name)) : NULL;
+        if (now && (!then || strcmp(now, then) != 0))
+            return lf_fail(
+                err, LF_EUSAGE,
+                "%s: the files of '%s' hold other bytes than when the run began (their hash was %.40s and is "
+                "%.40s); put back what they were, or begin again with another output_dir",
+                path, name, then ? then : "not recorded", now);
+    }
+    return LF_OK;
 }
 
 /* ---- what is written of them ---- */

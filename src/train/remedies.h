@@ -10,12 +10,14 @@
 typedef struct lf_remedy_type {
     /* Of the configuration and the method alone, before anything is read. LF_EUSAGE: they cannot be combined. */
     lf_status (*check)(const lf_run *run, lf_err *err);
-    /* What is trained is there; its start is not yet that of a checkpoint. NULL: there is no state. */
-    lf_status (*open)(void **state, const lf_run *run, lf_err *err);
+    /* What is trained is there; its start is not yet that of a checkpoint. On failure, too, a state is closed. *hash is
+     * NULL; with `files` it becomes that of what was read, freed by lf_free. */
+    lf_status (*open)(void **state, char **hash, const lf_run *run, lf_err *err);
     void (*close)(void *state);
     /* A term of the weights, once a step: adds `by` times its gradient to those of the trained tensors, and returns the
      * term, with its weight. The same on every rank, whose gradients are the same by then. */
     double (*penalty)(void *state, const lf_run *run, double by);
+    lf_key_id files; /* what the run must find as it was when it goes on; LF_NO_KEY: nothing */
 } lf_remedy_type;
 
 #define LF_REMEDY(name, weight) extern const lf_remedy_type lf_remedy_##name;
@@ -29,6 +31,11 @@ void lf_remedies_close(lf_run *run);
 
 /* Behind the sum of a step's micro-batches, before the optimiser divides it by `targets`. */
 void lf_remedies_penalise(lf_run *run, double targets);
+
+/* The hashes of what remedies read, into data_hashes; LF_EUSAGE, naming `path`, the key and both, where one was another
+ * in `was`. */
+bool lf_remedies_put_hashes(cJSON *o, const lf_run *run);
+lf_status lf_remedies_check_hashes(const lf_run *run, const cJSON *was, const char *path, lf_err *err);
 
 /* Each term that is there, by its name: into a line of metrics.jsonl its mean; the weights, into the facts of a run. */
 void lf_terms_log(lf_obj *row, const lf_term terms[LF_N_REMEDIES]);
@@ -46,5 +53,24 @@ lf_status lf_remedy_needs_factors(const lf_run *run, lf_key_id key, lf_err *err)
 /* weight / 2 times the sum over nn's adapters of |dW|^2. work: lf_l2_room(nn) doubles. */
 double lf_l2_penalty(const lf_nn *nn, double weight, double by, double *work);
 int64_t lf_l2_room(const lf_nn *nn);
+
+/* What an earlier adapter has on a module of this one. */
+typedef struct lf_earlier_rows {
+    const lf_module *module;
+    float *A; /* [R, in]; owned */
+    int64_t R;
+} lf_earlier_rows;
+/* weight times the sum over them of |A E^T|^2, A what is trained on the module, E those rows. */
+double lf_orthogonal_penalty(const lf_earlier_rows *earlier, int64_t n, double weight, double by);
+
+/* Where an earlier run left the first n numbers of a tensor, and what each of them meant to it. */
+typedef struct lf_anchor {
+    lf_tensor *tensor;
+    float *value; /* [n], and behind them fisher [n]; owned */
+    const float *fisher;
+    int64_t n;
+} lf_anchor;
+/* weight / 2 times the sum of fisher (x - value)^2. */
+double lf_ewc_penalty(const lf_anchor *anchors, int64_t n, double weight, double by);
 
 #endif

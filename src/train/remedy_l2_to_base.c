@@ -85,7 +85,8 @@ double lf_l2_penalty(const lf_nn *nn, double weight, double by, double *work) {
 
 static lf_status check(const lf_run *run, lf_err *err) { return lf_remedy_needs_factors(run, LF_l2_to_base, err); }
 
-static lf_status open(void **state, const lf_run *run, lf_err *err) {
+static lf_status open(void **state, char **hash, const lf_run *run, lf_err *err) {
+    (void)hash;
     *state = lf_malloc((size_t)lf_l2_room(&run->model->nn) * sizeof(double));
     return *state ? LF_OK : lf_no_memory(err, "the term l2_to_base");
 }

@@ -47,8 +47,9 @@ typedef struct lf_run {
     lf_trainable *trainables;
     int64_t n_trainables;
     lf_optimizer optimizer;
-    void *remedies[LF_N_REMEDIES]; /* what each keeps (remedies.h); NULL: it is not asked for */
-    lf_tree tree;                  /* of a step's micro-batches */
+    void *remedies[LF_N_REMEDIES];    /* what each keeps (remedies.h); NULL: it is not asked for */
+    char *remedy_hash[LF_N_REMEDIES]; /* of the files that each reads; NULL: none */
+    lf_tree tree;                     /* of a step's micro-batches */
     lf_schedule schedule;
     lf_metrics metrics;
     int64_t batches_per_epoch, steps_per_epoch, total_steps, batch_size, accumulation;

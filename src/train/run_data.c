@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "train/run.h"
+#include "train/remedies.h"
 
 /* What each role's data are called where they are given. */
 static const lf_key_id keys[LF_DATA_ROLES] = {
@@ -62,7 +62,7 @@ cJSON *lf_run_data_hashes(const lf_run *run) {
     for (int role = 0; role < LF_DATA_ROLES && ok; role++)
         ok = cJSON_AddStringToObject(o, lf_key_name(keys[role]), run->data_hash[role]) != NULL;
     if (ok && run->from) ok = cJSON_AddStringToObject(o, lf_key_name(LF_continue_from), run->from_hash) != NULL;
-    if (ok) return o;
+    if (ok && lf_remedies_put_hashes(o, run)) return o;
     cJSON_Delete(o);
     return NULL;
 }
@@ -86,5 +86,5 @@ lf_status lf_run_check_data(const lf_run *run, const cJSON *was, const char *pat
     for (int role = 0; role < LF_DATA_ROLES && !rc; role++)
         rc = check_one(lf_key_name(keys[role]), run->data_hash[role], was, path, err);
     if (!rc && run->from) rc = check_one(lf_key_name(LF_continue_from), run->from_hash, was, path, err);
-    return rc;
+    return rc ? rc : lf_remedies_check_hashes(run, was, path, err);
 }

@@ -13,6 +13,7 @@
 #include "base/world.h"
 #include "eval/adapted.h"
 #include "task/base_cache.h"
+#include "train/fisher.h"
 #include "train/remedies.h"
 #include "train/together.h"
 
@@ -291,7 +292,7 @@ lf_status lf_run_open_to_look(lf_run *run, const lf_config *cfg, lf_err *err) {
 static lf_status open_inputs(lf_run *run, lf_err *err) {
     const lf_config *cfg = run->cfg;
     lf_status rc;
-    if ((rc = check_quantised(run, err)) || (rc = lf_remedies_check(run, err)) ||
+    if ((rc = check_quantised(run, err)) || (rc = lf_remedies_check(run, err)) || (rc = lf_fisher_check(run, err)) ||
         (rc = lf_kernels_select(&run->k, lf_cfg_str(cfg, LF_precision), err)) || (rc = open_model(run, err)) ||
         (rc = open_from(run, err)) || (rc = open_task(run, err)) || (rc = check_modules_to_save(run, err)) ||
         (rc = check_added_tokens(run, err)))

@@ -10,11 +10,14 @@
 /* ---- every remedy ---- */
 
 static const struct {
-    const char *name;   /* the key of its weight, and its member in metrics.jsonl */
-    const char *weight; /* that shows */
+    const char *name;   /* its member in metrics.jsonl */
+    const char *key;    /* of its weight */
+    const char *value;  /* that shows */
     const char *beside; /* what else it needs */
 } remedies[] = {
-    {"l2_to_base", "0.05", ""},
+    {"l2_to_base", "l2_to_base", "0.05", ""},
+    {"orthogonal", "orthogonal_weight", "0.01", "--earlier_adapters earlier/adapter"},
+    {"ewc", "ewc_weight", "100", "--ewc_from earlier --continue_from earlier/adapter"},
 };
 enum { N_REMEDIES = sizeof remedies / sizeof *remedies };
 
@@ -32,12 +35,11 @@ static void test_weight_0_is_none(void **state) {
     (void)state;
     must(PLAIN "--init intermediate --max_steps 4 --output_dir none", 0);
     for (int i = 0; i < N_REMEDIES; i++) {
-        const char *name = remedies[i].name;
-        must(text(PLAIN "--init intermediate --max_steps 4 --%s 0 --output_dir zero-%s", name, name), 0);
-        same_files("none/adapter/adapter_model.safetensors", text("zero-%s/adapter/adapter_model.safetensors", name));
-        same_files("none/adapter/lora_ft.json", text("zero-%s/adapter/lora_ft.json", name));
-        same_files("none/metrics.jsonl", text("zero-%s/metrics.jsonl", name));
-        assert_false(log_has("none", name));
+        must(text(PLAIN "--init intermediate --max_steps 4 --%s 0 --output_dir zero-%d", remedies[i].key, i), 0);
+        same_files("none/adapter/adapter_model.safetensors", text("zero-%d/adapter/adapter_model.safetensors", i));
+        same_files("none/adapter/lora_ft.json", text("zero-%d/adapter/lora_ft.json", i));
+        same_files("none/metrics.jsonl", text("zero-%d/metrics.jsonl", i));
+        assert_false(log_has("none", remedies[i].name));
     }
 }
 
@@ -50,9 +52,10 @@ static void test_weight_0_is_none(void **state) {
 static void test_resumed_equals_straight(void **state) {
     (void)state;
     lf_err err = {0};
+    must(PLAIN "--max_steps 3 --ewc_samples 9 --output_dir earlier", 0);
     for (int i = 0; i < N_REMEDIES; i++) {
         char flags[400]; /* text() has few */
-        snprintf(flags, sizeof flags, "--%s %s %s", remedies[i].name, remedies[i].weight, remedies[i].beside);
+        snprintf(flags, sizeof flags, "--%s %s %s", remedies[i].key, remedies[i].value, remedies[i].beside);
         must(text(CUT "%s --output_dir straight-%d", flags, i), 0);
         assert_true(log_has(text("straight-%d", i), remedies[i].name));
         must(text(CUT "%s --output_dir cut-%d", flags, i), 0);
@@ -75,10 +78,19 @@ static const struct {
     {"--l2_to_base 1 --use_dora true", {"l2_to_base", "use_dora"}},
     {"--l2_to_base 1 --method full", {"l2_to_base", "method full", "method lora"}},
     {"--l2_to_base -1", {"l2_to_base", "0"}},
+    {"--orthogonal_weight 1", {"orthogonal_weight", "earlier_adapters"}},
+    {"--orthogonal_weight 1 --earlier_adapters earlier/adapter --init pissa", {"orthogonal_weight", "pissa", "B = 0"}},
+    {"--orthogonal_weight 1 --earlier_adapters earlier/adapter --target_modules lm_head",
+     {"earlier_adapters", "none of the modules"}},
+    {"--ewc_weight 1", {"ewc_weight", "ewc_from", "ewc_samples"}},
+    {"--ewc_weight 1 --ewc_from earlier", {"ewc_weight", "continue_from"}},
+    {"--ewc_samples 4 --init pissa", {"ewc_samples", "pissa", "twice its rank"}},
+    {"--ewc_weight 1 --ewc_from earlier --continue_from other/adapter", {"fisher.safetensors", "numbers there"}},
 };
 
 static void test_what_cannot_be_combined(void **state) {
     (void)state;
+    must(PLAIN "--r 3 --max_steps 1 --output_dir other", 0);
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
         must(text("train --model pre/model --train_data train.jsonl --max_seq_length 40 --threads 1 --max_steps 1 "
                   "--output_dir refused %s",
@@ -120,12 +132,73 @@ static void test_l2_to_base_pulls(void **state) {
     cJSON_Delete(facts);
 }
 
+/* The angle to an earlier adapter of the same start opens. */
+static void test_orthogonal_turns_away(void **state) {
+    (void)state;
+    must(PLAIN "--max_steps 12 --earlier_adapters earlier/adapter --orthogonal_weight 1e-9 --output_dir along", 0);
+    must(PLAIN "--max_steps 12 --earlier_adapters '[\"earlier/adapter\"]' --orthogonal_weight 1 --output_dir away", 0);
+    const double along = last_of("along", "orthogonal") / 1e-9, away = last_of("away", "orthogonal");
+    if (!(away < along / 2)) fail_msg("|A E^T|^2 is %g with the term, and %g next to without", away, along);
+}
+
+/* Held hard, the run stays where the earlier one left it; files that change between a stop and a resume are noticed. */
+static void test_ewc_holds(void **state) {
+    (void)state;
+    lf_err err = {0};
+    static const char on[] = PLAIN "--max_steps 6 --continue_from earlier/adapter --ewc_from moved ";
+    assert_int_equal(lf_mkdir_p(text("%s/moved", root), &err), LF_OK);
+    assert_int_equal(
+        lf_copy_file(text("%s/earlier/fisher.safetensors", root), text("%s/moved", root), "fisher.safetensors", &err),
+        LF_OK);
+    must(text("%s --ewc_weight 1e-6 --output_dir free", on), 0);
+    must(text("%s --ewc_weight 1e4 --output_dir held", on), 0);
+    assert_true(distance("earlier", "held") < distance("earlier", "free"));
+    assert_true(last_of("held", "ewc") > 0);
+    must(PLAIN "--max_steps 2 --ewc_samples 5 --output_dir third", 0);
+    assert_int_equal(
+        lf_copy_file(text("%s/third/fisher.safetensors", root), text("%s/moved", root), "fisher.safetensors", &err),
+        LF_OK);
+    assert_int_equal(lf_remove_tree(text("%s/held/all_results.json", root), &err), LF_OK);
+    must(text("%s --ewc_weight 1e4 --output_dir held --resume_from_checkpoint true", on), 2);
+    assert_non_null(strstr(output, "the files of 'ewc_from' hold other bytes"));
+}
+
+/* The Fisher information of all examples is the same however they are batched. */
+static void test_fisher_is_of_each_example(void **state) {
+    (void)state;
+    must(PLAIN "--max_steps 3 --ewc_samples 1000 --per_device_train_batch_size 3 --lr 0 --output_dir three", 0);
+    must(PLAIN "--max_steps 3 --ewc_samples 1000 --per_device_train_batch_size 8 --lr 0 --output_dir eight", 0);
+    assert_non_null(strstr(output, "24 examples"));
+    lf_safetensors *x = NULL, *y = NULL, *adapter = NULL;
+    lf_err err = {0};
+    if (lf_safetensors_open(&x, text("%s/three/fisher.safetensors", root), &err) ||
+        lf_safetensors_open(&y, text("%s/eight/fisher.safetensors", root), &err) ||
+        lf_safetensors_open(&adapter, text("%s/eight/adapter/adapter_model.safetensors", root), &err))
+        fail_msg("%s", err.message);
+    assert_int_equal(lf_safetensors_count(x), 2 * lf_safetensors_count(adapter));
+    double largest = 0;
+    for (int64_t i = 0; i < lf_safetensors_count(x); i++) {
+        const lf_st_tensor *t = lf_safetensors_at(x, i), *u = lf_safetensors_at(y, i);
+        for (int64_t j = 0; j < t->numel; j++) {
+            float p, q;
+            memcpy(&p, (const char *)t->data + (size_t)j * sizeof p, sizeof p);
+            memcpy(&q, (const char *)u->data + (size_t)j * sizeof q, sizeof q);
+            if (!(fabs((double)p - (double)q) <= 1e-4 * fabs((double)p) + 1e-9)) fail_msg("%s: %g, %g", t->name, p, q);
+            if (strncmp(t->name, "fisher.", 7) == 0) largest = fmax(largest, (double)p);
+        }
+    }
+    assert_true(largest > 0);
+    lf_safetensors_close(x);
+    lf_safetensors_close(y);
+    lf_safetensors_close(adapter);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_weight_0_is_none),
-        cmocka_unit_test(test_resumed_equals_straight),
-        cmocka_unit_test(test_what_cannot_be_combined),
-        cmocka_unit_test(test_l2_to_base_pulls),
+        cmocka_unit_test(test_weight_0_is_none),          cmocka_unit_test(test_resumed_equals_straight),
+        cmocka_unit_test(test_what_cannot_be_combined),   cmocka_unit_test(test_l2_to_base_pulls),
+        cmocka_unit_test(test_orthogonal_turns_away),     cmocka_unit_test(test_ewc_holds),
+        cmocka_unit_test(test_fisher_is_of_each_example),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -127,6 +127,91 @@ static void test_l2_is_zero_at_the_start(void **state) {
     end(&f);
 }
 
+/* ---- orthogonal_weight ---- */
+
+enum { EARLIER_ROWS = 3 };
+
+/* Two earlier adapters, one of them on the first module alone. */
+static int64_t earlier_of(lf_earlier_rows rows[16], const fixture *f, float *memory) {
+    int64_t n = 0;
+    for (int64_t i = 0; i < lf_adapter_count(f->adapter); i++)
+        for (int which = 0; which < (i == 0 ? 2 : 1); which++, memory += EARLIER_ROWS * FIXTURE_I) {
+            for (int64_t j = 0; j < EARLIER_ROWS * FIXTURE_I; j++) memory[j] = fixture_random(2000 + (uint64_t)n, j);
+            rows[n++] = (lf_earlier_rows){lf_adapter_module(f->adapter, i), memory, EARLIER_ROWS};
+        }
+    return n;
+}
+
+static double orthogonal(fixture *f, double by) {
+    float memory[16 * EARLIER_ROWS * FIXTURE_I];
+    lf_earlier_rows rows[16];
+    return lf_orthogonal_penalty(rows, earlier_of(rows, f, memory), 0.3, by);
+}
+
+static void test_orthogonal_gradient(void **state) {
+    (void)state;
+    fixture f;
+    begin(&f, "kaiming");
+    check_gradient(&f, orthogonal);
+    end(&f);
+}
+
+/* Nothing of rows that are orthogonal to it; of its own first row that row's fourth power, and what the others share.
+ */
+static void test_orthogonal_is_zero_when_it_is(void **state) {
+    (void)state;
+    fixture f;
+    begin(&f, "kaiming");
+    const lf_module *m = lf_adapter_module(f.adapter, 0);
+    float *A = m->lora->A.data, E[2 * FIXTURE_C] = {0};
+    memset(A, 0, 2 * FIXTURE_C * sizeof *A);
+    A[0] = 3; /* row 0 is along 0, row 1 along 1 */
+    A[FIXTURE_C + 1] = 2;
+    E[2] = E[FIXTURE_C + 5] = 7;
+    lf_earlier_rows rows = {m, E, 2};
+    assert_true(lf_orthogonal_penalty(&rows, 1, 0.5, 0) == 0);
+    E[0] = 4;
+    assert_true(lf_orthogonal_penalty(&rows, 1, 0.5, 0) == 0.5 * 144);
+    end(&f);
+}
+
+/* ---- ewc_weight ---- */
+
+static double ewc(fixture *f, double by) {
+    static float memory[64][2 * FIXTURE_I * FIXTURE_I];
+    lf_anchor anchors[64];
+    for (int64_t i = 0; i < f->count; i++) {
+        lf_tensor *t = f->list[i].tensor;
+        const int64_t n = i == 0 ? t->numel / 2 : t->numel; /* a head that has grown */
+        anchors[i] = (lf_anchor){.tensor = t, .value = memory[i], .fisher = memory[i] + n, .n = n};
+        for (int64_t j = 0; j < n; j++) {
+            memory[i][j] = fixture_random(3000 + (uint64_t)i, j);
+            memory[i][n + j] = fabsf(fixture_random(4000 + (uint64_t)i, j));
+        }
+    }
+    return lf_ewc_penalty(anchors, f->count, 1.3, by);
+}
+
+static void test_ewc_gradient(void **state) {
+    (void)state;
+    fixture f;
+    begin(&f, "gaussian");
+    assert_true(f.count < 64);
+    check_gradient(&f, ewc);
+    end(&f);
+}
+
+/* By hand: 1.5 / 2 (2 * 3^2 + 0.5 * 1^2) */
+static void test_ewc_by_hand(void **state) {
+    (void)state;
+    float x[3] = {5, 1, 9}, grad[3] = {0}, anchor[4] = {2, 2, 2, 0.5f};
+    lf_tensor t;
+    lf_tensor_init(&t, LF_F32, 1, (int64_t[]){3}, x, grad);
+    const lf_anchor a = {.tensor = &t, .value = anchor, .fisher = anchor + 2, .n = 2};
+    assert_true(lf_ewc_penalty(&a, 1, 1.5, 2) == 0.75 * 18.5);
+    assert_true(grad[0] == 18 && grad[1] == -1.5f && grad[2] == 0);
+}
+
 /* ---- the sums of a checkpoint ---- */
 
 static void test_terms_are_kept(void **state) {
@@ -150,6 +235,10 @@ int main(void) {
         cmocka_unit_test(test_l2_gradient),
         cmocka_unit_test(test_l2_is_of_the_update),
         cmocka_unit_test(test_l2_is_zero_at_the_start),
+        cmocka_unit_test(test_orthogonal_gradient),
+        cmocka_unit_test(test_orthogonal_is_zero_when_it_is),
+        cmocka_unit_test(test_ewc_gradient),
+        cmocka_unit_test(test_ewc_by_hand),
         cmocka_unit_test(test_terms_are_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
