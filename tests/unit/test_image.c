@@ -2,6 +2,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include "data_fixture.h"
 
+#include <pthread.h>
 #include <zlib.h>
 
 #include "data/image/internal.h"
@@ -492,6 +493,48 @@ static void test_load_names_the_file(void **state) {
     assert_null(img.pixels);
 }
 
+/* ---- many large pictures at once ---- */
+
+enum { WIDE = 5000, HIGH = 6000, WORKERS = 8 };
+static const char large_head[] = "P5\n5000 6000\n255\n";
+static const size_t large_size = sizeof large_head - 1 + (size_t)WIDE * HIGH;
+static unsigned char *large; /* a PGM of 30 million pixels */
+
+static void *decode_large(void *failed) {
+    for (int i = 0; i < 2; i++) {
+        lf_image a = {0}, b = {0};
+        lf_err err = {0};
+        /* who has one and waits for another must not wait for himself */
+        if (lf_image_decode(&a, large, large_size, "a.pgm", &err) ||
+            lf_image_decode(&b, large, large_size / (i ? 2 : 1), "b.pgm", &err) != (i ? LF_EDATA : LF_OK))
+            *(bool *)failed = true;
+        lf_image_free(&b);
+        lf_image_free(&a);
+    }
+    return NULL;
+}
+
+/* Eight of them would take 1.4 GB, and each a second one. */
+static void test_a_budget_for_all_workers(void **state) {
+    (void)state;
+    pthread_t threads[WORKERS];
+    bool failed[WORKERS] = {false};
+    int64_t now;
+    large = lf_calloc(large_size, 1);
+    assert_non_null(large);
+    memcpy(large, large_head, sizeof large_head - 1);
+    lf_image_leave(); /* where an earlier test asked for room and decoded nothing */
+    lf_image_most_bytes(&now);
+    assert_true(now == 0);
+    for (int i = 0; i < WORKERS; i++) assert_int_equal(pthread_create(&threads[i], NULL, decode_large, &failed[i]), 0);
+    for (int i = 0; i < WORKERS; i++) pthread_join(threads[i], NULL);
+    const int64_t most = lf_image_most_bytes(&now);
+    for (int i = 0; i < WORKERS; i++) assert_false(failed[i]);
+    assert_true(now == 0); /* all is given back, by those that failed too */
+    if (most > (int64_t)1 << 30 || most < 300 << 20) fail_msg("%lld bytes at once", (long long)most);
+    lf_free(large);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_formats_decode_as_pil),
@@ -509,6 +552,7 @@ int main(void) {
         cmocka_unit_test(test_a_png_of_noise_is_counted_and_read),
         cmocka_unit_test(test_a_png_of_damaged_pixel_data_is_refused),
         cmocka_unit_test(test_a_few_bytes_are_no_large_picture),
+        cmocka_unit_test(test_a_budget_for_all_workers),
         cmocka_unit_test(test_a_tga_cut_anywhere_is_refused),
         cmocka_unit_test(test_one_flipped_bit_in_a_png_is_seen),
         cmocka_unit_test(test_luma_is_pils),

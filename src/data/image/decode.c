@@ -38,7 +38,10 @@ lf_status lf_image_check_size(int w, int h, size_t size, const char *name, lf_er
         return lf_fail(err, LF_EDATA, "%s: %d x %d pixels: expected 1 to %d pixels (a decompression bomb?); " TRY, name,
                        w, h, LF_IMAGE_MAX_PIXELS);
     const uint64_t beyond = (uint64_t)w * (uint64_t)h - 1;
-    if (beyond < LF_IMAGE_FREE_PIXELS || beyond / LF_IMAGE_PIXELS_PER_BYTE < size) return LF_OK;
+    if (beyond < LF_IMAGE_FREE_PIXELS || beyond / LF_IMAGE_PIXELS_PER_BYTE < size) {
+        lf_image_enter(w, h);
+        return LF_OK;
+    }
     return lf_fail(err, LF_EDATA,
                    "%s: %d x %d pixels in a file of %zu bytes: expected at most %d pixels a byte (a decompression "
                    "bomb?); " TRY,
@@ -100,6 +103,8 @@ lf_status lf_image_decode(lf_image *out, const unsigned char *bytes, size_t size
         lf_image_free(out);
         rc = lf_no_memory(err, "decoding %s", name);
     }
+    if (!rc) lf_image_hold(out);
+    lf_image_leave();
     return rc;
 }
 
@@ -109,6 +114,7 @@ lf_status lf_image_check_container(const unsigned char *bytes, size_t size, cons
     lf_status rc = find_decoder(&d, bytes, size, name, err);
     if (!rc && d->refuse == lf_image_no_objection) rc = d->decode(&img, bytes, size, name, err);
     lf_image_free(&img);
+    lf_image_leave();
     return rc;
 }
 

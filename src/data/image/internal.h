@@ -20,7 +20,17 @@ lf_status lf_image_new(lf_image *out, int w, int h, int channels, lf_err *err);
 /* To 1 channel (ITU-R 601 luma in 16-bit fixed point, as PIL's "L") or 3. */
 lf_status lf_image_convert(lf_image *out, const lf_image *in, int channels, lf_err *err);
 
-/* The same check of what a file of `size` bytes claims, and the error for one that cannot be decoded. */
+/* budget.c: the memory of pictures that are decoded, and of those that are and not freed, over all threads at most 1
+ * GiB (or one picture). lf_image_enter waits until there is room; then the picture is held, until lf_image_free lets it
+ * go, or left. */
+void lf_image_enter(int w, int h);
+void lf_image_leave(void);
+void lf_image_hold(const lf_image *img);
+void lf_image_let_go(const lf_image *img);
+int64_t lf_image_most_bytes(int64_t *now); /* at once, since this was last asked; and now. For tests */
+
+/* The same check of what a file of `size` bytes claims; where it passes, there is room for the picture
+ * (lf_image_enter). And the error for one that cannot be decoded. */
 lf_status lf_image_check_size(int w, int h, size_t size, const char *name, lf_err *err);
 lf_status lf_image_not_decoded(const char *name, const char *reason, lf_err *err);
 

@@ -16,6 +16,7 @@ lf_status lf_image_new(lf_image *out, int w, int h, int channels, lf_err *err) {
 
 void lf_image_free(lf_image *img) {
     if (!img) return;
+    lf_image_let_go(img);
     lf_free(img->pixels);
     *img = (lf_image){0};
 }
