@@ -14,6 +14,7 @@
 #include "eval/adapted.h"
 #include "task/update_ratio.h"
 #include "train/fisher.h"
+#include "train/stuck.h"
 
 static lf_status write_model(lf_run *run, const char *path, lf_err *err) {
     static const struct {
@@ -113,12 +114,24 @@ static cJSON *made_json(const lf_run *run) {
     return lf_obj_take(&o);
 }
 
+/* A run that learned nothing says so; others say nothing. */
+static lf_status put_stuck(lf_obj *o, const lf_run *run, lf_err *err) {
+    char how[160];
+    lf_stuck s = lf_stuck_begin(run->chance);
+    const lf_status rc = lf_stuck_read(&s, run->dir, err);
+    if (!rc && lf_stuck_how(&s, how, sizeof how)) lf_obj_string(o, "nothing_learned", how);
+    return rc;
+}
+
 static lf_status write_results(lf_run *run, lf_err *err) {
     if (!lf_world_is_first()) return LF_OK;
     run->results.peak_rss_mb = (double)lf_peak_rss_bytes() / (1024.0 * 1024.0);
     lf_obj o = lf_obj_of(lf_run_results(run));
     lf_obj_put(&o, "made", made_json(run));
-    return lf_obj_write_in(&o, run->dir, "all_results.json", false, err);
+    const lf_status rc = put_stuck(&o, run, err);
+    if (!rc) return lf_obj_write_in(&o, run->dir, "all_results.json", false, err);
+    cJSON_Delete(lf_obj_take(&o));
+    return rc;
 }
 
 static lf_status restore_best(lf_run *run, lf_err *err) {

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/world.h"
 #include "train/remedies.h"
+#include "train/stuck.h"
 #include "train/together.h"
 
 typedef struct loop {
@@ -17,6 +18,8 @@ typedef struct loop {
     int64_t items, skipped_before, skipped;
     lf_step_word word; /* of the step that is done; failed data, and nothing else, may have ended the run */
     lf_rank_times times;
+    lf_stuck stuck;
+    bool said_stuck;
     lf_err log_failure; /* of a row that could not be written; zeros: none */
 } loop;
 
@@ -151,6 +154,17 @@ static lf_status put_row(loop *l, lf_obj *row, lf_err *err) {
     return LF_OK;
 }
 
+static void warn_if_stuck(loop *l, const lf_obj *row) {
+    char how[160];
+    lf_stuck_row(&l->stuck, row->json);
+    if (l->said_stuck || !lf_stuck_how(&l->stuck, how, sizeof how)) return;
+    l->said_stuck = true;
+    lf_warn("step %lld: nothing is learned: %s; end it, and look at the data (more than one class? labels in order?), "
+            "or try "
+            "a lower learning_rate, warmup_steps or a smaller max_grad_norm",
+            (long long)l->run->progress.step, how);
+}
+
 static lf_status log_step(loop *l, lf_err *err) {
     lf_run *run = l->run;
     const lf_window *w = &run->progress.since_log;
@@ -162,6 +176,7 @@ static lf_status log_step(loop *l, lf_err *err) {
     lf_obj_number(&row, "grad_norm", l->grad_norm);
     lf_terms_log(&row, w->terms);
     run->progress.since_log = (lf_window){0};
+    warn_if_stuck(l, &row);
     lf_rank_times_say(&l->times);
     return put_row(l, &row, err);
 }
@@ -352,6 +367,8 @@ lf_status lf_run_loop(lf_run *run, lf_err *err) {
               .seconds_before = run->progress.train_seconds,
               .skipped_before = run->progress.skipped_images};
     const lf_source_type *source = run->task->source;
+    run->chance = run->task->type->chance(run->model, false);
+    l.stuck = lf_stuck_begin(run->chance);
     lf_status rc = lf_rank_times_new(&l.times, err);
     if (!rc)
         rc = source->start(run->task, run->progress.step / run->steps_per_epoch,

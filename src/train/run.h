@@ -40,6 +40,7 @@ typedef struct lf_run {
     char from_hash[33];                /* of its tensors; "": none */
     lf_adapter *adapter;               /* NULL unless method lora */
     lf_task *task;                     /* data, loss and judgement */
+    double chance;                     /* of a guess on the new task (lf_task_type.chance) */
     char data_hash[LF_DATA_ROLES][33]; /* of the bytes of each role's files (data/fingerprint.h); "": it has none */
     bool has_eval, has_test, has_base; /* has_base: forgetting_data is given, and the untouched base measured on it */
     bool selects; /* by what is forgotten: the base's data have a part to choose on (LF_DATA_BASE_EVAL) */

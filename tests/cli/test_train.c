@@ -9,12 +9,86 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "train/stuck.h"
+
 #define TRAIN "train --model $M --train_data data --threads 2 "
 #define NOISY                                                                                                          \
     "--lora_dropout 0.2 --augmentation random_resized_crop_flip --init_lora_weights intermediate --r 4 "               \
     "--per_device_train_batch_size 4 --gradient_accumulation_steps 2 --max_steps 12 --learning_rate 5e-3 "
 
 /* ---- training ---- */
+
+/* ---- a run that learns nothing ---- */
+
+/* Rows of `every` steps: "loss grad_norm ...", judged at the end. */
+static bool is_stuck(double chance, int every, const char *rows, char *how, size_t size) {
+    lf_stuck s = lf_stuck_begin(chance);
+    int step = 0, used;
+    double loss, norm;
+    for (; sscanf(rows, "%lf %lf%n", &loss, &norm, &used) == 2; rows += used) {
+        cJSON *row = cJSON_CreateObject(), *judged = cJSON_CreateObject();
+        cJSON_AddNumberToObject(row, "step", step += every);
+        cJSON_AddNumberToObject(row, "loss", loss);
+        cJSON_AddNumberToObject(row, "grad_norm", norm);
+        cJSON_AddNumberToObject(judged, "step", step);
+        cJSON_AddNumberToObject(judged, "eval_accuracy", 0.5);
+        lf_stuck_row(&s, row);
+        lf_stuck_row(&s, judged); /* says nothing of it */
+        cJSON_Delete(judged);
+        cJSON_Delete(row);
+    }
+    return lf_stuck_how(&s, how, size);
+}
+
+static void test_who_learns_nothing(void **state) {
+    (void)state;
+    static const struct {
+        double chance;
+        int every;
+        const char *rows, *how; /* NULL: it may learn */
+    } cases[] = {
+        {0.1, 10, "0 0  0 0  0 0", "all gradients are exactly 0 from step 10 on"},
+        {0.1, 10, "2 1  2 0  2 0  2 0", "from step 20 on"},
+        {0.1, 9, "0 0  0 0  0 0", NULL}, /* 18 steps */
+        {0.1, 10, "0 0  0 0  0 1e-30", NULL},
+        {0.1, 10, "2 1  0 0  0 0", NULL},
+        {NAN, 10, "0 0  0 0  0 0", "exactly 0"}, /* of any task */
+        {0.1, 10, "2.3 1  1 1  2.3 1  2.31 1  2.29 1", "that of a guess (2.3) from step 30 on, after it was 1"},
+        {0.1, 10, "2.3 1  2.3 1  2.3 1  2.3 1", NULL}, /* not yet: it was never lower */
+        {0.1, 10, "1 1  2.3 1  2.3 1", NULL},          /* too short */
+        {0.1, 10, "1 1  2.3 1  2.3 1  2.1 1", NULL},   /* it learns again */
+        {0.1, 10, "1 1  9 1  9 1  9 1", NULL},         /* worse than a guess is another matter */
+        {50000, 10, "3 1  10.8 1  10.8 1  10.8 1", "that of a guess (10.8)"},
+        {0, 10, "1 1  2.3 1  2.3 1  2.3 1", NULL}, /* several labels */
+        {NAN, 10, "1 1  2.3 1  2.3 1  2.3 1", NULL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char how[160] = "";
+        const bool stuck = is_stuck(cases[i].chance, cases[i].every, cases[i].rows, how, sizeof how);
+        if (stuck != (cases[i].how != NULL) || (stuck && !strstr(how, cases[i].how))) fail_msg("case %zu: %s", i, how);
+    }
+}
+
+/* One class has nothing to tell apart: said while it runs, in its results, on its page, and in a sweep's table; also of
+ * a run that was stopped on the way. */
+static void test_one_class_alone(void **state) {
+    (void)state;
+    static const char *const one[] = {"one"};
+    write_folder("alone", one, 1, 6, 0);
+    must(run("train --model $M --train_data alone --threads 2 --logging_steps 5 --max_steps 30 --output_dir stuck "
+             "2>stuck.log"),
+         0);
+    must(run("version; grep -q 'nothing is learned: all gradients are exactly 0' stuck.log"), 0);
+    must(run("version; grep -q 'This run collapsed:.*exactly 0' stuck/report.html"), 0);
+    must(run("train --model $M --train_data alone --threads 2 --logging_steps 5 --max_steps 40 --output_dir stuck "
+             "--resume_from_checkpoint true"),
+         0);
+    must(run("version; grep -q '\"nothing_learned\": \"all gradients are exactly 0 from step 5 on\"' "
+             "stuck/all_results.json"),
+         0);
+    must(run("version; mkdir swept && mv stuck swept && %s/lora-ft report swept", LF_BUILD_DIR), 0);
+    assert_non_null(strstr(output, "collapsed"));
+}
 
 /* A run without data to be judged by has no confusion, and not that of the run that it replaces. */
 static void test_nothing_stays_of_what_is_replaced(void **state) {
@@ -683,6 +757,8 @@ static void test_dry_run_says_what_it_takes(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_nothing_stays_of_what_is_replaced),
+                                       cmocka_unit_test(test_who_learns_nothing),
+                                       cmocka_unit_test(test_one_class_alone),
                                        cmocka_unit_test(test_dry_run_says_what_it_takes),
                                        cmocka_unit_test(test_run_has_all_its_files),
                                        cmocka_unit_test(test_keys_of_text),

@@ -64,6 +64,8 @@ int lf_base_knew(const cJSON *results, const lf_yardstick *y) {
 
 const char *lf_collapsed_how(const cJSON *results, const lf_yardstick *y) {
     if (number(results, "steps") < 1) return NULL; /* nothing was trained */
+    const char *stuck = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(results, "nothing_learned"));
+    if (stuck) return stuck;
     const bool new_fell = new_task(results, y) == 1,
                base_fell = lf_base_knew(results, y) == 1 && base(results, y, "base_after") == 1;
     return new_fell && base_fell ? "on the new task and on the base's no better than a guess"
