@@ -18,6 +18,7 @@ typedef struct lf_example_batch {
     int64_t items;              /* what speed is counted in: pictures, or tokens without padding */
     int64_t targets;            /* labels that are not below 0; may be 0 */
     int64_t epoch, number;      /* number within the epoch */
+    bool old;                   /* of what the model is to keep (LF_DATA_REPLAY), not of the new task */
 } lf_example_batch;
 
 lf_example_batch lf_batch_of_pictures(const lf_batch *b);

@@ -14,6 +14,13 @@ bool lf_classes_head_stays(const lf_task *t) { return t->keeps_head || lf_cfg_bo
 
 /* ---- what the labels are ---- */
 
+/* Old examples are of the labels of the head that stays or, beside a new one, of the base's own; NULL: there is none,
+ * and they are of the training data's. */
+static const lf_classifier *old_head(const lf_task *t) {
+    const lf_model *m = t->model;
+    return lf_classes_head_stays(t) ? &m->head : m->base_head.module ? &m->base_head : NULL;
+}
+
 /* The key decides; else the head that stays, or is judged; else, of what is judged, the training data. */
 bool lf_classes_problem(const lf_task *t, lf_data_role role, lf_problem *out) {
     const lf_model *m = t->model;
@@ -24,6 +31,10 @@ bool lf_classes_problem(const lf_task *t, lf_data_role role, lf_problem *out) {
         return m->base_head.module;
     }
     if (role == LF_DATA_CALIBRATION) return false;
+    if (role == LF_DATA_REPLAY && old_head(t)) {
+        *out = old_head(t)->problem;
+        return true;
+    }
     if (lf_problem_named(out, lf_cfg_str(t->cfg, LF_problem_type))) return true;
     if (role != LF_DATA_TRAIN && t->source->labels(t, LF_DATA_TRAIN, &trained)) {
         *out = trained.problem;
@@ -73,11 +84,11 @@ static lf_status warn_of_rare(const lf_data_labels *l, lf_err *err) {
     return LF_OK;
 }
 
-static lf_status check_head_fits(const lf_task *t, const lf_data_labels *l, lf_err *err) {
-    const lf_classifier *head = &t->model->head;
+static lf_status check_head_fits(const lf_classifier *head, const lf_data_labels *l, lf_err *err) {
     if (l->problem == head->problem && (l->problem != LF_REGRESSION || head->n_labels == l->width)) return LF_OK;
-    return lf_fail(err, LF_EDATA, "%s: labels for %s, but the head that stays has %lld labels for %s; make a new head",
-                   l->path, lf_problem_name(l->problem), (long long)head->n_labels, lf_problem_name(head->problem));
+    return lf_fail(err, LF_EDATA,
+                   "%s: labels for %s, but the head that they are for has %lld labels for %s; make a new head", l->path,
+                   lf_problem_name(l->problem), (long long)head->n_labels, lf_problem_name(head->problem));
 }
 
 /* Labels of what the model knew before: of classes accuracy says how much is forgotten, or neighbours do. */
@@ -113,12 +124,13 @@ static lf_status check_width(const lf_task *t, lf_data_role role, const lf_data_
 lf_status lf_classes_opened(lf_task *t, lf_data_role role, lf_err *err) {
     lf_data_labels l;
     if (role == LF_DATA_CALIBRATION || !t->source->labels(t, role, &l)) return LF_OK;
+    if (role == LF_DATA_REPLAY && old_head(t)) return check_head_fits(old_head(t), &l, err);
     const lf_status rc = lf_data_is_base(role) ? check_base(t, &l, err) : LF_OK;
     if (rc || role != LF_DATA_TRAIN) return rc ? rc : check_width(t, role, &l, err);
     if (l.problem != LF_SINGLE_LABEL)
         lf_config_say_no_effect(t->cfg, "label_smoothing_factor", "where labels are not one class each");
     say_classes(&l);
-    return lf_classes_head_stays(t) ? check_head_fits(t, &l, err) : warn_of_rare(&l, err);
+    return lf_classes_head_stays(t) ? check_head_fits(&t->model->head, &l, err) : warn_of_rare(&l, err);
 }
 
 /* ---- whose they are ---- */
@@ -141,6 +153,7 @@ lf_status lf_classes_labels(const lf_task *t, lf_data_role role, lf_key_id key, 
     *names = NULL;
     if (role == LF_DATA_CALIBRATION) return LF_OK; /* nobody asks for its labels */
     if (role == LF_DATA_TRAIN) return lf_classes_head_stays(t) ? take(&m->head, names, n) : LF_OK;
+    if (role == LF_DATA_REPLAY && old_head(t)) return take(old_head(t), names, n);
     if (lf_data_is_base(role)) return m->base_head.module ? take(&m->base_head, names, n) : LF_OK;
     if (t->source->labels(t, LF_DATA_TRAIN, &trained) && trained.classes) {
         *names = trained.classes;
@@ -191,8 +204,8 @@ lf_status lf_classes_prepare(lf_task *t, lf_err *err) {
 
 /* As transformers has it: of several labels the mean over all of them, of numbers the squared difference. */
 lf_tensor *lf_classes_loss(lf_task *t, const lf_example_batch *b, lf_loss_counts *counts) {
-    const lf_pass pass = {.in = b->in};
-    const lf_classifier *head = &t->model->head;
+    const lf_classifier *head = b->old && old_head(t) ? old_head(t) : &t->model->head;
+    const lf_pass pass = {.in = b->in, .head = head == &t->model->head ? NULL : head};
     const int64_t V = head->n_labels;
     lf_tensor *features = lf_model_features(t->model, t->g, &pass);
     lf_tensor *logits = lf_model_logits(t->g, head->module, features);

@@ -12,10 +12,11 @@ typedef struct lf_language {
     lf_text_dataset *data[LF_DATA_ROLES];
     lf_text_loader *loaders[LF_DATA_ROLES];
     lf_text_examples examples[LF_DATA_ROLES];
-    int64_t max_seq_length, batch_size; /* rows of a training batch */
-    lf_example_batch batch;             /* the last one served */
-    bool served_all;                    /* of the training batches all, not a portion */
-    lf_text_batch random;               /* its arrays are ours */
+    int64_t max_seq_length;
+    int64_t batch_size[LF_DATA_ROLES];     /* rows of a batch to train on */
+    lf_example_batch batch[LF_DATA_ROLES]; /* the last one served */
+    bool served_all[LF_DATA_ROLES];        /* of those batches all, not a portion */
+    lf_text_batch random;                  /* its arrays are ours */
 } lf_language;
 
 lf_language *lf_language_of(const lf_task *t);

@@ -20,7 +20,7 @@ static lf_status open(lf_task *t, lf_err *err) {
 static void close(lf_task *t) {
     lf_pictures *w = t->data;
     if (!w) return;
-    lf_loader_free(w->loader);
+    for (int i = 0; i < LF_DATA_ROLES; i++) lf_loader_free(w->loaders[i]);
     for (int i = 0; i < LF_DATA_ROLES; i++) lf_dataset_free(w->data[i]);
     for (int i = 0; i < LF_DATA_ROLES; i++) lf_free(w->classes[i]);
     lf_aligned_free(w->random.pixels);
@@ -108,15 +108,15 @@ static lf_status save_beside(const lf_task *t, const char *dir, lf_err *err) {
 
 /* ---- batches of the training data ---- */
 
-static lf_status plan(lf_task *t, int64_t batch_size, int64_t *batches_per_epoch, lf_err *err) {
+static lf_status plan(lf_task *t, lf_data_role role, int64_t batch_size, int64_t *batches_per_epoch, lf_err *err) {
     (void)err;
-    lf_pictures_of(t)->batch_size = batch_size;
-    *batches_per_epoch = (count(t, LF_DATA_TRAIN) + batch_size - 1) / batch_size;
+    lf_pictures_of(t)->batch_size[role] = batch_size;
+    *batches_per_epoch = (count(t, role) + batch_size - 1) / batch_size;
     return LF_OK;
 }
 
-static lf_status open_loader(lf_task *t, lf_loader **out, int64_t batch_size, int64_t epoch, int64_t batch,
-                             lf_portion portion, lf_err *err) {
+static lf_status open_loader(lf_task *t, lf_loader **out, lf_data_role role, int64_t batch_size, int64_t epoch,
+                             int64_t batch, lf_portion portion, lf_err *err) {
     lf_pictures *w = t->data;
     const lf_eval_opts e = lf_task_eval_opts(t, "");
     lf_augmentation augmentation;
@@ -133,31 +133,37 @@ static lf_status open_loader(lf_task *t, lf_loader **out, int64_t batch_size, in
                               .first_batch = batch,
                               .epochs = INT64_MAX,
                               .portion = portion};
-    return lf_loader_new(out, w->data[LF_DATA_TRAIN], &o, err);
+    return lf_loader_new(out, w->data[role], &o, err);
 }
 
-static lf_status start(lf_task *t, int64_t epoch, int64_t batch, lf_portion portion, lf_err *err) {
-    lf_loader_free(lf_pictures_of(t)->loader);
-    lf_pictures_of(t)->loader = NULL;
-    return open_loader(t, &lf_pictures_of(t)->loader, lf_pictures_of(t)->batch_size, epoch, batch, portion, err);
+static lf_status start(lf_task *t, lf_data_role role, int64_t epoch, int64_t batch, lf_portion portion, lf_err *err) {
+    lf_pictures *w = t->data;
+    lf_loader_free(w->loaders[role]);
+    w->loaders[role] = NULL;
+    return open_loader(t, &w->loaders[role], role, w->batch_size[role], epoch, batch, portion, err);
 }
 
-static lf_status next(lf_task *t, const lf_example_batch **out, lf_err *err) {
+static lf_status next(lf_task *t, lf_data_role role, const lf_example_batch **out, lf_err *err) {
     lf_pictures *w = t->data;
     const lf_batch *b;
     *out = NULL;
-    const lf_status rc = lf_loader_next(w->loader, &b, err);
+    const lf_status rc = lf_loader_next(w->loaders[role], &b, err);
     if (rc || !b) return rc;
-    w->batch = lf_batch_of_pictures(b);
-    *out = &w->batch;
+    w->batch[role] = lf_batch_of_pictures(b);
+    w->batch[role].old = role == LF_DATA_REPLAY;
+    *out = &w->batch[role];
     return LF_OK;
 }
 
 static int64_t skipped(const lf_task *t) {
-    return lf_pictures_of(t)->loader ? lf_loader_skipped(lf_pictures_of(t)->loader) : 0;
+    const lf_pictures *w = t->data;
+    int64_t n = 0;
+    for (int i = 0; i < LF_DATA_ROLES; i++) n += w->loaders[i] ? lf_loader_skipped(w->loaders[i]) : 0;
+    return n;
 }
 static double waited(const lf_task *t) {
-    return lf_pictures_of(t)->loader ? lf_loader_waited(lf_pictures_of(t)->loader) : 0;
+    const lf_loader *loader = lf_pictures_of(t)->loaders[LF_DATA_TRAIN];
+    return loader ? lf_loader_waited(loader) : 0;
 }
 
 static lf_status random_batch(lf_task *t, int64_t batch, int64_t seq, const lf_example_batch **out, lf_err *err) {
@@ -176,8 +182,8 @@ static lf_status random_batch(lf_task *t, int64_t batch, int64_t seq, const lf_e
     for (int64_t i = 0; i < n; i++) b->pixels[i] = (float)lf_rng_normal(pixels, (uint64_t)i);
     for (int64_t i = 0; i < batch; i++)
         b->labels[i] = (int32_t)lf_rng_below(labels, (uint64_t)i, (uint64_t)m->head.n_labels);
-    lf_pictures_of(t)->batch = lf_batch_of_pictures(b);
-    *out = &lf_pictures_of(t)->batch;
+    lf_pictures_of(t)->batch[LF_DATA_TRAIN] = lf_batch_of_pictures(b);
+    *out = &lf_pictures_of(t)->batch[LF_DATA_TRAIN];
     return LF_OK;
 }
 
@@ -185,7 +191,7 @@ static lf_status random_batch(lf_task *t, int64_t batch, int64_t seq, const lf_e
 static lf_status preview(lf_task *t, int64_t n, const char *sheet, lf_obj *out, lf_err *err) {
     const lf_pictures *w = t->data;
     lf_loader *loader = NULL;
-    lf_status rc = n > 0 ? open_loader(t, &loader, 1, 0, 0, (lf_portion){0}, err) : LF_OK;
+    lf_status rc = n > 0 ? open_loader(t, &loader, LF_DATA_TRAIN, 1, 0, 0, (lf_portion){0}, err) : LF_OK;
     if (!rc) rc = lf_preview_pictures(w->data[LF_DATA_TRAIN], loader, &w->processor, n, sheet, out, err);
     lf_loader_free(loader);
     return rc;

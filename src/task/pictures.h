@@ -16,10 +16,10 @@ typedef struct lf_pictures {
     } marks[LF_DATA_ROLES];
     const char **classes[LF_DATA_ROLES]; /* their names, borrowed from the data */
     lf_picture_examples examples[LF_DATA_ROLES];
-    lf_loader *loader;
-    int64_t batch_size;
-    lf_example_batch batch; /* the last one served */
-    lf_batch random;        /* its arrays are ours */
+    lf_loader *loaders[LF_DATA_ROLES];
+    int64_t batch_size[LF_DATA_ROLES];
+    lf_example_batch batch[LF_DATA_ROLES]; /* the last one served */
+    lf_batch random;                       /* its arrays are ours */
 } lf_pictures;
 
 lf_pictures *lf_pictures_of(const lf_task *t);

@@ -23,7 +23,7 @@
 /* What data are for. What the new task's data decide is decided by EVAL and reported of TEST; of the base's task
  * BASE_EVAL decides and BASE is reported, and no example is in both (lf_task_open_base). Where nothing is chosen by
  * forgetting there is no BASE_EVAL, and all of forgetting_data is BASE. CALIBRATION is what a start looks at, where
- * that is given. */
+ * that is given. REPLAY is old data that are trained on beside TRAIN's (replay_data). */
 typedef enum lf_data_role {
     LF_DATA_TRAIN,
     LF_DATA_EVAL,
@@ -31,6 +31,7 @@ typedef enum lf_data_role {
     LF_DATA_BASE,
     LF_DATA_BASE_EVAL,
     LF_DATA_CALIBRATION,
+    LF_DATA_REPLAY,
     LF_DATA_ROLES
 } lf_data_role;
 bool lf_data_is_base(lf_data_role role);
@@ -89,7 +90,8 @@ struct lf_task_type {
     /* Makes the model's head fit the training data; without any (`bench`), one of random weights where there is none.
      * NULL: heads stay as they are. */
     lf_status (*prepare)(lf_task *t, lf_err *err);
-    /* Runs the model: the sum of the targets' losses [1]. NULL after a failure, which is the graph's. */
+    /* Runs the model, through the head that the batch's role is for: the sum of the targets' losses [1]. NULL after a
+     * failure, which is the graph's. */
     lf_tensor *(*loss)(lf_task *t, const lf_example_batch *b, lf_loss_counts *counts);
 
     /* ---- judging ---- */

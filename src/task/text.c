@@ -196,10 +196,10 @@ static lf_status check_mask(const lf_task *t, lf_data_role role, lf_err *err) {
  * order. */
 static lf_text_loader_opts loader_opts(const lf_task *t, lf_data_role role) {
     const lf_language *l = t->data;
-    const bool training = role == LF_DATA_TRAIN;
+    const bool training = role == LF_DATA_TRAIN || role == LF_DATA_REPLAY;
     const lf_text_dataset *d = l->data[role];
     const lf_tokenizer *tokenizer = lf_language_text(t, role)->tokenizer;
-    return (lf_text_loader_opts){.batch_size = training ? l->batch_size : lf_language_eval_rows(t),
+    return (lf_text_loader_opts){.batch_size = training ? l->batch_size[role] : lf_language_eval_rows(t),
                                  .max_seq_length = l->max_seq_length,
                                  .context = t->model->tokens.max_positions,
                                  .training = training,
@@ -296,43 +296,43 @@ static lf_status save_with_adapter(void *task, const char *dir, lf_err *err) {
     return lf_text_tokenizer_copy(text, dir, err);
 }
 
-/* ---- batches of the training data ---- */
+/* ---- batches to train on ---- */
 
-/* All loaders, so that a bad record shows before the base is measured. */
-static lf_status plan(lf_task *t, int64_t batch_size, int64_t *batches_per_epoch, lf_err *err) {
+/* With those of training all loaders, so that a bad record shows before the base is measured. */
+static lf_status plan(lf_task *t, lf_data_role role, int64_t batch_size, int64_t *batches_per_epoch, lf_err *err) {
     lf_language *l = t->data;
-    l->batch_size = batch_size;
     lf_text_loader *loader;
-    for (int role = 0; role < LF_DATA_ROLES; role++) {
-        const lf_status rc = l->data[role] ? lf_language_loader(t, (lf_data_role)role, &loader, err) : LF_OK;
-        if (rc) return rc;
-    }
-    *batches_per_epoch = lf_text_loader_batches_per_epoch(l->loaders[LF_DATA_TRAIN]);
-    return LF_OK;
+    l->batch_size[role] = batch_size;
+    lf_status rc = lf_language_loader(t, role, &loader, err);
+    for (int other = 0; other < LF_DATA_ROLES && role == LF_DATA_TRAIN && !rc; other++)
+        if (l->data[other]) rc = lf_language_loader(t, (lf_data_role)other, &loader, err);
+    if (!rc) *batches_per_epoch = lf_text_loader_batches_per_epoch(l->loaders[role]);
+    return rc;
 }
 
-static lf_status start(lf_task *t, int64_t epoch, int64_t batch, lf_portion portion, lf_err *err) {
-    lf_language_of(t)->served_all = lf_portion_is_all(portion);
-    return lf_text_loader_restart(lf_language_of(t)->loaders[LF_DATA_TRAIN], epoch, batch, portion, err);
+static lf_status start(lf_task *t, lf_data_role role, int64_t epoch, int64_t batch, lf_portion portion, lf_err *err) {
+    lf_language_of(t)->served_all[role] = lf_portion_is_all(portion);
+    return lf_text_loader_restart(lf_language_of(t)->loaders[role], epoch, batch, portion, err);
 }
 
 /* Batches without a target are left out: there is nothing to learn from them. That there is none at all shows where all
  * are served. */
-static lf_status next(lf_task *t, const lf_example_batch **out, lf_err *err) {
+static lf_status next(lf_task *t, lf_data_role role, const lf_example_batch **out, lf_err *err) {
     lf_language *l = t->data;
-    lf_text_loader *loader = l->loaders[LF_DATA_TRAIN];
+    lf_text_loader *loader = l->loaders[role];
     *out = NULL;
     for (int64_t empty = 0; empty <= lf_text_loader_batches_per_epoch(loader); empty++) {
         const lf_text_batch *b;
         const lf_status rc = lf_text_loader_next(loader, &b, err);
         if (rc || !b) return rc;
-        if (!b->n_targets && l->served_all) continue;
-        l->batch = lf_batch_of_text(b);
-        *out = &l->batch;
+        if (!b->n_targets && l->served_all[role]) continue;
+        l->batch[role] = lf_batch_of_text(b);
+        l->batch[role].old = role == LF_DATA_REPLAY;
+        *out = &l->batch[role];
         return LF_OK;
     }
     return lf_fail(err, LF_EDATA, "%s: holds no token to predict; a text needs two tokens at least",
-                   lf_text_dataset_path(l->data[LF_DATA_TRAIN]));
+                   lf_text_dataset_path(l->data[role]));
 }
 
 static double waited(const lf_task *t) {
@@ -380,8 +380,8 @@ static lf_status random_batch(lf_task *t, int64_t batch, int64_t seq, const lf_e
             b->classes[i] = (int32_t)lf_rng_below(labels, (uint64_t)i, (uint64_t)t->model->head.n_labels);
         }
     }
-    l->batch = lf_batch_of_text(b);
-    *out = &l->batch;
+    l->batch[LF_DATA_TRAIN] = lf_batch_of_text(b);
+    *out = &l->batch[LF_DATA_TRAIN];
     return LF_OK;
 }
 

@@ -76,10 +76,10 @@ static lf_status pass_back(lf_run *run, const lf_example_batch *b, lf_err *err) 
 /* Over the first examples of training. What it leaves in the gradients of trained tensors the first step clears. */
 static lf_status see_gradients(lf_run *run, lf_err *err) {
     const lf_source_type *source = run->task->source;
-    lf_status rc = source->start(run->task, 0, 0, (lf_portion){0}, err);
+    lf_status rc = source->start(run->task, LF_DATA_TRAIN, 0, 0, (lf_portion){0}, err);
     for (int64_t left = lf_cfg_i64(run->cfg, LF_calibration_samples); !rc && left > 0;) {
         const lf_example_batch *b;
-        if ((rc = source->next(run->task, &b, err)) || b->epoch > 0) break;
+        if ((rc = source->next(run->task, LF_DATA_TRAIN, &b, err)) || b->epoch > 0) break;
         rc = lf_interrupted() ? lf_fail(err, LF_EINTERRUPTED, "interrupted while the start was calibrated")
                               : pass_back(run, b, err);
         left -= b->in.B;

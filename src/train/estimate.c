@@ -41,12 +41,13 @@ static lf_status time_training(lf_run *run, double *mean, lf_err *err) {
     const lf_source_type *source = run->task->source;
     double first = 0, sum = 0, seconds;
     int n = 0;
-    lf_status rc = source->start(run->task, 0, 0, (lf_portion){0}, err);
+    lf_status rc = source->start(run->task, LF_DATA_TRAIN, 0, 0, (lf_portion){0}, err);
     const int64_t all = run->total_steps * run->accumulation;
     for (int i = 0; !rc && i < MOST_BATCHES && i < all && sum + first < MOST_SECONDS && !lf_interrupted(); i++) {
         const lf_example_batch *b;
         lf_example_batch rest;
-        if ((rc = source->next(run->task, &b, err)) || !b || (rc = train_batch(run, b, &seconds, err))) break;
+        if ((rc = source->next(run->task, LF_DATA_TRAIN, &b, err)) || !b || (rc = train_batch(run, b, &seconds, err)))
+            break;
         if (i > 0) sum += seconds, n++;
         if (i > 0) continue;
         first = seconds;
@@ -109,7 +110,8 @@ static lf_status time_judging(lf_run *run, double *seconds, lf_err *err) {
     lf_status rc = lf_run_measure_update(run, run->model, &ignored, err);
     const double update = lf_now() - began;
     for (int i = 0; i < LF_DATA_ROLES && !rc; i++)
-        if (i != LF_DATA_TRAIN && i != LF_DATA_CALIBRATION) rc = time_role(run, (lf_data_role)i, &role[i], err);
+        if (i != LF_DATA_TRAIN && i != LF_DATA_CALIBRATION && i != LF_DATA_REPLAY)
+            rc = time_role(run, (lf_data_role)i, &role[i], err);
     /* Next tokens are compared with the base's each time; of classes its answers are kept. */
     const double passes = run->task->type->output == LF_NEXT_TOKEN && run->method != LF_METHOD_FULL ? 2 : 1,
                  base = role[LF_DATA_BASE] + role[LF_DATA_BASE_EVAL], each = role[LF_DATA_EVAL] + passes * base;

@@ -62,10 +62,10 @@ static lf_status add_row(sums *s, lf_run *run, const lf_example_batch *row, lf_e
 static lf_status add_all(sums *s, lf_run *run, lf_err *err) {
     const lf_source_type *source = run->task->source;
     const int64_t most = lf_cfg_i64(run->cfg, LF_ewc_samples);
-    lf_status rc = source->start(run->task, 0, 0, (lf_portion){0}, err);
+    lf_status rc = source->start(run->task, LF_DATA_TRAIN, 0, 0, (lf_portion){0}, err);
     while (!rc && s->rows < most) {
         const lf_example_batch *b;
-        if ((rc = source->next(run->task, &b, err)) || b->epoch > 0) break;
+        if ((rc = source->next(run->task, LF_DATA_TRAIN, &b, err)) || b->epoch > 0) break;
         for (int64_t i = 0; i < b->in.B && s->rows < most && !rc; i++) {
             const lf_example_batch row = lf_batch_row(b, i, &run->model->pixels);
             rc = add_row(s, run, &row, err);

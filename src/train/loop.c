@@ -68,8 +68,9 @@ static lf_status micro_batch(loop *l, const lf_example_batch *b, int64_t micro, 
 
 static lf_status optimiser_step(loop *l, const lf_window *w, lf_err *err) {
     lf_run *run = l->run;
-    const double mean = 1 / (double)w->targets, max_norm = lf_cfg_f64(run->cfg, LF_max_grad_norm);
-    lf_remedies_penalise(run, (double)w->targets);
+    const double targets = lf_remedies_targets(w), mean = 1 / targets,
+                 max_norm = lf_cfg_f64(run->cfg, LF_max_grad_norm);
+    lf_remedies_penalise(run, targets);
     l->grad_norm = lf_optimizer_gradient_norm(&run->optimizer, mean);
     if (!isfinite(l->grad_norm)) return lf_world_all_know(name_the_culprit(run, l->grad_norm, err));
     const double clip = max_norm > 0 && l->grad_norm > max_norm ? max_norm / (l->grad_norm + 1e-6) : 1; /* as torch */
@@ -97,7 +98,7 @@ static lf_status leaf(void *context, int64_t micro, lf_window *w, bool *there, l
     lf_run *run = l->run;
     const place at = window_of(run);
     lf_status rc;
-    if (!l->early && (rc = run->task->source->next(run->task, &l->early, err))) {
+    if (!l->early && (rc = run->task->source->next(run->task, LF_DATA_TRAIN, &l->early, err))) {
         l->word.data_failed = true;
         return rc;
     }
@@ -108,6 +109,8 @@ static lf_status leaf(void *context, int64_t micro, lf_window *w, bool *there, l
     *there = b->in.B && b->targets;
     if (!*there) return LF_OK;
     rc = micro_batch(l, b, micro, w, err);
+    if (!rc)
+        rc = lf_remedies_learn(run, at.epoch * run->batches_per_epoch + at.first + micro, w, &l->word.data_failed, err);
     l->word.seconds += lf_now() - began;
     l->word.leaves++;
     return rc;
@@ -371,7 +374,7 @@ lf_status lf_run_loop(lf_run *run, lf_err *err) {
     l.stuck = lf_stuck_begin(run->chance);
     lf_status rc = lf_rank_times_new(&l.times, err);
     if (!rc)
-        rc = source->start(run->task, run->progress.step / run->steps_per_epoch,
+        rc = source->start(run->task, LF_DATA_TRAIN, run->progress.step / run->steps_per_epoch,
                            run->progress.step % run->steps_per_epoch * run->accumulation, lf_tree_portion(&run->tree),
                            err);
     if (!rc && run->progress.step == 0 && (run->has_eval || run->has_base)) rc = evaluate(&l, err);

@@ -44,6 +44,21 @@ void lf_remedies_close(lf_run *run) {
     }
 }
 
+lf_status lf_remedies_learn(lf_run *run, int64_t micro, lf_window *w, bool *data_failed, lf_err *err) {
+    lf_status rc = LF_OK;
+    for (int i = 0; i < LF_N_REMEDIES && !rc; i++)
+        if (run->remedies[i] && remedies[i].type->learn)
+            rc = remedies[i].type->learn(run->remedies[i], run, micro, w, data_failed, err);
+    return rc;
+}
+
+double lf_remedies_targets(const lf_window *w) {
+    int64_t n = w->targets;
+    for (int i = 0; i < LF_N_REMEDIES; i++)
+        if (remedies[i].type->counts) n += w->terms[i].count;
+    return (double)n;
+}
+
 void lf_remedies_penalise(lf_run *run, double targets) {
     for (int i = 0; i < LF_N_REMEDIES; i++) {
         if (!run->remedies[i] || !remedies[i].type->penalty) continue;

@@ -17,6 +17,10 @@ typedef struct lf_remedy_type {
     /* A term of the weights, once a step: adds `by` times its gradient to those of the trained tensors, and returns the
      * term, with its weight. The same on every rank, whose gradients are the same by then. */
     double (*penalty)(void *state, const lf_run *run, double by);
+    /* Learns from examples of its own behind micro-batch `micro` of the run: adds to the gradients, and to the window,
+     * whose targets with those of the terms that count are what the step divides by. */
+    lf_status (*learn)(void *state, lf_run *run, int64_t micro, lf_window *w, bool *data_failed, lf_err *err);
+    bool counts;     /* its term's count are targets like any other */
     lf_key_id files; /* what the run must find as it was when it goes on; LF_NO_KEY: nothing */
 } lf_remedy_type;
 
@@ -29,7 +33,11 @@ lf_status lf_remedies_check(const lf_run *run, lf_err *err);
 lf_status lf_remedies_open(lf_run *run, lf_err *err);
 void lf_remedies_close(lf_run *run);
 
-/* Behind the sum of a step's micro-batches, before the optimiser divides it by `targets`. */
+/* Behind a micro-batch, number `micro` since the beginning of the run. */
+lf_status lf_remedies_learn(lf_run *run, int64_t micro, lf_window *w, bool *data_failed, lf_err *err);
+/* What the sum of a step's micro-batches is divided by. */
+double lf_remedies_targets(const lf_window *w);
+/* Before it is, behind them: the terms of the weights. */
 void lf_remedies_penalise(lf_run *run, double targets);
 
 /* The hashes of what remedies read, into data_hashes; LF_EUSAGE, naming `path`, the key and both, where one was another

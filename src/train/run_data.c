@@ -12,6 +12,7 @@ static const lf_key_id keys[LF_DATA_ROLES] = {
     [LF_DATA_BASE] = LF_forgetting_data,
     [LF_DATA_BASE_EVAL] = LF_forgetting_eval_data,
     [LF_DATA_CALIBRATION] = LF_calibration_data,
+    [LF_DATA_REPLAY] = LF_replay_data,
 };
 
 lf_status lf_run_hash_data(lf_run *run, lf_err *err) {
@@ -60,7 +61,8 @@ cJSON *lf_run_data_hashes(const lf_run *run) {
     cJSON *o = cJSON_CreateObject();
     bool ok = cJSON_AddStringToObject(o, lf_key_name(LF_model), run->model->hash) != NULL;
     for (int role = 0; role < LF_DATA_ROLES && ok; role++)
-        ok = cJSON_AddStringToObject(o, lf_key_name(keys[role]), run->data_hash[role]) != NULL;
+        if (role != LF_DATA_REPLAY || run->data_hash[role][0]) /* of a run without them nothing, as ever */
+            ok = cJSON_AddStringToObject(o, lf_key_name(keys[role]), run->data_hash[role]) != NULL;
     if (ok && run->from) ok = cJSON_AddStringToObject(o, lf_key_name(LF_continue_from), run->from_hash) != NULL;
     if (ok && lf_remedies_put_hashes(o, run)) return o;
     cJSON_Delete(o);

@@ -7,6 +7,22 @@
     "train --model pre/model --train_data train.jsonl --max_seq_length 40 --threads 1 --lr 2e-2 --batch_size 4 "       \
     "--logging_steps 1 --r 2 "
 
+/* The fixture's, and old text. */
+static int setup_all(void **state) {
+    if (setup(state)) return 1;
+    FILE *f = fopen(text("%s/old.jsonl", root), "w"), *labelled = fopen(text("%s/labelled.jsonl", root), "w");
+    if (!f || !labelled) return 1;
+    for (int i = 0; i < 24; i++) {
+        fprintf(f, "{\"text\": \"%s %d\"}\n", sentences[(i * 3 + 1) % N_SENTENCES], 200 + i);
+        fprintf(labelled, "{\"text\": \"%s %d\", \"label\": \"%s\"}\n", sentences[i % N_SENTENCES], i,
+                i % 3 ? "yes" : "no");
+    }
+    fclose(f);
+    fclose(labelled);
+    must(PLAIN "--max_steps 3 --ewc_samples 9 --output_dir earlier", 0);
+    return 0;
+}
+
 /* ---- every remedy ---- */
 
 static const struct {
@@ -18,6 +34,7 @@ static const struct {
     {"l2_to_base", "l2_to_base", "0.05", ""},
     {"orthogonal", "orthogonal_weight", "0.01", "--earlier_adapters earlier/adapter"},
     {"ewc", "ewc_weight", "100", "--ewc_from earlier --continue_from earlier/adapter"},
+    {"replay", "replay_ratio", "0.4", "--replay_data old.jsonl"},
 };
 enum { N_REMEDIES = sizeof remedies / sizeof *remedies };
 
@@ -52,7 +69,6 @@ static void test_weight_0_is_none(void **state) {
 static void test_resumed_equals_straight(void **state) {
     (void)state;
     lf_err err = {0};
-    must(PLAIN "--max_steps 3 --ewc_samples 9 --output_dir earlier", 0);
     for (int i = 0; i < N_REMEDIES; i++) {
         char flags[400]; /* text() has few */
         snprintf(flags, sizeof flags, "--%s %s %s", remedies[i].key, remedies[i].value, remedies[i].beside);
@@ -82,6 +98,8 @@ static const struct {
     {"--orthogonal_weight 1 --earlier_adapters earlier/adapter --init pissa", {"orthogonal_weight", "pissa", "B = 0"}},
     {"--orthogonal_weight 1 --earlier_adapters earlier/adapter --target_modules lm_head",
      {"earlier_adapters", "none of the modules"}},
+    {"--replay_ratio 0.1", {"replay_ratio", "replay_data"}},
+    {"--replay_ratio 1 --replay_data old.jsonl", {"replay_ratio", "0.95"}},
     {"--ewc_weight 1", {"ewc_weight", "ewc_from", "ewc_samples"}},
     {"--ewc_weight 1 --ewc_from earlier", {"ewc_weight", "continue_from"}},
     {"--ewc_samples 4 --init pissa", {"ewc_samples", "pissa", "twice its rank"}},
@@ -193,12 +211,50 @@ static void test_fisher_is_of_each_example(void **state) {
     lf_safetensors_close(adapter);
 }
 
+/* Half old and half new is the batch of both: the same gradients, so (plain descent) the same adapter. */
+static void test_replay_is_the_mixed_batch(void **state) {
+    (void)state;
+    static const char on[] =
+        "train --model pre/model --max_seq_length 40 --threads 1 --lr 2e-2 --optim sgd --momentum 0 "
+        "--lr_scheduler_type constant --logging_steps 1 --r 2 --max_steps 4 ";
+    must(text("%s --train_data train.jsonl --batch_size 24 --replay_data old.jsonl --replay_ratio 0.5 --output_dir two",
+              on),
+         0);
+    must(text("%s --train_data '[\"train.jsonl\", \"old.jsonl\"]' --batch_size 48 --output_dir both", on), 0);
+    must(text("%s --train_data train.jsonl --batch_size 24 --output_dir new", on), 0);
+    near(distance("two", "both"), 0, 2e-6);
+    assert_true(distance("two", "new") > 1e-4);
+    const double old = last_of("two", "replay"), new = last_of("two", "loss"), both = last_of("both", "loss");
+    assert_true(fmin(old, new) < both && both < fmax(old, new));
+    /* in smaller pieces it is still that batch */
+    must(text("%s --train_data train.jsonl --batch_size 6 --gradient_accumulation_steps 4 --replay_data old.jsonl "
+              "--replay_ratio 0.5 --output_dir pieces",
+              on),
+         0);
+    near(distance("two", "pieces"), 0, 2e-6);
+}
+
+/* Texts with labels: of the training data's, where nothing but a new head says classes. */
+static void test_replay_of_labelled_texts(void **state) {
+    (void)state;
+    static const char on[] =
+        "train --model pre/model --task_type SEQ_CLS --train_data labelled.jsonl --max_seq_length 40 "
+        "--threads 1 --r 2 --max_steps 4 --batch_size 6 --logging_steps 1 ";
+    must(text("%s --replay_data labelled.jsonl --replay_ratio 0.25 --output_dir labels", on), 0);
+    assert_true(last_of("labels", "replay") > 0);
+    put("strange.jsonl", "{\"text\": \"a dog\", \"label\": \"maybe\"}\n");
+    must(text("%s --replay_data strange.jsonl --replay_ratio 0.25 --output_dir refused", on), 3);
+    assert_non_null(strstr(output, "replay_data"));
+    assert_non_null(strstr(output, "maybe"));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_weight_0_is_none),          cmocka_unit_test(test_resumed_equals_straight),
         cmocka_unit_test(test_what_cannot_be_combined),   cmocka_unit_test(test_l2_to_base_pulls),
         cmocka_unit_test(test_orthogonal_turns_away),     cmocka_unit_test(test_ewc_holds),
+        cmocka_unit_test(test_replay_is_the_mixed_batch), cmocka_unit_test(test_replay_of_labelled_texts),
         cmocka_unit_test(test_fisher_is_of_each_example),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, setup_all, teardown);
 }

@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "train/remedies.h"
+#include "train/replay.h"
 
 typedef struct fixture {
     lf_nn nn;
@@ -212,6 +213,32 @@ static void test_ewc_by_hand(void **state) {
     assert_true(grad[0] == 18 && grad[1] == -1.5f && grad[2] == 0);
 }
 
+/* ---- replay_ratio ---- */
+
+/* The share is what was asked for, to one batch; the batches are numbered without a gap, one behind a micro-batch at
+ * most. */
+static void test_replay_pace(void **state) {
+    (void)state;
+    static const double ratios[] = {0.01, 0.05, 0.1, 0.2, 1.0 / 3, 0.5, 0.75, 0.95};
+    static const int64_t sizes[] = {1, 4, 8, 33};
+    for (size_t i = 0; i < sizeof ratios / sizeof *ratios; i++)
+        for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
+            const lf_replay_pace p = lf_replay_pace_of(ratios[i], sizes[s]);
+            int64_t n = 0;
+            for (int64_t k = 0; k < 3000; k++) {
+                const int64_t at = lf_replay_at(&p, k);
+                if (at >= 0 && at != n++) fail_msg("batch %lld behind %lld", (long long)at, (long long)k);
+                const double old = (double)(n * p.rows), new = (double)((k + 1) * sizes[s]);
+                if (!(fabs(old - ratios[i] * (old + new)) <= (double)p.rows + 1e-6))
+                    fail_msg("ratio %g, batches of %lld: %g old beside %g new", ratios[i], (long long)sizes[s], old,
+                             new);
+            }
+            assert_true(n > 0);
+        }
+    assert_int_equal(lf_replay_pace_of(0.5, 8).rows, 8);
+    assert_int_equal(lf_replay_pace_of(0.2, 8).rows, 2);
+}
+
 /* ---- the sums of a checkpoint ---- */
 
 static void test_terms_are_kept(void **state) {
@@ -239,6 +266,7 @@ int main(void) {
         cmocka_unit_test(test_orthogonal_is_zero_when_it_is),
         cmocka_unit_test(test_ewc_gradient),
         cmocka_unit_test(test_ewc_by_hand),
+        cmocka_unit_test(test_replay_pace),
         cmocka_unit_test(test_terms_are_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
