@@ -1,0 +1,75 @@
+#!/usr/bin/env python3
+"""Rewinds the adapters of one part of the study: each run's adapter at sizes from 0.2 to 1 on the test examples.
+
+    study-dial.py PART START            writes docs/study/PART-START-dial.csv: a row for each seed and size
+
+START is a value of init_lora_weights (kaiming: the rival that every other start has to beat at the same accuracy), or of
+init_lora_weights and init_position with a '@' between them (intermediate@0.5). What was rewound before is not again.
+
+    LORA_FT=build/lora-ft"""
+import csv
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent.parent
+STUDY = HERE / "runs" / "study"
+SIZES = [0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1]
+KEPT = ["eval_accuracy", "eval_loss", "forgetting", "base_kl", "update_ratio"]
+# what judges a run, by the names that rewind has for it
+KEYS = ["forgetting_data", "max_forgetting_samples", "per_device_eval_batch_size", "max_seq_length", "data_seed"]
+
+
+def part_rows(part, start):
+    name, _, position = start.partition("@")
+    with open(HERE / "docs" / "study" / f"{part}.csv", newline="") as file:
+        for row in csv.DictReader(file):
+            same = row["init_lora_weights"] == name and (not position or float(row["init_position"]) == float(position))
+            if same and row["state"] in ("done", "collapsed"):
+                yield row
+
+
+def rewound(program, run, folder):
+    """The rows of rewind.csv for one run's adapter."""
+    table = folder / "rewind.csv"
+    if not table.exists():
+        settings = json.loads((run / "config.json").read_text())
+        config = {key: settings[key] for key in KEYS if settings.get(key) not in (None, "")}
+        config |= {"model": settings["model"], "adapter": str(run / "adapter"), "data": settings["test_data"], "lambdas": SIZES,
+                   "output_dir": str(folder), "overwrite_output_dir": True}
+        folder.mkdir(parents=True, exist_ok=True)
+        file = folder.with_suffix(".json")
+        file.write_text(json.dumps(config, indent=2))
+        subprocess.run([program, "rewind", "--config", str(file)], cwd=HERE, check=True, stdout=subprocess.DEVNULL)
+    with open(table, newline="") as file:
+        return [row for row in csv.DictReader(file) if row["rows"] == "points"]
+
+
+def main():
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
+    part, start = sys.argv[1:]
+    program = str(pathlib.Path(os.environ.get("LORA_FT", HERE / "build" / "lora-ft")).resolve())
+    out = HERE / "docs" / "study" / f"{part}-{start.replace('@', '-')}-dial.csv"
+    rows = []
+    for row in part_rows(part, start):
+        run = STUDY / part / row["name"]
+        for point in rewound(program, run, STUDY / "dial" / f"{part}-{start.replace('@', '-')}-{row['seed']}"):
+            kept = {key: point[key] for key in KEPT if key in point}
+            rows.append({"init_lora_weights": start, "seed": row["seed"], "lambda": point["lambda"], **kept,
+                         "processor": row["processor"], "kernels": row["kernels"]})
+    if not rows:
+        sys.exit(f"study-dial: {part}.csv has no run of '{start}'")
+    temporary = out.with_suffix(".tmp")
+    with open(temporary, "w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    temporary.replace(out)
+    print(f"{out.relative_to(HERE)}: {len(rows)} rows")
+
+
+if __name__ == "__main__":
+    main()
