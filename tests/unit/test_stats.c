@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "base/rng.h"
 #include "stats/figures.h"
+#include "stats/sequence.h"
 #include "stats/stats.h"
 
 static const double pi = 3.14159265358979323846;
@@ -455,8 +456,50 @@ static void test_wilson(void **state) {
     assert_true(isnan(low) && isnan(high));
 }
 
+/* ---- tasks one after the other ---- */
+
+/* Worked by hand: three tasks; the second learned worse after the first, the first forgotten in two steps. */
+static void test_sequence(void **state) {
+    (void)state;
+    static const double after[] = {0.9, 0.2, 0.1, 0.7, 0.8, 0.3, 0.4, 0.85, 0.6};
+    static const double before[] = {0.1, 0.1, 0.25}, alone[] = {0.9, 0.9, 0.7}, base[] = {0.8, 0.6, 0.5};
+    const lf_sequence s = {.n = 3, .after = after, .before = before, .alone = alone, .base = base, .base_before = 0.8};
+    const lf_sequence_figures end = lf_sequence_at(&s, 2);
+    assert_near(end.average_accuracy, (0.4 + 0.85 + 0.6) / 3);
+    assert_near(end.average_incremental_accuracy, (0.9 + 0.75 + (0.4 + 0.85 + 0.6) / 3) / 3);
+    assert_near(end.bwt, (-0.5 + 0.05) / 2);
+    assert_near(end.fwt, (0.1 + 0.05) / 2);
+    assert_near(end.forgetting, (0.5 - 0.05) / 2);
+    assert_near(end.forgetting_since_learned, (0.5 - 0.05) / 2);
+    assert_near(end.intransigence, (0 + 0.1 + 0.1) / 3);
+    assert_near(end.base_forgetting, 0.3);
+    assert_near(end.base_retention, 0.625);
+
+    /* The best time of the first task is not when it was learned: the two forgettings part. */
+    static const double later[] = {0.5, 0.2, 0.1, 0.9, 0.8, 0.3, 0.4, 0.85, 0.6};
+    const lf_sequence_figures parted = lf_sequence_at(&(lf_sequence){.n = 3, .after = later, .base_before = NAN}, 2);
+    assert_near(parted.forgetting, (0.5 - 0.05) / 2);
+    assert_near(parted.forgetting_since_learned, (0.1 - 0.05) / 2);
+    assert_true(isnan(parted.fwt) && isnan(parted.intransigence) && isnan(parted.base_retention));
+
+    /* In the middle, and of one task: what needs two is unknown, not zero. */
+    assert_near(lf_sequence_at(&s, 1).bwt, -0.2);
+    assert_near(lf_sequence_at(&s, 1).forgetting, 0.2);
+    const lf_sequence_figures first = lf_sequence_at(&s, 0);
+    assert_near(first.average_accuracy, 0.9);
+    assert_true(isnan(first.bwt) && isnan(first.fwt) && isnan(first.forgetting));
+    assert_near(first.intransigence, 0);
+
+    /* A score that was not measured makes unknown what needs it, and nothing else. */
+    static const double gap[] = {0.5, NAN, NAN, NAN, 0.8, NAN, 0.4, 0.85, 0.6};
+    const lf_sequence_figures holes = lf_sequence_at(&(lf_sequence){.n = 3, .after = gap, .before = before}, 2);
+    assert_true(isnan(holes.average_incremental_accuracy) && isnan(holes.forgetting) && isnan(holes.fwt));
+    assert_near(holes.bwt, (-0.1 + 0.05) / 2);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_sequence),
         cmocka_unit_test(test_t_closed_forms),
         cmocka_unit_test(test_t_table),
         cmocka_unit_test(test_t_refused),
