@@ -253,6 +253,7 @@ static void test_collapsed(void **state) {
     must(run_shell(text("grep -q 'learning_rate=100 collapsed in .*no better than a guess' %s/log", root)), 0);
     must(run("report --run sweep --json 2>log"), 0);
     said("\"done\": 1, \"collapsed\": 1, \"diverged\": 0");
+    must(run_shell(text("grep -q '^100,1,0,1,0,0,0,' %s/sweep/summary.csv", root)), 0);
     must(run_shell(
              text("grep -q 'This run collapsed:' %s/sweep/runs/learning_rate=100/report.html && ! grep -q 'This run "
                   "collapsed' %s/sweep/runs/learning_rate=0.03/report.html",

@@ -208,7 +208,9 @@ static void summary_row(csv *c, const lf_summary *s, int64_t index) {
     for (int64_t i = 0; i < g->n_swept; i++)
         if (lf_is_method_key(g->swept[i])) put_value(c, lf_run_value(r, g->swept[i]));
     for (lf_key_id id = LF_NO_KEY; (id = next_rate(g, id));) put_value(c, lf_run_value(r, lf_key_name(id)));
-    const int64_t counts[] = {cell->n_runs,     cell->n_done,   cell->n_collapsed,
+    /* As on the page: each run is counted in one state, and they sum to all. */
+    const int64_t done = cell->n_done - cell->n_collapsed;
+    const int64_t counts[] = {cell->n_runs,     done,           cell->n_collapsed,
                               cell->n_diverged, cell->n_failed, cell->n_unfinished};
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) put_count(c, counts[i]);
     for (int m = 0; g->yardstick->metrics[m].name; m++) put_sample(c, &cell->metrics[m]);
