@@ -86,9 +86,8 @@ static lf_status warn_of_rare(const lf_data_labels *l, lf_err *err) {
 
 static lf_status check_head_fits(const lf_classifier *head, const lf_data_labels *l, lf_err *err) {
     if (l->problem == head->problem && (l->problem != LF_REGRESSION || head->n_labels == l->width)) return LF_OK;
-    return lf_fail(err, LF_EDATA,
-                   "%s: labels for %s, but the head that stays has %lld labels for %s; make a new head", l->path,
-                   lf_problem_name(l->problem), (long long)head->n_labels, lf_problem_name(head->problem));
+    return lf_fail(err, LF_EDATA, "%s: labels for %s, but the head that stays has %lld labels for %s; make a new head",
+                   l->path, lf_problem_name(l->problem), (long long)head->n_labels, lf_problem_name(head->problem));
 }
 
 /* Labels of what the model knew before: of classes accuracy says how much is forgotten, or neighbours do. */
