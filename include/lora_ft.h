@@ -69,6 +69,7 @@ const char *lf_version(void); /* "0.1.0" */
     X(merge, MERGE, merge, "fuse|export", NULL, "write the model with an adapter merged into its weights")             \
     X(bench, BENCH, bench, "", NULL, "measure training and inference speed, initialisation time and memory")           \
     X(inspect, INSPECT, inspect, "", NULL, "show what is in a model or adapter")                                       \
+    X(verify, VERIFY, verify, "", NULL, "whether adapters, runs, checkpoints and models are whole")                    \
     X(report, REPORT, report, "", NULL,                                                                                \
       "draw a run, or compare the runs below a folder: pictures, tables, report.html")                                 \
     X(preview, PREVIEW, train, "", NULL, "show the training data as the model will see them, and count them")          \

@@ -29,7 +29,7 @@ enum { N_VERBS = sizeof verbs / sizeof *verbs };
 
 static const char shared_verbs[] = "train|eval"; /* which several processes can do together */
 
-static const char *const later_verbs[] = {"convert", "verify"};
+static const char *const later_verbs[] = {"convert"};
 
 /* Whether `name` is one of "x|y|z". */
 static bool is_among(const char *names, const char *name) {

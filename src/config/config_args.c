@@ -73,9 +73,11 @@ static bool ends_in_json(const char *text) {
     return n > 5 && strcmp(text + n - 5, ".json") == 0;
 }
 
-/* A value without a name: a config file; for `report`, the run. */
+/* A value without a name: a config file; for `report`, the run, for `verify` what it looks at. */
 static lf_status positional(walk *w, argument *a, const char *text) {
-    if (ends_in_json(text))
+    if (w->cfg->verb->bit == LF_V_verify)
+        set_name(a, "paths", 5);
+    else if (ends_in_json(text))
         set_name(a, "config", 6);
     else if (w->cfg->verb->bit == LF_V_report && !w->run)
         set_name(a, "run", 3), w->run = text;

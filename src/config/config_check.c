@@ -28,6 +28,7 @@ static const struct {
     {LF_V_train | LF_V_merge | LF_V_sweep, {LF_output_dir, LF_NO_KEY}},
     {LF_V_sweep, {LF_sweep, LF_NO_KEY}},
     {LF_V_report, {LF_run, LF_NO_KEY}},
+    {LF_V_verify, {LF_paths, LF_NO_KEY}},
 };
 
 static lf_status check_required(const lf_config *cfg, lf_err *err) {

@@ -13,8 +13,6 @@
 
 /* Writes down the hash of every file in the folder, last of all. */
 lf_status lf_checkpoint_seal(const char *dir, lf_err *err);
-/* LF_EDATA, naming the file and what to try, unless every file is as it was written. */
-lf_status lf_checkpoint_check_sums(const char *dir, lf_err *err);
 /* N of "checkpoint-N", written as we write it (not 00004); -1: no such name. */
 int64_t lf_checkpoint_step(const char *name);
 /* Whether the n bytes are the name of a checkpoint, or of one that is being written or removed: "checkpoint-N",

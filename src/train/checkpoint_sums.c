@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "io/stored.h"
 #include "train/checkpoint_internal.h"
+#include "train/run.h"
 
 static const char SUMS[] = "xxh128sums";
 enum { HEX = 32 };

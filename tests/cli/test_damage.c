@@ -270,6 +270,69 @@ static void test_two_runs_share_a_model(void **state) {
     }
 }
 
+/* ---- verify ---- */
+
+static void one_bit(const char *path, long at) {
+    FILE *f = fopen(text("%s/%s", root, path), "r+b");
+    assert_non_null(f);
+    assert_int_equal(fseek(f, at, SEEK_END), 0);
+    const int c = fgetc(f);
+    assert_int_equal(fseek(f, at, SEEK_END), 0);
+    fputc(c ^ 0x40, f);
+    fclose(f);
+}
+
+/* What is whole is said to be, with 0; each kind of damage is found, with 3, as text and as JSON. */
+static void test_verify(void **state) {
+    (void)state;
+    static const struct {
+        const char *make, *path, *says;
+        long bit; /* from the end of this file's first, 0: none */
+        const char *file;
+    } cases[] = {
+        {"cp -r v whole0", "whole0/checkpoint-2", "is damaged: its hash was", -5,
+         "whole0/checkpoint-2/state.safetensors"},
+        {"cp -r v whole1 && rm whole1/checkpoint-2/xxh128sums", "whole1", "the checkpoint is not whole", 0, NULL},
+        {"cp -r v whole2 && echo '{}' > whole2/adapter/adapter_config.json", "whole2/adapter", "adapter_config.json", 0,
+         NULL},
+        {"cp -r v whole3 && head -c 3000 v/adapter/adapter_model.safetensors > "
+         "whole3/adapter/adapter_model.safetensors",
+         "whole3", "the download complete?", 0, NULL},
+        {"cp -r v whole4 && sed -i 's/\"base_hash\": \"./\"base_hash\": \"x/' whole4/adapter/lora_ft.json",
+         "whole4/adapter", "was trained on a base with the hash x", 0, NULL},
+        {"cp -r v whole5 && sed -i 's/base_model_name_or_path\": \"/&nowhere/' whole5/adapter/adapter_config.json",
+         "whole5/adapter", "is not there; give it with --model", 0, NULL},
+        {"cp -r v whole6 && echo '{' > whole6/all_results.json", "whole6", "all_results.json", 0, NULL},
+        {"mkdir whole7 && echo x > whole7/x", "whole7", "is no adapter, run, checkpoint, model or safetensors file", 0,
+         NULL},
+        {"mkdir whole8 && cp $M/*.* whole8 && sed -i 's/hidden_size\": 32/hidden_size\": 64/' whole8/config.json",
+         "whole8", "config.json and tensors fit", 0, NULL},
+    };
+    must(run(TRAIN
+             "--train_data data --max_steps 2 --init_lora_weights intermediate --learning_rate 1e-2 --output_dir v"),
+         0);
+    must(run("verify v v/adapter v/checkpoint-2 $M v/adapter/adapter_model.safetensors"), 0);
+    says("v: run: is whole");
+    says("v/adapter: every tensor has its place in the base");
+    says("v/adapter: the base is that of the training");
+    says("largest difference of ");
+    says("v/checkpoint-2: every file is as it was written: a run can go on from it");
+    says("safetensors: is whole");
+    says_not("NOT OK");
+    must(run("verify v --json"), 0);
+    says("{\"ok\": true, \"checks\": [{\"path\": \"v\"");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        must(run("version; %s", cases[i].make), 0);
+        if (cases[i].file) one_bit(cases[i].file, cases[i].bit);
+        must(run("verify %s", cases[i].path), 3);
+        says(cases[i].says);
+        says("NOT OK");
+        must(run("verify %s --json 2>/dev/null", cases[i].path), 3);
+        says("{\"ok\": false");
+    }
+    must(run("verify"), 2);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_damage_is_found_before_the_first_step),
@@ -281,6 +344,7 @@ int main(void) {
         cmocka_unit_test(test_a_model_that_is_touched_under_a_run),
         cmocka_unit_test(test_a_model_that_is_cut_short_under_a_run),
         cmocka_unit_test(test_two_runs_share_a_model),
+        cmocka_unit_test(test_verify),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
