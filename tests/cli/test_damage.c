@@ -168,7 +168,7 @@ static pid_t start_on(const char *name, int *says) {
                                      "--eval_steps 1 --save_steps 1 --save_strategy steps --output_dir %s",
                                      name, name),
                                 text("%s.log", name));
-    wait_for_words(*says, "step 2:");
+    wait_for_words(*says, "step 3:"); /* said before checkpoint-3 is written, and after checkpoint-2 was */
     stop_for_a_while(pid);
     return pid;
 }
