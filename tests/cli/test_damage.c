@@ -230,7 +230,10 @@ static void test_a_model_that_is_cut_short_under_a_run(void **state) {
     const pid_t pid = start_on("cut", &says_fd);
     shell("truncate -s 100 cut-model/model.safetensors");
     assert_int_equal(rest_of(pid, says_fd), 3);
-    says("lora-ft: cut-model/model.safetensors: it became shorter, or unreadable, while it was in use; put it back");
+    /* a page that is gone, or the look at the files before a checkpoint: whichever comes first after the stop */
+    if (!strstr(output, "cut-model: the weights changed while they were in use (cut-model/model.safetensors: "))
+        says("lora-ft: cut-model/model.safetensors: it became shorter, or unreadable, while it was in use; put it "
+             "back");
     shell("ls -d cut/checkpoint-2");
 }
 
