@@ -12,6 +12,13 @@
 
 #include "lora_ft.h"
 
+/* A sanitizer says more of a crash than we do. */
+#if defined(__SANITIZE_ADDRESS__) || defined(LF_SANITIZE)
+enum { SANITIZED = true };
+#else
+enum { SANITIZED = false };
+#endif
+
 /* ---- a line, of what a handler may do ---- */
 
 static char line[4600]; /* a path is at most 4096 bytes */
@@ -121,10 +128,9 @@ void lf_crashes_name(void) {
     struct sigaction handle = {.sa_sigaction = page_is_gone, .sa_flags = SA_SIGINFO | SA_ONSTACK};
     sigfillset(&handle.sa_mask);
     sigaction(SIGBUS, &handle, NULL);
-#if !defined(__SANITIZE_ADDRESS__) && !defined(LF_SANITIZE) /* a sanitizer says more */
+    take_stack();
+    if (SANITIZED) return;
     handle = (struct sigaction){.sa_handler = crashed, .sa_flags = SA_ONSTACK | (int)SA_RESETHAND};
     for (int i = 0; i < N_CRASHES; i++) sigaction(crashes[i].number, &handle, NULL);
     name_terminations();
-#endif
-    take_stack();
 }

@@ -79,7 +79,7 @@ static void stir(lf_run *run, float offset) {
             run->optimizer.moments[m][j] = offset * (float)(j % 97) + (float)m;
     run->optimizer.steps = 4;
     run->progress = (lf_progress_state){.step = 5,
-                                        .since_log = {0.1 + 0.2, 7, 3},
+                                        .since_log = {.loss = 0.1 + 0.2, .targets = 7, .correct = 3},
                                         .best_metric = 1.0 / 3,
                                         .best_forgetting = -0.1, /* the base got better */
                                         .best_step = 2,
