@@ -104,13 +104,16 @@ static void forget(lf_atomic_file *a) {
     *a = (lf_atomic_file){0};
 }
 
+static bool take(lf_atomic_file *a, int fd) {
+    if (fd < 0 || !(a->f = fdopen(fd, "wb"))) return false;
+    lf_stake_begin(); /* until `forget` */
+    return true;
+}
+
 /* Writes into what is there and is no file: a terminal, a pipe, a device. To rename over it would destroy it. */
 static lf_status open_in_place(lf_atomic_file *a, lf_err *err) {
     const int fd = open(a->path, O_WRONLY | O_CLOEXEC);
-    if (fd >= 0 && (a->f = fdopen(fd, "wb")) != NULL) {
-        lf_stake_begin();
-        return LF_OK;
-    }
+    if (take(a, fd)) return LF_OK;
     const lf_status rc = lf_fail_to(err, "write to", a->path);
     if (fd >= 0) close(fd);
     forget(a);
@@ -129,10 +132,7 @@ static lf_status open_beside(lf_atomic_file *a, lf_err *err) {
         }
         fd = open(a->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     } while (fd < 0 && errno == EEXIST);
-    if (fd >= 0 && (a->f = fdopen(fd, "wb")) != NULL) {
-        lf_stake_begin();
-        return LF_OK;
-    }
+    if (take(a, fd)) return LF_OK;
     const lf_status rc = lf_fail_to(err, "create", a->path);
     if (fd >= 0) {
         close(fd);

@@ -53,8 +53,14 @@ void lf_remedies_put(lf_obj *o, const lf_config *cfg);
 bool lf_terms_put(cJSON *counters, const lf_term terms[LF_N_REMEDIES]);
 lf_status lf_terms_read(lf_term terms[LF_N_REMEDIES], const cJSON *counters, const char *path, lf_err *err);
 
-/* remedy_limits.c: LF_EUSAGE, naming `key`, with method head or full, and with use_dora. */
+/* remedy_parts.c: what several of them have in common. LF_EUSAGE, naming `key`, with method head or full, and with
+ * use_dora. */
 lf_status lf_remedy_needs_factors(const lf_run *run, lf_key_id key, lf_err *err);
+
+/* Calls `take` for each place that `key` lists; *hash becomes their hashes, in that order. */
+typedef lf_status lf_remedy_take(void *state, char hash[33], const lf_run *run, const char *place, lf_err *err);
+lf_status lf_remedy_take_places(void *state, char **hash, const lf_run *run, lf_key_id key, lf_remedy_take *take,
+                                lf_err *err);
 
 /* ---- their mathematics, for tests ---- */
 

@@ -76,32 +76,26 @@ static lf_status take_tensor(ewc *e, const lf_trainable *t, const lf_safetensors
     return LF_OK;
 }
 
-static lf_status take_run(ewc *e, lf_string *hashes, const lf_run *run, const char *place, lf_err *err) {
+static lf_status take_run(void *state, char hash[33], const lf_run *run, const char *place, lf_err *err) {
+    ewc *e = state;
     lf_safetensors *st = NULL;
-    char hash[33], *path = lf_is_dir(place) ? lf_path_join(place, LF_FISHER_FILE) : lf_strdup(place);
+    char *path = lf_is_dir(place) ? lf_path_join(place, LF_FISHER_FILE) : lf_strdup(place);
     const int64_t before = e->n;
     lf_status rc = path ? lf_safetensors_open(&st, path, err) : lf_no_memory(err, "%s", place);
     if (!rc) rc = lf_safetensors_hash(st, hash, err);
     for (int64_t i = 0; !rc && i < run->n_trainables; i++) rc = take_tensor(e, &run->trainables[i], st, err);
     if (!rc && e->n == before)
         rc = lf_cfg_fail(run->cfg, LF_ewc_from, err, "'%s' holds none of the tensors that are trained here", path);
-    if (!rc && !lf_string_add(hashes, "%s%s", hashes->n ? " " : "", hash)) rc = lf_no_memory(err, "%s", place);
     lf_safetensors_close(st);
     lf_free(path);
     return rc;
 }
 
 static lf_status open(void **state, char **hash, const lf_run *run, lf_err *err) {
-    lf_paths places = {0};
-    lf_string hashes = {0};
     ewc *e = *state = lf_calloc(1, sizeof *e);
-    lf_status rc = e ? lf_cfg_paths(&places, run->cfg, LF_ewc_from, err) : lf_no_memory(err, "a remedy");
-    if (e) e->weight = lf_cfg_f64(run->cfg, LF_ewc_weight);
-    for (int64_t i = 0; !rc && i < places.n; i++) rc = take_run(e, &hashes, run, places.at[i], err);
-    if (!rc && !(*hash = lf_string_take(&hashes))) rc = lf_no_memory(err, "a remedy");
-    lf_string_free(&hashes);
-    lf_paths_free(&places);
-    return rc;
+    if (!e) return lf_no_memory(err, "a remedy");
+    e->weight = lf_cfg_f64(run->cfg, LF_ewc_weight);
+    return lf_remedy_take_places(e, hash, run, LF_ewc_from, take_run, err);
 }
 
 static double penalty(void *state, const lf_run *run, double by) {

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "base/string.h"
 #include "train/remedies.h"
 
 double lf_orthogonal_penalty(const lf_earlier_rows *earlier, int64_t n, double weight, double by) {
@@ -69,9 +68,9 @@ static lf_status take_rows(orthogonal *o, lf_module *m, const lf_adapter_file *f
     return lf_no_memory(err, "the earlier adapters");
 }
 
-static lf_status take_adapter(orthogonal *o, lf_string *hashes, const lf_run *run, const char *dir, lf_err *err) {
+static lf_status take_adapter(void *state, char hash[33], const lf_run *run, const char *dir, lf_err *err) {
+    orthogonal *o = state;
     lf_adapter_file *f = NULL;
-    char hash[33];
     const int64_t before = o->n;
     lf_status rc = lf_adapter_open(&f, dir, err);
     if (!rc) rc = lf_adapter_file_hash(f, hash, err);
@@ -80,22 +79,15 @@ static lf_status take_adapter(orthogonal *o, lf_string *hashes, const lf_run *ru
     if (!rc && o->n == before)
         rc = lf_cfg_fail(run->cfg, LF_earlier_adapters, err,
                          "'%s' is on none of the modules that this adapter is on; leave it out", dir);
-    if (!rc && !lf_string_add(hashes, "%s%s", hashes->n ? " " : "", hash)) rc = lf_no_memory(err, "%s", dir);
     lf_adapter_close(f);
     return rc;
 }
 
 static lf_status open(void **state, char **hash, const lf_run *run, lf_err *err) {
-    lf_paths dirs = {0};
-    lf_string hashes = {0};
     orthogonal *o = *state = lf_calloc(1, sizeof *o);
-    lf_status rc = o ? lf_cfg_paths(&dirs, run->cfg, LF_earlier_adapters, err) : lf_no_memory(err, "a remedy");
-    if (o) o->weight = lf_cfg_f64(run->cfg, LF_orthogonal_weight);
-    for (int64_t i = 0; !rc && i < dirs.n; i++) rc = take_adapter(o, &hashes, run, dirs.at[i], err);
-    if (!rc && !(*hash = lf_string_take(&hashes))) rc = lf_no_memory(err, "a remedy");
-    lf_string_free(&hashes);
-    lf_paths_free(&dirs);
-    return rc;
+    if (!o) return lf_no_memory(err, "a remedy");
+    o->weight = lf_cfg_f64(run->cfg, LF_orthogonal_weight);
+    return lf_remedy_take_places(o, hash, run, LF_earlier_adapters, take_adapter, err);
 }
 
 static double penalty(void *state, const lf_run *run, double by) {

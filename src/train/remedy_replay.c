@@ -29,8 +29,8 @@ lf_status lf_replay_open_data(lf_run *run, lf_err *err) {
 
 lf_status lf_replay_plan(lf_run *run, lf_err *err) {
     if (!lf_remedy_is_asked(run->cfg, LF_REMEDY_replay)) return LF_OK;
-    run->replay_batch = lf_replay_pace_of(lf_cfg_f64(run->cfg, LF_replay_ratio), run->batch_size).rows;
-    return run->task->source->plan(run->task, LF_DATA_REPLAY, run->replay_batch, &run->replay_batches, err);
+    const lf_replay_pace pace = lf_replay_pace_of(lf_cfg_f64(run->cfg, LF_replay_ratio), run->batch_size);
+    return run->task->source->plan(run->task, LF_DATA_REPLAY, pace.rows, &run->replay_batches, err);
 }
 
 /* ---- the remedy ---- */

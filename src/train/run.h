@@ -54,8 +54,8 @@ typedef struct lf_run {
     lf_schedule schedule;
     lf_metrics metrics;
     int64_t batches_per_epoch, steps_per_epoch, total_steps, batch_size, accumulation;
-    int64_t replay_batch, replay_batches; /* rows of a batch of old examples, and batches of all; 0: none */
-    int64_t planned_steps; /* total_steps of the run when it began: a warmup in steps is a share of these */
+    int64_t replay_batches; /* of all old examples; 0: none */
+    int64_t planned_steps;  /* total_steps of the run when it began: a warmup in steps is a share of these */
     cJSON *segments; /* where it went on with other settings; NULL: nowhere yet. Written by checkpoints and ends */
     lf_progress_state progress;
     lf_results results;
