@@ -177,6 +177,7 @@ static const struct {
     {LF_forgetting_eval_data, data_set},
     {LF_calibration_data, data_set},
     {LF_replay_data, data_set},
+    {LF_kl_data, data_set},
     {LF_earlier_adapters, data_set},
     {LF_ewc_from, data_set},
     {LF_target_modules, target_modules},

@@ -151,6 +151,13 @@ typedef struct lf_lm_head {
 lf_tensor *lf_lm_loss(lf_graph *g, lf_tensor *hidden, const lf_lm_head *head, const int32_t *labels, double normalizer,
                       double smoothing, lf_lm_counts *counts);
 
+/* The same of what the base says: hidden [B,T,C] and head as there, base_hidden [B*T,C], activations that outlive
+ * backward, what the base made of the same tokens, and base_head what makes logits of it, over as many tokens or over
+ * the first of them only (the others have no probability to the base) -> [1] = sum of KL(softmax(base's logits) ||
+ * softmax(logits)) / normalizer over the rows whose label is not below 0. The count has no nll and no correct. */
+lf_tensor *lf_lm_kl_to(lf_graph *g, lf_tensor *hidden, const lf_lm_head *head, const void *base_hidden,
+                       const lf_lm_head *base_head, const int32_t *labels, double normalizer, lf_lm_counts *counts);
+
 /* logits [rows,V], labels [rows] (borrowed until backward; < 0 is ignored) -> [1]: the sum over rows divided by
  * `normalizer` (the number of targets in the whole accumulated batch), with label smoothing as torch's. */
 lf_tensor *lf_cross_entropy(lf_graph *g, lf_tensor *logits, const int32_t *labels, double normalizer, double smoothing);
@@ -161,5 +168,9 @@ lf_tensor *lf_cross_entropy(lf_graph *g, lf_tensor *logits, const int32_t *label
  * several labels at once. mse: (x - t)^2, for regression. */
 lf_tensor *lf_bce_loss(lf_graph *g, lf_tensor *logits, const float *targets, double normalizer);
 lf_tensor *lf_mse_loss(lf_graph *g, lf_tensor *logits, const float *targets, double normalizer);
+
+/* How far predictions have moved from the base's: the sum over rows of KL(softmax(base) || softmax(logits)), divided by
+ * `normalizer` -> [1]. logits [rows,V] in full precision; base [rows,V] plain floats, borrowed, constants. */
+lf_tensor *lf_kl_to(lf_graph *g, lf_tensor *logits, const float *base, double normalizer);
 
 #endif

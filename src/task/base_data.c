@@ -5,8 +5,6 @@
 #include "base/log.h"
 #include "task/source.h"
 
-bool lf_data_is_base(lf_data_role role) { return role == LF_DATA_BASE || role == LF_DATA_BASE_EVAL; }
-
 lf_key_id lf_task_base_key(const lf_task *t, lf_data_role role) {
     return role == LF_DATA_BASE_EVAL && !t->base_is_halved ? LF_forgetting_eval_data : LF_forgetting_data;
 }

@@ -30,7 +30,7 @@ bool lf_classes_problem(const lf_task *t, lf_data_role role, lf_problem *out) {
         *out = m->base_head.problem;
         return m->base_head.module;
     }
-    if (role == LF_DATA_CALIBRATION) return false;
+    if (!lf_data_labels_are_read(role)) return false;
     if (role == LF_DATA_REPLAY && old_head(t)) {
         *out = old_head(t)->problem;
         return true;
@@ -122,7 +122,7 @@ static lf_status check_width(const lf_task *t, lf_data_role role, const lf_data_
 
 lf_status lf_classes_opened(lf_task *t, lf_data_role role, lf_err *err) {
     lf_data_labels l;
-    if (role == LF_DATA_CALIBRATION || !t->source->labels(t, role, &l)) return LF_OK;
+    if (!lf_data_labels_are_read(role) || !t->source->labels(t, role, &l)) return LF_OK;
     if (role == LF_DATA_REPLAY && old_head(t)) return check_head_fits(old_head(t), &l, err);
     const lf_status rc = lf_data_is_base(role) ? check_base(t, &l, err) : LF_OK;
     if (rc || role != LF_DATA_TRAIN) return rc ? rc : check_width(t, role, &l, err);
@@ -150,7 +150,7 @@ lf_status lf_classes_labels(const lf_task *t, lf_data_role role, lf_key_id key, 
     lf_data_labels trained;
     (void)key;
     *names = NULL;
-    if (role == LF_DATA_CALIBRATION) return LF_OK; /* nobody asks for its labels */
+    if (!lf_data_labels_are_read(role)) return LF_OK;
     if (role == LF_DATA_TRAIN) return lf_classes_head_stays(t) ? take(&m->head, names, n) : LF_OK;
     if (role == LF_DATA_REPLAY && old_head(t)) return take(old_head(t), names, n);
     if (lf_data_is_base(role)) return m->base_head.module ? take(&m->base_head, names, n) : LF_OK;

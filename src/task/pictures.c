@@ -120,7 +120,9 @@ static lf_status open_loader(lf_task *t, lf_loader **out, lf_data_role role, int
     lf_pictures *w = t->data;
     const lf_eval_opts e = lf_task_eval_opts(t, "");
     lf_augmentation augmentation;
-    if (!lf_augmentation_parse(lf_cfg_str(t->cfg, LF_augmentation), &augmentation))
+    /* What the base says of a picture is kept: it is always the same one. */
+    const char *how = role == LF_DATA_KL ? "none" : lf_cfg_str(t->cfg, LF_augmentation);
+    if (!lf_augmentation_parse(how, &augmentation))
         return lf_cfg_fail(t->cfg, LF_augmentation, err, "there is no such augmentation");
     const lf_loader_opts o = {.batch_size = batch_size,
                               .workers = e.workers,

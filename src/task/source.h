@@ -59,7 +59,7 @@ struct lf_source_type {
     /* Those that an adapter needs and its base does not have, for its folder (lf_adapter_facts.beside); NULL: none. */
     lf_status (*save_with_adapter)(void *task, const char *dir, lf_err *err);
 
-    /* ---- batches to train on, of LF_DATA_TRAIN or LF_DATA_REPLAY; each role has its own place ---- */
+    /* ---- batches of roles that are trained on; each has its own place ---- */
     /* LF_DATA_TRAIN last: then all that is to be read is looked at. */
     lf_status (*plan)(lf_task *t, lf_data_role role, int64_t batch_size, int64_t *batches_per_epoch, lf_err *err);
     /* Of the batches that `portion` says: from there, without end. */
@@ -67,7 +67,7 @@ struct lf_source_type {
     /* The next batch, valid until the next call for its role. One of which nothing is left may be missing: count by
      * `number`. Of a portion that is not all of them it may be there, without a row or a target. */
     lf_status (*next)(lf_task *t, lf_data_role role, const lf_example_batch **out, lf_err *err);
-    int64_t (*skipped)(const lf_task *t); /* pictures that could not be read since `start`, of both roles */
+    int64_t (*skipped)(const lf_task *t); /* pictures that could not be read since `start`, of all roles */
     double (*waited)(
         const lf_task *t); /* seconds that `next` waited for those of TRAIN since `start`, the first left out */
     /* For measuring speed: a batch of random numbers that the task's `loss` takes; of the task until it is closed. */

@@ -23,7 +23,8 @@
 /* What data are for. What the new task's data decide is decided by EVAL and reported of TEST; of the base's task
  * BASE_EVAL decides and BASE is reported, and no example is in both (lf_task_open_base). Where nothing is chosen by
  * forgetting there is no BASE_EVAL, and all of forgetting_data is BASE. CALIBRATION is what a start looks at, where
- * that is given. REPLAY is old data that are trained on beside TRAIN's (replay_data). */
+ * that is given. REPLAY is old data that are trained on beside TRAIN's (replay_data), and of KL's the model is to
+ * say what the base says (kl_data). */
 typedef enum lf_data_role {
     LF_DATA_TRAIN,
     LF_DATA_EVAL,
@@ -32,9 +33,14 @@ typedef enum lf_data_role {
     LF_DATA_BASE_EVAL,
     LF_DATA_CALIBRATION,
     LF_DATA_REPLAY,
+    LF_DATA_KL,
     LF_DATA_ROLES
 } lf_data_role;
-bool lf_data_is_base(lf_data_role role);
+/* roles.c */
+bool lf_data_is_base(lf_data_role role);         /* what the base knew is measured on it */
+bool lf_data_is_put_to_base(lf_data_role role);  /* the base runs on it too, so that its own tokenizer encodes it */
+bool lf_data_is_trained_on(lf_data_role role);   /* its batches are shuffled and without end */
+bool lf_data_labels_are_read(lf_data_role role); /* else nobody asks for them */
 
 /* Where a role's data come from. */
 typedef struct lf_data_from {
@@ -49,6 +55,7 @@ typedef struct lf_loss_counts {
 } lf_loss_counts;
 
 typedef struct lf_source_type lf_source_type;
+typedef struct lf_kl_type lf_kl_type;
 typedef struct lf_task {
     const lf_task_type *type;
     const lf_source_type *source; /* of the model's input */
@@ -93,6 +100,7 @@ struct lf_task_type {
     /* Runs the model, through the head that the batch's role is for: the sum of the targets' losses [1]. NULL after a
      * failure, which is the graph's. */
     lf_tensor *(*loss)(lf_task *t, const lf_example_batch *b, lf_loss_counts *counts);
+    const lf_kl_type *kl; /* how far what the model says is from what the base says (task/kl.h) */
 
     /* ---- judging ---- */
     /* `m` with its adapter, on a role's data. save: file for each example's logits; NULL: none. */

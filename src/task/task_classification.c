@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "task/classes.h"
+#include "task/kl.h"
 #include "task/language.h"
 
 /* What a run is judged by follows from what its labels are and from what the base is judged by. */
@@ -41,7 +42,7 @@ static lf_status check_words(const lf_task *t, lf_err *err) {
 
 static lf_status opened(lf_task *t, lf_data_role role, lf_err *err) {
     lf_data_labels l;
-    if (role == LF_DATA_CALIBRATION) return LF_OK;
+    if (!lf_data_labels_are_read(role)) return LF_OK;
     const bool labelled = t->source->labels(t, role, &l);
     const lf_status rc = labelled ? LF_OK : check_words(t, err);
     if (rc) return rc;
@@ -80,8 +81,8 @@ SAY(say_numbers_and_text, say_new_numbers, say_text)
         .best_metric = best, .auto_class = "AutoModelForSequenceClassification", .peft_task_type = "SEQ_CLS",          \
         .base_data = what_base, .input = LF_TOKENS, .output = LF_CLASSES, .base_output = base_output,                  \
         .problem = lf_classes_problem, .opened = opened, .labels = lf_classes_labels, .prepare = lf_classes_prepare,   \
-        .loss = lf_classes_loss, .evaluate = lf_classes_evaluate, .judged_by = yardstick, .chance = chance_of,         \
-        .compare = compared, .say = said                                                                               \
+        .loss = lf_classes_loss, .kl = &lf_kl_classes, .evaluate = lf_classes_evaluate, .judged_by = yardstick,        \
+        .chance = chance_of, .compare = compared, .say = said                                                          \
     }
 
 const lf_task_type lf_task_classification =

@@ -3,6 +3,7 @@
 #include <stddef.h>
 
 #include "task/classes.h"
+#include "task/kl.h"
 
 static lf_status check(const lf_task *t, lf_err *err) {
     lf_problem p;
@@ -24,6 +25,7 @@ const lf_task_type lf_task_image = {
     .labels = lf_classes_labels,
     .prepare = lf_classes_prepare,
     .loss = lf_classes_loss,
+    .kl = &lf_kl_classes,
     .evaluate = lf_classes_evaluate,
     .judged_by = LF_BY_ACCURACY,
     .chance = lf_classes_chance,

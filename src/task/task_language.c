@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "task/kl.h"
 #include "task/language.h"
 
 static lf_status check(const lf_task *t, lf_err *err) {
@@ -71,6 +72,7 @@ const lf_task_type lf_task_language = {
     .output = LF_NEXT_TOKEN,
     .check = check,
     .loss = loss,
+    .kl = &lf_kl_language,
     .evaluate = evaluate,
     .judged_by = LF_BY_PERPLEXITY,
     .chance = chance,

@@ -66,7 +66,7 @@ static lf_status open_base_text(lf_task *t, lf_err *err) {
 
 lf_text_tokenizer *lf_language_text(const lf_task *t, lf_data_role role) {
     const lf_language *l = t->data;
-    return lf_data_is_base(role) && l->base ? l->base : l->text;
+    return lf_data_is_put_to_base(role) && l->base ? l->base : l->text;
 }
 
 /* What is trained, or what is judged where nothing is: keys that these records have no use for. */
@@ -90,6 +90,7 @@ static void say_unread_keys(const lf_task *t, lf_data_role role) {
 static lf_text_labels_asked labels_asked(const lf_task *t, lf_data_role role) {
     const lf_model *m = t->model;
     if (role == LF_DATA_CALIBRATION) return LF_TEXT_LABELS_HOPED; /* nobody asks for them */
+    if (role == LF_DATA_KL) return LF_TEXT_LABELS_IGNORED;
     if (!lf_data_is_base(role)) return LF_TEXT_LABELS_NEEDED;
     return lf_model_says(m, LF_NEXT_TOKEN) || lf_model_says(m, LF_MASKED_TOKEN) ? LF_TEXT_LABELS_MAYBE
                                                                                 : LF_TEXT_LABELS_HOPED;
@@ -130,7 +131,7 @@ static lf_status open_data(lf_task *t, lf_data_role role, const lf_data_from *fr
     lf_language *l = t->data;
     lf_text_labelling how;
     lf_status rc = lf_language_open_text(t, err);
-    if (rc || (lf_data_is_base(role) && (rc = open_base_text(t, err)))) return rc;
+    if (rc || (lf_data_is_put_to_base(role) && (rc = open_base_text(t, err)))) return rc;
     const lf_text_dataset_opts o = {.spec = lf_cfg_json(t->cfg, from->key),
                                     .key = lf_key_name(from->key),
                                     .split = from->split,
@@ -196,7 +197,7 @@ static lf_status check_mask(const lf_task *t, lf_data_role role, lf_err *err) {
  * order. */
 static lf_text_loader_opts loader_opts(const lf_task *t, lf_data_role role) {
     const lf_language *l = t->data;
-    const bool training = role == LF_DATA_TRAIN || role == LF_DATA_REPLAY;
+    const bool training = lf_data_is_trained_on(role);
     const lf_text_dataset *d = l->data[role];
     const lf_tokenizer *tokenizer = lf_language_text(t, role)->tokenizer;
     return (lf_text_loader_opts){.batch_size = training ? l->batch_size[role] : lf_language_eval_rows(t),
@@ -315,17 +316,18 @@ static lf_status start(lf_task *t, lf_data_role role, int64_t epoch, int64_t bat
     return lf_text_loader_restart(lf_language_of(t)->loaders[role], epoch, batch, portion, err);
 }
 
-/* Batches without a target are left out: there is nothing to learn from them. That there is none at all shows where all
- * are served. */
+/* Batches without a target are left out: there is nothing to learn from them, unless it is no label that is learned.
+ * That there is none at all shows where all are served. */
 static lf_status next(lf_task *t, lf_data_role role, const lf_example_batch **out, lf_err *err) {
     lf_language *l = t->data;
     lf_text_loader *loader = l->loaders[role];
     *out = NULL;
+    const bool needs_targets = l->served_all[role] && (lf_data_labels_are_read(role) || !classifies(t));
     for (int64_t empty = 0; empty <= lf_text_loader_batches_per_epoch(loader); empty++) {
         const lf_text_batch *b;
         const lf_status rc = lf_text_loader_next(loader, &b, err);
         if (rc || !b) return rc;
-        if (!b->n_targets && l->served_all[role]) continue;
+        if (!b->n_targets && needs_targets) continue;
         l->batch[role] = lf_batch_of_text(b);
         l->batch[role].old = role == LF_DATA_REPLAY;
         *out = &l->batch[role];

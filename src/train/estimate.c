@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/obj.h"
+#include "train/remedies.h"
 
 /* As many batches as are enough to know how long they take: the first makes products and touches pages, and does not
  * count where there are others. */
@@ -23,14 +24,18 @@ static bool has_rest(const lf_run *run, lf_example_batch *rest, const lf_example
 
 /* ---- one step ---- */
 
-static lf_status train_batch(lf_run *run, const lf_example_batch *b, double *seconds, lf_err *err) {
+/* Number `micro` of the run, with the examples of remedies behind it; below 0: without. */
+static lf_status train_batch(lf_run *run, const lf_example_batch *b, int64_t micro, double *seconds, lf_err *err) {
     const double began = lf_now();
     lf_loss_counts counts = {0};
+    bool data_failed;
     lf_optimizer_clear_gradients(&run->optimizer);
     lf_graph_begin(run->g, true, true, 0);
     lf_tensor *loss = run->task->type->loss(run->task, b, &counts);
     lf_status rc = lf_graph_status(run->g, err);
     if (!rc) rc = lf_graph_backward(run->g, loss, 1, err);
+    lf_window w = {.targets = counts.targets};
+    if (!rc && micro >= 0) rc = lf_remedies_learn(run, micro, &w, &data_failed, err);
     if (!rc) lf_optimizer_step(&run->optimizer, 0, 1);
     *seconds = lf_now() - began;
     return rc;
@@ -46,14 +51,15 @@ static lf_status time_training(lf_run *run, double *mean, lf_err *err) {
     for (int i = 0; !rc && i < MOST_BATCHES && i < all && sum + first < MOST_SECONDS && !lf_interrupted(); i++) {
         const lf_example_batch *b;
         lf_example_batch rest;
-        if ((rc = source->next(run->task, LF_DATA_TRAIN, &b, err)) || !b || (rc = train_batch(run, b, &seconds, err)))
+        if ((rc = source->next(run->task, LF_DATA_TRAIN, &b, err)) || !b ||
+            (rc = train_batch(run, b, i, &seconds, err)))
             break;
         if (i > 0) sum += seconds, n++;
         if (i > 0) continue;
         first = seconds;
         if (run->total_steps >= run->steps_per_epoch &&
             has_rest(run, &rest, b, source->count(run->task, LF_DATA_TRAIN)))
-            rc = train_batch(run, &rest, &seconds, err);
+            rc = train_batch(run, &rest, -1, &seconds, err);
     }
     *mean = n ? sum / n : first;
     return rc;
@@ -110,12 +116,15 @@ static lf_status time_judging(lf_run *run, double *seconds, lf_err *err) {
     lf_status rc = lf_run_measure_update(run, run->model, &ignored, err);
     const double update = lf_now() - began;
     for (int i = 0; i < LF_DATA_ROLES && !rc; i++)
-        if (i != LF_DATA_TRAIN && i != LF_DATA_CALIBRATION && i != LF_DATA_REPLAY)
+        if ((!lf_data_is_trained_on((lf_data_role)i) && i != LF_DATA_CALIBRATION) ||
+            lf_remedies_kept_bytes(run, (lf_data_role)i) > 0)
             rc = time_role(run, (lf_data_role)i, &role[i], err);
     /* Next tokens are compared with the base's each time; of classes its answers are kept. */
     const double passes = run->task->type->output == LF_NEXT_TOKEN && run->method != LF_METHOD_FULL ? 2 : 1,
                  base = role[LF_DATA_BASE] + role[LF_DATA_BASE_EVAL], each = role[LF_DATA_EVAL] + passes * base;
     *seconds = base + each * (double)(evaluations(run) + 1) + role[LF_DATA_TEST] + update;
+    for (int i = 0; i < LF_DATA_ROLES; i++)
+        if (lf_data_is_trained_on((lf_data_role)i)) *seconds += role[i]; /* what is kept of it */
     return rc;
 }
 
@@ -132,6 +141,7 @@ static double peak_mb(const lf_run *run) {
             run->task->type->output == LF_CLASSES)
             more += (double)run->task->source->count(run->task, (lf_data_role)role) * (double)m->base_head.n_labels *
                     (double)sizeof(float);
+    for (int role = 0; role < LF_DATA_ROLES; role++) more += lf_remedies_kept_bytes(run, (lf_data_role)role);
     more += (double)lf_tree_bytes(run->accumulation, run->optimizer.numbers); /* there already, but not touched */
     const double now = (double)lf_rss_bytes() + more, peak = (double)lf_peak_rss_bytes();
     return (now > peak ? now : peak) / mb;

@@ -27,6 +27,39 @@ lf_status lf_remedies_check(const lf_run *run, lf_err *err) {
     return rc;
 }
 
+/* Those with examples of their own. */
+static bool has_data(const lf_run *run, int id) {
+    return remedies[id].type->data != LF_NO_KEY && lf_remedy_is_asked(run->cfg, (lf_remedy_id)id);
+}
+
+lf_status lf_remedies_open_data(lf_run *run, lf_err *err) {
+    lf_status rc = LF_OK;
+    for (int i = 0; i < LF_N_REMEDIES && !rc; i++) {
+        const lf_remedy_type *r = remedies[i].type;
+        if (!has_data(run, i)) continue;
+        rc = run->task->source->open_data(run->task, r->role, &(lf_data_from){.key = r->data, .split = "train"}, err);
+        if (!rc && r->fits) rc = r->fits(run, err);
+    }
+    return rc;
+}
+
+lf_status lf_remedies_plan(lf_run *run, lf_err *err) {
+    lf_status rc = LF_OK;
+    for (int i = 0; i < LF_N_REMEDIES && !rc; i++)
+        if (has_data(run, i))
+            rc = run->task->source->plan(run->task, remedies[i].type->role, remedies[i].type->rows(run),
+                                         &run->remedy_batches[i], err);
+    return rc;
+}
+
+double lf_remedies_kept_bytes(const lf_run *run, lf_data_role role) {
+    double bytes = 0;
+    for (int i = 0; i < LF_N_REMEDIES; i++)
+        if (run->remedies[i] && remedies[i].type->kept_bytes && remedies[i].type->role == role)
+            bytes += remedies[i].type->kept_bytes(run->remedies[i]);
+    return bytes;
+}
+
 lf_status lf_remedies_open(lf_run *run, lf_err *err) {
     lf_status rc = LF_OK;
     for (int i = 0; i < LF_N_REMEDIES && !rc; i++)

@@ -20,7 +20,15 @@ typedef struct lf_remedy_type {
     /* Learns from examples of its own behind micro-batch `micro` of the run: adds to the gradients, and to the window,
      * whose targets with those of the terms that count are what the step divides by. */
     lf_status (*learn)(void *state, lf_run *run, int64_t micro, lf_window *w, bool *data_failed, lf_err *err);
-    bool counts;     /* its term's count are targets like any other */
+    bool counts;       /* its term's count are targets like any other */
+    lf_key_id data;    /* of the examples that `learn` is served (old_batches.h); LF_NO_KEY: it has none */
+    lf_data_role role; /* theirs */
+    int64_t (*rows)(const lf_run *run); /* of a batch of them */
+    /* They are open, and the model; nothing is measured yet. LF_EUSAGE: it cannot be followed. NULL: it always can. */
+    lf_status (*fits)(const lf_run *run, lf_err *err);
+    /* Bytes that a dry run, which does not fill them, leaves out, and which one pass over those examples fills. NULL:
+     * none */
+    double (*kept_bytes)(const void *state);
     lf_key_id files; /* what the run must find as it was when it goes on; LF_NO_KEY: nothing */
 } lf_remedy_type;
 
@@ -30,8 +38,12 @@ typedef struct lf_remedy_type {
 
 bool lf_remedy_is_asked(const lf_config *cfg, lf_remedy_id id);
 lf_status lf_remedies_check(const lf_run *run, lf_err *err);
+lf_status lf_remedies_open_data(lf_run *run, lf_err *err); /* their own examples */
+lf_status lf_remedies_plan(lf_run *run, lf_err *err);
 lf_status lf_remedies_open(lf_run *run, lf_err *err);
 void lf_remedies_close(lf_run *run);
+
+double lf_remedies_kept_bytes(const lf_run *run, lf_data_role role); /* of those that learn from a role's examples */
 
 /* Behind a micro-batch, number `micro` since the beginning of the run. */
 lf_status lf_remedies_learn(lf_run *run, int64_t micro, lf_window *w, bool *data_failed, lf_err *err);

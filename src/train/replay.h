@@ -1,12 +1,8 @@
-/* Old examples beside the new ones (replay_data, replay_ratio; docs/method.md, "Remedies"): which, and how many. */
+/* How many old examples stand beside the new ones (replay_ratio; docs/method.md, "Remedies"). */
 #ifndef LF_TRAIN_REPLAY_H
 #define LF_TRAIN_REPLAY_H
 
-#include "train/run.h"
-
-/* Of a run that asks for them; else nothing. */
-lf_status lf_replay_open_data(lf_run *run, lf_err *err);
-lf_status lf_replay_plan(lf_run *run, lf_err *err);
+#include <stdint.h>
 
 /* Old rows come in batches of `rows`, behind micro-batch k so many that of all rows so far the share `ratio` is old:
  * one where the whole part of k times `each` goes up from k to k + 1, else none. */

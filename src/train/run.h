@@ -48,14 +48,14 @@ typedef struct lf_run {
     lf_trainable *trainables;
     int64_t n_trainables;
     lf_optimizer optimizer;
-    void *remedies[LF_N_REMEDIES];    /* what each keeps (remedies.h); NULL: it is not asked for */
-    char *remedy_hash[LF_N_REMEDIES]; /* of the files that each reads; NULL: none */
-    lf_tree tree;                     /* of a step's micro-batches */
+    void *remedies[LF_N_REMEDIES];         /* what each keeps (remedies.h); NULL: it is not asked for */
+    char *remedy_hash[LF_N_REMEDIES];      /* of the files that each reads; NULL: none */
+    int64_t remedy_batches[LF_N_REMEDIES]; /* of all examples of its own; 0: it has none */
+    lf_tree tree;                          /* of a step's micro-batches */
     lf_schedule schedule;
     lf_metrics metrics;
     int64_t batches_per_epoch, steps_per_epoch, total_steps, batch_size, accumulation;
-    int64_t replay_batches; /* of all old examples; 0: none */
-    int64_t planned_steps;  /* total_steps of the run when it began: a warmup in steps is a share of these */
+    int64_t planned_steps; /* total_steps of the run when it began: a warmup in steps is a share of these */
     cJSON *segments; /* where it went on with other settings; NULL: nowhere yet. Written by checkpoints and ends */
     lf_progress_state progress;
     lf_results results;

@@ -13,6 +13,7 @@ static const lf_key_id keys[LF_DATA_ROLES] = {
     [LF_DATA_BASE_EVAL] = LF_forgetting_eval_data,
     [LF_DATA_CALIBRATION] = LF_calibration_data,
     [LF_DATA_REPLAY] = LF_replay_data,
+    [LF_DATA_KL] = LF_kl_data,
 };
 
 lf_status lf_run_hash_data(lf_run *run, lf_err *err) {
@@ -37,7 +38,12 @@ static const struct {
      "test_data hold the same as the evaluation data: what is chosen on these, a checkpoint or a learning rate, "
      "looks better on them than it is"},
     {LF_DATA_CALIBRATION, LF_DATA_BASE,
-     "calibration_data hold the same as forgetting_data: forgetting is measured on what the start has seen"}};
+     "calibration_data hold the same as forgetting_data: forgetting is measured on what the start has seen"},
+    {LF_DATA_REPLAY, LF_DATA_BASE,
+     "replay_data hold the same as forgetting_data: forgetting is measured on what was trained on"},
+    {LF_DATA_KL, LF_DATA_BASE,
+     "kl_data hold the same as forgetting_data: forgetting is measured on what was trained on"},
+};
 
 void lf_run_warn_of_same_data(const lf_run *run) {
     for (size_t i = 0; i < sizeof apart / sizeof *apart; i++) {
@@ -61,7 +67,7 @@ cJSON *lf_run_data_hashes(const lf_run *run) {
     cJSON *o = cJSON_CreateObject();
     bool ok = cJSON_AddStringToObject(o, lf_key_name(LF_model), run->model->hash) != NULL;
     for (int role = 0; role < LF_DATA_ROLES && ok; role++)
-        if (role != LF_DATA_REPLAY || run->data_hash[role][0]) /* of a run without them nothing, as ever */
+        if ((role != LF_DATA_REPLAY && role != LF_DATA_KL) || run->data_hash[role][0]) /* of none nothing, as ever */
             ok = cJSON_AddStringToObject(o, lf_key_name(keys[role]), run->data_hash[role]) != NULL;
     if (ok && run->from) ok = cJSON_AddStringToObject(o, lf_key_name(LF_continue_from), run->from_hash) != NULL;
     if (ok && lf_remedies_put_hashes(o, run)) return o;

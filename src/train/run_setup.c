@@ -15,7 +15,6 @@
 #include "task/base_cache.h"
 #include "train/fisher.h"
 #include "train/remedies.h"
-#include "train/replay.h"
 #include "train/together.h"
 
 static const char *const methods[] = {[LF_METHOD_LORA] = "lora", [LF_METHOD_HEAD] = "head", [LF_METHOD_FULL] = "full"};
@@ -64,7 +63,7 @@ static lf_status open_data(lf_run *run, lf_err *err) {
     lf_status rc;
     if ((rc = open_train(run, err)) || (rc = open_eval(run, err)) || (rc = open_part(run, LF_DATA_TEST, &test, err)) ||
         (lf_cfg_json(run->cfg, LF_forgetting_data) && (rc = lf_task_open_base(run->task, choosing, err))) ||
-        (rc = lf_run_open_calibration(run, err)) || (rc = lf_replay_open_data(run, err)))
+        (rc = lf_run_open_calibration(run, err)) || (rc = lf_remedies_open_data(run, err)))
         return rc;
     if (!choosing)
         lf_config_say_no_effect(run->cfg, "forgetting_eval_data",
@@ -90,6 +89,7 @@ static void say_data(const lf_run *run) {
         [LF_DATA_BASE_EVAL] = {"forgetting, to choose by and not to report", NULL},
         [LF_DATA_CALIBRATION] = {"calibration of the start", NULL},
         [LF_DATA_REPLAY] = {"replay, old examples beside the new ones", NULL},
+        [LF_DATA_KL] = {"KL, on which the model is to say what the base says", NULL},
     };
     for (int role = 0; role < LF_DATA_ROLES; role++) {
         char text[1200];
@@ -251,7 +251,7 @@ static lf_status attach_adapter(lf_run *run, lf_err *err) {
 static lf_status plan_steps(lf_run *run, lf_err *err) {
     run->batch_size = lf_cfg_i64(run->cfg, LF_per_device_train_batch_size);
     run->accumulation = lf_cfg_i64(run->cfg, LF_gradient_accumulation_steps);
-    lf_status rc = lf_replay_plan(run, err);
+    lf_status rc = lf_remedies_plan(run, err);
     if (!rc) rc = run->task->source->plan(run->task, LF_DATA_TRAIN, run->batch_size, &run->batches_per_epoch, err);
     if (rc) return rc;
     run->steps_per_epoch = (run->batches_per_epoch + run->accumulation - 1) / run->accumulation;

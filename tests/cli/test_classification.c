@@ -148,6 +148,20 @@ static void test_merged_model_classifies(void **state) {
     cJSON_Delete(e);
     must("eval --model merged --forgetting_data train.jsonl --threads 1", 3);
     assert_non_null(strstr(output, "no head of the vocabulary"));
+    /* held to what its own head says of texts, which need no label; with that head trained on, or all weights too */
+    static const char held[] = "train --model merged --train_data films.jsonl --kl_data train.jsonl --kl_weight 2 "
+                               "--max_steps 3 --logging_steps 1 --max_seq_length 40 --threads 1 --output_dir ";
+    static const char *const ways[] = {"held-new", "held-head --reuse_head --method head",
+                                       "held-all --reuse_head --method full"};
+    for (int i = 0; i < 3; i++) {
+        char *lines;
+        size_t size;
+        must(text("%s%s", held, ways[i]), 0);
+        if (lf_file_read(&lines, &size, text("%s/%.*s/metrics.jsonl", root, (int)strcspn(ways[i], " "), ways[i]), &err))
+            fail_msg("%s", err.message);
+        assert_non_null(strstr(lines, "\"kl\":"));
+        lf_free(lines);
+    }
     /* all weights trained on, with its own head */
     must("train --model merged --method full --reuse_head --train_data films.jsonl --forgetting_data judged.jsonl "
          "--max_steps 4 --lr 1e-3 --threads 1 --output_dir full",

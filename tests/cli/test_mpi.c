@@ -8,7 +8,7 @@
 #define NOISY                                                                                                          \
     "--lora_dropout 0.2 --augmentation random_resized_crop_flip --init_lora_weights intermediate --r 4 "               \
     "--per_device_train_batch_size 2 --gradient_accumulation_steps 5 --learning_rate 5e-3 --logging_steps 2 "          \
-    "--replay_data base --replay_ratio 0.2 --l2_to_base 0.01 "
+    "--replay_data base --replay_ratio 0.2 --l2_to_base 0.01 --kl_data base --kl_weight 0.5 "
 #define STEPS "--max_steps 6 --save_strategy steps --save_steps 3 "
 
 /* In the test's folder, $M the model of pictures; `ranks` 0: the program alone. */

@@ -35,6 +35,7 @@ static const struct {
     {"orthogonal", "orthogonal_weight", "0.01", "--earlier_adapters earlier/adapter"},
     {"ewc", "ewc_weight", "100", "--ewc_from earlier --continue_from earlier/adapter"},
     {"replay", "replay_ratio", "0.4", "--replay_data old.jsonl"},
+    {"kl", "kl_weight", "0.7", "--kl_data old.jsonl"},
 };
 enum { N_REMEDIES = sizeof remedies / sizeof *remedies };
 
@@ -100,6 +101,10 @@ static const struct {
      {"earlier_adapters", "none of the modules"}},
     {"--replay_ratio 0.1", {"replay_ratio", "replay_data"}},
     {"--replay_ratio 1 --replay_data old.jsonl", {"replay_ratio", "0.95"}},
+    {"--kl_weight 1", {"kl_weight", "kl_data", "train_data"}},
+    {"--kl_weight 1 --kl_data old.jsonl --method full", {"kl_weight", "method full", "replay_ratio"}},
+    {"--kl_weight 1 --kl_data labelled.jsonl --task_type SEQ_CLS --train_data labelled.jsonl",
+     {"kl_weight", "pre/model", "no head that says classes"}},
     {"--ewc_weight 1", {"ewc_weight", "ewc_from", "ewc_samples"}},
     {"--ewc_weight 1 --ewc_from earlier", {"ewc_weight", "continue_from"}},
     {"--ewc_samples 4 --init pissa", {"ewc_samples", "pissa", "twice its rank"}},
@@ -234,6 +239,29 @@ static void test_replay_is_the_mixed_batch(void **state) {
     near(distance("two", "pieces"), 0, 2e-6);
 }
 
+/* Of next tokens the base is asked again, by a pass without the adapter: at the start both say the same, to the last
+ * bit, whatever the start, and what holds harder leaves the model nearer. */
+static void test_kl_holds(void **state) {
+    (void)state;
+    static const char on[] = PLAIN "--init pissa --kl_data old.jsonl ";
+    must(text("%s --max_steps 1 --kl_weight 1 --output_dir first", on), 0);
+    near(last_of("first", "kl"), 0, 0);
+    must(text("%s --max_steps 20 --lr 4e-3 --kl_weight 1e-9 --output_dir far", on), 0);
+    must(text("%s --max_steps 20 --lr 4e-3 --kl_weight 10 --output_dir close", on), 0);
+    const double far = last_of("far", "kl") / 1e-9, close = last_of("close", "kl") / 10;
+    if (!(close > 0 && close < far / 2)) fail_msg("KL is %g with the term, and %g next to without", close, far);
+    must(text("%s --max_steps 4 --kl_weight 1 --gradient_checkpointing true --output_dir again", on), 0);
+    must(text("%s --max_steps 4 --kl_weight 1 --output_dir once", on), 0);
+    same_files("once/adapter/adapter_model.safetensors", "again/adapter/adapter_model.safetensors");
+    /* beside replay, which is not in its way */
+    must(text("%s --max_steps 4 --kl_weight 1 --replay_data train.jsonl --replay_ratio 0.3 --output_dir beside", on),
+         0);
+    assert_true(last_of("beside", "kl") > 0 && last_of("beside", "replay") > 0);
+    /* words that the base does not have */
+    must(text("%s --max_steps 4 --kl_weight 1 --added_tokens '[\"<x>\"]' --output_dir grown", on), 0);
+    assert_true(last_of("grown", "kl") > 0);
+}
+
 /* Texts with labels: of the training data's, where nothing but a new head says classes. */
 static void test_replay_of_labelled_texts(void **state) {
     (void)state;
@@ -254,7 +282,7 @@ int main(void) {
         cmocka_unit_test(test_what_cannot_be_combined),   cmocka_unit_test(test_l2_to_base_pulls),
         cmocka_unit_test(test_orthogonal_turns_away),     cmocka_unit_test(test_ewc_holds),
         cmocka_unit_test(test_replay_is_the_mixed_batch), cmocka_unit_test(test_replay_of_labelled_texts),
-        cmocka_unit_test(test_fisher_is_of_each_example),
+        cmocka_unit_test(test_fisher_is_of_each_example), cmocka_unit_test(test_kl_holds),
     };
     return cmocka_run_group_tests(tests, setup_all, teardown);
 }

@@ -781,12 +781,73 @@ static void test_replay(void **state) {
     said("replay_data");
 }
 
+/* The last value of a member of metrics.jsonl. */
+static double logged(const char *dir, const char *key) {
+    char *lines;
+    size_t size;
+    lf_err err = {0};
+    if (lf_file_read(&lines, &size, text("%s/%s/metrics.jsonl", root, dir), &err)) fail_msg("%s", err.message);
+    const char *at = NULL, *next = lines;
+    while ((next = strstr(next, text("\"%s\":", key)))) at = next += strlen(key) + 3;
+    if (!at) fail_msg("%s/metrics.jsonl has no '%s'", dir, key);
+    const double value = strtod(at, NULL);
+    lf_free(lines);
+    return value;
+}
+
+/* Held to what the base says of old pictures, a run forgets less; what the base says is kept, or asked each time, which
+ * differs in the last digits; cut and gone on with it ends with the same bytes. */
+static void test_kl(void **state) {
+    (void)state;
+    lf_err err = {0};
+    static const char on[] = TRAIN "--forgetting_data base --init_lora_weights true --max_steps 14 --logging_steps 4 "
+                                   "--per_device_train_batch_size 8 --learning_rate 2e-2 --augmentation shift_flip "
+                                   "--gradient_accumulation_steps 2 --save_strategy steps --save_steps 5 ";
+    must(run("%s --kl_data base --kl_weight 0 --output_dir no-kl", on), 0);
+    must(run("%s --kl_data base --kl_weight 10 --output_dir kl", on), 0);
+    said("kl_data hold the same as forgetting_data");
+    if (!(result("kl", "base_kl") < result("no-kl", "base_kl") / 2))
+        fail_msg("KL %g without, %g with", result("no-kl", "base_kl"), result("kl", "base_kl"));
+    must(run("%s --kl_data base --kl_weight 10 --output_dir kl-cut", on), 0);
+    assert_int_equal(lf_remove_tree(text("%s/kl-cut/checkpoint-10", root), &err), LF_OK);
+    assert_int_equal(lf_remove_tree(text("%s/kl-cut/checkpoint-14", root), &err), LF_OK);
+    assert_int_equal(lf_remove_tree(text("%s/kl-cut/all_results.json", root), &err), LF_OK);
+    must(run("%s --kl_data base --kl_weight 10 --output_dir kl-cut --resume_from_checkpoint true", on), 0);
+    said("step 5 of 14");
+    same_files("kl/adapter/adapter_model.safetensors", "kl-cut/adapter/adapter_model.safetensors");
+    same_files("kl/metrics.jsonl", "kl-cut/metrics.jsonl");
+    must(run("%s --kl_data base --kl_weight 10 --kl_cache_mb 0 --output_dir kl-asked", on), 0);
+    const double kept = logged("kl", "kl"), asked = logged("kl-asked", "kl");
+    if (!(kept > 0 && fabs(kept - asked) <= 1e-3 * kept)) fail_msg("kept %g, asked each time %g", kept, asked);
+    /* pictures of classes that the base does not know */
+    must(run("%s --kl_data data --kl_weight 1 --output_dir kl-new", on), 0);
+    assert_true(logged("kl-new", "kl") > 0);
+}
+
+/* All weights: the base is gone after the first step, and what it said is kept. */
+static void test_kl_of_all_weights(void **state) {
+    (void)state;
+    static const char on[] = TRAIN "--method full --max_steps 6 --learning_rate 1e-3 --logging_steps 1 --kl_data base ";
+    must(run("%s --kl_weight 1e-9 --output_dir full-far", on), 0);
+    must(run("%s --kl_weight 10 --output_dir full-near", on), 0);
+    const double far = logged("full-far", "kl") / 1e-9, near = logged("full-near", "kl") / 10;
+    if (!(near > 0 && near < far / 2)) fail_msg("KL is %g with the term, and %g next to without", near, far);
+    must(run("%s --kl_weight 1 --kl_cache_mb 0 --output_dir full-asked", on), 2);
+    said("kl_cache_mb");
+    must(run(TRAIN "--method head --kl_data base --kl_weight 1 --output_dir head-kl"), 2);
+    said("with method head nothing is trained");
+    must(run(TRAIN "--kl_data base --kl_weight 1 --output_dir kl-dry --dry_run"), 0);
+    said("it will take about ");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_nothing_stays_of_what_is_replaced),
                                        cmocka_unit_test(test_who_learns_nothing),
                                        cmocka_unit_test(test_one_class_alone),
                                        cmocka_unit_test(test_dry_run_says_what_it_takes),
                                        cmocka_unit_test(test_replay),
+                                       cmocka_unit_test(test_kl),
+                                       cmocka_unit_test(test_kl_of_all_weights),
                                        cmocka_unit_test(test_run_has_all_its_files),
                                        cmocka_unit_test(test_keys_of_text),
                                        cmocka_unit_test(test_same_bytes_twice),

@@ -692,6 +692,18 @@ static void lm_compare_run(context *c) {
     for (int64_t i = 0; i < rows; i++) assert_true(kl[i] == 0 || isnan(kl[i]));
 }
 
+static void lm_compare_backward_run(context *c) { /* bit: add */
+    const int64_t rows = c->s[0], words = c->s[1];
+    c->k->lm_compare_backward(c->b[LM_DLOGITS], c->variant & 1, 0.3, c->b[LM_LOGITS], c->b[LM_BASE], rows, words);
+    if (c->variant & 2) return;
+    c->k->lm_compare_backward(c->b[LM_BASE], false, 0.3, c->b[LM_LOGITS], c->b[LM_LOGITS], rows, words);
+    for (int64_t i = 0; i < rows * words; i++) {
+        const double x = get(c->b[LM_BASE], c->k->act_dtype, i);
+        assert_true(x == 0 || isnan(x));
+    }
+    c->k->wide->fill(c->b[LM_BASE], 0, rows * words); /* it is real, and holds activations now */
+}
+
 /* ---- optimisers -------------------------------------------------------------------------------------------------- */
 
 enum { PARAMETER, MOMENT_1, MOMENT_2, GRADIENT };
@@ -1096,6 +1108,14 @@ static const kernel_case cases[] = {
      .real = REAL_LM,
      .nan = {LM_LOGITS, LM_CE},
      .tolerance = 1e-5},
+    {.name = "lm_compare_backward",
+     .sizes = lm_sizes,
+     .run = lm_compare_backward_run,
+     .shapes = logit_shapes,
+     .variants = 4,
+     .real = REAL_LM,
+     .nan = {LM_LOGITS, LM_DLOGITS},
+     .tolerance = 1e-6},
     {.name = "sum_squares",
      .sizes = optimiser_sizes,
      .run = sum_squares_run,

@@ -239,6 +239,28 @@ static void test_replay_pace(void **state) {
     assert_int_equal(lf_replay_pace_of(0.2, 8).rows, 2);
 }
 
+/* ---- kl_weight ---- */
+
+/* By hand: q = (1/2, 1/2), p = (3/4, 1/4), so KL = log(4/3) / 2 and its slope p - q; the second row is the base's own.
+ */
+static void test_kl_by_hand(void **state) {
+    (void)state;
+    double logits[4] = {log(3), 0, 2, -1}, grad[4] = {0};
+    static const float base[4] = {0.5f, 0.5f, 2, -1};
+    lf_tensor t;
+    lf_graph *g = lf_graph_new(&lf_kernels_ref_f64, 1);
+    assert_non_null(g);
+    lf_tensor_init(&t, LF_F64, 2, (int64_t[]){2, 2}, logits, grad);
+    t.requires_grad = true;
+    lf_graph_begin(g, true, true, 0);
+    lf_tensor *kl = lf_kl_to(g, &t, base, 2);
+    CHECK_OK(lf_graph_status(g, &err_));
+    assert_true(fabs(*(double *)kl->data - log(4.0 / 3) / 4) < 1e-12);
+    CHECK_OK(lf_graph_backward(g, kl, 6, &err_));
+    assert_true(fabs(grad[0] - 0.75) < 1e-12 && fabs(grad[1] + 0.75) < 1e-12 && grad[2] == 0 && grad[3] == 0);
+    lf_graph_free(g);
+}
+
 /* ---- the sums of a checkpoint ---- */
 
 static void test_terms_are_kept(void **state) {
@@ -267,6 +289,7 @@ int main(void) {
         cmocka_unit_test(test_ewc_gradient),
         cmocka_unit_test(test_ewc_by_hand),
         cmocka_unit_test(test_replay_pace),
+        cmocka_unit_test(test_kl_by_hand),
         cmocka_unit_test(test_terms_are_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,5 @@
-/* The loss over a vocabulary, a block of rows at a time (lm_blocks.h).
+/* The loss over a vocabulary, a block of rows at a time (lm_blocks.h): of labels, or of what another model says of the
+ * same rows (lf_lm_kl_to), whose logits are then made beside a block's own.
  *
  * With a frozen weight the block's gradient is made in the forward pass, while its logits are there: dhidden = dlogits
  * W is kept, as large as hidden, and backward only scales it. So the product with the vocabulary, the largest of a
@@ -19,6 +20,8 @@ typedef struct attributes {
     const int32_t *labels;
     double normalizer, smoothing;
     lf_lm_counts *counts;
+    const void *base_hidden; /* [rows,C]: the loss is KL from what base_head makes of it; NULL: of the labels */
+    lf_lm_head base_head;
 } attributes;
 enum { HIDDEN, WEIGHT, BIAS, LORA_A, LORA_B, INPUTS }; /* WEIGHT: NULL when frozen; the later ones when there is none */
 /* Slots of saved: real [rows with targets], in their order; act [rows,C]; and, real, as the inputs that they are of */
@@ -57,6 +60,42 @@ static lf_status lm_loss_shape(lf_node *n, lf_err *err) {
     return LF_OK;
 }
 
+/* Blocks of the loss and, of one that has a base, of the same rows those of the base. */
+typedef struct blocks {
+    lf_lm_blocks own, base;
+    double *compared; /* of a block's rows ce, then kl; NULL: there is no base */
+} blocks;
+
+static void begin_blocks(lf_graph *g, blocks *b, const lf_node *n, bool gradients) {
+    const attributes *a = attributes_of(n);
+    const lf_kernels *k = lf_kernels_for(g, n->in[HIDDEN]);
+    b->base = (lf_lm_blocks){.k = k};
+    b->compared = NULL;
+    lf_lm_blocks_begin(g, &b->own, k, rows(n), &a->head, gradients, n->key);
+    if (!a->base_hidden) return;
+    lf_lm_blocks_begin_wide(g, &b->base, k, rows(n), &a->base_head, b->own.V);
+    b->compared = lf_graph_take(g, LF_F64, 2 * b->own.size);
+}
+
+static bool make_next(lf_graph *g, lf_lm_blocks *b, const int32_t *labels, const void *hidden) {
+    if (!lf_lm_blocks_next(b, labels)) return false;
+    lf_lm_blocks_gather(b, hidden);
+    return lf_lm_blocks_logits(g, b, b->logits);
+}
+
+/* The next block's logits; false: there is no block left, or the graph has failed. */
+static bool next_logits(lf_graph *g, blocks *b, const lf_node *n) {
+    const attributes *a = attributes_of(n);
+    return make_next(g, &b->own, a->labels, n->in[HIDDEN]->data) &&
+           (!a->base_hidden || make_next(g, &b->base, a->labels, a->base_hidden));
+}
+
+static void end_blocks(lf_graph *g, blocks *b) {
+    lf_graph_give(g, b->compared);
+    if (b->compared) lf_lm_blocks_end(g, &b->base);
+    lf_lm_blocks_end(g, &b->own);
+}
+
 /* Where a block's gradients are made. */
 typedef struct room {
     void *dlogits; /* over its logits, or, where they are of another type or a soft-cap's slope is still to be read from
@@ -84,9 +123,21 @@ static void scatter(const lf_lm_blocks *b, void *to, const void *from) {
         memcpy((char *)to + (size_t)b->row[i] * size, (const char *)from + (size_t)i * size, size);
 }
 
+/* Adds the block to the counts; returns its divergence. */
+static double block_divergence(const blocks *b, lf_lm_counts *counts) {
+    const lf_lm_blocks *own = &b->own;
+    double sum = 0, *kl = b->compared + own->size;
+    own->k->lm_compare(b->compared, kl, own->logits, b->base.logits, own->n, own->V);
+    for (int64_t i = 0; i < own->n; i++) sum += kl[i];
+    counts->targets += own->n;
+    return sum;
+}
+
 /* Adds the block to the counts; returns its loss. */
-static double block_loss(const lf_lm_blocks *b, lf_view lse, double smoothing, lf_lm_counts *counts) {
+static double block_loss(const blocks *all, lf_view lse, double smoothing, lf_lm_counts *counts) {
+    const lf_lm_blocks *b = &all->own;
     double nll = 0, uniform = 0;
+    if (all->compared) return block_divergence(all, counts);
     b->k->lm_cross_entropy(lf_view_at(lse, b->before, 0).data, b->nll, smoothing > 0 ? b->uniform : NULL, b->correct,
                            b->logits, b->label, b->n, b->V);
     for (int64_t i = 0; i < b->n; i++) {
@@ -101,12 +152,16 @@ static double block_loss(const lf_lm_blocks *b, lf_view lse, double smoothing, l
 
 /* The gradient of the block's products, with the adapter's term; that of the bias is added to dbias, real (NULL: not
  * wanted). */
-static void block_dlogits(const lf_lm_blocks *b, void *dlogits, void *dbias, double scale, lf_const_view lse,
+static void block_dlogits(const blocks *all, void *dlogits, void *dbias, double scale, lf_const_view lse,
                           double smoothing) {
+    const lf_lm_blocks *b = &all->own;
     const lf_lm_head *h = &b->head;
-    const double later = dbias ? h->scale : 1; /* the bias is not scaled */
-    b->k->lm_cross_entropy_backward(dlogits, scale * (dbias ? 1 : h->scale), lf_const_view_at(lse, b->before, 0).data,
-                                    b->logits, b->label, b->n, b->V, smoothing);
+    const double later = dbias ? h->scale : 1, now = scale * (dbias ? 1 : h->scale); /* the bias is not scaled */
+    if (all->compared)
+        b->k->lm_compare_backward(dlogits, false, now, b->logits, all->base.logits, b->n, b->V);
+    else
+        b->k->lm_cross_entropy_backward(dlogits, now, lf_const_view_at(lse, b->before, 0).data, b->logits, b->label,
+                                        b->n, b->V, smoothing);
     if (h->softcap > 0) b->k->lm_logits_backward(dlogits, b->logits, b->n * b->V, 1, h->softcap);
     if (dbias) b->k->column_sums(dbias, dlogits, b->V, b->n, b->V);
     if (later != 1) b->k->lm_logits_backward(dlogits, NULL, b->n * b->V, later, 0);
@@ -123,9 +178,10 @@ static void keep_gradients(lf_graph *g, lf_node *n) {
 }
 
 /* Of one block, whose logits are there: what is kept of its gradients. */
-static bool keep_block(lf_graph *g, lf_node *n, lf_lm_blocks *b, const room *r, lf_const_view lse) {
+static bool keep_block(lf_graph *g, lf_node *n, blocks *all, const room *r, lf_const_view lse) {
     const attributes *a = attributes_of(n);
-    block_dlogits(b, r->dlogits, n->saved[DBIAS], 1 / a->normalizer, lse, a->smoothing);
+    lf_lm_blocks *b = &all->own;
+    block_dlogits(all, r->dlogits, n->saved[DBIAS], 1 / a->normalizer, lse, a->smoothing);
     bool ok = !r->dx || b->k->frozen_backward(a->head.frozen, r->dx, r->dlogits, b->n, false);
     if (b->head.lora) ok = ok && lf_lm_lora_backward(&b->lora, b->n, r->dx, r->dlogits, b->x);
     if (ok && r->dx) scatter(b, n->saved[DHIDDEN], r->dx);
@@ -137,27 +193,25 @@ static void lm_loss_forward(lf_graph *g, lf_node *n) {
     const lf_kernels *k = lf_kernels_for(g, n->in[HIDDEN]);
     const bool keeps = a->head.frozen && lf_node_keeps(g, n), keeps_dx = keeps && lf_wants_grad(n, HIDDEN);
     lf_lm_counts counts = {0};
-    lf_lm_blocks b;
-    lf_lm_blocks_begin(g, &b, k, rows(n), &a->head, keeps, n->key);
+    blocks b;
+    begin_blocks(g, &b, n, keeps);
     const lf_view lse = {lf_save(g, n, LSE, k->dtype, rows(n)), 1, k->dtype};
     void *dhidden = keeps_dx ? lf_save(g, n, DHIDDEN, k->act_dtype, n->in[HIDDEN]->numel) : NULL;
-    const room r = keeps ? take_room(g, &b, keeps_dx, a->head.lora) : (room){.dlogits = b.logits};
+    const room r = keeps ? take_room(g, &b.own, keeps_dx, a->head.lora) : (room){.dlogits = b.own.logits};
     if (keeps) keep_gradients(g, n);
     bool ok = !lf_graph_status(g, NULL);
     double loss = 0;
     if (ok && dhidden) k->fill(dhidden, 0, n->in[HIDDEN]->numel);
-    while (ok && lf_lm_blocks_next(&b, a->labels)) {
-        lf_lm_blocks_gather(&b, n->in[HIDDEN]->data);
-        ok = lf_lm_blocks_logits(g, &b, b.logits);
-        if (!ok) break;
+    while (ok && next_logits(g, &b, n)) {
         loss += block_loss(&b, lse, a->smoothing, &counts);
         if (keeps) ok = keep_block(g, n, &b, &r, lf_view_read(lse));
     }
-    if (ok && keeps) lf_lm_lora_add(&b.lora, n->saved[DA], n->saved[DB]);
+    ok = !lf_graph_status(g, NULL);
+    if (ok && keeps) lf_lm_lora_add(&b.own.lora, n->saved[DA], n->saved[DB]);
     if (ok) k->wide->fill(n->out->data, counts.targets > 0 ? loss / a->normalizer : 0, 1);
     if (ok && a->counts) *a->counts = counts;
-    give_room(g, &b, &r);
-    lf_lm_blocks_end(g, &b);
+    give_room(g, &b.own, &r);
+    end_blocks(g, &b);
 }
 
 /* dx = or += dloss times what forward kept */
@@ -200,22 +254,19 @@ static void trained_backward(lf_graph *g, lf_node *n, double dloss) {
                           .dbias = lf_grad_out(g, n, BIAS, &ignored),
                           .dA = lf_grad_out(g, n, LORA_A, &ignored),
                           .dB = lf_grad_out(g, n, LORA_B, &ignored)};
-    lf_lm_blocks b;
-    lf_lm_blocks_begin(g, &b, k, rows(n), &a->head, true, n->key);
-    const room r = take_room(g, &b, to.dx, true);
+    blocks b;
+    begin_blocks(g, &b, n, true);
+    const room r = take_room(g, &b.own, to.dx, true);
     bool ok = !lf_graph_status(g, NULL);
     if (ok && to.dx && !add) k->fill(to.dx, 0, n->in[HIDDEN]->numel);
-    while (ok && lf_lm_blocks_next(&b, a->labels)) {
-        lf_lm_blocks_gather(&b, n->in[HIDDEN]->data);
-        ok = lf_lm_blocks_logits(g, &b, b.logits);
-        if (!ok) break;
+    while (ok && next_logits(g, &b, n)) {
         block_dlogits(&b, r.dlogits, to.dbias, dloss / a->normalizer, (lf_const_view){n->saved[LSE], 1, k->dtype},
                       a->smoothing);
-        ok = block_backward(g, &b, &r, &to);
+        ok = block_backward(g, &b.own, &r, &to);
     }
-    if (ok) lf_lm_lora_add(&b.lora, to.dA, to.dB);
-    give_room(g, &b, &r);
-    lf_lm_blocks_end(g, &b);
+    if (!lf_graph_status(g, NULL)) lf_lm_lora_add(&b.own.lora, to.dA, to.dB);
+    give_room(g, &b.own, &r);
+    end_blocks(g, &b);
 }
 
 static void lm_loss_backward(lf_graph *g, lf_node *n) {
@@ -237,12 +288,31 @@ const lf_op lf_op_lm_loss = {.name = "lm_loss",
                              .backward = lm_loss_backward,
                              .cases = cases};
 
-lf_tensor *lf_lm_loss(lf_graph *g, lf_tensor *hidden, const lf_lm_head *head, const int32_t *row_labels,
-                      double normalizer, double smoothing, lf_lm_counts *counts) {
-    const attributes a = {*head, row_labels, normalizer, smoothing, counts};
+static lf_tensor *apply(lf_graph *g, lf_tensor *hidden, const attributes *a) {
+    const lf_lm_head *head = &a->head;
     lf_lora *lora = head->lora;
     lf_tensor *const inputs[INPUTS] = {hidden, head->weight, head->bias, lora ? &lora->A : NULL,
                                        lora ? &lora->B : NULL};
-    return hidden && (head->frozen || head->weight) ? lf_graph_apply(g, &lf_op_lm_loss, INPUTS, inputs, &a, sizeof a)
+    return hidden && (head->frozen || head->weight) ? lf_graph_apply(g, &lf_op_lm_loss, INPUTS, inputs, a, sizeof *a)
                                                     : NULL;
+}
+
+lf_tensor *lf_lm_loss(lf_graph *g, lf_tensor *hidden, const lf_lm_head *head, const int32_t *row_labels,
+                      double normalizer, double smoothing, lf_lm_counts *counts) {
+    return apply(
+        g, hidden,
+        &(attributes){
+            .head = *head, .labels = row_labels, .normalizer = normalizer, .smoothing = smoothing, .counts = counts});
+}
+
+lf_tensor *lf_lm_kl_to(lf_graph *g, lf_tensor *hidden, const lf_lm_head *head, const void *base_hidden,
+                       const lf_lm_head *base_head, const int32_t *row_labels, double normalizer,
+                       lf_lm_counts *counts) {
+    return apply(g, hidden,
+                 &(attributes){.head = *head,
+                               .labels = row_labels,
+                               .normalizer = normalizer,
+                               .counts = counts,
+                               .base_hidden = base_hidden,
+                               .base_head = *base_head});
 }

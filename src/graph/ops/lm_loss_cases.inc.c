@@ -70,7 +70,7 @@ static lf_tensor *lora_loss(lf_graph *g, lf_tensor **in, lf_lm_head head, bool d
     case_lora.A0 = delta ? A0 : NULL;
     case_lora.B0 = delta ? B0 : NULL;
     head.lora = &case_lora;
-    const attributes a = {head, of, 3, smoothing, NULL};
+    const attributes a = {.head = head, .labels = of, .normalizer = 3, .smoothing = smoothing};
     lf_tensor *const inputs[] = {in[0], head.weight, head.bias, in[2], in[3]};
     return lf_graph_apply(g, &lf_op_lm_loss, INPUTS, inputs, &a, sizeof a);
 }
@@ -115,6 +115,46 @@ static lf_tensor *lora_blocks(lf_graph *g, lf_tensor **in, bool frozen, double d
 static lf_tensor *build_lora_blocks(lf_graph *g, lf_tensor **in) { return lora_blocks(g, in, true, 0); }
 static lf_tensor *build_lora_blocks_trained(lf_graph *g, lf_tensor **in) { return lora_blocks(g, in, false, 0); }
 static lf_tensor *build_lora_blocks_dropout(lf_graph *g, lf_tensor **in) { return lora_blocks(g, in, false, 0.3); }
+
+/* ---- from what a base says, of as many words or of the first three ---- */
+
+enum { BASE_C = 2 };
+static double of_base_hidden[MOST_ROWS * BASE_C], of_base_W[5 * BASE_C];
+
+/* The case's second input is the tuned weight alone. */
+static lf_tensor *divergence(lf_graph *g, lf_tensor **in, lf_lm_head head, int64_t words, const int32_t *of) {
+    static lf_frozen W;
+    for (int i = 0; i < MOST_ROWS * BASE_C; i++) of_base_hidden[i] = i * 7 % 11 * 0.3 - 1.2;
+    for (int i = 0; i < 5 * BASE_C; i++) of_base_W[i] = 0.9 - 0.25 * i;
+    W = (lf_frozen){.out = words, .in = BASE_C, .data = of_base_W, .act_dtype = LF_F64};
+    const lf_lm_head base = {.frozen = &W, .scale = 1.3};
+    return lf_lm_kl_to(g, in[0], &head, of_base_hidden, &base, of, 3, NULL);
+}
+static lf_tensor *build_kl_frozen(lf_graph *g, lf_tensor **in) {
+    return divergence(g, in, head_of(in, true), 5, labels);
+}
+static lf_tensor *build_kl_trained(lf_graph *g, lf_tensor **in) {
+    return lf_add(g, divergence(g, in, head_of(in, false), 5, labels), with(g, in, false, 0.1));
+}
+static lf_tensor *build_kl_no_target(lf_graph *g, lf_tensor **in) {
+    return divergence(g, in, head_of(in, true), 5, none);
+}
+static lf_tensor *kl_all(lf_graph *g, lf_tensor **in, bool frozen) {
+    lf_lm_head head = head_of(in, frozen);
+    head.bias = in[2];
+    head.scale = 0.3;
+    head.softcap = 1.5;
+    return divergence(g, in, head, 3, labels);
+}
+static lf_tensor *build_kl_frozen_all(lf_graph *g, lf_tensor **in) { return kl_all(g, in, true); }
+static lf_tensor *build_kl_trained_all(lf_graph *g, lf_tensor **in) { return kl_all(g, in, false); }
+static lf_tensor *kl_blocks(lf_graph *g, lf_tensor **in, bool frozen) {
+    static int32_t many[MOST_ROWS];
+    for (int32_t i = 0; i < MOST_ROWS; i++) many[i] = i % 3 == 2 ? -100 : 0;
+    return divergence(g, in, head_of(in, frozen), 2, many);
+}
+static lf_tensor *build_kl_blocks_frozen(lf_graph *g, lf_tensor **in) { return kl_blocks(g, in, true); }
+static lf_tensor *build_kl_blocks_trained(lf_graph *g, lf_tensor **in) { return kl_blocks(g, in, false); }
 
 #define WITH_LORA(hidden_constant, W_constant)                                                                         \
     {3, {2, 3, 4}, hidden_constant}, {2, {5, 4}, W_constant}, {2, {2, 4}, false}, { 2, {5, 2}, false }
@@ -185,5 +225,20 @@ static const lf_op_case cases[] = {
      {{2, {MOST_ROWS, 1}, true}, {2, {2, 1}, false}, {2, {1, 1}, false}, {2, {2, 1}, false}},
      build_lora_blocks_dropout,
      1e-7},
+    {"kl, frozen", 2, {{3, {2, 3, 4}, false}, {2, {5, 4}, true}}, build_kl_frozen, 1e-7},
+    {"kl and loss, trained", 2, {{3, {2, 3, 4}, false}, {2, {5, 4}, false}}, build_kl_trained, 1e-7},
+    {"kl, no target", 2, {{3, {2, 3, 4}, false}, {2, {5, 4}, true}}, build_kl_no_target, 1e-7},
+    {"kl, words the base has not, bias, scale, softcap, frozen",
+     3,
+     {{3, {2, 3, 4}, false}, {2, {5, 4}, true}, {1, {5}, false}},
+     build_kl_frozen_all,
+     1e-7},
+    {"kl, words the base has not, bias, scale, softcap, trained",
+     3,
+     {{3, {2, 3, 4}, false}, {2, {5, 4}, false}, {1, {5}, false}},
+     build_kl_trained_all,
+     1e-7},
+    {"kl, blocks, frozen", 2, {{2, {MOST_ROWS, 1}, false}, {2, {2, 1}, true}}, build_kl_blocks_frozen, 1e-7},
+    {"kl, blocks, trained", 2, {{2, {MOST_ROWS, 1}, true}, {2, {2, 1}, false}}, build_kl_blocks_trained, 1e-7},
     {.name = NULL},
 };

@@ -114,3 +114,25 @@ static void lm_compare(double *ce, double *kl, const void *logits, const void *b
         kl[row] = c.difference / c.e + (lse - ((double)max_base + log(sum_of_exp(b, max_base, V))));
     }
 }
+
+/* dx may be x where both are floats, as in lm_cross_entropy_backward_row. */
+static void lm_compare_backward_row(act *dx, bool add, float scale, const float *x, const float *b, int64_t V) {
+    const float max = row_max(x, V), max_base = row_max(b, V);
+    const float lse = (float)((double)max + log(sum_of_exp(x, max, V))),
+                lse_base = (float)((double)max_base + log(sum_of_exp(b, max_base, V)));
+    if (add) {
+        SIMD for (int64_t v = 0; v < V; v++) dx[v] =
+            ST(LD(dx[v]) + scale * (fast_exp(x[v] - lse) - fast_exp(b[v] - lse_base)));
+    } else {
+        SIMD for (int64_t v = 0; v < V; v++) dx[v] = ST(scale * (fast_exp(x[v] - lse) - fast_exp(b[v] - lse_base)));
+    }
+}
+
+static void lm_compare_backward(void *dlogits_, bool add, double scale, const void *logits, const void *base,
+                                int64_t rows, int64_t V) {
+    act *dlogits = dlogits_;
+    PARALLEL(rows * V)
+    for (int64_t row = 0; row < rows; row++)
+        lm_compare_backward_row(dlogits + row * V, add, (float)scale, (const float *)logits + row * V,
+                                (const float *)base + row * V, V);
+}

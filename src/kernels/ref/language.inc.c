@@ -169,3 +169,13 @@ static void lm_compare(double *ce, double *kl, const void *logits, const void *b
         kl[row] = difference / sum + (lse - lse_base);
     }
 }
+
+static void lm_compare_backward(void *dlogits, bool add, double scale, const void *logits, const void *base,
+                                int64_t rows, int64_t V) {
+    for (int64_t row = 0; row < rows; row++) {
+        const real *x = (const real *)logits + row * V, *b = (const real *)base + row * V;
+        const double lse = logsumexp(x, V), lse_base = logsumexp(b, V);
+        for (int64_t v = 0; v < V; v++)
+            store((act *)dlogits + row * V + v, add, scale * (exp((double)x[v] - lse) - exp((double)b[v] - lse_base)));
+    }
+}
