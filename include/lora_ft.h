@@ -75,6 +75,8 @@ const char *lf_version(void); /* "0.1.0" */
     X(preview, PREVIEW, train, "", NULL, "show the training data as the model will see them, and count them")          \
     X(generate, GENERATE, generate, "", NULL, "write text after a prompt, or hold a conversation")                     \
     X(spectrum, SPECTRUM, spectrum, "", NULL, "singular values of the weights, and what an adapter does to them")      \
+    X(continual, CONTINUAL, train, "", NULL,                                                                           \
+      "train task after task, and measure what each brings and takes from those before")                               \
     X(sweep, SWEEP, train, "", NULL,                                                                                   \
       "train one model many times, with other learning rates, positions or seeds, and compare")
 

@@ -64,6 +64,8 @@ void lf_adapter_mark_saved(lf_nn *nn, const cJSON *names);
  * gave none. LF_EUSAGE, naming key and both values, where he gave others, or asks for a start of another kind. */
 lf_status lf_adapter_take_settings(lf_config *cfg, lf_err *err);
 
+/* Is it a key whose value that adapter says? */
+bool lf_adapter_says(lf_key_id key);
 /* A start is one line in init.def and an lf_init_fill, which fills A0 [r,in], B0 [out,r] as PEFT would hold them at
  * step 0. */
 typedef struct lf_init_input {

@@ -107,6 +107,12 @@ static const struct {
 };
 enum { N_SETTINGS = sizeof settings / sizeof settings[0] };
 
+bool lf_adapter_says(lf_key_id key) {
+    for (int i = 0; i < N_SETTINGS; i++)
+        if (settings[i].key == key) return true;
+    return false;
+}
+
 /* Modules by their names, of a file that names no target_modules. */
 static cJSON *modules_of(const lf_adapter_file *f) {
     lf_obj list = lf_list_new();

@@ -11,16 +11,25 @@
 
 /* ---- life ---------------------------------------------------------------------------------------------------- */
 
+static lf_status set_default(lf_config *cfg, size_t i, lf_err *err) {
+    const lf_key *key = &lf_keys[i];
+    if (!key->fallback) return LF_OK;
+    const lf_place place = {key->name, "the table of defaults", err};
+    const lf_status rc = lf_value_from_text(&cfg->values[i].json, key, lf_key_default(key), &place);
+    return rc ? rc : lf_value_check(&cfg->values[i].json, key, &place);
+}
+
 static lf_status set_defaults(lf_config *cfg, lf_err *err) {
-    for (size_t i = 0; i < lf_n_keys; i++) {
-        const lf_key *key = &lf_keys[i];
-        if (!key->fallback) continue;
-        const lf_place place = {key->name, "the table of defaults", err};
-        lf_status rc = lf_value_from_text(&cfg->values[i].json, key, lf_key_default(key), &place);
-        if (!rc) rc = lf_value_check(&cfg->values[i].json, key, &place);
-        if (rc) return rc;
-    }
-    return LF_OK;
+    lf_status rc = LF_OK;
+    for (size_t i = 0; i < lf_n_keys && !rc; i++) rc = set_default(cfg, i, err);
+    return rc;
+}
+
+lf_status lf_cfg_unset(lf_config *cfg, lf_key_id key, lf_err *err) {
+    lf_value *value = &cfg->values[key - 1];
+    cJSON_Delete(value->json);
+    *value = (lf_value){0};
+    return set_default(cfg, (size_t)key - 1, err);
 }
 
 lf_status lf_config_new(lf_config **out, const char *verb, lf_err *err) {

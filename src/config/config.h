@@ -99,6 +99,7 @@ typedef enum lf_key_id {
 } lf_key_id;
 
 const char *lf_key_name(lf_key_id id);
+lf_key_id lf_key_of(const char *name); /* by its proper name; LF_NO_KEY: there is none */
 /* The next key after `id` (LF_NO_KEY: the first) that has one of these traits; LF_NO_KEY: there is none. */
 lf_key_id lf_key_next(lf_key_id id, unsigned traits);
 /* The names of those keys, in the table's order, and a NULL. */
@@ -141,6 +142,8 @@ cJSON *lf_cfg_select(const lf_config *cfg, unsigned any, unsigned none);
 cJSON *lf_cfg_given_to_json(const lf_config *cfg);
 /* One key from a JSON value (borrowed), as if it stood in a file called `source`, which must outlive cfg. */
 lf_status lf_cfg_set_json(lf_config *cfg, const char *key, const cJSON *value, const char *source, lf_err *err);
+/* As if the key had not been given: its default, or nothing. */
+lf_status lf_cfg_unset(lf_config *cfg, lf_key_id key, lf_err *err);
 /* A configuration of another verb with all that was given for `from` and that the verb knows. `from` must outlive it.
  */
 lf_status lf_cfg_derive(lf_config **out, const lf_config *from, const char *verb, lf_err *err);

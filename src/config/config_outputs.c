@@ -8,7 +8,9 @@
 
 /* These make their folder before anything else, and stay at it: another process may be at work beside them, and would
  * miss one that is removed again. */
-static bool makes_folder_first(const lf_config *cfg) { return cfg->verb->bit & (LF_V_train | LF_V_sweep); }
+static bool makes_folder_first(const lf_config *cfg) {
+    return cfg->verb->bit & (LF_V_train | LF_V_sweep | LF_V_continual);
+}
 
 /* A folder is made and removed again: it appears when there is something in it. */
 static lf_status try_folder(const char *path, lf_err *err) {

@@ -57,10 +57,15 @@ void lf_key_names(const char *names[LF_N_KEYS + 1], unsigned traits) {
     names[n] = NULL;
 }
 
-unsigned lf_key_traits(const char *name) {
+lf_key_id lf_key_of(const char *name) {
     for (size_t i = 0; i < lf_n_keys; i++)
-        if (strcmp(lf_keys[i].name, name) == 0) return lf_keys[i].traits;
-    return 0;
+        if (strcmp(lf_keys[i].name, name) == 0) return (lf_key_id)(i + 1);
+    return LF_NO_KEY;
+}
+
+unsigned lf_key_traits(const char *name) {
+    const lf_key_id id = lf_key_of(name);
+    return id ? lf_keys[id - 1].traits : 0;
 }
 
 bool lf_key_is_implied(const lf_key *key) { return key->fallback && key->fallback[0] == '~'; }

@@ -90,6 +90,13 @@ lf_status lf_task_open(lf_task **out, const lf_config *cfg, lf_model *m, lf_grap
     return rc;
 }
 
+lf_status lf_task_open_part(lf_task *t, lf_data_role role, const lf_data_from *from, lf_err *err) {
+    if (lf_cfg_json(t->cfg, from->key)) return t->source->open_data(t, role, from, err);
+    const lf_data_from beside = {.key = LF_train_data, .split = from->split, .limit = from->limit};
+    if (!t->source->has_split(t, lf_cfg_json(t->cfg, LF_train_data), from->split)) return LF_OK;
+    return t->source->open_data(t, role, &beside, err);
+}
+
 uint64_t lf_task_data_seed(const lf_task *t) { return (uint64_t)lf_cfg_i64(t->cfg, LF_data_seed); }
 
 lf_status lf_task_prepare(lf_task *t, lf_err *err) { return t->type->prepare ? t->type->prepare(t, err) : LF_OK; }

@@ -27,15 +27,6 @@ static void read_method(lf_run *run) {
 
 /* ---- data ---- */
 
-/* A role's data: under a key of their own, else a part of train_data's folder, else none. */
-static lf_status open_part(lf_run *run, lf_data_role role, const lf_data_from *from, lf_err *err) {
-    const lf_source_type *source = run->task->source;
-    if (lf_cfg_json(run->cfg, from->key)) return source->open_data(run->task, role, from, err);
-    const lf_data_from beside = {.key = LF_train_data, .split = from->split, .limit = from->limit};
-    if (!source->has_split(run->task, lf_cfg_json(run->cfg, LF_train_data), from->split)) return LF_OK;
-    return source->open_data(run->task, role, &beside, err);
-}
-
 static bool is_split(const lf_run *run) {
     return lf_cfg_f64(run->cfg, LF_train_val_split) > 0 && !lf_cfg_json(run->cfg, LF_eval_data);
 }
@@ -53,7 +44,7 @@ static lf_status open_train(lf_run *run, lf_err *err) {
 /* The evaluation data: eval_data, else that share, else val/ beside train/. */
 static lf_status open_eval(lf_run *run, lf_err *err) {
     const lf_data_from from = {.key = LF_eval_data, .split = "val", .limit = LF_max_eval_samples};
-    return is_split(run) ? LF_OK : open_part(run, LF_DATA_EVAL, &from, err);
+    return is_split(run) ? LF_OK : lf_task_open_part(run->task, LF_DATA_EVAL, &from, err);
 }
 
 static lf_status open_data(lf_run *run, lf_err *err) {
@@ -61,7 +52,8 @@ static lf_status open_data(lf_run *run, lf_err *err) {
     const lf_source_type *source = run->task->source;
     const bool choosing = lf_cfg_selects_by_forgetting(run->cfg);
     lf_status rc;
-    if ((rc = open_train(run, err)) || (rc = open_eval(run, err)) || (rc = open_part(run, LF_DATA_TEST, &test, err)) ||
+    if ((rc = open_train(run, err)) || (rc = open_eval(run, err)) ||
+        (rc = lf_task_open_part(run->task, LF_DATA_TEST, &test, err)) ||
         (lf_cfg_json(run->cfg, LF_forgetting_data) && (rc = lf_task_open_base(run->task, choosing, err))) ||
         (rc = lf_run_open_calibration(run, err)) || (rc = lf_remedies_open_data(run, err)))
         return rc;

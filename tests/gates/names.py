@@ -33,7 +33,7 @@ TABLES = [
     ("picture format", "src/data/image/formats.def", ["data"], LINE),
     ("verb", "include/lora_ft.h", ["config", "cli"], r"^    X\(([a-z_]+), [A-Z]+,"),
 ] + [("key", f"src/{folder}/keys.def", ["config", folder], LINE)
-     for folder in ("model", "data", "adapter", "train", "sweep", "eval", "tools")]
+     for folder in ("model", "data", "adapter", "train", "continual", "sweep", "eval", "tools")]
 ARRAY = re.compile(r"\]\s*=\s*\{(.*?)\};", re.S)
 COMPARES = re.compile(r"\b(?:strn?cmp|strncasecmp|strcasecmp|lf_slice_equal|is_one_of|is_among)\s*\(([^;{}]*?)\)\s*(?:[=!]=|[;)&|?])")
 

@@ -411,19 +411,60 @@ static void test_split_is_stratified(void **state) {
     lf_dataset_free(d);
 }
 
+/* One after the other; classes by their names, sorted over all. */
+static void test_list_of_folders(void **state) {
+    (void)state;
+    put_picture("first/train/dog/a.pgm", 2, 2, 1);
+    put_picture("first/train/ant/a.pgm", 2, 2, 2);
+    put_picture("first/val/dog/a.pgm", 2, 2, 9);
+    put_picture("second/cat/a.pgm", 2, 2, 3);
+    put_picture("second/dog/a.pgm", 2, 2, 4);
+    static const char *const names[] = {"ant", "cat", "dog"};
+    static const int levels[] = {2, 1, 3, 4}, labels[] = {0, 2, 1, 2};
+    lf_err err = {0};
+    lf_dataset *d, *held;
+    lf_fingerprint before, after;
+    char name[512];
+    assert_ok(open_as(&d, "[\"%s/first\", \"%s/second\"]", (lf_dataset_opts){.split = "train"}, &err), err);
+    assert_int_equal(lf_dataset_count(d), 4);
+    assert_int_equal(lf_dataset_n_classes(d), 3);
+    for (int i = 0; i < 3; i++) assert_string_equal(lf_dataset_class_name(d, i), names[i]);
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(level_of(d, i), levels[i]);
+        assert_int_equal(lf_dataset_label(d, i), labels[i]);
+    }
+    assert_true(ends(lf_dataset_example_name(d, 3, name, sizeof name), "/second/dog/a.pgm"));
+    assert_ok(lf_dataset_fingerprint(&before, d, false, &err), err);
+    assert_ok(lf_dataset_split(d, 0.5, 1, &held, &err), err);
+    lf_dataset_free(d);
+    assert_true(level_of(held, 0) > 0); /* what it is of lives as long as it does */
+    lf_dataset_free(held);
+    put_picture("second/dog/a.pgm", 2, 2, 5);
+    assert_ok(open_as(&d, "[\"%s/first\", \"%s/second\"]", (lf_dataset_opts){.split = "train"}, &err), err);
+    assert_ok(lf_dataset_fingerprint(&after, d, false, &err), err);
+    assert_int_not_equal(before.bytes && strcmp(before.hash, after.hash), 0);
+    lf_dataset_free(d);
+    assert_ok(open_as(&d, "[\"%s/second\"]", (lf_dataset_opts){.split = "train"}, &err), err);
+    assert_int_equal(lf_dataset_count(d), 2);
+    lf_dataset_free(d);
+    refuse("[\"%s/first\", \"%s/nowhere\"]", (lf_dataset_opts){.split = "train"}, LF_ENOTFOUND, "nowhere");
+    refuse("{\"path\": [\"%s/first\", \"%s/second\"], \"format\": \"idx\"}", (lf_dataset_opts){0}, LF_EDATA, "first");
+}
+
 static void test_out_of_memory(void **state) {
     (void)state;
     put_picture("small/a/x.pgm", 2, 2, 1);
     put_picture("small/b/y.pgm", 2, 2, 1);
     put_numbered();
-    const char *const specs[] = {"\"%s/small\"", "\"%s/many\""};
-    for (int i = 0; i < 2; i++) {
+    put_picture("other/a/x.pgm", 2, 2, 1);
+    const char *const specs[] = {"\"%s/small\"", "\"%s/many\"", "[\"%s/many\", \"%s/other\"]"};
+    for (int i = 0; i < 3; i++) {
         lf_status rc = LF_ENOMEM;
         for (int64_t k = 0; rc; k++) {
             char text[512];
             lf_err err = {0};
             lf_dataset *d = NULL, *held = NULL;
-            snprintf(text, sizeof text, specs[i], scratch);
+            snprintf(text, sizeof text, specs[i], scratch, scratch);
             cJSON *spec = cJSON_Parse(text);
             const lf_dataset_opts opts = {.spec = spec, .key = "train_data", .split = "train"};
             const int64_t live = lf_alloc_live();
@@ -457,6 +498,7 @@ int main(void) {
         cmocka_unit_test(test_idx_that_is_damaged),
         cmocka_unit_test(test_max_samples),
         cmocka_unit_test(test_split_is_stratified),
+        cmocka_unit_test(test_list_of_folders),
         cmocka_unit_test(test_out_of_memory),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);

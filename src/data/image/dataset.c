@@ -124,13 +124,28 @@ static lf_status name_kind(const lf_data_request *r, lf_err *err) {
     return rc ? rc : lf_refuse_kind(head, n, r->path, err);
 }
 
-/* A list, or a pattern, is of files that hold many pictures. */
+/* A list of folders (or of what else is no file of many pictures): each is opened by itself. */
+static bool are_parts(const lf_data_format *named, const lf_data_request *r) {
+    const cJSON *item;
+    bool any = false, all = cJSON_IsArray(r->paths);
+    cJSON_ArrayForEach(item, r->paths) {
+        const char *path = cJSON_GetStringValue(item);
+        const bool there = path && lf_exists(path); /* one that is not is told of when it is opened */
+        const lf_data_format *f = named ? named : there ? recognise(path, r->unlabelled) : NULL;
+        any = any || (f && !f->takes_lists);
+        all = all && path && *path && !lf_is_pattern(path) && (f ? !f->takes_lists : !there);
+    }
+    return any && all;
+}
+
+/* A list of others, or a pattern, is of files that hold many pictures. */
 static lf_status choose_for_several(const lf_data_format **format, const lf_data_request *r, lf_err *err) {
     for (int i = 0; i < N_FORMATS && !*format; i++)
         if (formats[i]->takes_lists) *format = formats[i];
     if ((*format)->takes_lists) return LF_OK;
-    return lf_fail(err, LF_EUSAGE, "%s: a list of paths, or a pattern, is for Parquet files, not for format '%s'",
-                   r->key, (*format)->name);
+    return lf_fail(err, LF_EUSAGE,
+                   "%s: a pattern, or a list of what is no folder, is for Parquet files, not for format '%s'", r->key,
+                   (*format)->name);
 }
 
 static lf_status choose_format(const lf_data_format **format, const lf_data_request *r, lf_err *err) {
@@ -147,36 +162,6 @@ static lf_status choose_format(const lf_data_format **format, const lf_data_requ
     }
     return lf_fail(err, LF_EDATA, "%s: %s: not a data set that is known by its look; expected %s", r->key, r->path,
                    expects);
-}
-
-/* ---- stores ---------------------------------------------------------------------------------------------------------
- */
-
-static void store_release(lf_store *s) {
-    if (!s || atomic_fetch_sub(&s->users, 1) > 1) return;
-    if (s->format) s->format->close(s);
-    lf_free(s->labels);
-    lf_class_sets_free(&s->several);
-    lf_arena_free(s->arena);
-    lf_free(s);
-}
-
-static lf_status store_open(lf_store **out, const lf_data_format *format, const lf_data_request *r, lf_err *err) {
-    lf_store *s = lf_calloc(1, sizeof *s);
-    if (!s) return lf_no_memory(err, "%s", r->path);
-    atomic_init(&s->users, 1);
-    s->format = format;
-    s->arena = lf_arena_new();
-    s->path = s->arena ? lf_arena_strdup(s->arena, r->path) : NULL;
-    lf_status rc = s->path ? format->open(s, r, err) : lf_no_memory(err, "%s", r->path);
-    if (!rc && r->label_map && !r->unlabelled) rc = lf_store_map_labels(s, r, err);
-    const bool several = r->problem && *r->problem == LF_MULTI_LABEL && !r->unlabelled;
-    if (!rc && several && !s->several.begin) rc = lf_store_make_several(s, err);
-    if (rc)
-        store_release(s);
-    else
-        *out = s;
-    return rc;
 }
 
 /* ---- data sets ------------------------------------------------------------------------------------------------------
@@ -209,6 +194,34 @@ static void draw_sample(lf_dataset *d, int64_t most, uint64_t seed) {
     d->sampled = true;
 }
 
+/* Opens each path of the list, and makes one of them all. */
+static lf_status open_parts(lf_store **out, const lf_data_format *named, const lf_data_request *r, lf_err *err) {
+    const int64_t n = cJSON_GetArraySize(r->paths);
+    lf_store **parts = lf_calloc((size_t)n, sizeof *parts);
+    const cJSON *item;
+    int64_t opened = 0;
+    lf_status rc = parts ? LF_OK : lf_no_memory(err, "%s", r->path);
+    cJSON_ArrayForEach(item, r->paths) {
+        lf_data_request own = *r;
+        const lf_data_format *format = named;
+        own.paths = item;
+        own.path = item->valuestring;
+        if (rc || (rc = choose_format(&format, &own, err)) || (rc = lf_store_open(&parts[opened], format, &own, err)))
+            break;
+        opened++;
+    }
+    if (!rc) rc = lf_store_join(out, parts, n, r->key, err); /* which takes them over */
+    for (int64_t i = 0; i < opened && rc; i++) lf_store_release(parts[i]);
+    lf_free(parts);
+    return rc;
+}
+
+static lf_status open_store(lf_store **out, const lf_data_request *r, const lf_data_format *format, lf_err *err) {
+    if (are_parts(format, r)) return open_parts(out, format, r, err);
+    const lf_status rc = choose_format(&format, r, err);
+    return rc ? rc : lf_store_open(out, format, r, err);
+}
+
 lf_status lf_dataset_open(lf_dataset **out, const lf_dataset_opts *opts, lf_err *err) {
     lf_data_request r = {.key = opts->key,
                          .split = opts->split,
@@ -217,13 +230,11 @@ lf_status lf_dataset_open(lf_dataset **out, const lf_dataset_opts *opts, lf_err 
     const lf_data_format *format = NULL;
     lf_store *s = NULL;
     lf_status rc;
-    if ((rc = read_spec(&r, &format, opts, err)) || (rc = choose_format(&format, &r, err)) ||
-        (rc = store_open(&s, format, &r, err)))
-        return rc;
+    if ((rc = read_spec(&r, &format, opts, err)) || (rc = open_store(&s, &r, format, err))) return rc;
     lf_dataset *d = dataset_over(s, s->n);
     if (!d) {
         rc = lf_no_memory(err, "the %" PRId64 " examples of %s", s->n, r.path);
-        store_release(s);
+        lf_store_release(s);
         return rc;
     }
     for (int64_t i = 0; i < d->n; i++) d->pick[i] = i;
@@ -234,7 +245,7 @@ lf_status lf_dataset_open(lf_dataset **out, const lf_dataset_opts *opts, lf_err 
 
 void lf_dataset_free(lf_dataset *d) {
     if (!d) return;
-    store_release(d->store);
+    lf_store_release(d->store);
     lf_free(d->pick);
     lf_free(d);
 }

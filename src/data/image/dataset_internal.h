@@ -55,6 +55,13 @@ struct lf_data_format {
     void (*close)(lf_store *s);
 };
 
+/* store.c */
+lf_status lf_store_open(lf_store **out, const lf_data_format *format, const lf_data_request *r, lf_err *err);
+void lf_store_release(lf_store *s); /* accepts NULL; the last user's closes it */
+/* Several as one (joined.c), one after the other: its classes are all of theirs, sorted. Takes the parts over, unless
+ * it fails: LF_EUNSUPPORTED where pictures have several classes each. */
+lf_status lf_store_join(lf_store **out, lf_store *const *parts, int64_t n, const char *key, lf_err *err);
+
 lf_status lf_store_name_classes(lf_store *s, const char *const *names, int64_t n,
                                 lf_err *err); /* copies; LF_EDATA: one is not UTF-8 */
 /* Of labels that are single classes or several, by what they look like if r does not say it. */

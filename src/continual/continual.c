@@ -1,0 +1,215 @@
+/* The verb `continual`: tasks one after the other. Each is a run of `train` in a folder of its own; after it all tasks
+ * are judged, which is kept beside the run. Nothing else is remembered: whoever goes on finds the runs that have ended,
+ * and the scores that are there, and does the rest. */
+#include <math.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/folder.h"
+#include "base/lock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/obj.h"
+#include "continual/between.h"
+#include "continual/outcome.h"
+
+/* The resolved configuration; not config.json, by which a report would take the whole for one run. */
+#define CONFIG "continual.json"
+
+typedef struct course {
+    lf_plan plan;
+    lf_scores *rows; /* [n_runs] */
+    int lock;
+    int new_folders; /* made for it, and removed again if it does not begin */
+    double began;
+    FILE *tables; /* where each run's goes */
+} course;
+
+static bool resumes(const lf_config *cfg) { return cJSON_IsTrue(lf_cfg_json(cfg, LF_resume_from_checkpoint)); }
+
+/* ---- the folder ---- */
+
+static lf_status check_resume(const lf_config *cfg, lf_err *err) {
+    const cJSON *asked = lf_cfg_json(cfg, LF_resume_from_checkpoint);
+    if (!cJSON_IsString(asked)) return LF_OK;
+    return lf_cfg_fail(cfg, LF_resume_from_checkpoint, err,
+                       "a sequence goes on where it was: expected true, found '%s'", asked->valuestring);
+}
+
+static lf_status check_empty(const lf_plan *p, lf_err *err) {
+    char **names;
+    size_t count;
+    if (lf_is_file(p->dir)) return lf_cfg_fail(p->cfg, LF_output_dir, err, "'%s' is a file, expected a folder", p->dir);
+    if (!lf_is_dir(p->dir) || resumes(p->cfg) || lf_cfg_bool(p->cfg, LF_overwrite_output_dir)) return LF_OK;
+    const lf_status rc = lf_list_dir(&names, &count, p->dir, err);
+    if (rc) return rc;
+    lf_free(names);
+    if (count == 0) return LF_OK;
+    return lf_cfg_fail(p->cfg, LF_output_dir, err,
+                       "'%s' is not empty; choose another, or set overwrite_output_dir, or resume_from_checkpoint",
+                       p->dir);
+}
+
+/* What was begun there must be what is asked for now. A task may become longer, as a run may. */
+static lf_status check_same(const lf_plan *p, lf_err *err) {
+    cJSON *was;
+    bool longer;
+    if (!resumes(p->cfg) || !lf_is_file_in(p->dir, CONFIG)) return LF_OK;
+    lf_status rc = lf_json_read_in(&was, p->dir, CONFIG, err);
+    if (rc) return rc;
+    rc = lf_cfg_check_finished(p->cfg, was, p->dir, &longer, err);
+    cJSON_Delete(was);
+    return rc;
+}
+
+static lf_status take_folder(course *c, lf_err *err) {
+    const lf_plan *p = &c->plan;
+    lf_err why = {0};
+    lf_status rc = lf_folder_make(p->dir, &c->new_folders, &why);
+    const lf_status locked = rc ? LF_OK : lf_lock_take(&c->lock, p->dir, false, NULL);
+    if (!rc && !locked && c->lock < 0) /* where folders cannot be locked, it is the user's to see to that */
+        return lf_cfg_fail(p->cfg, LF_output_dir, err, "another sequence is at work in '%s'; choose another, or wait",
+                           p->dir);
+    if (!rc) rc = lf_folder_try(p->dir, CONFIG, &why);
+    if (rc == LF_EIO) return lf_cfg_fail(p->cfg, LF_output_dir, err, "%s", why.message);
+    return rc ? lf_fail(err, rc, "%s", why.message) : LF_OK;
+}
+
+/* What an earlier sequence left would make this one look as if it had ended. */
+static lf_status remove_ends(const lf_plan *p, lf_err *err) {
+    static const char *const ends[] = {"matrix.csv", "all_results.json"};
+    lf_status rc = LF_OK;
+    for (size_t i = 0; i < sizeof ends / sizeof *ends && !rc; i++)
+        if (lf_is_file_in(p->dir, ends[i])) rc = lf_remove_in(p->dir, ends[i], err);
+    for (int64_t r = 0; r < p->n_runs && !rc && !resumes(p->cfg); r++) rc = lf_scores_remove(p, r, err);
+    return rc;
+}
+
+static lf_status begin_folder(course *c, lf_err *err) {
+    const lf_plan *p = &c->plan;
+    lf_status rc;
+    if ((rc = take_folder(c, err)) || (rc = check_same(p, err)) || (rc = remove_ends(p, err))) return rc;
+    c->new_folders = 0; /* from now on there is something to keep */
+    lf_obj o = lf_obj_of(lf_cfg_resolved_to_json(p->cfg));
+    return lf_obj_write_in(&o, p->dir, CONFIG, false, err);
+}
+
+/* ---- the runs ---- */
+
+static lf_status set(lf_config *cfg, lf_key_id key, cJSON *value, lf_err *err) {
+    const lf_status rc =
+        value ? lf_cfg_set_json(cfg, lf_key_name(key), value, "the sequence", err) : lf_no_memory(err, "a task");
+    cJSON_Delete(value);
+    return rc;
+}
+
+/* A limit of time is the whole sequence's. */
+static lf_status limit_time(const course *c, lf_config *cfg, lf_err *err) {
+    const double limit = lf_cfg_f64(c->plan.cfg, LF_max_train_minutes), left = limit - (lf_now() - c->began) / 60;
+    if (limit <= 0) return LF_OK;
+    if (left > 0) return set(cfg, LF_max_train_minutes, cJSON_CreateNumber(left), err);
+    return lf_fail(err, LF_EINTERRUPTED,
+                   "max_train_minutes are over; resume_from_checkpoint goes on with the next task");
+}
+
+static lf_status prepare_run(const course *c, int64_t run, lf_err *err) {
+    const lf_plan *p = &c->plan;
+    lf_plan_run *r = &p->runs[run];
+    const bool there = resumes(p->cfg) && lf_is_dir(r->dir);
+    lf_status rc = set(r->cfg, LF_resume_from_checkpoint, cJSON_CreateBool(there), err);
+    if (!rc) rc = limit_time(c, r->cfg, err);
+    return rc || !p->between->begin ? rc : p->between->begin(p, run, err);
+}
+
+/* One that has ended is left as it is, once its settings and data are found to be the same. */
+static lf_status do_run(course *c, int64_t run, lf_err *err) {
+    const lf_plan *p = &c->plan;
+    const lf_plan_run *r = &p->runs[run];
+    lf_err inner = {0};
+    lf_status rc = prepare_run(c, run, err);
+    if (rc) return rc;
+    lf_info("%s %lld of %lld, '%s': %s", p->between->at_once ? "run" : "task", (long long)run + 1, (long long)p->n_runs,
+            r->name, r->dir);
+    rc = lf_train(r->cfg, c->tables, &inner);
+    if (rc) return lf_fail(err, rc, "'%s': %s", r->name, inner.message);
+    if (lf_interrupted())
+        return lf_fail(err, LF_EINTERRUPTED, "interrupted after '%s'; resume_from_checkpoint goes on", r->name);
+    if ((rc = lf_scores_of(&c->rows[run], p, run, err))) return rc;
+    return lf_outcome_write_matrix(p, c->rows, run + 1, err);
+}
+
+/* What has no effect in a task is said before the first one. */
+static void say_unread(const lf_plan *p) {
+    for (int64_t r = 0; r < p->n_runs; r++)
+        if (r == 0 || cJSON_GetArraySize(p->tasks[r].given) > 3) lf_config_say_unread(p->runs[r].cfg);
+}
+
+static lf_status do_all(course *c, FILE *out, lf_err *err) {
+    const lf_plan *p = &c->plan;
+    lf_status rc = LF_OK;
+    say_unread(p);
+    for (int64_t r = 0; r < p->n_runs && !rc; r++) rc = do_run(c, r, err);
+    if (rc || (rc = lf_outcome_write_results(p, c->rows, err))) return rc;
+    return lf_outcome_print(p, c->rows, out, err);
+}
+
+/* ---- what would be done ---- */
+
+static cJSON *plan_json(const lf_plan *p) {
+    lf_obj o = lf_obj_new(), list = lf_list_new();
+    for (int64_t i = 0; i < p->n_tasks; i++) {
+        lf_obj t = lf_obj_new();
+        lf_obj_string(&t, "name", p->tasks[i].name);
+        lf_obj_number(&t, "train_examples", (double)p->tasks[i].examples);
+        lf_obj_number(&t, "classes", (double)p->tasks[i].n_classes);
+        lf_list_put(&list, lf_obj_take(&t));
+    }
+    lf_obj_string(&o, "between", p->between->name);
+    lf_obj_number(&o, "runs", (double)p->n_runs);
+    lf_obj_put(&o, "tasks", lf_obj_take(&list));
+    return lf_obj_take(&o);
+}
+
+/* The first run says what one takes; those after it begin with what is not there yet. */
+static lf_status show(course *c, FILE *out, lf_err *err) {
+    const lf_plan *p = &c->plan;
+    say_unread(p);
+    lf_status rc = lf_train(p->runs[0].cfg, c->tables, err);
+    if (rc) return rc;
+    lf_info("%lld runs (between %s), of which that was the first:", (long long)p->n_runs, p->between->name);
+    for (int64_t i = 0; i < p->n_tasks; i++)
+        lf_info("  %s: %lld examples of %lld classes", p->tasks[i].name, (long long)p->tasks[i].examples,
+                (long long)p->tasks[i].n_classes);
+    return lf_cfg_bool(p->cfg, LF_json) ? lf_json_write_line(out, plan_json(p), err) : LF_OK;
+}
+
+/* ---- the verb ---- */
+
+static lf_status run(course *c, FILE *out, lf_err *err) {
+    lf_plan *p = &c->plan;
+    const bool dry = lf_cfg_bool(p->cfg, LF_dry_run);
+    lf_status rc;
+    if ((rc = check_empty(p, err)) || (rc = lf_plan_look(p, !dry, err))) return rc;
+    if (dry) return show(c, out, err);
+    if (!(c->rows = lf_calloc((size_t)p->n_runs, sizeof *c->rows))) return lf_no_memory(err, "the scores");
+    return (rc = begin_folder(c, err)) ? rc : do_all(c, out, err);
+}
+
+lf_status lf_continual(const lf_config *cfg, FILE *out, lf_err *err) {
+    course c = {.lock = -1, .began = lf_now(), .tables = out};
+    FILE *nowhere = NULL;
+    lf_status rc = check_resume(cfg, err);
+    if (rc) return rc;
+    if (lf_cfg_bool(cfg, LF_json)) {
+        if (!(nowhere = fopen("/dev/null", "w"))) return lf_fail_errno(err, "open", "/dev/null");
+        c.tables = nowhere;
+    }
+    rc = lf_plan_open(&c.plan, cfg, err);
+    if (!rc) rc = run(&c, out, err);
+    lf_folder_unmake(c.plan.dir, c.new_folders);
+    lf_lock_drop(c.lock);
+    lf_plan_close(&c.plan);
+    lf_free(c.rows);
+    if (nowhere) fclose(nowhere);
+    return rc;
+}

@@ -1,0 +1,180 @@
+#include "continual/outcome.h"
+
+#include <math.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "base/csv.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/obj.h"
+#include "continual/between.h"
+#include "stats/sequence.h"
+
+/* ---- matrix.csv ---- */
+
+static void put_cell(FILE *f, double x) {
+    char text[40];
+    fputc(',', f);
+    if (!isfinite(x)) return;
+    lf_float_repr(text, x);
+    fputs(text, f);
+}
+
+lf_status lf_outcome_write_matrix(const lf_plan *p, const lf_scores *rows, int64_t done, lf_err *err) {
+    lf_atomic_file a;
+    const lf_status rc = lf_atomic_open_in(&a, p->dir, "matrix.csv", err);
+    if (rc) return rc;
+    fputs("after", a.f);
+    for (int64_t i = 0; i < p->n_tasks; i++) {
+        fputc(',', a.f);
+        lf_csv_text(a.f, p->tasks[i].name);
+    }
+    fputs(",base\n", a.f);
+    for (int64_t r = 0; r < done; r++) {
+        lf_csv_text(a.f, p->runs[r].name);
+        for (int64_t i = 0; i < p->n_tasks; i++) put_cell(a.f, rows[r].tasks[i]);
+        put_cell(a.f, rows[r].base_after);
+        fputc('\n', a.f);
+    }
+    return lf_atomic_commit(&a, err);
+}
+
+/* ---- the figures ---- */
+
+static const lf_sequence_figures none = {NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN};
+
+static double mean(const double *x, int64_t n, int64_t stride) {
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++) sum += x[i * stride];
+    return sum / (double)n;
+}
+
+/* One run of all tasks has an average, and no course. */
+static lf_sequence_figures figures_at(const lf_plan *p, const lf_scores *rows, const double *after, int64_t t) {
+    if (p->between->at_once) {
+        lf_sequence_figures f = none;
+        f.average_accuracy = mean(after, p->n_tasks, 1);
+        return f;
+    }
+    const lf_sequence s = {.n = p->n_tasks, .after = after, .before = rows[0].before};
+    return lf_sequence_at(&s, t);
+}
+
+/* The name says the measure: average_accuracy, average_log_probability, average_correlation. */
+static const char *measure_of(lf_judged_by by) {
+    static const char *const names[LF_N_YARDSTICKS] = {[LF_BY_ACCURACY] = "accuracy",
+                                                       [LF_BY_ACCURACY_BESIDE_TEXT] = "accuracy",
+                                                       [LF_BY_PERPLEXITY] = "log_probability",
+                                                       [LF_BY_CORRELATION] = "correlation",
+                                                       [LF_BY_CORRELATION_BESIDE_TEXT] = "correlation"};
+    return names[by];
+}
+
+static void put_measure(lf_obj *o, const char *what, lf_judged_by by, double x) {
+    char name[80];
+    snprintf(name, sizeof name, "%s_%s", what, measure_of(by));
+    lf_obj_number(o, name, x);
+}
+
+static void put_figures(lf_obj *o, lf_judged_by by, const lf_sequence_figures *f, const lf_scores *row) {
+    put_measure(o, "average", by, f->average_accuracy);
+    put_measure(o, "average_incremental", by, f->average_incremental_accuracy);
+    lf_obj_number(o, "bwt", f->bwt);
+    lf_obj_number(o, "fwt", f->fwt);
+    lf_obj_number(o, "forgetting", f->forgetting);
+    lf_obj_number(o, "forgetting_since_learned", f->forgetting_since_learned);
+    lf_obj_number(o, "base_before", row->base_before);
+    lf_obj_number(o, "base_after", row->base_after);
+    lf_obj_number(o, "base_forgetting", row->base_forgetting);
+    lf_obj_number(o, "base_retention", row->base_retention);
+}
+
+static double *matrix_of(const lf_plan *p, const lf_scores *rows) {
+    double *after = lf_calloc((size_t)p->n_runs, (size_t)p->n_tasks * sizeof *after);
+    for (int64_t r = 0; r < p->n_runs && after; r++)
+        memcpy(after + r * p->n_tasks, rows[r].tasks, (size_t)p->n_tasks * sizeof *after);
+    return after;
+}
+
+static cJSON *numbers_by_task(const lf_plan *p, const double *x, int64_t stride) {
+    lf_obj o = lf_obj_new();
+    for (int64_t i = 0; i < p->n_tasks; i++) lf_obj_number(&o, p->tasks[i].name, x[i * stride]);
+    return lf_obj_take(&o);
+}
+
+static cJSON *course(const lf_plan *p, const lf_scores *rows, const double *after) {
+    lf_obj list = lf_list_new();
+    for (int64_t r = 0; r < p->n_runs; r++) {
+        const lf_sequence_figures f = figures_at(p, rows, after, r);
+        lf_obj o = lf_obj_new();
+        lf_obj_string(&o, "after", p->runs[r].name);
+        put_figures(&o, p->tasks[0].by, &f, &rows[r]);
+        lf_list_put(&list, lf_obj_take(&o));
+    }
+    return lf_obj_take(&list);
+}
+
+static cJSON *results_of(const lf_plan *p, const lf_scores *rows) {
+    const lf_scores *last = &rows[p->n_runs - 1];
+    double *after = matrix_of(p, rows);
+    if (!after) return NULL;
+    const lf_sequence_figures f = figures_at(p, rows, after, p->n_runs - 1);
+    const bool at_once = p->between->at_once;
+    lf_obj o = lf_obj_new();
+    lf_obj_string(&o, "between", p->between->name);
+    lf_obj_number(&o, "tasks", (double)p->n_tasks);
+    put_figures(&o, p->tasks[0].by, &f, last);
+    put_measure(&o, "average_when_learned", p->tasks[0].by, at_once ? NAN : mean(after, p->n_tasks, p->n_tasks + 1));
+    lf_obj_put(&o, "at_the_end", numbers_by_task(p, last->tasks, 1));
+    lf_obj_put(&o, "before", numbers_by_task(p, rows[0].before, 1));
+    if (!at_once) lf_obj_put(&o, "when_learned", numbers_by_task(p, after, p->n_tasks + 1));
+    if (!at_once) lf_obj_put(&o, "course", course(p, rows, after));
+    lf_free(after);
+    return lf_obj_take(&o);
+}
+
+lf_status lf_outcome_write_results(const lf_plan *p, const lf_scores *rows, lf_err *err) {
+    cJSON *o = results_of(p, rows);
+    const lf_status rc = lf_json_write_in(p->dir, "all_results.json", o, false, err);
+    cJSON_Delete(o);
+    return rc;
+}
+
+/* ---- the table ---- */
+
+static void print_cell(FILE *out, double x, double scale) {
+    if (isfinite(x))
+        fprintf(out, " %10.4g", scale * x);
+    else
+        fprintf(out, " %10s", "-");
+}
+
+static void print_matrix(const lf_plan *p, const lf_scores *rows, FILE *out) {
+    fprintf(out, "%-16s", "after");
+    for (int64_t i = 0; i < p->n_tasks; i++) fprintf(out, " %10.10s", p->tasks[i].name);
+    fprintf(out, " %10s\n", "base");
+    for (int64_t r = 0; r < p->n_runs; r++) {
+        fprintf(out, "%-16.16s", p->runs[r].name);
+        for (int64_t i = 0; i < p->n_tasks; i++) print_cell(out, rows[r].tasks[i], 1);
+        print_cell(out, rows[r].base_after, 1);
+        fputc('\n', out);
+    }
+}
+
+static void print_figures(const cJSON *results, FILE *out) {
+    const cJSON *figure;
+    fputc('\n', out);
+    cJSON_ArrayForEach(figure, results) if (cJSON_IsNumber(figure) && strcmp(figure->string, "tasks") != 0)
+        fprintf(out, "%-36s %10.4g\n", figure->string, figure->valuedouble);
+}
+
+lf_status lf_outcome_print(const lf_plan *p, const lf_scores *rows, FILE *out, lf_err *err) {
+    cJSON *o = results_of(p, rows);
+    if (!o) return lf_no_memory(err, "the figures of the sequence");
+    if (lf_cfg_bool(p->cfg, LF_json)) return lf_json_write_line(out, o, err);
+    print_matrix(p, rows, out);
+    print_figures(o, out);
+    cJSON_Delete(o);
+    return LF_OK;
+}

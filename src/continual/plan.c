@@ -1,0 +1,271 @@
+#include "continual/plan.h"
+
+#include <ctype.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "continual/between.h"
+#include "data/class_names.h"
+#include "train/run.h"
+
+enum { MOST_TASKS = 1000, MAX_NAME = 64 };
+
+/* ---- what is given for all ---- */
+
+/* Why a key of `train` is not one of a whole sequence. */
+static const struct {
+    lf_key_id key;
+    const char *why;
+} not_for_all[] = {
+    {LF_train_data, "each of 'tasks' gives its own"},
+    {LF_eval_data, "each of 'tasks' gives its own"},
+    {LF_test_data, "each of 'tasks' gives its own"},
+    {LF_train_val_split, "all tasks are judged after each one, on data that stay apart; give each its eval_data"},
+    {LF_continue_from, "a sequence begins with the base, in this version; leave it out"},
+    {LF_init_model, "a sequence begins with a model that is there; give 'model'"},
+};
+enum { N_NOT_FOR_ALL = sizeof not_for_all / sizeof *not_for_all };
+
+static lf_status check_for_all(const lf_config *cfg, lf_err *err) {
+    for (int i = 0; i < N_NOT_FOR_ALL; i++)
+        if (lf_cfg_is_given(cfg, not_for_all[i].key))
+            return lf_cfg_fail(cfg, not_for_all[i].key, err, "%s", not_for_all[i].why);
+    if (strcmp(lf_cfg_str(cfg, LF_method), "full") != 0) return LF_OK;
+    return lf_cfg_fail(cfg, LF_method, err,
+                       "tasks one after the other are learned by adapters or heads, in this version; expected lora or "
+                       "head, found full");
+}
+
+/* ---- a task ---- */
+
+/* The name becomes a folder's. */
+static bool is_plain(const char *s) {
+    const size_t n = strlen(s);
+    bool plain = n > 0 && n <= MAX_NAME && s[0] != '.';
+    for (size_t i = 0; i < n; i++) plain = plain && (isalnum((unsigned char)s[i]) || strchr("._+-", s[i]));
+    return plain;
+}
+
+static lf_status read_name(lf_plan *p, int64_t i, lf_err *err) {
+    lf_plan_task *t = &p->tasks[i];
+    const char *name = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(t->given, "name"));
+    if (!name || !is_plain(name))
+        return lf_cfg_fail(p->cfg, LF_tasks, err,
+                           "task %lld: expected a \"name\" of letters, digits and . _ + -, which is a folder's too, "
+                           "found %s%.80s%s",
+                           (long long)i + 1, name ? "'" : "none", name ? name : "", name ? "'" : "");
+    for (int64_t k = 0; k < i; k++)
+        if (strcmp(p->tasks[k].name, name) == 0)
+            return lf_cfg_fail(p->cfg, LF_tasks, err, "tasks %lld and %lld are both called '%s'", (long long)k + 1,
+                               (long long)i + 1, name);
+    t->name = name;
+    return LF_OK;
+}
+
+/* What a sequence has one of, or decides itself. */
+static lf_status check_own(const lf_plan_task *t, const char *name, lf_err *err) {
+    const unsigned traits = lf_key_traits(name);
+    const lf_key_id key = lf_key_of(name);
+    if (key == LF_decomposition_cache || key == LF_check_cache || key == LF_base_cache) return LF_OK;
+    if (key == LF_continue_from || key == LF_init_model || key == LF_train_val_split || key == LF_method ||
+        (traits & (LF_IS_OF_SWEEP | LF_IS_RECORD | LF_IS_MODEL)))
+        return lf_cfg_fail(t->cfg, key, err, "is one of the whole sequence, and no task's; take it out");
+    return LF_OK;
+}
+
+static lf_status take_key(lf_plan *p, lf_plan_task *t, const cJSON *member, const char *source, lf_err *err) {
+    if (!strcmp(member->string, "name") || cJSON_IsNull(member)) return LF_OK;
+    lf_status rc = lf_cfg_set_json(t->cfg, member->string, member, source, err);
+    const char *name = rc ? NULL : lf_cfg_key_name("train", member->string);
+    if (!name) return rc;
+    if (strcmp(name, member->string) && cJSON_GetObjectItemCaseSensitive(t->given, name))
+        return lf_cfg_fail(p->cfg, LF_tasks, err, "task '%s' gives '%s' twice, once as '%.64s'; delete one", t->name,
+                           name, member->string);
+    return check_own(t, name, err);
+}
+
+static lf_status make_task(lf_plan *p, int64_t i, lf_err *err) {
+    static const char in[] = "tasks, '%s'";
+    lf_plan_task *t = &p->tasks[i];
+    char *made = lf_format(in, t->name);
+    const char *source = made ? lf_arena_strdup(p->arena, made) : NULL;
+    const cJSON *member;
+    lf_err inner = {0};
+    lf_free(made);
+    lf_status rc = source ? lf_cfg_derive(&t->cfg, p->cfg, "train", err) : lf_no_memory(err, "the tasks");
+    if (rc) return rc;
+    cJSON_ArrayForEach(member, t->given) if ((rc = take_key(p, t, member, source, err))) return rc;
+    if (p->between->check && (rc = p->between->check(p, i, err))) return rc;
+    rc = lf_config_finish(t->cfg, &inner);
+    return rc ? lf_fail(err, rc, "task '%s': %s", t->name, inner.message) : LF_OK;
+}
+
+static lf_status read_tasks(lf_plan *p, lf_err *err) {
+    const cJSON *item, *list = lf_cfg_json(p->cfg, LF_tasks);
+    const int n = cJSON_IsArray(list) ? cJSON_GetArraySize(list) : 0;
+    int64_t i = 0;
+    lf_status rc = LF_OK;
+    if (n < 1 || n > MOST_TASKS)
+        return lf_cfg_fail(p->cfg, LF_tasks, err,
+                           "expected a list of 1 to %d tasks, each {\"name\": ..., \"train_data\": ..., "
+                           "\"eval_data\": ...}",
+                           MOST_TASKS);
+    if (!(p->tasks = lf_calloc((size_t)n, sizeof *p->tasks))) return lf_no_memory(err, "the tasks");
+    cJSON_ArrayForEach(item, list) {
+        if (!cJSON_IsObject(item))
+            return lf_cfg_fail(p->cfg, LF_tasks, err, "task %lld: expected an object of keys and values",
+                               (long long)i + 1);
+        p->tasks[i].given = item;
+        p->n_tasks = i + 1;
+        if ((rc = read_name(p, i, err)) || (rc = make_task(p, i, err))) return rc;
+        i++;
+    }
+    return LF_OK;
+}
+
+/* ---- the runs ---- */
+
+static lf_status set(lf_config *cfg, lf_key_id key, cJSON *value, lf_err *err) {
+    const lf_status rc =
+        value ? lf_cfg_set_json(cfg, lf_key_name(key), value, "the sequence", err) : lf_no_memory(err, "the tasks");
+    cJSON_Delete(value);
+    return rc;
+}
+
+static const char *keep_text(lf_plan *p, char *made) {
+    const char *kept = made ? lf_arena_strdup(p->arena, made) : NULL;
+    lf_free(made);
+    return kept;
+}
+
+static lf_status place_run(lf_plan *p, lf_plan_run *r, int64_t i, lf_err *err) {
+    r->dir = keep_text(p, p->between->at_once ? lf_format("%s/joint", p->dir)
+                                              : lf_format("%s/task-%02lld-%s", p->dir, (long long)i + 1, r->name));
+    r->adapter = r->dir ? keep_text(p, lf_path_join(r->dir, "adapter")) : NULL;
+    if (!r->adapter) return lf_no_memory(err, "the tasks");
+    lf_status rc = set(r->cfg, LF_output_dir, cJSON_CreateString(r->dir), err);
+    return rc ? rc : set(r->cfg, LF_json, cJSON_CreateFalse(), err);
+}
+
+/* A run's settings are its task's, or those of all. */
+static lf_status make_run(lf_plan *p, int64_t i, lf_err *err) {
+    lf_plan_run *r = &p->runs[i];
+    const lf_between *b = p->between;
+    r->name = b->at_once ? b->name : p->tasks[i].name;
+    lf_status rc = lf_cfg_derive(&r->cfg, b->at_once ? p->cfg : p->tasks[i].cfg, "train", err);
+    if (!rc && b->gather) rc = b->gather(p, r->cfg, err);
+    if (!rc) rc = place_run(p, r, i, err);
+    return rc ? rc : lf_config_finish(r->cfg, err);
+}
+
+static lf_status make_runs(lf_plan *p, lf_err *err) {
+    const int64_t n = p->between->at_once ? 1 : p->n_tasks;
+    lf_status rc = LF_OK;
+    if (!(p->runs = lf_calloc((size_t)n, sizeof *p->runs))) return lf_no_memory(err, "the tasks");
+    for (p->n_runs = 0; p->n_runs < n && !rc; p->n_runs++) rc = make_run(p, p->n_runs, err);
+    return rc;
+}
+
+lf_status lf_plan_open(lf_plan *p, const lf_config *cfg, lf_err *err) {
+    *p = (lf_plan){.cfg = cfg,
+                   .dir = lf_cfg_str(cfg, LF_output_dir),
+                   .between = lf_between_find(lf_cfg_str(cfg, LF_between)),
+                   .arena = lf_arena_new()};
+    if (!p->arena) return lf_no_memory(err, "the tasks");
+    lf_status rc = check_for_all(cfg, err);
+    if (!rc) rc = read_tasks(p, err);
+    return rc ? rc : make_runs(p, err);
+}
+
+void lf_plan_close(lf_plan *p) {
+    for (int64_t i = 0; i < p->n_tasks; i++) lf_config_free(p->tasks[i].cfg);
+    for (int64_t i = 0; i < p->n_runs; i++) lf_config_free(p->runs[i].cfg);
+    lf_free(p->tasks);
+    lf_free(p->runs);
+    lf_arena_free(p->arena);
+    *p = (lf_plan){0};
+}
+
+/* ---- what the data say ---- */
+
+static lf_status take_classes(lf_plan *p, lf_plan_task *t, const lf_data_labels *l, lf_err *err) {
+    t->classes = lf_arena_alloc(p->arena, (size_t)(l->n + 1) * sizeof *t->classes);
+    for (int64_t i = 0; i < l->n && t->classes; i++)
+        if (!(t->classes[i] = lf_arena_strdup(p->arena, l->classes[i]))) t->classes = NULL;
+    if (!t->classes) return lf_no_memory(err, "the classes of task '%s'", t->name);
+    t->n_classes = l->n;
+    return LF_OK;
+}
+
+static lf_status check_judged(const lf_plan_task *t, const lf_task *opened, lf_err *err) {
+    const cJSON *train = lf_cfg_json(t->cfg, LF_train_data);
+    if (lf_cfg_is_set(t->cfg, LF_eval_data) || opened->source->has_split(opened, train, "val")) return LF_OK;
+    return lf_fail(err, LF_EUSAGE,
+                   "task '%s' has nothing that it is judged on: give it eval_data (or train_data with val/ beside "
+                   "train/)",
+                   t->name);
+}
+
+static lf_status look(lf_plan *p, lf_plan_task *t, lf_err *err) {
+    lf_run run;
+    lf_data_labels l;
+    lf_err inner = {0};
+    lf_status rc = lf_run_open_to_look(&run, t->cfg, &inner);
+    if (rc) {
+        rc = lf_fail(err, rc, "task '%s': %s", t->name, inner.message);
+    } else if (!(rc = check_judged(t, run.task, err))) {
+        const lf_source_type *source = run.task->source;
+        t->output = run.task->type->output;
+        t->by = run.task->type->judged_by;
+        t->examples = source->count(run.task, LF_DATA_TRAIN);
+        if (source->labels(run.task, LF_DATA_TRAIN, &l) && l.classes) rc = take_classes(p, t, &l, err);
+    }
+    lf_run_close(&run);
+    return rc;
+}
+
+static const char *first_unknown(const lf_plan_task *t, const lf_plan_task *head) {
+    for (int64_t i = 0; i < t->n_classes; i++)
+        if (lf_class_names_find(t->classes[i], head->classes, head->n_classes) < 0) return t->classes[i];
+    return NULL;
+}
+
+/* The head that goes on is the first task's. */
+static lf_status check_one_head(const lf_plan *p, const lf_plan_task *t, lf_err *err) {
+    const char *unknown = p->between->one_head ? first_unknown(t, &p->tasks[0]) : NULL;
+    if (!unknown) return LF_OK;
+    return lf_cfg_fail(p->cfg, LF_tasks, err,
+                       "task '%s' has the class '%s', which the first task, whose head goes on, does not have; a head "
+                       "that grows (class-incremental) is not in this version: give the first task examples of all "
+                       "classes, or take between reset or joint",
+                       t->name, unknown);
+}
+
+/* One matrix has one measure. */
+static lf_status check_measure(const lf_plan *p, const lf_plan_task *t, lf_err *err) {
+    const lf_judged_by first = p->tasks[0].by;
+    if (t->by == first) return LF_OK;
+    return lf_cfg_fail(p->cfg, LF_tasks, err,
+                       "task '%s' is judged by %s, and those before it by %s, which cannot be averaged; give tasks of "
+                       "one kind",
+                       t->name, lf_yardsticks[t->by].name, lf_yardsticks[first].name);
+}
+
+lf_status lf_plan_look(lf_plan *p, bool quiet, lf_err *err) {
+    const lf_log_level level = quiet ? lf_log_set_level(LF_LOG_QUIET) : LF_LOG_INFO;
+    lf_status rc = LF_OK;
+    for (int64_t i = 0; i < p->n_tasks && !rc; i++) {
+        rc = look(p, &p->tasks[i], err);
+        if (!rc) rc = check_measure(p, &p->tasks[i], err);
+        if (!rc) rc = check_one_head(p, &p->tasks[i], err);
+    }
+    if (quiet) lf_log_set_level(level);
+    return rc;
+}
+
+bool lf_plan_answers(const lf_plan *p, int64_t run, int64_t task) {
+    if (p->between->at_once || p->between->one_head) return true; /* of all classes */
+    return !first_unknown(&p->tasks[task], &p->tasks[run]);
+}

@@ -1,0 +1,51 @@
+/* A sequence of tasks, taken apart: what is to be learned and judged, and the runs that do it. */
+#ifndef LF_CONTINUAL_PLAN_H
+#define LF_CONTINUAL_PLAN_H
+
+#include "adapter/adapter.h"
+#include "base/pool.h"
+#include "model/model.h"
+#include "stats/figures.h"
+
+typedef struct lf_between lf_between;
+
+/* What is learned, and judged after each run. */
+typedef struct lf_plan_task {
+    const char *name;
+    const cJSON *given; /* its object of `tasks` */
+    lf_config *cfg;     /* of `train`: what was given for all, and what it gives itself */
+    const char **classes;
+    int64_t n_classes; /* of its training data; 0: they have none */
+    int64_t examples;  /* of its training data, as far as they are known before they are read */
+    lf_output_kind output;
+    lf_judged_by by; /* all tasks' */
+} lf_plan_task;
+
+/* A folder like that of `train`, by the same code. */
+typedef struct lf_plan_run {
+    const char *name, *dir, *adapter; /* adapter: the folder of what it ends with */
+    lf_config *cfg;                   /* of `train` */
+} lf_plan_run;
+
+typedef struct lf_plan {
+    const lf_config *cfg;
+    const char *dir; /* output_dir */
+    const lf_between *between;
+    lf_plan_task *tasks;
+    lf_plan_run *runs; /* one a task, or (at_once) one */
+    int64_t n_tasks, n_runs;
+    lf_arena *arena;
+} lf_plan;
+
+/* Reads the tasks and makes their configurations. LF_EUSAGE, naming task and key, for what cannot be; what only the
+ * data tell is left to lf_plan_look. On failure, too, the caller closes. */
+lf_status lf_plan_open(lf_plan *p, const lf_config *cfg, lf_err *err);
+/* Opens the training data of each task, and of the model its config.json: every mistake that can be found shows before
+ * the first task begins. `quiet`: without what training says again. */
+lf_status lf_plan_look(lf_plan *p, bool quiet, lf_err *err);
+void lf_plan_close(lf_plan *p);
+
+/* Has the head that run number `run` ends with an answer to the task: is each of its classes among the head's? */
+bool lf_plan_answers(const lf_plan *p, int64_t run, int64_t task);
+
+#endif

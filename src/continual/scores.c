@@ -1,0 +1,211 @@
+#include "continual/scores.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/obj.h"
+#include "eval/adapted.h"
+#include "task/source.h"
+
+#define SCORES  "scores.json"
+#define RESULTS "all_results.json"
+
+/* ---- measuring ---- */
+
+typedef struct judge {
+    const lf_plan *p;
+    const char *adapter; /* NULL: the base */
+    const lf_kernels *k;
+    lf_graph *g;
+    lf_adapted opened; /* model NULL: not yet */
+} judge;
+
+static lf_status open_judge(judge *j, lf_err *err) {
+    int threads;
+    lf_status rc = lf_threads_take(&threads, (int)lf_cfg_i64(j->p->cfg, LF_threads), err);
+    if (!rc) rc = lf_kernels_select(&j->k, lf_cfg_str(j->p->cfg, LF_precision), err);
+    if (!rc && !(j->g = lf_graph_new(j->k, 0))) rc = lf_no_memory(err, "the scores");
+    return rc;
+}
+
+static void close_judge(judge *j) {
+    lf_graph_free(j->g);
+    lf_adapted_close(&j->opened);
+}
+
+/* Opened once for all tasks. A head of class_embeddings is made by the task that asks for it, and not twice. */
+static lf_status open_model(judge *j, lf_err *err) {
+    if (j->opened.model && !j->opened.model->base_head.comparing) return LF_OK;
+    const lf_model_opts opts = lf_model_opts_of(j->p->cfg, j->k, LF_LOAD_FROZEN);
+    lf_adapted_close(&j->opened);
+    return lf_adapted_open(&j->opened, lf_cfg_str(j->p->cfg, LF_model), j->adapter, &opts, err);
+}
+
+/* The gain's figure of all_results.json, as a score. */
+static lf_status score_of(double *out, const lf_task_type *type, const lf_accuracy *a, lf_err *err) {
+    const lf_yardstick *y = &lf_yardsticks[type->judged_by];
+    lf_results r;
+    lf_results_clear(&r, type);
+    lf_results_put(&r, LF_DATA_EVAL, a);
+    cJSON *all = lf_results_to_json(&r);
+    if (!all) return lf_no_memory(err, "the scores");
+    const cJSON *figure = cJSON_GetObjectItemCaseSensitive(all, lf_metric_in_role(y, LF_ROLE_GAIN)->name);
+    *out = cJSON_IsNumber(figure) ? lf_gain_from(y, figure->valuedouble) : NAN;
+    cJSON_Delete(all);
+    return LF_OK;
+}
+
+/* `guess`: instead, what a uniform guess would score. */
+static lf_status judge_opened(lf_task *t, double *out, bool guess, lf_err *err) {
+    const lf_data_from from = {.key = LF_eval_data, .split = "val", .limit = LF_max_eval_samples};
+    lf_accuracy a;
+    t->interruptible = true;
+    lf_status rc = lf_task_open_part(t, LF_DATA_EVAL, &from, err);
+    if (rc) return rc;
+    if (guess) {
+        *out = t->type->chance(t->model, false);
+        return LF_OK;
+    }
+    rc = t->type->evaluate(t, &a, t->model, LF_DATA_EVAL, NULL, err);
+    return rc ? rc : score_of(out, t->type, &a, err);
+}
+
+static lf_status judge_task(judge *j, int64_t i, double *out, bool guess, lf_err *err) {
+    const lf_plan_task *asked = &j->p->tasks[i];
+    lf_err inner = {0};
+    lf_task *t = NULL;
+    lf_status rc = open_model(j, &inner);
+    if (!rc) rc = lf_task_open(&t, asked->cfg, j->opened.model, j->g, &inner);
+    if (!rc) rc = judge_opened(t, out, guess, &inner);
+    lf_task_close(t);
+    return rc ? lf_fail(err, rc, "task '%s': %s", asked->name, inner.message) : LF_OK;
+}
+
+static lf_status judge_all(judge *j, int64_t run, double *out, bool guess, lf_err *err) {
+    lf_status rc = LF_OK;
+    for (int64_t i = 0; i < j->p->n_tasks && !rc; i++) {
+        out[i] = NAN;
+        if (lf_plan_answers(j->p, run, i)) rc = judge_task(j, i, &out[i], guess, err);
+    }
+    return rc;
+}
+
+/* The base can be asked what it has a head for. */
+static bool base_answers(const lf_plan *p) {
+    return p->tasks[0].output != LF_CLASSES || lf_cfg_bool(p->tasks[0].cfg, LF_reuse_head);
+}
+
+static lf_status measure(lf_scores *out, const lf_plan *p, int64_t run, lf_err *err) {
+    judge j = {.p = p, .adapter = p->runs[run].adapter};
+    lf_status rc = open_judge(&j, err);
+    if (!rc) rc = judge_all(&j, run, out->tasks, false, err);
+    if (!rc && run == 0 && !base_answers(p)) rc = judge_all(&j, run, out->before, true, err);
+    if (!rc && run == 0 && base_answers(p)) {
+        lf_adapted_close(&j.opened);
+        j.adapter = NULL;
+        rc = judge_all(&j, run, out->before, false, err);
+    }
+    close_judge(&j);
+    return rc;
+}
+
+/* ---- the base's own data: what the run has measured ---- */
+
+/* Name here, and in a run's all_results.json. */
+static const struct {
+    const char *name, *of_run;
+    size_t offset;
+} of_base[] = {
+    {"base_before", "base_before", offsetof(lf_scores, base_before)},
+    {"base_after", "base_after", offsetof(lf_scores, base_after)},
+    {"base_forgetting", "forgetting", offsetof(lf_scores, base_forgetting)},
+    {"base_retention", "retention", offsetof(lf_scores, base_retention)},
+};
+enum { N_OF_BASE = sizeof of_base / sizeof *of_base };
+
+static double *member(lf_scores *s, int i) { return (double *)(void *)((char *)s + of_base[i].offset); }
+
+static double number_or_none(const cJSON *o, const char *key) {
+    const cJSON *v = cJSON_GetObjectItemCaseSensitive(o, key);
+    return cJSON_IsNumber(v) ? v->valuedouble : NAN;
+}
+
+static lf_status take_base(lf_scores *out, const lf_plan_run *r, lf_err *err) {
+    cJSON *results;
+    const lf_status rc = lf_json_read_in(&results, r->dir, RESULTS, err);
+    for (int i = 0; i < N_OF_BASE && !rc; i++) *member(out, i) = number_or_none(results, of_base[i].of_run);
+    if (!rc) cJSON_Delete(results);
+    return rc;
+}
+
+/* ---- the file ---- */
+
+static cJSON *by_task(const lf_plan *p, const double *scores) {
+    lf_obj o = lf_obj_new();
+    for (int64_t i = 0; i < p->n_tasks; i++) lf_obj_number(&o, p->tasks[i].name, scores[i]);
+    return lf_obj_take(&o);
+}
+
+static lf_status keep(const lf_scores *s, const lf_plan *p, int64_t run, const char *hash, lf_err *err) {
+    lf_scores copy = *s;
+    lf_obj o = lf_obj_new();
+    lf_obj_string(&o, "after", p->runs[run].name);
+    lf_obj_string(&o, "adapter_hash", hash);
+    lf_obj_string(&o, "judged_by", lf_yardsticks[p->tasks[0].by].name);
+    lf_obj_put(&o, "scores", by_task(p, s->tasks));
+    if (run == 0) lf_obj_put(&o, "before", by_task(p, s->before));
+    for (int i = 0; i < N_OF_BASE; i++) lf_obj_number(&o, of_base[i].name, *member(&copy, i));
+    return lf_obj_write_in(&o, p->runs[run].dir, SCORES, false, err);
+}
+
+static bool take_tasks(double *out, const lf_plan *p, const cJSON *from) {
+    bool all = cJSON_GetArraySize(from) == p->n_tasks;
+    for (int64_t i = 0; i < p->n_tasks && all; i++) {
+        all = cJSON_GetObjectItemCaseSensitive(from, p->tasks[i].name) != NULL;
+        out[i] = number_or_none(from, p->tasks[i].name);
+    }
+    return all;
+}
+
+/* Of another adapter, or other tasks, they are of no use, and neither are those that cannot be read. */
+static bool take_kept(lf_scores *out, const lf_plan *p, int64_t run, const char *hash) {
+    cJSON *o = NULL;
+    const char *dir = p->runs[run].dir;
+    if (!lf_is_file_in(dir, SCORES) || lf_json_read_in(&o, dir, SCORES, NULL)) return false;
+    const char *of = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(o, "adapter_hash"));
+    const bool good = of && strcmp(of, hash) == 0 &&
+                      take_tasks(out->tasks, p, cJSON_GetObjectItemCaseSensitive(o, "scores")) &&
+                      (run > 0 || take_tasks(out->before, p, cJSON_GetObjectItemCaseSensitive(o, "before")));
+    for (int i = 0; i < N_OF_BASE && good; i++) *member(out, i) = number_or_none(o, of_base[i].name);
+    cJSON_Delete(o);
+    return good;
+}
+
+static lf_status hash_adapter(char hash[33], const char *dir, lf_err *err) {
+    lf_adapter_file *f;
+    lf_status rc = lf_adapter_open(&f, dir, err);
+    if (rc) return rc;
+    rc = lf_adapter_file_hash(f, hash, err);
+    lf_adapter_close(f);
+    return rc;
+}
+
+lf_status lf_scores_of(lf_scores *out, const lf_plan *p, int64_t run, lf_err *err) {
+    const lf_plan_run *r = &p->runs[run];
+    char hash[33];
+    *out = (lf_scores){.tasks = lf_arena_alloc(p->arena, (size_t)p->n_tasks * sizeof *out->tasks),
+                       .before = lf_arena_alloc(p->arena, (size_t)p->n_tasks * sizeof *out->before)};
+    if (!out->tasks || !out->before) return lf_no_memory(err, "the scores of %lld tasks", (long long)p->n_tasks);
+    lf_status rc = hash_adapter(hash, r->adapter, err);
+    if (rc || take_kept(out, p, run, hash)) return rc;
+    lf_info("after '%s': the scores of all %lld tasks", r->name, (long long)p->n_tasks);
+    if ((rc = take_base(out, r, err)) || (rc = measure(out, p, run, err))) return rc;
+    return keep(out, p, run, hash, err);
+}
+
+lf_status lf_scores_remove(const lf_plan *p, int64_t run, lf_err *err) {
+    return lf_is_file_in(p->runs[run].dir, SCORES) ? lf_remove_in(p->runs[run].dir, SCORES, err) : LF_OK;
+}

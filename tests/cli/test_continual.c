@@ -1,0 +1,355 @@
+/* Tasks one after the other, through the program: a task is a run of `train`, what is kept is what was measured, the
+ * figures are those of the matrix by the formulas, and a sequence that was killed ends as one that was not. */
+#define _GNU_SOURCE
+#include "cli/held_fixture.h"
+
+#define SHARED                                                                                                         \
+    "--model $M --threads 1 --lr 2e-2 --r 2 --batch_size 4 --max_steps 6 --lr_scheduler_type constant --init "         \
+    "intermediate --forgetting_data base "
+
+static const char *const names[] = {"one", "two", "three"};
+enum { N_TASKS = 3 };
+
+static const char list[] = "[{\"name\": \"one\", \"train_data\": \"one\"}, "
+                           "{\"name\": \"two\", \"train_data\": \"two/train\", \"eval_data\": \"two/val\"}, "
+                           "{\"name\": \"three\", \"train_data\": \"three/train\", \"eval_data\": \"three/val\"}]";
+
+static void put(const char *name, const char *content) {
+    lf_err err = {0};
+    if (lf_file_write(text("%s/%s", root, name), content, strlen(content), &err)) fail_msg("%s", err.message);
+}
+
+/* The same three classes, of which other colours are meant in each. */
+static int setup_all(void **state) {
+    static const char *const orders[N_TASKS][3] = {
+        {"apple", "bee", "cat"}, {"bee", "cat", "apple"}, {"cat", "apple", "bee"}};
+    char folder[32]; /* text() has few */
+    if (setup(state)) return 1;
+    for (int i = 0; i < N_TASKS; i++) {
+        snprintf(folder, sizeof folder, "%s/train", names[i]);
+        write_folder(folder, orders[i], 3, 6, 10000 + 1000 * (uint64_t)i);
+        snprintf(folder, sizeof folder, "%s/val", names[i]);
+        write_folder(folder, orders[i], 3, 5, 20000 + 1000 * (uint64_t)i);
+    }
+    put("tasks.json", text("{\"tasks\": %s}", list));
+    return 0;
+}
+
+static cJSON *json_at(const char *path) {
+    cJSON *o;
+    lf_err err = {0};
+    if (lf_json_read(&o, text("%s/%s", root, path), &err)) fail_msg("%s", err.message);
+    return o;
+}
+
+/* A member of a member; NAN where it is null. */
+static double number_in(const cJSON *o, const char *key, const char *inner) {
+    const cJSON *v = cJSON_GetObjectItemCaseSensitive(o, key);
+    if (inner) v = cJSON_GetObjectItemCaseSensitive(v, inner);
+    if (!v) fail_msg("there is no '%s' (%s)", key, inner ? inner : "");
+    return cJSON_IsNumber(v) ? v->valuedouble : NAN;
+}
+
+static void same_run(const char *a, const char *b) {
+    static const char *const files[] = {"adapter/adapter_model.safetensors", "adapter/lora_ft.json",
+                                        "adapter/adapter_config.json", "metrics.jsonl"};
+    for (int i = 0; i < 4; i++) same_files(text("%s/%s", a, files[i]), text("%s/%s", b, files[i]));
+}
+
+/* ---- a task is a run ---- */
+
+static void test_one_task_is_train(void **state) {
+    (void)state;
+    must(run("continual " SHARED "--tasks '[{\"name\": \"one\", \"train_data\": \"one\"}]' --output_dir single"), 0);
+    must(run("train " SHARED "--train_data one --output_dir plain"), 0);
+    same_run("single/task-01-one", "plain");
+    cJSON *scores = json_at("single/task-01-one/scores.json");
+    assert_true(number_in(scores, "scores", "one") == result("plain", "eval_accuracy"));
+    cJSON_Delete(scores);
+    assert_true(result("single", "average_accuracy") == result("plain", "eval_accuracy"));
+    assert_true(result("single", "base_before") == result("plain", "base_before"));
+    assert_true(result("single", "base_after") == result("plain", "base_after"));
+    assert_true(result("single", "base_forgetting") == result("plain", "forgetting"));
+    cJSON *all = json_at("single/all_results.json");
+    assert_true(isnan(number_in(all, "bwt", NULL)) && isnan(number_in(all, "forgetting", NULL)));
+    cJSON_Delete(all);
+}
+
+/* What `train --continue_from` makes; the start of the first task has doubled the rank by then, which nobody says. */
+static void test_keep_goes_on(void **state) {
+    (void)state;
+    must(run("continual tasks.json " SHARED "--output_dir kept"), 0);
+    must(run("train " SHARED "--train_data one --output_dir first"), 0);
+    must(run("train --model $M --threads 1 --lr 2e-2 --batch_size 4 --max_steps 6 --lr_scheduler_type constant "
+             "--forgetting_data base --train_data two/train --eval_data two/val --continue_from first/adapter "
+             "--output_dir second"),
+         0);
+    same_run("kept/task-01-one", "first");
+    same_run("kept/task-02-two", "second");
+}
+
+static void test_reset_begins_again(void **state) {
+    (void)state;
+    must(run("continual tasks.json " SHARED "--between reset --output_dir reset"), 0);
+    must(run("train " SHARED "--train_data three/train --eval_data three/val --output_dir alone"), 0);
+    same_run("reset/task-03-three", "alone");
+    cJSON *all = json_at("reset/all_results.json");
+    assert_true(number_in(all, "when_learned", "three") == result("alone", "eval_accuracy"));
+    cJSON_Delete(all);
+}
+
+static void test_joint_is_train_on_all(void **state) {
+    (void)state;
+    must(run("continual " SHARED "--between joint --output_dir joint --tasks '[{\"name\": \"two\", \"train_data\": "
+             "\"two/train\", \"eval_data\": \"two/val\"}, {\"name\": \"three\", \"train_data\": \"three/train\", "
+             "\"eval_data\": \"three/val\"}]'"),
+         0);
+    must(run("train " SHARED "--train_data '[\"two/train\", \"three/train\"]' --eval_data '[\"two/val\", "
+             "\"three/val\"]' --output_dir together"),
+         0);
+    same_run("joint/joint", "together");
+    cJSON *all = json_at("joint/all_results.json");
+    const double mean = (number_in(all, "at_the_end", "two") + number_in(all, "at_the_end", "three")) / 2;
+    assert_true(fabs(mean - number_in(all, "average_accuracy", NULL)) < 1e-12);
+    assert_true(fabs(mean - result("together", "eval_accuracy")) < 1e-12); /* as many examples of each */
+    assert_true(isnan(number_in(all, "bwt", NULL)));
+    cJSON_Delete(all);
+}
+
+/* ---- what is measured, and what is made of it ---- */
+
+/* R[t][j] and the base's score, from matrix.csv. */
+static void read_matrix(double R[N_TASKS][N_TASKS], double base[N_TASKS], const char *path) {
+    size_t n;
+    char *all = contents(path, &n), *at = strchr(all, '\n');
+    if (strncmp(all, "after,one,two,three,base\n", 25) != 0) fail_msg("%s begins with:\n%s", path, all);
+    for (int t = 0; t < N_TASKS; t++) {
+        char name[16];
+        if (sscanf(at + 1, "%15[^,],%lf,%lf,%lf,%lf", name, &R[t][0], &R[t][1], &R[t][2], &base[t]) != 5 ||
+            strcmp(name, names[t]))
+            fail_msg("line %d of %s:\n%s", t + 1, path, at + 1);
+        at = strchr(at + 1, '\n');
+    }
+    assert_string_equal(at, "\n");
+    lf_free(all);
+}
+
+static void test_scores_are_those_of_eval(void **state) {
+    (void)state;
+    double R[N_TASKS][N_TASKS], base[N_TASKS];
+    read_matrix(R, base, "kept/matrix.csv");
+    for (int t = 0; t < N_TASKS; t++) {
+        for (int j = 0; j < N_TASKS; j++) {
+            must(
+                run("eval --model $M --threads 1 --adapter kept/task-%02d-%s/adapter --data %s/val --compare_with none "
+                    "--json 2>/dev/null >eval.json",
+                    t + 1, names[t], names[j]),
+                0);
+            cJSON *o = json_at("eval.json");
+            assert_true(number_in(o, "eval_accuracy", NULL) == R[t][j]);
+            cJSON_Delete(o);
+        }
+        assert_true(result(text("kept/task-%02d-%s", t + 1, names[t]), "base_after") == base[t]);
+    }
+    bool forgot = false; /* else the figures below say nothing */
+    for (int t = 1; t < N_TASKS; t++) forgot = forgot || R[t][0] < R[0][0];
+    assert_true(forgot);
+}
+
+static void is_figure(const cJSON *all, const char *name, double expected) {
+    const double found = number_in(all, name, NULL);
+    if (!(fabs(found - expected) < 1e-12)) fail_msg("%s is %.17g, expected %.17g", name, found, expected);
+}
+
+static void test_figures_are_those_of_the_matrix(void **state) {
+    (void)state;
+    double R[N_TASKS][N_TASKS], base[N_TASKS];
+    read_matrix(R, base, "kept/matrix.csv");
+    cJSON *all = json_at("kept/all_results.json");
+    const double guess = 1.0 / 3, end = (R[2][0] + R[2][1] + R[2][2]) / 3, half = (R[1][0] + R[1][1]) / 2;
+    is_figure(all, "average_accuracy", end);
+    is_figure(all, "average_incremental_accuracy", (R[0][0] + half + end) / 3);
+    is_figure(all, "average_when_learned_accuracy", (R[0][0] + R[1][1] + R[2][2]) / 3);
+    is_figure(all, "bwt", ((R[2][0] - R[0][0]) + (R[2][1] - R[1][1])) / 2);
+    is_figure(all, "fwt", ((R[0][1] - guess) + (R[1][2] - guess)) / 2);
+    is_figure(all, "forgetting", ((fmax(R[0][0], R[1][0]) - R[2][0]) + (R[1][1] - R[2][1])) / 2);
+    is_figure(all, "forgetting_since_learned", ((R[0][0] - R[2][0]) + (R[1][1] - R[2][1])) / 2);
+    is_figure(all, "base_before", result("kept/task-01-one", "base_before"));
+    is_figure(all, "base_after", base[2]);
+    is_figure(all, "base_forgetting", result("kept/task-01-one", "base_before") - base[2]);
+    const cJSON *course = cJSON_GetObjectItem(all, "course");
+    assert_int_equal(cJSON_GetArraySize(course), N_TASKS);
+    is_figure(cJSON_GetArrayItem(course, 1), "average_accuracy", half);
+    is_figure(cJSON_GetArrayItem(course, 1), "bwt", R[1][0] - R[0][0]);
+    cJSON_Delete(all);
+}
+
+/* Of other classes than its head has, a run answers nothing: that is no score of 0. */
+static void test_other_classes_are_not_asked(void **state) {
+    (void)state;
+    must(run("continual --model $M --threads 1 --max_steps 1 --between reset --output_dir apart --tasks '[{\"name\": "
+             "\"a\", \"train_data\": \"one\"}, {\"name\": \"b\", \"train_data\": \"base\", \"eval_data\": \"base\"}]'"),
+         0);
+    cJSON *all = json_at("apart/all_results.json");
+    assert_true(isnan(number_in(all, "at_the_end", "a")) && !isnan(number_in(all, "at_the_end", "b")));
+    assert_true(isnan(number_in(all, "average_accuracy", NULL)));
+    assert_true(isfinite(number_in(all, "average_when_learned_accuracy", NULL)));
+    cJSON_Delete(all);
+    size_t n;
+    char *matrix = contents("apart/matrix.csv", &n);
+    assert_non_null(strstr(matrix, "\nb,,"));
+    lf_free(matrix);
+}
+
+/* ---- killed, and gone on ---- */
+
+#define CUT "continual tasks.json " SHARED "--save_strategy steps --save_steps 2 --eval_strategy steps --eval_steps 1 "
+
+static void same_sequences(const char *a, const char *b) {
+    same_files(text("%s/matrix.csv", a), text("%s/matrix.csv", b));
+    same_files(text("%s/all_results.json", a), text("%s/all_results.json", b));
+    for (int i = 0; i < N_TASKS; i++) {
+        char x[64], y[64];
+        snprintf(x, sizeof x, "%s/task-%02d-%s", a, i + 1, names[i]);
+        snprintf(y, sizeof y, "%s/task-%02d-%s", b, i + 1, names[i]);
+        same_run(x, y);
+        same_files(text("%s/scores.json", x), text("%s/scores.json", y));
+    }
+}
+
+/* Where it is found when it has said this. */
+static const char *const said_before[] = {"task 1 of 3", "step 3:", "after 'one': the scores",
+                                          "task 2 of 3", "step 3:", "after 'two': the scores",
+                                          "task 3 of 3", "step 5:", "after 'three': the scores"};
+enum { N_KILLS = sizeof said_before / sizeof *said_before };
+
+static void test_killed_is_uninterrupted(void **state) {
+    (void)state;
+    must(run(CUT "--output_dir straight"), 0);
+    for (int i = 0; i < N_KILLS; i++) {
+        char log[32];
+        snprintf(log, sizeof log, "kill-%d.log", i);
+        const int says = hold(log);
+        const pid_t pid = start_run(CUT "--output_dir killed --resume_from_checkpoint true", log);
+        wait_for_words(says, said_before[i]);
+        stop_for_a_while(pid);
+        kill(pid, SIGKILL);
+        assert_int_equal(code_of(pid), -1);
+        let_go(says, log);
+    }
+    must(run(CUT "--output_dir killed --resume_from_checkpoint true"), 0);
+    same_sequences("straight", "killed");
+}
+
+/* Asked to end, it ends at its next step with what it has; and one that has ended is left as it is. */
+static void test_stopped_goes_on(void **state) {
+    (void)state;
+    const int says = hold("stopped.log");
+    const pid_t pid = start_run(CUT "--output_dir stopped", "stopped.log");
+    wait_for_words(says, "task 2 of 3");
+    wait_for_words(says, "step 1:");
+    stop_for_a_while(pid);
+    kill(pid, SIGTERM);
+    let_go(says, "stopped.log");
+    assert_int_equal(code_of(pid), 130);
+    assert_false(lf_is_file(text("%s/stopped/all_results.json", root)));
+    must(run(CUT "--output_dir stopped --resume_from_checkpoint true"), 0);
+    same_sequences("straight", "stopped");
+    must(run(CUT "--output_dir stopped --resume_from_checkpoint true"), 0);
+    said("the run is finished, nothing to resume");
+    same_sequences("straight", "stopped");
+}
+
+/* ---- mistakes ---- */
+
+#define BARE "continual --model $M --threads 1 --max_steps 1 --output_dir refused "
+
+static const struct {
+    const char *flags;
+    const char *words[3]; /* of its one line */
+} refused[] = {
+    {BARE, {"tasks", "required"}},
+    {BARE "--tasks '[]'", {"tasks", "1 to 1000"}},
+    {BARE "--tasks '[{\"train_data\": \"one\"}]'", {"task 1", "\"name\"", "none"}},
+    {BARE "--tasks '[{\"name\": \"a/b\", \"train_data\": \"one\"}]'", {"task 1", "'a/b'"}},
+    {BARE "--tasks '[{\"name\": \"a\", \"train_data\": \"one\"}, {\"name\": \"a\", \"train_data\": \"two\"}]'",
+     {"tasks 1 and 2", "'a'"}},
+    {BARE "--tasks '[{\"name\": \"a\"}]'", {"task 'a'", "train_data", "required"}},
+    {BARE "--tasks '[{\"name\": \"a\", \"train_data\": \"gone\"}]'", {"task 'a'", "gone"}},
+    {BARE "--tasks '[{\"name\": \"a\", \"train_data\": \"one/train\"}]'", {"task 'a'", "eval_data"}},
+    {BARE "--tasks '[{\"name\": \"a\", \"train_data\": \"one\", \"learning_rat\": 1}]'",
+     {"learning_rat", "'a'", "learning_rate"}},
+    {BARE "--tasks '[{\"name\": \"a\", \"train_data\": \"one\", \"lr\": 1, \"learning_rate\": 2}]'",
+     {"'a'", "learning_rate", "twice"}},
+    {BARE "--tasks '[{\"name\": \"a\", \"train_data\": \"one\", \"output_dir\": \"x\"}]'", {"output_dir", "'a'"}},
+    {BARE "--tasks '[{\"name\": \"a\", \"train_data\": \"one\", \"model\": \"x\"}]'", {"model", "'a'"}},
+    {BARE
+     "--tasks '[{\"name\": \"a\", \"train_data\": \"one\"}, {\"name\": \"b\", \"train_data\": \"two\", \"r\": 3}]'",
+     {"'r'", "'b'", "between keep"}},
+    {BARE "--between joint --tasks '[{\"name\": \"a\", \"train_data\": \"one/train\", \"eval_data\": \"one/val\", "
+          "\"r\": 3}]'",
+     {"'r'", "'a'", "between joint"}},
+    {BARE "--tasks '[{\"name\": \"a\", \"train_data\": \"one\"}, {\"name\": \"b\", \"train_data\": \"base\", "
+          "\"eval_data\": \"base\"}]'",
+     {"'b'", "LABEL_0", "class-incremental"}},
+    {BARE "tasks.json --train_data one", {"train_data", "tasks"}},
+    {BARE "tasks.json --train_val_split 0.2", {"train_val_split", "eval_data"}},
+    {BARE "tasks.json --method full", {"method", "full"}},
+    {BARE "tasks.json --between stack", {"between", "stack", "not built"}},
+    {BARE "tasks.json --between mend", {"between", "mend", "keep"}},
+    {BARE "tasks.json --resume_from_checkpoint some", {"resume_from_checkpoint", "true"}},
+    {"continual tasks.json --model $M --output_dir kept", {"kept", "not empty", "resume_from_checkpoint"}},
+    {"continual tasks.json " SHARED "--between reset --output_dir kept --resume_from_checkpoint true",
+     {"kept", "between", "reset"}},
+    {"continual tasks.json --model $M --output_dir tasks.json", {"tasks.json", "is a file"}},
+};
+
+static void test_mistakes(void **state) {
+    (void)state;
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+        const int code = run("%s", refused[i].flags);
+        if (code != 2 && code != 3) fail_msg("'%s': exit code %d, it said:\n%s", refused[i].flags, code, output);
+        for (int w = 0; w < 3 && refused[i].words[w]; w++)
+            if (!strstr(output, refused[i].words[w]))
+                fail_msg("'%s': no '%s' in: %s", refused[i].flags, refused[i].words[w], output);
+        assert_false(lf_exists(text("%s/refused", root)));
+    }
+}
+
+static void test_dry_run_makes_nothing(void **state) {
+    (void)state;
+    must(run("continual tasks.json " SHARED "--dry_run --json --output_dir dry 2>/dev/null >dry.json"), 0);
+    assert_false(lf_exists(text("%s/dry", root)));
+    cJSON *o = json_at("dry.json");
+    assert_true(number_in(o, "runs", NULL) == 3);
+    const cJSON *second = cJSON_GetArrayItem(cJSON_GetObjectItem(o, "tasks"), 1);
+    assert_true(number_in(second, "train_examples", NULL) == 18 && number_in(second, "classes", NULL) == 3);
+    cJSON_Delete(o);
+}
+
+/* What is overwritten leaves no score behind. */
+static void test_overwritten_begins_anew(void **state) {
+    (void)state;
+    must(run("continual tasks.json " SHARED "--max_steps 1 --between reset --output_dir kept --overwrite_output_dir"),
+         0);
+    must(run("continual tasks.json " SHARED "--max_steps 1 --between reset --output_dir fresh"), 0);
+    same_sequences("kept", "fresh");
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_one_task_is_train),
+        cmocka_unit_test(test_keep_goes_on),
+        cmocka_unit_test(test_reset_begins_again),
+        cmocka_unit_test(test_joint_is_train_on_all),
+        cmocka_unit_test(test_scores_are_those_of_eval),
+        cmocka_unit_test(test_figures_are_those_of_the_matrix),
+        cmocka_unit_test(test_other_classes_are_not_asked),
+        cmocka_unit_test(test_killed_is_uninterrupted),
+        cmocka_unit_test(test_stopped_goes_on),
+        cmocka_unit_test(test_mistakes),
+        cmocka_unit_test(test_dry_run_makes_nothing),
+        cmocka_unit_test(test_overwritten_begins_anew),
+    };
+    return cmocka_run_group_tests(tests, setup_all, teardown);
+}
