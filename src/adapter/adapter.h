@@ -233,6 +233,12 @@ int64_t lf_adapter_file_trained(const lf_adapter_file *f);
 lf_status lf_adapter_apply(lf_adapter **out, const lf_adapter_file *f, lf_nn *nn, lf_module *head,
                            const char *base_hash, lf_err *err);
 
+/* n adapters at once, as one whose update is the sum of theirs: factors one behind the other, in fp32, ranks added up,
+ * scaling 1. Head and modules that are saved whole are the last one's. LF_EUNSUPPORTED for magnitudes (DoRA), heads
+ * alone, and where they save other modules. Else as lf_adapter_apply, which it is of one. */
+lf_status lf_adapter_apply_sum(lf_adapter **out, const lf_adapter_file *const *f, int64_t n, lf_nn *nn, lf_module *head,
+                               lf_err *err);
+
 /* The adapter at another size, W + scale dW: lora_B is scale times what was read, and 1 puts that back bit for bit;
  * what is saved beside the factors (biases, modules_to_save) goes from the base's numbers to its own in the same way. A
  * classifier that came with it is not scaled. LF_EUNSUPPORTED for magnitudes (DoRA), which are no factor of dW. */

@@ -16,6 +16,9 @@ struct lf_between {
     /* Run number `run` is about to begin, and the one before it has ended: what it starts from, into its configuration.
      * NULL: from the base. */
     lf_status (*begin)(const lf_plan *p, int64_t run, lf_err *err);
+    /* The run has ended: makes what is judged, runs[run].adapter. NULL: that is the run's own, and so is what it has
+     * measured of the base's data; else they are measured again. */
+    lf_status (*end)(const lf_plan *p, int64_t run, lf_err *err);
 };
 
 const lf_between *lf_between_find(const char *name); /* of the key's choices; NULL: not in the table */

@@ -132,6 +132,7 @@ static lf_status do_run(course *c, int64_t run, lf_err *err) {
             r->name, r->dir);
     rc = lf_train(r->cfg, c->tables, &inner);
     if (rc) return lf_fail(err, rc, "'%s': %s", r->name, inner.message);
+    if (p->between->end && (rc = p->between->end(p, run, err))) return rc;
     if (lf_interrupted())
         return lf_fail(err, LF_EINTERRUPTED, "interrupted after '%s'; resume_from_checkpoint goes on", r->name);
     if ((rc = lf_scores_of(&c->rows[run], p, run, err))) return rc;

@@ -143,7 +143,12 @@ static const char *keep_text(lf_plan *p, char *made) {
 static lf_status place_run(lf_plan *p, lf_plan_run *r, int64_t i, lf_err *err) {
     r->dir = keep_text(p, p->between->at_once ? lf_format("%s/joint", p->dir)
                                               : lf_format("%s/task-%02lld-%s", p->dir, (long long)i + 1, r->name));
-    r->adapter = r->dir ? keep_text(p, lf_path_join(r->dir, "adapter")) : NULL;
+    r->adapter = r->own = r->dir ? keep_text(p, lf_path_join(r->dir, "adapter")) : NULL;
+    if (r->own && p->between->end) {
+        r->adapter = keep_text(p, lf_format("%s/after-%02lld-%s/adapter", p->dir, (long long)i + 1, r->name));
+        r->model = keep_text(p, lf_format("%s/after-%02lld-%s/model", p->dir, (long long)i + 1, r->name));
+        if (!r->model) r->adapter = NULL;
+    }
     if (!r->adapter) return lf_no_memory(err, "the tasks");
     lf_status rc = set(r->cfg, LF_output_dir, cJSON_CreateString(r->dir), err);
     return rc ? rc : set(r->cfg, LF_json, cJSON_CreateFalse(), err);
@@ -156,6 +161,7 @@ static lf_status make_run(lf_plan *p, int64_t i, lf_err *err) {
     r->name = b->at_once ? b->name : p->tasks[i].name;
     lf_status rc = lf_cfg_derive(&r->cfg, b->at_once ? p->cfg : p->tasks[i].cfg, "train", err);
     if (!rc && b->gather) rc = b->gather(p, r->cfg, err);
+    if (!rc && b->end) rc = lf_cfg_unset(r->cfg, LF_save_dtype, err); /* it is that of the merged models */
     if (!rc) rc = place_run(p, r, i, err);
     return rc ? rc : lf_config_finish(r->cfg, err);
 }

@@ -23,8 +23,11 @@ typedef struct lf_plan_task {
 
 /* A folder like that of `train`, by the same code. */
 typedef struct lf_plan_run {
-    const char *name, *dir, *adapter; /* adapter: the folder of what it ends with */
-    lf_config *cfg;                   /* of `train` */
+    const char *name, *dir;
+    const char *own;     /* folder of the adapter that it trains, on the base that it is given */
+    const char *adapter; /* of all that has been learned after it, on the sequence's base: `own`, or made of several */
+    const char *model;   /* the base with that in its weights; NULL: it is not made */
+    lf_config *cfg;      /* of `train` */
 } lf_plan_run;
 
 typedef struct lf_plan {

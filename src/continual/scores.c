@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/obj.h"
+#include "continual/between.h"
 #include "eval/adapted.h"
 #include "task/source.h"
 
@@ -98,10 +99,45 @@ static bool base_answers(const lf_plan *p) {
     return p->tasks[0].output != LF_CLASSES || lf_cfg_bool(p->tasks[0].cfg, LF_reuse_head);
 }
 
+/* ---- the base's own data, where the runs are of other bases ---- */
+
+static lf_status measure_base(lf_results *r, lf_task *t, lf_err *err) {
+    lf_base_score before, after;
+    lf_status rc;
+    if ((rc = lf_task_open_base(t, false, err)) || (rc = lf_task_measure_base(t, LF_DATA_BASE, &before, err)) ||
+        (rc = lf_task_measure_tuned(t, LF_DATA_BASE, &after, t->model, err)))
+        return rc;
+    r->task = t->type; /* which may have become another while its data were opened */
+    lf_results_put_base(r, &before, &after);
+    return LF_OK;
+}
+
+static lf_status judge_base(judge *j, int64_t run, lf_results *r, lf_err *err) {
+    const lf_config *cfg = j->p->tasks[run].cfg;
+    lf_task *t = NULL;
+    lf_results_clear(r, NULL);
+    if (!lf_cfg_is_set(cfg, LF_forgetting_data)) return LF_OK;
+    lf_status rc = open_model(j, err);
+    if (!rc) rc = lf_task_open(&t, cfg, j->opened.model, j->g, err);
+    if (!rc) t->interruptible = true;
+    if (!rc) rc = measure_base(r, t, err);
+    lf_task_close(t);
+    return rc;
+}
+
+static void take_measured(lf_scores *out, const lf_results *r) {
+    out->base_before = r->base_before;
+    out->base_after = r->base_after;
+    out->base_forgetting = r->forgetting;
+    out->base_retention = r->retention;
+}
+
 static lf_status measure(lf_scores *out, const lf_plan *p, int64_t run, lf_err *err) {
     judge j = {.p = p, .adapter = p->runs[run].adapter};
+    lf_results base;
     lf_status rc = open_judge(&j, err);
     if (!rc) rc = judge_all(&j, run, out->tasks, false, err);
+    if (!rc && p->between->end && !(rc = judge_base(&j, run, &base, err))) take_measured(out, &base);
     if (!rc && run == 0 && !base_answers(p)) rc = judge_all(&j, run, out->before, true, err);
     if (!rc && run == 0 && base_answers(p)) {
         lf_adapted_close(&j.opened);
@@ -112,7 +148,7 @@ static lf_status measure(lf_scores *out, const lf_plan *p, int64_t run, lf_err *
     return rc;
 }
 
-/* ---- the base's own data: what the run has measured ---- */
+/* ---- the same, where the run has measured it ---- */
 
 /* Name here, and in a run's all_results.json. */
 static const struct {
@@ -202,7 +238,7 @@ lf_status lf_scores_of(lf_scores *out, const lf_plan *p, int64_t run, lf_err *er
     lf_status rc = hash_adapter(hash, r->adapter, err);
     if (rc || take_kept(out, p, run, hash)) return rc;
     lf_info("after '%s': the scores of all %lld tasks", r->name, (long long)p->n_tasks);
-    if ((rc = take_base(out, r, err)) || (rc = measure(out, p, run, err))) return rc;
+    if ((!p->between->end && (rc = take_base(out, r, err))) || (rc = measure(out, p, run, err))) return rc;
     return keep(out, p, run, hash, err);
 }
 

@@ -58,7 +58,7 @@ lf_sequence_figures lf_sequence_at(const lf_sequence *s, int64_t t) {
         .bwt = bwt,
         .fwt = s->before ? forward(s, t) : NAN,
         .forgetting = forgetting(s, t),
-        .forgetting_since_learned = -bwt,
+        .forgetting_since_learned = 0 - bwt, /* of 0 no -0 */
         .intransigence = s->alone ? intransigence(s, t) : NAN,
         .base_forgetting = s->base_before - base,
         .base_retention = base / s->base_before,
