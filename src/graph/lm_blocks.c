@@ -5,7 +5,7 @@
 /* A block's logits take about this much. Products want many rows, so that the weight is read seldom: with fewer than
  * LEAST it is read for next to nothing, above MOST it is no faster. A multiple of LEAST suits the tiles of matrix
  * units. */
-enum { LOGITS_BYTES = 24 << 20, LEAST = 16, MOST = 512 };
+enum { LOGITS_BYTES = 132 << 20, LEAST = 16, MOST = 256 };
 
 static int64_t block_rows(int64_t rows, int64_t V, int64_t number_bytes) {
     const int64_t fit = LOGITS_BYTES / (V * number_bytes) / LEAST * LEAST, size = fit < LEAST  ? LEAST

@@ -53,6 +53,37 @@ static int64_t int8_smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
 /* ---- both directions ---- */
 
+#ifdef FAST_VNNI
+/* Of n rows of bytes all columns of the product, in either direction. */
+static bool int8_whole(const lf_frozen *w, const int8_parts *p, bool backward, void *y, bool as_real, bool add,
+                       int64_t n, const real *bias) {
+    if (!lf_vnni_runs_here(backward ? w->out : w->in)) return false;
+    lf_vnni_product(&(lf_bytes_product){.A = p->q,
+                                        .B = int8_bytes(w),
+                                        .scales = p->scales,
+                                        .columns = backward ? NULL : int8_scales(w),
+                                        .bias = bias,
+                                        .sums = p->sums,
+                                        .C = y,
+                                        .transpose_b = !backward,
+                                        .out_bf16 = !as_real && sizeof(act) < sizeof(real),
+                                        .add = add,
+                                        .M = n,
+                                        .N = backward ? w->in : w->out,
+                                        .K = backward ? w->out : w->in,
+                                        .block = backward ? w->out : int8_block(w),
+                                        .ldb = w->in,
+                                        .ldc = backward ? w->in : w->out});
+    return true;
+}
+#else
+static bool int8_whole(const lf_frozen *w, const int8_parts *p, bool backward, void *y, bool as_real, bool add,
+                       int64_t n, const real *bias) {
+    (void)w, (void)p, (void)backward, (void)y, (void)as_real, (void)add, (void)n, (void)bias;
+    return false;
+}
+#endif
+
 /* Of n rows of bytes the columns `from` .. from + m - 1 of y, as act or real. */
 static bool int8_columns(const lf_frozen *w, const int8_parts *p, char *y, bool as_real, int64_t n, int64_t from,
                          int64_t m, const real *bias) {
@@ -79,6 +110,7 @@ static bool int8_forward_as(const lf_frozen *w, void *y, bool as_real, const voi
     for (int64_t row = 0; row < rows && ok; row += INT8_ROWS) {
         const int64_t n = int8_smaller(INT8_ROWS, rows - row);
         int8_quantise(p.q, p.scales, (const act *)x + row * w->in, NULL, n, w->in, int8_block(w));
+        if (int8_whole(w, &p, false, (char *)y + row * w->out * number, as_real, false, n, bias)) continue;
         for (int64_t from = 0; from < w->out && ok; from += INT8_COLUMNS)
             ok = int8_columns(w, &p, (char *)y + (row * w->out + from) * number, as_real, n, from,
                               int8_smaller(INT8_COLUMNS, w->out - from), bias);
@@ -100,6 +132,7 @@ static bool int8_backward(const lf_frozen *w, void *dx, const void *dy, int64_t 
     for (int64_t row = 0; row < rows && ok; row += INT8_ROWS) {
         const int64_t n = int8_smaller(INT8_ROWS, rows - row);
         int8_quantise(p.q, p.scales, (const act *)dy + row * w->out, int8_scales(w), n, w->out, w->out);
+        if (int8_whole(w, &p, true, (act *)dx + row * w->in, false, add, n, NULL)) continue;
         for (int64_t from = 0; from < w->in && ok; from += INT8_COLUMNS) {
             const int64_t m = int8_smaller(INT8_COLUMNS, w->in - from);
             ok = int8_product(p.sums, m, p.q, w->out, int8_bytes(w) + from, w->in, false, n, m, w->out);

@@ -213,6 +213,76 @@ static void test_bytes_whatever_the_threads(void **state) {
     lf_aligned_free(x);
 }
 
+/* What a frozen weight gives both ways, as floats: y, y as real, dx, and dx added to what is there. */
+enum { FORWARD, REAL, BACKWARD, ADDED, GIVEN };
+
+static void floats_of(const lf_kernels *k, float *to, const void *from, int64_t n) { k->to_real(to, false, from, n); }
+
+static void all_products(const lf_kernels *k, lf_frozen_format format, int64_t out, int64_t in, int64_t rows,
+                         float *given[GIVEN]) {
+    float *W = normals(out * in, 1), *x = normals(rows * in, 2), *dy = normals(rows * out, 3), *bias = normals(out, 4);
+    void *x_act = block((size_t)(rows * in) * sizeof(float)), *dy_act = block((size_t)(rows * out) * sizeof(float)),
+         *y = block((size_t)(rows * out) * sizeof(float)), *dx = block((size_t)(rows * in) * sizeof(float));
+    lf_frozen w;
+    hold(&w, k, format, out, in, W);
+    k->to_act(x_act, false, x, rows * in);
+    k->to_act(dy_act, false, dy, rows * out);
+    assert_true(k->frozen_forward(&w, y, x_act, rows, bias));
+    floats_of(k, given[FORWARD], y, rows * out);
+    assert_true(k->frozen_forward_real(&w, given[REAL], x_act, rows));
+    assert_true(k->frozen_backward(&w, dx, dy_act, rows, false));
+    floats_of(k, given[BACKWARD], dx, rows * in);
+    memcpy(dx, x_act, (size_t)(rows * in) * lf_dtype_size(k->act_dtype));
+    assert_true(k->frozen_backward(&w, dx, dy_act, rows, true));
+    floats_of(k, given[ADDED], dx, rows * in);
+    let_go(&w);
+    void *const mine[] = {W, x, dy, bias, x_act, dy_act, y, dx};
+    for (size_t i = 0; i < sizeof mine / sizeof mine[0]; i++) lf_aligned_free(mine[i]);
+}
+
+static void check_given(const lf_kernels *k, int what, const float *got, const float *want, int64_t n, double exact) {
+    static const char *const names[GIVEN] = {"forward", "forward_real", "backward", "backward, added"};
+    double most = 0;
+    for (int64_t i = 0; i < n; i++) most = fmax(most, fabs((double)want[i]));
+    for (int64_t i = 0; i < n; i++)
+        if (!(fabs((double)got[i] - (double)want[i]) <= exact * most))
+            fail_msg("%s, %s of %lld: number %lld is %g, by the definition %g", k->name, names[what], (long long)n,
+                     (long long)i, (double)got[i], (double)want[i]);
+}
+
+/* Whole numbers are the same everywhere, so all that backends may differ by is how a few floats are added and rounded.
+ * Sides that are no multiple of a panel, a vector or four; several panels of both sides; blocks of rows that do not
+ * fill a tile. */
+static void check_agreement(const char *precision, double exact) {
+    static const struct {
+        int64_t out, in, rows;
+    } cases[] = {{2120, 388, 7}, {34, 1028, 263}, {20, 1156, 1}, {2101, 515, 5}, {19, 515, 261}, {192, 192, 50}};
+    const lf_kernels *k[8];
+    const int n = lf_kernels_available(precision, k, 8);
+    for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++)
+        for (int f = 0; f < 2; f++) {
+            const int64_t out = cases[c].out, in = cases[c].in, rows = cases[c].rows,
+                          most = rows * (out > in ? out : in);
+            float *given[8][GIVEN];
+            for (int i = n - 1; i >= 0; i--) {
+                for (int what = 0; what < GIVEN; what++) given[i][what] = block((size_t)most * sizeof(float));
+                all_products(k[i], f ? LF_FROZEN_INT8_BLOCKS : LF_FROZEN_INT8, out, in, rows, given[i]);
+                for (int what = 0; what < GIVEN; what++)
+                    check_given(k[i], what, given[i][what], given[n - 1][what], rows * (what < BACKWARD ? out : in),
+                                what == REAL ? 1e-6 : exact);
+            }
+            for (int i = 0; i < n; i++)
+                for (int what = 0; what < GIVEN; what++) lf_aligned_free(given[i][what]);
+        }
+}
+
+static void test_backends_agree(void **state) {
+    (void)state;
+    check_agreement("fp32", 1e-6);
+    check_agreement("bf16", 1.0 / 256);
+    assert_int_equal(lf_alloc_live(), 0);
+}
+
 /* |y - y of the weight itself| / |y| */
 static double error_of(lf_frozen_format format, const float *W, const float *x) {
     const lf_kernels *k = fastest();
@@ -264,6 +334,7 @@ int main(void) {
                                        cmocka_unit_test(test_bytes_by_onednn),
                                        cmocka_unit_test(test_rows_without_a_scale),
                                        cmocka_unit_test(test_bytes_whatever_the_threads),
+                                       cmocka_unit_test(test_backends_agree),
                                        cmocka_unit_test(test_outliers),
                                        cmocka_unit_test(test_too_long)};
     return cmocka_run_group_tests(tests, NULL, NULL);

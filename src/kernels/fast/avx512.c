@@ -4,6 +4,7 @@
 #define FAST_WIDE   lf_kernels_avx512
 #define FAST_BF16   0
 #define FAST_ONEDNN 1
+#define FAST_VNNI   1
 #define FAST_VECTOR 64
 #define FAST_DOT    0
 #include "kernels/fast/body.inc.c"

@@ -4,6 +4,7 @@
 #define FAST_WIDE   lf_kernels_avx512
 #define FAST_BF16   1
 #define FAST_ONEDNN 1
+#define FAST_VNNI   1
 #define FAST_VECTOR 64
 #define FAST_DOT    1
 #include "kernels/fast/body.inc.c"

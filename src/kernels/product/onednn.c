@@ -54,6 +54,7 @@ static bool has_isa(dnnl_cpu_isa_t isa) {
 bool lf_onednn_has_float(void) { return has_isa(dnnl_cpu_isa_avx512_core); }
 bool lf_onednn_has_bf16(void) { return has_isa(dnnl_cpu_isa_avx512_core_bf16); }
 bool lf_onednn_has_int8(void) { return has_isa(dnnl_cpu_isa_avx512_core_vnni); }
+bool lf_onednn_has_amx(void) { return has_isa(dnnl_cpu_isa_avx512_core_amx); }
 
 static bool ready(void) {
     if (!state.engine && dnnl_engine_create(&state.engine, dnnl_cpu, 0)) return false;
