@@ -6,7 +6,7 @@
 
 struct lf_between {
     const char *name;
-    bool one_head; /* all tasks are answered by the first one's head */
+    bool one_head; /* one head answers all tasks, and grows with their classes */
     bool at_once;  /* there is one run, of all tasks */
     /* Of a task, by its configuration, with what is known before anything is read: LF_EUSAGE, without the task's name,
      * where it asks for what cannot be. NULL: always. */

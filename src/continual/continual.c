@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "base/obj.h"
 #include "continual/between.h"
+#include "continual/earlier.h"
 #include "continual/outcome.h"
 
 /* The resolved configuration; not config.json, by which a report would take the whole for one run. */
@@ -112,12 +113,27 @@ static lf_status limit_time(const course *c, lf_config *cfg, lf_err *err) {
                    "max_train_minutes are over; resume_from_checkpoint goes on with the next task");
 }
 
+/* Classes that no task had before get rows of the head. */
+static lf_status grow_head(const lf_plan *p, int64_t run, lf_err *err) {
+    cJSON *names;
+    lf_status rc = lf_plan_new_labels(&names, p, run, err);
+    const int n = cJSON_GetArraySize(names);
+    if (rc || n == 0) {
+        cJSON_Delete(names);
+        return rc;
+    }
+    lf_info("task '%s' brings %d classes that none before it had: the head grows", p->tasks[run].name, n);
+    return set(p->runs[run].cfg, LF_new_labels, names, err);
+}
+
 static lf_status prepare_run(const course *c, int64_t run, lf_err *err) {
     const lf_plan *p = &c->plan;
     lf_plan_run *r = &p->runs[run];
     const bool there = resumes(p->cfg) && lf_is_dir(r->dir);
     lf_status rc = set(r->cfg, LF_resume_from_checkpoint, cJSON_CreateBool(there), err);
     if (!rc) rc = limit_time(c, r->cfg, err);
+    if (!rc) rc = lf_earlier_give(p, run, err);
+    if (!rc && p->between->one_head) rc = grow_head(p, run, err);
     return rc || !p->between->begin ? rc : p->between->begin(p, run, err);
 }
 

@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/obj.h"
 #include "continual/between.h"
 #include "data/class_names.h"
 #include "train/run.h"
@@ -25,6 +26,7 @@ static const struct {
     {LF_train_val_split, "all tasks are judged after each one, on data that stay apart; give each its eval_data"},
     {LF_continue_from, "a sequence begins with the base, in this version; leave it out"},
     {LF_init_model, "a sequence begins with a model that is there; give 'model'"},
+    {LF_new_labels, "heads grow with the classes of the tasks"},
 };
 enum { N_NOT_FOR_ALL = sizeof not_for_all / sizeof *not_for_all };
 
@@ -232,21 +234,15 @@ static lf_status look(lf_plan *p, lf_plan_task *t, lf_err *err) {
     return rc;
 }
 
-static const char *first_unknown(const lf_plan_task *t, const lf_plan_task *head) {
-    for (int64_t i = 0; i < t->n_classes; i++)
-        if (lf_class_names_find(t->classes[i], head->classes, head->n_classes) < 0) return t->classes[i];
-    return NULL;
+static bool has_class(const lf_plan_task *t, const char *name) {
+    return lf_class_names_find(name, t->classes, t->n_classes) >= 0;
 }
 
-/* The head that goes on is the first task's. */
-static lf_status check_one_head(const lf_plan *p, const lf_plan_task *t, lf_err *err) {
-    const char *unknown = p->between->one_head ? first_unknown(t, &p->tasks[0]) : NULL;
-    if (!unknown) return LF_OK;
-    return lf_cfg_fail(p->cfg, LF_tasks, err,
-                       "task '%s' has the class '%s', which the first task, whose head goes on, does not have; a head "
-                       "that grows (class-incremental) is not in this version: give the first task examples of all "
-                       "classes, or take between reset or joint",
-                       t->name, unknown);
+/* Is it a class of one of the tasks first .. last? */
+static bool is_seen(const lf_plan *p, int64_t first, int64_t last, const char *name) {
+    bool seen = false;
+    for (int64_t i = first; i <= last && !seen; i++) seen = has_class(&p->tasks[i], name);
+    return seen;
 }
 
 /* One matrix has one measure. */
@@ -265,13 +261,25 @@ lf_status lf_plan_look(lf_plan *p, bool quiet, lf_err *err) {
     for (int64_t i = 0; i < p->n_tasks && !rc; i++) {
         rc = look(p, &p->tasks[i], err);
         if (!rc) rc = check_measure(p, &p->tasks[i], err);
-        if (!rc) rc = check_one_head(p, &p->tasks[i], err);
     }
     if (quiet) lf_log_set_level(level);
     return rc;
 }
 
 bool lf_plan_answers(const lf_plan *p, int64_t run, int64_t task) {
-    if (p->between->at_once || p->between->one_head) return true; /* of all classes */
-    return !first_unknown(&p->tasks[task], &p->tasks[run]);
+    const lf_plan_task *t = &p->tasks[task];
+    bool all = true;
+    if (p->between->at_once) return true; /* of all classes */
+    for (int64_t i = 0; i < t->n_classes && all; i++)
+        all = is_seen(p, p->between->one_head ? 0 : run, run, t->classes[i]);
+    return all;
+}
+
+lf_status lf_plan_new_labels(cJSON **out, const lf_plan *p, int64_t run, lf_err *err) {
+    const lf_plan_task *t = &p->tasks[run];
+    lf_obj list = lf_list_new();
+    for (int64_t i = 0; i < t->n_classes && run > 0; i++)
+        if (!is_seen(p, 0, run - 1, t->classes[i])) lf_list_string(&list, t->classes[i]);
+    *out = lf_obj_take(&list);
+    return *out ? LF_OK : lf_no_memory(err, "the classes of task '%s'", t->name);
 }

@@ -48,6 +48,8 @@ lf_status lf_plan_open(lf_plan *p, const lf_config *cfg, lf_err *err);
 lf_status lf_plan_look(lf_plan *p, bool quiet, lf_err *err);
 void lf_plan_close(lf_plan *p);
 
+/* The classes that task number `run` is the first to have, as a list of names, in its order. The caller deletes it. */
+lf_status lf_plan_new_labels(cJSON **out, const lf_plan *p, int64_t run, lf_err *err);
 /* Has the head that run number `run` ends with an answer to the task: is each of its classes among the head's? */
 bool lf_plan_answers(const lf_plan *p, int64_t run, int64_t task);
 

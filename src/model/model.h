@@ -182,6 +182,9 @@ lf_status lf_model_new_head(lf_model *m, int64_t num_labels, const char *const *
 /* Gives a causal language model without one the classifier's head that transformers has for it, as yet without
  * weights (lf_model_new_head makes them). Nothing where there is a head. LF_EUNSUPPORTED: its kind can have none. */
 lf_status lf_model_add_classifier(lf_model *m, lf_err *err);
+/* Gives the trained head n more rows, which start as those of a new head by the seed, behind those that it has, which
+ * stay as they are. Names are copied. */
+lf_status lf_model_grow_head(lf_model *m, int64_t n, const char *const *class_names, uint64_t seed, lf_err *err);
 /* Makes the file's own head trained (reuse_head), keeping a frozen copy as base_head. */
 lf_status lf_model_train_head(lf_model *m, lf_err *err);
 

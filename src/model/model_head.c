@@ -133,3 +133,21 @@ lf_status lf_model_train_head(lf_model *m, lf_err *err) {
         return rc;
     return train_inner(m, 0, err);
 }
+
+static void keep_rows(lf_param *p, const lf_param *old) {
+    if (p) memcpy(p->tensor.data, old->tensor.data, (size_t)old->tensor.numel * lf_dtype_size(old->tensor.dtype));
+}
+
+lf_status lf_model_grow_head(lf_model *m, int64_t n, const char *const *class_names, uint64_t seed, lf_err *err) {
+    const lf_module *old = m->head.module;
+    const int64_t had = m->head.n_labels;
+    const char **names = lf_calloc((size_t)(had + n), sizeof *names);
+    if (!names) return lf_no_memory(err, "%lld more labels", (long long)n);
+    for (int64_t i = 0; i < had + n; i++) names[i] = i < had ? m->head.labels[i] : class_names[i - had];
+    const lf_status rc = lf_model_new_head(m, had + n, names, seed, err); /* its inner layers are trained already */
+    lf_free(names);
+    if (rc) return rc;
+    keep_rows(m->head.module->weight, old->weight);
+    keep_rows(m->head.module->bias, old->bias);
+    return LF_OK;
+}

@@ -22,6 +22,7 @@ typedef struct lf_remedy_type {
     lf_status (*learn)(void *state, lf_run *run, int64_t micro, lf_window *w, bool *data_failed, lf_err *err);
     bool counts;       /* its term's count are targets like any other */
     lf_key_id data;    /* of the examples that `learn` is served (old_batches.h); LF_NO_KEY: it has none */
+    lf_key_id most;    /* how many of them at most; LF_NO_KEY: all */
     lf_data_role role; /* theirs */
     int64_t (*rows)(const lf_run *run); /* of a batch of them */
     /* They are open, and the model; nothing is measured yet. LF_EUSAGE: it cannot be followed. NULL: it always can. */

@@ -72,5 +72,6 @@ const lf_remedy_type lf_remedy_replay = {.check = check,
                                          .learn = learn,
                                          .counts = true,
                                          .data = LF_replay_data,
+                                         .most = LF_max_replay_samples,
                                          .role = LF_DATA_REPLAY,
                                          .rows = rows};

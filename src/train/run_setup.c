@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/world.h"
+#include "data/class_names.h"
 #include "eval/adapted.h"
 #include "task/base_cache.h"
 #include "train/fisher.h"
@@ -174,6 +175,31 @@ static lf_status check_modules_to_save(const lf_run *run, lf_err *err) {
     return lf_adapter_check_saves(&run->model->nn, names, err);
 }
 
+/* More rows for the head that stays, before any data ask for its labels. */
+static lf_status grow_head(lf_run *run, lf_err *err) {
+    const lf_config *cfg = run->cfg;
+    const int64_t n = lf_cfg_list_count(cfg, LF_new_labels);
+    if (!n) return LF_OK;
+    if (run->task->type->output != LF_CLASSES || !(run->task->keeps_head || lf_cfg_bool(cfg, LF_reuse_head)))
+        return lf_cfg_fail(cfg, LF_new_labels, err,
+                           "are of a head that stays: give continue_from or reuse_head; a new head has the labels of "
+                           "train_data");
+    lf_status rc = run->task->keeps_head ? LF_OK : lf_model_train_head(run->model, err);
+    const lf_classifier *head = &run->model->head;
+    const char **names = lf_calloc((size_t)n, sizeof *names);
+    if (!rc && !names) rc = lf_no_memory(err, "%lld labels", (long long)n);
+    for (int64_t i = 0; i < n && !rc; i++) {
+        names[i] = lf_cfg_list_at(cfg, LF_new_labels, i);
+        if (lf_class_names_find(names[i], head->labels, head->n_labels) >= 0 ||
+            lf_class_names_find(names[i], names, i) >= 0)
+            rc = lf_cfg_fail(cfg, LF_new_labels, err, "'%s' is a label already", names[i]);
+    }
+    if (!rc) rc = lf_model_grow_head(run->model, n, names, (uint64_t)lf_cfg_i64(cfg, LF_seed), err);
+    lf_free(names);
+    if (!rc) run->task->keeps_head = true;
+    return rc;
+}
+
 static lf_status check_added_tokens(const lf_run *run, lf_err *err) {
     if (!lf_cfg_list_count(run->cfg, LF_added_tokens)) return LF_OK;
     if (run->method != LF_METHOD_LORA)
@@ -289,10 +315,11 @@ static lf_status open_inputs(lf_run *run, lf_err *err) {
     lf_status rc;
     if ((rc = check_quantised(run, err)) || (rc = lf_remedies_check(run, err)) || (rc = lf_fisher_check(run, err)) ||
         (rc = lf_kernels_select(&run->k, lf_cfg_str(cfg, LF_precision), err)) || (rc = open_model(run, err)) ||
-        (rc = open_from(run, err)) || (rc = open_task(run, err)) || (rc = check_modules_to_save(run, err)) ||
-        (rc = check_added_tokens(run, err)))
+        (rc = open_from(run, err)) || (rc = open_task(run, err)))
         return rc;
     run->task->keeps_head = run->from && lf_adapter_file_labels(run->from, &(const char *const *){NULL}) > 0;
+    if ((rc = grow_head(run, err)) || (rc = check_modules_to_save(run, err)) || (rc = check_added_tokens(run, err)))
+        return rc;
     return open_data(run, err);
 }
 

@@ -20,7 +20,7 @@ __attribute__((unused)) static void put(const char *name, const char *content) {
     if (lf_file_write(text("%s/%s", root, name), content, strlen(content), &err)) fail_msg("%s", err.message);
 }
 
-static int setup_all(void **state) {
+__attribute__((unused)) static int setup_all(void **state) {
     static const char *const orders[N_TASKS][3] = {
         {"apple", "bee", "cat"}, {"bee", "cat", "apple"}, {"cat", "apple", "bee"}};
     char folder[32]; /* text() has few */

@@ -148,6 +148,43 @@ static void test_other_classes_are_not_asked(void **state) {
     lf_free(matrix);
 }
 
+/* ---- what earlier tasks leave ---- */
+
+static bool logs(const char *dir, const char *term) {
+    size_t n;
+    char *lines = contents(text("%s/metrics.jsonl", dir), &n);
+    const bool there = strstr(lines, text("\"%s\":", term)) != NULL;
+    lf_free(lines);
+    return there;
+}
+
+/* A remedy whose data nobody names takes those of the tasks before; the first has none. */
+static void test_remedies_take_what_was_before(void **state) {
+    (void)state;
+    static const struct {
+        const char *flags, *term, *key;
+        int items;
+    } remedies[] = {
+        {"--between keep --replay_ratio 0.5", "replay", "replay_data", 2},
+        {"--between keep --ewc_weight 1 --ewc_samples 4", "ewc", "ewc_from", 2},
+        {"--between merge --orthogonal_weight 1", "orthogonal", "earlier_adapters", 2},
+    };
+    for (int i = 0; i < 3; i++) {
+        must(run("continual tasks.json --model $M --threads 1 --r 2 --max_steps 2 --logging_steps 1 --output_dir "
+                 "remedy-%d %s",
+                 i, remedies[i].flags),
+             0);
+        char dirs[N_TASKS][48];
+        for (int t = 0; t < N_TASKS; t++) {
+            snprintf(dirs[t], sizeof dirs[t], "remedy-%d/task-%02d-%s", i, t + 1, names[t]);
+            assert_true(logs(dirs[t], remedies[i].term) == (t > 0));
+        }
+        cJSON *config = json_at(text("%s/config.json", dirs[2]));
+        assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(config, remedies[i].key)), remedies[i].items);
+        cJSON_Delete(config);
+    }
+}
+
 /* ---- killed, and gone on ---- */
 
 #define CUT "continual tasks.json " SHARED "--save_strategy steps --save_steps 2 --eval_strategy steps --eval_steps 1 "
@@ -224,9 +261,6 @@ static const struct {
     {BARE "--between joint --tasks '[{\"name\": \"a\", \"train_data\": \"one/train\", \"eval_data\": \"one/val\", "
           "\"r\": 3}]'",
      {"'r'", "'a'", "between joint"}},
-    {BARE "--tasks '[{\"name\": \"a\", \"train_data\": \"one\"}, {\"name\": \"b\", \"train_data\": \"base\", "
-          "\"eval_data\": \"base\"}]'",
-     {"'b'", "LABEL_0", "class-incremental"}},
     {BARE "tasks.json --train_data one", {"train_data", "tasks"}},
     {BARE "tasks.json --train_val_split 0.2", {"train_val_split", "eval_data"}},
     {BARE "tasks.json --method full", {"method", "full"}},
@@ -280,6 +314,7 @@ int main(void) {
         cmocka_unit_test(test_scores_are_those_of_eval),
         cmocka_unit_test(test_figures_are_those_of_the_matrix),
         cmocka_unit_test(test_other_classes_are_not_asked),
+        cmocka_unit_test(test_remedies_take_what_was_before),
         cmocka_unit_test(test_killed_is_uninterrupted),
         cmocka_unit_test(test_stopped_goes_on),
         cmocka_unit_test(test_mistakes),
