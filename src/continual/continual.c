@@ -13,6 +13,7 @@
 #include "continual/between.h"
 #include "continual/earlier.h"
 #include "continual/outcome.h"
+#include "continual/picture.h"
 
 /* The resolved configuration; not config.json, by which a report would take the whole for one run. */
 #define CONFIG "continual.json"
@@ -78,7 +79,7 @@ static lf_status take_folder(course *c, lf_err *err) {
 
 /* What an earlier sequence left would make this one look as if it had ended. */
 static lf_status remove_ends(const lf_plan *p, lf_err *err) {
-    static const char *const ends[] = {"matrix.csv", "all_results.json"};
+    static const char *const ends[] = {"matrix.csv", "matrix.gp", "matrix.svg", "all_results.json"};
     lf_status rc = LF_OK;
     for (size_t i = 0; i < sizeof ends / sizeof *ends && !rc; i++)
         if (lf_is_file_in(p->dir, ends[i])) rc = lf_remove_in(p->dir, ends[i], err);
@@ -166,7 +167,7 @@ static lf_status do_all(course *c, FILE *out, lf_err *err) {
     lf_status rc = LF_OK;
     say_unread(p);
     for (int64_t r = 0; r < p->n_runs && !rc; r++) rc = do_run(c, r, err);
-    if (rc || (rc = lf_outcome_write_results(p, c->rows, err))) return rc;
+    if (rc || (rc = lf_outcome_write_results(p, c->rows, err)) || (rc = lf_matrix_draw(p, c->rows, err))) return rc;
     return lf_outcome_print(p, c->rows, out, err);
 }
 

@@ -129,6 +129,8 @@ static void test_figures_are_those_of_the_matrix(void **state) {
     is_figure(cJSON_GetArrayItem(course, 1), "average_accuracy", half);
     is_figure(cJSON_GetArrayItem(course, 1), "bwt", R[1][0] - R[0][0]);
     cJSON_Delete(all);
+    assert_true(lf_is_file(text("%s/kept/matrix.gp", root))); /* and where there is gnuplot its picture */
+    assert_true(lf_is_file(text("%s/kept/matrix.svg", root)) || !lf_is_file("/usr/bin/gnuplot"));
 }
 
 /* Of other classes than its head has, a run answers nothing: that is no score of 0. */
