@@ -6,8 +6,9 @@
 A table stands between a line '<!-- table: VIEW PART... key=value... -->' and a line '<!-- end -->'. Views:
 
     best      each start at the rate (and batch) that is best on the evaluation data, with its neighbours in rank
-    spread    a row for each value of `by` (init_position; or init_lora_weights), at where=KEY:VALUE of the other keys: means over
-              seeds with 95 % t intervals, and the difference in `cost` from the row `to`, seed by seed, Holm-adjusted
+    spread    a row for each value of `by` (init_position; or several, init_lora_weights+init_position, whose values are joined by
+              @), at where=KEY:VALUE of the other keys: means over seeds with 95 % t intervals (of two seeds both values), and the
+              difference in `cost` from the row `to`, seed by seed, Holm-adjusted
 
 Needs nothing but Python. The statistics are written a second time on purpose: lora-ft's own have to agree with them."""
 import argparse
@@ -98,7 +99,7 @@ def number(row, column):
 
 def start_of(row, by):
     keys = by.split("+")
-    return " ".join(row[key] for key in keys if row.get(key))
+    return "@".join(row[key] for key in keys if row.get(key))
 
 
 def shown(mean, half, factor, decimals):
@@ -106,6 +107,13 @@ def shown(mean, half, factor, decimals):
         return ""
     text = f"{factor * mean:.{decimals}f}"
     return text if math.isnan(half) else f"{text} ± {factor * half:.{decimals}f}"
+
+
+def cell(values, factor, decimals):
+    """Mean and interval; of two values, which have none, both; of one, it."""
+    if len(values) != 2 or any(map(math.isnan, values)):
+        return shown(*interval(values), factor, decimals)
+    return " to ".join(f"{factor * value:.{decimals}f}" for value in sorted(values))
 
 
 def table(heads, lines):
@@ -160,11 +168,11 @@ def view_spread(rows, options):
     for start in starts:
         line = [f"`{start}`", str(len(groups[start]))]
         for figure in (gain, cost, "base_kl", "update_ratio"):
-            line.append(shown(*interval([number(row, figure) for row in groups[start].values()]), *FIGURES[figure][1:]))
+            line.append(cell([number(row, figure) for row in groups[start].values()], *FIGURES[figure][1:]))
         if start == to:
             line += ["", ""]
         else:
-            line += [shown(*interval(differences[start]), *FIGURES[cost][1:]), f"{adjusted[start]:.3f}"]
+            line += [cell(differences[start], *FIGURES[cost][1:]), f"{adjusted[start]:.3f}" if len(differences[start]) > 2 else ""]
         lines.append(line)
     heads = ["start", "seeds"] + [FIGURES[figure][0] for figure in (gain, cost, "base_kl", "update_ratio")]
     return table(heads + [f"{FIGURES[cost][0]} above `{to}`", "p, adjusted"], lines)
