@@ -106,27 +106,31 @@ static void pack_rows(uint32_t *to, int64_t width, const act *from, int64_t stri
     }
 }
 
+static inline __mmask16 first_lanes(int64_t n) { return n >= 16 ? 0xffff : (__mmask16)((1u << n) - 1); }
+
+/* 16 floats, those beyond n zero, rounded. */
+static inline __m256i rounded(const float *x, int64_t n) {
+    return (__m256i)_mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(first_lanes(n), x));
+}
+
 /* Floats [n,m], rows ld apart -> pairs along m [n,m2], rounded. */
 static void round_pairs(uint32_t *to, int64_t m2, const float *from, int64_t ld, int64_t n, int64_t m) {
-    for (int64_t i = 0; i < n; i++) {
-        uint16_t *out = (uint16_t *)(void *)(to + i * m2);
-        const float *x = from + i * ld;
-        SIMD for (int64_t j = 0; j < m; j++) out[j] = float_to_bf16(x[j]);
-        if (m % 2) out[m] = 0;
-    }
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t j = 0; j < m; j += 16)
+            _mm256_mask_storeu_epi16((uint16_t *)(void *)(to + i * m2) + j, first_lanes(2 * m2 - j),
+                                     rounded(from + i * ld + j, m - j));
 }
 
 /* Floats [n,m], rows ld apart -> rows interleaved [n/2,ld], rounded. */
 static void round_rows(uint32_t *to, const float *from, int64_t ld, int64_t n, int64_t m) {
-    for (int64_t i = 0; i < n; i += 2) {
-        uint32_t *out = to + i / 2 * ld;
-        const float *a = from + i * ld, *b = i + 1 < n ? a + ld : NULL;
-        if (b) {
-            SIMD for (int64_t j = 0; j < m; j++) out[j] = word(float_to_bf16(a[j]), float_to_bf16(b[j]));
-        } else {
-            SIMD for (int64_t j = 0; j < m; j++) out[j] = float_to_bf16(a[j]);
+    for (int64_t i = 0; i < n; i += 2)
+        for (int64_t j = 0; j < m; j += 16) {
+            const float *a = from + i * ld + j;
+            const __m512i low = _mm512_cvtepu16_epi32(rounded(a, m - j)),
+                          high = _mm512_cvtepu16_epi32(rounded(a + (i + 1 < n ? ld : 0), i + 1 < n ? m - j : 0));
+            _mm512_mask_storeu_epi32(to + i / 2 * ld + j, first_lanes(m - j),
+                                     _mm512_or_si512(low, _mm512_slli_epi32(high, 16)));
         }
-    }
 }
 
 /* ---- products ---- */

@@ -27,6 +27,46 @@ static inline ints multiply_pairs(shorts a, shorts b) {
 
 /* ---- rows to bytes ---- */
 
+#if FAST_VECTOR == 64
+
+static inline floats folded(const act *x, const float *fold, int64_t c) {
+    return fold ? load_act(x + c) * load_floats(fold + c) : load_act(x + c);
+}
+
+static inline float folded_one(const act *x, const float *fold, int64_t c) {
+    return fold ? LD(x[c]) * fold[c] : LD(x[c]);
+}
+
+/* The bits of the largest magnitude order as magnitudes do, with infinity and NaN above all. */
+static float largest_magnitude(const act *x, const float *fold, int64_t n) {
+    __m512i most = _mm512_setzero_si512(), also = most; /* two, so that neither waits for itself */
+    int64_t c = 0;
+    for (; c + 2 * VECTOR_LANES <= n; c += 2 * VECTOR_LANES) {
+        const words a = (words)folded(x, fold, c) & MAGNITUDE, b = (words)folded(x, fold, c + VECTOR_LANES) & MAGNITUDE;
+        most = _mm512_max_epi32(most, (__m512i)a);
+        also = _mm512_max_epi32(also, (__m512i)b);
+    }
+    int32_t largest = _mm512_reduce_max_epi32(_mm512_max_epi32(most, also));
+    for (; c < n; c++) {
+        const float_bits u = {.value = folded_one(x, fold, c)};
+        const int32_t magnitude = u.bits & MAGNITUDE;
+        largest = largest > magnitude ? largest : magnitude;
+    }
+    const float_bits found = {.bits = largest};
+    return found.value;
+}
+
+static void to_bytes(int8_t *q, const act *x, const float *fold, int64_t n, float inverse) {
+    int64_t c = 0;
+    for (; c + VECTOR_LANES <= n; c += VECTOR_LANES) {
+        const __m512i whole = _mm512_cvtps_epi32((__m512)(folded(x, fold, c) * inverse)); /* to the nearest, as rintf */
+        _mm_storeu_si128((void *)(q + c), _mm512_cvtepi32_epi8(whole));
+    }
+    for (; c < n; c++) q[c] = (int8_t)(int32_t)rintf(folded_one(x, fold, c) * inverse);
+}
+
+#else
+
 static inline float folded(act x, const float *fold, int64_t c) { return fold ? LD(x) * fold[c] : LD(x); }
 
 /* The bits of the largest magnitude order as magnitudes do, with infinity and NaN above all. */
@@ -45,6 +85,8 @@ static float largest_magnitude(const act *x, const float *fold, int64_t n) {
 static void to_bytes(int8_t *q, const act *x, const float *fold, int64_t n, float inverse) {
     SIMD for (int64_t c = 0; c < n; c++) q[c] = (int8_t)(int32_t)rintf(folded(x[c], fold, c) * inverse);
 }
+
+#endif
 
 static void int8_quantise(int8_t *q, float *scales, const void *x_, const float *fold, int64_t rows, int64_t C,
                           int64_t group) {
