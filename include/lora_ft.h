@@ -123,6 +123,10 @@ LF_VERB_LIST(LF_VERB_FUNCTION)
 /* What follows a finished lf_train, with its configuration: the pictures and the page of its output_dir. */
 lf_status lf_report_run(const lf_config *cfg, FILE *out, lf_err *err);
 
+/* A line on standard error, as the library's own messages are: on a terminal, broken between words where that is
+ * narrower. */
+void lf_say(const char *line);
+
 /* Async-signal-safe. lf_interrupt asks the running verb to stop at the next step; a conversation ends its answer, and
  * ends itself where it waits for the user. lf_terminate asks it to end in either case. False if the verb was asked
  * before and has not done it: a caller may then end the process. lf_checkpoint_request asks a training run to write a

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/plain.h"
+#include "base/terminal.h"
 
 static lf_log_level level = LF_LOG_INFO;
 enum { NOTHING, INTERRUPT, TERMINATE };
@@ -17,7 +18,7 @@ static atomic_int asked; /* of these; lock-free, so that a signal handler may */
 static atomic_bool checkpoint_requested;
 static atomic_int stakes;
 static const char *name = "";
-static bool bar_shown; /* a progress bar stands on the current terminal line */
+static bool in_place; /* a line stands on the terminal that the next one takes the place of */
 
 lf_log_level lf_log_set_level(lf_log_level l) {
     const lf_log_level was = level;
@@ -49,42 +50,95 @@ void lf_interrupt_reset(void) {
 void lf_checkpoint_request(void) { atomic_store(&checkpoint_requested, true); }
 bool lf_checkpoint_taken(void) { return atomic_exchange(&checkpoint_requested, false); }
 
-/* Names of files and what stands in them come here too. What is longer than any line that we write is cut, and says so.
- */
-static void put_plain(const char *format, va_list args) {
-    char text[8192];
-    const int n = vsnprintf(text, sizeof text, format, args);
-    lf_make_plain(text);
-    fputs(text, stderr);
-    if (n >= (int)sizeof text) fputs(" ...", stderr);
+/* ---- lines ---- */
+
+static void take_away(void) {
+    if (in_place) fputs("\r\033[K", stderr);
+    in_place = false;
 }
 
-static void line(const char *prefix, const char *format, va_list args) {
-    flockfile(stderr); /* the lines of worker threads do not mix */
-    if (bar_shown) fputs("\r\033[K", stderr);
-    bar_shown = false;
-    fputs(name, stderr);
-    fputs(prefix, stderr);
-    put_plain(format, args);
-    fputc('\n', stderr);
+void lf_log_in_place(const char *text) {
+    flockfile(stderr);
+    take_away();
+    if (text) {
+        fputs("\r\033[K", stderr);
+        fputs(text, stderr);
+        in_place = true;
+    }
+    fflush(stderr);
     funlockfile(stderr);
 }
 
-void lf_info(const char *format, ...) {
-    if (level < LF_LOG_INFO) return;
-    va_list args;
-    va_start(args, format);
-    line("", format, args);
-    va_end(args);
+/* "2026-11-30 09:15:02 " */
+static const char *time_text(char *text, size_t size) {
+    const time_t now = time(NULL);
+    struct tm t;
+    if (!localtime_r(&now, &t) || !strftime(text, size, "%Y-%m-%d %H:%M:%S ", &t)) text[0] = '\0';
+    return text;
 }
 
-void lf_warn(const char *format, ...) {
-    if (level < LF_LOG_WARN) return;
-    va_list args;
-    va_start(args, format);
-    line("warning: ", format, args);
-    va_end(args);
+/* What stands in front of the words of a line. */
+typedef struct front {
+    bool time;
+    const char *kind, *colour; /* "warning: ", and a terminal's escape sequence; NULL: none */
+} front;
+
+/* Returns how many columns it takes. */
+static int put_front(const front *f) {
+    const bool colours = f->colour && lf_shows_colours(STDERR_FILENO);
+    char when[64] = "";
+    if (f->time || level >= LF_LOG_DETAIL) time_text(when, sizeof when);
+    fprintf(stderr, "%s%s%s%s%s", when, name, colours ? f->colour : "", f->kind, colours ? "\033[0m" : "");
+    return (int)(lf_text_columns(when) + lf_text_columns(name) + lf_text_columns(f->kind));
 }
+
+/* Names of files and what stands in them come here too. What is longer than any line that we write is cut, and says so.
+ */
+static void line(const front *f, const char *format, va_list args) {
+    static const char cut[] = " ...";
+    char text[8192 + sizeof cut];
+    const int n = vsnprintf(text, sizeof text - sizeof cut, format, args);
+    if (n >= (int)(sizeof text - sizeof cut)) strcat(text, cut);
+    lf_make_plain(text);
+    flockfile(stderr); /* the lines of worker threads do not mix */
+    take_away();
+    const int taken = put_front(f);
+    if (lf_is_terminal(STDERR_FILENO))
+        lf_print_wrapped(stderr, text, lf_columns(STDERR_FILENO), taken, 2);
+    else
+        fprintf(stderr, "%s\n", text);
+    funlockfile(stderr);
+}
+
+#define SAY(of_level, ...)                                                                                             \
+    va_list args;                                                                                                      \
+    if (level < (of_level)) return;                                                                                    \
+    va_start(args, format);                                                                                            \
+    line(&(front){__VA_ARGS__}, format, args);                                                                         \
+    va_end(args)
+
+void lf_info(const char *format, ...) { SAY(LF_LOG_INFO, .kind = ""); }
+void lf_warn(const char *format, ...) { SAY(LF_LOG_WARN, .kind = "warning: ", .colour = "\033[33m"); }
+void lf_detail(const char *format, ...) { SAY(LF_LOG_DETAIL, .kind = ""); }
+void lf_log_timed(const char *format, ...) { SAY(LF_LOG_INFO, .kind = "", .time = !lf_is_terminal(STDERR_FILENO)); }
+
+void lf_say(const char *text) {
+    flockfile(stderr);
+    take_away();
+    lf_print_lines(stderr, text, 0);
+    funlockfile(stderr);
+}
+
+void lf_info_lines(const char *text) {
+    for (const char *end; *text; text = *end ? end + 1 : end) {
+        end = text + strcspn(text, "\n");
+        lf_info("%.*s", (int)(end - text), text);
+    }
+}
+
+bool lf_log_says(lf_log_level of) { return level >= of; }
+
+/* ---- the process ---- */
 
 double lf_now(void) {
     struct timespec t;
@@ -116,51 +170,4 @@ int64_t lf_rss_bytes(void) {
     if (f && fscanf(f, "%*d %lld", &pages) != 1) pages = 0;
     if (f) fclose(f);
     return (int64_t)pages * sysconf(_SC_PAGESIZE);
-}
-
-void lf_progress_begin(lf_progress *p, const char *what, int64_t total) {
-    memset(p, 0, sizeof *p);
-    snprintf(p->what, sizeof p->what, "%s", what);
-    p->total = total;
-    p->started = lf_now();
-    p->last = p->started;
-    p->terminal = isatty(STDERR_FILENO) == 1;
-}
-
-static void duration(char *buf, size_t size, double seconds) {
-    const long s = seconds < 0 ? 0 : (long)(seconds + 0.5);
-    if (s >= 3600)
-        snprintf(buf, size, "%ld:%02ld:%02ld", s / 3600, s / 60 % 60, s % 60);
-    else
-        snprintf(buf, size, "%ld:%02ld", s / 60, s % 60);
-}
-
-void lf_progress_update(lf_progress *p, int64_t done, const char *detail) {
-    if (level < LF_LOG_INFO) return;
-    const double now = lf_now();
-    if (now - p->last < (p->terminal ? 0.1 : 10.0)) return;
-    p->last = now;
-    char eta[32] = "?";
-    if (done > p->first)
-        duration(eta, sizeof eta, (now - p->started) / (double)(done - p->first) * (double)(p->total - done));
-    const double share = p->total > 0 ? (double)done / (double)p->total : 0;
-    if (!p->terminal) {
-        fprintf(stderr, "%s %lld/%lld (%.0f%%)  %s  ETA %s\n", p->what, (long long)done, (long long)p->total,
-                100 * share, detail, eta);
-        return;
-    }
-    char bar[25];
-    const int filled = (int)(share * 24 + 0.5);
-    for (int i = 0; i < 24; i++) bar[i] = i < filled ? '#' : '.';
-    bar[24] = 0;
-    fprintf(stderr, "\r\033[K%s [%s] %lld/%lld  %s  ETA %s", p->what, bar, (long long)done, (long long)p->total, detail,
-            eta);
-    fflush(stderr);
-    bar_shown = true;
-}
-
-void lf_progress_end(lf_progress *p, const char *summary) {
-    if (bar_shown) fputs("\r\033[K", stderr);
-    bar_shown = false;
-    if (level >= LF_LOG_INFO && summary[0]) fprintf(stderr, "%s: %s\n", p->what, summary);
 }

@@ -7,11 +7,17 @@
 
 #include "base/error.h"
 
-typedef enum lf_log_level { LF_LOG_QUIET, LF_LOG_WARN, LF_LOG_INFO } lf_log_level;
+/* WARN: --quiet; DETAIL: --verbose, with the time in front of each line. */
+typedef enum lf_log_level { LF_LOG_QUIET, LF_LOG_WARN, LF_LOG_INFO, LF_LOG_DETAIL } lf_log_level;
 
-lf_log_level lf_log_set_level(lf_log_level level);     /* default LF_LOG_INFO; returns what it was */
-void lf_info(const char *format, ...) LF_PRINTF(1, 2); /* one line; the newline is added */
-void lf_warn(const char *format, ...) LF_PRINTF(1, 2); /* one line, "warning: " in front */
+lf_log_level lf_log_set_level(lf_log_level level); /* default LF_LOG_INFO; returns what it was */
+bool lf_log_says(lf_log_level level);              /* are lines of it written? */
+/* One line; the newline is added. On a terminal it is broken between words where that is narrower (base/terminal.h). */
+void lf_info(const char *format, ...) LF_PRINTF(1, 2);
+void lf_warn(const char *format, ...) LF_PRINTF(1, 2);      /* "warning: " in front */
+void lf_detail(const char *format, ...) LF_PRINTF(1, 2);    /* what few want to know */
+void lf_info_lines(const char *text);                       /* a text of several, each as lf_info */
+void lf_log_timed(const char *format, ...) LF_PRINTF(1, 2); /* lf_info, with the time in front where no one watches */
 
 double lf_now(void);                    /* seconds of a monotonic clock */
 int64_t lf_peak_rss_bytes(void);        /* of this process */
@@ -25,7 +31,12 @@ void lf_stake_end(void);
 void lf_interrupt_reset(void);  /* as if lf_interrupt() was not; lf_terminate() stays */
 bool lf_checkpoint_taken(void); /* lf_checkpoint_request() was called since this was last asked */
 
-/* A progress line: redrawn in place on a terminal, else one plain line at most every ten seconds and at the end.
+/* A line that the next one, or the next of its kind, takes the place of: on a terminal, of at most its columns less
+ * one. NULL: none. */
+void lf_log_in_place(const char *line);
+
+/* A progress line: redrawn in place on a terminal, as wide as that is, else one plain line with the time in front, at
+ * most every ten seconds and at the end.
  * `what` and the text of each update are copied. Not thread safe. */
 typedef struct lf_progress {
     char what[64];

@@ -87,7 +87,10 @@ static int finish_output(int code) {
 static void say_failure(const verb *v, const lf_transport *t, const lf_err *err) {
     char whose[300] = "";
     if (t && t->rank) snprintf(whose, sizeof whose, "rank %d (%s): ", t->rank, t->host(t->rank));
-    fprintf(stderr, "lora-ft %s: %s%s\n", v->name, whose, err->message[0] ? err->message : lf_status_text(err->status));
+    char line[sizeof err->message + 400];
+    snprintf(line, sizeof line, "lora-ft %s: %s%s", v->name, whose,
+             err->message[0] ? err->message : lf_status_text(err->status));
+    lf_say(line);
 }
 
 /* Takes --print-config out of argv. */

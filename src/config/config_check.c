@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "config/config_internal.h"
 
 static bool is(const lf_config *cfg, lf_key_id key, const char *text) {
@@ -10,6 +11,15 @@ static bool is(const lf_config *cfg, lf_key_id key, const char *text) {
 }
 
 /* At least one of the keys must be set. */
+/* How much is said, from here on. */
+static lf_status take_level(const lf_config *cfg, lf_err *err) {
+    const bool quiet = lf_cfg_bool(cfg, LF_quiet), verbose = lf_cfg_bool(cfg, LF_verbose);
+    if (quiet && verbose) return lf_cfg_fail(cfg, LF_quiet, err, "and verbose contradict each other; leave one out");
+    if (quiet) lf_log_set_level(LF_LOG_WARN);
+    if (verbose) lf_log_set_level(LF_LOG_DETAIL);
+    return LF_OK;
+}
+
 static const struct {
     unsigned verbs;
     lf_key_id keys[2];
@@ -120,14 +130,9 @@ static const struct {
     unsigned verbs;
     lf_status (*check)(const lf_config *cfg, lf_err *err);
 } checks[] = {
-    {LF_V_ALL, check_required},
-    {LF_V_train | LF_V_preview, check_start},
-    {LF_V_train, check_length},
-    {LF_V_train, check_warmup},
-    {LF_V_train | LF_V_preview, check_validation},
-    {LF_V_train, check_best},
-    {LF_V_train, check_selection},
-    {LF_V_train | LF_V_bench | LF_V_spectrum, check_layers},
+    {LF_V_ALL, take_level},     {LF_V_ALL, check_required},    {LF_V_train | LF_V_preview, check_start},
+    {LF_V_train, check_length}, {LF_V_train, check_warmup},    {LF_V_train | LF_V_preview, check_validation},
+    {LF_V_train, check_best},   {LF_V_train, check_selection}, {LF_V_train | LF_V_bench | LF_V_spectrum, check_layers},
 };
 
 lf_status lf_config_finish(lf_config *cfg, lf_err *err) {

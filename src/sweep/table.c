@@ -5,15 +5,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/terminal.h"
 #include "report/gather/collapsed.h"
 #include "report/gather/gather.h"
+#include "sweep/labels.h"
 
 enum { MAX_SHOWN = 12 }; /* running runs in the table */
 
@@ -26,20 +27,8 @@ struct lf_table {
     double last;
     int lines; /* that stand on the terminal now */
     bool terminal;
+    lf_point_labels labels; /* on a terminal alone: what a log says is searched for by the runs' names */
 };
-
-lf_table *lf_table_new(const lf_points *p, int64_t jobs) {
-    lf_table *t = lf_calloc(1, sizeof *t);
-    double *started = lf_calloc((size_t)p->n, sizeof *started);
-    if (!t || !started) {
-        lf_free(t);
-        lf_free(started);
-        return NULL;
-    }
-    *t = (lf_table){.p = p, .jobs = jobs, .started = started, .terminal = isatty(STDERR_FILENO) == 1};
-    t->todo = lf_points_count(p, LF_POINT_TODO);
-    return t;
-}
 
 static void erase(lf_table *t) {
     if (t->lines) fprintf(stderr, "\r\033[%dA\033[J", t->lines);
@@ -49,8 +38,22 @@ static void erase(lf_table *t) {
 void lf_table_free(lf_table *t) {
     if (!t) return;
     erase(t);
+    lf_point_labels_free(&t->labels);
     lf_free(t->started);
     lf_free(t);
+}
+
+lf_table *lf_table_new(const lf_points *p, int64_t jobs) {
+    lf_table *t = lf_calloc(1, sizeof *t);
+    if (!t) return NULL;
+    *t = (lf_table){.p = p,
+                    .jobs = jobs,
+                    .started = lf_calloc((size_t)p->n, sizeof *t->started),
+                    .terminal = lf_is_terminal(STDERR_FILENO)};
+    t->todo = lf_points_count(p, LF_POINT_TODO);
+    if (t->started && (!t->terminal || lf_point_labels_make(&t->labels, p))) return t;
+    lf_table_free(t);
+    return NULL;
 }
 
 void lf_table_say(lf_table *t, const char *line) {
@@ -131,7 +134,8 @@ void lf_table_ended(lf_table *t, int64_t point, double seconds) {
     left_text(t, left, sizeof left);
     snprintf(time, sizeof time, isfinite(seconds) ? "in %.1f s" : "elsewhere", seconds);
     erase(t);
-    lf_info("[%lld/%lld] %s %s %s%s%s", (long long)t->ended, (long long)t->todo, at->name, word, time, results, left);
+    const char *label = t->terminal && t->labels.of[point][0] ? t->labels.of[point] : at->name;
+    lf_info("[%lld/%lld] %s %s %s%s%s", (long long)t->ended, (long long)t->todo, label, word, time, results, left);
     t->last = 0;
 }
 
@@ -160,28 +164,43 @@ static void progress_text(const lf_point *at, char *text, size_t size) {
     }
 }
 
-static int columns(void) {
-    struct winsize w;
-    return ioctl(STDERR_FILENO, TIOCGWINSZ, &w) == 0 && w.ws_col > 20 ? w.ws_col : 80;
+/* A line of the table: one that wraps would not be erased. */
+static void put_line(lf_table *t, const char *line) {
+    char cut[512];
+    fprintf(stderr, "%s\n", lf_text_cut(cut, sizeof cut, line, lf_columns(STDERR_FILENO) - 1));
+    t->lines++;
+}
+
+/* Columns of the labels of what runs: no more than it takes, and than half of the terminal. */
+static int label_columns(const lf_table *t) {
+    int64_t widest = 0;
+    const int64_t most = lf_columns(STDERR_FILENO) / 2;
+    for (int64_t i = 0; i < t->p->n; i++)
+        if (t->started[i] > 0 && lf_text_columns(t->labels.of[i]) > widest) widest = lf_text_columns(t->labels.of[i]);
+    return (int)(widest < most ? widest : most);
+}
+
+static void put_running(lf_table *t, int64_t i, int columns, double now) {
+    char progress[64], label[400], line[600];
+    progress_text(&t->p->at[i], progress, sizeof progress);
+    lf_text_cut(label, sizeof label, t->labels.of[i], columns);
+    snprintf(line, sizeof line, "  %s%*s%s%s  %.0f s", label, columns - (int)lf_text_columns(label), "",
+             columns ? "  " : "", progress, now - t->started[i]);
+    put_line(t, line);
 }
 
 void lf_table_draw(lf_table *t) {
     const double now = lf_now();
-    if (!t->terminal || now - t->last < 1) return;
+    if (!t->terminal || !lf_log_says(LF_LOG_INFO) || now - t->last < 1) return;
     t->last = now;
     erase(t);
-    char left[48], text[64], line[512];
-    const int width = columns() - 1; /* a line that wraps would not be erased */
+    char left[48], line[512];
+    const int columns = label_columns(t);
     left_text(t, left, sizeof left);
-    snprintf(line, sizeof line, "%lld of %lld runs done%s", (long long)t->ended, (long long)t->todo, left);
-    fprintf(stderr, "%.*s\n", width, line);
-    t->lines = 1;
-    for (int64_t i = 0; i < t->p->n && t->lines < MAX_SHOWN; i++) {
-        if (t->started[i] <= 0) continue;
-        progress_text(&t->p->at[i], text, sizeof text);
-        snprintf(line, sizeof line, "  %-28s %5.0f s  %s", text, now - t->started[i], t->p->at[i].name);
-        fprintf(stderr, "%.*s\n", width, line);
-        t->lines++;
-    }
+    snprintf(line, sizeof line, "%lld of %lld runs done%s%s%.300s", (long long)t->ended, (long long)t->todo, left,
+             columns ? "; by " : "", columns ? t->labels.keys : "");
+    put_line(t, line);
+    for (int64_t i = 0; i < t->p->n && t->lines < MAX_SHOWN; i++)
+        if (t->started[i] > 0) put_running(t, i, columns, now);
     fflush(stderr);
 }

@@ -1,10 +1,13 @@
 /* The figures of a run or an evaluation, as JSON and as a table. NAN (and a count of 0) means: not measured. Which
  * figures there are is the task's; those of every run stand here. */
+#define _POSIX_C_SOURCE 200809L
 #include <math.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/terminal.h"
 #include "stats/stats.h"
 #include "task/source.h"
 
@@ -272,15 +275,27 @@ static const char *show(char *cell, size_t size, const table_row *row, double va
     return cell;
 }
 
-static void print_row(FILE *out, const lf_results *r, const table_row *row) {
+/* The names become narrower with the terminal, and what does not fit beside the numbers stands in a line of its own. */
+enum { NAMES = 26, NUMBERS = 22 };
+
+static void put_cells(FILE *out, int columns, const char *title, const char *before, const char *after,
+                      const char *note) {
+    const int names = columns < NAMES + NUMBERS ? columns - NUMBERS : NAMES, taken = (int)lf_text_columns(title);
+    fputs(title, out);
+    if (taken > names) fputc('\n', out);
+    fprintf(out, "%*s %10s %10s", taken > names ? names : names - taken, "", before, after);
+    if (note[0]) fprintf(out, names + NUMBERS + 3 + (int)strlen(note) > columns ? "\n  %s" : "   %s", note);
+    fputc('\n', out);
+}
+
+static void print_row(FILE *out, int columns, const lf_results *r, const table_row *row) {
     const double before = number_at(r, row->before, LF_FIELD_REAL), after = number_at(r, row->after, LF_FIELD_REAL),
                  count = number_at(r, row->count, LF_FIELD_WHOLE);
-    char a[32], b[32];
+    char a[32], b[32], note[80] = "";
     if (!isfinite(before) && !isfinite(after)) return;
-    fprintf(out, "%-26s %10s %10s", row->title, row->alone ? "" : show(a, sizeof a, row, before),
-            show(b, sizeof b, row, after));
-    if (count > 0) fprintf(out, "   %.0f %s", count, row->of);
-    fputc('\n', out);
+    if (count > 0) snprintf(note, sizeof note, "%.0f %s", count, row->of);
+    put_cells(out, columns, row->title, row->alone ? "" : show(a, sizeof a, row, before), show(b, sizeof b, row, after),
+              note);
 }
 
 static void time_line(FILE *out, const lf_results *r) {
@@ -296,7 +311,7 @@ static void time_line(FILE *out, const lf_results *r) {
     const char *between = "";
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         if (!isfinite(parts[i].value)) continue;
-        fprintf(out, "%-*s", between[0] ? 0 : 27, between[0] ? between : "time");
+        fputs(between[0] ? between : "time: ", out);
         char part[64];
         snprintf(part, sizeof part, parts[i].format, parts[i].value);
         fputs(part, out);
@@ -328,10 +343,10 @@ static void say_selection(FILE *out, const lf_results *r) {
         (long long)r->selection.count, cost->scale * r->selection.forgetting, cost->unit, 100 * r->selection.retention);
 }
 
-void lf_results_table(const lf_results *r, FILE *out) {
+static void put_table(FILE *out, int columns, const lf_results *r) {
     if (isfinite(r->eval_accuracy) || isfinite(r->test_accuracy) || isfinite(r->base_after))
-        fprintf(out, "%-26s %10s %10s\n", "", "before", "after");
-    for (const table_row *row = rows_by[r->task->judged_by]; row->title; row++) print_row(out, r, row);
+        put_cells(out, columns, "", "before", "after", "");
+    for (const table_row *row = rows_by[r->task->judged_by]; row->title; row++) print_row(out, columns, r, row);
     say_interval(out, "new task", &r->eval);
     say_interval(out, "new task, test", &r->test);
     say_changed(out, "new task", &r->eval_changed);
@@ -340,4 +355,17 @@ void lf_results_table(const lf_results *r, FILE *out) {
         fputs("the base task is judged by nearest neighbours of features: the model has no head of its own\n", out);
     if (r->selection.count) say_selection(out, r);
     time_line(out, r);
+}
+
+void lf_results_table(const lf_results *r, FILE *out) {
+    const int terminal = lf_columns_of(out), columns = terminal ? terminal : LF_USUAL_COLUMNS;
+    char *text = NULL;
+    size_t size;
+    FILE *lines = open_memstream(&text, &size);
+    if (lines) put_table(lines, columns, r);
+    if (lines && fclose(lines) == 0)
+        lf_print_lines(out, text, columns);
+    else
+        fputs("(no memory for the table of results)\n", out);
+    free(text);
 }

@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/obj.h"
+#include "base/terminal.h"
 #include "base/world.h"
 #include "task/ranks.h"
 #include "task/source.h"
@@ -139,8 +140,10 @@ static lf_status base_task(judged *j, lf_err *err) {
 
 /* What "before" is: in training it is the step before the first, which had another head. */
 static void say_before(const judged *j, bool data, FILE *out) {
-    if (j->base && data) fputs("new task, before: the model without the adapter, under the same head\n", out);
-    if (j->other.model) fprintf(out, "compared with %s\n", lf_cfg_str(j->t->cfg, LF_compare_with));
+    char line[600];
+    if (j->base && data) lf_print_lines(out, "new task, before: the model without the adapter, under the same head", 0);
+    snprintf(line, sizeof line, "compared with %s", lf_cfg_str(j->t->cfg, LF_compare_with));
+    if (j->other.model) lf_print_lines(out, line, 0);
 }
 
 static lf_status print_results(const judged *j, bool data, FILE *out, lf_err *err) {

@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 #include "base/obj.h"
+#include "base/terminal.h"
 #include "base/utf8.h"
 #include "train/run.h"
 
@@ -28,8 +29,7 @@ typedef struct marks {
 } marks;
 
 static marks marks_for(FILE *out) {
-    const char *no_color = getenv("NO_COLOR");
-    if (isatty(fileno(out)) == 1 && !(no_color && *no_color)) return (marks){"\033[32m", "\033[0m"};
+    if (lf_shows_colours(fileno(out))) return (marks){"\033[32m", "\033[0m"};
     return (marks){"\u27e6", "\u27e7"};
 }
 

@@ -222,6 +222,7 @@ static lf_status evaluate(loop *l, lf_err *err) {
     task->say(text, sizeof text, f.eval, run->has_base ? &base : NULL);
     if (text[0]) lf_info("step %lld: %s", (long long)run->progress.step, text);
     l->eval_seconds += lf_now() - began;
+    lf_detail("step %lld: evaluated in %.2f s", (long long)run->progress.step, lf_now() - began);
     return put_row(l, &row, err);
 }
 
@@ -243,9 +244,14 @@ int64_t lf_run_eval_interval(const lf_run *run) {
 }
 
 static lf_status save(loop *l, lf_err *err) {
-    l->run->progress.train_seconds = seconds(l);
-    l->run->progress.skipped_images = l->skipped_before + l->skipped;
-    return lf_checkpoint_save(l->run, err);
+    lf_run *run = l->run;
+    const double began = lf_now();
+    run->progress.train_seconds = seconds(l);
+    run->progress.skipped_images = l->skipped_before + l->skipped;
+    const lf_status rc = lf_checkpoint_save(run, err);
+    if (!rc)
+        lf_detail("step %lld: a checkpoint was written in %.2f s", (long long)run->progress.step, lf_now() - began);
+    return rc;
 }
 
 /* What was learned until now is kept, and `advice` says how to go on with it. */

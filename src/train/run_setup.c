@@ -121,7 +121,7 @@ static lf_status check_quantised(const lf_run *run, lf_err *err) {
     return LF_OK;
 }
 
-static lf_status open_model(lf_run *run, lf_err *err) {
+static lf_status read_model(lf_run *run, lf_err *err) {
     const char *fresh = lf_cfg_str(run->cfg, LF_init_model), *path = lf_cfg_str(run->cfg, LF_model);
     if (fresh) {
         if (run->method != LF_METHOD_FULL)
@@ -134,6 +134,13 @@ static lf_status open_model(lf_run *run, lf_err *err) {
     opts.cache = lf_cfg_str(run->cfg, LF_decomposition_cache);
     opts.quantised = lf_model_quantised(run->cfg);
     return lf_model_open(&run->model, path, &opts, err);
+}
+
+static lf_status open_model(lf_run *run, lf_err *err) {
+    const double began = lf_now();
+    const lf_status rc = read_model(run, err);
+    if (!rc) lf_detail("the model was opened in %.2f s", lf_now() - began);
+    return rc;
 }
 
 /* The adapter to go on with, and its head in the place of the model's own. */
@@ -261,7 +268,7 @@ static lf_status attach_adapter(lf_run *run, lf_err *err) {
     if (lf_model_has_grown(run->model))
         lf_info("the vocabulary has %lld tokens, %lld of them new", (long long)run->model->tokens.vocab_size,
                 (long long)(run->model->tokens.vocab_size - run->model->tokens.table->in));
-    lf_info("%s", lf_adapter_coverage(run->adapter));
+    lf_info_lines(lf_adapter_coverage(run->adapter));
     run->results.init_seconds = lf_adapter_init_seconds(run->adapter);
     return LF_OK;
 }
@@ -350,6 +357,7 @@ static lf_status open_alone(lf_run *run, const lf_config *cfg, lf_err *err) {
     if ((rc = begin(run, cfg, err)) || (rc = open_folder(run, err)) || (rc = open_inputs(run, err)) ||
         (rc = lf_run_check_choice(run, err)) || (rc = plan_steps(run, err)))
         return rc;
+    lf_detail("computed in %s, by the kernels %s, with %d threads", run->k->precision, run->k->name, run->threads);
     run->results.task = run->task->type;
     run->task->interruptible = true; /* until the first step there is nothing to lose */
     run->model->gradient_checkpointing = lf_cfg_bool(cfg, LF_gradient_checkpointing);

@@ -10,7 +10,7 @@ enum { GIVE_UP_MS = 300000 }; /* of silence: a test that waits in vain fails; no
 
 /* LF_TEST_STOP=2 stops a program for so many seconds where its test has found it. Every test calls it where it has
  * waited for words. */
-static void stop_for_a_while(pid_t pid) {
+__attribute__((unused)) static void stop_for_a_while(pid_t pid) {
     const char *seconds = getenv("LF_TEST_STOP");
     if (!seconds) return;
     kill(pid, SIGSTOP);

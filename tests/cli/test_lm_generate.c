@@ -1,10 +1,8 @@
 /* What a language model writes: texts, answers, conversations at a terminal, and what is made of them. */
 #define _XOPEN_SOURCE 700
 #include "cli/lm_cli_fixture.h"
-#include "cli/stop_fixture.h"
+#include "cli/pty_fixture.h"
 
-#include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <time.h>
 #include <unistd.h>
@@ -412,25 +410,16 @@ static bool has_come(const char *from, const step *s) {
     return at && strlen(at) >= strlen(s->wait) + s->more;
 }
 
-static void become_the_program(const char *terminal, const char *arguments) {
-    setsid();
-    const int fd = open(terminal, O_RDWR); /* the terminal of the new session */
-    if (fd < 0 || dup2(fd, 0) < 0 || dup2(fd, 1) < 0 || dup2(fd, 2) < 0) _exit(99);
-    execl("/bin/sh", "sh", "-c", text("cd %s && exec %s/lora-ft %s", root, LF_BUILD_DIR, arguments), (char *)NULL);
-    _exit(99);
-}
-
 /* Runs the program at a terminal and does what the steps say; its exit code, with all it printed in `output`. */
 static int drive(const char *arguments, const step *steps, size_t n_steps) {
-    const int terminal = posix_openpt(O_RDWR | O_NOCTTY);
+    const int terminal = open_terminal();
     size_t n = 0, at = 0;
     const char *from = output;
     bool waiting = true;
     int status;
-    assert_true(terminal >= 0 && grantpt(terminal) == 0 && unlockpt(terminal) == 0);
     const pid_t child = fork();
     assert_true(child >= 0);
-    if (child == 0) become_the_program(ptsname(terminal), arguments);
+    if (child == 0) become_program_at(terminal, 0, text("cd %s && exec %s/lora-ft %s", root, LF_BUILD_DIR, arguments));
     output[0] = 0;
     while (waiting) {
         struct pollfd p = {.fd = terminal, .events = POLLIN};

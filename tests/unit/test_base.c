@@ -22,6 +22,7 @@
 #include "base/rng.h"
 #include "base/slice.h"
 #include "base/string.h"
+#include "base/terminal.h"
 #include "base/utf8.h"
 
 /* ---- random numbers ---- */
@@ -486,7 +487,46 @@ static void test_messages(void **state) {
     assert_string_equal(text, "");
     lf_log_set_level(LF_LOG_INFO);
     captured(text, sizeof text, show_progress);
-    assert_string_equal(text, "train 5/10 (50%)  loss 0.3  ETA 0:20\ntrain: 10 steps\n");
+    const size_t time = strlen("2026-11-30 09:15:02 ");
+    static const char line[] = "train 5/10 (50%)  loss 0.3  ETA 0:20\n";
+    assert_int_equal(strlen(text), 2 * time + strlen(line) + strlen("train: 10 steps\n"));
+    assert_memory_equal(text + time, line, strlen(line));
+    assert_string_equal(text + 2 * time + strlen(line), "train: 10 steps\n");
+}
+
+/* ---- terminals ---- */
+
+static void test_columns_of_texts(void **state) {
+    (void)state;
+    char cut[40];
+    assert_int_equal(lf_text_columns("abc"), 3);
+    assert_int_equal(lf_text_columns("\u00e4\u00f6"), 2);
+    assert_int_equal(lf_text_columns("e\u0301"), 1);      /* combines */
+    assert_int_equal(lf_text_columns("\u6f22\u5b57"), 4); /* wide */
+    assert_int_equal(lf_text_columns("a\xff-"), 3);
+    assert_int_equal(lf_text_fitting("\u6f22\u5b57", 3), 3);
+    assert_string_equal(lf_text_cut(cut, sizeof cut, "abcdef", 6), "abcdef");
+    assert_string_equal(lf_text_cut(cut, sizeof cut, "abcdefg", 6), "abc...");
+    assert_string_equal(lf_text_cut(cut, sizeof cut, "\u6f22\u5b57\u6f22\u5b57", 6), "\u6f22...");
+    assert_string_equal(lf_text_cut(cut, 8, "abcdefghijk", 11), "abcd...");
+}
+
+static const char *wrapped(const char *words, int columns, int taken, int indent) {
+    static char text[400];
+    FILE *f = fmemopen(text, sizeof text, "w");
+    assert_non_null(f);
+    lf_print_wrapped(f, words, columns, taken, indent);
+    fclose(f);
+    return text;
+}
+
+static void test_lines_are_broken_between_words(void **state) {
+    (void)state;
+    assert_string_equal(wrapped("", 40, 0, 2), "\n");
+    assert_string_equal(wrapped("one two", 7, 0, 2), "one two\n");
+    assert_string_equal(wrapped("one two three", 8, 0, 2), "one two\n  three\n");
+    assert_string_equal(wrapped("one two three", 8, 4, 1), "one\n two\n three\n");
+    assert_string_equal(wrapped("/a/very/long/path then", 8, 0, 2), "/a/very/long/path\n  then\n");
 }
 
 static void test_clock_and_interrupt(void **state) {
@@ -819,6 +859,8 @@ int main(void) {
         LEAKLESS(test_pcre_faults),
         LEAKLESS(test_errors),
         LEAKLESS(test_messages),
+        LEAKLESS(test_columns_of_texts),
+        cmocka_unit_test(test_lines_are_broken_between_words),
         LEAKLESS(test_text_for_others),
         LEAKLESS(test_clock_and_interrupt),
     };

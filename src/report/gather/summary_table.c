@@ -1,9 +1,12 @@
 /* The summary for a terminal. */
+#define _POSIX_C_SOURCE 200809L
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "base/plain.h"
+#include "base/terminal.h"
 #include "report/gather/makers.h"
 #include "report/gather/summary_internal.h"
 
@@ -15,12 +18,7 @@ typedef struct line {
     const char *method; /* in place of its cell: as long as it is */
 } line;
 
-/* Columns on the terminal: characters of UTF-8, each taken for one. */
-static int width_of(const char *text) {
-    int n = 0;
-    for (; *text; text++) n += ((unsigned char)*text & 0xc0) != 0x80;
-    return n;
-}
+static int width_of(const char *text) { return (int)lf_text_columns(text); }
 
 static const lf_metric *in_role(const lf_summary *s, lf_role role) {
     return lf_metric_in_role(s->from->yardstick, role);
@@ -88,25 +86,41 @@ static void fill_head(line *l, const lf_summary *s) {
     snprintf(l->cells[COST_AGAINST], SIZE, "%s at equal gain against it", cost->label);
 }
 
-/* Columns of which no line knows anything are left out. */
+/* Columns `first` up to `end` of all lines, behind the methods. */
+static void print_block(const line *lines, int64_t n, const int *widths, int first, int end, FILE *out) {
+    for (int64_t i = 0; i < n; i++) {
+        const int left = widths[METHOD] - width_of(lines[i].method);
+        lf_print_plain(out, lines[i].method);
+        if (left < 0) fputc('\n', out);
+        fprintf(out, "%*s", left < 0 ? widths[METHOD] : left, "");
+        for (int c = first; c < end; c++)
+            if (widths[c]) fprintf(out, "  %*s%s", widths[c] - width_of(lines[i].cells[c]), "", lines[i].cells[c]);
+        fputc('\n', out);
+    }
+}
+
+/* Columns of which no line knows anything are left out. Of a terminal that is too narrow for the others some follow
+ * below, and the methods' names are no wider than a third of it. */
 static void print_lines(const line *lines, int64_t n, FILE *out) {
+    const int columns = lf_columns_of(out), widest = columns && columns / 3 < WIDEST ? columns / 3 : WIDEST;
     int widths[N_COLUMNS] = {0};
     for (int c = 0; c < N_COLUMNS; c++) {
         bool any = c == METHOD;
         for (int64_t i = 1; i < n; i++) any = any || lines[i].cells[c][0];
         for (int64_t i = 0; i < n && any; i++) {
             const int w = width_of(c == METHOD ? lines[i].method : lines[i].cells[c]);
-            if (w > widths[c] && (c != METHOD || w <= WIDEST)) widths[c] = w;
+            if (w > widths[c] && (c != METHOD || w <= widest)) widths[c] = w;
         }
     }
-    for (int64_t i = 0; i < n; i++) {
-        const int left = widths[METHOD] - width_of(lines[i].method);
-        lf_print_plain(out, lines[i].method);
-        if (left < 0) fputc('\n', out);
-        fprintf(out, "%*s", left < 0 ? widths[METHOD] : left, "");
-        for (int c = METHOD + 1; c < N_COLUMNS; c++)
-            if (widths[c]) fprintf(out, "  %*s%s", widths[c] - width_of(lines[i].cells[c]), "", lines[i].cells[c]);
-        fputc('\n', out);
+    for (int first = METHOD + 1; first < N_COLUMNS;) {
+        int end = first, taken = widths[METHOD];
+        do {
+            taken += widths[end] ? 2 + widths[end] : 0;
+            end++;
+        } while (end < N_COLUMNS && (!columns || !widths[end] || taken + 2 + widths[end] <= columns));
+        if (first > METHOD + 1) fputc('\n', out);
+        print_block(lines, n, widths, first, end, out);
+        first = end;
     }
 }
 
@@ -199,9 +213,22 @@ static void print_states(const lf_gathered *g, FILE *out) {
     }
 }
 
-void lf_summary_table(const lf_summary *s, FILE *out) {
-    print_groups(s, out);
+/* What stands below the table. */
+static void print_rest(const lf_summary *s, FILE *out) {
     print_notes(s, out);
     print_makers(s->from, out);
     print_states(s->from, out);
+}
+
+void lf_summary_table(const lf_summary *s, FILE *out) {
+    char *text = NULL;
+    size_t size;
+    FILE *lines = open_memstream(&text, &size);
+    print_groups(s, out);
+    if (lines) print_rest(s, lines);
+    if (lines && fclose(lines) == 0)
+        lf_print_lines(out, text, 0);
+    else
+        fputs("(no memory for what belongs to the table)\n", out);
+    free(text);
 }
