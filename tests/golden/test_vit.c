@@ -42,7 +42,7 @@ static void each_bf16(case_check *check) { each_available("bf16", cases, N_CASES
 static void check_logits(const char *name, const lf_kernels *k) {
     fixture f;
     open_case(&f, name, k);
-    check_golden_logits(&f, "logits", in_bf16(k) ? 2e-2 : 2e-5); /* float32 sums on both sides; the contract is 1e-4 */
+    check_golden_logits(&f, "logits", in_bf16(k) ? 3e-2 : 2e-5); /* float32 sums on both sides; the contract is 1e-4 */
     close_case(&f);
 }
 static void check_traits(const char *name, const lf_kernels *k) {
