@@ -187,23 +187,23 @@ static void test_rows_without_a_scale(void **state) {
 
 enum { ROWS = 300, OUT = 66, IN = 384 };
 
-static void test_bytes_whatever_the_threads(void **state) {
-    (void)state;
+static void check_threads(int64_t out, int64_t in) {
     const lf_kernels *k = fastest();
-    float *W = normals(OUT * IN, 1), *x = normals(ROWS * IN, 2), *y[3], *dx[3];
+    const size_t y_bytes = (size_t)(ROWS * out) * sizeof(float), dx_bytes = (size_t)(ROWS * in) * sizeof(float);
+    float *W = normals(out * in, 1), *x = normals(ROWS * in, 2), *y[3], *dx[3];
     for (int t = 0; t < 3; t++) {
         lf_frozen w;
         lf_threads_set(t + 1);
-        hold(&w, k, LF_FROZEN_INT8, OUT, IN, W);
-        y[t] = block(ROWS * OUT * sizeof(float));
-        dx[t] = block(ROWS * IN * sizeof(float));
+        hold(&w, k, LF_FROZEN_INT8, out, in, W);
+        y[t] = block(y_bytes);
+        dx[t] = block(dx_bytes);
         assert_true(k->frozen_forward(&w, y[t], x, ROWS, NULL) && k->frozen_backward(&w, dx[t], y[t], ROWS, false));
         let_go(&w);
     }
     lf_threads_set(2);
     for (int t = 1; t < 3; t++) {
-        assert_memory_equal(y[0], y[t], ROWS * OUT * sizeof(float));
-        assert_memory_equal(dx[0], dx[t], ROWS * IN * sizeof(float));
+        assert_memory_equal(y[0], y[t], y_bytes);
+        assert_memory_equal(dx[0], dx[t], dx_bytes);
     }
     for (int t = 0; t < 3; t++) {
         lf_aligned_free(y[t]);
@@ -211,6 +211,12 @@ static void test_bytes_whatever_the_threads(void **state) {
     }
     lf_aligned_free(W);
     lf_aligned_free(x);
+}
+
+static void test_bytes_whatever_the_threads(void **state) {
+    (void)state;
+    check_threads(OUT, IN);
+    check_threads(112, 240); /* of 7 and 15 vectors of columns two threads' shares end with a panel of three */
 }
 
 /* What a frozen weight gives both ways, as floats: y, y as real, dx, and dx added to what is there. */

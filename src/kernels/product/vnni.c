@@ -89,7 +89,7 @@ typedef struct tile {
     const lf_bytes_product *p;
     const panel *B;
     partial *partial;
-    int64_t row, column, from, to; /* of the product: its first row and column, and the panel's part of K */
+    int64_t row, column, end, from, to; /* of the product: its first row, its columns, and the panel's part of K */
 } tile;
 
 static inline __m512i bf16_of(__m512 x) { /* to the nearest, ties to even; a NaN stays one */
@@ -104,8 +104,9 @@ static inline __m512 float_of(__m256i x) {
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(x), 16));
 }
 
-static inline void store_vector(const lf_bytes_product *p, int64_t row, int64_t column, __m512 z) {
-    const __mmask16 mask = (__mmask16)first(p->N - column);
+/* Columns from `end` on are not this thread's: a panel is as wide as a tile, which may be wider than what is left. */
+static inline void store_vector(const lf_bytes_product *p, int64_t row, int64_t column, int64_t end, __m512 z) {
+    const __mmask16 mask = (__mmask16)first(end - column);
     if (p->columns) z = _mm512_mul_ps(z, _mm512_maskz_loadu_ps(mask, p->columns + column));
     if (p->bias) z = _mm512_add_ps(z, _mm512_maskz_loadu_ps(mask, p->bias + column));
     if (p->out_bf16) {
@@ -158,7 +159,7 @@ static inline __attribute__((always_inline)) void multiply_block(const tile *t, 
         if (end < p->K)
             _mm512_storeu_ps(before, z);
         else
-            store_vector(p, t->row + i, t->column + j * LANES, z);
+            store_vector(p, t->row + i, t->column + j * LANES, t->end, z);
     }
 }
 
@@ -217,7 +218,13 @@ static void multiply_columns(const lf_bytes_product *p, int64_t begin, int64_t e
             panel_of_rows(&B, p->B + begin * p->ldb + k, p->ldb, n, depth);
         else
             panel_of_columns(&B, p->B + k * p->ldb + begin, p->ldb, n, depth);
-        const tile t = {.p = p, .B = &B, .partial = &unfinished, .column = begin, .from = k, .to = k + depth};
+        const tile t = {.p = p,
+                        .B = &B,
+                        .partial = &unfinished,
+                        .column = begin,
+                        .end = begin + n,
+                        .from = k,
+                        .to = k + depth};
         if (n > 2 * LANES)
             multiply_rows(t, &next, VECTORS);
         else if (n > LANES)
