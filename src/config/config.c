@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "config/known.h"
@@ -207,6 +208,19 @@ lf_status lf_cfg_paths(lf_paths *out, const lf_config *cfg, lf_key_id key, lf_er
     const cJSON *spec = value_of(cfg, key, 1u << LF_KEY_STR | 1u << LF_KEY_PATH | 1u << LF_KEY_JSON)->json;
     const cJSON *path = cJSON_IsObject(spec) ? cJSON_GetObjectItemCaseSensitive(spec, "path") : spec;
     return path ? lf_paths_expand(out, path, lf_key_name(key), err) : LF_OK;
+}
+
+lf_status lf_cfg_check_inputs(const lf_config *cfg, lf_err *err) {
+    lf_status rc = LF_OK;
+    for (lf_key_id id = LF_NO_KEY; !rc && (id = lf_key_next(id, LF_IS_INPUT));) {
+        lf_paths paths = {0};
+        rc = lf_cfg_paths(&paths, cfg, id, err);
+        for (int64_t i = 0; i < paths.n && !rc; i++)
+            if (!lf_is_file(paths.at[i]) && !lf_is_dir(paths.at[i]))
+                rc = lf_cfg_fail(cfg, id, err, "'%s': no such file or folder", paths.at[i]);
+        lf_paths_free(&paths);
+    }
+    return rc;
 }
 
 int64_t lf_cfg_list_count(const lf_config *cfg, lf_key_id key) {

@@ -14,6 +14,7 @@
 #include "continual/earlier.h"
 #include "continual/outcome.h"
 #include "continual/picture.h"
+#include "train/run.h"
 
 /* The resolved configuration; not config.json, by which a report would take the whole for one run. */
 #define CONFIG "continual.json"
@@ -42,6 +43,8 @@ static lf_status check_empty(const lf_plan *p, lf_err *err) {
     char **names;
     size_t count;
     if (lf_is_file(p->dir)) return lf_cfg_fail(p->cfg, LF_output_dir, err, "'%s' is a file, expected a folder", p->dir);
+    if (lf_is_file_in(p->dir, "config.json"))
+        return lf_cfg_fail(p->cfg, LF_output_dir, err, "'%s' is the folder of a run of train; choose another", p->dir);
     if (!lf_is_dir(p->dir) || resumes(p->cfg) || lf_cfg_bool(p->cfg, LF_overwrite_output_dir)) return LF_OK;
     const lf_status rc = lf_list_dir(&names, &count, p->dir, err);
     if (rc) return rc;
@@ -77,20 +80,40 @@ static lf_status take_folder(course *c, lf_err *err) {
     return rc ? lf_fail(err, rc, "%s", why.message) : LF_OK;
 }
 
-/* What an earlier sequence left would make this one look as if it had ended. */
-static lf_status remove_ends(const lf_plan *p, lf_err *err) {
-    static const char *const ends[] = {"matrix.csv", "matrix.gp", "matrix.svg", "all_results.json"};
+/* ---- what an earlier sequence left, where it is to be overwritten ---- */
+
+static lf_status clear_folder(const char *dir, const char *name, lf_err *err) {
+    const bool ours = lf_plan_is_folder(name);
+    char *path = ours ? lf_path_join(dir, name) : NULL;
     lf_status rc = LF_OK;
-    for (size_t i = 0; i < sizeof ends / sizeof *ends && !rc; i++)
-        if (lf_is_file_in(p->dir, ends[i])) rc = lf_remove_in(p->dir, ends[i], err);
-    for (int64_t r = 0; r < p->n_runs && !rc && !resumes(p->cfg); r++) rc = lf_scores_remove(p, r, err);
+    if (ours && !path) return lf_no_memory(err, "the folders of an earlier sequence");
+    if (ours && lf_is_dir(path)) {
+        if (!(rc = lf_run_clear(path, err))) rc = lf_scores_remove(path, err);
+        lf_folder_unmake(path, 1);
+    }
+    lf_free(path);
     return rc;
 }
 
+/* A run of it would be taken for one of this sequence by whoever goes on with this, or reports it. */
+static lf_status clear(const char *dir, lf_err *err) {
+    static const char *const ends[] = {"matrix.csv", "matrix.gp", "matrix.svg", "all_results.json"};
+    char **names;
+    size_t count;
+    lf_status rc = lf_list_dir(&names, &count, dir, err);
+    for (size_t i = 0; i < sizeof ends / sizeof *ends && !rc; i++)
+        if (lf_is_file_in(dir, ends[i])) rc = lf_remove_in(dir, ends[i], err);
+    for (size_t i = 0; i < count && !rc && lf_is_file_in(dir, CONFIG); i++) rc = clear_folder(dir, names[i], err);
+    lf_free(names);
+    return rc;
+}
+
+/* One that goes on leaves its results until there are new ones, as a run does. */
 static lf_status begin_folder(course *c, lf_err *err) {
     const lf_plan *p = &c->plan;
     lf_status rc;
-    if ((rc = take_folder(c, err)) || (rc = check_same(p, err)) || (rc = remove_ends(p, err))) return rc;
+    if ((rc = take_folder(c, err)) || (rc = check_same(p, err))) return rc;
+    if (!resumes(p->cfg) && (rc = clear(p->dir, err))) return rc;
     c->new_folders = 0; /* from now on there is something to keep */
     lf_obj o = lf_obj_of(lf_cfg_resolved_to_json(p->cfg));
     return lf_obj_write_in(&o, p->dir, CONFIG, false, err);
@@ -192,8 +215,8 @@ static cJSON *plan_json(const lf_plan *p) {
 static lf_status show(course *c, FILE *out, lf_err *err) {
     const lf_plan *p = &c->plan;
     say_unread(p);
-    lf_status rc = lf_train(p->runs[0].cfg, c->tables, err);
-    if (rc) return rc;
+    lf_status rc = prepare_run(c, 0, err);
+    if (rc || (rc = lf_train(p->runs[0].cfg, c->tables, err))) return rc;
     lf_info("%lld runs (between %s), of which that was the first:", (long long)p->n_runs, p->between->name);
     for (int64_t i = 0; i < p->n_tasks; i++)
         lf_info("  %s: %lld examples of %lld classes", p->tasks[i].name, (long long)p->tasks[i].examples,

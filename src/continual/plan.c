@@ -156,6 +156,15 @@ static lf_status place_run(lf_plan *p, lf_plan_run *r, int64_t i, lf_err *err) {
     return rc ? rc : set(r->cfg, LF_json, cJSON_CreateFalse(), err);
 }
 
+static bool is_numbered(const char *name, const char *what) {
+    const size_t n = strlen(what);
+    return strncmp(name, what, n) == 0 && strspn(name + n, "0123456789") >= 2;
+}
+
+bool lf_plan_is_folder(const char *name) {
+    return is_numbered(name, "task-") || is_numbered(name, "after-") || strcmp(name, "joint") == 0;
+}
+
 /* A run's settings are its task's, or those of all. */
 static lf_status make_run(lf_plan *p, int64_t i, lf_err *err) {
     lf_plan_run *r = &p->runs[i];
@@ -223,7 +232,7 @@ static lf_status look(lf_plan *p, lf_plan_task *t, lf_err *err) {
     lf_status rc = lf_run_open_to_look(&run, t->cfg, &inner);
     if (rc) {
         rc = lf_fail(err, rc, "task '%s': %s", t->name, inner.message);
-    } else if (!(rc = check_judged(t, run.task, err))) {
+    } else if (!(rc = lf_cfg_check_inputs(t->cfg, err)) && !(rc = check_judged(t, run.task, err))) {
         const lf_source_type *source = run.task->source;
         t->output = run.task->type->output;
         t->by = run.task->type->judged_by;

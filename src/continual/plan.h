@@ -47,6 +47,8 @@ lf_status lf_plan_open(lf_plan *p, const lf_config *cfg, lf_err *err);
  * the first task begins. `quiet`: without what training says again. */
 lf_status lf_plan_look(lf_plan *p, bool quiet, lf_err *err);
 void lf_plan_close(lf_plan *p);
+/* Is it the name of a folder that some sequence makes in its own? */
+bool lf_plan_is_folder(const char *name);
 
 /* The classes that task number `run` is the first to have, as a list of names, in its order. The caller deletes it. */
 lf_status lf_plan_new_labels(cJSON **out, const lf_plan *p, int64_t run, lf_err *err);

@@ -242,6 +242,6 @@ lf_status lf_scores_of(lf_scores *out, const lf_plan *p, int64_t run, lf_err *er
     return keep(out, p, run, hash, err);
 }
 
-lf_status lf_scores_remove(const lf_plan *p, int64_t run, lf_err *err) {
-    return lf_is_file_in(p->runs[run].dir, SCORES) ? lf_remove_in(p->runs[run].dir, SCORES, err) : LF_OK;
+lf_status lf_scores_remove(const char *dir, lf_err *err) {
+    return lf_is_file_in(dir, SCORES) ? lf_remove_in(dir, SCORES, err) : LF_OK;
 }

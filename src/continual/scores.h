@@ -17,7 +17,7 @@ typedef struct lf_scores {
 /* Of run number `run`, which has ended: those that are kept and are of its adapter, else measured and kept. `out` is in
  * p->arena. LF_EINTERRUPTED after lf_interrupt. */
 lf_status lf_scores_of(lf_scores *out, const lf_plan *p, int64_t run, lf_err *err);
-/* That of an earlier sequence in the same folder, if there is one. */
-lf_status lf_scores_remove(const lf_plan *p, int64_t run, lf_err *err);
+/* That of an earlier sequence in the folder of a run, if there is one. */
+lf_status lf_scores_remove(const char *dir, lf_err *err);
 
 #endif

@@ -116,23 +116,9 @@ static bool drop_position(const lf_points *p, cJSON *values) {
     return true;
 }
 
-/* What can be known to be wrong without opening anything. */
-static lf_status check_paths(const lf_config *cfg, lf_err *err) {
-    lf_status rc = LF_OK;
-    for (lf_key_id id = LF_NO_KEY; !rc && (id = lf_key_next(id, LF_IS_INPUT));) {
-        lf_paths paths = {0};
-        rc = lf_cfg_paths(&paths, cfg, id, err);
-        for (int64_t i = 0; i < paths.n && !rc; i++)
-            if (!lf_is_file(paths.at[i]) && !lf_is_dir(paths.at[i]))
-                rc = lf_cfg_fail(cfg, id, err, "'%s': no such file or folder", paths.at[i]);
-        lf_paths_free(&paths);
-    }
-    return rc;
-}
-
 static lf_status check_point(const lf_config *cfg, lf_err *err) {
     lf_adapter_opts ignored;
-    const lf_status rc = check_paths(cfg, err);
+    const lf_status rc = lf_cfg_check_inputs(cfg, err);
     return rc || strcmp(lf_cfg_str(cfg, LF_method), "lora") != 0 ? rc : lf_adapter_opts_read(&ignored, cfg, err);
 }
 

@@ -76,6 +76,8 @@ void lf_run_close(lf_run *run);
 lf_status lf_run_check_folder(const lf_run *run, lf_err *err);
 lf_status lf_run_open_folder(lf_run *run, lf_err *err);
 lf_status lf_run_begin_folder(lf_run *run, lf_err *err);
+/* Removes all that a run writes into its folder, and leaves what else is there. */
+lf_status lf_run_clear(const char *dir, lf_err *err);
 
 /* checkpoint.c: output_dir/checkpoint-<step>, written aside and renamed; by rank 0, which alone reads it again. */
 lf_status lf_checkpoint_save(lf_run *run, lf_err *err);

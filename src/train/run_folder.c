@@ -107,13 +107,13 @@ lf_status lf_run_open_folder(lf_run *run, lf_err *err) {
     return rc ? lf_fail(err, rc, "%s", why.message) : remove_leftovers(run, err);
 }
 
-static lf_status clear_output_dir(const lf_run *run, lf_err *err) {
+lf_status lf_run_clear(const char *dir, lf_err *err) {
     char **names;
     size_t count;
-    lf_status rc = lf_list_dir(&names, &count, run->dir, err);
+    lf_status rc = lf_list_dir(&names, &count, dir, err);
     for (size_t i = 0; i < count && !rc; i++) {
         if (!is_ours(names[i], strlen(names[i]))) continue;
-        rc = lf_remove_in(run->dir, names[i], err);
+        rc = lf_remove_in(dir, names[i], err);
     }
     lf_free(names);
     return rc;
@@ -122,5 +122,5 @@ static lf_status clear_output_dir(const lf_run *run, lf_err *err) {
 /* From now on there is something to keep. */
 lf_status lf_run_begin_folder(lf_run *run, lf_err *err) {
     run->new_folders = 0;
-    return resumes(run) || !lf_cfg_bool(run->cfg, LF_overwrite_output_dir) ? LF_OK : clear_output_dir(run, err);
+    return resumes(run) || !lf_cfg_bool(run->cfg, LF_overwrite_output_dir) ? LF_OK : lf_run_clear(run->dir, err);
 }

@@ -251,6 +251,9 @@ static const struct {
     {BARE "--tasks '[{\"name\": \"a\"}]'", {"task 'a'", "train_data", "required"}},
     {BARE "--tasks '[{\"name\": \"a\", \"train_data\": \"gone\"}]'", {"task 'a'", "gone"}},
     {BARE "--tasks '[{\"name\": \"a\", \"train_data\": \"one/train\"}]'", {"task 'a'", "eval_data"}},
+    {BARE "--tasks '[{\"name\": \"a\", \"train_data\": \"one\"}, {\"name\": \"b\", \"train_data\": \"two/train\", "
+          "\"eval_data\": \"gone\"}]'",
+     {"eval_data", "'b'", "gone"}},
     {BARE "--tasks '[{\"name\": \"a\", \"train_data\": \"one\", \"learning_rat\": 1}]'",
      {"learning_rat", "'a'", "learning_rate"}},
     {BARE "--tasks '[{\"name\": \"a\", \"train_data\": \"one\", \"lr\": 1, \"learning_rate\": 2}]'",
@@ -273,6 +276,8 @@ static const struct {
     {"continual tasks.json " SHARED "--between reset --output_dir kept --resume_from_checkpoint true",
      {"kept", "between", "reset"}},
     {"continual tasks.json --model $M --output_dir tasks.json", {"tasks.json", "is a file"}},
+    {"continual tasks.json " SHARED "--output_dir plain --overwrite_output_dir", {"plain", "a run of train"}},
+    {"continual tasks.json " SHARED "--output_dir plain --resume_from_checkpoint true", {"plain", "a run of train"}},
 };
 
 static void test_mistakes(void **state) {
@@ -289,6 +294,7 @@ static void test_mistakes(void **state) {
 
 static void test_dry_run_makes_nothing(void **state) {
     (void)state;
+    must(run("continual tasks.json " SHARED "--replay_ratio 0.5 --dry_run --output_dir dry"), 0);
     must(run("continual tasks.json " SHARED "--dry_run --json --output_dir dry 2>/dev/null >dry.json"), 0);
     assert_false(lf_exists(text("%s/dry", root)));
     cJSON *o = json_at("dry.json");
@@ -305,6 +311,24 @@ static void test_overwritten_begins_anew(void **state) {
          0);
     must(run("continual tasks.json " SHARED "--max_steps 1 --between reset --output_dir fresh"), 0);
     same_sequences("kept", "fresh");
+    put("kept/task-02-two/notes.txt", "mine");
+    must(run("continual tasks.json " SHARED "--max_steps 2 --between reset --tasks '[{\"name\": \"one\", "
+             "\"train_data\": \"one\"}]' --output_dir kept --overwrite_output_dir"),
+         0);
+    assert_false(lf_exists(text("%s/kept/task-03-three", root)));
+    assert_false(lf_exists(text("%s/kept/task-02-two/adapter", root)));
+    assert_true(lf_exists(text("%s/kept/task-02-two/notes.txt", root)));
+}
+
+/* A refusal to go on costs nothing. */
+static void test_refused_keeps_results(void **state) {
+    (void)state;
+    must(run("continual tasks.json " SHARED "--max_steps 1 --between reset --output_dir whole"), 0);
+    write_folder("three/val", (const char *const[]){"cat", "apple", "bee"}, 3, 5, 31000);
+    assert_int_equal(run("continual tasks.json " SHARED "--max_steps 1 --between reset --output_dir whole "
+                         "--resume_from_checkpoint true"),
+                     2);
+    same_files("whole/all_results.json", "fresh/all_results.json");
 }
 
 int main(void) {
@@ -322,6 +346,7 @@ int main(void) {
         cmocka_unit_test(test_mistakes),
         cmocka_unit_test(test_dry_run_makes_nothing),
         cmocka_unit_test(test_overwritten_begins_anew),
+        cmocka_unit_test(test_refused_keeps_results),
     };
     return cmocka_run_group_tests(tests, setup_all, teardown);
 }
