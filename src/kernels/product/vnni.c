@@ -218,13 +218,8 @@ static void multiply_columns(const lf_bytes_product *p, int64_t begin, int64_t e
             panel_of_rows(&B, p->B + begin * p->ldb + k, p->ldb, n, depth);
         else
             panel_of_columns(&B, p->B + k * p->ldb + begin, p->ldb, n, depth);
-        const tile t = {.p = p,
-                        .B = &B,
-                        .partial = &unfinished,
-                        .column = begin,
-                        .end = begin + n,
-                        .from = k,
-                        .to = k + depth};
+        const tile t = {
+            .p = p, .B = &B, .partial = &unfinished, .column = begin, .end = begin + n, .from = k, .to = k + depth};
         if (n > 2 * LANES)
             multiply_rows(t, &next, VECTORS);
         else if (n > LANES)
