@@ -230,7 +230,7 @@ static lf_status run(course *c, FILE *out, lf_err *err) {
     lf_plan *p = &c->plan;
     const bool dry = lf_cfg_bool(p->cfg, LF_dry_run);
     lf_status rc;
-    if ((rc = check_empty(p, err)) || (rc = lf_plan_look(p, !dry, err))) return rc;
+    if ((rc = check_empty(p, err)) || (rc = lf_earlier_check(p, err)) || (rc = lf_plan_look(p, !dry, err))) return rc;
     if (dry) return show(c, out, err);
     if (!(c->rows = lf_calloc((size_t)p->n_runs, sizeof *c->rows))) return lf_no_memory(err, "the scores");
     return (rc = begin_folder(c, err)) ? rc : do_all(c, out, err);

@@ -25,17 +25,39 @@ static lf_status folders(cJSON **out, const lf_plan *p, int64_t n, lf_err *err) 
 static const struct {
     lf_key_id weight, from;
     lf_status (*give)(cJSON **out, const lf_plan *p, int64_t n, lf_err *err); /* of the first n tasks */
+    lf_key_id needs; /* above zero in those tasks; LF_NO_KEY: nothing */
 } given[] = {
-    {LF_replay_ratio, LF_replay_data, train_data},
-    {LF_orthogonal_weight, LF_earlier_adapters, own_adapters},
-    {LF_ewc_weight, LF_ewc_from, folders},
+    {LF_replay_ratio, LF_replay_data, train_data, LF_NO_KEY},
+    {LF_orthogonal_weight, LF_earlier_adapters, own_adapters, LF_NO_KEY},
+    {LF_ewc_weight, LF_ewc_from, folders, LF_ewc_samples},
 };
 enum { N_GIVEN = sizeof given / sizeof *given };
+
+static bool is_asked(const lf_config *cfg, int i) {
+    return lf_cfg_f64(cfg, given[i].weight) > 0 && !lf_cfg_is_given(cfg, given[i].from);
+}
+
+static lf_status check(const lf_plan *p, int64_t task, int i, lf_err *err) {
+    if (given[i].needs == LF_NO_KEY || !is_asked(p->tasks[task].cfg, i)) return LF_OK;
+    for (int64_t t = 0; t < task; t++)
+        if (lf_cfg_i64(p->tasks[t].cfg, given[i].needs) <= 0)
+            return lf_cfg_fail(p->tasks[t].cfg, given[i].needs, err,
+                               "is 0 in task '%s', and '%s' of task '%s' needs what it writes; give a number, 1000 say",
+                               p->tasks[t].name, lf_key_name(given[i].weight), p->tasks[task].name);
+    return LF_OK;
+}
+
+lf_status lf_earlier_check(const lf_plan *p, lf_err *err) {
+    lf_status rc = LF_OK;
+    for (int64_t task = 1; task < p->n_tasks && p->between->one_head && !rc; task++)
+        for (int i = 0; i < N_GIVEN && !rc; i++) rc = check(p, task, i, err);
+    return rc;
+}
 
 static lf_status give(const lf_plan *p, int64_t run, int i, lf_err *err) {
     lf_config *cfg = p->runs[run].cfg;
     cJSON *value = NULL;
-    if (lf_cfg_f64(cfg, given[i].weight) <= 0 || lf_cfg_is_given(cfg, given[i].from)) return LF_OK;
+    if (!is_asked(cfg, i)) return LF_OK;
     if (run == 0 || !p->between->one_head) {
         lf_info("%s: nothing stands before '%s', which is trained without it", lf_key_name(given[i].weight),
                 p->runs[run].name);

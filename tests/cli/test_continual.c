@@ -269,6 +269,7 @@ static const struct {
     {BARE "tasks.json --train_data one", {"train_data", "tasks"}},
     {BARE "tasks.json --train_val_split 0.2", {"train_val_split", "eval_data"}},
     {BARE "tasks.json --method full", {"method", "full"}},
+    {BARE "tasks.json --ewc_weight 1", {"ewc_samples", "'one'", "ewc_weight"}},
     {BARE "tasks.json --between stack", {"between", "stack", "not built"}},
     {BARE "tasks.json --between mend", {"between", "mend", "keep"}},
     {BARE "tasks.json --resume_from_checkpoint some", {"resume_from_checkpoint", "true"}},
