@@ -6,9 +6,12 @@
 #include <omp.h>
 #include <string.h>
 
+#include "kernels/int8.h"
 #include "kernels/product/products.h"
 
 enum { LANES = 16, VECTORS = 4, WIDTH = VECTORS * LANES, TILE_ROWS = 6, FOUR = 4, DEPTH = 1024, SHIFT = 128 };
+
+_Static_assert(DEPTH % LF_INT8_BLOCK == 0, "a block of columns with its scale ends where a panel does, or before");
 
 typedef struct panel {
     uint8_t bytes[DEPTH / FOUR][VECTORS][LANES * FOUR];
