@@ -24,6 +24,17 @@ static lf_status check(const lf_plan *p, int64_t task, lf_err *err) {
     return LF_OK;
 }
 
+/* What only some tasks have is no data of all. */
+static lf_status one_sided(const lf_plan *p, lf_key_id key, lf_err *err) {
+    int64_t with = 0, without = 0;
+    while (!lf_cfg_is_given(p->tasks[with].cfg, key)) with++;
+    while (lf_cfg_is_given(p->tasks[without].cfg, key)) without++;
+    return lf_cfg_fail(
+        p->tasks[with].cfg, key, err,
+        "task '%s' gives it and task '%s' does not; with between joint give it for all tasks or for none",
+        p->tasks[with].name, p->tasks[without].name);
+}
+
 /* Evaluation and test data of all tasks, or of none. */
 static lf_status gather(const lf_plan *p, lf_config *cfg, lf_err *err) {
     lf_status rc = LF_OK;
@@ -31,7 +42,8 @@ static lf_status gather(const lf_plan *p, lf_config *cfg, lf_err *err) {
         int64_t given = 0;
         cJSON *all = NULL;
         for (int64_t t = 0; t < p->n_tasks; t++) given += lf_cfg_is_given(p->tasks[t].cfg, data[i]);
-        if (given < p->n_tasks) continue;
+        if (given == 0) continue;
+        if (given < p->n_tasks) return one_sided(p, data[i], err);
         rc = lf_specs_join(&all, p, data[i], p->n_tasks, err);
         if (!rc) rc = lf_cfg_set_json(cfg, lf_key_name(data[i]), all, "between joint", err);
         cJSON_Delete(all);

@@ -72,7 +72,7 @@ static lf_status check_own(const lf_plan_task *t, const char *name, lf_err *err)
     const lf_key_id key = lf_key_of(name);
     if (key == LF_decomposition_cache || key == LF_check_cache || key == LF_base_cache) return LF_OK;
     if (key == LF_continue_from || key == LF_init_model || key == LF_train_val_split || key == LF_method ||
-        (traits & (LF_IS_OF_SWEEP | LF_IS_RECORD | LF_IS_MODEL)))
+        (traits & (LF_IS_OF_SWEEP | LF_IS_RECORD | LF_IS_MODEL)) || (traits & LF_IS_OF_ALL) == LF_IS_OF_FORGETTING)
         return lf_cfg_fail(t->cfg, key, err, "is one of the whole sequence, and no task's; take it out");
     return LF_OK;
 }

@@ -266,6 +266,11 @@ static const struct {
     {BARE "--between joint --tasks '[{\"name\": \"a\", \"train_data\": \"one/train\", \"eval_data\": \"one/val\", "
           "\"r\": 3}]'",
      {"'r'", "'a'", "between joint"}},
+    {BARE "--between joint --tasks '[{\"name\": \"a\", \"train_data\": \"one/train\", \"eval_data\": \"one/val\"}, "
+          "{\"name\": \"b\", \"train_data\": \"two\"}]'",
+     {"eval_data", "'a'", "'b' does not"}},
+    {BARE "--tasks '[{\"name\": \"a\", \"train_data\": \"one\", \"max_forgetting_samples\": 3}]'",
+     {"max_forgetting_samples", "'a'", "whole sequence"}},
     {BARE "tasks.json --train_data one", {"train_data", "tasks"}},
     {BARE "tasks.json --train_val_split 0.2", {"train_val_split", "eval_data"}},
     {BARE "tasks.json --method full", {"method", "full"}},

@@ -106,7 +106,7 @@ static void pack_rows(uint32_t *to, int64_t width, const act *from, int64_t stri
     }
 }
 
-static inline __mmask16 first_lanes(int64_t n) { return n >= 16 ? 0xffff : (__mmask16)((1u << n) - 1); }
+static inline __mmask16 first_lanes(int64_t n) { return (__mmask16)(n >= 16 ? 0xffffu : (1u << n) - 1u); }
 
 /* 16 floats, those beyond n zero, rounded. */
 static inline __m256i rounded(const float *x, int64_t n) {

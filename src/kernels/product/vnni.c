@@ -54,7 +54,9 @@ static inline void transpose_words(__m512i v[16]) {
     }
 }
 
-static inline __mmask64 first(int64_t n) { return n >= 64 ? ~(__mmask64)0 : n <= 0 ? 0 : ((__mmask64)1 << n) - 1; }
+static inline __mmask64 first(int64_t n) {
+    return n >= 64 ? ~(__mmask64)0 : n <= 0 ? (__mmask64)0 : ((__mmask64)1 << n) - 1;
+}
 
 /* op(B) is B [N,K] transposed: `n` rows of B. */
 static void panel_of_rows(panel *to, const int8_t *B, int64_t ldb, int64_t n, int64_t depth) {
