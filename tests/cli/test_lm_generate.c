@@ -399,6 +399,8 @@ static void test_memory_is_that_of_the_text(void **state) {
 
 /* ---- at a terminal ---- */
 
+enum { WIDE = 200 }; /* columns: no line that a step waits for is broken, whatever the digits in it */
+
 typedef struct step {
     const char *wait; /* until this was printed behind what the last step waited for, */
     size_t more;      /* and so many bytes behind it, */
@@ -419,7 +421,8 @@ static int drive(const char *arguments, const step *steps, size_t n_steps) {
     int status;
     const pid_t child = fork();
     assert_true(child >= 0);
-    if (child == 0) become_program_at(terminal, 0, text("cd %s && exec %s/lora-ft %s", root, LF_BUILD_DIR, arguments));
+    if (child == 0)
+        become_program_at(terminal, WIDE, text("cd %s && exec %s/lora-ft %s", root, LF_BUILD_DIR, arguments));
     output[0] = 0;
     while (waiting) {
         struct pollfd p = {.fd = terminal, .events = POLLIN};
