@@ -110,6 +110,12 @@ lf_status lf_cfg_set_json(lf_config *cfg, const char *name, const cJSON *value, 
     return json ? lf_config_store(cfg, key, json, source, err) : lf_no_memory(err, "%s", source);
 }
 
+lf_status lf_cfg_set_taken(lf_config *cfg, const char *name, cJSON *value, const char *source, lf_err *err) {
+    const lf_status rc = value ? lf_cfg_set_json(cfg, name, value, source, err) : lf_no_memory(err, "%s", source);
+    cJSON_Delete(value);
+    return rc;
+}
+
 lf_status lf_cfg_derive(lf_config **out, const lf_config *from, const char *verb, lf_err *err) {
     lf_status rc = lf_config_new(out, verb, err);
     for (size_t i = 0; i < lf_n_keys && !rc; i++) {

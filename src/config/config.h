@@ -144,6 +144,8 @@ cJSON *lf_cfg_select(const lf_config *cfg, unsigned any, unsigned none);
 cJSON *lf_cfg_given_to_json(const lf_config *cfg);
 /* One key from a JSON value (borrowed), as if it stood in a file called `source`, which must outlive cfg. */
 lf_status lf_cfg_set_json(lf_config *cfg, const char *key, const cJSON *value, const char *source, lf_err *err);
+/* The same of a value that is taken over; NULL: it could not be made, LF_ENOMEM. */
+lf_status lf_cfg_set_taken(lf_config *cfg, const char *key, cJSON *value, const char *source, lf_err *err);
 /* As if the key had not been given: its default, or nothing. */
 lf_status lf_cfg_unset(lf_config *cfg, lf_key_id key, lf_err *err);
 /* A configuration of another verb with all that was given for `from` and that the verb knows. `from` must outlive it.

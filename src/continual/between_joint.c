@@ -2,22 +2,13 @@
 #include "continual/between.h"
 #include "continual/specs.h"
 
-static const lf_key_id data[] = {LF_train_data, LF_eval_data, LF_test_data};
-enum { N_DATA = sizeof data / sizeof *data };
-
-static bool is_data(const char *name) {
-    for (int i = 0; i < N_DATA; i++)
-        if (lf_key_of(name) == data[i]) return true;
-    return false;
-}
-
 /* There is one run, so there is one value of each key. */
 static lf_status check(const lf_plan *p, int64_t task, lf_err *err) {
     const lf_plan_task *t = &p->tasks[task];
     const cJSON *member;
     cJSON_ArrayForEach(member, t->given) {
         const char *name = lf_cfg_key_name("train", member->string);
-        if (name && !is_data(name) && !cJSON_IsNull(member))
+        if (name && !lf_plan_is_data(lf_key_of(name)) && !cJSON_IsNull(member))
             return lf_cfg_fail(t->cfg, lf_key_of(name), err,
                                "with between joint all tasks are trained in one run; give it for all tasks");
     }
@@ -38,15 +29,17 @@ static lf_status one_sided(const lf_plan *p, lf_key_id key, lf_err *err) {
 /* Evaluation and test data of all tasks, or of none. */
 static lf_status gather(const lf_plan *p, lf_config *cfg, lf_err *err) {
     lf_status rc = LF_OK;
-    for (int i = 0; i < N_DATA && !rc; i++) {
+    for (int i = 0; i < LF_PLAN_DATA && !rc; i++) {
         int64_t given = 0;
-        cJSON *all = NULL;
-        for (int64_t t = 0; t < p->n_tasks; t++) given += lf_cfg_is_given(p->tasks[t].cfg, data[i]);
+        cJSON *all;
+        for (int64_t t = 0; t < p->n_tasks; t++) given += lf_cfg_is_given(p->tasks[t].cfg, lf_plan_data[i]);
         if (given == 0) continue;
-        if (given < p->n_tasks) return one_sided(p, data[i], err);
-        rc = lf_specs_join(&all, p, data[i], p->n_tasks, err);
-        if (!rc) rc = lf_cfg_set_json(cfg, lf_key_name(data[i]), all, "between joint", err);
-        cJSON_Delete(all);
+        if (given < p->n_tasks) return one_sided(p, lf_plan_data[i], err);
+        rc = lf_specs_join(&all, p, lf_plan_data[i], p->n_tasks, err);
+        if (rc)
+            cJSON_Delete(all);
+        else
+            rc = lf_plan_set(cfg, lf_plan_data[i], all, err);
     }
     return rc;
 }

@@ -1,5 +1,4 @@
 /* One adapter goes on from task to task, and its head with it. */
-#include "base/mem.h"
 #include "continual/between.h"
 
 /* Those of the first task are the adapter's for all time. */
@@ -32,11 +31,8 @@ static lf_status leave_to_adapter(lf_config *cfg, lf_err *err) {
 static lf_status begin(const lf_plan *p, int64_t run, lf_err *err) {
     lf_config *cfg = p->runs[run].cfg;
     if (run == 0) return LF_OK;
-    cJSON *from = cJSON_CreateString(p->runs[run - 1].adapter);
-    lf_status rc = from ? leave_to_adapter(cfg, err) : lf_no_memory(err, "a task");
-    if (!rc) rc = lf_cfg_set_json(cfg, lf_key_name(LF_continue_from), from, "between keep", err);
-    cJSON_Delete(from);
-    return rc;
+    const lf_status rc = leave_to_adapter(cfg, err);
+    return rc ? rc : lf_plan_set(cfg, LF_continue_from, cJSON_CreateString(p->runs[run - 1].adapter), err);
 }
 
 const lf_between lf_between_keep = {.name = "keep", .one_head = true, .check = check, .begin = begin};

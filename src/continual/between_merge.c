@@ -2,7 +2,6 @@
  * factors so far, in one sum that is rounded once. What is judged is the base with one adapter of all of them. */
 #include <string.h>
 
-#include "base/mem.h"
 #include "continual/between.h"
 #include "continual/outgoing.h"
 
@@ -50,13 +49,8 @@ static lf_status begin(const lf_plan *p, int64_t run, lf_err *err) {
     if (run == 0) return LF_OK;
     lf_status rc = LF_OK;
     for (size_t i = 0; i < sizeof of_base / sizeof *of_base && !rc; i++) rc = lf_cfg_unset(cfg, of_base[i], err);
-    cJSON *model = cJSON_CreateString(p->runs[run - 1].model), *stays = cJSON_CreateTrue();
-    if (!model || !stays) rc = lf_no_memory(err, "a task");
-    if (!rc) rc = lf_cfg_set_json(cfg, lf_key_name(LF_model), model, "between merge", err);
-    if (!rc && p->tasks[run].output == LF_CLASSES)
-        rc = lf_cfg_set_json(cfg, lf_key_name(LF_reuse_head), stays, "between merge", err);
-    cJSON_Delete(model);
-    cJSON_Delete(stays);
+    if (!rc) rc = lf_plan_set(cfg, LF_model, cJSON_CreateString(p->runs[run - 1].model), err);
+    if (!rc && p->tasks[run].output == LF_CLASSES) rc = lf_plan_set(cfg, LF_reuse_head, cJSON_CreateTrue(), err);
     return rc;
 }
 

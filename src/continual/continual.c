@@ -121,18 +121,11 @@ static lf_status begin_folder(course *c, lf_err *err) {
 
 /* ---- the runs ---- */
 
-static lf_status set(lf_config *cfg, lf_key_id key, cJSON *value, lf_err *err) {
-    const lf_status rc =
-        value ? lf_cfg_set_json(cfg, lf_key_name(key), value, "the sequence", err) : lf_no_memory(err, "a task");
-    cJSON_Delete(value);
-    return rc;
-}
-
 /* A limit of time is the whole sequence's. */
 static lf_status limit_time(const course *c, lf_config *cfg, lf_err *err) {
     const double limit = lf_cfg_f64(c->plan.cfg, LF_max_train_minutes), left = limit - (lf_now() - c->began) / 60;
     if (limit <= 0) return LF_OK;
-    if (left > 0) return set(cfg, LF_max_train_minutes, cJSON_CreateNumber(left), err);
+    if (left > 0) return lf_plan_set(cfg, LF_max_train_minutes, cJSON_CreateNumber(left), err);
     return lf_fail(err, LF_EINTERRUPTED,
                    "max_train_minutes are over; resume_from_checkpoint goes on with the next task");
 }
@@ -147,14 +140,14 @@ static lf_status grow_head(const lf_plan *p, int64_t run, lf_err *err) {
         return rc;
     }
     lf_info("task '%s' brings %d classes that none before it had: the head grows", p->tasks[run].name, n);
-    return set(p->runs[run].cfg, LF_new_labels, names, err);
+    return lf_plan_set(p->runs[run].cfg, LF_new_labels, names, err);
 }
 
 static lf_status prepare_run(const course *c, int64_t run, lf_err *err) {
     const lf_plan *p = &c->plan;
     lf_plan_run *r = &p->runs[run];
     const bool there = resumes(p->cfg) && lf_is_dir(r->dir);
-    lf_status rc = set(r->cfg, LF_resume_from_checkpoint, cJSON_CreateBool(there), err);
+    lf_status rc = lf_plan_set(r->cfg, LF_resume_from_checkpoint, cJSON_CreateBool(there), err);
     if (!rc) rc = limit_time(c, r->cfg, err);
     if (!rc) rc = lf_earlier_give(p, run, err);
     if (!rc && p->between->one_head) rc = grow_head(p, run, err);
@@ -179,10 +172,20 @@ static lf_status do_run(course *c, int64_t run, lf_err *err) {
     return lf_outcome_write_matrix(p, c->rows, run + 1, err);
 }
 
+/* Does it say more than what it is called and which data are its? */
+static bool has_own_settings(const lf_plan_task *t) {
+    const cJSON *member;
+    cJSON_ArrayForEach(member, t->given) {
+        const char *name = lf_cfg_key_name("train", member->string);
+        if (name && !lf_plan_is_data(lf_key_of(name))) return true;
+    }
+    return false;
+}
+
 /* What has no effect in a task is said before the first one. */
 static void say_unread(const lf_plan *p) {
     for (int64_t r = 0; r < p->n_runs; r++)
-        if (r == 0 || cJSON_GetArraySize(p->tasks[r].given) > 3) lf_config_say_unread(p->runs[r].cfg);
+        if (r == 0 || has_own_settings(&p->tasks[r])) lf_config_say_unread(p->runs[r].cfg);
 }
 
 static lf_status do_all(course *c, FILE *out, lf_err *err) {

@@ -63,8 +63,8 @@ static lf_status give(const lf_plan *p, int64_t run, int i, lf_err *err) {
                 p->runs[run].name);
         return lf_cfg_unset(cfg, given[i].weight, err);
     }
-    lf_status rc = given[i].give(&value, p, run, err);
-    if (!rc) rc = lf_cfg_set_json(cfg, lf_key_name(given[i].from), value, "the sequence", err);
+    const lf_status rc = given[i].give(&value, p, run, err);
+    if (!rc) return lf_plan_set(cfg, given[i].from, value, err);
     cJSON_Delete(value);
     return rc;
 }

@@ -84,10 +84,7 @@ static void put_figures(lf_obj *o, lf_judged_by by, const lf_sequence_figures *f
     lf_obj_number(o, "fwt", f->fwt);
     lf_obj_number(o, "forgetting", f->forgetting);
     lf_obj_number(o, "forgetting_since_learned", f->forgetting_since_learned);
-    lf_obj_number(o, "base_before", row->base_before);
-    lf_obj_number(o, "base_after", row->base_after);
-    lf_obj_number(o, "base_forgetting", row->base_forgetting);
-    lf_obj_number(o, "base_retention", row->base_retention);
+    lf_scores_put_base(o, row);
 }
 
 static double *matrix_of(const lf_plan *p, const lf_scores *rows) {
@@ -95,12 +92,6 @@ static double *matrix_of(const lf_plan *p, const lf_scores *rows) {
     for (int64_t r = 0; r < p->n_runs && after; r++)
         memcpy(after + r * p->n_tasks, rows[r].tasks, (size_t)p->n_tasks * sizeof *after);
     return after;
-}
-
-static cJSON *numbers_by_task(const lf_plan *p, const double *x, int64_t stride) {
-    lf_obj o = lf_obj_new();
-    for (int64_t i = 0; i < p->n_tasks; i++) lf_obj_number(&o, p->tasks[i].name, x[i * stride]);
-    return lf_obj_take(&o);
 }
 
 static cJSON *course(const lf_plan *p, const lf_scores *rows, const double *after) {
@@ -126,9 +117,9 @@ static cJSON *results_of(const lf_plan *p, const lf_scores *rows) {
     lf_obj_number(&o, "tasks", (double)p->n_tasks);
     put_figures(&o, p->tasks[0].by, &f, last);
     put_measure(&o, "average_when_learned", p->tasks[0].by, at_once ? NAN : mean(after, p->n_tasks, p->n_tasks + 1));
-    lf_obj_put(&o, "at_the_end", numbers_by_task(p, last->tasks, 1));
-    lf_obj_put(&o, "before", numbers_by_task(p, rows[0].before, 1));
-    if (!at_once) lf_obj_put(&o, "when_learned", numbers_by_task(p, after, p->n_tasks + 1));
+    lf_obj_put(&o, "at_the_end", lf_scores_by_task(p, last->tasks, 1));
+    lf_obj_put(&o, "before", lf_scores_by_task(p, rows[0].before, 1));
+    if (!at_once) lf_obj_put(&o, "when_learned", lf_scores_by_task(p, after, p->n_tasks + 1));
     if (!at_once) lf_obj_put(&o, "course", course(p, rows, after));
     lf_free(after);
     return lf_obj_take(&o);

@@ -124,20 +124,14 @@ static lf_status write_adapter(const parts *s, const lf_plan *p, const lf_plan_r
 
 /* ---- the model ---- */
 
-static lf_status set(lf_config *cfg, lf_key_id key, cJSON *value, lf_err *err) {
-    const lf_status rc =
-        value ? lf_cfg_set_json(cfg, lf_key_name(key), value, "the sequence", err) : lf_no_memory(err, "a task");
-    cJSON_Delete(value);
-    return rc;
-}
-
 static lf_status write_model(const lf_plan *p, const lf_plan_run *r, lf_err *err) {
     lf_config *cfg = NULL;
     FILE *nowhere = fopen("/dev/null", "w");
     if (!nowhere) return lf_fail_errno(err, "open", "/dev/null");
     lf_status rc = lf_cfg_derive(&cfg, p->cfg, "merge", err);
-    if (!rc && !(rc = set(cfg, LF_adapter, cJSON_CreateString(r->adapter), err)) &&
-        !(rc = set(cfg, LF_output_dir, cJSON_CreateString(r->model), err)) && !(rc = lf_config_finish(cfg, err)))
+    if (!rc && !(rc = lf_plan_set(cfg, LF_adapter, cJSON_CreateString(r->adapter), err)) &&
+        !(rc = lf_plan_set(cfg, LF_output_dir, cJSON_CreateString(r->model), err)) &&
+        !(rc = lf_config_finish(cfg, err)))
         rc = lf_merge(cfg, nowhere, err);
     lf_config_free(cfg);
     fclose(nowhere);

@@ -42,6 +42,14 @@ static lf_status check_for_all(const lf_config *cfg, lf_err *err) {
 
 /* ---- a task ---- */
 
+const lf_key_id lf_plan_data[LF_PLAN_DATA] = {LF_train_data, LF_eval_data, LF_test_data};
+
+bool lf_plan_is_data(lf_key_id key) {
+    for (int i = 0; i < LF_PLAN_DATA; i++)
+        if (key == lf_plan_data[i]) return true;
+    return false;
+}
+
 /* The name becomes a folder's. */
 static bool is_plain(const char *s) {
     const size_t n = strlen(s);
@@ -129,11 +137,8 @@ static lf_status read_tasks(lf_plan *p, lf_err *err) {
 
 /* ---- the runs ---- */
 
-static lf_status set(lf_config *cfg, lf_key_id key, cJSON *value, lf_err *err) {
-    const lf_status rc =
-        value ? lf_cfg_set_json(cfg, lf_key_name(key), value, "the sequence", err) : lf_no_memory(err, "the tasks");
-    cJSON_Delete(value);
-    return rc;
+lf_status lf_plan_set(lf_config *cfg, lf_key_id key, cJSON *value, lf_err *err) {
+    return lf_cfg_set_taken(cfg, lf_key_name(key), value, "the sequence", err);
 }
 
 static const char *keep_text(lf_plan *p, char *made) {
@@ -152,8 +157,8 @@ static lf_status place_run(lf_plan *p, lf_plan_run *r, int64_t i, lf_err *err) {
         if (!r->model) r->adapter = NULL;
     }
     if (!r->adapter) return lf_no_memory(err, "the tasks");
-    lf_status rc = set(r->cfg, LF_output_dir, cJSON_CreateString(r->dir), err);
-    return rc ? rc : set(r->cfg, LF_json, cJSON_CreateFalse(), err);
+    lf_status rc = lf_plan_set(r->cfg, LF_output_dir, cJSON_CreateString(r->dir), err);
+    return rc ? rc : lf_plan_set(r->cfg, LF_json, cJSON_CreateFalse(), err);
 }
 
 static bool is_numbered(const char *name, const char *what) {

@@ -47,6 +47,12 @@ lf_status lf_plan_open(lf_plan *p, const lf_config *cfg, lf_err *err);
  * the first task begins. `quiet`: without what training says again. */
 lf_status lf_plan_look(lf_plan *p, bool quiet, lf_err *err);
 void lf_plan_close(lf_plan *p);
+/* The data of a task's own. */
+enum { LF_PLAN_DATA = 3 };
+extern const lf_key_id lf_plan_data[LF_PLAN_DATA];
+bool lf_plan_is_data(lf_key_id key);
+/* A key that the sequence sets; `value` is taken over, NULL: LF_ENOMEM. */
+lf_status lf_plan_set(lf_config *cfg, lf_key_id key, cJSON *value, lf_err *err);
 /* Is it the name of a folder that some sequence makes in its own? */
 bool lf_plan_is_folder(const char *name);
 

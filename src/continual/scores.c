@@ -61,10 +61,9 @@ static lf_status score_of(double *out, const lf_task_type *type, const lf_accura
 
 /* `guess`: instead, what a uniform guess would score. */
 static lf_status judge_opened(lf_task *t, double *out, bool guess, lf_err *err) {
-    const lf_data_from from = {.key = LF_eval_data, .split = "val", .limit = LF_max_eval_samples};
     lf_accuracy a;
     t->interruptible = true;
-    lf_status rc = lf_task_open_part(t, LF_DATA_EVAL, &from, err);
+    lf_status rc = lf_task_open_eval(t, err);
     if (rc) return rc;
     if (guess) {
         *out = t->type->chance(t->model, false);
@@ -179,21 +178,25 @@ static lf_status take_base(lf_scores *out, const lf_plan_run *r, lf_err *err) {
 
 /* ---- the file ---- */
 
-static cJSON *by_task(const lf_plan *p, const double *scores) {
+cJSON *lf_scores_by_task(const lf_plan *p, const double *x, int64_t stride) {
     lf_obj o = lf_obj_new();
-    for (int64_t i = 0; i < p->n_tasks; i++) lf_obj_number(&o, p->tasks[i].name, scores[i]);
+    for (int64_t i = 0; i < p->n_tasks; i++) lf_obj_number(&o, p->tasks[i].name, x[i * stride]);
     return lf_obj_take(&o);
 }
 
-static lf_status keep(const lf_scores *s, const lf_plan *p, int64_t run, const char *hash, lf_err *err) {
+void lf_scores_put_base(lf_obj *o, const lf_scores *s) {
     lf_scores copy = *s;
+    for (int i = 0; i < N_OF_BASE; i++) lf_obj_number(o, of_base[i].name, *member(&copy, i));
+}
+
+static lf_status keep(const lf_scores *s, const lf_plan *p, int64_t run, const char *hash, lf_err *err) {
     lf_obj o = lf_obj_new();
     lf_obj_string(&o, "after", p->runs[run].name);
     lf_obj_string(&o, "adapter_hash", hash);
     lf_obj_string(&o, "judged_by", lf_yardsticks[p->tasks[0].by].name);
-    lf_obj_put(&o, "scores", by_task(p, s->tasks));
-    if (run == 0) lf_obj_put(&o, "before", by_task(p, s->before));
-    for (int i = 0; i < N_OF_BASE; i++) lf_obj_number(&o, of_base[i].name, *member(&copy, i));
+    lf_obj_put(&o, "scores", lf_scores_by_task(p, s->tasks, 1));
+    if (run == 0) lf_obj_put(&o, "before", lf_scores_by_task(p, s->before, 1));
+    lf_scores_put_base(&o, s);
     return lf_obj_write_in(&o, p->runs[run].dir, SCORES, false, err);
 }
 

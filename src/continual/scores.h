@@ -3,6 +3,7 @@
 #ifndef LF_CONTINUAL_SCORES_H
 #define LF_CONTINUAL_SCORES_H
 
+#include "base/obj.h"
 #include "continual/plan.h"
 
 /* All scores are such that more is better: accuracy or correlation, of language the mean log-probability of a token. */
@@ -17,6 +18,10 @@ typedef struct lf_scores {
 /* Of run number `run`, which has ended: those that are kept and are of its adapter, else measured and kept. `out` is in
  * p->arena. LF_EINTERRUPTED after lf_interrupt. */
 lf_status lf_scores_of(lf_scores *out, const lf_plan *p, int64_t run, lf_err *err);
+/* An object of the tasks' names, with x[i * stride] of task i; the caller deletes it. NULL: out of memory. */
+cJSON *lf_scores_by_task(const lf_plan *p, const double *x, int64_t stride);
+/* base_before, base_after, base_forgetting and base_retention. */
+void lf_scores_put_base(lf_obj *o, const lf_scores *s);
 /* That of an earlier sequence in the folder of a run, if there is one. */
 lf_status lf_scores_remove(const char *dir, lf_err *err);
 

@@ -63,10 +63,7 @@ static char *make_name(const cJSON *values) {
 
 /* `value` is taken over; NULL: it could not be made. */
 static lf_status set(lf_config *cfg, const char *key, cJSON *value, lf_err *err) {
-    const lf_status rc =
-        value ? lf_cfg_set_json(cfg, key, value, "the sweep", err) : lf_no_memory(err, "the points of a sweep");
-    cJSON_Delete(value);
-    return rc;
+    return lf_cfg_set_taken(cfg, key, value, "the sweep", err);
 }
 
 /* Unless the user named one: `key` is a folder in the sweep's cache. */

@@ -97,6 +97,11 @@ lf_status lf_task_open_part(lf_task *t, lf_data_role role, const lf_data_from *f
     return t->source->open_data(t, role, &beside, err);
 }
 
+lf_status lf_task_open_eval(lf_task *t, lf_err *err) {
+    const lf_data_from from = {.key = LF_eval_data, .split = "val", .limit = LF_max_eval_samples};
+    return lf_task_open_part(t, LF_DATA_EVAL, &from, err);
+}
+
 uint64_t lf_task_data_seed(const lf_task *t) { return (uint64_t)lf_cfg_i64(t->cfg, LF_data_seed); }
 
 lf_status lf_task_prepare(lf_task *t, lf_err *err) { return t->type->prepare ? t->type->prepare(t, err) : LF_OK; }

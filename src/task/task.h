@@ -123,6 +123,8 @@ lf_status lf_task_open(lf_task **out, const lf_config *cfg, lf_model *m, lf_grap
 void lf_task_close(lf_task *t);
 /* A role's data: under a key of their own, else a part of train_data's folder, else none. */
 lf_status lf_task_open_part(lf_task *t, lf_data_role role, const lf_data_from *from, lf_err *err);
+/* LF_DATA_EVAL: eval_data, or val/ beside train/, at most max_eval_samples; none is LF_OK. */
+lf_status lf_task_open_eval(lf_task *t, lf_err *err);
 /* What is answered to LF_DATA_EVAL before: by m, or (NULL) by the model without its adapter. From now on `a` is
  * t->answers, and each evaluation is compared with that one. */
 lf_status lf_task_answer_before(lf_task *t, lf_accuracy *before, lf_model *m, lf_answers *a, lf_err *err);

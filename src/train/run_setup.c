@@ -44,8 +44,7 @@ static lf_status open_train(lf_run *run, lf_err *err) {
 
 /* The evaluation data: eval_data, else that share, else val/ beside train/. */
 static lf_status open_eval(lf_run *run, lf_err *err) {
-    const lf_data_from from = {.key = LF_eval_data, .split = "val", .limit = LF_max_eval_samples};
-    return is_split(run) ? LF_OK : lf_task_open_part(run->task, LF_DATA_EVAL, &from, err);
+    return is_split(run) ? LF_OK : lf_task_open_eval(run->task, err);
 }
 
 static lf_status open_data(lf_run *run, lf_err *err) {

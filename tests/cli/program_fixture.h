@@ -34,6 +34,20 @@ static char *text(const char *format, ...) { /* a few at a time */
     return b;
 }
 
+/* The last value of a member of metrics.jsonl. */
+static inline double last_logged(const char *dir, const char *key) {
+    char *lines;
+    size_t size;
+    lf_err err = {0};
+    if (lf_file_read(&lines, &size, text("%s/%s/metrics.jsonl", root, dir), &err)) fail_msg("%s", err.message);
+    const char *at = NULL, *next = lines;
+    while ((next = strstr(next, text("\"%s\":", key)))) at = next += strlen(key) + 3;
+    if (!at) fail_msg("%s/metrics.jsonl has no '%s'", dir, key);
+    const double value = strtod(at, NULL);
+    lf_free(lines);
+    return value;
+}
+
 /* A shell command; its standard output goes to `output`. The exit code, or -1. */
 static int run_shell(const char *command) {
     FILE *f = popen(command, "r");

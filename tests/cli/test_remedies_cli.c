@@ -127,26 +127,12 @@ static void test_what_cannot_be_combined(void **state) {
 
 /* ---- each one ---- */
 
-/* The last value of a member of metrics.jsonl. */
-static double last_of(const char *dir, const char *key) {
-    char *lines;
-    size_t size;
-    lf_err err = {0};
-    if (lf_file_read(&lines, &size, text("%s/%s/metrics.jsonl", root, dir), &err)) fail_msg("%s", err.message);
-    const char *at = NULL, *next = lines;
-    while ((next = strstr(next, text("\"%s\":", key)))) at = next += strlen(key) + 3;
-    if (!at) fail_msg("%s/metrics.jsonl has no '%s'", dir, key);
-    const double value = strtod(at, NULL);
-    lf_free(lines);
-    return value;
-}
-
 /* What pulls harder leaves less of an update; the term is of the weights before the step that logs it. */
 static void test_l2_to_base_pulls(void **state) {
     (void)state;
     must(PLAIN "--init pissa --max_steps 12 --l2_to_base 1e-9 --output_dir loose", 0);
     must(PLAIN "--init pissa --max_steps 12 --l2_to_base 0.5 --output_dir tight", 0);
-    const double loose = last_of("loose", "l2_to_base") / 1e-9, tight = last_of("tight", "l2_to_base") / 0.5;
+    const double loose = last_logged("loose", "l2_to_base") / 1e-9, tight = last_logged("tight", "l2_to_base") / 0.5;
     if (!(tight < loose / 2)) fail_msg("|dW|^2 / 2 is %g with the term, and %g next to without", tight, loose);
     cJSON *facts;
     lf_err err = {0};
@@ -160,7 +146,7 @@ static void test_orthogonal_turns_away(void **state) {
     (void)state;
     must(PLAIN "--max_steps 12 --earlier_adapters earlier/adapter --orthogonal_weight 1e-9 --output_dir along", 0);
     must(PLAIN "--max_steps 12 --earlier_adapters '[\"earlier/adapter\"]' --orthogonal_weight 1 --output_dir away", 0);
-    const double along = last_of("along", "orthogonal") / 1e-9, away = last_of("away", "orthogonal");
+    const double along = last_logged("along", "orthogonal") / 1e-9, away = last_logged("away", "orthogonal");
     if (!(away < along / 2)) fail_msg("|A E^T|^2 is %g with the term, and %g next to without", away, along);
 }
 
@@ -176,7 +162,7 @@ static void test_ewc_holds(void **state) {
     must(text("%s --ewc_weight 1e-6 --output_dir free", on), 0);
     must(text("%s --ewc_weight 1e4 --output_dir held", on), 0);
     assert_true(distance("earlier", "held") < distance("earlier", "free"));
-    assert_true(last_of("held", "ewc") > 0);
+    assert_true(last_logged("held", "ewc") > 0);
     must(PLAIN "--max_steps 2 --ewc_samples 5 --output_dir third", 0);
     assert_int_equal(
         lf_copy_file(text("%s/third/fisher.safetensors", root), text("%s/moved", root), "fisher.safetensors", &err),
@@ -229,7 +215,8 @@ static void test_replay_is_the_mixed_batch(void **state) {
     must(text("%s --train_data train.jsonl --batch_size 24 --output_dir new", on), 0);
     near(distance("two", "both"), 0, 2e-6);
     assert_true(distance("two", "new") > 1e-4);
-    const double old = last_of("two", "replay"), new = last_of("two", "loss"), both = last_of("both", "loss");
+    const double old = last_logged("two", "replay"), new = last_logged("two", "loss"),
+                 both = last_logged("both", "loss");
     assert_true(fmin(old, new) < both && both < fmax(old, new));
     /* in smaller pieces it is still that batch */
     must(text("%s --train_data train.jsonl --batch_size 6 --gradient_accumulation_steps 4 --replay_data old.jsonl "
@@ -245,10 +232,10 @@ static void test_kl_holds(void **state) {
     (void)state;
     static const char on[] = PLAIN "--init pissa --kl_data old.jsonl ";
     must(text("%s --max_steps 1 --kl_weight 1 --output_dir first", on), 0);
-    near(last_of("first", "kl"), 0, 0);
+    near(last_logged("first", "kl"), 0, 0);
     must(text("%s --max_steps 20 --lr 4e-3 --kl_weight 1e-9 --output_dir far", on), 0);
     must(text("%s --max_steps 20 --lr 4e-3 --kl_weight 10 --output_dir close", on), 0);
-    const double far = last_of("far", "kl") / 1e-9, close = last_of("close", "kl") / 10;
+    const double far = last_logged("far", "kl") / 1e-9, close = last_logged("close", "kl") / 10;
     if (!(close > 0 && close < far / 2)) fail_msg("KL is %g with the term, and %g next to without", close, far);
     must(text("%s --max_steps 4 --kl_weight 1 --gradient_checkpointing true --output_dir again", on), 0);
     must(text("%s --max_steps 4 --kl_weight 1 --output_dir once", on), 0);
@@ -256,10 +243,10 @@ static void test_kl_holds(void **state) {
     /* beside replay, which is not in its way */
     must(text("%s --max_steps 4 --kl_weight 1 --replay_data train.jsonl --replay_ratio 0.3 --output_dir beside", on),
          0);
-    assert_true(last_of("beside", "kl") > 0 && last_of("beside", "replay") > 0);
+    assert_true(last_logged("beside", "kl") > 0 && last_logged("beside", "replay") > 0);
     /* words that the base does not have */
     must(text("%s --max_steps 4 --kl_weight 1 --added_tokens '[\"<x>\"]' --output_dir grown", on), 0);
-    assert_true(last_of("grown", "kl") > 0);
+    assert_true(last_logged("grown", "kl") > 0);
 }
 
 /* Texts with labels: of the training data's, where nothing but a new head says classes. */
@@ -269,7 +256,7 @@ static void test_replay_of_labelled_texts(void **state) {
         "train --model pre/model --task_type SEQ_CLS --train_data labelled.jsonl --max_seq_length 40 "
         "--threads 1 --r 2 --max_steps 4 --batch_size 6 --logging_steps 1 ";
     must(text("%s --replay_data labelled.jsonl --replay_ratio 0.25 --output_dir labels", on), 0);
-    assert_true(last_of("labels", "replay") > 0);
+    assert_true(last_logged("labels", "replay") > 0);
     put("strange.jsonl", "{\"text\": \"a dog\", \"label\": \"maybe\"}\n");
     must(text("%s --replay_data strange.jsonl --replay_ratio 0.25 --output_dir refused", on), 3);
     assert_non_null(strstr(output, "replay_data"));

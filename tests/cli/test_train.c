@@ -781,20 +781,6 @@ static void test_replay(void **state) {
     said("replay_data");
 }
 
-/* The last value of a member of metrics.jsonl. */
-static double logged(const char *dir, const char *key) {
-    char *lines;
-    size_t size;
-    lf_err err = {0};
-    if (lf_file_read(&lines, &size, text("%s/%s/metrics.jsonl", root, dir), &err)) fail_msg("%s", err.message);
-    const char *at = NULL, *next = lines;
-    while ((next = strstr(next, text("\"%s\":", key)))) at = next += strlen(key) + 3;
-    if (!at) fail_msg("%s/metrics.jsonl has no '%s'", dir, key);
-    const double value = strtod(at, NULL);
-    lf_free(lines);
-    return value;
-}
-
 /* Held to what the base says of old pictures, a run forgets less; what the base says is kept, or asked each time, which
  * differs in the last digits; cut and gone on with it ends with the same bytes. */
 static void test_kl(void **state) {
@@ -817,11 +803,11 @@ static void test_kl(void **state) {
     same_files("kl/adapter/adapter_model.safetensors", "kl-cut/adapter/adapter_model.safetensors");
     same_files("kl/metrics.jsonl", "kl-cut/metrics.jsonl");
     must(run("%s --kl_data base --kl_weight 10 --kl_cache_mb 0 --output_dir kl-asked", on), 0);
-    const double kept = logged("kl", "kl"), asked = logged("kl-asked", "kl");
+    const double kept = last_logged("kl", "kl"), asked = last_logged("kl-asked", "kl");
     if (!(kept > 0 && fabs(kept - asked) <= 1e-3 * kept)) fail_msg("kept %g, asked each time %g", kept, asked);
     /* pictures of classes that the base does not know */
     must(run("%s --kl_data data --kl_weight 1 --output_dir kl-new", on), 0);
-    assert_true(logged("kl-new", "kl") > 0);
+    assert_true(last_logged("kl-new", "kl") > 0);
 }
 
 /* All weights: the base is gone after the first step, and what it said is kept. */
@@ -830,7 +816,7 @@ static void test_kl_of_all_weights(void **state) {
     static const char on[] = TRAIN "--method full --max_steps 6 --learning_rate 1e-3 --logging_steps 1 --kl_data base ";
     must(run("%s --kl_weight 1e-9 --output_dir full-far", on), 0);
     must(run("%s --kl_weight 10 --output_dir full-near", on), 0);
-    const double far = logged("full-far", "kl") / 1e-9, near = logged("full-near", "kl") / 10;
+    const double far = last_logged("full-far", "kl") / 1e-9, near = last_logged("full-near", "kl") / 10;
     if (!(near > 0 && near < far / 2)) fail_msg("KL is %g with the term, and %g next to without", near, far);
     must(run("%s --kl_weight 1 --kl_cache_mb 0 --output_dir full-asked", on), 2);
     said("kl_cache_mb");

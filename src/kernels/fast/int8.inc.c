@@ -27,54 +27,57 @@ static inline ints multiply_pairs(shorts a, shorts b) {
 
 /* ---- rows to bytes ---- */
 
+static inline float folded(const act *x, const float *fold, int64_t c) { return fold ? LD(x[c]) * fold[c] : LD(x[c]); }
+
 #if FAST_VECTOR == 64
 
-static inline floats folded(const act *x, const float *fold, int64_t c) {
+static inline floats folded_vector(const act *x, const float *fold, int64_t c) {
     return fold ? load_act(x + c) * load_floats(fold + c) : load_act(x + c);
 }
 
-static inline float folded_one(const act *x, const float *fold, int64_t c) {
-    return fold ? LD(x[c]) * fold[c] : LD(x[c]);
-}
-
-/* The bits of the largest magnitude order as magnitudes do, with infinity and NaN above all. */
-static float largest_magnitude(const act *x, const float *fold, int64_t n) {
-    __m512i most = _mm512_setzero_si512(), also = most; /* two, so that neither waits for itself */
-    int64_t c = 0;
-    for (; c + 2 * VECTOR_LANES <= n; c += 2 * VECTOR_LANES) {
-        const words a = (words)folded(x, fold, c) & MAGNITUDE, b = (words)folded(x, fold, c + VECTOR_LANES) & MAGNITUDE;
+/* Of the first *done numbers, as many as there are whole pairs of vectors: two, so that neither waits for itself. */
+static int32_t largest_of_vectors(const act *x, const float *fold, int64_t n, int64_t *done) {
+    __m512i most = _mm512_setzero_si512(), also = most;
+    for (*done = 0; *done + 2 * VECTOR_LANES <= n; *done += 2 * VECTOR_LANES) {
+        const words a = (words)folded_vector(x, fold, *done) & MAGNITUDE,
+                    b = (words)folded_vector(x, fold, *done + VECTOR_LANES) & MAGNITUDE;
         most = _mm512_max_epi32(most, (__m512i)a);
         also = _mm512_max_epi32(also, (__m512i)b);
     }
-    int32_t largest = _mm512_reduce_max_epi32(_mm512_max_epi32(most, also));
-    for (; c < n; c++) {
-        const float_bits u = {.value = folded_one(x, fold, c)};
-        const int32_t magnitude = u.bits & MAGNITUDE;
-        largest = largest > magnitude ? largest : magnitude;
-    }
-    const float_bits found = {.bits = largest};
-    return found.value;
+    return _mm512_reduce_max_epi32(_mm512_max_epi32(most, also));
 }
 
-static void to_bytes(int8_t *q, const act *x, const float *fold, int64_t n, float inverse) {
+/* Rounded to the nearest, as rintf does. Returns how many. */
+static int64_t vectors_to_bytes(int8_t *q, const act *x, const float *fold, int64_t n, float inverse) {
     int64_t c = 0;
-    for (; c + VECTOR_LANES <= n; c += VECTOR_LANES) {
-        const __m512i whole = _mm512_cvtps_epi32((__m512)(folded(x, fold, c) * inverse)); /* to the nearest, as rintf */
-        _mm_storeu_si128((void *)(q + c), _mm512_cvtepi32_epi8(whole));
-    }
-    for (; c < n; c++) q[c] = (int8_t)(int32_t)rintf(folded_one(x, fold, c) * inverse);
+    for (; c + VECTOR_LANES <= n; c += VECTOR_LANES)
+        _mm_storeu_si128((void *)(q + c),
+                         _mm512_cvtepi32_epi8(_mm512_cvtps_epi32((__m512)(folded_vector(x, fold, c) * inverse))));
+    return c;
 }
 
 #else
 
-static inline float folded(act x, const float *fold, int64_t c) { return fold ? LD(x) * fold[c] : LD(x); }
+static int32_t largest_of_vectors(const act *x, const float *fold, int64_t n, int64_t *done) {
+    (void)x, (void)fold, (void)n;
+    *done = 0;
+    return 0;
+}
+
+static int64_t vectors_to_bytes(int8_t *q, const act *x, const float *fold, int64_t n, float inverse) {
+    (void)q, (void)x, (void)fold, (void)n, (void)inverse;
+    return 0;
+}
+
+#endif
 
 /* The bits of the largest magnitude order as magnitudes do, with infinity and NaN above all. */
 static float largest_magnitude(const act *x, const float *fold, int64_t n) {
-    int32_t most = 0;
+    int64_t done;
+    int32_t most = largest_of_vectors(x, fold, n, &done);
 #pragma omp simd reduction(max : most)
-    for (int64_t c = 0; c < n; c++) {
-        const float_bits u = {.value = folded(x[c], fold, c)};
+    for (int64_t c = done; c < n; c++) {
+        const float_bits u = {.value = folded(x, fold, c)};
         const int32_t magnitude = u.bits & MAGNITUDE;
         most = most > magnitude ? most : magnitude;
     }
@@ -83,10 +86,9 @@ static float largest_magnitude(const act *x, const float *fold, int64_t n) {
 }
 
 static void to_bytes(int8_t *q, const act *x, const float *fold, int64_t n, float inverse) {
-    SIMD for (int64_t c = 0; c < n; c++) q[c] = (int8_t)(int32_t)rintf(folded(x[c], fold, c) * inverse);
+    const int64_t done = vectors_to_bytes(q, x, fold, n, inverse);
+    SIMD for (int64_t c = done; c < n; c++) q[c] = (int8_t)(int32_t)rintf(folded(x, fold, c) * inverse);
 }
-
-#endif
 
 static void int8_quantise(int8_t *q, float *scales, const void *x_, const float *fold, int64_t rows, int64_t C,
                           int64_t group) {
