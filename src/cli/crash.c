@@ -3,6 +3,7 @@
 
 #include <dlfcn.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
@@ -23,6 +24,16 @@ enum { SANITIZED = false };
 
 static char line[4600]; /* a path is at most 4096 bytes */
 static size_t length;
+static atomic_int speaker; /* the thread whose line it is; 0: nobody's */
+
+/* Two threads may read the same page that is gone. What one says ends the program, so the other waits for that. */
+static void begin_line(void) {
+    const int me = gettid();
+    int was = 0;
+    const bool waits = !atomic_compare_exchange_strong(&speaker, &was, me) && was != me;
+    while (waits) pause();
+    length = 0;
+}
 
 /* Without what would break the line or command the terminal. */
 static void put(const char *text) {
@@ -52,6 +63,7 @@ static void page_is_gone(int number, siginfo_t *info, void *context) {
         leave_to_the_system(number);
         return;
     }
+    begin_line();
     put("lora-ft: ");
     put(path);
     put(": it became shorter, or unreadable, while it was in use; put it back as it was and begin again (a training "
@@ -82,6 +94,7 @@ static const struct {
 enum { N_CRASHES = sizeof crashes / sizeof *crashes };
 
 static void say_what_ended(const char *name) {
+    begin_line();
     put("lora-ft: ended by ");
     put(name);
     put(memory_is_out()

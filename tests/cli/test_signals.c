@@ -3,12 +3,15 @@
 #define _GNU_SOURCE
 #include "cli/held_fixture.h"
 
+#include <pthread.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/time.h>
 
 #include "base/child.h"
 #include "base/log.h"
+#include "base/mapping.h"
+#include "cli/crash.h"
 #include "cli/signals.h"
 #include "lora_ft.h"
 
@@ -147,6 +150,54 @@ static void test_address_space_that_runs_out(void **state) {
         done += code == 0;
     }
     if (!failed || !done) fail_msg("%d failed and %d went through: the limits test nothing", failed, done);
+}
+
+/* ---- a page that is gone, under several threads ---- */
+
+enum { READERS = 4 };
+static const lf_mapping *cut;
+static pthread_barrier_t at_once;
+
+static void *read_what_is_gone(void *unused) {
+    (void)unused;
+    pthread_barrier_wait(&at_once);
+    return cut->data[cut->size - 1] ? NULL : &at_once;
+}
+
+/* Its standard error is `to`; it does not come back. */
+static void read_at_once(int to) {
+    pthread_t readers[READERS];
+    lf_err err = {0};
+    const int fd = open(text("%s/cut.bin", root), O_RDWR | O_CREAT | O_TRUNC, 0644);
+    if (dup2(to, 2) < 0 || fd < 0 || ftruncate(fd, 1 << 20) || lf_mapping_open(&cut, fd, "cut.bin", &err)) _exit(99);
+    lf_crashes_name();
+    if (ftruncate(fd, 1) || pthread_barrier_init(&at_once, NULL, READERS)) _exit(99);
+    for (int i = 0; i < READERS; i++)
+        if (pthread_create(&readers[i], NULL, read_what_is_gone, NULL)) _exit(99);
+    for (int i = 0; i < READERS; i++) pthread_join(readers[i], NULL);
+    _exit(98);
+}
+
+/* One line, whole, whoever comes first. */
+static void test_threads_that_meet_a_gone_page_say_it_once(void **state) {
+    (void)state;
+    for (int i = 0; i < 50; i++) {
+        int ends[2], status;
+        size_t n = 0;
+        ssize_t got;
+        assert_int_equal(pipe(ends), 0);
+        const pid_t pid = fork();
+        assert_true(pid >= 0);
+        if (pid == 0) read_at_once(ends[1]);
+        close(ends[1]);
+        while ((got = read(ends[0], output + n, sizeof output - 1 - n)) > 0) n += (size_t)got;
+        close(ends[0]);
+        output[n] = 0;
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 3);
+        assert_int_equal(strncmp(output, "lora-ft: cut.bin: it became shorter", 35), 0);
+        assert_ptr_equal(strchr(output, '\n'), output + n - 1);
+    }
 }
 
 static void test_a_crash_has_a_line(void **state) {
@@ -428,6 +479,7 @@ int main(void) {
         cmocka_unit_test(test_a_timer_beside_training_in_fp32), /* before the first threads of this process */
         cmocka_unit_test(test_a_timer_beside_training_in_bf16),
         cmocka_unit_test(test_a_hanging_verb),
+        cmocka_unit_test(test_threads_that_meet_a_gone_page_say_it_once),
         cmocka_unit_test(test_a_crash_has_a_line),
         cmocka_unit_test(test_address_space_that_runs_out),
         cmocka_unit_test(test_a_run_stops_with_a_checkpoint),
