@@ -173,6 +173,11 @@ static void make_again(lf_graph *g, lf_tensor *t) {
     if (t->data) t->producer->op->forward(g, t->producer);
 }
 
+double lf_dloss(const lf_node *node) {
+    const lf_tensor *out = node->out;
+    return out->dtype == LF_F64 ? *(const double *)out->grad : (double)*(const float *)out->grad;
+}
+
 void *lf_grad_out(lf_graph *g, lf_node *node, int i, bool *add) {
     if (!lf_wants_grad(node, i)) return NULL;
     lf_tensor *t = node->in[i];

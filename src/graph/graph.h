@@ -117,6 +117,7 @@ void *lf_graph_take_bytes(lf_graph *g, int64_t bytes);
 void *lf_save(lf_graph *g, lf_node *node, int slot, lf_dtype dtype, int64_t numbers);
 /* Where to put the gradient of input i: NULL if it wants none. *add: there is something already. */
 void *lf_grad_out(lf_graph *g, lf_node *node, int i, bool *add);
+double lf_dloss(const lf_node *node); /* of an op whose output is one real number: its gradient */
 /* The same for ops whose gradient may be written over the one it is made from, number by number: hands node->out->grad
  * over where input i, which must be of its size, has none yet. Read the output's gradient from node->out->grad or, when
  * that is NULL, from what is returned. */

@@ -41,7 +41,7 @@ static void cross_entropy_backward(lf_graph *g, lf_node *n) {
     bool add;
     void *dx = lf_grad_out(g, n, 0, &add);
     if (!dx) return;
-    const double dloss = k->dtype == LF_F64 ? *(const double *)n->out->grad : (double)*(const float *)n->out->grad;
+    const double dloss = lf_dloss(n);
     k->cross_entropy_backward(dx, add, dloss / a->normalizer, n->saved[LSE], x->data, a->labels, x->shape[0],
                               x->shape[1], a->smoothing);
 }

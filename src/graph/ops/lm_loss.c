@@ -92,7 +92,7 @@ static bool next_logits(lf_graph *g, blocks *b, const lf_node *n) {
 
 static void end_blocks(lf_graph *g, blocks *b) {
     lf_graph_give(g, b->compared);
-    if (b->compared) lf_lm_blocks_end(g, &b->base);
+    lf_lm_blocks_end(g, &b->base);
     lf_lm_blocks_end(g, &b->own);
 }
 
@@ -270,7 +270,7 @@ static void trained_backward(lf_graph *g, lf_node *n, double dloss) {
 }
 
 static void lm_loss_backward(lf_graph *g, lf_node *n) {
-    const double dloss = n->out->dtype == LF_F64 ? *(const double *)n->out->grad : (double)*(const float *)n->out->grad;
+    const double dloss = lf_dloss(n);
     if (attributes_of(n)->head.frozen)
         frozen_backward(g, n, dloss);
     else

@@ -33,7 +33,7 @@ static void value_loss_backward(lf_graph *g, lf_node *n) {
     bool add;
     void *dx = lf_grad_out(g, n, 0, &add);
     if (!dx) return;
-    const double dloss = k->dtype == LF_F64 ? *(const double *)n->out->grad : (double)*(const float *)n->out->grad;
+    const double dloss = lf_dloss(n);
     k->value_loss_backward(dx, add, dloss / a->normalizer, x->data, a->targets, x->numel, a->kind);
 }
 
