@@ -1,6 +1,6 @@
 # What Debian 12 packages a build, a run and the tests need. Sourced by the other scripts; no command runs here but the
 # functions' own.
-build_packages="gcc cmake ninja-build pkg-config libopenblas-openmp-dev libdnnl-dev liblapacke-dev libcjson-dev libstb-dev libjpeg62-turbo-dev libtiff-dev libwebp-dev zlib1g-dev libzstd-dev libsnappy-dev libxxhash-dev libpcre2-dev libutf8proc-dev"
+build_packages="gcc cmake ninja-build pkg-config libopenblas-openmp-dev libdnnl-dev liblapacke-dev libcjson-dev libyaml-dev libstb-dev libjpeg62-turbo-dev libtiff-dev libwebp-dev zlib1g-dev libzstd-dev libsnappy-dev libxxhash-dev libpcre2-dev libutf8proc-dev"
 run_packages="gnuplot-nox dataset-fashion-mnist $(tr '\n' ' ' <"$(dirname "${BASH_SOURCE[0]}")/packages-fonts.txt")"
 test_packages="python3-minimal libopenmpi-dev openmpi-bin libcmocka-dev clang libomp-dev clang-format"
 

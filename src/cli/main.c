@@ -51,7 +51,7 @@ static const verb *find_verb(const char *name) {
 static void print_usage(FILE *out) {
     fputs("lora-ft: fine-tune a pretrained transformer from any block of singular components, and measure what it "
           "forgot\n\n"
-          "Usage: lora-ft VERB [FILE.json] [--config FILE] [--key value | --key=value | key=value | --flag]...\n\n",
+          "Usage: lora-ft VERB [FILE] [--config FILE] [--key value | --key=value | key=value | --flag]...\n\n",
           out);
     for (int i = 0; i < N_VERBS; i++) fprintf(out, "  %-10s %s\n", verbs[i].name, lf_verb_summary(verbs[i].name));
     fputs("  version    print the version\n"

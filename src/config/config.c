@@ -150,7 +150,7 @@ lf_status lf_config_load(lf_config *cfg, const char *path, lf_err *err) {
     cJSON *json = NULL;
     const cJSON *member;
     lf_err inner = {0};
-    lf_status rc = lf_json_read(&json, path, &inner);
+    lf_status rc = (lf_config_is_yaml(path) ? lf_config_read_yaml : lf_json_read)(&json, path, &inner);
     if (rc) { /* a missing or broken configuration is bad usage, not bad data */
         const bool usage = rc == LF_EDATA || rc == LF_ENOTFOUND;
         return lf_fail(err, usage ? LF_EUSAGE : rc, "%s", inner.message);
@@ -161,7 +161,10 @@ lf_status lf_config_load(lf_config *cfg, const char *path, lf_err *err) {
         goto out;
     }
     if (!cJSON_IsObject(json)) {
-        rc = lf_fail(err, LF_EUSAGE, "%s: expected a JSON object, { \"key\": value, ... }", path);
+        rc = lf_fail(err, LF_EUSAGE,
+                     lf_config_is_yaml(path) ? "%s: expected lines 'key: value'"
+                                             : "%s: expected a JSON object, { \"key\": value, ... }",
+                     path);
         goto out;
     }
     cJSON_ArrayForEach(member, json) {

@@ -1,4 +1,4 @@
-/* The command line: [FILE.json] [--config FILE] [--key value | --key=value | key=value | --flag | --no-flag | -o value]
+/* The command line: [FILE] [--config FILE] [--key value | --key=value | key=value | --flag | --no-flag | -o value]
  */
 #include <string.h>
 
@@ -68,16 +68,16 @@ static size_t key_length(const char *text) {
     return text[n] == '=' ? n : 0;
 }
 
-static bool ends_in_json(const char *text) {
+static bool is_config_file(const char *text) {
     const size_t n = strlen(text);
-    return n > 5 && strcmp(text + n - 5, ".json") == 0;
+    return (n > 5 && strcmp(text + n - 5, ".json") == 0) || lf_config_is_yaml(text);
 }
 
 /* A value without a name: a config file; for `report`, the run, for `verify` what it looks at. */
 static lf_status positional(walk *w, argument *a, const char *text) {
     if (w->cfg->verb->bit == LF_V_verify)
         set_name(a, "paths", 5);
-    else if (ends_in_json(text))
+    else if (is_config_file(text))
         set_name(a, "config", 6);
     else if (w->cfg->verb->bit == LF_V_report && !w->run)
         set_name(a, "run", 3), w->run = text;
@@ -87,7 +87,8 @@ static lf_status positional(walk *w, argument *a, const char *text) {
                        text, w->run);
     else
         return lf_fail(w->err, LF_EUSAGE,
-                       "unexpected '%.200s'; values are given as --key value, a config file ends in .json", text);
+                       "unexpected '%.200s'; values are given as --key value, a config file ends in .json or .yaml",
+                       text);
     a->value = text;
     return LF_OK;
 }

@@ -105,9 +105,10 @@ static void verb_help(FILE *out, const lf_verb *verb, bool all) {
     fprintf(
         out,
         "lora-ft %s: %s\n\n"
-        "Usage: lora-ft %s [%sFILE.json] [--config FILE] [--key value | --key=value | key=value | --flag | "
+        "Usage: lora-ft %s [%sFILE] [--config FILE] [--key value | --key=value | key=value | --flag | "
         "--no-flag]...\n\n"
-        "A config file is a JSON object of the keys below; // and /* */ comments are allowed. Flags win over files.\n"
+        "A config file is a JSON object of the keys below; // and /* */ comments are allowed; or the same in\n"
+        "YAML, where its name ends in .yaml or .yml. Flags win over files.\n"
         "Dashes and underscores are the same in names. --print-config shows the resolved configuration and stops.\n",
         verb->name, verb->summary, verb->name, verb->bit == LF_V_report ? "RUN] [" : "");
     int n_keys = 0;
@@ -204,21 +205,22 @@ static void markdown_row(FILE *out, const lf_key *key) {
 }
 
 static void markdown(FILE *out) {
-    fputs(
-        "# Configuration\n\n"
-        "Made by `lora-ft help --markdown > docs/config.md` from the `keys.def` files; do not edit by hand.\n\n"
-        "`lora-ft VERB [FILE.json] [--config FILE] [--key value | --key=value | key=value | --flag | --no-flag]...`\n\n"
-        "A config file is a JSON object of these keys; `//` and `/* */` comments are allowed, and `null` means not "
-        "set. "
-        "Files are read first, flags win; of a flag that is given twice the last one counts, but LIST flags are "
-        "put together. Dashes and underscores are the same in names. An unknown key, a wrong type "
-        "or a "
-        "value out of range ends the program with exit code 2 and a line that names the key. "
-        "`--print-config` shows the resolved configuration and stops.\n\n"
-        "Types: BOOL `true` or `false`; INT a whole number (`1e3` is one); NUMBER a decimal number; TEXT; PATH; "
-        "LIST `a,b` or `[\"a\", \"b\"]`; VALUE any of the forms that the text names, lists and objects as JSON.\n\n"
-        "| verb | |\n| --- | --- |\n",
-        out);
+    fputs("# Configuration\n\n"
+          "Made by `lora-ft help --markdown > docs/config.md` from the `keys.def` files; do not edit by hand.\n\n"
+          "`lora-ft VERB [FILE] [--config FILE] [--key value | --key=value | key=value | --flag | --no-flag]...`\n\n"
+          "A config file is a JSON object of these keys; `//` and `/* */` comments are allowed, and `null` means not "
+          "set; or the same in YAML (`.yaml`, `.yml`), where a word without quotes is what its key wants: `1e-3` is a "
+          "number, `no` "
+          "false for a switch and a text for a name. "
+          "Files are read first, flags win; of a flag that is given twice the last one counts, but LIST flags are "
+          "put together. Dashes and underscores are the same in names. An unknown key, a wrong type "
+          "or a "
+          "value out of range ends the program with exit code 2 and a line that names the key. "
+          "`--print-config` shows the resolved configuration and stops.\n\n"
+          "Types: BOOL `true` or `false`; INT a whole number (`1e3` is one); NUMBER a decimal number; TEXT; PATH; "
+          "LIST `a,b` or `[\"a\", \"b\"]`; VALUE any of the forms that the text names, lists and objects as JSON.\n\n"
+          "| verb | |\n| --- | --- |\n",
+          out);
     for (size_t i = 0; i < lf_n_verbs; i++) fprintf(out, "| `%s` | %s |\n", lf_verbs[i].name, lf_verbs[i].summary);
     const char *folder = "";
     for (size_t i = 0; i < lf_n_keys; i++) {

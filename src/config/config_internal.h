@@ -112,6 +112,12 @@ lf_status lf_config_store(lf_config *cfg, const lf_key *key, cJSON *json, const 
 lf_status lf_config_store_text(lf_config *cfg, const lf_key *key, const char *text, const char *source, lf_err *err);
 /* lf_config_set, but a list that the command line gave before is made longer. */
 lf_status lf_config_append(lf_config *cfg, const char *name, const char *text, lf_err *err);
+/* A configuration file as JSON, from YAML (config_yaml.c). LF_EUSAGE with file and line; LF_ENOTFOUND. Caller:
+ * cJSON_Delete.
+ */
+bool lf_config_is_yaml(const char *path); /* by its name: .yaml, .yml */
+lf_status lf_config_read_yaml(cJSON **out, const char *path, lf_err *err);
+
 lf_status lf_unknown_key(const lf_config *cfg, const char *name, const char *source, lf_err *err);
 
 #endif
