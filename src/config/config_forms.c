@@ -165,6 +165,10 @@ static lf_status true_or_path(cJSON **json, const lf_place *place) {
     return cJSON_IsBool(*json) || cJSON_IsString(*json) ? LF_OK : bad_form(*json, place, "true or a path");
 }
 
+static lf_status an_object(cJSON **json, const lf_place *place) {
+    return cJSON_IsObject(*json) ? LF_OK : bad_form(*json, place, "an object, {\"name\": number, ...}");
+}
+
 static const struct {
     lf_key_id key;
     form *check;
@@ -188,6 +192,7 @@ static const struct {
     {LF_rank_pattern, rank_pattern},
     {LF_alpha_pattern, alpha_pattern},
     {LF_init_position, init_position},
+    {LF_lr_scheduler_kwargs, an_object},
     {LF_resume_from_checkpoint, true_or_path},
 };
 

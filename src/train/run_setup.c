@@ -319,9 +319,9 @@ lf_status lf_run_open_to_look(lf_run *run, const lf_config *cfg, lf_err *err) {
 static lf_status open_inputs(lf_run *run, lf_err *err) {
     const lf_config *cfg = run->cfg;
     lf_status rc;
-    if ((rc = check_quantised(run, err)) || (rc = lf_remedies_check(run, err)) || (rc = lf_fisher_check(run, err)) ||
-        (rc = lf_kernels_select(&run->k, lf_cfg_str(cfg, LF_precision), err)) || (rc = open_model(run, err)) ||
-        (rc = open_from(run, err)) || (rc = open_task(run, err)))
+    if ((rc = check_quantised(run, err)) || (rc = lf_schedule_check(cfg, err)) || (rc = lf_remedies_check(run, err)) ||
+        (rc = lf_fisher_check(run, err)) || (rc = lf_kernels_select(&run->k, lf_cfg_str(cfg, LF_precision), err)) ||
+        (rc = open_model(run, err)) || (rc = open_from(run, err)) || (rc = open_task(run, err)))
         return rc;
     run->task->keeps_head = run->from && lf_adapter_file_labels(run->from, &(const char *const *){NULL}) > 0;
     if ((rc = grow_head(run, err)) || (rc = check_modules_to_save(run, err)) || (rc = check_added_tokens(run, err)))

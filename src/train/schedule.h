@@ -1,16 +1,37 @@
-/* The course of the learning rate, as transformers' get_scheduler: factors of the peak for each optimiser step. */
+/* The course of the learning rate, as transformers' get_scheduler: factors of the peak for each optimiser step. A
+ * schedule is a line of schedule.c's table. */
 #ifndef LF_TRAIN_SCHEDULE_H
 #define LF_TRAIN_SCHEDULE_H
 
 #include "config/config.h"
 
+/* What lr_scheduler_kwargs may say; a number each, NAN where it does not. */
+typedef enum lf_schedule_setting {
+    LF_NUM_CYCLES,
+    LF_MIN_LR,
+    LF_MIN_LR_RATE,
+    LF_POWER,
+    LF_LR_END,
+    LF_TIMESCALE,
+    LF_NUM_DECAY_STEPS,
+    LF_NUM_STABLE_STEPS,
+    LF_DECAY_TYPE,
+    LF_MIN_LR_RATIO,
+    LF_SCHEDULE_SETTINGS
+} lf_schedule_setting;
+
 typedef struct lf_schedule {
-    double (*factor)(double progress); /* progress in [0,1] over the steps after warmup */
+    double (*factor)(const struct lf_schedule *s, int64_t step); /* of a step behind the warmup */
     int64_t warmup, total;
+    double peak; /* learning_rate */
+    double settings[LF_SCHEDULE_SETTINGS];
 } lf_schedule;
 
-/* lr_scheduler_type, warmup_steps (below 1: a ratio) or warmup_ratio, over `total` steps. */
+/* lr_scheduler_type with lr_scheduler_kwargs, warmup_steps (below 1: a ratio) or warmup_ratio, over `total` steps.
+ * LF_EUSAGE: a setting that the schedule does not have or needs. */
 lf_status lf_schedule_read(lf_schedule *s, const lf_config *cfg, int64_t total, lf_err *err);
+/* Only whether it can be read, before there is a number of steps. */
+lf_status lf_schedule_check(const lf_config *cfg, lf_err *err);
 /* For a run that was to have `planned` steps when it began and has more now: a warmup that was given in steps keeps its
  * share of all. */
 void lf_schedule_stretch(lf_schedule *s, const lf_config *cfg, int64_t planned);

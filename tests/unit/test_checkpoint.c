@@ -642,39 +642,6 @@ static void test_a_full_disk_is_an_error(void **state) {
     lf_metrics_close(&m);
 }
 
-/* ---- schedules: transformers 5's factors for 10 steps ---- */
-
-static void test_schedules(void **state) {
-    (void)state;
-    static const struct {
-        const char *name, *warmup;
-        double at[11];
-    } cases[] = {
-        {"linear", "0", {1, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0}},
-        {"linear", "4", {0, 0.25, 0.5, 0.75, 1, 5 / 6.0, 4 / 6.0, 3 / 6.0, 2 / 6.0, 1 / 6.0, 0}},
-        {"linear", "0.35", {0, 0.25, 0.5, 0.75, 1, 5 / 6.0, 4 / 6.0, 3 / 6.0, 2 / 6.0, 1 / 6.0, 0}}, /* rounded up */
-        {"cosine",
-         "2",
-         {0, 0.5, 1, 0.9619397662556434, 0.8535533905932737, 0.6913417161825449, 0.5, 0.3086582838174552,
-          0.1464466094067263, 0.038060233744356645, 0}},
-        {"constant", "4", {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}},
-        {"constant_with_warmup", "4", {0, 0.25, 0.5, 0.75, 1, 1, 1, 1, 1, 1, 1}},
-        {"linear", "20", {0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5}},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        const char *const keys[] = {"lr_scheduler_type", cases[i].name, "warmup_steps", cases[i].warmup, NULL};
-        lf_config *cfg = config(keys);
-        lf_schedule s;
-        lf_err err = {0};
-        assert_ok(lf_schedule_read(&s, cfg, 10, &err), err);
-        for (int64_t step = 0; step <= 10; step++)
-            if (!(fabs(lf_schedule_factor(&s, step) - cases[i].at[step]) < 1e-12))
-                fail_msg("%s, warmup %s, step %lld: %.17g, expected %.17g", cases[i].name, cases[i].warmup,
-                         (long long)step, lf_schedule_factor(&s, step), cases[i].at[step]);
-        lf_config_free(cfg);
-    }
-}
-
 #define IN_A_CLEAN_RUN(test) cmocka_unit_test_setup_teardown(test, clean_run, clean_run)
 
 int main(void) {
@@ -698,7 +665,6 @@ int main(void) {
         cmocka_unit_test(test_names_of_checkpoints),
         IN_A_CLEAN_RUN(test_the_log_is_cut_back),
         IN_A_CLEAN_RUN(test_a_full_disk_is_an_error),
-        IN_A_CLEAN_RUN(test_schedules),
     };
     return cmocka_run_group_tests(tests, make_data, scratch_remove);
 }

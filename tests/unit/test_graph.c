@@ -1,5 +1,5 @@
 /* The tape: no heap call in a warm step, memory that does not grow, failures that stick, gradients that stop where
- * nothing is trained; and optimisers and schedules against torch's formulas worked by hand. */
+ * nothing is trained; and optimisers against torch's formulas worked by hand. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,7 +13,6 @@
 #include "base/mem.h"
 #include "model/model.h"
 #include "train/optimizer.h"
-#include "train/schedule.h"
 
 #define OK(call)                                                                                                       \
     do {                                                                                                               \
@@ -446,42 +445,6 @@ static void test_adamw_by_hand(void **state) {
     lf_config_free(cfg);
 }
 
-static void test_schedules(void **state) {
-    (void)state;
-    static const struct {
-        const char *name, *warmup;
-        int64_t step;
-        double want;
-    } rows[] = {
-        {"linear", "0", 0, 1},
-        {"linear", "0", 50, 0.5},
-        {"linear", "10", 0, 0},
-        {"linear", "10", 5, 0.5},
-        {"linear", "10", 10, 1},
-        {"linear", "10", 55, 0.5},
-        {"linear", "0.1", 5, 0.5},
-        {"linear", "0", 100, 0},
-        {"cosine", "0", 50, 0.5},
-        {"cosine", "20", 20, 1},
-        {"cosine", "20", 60, 0.5},
-        {"cosine", "0", 25, 0.85355339},
-        {"constant", "0", 99, 1},
-        {"constant_with_warmup", "10", 5, 0.5},
-        {"constant_with_warmup", "10", 80, 1},
-    };
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        const char *const keys[] = {"lr_scheduler_type", rows[i].name, "warmup_steps", rows[i].warmup};
-        lf_config *cfg = config(keys, 4);
-        lf_schedule s;
-        OK(lf_schedule_read(&s, cfg, 100, &err));
-        const double f = lf_schedule_factor(&s, rows[i].step);
-        if (!(fabs(f - rows[i].want) < 1e-7))
-            fail_msg("%s, warmup %s, step %d: %g, expected %g", rows[i].name, rows[i].warmup, (int)rows[i].step, f,
-                     rows[i].want);
-        lf_config_free(cfg);
-    }
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_warm_step_calls_no_heap),
                                        cmocka_unit_test(test_rows_in_blocks),
@@ -491,7 +454,6 @@ int main(void) {
                                        cmocka_unit_test(test_out_of_memory_is_an_error),
                                        cmocka_unit_test(test_nothing_trained_nothing_taped),
                                        cmocka_unit_test(test_frozen_linear_keeps_no_input),
-                                       cmocka_unit_test(test_adamw_by_hand),
-                                       cmocka_unit_test(test_schedules)};
+                                       cmocka_unit_test(test_adamw_by_hand)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,109 @@
+/* Learning rates over the steps of a run against transformers' (scripts/make-golden-schedules.py), and what is refused.
+ */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/json.h"
+#include "base/mem.h"
+#include "train/schedule.h"
+
+static lf_config *config(const char *name, const char *warmup, const char *kwargs, const char *rate) {
+    lf_config *cfg = NULL;
+    lf_err err = {0};
+    if (lf_config_new(&cfg, "train", &err) || lf_config_set(cfg, "lr_scheduler_type", name, &err) ||
+        lf_config_set(cfg, "warmup_steps", warmup, &err) || lf_config_set(cfg, "learning_rate", rate, &err) ||
+        (kwargs && lf_config_set(cfg, "lr_scheduler_kwargs", kwargs, &err)))
+        fail_msg("%s", err.message);
+    return cfg;
+}
+
+static void compare(const cJSON *c, int64_t total, const char *rate) {
+    const char *name = cJSON_GetObjectItem(c, "name")->valuestring;
+    char *kwargs = lf_json_print_line(cJSON_GetObjectItem(c, "kwargs")),
+         *warmup = lf_json_print_line(cJSON_GetObjectItem(c, "warmup_steps"));
+    lf_config *cfg = config(name, warmup, kwargs, rate);
+    lf_schedule s;
+    lf_err err = {0};
+    if (lf_schedule_read(&s, cfg, total, &err)) fail_msg("%s %s: %s", name, kwargs, err.message);
+    const cJSON *factors = cJSON_GetObjectItem(c, "factors");
+    assert_int_equal(cJSON_GetArraySize(factors), total + 1);
+    for (int step = 0; step <= total; step++) {
+        const double want = cJSON_GetArrayItem(factors, step)->valuedouble, found = lf_schedule_factor(&s, step);
+        if (!(fabs(found - want) < 1e-12))
+            fail_msg("%s, warmup %s, %s, step %d: %.17g, expected %.17g", name, warmup, kwargs, step, found, want);
+    }
+    lf_free(kwargs);
+    lf_free(warmup);
+    lf_config_free(cfg);
+}
+
+static void test_as_transformers(void **state) {
+    (void)state;
+    cJSON *golden = NULL;
+    lf_err err = {0};
+    if (lf_json_read(&golden, LF_TEST_DIR "/golden/schedules.json", &err)) fail_msg("%s", err.message);
+    const cJSON *c, *cases = cJSON_GetObjectItem(golden, "cases");
+    char *rate = lf_json_print_line(cJSON_GetObjectItem(golden, "learning_rate"));
+    assert_true(cJSON_GetArraySize(cases) >= 20);
+    cJSON_ArrayForEach(c, cases) compare(c, cJSON_GetObjectItem(golden, "total")->valueint, rate);
+    lf_free(rate);
+    cJSON_Delete(golden);
+}
+
+/* Without num_decay_steps a tenth, and a share of all steps below 1. */
+static void test_decay_as_a_share(void **state) {
+    (void)state;
+    static const char *const kwargs[] = {NULL, "{\"num_decay_steps\": 0.1}", "{\"num_decay_steps\": 2}"};
+    for (size_t i = 0; i < sizeof kwargs / sizeof *kwargs; i++) {
+        lf_config *cfg = config("warmup_stable_decay", "3", kwargs[i], "1e-3");
+        lf_schedule s;
+        lf_err err = {0};
+        assert_int_equal(lf_schedule_read(&s, cfg, 20, &err), LF_OK);
+        assert_true(lf_schedule_factor(&s, 18) == 1 && fabs(lf_schedule_factor(&s, 19) - 0.5) < 1e-12);
+        assert_true(lf_schedule_factor(&s, 20) == 0);
+        lf_config_free(cfg);
+    }
+}
+
+static void test_refused(void **state) {
+    (void)state;
+    static const struct {
+        const char *name, *kwargs, *part;
+    } rows[] = {
+        {"linear", "{\"power\": 2}", "'power' is no setting of lr_scheduler_type linear, which has none"},
+        {"polynomial", "{\"num_cycles\": 2}", "which has 'power', 'lr_end'"},
+        {"polynomial", "{\"powr\": 2}", "'powr' is no setting"},
+        {"polynomial", "{\"power\": \"2\"}", "'power': expected a number above 0"},
+        {"polynomial", "{\"power\": 0}", "'power': expected a number above 0"},
+        {"cosine_with_min_lr", NULL, "needs one of 'min_lr', 'min_lr_rate'"},
+        {"cosine_with_min_lr", "{\"min_lr\": 0, \"min_lr_rate\": 0}", "give one of 'min_lr', 'min_lr_rate'"},
+        {"cosine_with_min_lr", "{\"min_lr\": 1}", "'min_lr' 1 is above learning_rate 0.001"},
+        {"cosine_with_min_lr", "{\"min_lr_rate\": 1.5}", "'min_lr_rate': expected a number from 0, at most 1"},
+        {"warmup_stable_decay", "{\"decay_type\": \"steps\"}", "'decay_type': expected cosine, linear or 1-sqrt"},
+        {"warmup_stable_decay", "{\"decay_type\": 1}", "'decay_type': expected cosine, linear or 1-sqrt"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        lf_config *cfg = config(rows[i].name, "0", rows[i].kwargs, "1e-3");
+        lf_err err = {0};
+        assert_int_equal(lf_schedule_check(cfg, &err), LF_EUSAGE);
+        if (!strstr(err.message, rows[i].part)) fail_msg("expected '%s', found '%s'", rows[i].part, err.message);
+        lf_config_free(cfg);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_as_transformers),
+        cmocka_unit_test(test_decay_as_a_share),
+        cmocka_unit_test(test_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
