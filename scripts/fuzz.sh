@@ -13,4 +13,7 @@ esac
 cmake -S . -B build-fuzz -G Ninja -DCMAKE_C_COMPILER=clang -DLF_FUZZ=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo
 cmake --build build-fuzz
 targets=$(find tests/fuzz -name 'fuzz_*.c' | wc -l)
-exec tests/fuzz/run.sh build-fuzz $((minutes * 60 / targets))
+status=0
+tests/fuzz/run.sh build-fuzz $((minutes * 60 / targets)) || status=$?
+python3 tests/fuzz/figures.py build-fuzz
+exit $status

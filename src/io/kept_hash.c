@@ -59,13 +59,15 @@ static bool has_settled(const lf_safetensors *st) {
     return lf_safetensors_as_opened(st);
 }
 
+/* Whatever a file says, a hash is written into others, and shown. */
+static bool are_digits(const char *s) { return strspn(s, "0123456789abcdef") == DIGITS; }
+
 static lf_status find_or_make(const lf_safetensors *st, const char *path, const char *identity, char out[33],
                               lf_err *err) {
     const lf_stored_part digits = {"hash", out, 1, DIGITS, LF_U8};
-    if (lf_is_file(path) && lf_stored_read(path, KIND, identity, &digits, 1, NULL) == LF_OK) {
-        out[DIGITS] = 0;
+    out[DIGITS] = 0;
+    if (lf_is_file(path) && lf_stored_read(path, KIND, identity, &digits, 1, NULL) == LF_OK && are_digits(out))
         return LF_OK;
-    }
     const lf_status rc = lf_safetensors_hash(st, out, err);
     if (!rc && has_settled(st)) (void)lf_stored_write(path, KIND, identity, &digits, 1, NULL);
     return rc;

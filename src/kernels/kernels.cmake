@@ -5,6 +5,9 @@ set(LF_FAST_FLAGS -O3 -ffp-contract=fast -fno-math-errno -fno-trapping-math -fno
 if(LF_SANITIZE AND CMAKE_C_COMPILER_ID MATCHES Clang)
   list(APPEND LF_FAST_FLAGS -Wno-pass-failed) # its checks of every access leave no loop that can be vectorised
 endif()
+if(LF_FUZZ) # what is looked for stands in readers of files; checks in these loops take minutes to compile
+  list(APPEND LF_FAST_FLAGS -O1 -fno-sanitize=all)
+endif()
 set_source_files_properties(src/kernels/product/blas.c PROPERTIES COMPILE_OPTIONS "${LF_FAST_FLAGS}")
 set(LF_AVX2_FLAGS -mavx2 -mfma)
 set(LF_AVX512_FLAGS -mavx512f -mavx512dq -mavx512bw -mavx512vl -mfma -mprefer-vector-width=512)

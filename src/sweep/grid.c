@@ -46,6 +46,8 @@ static lf_status spaced(cJSON **out, const cJSON *range, bool is_log, const char
         return fail(err, source, key, expected);
     const double a = first->valuedouble, b = last->valuedouble;
     if (!isfinite(a) || !isfinite(b) || (is_log && !(a > 0 && b > 0))) return fail(err, source, key, expected);
+    if (!isfinite(is_log ? b / a : b - a) || (is_log && b / a == 0))
+        return fail(err, source, key, "first and last are too far apart for a number to stand between them");
     if (n > LF_MAX_POINTS) {
         char text[96];
         snprintf(text, sizeof text, "%lld values, expected at most %d", (long long)n, LF_MAX_POINTS);
@@ -145,7 +147,7 @@ static lf_status read_axes(grid_axes *g, const cJSON *spec, const char *source, 
     cJSON_ArrayForEach(member, spec) {
         if (strcmp(member->string, "zip") != 0)
             rc = add_axis(g, member, false, source, err);
-        else if (!cJSON_IsArray(member))
+        else if (!cJSON_IsArray(member) || !member->child)
             rc = add_axis(g, member, true, source, err);
         else
             cJSON_ArrayForEach(zip, member) if ((rc = add_axis(g, zip, true, source, err))) break;

@@ -1,16 +1,7 @@
 /* Any bytes as a picture: an error that names the file, or pixels that are all there. Seed the corpus with small
  * pictures. */
-#include <stdlib.h>
-#include <string.h>
-
-#include "base/mem.h"
 #include "data/image/internal.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool holds) {
-    if (!holds) abort();
-}
+#include "fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     lf_image img, grey = {0};

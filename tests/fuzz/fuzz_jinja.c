@@ -1,15 +1,6 @@
 /* Any bytes as a template, rendered for one conversation: an error, or a text whose spans lie in it in order. */
-#include <stdlib.h>
-#include <string.h>
-
-#include "base/mem.h"
+#include "fuzz.h"
 #include "jinja/jinja.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool holds) {
-    if (!holds) abort();
-}
 
 static void add_message(lf_jinja_run *r, lf_jinja_value *list, const char *role, const char *content, int32_t origin) {
     lf_jinja_value *m = lf_jinja_dict(r);

@@ -1,15 +1,6 @@
 /* Any bytes as JSON: an error or a tree, and a tree prints to text that reads back to the same text. */
-#include <stdlib.h>
-#include <string.h>
-
 #include "base/json.h"
-#include "base/mem.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool holds) {
-    if (!holds) abort();
-}
+#include "fuzz.h"
 
 static void check_round_trip(const cJSON *json, bool sort_keys) {
     cJSON *again = NULL;

@@ -1,20 +1,10 @@
 /* Any bytes as a Parquet file: one line of error, or rows and leaves that are one. */
-#define _GNU_SOURCE /* memfd_create */
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/json.h"
-#include "base/mem.h"
+#include "fuzz.h"
 #include "parquet/parquet.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool holds) {
-    if (!holds) abort();
-}
 
 static void check_failure(lf_status rc, const lf_err *err) {
     require((rc == LF_EDATA || rc == LF_ENOMEM) && err->message[0] && !strchr(err->message, '\n'));

@@ -1,20 +1,9 @@
 /* Any bytes as a safetensors file: one line of error, or tensors whose every byte can be read. */
-#define _GNU_SOURCE /* memfd_create */
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "base/log.h"
-#include "base/mem.h"
+#include "fuzz.h"
 #include "io/safetensors.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool holds) {
-    if (!holds) abort();
-}
 
 static void check_tensors(lf_safetensors *st) {
     char hash[33];

@@ -1,22 +1,11 @@
 /* Any bytes as a file of text records (the first says in which format): one line of error, or records whose parts are
  * where they say. */
-#define _GNU_SOURCE /* memfd_create */
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/json.h"
-#include "base/log.h"
-#include "base/mem.h"
 #include "data/text/dataset.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool holds) {
-    if (!holds) abort();
-}
+#include "fuzz.h"
 
 static void check_failure(lf_status rc, const lf_err *err) {
     require((rc == LF_EDATA || rc == LF_EUSAGE) && err->message[0] && !strchr(err->message, '\n'));

@@ -1,20 +1,11 @@
 /* Any bytes as a tokenizer.json, and what follows the first NUL as a text and as a pattern: one line of error, or ids
  * that the tokenizer has and text that is UTF-8. */
-#include <stdlib.h>
-#include <string.h>
-
-#include "base/mem.h"
 #include "base/utf8.h"
+#include "fuzz.h"
 #include "text/pattern.h"
 #include "text/tokenizer.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 static const char usual[] = "<s> ab\xc3\xa9 \xe2\x96\x81 a  12.\r\n the\xf0\x9f\xa6\x99 e\xcc\x81\xcc\xa3 <0x41>'s";
-
-static void require(bool holds) {
-    if (!holds) abort();
-}
 
 static void check_failure(lf_status rc, const lf_err *err) {
     require((rc == LF_OK) == (err->message[0] == 0) && !strchr(err->message, '\n'));

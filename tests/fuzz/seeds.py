@@ -8,6 +8,8 @@ import struct
 import sys
 import zlib
 
+import seeds_of_files
+
 
 def safetensors():
     header = {"__metadata__": {"format": "pt"}, "a": {"dtype": "F32", "shape": [2, 2], "data_offsets": [0, 16]},
@@ -167,7 +169,7 @@ def parquet():
 
 
 SEEDS = {"fuzz_safetensors": safetensors, "fuzz_image": image, "fuzz_json": json_texts, "fuzz_text": text,
-         "fuzz_tokenizer": tokenizer, "fuzz_jinja": jinja, "fuzz_parquet": parquet}
+         "fuzz_tokenizer": tokenizer, "fuzz_jinja": jinja, "fuzz_parquet": parquet, **seeds_of_files.SEEDS}
 
 
 def main(name, folder):

@@ -87,6 +87,9 @@ static void test_refused(void **state) {
     refuse("{\"zip\": {\"r\": [1, 2], \"seed\": [1]}}", "1 values in a zip of 2");
     refuse("{\"zip\": {}}", "zip");
     refuse("{\"zip\": 3}", "zip");
+    refuse("{\"zip\": []}", "zip");
+    refuse("{\"learning_rate\": {\"linear\": [1e308, -1e308, 3]}}", "too far apart");
+    refuse("{\"learning_rate\": {\"log\": [1e-300, 1e300, 3]}}", "too far apart");
     refuse("{\"output_dir\": [\"a\"]}", "the sweep's own");
     refuse("{\"threads\": [1, 2]}", "the sweep's own");
     refuse("{\"print-commands\": [true]}", "the sweep's own");

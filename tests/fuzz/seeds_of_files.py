@@ -1,0 +1,361 @@
+"""Seeds of what stands in folders: adapters, models, checkpoints, caches, runs, sweeps; good ones, and broken ones of
+each kind. What an input's parts are is said at the head of each target."""
+import glob
+import gzip
+import json
+import os
+import struct
+
+GOLDEN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../golden")
+
+
+def text(o):
+    return json.dumps(o, ensure_ascii=False).encode()
+
+
+def parts(*some):
+    return b"\0".join(p if isinstance(p, bytes) else p.encode() for p in some)
+
+
+def lines(tensors, dtype="F32"):
+    return "\n".join(" ".join([name, dtype] + [str(n) for n in shape]) for name, shape in tensors.items())
+
+
+# ---- adapters ----
+
+Q, UP = "model.layers.%d.self_attn.q_proj", "model.layers.%d.mlp.up_proj"
+
+
+def pair(module, out, r=2, into=4, prefix="base_model.model."):
+    return {prefix + module + ".lora_A.weight": [r, into], prefix + module + ".lora_B.weight": [out, r]}
+
+
+def adapter():
+    plain = {"peft_type": "LORA", "r": 2, "lora_alpha": 4, "target_modules": ["q_proj"], "bias": "none"}
+    q = {**pair(Q % 0, 4), **pair(Q % 1, 4)}
+    named = {k.replace(".weight", ".default.weight"): v for k, v in q.items()}
+    head = {"base_model.model.score.weight": [3, 4], "base_model.model.score.bias": [3]}
+    facts = {"kind": "lora", "head": "score", "id2label": {"0": "a", "1": "b", "2": "c"}, "problem_type": "single_label_classification",
+             "base_hash": "0" * 32, "delta_form": True}
+    tokens = {"base_model.model.model.embed_tokens.lora_embedding_A": [2, 6], "base_model.model.model.embed_tokens.lora_embedding_B": [4, 2]}
+
+    def one(config, tensors, facts=None, data=b"", dtype="F32"):
+        return parts(text(dict(plain, **config)), text(facts) if facts else b"", lines(tensors, dtype), data)
+
+    yield one({}, q)
+    yield one({}, named, dtype="BF16")
+    yield one({"use_rslora": True, "lora_dropout": 0.1, "target_modules": ".*q_proj", "layers_to_transform": [0, 1]}, q, dtype="F16")
+    yield one({"rank_pattern": {"up_proj": 1}, "alpha_pattern": {"layers.0.*": 3}, "target_modules": "all-linear"},
+              {**q, **pair(UP % 0, 8, r=1)})
+    yield one({"modules_to_save": ["score"]}, {**q, **head}, facts)
+    yield one({"use_dora": True}, {**q, "base_model.model." + Q % 0 + ".lora_magnitude_vector": [4],
+                                   "base_model.model." + Q % 1 + ".lora_magnitude_vector": [4]})
+    yield one({"bias": "all"}, {**q, "base_model.model." + Q % 0 + ".base_layer.bias": [4], "base_model.model." + UP % 0 + ".bias": [8],
+                                "base_model.model.score.original_module.bias": [3], "base_model.model.score.modules_to_save.bias": [3]})
+    yield one({"bias": "lora_only"}, {**q, "base_model.model." + Q % 0 + ".base_layer.bias": [4]})
+    yield one({"target_modules": ["embed_tokens", "q_proj"]}, {**q, **tokens, "base_model.model.model.embed_tokens.base_layer.weight": [6, 4]})
+    yield one({"modules_to_save": ["embed_tokens"], "ensure_weight_tying": True}, {**q, "base_model.model.model.embed_tokens.weight": [7, 4],
+              "base_model.model.lm_head.weight": [7, 4], "base_model.model.model.embed_tokens.original_module.weight": [6, 4],
+              "base_model.model.model.embed_tokens.modules_to_save.weight": [7, 4]})
+    yield one({"modules_to_save": ["norm"]}, {**q, "base_model.model.model.layers.0.norm.weight": [4]})
+    yield parts(b"", text({"kind": "head", "head": "score"}), lines(head))
+    # broken
+    yield one({}, {k: v for k, v in q.items() if "lora_A" in k})
+    yield one({"r": 3}, q)
+    yield one({"r": 0}, q)
+    yield one({"lora_dropout": 1}, q)
+    yield one({"bias": "some"}, q)
+    yield one({"bias": 1}, q)
+    yield one({"modules_to_save": [1]}, q)
+    yield one({"modules_to_save": ["score"]}, q)
+    yield one({"modules_to_save": ["score"]}, {**q, "base_model.model.score.bias": [3]})
+    yield one({"modules_to_save": ["score"]}, {**q, "base_model.model.score.weight": [3, 4], "base_model.model.score.bias": [2]})
+    yield one({"modules_to_save": ["score"]}, {**q, **head}, dict(facts, id2label={"0": "a"}))
+    yield one({"modules_to_save": ["score"]}, {**q, **head}, dict(facts, id2label={"0": "a", "1": 2, "2": "c"}))
+    yield one({"rank_pattern": {"(": 2}}, q)
+    yield one({"rank_pattern": {"(a+)+b": 2}, "alpha_pattern": {"x": -1}}, q)
+    yield one({"peft_type": "IA3"}, q)
+    yield one({"peft_type": None}, q)
+    yield one({"init_lora_weights": "pissa"}, q)
+    yield one({"init_lora_weights": 3}, q)
+    yield one({"init_lora_weights": "mica", "unknown": 1, "revision": "x"}, q)
+    yield one({"use_qalora": True}, q)
+    yield one({"layer_replication": [[0, 1]]}, q)
+    yield one({"use_dora": True}, q)
+    yield one({}, {**q, "base_model.model.x.lora_B.bias": [2]})
+    yield one({}, {**q, "base_model.model.x.y": [2]})
+    yield one({}, {**q, **pair("model.layers.9.self_attn.q_proj", 4)})
+    yield one({}, pair(Q % 0, 5))
+    yield one({}, {**named, **pair(Q % 0, 4)})
+    yield one({}, {"base_model.model." + Q % 0 + ".lora_A.weight": [2, 2, 1, 1]})
+    for name in ("_orig_mod.x", "module.x", "x.lora_down.weight", "x.lora_a", "x"):
+        yield one({}, {name: [2, 2]})
+    yield one({}, q, data=b"\0\0\xc0\x7f")
+    yield one({}, q, dtype="I32")
+    yield one({}, {})
+    yield parts(b"", text({"kind": "head"}), lines(q))
+    yield parts(b"[]", b"", lines(q))
+    yield parts(text(plain), b"{", lines(q))
+
+
+# ---- models ----
+
+def header(path):
+    with open(path, "rb") as file:
+        size = struct.unpack("<Q", file.read(8))[0]
+        return json.loads(file.read(size))
+
+
+def model():
+    for name in ("vit-base", "enc-bert", "lm-gpt2", "lm-qwen3", "cls-llama-class", "beit-tiny", "enc-modernbert", "lm-gemma2", "deit-tiny"):
+        folder = os.path.join(GOLDEN, name)
+        tensors = {}
+        for path in sorted(glob.glob(os.path.join(folder, "model*.safetensors"))):
+            tensors.update({k: v["shape"] for k, v in header(path).items() if k != "__metadata__"})
+        with open(os.path.join(folder, "config.json"), "rb") as file:
+            config = json.load(file)
+        for kind in (b"\0", b"\1"):
+            yield kind + parts(text(config), lines(tensors))
+        less = dict(list(tensors.items())[:-1])
+        yield b"\1" + parts(text(config), lines(less))
+        yield b"\0" + parts(text(dict(config, num_hidden_layers=1, vocab_size=10 ** 9, hidden_size=-1)), lines(less))
+    yield b"\0" + parts(text({"model_type": "mamba"}), "x F32 1")
+    yield b"\0" + parts(b"{}", "x F32 1")
+    yield b"\0" + parts(b"[", "x F32 1")
+
+
+# ---- patterns ----
+
+def regex():
+    for one in ("q_proj|v_proj", ".*\\.layers\\.(\\d+)\\..*q_proj", "(a+)+b", "\\p{L}+|\\p{N}{1,3}", "(?i:'s|'t|'re)| ?\\p{L}+", "[^\\r\\n\\p{L}\\p{N}]?\\p{L}+",
+                "\\s+(?!\\S)|\\s+", "[\\s\\S]", "\\w+|[^\\w\\s]+", "\\bI\\b|\\B.", "\\x41|\\u00e9|\\x{1F600}", "a{2,3}+b{,4}c{5}?", "x{1", "[[:alpha:]]", "[a&&b]",
+                "[]a]", "[a-\\w]", "[\\w-a]", "[^a-z\\-]", "(?<=a)b(?<!c)d(?>e)", "(?-i:a)(?i:ss)", "(?i:\u00e9)", "\\p{Han}\\P{Lu}\\p{^Ll}", "\\p{Nope}",
+                "[\\P{L}]", "[\\D]", "[\\W]", "[\\b]", "\\d\\D\\S\\W\\v\\e\\a\\f\\A\\z", "\\q", "\\", "(", ")", "[", "a**", "\u00e9+|^$", "(?#c)", "((((((a))))))",
+                "\\x", "\\x{110000}", "\\ud800", "(?P<n>a)", "}]", "\\p{L", "[\\S]"):
+        yield parts(one, "model.layers.3.q_proj aab A\u00e9 12 I'll ss")
+    yield parts("(" * 70 + ")" * 70, "x")
+
+
+# ---- chat templates ----
+
+def chat():
+    talk = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": " 1 + 1? "}, {"role": "assistant", "content": "2"},
+            {"role": "user", "content": [{"type": "text", "text": "and 2?"}]}, {"role": "assistant", "tool_calls": [{"function": {"name": "add", "arguments": {"a": 1}}}]}]
+    tools = [{"type": "function", "function": {"name": "add", "parameters": {"type": "object"}}}]
+    config = {"bos_token": "<s>", "eos_token": {"content": "</s>"}, "pad_token": None}
+    chatml = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+    marked = "{{ bos_token }}{% for m in messages %}{% if m.role == 'assistant' %}{% generation %}{{ m.content | trim }}{{ eos_token }}{% endgeneration %}{% else %}[{{ m.content }}]{% endif %}{% endfor %}"
+    for template in (chatml, marked, "{{ messages }}", "{{ messages[0].content | upper }}", "{% if tools %}{{ tools | tojson }}{% endif %}{% for m in messages %}{{ m['content'] }}{% endfor %}",
+                     "{{ raise_exception('no: ' + messages[0].role) }}", "{% for m in messages %}{{ m.content[::-1] }}{% endfor %}", "{{ strftime_now('%d %b %Y') }}{{ messages[-1].content }}", "{{ x", "{{ nope() }}"):
+        yield parts(text(config), template, text(talk[:3]), b"")
+        yield parts(text(dict(config, chat_template=template)), b"", text(talk), text(tools))
+    named = [{"name": "default", "template": chatml}, {"name": "tool_use", "template": "{{ tools }}" + chatml}]
+    yield parts(text(dict(config, chat_template=named)), b"", text(talk), text(tools))
+    for bad in (3, [], [{"name": "x", "template": chatml}], [{"name": 1}], {"default": chatml}, [{"name": "tool_use", "template": 1}]):
+        yield parts(text(dict(config, chat_template=bad)), b"", text(talk), text(tools))
+    yield parts(text({"bos_token": 3}), chatml, text(talk), b"")
+    yield parts(text({}), b"", b"[", b"")
+    yield parts(b"{", chatml, text([{"role": "user"}, {"role": "assistant", "content": ""}, {}]), b"{}")
+
+
+# ---- IDX, gzip ----
+
+def idx():
+    def one(images, labels, how=0, more=(b"", b"")):
+        a = b"\0\0\10\3" + struct.pack(">III", *images[:3]) + images[3] + more[0]
+        b = b"\0\0\10\1" + struct.pack(">I", labels[0]) + labels[1] + more[1]
+        a, b = (gzip.compress(x, mtime=0) if how & 128 else x for x in (a, b))
+        return bytes([how & 127]) + struct.pack(">H", len(a)) + a + b
+
+    two = (2, 2, 3, bytes(range(12)))
+    for how in (0, 1, 2, 3, 4, 5, 6, 8, 12, 128):
+        yield one(two, (2, b"\0\3"), how)
+    yield one(two, (3, b"\0\3\1"))
+    yield one(two, (2, b"\0"))
+    yield one(two, (2, b"\0\3"), more=(b"x", b""))
+    yield one((0, 2, 3, b""), (0, b""))
+    yield one((1, 65536, 65536, b"x"), (1, b"\0"))
+    yield one((4294967295, 4294967295, 1, b""), (4294967295, b""))
+    yield b"\0\0\4\0\0\10\3"
+    yield b"\0\0\4\0\0\10\1\0\0\10\1"
+    yield b""
+
+
+def packed():
+    body = b'{"text": "one"}\n' * 40
+    for form in range(4):
+        for damage in range(4):
+            for where in (0, 60, 255):
+                yield bytes([form + 4 * damage, where]) + body
+    for form in range(4):
+        yield bytes([form, 0])
+    for start in (b"\x1f\x8b\x08\x04\0\0\0\0\0\3\5\0abc", b"\x28\xb5\x2f\xfd", b"PAR1\x15", b"PK\3\4", b"BZh91AY&SY", b"\xff\xfea\0b\0", b"\x50\x2a\x4d\x18\0\0\0\0"):
+        yield b"\0\0" + start
+    # a bomb: two megabytes of nothing
+    yield b"\0\0" + gzip.compress(bytes(2 << 20), mtime=0)
+
+
+# ---- checkpoints ----
+
+def checkpoint():
+    for changes in ({}, {"global_step": 3}, {"global_step": -1}, {"global_step": 99}, {"global_step": 2.5}, {"max_steps": 10}, {"max_steps": 1e300}, {"optimizer_steps": 9},
+                    {"best_global_step": 3, "best_metric": 0.5, "best_forgetting": -0.25}, {"best_global_step": 19}, {"train_seconds": -1}, {"train_seconds": "1"},
+                    {"eval_accuracy_before": 1.5}, {"targets_since_log": 3, "correct_since_log": 4}, {"loss_since_log": -0.5}, {"-global_step": 0},
+                    {"-segments": 0}, {"segments": {}}, {"segments": [{"from_step": 3, "key": "max_steps", "old": 10, "new": 20}]}, {"segments": [1, {"key": 3}]},
+                    {"run": {"seed": 7}}, {"run": {"learning_rate": 1}}, {"run": {"threads": 2}}, {"run": {"-seed": 0}}, {"run": []}, {"-run": 0},
+                    {"facts": {"kernels": "other"}}, {"facts": {"precision": "bf16"}}, {"facts": {"train_examples": 9}}, {"-facts": 0},
+                    {"data_hashes": {"train_data": "0" * 32}}, {"data_hashes": 3}, {"-data_hashes": 0}, {"evaluations_without_gain": 2, "skipped_images": 1},
+                    {"remedies_since_log": {"kl": 0.5}}, {"max_steps": 20, "planned_steps": 30}):
+        yield parts(text(changes), b"", b"", b"")
+    yield parts(b"[]", b"", b"", b"")
+    yield parts(b"{", b"", b"", b"")
+    yield parts(b'{"global_step": 1, "global_step": 2}', b"", b"", b"")
+    for sums in ("x\n", "0" * 32 + "  trainer_state.json\n", "0" * 32 + "  /etc/passwd\n", "0" * 32 + "  ../../x\n", "0" * 32 + "  state.safetensors", "\n", "0" * 32 + "  nothere\n"):
+        yield parts(b"", sums, b"", b"")
+    for tensors in ("param.classifier.bias F32 3", "param.classifier.bias F64 2", "-param.classifier.bias", "-param.classifier.weight", "more F32 2", "exp_avg.classifier.bias F32 9"):
+        yield parts(b"", b"", tensors, b"")
+    yield parts(b"", b"", b"", b"\0\0\x80\x7f")
+    yield parts(b"", b"", b"", b"\0\0\x80\x3f")
+
+
+# ---- caches ----
+
+def cache():
+    for which in range(3):
+        for data in (b"", b"\1\2\3", b"0123456789abcdef0123456789abcdef", struct.pack("<7d", 5, 0.5, 1, 1, 0, 0.5, 5), struct.pack("<7d", -5, 0.5, 1, 1, 0, 0.5, 5),
+                     struct.pack("<7d", 1e300, float("nan"), 1, 1, 0, 0.5, float("inf"))):
+            yield bytes([which, 1]) + data
+        head = {"__metadata__": {"format": "pt", "hash of model files": "x", "base_score": "y", "decomposition": "z", "checksum": "0" * 32},
+                "hash": {"dtype": "U8", "shape": [1, 32], "data_offsets": [0, 32]}}
+        yield bytes([which, 0]) + parts(text(head), b"0" * 32)
+        yield bytes([which, 0]) + parts(text({}), b"")
+        yield bytes([which, 0])
+
+
+# ---- runs ----
+
+RESULTS = {"eval_accuracy": 0.9, "eval_accuracy_low": 0.8, "eval_accuracy_high": 0.95, "eval_loss": 0.2, "eval_accuracy_before": 0.1, "eval_samples": 100,
+           "test_accuracy": 0.8, "test_loss": 0.3, "test_samples": 50, "eval_chance": 0.5, "base_chance": 0.1, "base_before": 0.9, "base_after": 0.7,
+           "forgetting": 0.2, "retention": 0.7, "base_samples": 500, "base_kl": 0.4, "base_became_wrong": 9, "base_became_right": 1, "base_change": -0.1,
+           "base_change_low": -0.2, "base_change_high": -0.1, "base_change_p": 1e-9, "eval_f1_macro": 0.9, "train_seconds": 3, "steps": 20,
+           "start": {"name": "intermediate", "plain": True, "position": 0.5, "line": "a line", "subtracted": True, "reads": "components", "title": "position 0.5"},
+           "made": {"date": "2026-11-30", "processor": "P", "kernels": "avx512", "precision": "fp32", "version": "0.1.0"}}
+WORDS = {"perplexity_before": 20, "eval_perplexity": 9, "base_perplexity_before": 12, "base_perplexity_after": 13, "forgetting": 0.1, "eval_samples": 10,
+         "start": {"name": "pissa", "plain": False, "position": {"energy": 0.5}, "title": "pissa"}}
+STEPS = [{"step": 0, "epoch": 0, "eval_accuracy": 0.1, "eval_loss": 3, "base_accuracy": 0.9, "base_loss": 0.3, "base_kl": 0, "base_knn": 0.8},
+         {"step": 10, "epoch": 0.5, "loss": 2, "train_accuracy": 0.3, "learning_rate": 1e-3, "grad_norm": 2.5},
+         {"step": 20, "epoch": 1, "loss": 1, "train_accuracy": 0.6, "learning_rate": 1e-5, "grad_norm": 0.5},
+         {"step": 20, "epoch": 1, "eval_accuracy": 0.9, "eval_loss": 0.2, "base_accuracy": 0.7, "base_loss": 0.5, "base_kl": 0.4, "base_knn": 0.7}]
+CONFUSION = {"labels": ["cat", "dog"], "counts": [[5, 1], [0, 4]]}
+TOLD = {"labels": ["cat", "dog"], "classes": [{"label": "cat", "samples": 5, "said": 4, "right": 3, "precision": 0.75, "recall": 0.6, "f1": 0.66}]}
+EVIL = "\"'><script>alert(1)</script><img src=x onerror=alert(1)>&lt;\u202e\u0007=1+1"
+
+
+def jsonl(rows):
+    return b"".join(text(row) + b"\n" for row in rows)
+
+
+def metrics():
+    good = jsonl(STEPS)
+    for keep in (0, 10, 255):
+        yield bytes([keep]) + parts(good, text(CONFUSION))
+    yield b"\12" + parts(good[:-20], text(TOLD))
+    yield b"\12" + parts(jsonl(STEPS[1:2]), text({"labels": [str(i) for i in range(60)], "counts": [[1] * 60] * 60})[:3000])
+    yield b"\12" + parts(jsonl([{"step": i, "loss": 10.0 ** (i - 9), "eval_perplexity": 5.5, "base_perplexity": 4 + i, "learning_rate": 10.0 ** -i} for i in range(9)]), b"")
+    yield b"\12" + parts(jsonl([dict(s, loss=None, grad_norm="x", learning_rate=-1) for s in STEPS]), text({"labels": ["a"], "counts": [[1]]}))
+    yield b"\12" + parts(jsonl([{"step": 3, "eval_pearson": 0.5, "base_accuracy": 1}, {"step": 2}, {"step": "x"}, {"step": 1e300}]), text({"labels": [EVIL, "b"], "counts": [[1, 2], [3]]}))
+    for confusion in ({}, [], {"labels": 3, "counts": 4}, {"labels": ["a", "b"], "counts": [[1, -2], [1e308, 1e308]]}, {"labels": ["a", 2], "counts": [["x", None], {}]},
+                      {"labels": [], "counts": []}, {"classes": []}, {"classes": [1, {"label": EVIL}]}):
+        yield b"\1" + parts(good, text(confusion))
+    for bad in (b"", b"\n", b"x\n", b"[1]\n", b"{}\n", b'{"step": 1}\n{"step": 1', b'{"step": 1}\r\n\n{"step": 2}\n', b'{"loss": NaN}\n'):
+        yield b"\5" + parts(bad, b"")
+
+
+def report():
+    config = {"model": "m", "train_data": "d", "output_dir": "runs/a", "learning_rate": 1e-3, "seed": 1, "method": "lora", "init_lora_weights": "intermediate",
+              "init_position": 0.5, "threads": 1, "forgetting_data": "f"}
+
+    def folder(files, json_out=0):
+        return bytes([json_out]) + b"\0".join(name.encode() + b"\n" + (body if isinstance(body, bytes) else text(body)) for name, body in files)
+
+    def run(name, results=None, error=None, **keys):
+        files = [(name + "/config.json", dict(config, output_dir="runs/" + name, **keys))]
+        if results:
+            files.append((name + "/all_results.json", results))
+        if error:
+            files.append((name + "/error.json", error))
+        return files
+
+    svg = b'<svg width="9" height="9" xmlns="http://www.w3.org/2000/svg"><g id="gp_x"><path d="M0,0 L1,1"/></g></svg>\n'
+    yield folder(run("a", RESULTS) + [("a/metrics.jsonl", jsonl(STEPS)), ("a/confusion.json", CONFUSION), ("a/spectrum.svg", svg), ("a/update-map.svg", b'<svg onload="x"></svg>')])
+    yield folder(run("a", RESULTS) + [("a/confusion.json", TOLD), ("a/training.csv", b"x\n")])
+    yield folder(run("a", error={"state": "diverged", "message": EVIL, "exit_code": 4, "start": RESULTS["start"]}))
+    yield folder(run("a", dict(RESULTS, eval_accuracy=0.1, eval_chance=0.1, nothing_learned=True)))
+    yield folder(run("a", WORDS) + run("b", dict(WORDS, eval_perplexity=8), seed=2), 1)
+    several = []
+    for i, rate in enumerate((1e-4, 1e-3, 1e-2)):
+        for seed in (1, 2):
+            several += run("r%d-%d" % (i, seed), dict(RESULTS, eval_accuracy=0.8 + 0.03 * i + 0.01 * seed, forgetting=0.1 * i, base_after=0.9 - 0.1 * i), learning_rate=rate, seed=seed)
+            if i == 1:
+                several += run("p%d-%d" % (i, seed), dict(RESULTS, eval_accuracy=0.7 + 0.01 * seed, forgetting=0.05), init_position=0, seed=seed)
+    yield folder(several)
+    yield folder(several, 1)
+    sweep = {"swept": ["learning_rate"], "runs": ["a", "c/d"], "points": [{"learning_rate": 1e-3}, {"learning_rate": 1e-2}], "config": {"model": "m"}}
+    yield folder(run("a", RESULTS) + run("other", RESULTS) + [("sweep.json", sweep)])
+    yield folder(run("a", RESULTS) + run("b", error={"state": "failed", "message": "x"}, learning_rate=3) + run("c", learning_rate=4), 1)
+    yield folder(run("a", dict(RESULTS, start={"title": EVIL, "line": EVIL, "name": EVIL}, made={"processor": EVIL, "kernels": EVIL}), model=EVIL, **{EVIL: EVIL}) +
+                 run("b", RESULTS, model=EVIL + "2", init_lora_weights=EVIL) + [("a/confusion.json", {"labels": [EVIL, EVIL], "counts": [[1, 2], [3, 4]]})])
+    # broken
+    for bad in ({"swept": [1]}, {"swept": [], "runs": ["../../etc"], "points": [{}]}, {"swept": [], "runs": ["a"], "points": []}, [], {"swept": ["x"], "runs": [EVIL], "points": [{"x": EVIL}]}):
+        yield folder(run("a", RESULTS) + [("sweep.json", bad)])
+    for bad in ({"eval_accuracy": "x"}, {"eval_accuracy": None}, [], {"eval_accuracy": 1e308, "eval_loss": -1e308, "forgetting": -5}, {"eval_accuracy": 0.5, "start": 3, "made": []},
+                {"eval_accuracy": 0.5, "eval_perplexity": 3}, {"eval_pearson": 0.5, "eval_accuracy": 0.5}):
+        yield folder(run("a", bad) + run("b", RESULTS, seed=2))
+    for bad in ({"state": "x"}, {"state": 3}, {"state": "failed", "message": 3}, []):
+        yield folder(run("a", error=bad))
+    yield folder(run("a", RESULTS, learning_rate="x"))
+    yield folder(run("a", RESULTS, seed=1.5))
+    yield folder([("config.json", dict(config)), ("all_results.json", RESULTS), ("metrics.jsonl", jsonl(STEPS))])
+    yield folder([("a/config.json", b"{"), ("a/all_results.json", RESULTS)])
+    yield folder([("a/x", b"")])
+
+
+# ---- sweeps and configurations ----
+
+def grid():
+    for spec in ({"r": [4, 8], "seed": [1, 2]}, {"learning_rate": {"log": [1e-4, 1e-1, 4]}, "init_position": {"linear": [0, 1, 5]}},
+                 {"zip": {"r": [1, 2], "lora_alpha": [2, 4]}, "seed": [1]}, {"zip": [{"r": [1]}, {"seed": [1, 2]}]}, [{"r": [1]}, {"seed": [2]}],
+                 {}, [], [1], {"r": []}, {"r": 3}, {"rr": [1]}, {"output_dir": ["x"]}, {"r": [1], "lora_r": [2]}, {"zip": {"r": [1], "seed": [1, 2]}}, {"zip": 3}, {"zip": [3]}, {"zip": []}, {"zip": {}},
+                 {"r": {"log": [0, 1, 3]}}, {"r": {"log": [1, 2]}}, {"r": {"linear": [1, 2, 1e9]}}, {"r": {"linear": [1, 2, 1]}}, {"r": list(range(200)), "seed": list(range(200))},
+                 {"learning_rate": {"linear": [1e308, -1e308, 3]}}, {"learning_rate": {"log": [1e-308, 1e308, 9]}}, {"init_position": [{"index": 3}, 0.5, None]}):
+        yield text(spec)
+    yield b'{"r": [1, 2] // a comment\n}'
+    yield b"{"
+
+
+def config():
+    def one(verb, keys, flags=b""):
+        return bytes([verb]) + parts(text(keys), flags)
+
+    train = {"model": "m", "train_data": "d", "output_dir": "o"}
+    yield one(0, dict(train, r=8, lora_alpha=16, learning_rate=1e-3, init_lora_weights="intermediate", init_position={"energy": 0.5}))
+    yield one(0, dict(train, forgetting_data={"path": "f", "split": "test"}, target_modules="all-linear", rank_pattern={"a": 2}, layers_to_transform=[1], lr=3e-4))
+    yield one(0, dict(train, train_data=["a", "b*"], bf16=True, optim="adamw_torch", resume_from_checkpoint=True, modules_to_save=["x"]), b"r 4\nlora-alpha 3\nseed 1")
+    yield one(1, dict(train, sweep={"r": [1, 2]}, jobs=2))
+    yield one(2, {"model": "m", "adapter": "a", "data": "d"})
+    yield one(3, {"model": "m", "data": ["x.png"], "json": True})
+    yield one(4, {"model": "m", "adapter": "a", "output_dir": "o"})
+    yield one(5, {"model": "m"}, b"prompt hello\ntemperature 0.5\nmax_new_tokens 3")
+    yield one(6, dict(train, tasks=[{"train_data": "a"}, {"train_data": "b"}]))
+    yield one(7, {"run": "r"})
+    for bad in ({"learning_rat": 1}, {"r": 0}, {"r": "x"}, {"r": 1.5}, {"learning_rate": -1}, {"init_position": 2}, {"init_position": {"index": -1}}, {"init_position": {"x": 1}},
+                {"rank_pattern": {"a": -1}}, {"rank_pattern": []}, {"target_modules": 3}, {"train_data": {"path": 3}}, {"train_data": []}, {"optim": "lion"}, {"r": 1, "lora_r": 2},
+                {"lr_scheduler_type": "x"}, {"num_train_epochs": 1e308}, {"max_steps": 9007199254740993}, {"load_in_4bit": True}, {"": 1}, {"output_dir": ""}):
+        yield one(0, dict(train, **bad))
+    yield bytes([0]) + b"[]"
+    yield bytes([0]) + b'// c\n{"model": "m", /* x */ "train_data": "d", "output_dir": "o",}'
+    yield bytes([0]) + b"\0model m\ntrain_data d\noutput_dir o\ntarget_modules a,b\nrank_pattern {\"a\": 2}\ninit_position 0.5\nlearning_rate x"
+
+
+SEEDS = {"fuzz_adapter": adapter, "fuzz_model": model, "fuzz_chat": chat, "fuzz_regex": regex, "fuzz_idx": idx, "fuzz_gzip": packed, "fuzz_checkpoint": checkpoint,
+         "fuzz_cache": cache, "fuzz_metrics": metrics, "fuzz_report": report, "fuzz_grid": grid, "fuzz_config": config}
