@@ -37,7 +37,7 @@ def table():
 def build(folder, targets):
     flags = "-fprofile-instr-generate -fcoverage-mapping"
     quiet = dict(check=True, stdout=sys.stderr, cwd=ROOT)
-    subprocess.run(["cmake", "-S", ".", "-B", folder, "-G", "Ninja", "-DCMAKE_C_COMPILER=clang", "-DCMAKE_BUILD_TYPE=RelWithDebInfo",
+    subprocess.run(["cmake", "-S", ".", "-B", folder, "-G", "Ninja", "-DCMAKE_C_COMPILER=clang", "-DCMAKE_BUILD_TYPE=Debug",
                     "-DCMAKE_C_FLAGS=" + flags, *(["-DCMAKE_C_COMPILER_LAUNCHER=ccache"] if shutil.which("ccache") else [])], **quiet)
     subprocess.run(["ninja", "-C", folder, "-j2", *targets], **quiet)
 

@@ -39,8 +39,8 @@ lf_status lf_config_store(lf_config *cfg, const lf_key *key, cJSON *json, const 
 
 /* A run keeps its configuration as JSON, which could not be read again. */
 static lf_status check_text(const lf_config *cfg, const char *text, const lf_place *place) {
-    if (!(cfg->verb->bit & (LF_V_train | LF_V_sweep)) || lf_utf8_invalid(text, strlen(text)) == strlen(text))
-        return LF_OK;
+    const bool keeps = cfg->verb->bit & (LF_V_train | LF_V_sweep | LF_V_continual);
+    if (!keeps || lf_utf8_invalid(text, strlen(text)) == strlen(text)) return LF_OK;
     return lf_place_fail(place, "the value is not UTF-8, and a run's config.json could not hold it; rename the file");
 }
 

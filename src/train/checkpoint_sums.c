@@ -69,8 +69,9 @@ static lf_status check_line(const char *dir, const char *line, lf_err *err) {
     if (strlen(line) < HEX + 3 || line[HEX] != ' ' || line[HEX + 1] != ' ' || !is_name(name))
         return lf_fail(err, LF_EDATA, "%s/%s: expected lines of a hash and a name, found '%.100s'; %s", dir, SUMS, line,
                        ADVICE);
-    const lf_status rc = hash_file(found, dir, name, err);
-    if (rc) return rc == LF_ENOMEM ? rc : LF_EDATA;
+    lf_err why = {0};
+    const lf_status rc = hash_file(found, dir, name, &why);
+    if (rc) return lf_fail(err, rc == LF_ENOMEM ? rc : LF_EDATA, "%s; %s", why.message, ADVICE);
     if (strncmp(found, line, HEX) == 0) return LF_OK;
     return lf_fail(err, LF_EDATA, "%s/%s: is damaged: its hash was %.32s when it was written and is %s; %s", dir, name,
                    line, found, ADVICE);

@@ -57,7 +57,11 @@ static inline fuzz_part take_until(fuzz_input *in, char end) {
 
 static inline fuzz_part take_part(fuzz_input *in) { return take_until(in, 0); }
 static inline fuzz_part take_rest(fuzz_input *in) { return take_bytes(in, in->left); }
-static inline uint8_t take_byte(fuzz_input *in) { return in->left ? (in->left--, *in->at++) : 0; }
+static inline uint8_t take_byte(fuzz_input *in) {
+    if (!in->left) return 0;
+    in->left--;
+    return *in->at++;
+}
 
 /* ---- files ---- */
 

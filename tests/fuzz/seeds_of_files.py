@@ -352,6 +352,8 @@ def config():
                 {"rank_pattern": {"a": -1}}, {"rank_pattern": []}, {"target_modules": 3}, {"train_data": {"path": 3}}, {"train_data": []}, {"optim": "lion"}, {"r": 1, "lora_r": 2},
                 {"lr_scheduler_type": "x"}, {"num_train_epochs": 1e308}, {"max_steps": 9007199254740993}, {"load_in_4bit": True}, {"": 1}, {"output_dir": ""}):
         yield one(0, dict(train, **bad))
+    for verb in (0, 5, 6):
+        yield one(verb, dict(train, tasks=["a"]) if verb != 5 else {"model": "m"}, b"model \xd1\1\nr 4")
     yield bytes([0]) + b"[]"
     yield bytes([0]) + b'// c\n{"model": "m", /* x */ "train_data": "d", "output_dir": "o",}'
     yield bytes([0]) + b"\0model m\ntrain_data d\noutput_dir o\ntarget_modules a,b\nrank_pattern {\"a\": 2}\ninit_position 0.5\nlearning_rate x"

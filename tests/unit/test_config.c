@@ -624,6 +624,7 @@ static void test_not_utf8(void **state) {
     refuse("train", "train_data", "n\xff.jsonl", "not UTF-8");
     refuse("train", "output_dir", "\xc3", "not UTF-8");
     refuse("sweep", "model", "m\xed\xa0\x80", "not UTF-8");
+    refuse("continual", "model", "m\xff", "not UTF-8");
     lf_config *cfg = new_config("predict");
     set(cfg, "data", "n\xff.png");
     lf_config_free(cfg);
