@@ -1,11 +1,13 @@
-/* A configuration: the first byte says of which verb, then a JSON file up to a NUL, then lines "KEY VALUE" as on the
- * command line. One line of error, or a configuration that, written down and read again, is the same. */
+/* A configuration: the first byte says of which verb and in which form, then a file of JSON or YAML up to a NUL, then
+ * lines "KEY VALUE" as on the command line. One line of error, or a configuration that, written down and read again, is
+ * the same. */
 #include "base/json.h"
 #include "base/utf8.h"
 #include "config/config.h"
 #include "fuzz.h"
 
 static const char *const verbs[] = {"train", "sweep", "eval", "predict", "merge", "generate", "continual", "report"};
+enum { N_VERBS = sizeof verbs / sizeof *verbs, YAML = 16 };
 
 static void check(lf_status rc, const lf_err *err) {
     require_said(rc, err);
@@ -50,11 +52,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     lf_config *cfg = NULL;
     lf_err err = {0};
     lf_log_set_level(LF_LOG_QUIET);
-    const char *verb = verbs[take_byte(&in) % (sizeof verbs / sizeof *verbs)];
+    const uint8_t how = take_byte(&in);
+    const char *verb = verbs[how % N_VERBS], *name = how & YAML ? "config.yaml" : "config.json";
     const fuzz_part file = take_part(&in);
-    put_part("config.json", file);
+    put_part(name, file);
     require(lf_config_new(&cfg, verb, NULL) == LF_OK);
-    lf_status rc = file.n ? lf_config_load(cfg, in_folder("config.json"), &err) : LF_OK;
+    lf_status rc = file.n ? lf_config_load(cfg, in_folder(name), &err) : LF_OK;
     if (!rc) rc = set_lines(cfg, &in, &err);
     if (!rc) rc = lf_config_finish(cfg, &err);
     check(rc, &err);

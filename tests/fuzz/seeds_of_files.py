@@ -352,6 +352,10 @@ def config():
                 {"rank_pattern": {"a": -1}}, {"rank_pattern": []}, {"target_modules": 3}, {"train_data": {"path": 3}}, {"train_data": []}, {"optim": "lion"}, {"r": 1, "lora_r": 2},
                 {"lr_scheduler_type": "x"}, {"num_train_epochs": 1e308}, {"max_steps": 9007199254740993}, {"load_in_4bit": True}, {"": 1}, {"output_dir": ""}):
         yield one(0, dict(train, **bad))
+    for yaml in ("model: m\ntrain_data: d\noutput_dir: o\nlearning_rate: 1e-3\nbf16: yes\ntarget_modules: [a, b]\nrank_pattern: {a: 2}\ninit_position: {energy: 0.5}\n",
+                 "model: &m x\ntrain_data: *m\noutput_dir: |\n  o\n# a comment\nseed: 0x10\nmax_steps: ~\n", "a: &a [1, *a]\n", "? [x]\n: y\n", "- 1\n", "x: !!set {}\n", "r: 4\nr: 5\n",
+                 "a: &a [x,x]\nb: &b [*a,*a]\nc: &c [*b,*b]\nd: [*c,*c]\n", "[" * 80, "x: \"\\xff\"\n", "---\nmodel: m\n---\nmodel: n\n", "%YAML 9.9\n--- x", "\tmodel: m", "model: m\n train_data: d"):
+        yield bytes([16]) + yaml.encode()
     for verb in (0, 5, 6):
         yield one(verb, dict(train, tasks=["a"]) if verb != 5 else {"model": "m"}, b"model \xd1\1\nr 4")
     yield bytes([0]) + b"[]"
