@@ -117,10 +117,12 @@ void lf_run_note_best(lf_run *run, const lf_found *f) {
         p->evals_without_gain++;
         return;
     }
+    const double least = lf_cfg_f64(run->cfg, LF_early_stopping_threshold); /* 0: any gain, also one in cost alone */
+    const bool is_gain = least == 0 || !p->best_step || !(fabs(c.figure - p->best_metric) <= least);
     p->best_metric = c.figure;
     p->best_forgetting = c.cost;
     p->best_step = p->step;
-    p->evals_without_gain = 0;
+    p->evals_without_gain = is_gain ? 0 : p->evals_without_gain + 1;
 }
 
 void lf_run_say_best(const lf_run *run) {

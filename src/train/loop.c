@@ -237,6 +237,13 @@ static int64_t eval_every(const lf_run *run) {
                                                   : lf_cfg_i64(run->cfg, LF_logging_steps);
 }
 
+/* eval_delay: steps, or epochs where evaluations come by epochs, as transformers counts. */
+static bool is_evaluation_due(const lf_run *run) {
+    const bool by_epochs = strcmp(lf_cfg_str(run->cfg, LF_eval_strategy), "epoch") == 0;
+    const double done = (double)run->progress.step / (by_epochs ? (double)run->steps_per_epoch : 1);
+    return is_due(run, LF_eval_strategy, eval_every(run)) && done >= lf_cfg_f64(run->cfg, LF_eval_delay);
+}
+
 int64_t lf_run_eval_interval(const lf_run *run) {
     const char *strategy = lf_cfg_str(run->cfg, LF_eval_strategy);
     if (strcmp(strategy, "steps") == 0) return eval_every(run);
@@ -339,8 +346,7 @@ static lf_status log_and_evaluate(loop *l, bool last, lf_err *err) {
     if (run->progress.since_log.targets && (step % lf_cfg_i64(run->cfg, LF_logging_steps) == 0 || last ||
                                             (step == 1 && lf_cfg_bool(run->cfg, LF_logging_first_step))))
         rc = log_step(l, err);
-    if (!rc && (is_due(run, LF_eval_strategy, eval_every(run)) || last) && (run->has_eval || run->has_base))
-        rc = evaluate(l, err);
+    if (!rc && (is_evaluation_due(run) || last) && (run->has_eval || run->has_base)) rc = evaluate(l, err);
     return rc;
 }
 

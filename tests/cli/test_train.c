@@ -508,6 +508,12 @@ static void test_other_methods(void **state) {
                    "--output_dir early"),
          0);
     assert_true(result("early", "steps") == 3.0);
+    /* every gain is below the threshold: the first evaluation, at step 3, and two that count as without one */
+    must(run(TRAIN "--max_steps 40 --learning_rate 1e-4 --eval_strategy steps --eval_steps 1 --eval_delay 3 "
+                   "--early_stopping_patience 2 --early_stopping_threshold 1e6 --metric_for_best_model loss "
+                   "--output_dir delayed"),
+         0);
+    assert_true(result("delayed", "steps") == 5.0);
     must(run("predict --model $M --adapter full/adapter --data data/val/apple 2>/dev/null"), 0);
     int lines = 0;
     for (const char *c = output; *c; c++) lines += *c == '\n';
