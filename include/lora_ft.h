@@ -68,7 +68,7 @@ const char *lf_version(void); /* "0.1.0" */
     X(predict, PREDICT, predict, "", NULL, "classify inputs without labels")                                           \
     X(merge, MERGE, merge, "fuse|export", NULL, "write the model with an adapter merged into its weights")             \
     X(bench, BENCH, bench, "", NULL, "measure training and inference speed, initialisation time and memory")           \
-    X(inspect, INSPECT, inspect, "", NULL, "show what is in a model or adapter")                                       \
+    X(inspect, INSPECT, inspect, "", NULL, "say what files and folders are; show what is in a model or adapter")       \
     X(verify, VERIFY, verify, "", NULL, "whether adapters, runs, checkpoints and models are whole")                    \
     X(report, REPORT, report, "", NULL,                                                                                \
       "draw a run, or compare the runs below a folder: pictures, tables, report.html")                                 \

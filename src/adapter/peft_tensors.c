@@ -8,8 +8,8 @@
 #include "base/mem.h"
 
 static lf_status check_numbers(const lf_st_tensor *t, int ndim, lf_err *err) {
-    enum { CHUNK = 4096 };
-    float x[CHUNK];
+    int64_t at;
+    float x;
     char shape[64];
     if (!lf_dtype_is_float(t->dtype))
         return lf_fail(err, LF_EUNSUPPORTED, "%s: tensor '%s': expected F32, F16 or BF16, found %s", t->path, t->name,
@@ -18,16 +18,11 @@ static lf_status check_numbers(const lf_st_tensor *t, int ndim, lf_err *err) {
         return lf_fail(err, LF_ESHAPE, "%s: tensor '%s': expected %d dimensions, found shape %s%s", t->path, t->name,
                        ndim, lf_shape_str(shape, sizeof shape, t->ndim, t->shape),
                        t->ndim == 4 ? "; adapters on convolutions are not supported" : "");
-    for (int64_t i = 0; i < t->numel; i += CHUNK) {
-        const int64_t n = t->numel - i < CHUNK ? t->numel - i : CHUNK;
-        lf_to_f32(x, (const char *)t->data + (size_t)i * lf_dtype_size(t->dtype), t->dtype, n);
-        for (int64_t k = 0; k < n; k++)
-            if (!isfinite(x[k]))
-                return lf_fail(err, LF_EDATA,
-                               "%s: tensor '%s': number %lld is %g; the adapter comes from a run that diverged, or the "
-                               "file is damaged",
-                               t->path, t->name, (long long)(i + k), (double)x[k]);
-    }
+    if (lf_st_has_no_number(t, &at, &x))
+        return lf_fail(err, LF_EDATA,
+                       "%s: tensor '%s': number %lld is %g; the adapter comes from a run that diverged, or the file is "
+                       "damaged",
+                       t->path, t->name, (long long)at, (double)x);
     return LF_OK;
 }
 

@@ -1,6 +1,7 @@
 /* Before main: OpenBLAS takes 128 MiB of address space for each thread when it is loaded, and where the system refuses
- * (ulimit -v) asks again without end. This runs before the libraries begin, and ends the program with a line instead.
- * No library is there yet, so nothing but system calls is made. */
+ * (ulimit -v) asks again without end; and on a stack of a few pages (ulimit -s) whoever comes first ends by SIGSEGV.
+ * This runs before the libraries begin, and ends the program with a line instead. No library is there yet, so nothing
+ * but system calls is made. */
 #define _GNU_SOURCE
 #include <sched.h>
 #include <stdbool.h>
@@ -10,6 +11,7 @@
 #include <unistd.h>
 
 enum { MOST_THREADS = 64, EXIT_FAILED = 1 };
+static const rlim_t least_stack = (rlim_t)256 << 10; /* 96 KiB were enough for what was tried */
 static const size_t each = (size_t)128 << 20, beside = (size_t)16 << 20;
 
 static bool begins(const char *text, const char *with) {
@@ -50,15 +52,23 @@ static bool there_is_room(int n) {
     return all;
 }
 
+/* One write: part of a line would be another. */
+#define LEAVE(word)                                                                                                    \
+    do {                                                                                                               \
+        static const char text[] = word "\n";                                                                          \
+        (void)!write(STDERR_FILENO, text, sizeof text - 1);                                                            \
+        _exit(EXIT_FAILED);                                                                                            \
+    } while (0)
+
 static void check_room(int argc, char **argv, char **environment) {
-    static const char word[] =
-        "lora-ft: there is no room for the libraries: they take 128 MiB of address space for each "
-        "thread at their start; raise the limit (ulimit -v), or set OMP_NUM_THREADS=1\n";
     struct rlimit limit;
     (void)argc, (void)argv;
+    if (getrlimit(RLIMIT_STACK, &limit) == 0 && limit.rlim_cur < least_stack)
+        LEAVE("lora-ft: the stack is limited to less than 256 KiB, which the libraries need; raise the limit "
+              "(ulimit -s 8192)");
     if (getrlimit(RLIMIT_AS, &limit) || limit.rlim_cur == RLIM_INFINITY || there_is_room(threads(environment))) return;
-    (void)!write(STDERR_FILENO, word, sizeof word - 1);
-    _exit(EXIT_FAILED);
+    LEAVE("lora-ft: there is no room for the libraries: they take 128 MiB of address space for each thread at their "
+          "start; raise the limit (ulimit -v), or set OMP_NUM_THREADS=1");
 }
 
 __attribute__((section(".preinit_array"), used)) static void (*const before_all)(int, char **, char **) = check_room;

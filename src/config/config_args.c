@@ -73,9 +73,9 @@ static bool is_config_file(const char *text) {
     return (n > 5 && strcmp(text + n - 5, ".json") == 0) || lf_config_is_yaml(text);
 }
 
-/* A value without a name: a config file; for `report`, the run, for `verify` what it looks at. */
+/* A value without a name: a config file; for `report`, the run, for `verify` and `inspect` what they look at. */
 static lf_status positional(walk *w, argument *a, const char *text) {
-    if (w->cfg->verb->bit == LF_V_verify)
+    if (w->cfg->verb->bit & (LF_V_verify | LF_V_inspect))
         set_name(a, "paths", 5);
     else if (is_config_file(text))
         set_name(a, "config", 6);

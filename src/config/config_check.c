@@ -22,36 +22,49 @@ static lf_status take_level(const lf_config *cfg, lf_err *err) {
 
 static const struct {
     unsigned verbs;
-    lf_key_id keys[2];
+    lf_key_id keys[3]; /* one of them; LF_NO_KEY, which is 0, where there are fewer */
 } required[] = {
     {LF_V_train | LF_V_preview, {LF_model, LF_init_model}},
-    {LF_V_eval | LF_V_predict | LF_V_merge | LF_V_bench | LF_V_generate | LF_V_spectrum, {LF_model, LF_NO_KEY}},
-    {LF_V_inspect, {LF_model, LF_adapter}},
-    {LF_V_train | LF_V_preview, {LF_train_data, LF_NO_KEY}},
+    {LF_V_eval | LF_V_predict | LF_V_merge | LF_V_bench | LF_V_generate | LF_V_spectrum, {LF_model}},
+    {LF_V_inspect, {LF_model, LF_adapter, LF_paths}},
+    {LF_V_train | LF_V_preview, {LF_train_data}},
     {LF_V_eval, {LF_data, LF_forgetting_data}},
-    {LF_V_rewind, {LF_model, LF_NO_KEY}},
-    {LF_V_rewind, {LF_adapter, LF_NO_KEY}},
-    {LF_V_rewind, {LF_data, LF_NO_KEY}},
-    {LF_V_rewind, {LF_forgetting_data, LF_NO_KEY}},
-    {LF_V_predict, {LF_data, LF_NO_KEY}},
-    {LF_V_merge, {LF_adapter, LF_NO_KEY}},
-    {LF_V_train | LF_V_merge | LF_V_sweep | LF_V_continual, {LF_output_dir, LF_NO_KEY}},
-    {LF_V_continual, {LF_model, LF_NO_KEY}},
-    {LF_V_continual, {LF_tasks, LF_NO_KEY}},
-    {LF_V_sweep, {LF_sweep, LF_NO_KEY}},
-    {LF_V_report, {LF_run, LF_NO_KEY}},
-    {LF_V_verify, {LF_paths, LF_NO_KEY}},
+    {LF_V_rewind, {LF_model}},
+    {LF_V_rewind, {LF_adapter}},
+    {LF_V_rewind, {LF_data}},
+    {LF_V_rewind, {LF_forgetting_data}},
+    {LF_V_predict, {LF_data}},
+    {LF_V_merge, {LF_adapter}},
+    {LF_V_train | LF_V_merge | LF_V_sweep | LF_V_continual, {LF_output_dir}},
+    {LF_V_continual, {LF_model}},
+    {LF_V_continual, {LF_tasks}},
+    {LF_V_sweep, {LF_sweep}},
+    {LF_V_report, {LF_run}},
+    {LF_V_verify, {LF_paths}},
 };
+
+/* "'model', 'adapter' or 'paths'" */
+static void name_keys(char *text, size_t size, const lf_key_id keys[3]) {
+    size_t used = 0;
+    for (int i = 0; i < 3 && (!i || keys[i]) && used < size; i++) {
+        const bool last = i && (i == 2 || !keys[i + 1]);
+        used += (size_t)snprintf(text + used, size - used, "%s'%s'",
+                                 !i     ? ""
+                                 : last ? " or "
+                                        : ", ",
+                                 lf_key_name(keys[i]));
+    }
+}
 
 static lf_status check_required(const lf_config *cfg, lf_err *err) {
     for (size_t i = 0; i < sizeof required / sizeof *required; i++) {
         const lf_key_id *keys = required[i].keys;
-        if (!(required[i].verbs & cfg->verb->bit) || lf_cfg_is_set(cfg, keys[0])) continue;
-        const char *name = lf_key_name(keys[0]);
-        if (!keys[1]) return lf_fail(err, LF_EUSAGE, "key '%s' is required; write --%s VALUE", name, name);
-        if (!lf_cfg_is_set(cfg, keys[1]))
-            return lf_fail(err, LF_EUSAGE, "key '%s' or '%s' is required; write --%s VALUE", name, lf_key_name(keys[1]),
-                           name);
+        bool given = !(required[i].verbs & cfg->verb->bit);
+        for (int k = 0; k < 3; k++) given = given || ((!k || keys[k]) && lf_cfg_is_set(cfg, keys[k]));
+        if (given) continue;
+        char names[120];
+        name_keys(names, sizeof names, keys);
+        return lf_fail(err, LF_EUSAGE, "key %s is required; write --%s VALUE", names, lf_key_name(keys[0]));
     }
     return LF_OK;
 }

@@ -142,8 +142,10 @@ static lf_status score_row(scoring *s, const lf_example_batch *b, int64_t row, l
     const double lse = lf_log_sum_exp(logits, V);
     char name[512];
     if (!isfinite(lse) || !is_finite_row(logits, V))
-        return lf_fail(err, LF_EDIVERGED, "%s: the logits are not finite; are the weights?",
-                       s->e->name(s->e->data, b->indices[row], name, sizeof name));
+        return lf_model_blame(s->m,
+                              lf_fail(err, LF_EDIVERGED, "%s: the logits are not finite; are the weights?",
+                                      s->e->name(s->e->data, b->indices[row], name, sizeof name)),
+                              err);
     if (label >= V)
         return lf_fail(err, LF_EDATA, "%s: label %d, but the head '%s' has %lld classes",
                        s->e->name(s->e->data, b->indices[row], name, sizeof name), label, s->head->name, (long long)V);
@@ -194,8 +196,10 @@ static lf_status check_features(const scoring *s, const lf_example_batch *b, lf_
     char name[512];
     for (int64_t i = 0; i < b->in.B * width; i++)
         if (!isfinite(s->features[i]))
-            return lf_fail(err, LF_EDIVERGED, "%s: the features are not finite; are the weights?",
-                           s->e->name(s->e->data, b->indices[i / width], name, sizeof name));
+            return lf_model_blame(s->m,
+                                  lf_fail(err, LF_EDIVERGED, "%s: the features are not finite; are the weights?",
+                                          s->e->name(s->e->data, b->indices[i / width], name, sizeof name)),
+                                  err);
     return LF_OK;
 }
 

@@ -220,11 +220,13 @@ static bool is_end(const lf_generator *o, const lf_generate_opts *opts, int32_t 
 static lf_status diverged(const lf_generator *o, int64_t at, lf_err *err) {
     int64_t bad = 0;
     for (int64_t v = 0; v < o->m->tokens.vocab_size; v++) bad += !isfinite(o->logits[v]);
-    return lf_fail(err, LF_EDIVERGED,
-                   "token %lld: %lld of the %lld logits are NaN or infinite; expected finite numbers; are those of the "
-                   "model's and the adapter's weights? "
-                   "if they are, try precision fp32",
-                   (long long)at + 1, (long long)bad, (long long)o->m->tokens.vocab_size);
+    const lf_status rc =
+        lf_fail(err, LF_EDIVERGED,
+                "token %lld: %lld of the %lld logits are NaN or infinite; expected finite numbers; are those of the "
+                "model's and the adapter's weights? "
+                "if they are, try precision fp32",
+                (long long)at + 1, (long long)bad, (long long)o->m->tokens.vocab_size);
+    return lf_model_blame(o->m, rc, err);
 }
 
 static lf_status write_tokens(lf_generated *out, lf_generator *o, writing *w, lf_stream *stream, lf_err *err) {

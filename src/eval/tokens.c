@@ -83,8 +83,10 @@ static lf_status look_at(const scoring *s, const lf_example_batch *b, lf_err *er
         const lf_label_score *score = &s->scores[i];
         if (!score->target) continue;
         if (!isfinite(score->nll) || !isfinite(score->ce))
-            return lf_fail(err, LF_EDIVERGED, "%s: the probabilities are not finite; are the weights?",
-                           s->e->name(s->e->data, b->indices[i / b->in.T], name, sizeof name));
+            return lf_model_blame(s->m,
+                                  lf_fail(err, LF_EDIVERGED, "%s: the probabilities are not finite; are the weights?",
+                                          s->e->name(s->e->data, b->indices[i / b->in.T], name, sizeof name)),
+                                  err);
         const lf_status rc = s->kept ? keep(s->kept, (float)score->nll, b->labels[i], err) : LF_OK;
         if (rc) return rc;
     }

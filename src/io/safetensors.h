@@ -35,6 +35,9 @@ const char *lf_safetensors_metadata(const lf_safetensors *st, const char *key); 
 const char *lf_safetensors_path(const lf_safetensors *st);
 void lf_safetensors_drop_pages(const lf_safetensors *st, const lf_st_tensor *t); /* done with this tensor's bytes */
 void lf_safetensors_drop_all(const lf_safetensors *st);
+/* Is there a number in it that is none, or infinite? Where the first is, and which. false of types that are not floats.
+ */
+bool lf_st_has_no_number(const lf_st_tensor *t, int64_t *at, float *value);
 /* The state in which file i was opened; false: there are no more. */
 bool lf_safetensors_file(const lf_safetensors *st, int64_t i, lf_file_state *out);
 /* Are all files still in that state? */

@@ -2,6 +2,7 @@
 #include "io/unpack.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
@@ -252,5 +253,23 @@ lf_status lf_unpack(int *out, const lf_packing *p, int in, const char *path, lf_
     lf_free(u.from);
     if (rc && u.out >= 0) close(u.out);
     if (!rc) *out = u.out;
+    return rc;
+}
+
+lf_status lf_unpacked_size(int64_t *bytes, const char *path, lf_err *err) {
+    unsigned char begins[LF_KIND_BYTES];
+    size_t n;
+    struct stat st;
+    int content = -1;
+    lf_status rc = lf_file_begins(begins, sizeof begins, &n, path, err);
+    const lf_packing *p = rc ? NULL : lf_packing_of(begins, n);
+    if (!rc && !p) rc = lf_fail(err, LF_EDATA, "%s: is not compressed", path);
+    const int in = rc ? -1 : open(path, O_RDONLY | O_CLOEXEC);
+    if (!rc && in < 0) rc = lf_fail_errno(err, "open", path);
+    if (!rc) rc = lf_unpack(&content, p, in, path, err);
+    if (!rc && fstat(content, &st)) rc = lf_fail_errno(err, "read", path);
+    if (!rc) *bytes = (int64_t)st.st_size;
+    if (in >= 0) close(in);
+    if (content >= 0) close(content);
     return rc;
 }

@@ -26,6 +26,9 @@ size_t lf_packing_stem(const char *name);
  * short, more behind its end, or a bomb; LF_EIO: no room. */
 lf_status lf_unpack(int *out, const lf_packing *p, int in, const char *path, lf_err *err);
 
+/* How many bytes a compressed file has unpacked, which is done, so that damage shows. */
+lf_status lf_unpacked_size(int64_t *bytes, const char *path, lf_err *err);
+
 /* LF_EDATA, saying what the file is and what to do with it, if the bytes begin like a file that is no text and that
  * nothing here reads. */
 lf_status lf_refuse_kind(const void *bytes, size_t n, const char *path, lf_err *err);

@@ -220,6 +220,22 @@ int64_t lf_model_bytes_of_closing(const lf_model *m) {
     return bytes - (quantised ? (int64_t)lf_arena_bytes(quantised) : 0);
 }
 
+lf_status lf_model_blame(const lf_model *m, lf_status rc, lf_err *err) {
+    int64_t at;
+    float x;
+    for (int64_t i = 0; m->weights && i < lf_safetensors_count(m->weights); i++) {
+        const lf_st_tensor *t = lf_safetensors_at(m->weights, i);
+        if (!lf_family_ignores(m->family, t->name) && lf_st_has_no_number(t, &at, &x)) {
+            if (err) *err = (lf_err){0};
+            return lf_fail(err, LF_EDATA,
+                           "%s: tensor '%s': number %lld is %g, expected finite numbers; is the model file damaged, or "
+                           "its training diverged?",
+                           t->path, t->name, (long long)at, (double)x);
+        }
+    }
+    return rc;
+}
+
 lf_status lf_model_check_unchanged(lf_model *m, lf_err *err) {
     lf_safetensors *now = NULL;
     char hash[33];

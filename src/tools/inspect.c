@@ -1,5 +1,5 @@
-/* The verb `inspect`: what is in a model directory, an adapter folder, or both together. Weights are checked, not
- * loaded. */
+/* The verb `inspect`: what any file or folder is (tools/what.h), or what is in a model directory, an adapter folder, or
+ * both together. Weights are checked, not loaded. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/obj.h"
 #include "tools/common.h"
+#include "tools/what.h"
 
 /* ---- the adapter's own files ---- */
 
@@ -208,9 +209,29 @@ static lf_status print_text(FILE *out, const cJSON *all, lf_err *err) {
 
 /* ---- the verb ---- */
 
-lf_status lf_inspect(const lf_config *cfg, FILE *out, lf_err *err) {
+static lf_status inspect_paths(const lf_config *cfg, FILE *out, lf_err *err) {
+    lf_obj list = lf_list_new();
+    int64_t problems = 0;
+    lf_status rc = LF_OK;
+    for (int64_t i = 0; i < lf_cfg_list_count(cfg, LF_paths) && !rc; i++)
+        rc = lf_what(&list, &problems, lf_cfg_list_at(cfg, LF_paths, i), err);
+    cJSON *found = lf_obj_take(&list);
+    if (!rc && !found) rc = lf_no_memory(err, "what was found");
+    if (!rc && lf_cfg_bool(cfg, LF_json)) {
+        lf_obj o = lf_obj_new();
+        lf_obj_put(&o, "found", found);
+        found = NULL;
+        rc = lf_json_write_line(out, lf_obj_take(&o), err);
+    }
+    const cJSON *what;
+    if (!rc) cJSON_ArrayForEach(what, found) lf_what_print(out, what);
+    cJSON_Delete(found);
+    if (rc || !problems) return rc;
+    return lf_fail(err, LF_EDATA, "%lld problem%s", (long long)problems, problems == 1 ? "" : "s");
+}
+
+static lf_status inspect_model(const lf_config *cfg, FILE *out, lf_err *err) {
     const char *const model = lf_cfg_str(cfg, LF_model), *const adapter = lf_cfg_str(cfg, LF_adapter);
-    if (!model && !adapter) return lf_fail(err, LF_EUSAGE, "key 'model' or 'adapter' is required; write --model DIR");
     lf_opened o = {0};
     adapter_files files = {0};
     lf_obj all = lf_obj_new();
@@ -233,4 +254,11 @@ out:
     close_adapter_files(&files);
     lf_opened_close(&o);
     return rc;
+}
+
+lf_status lf_inspect(const lf_config *cfg, FILE *out, lf_err *err) {
+    const bool paths = lf_cfg_list_count(cfg, LF_paths) > 0;
+    if (paths && (lf_cfg_is_set(cfg, LF_model) || lf_cfg_is_set(cfg, LF_adapter)))
+        return lf_cfg_fail(cfg, LF_paths, err, "and model or adapter are looked at in two ways; give one");
+    return paths ? inspect_paths(cfg, out, err) : inspect_model(cfg, out, err);
 }

@@ -12,6 +12,7 @@
 #include "io/safetensors.h"
 #include "tools/common.h"
 #include "tools/merged.h"
+#include "tools/what.h"
 #include "train/run.h"
 
 typedef struct report {
@@ -37,19 +38,10 @@ static lf_status note(report *r, const char *path, const char *what, lf_status r
 /* ---- numbers ---- */
 
 static lf_status check_tensor(const lf_st_tensor *t, lf_err *err) {
-    enum { PIECE = 4096 };
-    float piece[PIECE];
-    if (!lf_dtype_is_float(t->dtype)) return LF_OK;
-    const size_t size = lf_dtype_size(t->dtype);
-    for (int64_t at = 0; at < t->numel; at += PIECE) {
-        const int64_t n = t->numel - at < PIECE ? t->numel - at : PIECE;
-        lf_to_f32(piece, (const char *)t->data + (size_t)at * size, t->dtype, n);
-        for (int64_t i = 0; i < n; i++)
-            if (!isfinite(piece[i]))
-                return lf_fail(err, LF_EDATA, "%s: tensor '%s': number %lld is %g", t->path, t->name,
-                               (long long)(at + i), (double)piece[i]);
-    }
-    return LF_OK;
+    int64_t at;
+    float x;
+    if (!lf_st_has_no_number(t, &at, &x)) return LF_OK;
+    return lf_fail(err, LF_EDATA, "%s: tensor '%s': number %lld is %g", t->path, t->name, (long long)at, (double)x);
 }
 
 /* Headers, and that every number is one. */
@@ -107,7 +99,7 @@ static lf_status against_base(report *r, const char *dir, const char *model) {
         said = note(r, dir, "the base is that of the training", rc, &found, a.model->hash);
     }
     if (!said && !rc) {
-        char text[120] = "";
+        char text[160] = "";
         rc = lf_merged_agrees(a.model, k, model, dir, text, sizeof text, &found);
         said = note(r, dir, "merged, it says what base and adapter say", rc, &found, text);
     }
@@ -166,15 +158,13 @@ static lf_status inner(report *r, const char *dir, const char *name, lf_status (
     return rc;
 }
 
-static bool is_checkpoint(const char *path) { return lf_is_file_in(path, "trainer_state.json"); }
-
 static lf_status checkpoints(report *r, const char *dir) {
     char **names = NULL;
     size_t n = 0;
     lf_status rc = lf_list_dir(&names, &n, dir, NULL);
     for (size_t i = 0; i < n && !rc; i++) {
         char *path = lf_path_join(dir, names[i]);
-        rc = !path ? LF_ENOMEM : is_checkpoint(path) ? checkpoint(r, path) : LF_OK;
+        rc = !path ? LF_ENOMEM : lf_what_is_checkpoint(path) ? checkpoint(r, path) : LF_OK;
         lf_free(path);
     }
     lf_free(names);
@@ -213,20 +203,6 @@ static lf_status run(report *r, const char *dir) {
 
 /* ---- which of them ---- */
 
-static bool is_adapter(const char *path) {
-    return lf_is_file_in(path, "adapter_config.json") || lf_is_file_in(path, "adapter_model.safetensors");
-}
-
-static bool is_run(const char *path) {
-    cJSON *o = NULL;
-    const bool is = lf_is_file_in(path, "config.json") && lf_json_read_in(&o, path, "config.json", NULL) == LF_OK &&
-                    cJSON_GetObjectItemCaseSensitive(o, "output_dir");
-    cJSON_Delete(o);
-    return is;
-}
-
-static bool is_model(const char *path) { return lf_is_file_in(path, "config.json"); }
-
 static bool is_file(const char *path) { return lf_is_file(path); }
 
 static const struct {
@@ -234,10 +210,10 @@ static const struct {
     bool (*is)(const char *path);
     lf_status (*check)(report *r, const char *path);
 } kinds[] = {
-    {"checkpoint", is_checkpoint, checkpoint},
-    {"adapter", is_adapter, adapter},
-    {"run", is_run, run},
-    {"model", is_model, model},
+    {"checkpoint", lf_what_is_checkpoint, checkpoint},
+    {"adapter", lf_what_is_adapter, adapter},
+    {"run", lf_what_is_run, run},
+    {"model", lf_what_is_model, model},
     {"safetensors", is_file, safetensors},
 };
 

@@ -65,11 +65,14 @@ static lf_status pass_back(lf_run *run, const lf_example_batch *b, lf_err *err) 
     const lf_status rc = lf_graph_status(run->g, err);
     if (rc) return rc;
     run->k->to_f32(&value, loss->data, 1);
-    if (!isfinite(value))
-        return lf_fail(err, LF_EDIVERGED,
-                       "the loss of a training batch is %g before any weight was changed; are the weights of the model "
-                       "finite?",
-                       (double)value);
+    if (!isfinite(value)) {
+        const lf_status bad =
+            lf_fail(err, LF_EDIVERGED,
+                    "the loss of a training batch is %g before any weight was changed; are the weights "
+                    "of the model small enough for its precision?",
+                    (double)value);
+        return lf_model_blame(run->model, bad, err);
+    }
     return lf_graph_backward(run->g, loss, 1, err);
 }
 

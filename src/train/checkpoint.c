@@ -276,7 +276,8 @@ static lf_status write_checkpoint(lf_run *run, lf_err *err) {
     lf_status rc = aside ? LF_OK : lf_no_memory(err, "%s", run->dir);
     if (!rc && !(rc = lf_remove_tree(aside, err)) && !(rc = lf_mkdir_p(aside, err)) &&
         !(rc = write_state(run, aside, err)) && !(rc = write_adapter(run, aside, err)) &&
-        !(rc = write_state_json(run, aside, err)) && !(rc = lf_checkpoint_seal(aside, err)))
+        !(rc = write_state_json(run, aside, err)) && !(rc = lf_checkpoint_seal(aside, err)) &&
+        !(rc = lf_metrics_sync(&run->metrics, err)))
         rc = lf_replace_dir(aside, path, err);
     if (!rc) rc = prune(run, err);
     if (rc && aside) lf_remove_tree(aside, NULL);

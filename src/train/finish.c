@@ -128,7 +128,8 @@ static lf_status write_results(lf_run *run, lf_err *err) {
     run->results.peak_rss_mb = (double)lf_peak_rss_bytes() / (1024.0 * 1024.0);
     lf_obj o = lf_obj_of(lf_run_results(run));
     lf_obj_put(&o, "made", made_json(run));
-    const lf_status rc = put_stuck(&o, run, err);
+    lf_status rc = put_stuck(&o, run, err);
+    if (!rc) rc = lf_metrics_sync(&run->metrics, err); /* with the results there, nobody would make the lines again */
     if (!rc) return lf_obj_write_in(&o, run->dir, "all_results.json", false, err);
     cJSON_Delete(lf_obj_take(&o));
     return rc;

@@ -24,11 +24,13 @@ typedef struct loop {
 } loop;
 
 static lf_status diverged(const lf_run *run, const char *tensor, double value, lf_err *err) {
-    if (run->progress.step == 0)
-        return lf_fail(err, LF_EDIVERGED,
-                       "step 1: %s is %g before any weight was changed; are the weights of the model finite, and small "
-                       "enough for fp32?",
-                       tensor, value);
+    if (run->progress.step == 0) {
+        const lf_status rc = lf_fail(err, LF_EDIVERGED,
+                                     "step 1: %s is %g before any weight was changed; are the weights of the model "
+                                     "small enough for its precision?",
+                                     tensor, value);
+        return lf_model_blame(run->model, rc, err);
+    }
     return lf_fail(err, LF_EDIVERGED,
                    "step %lld: %s is %g; try a lower learning_rate (now %g), warmup_steps, or a smaller max_grad_norm",
                    (long long)run->progress.step + 1, tensor, value,

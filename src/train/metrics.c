@@ -1,6 +1,8 @@
+#define _POSIX_C_SOURCE 200809L /* fileno */
 #include "train/metrics.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/json.h"
@@ -46,6 +48,10 @@ lf_status lf_metrics_write(lf_metrics *m, cJSON *row, lf_err *err) {
     const bool ok = fprintf(m->f, "%s\n", line) > 0 && fflush(m->f) == 0;
     lf_free(line);
     return ok ? LF_OK : lf_fail_errno(err, "write to", m->path);
+}
+
+lf_status lf_metrics_sync(lf_metrics *m, lf_err *err) {
+    return !m->f || fsync(fileno(m->f)) == 0 ? LF_OK : lf_fail_errno(err, "write to", m->path);
 }
 
 void lf_metrics_close(lf_metrics *m) {

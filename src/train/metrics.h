@@ -15,6 +15,9 @@ typedef struct lf_metrics {
 lf_status lf_metrics_open(lf_metrics *m, const char *dir, int64_t keep_until, lf_err *err);
 /* Takes `row` over, also on failure. Into a file that was not opened (of a rank that does not write) goes nothing. */
 lf_status lf_metrics_write(lf_metrics *m, cJSON *row, lf_err *err);
+/* Its lines are on the disk: asked for before what says that they are all there (a checkpoint, the results) is written.
+ */
+lf_status lf_metrics_sync(lf_metrics *m, lf_err *err);
 void lf_metrics_close(lf_metrics *m);
 
 #endif

@@ -76,6 +76,8 @@ void lf_run_close(lf_run *run);
 lf_status lf_run_check_folder(const lf_run *run, lf_err *err);
 lf_status lf_run_open_folder(lf_run *run, lf_err *err);
 lf_status lf_run_begin_folder(lf_run *run, lf_err *err);
+/* Of a run that has ended: rid of what a process that was killed has left, where nobody is at work in it. */
+void lf_run_settle_folder(const char *dir);
 /* Removes all that a run writes into its folder, and leaves what else is there. */
 lf_status lf_run_clear(const char *dir, lf_err *err);
 

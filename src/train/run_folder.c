@@ -73,16 +73,39 @@ lf_status lf_run_check_folder(const lf_run *run, lf_err *err) {
     return LF_OK;
 }
 
-/* What a write that was cut short has left, and what was being replaced: under the lock nobody else writes here. */
-static lf_status remove_leftovers(const lf_run *run, lf_err *err) {
+/* Of a folder that is all ours, and of those in it. */
+static lf_status remove_leftovers_in(const char *dir, int depth, lf_err *err) {
     char **names;
     size_t count;
-    lf_status rc = lf_list_dir(&names, &count, run->dir, err);
+    lf_status rc = lf_list_dir(&names, &count, dir, err);
     for (size_t i = 0; i < count && !rc; i++) {
-        const size_t n = lf_leftover_of(names[i]);
-        if (n && is_ours(names[i], n)) rc = lf_leftover_settle(run->dir, names[i], err);
+        char *path = lf_leftover_of(names[i]) ? NULL : lf_path_join(dir, names[i]);
+        if (lf_leftover_of(names[i]))
+            rc = lf_leftover_settle(dir, names[i], err);
+        else if (!path)
+            rc = lf_no_memory(err, "%s", dir);
+        else if (depth > 0 && lf_is_dir(path))
+            rc = remove_leftovers_in(path, depth - 1, err);
+        lf_free(path);
     }
     lf_free(names);
+    return rc;
+}
+
+/* What a write that was cut short has left, and what was being replaced: under the lock nobody else writes here. Other
+ * folders appear as a whole, so what was left in them goes with them. */
+static lf_status remove_leftovers(const char *dir, lf_err *err) {
+    char **names, *checked = lf_path_join(dir, "checked_images");
+    size_t count;
+    if (!checked) return lf_no_memory(err, "%s", dir);
+    lf_status rc = lf_list_dir(&names, &count, dir, err);
+    for (size_t i = 0; i < count && !rc; i++) {
+        const size_t n = lf_leftover_of(names[i]);
+        if (n && is_ours(names[i], n)) rc = lf_leftover_settle(dir, names[i], err);
+    }
+    if (!rc && lf_is_dir(checked)) rc = remove_leftovers_in(checked, 1, err);
+    lf_free(names);
+    lf_free(checked);
     return rc;
 }
 
@@ -104,7 +127,13 @@ lf_status lf_run_open_folder(lf_run *run, lf_err *err) {
     if (!rc && (rc = take_folder(run, err))) return rc;
     if (!rc) rc = lf_folder_try(run->dir, "config.json", &why);
     if (rc == LF_EIO) return lf_cfg_fail(run->cfg, LF_output_dir, err, "%s", why.message);
-    return rc ? lf_fail(err, rc, "%s", why.message) : remove_leftovers(run, err);
+    return rc ? lf_fail(err, rc, "%s", why.message) : remove_leftovers(run->dir, err);
+}
+
+void lf_run_settle_folder(const char *dir) {
+    int lock = -1;
+    if (lf_lock_take(&lock, dir, false, NULL) == LF_OK && lock >= 0) (void)remove_leftovers(dir, NULL);
+    lf_lock_drop(lock);
 }
 
 lf_status lf_run_clear(const char *dir, lf_err *err) {

@@ -103,7 +103,10 @@ static lf_status leave_finished(bool *finished, const lf_config *cfg, FILE *out,
     bool longer = false;
     if (*finished) rc = check_finished(&longer, cfg, err);
     *finished = *finished && !longer;
-    if (*finished && !rc) lf_info("%s is there: the run is finished, nothing to resume", path);
+    if (*finished && !rc) {
+        lf_run_settle_folder(lf_cfg_str(cfg, LF_output_dir));
+        lf_info("%s is there: the run is finished, nothing to resume", path);
+    }
     cJSON *results = NULL;
     if (!rc && *finished && lf_cfg_bool(cfg, LF_json) && !(rc = lf_json_read(&results, path, err)))
         rc = lf_json_write_line(out, results, err);

@@ -152,6 +152,26 @@ static void test_address_space_that_runs_out(void **state) {
     if (!failed || !done) fail_msg("%d failed and %d went through: the limits test nothing", failed, done);
 }
 
+/* A stack of a few pages: one line, and no SIGSEGV; from 256 KiB on a run comes to its end, its threads included. */
+static void test_a_small_stack(void **state) {
+    (void)state;
+#ifdef __SANITIZE_ADDRESS__ /* whose frames are larger */
+    skip();
+#endif
+    static const int kib[] = {32, 64, 128, 255, 256, 512};
+    for (size_t i = 0; i < sizeof kib / sizeof *kib; i++) {
+        const int code = run("version; (ulimit -s %d; OMP_NUM_THREADS=2 %s/lora-ft " TRAIN
+                             "--max_steps 1 --init_lora_weights intermediate --decomposition_cache none "
+                             "--overwrite_output_dir true --output_dir stacked 2>&1)",
+                             kib[i], LF_BUILD_DIR);
+        must(code, kib[i] < 256);
+        if (kib[i] < 256)
+            said(
+                "lora-ft: the stack is limited to less than 256 KiB, which the libraries need; raise the limit (ulimit "
+                "-s 8192)\n");
+    }
+}
+
 /* ---- a page that is gone, under several threads ---- */
 
 enum { READERS = 4 };
@@ -373,7 +393,7 @@ static void test_files_that_may_not_grow(void **state) {
 static void test_leftovers_are_removed(void **state) {
     (void)state;
     static const char *const gone[] = {"checkpoint-2.tmp", "checkpoint-1.old-77-0", "adapter.tmp-77-1",
-                                       "metrics.jsonl.tmp-77-2"};
+                                       "metrics.jsonl.tmp-77-2", "checked_images/0/checked.json.tmp-77-4"};
     static const char *const stay[] = {"checkpoint-1.old-1", "notes.tmp-77-0", "thesis.tmp", "checkpoint-1"};
     const char *resume = TRAIN "--max_steps 2 --save_strategy steps --save_steps 1 --resume_from_checkpoint true "
                                "--output_dir left";
@@ -482,6 +502,7 @@ int main(void) {
         cmocka_unit_test(test_threads_that_meet_a_gone_page_say_it_once),
         cmocka_unit_test(test_a_crash_has_a_line),
         cmocka_unit_test(test_address_space_that_runs_out),
+        cmocka_unit_test(test_a_small_stack),
         cmocka_unit_test(test_a_run_stops_with_a_checkpoint),
         cmocka_unit_test(test_the_second_one_ends_at_once),
         cmocka_unit_test(test_nohup),

@@ -516,7 +516,7 @@ static void test_required_keys(void **state) {
     finish("merge", ARGS("model=m", "adapter=a", "--output", "x"), NULL);
     finish("bench", ARGS("--json"), "key 'model'");
     finish("inspect", ARGS("adapter=a"), NULL);
-    finish("inspect", ARGS("--json"), "key 'model' or 'adapter'");
+    finish("inspect", ARGS("--json"), "key 'model', 'adapter' or 'paths'");
     finish("report", ARGS("--json"), "key 'run'");
 }
 

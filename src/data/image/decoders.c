@@ -32,6 +32,11 @@ const lf_image_decoder *lf_image_decoder_of(const unsigned char *bytes, size_t s
     return NULL;
 }
 
+const char *lf_image_format(const unsigned char *bytes, size_t size, const char *name) {
+    const lf_image_decoder *d = lf_image_decoder_of(bytes, size, name);
+    return d ? d->name : NULL;
+}
+
 bool lf_image_has_extension(const char *name) {
     for (int i = 0; i < N_DECODERS; i++)
         if (lf_has_extension(name, decoders[i].extensions)) return true;

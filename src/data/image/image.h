@@ -21,6 +21,9 @@ typedef struct lf_image {
 lf_status lf_image_decode(lf_image *out, const unsigned char *bytes, size_t size, const char *name, lf_err *err);
 lf_status lf_image_load(lf_image *out, const char *path, lf_err *err);
 void lf_image_free(lf_image *img);
+bool lf_image_has_extension(const char *name); /* that of a format, in small letters or capitals */
+/* The name of the format that a file begins like, or whose extension it has, where that tells: "PNG". NULL: none. */
+const char *lf_image_format(const unsigned char *bytes, size_t size, const char *name);
 /* Is it a picture, and all of it there, by what its format says of itself (lengths, checksums, ends)? Much cheaper than
  * decoding, which only a format that says nothing needs. Fails as lf_image_decode does. */
 lf_status lf_image_check_container(const unsigned char *bytes, size_t size, const char *name, lf_err *err);

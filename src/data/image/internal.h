@@ -65,7 +65,6 @@ int lf_xmp_orientation(const unsigned char *bytes, size_t size);
 lf_status lf_image_turn(lf_image *img, int orientation, lf_err *err);
 
 const lf_image_decoder *lf_image_decoder_of(const unsigned char *bytes, size_t size, const char *name); /* NULL: none */
-bool lf_image_has_extension(const char *name);           /* one of the decoders', any case */
 const char *lf_image_extensions(char *buf, size_t size); /* "jpg, jpeg, png, ..." for messages */
 const char *lf_image_names(char *buf, size_t size);      /* "JPEG, PNG, ...": those that have a signature */
 

@@ -117,6 +117,8 @@ typedef struct lf_text_dataset_opts {
     uint64_t seed;
 } lf_text_dataset_opts;
 
+/* The name of a file's format ("csv"), by its own name, else by its first n bytes; NULL: it has none. */
+const char *lf_text_dataset_format_of(const char *name, const char *begins, size_t n);
 /* LF_ENOTFOUND, LF_EDATA (empty, no known format or layout, broken structure), LF_EUSAGE (bad spec or template). Of a
  * record format only the structure that divides records is checked here; a bad record is found when it is read. */
 lf_status lf_text_dataset_open(lf_text_dataset **out, const lf_text_dataset_opts *opts, lf_err *err);

@@ -51,6 +51,12 @@ const lf_text_format *lf_text_format_by_name_of(const char *path) {
     return NULL;
 }
 
+const char *lf_text_dataset_format_of(const char *name, const char *begins, size_t n) {
+    const lf_text_format *f = lf_text_format_by_name_of(name);
+    if (!f) f = lf_text_format_by_beginning(begins, n, 1);
+    return f ? f->name : NULL;
+}
+
 const lf_text_format *lf_text_format_by_beginning(const char *text, size_t n, size_t least) {
     while (n > 0 && memchr(" \t\r\n", *text, 4)) text++, n--;
     for (int i = 0; i < N_FORMATS; i++) {
