@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/plain.h"
 #include "base/slice.h"
+#include "config/config.h"
 #include "data/walk.h"
 
 static const struct {
@@ -43,6 +44,15 @@ bool lf_what_has_dir(const lf_what_of *w, const char *name) {
     const bool is = path && lf_is_dir(path);
     lf_free(path);
     return is;
+}
+
+void lf_what_members(lf_what_of *w, const cJSON *o, bool main, const char *const *keys) {
+    const cJSON *v;
+    cJSON_ArrayForEach(v, o) {
+        bool wanted = main && lf_key_traits(v->string) & LF_IS_MAIN;
+        for (const char *const *k = keys; *k; k++) wanted = wanted || strcmp(*k, v->string) == 0;
+        if (wanted && !cJSON_IsNull(v)) lf_obj_copy(&w->facts, v->string, v);
+    }
 }
 
 void lf_what_names(lf_what_of *w, const char *key, const char *const *values, int64_t n) {

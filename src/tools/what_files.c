@@ -134,23 +134,24 @@ lf_status lf_kind_look_tokenizer_folder(lf_what_of *w) { return lf_kind_look_tok
 
 /* ---- JSON ---- */
 
-/* By keys that it has ("a|b": all of them): what it is, and which of its keys are shown. */
+/* By keys that it has ("a|b": all of them): what it is, and which of its members are shown beside those that are keys.
+ */
 static const struct {
     const char *keys, *what;
-    const char *const shown[4];
+    const char *const shown[3]; /* ends with NULL */
 } jsons[] = {
-    {"global_step|max_steps", "the counters of a checkpoint", {"global_step", "max_steps"}},
+    {"global_step|max_steps", "the counters of a checkpoint", {"global_step"}},
     {"swept|runs", "the points of a sweep", {"swept"}},
-    {"output_dir|learning_rate", "the configuration of a run", {"model", "method", "output_dir"}},
-    {"peft_type", "the configuration of an adapter", {"peft_type", "r", "lora_alpha", "base_model_name_or_path"}},
-    {"model_type", "the configuration of a model", {"model_type", "architectures", "hidden_size"}},
+    {"output_dir|learning_rate", "the configuration of a run", {NULL}},
+    {"peft_type", "the configuration of an adapter", {"peft_type", "base_model_name_or_path"}},
+    {"model_type", "the configuration of a model", {"model_type", "hidden_size"}},
     {"weight_map", "an index of shards", {"metadata"}},
     {"image_mean|image_std", "how pictures are prepared", {"image_processor_type", "size"}},
     {"tokenizer_class", "the configuration of a tokenizer", {"tokenizer_class"}},
     {"base_hash", "the facts of an adapter", {"base_hash", "version"}},
-    {"exit_code|message", "how a run failed", {"exit_code", "state", "message"}},
-    {"train_seconds|made", "the results of a run", {"steps"}},
-    {"train_data", "a configuration", {"model", "train_data"}},
+    {"exit_code|message", "how a run failed", {"exit_code", "message"}},
+    {"train_seconds|made", "the results of a run", {"made"}},
+    {"train_data", "a configuration", {NULL}},
 };
 
 static bool has_keys(const cJSON *o, const char *keys) {
@@ -168,14 +169,13 @@ bool lf_kind_is_json(const lf_what_of *w) {
 }
 
 lf_status lf_kind_look_json(lf_what_of *w) {
-    enum { N = sizeof jsons / sizeof *jsons, SHOWN = sizeof jsons->shown / sizeof *jsons->shown };
+    enum { N = sizeof jsons / sizeof *jsons };
     if (!w->json) return lf_what_note(w, w->not_json.status, &w->not_json);
     size_t i = 0;
     while (i < N && !has_keys(w->json, jsons[i].keys)) i++;
     lf_obj_string(&w->facts, "what", i < N ? jsons[i].what : "an object");
     lf_what_count(w, "keys", cJSON_GetArraySize(w->json));
-    for (size_t k = 0; i < N && k < SHOWN && jsons[i].shown[k]; k++)
-        lf_obj_copy(&w->facts, jsons[i].shown[k], cJSON_GetObjectItemCaseSensitive(w->json, jsons[i].shown[k]));
+    if (i < N) lf_what_members(w, w->json, true, jsons[i].shown);
     return LF_OK;
 }
 

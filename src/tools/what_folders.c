@@ -38,15 +38,13 @@ bool lf_kind_is_tokenizer_folder(const lf_what_of *w) { return lf_tokenizer_is_i
 
 /* ---- parts ---- */
 
-/* Members of dir/name that are there, under their own names; what is wrong with the file is a problem. */
-static lf_status facts_of(lf_what_of *w, const char *name, const char *const *keys) {
+/* Of dir/name those members that are there: the named ones, and with `main` the keys that are told first of a run. What
+ * is wrong with the file is a problem. */
+static lf_status facts_of(lf_what_of *w, const char *name, bool main, const char *const *keys) {
     cJSON *o = NULL;
     lf_err found = {0};
     const lf_status rc = lf_json_read_in(&o, w->path, name, &found);
-    for (; !rc && *keys; keys++) {
-        const cJSON *v = cJSON_GetObjectItemCaseSensitive(o, *keys);
-        if (v && !cJSON_IsNull(v)) lf_obj_copy(&w->facts, *keys, v);
-    }
+    if (!rc) lf_what_members(w, o, main, keys);
     cJSON_Delete(o);
     return lf_what_note(w, rc, &found);
 }
@@ -91,7 +89,7 @@ lf_status lf_kind_look_checkpoint(lf_what_of *w) {
     static const char *const keys[] = {"global_step", "max_steps", "best_metric", "train_examples",
                                        "precision",   "kernels",   "version",     NULL};
     lf_err found = {0};
-    lf_status rc = facts_of(w, "trainer_state.json", keys);
+    lf_status rc = facts_of(w, "trainer_state.json", false, keys);
     if (!rc) rc = lf_what_note(w, lf_checkpoint_check_sums(w->path, &found), &found);
     return rc ? rc : tensors_in(w, "state.safetensors");
 }
@@ -103,8 +101,9 @@ lf_status lf_kind_look_adapter(lf_what_of *w) {
     static const char *const ours[] = {"kind", "base_hash", "init_lora_weights", "init_position", "version", NULL};
     lf_adapter_file *file = NULL;
     lf_err found = {0};
-    lf_status rc = lf_is_file_in(w->path, "adapter_config.json") ? facts_of(w, "adapter_config.json", peft) : LF_OK;
-    if (!rc && lf_is_file_in(w->path, "lora_ft.json")) rc = facts_of(w, "lora_ft.json", ours);
+    lf_status rc =
+        lf_is_file_in(w->path, "adapter_config.json") ? facts_of(w, "adapter_config.json", true, peft) : LF_OK;
+    if (!rc && lf_is_file_in(w->path, "lora_ft.json")) rc = facts_of(w, "lora_ft.json", false, ours);
     if (!rc && !(rc = lf_what_note(w, lf_adapter_open(&file, w->path, &found), &found)) && file)
         rc = tensors_in(w, "adapter_model.safetensors");
     lf_adapter_close(file);
@@ -118,35 +117,34 @@ lf_status lf_kind_look_sweep(lf_what_of *w) {
     lf_status rc = lf_json_read_in(&o, w->path, "sweep.json", &found);
     if (!rc) lf_what_count(w, "points", cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(o, "points")));
     cJSON_Delete(o);
-    rc = rc ? lf_what_note(w, rc, &found) : facts_of(w, "sweep.json", keys);
+    rc = rc ? lf_what_note(w, rc, &found) : facts_of(w, "sweep.json", false, keys);
     count_runs(w, "runs");
     return rc;
 }
 
 lf_status lf_kind_look_sequence(lf_what_of *w) {
-    static const char *const keys[] = {"model", "between_tasks", "method", "init_lora_weights", NULL};
+    static const char *const none[] = {NULL};
     cJSON *o = NULL;
     lf_err found = {0};
     lf_status rc = lf_json_read_in(&o, w->path, "continual.json", &found);
     if (!rc) lf_what_count(w, "tasks", cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(o, "tasks")));
     cJSON_Delete(o);
-    rc = rc ? lf_what_note(w, rc, &found) : facts_of(w, "continual.json", keys);
+    rc = rc ? lf_what_note(w, rc, &found) : facts_of(w, "continual.json", true, none);
     lf_obj_bool(&w->facts, "done", lf_is_file_in(w->path, "all_results.json"));
     count_runs(w, NULL);
     return rc;
 }
 
 lf_status lf_kind_look_run(lf_what_of *w) {
-    static const char *const keys[] = {"model", "method",        "init_lora_weights", "init_position",
-                                       "r",     "learning_rate", "train_data",        NULL};
+    static const char *const none[] = {NULL};
     static const char *const ends[] = {"steps", "nothing_learned", "eval_accuracy", "eval_loss", "forgetting", NULL};
     static const char *const errors[] = {"exit_code", "state", "message", NULL};
     int64_t all;
-    lf_status rc = facts_of(w, "config.json", keys);
+    lf_status rc = facts_of(w, "config.json", true, none);
     const bool finished = is_finished(w->path), failed = has_failed(w->path);
     lf_obj_string(&w->facts, "run", finished ? "finished" : failed ? "failed" : "not finished");
-    if (!rc && finished) rc = facts_of(w, "all_results.json", ends);
-    if (!rc && failed) rc = facts_of(w, "error.json", errors);
+    if (!rc && finished) rc = facts_of(w, "all_results.json", false, ends);
+    if (!rc && failed) rc = facts_of(w, "error.json", false, errors);
     lf_what_count(w, "checkpoints", count_in(w, NULL, lf_what_is_checkpoint, &all));
     lf_obj_bool(&w->facts, "adapter", lf_what_has_dir(w, "adapter"));
     return rc;
@@ -157,7 +155,7 @@ lf_status lf_kind_look_model(lf_what_of *w) {
     const lf_kernels *k;
     lf_model *m = NULL;
     lf_err found = {0};
-    lf_status rc = facts_of(w, "config.json", keys);
+    lf_status rc = facts_of(w, "config.json", false, keys);
     if (rc) return rc;
     if (!(rc = lf_kernels_select(&k, "fp32", &found)))
         rc = lf_model_open(&m, w->path, &(lf_model_opts){.k = k, .load = LF_LOAD_NOTHING}, &found);

@@ -29,6 +29,9 @@ void lf_what_problem(lf_what_of *w, const char *message);
 void lf_what_count(lf_what_of *w, const char *key, int64_t n);
 /* dir/name; false where memory runs out, too: then somebody else says so. */
 bool lf_what_has_dir(const lf_what_of *w, const char *name);
+/* Those members of o that are there and not null: the named ones (ends with NULL), and with `main` the keys that are
+ * told first of a run. */
+void lf_what_members(lf_what_of *w, const cJSON *o, bool main, const char *const *keys);
 /* The names of `values`, as many as a line holds. */
 void lf_what_names(lf_what_of *w, const char *key, const char *const *values, int64_t n);
 /* Tensors, numbers and number formats of a file or a model's set of files. */

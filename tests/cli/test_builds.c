@@ -16,10 +16,10 @@ static const struct trained {
     const char *name, *arguments;
     double adapter, loss;
 } trainings[] = {
-    {"vit", "train --model $M --train_data data --init_lora_weights intermediate --precision fp32", 1e-4, 1e-5},
-    {"vit16", "train --model $M --train_data data --init_lora_weights intermediate --precision bf16", 0.2, 0.05},
-    {"lm", "train --model lm/model --train_data texts.jsonl --init_lora_weights kaiming --precision fp32", 1e-4, 1e-5},
-    {"lm16", "train --model lm/model --train_data texts.jsonl --init_lora_weights kaiming --precision bf16", 0.2, 0.05},
+    {"vit", "train --model $M --train_data data --init_lora_weights intermediate --precision fp32", 1e-5, 2e-5},
+    {"vit16", "train --model $M --train_data data --init_lora_weights intermediate --precision bf16", 0.2, 0.1},
+    {"lm", "train --model lm/model --train_data texts.jsonl --init_lora_weights kaiming --precision fp32", 1e-5, 2e-5},
+    {"lm16", "train --model lm/model --train_data texts.jsonl --init_lora_weights kaiming --precision bf16", 0.2, 0.1},
 };
 enum { N_TRAININGS = sizeof trainings / sizeof *trainings };
 

@@ -336,6 +336,28 @@ static void test_verify(void **state) {
     must(run("verify"), 2);
 }
 
+/* What rounding may do to a model in 16 bits follows from the rounding: it covers what is found, and not much more. */
+static void test_verify_in_16_bits(void **state) {
+    (void)state;
+    static const char *const dtypes[] = {"bf16", "fp16"};
+    double allowed[2] = {0};
+    must(run(TRAIN "--train_data data --max_steps 1 --output_dir w"), 0);
+    for (int i = 0; i < 2; i++) {
+        must(run("merge --model $M --adapter w/adapter --save_dtype %s -o %s", dtypes[i], dtypes[i]), 0);
+        must(run("train --model %s --train_data data --r 2 --threads 2 --lr 1e-2 --max_steps 4 --output_dir on-%s",
+                 dtypes[i], dtypes[i]),
+             0);
+        must(run("verify on-%s/adapter --model %s", dtypes[i], dtypes[i]), 0);
+        double found;
+        const char *at = strstr(output, "root mean square ");
+        assert_non_null(at);
+        assert_int_equal(sscanf(at, "root mean square %lf, of which rounding explains %lf", &found, &allowed[i]), 2);
+        if (!(found > 0 && found <= allowed[i] && allowed[i] < 60 * found))
+            fail_msg("%s: found %g, allowed %g", dtypes[i], found, allowed[i]);
+    }
+    assert_true(allowed[1] < allowed[0] / 2); /* fp16 has three bits more */
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_damage_is_found_before_the_first_step),
@@ -348,6 +370,7 @@ int main(void) {
         cmocka_unit_test(test_a_model_that_is_cut_short_under_a_run),
         cmocka_unit_test(test_two_runs_share_a_model),
         cmocka_unit_test(test_verify),
+        cmocka_unit_test(test_verify_in_16_bits),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -413,6 +413,10 @@ static void test_leftovers_are_removed(void **state) {
         if (lf_exists(text("%s/left/%s", root, gone[i]))) fail_msg("%s is there", gone[i]);
     for (size_t i = 0; i < sizeof stay / sizeof *stay; i++)
         if (!lf_exists(text("%s/left/%s", root, stay[i]))) fail_msg("%s is gone", stay[i]);
+    assert_int_equal(lf_mkdir_p(text("%s/left/curves.csv.tmp-77-5", root), NULL), LF_OK); /* after its end */
+    must(run("%s", resume), 0);
+    assert_non_null(strstr(output, "the run is finished"));
+    assert_false(lf_exists(text("%s/left/curves.csv.tmp-77-5", root)));
 }
 
 /* ---- what a sweep does ---- */

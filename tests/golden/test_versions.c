@@ -93,9 +93,9 @@ static void test_a_cache_is_used(void **state) {
         "train --model $M --train_data data --r 1 --init_lora_weights intermediate --target_modules q_proj "
         "--max_steps 1 --decomposition_cache used --threads 1 --output_dir";
     must(run("%s one", train), 0);
-    shell("ls -la --time-style=full-iso used > before");
+    shell("ls -l --time-style=full-iso used > before");
     must(run("%s two", train), 0);
-    shell("ls -la --time-style=full-iso used > after && cmp before after");
+    shell("ls -l --time-style=full-iso used > after && cmp before after");
     same_files("one/adapter/adapter_model.safetensors", "two/adapter/adapter_model.safetensors");
 }
 
