@@ -174,20 +174,19 @@ static lf_status compare(const lf_model *m, const lf_model *merged, const lf_ker
     return rc;
 }
 
+/* As floats, in which the shaken model is written. */
 static int64_t bytes_of(const lf_model *m) {
     int64_t n = 0;
-    for (int64_t i = 0; i < lf_safetensors_count(m->weights); i++) {
-        const lf_st_tensor *t = lf_safetensors_at(m->weights, i);
-        n += t->numel * (int64_t)lf_dtype_size(t->dtype);
-    }
-    return n;
+    for (int64_t i = 0; i < lf_safetensors_count(m->weights); i++) n += lf_safetensors_at(m->weights, i)->numel;
+    return n * (int64_t)sizeof(float);
 }
 
 lf_status lf_merged_agrees(const lf_model *m, const lf_kernels *k, const char *base, const char *adapter, char *said,
                            size_t size, lf_err *err) {
     const char *tmp = getenv("TMPDIR");
     if (bytes_of(m) > (int64_t)2 << 30) {
-        snprintf(said, size, "not compared: the base has more than 2 GiB (lora-ft merge, then eval, does it)");
+        snprintf(said, size,
+                 "not compared: the base has more than 2 GiB as floats (lora-ft merge, then eval, does it)");
         return LF_OK;
     }
     char *folder = lf_format("%s/lora-ft-verify-XXXXXX", tmp && *tmp ? tmp : "/tmp"), *to = NULL;

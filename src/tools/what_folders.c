@@ -95,10 +95,8 @@ lf_status lf_kind_look_checkpoint(lf_what_of *w) {
 }
 
 lf_status lf_kind_look_adapter(lf_what_of *w) {
-    static const char *const peft[] = {
-        "base_model_name_or_path", "peft_type",       "r", "lora_alpha", "use_rslora", "use_dora",
-        "target_modules",          "modules_to_save", NULL};
-    static const char *const ours[] = {"kind", "base_hash", "init_lora_weights", "init_position", "version", NULL};
+    static const char *const peft[] = {"base_model_name_or_path", "peft_type", NULL};
+    static const char *const ours[] = {"kind", "base_hash", "version", NULL};
     lf_adapter_file *file = NULL;
     lf_err found = {0};
     lf_status rc =
