@@ -456,7 +456,7 @@ static void test_every_key_as_its_trait_says(void **state) {
         }
         lf_config_free(cfg);
     }
-    assert_true(refused > 30 && taken > 15 && grown == 3 && choices == 4);
+    assert_true(refused > 30 && taken > 15 && grown == 3 && choices == 5);
 }
 
 /* What the traits themselves have to say of some keys: a wrong trait would pass the walk above. */
