@@ -25,11 +25,15 @@ static lf_view take(lf_graph *g, lf_dtype dtype, int64_t rows, int64_t columns) 
     return (lf_view){lf_graph_take(g, dtype, rows * columns), columns, dtype};
 }
 
+/* Activations that are rounded: a group's product part by part, without the zeros beside the parts in Bhat. Else the
+ * sums of floats would be others than they have always been. */
+static bool is_by_parts(const lf_lora_delta *d) { return d->e.n > 1 && d->k->act_dtype != d->k->dtype; }
+
 /* Either factor bears `scaling` once: A in forward, for u, and B in backward, for v. */
 static void make_factors(lf_lora_delta *d, bool backward) {
     const lf_group_extents *e = &d->e;
     const bool wants_A = !backward || d->drops; /* with dropout dx goes through it */
-    if (e->n > 1 && backward) d->k->fill(d->B_act.data, 0, e->out * e->R);
+    if (e->n > 1 && backward && !is_by_parts(d)) d->k->fill(d->B_act.data, 0, e->out * e->R);
     for (int p = 0; p < e->n; p++) {
         const lf_part_extents *at = &e->parts[p];
         const lf_lora *l = at->lora;
@@ -86,12 +90,28 @@ bool lf_lora_delta_forward(const lf_lora_delta *d, lf_rows b, lf_view y, lf_view
     return true;
 }
 
+/* v = dy Bhat, n rows */
+static bool down(const lf_lora_delta *d, int64_t n, lf_view v, lf_const_view dy) {
+    const lf_kernels *k = d->k;
+    const lf_group_extents *e = &d->e;
+    bool ok = true;
+    if (!is_by_parts(d))
+        return k->gemm(false, false, n, e->R, e->out, dy.data, dy.ld, d->B_act.data, d->B_act.ld, false, v.data, v.ld);
+    for (int p = 0; p < e->n && ok; p++) {
+        const lf_part_extents *at = &e->parts[p];
+        if (at->lora)
+            ok = k->gemm(false, false, n, at->R, at->out, lf_const_view_at(dy, 0, at->y).data, dy.ld,
+                         lf_view_at(d->B_act, at->y, at->u).data, d->B_act.ld, false, lf_view_at(v, 0, at->u).data,
+                         v.ld);
+    }
+    return ok;
+}
+
 bool lf_lora_delta_backward_rows(const lf_lora_delta *d, int64_t n, bool add, lf_view v, lf_view dx, lf_const_view dy,
                                  lf_const_view u, lf_const_view x) {
     const lf_kernels *k = d->k;
     const lf_group_extents *e = &d->e;
-    if (!k->gemm(false, false, n, e->R, e->out, dy.data, dy.ld, d->B_act.data, d->B_act.ld, false, v.data, v.ld))
-        return false;
+    if (!down(d, n, v, dy)) return false;
     for (int p = 0; p < e->n; p++) { /* D1 is all that dB wants of D */
         const lf_part_extents *at = &e->parts[p];
         if (at->lora &&

@@ -22,8 +22,8 @@ static int64_t query_block(const lf_attention_dims *d) {
 }
 
 static void copy_out(act *to, int64_t stride, const float *from, int64_t width, int64_t rows, int64_t D, float factor) {
-    for (int64_t i = 0; i < rows; i++)
-        SIMD for (int64_t c = 0; c < D; c++) to[i * stride + c] = ST(factor * from[i * width + c]);
+    for (int64_t i = 0; i < rows; i++) EACH_NUMBER(c, D)
+    store_number(to + i * stride + c, D - c, factor * load_real_number(from + i * width + c, D - c));
 }
 
 static void clear(float *x, int64_t n) { SIMD for (int64_t i = 0; i < n; i++) x[i] = 0; }
@@ -57,15 +57,19 @@ static void tile_range(const attention_tile *t, const lf_attention_dims *d, int6
     }
 }
 
-/* Of the tile's keys, the query in `row` sees those from *from up to, not including, *to; zeroes the others in x (and
- * y). */
-static void see(const attention_tile *t, const lf_attention_dims *d, int64_t row, int64_t *from, int64_t *to, float *x,
-                float *y) {
+/* Of the tile's keys, the query in `row` sees those from *from up to, not including, *to. */
+static void seen(const attention_tile *t, const lf_attention_dims *d, int64_t row, int64_t *from, int64_t *to) {
     int64_t begin, end;
     visible(d, t->b, t->i + row, &begin, &end);
     *from = begin > t->j ? min64(begin - t->j, t->m) : 0;
     *to = min64(end - t->j, t->m);
     if (*to < *from) *to = *from;
+}
+
+/* As seen; zeroes the others in x (and y). */
+static void see(const attention_tile *t, const lf_attention_dims *d, int64_t row, int64_t *from, int64_t *to, float *x,
+                float *y) {
+    seen(t, d, row, from, to);
     for (int64_t j = 0; j < *from; j++) x[j] = 0;
     for (int64_t j = *to; j < t->m; j++) x[j] = 0;
     for (int64_t j = 0; y && j < *from; j++) y[j] = 0;

@@ -70,26 +70,42 @@ static void pack_pairs(uint32_t *to, const act *from, int64_t stride, int64_t n,
     }
 }
 
-/* [n,D] -> [D2,ld], columns beyond n zero up to the next multiple of 16. Rows of a vector are gathered at once. */
+/* Vector i of 16 words becomes lane i of 16 vectors. Blocks of 1, 2, 4, 8 lanes change places. */
+static inline void transpose_16(__m512i v[16]) {
+    __m512i w[16];
+    for (int i = 0; i < 16; i += 2) {
+        w[i] = _mm512_unpacklo_epi32(v[i], v[i + 1]);
+        w[i + 1] = _mm512_unpackhi_epi32(v[i], v[i + 1]);
+    }
+    for (int i = 0; i < 16; i += 4)
+        for (int c = 0; c < 2; c++) {
+            v[i + 2 * c] = _mm512_unpacklo_epi64(w[i + c], w[i + 2 + c]);
+            v[i + 2 * c + 1] = _mm512_unpackhi_epi64(w[i + c], w[i + 2 + c]);
+        }
+    for (int i = 0; i < 16; i += 8)
+        for (int c = 0; c < 4; c++) {
+            w[i + c] = _mm512_shuffle_i32x4(v[i + c], v[i + 4 + c], 0x88);
+            w[i + 4 + c] = _mm512_shuffle_i32x4(v[i + c], v[i + 4 + c], 0xdd);
+        }
+    for (int c = 0; c < 8; c++) {
+        v[c] = _mm512_shuffle_i32x4(w[c], w[8 + c], 0x88);
+        v[8 + c] = _mm512_shuffle_i32x4(w[c], w[8 + c], 0xdd);
+    }
+}
+
+/* [n,D] -> [D2,ld], columns beyond n zero up to the next multiple of 16. */
 static void pack_transposed(uint32_t *to, int64_t ld, const act *from, int64_t stride, int64_t n, int64_t D) {
     const int64_t D2 = (D + 1) / 2;
-    for (int64_t j = 0; j < n; j += 16) {
-        const int64_t m = min64(16, n - j);
-        if (m == 16 && D % 2 == 0 && stride % 2 == 0 && 16 * stride < INT32_MAX) {
-            const __m512i rows =
-                _mm512_mullo_epi32(_mm512_set1_epi32((int)(stride / 2)),
-                                   _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0));
-            for (int64_t d = 0; d < D2; d++)
-                _mm512_storeu_si512(to + d * ld + j,
-                                    _mm512_i32gather_epi32(rows, (const void *)(from + j * stride + 2 * d), 4));
-            continue;
+    for (int64_t j = 0; j < n; j += 16)
+        for (int64_t d = 0; d < D2; d += 16) {
+            const __mmask32 numbers = (__mmask32)((1ull << min64(32, D - 2 * d)) - 1);
+            __m512i v[16];
+            for (int64_t i = 0; i < 16; i++)
+                v[i] = j + i < n ? _mm512_maskz_loadu_epi16(numbers, from + (j + i) * stride + 2 * d)
+                                 : _mm512_setzero_si512();
+            transpose_16(v);
+            for (int64_t i = 0; i < min64(16, D2 - d); i++) _mm512_storeu_si512(to + (d + i) * ld + j, v[i]);
         }
-        for (int64_t d = 0; d < D2; d++)
-            for (int64_t i = 0; i < 16; i++) {
-                const act *row = from + (j + i) * stride + 2 * d;
-                to[d * ld + j + i] = i >= m ? 0 : word(row[0], 2 * d + 1 < D ? row[1] : 0);
-            }
-    }
 }
 
 /* [n,D] -> [n/2,width]: rows 2i and 2i + 1 interleaved; a row beyond the last and columns beyond D are zero. */
@@ -106,19 +122,15 @@ static void pack_rows(uint32_t *to, int64_t width, const act *from, int64_t stri
     }
 }
 
-static inline __mmask16 first_lanes(int64_t n) { return (__mmask16)(n >= 16 ? 0xffffu : (1u << n) - 1u); }
-
 /* 16 floats, those beyond n zero, rounded. */
-static inline __m256i rounded(const float *x, int64_t n) {
-    return (__m256i)_mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(first_lanes(n), x));
-}
+static inline __m256i rounded_of(const float *x, int64_t n) { return rounded(load_real_number(x, n)); }
 
 /* Floats [n,m], rows ld apart -> pairs along m [n,m2], rounded. */
 static void round_pairs(uint32_t *to, int64_t m2, const float *from, int64_t ld, int64_t n, int64_t m) {
     for (int64_t i = 0; i < n; i++)
         for (int64_t j = 0; j < m; j += 16)
             _mm256_mask_storeu_epi16((uint16_t *)(void *)(to + i * m2) + j, first_lanes(2 * m2 - j),
-                                     rounded(from + i * ld + j, m - j));
+                                     rounded_of(from + i * ld + j, m - j));
 }
 
 /* Floats [n,m], rows ld apart -> rows interleaved [n/2,ld], rounded. */
@@ -126,8 +138,8 @@ static void round_rows(uint32_t *to, const float *from, int64_t ld, int64_t n, i
     for (int64_t i = 0; i < n; i += 2)
         for (int64_t j = 0; j < m; j += 16) {
             const float *a = from + i * ld + j;
-            const __m512i low = _mm512_cvtepu16_epi32(rounded(a, m - j)),
-                          high = _mm512_cvtepu16_epi32(rounded(a + (i + 1 < n ? ld : 0), i + 1 < n ? m - j : 0));
+            const __m512i low = _mm512_cvtepu16_epi32(rounded_of(a, m - j)),
+                          high = _mm512_cvtepu16_epi32(rounded_of(a + (i + 1 < n ? ld : 0), i + 1 < n ? m - j : 0));
             _mm512_mask_storeu_epi32(to + i / 2 * ld + j, first_lanes(m - j),
                                      _mm512_or_si512(low, _mm512_slli_epi32(high, 16)));
         }
@@ -184,6 +196,129 @@ static void dot_product(float *C, int64_t ldc, dot_side A, const uint32_t *B, in
         }
 }
 
+/* ---- softmax, and its results in pairs ---- */
+
+/* Scores that are products times a scale, and no more, need but two passes over a row. */
+static bool is_plain(const lf_attention_dims *d) {
+    return !(d->softcap > 0) && !d->bias && !(d->dropout > 0) && d->scale > 0;
+}
+
+static inline __mmask16 lanes_between(int64_t from, int64_t to) {
+    return (__mmask16)(first_lanes(to) & ~first_lanes(from));
+}
+
+static inline bool are_all_between(int64_t j, int64_t from, int64_t to) { return from <= j && j + 16 <= to; }
+
+static float largest_between(const float *x, int64_t from, int64_t to) {
+    __m512 most = _mm512_set1_ps(-INFINITY);
+    for (int64_t j = from / 16 * 16; j < to; j += 16) /* a NaN is passed over: the maximum is the second operand */
+        most = _mm512_mask_max_ps(most, lanes_between(from - j, to - j), _mm512_loadu_ps(x + j), most);
+    return _mm512_reduce_max_ps(most);
+}
+
+/* Vector j of a row of e^(scale x - shift), zero for what is not seen. */
+static inline __m512 exp_between(const float *x, int64_t j, int64_t from, int64_t to, float scale, float shift) {
+    const __m512 e = (__m512)exp_of((num)_mm512_loadu_ps(x + j) * scale - shift);
+    return are_all_between(j, from, to) ? e : _mm512_maskz_mov_ps(lanes_between(from - j, to - j), e);
+}
+
+static inline void store_pairs(uint16_t *to, int64_t n, __m256i x) { /* the first n of x */
+    if (n >= 16)
+        _mm256_storeu_si256((void *)to, x);
+    else
+        _mm256_mask_storeu_epi16(to, first_lanes(n), x);
+}
+
+/* As softmax_row and round_pairs. */
+static void plain_row(const attention_buffers *w, const attention_tile *t, const lf_attention_dims *d, int64_t row,
+                      uint16_t *p_a, int64_t m) {
+    const float *x = w->p + row * w->keys, scale = (float)d->scale;
+    int64_t from, to;
+    seen(t, d, row, &from, &to);
+    const float max = from == to ? 0 : raise_max(w, d, row, scale * largest_between(x, from, to));
+    __m512 sum = _mm512_setzero_ps();
+    for (int64_t j = 0; j < m; j += 16) {
+        const bool any = j + 16 > from && j < to;
+        const __m512 e = any ? exp_between(x, j, from, to, scale, max) : _mm512_setzero_ps();
+        sum = _mm512_add_ps(sum, e);
+        store_pairs(p_a + j, m - j, rounded((num)e));
+    }
+    w->sum[row] += _mm512_reduce_add_ps(sum);
+}
+
+/* Products in w->p to e^(score - max), as pairs in w->p_a. */
+static void probabilities(const attention_buffers *w, const attention_tile *t, const lf_attention_dims *d,
+                          const dropout_rule *rule) {
+    const int64_t m2 = (t->m + 1) / 2;
+    if (is_plain(d)) {
+        for (int64_t row = 0; row < t->n; row++)
+            plain_row(w, t, d, row, (uint16_t *)(void *)(w->p_a + row * m2), 2 * m2);
+        return;
+    }
+    for (int64_t row = 0; row < t->n; row++) {
+        scale_row(w->p + row * w->keys, (float)d->scale, t->m);
+        softmax_row(w, t, d, rule, row);
+    }
+    round_pairs(w->p_a, m2, w->p, w->keys, t->n, t->m);
+}
+
+typedef struct slopes {
+    __m256i p, ds; /* rounded */
+} slopes;
+
+/* Vector j of a row: as softmax_backward_row. */
+static inline slopes slopes_between(const attention_buffers *w, int64_t row, int64_t j, int64_t from, int64_t to,
+                                    float scale, float lse, float delta) {
+    if (j + 16 <= from || j >= to) return (slopes){_mm256_setzero_si256(), _mm256_setzero_si256()};
+    const __m512 p = exp_between(w->p + row * w->keys, j, from, to, scale, lse);
+    __m512 difference = _mm512_sub_ps(_mm512_loadu_ps(w->dp + row * w->keys + j), _mm512_set1_ps(delta));
+    if (!are_all_between(j, from, to)) difference = _mm512_maskz_mov_ps(lanes_between(from - j, to - j), difference);
+    return (slopes){rounded((num)p), rounded((num)_mm512_mul_ps(p, difference))};
+}
+
+static inline void store_interleaved(uint32_t *to, __m256i even, __m256i odd) {
+    _mm512_storeu_si512(
+        to, _mm512_or_si512(_mm512_cvtepu16_epi32(even), _mm512_slli_epi32(_mm512_cvtepu16_epi32(odd), 16)));
+}
+
+/* Rows `row` and, unless it is the last, `row` + 1: as softmax_backward_row, round_pairs and round_rows. */
+static void plain_rows_backward(const attention_buffers *w, const attention_tile *t, const lf_attention_dims *d,
+                                int64_t row, const float *lse, const float *delta) {
+    const int64_t m2 = (t->m + 1) / 2;
+    const bool both = row + 1 < t->n;
+    const float scale = (float)d->scale;
+    int64_t from, to, next_from = 0, next_to = 0;
+    seen(t, d, row, &from, &to);
+    if (both) seen(t, d, row + 1, &next_from, &next_to);
+    for (int64_t j = 0; j < t->m; j += 16) {
+        const slopes a = slopes_between(w, row, j, from, to, scale, lse[row], delta[row]);
+        const slopes b = both ? slopes_between(w, row + 1, j, next_from, next_to, scale, lse[row + 1], delta[row + 1])
+                              : slopes_between(w, row, j, 0, 0, 0, 0, 0);
+        uint16_t *ds = (uint16_t *)(void *)(w->ds_a + row * m2) + j;
+        store_pairs(ds, 2 * m2 - j, a.ds);
+        if (both) store_pairs(ds + 2 * m2, 2 * m2 - j, b.ds);
+        store_interleaved(w->p_t + row / 2 * w->keys + j, a.p, b.p);
+        store_interleaved(w->ds_t + row / 2 * w->keys + j, a.ds, b.ds);
+    }
+}
+
+/* Products in w->p and w->dp to probabilities in w->p_t, and ds in w->ds_t and w->ds_a. */
+static void probabilities_backward(const attention_buffers *w, const attention_tile *t, const lf_attention_dims *d,
+                                   const dropout_rule *rule, const float *lse, const float *delta) {
+    const int64_t m2 = (t->m + 1) / 2;
+    if (is_plain(d)) {
+        for (int64_t row = 0; row < t->n; row += 2) plain_rows_backward(w, t, d, row, lse, delta);
+        return;
+    }
+    for (int64_t row = 0; row < t->n; row++) {
+        scale_row(w->p + row * w->keys, (float)d->scale, t->m);
+        softmax_backward_row(w, t, d, rule, row, lse[row], delta[row]);
+    }
+    round_pairs(w->ds_a, m2, w->dp, w->keys, t->n, t->m);
+    round_rows(w->ds_t, w->dp, w->keys, t->n, t->m);
+    round_rows(w->p_t, w->p, w->keys, t->n, t->m);
+}
+
 /* ---- blocks ---- */
 
 /* o and lse of one block of queries; k, v: of the tile's head, from the first key on. */
@@ -203,11 +338,7 @@ static void attend(const attention_buffers *w, attention_tile t, const lf_attent
         const int64_t m2 = (t.m + 1) / 2;
         pack_transposed(w->k_t, w->keys, k + t.j * d->ldkv, d->ldkv, t.m, D);
         dot_product(w->p, w->keys, (dot_side){w->q, D2, 1}, w->k_t, w->keys, t.n, t.m, D2, false);
-        for (int64_t row = 0; row < t.n; row++) {
-            scale_row(w->p + row * w->keys, (float)d->scale, t.m);
-            softmax_row(w, &t, d, rule, row);
-        }
-        round_pairs(w->p_a, m2, w->p, w->keys, t.n, t.m);
+        probabilities(w, &t, d, rule);
         pack_rows(w->v, w->width, v + t.j * d->ldkv, d->ldkv, t.m, D);
         dot_product(w->o, w->width, (dot_side){w->p_a, m2, 1}, w->v, w->width, t.n, D, m2, true);
     }
@@ -246,13 +377,7 @@ static void attend_backward(const attention_buffers *w, attention_tile t, const 
         pack_rows(w->k, w->width, k + t.j * d->ldkv, d->ldkv, t.m, D);
         dot_product(w->p, w->keys, (dot_side){w->q, D2, 1}, w->k_t, w->keys, t.n, t.m, D2, false);
         dot_product(w->dp, w->keys, (dot_side){w->dout, D2, 1}, w->v_t, w->keys, t.n, t.m, D2, false);
-        for (int64_t row = 0; row < t.n; row++) {
-            scale_row(w->p + row * w->keys, (float)d->scale, t.m);
-            softmax_backward_row(w, &t, d, rule, row, lse[row], delta[row]);
-        }
-        round_pairs(w->ds_a, m2, w->dp, w->keys, t.n, t.m);
-        round_rows(w->ds_t, w->dp, w->keys, t.n, t.m);
-        round_rows(w->p_t, w->p, w->keys, t.n, t.m);
+        probabilities_backward(w, &t, d, rule, lse, delta);
         dot_product(w->dv + t.j * w->width, w->width, (dot_side){w->p_t, 1, w->keys}, w->dout_b, w->width, t.m, D, n2,
                     true);
         dot_product(w->dk + t.j * w->width, w->width, (dot_side){w->ds_t, 1, w->keys}, w->q_b, w->width, t.m, D, n2,

@@ -1,11 +1,11 @@
 /* The softmax of attention's rows, over the buffers that the including file has defined. */
 
 static void cap_row(float *restrict u, float cap, int64_t n) {
-    SIMD for (int64_t j = 0; j < n; j++) u[j] = cap * fast_tanh(u[j] / cap);
+    EACH_NUMBER(j, n) store_real_number(u + j, n - j, cap * tanh_of(load_real_number(u + j, n - j) / cap));
 }
 
 static void cap_slopes(float *restrict slope, const float *restrict u, float cap, int64_t n) {
-    SIMD for (int64_t j = 0; j < n; j++) slope[j] = tanh_slope_of(u[j] / cap);
+    EACH_NUMBER(j, n) store_real_number(slope + j, n - j, tanh_slope_of(load_real_number(u + j, n - j) / cap));
 }
 
 /* From the scaled products u of one row with n keys from `from` on to its scores, in place (kernels.h); slope, if it is
@@ -22,6 +22,18 @@ static void score_row(float *u, float *slope, const attention_tile *t, const lf_
     }
 }
 
+/* The running maximum of a row, of which a block has block_max. What was summed so far is scaled to it. */
+static float raise_max(const attention_buffers *w, const lf_attention_dims *d, int64_t row, float block_max) {
+    const float max = block_max > w->max[row] ? block_max : w->max[row];
+    if (max > w->max[row] && w->max[row] > -INFINITY) {
+        const float shrink = fast_exp(w->max[row] - max);
+        w->sum[row] *= shrink;
+        scale_row(w->o + row * w->width, shrink, d->D);
+    }
+    w->max[row] = max;
+    return max;
+}
+
 /* Products of one row to e^(score - max), dropped out; updates the running max and sum and rescales what o has so far.
  */
 static void softmax_row(const attention_buffers *w, const attention_tile *t, const lf_attention_dims *d,
@@ -29,16 +41,10 @@ static void softmax_row(const attention_buffers *w, const attention_tile *t, con
     int64_t from, to;
     see(t, d, row, &from, &to, w->p + row * w->keys, NULL);
     if (from == to) return;
-    float *p = w->p + row * w->keys + from, *o = w->o + row * w->width;
+    float *p = w->p + row * w->keys + from;
     const int64_t n = to - from;
     score_row(p, NULL, t, d, row, from, n);
-    const float block_max = row_max(p, n), max = block_max > w->max[row] ? block_max : w->max[row];
-    if (max > w->max[row] && w->max[row] > -INFINITY) {
-        const float shrink = fast_exp(w->max[row] - max);
-        w->sum[row] *= shrink;
-        scale_row(o, shrink, d->D);
-    }
-    w->max[row] = max;
+    const float max = raise_max(w, d, row, row_max(p, n));
     w->sum[row] += row_exp(p, max, n);
     if (d->dropout > 0) {
         float factor[MAX_KEYS];

@@ -49,14 +49,9 @@ typedef float act;
 #endif
 typedef float real;
 
-/* y = or += a f; y may be a */
-static void store_product(act *y, bool add, const act *a, const float *restrict f, int64_t n) {
-    if (add) {
-        SIMD for (int64_t i = 0; i < n; i++) y[i] = ST(LD(y[i]) + LD(a[i]) * f[i]);
-    } else {
-        SIMD for (int64_t i = 0; i < n; i++) y[i] = ST(LD(a[i]) * f[i]);
-    }
-}
+#include "kernels/fast/vectors.inc.c"
+
+#include "kernels/fast/numbers.inc.c"
 
 #include "kernels/fast/product.inc.c"
 

@@ -29,16 +29,20 @@ static void rope_head(act *restrict y, bool add, const act *restrict x, const fl
                       const float *restrict sines, float sign, int64_t half) {
     act *restrict y2 = y + half;
     if (add) {
-        SIMD for (int64_t i = 0; i < half; i++) {
-            const float c = cosines[i], s = sign * sines[i], x1 = LD(x[i]), x2 = LD(x[half + i]);
-            y[i] = ST(LD(y[i]) + (x1 * c - x2 * s));
-            y2[i] = ST(LD(y2[i]) + (x2 * c + x1 * s));
+        EACH_NUMBER(i, half) {
+            const int64_t n = half - i;
+            const num c = load_real_number(cosines + i, n), s = sign * load_real_number(sines + i, n),
+                      x1 = load_number(x + i, n), x2 = load_number(x + half + i, n);
+            store_number(y + i, n, load_number(y + i, n) + (x1 * c - x2 * s));
+            store_number(y2 + i, n, load_number(y2 + i, n) + (x2 * c + x1 * s));
         }
     } else {
-        SIMD for (int64_t i = 0; i < half; i++) {
-            const float c = cosines[i], s = sign * sines[i], x1 = LD(x[i]), x2 = LD(x[half + i]);
-            y[i] = ST(x1 * c - x2 * s);
-            y2[i] = ST(x2 * c + x1 * s);
+        EACH_NUMBER(i, half) {
+            const int64_t n = half - i;
+            const num c = load_real_number(cosines + i, n), s = sign * load_real_number(sines + i, n),
+                      x1 = load_number(x + i, n), x2 = load_number(x + half + i, n);
+            store_number(y + i, n, x1 * c - x2 * s);
+            store_number(y2 + i, n, x2 * c + x1 * s);
         }
     }
 }

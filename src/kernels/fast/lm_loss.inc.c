@@ -1,11 +1,26 @@
 /* Cross-entropy over a vocabulary, from logits in float. A vocabulary has 10^5 entries, so sums are in double. */
 
+#if FAST_DOT
+static double sum_of_exp(const float *x, float max, int64_t n) {
+    double sum = 0;
+    for (int64_t begin = 0; begin < n; begin += CHUNK) { /* sixteen sums of 64 numbers at most are floats */
+        const int64_t end = min64(begin + CHUNK, n);
+        num part = number_of(0);
+        int64_t i = begin;
+        for (; i + VECTOR_LANES <= end; i += VECTOR_LANES) part += exp_of(load_floats(x + i) - max);
+        sum += (double)_mm512_reduce_add_ps((__m512)part);
+        for (; i < end; i++) sum += (double)fast_exp(x[i] - max);
+    }
+    return sum;
+}
+#else
 static double sum_of_exp(const float *x, float max, int64_t n) {
     double sum = 0;
     LF_PRAGMA(omp simd reduction(+ : sum))
     for (int64_t i = 0; i < n; i++) sum += (double)fast_exp(x[i] - max);
     return sum;
 }
+#endif
 
 static double sum_of_floats(const float *x, int64_t n) {
     double sum = 0;
@@ -41,7 +56,7 @@ static void lm_cross_entropy(void *lse_, double *nll, double *uniform, bool *cor
 static void lm_cross_entropy_backward_row(act *dx, float scale, float lse, const float *x, int32_t label, int64_t V,
                                           float smoothing) {
     const float rest = smoothing / (float)V, of_label = fast_exp(x[label] - lse) - rest - (1 - smoothing);
-    SIMD for (int64_t v = 0; v < V; v++) dx[v] = ST(scale * (fast_exp(x[v] - lse) - rest));
+    EACH_NUMBER(v, V) store_number(dx + v, V - v, scale * (exp_of(load_real_number(x + v, V - v) - lse) - rest));
     dx[label] = ST(scale * of_label);
 }
 
@@ -60,7 +75,8 @@ static void lm_logits_row(float *restrict x, const float *restrict bias, float s
     } else {
         SIMD for (int64_t v = 0; v < V; v++) x[v] *= scale;
     }
-    if (softcap > 0) SIMD for (int64_t v = 0; v < V; v++) x[v] = softcap * fast_tanh(x[v] / softcap);
+    if (softcap > 0)
+        EACH_NUMBER(v, V) store_real_number(x + v, V - v, softcap * tanh_of(load_real_number(x + v, V - v) / softcap));
 }
 
 static void lm_logits(void *logits, const void *bias, int64_t rows, int64_t V, double scale, double softcap) {

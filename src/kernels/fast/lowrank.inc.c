@@ -1,54 +1,12 @@
 /* The adapter's products whose one side is its small rank: limited by memory and by what a library spends on each tile,
- * so they are ours. Vectors of the compiler's own kind keep the sums of a tile in registers. */
+ * so they are ours. Where the processor has dot products of bf16 they are lowrank_dot.inc.c's, else vectors of floats
+ * keep the sums of a tile in registers. */
 
-#if FAST_VECTOR == 64
-#include <immintrin.h>
-#endif
+#if FAST_DOT
 
-enum { VECTOR_LANES = FAST_VECTOR / 4 };
-typedef float floats __attribute__((vector_size(FAST_VECTOR)));
-typedef uint32_t words __attribute__((vector_size(FAST_VECTOR)));
-typedef uint16_t halves __attribute__((vector_size(FAST_VECTOR / 2)));
+#include "kernels/fast/lowrank_dot.inc.c"
 
-#if FAST_BF16 && FAST_VECTOR == 64 /* gcc 12 makes two halves of these conversions */
-static inline words widen(const act *p) { return (words)_mm512_cvtepu16_epi32(_mm256_loadu_si256((const void *)p)); }
-static inline void narrow(act *p, words x) { _mm256_storeu_si256((void *)p, _mm512_cvtepi32_epi16((__m512i)x)); }
-#elif FAST_BF16
-static inline words widen(const act *p) {
-    halves h;
-    memcpy(&h, p, sizeof h);
-    return __builtin_convertvector(h, words);
-}
-
-static inline void narrow(act *p, words x) {
-    const halves h = __builtin_convertvector(x, halves);
-    memcpy(p, &h, sizeof h);
-}
-#endif
-
-#if FAST_BF16
-static inline floats load_act(const act *p) { return (floats)(widen(p) << 16); }
-
-static inline void store_act(act *p, floats x) { /* as float_to_bf16 */
-    const words u = (words)x, rounded = (u + 0x7fffu + ((u >> 16) & 1u)) >> 16, nan = (u >> 16) | 0x40u;
-    const words is_nan = (words)((u & 0x7fffffffu) > 0x7f800000u);
-    narrow(p, (rounded & ~is_nan) | (nan & is_nan));
-}
 #else
-static inline floats load_act(const act *p) {
-    floats x;
-    memcpy(&x, p, sizeof x);
-    return x;
-}
-
-static inline void store_act(act *p, floats x) { memcpy(p, &x, sizeof x); }
-#endif
-
-static inline floats load_floats(const float *p) {
-    floats x;
-    memcpy(&x, p, sizeof x);
-    return x;
-}
 
 /* ---- y += u F ---- */
 
@@ -150,9 +108,11 @@ static void sum_columns(float *S, int64_t lds, const act *u, int64_t ldu, const 
         }
 }
 
-/* Threads take columns, so that a sum's order depends on nothing. Above a rank of SUM_OURS the library's dot products
- * of bf16, twice as many a second as ours of floats, outweigh what it spends on tiles. */
-enum { SUM_OURS = 16 };
+#endif
+
+/* Threads take columns, so that a sum's order depends on nothing. Above a rank of SUM_OURS the library's
+ * products of bf16 are faster: they outweigh what it spends on tiles. */
+enum { SUM_OURS = FAST_DOT ? 32 : 16 };
 
 static bool low_rank_sum(void *S_, int64_t lds, bool add, const void *u, int64_t ldu, const void *z, int64_t ldz,
                          int64_t rows, int64_t R, int64_t C) {

@@ -47,6 +47,10 @@ static inline float power_of_two(int32_t n) { /* -126 <= n <= 127 */
     return u.value;
 }
 
+/* (e^r - 1 - r) / r^2 for |r| <= ln 2 / 2; of a float, or of vectors of them (numbers.inc.c) */
+#define exp_rest(r)                                                                                                    \
+    ((((0x1.6a244cp-10f * (r) + 0x1.1239d4p-7f) * (r) + 0x1.5558f2p-5f) * (r) + 0x1.555492p-3f) * (r) + 0x1.fffffcp-2f)
+
 /* e^x to 2e-7 relative; 0 below -104, infinity above 88.73. x = n ln 2 + r; 2^n in two factors, because -150 .. 150 is
  * more than one number can hold. */
 static inline float fast_exp(float x) {
@@ -54,62 +58,8 @@ static inline float fast_exp(float x) {
     const int32_t n = round_to_int(c * 0x1.715476p+0f); /* 1 / ln 2 */
     const float high = c - (float)n * 0x1.62e4p-1f;     /* ln 2 in two parts; this product is exact */
     const float r = high - (float)n * 0x1.7f7d1cp-20f;
-    float q = 0x1.6a244cp-10f;
-    q = q * r + 0x1.1239d4p-7f;
-    q = q * r + 0x1.5558f2p-5f;
-    q = q * r + 0x1.555492p-3f;
-    q = q * r + 0x1.fffffcp-2f;
+    const float q = exp_rest(r);
     const int32_t half = n >> 1;
     const float y = (1 + (r + r * r * q)) * power_of_two(half) * power_of_two(n - half);
     return nan_if_nan(y, x);
 }
-
-/* Phi and phi of the normal distribution; both to 1e-6 relative in the tails too, where 1 + erf(x) would cancel:
- * Phi(-|x|) = e^(-x^2 / 2) z p(z), z = 1 / (1 + 0.35 |x|). */
-typedef struct normal_values {
-    float cdf, density;
-} normal_values;
-
-static inline normal_values normal_distribution(float x) {
-    const float e = fast_exp(-0.5f * x * x);
-    const float z = 1 / (1 + 0.35f * fabsf(x));
-    float p = -0x1.ddb938p-6f;
-    p = p * z + 0x1.26f9cap-3f;
-    p = p * z - 0x1.05fac4p-2f;
-    p = p * z + 0x1.4649a6p-3f;
-    p = p * z - 0x1.7c50f8p-6f;
-    p = p * z + 0x1.b057f4p-4f;
-    p = p * z + 0x1.eac9b2p-4f;
-    p = p * z + 0x1.1e70c4p-3f;
-    p = p * z + 0x1.1df1c6p-3f;
-    const float tail = e * (p * z);
-    return (normal_values){x < 0 ? tail : 1 - tail, 0x1.988454p-2f * e};
-}
-
-/* a where |x| < limit, else b; by bits, as nan_if_nan. NaN is not below. */
-static inline float if_below(float x, float limit, float a, float b) {
-    const float_bits u = {.value = x}, most = {.value = limit}, v = {.value = a}, w = {.value = b};
-    const int32_t below = ((u.bits & MAGNITUDE) - most.bits) >> 31;
-    const float_bits y = {.bits = (v.bits & below) | (w.bits & ~below)};
-    return y.value;
-}
-
-/* To 2e-7 relative: x + x^3 p(x^2) near 0, where the quotient of exponentials would cancel. */
-static inline float fast_tanh(float x) {
-    const float z = x * x, e = fast_exp(-2 * fabsf(x)), magnitude = (1 - e) / (1 + e);
-    float p = -0x1.75e1d2p-8f;
-    p = p * z + 0x1.52269cp-6f;
-    p = p * z - 0x1.b83c5ap-5f;
-    p = p * z + 0x1.110726p-3f;
-    p = p * z - 0x1.555532p-2f;
-    return if_below(x, 0.625f, x + x * z * p, x < 0 ? -magnitude : magnitude);
-}
-
-/* tanh' = 1 - tanh^2, to 4e-7 relative in the tails too. */
-static inline float tanh_slope_of(float x) {
-    const float e = fast_exp(-2 * fabsf(x)), s = 1 / (1 + e);
-    return 4 * e * s * s;
-}
-
-/* 1 / (1 + e^-x) = (1 + tanh(x / 2)) / 2 */
-static inline float sigmoid(float x) { return 1 / (1 + fast_exp(-x)); }

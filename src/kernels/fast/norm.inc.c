@@ -16,7 +16,10 @@ static void layernorm_row(act *restrict y, float *mean, float *rstd, const act *
     /* A variance rounded below zero is zero; NaN stays NaN. */
     const double shift = (double)rest / (double)C, variance = (double)squares / (double)C - shift * shift;
     const float s = (float)shift, r = (float)(1 / sqrt((variance > 0 ? variance : variance * 0) + epsilon));
-    SIMD for (int64_t c = 0; c < C; c++) y[c] = ST((LD(x[c]) - rough - s) * r * w[c] + b[c]);
+    EACH_NUMBER(c, C)
+    store_number(y + c, C - c,
+                 (load_number(x + c, C - c) - rough - s) * r * load_real_number(w + c, C - c) +
+                     load_real_number(b + c, C - c));
     *mean = rough + s;
     *rstd = r;
 }
@@ -43,11 +46,16 @@ static void layernorm_backward_row(act *restrict dx, bool add, const act *restri
     }
     const float mean_g = sum_g / (float)C, mean_gn = sum_gn / (float)C;
     if (add) {
-        SIMD for (int64_t c = 0; c < C; c++) dx[c] =
-            ST(LD(dx[c]) + rstd * (LD(dy[c]) * w[c] - mean_g - (LD(x[c]) - mean) * rstd * mean_gn));
+        EACH_NUMBER(c, C)
+        store_number(dx + c, C - c,
+                     load_number(dx + c, C - c) +
+                         rstd * (load_number(dy + c, C - c) * load_real_number(w + c, C - c) - mean_g -
+                                 (load_number(x + c, C - c) - mean) * rstd * mean_gn));
     } else {
-        SIMD for (int64_t c = 0; c < C; c++) dx[c] =
-            ST(rstd * (LD(dy[c]) * w[c] - mean_g - (LD(x[c]) - mean) * rstd * mean_gn));
+        EACH_NUMBER(c, C)
+        store_number(dx + c, C - c,
+                     rstd * (load_number(dy + c, C - c) * load_real_number(w + c, C - c) - mean_g -
+                             (load_number(x + c, C - c) - mean) * rstd * mean_gn));
     }
 }
 

@@ -6,7 +6,7 @@ static void rmsnorm_group(act *restrict y, float *rstd, const act *restrict x, c
     LF_PRAGMA(omp simd reduction(+ : squares))
     for (int64_t c = 0; c < C; c++) squares += LD(x[c]) * LD(x[c]);
     const float r = (float)(1 / sqrt((double)squares / (double)C + epsilon));
-    SIMD for (int64_t c = 0; c < C; c++) y[c] = ST(LD(x[c]) * r * w[c]);
+    EACH_NUMBER(c, C) store_number(y + c, C - c, load_number(x + c, C - c) * r * load_real_number(w + c, C - c));
     *rstd = r;
 }
 
@@ -29,9 +29,15 @@ static void rmsnorm_backward_group(act *restrict dx, bool add, const act *restri
     for (int64_t c = 0; c < C; c++) sum += LD(dy[c]) * w[c] * (LD(x[c]) * rstd);
     const float mean = sum / (float)C;
     if (add) {
-        SIMD for (int64_t c = 0; c < C; c++) dx[c] = ST(LD(dx[c]) + rstd * (LD(dy[c]) * w[c] - LD(x[c]) * rstd * mean));
+        EACH_NUMBER(c, C)
+        store_number(dx + c, C - c,
+                     load_number(dx + c, C - c) + rstd * (load_number(dy + c, C - c) * load_real_number(w + c, C - c) -
+                                                          load_number(x + c, C - c) * rstd * mean));
     } else {
-        SIMD for (int64_t c = 0; c < C; c++) dx[c] = ST(rstd * (LD(dy[c]) * w[c] - LD(x[c]) * rstd * mean));
+        EACH_NUMBER(c, C)
+        store_number(dx + c, C - c,
+                     rstd * (load_number(dy + c, C - c) * load_real_number(w + c, C - c) -
+                             load_number(x + c, C - c) * rstd * mean));
     }
 }
 
