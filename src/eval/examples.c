@@ -89,6 +89,7 @@ lf_example_batch lf_batch_of_text(const lf_text_batch *b) {
         .n_labels = b->classes ? b->B : b->B * b->T,
         .n_values = b->values ? b->B * b->n_values : 0,
         .indices = b->indices,
+        .filled = b->filled,
         .examples = b->n_documents,
         .items = b->n_tokens,
         .targets = b->n_targets,
@@ -109,6 +110,7 @@ lf_example_batch lf_batch_row(const lf_example_batch *b, int64_t i, const lf_pix
     MOVE(labels, labels);
     MOVE(values, values);
     MOVE(indices, 1);
+    MOVE(filled, 1);
 #undef MOVE
     row.in.B = row.examples = row.items = 1;
     row.n_labels = labels;

@@ -14,6 +14,7 @@ typedef struct lf_example_batch {
     const float *values;
     int64_t n_labels, n_values; /* in those two */
     const int64_t *indices;     /* [B] which example of its data each row is, or begins with */
+    const int32_t *filled;      /* [B] of texts: tokens of a row, behind which is padding; NULL of pictures */
     int64_t examples;           /* that begin in it: pictures, documents */
     int64_t items;              /* what speed is counted in: pictures, or tokens without padding */
     int64_t targets;            /* labels that are not below 0; may be 0 */

@@ -29,6 +29,7 @@ void lf_graph_begin(lf_graph *g, bool training, bool with_grad, uint64_t step) {
     lf_pool_reset(g->pool);
     g->last = NULL;
     g->n_nodes = 0;
+    g->drew = false;
     g->step = step;
     g->training = training;
     g->with_grad = with_grad;
@@ -44,6 +45,10 @@ const lf_kernels *lf_kernels_for(const lf_graph *g, const lf_tensor *t) {
     return t->dtype == g->k->act_dtype ? g->k : g->k->wide;
 }
 bool lf_graph_training(const lf_graph *g) { return g->training; }
+uint64_t lf_graph_nodes(const lf_graph *g) { return g->n_nodes; }
+void lf_graph_leave_out(lf_graph *g, uint64_t nodes) { g->n_nodes += nodes; }
+bool lf_graph_drew(const lf_graph *g) { return g->drew; }
+void lf_graph_draws(lf_graph *g) { g->drew = true; }
 int64_t lf_graph_bytes(const lf_graph *g) { return lf_pool_bytes(g->pool); }
 
 void lf_graph_fail(lf_graph *g, lf_status status, const char *format, ...) {

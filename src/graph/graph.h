@@ -92,6 +92,11 @@ const lf_kernels *lf_kernels_for(const lf_graph *g,
                                  const lf_tensor *t); /* the table whose activations are of t's dtype */
 bool lf_graph_training(const lf_graph *g);
 int64_t lf_graph_bytes(const lf_graph *g); /* held by the pool */
+/* A part of the model that is not run, because its result is known: its nodes keep their numbers, so that those behind
+ * it draw what they would have drawn. `nodes`: what lf_graph_nodes grew by where it was run. */
+uint64_t lf_graph_nodes(const lf_graph *g);
+void lf_graph_leave_out(lf_graph *g, uint64_t nodes);
+bool lf_graph_drew(const lf_graph *g); /* has anything since `begin` drawn random numbers? */
 
 /* A leaf over activations that outlive the step; not copied. */
 lf_tensor *lf_graph_input(lf_graph *g, int ndim, const int64_t *shape, void *data);
@@ -113,6 +118,7 @@ lf_err *lf_graph_failure(lf_graph *g); /* where what failed is kept until the ne
 void *lf_graph_take(lf_graph *g, lf_dtype dtype, int64_t numbers); /* pool memory; on failure sticky and NULL */
 void lf_graph_give(lf_graph *g, void *block);
 void *lf_graph_take_bytes(lf_graph *g, int64_t bytes);
+void lf_graph_draws(lf_graph *g); /* an op's result will depend on its key */
 /* node->saved[slot], taken once, kept for backward */
 void *lf_save(lf_graph *g, lf_node *node, int slot, lf_dtype dtype, int64_t numbers);
 /* Where to put the gradient of input i: NULL if it wants none. *add: there is something already. */

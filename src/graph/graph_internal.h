@@ -10,6 +10,7 @@ struct lf_graph {
     lf_pool *pool;
     lf_node *last; /* the tape, newest first */
     uint64_t step, n_nodes;
+    bool drew; /* some node's result depends on its key */
     bool training, with_grad;
     lf_err failure; /* sticky until the next begin */
 };

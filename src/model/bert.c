@@ -403,7 +403,7 @@ static lf_tensor *last_layer(const lf_model *m, const lf_pass *pass, lf_graph *g
 static lf_tensor *to_last_layer(const lf_model *m, const lf_pass *pass, lf_graph *g) {
     const bert *v = m->impl;
     return lf_model_layers(g, build_layer, pass, v->layers, sizeof *v->layers, m->n_layers - 1,
-                           m->gradient_checkpointing, embed(m, pass, g));
+                           m->gradient_checkpointing, lf_pass_begins_late(pass) ? NULL : embed(m, pass, g));
 }
 
 /* ---- forward: heads ---- */

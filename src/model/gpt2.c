@@ -125,12 +125,16 @@ static lf_tensor *build_layer(const void *layer_, const lf_pass *pass, lf_graph 
     return lf_nn_residual(g, x, down);
 }
 
+static lf_tensor *embed(const lf_model *m, lf_graph *g, const lf_pass *pass) {
+    const gpt2 *v = m->impl;
+    return lf_dropout(g, lf_family_embed(m, g, pass, &v->positions->tensor, pass->in.positions), v->embd_pdrop);
+}
+
 static lf_tensor *gpt2_hidden(const lf_model *m, lf_graph *g, lf_pass *pass) {
     const gpt2 *v = m->impl;
     const lf_model_input *in = &pass->in;
     if (!lf_family_check_ids(m, g, in)) return NULL;
-    lf_tensor *x = lf_family_embed(m, g, pass, &v->positions->tensor, in->positions);
-    x = lf_dropout(g, x, v->embd_pdrop);
+    lf_tensor *x = lf_pass_begins_late(pass) ? NULL : embed(m, g, pass);
     x = lf_model_layers(g, build_layer, pass, v->layers, sizeof *v->layers, m->n_layers,
                         m->gradient_checkpointing && !pass->cache, x);
     return lf_nn_then(g, x, lf_nn_layernorm(g, v->ln_f, x, v->epsilon));

@@ -149,9 +149,10 @@ static lf_tensor *llama_hidden(const lf_model *m, lf_graph *g, lf_pass *pass) {
     const lf_llama *v = m->impl;
     const lf_model_input *in = &pass->in;
     if (!lf_family_check_ids(m, g, in) || !(pass->rotation = lf_rope_open(v->ropes, v->n_ropes, g, in))) return NULL;
-    lf_tensor *x = lf_family_embed(m, g, pass, NULL, NULL);
+    lf_tensor *x =
+        lf_pass_begins_late(pass) ? NULL : lf_scale(g, lf_family_embed(m, g, pass, NULL, NULL), v->embedding_scale);
     x = lf_model_layers(g, build_layer, pass, v->layers, sizeof *v->layers, m->n_layers,
-                        m->gradient_checkpointing && !pass->cache, lf_scale(g, x, v->embedding_scale));
+                        m->gradient_checkpointing && !pass->cache, x);
     return lf_nn_then(g, x, lf_nn_rmsnorm(g, v->norm, x, v->epsilon));
 }
 

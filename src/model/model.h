@@ -91,6 +91,8 @@ typedef struct lf_model {
 
 /* An adapter, put on, may have brought new tokens: tokens.vocab_size is that of its embedding from here on. */
 void lf_model_take_vocabulary(lf_model *m);
+/* How many layers at the beginning change with nothing that is trained: neither they nor what goes into them do. */
+int64_t lf_model_frozen_layers(const lf_model *m);
 bool lf_model_has_grown(const lf_model *m);                   /* does it take tokens that its base does not know? */
 bool lf_model_says(const lf_model *m, lf_output_kind output); /* has it a head for that? */
 
@@ -109,12 +111,32 @@ typedef struct lf_model_input {
 typedef struct lf_kv_cache lf_kv_cache;
 typedef struct lf_rope_rows lf_rope_rows;
 
+/* What the frozen layers at a model's beginning make of an example is the same each time, so a pass can begin behind
+ * them with what an earlier one kept. Results are the same as without, to the last bit, where nothing in those layers
+ * draws random numbers and a row's numbers do not depend on the rows beside it. */
+typedef struct lf_prefix_seen {
+    const void *x; /* [B,T,C] activations: what enters the layer; of the pass */
+    int64_t B, T, C;
+    bool frozen; /* nothing that x is made of is trained */
+    bool drew;   /* random numbers went into it */
+} lf_prefix_seen;
+typedef struct lf_prefix {
+    int64_t layer;  /* the first behind the frozen ones; what the family runs in its own way stands behind all */
+    bool known;     /* what enters it is there for all rows: the pass begins with it */
+    int64_t T, C;   /* known: tokens of a row, numbers of a token */
+    uint64_t nodes; /* of the graph, that are left out then; set by a pass that was not known */
+    void *store;
+    void (*put)(void *store, void *x, int64_t T);                            /* known: into x [B,T,C] */
+    lf_status (*keep)(void *store, const lf_prefix_seen *seen, lf_err *err); /* else: to be kept */
+} lf_prefix;
+
 /* A pass through a model: all that differs from one to the next, so that none of it is written into the model. */
 typedef struct lf_pass {
     lf_model_input in;
     lf_kv_cache *cache;           /* NULL, or what earlier tokens left */
     bool base;                    /* without the adapters: the untouched base, in the same memory */
     const lf_classifier *head;    /* through whose `inner` layers the features go; NULL: the head in use */
+    lf_prefix *prefix;            /* NULL: it begins at the beginning, and nothing is kept */
     const lf_rope_rows *rotation; /* the family's: what its layers turn q and k by, one for each kind of layer */
 } lf_pass;
 

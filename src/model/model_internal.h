@@ -34,6 +34,8 @@ lf_status lf_model_explain_config(const cJSON *config, const char *path, lf_err 
 /* A copy in the graph's memory, which is there until its next step. NULL: the graph has failed. */
 lf_pass *lf_pass_keep(lf_graph *g, const lf_pass *pass);
 
+/* Does it begin behind the frozen layers? Then no x is made for lf_model_layers. */
+bool lf_pass_begins_late(const lf_pass *pass);
 /* x through n layers, of `size` bytes each; x is done. remake: a layer's activations are made again in backward. */
 typedef lf_tensor *(*lf_layer_fn)(const void *layer, const lf_pass *pass, lf_graph *g, lf_tensor *x);
 lf_tensor *lf_model_layers(lf_graph *g, lf_layer_fn layer, const lf_pass *pass, const void *layers, size_t size,

@@ -65,6 +65,30 @@ void lf_model_lm_head(const lf_model *m, bool base, lf_lm_head *out) {
                         .lora = base ? NULL : m->lm_head->lora};
 }
 
+/* ---- layers ---- */
+
+bool lf_pass_begins_late(const lf_pass *pass) { return pass->prefix && pass->prefix->known; }
+
+/* What enters the first layer that is run. */
+static lf_tensor *late_beginning(const lf_model_input *in, lf_graph *g, const lf_prefix *p) {
+    const lf_dtype type = lf_graph_kernels(g)->act_dtype;
+    const int64_t shape[] = {in->B, p->T, p->C};
+    void *data = lf_graph_take(g, type, in->B * p->T * p->C);
+    if (!data) return NULL;
+    p->put(p->store, data, p->T);
+    lf_graph_leave_out(g, p->nodes - lf_graph_nodes(g));
+    return lf_graph_input(g, 3, shape, data);
+}
+
+static void keep_prefix(lf_graph *g, lf_prefix *p, const lf_tensor *x) {
+    if (!x) return;
+    p->nodes = lf_graph_nodes(g);
+    const lf_prefix_seen seen = {x->data, x->shape[0], x->shape[1], x->shape[2], !x->requires_grad, lf_graph_drew(g)};
+    lf_err err = {0};
+    const lf_status rc = p->keep(p->store, &seen, &err);
+    if (rc) lf_graph_fail(g, rc, "%s", err.message);
+}
+
 typedef struct layer_call {
     lf_layer_fn layer;
     const void *context;
@@ -80,7 +104,12 @@ lf_tensor *lf_model_layers(lf_graph *g, lf_layer_fn layer, const lf_pass *pass, 
                            int64_t n, bool remake, lf_tensor *x) {
     layer_call *calls = remake && n ? lf_graph_take_bytes(g, n * (int64_t)sizeof *calls) : NULL;
     if (remake && n && !calls) return NULL;
-    for (int64_t i = 0; i < n; i++) {
+    lf_prefix *p = pass->prefix;
+    const bool late = lf_pass_begins_late(pass);
+    const int64_t kept = !p ? -1 : p->layer < n ? p->layer : n;
+    if (late) x = late_beginning(&pass->in, g, p);
+    for (int64_t i = late ? kept : 0; i < n; i++) {
+        if (i == kept && !late) keep_prefix(g, p, x);
         const void *context = (const char *)layers + (size_t)i * size;
         if (!remake) {
             x = layer(context, pass, g, x);
@@ -89,5 +118,6 @@ lf_tensor *lf_model_layers(lf_graph *g, lf_layer_fn layer, const lf_pass *pass, 
         calls[i] = (layer_call){layer, context, pass};
         x = lf_nn_then(g, x, lf_checkpoint(g, call_layer, &calls[i], x));
     }
+    if (kept == n && !late) keep_prefix(g, p, x);
     return x;
 }

@@ -255,6 +255,12 @@ static const int32_t *count_positions(lf_graph *g, const lf_model_input *in) {
     return positions;
 }
 
+static lf_tensor *embed(const lf_model *m, lf_graph *g, const lf_pass *pass) {
+    const modernbert *v = m->impl;
+    lf_tensor *x = lf_family_embed(m, g, pass, NULL, NULL);
+    return lf_dropout(g, lf_nn_then(g, x, norm(v, g, v->embedding_norm, x)), v->embedding_dropout);
+}
+
 /* x through the first n layers. */
 static lf_tensor *body(const lf_model *m, lf_graph *g, lf_pass *pass, int64_t n) {
     const modernbert *v = m->impl;
@@ -262,8 +268,7 @@ static lf_tensor *body(const lf_model *m, lf_graph *g, lf_pass *pass, int64_t n)
     if (!lf_family_check_lengths(m, g, in) || !(in->positions = count_positions(g, in)) ||
         !(pass->rotation = lf_rope_open(v->ropes, N_ROPES, g, in)))
         return NULL;
-    lf_tensor *x = lf_family_embed(m, g, pass, NULL, NULL);
-    x = lf_dropout(g, lf_nn_then(g, x, norm(v, g, v->embedding_norm, x)), v->embedding_dropout);
+    lf_tensor *x = lf_pass_begins_late(pass) ? NULL : embed(m, g, pass);
     return lf_model_layers(g, build_layer, pass, v->layers, sizeof *v->layers, n, m->gradient_checkpointing, x);
 }
 

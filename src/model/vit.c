@@ -219,7 +219,7 @@ static lf_tensor *compared(const lf_vit *v, const struct lf_comparing *c, lf_gra
 static lf_tensor *vit_features(const lf_model *m, lf_graph *g, lf_pass *pass) {
     const lf_vit *v = m->impl;
     const bool alone = lf_vit_class_alone(v);
-    lf_tensor *x = embed(m, v, g, pass);
+    lf_tensor *x = lf_pass_begins_late(pass) ? NULL : embed(m, v, g, pass);
     x = lf_model_layers(g, layer, pass, v->blocks, sizeof *v->blocks, m->n_layers - alone, m->gradient_checkpointing,
                         x);
     if (!x) return NULL;

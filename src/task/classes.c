@@ -204,7 +204,8 @@ lf_status lf_classes_prepare(lf_task *t, lf_err *err) {
 /* As transformers has it: of several labels the mean over all of them, of numbers the squared difference. */
 lf_tensor *lf_classes_loss(lf_task *t, const lf_example_batch *b, lf_loss_counts *counts) {
     const lf_classifier *head = b->old && old_head(t) ? old_head(t) : &t->model->head;
-    const lf_pass pass = {.in = b->in, .head = head == &t->model->head ? NULL : head};
+    const lf_pass pass = {
+        .in = b->in, .head = head == &t->model->head ? NULL : head, .prefix = lf_prefix_for(t->prefix, b)};
     const int64_t V = head->n_labels;
     lf_tensor *features = lf_model_features(t->model, t->g, &pass);
     lf_tensor *logits = lf_model_logits(t->g, head->module, features);

@@ -21,9 +21,15 @@ typedef struct lf_language {
 
 lf_language *lf_language_of(const lf_task *t);
 lf_status lf_language_open_text(lf_task *t, lf_err *err);
-/* A role's loader, made at the first call. */
+/* text_loaders.c: how a role's text is read, and a loader of its own that is made at the first call. */
+lf_text_loader_opts lf_language_loader_opts(const lf_task *t, lf_data_role role);
+lf_status lf_language_check_mask(const lf_task *t, lf_data_role role,
+                                 lf_err *err); /* can tokens be hidden, if it is so judged? */
 lf_status lf_language_loader(lf_task *t, lf_data_role role, lf_text_loader **out, lf_err *err);
 int64_t lf_language_eval_rows(const lf_task *t); /* of a batch of an evaluation */
+
+/* text_look.c: `look` of the source. */
+lf_status lf_language_look(lf_task *t, lf_model *m, lf_data_role role, const lf_look_opts *look, lf_err *err);
 
 /* language_text.c: the tokenizer and the chat template that the configuration says, and that a max_seq_length that is
  * given is one the model has positions for. */

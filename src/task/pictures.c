@@ -90,6 +90,11 @@ static lf_status fingerprint(const lf_task *t, lf_data_role role, lf_fingerprint
     return lf_dataset_fingerprint(out, lf_pictures_of(t)->data[role], lf_cfg_bool(t->cfg, LF_skip_bad_images), err);
 }
 static int64_t count(const lf_task *t, lf_data_role role) { return lf_dataset_count(lf_pictures_of(t)->data[role]); }
+static const char *extent(const lf_task *t, lf_data_role role, int64_t *indices, int64_t *tokens) {
+    *indices = count(t, role);
+    *tokens = 0;
+    return NULL;
+}
 
 static void describe(const lf_task *t, lf_data_role role, char *text, size_t size) {
     const lf_dataset *d = lf_pictures_of(t)->data[role];
@@ -243,6 +248,7 @@ const lf_source_type lf_source_pictures = {
     .split_data = split_data,
     .has_data = has_data,
     .count = count,
+    .extent = extent,
     .fingerprint = fingerprint,
     .check = lf_pictures_check,
     .keep_checks = lf_pictures_keep_checks,

@@ -40,6 +40,9 @@ struct lf_source_type {
     lf_status (*split_data)(lf_task *t, lf_data_role from, lf_data_role to, double share, lf_err *err);
     bool (*has_data)(const lf_task *t, lf_data_role role);
     int64_t (*count)(const lf_task *t, lf_data_role role);
+    /* Of a role that is trained on, once it is planned: its batches' `indices` are below *indices, and *tokens is what
+     * all rows have together; 0: all have as many. Not NULL: why this is not known, or batches are of many lengths. */
+    const char *(*extent)(const lf_task *t, lf_data_role role, int64_t *indices, int64_t *tokens);
     /* Of the files that a role's data are read from (data/fingerprint.h). */
     lf_status (*fingerprint)(const lf_task *t, lf_data_role role, lf_fingerprint *out, lf_err *err);
     /* Before the first step: can all of a role's data be read? `hash` is their fingerprint's; what was found of the

@@ -19,6 +19,7 @@
 #include "eval/eval.h"
 #include "eval/examples.h"
 #include "stats/figures.h"
+#include "task/prefix.h"
 
 /* What data are for. What the new task's data decide is decided by EVAL and reported of TEST; of the base's task
  * BASE_EVAL decides and BASE is reported, and no example is in both (lf_task_open_base). Where nothing is chosen by
@@ -71,6 +72,7 @@ typedef struct lf_task {
     lf_answers *base_answers; /* the same of lf_task_measure_tuned */
     bool untouched;           /* evaluations are of the model without its adapter */
     bool keeps_head;          /* training goes on with the head that the model has, and its labels */
+    lf_prefix_store *prefix;  /* what frozen layers make of the batches that `loss` is given; NULL: nothing is kept */
     bool interruptible; /* evaluations end with LF_EINTERRUPTED after lf_interrupt; training lets them end first */
 } lf_task;
 

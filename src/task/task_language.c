@@ -14,7 +14,7 @@ static lf_status check(const lf_task *t, lf_err *err) {
 }
 
 static lf_tensor *loss(lf_task *t, const lf_example_batch *b, lf_loss_counts *counts) {
-    const lf_pass pass = {.in = b->in};
+    const lf_pass pass = {.in = b->in, .prefix = lf_prefix_for(t->prefix, b)};
     lf_lm_head head;
     lf_lm_counts found = {0};
     lf_tensor *hidden = lf_lm_hidden(t->model, t->g, &pass);

@@ -10,15 +10,9 @@
 #include "task/language.h"
 #include "task/preview.h"
 
-enum {
-    EVAL_TOKENS = 8192,
-    MOST_EVAL_ROWS = 32    /* classified texts are short, and padded to the longest of a batch: always so many */
-};                         /* of a batch of an evaluation, unless a number of rows is asked for */
 enum { RANDOM_SEQ = 128 }; /* tokens of a row of `bench` */
 enum { STREAM_IDS, STREAM_LABELS };
-static const uint64_t SCAN_BYTES = UINT64_C(256) << 20; /* files up to here are read before the first step */
 
-lf_language *lf_language_of(const lf_task *t) { return t->data; }
 static bool classifies(const lf_task *t) { return t->type->output == LF_CLASSES; }
 
 static lf_status open(lf_task *t, lf_err *err) {
@@ -62,11 +56,6 @@ lf_status lf_language_open_text(lf_task *t, lf_err *err) {
 static lf_status open_base_text(lf_task *t, lf_err *err) {
     lf_language *l = t->data;
     return l->base ? LF_OK : lf_language_base_tokenizer(&l->base, t->cfg, t->model, err);
-}
-
-lf_text_tokenizer *lf_language_text(const lf_task *t, lf_data_role role) {
-    const lf_language *l = t->data;
-    return lf_data_is_put_to_base(role) && l->base ? l->base : l->text;
 }
 
 /* What is trained, or what is judged where nothing is: keys that these records have no use for. */
@@ -168,79 +157,6 @@ static lf_status split_data(lf_task *t, lf_data_role from, lf_data_role to, doub
     return lf_text_dataset_split(l->data[from], share, lf_task_data_seed(t), &l->data[to], err);
 }
 
-int64_t lf_language_eval_rows(const lf_task *t) {
-    if (lf_cfg_is_given(t->cfg, LF_per_device_eval_batch_size))
-        return lf_cfg_i64(t->cfg, LF_per_device_eval_batch_size);
-    const int64_t rows = classifies(t) ? MOST_EVAL_ROWS : EVAL_TOKENS / lf_language_of(t)->max_seq_length;
-    return rows < 1 ? 1 : rows > MOST_EVAL_ROWS ? MOST_EVAL_ROWS : rows;
-}
-
-static bool is_special(const void *tokenizer, int32_t id) { return lf_tokenizer_is_special(tokenizer, id); }
-
-/* Text that an encoder is judged by: what it says of hidden tokens. */
-static bool is_masked(const lf_task *t, lf_data_role role) {
-    return lf_data_is_base(role) && lf_model_says(t->model, LF_MASKED_TOKEN) &&
-           !lf_text_dataset_is(lf_language_of(t)->data[role], LF_TEXT_CLASSIFIED);
-}
-
-static lf_status check_mask(const lf_task *t, lf_data_role role, lf_err *err) {
-    const lf_text_tokenizer *text = lf_language_text(t, role);
-    const int32_t mask = lf_tokenizer_mask(text->tokenizer);
-    if (!is_masked(t, role) || (mask >= 0 && mask < t->model->tokens.table->in)) return LF_OK;
-    return lf_fail(err, LF_EDATA,
-                   "%s: no mask_token that the model knows, which %s needs to be judged by hidden tokens; name one in "
-                   "tokenizer_config.json, or give forgetting_data with a label",
-                   text->dir, t->model->path);
-}
-
-/* Training text ends in EOS, may be packed, is shuffled and served without end; text to judge by is served once, in
- * order. */
-static lf_text_loader_opts loader_opts(const lf_task *t, lf_data_role role) {
-    const lf_language *l = t->data;
-    const bool training = lf_data_is_trained_on(role);
-    const lf_text_dataset *d = l->data[role];
-    const lf_tokenizer *tokenizer = lf_language_text(t, role)->tokenizer;
-    return (lf_text_loader_opts){.batch_size = training ? l->batch_size[role] : lf_language_eval_rows(t),
-                                 .max_seq_length = l->max_seq_length,
-                                 .context = t->model->tokens.max_positions,
-                                 .training = training,
-                                 .loss_on_prompt = !lf_cfg_bool(t->cfg, LF_completion_only_loss),
-                                 .overlong = lf_text_overlong_named(lf_cfg_str(t->cfg, LF_overlong)),
-                                 .packing = training && lf_cfg_bool(t->cfg, LF_packing) && !classifies(t),
-                                 .shuffle = training,
-                                 .masked = is_masked(t, role),
-                                 .masking = {.mask = lf_tokenizer_mask(tokenizer),
-                                             .vocab_size = t->model->tokens.table->in,
-                                             .is_special = is_special,
-                                             .context = tokenizer},
-                                 .scan = lf_text_dataset_bytes(d) <= SCAN_BYTES,
-                                 .workers = lf_cfg_i64(t->cfg, LF_dataloader_num_workers),
-                                 .seed = (uint64_t)lf_cfg_i64(t->cfg, LF_seed),
-                                 .epochs = training ? INT64_MAX : 1};
-}
-
-lf_status lf_language_loader(lf_task *t, lf_data_role role, lf_text_loader **out, lf_err *err) {
-    lf_language *l = t->data;
-    *out = l->loaders[role];
-    if (*out) return LF_OK;
-    const lf_text_dataset *d = l->data[role];
-    const lf_text_loader_opts o = loader_opts(t, role);
-    lf_status rc = check_mask(t, role, err);
-    if (rc) return rc;
-    rc = lf_text_loader_new(&l->loaders[role], d, &lf_language_text(t, role)->encoder, &o, err);
-    if (rc) return rc;
-    *out = l->loaders[role];
-    const lf_text_stats s = lf_text_loader_stats(*out);
-    if (s.scan_skipped)
-        lf_warn("%s: %lld of %lld documents are longer than max_seq_length %lld and were skipped",
-                lf_text_dataset_path(d), (long long)s.scan_skipped, (long long)s.scan_documents,
-                (long long)l->max_seq_length);
-    if (s.scan_truncated)
-        lf_warn("%s: %lld of %lld documents are longer than max_seq_length %lld and were cut", lf_text_dataset_path(d),
-                (long long)s.scan_truncated, (long long)s.scan_documents, (long long)l->max_seq_length);
-    return LF_OK;
-}
-
 static bool has_data(const lf_task *t, lf_data_role role) { return lf_language_of(t)->data[role] != NULL; }
 static lf_status fingerprint(const lf_task *t, lf_data_role role, lf_fingerprint *out, lf_err *err) {
     return lf_text_dataset_fingerprint(out, lf_language_of(t)->data[role], err);
@@ -250,6 +166,15 @@ static lf_status fingerprint(const lf_task *t, lf_data_role role, lf_fingerprint
 static int64_t count(const lf_task *t, lf_data_role role) {
     const lf_language *l = t->data;
     return l->loaders[role] ? lf_text_loader_count(l->loaders[role]) : lf_text_dataset_count(l->data[role]);
+}
+
+static const char *extent(const lf_task *t, lf_data_role role, int64_t *indices, int64_t *tokens) {
+    const lf_language *l = t->data;
+    const bool packed = lf_cfg_bool(t->cfg, LF_packing) && !classifies(t);
+    if (!packed && !lf_text_dataset_windowed(l->data[role]))
+        return "texts that are not packed are as long as the longest of their batch, which another batch has not";
+    return lf_text_loader_extent(l->loaders[role], indices, tokens) ? NULL
+                                                                    : "nothing was tokenised before it is needed";
 }
 
 static void describe(const lf_task *t, lf_data_role role, char *text, size_t size) {
@@ -391,7 +316,7 @@ static lf_status random_batch(lf_task *t, int64_t batch, int64_t seq, const lf_e
  * has them. */
 static lf_status preview(lf_task *t, int64_t n, const char *sheet, lf_obj *out, lf_err *err) {
     const lf_language *l = t->data;
-    lf_text_loader_opts o = loader_opts(t, LF_DATA_TRAIN);
+    lf_text_loader_opts o = lf_language_loader_opts(t, LF_DATA_TRAIN);
     (void)sheet;
     o.batch_size = 1;
     o.shuffle = o.packing;
@@ -407,91 +332,6 @@ static lf_status examples(lf_task *t, lf_data_role role, lf_examples **out, lf_e
     lf_text_loader *loader;
     const lf_status rc = lf_language_loader(t, role, &loader, err);
     if (!rc) *out = lf_examples_of_text(&l->examples[role], l->data[role], loader);
-    return rc;
-}
-
-/* ---- looking into the model ---- */
-
-/* Of classified texts: the padding. */
-static int64_t mark_padding(bool *ignored, const lf_text_batch *b) {
-    for (int64_t i = 0; i < b->B * b->T; i++) ignored[i] = i % b->T >= b->lengths[i / b->T];
-    return b->n_tokens;
-}
-
-/* Tokens of a batch that are padding, or stand in a row without anything to predict (an empty document is nothing but
- * padding). A row of an evaluation is one document from column 0 on. Returns how many are neither. */
-static int64_t mark_ignored(bool *ignored, const lf_text_batch *b) {
-    int64_t counted = 0;
-    for (int64_t row = 0; row < b->B; row++) {
-        bool any = false;
-        for (int64_t i = row * b->T; i < (row + 1) * b->T; i++) any = any || b->labels[i] >= 0;
-        for (int64_t i = row * b->T; i < (row + 1) * b->T; i++) {
-            ignored[i] = !any || b->document[i] != 0;
-            counted += !ignored[i];
-        }
-    }
-    return counted;
-}
-
-/* What is looked at next. */
-typedef struct looking {
-    lf_task *t;
-    lf_model *m;
-    int64_t examples, tokens; /* that are left */
-} looking;
-
-/* Which rows the probes leave out; NULL, 0: none. */
-static void tell_probes(const lf_nn *nn, const bool *ignored, int64_t rows) {
-    for (int64_t i = 0; i < nn->n_modules; i++) {
-        lf_lora_probe *probe = nn->modules[i]->lora ? nn->modules[i]->lora->probe : NULL;
-        if (!probe) continue;
-        probe->ignored = ignored;
-        probe->n_ignored = rows;
-    }
-}
-
-static lf_status look_at(looking *l, const lf_text_batch *b, lf_err *err) {
-    const lf_pass pass = {.in = lf_batch_of_text(b).in};
-    lf_graph *g = l->t->g;
-    bool *ignored = lf_malloc((size_t)(b->B * b->T) * sizeof *ignored);
-    if (!ignored) return lf_no_memory(err, "the marks of %lld tokens", (long long)(b->B * b->T));
-    l->tokens -= b->lengths ? mark_padding(ignored, b) : mark_ignored(ignored, b);
-    for (int64_t i = 0; i < b->B * b->T; i++) ignored[i] = ignored[i] || i / b->T >= l->examples;
-    l->examples -= b->B;
-    tell_probes(&l->m->nn, ignored, b->B * b->T);
-    lf_graph_begin(g, false, false, 0);
-    (void)(l->m->family->hidden ? lf_lm_hidden(l->m, g, &pass) : lf_model_features(l->m, g, &pass));
-    const lf_status rc = lf_graph_status(g, err);
-    tell_probes(&l->m->nn, NULL, 0);
-    lf_free(ignored);
-    return rc;
-}
-
-/* Rows of one document each, of the training data too, once, in an order of their own. */
-static lf_status drawn_loader(lf_text_loader **out, lf_task *t, lf_data_role role, uint64_t seed, lf_err *err) {
-    lf_text_loader_opts o = loader_opts(t, role);
-    const lf_status rc = check_mask(t, role, err);
-    if (rc) return rc;
-    o.batch_size = lf_language_eval_rows(t);
-    o.packing = o.scan = false;
-    o.shuffle = true;
-    o.seed = seed;
-    o.epochs = 1;
-    return lf_text_loader_new(out, lf_language_of(t)->data[role], &lf_language_text(t, role)->encoder, &o, err);
-}
-
-static lf_status look(lf_task *t, lf_model *m, lf_data_role role, const lf_look_opts *look, lf_err *err) {
-    looking l = {t, m, look->drawn ? look->examples : INT64_MAX, look->tokens ? look->tokens : INT64_MAX};
-    lf_text_loader *loader = NULL;
-    lf_status rc =
-        look->drawn ? drawn_loader(&loader, t, role, look->seed, err) : lf_language_loader(t, role, &loader, err);
-    if (!rc) rc = lf_text_loader_restart(loader, 0, 0, (lf_portion){0}, err);
-    while (!rc && l.examples > 0 && l.tokens > 0) {
-        const lf_text_batch *b;
-        if ((rc = lf_text_loader_next(loader, &b, err)) || !b) break;
-        rc = look_at(&l, b, err);
-    }
-    if (look->drawn) lf_text_loader_free(loader);
     return rc;
 }
 
@@ -523,6 +363,7 @@ const lf_source_type lf_source_text = {
     .split_data = split_data,
     .has_data = has_data,
     .count = count,
+    .extent = extent,
     .fingerprint = fingerprint,
     .describe = describe,
     .labels = labels,
@@ -537,5 +378,5 @@ const lf_source_type lf_source_text = {
     .random_batch = random_batch,
     .preview = preview,
     .examples = examples,
-    .look = look,
+    .look = lf_language_look,
 };

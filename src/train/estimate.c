@@ -24,14 +24,14 @@ static bool has_rest(const lf_run *run, lf_example_batch *rest, const lf_example
 
 /* ---- one step ---- */
 
-/* Number `micro` of the run, with the examples of remedies behind it; below 0: without. */
+/* Number `micro` of the run, with the examples of remedies behind it; below 0: without, and nothing is kept of it. */
 static lf_status train_batch(lf_run *run, const lf_example_batch *b, int64_t micro, double *seconds, lf_err *err) {
     const double began = lf_now();
     lf_loss_counts counts = {0};
     bool data_failed;
     lf_optimizer_clear_gradients(&run->optimizer);
     lf_graph_begin(run->g, true, true, 0);
-    lf_tensor *loss = run->task->type->loss(run->task, b, &counts);
+    lf_tensor *loss = micro < 0 ? run->task->type->loss(run->task, b, &counts) : lf_run_loss(run, b, &counts);
     lf_status rc = lf_graph_status(run->g, err);
     if (!rc) rc = lf_graph_backward(run->g, loss, 1, err);
     lf_window w = {.targets = counts.targets};
@@ -41,20 +41,31 @@ static lf_status train_batch(lf_run *run, const lf_example_batch *b, int64_t mic
     return rc;
 }
 
-/* Mean seconds of a micro-batch, with the optimiser's step, which is little of it. */
-static lf_status time_training(lf_run *run, double *mean, lf_err *err) {
+/* The first batches of an epoch are such as all others, unless texts of like length go together: then batches from all
+ * over it are. */
+static lf_status stand_at(lf_run *run, int64_t batch, lf_err *err) {
+    const bool apart = run->model->family->input == LF_TOKENS && lf_cfg_bool(run->cfg, LF_group_by_length);
+    if (batch > 0 && !apart) return LF_OK;
+    const int64_t at = run->batches_per_epoch > MOST_BATCHES ? batch * run->batches_per_epoch / MOST_BATCHES : batch;
+    return run->task->source->start(run->task, LF_DATA_TRAIN, 0, at % run->batches_per_epoch, (lf_portion){0}, err);
+}
+
+/* Mean seconds of a micro-batch, with the optimiser's step, which is little of it; *again: of one whose examples were
+ * seen before. */
+static lf_status time_training(lf_run *run, double *mean, double *again, lf_err *err) {
     const lf_source_type *source = run->task->source;
-    double first = 0, sum = 0, seconds;
-    int n = 0;
-    lf_status rc = source->start(run->task, LF_DATA_TRAIN, 0, 0, (lf_portion){0}, err);
+    double first = 0, sum = 0, second_time = 0, seconds;
+    int n = 0, n_again = 0;
+    lf_status rc = LF_OK;
     const int64_t all = run->total_steps * run->accumulation;
     for (int i = 0; !rc && i < MOST_BATCHES && i < all && sum + first < MOST_SECONDS && !lf_interrupted(); i++) {
         const lf_example_batch *b;
         lf_example_batch rest;
-        if ((rc = source->next(run->task, LF_DATA_TRAIN, &b, err)) || !b ||
+        if ((rc = stand_at(run, i, err)) || (rc = source->next(run->task, LF_DATA_TRAIN, &b, err)) || !b ||
             (rc = train_batch(run, b, i, &seconds, err)))
             break;
         if (i > 0) sum += seconds, n++;
+        if (run->prefix && i > 0 && !(rc = train_batch(run, b, i, &seconds, err))) second_time += seconds, n_again++;
         if (i > 0) continue;
         first = seconds;
         if (run->total_steps >= run->steps_per_epoch &&
@@ -62,6 +73,7 @@ static lf_status time_training(lf_run *run, double *mean, lf_err *err) {
             rc = train_batch(run, &rest, -1, &seconds, err);
     }
     *mean = n ? sum / n : first;
+    *again = n_again ? second_time / n_again : *mean;
     return rc;
 }
 
@@ -142,6 +154,7 @@ static double peak_mb(const lf_run *run) {
             more += (double)run->task->source->count(run->task, (lf_data_role)role) * (double)m->base_head.n_labels *
                     (double)sizeof(float);
     for (int role = 0; role < LF_DATA_ROLES; role++) more += lf_remedies_kept_bytes(run, (lf_data_role)role);
+    more += lf_prefix_to_come(run->prefix);
     more += (double)lf_tree_bytes(run->accumulation, run->optimizer.numbers); /* there already, but not touched */
     const double now = (double)lf_rss_bytes() + more, peak = (double)lf_peak_rss_bytes();
     return (now > peak ? now : peak) / mb;
@@ -150,13 +163,14 @@ static double peak_mb(const lf_run *run) {
 /* ---- all of it ---- */
 
 lf_status lf_run_estimate(lf_run *run, lf_estimate *out, lf_err *err) {
-    double micro = 0;
+    double micro = 0, again = 0;
     *out = (lf_estimate){0};
-    lf_status rc = time_training(run, &micro, err);
+    lf_status rc = time_training(run, &micro, &again, err);
     if (rc || (rc = time_judging(run, &out->judging_seconds, err))) return rc;
     if (lf_interrupted()) return lf_fail(err, LF_EINTERRUPTED, "interrupted before the run's time was known");
     const double epochs = (double)run->total_steps / (double)run->steps_per_epoch;
-    out->train_seconds = micro * epochs * (double)run->batches_per_epoch;
+    const double later = epochs > 1 ? epochs - 1 : 0; /* than the first */
+    out->train_seconds = (micro * (epochs - later) + again * later) * (double)run->batches_per_epoch;
     out->step_seconds = out->train_seconds / (double)run->total_steps;
     out->mapped_mb = (double)lf_model_mapped_bytes(run->model) / mb;
     out->peak_mb = peak_mb(run);

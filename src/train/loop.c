@@ -57,7 +57,7 @@ static lf_status micro_batch(loop *l, const lf_example_batch *b, int64_t micro, 
     lf_loss_counts counts = {0};
     lf_optimizer_clear_gradients(&run->optimizer);
     lf_graph_begin(g, true, true, (uint64_t)(run->progress.step * run->accumulation + micro));
-    lf_tensor *loss = run->task->type->loss(run->task, b, &counts);
+    lf_tensor *loss = lf_run_loss(run, b, &counts);
     lf_status rc = lf_graph_status(g, err);
     if (rc) return rc;
     float value;

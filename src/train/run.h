@@ -51,6 +51,7 @@ typedef struct lf_run {
     void *remedies[LF_N_REMEDIES];         /* what each keeps (remedies.h); NULL: it is not asked for */
     char *remedy_hash[LF_N_REMEDIES];      /* of the files that each reads; NULL: none */
     int64_t remedy_batches[LF_N_REMEDIES]; /* of all examples of its own; 0: it has none */
+    lf_prefix_store *prefix;               /* of the training data; NULL: nothing is kept */
     lf_tree tree;                          /* of a step's micro-batches */
     lf_schedule schedule;
     lf_metrics metrics;
@@ -118,6 +119,11 @@ lf_status lf_run_check_metric(const lf_run *run, const lf_found *f, lf_err *err)
 void lf_run_note_best(lf_run *run, const lf_found *f);
 /* That no evaluation was within max_forgetting, where none was. */
 void lf_run_say_best(const lf_run *run);
+
+/* prefix.c: opens run->prefix, where prefix_cache says so. LF_EUSAGE: it was asked for, and cannot be. */
+lf_status lf_run_open_prefix(lf_run *run, lf_err *err);
+/* The task's loss of a batch of the training data. */
+lf_tensor *lf_run_loss(const lf_run *run, const lf_example_batch *b, lf_loss_counts *counts);
 
 /* run_data.c: whether the data are still what they were. */
 lf_status lf_run_hash_data(lf_run *run, lf_err *err);

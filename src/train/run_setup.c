@@ -371,7 +371,7 @@ static lf_status make_trained(lf_run *run, lf_err *err) {
         (rc = lf_nn_trainables(&run->model->nn, &run->trainables, &run->n_trainables, err)) ||
         (rc = lf_optimizer_init(&run->optimizer, run->k, run->trainables, run->n_trainables, run->cfg, err)) ||
         (rc = lf_tree_new(&run->tree, run->k, run->trainables, run->n_trainables, run->accumulation, err)) ||
-        (rc = lf_remedies_open(run, err)))
+        (rc = lf_run_open_prefix(run, err)) || (rc = lf_remedies_open(run, err)))
         return rc;
     run->results.trainable_parameters = run->optimizer.numbers;
     run->results.threads = run->threads;
@@ -396,6 +396,7 @@ void lf_run_close(lf_run *run) {
     lf_metrics_close(&run->metrics);
     lf_remedies_close(run);
     cJSON_Delete(run->segments);
+    lf_prefix_close(run->prefix);
     lf_tree_free(&run->tree);
     lf_optimizer_free(&run->optimizer);
     lf_task_close(run->task);

@@ -129,8 +129,9 @@ static void test_starts_from_data(void **state) {
 static void test_resumed_equals_straight(void **state) {
     (void)state;
     lf_err err = {0};
-    static const char *const data[] = {"--train_data plain.txt", "--train_data train.jsonl --packing true"};
-    for (int i = 0; i < 2; i++) {
+    static const char *const data[] = {"--train_data plain.txt", "--train_data train.jsonl --packing true",
+                                       "--train_data train.jsonl --group_by_length true"};
+    for (int i = 0; i < 3; i++) {
         const char *args =
             text("train --model pre/model %s --max_seq_length 32 --threads 1 --r 2 --init intermediate --lr 3e-3 "
                  "--lora_dropout 0.2 --batch_size 2 "

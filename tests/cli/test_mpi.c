@@ -108,7 +108,7 @@ static void test_text(void **state) {
     static const char *const kinds[] = {
         "--model pre/model --packing --init_lora_weights pissa",
         "--model pre/model --task_type SEQ_CLS --bias lora_only",
-        "--init_model config.json --tokenizer tokenizer --method full",
+        "--init_model config.json --tokenizer tokenizer --method full --group_by_length",
     };
     static const char *const weights[] = {"adapter/adapter_model", "adapter/adapter_model", "model/model"};
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {

@@ -221,12 +221,19 @@ static void test_promises(void **state) {
 static void test_workers_and_resuming_do_not_matter(void **state) {
     (void)state;
     enum { MOST = 3 * 26 };
-    for (int packing = 0; packing < 2; packing++) {
+    for (int how = 0; how < 3; how++) {
+        const bool packing = how == 1;
+        const int64_t together = how == 2 ? 8 : 0;
         uint64_t want[MOST];
         int64_t per_epoch = 0;
         for (int64_t workers = 1; workers <= 4; workers += 3) {
-            const lf_text_loader_opts o = {
-                .epochs = 3, .shuffle = true, .seed = 4, .workers = workers, .packing = packing, .training = true};
+            const lf_text_loader_opts o = {.epochs = 3,
+                                           .shuffle = true,
+                                           .seed = 4,
+                                           .workers = workers,
+                                           .packing = packing,
+                                           .together = together,
+                                           .training = true};
             lf_text_loader *l = loader_over(pairs, o);
             per_epoch = lf_text_loader_batches_per_epoch(l);
             assert_true(3 * per_epoch <= MOST);
@@ -243,6 +250,7 @@ static void test_workers_and_resuming_do_not_matter(void **state) {
                                            .shuffle = true,
                                            .seed = 4,
                                            .packing = packing,
+                                           .together = together,
                                            .training = true,
                                            .first_epoch = from / (per_epoch + 1),
                                            .first_batch = from % (per_epoch + 1)}; /* also the very end of an epoch */
@@ -252,6 +260,58 @@ static void test_workers_and_resuming_do_not_matter(void **state) {
             assert_null(next(l));
             lf_text_loader_free(l);
         }
+    }
+}
+
+/* RECORDS rows in steps of `together`: in stretches, of which each goes from its longest row to its shortest. */
+static void test_like_lengths_go_together(void **state) {
+    (void)state;
+    enum { TOGETHER = 8, STRETCH = RECORDS / (4 * TOGETHER) * TOGETHER };
+    int64_t padding[2];
+    for (int grouped = 0; grouped < 2; grouped++) {
+        lf_text_loader *l = loader_over(
+            pairs, (lf_text_loader_opts){
+                       .epochs = 2, .shuffle = true, .seed = 7, .batch_size = 4, .together = grouped ? TOGETHER : 0});
+        int64_t length[RECORDS], n = 0, longest = 0;
+        bool seen[RECORDS] = {false};
+        for (const lf_text_batch *b; (b = next(l)) && b->epoch == 0;)
+            for (int64_t r = 0; r < b->B; r++, n++) {
+                for (length[n] = 0; length[n] < b->T && b->ids[r * b->T + length[n]] != PAD;) length[n]++;
+                if (length[n] > longest) longest = length[n];
+                assert_false(seen[b->indices[r]]);
+                seen[b->indices[r]] = true;
+            }
+        assert_int_equal(n, RECORDS);
+        while (next(l)) continue;
+        padding[grouped] = lf_text_loader_stats(l).positions - lf_text_loader_stats(l).tokens;
+        int moved = 0; /* the longest of all and what stood first have changed places */
+        for (int64_t i = 0; grouped && i + 1 < RECORDS; i++) moved += (i + 1) % STRETCH && length[i] < length[i + 1];
+        assert_true(moved <= 1);
+        if (grouped) assert_int_equal(length[0], longest);
+        lf_text_loader_free(l);
+    }
+    assert_true(padding[1] * 2 < padding[0]);
+}
+
+/* As transformers 5.24 orders these lengths, of this permutation (get_length_grouped_indices with its randperm
+ * replaced). */
+static void test_group(void **state) {
+    (void)state;
+    enum { N = 19 };
+    static const int32_t lengths[N] = {5, 3, 9, 9, 1, 7, 7, 7, 2, 30, 4, 4, 6, 8, 8, 30, 2, 1, 5};
+    static const int64_t drawn[N] = {7, 18, 3, 11, 0, 15, 9, 5, 2, 14, 1, 6, 13, 17, 8, 4, 10, 16, 12};
+    static const struct {
+        int64_t together, want[N];
+    } cases[] = {{2, {15, 7, 18, 11, 3, 9, 5, 0, 2, 14, 6, 1, 13, 8, 17, 4, 12, 10, 16}},
+                 {4, {15, 7, 18, 11, 3, 9, 5, 0, 2, 14, 6, 1, 13, 8, 17, 4, 12, 10, 16}},
+                 {30, {15, 9, 3, 2, 14, 13, 7, 5, 6, 12, 18, 0, 11, 10, 1, 8, 16, 17, 4}}};
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        int64_t order[N];
+        lf_text_grouped room[N];
+        memcpy(order, drawn, sizeof order);
+        assert_true(lf_text_group_room(N, cases[c].together) <= N);
+        lf_text_group(order, N, lengths, cases[c].together, room);
+        assert_memory_equal(order, cases[c].want, sizeof order);
     }
 }
 
@@ -622,6 +682,8 @@ int main(void) {
         cmocka_unit_test(test_overlong),
         cmocka_unit_test(test_promises),
         cmocka_unit_test(test_workers_and_resuming_do_not_matter),
+        cmocka_unit_test(test_like_lengths_go_together),
+        cmocka_unit_test(test_group),
         cmocka_unit_test(test_epochs_differ),
         cmocka_unit_test(test_packing_keeps_documents),
         cmocka_unit_test(test_pack),

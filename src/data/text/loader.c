@@ -40,6 +40,8 @@ struct lf_text_loader {
     int64_t *kept;           /* [n_documents] unpacked, those that were not skipped; NULL: all */
     int64_t n_documents, n_rows, per_epoch;
     int64_t *order, order_epoch; /* of rows; touched in lf_ahead's assign alone */
+    int32_t *lengths;            /* [n_rows] where rows of like length go together; NULL: they do not */
+    lf_text_grouped *grouping;   /* room for that; touched in assign alone */
     slot *slots;
     int64_t n_slots;
     lf_ahead *ahead;
@@ -59,6 +61,7 @@ static void assign(void *context, void *item, int64_t number) {
     const int64_t epoch = at.epoch;
     if (o->shuffle && epoch != l->order_epoch) {
         lf_rng_permutation(lf_rng_make(o->seed, LF_RNG_SHUFFLE, (uint64_t)epoch), l->order, l->n_rows);
+        if (l->lengths) lf_text_group(l->order, l->n_rows, l->lengths, o->together, l->grouping);
         l->order_epoch = epoch;
     }
     s->batch.epoch = epoch;
@@ -216,6 +219,7 @@ static lf_status fill(void *context, void *item, lf_err *err) {
             column = l->classified    ? write_text(b, row, &s->tokens, s->documents[d])
                      : l->opts.masked ? write_masked(l, b, row, &s->tokens, s->documents[d])
                                       : write_document(b, row, column, &s->tokens, s->documents[d]);
+        b->filled[row] = (int32_t)column;
         write_padding(b, row, column, pad);
     }
     if (l->classified) write_labels(l, b);
@@ -274,7 +278,8 @@ static lf_status leave_out(lf_text_loader *l, lf_err *err) {
 static lf_status plan(lf_text_loader *l, lf_err *err) {
     const lf_text_loader_opts *o = &l->opts;
     lf_status rc = LF_OK;
-    l->scanned = o->packing || o->scan || o->overlong == LF_TEXT_SKIP || lf_text_dataset_windowed(l->data);
+    l->scanned =
+        o->packing || o->scan || o->together || o->overlong == LF_TEXT_SKIP || lf_text_dataset_windowed(l->data);
     l->n_documents = lf_text_dataset_count(l->data);
     if (l->scanned) {
         if ((rc = lf_text_scan_run(&l->scan, l->data, &l->coder, o->workers, LF_TOKENS_IN_MEMORY, LF_TEXT_PIECE, err)))
@@ -291,6 +296,15 @@ static lf_status plan(lf_text_loader *l, lf_err *err) {
     return rc;
 }
 
+/* What rows of like length are found by. */
+static bool measure_rows(lf_text_loader *l) {
+    if (!l->opts.together) return true;
+    l->lengths = lf_malloc((size_t)l->n_rows * sizeof *l->lengths);
+    l->grouping = lf_malloc((size_t)lf_text_group_room(l->n_rows, l->opts.together) * sizeof *l->grouping);
+    for (int64_t i = 0; l->lengths && i < l->n_rows; i++) l->lengths[i] = l->scan.documents[l->kept ? l->kept[i] : i].n;
+    return l->lengths && l->grouping;
+}
+
 static bool allocate_labels(const lf_text_loader *l, lf_text_batch *b, size_t rows) {
     b->lengths = lf_calloc(rows, sizeof *b->lengths);
     b->classes = lf_calloc(rows, sizeof *b->classes);
@@ -305,12 +319,14 @@ static lf_status allocate(lf_text_loader *l, lf_err *err) {
     l->n_slots = l->opts.workers + LF_AHEAD_SPARE;
     l->slots = lf_calloc((size_t)l->n_slots, sizeof *l->slots);
     if (l->opts.shuffle) l->order = lf_malloc((size_t)l->n_rows * sizeof *l->order);
-    bool good = l->slots && (l->order || !l->opts.shuffle);
+    bool good = l->slots && (l->order || !l->opts.shuffle) && measure_rows(l);
     for (int64_t i = 0; i < l->n_slots && good; i++) {
         slot *s = &l->slots[i];
         s->rows = lf_calloc(batch_size, sizeof *s->rows);
         s->batch.indices = lf_calloc(batch_size, sizeof *s->batch.indices);
-        good = s->rows && s->batch.indices && (!l->classified || allocate_labels(l, &s->batch, batch_size)) &&
+        s->batch.filled = lf_calloc(batch_size, sizeof *s->batch.filled);
+        good = s->rows && s->batch.indices && s->batch.filled &&
+               (!l->classified || allocate_labels(l, &s->batch, batch_size)) &&
                (!l->opts.masked || (s->batch.lengths = lf_calloc(batch_size, sizeof *s->batch.lengths)));
     }
     lf_status rc = good ? LF_OK : out_of_memory(l, err);
@@ -339,6 +355,7 @@ lf_status lf_text_loader_new(lf_text_loader **out, const lf_text_dataset *d, con
     l->width = l->classified ? lf_text_dataset_width(d) : 0;
     assert(!l->classified || (!opts->packing && encoder->encode_pair));
     assert(!opts->masked || (!opts->packing && !l->classified));
+    assert(!opts->together || (!opts->packing && opts->shuffle));
     if ((rc = lf_text_coder_init(&l->coder, encoder, &how, err)) || (rc = plan(l, err)) || (rc = allocate(l, err)) ||
         (rc = start(l, err)))
         lf_text_loader_free(l);
@@ -375,6 +392,7 @@ void lf_text_loader_free(lf_text_loader *l) {
         lf_free(s->batch.classes);
         lf_free(s->batch.values);
         lf_free(s->batch.indices);
+        lf_free(s->batch.filled);
         lf_free(s->rows);
         lf_free(s->documents);
         lf_text_tokens_free(&s->tokens);
@@ -382,6 +400,8 @@ void lf_text_loader_free(lf_text_loader *l) {
     }
     lf_free(l->slots);
     lf_free(l->order);
+    lf_free(l->lengths);
+    lf_free(l->grouping);
     lf_free(l->kept);
     lf_text_packing_free(&l->packing);
     lf_text_scan_free(&l->scan);
@@ -417,6 +437,12 @@ lf_status lf_text_loader_next(lf_text_loader *l, const lf_text_batch **out, lf_e
 
 int64_t lf_text_loader_batches_per_epoch(const lf_text_loader *l) { return l->per_epoch; }
 int64_t lf_text_loader_rows_per_epoch(const lf_text_loader *l) { return l->n_rows; }
+bool lf_text_loader_extent(const lf_text_loader *l, int64_t *indices, int64_t *tokens) {
+    *indices = l->scan.n;
+    *tokens = 0;
+    for (int64_t i = 0; i < l->scan.n; i++) *tokens += l->scan.documents[i].n ? l->scan.documents[i].n : 1;
+    return l->scanned;
+}
 int64_t lf_text_loader_count(const lf_text_loader *l) { return l->n_documents; }
 lf_text_stats lf_text_loader_stats(const lf_text_loader *l) { return l->stats; }
 

@@ -9,12 +9,14 @@
  * number of workers, and a loader that starts at (first_epoch, first_batch) serves what an uninterrupted one would
  * have. Packing is done once, over the documents in an order that depends on the seed alone (first fit among the open
  * rows, pack.c), and whole rows are permuted in each epoch: so every epoch has the same number of batches, and a
- * resumed run needs nothing but the seed.
+ * resumed run needs nothing but the seed. With `together` an epoch's permutation is sorted by length piece by piece
+ * (group.c), which depends on the lengths and on nothing else.
  *
- * Tokenising. Unpacked records are tokenised when their batch is made, by the workers. Packing and plain text need to
- * know lengths: lf_text_loader_new then tokenises everything once, by all workers, and keeps the tokens (4 bytes each;
- * in memory up to 256 MiB, beyond that in an unlinked file in $TMPDIR), so nothing is tokenised twice. `scan` asks for
- * the same where it is not needed, so that a bad record is found before the first batch rather than in its place. */
+ * Tokenising. Unpacked records are tokenised when their batch is made, by the workers. Packing, `together` and plain
+ * text need to know lengths: lf_text_loader_new then tokenises everything once, by all workers, and keeps the tokens (4
+ * bytes each; in memory up to 256 MiB, beyond that in an unlinked file in $TMPDIR), so nothing is tokenised twice.
+ * `scan` asks for the same where it is not needed, so that a bad record is found before the first batch rather than in
+ * its place. */
 #ifndef LF_DATA_TEXT_LOADER_H
 #define LF_DATA_TEXT_LOADER_H
 
@@ -35,6 +37,7 @@ typedef struct lf_text_batch {
     float *values;     /* of several labels or numbers: [B, n_values]; NULL else. `labels` are then all -1 */
     int64_t n_values;  /* lf_text_dataset_width */
     int64_t *indices;  /* [B] which document or window the row begins with; see lf_text_loader_count */
+    int32_t *filled;   /* [B] tokens of a row, behind which is padding */
     int64_t n_targets; /* labels that are not -1; of classified texts, rows that have one; may be 0 */
     int64_t n_tokens;  /* without padding */
     int64_t n_documents;
@@ -49,8 +52,9 @@ typedef struct lf_text_loader_opts {
     bool loss_on_prompt;
     lf_text_overlong overlong; /* skip: everything is tokenised before the first batch */
     bool packing, shuffle;     /* packing: not of classified texts */
-    bool scan;                 /* tokenise everything before the first batch */
-    lf_text_masking masking;   /* where `masked`: of documents, not packed */
+    int64_t together; /* rows of a step, which are to be of like length; not packed, and shuffled. 0: as they come */
+    bool scan;        /* tokenise everything before the first batch */
+    lf_text_masking masking; /* where `masked`: of documents, not packed */
     bool masked;
     int64_t workers; /* >= 1 */
     uint64_t seed;
@@ -83,6 +87,9 @@ lf_status lf_text_loader_next(lf_text_loader *l, const lf_text_batch **out, lf_e
 int64_t lf_text_loader_batches_per_epoch(const lf_text_loader *l);
 int64_t lf_text_loader_rows_per_epoch(const lf_text_loader *l);
 int64_t lf_text_loader_count(const lf_text_loader *l); /* documents or windows in an epoch */
+/* The batches' `indices` are below *indices, and all rows have *tokens at most, of which one without any counts as one.
+ * False: not known, because nothing was tokenised before the first batch. */
+bool lf_text_loader_extent(const lf_text_loader *l, int64_t *indices, int64_t *tokens);
 lf_text_stats lf_text_loader_stats(const lf_text_loader *l);
 double
 lf_text_loader_waited(const lf_text_loader *l); /* seconds that the caller waited for batches, the first left out */

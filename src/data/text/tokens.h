@@ -35,6 +35,15 @@ lf_status lf_text_scan_run(lf_text_scan *out, const lf_text_dataset *d, const lf
                            int64_t most_in_memory, uint64_t piece_bytes, lf_err *err);
 void lf_text_scan_free(lf_text_scan *s);
 
+/* Puts rows of like length beside each other. order [n] is a permutation of the rows, and stays one; lengths [n] are of
+ * rows, in tokens; `together` >= 1: how many rows a step has. room: lf_text_group_room of them. */
+typedef struct lf_text_grouped {
+    int64_t row, place;
+    int32_t length;
+} lf_text_grouped;
+int64_t lf_text_group_room(int64_t n, int64_t together);
+void lf_text_group(int64_t *order, int64_t n, const int32_t *lengths, int64_t together, lf_text_grouped *room);
+
 /* Documents to rows of at most `capacity` tokens. */
 typedef struct lf_text_packing {
     int64_t *documents; /* of all rows, one row after the other */

@@ -203,6 +203,7 @@ lf_tensor *lf_attention_of(lf_graph *g, lf_tensor *q, lf_tensor *kv, const lf_at
                                 .softcap = opts->softcap,
                                 .bias = opts->bias ? opts->bias->data : NULL,
                                 .dropout = lf_graph_training(g) ? opts->dropout : 0}};
+    if (a.d.dropout > 0) lf_graph_draws(g);
     return q && kv ? lf_graph_apply(g, &lf_op_attention, 2, (lf_tensor *[]){q, kv}, &a, sizeof a) : NULL;
 }
 

@@ -63,6 +63,7 @@ const lf_op lf_op_drop_path = {.name = "drop_path",
 
 lf_tensor *lf_drop_path(lf_graph *g, lf_tensor *x, double p) {
     if (!x || !(p > 0) || !lf_graph_training(g)) return x;
+    lf_graph_draws(g);
     lf_tensor *y = lf_graph_apply(g, &lf_op_drop_path, 1, &x, &(attributes){p}, sizeof(attributes));
     lf_done(g, x);
     return y;

@@ -47,6 +47,7 @@ const lf_op lf_op_dropout = {.name = "dropout",
 
 lf_tensor *lf_dropout(lf_graph *g, lf_tensor *x, double p) {
     if (!x || !(p > 0) || !lf_graph_training(g)) return x;
+    lf_graph_draws(g);
     lf_tensor *y = lf_graph_apply(g, &lf_op_dropout, 1, &x, &(attributes){p}, sizeof(attributes));
     lf_done(g, x);
     return y;

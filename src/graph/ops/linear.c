@@ -209,6 +209,7 @@ static void linear_forward(lf_graph *g, lf_node *n) {
     const lf_view u = {e.R ? lf_save(g, n, U, k->act_dtype, e.rows * e.R) : NULL, e.R, k->act_dtype};
     void *bias = frozen ? biases_of(g, n, &e) : NULL;
     adapted = adapted && u.data;
+    if (adapted && d.drops) lf_graph_draws(g);
     if (adapted && d.drops) check(g, lf_lora_delta_drop_forward(g, &d, u, x, n->key), &e);
     if (!frozen) trained_forward(g, n, &e, y, x);
     const int64_t size = e.R ? block_rows(n, &e) : e.rows;
