@@ -224,13 +224,15 @@ enum { FORWARD, REAL, BACKWARD, ADDED, GIVEN };
 
 static void floats_of(const lf_kernels *k, float *to, const void *from, int64_t n) { k->to_real(to, false, from, n); }
 
-static void all_products(const lf_kernels *k, lf_frozen_format format, int64_t out, int64_t in, int64_t rows,
-                         float *given[GIVEN]) {
-    float *W = normals(out * in, 1), *x = normals(rows * in, 2), *dy = normals(rows * out, 3), *bias = normals(out, 4);
+/* All that a frozen weight W in `format` gives for x and dy. */
+static void products_of(const lf_kernels *k, lf_frozen_format format, const float *W, int64_t out, int64_t in,
+                        int64_t rows, float *given[GIVEN], float *restored) {
+    float *x = normals(rows * in, 2), *dy = normals(rows * out, 3), *bias = normals(out, 4);
     void *x_act = block((size_t)(rows * in) * sizeof(float)), *dy_act = block((size_t)(rows * out) * sizeof(float)),
          *y = block((size_t)(rows * out) * sizeof(float)), *dx = block((size_t)(rows * in) * sizeof(float));
     lf_frozen w;
     hold(&w, k, format, out, in, W);
+    if (restored) assert_true(k->frozen_restore(&w, restored));
     k->to_act(x_act, false, x, rows * in);
     k->to_act(dy_act, false, dy, rows * out);
     assert_true(k->frozen_forward(&w, y, x_act, rows, bias));
@@ -242,8 +244,15 @@ static void all_products(const lf_kernels *k, lf_frozen_format format, int64_t o
     assert_true(k->frozen_backward(&w, dx, dy_act, rows, true));
     floats_of(k, given[ADDED], dx, rows * in);
     let_go(&w);
-    void *const mine[] = {W, x, dy, bias, x_act, dy_act, y, dx};
+    void *const mine[] = {x, dy, bias, x_act, dy_act, y, dx};
     for (size_t i = 0; i < sizeof mine / sizeof mine[0]; i++) lf_aligned_free(mine[i]);
+}
+
+static void all_products(const lf_kernels *k, lf_frozen_format format, int64_t out, int64_t in, int64_t rows,
+                         float *given[GIVEN]) {
+    float *W = normals(out * in, 1);
+    products_of(k, format, W, out, in, rows, given, NULL);
+    lf_aligned_free(W);
 }
 
 static void check_given(const lf_kernels *k, int what, const float *got, const float *want, int64_t n, double exact) {
@@ -286,6 +295,35 @@ static void test_backends_agree(void **state) {
     (void)state;
     check_agreement("fp32", 1e-6);
     check_agreement("bf16", 1.0 / 256);
+    assert_int_equal(lf_alloc_live(), 0);
+}
+
+/* A weight of more than one panel in both directions, the last one smaller, against one copy of the numbers that it
+ * stands for. */
+static void check_panels(const char *precision, double exact) {
+    enum { TALL = 1100, WIDE = 1030, FEW = 3, LARGER = FEW * TALL };
+    const lf_kernels *k[8];
+    const int n = lf_kernels_available(precision, k, 8);
+    float *W = normals(TALL * WIDE, 1), *same = block((size_t)(TALL * WIDE) * sizeof *same);
+    for (int i = 0; i < n; i++) {
+        float *given[2][GIVEN];
+        for (int what = 0; what < 2 * GIVEN; what++)
+            given[what / GIVEN][what % GIVEN] = block((size_t)LARGER * sizeof(float));
+        products_of(k[i], LF_FROZEN_NF4, W, TALL, WIDE, FEW, given[0], same);
+        products_of(k[i], LF_FROZEN_PLAIN, same, TALL, WIDE, FEW, given[1], NULL);
+        for (int what = 0; what < GIVEN; what++)
+            check_given(k[i], what, given[0][what], given[1][what], FEW * (what < BACKWARD ? TALL : WIDE),
+                        what == REAL ? 1e-5 : exact);
+        for (int what = 0; what < 2 * GIVEN; what++) lf_aligned_free(given[what / GIVEN][what % GIVEN]);
+    }
+    lf_aligned_free(W);
+    lf_aligned_free(same);
+}
+
+static void test_four_bits_in_panels(void **state) {
+    (void)state;
+    check_panels("fp32", 1e-5);
+    check_panels("bf16", 1.0 / 128);
     assert_int_equal(lf_alloc_live(), 0);
 }
 
@@ -341,6 +379,7 @@ int main(void) {
                                        cmocka_unit_test(test_rows_without_a_scale),
                                        cmocka_unit_test(test_bytes_whatever_the_threads),
                                        cmocka_unit_test(test_backends_agree),
+                                       cmocka_unit_test(test_four_bits_in_panels),
                                        cmocka_unit_test(test_outliers),
                                        cmocka_unit_test(test_too_long)};
     return cmocka_run_group_tests(tests, NULL, NULL);
