@@ -124,6 +124,25 @@ def make_run(run, i, text):
         write(run / f"{name}.svg", DRAWINGS[(2 * i + k) % len(DRAWINGS)])
 
 
+def make_sequence(dir, i, text):
+    """A sequence of tasks with the text in all its places."""
+    config = {"model": f"m/{text}", "output_dir": str(dir), "learning_rate": 1e-3, "seed": i, "between": text, "tasks": [{"name": text}],
+              "init_lora_weights": text, text: text}
+    write(dir / "continual.json", json.dumps(config))
+    after = [{"name": text, "scores": [0.5, None, 0.2], "base": 0.8}, {"name": "b", "scores": [0.4, 0.9, 0.1], "base": 0.7}]
+    told = {"between": text, "says": text, "measure": text if i % 3 == 2 else "accuracy", "tasks": [text, "b", text], "runs": 3,
+            "before": [0.3, 0.3, 0.3], "base_before": 0.9, "after": after, text: text}
+    write(dir / "sequence.json", json.dumps(told))
+    if i % 2:
+        return write(dir / "error.json", json.dumps({"state": "failed", "message": text}))
+    figures = {"average_accuracy": 0.4 + i / 1000, "bwt": -0.1, "forgetting": 0.1, "base_before": 0.9, "base_after": 0.7, "base_forgetting": 0.2,
+               "base_retention": 0.78}
+    results = {**figures, "between": text, "adapter": text, "at_the_end": {text: 0.4}, "when_learned": {text: 0.5},
+               "course": [{"after": text, **figures}, {"after": text, **figures}], text: text}
+    write(dir / "all_results.json", json.dumps(results))
+    return None
+
+
 def make_folders(work, program):
     """Pages of each run and of all of them."""
     top = work / "it's <b>\"hostile\"</b> & =1+1"
@@ -136,9 +155,14 @@ def make_folders(work, program):
             run = top / f"r{i}"
             make_run(run, i, text)
         runs.append(run)
-    for folder in (*runs, top):
+    several = work / "sequences"
+    sequences = [several / f"s{i}" for i in range(len(TEXTS))]
+    for i, text in enumerate(TEXTS):
+        make_sequence(sequences[i], i, text)
+    folders = (*runs, top, *sequences, several)
+    for folder in folders:
         subprocess.run([program, "report", str(folder)], check=True, stdout=subprocess.DEVNULL)
-    return [folder / "report.html" for folder in (*runs, top)]
+    return [folder / "report.html" for folder in folders]
 
 
 def browse(work, page):

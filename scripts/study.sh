@@ -23,6 +23,10 @@ data_of_vision() {
     [ -d "$study/letters" ] || LF_LETTERS=${LF_LETTERS:-build/lf-letters} scripts/make-letters.sh "$study/letters" 1 \
         --train-per-class 300 --val-per-class 60 --test-per-class 100
 }
+data_of_sequence() {
+    data_of_vision
+    [ -d "$study/groups" ] || scripts/letter-groups.sh "$study/letters" "$study/groups"
+}
 data_of_language() { [ -d "$study/texts" ] || scripts/make-texts.sh "$study/texts"; }
 data_of_text() {
     [ -d "$study/short" ] || scripts/make-study-texts.py "$study/short"

@@ -53,7 +53,7 @@ ASAN_OPTIONS=detect_leaks=0 suite build-sanitize -LE gate
 if $long; then
     build build-fuzz clang -DLF_FUZZ=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo
     tests/fuzz/run.sh build-fuzz 20
-    LF_TEST_LONG=1 ctest --test-dir build-gcc --output-on-failure -R '^test_mpi$'
+    LF_TEST_LONG=1 ctest --test-dir build-gcc --output-on-failure -R '^test_(mpi|continual)$'
     if [ "$(id -u)" -eq 0 ] && command -v ip >/dev/null; then scripts/check-mpi-hosts.sh build-gcc; fi
     if command -v chromium >/dev/null; then python3 scripts/check-hostile-pages.py build-gcc; fi
     held='test_(sweep|signals|lm_generate)$' # all that includes tests/cli/stop_fixture.h

@@ -133,6 +133,19 @@ typedef struct start {
     lf_progress progress;
 } start;
 
+/* Of the model itself, or of the one that the start looks at in its place. */
+static lf_status read_weight(const start *s, const lf_module *m, float *W, lf_err *err) {
+    const lf_nn *other = s->o->start_from;
+    if (!other) return lf_nn_weight(s->a->nn, m, W, err);
+    const lf_module *same = lf_nn_find(other, m->name);
+    if (!same || same->kind != m->kind || same->out != m->out || same->in != m->in)
+        return lf_fail(err, LF_ESHAPE,
+                       "start_from: the model has %s '%s', which has %lld x %lld numbers in the one that is trained; "
+                       "expected a model of the same sizes",
+                       same ? "another" : "no", m->name, (long long)m->out, (long long)m->in);
+    return lf_nn_weight(other, same, W, err);
+}
+
 static lf_status start_module(start *s, int64_t i, lf_err *err) {
     const lf_match *match = &s->a->match;
     const lf_module *m = match->modules[i];
@@ -142,7 +155,7 @@ static lf_status start_module(start *s, int64_t i, lf_err *err) {
     if (s->init->reads != LF_READS_NOTHING) {
         W = lf_aligned_alloc((size_t)(m->out * m->in) * sizeof *W);
         if (!W) return lf_no_memory(err, "the weight of %s", m->name);
-        if ((rc = lf_nn_weight(s->a->nn, m, W, err))) {
+        if ((rc = read_weight(s, m, W, err))) {
             lf_aligned_free(W);
             return rc;
         }

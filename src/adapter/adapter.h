@@ -50,6 +50,7 @@ typedef struct lf_adapter_opts {
     int64_t vocabulary;              /* tokens that the tuned model knows: embedding and output layer are saved whole,
                                         with so many rows; 0: those of the base, saved where they are named */
     bool strict_targets;             /* uneven cover over layers is an error instead of a warning */
+    const lf_nn *start_from;         /* a model of the same modules, whose weights the start looks at; NULL: nn's own */
     const lf_adapter_file *from;     /* its A and B are the start, whatever `init` says; NULL: none */
     const lf_calibrate *calibrate;   /* NULL: there are no data, and a start that reads some fails */
 } lf_adapter_opts;

@@ -102,11 +102,26 @@ lf_status lf_cfg_take_inherited(lf_config *cfg, const cJSON *was, const char *so
     return rc;
 }
 
-/* The same file or folder, however its path is spelled. What its bytes are, hashes tell. */
-static bool same_place(const cJSON *a, const cJSON *b) {
+static const char *last_part(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+/* The same file or folder, however its path is spelled; or one of the same name where the old one is not any more, as
+ * when a folder was moved with all that is in it. What its bytes are, hashes tell. */
+static bool same_path(const char *a, const char *b) {
     char x[PATH_MAX], y[PATH_MAX];
-    return cJSON_IsString(a) && cJSON_IsString(b) && realpath(a->valuestring, x) && realpath(b->valuestring, y) &&
-           strcmp(x, y) == 0;
+    if (!realpath(b, y)) return false;
+    if (!realpath(a, x)) return strcmp(last_part(a), last_part(b)) == 0;
+    return strcmp(x, y) == 0;
+}
+
+static bool same_place(const cJSON *a, const cJSON *b) {
+    if (cJSON_IsString(a) && cJSON_IsString(b)) return same_path(a->valuestring, b->valuestring);
+    if (!cJSON_IsArray(a) || !cJSON_IsArray(b) || cJSON_GetArraySize(a) != cJSON_GetArraySize(b)) return false;
+    bool same = true;
+    for (const cJSON *x = a->child, *y = b->child; x && same; x = x->next, y = y->next) same = same_place(x, y);
+    return same;
 }
 
 /* A default that is not in the file is that of a newer version, or one that is not written. */

@@ -44,4 +44,9 @@ static lf_status gather(const lf_plan *p, lf_config *cfg, lf_err *err) {
     return rc;
 }
 
-const lf_between lf_between_joint = {.name = "joint", .at_once = true, .check = check, .gather = gather};
+const lf_between lf_between_joint = {.name = "joint",
+                                     .says =
+                                         "One run on the data of all tasks at once: what sequences are compared with.",
+                                     .at_once = true,
+                                     .check = check,
+                                     .gather = gather};

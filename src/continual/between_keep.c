@@ -31,8 +31,10 @@ static lf_status leave_to_adapter(lf_config *cfg, lf_err *err) {
 static lf_status begin(const lf_plan *p, int64_t run, lf_err *err) {
     lf_config *cfg = p->runs[run].cfg;
     if (run == 0) return LF_OK;
-    const lf_status rc = leave_to_adapter(cfg, err);
-    return rc ? rc : lf_plan_set(cfg, LF_continue_from, cJSON_CreateString(p->runs[run - 1].adapter), err);
+    lf_status rc = leave_to_adapter(cfg, err);
+    if (!rc && p->own_heads) rc = lf_plan_set(cfg, LF_fresh_head, cJSON_CreateTrue(), err);
+    return rc ? rc : lf_plan_set(cfg, LF_continue_from, cJSON_CreateString(p->runs[run - 1].own), err);
 }
 
-const lf_between lf_between_keep = {.name = "keep", .one_head = true, .check = check, .begin = begin};
+const lf_between lf_between_keep = {
+    .name = "keep", .says = "One adapter goes on from task to task.", .one_head = true, .check = check, .begin = begin};

@@ -13,11 +13,15 @@
 #include "continual/between.h"
 #include "continual/earlier.h"
 #include "continual/outcome.h"
-#include "continual/picture.h"
+#include "continual/outgoing.h"
+#include "continual/reference.h"
+#include "report/gather/sequence.h"
+#include "report/page/report.h"
 #include "train/run.h"
 
-/* The resolved configuration; not config.json, by which a report would take the whole for one run. */
-#define CONFIG "continual.json"
+/* The resolved configuration; not config.json, by which a report would take the whole for one run of train. */
+#define CONFIG LF_SEQUENCE_CONFIG
+#define ERROR  "error.json"
 
 typedef struct course {
     lf_plan plan;
@@ -82,6 +86,12 @@ static lf_status take_folder(course *c, lf_err *err) {
 
 /* ---- what an earlier sequence left, where it is to be overwritten ---- */
 
+/* What a sequence writes into its folder when there is something to say. */
+static const char *const ends[] = {"matrix.csv",       "matrix.gp", "matrix.svg",    "tasks.csv",
+                                   "tasks.gp",         "tasks.svg", "sequence.json", "report.html",
+                                   "all_results.json", ERROR,       CONFIG};
+enum { N_ENDS = sizeof ends / sizeof *ends };
+
 static lf_status clear_folder(const char *dir, const char *name, lf_err *err) {
     const bool ours = lf_plan_is_folder(name);
     char *path = ours ? lf_path_join(dir, name) : NULL;
@@ -97,13 +107,26 @@ static lf_status clear_folder(const char *dir, const char *name, lf_err *err) {
 
 /* A run of it would be taken for one of this sequence by whoever goes on with this, or reports it. */
 static lf_status clear(const char *dir, lf_err *err) {
-    static const char *const ends[] = {"matrix.csv", "matrix.gp", "matrix.svg", "all_results.json"};
     char **names;
     size_t count;
     lf_status rc = lf_list_dir(&names, &count, dir, err);
-    for (size_t i = 0; i < sizeof ends / sizeof *ends && !rc; i++)
-        if (lf_is_file_in(dir, ends[i])) rc = lf_remove_in(dir, ends[i], err);
     for (size_t i = 0; i < count && !rc && lf_is_file_in(dir, CONFIG); i++) rc = clear_folder(dir, names[i], err);
+    for (int i = 0; i < N_ENDS && !rc; i++) /* the configuration last: by it a sequence is known */
+        if (lf_is_file_in(dir, ends[i])) rc = lf_remove_in(dir, ends[i], err);
+    lf_free(names);
+    return rc;
+}
+
+/* What a process that was killed has left where it wrote. */
+static lf_status settle(const char *dir, lf_err *err) {
+    char **names;
+    size_t count;
+    lf_status rc = lf_list_dir(&names, &count, dir, err);
+    if (rc) return rc;
+    for (size_t i = 0; i < count && !rc; i++)
+        for (int k = 0; k < N_ENDS && !rc; k++)
+            if (lf_leftover_of(names[i]) == strlen(ends[k]) && !strncmp(names[i], ends[k], strlen(ends[k])))
+                rc = lf_leftover_settle(dir, names[i], err);
     lf_free(names);
     return rc;
 }
@@ -112,9 +135,10 @@ static lf_status clear(const char *dir, lf_err *err) {
 static lf_status begin_folder(course *c, lf_err *err) {
     const lf_plan *p = &c->plan;
     lf_status rc;
-    if ((rc = take_folder(c, err)) || (rc = check_same(p, err))) return rc;
+    if ((rc = take_folder(c, err)) || (rc = settle(p->dir, err)) || (rc = check_same(p, err))) return rc;
     if (!resumes(p->cfg) && (rc = clear(p->dir, err))) return rc;
-    c->new_folders = 0; /* from now on there is something to keep */
+    c->new_folders = 0;                                     /* from now on there is something to keep */
+    if ((rc = lf_remove_in(p->dir, ERROR, err))) return rc; /* of an earlier try */
     lf_obj o = lf_obj_of(lf_cfg_resolved_to_json(p->cfg));
     return lf_obj_write_in(&o, p->dir, CONFIG, false, err);
 }
@@ -150,7 +174,7 @@ static lf_status prepare_run(const course *c, int64_t run, lf_err *err) {
     lf_status rc = lf_plan_set(r->cfg, LF_resume_from_checkpoint, cJSON_CreateBool(there), err);
     if (!rc) rc = limit_time(c, r->cfg, err);
     if (!rc) rc = lf_earlier_give(p, run, err);
-    if (!rc && p->between->one_head) rc = grow_head(p, run, err);
+    if (!rc && p->between->one_head && !p->own_heads) rc = grow_head(p, run, err);
     return rc || !p->between->begin ? rc : p->between->begin(p, run, err);
 }
 
@@ -165,7 +189,7 @@ static lf_status do_run(course *c, int64_t run, lf_err *err) {
             r->name, r->dir);
     rc = lf_train(r->cfg, c->tables, &inner);
     if (rc) return lf_fail(err, rc, "'%s': %s", r->name, inner.message);
-    if (p->between->end && (rc = p->between->end(p, run, err))) return rc;
+    if (lf_plan_goes_out(p) && (rc = lf_outgoing_make(p, run, err))) return rc;
     if (lf_interrupted())
         return lf_fail(err, LF_EINTERRUPTED, "interrupted after '%s'; resume_from_checkpoint goes on", r->name);
     if ((rc = lf_scores_of(&c->rows[run], p, run, err))) return rc;
@@ -193,7 +217,7 @@ static lf_status do_all(course *c, FILE *out, lf_err *err) {
     lf_status rc = LF_OK;
     say_unread(p);
     for (int64_t r = 0; r < p->n_runs && !rc; r++) rc = do_run(c, r, err);
-    if (rc || (rc = lf_outcome_write_results(p, c->rows, err)) || (rc = lf_matrix_draw(p, c->rows, err))) return rc;
+    if (rc || (rc = lf_outcome_write_results(p, c->rows, err)) || (rc = lf_report_sequence(p->dir, err))) return rc;
     return lf_outcome_print(p, c->rows, out, err);
 }
 
@@ -229,14 +253,29 @@ static lf_status show(course *c, FILE *out, lf_err *err) {
 
 /* ---- the verb ---- */
 
+/* How it ended, as a run says it; a page of what there is. That they cannot be written changes nothing. */
+static void record_failure(const course *c, lf_status status, const lf_err *err) {
+    if (status == LF_EINTERRUPTED) return;
+    lf_obj o = lf_obj_new();
+    lf_obj_number(&o, "exit_code", lf_status_exit_code(status));
+    lf_obj_string(&o, "state", status == LF_EDIVERGED ? "diverged" : "failed");
+    lf_obj_string(&o, "message", err ? err->message : lf_status_text(status));
+    if (!lf_obj_write_in(&o, c->plan.dir, ERROR, false, NULL) && lf_is_file_in(c->plan.dir, "sequence.json"))
+        lf_report_sequence(c->plan.dir, NULL);
+}
+
 static lf_status run(course *c, FILE *out, lf_err *err) {
     lf_plan *p = &c->plan;
     const bool dry = lf_cfg_bool(p->cfg, LF_dry_run);
     lf_status rc;
-    if ((rc = check_empty(p, err)) || (rc = lf_earlier_check(p, err)) || (rc = lf_plan_look(p, !dry, err))) return rc;
+    if ((rc = check_empty(p, err)) || (rc = lf_reference_read(p, err)) || (rc = lf_earlier_check(p, err)) ||
+        (rc = lf_plan_look(p, !dry, err)))
+        return rc;
     if (dry) return show(c, out, err);
     if (!(c->rows = lf_calloc((size_t)p->n_runs, sizeof *c->rows))) return lf_no_memory(err, "the scores");
-    return (rc = begin_folder(c, err)) ? rc : do_all(c, out, err);
+    if ((rc = begin_folder(c, err))) return rc;
+    if ((rc = do_all(c, out, err))) record_failure(c, rc, err);
+    return rc;
 }
 
 lf_status lf_continual(const lf_config *cfg, FILE *out, lf_err *err) {

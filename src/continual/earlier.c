@@ -25,11 +25,12 @@ static lf_status folders(cJSON **out, const lf_plan *p, int64_t n, lf_err *err) 
 static const struct {
     lf_key_id weight, from;
     lf_status (*give)(cJSON **out, const lf_plan *p, int64_t n, lf_err *err); /* of the first n tasks */
+    bool of_head;                                                             /* it is of the head's classes, too */
     lf_key_id needs; /* above zero in those tasks; LF_NO_KEY: nothing */
 } given[] = {
-    {LF_replay_ratio, LF_replay_data, train_data, LF_NO_KEY},
-    {LF_orthogonal_weight, LF_earlier_adapters, own_adapters, LF_NO_KEY},
-    {LF_ewc_weight, LF_ewc_from, folders, LF_ewc_samples},
+    {LF_replay_ratio, LF_replay_data, train_data, true, LF_NO_KEY},
+    {LF_orthogonal_weight, LF_earlier_adapters, own_adapters, false, LF_NO_KEY},
+    {LF_ewc_weight, LF_ewc_from, folders, true, LF_ewc_samples},
 };
 enum { N_GIVEN = sizeof given / sizeof *given };
 
@@ -38,6 +39,10 @@ static bool is_asked(const lf_config *cfg, int i) {
 }
 
 static lf_status check(const lf_plan *p, int64_t task, int i, lf_err *err) {
+    if (p->own_heads && given[i].of_head && lf_cfg_f64(p->tasks[task].cfg, given[i].weight) > 0)
+        return lf_cfg_fail(p->tasks[task].cfg, given[i].weight, err,
+                           "with heads task the head of earlier tasks is not there to be asked; leave it out, or take "
+                           "heads one");
     if (given[i].needs == LF_NO_KEY || !is_asked(p->tasks[task].cfg, i)) return LF_OK;
     for (int64_t t = 0; t < task; t++)
         if (lf_cfg_i64(p->tasks[t].cfg, given[i].needs) <= 0)

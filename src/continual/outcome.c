@@ -21,7 +21,7 @@ static void put_cell(FILE *f, double x) {
     fputs(text, f);
 }
 
-lf_status lf_outcome_write_matrix(const lf_plan *p, const lf_scores *rows, int64_t done, lf_err *err) {
+static lf_status write_csv(const lf_plan *p, const lf_scores *rows, int64_t done, lf_err *err) {
     lf_atomic_file a;
     const lf_status rc = lf_atomic_open_in(&a, p->dir, "matrix.csv", err);
     if (rc) return rc;
@@ -38,6 +38,55 @@ lf_status lf_outcome_write_matrix(const lf_plan *p, const lf_scores *rows, int64
         fputc('\n', a.f);
     }
     return lf_atomic_commit(&a, err);
+}
+
+/* ---- sequence.json ---- */
+
+/* The name says the measure: average_accuracy, average_log_probability, average_correlation. */
+static const char *measure_of(lf_judged_by by) {
+    static const char *const names[LF_N_YARDSTICKS] = {[LF_BY_ACCURACY] = "accuracy",
+                                                       [LF_BY_ACCURACY_BESIDE_TEXT] = "accuracy",
+                                                       [LF_BY_PERPLEXITY] = "log_probability",
+                                                       [LF_BY_CORRELATION] = "correlation",
+                                                       [LF_BY_CORRELATION_BESIDE_TEXT] = "correlation"};
+    return names[by];
+}
+
+static cJSON *numbers(const double *x, int64_t n) {
+    lf_obj list = lf_list_new();
+    for (int64_t i = 0; i < n; i++) lf_list_put(&list, isfinite(x[i]) ? cJSON_CreateNumber(x[i]) : cJSON_CreateNull());
+    return lf_obj_take(&list);
+}
+
+static void put_rows(lf_obj *o, const lf_plan *p, const lf_scores *rows, int64_t done) {
+    lf_obj list = lf_list_new();
+    for (int64_t r = 0; r < done; r++) {
+        lf_obj row = lf_obj_new();
+        lf_obj_string(&row, "name", p->runs[r].name);
+        lf_obj_put(&row, "scores", numbers(rows[r].tasks, p->n_tasks));
+        lf_obj_number(&row, "base", rows[r].base_after);
+        lf_list_put(&list, lf_obj_take(&row));
+    }
+    lf_obj_put(o, "after", lf_obj_take(&list));
+}
+
+static lf_status write_told(const lf_plan *p, const lf_scores *rows, int64_t done, lf_err *err) {
+    lf_obj o = lf_obj_new(), names = lf_list_new();
+    for (int64_t i = 0; i < p->n_tasks; i++) lf_list_string(&names, p->tasks[i].name);
+    lf_obj_string(&o, "between", p->between->name);
+    lf_obj_string(&o, "says", p->between->says);
+    lf_obj_string(&o, "measure", measure_of(p->tasks[0].by));
+    lf_obj_number(&o, "runs", (double)p->n_runs);
+    lf_obj_put(&o, "tasks", lf_obj_take(&names));
+    lf_obj_put(&o, "before", numbers(rows[0].before, p->n_tasks));
+    lf_obj_number(&o, "base_before", rows[0].base_before);
+    put_rows(&o, p, rows, done);
+    return lf_obj_write_in(&o, p->dir, "sequence.json", false, err);
+}
+
+lf_status lf_outcome_write_matrix(const lf_plan *p, const lf_scores *rows, int64_t done, lf_err *err) {
+    const lf_status rc = write_csv(p, rows, done, err);
+    return rc ? rc : write_told(p, rows, done, err);
 }
 
 /* ---- the figures ---- */
@@ -57,18 +106,8 @@ static lf_sequence_figures figures_at(const lf_plan *p, const lf_scores *rows, c
         f.average_accuracy = mean(after, p->n_tasks, 1);
         return f;
     }
-    const lf_sequence s = {.n = p->n_tasks, .after = after, .before = rows[0].before};
+    const lf_sequence s = {.n = p->n_tasks, .after = after, .before = rows[0].before, .alone = p->alone};
     return lf_sequence_at(&s, t);
-}
-
-/* The name says the measure: average_accuracy, average_log_probability, average_correlation. */
-static const char *measure_of(lf_judged_by by) {
-    static const char *const names[LF_N_YARDSTICKS] = {[LF_BY_ACCURACY] = "accuracy",
-                                                       [LF_BY_ACCURACY_BESIDE_TEXT] = "accuracy",
-                                                       [LF_BY_PERPLEXITY] = "log_probability",
-                                                       [LF_BY_CORRELATION] = "correlation",
-                                                       [LF_BY_CORRELATION_BESIDE_TEXT] = "correlation"};
-    return names[by];
 }
 
 static void put_measure(lf_obj *o, const char *what, lf_judged_by by, double x) {
@@ -84,6 +123,7 @@ static void put_figures(lf_obj *o, lf_judged_by by, const lf_sequence_figures *f
     lf_obj_number(o, "fwt", f->fwt);
     lf_obj_number(o, "forgetting", f->forgetting);
     lf_obj_number(o, "forgetting_since_learned", f->forgetting_since_learned);
+    if (isfinite(f->intransigence)) lf_obj_number(o, "intransigence", f->intransigence);
     lf_scores_put_base(o, row);
 }
 
@@ -106,6 +146,24 @@ static cJSON *course(const lf_plan *p, const lf_scores *rows, const double *afte
     return lf_obj_take(&list);
 }
 
+static bool is_beside_text(lf_judged_by by) {
+    return by == LF_BY_ACCURACY_BESIDE_TEXT || by == LF_BY_CORRELATION_BESIDE_TEXT;
+}
+
+/* For a report of many sequences: which adapter came of it, and where the first one started. */
+static void put_for_reports(lf_obj *o, const lf_plan *p, const lf_scores *rows) {
+    const lf_plan_run *last = &p->runs[p->n_runs - 1];
+    cJSON *first = NULL;
+    lf_obj_number(o, "average_before", mean(rows[0].before, p->n_tasks, 1));
+    if (is_beside_text(p->tasks[0].by)) lf_obj_bool(o, "base_by_perplexity", true);
+    if (p->between->alone) lf_obj_bool(o, "alone", true);
+    lf_obj_string(o, "adapter", last->adapter + strlen(p->dir) + 1);
+    if (lf_json_read_in(&first, p->runs[0].dir, "all_results.json", NULL)) return; /* it was there when it was judged */
+    const cJSON *start = cJSON_GetObjectItemCaseSensitive(first, "start");
+    if (start) lf_obj_copy(o, "start", start);
+    cJSON_Delete(first);
+}
+
 static cJSON *results_of(const lf_plan *p, const lf_scores *rows) {
     const lf_scores *last = &rows[p->n_runs - 1];
     double *after = matrix_of(p, rows);
@@ -118,9 +176,13 @@ static cJSON *results_of(const lf_plan *p, const lf_scores *rows) {
     put_figures(&o, p->tasks[0].by, &f, last);
     put_measure(&o, "average_when_learned", p->tasks[0].by, at_once ? NAN : mean(after, p->n_tasks, p->n_tasks + 1));
     lf_obj_put(&o, "at_the_end", lf_scores_by_task(p, last->tasks, 1));
+    const double test = mean(last->test, p->n_tasks, 1);
+    if (isfinite(test)) put_measure(&o, "test_average", p->tasks[0].by, test);
+    if (isfinite(test)) lf_obj_put(&o, "test_at_the_end", lf_scores_by_task(p, last->test, 1));
     lf_obj_put(&o, "before", lf_scores_by_task(p, rows[0].before, 1));
     if (!at_once) lf_obj_put(&o, "when_learned", lf_scores_by_task(p, after, p->n_tasks + 1));
     if (!at_once) lf_obj_put(&o, "course", course(p, rows, after));
+    put_for_reports(&o, p, rows);
     lf_free(after);
     return lf_obj_take(&o);
 }

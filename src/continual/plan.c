@@ -8,8 +8,7 @@
 #include "base/mem.h"
 #include "base/obj.h"
 #include "continual/between.h"
-#include "data/class_names.h"
-#include "train/run.h"
+#include "continual/order.h"
 
 enum { MOST_TASKS = 1000, MAX_NAME = 64 };
 
@@ -38,6 +37,22 @@ static lf_status check_for_all(const lf_config *cfg, lf_err *err) {
     return lf_cfg_fail(cfg, LF_method, err,
                        "tasks one after the other are learned by adapters or heads, in this version; expected lora or "
                        "head, found full");
+}
+
+/* What a way or heads of their own cannot be asked for. */
+static lf_status check_sequence(const lf_plan *p, lf_err *err) {
+    const lf_between *b = p->between;
+    if (p->own_heads && b->at_once)
+        return lf_cfg_fail(p->cfg, LF_heads, err, "with between %s there is one run, and so one head; leave it out",
+                           b->name);
+    if (p->own_heads && lf_cfg_bool(p->cfg, LF_reuse_head))
+        return lf_cfg_fail(p->cfg, LF_reuse_head, err,
+                           "with heads task each task has a new one; leave one of them out");
+    if (!b->adds_up && strcmp(lf_cfg_str(p->cfg, LF_kl_reference), "previous") == 0)
+        return lf_cfg_fail(p->cfg, LF_kl_reference, err,
+                           "the model before a task is there with between merge or stack, found %s; expected base",
+                           b->name);
+    return LF_OK;
 }
 
 /* ---- a task ---- */
@@ -112,27 +127,42 @@ static lf_status make_task(lf_plan *p, int64_t i, lf_err *err) {
     return rc ? lf_fail(err, rc, "task '%s': %s", t->name, inner.message) : LF_OK;
 }
 
+/* Which of the list each is. */
+static lf_status find_order(int64_t **out, const lf_plan *p, int64_t n, lf_err *err) {
+    const int64_t k = lf_cfg_i64(p->cfg, LF_task_order);
+    *out = NULL;
+    if (!lf_task_has_order(n, k))
+        return lf_cfg_fail(p->cfg, LF_task_order, err, "%lld tasks have no %lld orders beside that of the list",
+                           (long long)n, (long long)k);
+    int64_t *order = lf_arena_alloc(p->arena, (size_t)n * sizeof *order),
+            *room = lf_calloc((size_t)(k + 1), (size_t)n * sizeof *room);
+    if (order && room) lf_task_order(order, n, k, room);
+    lf_free(room);
+    *out = order;
+    return order && room ? LF_OK : lf_no_memory(err, "the tasks");
+}
+
 static lf_status read_tasks(lf_plan *p, lf_err *err) {
     const cJSON *item, *list = lf_cfg_json(p->cfg, LF_tasks);
     const int n = cJSON_IsArray(list) ? cJSON_GetArraySize(list) : 0;
-    int64_t i = 0;
-    lf_status rc = LF_OK;
+    int64_t *order;
     if (n < 1 || n > MOST_TASKS)
         return lf_cfg_fail(p->cfg, LF_tasks, err,
                            "expected a list of 1 to %d tasks, each {\"name\": ..., \"train_data\": ..., "
                            "\"eval_data\": ...}",
                            MOST_TASKS);
     if (!(p->tasks = lf_calloc((size_t)n, sizeof *p->tasks))) return lf_no_memory(err, "the tasks");
-    cJSON_ArrayForEach(item, list) {
+    lf_status rc = find_order(&order, p, n, err);
+    for (int64_t i = 0; i < n && !rc; i++) {
+        item = cJSON_GetArrayItem(list, (int)order[i]);
         if (!cJSON_IsObject(item))
             return lf_cfg_fail(p->cfg, LF_tasks, err, "task %lld: expected an object of keys and values",
-                               (long long)i + 1);
+                               (long long)order[i] + 1);
         p->tasks[i].given = item;
         p->n_tasks = i + 1;
-        if ((rc = read_name(p, i, err)) || (rc = make_task(p, i, err))) return rc;
-        i++;
+        if (!(rc = read_name(p, i, err))) rc = make_task(p, i, err);
     }
-    return LF_OK;
+    return rc;
 }
 
 /* ---- the runs ---- */
@@ -147,16 +177,28 @@ static const char *keep_text(lf_plan *p, char *made) {
     return kept;
 }
 
+bool lf_plan_goes_out(const lf_plan *p) { return p->between->adds_up || p->own_heads; }
+
+const char *lf_plan_judged_by(const lf_plan *p, int64_t run, int64_t task) {
+    const lf_plan_run *r = &p->runs[run];
+    char *path = r->heads ? lf_path_join(r->heads, p->tasks[task].name) : lf_format("%s", r->adapter);
+    const char *kept = path ? lf_arena_strdup(p->arena, path) : NULL;
+    lf_free(path);
+    return kept;
+}
+
 static lf_status place_run(lf_plan *p, lf_plan_run *r, int64_t i, lf_err *err) {
     r->dir = keep_text(p, p->between->at_once ? lf_format("%s/joint", p->dir)
                                               : lf_format("%s/task-%02lld-%s", p->dir, (long long)i + 1, r->name));
     r->adapter = r->own = r->dir ? keep_text(p, lf_path_join(r->dir, "adapter")) : NULL;
-    if (r->own && p->between->end) {
-        r->adapter = keep_text(p, lf_format("%s/after-%02lld-%s/adapter", p->dir, (long long)i + 1, r->name));
-        r->model = keep_text(p, lf_format("%s/after-%02lld-%s/model", p->dir, (long long)i + 1, r->name));
-        if (!r->model) r->adapter = NULL;
-    }
-    if (!r->adapter) return lf_no_memory(err, "the tasks");
+    char *after = lf_format("%s/after-%02lld-%s", p->dir, (long long)i + 1, r->name);
+    if (after && p->own_heads) r->heads = keep_text(p, lf_path_join(after, "heads"));
+    if (after && p->between->adds_up) r->model = keep_text(p, lf_path_join(after, "model"));
+    if (after && lf_plan_goes_out(p))
+        r->adapter = keep_text(p, r->heads ? lf_path_join(r->heads, r->name) : lf_path_join(after, "adapter"));
+    const bool made = after && r->own && (r->heads || !p->own_heads) && (r->model || !p->between->adds_up);
+    lf_free(after);
+    if (!made || !r->adapter) return lf_no_memory(err, "the tasks");
     lf_status rc = lf_plan_set(r->cfg, LF_output_dir, cJSON_CreateString(r->dir), err);
     return rc ? rc : lf_plan_set(r->cfg, LF_json, cJSON_CreateFalse(), err);
 }
@@ -177,7 +219,7 @@ static lf_status make_run(lf_plan *p, int64_t i, lf_err *err) {
     r->name = b->at_once ? b->name : p->tasks[i].name;
     lf_status rc = lf_cfg_derive(&r->cfg, b->at_once ? p->cfg : p->tasks[i].cfg, "train", err);
     if (!rc && b->gather) rc = b->gather(p, r->cfg, err);
-    if (!rc && b->end) rc = lf_cfg_unset(r->cfg, LF_save_dtype, err); /* it is that of the merged models */
+    if (!rc && b->adds_up) rc = lf_cfg_unset(r->cfg, LF_save_dtype, err); /* it is that of the merged models */
     if (!rc) rc = place_run(p, r, i, err);
     return rc ? rc : lf_config_finish(r->cfg, err);
 }
@@ -194,9 +236,11 @@ lf_status lf_plan_open(lf_plan *p, const lf_config *cfg, lf_err *err) {
     *p = (lf_plan){.cfg = cfg,
                    .dir = lf_cfg_str(cfg, LF_output_dir),
                    .between = lf_between_find(lf_cfg_str(cfg, LF_between)),
+                   .own_heads = strcmp(lf_cfg_str(cfg, LF_heads), "task") == 0,
                    .arena = lf_arena_new()};
     if (!p->arena) return lf_no_memory(err, "the tasks");
     lf_status rc = check_for_all(cfg, err);
+    if (!rc) rc = check_sequence(p, err);
     if (!rc) rc = read_tasks(p, err);
     return rc ? rc : make_runs(p, err);
 }
@@ -208,92 +252,4 @@ void lf_plan_close(lf_plan *p) {
     lf_free(p->runs);
     lf_arena_free(p->arena);
     *p = (lf_plan){0};
-}
-
-/* ---- what the data say ---- */
-
-static lf_status take_classes(lf_plan *p, lf_plan_task *t, const lf_data_labels *l, lf_err *err) {
-    t->classes = lf_arena_alloc(p->arena, (size_t)(l->n + 1) * sizeof *t->classes);
-    for (int64_t i = 0; i < l->n && t->classes; i++)
-        if (!(t->classes[i] = lf_arena_strdup(p->arena, l->classes[i]))) t->classes = NULL;
-    if (!t->classes) return lf_no_memory(err, "the classes of task '%s'", t->name);
-    t->n_classes = l->n;
-    return LF_OK;
-}
-
-static lf_status check_judged(const lf_plan_task *t, const lf_task *opened, lf_err *err) {
-    const cJSON *train = lf_cfg_json(t->cfg, LF_train_data);
-    if (lf_cfg_is_set(t->cfg, LF_eval_data) || opened->source->has_split(opened, train, "val")) return LF_OK;
-    return lf_fail(err, LF_EUSAGE,
-                   "task '%s' has nothing that it is judged on: give it eval_data (or train_data with val/ beside "
-                   "train/)",
-                   t->name);
-}
-
-static lf_status look(lf_plan *p, lf_plan_task *t, lf_err *err) {
-    lf_run run;
-    lf_data_labels l;
-    lf_err inner = {0};
-    lf_status rc = lf_run_open_to_look(&run, t->cfg, &inner);
-    if (rc) {
-        rc = lf_fail(err, rc, "task '%s': %s", t->name, inner.message);
-    } else if (!(rc = lf_cfg_check_inputs(t->cfg, err)) && !(rc = check_judged(t, run.task, err))) {
-        const lf_source_type *source = run.task->source;
-        t->output = run.task->type->output;
-        t->by = run.task->type->judged_by;
-        t->examples = source->count(run.task, LF_DATA_TRAIN);
-        if (source->labels(run.task, LF_DATA_TRAIN, &l) && l.classes) rc = take_classes(p, t, &l, err);
-    }
-    lf_run_close(&run);
-    return rc;
-}
-
-static bool has_class(const lf_plan_task *t, const char *name) {
-    return lf_class_names_find(name, t->classes, t->n_classes) >= 0;
-}
-
-/* Is it a class of one of the tasks first .. last? */
-static bool is_seen(const lf_plan *p, int64_t first, int64_t last, const char *name) {
-    bool seen = false;
-    for (int64_t i = first; i <= last && !seen; i++) seen = has_class(&p->tasks[i], name);
-    return seen;
-}
-
-/* One matrix has one measure. */
-static lf_status check_measure(const lf_plan *p, const lf_plan_task *t, lf_err *err) {
-    const lf_judged_by first = p->tasks[0].by;
-    if (t->by == first) return LF_OK;
-    return lf_cfg_fail(p->cfg, LF_tasks, err,
-                       "task '%s' is judged by %s, and those before it by %s, which cannot be averaged; give tasks of "
-                       "one kind",
-                       t->name, lf_yardsticks[t->by].name, lf_yardsticks[first].name);
-}
-
-lf_status lf_plan_look(lf_plan *p, bool quiet, lf_err *err) {
-    const lf_log_level level = quiet ? lf_log_set_level(LF_LOG_QUIET) : LF_LOG_INFO;
-    lf_status rc = LF_OK;
-    for (int64_t i = 0; i < p->n_tasks && !rc; i++) {
-        rc = look(p, &p->tasks[i], err);
-        if (!rc) rc = check_measure(p, &p->tasks[i], err);
-    }
-    if (quiet) lf_log_set_level(level);
-    return rc;
-}
-
-bool lf_plan_answers(const lf_plan *p, int64_t run, int64_t task) {
-    const lf_plan_task *t = &p->tasks[task];
-    bool all = true;
-    if (p->between->at_once) return true; /* of all classes */
-    for (int64_t i = 0; i < t->n_classes && all; i++)
-        all = is_seen(p, p->between->one_head ? 0 : run, run, t->classes[i]);
-    return all;
-}
-
-lf_status lf_plan_new_labels(cJSON **out, const lf_plan *p, int64_t run, lf_err *err) {
-    const lf_plan_task *t = &p->tasks[run];
-    lf_obj list = lf_list_new();
-    for (int64_t i = 0; i < t->n_classes && run > 0; i++)
-        if (!is_seen(p, 0, run - 1, t->classes[i])) lf_list_string(&list, t->classes[i]);
-    *out = lf_obj_take(&list);
-    return *out ? LF_OK : lf_no_memory(err, "the classes of task '%s'", t->name);
 }

@@ -9,6 +9,7 @@
 #include "base/obj.h"
 #include "continual/between.h"
 #include "eval/adapted.h"
+#include "io/stored.h"
 #include "task/source.h"
 
 #define SCORES  "scores.json"
@@ -18,6 +19,7 @@
 
 typedef struct judge {
     const lf_plan *p;
+    int64_t run;
     const char *adapter; /* NULL: the base */
     const lf_kernels *k;
     lf_graph *g;
@@ -39,7 +41,7 @@ static void close_judge(judge *j) {
 
 /* Opened once for all tasks. A head of class_embeddings is made by the task that asks for it, and not twice. */
 static lf_status open_model(judge *j, lf_err *err) {
-    if (j->opened.model && !j->opened.model->base_head.comparing) return LF_OK;
+    if (j->opened.model && !j->opened.model->base_head.comparing && !j->p->own_heads) return LF_OK;
     const lf_model_opts opts = lf_model_opts_of(j->p->cfg, j->k, LF_LOAD_FROZEN);
     lf_adapted_close(&j->opened);
     return lf_adapted_open(&j->opened, lf_cfg_str(j->p->cfg, LF_model), j->adapter, &opts, err);
@@ -59,36 +61,44 @@ static lf_status score_of(double *out, const lf_task_type *type, const lf_accura
     return LF_OK;
 }
 
-/* `guess`: instead, what a uniform guess would score. */
-static lf_status judge_opened(lf_task *t, double *out, bool guess, lf_err *err) {
+/* What is asked of a task: its evaluation data, its test data, or instead what a uniform guess would score. */
+typedef enum asked { ASK_EVAL, ASK_TEST, ASK_GUESS } asked;
+
+static lf_status open_asked(lf_task *t, asked what, lf_err *err) {
+    const lf_data_from test = {.key = LF_test_data, .split = "test"};
+    return what == ASK_TEST ? lf_task_open_part(t, LF_DATA_TEST, &test, err) : lf_task_open_eval(t, err);
+}
+
+static lf_status judge_opened(lf_task *t, double *out, asked what, lf_err *err) {
     lf_accuracy a;
     t->interruptible = true;
-    lf_status rc = lf_task_open_eval(t, err);
+    lf_status rc = open_asked(t, what, err);
     if (rc) return rc;
-    if (guess) {
+    if (what == ASK_GUESS) {
         *out = t->type->chance(t->model, false);
         return LF_OK;
     }
-    rc = t->type->evaluate(t, &a, t->model, LF_DATA_EVAL, NULL, err);
+    rc = t->type->evaluate(t, &a, t->model, what == ASK_TEST ? LF_DATA_TEST : LF_DATA_EVAL, NULL, err);
     return rc ? rc : score_of(out, t->type, &a, err);
 }
 
-static lf_status judge_task(judge *j, int64_t i, double *out, bool guess, lf_err *err) {
-    const lf_plan_task *asked = &j->p->tasks[i];
+static lf_status judge_task(judge *j, int64_t i, double *out, asked what, lf_err *err) {
+    const lf_plan_task *task = &j->p->tasks[i];
     lf_err inner = {0};
     lf_task *t = NULL;
+    if (j->adapter && !(j->adapter = lf_plan_judged_by(j->p, j->run, i))) return lf_no_memory(err, "the scores");
     lf_status rc = open_model(j, &inner);
-    if (!rc) rc = lf_task_open(&t, asked->cfg, j->opened.model, j->g, &inner);
-    if (!rc) rc = judge_opened(t, out, guess, &inner);
+    if (!rc) rc = lf_task_open(&t, task->cfg, j->opened.model, j->g, &inner);
+    if (!rc) rc = judge_opened(t, out, what, &inner);
     lf_task_close(t);
-    return rc ? lf_fail(err, rc, "task '%s': %s", asked->name, inner.message) : LF_OK;
+    return rc ? lf_fail(err, rc, "task '%s': %s", task->name, inner.message) : LF_OK;
 }
 
-static lf_status judge_all(judge *j, int64_t run, double *out, bool guess, lf_err *err) {
+static lf_status judge_all(judge *j, int64_t run, double *out, asked what, lf_err *err) {
     lf_status rc = LF_OK;
     for (int64_t i = 0; i < j->p->n_tasks && !rc; i++) {
         out[i] = NAN;
-        if (lf_plan_answers(j->p, run, i)) rc = judge_task(j, i, &out[i], guess, err);
+        if (lf_plan_answers(j->p, run, i)) rc = judge_task(j, i, &out[i], what, err);
     }
     return rc;
 }
@@ -131,17 +141,25 @@ static void take_measured(lf_scores *out, const lf_results *r) {
     out->base_retention = r->retention;
 }
 
+static bool all_are_tested(const lf_plan *p) {
+    bool all = true;
+    for (int64_t i = 0; i < p->n_tasks; i++) all = all && lf_cfg_is_set(p->tasks[i].cfg, LF_test_data);
+    return all;
+}
+
 static lf_status measure(lf_scores *out, const lf_plan *p, int64_t run, lf_err *err) {
-    judge j = {.p = p, .adapter = p->runs[run].adapter};
+    judge j = {.p = p, .run = run, .adapter = p->runs[run].adapter};
     lf_results base;
     lf_status rc = open_judge(&j, err);
-    if (!rc) rc = judge_all(&j, run, out->tasks, false, err);
-    if (!rc && p->between->end && !(rc = judge_base(&j, run, &base, err))) take_measured(out, &base);
-    if (!rc && run == 0 && !base_answers(p)) rc = judge_all(&j, run, out->before, true, err);
+    if (!rc) rc = judge_all(&j, run, out->tasks, ASK_EVAL, err);
+    if (!rc && run == p->n_runs - 1 && all_are_tested(p)) rc = judge_all(&j, run, out->test, ASK_TEST, err);
+    if (!rc && p->between->adds_up) j.adapter = p->runs[run].adapter;
+    if (!rc && p->between->adds_up && !(rc = judge_base(&j, run, &base, err))) take_measured(out, &base);
+    if (!rc && run == 0 && !base_answers(p)) rc = judge_all(&j, run, out->before, ASK_GUESS, err);
     if (!rc && run == 0 && base_answers(p)) {
         lf_adapted_close(&j.opened);
         j.adapter = NULL;
-        rc = judge_all(&j, run, out->before, false, err);
+        rc = judge_all(&j, run, out->before, ASK_EVAL, err);
     }
     close_judge(&j);
     return rc;
@@ -193,8 +211,10 @@ static lf_status keep(const lf_scores *s, const lf_plan *p, int64_t run, const c
     lf_obj o = lf_obj_new();
     lf_obj_string(&o, "after", p->runs[run].name);
     lf_obj_string(&o, "adapter_hash", hash);
+    lf_obj_string(&o, "data_hash", p->data_hash);
     lf_obj_string(&o, "judged_by", lf_yardsticks[p->tasks[0].by].name);
     lf_obj_put(&o, "scores", lf_scores_by_task(p, s->tasks, 1));
+    if (run == p->n_runs - 1 && all_are_tested(p)) lf_obj_put(&o, "test", lf_scores_by_task(p, s->test, 1));
     if (run == 0) lf_obj_put(&o, "before", lf_scores_by_task(p, s->before, 1));
     lf_scores_put_base(&o, s);
     return lf_obj_write_in(&o, p->runs[run].dir, SCORES, false, err);
@@ -209,14 +229,18 @@ static bool take_tasks(double *out, const lf_plan *p, const cJSON *from) {
     return all;
 }
 
-/* Of another adapter, or other tasks, they are of no use, and neither are those that cannot be read. */
+/* Of another adapter, other tasks or other data that judge, they are of no use, and neither are those that cannot be
+ * read. */
 static bool take_kept(lf_scores *out, const lf_plan *p, int64_t run, const char *hash) {
     cJSON *o = NULL;
     const char *dir = p->runs[run].dir;
     if (!lf_is_file_in(dir, SCORES) || lf_json_read_in(&o, dir, SCORES, NULL)) return false;
     const char *of = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(o, "adapter_hash"));
-    const bool good = of && strcmp(of, hash) == 0 &&
+    const char *data = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(o, "data_hash"));
+    const bool good = of && strcmp(of, hash) == 0 && data && strcmp(data, p->data_hash) == 0 &&
                       take_tasks(out->tasks, p, cJSON_GetObjectItemCaseSensitive(o, "scores")) &&
+                      (run < p->n_runs - 1 || !all_are_tested(p) ||
+                       take_tasks(out->test, p, cJSON_GetObjectItemCaseSensitive(o, "test"))) &&
                       (run > 0 || take_tasks(out->before, p, cJSON_GetObjectItemCaseSensitive(o, "before")));
     for (int i = 0; i < N_OF_BASE && good; i++) *member(out, i) = number_or_none(o, of_base[i].name);
     cJSON_Delete(o);
@@ -232,16 +256,36 @@ static lf_status hash_adapter(char hash[33], const char *dir, lf_err *err) {
     return rc;
 }
 
+/* Of all by which tasks are judged after it. */
+static lf_status hash_judged(char hash[33], const lf_plan *p, int64_t run, lf_err *err) {
+    lf_string all = {0};
+    lf_status rc = LF_OK;
+    if (!p->own_heads) return hash_adapter(hash, p->runs[run].adapter, err);
+    for (int64_t i = 0; i < p->n_tasks && !rc; i++) {
+        char one[33];
+        if (!lf_plan_answers(p, run, i)) continue;
+        const char *dir = lf_plan_judged_by(p, run, i);
+        rc = dir ? hash_adapter(one, dir, err) : lf_no_memory(err, "the scores");
+        if (!rc && !lf_string_add(&all, "%s", one)) rc = lf_no_memory(err, "the scores");
+    }
+    if (!rc) lf_stored_hash(hash, all.s, all.n);
+    lf_string_free(&all);
+    return rc;
+}
+
 lf_status lf_scores_of(lf_scores *out, const lf_plan *p, int64_t run, lf_err *err) {
     const lf_plan_run *r = &p->runs[run];
     char hash[33];
     *out = (lf_scores){.tasks = lf_arena_alloc(p->arena, (size_t)p->n_tasks * sizeof *out->tasks),
+                       .test = lf_arena_alloc(p->arena, (size_t)p->n_tasks * sizeof *out->test),
                        .before = lf_arena_alloc(p->arena, (size_t)p->n_tasks * sizeof *out->before)};
-    if (!out->tasks || !out->before) return lf_no_memory(err, "the scores of %lld tasks", (long long)p->n_tasks);
-    lf_status rc = hash_adapter(hash, r->adapter, err);
+    for (int64_t i = 0; i < p->n_tasks && out->test; i++) out->test[i] = NAN;
+    if (!out->tasks || !out->test || !out->before)
+        return lf_no_memory(err, "the scores of %lld tasks", (long long)p->n_tasks);
+    lf_status rc = hash_judged(hash, p, run, err);
     if (rc || take_kept(out, p, run, hash)) return rc;
     lf_info("after '%s': the scores of all %lld tasks", r->name, (long long)p->n_tasks);
-    if ((!p->between->end && (rc = take_base(out, r, err))) || (rc = measure(out, p, run, err))) return rc;
+    if ((!p->between->adds_up && (rc = take_base(out, r, err))) || (rc = measure(out, p, run, err))) return rc;
     return keep(out, p, run, hash, err);
 }
 

@@ -9,6 +9,7 @@
 /* All scores are such that more is better: accuracy or correlation, of language the mean log-probability of a token. */
 typedef struct lf_scores {
     double *tasks;  /* [n_tasks]; NAN: the head has no answer to it */
+    double *test;   /* [n_tasks], of the last run alone, on their test_data, where each task gives some; else NAN */
     double *before; /* [n_tasks], of run 0 alone: of the base; where that has no head for it, of a uniform guess */
     double base_before,
         base_after; /* of the base's own data, in its own unit (all_results.json); NAN: none are given */

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stddef.h>
 
+#include "stats/sequence_figures.h"
 #include "stats/stats.h"
 
 #define LF_FIGURES_AGAIN
@@ -77,6 +78,17 @@ _Static_assert(FITS(ACCURACY) && FITS(PERPLEXITY) && FITS(CORRELATION) && FITS(A
     .difference_unit = "", .difference_scale = 1, .matched = "%s at a correlation of %.4g"
 #define BESIDE_TEXT .mark = "base_tokens", .base_log = true, .worst = "base_chance"
 
+static const lf_step_figure no_steps[] = {{0}};
+#define SEQUENCE(list)                                                                                                 \
+    .metrics = list + LF_SEQUENCE_STARTS, .figures = list, .steps = no_steps, .start = "average_before"
+#define SEQUENCE_OF_CLASSES                                                                                            \
+    .name = "average accuracy", .article = "an", .difference = "average of all tasks", .difference_unit = "points",    \
+    .difference_scale = 100, .matched = "%s at an average of %.2f %%"
+#define SEQUENCE_OF_NUMBERS                                                                                            \
+    .name = "average correlation", .article = "an", .difference = "average of all tasks", .difference_unit = "",       \
+    .difference_scale = 1, .matched = "%s at an average of %.4g"
+#define SEQUENCE_BESIDE_TEXT .mark = "base_by_perplexity", .base_log = true
+
 const lf_yardstick lf_yardsticks[LF_N_YARDSTICKS] = {
     [LF_BY_ACCURACY] = {OF_CLASSES, .of = "classes", TABLES(ACCURACY)},
     [LF_BY_PERPLEXITY] = {.name = "perplexity",
@@ -91,12 +103,30 @@ const lf_yardstick lf_yardsticks[LF_N_YARDSTICKS] = {
                           .difference_unit = "nats",
                           .difference_scale = 1,
                           .matched = "%s at perplexity %.4g",
+                          .writes = true,
                           TABLES(PERPLEXITY)},
     [LF_BY_CORRELATION] = {OF_NUMBERS, .of = "numbers", TABLES(CORRELATION)},
     [LF_BY_ACCURACY_BESIDE_TEXT] = {OF_CLASSES, .of = "classes beside language", BESIDE_TEXT,
                                     TABLES(ACCURACY_BESIDE_TEXT)},
     [LF_BY_CORRELATION_BESIDE_TEXT] = {OF_NUMBERS, .of = "numbers beside language", BESIDE_TEXT,
                                        TABLES(CORRELATION_BESIDE_TEXT)},
+    [LF_BY_SEQUENCE_OF_ACCURACY] = {SEQUENCE_OF_CLASSES, .of = "sequences of classes", SEQUENCE(lf_sequence_accuracy)},
+    [LF_BY_SEQUENCE_OF_PERPLEXITY] = {.name = "average log-probability",
+                                      .article = "an",
+                                      .of = "sequences of language",
+                                      .base_log = true,
+                                      .difference = "average of all tasks",
+                                      .difference_unit = "nats",
+                                      .difference_scale = 1,
+                                      .matched = "%s at an average of %.4g",
+                                      .writes = true,
+                                      SEQUENCE(lf_sequence_language)},
+    [LF_BY_SEQUENCE_OF_CORRELATION] = {SEQUENCE_OF_NUMBERS, .of = "sequences of numbers",
+                                       SEQUENCE(lf_sequence_correlation)},
+    [LF_BY_SEQUENCE_OF_ACCURACY_BESIDE_TEXT] = {SEQUENCE_OF_CLASSES, .of = "sequences of classes beside language",
+                                                SEQUENCE_BESIDE_TEXT, SEQUENCE(lf_sequence_accuracy_beside_text)},
+    [LF_BY_SEQUENCE_OF_CORRELATION_BESIDE_TEXT] = {SEQUENCE_OF_NUMBERS, .of = "sequences of numbers beside language",
+                                                   SEQUENCE_BESIDE_TEXT, SEQUENCE(lf_sequence_correlation_beside_text)},
 };
 
 const lf_metric *lf_metric_in_role(const lf_yardstick *y, lf_role role) {

@@ -6,14 +6,16 @@
 #include <stdbool.h>
 
 /* GAIN and TEST_GAIN: what was learned, on evaluation and on test data; COST: what that cost of the old; KEPT: the
- * share that is left; MEAN: averaged over seeds too. START: others are calculated from it; CARD: of a single run alone.
- * A yardstick has one each of the first four. */
+ * share that is left; MEAN: averaged over seeds too; COMPARED: and shown against the baseline. START: others are
+ * calculated from it; CARD: of a single run alone. A yardstick has one each of
+ * the first four. */
 typedef enum lf_role {
     LF_ROLE_GAIN,
     LF_ROLE_TEST_GAIN,
     LF_ROLE_COST,
     LF_ROLE_KEPT,
     LF_ROLE_MEAN,
+    LF_ROLE_COMPARED,
     LF_ROLE_START,
     LF_ROLE_CARD
 } lf_role;
@@ -55,6 +57,13 @@ typedef enum lf_judged_by {
     LF_BY_CORRELATION,
     LF_BY_ACCURACY_BESIDE_TEXT, /* of two with the same gain the one with a mark comes later */
     LF_BY_CORRELATION_BESIDE_TEXT,
+    /* Of sequences of such tasks (stats/sequence_figures.h). No task is judged by them. */
+    LF_N_TASK_YARDSTICKS,
+    LF_BY_SEQUENCE_OF_ACCURACY = LF_N_TASK_YARDSTICKS,
+    LF_BY_SEQUENCE_OF_PERPLEXITY,
+    LF_BY_SEQUENCE_OF_CORRELATION,
+    LF_BY_SEQUENCE_OF_ACCURACY_BESIDE_TEXT,
+    LF_BY_SEQUENCE_OF_CORRELATION_BESIDE_TEXT,
     LF_N_YARDSTICKS
 } lf_judged_by;
 
@@ -71,13 +80,14 @@ typedef struct lf_yardstick {
     const char *difference, *difference_unit; /* of two gains; shown times difference_scale */
     double difference_scale;
     const char *matched;         /* format of "forgetting at a gain of": the label of the cost, the gain as shown */
+    bool writes;                 /* a model that is judged so writes text */
     const lf_metric *metrics;    /* those that are averaged; ends with name NULL */
     const lf_metric *figures;    /* all but the plain; ends with name NULL */
     const lf_step_figure *steps; /* ends with name NULL */
 } lf_yardstick;
 extern const lf_yardstick lf_yardsticks[LF_N_YARDSTICKS];
 
-/* The first of the averaged figures that has the role. */
+/* The first of the averaged figures that has the role; the end of the list, name NULL, where none has. */
 const lf_metric *lf_metric_in_role(const lf_yardstick *y, lf_role role);
 /* A figure as a gain: more is better, differences mean something. And back. NAN stays NAN; a perplexity that is not
  * positive is NAN. */

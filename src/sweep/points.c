@@ -66,12 +66,23 @@ static lf_status set(lf_config *cfg, const char *key, cJSON *value, lf_err *err)
     return lf_cfg_set_taken(cfg, key, value, "the sweep", err);
 }
 
+/* Would a training, or each of the sequence's, read the key? */
+static lf_status is_read(bool *read, const lf_config *cfg, lf_key_id key, lf_err *err) {
+    char why[96];
+    lf_config *run = NULL;
+    const lf_status rc = lf_cfg_derive(&run, cfg, "train", err);
+    *read = !rc && !lf_config_unread(run, key, why, sizeof why);
+    lf_config_free(run);
+    return rc;
+}
+
 /* Unless the user named one: `key` is a folder in the sweep's cache. */
 static lf_status set_cache(const lf_points *p, lf_config *cfg, lf_key_id key, const char *name, lf_err *err) {
-    char why[96];
-    if (lf_cfg_is_given(cfg, key) || lf_config_unread(cfg, key, why, sizeof why)) return LF_OK;
+    bool read;
+    lf_status rc = is_read(&read, cfg, key, err);
+    if (rc || !read || lf_cfg_is_given(cfg, key)) return rc;
     char *path = lf_format("%s/cache/%s", p->dir, name);
-    const lf_status rc = set(cfg, lf_key_name(key), path ? cJSON_CreateString(path) : NULL, err);
+    rc = set(cfg, lf_key_name(key), path ? cJSON_CreateString(path) : NULL, err);
     lf_free(path);
     return rc;
 }
@@ -83,7 +94,7 @@ static lf_status drop_limit(const lf_points *p, lf_config *cfg, lf_err *err) {
 }
 
 static lf_status configure(const lf_points *p, lf_point *at, lf_err *err) {
-    lf_status rc = lf_cfg_derive(&at->cfg, p->cfg, "train", err);
+    lf_status rc = lf_cfg_derive(&at->cfg, p->cfg, at->kind->verb, err);
     for (const cJSON *value = at->values->child; value && !rc; value = value->next)
         rc = lf_cfg_set_json(at->cfg, value->string, value, "the sweep", err);
     if (rc || (rc = set(at->cfg, "output_dir", cJSON_CreateString(at->run_dir), err)) ||
@@ -113,12 +124,6 @@ static bool drop_position(const lf_points *p, cJSON *values) {
     return true;
 }
 
-static lf_status check_point(const lf_config *cfg, lf_err *err) {
-    lf_adapter_opts ignored;
-    const lf_status rc = lf_cfg_check_inputs(cfg, err);
-    return rc || strcmp(lf_cfg_str(cfg, LF_method), "lora") != 0 ? rc : lf_adapter_opts_read(&ignored, cfg, err);
-}
-
 /* Everything that makes a run what it is, however it was spelled. */
 static lf_status identify(lf_point *at, lf_err *err) {
     lf_obj o = lf_obj_of(lf_cfg_select(at->cfg, ~(unsigned)LF_IS_ASIDE, LF_IS_MACHINE | LF_IS_ASIDE));
@@ -139,6 +144,7 @@ static lf_status identify(lf_point *at, lf_err *err) {
 
 static lf_status make_point(const lf_points *p, lf_point *at, cJSON *values, lf_err *err) {
     at->values = values;
+    at->kind = lf_point_kind_of(p->cfg, values);
     at->dropped = drop_position(p, values);
     if (!(at->name = make_name(values))) return lf_no_memory(err, "the points of a sweep");
     at->config_path = lf_format("%s/points/%s.json", p->dir, at->name);
@@ -147,7 +153,7 @@ static lf_status make_point(const lf_points *p, lf_point *at, cJSON *values, lf_
     if (!at->config_path || !at->run_dir || !at->log_path) return lf_no_memory(err, "the points of a sweep");
     lf_err inner = {0};
     lf_status rc = configure(p, at, &inner);
-    if (!rc) rc = check_point(at->cfg, &inner);
+    if (!rc) rc = at->kind->check(at->cfg, &inner);
     if (!rc) rc = identify(at, &inner);
     return rc ? lf_fail(err, rc, "point %.200s: %s", at->name, inner.message) : LF_OK;
 }
@@ -242,7 +248,7 @@ lf_status lf_point_look(lf_point *at, lf_err *err) {
     const char *state;
     bool longer = false;
     open_once(at->run_dir);
-    lf_status rc = read_member(&config, at->run_dir, "config.json", err);
+    lf_status rc = read_member(&config, at->run_dir, at->kind->config, err);
     if (!rc && config) rc = lf_cfg_take_inherited(at->cfg, config, at->run_dir, err);
     if (!rc && config) rc = lf_cfg_check_finished(at->cfg, config, at->run_dir, &longer, err);
     if (longer) goto out; /* it goes on, whatever its end was */
@@ -334,11 +340,11 @@ static lf_status check_folder(const lf_points *p, bool is_sweep, lf_err *err) {
 lf_status lf_points_open(lf_points *p, const lf_config *cfg, int64_t jobs, lf_err *err) {
     const bool afresh = lf_cfg_bool(cfg, LF_overwrite_output_dir);
     *p = (lf_points){.cfg = cfg, .dir = lf_cfg_str(cfg, LF_output_dir)};
-    cJSON *before = NULL;
+    cJSON *before = NULL, *spec = NULL;
     lf_status rc;
     if ((rc = read_member(&before, p->dir, "sweep.json", err)) || (rc = check_folder(p, before, err)) ||
-        (rc = choose_threads(p, afresh ? NULL : before, jobs, err)) ||
-        (rc = lf_grid_new(&p->grid, lf_cfg_json(cfg, LF_sweep), "the configuration", err)))
+        (rc = choose_threads(p, afresh ? NULL : before, jobs, err)) || (rc = lf_sweep_spec(&spec, cfg, err)) ||
+        (rc = lf_grid_new(&p->grid, spec, "the configuration", err)))
         goto out;
     if ((rc = check_flags(p, err))) goto out;
     const int64_t n = cJSON_GetArraySize(p->grid.points);
@@ -350,6 +356,7 @@ lf_status lf_points_open(lf_points *p, const lf_config *cfg, int64_t jobs, lf_er
     for (int64_t i = 0; i < p->n && !rc && !afresh; i++) rc = lf_point_look(&p->at[i], err);
 out:
     cJSON_Delete(before);
+    cJSON_Delete(spec);
     if (rc) lf_points_close(p);
     return rc;
 }

@@ -2,8 +2,8 @@
  *
  *   output_dir/sweep.json        the spec, the configuration, and which run has which values (report/gather reads it)
  *   output_dir/sweep-config.json a configuration for `lora-ft sweep` that makes the same runs again
- *   output_dir/points/NAME.json  a configuration for `lora-ft train`, whole
- *   output_dir/runs/NAME/        the run
+ *   output_dir/points/NAME.json  a configuration for `lora-ft train` (`lora-ft continual`: sweep/kind.h), whole
+ *   output_dir/runs/NAME/        the run, or the sequence
  *   output_dir/logs/NAME.log     what it said
  *   output_dir/cache/            decompositions and the base's scores, once for all runs
  *   output_dir/claims/           which process does what (sweep/claims.h)
@@ -15,6 +15,7 @@
 
 #include "config/config.h"
 #include "sweep/grid.h"
+#include "sweep/kind.h"
 
 typedef enum lf_point_state {
     LF_POINT_TODO, /* not begun, interrupted, or failed and to be tried again */
@@ -26,8 +27,9 @@ typedef enum lf_point_state {
 typedef struct lf_point {
     char *name, *config_path, *run_dir, *log_path;
     const cJSON *values; /* borrowed from the grid */
-    lf_config *cfg;      /* of `train`, checked */
-    char identity[33];   /* of its settings, however they were spelled */
+    const lf_point_kind *kind;
+    lf_config *cfg;    /* of its kind's verb, checked */
+    char identity[33]; /* of its settings, however they were spelled */
     bool dropped,
         again; /* while they are made: an init_position that is not read was taken out; the same as an earlier point */
     bool of_shard; /* among those that this process is to run */

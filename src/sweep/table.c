@@ -94,8 +94,9 @@ static void left_text(const lf_table *t, char *text, size_t size) {
 
 /* The figures of all_results.json that say most, and what they come to. */
 static const char *results_text(const lf_point *at, char *text, size_t size) {
-    static const char *const keys[] = {"eval_accuracy", "eval_perplexity", "test_accuracy", "test_perplexity",
-                                       "forgetting"};
+    static const char *const keys[] = {
+        "eval_accuracy",           "eval_perplexity",     "test_accuracy", "test_perplexity", "average_accuracy",
+        "average_log_probability", "average_correlation", "bwt",           "forgetting"};
     char *path = lf_path_join(at->run_dir, "all_results.json");
     cJSON *o = NULL;
     size_t used = 0;

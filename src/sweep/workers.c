@@ -49,7 +49,7 @@ static void run_child(const lf_point *at, pid_t parent) {
         _exit(126);
     close(log);
     close(nothing);
-    execl(SELF, "lora-ft", "train", "--config", at->config_path, (char *)NULL);
+    execl(SELF, "lora-ft", at->kind->verb, "--config", at->config_path, (char *)NULL);
     _exit(127);
 }
 
@@ -368,7 +368,7 @@ lf_status lf_workers_commands(const lf_points *p, FILE *out, lf_err *err) {
         quoted(out, here);
         fputs(" && ", out);
         quoted(out, program);
-        fputs(" train --config ", out);
+        fprintf(out, " %s --config ", p->at[i].kind->verb);
         quoted(out, p->at[i].config_path);
         fputs(" --threads 0\n", out);
     }

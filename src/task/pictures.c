@@ -62,6 +62,7 @@ static lf_status open_data(lf_task *t, lf_data_role role, const lf_data_from *fr
                          .key = lf_key_name(from->key),
                          .split = from->split,
                          .max_samples = from->limit ? lf_cfg_i64(t->cfg, from->limit) : 0,
+                         .balanced = role == LF_DATA_REPLAY && lf_task_balances_replay(t),
                          .seed = lf_task_data_seed(t)};
     lf_status rc = w->has_processor ? LF_OK : lf_processor_for(&w->processor, t->model, err);
     w->has_processor = !rc;

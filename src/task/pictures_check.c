@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/folder.h"
 #include "base/json.h"
 #include "base/lock.h"
 #include "base/log.h"
@@ -38,12 +39,25 @@ static bool recall(mark *m, const char *folder, bool skip) {
     return read;
 }
 
+/* Of a process that was killed where it wrote one; whoever keeps has the folder's lock, or the run's. */
+static lf_status settle(const char *folder, lf_err *err) {
+    char **names;
+    size_t count;
+    lf_status rc = lf_list_dir(&names, &count, folder, err);
+    if (rc) return rc;
+    for (size_t i = 0; i < count && !rc; i++)
+        if (lf_leftover_of(names[i]) == strlen(NAME)) rc = lf_leftover_settle(folder, names[i], err);
+    lf_free(names);
+    return rc;
+}
+
 static lf_status keep(const mark *m, const char *folder, lf_err *err) {
     lf_obj o = lf_obj_new();
     lf_obj_number(&o, "pictures", (double)m->found.pictures);
     lf_obj_number(&o, "damaged", (double)m->found.damaged);
     lf_obj_string(&o, "names", m->found.names);
-    const lf_status rc = lf_mkdir_p(folder, err);
+    lf_status rc = lf_mkdir_p(folder, err);
+    if (!rc) rc = settle(folder, err);
     if (!rc) return lf_obj_write_in(&o, folder, NAME, false, err);
     cJSON_Delete(lf_obj_take(&o));
     return rc;

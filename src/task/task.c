@@ -90,6 +90,11 @@ lf_status lf_task_open(lf_task **out, const lf_config *cfg, lf_model *m, lf_grap
     return rc;
 }
 
+bool lf_task_balances_replay(const lf_task *t) {
+    return strcmp(lf_cfg_str(t->cfg, LF_replay_choice), "balanced") == 0 &&
+           lf_cfg_i64(t->cfg, LF_max_replay_samples) > 0;
+}
+
 lf_status lf_task_open_part(lf_task *t, lf_data_role role, const lf_data_from *from, lf_err *err) {
     if (lf_cfg_json(t->cfg, from->key)) return t->source->open_data(t, role, from, err);
     const lf_data_from beside = {.key = LF_train_data, .split = from->split, .limit = from->limit};

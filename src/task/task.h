@@ -132,8 +132,9 @@ lf_status lf_task_open_eval(lf_task *t, lf_err *err);
 lf_status lf_task_answer_before(lf_task *t, lf_accuracy *before, lf_model *m, lf_answers *a, lf_err *err);
 /* The options of `evaluate`: with the confusion, where it is asked, and with answers. */
 lf_eval_opts lf_task_judge_opts(lf_task *t, lf_data_role role, const char *what);
-uint64_t lf_task_data_seed(const lf_task *t);                       /* by which examples are drawn and set aside */
-lf_status lf_task_prepare(lf_task *t, lf_err *err);                 /* the head, if the task has one to fit */
+bool lf_task_balances_replay(const lf_task *t);     /* replay_choice is balanced, and max_replay_samples given */
+uint64_t lf_task_data_seed(const lf_task *t);       /* by which examples are drawn and set aside */
+lf_status lf_task_prepare(lf_task *t, lf_err *err); /* the head, if the task has one to fit */
 lf_eval_opts lf_task_eval_opts(const lf_task *t, const char *what); /* the configuration's, without a processor */
 
 /* base_data.c: opens forgetting_data as LF_DATA_BASE. choosing: and LF_DATA_BASE_EVAL, which is forgetting_eval_data

@@ -130,6 +130,9 @@ static lf_status open_data(lf_task *t, lf_data_role role, const lf_data_from *fr
                                     .labelling = labelling(&how, t, role),
                                     .max_samples = from->limit ? lf_cfg_i64(t->cfg, from->limit) : 0,
                                     .seed = lf_task_data_seed(t)};
+    if (role == LF_DATA_REPLAY && lf_task_balances_replay(t))
+        return lf_cfg_fail(t->cfg, LF_replay_choice, err,
+                           "old texts are drawn from all of them, in this version; leave it out");
     rc = lf_text_dataset_open(&l->data[role], &o, err);
     if (rc) return rc;
     say_unread_keys(t, role);

@@ -241,6 +241,23 @@ static lf_status check_trained_beside(const lf_run *run, lf_err *err) {
     return LF_OK;
 }
 
+/* Nothing of it stays: its weights are read from its file, one at a time. */
+static lf_status open_start(lf_model **out, const lf_run *run, lf_err *err) {
+    const char *path = lf_cfg_str(run->cfg, LF_start_from);
+    const lf_model_opts opts = lf_model_opts_of(run->cfg, run->k, LF_LOAD_NOTHING);
+    *out = NULL;
+    return path ? lf_model_open(out, path, &opts, err) : LF_OK;
+}
+
+static lf_status make_adapter(lf_run *run, lf_adapter_opts *o, lf_err *err) {
+    lf_model *start;
+    lf_status rc = open_start(&start, run, err);
+    o->start_from = start ? &start->nn : NULL;
+    if (!rc) rc = lf_adapter_new(&run->adapter, &run->model->nn, o, err);
+    lf_model_free(start);
+    return rc;
+}
+
 static lf_status attach_adapter(lf_run *run, lf_err *err) {
     if (run->method != LF_METHOD_LORA) return LF_OK;
     lf_adapter_opts o;
@@ -261,8 +278,7 @@ static lf_status attach_adapter(lf_run *run, lf_err *err) {
         lf_info("dry run: the start %s, which looks at data, is not made; %s stands for it", o.init, plain_start());
         o.init = plain_start();
     }
-    if ((rc = lf_adapter_new(&run->adapter, &run->model->nn, &o, err)) || (rc = check_trained_beside(run, err)))
-        return rc;
+    if ((rc = make_adapter(run, &o, err)) || (rc = check_trained_beside(run, err))) return rc;
     lf_model_take_vocabulary(run->model);
     if (lf_model_has_grown(run->model))
         lf_info("the vocabulary has %lld tokens, %lld of them new", (long long)run->model->tokens.vocab_size,
@@ -323,7 +339,8 @@ static lf_status open_inputs(lf_run *run, lf_err *err) {
         (rc = lf_fisher_check(run, err)) || (rc = lf_kernels_select(&run->k, lf_cfg_str(cfg, LF_precision), err)) ||
         (rc = open_model(run, err)) || (rc = open_from(run, err)) || (rc = open_task(run, err)))
         return rc;
-    run->task->keeps_head = run->from && lf_adapter_file_labels(run->from, &(const char *const *){NULL}) > 0;
+    run->task->keeps_head = run->from && !lf_cfg_bool(cfg, LF_fresh_head) &&
+                            lf_adapter_file_labels(run->from, &(const char *const *){NULL}) > 0;
     if ((rc = grow_head(run, err)) || (rc = check_modules_to_save(run, err)) || (rc = check_added_tokens(run, err)))
         return rc;
     return open_data(run, err);

@@ -91,7 +91,7 @@ __attribute__((unused)) static pid_t start_run(const char *arguments, const char
 }
 
 /* Its exit code; -1 when a signal ended it. */
-static int code_of(pid_t pid) {
+__attribute__((unused)) static int code_of(pid_t pid) {
     int status;
     assert_int_equal(waitpid(pid, &status, 0), pid);
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
@@ -131,7 +131,7 @@ static bool is_pending(pid_t pid, int number) {
 }
 
 /* The thread that takes signals is back at waiting. */
-static bool is_waiting(pid_t pid) {
+__attribute__((unused)) static bool is_waiting(pid_t pid) {
     DIR *threads = opendir(text("/proc/%d/task", (int)pid));
     bool waiting = false;
     if (!threads) fail_msg("%d is gone", (int)pid);

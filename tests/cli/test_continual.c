@@ -197,22 +197,44 @@ static const char *const said_before[] = {"task 1 of 3", "step 3:", "after 'one'
                                           "task 3 of 3", "step 5:", "after 'three': the scores"};
 enum { N_KILLS = sizeof said_before / sizeof *said_before };
 
+static void killed_where(const char *dir, const char *words, int number) {
+    char log[48], command[1024];
+    snprintf(log, sizeof log, "kill-%s-%d.log", dir, number);
+    snprintf(command, sizeof command, CUT "--output_dir %s --resume_from_checkpoint true", dir);
+    const int says = hold(log);
+    const pid_t pid = start_run(command, log);
+    wait_for_words(says, words);
+    stop_for_a_while(pid);
+    kill(pid, SIGKILL);
+    assert_int_equal(code_of(pid), -1);
+    let_go(says, log);
+}
+
 static void test_killed_is_uninterrupted(void **state) {
     (void)state;
     must(run(CUT "--output_dir straight"), 0);
-    for (int i = 0; i < N_KILLS; i++) {
-        char log[32];
-        snprintf(log, sizeof log, "kill-%d.log", i);
-        const int says = hold(log);
-        const pid_t pid = start_run(CUT "--output_dir killed --resume_from_checkpoint true", log);
-        wait_for_words(says, said_before[i]);
-        stop_for_a_while(pid);
-        kill(pid, SIGKILL);
-        assert_int_equal(code_of(pid), -1);
-        let_go(says, log);
-    }
+    for (int i = 0; i < N_KILLS; i++) killed_where("killed", said_before[i], i);
     must(run(CUT "--output_dir killed --resume_from_checkpoint true"), 0);
     same_sequences("straight", "killed");
+}
+
+/* With LF_TEST_LONG=1: killed thirty times, wherever a task says something. */
+static void test_killed_everywhere(void **state) {
+    (void)state;
+    static const char *const places[] = {"step 0:", "step 1:", "step 2:",        "step 3:",        "step 4:",
+                                         "step 5:", "6 steps", "the adapter is", ": the scores of"};
+    enum { N_PLACES = sizeof places / sizeof *places };
+    int number = 0;
+    if (!getenv("LF_TEST_LONG")) skip();
+    for (int t = 0; t < N_TASKS; t++) {
+        char begins[32];
+        snprintf(begins, sizeof begins, "task %d of 3", t + 1);
+        killed_where("often", begins, number++);
+        for (int i = 0; i < N_PLACES; i++) killed_where("often", places[i], number++);
+    }
+    assert_true(number >= 30);
+    must(run(CUT "--output_dir often --resume_from_checkpoint true"), 0);
+    same_sequences("straight", "often");
 }
 
 /* Asked to end, it ends at its next step with what it has; and one that has ended is left as it is. */
@@ -275,8 +297,11 @@ static const struct {
     {BARE "tasks.json --train_val_split 0.2", {"train_val_split", "eval_data"}},
     {BARE "tasks.json --method full", {"method", "full"}},
     {BARE "tasks.json --ewc_weight 1", {"ewc_samples", "'one'", "ewc_weight"}},
-    {BARE "tasks.json --between stack", {"between", "stack", "not built"}},
     {BARE "tasks.json --between mend", {"between", "mend", "keep"}},
+    {BARE "tasks.json --between joint --heads task", {"heads", "one run"}},
+    {BARE "tasks.json --heads task --reuse_head true", {"reuse_head", "heads task"}},
+    {BARE "tasks.json --heads task --replay_ratio 0.5", {"replay_ratio", "heads task"}},
+    {BARE "tasks.json --kl_weight 1 --kl_reference previous", {"kl_reference", "merge or stack", "keep"}},
     {BARE "tasks.json --resume_from_checkpoint some", {"resume_from_checkpoint", "true"}},
     {"continual tasks.json --model $M --output_dir kept", {"kept", "not empty", "resume_from_checkpoint"}},
     {"continual tasks.json " SHARED "--between reset --output_dir kept --resume_from_checkpoint true",
@@ -348,6 +373,7 @@ int main(void) {
         cmocka_unit_test(test_other_classes_are_not_asked),
         cmocka_unit_test(test_remedies_take_what_was_before),
         cmocka_unit_test(test_killed_is_uninterrupted),
+        cmocka_unit_test(test_killed_everywhere),
         cmocka_unit_test(test_stopped_goes_on),
         cmocka_unit_test(test_mistakes),
         cmocka_unit_test(test_dry_run_makes_nothing),

@@ -145,6 +145,7 @@ static const struct {
     {"--method head", {"method", "between merge"}},
     {"--kl_weight 1 --kl_data base", {"kl_weight", "between merge"}},
     {"--max_forgetting 5", {"between merge", "untouched"}},
+    {"--start_from $M", {"start_from", "between merge"}},
 };
 
 static void test_what_is_refused(void **state) {

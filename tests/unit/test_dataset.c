@@ -375,6 +375,33 @@ static void test_max_samples(void **state) {
     assert_true(changed > 5);
 }
 
+/* Of each class as many, or all that there are: of 100 numbers class 0 has 34, the others 33. */
+static void test_balanced_sample(void **state) {
+    (void)state;
+    put_numbered();
+    lf_err err = {0};
+    static const int wanted[] = {9, 10, 99, 1};
+    for (size_t w = 0; w < sizeof wanted / sizeof *wanted; w++) {
+        lf_dataset *d, *plain;
+        int by_class[3] = {0}, moved = 0;
+        const lf_dataset_opts o = {.max_samples = wanted[w], .seed = 4};
+        lf_dataset_opts balanced = o;
+        balanced.balanced = true;
+        assert_ok(open_as(&d, "\"%s/many\"", balanced, &err), err);
+        assert_ok(open_as(&plain, "\"%s/many\"", o, &err), err);
+        assert_int_equal(lf_dataset_count(d), wanted[w]);
+        for (int i = 0; i < wanted[w]; i++) {
+            by_class[lf_dataset_label(d, i)]++;
+            moved += level_of(d, i) != level_of(plain, i);
+            if (i) assert_true(level_of(d, i) > level_of(d, i - 1));
+        }
+        for (int c = 0; c < 3; c++) assert_true(by_class[c] == wanted[w] / 3 || by_class[c] == (wanted[w] + 2) / 3);
+        assert_true(moved > 0 || wanted[w] != 9); /* a plain draw is not so even */
+        lf_dataset_free(d);
+        lf_dataset_free(plain);
+    }
+}
+
 static void test_split_is_stratified(void **state) {
     (void)state;
     put_numbered();
@@ -497,6 +524,7 @@ int main(void) {
         cmocka_unit_test(test_idx),
         cmocka_unit_test(test_idx_that_is_damaged),
         cmocka_unit_test(test_max_samples),
+        cmocka_unit_test(test_balanced_sample),
         cmocka_unit_test(test_split_is_stratified),
         cmocka_unit_test(test_list_of_folders),
         cmocka_unit_test(test_out_of_memory),

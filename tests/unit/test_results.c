@@ -98,7 +98,7 @@ static void test_steps_are_columns(void **state) {
     (void)state;
     const lf_accuracy a = {.accuracy = 0.5, .loss = 0.5, .choice_accuracy = 0.5, .exact_match = 0.5};
     const lf_base_score all = {.accuracy = 0.5, .loss = 0.5, .ce = 0.5, .kl = 0.5, .knn = 0.5};
-    for (int by = 0; by < LF_N_YARDSTICKS; by++) {
+    for (int by = 0; by < LF_N_TASK_YARDSTICKS; by++) { /* those of sequences are in no line of a run */
         lf_obj o = lf_obj_new();
         lf_results_step(&o, (lf_judged_by)by, &a, &all);
         cJSON *row = lf_obj_take(&o);

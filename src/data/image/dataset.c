@@ -186,12 +186,39 @@ static int by_index(const void *a, const void *b) {
 
 enum { WHOLE_SET_STREAM = -1 }; /* of LF_RNG_SPLIT; those of a stratified split count up from 0 */
 
-static void draw_sample(lf_dataset *d, int64_t most, uint64_t seed) {
-    if (most <= 0 || most >= d->n) return;
-    lf_rng_permutation(lf_rng_make(seed, LF_RNG_SPLIT, (uint64_t)WHOLE_SET_STREAM), d->pick, d->n);
+/* Which of a random order: each class's first, then each one's second, and so on, those of a round as they stand. */
+typedef struct drawn {
+    int64_t round, place, index;
+} drawn;
+
+static int by_round(const void *a, const void *b) {
+    const drawn *x = a, *y = b;
+    const int c = (x->round > y->round) - (x->round < y->round);
+    return c ? c : (x->place > y->place) - (x->place < y->place);
+}
+
+static bool take_in_rounds(lf_dataset *d) {
+    int64_t *seen = lf_calloc((size_t)d->store->n_classes + 1, sizeof *seen);
+    drawn *order = lf_calloc((size_t)d->n, sizeof *order);
+    const bool ok = seen && order;
+    for (int64_t i = 0; i < d->n && ok; i++)
+        order[i] = (drawn){seen[d->store->labels[d->pick[i]] + 1]++, i, d->pick[i]};
+    if (ok) qsort(order, (size_t)d->n, sizeof *order, by_round);
+    for (int64_t i = 0; i < d->n && ok; i++) d->pick[i] = order[i].index;
+    lf_free(seen);
+    lf_free(order);
+    return ok;
+}
+
+static lf_status draw_sample(lf_dataset *d, const lf_dataset_opts *o, lf_err *err) {
+    const int64_t most = o->max_samples;
+    if (most <= 0 || most >= d->n) return LF_OK;
+    lf_rng_permutation(lf_rng_make(o->seed, LF_RNG_SPLIT, (uint64_t)WHOLE_SET_STREAM), d->pick, d->n);
+    if (o->balanced && !take_in_rounds(d)) return lf_no_memory(err, "the examples of %s", d->store->path);
     qsort(d->pick, (size_t)most, sizeof *d->pick, by_index);
     d->n = most;
     d->sampled = true;
+    return LF_OK;
 }
 
 /* Opens each path of the list, and makes one of them all. */
@@ -238,9 +265,11 @@ lf_status lf_dataset_open(lf_dataset **out, const lf_dataset_opts *opts, lf_err 
         return rc;
     }
     for (int64_t i = 0; i < d->n; i++) d->pick[i] = i;
-    draw_sample(d, opts->max_samples, opts->seed);
-    *out = d;
-    return LF_OK;
+    if ((rc = draw_sample(d, opts, err)))
+        lf_dataset_free(d);
+    else
+        *out = d;
+    return rc;
 }
 
 void lf_dataset_free(lf_dataset *d) {

@@ -19,6 +19,7 @@ typedef struct lf_dataset_opts {
     bool problem_known; /* one class each, or several; else what the labels look like */
     lf_problem problem;
     int64_t max_samples; /* 0 = all; else that many, drawn by `seed` without replacement, in order */
+    bool balanced;       /* of each class as many of them as of the others, as far as there are so many */
     uint64_t seed;
 } lf_dataset_opts;
 

@@ -241,6 +241,10 @@ static lf_range values_range(const lf_figure *f, int panel, bool levels) {
         if (lf_fits(r.log, d->y_band.low)) low = fmin(low, d->y_band.low);
         if (lf_fits(r.log, d->y_band.high)) high = fmax(high, d->y_band.high);
     }
+    if (f->bars) {
+        r.low = fmin(r.low, 0);
+        r.high = fmax(r.high, 0);
+    }
     if (!(r.low <= r.high)) return (lf_range){r.log ? 1 : 0, r.log ? 10 : 1, r.log};
     const lf_range most = widened(r, 0.35, 0.35);
     if (low < r.low) r.low = fmax(low, most.low);
@@ -258,7 +262,10 @@ static lf_range x_values(const lf_figure *f) {
     return r.low <= r.high ? r : (lf_range){r.log ? 1 : 0, r.log ? 10 : 1, r.log};
 }
 
-lf_range lf_x_range(const lf_figure *f) { return widened(with_levels(f, 0, true, x_values(f)), 0.05, 0.05); }
+lf_range lf_x_range(const lf_figure *f) {
+    const lf_range r = with_levels(f, 0, true, x_values(f));
+    return f->bars ? (lf_range){r.low - 0.7, r.high + 0.7, false} : widened(r, 0.05, 0.05);
+}
 
 bool lf_level_is_near(const lf_figure *f, const lf_level *l) {
     return is_near(l, l->upright ? x_values(f) : values_range(f, l->panel, false));

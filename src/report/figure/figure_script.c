@@ -125,6 +125,12 @@ static void plot_bands(FILE *out, const lf_figure *f, int panel, int64_t s, bloc
     const char *color = f->series[s].color + 1;
     if (!b.banded) return;
     between(out, n);
+    if (f->bars) { /* on the bar; with error bars gnuplot leaves a hole in it */
+        fprintf(out,
+                "$p%d_%lld using 1:3:(0):($4-$3) with vectors heads size screen 0.008,90 lw 1.6 lc rgb '%s' notitle",
+                panel, (long long)s, ink);
+        return;
+    }
     if (f->sized)
         fprintf(out, "$p%d_%lld using 1:2:5:6:3:4 with xyerrorbars pt -1 lw 0.8 lc rgb '#90%s' notitle", panel,
                 (long long)s, color);
@@ -145,6 +151,12 @@ static void plot_series(FILE *out, const lf_figure *f, int panel, int64_t s, blo
                 color + 1);
     }
     if (!b.n) return;
+    if (f->bars) {
+        between(out, n);
+        fprintf(out, "$p%d_%lld using 1:2:(0.7) with boxes fs solid 0.85 noborder lc rgb '%s' notitle", panel,
+                (long long)s, color);
+        return;
+    }
     if (f->joined && b.n > 1) {
         between(out, n);
         fprintf(out, "$p%d_%lld using 1:2 with lines lw 2.2 lc rgb '%s' notitle", panel, (long long)s, color);
@@ -304,8 +316,9 @@ static bool write_panel(FILE *out, const lf_figure *f, int panel, lf_range x, in
     if (f->n_places) place_tics(out, f, panel == f->n_panels - 1);
     for (int64_t s = 0; ok && s < f->n_series; s++) blocks[s] = write_series(out, f, panel, s, x, y);
     for (int m = 0; ok && m < N_MARKS; m++) ok = (n_marked[m] = write_marks(out, f, panel, (mark)m, x, y)) >= 0;
-    for (int64_t s = 0; ok && s < f->n_series; s++) plot_bands(out, f, panel, s, blocks[s], &n);
+    for (int64_t s = 0; ok && s < f->n_series && !f->bars; s++) plot_bands(out, f, panel, s, blocks[s], &n);
     for (int64_t s = 0; ok && s < f->n_series; s++) plot_series(out, f, panel, s, blocks[s], &n);
+    for (int64_t s = 0; ok && s < f->n_series && f->bars; s++) plot_bands(out, f, panel, s, blocks[s], &n);
     for (int m = 0; ok && m < N_MARKS; m++) {
         if (!n_marked[m]) continue;
         between(out, &n);

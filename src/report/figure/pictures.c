@@ -29,6 +29,13 @@ static const struct {
      lf_fill_curves},
     {"update", "Forgetting and the size of the update",
      "Each run: the size of the update relative to the weights, and what was forgotten.", lf_fill_update},
+    {"bars", "Methods side by side",
+     "What all tasks come to in the end, what later tasks took from earlier ones (BWT, below zero), and what is left "
+     "of "
+     "the base's own task.",
+     lf_fill_bars},
+    {"sequences", "Over the tasks", "The same after each task: means over seeds and orders, with their intervals.",
+     lf_fill_sequences},
 };
 enum { N_PICTURES = sizeof pictures / sizeof pictures[0] };
 _Static_assert(sizeof pictures / sizeof pictures[0] <= (size_t)LF_MAX_PICTURES, "room for every picture");

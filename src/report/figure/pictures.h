@@ -8,6 +8,8 @@
  *   learning-rate  gain and forgetting against the learning rate (log), a line a group; diverged runs marked
  *   curves         training loss, new task and base task over steps, of each group at its best rate (mean over seeds)
  *   update         forgetting against update_ratio, a point a run, coloured by group
+ *   bars           of sequences of tasks: average, BWT and retention of the base, a bar a group
+ *   sequences      the same after each task
  */
 #ifndef LF_REPORT_FIGURE_PICTURES_H
 #define LF_REPORT_FIGURE_PICTURES_H

@@ -11,7 +11,7 @@
 
 /* Panels of the new task and of forgetting, as far as they were measured; returns which metrics those are. */
 static int two_panels(int metrics[2], lf_figure *f, const lf_summary *s) {
-    const int both[2] = {lf_gain_index(s), lf_metric_index(s, "forgetting")};
+    const int both[2] = {lf_gain_index(s), lf_role_index(s, LF_ROLE_COST)};
     int n = 0;
     for (int i = 0; i < 2; i++)
         if (both[i] >= 0) {
@@ -197,7 +197,7 @@ static void set_aside(lf_figure *f) {
 
 lf_status lf_fill_tradeoff(lf_figure *f, const lf_summary *s, lf_err *err) {
     (void)err;
-    const int gain = lf_gain_index(s), kept = lf_metric_index(s, "retention");
+    const int gain = lf_gain_index(s), kept = lf_role_index(s, LF_ROLE_KEPT);
     if (gain < 0 || kept < 0) return LF_OK;
     const lf_panel x = lf_panel_of(s, gain);
     f->x_key = x.key;

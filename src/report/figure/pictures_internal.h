@@ -9,9 +9,11 @@
 typedef lf_status lf_figure_fill(lf_figure *f, const lf_summary *s, lf_err *err);
 lf_figure_fill lf_fill_position, lf_fill_tradeoff, lf_fill_rate; /* pictures_cells.c */
 lf_figure_fill lf_fill_curves, lf_fill_update;                   /* pictures_runs.c */
+lf_figure_fill lf_fill_bars, lf_fill_sequences;                  /* pictures_sequences.c */
 
 /* Index among the metrics; -1 if no cell has a value of it. */
 int lf_metric_index(const lf_summary *s, const char *name);
+int lf_role_index(const lf_summary *s, lf_role role); /* of the figure in it */
 /* Of the new task: evaluation data, else test data; -1. */
 int lf_gain_index(const lf_summary *s);
 /* The panel of a metric: perplexities on a logarithmic axis. */

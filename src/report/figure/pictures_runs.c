@@ -135,6 +135,7 @@ static void close_panels(lf_figure *f, const bool *any) {
 }
 
 lf_status lf_fill_curves(lf_figure *f, const lf_summary *s, lf_err *err) {
+    if (!s->from->yardstick->steps->name) return LF_OK; /* of sequences, which have no steps of their own */
     curve curves[N_CURVES];
     curves_of(curves, s->from->yardstick);
     bool any[N_CURVES] = {0};
@@ -168,7 +169,7 @@ lf_status lf_fill_curves(lf_figure *f, const lf_summary *s, lf_err *err) {
 
 lf_status lf_fill_update(lf_figure *f, const lf_summary *s, lf_err *err) {
     (void)err;
-    const int size = lf_metric_index(s, "update_ratio"), lost = lf_metric_index(s, "forgetting");
+    const int size = lf_metric_index(s, "update_ratio"), lost = lf_role_index(s, LF_ROLE_COST);
     if (size < 0 || lost < 0) return LF_OK;
     const lf_metric *metrics = s->from->yardstick->metrics;
     const lf_panel x = lf_panel_of(s, size);

@@ -9,7 +9,7 @@
 
 int lf_metric_index(const lf_summary *s, const char *name) {
     const lf_metric *m = s->from->yardstick->metrics;
-    for (int i = 0; m[i].name; i++) {
+    for (int i = 0; m[i].name && name; i++) {
         if (strcmp(m[i].name, name) != 0) continue;
         for (int64_t c = 0; c < s->n_cells; c++)
             if (s->cells[c].metrics[i].n > 0) return i;
@@ -17,10 +17,13 @@ int lf_metric_index(const lf_summary *s, const char *name) {
     return -1;
 }
 
+int lf_role_index(const lf_summary *s, lf_role role) {
+    return lf_metric_index(s, lf_metric_in_role(s->from->yardstick, role)->name);
+}
+
 int lf_gain_index(const lf_summary *s) {
-    const lf_yardstick *y = s->from->yardstick;
-    const int eval = lf_metric_index(s, lf_metric_in_role(y, LF_ROLE_GAIN)->name);
-    return eval >= 0 ? eval : lf_metric_index(s, lf_metric_in_role(y, LF_ROLE_TEST_GAIN)->name);
+    const int eval = lf_role_index(s, LF_ROLE_GAIN);
+    return eval >= 0 ? eval : lf_role_index(s, LF_ROLE_TEST_GAIN);
 }
 
 lf_panel lf_panel_of(const lf_summary *s, int metric) {

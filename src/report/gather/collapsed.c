@@ -35,6 +35,7 @@ static int perplexity(double figure, double n, double chance) {
     return figure > 0 && chance > 0 ? figure >= chance : -1;
 }
 
+/* NULL: of a sequence, whose runs say it themselves. */
 static at_chance_fn *const new_task_by[LF_N_YARDSTICKS] = {[LF_BY_ACCURACY] = share,
                                                            [LF_BY_PERPLEXITY] = perplexity,
                                                            [LF_BY_CORRELATION] = correlation,
@@ -45,6 +46,7 @@ static at_chance_fn *const new_task_by[LF_N_YARDSTICKS] = {[LF_BY_ACCURACY] = sh
 
 static int new_task(const cJSON *results, const lf_yardstick *y) {
     at_chance_fn *at = new_task_by[y - lf_yardsticks];
+    if (!at) return -1;
     const double chance = number(results, "eval_chance"),
                  eval = number(results, lf_metric_in_role(y, LF_ROLE_GAIN)->name),
                  test = number(results, lf_metric_in_role(y, LF_ROLE_TEST_GAIN)->name);

@@ -68,7 +68,8 @@ typedef struct lf_gathered {
 lf_status lf_gather(lf_gathered **out, const char *dir, lf_err *err);
 void lf_gathered_free(lf_gathered *g);
 
-/* The config.json of a run's folder: the one sign by which runs are known. NULL, and LF_OK, if `path` is none. Caller:
+/* The config.json of a run's folder, or the continual.json of a sequence's, which is gathered like a run: the one sign
+ * by which they are known. NULL, and LF_OK, if `path` is none. Caller:
  * cJSON_Delete. */
 lf_status lf_run_config(cJSON **config, const char *path, lf_err *err);
 

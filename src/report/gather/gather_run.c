@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "report/gather/collapsed.h"
 #include "report/gather/gather_internal.h"
+#include "report/gather/sequence.h"
 #include "report/gather/start.h"
 
 const char *lf_run_state_name(lf_run_state s) {
@@ -110,7 +111,7 @@ static lf_status check_config(const cJSON *config, const char *path, lf_err *err
 }
 
 lf_status lf_run_config(cJSON **config, const char *path, lf_err *err) {
-    char *file = lf_path_join(path, "config.json");
+    char *file = lf_path_join(path, lf_is_file_in(path, LF_SEQUENCE_CONFIG) ? LF_SEQUENCE_CONFIG : "config.json");
     cJSON *o = NULL;
     *config = NULL;
     lf_status rc = file ? LF_OK : lf_no_memory(err, "the runs that are gathered");

@@ -38,7 +38,7 @@ static int by_group_cell_seed(const void *a, const void *b) {
     const lf_gathered_run *p = &x->g->runs[x->run], *q = &x->g->runs[y->run];
     int c = compare_method(x->g, p, q);
     if (!c) c = compare_rate(p, q);
-    if (!c) c = compare_key(p, q, "seed");
+    if (!c) c = lf_draws_compare(p, q);
     return c ? c : (x->run > y->run) - (x->run < y->run);
 }
 
@@ -170,7 +170,7 @@ static void warn_of_repeats(const lf_summary *s) {
     for (int64_t i = 0; i < s->n_cells; i++)
         for (int64_t k = 1; k < s->cells[i].n_runs; k++) {
             const lf_gathered_run *x = &r[s->cells[i].runs[k - 1]], *y = &r[s->cells[i].runs[k]];
-            if (!lf_run_is_done(x) || !lf_run_is_done(y) || compare_key(x, y, "seed") != 0) continue;
+            if (!lf_run_is_done(x) || !lf_run_is_done(y) || lf_draws_compare(x, y) != 0) continue;
             if (!repeats++) {
                 a = x;
                 b = y;

@@ -65,6 +65,7 @@ typedef struct lf_cohort {
     bool tied;        /* another rate has the same gain: the one that forgets less was taken, of those the smaller */
     int64_t baseline; /* of its family: the group that it is compared with */
     lf_sample differences[LF_N_DIFFERS]; /* from the baseline, paired by seed; NAN for that one itself */
+    lf_sample compared[LF_MAX_METRICS];  /* likewise, of each averaged figure whose role is COMPARED */
     double equal_gain;      /* where LF_DIFFERS_MATCHED is of: the mean over seeds of the gain that both get to */
     double p[LF_N_DIFFERS]; /* of t tests of the three that decide, adjusted by Holm for all of the family; NAN for
                                LF_DIFFERS_COST, and with fewer than three pairs */
@@ -89,6 +90,10 @@ typedef struct lf_summary {
  * LF_EUSAGE, with the names, where there is none. Warns where a run is there twice (same settings and seed). */
 lf_status lf_summary_new(lf_summary **out, const lf_gathered *g, const char *baseline, lf_err *err);
 void lf_summary_free(lf_summary *s);
+
+/* Of sequences that say none: from those of `between: reset` among the gathered, each from the one that agrees with it
+ * in most that was swept, of the same draws and tasks. intransigence.c */
+lf_status lf_gathered_intransigence(lf_gathered *g, lf_err *err);
 
 /* LF_DIFFERS_MATCHED of any two methods, a less b. */
 lf_status lf_compare_matched(lf_sample *out, const lf_summary *s, const lf_cohort *a, const lf_cohort *b, lf_err *err);

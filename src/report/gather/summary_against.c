@@ -71,23 +71,41 @@ static bool all_are_tested(const lf_summary *s) {
     return s->by_eval && n > 0;
 }
 
+/* A figure of a run: by a function, or one of those that are averaged. */
+typedef struct figure {
+    double (*by)(const lf_summary *, const lf_gathered_run *);
+    const lf_metric *metric;
+} figure;
+
+static double value_of(const lf_summary *s, const lf_gathered_run *r, figure f) {
+    return f.by ? f.by(s, r) : lf_figure_of(s->from->yardstick, r, f.metric->name);
+}
+
 /* Of two cells, whose runs stand by seed, those of the same seed. */
-static lf_sample difference(const lf_summary *s, const lf_cell *a, const lf_cell *b,
-                            double (*figure)(const lf_summary *, const lf_gathered_run *), double *values) {
+static lf_sample difference(const lf_summary *s, const lf_cell *a, const lf_cell *b, figure f, double *values) {
     double *of_a = values, *of_b = values + s->from->n_runs;
     int64_t n = 0, i = 0, k = 0;
     while (i < a->n_runs && k < b->n_runs) {
         const lf_gathered_run *x = &s->from->runs[a->runs[i]], *y = &s->from->runs[b->runs[k]];
-        const int c = lf_value_compare(lf_run_value(x, "seed"), lf_run_value(y, "seed"));
+        const int c = lf_draws_compare(x, y);
         if (c == 0) {
-            of_a[n] = figure(s, x);
-            of_b[n] = figure(s, y);
+            of_a[n] = value_of(s, x, f);
+            of_b[n] = value_of(s, y, f);
             n += isfinite(of_a[n]) && isfinite(of_b[n]);
         }
         i += c <= 0;
         k += c >= 0;
     }
     return lf_sample_paired(of_a, of_b, n);
+}
+
+static void compare_figures(const lf_summary *s, lf_cohort *g, const lf_cell *own, const lf_cell *base,
+                            double *values) {
+    const lf_metric *m = s->from->yardstick->metrics;
+    g->differences[LF_DIFFERS_GAIN] = difference(s, own, base, (figure){.by = judged_gain}, values);
+    g->differences[LF_DIFFERS_COST] = difference(s, own, base, (figure){.by = cost_of}, values);
+    for (int i = 0; m[i].name; i++)
+        if (m[i].role == LF_ROLE_COMPARED) g->compared[i] = difference(s, own, base, (figure){.metric = &m[i]}, values);
 }
 
 /* ---- over all rates ---- */
@@ -98,16 +116,16 @@ typedef struct curve {
     int64_t n;
 } curve;
 
-static const lf_gathered_run *with_seed(const lf_summary *s, const lf_cell *c, const cJSON *seed) {
+static const lf_gathered_run *with_seed(const lf_summary *s, const lf_cell *c, const lf_gathered_run *seed) {
     for (int64_t i = 0; i < c->n_runs; i++) {
         const lf_gathered_run *r = &s->from->runs[c->runs[i]];
-        if (lf_value_compare(lf_run_value(r, "seed"), seed) == 0) return r;
+        if (lf_draws_compare(r, seed) == 0) return r;
     }
     return NULL;
 }
 
 /* False: at one of the rates there is no such run, or it is not done; a part of a curve is not compared. */
-static bool take_curve(curve *out, const lf_summary *s, const lf_cohort *g, const cJSON *seed) {
+static bool take_curve(curve *out, const lf_summary *s, const lf_cohort *g, const lf_gathered_run *seed) {
     out->n = 0;
     for (int64_t i = 0; i < g->n_cells; i++) {
         const lf_cell *c = &s->cells[g->cells[i]];
@@ -145,7 +163,7 @@ static void compare_curves(const lf_summary *s, lf_cohort *g, const lf_cohort *b
     for (int64_t i = 0; i < b->n_cells && !first; i++)
         if (!s->cells[b->cells[i]].n_diverged) first = &s->cells[b->cells[i]];
     for (int64_t i = 0; first && i < first->n_runs; i++) {
-        const cJSON *seed = lf_run_value(&s->from->runs[first->runs[i]], "seed");
+        const lf_gathered_run *seed = &s->from->runs[first->runs[i]];
         if (!take_curve(own, s, g, seed) || !take_curve(base, s, b, seed)) continue;
         gains += compare_seed(reference, own, base, &matched[n++], &volume[with_volume]);
         with_volume += isfinite(volume[with_volume]);
@@ -158,11 +176,11 @@ static void compare_curves(const lf_summary *s, lf_cohort *g, const lf_cohort *b
 static void compare_group(const lf_summary *s, lf_cohort *g, curve *own, curve *base, double *values) {
     const lf_cohort *b = &s->groups[g->baseline];
     for (int d = 0; d < LF_N_DIFFERS; d++) g->differences[d] = lf_sample_of(NULL, 0);
+    for (int i = 0; i < LF_MAX_METRICS; i++) g->compared[i] = lf_sample_of(NULL, 0);
     if (g == b) return;
     compare_curves(s, g, b, own, base, values);
     if (g->best < 0 || b->best < 0) return;
-    g->differences[LF_DIFFERS_GAIN] = difference(s, &s->cells[g->best], &s->cells[b->best], judged_gain, values);
-    g->differences[LF_DIFFERS_COST] = difference(s, &s->cells[g->best], &s->cells[b->best], cost_of, values);
+    compare_figures(s, g, &s->cells[g->best], &s->cells[b->best], values);
 }
 
 lf_status lf_compare_matched(lf_sample *out, const lf_summary *s, const lf_cohort *a, const lf_cohort *b, lf_err *err) {

@@ -152,11 +152,11 @@ static lf_key_id next_rate(const lf_gathered *g, lf_key_id after) {
     return LF_NO_KEY;
 }
 
-static void sample_head(csv *c, const char *name) {
+static void sample_head(csv *c, const char *name, const char *what) {
     static const char *const parts[] = {"mean", "sd", "n", "low", "high"};
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
-        char text[80];
-        snprintf(text, sizeof text, "%s_%s", name, parts[i]);
+        char text[120];
+        snprintf(text, sizeof text, "%s%s_%s", name, what, parts[i]);
         put_text(c, text);
     }
 }
@@ -183,16 +183,18 @@ static void summary_head(csv *c, const lf_summary *s) {
         if (lf_is_method_key(g->swept[i])) put_text(c, g->swept[i]);
     for (lf_key_id id = LF_NO_KEY; (id = next_rate(g, id));) put_text(c, lf_key_name(id));
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) put_text(c, counts[i]);
-    for (const lf_metric *m = g->yardstick->metrics; m->name; m++) sample_head(c, m->name);
+    for (const lf_metric *m = g->yardstick->metrics; m->name; m++) sample_head(c, m->name, "");
     put_text(c, "best");
     put_text(c, "front");
     for (size_t i = 0; i < sizeof of_group / sizeof *of_group; i++) put_text(c, of_group[i]);
-    for (int d = 0; d < LF_N_DIFFERS; d++) sample_head(c, difference_names[d]);
+    for (int d = 0; d < LF_N_DIFFERS; d++) sample_head(c, difference_names[d], "");
     for (int d = 0; d < LF_N_DIFFERS; d++) {
         char p[80];
         snprintf(p, sizeof p, "%s_p", difference_names[d]);
         if (d != LF_DIFFERS_COST) put_text(c, p);
     }
+    for (const lf_metric *m = g->yardstick->metrics; m->name; m++)
+        if (m->role == LF_ROLE_COMPARED) sample_head(c, m->name, "_difference");
     put_text(c, "at_edge");
     put_text(c, "tied");
     end_row(c);
@@ -223,6 +225,9 @@ static void summary_row(csv *c, const lf_summary *s, int64_t index) {
         put_sample(c, differs && group->differences[d].n ? &group->differences[d] : NULL);
     for (int d = 0; d < LF_N_DIFFERS; d++)
         if (d != LF_DIFFERS_COST) put_number(c, differs ? group->p[d] : NAN);
+    for (int m = 0; g->yardstick->metrics[m].name; m++)
+        if (g->yardstick->metrics[m].role == LF_ROLE_COMPARED)
+            put_sample(c, differs && group->compared[m].n ? &group->compared[m] : NULL);
     put_number(c, chosen ? group->at_edge : NAN);
     put_number(c, chosen ? group->tied : NAN);
     end_row(c);

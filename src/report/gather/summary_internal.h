@@ -12,6 +12,9 @@ bool lf_is_task_key(const char *key);                 /* a swept key whose value
 const lf_metric *lf_gain_metric(const lf_summary *s); /* its figure */
 const cJSON *lf_run_value(const lf_gathered_run *r, const char *key); /* of its configuration; NULL */
 
+/* By what makes runs repetitions of each other: the seed, the order of tasks. */
+int lf_draws_compare(const lf_gathered_run *a, const lf_gathered_run *b);
+
 /* What a group's rate is chosen by, and a run's part in it; figure NAN: it has none. */
 lf_wish lf_wish_of(const lf_summary *s, const lf_cohort *g);
 lf_candidate lf_candidate_of(const lf_summary *s, const lf_gathered_run *r);

@@ -14,7 +14,9 @@ double lf_figure_of(const lf_yardstick *y, const lf_gathered_run *r, const char 
 }
 
 const lf_metric *lf_gain_metric(const lf_summary *s) {
-    return lf_metric_in_role(s->from->yardstick, s->by_eval ? LF_ROLE_GAIN : LF_ROLE_TEST_GAIN);
+    const lf_yardstick *y = s->from->yardstick;
+    const lf_metric *test = lf_metric_in_role(y, LF_ROLE_TEST_GAIN);
+    return s->by_eval || !test->name ? lf_metric_in_role(y, LF_ROLE_GAIN) : test;
 }
 
 double lf_gain_of(const lf_summary *s, const lf_gathered_run *r) {
@@ -42,6 +44,13 @@ const char *lf_selection_of(const lf_gathered_run *r) {
     return figure ? strchr(figure, '_') + 1 : "gain";
 }
 
+int lf_draws_compare(const lf_gathered_run *a, const lf_gathered_run *b) {
+    int c = 0;
+    for (lf_key_id id = LF_NO_KEY; !c && (id = lf_key_next(id, LF_IS_DRAW));)
+        c = lf_value_compare(lf_run_value(a, lf_key_name(id)), lf_run_value(b, lf_key_name(id)));
+    return c;
+}
+
 static double scaled_cost(const lf_summary *s, const lf_gathered_run *r, const char *name) {
     return lf_metric_in_role(s->from->yardstick, LF_ROLE_COST)->scale * lf_run_number(r, name);
 }
@@ -50,7 +59,9 @@ lf_candidate lf_candidate_of(const lf_summary *s, const lf_gathered_run *r) {
     const char *figure = selected_figure(r);
     const bool selects = lf_json_selects_by_forgetting(r->config);
     return (lf_candidate){.figure = figure ? lf_run_number(r, figure) : lf_gain_of(s, r),
-                          .cost = scaled_cost(s, r, selects ? "selection_forgetting" : "forgetting")};
+                          .cost = scaled_cost(s, r,
+                                              selects ? "selection_forgetting"
+                                                      : lf_metric_in_role(s->from->yardstick, LF_ROLE_COST)->name)};
 }
 
 lf_wish lf_wish_of(const lf_summary *s, const lf_cohort *g) {

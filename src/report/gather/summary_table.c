@@ -10,8 +10,23 @@
 #include "report/gather/makers.h"
 #include "report/gather/summary_internal.h"
 
-enum { WIDEST = 60 }; /* of the methods' column: a longer name has a line of its own */
-enum { METHOD, RATE, SEEDS, GAIN, COST, KEPT, MATCHED, VOLUME, GAIN_AGAINST, COST_AGAINST, N_COLUMNS };
+enum { WIDEST = 60 };       /* of the methods' column: a longer name has a line of its own */
+enum { MOST_COMPARED = 4 }; /* figures that have columns of their own, and others against the baseline */
+enum {
+    METHOD,
+    RATE,
+    SEEDS,
+    GAIN,
+    COST,
+    KEPT,
+    COMPARED,
+    MATCHED = COMPARED + MOST_COMPARED,
+    VOLUME,
+    GAIN_AGAINST,
+    COST_AGAINST,
+    COMPARED_AGAINST,
+    N_COLUMNS = COMPARED_AGAINST + MOST_COMPARED
+};
 
 typedef struct line {
     char cells[N_COLUMNS][48];
@@ -46,6 +61,23 @@ static lf_sample sample_of(const lf_summary *s, const lf_cell *c, const lf_metri
     return c->metrics[m - s->from->yardstick->metrics];
 }
 
+/* The k-th figure that is compared; NULL: there are not so many. */
+static const lf_metric *compared(const lf_summary *s, int k) {
+    const lf_metric *m = s->from->yardstick->metrics;
+    while (m->name && (m->role != LF_ROLE_COMPARED || k-- > 0)) m++;
+    return m->name ? m : NULL;
+}
+
+static void fill_compared(line *l, const lf_summary *s, const lf_cohort *g, const lf_cell *c, bool first_of_group) {
+    enum { SIZE = sizeof l->cells[0] };
+    const lf_metric *m;
+    for (int k = 0; k < MOST_COMPARED && (m = compared(s, k)); k++) {
+        sample(l->cells[COMPARED + k], SIZE, sample_of(s, c, m), m->scale, false);
+        if (first_of_group)
+            sample(l->cells[COMPARED_AGAINST + k], SIZE, g->compared[m - s->from->yardstick->metrics], m->scale, true);
+    }
+}
+
 static void fill(line *l, const lf_summary *s, const lf_cohort *g, const lf_cell *c, bool first_of_group) {
     enum { SIZE = sizeof l->cells[0] };
     const double gain_scale = s->from->yardstick->difference_scale;
@@ -59,6 +91,7 @@ static void fill(line *l, const lf_summary *s, const lf_cohort *g, const lf_cell
     sample(l->cells[GAIN], SIZE, sample_of(s, c, gain), gain->scale, false);
     sample(l->cells[COST], SIZE, sample_of(s, c, cost), cost->scale, false);
     sample(l->cells[KEPT], SIZE, sample_of(s, c, kept), kept->scale, false);
+    fill_compared(l, s, g, c, first_of_group);
     if (!first_of_group) return;
     number(l->cells[MATCHED], SIZE, g->matched_cost, cost->scale, false);
     number(l->cells[VOLUME], SIZE, g->hypervolume, 1, false);
@@ -81,6 +114,11 @@ static void fill_head(line *l, const lf_summary *s) {
         snprintf(l->cells[MATCHED], SIZE, "%s at matched gain", cost->label);
     else
         snprintf(l->cells[MATCHED], SIZE, y->matched, cost->label, lf_gain_shown(y, matched));
+    const lf_metric *m;
+    for (int k = 0; k < MOST_COMPARED && (m = compared(s, k)); k++) {
+        snprintf(l->cells[COMPARED + k], SIZE, "%s%s%s", m->label, m->unit[0] ? ", " : "", m->unit);
+        snprintf(l->cells[COMPARED_AGAINST + k], SIZE, "%s against baseline", m->label);
+    }
     snprintf(l->cells[VOLUME], SIZE, "hypervolume");
     snprintf(l->cells[GAIN_AGAINST], SIZE, "gain against baseline, %s", y->difference_unit);
     snprintf(l->cells[COST_AGAINST], SIZE, "%s at equal gain against it", cost->label);

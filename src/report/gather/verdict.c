@@ -155,7 +155,8 @@ static void recommend(lf_telling *t, const lf_cohort *g) {
     if (!r) return;
     t->v->run = r->name;
     t->v->model = cJSON_GetStringValue(lf_run_value(r, "model"));
-    t->v->adapter = lf_format("%s/%s/adapter", t->s->from->dir, r->name);
+    const char *own = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(r->results, "adapter")); /* of a sequence */
+    t->v->adapter = lf_format("%s/%s/%s", t->s->from->dir, r->name, own ? own : "adapter");
     t->no_memory = t->no_memory || !t->v->adapter;
 }
 

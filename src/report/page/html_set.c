@@ -183,7 +183,7 @@ static lf_status to_repeat(FILE *f, const lf_gathered *g, lf_err *err) {
 
 /* A model of language writes, the others say what something is. */
 static void to_use(FILE *f, const lf_summary *s, const lf_verdict *v) {
-    const bool writes = s->from->yardstick == &lf_yardsticks[LF_BY_PERPLEXITY];
+    const bool writes = s->from->yardstick->writes;
     lf_html_command(f, (const char *const[]){"lora-ft", writes ? "generate" : "predict", "--model",
                                              v->model ? v->model : "MODEL", "--adapter", v->adapter,
                                              writes ? "--prompt" : "--data", writes ? "TEXT" : "DATA", NULL});

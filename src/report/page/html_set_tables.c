@@ -100,8 +100,8 @@ typedef enum part { SHOW_MAIN, SHOW_REST, SHOW_ALL } part;
 
 static bool is_shown(const lf_summary *s, int metric, part what) {
     const lf_role role = s->from->yardstick->metrics[metric].role;
-    const bool decides =
-        role == LF_ROLE_GAIN || role == LF_ROLE_TEST_GAIN || role == LF_ROLE_COST || role == LF_ROLE_KEPT;
+    const bool decides = role == LF_ROLE_GAIN || role == LF_ROLE_TEST_GAIN || role == LF_ROLE_COST ||
+                         role == LF_ROLE_KEPT || role == LF_ROLE_COMPARED;
     return is_measured(s, metric) && (what == SHOW_ALL || decides == (what == SHOW_MAIN));
 }
 
@@ -128,6 +128,14 @@ static lf_metric gain_difference(const lf_summary *s) {
     const lf_yardstick *y = s->from->yardstick;
     return (lf_metric){
         .name = "gain", .label = y->difference, .unit = y->difference_unit, .scale = y->difference_scale};
+}
+
+/* Some method has a difference of it from the baseline. */
+static bool is_compared(const lf_summary *s, const lf_metric *m) {
+    bool any = false;
+    for (int64_t i = 0; i < s->n_groups; i++)
+        any = any || isfinite(s->groups[i].compared[m - s->from->yardstick->metrics].mean);
+    return any && m->role == LF_ROLE_COMPARED;
 }
 
 typedef struct extras {
@@ -159,6 +167,8 @@ static void group_columns(FILE *f, const lf_summary *s, const extras *e, part wh
     }
     if (e->gain) metric_column(f, &gain, "against the baseline: ");
     if (e->cost && forgetting) metric_column(f, forgetting, "against the baseline: ");
+    for (const lf_metric *m = s->from->yardstick->metrics; m->name; m++)
+        if (is_compared(s, m)) metric_column(f, m, "against the baseline: ");
     if (e->matched && forgetting) metric_column(f, forgetting, "at the matched gain: ");
     if (e->volume) lf_html_column(f, "hypervolume", true);
     metric_columns(f, s, what);
@@ -185,6 +195,8 @@ static void group_row(FILE *f, const lf_summary *s, const lf_cohort *g, const ex
     } else {
         if (e->gain) sample_cell(f, g->differences[LF_DIFFERS_GAIN], &gain, true);
         if (e->cost && forgetting) sample_cell(f, g->differences[LF_DIFFERS_COST], forgetting, true);
+        for (const lf_metric *m = s->from->yardstick->metrics; m->name; m++)
+            if (is_compared(s, m)) sample_cell(f, g->compared[m - s->from->yardstick->metrics], m, true);
         if (e->matched && forgetting)
             plain_cell(f, forgetting->scale != 1 ? "%.1f" : "%.4g", forgetting->scale * g->matched_cost);
         if (e->volume) plain_cell(f, "%.4g", g->hypervolume);

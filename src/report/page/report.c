@@ -11,6 +11,7 @@
 #include "base/obj.h"
 #include "config/config.h"
 #include "report/gather/gather.h"
+#include "report/gather/sequence.h"
 
 /* Whether a run's folder has such a file, and something in it. */
 static bool has(const char *run, const char *name) {
@@ -54,7 +55,9 @@ static lf_status is_run(bool *is, const char *dir, lf_err *err) {
 
 static lf_status report_folder(bool *single, bool *drawn, const lf_config *cfg, FILE *out, lf_err *err) {
     const char *dir = lf_cfg_str(cfg, LF_run);
-    lf_status rc = is_run(single, dir, err);
+    *drawn = false;
+    if ((*single = lf_is_file_in(dir, LF_SEQUENCE_CONFIG))) return lf_report_sequence(dir, err);
+    const lf_status rc = is_run(single, dir, err);
     if (rc) return rc;
     if (*single) return report_run(dir, drawn, err);
     return lf_report_set(dir, lf_cfg_str(cfg, LF_baseline), lf_cfg_bool(cfg, LF_json), out, err);

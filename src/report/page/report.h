@@ -10,6 +10,9 @@
  * the command that repeats it. Of a run without results but with error.json: how it ended. */
 lf_status lf_report_html(const char *run, lf_err *err);
 
+/* html_sequence.c: the page of a sequence of tasks (`lora-ft continual`), and its pictures, however far it is. */
+lf_status lf_report_sequence(const char *dir, lf_err *err);
+
 /* report_set.c: of the runs below a folder, results.csv, summary.csv, the pictures and report.html, written there; to
  * `out` the table of the groups or, `json`, one JSON object. baseline: see lf_summary_new. */
 lf_status lf_report_set(const char *dir, const char *baseline, bool json, FILE *out, lf_err *err);

@@ -89,8 +89,8 @@ lf_status lf_report_set(const char *dir, const char *baseline, bool json, FILE *
     if (g->n_others)
         lf_info("%s: %lld other run%s below this folder %s not of this sweep", dir, (long long)g->n_others,
                 g->n_others > 1 ? "s" : "", g->n_others > 1 ? "are" : "is");
-    if ((rc = lf_summary_new(&r.s, g, baseline, err)) || (rc = lf_write_results_csv(g, p.results, err)) ||
-        (rc = lf_write_summary_csv(r.s, p.summary, err)) ||
+    if ((rc = lf_gathered_intransigence(g, err)) || (rc = lf_summary_new(&r.s, g, baseline, err)) ||
+        (rc = lf_write_results_csv(g, p.results, err)) || (rc = lf_write_summary_csv(r.s, p.summary, err)) ||
         (rc = lf_draw_pictures(r.pictures, &r.n_pictures, r.s, err)) ||
         (rc = lf_verdicts_new(&r.verdicts, &r.n_verdicts, r.s, err)) ||
         (rc = lf_report_set_html(r.s, r.verdicts, r.n_verdicts, r.pictures, r.n_pictures, err)))
