@@ -19,6 +19,15 @@ def safetensors():
         text += b" " * (-len(text) % 8)
         size = max([0] + [t["data_offsets"][1] for n, t in one.items() if n != "__metadata__"])
         yield struct.pack("<Q", len(text)) + text + bytes(range(size))
+    good = header["a"]
+    for bad in ({"dtype": "F4"}, {"dtype": 3}, {"shape": [1] * 9}, {"shape": [2 ** 40, 2 ** 40]}, {"shape": [-1]}, {"shape": [1.5]}, {"shape": 3}, {"shape": [3]},
+                {"data_offsets": [0]}, {"data_offsets": [0, 99]}, {"data_offsets": [8, 0]}, {"data_offsets": [-1, 15]}, {"data_offsets": "x"}, {"data_offsets": [4, 20]}):
+        text = json.dumps({"a": dict(good, **bad)}).encode()
+        yield struct.pack("<Q", len(text)) + text + bytes(16)
+    for text in (b"[]", b"{", b'{"a": 1}', b'{"__metadata__": 3}', b'{"__metadata__": {"a": 1}}', b'{"a\\u0000b": {}}', b'{"": {"dtype": "U8", "shape": [1], "data_offsets": [0, 1]}}'):
+        yield struct.pack("<Q", len(text)) + text + b"\0"
+    for whole in (b"", b"1234", struct.pack("<Q", 99) + b"{}", struct.pack("<Q", 2 ** 62) + b"{}", struct.pack("<Q", 2) + b"{}x", b"PK\3\4 zipped tensors", b"version https://git-lfs.github.com/spec/v1\n"):
+        yield whole
 
 
 def png_chunk(kind, body):
@@ -98,6 +107,10 @@ def json_texts():
     yield b'{"a": 1, "b": [true, null, -2.5e3, "x\\u00e9\\n"], "c": {"a": {}}}'
     yield b'// a comment\n{"a": 9007199254740993 /* and another */}'
     yield b'{"a": 1, "a": 2}'
+    for bad in (b"", b" \n", b"{", b"[1,]", b'{"a" 1}', b"nul", b"1 2", b'{"a": NaN}', b"[-Infinity]", b"[1e999]", b"[01]", b"[+1]", b"[.5]", b"[1.]", b'["\xff"]', b'["\\ud800"]', b'["\\x"]', b'["a\nb"]',
+                b'["\\u0000"]', b"\xef\xbb\xbf{}", b"\xff\xfe{\0}\0", b"/* open", b"// end", b"[" * 1500, b'{"a": 123456789012345678901234567890, "b": -0.0, "c": 1e-320}', b"<html>", b"'a'", b'{"a": "1"}',
+                b'{"a": 1.5}', b'{"a": [1]}', b'{"a": null}', b'{"a": {}}', b'{"a": true}', b'{"a": 1e300}', b'["\\ud83e\\udd99 \\/ \\b\\f\\t"]'):
+        yield bad
 
 
 def text():
@@ -109,7 +122,16 @@ def text():
         (2, b'text,label\n"a ""quoted"" text",1\nplain,0\n'),
         (3, b'prompt\tcompletion\na\tb\n'),
         (4, b'A text.\n\nAnother paragraph of it.\n'),
-        (8, b'{"question": "q", "input": "x", "answer": "a"}\n'), (0, gzip.compress(b'{"text": "one two"}\n'))]
+        (0, b'{"text": "a"}\n\n{"text": 3}\n'), (0, b'{"txt": "a"}\n'), (0, b'[1]\n'), (0, b'{"text": "a"\n'), (0, b''), (0, b'{"text": ""}\n{"text": null}\n'), (0, b'\xef\xbb\xbf{"text": "a"}'),
+        (0, b'{"prompt": "a", "completion": ""}\n'), (0, b'{"prompt": 1, "completion": "b"}\n'), (0, b'{"question": "q", "choices": {"text": ["a", "b"], "label": ["A", "B"]}, "answerKey": "B"}\n'),
+        (0, b'{"question": "q", "choices": ["a"], "answer": 7}\n'), (0, b'{"question": "q", "choices": ["a", "b"], "answer": "C"}\n'), (0, b'{"question": "q", "choices": [], "answer": 0}\n'),
+        (0, b'{"conversations": [{"from": "human", "value": "hi"}, {"from": "gpt", "value": "ho"}]}\n'), (0, b'{"messages": []}\n'), (0, b'{"messages": [{"role": "user"}]}\n'),
+        (0, b'{"messages": [{"role": "assistant", "content": "x", "train": false}], "tools": "[]"}\n'), (0, b'{"instruction": "i", "output": 3}\n'), (0, b'{"text": "a", "label": 1}\n{"text": "b", "label": 0}\n'),
+        (0, b'{"sentence1": "a", "sentence2": "b", "label": "x"}\n'), (1, b'{"data": [{"text": "a"}]}'), (1, b'{"text": ["a", "b"]}'), (1, b'[]'), (1, b'[1, {"text": "x"}]'), (1, b'3'),
+        (2, b'text\n"a\nb"\n'), (2, b'text,label\n"a,1\n'), (2, b'text,label\na\n'), (2, b'text,label\na,b,c\n'), (2, b'text;label\na;1\n'), (2, b'text|label\na|1\n'), (2, b''), (2, b'text\n'),
+        (2, b'text,text\na,b\n'), (2, b'"te""xt"\n"a"x\n'), (2, b'text\r\na\r\n\r\nb\r\n'), (2, b'text\ra\r'), (2, b'te\xffxt\na\n'), (3, b'text\tlabel\n"a\t1\n'), (3, b'prompt\tcompletion\r\na\tb'),
+        (4, b''), (4, b'\n\n\n'), (4, b'a\r\n\r\nb'), (4, b'\xff\xfea\0'), (4, b'a\0b'), (4, b'\xc3'), (0, b'PAR1\x15'), (2, b'PK\3\4'),
+        (8, b'{"question": "q", "input": "x", "answer": "a"}\n'), (8, b'{"question": "q"}\n'), (9, b'[{"question": "q", "input": 3}]'), (0, gzip.compress(b'{"text": "one two"}\n'))]
     for kind, body in records:
         yield bytes([kind]) + body
 
