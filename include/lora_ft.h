@@ -88,11 +88,12 @@ typedef struct lf_config lf_config;
 /* LF_EUSAGE if there is no such verb. The caller frees *out. */
 lf_status lf_config_new(lf_config **out, const char *verb, lf_err *err);
 void lf_config_free(lf_config *cfg);
-/* A JSON object with comments. Unknown key, wrong type or range: LF_EUSAGE naming file, key and the nearest key. */
+/* A JSON object with comments, or YAML (.yaml, .yml). Unknown key, wrong type or range: LF_EUSAGE naming file, key and
+ * the nearest key. */
 lf_status lf_config_load(lf_config *cfg, const char *path, lf_err *err);
 /* One key from text, as on the command line. Lists are comma separated or JSON. */
 lf_status lf_config_set(lf_config *cfg, const char *key, const char *text, lf_err *err);
-/* argv after the verb: [FILE.json] [--config FILE] [--key value | --key=value | key=value | --flag]...
+/* argv after the verb: [FILE] [--config FILE] [--key value | --key=value | key=value | --flag]...
  * Files are loaded first, flags win; of a flag that is given twice the last one counts, and a list is both together.
  * Sets *help when --help is among them. */
 lf_status lf_config_parse_args(lf_config *cfg, int argc, char **argv, bool *help, lf_err *err);
@@ -110,6 +111,10 @@ void lf_config_help(FILE *out, const char *verb, bool all);
 /* Help text of a key by name or alias, or of an option of another tool that is known: what it is here. false: it is
  * neither, and nothing is written. */
 bool lf_config_help_key(FILE *out, const char *name);
+/* The manual page of a verb, or of the program (verb NULL), in the macros of man(7). false: there is no such verb. */
+bool lf_config_manual(FILE *out, const char *verb);
+/* Completions of verbs, keys and values for a shell, "bash" or "zsh". false: for another there is none. */
+bool lf_config_completion(FILE *out, const char *shell);
 void lf_config_print(const lf_config *cfg, FILE *out); /* the resolved configuration as JSON */
 
 /* ---- running a verb --------------------------------------------------------------------------------------------

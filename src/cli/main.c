@@ -57,7 +57,8 @@ static void print_usage(FILE *out) {
     fputs("  version    print the version\n"
           "  help       this text; help VERB: the keys of a verb; help KEY: one of them, or what an option of another "
           "tool\n"
-          "             is here; help --markdown: all keys as Markdown\n\n"
+          "             is here; help --markdown: all keys as Markdown; help --man [VERB]: a manual\n"
+          "             page; help --completion bash|zsh\n\n"
           "lora-ft VERB --help lists the keys of a verb.\n",
           out);
 }
@@ -190,6 +191,12 @@ out:
 static int run_help(int argc, char **argv) {
     if (argc > 0 && strcmp(argv[0], "--markdown") == 0) {
         lf_config_help(stdout, NULL, true);
+    } else if (argc > 0 && strcmp(argv[0], "--man") == 0) {
+        if (!lf_config_manual(stdout, argc > 1 ? argv[1] : NULL)) return unknown_verb(argv[1]);
+    } else if (argc > 0 && strcmp(argv[0], "--completion") == 0) {
+        if (argc == 2 && lf_config_completion(stdout, argv[1])) return finish_output(0);
+        fputs("lora-ft help --completion: expected bash or zsh\n", stderr);
+        return EXIT_USAGE;
     } else if (argc > 0) {
         const verb *v = find_verb(argv[0]);
         if (!v && !lf_config_help_key(stdout, argv[0])) return unknown_verb(argv[0]);

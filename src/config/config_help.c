@@ -3,7 +3,7 @@
 
 #include "config/known.h"
 
-static const char *folder_title(const char *folder) {
+const char *lf_folder_title(const char *folder) {
     static const char *const titles[][2] = {
         {"model", "Model"}, {"data", "Data"},       {"adapter", "Adapter"}, {"train", "Training"},
         {"sweep", "Sweep"}, {"eval", "Evaluation"}, {"tools", "Tools"},
@@ -32,7 +32,7 @@ static void print_wrapped(FILE *out, const char *text) {
     fputc('\n', out);
 }
 
-static void range_text(const lf_key *key, char *out, size_t size) {
+void lf_key_range_text(const lf_key *key, char *out, size_t size) {
     out[0] = '\0';
     if (key->choices)
         lf_choices_text(key->choices, out, size);
@@ -46,7 +46,7 @@ static void range_text(const lf_key *key, char *out, size_t size) {
 
 static void print_key(FILE *out, const lf_key *key) {
     char range[512];
-    range_text(key, range, sizeof range);
+    lf_key_range_text(key, range, sizeof range);
     fprintf(out, "  --%s %s\n", key->name, lf_key_type_shown[key->type]);
     print_wrapped(out, key->help);
     fprintf(out, "%*s%s%s", HELP_INDENT, "", lf_key_default(key) ? "default " : "no default",
@@ -95,7 +95,7 @@ static void print_sections(FILE *out, const lf_verb *verb) {
     const char *folder = "";
     for (size_t i = 0; i < lf_n_keys; i++) {
         if (!(lf_keys[i].verbs & verb->knows)) continue;
-        if (strcmp(folder, lf_keys[i].folder) != 0) fprintf(out, "\n%s\n", folder_title(lf_keys[i].folder));
+        if (strcmp(folder, lf_keys[i].folder) != 0) fprintf(out, "\n%s\n", lf_folder_title(lf_keys[i].folder));
         folder = lf_keys[i].folder;
         print_key(out, &lf_keys[i]);
     }
@@ -182,7 +182,7 @@ static void print_cell(FILE *out, const char *text) {
 
 static void markdown_row(FILE *out, const lf_key *key) {
     char range[512];
-    range_text(key, range, sizeof range);
+    lf_key_range_text(key, range, sizeof range);
     fprintf(out, "| `%s` | %s | ", key->name, lf_key_type_shown[key->type]);
     if (lf_key_default(key)) fprintf(out, "`%s`", lf_key_default(key));
     fputs(" | ", out);
@@ -228,7 +228,7 @@ static void markdown(FILE *out) {
             fprintf(out,
                     "\n## %s\n\n| key | type | default | range or choices | also | verbs | meaning |\n"
                     "| --- | --- | --- | --- | --- | --- | --- |\n",
-                    folder_title(lf_keys[i].folder));
+                    lf_folder_title(lf_keys[i].folder));
         folder = lf_keys[i].folder;
         markdown_row(out, &lf_keys[i]);
     }

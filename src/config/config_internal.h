@@ -52,7 +52,10 @@ extern const char *const lf_key_type_expects[];
 extern const char *const lf_key_type_shown[];
 
 const char *lf_key_default(const lf_key *key); /* as on the command line; NULL: not set */
-bool lf_key_is_implied(const lf_key *key);     /* it stands only where the key is not given */
+/* "1 or more", "a, b, c"; "" where there are no bounds */
+void lf_key_range_text(const lf_key *key, char *out, size_t size);
+const char *lf_folder_title(const char *folder); /* of a folder's keys, in help */
+bool lf_key_is_implied(const lf_key *key);       /* it stands only where the key is not given */
 const lf_verb *lf_verb_find(const char *name);
 bool lf_same_key_name(const char *typed, lf_slice name); /* dashes in what was typed are underscores */
 /* By name or alias among the keys of these verbs; dashes are underscores. NULL if there is none. */
