@@ -25,7 +25,7 @@ static size_t length_until(const char *text, size_t size, int64_t step, const ch
     return end;
 }
 
-lf_status lf_metrics_open(lf_metrics *m, const char *dir, int64_t keep_until, lf_err *err) {
+lf_status lf_metrics_open(lf_metrics *m, const char *dir, int64_t keep_until, bool events, lf_err *err) {
     *m = (lf_metrics){.path = lf_path_join(dir, "metrics.jsonl")};
     if (!m->path) return lf_no_memory(err, "%s", dir);
     char *text = NULL;
@@ -36,18 +36,23 @@ lf_status lf_metrics_open(lf_metrics *m, const char *dir, int64_t keep_until, lf
         rc = lf_file_write(m->path, text ? text : "", text ? length_until(text, size, keep_until, m->path) : 0, err);
     lf_free(text);
     if (!rc && !(m->f = fopen(m->path, "ab"))) rc = lf_fail_errno(err, "append to", m->path);
+    if (!rc && events) rc = lf_events_open(&m->events, dir, keep_until, err);
     if (rc) lf_metrics_close(m);
     return rc;
 }
 
 lf_status lf_metrics_write(lf_metrics *m, cJSON *row, lf_err *err) {
     char *line = row && m->f ? lf_json_print_line(row) : NULL;
-    cJSON_Delete(row);
-    if (!m->f) return LF_OK;
-    if (!line) return lf_no_memory(err, "%s", m->path);
-    const bool ok = fprintf(m->f, "%s\n", line) > 0 && fflush(m->f) == 0;
+    lf_status rc = LF_OK;
+    if (m->f && !line)
+        rc = lf_no_memory(err, "%s", m->path);
+    else if (m->f && (fprintf(m->f, "%s\n", line) < 0 || fflush(m->f) != 0))
+        rc = lf_fail_errno(err, "write to", m->path);
+    else if (m->f)
+        rc = lf_events_write(&m->events, row, err);
     lf_free(line);
-    return ok ? LF_OK : lf_fail_errno(err, "write to", m->path);
+    cJSON_Delete(row);
+    return rc;
 }
 
 lf_status lf_metrics_sync(lf_metrics *m, lf_err *err) {
@@ -57,5 +62,6 @@ lf_status lf_metrics_sync(lf_metrics *m, lf_err *err) {
 void lf_metrics_close(lf_metrics *m) {
     if (m->f) fclose(m->f);
     lf_free(m->path);
+    lf_events_close(&m->events);
     *m = (lf_metrics){0};
 }

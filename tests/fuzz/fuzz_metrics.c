@@ -16,7 +16,7 @@ static void check(lf_status rc, const lf_err *err) {
 static void cut_back(int64_t keep) {
     lf_metrics m;
     lf_err err = {0};
-    const lf_status rc = lf_metrics_open(&m, own_folder(), keep, &err);
+    const lf_status rc = lf_metrics_open(&m, own_folder(), keep, false, &err);
     char *text = NULL;
     size_t n = 0;
     require_said(rc, &err);

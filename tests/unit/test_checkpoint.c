@@ -621,7 +621,7 @@ static void test_the_log_is_cut_back(void **state) {
         lf_err err = {0};
         put_bytes("run/metrics.jsonl", cases[i].before, strlen(cases[i].before));
         lf_metrics m;
-        assert_ok(lf_metrics_open(&m, in_scratch("run"), cases[i].keep, &err), err);
+        assert_ok(lf_metrics_open(&m, in_scratch("run"), cases[i].keep, false, &err), err);
         assert_log(cases[i].after);
         cJSON *row = cJSON_CreateObject();
         cJSON_AddNumberToObject(row, "step", 11);

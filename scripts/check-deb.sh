@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# The Debian packages, made and tried on a clean system: scripts/check-deb.sh [FOLDER] [--keep]
+# Builds them, sets up a Debian 12 of its own in FOLDER (default: a temporary one, removed afterwards), installs lora-ft there,
+# runs the quickstart with nothing but what the packages brought, looks at manual pages and completions, removes everything
+# again, and fails if a file is left. Needs root, debootstrap, and the mirror that this machine has in its sources.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+keep=false root=
+for argument in "$@"; do
+    case $argument in
+    --keep) keep=true ;;
+    *) root=$argument ;;
+    esac
+done
+[ "$(id -u)" -eq 0 ] || { echo "check-deb: needs root, for debootstrap and chroot" >&2; exit 2; }
+. scripts/packages.sh
+# shellcheck disable=SC2086
+need_packages $build_packages dpkg-dev debootstrap
+[ -n "$root" ] || root=$(mktemp -d)
+mkdir -p "$root"
+
+cmake -S . -B build-deb -G Ninja -DCMAKE_BUILD_TYPE=Release -DBUILD_TESTING=OFF >/dev/null
+cmake --build build-deb
+(cd build-deb && rm -f ./*.deb && cpack >cpack.log || { cat cpack.log >&2; exit 1; })
+ls -l build-deb/*.deb
+
+mirror=$(sed -n -E 's/^deb +(\[[^]]*\] +)?([^ ]+).*/\2/p; s/^URIs: *([^ ]+).*/\1/p' /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | head -1)
+[ -n "$mirror" ] || { echo "check-deb: no mirror in /etc/apt/sources.list" >&2; exit 3; }
+[ -x "$root/usr/bin/apt-get" ] || debootstrap --variant=minbase bookworm "$root" "$mirror" >"$root.log" 2>&1 || { tail -20 "$root.log" >&2; exit 1; }
+cp /etc/apt/apt.conf.d/*proxy* "$root/etc/apt/apt.conf.d/" 2>/dev/null || true
+cp /etc/resolv.conf "$root/etc/resolv.conf" 2>/dev/null || true
+clean_up() {
+    umount "$root/proc" 2>/dev/null || true
+    $keep || rm -rf "$root" "$root.log"
+}
+trap clean_up EXIT
+mount -t proc proc "$root/proc"
+cp build-deb/lora-ft_*.deb "$root/root/"
+inside() { chroot "$root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive "$@"; }
+
+inside apt-get update -qq
+before=$(inside find / -xdev -path /proc -prune -o -print | grep -c lora-ft)
+# what the example needs is suggested, not brought
+# shellcheck disable=SC2086
+inside apt-get install -y -qq --no-install-recommends man-db bash-completion $run_packages >/dev/null
+inside sh -c 'apt-get install -y -qq /root/lora-ft_*.deb >/dev/null'
+inside lora-ft version
+inside sh -ec 'cp -r /usr/share/lora-ft /root/lora-ft && cd /root/lora-ft
+    LF_LETTERS=/usr/libexec/lora-ft/lf-letters scripts/make-letters.sh runs/letters 1 --train-per-class 300 --val-per-class 30 --test-per-class 60
+    lora-ft train --config configs/quickstart.json --quiet
+    test -s runs/quickstart/report.html && test -s runs/quickstart/adapter/adapter_model.safetensors'
+inside sh -ec 'for page in lora-ft $(lora-ft help | sed -n "s/^  \([a-z]*\) .*/lora-ft-\1/p" | grep -v -E "ft-(help|version)$"); do
+        man -w "$page" >/dev/null && man --warnings "$page" 2>&1 >/dev/null | (! grep .)
+    done'
+inside bash -ec '. /usr/share/bash-completion/bash_completion; _completion_loader lora-ft || true; complete -p lora-ft >/dev/null'
+inside apt-get purge -y -qq lora-ft >/dev/null
+inside sh -c 'rm -rf /root/lora-ft /root/lora-ft_*.deb /root/.cache'
+left=$(inside find / -xdev -path /proc -prune -o -print | grep lora-ft | grep -v -E '^/var/(log|lib/apt|cache)/' || true)
+[ -z "$left" ] || { echo "check-deb: left behind: $left" >&2; exit 1; }
+echo "check-deb: installed, ran, and removed without a trace ($before files of that name before)"
