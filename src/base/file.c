@@ -346,6 +346,16 @@ bool lf_is_dir(const char *path) {
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
+lf_status lf_look_for_dir(bool *is, const char *path, lf_err *err) {
+    struct stat st;
+    *is = stat(path, &st) == 0;
+    if (*is)
+        *is = S_ISDIR(st.st_mode);
+    else if (errno != ENOENT && errno != ENOTDIR && errno != ELOOP)
+        return lf_fail(err, LF_EIO, "%s: cannot look at it: %s", path, strerror(errno));
+    return LF_OK;
+}
+
 bool lf_is_file(const char *path) {
     struct stat st;
     return stat(path, &st) == 0 && S_ISREG(st.st_mode);

@@ -48,6 +48,10 @@ lf_status lf_replace_dir(const char *temporary, const char *path, lf_err *err);
 bool lf_exists(const char *path); /* also a link that points nowhere */
 bool lf_is_dir(const char *path);
 bool lf_is_file(const char *path);
+/* *is: lf_is_dir, of a name that stands in a folder whose contents count: one that cannot be looked at (a disk that
+ * fails, a folder that may not be entered) is LF_EIO, so that nothing is left out in silence. A link that leads nowhere
+ * is none. */
+lf_status lf_look_for_dir(bool *is, const char *path, lf_err *err);
 bool lf_is_file_in(const char *dir, const char *name); /* dir/name; false where memory runs out, too */
 char *lf_path_join(const char *a, const char *b);      /* freed by lf_free */
 const char *lf_path_base(const char *path);            /* what follows the last '/' */

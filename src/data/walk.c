@@ -47,8 +47,9 @@ static lf_status meet(walking *w, const char *folder, const char *name, int dept
     const lf_walk *walk = w->walk;
     char *path = lf_path_join(folder, name);
     if (!path) return lf_no_memory(w->err, "the files of %s", folder);
-    const bool file = (walk->known_file && walk->known_file(name)) || !lf_is_dir(path);
-    const lf_status rc = file ? walk->file(walk->context, path, w->err) : visit(w, path, depth + 1);
+    bool is_dir = false;
+    lf_status rc = walk->known_file && walk->known_file(name) ? LF_OK : lf_look_for_dir(&is_dir, path, w->err);
+    if (!rc) rc = is_dir ? visit(w, path, depth + 1) : walk->file(walk->context, path, w->err);
     lf_free(path);
     return rc;
 }

@@ -206,6 +206,17 @@ static void test_inputs_that_did_harm(void **state) {
     lf_free(page);
 }
 
+/* A class that cannot be looked at, on a disk that fails or behind a folder that may not be entered, is no class that
+ * is left out. */
+static void test_what_cannot_be_looked_at(void **state) {
+    (void)state;
+    shell("cp -r data unseen && ln -s $(head -c 300 /dev/zero | tr '\\0' x) unseen/train/dog");
+    must(run("train --model $M --train_data unseen --max_steps 1 --output_dir unseen1"), 1);
+    said("lora-ft train: unseen/train/dog: cannot look at it: File name too long\n");
+    must(run("inspect unseen"), 3);
+    said("unseen/train/dog: cannot look at it");
+}
+
 static int setup_runs(void **state) {
     if (setup(state)) return 1;
     shell("echo '{\"tasks\": [{\"name\": \"one\", \"train_data\": \"data\"}, {\"name\": \"two\", \"train_data\": "
@@ -222,7 +233,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_kind),           cmocka_unit_test(test_many),
         cmocka_unit_test(test_what_nobody_knows),    cmocka_unit_test(test_records),
-        cmocka_unit_test(test_inputs_that_did_harm),
+        cmocka_unit_test(test_inputs_that_did_harm), cmocka_unit_test(test_what_cannot_be_looked_at),
     };
     return cmocka_run_group_tests(tests, setup_runs, teardown);
 }

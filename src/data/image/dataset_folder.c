@@ -90,6 +90,7 @@ typedef struct listing {
 static lf_status list_folder(listing *l, const char *folder, lf_err *err) {
     *l = (listing){0};
     size_t n = 0;
+    bool is_dir;
     lf_status rc = lf_list_dir(&l->names, &n, folder, err);
     for (size_t i = 0; i < n && !rc; i++) {
         if (lf_is_hidden(l->names[i])) continue;
@@ -100,7 +101,7 @@ static lf_status list_folder(listing *l, const char *folder, lf_err *err) {
         char *path = lf_path_join(folder, l->names[i]);
         if (!path)
             rc = lf_no_memory(err, "the folder %s", folder);
-        else if (lf_is_dir(path))
+        else if (!(rc = lf_look_for_dir(&is_dir, path, err)) && is_dir)
             l->names[l->n++] = l->names[i];
         lf_free(path);
     }

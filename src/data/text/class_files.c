@@ -68,8 +68,9 @@ static lf_status gather_class(lf_text_store *s, const char *folder, const char *
     char *path = lf_path_join(folder, name);
     gathering g = {s, lf_arena_strdup(s->arena, name)};
     const lf_walk walk = {.context = &g, .file = meet_file, .known_file = lf_text_is_plain_name};
-    lf_status rc = path && g.class ? LF_OK : out_of_memory(s, err);
-    if (!rc && lf_is_dir(path)) rc = lf_walk_files(&walk, path, err);
+    bool is_dir = false;
+    lf_status rc = path && g.class ? lf_look_for_dir(&is_dir, path, err) : out_of_memory(s, err);
+    if (!rc && is_dir) rc = lf_walk_files(&walk, path, err);
     lf_free(path);
     return rc;
 }
