@@ -126,7 +126,8 @@ static bool has_table(const char *folder) {
 static bool is_split(const char *root, const char *name, bool root_has_table) {
     listing l = {0};
     char *path = lf_path_join(root, name);
-    const bool yes = path && (root_has_table || has_table(path) || (!list_folder(&l, path, NULL) && l.pictures == 0));
+    const bool yes = /* also one that cannot be read: to be told of when it is opened */
+        path && (root_has_table || has_table(path) || list_folder(&l, path, NULL) || l.pictures == 0);
     lf_free(l.names);
     lf_free(path);
     return yes;
