@@ -44,10 +44,10 @@ static void make_folder(fuzz_input *in) {
 /* ---- the page ---- */
 
 /* All that the page is made of; whatever else stands behind a '<' came from a file. */
-static const char *const tags[] = {"!doctype", "b",   "body",  "br",    "details", "div",     "figcaption", "figure",
-                                   "footer",   "h1",  "h2",    "head",  "html",    "img",     "li",         "meta",
-                                   "p",        "pre", "small", "span",  "style",   "summary", "table",      "tbody",
-                                   "td",       "th",  "thead", "title", "tr",      "ul"};
+static const char *const tags[] = {"!doctype", "b",      "body", "br",    "code",  "details", "div",     "figcaption",
+                                   "figure",   "footer", "h1",   "h2",    "head",  "html",    "img",     "li",
+                                   "meta",     "p",      "pre",  "small", "span",  "style",   "summary", "table",
+                                   "tbody",    "td",     "th",   "thead", "title", "tr",      "ul"};
 
 static bool is_tag(const char *name, size_t n) {
     for (size_t i = 0; i < sizeof tags / sizeof *tags; i++)
