@@ -1,5 +1,6 @@
 /* What is made of the tables for other programs: a manual page of each verb in the macros of man(7), completions that
  * bash runs. */
+#define _POSIX_C_SOURCE 200809L
 #include <ctype.h>
 #include <setjmp.h>
 #include <stdarg.h>
