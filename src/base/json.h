@@ -44,8 +44,8 @@ char *lf_json_print(const cJSON *json, bool sort_keys);
 lf_status lf_json_write(const char *path, const cJSON *json, bool sort_keys, lf_err *err);
 lf_status lf_json_write_in(const char *dir, const char *name, const cJSON *json, bool sort_keys,
                            lf_err *err); /* dir/name */
-/* *same: they say the same, in whatever order of keys; NULL is the same as nothing. By what they print: the time of
- * cJSON_Compare doubles with every level of nesting. False: out of memory. */
+/* *same: they say the same, in whatever order of keys; NULL, what is not there, is the same as NULL alone. By what they
+ * print: the time of cJSON_Compare doubles with every level of nesting. False: out of memory. */
 bool lf_json_same(bool *same, const cJSON *a, const cJSON *b);
 char *lf_json_print_line(const cJSON *json); /* one line, no newline */
 /* One line with its newline to a stream. Takes json over; NULL: it could not be made, LF_ENOMEM. */

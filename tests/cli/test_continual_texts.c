@@ -82,6 +82,37 @@ static void test_joint_language(void **state) {
     same_files("both/joint/metrics.jsonl", "list/metrics.jsonl");
 }
 
+static double perplexity(const char *flags) {
+    cJSON *o = json_of(text("eval %s --max_seq_length 40 --threads 1 --precision fp32 --data a.jsonl --compare_with "
+                            "none --json",
+                            flags));
+    const double x = number(o, "eval_perplexity");
+    cJSON_Delete(o);
+    return x;
+}
+
+/* An adapter of a language model saves no module whole. What goes out after each task is one adapter on the untouched
+ * base, and the merged model says what it says. */
+static void test_adding_language(void **state) {
+    (void)state;
+    static const char *const ways[] = {"merge", "stack"}, *const after[] = {"after-01-a", "after-02-b"};
+    char flags[160];
+    for (int w = 0; w < 2; w++) {
+        double so_far[2];
+        must(text(SHARED LANGUAGE "--between %s --output_dir %s", ways[w], ways[w]), 0);
+        for (int t = 0; t < 2; t++) {
+            snprintf(flags, sizeof flags, "--model pre/model --adapter %s/%s/adapter", ways[w], after[t]);
+            so_far[t] = perplexity(flags);
+            snprintf(flags, sizeof flags, "--model %s/%s/model", ways[w], after[t]);
+            near(perplexity(flags) / so_far[t], 1, 1e-5);
+        }
+        snprintf(flags, sizeof flags, "%s/task-02-b/scores.json", ways[w]);
+        near(score(flags, "scores", "a"), -log(so_far[1]), 1e-6);
+        assert_true(fabs(so_far[0] / so_far[1] - 1) > 1e-3 &&
+                    fabs(perplexity("--model pre/model") / so_far[1] - 1) > 1e-3);
+    }
+}
+
 #define CLASSES                                                                                                        \
     "--task_type SEQ_CLS --forgetting_data plain.txt --tasks '[{\"name\": \"a\", \"train_data\": \"class-a.jsonl\", "  \
     "\"eval_data\": \"class-a.jsonl\"}, {\"name\": \"b\", \"train_data\": \"class-b.jsonl\", \"eval_data\": "          \
@@ -115,9 +146,8 @@ static void test_one_measure(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_language),
-        cmocka_unit_test(test_joint_language),
-        cmocka_unit_test(test_classes_beside_language),
+        cmocka_unit_test(test_language),        cmocka_unit_test(test_joint_language),
+        cmocka_unit_test(test_adding_language), cmocka_unit_test(test_classes_beside_language),
         cmocka_unit_test(test_one_measure),
     };
     return cmocka_run_group_tests(tests, setup_all, teardown);

@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/obj.h"
+#include "base/plain.h"
 #include "base/rng.h"
 
 static cJSON *parse(const char *text) {
@@ -240,6 +241,34 @@ static void test_same_numbers(void **state) {
         cJSON_Delete(a);
         cJSON_Delete(b);
     }
+}
+
+/* What is not there is as what is not there, and as nothing that is, be it null or empty. */
+static void test_same_nothing(void **state) {
+    (void)state;
+    static const char *const things[] = {"null", "[]", "{}", "\"\"", "0", "false"};
+    bool same = false;
+    assert_true(lf_json_same(&same, NULL, NULL) && same);
+    for (size_t i = 0; i < sizeof things / sizeof *things; i++) {
+        cJSON *a = parse(things[i]);
+        same = true;
+        assert_true(lf_json_same(&same, a, NULL) && !same);
+        same = true;
+        assert_true(lf_json_same(&same, NULL, a) && !same);
+        cJSON_Delete(a);
+    }
+}
+
+static void test_made_plain(void **state) {
+    (void)state;
+    cJSON *o = parse("{\"a\\u001b[31m\": \"x\\u0007y\\u009bz\", \"l\": [1, \"\\u202e\", {\"\\t\": null}]}");
+    assert_non_null(cJSON_AddItemToObjectCS(o, "ours", cJSON_CreateString("\n")) ? o : NULL);
+    lf_make_json_plain(o);
+    lf_make_json_plain(NULL);
+    char *printed = lf_json_print_line(o);
+    assert_string_equal(printed, "{\"a?[31m\": \"x?y?z\", \"l\": [1, \"?\", {\"?\": null}], \"ours\": \"?\"}");
+    lf_free(printed);
+    cJSON_Delete(o);
 }
 
 /* Many keys take the heap, few the stack: both find the pair, wherever it stands. */
@@ -521,11 +550,23 @@ static void test_line(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        LEAKLESS(test_comments),      LEAKLESS(test_refused),          LEAKLESS(test_many_keys),
-        LEAKLESS(test_depth),         LEAKLESS(test_members),          LEAKLESS(test_print),
-        LEAKLESS(test_text_with_nul), LEAKLESS(test_numbers_survive),  LEAKLESS(test_failing_allocations),
-        LEAKLESS(test_numbers),       LEAKLESS(test_same_numbers),     LEAKLESS(test_words_in_strings),
-        LEAKLESS(test_building),      LEAKLESS(test_building_failing), LEAKLESS(test_line),
+        LEAKLESS(test_comments),
+        LEAKLESS(test_refused),
+        LEAKLESS(test_many_keys),
+        LEAKLESS(test_depth),
+        LEAKLESS(test_members),
+        LEAKLESS(test_print),
+        LEAKLESS(test_text_with_nul),
+        LEAKLESS(test_numbers_survive),
+        LEAKLESS(test_failing_allocations),
+        LEAKLESS(test_numbers),
+        LEAKLESS(test_same_numbers),
+        LEAKLESS(test_same_nothing),
+        LEAKLESS(test_made_plain),
+        LEAKLESS(test_words_in_strings),
+        LEAKLESS(test_building),
+        LEAKLESS(test_building_failing),
+        LEAKLESS(test_line),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
