@@ -252,7 +252,7 @@ lf_tensor *lf_model_logits(lf_graph *g, lf_module *head, lf_tensor *features); /
  * carries one before it is written (may be NULL); where one of two modules with one weight carries it (tied), both are
  * written, and config.json says so. dtype: LF_F32, LF_BF16, LF_F16; LF_N_DTYPES: as each tensor is in the
  * source (fp32 for a new model). Streamed; what stays as it is in the source is copied byte by byte. A number that the
- * format does not hold: LF_EDATA. */
+ * format does not hold, or that is none: LF_EDATA. */
 typedef lf_status (*lf_merge_fn)(void *context, const lf_module *m, float *W, lf_err *err);
 lf_status lf_model_write(lf_model *m, const char *dir, lf_dtype dtype, lf_merge_fn merge, void *context, lf_err *err);
 

@@ -46,8 +46,28 @@ static const lf_st_tensor *untouched(const lf_model *m, const lf_param *p, const
     return p->tensor.data || (module && module->lora) || other ? NULL : t;
 }
 
-static lf_status copy_tensor(const lf_model *m, lf_st_writer *w, const lf_st_tensor *t, lf_err *err) {
-    const lf_status rc = lf_st_writer_write(w, t->data, t->size, err);
+/* Of what stands where it is read too, the file's own tensor is named (lf_model_blame). */
+static lf_status check_finite(const lf_model *m, const lf_param *p, const lf_st_tensor *t, lf_err *err) {
+    int64_t at;
+    float x;
+    if (!lf_st_has_no_number(t, &at, &x)) return LF_OK;
+    return lf_model_blame(m,
+                          lf_fail(err, LF_EDATA,
+                                  "%s: tensor '%s': number %lld would be written as %g, expected finite numbers",
+                                  m->path, lf_param_written_name(p), (long long)at, (double)x),
+                          err);
+}
+
+static lf_status write_floats(const lf_model *m, lf_st_writer *w, const lf_param *p, const float *values, lf_err *err) {
+    const lf_st_tensor t = {.dtype = LF_F32, .data = values, .numel = p->tensor.numel};
+    const lf_status rc = check_finite(m, p, &t, err);
+    return rc ? rc : lf_st_writer_write_f32(w, values, p->tensor.numel, err);
+}
+
+static lf_status copy_tensor(const lf_model *m, lf_st_writer *w, const lf_param *p, const lf_st_tensor *t,
+                             lf_err *err) {
+    lf_status rc = check_finite(m, p, t, err);
+    if (!rc) rc = lf_st_writer_write(w, t->data, t->size, err);
     lf_safetensors_drop_pages(m->weights, t);
     return rc;
 }
@@ -117,7 +137,7 @@ static lf_status write_tensors(const lf_model *m, lf_st_writer *w, lf_dtype dtyp
         const lf_module *module = weight_of(m, p);
         const lf_st_tensor *source = untouched(m, p, module, dtype_for(p, dtype));
         if (source) {
-            rc = copy_tensor(m, w, source, err);
+            rc = copy_tensor(m, w, p, source, err);
             continue;
         }
         if (merge && module && module->lora && dtype_for(p, dtype) == LF_F64) {
@@ -130,7 +150,7 @@ static lf_status write_tensors(const lf_model *m, lf_st_writer *w, lf_dtype dtyp
             (merge && module && module->lora && (rc = merge_into(module, buffer, turned, merge, context, err))))
             break;
         if (p->transposed) lf_transpose(turned, buffer, p->tensor.shape[0], p->tensor.shape[1]);
-        rc = lf_st_writer_write_f32(w, p->transposed ? turned : buffer, p->tensor.numel, err);
+        rc = write_floats(m, w, p, p->transposed ? turned : buffer, err);
     }
     lf_aligned_free(buffer);
     return rc;

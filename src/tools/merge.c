@@ -73,7 +73,6 @@ static lf_status merge_one(void *context, const lf_module *m, float *W, lf_err *
     me->modules++;
     for (int64_t i = 0; i < n; i++) {
         const double delta = fabs((double)W[i] - (double)me->before[i]);
-        if (!isfinite(delta)) return lf_fail(err, LF_EDATA, "%s: the merged weight is not finite", m->name);
         if (delta <= me->largest && me->where) continue;
         me->largest = delta;
         me->where = m->name;

@@ -616,8 +616,27 @@ static void write_nan_model(void) {
     lf_free(bytes);
 }
 
+/* One number that is none, in a tensor that no adapter is on. */
+static void write_model_with_a_nan(void) {
+    lf_safetensors *st;
+    lf_err err = {0};
+    assert_int_equal(system(text("cp -r %s/golden/vit-base %s/a-nan", LF_TEST_DIR, root)), 0);
+    if (lf_safetensors_open(&st, text("%s/a-nan", root), &err)) fail_msg("%s", err.message);
+    const lf_st_tensor *t = lf_safetensors_find(st, "vit.layernorm.weight");
+    assert_true(t && t->dtype == LF_F32);
+    size_t size;
+    char *bytes = contents("a-nan/model.safetensors", &size), *at = memmem(bytes, size, t->data, t->size);
+    assert_non_null(at);
+    const float nan = NAN;
+    memcpy(at, &nan, sizeof nan);
+    lf_safetensors_close(st);
+    assert_int_equal(lf_file_write(text("%s/a-nan/model.safetensors", root), bytes, size, NULL), LF_OK);
+    lf_free(bytes);
+}
+
 static void prepare_broken_models(void) {
     write_nan_model();
+    write_model_with_a_nan();
     static const char script[] =
         "cd %s && M=%s/golden/vit-base && for b in trunc huge shape nofile; do cp -r $M $b; done && "
         "head -c 3000 $M/model.safetensors > trunc/model.safetensors && "
@@ -673,6 +692,7 @@ static void test_mistakes(void **state) {
         {"eval --model $M --data base --forgetting_data nowhere", 3, "nowhere"},
         {"eval --model $M", 2, "data"},
         {"merge --model trunc --adapter full/adapter -o O", 3, "trunc"},
+        {"merge --model a-nan --adapter full/adapter -o O", 3, "number 0 is nan, expected finite numbers"},
         {"generate --prompt x", 2, "generate"},
         {"frobnicate", 2, "frobnicate"},
     };

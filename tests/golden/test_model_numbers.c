@@ -207,6 +207,56 @@ static void test_rounding(void **state) {
     }
 }
 
+/* ---- none at all ---- */
+
+/* Copied byte by byte, rounded, or merged into: a model that is written has nothing but numbers. */
+static void test_not_finite(void **state) {
+    (void)state;
+    static const char *const tensors[] = {"model.norm.weight", "model.layers.0.mlp.up_proj.weight"};
+    static const lf_dtype dtypes[] = {LF_N_DTYPES, LF_BF16};
+    char out[80], file[120], says[120];
+    snprintf(out, sizeof out, "%s/out", dir);
+    snprintf(file, sizeof file, "%s/model.safetensors", out);
+    for (int i = 0; i < 2 * 2 * 2 * 2; i++) {
+        const char *tensor = tensors[i & 1];
+        const bool merged = i & 2, infinite = i & 4;
+        lf_model *m;
+        lf_err why = {0};
+        write_copy((change){.dtype = LF_F32, .poke = tensor, .value = infinite ? -(double)INFINITY : (double)NAN});
+        OK(open_copy(&m, &err));
+        if (merged)
+            OK(lf_lora_attach(&m->nn, lf_nn_find(&m->nn, "model.layers.0.mlp.up_proj"), 1, 1, 0, false, false, &err));
+        snprintf(says, sizeof says, "tensor '%s': number 0 is %s", tensor, infinite ? "-inf" : "nan");
+        assert_int_equal(lf_model_write(m, out, dtypes[i / 8], merged ? merge_nothing : NULL, NULL, &why), LF_EDATA);
+        if (!strstr(why.message, says)) fail_msg("%d: expected '%s': %s", i, says, why.message);
+        assert_false(lf_is_file(file));
+        lf_model_free(m);
+    }
+}
+
+static lf_status merge_nan(void *context, const lf_module *module, float *W, lf_err *why) {
+    (void)context, (void)why;
+    W[module->in] = NAN;
+    return LF_OK;
+}
+
+/* The model is whole; what was made of it is not. */
+static void test_made_not_finite(void **state) {
+    (void)state;
+    lf_model *m;
+    lf_err why = {0};
+    char out[80];
+    snprintf(out, sizeof out, "%s/out", dir);
+    write_copy((change){.dtype = LF_F32});
+    OK(open_copy(&m, &err));
+    OK(lf_lora_attach(&m->nn, lf_nn_find(&m->nn, "model.layers.0.mlp.up_proj"), 1, 1, 0, false, false, &err));
+    assert_int_equal(lf_model_write(m, out, LF_F32, merge_nan, NULL, &why), LF_EDATA);
+    if (!strstr(why.message, "'model.layers.0.mlp.up_proj.weight': number") ||
+        !strstr(why.message, "would be written as nan"))
+        fail_msg("%s", why.message);
+    lf_model_free(m);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_tied_twice, make, remove_made),
@@ -214,6 +264,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_f64, make, remove_made),
         cmocka_unit_test_setup_teardown(test_f64_merged, make, remove_made),
         cmocka_unit_test_setup_teardown(test_rounding, make, remove_made),
+        cmocka_unit_test_setup_teardown(test_not_finite, make, remove_made),
+        cmocka_unit_test_setup_teardown(test_made_not_finite, make, remove_made),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
