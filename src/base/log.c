@@ -123,9 +123,12 @@ void lf_detail(const char *format, ...) { SAY(LF_LOG_DETAIL, .kind = ""); }
 void lf_log_timed(const char *format, ...) { SAY(LF_LOG_INFO, .kind = "", .time = !lf_is_terminal(STDERR_FILENO)); }
 
 void lf_say(const char *text) {
+    char line[4096];
+    snprintf(line, sizeof line, "%s", text);
+    lf_make_plain(line);
     flockfile(stderr);
     take_away();
-    lf_print_lines(stderr, text, 0);
+    lf_print_lines(stderr, line, 0);
     funlockfile(stderr);
 }
 

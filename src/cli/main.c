@@ -63,16 +63,23 @@ static void print_usage(FILE *out) {
           out);
 }
 
+static int say_usage(const char *line) {
+    lf_say(line);
+    return EXIT_USAGE;
+}
+
 static int unknown_verb(const char *name) {
+    char line[512];
     for (size_t i = 0; i < sizeof later_verbs / sizeof *later_verbs; i++) {
         if (strcmp(name, later_verbs[i]) != 0) continue;
-        fprintf(stderr, "lora-ft %s: not in this version (%s)\n", name, lf_version());
-        return EXIT_USAGE;
+        snprintf(line, sizeof line, "lora-ft %s: not in this version (%s)", name, lf_version());
+        return say_usage(line);
     }
-    fprintf(stderr, "lora-ft: there is no verb '%.64s'; expected one of", name);
-    for (int i = 0; i < N_VERBS; i++) fprintf(stderr, " %s,", verbs[i].name);
-    fputs(" version, help\n", stderr);
-    return EXIT_USAGE;
+    size_t n = (size_t)snprintf(line, sizeof line, "lora-ft: there is no verb '%.64s'; expected one of", name);
+    for (int i = 0; i < N_VERBS && n < sizeof line; i++)
+        n += (size_t)snprintf(line + n, sizeof line - n, " %s,", verbs[i].name);
+    if (n < sizeof line) snprintf(line + n, sizeof line - n, " version, help");
+    return say_usage(line);
 }
 
 /* ---- running ------------------------------------------------------------------------------------------------- */
@@ -214,8 +221,9 @@ static bool is_one_of(const char *text, const char *a, const char *b, const char
 static int run_version(int argc, char **argv) {
     const bool json = argc == 1 && is_one_of(argv[0], "--json", "json=true", "--json=true");
     if (argc > (json ? 1 : 0)) {
-        fprintf(stderr, "lora-ft version: unexpected '%.64s'; it takes nothing but --json\n", argv[0]);
-        return EXIT_USAGE;
+        char line[128];
+        snprintf(line, sizeof line, "lora-ft version: unexpected '%.64s'; it takes nothing but --json", argv[0]);
+        return say_usage(line);
     }
     printf(json ? "{\"version\": \"%s\"}\n" : "lora-ft %s\n", lf_version());
     return finish_output(0);

@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/obj.h"
+#include "base/plain.h"
 #include "tools/common.h"
 #include "tools/what.h"
 
@@ -187,10 +188,11 @@ static void print_modules(FILE *out, const cJSON *modules) {
     }
 }
 
-static lf_status print_text(FILE *out, const cJSON *all, lf_err *err) {
+static lf_status print_text(FILE *out, cJSON *all, lf_err *err) {
     const cJSON *model = cJSON_GetObjectItemCaseSensitive(all, "model");
     const cJSON *adapter = cJSON_GetObjectItemCaseSensitive(all, "adapter");
     lf_status rc = LF_OK;
+    lf_make_json_plain(all);
     if (adapter) {
         fputs("adapter\n", out);
         if ((rc = print_members(out, cJSON_GetObjectItemCaseSensitive(adapter, "adapter_config"), err))) return rc;

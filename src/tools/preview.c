@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 #include "base/obj.h"
+#include "base/plain.h"
 #include "base/terminal.h"
 #include "base/utf8.h"
 #include "train/run.h"
@@ -104,11 +105,14 @@ static void print_classified(FILE *out, const cJSON *record) {
 
 /* ---- what there is ---- */
 
+/* Names of files and labels are others' words; a text is shown with its line ends. */
 static void print_records(FILE *out, const cJSON *all) {
     const cJSON *record;
     const marks m = marks_for(out);
     int64_t i = 0;
     cJSON_ArrayForEach(record, cJSON_GetObjectItemCaseSensitive(all, "records")) {
+        lf_make_json_plain(cJSON_GetObjectItemCaseSensitive(record, "name"));
+        lf_make_json_plain(cJSON_GetObjectItemCaseSensitive(record, "label"));
         if (cJSON_GetObjectItemCaseSensitive(record, "spans"))
             print_document(out, record, m);
         else if (string(record, "text"))
@@ -149,6 +153,7 @@ lf_status lf_preview(const lf_config *cfg, FILE *out, lf_err *err) {
     const lf_status rc = look(&all, cfg, err);
     if (!rc && lf_cfg_bool(cfg, LF_json)) return lf_json_write_line(out, all, err);
     if (!rc) print_records(out, all);
+    lf_make_json_plain(cJSON_GetObjectItemCaseSensitive(all, "counts"));
     if (!rc) print_counts(out, cJSON_GetObjectItemCaseSensitive(all, "counts"));
     cJSON_Delete(all);
     return rc;

@@ -217,6 +217,30 @@ static void test_what_cannot_be_looked_at(void **state) {
     said("unseen/train/dog: cannot look at it");
 }
 
+/* An adapter's own words, keys among them, and those of the command line: none commands the terminal. */
+static void test_words_that_command(void **state) {
+    (void)state;
+    shell("cp -r run/adapter evil && sed -i 's/\"base_model_name_or_path\": \"[^\"]*\"/\"base_model_name_or_path\": "
+          "\"m\\\\u001b[31mred\\\\u001b]0;title\\\\u0007\\\\u009b1m\\\\u202e\", \"task\\\\u001b[5m\": "
+          "\"x\\\\u001b[6m\"/' evil/adapter_config.json && sed -i 's/\"run\": {/\"run\": {\"\\\\u001b[7m\": "
+          "1,/' evil/lora_ft.json && grep -q 'u001b]0;title' evil/adapter_config.json && grep -q 'u001b.7m' "
+          "evil/lora_ft.json");
+    must(run("inspect --adapter evil"), 0);
+    said("m?[31mred?]0;title??1m?\n");
+    said("task?[5m");
+    assert_null(strpbrk(output, "\033\007\302\342"));
+    must(run("inspect --adapter evil --json"), 0);
+    said("m\\u001b[31mred\\u001b]0;title\\u0007"); /* as the file has it */
+    must(run("inspect evil"), 0);
+    assert_null(strpbrk(output, "\033\007\302\342"));
+    static const char *const typed[] = {"help", "", "version", "help --man"};
+    for (size_t i = 0; i < sizeof typed / sizeof *typed; i++) {
+        must(run("%s \"$(printf 'x\\033[31my')\"", typed[i]), 2);
+        said("x?[31my");
+        assert_null(strchr(output, '\033'));
+    }
+}
+
 static int setup_runs(void **state) {
     if (setup(state)) return 1;
     shell("echo '{\"tasks\": [{\"name\": \"one\", \"train_data\": \"data\"}, {\"name\": \"two\", \"train_data\": "
@@ -234,6 +258,7 @@ int main(void) {
         cmocka_unit_test(test_every_kind),           cmocka_unit_test(test_many),
         cmocka_unit_test(test_what_nobody_knows),    cmocka_unit_test(test_records),
         cmocka_unit_test(test_inputs_that_did_harm), cmocka_unit_test(test_what_cannot_be_looked_at),
+        cmocka_unit_test(test_words_that_command),
     };
     return cmocka_run_group_tests(tests, setup_runs, teardown);
 }
