@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The Debian packages, made and tried on a clean system: scripts/check-deb.sh [FOLDER] [--keep]
-# Builds them, sets up a Debian 12 of its own in FOLDER (default: a temporary one, removed afterwards), installs lora-ft there,
+# Builds them, sets up a Debian 12 of its own in FOLDER (default: a temporary one, which is removed afterwards unless --keep), installs lora-ft there,
 # runs the quickstart with nothing but what the packages brought, looks at manual pages and completions, removes everything
 # again, and fails if a file is left. Needs root, debootstrap, and the mirror that this machine has in its sources.
 set -euo pipefail
@@ -16,7 +16,13 @@ done
 . scripts/packages.sh
 # shellcheck disable=SC2086
 need_packages $build_packages dpkg-dev debootstrap
-[ -n "$root" ] || root=$(mktemp -d)
+made=false
+clean_up() {
+    if mountpoint -q "$root/proc"; then umount "$root/proc"; fi
+    if $made && ! $keep; then rm -rf --one-file-system "$root" "$root.log"; fi
+}
+trap clean_up EXIT
+[ -n "$root" ] || { root=$(mktemp -d) && made=true; }
 mkdir -p "$root"
 
 cmake -S . -B build-deb -G Ninja -DCMAKE_BUILD_TYPE=Release -DBUILD_TESTING=OFF >/dev/null
@@ -29,11 +35,6 @@ mirror=$(sed -n -E 's/^deb +(\[[^]]*\] +)?([^ ]+).*/\2/p; s/^URIs: *([^ ]+).*/\1
 [ -x "$root/usr/bin/apt-get" ] || debootstrap --variant=minbase bookworm "$root" "$mirror" >"$root.log" 2>&1 || { tail -20 "$root.log" >&2; exit 1; }
 cp /etc/apt/apt.conf.d/*proxy* "$root/etc/apt/apt.conf.d/" 2>/dev/null || true
 cp /etc/resolv.conf "$root/etc/resolv.conf" 2>/dev/null || true
-clean_up() {
-    umount "$root/proc" 2>/dev/null || true
-    $keep || rm -rf "$root" "$root.log"
-}
-trap clean_up EXIT
 mount -t proc proc "$root/proc"
 cp build-deb/lora-ft_*.deb "$root/root/"
 inside() { chroot "$root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive "$@"; }

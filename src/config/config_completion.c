@@ -36,7 +36,8 @@ static bool next_name(const lf_key *key, const char **at, lf_slice *name) {
 /* "    --key|--alias) ..." */
 static void bash_values(FILE *out) {
     char words[512];
-    fputs("    case $key in\n    --config) compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- \"$cur\")); "
+    fputs("    case $key in\n    --config) compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "
+          "\"$cur\"); "
           "return ;;\n",
           out);
     for (size_t i = 0; i < lf_n_keys; i++) {
@@ -48,7 +49,7 @@ static void bash_values(FILE *out) {
         if (*words)
             fprintf(out, ") COMPREPLY=($(compgen -W '%s' -- \"$cur\")) ;;\n", words);
         else
-            fputs(") compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- \"$cur\")) ;;\n", out);
+            fputs(") compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- \"$cur\") ;;\n", out);
     }
     fputs("    esac\n", out);
 }
@@ -92,7 +93,7 @@ static void bash(FILE *out) {
           "            cur=--$(printf %s \"${cur#--}\" | tr - _)\n"
           "            COMPREPLY=($(compgen -W \"$keys\" -- \"$cur\"))\n"
           "        } ;;\n"
-          "    *) compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- \"$cur\")) ;;\n"
+          "    *) compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- \"$cur\") ;;\n"
           "    esac\n"
           "}\n"
           "complete -F _lora_ft lora-ft\n",

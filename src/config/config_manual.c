@@ -65,7 +65,7 @@ static void environment(FILE *out) {
     static const char *const variables[][2] = {
         {"OMP_NUM_THREADS", "compute threads where the key threads does not say how many"},
         {"OMP_WAIT_POLICY", "passive: threads that wait do not spin, which is better where others use the machine too"},
-        {"LF_KERNELS", "kernels that are to be used instead of the fastest: avx512, avx2, baseline or ref"},
+        {"LF_KERNELS", "kernels that are to be used instead of the fastest: avx512, avx2, sse2 or ref"},
         {"TMPDIR", "where large temporary files go"},
         {"XDG_CACHE_HOME, HOME", "below them, in lora-ft, what is kept from run to run"},
         {"COLUMNS", "width of the terminal, where it is not what the terminal says"},

@@ -10,7 +10,7 @@
 #include "config/config_internal.h"
 
 /* A text of a kilobyte can name one list a billion times; a configuration has some hundred values. */
-enum { MOST_VALUES = 100000, MOST_DEEP = 64 };
+enum { MOST_VALUES = 100000, MOST_MEMBERS = 2000, MOST_DEEP = 64 };
 
 typedef struct reading {
     yaml_document_t *document;
@@ -70,19 +70,31 @@ static lf_status read_word(const reading *r, cJSON **out, const yaml_node_t *nod
 
 /* ---- lists and objects ---- */
 
-static lf_status read_node(reading *r, cJSON **out, int index, const lf_key *key, int depth);
+/* What a word stands in: the key that it is a value of, and whether the names of members are keys. */
+typedef struct scope {
+    const lf_key *key;
+    bool keys;
+} scope;
 
-static lf_status read_list(reading *r, cJSON **out, const yaml_node_t *node, const lf_key *key, int depth) {
+static lf_status read_node(reading *r, cJSON **out, int index, scope in, int depth);
+
+static lf_status read_list(reading *r, cJSON **out, const yaml_node_t *node, scope in, int depth) {
     lf_status rc = keep(r, out, cJSON_CreateArray());
     for (const yaml_node_item_t *i = node->data.sequence.items.start; !rc && i < node->data.sequence.items.top; i++) {
         cJSON *item = NULL;
-        rc = read_node(r, &item, *i, key, depth);
+        rc = read_node(r, &item, *i, in, depth);
         if (item && !cJSON_AddItemToArray(*out, item)) rc = lf_no_memory(r->err, "%s", r->path);
     }
     return rc;
 }
 
-static lf_status read_member(reading *r, cJSON *object, const yaml_node_pair_t *pair, int depth) {
+/* The names in a file are keys, and so are those in a sweep, in a zip of it and in tasks; what is in an object that a
+ * key takes as its value (rank_pattern, data) has names of its own. */
+static bool holds_keys(const lf_key *key, const char *name) {
+    return key ? key == &lf_keys[LF_sweep - 1] || key == &lf_keys[LF_tasks - 1] : strcmp(name, "zip") == 0;
+}
+
+static lf_status read_member(reading *r, cJSON *object, const yaml_node_pair_t *pair, scope in, int depth) {
     const yaml_node_t *name = yaml_document_get_node(r->document, pair->key);
     if (name->type != YAML_SCALAR_NODE) return fail_at(r, name->start_mark, "a key that is no word");
     const char *text = (const char *)name->data.scalar.value;
@@ -90,7 +102,9 @@ static lf_status read_member(reading *r, cJSON *object, const yaml_node_pair_t *
     if (strcmp(text, "<<") == 0) return fail_at_key(r, name, "(merging) is not read; write the keys out");
     if (cJSON_GetObjectItemCaseSensitive(object, text)) return fail_at_key(r, name, "given twice; delete one");
     cJSON *value = NULL;
-    const lf_status rc = read_node(r, &value, pair->value, lf_key_find(text, LF_V_ALL), depth);
+    scope below = {.key = in.keys ? lf_key_find(text, LF_V_ALL) : NULL};
+    below.keys = in.keys && holds_keys(below.key, text);
+    const lf_status rc = read_node(r, &value, pair->value, below, depth);
     if (rc) {
         cJSON_Delete(value);
         return rc;
@@ -98,22 +112,24 @@ static lf_status read_member(reading *r, cJSON *object, const yaml_node_pair_t *
     return cJSON_AddItemToObject(object, text, value) ? LF_OK : lf_no_memory(r->err, "%s", r->path);
 }
 
-static lf_status read_object(reading *r, cJSON **out, const yaml_node_t *node, int depth) {
+static lf_status read_object(reading *r, cJSON **out, const yaml_node_t *node, scope in, int depth) {
     lf_status rc = keep(r, out, cJSON_CreateObject());
+    if (node->data.mapping.pairs.top - node->data.mapping.pairs.start > MOST_MEMBERS)
+        return fail_at(r, node->start_mark, "more keys than a configuration can have");
     for (const yaml_node_pair_t *i = node->data.mapping.pairs.start; !rc && i < node->data.mapping.pairs.top; i++)
-        rc = read_member(r, *out, i, depth);
+        rc = read_member(r, *out, i, in, depth);
     return rc;
 }
 
-static lf_status read_node(reading *r, cJSON **out, int index, const lf_key *key, int depth) {
+static lf_status read_node(reading *r, cJSON **out, int index, scope in, int depth) {
     const yaml_node_t *node = yaml_document_get_node(r->document, index);
     *out = NULL;
     if (depth > MOST_DEEP || ++r->values > MOST_VALUES)
         return fail_at(r, node->start_mark, "more values, or lists in lists, than a configuration can have");
     switch (node->type) {
-    case YAML_SCALAR_NODE: return read_word(r, out, node, key);
-    case YAML_SEQUENCE_NODE: return read_list(r, out, node, key, depth + 1);
-    case YAML_MAPPING_NODE: return read_object(r, out, node, depth + 1);
+    case YAML_SCALAR_NODE: return read_word(r, out, node, in.key);
+    case YAML_SEQUENCE_NODE: return read_list(r, out, node, in, depth + 1);
+    case YAML_MAPPING_NODE: return read_object(r, out, node, in, depth + 1);
     default: return fail_at(r, node->start_mark, "expected a value");
     }
 }
@@ -134,7 +150,7 @@ static lf_status read_documents(cJSON **out, yaml_parser_t *parser, const char *
     reading r = {.document = &document, .path = path, .err = err};
     if (!yaml_parser_load(parser, &document)) return fail_in_parser(&r, parser);
     lf_status rc = yaml_document_get_root_node(&document)
-                       ? read_node(&r, out, 1, NULL, 0)
+                       ? read_node(&r, out, 1, (scope){.keys = true}, 0)
                        : lf_fail(err, LF_EUSAGE, "%s: empty; expected lines 'key: value'", path);
     if (!rc && !yaml_parser_load(parser, &second)) {
         rc = fail_in_parser(&r, parser);

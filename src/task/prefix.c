@@ -31,7 +31,7 @@ static lf_status make_room(lf_prefix_store *s, const lf_prefix_seen *seen, lf_er
     const lf_prefix_opts *o = &s->opts;
     s->token = (size_t)(seen->C * o->number);
     s->prefix.C = seen->C;
-    s->bytes = (double)(o->tokens ? o->tokens : o->rows * seen->T) * (double)s->token;
+    s->bytes = (double)(o->tokens ? o->tokens : (o->few ? o->few : o->rows) * seen->T) * (double)s->token;
     if (!seen->frozen)
         snprintf(s->why, sizeof s->why, "something before those layers is trained");
     else if (seen->drew)
@@ -42,7 +42,13 @@ static lf_status make_room(lf_prefix_store *s, const lf_prefix_seen *seen, lf_er
                  "what the first %lld layers, which are frozen, make of the training data takes %.0f MB, and "
                  "prefix_cache_mb is %.0f",
                  (long long)o->layer, ceil(s->bytes / 1024 / 1024), o->most / 1024 / 1024);
-    return s->why[0] ? LF_OK : lf_large_open(&s->room, (size_t)s->bytes, o->in_file, "what frozen layers say", err);
+    if (s->why[0]) return LF_OK;
+    lf_err cause = {0};
+    const lf_status rc = lf_large_open(&s->room, (size_t)s->bytes, o->in_file, "what frozen layers say", &cause);
+    if (rc != LF_ENOMEM) return rc ? lf_fail(err, rc, "%s", cause.message) : LF_OK;
+    snprintf(s->why, sizeof s->why, "there is no memory for the %.0f MB that would be kept%s",
+             ceil(s->bytes / 1024 / 1024), o->in_file ? "" : "; prefix_cache disk keeps them in a file");
+    return LF_OK;
 }
 
 /* ---- keeping ---- */

@@ -17,6 +17,7 @@ typedef struct lf_prefix_opts {
     int64_t layer;  /* lf_model_frozen_layers */
     int64_t rows;   /* indices of examples are below it */
     int64_t tokens; /* of all of them; 0: all have as many, which the first batch shows */
+    int64_t few;    /* rows that will be kept, of those that have indices; 0: all */
     double most;    /* bytes; what needs more is not kept */
     bool in_file;   /* see base/large.h */
     int64_t number; /* bytes of an activation */

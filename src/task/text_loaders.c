@@ -79,6 +79,7 @@ lf_status lf_language_loader(lf_task *t, lf_data_role role, lf_text_loader **out
     if (*out) return LF_OK;
     const lf_text_dataset *d = l->data[role];
     lf_text_loader_opts o = lf_language_loader_opts(t, role);
+    if (role == LF_DATA_TRAIN && o.packing) lf_config_say_no_effect(t->cfg, "group_by_length", "with packing");
     if (role == LF_DATA_TRAIN && !o.packing) o.together = rows_together(t);
     lf_status rc = lf_language_check_mask(t, role, err);
     if (rc) return rc;

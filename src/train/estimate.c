@@ -115,13 +115,6 @@ static lf_status time_role(lf_run *run, lf_data_role role, double *seconds, lf_e
     return rc;
 }
 
-/* ---- how often ---- */
-
-static int64_t evaluations(const lf_run *run) {
-    const int64_t every = lf_run_eval_interval(run);
-    return 1 + (run->total_steps + every - 1) / every; /* before the first step; the last step has one in any case */
-}
-
 static lf_status time_judging(lf_run *run, double *seconds, lf_err *err) {
     double role[LF_DATA_ROLES] = {0}, ignored;
     const double began = lf_now();
@@ -134,7 +127,7 @@ static lf_status time_judging(lf_run *run, double *seconds, lf_err *err) {
     /* Next tokens are compared with the base's each time; of classes its answers are kept. */
     const double passes = run->task->type->output == LF_NEXT_TOKEN && run->method != LF_METHOD_FULL ? 2 : 1,
                  base = role[LF_DATA_BASE] + role[LF_DATA_BASE_EVAL], each = role[LF_DATA_EVAL] + passes * base;
-    *seconds = base + each * (double)(evaluations(run) + 1) + role[LF_DATA_TEST] + update;
+    *seconds = base + each * (double)(lf_run_evaluations(run) + 1) + role[LF_DATA_TEST] + update;
     for (int i = 0; i < LF_DATA_ROLES; i++)
         if (lf_data_is_trained_on((lf_data_role)i)) *seconds += role[i]; /* what is kept of it */
     return rc;

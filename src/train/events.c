@@ -3,10 +3,12 @@
 
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/folder.h"
 #include "base/mem.h"
+#include "base/string.h"
 
 /* ---- bytes ---- */
 
@@ -137,6 +139,7 @@ static size_t length_until(const uint8_t *file, size_t size, int64_t step) {
 
 /* ---- the file ---- */
 
+#define FOLDER "tensorboard"
 static const char VERSION[] = "brain.Event:2";
 
 static void first_record(bytes *b) {
@@ -161,10 +164,21 @@ static lf_status begin_file(const char *path, int64_t keep_until, lf_err *err) {
     return rc;
 }
 
+static char *path_in(const char *dir) { return lf_format("%s/" FOLDER "/events.out.tfevents.0.lora-ft", dir); }
+
+void lf_events_remove(const char *dir) {
+    char *path = path_in(dir);
+    if (path && unlink(path) == 0) {
+        *strrchr(path, '/') = '\0';
+        (void)rmdir(path);
+    }
+    lf_free(path);
+}
+
 lf_status lf_events_open(lf_events *e, const char *dir, int64_t keep_until, lf_err *err) {
-    char *folder = lf_path_join(dir, "tensorboard");
-    *e = (lf_events){.path = folder ? lf_path_join(folder, "events.out.tfevents.0.lora-ft") : NULL};
-    lf_status rc = e->path ? lf_folder_make(folder, &(int){0}, err) : lf_no_memory(err, "%s", dir);
+    char *folder = lf_path_join(dir, FOLDER);
+    *e = (lf_events){.path = path_in(dir)};
+    lf_status rc = folder && e->path ? lf_folder_make(folder, &(int){0}, err) : lf_no_memory(err, "%s", dir);
     if (!rc) rc = begin_file(e->path, keep_until, err);
     if (!rc && !(e->f = fopen(e->path, "ab"))) rc = lf_fail_errno(err, "append to", e->path);
     lf_free(folder);

@@ -15,6 +15,8 @@ typedef struct lf_events {
 
 /* keep_until: what is of later steps is cut off, as what a crash cut in half (-1: a new file). */
 lf_status lf_events_open(lf_events *e, const char *dir, int64_t keep_until, lf_err *err);
+/* Removes the file, and its folder where nothing else is in it. */
+void lf_events_remove(const char *dir);
 /* The numbers of a row, at its "step". Into a file that was not opened goes nothing. */
 lf_status lf_events_write(lf_events *e, const cJSON *row, lf_err *err);
 void lf_events_close(lf_events *e);

@@ -228,10 +228,10 @@ static lf_status evaluate(loop *l, lf_err *err) {
     return put_row(l, &row, err);
 }
 
-static bool is_due(const lf_run *run, lf_key_id strategy_key, int64_t every) {
+static bool is_due(const lf_run *run, lf_key_id strategy_key, int64_t step, int64_t every) {
     const char *strategy = lf_cfg_str(run->cfg, strategy_key);
-    if (strcmp(strategy, "steps") == 0) return run->progress.step % every == 0;
-    return strcmp(strategy, "epoch") == 0 && run->progress.step % run->steps_per_epoch == 0;
+    if (strcmp(strategy, "steps") == 0) return step % every == 0;
+    return strcmp(strategy, "epoch") == 0 && step % run->steps_per_epoch == 0;
 }
 
 static int64_t eval_every(const lf_run *run) {
@@ -239,17 +239,28 @@ static int64_t eval_every(const lf_run *run) {
                                                   : lf_cfg_i64(run->cfg, LF_logging_steps);
 }
 
-/* eval_delay: steps, or epochs where evaluations come by epochs, as transformers counts. */
-static bool is_evaluation_due(const lf_run *run) {
+/* eval_delay in steps; it is epochs where evaluations come by epochs, as transformers counts. */
+static double first_evaluation(const lf_run *run) {
     const bool by_epochs = strcmp(lf_cfg_str(run->cfg, LF_eval_strategy), "epoch") == 0;
-    const double done = (double)run->progress.step / (by_epochs ? (double)run->steps_per_epoch : 1);
-    return is_due(run, LF_eval_strategy, eval_every(run)) && done >= lf_cfg_f64(run->cfg, LF_eval_delay);
+    return lf_cfg_f64(run->cfg, LF_eval_delay) * (by_epochs ? (double)run->steps_per_epoch : 1);
 }
 
-int64_t lf_run_eval_interval(const lf_run *run) {
+static bool evaluates_after(const lf_run *run, int64_t step) {
+    return step == run->total_steps ||
+           (is_due(run, LF_eval_strategy, step, eval_every(run)) && (double)step >= first_evaluation(run));
+}
+
+int64_t lf_run_evaluations(const lf_run *run) {
     const char *strategy = lf_cfg_str(run->cfg, LF_eval_strategy);
-    if (strcmp(strategy, "steps") == 0) return eval_every(run);
-    return strcmp(strategy, "epoch") == 0 ? run->steps_per_epoch : run->total_steps;
+    const int64_t total = run->total_steps, every = strcmp(strategy, "steps") == 0   ? eval_every(run)
+                                                    : strcmp(strategy, "epoch") == 0 ? run->steps_per_epoch
+                                                                                     : total + 1;
+    const double first = ceil(first_evaluation(run));
+    const int64_t until = total - 1, /* the last step has one in any case */
+        left_out = first > (double)until ? until / every
+                   : first >= 1          ? ((int64_t)first - 1) / every
+                                         : 0;
+    return 1 + until / every - left_out + 1;
 }
 
 static lf_status save(loop *l, lf_err *err) {
@@ -323,7 +334,7 @@ static bool is_best_to_end_with(const lf_run *run) {
 
 static bool save_is_due(const lf_run *run, bool stop) {
     const bool keeps = strcmp(lf_cfg_str(run->cfg, LF_save_strategy), "no") != 0;
-    return (stop && keeps) || is_due(run, LF_save_strategy, lf_cfg_i64(run->cfg, LF_save_steps)) ||
+    return (stop && keeps) || is_due(run, LF_save_strategy, run->progress.step, lf_cfg_i64(run->cfg, LF_save_steps)) ||
            is_best_to_end_with(run);
 }
 
@@ -348,7 +359,7 @@ static lf_status log_and_evaluate(loop *l, bool last, lf_err *err) {
     if (run->progress.since_log.targets && (step % lf_cfg_i64(run->cfg, LF_logging_steps) == 0 || last ||
                                             (step == 1 && lf_cfg_bool(run->cfg, LF_logging_first_step))))
         rc = log_step(l, err);
-    if (!rc && (is_evaluation_due(run) || last) && (run->has_eval || run->has_base)) rc = evaluate(l, err);
+    if (!rc && evaluates_after(run, step) && (run->has_eval || run->has_base)) rc = evaluate(l, err);
     return rc;
 }
 

@@ -37,6 +37,7 @@ lf_status lf_metrics_open(lf_metrics *m, const char *dir, int64_t keep_until, bo
     lf_free(text);
     if (!rc && !(m->f = fopen(m->path, "ab"))) rc = lf_fail_errno(err, "append to", m->path);
     if (!rc && events) rc = lf_events_open(&m->events, dir, keep_until, err);
+    if (!rc && !events && keep_until < 0) lf_events_remove(dir); /* of a run that was here before */
     if (rc) lf_metrics_close(m);
     return rc;
 }
@@ -56,7 +57,9 @@ lf_status lf_metrics_write(lf_metrics *m, cJSON *row, lf_err *err) {
 }
 
 lf_status lf_metrics_sync(lf_metrics *m, lf_err *err) {
-    return !m->f || fsync(fileno(m->f)) == 0 ? LF_OK : lf_fail_errno(err, "write to", m->path);
+    if (m->f && fsync(fileno(m->f)) != 0) return lf_fail_errno(err, "write to", m->path);
+    if (m->events.f && fsync(fileno(m->events.f)) != 0) return lf_fail_errno(err, "write to", m->events.path);
+    return LF_OK;
 }
 
 void lf_metrics_close(lf_metrics *m) {

@@ -39,12 +39,14 @@ static lf_status try_alone(const lf_run *run, const lf_prefix_opts *o, const lf_
     lf_prefix_store *alone;
     small.in_file = false;
     small.most = HUGE_VAL;
+    small.few = 2;
     if (o->tokens) small.tokens = 2 * b->in.T;
     lf_status rc = lf_prefix_open(&alone, &small, err);
     for (int64_t i = 0; i < b->in.B && !rc; i += b->in.B > 1 ? b->in.B - 1 : 1) {
         const lf_example_batch row = lf_batch_row(b, i, &run->model->pixels);
         rc = pass_over(run, alone, &row, err);
     }
+    if (!rc && lf_prefix_obstacle(alone)) rc = lf_no_memory(err, "two examples of what frozen layers say");
     *same = !rc && lf_prefix_agree(run->prefix, alone);
     lf_prefix_close(alone);
     return rc;
@@ -58,7 +60,8 @@ static lf_status try_out(const lf_run *run, const lf_prefix_opts *o, const char 
     bool same = true;
     lf_status rc = source->start(run->task, LF_DATA_TRAIN, 0, 0, (lf_portion){0}, err);
     if (!rc) rc = source->next(run->task, LF_DATA_TRAIN, &b, err);
-    if (rc || !b || !b->in.B) return rc;
+    while (!rc && b && !b->in.B) rc = source->next(run->task, LF_DATA_TRAIN, &b, err); /* nothing of it could be read */
+    if (rc || !b) return rc;
     if ((rc = pass_over(run, run->prefix, b, err))) return rc;
     *why = lf_prefix_obstacle(run->prefix);
     if (!*why) rc = try_alone(run, o, b, &same, err);

@@ -102,7 +102,8 @@ lf_status lf_checkpoint_restore_weights(lf_run *run, const char *path, lf_err *e
 
 /* loop.c: from run->progress.step to the end; LF_EINTERRUPTED after writing a checkpoint. */
 lf_status lf_run_loop(lf_run *run, lf_err *err);
-int64_t lf_run_eval_interval(const lf_run *run); /* steps between evaluations; total_steps where there are none */
+int64_t
+lf_run_evaluations(const lf_run *run); /* how many it makes: before the first step, on the way, after the last */
 
 /* What an evaluation found to choose by. */
 typedef struct lf_found {

@@ -20,11 +20,11 @@ static bool resumes(const lf_run *run) {
 
 /* What a run writes into its folder, and what overwrite_output_dir removes: a user's other files are left alone. */
 static bool is_ours(const char *name, size_t n) {
-    static const char *const ours[] = {"adapter",          "model",          "config.json",        "metrics.jsonl",
-                                       "all_results.json", "error.json",     "report.html",        "curves.csv",
-                                       "curves.gp",        "curves.svg",     "confusion.csv",      "confusion.json",
-                                       "confusion.gp",     "confusion.svg",  "training.csv",       "training.gp",
-                                       "training.svg",     "checked_images", "fisher.safetensors", "tensorboard"};
+    static const char *const ours[] = {"adapter",          "model",          "config.json",       "metrics.jsonl",
+                                       "all_results.json", "error.json",     "report.html",       "curves.csv",
+                                       "curves.gp",        "curves.svg",     "confusion.csv",     "confusion.json",
+                                       "confusion.gp",     "confusion.svg",  "training.csv",      "training.gp",
+                                       "training.svg",     "checked_images", "fisher.safetensors"};
     for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++)
         if (strlen(ours[i]) == n && memcmp(ours[i], name, n) == 0) return true;
     return lf_checkpoint_is_ours(name, n);

@@ -5,7 +5,7 @@
 
 #include "base/json.h"
 
-static const double PI = 3.14159265358979323846;
+static const double PI = 3.14159265358979323846, LR_END = 1e-7;
 
 /* ---- the schedules: transformers' formulas, by their names for things ---- */
 
@@ -31,7 +31,7 @@ static double cosine(const lf_schedule *s, int64_t step) {
 }
 
 static double cosine_with_min_lr(const lf_schedule *s, int64_t step) {
-    const double least = given(s, LF_MIN_LR_RATE, s->settings[LF_MIN_LR] / s->peak);
+    const double least = given(s, LF_MIN_LR_RATE, s->peak > 0 ? s->settings[LF_MIN_LR] / s->peak : 0);
     return cosine(s, step) * (1 - least) + least;
 }
 
@@ -41,7 +41,7 @@ static double cosine_with_restarts(const lf_schedule *s, int64_t step) {
 }
 
 static double polynomial(const lf_schedule *s, int64_t step) {
-    const double end = given(s, LF_LR_END, 1e-7), left = 1 - progress_of(s, step);
+    const double end = given(s, LF_LR_END, LR_END), left = 1 - progress_of(s, step);
     return ((s->peak - end) * pow(left, given(s, LF_POWER, 1)) + end) / s->peak;
 }
 
@@ -159,6 +159,10 @@ static lf_status read_settings(lf_schedule *s, const lf_config *cfg, size_t sche
     lf_status rc = LF_OK;
     for (int i = 0; i < LF_SCHEDULE_SETTINGS; i++) s->settings[i] = NAN;
     cJSON_ArrayForEach(value, all) if (!rc) rc = read_setting(s, &found, cfg, schedule, value, err);
+    if (!rc && (schedules[schedule].has & HAS(LR_END)) && given(s, LF_LR_END, LR_END) >= s->peak)
+        return lf_cfg_fail(cfg, LF_lr_scheduler_type, err,
+                           "%s ends at lr_end, %g, which is not below learning_rate, %g", schedules[schedule].name,
+                           given(s, LF_LR_END, LR_END), s->peak);
     if (rc || !needs) return rc;
     const unsigned both = found & needs;
     char names[256];

@@ -100,6 +100,14 @@ static void test_bash_completes(void **state) {
         if (strcmp(found, cases[i].offered) != 0)
             fail_msg("%s: expected %s, found %s", cases[i].words, cases[i].offered, found);
     }
+    printed(0, "rm -rf /tmp/lora-ft-documents && mkdir -p '/tmp/lora-ft-documents/a b'");
+    assert_string_equal(offered("train --model /tmp/lora-ft-documents/"), "/tmp/lora-ft-documents/a b\n");
+    assert_string_equal(printed(0,
+                                "bash -c '. <(%s/lora-ft help --completion bash); COMP_WORDS=(lora-ft train --model "
+                                "/tmp/lora-ft-documents/); COMP_CWORD=3; _lora_ft; echo ${#COMPREPLY[@]}'; rm -rf "
+                                "/tmp/lora-ft-documents",
+                                LF_BUILD_DIR),
+                        "1\n");
     for (size_t i = 0; i < lf_n_verbs; i++) {
         char words[128];
         snprintf(words, sizeof words, "%s --", lf_verbs[i].name);

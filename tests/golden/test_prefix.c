@@ -146,6 +146,34 @@ static void test_begins_late(void **state) {
     each_available("bf16", cases, N_CASES, check);
 }
 
+/* Room that no machine has is a reason not to keep anything, not the end of a run; and what keeps two rows of many asks
+ * for two. */
+static void test_no_memory_for_it(void **state) {
+    (void)state;
+    const lf_kernels *k;
+    fixture f;
+    rows r;
+    OK(lf_kernels_select(&k, "fp32", &err));
+    open_model(&f, "vit-base", k, LF_LOAD_FROZEN);
+    fill(&r, &f);
+    for (int64_t few = 0; few <= 2; few += 2) {
+        const lf_prefix_opts o = {
+            .layer = 1, .rows = 8, .tokens = few ? 0 : INT64_C(1) << 50, .few = few, .most = HUGE_VAL, .number = 4};
+        lf_prefix_store *s;
+        OK(lf_prefix_open(&s, &o, &err));
+        const lf_example_batch row = lf_batch_row(&r.batch, 0, &f.model->pixels);
+        (void)run(&f, &row, lf_prefix_for(s, &row));
+        const char *why = lf_prefix_obstacle(s);
+        if (few)
+            assert_null(why);
+        else if (!why || !strstr(why, "there is no memory for the "))
+            fail_msg("found %s", why ? why : "nothing");
+        if (few) assert_true(lf_prefix_bytes(s) > 0 && lf_prefix_bytes(s) < 2 * 1e5);
+        lf_prefix_close(s);
+    }
+    close_case(&f);
+}
+
 /* What is trained says where the frozen part ends. */
 static void test_where_it_ends(void **state) {
     (void)state;
@@ -194,6 +222,7 @@ static void test_where_it_ends(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_begins_late),
+        cmocka_unit_test(test_no_memory_for_it),
         cmocka_unit_test(test_where_it_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

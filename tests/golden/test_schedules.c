@@ -83,6 +83,8 @@ static void test_refused(void **state) {
         {"polynomial", "{\"powr\": 2}", "'powr' is no setting"},
         {"polynomial", "{\"power\": \"2\"}", "'power': expected a number above 0"},
         {"polynomial", "{\"power\": 0}", "'power': expected a number above 0"},
+        {"polynomial", "{\"lr_end\": 0.5}", "ends at lr_end, 0.5, which is not below learning_rate, 0.001"},
+        {"polynomial", "{\"lr_end\": 1e-3}", "is not below learning_rate"},
         {"cosine_with_min_lr", NULL, "needs one of 'min_lr', 'min_lr_rate'"},
         {"cosine_with_min_lr", "{\"min_lr\": 0, \"min_lr_rate\": 0}", "give one of 'min_lr', 'min_lr_rate'"},
         {"cosine_with_min_lr", "{\"min_lr\": 1}", "'min_lr' 1 is above learning_rate 0.001"},

@@ -71,6 +71,13 @@ static const struct {
      "sweep:\n  learning_rate: {log: [3e-4, 1e-2, 4]}\n  save_strategy: [no, epoch]\n  use_rslora: [yes, no]\n",
      "{\"sweep\": {\"learning_rate\": {\"log\": [3e-4, 1e-2, 4]}, \"save_strategy\": [\"no\", \"epoch\"],"
      " \"use_rslora\": [true, false]}}"},
+    /* names in an object that is a value are no keys, whatever they are called */
+    {"train", "rank_pattern: {q_proj: 8, head: 4, quiet: 1}\n",
+     "{\"rank_pattern\": {\"q_proj\": 8, \"head\": 4, \"quiet\": 1}}"},
+    {"sweep", "sweep: {zip: {save_strategy: [no, epoch], max_steps: [3, 4]}, seed: [1]}\n",
+     "{\"sweep\": {\"zip\": {\"save_strategy\": [\"no\", \"epoch\"], \"max_steps\": [3, 4]}, \"seed\": [1]}}"},
+    {"continual", "tasks: [{name: on, train_data: off, overwrite_output_dir: no}]\n",
+     "{\"tasks\": [{\"name\": \"on\", \"train_data\": \"off\", \"overwrite_output_dir\": false}]}"},
     /* JSON is YAML, but for its comments */
     {"train", "{\"r\": 8, \"target_modules\": [\"q_proj\"]}", "{\"r\": 8, \"target_modules\": [\"q_proj\"]}"},
     {"train", "---\nr: 8\n...\n", "{\"r\": 8}"},
