@@ -8,6 +8,7 @@
 #include "base/obj.h"
 #include "continual/between.h"
 #include "eval/adapted.h"
+#include "io/safetensors.h"
 #include "task/task.h"
 
 #define FACTS  "lora_ft.json"
@@ -51,10 +52,25 @@ static lf_status open_parts(parts *s, const lf_plan *p, int64_t run, int64_t hea
 
 /* ---- is it there? ---- */
 
+/* What cannot be opened is made again, whatever of it is there. */
+static bool opens(const char *dir) {
+    lf_adapter_file *f = NULL;
+    const bool whole = lf_adapter_open(&f, dir, NULL) == LF_OK;
+    lf_adapter_close(f);
+    return whole;
+}
+
+static bool model_opens(const char *dir) {
+    lf_safetensors *st = NULL;
+    const bool whole = lf_is_file_in(dir, "config.json") && lf_safetensors_open(&st, dir, NULL) == LF_OK;
+    lf_safetensors_close(st);
+    return whole;
+}
+
 static lf_status is_made(bool *made, const parts *s, const char *dir, lf_err *err) {
     cJSON *facts = NULL;
     *made = false;
-    if (!lf_is_file_in(dir, FACTS) || lf_json_read_in(&facts, dir, FACTS, NULL)) return LF_OK; /* it is made again */
+    if (!lf_is_file_in(dir, FACTS) || !opens(dir) || lf_json_read_in(&facts, dir, FACTS, NULL)) return LF_OK;
     const cJSON *of = cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(facts, "run"), SUM_OF);
     const bool known = lf_json_same(made, of, s->hashes);
     cJSON_Delete(facts);
@@ -171,6 +187,7 @@ static lf_status write_model(const lf_plan *p, const lf_plan_run *r, lf_err *err
     if (!nowhere) return lf_fail_errno(err, "open", "/dev/null");
     lf_status rc = lf_cfg_derive(&cfg, p->cfg, "merge", err);
     if (!rc && p->between->in_fp32) rc = lf_plan_set(cfg, LF_save_dtype, cJSON_CreateString("fp32"), err);
+    if (!rc) rc = lf_remove_tree(r->model, err); /* of one that is damaged, what is left */
     if (!rc && !(rc = lf_plan_set(cfg, LF_adapter, cJSON_CreateString(r->adapter), err)) &&
         !(rc = lf_plan_set(cfg, LF_output_dir, cJSON_CreateString(r->model), err)) &&
         !(rc = lf_config_finish(cfg, err)))
@@ -183,7 +200,7 @@ static lf_status write_model(const lf_plan *p, const lf_plan_run *r, lf_err *err
 lf_status lf_outgoing_make(const lf_plan *p, int64_t run, lf_err *err) {
     const lf_plan_run *r = &p->runs[run];
     lf_status rc = LF_OK;
-    bool any = r->model && !lf_is_file_in(r->model, "config.json");
+    bool any = r->model && !model_opens(r->model);
     for (int64_t i = 0; i < p->n_tasks && !rc; i++) {
         bool made;
         if (p->own_heads ? !lf_plan_answers(p, run, i) : i != run) continue;

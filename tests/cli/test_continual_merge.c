@@ -137,6 +137,29 @@ static void test_killed_is_uninterrupted(void **state) {
     same_files("merged/all_results.json", "killed/all_results.json");
 }
 
+/* Of what went out a file is lost, or cut off: it is made again, and the sequence is as it was. */
+static void test_damaged_is_made_again(void **state) {
+    (void)state;
+    static const char *const harm[] = {"rm adapter/adapter_model.safetensors",
+                                       "rm adapter/adapter_config.json",
+                                       "truncate -s -4 adapter/adapter_model.safetensors",
+                                       "rm -r adapter",
+                                       "rm model/model.safetensors",
+                                       "truncate -s -4 model/model.safetensors",
+                                       "rm model/config.json"};
+    for (size_t i = 0; i < sizeof harm / sizeof *harm; i++) {
+        assert_int_equal(run_shell(text("cd %s/killed/after-02-two && %s", root, harm[i])), 0);
+        must(run(MERGED "--output_dir killed --resume_from_checkpoint true"), 0);
+        said("all that is learned so far is killed/after-02-two/adapter");
+        assert_null(strstr(output, "all that is learned so far is killed/after-01-one/adapter"));
+        same_files("merged/after-02-two/adapter/adapter_model.safetensors",
+                   "killed/after-02-two/adapter/adapter_model.safetensors");
+        same_files("merged/after-02-two/model/model.safetensors", "killed/after-02-two/model/model.safetensors");
+        same_files("merged/after-02-two/model/config.json", "killed/after-02-two/model/config.json");
+        same_files("merged/all_results.json", "killed/all_results.json");
+    }
+}
+
 static const struct {
     const char *flags;
     const char *words[2]; /* of its one line */
@@ -160,9 +183,13 @@ static void test_what_is_refused(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_merged_is_base_and_adapter), cmocka_unit_test(test_runs_are_train),
-        cmocka_unit_test(test_scores_are_of_the_base),     cmocka_unit_test(test_adapter_is_peft),
-        cmocka_unit_test(test_killed_is_uninterrupted),    cmocka_unit_test(test_what_is_refused),
+        cmocka_unit_test(test_merged_is_base_and_adapter),
+        cmocka_unit_test(test_runs_are_train),
+        cmocka_unit_test(test_scores_are_of_the_base),
+        cmocka_unit_test(test_adapter_is_peft),
+        cmocka_unit_test(test_killed_is_uninterrupted),
+        cmocka_unit_test(test_damaged_is_made_again),
+        cmocka_unit_test(test_what_is_refused),
     };
     return cmocka_run_group_tests(tests, setup_merged, teardown);
 }
