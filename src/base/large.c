@@ -41,8 +41,12 @@ static lf_status open_file(lf_large *out, size_t size, const char *what, lf_err 
     return rc;
 }
 
+static const size_t MOST =
+    (size_t)1 << 46; /* bytes of an address space, and more than sanitizers let anybody ask for */
+
 lf_status lf_large_open(lf_large *out, size_t size, bool in_file, const char *what, lf_err *err) {
     *out = (lf_large){0};
+    if (size > MOST) return lf_no_memory(err, "%s, %.0f MB", what, (double)size / 1e6);
     if (in_file) return open_file(out, size, what, err);
     out->data = lf_aligned_alloc(size);
     out->size = size;
