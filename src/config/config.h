@@ -159,8 +159,10 @@ bool lf_json_selects_by_forgetting(const cJSON *keys);
  * that other one: as if given, where the user gave none. `source` must outlive cfg. */
 lf_status lf_cfg_take_inherited(lf_config *cfg, const cJSON *was, const char *source, lf_err *err);
 /* Whether a run that is finished, whose config.json is `was`, is the one that is asked for now: LF_EUSAGE, naming
- * `dir`, the key and both values, where it is not. *longer: it is, but for its length, and goes on. */
-lf_status lf_cfg_check_finished(const lf_config *cfg, const cJSON *was, const char *dir, bool *longer, lf_err *err);
+ * `dir`, the key and both values, where it is not. *longer: it is, but for its length, which this key says, and goes
+ * on; LF_NO_KEY: it is just that. */
+lf_status lf_cfg_check_finished(const lf_config *cfg, const cJSON *was, const char *dir, lf_key_id *longer,
+                                lf_err *err);
 /* Whether a run can go on from a checkpoint. `was` and `now` hold the keys of lf_cfg_select(cfg, ~LF_IS_BESIDE |
  * LF_IS_MACHINE, 0), whose values may have been resolved further (threads). LF_EUSAGE, naming `path`, the key, both
  * values and what to do, for a change that makes it another run; one of MACHINE passes with force_resume. What was let

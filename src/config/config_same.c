@@ -176,14 +176,15 @@ static lf_status refuse_resume(const char *path, lf_key_id id, const cJSON *was,
 
 /* ---- a run that is finished ---- */
 
-lf_status lf_cfg_check_finished(const lf_config *cfg, const cJSON *was, const char *dir, bool *longer, lf_err *err) {
-    *longer = false;
+lf_status lf_cfg_check_finished(const lf_config *cfg, const cJSON *was, const char *dir, lf_key_id *longer,
+                                lf_err *err) {
+    *longer = LF_NO_KEY;
     cJSON *now = lf_cfg_to_json(cfg);
     lf_status rc = now ? LF_OK : lf_no_memory(err, "%s", dir);
     for (lf_key_id id = LF_NO_KEY; !rc && (id = lf_key_next(id, ~0u));) {
         change c;
         if ((rc = compare(&c, cfg, id, was, now, err))) break;
-        *longer = *longer || c == CHANGE_LONGER;
+        if (c == CHANGE_LONGER) *longer = id;
         if (c == CHANGE_FORM || c >= CHANGE_LESS) rc = refuse_finished(dir, id, was, now, err);
     }
     cJSON_Delete(now);

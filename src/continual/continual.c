@@ -20,8 +20,9 @@
 #include "train/run.h"
 
 /* The resolved configuration; not config.json, by which a report would take the whole for one run of train. */
-#define CONFIG LF_SEQUENCE_CONFIG
-#define ERROR  "error.json"
+#define CONFIG  LF_SEQUENCE_CONFIG
+#define ERROR   "error.json"
+#define RESULTS "all_results.json"
 
 typedef struct course {
     lf_plan plan;
@@ -59,16 +60,34 @@ static lf_status check_empty(const lf_plan *p, lf_err *err) {
                        p->dir);
 }
 
-/* What was begun there must be what is asked for now. A task may become longer, as a run may. */
+/* A task that is to be longer goes on from its checkpoints, or would refuse when its turn comes. */
+static lf_status check_checkpoints(const lf_plan *p, lf_key_id key, lf_err *err) {
+    lf_status rc = LF_OK;
+    for (int64_t i = 0; i < p->n_runs && !rc; i++) {
+        bool any = true;
+        if (lf_is_file_in(p->runs[i].dir, RESULTS)) rc = lf_checkpoint_any(&any, p->runs[i].dir, err);
+        if (!rc && !any)
+            rc = lf_cfg_fail(p->cfg, key, err,
+                             "%s was begun with less, is finished and has no checkpoint to go on from (save_strategy "
+                             "no keeps none); give what it was, or choose another output_dir",
+                             p->runs[i].dir);
+    }
+    return rc;
+}
+
+/* What was begun there must be what is asked for now. A task may become longer, as a run may, where no other stands on
+ * it; the results so far are of the configuration so far, and are gone before that is. */
 static lf_status check_same(const lf_plan *p, lf_err *err) {
     cJSON *was;
-    bool longer;
+    lf_key_id longer;
     if (!resumes(p->cfg) || !lf_is_file_in(p->dir, CONFIG)) return LF_OK;
     lf_status rc = lf_json_read_in(&was, p->dir, CONFIG, err);
     if (rc) return rc;
     rc = lf_cfg_check_finished(p->cfg, was, p->dir, &longer, err);
     cJSON_Delete(was);
-    return rc;
+    if (rc || !longer) return rc;
+    if ((rc = lf_plan_check_longer(p->cfg, longer, p->dir, err)) || (rc = check_checkpoints(p, longer, err))) return rc;
+    return lf_remove_in(p->dir, RESULTS, err);
 }
 
 static lf_status take_folder(course *c, lf_err *err) {
@@ -87,9 +106,8 @@ static lf_status take_folder(course *c, lf_err *err) {
 /* ---- what an earlier sequence left, where it is to be overwritten ---- */
 
 /* What a sequence writes into its folder when there is something to say. */
-static const char *const ends[] = {"matrix.csv",       "matrix.gp", "matrix.svg",    "tasks.csv",
-                                   "tasks.gp",         "tasks.svg", "sequence.json", "report.html",
-                                   "all_results.json", ERROR,       CONFIG};
+static const char *const ends[] = {"matrix.csv",    "matrix.gp",   "matrix.svg", "tasks.csv", "tasks.gp", "tasks.svg",
+                                   "sequence.json", "report.html", RESULTS,      ERROR,       CONFIG};
 enum { N_ENDS = sizeof ends / sizeof *ends };
 
 static lf_status clear_folder(const char *dir, const char *name, lf_err *err) {
@@ -193,6 +211,7 @@ static lf_status do_run(course *c, int64_t run, lf_err *err) {
     if (lf_interrupted())
         return lf_fail(err, LF_EINTERRUPTED, "interrupted after '%s'; resume_from_checkpoint goes on", r->name);
     if ((rc = lf_scores_of(&c->rows[run], p, run, err))) return rc;
+    if (run + 1 < p->n_runs && lf_is_file_in(p->dir, RESULTS)) return LF_OK; /* finished once: its rows are all there */
     return lf_outcome_write_matrix(p, c->rows, run + 1, err);
 }
 

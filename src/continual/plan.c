@@ -45,14 +45,26 @@ static lf_status check_sequence(const lf_plan *p, lf_err *err) {
     if (p->own_heads && b->at_once)
         return lf_cfg_fail(p->cfg, LF_heads, err, "with between %s there is one run, and so one head; leave it out",
                            b->name);
-    if (p->own_heads && lf_cfg_bool(p->cfg, LF_reuse_head))
-        return lf_cfg_fail(p->cfg, LF_reuse_head, err,
-                           "with heads task each task has a new one; leave one of them out");
+    if (p->own_heads && strcmp(lf_cfg_str(p->cfg, LF_method), "lora") != 0)
+        return lf_cfg_fail(p->cfg, LF_heads, err,
+                           "with method %s there is no adapter that a task's own head goes out with; take method lora, "
+                           "or heads one",
+                           lf_cfg_str(p->cfg, LF_method));
     if (!b->adds_up && strcmp(lf_cfg_str(p->cfg, LF_kl_reference), "previous") == 0)
         return lf_cfg_fail(p->cfg, LF_kl_reference, err,
                            "the model before a task is there with between merge or stack, found %s; expected base",
                            b->name);
     return LF_OK;
+}
+
+lf_status lf_plan_check_longer(const lf_config *cfg, lf_key_id key, const char *dir, lf_err *err) {
+    const lf_between *b = lf_between_find(lf_cfg_str(cfg, LF_between));
+    if (b->alone || b->at_once) return LF_OK;
+    return lf_cfg_fail(cfg, key, err,
+                       "%s was begun with less, and between %s each task goes on from the one before it, so that a "
+                       "longer one is another sequence; give what it was, choose another output_dir, or begin it anew "
+                       "with overwrite_output_dir and without resume_from_checkpoint",
+                       dir, b->name);
 }
 
 /* ---- a task ---- */
@@ -100,6 +112,25 @@ static lf_status check_own(const lf_plan_task *t, const char *name, lf_err *err)
     return LF_OK;
 }
 
+/* What a task with a head of its own cannot have: what goes out is made of its adapter's factors and that head. */
+static const struct {
+    lf_key_id key;
+    const char *why;
+} not_with_own_head[] = {
+    {LF_reuse_head, "each task has a new one; leave one of them out"},
+    {LF_use_dora, "magnitudes (DoRA) are no factors that go out with another head; leave it out, or take heads one"},
+};
+enum { N_NOT_WITH_OWN_HEAD = sizeof not_with_own_head / sizeof *not_with_own_head };
+
+static lf_status check_head(const lf_plan *p, const lf_plan_task *t, lf_err *err) {
+    for (int i = 0; i < N_NOT_WITH_OWN_HEAD && p->own_heads; i++) {
+        const lf_key_id key = not_with_own_head[i].key;
+        if (lf_cfg_bool(t->cfg, key))
+            return lf_cfg_fail(t->cfg, key, err, "with heads task: %s", not_with_own_head[i].why);
+    }
+    return LF_OK;
+}
+
 static lf_status take_key(lf_plan *p, lf_plan_task *t, const cJSON *member, const char *source, lf_err *err) {
     if (!strcmp(member->string, "name") || cJSON_IsNull(member)) return LF_OK;
     lf_status rc = lf_cfg_set_json(t->cfg, member->string, member, source, err);
@@ -122,6 +153,7 @@ static lf_status make_task(lf_plan *p, int64_t i, lf_err *err) {
     lf_status rc = source ? lf_cfg_derive(&t->cfg, p->cfg, "train", err) : lf_no_memory(err, "the tasks");
     if (rc) return rc;
     cJSON_ArrayForEach(member, t->given) if ((rc = take_key(p, t, member, source, err))) return rc;
+    if ((rc = check_head(p, t, err))) return rc;
     if (p->between->check && (rc = p->between->check(p, i, err))) return rc;
     rc = lf_config_finish(t->cfg, &inner);
     return rc ? lf_fail(err, rc, "task '%s': %s", t->name, inner.message) : LF_OK;

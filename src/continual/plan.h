@@ -55,6 +55,9 @@ lf_status lf_plan_open(lf_plan *p, const lf_config *cfg, lf_err *err);
  * that can be found shows before the first task begins. `quiet`: without what training says again. */
 lf_status lf_plan_look(lf_plan *p, bool quiet, lf_err *err);
 void lf_plan_close(lf_plan *p);
+/* Whether the sequence in `dir` may have longer tasks than it was begun with, as `key` now says of its configuration:
+ * LF_EUSAGE where a task begins with what the one before it left, which would be trained on beneath those after it. */
+lf_status lf_plan_check_longer(const lf_config *cfg, lf_key_id key, const char *dir, lf_err *err);
 /* The data of a task's own. */
 enum { LF_PLAN_DATA = 3 };
 extern const lf_key_id lf_plan_data[LF_PLAN_DATA];
@@ -72,5 +75,7 @@ bool lf_plan_is_folder(const char *name);
 lf_status lf_plan_new_labels(cJSON **out, const lf_plan *p, int64_t run, lf_err *err);
 /* Has the head that run number `run` ends with an answer to the task: is each of its classes among the head's? */
 bool lf_plan_answers(const lf_plan *p, int64_t run, int64_t task);
+/* The same of the base's own head, before any run. */
+bool lf_plan_base_answers(const lf_plan *p, int64_t task);
 
 #endif

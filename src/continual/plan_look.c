@@ -119,6 +119,13 @@ static lf_status check_measure(const lf_plan *p, const lf_plan_task *t, lf_err *
                        t->name, lf_yardsticks[t->by].name, lf_yardsticks[first].name);
 }
 
+/* Next tokens are said by a head that is the model's, whatever the task. */
+static lf_status check_has_head(const lf_plan *p, const lf_plan_task *t, lf_err *err) {
+    if (!p->own_heads || t->output == LF_CLASSES) return LF_OK;
+    return lf_cfg_fail(p->cfg, LF_heads, err,
+                       "task '%s' is one of language, which has no head of its own; expected one, found task", t->name);
+}
+
 static lf_status hash_data(lf_plan *p, lf_err *err) {
     lf_string all = {0};
     for (int64_t i = 0; i < p->n_tasks; i++) lf_string_add(&all, "%s %s\n", p->tasks[i].name, p->tasks[i].eval_hash);
@@ -135,6 +142,7 @@ lf_status lf_plan_look(lf_plan *p, bool quiet, lf_err *err) {
     for (int64_t i = 0; i < p->n_tasks && !rc; i++) {
         rc = look(p, &p->tasks[i], err);
         if (!rc) rc = check_measure(p, &p->tasks[i], err);
+        if (!rc) rc = check_has_head(p, &p->tasks[i], err);
     }
     if (quiet) lf_log_set_level(level);
     return rc ? rc : hash_data(p, err);
@@ -147,6 +155,13 @@ bool lf_plan_answers(const lf_plan *p, int64_t run, int64_t task) {
     if (p->own_heads) return p->between->alone ? task == run : task <= run;
     for (int64_t i = 0; i < t->n_classes && all; i++)
         all = is_seen(p, p->between->one_head ? 0 : run, run, t->classes[i]);
+    return all;
+}
+
+bool lf_plan_base_answers(const lf_plan *p, int64_t task) {
+    const lf_plan_task *t = &p->tasks[task];
+    bool all = true;
+    for (int64_t i = 0; i < t->n_classes && all; i++) all = is_seen(p, 0, -1, t->classes[i]);
     return all;
 }
 

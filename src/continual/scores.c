@@ -94,11 +94,13 @@ static lf_status judge_task(judge *j, int64_t i, double *out, asked what, lf_err
     return rc ? lf_fail(err, rc, "task '%s': %s", task->name, inner.message) : LF_OK;
 }
 
+/* Run number -1: the base. */
 static lf_status judge_all(judge *j, int64_t run, double *out, asked what, lf_err *err) {
     lf_status rc = LF_OK;
     for (int64_t i = 0; i < j->p->n_tasks && !rc; i++) {
         out[i] = NAN;
-        if (lf_plan_answers(j->p, run, i)) rc = judge_task(j, i, &out[i], what, err);
+        if (run < 0 ? lf_plan_base_answers(j->p, i) : lf_plan_answers(j->p, run, i))
+            rc = judge_task(j, i, &out[i], what, err);
     }
     return rc;
 }
@@ -159,7 +161,7 @@ static lf_status measure(lf_scores *out, const lf_plan *p, int64_t run, lf_err *
     if (!rc && run == 0 && base_answers(p)) {
         lf_adapted_close(&j.opened);
         j.adapter = NULL;
-        rc = judge_all(&j, run, out->before, ASK_EVAL, err);
+        rc = judge_all(&j, -1, out->before, ASK_EVAL, err);
     }
     close_judge(&j);
     return rc;

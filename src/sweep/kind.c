@@ -17,8 +17,19 @@ static lf_status check_run(const lf_config *cfg, lf_err *err) {
     return rc ? rc : check_adapter(cfg, err);
 }
 
+/* Rates are chosen by figures of data that choose only, of which a sequence keeps none. */
+static lf_status check_choice(const lf_config *cfg, lf_err *err) {
+    if (!lf_cfg_selects_by_forgetting(cfg)) return LF_OK;
+    const lf_key_id key = lf_cfg_is_set(cfg, LF_max_forgetting) ? LF_max_forgetting : LF_metric_for_best_model;
+    return lf_cfg_fail(cfg, key, err,
+                       "a sweep of sequences cannot choose by what is forgotten, in this version: it compares them by "
+                       "their averages; leave it out, or run each sequence by itself (lora-ft continual)");
+}
+
 static lf_status check_sequence(const lf_config *cfg, lf_err *err) {
     lf_plan p;
+    const lf_status choice = check_choice(cfg, err);
+    if (choice) return choice;
     lf_status rc = lf_plan_open(&p, cfg, err);
     for (int64_t i = 0; i < p.n_tasks && !rc; i++) rc = check_run(p.tasks[i].cfg, err);
     lf_plan_close(&p);
@@ -26,8 +37,8 @@ static lf_status check_sequence(const lf_config *cfg, lf_err *err) {
 }
 
 const lf_point_kind *lf_point_kind_of(const lf_config *sweep, const cJSON *values) {
-    static const lf_point_kind run = {"train", "config.json", check_run},
-                               sequence = {"continual", LF_SEQUENCE_CONFIG, check_sequence};
+    static const lf_point_kind run = {"train", "config.json", check_run, NULL},
+                               sequence = {"continual", LF_SEQUENCE_CONFIG, check_sequence, lf_plan_check_longer};
     const bool tasks =
         lf_cfg_is_given(sweep, LF_tasks) || cJSON_GetObjectItemCaseSensitive(values, lf_key_name(LF_tasks));
     return tasks ? &sequence : &run;

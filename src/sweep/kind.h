@@ -9,6 +9,8 @@ typedef struct lf_point_kind {
     const char *config; /* its resolved configuration, in its folder */
     /* Of its finished configuration: what shows before anything is read. */
     lf_status (*check)(const lf_config *cfg, lf_err *err);
+    /* Whether what is in its folder may be longer than it was, as `key` now says; NULL: it may. */
+    lf_status (*check_longer)(const lf_config *cfg, lf_key_id key, const char *dir, lf_err *err);
 } lf_point_kind;
 
 /* Of a point of these values in a sweep of this configuration: a sequence where one of them gives tasks. */

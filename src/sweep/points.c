@@ -246,15 +246,18 @@ static void open_once(const char *dir) {
 lf_status lf_point_look(lf_point *at, lf_err *err) {
     cJSON *config = NULL, *results = NULL, *error = NULL;
     const char *state;
-    bool longer = false;
+    lf_key_id longer = LF_NO_KEY;
     open_once(at->run_dir);
     lf_status rc = read_member(&config, at->run_dir, at->kind->config, err);
     if (!rc && config) rc = lf_cfg_take_inherited(at->cfg, config, at->run_dir, err);
     if (!rc && config) rc = lf_cfg_check_finished(at->cfg, config, at->run_dir, &longer, err);
-    if (longer) goto out; /* it goes on, whatever its end was */
-    if (!rc && config && !(rc = read_member(&results, at->run_dir, "all_results.json", err)) && results)
-        at->state = LF_POINT_DONE;
-    if (!rc && config && !results && !(rc = read_member(&error, at->run_dir, "error.json", err)) && error) {
+    if (!rc && longer && at->kind->check_longer) rc = at->kind->check_longer(at->cfg, longer, at->run_dir, err);
+    if (rc || longer || !config) goto out; /* a longer one goes on, whatever its end was */
+    if ((rc = read_member(&results, at->run_dir, "all_results.json", err)) ||
+        (rc = read_member(&error, at->run_dir, "error.json", err)))
+        goto out;
+    if (results && !error) at->state = LF_POINT_DONE; /* an error beside them is of a later try, which is made again */
+    if (!results && error) {
         rc = lf_json_get_str(error, "state", "", &state, at->run_dir, err);
         if (!rc && strcmp(state, "diverged") == 0) at->state = LF_POINT_DIVERGED;
     }

@@ -132,3 +132,14 @@ bool lf_checkpoint_is_ours(const char *name, size_t n) {
         left == 0 || (left == 4 && memcmp(dot, ".tmp", 4) == 0) || (left > 5 && memcmp(dot, ".old-", 5) == 0);
     return known && lf_checkpoint_step(plain) >= 0;
 }
+
+lf_status lf_checkpoint_any(bool *any, const char *dir, lf_err *err) {
+    char **names;
+    size_t count;
+    *any = false;
+    const lf_status rc = lf_list_dir(&names, &count, dir, err);
+    if (rc) return rc;
+    for (size_t i = 0; i < count; i++) *any = *any || lf_checkpoint_step(names[i]) >= 0;
+    lf_free(names);
+    return LF_OK;
+}

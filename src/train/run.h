@@ -86,6 +86,8 @@ lf_status lf_run_clear(const char *dir, lf_err *err);
 lf_status lf_checkpoint_save(lf_run *run, lf_err *err);
 /* LF_EDATA, naming the file and what to try, unless every file is as it was written. checkpoint_sums.c */
 lf_status lf_checkpoint_check_sums(const char *dir, lf_err *err);
+/* Whether there is one in the folder, whole or not. */
+lf_status lf_checkpoint_any(bool *any, const char *dir, lf_err *err);
 /* LF_EDATA if the files of the base have changed since they were opened: what was learned since the last checkpoint may
  * have followed them. Asked by every save, and before the end's export. */
 lf_status lf_checkpoint_check_base(const lf_run *run, lf_err *err);

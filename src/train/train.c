@@ -84,7 +84,7 @@ static lf_status check_same_data(const lf_config *cfg, const cJSON *was, const c
 }
 
 /* Results of other settings, or of other data, are not those that were asked for. */
-static lf_status check_finished(bool *longer, const lf_config *cfg, lf_err *err) {
+static lf_status check_finished(lf_key_id *longer, const lf_config *cfg, lf_err *err) {
     const char *dir = lf_cfg_str(cfg, LF_output_dir);
     cJSON *was;
     lf_status rc = lf_json_read_in(&was, dir, "config.json", err);
@@ -100,7 +100,7 @@ static lf_status leave_finished(bool *finished, const lf_config *cfg, FILE *out,
     char *path = lf_path_join(lf_cfg_str(cfg, LF_output_dir), RESULTS);
     lf_status rc = path ? LF_OK : lf_no_memory(err, "a run");
     *finished = path && cJSON_IsTrue(lf_cfg_json(cfg, LF_resume_from_checkpoint)) && lf_is_file(path);
-    bool longer = false;
+    lf_key_id longer = LF_NO_KEY;
     if (*finished) rc = check_finished(&longer, cfg, err);
     *finished = *finished && !longer;
     if (*finished && !rc) {

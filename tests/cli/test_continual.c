@@ -300,6 +300,10 @@ static const struct {
     {BARE "tasks.json --between mend", {"between", "mend", "keep"}},
     {BARE "tasks.json --between joint --heads task", {"heads", "one run"}},
     {BARE "tasks.json --heads task --reuse_head true", {"reuse_head", "heads task"}},
+    {BARE "--heads task --between reset --tasks '[{\"name\": \"a\", \"train_data\": \"one\", \"reuse_head\": true}]'",
+     {"reuse_head", "'a'", "heads task"}},
+    {BARE "tasks.json --heads task --method head", {"heads", "method head", "heads one"}},
+    {BARE "tasks.json --heads task --use_dora true", {"use_dora", "DoRA", "heads one"}},
     {BARE "tasks.json --heads task --replay_ratio 0.5", {"replay_ratio", "heads task"}},
     {BARE "tasks.json --kl_weight 1 --kl_reference previous", {"kl_reference", "merge or stack", "keep"}},
     {BARE "tasks.json --resume_from_checkpoint some", {"resume_from_checkpoint", "true"}},
@@ -351,7 +355,52 @@ static void test_overwritten_begins_anew(void **state) {
     assert_true(lf_exists(text("%s/kept/task-02-two/notes.txt", root)));
 }
 
-/* A refusal to go on costs nothing. */
+/* ---- longer than it was ---- */
+
+#define LONGER "continual tasks.json " SHARED "--resume_from_checkpoint true "
+
+/* Where a task stands on the one before it, a longer one would be trained on beneath what has been learned since. */
+static void test_longer_is_another(void **state) {
+    (void)state;
+    must(run("--version; cp -r straight was"), 0);
+    must(run(LONGER "--max_steps 8 --output_dir straight"), 2);
+    said("max_steps");
+    said("between keep");
+    said("overwrite_output_dir");
+    same_files("straight/continual.json", "was/continual.json");
+    assert_false(lf_exists(text("%s/straight/error.json", root)));
+    same_sequences("straight", "was");
+}
+
+/* Where each begins with the base, it goes on as a run does, if it can. */
+static void test_longer_goes_on(void **state) {
+    (void)state;
+    must(run("--version; cp -r reset cut"), 0);
+    must(run(LONGER "--max_steps 7 --between reset --output_dir reset"), 0);
+    must(run("continual tasks.json " SHARED "--max_steps 7 --between reset --output_dir long"), 0);
+    same_files("reset/matrix.csv", "long/matrix.csv");
+    same_files("reset/all_results.json", "long/all_results.json");
+    /* stopped on the way there are no results: those of before are of what was asked for before */
+    must(run("--version; for f in cut/task-02-two/checkpoint-*/*.*; do : >$f; done"), 0);
+    assert_int_not_equal(run(LONGER "--max_steps 7 --between reset --output_dir cut"), 0);
+    assert_false(lf_exists(text("%s/cut/all_results.json", root)));
+    cJSON *config = json_at("cut/continual.json");
+    assert_true(number_in(config, "max_steps", NULL) == 7);
+    cJSON_Delete(config);
+}
+
+static void test_longer_needs_checkpoints(void **state) {
+    (void)state;
+    must(run("continual tasks.json " SHARED "--max_steps 1 --between reset --save_strategy no --output_dir bare"), 0);
+    must(run("--version; cp -r bare bare-was"), 0);
+    must(run(LONGER "--max_steps 2 --between reset --save_strategy no --output_dir bare"), 2);
+    said("max_steps");
+    said("no checkpoint");
+    same_files("bare/continual.json", "bare-was/continual.json");
+    same_sequences("bare", "bare-was");
+}
+
+/* A refusal to go on costs nothing, and is said on the page. */
 static void test_refused_keeps_results(void **state) {
     (void)state;
     must(run("continual tasks.json " SHARED "--max_steps 1 --between reset --output_dir whole"), 0);
@@ -360,6 +409,12 @@ static void test_refused_keeps_results(void **state) {
                          "--resume_from_checkpoint true"),
                      2);
     same_files("whole/all_results.json", "fresh/all_results.json");
+    same_files("whole/matrix.csv", "fresh/matrix.csv");
+    same_files("whole/sequence.json", "fresh/sequence.json");
+    size_t n;
+    char *page = contents("whole/report.html", &n);
+    assert_non_null(strstr(page, "a later try to go on with it failed"));
+    lf_free(page);
 }
 
 int main(void) {
@@ -377,6 +432,9 @@ int main(void) {
         cmocka_unit_test(test_stopped_goes_on),
         cmocka_unit_test(test_mistakes),
         cmocka_unit_test(test_dry_run_makes_nothing),
+        cmocka_unit_test(test_longer_is_another),
+        cmocka_unit_test(test_longer_goes_on),
+        cmocka_unit_test(test_longer_needs_checkpoints),
         cmocka_unit_test(test_overwritten_begins_anew),
         cmocka_unit_test(test_refused_keeps_results),
     };

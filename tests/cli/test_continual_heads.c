@@ -5,6 +5,7 @@
 
 #define OTHERS                                                                                                         \
     "continual --model $M --threads 1 --lr 2e-2 --r 2 --batch_size 4 --max_steps 6 --lr_scheduler_type constant "      \
+    "--save_strategy no "                                                                                              \
     "--tasks '[{\"name\": \"one\", \"train_data\": \"one\"}, {\"name\": \"own\", \"train_data\": \"base\", "           \
     "\"eval_data\": \"base\"}, {\"name\": \"two\", \"train_data\": \"two/train\", \"eval_data\": \"two/val\"}]' "
 

@@ -193,6 +193,21 @@ static void test_base_head_goes_on(void **state) {
     }
 }
 
+/* A head that the base has, of which the first task's classes are none: before it there is no score of it, and of
+ * what the base has a head for there is. */
+static void test_base_head_lacks_the_first(void **state) {
+    (void)state;
+    must(run("continual --model $M --threads 1 --r 2 --max_steps 1 --batch_size 4 --reuse_head true --tasks "
+             "'[{\"name\": "
+             "\"one\", \"train_data\": \"one\"}, {\"name\": \"own\", \"train_data\": \"base\", \"eval_data\": "
+             "\"base\"}]' --output_dir lacks"),
+         0);
+    cJSON *first = json_at("lacks/task-01-one/scores.json");
+    assert_true(isnan(number_in(first, "before", "one")) && isfinite(number_in(first, "before", "own")));
+    assert_true(isfinite(number_in(first, "scores", "one")));
+    cJSON_Delete(first);
+}
+
 /* A head that grows has rows that no earlier run's Fisher information is of: they are free, the others are not. */
 static void test_ewc_with_growing_head(void **state) {
     (void)state;
@@ -226,6 +241,7 @@ int main(void) {
         cmocka_unit_test(test_killed_where_it_overwrote),
         cmocka_unit_test(test_changed_data_are_judged_again),
         cmocka_unit_test(test_base_head_goes_on),
+        cmocka_unit_test(test_base_head_lacks_the_first),
         cmocka_unit_test(test_ewc_with_growing_head),
     };
     return cmocka_run_group_tests(tests, setup_all, teardown);

@@ -144,11 +144,21 @@ static void test_one_measure(void **state) {
     assert_non_null(strstr(output, "one kind"));
 }
 
+/* The head of language is the model's: a task has none of its own, which shows before the first. */
+static void test_language_has_one_head(void **state) {
+    (void)state;
+    must(SHARED LANGUAGE "--heads task --output_dir refused", 2);
+    assert_non_null(strstr(output, "'heads'"));
+    assert_non_null(strstr(output, "task 'a'"));
+    assert_false(lf_exists(text("%s/refused", root)));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_language),        cmocka_unit_test(test_joint_language),
         cmocka_unit_test(test_adding_language), cmocka_unit_test(test_classes_beside_language),
         cmocka_unit_test(test_one_measure),
+        cmocka_unit_test(test_language_has_one_head),
     };
     return cmocka_run_group_tests(tests, setup_all, teardown);
 }

@@ -45,9 +45,13 @@ static void cards(FILE *f, const lf_told *t) {
 static void how_far(FILE *f, const lf_told *t) {
     const char *message = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(t->error, "message")),
                *state = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(t->error, "state"));
-    if (t->results) return;
-    fprintf(f, "<p class=\"bad\"><b>This sequence is not finished: %lld of %lld runs have ended%s",
-            (long long)t->n_done, (long long)t->n_runs, t->error ? "; the next one " : "");
+    if (t->results && !t->error) return;
+    if (t->results)
+        fputs("<p class=\"bad\"><b>This sequence is finished, and what follows is of it; a later try to go on with it ",
+              f);
+    else
+        fprintf(f, "<p class=\"bad\"><b>This sequence is not finished: %lld of %lld runs have ended%s",
+                (long long)t->n_done, (long long)t->n_runs, t->error ? "; the next one " : "");
     if (t->error) lf_html_text(f, state ? state : "failed");
     fputs(".</b>", f);
     if (message) {
