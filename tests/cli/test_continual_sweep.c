@@ -5,7 +5,7 @@
 
 #define SWEEP                                                                                                          \
     "sweep tasks.json " SHARED                                                                                         \
-    "--max_steps 3 --sweep '{\"between\": [\"keep\", \"merge\", \"reset\"], \"seed\": [1, 2]}' "                       \
+    "--save_strategy no --max_steps 3 --sweep '{\"between\": [\"keep\", \"merge\", \"reset\"], \"seed\": [1, 2]}' "    \
     "--orders 2 --jobs 1 --output_dir swept "
 
 /* A number of results.csv or summary.csv: of the column, in the row whose first cells begin so. */
@@ -18,7 +18,11 @@ static double cell(const char *path, const char *row, const char *column) {
     if (at < 0) fail_msg("%s has no column '%s'", path, column);
     while ((line = strchr(line, '\n')) && strncmp(line + 1, row, strlen(row)) != 0) line++;
     if (!line) fail_msg("%s has no row '%s'", path, row);
-    for (line++, k = 0; k < at; k++) line = strchr(line, ',') + 1;
+    bool quoted = false; /* commas there are the text's */
+    for (line++, k = 0; k < at; line++) {
+        quoted = quoted != (*line == '"');
+        k += *line == ',' && !quoted;
+    }
     const double x = *line == ',' || *line == '\n' || *line == '\r' ? NAN : strtod(line, NULL);
     lf_free(all);
     return x;
@@ -39,16 +43,50 @@ static int setup_swept(void **state) {
 
 static void test_point_is_a_sequence(void **state) {
     (void)state;
-    must(run("continual tasks.json " SHARED "--max_steps 3 --between merge --seed 2 --task_order 1 --output_dir alone"),
+    must(run("continual tasks.json " SHARED
+             "--save_strategy no --max_steps 3 --between merge --seed 2 --task_order 1 --output_dir alone"),
          0);
     static const char point[] = "swept/runs/between=merge,seed=2,task_order=1";
     same_files("alone/matrix.csv", text("%s/matrix.csv", point));
     same_files("alone/all_results.json", text("%s/all_results.json", point));
-    must(run("sweep tasks.json " SHARED
-             "--max_steps 3 --sweep '{\"between\": [\"keep\", \"merge\", \"reset\"], \"seed\": [1, "
-             "2]}' --orders 2 --jobs 1 --output_dir swept"),
-         0);
+    must(run(SWEEP), 0);
     said("12 are finished already");
+}
+
+/* Points that cannot become longer are refused as often as they are asked for, and stay what they are. */
+static void test_longer_points(void **state) {
+    (void)state;
+    must(run("--version; cp swept/results.csv was.csv"), 0);
+    for (int i = 0; i < 2; i++) {
+        must(run(SWEEP "--max_steps 4"), 2);
+        said("max_steps");
+        said("between=keep");
+        same_files("swept/results.csv", "was.csv");
+    }
+    must(run(SWEEP), 0);
+    said("12 are finished already");
+    /* what failed after it was finished is tried again */
+    put("swept/runs/between=keep,seed=1,task_order=0/error.json", "{\"exit_code\": 2, \"state\": \"failed\"}");
+    must(run(SWEEP), 0);
+    said("11 are finished already");
+    assert_false(lf_exists(text("%s/swept/runs/between=keep,seed=1,task_order=0/error.json", root)));
+    must(run(SWEEP), 0);
+    said("12 are finished already");
+}
+
+/* Of the same names, but other data: none is the reference of another. */
+static void test_other_data_are_other_tasks(void **state) {
+    (void)state;
+    must(run("continual " SHARED "--save_strategy no --max_steps 3 --seed 1 --tasks '[{\"name\": \"one\", "
+             "\"train_data\": \"two\"}, {\"name\": \"two\", \"train_data\": \"three\"}, {\"name\": \"three\", "
+             "\"train_data\": \"one\"}]' --output_dir mixed/other"),
+         0);
+    must(run("--version; cp -r swept/runs/between=reset,seed=1,task_order=0 mixed/reset"), 0);
+    must(run("--version; cp -r swept/runs/between=keep,seed=1,task_order=0 mixed/same"), 0);
+    must(run("report mixed"), 0);
+    assert_true(isfinite(cell("mixed/results.csv", "same,", "intransigence")));
+    assert_true(isnan(cell("mixed/results.csv", "other,", "intransigence")));
+    holds("mixed/report.html", "several models or data");
 }
 
 /* The same tasks, each once, and no two orders the same. */
@@ -57,13 +95,14 @@ static void test_orders_differ(void **state) {
     char first[4][64];
     for (int k = 0; k < 4; k++) {
         must(run("continual tasks.json --model $M --threads 1 --r 2 --max_steps 1 --between reset --task_order %d "
-                 "--output_dir order-%d",
-                 k, k),
+                 "--dry_run --json --output_dir order 2>/dev/null >order.json",
+                 k),
              0);
-        cJSON *o = json_at(text("order-%d/sequence.json", k));
+        cJSON *o = json_at("order.json");
         first[k][0] = 0;
-        const cJSON *name;
-        cJSON_ArrayForEach(name, cJSON_GetObjectItem(o, "tasks")) strcat(strcat(first[k], name->valuestring), " ");
+        const cJSON *task;
+        cJSON_ArrayForEach(task, cJSON_GetObjectItem(o, "tasks"))
+            strcat(strcat(first[k], cJSON_GetObjectItem(task, "name")->valuestring), " ");
         cJSON_Delete(o);
         assert_int_equal(strlen(first[k]), strlen("one two three "));
         for (int i = 0; i < 3; i++) assert_non_null(strstr(first[k], names[i]));
@@ -101,6 +140,8 @@ static void test_tables(void **state) {
     assert_true(fabs(cell("swept/summary.csv", "keep,", "intransigence_mean") - loss) < 1e-9);
     holds("swept/report.html", "Methods side by side");
     holds("swept/report.html", "BWT");
+    holds("swept/report.html", "Means over seeds and orders");
+    holds("swept/report.html", "4 draws of seed and order: more make");
     holds("swept/report.html", "retention of the base");
     holds("swept/sequences.csv", "base_retention,%");
     holds("swept/bars.csv", "bwt,points");
@@ -126,7 +167,7 @@ static void test_test_data(void **state) {
 /* The same, against a sequence that stands elsewhere. */
 static void test_reset_from(void **state) {
     (void)state;
-    must(run("continual tasks.json " SHARED "--max_steps 3 --seed 1 --reset_from "
+    must(run("continual tasks.json " SHARED "--save_strategy no --max_steps 3 --seed 1 --reset_from "
              "'swept/runs/between=reset,seed=1,task_order=0' --output_dir measured"),
          0);
     const double expected = result("swept/runs/between=reset,seed=1,task_order=0", "average_when_learned_accuracy") -
@@ -153,6 +194,10 @@ static const struct {
     {"sweep tasks.json --model $M --sweep '{\"seed\": [1]}' --orders 7 --output_dir no", {"task_order=6", "orders"}},
     {"sweep tasks.json --model $M --sweep '{\"between\": [\"keep\", \"mend\"]}' --output_dir no", {"between", "mend"}},
     {"sweep tasks.json --model $M --sweep '{\"r\": [2, 4]}' --train_data one --output_dir no", {"train_data", "tasks"}},
+    {"sweep tasks.json --model $M --sweep '{\"seed\": [1, 2]}' --forgetting_data base --metric_for_best_model "
+     "retention "
+     "--output_dir no",
+     {"metric_for_best_model", "sweep of sequences"}},
     {"sweep --model $M --sweep '{\"between\": [\"keep\"]}' --train_data one --output_dir no", {"between"}},
 };
 
@@ -168,6 +213,8 @@ static void test_mistakes(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_point_is_a_sequence),
+        cmocka_unit_test(test_longer_points),
+        cmocka_unit_test(test_other_data_are_other_tasks),
         cmocka_unit_test(test_orders_differ),
         cmocka_unit_test(test_tables),
         cmocka_unit_test(test_test_data),

@@ -53,6 +53,7 @@ enum { LF_MAX_PLACES = 12 };
 
 typedef struct lf_figure {
     const char *name, *title;
+    const char *draws; /* what there are several of where there is a band; NULL: seeds */
     const char *x_key, *x_label, *x_unit;
     bool x_log, x_reversed;
     bool x_rates; /* tics at the learning rates themselves */

@@ -163,11 +163,14 @@ lf_notes lf_notes_of(const lf_figure *f) {
         aside = aside || d->aside;
     }
     const char *what = shaded && bars ? "shaded, bars" : shaded ? "shaded" : "bars";
+    const char *draws = f->draws ? f->draws : "seeds", *two = strcmp(draws, "seeds") == 0 ? "seeds" : "runs";
     char text[96];
-    snprintf(text, sizeof text, "%s: %s", what,
-             interval && extremes ? "95 % interval over seeds (of two seeds: least to most)"
-             : interval           ? "95 % interval of the mean over seeds"
-                                  : "least to most of two seeds");
+    if (interval && extremes)
+        snprintf(text, sizeof text, "%s: 95 %% interval over %.20s (of two %s: least to most)", what, draws, two);
+    else if (interval)
+        snprintf(text, sizeof text, "%s: 95 %% interval of the mean over %.20s", what, draws);
+    else
+        snprintf(text, sizeof text, "%s: least to most of two %s", what, two);
     if (interval || extremes) add_note(&n, text);
     if (best) add_note(&n, "ring: best learning rate");
     if (f->sized) add_note(&n, "larger dot: higher learning rate");

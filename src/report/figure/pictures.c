@@ -52,11 +52,12 @@ static lf_status remove_files(const char *dir, const char *name, lf_err *err) {
 }
 
 lf_status lf_draw_pictures(lf_picture out[LF_MAX_PICTURES], int *n, const lf_summary *s, lf_err *err) {
+    const lf_draw_words words = lf_draw_words_of(s->from);
     bool missing = false;
     lf_status rc = LF_OK;
     *n = 0;
     for (int i = 0; i < N_PICTURES && !rc; i++) {
-        lf_figure f = {.name = pictures[i].name, .title = pictures[i].title};
+        lf_figure f = {.name = pictures[i].name, .title = pictures[i].title, .draws = words.many};
         lf_picture *p = &out[i];
         *p = (lf_picture){.name = pictures[i].name, .title = pictures[i].title, .caption = pictures[i].caption};
         if (!(rc = pictures[i].fill(&f, s, err)) && f.failed)

@@ -98,6 +98,13 @@ lf_status lf_gathered_intransigence(lf_gathered *g, lf_err *err);
 /* LF_DIFFERS_MATCHED of any two methods, a less b. */
 lf_status lf_compare_matched(lf_sample *out, const lf_summary *s, const lf_cohort *a, const lf_cohort *b, lf_err *err);
 
+/* What repetitions are called: seeds, or, where the order of tasks is drawn too, draws of both. */
+typedef struct lf_draw_words {
+    const char *one, *many;                 /* "paired by seed", "a mean over seeds" */
+    const char *counted_one, *counted_many; /* behind a number: "3 seeds" */
+} lf_draw_words;
+lf_draw_words lf_draw_words_of(const lf_gathered *g);
+
 bool lf_is_method_key(const char *key); /* a swept key that tells groups apart */
 
 /* Why a group has no best rate: at none is every run done, or those that are have no figure on evaluation data to

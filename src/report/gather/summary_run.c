@@ -51,6 +51,15 @@ int lf_draws_compare(const lf_gathered_run *a, const lf_gathered_run *b) {
     return c;
 }
 
+lf_draw_words lf_draw_words_of(const lf_gathered *g) {
+    static const lf_draw_words seeds = {"seed", "seeds", "seed", "seeds"},
+                               both = {"seed and order", "seeds and orders", "draw of seed and order",
+                                       "draws of seed and order"};
+    for (int64_t i = 0; i < g->n_swept; i++)
+        if (!strcmp(g->swept[i], lf_key_name(LF_task_order))) return both;
+    return seeds;
+}
+
 static double scaled_cost(const lf_summary *s, const lf_gathered_run *r, const char *name) {
     return lf_metric_in_role(s->from->yardstick, LF_ROLE_COST)->scale * lf_run_number(r, name);
 }

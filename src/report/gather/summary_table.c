@@ -199,9 +199,9 @@ static void print_notes(const lf_summary *s, FILE *out) {
             extremes = extremes || (is_shown(g, g->cells[k]) && v.n == 2);
         }
     }
-    if (intervals || extremes)
-        fprintf(out, "%s%s%s\n", intervals ? "± half of the 95 % t interval over seeds" : "",
-                intervals && extremes ? "; " : "", extremes ? "in brackets, of two seeds, least to most" : "");
+    const lf_draw_words w = lf_draw_words_of(s->from);
+    if (intervals) fprintf(out, "± half of the 95 %% t interval over %s%s", w.many, extremes ? "; " : "\n");
+    if (extremes) fprintf(out, "in brackets, of two %s, least to most\n", w.counted_many);
     if (chosen)
         fprintf(out,
                 "each method at its best learning rate on evaluation data%s, among those at which every run is done\n",
@@ -216,8 +216,8 @@ static void print_notes(const lf_summary *s, FILE *out) {
     if (against) {
         fputs("baseline: ", out);
         lf_print_plain(out, s->groups[s->groups[0].baseline].name);
-        fprintf(out, "%s; differences are paired by seed\n",
-                s->families ? ", and of other models or data the one there" : "");
+        fprintf(out, "%s; differences are paired by %s\n",
+                s->families ? ", and of other models or data the one there" : "", w.one);
     }
     if (s->families)
         fputs("matched gain, hypervolume and differences are of methods on the same model and data\n", out);

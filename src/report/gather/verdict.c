@@ -65,7 +65,7 @@ static void put_difference(lf_telling *t, lf_string *text, const lf_cohort *g) {
     put_amount(t, text, less ? -d.low : d.high);
     lf_string_add(text, " %s %s than ", t->cost->unit, less ? "less" : "more");
     lf_put_title(t, text, t->baseline);
-    lf_string_add(text, " (95 %% interval over %lld seeds).", (long long)d.n);
+    lf_string_add(text, " (95 %% interval over %lld %s).", (long long)d.n, lf_draw_words_of(t->s->from).counted_many);
 }
 
 static bool is_listed(const lf_telling *t, const lf_cohort *g, const lf_cohort *not_this, int sign) {
@@ -135,17 +135,18 @@ static lf_status answer_surely(lf_telling *t, lf_string *text, const lf_cohort *
     return rc;
 }
 
-static void answer_unsurely(lf_string *text, int64_t pairs) {
+static void answer_unsurely(lf_string *text, int64_t pairs, const lf_draw_words *w) {
     if (pairs)
         lf_string_add(
             text,
-            "Nothing can be said for sure: %lld seed%s of each method give%s no interval, and a difference may be "
-            "the noise of seeds. The table has what was found.",
-            (long long)pairs, pairs > 1 ? "s" : "", pairs > 1 ? "" : "s");
+            "Nothing can be said for sure: %lld %s of each method give%s no interval, and a difference may be "
+            "the noise of %s. The table has what was found.",
+            (long long)pairs, pairs > 1 ? w->counted_many : w->counted_one, pairs > 1 ? "" : "s", w->many);
     else
-        lf_string_add(
-            text, "There is nothing to compare yet: no other method has run with the seeds and at the learning rates "
-                  "of the baseline.");
+        lf_string_add(text,
+                      "There is nothing to compare yet: no other method has run with the %s and at the learning rates "
+                      "of the baseline.",
+                      w->many);
 }
 
 /* ---- the run to take ---- */
@@ -166,6 +167,7 @@ static lf_status make(lf_telling *t, lf_err *err) {
     lf_string text = {0};
     const int64_t pairs = most_pairs(t);
     const lf_cohort *best = find_better(t);
+    const lf_draw_words w = lf_draw_words_of(t->s->from);
     lf_status rc = LF_OK;
     if (t->s->families) {
         lf_string of = {0};
@@ -175,7 +177,7 @@ static lf_status make(lf_telling *t, lf_err *err) {
     if (pairs >= LF_LEAST_PAIRS)
         rc = answer_surely(t, &text, best, err);
     else
-        answer_unsurely(&text, pairs);
+        answer_unsurely(&text, pairs, &w);
     t->v->answer = lf_string_take(&text);
     recommend(t, pairs >= LF_LEAST_PAIRS ? best ? best : t->baseline : NULL);
     lf_verdict_notes(t, pairs, best);

@@ -20,8 +20,9 @@ static void note(lf_telling *t, lf_string *text) {
 
 static void note_seeds(lf_telling *t, int64_t pairs) {
     lf_string text = {0};
+    const lf_draw_words w = lf_draw_words_of(t->s->from);
     if (pairs >= MANY_PAIRS) return;
-    lf_string_add(&text, "%lld seed%s: %s", (long long)pairs, pairs == 1 ? "" : "s",
+    lf_string_add(&text, "%lld %s: %s", (long long)pairs, pairs == 1 ? w.counted_one : w.counted_many,
                   pairs < LF_LEAST_PAIRS ? "at least three are needed for an interval, five are better."
                                          : "more make the intervals narrower (four times as many halve them).");
     note(t, &text);
@@ -139,9 +140,8 @@ static void note_examples(lf_telling *t, const lf_cohort *best) {
     lf_string text = {0};
     lf_string_add(&text,
                   "Forgetting is of %.0f examples, which tell a share to ± %.1f points only: these intervals are of "
-                  "other seeds on "
-                  "the same examples, not of other examples.",
-                  n, 100 * (high - low) / 2);
+                  "other %s on the same examples, not of other examples.",
+                  n, 100 * (high - low) / 2, lf_draw_words_of(t->s->from).many);
     note(t, &text);
 }
 

@@ -247,7 +247,8 @@ void lf_html_choice(FILE *f, const lf_summary *s) {
     const bool less = lf_metric_in_role(y, LF_ROLE_GAIN)->better == LF_LESS_IS_BETTER;
     bool rates = false;
     for (int64_t i = 0; i < s->n_groups; i++) rates = rates || (s->groups[i].best >= 0 && s->groups[i].n_cells > 1);
-    fputs("<p>Means over seeds ± half of the 95 % t interval; of two seeds, least to most.", f);
+    const lf_draw_words w = lf_draw_words_of(s->from);
+    fprintf(f, "<p>Means over %s ± half of the 95 %% t interval; of two %s, least to most.", w.many, w.counted_many);
     if (rates)
         fprintf(
             f,
@@ -260,10 +261,11 @@ void lf_html_choice(FILE *f, const lf_summary *s) {
             fputs("plain LoRA, or the first method, on the same model and data", f);
         else
             group_name(f, &s->groups[s->groups[0].baseline]);
-        fputs(", each at its best rate, paired by seed. “At equal gain” takes of each seed what both methods forget, "
-              "over all "
-              "their learning rates, at the gain that both get to.",
-              f);
+        fprintf(
+            f,
+            ", each at its best rate, paired by %s. “At equal gain” takes of each %s what both methods forget, over "
+            "all their learning rates, at the gain that both get to.",
+            w.one, w.one);
     }
     if (e.matched) say_matched(f, s);
     if (e.volume)
