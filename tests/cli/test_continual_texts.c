@@ -157,8 +157,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_language),        cmocka_unit_test(test_joint_language),
         cmocka_unit_test(test_adding_language), cmocka_unit_test(test_classes_beside_language),
-        cmocka_unit_test(test_one_measure),
-        cmocka_unit_test(test_language_has_one_head),
+        cmocka_unit_test(test_one_measure),     cmocka_unit_test(test_language_has_one_head),
     };
     return cmocka_run_group_tests(tests, setup_all, teardown);
 }
