@@ -28,10 +28,13 @@ bool lf_what_is_run(const char *path) {
 
 bool lf_what_is_model(const char *path) { return lf_is_file_in(path, "config.json"); }
 
+static bool is_sequence(const char *path) { return lf_is_file_in(path, "continual.json"); }
+static bool is_run_or_sequence(const char *path) { return lf_what_is_run(path) || is_sequence(path); }
+
 bool lf_kind_is_checkpoint(const lf_what_of *w) { return lf_what_is_checkpoint(w->path); }
 bool lf_kind_is_adapter(const lf_what_of *w) { return lf_what_is_adapter(w->path); }
 bool lf_kind_is_sweep(const lf_what_of *w) { return lf_is_file_in(w->path, "sweep.json"); }
-bool lf_kind_is_sequence(const lf_what_of *w) { return lf_is_file_in(w->path, "continual.json"); }
+bool lf_kind_is_sequence(const lf_what_of *w) { return is_sequence(w->path); }
 bool lf_kind_is_run(const lf_what_of *w) { return lf_what_is_run(w->path); }
 bool lf_kind_is_model(const lf_what_of *w) { return lf_what_is_model(w->path); }
 bool lf_kind_is_tokenizer_folder(const lf_what_of *w) { return lf_tokenizer_is_in(w->path); }
@@ -76,9 +79,10 @@ static int64_t count_in(const lf_what_of *w, const char *dir, bool (*is)(const c
 static bool is_finished(const char *path) { return lf_is_file_in(path, "all_results.json"); }
 static bool has_failed(const char *path) { return !is_finished(path) && lf_is_file_in(path, "error.json"); }
 
+/* A sequence of tasks is one, as a point of a sweep is. */
 static void count_runs(lf_what_of *w, const char *dir) {
     int64_t all;
-    lf_what_count(w, "runs", count_in(w, dir, lf_what_is_run, &all));
+    lf_what_count(w, "runs", count_in(w, dir, is_run_or_sequence, &all));
     lf_what_count(w, "finished", count_in(w, dir, is_finished, &all));
     lf_what_count(w, "failed", count_in(w, dir, has_failed, &all));
 }
@@ -171,11 +175,25 @@ lf_status lf_kind_look_model(lf_what_of *w) {
 
 bool lf_kind_is_runs(const lf_what_of *w) {
     int64_t all;
-    return count_in(w, NULL, lf_what_is_run, &all) > 0;
+    return count_in(w, NULL, is_run_or_sequence, &all) > 0;
 }
 
 lf_status lf_kind_look_runs(lf_what_of *w) {
     count_runs(w, NULL);
+    return LF_OK;
+}
+
+/* What goes out after a task has them here or, one with each head, in heads. */
+bool lf_kind_is_adapters(const lf_what_of *w) {
+    int64_t all;
+    return count_in(w, NULL, lf_what_is_adapter, &all) + count_in(w, "heads", lf_what_is_adapter, &all) > 0;
+}
+
+lf_status lf_kind_look_adapters(lf_what_of *w) {
+    int64_t all;
+    lf_what_count(w, "adapters", count_in(w, NULL, lf_what_is_adapter, &all));
+    lf_what_count(w, "heads", count_in(w, "heads", lf_what_is_adapter, &all));
+    lf_obj_bool(&w->facts, "model", lf_what_has_dir(w, "model"));
     return LF_OK;
 }
 

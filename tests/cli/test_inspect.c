@@ -25,6 +25,8 @@ static const struct {
      "sed -i 's/hidden_size\": 32/hidden_size\": 64/' d/config.json", "expected shape [1, 1, 64]"},
     {"runs", "mkdir many && cp -r run many/one && cp -r run many/two && rm many/two/all_results.json", "many",
      "\"runs\": 2, \"finished\": 1", NULL, NULL},
+    {"adapters", "mkdir some && cp -r run/adapter some/one && cp -r run/adapter some/two", "some", "\"adapters\": 2",
+     NULL, NULL},
     {"stored", "", "cache", "\"results\": ", "for f in d/*.safetensors; do head -c 100 $f > x; mv x $f; done",
      "the download complete?"},
     {"tokenizer_folder", "mkdir tok && cp " G "tokenizer/gpt2.json tok/tokenizer.json", "tok",
@@ -51,6 +53,8 @@ static const struct {
     {"tokenizer", "", "tok/tokenizer.json", "\"vocab_size\": ", "sed -i 's/\"BPE\"/\"XYZ\"/' $P", "XYZ"},
     {"json", "", "run/config.json", "\"what\": \"the configuration of a run\"", "echo '{\"a\": 1, \"a\": 2}' > $P",
      "d/config.json"},
+    {"metrics", "", "run/metrics.jsonl", "\"last_step\": 2", "echo '{\"step\":' >> $P", "d/metrics.jsonl: line "},
+    {"figures", "", "seq/matrix.csv", "\"rows\": 2, \"columns\": 4", "echo '1,2,3' >> $P", "d/matrix.csv: line 4"},
     {"records", "printf 'text,label\\na,x\\nb,y\\n' > t.csv", "t.csv", "\"records\": 2, \"classes\": 2",
      "echo 'c,d,e' >> $P", "d/t.csv: line 4"},
     {"packed", "head -c 5000 /dev/zero | gzip > zeros.gz", "zeros.gz", "\"unpacked_bytes\": 5000", "truncate -s -3 $P",
@@ -100,6 +104,42 @@ static void test_every_kind(void **state) {
         must(run("inspect %s", path), 3);
         said("PROBLEM");
     }
+}
+
+/* All that a sweep of sequences, a run and a report write is known, and none of it is found to be wrong. */
+static void test_what_is_written(void **state) {
+    (void)state;
+    must(run("sweep tasks.json --model $M --threads 2 --r 2 --batch_size 4 --max_steps 1 --between merge --output_dir "
+             "sweeps --sweep '{\"seed\": [1, 2]}'"),
+         0);
+    must(run("inspect sweeps sweeps/runs --json"), 0);
+    said("\"path\": \"sweeps\", \"kind\": \"sweep\", \"said\": \"the folder of a sweep\", \"facts\": {");
+    said("\"runs\": 2, \"finished\": 2, \"failed\": 0");
+    said("\"path\": \"sweeps/runs\", \"kind\": \"runs\"");
+    must(run("continual tasks.json --model $M --threads 2 --r 2 --batch_size 4 --max_steps 1 --heads task --output_dir "
+             "heads"),
+         0);
+    must(run("inspect sweeps/runs/seed=1/after-02-two heads/after-02-two heads/after-02-two/heads --json"), 0);
+    said("\"adapters\": 1, \"heads\": 0, \"model\": true");
+    said("\"adapters\": 0, \"heads\": 2, \"model\": false");
+    said("\"adapters\": 2, \"heads\": 0, \"model\": false");
+    static const char *const writes[] = {"report sweeps", "report run", "report heads",
+                                         "spectrum --model $M --adapter run/adapter --output_dir spectrum"};
+    for (size_t i = 0; i < sizeof writes / sizeof *writes; i++) must(run("%s", writes[i]), 0);
+    shell("find run heads sweeps spectrum -name '*.csv' -o -name metrics.jsonl | sort > written");
+    must(run("inspect $(cat written) >said; R=$?; sed 's/: expected the fields.*; found/: found/' said | grep -e "
+             "PROBLEM; grep '^[^ ]' said; exit $R"),
+         0);
+    assert_null(strstr(output, "a data file"));
+    for (const char *const *name = (const char *const[]){"matrix", "tasks", "curves", "training", "results", "summary",
+                                                         "spectrum", "singular-values", "update-map", NULL};
+         *name; name++)
+        said(text("/%s.csv: a table of figures\n", *name));
+    said("run/metrics.jsonl: what a run measured, step by step\n");
+    /* another's, of the same name */
+    shell("mkdir -p own && printf 'text,label\na,x\nb,y\n' > own/results.csv");
+    must(run("inspect own/results.csv"), 0);
+    said("own/results.csv: a data file\n");
 }
 
 /* Several at once; the first problems in full, and how many more there are. */
@@ -255,9 +295,13 @@ static int setup_runs(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_kind),           cmocka_unit_test(test_many),
-        cmocka_unit_test(test_what_nobody_knows),    cmocka_unit_test(test_records),
-        cmocka_unit_test(test_inputs_that_did_harm), cmocka_unit_test(test_what_cannot_be_looked_at),
+        cmocka_unit_test(test_every_kind),
+        cmocka_unit_test(test_what_is_written),
+        cmocka_unit_test(test_many),
+        cmocka_unit_test(test_what_nobody_knows),
+        cmocka_unit_test(test_records),
+        cmocka_unit_test(test_inputs_that_did_harm),
+        cmocka_unit_test(test_what_cannot_be_looked_at),
         cmocka_unit_test(test_words_that_command),
     };
     return cmocka_run_group_tests(tests, setup_runs, teardown);
