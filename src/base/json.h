@@ -54,4 +54,6 @@ lf_status lf_json_write_line(FILE *out, cJSON *json, lf_err *err);
  * memory. */
 cJSON *lf_json_create_text(const char *s, size_t n);
 
+void lf_make_json_plain(cJSON *json); /* strings and keys as lf_make_plain, at every depth, in place; NULL: nothing */
+
 #endif

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/plain.h"
 #include "base/string.h"
 
 typedef struct printer {
@@ -168,4 +169,11 @@ cJSON *lf_json_create_text(const char *s, size_t n) {
     cJSON *json = p.text.failed ? NULL : cJSON_CreateRaw(p.text.s);
     lf_string_free(&p.text);
     return json;
+}
+
+void lf_make_json_plain(cJSON *json) {
+    cJSON *item;
+    if (cJSON_IsString(json)) lf_make_plain(json->valuestring);
+    if (json && json->string && !(json->type & cJSON_StringIsConst)) lf_make_plain(json->string);
+    cJSON_ArrayForEach(item, json) lf_make_json_plain(item);
 }

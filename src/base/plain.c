@@ -1,6 +1,5 @@
 #include "base/plain.h"
 
-#include <cjson/cJSON.h>
 #include <string.h>
 
 /* U+0080 to 9f; U+202a to 202e and U+2066 to 2069: embeddings, overrides, isolates and their ends. */
@@ -20,13 +19,6 @@ void lf_make_plain(char *s) {
         s += n ? n : 1;
     }
     *to = 0;
-}
-
-void lf_make_json_plain(cJSON *json) {
-    cJSON *item;
-    if (cJSON_IsString(json)) lf_make_plain(json->valuestring);
-    if (json && json->string && !(json->type & cJSON_StringIsConst)) lf_make_plain(json->string);
-    cJSON_ArrayForEach(item, json) lf_make_json_plain(item);
 }
 
 void lf_print_plain(FILE *out, const char *text) {

@@ -6,14 +6,11 @@
 #include <stddef.h>
 #include <stdio.h>
 
-struct cJSON;
-
 /* Bytes at s that a terminal may take for a command: ASCII's and Latin-1's control characters, and the bidirectional
  * ones; 0: none. s ends with 0. */
 size_t lf_control_size(const char *s);
 
 void lf_make_plain(char *s); /* in place; one line */
 void lf_print_plain(FILE *out, const char *text);
-void lf_make_json_plain(struct cJSON *json); /* its strings and keys, at every depth, in place; NULL: nothing */
 
 #endif
