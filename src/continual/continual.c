@@ -76,18 +76,20 @@ static lf_status check_checkpoints(const lf_plan *p, lf_key_id key, lf_err *err)
 }
 
 /* What was begun there must be what is asked for now. A task may become longer, as a run may, where no other stands on
- * it; the results so far are of the configuration so far, and are gone before that is. */
-static lf_status check_same(const lf_plan *p, lf_err *err) {
+ * it. */
+static lf_status check_same(bool *is_longer, const lf_plan *p, lf_err *err) {
     cJSON *was;
     lf_key_id longer;
+    *is_longer = false;
     if (!resumes(p->cfg) || !lf_is_file_in(p->dir, CONFIG)) return LF_OK;
     lf_status rc = lf_json_read_in(&was, p->dir, CONFIG, err);
     if (rc) return rc;
     rc = lf_cfg_check_finished(p->cfg, was, p->dir, &longer, err);
     cJSON_Delete(was);
     if (rc || !longer) return rc;
-    if ((rc = lf_plan_check_longer(p->cfg, longer, p->dir, err)) || (rc = check_checkpoints(p, longer, err))) return rc;
-    return lf_remove_in(p->dir, RESULTS, err);
+    *is_longer = true;
+    rc = lf_plan_check_longer(p->cfg, longer, p->dir, err);
+    return rc ? rc : check_checkpoints(p, longer, err);
 }
 
 static lf_status take_folder(course *c, lf_err *err) {
@@ -149,12 +151,15 @@ static lf_status settle(const char *dir, lf_err *err) {
     return rc;
 }
 
-/* One that goes on leaves its results until there are new ones, as a run does. */
+/* One that goes on leaves its results until there are new ones, as a run does; but those of shorter tasks are gone
+ * before a configuration stands beside them that they are not of. */
 static lf_status begin_folder(course *c, lf_err *err) {
     const lf_plan *p = &c->plan;
+    bool longer;
     lf_status rc;
-    if ((rc = take_folder(c, err)) || (rc = settle(p->dir, err)) || (rc = check_same(p, err))) return rc;
+    if ((rc = take_folder(c, err)) || (rc = settle(p->dir, err)) || (rc = check_same(&longer, p, err))) return rc;
     if (!resumes(p->cfg) && (rc = clear(p->dir, err))) return rc;
+    if (longer && (rc = lf_remove_in(p->dir, RESULTS, err))) return rc;
     c->new_folders = 0;                                     /* from now on there is something to keep */
     if ((rc = lf_remove_in(p->dir, ERROR, err))) return rc; /* of an earlier try */
     lf_obj o = lf_obj_of(lf_cfg_resolved_to_json(p->cfg));

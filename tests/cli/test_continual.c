@@ -300,7 +300,8 @@ static const struct {
     {BARE "tasks.json --between mend", {"between", "mend", "keep"}},
     {BARE "tasks.json --between joint --heads task", {"heads", "one run"}},
     {BARE "tasks.json --heads task --reuse_head true", {"reuse_head", "heads task"}},
-    {BARE "--heads task --between reset --tasks '[{\"name\": \"a\", \"train_data\": \"one\", \"reuse_head\": true}]'",
+    {BARE "--heads task --between reset --tasks '[{\"name\": \"a\", \"train_data\": \"base\", \"eval_data\": \"base\", "
+          "\"reuse_head\": true}]'",
      {"reuse_head", "'a'", "heads task"}},
     {BARE "tasks.json --heads task --method head", {"heads", "method head", "heads one"}},
     {BARE "tasks.json --heads task --use_dora true", {"use_dora", "DoRA", "heads one"}},

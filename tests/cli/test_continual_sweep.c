@@ -89,6 +89,22 @@ static void test_other_data_are_other_tasks(void **state) {
     holds("mixed/report.html", "several models or data");
 }
 
+/* By itself each may choose its checkpoints so; a report of several puts them side by side by their averages. */
+static void test_chosen_by_retention(void **state) {
+    (void)state;
+    for (int i = 1; i <= 2; i++)
+        must(run("continual --model $M --threads 1 --r 2 --max_steps 2 --eval_strategy steps --eval_steps 1 "
+                 "--save_steps "
+                 "1 --save_strategy steps --load_best_model_at_end true --forgetting_data base "
+                 "--metric_for_best_model retention --seed 1 --lr %de-3 --tasks '[{\"name\": \"one\", "
+                 "\"train_data\": \"one\"}]' --output_dir choosing/%d",
+                 i, i),
+             0);
+    must(run("report choosing"), 0);
+    assert_null(strstr(output, "no evaluation data"));
+    holds("choosing/report.html", "best learning rate");
+}
+
 /* The same tasks, each once, and no two orders the same. */
 static void test_orders_differ(void **state) {
     (void)state;
@@ -215,6 +231,7 @@ int main(void) {
         cmocka_unit_test(test_point_is_a_sequence),
         cmocka_unit_test(test_longer_points),
         cmocka_unit_test(test_other_data_are_other_tasks),
+        cmocka_unit_test(test_chosen_by_retention),
         cmocka_unit_test(test_orders_differ),
         cmocka_unit_test(test_tables),
         cmocka_unit_test(test_test_data),

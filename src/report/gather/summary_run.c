@@ -31,8 +31,14 @@ static const struct {
 } selections[] = {
     {"retention", "selection_retention"}, {"forgetting", "selection_forgetting"}, {"tradeoff", "selection_tradeoff"}};
 
+/* Of a sequence each task chooses so for itself, and keeps nothing by which sequences could be chosen. */
+static bool selects_by_forgetting(const lf_gathered_run *r) {
+    return !lf_run_value(r, lf_key_name(LF_tasks)) && lf_json_selects_by_forgetting(r->config);
+}
+
 static const char *selected_figure(const lf_gathered_run *r) {
     const char *metric = cJSON_GetStringValue(lf_run_value(r, lf_key_name(LF_metric_for_best_model)));
+    if (!selects_by_forgetting(r)) return NULL;
     for (size_t i = 0; metric && i < sizeof selections / sizeof *selections; i++)
         if (!strcmp(selections[i].metric, metric)) return selections[i].figure;
     return NULL;
@@ -40,7 +46,7 @@ static const char *selected_figure(const lf_gathered_run *r) {
 
 const char *lf_selection_of(const lf_gathered_run *r) {
     const char *figure = selected_figure(r);
-    if (!lf_json_selects_by_forgetting(r->config)) return NULL;
+    if (!selects_by_forgetting(r)) return NULL;
     return figure ? strchr(figure, '_') + 1 : "gain";
 }
 
@@ -66,7 +72,7 @@ static double scaled_cost(const lf_summary *s, const lf_gathered_run *r, const c
 
 lf_candidate lf_candidate_of(const lf_summary *s, const lf_gathered_run *r) {
     const char *figure = selected_figure(r);
-    const bool selects = lf_json_selects_by_forgetting(r->config);
+    const bool selects = selects_by_forgetting(r);
     return (lf_candidate){.figure = figure ? lf_run_number(r, figure) : lf_gain_of(s, r),
                           .cost = scaled_cost(s, r,
                                               selects ? "selection_forgetting"
@@ -76,7 +82,7 @@ lf_candidate lf_candidate_of(const lf_summary *s, const lf_gathered_run *r) {
 lf_wish lf_wish_of(const lf_summary *s, const lf_cohort *g) {
     const lf_gathered_run *r = &s->from->runs[s->cells[g->cells[0]].runs[0]];
     const char *figure = selected_figure(r);
-    const cJSON *most = lf_run_value(r, lf_key_name(LF_max_forgetting));
+    const cJSON *most = selects_by_forgetting(r) ? lf_run_value(r, lf_key_name(LF_max_forgetting)) : NULL;
     return (lf_wish){.less_is_better = figure && !strcmp(figure, "selection_forgetting"),
                      .most_cost = cJSON_IsNumber(most) ? most->valuedouble : NAN};
 }
