@@ -111,6 +111,8 @@ void lf_config_help(FILE *out, const char *verb, bool all);
 /* Help text of a key by name or alias, or of an option of another tool that is known: what it is here. false: it is
  * neither, and nothing is written. */
 bool lf_config_help_key(FILE *out, const char *name);
+/* LF_EUSAGE, of a name that is neither a verb nor one of these: with the nearest that is. */
+lf_status lf_config_unknown_name(const char *name, lf_err *err);
 /* The manual page of a verb, or of the program (verb NULL), in the macros of man(7). false: there is no such verb. */
 bool lf_config_manual(FILE *out, const char *verb);
 /* Completions of verbs, keys and values for a shell, "bash" or "zsh". false: for another there is none. */

@@ -68,10 +68,15 @@ static int say_usage(const char *line) {
     return EXIT_USAGE;
 }
 
+static bool is_later(const char *name) {
+    for (size_t i = 0; i < sizeof later_verbs / sizeof *later_verbs; i++)
+        if (strcmp(name, later_verbs[i]) == 0) return true;
+    return false;
+}
+
 static int unknown_verb(const char *name) {
     char line[512];
-    for (size_t i = 0; i < sizeof later_verbs / sizeof *later_verbs; i++) {
-        if (strcmp(name, later_verbs[i]) != 0) continue;
+    if (is_later(name)) {
         snprintf(line, sizeof line, "lora-ft %s: not in this version (%s)", name, lf_version());
         return say_usage(line);
     }
@@ -79,6 +84,16 @@ static int unknown_verb(const char *name) {
     for (int i = 0; i < N_VERBS && n < sizeof line; i++)
         n += (size_t)snprintf(line + n, sizeof line - n, " %s,", verbs[i].name);
     if (n < sizeof line) snprintf(line + n, sizeof line - n, " version, help");
+    return say_usage(line);
+}
+
+/* Of `help NAME`. */
+static int unknown_name(const char *name) {
+    if (is_later(name)) return unknown_verb(name);
+    lf_err err = {0};
+    char line[sizeof err.message + 32];
+    lf_config_unknown_name(name, &err);
+    snprintf(line, sizeof line, "lora-ft help: %s", err.message);
     return say_usage(line);
 }
 
@@ -206,7 +221,7 @@ static int run_help(int argc, char **argv) {
         return EXIT_USAGE;
     } else if (argc > 0) {
         const verb *v = find_verb(argv[0]);
-        if (!v && !lf_config_help_key(stdout, argv[0])) return unknown_verb(argv[0]);
+        if (!v && !lf_config_help_key(stdout, argv[0])) return unknown_name(argv[0]);
         if (v) lf_config_help(stdout, v->name, asks_for_all(argc, argv));
     } else {
         print_usage(stdout);

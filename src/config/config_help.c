@@ -58,34 +58,44 @@ static void print_key(FILE *out, const lf_key *key) {
     fputc('\n', out);
 }
 
-/* What nearly every training sets, or should look at. */
-static const lf_key_id usual[] = {
-    LF_model,
-    LF_train_data,
-    LF_eval_data,
-    LF_test_data,
-    LF_forgetting_data,
-    LF_output_dir,
-    LF_init_lora_weights,
-    LF_init_position,
-    LF_r,
-    LF_lora_alpha,
-    LF_target_modules,
-    LF_learning_rate,
-    LF_num_train_epochs,
-    LF_per_device_train_batch_size,
-    LF_precision,
-    LF_sweep,
-    LF_jobs,
-    LF_n,
-    LF_sheet,
+/* What nearly everybody sets, or should look at; 0: in every verb that has it. continual's data are its tasks'. */
+enum { ONE = LF_V_ALL & ~LF_V_continual, SEQUENCES = LF_V_continual | LF_V_sweep };
+static const struct {
+    lf_key_id key;
+    unsigned verbs;
+} usual[] = {
+    {LF_sweep, 0},
+    {LF_jobs, 0},
+    {LF_tasks, SEQUENCES},
+    {LF_orders, 0},
+    {LF_between, LF_V_continual},
+    {LF_heads, LF_V_continual},
+    {LF_model, 0},
+    {LF_train_data, ONE},
+    {LF_eval_data, ONE},
+    {LF_test_data, ONE},
+    {LF_forgetting_data, 0},
+    {LF_output_dir, 0},
+    {LF_init_lora_weights, 0},
+    {LF_init_position, 0},
+    {LF_r, 0},
+    {LF_lora_alpha, 0},
+    {LF_target_modules, 0},
+    {LF_learning_rate, 0},
+    {LF_num_train_epochs, 0},
+    {LF_per_device_train_batch_size, 0},
+    {LF_precision, 0},
+    {LF_n, 0},
+    {LF_sheet, 0},
 };
 enum { MANY_KEYS = 60 }; /* of a verb: its help begins with the usual ones */
 
 static void print_usual(FILE *out, const lf_verb *verb, int n_keys) {
     fputs("\nThe usual keys\n", out);
-    for (size_t i = 0; i < sizeof usual / sizeof *usual; i++)
-        if (lf_keys[usual[i] - 1].verbs & verb->knows) print_key(out, &lf_keys[usual[i] - 1]);
+    for (size_t i = 0; i < sizeof usual / sizeof *usual; i++) {
+        const lf_key *key = &lf_keys[usual[i].key - 1];
+        if (key->verbs & verb->knows && (!usual[i].verbs || usual[i].verbs & verb->bit)) print_key(out, key);
+    }
     fprintf(out,
             "\n'lora-ft %s --help all' lists all %d, 'lora-ft help KEY' one, also by the name that another tool has.\n",
             verb->name, n_keys);

@@ -61,7 +61,7 @@ bool lf_same_key_name(const char *typed, lf_slice name); /* dashes in what was t
 /* By name or alias among the keys of these verbs; dashes are underscores. NULL if there is none. */
 const lf_key *lf_key_find(const char *name, unsigned verbs);
 
-/* The known name or alias of these verbs that is the fewest edits away; false if none is near. */
+/* The known name or alias of these verbs that is the fewest edits away, or has its words; false if none is near. */
 bool lf_key_suggest(lf_slice *out, const char *name, unsigned verbs);
 
 /* One choice: `given` may be written, it is read as `value`; refused if there is a reason. */

@@ -7,18 +7,6 @@
 #include "base/log.h"
 #include "base/mem.h"
 
-const lf_known lf_knowns[] = {
-#define FLAG                                       true
-#define VALUE                                      false
-#define READ_AS                                    LF_READ_AS
-#define NO_EFFECT                                  LF_NO_EFFECT
-#define NOT_HERE                                   LF_NOT_HERE
-#define LF_KNOWN(name, form, value, meaning, text) {#name, form, value, meaning, text},
-#include "config/known.def"
-#undef LF_KNOWN
-};
-const size_t lf_n_knowns = sizeof lf_knowns / sizeof *lf_knowns;
-
 /* "1" and "yes" are "true" where a line is for that, and 0.0 is 0. */
 static bool is_value(const lf_known *k, const char *value) {
     bool asked, given;

@@ -206,6 +206,39 @@ static char *help_of(const char *verb, bool all) {
     return text;
 }
 
+/* Its keys, in this order, are the first. */
+static void begins_with(const char *help, const char *const *keys) {
+    const char *at = strstr(help, "The usual keys\n");
+    assert_non_null(at);
+    for (; *keys; keys++) {
+        char line[64];
+        snprintf(line, sizeof line, "  --%s ", *keys);
+        at = strstr(at + 1, "\n  --");
+        if (!at || strncmp(at + 1, line, strlen(line)) != 0) fail_msg("expected '%s' next, found '%.40s'", line, at);
+    }
+}
+
+static void test_unknown_names(void **state) {
+    (void)state;
+    static const char *const names[][2] = {
+        {"max_length", "did you mean 'max_seq_length'?"},
+        {"--max-length", "did you mean 'max_seq_length'?"},
+        {"ewc", "did you mean 'ewc_weight'?"},
+        {"wandb", "did you mean 'wandb_project'?"},
+        {"trian", "did you mean 'train'?"},
+        {"lerning_rate", "did you mean 'learning_rate'?"},
+        {"length_max", "'lora-ft help' lists the verbs"},
+        {"zzzz", "no verb or key 'zzzz'; 'lora-ft help'"},
+        {"", "no verb or key ''"},
+        {"_", "no verb or key '_'; 'lora-ft help'"},
+    };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        lf_err err = {0};
+        assert_int_equal(lf_config_unknown_name(names[i][0], &err), LF_EUSAGE);
+        if (!strstr(err.message, names[i][1])) fail_msg("%s: expected '%s': %s", names[i][0], names[i][1], err.message);
+    }
+}
+
 /* A hundred keys are no help: of such a verb the usual ones stand there alone. */
 static void test_usual(void **state) {
     (void)state;
@@ -215,7 +248,13 @@ static void test_usual(void **state) {
     assert_true(strstr(eval, "--confusion_file") && !strstr(eval, "--help all"));
     free(usual), free(all), free(eval);
     usual = help_of("sweep", false);
-    assert_true(strstr(usual, "--learning_rate") && strstr(usual, "--jobs"));
+    assert_true(strstr(usual, "--learning_rate") && strstr(usual, "--jobs") && strstr(usual, "--train_data"));
+    begins_with(usual, (const char *const[]){"sweep", "jobs", "tasks", "orders", "model", NULL});
+    free(usual);
+    usual = help_of("continual", false);
+    begins_with(usual,
+                (const char *const[]){"tasks", "between", "heads", "model", "forgetting_data", "output_dir", NULL});
+    assert_true(!strstr(usual, "--train_data") && !strstr(usual, "--eval_data") && !strstr(usual, "--test_data"));
     free(usual);
 }
 
@@ -234,7 +273,7 @@ static void test_help(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_names), cmocka_unit_test(test_table), cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_help),  cmocka_unit_test(test_usual),
+        cmocka_unit_test(test_help),  cmocka_unit_test(test_usual), cmocka_unit_test(test_unknown_names),
     };
     lf_log_set_level(LF_LOG_QUIET);
     return cmocka_run_group_tests(tests, NULL, NULL);
