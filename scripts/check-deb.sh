@@ -30,10 +30,12 @@ cmake --build build-deb
 (cd build-deb && rm -f ./*.deb && cpack >cpack.log || { cat cpack.log >&2; exit 1; })
 ls -l build-deb/*.deb
 
-mirror=$(sed -n -E 's/^deb +(\[[^]]*\] +)?([^ ]+).*/\2/p; s/^URIs: *([^ ]+).*/\1/p' /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | head -1)
-[ -n "$mirror" ] || { echo "check-deb: no mirror in /etc/apt/sources.list" >&2; exit 3; }
+sources=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources 2>/dev/null || true)
+mirror=$(sed -n -E 's/^deb +(\[[^]]*\] +)?([^ ]+).*/\2/p; s/^URIs: *([^ ]+).*/\1/p' <<<"$sources" | sed -n 1p)
+[ -n "$mirror" ] || { echo "check-deb: no mirror in /etc/apt" >&2; exit 3; }
 [ -x "$root/usr/bin/apt-get" ] || debootstrap --variant=minbase bookworm "$root" "$mirror" >"$root.log" 2>&1 || { tail -20 "$root.log" >&2; exit 1; }
-cp /etc/apt/apt.conf.d/*proxy* "$root/etc/apt/apt.conf.d/" 2>/dev/null || true
+# how this machine reaches the mirror
+grep -l -i -E "Acquire::|proxy" /etc/apt/apt.conf.d/* 2>/dev/null | xargs -r cp -t "$root/etc/apt/apt.conf.d/" || true
 cp /etc/resolv.conf "$root/etc/resolv.conf" 2>/dev/null || true
 mount -t proc proc "$root/proc"
 cp build-deb/lora-ft_*.deb "$root/root/"
