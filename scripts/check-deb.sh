@@ -52,7 +52,7 @@ inside sh -ec 'cp -r /usr/share/lora-ft /root/lora-ft && cd /root/lora-ft
     LF_LETTERS=/usr/libexec/lora-ft/lf-letters scripts/make-letters.sh runs/letters 1 --train-per-class 300 --val-per-class 30 --test-per-class 60
     lora-ft train --config configs/quickstart.json --quiet
     test -s runs/quickstart/report.html && test -s runs/quickstart/adapter/adapter_model.safetensors'
-inside sh -ec 'for page in lora-ft $(lora-ft help | sed -n "s/^  \([a-z]*\) .*/lora-ft-\1/p" | grep -v -E "ft-(help|version)$"); do
+inside sh -ec 'for page in lora-ft $(lora-ft help | sed -n "s/^  \([a-z][a-z]*\) .*/lora-ft-\1/p" | grep -v -E "ft-(help|version)$"); do
         man -w "$page" >/dev/null && man --warnings "$page" 2>&1 >/dev/null | (! grep .)
     done'
 inside bash -ec '. /usr/share/bash-completion/bash_completion; _completion_loader lora-ft || true; complete -p lora-ft >/dev/null'
