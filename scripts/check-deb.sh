@@ -38,17 +38,18 @@ mirror=$(sed -n -E 's/^deb +(\[[^]]*\] +)?([^ ]+).*/\2/p; s/^URIs: *([^ ]+).*/\1
 grep -l -i -E "Acquire::|proxy" /etc/apt/apt.conf.d/* 2>/dev/null | xargs -r cp -t "$root/etc/apt/apt.conf.d/" || true
 cp /etc/resolv.conf "$root/etc/resolv.conf" 2>/dev/null || true
 mount -t proc proc "$root/proc"
-cp build-deb/lora-ft_*.deb "$root/root/"
-inside() { chroot "$root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive "$@"; }
+home=$(chroot "$root" getent passwd 0 | cut -d: -f6)
+cp build-deb/lora-ft_*.deb "$root$home/"
+inside() { chroot "$root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME="$home" LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive "$@"; }
 
 inside apt-get update -qq
 before=$(inside find / -xdev -path /proc -prune -o -print | grep -c lora-ft)
 # what the example needs is suggested, not brought
 # shellcheck disable=SC2086
 inside apt-get install -y -qq --no-install-recommends man-db bash-completion $run_packages >/dev/null
-inside sh -c 'apt-get install -y -qq /root/lora-ft_*.deb >/dev/null'
+inside sh -c 'cd && apt-get install -y -qq ./lora-ft_*.deb >/dev/null'
 inside lora-ft version
-inside sh -ec 'cp -r /usr/share/lora-ft /root/lora-ft && cd /root/lora-ft
+inside sh -ec 'cp -r /usr/share/lora-ft ~/lora-ft && cd ~/lora-ft
     LF_LETTERS=/usr/libexec/lora-ft/lf-letters scripts/make-letters.sh runs/letters 1 --train-per-class 300 --val-per-class 30 --test-per-class 60
     lora-ft train --config configs/quickstart.json --quiet
     test -s runs/quickstart/report.html && test -s runs/quickstart/adapter/adapter_model.safetensors'
@@ -57,7 +58,7 @@ inside sh -ec 'for page in lora-ft $(lora-ft help | sed -n "s/^  \([a-z][a-z]*\)
     done'
 inside bash -ec '. /usr/share/bash-completion/bash_completion; _completion_loader lora-ft || true; complete -p lora-ft >/dev/null'
 inside apt-get purge -y -qq lora-ft >/dev/null
-inside sh -c 'rm -rf /root/lora-ft /root/lora-ft_*.deb /root/.cache'
+inside sh -c 'rm -rf ~/lora-ft ~/lora-ft_*.deb ~/.cache'
 left=$(inside find / -xdev -path /proc -prune -o -print | grep lora-ft | grep -v -E '^/var/(log|lib/apt|cache)/' || true)
 [ -z "$left" ] || { echo "check-deb: left behind: $left" >&2; exit 1; }
 echo "check-deb: installed, ran, and removed without a trace ($before files of that name before)"

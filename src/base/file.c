@@ -361,6 +361,11 @@ bool lf_is_file(const char *path) {
     return stat(path, &st) == 0 && S_ISREG(st.st_mode);
 }
 
+const char *lf_temporary_folder(void) {
+    const char *named = getenv("TMPDIR");
+    return named && *named ? named : "/tmp";
+}
+
 char *lf_path_join(const char *a, const char *b) {
     const size_t n = strlen(a);
     return lf_format("%s%s%s", a, n == 0 || a[n - 1] == '/' ? "" : "/", b);

@@ -53,6 +53,7 @@ bool lf_is_file(const char *path);
  * is none. */
 lf_status lf_look_for_dir(bool *is, const char *path, lf_err *err);
 bool lf_is_file_in(const char *dir, const char *name); /* dir/name; false where memory runs out, too */
+const char *lf_temporary_folder(void);                 /* $TMPDIR, else /tmp */
 char *lf_path_join(const char *a, const char *b);      /* freed by lf_free */
 const char *lf_path_base(const char *path);            /* what follows the last '/' */
 

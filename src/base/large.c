@@ -8,16 +8,12 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/mem.h"
-
-static const char *folder(void) {
-    const char *named = getenv("TMPDIR");
-    return named && *named ? named : "/tmp";
-}
 
 static lf_status failed(int error, size_t size, const char *what, lf_err *err) {
     return lf_fail(err, LF_EIO, "no file of %.0f MB in %s for %s: %s; set TMPDIR to a folder with room",
-                   (double)size / 1e6, folder(), what, strerror(error));
+                   (double)size / 1e6, lf_temporary_folder(), what, strerror(error));
 }
 
 static lf_status map_file(lf_large *out, int fd, size_t size, const char *what, lf_err *err) {
@@ -30,7 +26,7 @@ static lf_status map_file(lf_large *out, int fd, size_t size, const char *what, 
 }
 
 static lf_status open_file(lf_large *out, size_t size, const char *what, lf_err *err) {
-    char *path = lf_format("%s/lora-ft-large-XXXXXX", folder());
+    char *path = lf_format("%s/lora-ft-large-XXXXXX", lf_temporary_folder());
     if (!path) return lf_no_memory(err, "%s", what);
     const int fd = mkstemp(path);
     lf_status rc = fd < 0 ? failed(errno, size, what, err) : LF_OK;

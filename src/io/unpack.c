@@ -52,16 +52,11 @@ static lf_status fetch(unpacking *u) {
     return n < 0 ? lf_fail_errno(u->err, "read", u->path) : LF_OK;
 }
 
-static const char *temporary_folder(void) {
-    const char *folder = getenv("TMPDIR");
-    return folder && *folder ? folder : "/tmp";
-}
-
 static lf_status no_room(const unpacking *u, const char *doing) {
     return lf_fail(u->err, LF_EIO,
                    "%s: cannot %s a temporary file in %s for its content (%" PRIu64
                    " bytes so far): %s; set TMPDIR to a folder with more room",
-                   u->path, doing, temporary_folder(), u->size, strerror(errno));
+                   u->path, doing, lf_temporary_folder(), u->size, strerror(errno));
 }
 
 static lf_status deliver(unpacking *u, size_t n) {
@@ -227,7 +222,7 @@ lf_status lf_refuse_kind(const void *bytes, size_t n, const char *path, lf_err *
  */
 
 static lf_status open_temporary(unpacking *u) {
-    char *name = lf_format("%s/lora-ft-unpacked-XXXXXX", temporary_folder());
+    char *name = lf_format("%s/lora-ft-unpacked-XXXXXX", lf_temporary_folder());
     if (!name) return lf_no_memory(u->err, "unpacking %s", u->path);
     u->out = mkstemp(name);
     if (u->out >= 0) unlink(name);

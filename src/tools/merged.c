@@ -183,13 +183,12 @@ static int64_t bytes_of(const lf_model *m) {
 
 lf_status lf_merged_agrees(const lf_model *m, const lf_kernels *k, const char *base, const char *adapter, char *said,
                            size_t size, lf_err *err) {
-    const char *tmp = getenv("TMPDIR");
     if (bytes_of(m) > (int64_t)2 << 30) {
         snprintf(said, size,
                  "not compared: the base has more than 2 GiB as floats (lora-ft merge, then eval, does it)");
         return LF_OK;
     }
-    char *folder = lf_format("%s/lora-ft-verify-XXXXXX", tmp && *tmp ? tmp : "/tmp"), *to = NULL;
+    char *folder = lf_format("%s/lora-ft-verify-XXXXXX", lf_temporary_folder()), *to = NULL;
     lf_model *merged = NULL;
     lf_status rc = folder ? LF_OK : lf_no_memory(err, "%s", base);
     if (!rc && !mkdtemp(folder)) rc = lf_fail_to(err, "make", folder);

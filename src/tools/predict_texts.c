@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/csv.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "data/label_form.h"
@@ -128,13 +129,12 @@ lf_predicted lf_predicted_texts(lf_problem problem, bool pairs, bool known) {
 
 /* All of it in a temporary file, which is a text a line as any other; *path: freed and removed by the caller. */
 static lf_status keep_input(char **path, lf_err *err) {
-    const char *folder = getenv("TMPDIR");
     static const char extension[] = ".txt";
     lf_input in = {0};
     const char *text;
     size_t n;
     lf_status rc = lf_input_rest(&in, &text, &n, err);
-    if (!rc && !(*path = lf_format("%s/lora-ft-input-XXXXXX%s", folder && *folder ? folder : "/tmp", extension)))
+    if (!rc && !(*path = lf_format("%s/lora-ft-input-XXXXXX%s", lf_temporary_folder(), extension)))
         rc = lf_no_memory(err, "standard input");
     if (!rc) {
         const int fd = mkstemps(*path, (int)strlen(extension));

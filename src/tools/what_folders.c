@@ -112,26 +112,31 @@ lf_status lf_kind_look_adapter(lf_what_of *w) {
     return rc;
 }
 
-lf_status lf_kind_look_sweep(lf_what_of *w) {
-    static const char *const keys[] = {"version", "swept", "threads", NULL};
+/* How long the list `key` of a file is; a file that cannot be read is a problem that is noted. *read: it could be. */
+static lf_status count_list(lf_what_of *w, bool *read, const char *file, const char *key) {
     cJSON *o = NULL;
     lf_err found = {0};
-    lf_status rc = lf_json_read_in(&o, w->path, "sweep.json", &found);
-    if (!rc) lf_what_count(w, "points", cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(o, "points")));
+    const lf_status rc = lf_json_read_in(&o, w->path, file, &found);
+    *read = !rc;
+    if (!rc) lf_what_count(w, key, cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(o, key)));
     cJSON_Delete(o);
-    rc = rc ? lf_what_note(w, rc, &found) : facts_of(w, "sweep.json", false, keys);
+    return rc ? lf_what_note(w, rc, &found) : LF_OK;
+}
+
+lf_status lf_kind_look_sweep(lf_what_of *w) {
+    static const char *const keys[] = {"version", "swept", "threads", NULL};
+    bool read;
+    lf_status rc = count_list(w, &read, "sweep.json", "points");
+    if (read) rc = facts_of(w, "sweep.json", false, keys);
     count_runs(w, "runs");
     return rc;
 }
 
 lf_status lf_kind_look_sequence(lf_what_of *w) {
     static const char *const none[] = {NULL};
-    cJSON *o = NULL;
-    lf_err found = {0};
-    lf_status rc = lf_json_read_in(&o, w->path, "continual.json", &found);
-    if (!rc) lf_what_count(w, "tasks", cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(o, "tasks")));
-    cJSON_Delete(o);
-    rc = rc ? lf_what_note(w, rc, &found) : facts_of(w, "continual.json", true, none);
+    bool read;
+    lf_status rc = count_list(w, &read, "continual.json", "tasks");
+    if (read) rc = facts_of(w, "continual.json", true, none);
     lf_obj_bool(&w->facts, "done", lf_is_file_in(w->path, "all_results.json"));
     count_runs(w, NULL);
     return rc;

@@ -151,11 +151,10 @@ static lf_status restore_best(lf_run *run, lf_err *err) {
 /* Where it is written. Other ranks may not see rank 0's folder: they write what is the same into one of their own,
  * which is removed when it has been read. */
 static lf_status choose_place(char **folder, const lf_run *run, lf_err *err) {
-    const char *where = getenv("TMPDIR");
     if (lf_world_is_first())
         *folder = lf_strdup(run->dir);
     else
-        *folder = lf_format("%s/lora-ft-rank-XXXXXX", where && *where ? where : "/tmp");
+        *folder = lf_format("%s/lora-ft-rank-XXXXXX", lf_temporary_folder());
     if (!*folder) return lf_no_memory(err, "%s", run->dir);
     if (lf_world_is_first() || mkdtemp(*folder)) return LF_OK;
     return lf_fail_errno(err, "make", *folder);

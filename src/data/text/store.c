@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "data/text/tokens.h"
 
@@ -69,8 +70,7 @@ static lf_status read_all(int fd, void *data, size_t size, int64_t at, lf_err *e
 }
 
 static lf_status move_to_file(lf_token_store *s, lf_err *err) {
-    const char *folder = getenv("TMPDIR");
-    char *path = lf_format("%s/lora-ft-tokens-XXXXXX", folder && *folder ? folder : "/tmp");
+    char *path = lf_format("%s/lora-ft-tokens-XXXXXX", lf_temporary_folder());
     if (!path) return lf_no_memory(err, "tokens");
     s->fd = mkstemp(path);
     if (s->fd >= 0) unlink(path);
