@@ -24,6 +24,8 @@ import subprocess
 import sys
 import tempfile
 
+import tiny_run
+
 CALLS = "openat,creat,write,pwrite64,lseek,rename,renameat,renameat2,fsync,fdatasync,mkdir,unlink,unlinkat,rmdir,ftruncate"
 PATIENCE = 1800
 LINE = re.compile(r"^(\d+) +(\w+)\((.*)\) += (-?\d+|0x[0-9a-f]+)")
@@ -187,11 +189,8 @@ def tree_sum(path):
 class Loss:
     def __init__(self, build, work):
         self.program, self.work = str(build / "lora-ft"), work
-        self.model = pathlib.Path(__file__).resolve().parent.parent / "tests" / "golden" / "vit-base"
-        for i in range(12):
-            path = work / "data" / "ab"[i % 2] / f"{i}.ppm"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(b"P6\n16 16\n255\n" + bytes((37 * i * (x % 7) + 90 * (i % 2)) % 256 for x in range(16 * 16 * 3)))
+        self.model = tiny_run.MODEL
+        tiny_run.make_pictures(work / "data")
         self.bad, self.counts = [], collections.Counter()
 
     def train(self, to, before=(), more=()):

@@ -22,6 +22,8 @@ import sys
 import tempfile
 import time
 
+import tiny_run
+
 PRELOAD = r"""
 static atomic_long calls;
 static long at = -1, lasts = 1;
@@ -77,12 +79,8 @@ class Torture:
 
     def __init__(self, build, work):
         self.program, self.work = str(build / "lora-ft"), work
-        self.model = pathlib.Path(__file__).resolve().parent.parent / "tests" / "golden" / "vit-base"
-        for i in range(12):
-            path = work / "data" / "ab"[i % 2] / f"{i}.ppm"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            pixels = bytes((37 * i * (x % 7) + 90 * (i % 2)) % 256 for x in range(16 * 16 * 3))
-            path.write_bytes(b"P6\n16 16\n255\n" + pixels)
+        self.model = tiny_run.MODEL
+        tiny_run.make_pictures(work / "data")
         self.bad, self.counts, self.codes = [], collections.Counter(), collections.Counter()
         self.numbers = itertools.count()
         self.train("whole", [])
