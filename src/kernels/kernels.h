@@ -87,6 +87,13 @@ typedef struct lf_adamw_step {
     double gradient_scale;           /* clipping: the gradient is multiplied by this first */
 } lf_adamw_step;
 
+typedef struct lf_adafactor_step {
+    double learning_rate, weight_decay, gradient_scale;
+    double keep;      /* of the squares' running means: 1 - t^-0.8 */
+    double epsilon;   /* added to each square */
+    double threshold; /* the root mean square that an update is scaled down to */
+} lf_adafactor_step;
+
 typedef struct lf_kernels lf_kernels;
 struct lf_kernels {
     /* "ref", "sse2", "avx2", "avx512"; "generic" on other processors; with "+bf16" or "+bf16ref" behind */

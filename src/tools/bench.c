@@ -45,7 +45,7 @@ static lf_status allocate(bench *b, lf_err *err) {
     b->seconds = lf_calloc((size_t)b->steps, sizeof *b->seconds);
     if (!b->seconds) return lf_no_memory(err, "%lld steps", (long long)b->steps);
     if (b->inference) return LF_OK;
-    b->optimizer = (lf_optimizer){.n_moments = 2,
+    b->optimizer = (lf_optimizer){.type = &lf_optimizer_adamw,
                                   .learning_rate = 1e-4,
                                   .head_learning_rate = 1e-4,
                                   .beta1 = 0.9,

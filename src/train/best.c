@@ -55,16 +55,49 @@ const char *lf_run_best_metric(const lf_run *run) {
                                                                : run->task->type->best_metric;
 }
 
-static const struct metric *metric_of(const lf_run *run) {
-    const char *name = lf_run_best_metric(run);
+static const struct metric *metric_named(const char *name) {
     int i = 0;
     while (i + 1 < METRICS && strcmp(metrics[i].name, name)) i++;
     return &metrics[i];
 }
 
+static const struct metric *metric_of(const lf_run *run) { return metric_named(lf_run_best_metric(run)); }
+
+/* What reduce_lr_on_plateau watches: as in transformers' Trainer the loss, unless a metric is given. */
+static const struct metric *watched(const lf_run *run) {
+    return lf_cfg_is_given(run->cfg, LF_metric_for_best_model) ? metric_of(run) : metric_named("loss");
+}
+
 static double value_of(const struct metric *m, const lf_found *f) { return m->of(f, m->member); }
 
 /* ---- can it be found? ---- */
+
+static bool less_of(const lf_run *run, const struct metric *m) {
+    const bool given = lf_cfg_is_given(run->cfg, LF_greater_is_better);
+    return given ? !lf_cfg_bool(run->cfg, LF_greater_is_better) : m->less_is_better;
+}
+
+static bool is_of_base(const struct metric *m) {
+    return m->of == of_selection && m->member != offsetof(lf_selection, tradeoff);
+}
+
+static lf_status check_schedule(const lf_run *run, lf_err *err) {
+    lf_schedule s;
+    const struct metric *m = watched(run);
+    const lf_status rc = lf_schedule_read(&s, run->cfg, 1, err);
+    if (rc || !s.watches) return rc;
+    if (strcmp(lf_cfg_str(run->cfg, LF_eval_strategy), "no") == 0)
+        return lf_cfg_fail(run->cfg, LF_lr_scheduler_type, err,
+                           "watches evaluations, and eval_strategy is no; set it to epoch or steps");
+    if (!lf_schedule_agrees(&s, less_of(run, m)))
+        return lf_cfg_fail(run->cfg, LF_lr_scheduler_kwargs, err,
+                           "'mode': %s of '%s' is better here; leave it out, or set metric_for_best_model and "
+                           "greater_is_better",
+                           less_of(run, m) ? "less" : "more", m->name);
+    if (run->has_eval || is_of_base(m)) return LF_OK;
+    return lf_cfg_fail(run->cfg, LF_lr_scheduler_type, err,
+                       "needs evaluation data: set eval_data or train_val_split (there is no val/ beside train/)");
+}
 
 /* What waits for a better metric would wait for ever without data to measure it on. */
 lf_status lf_run_check_choice(const lf_run *run, lf_err *err) {
@@ -72,8 +105,8 @@ lf_status lf_run_check_choice(const lf_run *run, lf_err *err) {
                           : lf_cfg_i64(run->cfg, LF_early_stopping_patience) > 0 ? LF_early_stopping_patience
                                                                                  : LF_NO_KEY;
     const struct metric *m = metric_of(run);
-    const bool of_base = m->of == of_selection && m->member != offsetof(lf_selection, tradeoff);
-    if (run->has_eval || !key || of_base) return LF_OK;
+    const lf_status rc = check_schedule(run, err);
+    if (rc || run->has_eval || !key || is_of_base(m)) return rc;
     return lf_cfg_fail(run->cfg, key, err,
                        "needs evaluation data: set eval_data or train_val_split (there is no val/ beside train/)");
 }
@@ -93,10 +126,8 @@ lf_status lf_run_check_metric(const lf_run *run, const lf_found *f, lf_err *err)
 /* ---- the best ---- */
 
 static lf_wish wish_of(const lf_run *run) {
-    const bool given = lf_cfg_is_given(run->cfg, LF_greater_is_better),
-               limit = lf_cfg_is_set(run->cfg, LF_max_forgetting);
-    return (lf_wish){.less_is_better =
-                         given ? !lf_cfg_bool(run->cfg, LF_greater_is_better) : metric_of(run)->less_is_better,
+    const bool limit = lf_cfg_is_set(run->cfg, LF_max_forgetting);
+    return (lf_wish){.less_is_better = less_of(run, metric_of(run)),
                      .most_cost = limit ? lf_cfg_f64(run->cfg, LF_max_forgetting) : NAN};
 }
 
@@ -123,6 +154,13 @@ void lf_run_note_best(lf_run *run, const lf_found *f) {
     p->best_forgetting = c.cost;
     p->best_step = p->step;
     p->evals_without_gain = is_gain ? 0 : p->evals_without_gain + 1;
+}
+
+void lf_run_note_rate(lf_run *run, const lf_found *f) {
+    const struct metric *m = watched(run);
+    if (!run->schedule.watches || !lf_schedule_note(&run->schedule, value_of(m, f), less_of(run, m))) return;
+    lf_info("step %lld: no better %s for long enough, the learning rate is %g from now on (reduce_lr_on_plateau)",
+            (long long)run->progress.step, m->name, run->optimizer.learning_rate * run->schedule.plateau.factor);
 }
 
 void lf_run_say_best(const lf_run *run) {

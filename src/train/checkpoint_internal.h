@@ -39,6 +39,7 @@ lf_status lf_checkpoint_each_weight(lf_run *run, lf_visit_entry visit, void *con
 typedef struct lf_counters {
     lf_progress_state at;
     int64_t optimizer_steps, max_steps, planned_steps; /* as total_steps and planned_steps of lf_run */
+    lf_plateau plateau;                                /* of lf_run's schedule */
 } lf_counters;
 
 lf_counters lf_counters_of(const lf_run *run);

@@ -24,6 +24,7 @@ lf_status lf_checkpoint_share(lf_run *run, lf_err *err) {
         return rc;
     run->progress = c.at;
     run->optimizer.steps = c.optimizer_steps;
+    run->schedule.plateau = c.plateau;
     run->planned_steps = c.planned_steps;
     lf_schedule_stretch(&run->schedule, run->cfg, c.planned_steps);
     return LF_OK;
@@ -114,6 +115,7 @@ static lf_status say_length(const lf_run *run, const lf_counters *c, const char 
     const lf_status rc = lf_schedule_read(&was, run->cfg, c->max_steps, err);
     if (rc || run->total_steps == c->max_steps) return rc;
     lf_schedule_stretch(&was, run->cfg, c->planned_steps);
+    was.plateau = c->plateau;
     int64_t same = 0;
     while (same < c->at.step && lf_schedule_factor(&was, same) == lf_schedule_factor(&run->schedule, same)) same++;
     if (same == c->at.step)
@@ -140,6 +142,7 @@ static lf_status restore_counters(lf_run *run, const cJSON *saved, const char *p
     lf_cfg_say_segments(run->segments, segments_before(saved), path);
     run->progress = c.at;
     run->optimizer.steps = c.optimizer_steps;
+    run->schedule.plateau = c.plateau;
     run->planned_steps = c.planned_steps;
     lf_schedule_stretch(&run->schedule, run->cfg, c.planned_steps);
     return say_length(run, &c, path, err);

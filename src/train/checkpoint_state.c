@@ -8,8 +8,6 @@
 #include "train/checkpoint_internal.h"
 #include "train/remedies.h"
 
-static const char *const moment_names[] = {"exp_avg", "exp_avg_sq"};
-
 /* ---- tensors ---- */
 
 lf_status lf_checkpoint_each_weight(lf_run *run, lf_visit_entry visit, void *context, lf_err *err) {
@@ -44,11 +42,12 @@ static lf_status each_moment(lf_run *run, lf_visit_entry visit, void *context, l
         int64_t at = 0;
         for (int64_t i = 0; i < run->n_trainables; i++) {
             const lf_trainable *t = &run->trainables[i];
-            lf_entry e = {.data = run->optimizer.moments[m] + at, .n = t->tensor->numel};
-            snprintf(e.name, sizeof e.name, "%s.%s", moment_names[m], t->name);
-            const lf_status rc = visit(context, &e, err);
+            lf_entry e = {.data = run->optimizer.moments[m] + at,
+                          .n = lf_optimizer_moment_size(&run->optimizer, t->tensor, m)};
+            snprintf(e.name, sizeof e.name, "%s.%s", run->optimizer.type->moments[m], t->name);
+            const lf_status rc = e.n ? visit(context, &e, err) : LF_OK;
             if (rc) return rc;
-            at += t->tensor->numel;
+            at += e.n;
         }
     }
     return LF_OK;
@@ -90,13 +89,18 @@ static const struct {
     REAL("best_forgetting", at.best_forgetting, -HUGE_VAL, HUGE_VAL),
     REAL("eval_accuracy_before", at.eval_accuracy_before, 0, 1),
     REAL("eval_loss_before", at.eval_loss_before, 0, HUGE_VAL),
+    REAL("plateau_factor", plateau.factor, 0, 1),
+    REAL("plateau_best", plateau.best, -HUGE_VAL, HUGE_VAL),
+    REAL("plateau_evaluations_without_gain", plateau.bad, 0, LF_NO_MAX),
+    REAL("plateau_evaluations_to_rest", plateau.rest, 0, LF_NO_MAX),
 #undef REAL
 #undef WHOLE
 };
 enum { N_COUNTERS = sizeof counter_list / sizeof counter_list[0] };
 
 lf_counters lf_counters_of(const lf_run *run) {
-    return (lf_counters){run->progress, run->optimizer.steps, run->total_steps, run->planned_steps};
+    return (lf_counters){run->progress, run->optimizer.steps, run->total_steps, run->planned_steps,
+                         run->schedule.plateau};
 }
 
 bool lf_counters_put(cJSON *o, const lf_counters *c) {

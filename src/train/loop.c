@@ -212,6 +212,7 @@ static lf_status evaluate(loop *l, lf_err *err) {
     if (rc) return lf_fail(err, rc, "step %lld: %s", (long long)run->progress.step, cause.message);
     if (run->progress.step) {
         lf_run_note_best(run, &f);
+        lf_run_note_rate(run, &f);
     } else {
         if ((rc = lf_run_check_metric(run, &f, err))) return rc;
         if (run->has_eval) run->progress.eval_accuracy_before = a.accuracy;

@@ -5,19 +5,29 @@
 
 #include "base/mem.h"
 
+static const lf_optimizer_type *const types[] = {
+#define LF_OPTIMIZER(name) &lf_optimizer_##name,
+#include "train/optimizers.def"
+#undef LF_OPTIMIZER
+};
+
 lf_status lf_optimizer_init(lf_optimizer *o, const lf_kernels *k, lf_trainable *list, int64_t count,
                             const lf_config *cfg, lf_err *err) {
-    *o = (lf_optimizer){.n_moments = strcmp(lf_cfg_str(cfg, LF_optim), "sgd") == 0 ? 1 : 2,
-                        .learning_rate = lf_cfg_f64(cfg, LF_learning_rate),
-                        .weight_decay = lf_cfg_f64(cfg, LF_weight_decay),
-                        .beta1 = lf_cfg_f64(cfg, LF_adam_beta1),
-                        .beta2 = lf_cfg_f64(cfg, LF_adam_beta2),
-                        .epsilon = lf_cfg_f64(cfg, LF_adam_epsilon),
-                        .momentum = lf_cfg_f64(cfg, LF_momentum)};
+    const char *name = lf_cfg_str(cfg, LF_optim);
+    *o = (lf_optimizer){.learning_rate = lf_cfg_f64(cfg, LF_learning_rate),
+                        .weight_decay = lf_cfg_f64(cfg, LF_weight_decay)};
     o->head_learning_rate =
         lf_cfg_is_set(cfg, LF_head_learning_rate) ? lf_cfg_f64(cfg, LF_head_learning_rate) : o->learning_rate;
     o->b_ratio = lf_cfg_is_set(cfg, LF_loraplus_lr_ratio) ? lf_cfg_f64(cfg, LF_loraplus_lr_ratio) : 0;
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+        if (strcmp(types[i]->name, name) == 0) o->type = types[i];
+    if (!o->type) return lf_cfg_fail(cfg, LF_optim, err, "there is no optimiser '%s'", name);
+    o->type->read(o, cfg);
     return lf_optimizer_hold(o, k, list, count, err);
+}
+
+int64_t lf_optimizer_moment_size(const lf_optimizer *o, const lf_tensor *t, int moment) {
+    return o->type->moment_size ? o->type->moment_size(t, moment) : t->numel;
 }
 
 lf_status lf_optimizer_hold(lf_optimizer *o, const lf_kernels *k, lf_trainable *list, int64_t count, lf_err *err) {
@@ -25,19 +35,22 @@ lf_status lf_optimizer_hold(lf_optimizer *o, const lf_kernels *k, lf_trainable *
     o->list = list;
     o->count = count;
     for (int64_t i = 0; i < count; i++) o->numbers += list[i].tensor->numel;
-    for (int i = 0; i < o->n_moments; i++) {
-        o->moments[i] = lf_aligned_alloc((size_t)o->numbers * sizeof **o->moments);
-        if (!o->moments[i]) {
+    while (o->n_moments < LF_MOMENTS_MOST && o->type->moments[o->n_moments]) o->n_moments++;
+    for (int m = 0; m < o->n_moments; m++) {
+        int64_t n = 0;
+        for (int64_t i = 0; i < count; i++) n += lf_optimizer_moment_size(o, list[i].tensor, m);
+        o->moments[m] = lf_aligned_alloc((size_t)n * sizeof **o->moments);
+        if (!o->moments[m]) {
             lf_optimizer_free(o);
-            return lf_no_memory(err, "the optimiser's state (%lld numbers)", (long long)o->numbers);
+            return lf_no_memory(err, "the optimiser's state (%lld numbers)", (long long)n);
         }
-        memset(o->moments[i], 0, (size_t)o->numbers * sizeof **o->moments);
+        memset(o->moments[m], 0, (size_t)n * sizeof **o->moments);
     }
     return LF_OK;
 }
 
 void lf_optimizer_free(lf_optimizer *o) {
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < LF_MOMENTS_MOST; i++) {
         lf_aligned_free(o->moments[i]);
         o->moments[i] = NULL;
     }
@@ -65,24 +78,16 @@ static double rate_of(const lf_optimizer *o, const lf_trainable *t) {
 }
 
 void lf_optimizer_step(lf_optimizer *o, double factor, double gradient_scale) {
-    const bool first = o->steps == 0;
+    float *moments[LF_MOMENTS_MOST] = {NULL};
     o->steps++;
-    lf_adamw_step a = {.beta1 = o->beta1,
-                       .beta2 = o->beta2,
-                       .epsilon = o->epsilon,
-                       .gradient_scale = gradient_scale,
-                       .correction1 = 1 - pow(o->beta1, (double)o->steps),
-                       .correction2 = 1 - pow(o->beta2, (double)o->steps)};
-    int64_t at = 0;
+    for (int m = 0; m < o->n_moments; m++) moments[m] = o->moments[m];
     for (int64_t i = 0; i < o->count; i++) {
         const lf_trainable *t = &o->list[i];
-        a.learning_rate = factor * rate_of(o, t);
-        a.weight_decay = t->decays ? o->weight_decay : 0;
-        if (o->n_moments == 2)
-            o->k->adamw(t->tensor->data, o->moments[0] + at, o->moments[1] + at, t->tensor->grad, t->tensor->numel, &a);
-        else
-            o->k->sgd(t->tensor->data, o->moments[0] + at, t->tensor->grad, t->tensor->numel, a.learning_rate,
-                      o->momentum, a.weight_decay, gradient_scale, first);
-        at += t->tensor->numel;
+        const lf_optimizer_step_of s = {.learning_rate = factor * rate_of(o, t),
+                                        .weight_decay = t->decays ? o->weight_decay : 0,
+                                        .gradient_scale = gradient_scale,
+                                        .number = o->steps};
+        o->type->step(o, t->tensor, moments, &s);
+        for (int m = 0; m < o->n_moments; m++) moments[m] += lf_optimizer_moment_size(o, t->tensor, m);
     }
 }

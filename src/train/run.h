@@ -120,6 +120,8 @@ lf_status lf_run_check_choice(const lf_run *run, lf_err *err);
 /* The same of the first evaluation: by a metric that these data have no number of, no model would ever be the best. */
 lf_status lf_run_check_metric(const lf_run *run, const lf_found *f, lf_err *err);
 void lf_run_note_best(lf_run *run, const lf_found *f);
+/* The same for a schedule that watches evaluations. */
+void lf_run_note_rate(lf_run *run, const lf_found *f);
 /* That no evaluation was within max_forgetting, where none was. */
 void lf_run_say_best(const lf_run *run);
 

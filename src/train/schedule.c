@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/slice.h"
 
 static const double PI = 3.14159265358979323846, LR_END = 1e-7;
 
@@ -50,8 +51,8 @@ static double inverse_sqrt(const lf_schedule *s, int64_t step) {
     return 1 / sqrt(((double)(step - s->warmup) + scale) / scale);
 }
 
-enum { DECAY_COSINE, DECAY_LINEAR, DECAY_SQRT, DECAYS };
-static const char *const decays[DECAYS] = {"cosine", "linear", "1-sqrt"};
+enum { DECAY_COSINE, DECAY_LINEAR, DECAY_SQRT };
+static const char *const decays[] = {"cosine", "linear", "1-sqrt", NULL};
 
 /* Without num_decay_steps, which transformers asks for, the last tenth; below 1 it is a share, as of the warmup. */
 static double warmup_stable_decay(const lf_schedule *s, int64_t step) {
@@ -69,6 +70,8 @@ static double warmup_stable_decay(const lf_schedule *s, int64_t step) {
     }
     return factor * (1 - least) + least;
 }
+
+static double plateau(const lf_schedule *s, int64_t step) { return (void)step, s->plateau.factor; }
 
 #define HAS(setting) (1u << LF_##setting)
 static const struct {
@@ -88,15 +91,24 @@ static const struct {
      HAS(NUM_DECAY_STEPS) | HAS(NUM_STABLE_STEPS) | HAS(DECAY_TYPE) | HAS(MIN_LR_RATIO) | HAS(NUM_CYCLES), 0},
     {"constant", constant, false, 0, 0},
     {"constant_with_warmup", constant, true, 0, 0},
+    {"reduce_lr_on_plateau", plateau, false,
+     HAS(FACTOR) | HAS(PATIENCE) | HAS(THRESHOLD) | HAS(THRESHOLD_MODE) | HAS(COOLDOWN) | HAS(MIN_LR) | HAS(EPS) |
+         HAS(MODE),
+     0},
 };
 
 /* ---- reading ---- */
 
+enum { REL, ABS };
+enum { LESS_IS_BETTER, MORE_IS_BETTER };
+static const char *const threshold_modes[] = {"rel", "abs", NULL}, *const modes[] = {"min", "max", NULL};
+
 static const struct {
     const char *name;
     double least, most;
-    bool above;               /* `least` itself is not one of them */
-    const char *const *words; /* a word instead of a number: its place */
+    bool above; /* `least` itself is not one of them */
+    bool whole;
+    const char *const *words; /* a word instead of a number: its place; NULL behind the last */
 } settings[LF_SCHEDULE_SETTINGS] = {
     [LF_NUM_CYCLES] = {.name = "num_cycles", .most = 1e6, .above = true},
     [LF_MIN_LR] = {.name = "min_lr", .most = 1e6},
@@ -108,24 +120,34 @@ static const struct {
     [LF_NUM_STABLE_STEPS] = {.name = "num_stable_steps", .most = 1e12},
     [LF_DECAY_TYPE] = {.name = "decay_type", .words = decays},
     [LF_MIN_LR_RATIO] = {.name = "min_lr_ratio", .most = 1},
+    [LF_FACTOR] = {.name = "factor", .most = 0.999999},
+    [LF_PATIENCE] = {.name = "patience", .most = 1e9, .whole = true},
+    [LF_THRESHOLD] = {.name = "threshold", .most = 1e9},
+    [LF_THRESHOLD_MODE] = {.name = "threshold_mode", .words = threshold_modes},
+    [LF_COOLDOWN] = {.name = "cooldown", .most = 1e9, .whole = true},
+    [LF_EPS] = {.name = "eps", .most = 1e6},
+    [LF_MODE] = {.name = "mode", .words = modes},
 };
 
 static lf_status read_word(double *out, const lf_config *cfg, int setting, const cJSON *value, lf_err *err) {
-    const char *text = cJSON_GetStringValue(value);
-    for (int i = 0; i < DECAYS && text; i++) {
+    const char *text = cJSON_GetStringValue(value), *const *words = settings[setting].words;
+    char list[64] = "";
+    for (int i = 0; words[i]; i++) {
         *out = i;
-        if (strcmp(text, settings[setting].words[i]) == 0) return LF_OK;
+        if (text && strcmp(text, words[i]) == 0) return LF_OK;
+        lf_list_append(list, sizeof list, words[i]);
     }
-    return lf_cfg_fail(cfg, LF_lr_scheduler_kwargs, err, "'%s': expected cosine, linear or 1-sqrt",
-                       settings[setting].name);
+    return lf_cfg_fail(cfg, LF_lr_scheduler_kwargs, err, "'%s': expected one of %s", settings[setting].name, list);
 }
 
 static lf_status read_number(double *out, const lf_config *cfg, int setting, const cJSON *value, lf_err *err) {
     const double x = cJSON_IsNumber(value) ? value->valuedouble : NAN, least = settings[setting].least;
     *out = x;
-    if ((settings[setting].above ? x > least : x >= least) && x <= settings[setting].most) return LF_OK;
-    return lf_cfg_fail(cfg, LF_lr_scheduler_kwargs, err, "'%s': expected a number %s %g, at most %g",
-                       settings[setting].name, settings[setting].above ? "above" : "from", least,
+    const bool whole = settings[setting].whole;
+    if ((settings[setting].above ? x > least : x >= least) && x <= settings[setting].most && (!whole || x == floor(x)))
+        return LF_OK;
+    return lf_cfg_fail(cfg, LF_lr_scheduler_kwargs, err, "'%s': expected a %snumber %s %g, at most %g",
+                       settings[setting].name, whole ? "whole " : "", settings[setting].above ? "above" : "from", least,
                        settings[setting].most);
 }
 
@@ -163,6 +185,9 @@ static lf_status read_settings(lf_schedule *s, const lf_config *cfg, size_t sche
         return lf_cfg_fail(cfg, LF_lr_scheduler_type, err,
                            "%s ends at lr_end, %g, which is not below learning_rate, %g", schedules[schedule].name,
                            given(s, LF_LR_END, LR_END), s->peak);
+    if (!rc && s->settings[LF_MIN_LR] > s->peak)
+        return lf_cfg_fail(cfg, LF_lr_scheduler_kwargs, err, "'min_lr' %g is above learning_rate %g",
+                           s->settings[LF_MIN_LR], s->peak);
     if (rc || !needs) return rc;
     const unsigned both = found & needs;
     char names[256];
@@ -171,9 +196,6 @@ static lf_status read_settings(lf_schedule *s, const lf_config *cfg, size_t sche
         return lf_cfg_fail(cfg, LF_lr_scheduler_type, err, "%s needs one of %s in lr_scheduler_kwargs",
                            schedules[schedule].name, names);
     if (both & (both - 1)) return lf_cfg_fail(cfg, LF_lr_scheduler_kwargs, err, "give one of %s", names);
-    if (s->settings[LF_MIN_LR] > s->peak)
-        return lf_cfg_fail(cfg, LF_lr_scheduler_kwargs, err, "'min_lr' %g is above learning_rate %g",
-                           s->settings[LF_MIN_LR], s->peak);
     return LF_OK;
 }
 
@@ -184,12 +206,19 @@ lf_status lf_schedule_read(lf_schedule *s, const lf_config *cfg, int64_t total, 
     for (size_t i = 0; i < sizeof schedules / sizeof schedules[0]; i++) {
         if (strcmp(schedules[i].name, name) != 0) continue;
         s->factor = schedules[i].factor;
+        s->watches = schedules[i].factor == plateau;
+        s->plateau = s->watches ? (lf_plateau){.factor = 1, .best = NAN} : (lf_plateau){NAN, NAN, NAN, NAN};
         const double share = ratio > 0 ? ratio : steps < 1 ? steps : 0;
         s->warmup = share > 0 ? (int64_t)ceil(share * (double)total) : (int64_t)steps;
         if (!schedules[i].warms_up) s->warmup = 0;
         return read_settings(s, cfg, i, err);
     }
     return lf_cfg_fail(cfg, LF_lr_scheduler_type, err, "there is no schedule '%s'", name);
+}
+
+bool lf_schedule_agrees(const lf_schedule *s, bool less_is_better) {
+    return given(s, LF_MODE, less_is_better ? LESS_IS_BETTER : MORE_IS_BETTER) ==
+           (less_is_better ? LESS_IS_BETTER : MORE_IS_BETTER);
 }
 
 lf_status lf_schedule_check(const lf_config *cfg, lf_err *err) {
@@ -206,4 +235,32 @@ double lf_schedule_factor(const lf_schedule *s, int64_t step) {
     if (step >= s->warmup) return s->factor(s, step);
     const double from = given(s, LF_MIN_LR_RATIO, 0); /* warmup_stable_decay rises from where it ends */
     return (double)step / (double)s->warmup * (1 - from) + from;
+}
+
+/* ---- what watches ---- */
+
+static bool is_better(const lf_schedule *s, double found, bool less_is_better) {
+    const double best = s->plateau.best, least = given(s, LF_THRESHOLD, 1e-4),
+                 by = given(s, LF_THRESHOLD_MODE, REL) == REL ? best * least : least;
+    return isnan(best) ? !isnan(found) : less_is_better ? found < best - by : found > best + by;
+}
+
+bool lf_schedule_note(lf_schedule *s, double found, bool less_is_better) {
+    lf_plateau *p = &s->plateau;
+    if (is_better(s, found, less_is_better)) {
+        p->best = found;
+        p->bad = 0;
+    } else
+        p->bad++;
+    if (p->rest > 0) {
+        p->rest--;
+        p->bad = 0;
+    }
+    if (p->bad <= given(s, LF_PATIENCE, 10)) return false;
+    const double rate = s->peak * p->factor, lower = fmax(rate * given(s, LF_FACTOR, 0.1), given(s, LF_MIN_LR, 0));
+    p->rest = given(s, LF_COOLDOWN, 0);
+    p->bad = 0;
+    if (!(rate - lower > given(s, LF_EPS, 1e-8))) return false;
+    p->factor = lower / s->peak;
+    return true;
 }

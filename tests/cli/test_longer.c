@@ -17,6 +17,14 @@ static const struct {
     {"warm", "--lr_scheduler_type constant_with_warmup --warmup_steps 0", "--max_steps 4", "--max_steps 6", true},
     {"sgd", "--lr_scheduler_type constant --optim sgd --gradient_accumulation_steps 2", "--max_steps 2",
      "--max_steps 5", true},
+    {"lion", "--lr_scheduler_type constant --optim lion --lr 5e-4", "--max_steps 2", "--max_steps 5", true},
+    {"adafactor", "--lr_scheduler_type constant --optim adafactor --bias lora_only", "--max_steps 2", "--max_steps 5",
+     true},
+    {"plateau",
+     "--lr_scheduler_type reduce_lr_on_plateau --lr_scheduler_kwargs '{\"patience\": 1, \"factor\": 0.5, "
+     "\"threshold\": 10, \"threshold_mode\": \"abs\", \"cooldown\": 1}' --eval_data train.jsonl --eval_strategy steps "
+     "--eval_steps 1",
+     "--max_steps 5", "--max_steps 8", true},
     {"linear", "--lr_scheduler_type linear", "--max_steps 4", "--max_steps 9", false},
     {"cosine", "--lr_scheduler_type cosine", "--epochs 1", "--epochs 2", false},
 };

@@ -58,6 +58,44 @@ static void test_as_transformers(void **state) {
     cJSON_Delete(golden);
 }
 
+static void watch(const cJSON *c, const char *rate) {
+    char *kwargs = lf_json_print_line(cJSON_GetObjectItem(c, "kwargs"));
+    lf_config *cfg = config("reduce_lr_on_plateau", "3", kwargs, rate);
+    lf_schedule s;
+    lf_err err = {0};
+    if (lf_schedule_read(&s, cfg, 20, &err)) fail_msg("%s: %s", kwargs, err.message);
+    const bool less = !strstr(kwargs, "max");
+    const cJSON *found, *rates = cJSON_GetObjectItem(c, "rates");
+    int i = 0, lowered = 0;
+    assert_true(s.watches && lf_schedule_factor(&s, 0) == 1 && lf_schedule_agrees(&s, less));
+    assert_true(lf_schedule_agrees(&s, !less) == !strstr(kwargs, "\"mode\""));
+    cJSON_ArrayForEach(found, cJSON_GetObjectItem(c, "found")) {
+        const double before = lf_schedule_factor(&s, i), want = cJSON_GetArrayItem(rates, i)->valuedouble;
+        const bool lower = lf_schedule_note(&s, found->valuedouble, less);
+        const double after = lf_schedule_factor(&s, i);
+        if (!(fabs(s.peak * after - want) < 1e-15) || lower != (after < before))
+            fail_msg("%s, evaluation %d: %.17g, expected %.17g", kwargs, i + 1, s.peak * after, want);
+        lowered += lower;
+        i++;
+    }
+    assert_true(i == 40 && lowered > 0);
+    lf_free(kwargs);
+    lf_config_free(cfg);
+}
+
+static void test_plateaus_as_torch(void **state) {
+    (void)state;
+    cJSON *golden = NULL;
+    lf_err err = {0};
+    if (lf_json_read(&golden, LF_TEST_DIR "/golden/schedules.json", &err)) fail_msg("%s", err.message);
+    const cJSON *c, *cases = cJSON_GetObjectItem(golden, "plateaus");
+    char *rate = lf_json_print_line(cJSON_GetObjectItem(golden, "learning_rate"));
+    assert_true(cJSON_GetArraySize(cases) >= 10);
+    cJSON_ArrayForEach(c, cases) watch(c, rate);
+    lf_free(rate);
+    cJSON_Delete(golden);
+}
+
 /* Without num_decay_steps a tenth, and a share of all steps below 1. */
 static void test_decay_as_a_share(void **state) {
     (void)state;
@@ -89,8 +127,14 @@ static void test_refused(void **state) {
         {"cosine_with_min_lr", "{\"min_lr\": 0, \"min_lr_rate\": 0}", "give one of 'min_lr', 'min_lr_rate'"},
         {"cosine_with_min_lr", "{\"min_lr\": 1}", "'min_lr' 1 is above learning_rate 0.001"},
         {"cosine_with_min_lr", "{\"min_lr_rate\": 1.5}", "'min_lr_rate': expected a number from 0, at most 1"},
-        {"warmup_stable_decay", "{\"decay_type\": \"steps\"}", "'decay_type': expected cosine, linear or 1-sqrt"},
-        {"warmup_stable_decay", "{\"decay_type\": 1}", "'decay_type': expected cosine, linear or 1-sqrt"},
+        {"warmup_stable_decay", "{\"decay_type\": \"steps\"}",
+         "'decay_type': expected one of 'cosine', 'linear', '1-sqrt'"},
+        {"warmup_stable_decay", "{\"decay_type\": 1}", "'decay_type': expected one of 'cosine', 'linear', '1-sqrt'"},
+        {"reduce_lr_on_plateau", "{\"factor\": 1}", "'factor': expected a number from 0, at most 0.999999"},
+        {"reduce_lr_on_plateau", "{\"patience\": 1.5}", "'patience': expected a whole number from 0"},
+        {"reduce_lr_on_plateau", "{\"mode\": \"less\"}", "'mode': expected one of 'min', 'max'"},
+        {"reduce_lr_on_plateau", "{\"min_lr\": 1}", "'min_lr' 1 is above learning_rate 0.001"},
+        {"reduce_lr_on_plateau", "{\"warmup\": 1}", "'warmup' is no setting"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         lf_config *cfg = config(rows[i].name, "0", rows[i].kwargs, "1e-3");
@@ -104,6 +148,7 @@ static void test_refused(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_as_transformers),
+        cmocka_unit_test(test_plateaus_as_torch),
         cmocka_unit_test(test_decay_as_a_share),
         cmocka_unit_test(test_refused),
     };

@@ -730,6 +730,26 @@ static void sgd_run(context *c) { /* variant: first */
     c->k->sgd(c->b[PARAMETER], c->b[MOMENT_1], c->b[GRADIENT], c->s[0], 0.1, 0.9, 0.01, 0.7, c->variant);
 }
 
+static void lion_run(context *c) {
+    c->k->lion(c->b[PARAMETER], c->b[MOMENT_1], c->b[GRADIENT], c->s[0], 0.1, 0.9, 0.99, 0.01, 0.7);
+}
+static const lf_adafactor_step adafactor_step = {
+    .learning_rate = 0.01, .weight_decay = 0.1, .gradient_scale = 0.7, .keep = 0.4, .epsilon = 1e-30, .threshold = 1};
+static void adafactor_sizes(const int64_t *s, int64_t *n) {
+    n[PARAMETER] = n[GRADIENT] = s[0] * s[1] * s[2];
+    n[MOMENT_1] = s[0] * s[1];
+    n[MOMENT_2] = s[0] * s[2];
+}
+static const kernel_shape adafactor_shapes[] = {{1, 1, 1},   {1, 7, 3},   {1, 3, 1},     {1, 1, 200}, {5, 4, 6},
+                                                {1, 8, 300}, {1, 300, 8}, {1, 300, 200}, {0}};
+static void adafactor_run(context *c) {
+    c->k->adafactor(c->b[PARAMETER], c->b[MOMENT_1], c->b[MOMENT_2], c->b[GRADIENT], c->s[0], c->s[1], c->s[2],
+                    &adafactor_step);
+}
+static void adafactor_vector_run(context *c) {
+    c->k->adafactor_vector(c->b[PARAMETER], c->b[MOMENT_1], c->b[GRADIENT], c->s[0], &adafactor_step);
+}
+
 /* ---- the table --------------------------------------------------------------------------------------------------- */
 
 /* Tolerances: 1e-6 for a few roundings of 6e-8; 1e-5 for sums of some hundred products, whose rounding grows like the
@@ -1138,6 +1158,29 @@ static const kernel_case cases[] = {
      .shapes = vectors,
      .variants = 2,
      .real = REAL_OPTIMISER,
+     .nan = {GRADIENT, PARAMETER},
+     .tolerance = 1e-6},
+    {.name = "lion",
+     .sizes = optimiser_sizes,
+     .run = lion_run,
+     .shapes = vectors,
+     .real = REAL_OPTIMISER,
+     .nan = {GRADIENT, PARAMETER},
+     .tolerance = 1e-6},
+    {.name = "adafactor",
+     .sizes = adafactor_sizes,
+     .run = adafactor_run,
+     .shapes = adafactor_shapes,
+     .real = REAL_OPTIMISER,
+     .positive = BIT(MOMENT_1) | BIT(MOMENT_2),
+     .nan = {GRADIENT, PARAMETER},
+     .tolerance = 1e-6},
+    {.name = "adafactor_vector",
+     .sizes = optimiser_sizes,
+     .run = adafactor_vector_run,
+     .shapes = vectors,
+     .real = REAL_OPTIMISER,
+     .positive = BIT(MOMENT_1),
      .nan = {GRADIENT, PARAMETER},
      .tolerance = 1e-6},
 };

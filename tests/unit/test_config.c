@@ -229,7 +229,7 @@ static void test_text_lists_and_choices(void **state) {
     assert_true(lf_cfg_bool(cfg, LF_overwrite_output_dir));
     lf_config_free(cfg);
 
-    REFUSE("train", {"optim", "lyon", "expected one of adamw, sgd, found 'lyon'"},
+    REFUSE("train", {"optim", "lyon", "expected one of adamw, sgd, lion, adafactor, found 'lyon'"},
            {"overwrite_output_dir", "maybe", "expected true or false, found 'maybe'"},
            {"precision", "fp8", "expected one of fp32, bf16, auto, found 'fp8'"},
            {"bias", "some", "expected one of none, all, lora_only"},

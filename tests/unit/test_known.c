@@ -264,7 +264,7 @@ static void test_help(void **state) {
     says("--lora-rank", "--r INT");
     says("batch_size", "--per_device_train_batch_size"); /* bench has a key of this name, too */
     says("batch_size", "--batch INT");
-    says("optim", "not lion: ");
+    says("optim", "not lion_8bit: ");
     says("bf16", "--bf16 true is read as precision=bf16");
     says("fp16", "--fp16 BOOL is not here: fp16 needs");
     says("zzzz", NULL);

@@ -537,28 +537,7 @@ static void value_loss_backward(void *dlogits, bool add, double dloss, const voi
 
 #include "kernels/ref/language.inc.c"
 
-/* ---- optimisers -------------------------------------------------------------------------------------------------- */
-
-static void adamw(void *p_, void *m_, void *v_, const void *g_, int64_t n, const lf_adamw_step *s) {
-    real *p = p_, *m = m_, *v = v_;
-    for (int64_t i = 0; i < n; i++) {
-        const double g = s->gradient_scale * ((const real *)g_)[i];
-        m[i] = (real)(s->beta1 * m[i] + (1 - s->beta1) * g);
-        v[i] = (real)(s->beta2 * v[i] + (1 - s->beta2) * g * g);
-        const double step = m[i] / s->correction1 / (sqrt(v[i] / s->correction2) + s->epsilon);
-        p[i] = (real)(p[i] - s->learning_rate * (s->weight_decay * p[i] + step));
-    }
-}
-
-static void sgd(void *p_, void *buf_, const void *g_, int64_t n, double lr, double momentum, double weight_decay,
-                double gradient_scale, bool first) {
-    real *p = p_, *buf = buf_;
-    for (int64_t i = 0; i < n; i++) {
-        const double g = gradient_scale * ((const real *)g_)[i] + weight_decay * p[i];
-        buf[i] = (real)(first ? g : momentum * buf[i] + g);
-        p[i] = (real)(p[i] - lr * buf[i]);
-    }
-}
+#include "kernels/ref/optim.inc.c"
 
 const lf_kernels REF_TABLE = {
     .name = REF_NAME,
