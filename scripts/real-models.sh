@@ -3,11 +3,12 @@
 # Models that are not there yet are taken from the Hugging Face hub (`hf download`, of the Python package huggingface_hub), so a
 # network is needed once; some of them ask for a licence to be accepted first (`hf auth login`).
 #
-#   scripts/real-models.sh OUTDIR [MODEL...]      MODEL: gemma-3-270m, SmolLM2-135M, dinov2-small, vit-base; none: all four
+#   scripts/real-models.sh OUTDIR [MODEL...]      MODEL: gemma-3-270m, SmolLM2-135M, Llama-3.2-1B, dinov2-small, vit-base; none: all
 #
 # Data are yours, named by the environment. What is not given is not run, and said:
 #   TEXT, HELD_OUT_TEXT          text to learn (a folder with train, val and test, or a file) and pretraining text to forget
-#   PICTURES, HELD_OUT_PICTURES  pictures to learn, and pictures of what the model knew (of ImageNet's classes for vit-base)
+#   PICTURES, HELD_OUT_PICTURES  pictures to learn (Caltech101's classes, a folder each, split into train, val and test), and pictures of
+#                                what the model knew (ImageNet's validation pictures, a folder a class, for vit-base)
 #   SEEDS="[1, 2, 3]" JOBS=1 MODELS=models LORA_FT=build/lora-ft
 # Runs that are finished are not run again.
 set -euo pipefail
@@ -22,6 +23,7 @@ program=${LORA_FT:-build/lora-ft} models=${MODELS:-models} seeds=${SEEDS:-[1, 2,
 # name, its name on the hub, what goes in, learning rates, and what else its sweep is given
 table='gemma-3-270m|google/gemma-3-270m|text|[1e-4, 3e-4, 1e-3, 3e-3]|--max_seq_length 512
 SmolLM2-135M|HuggingFaceTB/SmolLM2-135M|text|[1e-4, 3e-4, 1e-3, 3e-3]|--max_seq_length 512
+Llama-3.2-1B|meta-llama/Llama-3.2-1B|text|[1e-4, 3e-4, 1e-3, 3e-3]|--max_seq_length 512 --precision auto
 dinov2-small|facebook/dinov2-small|pictures|[3e-4, 1e-3, 3e-3, 1e-2]|--forgetting_knn true
 vit-base|google/vit-base-patch16-224|pictures|[3e-4, 1e-3, 3e-3, 1e-2]|'
 known=$(cut -d'|' -f1 <<<"$table")

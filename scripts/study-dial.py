@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Rewinds the adapters of one part of the study: each run's adapter at sizes from 0.2 to 1 on the test examples.
 
-    study-dial.py PART START            writes docs/study/PART-START-dial.csv: a row for each seed and size
+    study-dial.py PART START [KEY=VALUE]...     writes docs/study/PART-START-dial.csv: a row for each seed and size
 
 START is a value of init_lora_weights (kaiming: the rival that every other start has to beat at the same accuracy), or of
-init_lora_weights and init_position with a '@' between them (intermediate@0.5). What was rewound before is not again.
+init_lora_weights and init_position with a '@' between them (intermediate@0.5); KEY=VALUE are what else its runs have
+(learning_rate=0.003). What was rewound before is not again.
 
     LORA_FT=build/lora-ft"""
 import csv
@@ -17,16 +18,18 @@ import sys
 HERE = pathlib.Path(__file__).resolve().parent.parent
 STUDY = HERE / "runs" / "study"
 SIZES = [0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1]
-KEPT = ["eval_accuracy", "eval_loss", "forgetting", "base_kl", "update_ratio"]
+KEPT = {"eval_accuracy": "test_accuracy", "eval_loss": "test_loss", "forgetting": "forgetting", "base_kl": "base_kl",
+        "update_ratio": "update_ratio"}  # rewind's name, the study's: it is of the test examples
 # what judges a run, by the names that rewind has for it
-KEYS = ["forgetting_data", "max_forgetting_samples", "per_device_eval_batch_size", "max_seq_length", "data_seed"]
+KEYS = ["precision", "packing", "forgetting_data", "max_forgetting_samples", "per_device_eval_batch_size", "max_seq_length", "data_seed"]
 
 
-def part_rows(part, start):
+def part_rows(part, start, conditions):
     name, _, position = start.partition("@")
     with open(HERE / "docs" / "study" / f"{part}.csv", newline="") as file:
         for row in csv.DictReader(file):
             same = row["init_lora_weights"] == name and (not position or float(row["init_position"]) == float(position))
+            same = same and all(float(row[key]) == float(value) for key, value in conditions)
             if same and row["state"] in ("done", "collapsed"):
                 yield row
 
@@ -48,18 +51,19 @@ def rewound(program, run, folder):
 
 
 def main():
-    if len(sys.argv) != 3:
+    if len(sys.argv) < 3 or not all("=" in word for word in sys.argv[3:]):
         sys.exit(__doc__)
-    part, start = sys.argv[1:]
+    part, start = sys.argv[1:3]
+    conditions = [word.split("=", 1) for word in sys.argv[3:]]
     program = str(pathlib.Path(os.environ.get("LORA_FT", HERE / "build" / "lora-ft")).resolve())
     out = HERE / "docs" / "study" / f"{part}-{start.replace('@', '-')}-dial.csv"
     rows = []
-    for row in part_rows(part, start):
+    for row in part_rows(part, start, conditions):
         run = STUDY / part / row["name"]
         for point in rewound(program, run, STUDY / "dial" / f"{part}-{start.replace('@', '-')}-{row['seed']}"):
-            kept = {key: point[key] for key in KEPT if key in point}
-            rows.append({"init_lora_weights": start, "seed": row["seed"], "lambda": point["lambda"], **kept,
-                         "processor": row["processor"], "kernels": row["kernels"]})
+            kept = {name: point[key] for key, name in KEPT.items() if key in point}
+            of_run = {key: row.get(key, "") for key in ("init_lora_weights", "init_position", "learning_rate", "seed")}
+            rows.append({**of_run, "lambda": point["lambda"], **kept, "processor": row["processor"], "kernels": row["kernels"]})
     if not rows:
         sys.exit(f"study-dial: {part}.csv has no run of '{start}'")
     temporary = out.with_suffix(".tmp")

@@ -8,7 +8,14 @@ A table stands between a line '<!-- table: VIEW PART... key=value... -->' and a 
     best      each start at the rate (and batch) that is best on the evaluation data, with its neighbours in rank
     spread    a row for each value of `by` (init_position; or several, init_lora_weights+init_position, whose values are joined by
               @), at where=KEY:VALUE of the other keys: means over seeds with 95 % t intervals (of two seeds both values), and the
-              difference in `cost` from the row `to`, seed by seed, Holm-adjusted
+              difference in `cost` from the row `to`, seed by seed, Holm-adjusted. With choose=eval_accuracy each start at the one
+              of its `settings` whose mean on the evaluation data is best (of equals what costs less)
+    matched   what each start costs at the same gain as `to`, seed by seed: on the front of all its rows of a seed (rates, sizes of
+              the adapter), linearly between neighbours, at the highest gain that both reach or, with at=GAIN, at that gain
+    rates     a row for each start and rate: means, and how many runs diverged or fell to chance
+    settled   processors, kernels, threads, numbers of runs and hours of the parts
+
+A PART is a table's name, or several by a pattern (vision-h1-[345]).
 
 Needs nothing but Python. The statistics are written a second time on purpose: lora-ft's own have to agree with them."""
 import argparse
@@ -86,10 +93,14 @@ def holm(ps):
 
 def rows_of(parts):
     """Of the runs that came to their end, whatever it is worth: one that is at chance counts like any."""
+    return [row for row in all_rows(parts) if row.get("state", "done") in ("done", "collapsed")]
+
+
+def all_rows(parts):
     rows = []
     for part in parts:
         with open(HERE / "docs" / "study" / f"{part}.csv", newline="") as file:
-            rows += [row for row in csv.DictReader(file) if row["state"] in ("done", "collapsed")]
+            rows += list(csv.DictReader(file))
     return rows
 
 
@@ -121,6 +132,40 @@ def table(heads, lines):
     return out + ["| " + " | ".join(line) + " |" for line in lines]
 
 
+def words(key):
+    return {"per_device_train_batch_size": "batch", "learning_rate": "rate"}.get(key, key.replace("_", " "))
+
+
+def compared_with(to, groups):
+    if to not in groups:
+        raise SystemExit(f"study-tables: no row is '{to}', with which the others are compared")
+    return groups[to]
+
+
+def adjusted_of(to, differences):
+    """p of each start's differences from `to`, when all are looked at together."""
+    def p_of(values):
+        if len(values) < 3 or statistics.stdev(values) == 0:
+            return 1.0
+        return t_p(statistics.fmean(values) / (statistics.stdev(values) / math.sqrt(len(values))), len(values) - 1)
+
+    others = [start for start in differences if start != to]
+    return dict(zip(others, holm([p_of(differences[start]) for start in others])))
+
+
+def chosen(rows, by, settings, metric, cost):
+    """The rows of each start at the one of its settings whose mean figure is best; of equals that which costs less."""
+    sign = -1 if "accuracy" in metric else 1
+    groups = collections.defaultdict(lambda: collections.defaultdict(list))
+    for row in rows:
+        groups[start_of(row, by)][tuple(row[key] for key in settings)].append(row)
+
+    def worth(found):
+        return sign * statistics.fmean(number(row, metric) for row in found), statistics.fmean(number(row, cost) for row in found)
+
+    return [row for found in groups.values() for row in min(found.values(), key=worth)]
+
+
 # ---- views ----
 
 def view_best(rows, options):
@@ -147,26 +192,20 @@ def view_spread(rows, options):
     for condition in filter(None, options.get("where", "").split(",")):
         key, value = condition.split(":")
         rows = [row for row in rows if row[key] == value]
+    settings = [key for key in options.get("settings", "").split("+") if key]
+    if "choose" in options:
+        rows = chosen(rows, by, settings, options["choose"], cost)
     groups = collections.defaultdict(dict)
     for row in rows:
         groups[start_of(row, by)][row["seed"]] = row
-    if to not in groups:
-        raise SystemExit(f"study-tables: no row is '{to}', with which the others are compared")
     starts, differences = list(groups), {}
     for start in starts:
-        seeds = sorted(groups[start].keys() & groups[to].keys())
+        seeds = sorted(groups[start].keys() & compared_with(to, groups).keys())
         differences[start] = [number(groups[start][seed], cost) - number(groups[to][seed], cost) for seed in seeds]
-    others = [start for start in starts if start != to]
-
-    def p_of(values):
-        if len(values) < 3 or statistics.stdev(values) == 0:
-            return 1.0
-        return t_p(statistics.fmean(values) / (statistics.stdev(values) / math.sqrt(len(values))), len(values) - 1)
-
-    adjusted = dict(zip(others, holm([p_of(differences[start]) for start in others])))
+    adjusted = adjusted_of(to, differences)
     lines = []
     for start in starts:
-        line = [f"`{start}`", str(len(groups[start]))]
+        line = [f"`{start}`"] + [next(iter(groups[start].values()))[key] for key in settings] + [str(len(groups[start]))]
         for figure in (gain, cost, "base_kl", "update_ratio"):
             line.append(cell([number(row, figure) for row in groups[start].values()], *FIGURES[figure][1:]))
         if start == to:
@@ -174,19 +213,100 @@ def view_spread(rows, options):
         else:
             line += [cell(differences[start], *FIGURES[cost][1:]), f"{adjusted[start]:.3f}" if len(differences[start]) > 2 else ""]
         lines.append(line)
-    heads = ["start", "seeds"] + [FIGURES[figure][0] for figure in (gain, cost, "base_kl", "update_ratio")]
+    heads = ["start"] + [words(key) for key in settings] + ["seeds"]
+    heads += [FIGURES[figure][0] for figure in (gain, cost, "base_kl", "update_ratio")]
     return table(heads + [f"{FIGURES[cost][0]} above `{to}`", "p, adjusted"], lines)
 
 
-VIEWS = {"best": view_best, "spread": view_spread}
+def front_of(points):
+    """Of (gain, cost): those that no other has beaten in one and equalled in the other, by rising gain."""
+    front, least = [], math.inf
+    for gain, cost in sorted(set(points), key=lambda point: (-point[0], point[1])):
+        if cost < least:
+            front.insert(0, (gain, cost))
+            least = cost
+    return front
+
+
+def cost_at(points, gain):
+    """On the front, linearly between neighbours; below its least gain what that costs; NaN above its most."""
+    front = front_of(points)
+    above = next((i for i, point in enumerate(front) if point[0] >= gain), None)
+    if above is None:
+        return math.nan
+    if above == 0 or front[above][0] == gain:
+        return front[above][1]
+    (g0, c0), (g1, c1) = front[above - 1:above + 1]
+    return c0 + (c1 - c0) * (gain - g0) / (g1 - g0)
+
+
+def view_matched(rows, options):
+    by, cost, gain, to = (options.get(key, usual) for key, usual in (
+        ("by", "init_lora_weights"), ("cost", "forgetting"), ("gain", "test_accuracy"), ("to", "kaiming")))
+    sign = 1 if "accuracy" in gain else -1  # of a loss less is more
+    curves = collections.defaultdict(lambda: collections.defaultdict(list))
+    for row in rows:
+        curves[start_of(row, by)][row["seed"]].append((sign * number(row, gain), number(row, cost)))
+    base, found = compared_with(to, curves), {}
+    for start, seeds in curves.items():
+        values = []
+        for seed in sorted(seeds.keys() & base.keys()):
+            at = sign * float(options["at"]) if "at" in options else min(max(seeds[seed])[0], max(base[seed])[0])
+            own, other = cost_at(seeds[seed], at), cost_at(base[seed], at)
+            if not math.isnan(own + other):
+                values.append((sign * at, own, own - other))
+        found[start] = values
+    adjusted = adjusted_of(to, {start: [value[2] for value in values] for start, values in found.items()})
+    lines = []
+    for start, values in found.items():
+        points = sorted({len(points) for points in curves[start].values()})
+        line = [f"`{start}`", str(len(values)), " to ".join(str(n) for n in sorted({points[0], points[-1]}))]
+        line += [cell([value[0] for value in values], *FIGURES[gain][1:]) if values else ""]
+        line += [cell([value[1] for value in values], *FIGURES[cost][1:]) if values else ""]
+        if start == to or not values:
+            line += ["", ""]
+        else:
+            line += [cell([value[2] for value in values], *FIGURES[cost][1:]), f"{adjusted[start]:.3f}" if len(values) > 2 else ""]
+        lines.append(line)
+    return table(["start", "seeds", "points a seed", FIGURES[gain][0], f"{FIGURES[cost][0]} there", f"above `{to}`", "p, adjusted"], lines)
+
+
+def view_rates(rows, options):
+    by, key = options.get("by", "init_lora_weights"), options.get("key", "learning_rate")
+    figures = options.get("figures", "eval_accuracy+test_accuracy+forgetting+base_kl").split("+")
+    groups = collections.defaultdict(list)
+    for row in rows:
+        groups[start_of(row, by), row[key]].append(row)
+    lines = []
+    for (start, value), found in groups.items():
+        whole = [row for row in found if row["state"] in ("done", "collapsed")]
+        counts = [sum(row["state"] == state for row in found) for state in ("diverged", "collapsed")]
+        lines.append([f"`{start}`", value, str(len(found))] + [str(count) for count in counts] +
+                     [cell([number(row, figure) for row in whole], *FIGURES[figure][1:]) if whole else "" for figure in figures])
+    return table(["start", words(key), "runs", "diverged", "at chance"] + [FIGURES[figure][0] for figure in figures], lines)
+
+
+def view_settled(rows, options):
+    groups = collections.defaultdict(list)
+    for row in rows:
+        groups[row["processor"], row["kernels"], row["precision"], row["threads"]].append(row)
+    lines = [[*key, str(len(found)), f"{sum(number(row, 'train_seconds') for row in found) / 3600:.1f}"] for key, found in groups.items()]
+    return table(["processor", "kernels", "precision", "threads a run", "runs", "hours of training"], lines)
+
+
+VIEWS = {"best": view_best, "spread": view_spread, "matched": view_matched, "rates": view_rates, "settled": view_settled}
+OF_ALL_ROWS = (view_rates, view_settled)  # those that did not come to their end too
 MARK = re.compile(r"<!-- table: (.*?) -->\n(.*?)<!-- end -->", re.DOTALL)
 
 
 def filled(match):
-    view, *words = match.group(1).split()
-    options = dict(word.split("=", 1) for word in words if "=" in word)
-    parts = [word for word in words if "=" not in word]
-    return f"<!-- table: {match.group(1)} -->\n" + "\n".join(VIEWS[view](rows_of(parts), options)) + "\n<!-- end -->"
+    name, *rest = match.group(1).split()
+    options = dict(word.split("=", 1) for word in rest if "=" in word)
+    folder = HERE / "docs" / "study"
+    parts = [path.stem for word in rest if "=" not in word for path in sorted(folder.glob(f"{word}.csv"))]
+    view = VIEWS[name]
+    rows = all_rows(parts) if view in OF_ALL_ROWS else rows_of(parts)
+    return f"<!-- table: {match.group(1)} -->\n" + "\n".join(view(rows, options)) + "\n<!-- end -->"
 
 
 def main():
