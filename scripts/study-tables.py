@@ -127,6 +127,10 @@ def cell(values, factor, decimals):
     return " to ".join(f"{factor * value:.{decimals}f}" for value in sorted(values))
 
 
+def p_shown(p):
+    return f"{p:.3f}" if p >= 0.001 else "< 0.001"
+
+
 def table(heads, lines):
     out = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
     return out + ["| " + " | ".join(line) + " |" for line in lines]
@@ -211,7 +215,7 @@ def view_spread(rows, options):
         if start == to:
             line += ["", ""]
         else:
-            line += [cell(differences[start], *FIGURES[cost][1:]), f"{adjusted[start]:.3f}" if len(differences[start]) > 2 else ""]
+            line += [cell(differences[start], *FIGURES[cost][1:]), p_shown(adjusted[start]) if len(differences[start]) > 2 else ""]
         lines.append(line)
     heads = ["start"] + [words(key) for key in settings] + ["seeds"]
     heads += [FIGURES[figure][0] for figure in (gain, cost, "base_kl", "update_ratio")]
@@ -266,7 +270,7 @@ def view_matched(rows, options):
         if start == to or not values:
             line += ["", ""]
         else:
-            line += [cell([value[2] for value in values], *FIGURES[cost][1:]), f"{adjusted[start]:.3f}" if len(values) > 2 else ""]
+            line += [cell([value[2] for value in values], *FIGURES[cost][1:]), p_shown(adjusted[start]) if len(values) > 2 else ""]
         lines.append(line)
     return table(["start", "seeds", "points a seed", FIGURES[gain][0], f"{FIGURES[cost][0]} there", f"above `{to}`", "p, adjusted"], lines)
 
