@@ -20,7 +20,9 @@ typedef enum lf_rng_purpose {
     LF_RNG_LETTERS, /* lf-letters: split and class, picture */
     LF_RNG_SAMPLE,  /* generate: text, token */
     LF_RNG_MASK,    /* of masked tokens: document, two a token */
-    LF_RNG_ORDER    /* of tasks: seed the draw, stream how many there are */
+    LF_RNG_ORDER,   /* of tasks: seed the draw, stream how many there are */
+    LF_RNG_BALANCE, /* balanced sampler: class and round */
+    LF_RNG_MIX      /* batches whose pictures are mixed: epoch, batch */
 } lf_rng_purpose;
 
 typedef struct lf_rng_key {

@@ -61,6 +61,8 @@ lf_tensor *lf_add(lf_graph *g, lf_tensor *a, lf_tensor *b);
 lf_tensor *lf_scale(lf_graph *g, lf_tensor *x, double by); /* by * x; x itself when by = 1; takes x over */
 /* x itself when p = 0 or not training; takes x over: the caller says lf_done for what is returned only. */
 lf_tensor *lf_dropout(lf_graph *g, lf_tensor *x, double p);
+/* x with a number from -size to size, drawn uniformly, added to each of its numbers; as lf_dropout takes x over. */
+lf_tensor *lf_noise(lf_graph *g, lf_tensor *x, double size);
 
 typedef struct lf_attention_opts {
     int64_t heads, kv_heads;
@@ -161,6 +163,10 @@ lf_tensor *lf_lm_kl_to(lf_graph *g, lf_tensor *hidden, const lf_lm_head *head, c
 /* logits [rows,V], labels [rows] (borrowed until backward; < 0 is ignored) -> [1]: the sum over rows divided by
  * `normalizer` (the number of targets in the whole accumulated batch), with label smoothing as torch's. */
 lf_tensor *lf_cross_entropy(lf_graph *g, lf_tensor *logits, const int32_t *labels, double normalizer, double smoothing);
+/* The same with a weight [V] of each class, borrowed until backward, as torch's `weight`: the caller's normalizer is
+ * then what the targets weigh. NULL: all 1. */
+lf_tensor *lf_weighted_cross_entropy(lf_graph *g, lf_tensor *logits, const int32_t *labels, const float *weights,
+                                     double normalizer, double smoothing);
 
 /* Losses of numbers, logits and targets [rows,V] -> [1]: the sum over all of them divided by `normalizer`. targets:
  * plain floats, borrowed until backward; NaN: no label, no term. Logits in full precision (lf_to_real).

@@ -1,6 +1,7 @@
 /* Readers of config.json that families share. */
 #include "model/family.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "base/json.h"
@@ -155,8 +156,11 @@ bool lf_family_check_lengths(const lf_model *m, lf_graph *g, const lf_model_inpu
 lf_tensor *lf_family_embed(const lf_model *m, lf_graph *g, const lf_pass *pass, lf_tensor *positions_table,
                            const int32_t *positions) {
     const lf_module *table = m->tokens.table;
-    return lf_embed(g, pass->in.ids, pass->in.B, pass->in.T, &table->weight->tensor, pass->base ? NULL : table->lora,
-                    positions_table, positions);
+    lf_tensor *x = lf_embed(g, pass->in.ids, pass->in.B, pass->in.T, &table->weight->tensor,
+                            pass->base ? NULL : table->lora, positions_table, positions);
+    if (!x || pass->base || !(m->neftune_noise_alpha > 0)) return x;
+    const double cells = (double)(x->numel / pass->in.B), scale = m->tokens.scaled_by > 0 ? m->tokens.scaled_by : 1;
+    return lf_noise(g, x, m->neftune_noise_alpha / sqrt(cells) / scale);
 }
 
 lf_module *lf_head_layer(const lf_model *m, const lf_pass *pass, int number) {

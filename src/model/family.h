@@ -90,7 +90,9 @@ void lf_family_init_param(const lf_param *p, lf_rng_key key, double range, float
 
 /* ---- a pass ---- */
 
-/* lf_embed of the pass's ids, with the adapter of the embedding, if it has one. */
+/* lf_embed of the pass's ids, with the adapter of the embedding, if it has one, and in training with NEFTune's noise
+ * (Jain et al. 2023): uniform, neftune_noise_alpha / sqrt(T C) at most, as transformers adds it to the embedding's
+ * output. */
 lf_tensor *lf_family_embed(const lf_model *m, lf_graph *g, const lf_pass *pass, lf_tensor *positions_table,
                            const int32_t *positions);
 

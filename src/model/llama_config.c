@@ -210,7 +210,7 @@ static lf_status read_gemma(lf_model *m, lf_llama *v, const relative *r, lf_err 
         (rc = read_cap(m, "final_logit_softcapping", r->logits_cap, &m->logits_softcap, err)))
         return rc;
     v->score_scale = 1 / sqrt(query);
-    v->embedding_scale = rounded(m, sqrt((double)m->hidden_size));
+    v->embedding_scale = m->tokens.scaled_by = rounded(m, sqrt((double)m->hidden_size));
     return LF_OK;
 }
 

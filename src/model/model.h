@@ -47,6 +47,7 @@ typedef struct lf_token_facts {
     bool reads_again; /* a cached text that grows beyond it is to be read again from its beginning */
     lf_param *embedding; /* [vocab_size, hidden_size] */
     lf_module *table;    /* which it is the weight of */
+    double scaled_by;    /* what the embedding module itself multiplies by, behind lf_family_embed; 0: nothing */
 } lf_token_facts;
 
 /* A head that says classes. */
@@ -76,6 +77,7 @@ typedef struct lf_model {
     void *impl;                  /* the family's own, in nn.arena */
     bool maps;                   /* frozen weights stay in the mapped file, where they are as they are computed with */
     bool gradient_checkpointing; /* a layer's activations are made again in backward; set by the owner */
+    double neftune_noise_alpha;  /* training passes get noise on their embeddings (lf_family_embed); the owner's, too */
     int64_t hidden_size, n_layers;
     /* ---- what goes in: the one that family->input says ---- */
     lf_pixel_facts pixels;

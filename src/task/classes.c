@@ -128,6 +128,9 @@ lf_status lf_classes_opened(lf_task *t, lf_data_role role, lf_err *err) {
     if (rc || role != LF_DATA_TRAIN) return rc ? rc : check_width(t, role, &l, err);
     if (l.problem != LF_SINGLE_LABEL)
         lf_config_say_no_effect(t->cfg, "label_smoothing_factor", "where labels are not one class each");
+    if (l.problem != LF_SINGLE_LABEL && lf_task_balances(t))
+        return lf_cfg_fail(t->cfg, LF_sampler, err, "is of examples with one class each; the labels of %s are for %s",
+                           l.path, lf_problem_name(l.problem));
     say_classes(&l);
     return lf_classes_head_stays(t) ? check_head_fits(&t->model->head, &l, err) : warn_of_rare(&l, err);
 }
@@ -185,7 +188,7 @@ static lf_status random_head(lf_task *t, lf_err *err) {
     return new_head(t, names, t->type->input == LF_PIXELS ? OF_PICTURES : OF_TEXTS, LF_SINGLE_LABEL, err);
 }
 
-lf_status lf_classes_prepare(lf_task *t, lf_err *err) {
+static lf_status fit_head(lf_task *t, lf_err *err) {
     static const char *const of_a_number[] = {"LABEL_0"}; /* its one label, which transformers gives this name */
     lf_data_labels l;
     if (!t->source->labels(t, LF_DATA_TRAIN, &l)) return random_head(t, err);
@@ -199,7 +202,19 @@ lf_status lf_classes_prepare(lf_task *t, lf_err *err) {
     return new_head(t, l.numbers ? l.numbers : of_a_number, l.width, l.problem, err);
 }
 
+lf_status lf_classes_prepare(lf_task *t, lf_err *err) {
+    const lf_status rc = fit_head(t, err);
+    return rc ? rc : lf_classes_weigh(t, err);
+}
+
 /* ---- the loss ---- */
+
+/* What the targets weigh together. */
+static double weight_of(const lf_example_batch *b, const float *weights) {
+    double sum = 0;
+    for (int64_t i = 0; weights && i < b->in.B; i++) sum += b->labels[i] < 0 ? 0 : (double)weights[b->labels[i]];
+    return weights ? sum : (double)b->targets;
+}
 
 /* As transformers has it: of several labels the mean over all of them, of numbers the squared difference. */
 lf_tensor *lf_classes_loss(lf_task *t, const lf_example_batch *b, lf_loss_counts *counts) {
@@ -210,12 +225,14 @@ lf_tensor *lf_classes_loss(lf_task *t, const lf_example_batch *b, lf_loss_counts
     lf_tensor *features = lf_model_features(t->model, t->g, &pass);
     lf_tensor *logits = lf_model_logits(t->g, head->module, features);
     lf_done(t->g, features);
-    *counts = (lf_loss_counts){.targets = b->targets};
+    const float *weights = b->old ? NULL : t->class_weights; /* they are of the new task's classes */
+    *counts = (lf_loss_counts){.targets = b->targets, .weight = weight_of(b, weights)};
     if (head->problem == LF_MULTI_LABEL) return lf_bce_loss(t->g, logits, b->values, (double)V);
     if (head->problem == LF_REGRESSION) return lf_mse_loss(t->g, logits, b->values, (double)V);
     for (int64_t i = 0; logits && i < b->in.B; i++)
         counts->correct += lf_argmax((const float *)logits->data + i * V, V) == b->labels[i];
-    return lf_cross_entropy(t->g, logits, b->labels, 1, lf_cfg_f64(t->cfg, LF_label_smoothing_factor));
+    return lf_weighted_cross_entropy(t->g, logits, b->labels, weights, 1,
+                                     lf_cfg_f64(t->cfg, LF_label_smoothing_factor));
 }
 
 /* ---- judging ---- */

@@ -7,6 +7,9 @@
 
 bool lf_classes_head_stays(const lf_task *t); /* the model's, with its labels, instead of a new one */
 
+/* class_weights.c: t->class_weights as class_weights says, once there is a head. LF_EUSAGE: they do not fit it. */
+lf_status lf_classes_weigh(lf_task *t, lf_err *err);
+
 /* Members of lf_task_type. */
 bool lf_classes_problem(const lf_task *t, lf_data_role role, lf_problem *out);
 lf_status lf_classes_opened(lf_task *t, lf_data_role role, lf_err *err); /* of a role whose data have labels */

@@ -133,6 +133,7 @@ static lf_status open_loader(lf_task *t, lf_loader **out, lf_data_role role, int
     const lf_loader_opts o = {.batch_size = batch_size,
                               .workers = e.workers,
                               .shuffle = true,
+                              .balanced = role == LF_DATA_TRAIN && lf_task_balances(t),
                               .seed = (uint64_t)lf_cfg_i64(t->cfg, LF_seed),
                               .augmentation = augmentation,
                               .processor = &w->processor,

@@ -90,6 +90,8 @@ lf_status lf_task_open(lf_task **out, const lf_config *cfg, lf_model *m, lf_grap
     return rc;
 }
 
+bool lf_task_balances(const lf_task *t) { return strcmp(lf_cfg_str(t->cfg, LF_sampler), "balanced") == 0; }
+
 bool lf_task_balances_replay(const lf_task *t) {
     return strcmp(lf_cfg_str(t->cfg, LF_replay_choice), "balanced") == 0 &&
            lf_cfg_i64(t->cfg, LF_max_replay_samples) > 0;
@@ -115,6 +117,7 @@ void lf_task_close(lf_task *t) {
     if (!t) return;
     for (int i = 0; i < LF_DATA_ROLES; i++) lf_forgetting_free(t->forgetting[i]);
     lf_free(t->confusion.counts);
+    lf_free(t->class_weights);
     t->source->close(t);
     lf_free(t);
 }

@@ -53,6 +53,7 @@ typedef struct lf_data_from {
 /* What a loss found on its way. */
 typedef struct lf_loss_counts {
     int64_t targets, correct;
+    double weight; /* of the targets: how many they are, unless classes have weights */
 } lf_loss_counts;
 
 typedef struct lf_source_type lf_source_type;
@@ -71,6 +72,7 @@ typedef struct lf_task {
     lf_answers *answers; /* evaluations on LF_DATA_EVAL hand it each answer; NULL: to none. Borrowed, as the next */
     lf_answers *base_answers; /* the same of lf_task_measure_tuned */
     bool untouched;           /* evaluations are of the model without its adapter */
+    float *class_weights;     /* of the training loss [labels of the head]; NULL: all 1 */
     bool keeps_head;          /* training goes on with the head that the model has, and its labels */
     lf_prefix_store *prefix;  /* what frozen layers make of the batches that `loss` is given; NULL: nothing is kept */
     bool interruptible; /* evaluations end with LF_EINTERRUPTED after lf_interrupt; training lets them end first */
@@ -133,6 +135,7 @@ lf_status lf_task_answer_before(lf_task *t, lf_accuracy *before, lf_model *m, lf
 /* The options of `evaluate`: with the confusion, where it is asked, and with answers. */
 lf_eval_opts lf_task_judge_opts(lf_task *t, lf_data_role role, const char *what);
 bool lf_task_balances_replay(const lf_task *t);     /* replay_choice is balanced, and max_replay_samples given */
+bool lf_task_balances(const lf_task *t);            /* sampler is balanced */
 uint64_t lf_task_data_seed(const lf_task *t);       /* by which examples are drawn and set aside */
 lf_status lf_task_prepare(lf_task *t, lf_err *err); /* the head, if the task has one to fit */
 lf_eval_opts lf_task_eval_opts(const lf_task *t, const char *what); /* the configuration's, without a processor */

@@ -22,7 +22,7 @@ static lf_tensor *loss(lf_task *t, const lf_example_batch *b, lf_loss_counts *co
     lf_tensor *sum =
         lf_lm_loss(t->g, hidden, &head, b->labels, 1, lf_cfg_f64(t->cfg, LF_label_smoothing_factor), &found);
     lf_done(t->g, hidden);
-    *counts = (lf_loss_counts){.targets = found.targets, .correct = found.correct};
+    *counts = (lf_loss_counts){.targets = found.targets, .correct = found.correct, .weight = (double)found.targets};
     return sum;
 }
 

@@ -56,6 +56,7 @@ lf_text_loader_opts lf_language_loader_opts(const lf_task *t, lf_data_role role)
                                  .overlong = lf_text_overlong_named(lf_cfg_str(t->cfg, LF_overlong)),
                                  .packing = training && lf_cfg_bool(t->cfg, LF_packing) && !classifies(t),
                                  .shuffle = training,
+                                 .balanced = role == LF_DATA_TRAIN && classifies(t) && lf_task_balances(t),
                                  .masked = is_masked(t, role),
                                  .masking = {.mask = lf_tokenizer_mask(tokenizer),
                                              .vocab_size = t->model->tokens.table->in,

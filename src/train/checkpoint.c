@@ -64,7 +64,9 @@ static lf_status write_adapter(lf_run *run, const char *dir, lf_err *err) {
     cJSON *extra = NULL;
     char *path = lf_path_join(dir, "adapter");
     lf_status rc = path ? lf_run_adapter_facts(run, &facts, &extra, err) : lf_no_memory(err, "%s", dir);
+    lf_average_swap(&run->average); /* what is handed on; state.safetensors has both */
     if (!rc) rc = lf_adapter_save(run->adapter, &run->model->nn, path, &facts, err);
+    lf_average_swap(&run->average);
     cJSON_Delete(extra);
     lf_free(path);
     return rc;

@@ -31,10 +31,10 @@ typedef struct lf_entry {
     int64_t n;
 } lf_entry;
 typedef lf_status (*lf_visit_entry)(void *context, const lf_entry *e, lf_err *err);
-/* All of them, or what is trained alone, as one list that saving and restoring walk alike; stops at the first failure.
- */
+/* All of them, as one list that saving and restoring walk alike; or what a run hands on alone, into what is trained:
+ * the weights, or their average. Stops at the first failure. */
 lf_status lf_checkpoint_each_tensor(lf_run *run, lf_visit_entry visit, void *context, lf_err *err);
-lf_status lf_checkpoint_each_weight(lf_run *run, lf_visit_entry visit, void *context, lf_err *err);
+lf_status lf_checkpoint_each_result(lf_run *run, lf_visit_entry visit, void *context, lf_err *err);
 
 typedef struct lf_counters {
     lf_progress_state at;

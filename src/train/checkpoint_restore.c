@@ -171,9 +171,9 @@ static lf_status with_state(lf_run *run, const char *dir, lf_status (*each)(lf_r
 
 lf_status lf_checkpoint_restore_weights(lf_run *run, const char *dir, lf_err *err) {
     lf_status rc = lf_world_is_first() ? lf_checkpoint_check(dir, err) : LF_OK;
-    if (!rc && lf_world_is_first()) rc = with_state(run, dir, lf_checkpoint_each_weight, err);
+    if (!rc && lf_world_is_first()) rc = with_state(run, dir, lf_checkpoint_each_result, err);
     rc = lf_world_first_did(rc, err);
-    return rc || lf_world_size() == 1 ? rc : lf_checkpoint_each_weight(run, share_entry, NULL, err);
+    return rc || lf_world_size() == 1 ? rc : lf_checkpoint_each_result(run, share_entry, NULL, err);
 }
 
 lf_status lf_checkpoint_restore(lf_run *run, const char *dir, lf_err *err) {

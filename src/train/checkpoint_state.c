@@ -10,15 +10,22 @@
 
 /* ---- tensors ---- */
 
-lf_status lf_checkpoint_each_weight(lf_run *run, lf_visit_entry visit, void *context, lf_err *err) {
+/* of: NULL: the weights themselves; else as many numbers, in their order. */
+static lf_status each_trained(lf_run *run, const char *kind, float *of, lf_visit_entry visit, void *context,
+                              lf_err *err) {
     for (int64_t i = 0; i < run->n_trainables; i++) {
         const lf_trainable *t = &run->trainables[i];
-        lf_entry e = {.data = t->tensor->data, .n = t->tensor->numel};
-        snprintf(e.name, sizeof e.name, "param.%s", t->name);
+        lf_entry e = {.data = of ? of : t->tensor->data, .n = t->tensor->numel};
+        snprintf(e.name, sizeof e.name, "%s.%s", kind, t->name);
         const lf_status rc = visit(context, &e, err);
         if (rc) return rc;
+        if (of) of += t->tensor->numel;
     }
     return LF_OK;
+}
+
+lf_status lf_checkpoint_each_result(lf_run *run, lf_visit_entry visit, void *context, lf_err *err) {
+    return each_trained(run, run->average.keep > 0 ? "ema" : "param", NULL, visit, context, err);
 }
 
 static lf_status each_start(lf_run *run, lf_visit_entry visit, void *context, lf_err *err) {
@@ -55,7 +62,9 @@ static lf_status each_moment(lf_run *run, lf_visit_entry visit, void *context, l
 
 lf_status lf_checkpoint_each_tensor(lf_run *run, lf_visit_entry visit, void *context, lf_err *err) {
     lf_status rc;
-    if ((rc = lf_checkpoint_each_weight(run, visit, context, err)) || (rc = each_start(run, visit, context, err)))
+    if ((rc = each_trained(run, "param", NULL, visit, context, err)) ||
+        (run->average.values && (rc = each_trained(run, "ema", run->average.values, visit, context, err))) ||
+        (rc = each_start(run, visit, context, err)))
         return rc;
     return each_moment(run, visit, context, err);
 }
@@ -83,6 +92,7 @@ static const struct {
     WHOLE("skipped_images", at.skipped_images, NULL),
     WHOLE("targets_since_log", at.since_log.targets, NULL),
     WHOLE("correct_since_log", at.since_log.correct, "targets_since_log"),
+    REAL("weight_since_log", at.since_log.weight, 0, HUGE_VAL),
     REAL("loss_since_log", at.since_log.loss, 0, HUGE_VAL),
     REAL("train_seconds", at.train_seconds, 0, HUGE_VAL),
     REAL("best_metric", at.best_metric, -HUGE_VAL, HUGE_VAL),
@@ -132,6 +142,8 @@ lf_status lf_counters_read(lf_counters *c, const cJSON *saved, const char *path,
                                    : lf_json_get_f64(saved, name, NAN, at, path, err);
         if (!rc) rc = check_counter(c, i, counter_list[i].whole ? (double)*(int64_t *)at : *(double *)at, path, err);
     }
+    if (isnan(c->at.since_log.weight))
+        c->at.since_log.weight = (double)c->at.since_log.targets; /* of earlier versions */
     return rc ? rc : lf_terms_read(c->at.since_log.terms, saved, path, err);
 }
 

@@ -34,7 +34,7 @@ static lf_status train_batch(lf_run *run, const lf_example_batch *b, int64_t mic
     lf_tensor *loss = micro < 0 ? run->task->type->loss(run->task, b, &counts) : lf_run_loss(run, b, &counts);
     lf_status rc = lf_graph_status(run->g, err);
     if (!rc) rc = lf_graph_backward(run->g, loss, 1, err);
-    lf_window w = {.targets = counts.targets};
+    lf_window w = {.targets = counts.targets, .weight = counts.weight};
     if (!rc && micro >= 0) rc = lf_remedies_learn(run, micro, &w, &data_failed, err);
     if (!rc) lf_optimizer_step(&run->optimizer, 0, 1);
     *seconds = lf_now() - began;

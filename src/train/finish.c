@@ -188,6 +188,7 @@ lf_status lf_run_finish(lf_run *run, lf_err *err) {
     lf_kept_base kept = {0};
     char *folder = NULL, *path = NULL;
     lf_run_say_best(run);
+    lf_average_take(&run->average);
     lf_status rc = lf_world_agree(lf_checkpoint_check_base(run, err), err);
     if (rc || (rc = restore_best(run, err)) || (rc = lf_world_first_did(lf_fisher_write(run, err), err))) return rc;
     if (!(rc = choose_place(&folder, run, err)) && !(path = lf_path_join(folder, what)))

@@ -63,7 +63,8 @@ static lf_status micro_batch(loop *l, const lf_example_batch *b, int64_t micro, 
     float value;
     run->k->to_f32(&value, loss->data, 1);
     if (!isfinite(value)) return name_the_culprit(run, (double)value, err);
-    *w = (lf_window){.loss = (double)value, .targets = counts.targets, .correct = counts.correct};
+    *w = (lf_window){
+        .loss = (double)value, .targets = counts.targets, .correct = counts.correct, .weight = counts.weight};
     l->word.items += b->items;
     return lf_graph_backward(g, loss, 1, err);
 }
@@ -77,6 +78,7 @@ static lf_status optimiser_step(loop *l, const lf_window *w, lf_err *err) {
     if (!isfinite(l->grad_norm)) return lf_world_all_know(name_the_culprit(run, l->grad_norm, err));
     const double clip = max_norm > 0 && l->grad_norm > max_norm ? max_norm / (l->grad_norm + 1e-6) : 1; /* as torch */
     lf_optimizer_step(&run->optimizer, lf_schedule_factor(&run->schedule, run->progress.step), mean * clip);
+    lf_average_step(&run->average);
     return LF_OK;
 }
 
@@ -174,7 +176,7 @@ static lf_status log_step(loop *l, lf_err *err) {
     lf_run *run = l->run;
     const lf_window *w = &run->progress.since_log;
     lf_obj row = begin_row(run);
-    lf_obj_number(&row, "loss", w->loss / (double)w->targets);
+    lf_obj_number(&row, "loss", w->loss / w->weight);
     lf_obj_number(&row, "train_accuracy", (double)w->correct / (double)w->targets);
     lf_obj_number(&row, "learning_rate",
                   run->optimizer.learning_rate * lf_schedule_factor(&run->schedule, run->progress.step - 1));
@@ -208,7 +210,9 @@ static lf_status evaluate(loop *l, lf_err *err) {
     lf_base_score base;
     lf_found f;
     lf_err cause = {0};
+    lf_average_swap(&run->average); /* what is judged */
     lf_status rc = find(run, &f, &a, &base, &cause);
+    lf_average_swap(&run->average);
     if (rc) return lf_fail(err, rc, "step %lld: %s", (long long)run->progress.step, cause.message);
     if (run->progress.step) {
         lf_run_note_best(run, &f);
@@ -418,8 +422,7 @@ lf_status lf_run_loop(lf_run *run, lf_err *err) {
         const double busy = lf_now() - l.started - l.eval_seconds;
         const lf_window *sum = &run->progress.since_log;
         snprintf(detail, sizeof detail, "epoch %.2f  loss %.4f  acc %.3f  %.1f %s/s",
-                 (double)run->progress.step / (double)run->steps_per_epoch,
-                 sum->targets ? sum->loss / (double)sum->targets : 0,
+                 (double)run->progress.step / (double)run->steps_per_epoch, sum->targets ? sum->loss / sum->weight : 0,
                  sum->targets ? (double)sum->correct / (double)sum->targets : 0, (double)l.items / busy, source->unit);
         lf_progress_update(&bar, run->progress.step, detail);
         rc = after_step(&l, &stop, err);

@@ -87,10 +87,10 @@ lf_status lf_remedies_learn(lf_run *run, int64_t micro, lf_window *w, bool *data
 }
 
 double lf_remedies_targets(const lf_window *w) {
-    int64_t n = w->targets;
+    int64_t n = 0;
     for (int i = 0; i < LF_N_REMEDIES; i++)
         if (remedies[i].type->counts) n += w->terms[i].count;
-    return (double)n;
+    return w->weight + (double)n;
 }
 
 void lf_remedies_penalise(lf_run *run, double targets) {

@@ -5,6 +5,7 @@
 
 #include "adapter/adapter.h"
 #include "task/source.h"
+#include "train/average.h"
 #include "train/metrics.h"
 #include "train/optimizer.h"
 #include "train/schedule.h"
@@ -48,6 +49,7 @@ typedef struct lf_run {
     lf_trainable *trainables;
     int64_t n_trainables;
     lf_optimizer optimizer;
+    lf_average average;                    /* of what is trained (ema_decay) */
     void *remedies[LF_N_REMEDIES];         /* what each keeps (remedies.h); NULL: it is not asked for */
     char *remedy_hash[LF_N_REMEDIES];      /* of the files that each reads; NULL: none */
     int64_t remedy_batches[LF_N_REMEDIES]; /* of all examples of its own; 0: it has none */
@@ -99,7 +101,7 @@ lf_status lf_checkpoint_restore(lf_run *run, const char *path, lf_err *err);
 /* Gives the checkpoints in output_dir that are later than the restored one another name: the run goes another way from
  * here, and the next resume must not find the abandoned one. */
 lf_status lf_checkpoint_set_later_aside(const lf_run *run, lf_err *err);
-/* Only the trained tensors (load_best_model_at_end), on all ranks. */
+/* Only the trained tensors (load_best_model_at_end), on all ranks; where they are averaged, their average. */
 lf_status lf_checkpoint_restore_weights(lf_run *run, const char *path, lf_err *err);
 
 /* loop.c: from run->progress.step to the end; LF_EINTERRUPTED after writing a checkpoint. */

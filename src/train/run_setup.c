@@ -377,6 +377,7 @@ static lf_status open_alone(lf_run *run, const lf_config *cfg, lf_err *err) {
     run->results.task = run->task->type;
     run->task->interruptible = true; /* until the first step there is nothing to lose */
     run->model->gradient_checkpointing = lf_cfg_bool(cfg, LF_gradient_checkpointing);
+    run->model->neftune_noise_alpha = lf_cfg_f64(cfg, LF_neftune_noise_alpha);
     say_data(run);
     lf_run_warn_of_same_data(run);
     return check_examples(run, err);
@@ -387,6 +388,8 @@ static lf_status make_trained(lf_run *run, lf_err *err) {
     if ((rc = attach_adapter(run, err)) ||
         (rc = lf_nn_trainables(&run->model->nn, &run->trainables, &run->n_trainables, err)) ||
         (rc = lf_optimizer_init(&run->optimizer, run->k, run->trainables, run->n_trainables, run->cfg, err)) ||
+        (rc = lf_average_open(&run->average, run->k, run->trainables, run->n_trainables,
+                              lf_cfg_f64(run->cfg, LF_ema_decay), err)) ||
         (rc = lf_tree_new(&run->tree, run->k, run->trainables, run->n_trainables, run->accumulation, err)) ||
         (rc = lf_run_open_prefix(run, err)) || (rc = lf_remedies_open(run, err)))
         return rc;
@@ -416,6 +419,7 @@ void lf_run_close(lf_run *run) {
     lf_prefix_close(run->prefix);
     lf_tree_free(&run->tree);
     lf_optimizer_free(&run->optimizer);
+    lf_average_free(&run->average);
     lf_task_close(run->task);
     lf_adapter_free(run->adapter);
     lf_adapter_close(run->from);

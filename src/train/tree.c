@@ -73,6 +73,7 @@ static void add_held(const lf_tree *t, const float *held) {
 void lf_window_add(lf_window *to, const lf_window *w) {
     to->loss += w->loss;
     to->targets += w->targets;
+    to->weight += w->weight;
     to->correct += w->correct;
     for (int i = 0; i < LF_N_REMEDIES; i++) {
         to->terms[i].sum += w->terms[i].sum;

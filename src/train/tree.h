@@ -21,6 +21,7 @@ enum { LF_TREE_LEVELS = 17 }; /* of up to 65536 leaves, which gradient_accumulat
 typedef struct lf_window {
     double loss;
     int64_t targets, correct;
+    double weight;                /* of the targets: how many they are, unless classes have weights */
     lf_term terms[LF_N_REMEDIES]; /* of remedies; of one micro-batch those of examples alone */
 } lf_window;
 void lf_window_add(lf_window *to, const lf_window *w);

@@ -25,6 +25,10 @@ static const struct {
      "\"threshold\": 10, \"threshold_mode\": \"abs\", \"cooldown\": 1}' --eval_data train.jsonl --eval_strategy steps "
      "--eval_steps 1",
      "--max_steps 5", "--max_steps 8", true},
+    {"neftune", "--lr_scheduler_type constant --neftune_noise_alpha 5", "--max_steps 2", "--max_steps 5", true},
+    {"average",
+     "--lr_scheduler_type constant --ema_decay 0.7 --eval_data train.jsonl --eval_strategy steps --eval_steps 1",
+     "--max_steps 2", "--max_steps 5", true},
     {"linear", "--lr_scheduler_type linear", "--max_steps 4", "--max_steps 9", false},
     {"cosine", "--lr_scheduler_type cosine", "--epochs 1", "--epochs 2", false},
 };

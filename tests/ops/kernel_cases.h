@@ -288,6 +288,9 @@ static void dropout_run(context *c) { /* bits: add, in place; the others: p */
     static const double p[] = {0.1, 0, 1, 0.999};
     c->k->dropout(c->b[c->variant & 2 ? X : Y], c->variant & 1, c->b[X], c->s[0], p[c->variant >> 2], random_key);
 }
+static void noise_run(context *c) { /* bit: in place */
+    c->k->noise(c->b[c->variant & 1 ? X : Y], c->b[X], c->s[0], 0.4, random_key);
+}
 
 static void activation_run(context *c) { /* variant: the function */
     c->k->activation(c->b[Y], c->b[X], c->s[0], (lf_activation_kind)c->variant);
@@ -616,16 +619,17 @@ static void class_sizes(const int64_t *s, int64_t *n) { /* rows, V */
     n[CLASS_LSE] = s[0];
     n[CLASS_LOSS] = 1;
 }
-static void cross_entropy_run(context *c) { /* bits: add, smoothing */
+static void cross_entropy_run(context *c) { /* bits: add, smoothing, weights */
     static int32_t labels[MAX_ROWS];
     const int64_t rows = c->s[0], classes = c->s[1];
     const double smoothing = c->variant & 2 ? 0.1 : 0;
+    const float *weights = c->variant & 4 ? source : NULL; /* also below 0 */
     void **b = c->b;
     for (int64_t row = 0; row < rows; row++) labels[row] = row % 3 == 2 ? -1 : (int32_t)(row * 7 % classes);
-    const double loss = c->k->cross_entropy(b[CLASS_LSE], b[LOGITS], labels, rows, classes, smoothing);
+    const double loss = c->k->cross_entropy(b[CLASS_LSE], b[LOGITS], labels, weights, rows, classes, smoothing);
     put_real(c, CLASS_LOSS, &loss, 1);
-    c->k->cross_entropy_backward(b[DLOGITS], c->variant & 1, 0.3, b[CLASS_LSE], b[LOGITS], labels, rows, classes,
-                                 smoothing);
+    c->k->cross_entropy_backward(b[DLOGITS], c->variant & 1, 0.3, b[CLASS_LSE], b[LOGITS], labels, weights, rows,
+                                 classes, smoothing);
 }
 
 /* Targets 0, 1 and between; some are missing. */
@@ -715,6 +719,7 @@ static void sum_squares_run(context *c) { /* the sum goes to the first of the pa
     const double sum = c->k->sum_squares(c->b[GRADIENT], c->s[0]);
     put_real(c, PARAMETER, &sum, 1);
 }
+static void average_run(context *c) { c->k->average(c->b[PARAMETER], c->b[GRADIENT], c->s[0], 0.9); }
 static void adamw_run(context *c) {
     const lf_adamw_step step = {.learning_rate = 0.01,
                                 .beta1 = 0.9,
@@ -884,6 +889,13 @@ static const kernel_case cases[] = {
      .shapes = vectors,
      .variants = 2,
      .nan = {X, Y},
+     .tolerance = 1e-6},
+    {.name = "noise",
+     .sizes = three_vectors,
+     .run = noise_run,
+     .shapes = vectors,
+     .variants = 2,
+     .nan = {X, X},
      .tolerance = 1e-6},
     {.name = "dropout p 0, 1, near 1",
      .sizes = three_vectors,
@@ -1095,7 +1107,7 @@ static const kernel_case cases[] = {
      .sizes = class_sizes,
      .run = cross_entropy_run,
      .shapes = row_shapes,
-     .variants = 4,
+     .variants = 8,
      .real = BIT(CLASS_LSE) | BIT(CLASS_LOSS),
      .nan = {LOGITS, CLASS_LSE},
      .tolerance = 1e-5},
@@ -1140,6 +1152,13 @@ static const kernel_case cases[] = {
     {.name = "sum_squares",
      .sizes = optimiser_sizes,
      .run = sum_squares_run,
+     .shapes = vectors,
+     .real = REAL_OPTIMISER,
+     .nan = {GRADIENT, PARAMETER},
+     .tolerance = 1e-6},
+    {.name = "average",
+     .sizes = optimiser_sizes,
+     .run = average_run,
      .shapes = vectors,
      .real = REAL_OPTIMISER,
      .nan = {GRADIENT, PARAMETER},

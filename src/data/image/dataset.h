@@ -84,6 +84,7 @@ typedef struct lf_loader_opts {
     int64_t batch_size;
     int64_t workers; /* decoding threads, >= 1 */
     bool shuffle;
+    bool balanced; /* shuffled so that classes come alike (data/balance.h) */
     uint64_t seed;
     lf_augmentation augmentation;
     const lf_image_processor *processor; /* copied */

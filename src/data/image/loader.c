@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "data/ahead.h"
+#include "data/balance.h"
 #include "data/image/dataset.h"
 
 typedef struct slot {
@@ -21,6 +22,7 @@ struct lf_loader {
     size_t pixels;            /* floats a picture */
 
     int64_t *order, order_epoch; /* touched in assign alone */
+    lf_balance *balance;         /* the same; NULL: classes come as they are */
     slot *slots;
     int64_t n_slots;
     lf_ahead *ahead;
@@ -41,7 +43,10 @@ static void assign(void *context, void *item, int64_t ticket) {
     const lf_batch_place at = lf_portion_place(o->portion, l->per_epoch, o->first_epoch, o->first_batch, ticket);
     const int64_t epoch = at.epoch, number = at.number, n = lf_dataset_count(l->data);
     if (l->opts.shuffle && epoch != l->order_epoch) {
-        lf_rng_permutation(lf_rng_make(l->opts.seed, LF_RNG_SHUFFLE, (uint64_t)epoch), l->order, n);
+        if (l->balance)
+            lf_balance_order(l->balance, o->seed, epoch, l->order);
+        else
+            lf_rng_permutation(lf_rng_make(o->seed, LF_RNG_SHUFFLE, (uint64_t)epoch), l->order, n);
         l->order_epoch = epoch;
     }
     const int64_t begin = number * l->opts.batch_size;
@@ -127,6 +132,8 @@ static bool slot_alloc(slot *s, const lf_dataset *d, int64_t batch_size, size_t 
     return s->batch.pixels && s->batch.labels && s->batch.indices && (s->batch.values || !width);
 }
 
+static int64_t class_of(const void *data, int64_t i) { return lf_dataset_label(data, i); }
+
 static lf_status allocate(lf_loader *l, lf_err *err) {
     int H, W;
     lf_image_processor_out_size(&l->processor, &H, &W);
@@ -137,6 +144,9 @@ static lf_status allocate(lf_loader *l, lf_err *err) {
     bool ok = l->slots && (l->order || !l->opts.shuffle);
     for (int64_t i = 0; i < l->n_slots && ok; i++)
         ok = slot_alloc(&l->slots[i], l->data, l->opts.batch_size, l->pixels);
+    if (ok && l->opts.balanced)
+        return lf_balance_new(&l->balance, lf_dataset_count(l->data), lf_dataset_n_classes(l->data), class_of, l->data,
+                              err);
     return ok ? LF_OK
               : lf_no_memory(err, "%" PRId64 " batches of %" PRId64 " pictures of %d x %d pixels", l->n_slots,
                              l->opts.batch_size, W, H);
@@ -173,6 +183,7 @@ void lf_loader_free(lf_loader *l) {
     }
     lf_free(l->slots);
     lf_free(l->order);
+    lf_balance_free(l->balance);
     lf_free(l);
 }
 

@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/rng.h"
 #include "data/ahead.h"
+#include "data/balance.h"
 #include "data/text/tokens.h"
 
 typedef struct span {
@@ -40,6 +41,7 @@ struct lf_text_loader {
     int64_t *kept;           /* [n_documents] unpacked, those that were not skipped; NULL: all */
     int64_t n_documents, n_rows, per_epoch;
     int64_t *order, order_epoch; /* of rows; touched in lf_ahead's assign alone */
+    lf_balance *balance;         /* the same; NULL: classes come as they are */
     int32_t *lengths;            /* [n_rows] where rows of like length go together; NULL: they do not */
     lf_text_grouped *grouping;   /* room for that; touched in assign alone */
     slot *slots;
@@ -60,7 +62,10 @@ static void assign(void *context, void *item, int64_t number) {
     const lf_batch_place at = lf_portion_place(o->portion, l->per_epoch, o->first_epoch, o->first_batch, number);
     const int64_t epoch = at.epoch;
     if (o->shuffle && epoch != l->order_epoch) {
-        lf_rng_permutation(lf_rng_make(o->seed, LF_RNG_SHUFFLE, (uint64_t)epoch), l->order, l->n_rows);
+        if (l->balance)
+            lf_balance_order(l->balance, o->seed, epoch, l->order);
+        else
+            lf_rng_permutation(lf_rng_make(o->seed, LF_RNG_SHUFFLE, (uint64_t)epoch), l->order, l->n_rows);
         if (l->lengths) lf_text_group(l->order, l->n_rows, l->lengths, o->together, l->grouping);
         l->order_epoch = epoch;
     }
@@ -305,6 +310,19 @@ static bool measure_rows(lf_text_loader *l) {
     return l->lengths && l->grouping;
 }
 
+static int64_t class_of_row(const void *loader, int64_t i) {
+    const lf_text_loader *l = loader;
+    return lf_text_dataset_class(l->data, l->kept ? l->kept[i] : i);
+}
+
+static lf_status balance_rows(lf_text_loader *l, lf_err *err) {
+    int64_t classes;
+    if (!l->opts.balanced) return LF_OK;
+    assert(l->classified && !l->width);
+    lf_text_dataset_classes(l->data, &classes);
+    return lf_balance_new(&l->balance, l->n_rows, classes, class_of_row, l, err);
+}
+
 static bool allocate_labels(const lf_text_loader *l, lf_text_batch *b, size_t rows) {
     b->lengths = lf_calloc(rows, sizeof *b->lengths);
     b->classes = lf_calloc(rows, sizeof *b->classes);
@@ -329,7 +347,7 @@ static lf_status allocate(lf_text_loader *l, lf_err *err) {
                (!l->classified || allocate_labels(l, &s->batch, batch_size)) &&
                (!l->opts.masked || (s->batch.lengths = lf_calloc(batch_size, sizeof *s->batch.lengths)));
     }
-    lf_status rc = good ? LF_OK : out_of_memory(l, err);
+    lf_status rc = good ? balance_rows(l, err) : out_of_memory(l, err);
     for (int64_t i = 0; i < l->n_slots && !rc && !l->scanned; i++)
         rc = lf_text_coder_for_thread(&l->slots[i].coder, &l->coder, err);
     return rc;
@@ -400,6 +418,7 @@ void lf_text_loader_free(lf_text_loader *l) {
     }
     lf_free(l->slots);
     lf_free(l->order);
+    lf_balance_free(l->balance);
     lf_free(l->lengths);
     lf_free(l->grouping);
     lf_free(l->kept);

@@ -52,6 +52,7 @@ typedef struct lf_text_loader_opts {
     bool loss_on_prompt;
     lf_text_overlong overlong; /* skip: everything is tokenised before the first batch */
     bool packing, shuffle;     /* packing: not of classified texts */
+    bool balanced;             /* shuffled so that classes come alike (data/balance.h); of texts with one class each */
     int64_t together; /* rows of a step, which are to be of like length; not packed, and shuffled. 0: as they come */
     bool scan;        /* tokenise everything before the first batch */
     lf_text_masking masking; /* where `masked`: of documents, not packed */

@@ -1,8 +1,10 @@
-/* Softmax cross-entropy with label smoothing; the probabilities are never kept, only the log-sum-exp of each row. */
+/* Softmax cross-entropy with label smoothing and weights of classes; the probabilities are never kept, only the
+ * log-sum-exp of each row. */
 #include "graph/ops.h"
 
 typedef struct attributes {
     const int32_t *labels;
+    const float *weights;
     double normalizer, smoothing;
 } attributes;
 enum { LSE };
@@ -31,7 +33,9 @@ static void cross_entropy_forward(lf_graph *g, lf_node *n) {
     void *lse = lf_save(g, n, LSE, k->dtype, x->shape[0]);
     if (lse)
         k->fill(n->out->data,
-                k->cross_entropy(lse, x->data, a->labels, x->shape[0], x->shape[1], a->smoothing) / a->normalizer, 1);
+                k->cross_entropy(lse, x->data, a->labels, a->weights, x->shape[0], x->shape[1], a->smoothing) /
+                    a->normalizer,
+                1);
 }
 
 static void cross_entropy_backward(lf_graph *g, lf_node *n) {
@@ -42,8 +46,8 @@ static void cross_entropy_backward(lf_graph *g, lf_node *n) {
     void *dx = lf_grad_out(g, n, 0, &add);
     if (!dx) return;
     const double dloss = lf_dloss(n);
-    k->cross_entropy_backward(dx, add, dloss / a->normalizer, n->saved[LSE], x->data, a->labels, x->shape[0],
-                              x->shape[1], a->smoothing);
+    k->cross_entropy_backward(dx, add, dloss / a->normalizer, n->saved[LSE], x->data, a->labels, a->weights,
+                              x->shape[0], x->shape[1], a->smoothing);
 }
 
 static const int32_t labels[] = {2, 0, -100, 4};
@@ -52,9 +56,20 @@ static lf_tensor *build_smooth(lf_graph *g, lf_tensor **in) {
     return lf_add(g, lf_cross_entropy(g, in[0], labels, 3, 0.1), lf_cross_entropy(g, in[0], labels, 7, 0));
 }
 
+static const float weights[] = {0.5f, 2, 1, 0, 3};
+static lf_tensor *build_weighted(lf_graph *g, lf_tensor **in) {
+    return lf_weighted_cross_entropy(g, in[0], labels, weights, 3, 0);
+}
+static lf_tensor *build_weighted_smooth(lf_graph *g, lf_tensor **in) {
+    return lf_add(g, lf_weighted_cross_entropy(g, in[0], labels, weights, 3, 0.2),
+                  lf_weighted_cross_entropy(g, in[0], labels, weights, 5, 0.1));
+}
+
 static const lf_op_case cases[] = {
     {"one row ignored", 1, {{2, {4, 5}, false}}, build, 1e-7},
     {"smoothing, two losses", 1, {{2, {4, 5}, false}}, build_smooth, 1e-7},
+    {"weights of classes", 1, {{2, {4, 5}, false}}, build_weighted, 1e-7},
+    {"weights and smoothing, two losses", 1, {{2, {4, 5}, false}}, build_weighted_smooth, 1e-7},
     {.name = NULL},
 };
 
@@ -65,8 +80,13 @@ const lf_op lf_op_cross_entropy = {.name = "cross_entropy",
                                    .backward = cross_entropy_backward,
                                    .cases = cases};
 
+lf_tensor *lf_weighted_cross_entropy(lf_graph *g, lf_tensor *logits, const int32_t *row_labels,
+                                     const float *class_weights, double normalizer, double smoothing) {
+    const attributes a = {row_labels, class_weights, normalizer, smoothing};
+    return logits ? lf_graph_apply(g, &lf_op_cross_entropy, 1, &logits, &a, sizeof a) : NULL;
+}
+
 lf_tensor *lf_cross_entropy(lf_graph *g, lf_tensor *logits, const int32_t *row_labels, double normalizer,
                             double smoothing) {
-    const attributes a = {row_labels, normalizer, smoothing};
-    return logits ? lf_graph_apply(g, &lf_op_cross_entropy, 1, &logits, &a, sizeof a) : NULL;
+    return lf_weighted_cross_entropy(g, logits, row_labels, NULL, normalizer, smoothing);
 }

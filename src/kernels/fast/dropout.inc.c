@@ -49,6 +49,19 @@ static void dropout_factors(float *restrict factor, const dropout_rule *rule, in
     }
 }
 
+static void noise(void *y_, const void *x_, int64_t n, double size, lf_rng_key key) {
+    act *y = y_;
+    const act *x = x_;
+    const float low = (float)-size, step = (float)(2 * size * 0x1p-32);
+    PARALLEL(n)
+    for (int64_t begin = 0; begin < n; begin += PHILOX_NUMBERS) {
+        uint32_t numbers[PHILOX_NUMBERS];
+        const int64_t end = min64(PHILOX_NUMBERS, n - begin);
+        philox(numbers, key, (uint64_t)begin >> 2);
+        SIMD for (int64_t i = 0; i < end; i++) y[begin + i] = ST(LD(x[begin + i]) + (low + step * (float)numbers[i]));
+    }
+}
+
 static void dropout(void *y_, bool add, const void *x_, int64_t n, double p, lf_rng_key key) {
     act *y = y_;
     const act *x = x_;

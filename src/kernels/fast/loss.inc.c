@@ -51,16 +51,28 @@ static double row_sum(const act *x, int64_t n) {
     return sum;
 }
 
-static double cross_entropy_row(float *lse, const act *x, int32_t label, int64_t V, double smoothing) {
+/* Of all classes, by their weights: -log p each. */
+static double weighted_sum(const act *x, const float *weights, float lse, int64_t V) {
+    double sum = 0;
+    LF_PRAGMA(omp simd reduction(+ : sum))
+    for (int64_t v = 0; v < V; v++) sum += (double)weights[v] * ((double)lse - (double)LD(x[v]));
+    return sum;
+}
+
+static double cross_entropy_row(float *lse, const act *x, int32_t label, const float *weights, int64_t V,
+                                double smoothing) {
     *lse = row_logsumexp(x, V);
     if (label < 0) return 0;
     assert(label < V);
+    if (weights)
+        return (1 - smoothing) * (double)weights[label] * ((double)*lse - (double)LD(x[label])) +
+               (smoothing > 0 ? smoothing * weighted_sum(x, weights, *lse, V) / (double)V : 0);
     const double loss = (1 - smoothing) * ((double)*lse - (double)LD(x[label]));
     return smoothing > 0 ? loss + smoothing * ((double)*lse - row_sum(x, V) / (double)V) : loss;
 }
 
-static double cross_entropy(void *lse_, const void *logits_, const int32_t *labels, int64_t rows, int64_t V,
-                            double smoothing) {
+static double cross_entropy(void *lse_, const void *logits_, const int32_t *labels, const float *weights, int64_t rows,
+                            int64_t V, double smoothing) {
     float *lse = lse_;
     const act *logits = logits_;
     double part[PIECES], loss = 0;
@@ -68,7 +80,7 @@ static double cross_entropy(void *lse_, const void *logits_, const int32_t *labe
     for (int64_t piece = 0; piece < PIECES; piece++) {
         double sum = 0;
         for (int64_t row = piece_begin(rows, piece); row < piece_begin(rows, piece + 1); row++)
-            sum += cross_entropy_row(lse + row, logits + row * V, labels[row], V, smoothing);
+            sum += cross_entropy_row(lse + row, logits + row * V, labels[row], weights, V, smoothing);
         part[piece] = sum;
     }
     for (int piece = 0; piece < PIECES; piece++) loss += part[piece];
@@ -87,14 +99,41 @@ static void cross_entropy_backward_row(act *restrict dx, bool add, float dloss, 
     dx[label] = ST(before + dloss * (p - (1 - smoothing)));
 }
 
+/* With w the weights, m their mean, y the label and e the smoothing: p ((1 - e) w[y] + e m) - e w / V, less (1 - e)
+ * w[y] at the label. */
+static void cross_entropy_backward_weighted(act *restrict dx, bool add, float dloss, float lse, const act *restrict x,
+                                            int32_t label, const float *weights, float mean, int64_t V,
+                                            float smoothing) {
+    const float own = (1 - smoothing) * weights[label], of_p = own + smoothing * mean, rest = smoothing / (float)V;
+    const float before = add ? LD(dx[label]) : 0,
+                at_label = fast_exp(LD(x[label]) - lse) * of_p - rest * weights[label] - own;
+    if (add) {
+        SIMD for (int64_t v = 0; v < V; v++) dx[v] =
+            ST(LD(dx[v]) + dloss * (fast_exp(LD(x[v]) - lse) * of_p - rest * weights[v]));
+    } else {
+        SIMD for (int64_t v = 0; v < V; v++) dx[v] = ST(dloss * (fast_exp(LD(x[v]) - lse) * of_p - rest * weights[v]));
+    }
+    dx[label] = ST(before + dloss * at_label);
+}
+
+static float mean_weight(const float *weights, int64_t V) {
+    double sum = 0;
+    for (int64_t v = 0; weights && v < V; v++) sum += (double)weights[v];
+    return (float)(sum / (double)V);
+}
+
 static void cross_entropy_backward(void *dlogits_, bool add, double dloss, const void *lse_, const void *logits_,
-                                   const int32_t *labels, int64_t rows, int64_t V, double smoothing) {
+                                   const int32_t *labels, const float *weights, int64_t rows, int64_t V,
+                                   double smoothing) {
     act *dlogits = dlogits_;
-    const float *lse = lse_;
+    const float *lse = lse_, mean = mean_weight(weights, V);
     const act *logits = logits_;
     PARALLEL(rows * V)
     for (int64_t row = 0; row < rows; row++) {
-        if (labels[row] >= 0)
+        if (labels[row] >= 0 && weights)
+            cross_entropy_backward_weighted(dlogits + row * V, add, (float)dloss, lse[row], logits + row * V,
+                                            labels[row], weights, mean, V, (float)smoothing);
+        else if (labels[row] >= 0)
             cross_entropy_backward_row(dlogits + row * V, add, (float)dloss, lse[row], logits + row * V, labels[row], V,
                                        (float)smoothing);
         else if (!add)

@@ -1,5 +1,13 @@
 /* Optimisers. */
 
+static void average(void *a_, const void *x_, int64_t n, double keep) {
+    float *a = a_;
+    const float *x = x_;
+    const float old = (float)keep, new = (float)(1 - keep);
+    PARALLEL_SIMD(n)
+    for (int64_t i = 0; i < n; i++) a[i] = old * a[i] + new *x[i];
+}
+
 static void adamw(void *p_, void *m_, void *v_, const void *g_, int64_t n, const lf_adamw_step *s) {
     float *p = p_, *m = m_, *v = v_;
     const float *g = g_;

@@ -227,6 +227,11 @@ static void dropout(void *y_, bool add, const void *x_, int64_t n, double p, lf_
     for (int64_t i = 0; i < n; i++) store(&y[i], add, LD(x[i]) * dropout_factor(p, key, i));
 }
 
+static void noise(void *y, const void *x, int64_t n, double size, lf_rng_key key) {
+    for (int64_t i = 0; i < n; i++)
+        store((act *)y + i, false, LD(((const act *)x)[i]) + size * (2 * (lf_rng_u32(key, (uint64_t)i) / 0x1p32) - 1));
+}
+
 /* ---- DoRA ---- */
 
 static void row_norms(void *norm, const void *squares, const void *B_, const void *P, int64_t ldp, const void *G,
@@ -475,37 +480,41 @@ static void mean_tokens_backward(void *dx, bool add, const void *dy, int64_t fir
 
 /* ---- loss -------------------------------------------------------------------------------------------------------- */
 
-static double cross_entropy(void *lse_, const void *logits, const int32_t *labels, int64_t rows, int64_t V,
-                            double smoothing) {
+static double class_weight(const float *weights, int64_t v) { return weights ? (double)weights[v] : 1; }
+
+static double cross_entropy(void *lse_, const void *logits, const int32_t *labels, const float *weights, int64_t rows,
+                            int64_t V, double smoothing) {
     real *lse = lse_;
     double loss = 0;
     for (int64_t row = 0; row < rows; row++) {
         const act *x = (const act *)logits + row * V;
         double max = -INFINITY, sum = 0, total = 0;
         for (int64_t v = 0; v < V; v++) max = LD(x[v]) > max ? LD(x[v]) : max;
-        for (int64_t v = 0; v < V; v++) {
-            sum += exp(LD(x[v]) - max);
-            total += LD(x[v]);
-        }
+        for (int64_t v = 0; v < V; v++) sum += exp(LD(x[v]) - max);
         const double log_sum = max + log(sum);
+        for (int64_t v = 0; v < V; v++) total += class_weight(weights, v) * (log_sum - LD(x[v]));
         lse[row] = (real)log_sum;
         if (labels[row] < 0) continue;
         assert(labels[row] < V);
-        loss += (1 - smoothing) * (log_sum - LD(x[labels[row]]));
-        if (smoothing > 0) loss += smoothing * (log_sum - total / (double)V);
+        loss += (1 - smoothing) * class_weight(weights, labels[row]) * (log_sum - LD(x[labels[row]]));
+        if (smoothing > 0) loss += smoothing * total / (double)V;
     }
     return loss;
 }
 
 static void cross_entropy_backward(void *dlogits, bool add, double dloss, const void *lse, const void *logits,
-                                   const int32_t *labels, int64_t rows, int64_t V, double smoothing) {
+                                   const int32_t *labels, const float *weights, int64_t rows, int64_t V,
+                                   double smoothing) {
+    double mean = 0; /* weight */
+    for (int64_t v = 0; v < V; v++) mean += class_weight(weights, v) / (double)V;
     for (int64_t row = 0; row < rows; row++) {
         act *dx = (act *)dlogits + row * V;
         const act *x = (const act *)logits + row * V;
+        const double own = labels[row] < 0 ? 0 : (1 - smoothing) * class_weight(weights, labels[row]);
         for (int64_t v = 0; v < V; v++) {
             const double p = exp(LD(x[v]) - (double)((const real *)lse)[row]);
-            const double target = (v == labels[row] ? 1 - smoothing : 0) + smoothing / (double)V;
-            store(&dx[v], add, labels[row] < 0 ? 0 : dloss * (p - target));
+            const double target = (v == labels[row] ? own : 0) + smoothing * class_weight(weights, v) / (double)V;
+            store(&dx[v], add, labels[row] < 0 ? 0 : dloss * (p * (own + smoothing * mean) - target));
         }
     }
 }

@@ -1,5 +1,10 @@
 /* Part of ref/body.inc.c: optimisers. */
 
+static void average(void *a_, const void *x, int64_t n, double keep) {
+    real *a = a_;
+    for (int64_t i = 0; i < n; i++) a[i] = (real)(keep * a[i] + (1 - keep) * ((const real *)x)[i]);
+}
+
 static void adamw(void *p_, void *m_, void *v_, const void *g_, int64_t n, const lf_adamw_step *s) {
     real *p = p_, *m = m_, *v = v_;
     for (int64_t i = 0; i < n; i++) {
