@@ -92,8 +92,8 @@ static lf_status find_column(const char **name, const lf_parquet *p, const char 
     return *name ? LF_OK : not_found(p, path, r, NULL, false, err);
 }
 
-lf_status lf_shard_open(lf_shard *s, const char *path, const lf_data_request *r, const char **image,
-                            const char **label, lf_err *err) {
+lf_status lf_shard_open(lf_shard *s, const char *path, const lf_data_request *r, const char **image, const char **label,
+                        lf_err *err) {
     lf_status rc = lf_parquet_open(&s->file, path, err);
     if (!rc) rc = find_column(image, s->file, path, &image_role, r->image_field, err);
     if (rc) return rc;

@@ -5,6 +5,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "data/files.h"
 #include "data/image/dataset_parquet.h"
 
 /* A class that is a text, and how many were met before it. */
