@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/slice.h"
 #include "data/files.h"
 #include "data/image/dataset_parquet.h"
 
