@@ -38,7 +38,7 @@ static lf_status take_batch(lf_base_rows *r, lf_model *m, lf_graph *g, const lf_
     for (int64_t i = 0; i < b->in.B * b->in.T && !is_full(r); i++) {
         if (b->labels[i] < 0) continue;
         const char *row = (const char *)hidden->data + (size_t)(i * C) * lf_dtype_size(hidden->dtype);
-        void *logits = lf_lm_logits(g, row, &head);
+        void *logits = lf_lm_logits(g, row, 1, &head);
         if (!logits) return lf_graph_status(g, err);
         lf_graph_kernels(g)->to_f32(r->logits + r->n++ * r->V, logits, r->V);
         lf_graph_give(g, logits);

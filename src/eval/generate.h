@@ -1,4 +1,5 @@
-/* Text, token by token, by a language model with a cache of keys and values. */
+/* Text, token by token, by a language model with caches of keys and values: one text at a time, or several in one pass,
+ * each of which comes out as it would alone. */
 #ifndef LF_EVAL_GENERATE_H
 #define LF_EVAL_GENERATE_H
 
@@ -42,13 +43,30 @@ typedef struct lf_generator lf_generator;
 lf_status lf_generator_new(lf_generator **out, lf_model *m, lf_graph *g, const lf_tokenizer *t, int64_t most,
                            lf_err *err);
 void lf_generator_free(lf_generator *o);
+/* Can a prompt of these ids be gone on with? LF_EUSAGE if it is empty or leaves no room in the context, LF_EDATA if an
+ * id is none of the model's. */
+lf_status lf_generator_check(const lf_generator *o, const int32_t *prompt, int64_t n, lf_err *err);
 
 /* Called with text as soon as it is certain, whole characters only. */
 typedef lf_status (*lf_generate_visit)(void *context, const char *text, size_t n, lf_err *err);
 /* What follows the n ids of a prompt. Those that it has in common with the last text of this generator are in the cache
- * and not read again. LF_EUSAGE if the prompt is empty or leaves no room in the context. visit may be NULL. The caller
- * frees out. */
+ * and not read again. Fails as lf_generator_check. visit may be NULL. The caller frees out. */
 lf_status lf_generate_text(lf_generated *out, lf_generator *o, const int32_t *prompt, int64_t n,
                            const lf_generate_opts *opts, lf_generate_visit visit, void *context, lf_err *err);
+
+/* Prompts 0 .. n - 1, and who takes what is written after them. */
+typedef struct lf_prompt_source {
+    int64_t n;
+    /* Appends the ids of prompt i; *text: the number of its random numbers (lf_sampling). */
+    lf_status (*get)(void *context, int64_t i, lf_ids *ids, uint64_t *text, lf_err *err);
+    lf_status (*take)(void *context, int64_t i, const lf_generated *o, lf_err *err); /* in the order of i */
+    void *context;
+} lf_prompt_source;
+/* What follows prompts first .. n - 1, at_once of them in a pass; where a text ends, the next prompt takes its place. A
+ * text's tokens depend on nothing but its own prompt, the options and its random numbers, as far as a product's row
+ * does not depend on how many rows there are: to the last bit where oneDNN or the reference multiplies; BLAS may round
+ * otherwise. LF_EINTERRUPTED after lf_interrupt: what was written and not taken is lost. */
+lf_status lf_generate_all(lf_generator *o, const lf_prompt_source *from, int64_t first, int64_t at_once,
+                          const lf_generate_opts *opts, lf_err *err);
 
 #endif

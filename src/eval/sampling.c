@@ -81,5 +81,5 @@ int32_t lf_sample(const lf_sampling *s, float *logits, int64_t V, const int32_t 
     for (int64_t i = 0; i < n; i++) room[i].value = exp((room[i].value - most) / s->temperature);
     if (s->top_p < 1 || s->top_k > 0) qsort(room, (size_t)n, sizeof *room, by_value);
     if (s->top_p < 1) n = count_nucleus(room, n, s->top_p);
-    return draw(room, n, lf_rng_uniform(lf_rng_make(s->seed, LF_RNG_SAMPLE, 0), at));
+    return draw(room, n, lf_rng_uniform(lf_rng_make(s->seed, LF_RNG_SAMPLE, s->text), at));
 }

@@ -12,6 +12,7 @@ typedef struct lf_sampling {
     int64_t top_k;             /* only so many of the most probable; 0: all */
     double top_p;              /* only the fewest that together reach this probability; 1: all */
     uint64_t seed;
+    uint64_t text; /* which of several texts: each has random numbers of its own, which depend on nothing else */
 } lf_sampling;
 
 typedef struct lf_token_candidate {

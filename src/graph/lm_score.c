@@ -1,5 +1,7 @@
 #include "graph/lm_score.h"
 
+#include <string.h>
+
 #include "graph/lm_blocks.h"
 
 /* The next block's logits into b->logits; false: there is no block left, or the graph has failed. */
@@ -53,17 +55,19 @@ lf_status lf_lm_score(lf_graph *g, const void *hidden, const lf_lm_head *head, c
     return lf_graph_status(g, NULL);
 }
 
-void *lf_lm_logits(lf_graph *g, const void *hidden, const lf_lm_head *head) {
-    static const int32_t any = 0;
+void *lf_lm_logits(lf_graph *g, const void *hidden, int64_t rows, const lf_lm_head *head) {
     const lf_kernels *k = lf_graph_kernels(g);
     lf_lm_blocks b;
-    lf_lm_blocks_begin(g, &b, k, 1, head, false, (lf_rng_key){{0}});
-    void *logits = lf_graph_take(g, k->dtype, b.V);
-    bool ok = !lf_graph_status(g, NULL) && lf_lm_blocks_next(&b, &any);
-    if (ok) {
+    lf_lm_blocks_begin(g, &b, k, rows, head, false, (lf_rng_key){{0}});
+    void *logits = lf_graph_take(g, k->dtype, rows * b.V);
+    int32_t *any = lf_graph_take_bytes(g, rows * (int64_t)sizeof *any);
+    bool ok = !lf_graph_status(g, NULL);
+    if (ok) memset(any, 0, (size_t)rows * sizeof *any);
+    while (ok && lf_lm_blocks_next(&b, any)) {
         lf_lm_blocks_gather(&b, hidden);
-        ok = lf_lm_blocks_logits(g, &b, logits);
+        ok = lf_lm_blocks_logits(g, &b, (char *)logits + (size_t)(b.before * b.V) * lf_dtype_size(k->dtype));
     }
+    lf_graph_give(g, any);
     lf_lm_blocks_end(g, &b);
     if (!ok) lf_graph_give(g, logits);
     return ok ? logits : NULL;

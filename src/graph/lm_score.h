@@ -22,8 +22,9 @@ typedef struct lf_label_score {
 lf_status lf_lm_score(lf_graph *g, const void *hidden, const lf_lm_head *head, const void *base_hidden,
                       const lf_lm_head *base_head, const int32_t *labels, int64_t rows, lf_label_score *out);
 
-/* The logits [V] after one row of hidden numbers [C], activations, in the backend's real numbers (of the graph's pool:
- * give them back with lf_graph_give, or begin another step). NULL after a failure, which is the graph's. */
-void *lf_lm_logits(lf_graph *g, const void *hidden, const lf_lm_head *head);
+/* The logits [rows, V] after rows of hidden numbers [rows, C], activations, in the backend's real numbers (of the
+ * graph's pool: give them back with lf_graph_give, or begin another step). NULL after a failure, which is the graph's.
+ */
+void *lf_lm_logits(lf_graph *g, const void *hidden, int64_t rows, const lf_lm_head *head);
 
 #endif

@@ -111,6 +111,7 @@ typedef struct lf_model_input {
 } lf_model_input;
 
 typedef struct lf_kv_cache lf_kv_cache;
+typedef struct lf_cached_texts lf_cached_texts;
 typedef struct lf_rope_rows lf_rope_rows;
 
 /* What the frozen layers at a model's beginning make of an example is the same each time, so a pass can begin behind
@@ -135,7 +136,7 @@ typedef struct lf_prefix {
 /* A pass through a model: all that differs from one to the next, so that none of it is written into the model. */
 typedef struct lf_pass {
     lf_model_input in;
-    lf_kv_cache *cache;           /* NULL, or what earlier tokens left */
+    const lf_cached_texts *cache; /* NULL, or what earlier tokens left */
     bool base;                    /* without the adapters: the untouched base, in the same memory */
     const lf_classifier *head;    /* through whose `inner` layers the features go; NULL: the head in use */
     lf_prefix *prefix;            /* NULL: it begins at the beginning, and nothing is kept */
@@ -237,8 +238,18 @@ int64_t lf_kv_cache_capacity(const lf_kv_cache *c);
 void lf_kv_cache_free(lf_kv_cache *c);
 int64_t lf_kv_cache_count(const lf_kv_cache *c);
 void lf_kv_cache_cut(lf_kv_cache *c, int64_t n); /* forgets all but the first n tokens */
-/* The next n tokens: hidden states [1, n, hidden_size]. n + count <= capacity is asserted. Keys that are there stay as
- * they are; where those of longer texts are others (tokens.steady), whoever generates text begins again. */
+/* The next tokens of a text whose earlier ones are in `cache`. */
+typedef struct lf_cached_text {
+    lf_kv_cache *cache;
+    const int32_t *ids;
+    int64_t n; /* n + count <= capacity is asserted */
+} lf_cached_text;
+/* The next tokens of several texts, each with a cache of its own, in one pass: hidden states [1, all n, hidden_size],
+ * those of a text behind those of the text before. There is no padding, and a text sees itself alone. Keys that are
+ * there stay as they are; where those of longer texts are others (tokens.steady), whoever generates text begins again.
+ */
+lf_tensor *lf_lm_hidden_of_texts(const lf_model *m, lf_graph *g, const lf_cached_text *texts, int64_t n_texts);
+/* Of one text: [1, n, hidden_size]. */
 lf_tensor *lf_lm_hidden_cached(const lf_model *m, lf_graph *g, const int32_t *ids, int64_t n, lf_kv_cache *c);
 
 /* Numbers of a picture or a text that go into a classifier: what its head multiplies (of DINOv2 2 x hidden_size). */

@@ -46,9 +46,13 @@ struct lf_kv_cache {
     size_t number; /* bytes */
     char **layers; /* each [capacity, width] */
 };
-/* lf_attention of one layer, also over the keys and values of earlier tokens, behind which it puts those of
- * qkv [1,n,..]. q_width: numbers of a token's queries. */
-lf_tensor *lf_kv_attention(lf_kv_cache *c, lf_graph *g, int64_t layer, lf_tensor *qkv, int64_t q_width,
+struct lf_cached_texts {
+    const lf_cached_text *texts;
+    int64_t n;
+};
+/* lf_attention of one layer, each text's also over the keys and values of its earlier tokens, behind which it puts
+ * those of its own columns of qkv [1,n,..]. q_width: numbers of a token's queries. */
+lf_tensor *lf_kv_attention(const lf_cached_texts *c, lf_graph *g, int64_t layer, lf_tensor *qkv, int64_t q_width,
                            const lf_attention_opts *opts);
 
 #endif

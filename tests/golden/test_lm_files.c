@@ -1,7 +1,7 @@
 /* Files of language models: PEFT's adapters read and ours written, models written, generation through the cache, and
  * what config.json may ask for in vain. */
 #define _XOPEN_SOURCE 700
-#include "golden/lm_fixture.h"
+#include "golden/tokens_fixture.h"
 
 #include <unistd.h>
 
@@ -237,27 +237,6 @@ static void test_cache(void **state) {
 }
 
 /* ---- generated text ---- */
-
-/* A tokenizer of n tokens, for a model that has none. */
-static lf_tokenizer *tokens(int64_t n) {
-    char *dir = scratch(), path[128];
-    cJSON *json = cJSON_CreateObject(), *model = cJSON_AddObjectToObject(json, "model");
-    cJSON_AddStringToObject(model, "type", "BPE");
-    cJSON *vocab = cJSON_AddObjectToObject(model, "vocab");
-    cJSON_AddArrayToObject(model, "merges");
-    for (int64_t i = 0; i < n; i++) {
-        char token[24];
-        snprintf(token, sizeof token, "<%lld>", (long long)i);
-        cJSON_AddNumberToObject(vocab, token, (double)i);
-    }
-    snprintf(path, sizeof path, "%s/tokenizer.json", dir);
-    OK(lf_json_write(path, json, false, &err));
-    cJSON_Delete(json);
-    lf_tokenizer *t;
-    OK(lf_tokenizer_open(&t, dir, &err));
-    OK(lf_remove_tree(dir, &err));
-    return t;
-}
 
 static void check_generated(fixture *f, lf_generator *o, const int32_t *ids, int64_t begin, int64_t n) {
     lf_generated out;

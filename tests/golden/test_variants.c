@@ -416,7 +416,7 @@ static void check_cached(varied *c) {
         lf_graph_begin(f->g, false, false, 0);
         const lf_tensor *hidden = lf_lm_hidden_cached(f->model, f->g, ids_of(c, 0) + from, n, cache);
         OK(lf_graph_status(f->g, &err));
-        logits = lf_lm_logits(f->g, (const float *)hidden->data + hidden->numel - f->model->hidden_size, &head);
+        logits = lf_lm_logits(f->g, (const float *)hidden->data + hidden->numel - f->model->hidden_size, 1, &head);
     }
     OK(lf_graph_status(f->g, &err));
     check_close("cached logits", logits, theirs(c, "logits_after", NULL) + (f->T - 1) * V, V, 1e-4);

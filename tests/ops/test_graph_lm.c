@@ -254,7 +254,7 @@ static void check_head(const lf_kernels *k) {
     leaf(&hidden, k->act_dtype, N, C, s.hidden, NULL);
     const lf_lm_head head = {.frozen = &s.frozen, .bias = &bias, .scale = 0.7, .softcap = 3};
     lf_graph_begin(s.g, false, false, 0);
-    const void *logits = lf_lm_logits(s.g, (char *)s.hidden + AT * C * lf_dtype_size(k->act_dtype), &head);
+    const void *logits = lf_lm_logits(s.g, (char *)s.hidden + AT * C * lf_dtype_size(k->act_dtype), 1, &head);
     OK(lf_graph_status(s.g, &err));
     double sum = 0;
     for (int64_t v = 0; v < V; v++) {
