@@ -139,13 +139,34 @@ static lf_status check_layers(const lf_config *cfg, lf_err *err) {
     return LF_OK;
 }
 
+static lf_status check_prompts(const lf_config *cfg, lf_err *err) {
+    const cJSON *data = lf_cfg_json(cfg, LF_data);
+    if (!data) return LF_OK;
+    if (lf_cfg_is_set(cfg, LF_prompt))
+        return lf_cfg_fail(cfg, LF_prompt, err, "'data' is given too, which has the prompts; leave one out");
+    if (cJSON_IsString(data) && !strcmp(data->valuestring, "-"))
+        return lf_cfg_fail(cfg, LF_data, err,
+                           "standard input is one prompt, which is read without this key; give a file of prompts");
+    if (lf_cfg_bool(cfg, LF_json) && !lf_cfg_str(cfg, LF_output_file))
+        return lf_cfg_fail(cfg, LF_json, err,
+                           "the answers are a line each; give output_file for them, and one object tells of it");
+    return LF_OK;
+}
+
 static const struct {
     unsigned verbs;
     lf_status (*check)(const lf_config *cfg, lf_err *err);
 } checks[] = {
-    {LF_V_ALL, take_level},     {LF_V_ALL, check_required},    {LF_V_train | LF_V_preview, check_start},
-    {LF_V_train, check_length}, {LF_V_train, check_warmup},    {LF_V_train | LF_V_preview, check_validation},
-    {LF_V_train, check_best},   {LF_V_train, check_selection}, {LF_V_train | LF_V_bench | LF_V_spectrum, check_layers},
+    {LF_V_ALL, take_level},
+    {LF_V_ALL, check_required},
+    {LF_V_train | LF_V_preview, check_start},
+    {LF_V_train, check_length},
+    {LF_V_train, check_warmup},
+    {LF_V_train | LF_V_preview, check_validation},
+    {LF_V_train, check_best},
+    {LF_V_train, check_selection},
+    {LF_V_train | LF_V_bench | LF_V_spectrum, check_layers},
+    {LF_V_generate, check_prompts},
 };
 
 lf_status lf_config_finish(lf_config *cfg, lf_err *err) {

@@ -1,4 +1,5 @@
-/* The verb `generate`: what a language model writes after a prompt, as it writes it; or a conversation. */
+/* The verb `generate`: what a language model writes after a prompt, as it writes it; or a conversation. Prompts of a
+ * file are generate_data.c's. */
 #define _POSIX_C_SOURCE 200809L
 #include <errno.h>
 #include <stdio.h>
@@ -8,78 +9,19 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/obj.h"
-#include "eval/generate.h"
-#include "task/language.h"
-#include "tools/common.h"
+#include "tools/generating.h"
 #include "tools/input.h"
 
-enum { MOST_STOPS = 32 };
-
 typedef struct job {
-    const lf_config *cfg;
-    FILE *out;
-    lf_opened opened;
-    lf_text_tokenizer *text;
-    lf_generator *generator;
-    lf_generate_opts opts;
-    const char *stops[MOST_STOPS + 1]; /* one more for the end of a turn */
+    lf_generating with;
     lf_input input;
-    bool json;
     lf_message *messages; /* of a conversation; contents are ours but for the system's */
     size_t n_messages, capacity;
 } job;
 
-static lf_status read_opts(job *j, lf_err *err) {
-    const lf_config *cfg = j->cfg;
-    const int64_t n = lf_cfg_list_count(cfg, LF_stop);
-    if (n > MOST_STOPS)
-        return lf_cfg_fail(cfg, LF_stop, err, "expected at most %d strings, found %lld", MOST_STOPS, (long long)n);
-    for (int64_t i = 0; i < n; i++)
-        if (!*(j->stops[i] = lf_cfg_list_at(cfg, LF_stop, i)))
-            return lf_cfg_fail(cfg, LF_stop, err, "an empty string would end every text at once");
-    j->opts = (lf_generate_opts){.sampling = {.repetition_penalty = lf_cfg_f64(cfg, LF_repetition_penalty),
-                                              .temperature = lf_cfg_f64(cfg, LF_temperature),
-                                              .top_k = lf_cfg_i64(cfg, LF_top_k),
-                                              .top_p = lf_cfg_f64(cfg, LF_top_p),
-                                              .seed = (uint64_t)lf_cfg_i64(cfg, LF_seed)},
-                                 .max_new_tokens = lf_cfg_i64(cfg, LF_max_new_tokens),
-                                 .stops = j->stops,
-                                 .n_stops = n,
-                                 .ignore_eos = lf_cfg_bool(cfg, LF_ignore_eos)};
-    j->json = lf_cfg_bool(cfg, LF_json);
-    return LF_OK;
-}
-
-static lf_status open_all(job *j, lf_err *err) {
-    lf_status rc = lf_opened_open(&j->opened, j->cfg, LF_LOAD_FROZEN, err);
-    if (rc) return rc;
-    const lf_model *m = j->opened.model;
-    if (!lf_model_says(m, LF_NEXT_TOKEN))
-        return lf_fail(err, LF_EUNSUPPORTED, "%s: a model of type '%s' writes no text; use predict, which says classes",
-                       m->config_path, m->family->model_type);
-    if ((rc = lf_language_check_length(j->cfg, m, err)) || (rc = lf_language_tokenizer(&j->text, j->cfg, m, err)))
-        return rc;
-    return lf_generator_new(&j->generator, j->opened.model, j->opened.g, j->text->tokenizer,
-                            lf_cfg_is_given(j->cfg, LF_max_seq_length) ? lf_cfg_i64(j->cfg, LF_max_seq_length) : 0,
-                            err);
-}
-
-/* An answer ends where its turn does: at the template's token, or, where the tokenizer has no such token, at its text.
- */
-static void end_turns(job *j) {
-    const lf_text_tokenizer *t = j->text;
-    const char *text = lf_chat_template_turn_end(t->chat_template);
-    lf_text_tokenizer_warn_turn_end(j->text);
-    j->opts.ends = &t->turn_end;
-    j->opts.n_ends = t->turn_end >= 0;
-    if (t->turn_end < 0 && *text && !j->opts.ignore_eos) j->stops[j->opts.n_stops++] = text;
-}
-
 static void close_all(job *j) {
     lf_input_free(&j->input);
-    lf_generator_free(j->generator);
-    lf_text_tokenizer_free(j->text);
-    lf_opened_close(&j->opened);
+    lf_generating_close(&j->with);
     for (size_t i = 0; i < j->n_messages; i++)
         if (strcmp(j->messages[i].role, "system") != 0) lf_free((char *)(uintptr_t)j->messages[i].content);
     lf_free(j->messages);
@@ -101,8 +43,8 @@ static cJSON *ids_json(const lf_ids *ids) {
 
 static lf_status print_result(const job *j, const lf_generated *o, int64_t n_prompt, lf_err *err) {
     const double per_second = o->seconds > 0 ? (double)o->ids.n / o->seconds : 0;
-    if (!j->json) {
-        fputc('\n', j->out);
+    if (!j->with.json) {
+        fputc('\n', j->with.out);
         lf_info("%lld tokens of the prompt in %.2f s; %lld written, %.1f tokens/s, ended by %s",
                 (long long)o->prompt_tokens, o->prompt_seconds, (long long)o->ids.n, per_second,
                 lf_ending_names[o->ending]);
@@ -116,15 +58,16 @@ static lf_status print_result(const job *j, const lf_generated *o, int64_t n_pro
     lf_obj_number(&result, "generated_tokens", (double)o->ids.n);
     lf_obj_number(&result, "prompt_seconds", o->prompt_seconds);
     lf_obj_number(&result, "items_per_second", per_second);
-    return lf_json_write_line(j->out, lf_obj_take(&result), err);
+    return lf_json_write_line(j->with.out, lf_obj_take(&result), err);
 }
 
 /* The caller frees o. */
 static lf_status answer(job *j, lf_generated *o, const char *text, size_t n, bool rendered, lf_err *err) {
     lf_ids ids = {0};
-    lf_status rc = lf_text_tokenizer_prompt(j->text, text, n, rendered, &ids, err);
+    lf_status rc = lf_text_tokenizer_prompt(j->with.text, text, n, rendered, &ids, err);
     if (!rc)
-        rc = lf_generate_text(o, j->generator, ids.ids, ids.n, &j->opts, j->json ? NULL : print_piece, j->out, err);
+        rc = lf_generate_text(o, j->with.generator, ids.ids, ids.n, &j->with.opts, j->with.json ? NULL : print_piece,
+                              j->with.out, err);
     if (!rc) rc = print_result(j, o, ids.n, err);
     lf_ids_free(&ids);
     return rc;
@@ -147,7 +90,7 @@ static lf_status say(job *j, lf_generated *o, const char *text, size_t n, lf_err
     lf_prompt p = {0};
     const size_t before = j->n_messages;
     lf_status rc = add_message(j, "user", lf_copy_text(text, n), n, err);
-    if (!rc && !(rc = lf_chat_render(j->text->chat_template, j->messages, j->n_messages, true, &p, err)) &&
+    if (!rc && !(rc = lf_chat_render(j->with.text->chat_template, j->messages, j->n_messages, true, &p, err)) &&
         !(rc = answer(j, o, p.text, p.n, true, err)))
         rc = add_message(j, "assistant", lf_copy_text(o->text, o->n), o->n, err);
     if (rc && j->n_messages > before) lf_free((char *)(uintptr_t)j->messages[--j->n_messages].content);
@@ -202,10 +145,14 @@ static lf_status one_text(job *j, const char *prompt, size_t n, bool chat, lf_er
 }
 
 static lf_status run(job *j, lf_err *err) {
-    const char *prompt = lf_cfg_str(j->cfg, LF_prompt), *system = lf_cfg_str(j->cfg, LF_system);
-    const bool chat = lf_cfg_bool(j->cfg, LF_chat), terminal = !prompt && isatty(STDIN_FILENO);
-    if (chat && !j->text->chat_template) return lf_fail(err, j->text->no_chat.status, "%s", j->text->no_chat.message);
-    if (chat) end_turns(j);
+    const char *prompt = lf_cfg_str(j->with.cfg, LF_prompt), *system = lf_cfg_str(j->with.cfg, LF_system);
+    const bool chat = lf_cfg_bool(j->with.cfg, LF_chat), terminal = !prompt && isatty(STDIN_FILENO);
+    if (chat && !j->with.text->chat_template)
+        return lf_fail(err, j->with.text->no_chat.status, "%s", j->with.text->no_chat.message);
+    if (chat)
+        lf_generating_end_turns(&j->with);
+    else
+        lf_config_say_no_effect(j->with.cfg, "system", "without chat");
     lf_status rc = system && chat ? add_message(j, "system", system, strlen(system), err) : LF_OK;
     if (rc) return rc;
     if (chat && terminal) return converse(j, err);
@@ -217,11 +164,11 @@ static lf_status run(job *j, lf_err *err) {
 }
 
 lf_status lf_generate(const lf_config *cfg, FILE *out, lf_err *err) {
-    job j = {.cfg = cfg, .out = out};
-    lf_status rc;
-    if (!(rc = read_opts(&j, err)) && !(rc = open_all(&j, err))) {
-        lf_stake_begin(); /* a conversation, which Ctrl-C does not end */
-        rc = run(&j, err);
+    job j = {0};
+    lf_status rc = lf_generating_open(&j.with, cfg, out, err);
+    if (!rc) {
+        lf_stake_begin(); /* a conversation, which Ctrl-C does not end; the answers of a file */
+        rc = lf_cfg_is_set(cfg, LF_data) ? lf_generate_data(&j.with, err) : run(&j, err);
         lf_stake_end();
     }
     close_all(&j);

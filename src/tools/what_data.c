@@ -16,9 +16,9 @@
 /* ---- records of text ---- */
 
 /* A conversation without a template: what is said, and of the assistant that it is learned. */
-static lf_status say_all(void *context, const lf_message *messages, size_t n, const cJSON *tools, lf_prompt *out,
-                         lf_err *err) {
-    (void)context, (void)tools;
+static lf_status say_all(void *context, const lf_message *messages, size_t n, const cJSON *tools,
+                         bool add_generation_prompt, lf_prompt *out, lf_err *err) {
+    (void)context, (void)tools, (void)add_generation_prompt;
     lf_string s = {0};
     *out = (lf_prompt){.answers = lf_malloc((n ? n : 1) * sizeof *out->answers)};
     for (size_t i = 0; out->answers && i < n; i++) {

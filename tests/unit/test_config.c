@@ -683,7 +683,7 @@ static void test_unread(void **state) {
         {"train", {"--force_resume", "--resume_from_checkpoint=true"}, LF_force_resume, NULL},
         {"generate", {"--top_p", "0.9"}, LF_top_p, "with temperature 0"},
         {"generate", {"--top_p", "0.9", "--temperature", "1"}, LF_top_p, NULL},
-        {"generate", {"--system", "x"}, LF_system, "with chat false"},
+        {"generate", {"--output_file", "x"}, LF_output_file, "without data"},
         {"eval", {"--answer_stop", "x"}, LF_answer_stop, "without answer_pattern"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

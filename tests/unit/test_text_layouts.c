@@ -541,8 +541,76 @@ static void test_pages_as_text(void **state) {
     lf_text_dataset_free(d);
 }
 
+/* ---- prompts ---- */
+
+static void test_prompts(void **state) {
+    (void)state;
+    static const struct {
+        const char *layout, *record, *text, *wanted;
+    } cases[] = {
+        {"prompt_completion", "{\"prompt\": \"Hi\"}", "Hi", NULL},
+        {"prompt_completion", "{\"prompt\": \"Hi\", \"completion\": \" you\"}", "Hi", " you"},
+        {"prompt_completion", "{\"prompt\": \"Hi\", \"completion\": null}", "Hi", NULL},
+        {"prompt_response", "{\"prompt\": \"Hi\", \"response\": \"Yo\"}", "Hi\n", "Yo"},
+        {"instruction", "{\"instruction\": \"Add.\", \"input\": \"1 2\"}", "Add.\n1 2\n", NULL},
+        {"question_answer", "{\"question\": \"Why?\"}", "Why?\n", NULL},
+        {"query_response", "{\"query\": \"1+1\"}", "1+1\n", NULL},
+        {"text", "{\"text\": \"Once\"}", "Once", NULL},
+        {"choices", "{\"question\": \"q\", \"choices\": [\"a\", \"b\"], \"answer\": \"B\"}", "q\n", "b"},
+        {"choices", "{\"question\": \"q\", \"choices\": [\"a\", \"b\"], \"answer\": -1}", "q\n", NULL},
+        {"choices", "{\"question\": \"q\", \"choices\": [\"a\", \"b\"]}", "q\n", NULL},
+        {"hellaswag", "{\"ctx\": \"He\", \"endings\": [\"a\", \"b\"], \"label\": \"\"}", "He ", NULL},
+        {"winogrande", "{\"sentence\": \"the _ ran\", \"option1\": \"cat\", \"option2\": \"dog\", \"answer\": \"1\"}",
+         "the ", "cat ran"},
+        {"messages", "{\"messages\": [{\"role\": \"user\", \"content\": \"Hi\"}]}", "<user>Hi;<assistant>", NULL},
+        {"messages",
+         "{\"messages\": [{\"role\": \"user\", \"content\": \"a\"}, {\"role\": \"assistant\", \"content\": \"b\"}, "
+         "{\"role\": \"user\", \"content\": \"c\"}, {\"role\": \"assistant\", \"content\": \"d\"}]}",
+         "<user>a;<assistant>b;<user>c;<assistant>", "d"},
+        {"messages", "{\"system\": \"s\", \"messages\": [{\"role\": \"user\", \"content\": \"a\", \"weight\": 0}]}",
+         "<system>s;<user>a;<assistant>", NULL},
+        {"prompt_messages", "{\"prompt\": [{\"role\": \"user\", \"content\": \"a\"}]}", "<user>a;<assistant>", NULL},
+        {"prompt_messages",
+         "{\"prompt\": [{\"role\": \"user\", \"content\": \"a\"}], \"completion\": [{\"role\": \"assistant\", "
+         "\"content\": \"b\"}]}",
+         "<user>a;<assistant>", "b"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        put_text("p.jsonl", cases[i].record);
+        lf_text_dataset *d = open_with("p.jsonl", (lf_text_dataset_opts){.prompts = true});
+        assert_string_equal(lf_text_dataset_layout(d), cases[i].layout);
+        lf_text_example e = example_of(d);
+        if (strcmp(e.text, cases[i].text) || e.n != strlen(cases[i].text) || e.n_answers)
+            fail_msg("%s: the prompt is '%s', expected '%s'", cases[i].record, e.text, cases[i].text);
+        if (!e.wanted != !cases[i].wanted || (e.wanted && strcmp(e.wanted, cases[i].wanted)))
+            fail_msg("%s: wanted is '%s'", cases[i].record, e.wanted ? e.wanted : "none");
+        lf_text_example_free(&e);
+        lf_text_dataset_free(d);
+    }
+}
+
+static void test_a_system_message_for_prompts(void **state) {
+    (void)state;
+    static const char *const records[][2] = {
+        {"{\"messages\": [{\"role\": \"user\", \"content\": \"a\"}]}", "<system>asked;<user>a;<assistant>"},
+        {"{\"messages\": [{\"role\": \"system\", \"content\": \"own\"}, {\"role\": \"user\", \"content\": \"a\"}]}",
+         "<system>own;<user>a;<assistant>"},
+        {"{\"system\": \"own\", \"messages\": [{\"role\": \"user\", \"content\": \"a\"}]}",
+         "<system>own;<user>a;<assistant>"}};
+    for (size_t i = 0; i < sizeof records / sizeof *records; i++) {
+        put_text("p.jsonl", records[i][0]);
+        lf_text_dataset *d = open_with("p.jsonl", (lf_text_dataset_opts){.prompts = true, .system = "asked"});
+        lf_text_example e = example_of(d);
+        assert_string_equal(e.text, records[i][1]);
+        lf_text_example_free(&e);
+        lf_text_dataset_free(d);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_prompts),
+        cmocka_unit_test(test_a_system_message_for_prompts),
         cmocka_unit_test(test_pairs),
         cmocka_unit_test(test_conversations),
         cmocka_unit_test(test_marks),

@@ -50,9 +50,9 @@ static inline lf_text_encoder encoder_over(stand_in *s) {
 /* "<role>content;" for each message, the assistant's content and semicolon being the answers; "[tools]" before them if
  * there are any, and "..." for a content that is no text. */
 static inline lf_status stand_in_render(void *context, const lf_message *m, size_t n, const cJSON *tools,
-                                        lf_prompt *out, lf_err *err) {
+                                        bool add_generation_prompt, lf_prompt *out, lf_err *err) {
     (void)context;
-    size_t size = 8, at = 0;
+    size_t size = 20, at = 0;
     for (size_t i = 0; i < n; i++) size += strlen(m[i].role) + (m[i].content ? strlen(m[i].content) : 3) + 3;
     out->text = lf_malloc(size);
     out->answers = lf_malloc(n * sizeof *out->answers);
@@ -66,6 +66,7 @@ static inline lf_status stand_in_render(void *context, const lf_message *m, size
         if (!strcmp(m[i].role, "assistant") && !m[i].unlearned) out->answers[out->n_answers++] = (lf_answer){begin, at};
         out->n = at;
     }
+    if (add_generation_prompt) out->n += (size_t)snprintf(out->text + at, size - at, "<assistant>");
     return LF_OK;
 }
 

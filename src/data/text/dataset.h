@@ -75,8 +75,8 @@ typedef struct lf_text_encoder {
 typedef struct lf_text_chat {
     /* As lf_chat_render: the conversation with all its special tokens, and in it what the assistant says, ascending,
      * each answer with the token that ends its turn. `tools` may be NULL. The caller frees *out. */
-    lf_status (*render)(void *context, const lf_message *messages, size_t n, const cJSON *tools, lf_prompt *out,
-                        lf_err *err);
+    lf_status (*render)(void *context, const lf_message *messages, size_t n, const cJSON *tools,
+                        bool add_generation_prompt, lf_prompt *out, lf_err *err);
     bool (*reads)(void *context, const char *key); /* may it read this key of a message? NULL: it may */
     void *context;
 } lf_text_chat;
@@ -107,11 +107,15 @@ typedef struct lf_text_dataset_opts {
      * "text_field":..., "text_pair_field":..., "label_field":..., "label_separator":..., "label_columns":...,
      * "prompt_template":...}; what it says of fields wins. */
     const cJSON *spec;
-    const char *key;                    /* the config key, for errors: "train_data" */
-    const char *split;                  /* which file of a folder with a file for each split; NULL: "train" */
-    const char *text_field;             /* NULL: "text" */
-    const char *prompt_template;        /* NULL: the layout's own */
-    const lf_text_chat *chat;           /* copied; NULL: messages are an error */
+    const char *key;             /* the config key, for errors: "train_data" */
+    const char *split;           /* which file of a folder with a file for each split; NULL: "train" */
+    const char *text_field;      /* NULL: "text" */
+    const char *prompt_template; /* NULL: the layout's own */
+    const lf_text_chat *chat;    /* copied; NULL: messages are an error */
+    /* Records are prompts, to be answered: an example's text ends where its answer would begin, and the answer, which a
+     * record need not have, stands apart (`wanted`). Of a conversation that is what the assistant says last. */
+    bool prompts;
+    const char *system; /* of prompts that are conversations: their system message, where they have none; NULL: none */
     const lf_text_labelling *labelling; /* NULL: records are documents */
     int64_t max_samples;                /* 0 = all; else that many, drawn by `seed` without replacement, in order */
     uint64_t seed;
@@ -140,6 +144,7 @@ bool lf_text_dataset_is(const lf_text_dataset *d, lf_text_trait trait); /* of pl
 void lf_text_dataset_say_unread(const lf_text_dataset *d);
 /* "FILE: line 17" */
 const char *lf_text_dataset_record_name(const lf_text_dataset *d, int64_t i, char *buf, size_t size);
+int64_t lf_text_dataset_record(const lf_text_dataset *d, int64_t i); /* its number among all records, drawn or not */
 /* Of all files that the records are read from, whichever were drawn. */
 lf_status lf_text_dataset_fingerprint(lf_fingerprint *out, const lf_text_dataset *d, lf_err *err);
 /* Does the folder of the spec have a file for `split`? */
@@ -185,6 +190,7 @@ typedef struct lf_text_example {
     bool classified; /* encoded as a classifier reads it */
     char **choices;  /* [n_choices]; the text before the answer is text[0 .. answers[0].begin) */
     int64_t n_choices, answer;
+    char *wanted; /* of a prompt: the answer that its record has; NULL: none */
 } lf_text_example;
 
 /* Thread safe. LF_EDATA naming file and line. Not for windowed data sets. */

@@ -57,8 +57,9 @@ typedef struct lf_text_store {
     uint64_t dropped;   /* pages of the map up to here were let go while the index was made */
     const char **names; /* csv: [n_names] columns; plain text: [n] paths */
     int64_t n_names;
-    const char *text_field, *prompt_template; /* NULL if not given */
-    lf_dialect_spec dialect_spec;             /* csv: what was asked for, and what it is */
+    const char *text_field, *prompt_template, *system; /* NULL if not given */
+    bool prompts;                                      /* records are to be answered (lf_text_dataset_opts) */
+    lf_dialect_spec dialect_spec;                      /* csv: what was asked for, and what it is */
     lf_dialect dialect;
     lf_text_chat chat;
     const lf_text_labelling *labelling; /* NULL: documents */
@@ -92,7 +93,8 @@ bool lf_text_is_about_folder(const char *name); /* "README.md" */
 
 /* What the data set of these paths is read from. */
 typedef struct lf_text_origin {
-    const char *key, *text_field, *prompt_template; /* the last two may be NULL */
+    const char *key, *text_field, *prompt_template, *system; /* all but the first may be NULL */
+    bool prompts;
     lf_dialect_spec dialect;
     const lf_text_chat *chat;           /* NULL: none */
     const lf_text_labelling *labelling; /* NULL: none */

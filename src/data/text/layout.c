@@ -46,11 +46,6 @@ enum { N_LAYOUTS = sizeof layouts / sizeof *layouts, N_REFUSED = sizeof refused 
 const char *lf_text_layout_name(const lf_text_layout *l) { return l->name; }
 bool lf_text_layout_is(const lf_text_layout *l, lf_text_trait trait) { return l->traits & trait; }
 
-bool lf_text_layout_answered_by(const lf_text_layout *l, const char *field) {
-    const size_t n = l->answer ? strcspn(l->answer, "-") : 0;
-    return n && strlen(field) == n && !strncmp(l->answer, field, n);
-}
-
 static const lf_text_layout *layout_with(lf_text_trait trait) {
     const lf_text_layout *l = layouts;
     while (!(l->traits & trait)) l++;
@@ -89,7 +84,11 @@ static lf_status no_layout(const lf_text_store *s, const cJSON *record, lf_err *
     char name[600], found[256] = "", expected[512] = "the fields ";
     const cJSON *v;
     cJSON_ArrayForEach(v, record) lf_list_append(found, sizeof found, v->string);
-    if (!list_near(expected, sizeof expected, record))
+    if (s->prompts)
+        snprintf(expected, sizeof expected,
+                 "a prompt in a field 'prompt', 'text', 'messages', 'instruction' or 'question' (docs/text-data.md has "
+                 "them all)");
+    else if (!list_near(expected, sizeof expected, record))
         snprintf(expected, sizeof expected,
                  "the fields 'text', or 'messages', or 'prompt', 'completion', or 'question', "
                  "'answer' (docs/text-data.md has them all)");
@@ -119,6 +118,8 @@ lf_status lf_text_layout_choose(lf_text_store *s, const cJSON *record, lf_err *e
     }
     for (int i = 0; i < N_LAYOUTS && !s->layout; i++)
         if (lf_text_has_fields(record, layouts[i].required)) s->layout = &layouts[i];
+    for (int i = 0; i < N_LAYOUTS && !s->layout && s->prompts; i++)
+        if (lf_text_has_question(record, &layouts[i])) s->layout = &layouts[i];
     if (!s->layout) return no_layout(s, record, err);
     if (s->prompt_template && !s->layout->prompt)
         return lf_fail(err, LF_EUSAGE,
@@ -212,8 +213,10 @@ lf_status lf_text_layout_example(const lf_text_store *s, int64_t i, const cJSON 
     const bool classified = s->layout->traits & LF_TEXT_CLASSIFIED,
                one = classified || s->layout->traits & LF_TEXT_ONE_FIELD;
     lf_status rc = classified ? LF_OK : check_refused(&m);
-    if (!rc && !one && !lf_text_has_fields(record, s->layout->required)) rc = lf_text_missing(&m);
-    if (!rc) rc = check_marks(&m);
+    const bool there =
+        s->prompts ? lf_text_has_question(record, s->layout) : lf_text_has_fields(record, s->layout->required);
+    if (!rc && !one && !there) rc = lf_text_missing(&m);
+    if (!rc && !s->prompts) rc = check_marks(&m); /* nothing is learned of a prompt */
     if (!rc) rc = s->layout->make(&m);
     if (!rc && !out->text) {
         out->n = m.text.n;
@@ -241,6 +244,7 @@ void lf_text_example_free(lf_text_example *e) {
     lf_free(e->text);
     lf_free(e->second);
     lf_free(e->answers);
+    lf_free(e->wanted);
     for (int64_t i = 0; i < e->n_choices; i++) lf_free(e->choices[i]);
     lf_free(e->choices);
     *e = (lf_text_example){0};

@@ -137,6 +137,12 @@ static lf_status bad_answer(const lf_text_making *m, const cJSON *answer, int64_
     return rc;
 }
 
+static bool is_hidden(const cJSON *answer) {
+    const char *s = cJSON_GetStringValue(answer);
+    return !answer || (s && (!*s || !strcmp(s, "-1"))) || (cJSON_IsNumber(answer) && answer->valuedouble == -1);
+}
+
+/* Of a prompt whose answer is not told, none: -1. */
 static lf_status find_answer(const reading *r) {
     const lf_text_making *m = r->m;
     lf_text_example *e = m->out;
@@ -152,6 +158,7 @@ static lf_status find_answer(const reading *r) {
     const cJSON *answer = lf_text_field(m->record, field);
     const char *s = cJSON_GetStringValue(answer);
     int64_t i = -1;
+    if (m->store->prompts && is_hidden(answer)) return LF_OK;
     if (s && (!*s || !strcmp(s, "-1"))) return hidden(m, field, *s ? "\"-1\"" : "empty");
     if (cJSON_IsBool(answer))
         i = *m->layout->choices == '=' ? cJSON_IsTrue(answer) : -1;
@@ -178,7 +185,9 @@ static lf_status read(lf_text_making *m) {
 
 static lf_status put_choice(lf_text_making *m) {
     const size_t begin = m->text.n;
+    if (m->out->answer < 0) return LF_OK;
     const char *right = m->out->choices[m->out->answer];
+    if (m->store->prompts) return lf_text_set_wanted(m, right);
     lf_string_put(&m->text, right, strlen(right));
     return lf_text_add_answer(m, begin);
 }

@@ -169,12 +169,22 @@ static lf_status read_message(talk *t, const cJSON *v) {
 
 /* ---- all of them ---- */
 
+static const char system_role[] = "system";
+
 static lf_status put_system(talk *t) {
     const cJSON *system = lf_text_field(t->m->record, "system");
     if (lf_text_is_empty(system)) return LF_OK;
     if (!cJSON_IsString(system)) return lf_text_bad(t->m, "text in the field 'system'", "another value");
-    t->at[t->n++] = (lf_message){.role = "system", .content = system->valuestring};
+    t->at[t->n++] = (lf_message){.role = system_role, .content = system->valuestring};
     return LF_OK;
+}
+
+/* The one that was asked for, where a prompt has none. There is room for it. */
+static void add_system(talk *t) {
+    const char *system = t->m->store->system;
+    if (!t->m->store->prompts || !system || (t->n && !strcmp(t->at[0].role, system_role))) return;
+    memmove(t->at + 1, t->at, t->n++ * sizeof *t->at);
+    t->at[0] = (lf_message){.role = system_role, .content = system};
 }
 
 static lf_status read_list(talk *t, const char *name, bool learned) {
@@ -182,13 +192,15 @@ static lf_status read_list(talk *t, const char *name, bool learned) {
     const size_t first = t->n;
     char what[128];
     snprintf(what, sizeof what, "a list of messages in the field '%.60s'", name);
+    if (!list && learned && t->m->store->prompts && t->n) return LF_OK; /* the completion of a prompt */
     if (!cJSON_IsArray(list) || !list->child)
         return lf_text_bad(t->m, what, !list ? "null" : cJSON_IsArray(list) ? "none" : "another value");
-    if (!lf_grow(&t->at, &t->room, t->n + (size_t)cJSON_GetArraySize(list) + 1)) return lf_text_out_of_memory(t->m);
+    if (!lf_grow(&t->at, &t->room, t->n + (size_t)cJSON_GetArraySize(list) + 2)) return lf_text_out_of_memory(t->m);
     lf_status rc = t->n ? LF_OK : put_system(t);
     if (!learned) t->any_assistant = true;
     cJSON_ArrayForEach(v, list) if (!rc) rc = read_message(t, v);
     if (rc) return rc;
+    if (first == 0) add_system(t);
     if (t->n > 1 && first == 0 && !t->at[0].json && !strcmp(t->at[1].role, t->at[0].role))
         return lf_text_bad(t->m, "one system message", "the field 'system' beside a message of it");
     for (size_t i = first; i < t->n && !learned; i++) t->at[i].unlearned = true;
@@ -223,23 +235,36 @@ static bool good_spans(const lf_text_example *e) {
     return true;
 }
 
-static lf_status render(const talk *t, const cJSON *tools) {
+/* What the assistant says last is the answer to the rest; what one in parts says is not told. */
+static lf_status take_answer(talk *t) {
+    const lf_message *last = t->n ? &t->at[t->n - 1] : NULL;
+    for (size_t i = 0; i < t->n; i++) t->at[i].unlearned = true;
+    if (!last || strcmp(last->role, "assistant")) return LF_OK;
+    t->n--;
+    if (!t->n) return lf_text_bad(t->m, "a message before that of the assistant, to be answered", "none");
+    return last->content ? lf_text_set_wanted(t->m, last->content) : LF_OK;
+}
+
+static lf_status render(talk *t, const cJSON *tools) {
     const lf_text_making *m = t->m;
     lf_text_example *e = m->out;
     lf_err err = {0};
     char name[600];
     const lf_text_chat *chat = &m->store->chat;
     lf_prompt p = {0};
+    lf_status rc = m->store->prompts ? take_answer(t) : LF_OK;
+    if (rc) return rc;
     if (!lf_text_is_empty(tools) && !template_reads(m, "tools") &&
         !lf_text_unread_add(m->unread, LF_TEXT_UNREAD_KEY, "\"tools\" of the record"))
         return lf_text_out_of_memory(m);
-    const lf_status rc = chat->render(chat->context, t->at, t->n, tools, &p, &err);
+    rc = chat->render(chat->context, t->at, t->n, tools, m->store->prompts, &p, &err);
     e->text = p.text;
     e->n = p.n;
     e->answers = p.answers;
     e->n_answers = (int64_t)p.n_answers;
     if (rc) return lf_fail(m->err, rc, "%s: %s", lf_text_record(m, name, sizeof name), err.message);
     e->rendered = true;
+    if (m->store->prompts) return LF_OK;
     e->marked = t->marked;
     if (!good_spans(e)) return lf_text_bad(m, "answers inside the text of the chat template", "others");
     if (e->n_answers) return LF_OK;

@@ -52,6 +52,25 @@ bool lf_text_has_fields(const cJSON *record, const char *required) {
     return true;
 }
 
+bool lf_text_layout_answered_by(const lf_text_layout *l, const char *field) {
+    const size_t n = l->answer ? strcspn(l->answer, "-") : 0;
+    return n && strlen(field) == n && !strncmp(l->answer, field, n);
+}
+
+bool lf_text_is_answer(const lf_text_layout *l, const char *field) {
+    const char *last = strrchr(l->required, '|');
+    if (l->choices) return lf_text_layout_answered_by(l, field);
+    return last && !strncmp(last + 1, field, strlen(field)) && strchr(":", last[1 + strlen(field)]);
+}
+
+bool lf_text_has_question(const cJSON *record, const lf_text_layout *l) {
+    const char *list = l->required, *kind;
+    char name[LF_TEXT_FIELD];
+    while (lf_text_next_field(&list, name, &kind))
+        if (!lf_text_is_answer(l, name) && !is_kind(cJSON_GetObjectItemCaseSensitive(record, name), kind)) return false;
+    return true;
+}
+
 const cJSON *lf_text_field(const cJSON *record, const char *name) {
     const cJSON *v = cJSON_GetObjectItemCaseSensitive(record, name);
     return cJSON_IsNull(v) ? NULL : v;
@@ -91,7 +110,9 @@ lf_status lf_text_missing(const lf_text_making *m) {
     } else if (m->layout->traits & LF_TEXT_ONE_FIELD)
         lf_list_append(expected, sizeof expected, lf_text_one_field(m));
     else
-        while (lf_text_next_field(&list, name, NULL)) lf_list_append(expected, sizeof expected, name);
+        while (lf_text_next_field(&list, name, NULL))
+            if (!m->store->prompts || !lf_text_is_answer(m->layout, name))
+                lf_list_append(expected, sizeof expected, name);
     snprintf(what, sizeof what, "the fields %s%s", expected, m->index ? " as in the first record" : "");
     return lf_text_bad(m, what, *found ? found : "none");
 }
@@ -151,6 +172,10 @@ lf_status lf_text_add_answer(lf_text_making *m, size_t begin) {
     return LF_OK;
 }
 
+lf_status lf_text_set_wanted(lf_text_making *m, const char *text) {
+    return (m->out->wanted = lf_strdup(text)) ? LF_OK : lf_text_out_of_memory(m);
+}
+
 /* ---- documents without choices or messages ---- */
 
 lf_status lf_text_make_whole(lf_text_making *m) { return lf_text_put_field(m, lf_text_one_field(m)); }
@@ -159,6 +184,11 @@ lf_status lf_text_make_pair(lf_text_making *m) {
     lf_status rc = lf_text_put_prompt(m);
     const size_t begin = m->text.n;
     const char *answer = strrchr(m->layout->required, '|') + 1;
-    if (rc || (rc = lf_text_put_field(m, answer))) return rc;
-    return lf_text_add_answer(m, begin);
+    if (rc || (m->store->prompts && !lf_text_field(m->record, answer)) || (rc = lf_text_put_field(m, answer)))
+        return rc;
+    if (!m->store->prompts) return lf_text_add_answer(m, begin);
+    if (m->text.failed) return lf_text_out_of_memory(m);
+    rc = lf_text_set_wanted(m, m->text.s ? m->text.s + begin : "");
+    m->text.n = begin;
+    return rc;
 }

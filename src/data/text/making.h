@@ -37,6 +37,9 @@ enum { LF_TEXT_FIELD = 64 }; /* bytes of a field's name in layouts.def */
  * when nothing is left. */
 bool lf_text_next_field(const char **list, char name[LF_TEXT_FIELD], const char **kind);
 bool lf_text_has_fields(const cJSON *record, const char *required);
+/* Has it all that the layout asks for but the answer, which is this field? */
+bool lf_text_has_question(const cJSON *record, const lf_text_layout *l);
+bool lf_text_is_answer(const lf_text_layout *l, const char *field);
 const cJSON *lf_text_field(const cJSON *record, const char *name); /* NULL for null too */
 int lf_text_yes_or_no(const char *s);                              /* "no", "False", "0": 0; -1: neither */
 bool lf_text_is_empty(const cJSON *value);                         /* absent, null, "", [] or {} */
@@ -50,6 +53,7 @@ lf_status lf_text_out_of_memory(const lf_text_making *m);
 
 lf_status lf_text_put_prompt(lf_text_making *m);
 lf_status lf_text_put_field(lf_text_making *m, const char *name);
-lf_status lf_text_add_answer(lf_text_making *m, size_t begin); /* all that is put from there on */
+lf_status lf_text_add_answer(lf_text_making *m, size_t begin);     /* all that is put from there on */
+lf_status lf_text_set_wanted(lf_text_making *m, const char *text); /* of a prompt */
 
 #endif

@@ -97,14 +97,16 @@ bool lf_text_dataset_has_split(const cJSON *spec, const char *split) {
     return cJSON_IsString(path) && lf_data_files_has_split(path->valuestring, split, has_format);
 }
 
-static lf_status open_shards(lf_text_shards **out, const request *r, const lf_text_chat *chat, lf_err *err) {
+static lf_status open_shards(lf_text_shards **out, const request *r, const lf_text_dataset_opts *opts, lf_err *err) {
     const lf_text_format *format = r->format ? lf_text_format_named(r->format) : NULL;
     const lf_data_wanted w = {.key = r->key, .split = r->split, .ours = has_format};
     const lf_text_origin o = {.key = r->key,
                               .text_field = r->text_field,
                               .prompt_template = r->prompt_template,
                               .dialect = r->dialect,
-                              .chat = chat,
+                              .chat = opts->chat,
+                              .prompts = opts->prompts,
+                              .system = opts->system,
                               .labelling = r->classified ? &r->labelling : NULL,
                               .split = r->split};
     lf_data_files files;
@@ -152,7 +154,7 @@ lf_status lf_text_dataset_open(lf_text_dataset **out, const lf_text_dataset_opts
     request r;
     lf_text_shards *s = NULL;
     lf_status rc;
-    if ((rc = read_spec(&r, opts, err)) || (rc = open_shards(&s, &r, opts->chat, err))) return rc;
+    if ((rc = read_spec(&r, opts, err)) || (rc = open_shards(&s, &r, opts, err))) return rc;
     if (s->stores[0]->fields.label && (rc = lf_text_labels_read(&s->labels, s, &r.labelling, err))) {
         lf_text_shards_release(s);
         return rc;
@@ -224,6 +226,8 @@ const char *lf_text_dataset_record_name(const lf_text_dataset *d, int64_t i, cha
     const lf_text_store *s = store_of(d, &i);
     return lf_text_store_record_name(s, i, buf, size);
 }
+
+int64_t lf_text_dataset_record(const lf_text_dataset *d, int64_t i) { return d->pick ? d->pick[i] : i; }
 
 lf_status lf_text_dataset_example(const lf_text_dataset *d, int64_t i, lf_text_example *out, lf_err *err) {
     cJSON *record = NULL;

@@ -44,6 +44,7 @@ static lf_status keep_strings(lf_text_store *s, const lf_text_origin *o, const c
     } strings[] = {{path, &s->path},
                    {o->text_field, &s->text_field},
                    {o->prompt_template, &s->prompt_template},
+                   {o->system, &s->system},
                    {o->split, &s->split},
                    {o->dialect.delimiter, &s->dialect_spec.delimiter},
                    {o->dialect.quoting, &s->dialect_spec.quoting},
@@ -66,6 +67,7 @@ static lf_status choose_layout(lf_text_store *s, lf_err *err) {
 static lf_status fill(lf_text_store *s, const lf_text_origin *o, const char *path, lf_err *err) {
     const lf_text_format *format = s->format;
     lf_status rc = s->arena ? keep_strings(s, o, path, err) : lf_no_memory(err, "%s", path);
+    s->prompts = o->prompts;
     if (!rc) rc = keep_labelling(s, o->labelling, err);
     if (!rc && !format->delimited && (o->dialect.delimiter || o->dialect.quoting || o->dialect.columns))
         rc = lf_fail(err, LF_EUSAGE, "%s: 'delimiter', 'quoting' and 'columns' are for CSV and TSV; %s is %s", o->key,

@@ -58,11 +58,11 @@ static bool reads(void *context, const char *key) {
     return !t->chat_template || lf_chat_template_reads(t->chat_template, key);
 }
 
-static lf_status render(void *context, const lf_message *messages, size_t n, const cJSON *tools, lf_prompt *out,
-                        lf_err *err) {
+static lf_status render(void *context, const lf_message *messages, size_t n, const cJSON *tools,
+                        bool add_generation_prompt, lf_prompt *out, lf_err *err) {
     lf_text_tokenizer *t = context;
     if (!t->chat_template) return lf_fail(err, t->no_chat.status, "%s", t->no_chat.message);
-    return lf_chat_render_tools(t->chat_template, messages, n, tools, false, out, err);
+    return lf_chat_render_tools(t->chat_template, messages, n, tools, add_generation_prompt, out, err);
 }
 
 static lf_status open_template(lf_text_tokenizer *t, const char *asked, lf_err *err) {
