@@ -1,6 +1,7 @@
 #include "base/dtype.h"
 
 #include <assert.h>
+#include <math.h>
 #include <string.h>
 
 static const struct {
@@ -101,4 +102,16 @@ void lf_from_f32(void *dst, lf_dtype dst_type, const float *src, int64_t n) {
             memcpy(p + 2 * i, &h, sizeof h);
         }
     }
+}
+
+int64_t lf_round_f32(void *dst, lf_dtype dst_type, const float *src, int64_t n) {
+    const unsigned char *p = dst;
+    const int64_t size = (int64_t)lf_dtype_size(dst_type);
+    lf_from_f32(dst, dst_type, src, n);
+    for (int64_t i = 0; i < n && size < (int64_t)sizeof *src; i++) {
+        float back;
+        lf_to_f32(&back, p + i * size, dst_type, 1);
+        if (isfinite(src[i]) && !isfinite(back)) return i;
+    }
+    return n;
 }

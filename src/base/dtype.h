@@ -38,5 +38,8 @@ uint16_t lf_f32_to_f16(float f); /* round to nearest even; overflow to infinity 
 /* n numbers of a float type to and from float. src may be unaligned. */
 void lf_to_f32(float *dst, const void *src, lf_dtype src_type, int64_t n);
 void lf_from_f32(void *dst, lf_dtype dst_type, const float *src, int64_t n);
+/* The same for files. The place of the first finite number that has become infinite; n: there is none. Rounding may
+ * lose digits, but not that a number is one. */
+int64_t lf_round_f32(void *dst, lf_dtype dst_type, const float *src, int64_t n);
 
 #endif

@@ -29,8 +29,6 @@ enum { N_VERBS = sizeof verbs / sizeof *verbs };
 
 static const char shared_verbs[] = "train|eval"; /* which several processes can do together */
 
-static const char *const later_verbs[] = {"convert"};
-
 /* Whether `name` is one of "x|y|z". */
 static bool is_among(const char *names, const char *name) {
     const size_t n = strlen(name);
@@ -68,18 +66,8 @@ static int say_usage(const char *line) {
     return EXIT_USAGE;
 }
 
-static bool is_later(const char *name) {
-    for (size_t i = 0; i < sizeof later_verbs / sizeof *later_verbs; i++)
-        if (strcmp(name, later_verbs[i]) == 0) return true;
-    return false;
-}
-
 static int unknown_verb(const char *name) {
     char line[512];
-    if (is_later(name)) {
-        snprintf(line, sizeof line, "lora-ft %s: not in this version (%s)", name, lf_version());
-        return say_usage(line);
-    }
     size_t n = (size_t)snprintf(line, sizeof line, "lora-ft: there is no verb '%.64s'; expected one of", name);
     for (int i = 0; i < N_VERBS && n < sizeof line; i++)
         n += (size_t)snprintf(line + n, sizeof line - n, " %s,", verbs[i].name);
@@ -89,7 +77,6 @@ static int unknown_verb(const char *name) {
 
 /* Of `help NAME`. */
 static int unknown_name(const char *name) {
-    if (is_later(name)) return unknown_verb(name);
     lf_err err = {0};
     char line[sizeof err.message + 32];
     lf_config_unknown_name(name, &err);

@@ -124,6 +124,7 @@ lf_status lf_cfg_check_inputs(const lf_config *cfg, lf_err *err);
 const cJSON *lf_cfg_list(const lf_config *cfg, lf_key_id key); /* LIST, strings; NULL if not set */
 int64_t lf_cfg_list_count(const lf_config *cfg, lf_key_id key);
 const char *lf_cfg_list_at(const lf_config *cfg, lf_key_id key, int64_t i);
+bool lf_cfg_writes_file(const lf_config *cfg);             /* output_dir is a file, not a folder (format gguf) */
 bool lf_cfg_is_set(const lf_config *cfg, lf_key_id key);   /* given by the user, or has a default */
 bool lf_cfg_is_given(const lf_config *cfg, lf_key_id key); /* given by the user (file or flag) */
 bool lf_cfg_is_flag(const lf_config *cfg, lf_key_id key);  /* given on the command line */

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/slice.h"
 #include "config/config_internal.h"
 
 static bool is(const lf_config *cfg, lf_key_id key, const char *text) {
@@ -34,8 +35,8 @@ static const struct {
     {LF_V_rewind, {LF_data}},
     {LF_V_rewind, {LF_forgetting_data}},
     {LF_V_predict, {LF_data}},
-    {LF_V_merge, {LF_adapter}},
-    {LF_V_train | LF_V_merge | LF_V_sweep | LF_V_continual, {LF_output_dir}},
+    {LF_V_merge | LF_V_convert, {LF_adapter}},
+    {LF_V_train | LF_V_merge | LF_V_convert | LF_V_sweep | LF_V_continual, {LF_output_dir}},
     {LF_V_continual, {LF_model}},
     {LF_V_continual, {LF_tasks}},
     {LF_V_sweep, {LF_sweep}},
@@ -153,6 +154,21 @@ static lf_status check_prompts(const lf_config *cfg, lf_err *err) {
     return LF_OK;
 }
 
+/* Of one format the output is a folder, of the other a file. */
+static lf_status check_format(const lf_config *cfg, lf_err *err) {
+    const char *path = lf_cfg_str(cfg, LF_output_dir);
+    const bool named = lf_has_extension(path, "gguf"), wanted = lf_cfg_writes_file(cfg);
+    if (wanted && !named)
+        return lf_cfg_fail(cfg, LF_output_dir, err, "expected the name of the file, FILE.gguf, found '%s'", path);
+    if (named && !wanted)
+        return lf_cfg_fail(cfg, LF_output_dir, err, "'%s' is the name of a gguf file; set format to gguf", path);
+    if (wanted && !lf_cfg_is_set(cfg, LF_model))
+        return lf_cfg_fail(cfg, LF_format, err, "gguf needs 'model', the folder of the adapter's base model");
+    if ((cfg->verb->bit & LF_V_convert) && !wanted)
+        return lf_cfg_fail(cfg, LF_format, err, "nothing would be changed; set it to gguf");
+    return LF_OK;
+}
+
 static const struct {
     unsigned verbs;
     lf_status (*check)(const lf_config *cfg, lf_err *err);
@@ -167,6 +183,7 @@ static const struct {
     {LF_V_train, check_selection},
     {LF_V_train | LF_V_bench | LF_V_spectrum, check_layers},
     {LF_V_generate, check_prompts},
+    {LF_V_merge | LF_V_convert, check_format},
 };
 
 lf_status lf_config_finish(lf_config *cfg, lf_err *err) {

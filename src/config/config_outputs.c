@@ -12,6 +12,11 @@ static bool makes_folder_first(const lf_config *cfg) {
     return cfg->verb->bit & (LF_V_train | LF_V_sweep | LF_V_continual);
 }
 
+bool lf_cfg_writes_file(const lf_config *cfg) {
+    const char *format = lf_cfg_str(cfg, LF_format);
+    return cfg->verb->bit & (LF_V_merge | LF_V_convert) && format && strcmp(format, "gguf") == 0;
+}
+
 /* A folder is made and removed again: it appears when there is something in it. */
 static lf_status try_folder(const char *path, lf_err *err) {
     int made;
@@ -39,9 +44,9 @@ lf_status lf_config_check_outputs(const lf_config *cfg, lf_err *err) {
         lf_err why = {0};
         const char *path = lf_cfg_is_given(cfg, id) ? lf_cfg_str(cfg, id) : NULL;
         if (!path || (id == LF_output_dir && makes_folder_first(cfg))) continue;
-        if (id == LF_output_dir && lf_is_file(path))
-            return lf_cfg_fail(cfg, id, err, "'%s' is a file, expected a folder", path);
-        rc = id == LF_output_dir ? try_folder(path, &why) : try_file(path, &why);
+        const bool folder = id == LF_output_dir && !lf_cfg_writes_file(cfg);
+        if (folder && lf_is_file(path)) return lf_cfg_fail(cfg, id, err, "'%s' is a file, expected a folder", path);
+        rc = folder ? try_folder(path, &why) : try_file(path, &why);
         if (rc == LF_ENOMEM)
             lf_fail(err, rc, "%s", why.message);
         else if (rc)

@@ -1,5 +1,4 @@
 #include <inttypes.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -178,21 +177,6 @@ lf_status lf_st_writer_write(lf_st_writer *w, const void *data, size_t size, lf_
 
 enum { CHUNK = 4096 }; /* numbers rounded at once */
 
-/* Rounding may lose digits, but not that a number is one. */
-static lf_status check_finite(const lf_st_writer *w, const declared *t, const float *given, const void *rounded,
-                              int64_t first, int64_t n, lf_err *err) {
-    float back[CHUNK];
-    lf_to_f32(back, rounded, t->dtype, n);
-    for (int64_t i = 0; i < n; i++) {
-        if (isfinite(given[i]) && !isfinite(back[i]))
-            return lf_fail(err, LF_EDATA,
-                           "%s: tensor '%s': number %" PRId64 " is %g, which is too large for %s; choose another "
-                           "save_dtype",
-                           w->file.path, t->name, first + i, (double)given[i], lf_dtype_name(t->dtype));
-    }
-    return LF_OK;
-}
-
 lf_status lf_st_writer_write_f32(lf_st_writer *w, const float *data, int64_t n, lf_err *err) {
     double buffer[CHUNK]; /* large and aligned enough for every float type */
     const declared *t = NULL;
@@ -205,9 +189,14 @@ lf_status lf_st_writer_write_f32(lf_st_writer *w, const float *data, int64_t n, 
     if (n < 0 || (uint64_t)n != (t->end - t->begin) / bytes) return wrong_size(w, t, (uint64_t)n * bytes, err);
     for (int64_t i = 0; i < n && rc == LF_OK; i += CHUNK) {
         const int64_t part = n - i < CHUNK ? n - i : CHUNK;
-        lf_from_f32(buffer, t->dtype, data + i, part);
-        if (bytes < sizeof *data) rc = check_finite(w, t, data + i, buffer, i, part, err);
-        if (!rc) rc = put(w, buffer, (size_t)part * bytes, err);
+        const int64_t bad = lf_round_f32(buffer, t->dtype, data + i, part);
+        if (bad < part)
+            rc = lf_fail(err, LF_EDATA,
+                         "%s: tensor '%s': number %" PRId64 " is %g, which is too large for %s; choose another "
+                         "save_dtype",
+                         w->file.path, t->name, i + bad, (double)data[i + bad], lf_dtype_name(t->dtype));
+        else
+            rc = put(w, buffer, (size_t)part * bytes, err);
     }
     if (rc == LF_OK) w->next++;
     return rc;

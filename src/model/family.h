@@ -114,6 +114,9 @@ typedef struct lf_rope_table {
     const float *frequencies; /* [half], in the model's arena */
     float factor;             /* of all cosines and sines (yarn, longrope) */
     double theta;
+    const char *kind; /* rope_type, by its name here; static */
+    bool even;        /* its frequencies are theta's powers (default), divided by `divisor` (linear) */
+    double divisor;   /* 1 where it is not even */
     /* Of tables whose frequencies depend on the length of the text (dynamic, longrope): */
     int64_t steady;      /* those of texts up to so many tokens do not; 0: of none */
     const float *longer; /* [half] of longer ones; NULL: theta by the length and `stretch` (dynamic) */

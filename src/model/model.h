@@ -268,5 +268,12 @@ lf_tensor *lf_model_logits(lf_graph *g, lf_module *head, lf_tensor *features); /
  * format does not hold, or that is none: LF_EDATA. */
 typedef lf_status (*lf_merge_fn)(void *context, const lf_module *m, float *W, lf_err *err);
 lf_status lf_model_write(lf_model *m, const char *dir, lf_dtype dtype, lf_merge_fn merge, void *context, lf_err *err);
+/* For who writes another format. First: of two modules with one weight, one of which carries an adapter, each gets its
+ * own. Then: which parameters belong to what is written, and their numbers, as the model computes with them, the
+ * adapter merged in (merge NULL: not), in its shape here: out, room [numel]. LF_EDATA: one is not finite. */
+lf_status lf_model_cut_tie(lf_model *m, lf_err *err);
+bool lf_model_writes(const lf_model *m, const lf_param *p);
+lf_status lf_model_merged(const lf_model *m, const lf_param *p, lf_merge_fn merge, void *context, float *out,
+                          float *room, lf_err *err);
 
 #endif

@@ -88,7 +88,7 @@ static bool is_written(const lf_model *m, const lf_module *module) {
     return classifies(m) || !of_head || (m->weights && lf_model_file_has(m, module));
 }
 
-static bool param_is_written(const lf_model *m, const lf_param *p) {
+bool lf_model_writes(const lf_model *m, const lf_param *p) {
     bool written = false, held = false;
     for (int64_t i = 0; i < m->nn.n_modules; i++) {
         const lf_module *module = m->nn.modules[i];
@@ -111,10 +111,18 @@ static lf_status merge_into(const lf_module *module, float *W, float *turned, lf
     return rc;
 }
 
-/* An adapter on one of two modules that share a weight: merged they are two. */
-static lf_status cut_tie(lf_model *m, lf_err *err) {
+lf_status lf_model_cut_tie(lf_model *m, lf_err *err) {
     const bool adapted = m->tied && m->lm_head && (m->lm_head->lora || m->tokens.table->lora);
     return adapted && is_written(m, m->lm_head) ? lf_nn_untie(&m->nn, m->lm_head, err) : LF_OK;
+}
+
+lf_status lf_model_merged(const lf_model *m, const lf_param *p, lf_merge_fn merge, void *context, float *out,
+                          float *room, lf_err *err) {
+    const lf_module *module = weight_of(m, p);
+    lf_status rc = lf_param_values(m, p, out, err);
+    if (!rc && merge && module && module->lora) rc = merge_into(module, out, room, merge, context, err);
+    const lf_st_tensor t = {.dtype = LF_F32, .data = out, .numel = p->tensor.numel};
+    return rc ? rc : check_finite(m, p, &t, err);
 }
 
 static lf_status write_tensors(const lf_model *m, lf_st_writer *w, lf_dtype dtype, lf_merge_fn merge, void *context,
@@ -123,7 +131,7 @@ static lf_status write_tensors(const lf_model *m, lf_st_writer *w, lf_dtype dtyp
     lf_status rc = LF_OK;
     for (int64_t i = 0; i < m->nn.n_params && !rc; i++) {
         const lf_param *p = m->nn.params[i];
-        if (!param_is_written(m, p)) continue;
+        if (!lf_model_writes(m, p)) continue;
         if (p->tensor.numel > largest) largest = p->tensor.numel;
         int64_t shape[LF_TENSOR_DIMS];
         lf_param_file_shape(p, shape);
@@ -133,7 +141,7 @@ static lf_status write_tensors(const lf_model *m, lf_st_writer *w, lf_dtype dtyp
     if (!rc && !buffer) rc = lf_no_memory(err, "the largest tensor of %s", m->path);
     for (int64_t i = 0; i < m->nn.n_params && !rc; i++) {
         const lf_param *p = m->nn.params[i];
-        if (!param_is_written(m, p)) continue;
+        if (!lf_model_writes(m, p)) continue;
         const lf_module *module = weight_of(m, p);
         const lf_st_tensor *source = untouched(m, p, module, dtype_for(p, dtype));
         if (source) {
@@ -292,7 +300,7 @@ static lf_status write_config(const lf_model *m, const char *dir, lf_dtype dtype
 
 lf_status lf_model_write(lf_model *m, const char *dir, lf_dtype dtype, lf_merge_fn merge, void *context, lf_err *err) {
     lf_status rc = lf_mkdir_p(dir, err);
-    if (rc || (merge && (rc = cut_tie(m, err)))) return rc;
+    if (rc || (merge && (rc = lf_model_cut_tie(m, err)))) return rc;
     char *path = lf_path_join(dir, "model.safetensors");
     lf_st_writer *w = NULL;
     if (!path) rc = lf_no_memory(err, "%s", dir);

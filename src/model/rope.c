@@ -42,6 +42,7 @@ static lf_status linear(const reading *r, float *f, lf_err *err) {
     double by;
     const lf_status rc = need(r, "factor", &by, err);
     for (int64_t i = 0; !rc && i < r->table->half; i++) f[i] = (float)(frequency(r, i) / by);
+    r->table->divisor = by;
     return rc;
 }
 
@@ -158,8 +159,9 @@ static lf_status longrope(const reading *r, float *f, lf_err *err) {
 static const struct {
     const char *type;
     lf_status (*fill)(const reading *r, float *f, lf_err *err);
-} kinds[] = {{"default", plain}, {"linear", linear},   {"llama3", llama3},
-             {"yarn", yarn},     {"dynamic", dynamic}, {"longrope", longrope}};
+    bool even;
+} kinds[] = {{"default", plain, true}, {"linear", linear, true},    {"llama3", llama3, false},
+             {"yarn", yarn, false},    {"dynamic", dynamic, false}, {"longrope", longrope, false}};
 
 /* ---- config.json ---- */
 
@@ -173,6 +175,8 @@ static lf_status fill(const reading *r, const char *type, lf_err *err) {
                        r->name, type);
     float *f = lf_arena_alloc(r->m->nn.arena, (size_t)r->table->half * sizeof *f);
     r->table->frequencies = f;
+    r->table->kind = kinds[kind].type;
+    r->table->even = kinds[kind].even;
     return f ? kinds[kind].fill(r, f, err) : lf_no_memory(err, "%s", r->name);
 }
 
@@ -291,7 +295,7 @@ static lf_status choose_params(reading *r, const char **key, lf_err *err) {
 lf_status lf_rope_read(lf_rope_table *table, lf_model *m, int64_t D, const lf_rope_keys *keys, lf_err *err) {
     reading r = {.m = m, .keys = keys, .head = D, .table = table};
     const char *key = NULL;
-    *table = (lf_rope_table){.factor = 1};
+    *table = (lf_rope_table){.factor = 1, .divisor = 1};
     lf_status rc = choose_params(&r, &key, err);
     char *name = rc ? NULL : key ? lf_format("%s: %s", m->config_path, key) : lf_strdup(m->config_path);
     r.name = name;

@@ -236,6 +236,16 @@ static lf_status make_own(lf_chat_template **out, const model_files *f, const ch
     return rc;
 }
 
+lf_status lf_chat_template_source(char **out, const char *model_dir, lf_err *err) {
+    model_files f = {0};
+    *out = NULL;
+    lf_status rc = read_files(&f, NULL, model_dir, true, err);
+    const char *text = f.jinja.text ? f.jinja.text : config_template(f.config, "default");
+    if (!rc && text && !(*out = lf_strdup(text))) rc = lf_no_memory(err, "a chat template");
+    free_files(&f);
+    return rc;
+}
+
 lf_status lf_chat_template_open(lf_chat_template **out, const char *name, const char *model_dir, lf_err *err) {
     const bool own = !name || strcmp(name, "auto") == 0;
     const lf_chat_format *format = own ? NULL : find_format(name);

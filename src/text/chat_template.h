@@ -47,6 +47,8 @@ lf_status lf_chat_template_open(lf_chat_template **out, const char *name, const 
 /* The same for a template's text; `where` stands for its file in errors. bos, eos: NULL where there are none. */
 lf_status lf_chat_template_parse(lf_chat_template **out, const char *jinja, const char *bos, const char *eos,
                                  const char *where, lf_err *err);
+/* The text of the model's own template, for a program that runs it itself; freed by lf_free. *out NULL: it has none. */
+lf_status lf_chat_template_source(char **out, const char *model_dir, lf_err *err);
 /* The tokenizer's tokens: an answer then ends in one that its template writes behind it, not in what looks like one. */
 typedef struct lf_chat_vocabulary {
     size_t (*token_at)(const void *context, const char *s, size_t n); /* bytes of the added token at s; 0: none */

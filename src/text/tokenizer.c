@@ -41,6 +41,12 @@ size_t lf_tokenizer_added_at(const lf_tokenizer *t, const char *s, size_t n) {
 bool lf_tokenizer_is_special(const lf_tokenizer *t, int32_t id) {
     return token(t, id) && (token(t, id)->flags & LF_TOKEN_SPECIAL);
 }
+bool lf_tokenizer_is_added(const lf_tokenizer *t, int32_t id) {
+    return token(t, id) && (token(t, id)->flags & LF_TOKEN_ADDED);
+}
+bool lf_tokenizer_is_of_model(const lf_tokenizer *t, int32_t id) {
+    return token(t, id) && (token(t, id)->flags & LF_TOKEN_MODEL);
+}
 
 /* ---- work ---- */
 

@@ -61,6 +61,8 @@ int32_t lf_tokenizer_id(const lf_tokenizer *t, const char *token); /* -1: no suc
 /* Bytes of the longest added token that s[0 .. n) begins with; 0: it begins with none. */
 size_t lf_tokenizer_added_at(const lf_tokenizer *t, const char *s, size_t n);
 bool lf_tokenizer_is_special(const lf_tokenizer *t, int32_t id);
+bool lf_tokenizer_is_added(const lf_tokenizer *t, int32_t id);    /* special or not */
+bool lf_tokenizer_is_of_model(const lf_tokenizer *t, int32_t id); /* words are made of it; it may be added, too */
 
 /* Appends the ids of text[0 .. n) to *out. Added tokens inside the text are found, special ones too: text that users
  * write can hold them. LF_EDATA with the byte offset if the text is not UTF-8. On failure *out is as it was. */

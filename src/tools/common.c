@@ -4,8 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/slice.h"
+#include "text/tokenizer.h"
 
 /* ---- opening ---- */
 
@@ -48,6 +51,53 @@ bool lf_opened_base_answers(const lf_opened *o) {
 
 int64_t lf_opened_trained(const lf_opened *o) {
     return o->adapted.file ? lf_adapter_file_trained(o->adapted.file) : lf_nn_count(&o->model->nn, true);
+}
+
+lf_dtype lf_asked_dtype(const lf_config *cfg) {
+    static const struct {
+        const char *name;
+        lf_dtype dtype;
+    } dtypes[] = {{"fp32", LF_F32}, {"bf16", LF_BF16}, {"fp16", LF_F16}};
+    const char *name = lf_cfg_str(cfg, LF_save_dtype);
+    for (size_t i = 0; name && i < sizeof dtypes / sizeof *dtypes; i++)
+        if (strcmp(dtypes[i].name, name) == 0) return dtypes[i].dtype;
+    return LF_N_DTYPES;
+}
+
+lf_status lf_check_output_file(const lf_config *cfg, lf_err *err) {
+    const char *path = lf_cfg_str(cfg, LF_output_dir);
+    if (lf_is_dir(path)) return lf_cfg_fail(cfg, LF_output_dir, err, "'%s' is a folder, expected a file", path);
+    if (!lf_is_file(path) || lf_cfg_bool(cfg, LF_overwrite_output_dir)) return LF_OK;
+    return lf_cfg_fail(cfg, LF_output_dir, err, "'%s' is there already; choose another, or set overwrite_output_dir",
+                       path);
+}
+
+const char *lf_tokenizer_folder(const lf_opened *o, const lf_config *cfg) {
+    const char *adapter = lf_cfg_str(cfg, LF_adapter);
+    return adapter && lf_tokenizer_is_in(adapter) ? adapter : o->model->path;
+}
+
+/* What stands between the last '/' and the extension, of a folder's name between the last two. */
+static char *stem(const char *path, const char *extension) {
+    size_t end = strlen(path);
+    while (end > 1 && path[end - 1] == '/') end--;
+    size_t begin = end;
+    while (begin > 0 && path[begin - 1] != '/') begin--;
+    if (lf_has_extension(path, extension)) end -= strlen(extension) + 1;
+    return lf_copy_text(path + begin, end - begin);
+}
+
+lf_status lf_file_facts(lf_file_names *out, const lf_opened *o, const lf_config *cfg, lf_err *err) {
+    const char *path = lf_cfg_str(cfg, LF_output_dir);
+    out->name = stem(path, "gguf");
+    out->base = stem(o->model->path, "");
+    out->facts = (lf_gguf_facts){path, lf_asked_dtype(cfg), out->name, out->base};
+    return out->name && out->base ? LF_OK : lf_no_memory(err, "%s", path);
+}
+
+void lf_file_names_free(lf_file_names *n) {
+    lf_free(n->name);
+    lf_free(n->base);
 }
 
 double lf_peak_rss_mb(void) { return (double)lf_peak_rss_bytes() / (1024.0 * 1024.0); }

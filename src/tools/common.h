@@ -4,6 +4,7 @@
 
 #include "config/config.h"
 #include "eval/adapted.h"
+#include "gguf/export.h"
 #include "task/task.h"
 
 typedef struct lf_opened {
@@ -23,6 +24,22 @@ bool lf_opened_base_answers(const lf_opened *o);
 
 /* How many numbers were trained of it: what `train` said of the adapter. */
 int64_t lf_opened_trained(const lf_opened *o);
+
+/* The format that key save_dtype asks for; LF_N_DTYPES: as the source has it. */
+lf_dtype lf_asked_dtype(const lf_config *cfg);
+/* LF_EUSAGE where the file that output_dir names is there already, and not to be overwritten. */
+lf_status lf_check_output_file(const lf_config *cfg, lf_err *err);
+/* Folder with the tokenizer of model and adapter together: the adapter's, if it has one, as wherever an adapter is
+ * opened: it may know tokens that the base's does not. Borrowed. */
+const char *lf_tokenizer_folder(const lf_opened *o, const lf_config *cfg);
+/* What the GGUF file that output_dir names says of itself, with its own name and the base's folder's. On failure, too,
+ * the caller frees. */
+typedef struct lf_file_names {
+    lf_gguf_facts facts;
+    char *name, *base;
+} lf_file_names;
+lf_status lf_file_facts(lf_file_names *out, const lf_opened *o, const lf_config *cfg, lf_err *err);
+void lf_file_names_free(lf_file_names *n);
 
 double lf_peak_rss_mb(void);
 /* Is `inner` the folder `outer` or below it, through whatever links? Both exist. */

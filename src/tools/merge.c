@@ -1,5 +1,5 @@
-/* The verb `merge`: the model with an adapter in its weights, as a Hugging Face directory. Weights stream from file to
- * file one at a time, and the folder appears whole or not at all. */
+/* The verb `merge`: the model with an adapter in its weights, as a Hugging Face directory or a GGUF file. Weights
+ * stream from file to file one at a time, and what is written appears whole or not at all. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -80,25 +80,13 @@ static lf_status merge_one(void *context, const lf_module *m, float *W, lf_err *
     return LF_OK;
 }
 
-static lf_dtype asked_dtype(const lf_config *cfg) {
-    static const struct {
-        const char *name;
-        lf_dtype dtype;
-    } dtypes[] = {{"fp32", LF_F32}, {"bf16", LF_BF16}, {"fp16", LF_F16}};
-    const char *name = lf_cfg_str(cfg, LF_save_dtype);
-    for (size_t i = 0; name && i < sizeof dtypes / sizeof *dtypes; i++)
-        if (strcmp(dtypes[i].name, name) == 0) return dtypes[i].dtype;
-    return LF_N_DTYPES; /* as the model has them */
-}
-
-/* What belongs to the model and is no weight. Its tokenizer is the adapter's, if that has one, as wherever an adapter
- * is opened: it may know tokens that the base's does not, and no file of two tokenizers belongs in one folder. */
+/* What belongs to the model and is no weight; no file of two tokenizers belongs in one folder. */
 static lf_status copy_beside(const lf_opened *o, const lf_config *cfg, const char *dir, lf_err *err) {
     static const char *const names[] = {"preprocessor_config.json", "generation_config.json"};
-    const char *model = o->model->path, *adapter = lf_cfg_str(cfg, LF_adapter);
+    const char *model = o->model->path;
     lf_status rc = LF_OK;
     for (size_t i = 0; i < sizeof names / sizeof *names && !rc; i++) rc = lf_copy_if_there(model, dir, names[i], err);
-    return rc ? rc : lf_tokenizer_copy_files(adapter && lf_tokenizer_is_in(adapter) ? adapter : model, dir, err);
+    return rc ? rc : lf_tokenizer_copy_files(lf_tokenizer_folder(o, cfg), dir, err);
 }
 
 /* What pads a text, where config.json does not say it: as training takes it (lf_token_facts.pad). Without it
@@ -125,11 +113,19 @@ static lf_status find_padding(lf_model *m, lf_err *err) {
 static lf_status write_model(lf_opened *o, const lf_config *cfg, const char *dir, merging *me, lf_err *err) {
     char *aside = path_aside(dir);
     lf_status rc = aside ? find_padding(o->model, err) : lf_no_memory(err, "%s", dir);
-    if (!rc && !(rc = lf_model_write(o->model, aside, asked_dtype(cfg), merge_one, me, err)) &&
+    if (!rc && !(rc = lf_model_write(o->model, aside, lf_asked_dtype(cfg), merge_one, me, err)) &&
         !(rc = copy_beside(o, cfg, aside, err)))
         rc = lf_replace_dir(aside, dir, err);
     if (rc && aside) lf_remove_tree(aside, NULL);
     lf_free(aside);
+    return rc;
+}
+
+static lf_status write_gguf(lf_opened *o, const lf_config *cfg, merging *me, lf_err *err) {
+    lf_file_names names = {0};
+    lf_status rc = lf_file_facts(&names, o, cfg, err);
+    if (!rc) rc = lf_gguf_write_model(o->model, lf_tokenizer_folder(o, cfg), merge_one, me, &names.facts, err);
+    lf_file_names_free(&names);
     return rc;
 }
 
@@ -153,12 +149,15 @@ static lf_status print_merged(const merging *me, const lf_config *cfg, const cha
 lf_status lf_merge(const lf_config *cfg, FILE *out, lf_err *err) {
     const char *dir = lf_cfg_str(cfg, LF_output_dir);
     if (!dir) return lf_fail(err, LF_EUSAGE, "key 'output_dir' is required; write --output_dir DIR");
+    const bool file = lf_cfg_writes_file(cfg);
     lf_opened o = {0};
     merging me = {0};
     lf_status rc;
-    if (!(rc = check_output(cfg, dir, err)) && !(rc = lf_opened_open(&o, cfg, LF_LOAD_NOTHING, err))) {
+    if (!(rc = file ? lf_check_output_file(cfg, err) : check_output(cfg, dir, err)) &&
+        !(rc = lf_opened_open(&o, cfg, LF_LOAD_NOTHING, err))) {
         me.nn = &o.model->nn;
-        if (!(rc = write_model(&o, cfg, dir, &me, err))) rc = print_merged(&me, cfg, dir, out, err);
+        if (!(rc = file ? write_gguf(&o, cfg, &me, err) : write_model(&o, cfg, dir, &me, err)))
+            rc = print_merged(&me, cfg, dir, out, err);
     }
     lf_aligned_free(me.before);
     lf_opened_close(&o);

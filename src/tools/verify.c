@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/obj.h"
 #include "base/plain.h"
+#include "gguf/format.h"
 #include "io/safetensors.h"
 #include "tools/common.h"
 #include "tools/merged.h"
@@ -151,6 +152,29 @@ static lf_status model(report *r, const char *dir) {
 
 static lf_status safetensors(report *r, const char *path) { return tensors(r, path, path); }
 
+/* Tensors of plain floats; what is quantised has numbers of its own form, which are not looked at. */
+static lf_status check_gguf_tensor(const char *path, const lf_gguf_tensor *t, lf_err *err) {
+    lf_st_tensor plain = {.data = t->data, .numel = (int64_t)t->numel, .size = t->size};
+    int64_t at;
+    float x;
+    if (!lf_dtype_parse(lf_gguf_type_name(t->type), &plain.dtype) || !lf_st_has_no_number(&plain, &at, &x))
+        return LF_OK;
+    return lf_fail(err, LF_EDATA, "%s: tensor '%.*s': number %lld is %g", path, (int)t->name_size, t->name,
+                   (long long)at, (double)x);
+}
+
+static lf_status gguf(report *r, const char *path) {
+    lf_gguf *g = NULL;
+    lf_err found = {0};
+    char said[100] = "";
+    lf_status rc = lf_gguf_open(&g, path, &found);
+    const int64_t n = rc ? 0 : lf_gguf_n_tensors(g);
+    for (int64_t i = 0; i < n && !rc; i++) rc = check_gguf_tensor(path, lf_gguf_tensor_at(g, i), &found);
+    snprintf(said, sizeof said, "%lld tensors, each within the file", (long long)n);
+    lf_gguf_close(g);
+    return note(r, path, "keys and tensors", rc, &found, said);
+}
+
 static lf_status inner(report *r, const char *dir, const char *name, lf_status (*check)(report *r, const char *path)) {
     char *path = lf_path_join(dir, name);
     const lf_status rc = path ? check(r, path) : LF_ENOMEM;
@@ -205,6 +229,13 @@ static lf_status run(report *r, const char *dir) {
 
 static bool is_file(const char *path) { return lf_is_file(path); }
 
+static bool is_gguf(const char *path) {
+    char begins[4];
+    size_t n = 0;
+    return lf_is_file(path) && lf_file_begins(begins, sizeof begins, &n, path, NULL) == LF_OK && n == sizeof begins &&
+           memcmp(begins, LF_GGUF_MAGIC, n) == 0;
+}
+
 static const struct {
     const char *name;
     bool (*is)(const char *path);
@@ -214,6 +245,7 @@ static const struct {
     {"adapter", lf_what_is_adapter, adapter},
     {"run", lf_what_is_run, run},
     {"model", lf_what_is_model, model},
+    {"gguf", is_gguf, gguf},
     {"safetensors", is_file, safetensors},
 };
 
@@ -229,7 +261,7 @@ static lf_status verify_one(report *r, const char *path, lf_err *err) {
                       "is whole");
         return rc == LF_ENOMEM ? lf_no_memory(err, "%s", path) : rc ? lf_fail(err, rc, "interrupted") : LF_OK;
     }
-    lf_fail(&found, LF_EDATA, "%s: is no adapter, run, checkpoint, model or safetensors file", path);
+    lf_fail(&found, LF_EDATA, "%s: is no adapter, run, checkpoint, model, GGUF or safetensors file", path);
     return note(r, path, "what it is", LF_EDATA, &found, "");
 }
 

@@ -64,7 +64,6 @@ static void test_bad_usage(void **state) {
     (void)state;
     assert_bad_usage("trian", "lora-ft: there is no verb 'trian'; expected one of train, eval,");
     assert_bad_usage("help trian", "lora-ft help: there is no verb or key 'trian'; did you mean 'train'?");
-    assert_bad_usage("help convert", "lora-ft convert: not in this version");
     assert_bad_usage("train --lerning_rate 1",
                      "lora-ft train: key 'lerning_rate' (on the command line): unknown; did you mean 'learning_rate'?");
     assert_bad_usage("train --r 0",
@@ -77,16 +76,6 @@ static void test_bad_usage(void **state) {
                      "lora-ft eval: key 'max_steps' (on the command line): not a key of 'eval'");
     assert_bad_usage("bench --precision fp8 --model m", "expected one of fp32, bf16, auto");
     assert_bad_usage("fuse --model m --adapter a", "lora-ft merge: key 'output_dir' is required");
-}
-
-static void test_later_verbs(void **state) {
-    (void)state;
-    static const char *const verbs[] = {"convert"};
-    for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) {
-        char line[64];
-        snprintf(line, sizeof line, "lora-ft %s: not in this version", verbs[i]);
-        assert_bad_usage(verbs[i], line);
-    }
 }
 
 static void test_bad_files(void **state) {
@@ -200,7 +189,6 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_cannot_be_written_is_told_first),
         cmocka_unit_test(test_bad_usage),
-        cmocka_unit_test(test_later_verbs),
         cmocka_unit_test(test_bad_files),
         cmocka_unit_test(test_help_and_version),
         cmocka_unit_test(test_print_config),

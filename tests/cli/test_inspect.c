@@ -46,6 +46,12 @@ static const struct {
      "texts", "\"records\": 2", "echo '{\"text\": 1e}' >> d/test.jsonl", "d/test.jsonl: line 3"},
     {"safetensors", "", "run/adapter/adapter_model.safetensors", "\"tensors\": ", "truncate -s -4 $P",
      "the download complete?"},
+    {"gguf",
+     "{ printf 'GGUF\\3\\0\\0\\0\\1\\0\\0\\0\\0\\0\\0\\0\\1\\0\\0\\0\\0\\0\\0\\0\\24\\0\\0\\0\\0\\0\\0\\0"
+     "general.architecture\\10\\0\\0\\0\\5\\0\\0\\0\\0\\0\\0\\0llama\\1\\0\\0\\0\\0\\0\\0\\0t\\1\\0\\0\\0"
+     "\\2\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0'; head -c 34 /dev/zero; } > m.gguf",
+     "m.gguf", "\"architecture\": \"llama\", \"tensors\": 1, \"numbers\": 2, \"tensors_of\": {\"F32\": 1}",
+     "truncate -s -1 $P", "is the download complete?"},
     {"idx", "", "idx/train-images-idx3-ubyte", "\"sizes\": [2, 2, 2]", "truncate -s -1 $P",
      "is the download complete?"},
     {"picture", "", "data/train/bee/00.ppm", "\"format\": \"PNM\"", "truncate -s 40 $P", "not a picture that can be"},

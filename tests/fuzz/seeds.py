@@ -30,6 +30,39 @@ def safetensors():
         yield whole
 
 
+def gguf():
+    def word(s):
+        return struct.pack("<Q", len(s)) + s
+
+    def key(name, kind, body):
+        return word(name) + struct.pack("<I", kind) + body
+
+    def tensor(name, dims, kind, offset):
+        return word(name) + struct.pack("<I", len(dims)) + b"".join(struct.pack("<Q", d) for d in dims) + struct.pack("<IQ", kind, offset)
+
+    def whole(keys, tensors, data=b"", version=3, alignment=32):
+        head = b"GGUF" + struct.pack("<IQQ", version, len(tensors), len(keys)) + b"".join(keys) + b"".join(tensors)
+        return head + bytes(-len(head) % alignment) + data
+
+    keys = [key(b"general.architecture", 8, word(b"llama")), key(b"n", 4, struct.pack("<I", 7)), key(b"x", 6, struct.pack("<f", 0.5)),
+            key(b"yes", 7, b"\1"), key(b"l", 11, bytes(8)), key(b"words", 9, struct.pack("<IQ", 8, 2) + word(b"a") + word(b"")),
+            key(b"kinds", 9, struct.pack("<IQ", 5, 2) + bytes(8))]
+    a, b = tensor(b"a", [2, 3], 0, 0), tensor(b"b", [32], 2, 32)
+    yield whole(keys, [a, b], bytes(64))
+    yield whole(keys + [key(b"general.alignment", 4, struct.pack("<I", 8))], [a, tensor(b"b", [4], 30, 24)], bytes(32), 2, 8)
+    yield whole([], [])
+    for bad in ([key(b"k", 13, b"")], [key(b"k", 9, struct.pack("<IQ", 9, 1))], [key(b"k", 9, struct.pack("<IQ", 10, 2 ** 61))], [key(b"k", 8, b"\xff" * 8)],
+                [key(b"k", 7, b"\2")], keys[1:2] * 2, [key(b"general.alignment", 4, struct.pack("<I", 24))], [key(b"general.alignment", 8, word(b""))]):
+        yield whole(bad, [a], bytes(32))
+    for bad in (tensor(b"a", [], 0, 0), tensor(b"a", [1] * 5, 0, 0), tensor(b"a", [0], 0, 0), tensor(b"a", [2 ** 40, 2 ** 40], 0, 0), tensor(b"a", [31], 2, 0),
+                tensor(b"a", [4], 4, 0), tensor(b"a", [4], 0, 32), tensor(b"a" * 65, [4], 0, 0), tensor(b"a", [2 ** 20], 0, 0)):
+        yield whole(keys[:1], [bad], bytes(32))
+    yield whole([], [a, a], bytes(64))
+    for version in (0, 1, 4, 0x3000000):
+        yield whole([], [], b"", version)
+    yield b"GGUF" + struct.pack("<IQQ", 3, 2 ** 63, 2 ** 63)
+
+
 def png_chunk(kind, body):
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
@@ -190,7 +223,7 @@ def parquet():
                 yield file.read()
 
 
-SEEDS = {"fuzz_safetensors": safetensors, "fuzz_image": image, "fuzz_json": json_texts, "fuzz_text": text,
+SEEDS = {"fuzz_safetensors": safetensors, "fuzz_gguf": gguf, "fuzz_image": image, "fuzz_json": json_texts, "fuzz_text": text,
          "fuzz_tokenizer": tokenizer, "fuzz_jinja": jinja, "fuzz_parquet": parquet, **seeds_of_files.SEEDS}
 
 
