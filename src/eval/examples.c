@@ -12,6 +12,8 @@ lf_example_batch lf_batch_of_pictures(const lf_batch *b) {
                               .labels = b->labels,
                               .values = b->values,
                               .n_labels = b->B,
+                              .partners = b->partners,
+                              .share = b->share,
                               .n_values = b->values ? b->B * b->n_values : 0,
                               .indices = b->indices,
                               .examples = b->B,
@@ -108,6 +110,7 @@ lf_example_batch lf_batch_row(const lf_example_batch *b, int64_t i, const lf_pix
     MOVE(in.lengths, 1);
     MOVE(in.token_types, T);
     MOVE(labels, labels);
+    MOVE(partners, 1);
     MOVE(values, values);
     MOVE(indices, 1);
     MOVE(filled, 1);

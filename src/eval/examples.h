@@ -13,13 +13,15 @@ typedef struct lf_example_batch {
     /* [B, n_labels] of several labels 0 or 1 each, or numbers (regression; NAN: none); NULL: `labels` say it. */
     const float *values;
     int64_t n_labels, n_values; /* in those two */
-    const int64_t *indices;     /* [B] which example of its data each row is, or begins with */
-    const int32_t *filled;      /* [B] of texts: tokens of a row, behind which is padding; NULL of pictures */
-    int64_t examples;           /* that begin in it: pictures, documents */
-    int64_t items;              /* what speed is counted in: pictures, or tokens without padding */
-    int64_t targets;            /* labels that are not below 0; may be 0 */
-    int64_t epoch, number;      /* number within the epoch */
-    bool old;                   /* of what the model is to keep (LF_DATA_REPLAY), not of the new task */
+    const int32_t *partners; /* [B] classes of which each row is 1 - share, too, and of its own label `share`; NULL */
+    double share;
+    const int64_t *indices; /* [B] which example of its data each row is, or begins with */
+    const int32_t *filled;  /* [B] of texts: tokens of a row, behind which is padding; NULL of pictures */
+    int64_t examples;       /* that begin in it: pictures, documents */
+    int64_t items;          /* what speed is counted in: pictures, or tokens without padding */
+    int64_t targets;        /* labels that are not below 0; may be 0 */
+    int64_t epoch, number;  /* number within the epoch */
+    bool old;               /* of what the model is to keep (LF_DATA_REPLAY), not of the new task */
 } lf_example_batch;
 
 lf_example_batch lf_batch_of_pictures(const lf_batch *b);

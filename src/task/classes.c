@@ -209,11 +209,28 @@ lf_status lf_classes_prepare(lf_task *t, lf_err *err) {
 
 /* ---- the loss ---- */
 
+/* What a row is its own label's; the rest is its partner's. */
+static double own_share(const lf_example_batch *b) { return b->partners ? b->share : 1; }
+
 /* What the targets weigh together. */
 static double weight_of(const lf_example_batch *b, const float *weights) {
+    const double own = own_share(b);
     double sum = 0;
-    for (int64_t i = 0; weights && i < b->in.B; i++) sum += b->labels[i] < 0 ? 0 : (double)weights[b->labels[i]];
+    for (int64_t i = 0; weights && i < b->in.B; i++) {
+        if (b->labels[i] < 0) continue;
+        sum += own * (double)weights[b->labels[i]];
+        if (own < 1) sum += (1 - own) * (double)weights[b->partners[i]];
+    }
     return weights ? sum : (double)b->targets;
+}
+
+/* Of pictures that are mixed: so much of the loss of each one's label, and the rest of its partner's. */
+static lf_tensor *class_loss(const lf_task *t, lf_tensor *logits, const lf_example_batch *b, const float *weights) {
+    const double smoothing = lf_cfg_f64(t->cfg, LF_label_smoothing_factor), own = own_share(b);
+    lf_tensor *loss = own > 0 ? lf_weighted_cross_entropy(t->g, logits, b->labels, weights, 1 / own, smoothing) : NULL;
+    if (own >= 1) return loss;
+    lf_tensor *other = lf_weighted_cross_entropy(t->g, logits, b->partners, weights, 1 / (1 - own), smoothing);
+    return loss ? lf_add(t->g, loss, other) : other;
 }
 
 /* As transformers has it: of several labels the mean over all of them, of numbers the squared difference. */
@@ -231,8 +248,7 @@ lf_tensor *lf_classes_loss(lf_task *t, const lf_example_batch *b, lf_loss_counts
     if (head->problem == LF_REGRESSION) return lf_mse_loss(t->g, logits, b->values, (double)V);
     for (int64_t i = 0; logits && i < b->in.B; i++)
         counts->correct += lf_argmax((const float *)logits->data + i * V, V) == b->labels[i];
-    return lf_weighted_cross_entropy(t->g, logits, b->labels, weights, 1,
-                                     lf_cfg_f64(t->cfg, LF_label_smoothing_factor));
+    return class_loss(t, logits, b, weights);
 }
 
 /* ---- judging ---- */

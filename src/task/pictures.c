@@ -121,6 +121,17 @@ static lf_status plan(lf_task *t, lf_data_role role, int64_t batch_size, int64_t
     return LF_OK;
 }
 
+static lf_picture_changes changes_of(const lf_task *t) {
+    return (lf_picture_changes){.randaugment_magnitude = (int)lf_cfg_i64(t->cfg, LF_randaugment_magnitude),
+                                .randaugment_ops = (int)lf_cfg_i64(t->cfg, LF_randaugment_ops),
+                                .color_jitter = lf_cfg_f64(t->cfg, LF_color_jitter),
+                                .random_erasing = lf_cfg_f64(t->cfg, LF_random_erasing)};
+}
+
+static lf_picture_mixing mixing_of(const lf_task *t) {
+    return (lf_picture_mixing){.mixup = lf_cfg_f64(t->cfg, LF_mixup), .cutmix = lf_cfg_f64(t->cfg, LF_cutmix)};
+}
+
 static lf_status open_loader(lf_task *t, lf_loader **out, lf_data_role role, int64_t batch_size, int64_t epoch,
                              int64_t batch, lf_portion portion, lf_err *err) {
     lf_pictures *w = t->data;
@@ -136,6 +147,8 @@ static lf_status open_loader(lf_task *t, lf_loader **out, lf_data_role role, int
                               .balanced = role == LF_DATA_TRAIN && lf_task_balances(t),
                               .seed = (uint64_t)lf_cfg_i64(t->cfg, LF_seed),
                               .augmentation = augmentation,
+                              .changes = role == LF_DATA_KL ? (lf_picture_changes){0} : changes_of(t),
+                              .mixing = role == LF_DATA_TRAIN ? mixing_of(t) : (lf_picture_mixing){0},
                               .processor = &w->processor,
                               .skip_bad_images = e.skip_bad_images,
                               .first_epoch = epoch,

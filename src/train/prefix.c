@@ -6,11 +6,17 @@
 #include "base/world.h"
 #include "train/run.h"
 
+static bool pictures_change(const lf_config *cfg) {
+    static const lf_key_id strengths[] = {LF_color_jitter, LF_random_erasing, LF_mixup, LF_cutmix};
+    bool any = strcmp(lf_cfg_str(cfg, LF_augmentation), "none") != 0 || lf_cfg_i64(cfg, LF_randaugment_magnitude) > 0;
+    for (size_t i = 0; i < sizeof strengths / sizeof *strengths; i++) any = any || lf_cfg_f64(cfg, strengths[i]) > 0;
+    return any;
+}
+
 /* NULL: nothing is against it, as far as the configuration and what is trained say. */
 static const char *obstacle(const lf_run *run, int64_t layers) {
-    const char *augmentation = lf_cfg_str(run->cfg, LF_augmentation);
     if (layers < 1) return "no layer before the first that is trained is frozen";
-    if (run->model->family->input == LF_PIXELS && strcmp(augmentation, "none"))
+    if (run->model->family->input == LF_PIXELS && pictures_change(run->cfg))
         return "augmentation makes another picture of an example each time";
     if (run->model->nn.quantised == LF_FROZEN_NF4)
         return "weights in nf4 are multiplied otherwise where rows are few, so a row's numbers depend on those beside "

@@ -5,6 +5,7 @@
 #include "base/problem.h"
 #include "data/fingerprint.h"
 #include "data/image/image.h"
+#include "data/image/mix.h"
 #include "data/portion.h"
 
 typedef struct lf_dataset lf_dataset;
@@ -76,6 +77,8 @@ typedef struct lf_batch {
     int32_t *labels;       /* [B] */
     float *values;         /* [B, n_values] of pictures with several classes each, 0 or 1; NULL: of others */
     int64_t n_values;      /* classes */
+    int32_t *partners;     /* [B] labels of what each is mixed with (mix.h); NULL: nothing is mixed */
+    double share;          /* of its own label; the rest is the partner's. `values` are mixed themselves */
     int64_t *indices;      /* [B] into the data set */
     int64_t epoch, number; /* batch number within the epoch */
 } lf_batch;
@@ -87,6 +90,8 @@ typedef struct lf_loader_opts {
     bool balanced; /* shuffled so that classes come alike (data/balance.h) */
     uint64_t seed;
     lf_augmentation augmentation;
+    lf_picture_changes changes;
+    lf_picture_mixing mixing;
     const lf_image_processor *processor; /* copied */
     bool skip_bad_images; /* a picture that does not decode is counted and left out of its batch; else an error. A
                            * batch of which nothing is left is not served (so count batches by `number`, not by

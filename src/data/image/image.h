@@ -73,10 +73,20 @@ typedef enum lf_augmentation {
 } lf_augmentation;
 bool lf_augmentation_parse(const char *name, lf_augmentation *out); /* "shift_flip" is LF_AUG_SHIFT_FLIP */
 
+/* What else is done to a training picture (changes.def), by torchvision's definitions; zeros: nothing. */
+typedef struct lf_picture_changes {
+    int randaugment_magnitude, randaugment_ops; /* of 30; how many one behind the other, up to 16 */
+    double color_jitter;   /* factors of brightness, contrast and saturation: within 1 +- so much */
+    double random_erasing; /* chance of a rectangle of zeros */
+} lf_picture_changes;
+
 /* One picture to the model's input: out [channels, H, W] floats, H x W being the processor's final size.
  * With augmentation the random numbers are a function of key and example alone (key is made from seed and epoch). */
 lf_status lf_image_process(float *out, const lf_image *img, const lf_image_processor *p, lf_augmentation aug,
                            lf_rng_key key, uint64_t example, lf_err *err);
+/* The same, and then those changes. */
+lf_status lf_image_process_changed(float *out, const lf_image *img, const lf_image_processor *p, lf_augmentation aug,
+                                   const lf_picture_changes *changes, lf_rng_key key, uint64_t example, lf_err *err);
 void lf_image_processor_out_size(const lf_image_processor *p, int *h, int *w);
 
 #endif

@@ -10,6 +10,7 @@
 
 typedef struct slot {
     lf_batch batch;
+    float *held;         /* room for mixing; NULL: nothing is mixed */
     lf_err left_out_err; /* of the first picture left out */
     int64_t left_out;
 } slot;
@@ -63,7 +64,9 @@ static lf_status make_example(const lf_loader *l, float *out, int64_t index, int
     lf_image img = {0};
     const lf_rng_key key = lf_rng_make(l->opts.seed, LF_RNG_AUGMENT, (uint64_t)epoch);
     lf_status rc = lf_dataset_image(l->data, index, &img, err);
-    if (!rc && (rc = lf_image_process(out, &img, &l->processor, l->opts.augmentation, key, (uint64_t)index, err)) &&
+    if (!rc &&
+        (rc = lf_image_process_changed(out, &img, &l->processor, l->opts.augmentation, &l->opts.changes, key,
+                                       (uint64_t)index, err)) &&
         err) {
         char name[512];
         lf_err named = {0};
@@ -72,6 +75,20 @@ static lf_status make_example(const lf_loader *l, float *out, int64_t index, int
     }
     lf_image_free(&img);
     return rc;
+}
+
+/* Each picture with the one before it; labels beside their own. */
+static void mix(const lf_loader *l, slot *s) {
+    lf_batch *b = &s->batch;
+    lf_mixed_batch m = {.pixels = b->pixels,
+                        .values = b->values,
+                        .B = b->B,
+                        .n_values = b->n_values,
+                        .channels = l->processor.channels,
+                        .held = s->held};
+    lf_image_processor_out_size(&l->processor, &m.H, &m.W);
+    for (int64_t i = 0; i < b->B; i++) b->partners[i] = b->labels[i ? i - 1 : b->B - 1];
+    b->share = lf_mix(&m, &l->opts.mixing, lf_rng_make(l->opts.seed, LF_RNG_MIX, (uint64_t)b->epoch), b->number);
 }
 
 /* Bad pictures close up; only bad content may be skipped, not a missing file nor a lack of memory. */
@@ -97,6 +114,7 @@ static lf_status fill(void *context, void *item, lf_err *err) {
         b->labels[good++] = (int32_t)lf_dataset_label(l->data, index);
     }
     b->B = good;
+    if (s->held) mix(l, s);
     return LF_OK;
 }
 
@@ -117,6 +135,13 @@ static lf_status plan(lf_loader *l, lf_err *err) {
     l->served_epoch = -1;
     l->order_epoch = -1;
     return LF_OK;
+}
+
+static bool mixing_alloc(slot *s, int64_t batch_size, size_t pixels) {
+    const size_t width = (size_t)s->batch.n_values;
+    s->held = lf_aligned_alloc((pixels > width ? pixels : width) * sizeof *s->held);
+    s->batch.partners = lf_calloc((size_t)batch_size, sizeof *s->batch.partners);
+    return s->held && s->batch.partners;
 }
 
 static bool slot_alloc(slot *s, const lf_dataset *d, int64_t batch_size, size_t pixels) {
@@ -143,7 +168,8 @@ static lf_status allocate(lf_loader *l, lf_err *err) {
     if (l->opts.shuffle) l->order = lf_calloc((size_t)lf_dataset_count(l->data), sizeof *l->order);
     bool ok = l->slots && (l->order || !l->opts.shuffle);
     for (int64_t i = 0; i < l->n_slots && ok; i++)
-        ok = slot_alloc(&l->slots[i], l->data, l->opts.batch_size, l->pixels);
+        ok = slot_alloc(&l->slots[i], l->data, l->opts.batch_size, l->pixels) &&
+             (!lf_mixes(&l->opts.mixing) || mixing_alloc(&l->slots[i], l->opts.batch_size, l->pixels));
     if (ok && l->opts.balanced)
         return lf_balance_new(&l->balance, lf_dataset_count(l->data), lf_dataset_n_classes(l->data), class_of, l->data,
                               err);
@@ -179,6 +205,8 @@ void lf_loader_free(lf_loader *l) {
         lf_aligned_free(l->slots[i].batch.pixels);
         lf_free(l->slots[i].batch.labels);
         lf_free(l->slots[i].batch.values);
+        lf_free(l->slots[i].batch.partners);
+        lf_aligned_free(l->slots[i].held);
         lf_free(l->slots[i].batch.indices);
     }
     lf_free(l->slots);

@@ -1,4 +1,6 @@
-/* One picture to the model's floats: convert, resize, then crop, move, rescale and normalise in one pass. */
+/* One picture to the model's floats: convert, resize, then crop, move, rescale and normalise in one pass; changes of
+ * levels stand before rescaling, and others at the end. */
+#include "data/image/changes.h"
 #include "data/image/internal.h"
 
 /* The float of each of the 256 levels. Rescaled in double and stored as float, then normalised in float: what numpy
@@ -50,26 +52,85 @@ static int clamp(int v, int n) { return v < 0 ? 0 : v >= n ? n - 1 : v; }
 /* out(y, x) of H x W is pixel (y + top, x + left) of img after shift and flip; outside it is level 0, as transformers
  * pads a picture that is smaller than the crop. A shift repeats the edge instead: black borders would be a new kind of
  * content, far from the mean of normalised pictures. */
-static void write_plane(float *out, int H, int W, const lf_image *img, int channel, const lf_placement *place,
-                        const float levels[256]) {
-    const int top = floor_half(img->height - H), left = floor_half(img->width - W);
-    for (int y = 0; y < H; y++) {
-        const int sy = clamp(y + place->dy, H) + top;
-        for (int x = 0; x < W; x++, out++) {
-            const int across = clamp(x + place->dx, W);
-            const int sx = (place->flip ? W - 1 - across : across) + left;
-            const bool inside = sy >= 0 && sy < img->height && sx >= 0 && sx < img->width;
-            const size_t at = inside ? ((size_t)sy * (size_t)img->width + (size_t)sx) * (size_t)img->channels : 0;
-            *out = levels[inside ? img->pixels[at + (size_t)channel] : 0];
-        }
-    }
+typedef struct view {
+    const lf_image *img;
+    const lf_placement *place;
+    int H, W, top, left;
+} view;
+
+static view view_of(const lf_image *img, const lf_placement *place, int H, int W) {
+    return (view){img, place, H, W, floor_half(img->height - H), floor_half(img->width - W)};
 }
 
-lf_status lf_image_process(float *out, const lf_image *img, const lf_image_processor *p, lf_augmentation aug,
-                           lf_rng_key key, uint64_t example, lf_err *err) {
+/* Where its pixel (y, x) stands; -1: outside. */
+static inline int64_t source_of(const view *v, int y, int x) {
+    const int sy = clamp(y + v->place->dy, v->H) + v->top, across = clamp(x + v->place->dx, v->W);
+    const int sx = (v->place->flip ? v->W - 1 - across : across) + v->left;
+    const bool inside = sy >= 0 && sy < v->img->height && sx >= 0 && sx < v->img->width;
+    return inside ? ((int64_t)sy * v->img->width + sx) * v->img->channels : -1;
+}
+
+static void write_plane(float *out, const view *v, int channel, const float levels[256]) {
+    for (int y = 0; y < v->H; y++)
+        for (int x = 0; x < v->W; x++) {
+            const int64_t at = source_of(v, y, x);
+            *out++ = levels[at < 0 ? 0 : v->img->pixels[at + channel]];
+        }
+}
+
+static lf_status place_levels(lf_image *out, const view *v, lf_err *err) {
+    const lf_status rc = lf_image_new(out, v->W, v->H, v->img->channels, err);
+    unsigned char *to = out->pixels;
+    for (int y = 0; !rc && y < v->H; y++)
+        for (int x = 0; x < v->W; x++) {
+            const int64_t at = source_of(v, y, x);
+            for (int c = 0; c < v->img->channels; c++) *to++ = at < 0 ? 0 : v->img->pixels[at + c];
+        }
+    return rc;
+}
+
+/* ---- changes ---- */
+
+static const lf_picture_change *const all_changes[] = {
+#define LF_PICTURE_CHANGE(name) &lf_change_##name,
+#include "data/image/changes.def"
+#undef LF_PICTURE_CHANGE
+};
+enum { CHANGES = sizeof all_changes / sizeof *all_changes };
+
+/* A space of its own for the draws of each, beside that of the placement (augment.c). */
+static lf_dice dice_of(int change, lf_rng_key key, uint64_t example) {
+    enum { DRAWS = 64 };
+    return (lf_dice){key, (uint64_t)(change + 1) << 56 | example * DRAWS};
+}
+
+static bool changes_levels(const lf_picture_changes *c) {
+    for (int i = 0; i < CHANGES; i++)
+        if (all_changes[i]->levels && all_changes[i]->asked(c)) return true;
+    return false;
+}
+
+static lf_status change_levels(lf_image *img, const lf_picture_changes *c, lf_rng_key key, uint64_t example,
+                               lf_err *err) {
+    lf_status rc = LF_OK;
+    for (int i = 0; i < CHANGES && !rc; i++)
+        if (all_changes[i]->levels && all_changes[i]->asked(c))
+            rc = all_changes[i]->levels(img, c, dice_of(i, key, example), err);
+    return rc;
+}
+
+static void change_floats(float *x, int channels, int H, int W, const lf_picture_changes *c, lf_rng_key key,
+                          uint64_t example) {
+    for (int i = 0; i < CHANGES; i++)
+        if (all_changes[i]->floats && all_changes[i]->asked(c))
+            all_changes[i]->floats(x, channels, H, W, c, dice_of(i, key, example));
+}
+
+lf_status lf_image_process_changed(float *out, const lf_image *img, const lf_image_processor *p, lf_augmentation aug,
+                                   const lf_picture_changes *changes, lf_rng_key key, uint64_t example, lf_err *err) {
     if (p->channels != 1 && p->channels != 3)
         return lf_fail(err, LF_EUNSUPPORTED, "the model has %d channels; pictures have 1 or 3", p->channels);
-    lf_image grey = {0}, small = {0};
+    lf_image grey = {0}, small = {0}, placed = {0};
     const lf_image *from = img;
     lf_status rc = LF_OK;
     int H, W;
@@ -86,13 +147,27 @@ lf_status lf_image_process(float *out, const lf_image *img, const lf_image_proce
                      from->width, from->height, W, H);
         goto out;
     }
+    view v = view_of(from, &place, H, W);
+    static const lf_placement as_it_is = {0};
+    if (changes_levels(changes)) {
+        if ((rc = place_levels(&placed, &v, err)) || (rc = change_levels(&placed, changes, key, example, err)))
+            goto out;
+        v = view_of(&placed, &as_it_is, H, W);
+    }
     for (int c = 0; c < p->channels; c++) { /* a grey picture's one channel is written to all three planes */
         float levels[256];
         fill_levels(levels, p, c);
-        write_plane(out + (size_t)c * (size_t)H * (size_t)W, H, W, from, from->channels == 1 ? 0 : c, &place, levels);
+        write_plane(out + (size_t)c * (size_t)H * (size_t)W, &v, v.img->channels == 1 ? 0 : c, levels);
     }
+    change_floats(out, p->channels, H, W, changes, key, example);
 out:
+    lf_image_free(&placed);
     lf_image_free(&small);
     lf_image_free(&grey);
     return rc;
+}
+
+lf_status lf_image_process(float *out, const lf_image *img, const lf_image_processor *p, lf_augmentation aug,
+                           lf_rng_key key, uint64_t example, lf_err *err) {
+    return lf_image_process_changed(out, img, p, aug, &(lf_picture_changes){0}, key, example, err);
 }
