@@ -67,7 +67,7 @@ const char *lf_version(void); /* "0.1.0" */
       "an adapter at sizes from nothing to beyond itself: what each has learned and forgotten, and the one to keep")   \
     X(predict, PREDICT, predict, "", NULL, "classify inputs without labels")                                           \
     X(merge, MERGE, merge, "fuse|export", NULL, "write the model with an adapter merged into its weights")             \
-    X(convert, CONVERT, convert, "", NULL, "write an adapter in another form: for llama.cpp and ollama")               \
+    X(convert, CONVERT, convert, "", NULL, "write an adapter with a smaller rank, or for llama.cpp and ollama")        \
     X(bench, BENCH, bench, "", NULL, "measure training and inference speed, initialisation time and memory")           \
     X(inspect, INSPECT, inspect, "", NULL, "say what files and folders are; show what is in a model or adapter")       \
     X(verify, VERIFY, verify, "", NULL, "whether adapters, runs, checkpoints and models are whole")                    \

@@ -164,8 +164,20 @@ static lf_status check_format(const lf_config *cfg, lf_err *err) {
         return lf_cfg_fail(cfg, LF_output_dir, err, "'%s' is the name of a gguf file; set format to gguf", path);
     if (wanted && !lf_cfg_is_set(cfg, LF_model))
         return lf_cfg_fail(cfg, LF_format, err, "gguf needs 'model', the folder of the adapter's base model");
-    if ((cfg->verb->bit & LF_V_convert) && !wanted)
-        return lf_cfg_fail(cfg, LF_format, err, "nothing would be changed; set it to gguf");
+    return LF_OK;
+}
+
+static lf_status check_convert(const lf_config *cfg, lf_err *err) {
+    const bool file = lf_cfg_writes_file(cfg);
+    if (file == lf_cfg_is_given(cfg, LF_r))
+        return lf_cfg_fail(cfg, LF_r, err,
+                           file ? "is for another adapter folder; reduce the rank first, then convert that to gguf"
+                                : "is not given, and format is not gguf: nothing would be changed");
+    if (!file && lf_cfg_is_given(cfg, LF_save_dtype))
+        return lf_cfg_fail(cfg, LF_save_dtype, err, "is for format gguf: factors of PEFT's files are fp32");
+    if (!file && lf_cfg_is_given(cfg, LF_adapter_scale))
+        return lf_cfg_fail(cfg, LF_adapter_scale, err,
+                           "is for format gguf; `lora-ft rewind` writes an adapter of another size");
     return LF_OK;
 }
 
@@ -184,6 +196,7 @@ static const struct {
     {LF_V_train | LF_V_bench | LF_V_spectrum, check_layers},
     {LF_V_generate, check_prompts},
     {LF_V_merge | LF_V_convert, check_format},
+    {LF_V_convert, check_convert},
 };
 
 lf_status lf_config_finish(lf_config *cfg, lf_err *err) {

@@ -66,6 +66,10 @@ lf_status lf_svd_randomized(const float *W, int64_t out, int64_t in, int64_t r, 
 lf_status lf_svd_low_rank_values(const double *L, const double *R, int64_t out, int64_t in, int64_t q, double *sigma,
                                  const char *name, lf_err *err);
 
+/* The same with the first r triplets, U [out, r] and V [in, r], from the core's. r <= min(out, in, q) is asserted. */
+lf_status lf_svd_low_rank(const double *L, const double *R, int64_t out, int64_t in, int64_t q, int64_t r, double *U,
+                          double *sigma, double *V, const char *name, lf_err *err);
+
 /* The block s .. s+r-1 of W + L R, summed in double: as lf_svd_block. */
 lf_status lf_svd_block_updated(const float *W, const double *L, const double *R, int64_t out, int64_t in, int64_t q,
                                int64_t s, int64_t r, double *U, double *sigma, double *V, const char *name,

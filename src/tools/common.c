@@ -64,6 +64,32 @@ lf_dtype lf_asked_dtype(const lf_config *cfg) {
     return LF_N_DTYPES;
 }
 
+lf_status lf_check_output_folder(const lf_config *cfg, const char *what, const char *const *files, lf_err *err) {
+    const char *dir = lf_cfg_str(cfg, LF_output_dir);
+    if (lf_is_file(dir)) return lf_cfg_fail(cfg, LF_output_dir, err, "'%s' is a file, expected a folder", dir);
+    if (!lf_is_dir(dir)) return LF_OK;
+    for (lf_key_id id = LF_NO_KEY; (id = lf_key_next(id, LF_IS_INPUT));) {
+        const char *input = lf_cfg_path(cfg, id);
+        if (input && lf_path_is_within(input, dir))
+            return lf_cfg_fail(cfg, LF_output_dir, err, "'%s' holds the %s '%s', which is read; choose another", dir,
+                               lf_key_name(id), input);
+    }
+    char **names;
+    size_t count;
+    const lf_status rc = lf_list_dir(&names, &count, dir, err);
+    if (rc) return rc;
+    lf_free(names);
+    if (count == 0) return LF_OK;
+    if (!lf_cfg_bool(cfg, LF_overwrite_output_dir))
+        return lf_cfg_fail(cfg, LF_output_dir, err, "'%s' is not empty; choose another, or set overwrite_output_dir",
+                           dir);
+    for (; *files; files++)
+        if (!lf_is_file_in(dir, *files))
+            return lf_cfg_fail(cfg, LF_output_dir, err, "'%s' would be replaced, but is not %s (there is no %s)", dir,
+                               what, *files);
+    return LF_OK;
+}
+
 lf_status lf_check_output_file(const lf_config *cfg, lf_err *err) {
     const char *path = lf_cfg_str(cfg, LF_output_dir);
     if (lf_is_dir(path)) return lf_cfg_fail(cfg, LF_output_dir, err, "'%s' is a folder, expected a file", path);

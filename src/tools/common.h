@@ -27,6 +27,10 @@ int64_t lf_opened_trained(const lf_opened *o);
 
 /* The format that key save_dtype asks for; LF_N_DTYPES: as the source has it. */
 lf_dtype lf_asked_dtype(const lf_config *cfg);
+/* The folder output_dir is replaced as a whole, so it must be new, empty, or, where overwrite_output_dir says so, be
+ * what it is to be ("a model": all of `files` are in it; ends with NULL); and nothing that is read may be in it.
+ * LF_EUSAGE. */
+lf_status lf_check_output_folder(const lf_config *cfg, const char *what, const char *const *files, lf_err *err);
 /* LF_EUSAGE where the file that output_dir names is there already, and not to be overwritten. */
 lf_status lf_check_output_file(const lf_config *cfg, lf_err *err);
 /* Folder with the tokenizer of model and adapter together: the adapter's, if it has one, as wherever an adapter is

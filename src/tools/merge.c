@@ -16,30 +16,6 @@
 
 /* ---- where to ---- */
 
-/* The output folder is replaced as a whole, so it must be new, empty, or a model; never the inputs. */
-static lf_status check_output(const lf_config *cfg, const char *dir, lf_err *err) {
-    if (lf_is_file(dir)) return lf_cfg_fail(cfg, LF_output_dir, err, "'%s' is a file, expected a folder", dir);
-    if (!lf_is_dir(dir)) return LF_OK;
-    for (lf_key_id id = LF_NO_KEY; (id = lf_key_next(id, LF_IS_INPUT));) {
-        const char *input = lf_cfg_path(cfg, id);
-        if (input && lf_path_is_within(input, dir))
-            return lf_cfg_fail(cfg, LF_output_dir, err, "'%s' holds the %s '%s', which is read; choose another", dir,
-                               lf_key_name(id), input);
-    }
-    char **names;
-    size_t count;
-    const lf_status rc = lf_list_dir(&names, &count, dir, err);
-    if (rc) return rc;
-    lf_free(names);
-    if (count == 0) return LF_OK;
-    if (!lf_cfg_bool(cfg, LF_overwrite_output_dir))
-        return lf_cfg_fail(cfg, LF_output_dir, err, "'%s' is not empty; choose another, or set overwrite_output_dir",
-                           dir);
-    if (lf_is_file_in(dir, "config.json") && lf_is_file_in(dir, "model.safetensors")) return LF_OK;
-    return lf_cfg_fail(cfg, LF_output_dir, err,
-                       "'%s' would be replaced, but is not a model (config.json, model.safetensors)", dir);
-}
-
 /* Beside the output, for the rename. */
 static char *path_aside(const char *dir) {
     size_t n = strlen(dir);
@@ -146,6 +122,8 @@ static lf_status print_merged(const merging *me, const lf_config *cfg, const cha
     return lf_json_write_line(out, lf_obj_take(&o), err);
 }
 
+static const char *const model_files[] = {"config.json", "model.safetensors", NULL};
+
 lf_status lf_merge(const lf_config *cfg, FILE *out, lf_err *err) {
     const char *dir = lf_cfg_str(cfg, LF_output_dir);
     if (!dir) return lf_fail(err, LF_EUSAGE, "key 'output_dir' is required; write --output_dir DIR");
@@ -153,7 +131,7 @@ lf_status lf_merge(const lf_config *cfg, FILE *out, lf_err *err) {
     lf_opened o = {0};
     merging me = {0};
     lf_status rc;
-    if (!(rc = file ? lf_check_output_file(cfg, err) : check_output(cfg, dir, err)) &&
+    if (!(rc = file ? lf_check_output_file(cfg, err) : lf_check_output_folder(cfg, "a model", model_files, err)) &&
         !(rc = lf_opened_open(&o, cfg, LF_LOAD_NOTHING, err))) {
         me.nn = &o.model->nn;
         if (!(rc = file ? write_gguf(&o, cfg, &me, err) : write_model(&o, cfg, dir, &me, err)))
