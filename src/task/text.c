@@ -67,11 +67,12 @@ static void say_unread_keys(const lf_task *t, lf_data_role role) {
     if (lf_text_dataset_is(d, LF_TEXT_CLASSIFIED)) return;
     if (lf_text_dataset_windowed(d)) {
         snprintf(why, sizeof why, "on plain text (%.500s)", lf_text_dataset_path(d));
-        lf_config_say_no_effect(t->cfg, "overlong|text_field|prompt_template|chat_template|completion_only_loss", why);
+        lf_config_say_no_effect(
+            t->cfg, "overlong|text_field|prompt_template|chat_template|completion_only_loss|mask_history", why);
     } else if (!lf_text_dataset_is(d, LF_TEXT_CHAT)) {
         snprintf(why, sizeof why, "on records of layout '%s' (%.500s)", lf_text_dataset_layout(d),
                  lf_text_dataset_path(d));
-        lf_config_say_no_effect(t->cfg, "chat_template", why);
+        lf_config_say_no_effect(t->cfg, "chat_template|mask_history", why);
     }
 }
 

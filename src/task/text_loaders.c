@@ -53,6 +53,7 @@ lf_text_loader_opts lf_language_loader_opts(const lf_task *t, lf_data_role role)
                                  .context = t->model->tokens.max_positions,
                                  .training = training,
                                  .loss_on_prompt = !lf_cfg_bool(t->cfg, LF_completion_only_loss),
+                                 .last_answer = lf_cfg_bool(t->cfg, LF_mask_history),
                                  .overlong = lf_text_overlong_named(lf_cfg_str(t->cfg, LF_overlong)),
                                  .packing = training && lf_cfg_bool(t->cfg, LF_packing) && !classifies(t),
                                  .shuffle = training,

@@ -210,6 +210,7 @@ typedef struct lf_text_encode_opts {
     int64_t max_seq_length; /* >= 2 */
     bool training;          /* EOS at a document's end */
     bool loss_on_prompt;    /* completion_only_loss: false */
+    bool last_answer;       /* of the answers that are learned, only the last one is; not with loss_on_prompt */
     int64_t context;        /* positions of the model; 0: no limit. max_seq_length cannot be raised above it */
     lf_text_overlong overlong;
 } lf_text_encode_opts;

@@ -114,7 +114,7 @@ static lf_status mark_answers(document *d, uint8_t *target) {
     const lf_text_example *e = d->example;
     const bool everywhere = e->n_answers == 0 || d->coder->opts.loss_on_prompt;
     if (d->whole.n) memset(target, everywhere, (size_t)d->whole.n);
-    for (int64_t i = 0; i < e->n_answers && !everywhere; i++) {
+    for (int64_t i = d->coder->opts.last_answer ? e->n_answers - 1 : 0; i < e->n_answers && !everywhere; i++) {
         int64_t begin, end = d->whole.n; /* what is put behind the text belongs to an answer that goes up to its end */
         lf_status rc = border(d, e->answers[i].begin, &begin);
         if (!rc && e->answers[i].end < e->n) rc = border(d, e->answers[i].end, &end);

@@ -361,8 +361,12 @@ static lf_status start(lf_text_loader *l, lf_err *err) {
 
 lf_status lf_text_loader_new(lf_text_loader **out, const lf_text_dataset *d, const lf_text_encoder *encoder,
                              const lf_text_loader_opts *opts, lf_err *err) {
-    const lf_text_encode_opts how = {opts->max_seq_length, opts->training, opts->loss_on_prompt, opts->context,
-                                     opts->overlong};
+    const lf_text_encode_opts how = {.max_seq_length = opts->max_seq_length,
+                                     .training = opts->training,
+                                     .loss_on_prompt = opts->loss_on_prompt,
+                                     .last_answer = opts->last_answer,
+                                     .context = opts->context,
+                                     .overlong = opts->overlong};
     lf_status rc = check_opts(opts, err);
     if (rc) return rc;
     lf_text_loader *l = lf_calloc(1, sizeof *l);

@@ -49,7 +49,7 @@ typedef struct lf_text_loader_opts {
     int64_t max_seq_length; /* >= 2 */
     int64_t context;        /* see lf_text_encode_opts */
     bool training;          /* see lf_text_encode_opts */
-    bool loss_on_prompt;
+    bool loss_on_prompt, last_answer;
     lf_text_overlong overlong; /* skip: everything is tokenised before the first batch */
     bool packing, shuffle;     /* packing: not of classified texts */
     bool balanced;             /* shuffled so that classes come alike (data/balance.h); of texts with one class each */
