@@ -22,7 +22,8 @@ typedef enum lf_rng_purpose {
     LF_RNG_MASK,    /* of masked tokens: document, two a token */
     LF_RNG_ORDER,   /* of tasks: seed the draw, stream how many there are */
     LF_RNG_BALANCE, /* balanced sampler: class and round */
-    LF_RNG_MIX      /* batches whose pictures are mixed: epoch, batch */
+    LF_RNG_MIX,     /* batches whose pictures are mixed: epoch, batch */
+    LF_RNG_SHOTS    /* which records are examples before a prompt */
 } lf_rng_purpose;
 
 typedef struct lf_rng_key {

@@ -140,6 +140,11 @@ static lf_status check_layers(const lf_config *cfg, lf_err *err) {
     return LF_OK;
 }
 
+static lf_status check_shots(const lf_config *cfg, lf_err *err) {
+    if (lf_cfg_i64(cfg, LF_num_fewshot) == 0 || lf_cfg_is_set(cfg, LF_fewshot_data)) return LF_OK;
+    return lf_cfg_fail(cfg, LF_num_fewshot, err, "needs 'fewshot_data', the records that the examples are taken from");
+}
+
 static lf_status check_prompts(const lf_config *cfg, lf_err *err) {
     const cJSON *data = lf_cfg_json(cfg, LF_data);
     if (!data) return LF_OK;
@@ -197,6 +202,7 @@ static const struct {
     {LF_V_generate, check_prompts},
     {LF_V_merge | LF_V_convert, check_format},
     {LF_V_convert, check_convert},
+    {LF_V_eval | LF_V_generate, check_shots},
 };
 
 lf_status lf_config_finish(lf_config *cfg, lf_err *err) {

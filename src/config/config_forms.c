@@ -177,6 +177,7 @@ static const struct {
     {LF_eval_data, data_set},
     {LF_test_data, data_set},
     {LF_data, data_set},
+    {LF_fewshot_data, data_set},
     {LF_forgetting_data, data_set},
     {LF_forgetting_eval_data, data_set},
     {LF_calibration_data, data_set},

@@ -2,6 +2,7 @@
 #ifndef LF_TASK_LANGUAGE_H
 #define LF_TASK_LANGUAGE_H
 
+#include "data/text/shots.h"
 #include "data/text/tokenizer.h"
 #include "eval/score.h"
 #include "task/source.h"
@@ -10,6 +11,7 @@ typedef struct lf_language {
     lf_text_tokenizer *text; /* NULL until the first data set is opened */
     lf_text_tokenizer *base; /* the base's, where the tuned model may have tokens of its own; NULL: `text` is it too */
     lf_text_dataset *data[LF_DATA_ROLES];
+    lf_text_shots *shots; /* before each example of the key data; NULL: none */
     lf_text_loader *loaders[LF_DATA_ROLES];
     lf_text_examples examples[LF_DATA_ROLES];
     int64_t max_seq_length;

@@ -24,7 +24,7 @@ typedef struct matching {
     int64_t record; /* whose answer is looked at */
     lf_answers *answers;
     lf_generate_opts opts;
-    const char *stops[2]; /* the key's, and the text of a turn's end that is no token */
+    const char *stops[3]; /* the key's, the text of a turn's end that is no token, what stands between examples */
 } matching;
 
 static lf_status compile(matching *w, const char *pattern, lf_err *err) {
@@ -180,6 +180,7 @@ static void set_opts(matching *w) {
                                  .n_ends = chat && text->turn_end >= 0};
     if (stop && *stop) w->stops[w->opts.n_stops++] = stop;
     if (*mark && text->turn_end < 0) w->stops[w->opts.n_stops++] = mark;
+    if (lf_language_of(w->t)->shots) w->stops[w->opts.n_stops++] = LF_TEXT_SHOT_END;
 }
 
 lf_status lf_language_answer(lf_task *t, lf_accuracy *out, lf_model *m, lf_data_role role, lf_answers *answers,

@@ -29,6 +29,7 @@ static void close(lf_task *t) {
     if (!l) return;
     for (int i = 0; i < LF_DATA_ROLES; i++) lf_text_loader_free(l->loaders[i]);
     for (int i = 0; i < LF_DATA_ROLES; i++) lf_text_dataset_free(l->data[i]);
+    lf_text_shots_free(l->shots);
     lf_text_tokenizer_free(l->text);
     lf_text_tokenizer_free(l->base);
     lf_aligned_free(l->random.ids);
@@ -117,25 +118,49 @@ static void warn_of_ends(const lf_task *t, lf_data_role role) {
     if (chat) lf_text_tokenizer_warn_turn_end(l->text);
 }
 
+/* Those that stand before what `like` will open: records of the same kind. */
+static lf_status open_shots(lf_task *t, const lf_text_dataset_opts *like, lf_err *err) {
+    lf_text_dataset_opts o = *like;
+    o.spec = lf_cfg_json(t->cfg, LF_fewshot_data);
+    o.key = lf_key_name(LF_fewshot_data);
+    o.split = NULL;
+    o.max_samples = 0;
+    return lf_text_shots_open(&lf_language_of(t)->shots, &o, lf_cfg_i64(t->cfg, LF_num_fewshot), like->seed, err);
+}
+
+/* What examples stand before has an end. */
+static lf_status check_asked(const lf_task *t, lf_data_role role, lf_err *err) {
+    const lf_text_dataset *d = lf_language_of(t)->data[role];
+    if (!lf_text_dataset_windowed(d) && !lf_text_dataset_is(d, LF_TEXT_ONE_FIELD) &&
+        !lf_text_dataset_is(d, LF_TEXT_CHAT))
+        return LF_OK;
+    return lf_cfg_fail(t->cfg, LF_num_fewshot, err, "%s has records of layout '%s', which have no prompt and answer",
+                       lf_text_dataset_path(d), lf_text_dataset_layout(d));
+}
+
 static lf_status open_data(lf_task *t, lf_data_role role, const lf_data_from *from, lf_err *err) {
     lf_language *l = t->data;
     lf_text_labelling how;
     lf_status rc = lf_language_open_text(t, err);
     if (rc || (lf_data_is_put_to_base(role) && (rc = open_base_text(t, err)))) return rc;
-    const lf_text_dataset_opts o = {.spec = lf_cfg_json(t->cfg, from->key),
-                                    .key = lf_key_name(from->key),
-                                    .split = from->split,
-                                    .text_field = lf_cfg_str(t->cfg, LF_text_field),
-                                    .prompt_template = lf_cfg_str(t->cfg, LF_prompt_template),
-                                    .chat = &lf_language_text(t, role)->chat,
-                                    .labelling = labelling(&how, t, role),
-                                    .max_samples = from->limit ? lf_cfg_i64(t->cfg, from->limit) : 0,
-                                    .seed = lf_task_data_seed(t)};
+    lf_text_dataset_opts o = {.spec = lf_cfg_json(t->cfg, from->key),
+                              .key = lf_key_name(from->key),
+                              .split = from->split,
+                              .text_field = lf_cfg_str(t->cfg, LF_text_field),
+                              .prompt_template = lf_cfg_str(t->cfg, LF_prompt_template),
+                              .chat = &lf_language_text(t, role)->chat,
+                              .labelling = labelling(&how, t, role),
+                              .max_samples = from->limit ? lf_cfg_i64(t->cfg, from->limit) : 0,
+                              .seed = lf_task_data_seed(t)};
     if (role == LF_DATA_REPLAY && lf_task_balances_replay(t))
         return lf_cfg_fail(t->cfg, LF_replay_choice, err,
                            "old texts are drawn from all of them, in this version; leave it out");
+    const bool shots = from->key == LF_data && lf_cfg_i64(t->cfg, LF_num_fewshot) > 0 && !classifies(t);
+    if (shots && (rc = open_shots(t, &o, err))) return rc;
+    const lf_text_before before = {lf_text_shots_put_before, l->shots};
+    if (shots) o.before = &before;
     rc = lf_text_dataset_open(&l->data[role], &o, err);
-    if (rc) return rc;
+    if (rc || (shots && (rc = check_asked(t, role, err)))) return rc;
     say_unread_keys(t, role);
     if (lf_text_dataset_is(l->data[role], LF_TEXT_CLASSIFIED)) return take_labels(t, role, from, err);
     if (classifies(t) && (rc = t->type->opened(t, role, err))) return rc;

@@ -190,6 +190,7 @@ lf_status lf_generate_data(lf_generating *j, lf_err *err) {
         lf_generating_end_turns(j);
     else
         lf_config_say_no_effect(j->cfg, "system", "on prompts that are no conversation");
+    if (a.prompts.shots && !a.prompts.chat) j->stops[j->opts.n_stops++] = LF_TEXT_SHOT_END;
     if ((rc = open_file(&a, err)) || (rc = lf_prompts_check(&a.prompts, j->generator, a.hash, err)) ||
         (rc = begin_file(&a, err)))
         goto out;

@@ -15,7 +15,7 @@ typedef struct lf_generating {
     lf_text_tokenizer *text;
     lf_generator *generator;
     lf_generate_opts opts;
-    const char *stops[LF_MOST_STOPS + 1]; /* one more for the end of a turn */
+    const char *stops[LF_MOST_STOPS + 2]; /* two more, for the end of a turn and what stands between examples */
     bool json;
 } lf_generating;
 

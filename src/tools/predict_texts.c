@@ -264,8 +264,9 @@ lf_status lf_predict_texts(const lf_config *cfg, lf_model *m, lf_graph *g, FILE 
     if (!lf_model_says(m, LF_CLASSES))
         return lf_fail(
             err, LF_EUNSUPPORTED,
-            "%s: a language model without a classifier's head; give an adapter that has one, or use generate, "
-            "or eval with choices",
+            "%s: a language model without a classifier's head, and predict says classes; generate --data writes an "
+            "answer "
+            "to each record, eval with save_predictions takes one of its choices; or give an adapter that has a head",
             m->path);
     lf_status rc = lf_head_in_use(&head, m, cfg, "predict", err);
     if (!rc && !(rc = open_all(&o, cfg, m, head, err)) && !(rc = run(&p, &o, cfg, m, g, head, err)))

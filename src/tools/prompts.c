@@ -7,34 +7,58 @@
 #include "base/string.h"
 #include "io/stored.h"
 
-lf_status lf_prompts_open(lf_prompts *p, const lf_config *cfg, const lf_text_tokenizer *text, lf_err *err) {
-    const lf_text_dataset_opts opts = {.spec = lf_cfg_json(cfg, LF_data),
-                                       .key = "data",
-                                       .split = "test",
-                                       .text_field = lf_cfg_str(cfg, LF_text_field),
-                                       .prompt_template = lf_cfg_str(cfg, LF_prompt_template),
-                                       .chat = &text->chat,
-                                       .prompts = true,
-                                       .system = lf_cfg_str(cfg, LF_system),
-                                       .max_samples = lf_cfg_i64(cfg, LF_max_samples),
-                                       .seed = (uint64_t)lf_cfg_i64(cfg, LF_data_seed)};
-    *p = (lf_prompts){.text = text};
-    const lf_status rc = lf_text_dataset_open(&p->data, &opts, err);
-    if (rc) return rc;
+/* Records that are read like those that `like` will open, with their answers. */
+static lf_status open_shots(lf_prompts *p, const lf_config *cfg, const lf_text_dataset_opts *like, lf_err *err) {
+    lf_text_dataset_opts o = *like;
+    o.spec = lf_cfg_json(cfg, LF_fewshot_data);
+    o.key = lf_key_name(LF_fewshot_data);
+    o.split = NULL;
+    o.prompts = false;
+    o.max_samples = 0;
+    return lf_text_shots_open(&p->shots, &o, lf_cfg_i64(cfg, LF_num_fewshot), like->seed, err);
+}
+
+static lf_status check_kind(const lf_prompts *p, const lf_config *cfg, lf_err *err) {
+    const bool chat = lf_text_dataset_is(p->data, LF_TEXT_CHAT);
     if (lf_text_dataset_windowed(p->data))
         return lf_fail(err, LF_EDATA,
                        "%s: plain text is one text, in which no prompt begins or ends; write a record for each, as "
                        "{\"prompt\": \"...\"}, or give one with --prompt",
                        lf_text_dataset_path(p->data));
+    if (p->shots && chat)
+        return lf_cfg_fail(cfg, LF_num_fewshot, err,
+                           "%s has conversations, whose earlier turns are examples already; leave it out",
+                           lf_text_dataset_path(p->data));
+    if ((chat || lf_cfg_bool(cfg, LF_chat)) && !p->text->chat_template)
+        return lf_fail(err, p->text->no_chat.status, "%s", p->text->no_chat.message);
+    return LF_OK;
+}
+
+lf_status lf_prompts_open(lf_prompts *p, const lf_config *cfg, const lf_text_tokenizer *text, lf_err *err) {
+    lf_text_dataset_opts opts = {.spec = lf_cfg_json(cfg, LF_data),
+                                 .key = "data",
+                                 .split = "test",
+                                 .text_field = lf_cfg_str(cfg, LF_text_field),
+                                 .prompt_template = lf_cfg_str(cfg, LF_prompt_template),
+                                 .chat = &text->chat,
+                                 .prompts = true,
+                                 .system = lf_cfg_str(cfg, LF_system),
+                                 .max_samples = lf_cfg_i64(cfg, LF_max_samples),
+                                 .seed = (uint64_t)lf_cfg_i64(cfg, LF_data_seed)};
+    *p = (lf_prompts){.text = text};
+    lf_status rc = lf_cfg_i64(cfg, LF_num_fewshot) > 0 ? open_shots(p, cfg, &opts, err) : LF_OK;
+    const lf_text_before before = {lf_text_shots_put_before, p->shots};
+    if (p->shots && !lf_cfg_bool(cfg, LF_chat)) opts.before = &before;
+    if (rc || (rc = lf_text_dataset_open(&p->data, &opts, err)) || (rc = check_kind(p, cfg, err))) return rc;
     p->n = lf_text_dataset_count(p->data);
     p->chat = lf_cfg_bool(cfg, LF_chat) || lf_text_dataset_is(p->data, LF_TEXT_CHAT);
-    if (!p->chat) return LF_OK;
-    p->system = opts.system;
-    return text->chat_template ? LF_OK : lf_fail(err, text->no_chat.status, "%s", text->no_chat.message);
+    if (p->chat) p->system = opts.system;
+    return LF_OK;
 }
 
 void lf_prompts_close(lf_prompts *p) {
     lf_text_dataset_free(p->data);
+    lf_text_shots_free(p->shots);
     *p = (lf_prompts){0};
 }
 
@@ -44,13 +68,43 @@ void lf_one_prompt_free(lf_one_prompt *p) {
     *p = (lf_one_prompt){0};
 }
 
-/* What a record says as the message of a user. */
-static lf_status render(const lf_prompts *p, lf_prompt *out, const lf_text_example *e, lf_err *err) {
-    const lf_message messages[] = {{.role = "system", .content = p->system},
-                                   {.role = "user", .content = e->text, .n = e->n}};
-    const size_t first = p->system ? 0 : 1;
-    return lf_chat_render(p->text->chat_template, messages + first, 2 - first, true, out, err);
+/* ---- conversations ---- */
+
+typedef struct talk {
+    lf_message *messages;
+    size_t n, room;
+} talk;
+
+/* `content` is copied. */
+static lf_status say(talk *t, const char *role, const char *content, size_t n, lf_err *err) {
+    char *copy = lf_copy_text(content, n);
+    if (copy && lf_grow(&t->messages, &t->room, t->n + 1)) {
+        t->messages[t->n++] = (lf_message){.role = role, .content = copy, .n = n, .unlearned = true};
+        return LF_OK;
+    }
+    lf_free(copy);
+    return lf_no_memory(err, "a conversation");
 }
+
+static lf_status say_shot(void *talk_, const lf_text_example *shot, lf_err *err) {
+    const size_t begin = shot->answers[0].begin;
+    const lf_status rc = say(talk_, "user", shot->text, begin, err);
+    return rc ? rc : say(talk_, "assistant", shot->text + begin, shot->n - begin, err);
+}
+
+/* What a record says as the message of a user, behind examples that were answered. */
+static lf_status render(const lf_prompts *p, lf_prompt *out, const lf_text_example *e, lf_err *err) {
+    talk t = {0};
+    lf_status rc = p->system ? say(&t, "system", p->system, strlen(p->system), err) : LF_OK;
+    if (!rc && p->shots) rc = lf_text_shots_each(p->shots, e->text, e->n, say_shot, &t, err);
+    if (!rc) rc = say(&t, "user", e->text, e->n, err);
+    if (!rc) rc = lf_chat_render(p->text->chat_template, t.messages, t.n, true, out, err);
+    for (size_t i = 0; i < t.n; i++) lf_free((char *)(uintptr_t)t.messages[i].content);
+    lf_free(t.messages);
+    return rc;
+}
+
+/* ---- one prompt ---- */
 
 static lf_status make_ids(const lf_prompts *p, lf_ids *out, const lf_text_example *e, lf_err *err) {
     lf_prompt rendered = {0};

@@ -4,6 +4,7 @@
 #define LF_TOOLS_PROMPTS_H
 
 #include "config/config.h"
+#include "data/text/shots.h"
 #include "data/text/tokenizer.h"
 #include "eval/generate.h"
 
@@ -11,8 +12,9 @@ typedef struct lf_prompts {
     const lf_text_tokenizer *text;
     lf_text_dataset *data;
     int64_t n;
-    bool chat;          /* answers are those of conversations */
-    const char *system; /* of prompts that become the message of a user; NULL: none */
+    bool chat;            /* answers are those of conversations */
+    const char *system;   /* of prompts that become the message of a user; NULL: none */
+    lf_text_shots *shots; /* worked examples before each: of its text, or as turns before its own; NULL: none */
 } lf_prompts;
 
 typedef struct lf_one_prompt {
@@ -22,8 +24,8 @@ typedef struct lf_one_prompt {
 } lf_one_prompt;
 void lf_one_prompt_free(lf_one_prompt *p);
 
-/* By the keys data, chat, system, max_samples, text_field, prompt_template. Borrows cfg and text. LF_EDATA for plain
- * text, which has no prompts, LF_EUNSUPPORTED for conversations without a chat template. */
+/* By the keys data, chat, system, max_samples, text_field, prompt_template, num_fewshot. Borrows cfg and text. LF_EDATA
+ * for plain text, which has no prompts, LF_EUNSUPPORTED for conversations without a chat template. */
 lf_status lf_prompts_open(lf_prompts *p, const lf_config *cfg, const lf_text_tokenizer *text, lf_err *err);
 void lf_prompts_close(lf_prompts *p);
 /* Prompt i, below p->n. LF_EDATA naming the record. The caller frees *out. */

@@ -305,6 +305,49 @@ static void test_killed_and_interrupted(void **state) {
     goes_on("stopped.jsonl");
 }
 
+/* ---- examples before a prompt ---- */
+
+/* As if they stood in the record. */
+static void test_few_shots(void **state) {
+    (void)state;
+    put("q.jsonl",
+        "{\"question\": \"the cat\", \"answer\": \"sat\"}\n{\"question\": \"a dog\", \"answer\": \"ran\"}\n");
+    put("whole.jsonl", "{\"prompt\": \"a dog\\nran\\n\\nthe cat\\n\", \"completion\": \"sat\"}\n"
+                       "{\"prompt\": \"the cat\\nsat\\n\\na dog\\n\", \"completion\": \"ran\"}\n");
+    put("turns.jsonl", "{\"messages\": [{\"role\": \"user\", \"content\": \"a dog\\n\"}, {\"role\": \"assistant\", "
+                       "\"content\": \"ran\"}, {\"role\": \"user\", \"content\": \"the cat\\n\"}]}\n"
+                       "{\"messages\": [{\"role\": \"user\", \"content\": \"the cat\\n\"}, {\"role\": \"assistant\", "
+                       "\"content\": \"sat\"}, {\"role\": \"user\", \"content\": \"a dog\\n\"}]}\n");
+    cJSON *a = json_of(
+              "eval --model pre/model --threads 1 --json --data q.jsonl --num_fewshot 1 --fewshot_data q.jsonl"),
+          *b = json_of("eval --model pre/model --threads 1 --json --data whole.jsonl");
+    assert_true(number(a, "eval_loss") == number(b, "eval_loss") &&
+                number(a, "eval_tokens") == number(b, "eval_tokens"));
+    cJSON_Delete(a);
+    cJSON_Delete(b);
+    must(GENERATE "--max_new_tokens 5 --data q.jsonl --num_fewshot 1 --fewshot_data q.jsonl -o shots.out", 0);
+    must(GENERATE "--max_new_tokens 5 --data whole.jsonl -o whole.out", 0);
+    same_files("shots.out", "whole.out");
+    must("generate --model long --threads 1 " CHATML
+         "--max_new_tokens 5 --data q.jsonl --num_fewshot 1 --fewshot_data q.jsonl --chat -o chat.out",
+         0);
+    must("generate --model long --threads 1 " CHATML "--max_new_tokens 5 --data turns.jsonl -o turns.out", 0);
+    for (int i = 0; i < 2; i++) {
+        a = line_of("chat.out", i), b = line_of("turns.out", i);
+        assert_string_equal(string(a, "text"), string(b, "text"));
+        assert_true(number(a, "prompt_tokens") == number(b, "prompt_tokens"));
+        cJSON_Delete(a);
+        cJSON_Delete(b);
+    }
+    fails(GENERATE "--data q.jsonl --num_fewshot 1", 2, "needs 'fewshot_data'");
+    fails("eval --model pre/model --threads 1 --data q.jsonl --num_fewshot 3 --fewshot_data q.jsonl", 3,
+          "2 records, expected at least the 3");
+    fails(GENERATE CHATML "--data turns.jsonl --num_fewshot 1 --fewshot_data q.jsonl", 2, "earlier turns are examples");
+    fails("eval --model pre/model --threads 1 --data train.jsonl --num_fewshot 1 --fewshot_data q.jsonl", 2,
+          "have no prompt and answer");
+    fails("predict --model pre/model --threads 1 --data q.jsonl", 3, "generate --data writes an answer to each record");
+}
+
 /* ---- what is asked for in vain ---- */
 
 static void test_refused(void **state) {
@@ -351,6 +394,7 @@ int main(void) {
         cmocka_unit_test(test_going_on),
         cmocka_unit_test(test_what_is_not_gone_on_with),
         cmocka_unit_test(test_killed_and_interrupted),
+        cmocka_unit_test(test_few_shots),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_a_pipe),
     };

@@ -5,6 +5,7 @@
 #include "text_fixture.h"
 
 #include "base/left_out.h"
+#include "data/text/shots.h"
 #include "data/text/unread.h"
 
 static lf_text_example example_of(lf_text_dataset *d) {
@@ -607,8 +608,111 @@ static void test_a_system_message_for_prompts(void **state) {
     }
 }
 
+/* ---- examples before a prompt, choices in it ---- */
+
+static void test_choices_in_a_template(void **state) {
+    (void)state;
+    static const char asked[] = "{question}\n{choices}\nAnswer: ";
+    static const char *const records[][2] = {
+        {"{\"question\": \"Which?\", \"choices\": [\"red\", \"blue\"], \"answer\": 1}",
+         "Which?\nA. red\nB. blue\nAnswer: blue"},
+        {"{\"question\": \"Which?\", \"A\": \"x\", \"B\": \"y\", \"C\": \"z\", \"answer\": \"A\"}",
+         "Which?\nA. x\nB. y\nC. z\nAnswer: x"}};
+    for (size_t i = 0; i < sizeof records / sizeof *records; i++) {
+        put_text("c.jsonl", records[i][0]);
+        lf_text_dataset *d = open_with("c.jsonl", (lf_text_dataset_opts){.prompt_template = asked});
+        lf_text_example e = example_of(d);
+        assert_string_equal(e.text, records[i][1]);
+        lf_text_example_free(&e);
+        lf_text_dataset_free(d);
+    }
+}
+
+static lf_status open_shots(lf_text_shots **out, const char *name, int64_t k, lf_err *err) {
+    cJSON *spec = cJSON_CreateString(in_scratch(name));
+    assert_non_null(spec);
+    const lf_status rc =
+        lf_text_shots_open(out, &(lf_text_dataset_opts){.spec = spec, .key = "fewshot_data"}, k, 3, err);
+    cJSON_Delete(spec);
+    return rc;
+}
+
+/* Of two records of one file each has the other one before it. */
+static void test_shots(void **state) {
+    (void)state;
+    static const char *const texts[] = {"1+1\n2\n\n2+3\n5", "2+3\n5\n\n1+1\n2"};
+    lf_text_shots *s;
+    lf_err err = {0};
+    put_text("s.jsonl", "{\"question\": \"2+3\", \"answer\": \"5\"}\n{\"question\": \"1+1\", \"answer\": \"2\"}\n");
+    assert_ok(open_shots(&s, "s.jsonl", 1, &err), err);
+    const lf_text_before before = {lf_text_shots_put_before, s};
+    for (int prompts = 0; prompts < 2; prompts++) {
+        lf_text_dataset *d = open_with("s.jsonl", (lf_text_dataset_opts){.before = &before, .prompts = prompts});
+        for (int i = 0; i < 2; i++) {
+            lf_text_example e;
+            assert_ok(lf_text_dataset_example(d, i, &e, &err), err);
+            const size_t n = strlen(texts[i]);
+            assert_int_equal(e.n, prompts ? n - 1 : n);
+            assert_memory_equal(e.text, texts[i], e.n);
+            if (!prompts) assert_true(e.n_answers == 1 && e.answers[0].begin == n - 1 && e.answers[0].end == n);
+            lf_text_example_free(&e);
+        }
+        lf_text_dataset_free(d);
+    }
+    /* what is asked is not shown, and then there are too few */
+    put_text("t.jsonl", "{\"question\": \"2+3\", \"answer\": \"five\"}");
+    lf_text_shots_free(s);
+    assert_ok(open_shots(&s, "s.jsonl", 2, &err), err);
+    const lf_text_before two = {lf_text_shots_put_before, s};
+    lf_text_dataset *d = open_with("t.jsonl", (lf_text_dataset_opts){.before = &two});
+    lf_text_example e;
+    assert_int_equal(lf_text_dataset_example(d, 0, &e, &err), LF_EDATA);
+    assert_non_null(strstr(err.message, "1 records that ask something else than '2+3"));
+    lf_text_dataset_free(d);
+    lf_text_shots_free(s);
+}
+
+/* Choices are scored behind them. */
+static void test_shots_before_choices(void **state) {
+    (void)state;
+    lf_text_shots *s;
+    lf_err err = {0};
+    put_text("s.jsonl", "{\"question\": \"a?\", \"choices\": [\"x\", \"y\"], \"answer\": 1}");
+    put_text("t.jsonl", "{\"question\": \"b?\", \"choices\": [\"no\", \"yes\"], \"answer\": 0}");
+    assert_ok(open_shots(&s, "s.jsonl", 1, &err), err);
+    const lf_text_before before = {lf_text_shots_put_before, s};
+    lf_text_dataset *d = open_with("t.jsonl", (lf_text_dataset_opts){.before = &before});
+    lf_text_example e = example_of(d);
+    assert_string_equal(e.text, "a?\ny\n\nb?\nno");
+    assert_ok(lf_text_example_choose(&e, 1, &err), err);
+    assert_string_equal(e.text, "a?\ny\n\nb?\nyes");
+    lf_text_example_free(&e);
+    lf_text_dataset_free(d);
+    lf_text_shots_free(s);
+}
+
+static void test_no_shots(void **state) {
+    (void)state;
+    static const char *const cases[][2] = {
+        {"{\"text\": \"a\"}", "texts without an answer"},
+        {"{\"messages\": [{\"role\": \"user\", \"content\": \"a\"}, {\"role\": \"assistant\", \"content\": \"b\"}]}",
+         "chat template"},
+        {"{\"prompt\": \"a\", \"completion\": \"b\"}", "1 records, expected at least the 2 of num_fewshot"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        lf_text_shots *s = NULL;
+        lf_err err = {0};
+        put_text("s.jsonl", cases[i][0]);
+        assert_int_equal(open_shots(&s, "s.jsonl", 2, &err), LF_EDATA);
+        if (!strstr(err.message, cases[i][1])) fail_msg("%s", err.message);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_choices_in_a_template),
+        cmocka_unit_test(test_shots),
+        cmocka_unit_test(test_shots_before_choices),
+        cmocka_unit_test(test_no_shots),
         cmocka_unit_test(test_prompts),
         cmocka_unit_test(test_a_system_message_for_prompts),
         cmocka_unit_test(test_pairs),

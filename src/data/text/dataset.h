@@ -102,6 +102,13 @@ typedef struct lf_text_labelling {
     lf_problem problem;
 } lf_text_labelling;
 
+/* What stands before an example's text, which its answers move on by (shots.h). Thread safe. */
+typedef struct lf_text_example lf_text_example;
+typedef struct lf_text_before {
+    lf_status (*put)(const void *context, lf_text_example *e, lf_err *err);
+    const void *context; /* outlives the data set */
+} lf_text_before;
+
 typedef struct lf_text_dataset_opts {
     /* A path as string, a list of paths, or {"path":..., "format":..., "split":..., "delimiter":..., "quoting":...,
      * "text_field":..., "text_pair_field":..., "label_field":..., "label_separator":..., "label_columns":...,
@@ -116,6 +123,7 @@ typedef struct lf_text_dataset_opts {
      * record need not have, stands apart (`wanted`). Of a conversation that is what the assistant says last. */
     bool prompts;
     const char *system; /* of prompts that are conversations: their system message, where they have none; NULL: none */
+    const lf_text_before *before;       /* copied; NULL: nothing */
     const lf_text_labelling *labelling; /* NULL: records are documents */
     int64_t max_samples;                /* 0 = all; else that many, drawn by `seed` without replacement, in order */
     uint64_t seed;
@@ -178,7 +186,7 @@ int32_t lf_text_dataset_class(const lf_text_dataset *d,
 /* ---- one document -------------------------------------------------------------------------------------------------
  */
 
-typedef struct lf_text_example {
+struct lf_text_example {
     char *text; /* the whole document; NUL at text[n] */
     size_t n;
     lf_answer *answers; /* where loss is taken; none: everywhere */
@@ -191,7 +199,7 @@ typedef struct lf_text_example {
     char **choices;  /* [n_choices]; the text before the answer is text[0 .. answers[0].begin) */
     int64_t n_choices, answer;
     char *wanted; /* of a prompt: the answer that its record has; NULL: none */
-} lf_text_example;
+};
 
 /* Thread safe. LF_EDATA naming file and line. Not for windowed data sets. */
 lf_status lf_text_dataset_example(const lf_text_dataset *d, int64_t i, lf_text_example *out, lf_err *err);

@@ -128,9 +128,16 @@ lf_status lf_text_layout_example(const lf_text_store *s, int64_t i, const cJSON 
 /* LF_EUSAGE naming prompt_template and the place. */
 lf_status lf_text_template_check(const char *text, lf_err *err);
 /* Puts the text with the fields of `record` filled in. A field that is absent is LF_EDATA (after `name`), but if it is
- * in `optional` ("a|b" or NULL) it is empty. */
-lf_status lf_text_template_render(lf_string *out, const char *text, const cJSON *record, const char *optional,
-                                  const char *name, lf_err *err);
+ * in `optional` ("a|b" or NULL) it is empty. {choices} is the n_choices choices of a question, "A. text" a line; none:
+ * it is a field as any other. */
+typedef struct lf_text_filling {
+    const cJSON *record;
+    const char *optional;
+    char *const *choices;
+    int64_t n_choices;
+} lf_text_filling;
+lf_status lf_text_template_render(lf_string *out, const char *text, const lf_text_filling *f, const char *name,
+                                  lf_err *err);
 bool lf_text_template_has(const char *text, const char *field); /* "{field}" */
 
 /* ---- files in a row -----------------------------------------------------------------------------------------------
@@ -191,6 +198,7 @@ struct lf_text_dataset {
     int64_t n;     /* records drawn; files, if windowed */
     int64_t *pick; /* [n] into all records; NULL: all */
     lf_text_unread *unread;
+    lf_text_before before; /* put NULL: nothing */
 };
 
 /* Tokens for lf_text_encode's friends: out of range is LF_EDATA, naming `name`. */

@@ -149,7 +149,8 @@ static bool put_lines(lf_string *out, const lf_text_making *m, const char *lines
 }
 
 lf_status lf_text_put_prompt(lf_text_making *m) {
-    const char *given = m->store->prompt_template, *optional = m->layout->optional;
+    const char *given = m->store->prompt_template;
+    const lf_text_filling f = {m->record, m->layout->optional, m->out->choices, m->out->n_choices};
     lf_string lines = {0};
     char name[600];
     if (!given && !put_lines(&lines, m, m->layout->prompt)) {
@@ -157,9 +158,9 @@ lf_status lf_text_put_prompt(lf_text_making *m) {
         return lf_text_out_of_memory(m);
     }
     const char *text = given ? given : lines.s ? lines.s : "";
-    lf_status rc = lf_text_template_render(&m->text, text, m->record, optional, m->store->path, NULL);
+    lf_status rc = lf_text_template_render(&m->text, text, &f, m->store->path, NULL);
     if (rc) /* the name counts lines: only for a failure */
-        rc = lf_text_template_render(&m->text, text, m->record, optional, lf_text_record(m, name, sizeof name), m->err);
+        rc = lf_text_template_render(&m->text, text, &f, lf_text_record(m, name, sizeof name), m->err);
     lf_string_free(&lines);
     return rc;
 }

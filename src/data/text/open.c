@@ -160,7 +160,10 @@ lf_status lf_text_dataset_open(lf_text_dataset **out, const lf_text_dataset_opts
         return rc;
     }
     const lf_text_draw draw = {.max_samples = opts->max_samples, .seed = opts->seed};
-    if ((rc = dataset_over(out, s, &draw, err))) lf_text_shards_release(s);
+    if ((rc = dataset_over(out, s, &draw, err)))
+        lf_text_shards_release(s);
+    else if (opts->before)
+        (*out)->before = *opts->before;
     return rc;
 }
 
@@ -236,6 +239,7 @@ lf_status lf_text_dataset_example(const lf_text_dataset *d, int64_t i, lf_text_e
     lf_status rc = s->format->record(s, i, &record, err);
     if (!rc) rc = lf_text_layout_example(s, i, record, d->unread, out, err);
     cJSON_Delete(record);
+    if (!rc && d->before.put && (rc = d->before.put(d->before.context, out, err))) lf_text_example_free(out);
     return rc;
 }
 
@@ -254,6 +258,7 @@ lf_status lf_text_dataset_split(lf_text_dataset *d, double fraction, uint64_t se
     if (!rc) rc = dataset_over(&held, d->shards, &draw, err);
     if (!rc) {
         const lf_text_dataset was = *d;
+        kept->before = held->before = d->before;
         atomic_fetch_add(&d->shards->users, 1);
         *d = *kept;
         *kept = was;

@@ -52,8 +52,19 @@ bool lf_text_template_has(const char *text, const char *field) {
     return false;
 }
 
-lf_status lf_text_template_render(lf_string *out, const char *text, const cJSON *record, const char *optional,
-                                  const char *name, lf_err *err) {
+/* Letters go to Z, then on with numbers. */
+static void put_choices(lf_string *out, const lf_text_filling *f) {
+    for (int64_t i = 0; i < f->n_choices; i++) {
+        const char *end = i + 1 < f->n_choices ? "\n" : "";
+        if (i < 26)
+            lf_string_add(out, "%c. %s%s", (char)('A' + i), f->choices[i], end);
+        else
+            lf_string_add(out, "%lld. %s%s", (long long)i + 1, f->choices[i], end);
+    }
+}
+
+lf_status lf_text_template_render(lf_string *out, const char *text, const lf_text_filling *f, const char *name,
+                                  lf_err *err) {
     part p;
     while (*text && next_part(&text, &p)) {
         char field[256];
@@ -65,8 +76,12 @@ lf_status lf_text_template_render(lf_string *out, const char *text, const cJSON 
             return lf_fail(err, LF_EUSAGE, "prompt_template: a field name of %zu bytes; at most 255", p.n);
         memcpy(field, p.s, p.n);
         field[p.n] = 0;
-        const cJSON *value = cJSON_GetObjectItemCaseSensitive(record, field);
-        if ((!value || cJSON_IsNull(value)) && lf_has_item(optional, field)) continue;
+        if (f->n_choices && !strcmp(field, "choices")) {
+            put_choices(out, f);
+            continue;
+        }
+        const cJSON *value = cJSON_GetObjectItemCaseSensitive(f->record, field);
+        if ((!value || cJSON_IsNull(value)) && lf_has_item(f->optional, field)) continue;
         if (!value || !lf_json_put_value(out, value))
             return lf_fail(err, LF_EDATA, "%s: expected a text '%s' for the prompt template, found %s", name, field,
                            !value                 ? "no such field"
