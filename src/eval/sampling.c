@@ -47,13 +47,29 @@ static void select_first(lf_token_candidate *c, int64_t n, int64_t k) {
     }
 }
 
-/* How many of the sorted candidates reach the share p of their sum; at least one. */
-static int64_t count_nucleus(const lf_token_candidate *c, int64_t n, double p) {
-    double sum = 0, reached = 0;
-    for (int64_t i = 0; i < n; i++) sum += c[i].value;
+/* How many of the sorted candidates reach `enough` together; 0: all of them do not. */
+static int64_t count_to(const lf_token_candidate *c, int64_t n, double enough) {
+    double reached = 0;
     for (int64_t i = 0; i < n; i++)
-        if ((reached += c[i].value) >= p * sum) return i + 1;
-    return n;
+        if ((reached += c[i].value) >= enough) return i + 1;
+    return 0;
+}
+
+/* Moves the fewest that reach the share p of the sum to the front, sorted; how many they are. They are mostly few of a
+ * large vocabulary, so as few are sorted as will do: of 49152 all take six milliseconds. */
+static int64_t take_nucleus(lf_token_candidate *c, int64_t n, double p) {
+    enum { FIRST = 64, TIMES = 4 };
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++) sum += c[i].value;
+    for (int64_t k = FIRST; k < n; k *= TIMES) {
+        select_first(c, n, k);
+        qsort(c, (size_t)k, sizeof *c, by_value);
+        const int64_t found = count_to(c, k, p * sum);
+        if (found) return found;
+    }
+    qsort(c, (size_t)n, sizeof *c, by_value);
+    const int64_t found = count_to(c, n, p * sum);
+    return found ? found : n;
 }
 
 static int32_t draw(const lf_token_candidate *c, int64_t n, double uniform) {
@@ -79,7 +95,9 @@ int32_t lf_sample(const lf_sampling *s, float *logits, int64_t V, const int32_t 
         n = s->top_k;
     }
     for (int64_t i = 0; i < n; i++) room[i].value = exp((room[i].value - most) / s->temperature);
-    if (s->top_p < 1 || s->top_k > 0) qsort(room, (size_t)n, sizeof *room, by_value);
-    if (s->top_p < 1) n = count_nucleus(room, n, s->top_p);
+    if (s->top_p < 1)
+        n = take_nucleus(room, n, s->top_p);
+    else if (s->top_k > 0)
+        qsort(room, (size_t)n, sizeof *room, by_value);
     return draw(room, n, lf_rng_uniform(lf_rng_make(s->seed, LF_RNG_SAMPLE, s->text), at));
 }

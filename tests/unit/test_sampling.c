@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "eval/sampling.h"
@@ -60,6 +61,49 @@ static void test_top_k_and_top_p(void **state) {
     assert_int_equal(draw(&(lf_sampling){.repetition_penalty = 1, .top_p = 1}, 0), 1); /* temperature 0 */
 }
 
+/* A vocabulary of which few, many or all are the likely ones: what is drawn is by the definition, all sorted. */
+enum { MANY = 3000 };
+
+static int by_probability(const void *x, const void *y) {
+    const lf_token_candidate *a = x, *b = y;
+    if (a->value != b->value) return a->value < b->value ? 1 : -1;
+    return (a->id > b->id) - (a->id < b->id);
+}
+
+static int32_t draw_by_definition(const lf_sampling *s, const float *logits, uint64_t at) {
+    static lf_token_candidate c[MANY];
+    double most = -INFINITY, sum = 0, kept = 0, reached = 0;
+    int n = 0;
+    for (int v = 0; v < MANY; v++) most = fmax(most, (double)logits[v]);
+    for (int v = 0; v < MANY; v++)
+        sum += (c[v] = (lf_token_candidate){exp(((double)logits[v] - most) / s->temperature), v}).value;
+    qsort(c, MANY, sizeof *c, by_probability);
+    while (n < MANY && kept < s->top_p * sum) kept += c[n++].value;
+    const double uniform = lf_rng_uniform(lf_rng_make(s->seed, LF_RNG_SAMPLE, s->text), at);
+    for (int i = 0; i < n; i++)
+        if ((reached += c[i].value) > uniform * kept) return c[i].id;
+    return c[n - 1].id;
+}
+
+static void test_the_nucleus_of_many(void **state) {
+    (void)state;
+    static const double shares[] = {1e-4, .3, .9, .999}, spread[] = {.01, 1, 8};
+    static float logits[MANY], copy[MANY];
+    static lf_token_candidate room[MANY];
+    for (int w = 0; w < 3; w++)
+        for (int p = 0; p < 4; p++) {
+            const lf_sampling s = {
+                .repetition_penalty = 1, .temperature = 1, .top_p = shares[p], .seed = 5, .text = (uint64_t)p};
+            for (int v = 0; v < MANY; v++) /* half of them have an equal */
+                logits[v] = (float)(spread[w] * lf_rng_normal(lf_rng_make(8, LF_RNG_TEST, (uint64_t)w),
+                                                              (uint64_t)(v % 4 ? v : v / 2)));
+            for (uint64_t at = 0; at < 20; at++) {
+                memcpy(copy, logits, sizeof copy);
+                assert_int_equal(lf_sample(&s, copy, MANY, NULL, 0, at, room), draw_by_definition(&s, logits, at));
+            }
+        }
+}
+
 static void test_equal_logits(void **state) {
     (void)state;
     float logits[V] = {1, 2, 2, 2, 0, 2};
@@ -109,13 +153,21 @@ static void test_a_draw_depends_on_seed_and_place_alone(void **state) {
         differ += draw(&s, i) != draw(&other, i);
     }
     assert_true(differ > 20);
+    const lf_sampling second = {.repetition_penalty = 1, .temperature = 1, .top_p = 1, .seed = 9, .text = 1};
+    differ = 0;
+    for (uint64_t i = 0; i < 100; i++) differ += draw(&s, i) != draw(&second, i); /* another text has others */
+    assert_true(differ > 20);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_draws_follow_the_model), cmocka_unit_test(test_top_k_and_top_p),
-        cmocka_unit_test(test_equal_logits),           cmocka_unit_test(test_logits_that_are_not_finite),
-        cmocka_unit_test(test_repetition_penalty),     cmocka_unit_test(test_a_draw_depends_on_seed_and_place_alone),
+        cmocka_unit_test(test_the_nucleus_of_many),
+        cmocka_unit_test(test_draws_follow_the_model),
+        cmocka_unit_test(test_top_k_and_top_p),
+        cmocka_unit_test(test_equal_logits),
+        cmocka_unit_test(test_logits_that_are_not_finite),
+        cmocka_unit_test(test_repetition_penalty),
+        cmocka_unit_test(test_a_draw_depends_on_seed_and_place_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
