@@ -191,6 +191,11 @@ typedef struct lf_adapter_facts {
     bool tower;             /* the base is the tower of pictures alone, of which auto_class cannot read the file */
     const char *task_type;  /* PEFT's, for adapter_config.json: "CAUSAL_LM"; NULL: null (PEFT has none for pictures) */
     const cJSON *run;       /* more facts for lora_ft.json (init, position, config); may be NULL */
+    const char *hub_id;     /* the base's name on a hub, which goes into the files instead of its path; NULL: none */
+    const char *hub_task;   /* what a hub calls the task: "text-generation"; NULL: not said */
+    const cJSON *results;   /* all_results.json, for README.md; NULL: not yet there */
+    /* Of the data that they are of, one name each: of evaluation, test, and what was to be kept; NULL: not said. */
+    const char *eval_data, *test_data, *kept_data;
     /* Writes what else belongs into dir, before it takes its name (a tokenizer); NULL: nothing. */
     lf_status (*beside)(void *context, const char *dir, lf_err *err);
     void *context;
@@ -201,6 +206,9 @@ typedef struct lf_adapter_facts {
  * reads). */
 lf_status lf_adapter_save(const lf_adapter *a, const lf_nn *nn, const char *dir, const lf_adapter_facts *facts,
                           lf_err *err);
+/* README.md alone, again, in an adapter's folder: the facts have results now. */
+lf_status lf_adapter_write_card(const lf_adapter *a, const lf_nn *nn, const char *dir, const lf_adapter_facts *facts,
+                                lf_err *err);
 
 lf_status lf_adapter_open(lf_adapter_file **out, const char *dir, lf_err *err);
 void lf_adapter_close(lf_adapter_file *f);

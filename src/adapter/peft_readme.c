@@ -6,6 +6,7 @@
 #include "adapter/adapter_internal.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/slice.h"
 #include "base/string.h"
 
 /* A JSON string is a Python string. */
@@ -98,10 +99,87 @@ static void add_python(lf_string *t, const lf_nn *nn, const lf_adapter_facts *f,
     lf_string_add(t, "model = PeftModel.from_pretrained(base, ADAPTER).eval()\n```\n");
 }
 
+/* ---- the head, which hubs read ---- */
+
+/* What stands behind the last '/' of a path, of a folder that ends in one before it. */
+static lf_slice last_part(const char *path) {
+    size_t end = strlen(path);
+    while (end > 1 && path[end - 1] == '/') end--;
+    size_t begin = end;
+    while (begin > 0 && path[begin - 1] != '/') begin--;
+    return (lf_slice){path + begin, (int)(end - begin)};
+}
+
+static bool add_quoted(lf_string *t, lf_slice s) {
+    char *copy = lf_copy_text(s.start, (size_t)s.length), *text = copy ? quoted(copy) : NULL;
+    t->failed |= !text;
+    if (text) lf_string_add(t, "%s", text);
+    lf_free(text);
+    lf_free(copy);
+    return text != NULL;
+}
+
+/* A figure of the results: what is left of its name behind the prefix, and is no bound, count or time. */
+static const char *metric_of(const char *name, const char *prefix) {
+    static const char *const others[] = {"_low", "_high", "_samples", "_tokens", "_before", "_chance", "_seconds"};
+    const size_t n = strlen(prefix), size = strlen(name);
+    if (strncmp(name, prefix, n) != 0) return NULL;
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        const size_t k = strlen(others[i]);
+        if (size >= k && strcmp(name + size - k, others[i]) == 0) return NULL;
+    }
+    return name + n;
+}
+
+static void add_metrics(lf_string *t, const lf_adapter_facts *f, const char *data, const char *split,
+                        const char *const *prefixes) {
+    const cJSON *figure;
+    bool begun = false;
+    for (; *prefixes; prefixes++) cJSON_ArrayForEach(figure, f->results) {
+            const char *metric = cJSON_IsNumber(figure) ? metric_of(figure->string, *prefixes) : NULL;
+            if (!metric) continue;
+            if (!begun) {
+                lf_string_add(t, "  - task:\n      type: %s\n    dataset:\n      name: ", f->hub_task);
+                add_quoted(t, last_part(data ? data : split));
+                lf_string_add(t, "\n      type: ");
+                add_quoted(t, last_part(data ? data : split));
+                lf_string_add(t, "\n      split: %s\n    metrics:\n", split);
+                begun = true;
+            }
+            lf_string_add(t, "    - type: %s\n      name: %s\n      value: %.6g\n", *metric ? metric : figure->string,
+                          figure->string, figure->valuedouble);
+        }
+}
+
+/* Last, because who makes another adapter of this one drops them (card.c). */
+static void add_results(lf_string *t, const lf_adapter_facts *f) {
+    lf_string_add(t, "model-index:\n- name: ");
+    add_quoted(t, last_part(f->hub_id ? f->hub_id : f->base_path ? f->base_path : "model"));
+    lf_string_add(t, "\n  results:\n");
+    add_metrics(t, f, f->eval_data, "validation", (const char *const[]){"eval_", NULL});
+    add_metrics(t, f, f->test_data, "test", (const char *const[]){"test_", NULL});
+    add_metrics(t, f, f->kept_data, "kept", (const char *const[]){"retention", "forgetting", NULL});
+}
+
+/* base_model is a name on the hub or nothing: a path of this machine is none. */
+static void add_head(lf_string *t, const lf_adapter_facts *f) {
+    lf_string_add(t, "---\n");
+    if (f->hub_id)
+        lf_string_add(t, "base_model: %s\n", f->hub_id);
+    else
+        lf_string_add(t, "# base_model: the name of the base on the hub (train: hub_model_id)\n");
+    lf_string_add(t, "library_name: peft\n");
+    if (f->hub_task) lf_string_add(t, "pipeline_tag: %s\n", f->hub_task);
+    lf_string_add(t, "tags:\n- lora\n- lora-ft\n");
+    if (f->results && f->hub_task) add_results(t, f);
+    lf_string_add(t, "---\n\n");
+}
+
 char *lf_peft_readme(const lf_adapter *a, const lf_nn *nn, const lf_adapter_facts *f) {
     lf_string t = {0};
-    char *base = quoted(f->base_path ? f->base_path : "path/to/the/base/model");
+    char *base = quoted(f->hub_id ? f->hub_id : f->base_path ? f->base_path : "path/to/the/base/model");
     if (!base) return NULL;
+    add_head(&t, f);
     lf_string_add(&t,
                   "# LoRA adapter\n\nMade by lora-ft %s. A plain LoRA on the untouched base model %s, in PEFT's format",
                   lf_version(), base);

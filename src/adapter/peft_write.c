@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "adapter/card.h"
 #include "adapter/peft_readme.h"
 #include "adapter/peft_writing.h"
 #include "base/file.h"
@@ -175,11 +176,10 @@ static lf_status write_weights(const lf_peft_writing *w, lf_err *err) {
 
 /* ---- the folder ---- */
 
-static lf_status write_readme(const lf_peft_writing *w, lf_err *err) {
-    char *path = lf_path_join(w->dir, "README.md"), *text = lf_peft_readme(w->a, w->nn, w->facts);
-    const lf_status rc = path && text ? lf_file_write(path, text, strlen(text), err)
-                                      : lf_no_memory(err, "writing the adapter %s", w->dir);
-    lf_free(path);
+lf_status lf_adapter_write_card(const lf_adapter *a, const lf_nn *nn, const char *dir, const lf_adapter_facts *facts,
+                                lf_err *err) {
+    char *text = lf_peft_readme(a, nn, facts);
+    const lf_status rc = text ? lf_card_write(dir, text, err) : lf_no_memory(err, "writing the adapter %s", dir);
     lf_free(text);
     return rc;
 }
@@ -191,7 +191,7 @@ static lf_status write_files(const lf_peft_writing *w, lf_err *err) {
         return rc;
     if (!w->a) return LF_OK;
     if ((rc = lf_peft_write_config(w, err))) return rc;
-    return write_readme(w, err);
+    return lf_adapter_write_card(w->a, w->nn, w->dir, w->facts, err);
 }
 
 /* "x//" -> "x" */
@@ -211,7 +211,7 @@ lf_status lf_adapter_save(const lf_adapter *a, const lf_nn *nn, const char *dir,
         goto out;
     }
     if ((rc = lf_remove_tree(aside, err))) goto out;
-    if (!(rc = write_files(&w, err))) rc = lf_replace_dir(aside, path, err);
+    if (!(rc = write_files(&w, err)) && !(rc = lf_card_keep(path, aside, err))) rc = lf_replace_dir(aside, path, err);
     if (rc) (void)lf_remove_tree(aside, NULL); /* the first failure is what counts */
 out:
     lf_free(path);

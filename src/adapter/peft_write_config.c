@@ -214,7 +214,7 @@ lf_status lf_peft_write_config(const lf_peft_writing *w, lf_err *err) {
     lf_obj o = lf_obj_new();
     lf_obj_string(&o, "peft_type", "LORA");
     lf_obj_string(&o, "task_type", w->facts->task_type);
-    lf_obj_string(&o, "base_model_name_or_path", w->facts->base_path);
+    lf_obj_string(&o, "base_model_name_or_path", w->facts->hub_id ? w->facts->hub_id : w->facts->base_path);
     lf_obj_string(&o, "revision", NULL);
     lf_obj_bool(&o, "inference_mode", true);
     lf_obj_number(&o, "r", (double)lf_peft_written_rank(w, a->r));

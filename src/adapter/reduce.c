@@ -6,6 +6,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "adapter/card.h"
 #include "adapter/peft_file.h"
 #include "base/file.h"
 #include "base/mem.h"
@@ -210,21 +211,14 @@ static lf_status write_facts(const reducing *me, lf_err *err) {
     return lf_obj_write_in(&o, me->dir, LF_ADAPTER_FACTS, true, err);
 }
 
-static lf_status write_readme(const reducing *me, lf_err *err) {
-    char *from = lf_path_join(me->f->dir, "README.md"), *to = lf_path_join(me->dir, "README.md"), *text = NULL;
-    size_t n;
-    lf_status rc = from && to ? LF_OK : lf_no_memory(err, "writing the adapter %s", me->dir);
-    if (!rc && lf_is_file(from) && !(rc = lf_file_read(&text, &n, from, err))) {
-        char *more =
-            lf_format("%s\nIts updates were reduced to rank %lld afterwards (`lora-ft convert`): of their energy, "
-                      "the sum of squares, %.3g %% was dropped.\n",
-                      text, (long long)me->r, 100 * share_dropped(me->modules, me->f->n_entries));
-        rc = more ? lf_file_write(to, more, strlen(more), err) : lf_no_memory(err, "writing the adapter %s", me->dir);
-        lf_free(more);
-    }
-    lf_free(text);
-    lf_free(from);
-    lf_free(to);
+static lf_status write_card(const reducing *me, lf_err *err) {
+    char *more =
+        lf_format("\nIts updates were reduced to rank %lld afterwards (`lora-ft convert`): of their energy, the sum "
+                  "of squares, %.3g %% was dropped.\n",
+                  (long long)me->r, 100 * share_dropped(me->modules, me->f->n_entries));
+    const lf_status rc =
+        more ? lf_card_copy(me->f->dir, me->dir, more, err) : lf_no_memory(err, "writing the adapter %s", me->dir);
+    lf_free(more);
     return rc;
 }
 
@@ -274,7 +268,7 @@ lf_status lf_adapter_save_reduced(lf_reduced **modules, int64_t *n, const lf_ada
     if (!aside || !me.modules) rc = lf_no_memory(err, "writing the adapter %s", dir);
     if (!rc && !(rc = lf_remove_tree(aside, err)) && !(rc = measure_kept(&me, err)) && !(rc = lf_mkdir_p(aside, err)) &&
         !(rc = write_tensors(&me, err)) && !(rc = write_config(&me, err)) && !(rc = write_facts(&me, err)) &&
-        !(rc = write_readme(&me, err)) && !(rc = lf_tokenizer_copy_files(f->dir, aside, err)))
+        !(rc = write_card(&me, err)) && !(rc = lf_tokenizer_copy_files(f->dir, aside, err)))
         rc = lf_replace_dir(aside, dir, err);
     if (rc && aside) (void)lf_remove_tree(aside, NULL); /* the first failure is what counts */
     lf_free(aside);

@@ -2,6 +2,7 @@
  * arXiv 2605.28819). PEFT's alpha is a whole number and may be given by pattern, so it is left alone. */
 #include <string.h>
 
+#include "adapter/card.h"
 #include "adapter/peft_file.h"
 #include "base/file.h"
 #include "base/mem.h"
@@ -113,7 +114,7 @@ static lf_status write_facts(const scaled *s, lf_err *err) {
 static lf_status copy_rest(const scaled *s, lf_err *err) {
     lf_status rc;
     if ((rc = lf_copy_if_there(s->f->dir, s->dir, LF_PEFT_CONFIG, err)) ||
-        (rc = lf_copy_if_there(s->f->dir, s->dir, "README.md", err)))
+        (rc = lf_card_copy(s->f->dir, s->dir, NULL, err)))
         return rc;
     return lf_tokenizer_copy_files(s->f->dir, s->dir, err);
 }

@@ -21,8 +21,7 @@ static bool is_address(const char *path) {
     return n > 0 && strncmp(path + n, "://", 3) == 0;
 }
 
-/* "gpt2", "Qwen/Qwen2-0.5B". */
-static bool is_name(const char *path) {
+bool lf_hub_is_name(const char *path) {
     int slashes = 0;
     if (!isalnum((unsigned char)path[0])) return false;
     for (const char *c = path; *c; c++) {
@@ -35,7 +34,7 @@ static bool is_name(const char *path) {
 static const char *behind_address(const char *path) {
     for (size_t i = 0; i < sizeof addresses / sizeof *addresses; i++) {
         const size_t n = strlen(addresses[i]);
-        if (strncmp(path, addresses[i], n) == 0 && is_name(path + n)) return path + n;
+        if (strncmp(path, addresses[i], n) == 0 && lf_hub_is_name(path + n)) return path + n;
     }
     return path;
 }
@@ -43,7 +42,7 @@ static const char *behind_address(const char *path) {
 const char *lf_hub_hint(char buf[LF_HUB_HINT], const char *path, lf_hub_kind kind, const char *option) {
     const char *name = behind_address(path), *folder = lf_path_base(name);
     buf[0] = 0;
-    if (is_name(name) && strlen(name) < 200)
+    if (lf_hub_is_name(name) && strlen(name) < 200)
         snprintf(buf, LF_HUB_HINT,
                  "; if it is %s of the Hugging Face hub, fetch it: hf download %s%s --local-dir %s, then %s %s",
                  kinds[kind].what, kinds[kind].flags, name, folder, option, folder);

@@ -2,7 +2,12 @@
 #ifndef LF_BASE_HUB_H
 #define LF_BASE_HUB_H
 
+#include <stdbool.h>
+
 typedef enum lf_hub_kind { LF_HUB_MODEL, LF_HUB_DATASET } lf_hub_kind;
+
+/* Could it be a name there: "gpt2", "Qwen/Qwen2-0.5B"? */
+bool lf_hub_is_name(const char *s);
 
 enum { LF_HUB_HINT = 1200 };
 

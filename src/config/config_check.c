@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/hub.h"
 #include "base/log.h"
 #include "base/slice.h"
 #include "config/config_internal.h"
@@ -172,6 +173,12 @@ static lf_status check_format(const lf_config *cfg, lf_err *err) {
     return LF_OK;
 }
 
+static lf_status check_hub(const lf_config *cfg, lf_err *err) {
+    const char *name = lf_cfg_str(cfg, LF_hub_model_id);
+    if (!name || lf_hub_is_name(name)) return LF_OK;
+    return lf_cfg_fail(cfg, LF_hub_model_id, err, "expected a name like org/name, found '%s'", name);
+}
+
 static lf_status check_convert(const lf_config *cfg, lf_err *err) {
     const bool file = lf_cfg_writes_file(cfg);
     if (file == lf_cfg_is_given(cfg, LF_r))
@@ -203,6 +210,7 @@ static const struct {
     {LF_V_merge | LF_V_convert, check_format},
     {LF_V_convert, check_convert},
     {LF_V_eval | LF_V_generate, check_shots},
+    {LF_V_train | LF_V_sweep | LF_V_continual, check_hub},
 };
 
 lf_status lf_config_finish(lf_config *cfg, lf_err *err) {

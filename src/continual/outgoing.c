@@ -113,7 +113,9 @@ static lf_status save(const lf_adapter *a, const place *at, const lf_task *t, co
         .tower = pictures && m->family->part_of,
         .task_type = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(peft, "task_type")),
         .old_names = strcmp(lf_cfg_str(at->cfg, LF_peft_names), "transformers4") == 0,
-        .run = run};
+        .run = run,
+        .hub_id = lf_cfg_str(at->cfg, LF_hub_model_id),
+        .hub_task = t->type->hub_task};
     const lf_status rc = lf_adapter_save(a, &m->nn, at->dir, &facts, err);
     cJSON_Delete(run);
     return rc;

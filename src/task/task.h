@@ -81,6 +81,7 @@ typedef struct lf_task {
 struct lf_task_type {
     const char *best_metric;    /* what metric_for_best_model is when it is not given */
     const char *auto_class;     /* of transformers, for an adapter's README.md */
+    const char *hub_task;       /* what a hub calls it, for the same */
     const char *peft_task_type; /* for adapter_config.json; NULL: PEFT has none */
     const char *base_data;      /* what forgetting is measured on: "base task" */
     lf_input_kind input;        /* it serves models of this input that say this */

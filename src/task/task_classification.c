@@ -79,10 +79,10 @@ SAY(say_numbers_and_text, say_new_numbers, say_text)
 #define CLASSIFICATION(best, yardstick, what_base, chance_of, compared, said)                                          \
     {                                                                                                                  \
         .best_metric = best, .auto_class = "AutoModelForSequenceClassification", .peft_task_type = "SEQ_CLS",          \
-        .base_data = what_base, .input = LF_TOKENS, .output = LF_CLASSES, .base_output = base_output,                  \
-        .problem = lf_classes_problem, .opened = opened, .labels = lf_classes_labels, .prepare = lf_classes_prepare,   \
-        .loss = lf_classes_loss, .kl = &lf_kl_classes, .evaluate = lf_classes_evaluate, .judged_by = yardstick,        \
-        .chance = chance_of, .compare = compared, .say = said                                                          \
+        .hub_task = "text-classification", .base_data = what_base, .input = LF_TOKENS, .output = LF_CLASSES,           \
+        .base_output = base_output, .problem = lf_classes_problem, .opened = opened, .labels = lf_classes_labels,      \
+        .prepare = lf_classes_prepare, .loss = lf_classes_loss, .kl = &lf_kl_classes, .evaluate = lf_classes_evaluate, \
+        .judged_by = yardstick, .chance = chance_of, .compare = compared, .say = said                                  \
     }
 
 const lf_task_type lf_task_classification =

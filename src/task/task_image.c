@@ -16,6 +16,7 @@ static lf_status check(const lf_task *t, lf_err *err) {
 const lf_task_type lf_task_image = {
     .best_metric = "accuracy",
     .auto_class = NULL,
+    .hub_task = "image-classification",
     .base_data = "base task",
     .input = LF_PIXELS,
     .output = LF_CLASSES,

@@ -67,6 +67,7 @@ const lf_task_type lf_task_language = {
     .best_metric = "loss",
     .auto_class = "AutoModelForCausalLM",
     .peft_task_type = "CAUSAL_LM",
+    .hub_task = "text-generation",
     .base_data = "pretraining text",
     .input = LF_TOKENS,
     .output = LF_NEXT_TOKEN,

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/hub.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/obj.h"
@@ -120,12 +121,19 @@ static lf_status adapter(report *r, const char *dir) {
     const char *base = lf_cfg_str(r->cfg, LF_model);
     if (!base && lf_json_read_in(&config, dir, "adapter_config.json", NULL) == LF_OK)
         base = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(config, "base_model_name_or_path"));
+    cJSON *facts = NULL; /* where the base was, if a hub's name stands in its place */
+    if (base && !lf_is_dir(base) && lf_is_file_in(dir, "lora_ft.json") &&
+        lf_json_read_in(&facts, dir, "lora_ft.json", NULL) == LF_OK) {
+        const char *was = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(facts, "base_model"));
+        if (was && lf_is_dir(was) && lf_hub_is_name(base)) base = was;
+    }
     if (!said && !rc && base && lf_is_dir(base))
         said = against_base(r, dir, base);
     else if (!said && !rc) {
         lf_fail(&found, LF_ENOTFOUND, "the base '%.200s' is not there; give it with --model", base ? base : "");
         said = note(r, dir, "every tensor has its place in the base", LF_ENOTFOUND, &found, "");
     }
+    cJSON_Delete(facts);
     cJSON_Delete(config);
     return said;
 }

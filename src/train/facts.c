@@ -28,6 +28,11 @@ static const char *problem_of(const lf_model *m, bool classes) {
     return classes && said ? lf_problem_name(m->head.problem) : NULL;
 }
 
+/* Without a key of their own they are of the training's folder. */
+static const char *path_of(const lf_run *run, lf_key_id key) {
+    return lf_cfg_path(run->cfg, lf_cfg_is_set(run->cfg, key) ? key : LF_train_data);
+}
+
 lf_status lf_run_adapter_facts(const lf_run *run, lf_adapter_facts *facts, cJSON **extra, lf_err *err) {
     *extra = run_facts(run);
     if (!*extra) return lf_no_memory(err, "the facts of a run");
@@ -48,6 +53,11 @@ lf_status lf_run_adapter_facts(const lf_run *run, lf_adapter_facts *facts, cJSON
                                 .task_type = run->task->type->peft_task_type,
                                 .old_names = strcmp(lf_cfg_str(run->cfg, LF_peft_names), "transformers4") == 0,
                                 .run = *extra,
+                                .hub_id = lf_cfg_str(run->cfg, LF_hub_model_id),
+                                .hub_task = run->task->type->hub_task,
+                                .eval_data = path_of(run, LF_eval_data),
+                                .test_data = path_of(run, LF_test_data),
+                                .kept_data = lf_cfg_path(run->cfg, LF_forgetting_data),
                                 .beside = run->task->source->save_with_adapter,
                                 .context = run->task};
     return LF_OK;

@@ -135,6 +135,24 @@ static lf_status write_results(lf_run *run, lf_err *err) {
     return rc;
 }
 
+/* What was measured goes into the adapter's card. */
+static lf_status write_card(const lf_run *run, const char *path, lf_err *err) {
+    lf_adapter_facts facts;
+    cJSON *extra = NULL, *results = lf_run_results(run);
+    if (!run->adapter || !lf_world_is_first()) {
+        cJSON_Delete(results);
+        return LF_OK;
+    }
+    lf_status rc = results ? lf_run_adapter_facts(run, &facts, &extra, err) : lf_no_memory(err, "%s", path);
+    if (!rc) {
+        facts.results = results;
+        rc = lf_adapter_write_card(run->adapter, &run->model->nn, path, &facts, err);
+    }
+    cJSON_Delete(results);
+    cJSON_Delete(extra);
+    return rc;
+}
+
 static lf_status restore_best(lf_run *run, lf_err *err) {
     if (!lf_cfg_bool(run->cfg, LF_load_best_model_at_end) || run->progress.best_step == 0 ||
         run->progress.best_step == run->progress.step)
@@ -198,7 +216,7 @@ lf_status lf_run_finish(lf_run *run, lf_err *err) {
     if (!rc && quantised) rc = lf_run_measure_untouched(run, &kept, b.model, err);
     lf_kept_base_free(&kept);
     note_results(run);
-    if (!rc && !(rc = measure(run, b.model, err))) rc = write_results(run, err);
+    if (!rc && !(rc = measure(run, b.model, err)) && !(rc = write_card(run, path, err))) rc = write_results(run, err);
     lf_adapted_close(&b);
     if (!rc) lf_info("the %s is %s", what, path);
     if (folder && !lf_world_is_first()) lf_remove_tree(folder, NULL);

@@ -306,8 +306,8 @@ static void test_verify(void **state) {
         {"cp -r v whole5 && sed -i 's/base_model_name_or_path\": \"/&nowhere/' whole5/adapter/adapter_config.json",
          "whole5/adapter", "is not there; give it with --model", 0, NULL},
         {"cp -r v whole6 && echo '{' > whole6/all_results.json", "whole6", "all_results.json", 0, NULL},
-        {"mkdir whole7 && echo x > whole7/x", "whole7", "is no adapter, run, checkpoint, model or safetensors file", 0,
-         NULL},
+        {"mkdir whole7 && echo x > whole7/x", "whole7",
+         "is no adapter, run, checkpoint, model, GGUF or safetensors file", 0, NULL},
         {"mkdir whole8 && cp $M/*.* whole8 && sed -i 's/hidden_size\": 32/hidden_size\": 64/' whole8/config.json",
          "whole8", "config.json and tensors fit", 0, NULL},
     };
