@@ -263,12 +263,12 @@ lf_status lf_adapter_save_reduced(lf_reduced **modules, int64_t *n, const lf_ada
     *n = f->n_entries;
     lf_status rc = check(f, r, err);
     if (rc) return rc;
-    char *aside = lf_format("%s.part", dir);
+    char *aside = lf_name_beside(dir, "tmp");
     reducing me = {.f = f, .r = r, .dir = aside, .modules = lf_calloc((size_t)f->n_entries, sizeof *me.modules)};
     if (!aside || !me.modules) rc = lf_no_memory(err, "writing the adapter %s", dir);
-    if (!rc && !(rc = lf_remove_tree(aside, err)) && !(rc = measure_kept(&me, err)) && !(rc = lf_mkdir_p(aside, err)) &&
-        !(rc = write_tensors(&me, err)) && !(rc = write_config(&me, err)) && !(rc = write_facts(&me, err)) &&
-        !(rc = write_card(&me, err)) && !(rc = lf_tokenizer_copy_files(f->dir, aside, err)))
+    if (!rc && !(rc = measure_kept(&me, err)) && !(rc = lf_mkdir_p(aside, err)) && !(rc = write_tensors(&me, err)) &&
+        !(rc = write_config(&me, err)) && !(rc = write_facts(&me, err)) && !(rc = write_card(&me, err)) &&
+        !(rc = lf_tokenizer_copy_files(f->dir, aside, err)))
         rc = lf_replace_dir(aside, dir, err);
     if (rc && aside) (void)lf_remove_tree(aside, NULL); /* the first failure is what counts */
     lf_free(aside);

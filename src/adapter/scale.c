@@ -120,12 +120,11 @@ static lf_status copy_rest(const scaled *s, lf_err *err) {
 }
 
 lf_status lf_adapter_save_scaled(const lf_adapter *a, const lf_adapter_file *f, const char *dir, lf_err *err) {
-    char *aside = lf_format("%s.part", dir);
+    char *aside = lf_name_beside(dir, "tmp");
     if (!aside) return lf_no_memory(err, "writing the adapter %s", dir);
     const scaled s = {a, f, aside};
-    lf_status rc = lf_remove_tree(aside, err);
-    if (!rc && !(rc = lf_mkdir_p(aside, err)) && !(rc = write_tensors(&s, err)) && !(rc = write_facts(&s, err)) &&
-        !(rc = copy_rest(&s, err)))
+    lf_status rc = lf_mkdir_p(aside, err);
+    if (!rc && !(rc = write_tensors(&s, err)) && !(rc = write_facts(&s, err)) && !(rc = copy_rest(&s, err)))
         rc = lf_replace_dir(aside, dir, err);
     if (rc) (void)lf_remove_tree(aside, NULL); /* the first failure is what counts */
     lf_free(aside);

@@ -78,8 +78,7 @@ lf_status lf_fail_to(lf_err *err, const char *doing, const char *path) {
     return lf_fail(err, LF_EIO, "%s: cannot %s: %s", path, doing, strerror(errno));
 }
 
-/* A name beside `path` that no other process or thread takes. */
-static char *name_beside(const char *path, const char *what) {
+char *lf_name_beside(const char *path, const char *what) {
     static atomic_uint counter;
     size_t n = strlen(path);
     while (n > 1 && path[n - 1] == '/') n--;
@@ -124,7 +123,7 @@ static lf_status open_beside(lf_atomic_file *a, lf_err *err) {
     int fd = -1;
     do { /* a name may be left of a process that crashed */
         lf_free(a->temporary);
-        a->temporary = name_beside(a->path, "tmp");
+        a->temporary = lf_name_beside(a->path, "tmp");
         if (!a->temporary) {
             const lf_status rc = lf_no_memory(err, "%s", a->path);
             forget(a);
@@ -268,7 +267,7 @@ lf_status lf_replace_dir(const char *temporary, const char *path, lf_err *err) {
         return LF_OK;
     }
     if (errno != ENOTEMPTY && errno != EEXIST) return lf_fail_errno(err, "replace", path);
-    char *aside = name_beside(path, "old");
+    char *aside = lf_name_beside(path, "old");
     if (!aside) return lf_no_memory(err, "%s", path);
     lf_status rc = LF_OK;
     if (rename(path, aside) != 0) {

@@ -43,6 +43,9 @@ int64_t lf_file_size(const char *path); /* in bytes; of a folder, of the files i
 lf_status lf_mkdir_p(const char *path, lf_err *err);
 lf_status lf_remove_tree(const char *path, lf_err *err);                /* no error when it is not there */
 lf_status lf_remove_in(const char *dir, const char *name, lf_err *err); /* dir/name */
+/* "PATH.WHAT-..." (lf_free; NULL: no memory), which no other process or thread takes, nor a user's file has; slashes at
+ * the end of `path` count for nothing. */
+char *lf_name_beside(const char *path, const char *what);
 lf_status lf_replace_dir(const char *temporary, const char *path, lf_err *err);
 
 bool lf_exists(const char *path); /* also a link that points nowhere */

@@ -71,6 +71,8 @@ lf_status lf_classes_weigh(lf_task *t, lf_err *err) {
     const lf_status rc = word && strcmp(word, "balanced") == 0 ? balance(t, &l, err) : take_list(t, asked, err);
     if (rc) return rc;
     say(t);
+    if (word && lf_task_balances(t))
+        lf_warn("class_weights balanced and sampler balanced each make up for rare classes: together they count twice");
     if (!all_one(t->class_weights, t->model->head.n_labels)) return LF_OK;
     lf_free(t->class_weights);
     t->class_weights = NULL;

@@ -114,8 +114,17 @@ static lf_status save_beside(const lf_task *t, const char *dir, lf_err *err) {
 
 /* ---- batches of the training data ---- */
 
+static lf_picture_mixing mixing_of(const lf_task *t) {
+    return (lf_picture_mixing){.mixup = lf_cfg_f64(t->cfg, LF_mixup), .cutmix = lf_cfg_f64(t->cfg, LF_cutmix)};
+}
+
 static lf_status plan(lf_task *t, lf_data_role role, int64_t batch_size, int64_t *batches_per_epoch, lf_err *err) {
-    (void)err;
+    const lf_picture_mixing mixing = mixing_of(t);
+    if (role == LF_DATA_TRAIN && lf_mixes(&mixing) && batch_size < 2)
+        return lf_cfg_fail(t->cfg, mixing.mixup > 0 ? LF_mixup : LF_cutmix, err,
+                           "mixes the pictures of a batch with each other: expected a per_device_train_batch_size of 2 "
+                           "or more, found %lld",
+                           (long long)batch_size);
     lf_pictures_of(t)->batch_size[role] = batch_size;
     *batches_per_epoch = (count(t, role) + batch_size - 1) / batch_size;
     return LF_OK;
@@ -126,10 +135,6 @@ static lf_picture_changes changes_of(const lf_task *t) {
                                 .randaugment_ops = (int)lf_cfg_i64(t->cfg, LF_randaugment_ops),
                                 .color_jitter = lf_cfg_f64(t->cfg, LF_color_jitter),
                                 .random_erasing = lf_cfg_f64(t->cfg, LF_random_erasing)};
-}
-
-static lf_picture_mixing mixing_of(const lf_task *t) {
-    return (lf_picture_mixing){.mixup = lf_cfg_f64(t->cfg, LF_mixup), .cutmix = lf_cfg_f64(t->cfg, LF_cutmix)};
 }
 
 static lf_status open_loader(lf_task *t, lf_loader **out, lf_data_role role, int64_t batch_size, int64_t epoch,

@@ -24,9 +24,18 @@ static lf_status take_lock(lf_answer_file *a, lf_err *err) {
                    a->path);
 }
 
+static lf_status check_made(const lf_answer_file *a, lf_err *err) {
+    if (cJSON_IsObject(cJSON_GetObjectItemCaseSensitive(a->was, "made_of"))) return LF_OK;
+    return lf_fail(err, LF_EDATA, "%s: expected an object with an object 'made_of'; remove it and %s", a->made_path,
+                   a->path);
+}
+
 /* It stands beside the name that was given, whatever that is a link to. */
 static lf_status read_made(lf_answer_file *a, lf_err *err) {
-    if (lf_is_file(a->made_path)) return lf_json_read(&a->was, a->made_path, err);
+    if (lf_is_file(a->made_path)) {
+        const lf_status rc = lf_json_read(&a->was, a->made_path, err);
+        return rc ? rc : check_made(a, err);
+    }
     return lf_fail(
         err, LF_EUSAGE,
         "%s: is not empty, and no %s beside it says what made it; expected a new file, or one to go on with; "
@@ -56,8 +65,6 @@ lf_status lf_answer_file_open(lf_answer_file *a, const char *path, lf_err *err) 
 static lf_status compare(const lf_answer_file *a, const cJSON *made, lf_err *err) {
     const cJSON *now = cJSON_GetObjectItemCaseSensitive(made, "made_of"),
                 *was = cJSON_GetObjectItemCaseSensitive(a->was, "made_of"), *item;
-    if (!cJSON_IsObject(was))
-        return lf_fail(err, LF_EDATA, "%s: key 'made_of': expected an object; remove it and %s", a->made_path, a->path);
     cJSON_ArrayForEach(item, now) {
         const cJSON *old = cJSON_GetObjectItemCaseSensitive(was, item->string);
         bool same;
@@ -89,6 +96,9 @@ static lf_status check_line(const lf_answer_file *a, int64_t i, const char *s, s
     lf_err why = {0};
     lf_status rc = lf_json_parse(&o, s, n, a->path, &why);
     if (!rc) rc = lf_json_get_i64(o, "index", -1, &found, a->path, &why);
+    const char *const told[] = {"text", "finish_reason"};
+    for (size_t k = 0; !rc && k < sizeof told / sizeof *told; k++)
+        if (!cJSON_IsString(cJSON_GetObjectItemCaseSensitive(o, told[k]))) found = -1;
     cJSON_Delete(o);
     if (rc == LF_ENOMEM) return lf_fail(err, rc, "%s", why.message);
     if (!rc && found == index) return LF_OK;

@@ -70,6 +70,14 @@ static lf_status take_date(const answering *a, lf_err *err) {
                    a->file.made_path, date);
 }
 
+/* What another version answers may differ in the last digits, and so in its words. */
+static void say_version(const answering *a) {
+    const cJSON *version = cJSON_GetObjectItemCaseSensitive(a->file.was, "version");
+    if (cJSON_IsString(version) && strcmp(version->valuestring, lf_version()) != 0)
+        lf_warn("%s: was begun by version %.20s, and is gone on with by %s", a->file.path, version->valuestring,
+                lf_version());
+}
+
 static int64_t record_of(const void *answering_, int64_t i) {
     const answering *a = answering_;
     return lf_text_dataset_record(a->prompts.data, i);
@@ -81,7 +89,10 @@ static lf_status open_file(answering *a, lf_err *err) {
     if (!path) return LF_OK;
     lf_status rc = lf_answer_file_open(&a->file, path, err);
     a->out = a->file.f;
-    if (!rc && a->file.was) rc = take_date(a, err);
+    if (!rc && a->file.was) {
+        say_version(a);
+        rc = take_date(a, err);
+    }
     return rc;
 }
 

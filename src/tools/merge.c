@@ -16,13 +16,6 @@
 
 /* ---- where to ---- */
 
-/* Beside the output, for the rename. */
-static char *path_aside(const char *dir) {
-    size_t n = strlen(dir);
-    while (n > 1 && dir[n - 1] == '/') n--;
-    return lf_format("%.*s.tmp-%ld", (int)n, dir, (long)getpid());
-}
-
 /* ---- what ---- */
 
 typedef struct merging {
@@ -87,7 +80,7 @@ static lf_status find_padding(lf_model *m, lf_err *err) {
 }
 
 static lf_status write_model(lf_opened *o, const lf_config *cfg, const char *dir, merging *me, lf_err *err) {
-    char *aside = path_aside(dir);
+    char *aside = lf_name_beside(dir, "tmp");
     lf_status rc = aside ? find_padding(o->model, err) : lf_no_memory(err, "%s", dir);
     if (!rc && !(rc = lf_model_write(o->model, aside, lf_asked_dtype(cfg), merge_one, me, err)) &&
         !(rc = copy_beside(o, cfg, aside, err)))

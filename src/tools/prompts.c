@@ -144,6 +144,7 @@ static lf_status add_to_hash(char hash[33], const lf_one_prompt *p, lf_err *err)
     lf_string_put(&all, hash, strlen(hash));
     lf_string_put(&all, &p->record, sizeof p->record);
     lf_string_put(&all, p->ids.ids, (size_t)p->ids.n * sizeof *p->ids.ids);
+    if (p->wanted) lf_string_add(&all, "wanted %s", p->wanted); /* which is told with the answer */
     if (!all.failed) lf_stored_hash(hash, all.s, all.n);
     const lf_status rc = all.failed ? lf_no_memory(err, "a prompt") : LF_OK;
     lf_string_free(&all);

@@ -160,13 +160,14 @@ static lf_status model(report *r, const char *dir) {
 
 static lf_status safetensors(report *r, const char *path) { return tensors(r, path, path); }
 
-/* Tensors of plain floats; what is quantised has numbers of its own form, which are not looked at. */
-static lf_status check_gguf_tensor(const char *path, const lf_gguf_tensor *t, lf_err *err) {
+/* Tensors of plain floats; what is quantised has numbers of its own form, which are not looked at: *left_out grows. */
+static lf_status check_gguf_tensor(const char *path, const lf_gguf_tensor *t, int64_t *left_out, lf_err *err) {
     lf_st_tensor plain = {.data = t->data, .numel = (int64_t)t->numel, .size = t->size};
     int64_t at;
     float x;
-    if (!lf_dtype_parse(lf_gguf_type_name(t->type), &plain.dtype) || !lf_st_has_no_number(&plain, &at, &x))
-        return LF_OK;
+    const bool is_plain = lf_dtype_parse(lf_gguf_type_name(t->type), &plain.dtype);
+    *left_out += !is_plain;
+    if (!is_plain || !lf_st_has_no_number(&plain, &at, &x)) return LF_OK;
     return lf_fail(err, LF_EDATA, "%s: tensor '%.*s': number %lld is %g", path, (int)t->name_size, t->name,
                    (long long)at, (double)x);
 }
@@ -174,11 +175,21 @@ static lf_status check_gguf_tensor(const char *path, const lf_gguf_tensor *t, lf
 static lf_status gguf(report *r, const char *path) {
     lf_gguf *g = NULL;
     lf_err found = {0};
-    char said[100] = "";
+    char said[160] = "";
+    int64_t left_out = 0;
+    const char *architecture;
+    size_t size;
     lf_status rc = lf_gguf_open(&g, path, &found);
     const int64_t n = rc ? 0 : lf_gguf_n_tensors(g);
-    for (int64_t i = 0; i < n && !rc; i++) rc = check_gguf_tensor(path, lf_gguf_tensor_at(g, i), &found);
+    if (!rc && !lf_gguf_string(g, "general.architecture", &architecture, &size))
+        rc = lf_fail(&found, LF_EDATA, "%s: key 'general.architecture': is not there; is it a model or an adapter?",
+                     path);
+    if (!rc && n == 0) rc = lf_fail(&found, LF_EDATA, "%s: there is no tensor in it", path);
+    for (int64_t i = 0; i < n && !rc; i++) rc = check_gguf_tensor(path, lf_gguf_tensor_at(g, i), &left_out, &found);
     snprintf(said, sizeof said, "%lld tensors, each within the file", (long long)n);
+    if (left_out)
+        snprintf(said + strlen(said), sizeof said - strlen(said),
+                 "; the numbers of %lld are quantised and were not looked at", (long long)left_out);
     lf_gguf_close(g);
     return note(r, path, "keys and tensors", rc, &found, said);
 }

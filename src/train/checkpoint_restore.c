@@ -94,6 +94,13 @@ static lf_status check_length(const lf_run *run, const lf_counters *c, const cha
                    path, (long long)c->max_steps, (long long)run->total_steps);
 }
 
+static lf_status check_plateau(const lf_run *run, const lf_counters *c, const char *path, lf_err *err) {
+    if (!run->schedule.watches || isfinite(c->plateau.factor)) return LF_OK;
+    return lf_fail(err, LF_EDATA,
+                   "%s: does not say where reduce_lr_on_plateau stands ('plateau_factor'); take an older checkpoint",
+                   path);
+}
+
 /* The segments so far, as a list of its own; NULL: out of memory, or no list. */
 static lf_status take_segments(lf_run *run, const cJSON *saved, const char *path, lf_err *err) {
     const cJSON *before = cJSON_GetObjectItemCaseSensitive(saved, lf_key_name(LF_segments));
@@ -137,7 +144,7 @@ static lf_status restore_counters(lf_run *run, const cJSON *saved, const char *p
         (rc =
              lf_run_check_data(run, cJSON_GetObjectItemCaseSensitive(saved, lf_key_name(LF_data_hashes)), path, err)) ||
         (rc = check_facts(run, cJSON_GetObjectItemCaseSensitive(saved, "facts"), path, err)) ||
-        (rc = check_length(run, &c, path, err)))
+        (rc = check_length(run, &c, path, err)) || (rc = check_plateau(run, &c, path, err)))
         return rc;
     lf_cfg_say_segments(run->segments, segments_before(saved), path);
     run->progress = c.at;

@@ -18,6 +18,8 @@ static const char *obstacle(const lf_run *run, int64_t layers) {
     if (layers < 1) return "no layer before the first that is trained is frozen";
     if (run->model->family->input == LF_PIXELS && pictures_change(run->cfg))
         return "augmentation makes another picture of an example each time";
+    if (run->model->family->input == LF_TOKENS && lf_cfg_f64(run->cfg, LF_neftune_noise_alpha) > 0)
+        return "neftune_noise_alpha adds another noise to an example each time";
     if (run->model->nn.quantised == LF_FROZEN_NF4)
         return "weights in nf4 are multiplied otherwise where rows are few, so a row's numbers depend on those beside "
                "it";

@@ -123,6 +123,7 @@ static void test_refused(void **state) {
          "list of 3 numbers above 0, one for each class in the order of the labels (the first is "
          "'apple', the last 'cat')"},
         {"--class_weights [1,2,0]", "numbers above 0"},
+        {"--mixup 0.4 --per_device_train_batch_size 1", "expected a per_device_train_batch_size of 2 or more, found 1"},
         {"--class_weights [1,2,1e9]", "numbers above 0"},
         {"--class_weights [1,2,\\\"3\\\"]", "numbers above 0"},
         {"--class_weights heavy", "expected balanced, or a list"},

@@ -3,6 +3,8 @@
 #define _GNU_SOURCE
 #include "cli/lm_cli_fixture.h"
 
+#include <sys/stat.h>
+
 #include "linalg/svd.h"
 
 #define TRAIN                                                                                                          \
@@ -176,6 +178,14 @@ static void test_refused(void **state) {
     must("convert --adapter a/adapter --r 2 -o a2", 2);
     assert_non_null(strstr(output, "'a2' is not empty"));
     must("convert --adapter a/adapter --r 1 -o a2 --overwrite_output_dir", 0);
+    must("convert --adapter a/adapter --r 2 -o a2/ --overwrite_output_dir", 0);
+    must("convert --adapter a/adapter --r 2 -o slash/", 0);
+    same_files("a2/adapter_model.safetensors", "slash/adapter_model.safetensors");
+    if (mkdir(text("%s/b2.part", root), 0777) || mkdir(text("%s/b2.tmp", root), 0777)) fail_msg("cannot make folders");
+    put("b2.part/mine", "x");
+    put("b2.tmp/mine", "x");
+    must("convert --adapter a/adapter --r 2 -o b2", 0);
+    assert_true(lf_exists(text("%s/b2.part/mine", root)) && lf_exists(text("%s/b2.tmp/mine", root)));
     must("convert --adapter a/adapter --r 1 -o pre --overwrite_output_dir", 2);
     assert_non_null(strstr(output, "is not an adapter (there is no adapter_config.json)"));
     must("convert --adapter a/adapter --r 1 -o a --overwrite_output_dir", 2);

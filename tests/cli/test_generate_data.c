@@ -221,6 +221,15 @@ static void test_what_is_not_gone_on_with(void **state) {
     put("others.jsonl", "{\"prompt\": \"x\"}\n");
     fails("generate --model long --threads 1 --data others.jsonl --max_new_tokens 24 " DRAWN "-o kept.jsonl", 2,
           "'prompts' 12, now it is 1");
+    put("told.jsonl", "{\"prompt\": \"a\", \"completion\": \" b\"}\n{\"prompt\": \"c\", \"completion\": \" d\"}\n");
+    must(GENERATE "--data told.jsonl --max_new_tokens 2 -o told.out", 0);
+    put("told.jsonl", "{\"prompt\": \"a\", \"completion\": \" b\"}\n{\"prompt\": \"c\", \"completion\": \" e\"}\n");
+    fails(GENERATE "--data told.jsonl --max_new_tokens 2 -o told.out", 2, "'prompts_hash'"); /* what is right is told */
+    put("told.out", "{\"index\": 0}\n");                                                     /* no answer */
+    put("told.jsonl", "{\"prompt\": \"a\", \"completion\": \" b\"}\n{\"prompt\": \"c\", \"completion\": \" d\"}\n");
+    fails(GENERATE "--data told.jsonl --max_new_tokens 2 -o told.out", 3, "told.out: line 1 is not the answer");
+    put("told.out.made.json", "null");
+    fails(GENERATE "--data told.jsonl --max_new_tokens 2 -o told.out", 3, "told.out.made.json: expected an object");
     cut_to("kept.jsonl", 0, "empty.jsonl"); /* nothing there: anything may come */
     must("generate --model long --threads 1 --data others.jsonl --max_new_tokens 2 -o empty.jsonl", 0);
     size_t size;

@@ -60,13 +60,14 @@ static void assign(void *context, void *item, int64_t ticket) {
     s->left_out_err = (lf_err){0};
 }
 
-static lf_status make_example(const lf_loader *l, float *out, int64_t index, int64_t epoch, lf_err *err) {
+/* `draw`: whose random changes the picture gets. */
+static lf_status make_example(const lf_loader *l, float *out, int64_t index, int64_t epoch, int64_t draw, lf_err *err) {
     lf_image img = {0};
     const lf_rng_key key = lf_rng_make(l->opts.seed, LF_RNG_AUGMENT, (uint64_t)epoch);
     lf_status rc = lf_dataset_image(l->data, index, &img, err);
     if (!rc &&
         (rc = lf_image_process_changed(out, &img, &l->processor, l->opts.augmentation, &l->opts.changes, key,
-                                       (uint64_t)index, err)) &&
+                                       (uint64_t)draw, err)) &&
         err) {
         char name[512];
         lf_err named = {0};
@@ -100,7 +101,9 @@ static lf_status fill(void *context, void *item, lf_err *err) {
     for (int64_t i = 0; i < b->B; i++) {
         lf_err bad = {0};
         const int64_t index = b->indices[i];
-        const lf_status rc = make_example(l, b->pixels + (size_t)good * l->pixels, index, b->epoch, &bad);
+        /* one that comes several times in an epoch is changed in another way each time */
+        const int64_t draw = l->balance ? b->number * l->opts.batch_size + i : index;
+        const lf_status rc = make_example(l, b->pixels + (size_t)good * l->pixels, index, b->epoch, draw, &bad);
         if (rc == LF_EDATA && l->opts.skip_bad_images) {
             if (!s->left_out++) s->left_out_err = bad;
             continue;
