@@ -186,7 +186,7 @@ def view_best(rows, options):
         for rank, row in enumerate(found[:most]):
             lines.append([f"`{start}`" if rank == 0 else ""] + [row[key] for key in settings] +
                          [shown(number(row, figure), math.nan, *FIGURES[figure][1:]) for figure in (metric, "forgetting", "base_kl")])
-    heads = ["start"] + settings + [FIGURES[figure][0] for figure in (metric, "forgetting", "base_kl")]
+    heads = ["start"] + [words(key) for key in settings] + [FIGURES[figure][0] for figure in (metric, "forgetting", "base_kl")]
     return table(heads, lines)
 
 
