@@ -21,7 +21,7 @@ SIZES = [0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1]
 KEPT = {"eval_accuracy": "test_accuracy", "eval_loss": "test_loss", "forgetting": "forgetting", "base_kl": "base_kl",
         "update_ratio": "update_ratio"}  # rewind's name, the study's: it is of the test examples
 # what judges a run, by the names that rewind has for it
-KEYS = ["precision", "packing", "forgetting_data", "max_forgetting_samples", "per_device_eval_batch_size", "max_seq_length", "data_seed"]
+KEYS = ["precision", "forgetting_data", "max_forgetting_samples", "per_device_eval_batch_size", "max_seq_length", "data_seed"]
 
 
 def part_rows(part, start, conditions):

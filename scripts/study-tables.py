@@ -13,6 +13,7 @@ A table stands between a line '<!-- table: VIEW PART... key=value... -->' and a 
     matched   what each start costs at the same gain as `to`, seed by seed: on the front of all its rows of a seed (rates, sizes of
               the adapter), linearly between neighbours, at the highest gain that both reach or, with at=GAIN, at that gain
     rates     a row for each start and rate: means, and how many runs diverged or fell to chance
+    rules     where a share of the energy would put the block: the middle weight of each base, and its range
     settled   processors, kernels, threads, numbers of runs and hours of the parts
 
 A PART is a table's name, or several by a pattern (vision-h1-[345]).
@@ -298,7 +299,19 @@ def view_settled(rows, options):
     return table(["processor", "kernels", "precision", "threads a run", "runs", "hours of training"], lines)
 
 
-VIEWS = {"best": view_best, "spread": view_spread, "matched": view_matched, "rates": view_rates, "settled": view_settled}
+def view_rules(rows, options):
+    groups = collections.defaultdict(lambda: collections.defaultdict(list))
+    for row in rows:
+        groups[row["energy"]][row["base"]].append(number(row, "position"))
+    bases = list(dict.fromkeys(row["base"] for row in rows))
+
+    def places(values):
+        return f"{statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
+
+    return table(["share of the energy"] + bases, [[share] + [places(found[base]) for base in bases] for share, found in groups.items()])
+
+
+VIEWS = {"rules": view_rules, "best": view_best, "spread": view_spread, "matched": view_matched, "rates": view_rates, "settled": view_settled}
 OF_ALL_ROWS = (view_rates, view_settled)  # those that did not come to their end too
 MARK = re.compile(r"<!-- table: (.*?) -->\n(.*?)<!-- end -->", re.DOTALL)
 
