@@ -13,6 +13,7 @@ A table stands between a line '<!-- table: VIEW PART... key=value... -->' and a 
     matched   what each start costs at the same gain as `to`, seed by seed: on the front of all its rows of a seed (rates, sizes of
               the adapter), linearly between neighbours, at the highest gain that both reach or, with at=GAIN, at that gain
     rates     a row for each start and rate: means, and how many runs diverged or fell to chance
+    dial      a row for each size of the adapters of one start (study-dial.py)
     rules     where a share of the energy would put the block: the middle weight of each base, and its range
     settled   processors, kernels, threads, numbers of runs and hours of the parts
 
@@ -299,6 +300,16 @@ def view_settled(rows, options):
     return table(["processor", "kernels", "precision", "threads a run", "runs", "hours of training"], lines)
 
 
+def view_dial(rows, options):
+    groups = collections.defaultdict(list)
+    for row in rows:
+        groups[float(row["lambda"])].append(row)
+    figures = ("test_accuracy", "forgetting", "base_kl")
+    lines = [[f"{size:g}", str(len(found))] + [cell([number(row, figure) for row in found], *FIGURES[figure][1:]) for figure in figures]
+             for size, found in sorted(groups.items())]
+    return table(["λ", "seeds"] + [FIGURES[figure][0] for figure in figures], lines)
+
+
 def view_rules(rows, options):
     groups = collections.defaultdict(lambda: collections.defaultdict(list))
     for row in rows:
@@ -311,7 +322,7 @@ def view_rules(rows, options):
     return table(["share of the energy"] + bases, [[share] + [places(found[base]) for base in bases] for share, found in groups.items()])
 
 
-VIEWS = {"rules": view_rules, "best": view_best, "spread": view_spread, "matched": view_matched, "rates": view_rates, "settled": view_settled}
+VIEWS = {"dial": view_dial, "rules": view_rules, "best": view_best, "spread": view_spread, "matched": view_matched, "rates": view_rates, "settled": view_settled}
 OF_ALL_ROWS = (view_rates, view_settled)  # those that did not come to their end too
 MARK = re.compile(r"<!-- table: (.*?) -->\n(.*?)<!-- end -->", re.DOTALL)
 
