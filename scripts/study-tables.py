@@ -41,6 +41,12 @@ FIGURES = {  # column: heading, factor, decimals
 }
 
 
+def figures_of(rows):
+    """Of a language model what is forgotten is in nats a token, else in points."""
+    nats = {"forgetting": ("forgetting, nats", 1, 3)} if rows and "test_perplexity" in rows[0] else {}
+    return FIGURES | nats
+
+
 # ---- Student's t ----
 
 def beta_fraction(a, b, x):
@@ -174,7 +180,7 @@ def chosen(rows, by, settings, metric, cost):
 
 # ---- views ----
 
-def view_best(rows, options):
+def view_best(rows, options, figures):
     """What tuning found: every start's settings, the best first."""
     by, metric, most = options.get("by", "init_lora_weights"), options.get("metric", "eval_accuracy"), int(options.get("most", 3))
     settings = options.get("settings", "learning_rate").split("+")
@@ -187,12 +193,12 @@ def view_best(rows, options):
         found.sort(key=lambda row: (not higher) * number(row, metric) - higher * number(row, metric))
         for rank, row in enumerate(found[:most]):
             lines.append([f"`{start}`" if rank == 0 else ""] + [row[key] for key in settings] +
-                         [shown(number(row, figure), math.nan, *FIGURES[figure][1:]) for figure in (metric, "forgetting", "base_kl")])
-    heads = ["start"] + [words(key) for key in settings] + [FIGURES[figure][0] for figure in (metric, "forgetting", "base_kl")]
+                         [shown(number(row, figure), math.nan, *figures[figure][1:]) for figure in (metric, "forgetting", "base_kl")])
+    heads = ["start"] + [words(key) for key in settings] + [figures[figure][0] for figure in (metric, "forgetting", "base_kl")]
     return table(heads, lines)
 
 
-def view_spread(rows, options):
+def view_spread(rows, options, figures):
     by, cost, to = options.get("by", "init_position"), options.get("cost", "forgetting"), options.get("to")
     gain = options.get("gain", "test_accuracy")
     for condition in filter(None, options.get("where", "").split(",")):
@@ -213,15 +219,15 @@ def view_spread(rows, options):
     for start in starts:
         line = [f"`{start}`"] + [next(iter(groups[start].values()))[key] for key in settings] + [str(len(groups[start]))]
         for figure in (gain, cost, "base_kl", "update_ratio"):
-            line.append(cell([number(row, figure) for row in groups[start].values()], *FIGURES[figure][1:]))
+            line.append(cell([number(row, figure) for row in groups[start].values()], *figures[figure][1:]))
         if start == to:
             line += ["", ""]
         else:
-            line += [cell(differences[start], *FIGURES[cost][1:]), p_shown(adjusted[start]) if len(differences[start]) > 2 else ""]
+            line += [cell(differences[start], *figures[cost][1:]), p_shown(adjusted[start]) if len(differences[start]) > 2 else ""]
         lines.append(line)
     heads = ["start"] + [words(key) for key in settings] + ["seeds"]
-    heads += [FIGURES[figure][0] for figure in (gain, cost, "base_kl", "update_ratio")]
-    return table(heads + [f"{FIGURES[cost][0]} above `{to}`", "p, adjusted"], lines)
+    heads += [figures[figure][0] for figure in (gain, cost, "base_kl", "update_ratio")]
+    return table(heads + [f"{figures[cost][0]} above `{to}`", "p, adjusted"], lines)
 
 
 def front_of(points):
@@ -246,7 +252,7 @@ def cost_at(points, gain):
     return c0 + (c1 - c0) * (gain - g0) / (g1 - g0)
 
 
-def view_matched(rows, options):
+def view_matched(rows, options, figures):
     by, cost, gain, to = (options.get(key, usual) for key, usual in (
         ("by", "init_lora_weights"), ("cost", "forgetting"), ("gain", "test_accuracy"), ("to", "kaiming")))
     sign = 1 if "accuracy" in gain else -1  # of a loss less is more
@@ -267,19 +273,19 @@ def view_matched(rows, options):
     for start, values in found.items():
         points = sorted({len(points) for points in curves[start].values()})
         line = [f"`{start}`", str(len(values)), " to ".join(str(n) for n in sorted({points[0], points[-1]}))]
-        line += [cell([value[0] for value in values], *FIGURES[gain][1:]) if values else ""]
-        line += [cell([value[1] for value in values], *FIGURES[cost][1:]) if values else ""]
+        line += [cell([value[0] for value in values], *figures[gain][1:]) if values else ""]
+        line += [cell([value[1] for value in values], *figures[cost][1:]) if values else ""]
         if start == to or not values:
             line += ["", ""]
         else:
-            line += [cell([value[2] for value in values], *FIGURES[cost][1:]), p_shown(adjusted[start]) if len(values) > 2 else ""]
+            line += [cell([value[2] for value in values], *figures[cost][1:]), p_shown(adjusted[start]) if len(values) > 2 else ""]
         lines.append(line)
-    return table(["start", "seeds", "points a seed", FIGURES[gain][0], f"{FIGURES[cost][0]} there", f"above `{to}`", "p, adjusted"], lines)
+    return table(["start", "seeds", "points a seed", figures[gain][0], f"{figures[cost][0]} there", f"above `{to}`", "p, adjusted"], lines)
 
 
-def view_rates(rows, options):
+def view_rates(rows, options, figures):
     by, key = options.get("by", "init_lora_weights"), options.get("key", "learning_rate")
-    figures = options.get("figures", "eval_accuracy+test_accuracy+forgetting+base_kl").split("+")
+    shown_ones = options.get("figures", "eval_accuracy+test_accuracy+forgetting+base_kl").split("+")
     groups = collections.defaultdict(list)
     for row in rows:
         groups[start_of(row, by), row[key]].append(row)
@@ -288,11 +294,11 @@ def view_rates(rows, options):
         whole = [row for row in found if row["state"] in ("done", "collapsed")]
         counts = [sum(row["state"] == state for row in found) for state in ("diverged", "collapsed")]
         lines.append([f"`{start}`", value, str(len(found))] + [str(count) for count in counts] +
-                     [cell([number(row, figure) for row in whole], *FIGURES[figure][1:]) if whole else "" for figure in figures])
-    return table(["start", words(key), "runs", "diverged", "at chance"] + [FIGURES[figure][0] for figure in figures], lines)
+                     [cell([number(row, figure) for row in whole], *figures[figure][1:]) if whole else "" for figure in shown_ones])
+    return table(["start", words(key), "runs", "diverged", "at chance"] + [figures[figure][0] for figure in shown_ones], lines)
 
 
-def view_settled(rows, options):
+def view_settled(rows, options, figures):
     groups = collections.defaultdict(list)
     for row in rows:
         groups[row["processor"], row["kernels"], row["precision"], row["threads"]].append(row)
@@ -300,17 +306,17 @@ def view_settled(rows, options):
     return table(["processor", "kernels", "precision", "threads a run", "runs", "hours of training"], lines)
 
 
-def view_dial(rows, options):
+def view_dial(rows, options, figures):
     groups = collections.defaultdict(list)
     for row in rows:
         groups[float(row["lambda"])].append(row)
-    figures = ("test_accuracy", "forgetting", "base_kl")
-    lines = [[f"{size:g}", str(len(found))] + [cell([number(row, figure) for row in found], *FIGURES[figure][1:]) for figure in figures]
+    shown_ones = ("test_accuracy", "forgetting", "base_kl")
+    lines = [[f"{size:g}", str(len(found))] + [cell([number(row, figure) for row in found], *figures[figure][1:]) for figure in shown_ones]
              for size, found in sorted(groups.items())]
-    return table(["λ", "seeds"] + [FIGURES[figure][0] for figure in figures], lines)
+    return table(["λ", "seeds"] + [figures[figure][0] for figure in shown_ones], lines)
 
 
-def view_rules(rows, options):
+def view_rules(rows, options, figures):
     groups = collections.defaultdict(lambda: collections.defaultdict(list))
     for row in rows:
         groups[row["energy"]][row["base"]].append(number(row, "position"))
@@ -334,7 +340,7 @@ def filled(match):
     parts = [path.stem for word in rest if "=" not in word for path in sorted(folder.glob(f"{word}.csv"))]
     view = VIEWS[name]
     rows = all_rows(parts) if view in OF_ALL_ROWS else rows_of(parts)
-    return f"<!-- table: {match.group(1)} -->\n" + "\n".join(view(rows, options)) + "\n<!-- end -->"
+    return f"<!-- table: {match.group(1)} -->\n" + "\n".join(view(rows, options, figures_of(rows))) + "\n<!-- end -->"
 
 
 def main():
