@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Fills the tables of docs/study.md from the runs in docs/study/*.csv, so that every figure there has a row behind it.
+"""Fills the tables of docs/study.md and docs/choosing.md from the runs in docs/study/*.csv, so that every figure there has a row behind it.
 
-    study-tables.py [--check] [PAGE]        --check: says which table differs from what the rows give, and ends with 1
+    study-tables.py [--check] [PAGE...]        --check: says which table differs from what the rows give, and ends with 1
 
 A table stands between a line '<!-- table: VIEW PART... key=value... -->' and a line '<!-- end -->'. Views:
 
@@ -300,7 +300,7 @@ def view_rates(rows, options, figures):
 
 def view_settled(rows, options, figures):
     groups = collections.defaultdict(list)
-    for row in rows:
+    for row in filter(lambda row: "threads" in row, rows):
         groups[row["processor"], row["kernels"], row["precision"], row["threads"]].append(row)
     lines = [[*key, str(len(found)), f"{sum(number(row, 'train_seconds') for row in found) / 3600:.1f}"] for key, found in groups.items()]
     return table(["processor", "kernels", "precision", "threads a run", "runs", "hours of training"], lines)
@@ -346,16 +346,19 @@ def filled(match):
 def main():
     args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     args.add_argument("--check", action="store_true")
-    args.add_argument("page", nargs="?", type=pathlib.Path, default=HERE / "docs" / "study.md")
+    args.add_argument("pages", nargs="*", type=pathlib.Path, default=[HERE / "docs" / "study.md", HERE / "docs" / "choosing.md"])
     args = args.parse_args()
-    text = args.page.read_text()
-    new = MARK.sub(filled, text)
-    if args.check:
+    wrong = 0
+    for page in args.pages:
+        text = page.read_text()
+        new = MARK.sub(filled, text)
         for old, made in zip(MARK.finditer(text), MARK.finditer(new)):
-            if old.group(0) != made.group(0):
-                print(f"{args.page}: the table '{old.group(1)}' is not what its rows give; run scripts/study-tables.py")
-        sys.exit(text != new)
-    args.page.write_text(new)
+            if args.check and old.group(0) != made.group(0):
+                print(f"{page}: the table '{old.group(1)}' is not what its rows give; run scripts/study-tables.py")
+                wrong = 1
+        if not args.check:
+            page.write_text(new)
+    sys.exit(wrong)
 
 
 if __name__ == "__main__":
