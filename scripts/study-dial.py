@@ -10,12 +10,11 @@ init_lora_weights and init_position with a '@' between them (intermediate@0.5); 
     LORA_FT=build/lora-ft"""
 import csv
 import json
-import os
-import pathlib
 import subprocess
 import sys
 
-HERE = pathlib.Path(__file__).resolve().parent.parent
+from study_common import HERE, TABLES, program, write_rows
+
 STUDY = HERE / "runs" / "study"
 SIZES = [0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1]
 KEPT = {"eval_accuracy": "test_accuracy", "eval_loss": "test_loss", "forgetting": "forgetting", "base_kl": "base_kl",
@@ -26,7 +25,7 @@ KEYS = ["precision", "forgetting_data", "max_forgetting_samples", "per_device_ev
 
 def part_rows(part, start, conditions):
     name, _, position = start.partition("@")
-    with open(HERE / "docs" / "study" / f"{part}.csv", newline="") as file:
+    with open(TABLES / f"{part}.csv", newline="") as file:
         for row in csv.DictReader(file):
             same = row["init_lora_weights"] == name and (not position or float(row["init_position"]) == float(position))
             same = same and all(float(row[key]) == float(value) for key, value in conditions)
@@ -34,7 +33,7 @@ def part_rows(part, start, conditions):
                 yield row
 
 
-def rewound(program, run, folder):
+def rewound(run, folder):
     """The rows of rewind.csv for one run's adapter."""
     table = folder / "rewind.csv"
     if not table.exists():
@@ -45,7 +44,7 @@ def rewound(program, run, folder):
         folder.mkdir(parents=True, exist_ok=True)
         file = folder.with_suffix(".json")
         file.write_text(json.dumps(config, indent=2))
-        subprocess.run([program, "rewind", "--config", str(file)], cwd=HERE, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([program(), "rewind", "--config", str(file)], cwd=HERE, check=True, stdout=subprocess.DEVNULL)
     with open(table, newline="") as file:
         return [row for row in csv.DictReader(file) if row["rows"] == "points"]
 
@@ -55,24 +54,16 @@ def main():
         sys.exit(__doc__)
     part, start = sys.argv[1:3]
     conditions = [word.split("=", 1) for word in sys.argv[3:]]
-    program = str(pathlib.Path(os.environ.get("LORA_FT", HERE / "build" / "lora-ft")).resolve())
-    out = HERE / "docs" / "study" / f"{part}-{start.replace('@', '-')}-dial.csv"
-    rows = []
+    name, rows = f"{part}-{start.replace('@', '-')}", []
     for row in part_rows(part, start, conditions):
         run = STUDY / part / row["name"]
-        for point in rewound(program, run, STUDY / "dial" / f"{part}-{start.replace('@', '-')}-{row['seed']}"):
-            kept = {name: point[key] for key, name in KEPT.items() if key in point}
+        for point in rewound(run, STUDY / "dial" / f"{name}-{row['seed']}"):
+            kept = {ours: point[key] for key, ours in KEPT.items() if key in point}
             of_run = {key: row.get(key, "") for key in ("init_lora_weights", "init_position", "learning_rate", "seed")}
             rows.append({**of_run, "lambda": point["lambda"], **kept, "processor": row["processor"], "kernels": row["kernels"]})
     if not rows:
         sys.exit(f"study-dial: {part}.csv has no run of '{start}'")
-    temporary = out.with_suffix(".tmp")
-    with open(temporary, "w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)
-    temporary.replace(out)
-    print(f"{out.relative_to(HERE)}: {len(rows)} rows")
+    write_rows(TABLES / f"{name}-dial.csv", rows)
 
 
 if __name__ == "__main__":

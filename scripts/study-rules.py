@@ -7,22 +7,22 @@
     LORA_FT=build/lora-ft"""
 import collections
 import csv
-import os
 import pathlib
 import subprocess
 import sys
 import tempfile
 
-HERE = pathlib.Path(__file__).resolve().parent.parent
+from study_common import HERE, TABLES, program, write_rows
+
 USUAL = ["vision=data/fashion-vit-192", "language=data/verse-lm", "text=runs/study/minilm"]
 SHARES = [0.25, 0.5, 0.75, 0.9, 0.95, 0.99]
 R = 8
 
 
-def spectra(program, model):
+def spectra(model):
     values = collections.defaultdict(list)
     with tempfile.TemporaryDirectory() as folder:
-        subprocess.run([program, "spectrum", "--model", model, "--r", str(R), "--output_dir", folder], cwd=HERE, check=True,
+        subprocess.run([program(), "spectrum", "--model", model, "--r", str(R), "--output_dir", folder], cwd=HERE, check=True,
                        stdout=subprocess.DEVNULL)
         with open(pathlib.Path(folder) / "singular-values.csv", newline="") as file:
             for row in csv.DictReader(file):
@@ -42,21 +42,14 @@ def position(sigma, share):
 
 
 def main():
-    program = str(pathlib.Path(os.environ.get("LORA_FT", HERE / "build" / "lora-ft")).resolve())
-    out, rows = HERE / "docs" / "study" / "rules.csv", []
+    out, rows = TABLES / "rules.csv", []
     for word in sys.argv[1:] or USUAL:
         name, _, model = word.partition("=")
         if not model:
             sys.exit(__doc__)
-        for module, sigma in spectra(program, model).items():
+        for module, sigma in spectra(model).items():
             rows += [{"base": name, "module": module, "energy": share, "position": f"{position(sigma, share):.4f}"} for share in SHARES]
-    temporary = out.with_suffix(".tmp")
-    with open(temporary, "w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)
-    temporary.replace(out)
-    print(f"{out.relative_to(HERE)}: {len(rows)} rows")
+    write_rows(out, rows)
 
 
 if __name__ == "__main__":

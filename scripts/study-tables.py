@@ -29,7 +29,8 @@ import re
 import statistics
 import sys
 
-HERE = pathlib.Path(__file__).resolve().parent.parent
+from study_common import HERE, TABLES
+
 FIGURES = {  # column: heading, factor, decimals
     "eval_accuracy": ("validation, %", 100, 2),
     "test_accuracy": ("new task, %", 100, 2),
@@ -107,7 +108,7 @@ def rows_of(parts):
 def all_rows(parts):
     rows = []
     for part in parts:
-        with open(HERE / "docs" / "study" / f"{part}.csv", newline="") as file:
+        with open(TABLES / f"{part}.csv", newline="") as file:
             rows += list(csv.DictReader(file))
     return rows
 
@@ -336,8 +337,7 @@ MARK = re.compile(r"<!-- table: (.*?) -->\n(.*?)<!-- end -->", re.DOTALL)
 def filled(match):
     name, *rest = match.group(1).split()
     options = dict(word.split("=", 1) for word in rest if "=" in word)
-    folder = HERE / "docs" / "study"
-    parts = [path.stem for word in rest if "=" not in word for path in sorted(folder.glob(f"{word}.csv"))]
+    parts = [path.stem for word in rest if "=" not in word for path in sorted(TABLES.glob(f"{word}.csv"))]
     view = VIEWS[name]
     rows = all_rows(parts) if view in OF_ALL_ROWS else rows_of(parts)
     return f"<!-- table: {match.group(1)} -->\n" + "\n".join(view(rows, options, figures_of(rows))) + "\n<!-- end -->"
