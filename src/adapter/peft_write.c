@@ -194,27 +194,13 @@ static lf_status write_files(const lf_peft_writing *w, lf_err *err) {
     return lf_adapter_write_card(w->a, w->nn, w->dir, w->facts, err);
 }
 
-/* "x//" -> "x" */
-static char *without_slashes(const char *dir) {
-    size_t n = strlen(dir);
-    while (n > 1 && dir[n - 1] == '/') n--;
-    return lf_format("%.*s", (int)n, dir);
-}
-
 lf_status lf_adapter_save(const lf_adapter *a, const lf_nn *nn, const char *dir, const lf_adapter_facts *facts,
                           lf_err *err) {
-    lf_status rc;
-    char *path = without_slashes(dir), *aside = path ? lf_format("%s.part", path) : NULL;
+    char *aside = lf_name_beside(dir, "tmp");
     const lf_peft_writing w = {a, nn, facts, aside};
-    if (!aside) {
-        rc = lf_no_memory(err, "writing the adapter %s", dir);
-        goto out;
-    }
-    if ((rc = lf_remove_tree(aside, err))) goto out;
-    if (!(rc = write_files(&w, err)) && !(rc = lf_card_keep(path, aside, err))) rc = lf_replace_dir(aside, path, err);
-    if (rc) (void)lf_remove_tree(aside, NULL); /* the first failure is what counts */
-out:
-    lf_free(path);
+    lf_status rc = aside ? write_files(&w, err) : lf_no_memory(err, "writing the adapter %s", dir);
+    if (!rc && !(rc = lf_card_keep(dir, aside, err))) rc = lf_replace_dir(aside, dir, err);
+    if (rc && aside) (void)lf_remove_tree(aside, NULL); /* the first failure is what counts */
     lf_free(aside);
     return rc;
 }

@@ -184,6 +184,10 @@ lf_status lf_atomic_open_in(lf_atomic_file *a, const char *dir, const char *name
     return rc;
 }
 
+lf_status lf_atomic_put(lf_atomic_file *a, const void *data, size_t size, lf_err *err) {
+    return size == 0 || fwrite(data, 1, size, a->f) == size ? LF_OK : lf_fail_to(err, "write", a->path);
+}
+
 lf_status lf_atomic_commit(lf_atomic_file *a, lf_err *err) {
     errno = 0;
     const bool failed_before = ferror(a->f) != 0;
@@ -212,12 +216,9 @@ lf_status lf_file_write(const char *path, const void *data, size_t size, lf_err 
     lf_atomic_file a;
     lf_status rc = lf_atomic_open(&a, path, err);
     if (rc) return rc;
-    if (size > 0 && fwrite(data, 1, size, a.f) != size) {
-        rc = lf_fail_to(err, "write", path);
-        lf_atomic_abort(&a);
-        return rc;
-    }
-    return lf_atomic_commit(&a, err);
+    if (!(rc = lf_atomic_put(&a, data, size, err))) return lf_atomic_commit(&a, err);
+    lf_atomic_abort(&a);
+    return rc;
 }
 
 /* ---- folders ---- */

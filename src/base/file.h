@@ -30,6 +30,7 @@ lf_status lf_atomic_open(lf_atomic_file *a, const char *path, lf_err *err);
  * so is a pipe, which nobody may read. */
 lf_status lf_atomic_replace(lf_atomic_file *a, const char *path, lf_err *err);
 lf_status lf_atomic_open_in(lf_atomic_file *a, const char *dir, const char *name, lf_err *err); /* dir/name, likewise */
+lf_status lf_atomic_put(lf_atomic_file *a, const void *data, size_t size, lf_err *err); /* the next bytes of it */
 lf_status lf_atomic_commit(lf_atomic_file *a, lf_err *err); /* closes; on failure the temporary file is removed */
 void lf_atomic_abort(lf_atomic_file *a);                    /* closes and removes; safe after commit */
 lf_status lf_file_write(const char *path, const void *data, size_t size, lf_err *err); /* all of the above at once */

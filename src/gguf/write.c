@@ -6,8 +6,10 @@
 #include "base/mem.h"
 #include "base/string.h"
 #include "gguf/format.h"
+#include "io/rounded.h"
 
 typedef struct declared {
+    char name[LF_GGUF_NAME];
     lf_dtype dtype;
     uint64_t numel, size; /* size: bytes, without what pads them */
 } declared;
@@ -146,19 +148,16 @@ lf_status lf_gguf_declare(lf_gguf_writer *w, const char *name, lf_dtype dtype, i
     for (int d = ndim; d-- > 0;) put_bytes(&w->infos, (uint64_t)shape[d], 8);
     put_bytes(&w->infos, type, 4);
     put_bytes(&w->infos, w->data_size, 8);
-    w->tensors[w->n++] = (declared){dtype, numel, size};
+    declared *t = &w->tensors[w->n++];
+    *t = (declared){.dtype = dtype, .numel = numel, .size = size};
+    memcpy(t->name, name, strlen(name) + 1);
     w->data_size = end + padding(end);
     return LF_OK;
 }
 
-static lf_status put(lf_gguf_writer *w, const void *data, size_t size, lf_err *err) {
-    if (size == 0 || fwrite(data, 1, size, w->file.f) == size) return LF_OK;
-    return lf_fail_errno(err, "write", w->file.path);
-}
-
 static lf_status pad(lf_gguf_writer *w, uint64_t at, lf_err *err) {
     static const char zeros[LF_GGUF_ALIGNMENT];
-    return put(w, zeros, (size_t)padding(at), err);
+    return lf_atomic_put(&w->file, zeros, (size_t)padding(at), err);
 }
 
 static lf_status write_header(lf_gguf_writer *w, lf_err *err) {
@@ -171,33 +170,21 @@ static lf_status write_header(lf_gguf_writer *w, lf_err *err) {
     lf_status rc =
         begin.failed || w->keys.failed || w->infos.failed ? lf_no_memory(err, "the keys of %s", w->file.path) : LF_OK;
     w->header_written = true;
-    if (!rc && !(rc = put(w, begin.s, begin.n, err)) && !(rc = put(w, w->keys.s, w->keys.n, err)) &&
-        !(rc = put(w, w->infos.s, w->infos.n, err)))
+    if (!rc && !(rc = lf_atomic_put(&w->file, begin.s, begin.n, err)) &&
+        !(rc = lf_atomic_put(&w->file, w->keys.s, w->keys.n, err)) &&
+        !(rc = lf_atomic_put(&w->file, w->infos.s, w->infos.n, err)))
         rc = pad(w, begin.n + w->keys.n + w->infos.n, err);
     lf_string_free(&begin);
     return rc;
 }
 
-enum { CHUNK = 4096 }; /* numbers rounded at once */
-
 lf_status lf_gguf_write_f32(lf_gguf_writer *w, const float *data, int64_t n, lf_err *err) {
-    float buffer[CHUNK]; /* large enough for every format that is written */
     if (w->next == w->n || n < 0 || (uint64_t)n != w->tensors[w->next].numel)
         return lf_fail(err, LF_EFAIL, "%s: tensor %zu of %zu: %" PRId64 " numbers are not what was declared",
                        w->file.path, w->next, w->n, n);
     const declared *t = &w->tensors[w->next];
     lf_status rc = write_header(w, err);
-    for (int64_t i = 0; i < n && !rc; i += CHUNK) {
-        const int64_t part = n - i < CHUNK ? n - i : CHUNK;
-        const int64_t bad = lf_round_f32(buffer, t->dtype, data + i, part);
-        if (bad < part)
-            rc = lf_fail(err, LF_EDATA,
-                         "%s: number %" PRId64 " of a tensor is %g, which is too large for %s; choose "
-                         "another save_dtype",
-                         w->file.path, i + bad, (double)data[i + bad], lf_dtype_name(t->dtype));
-        else
-            rc = put(w, buffer, (size_t)part * lf_dtype_size(t->dtype), err);
-    }
+    if (!rc) rc = lf_put_rounded(&w->file, t->name, t->dtype, data, n, err);
     if (!rc) rc = pad(w, t->size, err);
     if (!rc) w->next++;
     return rc;

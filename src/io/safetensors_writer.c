@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "io/rounded.h"
 #include "io/safetensors.h"
 
 #define MAX_JSON_INTEGER (INT64_C(1) << 53) /* numbers of JSON are doubles to most readers */
@@ -125,11 +126,6 @@ static char *header_text(const lf_st_writer *w) {
     return text;
 }
 
-static lf_status put(lf_st_writer *w, const void *data, size_t size, lf_err *err) {
-    if (size == 0 || fwrite(data, 1, size, w->file.f) == size) return LF_OK;
-    return lf_fail_errno(err, "write", w->file.path);
-}
-
 static lf_status write_header(lf_st_writer *w, lf_err *err) {
     if (w->header_written) return LF_OK;
     lf_status rc = check_names(w, err);
@@ -140,8 +136,8 @@ static lf_status write_header(lf_st_writer *w, lf_err *err) {
     unsigned char length[8];
     for (int i = 0; i < 8; i++) length[i] = (unsigned char)((uint64_t)(size + padding) >> (8 * i));
     w->header_written = true;
-    if ((rc = put(w, length, sizeof length, err)) || (rc = put(w, text, size, err)) ||
-        (rc = put(w, "        ", padding, err)))
+    if ((rc = lf_atomic_put(&w->file, length, sizeof length, err)) || (rc = lf_atomic_put(&w->file, text, size, err)) ||
+        (rc = lf_atomic_put(&w->file, "        ", padding, err)))
         goto out;
 out:
     lf_free(text);
@@ -170,15 +166,12 @@ lf_status lf_st_writer_write(lf_st_writer *w, const void *data, size_t size, lf_
     lf_status rc = next_tensor(w, &t, err);
     if (rc) return rc;
     if (size != t->end - t->begin) return wrong_size(w, t, size, err);
-    if ((rc = put(w, data, size, err)) != LF_OK) return rc;
+    if ((rc = lf_atomic_put(&w->file, data, size, err)) != LF_OK) return rc;
     w->next++;
     return LF_OK;
 }
 
-enum { CHUNK = 4096 }; /* numbers rounded at once */
-
 lf_status lf_st_writer_write_f32(lf_st_writer *w, const float *data, int64_t n, lf_err *err) {
-    double buffer[CHUNK]; /* large and aligned enough for every float type */
     const declared *t = NULL;
     lf_status rc = next_tensor(w, &t, err);
     if (rc) return rc;
@@ -187,17 +180,7 @@ lf_status lf_st_writer_write_f32(lf_st_writer *w, const float *data, int64_t n, 
         return lf_fail(err, LF_EFAIL, "%s: tensor '%s': floats given for %s", w->file.path, t->name,
                        lf_dtype_name(t->dtype));
     if (n < 0 || (uint64_t)n != (t->end - t->begin) / bytes) return wrong_size(w, t, (uint64_t)n * bytes, err);
-    for (int64_t i = 0; i < n && rc == LF_OK; i += CHUNK) {
-        const int64_t part = n - i < CHUNK ? n - i : CHUNK;
-        const int64_t bad = lf_round_f32(buffer, t->dtype, data + i, part);
-        if (bad < part)
-            rc = lf_fail(err, LF_EDATA,
-                         "%s: tensor '%s': number %" PRId64 " is %g, which is too large for %s; choose another "
-                         "save_dtype",
-                         w->file.path, t->name, i + bad, (double)data[i + bad], lf_dtype_name(t->dtype));
-        else
-            rc = put(w, buffer, (size_t)part * bytes, err);
-    }
+    rc = lf_put_rounded(&w->file, t->name, t->dtype, data, n, err);
     if (rc == LF_OK) w->next++;
     return rc;
 }

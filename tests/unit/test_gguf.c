@@ -242,7 +242,7 @@ static void test_what_does_not_fit(void **state) {
     assert_int_equal(lf_gguf_writer_new(&w, path, &err), LF_OK);
     assert_int_equal(lf_gguf_declare(w, "a", LF_F16, 1, (int64_t[]){2}, &err), LF_OK);
     assert_int_equal(lf_gguf_write_f32(w, (float[]){1, 70000}, 2, &err), LF_EDATA);
-    assert_non_null(strstr(err.message, "number 1 of a tensor is 70000, which is too large for F16"));
+    assert_non_null(strstr(err.message, "tensor 'a': number 1 is 70000, which is too large for F16"));
     lf_gguf_writer_abort(w);
     assert_false(lf_exists(path));
     err = (lf_err){0};
