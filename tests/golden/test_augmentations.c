@@ -11,21 +11,20 @@
 
 #include <cmocka.h>
 
-#include "base/json.h"
 #include "base/mem.h"
 #include "data/image/changes.h"
 #include "data/image/levels.h"
 #include "data/image/mix.h"
+#include "json_fixture.h"
 
 static cJSON *golden;
 static int W, H;
 
 static int read_golden(void **state) {
     (void)state;
-    lf_err err = {0};
-    if (lf_json_read(&golden, LF_TEST_DIR "/golden/augmentations.json", &err)) return 1;
-    W = cJSON_GetObjectItem(golden, "width")->valueint;
-    H = cJSON_GetObjectItem(golden, "height")->valueint;
+    golden = golden_json("augmentations");
+    W = whole(golden, "width");
+    H = whole(golden, "height");
     return 0;
 }
 
@@ -34,14 +33,6 @@ static int drop_golden(void **state) {
     cJSON_Delete(golden);
     return 0;
 }
-
-static const cJSON *member(const cJSON *o, const char *name) {
-    const cJSON *m = cJSON_GetObjectItemCaseSensitive(o, name);
-    assert_non_null(m);
-    return m;
-}
-static double number(const cJSON *o, const char *name) { return member(o, name)->valuedouble; }
-static const char *word(const cJSON *o, const char *name) { return member(o, name)->valuestring; }
 
 static void bytes_of(unsigned char *out, const char *hex) {
     for (; *hex; hex += 2) *out++ = (unsigned char)strtol((char[]){hex[0], hex[1], 0}, NULL, 16);
@@ -74,7 +65,7 @@ static void test_operations(void **state) {
     lf_err err = {0};
     int n = 0;
     cJSON_ArrayForEach(picture, member(golden, "pictures")) {
-        lf_image img = {W, H, member(picture, "channels")->valueint, pixels};
+        lf_image img = {W, H, whole(picture, "channels"), pixels};
         cJSON_ArrayForEach(row, member(picture, "operations")) {
             bytes_of(pixels, word(picture, "pixels"));
             const double by = number(row, "strength");
@@ -96,8 +87,8 @@ static void test_jitter(void **state) {
     const cJSON *picture, *row;
     unsigned char pixels[4096];
     cJSON_ArrayForEach(picture, member(golden, "pictures")) {
-        lf_image img = {W, H, member(picture, "channels")->valueint, pixels};
-        assert_int_equal(cJSON_GetArraySize(member(picture, "jitter")), 18);
+        lf_image img = {W, H, whole(picture, "channels"), pixels};
+        assert_int_equal(count(picture, "jitter"), 18);
         cJSON_ArrayForEach(row, member(picture, "jitter")) {
             bytes_of(pixels, word(picture, "pixels"));
             for (int i = 0; i < 3; i++)
@@ -111,13 +102,12 @@ static void test_strengths(void **state) {
     (void)state;
     const cJSON *size, *row;
     cJSON_ArrayForEach(size, member(golden, "strengths")) {
-        assert_int_equal(cJSON_GetArraySize(member(size, "operations")), lf_randaugment_count());
+        assert_int_equal(count(size, "operations"), lf_randaugment_count());
         cJSON_ArrayForEach(row, member(size, "operations")) for (int m = 0; m <= 30; m++) {
             bool is_signed;
             const double want = cJSON_GetArrayItem(member(row, "strengths"), m)->valuedouble,
-                         found =
-                             lf_randaugment_strength(operation_named(row->string), m, member(size, "width")->valueint,
-                                                     member(size, "height")->valueint, &is_signed);
+                         found = lf_randaugment_strength(operation_named(row->string), m, whole(size, "width"),
+                                                         whole(size, "height"), &is_signed);
             if (!(fabs(found - want) <= 1e-5 * fabs(want) + 1e-7)) /* torch's are floats */
                 fail_msg("%s at %d: %.9g, expected %.9g", row->string, m, found, want);
             assert_int_equal(is_signed, cJSON_IsTrue(member(row, "signed")));
@@ -209,11 +199,6 @@ static void test_erasing(void **state) {
 
 /* ---- mixing ---- */
 
-static void floats_of(float *out, const cJSON *list) {
-    const cJSON *x;
-    cJSON_ArrayForEach(x, list) *out++ = (float)x->valuedouble;
-}
-
 static void test_mixed_as_torchvision(void **state) {
     (void)state;
     enum { B = 3, SIZE = 2 * 5 * 7 };
@@ -222,13 +207,13 @@ static void test_mixed_as_torchvision(void **state) {
     cJSON_ArrayForEach(row, member(mixing, "rows")) {
         const lf_mixed_batch b = {.pixels = x, .B = B, .channels = 2, .H = 5, .W = 7, .held = held};
         const double share = number(row, "share");
-        floats_of(x, member(mixing, "batch"));
-        floats_of(want, member(row, "pixels"));
+        floats(x, member(mixing, "batch"));
+        floats(want, member(row, "pixels"));
         if (strcmp(word(row, "kind"), "mixup") == 0)
             lf_mix_up(&b, share);
         else {
             int box[4];
-            lf_mix_box(box, (double)(float)share, member(row, "x")->valueint, member(row, "y")->valueint, 7, 5);
+            lf_mix_box(box, (double)(float)share, whole(row, "x"), whole(row, "y"), 7, 5);
             for (int i = 0; i < 4; i++) assert_int_equal(box[i], cJSON_GetArrayItem(member(row, "box"), i)->valueint);
             assert_true(fabs(lf_mix_cut(&b, box) - number(row, "own")) < 1e-12);
         }

@@ -10,17 +10,10 @@
 
 #include <cmocka.h>
 
-#include "base/json.h"
+#include "json_fixture.h"
 #include "kernels/kernels.h"
 
 enum { ROWS = 6, CLASSES = 4 };
-
-static int numbers(float *out, const cJSON *c, const char *name) {
-    const cJSON *x;
-    int n = 0;
-    cJSON_ArrayForEach(x, cJSON_GetObjectItem(c, name)) out[n++] = (float)x->valuedouble;
-    return n;
-}
 
 static void close_to(double found, double want, const char *what, const lf_kernels *k) {
     if (!(fabs(found - want) <= 2e-6)) /* floats: a few roundings of numbers up to 10 */
@@ -31,28 +24,26 @@ static void compare(const cJSON *c, const lf_kernels *k) {
     float logits[ROWS * CLASSES], want[ROWS * CLASSES], weights[CLASSES], lse[ROWS], dx[ROWS * CLASSES];
     int32_t labels[ROWS];
     double weight = 0;
-    const bool weighted = numbers(weights, c, "weights") > 0;
-    const double smoothing = cJSON_GetObjectItem(c, "smoothing")->valuedouble;
-    assert_true(numbers(logits, c, "logits") == ROWS * CLASSES && numbers(want, c, "gradient") == ROWS * CLASSES);
+    const bool weighted = floats(weights, member(c, "weights")) > 0;
+    const double smoothing = number(c, "smoothing");
+    assert_true(floats(logits, member(c, "logits")) == ROWS * CLASSES &&
+                floats(want, member(c, "gradient")) == ROWS * CLASSES);
     for (int i = 0; i < ROWS; i++) {
-        labels[i] = cJSON_GetArrayItem(cJSON_GetObjectItem(c, "labels"), i)->valueint;
+        labels[i] = cJSON_GetArrayItem(member(c, "labels"), i)->valueint;
         weight += labels[i] < 0 ? 0 : weighted ? (double)weights[labels[i]] : 1;
     }
     const float *w = weighted ? weights : NULL;
-    close_to(k->cross_entropy(lse, logits, labels, w, ROWS, CLASSES, smoothing) / weight,
-             cJSON_GetObjectItem(c, "loss")->valuedouble, "loss", k);
+    close_to(k->cross_entropy(lse, logits, labels, w, ROWS, CLASSES, smoothing) / weight, number(c, "loss"), "loss", k);
     k->cross_entropy_backward(dx, false, 1 / weight, lse, logits, labels, w, ROWS, CLASSES, smoothing);
     for (int i = 0; i < ROWS * CLASSES; i++) close_to((double)dx[i], (double)want[i], "gradient", k);
 }
 
 static void test_as_torch(void **state) {
     (void)state;
-    cJSON *golden = NULL;
-    lf_err err = {0};
+    cJSON *golden = golden_json("losses");
     const lf_kernels *k[8];
     const int n = lf_kernels_available("fp32", k, 8);
-    if (lf_json_read(&golden, LF_TEST_DIR "/golden/losses.json", &err)) fail_msg("%s", err.message);
-    const cJSON *c, *cases = cJSON_GetObjectItem(golden, "cases");
+    const cJSON *c, *cases = member(golden, "cases");
     assert_int_equal(cJSON_GetArraySize(cases), 6);
     cJSON_ArrayForEach(c, cases) for (int i = 0; i < n; i++) compare(c, k[i]);
     cJSON_Delete(golden);

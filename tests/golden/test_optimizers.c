@@ -11,8 +11,8 @@
 
 #include <cmocka.h>
 
-#include "base/json.h"
 #include "base/mem.h"
+#include "json_fixture.h"
 #include "train/optimizer.h"
 
 enum { TENSORS = 4, NUMBERS = 128 };
@@ -21,8 +21,8 @@ static cJSON *golden;
 
 static int read_golden(void **state) {
     (void)state;
-    lf_err err = {0};
-    return lf_json_read(&golden, LF_TEST_DIR "/golden/optimizers.json", &err) != LF_OK;
+    golden = golden_json("optimizers");
+    return 0;
 }
 
 static int drop_golden(void **state) {
@@ -31,25 +31,13 @@ static int drop_golden(void **state) {
     return 0;
 }
 
-static const cJSON *member(const cJSON *o, const char *name) {
-    const cJSON *m = cJSON_GetObjectItemCaseSensitive(o, name);
-    assert_non_null(m);
-    return m;
-}
-
-static void fill(float *x, const cJSON *numbers) {
-    const cJSON *n;
-    int i = 0;
-    cJSON_ArrayForEach(n, numbers) x[i++] = (float)n->valuedouble;
-}
-
 static lf_config *config(const cJSON *c) {
     lf_config *cfg = NULL;
     lf_err err = {0};
     const cJSON *key;
     char *rate = lf_json_print_line(member(golden, "learning_rate")),
          *decay = lf_json_print_line(member(c, "weight_decay"));
-    if (lf_config_new(&cfg, "train", &err) || lf_config_set(cfg, "optim", member(c, "optim")->valuestring, &err) ||
+    if (lf_config_new(&cfg, "train", &err) || lf_config_set(cfg, "optim", word(c, "optim"), &err) ||
         lf_config_set(cfg, "learning_rate", rate, &err) || lf_config_set(cfg, "weight_decay", decay, &err))
         fail_msg("%s", err.message);
     cJSON_ArrayForEach(key, member(c, "keys")) if (lf_config_set(cfg, key->string, key->valuestring, &err))
@@ -85,19 +73,19 @@ static void compare(const cJSON *c, const lf_kernels *k) {
     lf_err err = {0};
     lf_config *cfg = config(c);
     const cJSON *gradients = member(golden, "gradients"), *course = member(c, "course");
-    fill(p, member(golden, "start"));
+    floats(p, member(golden, "start"));
     list_tensors(list, t, p, grad);
     if (lf_optimizer_init(&o, k, list, TENSORS, cfg, &err)) fail_msg("%s", err.message);
-    assert_int_equal(o.numbers, cJSON_GetArraySize(member(golden, "start")));
+    assert_int_equal(o.numbers, count(golden, "start"));
     for (int step = 0; step < cJSON_GetArraySize(gradients); step++) {
-        fill(grad, cJSON_GetArrayItem(gradients, step));
-        fill(want, cJSON_GetArrayItem(course, step));
+        floats(grad, cJSON_GetArrayItem(gradients, step));
+        floats(want, cJSON_GetArrayItem(course, step));
         for (int64_t i = 0; i < o.numbers; i++) grad[i] *= 4;
         lf_optimizer_step(&o, 1, 0.25);
         for (int64_t i = 0; i < o.numbers; i++)
             if (!(fabs((double)p[i] - (double)want[i]) <= 2e-6 * (1 + fabs((double)want[i])))) /* a few roundings */
-                fail_msg("%s (%s), step %d, number %d: %.9g, expected %.9g", member(c, "optim")->valuestring, k->name,
-                         step + 1, (int)i, (double)p[i], (double)want[i]);
+                fail_msg("%s (%s), step %d, number %d: %.9g, expected %.9g", word(c, "optim"), k->name, step + 1,
+                         (int)i, (double)p[i], (double)want[i]);
     }
     lf_optimizer_free(&o);
     lf_config_free(cfg);
@@ -108,7 +96,7 @@ static void test_as_theirs(void **state) {
     const lf_kernels *fast;
     const cJSON *c;
     assert_int_equal(lf_kernels_select(&fast, "fp32", NULL), LF_OK);
-    assert_true(cJSON_GetArraySize(member(golden, "cases")) >= 10);
+    assert_true(count(golden, "cases") >= 10);
     cJSON_ArrayForEach(c, member(golden, "cases")) {
         compare(c, &lf_kernels_ref_f32);
         compare(c, fast);

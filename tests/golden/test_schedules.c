@@ -11,8 +11,8 @@
 
 #include <cmocka.h>
 
-#include "base/json.h"
 #include "base/mem.h"
+#include "json_fixture.h"
 #include "train/schedule.h"
 
 static lf_config *config(const char *name, const char *warmup, const char *kwargs, const char *rate) {
@@ -26,14 +26,13 @@ static lf_config *config(const char *name, const char *warmup, const char *kwarg
 }
 
 static void compare(const cJSON *c, int64_t total, const char *rate) {
-    const char *name = cJSON_GetObjectItem(c, "name")->valuestring;
-    char *kwargs = lf_json_print_line(cJSON_GetObjectItem(c, "kwargs")),
-         *warmup = lf_json_print_line(cJSON_GetObjectItem(c, "warmup_steps"));
+    const char *name = word(c, "name");
+    char *kwargs = lf_json_print_line(member(c, "kwargs")), *warmup = lf_json_print_line(member(c, "warmup_steps"));
     lf_config *cfg = config(name, warmup, kwargs, rate);
     lf_schedule s;
     lf_err err = {0};
     if (lf_schedule_read(&s, cfg, total, &err)) fail_msg("%s %s: %s", name, kwargs, err.message);
-    const cJSON *factors = cJSON_GetObjectItem(c, "factors");
+    const cJSON *factors = member(c, "factors");
     assert_int_equal(cJSON_GetArraySize(factors), total + 1);
     for (int step = 0; step <= total; step++) {
         const double want = cJSON_GetArrayItem(factors, step)->valuedouble, found = lf_schedule_factor(&s, step);
@@ -47,29 +46,27 @@ static void compare(const cJSON *c, int64_t total, const char *rate) {
 
 static void test_as_transformers(void **state) {
     (void)state;
-    cJSON *golden = NULL;
-    lf_err err = {0};
-    if (lf_json_read(&golden, LF_TEST_DIR "/golden/schedules.json", &err)) fail_msg("%s", err.message);
-    const cJSON *c, *cases = cJSON_GetObjectItem(golden, "cases");
-    char *rate = lf_json_print_line(cJSON_GetObjectItem(golden, "learning_rate"));
+    cJSON *golden = golden_json("schedules");
+    const cJSON *c, *cases = member(golden, "cases");
+    char *rate = lf_json_print_line(member(golden, "learning_rate"));
     assert_true(cJSON_GetArraySize(cases) >= 20);
-    cJSON_ArrayForEach(c, cases) compare(c, cJSON_GetObjectItem(golden, "total")->valueint, rate);
+    cJSON_ArrayForEach(c, cases) compare(c, whole(golden, "total"), rate);
     lf_free(rate);
     cJSON_Delete(golden);
 }
 
 static void watch(const cJSON *c, const char *rate) {
-    char *kwargs = lf_json_print_line(cJSON_GetObjectItem(c, "kwargs"));
+    char *kwargs = lf_json_print_line(member(c, "kwargs"));
     lf_config *cfg = config("reduce_lr_on_plateau", "3", kwargs, rate);
     lf_schedule s;
     lf_err err = {0};
     if (lf_schedule_read(&s, cfg, 20, &err)) fail_msg("%s: %s", kwargs, err.message);
     const bool less = !strstr(kwargs, "max");
-    const cJSON *found, *rates = cJSON_GetObjectItem(c, "rates");
+    const cJSON *found, *rates = member(c, "rates");
     int i = 0, lowered = 0;
     assert_true(s.watches && lf_schedule_factor(&s, 0) == 1 && lf_schedule_agrees(&s, less));
     assert_true(lf_schedule_agrees(&s, !less) == !strstr(kwargs, "\"mode\""));
-    cJSON_ArrayForEach(found, cJSON_GetObjectItem(c, "found")) {
+    cJSON_ArrayForEach(found, member(c, "found")) {
         const double before = lf_schedule_factor(&s, i), want = cJSON_GetArrayItem(rates, i)->valuedouble;
         const bool lower = lf_schedule_note(&s, found->valuedouble, less);
         const double after = lf_schedule_factor(&s, i);
@@ -85,11 +82,9 @@ static void watch(const cJSON *c, const char *rate) {
 
 static void test_plateaus_as_torch(void **state) {
     (void)state;
-    cJSON *golden = NULL;
-    lf_err err = {0};
-    if (lf_json_read(&golden, LF_TEST_DIR "/golden/schedules.json", &err)) fail_msg("%s", err.message);
-    const cJSON *c, *cases = cJSON_GetObjectItem(golden, "plateaus");
-    char *rate = lf_json_print_line(cJSON_GetObjectItem(golden, "learning_rate"));
+    cJSON *golden = golden_json("schedules");
+    const cJSON *c, *cases = member(golden, "plateaus");
+    char *rate = lf_json_print_line(member(golden, "learning_rate"));
     assert_true(cJSON_GetArraySize(cases) >= 10);
     cJSON_ArrayForEach(c, cases) watch(c, rate);
     lf_free(rate);

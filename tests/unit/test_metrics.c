@@ -9,12 +9,12 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "base/json.h"
 #include "base/mem.h"
 #include "eval/counted.h"
 #include "eval/eval_internal.h"
 #include "eval/kept_rows.h"
 #include "eval/ranks.h"
+#include "golden/json_fixture.h"
 
 enum { MOST = 16 }; /* classes */
 
@@ -97,10 +97,10 @@ static void check_case(const cJSON *c) {
     judged j;
     lf_problem problem;
     float logits[MOST], values[MOST];
-    assert_true(lf_problem_named(&problem, cJSON_GetObjectItemCaseSensitive(c, "problem")->valuestring));
-    begin(&j, problem, cJSON_GetObjectItemCaseSensitive(c, "V")->valueint);
-    const cJSON *row, *right = cJSON_GetObjectItemCaseSensitive(c, "right")->child;
-    cJSON_ArrayForEach(row, cJSON_GetObjectItemCaseSensitive(c, "logits")) {
+    assert_true(lf_problem_named(&problem, word(c, "problem")));
+    begin(&j, problem, whole(c, "V"));
+    const cJSON *row, *right = member(c, "right")->child;
+    cJSON_ArrayForEach(row, member(c, "logits")) {
         read_row(logits, row);
         if (problem == LF_MULTI_LABEL) read_row(values, right);
         if (problem == LF_REGRESSION) values[0] = (float)right->valuedouble;
@@ -114,11 +114,9 @@ static void check_case(const cJSON *c) {
 
 static void test_golden(void **state) {
     (void)state;
-    cJSON *all;
+    cJSON *all = golden_json("metrics");
     const cJSON *c;
-    lf_err err = {0};
-    if (lf_json_read(&all, LF_TEST_DIR "/golden/metrics.json", &err)) fail_msg("%s", err.message);
-    cJSON_ArrayForEach(c, cJSON_GetObjectItemCaseSensitive(all, "cases")) check_case(c);
+    cJSON_ArrayForEach(c, member(all, "cases")) check_case(c);
     cJSON_Delete(all);
     assert_int_equal(lf_alloc_live(), 0);
 }
