@@ -18,7 +18,7 @@ static atomic_int asked; /* of these; lock-free, so that a signal handler may */
 static atomic_bool checkpoint_requested;
 static atomic_int stakes;
 static const char *name = "";
-static bool in_place; /* a line stands on the terminal that the next one takes the place of */
+static int64_t in_place; /* columns of a line on the terminal that the next one takes the place of; 0: there is none */
 
 lf_log_level lf_log_set_level(lf_log_level l) {
     const lf_log_level was = level;
@@ -52,9 +52,19 @@ bool lf_checkpoint_taken(void) { return atomic_exchange(&checkpoint_requested, f
 
 /* ---- lines ---- */
 
+/* Of an interruption the terminal itself may have put a "^C" where the line was. */
 static void take_away(void) {
-    if (in_place) fputs("\r\033[K", stderr);
-    in_place = false;
+    const int rows = in_place ? lf_rows_of(STDERR_FILENO, in_place) : 1;
+    if (rows > 1) fprintf(stderr, "\033[%dA\r\033[J", rows - 1);
+    if (in_place || (lf_interrupted() && lf_is_terminal(STDERR_FILENO))) fputs("\r\033[K", stderr);
+    in_place = 0;
+}
+
+/* Without what asks for colours. */
+static int64_t columns_shown(const char *text) {
+    int64_t n = lf_text_columns(text);
+    for (const char *at = text; (at = strstr(at, "\033[")); at++) n -= (int64_t)strcspn(at, "m") + 1;
+    return n;
 }
 
 void lf_log_in_place(const char *text) {
@@ -63,7 +73,7 @@ void lf_log_in_place(const char *text) {
     if (text) {
         fputs("\r\033[K", stderr);
         fputs(text, stderr);
-        in_place = true;
+        in_place = columns_shown(text);
     }
     fflush(stderr);
     funlockfile(stderr);

@@ -32,7 +32,7 @@ void lf_interrupt_reset(void);  /* as if lf_interrupt() was not; lf_terminate() 
 bool lf_checkpoint_taken(void); /* lf_checkpoint_request() was called since this was last asked */
 
 /* A line that the next one, or the next of its kind, takes the place of: on a terminal, of at most its columns less
- * one. NULL: none. */
+ * three (the terminal puts a "^C" behind it). NULL: none. */
 void lf_log_in_place(const char *line);
 
 /* A progress line: redrawn in place on a terminal, as wide as that is, else one plain line with the time in front, at

@@ -53,7 +53,7 @@ static void put_bar(char *text, size_t size, double share, int64_t columns) {
 
 static void draw(const lf_progress *p, int64_t done, double share, const char *detail, const char *eta) {
     char what[200], counts[64], bar[64] = "", line[800], fitting[1000];
-    const int64_t columns = lf_columns(STDERR_FILENO) - 1; /* the last one is for the cursor */
+    const int64_t columns = lf_columns(STDERR_FILENO) - 3; /* the others are for the cursor, behind a "^C" */
     lf_text_cut(what, sizeof what, p->what, columns / 2);
     snprintf(counts, sizeof counts, "%lld/%lld", (long long)done, (long long)p->total);
     int64_t room = columns - lf_text_columns(what) - 1 - lf_text_columns(counts) - lf_text_columns("  ETA ") -

@@ -33,6 +33,36 @@ bool lf_shows_colours(int fd) {
     return lf_is_terminal(fd) && !(none && *none) && kind && *kind && strcmp(kind, "dumb") != 0;
 }
 
+/* Terminals that break their lines anew when they change their width say who they are; the oldest (xterm, the Linux
+ * console) cut lines off. A variable that is set, or one that begins so. */
+static bool breaks_lines_anew(void) {
+    static const struct {
+        const char *name, *begins;
+    } known[] = {{"TMUX", ""},
+                 {"VTE_VERSION", ""},
+                 {"KITTY_WINDOW_ID", ""},
+                 {"KONSOLE_VERSION", ""},
+                 {"WT_SESSION", ""},
+                 {"ALACRITTY_WINDOW_ID", ""},
+                 {"TERM_PROGRAM", ""},
+                 {"TERM", "tmux"},
+                 {"TERM", "xterm-kitty"},
+                 {"TERM", "alacritty"},
+                 {"TERM", "foot"},
+                 {"TERM", "xterm-ghostty"}};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        const char *value = getenv(known[i].name);
+        if (value && *value && strncmp(value, known[i].begins, strlen(known[i].begins)) == 0) return true;
+    }
+    return false;
+}
+
+int lf_rows_of(int fd, int64_t columns) {
+    struct winsize w;
+    if (ioctl(fd, TIOCGWINSZ, &w) || w.ws_col == 0 || columns <= w.ws_col || !breaks_lines_anew()) return 1;
+    return (int)((columns + w.ws_col - 1) / w.ws_col);
+}
+
 /* The character at s (of n > 0 bytes), its size in bytes. */
 static int columns_of(const char *s, size_t n, size_t *size) {
     uint32_t c;

@@ -17,6 +17,10 @@ bool lf_is_terminal(int fd);
  * empty: no-color.org). */
 bool lf_shows_colours(int fd);
 
+/* Rows that a line of so many columns takes now, which took one when it was written: more where the terminal became
+ * narrower, and is one that breaks its lines anew then. */
+int lf_rows_of(int fd, int64_t columns);
+
 /* Columns that a text takes: by Unicode, 2 for a wide character, none for one that combines; bytes that are no UTF-8
  * count one each. */
 int64_t lf_text_columns(const char *text);

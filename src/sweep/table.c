@@ -26,12 +26,15 @@ struct lf_table {
     double *started;           /* of each point; 0: it does not run */
     double last;
     int lines; /* that stand on the terminal now */
+    int64_t widths[MAX_SHOWN];
     bool terminal;
     lf_point_labels labels; /* on a terminal alone: what a log says is searched for by the runs' names */
 };
 
 static void erase(lf_table *t) {
-    if (t->lines) fprintf(stderr, "\r\033[%dA\033[J", t->lines);
+    int rows = 0;
+    for (int i = 0; i < t->lines; i++) rows += lf_rows_of(STDERR_FILENO, t->widths[i]);
+    if (rows) fprintf(stderr, "\r\033[%dA\033[J", rows);
     t->lines = 0;
 }
 
@@ -168,8 +171,9 @@ static void progress_text(const lf_point *at, char *text, size_t size) {
 /* A line of the table: one that wraps would not be erased. */
 static void put_line(lf_table *t, const char *line) {
     char cut[512];
-    fprintf(stderr, "%s\n", lf_text_cut(cut, sizeof cut, line, lf_columns(STDERR_FILENO) - 1));
-    t->lines++;
+    lf_text_cut(cut, sizeof cut, line, lf_columns(STDERR_FILENO) - 1);
+    fprintf(stderr, "%s\n", cut);
+    t->widths[t->lines++] = lf_text_columns(cut);
 }
 
 /* Columns of the labels of what runs: no more than it takes, and than half of the terminal. */

@@ -1,14 +1,10 @@
 /* At terminals of 40, 80 and 132 columns: no line is longer, a progress line stays one, and nothing of it is left at
  * the end. In a log the same is plain lines with times, and --quiet and --verbose say less and more. */
 #define _GNU_SOURCE
-#include "cli/cli_fixture.h"
 #include "cli/pty_fixture.h"
+#include "cli/terminal_fixture.h"
 
 #include <ctype.h>
-#include <unistd.h>
-
-static const int widths[] = {40, 80, 132};
-enum { N_WIDTHS = sizeof widths / sizeof *widths };
 
 /* ---- what a terminal shows ---- */
 
@@ -101,11 +97,6 @@ static int run_at(screen *s, int columns, const char *words) {
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-static char *program(const char *settings, const char *words) {
-    return text("cd %s && unset COLUMNS NO_COLOR && export %s && exec %s/lora-ft %s", root, settings, LF_BUILD_DIR,
-                words);
-}
-
 static void must_show(int columns, screen *s, const char *words, const char *const *expected) {
     if (run_at(s, columns, words))
         fail_msg("'%s' at %d columns failed; its last line: %s", words, columns, s->at[s->rows > 1 ? s->rows - 2 : 0]);
@@ -116,60 +107,33 @@ static void must_show(int columns, screen *s, const char *words, const char *con
 
 /* ---- the program at one ---- */
 
-#define TRAIN                                                                                                          \
-    "train --model m --train_data data --forgetting_data base --r 2 --max_steps 400 --threads 1 --save_strategy no "   \
-    "--learning_rate 1e-3 "
-
-static int setup_all(void **state) {
-    if (setup(state)) return 1;
-    return symlink(LF_TEST_DIR "/golden/vit-base", text("%s/m", root)); /* names as short as the narrowest */
-}
-
 static screen s;
 
 static void test_train_and_eval(void **state) {
     (void)state;
-    static const char *const trained[] = {"before", "after", "400 steps", "peak", NULL}, *const judged[] = {
-                                                                                             "before", "after", NULL};
     for (int i = 0; i < N_WIDTHS; i++) {
-        must_show(widths[i], &s, program("TERM=xterm", text(TRAIN "--output_dir t%d", widths[i])), trained);
+        must_show(widths[i], &s, program("TERM=xterm", train_words(widths[i], 400)), trained);
         assert_true(s.bars > 0 && s.colour);
-        must_show(widths[i], &s,
-                  program("TERM=xterm NO_COLOR=1",
-                          text("eval --model m --adapter t%d/adapter --data data --forgetting_data base --threads 1",
-                               widths[i])),
-                  judged);
+        must_show(widths[i], &s, program("TERM=xterm NO_COLOR=1", eval_words(widths[i])), judged);
         assert_false(s.colour);
     }
 }
 
-/* Of the runs the rows show the values in which they differ: of the key that is the same in all neither name nor value.
- */
 static void test_sweep(void **state) {
     (void)state;
-    static const char *const expected[] = {"0.001, 1", "0.002, 2", "4 runs", NULL};
-    lf_err err = {0};
-    static const char spec[] =
-        "{\"sweep\": {\"learning_rate\": [0.001, 0.002], \"seed\": [1, 2], \"lora_alpha\": [8]}}";
-    assert_int_equal(lf_file_write(text("%s/s.json", root), spec, strlen(spec), &err), LF_OK);
     for (int i = 0; i < N_WIDTHS; i++) {
-        must_show(widths[i], &s,
-                  program("TERM=dumb", text("sweep --config s.json --model m --train_data data --r 2 --max_steps 3 "
-                                            "--jobs 2 --output_dir s%d",
-                                            widths[i])),
-                  expected);
-        assert_false(s.colour || shows(&s, "lora_alpha=8"));
+        must_show(widths[i], &s, program("TERM=dumb", sweep_words(widths[i])), swept);
+        assert_false(s.colour || shows(&s, same_in_all));
     }
 }
 
 /* COLUMNS is what the user wants; below 40 there is no use. */
 static void test_columns_is_asked_first(void **state) {
     (void)state;
-    static const char *const expected[] = {"before", "after", NULL};
     const char *words = program("COLUMNS=48", "eval --model m --forgetting_data base --threads 1 --verbose");
-    must_show(48, &s, words, expected);
-    must_show(40, &s, program("COLUMNS=7", "eval --model m --forgetting_data base --threads 1"), expected);
-    must_show(80, &s, program("TERM=xterm", "eval --model m --forgetting_data base --threads 1"), expected);
+    must_show(48, &s, words, judged);
+    must_show(40, &s, program("COLUMNS=7", "eval --model m --forgetting_data base --threads 1"), judged);
+    must_show(80, &s, program("TERM=xterm", "eval --model m --forgetting_data base --threads 1"), judged);
 }
 
 /* ---- a log ---- */
@@ -204,5 +168,5 @@ int main(void) {
         cmocka_unit_test(test_columns_is_asked_first),
         cmocka_unit_test(test_quiet_and_verbose),
     };
-    return cmocka_run_group_tests(tests, setup_all, teardown);
+    return cmocka_run_group_tests(tests, setup_terminal, teardown);
 }
