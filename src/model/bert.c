@@ -3,6 +3,7 @@
  * differ in names, in the layer before the classifier and in how positions count, which are a table (bert_config.c). */
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "model/bert.h"
 
