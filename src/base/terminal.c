@@ -2,12 +2,14 @@
 #include "base/terminal.h"
 
 #include <limits.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 #include <utf8proc.h>
 
+#include "base/mem.h"
 #include "base/plain.h"
 #include "base/utf8.h"
 
@@ -142,4 +144,19 @@ void lf_print_lines(FILE *out, const char *text, int otherwise) {
         snprintf(line, sizeof line, "%.*s", (int)(end - text), text);
         lf_print_wrapped(out, line, columns, 0, 2);
     }
+}
+
+void lf_print_line(FILE *out, const char *format, ...) {
+    va_list args, again;
+    char usual[2048], *text = usual;
+    va_start(args, format);
+    va_copy(again, args);
+    const int n = vsnprintf(usual, sizeof usual, format, args);
+    if (n >= (int)sizeof usual && (text = lf_malloc((size_t)n + 1))) vsnprintf(text, (size_t)n + 1, format, again);
+    va_end(again);
+    va_end(args);
+    if (!text) text = usual; /* its beginning is better than nothing */
+    lf_make_plain(text);
+    lf_print_wrapped(out, text, lf_columns_of(out) ? lf_columns_of(out) : INT_MAX / 2, 0, 2);
+    if (text != usual) lf_free(text);
 }

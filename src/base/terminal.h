@@ -7,6 +7,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "base/error.h"
+
 enum { LF_LEAST_COLUMNS = 40, LF_USUAL_COLUMNS = 80 };
 
 /* Columns of what `fd` writes to: what the variable COLUMNS says, else the terminal, else 80; at least 40. Asked anew
@@ -38,5 +40,7 @@ void lf_print_wrapped(FILE *out, const char *text, int columns, int taken, int i
 int lf_columns_of(FILE *out);
 /* Text of several lines, each broken so; on no terminal, at `otherwise` columns (0: not at all). */
 void lf_print_lines(FILE *out, const char *text, int otherwise);
+/* One such line, by a format; what a terminal may obey is a '?'. */
+void lf_print_line(FILE *out, const char *format, ...) LF_PRINTF(2, 3);
 
 #endif

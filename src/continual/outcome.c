@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "base/cells.h"
 #include "base/csv.h"
 #include "base/file.h"
 #include "base/mem.h"
@@ -196,30 +197,36 @@ lf_status lf_outcome_write_results(const lf_plan *p, const lf_scores *rows, lf_e
 
 /* ---- the table ---- */
 
-static void print_cell(FILE *out, double x, double scale) {
+static void put_score(lf_cells *t, double x) {
     if (isfinite(x))
-        fprintf(out, " %10.4g", scale * x);
+        lf_cells_put(t, "%.4g", x);
     else
-        fprintf(out, " %10s", "-");
+        lf_cells_put(t, "-");
 }
 
 static void print_matrix(const lf_plan *p, const lf_scores *rows, FILE *out) {
-    fprintf(out, "%-16s", "after");
-    for (int64_t i = 0; i < p->n_tasks; i++) fprintf(out, " %10.10s", p->tasks[i].name);
-    fprintf(out, " %10s\n", "base");
+    lf_cells t = lf_cells_new((int)p->n_tasks + 2, LF_CELLS_HEAD);
+    lf_cells_put(&t, "after");
+    for (int64_t i = 0; i < p->n_tasks; i++) lf_cells_put(&t, "%s", p->tasks[i].name);
+    lf_cells_put(&t, "base");
     for (int64_t r = 0; r < p->n_runs; r++) {
-        fprintf(out, "%-16.16s", p->runs[r].name);
-        for (int64_t i = 0; i < p->n_tasks; i++) print_cell(out, rows[r].tasks[i], 1);
-        print_cell(out, rows[r].base_after, 1);
-        fputc('\n', out);
+        lf_cells_put(&t, "%s", p->runs[r].name);
+        for (int64_t i = 0; i < p->n_tasks; i++) put_score(&t, rows[r].tasks[i]);
+        put_score(&t, rows[r].base_after);
     }
+    lf_cells_print(&t, out);
 }
 
 static void print_figures(const cJSON *results, FILE *out) {
     const cJSON *figure;
+    lf_cells t = lf_cells_new(2, 0);
+    cJSON_ArrayForEach(figure, results) {
+        if (!cJSON_IsNumber(figure) || strcmp(figure->string, "tasks") == 0) continue;
+        lf_cells_put(&t, "%s", figure->string);
+        put_score(&t, figure->valuedouble);
+    }
     fputc('\n', out);
-    cJSON_ArrayForEach(figure, results) if (cJSON_IsNumber(figure) && strcmp(figure->string, "tasks") != 0)
-        fprintf(out, "%-36s %10.4g\n", figure->string, figure->valuedouble);
+    lf_cells_print(&t, out);
 }
 
 lf_status lf_outcome_print(const lf_plan *p, const lf_scores *rows, FILE *out, lf_err *err) {

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cells.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/obj.h"
@@ -119,6 +120,7 @@ static double median(const double *sorted, int64_t n) { return (sorted[(n - 1) /
  */
 static void print_profile(const bench *b, FILE *out, lf_obj *o) {
     lf_obj profile = lf_obj_new();
+    lf_cells shown = lf_cells_new(3, 0);
     double all = 0, counted = 0;
     for (int64_t i = 0; i < b->steps; i++) all += b->seconds[i] / (double)b->steps;
     for (int i = 0; i <= LF_PROFILE_KINDS; i++) {
@@ -126,16 +128,18 @@ static void print_profile(const bench *b, FILE *out, lf_obj *o) {
             i < LF_PROFILE_KINDS ? lf_profile_seconds((lf_profile_kind)i) / (double)b->steps : all - counted;
         const char *name = i < LF_PROFILE_KINDS ? lf_profile_names[i] : "between kernels";
         counted += s;
-        if (o)
-            lf_obj_number(&profile, name, s);
-        else
-            fprintf(out, "  %-20s %12.4f %5.1f %%\n", name, s, 100 * s / all);
+        lf_obj_number(&profile, name, s);
+        lf_cells_put(&shown, "  %s", name);
+        lf_cells_put(&shown, "%.4f", s);
+        lf_cells_put(&shown, "%.1f %%", 100 * s / all);
     }
-    if (o)
-        lf_obj_put(o, "profile_seconds", lf_obj_take(&profile));
-    else
-        cJSON_Delete(lf_obj_take(&profile));
+    if (o) lf_obj_put(o, "profile_seconds", lf_obj_take(&profile));
+    if (!o) lf_cells_print(&shown, out);
+    cJSON_Delete(lf_obj_take(&profile));
+    lf_cells_free(&shown);
 }
+
+enum { NAMES = 23 }; /* columns */
 
 static lf_status print_results(const bench *b, FILE *out, lf_err *err) {
     const double step = median(b->seconds, b->steps), init = lf_adapter_init_seconds(b->adapter), mb = 1024 * 1024;
@@ -179,15 +183,19 @@ static lf_status print_results(const bench *b, FILE *out, lf_err *err) {
             lf_obj_number(&o, numbers[i].name, numbers[i].value);
             continue;
         }
-        char text[32];
-        snprintf(text, sizeof text, numbers[i].format, numbers[i].value);
-        fprintf(out, "%-22s %12s%s\n", numbers[i].name, text, numbers[i].unit);
+        char number[32], text[128];
+        snprintf(number, sizeof number, numbers[i].format, numbers[i].value);
+        snprintf(text, sizeof text, "%12s%s", number, numbers[i].unit);
+        lf_print_pair(out, numbers[i].name, NAMES, text, false);
     }
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
         if (json)
             lf_obj_string(&o, words[i].name, words[i].value);
-        else
-            fprintf(out, "%-22s %12s\n", words[i].name, words[i].value);
+        else {
+            char text[1024];
+            snprintf(text, sizeof text, "%12s", words[i].value);
+            lf_print_pair(out, words[i].name, NAMES, text, false);
+        }
     }
     const cJSON *start = lf_cfg_json(b->cfg, LF_init_lora_weights);
     if (json) lf_obj_copy(&o, "init_lora_weights", start);

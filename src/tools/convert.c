@@ -2,9 +2,10 @@
 #include <stdio.h>
 
 #include "adapter/reduce.h"
+#include "base/cells.h"
 #include "base/mem.h"
 #include "base/obj.h"
-#include "base/plain.h"
+#include "base/terminal.h"
 #include "tools/common.h"
 
 /* ---- gguf ---- */
@@ -29,7 +30,7 @@ static lf_status print_converted(const lf_opened *o, const lf_config *cfg, FILE 
         lf_obj json = begin_json(cfg, n);
         return lf_json_write_line(out, lf_obj_take(&json), err);
     }
-    fprintf(out, "%s: an adapter of %lld modules, for llama.cpp\n", lf_cfg_str(cfg, LF_output_dir), (long long)n);
+    lf_print_line(out, "%s: an adapter of %lld modules, for llama.cpp", lf_cfg_str(cfg, LF_output_dir), (long long)n);
     return LF_OK;
 }
 
@@ -84,15 +85,18 @@ static lf_status print_reduced(const lf_reduced *modules, int64_t n, const lf_co
         lf_obj_put(&json, "reduced", modules_json(modules, n));
         return lf_json_write_line(out, lf_obj_take(&json), err);
     }
-    fprintf(out, "%8s %4s %10s  module\n", "rank was", "is", "dropped");
+    static const char *const heads[] = {"module", "rank was", "is", "dropped"};
+    lf_cells t = lf_cells_new(sizeof heads / sizeof *heads, LF_CELLS_HEAD);
+    for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) lf_cells_put(&t, "%s", heads[i]);
     for (int64_t i = 0; i < n; i++) {
-        fprintf(out, "%8lld %4lld %9.3g%%  ", (long long)modules[i].was, (long long)modules[i].r,
-                100 * share(modules[i].dropped, modules[i].energy));
-        lf_print_plain(out, modules[i].name);
-        fputc('\n', out);
+        lf_cells_put(&t, "%s", modules[i].name);
+        lf_cells_put(&t, "%lld", (long long)modules[i].was);
+        lf_cells_put(&t, "%lld", (long long)modules[i].r);
+        lf_cells_put(&t, "%.3g%%", 100 * share(modules[i].dropped, modules[i].energy));
     }
-    fprintf(out, "%s: of the energy of all updates (|dW|^2 = %.4g) %.3g%% was dropped\n",
-            lf_cfg_str(cfg, LF_output_dir), sum.energy, 100 * share(sum.dropped, sum.energy));
+    lf_cells_print(&t, out);
+    lf_print_line(out, "%s: of the energy of all updates (|dW|^2 = %.4g) %.3g%% was dropped",
+                  lf_cfg_str(cfg, LF_output_dir), sum.energy, 100 * share(sum.dropped, sum.energy));
     return LF_OK;
 }
 

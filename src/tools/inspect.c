@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/cells.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
@@ -150,42 +151,52 @@ static cJSON *adapter_json(const adapter_files *a, const char *path) {
 
 /* ---- text ---- */
 
+enum { NAMES = 29 }; /* columns */
+
+static void print_member(FILE *out, const char *name, const char *value, bool cut) {
+    char indented[128];
+    snprintf(indented, sizeof indented, "  %s", name);
+    lf_print_pair(out, indented, NAMES, value, cut);
+}
+
 /* One line for each member that is no list of modules; long lists are cut. */
 static lf_status print_members(FILE *out, const cJSON *o, lf_err *err) {
-    enum { WIDTH = 100 };
     const cJSON *v;
     cJSON_ArrayForEach(v, o) {
         if (strcmp(v->string, "modules") == 0 || cJSON_IsNull(v)) continue;
         char *text = cJSON_IsString(v) ? NULL : lf_json_print_line(v);
         if (!cJSON_IsString(v) && !text) return lf_no_memory(err, "a table");
-        const char *shown = text ? text : v->valuestring;
-        const bool cut = text && strlen(text) > WIDTH;
-        fprintf(out, "  %-26s %.*s%s\n", v->string, cut ? WIDTH : (int)strlen(shown), shown, cut ? " ..." : "");
+        print_member(out, v->string, text ? text : v->valuestring, text != NULL);
         lf_free(text);
     }
     return LF_OK;
 }
 
-static const char *name_of(const cJSON *module) {
-    return cJSON_GetObjectItemCaseSensitive(module, "name")->valuestring;
+static double number(const cJSON *o, const char *key) { return cJSON_GetObjectItemCaseSensitive(o, key)->valuedouble; }
+static const char *words(const cJSON *o, const char *key) {
+    return cJSON_GetObjectItemCaseSensitive(o, key)->valuestring;
+}
+
+static void put_module(lf_cells *t, const cJSON *m) {
+    const cJSON *shape = cJSON_GetObjectItemCaseSensitive(m, "shape");
+    lf_cells_put(t, "  %s", words(m, "name"));
+    lf_cells_put(t, "[%.0f, %.0f]", shape->child->valuedouble, shape->child->next->valuedouble);
+    lf_cells_put(t, "%s", words(m, "dtype"));
+    if (cJSON_GetObjectItemCaseSensitive(m, "r"))
+        lf_cells_put(t, "r %.0f, scaling %g", number(m, "r"), number(m, "scaling"));
+    else
+        lf_cells_put(t, cJSON_GetObjectItemCaseSensitive(m, "head") ? "head" : "-");
 }
 
 static void print_modules(FILE *out, const cJSON *modules) {
+    static const char *const heads[] = {"  module", "[out, in]", "dtype", "LoRA"};
+    enum { N = sizeof heads / sizeof *heads };
+    lf_cells t = lf_cells_new(N, LF_CELLS_HEAD | LF_CELLS_LAST_LEFT);
     const cJSON *m;
-    int width = 46;
-    cJSON_ArrayForEach(m, modules) if ((int)strlen(name_of(m)) > width) width = (int)strlen(name_of(m));
-    fprintf(out, "\n  %-*s %-16s %-6s %s\n", width, "module", "[out, in]", "dtype", "LoRA");
-    cJSON_ArrayForEach(m, modules) {
-        char shape[48], lora[48] = "-";
-        const cJSON *s = cJSON_GetObjectItemCaseSensitive(m, "shape"), *r = cJSON_GetObjectItemCaseSensitive(m, "r");
-        snprintf(shape, sizeof shape, "[%.0f, %.0f]", s->child->valuedouble, s->child->next->valuedouble);
-        if (r)
-            snprintf(lora, sizeof lora, "r %.0f, scaling %g", r->valuedouble,
-                     cJSON_GetObjectItemCaseSensitive(m, "scaling")->valuedouble);
-        fprintf(out, "  %-*s %-16s %-6s %s\n", width, name_of(m), shape,
-                cJSON_GetObjectItemCaseSensitive(m, "dtype")->valuestring,
-                !r && cJSON_GetObjectItemCaseSensitive(m, "head") ? "head" : lora);
-    }
+    for (int i = 0; i < N; i++) lf_cells_put(&t, "%s", heads[i]);
+    cJSON_ArrayForEach(m, modules) put_module(&t, m);
+    fputc('\n', out);
+    lf_cells_print(&t, out);
 }
 
 static lf_status print_text(FILE *out, cJSON *all, lf_err *err) {
@@ -197,9 +208,9 @@ static lf_status print_text(FILE *out, cJSON *all, lf_err *err) {
         fputs("adapter\n", out);
         if ((rc = print_members(out, cJSON_GetObjectItemCaseSensitive(adapter, "adapter_config"), err))) return rc;
         if ((rc = print_members(out, cJSON_GetObjectItemCaseSensitive(adapter, "lora_ft"), err))) return rc;
-        fprintf(out, "  %-26s %.0f in %.0f tensors\n", "parameters",
-                cJSON_GetObjectItemCaseSensitive(adapter, "parameters")->valuedouble,
-                cJSON_GetObjectItemCaseSensitive(adapter, "tensors")->valuedouble);
+        char text[80];
+        snprintf(text, sizeof text, "%.0f in %.0f tensors", number(adapter, "parameters"), number(adapter, "tensors"));
+        print_member(out, "parameters", text, false);
     }
     if (model) {
         fputs(adapter ? "\nmodel\n" : "model\n", out);

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/obj.h"
+#include "base/terminal.h"
 #include "eval/generate.h"
 #include "text/tokenizer.h"
 #include "tools/common.h"
@@ -100,10 +101,10 @@ static lf_status write_gguf(lf_opened *o, const lf_config *cfg, merging *me, lf_
 static lf_status print_merged(const merging *me, const lf_config *cfg, const char *dir, FILE *out, lf_err *err) {
     if (!lf_cfg_bool(cfg, LF_json)) {
         if (me->modules)
-            fprintf(out, "%s: %lld weights changed, most by %.3g (%s)\n", dir, (long long)me->modules, me->largest,
-                    me->where);
+            lf_print_line(out, "%s: %lld weights changed, most by %.3g (%s)", dir, (long long)me->modules, me->largest,
+                          me->where);
         else
-            fprintf(out, "%s: no weight changed but the head's; the adapter holds no LoRA\n", dir);
+            lf_print_line(out, "%s: no weight changed but the head's; the adapter holds no LoRA", dir);
         return LF_OK;
     }
     lf_obj o = lf_obj_new();

@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/terminal.h"
 #include "eval/eval_internal.h"
 
 /* Where several labels may hold, each has its score. */
@@ -248,5 +249,6 @@ lf_status lf_predictions_deliver(const lf_predictions *p, const lf_config *cfg, 
         lf_info("%lld predictions are in %s", (long long)p->count, path);
     }
     if (lf_cfg_bool(cfg, LF_json)) return print_object(p, path, out, err);
+    if (!path && lf_columns_of(out) && !lf_cfg_is_given(cfg, LF_output)) return lf_predictions_table(p, out, err);
     return path ? LF_OK : write_lines(p, format, out, err);
 }

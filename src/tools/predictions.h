@@ -52,6 +52,8 @@ lf_status lf_predictions_add(void *predictions, const lf_example_batch *b, const
 lf_status lf_predictions_csv_list(FILE *f, cJSON *list, lf_err *err);
 /* As the keys output, output_file and json say. */
 lf_status lf_predictions_deliver(const lf_predictions *p, const lf_config *cfg, FILE *out, lf_err *err);
+/* For people at a terminal. */
+lf_status lf_predictions_table(const lf_predictions *p, FILE *out, lf_err *err);
 
 /* Prediction i as an object. */
 lf_status lf_predictions_json(cJSON **out, const lf_predictions *p, int64_t i, lf_err *err);

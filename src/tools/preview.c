@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/cells.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/obj.h"
@@ -106,10 +107,21 @@ static void print_classified(FILE *out, const cJSON *record) {
 
 /* ---- what there is ---- */
 
+static int widest_label(const cJSON *all) {
+    const cJSON *record;
+    int64_t widest = 0;
+    cJSON_ArrayForEach(record, cJSON_GetObjectItemCaseSensitive(all, "records")) {
+        const int64_t n = string(record, "label") ? lf_text_columns(string(record, "label")) : 0;
+        if (n > widest) widest = n;
+    }
+    return (int)widest;
+}
+
 /* Names of files and labels are others' words; a text is shown with its line ends. */
 static void print_records(FILE *out, const cJSON *all) {
     const cJSON *record;
     const marks m = marks_for(out);
+    const int labels = widest_label(all);
     int64_t i = 0;
     cJSON_ArrayForEach(record, cJSON_GetObjectItemCaseSensitive(all, "records")) {
         lf_make_json_plain(cJSON_GetObjectItemCaseSensitive(record, "name"));
@@ -119,17 +131,28 @@ static void print_records(FILE *out, const cJSON *all) {
         else if (string(record, "text"))
             print_classified(out, record);
         else
-            fprintf(out, "%4lld  %-24s %s\n", (long long)++i, string(record, "label"), string(record, "name"));
+            lf_print_line(out, "%4lld  %s%*s  %s", (long long)++i, string(record, "label"),
+                          labels - (int)lf_text_columns(string(record, "label")), "", string(record, "name"));
     }
-    if (string(all, "sheet")) fprintf(out, "\ncontact sheet: %s\n", string(all, "sheet"));
+    if (string(all, "sheet")) {
+        fputc('\n', out);
+        lf_print_line(out, "contact sheet: %s", string(all, "sheet"));
+    }
 }
 
 static void print_counts(FILE *out, const cJSON *counts) {
     const cJSON *count, *class;
-    cJSON_ArrayForEach(count, counts) if (cJSON_IsNumber(count))
-        fprintf(out, "%-20s %12.0f\n", count->string, count->valuedouble);
-    cJSON_ArrayForEach(class, cJSON_GetObjectItemCaseSensitive(counts, "classes"))
-        fprintf(out, "  %-18s %12.0f\n", class->string, class->valuedouble);
+    lf_cells t = lf_cells_new(2, 0);
+    cJSON_ArrayForEach(count, counts) {
+        if (!cJSON_IsNumber(count)) continue;
+        lf_cells_put(&t, "%s", count->string);
+        lf_cells_put(&t, "%.0f", count->valuedouble);
+    }
+    cJSON_ArrayForEach(class, cJSON_GetObjectItemCaseSensitive(counts, "classes")) {
+        lf_cells_put(&t, "  %s", class->string);
+        lf_cells_put(&t, "%.0f", class->valuedouble);
+    }
+    lf_cells_print(&t, out);
 }
 
 /* ---- the verb ---- */

@@ -3,9 +3,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/cells.h"
 #include "base/csv.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/terminal.h"
 #include "plot/plot.h"
 #include "tools/rewind.h"
 
@@ -28,25 +30,38 @@ static void columns(const lf_rewinding *r, bool of_test, const lf_metric *out[N_
     out[3] = lf_metric_in_role(y, LF_ROLE_KEPT);
 }
 
-static void print_point(const lf_rewind_point *p, const lf_metric *const *column, const char *marks, FILE *out) {
-    fprintf(out, "%-6g", p->lambda);
+static void put_head(lf_cells *t, const lf_metric *const *column) {
+    static const char *const heads[N_SHOWN] = {"new task", "base task", "forgetting", "retention"};
+    lf_cells_put(t, "lambda");
+    for (int c = 0; c < N_SHOWN; c++) lf_cells_put(t, column[c]->unit[0] ? "%s, %s" : "%s", heads[c], column[c]->unit);
+    lf_cells_put(t, "%s", "");
+}
+
+static void put_point(lf_cells *t, const lf_rewind_point *p, const lf_metric *const *column, const char *mark) {
+    lf_cells_put(t, "%g", p->lambda);
     for (int c = 0; c < N_SHOWN; c++) {
-        char cell[32];
         const double value = column[c]->scale * lf_rewind_figure(p, column[c]->name);
         if (isfinite(value))
-            snprintf(cell, sizeof cell, "%.*f", column[c]->decimals, value);
+            lf_cells_put(t, "%.*f", column[c]->decimals, value);
         else
-            snprintf(cell, sizeof cell, "-");
-        fprintf(out, " %15s", cell);
+            lf_cells_put(t, "-");
     }
-    fprintf(out, "%s\n", marks);
+    lf_cells_put(t, "%s", mark);
+}
+
+static lf_cells new_table(const lf_metric *const *column) {
+    lf_cells t = lf_cells_new(N_SHOWN + 2, LF_CELLS_HEAD | LF_CELLS_LAST_LEFT);
+    put_head(&t, column);
+    return t;
 }
 
 static void print_points(const lf_rewinding *r, FILE *out) {
     const lf_metric *column[N_SHOWN];
     columns(r, false, column);
+    lf_cells t = new_table(column);
     for (int64_t i = 0; i < r->n; i++)
-        print_point(&r->points[i], column, i == r->knee ? "  knee" : i == r->chosen ? "  chosen" : "", out);
+        put_point(&t, &r->points[i], column, i == r->knee ? "knee" : i == r->chosen ? "chosen" : "");
+    lf_cells_print(&t, out);
 }
 
 /* How the choice does on data that did not choose, or that there are none. */
@@ -54,36 +69,28 @@ static void print_judged(const lf_rewinding *r, FILE *out) {
     const lf_metric *column[N_SHOWN];
     columns(r, r->has_test, column);
     if (!r->apart && r->chosen >= 0)
-        fprintf(out, "it was chosen and is judged on the same data, %s; with test_data it is judged on others\n",
-                r->chosen_on);
+        lf_print_line(out, "it was chosen and is judged on the same data, %s; with test_data it is judged on others",
+                      r->chosen_on);
     if (!r->apart) return;
-    fprintf(out, "chosen on %s; judged on %s:\n", r->chosen_on, r->judged_on);
+    lf_print_line(out, "chosen on %s; judged on %s:", r->chosen_on, r->judged_on);
+    lf_cells t = new_table(column);
     for (int64_t i = 0; i < r->n_judged; i++) {
         const bool chosen = r->chosen >= 0 && r->judged[i].lambda == r->points[r->chosen].lambda;
-        print_point(&r->judged[i], column, chosen ? "  chosen" : "", out);
+        put_point(&t, &r->judged[i], column, chosen ? "chosen" : "");
     }
+    lf_cells_print(&t, out);
 }
 
 void lf_rewind_table(const lf_rewinding *r, FILE *out) {
-    static const char *const heads[N_SHOWN] = {"new task", "base task", "forgetting", "retention"};
-    const lf_metric *column[N_SHOWN];
-    columns(r, false, column);
-    fprintf(out, "%-6s", "lambda");
-    for (int c = 0; c < N_SHOWN; c++) {
-        char head[48];
-        snprintf(head, sizeof head, column[c]->unit[0] ? "%s, %s" : "%s", heads[c], column[c]->unit);
-        fprintf(out, " %15s", head);
-    }
-    fputc('\n', out);
     print_points(r, out);
     if (r->chosen >= 0)
-        fprintf(out, "lambda %g is chosen, by %s\n", r->points[r->chosen].lambda, r->chosen_by);
+        lf_print_line(out, "lambda %g is chosen, by %s", r->points[r->chosen].lambda, r->chosen_by);
     else
-        fputs("the curve has no knee: no lambda is better than going straight from one end to the other\n", out);
+        lf_print_line(out, "the curve has no knee: no lambda is better than going straight from one end to the other");
     print_judged(r, out);
     if (r->dir)
-        fprintf(out, "files: %s/rewind.csv%s%s%s\n", r->dir, r->drawn ? ", rewind.svg" : "",
-                r->adapter_dir ? "; adapter: " : "", r->adapter_dir ? r->adapter_dir : "");
+        lf_print_line(out, "files: %s/rewind.csv%s%s%s", r->dir, r->drawn ? ", rewind.svg" : "",
+                      r->adapter_dir ? "; adapter: " : "", r->adapter_dir ? r->adapter_dir : "");
 }
 
 /* ---- JSON ---- */

@@ -4,51 +4,52 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cells.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/obj.h"
+#include "base/terminal.h"
 #include "tools/spectrum.h"
 
 /* ---- columns ---- */
 
 typedef struct column {
     const char *key, *head; /* head NULL: only in files */
-    int width;
     const char *format;
     double scale; /* shown = scale x value */
     bool whole, update;
     size_t offset;
 } column;
 
-#define REAL(key, head, width, format, scale, update, member)                                                          \
-    { key, head, width, format, scale, false, update, offsetof(lf_spectrum_row, member) }
-#define WHOLE(key, head, width, update, member)                                                                        \
-    { key, head, width, "%.0f", 1, true, update, offsetof(lf_spectrum_row, member) }
+#define REAL(key, head, format, scale, update, member)                                                                 \
+    { key, head, format, scale, false, update, offsetof(lf_spectrum_row, member) }
+#define WHOLE(key, head, update, member)                                                                               \
+    { key, head, "%.0f", 1, true, update, offsetof(lf_spectrum_row, member) }
 
 static const column columns[] = {
-    WHOLE("components", NULL, 0, false, n),
-    WHOLE("r", NULL, 0, false, r),
-    REAL("sigma_max", "s_1", 9, "%.4g", 1, false, sigma_max),
-    REAL("sigma_min", "s_n", 9, "%.4g", 1, false, sigma_min),
-    REAL("condition", "s_1/s_n", 10, "%.4g", 1, false, condition),
-    REAL("effective_rank", "eff. rank", 10, "%.1f", 1, false, effective_rank),
-    REAL("energy_first", "first %", 8, "%.3g", 100, false, energy_first),
-    REAL("energy_middle", "middle %", 9, "%.3g", 100, false, energy_middle),
-    REAL("energy_last", "last %", 8, "%.3g", 100, false, energy_last),
-    REAL("energy_chosen", "chosen %", 9, "%.3g", 100, false, energy_chosen),
-    WHOLE("start_middle", NULL, 0, false, start_middle),
-    WHOLE("start_last", NULL, 0, false, start_last),
-    WHOLE("start_chosen", "chosen at", 10, false, start_chosen),
-    WHOLE("update_rank", "rank", 5, true, update_rank),
-    REAL("update_norm", NULL, 0, "%.4g", 1, true, update.norm),
-    REAL("update_relative_norm", "|dW|/|W|", 9, "%.4f", 1, true, update.relative_norm),
-    REAL("update_sigma_max", "s_1(dW)", 9, "%.4g", 1, true, update.sigma_max),
-    REAL("update_effective_rank", "eff. rank", 10, "%.1f", 1, true, update.effective_rank),
-    REAL("map_diagonal", "diagonal %", 11, "%.3g", 100, true, update.map_diagonal),
-    REAL("map_head", "top n/8 %", 10, "%.3g", 100, true, update.map_head),
-    REAL("map_inside", NULL, 0, "%.4g", 1, true, update.map_inside),
-    REAL("rotation", "rotation", 9, "%.4f", 1, true, update.rotation),
-    WHOLE("intruders", "intruders", 10, true, update.intruders),
+    WHOLE("components", NULL, false, n),
+    WHOLE("r", NULL, false, r),
+    REAL("sigma_max", "s_1", "%.4g", 1, false, sigma_max),
+    REAL("sigma_min", "s_n", "%.4g", 1, false, sigma_min),
+    REAL("condition", "s_1/s_n", "%.4g", 1, false, condition),
+    REAL("effective_rank", "eff. rank", "%.1f", 1, false, effective_rank),
+    REAL("energy_first", "first %", "%.3g", 100, false, energy_first),
+    REAL("energy_middle", "middle %", "%.3g", 100, false, energy_middle),
+    REAL("energy_last", "last %", "%.3g", 100, false, energy_last),
+    REAL("energy_chosen", "chosen %", "%.3g", 100, false, energy_chosen),
+    WHOLE("start_middle", NULL, false, start_middle),
+    WHOLE("start_last", NULL, false, start_last),
+    WHOLE("start_chosen", "chosen at", false, start_chosen),
+    WHOLE("update_rank", "rank", true, update_rank),
+    REAL("update_norm", NULL, "%.4g", 1, true, update.norm),
+    REAL("update_relative_norm", "|dW|/|W|", "%.4f", 1, true, update.relative_norm),
+    REAL("update_sigma_max", "s_1(dW)", "%.4g", 1, true, update.sigma_max),
+    REAL("update_effective_rank", "eff. rank", "%.1f", 1, true, update.effective_rank),
+    REAL("map_diagonal", "diagonal %", "%.3g", 100, true, update.map_diagonal),
+    REAL("map_head", "top n/8 %", "%.3g", 100, true, update.map_head),
+    REAL("map_inside", NULL, "%.4g", 1, true, update.map_inside),
+    REAL("rotation", "rotation", "%.4f", 1, true, update.rotation),
+    WHOLE("intruders", "intruders", true, update.intruders),
 };
 enum { N_COLUMNS = sizeof columns / sizeof columns[0] };
 
@@ -89,61 +90,57 @@ static double median_of(const lf_spectra *s, const column *c) {
 
 /* ---- for a terminal ---- */
 
-static void cell(FILE *out, int width, const char *format, double value) {
+static bool is_shown(int c, bool update) { return columns[c].head && columns[c].update == update; }
+
+static void put_value(lf_cells *t, const char *format, double value) {
     char text[48];
-    if (isnan(value))
-        snprintf(text, sizeof text, "-");
-    else
-        snprintf(text, sizeof text, format, value); /* one of the table's own */
-    fprintf(out, " %*s", width, text);
+    snprintf(text, sizeof text, format, value); /* one of the table's own */
+    lf_cells_put(t, "%s", isnan(value) ? "-" : text);
 }
 
-static void heading(FILE *out, int width, bool update) {
-    fprintf(out, "%-*s %14s", width, update ? "update" : "weight", "[out, in]");
+static void put_head(lf_cells *t, bool update) {
+    lf_cells_put(t, update ? "update" : "weight");
+    lf_cells_put(t, "[out, in]");
     for (int c = 0; c < N_COLUMNS; c++)
-        if (columns[c].head && columns[c].update == update) fprintf(out, " %*s", columns[c].width, columns[c].head);
-    fputc('\n', out);
+        if (is_shown(c, update)) lf_cells_put(t, "%s", columns[c].head);
 }
 
-static void print_part(const lf_spectra *s, FILE *out, int width, bool update) {
-    heading(out, width, update);
+static void print_part(const lf_spectra *s, FILE *out, bool update) {
+    int n = 2;
+    for (int c = 0; c < N_COLUMNS; c++) n += is_shown(c, update);
+    lf_cells t = lf_cells_new(n, LF_CELLS_HEAD);
+    put_head(&t, update);
     for (int64_t i = 0; i < s->match.count; i++) {
         const lf_spectrum_row *row = &s->rows[i];
-        char shape[48];
         if (update && !row->update_rank) continue;
-        snprintf(shape, sizeof shape, "[%lld, %lld]", (long long)row->m->out, (long long)row->m->in);
-        fprintf(out, "%-*s %14s", width, row->m->name, shape);
+        lf_cells_put(&t, "%s", row->m->name);
+        lf_cells_put(&t, "[%lld, %lld]", (long long)row->m->out, (long long)row->m->in);
         for (int c = 0; c < N_COLUMNS; c++)
-            if (columns[c].head && columns[c].update == update)
-                cell(out, columns[c].width, columns[c].format, columns[c].scale * value_of(row, &columns[c]));
-        fputc('\n', out);
+            if (is_shown(c, update)) put_value(&t, columns[c].format, columns[c].scale * value_of(row, &columns[c]));
     }
-    fprintf(out, "%-*s %14s", width, "median", "");
+    lf_cells_put(&t, "median");
+    lf_cells_put(&t, "%s", "");
     for (int c = 0; c < N_COLUMNS; c++)
-        if (columns[c].head && columns[c].update == update)
-            cell(out, columns[c].width, columns[c].whole ? "%.1f" : columns[c].format,
-                 columns[c].scale * median_of(s, &columns[c]));
-    fputc('\n', out);
+        if (is_shown(c, update))
+            put_value(&t, columns[c].whole ? "%.1f" : columns[c].format, columns[c].scale * median_of(s, &columns[c]));
+    lf_cells_print(&t, out);
 }
 
 void lf_spectra_table(const lf_spectra *s, FILE *out) {
-    int width = 8;
-    for (int64_t i = 0; i < s->match.count; i++)
-        if ((int)strlen(s->rows[i].m->name) > width) width = (int)strlen(s->rows[i].m->name);
-    print_part(s, out, width, false);
-    fputs("blocks: the share of the sum of s^2 in the first, middle and last r components", out);
-    fprintf(out, "%s%s\n", s->rows[0].start_chosen >= 0 ? ", and in those of init_lora_weights " : "",
-            s->rows[0].start_chosen >= 0 ? s->o.init : "");
+    const bool chosen = s->rows[0].start_chosen >= 0;
+    print_part(s, out, false);
+    lf_print_line(out, "blocks: the share of the sum of s^2 in the first, middle and last r components%s%s",
+                  chosen ? ", and in those of init_lora_weights " : "", chosen ? s->o.init : "");
     if (s->adapted) {
         fputc('\n', out);
-        print_part(s, out, width, true);
-        fputs("diagonal, top n/8: shares of |U^T dW V|^2; rotation (radians) and intruders: of the first 10 left "
-              "singular vectors\n",
-              out);
+        print_part(s, out, true);
+        lf_print_line(out, "diagonal, top n/8: shares of |U^T dW V|^2; rotation (radians) and intruders: of the first "
+                           "10 left singular vectors");
     }
     if (s->dir)
-        fprintf(out, "files: %s/spectrum.csv, singular-values.csv%s%s%s\n", s->dir, s->drawn ? ", spectrum.svg" : "",
-                s->adapted ? ", update-map.csv" : "", s->map_drawn ? ", update-map.svg" : "");
+        lf_print_line(out, "files: %s/spectrum.csv, singular-values.csv%s%s%s", s->dir,
+                      s->drawn ? ", spectrum.svg" : "", s->adapted ? ", update-map.csv" : "",
+                      s->map_drawn ? ", update-map.svg" : "");
 }
 
 /* ---- JSON ---- */

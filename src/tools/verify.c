@@ -9,7 +9,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/obj.h"
-#include "base/plain.h"
+#include "base/terminal.h"
 #include "gguf/format.h"
 #include "io/safetensors.h"
 #include "tools/common.h"
@@ -287,12 +287,11 @@ static lf_status verify_one(report *r, const char *path, lf_err *err) {
 static void print(FILE *out, const cJSON *checks) {
     const cJSON *c;
     cJSON_ArrayForEach(c, checks) {
-        fputs(cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(c, "ok")) ? "ok      " : "NOT OK  ", out);
         static const char *const parts[] = {"path", "check", "said"};
-        for (int i = 0; i < 3; i++) {
-            lf_print_plain(out, cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(c, parts[i])));
-            fputs(i < 2 ? ": " : "\n", out);
-        }
+        const char *said[3];
+        for (int i = 0; i < 3; i++) said[i] = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(c, parts[i]));
+        const bool ok = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(c, "ok"));
+        lf_print_line(out, "%-8s%s: %s: %s", ok ? "ok" : "NOT OK", said[0], said[1], said[2]);
     }
 }
 

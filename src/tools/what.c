@@ -4,10 +4,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/cells.h"
 #include "base/file.h"
 #include "base/mem.h"
-#include "base/plain.h"
 #include "base/slice.h"
+#include "base/terminal.h"
 #include "config/config.h"
 #include "data/walk.h"
 
@@ -147,23 +148,23 @@ lf_status lf_what(lf_obj *list, int64_t *problems, const char *path, lf_err *err
 
 /* ---- as lines ---- */
 
+enum { NAMES = 29 }; /* columns */
+
+static void print_fact(FILE *out, const char *name, const char *value, bool cut) {
+    char indented[128];
+    snprintf(indented, sizeof indented, "  %s", name);
+    lf_print_pair(out, indented, NAMES, value, cut);
+}
+
 void lf_what_print(FILE *out, const cJSON *what) {
-    enum { WIDTH = 100 };
     const cJSON *v;
-    lf_print_plain(out, cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(what, "path")));
-    fprintf(out, ": %s\n", cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(what, "said")));
+    lf_print_line(out, "%s: %s", cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(what, "path")),
+                  cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(what, "said")));
     cJSON_ArrayForEach(v, cJSON_GetObjectItemCaseSensitive(what, "facts")) {
         char *text = cJSON_IsString(v) ? lf_strdup(v->valuestring) : lf_json_print_line(v);
-        const bool cut = text && strlen(text) > WIDTH;
-        if (cut) memcpy(text + WIDTH - 4, " ...", 5);
-        fprintf(out, "  %-26s ", v->string);
-        lf_print_plain(out, text ? text : "");
-        fputc('\n', out);
+        print_fact(out, v->string, text ? text : "", true);
         lf_free(text);
     }
-    cJSON_ArrayForEach(v, cJSON_GetObjectItemCaseSensitive(what, "problems")) {
-        fprintf(out, "  %-26s ", "PROBLEM");
-        lf_print_plain(out, v->valuestring);
-        fputc('\n', out);
-    }
+    cJSON_ArrayForEach(v, cJSON_GetObjectItemCaseSensitive(what, "problems"))
+        print_fact(out, "PROBLEM", v->valuestring, false);
 }

@@ -127,6 +127,44 @@ static void test_sweep(void **state) {
     }
 }
 
+static void put_tasks(void) {
+    static const char tasks[] = "{\"tasks\": [{\"name\": \"longer-name\", \"train_data\": \"data\"}, {\"name\": "
+                                "\"another\", \"train_data\": \"data/train\", \"eval_data\": \"data/test\"}]}";
+    lf_err err = {0};
+    assert_int_equal(lf_file_write(text("%s/c.json", root), tasks, strlen(tasks), &err), LF_OK);
+}
+
+/* Each of the verbs that print a table, or names and what they are. */
+static void test_other_verbs(void **state) {
+    (void)state;
+    static const struct {
+        const char *words, *expected[4];
+    } verbs[] = {
+        {"bench --model m --batch 2 --steps 3 --threads 1 --profile",
+         {"items_per_second", "closing", "between kernels"}},
+        {"inspect --model m --adapter t40/adapter", {"target_modules", "q_proj", "r 2, scaling 4"}},
+        {"inspect m t40", {"a model", "learning_rate", "eval_accuracy"}},
+        {"verify t40 m", {"run: is whole", "model: is whole", "rounding"}},
+        {"spectrum --model m --adapter t40/adapter --r 4", {"[out, in]", "median", "intruders"}},
+        {"rewind --model m --adapter t40/adapter --data data --forgetting_data base --lambdas 0,0.5,1 --threads 1",
+         {"lambda", "retention", "100.00"}},
+        {"predict --model m --adapter t40/adapter --data data/test --top_k 2", {"probability", "true label", "top k"}},
+        {"preview --model m --train_data data", {"apple", "classes"}},
+        {"convert --adapter t40/adapter --r 1 --output_dir reduced%d", {"rank was", "q_proj", "was dropped"}},
+        {"merge --model m --adapter t40/adapter --output_dir merged%d", {"weights"}},
+        {"report s40", {"runs", "learning"}},
+        {"continual --config c.json --model m --forgetting_data base --r 2 --max_steps 3 --threads 1 --output_dir c%d",
+         {"after", "average_incremental_accuracy", "base_after"}},
+    };
+    put_tasks();
+    for (int i = 0; i < N_WIDTHS; i++)
+        for (size_t k = 0; k < sizeof verbs / sizeof *verbs; k++) {
+            char words[300];
+            snprintf(words, sizeof words, verbs[k].words, widths[i]);
+            must_show(widths[i], &s, program("TERM=dumb", words), verbs[k].expected);
+        }
+}
+
 /* COLUMNS is what the user wants; below 40 there is no use. */
 static void test_columns_is_asked_first(void **state) {
     (void)state;
@@ -163,9 +201,8 @@ static void test_quiet_and_verbose(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_train_and_eval),
-        cmocka_unit_test(test_sweep),
-        cmocka_unit_test(test_columns_is_asked_first),
+        cmocka_unit_test(test_train_and_eval),    cmocka_unit_test(test_sweep),
+        cmocka_unit_test(test_other_verbs),       cmocka_unit_test(test_columns_is_asked_first),
         cmocka_unit_test(test_quiet_and_verbose),
     };
     return cmocka_run_group_tests(tests, setup_terminal, teardown);

@@ -4,13 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cells.h"
 #include "base/mem.h"
 #include "base/plain.h"
 #include "base/terminal.h"
 #include "report/gather/makers.h"
 #include "report/gather/summary_internal.h"
 
-enum { WIDEST = 60 };       /* of the methods' column: a longer name has a line of its own */
 enum { MOST_COMPARED = 4 }; /* figures that have columns of their own, and others against the baseline */
 enum {
     METHOD,
@@ -32,8 +32,6 @@ typedef struct line {
     char cells[N_COLUMNS][48];
     const char *method; /* in place of its cell: as long as it is */
 } line;
-
-static int width_of(const char *text) { return (int)lf_text_columns(text); }
 
 static const lf_metric *in_role(const lf_summary *s, lf_role role) {
     return lf_metric_in_role(s->from->yardstick, role);
@@ -124,42 +122,11 @@ static void fill_head(line *l, const lf_summary *s) {
     snprintf(l->cells[COST_AGAINST], SIZE, "%s at equal gain against it", cost->label);
 }
 
-/* Columns `first` up to `end` of all lines, behind the methods. */
-static void print_block(const line *lines, int64_t n, const int *widths, int first, int end, FILE *out) {
-    for (int64_t i = 0; i < n; i++) {
-        const int left = widths[METHOD] - width_of(lines[i].method);
-        lf_print_plain(out, lines[i].method);
-        if (left < 0) fputc('\n', out);
-        fprintf(out, "%*s", left < 0 ? widths[METHOD] : left, "");
-        for (int c = first; c < end; c++)
-            if (widths[c]) fprintf(out, "  %*s%s", widths[c] - width_of(lines[i].cells[c]), "", lines[i].cells[c]);
-        fputc('\n', out);
-    }
-}
-
-/* Columns of which no line knows anything are left out. Of a terminal that is too narrow for the others some follow
- * below, and the methods' names are no wider than a third of it. */
 static void print_lines(const line *lines, int64_t n, FILE *out) {
-    const int columns = lf_columns_of(out), widest = columns && columns / 3 < WIDEST ? columns / 3 : WIDEST;
-    int widths[N_COLUMNS] = {0};
-    for (int c = 0; c < N_COLUMNS; c++) {
-        bool any = c == METHOD;
-        for (int64_t i = 1; i < n; i++) any = any || lines[i].cells[c][0];
-        for (int64_t i = 0; i < n && any; i++) {
-            const int w = width_of(c == METHOD ? lines[i].method : lines[i].cells[c]);
-            if (w > widths[c] && (c != METHOD || w <= widest)) widths[c] = w;
-        }
-    }
-    for (int first = METHOD + 1; first < N_COLUMNS;) {
-        int end = first, taken = widths[METHOD];
-        do {
-            taken += widths[end] ? 2 + widths[end] : 0;
-            end++;
-        } while (end < N_COLUMNS && (!columns || !widths[end] || taken + 2 + widths[end] <= columns));
-        if (first > METHOD + 1) fputc('\n', out);
-        print_block(lines, n, widths, first, end, out);
-        first = end;
-    }
+    lf_cells t = lf_cells_new(N_COLUMNS, LF_CELLS_HEAD);
+    for (int64_t i = 0; i < n; i++)
+        for (int c = 0; c < N_COLUMNS; c++) lf_cells_put(&t, "%s", c == METHOD ? lines[i].method : lines[i].cells[c]);
+    lf_cells_print(&t, out);
 }
 
 static bool is_shown(const lf_cohort *g, int64_t cell) { return g->best < 0 || g->best == cell; }
