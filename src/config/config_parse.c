@@ -165,14 +165,40 @@ static lf_status check_choice(cJSON **json, const lf_key *key, const lf_place *p
     return lf_place_fail(place, "expected one of %s, found '%.200s'", known, text);
 }
 
+/* Each of a list. A choice that is read as nothing ("none=") stands alone and makes the list empty; what is there
+ * already is not said twice. */
+static lf_status check_choices(cJSON **json, const lf_key *key, const lf_place *place) {
+    cJSON *chosen = cJSON_CreateArray(), *item;
+    bool ok = chosen != NULL;
+    lf_status rc = LF_OK;
+    for (item = (*json)->child; item && ok && !rc; item = item->next) {
+        cJSON *one = cJSON_CreateString(item->valuestring), *there;
+        if (!(ok = one != NULL) || (rc = check_choice(&one, key, place))) {
+            cJSON_Delete(one);
+            break;
+        }
+        bool leave = !*one->valuestring;
+        if (leave && (*json)->child->next) rc = lf_place_fail(place, "'%.200s' beside others", item->valuestring);
+        cJSON_ArrayForEach(there, chosen) leave = leave || strcmp(there->valuestring, one->valuestring) == 0;
+        if (leave || !(ok = cJSON_AddItemToArray(chosen, one))) cJSON_Delete(one);
+    }
+    if (!rc) return lf_value_replace(json, ok ? chosen : (cJSON_Delete(chosen), NULL), place->err);
+    cJSON_Delete(chosen);
+    return rc;
+}
+
 lf_status lf_value_check(cJSON **json, const lf_key *key, const lf_place *place) {
     lf_status rc = LF_OK;
-    if (key->type == LF_KEY_LIST && cJSON_IsString(*json)) /* "a,b" in a file */
-        rc = lf_value_replace(json, lf_split_commas((*json)->valuestring), place->err);
-    if (rc) return rc;
+    if (key->type == LF_KEY_LIST && cJSON_IsString(*json)) { /* "a,b" in a file */
+        cJSON *list;
+        if ((rc = lf_value_from_text(&list, key, (*json)->valuestring, place)) ||
+            (rc = lf_value_replace(json, list, place->err)))
+            return rc;
+    }
     if (!has_type(*json, key->type)) return wrong_type(*json, key, place);
     if (cJSON_IsString(*json) && !*(*json)->valuestring) return lf_place_fail(place, "the value is empty");
     if (key->type == LF_KEY_I64 || key->type == LF_KEY_F64) return check_number(*json, key, place);
+    if (key->choices && key->type == LF_KEY_LIST) return check_choices(json, key, place);
     if (key->choices && (rc = check_choice(json, key, place))) return rc;
     return key->type == LF_KEY_JSON ? lf_form_check(json, key, place) : LF_OK;
 }

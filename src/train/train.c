@@ -171,7 +171,9 @@ static lf_status start_or_resume(lf_run *run, lf_err *err) {
     if (!rc) rc = checkpoint ? lf_checkpoint_set_later_aside(run, err) : check_nothing_is_lost(run, err);
     const int64_t keep = checkpoint ? run->progress.step : -1;
     lf_free(checkpoint);
-    const bool events = strcmp(lf_cfg_str(run->cfg, LF_report_to), "tensorboard") == 0;
+    bool events = false;
+    for (int64_t i = 0; i < lf_cfg_list_count(run->cfg, LF_report_to); i++)
+        events = events || strcmp(lf_cfg_list_at(run->cfg, LF_report_to, i), "tensorboard") == 0;
     return rc ? rc : lf_metrics_open(&run->metrics, run->dir, keep, events, err);
 }
 

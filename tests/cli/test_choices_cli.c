@@ -197,6 +197,25 @@ static void test_best_average(void **state) {
     same_files("worst/checkpoint-1/" WEIGHTS, "worst/" WEIGHTS);
 }
 
+/* The run is the same; one of an earlier version, whose config.json has the key as a word, goes on, too. */
+static void test_reported(void **state) {
+    (void)state;
+    static const char events[] = "tensorboard/events.out.tfevents.0.lora-ft",
+                      word[] = "{\"report_to\": \"tensorboard\"}";
+    lf_err err = {0};
+    must(run(TRAIN "--output_dir untold"), 0);
+    must(run(TRAIN "--report_to '[\"tensorboard\"]' --output_dir told"), 0);
+    same_files("untold/" WEIGHTS, "told/" WEIGHTS);
+    assert_true(lf_is_file(text("%s/told/%s", root, events)) && !lf_is_file(text("%s/untold/%s", root, events)));
+    assert_int_equal(lf_file_write(text("%s/word.json", root), word, strlen(word), &err), LF_OK);
+    must(run(TRAIN "--config word.json --max_steps 4 --output_dir word"), 0);
+    must(run(TRAIN "--config word/config.json --report_to none --resume_from_checkpoint true --output_dir word"), 0);
+    must(run(TRAIN "--config told/config.json --resume_from_checkpoint true --output_dir told"), 0);
+    said("the run is finished");
+    must(run(TRAIN "--report_to wandb --output_dir sent"), 2);
+    said("'wandb': nothing is sent anywhere");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_resumed_equals_straight),
@@ -206,6 +225,7 @@ int main(void) {
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_average),
         cmocka_unit_test(test_best_average),
+        cmocka_unit_test(test_reported),
     };
     return cmocka_run_group_tests(tests, setup_few, teardown);
 }

@@ -177,6 +177,10 @@ static void test_refused(void **state) {
     refused("train", "{\"precision\": \"fp32\", \"bf16\": true}", "is 'precision' here, which is given too");
     refused("train", "{\"fp16\": true}", "take precision bf16");
     refused("train", "{\"report_to\": \"wandb\"}", "'wandb'");
+    refused("train", "{\"report_to\": [\"tensorboard\", \"mlflow\"]}", "'mlflow': nothing is sent anywhere");
+    refused("train", "{\"report_to\": \"tensorboard,nowhere\"}", "expected one of tensorboard, found 'nowhere'");
+    refused("train", "{\"report_to\": [\"none\", \"tensorboard\"]}", "'none' beside others");
+    refused("train", "{\"report_to\": [3]}", "report_to");
     refused("predict", "{\"dataset\": \"x\"}", "is 'train_data' here, which is not a key of 'predict'");
     refused("train", "{\"val_sise\": 0.1}", "unknown");
     lf_config *cfg = new_config();
