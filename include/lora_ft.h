@@ -1,8 +1,17 @@
 /* lora-ft: fine-tune a pretrained transformer with LoRA adapters that start from any block of singular components,
  * and measure what was learned and what was forgotten.
  *
- * This is the whole public API: a status and error type, a configuration, and one function a verb. Every verb takes
- * a configuration that was made for it and a stream for its results; progress and messages go to stderr.
+ * This is the whole public API, and what liblora_ft.so exports: a status and error type, a configuration, one function
+ * a verb, and, for programs, a model that is kept open, training that is watched, and results as numbers
+ * (docs/library.md has whole programs).
+ *
+ * The state of the library is the process's: how much is said and to whom, what was asked by a signal, the number of
+ * threads that compute. So one thread at a time may call it. At any time, from any thread and from a signal handler:
+ * lf_interrupt, lf_terminate, lf_checkpoint_request, lf_ends_at_once, lf_mapped_file. A function that the library calls
+ * (lf_watch, lf_visit, lf_log_sink) may call those, and nothing else of it.
+ *
+ * What is lent to the library (a pointer to const) is read while the call lasts, unless it says "kept". What it hands
+ * out as T **out is the caller's to free by the function that is named; all else is borrowed from what it was asked of.
  */
 #ifndef LORA_FT_H
 #define LORA_FT_H
@@ -12,6 +21,9 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#ifdef __GNUC__
+#pragma GCC visibility push(default) /* what is declared here is exported, and nothing else */
+#endif
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -37,8 +49,8 @@ typedef enum lf_status {
 #undef LF_STATUS_ENUM
 } lf_status;
 
-/* One line: the file, the key or tensor, what was expected, what was found, what to try. Filled by whoever fails
- * first; callers pass it up unchanged. */
+/* One line: the file, the key or tensor, what was expected, what was found, what to try. Zeros before a call: what it
+ * holds already is kept, so that whoever fails first is heard. */
 typedef struct lf_err {
     lf_status status;
     char message[1024];
@@ -124,16 +136,157 @@ void lf_config_print(const lf_config *cfg, FILE *out); /* the resolved configura
  * lf_train, lf_eval and so on, one function a verb. Each returns LF_OK or fills err. Results go to `out`: a table, or
  * exactly one JSON object when the key `json` is true; of lf_generate, text as it is written. Ctrl-C (see lf_interrupt)
  * makes a training run save a checkpoint and return LF_EINTERRUPTED. lf_sweep runs `train` many times, each a process
- * of this program (/proc/self/exe). */
+ * of the program that lf_set_program names. */
 #define LF_VERB_FUNCTION(name, ...) lf_status lf_##name(const lf_config *cfg, FILE *out, lf_err *err);
 LF_VERB_LIST(LF_VERB_FUNCTION)
 #undef LF_VERB_FUNCTION
 /* What follows a finished lf_train, with its configuration: the pictures and the page of its output_dir. */
 lf_status lf_report_run(const lf_config *cfg, FILE *out, lf_err *err);
 
-/* A line on standard error, as the library's own messages are: on a terminal, broken between words where that is
- * narrower. */
+/* The program whose processes lf_sweep starts: one that is called as lora-ft is (`PATH train --config FILE`). Kept; a
+ * path, which "/proc/self/exe" is for lora-ft itself. Without one, and at first, lf_sweep is LF_EUSAGE. */
+void lf_set_program(const char *path);
+
+/* ---- numbers ---------------------------------------------------------------------------------------------------
+ */
+
+typedef struct lf_number {
+    const char *name; /* as in all_results.json and metrics.jsonl: "eval_accuracy" */
+    double value;     /* NAN: not measured */
+} lf_number;
+
+/* The value of that name, NAN if there is none. */
+double lf_number_named(const lf_number *numbers, int64_t n, const char *name);
+
+/* What a verb found. What stands in an object of its own has its name before a dot: "start.position_first". */
+typedef struct lf_figures {
+    int64_t n;
+    const lf_number *at; /* [n] */
+} lf_figures;
+void lf_figures_free(lf_figures *f);
+
+/* ---- training, watched -----------------------------------------------------------------------------------------
+ */
+
+/* Where a run is. `row` is a line of metrics.jsonl, of each logging_steps steps or of an evaluation: which of the two,
+ * its names tell ("loss", "eval_loss"). n_row 0: a step was done, and this is all. */
+typedef struct lf_moment {
+    int64_t step, max_steps;    /* steps done; 0: before the first */
+    double epoch;               /* of the training data, done */
+    double loss, learning_rate; /* of this step; NAN before the first */
+    const lf_number *row;       /* [n_row] until the call returns */
+    int64_t n_row;
+} lf_moment;
+
+/* After each step, then once more for each row, in the thread that called lf_train_watched. False: end the run, as
+ * lf_interrupt does: with a checkpoint after this step (before the first one: after that), and LF_EINTERRUPTED. After
+ * the last step there is nothing to end: the run goes on to its results. */
+typedef bool lf_watch(void *context, const lf_moment *m);
+
+/* lf_train of a configuration of `train`, which writes what that writes, and no table. watch: NULL: nobody.
+ * *figures: what all_results.json has, also of a run that was finished before and is left as it is; figures NULL: not
+ * wanted. With `dry_run` they are what that finds. On failure *figures is NULL. */
+lf_status lf_train_watched(const lf_config *cfg, lf_watch *watch, void *context, lf_figures **figures, lf_err *err);
+/* lf_eval of a configuration of `eval`, its results as numbers. */
+lf_status lf_eval_figures(const lf_config *cfg, lf_figures **figures, lf_err *err);
+
+/* ---- a model that is kept open ---------------------------------------------------------------------------------
+ * Opened once by a configuration of `predict`, `eval` or `generate`, whose keys say what they say there (model,
+ * adapter, precision, threads, max_seq_length, per_device_eval_batch_size, ...; a key that the verb does not have is at
+ * its default), and then asked as often as one likes. What goes in is given here, so data, prompt, chat and system and
+ * where results go are not read. Numbers are those of the verb, to the last digit, for the same inputs in the same
+ * order. Nothing is printed but warnings and, at opening, what the verbs say there.
+ *
+ * lf_interrupt ends a call with LF_EINTERRUPTED, and is then done with: the next call begins anew. */
+
+typedef struct lf_session lf_session;
+/* cfg is kept: it outlives the session, and is finished (lf_config_finish). */
+lf_status lf_session_open(lf_session **out, const lf_config *cfg, lf_err *err);
+void lf_session_close(lf_session *s); /* NULL is nothing */
+
+/* What the scores of a classifier are: of a class the probability that it is this one among all (they sum to 1); the
+ * probability that it holds, each by itself; a number that was learned. */
+typedef enum lf_problem { LF_SINGLE_LABEL, LF_MULTI_LABEL, LF_REGRESSION, LF_N_PROBLEMS } lf_problem;
+/* The names of its labels; *n 0 and NULL: it does not classify. problem may be NULL. */
+const char *const *lf_session_labels(const lf_session *s, int64_t *n, lf_problem *problem);
+bool lf_session_takes_pictures(const lf_session *s); /* else texts */
+bool lf_session_writes(const lf_session *s);         /* text can be scored and generated */
+
+/* UTF-8, ended by a NUL. */
+typedef struct lf_text {
+    const char *text;
+    const char *second; /* of a pair that is classified, its second text; of a text that is scored, what is scored,
+                         * behind `text`, which is not. NULL: there is none, of all texts of a call or of none */
+} lf_text;
+
+/* scores [n, labels]: a row of an input is in the order of lf_session_labels. A picture that cannot be read is an
+ * error, unless skip_bad_images leaves it out: then its row is NAN. LF_EUNSUPPORTED where the model does not classify,
+ * or not this. */
+lf_status lf_session_classify_texts(lf_session *s, const lf_text *texts, int64_t n, float *scores, lf_err *err);
+lf_status lf_session_classify_pictures(lf_session *s, const char *const *paths, int64_t n, float *scores, lf_err *err);
+
+/* What a language model makes of a text. Its log-likelihood is -loss * tokens, in nats, its perplexity exp(loss). */
+typedef struct lf_text_score {
+    int64_t tokens; /* that were predicted: all but the first; of a pair those of `second` */
+    int64_t right;  /* of them those that the model held for the most probable */
+    double loss;    /* the mean of -ln p over them; NAN: there are none */
+} lf_text_score;
+
+/* scores [n], of each text; all: of all tokens together; either may be NULL. Texts longer than max_seq_length are cut,
+ * as `eval` does it, with a warning. LF_EDATA if there is no token to predict in any. */
+lf_status lf_session_score(lf_session *s, const lf_text *texts, int64_t n, lf_text_score *scores, lf_text_score *all,
+                           lf_err *err);
+
+/* What was written behind a prompt. */
+typedef struct lf_written {
+    char *text; /* with a NUL behind it */
+    size_t n;
+    int32_t *ids; /* [n_ids] the tokens, with the one that ended it */
+    int64_t n_ids, prompt_tokens;
+    const char *ended_by;           /* "eos", "stop", "length", "context" or "interrupt" */
+    double prompt_seconds, seconds; /* of reading the prompt, and of writing */
+} lf_written;
+void lf_written_free(lf_written *w); /* what is in it */
+
+/* n bytes of text as soon as they are certain, whole characters only. False: enough. */
+typedef bool lf_visit(void *context, const char *text, size_t n);
+
+/* What the model writes behind a prompt: by temperature, top_k, top_p, seed, max_new_tokens, stop and their like. visit
+ * may be NULL. Where it was interrupted, or `visit` had enough, LF_EINTERRUPTED, and *out is what was written; after
+ * other failures it is empty. */
+lf_status lf_session_generate(lf_session *s, const char *prompt, lf_visit *visit, void *context, lf_written *out,
+                              lf_err *err);
+
+/* What somebody says in a conversation. */
+typedef struct lf_turn {
+    const char *role; /* "system", "user", "assistant", or what else the chat template knows */
+    const char *content;
+} lf_turn;
+/* What the assistant says next, by the chat template. Turns that were given before are not read again. */
+lf_status lf_session_answer(lf_session *s, const lf_turn *turns, int64_t n, lf_visit *visit, void *context,
+                            lf_written *out, lf_err *err);
+
+/* ---- messages --------------------------------------------------------------------------------------------------
+ * Messages and progress go to standard error, one line each. `quiet` and `verbose` of a configuration set the level
+ * when it is finished. */
+
+/* WARN: --quiet; DETAIL: --verbose, with the time in front of each line. */
+typedef enum lf_log_level { LF_LOG_QUIET, LF_LOG_WARN, LF_LOG_INFO, LF_LOG_DETAIL } lf_log_level;
+lf_log_level lf_log_set_level(lf_log_level level); /* at first LF_LOG_INFO; returns what it was */
+
+/* A line of that level, or of one below it, without a newline. One at a time, from whichever thread has something to
+ * say; it must not wait for another thread. */
+typedef void lf_log_sink(void *context, lf_log_level level, const char *line);
+/* All lines go to sink from now on, progress at most every ten seconds, and nothing is written to standard error (but
+ * by gnuplot, which is a process of its own). NULL: as at first. */
+void lf_log_divert(lf_log_sink *sink, void *context);
+
+/* A line as the library's own messages are, at any level: on a terminal, broken between words where that is narrower.
+ */
 void lf_say(const char *line);
+
+/* ---- asking to stop --------------------------------------------------------------------------------------------
+ */
 
 /* Async-signal-safe. lf_interrupt asks the running verb to stop at the next step; a conversation ends its answer, and
  * ends itself where it waits for the user. lf_terminate asks it to end in either case. False if the verb was asked
@@ -153,6 +306,9 @@ void lf_say(const char *line);
 bool lf_interrupt(void);
 bool lf_terminate(void);
 bool lf_ends_at_once(void);
+/* As if lf_interrupt had not been called: before another verb is run (lf_terminate stays). What is watched, and a
+ * session, do it themselves. */
+void lf_interrupt_reset(void);
 void lf_checkpoint_request(void);
 const char *lf_mapped_file(const void *address);
 
@@ -184,5 +340,8 @@ bool lf_world_agreed(void);
 
 #ifdef __cplusplus
 }
+#endif
+#ifdef __GNUC__
+#pragma GCC visibility pop
 #endif
 #endif

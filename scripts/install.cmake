@@ -1,7 +1,8 @@
 # What `cmake --install` puts where, and the Debian packages that `cpack` makes of it:
 #   lora-ft       the program, its manual pages and completions, documents, and what the examples need
 #   lora-ft-mpi   the program for several machines (docs/cluster.md)
-#   lora-ft-dev   the library and its header
+#   liblora-ft0   the shared library; 0 is its ABI (LF_ABI)
+#   lora-ft-dev   its header, the archive, what pkg-config says of them, and the examples of docs/library.md
 
 # ---- pages and completions, made by the program itself ----
 if(NOT LF_SANITIZE AND NOT LF_FUZZ)
@@ -43,6 +44,29 @@ if(TARGET lora-ft-mpi)
 endif()
 install(TARGETS lora_ft ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT dev)
 install(FILES include/lora_ft.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT dev)
+install(DIRECTORY src/examples/library/ DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/lora-ft-dev/examples COMPONENT dev)
+if(TARGET shared)
+  install(TARGETS shared LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT library NAMELINK_COMPONENT dev)
+  install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/liblora-ft${LF_ABI} RENAME copyright COMPONENT library)
+endif()
+
+# Paths are those from where the file lies, so that it is right below any prefix. Of the libraries that ours is made with a program
+# needs to know only where it takes the archive (pkg-config --static).
+file(RELATIVE_PATH LF_UP ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
+string(REGEX REPLACE "/$" "" LF_UP "${LF_UP}")
+file(CONFIGURE OUTPUT lora-ft.pc @ONLY CONTENT [[
+prefix=${pcfiledir}/@LF_UP@
+includedir=${prefix}/@CMAKE_INSTALL_INCLUDEDIR@
+libdir=${prefix}/@CMAKE_INSTALL_LIBDIR@
+
+Name: lora-ft
+Description: fine-tune pretrained transformers with LoRA, and measure what they forget
+Version: @PROJECT_VERSION@
+Cflags: -I${includedir}
+Libs: -L${libdir} -llora_ft
+Libs.private: -lopenblas -llapacke -ldnnl -lcjson -lpcre2-8 -lyaml -lxxhash -ljpeg -ltiff -lwebpdemux -lwebp -lutf8proc -lzstd -lsnappy -lz -fopenmp -pthread -lm
+]])
+install(FILES ${CMAKE_BINARY_DIR}/lora-ft.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT dev)
 
 # ---- packages ----
 set(CPACK_GENERATOR DEB)
@@ -51,7 +75,7 @@ set(CPACK_PACKAGE_VERSION ${PROJECT_VERSION})
 set(CPACK_PACKAGE_CONTACT "the authors of lora-ft <lora-ft@localhost>")
 set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "fine-tune pretrained transformers with LoRA, and measure what they forget")
 set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
-set(CPACK_COMPONENTS_ALL program dev)
+set(CPACK_COMPONENTS_ALL program library dev)
 if(TARGET lora-ft-mpi)
   list(APPEND CPACK_COMPONENTS_ALL mpi)
 endif()
@@ -66,7 +90,11 @@ set(CPACK_INSTALL_DEFAULT_DIRECTORY_PERMISSIONS OWNER_READ OWNER_WRITE OWNER_EXE
 set(CPACK_DEBIAN_PROGRAM_PACKAGE_NAME lora-ft)
 set(CPACK_DEBIAN_PROGRAM_PACKAGE_RECOMMENDS gnuplot-nox)
 set(CPACK_DEBIAN_PROGRAM_PACKAGE_SUGGESTS "dataset-fashion-mnist, fonts-dejavu-core, bible-kjv")
+set(CPACK_DEBIAN_LIBRARY_PACKAGE_NAME liblora-ft${LF_ABI})
+set(CPACK_DEBIAN_LIBRARY_PACKAGE_SECTION libs)
+set(CPACK_DEBIAN_LIBRARY_PACKAGE_GENERATE_SHLIBS ON)
 set(CPACK_DEBIAN_DEV_PACKAGE_NAME lora-ft-dev)
+set(CPACK_DEBIAN_DEV_PACKAGE_DEPENDS "liblora-ft${LF_ABI} (= ${PROJECT_VERSION})")
 set(CPACK_DEBIAN_DEV_PACKAGE_SECTION libdevel)
 set(CPACK_DEBIAN_DEV_PACKAGE_SHLIBDEPS OFF)
 set(CPACK_DEBIAN_MPI_PACKAGE_NAME lora-ft-mpi)
@@ -75,5 +103,6 @@ set(CPACK_COMPONENT_PROGRAM_DESCRIPTION
     "Starts LoRA adapters from any block of singular components of a transformer's weights, trains them on this machine's\n\
 processor, and reports what was learned and what was forgotten. Reads and writes the formats of PEFT and transformers.")
 set(CPACK_COMPONENT_MPI_DESCRIPTION "The program of lora-ft that trains and evaluates on several machines at once, by MPI.")
-set(CPACK_COMPONENT_DEV_DESCRIPTION "The library of lora-ft, to be linked, and its header.")
+set(CPACK_COMPONENT_LIBRARY_DESCRIPTION "The library of lora-ft: classify, score, generate and train in a program of one's own.")
+set(CPACK_COMPONENT_DEV_DESCRIPTION "What a program needs to be built with the library of lora-ft: header, archive, pkg-config, and examples in C and Python.")
 include(CPack)

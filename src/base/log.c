@@ -18,7 +18,17 @@ static atomic_int asked; /* of these; lock-free, so that a signal handler may */
 static atomic_bool checkpoint_requested;
 static atomic_int stakes;
 static const char *name = "";
-static int64_t in_place; /* columns of a line on the terminal that the next one takes the place of; 0: there is none */
+static int64_t in_place;  /* columns of a line on the terminal that the next one takes the place of; 0: there is none */
+static lf_log_sink *sink; /* who hears the lines; NULL: standard error */
+static void *sink_context;
+
+/* Not while a thread of the library says something. */
+void lf_log_divert(lf_log_sink *to, void *context) {
+    sink = to;
+    sink_context = context;
+}
+
+bool lf_log_draws(void) { return !sink && lf_is_terminal(STDERR_FILENO); }
 
 lf_log_level lf_log_set_level(lf_log_level l) {
     const lf_log_level was = level;
@@ -68,6 +78,7 @@ static int64_t columns_shown(const char *text) {
 }
 
 void lf_log_in_place(const char *text) {
+    if (sink) return;
     flockfile(stderr);
     take_away();
     if (text) {
@@ -89,6 +100,7 @@ static const char *time_text(char *text, size_t size) {
 
 /* What stands in front of the words of a line. */
 typedef struct front {
+    lf_log_level level;
     bool time;
     const char *kind, *colour; /* "warning: ", and a terminal's escape sequence; NULL: none */
 } front;
@@ -102,6 +114,15 @@ static int put_front(const front *f) {
     return (int)(lf_text_columns(when) + lf_text_columns(name) + lf_text_columns(f->kind));
 }
 
+static void print(const front *f, const char *text) {
+    take_away();
+    const int taken = put_front(f);
+    if (lf_is_terminal(STDERR_FILENO))
+        lf_print_wrapped(stderr, text, lf_columns(STDERR_FILENO), taken, 2);
+    else
+        fprintf(stderr, "%s\n", text);
+}
+
 /* Names of files and what stands in them come here too. What is longer than any line that we write is cut, and says so.
  */
 static void line(const front *f, const char *format, va_list args) {
@@ -111,12 +132,10 @@ static void line(const front *f, const char *format, va_list args) {
     if (n >= (int)(sizeof text - sizeof cut)) strcat(text, cut);
     lf_make_plain(text);
     flockfile(stderr); /* the lines of worker threads do not mix */
-    take_away();
-    const int taken = put_front(f);
-    if (lf_is_terminal(STDERR_FILENO))
-        lf_print_wrapped(stderr, text, lf_columns(STDERR_FILENO), taken, 2);
+    if (sink)
+        sink(sink_context, f->level, text);
     else
-        fprintf(stderr, "%s\n", text);
+        print(f, text);
     funlockfile(stderr);
 }
 
@@ -124,21 +143,25 @@ static void line(const front *f, const char *format, va_list args) {
     va_list args;                                                                                                      \
     if (level < (of_level)) return;                                                                                    \
     va_start(args, format);                                                                                            \
-    line(&(front){__VA_ARGS__}, format, args);                                                                         \
+    line(&(front){.level = (of_level), __VA_ARGS__}, format, args);                                                    \
     va_end(args)
 
 void lf_info(const char *format, ...) { SAY(LF_LOG_INFO, .kind = ""); }
 void lf_warn(const char *format, ...) { SAY(LF_LOG_WARN, .kind = "warning: ", .colour = "\033[33m"); }
 void lf_detail(const char *format, ...) { SAY(LF_LOG_DETAIL, .kind = ""); }
-void lf_log_timed(const char *format, ...) { SAY(LF_LOG_INFO, .kind = "", .time = !lf_is_terminal(STDERR_FILENO)); }
+void lf_log_timed(const char *format, ...) { SAY(LF_LOG_INFO, .kind = "", .time = !lf_log_draws()); }
 
 void lf_say(const char *text) {
     char line[4096];
     snprintf(line, sizeof line, "%s", text);
     lf_make_plain(line);
     flockfile(stderr);
-    take_away();
-    lf_print_lines(stderr, line, 0);
+    if (sink) {
+        sink(sink_context, LF_LOG_WARN, line);
+    } else {
+        take_away();
+        lf_print_lines(stderr, line, 0);
+    }
     funlockfile(stderr);
 }
 

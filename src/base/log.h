@@ -7,11 +7,9 @@
 
 #include "base/error.h"
 
-/* WARN: --quiet; DETAIL: --verbose, with the time in front of each line. */
-typedef enum lf_log_level { LF_LOG_QUIET, LF_LOG_WARN, LF_LOG_INFO, LF_LOG_DETAIL } lf_log_level;
-
-lf_log_level lf_log_set_level(lf_log_level level); /* default LF_LOG_INFO; returns what it was */
-bool lf_log_says(lf_log_level level);              /* are lines of it written? */
+/* Levels, and who else may hear the lines: lora_ft.h. */
+bool lf_log_says(lf_log_level level); /* are lines of it written? */
+bool lf_log_draws(void);              /* can a line be written over again: a terminal, and nobody else hears it? */
 /* One line; the newline is added. On a terminal it is broken between words where that is narrower (base/terminal.h). */
 void lf_info(const char *format, ...) LF_PRINTF(1, 2);
 void lf_warn(const char *format, ...) LF_PRINTF(1, 2);      /* "warning: " in front */
@@ -28,7 +26,6 @@ bool lf_terminating(void);              /* lf_terminate() was */
 /* Between these two something would be lost with the process; they nest, and threads may call them. */
 void lf_stake_begin(void);
 void lf_stake_end(void);
-void lf_interrupt_reset(void);  /* as if lf_interrupt() was not; lf_terminate() stays */
 bool lf_checkpoint_taken(void); /* lf_checkpoint_request() was called since this was last asked */
 
 /* A line that the next one, or the next of its kind, takes the place of: on a terminal, of at most its columns less

@@ -2,10 +2,7 @@
 #ifndef LF_BASE_PROBLEM_H
 #define LF_BASE_PROBLEM_H
 
-#include <stdbool.h>
-
-/* One class of several; each class yes or no; numbers. */
-typedef enum lf_problem { LF_SINGLE_LABEL, LF_MULTI_LABEL, LF_REGRESSION, LF_N_PROBLEMS } lf_problem;
+#include "lora_ft.h" /* lf_problem: one class of several; each class yes or no; numbers */
 
 const char *lf_problem_name(lf_problem p); /* "single_label_classification" */
 /* False: there is none of that name. */

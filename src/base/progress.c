@@ -15,7 +15,7 @@ void lf_progress_begin(lf_progress *p, const char *what, int64_t total) {
     p->total = total;
     p->started = lf_now();
     p->last = p->started;
-    p->terminal = lf_is_terminal(STDERR_FILENO);
+    p->terminal = lf_log_draws();
 }
 
 static void duration(char *buf, size_t size, double seconds) {

@@ -233,7 +233,8 @@ static int run_version(int argc, char **argv) {
 
 int main(int argc, char **argv) {
     reserve_standard_streams();
-    prctl(PR_SET_NAME, "lora-ft"); /* a sweep starts its runs by /proc/self/exe, which would be called "exe" */
+    lf_set_program("/proc/self/exe"); /* also after the file was replaced or removed */
+    prctl(PR_SET_NAME, "lora-ft");    /* which would be called "exe" in a sweep's runs */
     if (argc < 2) {
         print_usage(stderr);
         return EXIT_USAGE;

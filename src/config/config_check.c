@@ -22,6 +22,9 @@ static lf_status take_level(const lf_config *cfg, lf_err *err) {
     return LF_OK;
 }
 
+/* What eval and predict are asked about they require themselves: a session (lora_ft.h) is opened by their keys without
+ * it.
+ */
 static const struct {
     unsigned verbs;
     lf_key_id keys[3]; /* one of them; LF_NO_KEY, which is 0, where there are fewer */
@@ -30,12 +33,10 @@ static const struct {
     {LF_V_eval | LF_V_predict | LF_V_merge | LF_V_bench | LF_V_generate | LF_V_spectrum, {LF_model}},
     {LF_V_inspect, {LF_model, LF_adapter, LF_paths}},
     {LF_V_train | LF_V_preview, {LF_train_data}},
-    {LF_V_eval, {LF_data, LF_forgetting_data}},
     {LF_V_rewind, {LF_model}},
     {LF_V_rewind, {LF_adapter}},
     {LF_V_rewind, {LF_data}},
     {LF_V_rewind, {LF_forgetting_data}},
-    {LF_V_predict, {LF_data}},
     {LF_V_merge | LF_V_convert, {LF_adapter}},
     {LF_V_train | LF_V_merge | LF_V_convert | LF_V_sweep | LF_V_continual, {LF_output_dir}},
     {LF_V_continual, {LF_model}},

@@ -74,6 +74,8 @@ lf_status lf_sweep(const lf_config *cfg, FILE *out, lf_err *err) {
     const char *dir = lf_cfg_str(cfg, LF_output_dir);
     lf_status rc = print_plan(cfg, err);
     if (rc || lf_cfg_bool(cfg, LF_dry_run)) return rc;
+    if (!lf_workers_have_program())
+        return lf_fail(err, LF_EUSAGE, "a sweep's runs are processes of lora-ft, whose path lf_set_program has to say");
     lf_stake_begin(); /* the runs */
     if (!(rc = lf_mkdir_p(dir, err)) && !(rc = lf_share_open(&share, dir, err)) && !(rc = join(&share, &p, cfg, err))) {
         rc = lf_cfg_bool(cfg, LF_print_commands) ? lf_workers_commands(&p, out, err) : run_points(&p, &share, out, err);

@@ -49,10 +49,8 @@ void lf_table_free(lf_table *t) {
 lf_table *lf_table_new(const lf_points *p, int64_t jobs) {
     lf_table *t = lf_calloc(1, sizeof *t);
     if (!t) return NULL;
-    *t = (lf_table){.p = p,
-                    .jobs = jobs,
-                    .started = lf_calloc((size_t)p->n, sizeof *t->started),
-                    .terminal = lf_is_terminal(STDERR_FILENO)};
+    *t = (lf_table){
+        .p = p, .jobs = jobs, .started = lf_calloc((size_t)p->n, sizeof *t->started), .terminal = lf_log_draws()};
     t->todo = lf_points_count(p, LF_POINT_TODO);
     if (t->started && (!t->terminal || lf_point_labels_make(&t->labels, p))) return t;
     lf_table_free(t);

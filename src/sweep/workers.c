@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <math.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -20,7 +21,10 @@
 #include "base/obj.h"
 #include "sweep/table.h"
 
-static const char SELF[] = "/proc/self/exe"; /* also after the file was replaced or removed */
+static const char *program; /* that runs are processes of; NULL: none was named */
+
+void lf_set_program(const char *path) { program = path; }
+bool lf_workers_have_program(void) { return program; }
 
 typedef struct worker {
     pid_t pid;
@@ -49,7 +53,7 @@ static void run_child(const lf_point *at, pid_t parent) {
         _exit(126);
     close(log);
     close(nothing);
-    execl(SELF, "lora-ft", at->kind->verb, "--config", at->config_path, (char *)NULL);
+    execl(program, "lora-ft", at->kind->verb, "--config", at->config_path, (char *)NULL);
     _exit(127);
 }
 
@@ -96,7 +100,7 @@ static void describe(const lf_point *at, int status, char *text, size_t size) {
     else if (WEXITSTATUS(status) == 126)
         snprintf(text, size, "%s: cannot be written", at->log_path);
     else if (WEXITSTATUS(status) == 127)
-        snprintf(text, size, "%s: cannot be run", SELF);
+        snprintf(text, size, "%s: cannot be run", program);
     else
         last_line(at->log_path, text, size);
 }
@@ -357,17 +361,15 @@ static void quoted(FILE *out, const char *text) {
 }
 
 lf_status lf_workers_commands(const lf_points *p, FILE *out, lf_err *err) {
-    char program[PATH_MAX], here[PATH_MAX];
-    const ssize_t n = readlink(SELF, program, sizeof program - 1);
-    if (n < 0) return lf_fail_errno(err, "read", SELF);
-    program[n] = '\0';
+    char path[PATH_MAX], here[PATH_MAX];
+    if (!realpath(program, path)) return lf_fail_errno(err, "find", program);
     if (!getcwd(here, sizeof here)) return lf_fail_errno(err, "name", "the current folder");
     for (int64_t i = 0; i < p->n; i++) {
         if (p->at[i].state != LF_POINT_TODO || !p->at[i].of_shard) continue;
         fputs("cd ", out);
         quoted(out, here);
         fputs(" && ", out);
-        quoted(out, program);
+        quoted(out, path);
         fprintf(out, " %s --config ", p->at[i].kind->verb);
         quoted(out, p->at[i].config_path);
         fputs(" --threads 0\n", out);

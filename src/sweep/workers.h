@@ -1,8 +1,10 @@
-/* Running a sweep's points, some at a time, each as a process of this program. */
+/* Running a sweep's points, some at a time, each as a process of the program (lf_set_program). */
 #ifndef LF_SWEEP_WORKERS_H
 #define LF_SWEEP_WORKERS_H
 
 #include "sweep/share.h"
+
+bool lf_workers_have_program(void); /* else no point can be run */
 
 /* Runs every point of the shard that is LF_POINT_TODO, in order, `jobs` at a time; sets their states. Other processes
  * may do the same: a point is run by the one that claims it, and waited for by the others. A point that fails or

@@ -30,6 +30,10 @@ lf_status lf_language_check_mask(const lf_task *t, lf_data_role role,
 lf_status lf_language_loader(lf_task *t, lf_data_role role, lf_text_loader **out, lf_err *err);
 int64_t lf_language_eval_rows(const lf_task *t); /* of a batch of an evaluation */
 
+/* text_given.c: these records, in the place of what a role had: documents that are judged. They outlive the next call
+ * for the role. NULL: none. */
+lf_status lf_language_give(lf_task *t, lf_data_role role, const cJSON *records, lf_err *err);
+
 /* text_look.c: `look` of the source. */
 lf_status lf_language_look(lf_task *t, lf_model *m, lf_data_role role, const lf_look_opts *look, lf_err *err);
 

@@ -2,6 +2,7 @@
 #ifndef LF_TOOLS_COMMON_H
 #define LF_TOOLS_COMMON_H
 
+#include "base/outlet.h"
 #include "config/config.h"
 #include "eval/adapted.h"
 #include "gguf/export.h"
@@ -44,6 +45,9 @@ typedef struct lf_file_names {
 } lf_file_names;
 lf_status lf_file_facts(lf_file_names *out, const lf_opened *o, const lf_config *cfg, lf_err *err);
 void lf_file_names_free(lf_file_names *n);
+
+/* eval.c: lf_eval, its results to an outlet. */
+lf_status lf_eval_to(const lf_config *cfg, lf_outlet *to, lf_err *err);
 
 double lf_peak_rss_mb(void);
 /* Is `inner` the folder `outer` or below it, through whatever links? Both exist. */

@@ -146,12 +146,12 @@ static void say_before(const judged *j, bool data, FILE *out) {
     if (j->other.model) lf_print_lines(out, line, 0);
 }
 
-static lf_status print_results(const judged *j, bool data, FILE *out, lf_err *err) {
+static lf_status deliver_results(const judged *j, bool data, lf_outlet *to, lf_err *err) {
     const lf_results *r = &j->r;
     const lf_task *t = j->t;
-    if (!lf_cfg_bool(t->cfg, LF_json)) {
-        lf_results_table(r, out);
-        say_before(j, data, out);
+    if (to->out && !lf_cfg_bool(t->cfg, LF_json)) {
+        lf_results_table(r, to->out);
+        say_before(j, data, to->out);
         return LF_OK;
     }
     const char *const *names = class_names(t);
@@ -159,10 +159,10 @@ static lf_status print_results(const judged *j, bool data, FILE *out, lf_err *er
     if (names) lf_obj_put(&o, "eval_classes", lf_confusion_classes(&t->confusion, names));
     if (lf_cfg_is_given(t->cfg, LF_compare_with))
         lf_obj_string(&o, "compared_with", lf_cfg_str(t->cfg, LF_compare_with));
-    return lf_json_write_line(out, lf_obj_take(&o), err);
+    return lf_outlet_take(to, lf_obj_take(&o), err);
 }
 
-static lf_status judge(judged *j, bool data, bool base, FILE *out, lf_err *err) {
+static lf_status judge(judged *j, bool data, bool base, lf_outlet *to, lf_err *err) {
     lf_task *t = j->t;
     lf_results *r = &j->r;
     lf_status rc;
@@ -178,10 +178,10 @@ static lf_status judge(judged *j, bool data, bool base, FILE *out, lf_err *err) 
     r->threads = j->o->threads;
     r->trainable_parameters = lf_opened_trained(j->o);
     r->peak_rss_mb = lf_peak_rss_mb();
-    return print_results(j, data, out, err);
+    return deliver_results(j, data, to, err);
 }
 
-lf_status lf_eval(const lf_config *cfg, FILE *out, lf_err *err) {
+lf_status lf_eval_to(const lf_config *cfg, lf_outlet *to, lf_err *err) {
     const bool data = lf_cfg_is_set(cfg, LF_data), base = lf_cfg_is_set(cfg, LF_forgetting_data);
     if (!data && !base)
         return lf_fail(err, LF_EUSAGE, "key 'data' or 'forgetting_data' is required; write --data PATH");
@@ -194,11 +194,16 @@ lf_status lf_eval(const lf_config *cfg, FILE *out, lf_err *err) {
     lf_status rc;
     if (!(rc = lf_opened_open(&o, cfg, LF_LOAD_FROZEN, err))) rc = lf_task_open(&j.t, cfg, o.model, o.g, err);
     rc = lf_world_agree(rc, err);
-    if (!rc && !(rc = lf_task_check_ranks(j.t, o.threads, err))) rc = judge(&j, data, base, out, err);
+    if (!rc && !(rc = lf_task_check_ranks(j.t, o.threads, err))) rc = judge(&j, data, base, to, err);
     lf_saved_answers_close(&j.saved);
     lf_answers_free(&j.answers);
     lf_task_close(j.t);
     lf_adapted_close(&j.other);
     lf_opened_close(&o);
     return rc;
+}
+
+lf_status lf_eval(const lf_config *cfg, FILE *out, lf_err *err) {
+    lf_outlet to = {.out = out};
+    return lf_eval_to(cfg, &to, err);
 }

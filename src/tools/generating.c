@@ -21,24 +21,41 @@ static lf_status read_opts(lf_generating *j, lf_err *err) {
     return LF_OK;
 }
 
+static lf_status check_writes(const lf_model *m, lf_err *err) {
+    if (lf_model_says(m, LF_NEXT_TOKEN)) return LF_OK;
+    return lf_fail(err, LF_EUNSUPPORTED, "%s: a model of type '%s' writes no text; use predict, which says classes",
+                   m->config_path, m->family->model_type);
+}
+
+static lf_status begin(lf_generating *j, lf_model *m, lf_graph *g, lf_text_tokenizer *text, lf_err *err) {
+    const bool given = lf_cfg_is_given(j->cfg, LF_max_seq_length);
+    j->text = text;
+    return lf_generator_new(&j->generator, m, g, text->tokenizer, given ? lf_cfg_i64(j->cfg, LF_max_seq_length) : 0,
+                            err);
+}
+
 static lf_status open_all(lf_generating *j, lf_err *err) {
     lf_status rc = lf_opened_open(&j->opened, j->cfg, LF_LOAD_FROZEN, err);
     if (rc) return rc;
-    const lf_model *m = j->opened.model;
-    if (!lf_model_says(m, LF_NEXT_TOKEN))
-        return lf_fail(err, LF_EUNSUPPORTED, "%s: a model of type '%s' writes no text; use predict, which says classes",
-                       m->config_path, m->family->model_type);
-    if ((rc = lf_language_check_length(j->cfg, m, err)) || (rc = lf_language_tokenizer(&j->text, j->cfg, m, err)))
+    lf_model *m = j->opened.model;
+    if ((rc = check_writes(m, err)) || (rc = lf_language_check_length(j->cfg, m, err)) ||
+        (rc = lf_language_tokenizer(&j->text_of_own, j->cfg, m, err)))
         return rc;
-    return lf_generator_new(&j->generator, j->opened.model, j->opened.g, j->text->tokenizer,
-                            lf_cfg_is_given(j->cfg, LF_max_seq_length) ? lf_cfg_i64(j->cfg, LF_max_seq_length) : 0,
-                            err);
+    return begin(j, m, j->opened.g, j->text_of_own, err);
 }
 
 lf_status lf_generating_open(lf_generating *j, const lf_config *cfg, FILE *out, lf_err *err) {
     *j = (lf_generating){.cfg = cfg, .out = out};
     const lf_status rc = read_opts(j, err);
     return rc ? rc : open_all(j, err);
+}
+
+lf_status lf_generating_begin(lf_generating *j, const lf_config *cfg, lf_model *m, lf_graph *g, lf_text_tokenizer *text,
+                              lf_err *err) {
+    *j = (lf_generating){.cfg = cfg};
+    lf_status rc;
+    if ((rc = check_writes(m, err)) || (rc = read_opts(j, err))) return rc;
+    return begin(j, m, g, text, err);
 }
 
 void lf_generating_end_turns(lf_generating *j) {
@@ -52,6 +69,6 @@ void lf_generating_end_turns(lf_generating *j) {
 
 void lf_generating_close(lf_generating *j) {
     lf_generator_free(j->generator);
-    lf_text_tokenizer_free(j->text);
+    lf_text_tokenizer_free(j->text_of_own);
     lf_opened_close(&j->opened);
 }

@@ -11,7 +11,8 @@ enum { LF_MOST_STOPS = 32 };
 typedef struct lf_generating {
     const lf_config *cfg;
     FILE *out;
-    lf_opened opened;
+    lf_opened opened; /* nothing, where model and tokenizer are somebody else's, as the next */
+    lf_text_tokenizer *text_of_own;
     lf_text_tokenizer *text;
     lf_generator *generator;
     lf_generate_opts opts;
@@ -21,6 +22,9 @@ typedef struct lf_generating {
 
 /* Borrows cfg and out. On failure, too, the caller closes. */
 lf_status lf_generating_open(lf_generating *j, const lf_config *cfg, FILE *out, lf_err *err);
+/* The same over a model that is open. Borrows all; its tokenizer is that of the keys (lf_language_tokenizer). */
+lf_status lf_generating_begin(lf_generating *j, const lf_config *cfg, lf_model *m, lf_graph *g, lf_text_tokenizer *text,
+                              lf_err *err);
 /* An answer ends where its turn does: at the template's token, or, where the tokenizer has no such token, at its text.
  */
 void lf_generating_end_turns(lf_generating *j);

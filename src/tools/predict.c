@@ -189,6 +189,34 @@ static lf_status open_pictures(lf_predictions *p, lf_dataset **out, const lf_dat
     return made;
 }
 
+lf_status lf_predict_all_pictures(lf_predictions *p, const lf_dataset *d, const lf_image_processor *processor,
+                                  const lf_predictor *by, lf_err *err) {
+    const lf_eval_opts opts = {.batch_size = lf_cfg_i64(by->cfg, LF_per_device_eval_batch_size),
+                               .workers = lf_cfg_i64(by->cfg, LF_dataloader_num_workers),
+                               .skip_bad_images = lf_cfg_bool(by->cfg, LF_skip_bad_images),
+                               .processor = processor,
+                               .what = by->what,
+                               .interruptible = true};
+    lf_picture_examples pictures;
+    lf_accuracy a;
+    lf_status rc;
+    if ((rc = lf_predictions_hold(p, lf_dataset_count(d), err)) ||
+        (rc = lf_evaluate(&a, by->model, by->g, by->head->module, lf_examples_of_pictures(&pictures, d, &opts), &opts,
+                          lf_predictions_add, p, err)))
+        return rc;
+    p->skipped = a.skipped;
+    if (a.skipped) lf_warn("%lld pictures could not be read and were left out", (long long)a.skipped);
+    return LF_OK;
+}
+
+lf_status lf_open_picture_classifier(const lf_classifier **head, lf_image_processor *processor, lf_model *m,
+                                     const lf_config *cfg, const char *what, lf_err *err) {
+    const char *texts = lf_cfg_str(cfg, LF_class_embeddings);
+    lf_status rc = texts ? lf_model_compare_with(m, texts, err) : LF_OK;
+    if (rc || (rc = lf_processor_for(processor, m, err))) return rc;
+    return lf_head_in_use(head, m, cfg, what, err);
+}
+
 lf_status lf_predict(const lf_config *cfg, FILE *out, lf_err *err) {
     const lf_dataset_opts data = {.spec = lf_cfg_json(cfg, LF_data),
                                   .key = "data",
@@ -199,35 +227,21 @@ lf_status lf_predict(const lf_config *cfg, FILE *out, lf_err *err) {
     lf_dataset *d = NULL;
     lf_predictions p = {.how = &plain_pictures};
     lf_image_processor processor;
-    const lf_eval_opts opts = {.batch_size = lf_cfg_i64(cfg, LF_per_device_eval_batch_size),
-                               .workers = lf_cfg_i64(cfg, LF_dataloader_num_workers),
-                               .skip_bad_images = lf_cfg_bool(cfg, LF_skip_bad_images),
-                               .processor = &processor,
-                               .what = "predict",
-                               .interruptible = true};
-    const lf_classifier *head;
-    lf_picture_examples pictures;
-    lf_accuracy a;
+    lf_predictor by = {.cfg = cfg, .what = "predict"};
     lf_status rc;
     if ((rc = lf_opened_open(&o, cfg, LF_LOAD_FROZEN, err))) goto out;
     if (o.model->family->input != LF_PIXELS) {
         rc = lf_predict_texts(cfg, o.model, o.g, out, err);
         goto out;
     }
-    const char *texts = lf_cfg_str(cfg, LF_class_embeddings);
-    if ((texts && (rc = lf_model_compare_with(o.model, texts, err))) ||
-        (rc = lf_processor_for(&processor, o.model, err)) ||
-        (rc = lf_head_in_use(&head, o.model, cfg, "predict", err)) || (rc = open_pictures(&p, &d, &data, head, err)))
+    by.model = o.model;
+    by.g = o.g;
+    if ((rc = lf_open_picture_classifier(&by.head, &processor, o.model, cfg, by.what, err)) ||
+        (rc = open_pictures(&p, &d, &data, by.head, err)))
         goto out;
     p.data = d;
-    lf_predictions_of(&p, head, cfg);
-    if ((rc = lf_predictions_hold(&p, lf_dataset_count(d), err)) ||
-        (rc = lf_evaluate(&a, o.model, o.g, head->module, lf_examples_of_pictures(&pictures, d, &opts), &opts,
-                          lf_predictions_add, &p, err)))
-        goto out;
-    p.skipped = a.skipped;
-    if (a.skipped) lf_warn("%lld pictures could not be read and were left out", (long long)a.skipped);
-    rc = lf_predictions_deliver(&p, cfg, out, err);
+    lf_predictions_of(&p, by.head, cfg);
+    if (!(rc = lf_predict_all_pictures(&p, d, &processor, &by, err))) rc = lf_predictions_deliver(&p, cfg, out, err);
 out:
     lf_predictions_free(&p);
     lf_dataset_free(d);

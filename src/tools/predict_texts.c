@@ -152,14 +152,12 @@ static lf_status keep_input(char **path, lf_err *err) {
 typedef struct opened {
     lf_text_tokenizer *tokenizer;
     lf_text_dataset *data;
-    lf_text_loader *loader;
     char *input; /* the temporary file; NULL: none */
     bool known;  /* the data say what is right */
     lf_predicted how;
 } opened;
 
 static void close_all(opened *o) {
-    lf_text_loader_free(o->loader);
     lf_text_dataset_free(o->data);
     lf_text_tokenizer_free(o->tokenizer);
     if (o->input) unlink(o->input);
@@ -217,48 +215,59 @@ static lf_status open_data(opened *o, const lf_config *cfg, const lf_classifier 
     return rc || from_input ? rc : look_for_labels(o, &opts, cfg, head, err);
 }
 
-static lf_status open_loader(opened *o, const lf_config *cfg, const lf_model *m, lf_err *err) {
-    const int64_t asked = lf_cfg_i64(cfg, LF_max_seq_length), context = m->tokens.max_positions;
-    const lf_text_loader_opts opts = {.batch_size = lf_cfg_i64(cfg, LF_per_device_eval_batch_size),
+static lf_status open_loader(lf_text_loader **out, const lf_text_dataset *d, const lf_text_tokenizer *t,
+                             const lf_predictor *by, lf_err *err) {
+    const int64_t asked = lf_cfg_i64(by->cfg, LF_max_seq_length), context = by->model->tokens.max_positions;
+    const lf_text_loader_opts opts = {.batch_size = lf_cfg_i64(by->cfg, LF_per_device_eval_batch_size),
                                       .max_seq_length = context && context < asked ? context : asked,
                                       .context = context,
-                                      .workers = lf_cfg_i64(cfg, LF_dataloader_num_workers),
+                                      .workers = lf_cfg_i64(by->cfg, LF_dataloader_num_workers),
                                       .epochs = 1};
-    return lf_text_loader_new(&o->loader, o->data, &o->tokenizer->encoder, &opts, err);
+    return lf_text_loader_new(out, d, &t->encoder, &opts, err);
 }
 
-static lf_status open_all(opened *o, const lf_config *cfg, lf_model *m, const lf_classifier *head, lf_err *err) {
-    lf_status rc;
-    if ((rc = lf_language_check_length(cfg, m, err)) || (rc = lf_language_tokenizer(&o->tokenizer, cfg, m, err)) ||
-        (rc = open_data(o, cfg, head, err)))
-        return rc;
-    lf_language_take_padding(m, o->tokenizer);
-    return open_loader(o, cfg, m, err);
-}
-
-static lf_status run(lf_predictions *p, opened *o, const lf_config *cfg, lf_model *m, lf_graph *g,
-                     const lf_classifier *head, lf_err *err) {
-    const lf_eval_opts opts = {.what = "predict", .interruptible = true};
+lf_status lf_predict_all_texts(lf_predictions *p, const lf_text_dataset *d, const lf_text_tokenizer *t,
+                               const lf_predictor *by, lf_err *err) {
+    const lf_eval_opts opts = {.what = by->what, .interruptible = true};
+    lf_text_loader *loader = NULL;
     lf_text_examples examples;
     lf_accuracy a;
-    lf_text_example first;
-    lf_status rc = lf_text_dataset_example(o->data, 0, &first, err);
-    if (rc) return rc;
-    o->how = lf_predicted_texts(head->problem, first.second, o->known);
-    *p = (lf_predictions){.how = &o->how, .data = o->data};
-    lf_predictions_of(p, head, cfg);
-    lf_text_example_free(&first);
-    if ((rc = lf_predictions_hold(p, lf_text_dataset_count(o->data), err))) return rc;
-    rc = lf_evaluate(&a, m, g, head->module, lf_examples_of_text(&examples, o->data, o->loader), &opts,
-                     lf_predictions_add, p, err);
-    const int64_t cut = lf_text_loader_stats(o->loader).truncated_documents;
-    if (!rc && cut)
+    lf_status rc;
+    if ((rc = open_loader(&loader, d, t, by, err)) || (rc = lf_predictions_hold(p, lf_text_dataset_count(d), err)) ||
+        (rc = lf_evaluate(&a, by->model, by->g, by->head->module, lf_examples_of_text(&examples, d, loader), &opts,
+                          lf_predictions_add, p, err)))
+        goto out;
+    const int64_t cut = lf_text_loader_stats(loader).truncated_documents;
+    if (cut)
         lf_warn("%lld of %lld texts are longer than max_seq_length and were cut", (long long)cut, (long long)p->count);
+out:
+    lf_text_loader_free(loader);
     return rc;
 }
 
+static lf_status open_all(opened *o, const lf_predictor *by, lf_err *err) {
+    lf_status rc;
+    if ((rc = lf_language_check_length(by->cfg, by->model, err)) ||
+        (rc = lf_language_tokenizer(&o->tokenizer, by->cfg, by->model, err)) ||
+        (rc = open_data(o, by->cfg, by->head, err)))
+        return rc;
+    lf_language_take_padding(by->model, o->tokenizer);
+    return LF_OK;
+}
+
+static lf_status run(lf_predictions *p, opened *o, const lf_predictor *by, lf_err *err) {
+    lf_text_example first;
+    const lf_status rc = lf_text_dataset_example(o->data, 0, &first, err);
+    if (rc) return rc;
+    o->how = lf_predicted_texts(by->head->problem, first.second, o->known);
+    *p = (lf_predictions){.how = &o->how, .data = o->data};
+    lf_predictions_of(p, by->head, by->cfg);
+    lf_text_example_free(&first);
+    return lf_predict_all_texts(p, o->data, o->tokenizer, by, err);
+}
+
 lf_status lf_predict_texts(const lf_config *cfg, lf_model *m, lf_graph *g, FILE *out, lf_err *err) {
-    const lf_classifier *head;
+    lf_predictor by = {.cfg = cfg, .model = m, .g = g, .what = "predict"};
     opened o = {0};
     lf_predictions p = {0};
     if (!lf_model_says(m, LF_CLASSES))
@@ -268,8 +277,8 @@ lf_status lf_predict_texts(const lf_config *cfg, lf_model *m, lf_graph *g, FILE 
             "answer "
             "to each record, eval with save_predictions takes one of its choices; or give an adapter that has a head",
             m->path);
-    lf_status rc = lf_head_in_use(&head, m, cfg, "predict", err);
-    if (!rc && !(rc = open_all(&o, cfg, m, head, err)) && !(rc = run(&p, &o, cfg, m, g, head, err)))
+    lf_status rc = lf_head_in_use(&by.head, m, cfg, "predict", err);
+    if (!rc && !(rc = open_all(&o, &by, err)) && !(rc = run(&p, &o, &by, err)))
         rc = lf_predictions_deliver(&p, cfg, out, err);
     lf_predictions_free(&p);
     close_all(&o);

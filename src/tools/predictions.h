@@ -4,6 +4,8 @@
 #define LF_TOOLS_PREDICTIONS_H
 
 #include "base/obj.h"
+#include "config/config.h"
+#include "data/text/tokenizer.h"
 #include "eval/eval.h"
 
 typedef struct lf_guess {
@@ -57,6 +59,27 @@ lf_status lf_predictions_table(const lf_predictions *p, FILE *out, lf_err *err);
 
 /* Prediction i as an object. */
 lf_status lf_predictions_json(cJSON **out, const lf_predictions *p, int64_t i, lf_err *err);
+/* ---- what says it ----
+ */
+
+typedef struct lf_predictor {
+    const lf_config *cfg;
+    lf_model *model;
+    lf_graph *g;
+    const lf_classifier *head;
+    const char *what; /* of the progress line; "": none */
+} lf_predictor;
+/* The head that is asked of pictures, texts of class_embeddings among them, and how they are made its input. predict.c
+ */
+lf_status lf_open_picture_classifier(const lf_classifier **head, lf_image_processor *processor, lf_model *m,
+                                     const lf_config *cfg, const char *what, lf_err *err);
+/* All of a data set; names, problem and top_k of p are set. predict.c; predict_texts.c, once the model knows what pads
+ * a text (lf_language_take_padding). */
+lf_status lf_predict_all_pictures(lf_predictions *p, const lf_dataset *d, const lf_image_processor *processor,
+                                  const lf_predictor *by, lf_err *err);
+lf_status lf_predict_all_texts(lf_predictions *p, const lf_text_dataset *d, const lf_text_tokenizer *t,
+                               const lf_predictor *by, lf_err *err);
+
 /* How inputs are shown beside what is right: predict.c, of pictures; predict_texts.c, of texts (alone, or pairs). */
 const lf_predicted *lf_predicted_pictures(bool several);
 lf_predicted lf_predicted_texts(lf_problem problem, bool pairs, bool known);

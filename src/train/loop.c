@@ -13,8 +13,8 @@
 
 typedef struct loop {
     lf_run *run;
-    const lf_example_batch *early; /* served already, but of a later place; else NULL */
-    double grad_norm, started, seconds_before, eval_seconds;
+    const lf_example_batch *early;                                 /* served already, but of a later place; else NULL */
+    double grad_norm, rate, started, seconds_before, eval_seconds; /* rate: that the last step was done with */
     int64_t items, skipped_before, skipped;
     lf_step_word word; /* of the step that is done; failed data, and nothing else, may have ended the run */
     lf_rank_times times;
@@ -77,7 +77,9 @@ static lf_status optimiser_step(loop *l, const lf_window *w, lf_err *err) {
     l->grad_norm = lf_optimizer_gradient_norm(&run->optimizer, mean);
     if (!isfinite(l->grad_norm)) return lf_world_all_know(name_the_culprit(run, l->grad_norm, err));
     const double clip = max_norm > 0 && l->grad_norm > max_norm ? max_norm / (l->grad_norm + 1e-6) : 1; /* as torch */
-    lf_optimizer_step(&run->optimizer, lf_schedule_factor(&run->schedule, run->progress.step), mean * clip);
+    const double factor = lf_schedule_factor(&run->schedule, run->progress.step);
+    l->rate = run->optimizer.learning_rate * factor;
+    lf_optimizer_step(&run->optimizer, factor, mean * clip);
     lf_average_step(&run->average);
     return LF_OK;
 }
@@ -152,9 +154,23 @@ static lf_obj begin_row(const lf_run *run) {
     return row;
 }
 
+/* A step was done; with a row, that is told. */
+static void tell(const loop *l, const cJSON *row) {
+    const lf_run *run = l->run;
+    const lf_window *w = &l->word.w;
+    lf_watcher_tell(run->watcher,
+                    &(lf_moment){.step = run->progress.step,
+                                 .max_steps = run->total_steps,
+                                 .epoch = (double)run->progress.step / (double)run->steps_per_epoch,
+                                 .loss = w->targets ? w->loss / w->weight : (double)NAN,
+                                 .learning_rate = l->rate},
+                    row);
+}
+
 /* A row that cannot be written ends the run, but after the step, with a checkpoint. */
 static lf_status put_row(loop *l, lf_obj *row, lf_err *err) {
     lf_err why = {0};
+    tell(l, row->json);
     const lf_status rc = lf_metrics_write(&l->run->metrics, lf_obj_take(row), &why);
     if (rc != LF_EIO || l->run->progress.step == 0) return rc ? lf_fail(err, rc, "%s", why.message) : LF_OK;
     l->log_failure = why;
@@ -377,7 +393,9 @@ static lf_status after_step(loop *l, bool *stop, lf_err *err) {
     if (!rc && *stop && !last)
         lf_info("step %lld: stopped early, %lld evaluations without a better metric", (long long)step,
                 (long long)run->progress.evals_without_gain);
-    bool flags[] = {lf_interrupted(), lf_now() > run->deadline, lf_checkpoint_taken(), l->log_failure.status != LF_OK};
+    const bool enough = run->watcher && run->watcher->stop;
+    bool flags[] = {lf_interrupted() || enough, lf_now() > run->deadline, lf_checkpoint_taken(),
+                    l->log_failure.status != LF_OK};
     if (!rc) rc = lf_world_any(flags, 4, err); /* at any rank */
     if (!rc && flags[3]) return end_at_log(l, err);
     const bool interrupted = (flags[0] || flags[1]) && !*stop, requested = flags[2];
@@ -396,6 +414,7 @@ static lf_status after_step(loop *l, bool *stop, lf_err *err) {
 
 lf_status lf_run_loop(lf_run *run, lf_err *err) {
     loop l = {.run = run,
+              .rate = NAN,
               .started = lf_now(),
               .seconds_before = run->progress.train_seconds,
               .skipped_before = run->progress.skipped_images};
@@ -425,6 +444,7 @@ lf_status lf_run_loop(lf_run *run, lf_err *err) {
                  (double)run->progress.step / (double)run->steps_per_epoch, sum->targets ? sum->loss / sum->weight : 0,
                  sum->targets ? (double)sum->correct / (double)sum->targets : 0, (double)l.items / busy, source->unit);
         lf_progress_update(&bar, run->progress.step, detail);
+        tell(&l, NULL);
         rc = after_step(&l, &stop, err);
     }
     const double busy = lf_now() - l.started - l.eval_seconds;

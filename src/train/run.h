@@ -4,12 +4,14 @@
 #define LF_TRAIN_RUN_H
 
 #include "adapter/adapter.h"
+#include "base/outlet.h"
 #include "task/source.h"
 #include "train/average.h"
 #include "train/metrics.h"
 #include "train/optimizer.h"
 #include "train/schedule.h"
 #include "train/tree.h"
+#include "train/watch.h"
 
 typedef enum lf_method { LF_METHOD_LORA, LF_METHOD_HEAD, LF_METHOD_FULL } lf_method;
 
@@ -62,7 +64,11 @@ typedef struct lf_run {
     cJSON *segments; /* where it went on with other settings; NULL: nowhere yet. Written by checkpoints and ends */
     lf_progress_state progress;
     lf_results results;
+    lf_watcher *watcher; /* told of each step and row; NULL: nobody */
 } lf_run;
+
+/* train.c: lf_train, of which `watcher` is told (NULL: nobody). What is kept by `to` is what all_results.json has. */
+lf_status lf_train_to(const lf_config *cfg, lf_outlet *to, lf_watcher *watcher, lf_err *err);
 
 /* run_setup.c: opens model, data, head, adapter and optimiser; measures the untouched base. After an error, too, the
  * caller closes the run. */

@@ -23,12 +23,10 @@ static lf_status write_config(const lf_run *run, lf_err *err) {
     return lf_obj_write_in(&o, run->dir, "config.json", false, err);
 }
 
-static lf_status print_results(const lf_run *run, FILE *out, lf_err *err) {
-    if (!lf_cfg_bool(run->cfg, LF_json)) {
-        lf_results_table(&run->results, out);
-        return LF_OK;
-    }
-    return lf_json_write_line(out, lf_run_results(run), err);
+static lf_status deliver_results(const lf_run *run, lf_outlet *to, lf_err *err) {
+    if (!to->out || lf_cfg_bool(run->cfg, LF_json)) return lf_outlet_take(to, lf_run_results(run), err);
+    lf_results_table(&run->results, to->out);
+    return LF_OK;
 }
 
 /* "records 24, tokens 310, ...; apple 11, bee 11" */
@@ -46,7 +44,7 @@ static lf_status say_counts(const cJSON *counts, lf_err *err) {
 }
 
 /* What dry_run has to say; to stdout only as JSON. */
-static lf_status print_plan(lf_run *run, FILE *out, lf_err *err) {
+static lf_status deliver_plan(lf_run *run, lf_outlet *to, lf_err *err) {
     lf_obj o = lf_obj_new();
     lf_estimate estimate;
     lf_status rc = lf_run_estimate(run, &estimate, err);
@@ -60,7 +58,7 @@ static lf_status print_plan(lf_run *run, FILE *out, lf_err *err) {
             (long long)run->total_steps, (long long)(run->batch_size * run->accumulation),
             (long long)run->steps_per_epoch);
     lf_estimate_say(run, &estimate);
-    if (!lf_cfg_bool(run->cfg, LF_json)) {
+    if (to->out && !lf_cfg_bool(run->cfg, LF_json)) {
         cJSON_Delete(lf_obj_take(&o));
         return LF_OK;
     }
@@ -69,7 +67,7 @@ static lf_status print_plan(lf_run *run, FILE *out, lf_err *err) {
     lf_obj_number(&o, "train_examples", (double)run->task->source->count(run->task, LF_DATA_TRAIN));
     lf_obj_number(&o, "trainable_parameters", (double)run->results.trainable_parameters);
     lf_obj_put(&o, "estimate", lf_estimate_json(&estimate));
-    return lf_json_write_line(out, lf_obj_take(&o), err);
+    return lf_outlet_take(to, lf_obj_take(&o), err);
 }
 
 /* Runs of earlier versions wrote no hashes. */
@@ -96,7 +94,7 @@ static lf_status check_finished(lf_key_id *longer, const lf_config *cfg, lf_err 
 
 /* A run that is finished already is left as it is: resuming it trains nothing and changes nothing. One that is to be
  * longer goes on from its checkpoints. */
-static lf_status leave_finished(bool *finished, const lf_config *cfg, FILE *out, lf_err *err) {
+static lf_status leave_finished(bool *finished, const lf_config *cfg, lf_outlet *to, lf_err *err) {
     char *path = lf_path_join(lf_cfg_str(cfg, LF_output_dir), RESULTS);
     lf_status rc = path ? LF_OK : lf_no_memory(err, "a run");
     *finished = path && cJSON_IsTrue(lf_cfg_json(cfg, LF_resume_from_checkpoint)) && lf_is_file(path);
@@ -108,8 +106,8 @@ static lf_status leave_finished(bool *finished, const lf_config *cfg, FILE *out,
         lf_info("%s is there: the run is finished, nothing to resume", path);
     }
     cJSON *results = NULL;
-    if (!rc && *finished && lf_cfg_bool(cfg, LF_json) && !(rc = lf_json_read(&results, path, err)))
-        rc = lf_json_write_line(out, results, err);
+    const bool wanted = *finished && (!to->out || lf_cfg_bool(cfg, LF_json));
+    if (!rc && wanted && !(rc = lf_json_read(&results, path, err))) rc = lf_outlet_take(to, results, err);
     lf_free(path);
     return rc;
 }
@@ -211,17 +209,18 @@ static lf_status train(lf_run *run, lf_err *err) {
     return rc || !lengthened || !lf_world_is_first() ? rc : write_config(run, err);
 }
 
-static lf_status run_or_leave(const lf_config *cfg, FILE *out, lf_err *err) {
+static lf_status run_or_leave(const lf_config *cfg, lf_outlet *to, lf_watcher *watcher, lf_err *err) {
     bool finished = false;
-    lf_status rc = lf_world_is_first() ? leave_finished(&finished, cfg, out, err) : LF_OK;
+    lf_status rc = lf_world_is_first() ? leave_finished(&finished, cfg, to, err) : LF_OK;
     if ((rc = lf_world_first_did(rc, err)) || (rc = lf_world_share(0, &finished, sizeof finished, err)) || finished)
         return rc;
     lf_run run;
     rc = lf_run_open(&run, cfg, err);
+    run.watcher = watcher;
     if (!rc && lf_cfg_bool(cfg, LF_dry_run))
-        rc = print_plan(&run, out, err);
+        rc = deliver_plan(&run, to, err);
     else if (!rc && !(rc = train(&run, err)))
-        rc = print_results(&run, out, err);
+        rc = deliver_results(&run, to, err);
     lf_run_close(&run);
     return rc;
 }
@@ -244,13 +243,18 @@ static lf_status take_from_run(lf_config *own, lf_err *err) {
 }
 
 /* With continue_from, the settings of that adapter are the run's, as if they had been given. */
-lf_status lf_train(const lf_config *cfg, FILE *out, lf_err *err) {
+lf_status lf_train_to(const lf_config *cfg, lf_outlet *to, lf_watcher *watcher, lf_err *err) {
     const bool goes_on = lf_cfg_is_set(cfg, LF_continue_from);
-    if (!goes_on && !lf_cfg_is_set(cfg, LF_resume_from_checkpoint)) return run_or_leave(cfg, out, err);
+    if (!goes_on && !lf_cfg_is_set(cfg, LF_resume_from_checkpoint)) return run_or_leave(cfg, to, watcher, err);
     lf_config *own;
     lf_status rc = lf_cfg_derive(&own, cfg, "train", err);
     if (!rc && goes_on) rc = lf_adapter_take_settings(own, err);
-    if (!rc && !(rc = take_from_run(own, err))) rc = run_or_leave(own, out, err);
+    if (!rc && !(rc = take_from_run(own, err))) rc = run_or_leave(own, to, watcher, err);
     lf_config_free(own);
     return rc;
+}
+
+lf_status lf_train(const lf_config *cfg, FILE *out, lf_err *err) {
+    lf_outlet to = {.out = out};
+    return lf_train_to(cfg, &to, NULL, err);
 }

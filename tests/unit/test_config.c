@@ -509,9 +509,9 @@ static void test_required_keys(void **state) {
     finish("train", ARGS("model=m", "output_dir=o"), "key 'train_data' is required");
     finish("train", ARGS("model=m", "train_data=d"), "key 'output_dir' is required");
     finish("eval", ARGS("model=m", "forgetting_data=d"), NULL);
-    finish("eval", ARGS("model=m"), "key 'data' or 'forgetting_data'");
+    finish("eval", ARGS("model=m"), NULL); /* a session is opened so; the verb asks for data */
     finish("eval", ARGS("data=d"), "key 'model'");
-    finish("predict", ARGS("model=m"), "key 'data'");
+    finish("predict", ARGS("model=m"), NULL);
     finish("merge", ARGS("model=m", "-o", "x"), "key 'adapter'");
     finish("merge", ARGS("model=m", "adapter=a"), "key 'output_dir'");
     finish("merge", ARGS("model=m", "adapter=a", "--output", "x"), NULL);

@@ -114,6 +114,9 @@ typedef struct lf_text_dataset_opts {
      * "text_field":..., "text_pair_field":..., "label_field":..., "label_separator":..., "label_columns":...,
      * "prompt_template":...}; what it says of fields wins. */
     const cJSON *spec;
+    /* Not NULL: a list of objects, which are the records, as jsonl has them; spec is not read. Outlives the data set.
+     * Errors call record 3 "KEY[3]". */
+    const cJSON *records;
     const char *key;             /* the config key, for errors: "train_data" */
     const char *split;           /* which file of a folder with a file for each split; NULL: "train" */
     const char *text_field;      /* NULL: "text" */
@@ -128,6 +131,8 @@ typedef struct lf_text_dataset_opts {
     int64_t max_samples;                /* 0 = all; else that many, drawn by `seed` without replacement, in order */
     uint64_t seed;
 } lf_text_dataset_opts;
+
+#define LF_GIVEN_TEXTS "texts" /* the key of records that are nobody's data, but what a program asks about */
 
 /* The name of a file's format ("csv"), by its own name, else by its first n bytes; NULL: it has none. */
 const char *lf_text_dataset_format_of(const char *name, const char *begins, size_t n);

@@ -52,10 +52,11 @@ typedef struct lf_text_store {
                             * index is made */
     lf_text_map *kept;     /* plain text: [n] those of its files that had to be unpacked, mapped */
     int64_t n, capacity;
-    void *source;       /* of a format that has its own file */
-    uint64_t bytes;     /* of that, unpacked */
-    uint64_t dropped;   /* pages of the map up to here were let go while the index was made */
-    const char **names; /* csv: [n_names] columns; plain text: [n] paths */
+    const cJSON *given_records; /* of the format `given`; borrowed */
+    void *source;               /* of a format that has its own file */
+    uint64_t bytes;             /* of that, unpacked */
+    uint64_t dropped;           /* pages of the map up to here were let go while the index was made */
+    const char **names;         /* csv: [n_names] columns; plain text: [n] paths */
     int64_t n_names;
     const char *text_field, *prompt_template, *system; /* NULL if not given */
     bool prompts;                                      /* records are to be answered (lf_text_dataset_opts) */
@@ -99,6 +100,7 @@ typedef struct lf_text_origin {
     const lf_text_chat *chat;           /* NULL: none */
     const lf_text_labelling *labelling; /* NULL: none */
     const char *split;                  /* of a folder of classes */
+    const cJSON *records;               /* given in memory; NULL: files */
 } lf_text_origin;
 /* Of `path`, which is a file; plain text: the folder, or what stands for the files `given`. Without records it is
  * LF_EDATA, but of an own_file, which says of itself that it has none: n is 0, and no layout is chosen. */
@@ -157,12 +159,14 @@ lf_status lf_text_shards_open(lf_text_shards **out, const lf_text_format *format
                               const lf_paths *files, lf_err *err);
 /* Plain text in a folder, or texts by class. */
 lf_status lf_text_shards_open_folder(lf_text_shards **out, const lf_text_origin *o, const char *folder, lf_err *err);
+/* o->records, which are called o->key. */
+lf_status lf_text_shards_open_given(lf_text_shards **out, const lf_text_origin *o, lf_err *err);
 void lf_text_shards_release(lf_text_shards *s);
 /* The store of record i, which becomes its number there. */
 const lf_text_store *lf_text_shards_at(const lf_text_shards *s, int64_t *i);
 
-/* class_files.c: not in formats.def, because no name says it. */
-extern const lf_text_format lf_text_class_files;
+/* class_files.c and given.c: not in formats.def, because no name says it. */
+extern const lf_text_format lf_text_class_files, lf_text_given;
 
 /* ---- plain text ---------------------------------------------------------------------------------------------------
  */

@@ -73,7 +73,7 @@ static lf_status read_spec(request *r, const lf_text_dataset_opts *opts, lf_err 
                    .key = opts->key,
                    .classified = opts->labelling};
     if (opts->labelling) r->labelling = *opts->labelling;
-    if (!cJSON_IsArray(r->path) && (!cJSON_IsString(r->path) || !*r->path->valuestring))
+    if (!opts->records && !cJSON_IsArray(r->path) && (!cJSON_IsString(r->path) || !*r->path->valuestring))
         return lf_fail(err, LF_EUSAGE, "%s: expected a path, a list of paths, or {\"path\": ..., \"format\": ...}",
                        r->key);
     lf_status rc = LF_OK;
@@ -108,8 +108,10 @@ static lf_status open_shards(lf_text_shards **out, const request *r, const lf_te
                               .prompts = opts->prompts,
                               .system = opts->system,
                               .labelling = r->classified ? &r->labelling : NULL,
-                              .split = r->split};
+                              .split = r->split,
+                              .records = opts->records};
     lf_data_files files;
+    if (opts->records) return lf_text_shards_open_given(out, &o, err);
     lf_status rc = lf_data_files_find(&files, r->path, &w, err);
     if (rc) return rc;
     lf_data_files_warn(&files);

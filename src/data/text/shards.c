@@ -68,6 +68,7 @@ static lf_status fill(lf_text_store *s, const lf_text_origin *o, const char *pat
     const lf_text_format *format = s->format;
     lf_status rc = s->arena ? keep_strings(s, o, path, err) : lf_no_memory(err, "%s", path);
     s->prompts = o->prompts;
+    s->given_records = o->records;
     if (!rc) rc = keep_labelling(s, o->labelling, err);
     if (!rc && !format->delimited && (o->dialect.delimiter || o->dialect.quoting || o->dialect.columns))
         rc = lf_fail(err, LF_EUSAGE, "%s: 'delimiter', 'quoting' and 'columns' are for CSV and TSV; %s is %s", o->key,
@@ -283,12 +284,13 @@ lf_status lf_text_shards_open(lf_text_shards **out, const lf_text_format *format
     return rc;
 }
 
-lf_status lf_text_shards_open_folder(lf_text_shards **out, const lf_text_origin *o, const char *folder, lf_err *err) {
-    const lf_text_format *format = by_class(o) ? &lf_text_class_files : lf_text_format_named("text");
-    lf_text_shards *s = new_shards(folder, 1);
+/* One store for all that is at a path, or called so. */
+static lf_status open_one(lf_text_shards **out, const lf_text_format *format, const lf_text_origin *o, const char *path,
+                          lf_err *err) {
+    lf_text_shards *s = new_shards(path, 1);
     lf_text_store *store;
-    if (!s) return lf_no_memory(err, "%s", folder);
-    const lf_status rc = lf_text_store_open(&store, format, o, folder, NULL, err);
+    if (!s) return lf_no_memory(err, "%s", path);
+    const lf_status rc = lf_text_store_open(&store, format, o, path, NULL, err);
     if (rc) {
         lf_text_shards_release(s);
         return rc;
@@ -296,6 +298,15 @@ lf_status lf_text_shards_open_folder(lf_text_shards **out, const lf_text_origin 
     add_store(s, store);
     *out = s;
     return LF_OK;
+}
+
+lf_status lf_text_shards_open_folder(lf_text_shards **out, const lf_text_origin *o, const char *folder, lf_err *err) {
+    return open_one(out, by_class(o) ? &lf_text_class_files : lf_text_format_named("text"), o, folder, err);
+}
+
+lf_status lf_text_shards_open_given(lf_text_shards **out, const lf_text_origin *o, lf_err *err) {
+    if (cJSON_GetArraySize(o->records) == 0) return lf_fail(err, LF_EDATA, "%s: there are none", o->key);
+    return open_one(out, &lf_text_given, o, o->key, err);
 }
 
 const lf_text_store *lf_text_shards_at(const lf_text_shards *s, int64_t *i) {
