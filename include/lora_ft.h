@@ -197,7 +197,7 @@ lf_status lf_eval_figures(const lf_config *cfg, lf_figures **figures, lf_err *er
  * where results go are not read. Numbers are those of the verb, to the last digit, for the same inputs in the same
  * order. Nothing is printed but warnings and, at opening, what the verbs say there.
  *
- * lf_interrupt ends a call with LF_EINTERRUPTED, and is then done with: the next call begins anew. */
+ * lf_interrupt ends a call with LF_EINTERRUPTED, or the next one if none is made; the one after that begins anew. */
 
 typedef struct lf_session lf_session;
 /* cfg is kept: it outlives the session, and is finished (lf_config_finish). */
@@ -227,7 +227,7 @@ lf_status lf_session_classify_pictures(lf_session *s, const char *const *paths, 
 
 /* What a language model makes of a text. Its log-likelihood is -loss * tokens, in nats, its perplexity exp(loss). */
 typedef struct lf_text_score {
-    int64_t tokens; /* that were predicted: all but the first; of a pair those of `second` */
+    int64_t tokens; /* that were predicted: those that another stands before; of a pair those of `second` */
     int64_t right;  /* of them those that the model held for the most probable */
     double loss;    /* the mean of -ln p over them; NAN: there are none */
 } lf_text_score;

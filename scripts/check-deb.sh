@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # The Debian packages, made and tried on a clean system: scripts/check-deb.sh [FOLDER] [--keep]
 # Builds them, sets up a Debian 12 of its own in FOLDER (default: a temporary one, which is removed afterwards unless --keep), installs lora-ft there,
-# runs the quickstart with nothing but what the packages brought, looks at manual pages and completions, removes everything
-# again, and fails if a file is left. Needs root, debootstrap, and the mirror that this machine has in its sources.
+# runs the quickstart with nothing but what the packages brought, looks at manual pages and completions, runs the examples of the
+# library against its packages, removes everything again, and fails if a file is left. Needs root, debootstrap, and the mirror that this machine has in its sources.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 keep=false root=
@@ -25,7 +25,7 @@ trap clean_up EXIT
 [ -n "$root" ] || { root=$(mktemp -d) && made=true; }
 mkdir -p "$root"
 
-cmake -S . -B build-deb -G Ninja -DCMAKE_BUILD_TYPE=Release -DBUILD_TESTING=OFF >/dev/null
+cmake -S . -B build-deb -G Ninja -DCMAKE_BUILD_TYPE=Release -DCMAKE_INSTALL_PREFIX=/usr -DBUILD_TESTING=OFF >/dev/null
 cmake --build build-deb
 (cd build-deb && rm -f ./*.deb && cpack >cpack.log || { cat cpack.log >&2; exit 1; })
 ls -l build-deb/*.deb
@@ -39,7 +39,7 @@ grep -l -i -E "Acquire::|proxy" /etc/apt/apt.conf.d/* 2>/dev/null | xargs -r cp 
 cp /etc/resolv.conf "$root/etc/resolv.conf" 2>/dev/null || true
 mount -t proc proc "$root/proc"
 home=$(chroot "$root" getent passwd 0 | cut -d: -f6)
-cp build-deb/lora-ft_*.deb "$root$home/"
+cp build-deb/lora-ft_*.deb build-deb/liblora-ft*.deb build-deb/lora-ft-dev_*.deb "$root$home/"
 inside() { chroot "$root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME="$home" LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive "$@"; }
 
 inside apt-get update -qq
@@ -57,8 +57,24 @@ inside sh -ec 'for page in lora-ft $(lora-ft help | sed -n "s/^  \([a-z][a-z]*\)
         man -w "$page" >/dev/null && man --warnings "$page" 2>&1 >/dev/null | (! grep .)
     done'
 inside bash -ec '. /usr/share/bash-completion/bash_completion; _completion_loader lora-ft || true; complete -p lora-ft >/dev/null'
-inside apt-get purge -y -qq lora-ft >/dev/null
-inside sh -c 'rm -rf ~/lora-ft ~/lora-ft_*.deb ~/.cache'
-left=$(inside find / -xdev -path /proc -prune -o -print | grep lora-ft | grep -v -E '^/var/(log|lib/apt|cache)/' || true)
+
+# The library: an example is compiled here, with the header and the library of the packages, and run there.
+inside apt-get install -y -qq --no-install-recommends python3 >/dev/null
+inside sh -c 'cd && apt-get install -y -qq ./liblora-ft*.deb ./lora-ft-dev_*.deb >/dev/null'
+examples=/usr/share/doc/lora-ft-dev/examples
+pc=$(cd "$root" && find usr/lib -name lora-ft.pc)
+# shellcheck disable=SC2046
+cc "$root$examples/classify.c" $(PKG_CONFIG_PATH=$root/${pc%/*} pkg-config --cflags --libs lora-ft) -Wl,--allow-shlib-undefined \
+    -o "$root$home/classify"
+inside sh -ec 'cd ~/lora-ft && find runs/letters/test -type f | sort | head -3 >pictures
+    ~/classify data/fashion-vit runs/quickstart/adapter $(cat pictures) | cut -f 1,2 >found
+    for picture in $(cat pictures); do
+        lora-ft predict --quiet --model data/fashion-vit --adapter runs/quickstart/adapter --data "$picture" --output csv | tail -n +2
+    done | awk -F , "{ print \$2 \"\t\" \$1 }" >expected
+    test -s found && cmp found expected'
+inside sh -ec "cd && python3 $examples/tune.py 2>&1 | grep -q '^usage: python3 tune.py'"
+inside apt-get purge -y -qq lora-ft-dev 'liblora-ft*' lora-ft >/dev/null
+inside sh -c 'rm -rf ~/lora-ft ~/classify ~/*lora-ft*.deb ~/.cache'
+left=$(inside find / -xdev -path /proc -prune -o -print | grep -E "lora[-_]ft" | grep -v -E '^/var/(log|lib/apt|cache)/' || true)
 [ -z "$left" ] || { echo "check-deb: left behind: $left" >&2; exit 1; }
 echo "check-deb: installed, ran, and removed without a trace ($before files of that name before)"

@@ -2,7 +2,7 @@
 # functions' own.
 build_packages="gcc cmake ninja-build pkg-config libopenblas-openmp-dev libdnnl-dev liblapacke-dev libcjson-dev libyaml-dev libstb-dev libjpeg62-turbo-dev libtiff-dev libwebp-dev zlib1g-dev libzstd-dev libsnappy-dev libxxhash-dev libpcre2-dev libutf8proc-dev"
 run_packages="gnuplot-nox dataset-fashion-mnist $(tr '\n' ' ' <"$(dirname "${BASH_SOURCE[0]}")/packages-fonts.txt")"
-test_packages="tmux python3-minimal libopenmpi-dev openmpi-bin libcmocka-dev clang libomp-dev clang-format"
+test_packages="tmux python3 libopenmpi-dev openmpi-bin libcmocka-dev clang libomp-dev clang-format"
 
 # Installs what is missing of the named packages. Where it cannot (not root, no network), says which and goes on if all is
 # there, else stops.

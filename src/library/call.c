@@ -11,7 +11,8 @@ lf_status lf_call_begin(lf_err *err) {
                    "one call after the other");
 }
 
-void lf_call_end(void) {
-    lf_interrupt_reset();
+lf_status lf_call_end(lf_status rc) {
+    if (rc == LF_EINTERRUPTED) lf_interrupt_reset();
     atomic_flag_clear(&at_work);
+    return rc;
 }

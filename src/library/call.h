@@ -6,6 +6,7 @@
 
 /* LF_EUSAGE while another one lasts: of another thread, or of the function that the library has called. */
 lf_status lf_call_begin(lf_err *err);
-void lf_call_end(void);
+/* Returns rc, with which the call ends; where that is LF_EINTERRUPTED, what was asked for is done. */
+lf_status lf_call_end(lf_status rc);
 
 #endif

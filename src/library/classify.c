@@ -63,9 +63,7 @@ lf_status lf_session_classify_texts(lf_session *s, const lf_text *texts, int64_t
     if (n <= 0) return LF_OK;
     lf_status rc = lf_session_begin(s, err);
     if (rc) return rc;
-    rc = classify_texts(s, texts, n, scores, err);
-    lf_call_end();
-    return rc;
+    return lf_call_end(classify_texts(s, texts, n, scores, err));
 }
 
 /* ---- pictures ---- */
@@ -115,7 +113,5 @@ lf_status lf_session_classify_pictures(lf_session *s, const char *const *paths, 
     if (n <= 0) return LF_OK;
     lf_status rc = lf_session_begin(s, err);
     if (rc) return rc;
-    rc = classify_pictures(s, paths, n, scores, err);
-    lf_call_end();
-    return rc;
+    return lf_call_end(classify_pictures(s, paths, n, scores, err));
 }

@@ -55,7 +55,5 @@ lf_status lf_session_score(lf_session *s, const lf_text *texts, int64_t n, lf_te
     if (n <= 0) return LF_OK;
     lf_status rc = lf_session_begin(s, err);
     if (rc) return rc;
-    rc = score_records(s, texts, n, scores, all, err);
-    lf_call_end();
-    return rc;
+    return lf_call_end(score_records(s, texts, n, scores, all, err));
 }

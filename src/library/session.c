@@ -8,8 +8,8 @@
 lf_status lf_session_begin(lf_session *s, lf_err *err) {
     lf_status rc = lf_call_begin(err);
     if (rc || lf_threads() == s->opened.threads) return rc;
-    if ((rc = lf_threads_take(&s->opened.threads, s->opened.threads, err))) lf_call_end();
-    return rc;
+    rc = lf_threads_take(&s->opened.threads, s->opened.threads, err);
+    return rc ? lf_call_end(rc) : LF_OK;
 }
 
 static lf_status check_verb(const lf_config *cfg, lf_err *err) {
@@ -56,8 +56,7 @@ lf_status lf_session_open(lf_session **out, const lf_config *cfg, lf_err *err) {
         close_all(s);
     else
         *out = s;
-    lf_call_end();
-    return rc;
+    return lf_call_end(rc);
 }
 
 void lf_session_close(lf_session *s) {

@@ -26,8 +26,7 @@ lf_status lf_train_watched(const lf_config *cfg, lf_watch *watch, void *context,
     lf_status rc = check_verb(cfg, "train", __func__, err);
     if (rc || (rc = lf_call_begin(err))) return rc;
     if (!(rc = lf_config_check_outputs(cfg, err))) rc = lf_train_to(cfg, &kept, watch ? &watcher : NULL, err);
-    lf_call_end();
-    return hand_out(figures, &kept, rc, err);
+    return hand_out(figures, &kept, lf_call_end(rc), err);
 }
 
 lf_status lf_eval_figures(const lf_config *cfg, lf_figures **figures, lf_err *err) {
@@ -36,6 +35,5 @@ lf_status lf_eval_figures(const lf_config *cfg, lf_figures **figures, lf_err *er
     lf_status rc = check_verb(cfg, "eval", __func__, err);
     if (rc || (rc = lf_call_begin(err))) return rc;
     if (!(rc = lf_config_check_outputs(cfg, err))) rc = lf_eval_to(cfg, &kept, err);
-    lf_call_end();
-    return hand_out(figures, &kept, rc, err);
+    return hand_out(figures, &kept, lf_call_end(rc), err);
 }

@@ -14,13 +14,16 @@ void lf_written_free(lf_written *w) {
 typedef struct listener {
     lf_visit *visit;
     void *context;
+    bool enough;
 } listener;
 
 /* Who has had enough asks to stop as anybody else does. */
 static lf_status hear(void *context, const char *text, size_t n, lf_err *err) {
-    const listener *to = context;
+    listener *to = context;
     (void)err;
-    if (!to->visit(to->context, text, n)) (void)lf_interrupt();
+    if (to->visit(to->context, text, n)) return LF_OK;
+    to->enough = true;
+    (void)lf_interrupt();
     return LF_OK;
 }
 
@@ -45,13 +48,14 @@ typedef struct request {
     listener to;
 } request;
 
-static lf_status write_behind(lf_written *out, lf_session *s, const request *r, lf_err *err) {
+static lf_status write_behind(lf_written *out, lf_session *s, request *r, lf_err *err) {
     lf_ids ids = {0};
     lf_generated o = {0};
     lf_status rc = lf_text_tokenizer_prompt(s->generating.text, r->text, r->n, r->rendered, &ids, err);
     if (!rc)
-        rc = lf_generate_text(&o, s->generating.generator, ids.ids, ids.n, r->opts, r->to.visit ? hear : NULL,
-                              (void *)(uintptr_t)&r->to, err);
+        rc = lf_generate_text(&o, s->generating.generator, ids.ids, ids.n, r->opts, r->to.visit ? hear : NULL, &r->to,
+                              err);
+    if (r->to.enough) lf_interrupt_reset(); /* also where the text had come to its end */
     if (!rc) {
         const bool stopped = o.ending == LF_ENDED_INTERRUPT;
         take(out, &o, ids.n);
@@ -76,8 +80,7 @@ static lf_status begin(lf_session *s, lf_err *err) {
         return LF_OK;
     }
     lf_generating_close(&s->generating);
-    lf_call_end();
-    return rc;
+    return lf_call_end(rc);
 }
 
 lf_status lf_session_generate(lf_session *s, const char *prompt, lf_visit *visit, void *context, lf_written *out,
@@ -85,10 +88,8 @@ lf_status lf_session_generate(lf_session *s, const char *prompt, lf_visit *visit
     *out = (lf_written){0};
     lf_status rc = begin(s, err);
     if (rc) return rc;
-    const request r = {.text = prompt, .n = strlen(prompt), .opts = &s->alone, .to = {visit, context}};
-    rc = write_behind(out, s, &r, err);
-    lf_call_end();
-    return rc;
+    request r = {.text = prompt, .n = strlen(prompt), .opts = &s->alone, .to = {.visit = visit, .context = context}};
+    return lf_call_end(write_behind(out, s, &r, err));
 }
 
 /* ---- conversations ---- */
@@ -118,7 +119,7 @@ static lf_status answer(lf_written *out, lf_session *s, const lf_turn *turns, in
     }
     lf_status rc = messages_of(&messages, turns, n, err);
     if (!rc && !(rc = lf_chat_render(text->chat_template, messages, (size_t)n, true, &p, err))) {
-        const request r = {.text = p.text, .n = p.n, .rendered = true, .opts = &s->in_turns, .to = to};
+        request r = {.text = p.text, .n = p.n, .rendered = true, .opts = &s->in_turns, .to = to};
         rc = write_behind(out, s, &r, err);
     }
     lf_prompt_free(&p);
@@ -131,7 +132,5 @@ lf_status lf_session_answer(lf_session *s, const lf_turn *turns, int64_t n, lf_v
     *out = (lf_written){0};
     lf_status rc = begin(s, err);
     if (rc) return rc;
-    rc = answer(out, s, turns, n, (listener){visit, context}, err);
-    lf_call_end();
-    return rc;
+    return lf_call_end(answer(out, s, turns, n, (listener){.visit = visit, .context = context}, err));
 }

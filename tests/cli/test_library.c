@@ -480,7 +480,13 @@ static void test_writes_as_generate_does(void **state) {
     assert_string_equal(w.ended_by, "interrupt");
     assert_true(w.n_ids > 0 && w.n_ids < 12 && h.pieces == 2);
     lf_written_free(&w);
-    ok(lf_session_generate(m.session, "the cat", NULL, NULL, &w, &said)); /* that was of the call before */
+    assert_true(lf_interrupt()); /* between two calls: the next one ends at once */
+    fails(lf_session_generate(m.session, "the cat", NULL, NULL, &w, &said), LF_EINTERRUPTED, "interrupted");
+    lf_written_free(&w);
+    assert_true(lf_interrupt());
+    fails(lf_session_score(m.session, &(lf_text){"the cat", NULL}, 1, &(lf_text_score){0}, NULL, &said),
+          LF_EINTERRUPTED, "interrupted");
+    ok(lf_session_generate(m.session, "the cat", NULL, NULL, &w, &said)); /* that was of the calls before */
     compare_written(&w, alone);
     lf_written_free(&w);
     /* the same model says what a text's probability is */
