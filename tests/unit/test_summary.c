@@ -161,11 +161,10 @@ static void test_against_the_baseline(void **state) {
      * (.68 .66) - (.73 .76 + .70 .09) */
     assert_int_equal(volume.n, 3);
     assert_true(fabs(volume.mean - (0.448 - 0.585 + 0.4488 - 0.588 + 0.4488 - 0.6178) / 3) < 1e-14);
-    double p[3] = {lf_t_p(g->differences[LF_DIFFERS_GAIN]), lf_t_p(matched), lf_t_p(volume)};
-    lf_holm(p, 3);
-    assert_near(g->p[LF_DIFFERS_GAIN], p[0]);
-    assert_near(g->p[LF_DIFFERS_MATCHED], p[1]);
-    assert_near(g->p[LF_DIFFERS_VOLUME], p[2]);
+    /* each figure is adjusted for the methods that are compared, of which there is one */
+    assert_near(g->p[LF_DIFFERS_GAIN], lf_t_p(g->differences[LF_DIFFERS_GAIN]));
+    assert_near(g->p[LF_DIFFERS_MATCHED], lf_t_p(matched));
+    assert_near(g->p[LF_DIFFERS_VOLUME], lf_t_p(volume));
     assert_true(isnan(g->p[LF_DIFFERS_COST]) && isnan(s->groups[0].p[LF_DIFFERS_GAIN]));
     done(s);
 }

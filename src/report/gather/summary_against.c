@@ -198,21 +198,16 @@ lf_status lf_compare_matched(lf_sample *out, const lf_summary *s, const lf_cohor
     return ok ? LF_OK : lf_no_memory(err, "the summary of the runs of %s", s->from->dir);
 }
 
-/* What decides: gain, cost at matched gain, hypervolume; of all methods of a family together. Fewer than three pairs
- * decide nothing. `p` has room for LF_N_DIFFERS a group. */
-static void adjust(lf_summary *s, int64_t family, double *p) {
-    static const int decides[] = {LF_DIFFERS_GAIN, LF_DIFFERS_MATCHED, LF_DIFFERS_VOLUME};
-    enum { N = sizeof decides / sizeof *decides };
-    int64_t n = 0;
+/* One figure of all methods of a family together: a verdict is on one of them, the cost at matched gain, which was
+ * chosen before any run. Fewer than three pairs decide nothing. `p` has room for a number a group. */
+static void adjust(lf_summary *s, int64_t family, int which, double *p) {
+    for (int64_t i = 0; i < s->n_groups; i++) {
+        const lf_sample d = s->groups[i].differences[which];
+        p[i] = s->groups[i].family != family || d.n < 3 ? NAN : lf_t_p(d);
+    }
+    lf_holm(p, s->n_groups);
     for (int64_t i = 0; i < s->n_groups; i++)
-        for (int d = 0; d < N && s->groups[i].family == family; d++) {
-            const lf_sample v = s->groups[i].differences[decides[d]];
-            p[n++] = v.n < 3 ? NAN : lf_t_p(v);
-        }
-    lf_holm(p, n);
-    n = 0;
-    for (int64_t i = 0; i < s->n_groups; i++)
-        for (int d = 0; d < N && s->groups[i].family == family; d++) s->groups[i].p[decides[d]] = p[n++];
+        if (s->groups[i].family == family) s->groups[i].p[which] = p[i];
 }
 
 lf_status lf_summary_against(lf_summary *s, const char *baseline, double *values, lf_err *err) {
@@ -220,7 +215,7 @@ lf_status lf_summary_against(lf_summary *s, const char *baseline, double *values
     if (rc) return rc;
     s->judged_by_test = all_are_tested(s);
     lf_outcome *room = lf_calloc(2 * (size_t)s->n_cells, sizeof *room);
-    double *p = lf_calloc(LF_N_DIFFERS * (size_t)s->n_groups, sizeof *p);
+    double *p = lf_calloc((size_t)s->n_groups, sizeof *p);
     if (room && p) {
         curve own = {room, 0}, base = {room + s->n_cells, 0};
         for (int64_t i = 0; i < s->n_groups; i++) {
@@ -228,7 +223,8 @@ lf_status lf_summary_against(lf_summary *s, const char *baseline, double *values
             compare_group(s, &s->groups[i], &own, &base, values);
         }
         for (int64_t i = 0; i < s->n_groups; i++)
-            if (s->groups[i].family == i) adjust(s, i, p);
+            for (int d = 0; d < LF_N_DIFFERS && s->groups[i].family == i; d++)
+                if (d != LF_DIFFERS_COST) adjust(s, i, d, p); /* the plain cost is of unequal gains */
     } else
         rc = lf_no_memory(err, "the summary of the runs of %s", s->from->dir);
     lf_free(room);

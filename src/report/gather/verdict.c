@@ -72,19 +72,58 @@ static bool is_listed(const lf_telling *t, const lf_cohort *g, const lf_cohort *
     return is_other(t, g) && g != not_this && lf_matched_of(g).n >= LF_LEAST_PAIRS && sure_sign(g) == sign;
 }
 
-/* " X, Y and Z" + words, of those whose sign it is. False: there are none. */
-static bool put_list(lf_telling *t, lf_string *text, const lf_cohort *not_this, int sign, const char *one,
+/* " (8.3 points less to 6.4 more" */
+static void put_reach(const lf_telling *t, lf_string *text, double low, double high) {
+    const bool less = high < 0, both = low < 0 && !less;
+    lf_string_add(text, " (");
+    put_amount(t, text, fabs(less ? high : low));
+    lf_string_add(text, both ? " %s less to " : " to ", t->cost->unit);
+    put_amount(t, text, fabs(less ? low : high));
+    if (!both) lf_string_add(text, " %s", t->cost->unit);
+    lf_string_add(text, less ? " less" : " more");
+}
+
+/* Of those of which nobody knows, the one that comes nearest to forgetting less. */
+static const lf_cohort *likeliest(const lf_cohort *const *g, int64_t n) {
+    const lf_cohort *best = NULL;
+    for (int64_t i = 0; i < n; i++)
+        if (lf_matched_of(g[i]).mean < 0 && (!best || lf_t_p(lf_matched_of(g[i])) < lf_t_p(lf_matched_of(best))))
+            best = g[i];
+    return best;
+}
+
+/* A sentence on those whose sign it is: " X, Y and Z" + words + the baseline, how far their intervals reach together,
+ * and which of those that are not sure is nearest to it. Nothing where there are none. */
+static void put_list(lf_telling *t, lf_string *text, const lf_cohort *not_this, int sign, const char *one,
                      const char *many) {
-    int64_t n = 0, put = 0;
-    for (int64_t i = 0; i < t->s->n_groups; i++) n += is_listed(t, &t->s->groups[i], not_this, sign);
-    for (int64_t i = 0; i < t->s->n_groups; i++) {
-        if (!is_listed(t, &t->s->groups[i], not_this, sign)) continue;
-        lf_string_add(text, "%s", put == 0 ? " " : put + 1 == n ? " and " : ", ");
-        lf_put_title(t, text, &t->s->groups[i]);
-        put++;
+    const lf_cohort **listed = lf_calloc((size_t)t->s->n_groups, sizeof *listed);
+    int64_t n = 0;
+    double low = INFINITY, high = -INFINITY;
+    t->no_memory = t->no_memory || !listed;
+    for (int64_t i = 0; listed && i < t->s->n_groups; i++) {
+        const lf_cohort *g = &t->s->groups[i];
+        if (!is_listed(t, g, not_this, sign)) continue;
+        low = fmin(low, lf_matched_of(g).low);
+        high = fmax(high, lf_matched_of(g).high);
+        listed[n++] = g;
     }
-    if (n) lf_string_add(text, " %s", n == 1 ? one : many);
-    return n > 0;
+    if (n) {
+        const lf_cohort *nearest = sign == 0 && n > 1 ? likeliest(listed, n) : NULL;
+        lf_string_add(text, " ");
+        lf_put_titles(t, text, listed, n, true);
+        lf_string_add(text, " %s", n == 1 ? one : many);
+        lf_put_title(t, text, t->baseline);
+        put_reach(t, text, low, high);
+        lf_string_add(text, ")");
+        if (nearest) {
+            lf_string_add(text, "; nearest to forgetting less is ");
+            lf_put_title(t, text, nearest);
+            put_reach(t, text, lf_matched_of(nearest).low, lf_matched_of(nearest).high);
+            lf_string_add(text, ", p %.2g)", nearest->p[LF_DIFFERS_MATCHED]);
+        }
+        lf_string_add(text, ".");
+    }
+    lf_free(listed);
 }
 
 /* Which of the others that surely forget less cannot be told from the best of them: all pairs adjusted together. */
@@ -120,18 +159,12 @@ static lf_status answer_surely(lf_telling *t, lf_string *text, const lf_cohort *
         put_difference(t, text, best);
         rc = put_equals(t, text, best, err);
     } else {
-        lf_string_add(text, "No start forgets surely less than ");
+        lf_string_add(text, "No start surely forgets less than ");
         lf_put_title(t, text, t->baseline);
         lf_string_add(text, " at equal %s%s.", t->s->judged_by_test ? "test " : "", t->s->from->yardstick->name);
     }
-    if (put_list(t, text, best, 0, "cannot be told from ", "cannot be told from ")) {
-        lf_put_title(t, text, t->baseline);
-        lf_string_add(text, ".");
-    }
-    if (put_list(t, text, best, 1, "forgets more than ", "forget more than ")) {
-        lf_put_title(t, text, t->baseline);
-        lf_string_add(text, ".");
-    }
+    put_list(t, text, best, 1, "surely forgets more than ", "surely forget more than ");
+    put_list(t, text, best, 0, "cannot be told from ", "cannot be told from ");
     return rc;
 }
 
@@ -151,9 +184,29 @@ static void answer_unsurely(lf_string *text, int64_t pairs, const lf_draw_words 
 
 /* ---- the run to take ---- */
 
+/* ", forgetting 27.7 ± 17.5 points" */
+static void put_mean(const lf_telling *t, lf_string *text, const lf_cell *c, lf_role role, const char *before) {
+    const lf_metric *m = lf_metric_in_role(t->s->from->yardstick, role);
+    const lf_sample *figure = &c->metrics[m - t->s->from->yardstick->metrics];
+    if (!m->name || !isfinite(figure->mean)) return;
+    lf_string_add(text, "%s%s ", before, m->label);
+    lf_string_add(text, m->scale != 1 ? "%.1f" : "%.4g", m->scale * figure->mean);
+    if (figure->n >= LF_LEAST_PAIRS)
+        lf_string_add(text, m->scale != 1 ? " ± %.1f" : " ± %.2g", m->scale * (figure->high - figure->mean));
+    lf_string_add(text, "%s%s", *m->unit ? " " : "", m->unit);
+}
+
 static void recommend(lf_telling *t, const lf_cohort *g) {
     const lf_gathered_run *r = g && g->best >= 0 ? lf_best_run(t->s, g) : NULL;
     if (!r) return;
+    lf_string take = {0};
+    lf_put_title(t, &take, g);
+    if (isfinite(t->s->cells[g->best].learning_rate))
+        lf_string_add(&take, " at learning rate %.6g", t->s->cells[g->best].learning_rate);
+    put_mean(t, &take, &t->s->cells[g->best], t->s->judged_by_test ? LF_ROLE_TEST_GAIN : LF_ROLE_GAIN, ": ");
+    put_mean(t, &take, &t->s->cells[g->best], LF_ROLE_COST, ", ");
+    t->v->take = lf_string_take(&take);
+    t->no_memory = t->no_memory || !t->v->take;
     t->v->run = r->name;
     t->v->model = cJSON_GetStringValue(lf_run_value(r, "model"));
     const char *own = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(r->results, "adapter")); /* of a sequence */
@@ -219,6 +272,7 @@ void lf_verdicts_free(lf_verdict *v, int64_t n) {
     for (int64_t i = 0; v && i < n; i++) {
         lf_free(v[i].of);
         lf_free(v[i].answer);
+        lf_free(v[i].take);
         lf_free(v[i].adapter);
         for (int64_t k = 0; k < v[i].n_notes; k++) lf_free(v[i].notes[k]);
         lf_free(v[i].notes);
@@ -236,7 +290,8 @@ void lf_verdicts_print(const lf_verdict *v, int64_t n, FILE *out) {
     for (int64_t i = 0; i < n; i++) {
         if (v[i].of) print_line(out, "of ", v[i].of);
         print_line(out, "verdict: ", v[i].answer);
-        if (v[i].adapter) print_line(out, "take:    ", v[i].adapter);
+        if (v[i].take) print_line(out, "take:    ", v[i].take);
+        if (v[i].adapter) print_line(out, "         ", v[i].adapter);
         for (int64_t k = 0; k < v[i].n_notes; k++) print_line(out, "note:    ", v[i].notes[k]);
     }
 }
@@ -248,6 +303,7 @@ cJSON *lf_verdicts_json(const lf_verdict *v, int64_t n) {
         for (int64_t k = 0; k < v[i].n_notes; k++) lf_list_string(&notes, v[i].notes[k]);
         if (v[i].of) lf_obj_string(&o, "of", v[i].of);
         lf_obj_string(&o, "answer", v[i].answer);
+        lf_obj_string(&o, "take", v[i].take);
         lf_obj_string(&o, "run", v[i].run);
         lf_obj_string(&o, "adapter", v[i].adapter);
         lf_obj_put(&o, "notes", lf_obj_take(&notes));

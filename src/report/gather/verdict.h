@@ -9,7 +9,8 @@
 /* Of one family of methods (summary.h). */
 typedef struct lf_verdict {
     char *of;          /* which model and data, where there are several families; NULL */
-    char *answer;      /* one or two sentences */
+    char *answer;      /* a few sentences */
+    char *take;        /* the recommended method, its best rate, its means; NULL: none is recommended */
     const char *run;   /* the recommended run's name, borrowed of the summary; NULL: none is recommended */
     char *adapter;     /* its adapter's folder */
     const char *model; /* of its configuration; NULL */

@@ -21,6 +21,8 @@ typedef struct lf_telling {
 /* "key value, key value" of the swept keys that `wanted` takes. */
 void lf_put_keys(lf_string *t, const lf_summary *s, const lf_cohort *g, bool (*wanted)(const char *));
 void lf_put_title(lf_telling *t, lf_string *text, const lf_cohort *g);
+/* "X, Y and Z", and of positions alone "positions 0, 0.5 and 1"; capital: at the beginning of a sentence. */
+void lf_put_titles(lf_telling *t, lf_string *text, const lf_cohort *const *g, int64_t n, bool capital);
 lf_sample lf_matched_of(const lf_cohort *g); /* what it forgets at equal gain, less the baseline */
 /* Of the best rate's runs the one that is best on the data that chose the rate; NULL: none is. */
 const lf_gathered_run *lf_best_run(const lf_summary *s, const lf_cohort *g);

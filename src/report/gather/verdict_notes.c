@@ -28,6 +28,29 @@ static void note_seeds(lf_telling *t, int64_t pairs) {
     note(t, &text);
 }
 
+/* A draw goes to the baseline. */
+static void note_default(lf_telling *t, int64_t pairs, const lf_cohort *best) {
+    if (pairs < LF_LEAST_PAIRS || best) return;
+    lf_string text = {0};
+    lf_put_titles(t, &text, &t->baseline, 1, true);
+    lf_string_add(&text, " is taken because it is the baseline and nothing is surely better, not because it has won.");
+    note(t, &text);
+}
+
+/* What is sure is so after all methods were looked at together, and the table's intervals are each for itself. */
+static void note_together(lf_telling *t, int64_t pairs) {
+    int64_t n = 0;
+    for (int64_t i = 0; i < t->s->n_groups; i++)
+        n += t->s->groups[i].family == t->family && isfinite(t->s->groups[i].p[LF_DIFFERS_MATCHED]);
+    if (pairs < LF_LEAST_PAIRS || n < 2) return;
+    lf_string text = {0};
+    lf_string_add(&text,
+                  "A difference is called sure where its p is below 0.05 with all %lld comparisons counted together "
+                  "(Holm). The 95 %% intervals are each for itself: one that leaves out 0 may not be enough.",
+                  (long long)n);
+    note(t, &text);
+}
+
 /* The best rate of a group is `rate`, the last one to its side, +1 or -1. */
 static bool is_at_edge(const lf_telling *t, const lf_cohort *g, double rate, int side) {
     if (g->family != t->family || !g->at_edge || t->s->cells[g->best].learning_rate != rate) return false;
@@ -37,18 +60,22 @@ static bool is_at_edge(const lf_telling *t, const lf_cohort *g, double rate, int
 /* One note for all whose best rate is the same. */
 static void note_edge(lf_telling *t, int64_t first, double rate, int side) {
     const lf_cohort *g = t->s->groups;
-    int64_t n = 0, put = 0;
+    int64_t n = 0, all = 0;
     lf_string text = {0};
     for (int64_t i = 0; i < first; i++)
         if (is_at_edge(t, &g[i], rate, side)) return; /* was said */
-    for (int64_t i = first; i < t->s->n_groups; i++) n += is_at_edge(t, &g[i], rate, side);
-    lf_string_add(&text, "The best learning rate of");
-    for (int64_t i = first; i < t->s->n_groups; i++) {
-        if (!is_at_edge(t, &g[i], rate, side)) continue;
-        lf_string_add(&text, "%s", put == 0 ? " " : put + 1 == n ? " and " : ", ");
-        lf_put_title(t, &text, &g[i]);
-        put++;
+    lf_string_add(&text, "The best learning rate of ");
+    const lf_cohort **of = lf_calloc((size_t)t->s->n_groups, sizeof *of);
+    t->no_memory = t->no_memory || !of;
+    for (int64_t i = 0; of && i < t->s->n_groups; i++) {
+        all += g[i].family == t->family;
+        if (is_at_edge(t, &g[i], rate, side)) of[n++] = &g[i];
     }
+    if (n == all)
+        lf_string_add(&text, "all methods");
+    else if (n)
+        lf_put_titles(t, &text, of, n, false);
+    lf_free(of);
     lf_string_add(&text, ", %.6g, is the %s that was tried: a %s one may be better.", rate,
                   side > 0 ? "largest" : "smallest", side > 0 ? "larger" : "smaller");
     note(t, &text);
@@ -167,7 +194,9 @@ static void note_data(lf_telling *t) {
 }
 
 void lf_verdict_notes(lf_telling *t, int64_t pairs, const lf_cohort *best) {
+    note_default(t, pairs, best);
     note_seeds(t, pairs);
+    note_together(t, pairs);
     note_edges(t);
     note_ties(t);
     note_limits(t);

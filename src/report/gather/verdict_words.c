@@ -47,6 +47,31 @@ void lf_put_title(lf_telling *t, lf_string *text, const lf_cohort *g) {
     lf_free(title);
 }
 
+/* What all of them begin with, a word and a space; 0: nothing, or there is one alone. */
+static size_t shared_word(char *const *titles, int64_t n) {
+    const char *space = strchr(titles[0], ' ');
+    const size_t length = space ? (size_t)(space - titles[0]) + 1 : 0;
+    for (int64_t i = 0; i < n; i++) /* and of two words, so that the rest is a value */
+        if (strncmp(titles[i], titles[0], length) || strchr(titles[i] + length, ' ')) return 0;
+    return n > 1 ? length : 0;
+}
+
+void lf_put_titles(lf_telling *t, lf_string *text, const lf_cohort *const *g, int64_t n, bool capital) {
+    char **titles = lf_calloc((size_t)n, sizeof *titles);
+    bool all = titles != NULL;
+    for (int64_t i = 0; i < n && all; i++) all = (titles[i] = lf_method_title(t->s, g[i])) != NULL;
+    t->no_memory = t->no_memory || !all;
+    const size_t shared = all ? shared_word(titles, n) : 0;
+    if (all && capital && titles[0][0] >= 'a' && titles[0][0] <= 'z') titles[0][0] = (char)(titles[0][0] - 'a' + 'A');
+    for (int64_t i = 0; i < n && all; i++) {
+        lf_string_add(text, "%s", i == 0 ? "" : i + 1 == n ? " and " : ", ");
+        if (i == 0 && shared) lf_string_add(text, "%.*ss ", (int)shared - 1, titles[0]);
+        lf_string_add(text, "%s", titles[i] + shared);
+    }
+    for (int64_t i = 0; titles && i < n; i++) lf_free(titles[i]);
+    lf_free(titles);
+}
+
 lf_sample lf_matched_of(const lf_cohort *g) { return g->differences[LF_DIFFERS_MATCHED]; }
 
 const lf_gathered_run *lf_best_run(const lf_summary *s, const lf_cohort *g) {

@@ -80,7 +80,7 @@ static const char style[] =
     "no-repeat}.message{max-width:min(46rem,85vw);margin-left:1.5rem;color:var(--bad);overflow-wrap:anywhere}\n"
     ".verdict{border-left:.3rem solid #1f6fb2;background:var(--box);padding:.2rem 1rem;margin:1rem 0}.verdict "
     ".answer{font-size:1.15rem}.verdict .of{color:var(--soft)}.verdict ul{margin:.3rem 0;padding-left:1.2rem}.verdict "
-    "li{max-width:46rem}\n"
+    "li{max-width:46rem}.verdict pre{white-space:pre-wrap;overflow-wrap:anywhere}\n"
     ".cards{display:flex;flex-wrap:wrap;gap:.7rem;margin:1rem 0}.cards div{background:var(--box);border:1px solid "
     "var(--line);border-radius:.5rem;padding:.5rem 1rem}"
     ".cards b{font-size:1.3rem}.cards span{color:var(--soft);font-size:.9rem}\n"

@@ -197,22 +197,25 @@ static void verdict_section(FILE *f, const lf_summary *s, const lf_verdict *v) {
         lf_html_text(f, v->of);
         fputs("</p>\n", f);
     }
+    if (v->take) {
+        fputs("<p class=\"answer\"><b>Take ", f);
+        lf_html_text(f, v->take);
+        fputs("</b></p>\n", f);
+    }
     fputs("<p class=\"answer\">", f);
     lf_html_text(f, v->answer);
     fputs("</p>\n", f);
-    if (v->adapter) {
-        fputs("<p>The run to take is ", f);
-        lf_html_text(f, v->run);
-        fputs(":</p>\n", f);
-        to_use(f, s, v);
-    }
-    if (v->n_notes) fputs("<p>How sure that is:</p>\n<ul>\n", f);
+    if (v->n_notes) fputs("<p>How sure that is, and what would make it surer:</p>\n<ul>\n", f);
     for (int64_t i = 0; i < v->n_notes; i++) {
         fputs("<li>", f);
         lf_html_text(f, v->notes[i]);
         fputs("</li>\n", f);
     }
     if (v->n_notes) fputs("</ul>\n", f);
+    if (v->adapter) {
+        fprintf(f, "<p>Its best run%s:</p>\n", s->by_eval ? ", by evaluation data" : "");
+        to_use(f, s, v);
+    }
     fputs("</div>\n", f);
 }
 

@@ -162,7 +162,7 @@ static void group_columns(FILE *f, const lf_summary *s, const extras *e, part wh
     if (what == SHOW_MAIN) {
         lf_html_column(f, "runs done", true);
         metric_columns(f, s, what);
-        if (e->at_equal && forgetting) metric_column(f, forgetting, "at equal gain, against the baseline: ");
+        if (e->at_equal && forgetting) metric_column(f, forgetting, "against the baseline, at equal gain: ");
         return;
     }
     if (e->gain) metric_column(f, &gain, "against the baseline: ");
