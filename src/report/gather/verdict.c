@@ -119,7 +119,7 @@ static void put_list(lf_telling *t, lf_string *text, const lf_cohort *not_this, 
             lf_string_add(text, "; nearest to forgetting less is ");
             lf_put_title(t, text, nearest);
             put_reach(t, text, lf_matched_of(nearest).low, lf_matched_of(nearest).high);
-            lf_string_add(text, ", p %.2g)", nearest->p[LF_DIFFERS_MATCHED]);
+            lf_string_add(text, ", adjusted p %.2g)", nearest->p[LF_DIFFERS_MATCHED]);
         }
         lf_string_add(text, ".");
     }
@@ -161,7 +161,9 @@ static lf_status answer_surely(lf_telling *t, lf_string *text, const lf_cohort *
     } else {
         lf_string_add(text, "No start surely forgets less than ");
         lf_put_title(t, text, t->baseline);
-        lf_string_add(text, " at equal %s%s.", t->s->judged_by_test ? "test " : "", t->s->from->yardstick->name);
+        lf_string_add(text, " at equal %s%s, %s by %s.", t->s->judged_by_test ? "test " : "",
+                      t->s->from->yardstick->name, lf_draw_words_of(t->s->from).counted_one,
+                      lf_draw_words_of(t->s->from).counted_one);
     }
     put_list(t, text, best, 1, "surely forgets more than ", "surely forget more than ");
     put_list(t, text, best, 0, "cannot be told from ", "cannot be told from ");

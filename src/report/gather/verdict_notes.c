@@ -18,13 +18,22 @@ static void note(lf_telling *t, lf_string *text) {
     t->no_memory = true;
 }
 
+/* Half of a t interval of n, in standard deviations. */
+static double half_width(int64_t n) { return lf_t_quantile(0.975, n - 1) / sqrt((double)n); }
+
 static void note_seeds(lf_telling *t, int64_t pairs) {
-    lf_string text = {0};
     const lf_draw_words w = lf_draw_words_of(t->s->from);
+    lf_string text = {0};
     if (pairs >= MANY_PAIRS) return;
-    lf_string_add(&text, "%lld %s: %s", (long long)pairs, pairs == 1 ? w.counted_one : w.counted_many,
-                  pairs < LF_LEAST_PAIRS ? "at least three are needed for an interval, five are better."
-                                         : "more make the intervals narrower (four times as many halve them).");
+    lf_string_add(&text, "%lld %s: ", (long long)pairs, pairs == 1 ? w.counted_one : w.counted_many);
+    if (pairs < LF_LEAST_PAIRS) {
+        lf_string_add(&text, "at least three are needed for an interval, five are better.");
+    } else {
+        int64_t enough = pairs;
+        while (half_width(enough) > half_width(pairs) / 2) enough++;
+        lf_string_add(&text, "with %lld the intervals would be half as wide, if the runs differ as these do.",
+                      (long long)enough);
+    }
     note(t, &text);
 }
 
@@ -72,11 +81,11 @@ static void note_edge(lf_telling *t, int64_t first, double rate, int side) {
         if (is_at_edge(t, &g[i], rate, side)) of[n++] = &g[i];
     }
     if (n == all)
-        lf_string_add(&text, "all methods");
+        lf_string_add(&text, "every method");
     else if (n)
         lf_put_titles(t, &text, of, n, false);
     lf_free(of);
-    lf_string_add(&text, ", %.6g, is the %s that was tried: a %s one may be better.", rate,
+    lf_string_add(&text, ", %.6g, is the %s that was tried: a %s one may learn more.", rate,
                   side > 0 ? "largest" : "smallest", side > 0 ? "larger" : "smaller");
     note(t, &text);
 }
