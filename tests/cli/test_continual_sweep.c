@@ -157,7 +157,7 @@ static void test_tables(void **state) {
     holds("swept/report.html", "Methods side by side");
     holds("swept/report.html", "BWT");
     holds("swept/report.html", "Means over seeds and orders");
-    holds("swept/report.html", "4 draws of seed and order: more make");
+    holds("swept/report.html", "4 draws of seed and order: with 9 the intervals");
     holds("swept/report.html", "retention of the base");
     holds("swept/sequences.csv", "base_retention,%");
     holds("swept/bars.csv", "bwt,points");
