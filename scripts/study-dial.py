@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Rewinds the adapters of one part of the study: each run's adapter at sizes from 0.2 to 1 on the test examples.
 
-    study-dial.py PART START [KEY=VALUE]...     writes docs/study/PART-START-dial.csv: a row for each seed and size
+    study-dial.py PART START [sizes=X,Y,...] [KEY=VALUE]...     writes docs/study/PART-START-dial.csv: a row for each seed and size
 
 START is a value of init_lora_weights (kaiming: the rival that every other start has to beat at the same accuracy), or of
 init_lora_weights and init_position with a '@' between them (intermediate@0.5); KEY=VALUE are what else its runs have
@@ -33,13 +33,13 @@ def part_rows(part, start, conditions):
                 yield row
 
 
-def rewound(run, folder):
+def rewound(run, folder, sizes):
     """The rows of rewind.csv for one run's adapter."""
     table = folder / "rewind.csv"
     if not table.exists():
         settings = json.loads((run / "config.json").read_text())
         config = {key: settings[key] for key in KEYS if settings.get(key) not in (None, "")}
-        config |= {"model": settings["model"], "adapter": str(run / "adapter"), "data": settings["test_data"], "lambdas": SIZES,
+        config |= {"model": settings["model"], "adapter": str(run / "adapter"), "data": settings["test_data"], "lambdas": sizes,
                    "output_dir": str(folder), "overwrite_output_dir": True}
         folder.mkdir(parents=True, exist_ok=True)
         file = folder.with_suffix(".json")
@@ -53,11 +53,13 @@ def main():
     if len(sys.argv) < 3 or not all("=" in word for word in sys.argv[3:]):
         sys.exit(__doc__)
     part, start = sys.argv[1:3]
-    conditions = [word.split("=", 1) for word in sys.argv[3:]]
+    options = dict(word.split("=", 1) for word in sys.argv[3:])
+    sizes = [float(size) for size in options.pop("sizes").split(",")] if "sizes" in options else SIZES
+    conditions = list(options.items())
     name, rows = f"{part}-{start.replace('@', '-')}", []
     for row in part_rows(part, start, conditions):
         run = STUDY / part / row["name"]
-        for point in rewound(run, STUDY / "dial" / f"{name}-{row['seed']}"):
+        for point in rewound(run, STUDY / "dial" / f"{name}-{row['seed']}", sizes):
             kept = {ours: point[key] for key, ours in KEPT.items() if key in point}
             of_run = {key: row.get(key, "") for key in ("init_lora_weights", "init_position", "learning_rate", "seed")}
             rows.append({**of_run, "lambda": point["lambda"], **kept, "processor": row["processor"], "kernels": row["kernels"]})
