@@ -57,6 +57,8 @@ lf_status lf_predictions_deliver(const lf_predictions *p, const lf_config *cfg, 
 /* For people at a terminal. */
 lf_status lf_predictions_table(const lf_predictions *p, FILE *out, lf_err *err);
 
+/* The names of those that hold of prediction i, in the order of the labels. */
+cJSON *lf_predictions_held(const lf_predictions *p, int64_t i);
 /* Prediction i as an object. */
 lf_status lf_predictions_json(cJSON **out, const lf_predictions *p, int64_t i, lf_err *err);
 /* ---- what says it ----
