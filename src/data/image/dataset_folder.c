@@ -14,12 +14,12 @@
 #include "base/mem.h"
 #include "base/slice.h"
 #include "data/image/dataset_internal.h"
+#include "data/image/folder_splits.h"
 #include "data/image/internal.h"
 #include "data/image/labels_file.h"
 #include "data/walk.h"
 
 #define LAYOUT "FOLDER/CLASS/picture.jpg, or FOLDER/train/CLASS/picture.jpg (also val, test)"
-#define TABLE  "a metadata.csv with the columns file_name and label"
 
 /* The pictures found so far. */
 typedef struct walk {
@@ -78,156 +78,6 @@ static lf_status collect(walk *w, const char *folder, lf_err *err) {
     return lf_walk_files(&all, folder, err);
 }
 
-/* ---- what a folder holds -------------------------------------------------------------------------------------------
- */
-
-typedef struct listing {
-    char **names; /* of subfolders, sorted; the first n of a block that lf_list_dir made */
-    size_t n;
-    size_t pictures; /* directly in the folder */
-} listing;
-
-static lf_status list_folder(listing *l, const char *folder, lf_err *err) {
-    *l = (listing){0};
-    size_t n = 0;
-    bool is_dir;
-    lf_status rc = lf_list_dir(&l->names, &n, folder, err);
-    for (size_t i = 0; i < n && !rc; i++) {
-        if (lf_is_hidden(l->names[i])) continue;
-        if (lf_image_has_extension(l->names[i])) {
-            l->pictures++;
-            continue;
-        }
-        char *path = lf_path_join(folder, l->names[i]);
-        if (!path)
-            rc = lf_no_memory(err, "the folder %s", folder);
-        else if (!(rc = lf_look_for_dir(&is_dir, path, err)) && is_dir)
-            l->names[l->n++] = l->names[i];
-        lf_free(path);
-    }
-    if (rc) {
-        lf_free(l->names);
-        *l = (listing){0};
-    }
-    return rc;
-}
-
-/* ---- splits -------------------------------------------------------------------------------------------------------
- */
-
-static bool has_table(const char *folder) {
-    lf_labels_file f;
-    const bool yes = lf_labels_file_find(&f, folder, "", NULL) || f.path; /* several: to be told of when it is opened */
-    lf_labels_file_free(&f);
-    return yes;
-}
-
-/* A subfolder by the name of a split is one, unless pictures lie in it directly and no file names their labels. */
-static bool is_split(const char *root, const char *name, bool root_has_table) {
-    listing l = {0};
-    char *path = lf_path_join(root, name);
-    const bool yes = /* also one that cannot be read: to be told of when it is opened */
-        path && (root_has_table || has_table(path) || list_folder(&l, path, NULL) || l.pictures == 0);
-    lf_free(l.names);
-    lf_free(path);
-    return yes;
-}
-
-static bool same_split(const char *a, const char *b) {
-    for (int i = 0; lf_split_alias(a, i); i++)
-        if (!strcasecmp(lf_split_alias(a, i), b)) return true;
-    return false;
-}
-
-/* How a folder is divided. Names are borrowed from its listing. */
-typedef struct splits {
-    const char *found,
-        *twin;        /* the folder of the split that was asked for, and another by a name for the same; or NULL */
-    const char *flat; /* one that would be, but pictures lie in it directly */
-    char there[256];  /* the folders of splits; "": it is not divided */
-    char flats[256];  /* the folders with names of splits and pictures directly in them */
-    char others[256]; /* the folders with other names */
-    const char *first_flat;
-    bool several_flats; /* of different splits */
-} splits;
-
-static void find_splits(splits *out, const char *root, const listing *l, const char *split) {
-    const bool table = has_table(root);
-    *out = (splits){0};
-    for (size_t i = 0; i < l->n; i++) {
-        const char *name = l->names[i];
-        const bool asked = split && same_split(split, name);
-        if (!lf_split_known(name)) {
-            lf_list_append(out->others, sizeof out->others, name);
-        } else if (is_split(root, name, table)) {
-            lf_list_append(out->there, sizeof out->there, name);
-            if (asked && out->found) out->twin = name;
-            if (asked && !out->found) out->found = name;
-        } else {
-            lf_list_append(out->flats, sizeof out->flats, name);
-            if (asked) out->flat = name;
-            if (!out->first_flat) out->first_flat = name;
-            out->several_flats |= !same_split(out->first_flat, name);
-        }
-    }
-}
-
-/* Pictures directly in train/, val/ and test/, and no other classes: those are no classes. One of these names among
- * others may be a class: a data set may well have trains in it. */
-static bool taken_for_classes(const splits *d) {
-    if (d->there[0]) return d->flat && !d->found;
-    return d->first_flat && (!d->others[0] || d->several_flats);
-}
-
-static lf_status take_split(lf_store *s, const lf_data_request *r, const char *name, lf_err *err) {
-    char *path = lf_path_join(s->path, name);
-    s->path = path ? lf_arena_strdup(s->arena, path) : NULL;
-    lf_free(path);
-    if (s->path) return LF_OK;
-    s->path = "";
-    return lf_no_memory(err, "%s", r->path);
-}
-
-/* Said once a run: with the training data. */
-static void warn_of_others(const splits *d, const listing *l, const lf_data_request *r) {
-    if (!d->found || !same_split("train", d->found)) return;
-    if (d->flats[0])
-        lf_warn("%s: %s: pictures lie directly in %s, which have no class there; nothing is read from it; expected "
-                "%s/CLASS/picture.jpg, or " TABLE " in it",
-                r->key, r->path, d->flats, d->first_flat);
-    if (d->others[0] || l->pictures)
-        lf_warn("%s: %s: beside the folders of splits there are %zu pictures%s%s, which are not read", r->key, r->path,
-                l->pictures, d->others[0] ? " and the folders " : "", d->others);
-}
-
-/* s->path becomes the split's folder, if the folder is divided. */
-static lf_status choose_split(lf_store *s, const lf_data_request *r, lf_err *err) {
-    listing l;
-    splits d;
-    lf_status rc = list_folder(&l, s->path, err);
-    if (rc) return rc;
-    find_splits(&d, s->path, &l, r->split);
-    if (!r->unlabelled && taken_for_classes(&d))
-        rc = lf_fail(err, LF_EDATA,
-                     "%s: %s: pictures lie directly in %s, which are names of splits and no classes; expected "
-                     "%s/CLASS/picture.jpg, or " TABLE " in it",
-                     r->key, s->path, d.flats, d.flat ? d.flat : d.first_flat);
-    else if (d.twin)
-        rc = lf_fail(err, LF_EUSAGE, "%s: %s: '%s' and '%s' may both be the split '%s'; give the path of one", r->key,
-                     s->path, d.found, d.twin, r->split);
-    else if (d.found)
-        rc = take_split(s, r, d.found, err);
-    else if (d.there[0] && r->split)
-        rc = lf_fail(err, LF_ENOTFOUND, "%s: %s: no folder for the split '%s'; there is %s", r->key, s->path, r->split,
-                     d.there);
-    else if (d.there[0] && !r->unlabelled)
-        rc = lf_fail(err, LF_EUSAGE, "%s: %s is divided into %s; say which one: {\"path\": \"%s\", \"split\": ...}",
-                     r->key, s->path, d.there, r->path);
-    if (!rc) warn_of_others(&d, &l, r);
-    lf_free(l.names);
-    return rc;
-}
-
 /* ---- class folders ------------------------------------------------------------------------------------------------
  */
 
@@ -243,7 +93,7 @@ static void list_splits_in(char *buf, size_t size, const char *folder) {
 }
 
 /* A folder too high, or classes that are divided themselves. */
-static lf_status check_no_splits_in(const walk *w, const lf_data_request *r, const listing *l, lf_err *err) {
+static lf_status check_no_splits_in(const walk *w, const lf_data_request *r, const lf_folder_listing *l, lf_err *err) {
     char inner[160];
     for (size_t i = 0; i < l->n; i++) {
         char *path = lf_path_join(w->store->path, l->names[i]);
@@ -307,7 +157,7 @@ static lf_status leave_out_beside(walk *w, const lf_data_request *r, lf_err *err
     return rc;
 }
 
-static lf_status open_class_folders(walk *w, const lf_data_request *r, const listing *l, lf_err *err) {
+static lf_status open_class_folders(walk *w, const lf_data_request *r, const lf_folder_listing *l, lf_err *err) {
     lf_status rc = lf_store_name_classes(w->store, (const char *const *)l->names, (int64_t)l->n, err);
     if (l->pictures)
         lf_warn("%s: %zu pictures beside the class folders belong to no class and are left out", w->store->path,
@@ -349,13 +199,13 @@ static lf_status open_table(walk *w, const lf_data_request *r, lf_labels_file *f
 /* ---- opening ------------------------------------------------------------------------------------------------------
  */
 
-static lf_status no_classes(const lf_store *s, const lf_data_request *r, const listing *l, const lf_labels_file *f,
-                            lf_err *err) {
+static lf_status no_classes(const lf_store *s, const lf_data_request *r, const lf_folder_listing *l,
+                            const lf_labels_file *f, lf_err *err) {
     if (f->path)
         return lf_fail(err, LF_EDATA, "%s: %s: no class folders, and %s names no labels: %s", r->key, s->path, f->path,
                        f->lacks);
-    return lf_fail(err, LF_EDATA, "%s: %s: %s no class folders; expected " LAYOUT ", or " TABLE, r->key, s->path,
-                   l->pictures ? "there are pictures, but" : "no pictures and");
+    return lf_fail(err, LF_EDATA, "%s: %s: %s no class folders; expected " LAYOUT ", or " LF_FOLDER_TABLE, r->key,
+                   s->path, l->pictures ? "there are pictures, but" : "no pictures and");
 }
 
 /* What the specification says of a file of labels, for a message; NULL: nothing. */
@@ -371,7 +221,8 @@ static const char *asks_for_table(const lf_data_request *r, char *buf, size_t si
     return buf;
 }
 
-static lf_status open_with_labels(walk *w, const lf_data_request *r, const listing *l, lf_labels_file *f, lf_err *err) {
+static lf_status open_with_labels(walk *w, const lf_data_request *r, const lf_folder_listing *l, lf_labels_file *f,
+                                  lf_err *err) {
     lf_status rc = f->path ? lf_labels_file_read(f, r, err) : LF_OK;
     if (rc) return rc;
     const bool table = f->path && !f->lacks[0];
@@ -386,9 +237,9 @@ static lf_status open_with_labels(walk *w, const lf_data_request *r, const listi
 }
 
 static lf_status open_labelled(walk *w, const lf_data_request *r, lf_err *err) {
-    listing l;
+    lf_folder_listing l;
     lf_labels_file f = {0};
-    lf_status rc = list_folder(&l, w->store->path, err);
+    lf_status rc = lf_folder_list(&l, w->store->path, err);
     if (!rc) rc = find_table(&f, w->store, r, err);
     if (!rc) rc = open_with_labels(w, r, &l, &f, err);
     lf_labels_file_free(&f);
@@ -419,7 +270,7 @@ static lf_status folder_open(lf_store *s, const lf_data_request *r, lf_err *err)
                        r->key, r->path);
     if (!lf_is_dir(s->path) && !r->unlabelled)
         return lf_fail(err, LF_EDATA, "%s: %s is a file; expected a folder: " LAYOUT, r->key, s->path);
-    if (lf_is_dir(s->path)) rc = choose_split(s, r, err);
+    if (lf_is_dir(s->path)) rc = lf_folder_choose_split(s, r, err);
     if (!rc) rc = r->unlabelled ? open_unlabelled(&w, r, err) : open_labelled(&w, r, err);
     if (!rc) warn_of_left_out(&w, r->key);
     lf_left_out_free(&w.left_out);
@@ -450,21 +301,11 @@ static bool folder_recognises(const char *path, bool unlabelled) {
     return lf_is_dir(path) || (unlabelled && lf_image_has_extension(lf_path_base(path)));
 }
 
-static bool folder_has_split(const char *path, const char *split) {
-    listing l;
-    if (list_folder(&l, path, NULL)) return false;
-    splits d;
-    find_splits(&d, path, &l, split);
-    const bool yes = d.found;
-    lf_free(l.names);
-    return yes;
-}
-
 const lf_data_format lf_data_image_folder = {
     .name = "image_folder",
     .expects = "a folder of pictures (" LAYOUT ")",
     .recognises = folder_recognises,
-    .has_split = folder_has_split,
+    .has_split = lf_folder_has_split,
     .open = folder_open,
     .image = folder_image,
     .check = folder_check,
