@@ -1,7 +1,5 @@
 /* Rows to batches. What a row holds is known from the packing, or is the row's own number; which rows a batch has, from
- * (seed, epoch). Filling a batch is done by any thread and depends on nothing else. */
-#include "data/text/loader.h"
-
+ * (seed, epoch). Filling a batch (loader_fill.c) is done by any thread and depends on nothing else. */
 #include <assert.h>
 #include <inttypes.h>
 #include <string.h>
@@ -9,55 +7,14 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/rng.h"
-#include "data/ahead.h"
-#include "data/balance.h"
-#include "data/text/tokens.h"
-
-typedef struct span {
-    int64_t begin, end; /* in a slot's tokens */
-    int64_t row;
-} span;
-
-typedef struct slot {
-    lf_text_batch batch;
-    int64_t *rows; /* [batch_size] of which it is made */
-    lf_text_coder coder;
-    lf_text_tokens tokens;
-    span *documents; /* [n_documents], row after row */
-    int64_t n_documents, documents_capacity;
-    int64_t cells; /* B * T that the batch has room for */
-    int64_t truncated_documents, truncated_tokens;
-} slot;
-
-struct lf_text_loader {
-    const lf_text_dataset *data;
-    lf_text_loader_opts opts;
-    lf_text_coder coder;
-    bool classified; /* a row is a text of a class */
-    int64_t width;   /* numbers of a row's values */
-    bool scanned;
-    lf_text_scan scan;
-    lf_text_packing packing; /* n_rows 0: a row is a document */
-    int64_t *kept;           /* [n_documents] unpacked, those that were not skipped; NULL: all */
-    int64_t n_documents, n_rows, per_epoch;
-    int64_t *order, order_epoch; /* of rows; touched in lf_ahead's assign alone */
-    lf_balance *balance;         /* the same; NULL: classes come as they are */
-    int32_t *lengths;            /* [n_rows] where rows of like length go together; NULL: they do not */
-    lf_text_grouped *grouping;   /* room for that; touched in assign alone */
-    slot *slots;
-    int64_t n_slots;
-    lf_ahead *ahead;
-    lf_text_stats stats;
-    lf_status failed; /* sticky; with err */
-    lf_err err;
-};
+#include "data/text/loader_internal.h"
 
 /* ---- which rows ---------------------------------------------------------------------------------------------------
  */
 
 static void assign(void *context, void *item, int64_t number) {
     lf_text_loader *l = context;
-    slot *s = item;
+    lf_text_slot *s = item;
     const lf_text_loader_opts *o = &l->opts;
     const lf_batch_place at = lf_portion_place(o->portion, l->per_epoch, o->first_epoch, o->first_batch, number);
     const int64_t epoch = at.epoch;
@@ -74,161 +31,6 @@ static void assign(void *context, void *item, int64_t number) {
     const int64_t begin = s->batch.number * o->batch_size, left = l->n_rows - begin;
     s->batch.B = left < o->batch_size ? left : o->batch_size;
     for (int64_t i = 0; i < s->batch.B; i++) s->rows[i] = o->shuffle ? l->order[begin + i] : begin + i;
-}
-
-/* ---- filling a batch ----------------------------------------------------------------------------------------------
- */
-
-static lf_status out_of_memory(const lf_text_loader *l, lf_err *err) {
-    return lf_no_memory(err, "a batch of %" PRId64 " rows of up to %" PRId64 " tokens", l->opts.batch_size,
-                        l->opts.max_seq_length);
-}
-
-static lf_status add_document(const lf_text_loader *l, slot *s, int64_t row, int64_t document, lf_err *err) {
-    if (!lf_grow(&s->documents, &s->documents_capacity, s->n_documents + 1)) return out_of_memory(l, err);
-    const int64_t begin = s->tokens.n;
-    int64_t cut = 0;
-    lf_status rc;
-    if (l->scanned) {
-        const lf_text_kept *k = &l->scan.documents[document];
-        cut = k->cut;
-        rc = lf_token_store_read(l->scan.store, k->first, k->n, &s->tokens, err);
-    } else {
-        rc = lf_text_dataset_tokens(l->data, document, &s->coder, &s->tokens, &cut, err);
-    }
-    s->truncated_documents += cut > 0;
-    s->truncated_tokens += cut;
-    s->documents[s->n_documents++] = (span){begin, s->tokens.n, row};
-    return rc;
-}
-
-static lf_status gather(const lf_text_loader *l, slot *s, lf_err *err) {
-    const bool packed = l->opts.packing;
-    lf_status rc = LF_OK;
-    s->tokens.n = s->n_documents = s->truncated_documents = s->truncated_tokens = 0;
-    for (int64_t r = 0; r < s->batch.B; r++) {
-        const int64_t row = s->rows[r], begin = packed ? l->packing.begin[row] : row,
-                      end = packed ? l->packing.begin[row + 1] : row + 1;
-        const int64_t *documents = packed ? l->packing.documents : l->kept;
-        s->batch.indices[r] = documents ? documents[begin] : row;
-        for (int64_t k = begin; k < end && !rc; k++) rc = add_document(l, s, r, documents ? documents[k] : k, err);
-    }
-    return rc;
-}
-
-static int64_t longest_row(const slot *s) {
-    int64_t longest = 0, length = 0;
-    for (int64_t i = 0; i < s->n_documents; i++) {
-        if (i && s->documents[i].row != s->documents[i - 1].row) length = 0;
-        length += s->documents[i].end - s->documents[i].begin;
-        if (length > longest) longest = length;
-    }
-    return longest;
-}
-
-static bool reserve_cells(slot *s, int64_t cells) {
-    lf_text_batch *b = &s->batch;
-    int32_t **const arrays[] = {&b->ids, &b->labels, &b->positions, &b->document, &b->token_types};
-    enum { N_ARRAYS = sizeof arrays / sizeof *arrays };
-    if (cells <= s->cells) return true;
-    for (int i = 0; i < N_ARRAYS; i++) {
-        lf_aligned_free(*arrays[i]);
-        *arrays[i] = NULL;
-    }
-    s->cells = 0;
-    for (int i = 0; i < N_ARRAYS; i++)
-        if (!(*arrays[i] = lf_aligned_alloc((size_t)cells * sizeof(int32_t)))) return false;
-    s->cells = cells;
-    return true;
-}
-
-/* Writes columns `from` on; returns the column behind. */
-static int64_t write_document(lf_text_batch *b, int64_t row, int64_t from, const lf_text_tokens *t, span d) {
-    const int64_t n = d.end - d.begin, at = row * b->T + from;
-    for (int64_t i = 0; i < n; i++) {
-        const bool target = i + 1 < n && t->target[d.begin + i + 1];
-        b->ids[at + i] = t->ids[d.begin + i];
-        b->labels[at + i] = target ? t->ids[d.begin + i + 1] : -1;
-        b->positions[at + i] = (int32_t)i;
-        b->document[at + i] = (int32_t)from;
-        b->n_targets += target;
-    }
-    return from + n;
-}
-
-/* A document of which some tokens are to be said again. An empty one is as long as one token of padding. */
-static int64_t write_masked(const lf_text_loader *l, lf_text_batch *b, int64_t row, const lf_text_tokens *t, span d) {
-    const int64_t n = d.end - d.begin, at = row * b->T;
-    for (int64_t i = 0; i < n; i++) {
-        b->ids[at + i] = t->ids[d.begin + i];
-        b->token_types[at + i] = b->document[at + i] = 0;
-        b->positions[at + i] = (int32_t)i;
-    }
-    b->n_targets += lf_text_mask(&l->opts.masking, b->indices[row], b->ids + at, b->labels + at, n);
-    b->lengths[row] = (int32_t)(n ? n : 1);
-    return n;
-}
-
-/* A text of a class: the marks of its tokens are their types. */
-static int64_t write_text(lf_text_batch *b, int64_t row, const lf_text_tokens *t, span d) {
-    const int64_t n = d.end - d.begin, at = row * b->T;
-    for (int64_t i = 0; i < n; i++) {
-        b->ids[at + i] = t->ids[d.begin + i];
-        b->token_types[at + i] = t->target[d.begin + i];
-        b->labels[at + i] = -1;
-        b->positions[at + i] = (int32_t)i;
-        b->document[at + i] = 0;
-    }
-    b->lengths[row] = (int32_t)n;
-    return n;
-}
-
-static void write_labels(const lf_text_loader *l, lf_text_batch *b) {
-    for (int64_t row = 0; row < b->B; row++) {
-        b->classes[row] = lf_text_dataset_class(l->data, b->indices[row]);
-        if (b->values) lf_text_dataset_values(l->data, b->indices[row], b->values + row * l->width);
-        b->n_targets += b->values || b->classes[row] >= 0;
-    }
-}
-
-static void write_padding(lf_text_batch *b, int64_t row, int64_t from, int32_t pad) {
-    for (int64_t c = from; c < b->T; c++) {
-        const int64_t at = row * b->T + c;
-        b->ids[at] = pad;
-        b->labels[at] = -1;
-        b->positions[at] = (int32_t)(c - from);
-        b->document[at] = (int32_t)from;
-        b->token_types[at] = 0;
-    }
-}
-
-static lf_status fill(void *context, void *item, lf_err *err) {
-    const lf_text_loader *l = context;
-    slot *s = item;
-    lf_text_batch *b = &s->batch;
-    const lf_text_encoder *e = &l->coder.encoder;
-    const int32_t pad = e->pad >= 0 ? e->pad : e->eos >= 0 ? e->eos : 0;
-    enum { MULTIPLE = 8 };
-    const lf_status rc = gather(l, s, err);
-    if (rc) return rc;
-    const int64_t longest = longest_row(s), most = l->opts.max_seq_length;
-    b->T = longest ? (longest + MULTIPLE - 1) / MULTIPLE * MULTIPLE : MULTIPLE;
-    if (b->T > most) b->T = most;
-    if (!reserve_cells(s, b->B * b->T)) return out_of_memory(l, err);
-    b->n_tokens = s->tokens.n;
-    b->n_documents = s->n_documents;
-    b->n_targets = 0;
-    for (int64_t row = 0, d = 0; row < b->B; row++) {
-        int64_t column = 0;
-        for (; d < s->n_documents && s->documents[d].row == row; d++)
-            column = l->classified    ? write_text(b, row, &s->tokens, s->documents[d])
-                     : l->opts.masked ? write_masked(l, b, row, &s->tokens, s->documents[d])
-                                      : write_document(b, row, column, &s->tokens, s->documents[d]);
-        b->filled[row] = (int32_t)column;
-        write_padding(b, row, column, pad);
-    }
-    if (l->classified) write_labels(l, b);
-    return LF_OK;
 }
 
 /* ---- making and freeing a loader ----------------------------------------------------------------------------------
@@ -339,7 +141,7 @@ static lf_status allocate(lf_text_loader *l, lf_err *err) {
     if (l->opts.shuffle) l->order = lf_malloc((size_t)l->n_rows * sizeof *l->order);
     bool good = l->slots && (l->order || !l->opts.shuffle) && measure_rows(l);
     for (int64_t i = 0; i < l->n_slots && good; i++) {
-        slot *s = &l->slots[i];
+        lf_text_slot *s = &l->slots[i];
         s->rows = lf_calloc(batch_size, sizeof *s->rows);
         s->batch.indices = lf_calloc(batch_size, sizeof *s->batch.indices);
         s->batch.filled = lf_calloc(batch_size, sizeof *s->batch.filled);
@@ -347,14 +149,14 @@ static lf_status allocate(lf_text_loader *l, lf_err *err) {
                (!l->classified || allocate_labels(l, &s->batch, batch_size)) &&
                (!l->opts.masked || (s->batch.lengths = lf_calloc(batch_size, sizeof *s->batch.lengths)));
     }
-    lf_status rc = good ? balance_rows(l, err) : out_of_memory(l, err);
+    lf_status rc = good ? balance_rows(l, err) : lf_text_no_batch(l, err);
     for (int64_t i = 0; i < l->n_slots && !rc && !l->scanned; i++)
         rc = lf_text_coder_for_thread(&l->slots[i].coder, &l->coder, err);
     return rc;
 }
 
 static lf_status start(lf_text_loader *l, lf_err *err) {
-    const lf_ahead_work work = {assign, fill, l};
+    const lf_ahead_work work = {assign, lf_text_fill, l};
     const int64_t total = lf_portion_total(l->opts.portion, l->per_epoch, l->opts.epochs, l->opts.first_batch);
     return lf_ahead_new(&l->ahead, &work, l->slots, sizeof *l->slots, l->opts.workers, total, err);
 }
@@ -404,7 +206,7 @@ void lf_text_loader_free(lf_text_loader *l) {
     if (!l) return;
     lf_ahead_free(l->ahead);
     for (int64_t i = 0; l->slots && i < l->n_slots; i++) {
-        slot *s = &l->slots[i];
+        lf_text_slot *s = &l->slots[i];
         lf_aligned_free(s->batch.ids);
         lf_aligned_free(s->batch.labels);
         lf_aligned_free(s->batch.positions);
@@ -435,7 +237,7 @@ void lf_text_loader_free(lf_text_loader *l) {
 /* ---- serving ------------------------------------------------------------------------------------------------------
  */
 
-static void count(lf_text_stats *stats, const slot *s) {
+static void count(lf_text_stats *stats, const lf_text_slot *s) {
     stats->documents += s->batch.n_documents;
     stats->tokens += s->batch.n_tokens;
     stats->targets += s->batch.n_targets;
@@ -450,7 +252,7 @@ lf_status lf_text_loader_next(lf_text_loader *l, const lf_text_batch **out, lf_e
     if (!l->failed) l->failed = lf_ahead_next(l->ahead, &item, &l->err);
     if (l->failed) return lf_fail(err, l->failed, "%s", l->err.message);
     if (!item) return LF_OK;
-    const slot *s = item;
+    const lf_text_slot *s = item;
     count(&l->stats, s);
     if (l->stats.documents >= l->n_documents)
         lf_text_dataset_say_unread(l->data); /* a large file that was not scanned */
