@@ -80,6 +80,19 @@ void lf_pool_reset(lf_pool *p) {
         if (h->in_use) lf_pool_give(p, (char *)h + LF_ALIGN);
 }
 
+void lf_pool_shrink(lf_pool *p) {
+    memset(p->free_lists, 0, sizeof p->free_lists);
+    for (header **at = &p->all, *h; (h = *at);) {
+        if (h->in_use) {
+            at = &h->all;
+            continue;
+        }
+        *at = h->all;
+        p->bytes -= (int64_t)(h->size + LF_ALIGN);
+        lf_aligned_free(h);
+    }
+}
+
 int64_t lf_pool_bytes(const lf_pool *p) { return p->bytes; }
 
 typedef struct chunk {

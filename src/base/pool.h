@@ -14,6 +14,7 @@ void lf_pool_free(lf_pool *p);
 void *lf_pool_take(lf_pool *p, size_t size); /* aligned to LF_ALIGN, not cleared; NULL when out of memory */
 void lf_pool_give(lf_pool *p, void *block);  /* accepts NULL */
 void lf_pool_reset(lf_pool *p);              /* gives all blocks back */
+void lf_pool_shrink(lf_pool *p);             /* what is given back goes back to the heap */
 int64_t lf_pool_bytes(const lf_pool *p);     /* held from the heap */
 
 /* A plain arena for what lives as long as a model or a run: bump allocation, freed at once. */

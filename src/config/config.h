@@ -7,7 +7,8 @@
  *   default  text as on the command line; NULL = not set. "~x": x, but the key means another thing when it is given, so
  *            a resolved configuration holds it only then
  *   min,max  numbers, inclusive, for I64 and F64; 0,0 = no bounds, max LF_NO_MAX = none above
- *   choices  "a|b|c" or NULL. "x=a": x is read as a ("x=", of a list: as an empty one). "x!why": x is known but
+ *   choices  "a|b|c" or NULL. "x=a": x is read as a ("x=", of a list: as an empty one; of a
+ *            number: a word for it). "x!why": x is known but
  * refused, with that reason. "a_N": a whole number from 1 to 999 stands for N aliases  "x|y" or NULL; an alias may be
  * the name of another verb's key. One letter: also -x verbs    TRAIN | EVAL ...: which verbs know the key (LF_V_train,
  * ... are the same bits for other code) traits   what others need to know of it: RESULT | MAIN ..., listed below

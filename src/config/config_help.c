@@ -34,7 +34,7 @@ static void print_wrapped(FILE *out, const char *text) {
 
 void lf_key_range_text(const lf_key *key, char *out, size_t size) {
     out[0] = '\0';
-    if (key->choices)
+    if (key->choices && key->type != LF_KEY_I64)
         lf_choices_text(key->choices, out, size);
     else if (key->min == 0 && key->max == 0)
         return;

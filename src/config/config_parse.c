@@ -54,6 +54,17 @@ static lf_status expected_type(const lf_key *key, const char *found, const lf_pl
     return lf_place_fail(place, "expected %s, found '%.200s'", lf_key_type_expects[key->type], found);
 }
 
+/* A word that stands for a number ("auto=0" among the choices). */
+static bool word_of(const lf_key *key, const char *text, double *number) {
+    const char *list = key->choices;
+    for (lf_choice c; list && lf_next_choice(&list, &c);)
+        if (lf_slice_equal(c.given, text)) {
+            *number = strtod(c.value.start, NULL);
+            return true;
+        }
+    return false;
+}
+
 lf_status lf_value_from_text(cJSON **out, const lf_key *key, const char *text, const lf_place *place) {
     bool flag = false;
     double number = 0;
@@ -67,6 +78,10 @@ lf_status lf_value_from_text(cJSON **out, const lf_key *key, const char *text, c
         break;
     case LF_KEY_I64:
     case LF_KEY_F64:
+        if (word_of(key, text, &number)) {
+            *out = cJSON_CreateNumber(number);
+            break;
+        }
         if (!lf_text_to_number(text, &number)) return expected_type(key, text, place);
         *out = cJSON_CreateNumber(number);
         break;
@@ -195,9 +210,14 @@ lf_status lf_value_check(cJSON **json, const lf_key *key, const lf_place *place)
             (rc = lf_value_replace(json, list, place->err)))
             return rc;
     }
+    double number;
+    const bool counts = key->type == LF_KEY_I64 || key->type == LF_KEY_F64;
+    if (counts && cJSON_IsString(*json) && word_of(key, (*json)->valuestring, &number) &&
+        (rc = lf_value_replace(json, cJSON_CreateNumber(number), place->err)))
+        return rc;
     if (!has_type(*json, key->type)) return wrong_type(*json, key, place);
     if (cJSON_IsString(*json) && !*(*json)->valuestring) return lf_place_fail(place, "the value is empty");
-    if (key->type == LF_KEY_I64 || key->type == LF_KEY_F64) return check_number(*json, key, place);
+    if (counts) return check_number(*json, key, place);
     if (key->choices && key->type == LF_KEY_LIST) return check_choices(json, key, place);
     if (key->choices && (rc = check_choice(json, key, place))) return rc;
     return key->type == LF_KEY_JSON ? lf_form_check(json, key, place) : LF_OK;

@@ -51,6 +51,8 @@ bool lf_graph_drew(const lf_graph *g) { return g->drew; }
 void lf_graph_draws(lf_graph *g) { g->drew = true; }
 int64_t lf_graph_bytes(const lf_graph *g) { return lf_pool_bytes(g->pool); }
 
+void lf_graph_shrink(lf_graph *g) { lf_pool_shrink(g->pool); }
+
 void lf_graph_fail(lf_graph *g, lf_status status, const char *format, ...) {
     if (g->failure.status) return;
     char message[sizeof g->failure.message];

@@ -91,6 +91,7 @@ const lf_kernels *lf_graph_kernels(const lf_graph *g);
 const lf_kernels *lf_kernels_for(const lf_graph *g,
                                  const lf_tensor *t); /* the table whose activations are of t's dtype */
 bool lf_graph_training(const lf_graph *g);
+void lf_graph_shrink(lf_graph *g);         /* right behind lf_graph_begin: no memory of earlier steps is kept */
 int64_t lf_graph_bytes(const lf_graph *g); /* held by the pool */
 /* A part of the model that is not run, because its result is known: its nodes keep their numbers, so that those behind
  * it draw what they would have drawn. `nodes`: what lf_graph_nodes grew by where it was run. */

@@ -340,9 +340,9 @@ static lf_status check_folder(const lf_points *p, bool is_sweep, lf_err *err) {
     return lf_cfg_fail(p->cfg, LF_output_dir, err, "'%s' is not empty and holds no sweep; choose another", p->dir);
 }
 
-lf_status lf_points_open(lf_points *p, const lf_config *cfg, int64_t jobs, lf_err *err) {
+lf_status lf_points_open(lf_points *p, const lf_config *cfg, int64_t jobs, int64_t fits, lf_err *err) {
     const bool afresh = lf_cfg_bool(cfg, LF_overwrite_output_dir);
-    *p = (lf_points){.cfg = cfg, .dir = lf_cfg_str(cfg, LF_output_dir)};
+    *p = (lf_points){.cfg = cfg, .dir = lf_cfg_str(cfg, LF_output_dir), .fits = fits};
     cJSON *before = NULL, *spec = NULL;
     lf_status rc;
     if ((rc = read_member(&before, p->dir, "sweep.json", err)) || (rc = check_folder(p, before, err)) ||
@@ -355,6 +355,7 @@ lf_status lf_points_open(lf_points *p, const lf_config *cfg, int64_t jobs, lf_er
     cJSON *values;
     if (!rc) cJSON_ArrayForEach(values, p->grid.points) if ((rc = make_point(p, &p->at[p->n++], values, err))) break;
     if (!rc) rc = check_different(p, err);
+    if (!rc) rc = lf_points_fit(p, afresh ? NULL : before, jobs, err);
     if (!rc && !(rc = choose_shard(p, err))) rc = identify_all(p, err);
     for (int64_t i = 0; i < p->n && !rc && !afresh; i++) rc = lf_point_look(&p->at[i], err);
 out:

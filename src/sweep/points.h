@@ -42,7 +42,9 @@ typedef struct lf_points {
     lf_grid grid;
     lf_point *at;
     int64_t n;
-    int threads;       /* of each run */
+    int threads;  /* of each run */
+    int64_t fits; /* examples at once, where the batch is left to the memory (train/fitting.h); 0: it is not, or not
+                     known */
     char identity[33]; /* of all its points and their threads: who has another one is at work on another sweep */
 } lf_points;
 
@@ -50,8 +52,11 @@ typedef struct lf_points {
  * `jobs` share the threads; a sweep that was begun keeps the number of threads it was begun with, because results
  * depend on it. LF_EUSAGE for a point whose configuration is wrong or names a file that is not there, for two points
  * that are the same run, for a folder that holds something else (without overwrite_output_dir), and for a run there
- * that was made with other settings (naming run, key and both values). */
-lf_status lf_points_open(lf_points *p, const lf_config *cfg, int64_t jobs, lf_err *err);
+ * that was made with other settings (naming run, key and both values). fits: what an earlier call found, or 0. */
+lf_status lf_points_open(lf_points *p, const lf_config *cfg, int64_t jobs, int64_t fits, lf_err *err);
+/* points_fit.c: per_device_train_batch_size auto becomes a number, the same examples at once for all: `fits`, what the
+ * sweep was begun with (before: its sweep.json, or NULL), or what is found. */
+lf_status lf_points_fit(lf_points *p, const cJSON *before, int64_t jobs, lf_err *err);
 /* Writes sweep.json, sweep-config.json and the points' configurations. With overwrite_output_dir what an earlier sweep
  * left is removed first. */
 lf_status lf_points_write(const lf_points *p, lf_err *err);

@@ -27,6 +27,7 @@ static lf_status write_sweep(const lf_points *p, lf_err *err) {
     }
     lf_obj_string(&o, "version", lf_version());
     lf_obj_number(&o, "threads", p->threads);
+    if (p->fits) lf_obj_number(&o, "examples_at_once", (double)p->fits);
     lf_obj_string(&o, identity_name, p->identity);
     lf_obj_put(&o, "config", lf_cfg_given_to_json(p->cfg));
     lf_obj_copy(&o, "swept", p->grid.keys);

@@ -40,9 +40,9 @@ static lf_status run_points(lf_points *p, lf_share *share, FILE *out, lf_err *er
 }
 
 /* In one's turn: what there is to do, and the files that say it, which of several processes one writes for all. */
-static lf_status join(lf_share *share, lf_points *p, const lf_config *cfg, lf_err *err) {
+static lf_status join(lf_share *share, lf_points *p, const lf_config *cfg, int64_t fits, lf_err *err) {
     lf_status rc = lf_share_take_turn(share, err);
-    if (!rc && !(rc = lf_points_open(p, cfg, lf_cfg_i64(cfg, LF_jobs), err))) {
+    if (!rc && !(rc = lf_points_open(p, cfg, lf_cfg_i64(cfg, LF_jobs), fits, err))) {
         if ((rc = lf_share_join(share, p, err)))
             lf_points_close(p);
         else
@@ -54,10 +54,11 @@ static lf_status join(lf_share *share, lf_points *p, const lf_config *cfg, lf_er
     return rc;
 }
 
-static lf_status print_plan(const lf_config *cfg, lf_err *err) {
+static lf_status print_plan(const lf_config *cfg, int64_t *fits, lf_err *err) {
     lf_points p;
-    const lf_status rc = lf_points_open(&p, cfg, lf_cfg_i64(cfg, LF_jobs), err);
+    const lf_status rc = lf_points_open(&p, cfg, lf_cfg_i64(cfg, LF_jobs), 0, err);
     if (rc) return rc;
+    *fits = p.fits;
     if (lf_cfg_bool(cfg, LF_dry_run)) {
         say_plan(&p);
         for (int64_t i = 0; i < p.n; i++)
@@ -72,12 +73,14 @@ lf_status lf_sweep(const lf_config *cfg, FILE *out, lf_err *err) {
     lf_points p;
     lf_share share = {0};
     const char *dir = lf_cfg_str(cfg, LF_output_dir);
-    lf_status rc = print_plan(cfg, err);
+    int64_t fits;
+    lf_status rc = print_plan(cfg, &fits, err);
     if (rc || lf_cfg_bool(cfg, LF_dry_run)) return rc;
     if (!lf_workers_have_program())
         return lf_fail(err, LF_EUSAGE, "a sweep's runs are processes of lora-ft, whose path lf_set_program has to say");
     lf_stake_begin(); /* the runs */
-    if (!(rc = lf_mkdir_p(dir, err)) && !(rc = lf_share_open(&share, dir, err)) && !(rc = join(&share, &p, cfg, err))) {
+    if (!(rc = lf_mkdir_p(dir, err)) && !(rc = lf_share_open(&share, dir, err)) &&
+        !(rc = join(&share, &p, cfg, fits, err))) {
         rc = lf_cfg_bool(cfg, LF_print_commands) ? lf_workers_commands(&p, out, err) : run_points(&p, &share, out, err);
         lf_points_close(&p);
     }

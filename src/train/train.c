@@ -10,6 +10,7 @@
 #include "base/world.h"
 #include "train/checkpoint_internal.h"
 #include "train/estimate.h"
+#include "train/fitting.h"
 #include "train/run.h"
 
 #define RESULTS "all_results.json"
@@ -238,18 +239,27 @@ static lf_status take_from_run(lf_config *own, lf_err *err) {
     if (rc) return rc == LF_ENOMEM ? lf_no_memory(err, "a run") : LF_OK;
     keys = checkpoint ? cJSON_GetObjectItemCaseSensitive(was, "run") : was;
     rc = lf_cfg_take_inherited(own, keys, "the run that goes on", err);
+    if (!rc && lf_fitting_is_asked(own)) rc = lf_fitting_keep(own, keys, err);
     cJSON_Delete(was);
     return rc;
+}
+
+static lf_status fit(lf_config *own, lf_err *err) {
+    int64_t most;
+    if (!lf_fitting_is_asked(own)) return LF_OK;
+    const lf_status rc = lf_fitting_find(&most, own, 1, err);
+    return rc ? rc : lf_fitting_settle(own, most, err);
 }
 
 /* With continue_from, the settings of that adapter are the run's, as if they had been given. */
 lf_status lf_train_to(const lf_config *cfg, lf_outlet *to, lf_watcher *watcher, lf_err *err) {
     const bool goes_on = lf_cfg_is_set(cfg, LF_continue_from);
-    if (!goes_on && !lf_cfg_is_set(cfg, LF_resume_from_checkpoint)) return run_or_leave(cfg, to, watcher, err);
+    if (!goes_on && !lf_cfg_is_set(cfg, LF_resume_from_checkpoint) && !lf_fitting_is_asked(cfg))
+        return run_or_leave(cfg, to, watcher, err);
     lf_config *own;
     lf_status rc = lf_cfg_derive(&own, cfg, "train", err);
     if (!rc && goes_on) rc = lf_adapter_take_settings(own, err);
-    if (!rc && !(rc = take_from_run(own, err))) rc = run_or_leave(own, to, watcher, err);
+    if (!rc && !(rc = take_from_run(own, err)) && !(rc = fit(own, err))) rc = run_or_leave(own, to, watcher, err);
     lf_config_free(own);
     return rc;
 }

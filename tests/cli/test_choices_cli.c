@@ -212,6 +212,9 @@ static void test_reported(void **state) {
     must(run(TRAIN "--config word/config.json --report_to none --resume_from_checkpoint true --output_dir word"), 0);
     must(run(TRAIN "--config told/config.json --resume_from_checkpoint true --output_dir told"), 0);
     said("the run is finished");
+    must(run(TRAIN "--batch_size auto --output_dir fits"), 0);
+    said("auto: 8 of a step's 8 examples");
+    same_files("untold/" WEIGHTS, "fits/" WEIGHTS);
     must(run(TRAIN "--report_to wandb --output_dir sent"), 2);
     said("'wandb': nothing is sent anywhere");
 }
