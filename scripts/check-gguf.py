@@ -35,10 +35,11 @@ MODELS = {
     "lm-llama": ("llama", {}, None), "lm-llama3": ("llama", {}, None), "lm-mistral": ("llama", {"sliding_window": None}, None),
     "lm-qwen2": ("qwen2", {**NO_WINDOW, "rope_scaling": None}, "rope_type"), "lm-qwen3": ("qwen3", {}, None),
     "lm-smollm3": ("smollm3", {**NO_WINDOW, "no_rope_layers": [1, 1, 1]}, "no_rope_layers"), "lm-olmo2": ("olmo2", {}, None),
+    "lm-phi3": ("phi3", {"rope_parameters": {"rope_theta": 100.0, "rope_type": "default", "partial_rotary_factor": 0.75}}, "positions of type longrope"),
     "lm-granite": ("granite", {}, None), "lm-gemma2": ("gemma2", {"query_pre_attn_scalar": 8}, "query_pre_attn_scalar"),
     "lm-gemma3": ("gemma3", {"query_pre_attn_scalar": 16}, "query_pre_attn_scalar"),
 }
-REFUSED = {"lm-gpt2": "'gpt2' does not go into GGUF", "lm-phi3": "'phi3' does not go into GGUF", "lm-dynamic": "positions of type dynamic"}
+REFUSED = {"lm-gpt2": "'gpt2' does not go into GGUF", "lm-dynamic": "positions of type dynamic"}
 # Of how many texts llama.cpp may make other tokens: its pattern for gpt-4o knows capitals of ASCII alone, and it joins spaces to the added
 # tokens of this Gemma, which no merge of it makes (lora-ft warns of that; the real one has such merges).
 TOKENIZERS = {"gpt2": 0, "llama3": 0, "qwen": 0, "o200k": 28, "llama2": 0, "gemma": 105}
@@ -110,7 +111,7 @@ def check_keys(reader, arch, config, scale):
         f"{arch}.feed_forward_length": config.intermediate_size, f"{arch}.attention.head_count": config.num_attention_heads,
         f"{arch}.attention.head_count_kv": config.num_key_value_heads, f"{arch}.attention.key_length": dim,
         f"{arch}.attention.value_length": dim, f"{arch}.attention.layer_norm_rms_epsilon": config.rms_norm_eps,
-        f"{arch}.rope.dimension_count": dim, f"{arch}.rope.freq_base": rope["rope_theta"],
+        f"{arch}.rope.dimension_count": int(dim * rope.get("partial_rotary_factor", 1)), f"{arch}.rope.freq_base": rope["rope_theta"],
     }
     if rope["rope_type"] == "linear":
         wanted |= {f"{arch}.rope.scaling.type": "linear", f"{arch}.rope.scaling.factor": rope["factor"]}

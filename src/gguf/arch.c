@@ -212,11 +212,13 @@ static const renamed in_layer[] = {
     {"self_attn.q_proj", "attn_q"},
     {"self_attn.k_proj", "attn_k"},
     {"self_attn.v_proj", "attn_v"},
+    {"self_attn.qkv_proj", "attn_qkv"}, /* Phi-3: q, k and v in one */
     {"self_attn.o_proj", "attn_output"},
     {"self_attn.q_norm", "attn_q_norm"},
     {"self_attn.k_norm", "attn_k_norm"},
     {"mlp.gate_proj", "ffn_gate"},
     {"mlp.up_proj", "ffn_up"},
+    {"mlp.gate_up_proj", "ffn_up"}, /* Phi-3: the gate's rows first */
     {"mlp.down_proj", "ffn_down"},
     {"input_layernorm", "attn_norm"},
     {"pre_feedforward_layernorm", "ffn_norm"},

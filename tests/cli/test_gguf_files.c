@@ -399,6 +399,53 @@ static void test_tied(void **state) {
     assert_non_null(strstr(output, "other numbers than factors"));
 }
 
+/* Phi-3: q, k and v, and gate and up, are one weight each, in both; a part of each head is turned, none in pairs. */
+static void test_fused(void **state) {
+    (void)state;
+    static const char *const fused[][2] = {
+        {"attn_qkv.weight", "self_attn.qkv_proj.weight"}, {"attn_output.weight", "self_attn.o_proj.weight"},
+        {"ffn_up.weight", "mlp.gate_up_proj.weight"},     {"ffn_down.weight", "mlp.down_proj.weight"},
+        {"attn_norm.weight", "input_layernorm.weight"},   {"ffn_norm.weight", "post_attention_layernorm.weight"}};
+    enum { FUSED = sizeof fused / sizeof *fused };
+    static const char phi[] =
+        "{\"architectures\": [\"Phi3ForCausalLM\"], \"model_type\": \"phi3\", \"hidden_size\": 32, "
+        "\"intermediate_size\": 48, \"num_hidden_layers\": 2, \"num_attention_heads\": 4, \"num_key_value_heads\": 2, "
+        "\"vocab_size\": 900, \"hidden_act\": \"silu\", \"max_position_embeddings\": 96, \"rms_norm_eps\": 1e-5, "
+        "\"rope_theta\": 10000.0, \"partial_rotary_factor\": 0.5, \"tie_word_embeddings\": false, "
+        "\"original_max_position_embeddings\": 96, \"bos_token_id\": 1, \"eos_token_id\": 2, \"pad_token_id\": 0}\n";
+    put("phi.json", phi);
+    must("train --init_model phi.json --tokenizer tokenizer --method full --train_data train.jsonl --max_steps 1 "
+         "--threads 1 --output_dir phi",
+         0);
+    must("train --model phi/model --train_data plain.txt --max_seq_length 24 --threads 1 --lr 3e-3 --max_steps 2 --r 2 "
+         "--target_modules all-linear --output_dir phia",
+         0);
+    must("merge --model phi/model --adapter phia/adapter -o phim", 0);
+    must("merge --model phi/model --adapter phia/adapter --format gguf -o phi.gguf --save_dtype fp32", 0);
+    must("convert --model phi/model --adapter phia/adapter --format gguf -o phia.gguf", 0);
+    lf_safetensors *st;
+    lf_err err = {0};
+    if (lf_safetensors_open(&st, text("%s/phim", root), &err)) fail_msg("%s", err.message);
+    parse("phi.gguf");
+    assert_int_equal(file.n_tensors, 3 + 2 * FUSED);
+    for (int layer = 0; layer < 2; layer++)
+        for (int i = 0; i < FUSED; i++)
+            same_tensor(tensor(text("blk.%d.%s", layer, fused[i][0])),
+                        other(st, text("model.layers.%d.%s", layer, fused[i][1])), 0, 1);
+    same_tensor(tensor("output.weight"), other(st, "lm_head.weight"), 0, 1);
+    key_says("general.architecture", "phi3");
+    near(key_number("phi3.rope.dimension_count"), 4, 0);
+    lf_safetensors_close(st);
+    parse("phia.gguf");
+    assert_int_equal(file.n_tensors, 2 * 2 * 4);
+    assert_true(tensor("blk.1.attn_qkv.weight.lora_b")->dims[1] == 64);
+    /* its own stretched positions are not written */
+    must(text("merge --model %s/golden/lm-phi3 --adapter %s/golden/lm-phi3/peft_adapter --format gguf -o x.gguf",
+              LF_TEST_DIR, LF_TEST_DIR),
+         3);
+    assert_non_null(strstr(output, "positions of type longrope"));
+}
+
 /* ---- names, and what there is ---- */
 
 static void test_usage(void **state) {
@@ -441,6 +488,7 @@ static int free_file(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_model),   cmocka_unit_test(test_tokenizer),
                                        cmocka_unit_test(test_adapter), cmocka_unit_test(test_tied),
-                                       cmocka_unit_test(test_usage),   cmocka_unit_test(test_byte_pairs)};
+                                       cmocka_unit_test(test_usage),   cmocka_unit_test(test_byte_pairs),
+                                       cmocka_unit_test(test_fused)};
     return cmocka_run_group_tests(tests, setup, free_file);
 }
