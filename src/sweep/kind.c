@@ -37,8 +37,9 @@ static lf_status check_sequence(const lf_config *cfg, lf_err *err) {
 }
 
 const lf_point_kind *lf_point_kind_of(const lf_config *sweep, const cJSON *values) {
-    static const lf_point_kind run = {"train", "config.json", check_run, NULL},
-                               sequence = {"continual", LF_SEQUENCE_CONFIG, check_sequence, lf_plan_check_longer};
+    static const lf_point_kind run = {"train", "config.json", true, check_run, NULL},
+                               sequence = {"continual", LF_SEQUENCE_CONFIG, false, check_sequence,
+                                           lf_plan_check_longer};
     const bool tasks =
         lf_cfg_is_given(sweep, LF_tasks) || cJSON_GetObjectItemCaseSensitive(values, lf_key_name(LF_tasks));
     return tasks ? &sequence : &run;

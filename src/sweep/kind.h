@@ -7,6 +7,7 @@
 typedef struct lf_point_kind {
     const char *verb;   /* that runs it */
     const char *config; /* its resolved configuration, in its folder */
+    bool fits;          /* how many examples go through the model at once can be found for it (points_fit.c) */
     /* Of its finished configuration: what shows before anything is read. */
     lf_status (*check)(const lf_config *cfg, lf_err *err);
     /* Whether what is in its folder may be longer than it was, as `key` now says; NULL: it may. */

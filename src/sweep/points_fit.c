@@ -1,7 +1,5 @@
 /* per_device_train_batch_size auto in a sweep: found once, for all points, of which as many run at once as there are
  * jobs. Points with other batches would be compared for that, too. */
-#include <string.h>
-
 #include "adapter/adapter.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -54,14 +52,16 @@ static lf_status find_least(lf_points *p, int64_t jobs, lf_err *err) {
 }
 
 lf_status lf_points_fit(lf_points *p, const cJSON *before, int64_t jobs, lf_err *err) {
-    const lf_point *asks = NULL;
+    bool asked = false;
     lf_status rc = LF_OK;
-    for (int64_t i = 0; i < p->n && !asks; i++)
-        if (lf_fitting_is_asked(p->at[i].cfg)) asks = &p->at[i];
-    if (!asks) return LF_OK;
-    if (strcmp(asks->kind->verb, "train"))
-        return lf_cfg_fail(p->cfg, LF_per_device_train_batch_size, err,
-                           "auto is not found for a sweep of sequences; give a number");
+    for (int64_t i = 0; i < p->n; i++) {
+        if (!lf_fitting_is_asked(p->at[i].cfg)) continue;
+        if (!p->at[i].kind->fits)
+            return lf_cfg_fail(p->cfg, LF_per_device_train_batch_size, err,
+                               "auto: is not found for a sweep of sequences; give a number");
+        asked = true;
+    }
+    if (!asked) return LF_OK;
     if (before) rc = lf_json_get_i64(before, "examples_at_once", p->fits, &p->fits, "sweep.json", err);
     if (!rc && !p->fits) rc = find_least(p, jobs, err);
     for (int64_t i = 0; i < p->n && !rc; i++)

@@ -77,14 +77,14 @@ enum { SANITIZED = __has_feature(address_sanitizer) };
 enum { SANITIZED = 0 };
 #endif
 
-/* It is what a run takes: within what the closing evaluation and the system's pages make of it. */
+/* It is what a run takes, but for some MB that its reports and the system's pages make of it; its passes take 40. */
 static void test_it_is_about_right(void **state) {
     (void)state;
     if (SANITIZED) skip(); /* which keeps what is given back */
     cJSON *o = results("whole");
     const double peak = number(o, "peak_rss_mb");
     cJSON_Delete(o);
-    if (peak > all_takes * 1.1 || peak < all_takes * 0.6) fail_msg("a run took %g MB, said were %g", peak, all_takes);
+    if (fabs(peak - all_takes) > 20) fail_msg("a run took %g MB, said were %g", peak, all_takes);
 }
 
 /* Also where there is more memory, or less, than when it began. */
@@ -115,12 +115,18 @@ static void test_a_run_that_goes_on_keeps_it(void **state) {
 static void test_a_sweep_finds_it_once(void **state) {
     (void)state;
     put("sweep.json", "{\"sweep\": {\"learning_rate\": [1e-3, 2e-3], \"r\": [2, 4]}}");
-    must(text(SWEEP "--max_memory_mb %g --output_dir swept", 2 * all_takes + 20), 0);
+    must(text(SWEEP "--max_memory_mb %g --output_dir swept", 2 * all_takes + 80), 0);
     must(SWEEP "--max_memory_mb 1 --output_dir swept", 0); /* one that goes on, with less memory, keeps it */
     is_recorded("swept/runs/learning_rate=0.001,r=2", STEP);
     is_recorded("swept/runs/learning_rate=0.002,r=4", STEP);
     must(text(SWEEP "--dry_run --max_memory_mb %g --output_dir shared", 2 * limit), 0);
     said_to_take(STEP / 2); /* each has half of it */
+    put("tasks.json",
+        "{\"tasks\": [{\"name\": \"a\", \"train_data\": \"long.txt\", \"eval_data\": \"plain.txt\"}, {\"name\": "
+        "\"b\", \"train_data\": \"plain.txt\", \"eval_data\": \"long.txt\"}], \"sweep\": "
+        "{\"learning_rate\": [1e-3, 2e-3]}}");
+    must("sweep --config tasks.json --model wide/model --batch_size auto --output_dir sequences", 2);
+    assert_non_null(strstr(output, "not found for a sweep of sequences"));
     assert_false(lf_is_dir(text("%s/shared", root)));
 }
 
