@@ -145,7 +145,10 @@ static lf_status add_text(lf_tokenizer *t, const char *text, lf_err *err) {
     if (!*text) return lf_fail(err, LF_EUSAGE, "added_tokens: a token must not be empty; leave it out");
     if (lf_vocab_find(&t->vocab, text, strlen(text), LF_TOKEN_ADDED) >= 0) return LF_OK;
     cJSON *token = cJSON_CreateObject();
-    const bool ok = token && cJSON_AddStringToObject(token, "content", text);
+    /* Looked for in the text as it is written: a normalizer that puts a mark before a text would put it before the
+     * token too, which then is found nowhere but at the beginning. */
+    const bool ok =
+        token && cJSON_AddStringToObject(token, "content", text) && cJSON_AddBoolToObject(token, "normalized", false);
     const lf_status rc =
         ok ? lf_tokenizer_add(t, token, lf_tokenizer_place(t, text), "added_tokens", err) : lf_no_memory(err, "tokens");
     cJSON_Delete(token);

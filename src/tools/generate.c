@@ -144,6 +144,12 @@ static lf_status one_text(job *j, const char *prompt, size_t n, bool chat, lf_er
     return rc;
 }
 
+/* `echo` and editors end a text with a line end, which is no part of what is asked: one, LF or CRLF, is left off. */
+static size_t without_line_end(const char *text, size_t n) {
+    if (n && text[n - 1] == '\n') n -= n > 1 && text[n - 2] == '\r' ? 2 : 1;
+    return n;
+}
+
 static lf_status run(job *j, lf_err *err) {
     const char *prompt = lf_cfg_str(j->with.cfg, LF_prompt), *system = lf_cfg_str(j->with.cfg, LF_system);
     const bool chat = lf_cfg_bool(j->with.cfg, LF_chat), terminal = !prompt && isatty(STDIN_FILENO);
@@ -158,7 +164,7 @@ static lf_status run(job *j, lf_err *err) {
     if (chat && terminal) return converse(j, err);
     if (terminal) lf_info("the prompt is read from the terminal; Ctrl-D on an empty line ends it");
     size_t n = prompt ? strlen(prompt) : 0;
-    if (!prompt) rc = lf_input_rest(&j->input, &prompt, &n, err);
+    if (!prompt && !(rc = lf_input_rest(&j->input, &prompt, &n, err))) n = without_line_end(prompt, n);
     if (rc == LF_EINTERRUPTED && terminal) fputc('\n', stderr); /* the error stands on a line of its own */
     return rc ? rc : one_text(j, prompt, n, chat, err);
 }

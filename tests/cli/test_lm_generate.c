@@ -79,6 +79,32 @@ static void test_generate(void **state) {
          0);
 }
 
+/* The line end that echo puts behind a prompt is no part of it; a second one is. */
+static void test_a_line_end_of_standard_input(void **state) {
+    (void)state;
+    static const struct {
+        const char *in, *is;
+    } prompts[] = {{"the cat\\n", "the cat"},
+                   {"the cat\\r\\n", "the cat"},
+                   {"the cat", "the cat"},
+                   {"the cat\\n\\n", "the cat\n"}};
+    for (size_t i = 0; i < sizeof prompts / sizeof *prompts; i++) {
+        for (int chat = 0; chat < 2; chat++) {
+            const char *how = chat ? "--max_new_tokens 1 --threads 1 --json --chat --chat_template plain"
+                                   : "--max_new_tokens 1 --threads 1 --json";
+            char piped[400];
+            snprintf(piped, sizeof piped, "%s", text("generate --model pre/model %s < prompt.txt", how));
+            run_shell(text("printf '%s' > %s/prompt.txt", prompts[i].in, root));
+            cJSON *a = json_of(piped),
+                  *b = json_of(text("generate --model pre/model %s --prompt '%s'", how, prompts[i].is));
+            assert_int_equal((int)number(a, "prompt_tokens"), (int)number(b, "prompt_tokens"));
+            assert_string_equal(string(a, "text"), string(b, "text"));
+            cJSON_Delete(a);
+            cJSON_Delete(b);
+        }
+    }
+}
+
 /* What is written greedily with the cache is what a pass over the whole text finds most probable. */
 static void test_the_cache_changes_no_token(void **state) {
     (void)state;
@@ -134,24 +160,33 @@ static const char conversations[] =
     "{\"messages\": [{\"role\": \"user\", \"content\": \"and\"}, {\"role\": \"assistant\", \"content\": \"stones do "
     "not float\"}]}\n";
 
-/* A tokenizer with the tokens of ChatML, 900 and 901, and a model that was taught three answers with it. */
-static void teach_conversations(void) {
+/* The text of a tokenizer.json with the tokens of ChatML, 900 and 901. */
+static const char *with_tokens(const char *path, bool normalized) {
+    static char all[200000];
     cJSON *t, *token;
     lf_err err = {0};
-    if (lf_is_dir(text("%s/chat", root))) return;
-    if (lf_json_read(&t, text("%s/tokenizer/tokenizer.json", root), &err) || lf_mkdir_p(text("%s/chatml", root), &err))
-        fail_msg("%s", err.message);
+    if (lf_json_read(&t, text("%s/%s", root, path), &err)) fail_msg("%s", err.message);
     for (int i = 0; i < 2; i++) {
         token = cJSON_Parse(text("{\"id\": %d, \"content\": \"%s\", \"single_word\": false, \"lstrip\": false, "
-                                 "\"rstrip\": false, \"normalized\": false, \"special\": true}",
-                                 900 + i, i ? "<|im_end|>" : "<|im_start|>"));
+                                 "\"rstrip\": false, \"normalized\": %s, \"special\": %s}",
+                                 900 + i, i ? "<|im_end|>" : "<|im_start|>", normalized ? "true" : "false",
+                                 normalized ? "false" : "true"));
         assert_true(token && cJSON_AddItemToArray(cJSON_GetObjectItemCaseSensitive(t, "added_tokens"), token));
     }
     char *json = lf_json_print(t, false);
-    assert_non_null(json);
-    put("chatml/tokenizer.json", json);
+    assert_true(json && strlen(json) < sizeof all);
+    strcpy(all, json);
     lf_free(json);
     cJSON_Delete(t);
+    return all;
+}
+
+/* A tokenizer with the tokens of ChatML, and a model that was taught three answers with it. */
+static void teach_conversations(void) {
+    lf_err err = {0};
+    if (lf_is_dir(text("%s/chat", root))) return;
+    if (lf_mkdir_p(text("%s/chatml", root), &err)) fail_msg("%s", err.message);
+    put("chatml/tokenizer.json", with_tokens("tokenizer/tokenizer.json", false));
     put("chatml/tokenizer_config.json",
         "{\"bos_token\": \"<s>\", \"eos_token\": \"</s>\", \"unk_token\": \"<unk>\"}\n");
     put("chatml/config.json", config_with("\"vocab_size\": 900", "\"vocab_size\": 902"));
@@ -195,6 +230,16 @@ static void test_a_template_whose_mark_is_no_token(void **state) {
     must("train --model pre/model --train_data messages.jsonl --r 2 --max_steps 1 --output_dir marked " CHATML, 0);
     const char *said = strstr(output, "warning: chat template 'chatml'");
     assert_true(said && !strstr(said + 1, "warning: chat template"));
+    /* a token that is found at the beginning of a text alone, where the normalizer puts its mark, ends no answer */
+    copy_model("begins", NULL);
+    put("begins/tokenizer.json", with_tokens("tokenizer/tokenizer.json", true));
+    teach_conversations();
+    must("generate --model chat/model --tokenizer begins --chat --prompt hi --max_new_tokens 3 " CHATML, 0);
+    assert_non_null(strstr(output, "warning: chat template 'chatml': the end of a turn, '<|im_end|>'"));
+    must("train --model pre/model --train_data messages.jsonl --r 2 --max_steps 1 --added_tokens "
+         "'<|im_start|>,<|im_end|>' --output_dir added " CHATML,
+         0);
+    assert_null(strstr(output, "warning: chat template"));
 }
 
 #define RENDERED                                                                                                       \
@@ -504,6 +549,7 @@ static void test_a_prompt_from_the_terminal(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_generate),
+        cmocka_unit_test(test_a_line_end_of_standard_input),
         cmocka_unit_test(test_the_cache_changes_no_token),
         cmocka_unit_test(test_the_story_of_the_reference),
         cmocka_unit_test(test_an_answer_ends_its_turn),

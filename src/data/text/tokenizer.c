@@ -85,14 +85,20 @@ static lf_status use_vocabulary(lf_text_tokenizer *t, lf_err *err) {
     return t->chat_template ? lf_chat_template_use_vocabulary(t->chat_template, &known, err) : LF_OK;
 }
 
+/* As it stands behind an answer: a token may be found at the beginning of a text alone (one that is normalized, where
+ * the normalizer puts a mark before a text), or not there. */
 static lf_status find_turn_end(lf_text_tokenizer *t, thread_context *c, lf_err *err) {
-    lf_ids ids = {0};
+    static const char answer[] = "a";
+    lf_ids alone = {0}, ended = {0};
     t->turn_end = -1;
     if (!t->chat_template) return LF_OK;
-    const char *text = lf_chat_template_turn_end(t->chat_template);
-    const lf_status rc = encode(c, text, strlen(text), false, &ids, err);
-    if (!rc && ids.n == 1) t->turn_end = ids.ids[0];
-    lf_ids_free(&ids);
+    char *text = lf_format("%s%s", answer, lf_chat_template_turn_end(t->chat_template));
+    lf_status rc = text ? encode(c, answer, strlen(answer), false, &alone, err) : lf_no_memory(err, "a chat template");
+    if (!rc) rc = encode(c, text, strlen(text), false, &ended, err);
+    if (!rc && ended.n == alone.n + 1) t->turn_end = ended.ids[alone.n];
+    lf_free(text);
+    lf_ids_free(&alone);
+    lf_ids_free(&ended);
     return rc;
 }
 
@@ -111,10 +117,10 @@ static lf_status set_date(lf_text_tokenizer *t, const char *date, lf_err *err) {
 
 /* As both files of transformers want it. */
 static bool list_added(lf_text_tokenizer *t, const char *text) {
-    static const char *const no[] = {"lstrip", "rstrip", "single_word", "special"};
+    static const char *const no[] = {"lstrip", "rstrip", "single_word", "special", "normalized"};
     cJSON *token = cJSON_CreateObject();
     bool ok = token && cJSON_AddNumberToObject(token, "id", lf_tokenizer_id(t->tokenizer, text)) &&
-              cJSON_AddStringToObject(token, "content", text) && cJSON_AddBoolToObject(token, "normalized", true);
+              cJSON_AddStringToObject(token, "content", text);
     for (size_t i = 0; i < sizeof no / sizeof *no; i++) ok = ok && cJSON_AddBoolToObject(token, no[i], false);
     if (ok && cJSON_AddItemToArray(t->added, token)) return true;
     cJSON_Delete(token);
