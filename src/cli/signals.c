@@ -13,31 +13,56 @@
 
 /* ---- what each of them does: async-signal-safe, all of it ---- */
 
-static void interrupt(void) {
-    if (!lf_interrupt()) _exit(lf_status_exit_code(LF_EINTERRUPTED));
+static pid_t parent; /* written before the thread is started */
+
+/* A batch system tells every process of a job to end, and a sweep, or a launcher of ranks, tells those that it started:
+ * the same order reaches a run twice, and the second is no order to drop everything. So the first from the parent and
+ * the first from anybody else are one. */
+static bool is_an_echo(pid_t from) {
+    static bool heard[2];
+    const bool own = from == parent, first = !heard[own];
+    heard[own] = true;
+    return first && heard[!own];
 }
 
-static void terminate(void) {
-    if (!lf_terminate()) _exit(lf_status_exit_code(LF_EINTERRUPTED));
+static void interrupt(pid_t from) {
+    if (!is_an_echo(from) && !lf_interrupt()) _exit(lf_status_exit_code(LF_EINTERRUPTED));
 }
 
-static void hang_up(void) { (void)lf_terminate(); }
+static void terminate(pid_t from) {
+    if (!is_an_echo(from) && !lf_terminate()) _exit(lf_status_exit_code(LF_EINTERRUPTED));
+}
+
+static void hang_up(pid_t from) {
+    (void)from;
+    (void)lf_terminate();
+}
+
+static void keep(pid_t from) {
+    (void)from;
+    lf_checkpoint_request();
+}
 
 static const struct reaction {
     int number;
-    void (*act)(void);
-    bool stays_ignored; /* where it was at the start */
+    void (*act)(pid_t from); /* 0: the system, as for Ctrl-C */
+    bool stays_ignored;      /* where it was at the start */
 } reactions[] = {
     {SIGINT, interrupt, false},
     {SIGTERM, terminate, false},
     {SIGHUP, hang_up, true},
-    {SIGUSR1, lf_checkpoint_request, false},
+    {SIGUSR1, keep, false},
 };
 enum { N_REACTIONS = sizeof reactions / sizeof *reactions };
 
-static void react(int number) {
+static void react(int number, pid_t from) {
     for (int i = 0; i < N_REACTIONS; i++)
-        if (reactions[i].number == number) reactions[i].act();
+        if (reactions[i].number == number) reactions[i].act(from);
+}
+
+static void handle(int number, siginfo_t *info, void *context) {
+    (void)context;
+    react(number, info->si_pid);
 }
 
 /* ---- an end that nobody comes to ---- */
@@ -64,9 +89,10 @@ static void *wait_for_signals(void *nothing) {
     pthread_sigmask(SIG_SETMASK, &waited_for, NULL); /* all others may come to this thread */
     static const struct timespec patience = {.tv_nsec = 700 * 1000 * 1000};
     for (;;) {
-        const int number = sigtimedwait(&waited_for, NULL, &patience);
+        siginfo_t info;
+        const int number = sigtimedwait(&waited_for, &info, &patience);
         if (number > 0)
-            react(number);
+            react(number, info.si_pid);
         else
             end_if_nothing_is_lost();
     }
@@ -82,14 +108,14 @@ static bool is_ignored(int number) {
  * have our mask, and run no code of oneDNN's. */
 static void choose_signals(void) {
     const struct sigaction ignore = {.sa_handler = SIG_IGN};
-    struct sigaction handle = {.sa_handler = react, .sa_flags = SA_RESTART | SA_ONSTACK};
-    sigfillset(&handle.sa_mask);
+    struct sigaction handled = {.sa_sigaction = handle, .sa_flags = SA_RESTART | SA_ONSTACK | SA_SIGINFO};
+    sigfillset(&handled.sa_mask);
     sigemptyset(&waited_for);
     for (int i = 0; i < N_REACTIONS; i++) {
         const int number = reactions[i].number;
         if (reactions[i].stays_ignored && is_ignored(number)) continue;
         sigaddset(&waited_for, number);
-        sigaction(number, &handle, NULL);
+        sigaction(number, &handled, NULL);
     }
     sigaction(SIGPIPE, &ignore, NULL);
     /* Who ignores it, perhaps by inheritance, cannot wait for children. */
@@ -101,6 +127,7 @@ int lf_signals_take(void) {
     sigset_t blocked;
     sigfillset(&blocked);
     for (size_t i = 0; i < sizeof unblocked / sizeof *unblocked; i++) sigdelset(&blocked, unblocked[i]);
+    parent = getppid();
     choose_signals();
     lf_crashes_name();
     pthread_sigmask(SIG_BLOCK, &blocked, NULL);

@@ -438,6 +438,34 @@ static void test_a_sweep_passes_the_request_on(void **state) {
     for (int i = 1; i <= 2; i++) assert_true(lf_is_file(text("%s/many/runs/seed=%d/all_results.json", root, i)));
 }
 
+/* A batch system tells all processes of a job, and the sweep tells its runs: that is one order to end, not two. */
+static void test_a_job_that_is_told_to_end(void **state) {
+    (void)state;
+    static const char sweep[] = "sweep --model $M --train_data data --r 4 --per_device_train_batch_size 4 " TALKATIVE
+                                "--sweep '{\"seed\": [1, 2]}' --jobs 2 --threads 2 --output_dir told ";
+    static const char *const logs[] = {"told/logs/seed=1.log", "told/logs/seed=2.log"};
+    int says[2], runs[2];
+    must(run("%s --print_commands", sweep), 0);
+    for (int i = 0; i < 2; i++) says[i] = hold(logs[i]);
+    const pid_t pid = start_run(sweep, "told.log");
+    for (int i = 0; i < 2; i++) wait_for_words(says[i], "step 2:");
+    FILE *f = fopen(text("/proc/%d/task/%d/children", (int)pid, (int)pid), "r");
+    if (!f || fscanf(f, "%d %d", &runs[0], &runs[1]) != 2) fail_msg("the runs of the sweep are not there");
+    fclose(f);
+    for (int i = 0; i < 2; i++) assert_int_equal(kill(runs[i], SIGTERM), 0);
+    assert_int_equal(kill(pid, SIGTERM), 0);
+    for (int i = 0; i < 2; i++) wait_for_words(says[i], "go on with --resume_from_checkpoint true");
+    for (int i = 0; i < 2; i++) let_go(says[i], logs[i]);
+    assert_int_equal(code_of(pid), 130);
+    must(run("%s", sweep), 0);
+    for (int i = 1; i <= 2; i++) {
+        size_t n;
+        char *log = contents(text("told/logs/seed=%d.log", i), &n);
+        if (!strstr(log, "resumed from")) fail_msg("seed %d began anew:\n%s", i, log);
+        lf_free(log);
+    }
+}
+
 /* ---- what a child finds ---- */
 
 static unsigned long long bits_of(const char *status, const char *name) {
@@ -516,6 +544,7 @@ int main(void) {
         cmocka_unit_test(test_leftovers_are_removed),
         cmocka_unit_test(test_output_that_nobody_reads),
         cmocka_unit_test(test_a_sweep_passes_the_request_on),
+        cmocka_unit_test(test_a_job_that_is_told_to_end),
         cmocka_unit_test(test_children_find_what_a_program_expects),
         cmocka_unit_test(test_gnuplot_gets_an_empty_mask),
     };
