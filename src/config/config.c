@@ -130,6 +130,16 @@ lf_status lf_cfg_derive(lf_config **out, const lf_config *from, const char *verb
     return rc;
 }
 
+/* What the file called the key before `again` did: as an alias, or an option of another tool. */
+static const char *first_spelling(const lf_config *cfg, const lf_key *key, const cJSON *again) {
+    const cJSON *m = again;
+    while (m->prev && m->prev->next == m) { /* the first one's prev is the last */
+        m = m->prev;
+        if (lf_key_find(m->string, cfg->verb->knows) == key || lf_known_is(m->string, key)) return m->string;
+    }
+    return key->name;
+}
+
 static lf_status load_member(lf_config *cfg, const cJSON *member, const char *source, lf_err *err) {
     const lf_key *key = lf_key_find(member->string, cfg->verb->knows);
     if (!key && cJSON_IsNull(member) && lf_known_find(member->string, NULL)) return LF_OK;
@@ -139,7 +149,8 @@ static lf_status load_member(lf_config *cfg, const cJSON *member, const char *so
     if (cJSON_IsNull(member) && !named) return LF_OK;          /* as Hugging Face's configs say "not set" */
     if (cfg->values[key - lf_keys].source == source) {         /* the pointer is this file's alone */
         const lf_place place = {key->name, source, err};
-        return lf_place_fail(&place, "given twice, once as '%.64s'; delete one", member->string);
+        return lf_place_fail(&place, "given twice, as '%.64s' and as '%.64s'; delete one",
+                             first_spelling(cfg, key, member), member->string);
     }
     cJSON *json = cJSON_IsNull(member) ? cJSON_CreateString("default") : cJSON_Duplicate(member, true);
     if (!json) return lf_no_memory(err, "%s", source);
@@ -194,6 +205,11 @@ int64_t lf_cfg_i64(const lf_config *cfg, lf_key_id key) {
     const cJSON *json = value_of(cfg, key, 1u << LF_KEY_I64)->json;
     int64_t whole;
     return lf_json_exact_i64(json, &whole) ? whole : 0;
+}
+
+int64_t lf_cfg_workers(const lf_config *cfg) {
+    const int64_t n = lf_cfg_i64(cfg, LF_dataloader_num_workers);
+    return n > 0 ? n : 1;
 }
 
 double lf_cfg_f64(const lf_config *cfg, lf_key_id key) {

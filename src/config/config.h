@@ -112,6 +112,7 @@ unsigned lf_key_traits(const char *name);
  * values are borrowed from cfg. */
 bool lf_cfg_bool(const lf_config *cfg, lf_key_id key);
 int64_t lf_cfg_i64(const lf_config *cfg, lf_key_id key);
+int64_t lf_cfg_workers(const lf_config *cfg); /* dataloader_num_workers, whose 0 is one thread too */
 double lf_cfg_f64(const lf_config *cfg, lf_key_id key);
 const char *lf_cfg_str(const lf_config *cfg, lf_key_id key);   /* STR, PATH; NULL if not set */
 const cJSON *lf_cfg_json(const lf_config *cfg, lf_key_id key); /* JSON; NULL if not set */

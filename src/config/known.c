@@ -29,6 +29,18 @@ bool lf_known_has_value(const char *name, const char *value) {
     return k && k->value;
 }
 
+bool lf_known_is(const char *name, const lf_key *key) {
+    const size_t n = strlen(key->name);
+    for (size_t i = 0; i < lf_n_knowns; i++) {
+        const lf_known *k = &lf_knowns[i];
+        const lf_slice whole = {k->name, (int)strlen(k->name)};
+        if (k->meaning == LF_READ_AS && lf_same_key_name(name, whole) && strncmp(k->text, key->name, n) == 0 &&
+            (!k->text[n] || k->text[n] == '='))
+            return true;
+    }
+    return false;
+}
+
 /* "precision=bf16", or "train_data" and the value as it was given */
 static lf_status read_as(lf_config *cfg, const lf_known *k, const char *value, const cJSON *json, const char *source,
                          lf_err *err) {

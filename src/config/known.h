@@ -20,6 +20,9 @@ extern const size_t lf_n_knowns;
 /* The first line of this name (dashes are underscores); with a value the first that is for it. NULL: there is none. */
 const lf_known *lf_known_find(const char *name, const char *value);
 
+/* Is there a line of this name that is read as the key? */
+bool lf_known_is(const char *name, const lf_key *key);
+
 /* Is there a line of this name for this very value? */
 bool lf_known_has_value(const char *name, const char *value);
 

@@ -11,6 +11,7 @@ typedef struct lf_gguf_facts {
     lf_dtype dtype;   /* of matrices; LF_N_DTYPES: as the source has each. Vectors are F32, as llama.cpp wants them */
     const char *name; /* general.name */
     const char *base_name; /* of the model that it was made of; NULL: not said */
+    const char *chat;      /* a folder whose chat template is the model's; NULL: the tokenizer's */
 } lf_gguf_facts;
 
 /* The model as lf_model_write has it, with adapters merged in by `merge`, and the tokenizer of folder `tokenizer`.

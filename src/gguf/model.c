@@ -75,7 +75,7 @@ lf_status lf_gguf_write_model(lf_model *m, const char *tokenizer, lf_merge_fn me
     lf_gguf_put_general(me.w, "model", lf_gguf_arch_name(me.arch), facts);
     lf_gguf_put_file_type(me.w, lf_gguf_dtype(facts, 2, m->tokens.embedding->file_dtype));
     lf_gguf_put_sizes(me.w, me.arch, m);
-    if (!(rc = lf_gguf_put_tokenizer(me.w, tokenizer, m->tokens.vocab_size, err)) &&
+    if (!(rc = lf_gguf_put_tokenizer(me.w, tokenizer, facts->chat, m->tokens.vocab_size, err)) &&
         !(rc = declare_all(&me, &largest, err)) && !(rc = write_all(&me, largest, merge, context, err))) {
         rc = lf_gguf_writer_commit(me.w, err);
         me.w = NULL;

@@ -19,7 +19,7 @@ typedef struct putting {
     lf_gguf_writer *w;
     lf_tokenizer *t;
     const cJSON *root;
-    const char *dir, *path; /* path: of tokenizer.json */
+    const char *dir, *chat, *path; /* path: of tokenizer.json */
     int64_t rows;
     lf_gguf_cut cut;
     int32_t bos, eos;
@@ -195,8 +195,12 @@ static lf_status put_ends(putting *p, lf_err *err) {
 
 static lf_status put_chat_template(const putting *p, lf_err *err) {
     char *text;
-    const lf_status rc = lf_chat_template_source(&text, p->dir, err);
-    if (!rc && text) lf_gguf_put_string(p->w, "tokenizer.chat_template", text);
+    const lf_status rc = lf_chat_template_source(&text, p->chat, err);
+    if (!rc && text)
+        lf_gguf_put_string(p->w, LF_GGUF_CHAT_TEMPLATE, text);
+    else if (!rc)
+        lf_info("%s has no chat template, so there is none in the file: who chats with the model has to name one",
+                p->chat);
     lf_free(text);
     return rc;
 }
@@ -212,8 +216,8 @@ static lf_status put_all(putting *p, lf_err *err) {
     return put_chat_template(p, err);
 }
 
-lf_status lf_gguf_put_tokenizer(lf_gguf_writer *w, const char *dir, int64_t rows, lf_err *err) {
-    putting p = {.w = w, .dir = dir, .rows = rows};
+lf_status lf_gguf_put_tokenizer(lf_gguf_writer *w, const char *dir, const char *chat, int64_t rows, lf_err *err) {
+    putting p = {.w = w, .dir = dir, .chat = chat ? chat : dir, .rows = rows};
     cJSON *root = NULL;
     char *path = lf_path_join(dir, LF_TOKENIZER_JSON);
     if (!path) return lf_no_memory(err, "%s", dir);

@@ -9,8 +9,11 @@
 
 /* Of the tokenizer.json in folder `dir`, for a model of `rows` tokens: ids without a token are filled, and tokens
  * beyond are left out with a warning. Byte pairs by llama.cpp's "gpt2", pieces with byte fallback (SentencePiece) by
- * its "llama". LF_EUNSUPPORTED, naming what llama.cpp would do otherwise; LF_ENOTFOUND: there is no tokenizer.json. */
-lf_status lf_gguf_put_tokenizer(lf_gguf_writer *w, const char *dir, int64_t rows, lf_err *err);
+ * its "llama". The chat template is that of folder `chat`; NULL: of dir. LF_EUNSUPPORTED, naming what llama.cpp would
+ * do otherwise; LF_ENOTFOUND: there is no tokenizer.json. */
+lf_status lf_gguf_put_tokenizer(lf_gguf_writer *w, const char *dir, const char *chat, int64_t rows, lf_err *err);
+
+#define LF_GGUF_CHAT_TEMPLATE "tokenizer.chat_template"
 
 /* ---- between tokenizer.c and what it is made of ---- */
 

@@ -13,6 +13,7 @@
 #include "base/world.h"
 #include "io/stored.h"
 #include "linalg/svd.h"
+#include "task/language.h"
 
 static const char KIND[] = "base_score";
 enum { N_NUMBERS = 7, MAX_DEPTH = 8 };
@@ -62,6 +63,9 @@ static lf_status add_labels(char hash[33], const char *file, lf_err *err) {
 
 static lf_status hash_files(char hash[33], const lf_task *t, lf_data_role role, lf_err *err) {
     const lf_key_id key = lf_task_base_key(t, role);
+    char *template;
+    lf_status rc = lf_language_adapter_template(&template, t->cfg, err);
+    if (rc) return rc;
     const cJSON *spec = lf_cfg_json(t->cfg, key),
                 *labels = cJSON_IsObject(spec) ? cJSON_GetObjectItemCaseSensitive(spec, "labels") : NULL,
                 *map = cJSON_IsObject(spec) ? cJSON_GetObjectItemCaseSensitive(spec, "label_map") : NULL;
@@ -70,15 +74,17 @@ static lf_status hash_files(char hash[33], const lf_task *t, lf_data_role role, 
                                                              t->model->path,
                                                              lf_cfg_str(t->cfg, LF_tokenizer),
                                                              lf_cfg_str(t->cfg, LF_chat_template),
+                                                             template,
                                                              lf_cfg_str(t->cfg, LF_class_embeddings)};
     lf_paths examples = {0};
-    lf_status rc = lf_cfg_paths(&examples, t->cfg, key, err);
+    rc = lf_cfg_paths(&examples, t->cfg, key, err);
     hash[0] = '\0';
     for (int64_t i = 0; i < examples.n && !rc; i++)
         if (lf_is_file(examples.at[i]) || lf_is_dir(examples.at[i])) rc = add_files(hash, examples.at[i], 0, err);
     lf_paths_free(&examples);
     for (size_t i = 0; i < sizeof paths / sizeof paths[0] && !rc; i++)
         if (paths[i] && (lf_is_file(paths[i]) || lf_is_dir(paths[i]))) rc = add_files(hash, paths[i], 0, err);
+    lf_free(template);
     return rc || !data || !lf_is_file(data) || !strstr(lf_path_base(data), "idx3") ? rc : add_labels(hash, data, err);
 }
 

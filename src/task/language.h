@@ -43,6 +43,11 @@ lf_status lf_language_tokenizer(lf_text_tokenizer **out, const lf_config *cfg, c
 /* The same of the untouched base: without added_tokens, and not from an adapter's folder. *out NULL: there is no
  * other. */
 lf_status lf_language_base_tokenizer(lf_text_tokenizer **out, const lf_config *cfg, const lf_model *m, lf_err *err);
+/* *out: the chat template's file in the folder of the adapter, or of the one that training goes on with: what that was
+ * trained with, where it is not the base's own. NULL: there is none. Freed by lf_free. */
+lf_status lf_language_adapter_template(char **out, const lf_config *cfg, lf_err *err);
+/* Writes the template of `t` into dir, where the base's folder has another, or none. */
+lf_status lf_language_save_template(const lf_text_tokenizer *t, const lf_model *m, const char *dir, lf_err *err);
 /* What encodes a role's data: of those that the base knew before, its own tokenizer. */
 lf_text_tokenizer *lf_language_text(const lf_task *t, lf_data_role role);
 /* What pads a text, where config.json does not say it. */

@@ -73,9 +73,8 @@ static bool is_to_decode(const lf_task *t, const lf_dataset *d) {
 static bool skips(const lf_task *t) { return lf_cfg_bool(t->cfg, LF_skip_bad_images); }
 
 static lf_status look(lf_task *t, const lf_dataset *d, mark *m, lf_err *err) {
-    const lf_check_opts o = {.workers = lf_cfg_i64(t->cfg, LF_dataloader_num_workers),
-                             .decode = is_to_decode(t, d),
-                             .interruptible = t->interruptible};
+    const lf_check_opts o = {
+        .workers = lf_cfg_workers(t->cfg), .decode = is_to_decode(t, d), .interruptible = t->interruptible};
     return lf_dataset_check(&m->found, d, &o, err);
 }
 

@@ -124,7 +124,7 @@ void lf_task_close(lf_task *t) {
 
 lf_eval_opts lf_task_eval_opts(const lf_task *t, const char *what) {
     return (lf_eval_opts){.batch_size = lf_cfg_i64(t->cfg, LF_per_device_eval_batch_size),
-                          .workers = lf_cfg_i64(t->cfg, LF_dataloader_num_workers),
+                          .workers = lf_cfg_workers(t->cfg),
                           .skip_bad_images = lf_cfg_bool(t->cfg, LF_skip_bad_images),
                           .what = what,
                           .knn_samples = lf_cfg_i64(t->cfg, LF_knn_reference_samples),

@@ -232,23 +232,39 @@ static void put_moment(const lf_task *t, lf_obj *o) {
         lf_obj_string(o, lf_key_name(LF_template_date), lf_chat_template_date(text->chat_template, date));
 }
 
+/* What conversations were rendered by, and what an adapter that training goes on with was trained with. */
+static lf_status save_template(const lf_task *t, const char *dir, lf_err *err) {
+    const lf_language *l = lf_language_of(t);
+    const lf_text_dataset *d = l->data[LF_DATA_TRAIN];
+    char *before;
+    lf_status rc = lf_language_adapter_template(&before, t->cfg, err);
+    if (!rc && l->text && (before || (d && lf_text_dataset_is(d, LF_TEXT_CHAT))))
+        rc = lf_language_save_template(l->text, t->model, dir, err);
+    lf_free(before);
+    return rc;
+}
+
 static lf_status save_beside(const lf_task *t, const char *dir, lf_err *err) {
     static const char name[] = "generation_config.json"; /* the model's, wherever its tokenizer is from */
     const char *config = t->model->config_path;
     char *from = lf_format("%.*s%s", (int)(lf_path_base(config) - config), config, name);
     lf_status rc = from ? lf_text_tokenizer_copy(lf_language_of(t)->text, dir, err) : lf_no_memory(err, "%s", dir);
+    if (!rc) rc = save_template(t, dir, err);
     if (!rc && lf_is_file(from)) rc = lf_copy_file(from, dir, name, err);
     lf_free(from);
     return rc;
 }
 
-/* The tokenizer, where it is not the base's: with new tokens, or from the adapter that training goes on with. */
+/* The tokenizer, where it is not the base's: with new tokens, or from the adapter that training goes on with. And the
+ * chat template likewise. */
 static lf_status save_with_adapter(void *task, const char *dir, lf_err *err) {
     const lf_task *t = task;
     const lf_text_tokenizer *text = lf_language_of(t)->text;
     const char *from = lf_cfg_str(t->cfg, LF_continue_from);
-    if (!text || !(cJSON_GetArraySize(text->added) || (from && !strcmp(from, text->dir)))) return LF_OK;
-    return lf_text_tokenizer_copy(text, dir, err);
+    lf_status rc = LF_OK;
+    if (text && (cJSON_GetArraySize(text->added) || (from && !strcmp(from, text->dir))))
+        rc = lf_text_tokenizer_copy(text, dir, err);
+    return rc ? rc : save_template(t, dir, err);
 }
 
 /* ---- batches to train on ---- */

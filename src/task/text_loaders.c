@@ -64,7 +64,7 @@ lf_text_loader_opts lf_language_loader_opts(const lf_task *t, lf_data_role role)
                                              .is_special = is_special,
                                              .context = tokenizer},
                                  .scan = lf_text_dataset_bytes(d) <= SCAN_BYTES,
-                                 .workers = lf_cfg_i64(t->cfg, LF_dataloader_num_workers),
+                                 .workers = lf_cfg_workers(t->cfg),
                                  .seed = (uint64_t)lf_cfg_i64(t->cfg, LF_seed),
                                  .epochs = training ? INT64_MAX : 1};
 }

@@ -2,6 +2,7 @@
 #define _XOPEN_SOURCE 700 /* localtime_r, strptime */
 #include "text/chat_template.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -11,6 +12,7 @@
 #include "base/machine.h"
 #include "base/mem.h"
 #include "base/mistaken.h"
+#include "base/string.h"
 #include "text/chat_template_internal.h"
 
 void lf_prompt_free(lf_prompt *p) {
@@ -25,6 +27,7 @@ void lf_chat_template_free(lf_chat_template *c) {
     lf_chat_template_free(c->with_tools);
     lf_jinja_free(c->jinja);
     lf_free(c->name);
+    lf_free(c->text);
     lf_free(c->turn_end);
     lf_free(c->inner_end);
     lf_free(c->header);
@@ -32,6 +35,7 @@ void lf_chat_template_free(lf_chat_template *c) {
 }
 
 const char *lf_chat_template_name(const lf_chat_template *c) { return c->name; }
+const char *lf_chat_template_text(const lf_chat_template *c) { return c->text; }
 const char *lf_chat_template_turn_end(const lf_chat_template *c) { return c->turn_end; }
 bool lf_chat_template_reads(const lf_chat_template *c, const char *key) {
     if (c->with_tools && (strcmp(key, "tools") == 0 || lf_chat_template_reads(c->with_tools, key))) return true;
@@ -98,7 +102,13 @@ lf_status lf_chat_render(const lf_chat_template *c, const lf_message *messages, 
 
 /* ---- opening ---- */
 
-#define NAMES "chatml, llama2, llama3, mistral or plain"
+const char *lf_chat_template_names(char buf[LF_CHAT_NAMES]) {
+    size_t n = 0;
+    buf[0] = 0;
+    for (const lf_chat_format *f = lf_chat_formats; f->name && n < LF_CHAT_NAMES; f++)
+        n += (size_t)snprintf(buf + n, LF_CHAT_NAMES - n, "%s%s", n == 0 ? "" : f[1].name ? ", " : " or ", f->name);
+    return buf;
+}
 
 /* Today, for templates that write the date. Of the clock the day alone: runs of one day see the same text, and share
  * what is kept of the base. */
@@ -138,7 +148,8 @@ static lf_status make(lf_chat_template **out, const char *name, const char *jinj
     lf_chat_template *c = lf_calloc(1, sizeof *c);
     if (!c) return lf_no_memory(err, "a chat template");
     c->now = today();
-    lf_status rc = (c->name = lf_strdup(name)) ? LF_OK : lf_no_memory(err, "a chat template");
+    lf_status rc =
+        (c->name = lf_strdup(name)) && (c->text = lf_strdup(jinja)) ? LF_OK : lf_no_memory(err, "a chat template");
     for (int i = 0; i < LF_CHAT_TOKENS && !rc; i++)
         if (tokens[i] && !(c->tokens[i] = lf_strdup(tokens[i]))) rc = lf_no_memory(err, "a chat template");
     const char *mistaken = lf_mistaken_text(jinja, strlen(jinja));
@@ -204,7 +215,7 @@ static lf_status read_files(model_files *f, const char *path, const char *model_
     lf_status rc = LF_OK;
     if (path)
         rc = read_source(&f->jinja, NULL, path, err);
-    else if (model_dir && own && !(rc = read_source(&f->jinja, model_dir, "chat_template.jinja", err)))
+    else if (model_dir && own && !(rc = read_source(&f->jinja, model_dir, LF_CHAT_TEMPLATE_JINJA, err)))
         rc = read_source(&f->tool_use, model_dir, LF_CHAT_MORE_TEMPLATES "/tool_use.jinja", err);
     if (!rc && model_dir) rc = lf_special_names_read(&f->config, &f->config_path, model_dir, err);
     return rc;
@@ -246,26 +257,42 @@ lf_status lf_chat_template_source(char **out, const char *model_dir, lf_err *err
     return rc;
 }
 
+/* One of ours, with the tokens that the model has no name for: who reads its text elsewhere finds them in it. */
+static lf_status make_format(lf_chat_template **out, const lf_chat_format *f, const char **tokens, lf_err *err) {
+    const char *const own[] = {f->bos, f->eos};
+    lf_string text = {0};
+    for (int i = 0; i < 2; i++) {
+        if (tokens[i]) continue;
+        tokens[i] = own[i];
+        if (*own[i] && strstr(f->jinja, lf_special_name_keys[i]))
+            lf_string_add(&text, "{%% set %s = '%s' %%}", lf_special_name_keys[i], own[i]);
+    }
+    lf_string_put(&text, f->jinja, strlen(f->jinja));
+    const lf_status rc =
+        text.failed ? lf_no_memory(err, "a chat template") : make(out, f->name, text.s, tokens, f->name, err);
+    lf_string_free(&text);
+    return rc;
+}
+
 lf_status lf_chat_template_open(lf_chat_template **out, const char *name, const char *model_dir, lf_err *err) {
     const bool own = !name || strcmp(name, "auto") == 0;
     const lf_chat_format *format = own ? NULL : find_format(name);
     const char *tokens[LF_CHAT_TOKENS];
+    char names[LF_CHAT_NAMES];
     model_files f = {0};
     *out = NULL;
     if (!own && !format && !lf_is_file(name))
-        return lf_fail(err, LF_EUNSUPPORTED, "chat template \"%.60s\" is no file and not one we know; expected " NAMES,
-                       name);
+        return lf_fail(err, LF_EUNSUPPORTED, "chat template \"%.60s\" is no file and not one we know; expected %s",
+                       name, lf_chat_template_names(names));
     lf_status rc = read_files(&f, own || format ? NULL : name, model_dir, own, err);
     for (int i = 0; i < LF_CHAT_TOKENS; i++) tokens[i] = lf_special_name(f.config, lf_special_name_keys[i]);
-    if (format && !tokens[0]) tokens[0] = format->bos;
-    if (format && !tokens[1]) tokens[1] = format->eos;
     if (!rc && own)
         rc = make_own(out, &f, tokens, err);
     else if (!rc)
-        rc = make(out, name, format ? format->jinja : f.jinja.text, tokens, name, err);
+        rc = format ? make_format(out, format, tokens, err) : make(out, name, f.jinja.text, tokens, name, err);
     if (!rc && !*out)
-        rc =
-            lf_fail(err, LF_EUNSUPPORTED, "%s: no chat template; name one: " NAMES, model_dir ? model_dir : "no model");
+        rc = lf_fail(err, LF_EUNSUPPORTED, "%s: no chat template; name one: %s", model_dir ? model_dir : "no model",
+                     lf_chat_template_names(names));
     free_files(&f);
     return rc;
 }

@@ -36,6 +36,7 @@ typedef struct lf_prompt {
 void lf_prompt_free(lf_prompt *p);
 
 typedef struct lf_chat_template lf_chat_template;
+#define LF_CHAT_TEMPLATE_JINJA "chat_template.jinja"       /* a folder's template; as transformers has it */
 #define LF_CHAT_MORE_TEMPLATES "additional_chat_templates" /* a model's folder of templates with other names */
 
 /* `name` is "chatml" (Qwen), "llama2", "llama3", "mistral" or "plain", or the path of a file with a template; NULL or
@@ -57,7 +58,11 @@ typedef struct lf_chat_vocabulary {
 lf_status lf_chat_template_use_vocabulary(lf_chat_template *c, const lf_chat_vocabulary *known, lf_err *err);
 void lf_chat_template_free(lf_chat_template *c);
 const char *lf_chat_template_name(const lf_chat_template *c); /* as it was asked for, or its file */
-bool lf_chat_template_is_name(const char *name);              /* one of those above */
+/* What is run, as a file of it has to be. Of ours it sets the tokens itself that the model does not name. */
+const char *lf_chat_template_text(const lf_chat_template *c);
+bool lf_chat_template_is_name(const char *name); /* "auto", or one of ours */
+enum { LF_CHAT_NAMES = 80 };
+const char *lf_chat_template_names(char buf[LF_CHAT_NAMES]); /* ours: "chatml, llama3, ... or plain" */
 /* When strftime_now says it is: as "2026-11-29T13:10:00"; that of opening until another is set. False: no such text. A
  * template that does not ask writes none. */
 enum { LF_CHAT_DATE = 20 }; /* bytes, with the NUL */

@@ -16,7 +16,7 @@ extern const lf_chat_format lf_chat_formats[]; /* the last has no name */
 enum { LF_CHAT_TOKENS = LF_SPECIAL_NAMES };
 
 struct lf_chat_template {
-    char *name;
+    char *name, *text;
     lf_chat_template *with_tools; /* what is rendered instead where there are tools; NULL: nothing else */
     lf_jinja *jinja;
     char *tokens[LF_CHAT_TOKENS]; /* NULL: the model has none, and the template finds it undefined */

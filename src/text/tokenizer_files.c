@@ -9,8 +9,8 @@
 
 /* Those that are read here come first; the others are for programs that have no tokenizer.json. */
 static const char *const names[] = {
-    LF_TOKENIZER_JSON,     LF_VOCAB_TXT, LF_TOKENIZER_CONFIG, "special_tokens_map.json", "added_tokens.json",
-    "chat_template.jinja", "vocab.json", "merges.txt",        "tokenizer.model",         "sentencepiece.bpe.model",
+    LF_TOKENIZER_JSON,      LF_VOCAB_TXT, LF_TOKENIZER_CONFIG, "special_tokens_map.json", "added_tokens.json",
+    LF_CHAT_TEMPLATE_JINJA, "vocab.json", "merges.txt",        "tokenizer.model",         "sentencepiece.bpe.model",
     "spiece.model"};
 
 bool lf_tokenizer_is_in(const char *dir) {

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/slice.h"
+#include "text/chat_template.h"
 #include "text/tokenizer.h"
 
 /* ---- opening ---- */
@@ -103,6 +104,11 @@ const char *lf_tokenizer_folder(const lf_opened *o, const lf_config *cfg) {
     return adapter && lf_tokenizer_is_in(adapter) ? adapter : o->model->path;
 }
 
+const char *lf_chat_folder(const lf_config *cfg) {
+    const char *adapter = lf_cfg_str(cfg, LF_adapter);
+    return adapter && lf_is_file_in(adapter, LF_CHAT_TEMPLATE_JINJA) ? adapter : NULL;
+}
+
 /* What stands between the last '/' and the extension, of a folder's name between the last two. */
 static char *stem(const char *path, const char *extension) {
     size_t end = strlen(path);
@@ -117,7 +123,7 @@ lf_status lf_file_facts(lf_file_names *out, const lf_opened *o, const lf_config 
     const char *path = lf_cfg_str(cfg, LF_output_dir);
     out->name = stem(path, "gguf");
     out->base = stem(o->model->path, "");
-    out->facts = (lf_gguf_facts){path, lf_asked_dtype(cfg), out->name, out->base};
+    out->facts = (lf_gguf_facts){path, lf_asked_dtype(cfg), out->name, out->base, lf_chat_folder(cfg)};
     return out->name && out->base ? LF_OK : lf_no_memory(err, "%s", path);
 }
 

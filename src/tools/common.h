@@ -37,6 +37,8 @@ lf_status lf_check_output_file(const lf_config *cfg, lf_err *err);
 /* Folder with the tokenizer of model and adapter together: the adapter's, if it has one, as wherever an adapter is
  * opened: it may know tokens that the base's does not. Borrowed. */
 const char *lf_tokenizer_folder(const lf_opened *o, const lf_config *cfg);
+/* The adapter's folder, if it has a chat template (lf_language_adapter_template); NULL: the tokenizer's folder says. */
+const char *lf_chat_folder(const lf_config *cfg);
 /* What the GGUF file that output_dir names says of itself, with its own name and the base's folder's. On failure, too,
  * the caller frees. */
 typedef struct lf_file_names {

@@ -11,6 +11,7 @@
 #include "base/obj.h"
 #include "base/terminal.h"
 #include "eval/generate.h"
+#include "text/chat_template.h"
 #include "text/tokenizer.h"
 #include "tools/common.h"
 
@@ -49,13 +50,25 @@ static lf_status merge_one(void *context, const lf_module *m, float *W, lf_err *
     return LF_OK;
 }
 
+static lf_status say_template(const char *dir, lf_err *err) {
+    char *text;
+    const lf_status rc = lf_chat_template_source(&text, dir, err);
+    if (!rc && !text)
+        lf_info(
+            "neither the model nor the adapter has a chat template: who chats with what is written has to name one");
+    lf_free(text);
+    return rc;
+}
+
 /* What belongs to the model and is no weight; no file of two tokenizers belongs in one folder. */
 static lf_status copy_beside(const lf_opened *o, const lf_config *cfg, const char *dir, lf_err *err) {
     static const char *const names[] = {"preprocessor_config.json", "generation_config.json"};
     const char *model = o->model->path;
     lf_status rc = LF_OK;
     for (size_t i = 0; i < sizeof names / sizeof *names && !rc; i++) rc = lf_copy_if_there(model, dir, names[i], err);
-    return rc ? rc : lf_tokenizer_copy_files(lf_tokenizer_folder(o, cfg), dir, err);
+    if (!rc) rc = lf_tokenizer_copy_files(lf_tokenizer_folder(o, cfg), dir, err);
+    if (!rc && lf_chat_folder(cfg)) rc = lf_copy_if_there(lf_chat_folder(cfg), dir, LF_CHAT_TEMPLATE_JINJA, err);
+    return rc || !lf_model_says(o->model, LF_NEXT_TOKEN) ? rc : say_template(dir, err);
 }
 
 /* What pads a text, where config.json does not say it: as training takes it (lf_token_facts.pad). Without it

@@ -192,7 +192,7 @@ static lf_status open_pictures(lf_predictions *p, lf_dataset **out, const lf_dat
 lf_status lf_predict_all_pictures(lf_predictions *p, const lf_dataset *d, const lf_image_processor *processor,
                                   const lf_predictor *by, lf_err *err) {
     const lf_eval_opts opts = {.batch_size = lf_cfg_i64(by->cfg, LF_per_device_eval_batch_size),
-                               .workers = lf_cfg_i64(by->cfg, LF_dataloader_num_workers),
+                               .workers = lf_cfg_workers(by->cfg),
                                .skip_bad_images = lf_cfg_bool(by->cfg, LF_skip_bad_images),
                                .processor = processor,
                                .what = by->what,

@@ -221,7 +221,7 @@ static lf_status open_loader(lf_text_loader **out, const lf_text_dataset *d, con
     const lf_text_loader_opts opts = {.batch_size = lf_cfg_i64(by->cfg, LF_per_device_eval_batch_size),
                                       .max_seq_length = context && context < asked ? context : asked,
                                       .context = context,
-                                      .workers = lf_cfg_i64(by->cfg, LF_dataloader_num_workers),
+                                      .workers = lf_cfg_workers(by->cfg),
                                       .epochs = 1};
     return lf_text_loader_new(out, d, &t->encoder, &opts, err);
 }

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "io/safetensors.h"
 #include "model/model.h"
+#include "text/chat_template.h"
 #include "text/tokenizer.h"
 #include "tools/what_internal.h"
 #include "train/run.h"
@@ -109,6 +110,7 @@ lf_status lf_kind_look_adapter(lf_what_of *w) {
     if (!rc && !(rc = lf_what_note(w, lf_adapter_open(&file, w->path, &found), &found)) && file)
         rc = tensors_in(w, "adapter_model.safetensors");
     lf_adapter_close(file);
+    lf_obj_bool(&w->facts, "chat_template", lf_is_file_in(w->path, LF_CHAT_TEMPLATE_JINJA));
     return rc;
 }
 

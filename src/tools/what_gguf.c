@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "gguf/format.h"
+#include "gguf/tokenizer.h"
 #include "tools/what_internal.h"
 
 bool lf_kind_is_gguf(const lf_what_of *w) { return w->n_begins >= 4 && memcmp(w->begins, LF_GGUF_MAGIC, 4) == 0; }
@@ -66,6 +66,7 @@ lf_status lf_kind_look_gguf(lf_what_of *w) {
     put_sizes(w, g);
     put_string(w, g, "tokenizer", "tokenizer.ggml.model");
     put_string(w, g, "tokenizer_cut", "tokenizer.ggml.pre");
+    if (tokens) lf_obj_bool(&w->facts, "chat_template", lf_gguf_find_key(g, LF_GGUF_CHAT_TEMPLATE) != NULL);
     if (tokens && tokens->is_array) lf_obj_number(&w->facts, "vocab_size", (double)tokens->count);
     put_tensors(w, g);
     lf_gguf_close(g);

@@ -242,6 +242,60 @@ static void test_a_template_whose_mark_is_no_token(void **state) {
     assert_null(strstr(output, "warning: chat template"));
 }
 
+/* Greedy, so that the same template says the same. */
+#define SAY "--chat --prompt hi --max_new_tokens 6 --threads 1 "
+
+static void test_an_adapter_brings_its_template(void **state) {
+    (void)state;
+    static const char other[] = "is not what the adapter was trained with";
+    put("messages.jsonl", conversations);
+    must("train --model pre/model --train_data messages.jsonl --r 2 --max_steps 2 --lr 1e-2 --threads 1 "
+         "--output_dir own --chat_template llama2",
+         0);
+    assert_true(lf_is_file(text("%s/own/adapter/chat_template.jinja", root)));
+    cJSON *a = json_of("generate --model pre/model --adapter own/adapter --json " SAY),
+          *b = json_of("generate --model pre/model --adapter own/adapter --chat_template llama2 --json " SAY);
+    assert_string_equal(string(a, "text"), string(b, "text"));
+    assert_true(number(a, "prompt_tokens") == number(b, "prompt_tokens"));
+    cJSON_Delete(b);
+    must("generate --model pre/model --adapter own/adapter --chat_template llama2 " SAY, 0);
+    assert_null(strstr(output, other));
+    must("generate --model pre/model --adapter own/adapter --chat_template plain " SAY, 0);
+    assert_non_null(strstr(output, other));
+    fails("generate --model pre/model " SAY, 3, "no chat template; name one: chatml,");
+    must("eval --model pre/model --adapter own/adapter --data messages.jsonl --threads 1", 0);
+    must("inspect own/adapter --json", 0);
+    assert_non_null(strstr(output, "\"chat_template\": true"));
+    /* it goes into what is made of the adapter */
+    must("train --model pre/model --train_data messages.jsonl --r 2 --max_steps 1 --threads 1 --output_dir own2 "
+         "--continue_from own/adapter",
+         0);
+    same_files("own/adapter/chat_template.jinja", "own2/adapter/chat_template.jinja");
+    must("merge --model pre/model --adapter own/adapter -o own-merged", 0);
+    assert_null(strstr(output, "chat template"));
+    same_files("own/adapter/chat_template.jinja", "own-merged/chat_template.jinja");
+    b = json_of("generate --model own-merged --json " SAY);
+    assert_true(number(a, "prompt_tokens") == number(b, "prompt_tokens"));
+    cJSON_Delete(a);
+    cJSON_Delete(b);
+    must("train --model own-merged --train_data messages.jsonl --r 2 --max_steps 1 --threads 1 --output_dir own3", 0);
+    assert_false(lf_is_file(text("%s/own3/adapter/chat_template.jinja", root))); /* it is the base's */
+    must("merge --model pre/model --adapter own/adapter --format gguf -o own.gguf", 0);
+    must("inspect own.gguf --json", 0);
+    assert_non_null(strstr(output, "\"chat_template\": true"));
+    /* none */
+    must("train --model pre/model --train_data train.jsonl --r 2 --max_steps 1 --threads 1 --output_dir none "
+         "--chat_template llama2",
+         0);
+    assert_false(lf_is_file(text("%s/none/adapter/chat_template.jinja", root)));
+    must("merge --model pre/model --adapter none/adapter -o none-merged", 0);
+    assert_non_null(strstr(output, "has a chat template"));
+    must("merge --model pre/model --adapter none/adapter --format gguf -o none.gguf", 0);
+    assert_non_null(strstr(output, "has no chat template"));
+    must("inspect none.gguf --json", 0);
+    assert_non_null(strstr(output, "\"chat_template\": false"));
+}
+
 #define RENDERED                                                                                                       \
     "generate --model ended --prompt '<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n' --max_new_tokens 40 "   \
     "--threads 1 "
@@ -553,6 +607,7 @@ int main(void) {
         cmocka_unit_test(test_the_cache_changes_no_token),
         cmocka_unit_test(test_the_story_of_the_reference),
         cmocka_unit_test(test_an_answer_ends_its_turn),
+        cmocka_unit_test(test_an_adapter_brings_its_template),
         cmocka_unit_test(test_a_template_whose_mark_is_no_token),
         cmocka_unit_test(test_a_token_ends_a_text_where_files_say_so),
         cmocka_unit_test(test_not_a_number),

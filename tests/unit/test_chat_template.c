@@ -599,8 +599,44 @@ static void test_nul_and_turn_ends(void **state) {
     assert_false(lf_chat_template_is_name("nonsense"));
 }
 
+/* The text of each of ours is a whole template: it says the same where nobody names tokens. The key's help names all.
+ */
+static void test_texts_of_ours(void **state) {
+    (void)state;
+    const lf_message talk[] = {
+        {.role = "user", .content = "q"}, {.role = "assistant", .content = "a"}, {.role = "user", .content = "r"}};
+    char names[LF_CHAT_NAMES], *keys, *help;
+    size_t size;
+    int n = 0;
+    assert_int_equal(lf_file_read(&keys, &size, LF_SOURCE_DIR "/docs/config.md", NULL), LF_OK);
+    assert_non_null(help = strstr(keys, "\n| `chat_template` |"));
+    help[1 + strcspn(help + 1, "\n")] = 0;
+    lf_chat_template_names(names);
+    for (char *name = strtok(names, ", "); name; name = strtok(NULL, ", ")) {
+        lf_chat_template *c, *again;
+        lf_prompt p, q;
+        if (strcmp(name, "or") == 0) continue;
+        assert_non_null(strstr(help, name));
+        assert_int_equal(lf_chat_template_open(&c, name, NULL, NULL), LF_OK);
+        assert_int_equal(lf_chat_template_parse(&again, lf_chat_template_text(c), NULL, NULL, "t.jinja", NULL), LF_OK);
+        assert_int_equal(lf_chat_render(c, talk, 3, true, &p, NULL), LF_OK);
+        assert_int_equal(lf_chat_render(again, talk, 3, true, &q, NULL), LF_OK);
+        assert_string_equal(p.text, q.text);
+        assert_int_equal(p.answers[0].begin, q.answers[0].begin);
+        assert_int_equal(p.answers[0].end, q.answers[0].end);
+        lf_prompt_free(&p);
+        lf_prompt_free(&q);
+        lf_chat_template_free(c);
+        lf_chat_template_free(again);
+        n++;
+    }
+    assert_int_equal(n, 5);
+    lf_free(keys);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        LEAKLESS(test_texts_of_ours),
         LEAKLESS(test_golden),
         LEAKLESS(test_named),
         LEAKLESS(test_refused),

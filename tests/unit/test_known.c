@@ -173,7 +173,9 @@ static void refused(const char *verb, const char *text, const char *part) {
 
 static void test_refused(void **state) {
     (void)state;
-    refused("train", "{\"bf16\": true, \"precision\": \"fp32\"}", "given twice");
+    refused("train", "{\"bf16\": true, \"precision\": \"fp32\"}", "given twice, as 'bf16' and as 'precision'");
+    refused("train", "{\"seed\": 1, \"batch_size\": 2, \"train_batch_size\": 4}",
+            "given twice, as 'batch_size' and as 'train_batch_size'");
     refused("train", "{\"precision\": \"fp32\", \"bf16\": true}", "is 'precision' here, which is given too");
     refused("train", "{\"fp16\": true}", "take precision bf16");
     refused("train", "{\"report_to\": \"wandb\"}", "'wandb'");

@@ -469,6 +469,24 @@ static void test_unread(void **state) {
                  (const char *const[]){"change nothing: 2 \"id\", 1 \"train\": true of 'user'\n", "1 \"prompt\"\n"}, 2);
     check_unread("{\"tools\": [{}], \"messages\": [{\"role\": \"assistant\", \"content\": \"A\"}]}\n", NULL,
                  (const char *const[]){"1 \"tools\" of the record\n"}, 1);
+    /* a role that is misspelt, and one that the template names (it is that of the stand-in: name) */
+    check_unread(
+        "{\"messages\": [{\"role\": \"user\", \"content\": \"?\"}, {\"role\": \"assistant\", \"content\": "
+        "\"A\"}, {\"role\": \"assistnat\", \"content\": \"B\"}]}\n"
+        "{\"messages\": [{\"from\": \"human\", \"value\": \"?\"}, {\"from\": \"robot\", \"value\": \"B\"}, "
+        "{\"from\": \"gpt\", \"value\": \"C\"}, {\"from\": \"name\", \"value\": \"D\"}]}\n"
+        "{\"messages\": [{\"role\": \"assistnat\", \"content\": \"?\"}, {\"role\": \"assistant\", \"content\": "
+        "\"A\"}]}\n",
+        NULL, (const char *const[]){"neither: 2 \"assistnat\", 1 \"robot\"; what they say"}, 1);
+    check_unread(
+        "{\"messages\": [{\"role\": \"user\", \"content\": \"\"}, {\"role\": \"assistant\", \"content\": \" A\"}, "
+        "{\"role\": \"assistant\", \"content\": \"\", \"name\": \"it says this\"}, "
+        "{\"role\": \"assistant\", \"content\": \" \", \"train\": false}]}\n"
+        "{\"messages\": [{\"role\": \"user\", \"content\": \"?\"}, {\"role\": \"assistant\", \"content\": \"\"},"
+        " {\"role\": \"user\", \"content\": \"?\"}, {\"role\": \"assistant\", \"content\": \" \\n\\t\"}]}\n",
+        NULL, (const char *const[]){"2 answers are empty or blank", "(the first: u.jsonl: line 2)"}, 2);
+    check_unread("{\"prompt\": \"a\", \"completion\": \" \"}\n{\"prompt\": \"a\", \"completion\": \"b\"}\n", NULL,
+                 (const char *const[]){"1 answers are empty or blank"}, 1);
     check_unread(
         "{\"question\": \"q\", \"answer\": \"x\", \"options\": {\"A\": \"x\", \"B\": \"y\"}, \"answer_idx\": \"A\"}\n",
         NULL, NULL, 0);

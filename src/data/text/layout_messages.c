@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/obj.h"
+#include "base/slice.h"
 #include "data/text/making.h"
 
 typedef struct talk {
@@ -25,6 +26,11 @@ static lf_status bad_message(const talk *t, const char *what, const char *found)
                    what, found);
 }
 
+static bool template_reads(const lf_text_making *m, const char *key) {
+    const lf_text_chat *chat = &m->store->chat;
+    return !chat->reads || chat->reads(chat->context, key);
+}
+
 /* ---- roles ---- */
 
 static const struct {
@@ -38,6 +44,13 @@ static const char *role_of(const char *from) {
     for (size_t i = 0; from && i < sizeof roles / sizeof *roles; i++)
         if (!strcmp(roles[i].from, from)) return roles[i].role;
     return from;
+}
+
+/* Those of models' templates, and what the template itself names. A misspelt one would make its turn a stranger's, and
+ * an answer nothing that is learned. */
+static bool knows_role(const talk *t, const char *role) {
+    return lf_has_item("system|developer|user|assistant|tool|function|ipython", role) ||
+           (t->m->store->chat.reads && template_reads(t->m, role));
 }
 
 /* {"name": ..., "arguments": ...}, or a list of such calls, as text: the calls of a message as templates read them. */
@@ -103,11 +116,6 @@ static bool is_followed(const char *key) {
     return false;
 }
 
-static bool template_reads(const lf_text_making *m, const char *key) {
-    const lf_text_chat *chat = &m->store->chat;
-    return !chat->reads || chat->reads(chat->context, key);
-}
-
 static lf_status read_keys(talk *t, lf_message *message, const cJSON *v) {
     static const char *const details[] = {"train_detail", "training_detail", "weights", "masks", "loss_mask"};
     lf_status rc = LF_OK;
@@ -155,6 +163,8 @@ static lf_status read_message(talk *t, const cJSON *v) {
                            "\"value\": \"...\"}, with a text, a list of parts or tool_calls",
                            "another form");
     t->any_assistant |= !strcmp(message->role, "assistant");
+    if (!knows_role(t, message->role) && !lf_text_unread_add(t->m->unread, LF_TEXT_UNKNOWN_ROLE, message->role))
+        return lf_text_out_of_memory(t->m);
     lf_status rc = check_parts(t, cJSON_IsArray(content) ? content : NULL);
     if (!rc) rc = read_keys(t, message, v);
     if (!rc && shared && !strcmp(from, "function_call")) {
@@ -245,6 +255,24 @@ static lf_status take_answer(talk *t) {
     return last->content ? lf_text_set_wanted(t->m, last->content) : LF_OK;
 }
 
+/* An answer that says nothing, neither in a key that the template reads (calls, reasoning). */
+static bool is_empty_answer(const talk *t, const lf_message *message) {
+    const cJSON *item;
+    if (message->unlearned || strcmp(message->role, "assistant") || !message->content ||
+        !lf_text_is_blank(message->content, strlen(message->content)))
+        return false;
+    cJSON_ArrayForEach(item, message->json) if (!is_followed(item->string) && !lf_text_is_empty(item) &&
+                                                template_reads(t->m, item->string)) return false;
+    return true;
+}
+
+static lf_status count_empty_answers(const talk *t) {
+    lf_status rc = LF_OK;
+    for (size_t i = 0; i < t->n && !rc; i++)
+        if (is_empty_answer(t, &t->at[i])) rc = lf_text_count_empty_answer(t->m);
+    return rc;
+}
+
 static lf_status render(talk *t, const cJSON *tools) {
     const lf_text_making *m = t->m;
     lf_text_example *e = m->out;
@@ -252,7 +280,7 @@ static lf_status render(talk *t, const cJSON *tools) {
     char name[600];
     const lf_text_chat *chat = &m->store->chat;
     lf_prompt p = {0};
-    lf_status rc = m->store->prompts ? take_answer(t) : LF_OK;
+    lf_status rc = m->store->prompts ? take_answer(t) : count_empty_answers(t);
     if (rc) return rc;
     if (!lf_text_is_empty(tools) && !template_reads(m, "tools") &&
         !lf_text_unread_add(m->unread, LF_TEXT_UNREAD_KEY, "\"tools\" of the record"))

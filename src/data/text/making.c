@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/slice.h"
@@ -173,6 +174,18 @@ lf_status lf_text_add_answer(lf_text_making *m, size_t begin) {
     return LF_OK;
 }
 
+bool lf_text_is_blank(const char *text, size_t n) {
+    size_t i = 0;
+    while (i < n && memchr(" \t\r\n\v\f", text[i], 6)) i++;
+    return i == n;
+}
+
+lf_status lf_text_count_empty_answer(const lf_text_making *m) {
+    char name[600];
+    const char *record = lf_path_base(lf_text_record(m, name, sizeof name)); /* the path is said before it */
+    return lf_text_unread_add(m->unread, LF_TEXT_EMPTY_ANSWER, record) ? LF_OK : lf_text_out_of_memory(m);
+}
+
 lf_status lf_text_set_wanted(lf_text_making *m, const char *text) {
     return (m->out->wanted = lf_strdup(text)) ? LF_OK : lf_text_out_of_memory(m);
 }
@@ -187,7 +200,11 @@ lf_status lf_text_make_pair(lf_text_making *m) {
     const char *answer = strrchr(m->layout->required, '|') + 1;
     if (rc || (m->store->prompts && !lf_text_field(m->record, answer)) || (rc = lf_text_put_field(m, answer)))
         return rc;
-    if (!m->store->prompts) return lf_text_add_answer(m, begin);
+    if (!m->store->prompts) {
+        const bool empty = !m->text.failed && (!m->text.s || lf_text_is_blank(m->text.s + begin, m->text.n - begin));
+        if (empty && (rc = lf_text_count_empty_answer(m))) return rc;
+        return lf_text_add_answer(m, begin);
+    }
     if (m->text.failed) return lf_text_out_of_memory(m);
     rc = lf_text_set_wanted(m, m->text.s ? m->text.s + begin : "");
     m->text.n = begin;

@@ -53,7 +53,9 @@ lf_status lf_text_out_of_memory(const lf_text_making *m);
 
 lf_status lf_text_put_prompt(lf_text_making *m);
 lf_status lf_text_put_field(lf_text_making *m, const char *name);
-lf_status lf_text_add_answer(lf_text_making *m, size_t begin);     /* all that is put from there on */
+lf_status lf_text_add_answer(lf_text_making *m, size_t begin); /* all that is put from there on */
+bool lf_text_is_blank(const char *text, size_t n);
+lf_status lf_text_count_empty_answer(const lf_text_making *m);
 lf_status lf_text_set_wanted(lf_text_making *m, const char *text); /* of a prompt */
 
 #endif

@@ -54,8 +54,8 @@ bool lf_text_unread_add(lf_text_unread *u, lf_text_unread_kind kind, const char 
     char quoted[96];
     bool good = true;
     if (!u || u->said) return true; /* all epochs but the first */
-    const bool field = kind == LF_TEXT_UNREAD_FIELD;
-    snprintf(quoted, sizeof quoted, field ? "\"%.80s\"" : "%.90s", name);
+    const bool field = kind == LF_TEXT_UNREAD_FIELD, quotes = field || kind == LF_TEXT_UNKNOWN_ROLE;
+    snprintf(quoted, sizeof quoted, quotes ? "\"%.80s\"" : "%.90s", name);
     pthread_mutex_lock(&u->lock);
     lf_left_out *l = &u->counts[field && is_telling(name) ? TELLING_FIELD : (int)kind];
     if (!u->said) good = lf_left_out_add(l, l->n < MOST_NAMES || is_counted(l, quoted) ? quoted : "of other names");
@@ -71,7 +71,17 @@ void lf_text_unread_say(lf_text_unread *u, const char *path) {
     pthread_mutex_unlock(&u->lock);
     if (said) return; /* from here on nothing changes the counts */
     const lf_left_out *fields = &u->counts[LF_TEXT_UNREAD_FIELD], *telling = &u->counts[TELLING_FIELD],
-                      *keys = &u->counts[LF_TEXT_UNREAD_KEY];
+                      *keys = &u->counts[LF_TEXT_UNREAD_KEY], *roles = &u->counts[LF_TEXT_UNKNOWN_ROLE],
+                      *empty = &u->counts[LF_TEXT_EMPTY_ANSWER];
+    if (roles->total)
+        lf_warn(
+            "%s: roles of messages that nobody knows, the chat template neither: %s; what they say is shown and not "
+            "learned, for answers are those of 'assistant'",
+            path, lf_left_out_text(roles, text, sizeof text));
+    if (empty->total)
+        lf_warn("%s: %lld answers are empty or blank, and all that is learned of them is to end at once (the first: "
+                "%s); leave such records out, or mark the message \"train\": false",
+                path, (long long)empty->total, empty->kinds[0].name);
     if (keys->total)
         lf_warn("%s: keys of messages that nothing reads, the chat template neither, so they change nothing: %s", path,
                 lf_left_out_text(keys, text, sizeof text));

@@ -1,5 +1,5 @@
-/* What the records of a data set hold and nothing here reads: counted while they are read, by any thread, and said
- * once. */
+/* What the records of a data set hold and nothing here reads, or what in them may be a mistake: counted while they are
+ * read, by any thread, and said once. */
 #ifndef LF_DATA_TEXT_UNREAD_H
 #define LF_DATA_TEXT_UNREAD_H
 
@@ -10,6 +10,8 @@
 typedef enum lf_text_unread_kind {
     LF_TEXT_UNREAD_FIELD, /* of a record */
     LF_TEXT_UNREAD_KEY,   /* of a message; "name" with its quotes, or a sentence's part */
+    LF_TEXT_UNKNOWN_ROLE, /* of a message */
+    LF_TEXT_EMPTY_ANSWER, /* named by its record */
     LF_TEXT_UNREAD_KINDS
 } lf_text_unread_kind;
 
