@@ -189,13 +189,14 @@ def view_best(rows, options, figures):
     groups = collections.defaultdict(list)
     for row in rows:
         groups[start_of(row, by)].append(row)
+    measured = [figure for figure in (metric, "forgetting", "base_kl") if any(row.get(figure) for row in rows)]
     lines = []
     for start, found in groups.items():
         found.sort(key=lambda row: (not higher) * number(row, metric) - higher * number(row, metric))
         for rank, row in enumerate(found[:most]):
             lines.append([f"`{start}`" if rank == 0 else ""] + [row[key] for key in settings] +
-                         [shown(number(row, figure), math.nan, *figures[figure][1:]) for figure in (metric, "forgetting", "base_kl")])
-    heads = ["start"] + [words(key) for key in settings] + [figures[figure][0] for figure in (metric, "forgetting", "base_kl")]
+                         [shown(number(row, figure), math.nan, *figures[figure][1:]) for figure in measured])
+    heads = ["start"] + [words(key) for key in settings] + [figures[figure][0] for figure in measured]
     return table(heads, lines)
 
 
@@ -217,9 +218,10 @@ def view_spread(rows, options, figures):
         differences[start] = [number(groups[start][seed], cost) - number(groups[to][seed], cost) for seed in seeds]
     adjusted = adjusted_of(to, differences)
     lines = []
+    measured = [figure for figure in (gain, cost, "base_kl", "update_ratio") if any(row.get(figure) for row in rows)]
     for start in starts:
         line = [f"`{start}`"] + [next(iter(groups[start].values()))[key] for key in settings] + [str(len(groups[start]))]
-        for figure in (gain, cost, "base_kl", "update_ratio"):
+        for figure in measured:
             line.append(cell([number(row, figure) for row in groups[start].values()], *figures[figure][1:]))
         if start == to:
             line += ["", ""]
@@ -227,7 +229,7 @@ def view_spread(rows, options, figures):
             line += [cell(differences[start], *figures[cost][1:]), p_shown(adjusted[start]) if len(differences[start]) > 2 else ""]
         lines.append(line)
     heads = ["start"] + [words(key) for key in settings] + ["seeds"]
-    heads += [figures[figure][0] for figure in (gain, cost, "base_kl", "update_ratio")]
+    heads += [figures[figure][0] for figure in measured]
     return table(heads + [f"{figures[cost][0]} above `{to}`", "p, adjusted"], lines)
 
 
