@@ -192,6 +192,29 @@ static void test_refused(void **state) {
     lf_config_free(cfg);
 }
 
+/* Names that verbs other than train take. */
+static void test_names_of_verbs(void **state) {
+    (void)state;
+    static const struct {
+        const char *verb, *name, *value;
+        lf_key_id key;
+    } names[] = {{"generate", "adapter_name_or_path", "a", LF_adapter},
+                 {"generate", "adapter-path", "a", LF_adapter},
+                 {"merge", "adapter_name_or_path", "a", LF_adapter},
+                 {"eval", "adapter_path", "a", LF_adapter},
+                 {"predict", "adapter_path", "a", LF_adapter},
+                 {"generate", "system_prompt", "a", LF_system},
+                 {"generate", "temp", "0.5", LF_temperature}};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        lf_config *cfg = NULL;
+        lf_err err = {0};
+        assert_int_equal(lf_config_new(&cfg, names[i].verb, &err), LF_OK);
+        if (lf_config_set(cfg, names[i].name, names[i].value, &err)) fail_msg("%s", err.message);
+        assert_true(lf_cfg_is_given(cfg, names[i].key));
+        lf_config_free(cfg);
+    }
+}
+
 static void says(const char *name, const char *part) {
     char *text = NULL;
     size_t size = 0;
@@ -278,8 +301,9 @@ static void test_help(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_names), cmocka_unit_test(test_table), cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_help),  cmocka_unit_test(test_usual), cmocka_unit_test(test_unknown_names),
+        cmocka_unit_test(test_names),         cmocka_unit_test(test_table), cmocka_unit_test(test_names_of_verbs),
+        cmocka_unit_test(test_refused),       cmocka_unit_test(test_help),  cmocka_unit_test(test_usual),
+        cmocka_unit_test(test_unknown_names),
     };
     lf_log_set_level(LF_LOG_QUIET);
     return cmocka_run_group_tests(tests, NULL, NULL);
