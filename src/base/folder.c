@@ -55,6 +55,17 @@ lf_status lf_folder_try(const char *dir, const char *name, lf_err *err) {
     return rc;
 }
 
+lf_status lf_folder_could(const char *path, lf_err *err) {
+    char *there = lf_strdup(path);
+    if (!there) return lf_no_memory(err, "%s", path);
+    while (!lf_exists(there) && cut_last(there)) {
+    }
+    lf_err why = {0};
+    const lf_status rc = lf_folder_try(there[0] ? there : ".", "config.json", &why);
+    lf_free(there);
+    return rc ? lf_fail(err, rc, "%s: cannot be written: %s", path, why.message) : LF_OK;
+}
+
 /* ---- left over ---- */
 
 /* "-PID-N", as name_beside of base/file.c writes it. */

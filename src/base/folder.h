@@ -10,6 +10,9 @@
 lf_status lf_folder_make(const char *path, int *made, lf_err *err);
 /* Removes the last `made` folders of the path, as far as they are empty. */
 void lf_folder_unmake(const char *path, int made);
+/* Whether it could be made, and written into: tries the nearest folder of the path that is there. Nothing is made.
+ * LF_EIO, naming it, where it could not. */
+lf_status lf_folder_could(const char *path, lf_err *err);
 /* Begins to write dir/name and gives it up: LF_EIO, naming it, where that cannot be done. */
 lf_status lf_folder_try(const char *dir, const char *name, lf_err *err);
 

@@ -7,7 +7,7 @@
 #include "config/config_internal.h"
 
 /* These make their folder before anything else, and stay at it: another process may be at work beside them, and would
- * miss one that is removed again. */
+ * miss one that is removed again. A dry run makes none. */
 static bool makes_folder_first(const lf_config *cfg) {
     return cfg->verb->bit & (LF_V_train | LF_V_sweep | LF_V_continual);
 }
@@ -39,14 +39,14 @@ static lf_status try_file(const char *path, lf_err *err) {
 
 lf_status lf_config_check_outputs(const lf_config *cfg, lf_err *err) {
     lf_status rc = LF_OK;
-    if (lf_cfg_bool(cfg, LF_dry_run)) return LF_OK; /* which makes nothing */
+    const bool dry = lf_cfg_bool(cfg, LF_dry_run);
     for (lf_key_id id = LF_NO_KEY; !rc && (id = lf_key_next(id, LF_IS_OUTPUT));) {
         lf_err why = {0};
         const char *path = lf_cfg_is_given(cfg, id) ? lf_cfg_str(cfg, id) : NULL;
-        if (!path || (id == LF_output_dir && makes_folder_first(cfg))) continue;
+        if (!path || (id == LF_output_dir && makes_folder_first(cfg) && !dry)) continue;
         const bool folder = id == LF_output_dir && !lf_cfg_writes_file(cfg);
         if (folder && lf_is_file(path)) return lf_cfg_fail(cfg, id, err, "'%s' is a file, expected a folder", path);
-        rc = folder ? try_folder(path, &why) : try_file(path, &why);
+        rc = folder ? (dry ? lf_folder_could : try_folder)(path, &why) : try_file(path, &why);
         if (rc == LF_ENOMEM)
             lf_fail(err, rc, "%s", why.message);
         else if (rc)

@@ -65,7 +65,7 @@ static lf_status score_of(double *out, const lf_task_type *type, const lf_accura
 typedef enum asked { ASK_EVAL, ASK_TEST, ASK_GUESS } asked;
 
 static lf_status open_asked(lf_task *t, asked what, lf_err *err) {
-    const lf_data_from test = {.key = LF_test_data, .split = "test"};
+    const lf_data_from test = {.key = LF_test_data, .split = "test", .limit = LF_max_test_samples};
     return what == ASK_TEST ? lf_task_open_part(t, LF_DATA_TEST, &test, err) : lf_task_open_eval(t, err);
 }
 

@@ -57,6 +57,9 @@ lf_status lf_points_open(lf_points *p, const lf_config *cfg, int64_t jobs, int64
 /* points_fit.c: per_device_train_batch_size auto becomes a number, the same examples at once for all: `fits`, what the
  * sweep was begun with (before: its sweep.json, or NULL), or what is found. */
 lf_status lf_points_fit(lf_points *p, const cJSON *before, int64_t jobs, lf_err *err);
+/* points_fit.c: the point's configuration, unfinished, without the sweep's caches: for a trial before anything is made.
+ * The caller frees *out, also after an error. */
+lf_status lf_point_bare(lf_config **out, const lf_points *p, const lf_point *at, lf_err *err);
 /* Writes sweep.json, sweep-config.json and the points' configurations. With overwrite_output_dir what an earlier sweep
  * left is removed first. */
 lf_status lf_points_write(const lf_points *p, lf_err *err);

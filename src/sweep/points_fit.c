@@ -25,17 +25,23 @@ static bool is_like_another(const lf_points *p, int64_t i) {
     return false;
 }
 
-/* The point's training, but without the sweep's caches: nothing is made yet. */
-static lf_status find(int64_t *most, const lf_points *p, const lf_point *at, int64_t jobs, lf_err *err) {
+lf_status lf_point_bare(lf_config **out, const lf_points *p, const lf_point *at, lf_err *err) {
     lf_config *own = NULL;
-    lf_status rc = lf_cfg_derive(&own, p->cfg, "train", err);
+    lf_status rc = lf_cfg_derive(&own, p->cfg, at->kind->verb, err);
     for (const cJSON *value = at->values->child; value && !rc; value = value->next)
         rc = lf_cfg_set_json(own, value->string, value, "the sweep", err);
     if (!rc) rc = lf_cfg_set_taken(own, "output_dir", cJSON_CreateString(at->run_dir), "the sweep", err);
     if (!rc) rc = lf_cfg_set_taken(own, "threads", cJSON_CreateNumber(p->threads), "the sweep", err);
     if (!rc) rc = lf_cfg_set_taken(own, "resume_from_checkpoint", cJSON_CreateTrue(), "the sweep", err);
-    if (!rc && !(rc = lf_adapter_take_settings(own, err)) && !(rc = lf_config_finish(own, err)))
-        rc = lf_fitting_find(most, own, jobs, err);
+    if (!rc) rc = lf_adapter_take_settings(own, err);
+    *out = own;
+    return rc;
+}
+
+static lf_status find(int64_t *most, const lf_points *p, const lf_point *at, int64_t jobs, lf_err *err) {
+    lf_config *own;
+    lf_status rc = lf_point_bare(&own, p, at, err);
+    if (!rc && !(rc = lf_config_finish(own, err))) rc = lf_fitting_find(most, own, jobs, err);
     lf_config_free(own);
     return rc;
 }

@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "report/page/report.h"
+#include "sweep/trial.h"
 #include "sweep/workers.h"
 
 static void say_plan(const lf_points *p) {
@@ -54,18 +55,20 @@ static lf_status join(lf_share *share, lf_points *p, const lf_config *cfg, int64
     return rc;
 }
 
-static lf_status print_plan(const lf_config *cfg, int64_t *fits, lf_err *err) {
+static lf_status print_plan(const lf_config *cfg, int64_t *fits, FILE *out, lf_err *err) {
     lf_points p;
     const lf_status rc = lf_points_open(&p, cfg, lf_cfg_i64(cfg, LF_jobs), 0, err);
     if (rc) return rc;
     *fits = p.fits;
+    lf_status tried = LF_OK;
     if (lf_cfg_bool(cfg, LF_dry_run)) {
         say_plan(&p);
         for (int64_t i = 0; i < p.n; i++)
             if (p.at[i].of_shard) lf_info("%s", p.at[i].name);
+        tried = lf_trial(&p, out, err);
     }
     lf_points_close(&p);
-    return LF_OK;
+    return tried;
 }
 
 /* Nothing is made for a sweep that is wrong; what is seen then may change until it is this one's turn. */
@@ -74,7 +77,7 @@ lf_status lf_sweep(const lf_config *cfg, FILE *out, lf_err *err) {
     lf_share share = {0};
     const char *dir = lf_cfg_str(cfg, LF_output_dir);
     int64_t fits;
-    lf_status rc = print_plan(cfg, &fits, err);
+    lf_status rc = print_plan(cfg, &fits, out, err);
     if (rc || lf_cfg_bool(cfg, LF_dry_run)) return rc;
     if (!lf_workers_have_program())
         return lf_fail(err, LF_EUSAGE, "a sweep's runs are processes of lora-ft, whose path lf_set_program has to say");

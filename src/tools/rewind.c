@@ -103,7 +103,7 @@ static lf_status check_test_data(const lf_rewinding *r, const lf_task *t, lf_err
 
 static lf_status open_data(lf_rewinding *r, lf_task *t, lf_err *err) {
     const lf_data_from data = {.key = LF_data, .split = "test", .limit = LF_max_samples},
-                       test = {.key = LF_test_data, .split = "test"};
+                       test = {.key = LF_test_data, .split = "test", .limit = LF_max_test_samples};
     lf_status rc;
     r->has_test = lf_cfg_is_set(r->cfg, LF_test_data);
     r->apart = r->has_test || lf_cfg_is_set(r->cfg, LF_forgetting_eval_data);

@@ -170,7 +170,7 @@ lf_status lf_run_estimate(lf_run *run, lf_estimate *out, lf_err *err) {
     return rc;
 }
 
-static const char *duration(char *text, size_t size, double seconds) {
+const char *lf_duration_text(char *text, size_t size, double seconds) {
     if (seconds < 120)
         snprintf(text, size, "%.3g s", seconds);
     else if (seconds < 2 * 3600)
@@ -185,8 +185,9 @@ void lf_estimate_say(const lf_run *run, const lf_estimate *e) {
     if (e->mapped_mb >= 1)
         snprintf(shared, sizeof shared, " (%.0f MB of it the model's file, which other runs share)", e->mapped_mb);
     lf_info("it will take about %.0f MB at its peak%s and %s: %lld steps %s, evaluations %s", e->peak_mb, shared,
-            duration(all, sizeof all, e->train_seconds + e->judging_seconds), (long long)run->total_steps,
-            duration(steps, sizeof steps, e->train_seconds), duration(judging, sizeof judging, e->judging_seconds));
+            lf_duration_text(all, sizeof all, e->train_seconds + e->judging_seconds), (long long)run->total_steps,
+            lf_duration_text(steps, sizeof steps, e->train_seconds),
+            lf_duration_text(judging, sizeof judging, e->judging_seconds));
 }
 
 cJSON *lf_estimate_json(const lf_estimate *e) {

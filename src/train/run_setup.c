@@ -48,7 +48,7 @@ static lf_status open_eval(lf_run *run, lf_err *err) {
 }
 
 static lf_status open_data(lf_run *run, lf_err *err) {
-    const lf_data_from test = {.key = LF_test_data, .split = "test"};
+    const lf_data_from test = {.key = LF_test_data, .split = "test", .limit = LF_max_test_samples};
     const lf_source_type *source = run->task->source;
     const bool choosing = lf_cfg_selects_by_forgetting(run->cfg);
     lf_status rc;
@@ -67,6 +67,7 @@ static lf_status open_data(lf_run *run, lf_err *err) {
     if (!run->has_eval || is_split(run))
         lf_config_say_no_effect(run->cfg, "max_eval_samples",
                                 run->has_eval ? "with train_val_split" : "without data for evaluations");
+    if (!run->has_test) lf_config_say_no_effect(run->cfg, "max_test_samples", "without test data");
     return lf_run_hash_data(run, err);
 }
 

@@ -161,6 +161,9 @@ static void test_what_cannot_be_written_is_told_first(void **state) {
         const char *arguments, *key;
     } cases[] = {
         {"train model=none train_data=none", "output_dir"},
+        {"train model=none train_data=none dry_run=true", "output_dir"},
+        {"sweep model=none train_data=none sweep='{\"seed\":[1]}' dry_run=true", "output_dir"},
+        {"continual model=none tasks=[] dry_run=true", "output_dir"},
         {"merge model=none adapter=none", "output_dir"},
         {"spectrum model=none", "output_dir"},
         {"rewind model=none adapter=none data=none forgetting_data=none", "output_dir"},

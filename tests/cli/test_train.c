@@ -759,8 +759,11 @@ static void test_keys_of_text(void **state) {
     said("key 'max_seq_length' (in text.json) has no effect on pictures");
     assert_null(strstr(output, "'momentum'"));
     assert_null(strstr(output, "'max_eval_samples'")); /* there is val/ beside train/ */
-    must(run(TRAIN "--config text.json --train_data data/train --dry_run --output_dir unread"), 0);
+    must(run(TRAIN "--max_test_samples 5 --dry_run --output_dir unread"), 0);
+    said("test, read once at the end: 5 examples");
+    must(run(TRAIN "--config text.json --train_data data/train --max_test_samples 5 --dry_run --output_dir unread"), 0);
     said("key 'max_eval_samples' (in text.json) has no effect without data for evaluations");
+    said("key 'max_test_samples' (on the command line) has no effect without test data");
     assert_null(strstr(output, "'packing'"));
     must(run(TRAIN "--config text.json --train_val_split 0.2 --dry_run --output_dir unread"), 0);
     said("key 'max_eval_samples' (in text.json) has no effect with train_val_split");

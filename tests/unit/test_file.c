@@ -447,6 +447,14 @@ static void test_folders_are_made_and_unmade(void **state) {
     holds("a/kept", "");
     assert_int_equal(lf_folder_try(in_folder("none"), "x", &err), LF_EIO);
     assert_non_null(strstr(err.message, "none/x: cannot create: "));
+    err = (lf_err){0};
+    assert_int_equal(lf_folder_could(in_folder("a/kept/c"), &err), LF_EIO);
+    assert_non_null(strstr(err.message, "a/kept/c: cannot be written: "));
+    err = (lf_err){0};
+    assert_int_equal(lf_folder_could(in_folder("a"), &err), LF_OK);
+    assert_int_equal(lf_folder_could(in_folder("a/new/deep//"), &err), LF_OK);
+    assert_int_equal(lf_folder_could("there-is-none", &err), LF_OK); /* in the folder where this runs */
+    assert_false(lf_exists(in_folder("a/new")) || lf_exists("there-is-none"));
     lf_remove_tree(in_folder("a"), NULL);
 }
 
