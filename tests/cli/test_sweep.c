@@ -536,7 +536,7 @@ static void test_refused_before_anything_runs(void **state) {
     said("2 runs to do, 1 at a time, each as the one that was tried (seed=1): about ");
     said(" MB at once, 12 steps");
     must(run(SWEEP "--sweep '{\"seed\": [1, 2]}' --output_dir refused --dry_run --json --quiet"), 0);
-    said("\"to_do\":2");
+    said("\"to_do\": 2");
     assert_false(lf_is_dir(text("%s/refused", root)));
     assert_false(lf_is_file(text("%s/config.json", root)));
 }
